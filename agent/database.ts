@@ -1,0 +1,228 @@
+import type { Item, Schema } from '../protocol/schema.ts'
+import type { Place, Position } from '../protocol/position.ts'
+import type { ErrorCode } from '../protocol/errors.ts'
+import type { Op } from '../protocol/batch.ts'
+import type { Value } from '../protocol/value.ts'
+
+/**
+ * The contract of a database engine: how the agent captures from tables and delivers into them. All values cross it as portable
+ * text or null (protocol/value.ts). An engine is one file in agent/databases/, one in protocol/tables/, one line in
+ * agent/databases/index.ts, and finished when the conformance suite (test/agent/databases/conformance.ts) passes on it.
+ */
+
+/** Values in the order of the table's `columns`, or of its key columns. */
+export type Row = readonly Value[]
+
+export interface MappedColumn {
+  item: Item
+  /** Local column name. */
+  column: string
+}
+
+/** A watched table. */
+export interface SourceTable {
+  resource: string
+  /** As configured: `table` or `schema.table`. */
+  table: string
+  schema: Schema
+  /** Supplied items in schema order; the key items are among them. */
+  columns: readonly MappedColumn[]
+  /** What becomes of a MySQL zero date: refused (cannot be sent) or sent as null. */
+  zeroDates: 'refuse' | 'null'
+  /** Values longer than this many bytes are not read: their row cannot be sent. */
+  valueLimit: number
+  /** Bytes of queue beyond which triggers leave only the mark "snapshot needed". */
+  queueLimit: number
+}
+
+/** A delivered table. */
+export interface SinkTable {
+  route: string
+  resource: string
+  /** As configured: `table` or `schema.table`. */
+  table: string
+  schema: Schema
+  /** Delivered items in schema order; the key items are among them. */
+  columns: readonly MappedColumn[]
+  /** Agency code written into `qz_source`. */
+  source: string
+  /** Deletes remove the row, or set `qz_deleted`. */
+  deletes: 'remove' | 'mark'
+}
+
+export interface DatabaseOptions {
+  /** Name in the configuration: for messages. */
+  name: string
+  url: string
+  /** Milliseconds between looks at the queues where the engine cannot wake the agent. */
+  pace: number
+}
+
+export interface ColumnDescription {
+  column: string
+  type: string
+  nullable: boolean
+  key: boolean
+}
+
+/** One line of `doctor`. */
+export interface Check {
+  name: string
+  ok: boolean
+  zh: string
+  en: string
+}
+
+export interface Database {
+  readonly options: DatabaseOptions
+  /** Opens the one capturing connection and takes the database-level lock. Throws QZ-AGENT-CLONED, QZ-DB-UNREACHABLE. */
+  openCapture(sources: readonly SourceTable[]): Promise<Capture>
+  /** Opens what delivery needs; also locked against a second agent. */
+  openDelivery(sinks: readonly SinkTable[]): Promise<Delivery>
+  /** Columns of a table; QZ-SOURCE-TABLE where it does not exist. */
+  describe(table: string): Promise<ColumnDescription[]>
+  /** DDL of the supply table that the registered resource describes. */
+  supplyTable(source: SourceTable): string[]
+  /** Statements that a DBA may run instead of `setup`; idempotent. `runtimeUser` gets the rights that the running agent needs. */
+  setupScript(source: SourceTable, runtimeUser?: string): Promise<string[]>
+  teardownScript(source: SourceTable): Promise<string[]>
+  /** Runs statements one by one. */
+  run(statements: readonly string[]): Promise<void>
+  /** Every right, version and setting that running needs, and what capture cannot see here. */
+  doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]>
+  close(): Promise<void>
+}
+
+/** What the source database remembers of a stream. */
+export interface StreamState {
+  position: Position | null
+  /** `needed`: a snapshot must begin; running: it began there and has been receipted up to and including the key `after`. */
+  snapshot: 'needed' | { began: Place; after: Row | null } | null
+  /** Fingerprint of the triggers when they were last looked at; '' for never. */
+  coverage: string
+  quarantine: number
+}
+
+/** A key whose row cannot be sent, and why. */
+export interface RowFault {
+  key: Row
+  code: ErrorCode
+  item?: string
+  reason?: string
+}
+
+export interface Rows {
+  rows: Row[]
+  faults: RowFault[]
+}
+
+/** Queue entries taken to be sent; they stay in the queue until `record`. */
+export interface Take {
+  /** Identities of the entries, to be deleted by `record`. */
+  entries: string[]
+  /** Distinct keys, compared byte by byte. */
+  keys: Row[]
+  /** An entry said that keys were not written down (TRUNCATE, an error in the trigger, the queue's limit): a snapshot is needed. */
+  marked: boolean
+}
+
+export interface StreamStep {
+  /** What the state must hold before: else QZ-CHAIN-BROKEN is thrown and nothing changes. */
+  from: Position | null
+  to: Position
+  entries: readonly string[]
+  /** New snapshot state; undefined leaves it. */
+  snapshot?: StreamState['snapshot']
+  faults: readonly RowFault[]
+  /** Keys that were sent as rows or deletes: they leave the quarantine. Given only where the quarantine is not empty. */
+  sent: readonly Row[]
+}
+
+/**
+ * One connection that reads the queues and remembers positions. Not for concurrent use: the caller makes one call after another.
+ * Any call may throw QZ-DB-UNREACHABLE when the connection is lost: the caller then closes it, forgets what it read, and opens another.
+ */
+export interface Capture {
+  state(source: SourceTable): Promise<StreamState>
+  /** Fingerprint of the triggers that cover the table now: it changes when any was dropped, made or disabled. Throws QZ-SOURCE-NOT-SET-UP. */
+  coverage(source: SourceTable): Promise<string>
+  /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
+  checkTable(source: SourceTable): Promise<void>
+  /** Resources whose queues hold entries. One cheap query over all watched tables. */
+  waiting(): Promise<Set<string>>
+  /** Entries of about `maxKeys` keys (at least one entry), `inFlight` excepted. */
+  take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take>
+  /** Current rows of these keys, in any order: a second statement after `take`. A key without a row is simply not there. */
+  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows>
+  /** Rows in the engine's key order after a key. `last` is the key of the last row read (also of a faulty one), null where none was left. */
+  rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }>
+  /** In one transaction: compare-and-set of the position, deletion of exactly these entries, quarantine. */
+  record(source: SourceTable, step: StreamStep): Promise<void>
+  /** In one transaction: puts keys into the queue again, sets the position. */
+  requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void>
+  /** Writes down that a snapshot is needed (deleting mark entries), or that coverage was seen. */
+  mark(source: SourceTable, change: { snapshot?: 'needed'; coverage?: string; entries?: readonly string[] }): Promise<void>
+  /** Empties the queue under a short exclusive lock and marks "snapshot needed"; false where the lock was not to be had at once. */
+  collapse(source: SourceTable): Promise<boolean>
+  /** Entries in the queue, counted up to `bound`, and when the oldest was written. */
+  backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }>
+  /** Waits until something may have been queued: woken by the engine where it can, else at most the pace. `busy` = there was work lately. */
+  idle(busy: boolean, signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+/** What the target database remembers of a route; a restart fills a shadow table beside the live one. */
+export interface SinkState {
+  position: Position | null
+  /** Set while a snapshot is being received. */
+  snapshot: Place | null
+  /** True once a snapshot has been received to its end. */
+  complete: boolean
+  schemaVersion: number
+  items: string[]
+  quarantine: number
+}
+
+export type Part = 'live' | 'shadow'
+
+export interface Change {
+  from: Position | null
+  to: Position
+  rows: number
+  /** Values of each of the sink's columns, one per row. */
+  columns: readonly (readonly Value[])[]
+  /** One per row; undefined where all are upserts. */
+  ops?: readonly Op[]
+  snapshot?: { began: Place; last: boolean }
+}
+
+export interface Applied {
+  written: number
+  deleted: number
+  /** Keys newly set aside by this batch. */
+  quarantined: number
+  /** Keys in the route's quarantine now. */
+  quarantine: number
+}
+
+export interface Delivery {
+  /** Creates what is missing (schema, tables, state), checks what is there (QZ-SINK-TABLE), and tells the states. */
+  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null }>
+  /** Makes an empty shadow with the sink's present columns; drops an older one. */
+  beginShadow(sink: SinkTable): Promise<void>
+  /** Puts the shadow in the live table's place: readers see the old rows or the new ones, nothing between. */
+  swap(sink: SinkTable): Promise<void>
+  /** Work that needs no database: may run while an earlier batch is applied. */
+  prepare(sink: SinkTable, change: Change): Prepared
+  /**
+   * In one transaction: compare-and-set of the position (QZ-CHAIN-BROKEN if it is not `from`), upserts and deletes, quarantine by
+   * key, and at a snapshot's end the deletion of this route's older rows, quarantined keys excepted. A row that the database refuses
+   * is quarantined, the rest applied.
+   */
+  apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied>
+  close(): Promise<void>
+}
+
+export interface Prepared {
+  readonly change: Change
+}

@@ -1,0 +1,168 @@
+import { Type, type Static } from 'typebox'
+import { QianzhiError } from './errors.ts'
+import { Position } from './position.ts'
+
+/** The agent API (SPEC section 5): every request is signed (see request.ts) and names the protocol version. */
+export const protocolVersion = 1
+/** Served by the hub: this version and the one before it. */
+export const servedVersions: readonly number[] = [1]
+export const versionHeader = 'qianzhi-version'
+
+export const agentPaths = {
+  /** POST EnrolRequest → EnrolAnswer. Signed with the key that is being enrolled. */
+  enrol: '/agent/v1/enrol',
+  /** POST a batch container → StoredAnswer. */
+  batches: '/agent/v1/batches',
+  /** POST PollRequest → a delivery container. */
+  poll: '/agent/v1/poll',
+  /** POST ReceiptsRequest → {}. */
+  receipts: '/agent/v1/receipts',
+  /** GET ?resource= → HeadAnswer: the head of one's own stream. */
+  head: '/agent/v1/head',
+  /** GET ?resource=&epoch=&seq= → a delivery container with one's own batches after that place, key items only. */
+  own: '/agent/v1/own',
+} as const
+
+/** What an enrolment token carries, as base64url JSON behind `qzt1.` */
+export const EnrolToken = Type.Object({
+  urls: Type.Array(Type.String(), { minItems: 1 }),
+  /** Public key of the hub (base64url Ed25519). */
+  hubKey: Type.String(),
+  /** SHA-256 (hex) of the DER of the hub's own authority certificate; absent where its certificate is publicly trusted. */
+  authority: Type.Optional(Type.String()),
+  secret: Type.String(),
+})
+export type EnrolToken = Static<typeof EnrolToken>
+
+export const EnrolRequest = Type.Object({
+  secret: Type.String({ maxLength: 200 }),
+  publicKey: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+  name: Type.String({ minLength: 1, maxLength: 100 }),
+})
+export type EnrolRequest = Static<typeof EnrolRequest>
+
+export interface EnrolAnswer {
+  agent: string
+  agency: string
+  policy: string
+  time: string
+}
+
+/** Answer to a stored batch: the hub's receipt (JWS of StoredReceipt). A repeat of the same manifest gets the first receipt again. */
+export interface StoredAnswer {
+  receipt: string
+}
+
+export interface HeadAnswer {
+  head: Position | null
+  /** Highest epoch the hub has ever seen of this stream, also from receivers. */
+  epoch: number
+}
+
+const Fault = Type.Object({ code: Type.String(), zh: Type.String(), en: Type.String(), since: Type.String() })
+
+export const SourceReport = Type.Object({
+  resource: Type.String(),
+  database: Type.String(),
+  state: Type.Enum(['starting', 'flowing', 'loading', 'held']),
+  /** Entries that wait in the queue (counted up to a bound), and the commit time of the oldest if known. */
+  waiting: Type.Integer({ minimum: 0 }),
+  oldest: Type.Optional(Type.String()),
+  position: Type.Union([Position, Type.Null()]),
+  lastPush: Type.Optional(Type.String()),
+  rows: Type.Integer({ minimum: 0 }),
+  /** Keys that could not be sent. */
+  quarantine: Type.Integer({ minimum: 0 }),
+  fault: Type.Optional(Fault),
+})
+export type SourceReport = Static<typeof SourceReport>
+
+export const SinkReport = Type.Object({
+  route: Type.String(),
+  resource: Type.String(),
+  database: Type.String(),
+  table: Type.String(),
+  state: Type.Enum(['starting', 'flowing', 'loading', 'held']),
+  position: Type.Union([Position, Type.Null()]),
+  lastApplied: Type.Optional(Type.String()),
+  rows: Type.Integer({ minimum: 0 }),
+  quarantine: Type.Integer({ minimum: 0 }),
+  /** Time of the newest head statement of the provider that this receiver has reached. */
+  reached: Type.Optional(Type.String()),
+  fault: Type.Optional(Fault),
+})
+export type SinkReport = Static<typeof SinkReport>
+
+export const AgentReport = Type.Object({
+  version: Type.String({ maxLength: 40 }),
+  /** Random, new at every start of the program. */
+  session: Type.String({ maxLength: 40 }),
+  /** Milliseconds that the hub's clock is ahead of the agent's. */
+  clockOffset: Type.Integer(),
+  sources: Type.Array(SourceReport, { maxItems: 2000 }),
+  sinks: Type.Array(SinkReport, { maxItems: 2000 }),
+})
+export type AgentReport = Static<typeof AgentReport>
+
+export const PollRequest = Type.Object({
+  /** Serial of the policy that the agent obeys; 0 for none. */
+  policy: Type.Integer({ minimum: 0 }),
+  routes: Type.Array(
+    Type.Object({
+      route: Type.String(),
+      /** The last batch received (it may still be on its way into the table); null to begin with a snapshot. */
+      after: Type.Union([Position, Type.Null()]),
+      /** Bytes that the agent has room for; 0 while the sink is down. */
+      credit: Type.Integer({ minimum: 0 }),
+      /** Set where the stream cannot be gone on with: the code says why; the hub sees to a new snapshot. */
+      broken: Type.Optional(Type.String()),
+    }),
+    { maxItems: 2000 },
+  ),
+  /** JWS of HeadStatement, one per supplied stream. */
+  heads: Type.Array(Type.String(), { maxItems: 2000 }),
+  report: AgentReport,
+  /** Seconds that the hub may hold the request when there is nothing to say. */
+  wait: Type.Number({ minimum: 0, maximum: 60 }),
+})
+export type PollRequest = Static<typeof PollRequest>
+
+export const ReceiptsRequest = Type.Object({ receipts: Type.Array(Type.String(), { maxItems: 2000 }) })
+export type ReceiptsRequest = Static<typeof ReceiptsRequest>
+
+/** JSON head of a delivery. */
+export interface DeliveryHeader {
+  time: string
+  policy?: string
+  /** Streams of which the hub wants a snapshot that begins after the given place. */
+  snapshots: { resource: string; after: { epoch: number; seq: number } | null }[]
+  /** The provider's newest head statement per route, and why a route that was asked for gets nothing. */
+  routes: { route: string; head?: string; code?: string; details?: Record<string, string | number> }[]
+  /** What follows, in order: batches of a route, `length` bytes each. */
+  batches: { route: string; length: number }[]
+}
+
+export const deliveryMediaType = 'application/vnd.qianzhi.delivery'
+const magic = Buffer.from('QZD1')
+
+/** Delivery container: `QZD1`, 4-byte big-endian length, the header as JSON, then the batches one behind the other. */
+export function encodeDelivery(header: DeliveryHeader, batches: readonly Buffer[]): Buffer {
+  const json = Buffer.from(JSON.stringify(header))
+  const head = Buffer.alloc(8)
+  magic.copy(head)
+  head.writeUInt32BE(json.length, 4)
+  return Buffer.concat([head, json, ...batches])
+}
+
+/** Throws QZ-BATCH-FORMAT where the container is cut off or is none. */
+export function decodeDelivery(bytes: Buffer): { header: DeliveryHeader; batches: { route: string; bytes: Buffer }[] } {
+  if (bytes.length < 8 || !bytes.subarray(0, 4).equals(magic)) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: 'no QZD1 container' })
+  let at = 8 + bytes.readUInt32BE(4)
+  const header = JSON.parse(bytes.toString('utf8', 8, at)) as DeliveryHeader
+  const batches = header.batches.map(({ route, length }) => {
+    const part = bytes.subarray(at, (at += length))
+    if (part.length !== length) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: 'the delivery is cut off' })
+    return { route, bytes: part }
+  })
+  return { header, batches }
+}

@@ -1,0 +1,245 @@
+import { randomFillSync } from 'node:crypto'
+import { zstdCompressSync, zstdDecompressSync, constants } from 'node:zlib'
+import { Type, type Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { QianzhiError, reasonOf } from './errors.ts'
+import { codePattern } from './schema.ts'
+import { sha256, signStatement, statementKeyId, verifyStatement, type SigningKey } from './signature.ts'
+import type { Value } from './value.ts'
+
+/**
+ * The batch container (SPEC section 3): `QZB1`, a 4-byte big-endian length, the manifest as compact JWS, then the blocks, each behind
+ * an unsigned header: 1 byte length of the item id, the id, 4 bytes packed length, 4 bytes unpacked length.
+ * A block is 16 random bytes and a JSON array of one text or null per row. The manifest holds the SHA-256 of each packed block, so
+ * that a block can be left out and the signature still holds for the rest.
+ */
+export const batchMediaType = 'application/vnd.qianzhi.batch'
+
+const Block = Type.Object({ item: Type.String({ pattern: '^[$a-z][a-z0-9_]{0,29}$' }), sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }) })
+
+export const Manifest = Type.Object({
+  v: Type.Literal(1),
+  resource: Type.String({ pattern: codePattern }),
+  /** Schema version of the resource. */
+  schema: Type.Integer({ minimum: 1 }),
+  /** Agent (or `hub`) that made the batch. */
+  producer: Type.String({ pattern: codePattern }),
+  epoch: Type.Integer({ minimum: 1, maximum: 2147483647 }),
+  seq: Type.Integer({ minimum: 1, maximum: 4294967295 }),
+  /** Hash of the manifest before this one in the epoch; null where the epoch begins. */
+  prev: Type.Union([Type.String({ pattern: '^[0-9a-f]{64}$' }), Type.Null()]),
+  kind: Type.Enum(['changes', 'snapshot']),
+  /** In every batch of a snapshot: the seq at which it began, and whether this is its end. */
+  snapshot: Type.Optional(Type.Object({ began: Type.Integer({ minimum: 1 }), last: Type.Boolean() })),
+  rows: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+  time: Type.String({ maxLength: 40 }),
+  codec: Type.Enum(['none', 'zstd']),
+  blocks: Type.Array(Block, { maxItems: 500 }),
+  /** Reserved: the part of the resource that the stream carries. */
+  scope: Type.Optional(Type.String({ maxLength: 200 })),
+})
+export type Manifest = Static<typeof Manifest>
+const manifestShape = Compile(Manifest)
+
+/** `$op`, present where not all rows are upserts: `u`, `d` (delete), or `c:CODE` (the provider cannot send this key's row, because). */
+export const opBlock = '$op'
+export type Op = 'u' | 'd' | `c:${string}`
+
+export interface BatchLimits {
+  /** Bytes of the whole container. */
+  encoded: number
+  /** Bytes of all blocks unpacked. */
+  unpacked: number
+  rows: number
+}
+
+/** What a reader accepts. A writer stays under `encoded: 1 MiB` (configurable) so that any log engine can carry it. */
+export const readerLimits: BatchLimits = { encoded: 8 << 20, unpacked: 64 << 20, rows: 100_000 }
+export const writerLimits: BatchLimits = { encoded: 1 << 20, unpacked: 16 << 20, rows: 10_000 }
+
+const magic = Buffer.from('QZB1')
+const saltLength = 16
+/** Below this many bytes of JSON a batch is not worth compressing (0.16 ms for a single row). */
+const plainBelow = 4096
+
+export interface Column {
+  item: string
+  values: readonly Value[]
+}
+
+export type ManifestHeader = Omit<Manifest, 'v' | 'rows' | 'codec' | 'blocks'>
+
+export interface BuiltBatch {
+  bytes: Buffer
+  manifest: Manifest
+  /** SHA-256 (hex) of the manifest JWS. */
+  hash: string
+}
+
+/** Packs and signs rows given as columns of equal length. */
+export function buildBatch(header: ManifestHeader, columns: readonly Column[], key: SigningKey): BuiltBatch {
+  const texts = columns.map(column => Buffer.from(JSON.stringify(column.values)))
+  const codec = texts.reduce((sum, text) => sum + text.length, 0) < plainBelow ? 'none' : 'zstd'
+  const parts: Buffer[] = []
+  const blocks = columns.map((column, i) => {
+    const packed = pack(codec, texts[i]!)
+    parts.push(blockHeader(column.item, packed.length, texts[i]!.length + saltLength), packed)
+    return { item: column.item, sha256: sha256(packed) }
+  })
+  const manifest: Manifest = { v: 1, ...header, rows: columns[0]?.values.length ?? 0, codec, blocks }
+  const jws = signStatement(key, 'qz-batch', manifest)
+  return { bytes: Buffer.concat([prefix(jws), ...parts]), manifest, hash: sha256(jws) }
+}
+
+function pack(codec: Manifest['codec'], text: Buffer): Buffer {
+  const plain = Buffer.allocUnsafe(saltLength + text.length)
+  randomFillSync(plain, 0, saltLength)
+  text.copy(plain, saltLength)
+  return codec === 'zstd' ? zstdCompressSync(plain, { params: { [constants.ZSTD_c_compressionLevel]: 1 } }) : plain
+}
+
+function prefix(jws: string): Buffer {
+  const head = Buffer.alloc(8)
+  magic.copy(head)
+  head.writeUInt32BE(jws.length, 4)
+  return Buffer.concat([head, Buffer.from(jws, 'latin1')])
+}
+
+function blockHeader(item: string, packed: number, unpacked: number): Buffer {
+  const head = Buffer.alloc(1 + item.length + 8)
+  head.writeUInt8(item.length)
+  head.write(item, 1, 'latin1')
+  head.writeUInt32BE(packed, 1 + item.length)
+  head.writeUInt32BE(unpacked, 5 + item.length)
+  return head
+}
+
+export interface PackedBlock {
+  item: string
+  packed: Buffer
+  unpackedLength: number
+}
+
+/** A container taken apart; nothing in it is verified yet. */
+export interface SealedBatch {
+  jws: string
+  hash: string
+  blocks: PackedBlock[]
+  bytes: Buffer
+}
+
+/** Takes a container apart. Throws QZ-BATCH-FORMAT or QZ-BATCH-LIMIT. */
+export function splitBatch(bytes: Buffer, limits: BatchLimits = readerLimits): SealedBatch {
+  if (bytes.length > limits.encoded) throw new QianzhiError('QZ-BATCH-LIMIT', { reason: `${bytes.length} bytes, at most ${limits.encoded}` })
+  if (bytes.length < 8 || !bytes.subarray(0, 4).equals(magic)) throw malformed('no QZB1 container')
+  const start = 8 + bytes.readUInt32BE(4)
+  if (start > bytes.length) throw malformed('the manifest is cut off')
+  const jws = bytes.toString('latin1', 8, start)
+  return { jws, hash: sha256(jws), blocks: splitBlocks(bytes, start, limits), bytes }
+}
+
+function splitBlocks(bytes: Buffer, start: number, limits: BatchLimits): PackedBlock[] {
+  const blocks: PackedBlock[] = []
+  let unpacked = 0
+  for (let at = start; at < bytes.length; ) {
+    const data = at + 1 + bytes.readUInt8(at) + 8
+    if (data > bytes.length) throw malformed('a block header is cut off')
+    const end = data + bytes.readUInt32BE(data - 8)
+    if (end > bytes.length) throw malformed('a block is cut off')
+    const unpackedLength = bytes.readUInt32BE(data - 4)
+    unpacked += unpackedLength
+    blocks.push({ item: bytes.toString('latin1', at + 1, data - 8), packed: bytes.subarray(data, end), unpackedLength })
+    at = end
+  }
+  if (unpacked > limits.unpacked) throw new QianzhiError('QZ-BATCH-LIMIT', { reason: `${unpacked} bytes unpacked, at most ${limits.unpacked}` })
+  return blocks
+}
+
+export interface OpenBatch extends SealedBatch {
+  manifest: Manifest
+  /** Key id that signed. */
+  keyId: string
+}
+
+/**
+ * Verifies the manifest with the key that `publicKeyOf` gives for its key id, and each block that is present against it.
+ * Throws QZ-BATCH-SIGNATURE, QZ-BATCH-FORMAT, QZ-BATCH-BLOCK or QZ-BATCH-LIMIT.
+ */
+export function openBatch(sealed: SealedBatch, publicKeyOf: (keyId: string) => string | undefined, limits: BatchLimits = readerLimits): OpenBatch {
+  const keyId = statementKeyId(sealed.jws, 'qz-batch')
+  if (keyId === undefined) throw malformed('the manifest is no batch statement')
+  const publicKey = publicKeyOf(keyId)
+  if (!publicKey) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `key ${keyId} is not the provider's` })
+  const manifest = verifyStatement(sealed.jws, 'qz-batch', publicKey)
+  if (manifest === undefined) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: 'the signature does not match' })
+  if (!manifestShape.Check(manifest)) throw malformed(`manifest: ${manifestShape.Errors(manifest)[0]?.message ?? 'shape'}`)
+  checkManifest(manifest, limits)
+  checkBlocks(manifest, sealed.blocks)
+  return { ...sealed, manifest, keyId }
+}
+
+/** The manifest of a batch that was verified when it was stored (the hub's own log). */
+export function trustedManifest(sealed: Pick<SealedBatch, 'jws'>): Manifest {
+  return JSON.parse(Buffer.from(sealed.jws.split('.')[1]!, 'base64url').toString()) as Manifest
+}
+
+function checkManifest(manifest: Manifest, limits: BatchLimits): void {
+  if (manifest.rows > limits.rows) throw new QianzhiError('QZ-BATCH-LIMIT', { reason: `${manifest.rows} rows, at most ${limits.rows}` })
+  if ((manifest.kind === 'snapshot') !== (manifest.snapshot !== undefined)) throw malformed('snapshot marks do not fit the kind')
+  if (manifest.snapshot && manifest.snapshot.began > manifest.seq) throw malformed('the snapshot begins after the batch')
+  if ((manifest.seq === 1) !== (manifest.prev === null)) throw malformed('prev must be null exactly where an epoch begins')
+  if (manifest.seq === 1 && manifest.snapshot?.began !== 1) throw malformed('an epoch must begin with a snapshot')
+  if (new Set(manifest.blocks.map(block => block.item)).size !== manifest.blocks.length) throw malformed('an item is listed twice')
+}
+
+function checkBlocks(manifest: Manifest, blocks: readonly PackedBlock[]): void {
+  const listed = new Map(manifest.blocks.map(block => [block.item, block.sha256]))
+  for (const { item, packed } of blocks) {
+    const expected = listed.get(item)
+    if (expected === undefined) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'not in the manifest, or twice' })
+    listed.delete(item)
+    if (sha256(packed) !== expected) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'its SHA-256 differs' })
+  }
+}
+
+/** True where this batch is the first of a snapshot: a receiver may begin here. */
+export function beginsSnapshot(manifest: Manifest): boolean {
+  return manifest.snapshot?.began === manifest.seq
+}
+
+/** The values of one block, one per row. Throws QZ-BATCH-BLOCK where it does not unpack to exactly that. */
+export function blockValues(batch: OpenBatch, item: string): Value[] {
+  const block = batch.blocks.find(candidate => candidate.item === item)
+  if (!block) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'missing' })
+  try {
+    const values: unknown = JSON.parse(unpack(batch.manifest.codec, block).toString('utf8', saltLength))
+    if (Array.isArray(values) && values.length === batch.manifest.rows && values.every(isValue)) return values
+  } catch (cause) {
+    throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: reasonOf(cause) }, { cause })
+  }
+  throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: `not ${batch.manifest.rows} texts or nulls` })
+}
+
+function isValue(value: unknown): value is Value {
+  return typeof value === 'string' || value === null
+}
+
+function unpack(codec: Manifest['codec'], { packed, unpackedLength }: PackedBlock): Buffer {
+  const plain = codec === 'zstd' ? zstdDecompressSync(packed, { maxOutputLength: Math.max(1, unpackedLength) }) : packed
+  if (plain.length !== unpackedLength || plain.length < saltLength + 2) throw new Error('it does not unpack to its stated length')
+  return plain
+}
+
+/** The same signed batch without the blocks of items that are not in `items`; `$op` always stays. No row is read. */
+export function projectBatch(sealed: SealedBatch, items: ReadonlySet<string>): Buffer {
+  if (sealed.blocks.every(block => block.item === opBlock || items.has(block.item))) return sealed.bytes
+  const parts: Buffer[] = [prefix(sealed.jws)]
+  for (const { item, packed, unpackedLength } of sealed.blocks) {
+    if (item === opBlock || items.has(item)) parts.push(blockHeader(item, packed.length, unpackedLength), packed)
+  }
+  return Buffer.concat(parts)
+}
+
+function malformed(reason: string): QianzhiError {
+  return new QianzhiError('QZ-BATCH-FORMAT', { reason })
+}

@@ -1,0 +1,70 @@
+import { Type, type Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { QianzhiError } from './errors.ts'
+import { Schema } from './schema.ts'
+import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
+
+/** What one agent may supply and receive, signed by the hub. Its serial only grows; it expires. */
+export const Policy = Type.Object({
+  v: Type.Literal(1),
+  agent: Type.String(),
+  agency: Type.String(),
+  /** Only grows, also over a restored hub: never below the hub's clock in milliseconds when it was issued. */
+  serial: Type.Integer({ minimum: 1 }),
+  issued: Type.String(),
+  expires: Type.String(),
+  supply: Type.Array(
+    Type.Object({
+      schema: Schema,
+      /** Items whose data may go to the hub: all, less the closed ones that the provider does not store there. */
+      items: Type.Array(Type.String()),
+      /** Whether the hub keeps the rows for query and later receivers, or only passes them on. */
+      keep: Type.Enum(['store', 'relay']),
+      scope: Type.Optional(Type.String()),
+    }),
+  ),
+  receive: Type.Array(
+    Type.Object({
+      route: Type.String(),
+      grant: Type.String(),
+      schema: Schema,
+      /** Items delivered: granted, not closed, and the key. */
+      items: Type.Array(Type.String()),
+      /** Public keys of the provider, with the epochs for which each counts. */
+      keys: Type.Array(
+        Type.Object({ key: Type.String(), from: Type.Integer({ minimum: 1 }), to: Type.Optional(Type.Integer({ minimum: 1 })) }),
+      ),
+      expires: Type.Optional(Type.String()),
+    }),
+  ),
+})
+export type Policy = Static<typeof Policy>
+export type Supply = Policy['supply'][number]
+export type Receive = Policy['receive'][number]
+
+const policyShape = Compile(Policy)
+
+export function signPolicy(policy: Policy, hubKey: SigningKey): string {
+  return signStatement(hubKey, 'qz-policy', policy)
+}
+
+/**
+ * Opens a policy: signed by the pinned hub key (QZ-POLICY-SIGNATURE), for this agent, and not older than what is known
+ * (QZ-POLICY-OLD). Expiry is judged when the policy is used: see `policyExpired`.
+ */
+export function openPolicy(jws: string, hubKey: string, agent: string, knownSerial: number): Policy {
+  const policy = verifyStatement(jws, 'qz-policy', hubKey)
+  if (policy === undefined || !policyShape.Check(policy) || policy.agent !== agent) throw new QianzhiError('QZ-POLICY-SIGNATURE')
+  if (policy.serial < knownSerial) throw new QianzhiError('QZ-POLICY-OLD', { serial: policy.serial, known: knownSerial })
+  return policy
+}
+
+export function policyExpired(policy: Policy, now: Date): boolean {
+  return Date.parse(policy.expires) <= now.getTime()
+}
+
+/** Throws QZ-POLICY-EXPIRED. */
+export function requireCurrent(policy: Policy, now: Date): Policy {
+  if (policyExpired(policy, now)) throw new QianzhiError('QZ-POLICY-EXPIRED', { expires: policy.expires })
+  return policy
+}

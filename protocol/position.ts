@@ -1,0 +1,39 @@
+import { Type, type Static } from 'typebox'
+
+/** A place in a stream: batches are ordered by epoch, then by seq (from 1). `hash` is the SHA-256 (hex) of the manifest there. */
+export const Position = Type.Object({
+  epoch: Type.Integer({ minimum: 1 }),
+  seq: Type.Integer({ minimum: 1 }),
+  hash: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+})
+export type Position = Static<typeof Position>
+export type Place = Pick<Position, 'epoch' | 'seq'>
+
+export function comparePlaces(a: Place, b: Place): number {
+  return a.epoch - b.epoch || a.seq - b.seq
+}
+
+export function isAfter(a: Place, b: Place | null | undefined): boolean {
+  return !b || comparePlaces(a, b) > 0
+}
+
+export function samePosition(a: Position | null | undefined, b: Position | null | undefined): boolean {
+  return a && b ? a.epoch === b.epoch && a.seq === b.seq && a.hash === b.hash : !a && !b
+}
+
+/** `qz_position` of delivered rows: epoch × 2³² + seq as decimal text; it orders like the place and fits a signed 64-bit column. */
+export function positionNumber({ epoch, seq }: Place): string {
+  return (BigInt(epoch) * 4294967296n + BigInt(seq)).toString()
+}
+
+export function showPlace(place: Place | null | undefined): string {
+  return place ? `${place.epoch}/${place.seq}` : '-'
+}
+
+/**
+ * A new epoch is later than every one that ever was, also when hub and source were both restored from backups and have forgotten
+ * the last ones: it never falls behind the minutes since 2020.
+ */
+export function nextEpoch(known: number, now: Date): number {
+  return Math.max(known + 1, Math.floor((now.getTime() - Date.UTC(2020, 0, 1)) / 60_000))
+}

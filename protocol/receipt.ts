@@ -1,0 +1,49 @@
+import { Type, type Static, type TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
+
+const place = {
+  epoch: Type.Integer({ minimum: 1 }),
+  seq: Type.Integer({ minimum: 1 }),
+  hash: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  time: Type.String({ maxLength: 40 }),
+}
+
+/** The hub's word that the batch with this manifest hash is on its disk. */
+export const StoredReceipt = Type.Object({ resource: Type.String(), producer: Type.String(), ...place })
+export type StoredReceipt = Static<typeof StoredReceipt>
+
+/**
+ * A receiver's word that everything up to this position is in its table. Counts cover the batches since the receipt before:
+ * rows written, rows deleted, keys newly quarantined; `quarantine` is how many keys lie there now.
+ */
+export const AppliedReceipt = Type.Object({
+  route: Type.String(),
+  ...place,
+  batches: Type.Integer({ minimum: 0 }),
+  written: Type.Integer({ minimum: 0 }),
+  deleted: Type.Integer({ minimum: 0 }),
+  quarantined: Type.Integer({ minimum: 0 }),
+  quarantine: Type.Integer({ minimum: 0 }),
+})
+export type AppliedReceipt = Static<typeof AppliedReceipt>
+
+/** The provider's word that its stream's newest batch at `time` was this one: a hub that withholds shows by the statement's age. */
+export const HeadStatement = Type.Object({ resource: Type.String(), producer: Type.String(), ...place })
+export type HeadStatement = Static<typeof HeadStatement>
+
+function statement<T extends TSchema>(shape: T, typ: 'qz-receipt' | 'qz-head') {
+  const validator = Compile(shape)
+  return {
+    sign: (value: Static<T> & object, key: SigningKey): string => signStatement(key, typ, value),
+    /** The statement if `publicKey` signed it in this shape, else undefined. */
+    open(jws: string, publicKey: string): Static<T> | undefined {
+      const value = verifyStatement(jws, typ, publicKey)
+      return validator.Check(value) ? (value as Static<T>) : undefined
+    },
+  }
+}
+
+export const storedReceipt = statement(StoredReceipt, 'qz-receipt')
+export const appliedReceipt = statement(AppliedReceipt, 'qz-receipt')
+export const headStatement = statement(HeadStatement, 'qz-head')
