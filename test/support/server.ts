@@ -1,0 +1,171 @@
+/** A database server of one test run: a child process with its own folder and port, which never outlives the test's process. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, readdir, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+
+const DEADLINE_MS = 60_000
+
+export interface Account {
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface ServerProcess {
+  pid(): number
+  /** Signals the server and waits until it and the processes it had started are gone. */
+  kill(signal: NodeJS.Signals): Promise<void>
+  /** Starts the server again (after stopping it when it still runs) on the same folder and port. */
+  restart(): Promise<void>
+  /** Ends the server at once and removes its folder, if it is a temporary one. */
+  stop(): Promise<void>
+}
+
+export interface ServerOptions {
+  readonly program: string
+  readonly args: readonly string[]
+  readonly account: Account | undefined
+  /** Removed on stop and when the test's process ends. */
+  readonly temporary: string | undefined
+  /** The signal which shuts the server down in order. */
+  readonly stopSignal: NodeJS.Signals
+  /** Connects; rejects while the server is not ready. */
+  readonly connect: () => Promise<void>
+}
+
+export async function startServer(options: ServerOptions): Promise<ServerProcess> {
+  let current = await launch(options)
+  const kill = async (signal: NodeJS.Signals): Promise<void> => {
+    await end(current.child, signal)
+    current.release()
+  }
+  return {
+    pid: () => current.child.pid!,
+    kill,
+    restart: async () => {
+      await kill(options.stopSignal)
+      current = await launch(options)
+    },
+    stop: async () => {
+      await kill('SIGKILL')
+      if (options.temporary) await rm(options.temporary, { recursive: true, force: true })
+    },
+  }
+}
+
+async function launch({ program, args, account, temporary, connect }: ServerOptions) {
+  const child = spawn(program, args, {
+    ...account,
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+    env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8' },
+  })
+  let log = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-8_000)))
+  await once(child, 'spawn')
+  const release = endWithThisProcess(child.pid!, temporary)
+  const deadline = Date.now() + DEADLINE_MS
+  for (;;) {
+    if (gone(child)) throw new Error(`${program} ended while starting:\n${log}`)
+    try {
+      await connect()
+      break
+    } catch (cause) {
+      if (Date.now() > deadline) throw new Error(`${program} is not ready:\n${log}`, { cause })
+      await delay(20)
+    }
+  }
+  child.unref()
+  ;(child.stderr as unknown as { unref(): void }).unref()
+  return { child, release }
+}
+
+/** A watcher outside this process kills the server's group when this process ends in whatever way, SIGKILL too: its pipe closes then. */
+function endWithThisProcess(pid: number, temporary: string | undefined): () => void {
+  const script = 'read -r word; [ "$word" = released ] && exit; kill -KILL "-$1"; [ -n "$2" ] && rm -rf "$2" && sleep 1 && rm -rf "$2"'
+  const watcher = spawn('/bin/sh', ['-c', script, 'sh', String(pid), temporary ?? ''], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  watcher.unref()
+  ;(watcher.stdin as unknown as { unref(): void }).unref()
+  watcher.stdin.on('error', () => {})
+  return () => void watcher.stdin.end('released\n')
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  const children = await childrenOf(child.pid!)
+  if (!gone(child)) {
+    child.ref()
+    const exit = once(child, 'exit')
+    child.kill(signal)
+    const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS)
+    await exit
+    clearTimeout(timer)
+  }
+  const patience = Date.now() + 5_000
+  while (children.some(alive)) {
+    if (Date.now() > patience) for (const pid of children.filter(alive)) process.kill(pid, 'SIGKILL')
+    await delay(10)
+  }
+}
+
+function gone(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function childrenOf(parent: number): Promise<number[]> {
+  const found: number[] = []
+  for (const entry of await readdir('/proc').catch(() => [])) {
+    if (!/^\d+$/.test(entry)) continue
+    const stat = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '')
+    // pid (name) state parent …: the name may hold spaces and brackets
+    const [state, ppid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    if (Number(ppid) === parent && state !== 'Z') found.push(Number(entry))
+  }
+  return found
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** The account to run a database server under: undefined unless this process is root, which the servers refuse. */
+export async function account(name: string): Promise<Account | undefined> {
+  if (process.getuid?.() !== 0) return undefined
+  let line = await passwdLine(name)
+  if (!line) {
+    await run('useradd', ['--system', '--no-create-home', '--shell', '/bin/false', name], undefined)
+    line = await passwdLine(name)
+  }
+  const [, , uid, gid] = line!.split(':')
+  return { uid: Number(uid), gid: Number(gid) }
+}
+
+async function passwdLine(name: string): Promise<string | undefined> {
+  return (await readFile('/etc/passwd', 'utf8')).split('\n').find((line) => line.startsWith(`${name}:`))
+}
+
+export async function run(program: string, args: readonly string[], account: Account | undefined): Promise<void> {
+  const child = spawn(program, args, { ...account, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+  const [code] = (await once(child, 'close')) as [number | null]
+  if (code !== 0) throw new Error(`${program} failed (${code}):\n${output}`)
+}
