@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
-import { QianzhiError } from './errors.ts'
+import { Compile } from 'typebox/compile'
+import { QianzhiError, reasonOf } from './errors.ts'
 import { Position } from './position.ts'
 
 /** The agent API (SPEC section 5): every request is signed (see request.ts) and names the protocol version. */
@@ -131,16 +132,30 @@ export const ReceiptsRequest = Type.Object({ receipts: Type.Array(Type.String(),
 export type ReceiptsRequest = Static<typeof ReceiptsRequest>
 
 /** JSON head of a delivery. */
-export interface DeliveryHeader {
-  time: string
-  policy?: string
+export const DeliveryHeader = Type.Object({
+  time: Type.String(),
+  policy: Type.Optional(Type.String()),
   /** Streams of which the hub wants a snapshot that begins after the given place. */
-  snapshots: { resource: string; after: { epoch: number; seq: number } | null }[]
+  snapshots: Type.Array(
+    Type.Object({
+      resource: Type.String(),
+      after: Type.Union([Type.Object({ epoch: Type.Integer(), seq: Type.Integer() }), Type.Null()]),
+    }),
+  ),
   /** The provider's newest head statement per route, and why a route that was asked for gets nothing. */
-  routes: { route: string; head?: string; code?: string; details?: Record<string, string | number> }[]
+  routes: Type.Array(
+    Type.Object({
+      route: Type.String(),
+      head: Type.Optional(Type.String()),
+      code: Type.Optional(Type.String()),
+      details: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String(), Type.Number()]))),
+    }),
+  ),
   /** What follows, in order: batches of a route, `length` bytes each. */
-  batches: { route: string; length: number }[]
-}
+  batches: Type.Array(Type.Object({ route: Type.String(), length: Type.Integer({ minimum: 0 }) })),
+})
+export type DeliveryHeader = Static<typeof DeliveryHeader>
+const headerShape = Compile(DeliveryHeader)
 
 export const deliveryMediaType = 'application/vnd.qianzhi.delivery'
 const magic = Buffer.from('QZD1')
@@ -158,11 +173,24 @@ export function encodeDelivery(header: DeliveryHeader, batches: readonly Buffer[
 export function decodeDelivery(bytes: Buffer): { header: DeliveryHeader; batches: { route: string; bytes: Buffer }[] } {
   if (bytes.length < 8 || !bytes.subarray(0, 4).equals(magic)) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: 'no QZD1 container' })
   let at = 8 + bytes.readUInt32BE(4)
-  const header = JSON.parse(bytes.toString('utf8', 8, at)) as DeliveryHeader
+  if (at > bytes.length) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: 'the delivery header is cut off' })
+  const header = decodeHeader(bytes.subarray(8, at))
   const batches = header.batches.map(({ route, length }) => {
     const part = bytes.subarray(at, (at += length))
     if (part.length !== length) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: 'the delivery is cut off' })
     return { route, bytes: part }
   })
+  if (at !== bytes.length) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: 'the delivery goes on after its last batch' })
   return { header, batches }
+}
+
+function decodeHeader(json: Buffer): DeliveryHeader {
+  let header: unknown
+  try {
+    header = JSON.parse(json.toString())
+  } catch (cause) {
+    throw new QianzhiError('QZ-BATCH-FORMAT', { reason: `delivery header: ${reasonOf(cause)}` }, { cause })
+  }
+  if (headerShape.Check(header)) return header
+  throw new QianzhiError('QZ-BATCH-FORMAT', { reason: `delivery header: ${headerShape.Errors(header)[0]?.message ?? 'shape'}` })
 }

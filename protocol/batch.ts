@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { randomFillSync } from 'node:crypto'
 import { zstdCompressSync, zstdDecompressSync, constants } from 'node:zlib'
 import { Type, type Static } from 'typebox'
@@ -189,6 +190,7 @@ function checkManifest(manifest: Manifest, limits: BatchLimits): void {
   if (manifest.snapshot && manifest.snapshot.began > manifest.seq) throw malformed('the snapshot begins after the batch')
   if ((manifest.seq === 1) !== (manifest.prev === null)) throw malformed('prev must be null exactly where an epoch begins')
   if (manifest.seq === 1 && manifest.snapshot?.began !== 1) throw malformed('an epoch must begin with a snapshot')
+  if (manifest.scope !== undefined) throw malformed('scope is reserved')
   if (new Set(manifest.blocks.map(block => block.item)).size !== manifest.blocks.length) throw malformed('an item is listed twice')
 }
 
@@ -200,6 +202,8 @@ function checkBlocks(manifest: Manifest, blocks: readonly PackedBlock[]): void {
     listed.delete(item)
     if (sha256(packed) !== expected) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'its SHA-256 differs' })
   }
+  // Without it deletes would read as upserts.
+  if (listed.has(opBlock)) throw new QianzhiError('QZ-BATCH-BLOCK', { item: opBlock, reason: 'missing' })
 }
 
 /** True where this batch is the first of a snapshot: a receiver may begin here. */
@@ -227,6 +231,7 @@ function isValue(value: unknown): value is Value {
 function unpack(codec: Manifest['codec'], { packed, unpackedLength }: PackedBlock): Buffer {
   const plain = codec === 'zstd' ? zstdDecompressSync(packed, { maxOutputLength: Math.max(1, unpackedLength) }) : packed
   if (plain.length !== unpackedLength || plain.length < saltLength + 2) throw new Error('it does not unpack to its stated length')
+  if (!isUtf8(plain.subarray(saltLength))) throw new Error('it is not UTF-8')
   return plain
 }
 

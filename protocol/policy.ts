@@ -60,7 +60,7 @@ export function openPolicy(jws: string, hubKey: string, agent: string, knownSeri
 }
 
 export function policyExpired(policy: Policy, now: Date): boolean {
-  return Date.parse(policy.expires) <= now.getTime()
+  return !(Date.parse(policy.expires) > now.getTime())
 }
 
 /** Throws QZ-POLICY-EXPIRED. */

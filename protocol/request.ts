@@ -54,7 +54,7 @@ export async function verifyRequest(request: ReceivedRequest, publicKeyOf: (keyI
   }
   const message = { method: request.method, url: absolute(request.path), headers: definedHeaders(request.headers) }
   try {
-    const config = { keyLookup, requiredFields: covered, requiredParams: ['created', 'keyid', 'alg'], tolerance: clockTolerance }
+    const config = { keyLookup, requiredFields: covered, requiredParams: ['created', 'keyid', 'alg'], tolerance: clockTolerance, notAfter: now }
     if (await httpbis.verifyMessage(config, message)) return keyId
   } catch (error) {
     throw error instanceof QianzhiError ? error : invalid(reasonOf(error), error)
