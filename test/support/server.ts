@@ -105,10 +105,12 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
     await exit
     clearTimeout(timer)
   }
-  const patience = Date.now() + 5_000
-  while (children.some(alive)) {
-    if (Date.now() > patience) for (const pid of children.filter(alive)) process.kill(pid, 'SIGKILL')
-    await delay(10)
+  // PostgreSQL's processes can take seconds to notice that their postmaster was killed
+  for (const pid of children) {
+    while (await running(pid)) {
+      sendSigkill(pid)
+      await delay(5)
+    }
   }
 }
 
@@ -116,25 +118,32 @@ function gone(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null
 }
 
-function alive(pid: number): boolean {
+function sendSigkill(pid: number): void {
   try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 
+/** A process which has ended and is not yet collected by its parent (a zombie) does not run. */
+async function running(pid: number): Promise<boolean> {
+  const { state } = await processStatus(pid)
+  return state !== undefined && state !== 'Z' && state !== 'X'
+}
+
 async function childrenOf(parent: number): Promise<number[]> {
-  const found: number[] = []
-  for (const entry of await readdir('/proc').catch(() => [])) {
-    if (!/^\d+$/.test(entry)) continue
-    const stat = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '')
-    // pid (name) state parent …: the name may hold spaces and brackets
-    const [state, ppid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    if (Number(ppid) === parent && state !== 'Z') found.push(Number(entry))
-  }
-  return found
+  const pids = (await readdir('/proc').catch(() => [])).filter((entry) => /^\d+$/.test(entry)).map(Number)
+  const statuses = await Promise.all(pids.map(processStatus))
+  return pids.filter((_, index) => statuses[index]!.parent === parent)
+}
+
+async function processStatus(pid: number): Promise<{ state?: string | undefined; parent?: number }> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
+  if (stat === undefined) return {}
+  // pid (name) state parent …: the name may hold spaces and brackets
+  const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return { state, parent: Number(parent) }
 }
 
 export async function freePort(): Promise<number> {
