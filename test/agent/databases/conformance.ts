@@ -1,0 +1,54 @@
+/**
+ * What every database engine must do: the contract of agent/database.ts as tests. An engine's own test file gives a `Dialect` and a
+ * function that makes fresh databases; tables are made by the engine's own `supplyTable`, rows are written in plain SQL.
+ */
+import type { Test } from 'tap'
+import type { Database, DatabaseOptions } from '../../../agent/database.ts'
+import type { ValueType } from '../../../protocol/value.ts'
+import { captureConformance } from './conformance-capture.ts'
+import { deliveryConformance } from './conformance-delivery.ts'
+import { setupConformance } from './conformance-setup.ts'
+import { valueConformance } from './conformance-values.ts'
+
+/** A session of the application. Values come back as text, whatever the engine makes of them. */
+export interface Session {
+  query(sql: string): Promise<(string | null)[][]>
+  close(): Promise<void>
+}
+
+export interface TestDatabase extends Session {
+  url: string
+  connect(): Promise<Session>
+  drop(): Promise<void>
+}
+
+/** What differs between engines in the SQL of these tests, and what they document that they cannot see. */
+export interface Dialect {
+  name: string
+  open(options: DatabaseOptions): Promise<Database>
+  /** A quoted identifier. */
+  quote(name: string): string
+  /** SQL literal of a portable value. */
+  literal(type: ValueType, value: string): string
+  /** Whether TRUNCATE is seen by capture. */
+  seesTruncate: boolean
+  /** Column type (with its collation) that compares text without regard to case, and statements that must run before it can be used. */
+  caseInsensitive: { type: string; prepare: string[] }
+  /** Column types of a source, each with the portable type of the item it is to supply, that must be refused by name. */
+  lossy: { column: string; type: ValueType; precision?: number; scale?: number }[]
+  /** Makes the table's triggers disappear, as an administrator would who knows nothing of Qianzhi. */
+  dropTriggers(session: Session, table: string): Promise<void>
+  /** Switches the triggers off without dropping them, where the engine can. */
+  disableTriggers?(session: Session, table: string): Promise<void>
+  /** Statements that make a trigger of the receiver's own refuse rows whose `name` is `refused`. */
+  refusingTrigger(table: string): string[]
+  /** Extremes beyond the common ones that the engine's own columns can hold. */
+  extremes?: { type: ValueType; precision?: number; scale?: number; value: string }[]
+}
+
+export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
+  captureConformance(t, engine, freshDatabase)
+  setupConformance(t, engine, freshDatabase)
+  valueConformance(t, engine, freshDatabase)
+  deliveryConformance(t, engine, freshDatabase)
+}
