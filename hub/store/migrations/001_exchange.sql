@@ -6,11 +6,17 @@ create table agency (
   created_at timestamptz not null default now()
 );
 
+-- JWK thumbprint (RFC 7638) of an Ed25519 public key: the key id that requests and statements name.
+create function key_id(public_key text) returns text immutable strict language sql as $$
+  select translate(rtrim(encode(sha256(convert_to('{"crv":"Ed25519","kty":"OKP","x":"' || public_key || '"}', 'UTF8')), 'base64'), '='), '+/', '-_')
+$$;
+
 create table agent (
   id text primary key,
   agency text not null references agency,
   name text not null,
   public_key text not null unique,
+  key_id text not null unique generated always as (key_id(public_key)) stored,
   state text not null default 'active' check (state in ('active', 'revoked')),
   enrolled_at timestamptz not null default now(),
   last_seen timestamptz,
@@ -69,10 +75,12 @@ create table route (
   deleted bigint not null default 0,
   quarantine bigint not null default 0,
   receipt text,
+  -- When a receipt last moved it, or the agent took it up again: what has not moved for long is lapsed.
   moved_at timestamptz not null default now(),
-  -- Last position the agent asked after, i.e. what was delivered to it.
-  asked_epoch bigint, asked_seq bigint,
-  created_at timestamptz not null default now()
+  -- Last position the agent asked after, i.e. what was delivered to it; up to a second behind.
+  asked_epoch bigint, asked_seq bigint, asked_at timestamptz,
+  created_at timestamptz not null default now(),
+  unique (access_grant, agent)
 );
 
 create table policy (
@@ -86,6 +94,7 @@ create table policy (
 create table stream (
   resource text primary key references resource,
   producer text not null,
+  -- For the pages, up to a second behind: the log itself says what its head is.
   epoch bigint, seq bigint, hash text,
   last_push timestamptz,
   -- Highest epoch ever heard of, also from receivers ahead of a restored hub.
@@ -96,7 +105,18 @@ create table stream (
   head_statement text
 );
 
--- The batch log. Hub's default implementation of hub/log.ts.
+-- The batch log. Hub's default implementation of hub/log.ts. The head stays when its batch is trimmed.
+create table log_stream (
+  resource text primary key,
+  epoch bigint not null,
+  seq bigint not null,
+  hash text not null,
+  receipt text not null,
+  -- Encoded bytes ever appended: differences of it say how much lies between two places.
+  total bigint not null,
+  stored_at timestamptz not null default now()
+);
+
 create table log_batch (
   resource text not null,
   epoch bigint not null,
@@ -106,13 +126,16 @@ create table log_batch (
   last boolean not null default false,
   rows int not null,
   bytes int not null,
+  -- log_stream.total after this batch.
+  total bigint not null,
   stored_at timestamptz not null default now(),
   receipt text not null,
   batch bytea not null,
   primary key (resource, epoch, seq)
 );
 alter table log_batch alter column batch set storage external;
-create index log_batch_snapshot on log_batch (resource, epoch, seq) where began = seq or last;
+create index log_batch_begun on log_batch (resource, epoch, seq) where began = seq;
+create index log_batch_ended on log_batch (resource, epoch, seq) where last;
 
 -- Acts and refusals; sealed into a chain by the registry's sealer. Insert-only.
 create table audit_entry (
