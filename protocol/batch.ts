@@ -79,7 +79,7 @@ export interface BuiltBatch {
 
 /** Packs and signs rows given as columns of equal length. */
 export function buildBatch(header: ManifestHeader, columns: readonly Column[], key: SigningKey): BuiltBatch {
-  const texts = columns.map(column => Buffer.from(JSON.stringify(column.values)))
+  const texts = columns.map((column) => Buffer.from(JSON.stringify(column.values)))
   const codec = texts.reduce((sum, text) => sum + text.length, 0) < plainBelow ? 'none' : 'zstd'
   const parts: Buffer[] = []
   const blocks = columns.map((column, i) => {
@@ -131,7 +131,8 @@ export interface SealedBatch {
 
 /** Takes a container apart. Throws QZ-BATCH-FORMAT or QZ-BATCH-LIMIT. */
 export function splitBatch(bytes: Buffer, limits: BatchLimits = readerLimits): SealedBatch {
-  if (bytes.length > limits.encoded) throw new QianzhiError('QZ-BATCH-LIMIT', { reason: `${bytes.length} bytes, at most ${limits.encoded}` })
+  if (bytes.length > limits.encoded)
+    throw new QianzhiError('QZ-BATCH-LIMIT', { reason: `${bytes.length} bytes, at most ${limits.encoded}` })
   if (bytes.length < 8 || !bytes.subarray(0, 4).equals(magic)) throw malformed('no QZB1 container')
   const start = 8 + bytes.readUInt32BE(4)
   if (start > bytes.length) throw malformed('the manifest is cut off')
@@ -142,7 +143,7 @@ export function splitBatch(bytes: Buffer, limits: BatchLimits = readerLimits): S
 function splitBlocks(bytes: Buffer, start: number, limits: BatchLimits): PackedBlock[] {
   const blocks: PackedBlock[] = []
   let unpacked = 0
-  for (let at = start; at < bytes.length; ) {
+  for (let at = start; at < bytes.length;) {
     const data = at + 1 + bytes.readUInt8(at) + 8
     if (data > bytes.length) throw malformed('a block header is cut off')
     const end = data + bytes.readUInt32BE(data - 8)
@@ -152,7 +153,8 @@ function splitBlocks(bytes: Buffer, start: number, limits: BatchLimits): PackedB
     blocks.push({ item: bytes.toString('latin1', at + 1, data - 8), packed: bytes.subarray(data, end), unpackedLength })
     at = end
   }
-  if (unpacked > limits.unpacked) throw new QianzhiError('QZ-BATCH-LIMIT', { reason: `${unpacked} bytes unpacked, at most ${limits.unpacked}` })
+  if (unpacked > limits.unpacked)
+    throw new QianzhiError('QZ-BATCH-LIMIT', { reason: `${unpacked} bytes unpacked, at most ${limits.unpacked}` })
   return blocks
 }
 
@@ -166,7 +168,11 @@ export interface OpenBatch extends SealedBatch {
  * Verifies the manifest with the key that `publicKeyOf` gives for its key id, and each block that is present against it.
  * Throws QZ-BATCH-SIGNATURE, QZ-BATCH-FORMAT, QZ-BATCH-BLOCK or QZ-BATCH-LIMIT.
  */
-export function openBatch(sealed: SealedBatch, publicKeyOf: (keyId: string) => string | undefined, limits: BatchLimits = readerLimits): OpenBatch {
+export function openBatch(
+  sealed: SealedBatch,
+  publicKeyOf: (keyId: string) => string | undefined,
+  limits: BatchLimits = readerLimits,
+): OpenBatch {
   const keyId = statementKeyId(sealed.jws, 'qz-batch')
   if (keyId === undefined) throw malformed('the manifest is no batch statement')
   const publicKey = publicKeyOf(keyId)
@@ -191,11 +197,11 @@ function checkManifest(manifest: Manifest, limits: BatchLimits): void {
   if ((manifest.seq === 1) !== (manifest.prev === null)) throw malformed('prev must be null exactly where an epoch begins')
   if (manifest.seq === 1 && manifest.snapshot?.began !== 1) throw malformed('an epoch must begin with a snapshot')
   if (manifest.scope !== undefined) throw malformed('scope is reserved')
-  if (new Set(manifest.blocks.map(block => block.item)).size !== manifest.blocks.length) throw malformed('an item is listed twice')
+  if (new Set(manifest.blocks.map((block) => block.item)).size !== manifest.blocks.length) throw malformed('an item is listed twice')
 }
 
 function checkBlocks(manifest: Manifest, blocks: readonly PackedBlock[]): void {
-  const listed = new Map(manifest.blocks.map(block => [block.item, block.sha256]))
+  const listed = new Map(manifest.blocks.map((block) => [block.item, block.sha256]))
   for (const { item, packed } of blocks) {
     const expected = listed.get(item)
     if (expected === undefined) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'not in the manifest, or twice' })
@@ -213,7 +219,7 @@ export function beginsSnapshot(manifest: Manifest): boolean {
 
 /** The values of one block, one per row. Throws QZ-BATCH-BLOCK where it does not unpack to exactly that. */
 export function blockValues(batch: OpenBatch, item: string): Value[] {
-  const block = batch.blocks.find(candidate => candidate.item === item)
+  const block = batch.blocks.find((candidate) => candidate.item === item)
   if (!block) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'missing' })
   try {
     const values: unknown = JSON.parse(unpack(batch.manifest.codec, block).toString('utf8', saltLength))
@@ -237,7 +243,7 @@ function unpack(codec: Manifest['codec'], { packed, unpackedLength }: PackedBloc
 
 /** The same signed batch without the blocks of items that are not in `items`; `$op` always stays. No row is read. */
 export function projectBatch(sealed: SealedBatch, items: ReadonlySet<string>): Buffer {
-  if (sealed.blocks.every(block => block.item === opBlock || items.has(block.item))) return sealed.bytes
+  if (sealed.blocks.every((block) => block.item === opBlock || items.has(block.item))) return sealed.bytes
   const parts: Buffer[] = [prefix(sealed.jws)]
   for (const { item, packed, unpackedLength } of sealed.blocks) {
     if (item === opBlock || items.has(item)) parts.push(blockHeader(item, packed.length, unpackedLength), packed)

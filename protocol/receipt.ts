@@ -39,7 +39,7 @@ function statement<T extends TSchema>(shape: T, typ: 'qz-receipt' | 'qz-head') {
     /** The statement if `publicKey` signed it in this shape, else undefined. */
     open(jws: string, publicKey: string): Static<T> | undefined {
       const value = verifyStatement(jws, typ, publicKey)
-      return validator.Check(value) ? (value as Static<T>) : undefined
+      return validator.Check(value) ? value : undefined
     },
   }
 }

@@ -28,7 +28,7 @@ export async function signRequest(request: RequestToSign, key: SigningKey, creat
     { key: signer, fields: covered, params: ['created', 'keyid', 'alg'], paramValues: { created } },
     { method: request.method, url: absolute(request.path), headers },
   )
-  return signed.headers as Headers
+  return signed.headers
 }
 
 export interface ReceivedRequest extends RequestToSign {
@@ -47,6 +47,7 @@ export async function verifyRequest(request: ReceivedRequest, publicKeyOf: (keyI
   if (request.headers['content-digest'] !== contentDigest(request.body)) throw invalid('Content-Digest does not match the body')
   let keyId = ''
   const keyLookup = async (params: { keyid?: string; created?: unknown }) => {
+    if (keyId) throw invalid('more than one signature')
     checkClock(params.created, now)
     keyId = params.keyid ?? ''
     const key = publicKeyObject(await publicKeyOf(keyId))
@@ -54,7 +55,13 @@ export async function verifyRequest(request: ReceivedRequest, publicKeyOf: (keyI
   }
   const message = { method: request.method, url: absolute(request.path), headers: definedHeaders(request.headers) }
   try {
-    const config = { keyLookup, requiredFields: covered, requiredParams: ['created', 'keyid', 'alg'], tolerance: clockTolerance, notAfter: now }
+    const config = {
+      keyLookup,
+      requiredFields: covered,
+      requiredParams: ['created', 'keyid', 'alg'],
+      tolerance: clockTolerance,
+      notAfter: now,
+    }
     if (await httpbis.verifyMessage(config, message)) return keyId
   } catch (error) {
     throw error instanceof QianzhiError ? error : invalid(reasonOf(error), error)

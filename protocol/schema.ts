@@ -47,11 +47,11 @@ export type Schema = Static<typeof Schema>
 export const longestTextKey = 190
 
 export function keyItems(schema: Pick<Schema, 'items'>): Item[] {
-  return schema.items.filter(item => item.key)
+  return schema.items.filter((item) => item.key)
 }
 
 export function itemById(schema: Pick<Schema, 'items'>, id: string): Item | undefined {
-  return schema.items.find(item => item.id === id)
+  return schema.items.find((item) => item.id === id)
 }
 
 /** What TypeBox cannot say. Throws QZ-SCHEMA naming the first thing that is wrong. */
@@ -76,7 +76,7 @@ function checkItem(item: Item, fail: (reason: string) => never): void {
   if (item.length !== undefined && item.type !== 'text') fail(`item ${item.id}: only text has a length`)
   if (item.type === 'decimal') {
     if (item.precision === undefined) fail(`item ${item.id}: a decimal needs precision`)
-    if ((item.scale ?? 0) > item.precision!) fail(`item ${item.id}: scale is over precision`)
+    if ((item.scale ?? 0) > item.precision) fail(`item ${item.id}: scale is over precision`)
   } else if (item.precision !== undefined || item.scale !== undefined) fail(`item ${item.id}: only decimal has precision and scale`)
   if (!item.key) return
   if (!keyTypes.includes(item.type)) fail(`item ${item.id}: ${item.type} cannot be a key`)
@@ -88,5 +88,5 @@ function checkItem(item: Item, fail: (reason: string) => never): void {
 
 /** Which items a grant may carry now: the granted ones that are not closed, and always the key. In schema order. */
 export function deliverableItems(schema: Schema, granted: readonly string[]): Item[] {
-  return schema.items.filter(item => item.openness !== 'closed' && (item.key || granted.includes(item.id)))
+  return schema.items.filter((item) => item.openness !== 'closed' && (item.key || granted.includes(item.id)))
 }

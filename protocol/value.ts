@@ -64,12 +64,13 @@ const checks: Record<ValueType, (value: string, limits: ValueLimits) => string |
     const fraction = (parts[2] ?? '').replace(/0+$/, '')
     return whole.length > precision - scale || fraction.length > scale ? `does not fit decimal(${precision},${scale})` : undefined
   },
-  boolean: value => (value === 'true' || value === 'false' ? undefined : 'is not true or false'),
-  date: value => (isDate(value) ? undefined : 'is not a date of the years 0001–9999'),
-  timestamp: value => (isTimestamp(value) ? undefined : 'is not a timestamp of the years 0001–9999'),
-  timestamptz: value => (value.endsWith('Z') && isTimestamp(value.slice(0, -1)) ? undefined : 'is not a UTC timestamp of the years 0001–9999'),
-  time: value => (timeForm.test(value) ? undefined : 'is not a time of day'),
-  binary: value => (value.length % 4 === 0 && base64Form.test(value) ? undefined : 'is not base64'),
+  boolean: (value) => (value === 'true' || value === 'false' ? undefined : 'is not true or false'),
+  date: (value) => (isDate(value) ? undefined : 'is not a date of the years 0001–9999'),
+  timestamp: (value) => (isTimestamp(value) ? undefined : 'is not a timestamp of the years 0001–9999'),
+  timestamptz: (value) =>
+    value.endsWith('Z') && isTimestamp(value.slice(0, -1)) ? undefined : 'is not a UTC timestamp of the years 0001–9999',
+  time: (value) => (timeForm.test(value) ? undefined : 'is not a time of day'),
+  binary: (value) => (value.length % 4 === 0 && base64Form.test(value) ? undefined : 'is not base64'),
   json(value) {
     if (!value.isWellFormed()) return 'is not well-formed Unicode'
     try {

@@ -1,0 +1,74 @@
+import t from 'tap'
+import {
+  codedError,
+  errorCodes,
+  errorKind,
+  errorText,
+  fromProblem,
+  isErrorCode,
+  QianzhiError,
+  reasonOf,
+  toProblem,
+  type ErrorDetails,
+} from '../../protocol/errors.ts'
+
+const placeholders = (text: string): string[] => Array.from(text.matchAll(/\{(\w+)\}/g), (match) => match[1]!).toSorted()
+
+t.test('every code is complete', async (t) => {
+  for (const code of errorCodes) {
+    const { status, who, retry, zh, en } = errorKind(code)
+    t.match(code, /^QZ(-[A-Z]+)+$/, code)
+    t.ok(status >= 400 && status < 600, `${code}: HTTP status`)
+    t.ok(['provider', 'receiver', 'office', 'operator', 'nobody'].includes(who), `${code}: who must act`)
+    t.ok(retry || who !== 'nobody', `${code}: somebody must act, or a retry helps`)
+    t.match(zh, /\p{Script=Han}/u, `${code}: Chinese`)
+    t.notMatch(en, /[^\x20-\x7e]/, `${code}: English`)
+    t.same(placeholders(zh), placeholders(en), `${code}: the same placeholders`)
+  }
+})
+
+t.test('an error travels as a problem and comes back', async (t) => {
+  for (const code of errorCodes) {
+    const details: ErrorDetails = Object.fromEntries(placeholders(errorKind(code).en).map((name, i) => [name, i % 2 ? i : `值 ${name}`]))
+    const error = new QianzhiError(code, details)
+    const problem = JSON.parse(JSON.stringify(toProblem(error))) as ReturnType<typeof toProblem>
+    const back = fromProblem(problem)
+    t.equal(back?.code, code)
+    t.same(back?.details, details)
+    t.equal(back?.message, error.message)
+    t.equal(problem.title, error.message)
+    t.equal(problem.type, `urn:qianzhi:error:${code}`)
+    t.same({ status: problem.status, who: problem.who, retry: problem.retry }, pick(errorKind(code)))
+    t.same(problem.detail, { zh: error.text('zh'), en: error.text('en') })
+    t.notMatch(problem.detail.zh + problem.detail.en, /\{\w+\}/, `${code}: every placeholder is filled`)
+  }
+})
+
+function pick({ status, who, retry }: ReturnType<typeof errorKind>) {
+  return { status, who, retry }
+}
+
+t.test('what is no problem of ours is none', async (t) => {
+  for (const body of [undefined, null, 1, 'QZ-INTERNAL', [], {}, { code: 'QZ-NONE' }, { code: 'toString' }, { code: 1 }]) {
+    t.equal(fromProblem(body), undefined, JSON.stringify(body))
+  }
+  t.same(fromProblem({ code: 'QZ-ADMIN-KEY', details: null })?.details, {})
+  t.notOk(isErrorCode('constructor'))
+})
+
+t.test('texts', async (t) => {
+  t.equal(errorText('QZ-NOT-FOUND', {}, 'en'), '{what} does not exist', 'a missing detail shows')
+  t.equal(errorText('QZ-NOT-FOUND', { what: '$& {what}' }, 'en'), '$& {what} does not exist', 'details are put in as they are')
+  t.equal(new QianzhiError('QZ-NOT-FOUND', { what: '资源 x' }).text('zh'), '没有找到 资源 x')
+})
+
+t.test('anything thrown becomes a coded error', async (t) => {
+  const coded = new QianzhiError('QZ-ADMIN-KEY')
+  t.equal(codedError(coded), coded)
+  const cause = new Error('disk full')
+  t.match(codedError(cause), { code: 'QZ-INTERNAL', details: { reason: 'disk full' }, cause })
+  t.equal(reasonOf(new AggregateError([new Error('a'), new TypeError('b')], 'all')), 'a; b')
+  t.equal(reasonOf(new AggregateError([], 'none')), 'none')
+  t.equal(reasonOf(new RangeError('')), 'RangeError')
+  t.equal(reasonOf(7), '7')
+})

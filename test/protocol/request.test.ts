@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import t from 'tap'
+import nacl from 'tweetnacl'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { signRequest, verifyRequest, type Headers, type ReceivedRequest } from '../../protocol/request.ts'
+import { signingKeyFromPem } from '../../protocol/signature.ts'
+import { readVectors, vectorKey } from '../vectors/read.ts'
+
+const provider = signingKeyFromPem(vectorKey('provider').pem)
+
+async function knownKey(id: string): Promise<string> {
+  if (id === provider.id) return provider.publicKey
+  throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: id })
+}
+
+async function outcome(request: ReceivedRequest, now: Date): Promise<string> {
+  try {
+    const id = await verifyRequest(request, knownKey, now)
+    return id === provider.id ? 'accept' : `accepted as ${id}`
+  } catch (error) {
+    return error instanceof QianzhiError ? error.code : `no coded error: ${String(error)}`
+  }
+}
+
+/** Verifies as RFC 9421 section 3.2 says, from the raw header fields, with tweetnacl. */
+function verifiedByHand({ method, path, headers, body }: { method: string; path: string; headers: Headers; body: Buffer }): boolean {
+  const field = (name: string) => Object.entries(headers).find(([key]) => key.toLowerCase() === name)![1]
+  const parameters = field('signature-input').replace(/^sig=/, '')
+  const signature = Buffer.from(/^sig=:(.*):$/.exec(field('signature'))![1]!, 'base64')
+  const [pathname, query] = path.split('?')
+  const digest = createHash('sha256').update(body).digest('base64')
+  const base = [
+    `"@method": ${method}`,
+    `"@path": ${pathname}`,
+    `"@query": ?${query ?? ''}`,
+    `"content-digest": sha-256=:${digest}:`,
+    `"qianzhi-version": ${field('qianzhi-version')}`,
+    `"@signature-params": ${parameters}`,
+  ].join('\n')
+  return nacl.sign.detached.verify(Buffer.from(base), signature, Buffer.from(provider.publicKey, 'base64url'))
+}
+
+t.test('requests of the vectors', async (t) => {
+  for (const { name, expected, now, ...request } of readVectors('requests.json')) {
+    const body = Buffer.from(request.body, 'base64')
+    t.equal(await outcome({ ...request, body }, new Date(now)), expected, name)
+    if (expected === 'accept') t.ok(verifiedByHand({ ...request, body }), `${name}: verified by hand`)
+  }
+})
+
+t.test('header names in any case, several headers as a list, others left alone', async (t) => {
+  const { name: _, expected: __, now, ...request } = readVectors('requests.json')[0]!
+  const lower = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value]))
+  const headers = { ...lower, accept: ['a', 'b'], 'x-missing': undefined, 'user-agent': 'x' }
+  t.equal(await outcome({ ...request, headers, body: Buffer.from(request.body, 'base64') }, new Date(now)), 'accept')
+})
+
+t.test('the hub clock alone decides, not the clock of the machine', async (t) => {
+  const then = new Date('2050-01-01T00:00:00Z')
+  const request = { method: 'POST', path: '/agent/v1/poll', body: Buffer.from('{}') }
+  const headers = await signRequest(request, provider, then)
+  t.equal(await outcome({ ...request, headers }, then), 'accept')
+  t.equal(await outcome({ ...request, headers }, new Date()), 'QZ-REQUEST-CLOCK')
+})
+
+t.test('property: what is signed is accepted, and accepted by hand', async () => {
+  const segment = fc.stringMatching(/^[a-z0-9._~-]{1,10}$/).filter((text) => !/^\.+$/.test(text))
+  const request = fc.record({
+    method: fc.constantFrom('GET', 'POST'),
+    path: fc
+      .tuple(fc.array(segment, { minLength: 1, maxLength: 4 }), fc.array(fc.tuple(segment, fc.nat()), { maxLength: 3 }))
+      .map(([path, query]) => `/${path.join('/')}${query.length ? '?' : ''}${query.map(([name, value]) => `${name}=${value}`).join('&')}`),
+    body: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+  })
+  await fc.assert(
+    fc.asyncProperty(request, async (request) => {
+      const now = new Date('2026-11-22T08:30:00Z')
+      const headers = await signRequest(request, provider, now)
+      return (await outcome({ ...request, headers }, now)) === 'accept' && verifiedByHand({ ...request, headers })
+    }),
+    { numRuns: 100 },
+  )
+})

@@ -1,0 +1,23 @@
+/** Every shape that travels. A change to one of them is a change of the protocol: raise `protocolVersion`, or record it knowingly. */
+import * as api from '../../protocol/api.ts'
+import { batchMediaType, Manifest } from '../../protocol/batch.ts'
+import { Policy } from '../../protocol/policy.ts'
+import { Position } from '../../protocol/position.ts'
+import { AppliedReceipt, HeadStatement, StoredReceipt } from '../../protocol/receipt.ts'
+import { Schema } from '../../protocol/schema.ts'
+
+export interface WireShapes {
+  protocolVersion: number
+  paths: Record<string, string>
+  mediaTypes: string[]
+  shapes: Record<string, unknown>
+}
+
+export function wireShapes(): WireShapes {
+  const { EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport } = api
+  const statements = { Manifest, Policy, Position, StoredReceipt, AppliedReceipt, HeadStatement, Schema }
+  const shapes = { ...statements, EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport }
+  const mediaTypes = [batchMediaType, api.deliveryMediaType]
+  const wire: WireShapes = { protocolVersion: api.protocolVersion, paths: api.agentPaths, mediaTypes, shapes }
+  return JSON.parse(JSON.stringify(wire)) as WireShapes
+}
