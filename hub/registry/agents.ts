@@ -1,0 +1,67 @@
+import { QianzhiError } from '../../protocol/errors.ts'
+import type { Query } from '../store/store.ts'
+import { writeAudit } from './audit.ts'
+import { change, type Registry } from './registry.ts'
+
+/** An agent: the program on an agency's front-end machine. */
+export interface Agent {
+  id: string
+  agency: string
+  name: string
+  state: 'active' | 'revoked'
+}
+
+export interface KnownAgent extends Agent {
+  publicKey: string
+}
+
+/** The agent whose key has this id. Throws QZ-AGENT-UNKNOWN or QZ-AGENT-REVOKED. */
+export async function agentByKey({ store }: Registry, keyId: string): Promise<KnownAgent> {
+  const [agent] = await store.query<KnownAgent>('select id, agency, name, state, public_key as "publicKey" from agent where key_id = $1', [
+    keyId,
+  ])
+  if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: keyId.slice(0, 64) })
+  if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agent.id })
+  return agent
+}
+
+export async function requireActiveAgent(query: Query, id: string): Promise<Agent> {
+  const [agent] = await query<Agent>('select id, agency, name, state from agent where id = $1', [id])
+  if (!agent) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${id}` })
+  if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: id })
+  return agent
+}
+
+/** For ever: its key is refused from now on, so its routes and supply end at once. The same again changes nothing. */
+export async function revokeAgent(registry: Registry, actor: string, id: string, reason: string): Promise<void> {
+  await change(registry, async (query, concerned) => {
+    const [agent] = await query<Agent>('select id, agency, state from agent where id = $1 for update', [id])
+    if (!agent) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${id}` })
+    if (agent.state === 'revoked') return
+    await query(`update agent set state = 'revoked' where id = $1`, [id])
+    await writeAudit(query, { actor, act: 'agent.revoke', object: id, details: { reason } })
+    await concernAgency(query, agent.agency, concerned)
+  })
+}
+
+export interface ListedAgent extends Agent {
+  enrolled: Date
+  lastSeen: Date | null
+}
+
+export function listAgents({ store }: Registry): Promise<ListedAgent[]> {
+  return store.query<ListedAgent>(
+    'select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen" from agent order by agency, enrolled_at, id',
+  )
+}
+
+/** Who produces the agency's resources, and whose key its receivers trust, may have changed. */
+export async function concernAgency(query: Query, agency: string, concerned: Set<string>): Promise<void> {
+  const rows = await query<{ id: string }>(
+    `select id from agent where agency = $1
+     union select route.agent from route join access_grant g on g.id = route.access_grant join resource on resource.code = g.resource
+       where resource.agency = $1`,
+    [agency],
+  )
+  for (const { id } of rows) concerned.add(id)
+}
