@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Logger } from 'pino'
+import { codedError, QianzhiError } from '../protocol/errors.ts'
+import type { Place } from '../protocol/position.ts'
+import type { AgentReport } from '../protocol/api.ts'
+import { writerLimits } from '../protocol/batch.ts'
+import { engineOf, type AgentConfig } from './config.ts'
+import { openControl, type Control } from './control.ts'
+import type { Database, SinkTable, SourceTable } from './database.ts'
+import { engines } from './databases/index.ts'
+import { HubClient } from './hub-client.ts'
+import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
+import { InboundRoute } from './inbound-route.ts'
+import { runOutbound } from './outbound.ts'
+import { PolicyKeeper } from './policy-keeper.ts'
+import { openKey, openState, requireIdentity } from './state.ts'
+import { setFault, StatusBoard } from './status.ts'
+import { receiveFor, sinkTable, sourceTable, supplyFor } from './tables.ts'
+import { Wake } from './wake.ts'
+
+export interface Agent {
+  report(): AgentReport
+  /** Stops in the order of the data: capture, polling, delivery, receipts. */
+  stop(): Promise<void>
+}
+
+/** Constructs an enrolled agent and starts its lines; they follow the policy from then on. Throws QZ-NOT-ENROLLED, QZ-DATA-LOCKED. */
+export async function startAgent(config: AgentConfig, logger: Logger, version: string): Promise<Agent> {
+  const running = new RunningAgent(config, logger, version)
+  await running.start()
+  return running
+}
+
+/** One loop that runs for a set of tables until those change. */
+interface Line {
+  signature: string
+  controller: AbortController
+  done: Promise<void>
+}
+
+class RunningAgent implements Agent {
+  readonly #config: AgentConfig
+  readonly #logger: Logger
+  readonly #board: StatusBoard
+  readonly #state
+  readonly #hub: HubClient
+  readonly #key
+  readonly #keeper: PolicyKeeper
+  readonly #databases = new Map<string, Database>()
+  readonly #lines = new Map<string, Line>()
+  readonly #routes = new Map<string, InboundRoute[]>()
+  readonly #wanted = new Map<string, Place | null>()
+  readonly #pollAgain = new Wake()
+  readonly #receiptsDue = new Wake()
+  readonly #stopping = new AbortController()
+  /** Resources for which the operator asked for a snapshot. */
+  readonly #restarts = new Set<string>()
+  #arranging: Promise<void> = Promise.resolve()
+  #services: Promise<void>[] = []
+  #control: Control | undefined
+
+  constructor(config: AgentConfig, logger: Logger, version: string) {
+    this.#config = config
+    this.#logger = logger
+    this.#board = new StatusBoard(version, randomUUID())
+    this.#state = openState(config.data)
+    const identity = requireIdentity(this.#state)
+    this.#key = openKey(config.data)
+    const ca = config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority
+    const urls = config.hub?.urls ?? identity.urls
+    this.#hub = new HubClient({ urls, key: this.#key, ca, proxy: config.hub?.proxy, clock: () => new Date() })
+    this.#keeper = new PolicyKeeper(
+      this.#state,
+      () => this.#hub.now(),
+      () => this.#arrange(),
+    )
+  }
+
+  async start(): Promise<void> {
+    this.#control = await openControl(this.#config.data, {
+      status: () => this.report(),
+      policy: () => this.#state.data.policy ?? {},
+      resync: ({ name }) => this.#resync(name ?? ''),
+      trust: ({ name }) => this.#trust(name ?? ''),
+    })
+    for (const [name, { url, pace }] of Object.entries(this.#config.databases)) {
+      this.#databases.set(name, await engines[engineOf(name, url)]!({ name, url, pace: pace ?? 50 }))
+    }
+    this.#arrange()
+    const { signal } = this.#stopping
+    this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal)]
+    this.#logger.info({ agent: requireIdentity(this.#state).agent }, 'agent started')
+  }
+
+  report(): AgentReport {
+    return this.#board.report(this.#hub.clockOffset)
+  }
+
+  async stop(): Promise<void> {
+    await this.#arranging
+    await this.#stopLines((name) => name.startsWith('out'))
+    this.#stopping.abort()
+    await this.#stopLines(() => true)
+    await Promise.allSettled(this.#services)
+    for (const database of this.#databases.values()) await database.close()
+    await this.#hub.close()
+    await this.#control?.close()
+    this.#logger.info('agent stopped')
+  }
+
+  async #stopLines(which: (name: string) => boolean): Promise<void> {
+    const lines = [...this.#lines].filter(([name]) => which(name))
+    for (const [, line] of lines) line.controller.abort()
+    await Promise.allSettled(lines.map(([, line]) => line.done))
+    for (const [name] of lines) this.#lines.delete(name)
+  }
+
+  /** Brings the running lines to what configuration and policy say now; one arrangement after the other. */
+  #arrange(): void {
+    this.#arranging = this.#arranging
+      .then(() => this.#arrangeNow())
+      .catch((error) => this.#logger.error({ err: codedError(error) }, 'arranging failed'))
+  }
+
+  async #arrangeNow(): Promise<void> {
+    if (this.#stopping.signal.aborted) return
+    for (const [name, database] of this.#databases) {
+      const sources = this.#sources(name)
+      await this.#replaceLine(`out ${name}`, sources, (signal) => runOutbound(this.#outbound(database, sources), signal))
+      const sinks = this.#sinks(name)
+      await this.#replaceLine(`in ${name}`, sinks, (signal) => this.#deliver(database, sinks, signal))
+    }
+    this.#pollAgain.fire()
+  }
+
+  async #replaceLine(
+    name: string,
+    tables: readonly (SourceTable | SinkTable)[],
+    run: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const signature = JSON.stringify(tables)
+    const old = this.#lines.get(name)
+    if (old?.signature === signature) return
+    old?.controller.abort()
+    await old?.done
+    this.#lines.delete(name)
+    if (tables.length === 0) return
+    const controller = new AbortController()
+    this.#lines.set(name, { signature, controller, done: run(controller.signal) })
+  }
+
+  #sources(database: string): SourceTable[] {
+    return this.#config.sources
+      .filter((source) => source.database === database)
+      .flatMap((source) => {
+        try {
+          return [sourceTable(source, supplyFor(this.#keeper.policy, source.resource))]
+        } catch (error) {
+          setFault(this.#board.source(source.resource, database), codedError(error), this.#hub.now())
+          return []
+        }
+      })
+  }
+
+  #sinks(database: string): SinkTable[] {
+    return this.#config.sinks
+      .filter((sink) => sink.database === database)
+      .flatMap((sink) => {
+        const receive = receiveFor(this.#keeper.policy, sink)
+        return receive ? [sinkTable(sink, receive, this.#config.databases)] : []
+      })
+  }
+
+  #deliver(database: Database, sinks: readonly SinkTable[], signal: AbortSignal): Promise<void> {
+    const arrived = new Wake()
+    const context = { now: () => this.#hub.now(), logger: this.#logger, pinnedKey: this.#keeper.pinned.bind(this.#keeper), arrived }
+    const routes = sinks.map((sink) => {
+      const receive = this.#keeper.policy!.receive.find(({ route }) => route === sink.route)!
+      const report = this.#board.sink(sink.route, { resource: sink.resource, database: database.options.name, table: sink.table })
+      return new InboundRoute(receive, sink, report, context)
+    })
+    this.#routes.set(database.options.name, routes)
+    return runDelivery(this.#inbound(), database, routes, arrived, signal).finally(() => this.#routes.delete(database.options.name))
+  }
+
+  #outbound(database: Database, sources: readonly SourceTable[]) {
+    const { agent, hubKey } = requireIdentity(this.#state)
+    return {
+      database,
+      sources,
+      agent,
+      hubKey,
+      key: this.#key,
+      hub: this.#hub,
+      requirePolicy: () => this.#keeper.require(),
+      wanted: this.#wanted,
+      board: this.#board,
+      logger: this.#logger,
+      batchBytes: this.#config.batchBytes ?? writerLimits.encoded,
+      restarts: this.#restarts,
+    }
+  }
+
+  #inbound(): InboundContext {
+    return {
+      agent: requireIdentity(this.#state).agent,
+      key: this.#key,
+      hub: this.#hub,
+      routes: () => [...this.#routes.values()].flat(),
+      policySerial: () => this.#keeper.serial,
+      takePolicy: (jws) => this.#keeper.take(jws),
+      requirePolicy: () => this.#keeper.require(),
+      wanted: this.#wanted,
+      board: this.#board,
+      logger: this.#logger,
+      pollSeconds: this.#config.hub?.poll ?? 15,
+      pollAgain: this.#pollAgain,
+      receiptsDue: this.#receiptsDue,
+    }
+  }
+
+  /** `resync` of a supplied resource takes a new snapshot; of a received one it fills the delivered table anew, beside the old one. */
+  #resync(name: string): { source: boolean; sink: boolean } {
+    const source = this.#config.sources.some(({ resource }) => resource === name)
+    const routes = [...this.#routes.values()].flat().filter((route) => route.id === name || route.sink.resource === name)
+    if (!source && routes.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
+    if (source) this.#restarts.add(name)
+    for (const route of routes) route.restart()
+    return { source, sink: routes.length > 0 }
+  }
+
+  #trust(resource: string): { keys: string[] } {
+    const keys = this.#keeper.trust(resource)
+    if (keys.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: resource })
+    this.#pollAgain.fire()
+    return { keys }
+  }
+}

@@ -1,0 +1,18 @@
+import type { Language } from '../../protocol/errors.ts'
+import type { AgentConfig } from '../config.ts'
+
+/** What every command gets. */
+export interface CommandContext {
+  config: AgentConfig
+  language: Language
+  version: string
+  /** Words behind the command, and its options. */
+  words: string[]
+  options: Record<string, string | boolean | undefined>
+  print: (line: string) => void
+  /** Prints whichever of the two the person reads. */
+  say: (zh: string, en: string) => void
+}
+
+/** @returns the exit code. */
+export type Command = (context: CommandContext) => Promise<number>

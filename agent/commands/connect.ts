@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { Value } from 'typebox/value'
+import { EnrolToken } from '../../protocol/api.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
+import type { Policy } from '../../protocol/policy.ts'
+import type { AgentConfig } from '../config.ts'
+import { callControl } from '../control.ts'
+import { HubClient } from '../hub-client.ts'
+import { PolicyKeeper } from '../policy-keeper.ts'
+import { openKey, openState, requireIdentity } from '../state.ts'
+import { StatusBoard } from '../status.ts'
+
+/** Reads `qzt1.…`. Throws QZ-TOKEN. */
+export function readToken(text: string): EnrolToken {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(text.trim().replace(/^qzt1\./, ''), 'base64url').toString())
+    if (text.trim().startsWith('qzt1.') && Value.Check(EnrolToken, value)) return value
+  } catch {
+    // Falls through: not a token.
+  }
+  throw new QianzhiError('QZ-TOKEN', { reason: 'it is no enrolment token (qzt1.…)' })
+}
+
+/** The hub as an enrolled agent's command reaches it. */
+export function openHub(config: AgentConfig): HubClient {
+  const identity = requireIdentity(openState(config.data))
+  return new HubClient({
+    urls: config.hub?.urls ?? identity.urls,
+    key: openKey(config.data),
+    ca: config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority,
+    proxy: config.hub?.proxy,
+    clock: () => new Date(),
+  })
+}
+
+/** The newest policy: from the running agent, else from the hub, else the saved one. Undefined before the first. */
+export async function freshPolicy(config: AgentConfig, version: string): Promise<Policy | undefined> {
+  const state = openState(config.data)
+  const keeper = new PolicyKeeper(
+    state,
+    () => new Date(),
+    () => undefined,
+  )
+  if (await callControl(config.data, 'ping')) return keeper.policy
+  const hub = openHub(config)
+  try {
+    const report = new StatusBoard(version, randomUUID()).report(0)
+    const request = { policy: keeper.serial, routes: [], heads: [], report, wait: 0 }
+    const { header } = await hub.poll(request, AbortSignal.timeout(20_000))
+    if (header.policy) keeper.take(header.policy)
+  } catch (error) {
+    if (!keeper.policy) throw error
+  } finally {
+    await hub.close()
+  }
+  return keeper.policy
+}

@@ -1,0 +1,27 @@
+import { QianzhiError } from '../../protocol/errors.ts'
+import { callControl } from '../control.ts'
+import type { Command } from './command.ts'
+
+/** A supplied resource is sent again from its first row; a received one is filled anew beside its table and then put in its place. */
+export const resync: Command = async ({ config, words, say }) => {
+  const name = requireName(words)
+  const done = (await callControl(config.data, 'resync', { name })) as { source: boolean; sink: boolean } | undefined
+  if (!done) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
+  if (done.source) say(`${name}:将重新做快照`, `${name}: a snapshot will be taken`)
+  if (done.sink) say(`${name}:将重新填充落地表`, `${name}: the delivered table will be filled anew`)
+  return 0
+}
+
+/** The local operator accepts a provider's new key. */
+export const trust: Command = async ({ config, words, say }) => {
+  const name = requireName(words)
+  const done = (await callControl(config.data, 'trust', { name })) as { keys: string[] } | undefined
+  if (!done) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
+  say(`${name}:已接受提供方密钥 ${done.keys.join(', ')}`, `${name}: provider keys accepted: ${done.keys.join(', ')}`)
+  return 0
+}
+
+function requireName(words: readonly string[]): string {
+  if (!words[0]) throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: 'name a resource or route / 请给出资源或路由名' })
+  return words[0]
+}

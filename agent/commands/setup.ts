@@ -1,0 +1,87 @@
+import { QianzhiError } from '../../protocol/errors.ts'
+import { engineOf, type AgentConfig } from '../config.ts'
+import type { Database, SourceTable } from '../database.ts'
+import { engines } from '../databases/index.ts'
+import { sourceTable, supplyFor } from '../tables.ts'
+import type { Command, CommandContext } from './command.ts'
+import { freshPolicy } from './connect.ts'
+
+/**
+ * Makes what capture needs in the source databases: queue, triggers, state; with `--create-table` also the supply table that the
+ * registered resource describes. `--print` gives the DBA's script instead; `--url` uses the DBA's account; `--user` names the account
+ * that the running agent uses, which then gets the rights it needs and no more.
+ */
+export const setup: Command = async (context) => {
+  for (const { database, source } of await watchedTables(context)) {
+    const table = await supplyTable(context, database, source)
+    const script = [...table, ...(await database.setupScript(source, optional(context, 'user')))]
+    if (context.options['print']) printScript(context, source, script)
+    else {
+      await database.run(script)
+      context.say(
+        `${source.resource}:${source.table} 已就绪(触发器采集)`,
+        `${source.resource}: ${source.table} is set up (trigger capture)`,
+      )
+      for (const { zh, en } of await limitsOfCapture(database, source)) context.say(`  注意:${zh}`, `  note: ${en}`)
+    }
+    await database.close()
+  }
+  return 0
+}
+
+/** Removes triggers, queue and state again; the table and its rows stay. A later set-up begins with a snapshot. */
+export const teardown: Command = async (context) => {
+  for (const { database, source } of await watchedTables(context)) {
+    const script = await database.teardownScript(source)
+    if (context.options['print']) printScript(context, source, script)
+    else {
+      await database.run(script)
+      context.say(`${source.resource}:采集已拆除`, `${source.resource}: capture is removed`)
+    }
+    await database.close()
+  }
+  return 0
+}
+
+async function supplyTable(context: CommandContext, database: Database, source: SourceTable): Promise<string[]> {
+  try {
+    await database.describe(source.table)
+    return []
+  } catch (error) {
+    if (!(error instanceof QianzhiError) || error.code !== 'QZ-SOURCE-TABLE' || !context.options['create-table']) throw error
+    return database.supplyTable(source)
+  }
+}
+
+/** What the engine hides from triggers here. */
+async function limitsOfCapture(database: Database, source: SourceTable) {
+  return (await database.doctor([source], [])).filter((check) => check.name.startsWith('capture'))
+}
+
+function printScript({ print, say }: CommandContext, source: SourceTable, script: readonly string[]): void {
+  say(`-- 资源 ${source.resource},表 ${source.table}`, `-- resource ${source.resource}, table ${source.table}`)
+  for (const statement of script) print(`${statement.replace(/;\s*$/, '')};\n`)
+}
+
+async function watchedTables(context: CommandContext): Promise<{ database: Database; source: SourceTable }[]> {
+  const { config, words, version } = context
+  const policy = await freshPolicy(config, version)
+  const chosen = config.sources.filter(({ resource }) => words.length === 0 || words.includes(resource))
+  if (chosen.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: words.join(' ') || 'sources' })
+  return Promise.all(
+    chosen.map(async (entry) => ({
+      database: await openDatabase(config, entry.database, optional(context, 'url')),
+      source: sourceTable(entry, supplyFor(policy, entry.resource)),
+    })),
+  )
+}
+
+export async function openDatabase(config: AgentConfig, name: string, url?: string): Promise<Database> {
+  const entry = config.databases[name]!
+  return engines[engineOf(name, url ?? entry.url)]!({ name, url: url ?? entry.url, pace: entry.pace ?? 50 })
+}
+
+function optional({ options }: CommandContext, name: string): string | undefined {
+  const value = options[name]
+  return typeof value === 'string' ? value : undefined
+}

@@ -1,0 +1,16 @@
+import { pino } from 'pino'
+import { startAgent } from '../agent.ts'
+import type { Command } from './command.ts'
+
+/** Runs until SIGTERM, SIGINT or a Windows service stop. */
+export const start: Command = async ({ config, version }) => {
+  const destination = pino.destination({ dest: config.log?.file ?? 1, mkdir: true, sync: false })
+  const logger = pino({ level: config.log?.level ?? 'info', base: { program: 'qianzhi-agent' } }, destination)
+  const agent = await startAgent(config, logger, version)
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGBREAK'] as const) process.once(signal, () => resolve())
+  })
+  await agent.stop()
+  destination.flushSync()
+  return 0
+}

@@ -1,0 +1,40 @@
+import type { AgentReport } from '../../protocol/api.ts'
+import { showPlace } from '../../protocol/position.ts'
+import { callControl } from '../control.ts'
+import type { Command, CommandContext } from './command.ts'
+
+const states = { starting: '启动中', flowing: '正常', loading: '首次加载', held: '停住' } as const
+
+/** Each source and sink of the running agent; exit code 1 where one is held or no agent runs. */
+export const status: Command = async (context) => {
+  const report = (await callControl(context.config.data, 'status')) as AgentReport | undefined
+  if (!report) {
+    context.say('代理未运行', 'The agent is not running')
+    return 1
+  }
+  if (context.options['json']) context.print(JSON.stringify(report, undefined, 2))
+  else showReport(context, report)
+  return [...report.sources, ...report.sinks].some(({ state }) => state === 'held') ? 1 : 0
+}
+
+function showReport(context: CommandContext, { sources, sinks }: AgentReport): void {
+  for (const { resource, database, state, waiting, oldest, position, rows, quarantine, lastPush, fault } of sources) {
+    const age = oldest ? ageOf(oldest) : '-'
+    context.say(
+      `来源 ${resource}(${database})${states[state]} 待发 ${waiting},最早 ${age},位置 ${showPlace(position)},已发行 ${rows},隔离 ${quarantine},最近推送 ${lastPush ?? '-'}`,
+      `source ${resource} (${database}) ${state}: waiting ${waiting}, oldest ${age}, position ${showPlace(position)}, rows sent ${rows}, quarantine ${quarantine}, last push ${lastPush ?? '-'}`,
+    )
+    if (fault) context.say(`  ${fault.code} ${fault.zh}(自 ${fault.since})`, `  ${fault.code} ${fault.en} (since ${fault.since})`)
+  }
+  for (const { route, table, database, state, position, rows, quarantine, lastApplied, reached, fault } of sinks) {
+    context.say(
+      `落地 ${table}(${database},路由 ${route})${states[state]} 位置 ${showPlace(position)},已写行 ${rows},隔离 ${quarantine},最近写入 ${lastApplied ?? '-'},与提供方一致于 ${reached ?? '-'}`,
+      `sink ${table} (${database}, route ${route}) ${state}: position ${showPlace(position)}, rows written ${rows}, quarantine ${quarantine}, last applied ${lastApplied ?? '-'}, level with the provider at ${reached ?? '-'}`,
+    )
+    if (fault) context.say(`  ${fault.code} ${fault.zh}(自 ${fault.since})`, `  ${fault.code} ${fault.en} (since ${fault.since})`)
+  }
+}
+
+function ageOf(time: string): string {
+  return `${Math.max(0, Math.round((Date.now() - Date.parse(time)) / 1000))} s`
+}

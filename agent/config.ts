@@ -1,0 +1,144 @@
+import { dirname, resolve } from 'node:path'
+import { Type, type Static } from 'typebox'
+import { readConfiguration } from '../protocol/configuration.ts'
+import { QianzhiError } from '../protocol/errors.ts'
+
+const strict = { additionalProperties: false }
+
+const DatabaseConfig = Type.Object(
+  {
+    /** postgres://… or mysql://… (also for MariaDB); passwords as references. */
+    url: Type.String({ minLength: 1 }),
+    /** Milliseconds between looks at the queues where the engine cannot wake the agent. */
+    pace: Type.Optional(Type.Integer({ minimum: 5, maximum: 60_000 })),
+  },
+  strict,
+)
+
+const Columns = Type.Record(Type.String(), Type.String({ minLength: 1 }))
+
+const SourceConfig = Type.Object(
+  {
+    resource: Type.String(),
+    database: Type.String(),
+    table: Type.String({ minLength: 1 }),
+    /** Item id → local column; items not named use their own name. */
+    columns: Type.Optional(Columns),
+    zeroDates: Type.Optional(Type.Enum(['refuse', 'null'])),
+    /** Bytes of the longest value that is read. */
+    valueLimit: Type.Optional(Type.Integer({ minimum: 1024 })),
+    /** Bytes of queue beyond which it collapses into "snapshot needed". */
+    queueLimit: Type.Optional(Type.Integer({ minimum: 65_536 })),
+  },
+  strict,
+)
+
+const SinkConfig = Type.Object(
+  {
+    resource: Type.String(),
+    /** Only where a resource comes by several routes. */
+    route: Type.Optional(Type.String()),
+    database: Type.String(),
+    table: Type.Optional(Type.String({ minLength: 1 })),
+    columns: Type.Optional(Columns),
+    deletes: Type.Optional(Type.Enum(['remove', 'mark'])),
+  },
+  strict,
+)
+
+const AgentConfigShape = Type.Object(
+  {
+    /** Folder of key, state and log; relative to the file. */
+    data: Type.Optional(Type.String()),
+    language: Type.Optional(Type.Enum(['zh', 'en'])),
+    log: Type.Optional(
+      Type.Object({ level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])), file: Type.Optional(Type.String()) }, strict),
+    ),
+    hub: Type.Optional(
+      Type.Object(
+        {
+          /** Tried in order; without them those of the enrolment token. */
+          urls: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+          /** PEM file of the authority that the hub's certificate must come from, instead of the one pinned at enrolment. */
+          ca: Type.Optional(Type.String()),
+          /** HTTP CONNECT proxy. */
+          proxy: Type.Optional(Type.String()),
+          /** Seconds that a poll may be held; below the idle limit of the firewalls on the way. */
+          poll: Type.Optional(Type.Number({ minimum: 1, maximum: 60 })),
+        },
+        strict,
+      ),
+    ),
+    /** Encoded bytes of the largest batch. */
+    batchBytes: Type.Optional(Type.Integer({ minimum: 65_536, maximum: 8_388_608 })),
+    databases: Type.Optional(Type.Record(Type.String(), DatabaseConfig)),
+    sources: Type.Optional(Type.Array(SourceConfig)),
+    sinks: Type.Optional(Type.Array(SinkConfig)),
+  },
+  strict,
+)
+
+type AgentFile = Static<typeof AgentConfigShape>
+export type SourceConfig = Static<typeof SourceConfig>
+export type SinkConfig = Static<typeof SinkConfig>
+
+export interface AgentConfig extends AgentFile {
+  data: string
+  databases: NonNullable<AgentFile['databases']>
+  sources: SourceConfig[]
+  sinks: SinkConfig[]
+}
+
+/** Reads and checks `qianzhi-agent.yaml`. Throws QZ-CONFIG. */
+export function readAgentConfig(file: string): AgentConfig {
+  const read = readConfiguration(file, AgentConfigShape)
+  const folder = dirname(resolve(file))
+  const config = {
+    ...read,
+    data: resolve(folder, read.data ?? 'data'),
+    databases: read.databases ?? {},
+    sources: read.sources ?? [],
+    sinks: read.sinks ?? [],
+  }
+  checkDatabases(config)
+  checkTwice(
+    config.sources.map((source) => source.resource),
+    'sources',
+  )
+  checkTwice(
+    config.sinks.map((sink) => sink.route ?? sink.resource),
+    'sinks',
+  )
+  checkTwice(
+    config.sinks.filter((sink) => sink.table).map((sink) => `${sink.database}/${sink.table}`),
+    'sinks',
+  )
+  return Object.freeze(config)
+}
+
+function checkDatabases(config: AgentConfig): void {
+  for (const [kind, entries] of [
+    ['sources', config.sources],
+    ['sinks', config.sinks],
+  ] as const) {
+    entries.forEach((entry, i) => {
+      if (!Object.hasOwn(config.databases, entry.database)) {
+        throw new QianzhiError('QZ-CONFIG', { key: `${kind}[${i}].database`, reason: `databases has no ${entry.database}` })
+      }
+    })
+  }
+  for (const [name, { url }] of Object.entries(config.databases)) engineOf(name, url)
+}
+
+function checkTwice(names: string[], key: string): void {
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw new QianzhiError('QZ-CONFIG', { key, reason: `${twice} is named twice` })
+}
+
+/** The engine that a database URL names. Throws QZ-CONFIG. */
+export function engineOf(name: string, url: string): 'postgres' | 'mysql' {
+  const scheme = /^(\w+):\/\//.exec(url)?.[1]
+  if (scheme === 'postgres' || scheme === 'postgresql') return 'postgres'
+  if (scheme === 'mysql' || scheme === 'mariadb') return 'mysql'
+  throw new QianzhiError('QZ-CONFIG', { key: `databases.${name}.url`, reason: 'begins with none of postgres://, mysql://, mariadb://' })
+}

@@ -1,0 +1,338 @@
+import type { Logger } from 'pino'
+import type { SinkReport } from '../protocol/api.ts'
+import { beginsSnapshot, blockValues, openBatch, opBlock, splitBatch, type Manifest, type OpenBatch, type Op } from '../protocol/batch.ts'
+import { codedError, QianzhiError } from '../protocol/errors.ts'
+import type { Receive } from '../protocol/policy.ts'
+import { isAfter, showPlace, type Position } from '../protocol/position.ts'
+import { headStatement, type AppliedReceipt } from '../protocol/receipt.ts'
+import { keyId } from '../protocol/signature.ts'
+import { Backoff } from './backoff.ts'
+import type { Applied, Change, Delivery, Part, Prepared, SinkState, SinkTable } from './database.ts'
+import { clearFault, setFault } from './status.ts'
+import type { Wake } from './wake.ts'
+
+/** Encoded bytes that one route may hold unapplied. */
+const routeBuffer = 8 << 20
+/** Room below which a route does not ask for more. */
+const leastCredit = 1 << 20
+/** Rows after which the share of bad ones is judged, and the share that stops a route. */
+const badWindow = 1_000
+const badShare = 0.5
+
+export interface RouteContext {
+  now: () => Date
+  logger: Logger
+  /** Pinned provider keys of a resource, by key id. */
+  pinnedKey: (resource: string, id: string) => boolean
+  arrived: Wake
+}
+
+/** One route while it is being received: its buffer, its place, and which of its two tables it fills. */
+export class InboundRoute {
+  readonly id: string
+  readonly sink: SinkTable
+  readonly report: SinkReport
+  readonly #receive: Receive
+  readonly #context: RouteContext
+  readonly #backoff = new Backoff()
+  #opened = false
+  #part: Part = 'live'
+  #live: SinkState | undefined
+  /** Where the part that is being filled stands in its database, and whether a snapshot has been received to its end. */
+  #applied: Position | null = null
+  #complete = false
+  /** The newest verified batch: in the buffer or applied. */
+  #received: Position | null = null
+  #queue: OpenBatch[] = []
+  #queuedBytes = 0
+  /** Place of the batch that is prepared and perhaps being applied. */
+  #preparedTo: Position | undefined
+  /** Rises when the buffer is thrown away: answers to what was asked before are no use then. */
+  #generation = 0
+  #broken: string | undefined
+  #heldUntil = 0
+  #restartWanted = false
+  #due: AppliedReceipt | undefined
+  #head: { hash: string; time: string } | undefined
+  #window = { rows: 0, bad: 0 }
+
+  constructor(receive: Receive, sink: SinkTable, report: SinkReport, context: RouteContext) {
+    this.id = receive.route
+    this.sink = sink
+    this.report = report
+    this.#receive = receive
+    this.#context = context
+  }
+
+  /** Finds the route's place in its database; begins a shadow where the delivered items are not the granted ones any more. */
+  async open(delivery: Delivery): Promise<void> {
+    const { live, shadow } = await delivery.open(this.sink)
+    this.#live = live
+    const usable = shadow && sameItems(shadow.items, this.sink) ? shadow : null
+    this.#part = usable || (live.position && !sameItems(live.items, this.sink)) ? 'shadow' : 'live'
+    if (this.#part === 'shadow' && !usable) {
+      await delivery.beginShadow(this.sink)
+      this.#context.logger.info({ route: this.id }, 'the granted items changed: a shadow table is filled')
+    }
+    this.#start(this.#part === 'live' ? live : usable)
+    this.report.quarantine = live.quarantine
+    if (this.#part === 'live' && live.position) this.#note({ written: 0, deleted: 0, quarantined: 0, quarantine: live.quarantine }, 0)
+  }
+
+  #start(state: SinkState | null): void {
+    this.#empty()
+    this.#applied = state?.position ?? null
+    this.#received = this.#applied
+    this.#complete = state?.complete ?? false
+    this.#opened = true
+    clearFault(this.report)
+    this.report.position = this.#applied
+    this.report.state = this.#complete ? 'flowing' : 'loading'
+  }
+
+  /** The operator wants the table filled anew from the log's newest snapshot; readers keep the old rows until then. */
+  restart(): void {
+    this.#restartWanted = true
+    this.#context.arrived.fire()
+  }
+
+  async restartIfWanted(delivery: Delivery): Promise<boolean> {
+    if (!this.#restartWanted) return false
+    this.#restartWanted = false
+    await delivery.beginShadow(this.sink)
+    await this.open(delivery)
+    return true
+  }
+
+  close(error: QianzhiError): void {
+    this.#opened = false
+    this.#empty()
+    this.#heldUntil = Date.now() + this.#backoff.next()
+    setFault(this.report, error, this.#context.now())
+  }
+
+  #empty(): void {
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.#preparedTo = undefined
+    this.#generation++
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  mayReopen(): boolean {
+    return !this.#opened && Date.now() >= this.#heldUntil
+  }
+
+  mayAsk(): boolean {
+    return this.#opened && Date.now() >= this.#heldUntil
+  }
+
+  ask(share: number): { route: string; after: Position | null; credit: number; broken?: string } {
+    const room = Math.min(routeBuffer, share) - this.#queuedBytes
+    const credit = room >= Math.min(leastCredit, share) ? room : 0
+    return { route: this.id, after: this.#received, credit, ...(this.#broken ? { broken: this.#broken } : {}) }
+  }
+
+  /** True where the last ask had no room and there is some now. */
+  wantsMore(): boolean {
+    return this.#opened && this.#queuedBytes < routeBuffer / 4
+  }
+
+  hasBatch(): boolean {
+    return this.#opened && this.#queue.length > 0
+  }
+
+  /** What the hub says of this route. */
+  told(error: QianzhiError): void {
+    if (this.report.fault?.code !== error.code) this.#context.logger.warn({ route: this.id, code: error.code }, error.message)
+    setFault(this.report, error, this.#context.now())
+  }
+
+  /** The provider's own word on where its stream stands: reached when this receiver has applied that batch. */
+  noteHead(statement: string): void {
+    const key = this.#receive.keys.map(({ key: publicKey }) => headStatement.open(statement, publicKey)).find(Boolean)
+    if (!key || key.resource !== this.sink.resource) return
+    this.#head = { hash: key.hash, time: key.time }
+    this.#reach()
+  }
+
+  #reach(): void {
+    if (this.#head && this.#applied?.hash === this.#head.hash) this.report.reached = this.#head.time
+  }
+
+  /** Verifies a batch that arrived and puts it into the buffer. A batch that does not fit is refused; the stream goes on from what is sound. */
+  receive(bytes: Buffer, generation: number): void {
+    if (!this.#opened || generation !== this.#generation || Date.now() < this.#heldUntil) return
+    try {
+      const batch = this.#verify(bytes)
+      if (!batch) return
+      this.#received = { epoch: batch.manifest.epoch, seq: batch.manifest.seq, hash: batch.hash }
+      this.#broken = undefined
+      this.#queue.push(batch)
+      this.#queuedBytes += bytes.length
+      this.#context.arrived.fire()
+    } catch (error) {
+      this.#break(codedError(error))
+    }
+  }
+
+  #verify(bytes: Buffer): OpenBatch | undefined {
+    const batch = openBatch(splitBatch(bytes), (id) => this.#providerKey(id))
+    const { manifest } = batch
+    const { schema } = this.sink
+    if (manifest.resource !== schema.resource) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `it is of ${manifest.resource}` })
+    this.#checkEpoch(batch)
+    // Our policy is older than the batch: the new one is on its way.
+    if (manifest.schema > schema.version) return undefined
+    if (!this.#follows(batch)) return undefined
+    const present = new Set(batch.blocks.map((block) => block.item))
+    const absent = this.sink.columns.find(({ item }) => !present.has(item.id))
+    if (absent) this.#refuse(batch, new QianzhiError('QZ-BATCH-ITEM', { item: absent.item.id }))
+    return batch
+  }
+
+  #providerKey(id: string): string | undefined {
+    const key = this.#receive.keys.map((entry) => entry.key).find((publicKey) => keyId(publicKey) === id)
+    if (key && !this.#context.pinnedKey(this.sink.resource, id)) throw new QianzhiError('QZ-PROVIDER-KEY', { resource: this.sink.resource })
+    return key
+  }
+
+  #checkEpoch({ manifest, keyId: id }: OpenBatch): void {
+    const entry = this.#receive.keys.find(({ key }) => keyId(key) === id)!
+    if (manifest.epoch >= entry.from && (entry.to === undefined || manifest.epoch <= entry.to)) return
+    throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `the key does not count for epoch ${manifest.epoch}` })
+  }
+
+  /** The next seq with the right prev, or the beginning of a later snapshot. What came before already is passed over. */
+  #follows({ manifest }: OpenBatch): boolean {
+    const received = this.#received
+    if (received && !isAfter(manifest, received)) return false
+    if (beginsSnapshot(manifest)) return true
+    const next = received?.epoch === manifest.epoch && received.seq + 1 === manifest.seq && received.hash === manifest.prev
+    if (next && !this.#broken) return true
+    throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(manifest) })
+  }
+
+  /** A verified batch that cannot be used: the next snapshot must begin after it. */
+  #refuse(batch: OpenBatch, error: QianzhiError): never {
+    this.#received = { epoch: batch.manifest.epoch, seq: batch.manifest.seq, hash: batch.hash }
+    throw error
+  }
+
+  #break(error: QianzhiError): void {
+    // A key that is not accepted yet says nothing against the stream.
+    if (error.code !== 'QZ-PROVIDER-KEY') this.#broken = error.code
+    this.#heldUntil = Date.now() + this.#backoff.next()
+    this.told(error)
+  }
+
+  /** Takes the next batch from the buffer and does all that needs no database. Undefined where it cannot be read: the route is broken. */
+  prepareNext(delivery: Delivery): Prepared | undefined {
+    const batch = this.#queue.shift()!
+    this.#queuedBytes -= batch.bytes.length
+    const from = this.#preparedTo ?? this.#applied
+    try {
+      const change = toChange(batch, this.sink, from)
+      this.#preparedTo = change.to
+      return delivery.prepare(this.sink, change)
+    } catch (error) {
+      this.#queue = []
+      this.#queuedBytes = 0
+      this.#received = { epoch: batch.manifest.epoch, seq: batch.manifest.seq, hash: batch.hash }
+      this.#break(codedError(error))
+      return undefined
+    }
+  }
+
+  async apply(delivery: Delivery, prepared: Prepared): Promise<void> {
+    const { change } = prepared
+    const applied = await delivery.apply(this.sink, this.#part, prepared)
+    this.#applied = change.to
+    if (this.#preparedTo?.hash === change.to.hash) this.#preparedTo = undefined
+    if (change.snapshot?.last) this.#complete = true
+    this.#backoff.reset()
+    if (this.#part === 'shadow') await this.#swapIfCaughtUp(delivery)
+    this.#report(change, applied)
+    if (this.#part === 'live') this.#note(applied, 1)
+    this.#judge(change.rows, applied)
+  }
+
+  async #swapIfCaughtUp(delivery: Delivery): Promise<void> {
+    if (!this.#complete || (this.#live?.position && isAfter(this.#live.position, this.#applied))) return
+    await delivery.swap(this.sink)
+    this.#part = 'live'
+    this.#context.logger.info({ route: this.id }, `the new table is in place at ${showPlace(this.#applied)}`)
+  }
+
+  #report(change: Change, applied: Applied): void {
+    if (!this.#broken) clearFault(this.report)
+    this.report.position = change.to
+    this.report.rows += applied.written + applied.deleted
+    this.report.quarantine = applied.quarantine
+    this.report.lastApplied = this.#context.now().toISOString()
+    this.report.state = this.#broken ? 'held' : this.#complete ? 'flowing' : 'loading'
+    this.#reach()
+  }
+
+  #note(applied: Applied, batches: number): void {
+    const position = this.#applied!
+    const before = this.#due
+    this.#due = {
+      route: this.id,
+      ...position,
+      time: this.#context.now().toISOString(),
+      batches: (before?.batches ?? 0) + batches,
+      written: (before?.written ?? 0) + applied.written,
+      deleted: (before?.deleted ?? 0) + applied.deleted,
+      quarantined: (before?.quarantined ?? 0) + applied.quarantined,
+      quarantine: applied.quarantine,
+    }
+  }
+
+  takeReceipt(): { route: InboundRoute; receipt: AppliedReceipt } | undefined {
+    const receipt = this.#due
+    this.#due = undefined
+    return receipt && { route: this, receipt }
+  }
+
+  /** The hub did not take it: its counts go with the next one. */
+  returnReceipt(receipt: AppliedReceipt): void {
+    const later = this.#due
+    this.#due = later ? { ...later, ...addCounts(receipt, later) } : receipt
+  }
+
+  /** Too large a share of refused rows: something is wrong with the table, not with the rows. */
+  #judge(rows: number, { quarantined }: Applied): void {
+    this.#window.rows += rows
+    this.#window.bad += quarantined
+    const { rows: seen, bad } = this.#window
+    if (seen < badWindow) return
+    this.#window = { rows: 0, bad: 0 }
+    if (bad / seen > badShare) this.#break(new QianzhiError('QZ-SINK-BAD-SHARE', { bad, rows: seen }))
+  }
+}
+
+function addCounts(a: AppliedReceipt, b: AppliedReceipt) {
+  return {
+    batches: a.batches + b.batches,
+    written: a.written + b.written,
+    deleted: a.deleted + b.deleted,
+    quarantined: a.quarantined + b.quarantined,
+  }
+}
+
+function sameItems(items: readonly string[], sink: SinkTable): boolean {
+  return items.length === sink.columns.length && sink.columns.every(({ item }) => items.includes(item.id))
+}
+
+function toChange(batch: OpenBatch, sink: SinkTable, from: Position | null): Change {
+  const { epoch, seq, rows, snapshot }: Manifest = batch.manifest
+  const columns = sink.columns.map(({ item }) => blockValues(batch, item.id))
+  const change: Change = { from, to: { epoch, seq, hash: batch.hash }, rows, columns }
+  if (batch.blocks.some((block) => block.item === opBlock)) change.ops = blockValues(batch, opBlock) as Op[]
+  if (snapshot) change.snapshot = { began: { epoch, seq: snapshot.began }, last: snapshot.last }
+  return change
+}

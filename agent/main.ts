@@ -1,0 +1,122 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util'
+import { codedError, QianzhiError, type Language } from '../protocol/errors.ts'
+import { version } from '../protocol/version.ts'
+import type { Command } from './commands/command.ts'
+import { readAgentConfig } from './config.ts'
+
+const commands: Record<string, () => Promise<Command>> = {
+  enroll: async () => (await import('./commands/enroll.ts')).enroll,
+  setup: async () => (await import('./commands/setup.ts')).setup,
+  teardown: async () => (await import('./commands/setup.ts')).teardown,
+  start: async () => (await import('./commands/start.ts')).start,
+  status: async () => (await import('./commands/status.ts')).status,
+  doctor: async () => (await import('./commands/doctor.ts')).doctor,
+  resync: async () => (await import('./commands/resync.ts')).resync,
+  trust: async () => (await import('./commands/resync.ts')).trust,
+}
+
+const help = {
+  zh: `qianzhi-agent ${version}:前置机代理
+
+用法:qianzhi-agent 命令 [参数] [选项]
+
+  enroll 令牌             用市电子政务办发放的一次性令牌登记本机(--name 名称)
+  setup [资源…]           在来源库建立采集(触发器、队列);--print 只输出给 DBA 的脚本;
+                          --create-table 按已登记资源建供数表;--url 用 DBA 账号;--user 运行账号
+  teardown [资源…]        拆除采集(--print 只输出脚本)
+  start                   运行代理
+  status                  各来源、落地表的状态
+  doctor                  检查运行所需的一切,并给出处理办法
+  resync 资源|路由        重新快照(来源)或重新填充落地表
+  trust 资源              接受提供方更换的密钥
+
+选项:
+  --config 文件           配置文件(默认 ./qianzhi-agent.yaml)
+  --lang zh|en            语言(默认中文;LANG 以 en 开头时为英文)
+  --json                  status、doctor 输出 JSON
+  --help, --version`,
+  en: `qianzhi-agent ${version}: the agent of a front-end machine
+
+Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
+
+  enroll TOKEN            enrols this machine with the office's one-time token (--name NAME)
+  setup [RESOURCE…]       makes capture (triggers, queue) in the source database; --print gives the DBA's script;
+                          --create-table makes the supply table of the registered resource; --url the DBA's account;
+                          --user the account of the running agent
+  teardown [RESOURCE…]    removes capture (--print gives the script)
+  start                   runs the agent
+  status                  the state of each source and delivered table
+  doctor                  checks everything that running needs, and names the remedy
+  resync RESOURCE|ROUTE   takes a new snapshot (source), or fills the delivered table anew
+  trust RESOURCE          accepts a provider's new key
+
+Options:
+  --config FILE           configuration (default ./qianzhi-agent.yaml)
+  --lang zh|en            language (Chinese unless LANG begins with en)
+  --json                  status and doctor print JSON
+  --help, --version`,
+}
+
+const options = {
+  config: { type: 'string', default: 'qianzhi-agent.yaml' },
+  lang: { type: 'string' },
+  json: { type: 'boolean' },
+  print: { type: 'boolean' },
+  'create-table': { type: 'boolean' },
+  url: { type: 'string' },
+  user: { type: 'string' },
+  name: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
+} as const
+
+async function main(): Promise<number> {
+  let language = languageOf(undefined)
+  try {
+    const { values, positionals } = parseArgs({ options, allowPositionals: true })
+    language = languageOf(values.lang)
+    const [name, ...words] = positionals
+    if (values.version) return say(version)
+    if (values.help || !name) return say(help[language])
+    const command = commands[name]
+    if (!command) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
+    const config = readAgentConfig(values.config)
+    if (!values.lang && config.language) language = config.language
+    const chosen = language
+    const context = {
+      config,
+      language,
+      version,
+      words,
+      options: values,
+      print: (line: string) => void say(line),
+      say: (zh: string, en: string) => void say(chosen === 'zh' ? zh : en),
+    }
+    return await (
+      await command()
+    )(context)
+  } catch (error) {
+    return complain(error, language)
+  }
+}
+
+function say(line: string): number {
+  process.stdout.write(`${line}\n`)
+  return 0
+}
+
+function complain(error: unknown, language: Language): number {
+  const usage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+  const coded = usage ? new QianzhiError('QZ-CONFIG', { key: 'argument', reason: error.message }) : codedError(error)
+  process.stderr.write(`${coded.code} ${coded.text(language)}\n`)
+  if (coded.code === 'QZ-INTERNAL' && coded.cause instanceof Error) process.stderr.write(`${coded.cause.stack}\n`)
+  return 1
+}
+
+function languageOf(option: string | undefined): Language {
+  if (option === 'en' || option === 'zh') return option
+  return process.env['LANG']?.startsWith('en') ? 'en' : 'zh'
+}
+
+process.exitCode = await main()

@@ -1,0 +1,205 @@
+import type { Logger } from 'pino'
+import { codedError, QianzhiError, type ErrorCode } from '../protocol/errors.ts'
+import type { Place } from '../protocol/position.ts'
+import { storedReceipt } from '../protocol/receipt.ts'
+import type { SigningKey } from '../protocol/signature.ts'
+import { Backoff } from './backoff.ts'
+import type { Capture, Database, SourceTable } from './database.ts'
+import type { HubClient } from './hub-client.ts'
+import { OutboundStream, type Flight } from './outbound-stream.ts'
+import { setFault, type StatusBoard } from './status.ts'
+
+/**
+ * The way of a row out of a database, from top to bottom: look, take keys or a part of a snapshot, read rows, pack and sign, push,
+ * and on the hub's receipt forget exactly what was sent. One loop and one connection per database; one batch on its way while the
+ * next is read. After any answer but the expected one everything read ahead is thrown away and the stream begins again from what the
+ * source database has written down.
+ */
+export interface OutboundContext {
+  database: Database
+  sources: readonly SourceTable[]
+  agent: string
+  key: SigningKey
+  hub: HubClient
+  hubKey: string
+  /** Throws QZ-POLICY-EXPIRED: then nothing is pushed, and the queue waits. */
+  requirePolicy: () => void
+  /** Snapshots that the hub wants: each must begin after its place. */
+  wanted: ReadonlyMap<string, Place | null>
+  /** Resources of which the operator wants a new snapshot. */
+  restarts: Set<string>
+  board: StatusBoard
+  logger: Logger
+  batchBytes: number
+}
+
+/** Milliseconds between looks at triggers and backlog. */
+const inspectionInterval = 15_000
+/** Milliseconds after work during which the engine looks for more at its quickest. */
+const busyFor = 2_000
+
+/** Runs until aborted; never gives up. */
+export async function runOutbound(context: OutboundContext, signal: AbortSignal): Promise<void> {
+  const backoff = new Backoff()
+  while (!signal.aborted) {
+    let capture: Capture | undefined
+    try {
+      capture = await context.database.openCapture(context.sources)
+      await runCapture(context, capture, backoff, signal)
+    } catch (error) {
+      if (!signal.aborted) holdAll(context, codedError(error))
+    } finally {
+      await capture?.close().catch(() => undefined)
+    }
+    if (!signal.aborted) await backoff.wait(signal)
+  }
+}
+
+/** Until the database fails: begins the streams, and begins them again whenever the hub was away. */
+async function runCapture(context: OutboundContext, capture: Capture, backoff: Backoff, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const streams = context.sources.map((source) => new OutboundStream(context, capture, source))
+    try {
+      await runStreams(context, capture, streams, backoff, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      const coded = codedError(error)
+      if (!concernsHub(coded.code)) throw error
+      holdAll(context, coded)
+      await backoff.wait(signal)
+    }
+  }
+}
+
+async function runStreams(
+  context: OutboundContext,
+  capture: Capture,
+  streams: OutboundStream[],
+  backoff: Backoff,
+  signal: AbortSignal,
+): Promise<void> {
+  const turns = new Turns(context, capture, streams)
+  let flight: Flight | undefined
+  let lastWork = 0
+  while (!signal.aborted) {
+    context.requirePolicy()
+    const next = await turns.next(signal)
+    if (flight) await land(context, capture, flight, signal)
+    if (flight || next) lastWork = Date.now()
+    if (flight) backoff.reset()
+    flight = next && !next.stream.discarded(next) ? launch(context, next, signal) : undefined
+    if (!flight && !next) await capture.idle(Date.now() - lastWork < busyFor, signal)
+  }
+  await flight?.answer?.catch(() => undefined)
+}
+
+function launch(context: OutboundContext, flight: Flight, signal: AbortSignal): Flight {
+  flight.answer = context.hub.sendBatch(flight.built.bytes, signal)
+  // The answer is awaited when the next batch has been read; until then a failure must not count as unhandled.
+  flight.answer.catch(() => undefined)
+  return flight
+}
+
+/** Awaits the hub's receipt for this very manifest, then forgets what it covers, in one transaction. */
+async function land(context: OutboundContext, capture: Capture, flight: Flight, signal: AbortSignal): Promise<void> {
+  const { stream, built } = flight
+  try {
+    const { receipt } = await flight.answer!
+    const stored = storedReceipt.open(receipt, context.hubKey)
+    if (stored?.hash !== built.hash) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: 'the hub receipt is for another batch' })
+  } catch (error) {
+    if (signal.aborted) return
+    const coded = codedError(error)
+    if (concernsHub(coded.code)) throw error
+    stream.refused(coded)
+    return
+  }
+  await stream.record(capture, flight)
+}
+
+/** Whose turn it is: streams one after the other, so that no table's snapshot holds up another's changes. */
+class Turns {
+  readonly #context: OutboundContext
+  readonly #capture: Capture
+  readonly #streams: OutboundStream[]
+  #nextTurn = 0
+  #inspected = 0
+
+  constructor(context: OutboundContext, capture: Capture, streams: OutboundStream[]) {
+    this.#context = context
+    this.#capture = capture
+    this.#streams = streams
+  }
+
+  /** The next packed batch of any stream, or undefined where nothing waits. */
+  async next(signal: AbortSignal): Promise<Flight | undefined> {
+    const ready = await this.#ready(signal)
+    if (ready.length === 0) return undefined
+    const waiting = ready.length === 1 ? undefined : await this.#capture.waiting()
+    for (let i = 0; i < this.#streams.length; i++) {
+      const stream = this.#streams[(this.#nextTurn + i) % this.#streams.length]!
+      if (!ready.includes(stream)) continue
+      const flight = await this.#read(stream, !waiting || waiting.has(stream.source.resource))
+      if (!flight) continue
+      this.#nextTurn = (this.#nextTurn + i + 1) % this.#streams.length
+      return flight
+    }
+    return undefined
+  }
+
+  async #read(stream: OutboundStream, queueHoldsEntries: boolean): Promise<Flight | undefined> {
+    try {
+      return await stream.read(queueHoldsEntries)
+    } catch (error) {
+      return this.#refuse(stream, error)
+    }
+  }
+
+  /** Streams that are not held, begun where they were not; every while their triggers and queues are looked at. */
+  async #ready(signal: AbortSignal): Promise<OutboundStream[]> {
+    const inspect = Date.now() - this.#inspected > inspectionInterval
+    if (inspect) this.#inspected = Date.now()
+    const ready: OutboundStream[] = []
+    for (const stream of this.#streams) {
+      if (stream.heldUntil > Date.now()) continue
+      try {
+        if (!stream.begun) await stream.begin(signal)
+        else if (inspect) await stream.inspect()
+        if (this.#context.restarts.delete(stream.source.resource)) await stream.resync()
+        await stream.honour(this.#context.wanted.get(stream.source.resource))
+        ready.push(stream)
+      } catch (error) {
+        this.#refuse(stream, error)
+      }
+    }
+    return ready
+  }
+
+  #refuse(stream: OutboundStream, error: unknown): undefined {
+    const coded = codedError(error)
+    if (concernsHub(coded.code) || concernsDatabase(coded.code)) throw error
+    stream.refused(coded)
+    return undefined
+  }
+}
+
+function holdAll(context: OutboundContext, error: QianzhiError): void {
+  const previous = new Set<string>()
+  for (const source of context.sources) {
+    const report = context.board.source(source.resource, context.database.options.name)
+    previous.add(report.fault?.code ?? '')
+    setFault(report, error, new Date())
+  }
+  if (!previous.has(error.code))
+    context.logger.warn({ code: error.code, database: context.database.options.name, err: error }, error.message)
+}
+
+/** Refusals that concern every stream alike: the hub is away, or will not deal with this agent. */
+function concernsHub(code: ErrorCode): boolean {
+  return /^QZ-(HUB|REQUEST|AGENT-UNKNOWN|AGENT-REVOKED|POLICY|VERSION)/.test(code)
+}
+
+/** Faults after which the capturing connection is given up. */
+function concernsDatabase(code: ErrorCode): boolean {
+  return /^QZ-(DB-UNREACHABLE|AGENT-CLONED|CHAIN-BROKEN|INTERNAL)/.test(code)
+}
