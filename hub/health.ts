@@ -1,0 +1,119 @@
+import { statfs } from 'node:fs/promises'
+import type { AgentReport } from '../protocol/api.ts'
+import { QianzhiError, reasonOf } from '../protocol/errors.ts'
+import type { Api } from './http/server.ts'
+import type { Store } from './store/store.ts'
+
+/** What is wrong, and who or what it is about, in both languages. */
+export interface HealthProblem {
+  code: string
+  zh: string
+  en: string
+}
+
+export interface Health {
+  status: 'ok' | 'degraded' | 'down'
+  problems: HealthProblem[]
+}
+
+export interface HealthParts {
+  store: Store
+  data: string
+  clock: () => Date
+  /** Days after which a route that has not moved no longer holds its log back. */
+  lapse: number
+}
+
+const silentAfter = 5 * 60_000
+const day = 86_400_000
+const leastShare = 0.05
+const leastBytes = 1 << 30
+
+/** GET /health, open to everybody: 200 unless the hub cannot serve (503). */
+export function healthApi(parts: HealthParts): Api {
+  return async (app) => {
+    app.get('/health', async (_request, reply) => {
+      const health = await checkHealth(parts)
+      return reply.code(health.status === 'down' ? 503 : 200).send(health)
+    })
+  }
+}
+
+export async function checkHealth(parts: HealthParts): Promise<Health> {
+  const disk = await checkDisk(parts.data)
+  try {
+    const found = await Promise.all([silentAgents(parts), heldStreams(parts), lapsedRoutes(parts)])
+    const problems = [...disk, ...found.flat()]
+    return { status: problems.length > 0 ? 'degraded' : 'ok', problems }
+  } catch (error) {
+    return { status: 'down', problems: [...disk, storeAway(error)] }
+  }
+}
+
+function storeAway(error: unknown): HealthProblem {
+  const coded = new QianzhiError('QZ-DB-UNREACHABLE', { database: 'store', reason: reasonOf(error) })
+  return { code: coded.code, zh: coded.text('zh'), en: coded.text('en') }
+}
+
+async function checkDisk(data: string): Promise<HealthProblem[]> {
+  const { bavail, blocks, bsize } = await statfs(data)
+  if (bavail * bsize >= leastBytes && bavail / blocks >= leastShare) return []
+  const mebibytes = Math.floor((bavail * bsize) / (1 << 20))
+  const zh = `数据目录 ${data} 所在磁盘仅剩 ${mebibytes} MiB`
+  return [{ code: 'QZ-HEALTH-DISK', zh, en: `Only ${mebibytes} MiB are left on the disk of data folder ${data}` }]
+}
+
+async function silentAgents({ store, clock }: HealthParts): Promise<HealthProblem[]> {
+  const rows = await store.query<{ id: string; seen: Date }>(
+    `select id, coalesce(last_seen, enrolled_at) as seen from agent
+     where state = 'active' and coalesce(last_seen, enrolled_at) < $1 order by id limit 100`,
+    [new Date(clock().getTime() - silentAfter)],
+  )
+  return rows.map(({ id, seen }) => {
+    const minutes = Math.floor((clock().getTime() - seen.getTime()) / 60_000)
+    return {
+      code: 'QZ-HEALTH-AGENT-SILENT',
+      zh: `前置机代理 ${id} 已 ${minutes} 分钟没有联系`,
+      en: `Agent ${id} has been silent for ${minutes} minutes`,
+    }
+  })
+}
+
+/** What agents report as held, with their own reason. */
+async function heldStreams({ store }: HealthParts): Promise<HealthProblem[]> {
+  const rows = await store.query<{ id: string; report: AgentReport }>(
+    `select id, report from agent where state = 'active' and report is not null order by id`,
+  )
+  return rows.flatMap(({ id, report }) => [
+    ...report.sources
+      .filter(({ state }) => state === 'held')
+      .map(({ resource, fault }) => held(`来源 ${resource}(${id})`, `Source ${resource} of ${id}`, fault)),
+    ...report.sinks
+      .filter(({ state }) => state === 'held')
+      .map(({ route, fault }) => held(`交换路由 ${route}(${id})`, `Route ${route} at ${id}`, fault)),
+  ])
+}
+
+function held(zh: string, en: string, fault: { code: string; zh: string; en: string } | undefined): HealthProblem {
+  return {
+    code: fault?.code ?? 'QZ-HEALTH-HELD',
+    zh: `${zh}已停止:${fault?.zh ?? '原因不明'}`,
+    en: `${en} is held: ${fault?.en ?? 'no reason given'}`,
+  }
+}
+
+async function lapsedRoutes({ store, clock, lapse }: HealthParts): Promise<HealthProblem[]> {
+  const now = clock()
+  const rows = await store.query<{ id: string; moved: Date }>(
+    `select route.id, route.moved_at as moved from route join access_grant g on g.id = route.access_grant
+       join agent on agent.id = route.agent join stream s on s.resource = g.resource
+     where g.state = 'active' and (g.valid_to is null or g.valid_to > $1) and agent.state = 'active' and route.moved_at < $2
+       and s.epoch is not null and (route.epoch, route.seq) is distinct from (s.epoch, s.seq)
+     order by route.id limit 100`,
+    [now, new Date(now.getTime() - lapse * day)],
+  )
+  return rows.map(({ id, moved }) => {
+    const days = Math.floor((now.getTime() - moved.getTime()) / day)
+    return { code: 'QZ-HEALTH-ROUTE-LAPSED', zh: `交换路由 ${id} 已 ${days} 天没有进展`, en: `Route ${id} has not moved for ${days} days` }
+  })
+}

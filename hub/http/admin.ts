@@ -1,0 +1,134 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import type { EnrolToken } from '../../protocol/api.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { addAgency, listAgencies } from '../registry/agencies.ts'
+import { listAgents, revokeAgent } from '../registry/agents.ts'
+import type { Draft } from '../registry/compatibility.ts'
+import { issueToken } from '../registry/enrolment.ts'
+import { addGrant, listGrants, setGrantState } from '../registry/grants.ts'
+import type { Registry } from '../registry/registry.ts'
+import { listResources, publishResource } from '../registry/resources.ts'
+import { addRoute, listRoutes } from '../registry/routes.ts'
+import type { Api } from './server.ts'
+
+export interface AdminParts {
+  registry: Registry
+  adminKey: string
+  /** What tokens carry besides their secret. */
+  address: () => Omit<EnrolToken, 'secret'>
+  explain: (route: string) => Promise<object>
+  /** Trims logs and asks for snapshots now. */
+  housekeep: () => Promise<unknown>
+}
+
+const actor = 'admin'
+const closed = { additionalProperties: false }
+const Code = Type.String({ minLength: 1, maxLength: 64 })
+const ById = Type.Object({ id: Code })
+const Reason = Type.Union([Type.Object({ reason: Type.Optional(Type.String({ maxLength: 500 })) }, closed), Type.Null()])
+
+/** The office's API, for whoever holds the admin key. Lists are `{items}`. */
+export function adminApi(parts: AdminParts): Api {
+  return async (app) => {
+    app.addHook('onRequest', async (request) => checkKey(request, parts.adminKey))
+    await app.register(agencyDoors(parts))
+    await app.register(catalogDoors(parts))
+    await app.register(grantDoors(parts))
+    await app.register(routeDoors(parts))
+  }
+}
+
+/** Throws QZ-ADMIN-KEY. Hashes are compared, so that neither time nor length tells anything. */
+function checkKey(request: FastifyRequest, adminKey: string): void {
+  const hash = (text: string) => createHash('sha256').update(text).digest()
+  if (!timingSafeEqual(hash(request.headers.authorization ?? ''), hash(`Bearer ${adminKey}`))) throw new QianzhiError('QZ-ADMIN-KEY')
+}
+
+const NewAgency = Type.Object({ code: Code, name: Type.String({ minLength: 1, maxLength: 200 }) }, closed)
+const NewToken = Type.Object({ agency: Code, hours: Type.Number({ exclusiveMinimum: 0, maximum: 720 }) }, closed)
+
+function agencyDoors({ registry, address }: AdminParts): Api {
+  return async (app) => {
+    app.get('/admin/v1/agencies', async () => ({ items: await listAgencies(registry) }))
+    app.post('/admin/v1/agencies', { schema: { body: NewAgency } }, (request) => addAgency(registry, actor, request.body))
+    app.post('/admin/v1/tokens', { schema: { body: NewToken } }, async (request) => {
+      const { secret, expires } = await issueToken(registry, actor, request.body.agency, request.body.hours)
+      const token: EnrolToken = { ...address(), secret }
+      return { token: `qzt1.${Buffer.from(JSON.stringify(token)).toString('base64url')}`, expires }
+    })
+    app.get('/admin/v1/agents', async () => ({ items: await listAgents(registry) }))
+    app.post('/admin/v1/agents/:id/revoke', { schema: { params: ById, body: Reason } }, async (request) => {
+      await revokeAgent(registry, actor, request.params.id, request.body?.reason ?? '')
+      return { id: request.params.id, state: 'revoked' }
+    })
+  }
+}
+
+const Publication = Type.Object(
+  {
+    schema: Type.Unsafe<Draft>({ type: 'object' }),
+    keep: Type.Optional(Type.Enum(['store', 'relay'])),
+    storedClosed: Type.Optional(Type.Array(Code, { maxItems: 400 })),
+    producer: Type.Optional(Code),
+  },
+  closed,
+)
+
+function catalogDoors({ registry, housekeep }: AdminParts): Api {
+  return async (app) => {
+    app.get('/admin/v1/resources', async () => ({ items: await listResources(registry) }))
+    app.post('/admin/v1/resources', { schema: { body: Publication } }, (request) => publishResource(registry, actor, request.body))
+    app.post('/admin/v1/housekeeping', async () => (await housekeep()) ?? {})
+  }
+}
+
+const NewGrant = Type.Object(
+  {
+    id: Type.Optional(Code),
+    resource: Code,
+    agency: Code,
+    items: Type.Array(Code, { minItems: 1, maxItems: 400 }),
+    until: Type.Optional(Type.String({ maxLength: 40 })),
+  },
+  closed,
+)
+
+function grantDoors({ registry }: AdminParts): Api {
+  return async (app) => {
+    app.get('/admin/v1/grants', async () => ({ items: await listGrants(registry) }))
+    app.post('/admin/v1/grants', { schema: { body: NewGrant } }, (request) => {
+      const { until, ...grant } = request.body
+      return addGrant(registry, actor, { ...grant, validTo: until === undefined ? undefined : endOf(until) })
+    })
+    for (const [verb, state] of [
+      ['suspend', 'suspended'],
+      ['resume', 'active'],
+      ['revoke', 'revoked'],
+    ] as const) {
+      app.post(`/admin/v1/grants/:id/${verb}`, { schema: { params: ById, body: Reason } }, (request) =>
+        setGrantState(registry, actor, request.params.id, state, request.body?.reason ?? ''),
+      )
+    }
+  }
+}
+
+/** A date means to the end of that day where the hub stands. */
+function endOf(until: string): Date {
+  const end = new Date(/^\d{4}-\d\d-\d\d$/.test(until) ? `${until}T23:59:59.999` : until)
+  if (Number.isNaN(end.getTime())) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `until: ${until}` })
+  return end
+}
+
+const NewRoute = Type.Object({ grant: Code, agent: Code }, closed)
+
+function routeDoors({ registry, explain }: AdminParts): Api {
+  return async (app) => {
+    app.get('/admin/v1/routes', async () => ({ items: await listRoutes(registry) }))
+    app.post('/admin/v1/routes', { schema: { body: NewRoute } }, (request) =>
+      addRoute(registry, actor, request.body.grant, request.body.agent),
+    )
+    app.get('/admin/v1/routes/:id/explain', { schema: { params: ById } }, (request) => explain(request.params.id))
+  }
+}

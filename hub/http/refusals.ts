@@ -1,0 +1,76 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import { QianzhiError, codedError, reasonOf, toProblem } from '../../protocol/errors.ts'
+import { writeAudit } from '../registry/audit.ts'
+import type { Store } from '../store/store.ts'
+
+/** Answers any error as problem details (RFC 9457); what was refused to an agent or to an administrator goes on record. */
+export async function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  logger: Logger,
+  refusals: Refusals,
+): Promise<unknown> {
+  const coded = codeOf(error)
+  if (coded.code === 'QZ-INTERNAL') logger.error({ err: error, url: request.url }, 'request failed')
+  else logger.debug({ code: coded.code, url: request.url, agent: request.agent?.id }, coded.message)
+  await refusals.record(coded, request)
+  if (coded.kind.status === 503) void reply.header('retry-after', '2')
+  return reply
+    .code(coded.kind.status)
+    .type('application/problem+json')
+    .send(JSON.stringify(toProblem(coded)))
+}
+
+/** SQLSTATE classes of a store that is away, starting, stopping, full or overloaded: all pass. */
+const passing = /^(?:08|53|57|58|40)/
+const connectionErrors = /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/
+
+function codeOf(error: unknown): QianzhiError {
+  if (error instanceof QianzhiError) return error
+  const { code, statusCode = 500, validation } = error as Partial<FastifyError>
+  const reason = reasonOf(error)
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new QianzhiError('QZ-BATCH-LIMIT', { reason }, { cause: error })
+  if (validation || (statusCode >= 400 && statusCode < 500)) return new QianzhiError('QZ-REQUEST-INVALID', { reason }, { cause: error })
+  const away = code !== undefined && (connectionErrors.test(code) || (code.length === 5 && passing.test(code)))
+  if (away || /timeout exceeded when trying to connect|Connection terminated|pool after calling end/.test(reason)) {
+    return new QianzhiError('QZ-HUB-BUSY', { reason }, { cause: error })
+  }
+  return codedError(error)
+}
+
+/** Part of the exchange's ordinary course, or not about who asks. */
+const ordinary = new Set(['QZ-BATCH-HEAD', 'QZ-HUB-BUSY', 'QZ-INTERNAL'])
+const pause = 60_000
+const remembered = 10_000
+
+/** Writes refusals into the audit: of each caller and code at most one a minute, so that a caller cannot fill the store with them. */
+export class Refusals {
+  private readonly store: Store
+  private readonly logger: Logger
+  private readonly last = new Map<string, number>()
+
+  constructor(store: Store, logger: Logger) {
+    this.store = store
+    this.logger = logger
+  }
+
+  async record(error: QianzhiError, request: FastifyRequest): Promise<void> {
+    const path = request.url.split('?')[0]!.slice(0, 200)
+    if (!/^\/(?:agent|admin)\/v1\//.test(path) || ordinary.has(error.code)) return
+    const actor = request.agent?.id ?? `address ${request.ip}`
+    if (!this.isDue(`${actor} ${error.code}`)) return
+    const entry = { actor, act: 'request', object: `${request.method} ${path}`, outcome: error.code, details: error.details }
+    // The refusal stands also while the store is away.
+    await writeAudit(this.store.query, entry).catch((failure: unknown) => this.logger.warn({ err: failure, entry }, 'refusal not recorded'))
+  }
+
+  private isDue(what: string): boolean {
+    const now = Date.now()
+    if (now - (this.last.get(what) ?? -Infinity) < pause) return false
+    if (this.last.size >= remembered) this.last.clear()
+    this.last.set(what, now)
+    return true
+  }
+}

@@ -1,0 +1,115 @@
+import type { Server } from 'node:https'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import fastify, {
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  type FastifyPluginOptions,
+  type FastifyRequest,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+} from 'fastify'
+import type { Logger } from 'pino'
+import { servedVersions, versionHeader } from '../../protocol/api.ts'
+import { batchMediaType } from '../../protocol/batch.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { verifyRequest } from '../../protocol/request.ts'
+import { agentByKey } from '../registry/agents.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { ServerCertificate } from '../tls.ts'
+import { answerError, type Refusals } from './refusals.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Behind the signature hook: who signed the request. */
+    agent: { id: string; agency: string; publicKey: string }
+    /** The body's bytes as they came: what Content-Digest covers. Empty where there is none. */
+    rawBody: Buffer
+  }
+}
+
+export type HttpServer = FastifyInstance<
+  Server,
+  RawRequestDefaultExpression<Server>,
+  RawReplyDefaultExpression<Server>,
+  never,
+  TypeBoxTypeProvider
+>
+export type Api = FastifyPluginAsync<FastifyPluginOptions, Server, TypeBoxTypeProvider>
+
+export interface ServerParts {
+  registry: Registry
+  logger: Logger
+  refusals: Refusals
+  certificate: ServerCertificate
+  /** Most bytes of a body: a batch is the largest. */
+  bodyLimit: number
+  /** Open to everybody, or with a check of their own. */
+  open: readonly Api[]
+  /** Behind the agents' request signatures, under /agent/v1. */
+  agents: readonly Api[]
+}
+
+/** The HTTPS server. Bodies are judged as they are: nothing is converted, nothing left out. */
+export async function createServer(parts: ServerParts): Promise<HttpServer> {
+  const app: HttpServer = fastify({
+    https: { cert: parts.certificate.certificate, key: parts.certificate.key, minVersion: 'TLSv1.2' },
+    bodyLimit: parts.bodyLimit,
+    // Longer than the pause between two polls, so that a connection carries them all.
+    keepAliveTimeout: 90_000,
+    requestTimeout: 120_000,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200 },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: false } },
+  }).withTypeProvider<TypeBoxTypeProvider>() as unknown as HttpServer
+  keepRawBodies(app)
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, parts.logger, parts.refusals))
+  app.setNotFoundHandler((request) => {
+    throw new QianzhiError('QZ-NOT-FOUND', { what: `${request.method} ${request.url.slice(0, 200)}` })
+  })
+  for (const api of parts.open) await app.register(api)
+  await app.register(async (signed) => {
+    signed.addHook('onRequest', checkVersion)
+    signed.addHook('preValidation', (request) => identify(request, parts.registry))
+    for (const api of parts.agents) await signed.register(api)
+  })
+  return app
+}
+
+const noBody = Buffer.alloc(0)
+
+function keepRawBodies(app: HttpServer): void {
+  app.decorateRequest('rawBody')
+  app.decorateRequest('agent')
+  app.addHook('onRequest', async (request) => void (request.rawBody = noBody))
+  app.removeAllContentTypeParsers()
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request: FastifyRequest, body: Buffer, done) => {
+    request.rawBody = body
+    void parseJson(request, body.toString('utf8'), done)
+  })
+  app.addContentTypeParser(batchMediaType, { parseAs: 'buffer' }, (request: FastifyRequest, body: Buffer, done) => {
+    request.rawBody = body
+    done(null, body)
+  })
+}
+
+/** Throws QZ-VERSION. */
+export async function checkVersion(request: FastifyRequest): Promise<void> {
+  const version = String(request.headers[versionHeader] ?? '-')
+  if (servedVersions.some((served) => String(served) === version)) return
+  throw new QianzhiError('QZ-VERSION', { version: version.slice(0, 20), supported: servedVersions.join(', ') })
+}
+
+/** Sets `request.agent` to who signed (RFC 9421). Throws QZ-REQUEST-SIGNATURE, QZ-REQUEST-CLOCK, QZ-AGENT-UNKNOWN, QZ-AGENT-REVOKED. */
+async function identify(request: FastifyRequest, registry: Registry): Promise<void> {
+  await verifySignature(request, registry.clock(), async (keyId) => {
+    const { id, agency, publicKey } = await agentByKey(registry, keyId)
+    request.agent = { id, agency, publicKey }
+    return publicKey
+  })
+}
+
+export async function verifySignature(request: FastifyRequest, now: Date, publicKeyOf: (keyId: string) => Promise<string>): Promise<void> {
+  const received = { method: request.method, path: request.url, body: request.rawBody, headers: request.headers }
+  await verifyRequest(received, publicKeyOf, now)
+}
