@@ -64,6 +64,12 @@ t.test('refused batches of the vectors', async (t) => {
   for (const { name, code, container } of readVectors('refused.json')) t.equal(refusal(Buffer.from(container, 'base64')), code, name)
 })
 
+t.test('a bomb is not unpacked past its stated length', async (t) => {
+  const bomb = readVectors('refused.json').find(({ name }) => name.startsWith('bomb'))!
+  const batch = openBatch(splitBatch(Buffer.from(bomb.container, 'base64')), providerKey)
+  t.throws(() => blockValues(batch, 'name'), { code: 'QZ-BATCH-BLOCK', cause: { code: 'ERR_BUFFER_TOO_LARGE' } })
+})
+
 t.test('a container may be cut off anywhere', async (t) => {
   const { container } = readVectors('batches.json')[1]!
   const bytes = Buffer.from(container, 'base64')

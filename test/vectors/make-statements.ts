@@ -67,6 +67,7 @@ function refusedStatements({ provider, other }: Keys) {
     refused('a critical header', jws({ ...header, crit: ['b64'], b64: false }, payload, provider)),
     refused('another key', jws(header, payload, other)),
     refused('another key that names itself', jws({ ...header, kid: other.id }, payload, other)),
+    refused('names a key that did not sign', jws({ ...header, kid: other.id }, payload, provider)),
     refused('no key id', jws({ alg: 'EdDSA', typ: 'qz-head' }, payload, provider)),
     refused('padded signature', `${right}==`),
     refused('signature with other unused bits', right.slice(0, -1) + sibling(right.at(-1)!)),
