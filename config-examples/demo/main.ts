@@ -1,0 +1,146 @@
+/**
+ * `npm start`: a hub, two agencies' front-end databases and agents on this machine; real rows, changes flowing from one table into the
+ * other. `-- --once` checks the result and exits; `-- --lang en` (or LANG=en…) speaks English.
+ */
+import { rmSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { openClient, tableRows, difference, type Client } from '../../test/support/client.ts'
+import { Exchange, type TestAgent } from '../../test/support/exchange.ts'
+import { startPostgres, type TestDatabaseServer } from '../../test/support/postgres.ts'
+import { until } from '../../test/support/programs.ts'
+import { Changes } from './changes.ts'
+import { filesHold } from './search.ts'
+import { readVillages, villageColumns, villagesResource } from './villages.ts'
+
+const { values: options } = parseArgs({ options: { once: { type: 'boolean' }, lang: { type: 'string' } } })
+const english = options.lang ? options.lang === 'en' : (process.env['LANG'] ?? '').startsWith('en')
+const say = (zh: string, en: string): void => void process.stdout.write(`${english ? en : zh}\n`)
+
+/** All but `street`, which the receiver was not granted. */
+const granted = villageColumns.filter(column => column !== 'street')
+
+const stopping = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+
+process.exitCode = await demonstrate()
+
+async function demonstrate(): Promise<number> {
+  const folder = fileURLToPath(new URL('../../data/demo', import.meta.url))
+  rmSync(folder, { recursive: true, force: true })
+  say('前置演示:启动中心和两个机关单位的前置库(PostgreSQL)…', 'Qianzhi: starting the hub and two front-end databases (PostgreSQL)…')
+  const [a, b] = await Promise.all([startPostgres(), startPostgres()])
+  const exchange = await Exchange.start({ folder })
+  try {
+    return await run(exchange, a, b)
+  } finally {
+    say('正在停止…', 'Stopping…')
+    await exchange.stop()
+    await Promise.all([a.stop(), b.stop()])
+  }
+}
+
+async function run(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer): Promise<number> {
+  const [provider, receiver] = await connectAgencies(exchange, a, b)
+  const [source, target] = [await openClient(a.url()), await openClient(b.url())]
+  try {
+    const rows = readVillages()
+    await firstLoad(exchange, { provider, receiver, source, target, rows })
+    showPlaces(exchange, a, b, receiver)
+    return options.once ? await once(source, target, b, rows) : await untilStopped(source, target)
+  } finally {
+    await Promise.all([source.end(), target.end()])
+  }
+}
+
+/** What office and agency IT do once: register, publish, enrol, set up, grant, route. */
+async function connectAgencies(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer): Promise<[TestAgent, TestAgent]> {
+  say('登记机关单位(统计局、民政局)和它们的前置机代理…', 'Enrolling two agencies (statistics, civil affairs) and their agents…')
+  const source = { resource: 'villages', database: 'front', table: 'public.villages' }
+  const provider = await exchange.enrol('statistics-front', { agency: 'statistics', databases: { front: { url: a.url() } }, sources: [source] })
+  await exchange.publish(villagesResource())
+  await provider.command('setup', '--create-table')
+  const sink = { resource: 'villages', database: 'front', table: 'delivered.villages' }
+  const receiver = await exchange.enrol('civil-affairs-front', { agency: 'civil-affairs', databases: { front: { url: b.url() } }, sinks: [sink] })
+  await exchange.grant('villages', receiver, [...granted])
+  say('已授权 5 个信息项;“镇街”未授权,不会到达民政局。', 'Five items are granted; "street" is not, and never reaches civil affairs.')
+  provider.program.start()
+  receiver.program.start()
+  return [provider, receiver]
+}
+
+interface Flow {
+  provider: TestAgent
+  receiver: TestAgent
+  source: Client
+  target: Client
+  rows: string[][]
+}
+
+async function firstLoad(_exchange: Exchange, { source, target, rows }: Flow): Promise<void> {
+  const started = performance.now()
+  const columns = villageColumns.map((_, i) => rows.map(row => row[i]))
+  await source.query('insert into public.villages select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])', columns)
+  say(`业务系统向统计局的表写入 ${rows.length} 行真实数据…`, `The business system wrote ${rows.length} real rows into the statistics table…`)
+  await until('the first load arrives', async () => (await count(target)) === rows.length, 120)
+  const seconds = (performance.now() - started) / 1000
+  const perSecond = Math.round(rows.length / seconds)
+  say(`民政局的表已有 ${rows.length} 行(${seconds.toFixed(1)} 秒,${perSecond} 行/秒)。`, `Civil affairs holds ${rows.length} rows (${seconds.toFixed(1)} s, ${perSecond} rows/s).`)
+}
+
+function showPlaces(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer, receiver: TestAgent): void {
+  say('', '')
+  say(`  统计局   表 public.villages     ${a.url()}`, `  statistics     table public.villages     ${a.url()}`)
+  say(`  民政局   表 delivered.villages  ${b.url()}`, `  civil affairs  table delivered.villages  ${b.url()}`)
+  say(`  中心     ${exchange.url}(健康状况 ${exchange.url}/health)`, `  hub            ${exchange.url} (health: ${exchange.url}/health)`)
+  say(`  代理状态 npm run agent -- status --config ${receiver.configFile}`, `  agent status   npm run agent -- status --config ${receiver.configFile}`)
+  say('', '')
+}
+
+async function count(target: Client): Promise<number> {
+  return Number((await target.query('select count(*) from delivered.villages'))[0]![0])
+}
+
+async function once(source: Client, target: Client, b: TestDatabaseServer, rows: string[][]): Promise<number> {
+  const changes = new Changes(rows.map(row => row[0]!))
+  for (let i = 0; i < 300; i++) await changes.make(source)
+  say(`业务系统做了 ${changes.made} 次修改(新增、修改、换主键、删除)…`, `The business system made ${changes.made} changes (inserts, updates, key changes, deletes)…`)
+  const compare = async () => difference(await tableRows(source, 'public.villages', granted), await tableRows(target, 'delivered.villages', granted))
+  const equal = async () => {
+    const { missing, surplus } = await compare()
+    return missing.length + surplus.length === 0
+  }
+  await until('both tables equal', equal, 60).catch(() => undefined)
+  const { rows: total, missing, surplus } = await compare()
+  const withheld = await withheldValues(source, b)
+  const good = missing.length === 0 && surplus.length === 0 && withheld === 0
+  say(
+    `${good ? '一致' : '不一致'}:${total} 行逐行比对,缺 ${missing.length},多 ${surplus.length};未授权的值在接收方出现 ${withheld} 个(共查 20 个)。`,
+    `${good ? 'Equal' : 'DIFFERENT'}: ${total} rows compared one by one, ${missing.length} missing, ${surplus.length} surplus; ${withheld} of 20 withheld values found at the receiver.`,
+  )
+  return good ? 0 : 1
+}
+
+/** How many of twenty values of the item that was not granted are anywhere in the files of the receiver's database cluster. */
+async function withheldValues(source: Client, b: TestDatabaseServer): Promise<number> {
+  const streets = await source.query(`select distinct street from villages v where length(street) > 4 and not exists
+    (select from villages w where position(v.street in w.name || w.area || w.city || w.province) > 0) limit 20`)
+  return filesHold(b.dataDir, streets.map(([street]) => street!))
+}
+
+async function untilStopped(source: Client, target: Client): Promise<number> {
+  const changes = new Changes((await source.query('select code from villages')).map(([code]) => code!))
+  say('现在每秒修改几行;按 Ctrl-C 结束。', 'A few rows change every second now; Ctrl-C ends this.')
+  const { signal } = stopping
+  while (!signal.aborted) {
+    const { kind, code, name } = await changes.make(source)
+    const committed = performance.now()
+    const arrived = async () => (await target.query('select name from delivered.villages where code = $1', [code]))[0]?.[0] === name
+    await until('the change arrives', arrived, 30)
+    const took = (performance.now() - committed).toFixed(0)
+    say(`${kind.zh} ${code} ${name ?? ''} → ${took} 毫秒后到达`, `${kind.en} ${code} ${name ?? ''} → arrived after ${took} ms`)
+    await sleep(300, undefined, { signal }).catch(() => undefined)
+  }
+  return 0
+}
