@@ -37,14 +37,15 @@ export interface LogState {
   /** Newest complete snapshot and newest begun one (the same where it is complete). */
   complete: SnapshotPlace | null
   begun: SnapshotPlace | null
-  /** Encoded bytes of the newest complete snapshot and of what came after its end. */
+  /** Encoded bytes from the beginning to the end of the newest complete snapshot, and of what came after its end. */
   snapshotBytes: number
   bytesSince: number
 }
 
 export interface Log {
   /**
-   * Appends durably if the stream's head is `expected` (compare-and-set). A repeat of the head's manifest hash appends nothing.
+   * Appends durably if the stream's head is `expected` (compare-and-set), also among several hub processes. A repeat of the head's
+   * manifest hash appends nothing.
    * @returns the receipt in force for this batch: the given one, or the first one where it was there already; or the head that was
    * found instead.
    */
@@ -56,6 +57,8 @@ export interface Log {
   has(resource: string, position: Position): Promise<boolean>
   /** Batches after a place, in order, of at most `bytes` in all but at least one if there is any. */
   read(resource: string, after: Place | null, bytes: number): Promise<StoredBatch[]>
-  /** Forgets batches before a place. @returns how many. */
-  trim(resource: string, before: Place): Promise<number>
+  /** Heads of several streams at once; a stream without batches has none. */
+  heads(resources: readonly string[]): Promise<Map<string, Position>>
+  /** Forgets batches before a place, of these only the ones stored before a time if one is given. The head stays known. @returns how many. */
+  trim(resource: string, before: Place, storedBefore?: Date): Promise<number>
 }

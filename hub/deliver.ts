@@ -1,0 +1,124 @@
+import { beginsSnapshot, projectBatch, splitBatch, trustedManifest, type Manifest, type SealedBatch } from '../protocol/batch.ts'
+import { isAfter, samePosition, type Place, type Position } from '../protocol/position.ts'
+import { unlimited } from './exchange-parts.ts'
+import type { Log, LogState, SnapshotPlace, StoredBatch } from './log.ts'
+import { itemsToDeliver, type AgentViews, type Received } from './routes.ts'
+
+/** A route that may get batches, and how much of them. */
+export interface Hungry {
+  route: Received
+  /** What it has (see PollRequest). */
+  after: Position | null
+  /** Bytes that it still has room for. */
+  credit: number
+  head: Position | null
+  /** The route cannot go on behind `after`: only a snapshot that begins after this place will do. */
+  restart?: { after: Place | null }
+}
+
+/** How a route goes on: batches behind a place; up to date; ahead of the log; or not before a new snapshot after a place. */
+type Next = { read: StoredBatch[] } | { start: Place } | Stays
+export type Stays = 'current' | 'ahead' | { wanted: Place }
+
+/**
+ * Where a route goes on. A position in the log goes on behind it, also where its own batch was trimmed but the next one names it. A
+ * position that is not in this log (it was trimmed away, or the streams diverged) restarts at the next snapshot that begins after it.
+ */
+async function nextOf(log: Log, { route, after, restart, head }: Hungry, share: number): Promise<Next> {
+  if (!head) return after ? 'ahead' : 'current'
+  if (restart || !after) return snapshotAfter(await log.state(route.resource), restart?.after ?? null, head)
+  if (samePosition(after, head)) return 'current'
+  if (isAfter(after, head)) return 'ahead'
+  const read = await log.read(route.resource, after, share)
+  if (read[0] && follows(read[0], after)) return { read }
+  return snapshotAfter(await log.state(route.resource), after, after)
+}
+
+function follows(next: StoredBatch, after: Position): boolean {
+  const manifest = trustedManifest(splitBatch(next.bytes, unlimited))
+  const chained = next.epoch === after.epoch && next.seq === after.seq + 1 && manifest.prev === after.hash
+  return chained || beginsSnapshot(manifest)
+}
+
+/** Complete ones first: a begun one may never be finished. */
+function snapshotAfter({ complete, begun }: LogState, after: Place | null, wanted: Place): Next {
+  const fits = (snapshot: SnapshotPlace | null) => snapshot && isAfter(snapshot.began, after)
+  const start = fits(complete) ? complete : fits(begun) ? begun : null
+  return start ? { start: start.began } : { wanted }
+}
+
+export interface Portion {
+  route: string
+  bytes: Buffer
+}
+
+/** A route's turn is never shorter than this many bytes. */
+const shortestTurn = 64 << 10
+
+export interface Turns {
+  log: Log
+  views: AgentViews
+  /** Told of each route that begins with a snapshot, and where that begins. */
+  starts(hungry: Hungry, began: Place): void
+  /** Told of each route that gets nothing now, and why. */
+  stays(hungry: Hungry, next: Stays): Promise<void>
+}
+
+/**
+ * Takes batches for several routes, turn by turn, each turn an equal share of the room that is left, until the routes have all, their
+ * credit or the room is used up. Whoever has credit gets at least one batch in its turn, however large it is.
+ */
+export async function takeTurns(turns: Turns, routes: readonly Hungry[], room: number): Promise<Portion[]> {
+  const portions: Portion[] = []
+  const places = new Map<Hungry, Place>()
+  let waiting = [...routes]
+  let left = room
+  while (waiting.length > 0 && left > 0) {
+    const share = Math.max(shortestTurn, Math.floor(left / waiting.length))
+    const again: Hungry[] = []
+    for (const hungry of waiting) {
+      if (left <= 0) break
+      const taken = await takeTurn(turns, hungry, places, Math.min(share, left, hungry.credit))
+      for (const bytes of taken) {
+        portions.push({ route: hungry.route.route, bytes })
+        hungry.credit -= bytes.length
+        left -= bytes.length
+      }
+      if (taken.length > 0 && hungry.credit > 0 && isAfter(hungry.head!, places.get(hungry))) again.push(hungry)
+    }
+    waiting = again
+  }
+  return portions
+}
+
+/** One turn of one route: its batches as far as the share goes, each reduced to what it may have. */
+async function takeTurn(turns: Turns, hungry: Hungry, places: Map<Hungry, Place>, share: number): Promise<Buffer[]> {
+  const batches = await nextBatches(turns, hungry, places.get(hungry), share)
+  if (batches.length > 0) places.set(hungry, batches.at(-1)!)
+  return Promise.all(batches.map(({ bytes }) => project(turns.views, hungry.route, splitBatch(bytes, unlimited))))
+}
+
+async function nextBatches({ log, starts, stays }: Turns, hungry: Hungry, place: Place | undefined, share: number): Promise<StoredBatch[]> {
+  const { resource } = hungry.route
+  if (place) return log.read(resource, place, share)
+  const next = await nextOf(log, hungry, share)
+  if (typeof next === 'object' && 'read' in next) return next.read
+  if (typeof next === 'object' && 'start' in next) {
+    starts(hungry, next.start)
+    return log.read(resource, { epoch: next.start.epoch, seq: next.start.seq - 1 }, share)
+  }
+  await stays(hungry, next)
+  return []
+}
+
+/** Leaves out the blocks of every item that this route may not have now. */
+async function project(views: AgentViews, route: Received, sealed: SealedBatch): Promise<Buffer> {
+  return projectBatch(sealed, itemsToDeliver(await schemaOf(views, route, trustedManifest(sealed)), route))
+}
+
+async function schemaOf(views: AgentViews, route: Received, { resource, schema: version }: Manifest): Promise<Received['schema']> {
+  if (version === route.schema.version) return route.schema
+  const made = await views.version(resource, version)
+  if (!made) throw new Error(`version ${version} of ${resource} is not registered`)
+  return made
+}

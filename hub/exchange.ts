@@ -1,0 +1,152 @@
+import { encodeDelivery, type HeadAnswer, type PollRequest, type StoredAnswer } from '../protocol/api.ts'
+import { beginsSnapshot, openBatch, projectBatch, splitBatch, trustedManifest, type OpenBatch } from '../protocol/batch.ts'
+import { QianzhiError } from '../protocol/errors.ts'
+import type { Place } from '../protocol/position.ts'
+import { appliedReceipt } from '../protocol/receipt.ts'
+import { keyItems } from '../protocol/schema.ts'
+import { keyId } from '../protocol/signature.ts'
+import { answerOf, routesAsked } from './answer.ts'
+import { batchLimits, exchangeLimits, unlimited, type ExchangeAgent, type ExchangeContext, type ExchangeParts } from './exchange-parts.ts'
+import { LatestWriter } from './latest-writer.ts'
+import { PollMemory } from './polls.ts'
+import { takeReceipt } from './receipts.ts'
+import { writeAudit } from './registry/audit.ts'
+import { noteReport } from './reports.ts'
+import { AgentViews } from './routes.ts'
+import { snapshotBegan } from './streams.ts'
+import { activeView, append, headOf, suppliedBy, suppliedIn, verify } from './supply.ts'
+
+/** The way of a batch through the hub: accept → verify → durable append → wake → deliver → project. */
+export class Exchange {
+  private readonly context: ExchangeContext
+
+  constructor(parts: ExchangeParts) {
+    const failed = (error: unknown) => parts.logger.warn({ err: error }, 'notes of the exchange not written')
+    this.context = {
+      ...parts,
+      limits: { ...exchangeLimits, ...parts.limits },
+      views: new AgentViews(parts.store, parts.wakeups),
+      memory: new PollMemory(),
+      policies: new WeakMap(),
+      latest: new LatestWriter(1000, failed),
+      refusals: new LatestWriter(60_000, failed),
+    }
+  }
+
+  /**
+   * Takes a batch. The receipt is given only when the batch is on disk; a repeat of the same manifest gets the first receipt again.
+   * Throws QZ-SUPPLY-NOT-ALLOWED and QZ-BATCH-*: then nothing was stored, and the refusal goes on record.
+   */
+  async accept(agent: ExchangeAgent, bytes: Buffer): Promise<StoredAnswer> {
+    try {
+      const batch = this.open(agent, bytes)
+      const supplied = await suppliedIn(this.context, agent, batch)
+      const expected = await verify(this.context, agent, batch, supplied)
+      if ('receipt' in expected) return expected
+      const { receipt, repeated } = await append(this.context, batch, expected.head)
+      if (!repeated) await this.wake(batch)
+      return { receipt }
+    } catch (error) {
+      if (error instanceof QianzhiError) this.refused(agent, bytes, error)
+      throw error
+    }
+  }
+
+  /** Only the sender's own key counts, and every block must be what the manifest says. */
+  private open(agent: ExchangeAgent, bytes: Buffer): OpenBatch {
+    const limits = batchLimits(this.context.limits)
+    return openBatch(splitBatch(bytes, limits), (id) => (id === keyId(agent.publicKey) ? agent.publicKey : undefined), limits)
+  }
+
+  /** The batch is on disk: who waits for it looks, and a wish for this snapshot is fulfilled. */
+  private async wake({ manifest, hash }: OpenBatch): Promise<void> {
+    const { store, wakeups, latest, clock } = this.context
+    const { resource, epoch, seq } = manifest
+    wakeups.wake(`stream:${resource}`)
+    const values = [resource, epoch, seq, hash, clock()]
+    latest.put(`stream:${resource}`, () => store.query(lastPushSql, values))
+    if (beginsSnapshot(manifest)) await snapshotBegan(store, resource, { epoch, seq })
+  }
+
+  private refused(agent: ExchangeAgent, bytes: Buffer, { code, details }: QianzhiError): void {
+    const { store, refusals } = this.context
+    const object = resourceNamed(bytes)
+    const act = { actor: agent.id, act: 'batch.supply', object, outcome: code, details }
+    refusals.put(`${agent.id} ${object} ${code}`, () => writeAudit(store.query, act))
+  }
+
+  /**
+   * One long poll: everything that the hub has to say to an agent, as a delivery container, its batches projected to what each route
+   * may have now. Waits up to `request.wait` seconds, or until the signal aborts, while that is nothing new.
+   */
+  async poll(agent: ExchangeAgent, request: PollRequest, signal: AbortSignal): Promise<Buffer> {
+    const view = await activeView(this.context, agent)
+    const routes = routesAsked(view, request)
+    noteReport(this.context, agent, view, request, routes)
+    const resources = new Set([...routes.map(({ route }) => route.resource), ...view.supplies.keys()])
+    // Listening begins before the first look, so that nothing is missed that comes between a look and the wait.
+    using heard = this.context.wakeups.listen([`agent:${agent.id}`, ...[...resources].map((resource) => `stream:${resource}`)])
+    const until = performance.now() + request.wait * 1000
+    for (;;) {
+      const { header, batches, said, news } = await answerOf(this.context, agent, await activeView(this.context, agent), request)
+      const left = until - performance.now()
+      if (news || left <= 0 || signal.aborted) {
+        if (!signal.aborted) this.context.memory.wasTold(agent.id, said)
+        return encodeDelivery(header, batches)
+      }
+      await heard.wait(left, signal)
+    }
+  }
+
+  /** Takes down what a receiver says it has applied. A receipt that says nothing new changes nothing. Throws QZ-REQUEST-INVALID. */
+  async receipts(agent: ExchangeAgent, statements: readonly string[]): Promise<void> {
+    const { store, clock, memory, views } = this.context
+    for (const jws of statements) {
+      const receipt = appliedReceipt.open(jws, agent.publicKey)
+      if (!receipt) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'a receipt is not signed by the agent that sends it' })
+      const back = memory.wentBackTo(receipt.route)
+      const taken = await takeReceipt(store, agent.id, receipt, jws, back, clock())
+      if (!taken || back === undefined) continue
+      memory.wentOn(receipt.route)
+      views.forget(agent.id)
+    }
+  }
+
+  /** The head of a stream that this agent supplies, and the highest epoch that was ever heard of. Throws QZ-SUPPLY-NOT-ALLOWED. */
+  async head(agent: ExchangeAgent, resource: string): Promise<HeadAnswer> {
+    await suppliedBy(this.context, agent, resource)
+    return headOf(this.context, resource)
+  }
+
+  /** Batches of one's own stream after a place, with their key items only. Throws QZ-SUPPLY-NOT-ALLOWED. */
+  async own(agent: ExchangeAgent, resource: string, after: Place | null): Promise<Buffer> {
+    const { log, limits, clock } = this.context
+    const { schema } = await suppliedBy(this.context, agent, resource)
+    const keys = new Set(keyItems(schema).map(({ id }) => id))
+    const stored = await log.read(resource, after, limits.answerBytes)
+    const batches = stored.map(({ bytes }) => projectBatch(splitBatch(bytes, unlimited), keys))
+    const listed = batches.map(({ length }) => ({ route: resource, length }))
+    return encodeDelivery({ time: clock().toISOString(), snapshots: [], routes: [], batches: listed }, batches)
+  }
+
+  /** Writes down what is still held in memory. */
+  async close(): Promise<void> {
+    const { views, latest, refusals } = this.context
+    views.close()
+    await Promise.all([latest.close(), refusals.close()])
+  }
+}
+
+const lastPushSql = `
+  update stream set epoch = $2, seq = $3, hash = $4, last_push = $5
+  where resource = $1 and (epoch is null or (epoch, seq) < ($2::bigint, $3::bigint))`
+
+/** Which resource a refused batch names; nothing of it is verified. */
+function resourceNamed(bytes: Buffer): string {
+  try {
+    const { resource } = trustedManifest(splitBatch(bytes, unlimited))
+    return typeof resource === 'string' ? resource.slice(0, 64) : '-'
+  } catch {
+    return '-'
+  }
+}
