@@ -37,7 +37,8 @@ export type EnrolToken = Static<typeof EnrolToken>
 
 export const EnrolRequest = Type.Object({
   secret: Type.String({ maxLength: 200 }),
-  publicKey: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+  /** Canonical base64url, unused bits zero: one key has one spelling. */
+  publicKey: Type.String({ pattern: '^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$' }),
   name: Type.String({ minLength: 1, maxLength: 100 }),
 })
 export type EnrolRequest = Static<typeof EnrolRequest>

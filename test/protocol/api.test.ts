@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeDelivery, encodeDelivery, protocolVersion, servedVersions, type DeliveryHeader } from '../../protocol/api.ts'
+import { Compile } from 'typebox/compile'
+import { decodeDelivery, encodeDelivery, EnrolRequest, protocolVersion, servedVersions, type DeliveryHeader } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { readVectors } from '../vectors/read.ts'
 import { wireShapes } from '../vectors/wire.ts'
@@ -83,6 +84,21 @@ t.test('property: arbitrary bytes are refused with a code', async () => {
       },
     ),
   )
+})
+
+t.test('a key can be enrolled in one spelling only', async (t) => {
+  const request = (publicKey: string) => ({ secret: 'x', publicKey, name: 'A' })
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  const shape = Compile(EnrolRequest)
+  for (const { publicKey } of readVectors('keys.json')) {
+    const spellings = Array.from(alphabet, (last) => publicKey.slice(0, -1) + last)
+    const same = spellings.filter((text) => Buffer.from(text, 'base64url').equals(Buffer.from(publicKey, 'base64url')))
+    t.equal(same.length, 4)
+    t.same(
+      same.filter((text) => shape.Check(request(text))),
+      [publicKey],
+    )
+  }
 })
 
 t.test('what travels is what was recorded', async (t) => {

@@ -1,0 +1,25 @@
+/** The pages in docs/ keep up with the code that they speak of. */
+import { readdirSync, readFileSync } from 'node:fs'
+import t from 'tap'
+
+const top = new URL('../', import.meta.url)
+const read = (path: string): string => readFileSync(new URL(path, top), 'utf8')
+
+t.test('docs/dependencies.md names each package of package.json, and no other', async (t) => {
+  const listed = JSON.parse(read('package.json')) as Record<string, Record<string, string> | undefined>
+  const wanted = ['dependencies', 'devDependencies', 'optionalDependencies'].flatMap((kind) => Object.keys(listed[kind] ?? {}))
+  // Of a row's first cell, where packages stand.
+  const cells = Array.from(read('docs/dependencies.md').matchAll(/^\| (`.*?) \|/gm), (match) => match[1]!)
+  const named = cells.flatMap((cell) => Array.from(cell.matchAll(/`([^`]+)`/g), (match) => match[1]!))
+  t.same(named.toSorted(), wanted.toSorted())
+})
+
+t.test('docs/decisions/README.md lists each record', async (t) => {
+  const files = readdirSync(new URL('docs/decisions/', top)).filter((file) => /^\d{3}-.*\.md$/.test(file))
+  const linked = Array.from(read('docs/decisions/README.md').matchAll(/\((\d{3}-[^)]+\.md)\)/g), (match) => match[1]!)
+  t.same(linked, files.toSorted())
+  for (const file of files) {
+    const text = read(`docs/decisions/${file}`)
+    for (const part of ['Context', 'Decision', 'Consequence']) t.ok(text.includes(`**${part}.**`), `${file}: ${part}`)
+  }
+})
