@@ -1,0 +1,202 @@
+/**
+ * Reads rows of a source table as portable texts. Everything that depends on the columns' types is decided once, so that a row costs
+ * a few steps only for the columns that need any.
+ */
+import { QianzhiError } from '../../protocol/errors.ts'
+import { keyItems } from '../../protocol/schema.ts'
+import { quoteName } from '../../protocol/tables/postgres.ts'
+import { valueFault } from '../../protocol/value.ts'
+import type { MappedColumn, Row, RowFault, Rows, SourceTable } from '../database.ts'
+import { sqlState, type Connection, type Texts } from './postgres-connection.ts'
+import type { Table, TableColumn } from './postgres-table.ts'
+import { readingOf, type Convert } from './postgres-types.ts'
+
+export interface KeyReading {
+  /** Place among the source's columns. */
+  place: number
+  column: string
+  cast: string
+  convert: Convert | undefined
+}
+
+interface ColumnConversion {
+  place: number
+  convert: Convert
+}
+
+export interface Reader {
+  keys: readonly KeyReading[]
+  conversions: readonly ColumnConversion[]
+  columns: readonly MappedColumn[]
+  /** True where a last column holds the place of the first value over the limit. */
+  counted: boolean
+  byKeys: string
+  byKeyTexts: string
+  first: string
+  next: string
+  /** Keyset order: the index's columns as places in `keys`. */
+  order: readonly number[]
+}
+
+/** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
+export function readerOf(source: SourceTable, table: Table): Reader {
+  checkShape(source, table)
+  const readings = source.columns.map((mapped) => readingFor(source, table, mapped))
+  const keys = keyReading(source, table)
+  const counted = source.columns.flatMap(({ column }, place) => (readings[place]!.wide ? [{ column, place }] : []))
+  const over = counted.map(({ column, place }) => ({ place, test: `${bytesOf(table.columns.get(column)!)} > ${source.valueLimit}` }))
+  const values = source.columns.map(({ column }, place) => {
+    const value = `r.${quoteName(column)}${readings[place]!.asText ? '::text' : ''}`
+    const test = over.find((one) => one.place === place)?.test
+    return test ? `case when ${test} then null else ${value} end` : value
+  })
+  if (over.length > 0) values.push(`case ${over.map((one) => `when ${one.test} then ${one.place}`).join(' ')} end`)
+  const select = `select ${values.join(', ')} from ${table.name} r`
+  const conversions = readings.flatMap(({ convert }, place) => (convert ? [{ place, convert }] : []))
+  return { keys, conversions, columns: source.columns, counted: over.length > 0, ...statements(select, keys, keyIndex(source, table)!) }
+}
+
+function statements(select: string, keys: readonly KeyReading[], index: readonly string[]) {
+  const order = index.map((column) => keys.findIndex((key) => key.column === column))
+  const ordered = index.map((column) => `r.${quoteName(column)}`).join(', ')
+  const after = order.map((key, i) => `$${i + 1}::${keys[key]!.cast}`).join(', ')
+  const limited = `order by ${ordered} limit`
+  const columns = keys.map((key) => `r.${quoteName(key.column)}`)
+  const arrays = (cast: (key: KeyReading) => string) => keys.map((key, i) => `$${i + 1}::${cast(key)}[]`)
+  const within = (columns: readonly string[], lists: readonly string[]) =>
+    keys.length === 1
+      ? `${select} where ${columns[0]} = any(${lists[0]})`
+      : `${select} where (${columns.join(', ')}) in (select * from unnest(${lists.join(', ')}))`
+  return {
+    order,
+    // A semi-join, so that a row which two queued keys name (where the source compares without case) comes once.
+    byKeys: within(
+      columns,
+      arrays((key) => key.cast),
+    ),
+    byKeyTexts: within(
+      columns.map((column) => `${column}::text`),
+      arrays(() => 'text'),
+    ),
+    first: `${select} ${limited} $1`,
+    next: `${select} where (${ordered}) > (${after}) ${limited} $${order.length + 1}`,
+  }
+}
+
+function bytesOf(column: TableColumn): string {
+  const name = `r.${quoteName(column.name)}`
+  return column.base === 'bytea' ? `octet_length(${name}::bytea)` : `octet_length(${name}::text)`
+}
+
+function checkShape(source: SourceTable, table: Table): void {
+  const fail = (reason: string): never => {
+    throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason })
+  }
+  if (!['r', 'p'].includes(table.kind)) fail('it is no table, so triggers cannot see what changes in it')
+  if (table.persistence === 't') fail('it is temporary')
+  if (table.rowSecurity) fail('row security hides rows from this user: exempt it (BYPASSRLS) or switch row security off')
+  if (!keyIndex(source, table)) {
+    const names = source.columns.filter(({ item }) => item.key).map(({ column }) => column)
+    fail(`no primary key or unique constraint over exactly (${names.join(', ')})`)
+  }
+  for (const { item, column } of source.columns) {
+    const found = table.columns.get(column)
+    if (!found) fail(`it has no column ${column}`)
+    if (item.key && !found!.notNull) fail(`key column ${column} may be null`)
+  }
+}
+
+function keyIndex(source: SourceTable, table: Table): readonly string[] | undefined {
+  const wanted = new Set(source.columns.filter(({ item }) => item.key).map(({ column }) => column))
+  return table.keys.find((key) => key.length === wanted.size && key.every((column) => wanted.has(column)))
+}
+
+function readingFor(source: SourceTable, table: Table, { item, column }: MappedColumn) {
+  const found = table.columns.get(column)!
+  const reading = readingOf(item, found, source.valueLimit)
+  if (!reading) throw new QianzhiError('QZ-SOURCE-TYPE', { table: source.table, column, type: found.type, item: item.id })
+  return reading
+}
+
+/** The key columns in the schema's order, as `Row` keys are. */
+export function keyReading(source: SourceTable, table: Table): KeyReading[] {
+  checkShape(source, table)
+  return keyItems(source.schema).map((item) => {
+    const place = source.columns.findIndex((mapped) => mapped.item.id === item.id)
+    const mapped = source.columns[place]
+    if (!mapped) throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: `key item ${item.id} has no column` })
+    const { convert } = readingFor(source, table, mapped)
+    return { place, column: mapped.column, cast: table.columns.get(mapped.column)!.cast, convert }
+  })
+}
+
+export async function readByKeys(connection: Connection, reader: Reader, keys: readonly Row[]): Promise<Rows> {
+  if (keys.length === 0) return { rows: [], faults: [] }
+  const lists = reader.keys.map((_, i) => keys.map((key) => key[i]))
+  try {
+    return portableRows(reader, await connection.prepared(reader.byKeys, lists))
+  } catch (error) {
+    // A key queued before its column's type was altered is no value of the new type: slower, but nothing is stuck.
+    if (!sqlState(error)?.startsWith('22')) throw error
+    return portableRows(reader, await connection.query(reader.byKeyTexts, lists))
+  }
+}
+
+export async function readAfter(connection: Connection, reader: Reader, after: Row | null, limit: number) {
+  const texts = after
+    ? await connection.prepared(reader.next, [...reader.order.map((key) => after[key]), limit])
+    : await connection.prepared(reader.first, [limit])
+  const end = texts.at(-1)
+  const last = end ? keyOf(reader, end) : null
+  return { ...portableRows(reader, texts), last }
+}
+
+/** The key of a row as read, also of one that cannot travel: what is no portable value stays as PostgreSQL writes it. */
+function keyOf(reader: Reader, row: Texts): Row {
+  return reader.keys.map(({ place, convert }) => (convert ? (convert(row[place]!) ?? row[place]!) : row[place]!))
+}
+
+/** Converts in place: the arrays come from the driver and are nobody else's. */
+function portableRows(reader: Reader, texts: Texts[]): Rows {
+  const { conversions, counted } = reader
+  if (conversions.length === 0 && !counted) return { rows: texts, faults: [] }
+  const rows: Row[] = []
+  const faults: RowFault[] = []
+  for (const row of texts) {
+    const fault = (counted ? tooLarge(reader, row) : undefined) ?? convertRow(reader, conversions, row)
+    if (fault) faults.push(fault)
+    else rows.push(row)
+  }
+  return { rows, faults }
+}
+
+function tooLarge(reader: Reader, row: Texts): RowFault | undefined {
+  const place = row.pop()
+  if (place === null) return undefined
+  return { key: keyOf(reader, row), code: 'QZ-ROW-TOO-LARGE', item: reader.columns[Number(place)]!.item.id }
+}
+
+function convertRow(reader: Reader, conversions: readonly ColumnConversion[], row: Texts): RowFault | undefined {
+  for (const { place, convert } of conversions) {
+    const text = row[place]!
+    if (text === null) continue
+    const value = convert(text)
+    if (value === undefined) {
+      const { item } = reader.columns[place]!
+      const reason = valueFault(item, text) ?? 'cannot travel'
+      return { key: keyOf(reader, row), code: 'QZ-ROW-VALUE', item: item.id, reason: `${text.slice(0, 60)}: ${reason}` }
+    }
+    row[place] = value
+  }
+  return undefined
+}
+
+/** Key texts as the queue holds them, made portable; distinct, byte by byte. */
+export function portableKeys(reader: Reader, columns: readonly (readonly string[])[], seen: Map<string, Row>): void {
+  const [first] = columns
+  const converts = reader.keys.map(({ convert }) => convert)
+  for (let i = 0; i < first!.length; i++) {
+    const key = columns.map((texts, k) => converts[k]?.(texts[i]!) ?? texts[i]!)
+    seen.set(key.length === 1 ? key[0]! : key.join('\0'), key)
+  }
+}
