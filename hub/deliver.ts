@@ -59,9 +59,9 @@ export interface Turns {
   log: Log
   views: AgentViews
   /** Told of each route that begins with a snapshot, and where that begins. */
-  starts(hungry: Hungry, began: Place): void
+  starts: (hungry: Hungry, began: Place) => void
   /** Told of each route that gets nothing now, and why. */
-  stays(hungry: Hungry, next: Stays): Promise<void>
+  stays: (hungry: Hungry, next: Stays) => Promise<void>
 }
 
 /**

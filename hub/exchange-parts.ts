@@ -65,6 +65,4 @@ export interface ExchangeContext extends Omit<ExchangeParts, 'limits'> {
   policies: WeakMap<AgentView, Promise<IssuedPolicy>>
   /** Notes for the pages: at most one write a second for each key. */
   latest: LatestWriter
-  /** Refusals on their way into the audit: the same one at most once a minute. */
-  refusals: LatestWriter
 }

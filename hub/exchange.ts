@@ -1,5 +1,5 @@
 import { encodeDelivery, type HeadAnswer, type PollRequest, type StoredAnswer } from '../protocol/api.ts'
-import { beginsSnapshot, openBatch, projectBatch, splitBatch, trustedManifest, type OpenBatch } from '../protocol/batch.ts'
+import { beginsSnapshot, openBatch, projectBatch, splitBatch, type OpenBatch } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import type { Place } from '../protocol/position.ts'
 import { appliedReceipt } from '../protocol/receipt.ts'
@@ -10,7 +10,6 @@ import { batchLimits, exchangeLimits, unlimited, type ExchangeAgent, type Exchan
 import { LatestWriter } from './latest-writer.ts'
 import { PollMemory } from './polls.ts'
 import { takeReceipt } from './receipts.ts'
-import { writeAudit } from './registry/audit.ts'
 import { noteReport } from './reports.ts'
 import { AgentViews } from './routes.ts'
 import { snapshotBegan } from './streams.ts'
@@ -19,6 +18,7 @@ import { activeView, append, headOf, suppliedBy, suppliedIn, verify } from './su
 /** The way of a batch through the hub: accept → verify → durable append → wake → deliver → project. */
 export class Exchange {
   private readonly context: ExchangeContext
+  private readonly ending = new AbortController()
 
   constructor(parts: ExchangeParts) {
     const failed = (error: unknown) => parts.logger.warn({ err: error }, 'notes of the exchange not written')
@@ -29,27 +29,21 @@ export class Exchange {
       memory: new PollMemory(),
       policies: new WeakMap(),
       latest: new LatestWriter(1000, failed),
-      refusals: new LatestWriter(60_000, failed),
     }
   }
 
   /**
    * Takes a batch. The receipt is given only when the batch is on disk; a repeat of the same manifest gets the first receipt again.
-   * Throws QZ-SUPPLY-NOT-ALLOWED and QZ-BATCH-*: then nothing was stored, and the refusal goes on record.
+   * Throws QZ-SUPPLY-NOT-ALLOWED and QZ-BATCH-*: then nothing was stored.
    */
   async accept(agent: ExchangeAgent, bytes: Buffer): Promise<StoredAnswer> {
-    try {
-      const batch = this.open(agent, bytes)
-      const supplied = await suppliedIn(this.context, agent, batch)
-      const expected = await verify(this.context, agent, batch, supplied)
-      if ('receipt' in expected) return expected
-      const { receipt, repeated } = await append(this.context, batch, expected.head)
-      if (!repeated) await this.wake(batch)
-      return { receipt }
-    } catch (error) {
-      if (error instanceof QianzhiError) this.refused(agent, bytes, error)
-      throw error
-    }
+    const batch = this.open(agent, bytes)
+    const supplied = await suppliedIn(this.context, agent, batch)
+    const expected = await verify(this.context, agent, batch, supplied)
+    if ('receipt' in expected) return expected
+    const { receipt, repeated } = await append(this.context, batch, expected.head)
+    if (!repeated) await this.wake(batch)
+    return { receipt }
   }
 
   /** Only the sender's own key counts, and every block must be what the manifest says. */
@@ -68,13 +62,6 @@ export class Exchange {
     if (beginsSnapshot(manifest)) await snapshotBegan(store, resource, { epoch, seq })
   }
 
-  private refused(agent: ExchangeAgent, bytes: Buffer, { code, details }: QianzhiError): void {
-    const { store, refusals } = this.context
-    const object = resourceNamed(bytes)
-    const act = { actor: agent.id, act: 'batch.supply', object, outcome: code, details }
-    refusals.put(`${agent.id} ${object} ${code}`, () => writeAudit(store.query, act))
-  }
-
   /**
    * One long poll: everything that the hub has to say to an agent, as a delivery container, its batches projected to what each route
    * may have now. Waits up to `request.wait` seconds, or until the signal aborts, while that is nothing new.
@@ -87,14 +74,15 @@ export class Exchange {
     // Listening begins before the first look, so that nothing is missed that comes between a look and the wait.
     using heard = this.context.wakeups.listen([`agent:${agent.id}`, ...[...resources].map((resource) => `stream:${resource}`)])
     const until = performance.now() + request.wait * 1000
+    const ended = AbortSignal.any([signal, this.ending.signal])
     for (;;) {
       const { header, batches, said, news } = await answerOf(this.context, agent, await activeView(this.context, agent), request)
       const left = until - performance.now()
-      if (news || left <= 0 || signal.aborted) {
+      if (news || left <= 0 || ended.aborted) {
         if (!signal.aborted) this.context.memory.wasTold(agent.id, said)
         return encodeDelivery(header, batches)
       }
-      await heard.wait(left, signal)
+      await heard.wait(left, ended)
     }
   }
 
@@ -129,24 +117,19 @@ export class Exchange {
     return encodeDelivery({ time: clock().toISOString(), snapshots: [], routes: [], batches: listed }, batches)
   }
 
+  /** Waiting polls are answered now, and later ones do not wait: the program is about to end. */
+  endPolls(): void {
+    this.ending.abort()
+  }
+
   /** Writes down what is still held in memory. */
   async close(): Promise<void> {
-    const { views, latest, refusals } = this.context
-    views.close()
-    await Promise.all([latest.close(), refusals.close()])
+    this.endPolls()
+    this.context.views.close()
+    await this.context.latest.close()
   }
 }
 
 const lastPushSql = `
   update stream set epoch = $2, seq = $3, hash = $4, last_push = $5
   where resource = $1 and (epoch is null or (epoch, seq) < ($2::bigint, $3::bigint))`
-
-/** Which resource a refused batch names; nothing of it is verified. */
-function resourceNamed(bytes: Buffer): string {
-  try {
-    const { resource } = trustedManifest(splitBatch(bytes, unlimited))
-    return typeof resource === 'string' ? resource.slice(0, 64) : '-'
-  } catch {
-    return '-'
-  }
-}

@@ -1,0 +1,43 @@
+import { Type } from 'typebox'
+import { agentPaths, deliveryMediaType, PollRequest, ReceiptsRequest } from '../../protocol/api.ts'
+import { batchMediaType } from '../../protocol/batch.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Api } from './server.ts'
+
+const OfResource = Type.Object({ resource: Type.String({ maxLength: 64 }) })
+const digits = Type.String({ pattern: '^[0-9]{1,10}$' })
+const AfterPlace = Type.Object({ resource: Type.String({ maxLength: 64 }), epoch: Type.Optional(digits), seq: Type.Optional(digits) })
+
+/** What agents push, ask for and acknowledge; behind the request signature, which sets `request.agent`. */
+export function agentApi(exchange: Exchange): Api {
+  return async (app) => {
+    app.post(agentPaths.batches, (request) => {
+      if (!request.headers['content-type']?.startsWith(batchMediaType)) {
+        throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `the body must be ${batchMediaType}` })
+      }
+      return exchange.accept(request.agent, request.rawBody)
+    })
+
+    app.post(agentPaths.poll, { schema: { body: PollRequest }, bodyLimit: 8 << 20 }, async (request, reply) => {
+      // An agent that hung up waits for nothing any more.
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      const delivery = await exchange.poll(request.agent, request.body, gone.signal)
+      return reply.type(deliveryMediaType).send(delivery)
+    })
+
+    app.post(agentPaths.receipts, { schema: { body: ReceiptsRequest }, bodyLimit: 8 << 20 }, async (request) => {
+      await exchange.receipts(request.agent, request.body.receipts)
+      return {}
+    })
+
+    app.get(agentPaths.head, { schema: { querystring: OfResource } }, (request) => exchange.head(request.agent, request.query.resource))
+
+    app.get(agentPaths.own, { schema: { querystring: AfterPlace } }, async (request, reply) => {
+      const { resource, epoch, seq } = request.query
+      const after = epoch === undefined ? null : { epoch: Number(epoch), seq: Number(seq ?? 0) }
+      return reply.type(deliveryMediaType).send(await exchange.own(request.agent, resource, after))
+    })
+  }
+}

@@ -1,0 +1,8 @@
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+
+/** The log engine of this hub. An engine is loaded only where it is used. */
+export async function openLog(store: Store): Promise<Log> {
+  const { openPostgresLog } = await import('./postgres.ts')
+  return openPostgresLog(store)
+}
