@@ -39,6 +39,7 @@ const ConfigFile = Type.Object(
           batchBytes: Type.Optional(Type.Integer({ minimum: 65536, maximum: 256 << 20 })),
           unpackedBytes: Type.Optional(Type.Integer({ minimum: 65536, maximum: 1 << 30 })),
           batchRows: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+          answerBytes: Type.Optional(Type.Integer({ minimum: 65536, maximum: 256 << 20 })),
         },
         closed,
       ),
@@ -64,9 +65,17 @@ export interface HubConfig {
   policy: { days: number }
   /** Days, days, and how many times its snapshot the changes of a stream may grow to. */
   log: { retention: number; lapse: number; snapshotFactor: number }
-  limits: { batchBytes: number; unpackedBytes: number; batchRows: number }
+  /** Of one batch: bytes encoded, bytes unpacked, rows; and bytes of one poll answer. */
+  limits: { batchBytes: number; unpackedBytes: number; batchRows: number; answerBytes: number }
   language?: 'zh' | 'en'
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
+}
+
+const defaultLimits = {
+  batchBytes: readerLimits.encoded,
+  unpackedBytes: readerLimits.unpacked,
+  batchRows: readerLimits.rows,
+  answerBytes: 4 << 20,
 }
 
 /** Reads, validates and freezes the configuration. A missing file means defaults only where `optional`. Throws QZ-CONFIG. */
@@ -88,7 +97,7 @@ function withDefaults(file: ConfigFile, folder: string): HubConfig {
     ...(file.tls && { tls: { certificate: resolve(folder, file.tls.certificate), key: resolve(folder, file.tls.key) } }),
     policy: { days: 30, ...file.policy },
     log: { retention: 7, lapse: 7, snapshotFactor: 2, ...file.log },
-    limits: { batchBytes: readerLimits.encoded, unpackedBytes: readerLimits.unpacked, batchRows: readerLimits.rows, ...file.limits },
+    limits: { ...defaultLimits, ...file.limits },
     ...(file.language && { language: file.language }),
     logLevel: file.logLevel ?? 'info',
   }

@@ -56,12 +56,12 @@ export class Refusals {
     this.logger = logger
   }
 
-  async record(error: QianzhiError, request: FastifyRequest): Promise<void> {
+  async record(refusal: QianzhiError, request: FastifyRequest): Promise<void> {
     const path = request.url.split('?')[0]!.slice(0, 200)
-    if (!/^\/(?:agent|admin)\/v1\//.test(path) || ordinary.has(error.code)) return
+    if (!/^\/(?:agent|admin)\/v1\//.test(path) || ordinary.has(refusal.code)) return
     const actor = request.agent?.id ?? `address ${request.ip}`
-    if (!this.isDue(`${actor} ${error.code}`)) return
-    const entry = { actor, act: 'request', object: `${request.method} ${path}`, outcome: error.code, details: error.details }
+    if (!this.isDue(`${actor} ${refusal.code}`)) return
+    const entry = { actor, act: 'request', object: `${request.method} ${path}`, outcome: refusal.code, details: refusal.details }
     // The refusal stands also while the store is away.
     await writeAudit(this.store.query, entry).catch((failure: unknown) => this.logger.warn({ err: failure, entry }, 'refusal not recorded'))
   }

@@ -1,7 +1,8 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile, spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { closeSync, openSync, realpathSync } from 'node:fs'
-import { access, chmod, chown, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { access, chown, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -63,30 +64,48 @@ export async function ensureCluster(folder: string): Promise<Secret> {
 async function initialise(fresh: string, secret: Secret): Promise<void> {
   const account = await databaseAccount()
   await mkdir(clusterFolder(fresh), { recursive: true, mode: 0o700 })
-  if (account) await openToAccount(fresh, account)
   await writeDurably(join(fresh, 'secret.json'), JSON.stringify(secret))
-  const passwordFile = join(clusterFolder(fresh), '..', 'password')
+  const passwordFile = join(fresh, 'password')
   await writeDurably(passwordFile, secret.password)
-  if (account) await chown(passwordFile, account.uid, account.gid)
-  const options = ['--auth=scram-sha-256', `--username=${user}`, `--pwfile=${passwordFile}`, '--encoding=UTF8', '--locale=C']
+  if (account) for (const path of [clusterFolder(fresh), passwordFile]) await chown(path, account.uid, account.gid)
   const { initdb } = await binaries()
-  await execute(initdb, [`--pgdata=${clusterFolder(fresh)}`, '--data-checksums', '--no-instructions', ...options], {
-    ...account,
-    ...surroundings(),
-  })
+  const options = ['--auth=scram-sha-256', `--username=${user}`, '--encoding=UTF8', '--locale=C', '--data-checksums', '--no-instructions']
+  await launch(
+    initdb,
+    [clusterFolder(fresh), passwordFile],
+    account,
+    ([cluster, password]) => [`--pgdata=${cluster}`, `--pwfile=${password}`, ...options],
+    async (child) => {
+      let output = ''
+      for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (output += text))
+      const [code] = (await once(child, 'close')) as [number | null]
+      if (code !== 0) throw unusable(output.trim().split('\n').slice(-5).join(' | '))
+    },
+  )
   await rm(passwordFile)
 }
 
-/** PostgreSQL refuses to run as root: then it runs as the account `postgres`, which must get through to its folder. */
-async function openToAccount(folder: string, { uid, gid }: Account): Promise<void> {
-  await chown(clusterFolder(folder), uid, gid)
-  await chmod(folder, 0o711)
-  const data = dirname(folder)
-  await chmod(data, (await stat(data)).mode | 0o011)
-  for (let above = dirname(data); above !== dirname(above); above = dirname(above)) {
-    if ((await stat(above)).mode & 0o001) continue
-    const reason = `账号 postgres 无法进入 ${above},请执行 chmod o+x 或改用 /var/lib/qianzhi / the account postgres cannot enter ${above}: chmod o+x it, or use /var/lib/qianzhi`
-    throw new QianzhiError('QZ-CONFIG', { key: 'data', reason })
+/**
+ * Runs a program of PostgreSQL. As root it runs under the account `postgres`, for PostgreSQL refuses root; that account has no way
+ * into the data folder, which stays closed to everybody: the program inherits its files opened, and names them by /proc/self/fd.
+ */
+async function launch<T>(
+  program: string,
+  paths: readonly string[],
+  account: Account | undefined,
+  argumentsFor: (paths: readonly string[]) => readonly string[],
+  use: (child: ChildProcess) => Promise<T>,
+  output: 'pipe' | number = 'pipe',
+): Promise<T> {
+  const opened = account && process.platform === 'linux' ? paths.map((path) => openSync(path, 'r')) : []
+  try {
+    const named = opened.length > 0 ? opened.map((_, i) => `/proc/self/fd/${i + 3}`) : paths
+    const options = { ...account, ...surroundings(), stdio: ['ignore', output, output, ...opened] satisfies StdioOptions, detached: true }
+    const child = spawn(program, argumentsFor(named), options)
+    await once(child, 'spawn')
+    return await use(child)
+  } finally {
+    for (const fd of opened) closeSync(fd)
   }
 }
 
@@ -103,27 +122,20 @@ async function databaseAccount(): Promise<Account | undefined> {
 export async function findPostmaster(folder: string): Promise<Postmaster | undefined> {
   const path = join(clusterFolder(folder), 'postmaster.pid')
   const [pid, home, , port] = ((await readIfThere(path)) ?? '').split('\n')
-  if (!pid || !home) return undefined
-  if (samePath(home, clusterFolder(folder)) && (await isPostmaster(Number(pid), folder)))
-    return { pid: Number(pid), port: Number(port) || 0 }
-  // PostgreSQL itself sees that a process is gone; not that its number is another program's now, or that the folder is a copy.
-  if (isAlive(Number(pid))) await rm(path, { force: true })
+  if (!pid || !home || !isAlive(Number(pid))) return undefined
+  if (isAt(Number(pid), home, clusterFolder(folder))) return { pid: Number(pid), port: Number(port) || 0 }
+  // PostgreSQL sees by itself that a process is gone; not that its number is another program's now, or that the folder is a copy.
+  await rm(path, { force: true })
   return undefined
 }
 
-function samePath(a: string, b: string): boolean {
+/** A postmaster's working folder is its cluster: on Linux that can be looked at; elsewhere there is only what its file says. */
+function isAt(pid: number, home: string, cluster: string): boolean {
   try {
-    return realpathSync(a) === realpathSync(b)
+    return realpathSync(process.platform === 'linux' ? `/proc/${pid}/cwd` : home) === realpathSync(cluster)
   } catch {
     return false
   }
-}
-
-async function isPostmaster(pid: number, folder: string): Promise<boolean> {
-  if (!isAlive(pid)) return false
-  if (process.platform !== 'linux') return true
-  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
-  return words.some((word) => word !== '' && samePath(word, clusterFolder(folder)))
 }
 
 export function isAlive(pid: number): boolean {
@@ -166,14 +178,17 @@ export async function spawnPostmaster(folder: string, secret: Secret): Promise<P
   const options = Object.entries({ port: String(port), ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const log = openSync(join(folder, 'start.log'), 'w', 0o600)
   try {
-    const stdio = ['ignore', log, log] satisfies ['ignore', number, number]
-    const account = await databaseAccount()
-    const process = spawn(postgres, ['-D', clusterFolder(folder), ...options], { ...account, ...surroundings(), stdio, detached: true })
-    await new Promise((resolve, reject) => process.once('spawn', resolve).once('error', reject))
-    process.unref()
-    return { pid: process.pid!, port }
+    const argumentsFor = ([cluster]: readonly string[]) => ['-D', cluster!, ...options]
+    return await launch(postgres, [clusterFolder(folder)], await databaseAccount(), argumentsFor, detach(port), log)
   } finally {
     closeSync(log)
+  }
+}
+
+function detach(port: number) {
+  return async (child: ChildProcess): Promise<Postmaster> => {
+    child.unref()
+    return { pid: child.pid!, port }
   }
 }
 
@@ -222,10 +237,24 @@ async function binaries(): Promise<Binaries> {
   try {
     const found = (await import(name)) as Binaries
     await access(found.postgres)
+    await checkReachable(found.postgres)
     return found
   } catch (error) {
+    if (error instanceof QianzhiError) throw error
     const reason = `本机没有内置数据库(${name}),请配置外部 PostgreSQL / there is no embedded database for this machine (${name}): name a PostgreSQL`
     throw new QianzhiError('QZ-CONFIG', { key: 'store', reason }, { cause: error })
+  }
+}
+
+/** Run by root, the account `postgres` must get at the programs (not at the data: see launch). */
+async function checkReachable(path: string): Promise<void> {
+  if (process.getuid?.() !== 0) return
+  for (let above = dirname(path); above !== dirname(above); above = dirname(above)) {
+    if ((await stat(above)).mode & 0o001) continue
+    const reason =
+      `账号 postgres 无法进入 ${above}:请安装到别处(如 /opt),或不以 root 运行,或配置外部 PostgreSQL / the account postgres cannot enter ` +
+      `${above}: install elsewhere (/opt), do not run as root, or name a PostgreSQL`
+    throw new QianzhiError('QZ-CONFIG', { key: 'store', reason })
   }
 }
 

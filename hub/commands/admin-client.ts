@@ -1,0 +1,80 @@
+import { readFile } from 'node:fs/promises'
+import { request, Agent } from 'undici'
+import { fromProblem, QianzhiError, reasonOf } from '../../protocol/errors.ts'
+import type { HubConfig } from '../config.ts'
+import { adminKeyPath } from '../identity.ts'
+import { authorityPath } from '../tls.ts'
+
+/** Talks to the running hub on this machine, as whoever can read its data folder. */
+export class AdminClient {
+  private readonly config: HubConfig
+
+  constructor(config: HubConfig) {
+    this.config = config
+  }
+
+  get<T>(path: string): Promise<T> {
+    return this.send('GET', path)
+  }
+
+  post<T>(path: string, body: unknown = null): Promise<T> {
+    return this.send('POST', path, body)
+  }
+
+  /** The hub's health, also where it says 503. */
+  health<T>(): Promise<T> {
+    return this.send('GET', '/health', undefined, [200, 503])
+  }
+
+  private async send<T>(method: 'GET' | 'POST', path: string, body?: unknown, good: readonly number[] = [200]): Promise<T> {
+    const url = this.address()
+    const key = path === '/health' ? '' : await this.key(url)
+    const dispatcher = await this.connection()
+    try {
+      const headers = { authorization: `Bearer ${key}`, ...(body !== undefined && { 'content-type': 'application/json' }) }
+      const answer = await request(url + path, { method, headers, dispatcher, body: body === undefined ? null : JSON.stringify(body) })
+      const value: unknown = JSON.parse(await answer.body.text())
+      if (good.includes(answer.statusCode)) return value as T
+      throw fromProblem(value) ?? new QianzhiError('QZ-INTERNAL', { reason: `HTTP ${answer.statusCode}` })
+    } catch (error) {
+      throw error instanceof QianzhiError ? error : notRunning(url, error)
+    } finally {
+      await dispatcher.close()
+    }
+  }
+
+  private address(): string {
+    const { host, port } = this.config.listen
+    const local = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+    return `https://${local.includes(':') ? `[${local}]` : local}:${port}`
+  }
+
+  private async key(url: string): Promise<string> {
+    try {
+      return (await readFile(adminKeyPath(this.config.data), 'utf8')).trim()
+    } catch (error) {
+      throw notRunning(url, error)
+    }
+  }
+
+  /**
+   * Trusts the hub's own authority, or exactly the certificate that it was given: that one is for the public name, while this
+   * connection is to this machine.
+   */
+  private async connection(): Promise<Agent> {
+    const given = this.config.tls
+    try {
+      const ca = await readFile(given ? given.certificate : authorityPath(this.config.data), 'utf8')
+      const named = given ? { allowPartialTrustChain: true, checkServerIdentity: () => undefined } : {}
+      return new Agent({ connect: { ca, timeout: 5000, ...named }, headersTimeout: 120_000 })
+    } catch (error) {
+      throw notRunning(this.address(), error)
+    }
+  }
+}
+
+function notRunning(url: string, error: unknown): QianzhiError {
+  const hint =
+    '请先启动中心(qianzhi-hub start),并用 --config 指定同一配置 / start the hub first (qianzhi-hub start), and name the same --config'
+  return new QianzhiError('QZ-HUB-UNREACHABLE', { url, reason: `${reasonOf(error)}; ${hint}` }, { cause: error })
+}

@@ -1,0 +1,181 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { hostname } from 'node:os'
+import type { Logger } from 'pino'
+import { QianzhiError, reasonOf } from '../protocol/errors.ts'
+import type { SigningKey } from '../protocol/signature.ts'
+import type { HubConfig } from './config.ts'
+import { Exchange } from './exchange.ts'
+import { explainRoute } from './explain.ts'
+import { healthApi } from './health.ts'
+import { startHousekeeping } from './housekeeping.ts'
+import { adminApi } from './http/admin.ts'
+import { agentApi } from './http/agent.ts'
+import { enrolApi } from './http/enrol.ts'
+import { Refusals } from './http/refusals.ts'
+import { createServer, type HttpServer } from './http/server.ts'
+import { loadAdminKey, loadHubKey } from './identity.ts'
+import type { Log } from './log.ts'
+import { openLog } from './logs/index.ts'
+import { currentPolicy } from './registry/policy.ts'
+import type { Registry } from './registry/registry.ts'
+import { startEmbedded } from './store/embedded.ts'
+import { openStore, type Store } from './store/store.ts'
+import { ownCertificate, type OwnCertificate, type ServerCertificate } from './tls.ts'
+import { WakeupRelay, Wakeups } from './wakeups.ts'
+
+export interface HubDependencies {
+  logger: Logger
+  clock?: () => Date
+}
+
+export interface Hub {
+  port: number
+  /** Public addresses. */
+  urls: readonly string[]
+  hubKey: SigningKey
+  adminKey: string
+  registry: Registry
+  log: Log
+  /** Settles when the data folder was lost to another hub: close this one. */
+  lost: Promise<QianzhiError>
+  /** Ends in the order in which data flows: no more requests, then housekeeping, then the store. */
+  close(): Promise<void>
+}
+
+const day = 86_400_000
+
+/** Constructs and starts the hub. What was started is stopped again where a later part fails. */
+export async function startHub(config: HubConfig, dependencies: HubDependencies): Promise<Hub> {
+  const stops: (() => Promise<unknown>)[] = []
+  const close = async () => {
+    for (const stop of stops.splice(0).toReversed()) await stop()
+  }
+  try {
+    return await start(config, dependencies, stops, close)
+  } catch (error) {
+    await close().catch((failure: unknown) => dependencies.logger.error({ err: failure }, 'hub not stopped in order'))
+    throw error
+  }
+}
+
+async function start(
+  config: HubConfig,
+  { logger, clock = () => new Date() }: HubDependencies,
+  stops: (() => Promise<unknown>)[],
+  close: () => Promise<void>,
+): Promise<Hub> {
+  await mkdir(config.data, { recursive: true, mode: 0o700 })
+  const wakeups = new Wakeups()
+  const { store, lost } = await openOwnOrShared(config, logger, wakeups, stops)
+  const hubKey = await loadHubKey(config.data)
+  await checkHubKey(store, hubKey)
+  const adminKey = await loadAdminKey(config.data)
+  const registry: Registry = { store, wakeups, clock }
+  const log = await openLog(store)
+  const rules = config.log
+  const policyFor = (agent: string, reported: number) => currentPolicy(store, hubKey, agent, reported, clock(), config.policy)
+  const exchange = new Exchange({ store, log, hubKey, wakeups, policyFor, clock, logger, limits: config.limits })
+  stops.push(() => exchange.close())
+  const housekeeping = startHousekeeping({ store, log, wakeups, rules, logger, clock })
+  stops.push(() => housekeeping.stop())
+
+  const certificate = await loadCertificate(config, clock())
+  const urls: string[] = [...config.urls]
+  const app = await createServer({
+    registry,
+    logger,
+    refusals: new Refusals(store, logger),
+    certificate,
+    bodyLimit: config.limits.batchBytes + (1 << 20),
+    open: [
+      healthApi({ store, data: config.data, clock, lapse: config.log.lapse }),
+      enrolApi(registry, policyFor),
+      adminApi({
+        registry,
+        adminKey,
+        address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),
+        explain: (route) => explainRoute(store, log, route),
+        housekeep: () => housekeeping.run(),
+      }),
+    ],
+    agents: [agentApi(exchange)],
+  })
+  stops.push(() => app.close())
+  const port = await listen(app, config)
+  if (urls.length === 0) urls.push(`https://${hostname().toLowerCase()}:${port}`)
+  stops.push(renewDaily(config, app, clock, logger))
+  return { port, urls, hubKey, adminKey, registry, log, lost, close }
+}
+
+async function openOwnOrShared(
+  config: HubConfig,
+  logger: Logger,
+  wakeups: Wakeups,
+  stops: (() => Promise<unknown>)[],
+): Promise<{ store: Store; lost: Promise<QianzhiError> }> {
+  if (config.store === undefined) {
+    const embedded = await startEmbedded(config.data, { logger })
+    stops.push(() => embedded.stop())
+    const store = await openStore(embedded.url, { shared: false, logger })
+    stops.push(() => store.close())
+    return { store, lost: embedded.lost }
+  }
+  const store = await openStore(config.store, { shared: true, logger })
+  stops.push(() => store.close())
+  const relay = new WakeupRelay(config.store, wakeups, logger)
+  stops.push(() => relay.close())
+  await relay.start()
+  return { store, lost: new Promise(() => {}) }
+}
+
+/** Agents pin the hub's key: a store must never be served with another one than it began with (QZ-CONFIG). */
+async function checkHubKey(store: Store, hubKey: SigningKey): Promise<void> {
+  await store.query(`insert into setting (key, value) values ('hub_key', $1) on conflict do nothing`, [hubKey.publicKey])
+  const [row] = await store.query<{ value: string }>(`select value from setting where key = 'hub_key'`)
+  if (row?.value === hubKey.publicKey) return
+  const reason =
+    '此数据库属于另一把中心密钥,请把原数据目录中的 hub.key 复制过来 / this store belongs to another hub key: copy hub.key here from the data folder it was used with'
+  throw new QianzhiError('QZ-CONFIG', { key: 'data', reason })
+}
+
+async function loadCertificate(config: HubConfig, now: Date): Promise<ServerCertificate | OwnCertificate> {
+  if (!config.tls) {
+    const hosts = config.urls.map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ''))
+    return ownCertificate(config.data, [hostname(), 'localhost', '127.0.0.1', '::1', ...hosts], now)
+  }
+  const read = async (key: 'certificate' | 'key') => {
+    const path = config.tls![key]
+    return readFile(path, 'utf8').catch((error: unknown) => {
+      throw new QianzhiError(
+        'QZ-CONFIG',
+        { key: `tls.${key}`, reason: `无法读取 ${path} / cannot be read: ${reasonOf(error)}` },
+        { cause: error },
+      )
+    })
+  }
+  return { certificate: await read('certificate'), key: await read('key') }
+}
+
+async function listen(app: HttpServer, { listen }: HubConfig): Promise<number> {
+  try {
+    await app.listen(listen)
+  } catch (error) {
+    const key = `listen ${listen.host}:${listen.port}`
+    throw new QianzhiError('QZ-CONFIG', { key, reason: `无法监听 / cannot be listened on: ${reasonOf(error)}` }, { cause: error })
+  }
+  return (app.server.address() as AddressInfo).port
+}
+
+/** A certificate that was renewed, by us or in its file, is taken up without a restart. */
+function renewDaily(config: HubConfig, app: HttpServer, clock: () => Date, logger: Logger): () => Promise<void> {
+  const renew = async () => {
+    const { certificate, key } = await loadCertificate(config, clock())
+    app.server.setSecureContext({ cert: certificate, key })
+  }
+  const timer = setInterval(() => {
+    renew().catch((error: unknown) => logger.error({ err: error }, 'certificate not renewed'))
+  }, day)
+  timer.unref()
+  return async () => clearInterval(timer)
+}
