@@ -19,7 +19,7 @@ const english = options.lang ? options.lang === 'en' : (process.env['LANG'] ?? '
 const say = (zh: string, en: string): void => void process.stdout.write(`${english ? en : zh}\n`)
 
 /** All but `street`, which the receiver was not granted. */
-const granted = villageColumns.filter(column => column !== 'street')
+const granted = villageColumns.filter((column) => column !== 'street')
 
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
@@ -58,11 +58,19 @@ async function run(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseSer
 async function connectAgencies(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer): Promise<[TestAgent, TestAgent]> {
   say('登记机关单位(统计局、民政局)和它们的前置机代理…', 'Enrolling two agencies (statistics, civil affairs) and their agents…')
   const source = { resource: 'villages', database: 'front', table: 'public.villages' }
-  const provider = await exchange.enrol('statistics-front', { agency: 'statistics', databases: { front: { url: a.url() } }, sources: [source] })
+  const provider = await exchange.enrol('statistics-front', {
+    agency: 'statistics',
+    databases: { front: { url: a.url() } },
+    sources: [source],
+  })
   await exchange.publish(villagesResource())
   await provider.command('setup', '--create-table')
   const sink = { resource: 'villages', database: 'front', table: 'delivered.villages' }
-  const receiver = await exchange.enrol('civil-affairs-front', { agency: 'civil-affairs', databases: { front: { url: b.url() } }, sinks: [sink] })
+  const receiver = await exchange.enrol('civil-affairs-front', {
+    agency: 'civil-affairs',
+    databases: { front: { url: b.url() } },
+    sinks: [sink],
+  })
   await exchange.grant('villages', receiver, [...granted])
   say('已授权 5 个信息项;“镇街”未授权,不会到达民政局。', 'Five items are granted; "street" is not, and never reaches civil affairs.')
   provider.program.start()
@@ -80,13 +88,22 @@ interface Flow {
 
 async function firstLoad(_exchange: Exchange, { source, target, rows }: Flow): Promise<void> {
   const started = performance.now()
-  const columns = villageColumns.map((_, i) => rows.map(row => row[i]))
-  await source.query('insert into public.villages select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])', columns)
-  say(`业务系统向统计局的表写入 ${rows.length} 行真实数据…`, `The business system wrote ${rows.length} real rows into the statistics table…`)
+  const columns = villageColumns.map((_, i) => rows.map((row) => row[i]))
+  await source.query(
+    'insert into public.villages select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])',
+    columns,
+  )
+  say(
+    `业务系统向统计局的表写入 ${rows.length} 行真实数据…`,
+    `The business system wrote ${rows.length} real rows into the statistics table…`,
+  )
   await until('the first load arrives', async () => (await count(target)) === rows.length, 120)
   const seconds = (performance.now() - started) / 1000
   const perSecond = Math.round(rows.length / seconds)
-  say(`民政局的表已有 ${rows.length} 行(${seconds.toFixed(1)} 秒,${perSecond} 行/秒)。`, `Civil affairs holds ${rows.length} rows (${seconds.toFixed(1)} s, ${perSecond} rows/s).`)
+  say(
+    `民政局的表已有 ${rows.length} 行(${seconds.toFixed(1)} 秒,${perSecond} 行/秒)。`,
+    `Civil affairs holds ${rows.length} rows (${seconds.toFixed(1)} s, ${perSecond} rows/s).`,
+  )
 }
 
 function showPlaces(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer, receiver: TestAgent): void {
@@ -94,7 +111,10 @@ function showPlaces(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseSe
   say(`  统计局   表 public.villages     ${a.url()}`, `  statistics     table public.villages     ${a.url()}`)
   say(`  民政局   表 delivered.villages  ${b.url()}`, `  civil affairs  table delivered.villages  ${b.url()}`)
   say(`  中心     ${exchange.url}(健康状况 ${exchange.url}/health)`, `  hub            ${exchange.url} (health: ${exchange.url}/health)`)
-  say(`  代理状态 npm run agent -- status --config ${receiver.configFile}`, `  agent status   npm run agent -- status --config ${receiver.configFile}`)
+  say(
+    `  代理状态 npm run agent -- status --config ${receiver.configFile}`,
+    `  agent status   npm run agent -- status --config ${receiver.configFile}`,
+  )
   say('', '')
 }
 
@@ -103,10 +123,14 @@ async function count(target: Client): Promise<number> {
 }
 
 async function once(source: Client, target: Client, b: TestDatabaseServer, rows: string[][]): Promise<number> {
-  const changes = new Changes(rows.map(row => row[0]!))
+  const changes = new Changes(rows.map((row) => row[0]!))
   for (let i = 0; i < 300; i++) await changes.make(source)
-  say(`业务系统做了 ${changes.made} 次修改(新增、修改、换主键、删除)…`, `The business system made ${changes.made} changes (inserts, updates, key changes, deletes)…`)
-  const compare = async () => difference(await tableRows(source, 'public.villages', granted), await tableRows(target, 'delivered.villages', granted))
+  say(
+    `业务系统做了 ${changes.made} 次修改(新增、修改、换主键、删除)…`,
+    `The business system made ${changes.made} changes (inserts, updates, key changes, deletes)…`,
+  )
+  const compare = async () =>
+    difference(await tableRows(source, 'public.villages', granted), await tableRows(target, 'delivered.villages', granted))
   const equal = async () => {
     const { missing, surplus } = await compare()
     return missing.length + surplus.length === 0
@@ -126,7 +150,10 @@ async function once(source: Client, target: Client, b: TestDatabaseServer, rows:
 async function withheldValues(source: Client, b: TestDatabaseServer): Promise<number> {
   const streets = await source.query(`select distinct street from villages v where length(street) > 4 and not exists
     (select from villages w where position(v.street in w.name || w.area || w.city || w.province) > 0) limit 20`)
-  return filesHold(b.dataDir, streets.map(([street]) => street!))
+  return filesHold(
+    b.dataDir,
+    streets.map(([street]) => street!),
+  )
 }
 
 async function untilStopped(source: Client, target: Client): Promise<number> {

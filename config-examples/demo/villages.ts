@@ -15,11 +15,24 @@ export function readVillages(file: URL | string = new URL('villages-guangdong.cs
 /** `code,"name","street",…`: the code is bare, the others quoted. */
 function parseLine(line: string): string[] {
   const comma = line.indexOf(',')
-  return [line.slice(0, comma), ...line.slice(comma + 2, -1).split('","').map(text => text.replaceAll('""', '"'))]
+  return [
+    line.slice(0, comma),
+    ...line
+      .slice(comma + 2, -1)
+      .split('","')
+      .map((text) => text.replaceAll('""', '"')),
+  ]
 }
 
 export function villagesResource(resource = 'villages', agency = 'statistics'): ResourceFile {
-  const text = (id: string, label: string, length: number) => ({ id, name: id, label, type: 'text' as const, length, openness: 'internal' as const })
+  const text = (id: string, label: string, length: number) => ({
+    id,
+    name: id,
+    label,
+    type: 'text' as const,
+    length,
+    openness: 'internal' as const,
+  })
   return {
     resource,
     title: '行政村(社区)区划代码',

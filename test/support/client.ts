@@ -23,13 +23,20 @@ async function openPostgres(connectionString: string): Promise<Client> {
 }
 
 async function openMysql(uri: string): Promise<Client> {
-  const connection = await mysql.createConnection({ uri, rowsAsArray: true, dateStrings: true, supportBigNumbers: true, bigNumberStrings: true, flags: ['+LOCAL_FILES'] })
+  const connection = await mysql.createConnection({
+    uri,
+    rowsAsArray: true,
+    dateStrings: true,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    flags: ['+LOCAL_FILES'],
+  })
   connection.on('error', () => undefined)
   return {
     async query(sql, values = []) {
       const [rows] = await connection.query({ sql, values: [...values] })
       if (!Array.isArray(rows)) return []
-      return (rows as unknown[][]).map(row => row.map(value => (value === null ? null : String(value))))
+      return (rows as unknown[][]).map((row) => row.map((value) => (value === null ? null : String(value))))
     },
     end: () => connection.end(),
   }
@@ -38,7 +45,7 @@ async function openMysql(uri: string): Promise<Client> {
 /** Every row of a table as one text, sorted: two tables hold the same rows where these are equal. */
 export async function tableRows(client: Client, table: string, columns: readonly string[], where = ''): Promise<string[]> {
   const rows = await client.query(`select ${columns.join(', ')} from ${table} ${where}`)
-  return rows.map(row => JSON.stringify(row)).sort()
+  return rows.map((row) => JSON.stringify(row)).sort()
 }
 
 export interface Difference {
@@ -50,7 +57,7 @@ export interface Difference {
 
 export function difference(a: readonly string[], b: readonly string[]): Difference {
   const [inA, inB] = [new Set(a), new Set(b)]
-  const surplus = b.filter(row => !inA.has(row))
+  const surplus = b.filter((row) => !inA.has(row))
   if (inB.size !== b.length) surplus.push(`${b.length - inB.size} rows twice`)
-  return { rows: a.length, missing: a.filter(row => !inB.has(row)), surplus }
+  return { rows: a.length, missing: a.filter((row) => !inB.has(row)), surplus }
 }

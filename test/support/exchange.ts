@@ -49,7 +49,13 @@ export class Exchange {
     const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'qianzhi-exchange-'))
     mkdirSync(folder, { recursive: true })
     const exchange = new Exchange(folder, await freePort(), options)
-    const config = { data: './hub', listen: { host: '127.0.0.1', port: exchange.port }, urls: [exchange.url], logLevel: 'info', ...options.hub }
+    const config = {
+      data: './hub',
+      listen: { host: '127.0.0.1', port: exchange.port },
+      urls: [exchange.url],
+      logLevel: 'info',
+      ...options.hub,
+    }
     writeFileSync(exchange.hubFile, stringify(config))
     exchange.hub.start()
     await exchange.ready()
@@ -92,7 +98,9 @@ export class Exchange {
     agent.configure(options)
     const { token } = await this.office('token', options.agency)
     await agent.command('enroll', String(token), '--name', name)
-    agent.id = (JSON.parse(readFileSync(join(agent.folder, 'data', 'state.json'), 'utf8')) as { identity: { agent: string } }).identity.agent
+    agent.id = (
+      JSON.parse(readFileSync(join(agent.folder, 'data', 'state.json'), 'utf8')) as { identity: { agent: string } }
+    ).identity.agent
     this.agents.set(name, agent)
     return agent
   }
@@ -131,7 +139,15 @@ export class TestAgent {
   }
 
   configure({ databases, sources = [], sinks = [], hub, batchBytes }: AgentOptions): void {
-    const config = { data: './data', log: { level: 'debug' }, databases, sources, sinks, ...(hub ? { hub } : {}), ...(batchBytes ? { batchBytes } : {}) }
+    const config = {
+      data: './data',
+      log: { level: 'debug' },
+      databases,
+      sources,
+      sinks,
+      ...(hub ? { hub } : {}),
+      ...(batchBytes ? { batchBytes } : {}),
+    }
     writeFileSync(this.configFile, stringify(config))
   }
 
@@ -142,7 +158,11 @@ export class TestAgent {
   /** What the running agent says of itself, or undefined where it does not answer. */
   async report(): Promise<AgentReport | undefined> {
     const { port, secret } = JSON.parse(readFileSync(join(this.folder, 'data', 'control.json'), 'utf8')) as { port: number; secret: string }
-    const answer = await request(`http://127.0.0.1:${port}/status`, { method: 'POST', headers: { authorization: `Bearer ${secret}` }, body: '{}' })
+    const answer = await request(`http://127.0.0.1:${port}/status`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${secret}` },
+      body: '{}',
+    })
     return (await answer.body.json()) as AgentReport
   }
 }

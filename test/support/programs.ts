@@ -17,7 +17,8 @@ export interface Finished {
 export async function runProgram(args: string[], options: { failing?: boolean; env?: NodeJS.ProcessEnv } = {}): Promise<Finished> {
   const child = spawn(process.execPath, args, { cwd: root, env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
-  for (const stream of ['stdout', 'stderr'] as const) child[stream].setEncoding('utf8').on('data', (text: string) => (output[stream] += text))
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream].setEncoding('utf8').on('data', (text: string) => (output[stream] += text))
   const [code] = (await once(child, 'close')) as [number]
   if (code !== 0 && !options.failing) throw new Error(`${args.join(' ')} exited with ${code}: ${output.stderr}${output.stdout}`)
   return { code, ...output }
@@ -38,7 +39,11 @@ export class Program {
   }
 
   start(): void {
-    const child = spawn(process.execPath, [...this.args], { cwd: root, env: { ...process.env, ...this.#env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [...this.args], {
+      cwd: root,
+      env: { ...process.env, ...this.#env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const file = createWriteStream(this.log, { flags: 'a' })
     child.stdout.pipe(file)
     child.stderr.pipe(file)

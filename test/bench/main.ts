@@ -1,0 +1,21 @@
+/** `npm run bench -- exchange [--rows N] [--json]`: speed and memory, measured side by side in one run. */
+import { parseArgs } from 'node:util'
+
+const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Promise<Record<string, number | string>> }>> = {
+  exchange: () => import('./exchange.ts'),
+  villages: () => import('./villages.ts'),
+}
+
+export interface BenchOptions {
+  rows: number
+  /** Progress and figures for people. */
+  note: (line: string) => void
+}
+
+const { values, positionals } = parseArgs({ options: { rows: { type: 'string' }, json: { type: 'boolean' } }, allowPositionals: true })
+const bench = benches[positionals[0] ?? 'exchange']
+if (!bench) throw new Error(`benchmarks: ${Object.keys(benches).join(', ')}`)
+const note = (line: string): void => void process.stderr.write(`${line}\n`)
+const figures = await (await bench()).run({ rows: Number(values.rows ?? 300_000), note })
+if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`)
+else for (const [name, figure] of Object.entries(figures)) process.stdout.write(`${name.padEnd(36)} ${figure}\n`)
