@@ -159,7 +159,7 @@ async function loadCertificate(config: HubConfig, now: Date): Promise<ServerCert
 
 async function listen(app: HttpServer, { listen }: HubConfig): Promise<number> {
   try {
-    await app.listen(listen)
+    await app.listen({ ...listen })
   } catch (error) {
     const key = `listen ${listen.host}:${listen.port}`
     throw new QianzhiError('QZ-CONFIG', { key, reason: `无法监听 / cannot be listened on: ${reasonOf(error)}` }, { cause: error })
