@@ -1,23 +1,77 @@
+/** Delivery into PostgreSQL: one connection, which does one thing after another for all its routes. */
 import type { Applied, Change, Delivery, Part, Prepared, SinkState, SinkTable } from '../database.ts'
-import type { Connection } from './postgres-connection.ts'
+import { applyBatch } from './postgres-apply.ts'
+import { prepareBatch, type Batch } from './postgres-batch.ts'
+import { withTable, type Connection } from './postgres-connection.ts'
+import { beginShadow, makeStateTables, openLive, openShadow, refuse, swapShadow, type OpenSink } from './postgres-sink.ts'
 
 export class PostgresDelivery implements Delivery {
-  readonly connection: Connection
-  constructor(connection: Connection) {
+  private readonly connection: Connection
+  /** Opened parts by route and part. */
+  private readonly opened = new Map<string, OpenSink>()
+  private readonly stages = new Map<string, string>()
+  private last: Promise<unknown> = Promise.resolve()
+
+  private constructor(connection: Connection) {
     this.connection = connection
   }
-  async open(_sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null }> {
-    throw new Error('todo')
+
+  /** On a connection that holds the lock; the delivery closes it. */
+  static async open(connection: Connection): Promise<PostgresDelivery> {
+    await makeStateTables(connection)
+    return new PostgresDelivery(connection)
   }
-  async beginShadow(_sink: SinkTable): Promise<void> {}
-  async swap(_sink: SinkTable): Promise<void> {}
-  prepare(_sink: SinkTable, change: Change): Prepared {
-    return { change }
+
+  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null }> {
+    return this.exclusively(sink, async () => {
+      const live = await openLive(this.connection, sink)
+      const shadow = await openShadow(this.connection, sink)
+      this.keep(sink, 'live', live)
+      this.keep(sink, 'shadow', shadow)
+      return { live: live.state, shadow: shadow?.state ?? null }
+    })
   }
-  async apply(_sink: SinkTable, _part: Part, _prepared: Prepared): Promise<Applied> {
-    throw new Error('todo')
+
+  beginShadow(sink: SinkTable): Promise<void> {
+    return this.exclusively(sink, async () => this.keep(sink, 'shadow', await beginShadow(this.connection, sink)))
   }
+
+  swap(sink: SinkTable): Promise<void> {
+    return this.exclusively(sink, async () => {
+      this.keep(sink, 'live', await swapShadow(this.connection, sink))
+      this.keep(sink, 'shadow', undefined)
+    })
+  }
+
+  prepare(sink: SinkTable, change: Change): Prepared {
+    return prepareBatch(sink, change)
+  }
+
+  apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
+    return this.exclusively(sink, async () => {
+      const open = this.opened.get(`${part} ${sink.route}`)
+      if (open?.table.columns.length !== sink.columns.length) throw refuse(sink, `its ${part} part was not made for these items`)
+      return applyBatch({ connection: this.connection, sink, part, open, stages: this.stages }, prepared as Batch)
+    })
+  }
+
   async close(): Promise<void> {
+    await this.last
     await this.connection.close()
+  }
+
+  private keep(sink: SinkTable, part: Part, open: OpenSink | undefined): void {
+    if (open) this.opened.set(`${part} ${sink.route}`, open)
+    else this.opened.delete(`${part} ${sink.route}`)
+  }
+
+  private async exclusively<T>(sink: SinkTable, work: () => Promise<T>): Promise<T> {
+    const mine = this.last.then(work)
+    this.last = mine.catch(() => {})
+    try {
+      return await mine
+    } catch (error) {
+      throw withTable(error, sink.table, 'QZ-SINK-TABLE')
+    }
   }
 }

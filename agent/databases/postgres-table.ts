@@ -17,6 +17,8 @@ export interface TableColumn {
   isEnum: boolean
   notNull: boolean
   generated: boolean
+  /** Gets a value when none is given. */
+  defaulted: boolean
 }
 
 export interface Table {
@@ -34,7 +36,8 @@ export interface Table {
 
 const columnsQuery = `
   select a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), t.typname, base.modifier, format_type(base.oid, -1), t.typtype = 'e',
-    a.attnotnull or base.not_null, a.attgenerated <> ''
+    a.attnotnull or base.not_null, a.attgenerated <> '',
+    a.atthasdef or a.attidentity <> ''
   from pg_attribute a
   cross join lateral (
     with recursive below(oid, modifier, not_null) as (
@@ -77,7 +80,7 @@ export async function findTable(connection: Connection, table: string): Promise<
   }
 }
 
-function columnOf([name, number, type, base, modifier, cast, isEnum, notNull, generated]: string[]): TableColumn {
+function columnOf([name, number, type, base, modifier, cast, isEnum, notNull, generated, defaulted]: string[]): TableColumn {
   return {
     name: name!,
     number: Number(number),
@@ -88,6 +91,7 @@ function columnOf([name, number, type, base, modifier, cast, isEnum, notNull, ge
     isEnum: isEnum === 't',
     notNull: notNull === 't',
     generated: generated === 't',
+    defaulted: defaulted === 't',
   }
 }
 

@@ -32,7 +32,7 @@ class PostgresDatabase implements Database {
   }
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
-    return this.locked('delivery', async (connection) => new PostgresDelivery(connection))
+    return this.locked('delivery', (connection) => PostgresDelivery.open(connection))
   }
 
   async describe(table: string): Promise<ColumnDescription[]> {

@@ -149,9 +149,9 @@ export interface ApplyTable {
 
 /**
  * Upsert of the rows of `from`, a FROM item named `s` that has the table's own columns.
- * `source`, `position`: SQL expressions for the added columns.
+ * `source`, `position`: SQL expressions for the added columns. `emptied`: columns that are no longer delivered.
  */
-export function upsert(table: ApplyTable, from: string, source: string, position: string): string {
+export function upsert(table: ApplyTable, from: string, source: string, position: string, emptied: readonly string[] = []): string {
   const written = table.columns.map(({ column }) => column)
   const added = [sourceColumn, positionColumn, receivedColumn]
   const values = [source, position, 'now()']
@@ -159,10 +159,13 @@ export function upsert(table: ApplyTable, from: string, source: string, position
     added.push(deletedColumn)
     values.push('false')
   }
-  const changed = [...written, ...added].filter((column) => !table.key.includes(column))
+  const changed = [...written, ...added]
+    .filter((column) => !table.key.includes(column))
+    .map((column) => `${quoteName(column)} = excluded.${quoteName(column)}`)
+  for (const column of emptied) changed.push(`${quoteName(column)} = null`)
   return `insert into ${table.name} as t (${names([...written, ...added])})
     select ${names(written, 's.')}, ${values.join(', ')} from ${from}
-    on conflict (${names(table.key)}) do update set ${changed.map((column) => `${quoteName(column)} = excluded.${quoteName(column)}`).join(', ')}`
+    on conflict (${names(table.key)}) do update set ${changed.join(', ')}`
 }
 
 /** Removes, or marks, the rows of this source whose keys are in `from` (a FROM item named `s`). */
@@ -174,9 +177,35 @@ export function remove(table: ApplyTable, from: string, source: string, position
 /** Removes, or marks, this source's rows that the snapshot which began at `began` did not bring; `kept` are quarantined keys. */
 export function removeOlder(table: ApplyTable, source: string, began: string, position: string, kept: string | undefined): string {
   const conditions = [`t.${sourceColumn} = ${source}`, `t.${positionColumn} < ${began}`]
-  const same = keyColumns(table.columns).map((column) => `t.${quoteName(column)} = s.${quoteName(column)}`)
-  if (kept) conditions.push(`not exists (select from ${kept} where ${same.join(' and ')})`)
+  if (kept) conditions.push(notIn(table, kept))
   return removal(table, undefined, conditions, position)
+}
+
+/** Removes, or marks, this source's rows that are in none of these FROM items named `s`. */
+export function removeOthers(table: ApplyTable, source: string, position: string, present: readonly string[]): string {
+  return removal(table, undefined, [`t.${sourceColumn} = ${source}`, ...present.map((from) => notIn(table, from))], position)
+}
+
+function notIn(table: ApplyTable, from: string): string {
+  const same = keyColumns(table.columns).map((column) => `t.${quoteName(column)} = s.${quoteName(column)}`)
+  return `not exists (select from ${from} where ${same.join(' and ')})`
+}
+
+/** A FROM item named `s`: rows given as one text array per column, `$first` on. Limits stay the table's to enforce: a cast would cut. */
+export function rowsOfTexts(columns: readonly TableColumn[], first: number): string {
+  const arrays = columns.map((_, i) => `$${first + i}::text[]`).join(', ')
+  const values = columns.map(({ item, column }, i) => `${fromText(item, `x.c${i}`)} as ${quoteName(column)}`)
+  return `(select ${values.join(', ')} from unnest(${arrays}) as x(${columns.map((_, i) => `c${i}`).join(', ')})) s`
+}
+
+function fromText(item: Item, value: string): string {
+  return item.type === 'binary' ? `decode(${value}, 'base64')` : `${value}::${widestType(item)}`
+}
+
+/** A table of the session alone, which COPY fills; its rows go with the transaction. */
+export function stageTable(name: string, columns: readonly TableColumn[]): string {
+  const lines = columns.map(({ item, column }) => `${quoteName(column)} ${widestType(item)}`)
+  return `create temporary table ${name} (${lines.join(', ')}) on commit delete rows`
 }
 
 function removal(table: ApplyTable, from: string | undefined, conditions: readonly string[], position: string): string {
