@@ -116,7 +116,7 @@ const progressSql = `
     and not ${lapsedSql}`
 
 /** Unless a newer one is under way already. */
-async function wantWhereOutgrown({ store, log, wakeups, rules }: HousekeepingParts, resource: string, state: LogState): Promise<boolean> {
+async function wantWhereOutgrown({ store, wakeups, rules }: HousekeepingParts, resource: string, state: LogState): Promise<boolean> {
   const { head, complete, begun, snapshotBytes, bytesSince } = state
   if (!complete || (begun && isAfter(begun.began, complete.began))) return false
   if (bytesSince <= Math.max(fewBytes, rules.snapshotFactor * snapshotBytes)) return false
