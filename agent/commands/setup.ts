@@ -13,17 +13,7 @@ import { freshPolicy } from './connect.ts'
  */
 export const setup: Command = async (context) => {
   for (const { database, source } of await watchedTables(context)) {
-    const table = await supplyTable(context, database, source)
-    const script = [...table, ...(await database.setupScript(source, optional(context, 'user')))]
-    if (context.options['print']) printScript(context, source, script)
-    else {
-      await database.run(script)
-      context.say(
-        `${source.resource}:${source.table} 已就绪(触发器采集)`,
-        `${source.resource}: ${source.table} is set up (trigger capture)`,
-      )
-      for (const { zh, en } of await limitsOfCapture(database, source)) context.say(`  注意:${zh}`, `  note: ${en}`)
-    }
+    await setUpTable(context, database, source)
     await database.close()
   }
   return 0
@@ -43,10 +33,27 @@ export const teardown: Command = async (context) => {
   return 0
 }
 
-async function supplyTable(context: CommandContext, database: Database, source: SourceTable): Promise<string[]> {
+async function setUpTable(context: CommandContext, database: Database, source: SourceTable): Promise<void> {
+  const printed = Boolean(context.options['print'])
+  const table = await missingSupplyTable(context, database, source)
+  if (table && printed) {
+    printScript(context, source, table)
+    context.say('-- 建表后再次执行 setup --print,得到其余脚本', '-- make the table, then run setup --print again for the rest')
+    return
+  }
+  if (table) await database.run(table)
+  const script = await database.setupScript(source, optional(context, 'user'))
+  if (printed) return printScript(context, source, script)
+  await database.run(script)
+  context.say(`${source.resource}:${source.table} 已就绪(触发器采集)`, `${source.resource}: ${source.table} is set up (trigger capture)`)
+  for (const { zh, en } of await limitsOfCapture(database, source)) context.say(`  注意:${zh}`, `  note: ${en}`)
+}
+
+/** DDL of the supply table where there is none and `--create-table` was given. */
+async function missingSupplyTable(context: CommandContext, database: Database, source: SourceTable): Promise<string[] | undefined> {
   try {
     await database.describe(source.table)
-    return []
+    return undefined
   } catch (error) {
     if (!(error instanceof QianzhiError) || error.code !== 'QZ-SOURCE-TABLE' || !context.options['create-table']) throw error
     return database.supplyTable(source)
