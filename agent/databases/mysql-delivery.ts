@@ -1,0 +1,235 @@
+/** Delivery into MySQL and MariaDB: a batch's rows and its position in one transaction. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { positionNumber, samePosition, showPlace } from '../../protocol/position.ts'
+import { names, quoteName, quoteText, type ApplyTable } from '../../protocol/tables/mysql.ts'
+import type { Applied, Change, Delivery, Part, Prepared, Row, SinkState, SinkTable } from '../database.ts'
+import { errorNumber, isContention, isMissing, type Session } from './mysql-connection.ts'
+import {
+  makeShadow,
+  moveState,
+  partTable,
+  provideTable,
+  quarantineTable,
+  readState,
+  stateTables,
+  swapShadow,
+  unfit,
+  writeFreshState,
+  type StoredState,
+} from './mysql-sink.ts'
+import { safeName } from './mysql-setup.ts'
+import { keyDigest, loadStage, prepareRows, RowWriter, type Aside, type PreparedRows } from './mysql-writing.ts'
+import { readTable } from './mysql-catalog.ts'
+
+const attempts = 5
+
+export class MysqlDelivery implements Delivery {
+  readonly #session: Session
+  /** By route and part; forgotten when the tables are made anew. */
+  readonly #tables = new Map<string, ApplyTable>()
+  readonly #stages = new Map<string, string>()
+  /** LOAD DATA LOCAL is often switched off, temporary tables are a right of their own: without them rows go as values. */
+  #staging: boolean
+  /** Several routes share the connection: their calls take turns. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(session: Session) {
+    this.#session = session
+    this.#staging = session.server.localInfile
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => {})
+    return result
+  }
+
+  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null }> {
+    return this.#inTurn(async () => {
+      for (const statement of stateTables(this.#session.server)) await this.#session.run(statement)
+      await this.#forget(sink)
+      if ((await readState(this.#session, sink.route, 'shadow'))?.swapping) await swapShadow(this.#session, sink)
+      const live = await this.#openPart(sink)
+      const shadow = await readState(this.#session, sink.route, 'shadow')
+      return { live: plainState(live), shadow: shadow ? plainState(shadow) : null }
+    })
+  }
+
+  async #openPart(sink: SinkTable): Promise<StoredState> {
+    const state = await readState(this.#session, sink.route, 'live')
+    const there = await readTable(this.#session, partTable(this.#session, sink, 'live'))
+    // A table of other items is only told of: the caller fills a shadow.
+    if (state && there && !sameItems(state, sink)) return state
+    this.#tables.set(partKey(sink, 'live'), await provideTable(this.#session, sink, 'live'))
+    // A table that somebody dropped begins again.
+    if (!state || !there) await this.#session.transaction(() => writeFreshState(this.#session, sink, 'live'))
+    return state && there ? state : (await readState(this.#session, sink.route, 'live'))!
+  }
+
+  beginShadow(sink: SinkTable): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#forget(sink)
+      const live = await readState(this.#session, sink.route, 'live')
+      const kept = new Set(sink.columns.map(({ column }) => column.toLowerCase()))
+      const ended = sink.schema.items.filter(({ id, name }) => live?.items.includes(id) && !kept.has(name))
+      await makeShadow(
+        this.#session,
+        sink,
+        ended.map(({ name }) => name),
+      )
+      this.#tables.set(partKey(sink, 'shadow'), await provideTable(this.#session, sink, 'shadow'))
+      await this.#session.transaction(() => writeFreshState(this.#session, sink, 'shadow'))
+    })
+  }
+
+  swap(sink: SinkTable): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!(await readState(this.#session, sink.route, 'shadow'))) throw unfit(sink, 'it has no shadow to put in its place')
+      await this.#forget(sink)
+      await swapShadow(this.#session, sink)
+    })
+  }
+
+  async #forget(sink: SinkTable): Promise<void> {
+    for (const part of ['live', 'shadow'] as const) {
+      this.#tables.delete(partKey(sink, part))
+      const stage = this.#stages.get(partKey(sink, part))
+      if (stage) await this.#session.run(`drop temporary table if exists ${stage}`)
+      this.#stages.delete(partKey(sink, part))
+    }
+  }
+
+  prepare(sink: SinkTable, change: Change): PreparedRows {
+    return prepareRows(sink, change)
+  }
+
+  apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
+    return this.#inTurn(async () => {
+      try {
+        return await this.#applyWithRetries(sink, part, prepared as PreparedRows)
+      } catch (error) {
+        throw this.#tableError(sink, error)
+      }
+    })
+  }
+
+  #tableError(sink: SinkTable, error: unknown): unknown {
+    if (isMissing(error) || [1099, 1100, 1136, 1288, 1356].includes(errorNumber(error) ?? 0))
+      return unfit(sink, (error as Error).message, error)
+    if (isContention(error))
+      return new QianzhiError('QZ-DB-UNREACHABLE', { database: sink.table, reason: (error as Error).message }, { cause: error })
+    return error
+  }
+
+  async #applyWithRetries(sink: SinkTable, part: Part, prepared: PreparedRows): Promise<Applied> {
+    const table = await this.#table(sink, part)
+    for (let attempt = 1; ; attempt++) {
+      const stage = prepared.lines ? await this.#stage(sink, part, table, prepared.lines) : undefined
+      try {
+        return await this.#session.transaction(() => this.#applyOnce(sink, part, table, prepared, stage))
+      } catch (error) {
+        if (!isContention(error) || attempt === attempts) throw error
+        await sleep(20 * attempt)
+      }
+    }
+  }
+
+  async #table(sink: SinkTable, part: Part): Promise<ApplyTable> {
+    const known = this.#tables.get(partKey(sink, part))
+    if (known) return known
+    const table = await provideTable(this.#session, sink, part)
+    this.#tables.set(partKey(sink, part), table)
+    return table
+  }
+
+  /** The filled stage, or undefined where the rows must go as values. */
+  async #stage(sink: SinkTable, part: Part, table: ApplyTable, lines: Buffer): Promise<string | undefined> {
+    if (!this.#staging) return undefined
+    const key = partKey(sink, part)
+    try {
+      let stage = this.#stages.get(key)
+      if (!stage) {
+        stage = quoteName(safeName(`qz_stage_${key}`, 60))
+        // Aria keeps no undo; the stage is this connection's own.
+        const engine = this.#session.server.mariadb ? 'Aria' : 'InnoDB'
+        const columns = names(table.columns.map(({ column }) => column))
+        await this.#session.run(`create temporary table ${stage} engine=${engine} select ${columns} from ${table.name} limit 0`)
+        this.#stages.set(key, stage)
+      }
+      return (await loadStage(this.#session, stage, sink, lines)) ? stage : undefined
+    } catch (error) {
+      if (error instanceof QianzhiError && error.code === 'QZ-DB-UNREACHABLE') throw error
+      if (isMissing(error)) throw error
+      this.#staging = false
+      return undefined
+    }
+  }
+
+  async #applyOnce(sink: SinkTable, part: Part, table: ApplyTable, prepared: PreparedRows, stage: string | undefined): Promise<Applied> {
+    const { change, upserts, deletes } = prepared
+    const state = await readState(this.#session, sink.route, part, true)
+    if (!state || !samePosition(state.position, change.from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(change.to) })
+    if (state.quarantine > 0) await this.#clearQuarantine(sink, part, prepared.keys)
+    const writer = new RowWriter(this.#session, table, change)
+    const staged = stage !== undefined && (await writer.fromStage(stage))
+    const refused = staged ? [] : await writer.fromValues(upserts)
+    const aside = [...prepared.aside, ...refused]
+    await this.#setAside(sink, part, change, aside)
+    let deleted = await writer.deleteKeys(deletes)
+    if (change.snapshot?.last)
+      deleted += await writer.deleteOlder(positionNumber(change.snapshot.began), await this.#quarantined(sink, part))
+    await moveState(this.#session, sink, part, change.to, nextSnapshot(state, change), state.complete || change.snapshot?.last === true)
+    const quarantine = state.quarantine > 0 || aside.length > 0 ? (await this.#quarantined(sink, part)).length : 0
+    return { written: upserts.length - refused.length, deleted, quarantined: aside.length, quarantine }
+  }
+
+  async #clearQuarantine(sink: SinkTable, part: Part, keys: readonly Row[]): Promise<void> {
+    for (let at = 0; at < keys.length; at += 1000) {
+      const hashes = keys.slice(at, at + 1000).map((key) => `'${keyDigest(key)}'`)
+      await this.#session.run(`delete from ${quarantineTable} where ${ofPart(sink, part)} and key_hash in (${hashes.join(', ')})`)
+    }
+  }
+
+  async #setAside(sink: SinkTable, part: Part, change: Change, aside: readonly Aside[]): Promise<void> {
+    for (let at = 0; at < aside.length; at += 1000) {
+      const rows = aside.slice(at, at + 1000).map(({ key, code, reason }) => {
+        const texts = [sink.route, part, keyDigest(key), JSON.stringify(key), code, reason.slice(0, 1000)].map(quoteText)
+        return `(${texts.join(', ')}, ${positionNumber(change.to)}, utc_timestamp(6))`
+      })
+      await this.#session.run(
+        `replace into ${quarantineTable} (route, part, key_hash, key_text, code, reason, position, at) values ${rows.join(', ')}`,
+      )
+    }
+  }
+
+  async #quarantined(sink: SinkTable, part: Part): Promise<Row[]> {
+    const rows = await this.#session.rows(`select key_text from ${quarantineTable} where ${ofPart(sink, part)}`)
+    return rows.map((row) => JSON.parse(String(row[0])) as Row)
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close()
+  }
+}
+
+function ofPart(sink: SinkTable, part: Part): string {
+  return `route = ${quoteText(sink.route)} and part = '${part}'`
+}
+
+function partKey(sink: SinkTable, part: Part): string {
+  return `${sink.route} ${part}`
+}
+
+function sameItems({ items }: SinkState, sink: SinkTable): boolean {
+  return items.length === sink.columns.length && sink.columns.every(({ item }) => items.includes(item.id))
+}
+
+function nextSnapshot(state: SinkState, { snapshot }: Change): SinkState['snapshot'] {
+  if (!snapshot) return state.snapshot
+  return snapshot.last ? null : { epoch: snapshot.began.epoch, seq: snapshot.began.seq }
+}
+
+function plainState({ swapping: _, ...state }: StoredState): SinkState {
+  return state
+}
