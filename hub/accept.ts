@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { blockValues, opBlock, type OpenBatch } from '../protocol/batch.ts'
+import { blockValues, checkBlock, opBlock, type OpenBatch } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { keyItems } from '../protocol/schema.ts'
 import { suppliedItems } from './registry/compatibility.ts'
@@ -23,7 +23,8 @@ export async function checkContent(batch: OpenBatch, supplied: Supplied): Promis
   for (const { item } of batch.manifest.blocks) {
     const block = batch.blocks.find((candidate) => candidate.item === item)
     if ((block?.packed.length ?? 0) >= large) await setImmediate()
-    checkValues(batch, item, keys.has(item))
+    if (block && item !== opBlock && !keys.has(item)) checkBlock(batch, block)
+    else checkValues(batch, item, keys.has(item))
   }
 }
 

@@ -4,6 +4,7 @@ import { zstdCompressSync, zstdDecompressSync, constants } from 'node:zlib'
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError, reasonOf } from './errors.ts'
+import { countTexts } from './json-texts.ts'
 import { codePattern } from './schema.ts'
 import { sha256, signStatement, statementKeyId, verifyStatement, type SigningKey } from './signature.ts'
 import type { Value } from './value.ts'
@@ -228,6 +229,18 @@ export function blockValues(batch: OpenBatch, item: string): Value[] {
     throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: reasonOf(cause) }, { cause })
   }
   throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: `not ${batch.manifest.rows} texts or nulls` })
+}
+
+/** What `blockValues` checks, without making the values: the hub reads none. Throws QZ-BATCH-BLOCK. */
+export function checkBlock({ manifest }: OpenBatch, block: PackedBlock): void {
+  const { item } = block
+  let count: number
+  try {
+    count = countTexts(unpack(manifest.codec, block), saltLength)
+  } catch (cause) {
+    throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: reasonOf(cause) }, { cause })
+  }
+  if (count !== manifest.rows) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: `not ${manifest.rows} texts or nulls` })
 }
 
 function isValue(value: unknown): value is Value {
