@@ -7,16 +7,8 @@ import { quoteName, quoteText } from '../../protocol/tables/mysql.ts'
 import type { Capture, DatabaseOptions, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
 import { errorNumber, isContention, isMissing, type RawValue, type Session } from './mysql-connection.ts'
 import { queuedKey, readPlan, refused, rowsAfter, rowsByKeys, type Plan } from './mysql-plan.ts'
-import {
-  ceilingTable,
-  entryBytes,
-  queueEntries,
-  queueName,
-  sourceQuarantine,
-  streamTable,
-  triggerEvents,
-  triggerName,
-} from './mysql-setup.ts'
+import { queueName, triggerEvents, triggerName } from './mysql-names.ts'
+import { ceilingTable, entryBytes, queueEntries, sourceQuarantine, streamTable } from './mysql-setup.ts'
 import { rawText } from './mysql-types.ts'
 
 /** Entries deleted, or keys written, by one statement. */
@@ -112,7 +104,7 @@ export class MysqlCapture implements Capture {
     const columns = plan.keys.map((_, i) => `k${i + 1}`)
     const rows = await this.#rows(
       source,
-      `select id, marked + 0, ${columns.join(', ')} from ${quoteName(queueName(source.resource))} order by id limit ${maxKeys + inFlight.size}`,
+      `select id, marked, ${columns.join(', ')} from ${quoteName(queueName(source.resource))} order by id limit ${maxKeys + inFlight.size}`,
     )
     const first = rows[0]
     if (first) await this.#raiseCeiling(source, Number(first[0]))
@@ -321,7 +313,7 @@ function taken(plan: Plan, rows: readonly RawValue[][]): Take {
   const keys = new Map<string, Row>()
   let marked = false
   for (const [, mark, ...texts] of rows) {
-    if (mark === '1') marked = true
+    if (Number(mark) === 1) marked = true
     else {
       const key = queuedKey(plan, texts)
       keys.set(key.length === 1 ? key[0]! : JSON.stringify(key), key)

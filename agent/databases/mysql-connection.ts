@@ -4,6 +4,7 @@ import { createConnection, type Connection, type ConnectionOptions, type ResultS
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { quoteText, type Flavour } from '../../protocol/tables/mysql.ts'
 import type { DatabaseOptions } from '../database.ts'
+import { safeName } from './mysql-names.ts'
 
 export type RawValue = string | number | Buffer | null
 
@@ -111,8 +112,9 @@ export class Session {
 
   /** Takes a named lock for the life of the connection. */
   async lock(purpose: string): Promise<void> {
-    const name = `concat('qianzhi:${purpose}:', left(md5(${quoteText(this.server.database)}), 16))`
-    const [answer] = await this.rows(`select get_lock(${name}, 1) + 0`)
+    // A lock's name has at most 64 characters.
+    const name = quoteText(`qianzhi:${purpose}:${safeName(this.server.database, 40)}`)
+    const [answer] = await this.rows(`select get_lock(${name}, 1)`)
     if (String(answer?.[0]) === '1') return
     this.destroy()
     throw new QianzhiError('QZ-AGENT-CLONED', { database: this.#options.name })
@@ -154,9 +156,7 @@ async function prepareSession(connection: Connection): Promise<Server> {
   await connection.query(`set session time_zone = '+00:00', sql_mode = '${sqlMode}', lock_wait_timeout = 30, innodb_lock_wait_timeout = 20`)
   await connection.query('set session transaction isolation level read committed')
   for (const setting of optionalSettings) await connection.query(setting).catch(() => {})
-  const [rows] = (await connection.query(
-    'select version(), database(), @@local_infile + 0, @@max_allowed_packet + 0, connection_id() + 0',
-  )) as unknown as [RawValue[][]]
+  const [rows] = (await connection.query('select version(), database(), @@local_infile, @@max_allowed_packet')) as unknown as [RawValue[][]]
   const [version, database, localInfile, maxPacket] = rows[0]!.map(String) as [string, string, string, string]
   const mariadb = /mariadb/i.test(version)
   return {

@@ -18,7 +18,7 @@ import {
   writeFreshState,
   type StoredState,
 } from './mysql-sink.ts'
-import { safeName } from './mysql-setup.ts'
+import { safeName } from './mysql-names.ts'
 import { keyDigest, loadStage, prepareRows, RowWriter, type Aside, type PreparedRows } from './mysql-writing.ts'
 import { readTable } from './mysql-catalog.ts'
 

@@ -5,7 +5,7 @@ import { readTable } from './mysql-catalog.ts'
 import type { Session } from './mysql-connection.ts'
 import { quoteText } from '../../protocol/tables/mysql.ts'
 import { readPlan } from './mysql-plan.ts'
-import { queueName, triggerEvents, triggerName } from './mysql-setup.ts'
+import { queueName, triggerEvents, triggerName } from './mysql-names.ts'
 
 export async function diagnose(session: Session, sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
   const checks = [versionCheck(session), await writableCheck(session), await clockCheck(session)]
@@ -37,7 +37,7 @@ function versionCheck({ server }: Session): Check {
 
 /** A replica's triggers do not fire for replicated rows, and a read-only server takes no queue entries. */
 async function writableCheck(session: Session): Promise<Check> {
-  const [readOnly] = await one(session, 'select @@global.read_only + 0')
+  const [readOnly] = await one(session, 'select @@global.read_only')
   return check(
     'writable',
     String(readOnly) === '0',
@@ -53,7 +53,7 @@ async function clockCheck(session: Session): Promise<Check> {
 }
 
 async function binlogCheck(session: Session): Promise<Check> {
-  const [log, trust, format] = await one(session, 'select @@log_bin + 0, @@log_bin_trust_function_creators + 0, @@global.binlog_format')
+  const [log, trust, format] = await one(session, 'select @@log_bin, @@log_bin_trust_function_creators, @@global.binlog_format')
   const on = String(log) === '1'
   const ok = !on || format !== 'STATEMENT'
   return check(

@@ -1,10 +1,10 @@
 /** What set-up makes in the source's database: the tables in which the agent remembers, one queue and three triggers for each source. */
-import { createHash } from 'node:crypto'
 import { quoteName, quoteText } from '../../protocol/tables/mysql.ts'
 import type { SourceTable } from '../database.ts'
 import type { CatalogTable } from './mysql-catalog.ts'
 import type { Server } from './mysql-connection.ts'
 import type { Plan } from './mysql-plan.ts'
+import { queueName, safeName, triggerEvents, triggerName, type TriggerEvent } from './mysql-names.ts'
 import type { ColumnReader } from './mysql-types.ts'
 
 export const streamTable = 'qz_stream'
@@ -18,23 +18,6 @@ export const entryBytes = 100
 /** Entries until a queue is full. */
 export function queueEntries({ queueLimit }: SourceTable): number {
   return Math.max(1000, Math.floor(queueLimit / entryBytes))
-}
-
-/** A part of a name made from any text: ASCII and at most `length` bytes, unlike any other text's. */
-export function safeName(text: string, length: number): string {
-  const plain = text.replaceAll(/[^a-z0-9_]/g, '_')
-  if (plain === text && text.length <= length) return text
-  return `${plain.slice(0, length - 9)}_${createHash('sha256').update(text).digest('hex').slice(0, 8)}`
-}
-
-export function queueName(resource: string): string {
-  return `qz_q_${safeName(resource, 59)}`
-}
-
-export const triggerEvents = ['insert', 'update', 'delete'] as const
-
-export function triggerName(resource: string, event: (typeof triggerEvents)[number]): string {
-  return `qz_${safeName(resource, 59)}_${event[0]}`
 }
 
 export function stateTables(server: Server): string[] {
@@ -94,7 +77,7 @@ function queueTable({ source, keys }: Plan, server: Server): string {
  * Writes the key down; whatever goes wrong becomes a mark ("snapshot needed") and the application's statement goes on. EXIT, not
  * CONTINUE: after a failed insert last_insert_id() is the application's own.
  */
-function trigger({ source, keys, table, catalog }: Plan, server: Server, event: (typeof triggerEvents)[number]): string {
+function trigger({ source, keys, table, catalog }: Plan, server: Server, event: TriggerEvent): string {
   const queue = `${quoteName(server.database)}.${quoteName(queueName(source.resource))}`
   const entry = (row: 'OLD' | 'NEW') =>
     queueEntry(

@@ -14,7 +14,7 @@ import {
 import type { Part, SinkState, SinkTable } from '../database.ts'
 import { place, readTable, type CatalogColumn, type CatalogTable } from './mysql-catalog.ts'
 import type { RawValue, Server, Session } from './mysql-connection.ts'
-import { safeName } from './mysql-setup.ts'
+import { safeName } from './mysql-names.ts'
 
 export const positionTable = 'qz_route_position'
 export const quarantineTable = 'qz_quarantine'
@@ -39,7 +39,7 @@ export interface StoredState extends SinkState {
 export async function readState(session: Session, route: string, part: Part, lock = false): Promise<StoredState | null> {
   const where = `where route = ${quoteText(route)} and part = '${part}'`
   const [row] = await session.rows(
-    `select epoch, seq, hash, began_epoch, began_seq, complete + 0, schema_version, items, swapping + 0,
+    `select epoch, seq, hash, began_epoch, began_seq, complete, schema_version, items, swapping,
     (select count(*) from ${quarantineTable} ${where}) from ${positionTable} ${where}${lock ? ' for update' : ''}`,
   )
   return row ? storedState(row) : null
@@ -49,10 +49,10 @@ function storedState([epoch, seq, hash, beganEpoch, beganSeq, complete, version,
   return {
     position: epoch === null ? null : { epoch: Number(epoch), seq: Number(seq), hash: String(hash) },
     snapshot: beganEpoch === null ? null : { epoch: Number(beganEpoch), seq: Number(beganSeq) },
-    complete: complete === '1',
+    complete: Number(complete) === 1,
     schemaVersion: Number(version),
     items: JSON.parse(String(items)) as string[],
-    swapping: swapping === '1',
+    swapping: Number(swapping) === 1,
     quarantine: Number(quarantine),
   }
 }

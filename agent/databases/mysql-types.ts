@@ -86,12 +86,10 @@ function isLossy({ item }: MappedColumn, column: CatalogColumn, group: Group): b
   return false
 }
 
-/** Small numbers would come as JavaScript numbers: `+ 0` makes them bigint, which comes as text, and drops the zeros of ZEROFILL. */
+/** Small numbers would come as JavaScript numbers, bits as bytes; `+ 0` drops the zeros of ZEROFILL. */
 function selection({ fullType }: CatalogColumn, group: Group): (reference: string) => string {
-  if (group === 'bit' || (group === 'integer' && (!fullType.startsWith('bigint') || fullType.includes('zerofill'))))
-    return (at) => `(${at} + 0)`
-  if (group === 'decimal' && fullType.includes('zerofill')) return (at) => `(${at} + 0)`
-  if (group === 'real') return (at) => `cast(${at} as char)`
+  if (group === 'bit' || fullType.includes('zerofill')) return (at) => `cast(${at} + 0 as char)`
+  if (group === 'real' || (group === 'integer' && !fullType.startsWith('bigint'))) return (at) => `cast(${at} as char)`
   return (at) => at
 }
 
