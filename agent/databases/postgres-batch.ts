@@ -3,7 +3,7 @@
  * rest as the text that COPY reads, or as arrays where there are few.
  */
 import { isErrorCode, type ErrorCode } from '../../protocol/errors.ts'
-import { valueFault, type Value } from '../../protocol/value.ts'
+import { valueFault, type Value, type ValueType } from '../../protocol/value.ts'
 import type { Change, MappedColumn, Prepared, RowFault, SinkTable } from '../database.ts'
 
 /** Up to here one statement with arrays is faster than COPY. */
@@ -44,29 +44,39 @@ function codeOf(code: string): ErrorCode {
 
 /** Rows in order, of those with the same key only the last: a statement may not write a row twice. */
 function lastOfEachKey(sink: SinkTable, change: Change): number[] {
-  const last = new Map<string, number>()
-  const keys = sink.columns.flatMap(({ item }, i) => (item.key ? [change.columns[i]!] : []))
-  for (let i = 0; i < change.rows; i++) last.set(keys.length === 1 ? keys[0]![i]! : JSON.stringify(keys.map((texts) => texts[i])), i)
-  return last.size === change.rows ? Array.from({ length: change.rows }, (_, i) => i) : [...last.values()].toSorted((a, b) => a - b)
+  const columns = sink.columns.flatMap(({ item }, i) => (item.key ? [change.columns[i]!] : []))
+  const keys = columns.length === 1 ? columns[0]! : columns[0]!.map((_, i) => JSON.stringify(columns.map((texts) => texts[i])))
+  if (new Set(keys).size === change.rows) return Array.from({ length: change.rows }, (_, i) => i)
+  return [...new Map(keys.map((key, i) => [key, i])).values()].toSorted((a, b) => a - b)
 }
 
-/** PostgreSQL takes more than the portable forms ('now', ' 1', 'NaN'), and cuts spaces past a varchar's end without a word. */
+/**
+ * Shapes within which the server itself refuses what is no date or time. Outside of them it takes more than the portable forms do
+ * ('now', '24:00:00', '2026-1-1').
+ */
+const time = String.raw`([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?`
+const shapes: Partial<Record<ValueType, RegExp>> = {
+  date: /^\d{4}-\d\d-\d\d$/,
+  timestamp: new RegExp(String.raw`^\d{4}-\d\d-\d\dT${time}$`),
+  timestamptz: new RegExp(String.raw`^\d{4}-\d\d-\d\dT${time}Z$`),
+  time: new RegExp(`^${time}$`),
+}
+
+/** PostgreSQL takes more than the portable forms (' 1', 'NaN'), and cuts spaces past a varchar's end without a word. JSON it checks itself. */
 function badRows(sink: SinkTable, change: Change): Map<number, RowFault> {
   const faults = new Map<number, RowFault>()
   for (const [c, { item }] of sink.columns.entries()) {
     const values = change.columns[c]!
+    const shape = item.type === 'json' ? /^/ : shapes[item.type]
     for (let i = 0; i < change.rows; i++) {
       const value = values[i]!
-      const reason = value === null ? missing(item.key) : item.type === 'json' ? undefined : valueFault(item, value)
+      if (value === null ? !item.key : shape?.test(value)) continue
+      const reason = value === null ? 'is a key and null' : valueFault(item, value)
       if (reason === undefined || (!item.key && change.ops && change.ops[i] !== 'u')) continue
       faults.set(i, { key: keyAt(sink, change, i), code: 'QZ-ROW-REFUSED', item: item.id, reason: `${item.id} ${reason}` })
     }
   }
   return faults
-}
-
-function missing(key: boolean | undefined): string | undefined {
-  return key ? 'is a key and null' : undefined
 }
 
 export function keyAt(sink: SinkTable, change: Change, row: number): Value[] {

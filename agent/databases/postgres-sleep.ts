@@ -53,8 +53,8 @@ export class Sleeper {
     if (signal.aborted) return
     if (busy) await this.stayAwake()
     const now = Date.now()
-    if (now - this.lastWork < AWAKE_MS) return void (await pause(POLL_MS, signal))
-    if (!this.mayNotify) return void (await pause(this.pace, signal))
+    if (now - this.lastWork < AWAKE_MS) return pause(POLL_MS, signal)
+    if (!this.mayNotify) return pause(this.pace, signal)
     this.notified = false
     if (now > this.markedUntil - MARK_MS / 2) {
       await this.write(MARK_MS)

@@ -81,15 +81,15 @@ export function valueConformance(t: Test, engine: Dialect, freshDatabase: () => 
         { id: 'v', type: 'text', length: 20 },
       ])
       const { test, capture, source } = await watch(t, engine, freshDatabase, sourceOf(schema))
-      const keys = (type === 'text' ? ['a', 'A', 'a b', '许可', '𠮷', `'"\\`] : valuesOf(engine, type)).toSorted()
+      const keys = type === 'text' ? ['a', 'A', 'a b', '许可', '𠮷', `'"\\`] : valuesOf(engine, type)
       for (const key of keys) await test.query(`insert into licence values (${engine.literal(type, key)}, 'v')`)
       const take = await capture.take(source, 1000, new Set())
-      t.same(take.keys.map((key) => key[0]).toSorted(), keys)
+      t.same(sortRows(take.keys), sortRows(keys.map((key) => [key])))
       const expected = sortRows(keys.map((key) => [key, 'v']))
       t.same(sortRows((await capture.rowsByKeys(source, take.keys)).rows), expected)
       t.same(await tableRows(capture, source, 1), expected)
       await capture.requeue(source, take.keys, at(2))
-      t.same((await capture.take(source, 1000, new Set())).keys.map((key) => key[0]).toSorted(), keys)
+      t.same(sortRows((await capture.take(source, 1000, new Set())).keys), sortRows(take.keys))
     })
   }
 
@@ -105,7 +105,7 @@ export function valueConformance(t: Test, engine: Dialect, freshDatabase: () => 
     const change = { from: null, to: at(1), rows: keys.length, columns: [keys, keys] }
     t.same((await filling.delivery.apply(sink, 'live', filling.delivery.prepare(sink, change))).written, keys.length)
     t.same(await delivered(filling, schema), sortRows(keys.map((key) => [key, key])))
-    const ops = [...'dd'] as 'd'[]
+    const ops = ['d', 'd'] as const
     const deletes = {
       from: at(1),
       to: at(2),
@@ -138,7 +138,7 @@ export function valueConformance(t: Test, engine: Dialect, freshDatabase: () => 
         read.rows.map((row) => row[0]),
         ['fits'],
       )
-      const faults = read.faults.map(({ key, code, item }) => [key[0], code, item]).toSorted()
+      const faults = sortRows(read.faults.map(({ key, code, item }) => [key[0]!, code, item!]))
       t.same(faults, [
         ['bytes', 'QZ-ROW-TOO-LARGE', 'scan'],
         ['text', 'QZ-ROW-TOO-LARGE', 'doc'],
