@@ -155,10 +155,12 @@ function reference(kind: string, name: string, key: string, { folder, env }: Sur
 
 /** The first thing that does not fit, with the key's full name and what to do about it. */
 function misfit(value: unknown): QianzhiError {
-  const [error] = shape.Errors(value)
+  const errors = shape.Errors(value)
+  const foreign = errors.find((error) => error.keyword === 'additionalProperties')
+  const error = foreign ?? errors[0]
   const at = (error?.instancePath ?? '').split('/').slice(1)
-  if (error?.keyword === 'additionalProperties') {
-    const unknown = error.params.additionalProperties[0]!
+  if (foreign) {
+    const unknown = foreign.params.additionalProperties[0]!
     const known = knownKeys(at).join(', ')
     return fault(
       [...at, unknown].join('.'),

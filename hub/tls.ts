@@ -103,8 +103,9 @@ async function renew(folder: string, authority: Authority, hosts: readonly strin
   })
   const pem = `${await exportKey(keys.privateKey)}\n${certificate.toString('pem')}\n${authority.certificate.toString('pem')}\n`
   const path = join(folder, 'server.pem')
-  await writeDurably(`${path}.new`, pem)
-  await rename(`${path}.new`, path)
+  const temporary = `${path}.${randomBytes(6).toString('hex')}`
+  await writeDurably(temporary, pem)
+  await rename(temporary, path)
   await syncFolder(folder)
   return pem
 }

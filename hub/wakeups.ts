@@ -106,10 +106,12 @@ export class Listener {
 }
 
 const channel = 'qianzhi_wake'
+/** Says that wakes may have been missed. */
+const everybody = '*'
 
 /**
  * Relays wakes between the hub processes that share a store, by LISTEN and NOTIFY on a connection of its own. When the connection is
- * lost it is made again, and everybody looks once. Topics that wake within a few milliseconds go as one message.
+ * lost it is made again, and everybody looks once. Topics that wake together go as one message.
  */
 export class WakeupRelay {
   private readonly url: string
@@ -119,6 +121,7 @@ export class WakeupRelay {
   private client: pg.Client | undefined
   private timer: NodeJS.Timeout | undefined
   private closed = false
+  private sent: Promise<unknown> = Promise.resolve()
 
   constructor(url: string, wakeups: Wakeups, logger: Logger) {
     this.url = url
@@ -137,12 +140,15 @@ export class WakeupRelay {
     client.on('end', () => this.reconnect(client))
     client.on('notification', ({ payload, processId }) => {
       if (processId === (client as unknown as { processID: number }).processID) return
-      for (const topic of (payload ?? '').split('\n')) this.wakeups.wakeHere(topic)
+      if (payload === everybody) this.wakeups.wakeAll()
+      else for (const topic of (payload ?? '').split('\n')) this.wakeups.wakeHere(topic)
     })
     await client.connect()
     await client.query(`listen ${channel}`)
     this.client = client
+    // What was said while there was no connection is lost on both sides.
     this.wakeups.wakeAll()
+    this.notify([everybody])
   }
 
   private reconnect(lost: pg.Client): void {
@@ -160,18 +166,24 @@ export class WakeupRelay {
     setImmediate(() => {
       const topics = [...this.pending]
       this.pending.clear()
-      for (const part of messages(topics)) {
-        this.client
-          ?.query('select pg_notify($1, $2)', [channel, part])
-          .catch((error: unknown) => this.logger.warn({ err: error }, 'wake-up not sent'))
-      }
+      this.notify(messages(topics))
     })
+  }
+
+  /** One statement at a time on a connection. */
+  private notify(parts: readonly string[]): void {
+    for (const part of parts) {
+      this.sent = this.sent
+        .then(() => this.client?.query('select pg_notify($1, $2)', [channel, part]))
+        .catch((error: unknown) => this.logger.warn({ err: error }, 'wake-up not sent'))
+    }
   }
 
   async close(): Promise<void> {
     this.closed = true
     this.wakeups.relayTo(undefined)
     clearTimeout(this.timer)
+    await this.sent
     await this.client?.end().catch(() => {})
   }
 }

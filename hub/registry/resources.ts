@@ -58,8 +58,14 @@ export async function publishResource(registry: Registry, actor: string, publica
 
 function checkDraft(value: Draft): Draft {
   if (!draftShape.Check(value)) {
-    const [error] = draftShape.Errors(value)
-    throw new QianzhiError('QZ-SCHEMA', { reason: `${error?.instancePath ?? ''} ${error?.message ?? ''}`.trim() })
+    const errors = draftShape.Errors(value)
+    const foreign = errors.find((error) => error.keyword === 'additionalProperties')
+    const where = (foreign ?? errors[0])?.instancePath ?? ''
+    throw new QianzhiError('QZ-SCHEMA', {
+      reason: foreign
+        ? `${where}: 未知属性 / unknown: ${foreign.params.additionalProperties.join(', ')}`
+        : `${where} ${errors[0]?.message ?? ''}`.trim(),
+    })
   }
   checkCode(value.resource, 'resource', 44)
   checkSchema({ ...value, version: 1 })

@@ -94,7 +94,7 @@ t.test('two holders of one folder: the second waits, then gives up; or takes ove
 t.test('two that start at once on an empty folder: one holds it', async (t) => {
   const data = join(folder, 'at-once')
   const both = await Promise.all([hold(data, 300), hold(data, 300)])
-  t.same(both.map(({ line }) => line.split(' ')[0]).toSorted(), ['held', 'locked'])
+  t.equal(both.filter(({ line }) => line === 'locked').length, 1)
   for (const { line, child } of both) if (line !== 'locked') await end(child, 'SIGTERM')
 })
 

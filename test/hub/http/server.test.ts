@@ -1,0 +1,189 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pino from 'pino'
+import t from 'tap'
+import { Type } from 'typebox'
+import { agentPaths, versionHeader } from '../../../protocol/api.ts'
+import { batchMediaType } from '../../../protocol/batch.ts'
+import { QianzhiError, type Problem } from '../../../protocol/errors.ts'
+import { openPolicy } from '../../../protocol/policy.ts'
+import { signRequest } from '../../../protocol/request.ts'
+import { generateSigningKey, type SigningKey } from '../../../protocol/signature.ts'
+import { adminApi } from '../../../hub/http/admin.ts'
+import { enrolApi } from '../../../hub/http/enrol.ts'
+import { Refusals } from '../../../hub/http/refusals.ts'
+import { createServer, type Api, type HttpServer } from '../../../hub/http/server.ts'
+import { revokeAgent } from '../../../hub/registry/agents.ts'
+import { issueToken } from '../../../hub/registry/enrolment.ts'
+import { currentPolicy } from '../../../hub/registry/policy.ts'
+import { ownCertificate } from '../../../hub/tls.ts'
+import { enrolled, openOffice, villages, type Office } from '../office.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'qianzhi-http-'))
+const certificate = await ownCertificate(folder, ['localhost'], new Date())
+t.teardown(() => rm(folder, { recursive: true }))
+const hubKey = generateSigningKey()
+const adminKey = 'qza_test'
+const logger = pino({ level: 'silent' })
+
+/** Doors of an agent that say who came. */
+const echo: Api = async (app) => {
+  app.post(agentPaths.poll, { schema: { body: Type.Object({ n: Type.Integer() }, { additionalProperties: false }) } }, (request, reply) =>
+    reply.send({ agent: request.agent.id, body: request.body }),
+  )
+  app.post(agentPaths.batches, (request, reply) => reply.send({ agent: request.agent.id, bytes: request.rawBody.length }))
+  app.get(agentPaths.head, (request, reply) => reply.send({ agent: request.agent.id }))
+}
+
+async function serve(t: Parameters<typeof openOffice>[0]): Promise<{ office: Office; app: HttpServer; refusals: () => Promise<string[]> }> {
+  const office = await openOffice(t)
+  const policyFor = (agent: string, reported: number) => currentPolicy(office.store, hubKey, agent, reported, office.now, { days: 30 })
+  const app = await createServer({
+    registry: office,
+    logger,
+    refusals: new Refusals(office.store, logger),
+    certificate,
+    bodyLimit: 1 << 16,
+    open: [
+      enrolApi(office, policyFor),
+      adminApi({
+        registry: office,
+        adminKey,
+        address: () => ({ urls: ['https://hub'], hubKey: hubKey.publicKey, authority: certificate.authority }),
+        explain: async (route) => {
+          throw new QianzhiError('QZ-NOT-FOUND', { what: route })
+        },
+        housekeep: async () => ({ trimmed: {} }),
+      }),
+    ],
+    agents: [echo],
+  })
+  t.teardown(() => app.close())
+  const refusals = async () => {
+    const rows = await office.store.query<{ line: string }>(
+      `select actor || ' ' || object || ' ' || outcome as line from audit_entry where outcome <> 'done' order by id`,
+    )
+    return rows.map(({ line }) => line)
+  }
+  return { office, app, refusals }
+}
+
+interface Sent {
+  method?: 'GET' | 'POST'
+  path: string
+  body?: string | Buffer
+  type?: string
+  key: SigningKey
+  created: Date
+  /** Changes the signed request on its way. */
+  tamper?: (request: { url: string; headers: Record<string, string>; payload: Buffer }) => void
+}
+
+async function send(app: HttpServer, { method = 'POST', path, body = '', type = 'application/json', key, created, tamper }: Sent) {
+  const payload = Buffer.from(body)
+  const signed = await signRequest({ method, path, body: payload }, key, created)
+  const request = { url: path, headers: { ...signed, ...(method === 'POST' && { 'content-type': type }) }, payload }
+  tamper?.(request)
+  const answer = await app.inject({
+    method,
+    url: request.url,
+    headers: request.headers,
+    ...(method === 'POST' && { payload: request.payload }),
+  })
+  return { status: answer.statusCode, json: answer.json<Record<string, unknown>>(), type: String(answer.headers['content-type']) }
+}
+
+t.test('behind the signature hook a request has an agent', async (t) => {
+  const { office, app } = await serve(t)
+  const { id, key } = await enrolled(office, 'civil')
+  const to = (sent: Partial<Sent>) => send(app, { path: agentPaths.poll, key, created: office.now, ...sent })
+  t.same((await to({ body: '{"n":1}' })).json, { agent: id, body: { n: 1 } })
+  t.same((await to({ path: agentPaths.batches, body: Buffer.alloc(5000, 0xff), type: batchMediaType })).json, { agent: id, bytes: 5000 })
+  t.same((await to({ method: 'GET', path: `${agentPaths.head}?resource=a` })).json, { agent: id })
+})
+
+t.test('what is not right is refused as a problem, and goes on record', async (t) => {
+  const { office, app, refusals } = await serve(t)
+  const { id, key } = await enrolled(office, 'civil')
+  const code = async (sent: Partial<Sent>) => {
+    const { json, type, status } = await send(app, { path: agentPaths.poll, body: '{"n":1}', key, created: office.now, ...sent })
+    const problem = json as unknown as Problem
+    t.match(type, 'application/problem+json')
+    t.equal(status, problem.status)
+    t.ok(problem.detail.zh && problem.detail.en)
+    return problem.code
+  }
+  t.equal(await code({ tamper: (r) => void (r.payload = Buffer.from('{"n":2}')) }), 'QZ-REQUEST-SIGNATURE')
+  t.equal(
+    await code({ method: 'GET', path: `${agentPaths.head}?resource=a`, body: '', tamper: (r) => void (r.url = r.url.replace('=a', '=b')) }),
+    'QZ-REQUEST-SIGNATURE',
+  )
+  t.equal(await code({ tamper: (r) => void delete r.headers['Signature'] }), 'QZ-REQUEST-SIGNATURE')
+  t.equal(await code({ key: generateSigningKey() }), 'QZ-AGENT-UNKNOWN')
+  t.equal(await code({ created: new Date(office.now.getTime() - 3_600_000) }), 'QZ-REQUEST-CLOCK')
+  t.equal(await code({ tamper: (r) => void (r.headers[versionHeader] = '99') }), 'QZ-VERSION')
+  t.equal(await code({ path: agentPaths.batches, body: Buffer.alloc(1 << 17), type: batchMediaType }), 'QZ-BATCH-LIMIT')
+  for (const body of ['{"n":"1"}', '{"n":1,"m":2}', '{', '{"n":1,"__proto__":{}}'])
+    t.equal(await code({ body }), 'QZ-REQUEST-INVALID', body)
+  t.equal(await code({ type: 'text/plain' }), 'QZ-REQUEST-INVALID')
+  t.equal(await code({ path: '/agent/v1/nothing' }), 'QZ-NOT-FOUND')
+  await revokeAgent(office, 'admin', id, '')
+  t.equal(await code({}), 'QZ-AGENT-REVOKED')
+  const before = await refusals()
+  t.ok(before.includes(`address 127.0.0.1 POST ${agentPaths.poll} QZ-AGENT-REVOKED`), before.join('\n'))
+  await code({})
+  t.same(await refusals(), before, 'the same refusal is on record once a minute')
+})
+
+t.test('enrolment proves that the agent holds its key', async (t) => {
+  const { office, app } = await serve(t)
+  const { secret } = await issueToken(office, 'admin', 'civil', 48)
+  const key = generateSigningKey()
+  const request = (signer: SigningKey) =>
+    send(app, {
+      path: agentPaths.enrol,
+      key: signer,
+      created: office.now,
+      body: JSON.stringify({ secret, publicKey: key.publicKey, name: 'x' }),
+    })
+  t.match((await request(generateSigningKey())).json, { code: 'QZ-REQUEST-SIGNATURE' })
+  const { json } = await request(key)
+  t.match(json, { agency: 'civil', time: office.now.toISOString() })
+  t.equal(openPolicy(String(json['policy']), hubKey.publicKey, String(json['agent']), 0).agency, 'civil')
+  t.match((await request(key)).json, { agent: json['agent'] }, 'asked again')
+})
+
+t.test('the admin API asks for its key', async (t) => {
+  const { app } = await serve(t)
+  const call = async (method: 'GET' | 'POST', url: string, payload?: object, key = adminKey) => {
+    const answer = await app.inject({
+      method,
+      url: `/admin/v1/${url}`,
+      headers: { authorization: `Bearer ${key}` },
+      ...(payload && { payload }),
+    })
+    return answer.json<Record<string, unknown>>()
+  }
+  t.match(await call('GET', 'agencies', undefined, 'wrong'), { code: 'QZ-ADMIN-KEY' })
+  t.match((await app.inject('/admin/v1/agencies')).json(), { code: 'QZ-ADMIN-KEY' })
+  t.match(await call('GET', 'agencies'), { items: [{ code: 'civil' }, { code: 'water' }] })
+  t.match(await call('POST', 'resources', { schema: villages() }), { version: 1 })
+  t.match(await call('POST', 'resources', { schema: villages(), keep: 'both' }), { code: 'QZ-REQUEST-INVALID' })
+  t.match(await call('POST', 'grants', { resource: 'villages', agency: 'water', items: ['name'], until: '2999-01-01' }), {
+    id: 'villages.water',
+  })
+  t.match(await call('POST', 'grants', { resource: 'villages', agency: 'water', items: ['name'], until: 'soon' }), {
+    code: 'QZ-REQUEST-INVALID',
+  })
+  t.match(await call('POST', 'grants/villages.water/suspend', { reason: 'x' }), { state: 'suspended', reason: 'x' })
+  const { token } = await call('POST', 'tokens', { agency: 'civil', hours: 1 })
+  t.match(JSON.parse(Buffer.from(String(token).slice('qzt1.'.length), 'base64url').toString()), {
+    urls: ['https://hub'],
+    hubKey: hubKey.publicKey,
+    authority: certificate.authority,
+    secret: String,
+  })
+  t.match(await call('GET', 'routes/x/explain'), { code: 'QZ-NOT-FOUND' })
+  t.match(await call('POST', 'housekeeping'), { trimmed: {} })
+})
