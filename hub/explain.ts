@@ -81,7 +81,7 @@ const explainSql = `
 
 /** Follows one route from its source to its table, and says whose turn it is. Throws QZ-NOT-FOUND. `lapse` in days. */
 export async function explainRoute(
-  store: Pick<Store, 'query'>,
+  store: Pick<Store, 'query' | 'pool'>,
   log: Pick<Log, 'heads'>,
   routeId: string,
   { now = new Date(), lapse = 7 }: { now?: Date; lapse?: number } = {},

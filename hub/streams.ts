@@ -20,10 +20,12 @@ interface Row {
 
 type Db = Pick<Store, 'query'>
 
-export async function readStreams(db: Db, resources: readonly string[]): Promise<Map<string, StreamNotes>> {
+/** Named, because every poll asks it: a prepared statement needs no planning. */
+export async function readStreams({ pool }: Pick<Store, 'pool'>, resources: readonly string[]): Promise<Map<string, StreamNotes>> {
   const text = `select resource, known_epoch, snapshot_wanted, wanted_after_epoch, wanted_after_seq, head_statement
     from stream where resource = any($1)`
-  const rows = resources.length > 0 ? await db.query<Row>(text, [resources]) : []
+  if (resources.length === 0) return new Map()
+  const { rows } = await pool.query<Row>({ name: 'streams', text, values: [resources] })
   return new Map(rows.map((row) => [row.resource, notes(row)]))
 }
 
