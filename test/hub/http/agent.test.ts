@@ -1,0 +1,131 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pino from 'pino'
+import t from 'tap'
+import { Agent, request } from 'undici'
+import { agentPaths, decodeDelivery, deliveryMediaType, type HeadAnswer, type StoredAnswer } from '../../../protocol/api.ts'
+import { batchMediaType } from '../../../protocol/batch.ts'
+import type { Problem } from '../../../protocol/errors.ts'
+import { signRequest } from '../../../protocol/request.ts'
+import { agentApi } from '../../../hub/http/agent.ts'
+import { Refusals } from '../../../hub/http/refusals.ts'
+import { createServer } from '../../../hub/http/server.ts'
+import { ownCertificate } from '../../../hub/tls.ts'
+import { Listener } from '../../../hub/wakeups.ts'
+import { startPostgres } from '../../support/postgres.ts'
+import { openBench, person, pollRequest, Provider, receiptFor, type TestAgent } from '../exchange-fixture.ts'
+
+const server = await startPostgres()
+t.teardown(() => server.stop())
+const folder = await mkdtemp(join(tmpdir(), 'qianzhi-agent-api-'))
+t.teardown(() => rm(folder, { recursive: true }))
+const logger = pino({ level: 'silent' })
+const certificate = await ownCertificate(folder, ['localhost'], new Date())
+const dispatcher = new Agent({ connect: { rejectUnauthorized: false } })
+t.teardown(() => dispatcher.close())
+
+async function serve(t: { teardown(end: () => Promise<void>): void }) {
+  const bench = await openBench(await server.createDatabase())
+  const registry = { store: bench.store, wakeups: bench.wakeups, clock: () => bench.time.now }
+  const agents = [agentApi(bench.exchange)]
+  const app = await createServer({
+    registry,
+    logger,
+    refusals: new Refusals(bench.store, logger),
+    certificate,
+    bodyLimit: 9 << 20,
+    open: [],
+    agents,
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(async () => {
+    bench.exchange.endPolls()
+    await app.close()
+    await bench.close()
+  })
+  const url = `https://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+  const send = async (agent: TestAgent, path: string, body?: Buffer | object, more: { type?: string; signal?: AbortSignal } = {}) => {
+    const payload = Buffer.isBuffer(body) ? body : Buffer.from(body ? JSON.stringify(body) : '')
+    const method = body ? 'POST' : 'GET'
+    const signed = await signRequest({ method, path, body: payload }, agent.key, bench.time.now)
+    const type = more.type ?? (Buffer.isBuffer(body) ? batchMediaType : 'application/json')
+    const headers = { ...signed, ...(body && { 'content-type': type }) }
+    const answer = await request(url + path, {
+      method,
+      headers,
+      dispatcher,
+      ...(body && { body: payload }),
+      ...(more.signal && { signal: more.signal }),
+    })
+    const bytes = Buffer.from(await answer.body.arrayBuffer())
+    return {
+      status: answer.statusCode,
+      type: String(answer.headers['content-type']),
+      bytes,
+      json: <T>() => JSON.parse(bytes.toString()) as T,
+    }
+  }
+  const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a'))
+  const receiver = await bench.agent('receiver', 'b')
+  await bench.route('r', 'people', receiver, ['name'])
+  return { ...bench, provider, receiver, send }
+}
+
+t.test('the agents push, poll, acknowledge and look at their own stream', async (t) => {
+  const { provider, receiver, send, store } = await serve(t)
+  const batch = provider.snapshot([person(1)])
+  const stored = await send(provider.agent, agentPaths.batches, batch.bytes)
+  t.equal(stored.status, 200)
+  t.ok(stored.json<StoredAnswer>().receipt)
+  const position = { epoch: 10, seq: 1, hash: batch.hash }
+  t.same((await send(provider.agent, `${agentPaths.head}?resource=people`)).json<HeadAnswer>(), { head: position, epoch: 10 })
+
+  const polled = await send(receiver, agentPaths.poll, pollRequest([{ route: 'r' }]))
+  t.equal(polled.type, deliveryMediaType)
+  t.equal(decodeDelivery(polled.bytes).batches.length, 1)
+  t.same((await send(receiver, agentPaths.receipts, { receipts: [receiptFor(receiver, 'r', position)] })).json(), {})
+  t.same(await store.query('select seq from route'), [{ seq: '1' }])
+
+  const own = async (query: string) =>
+    decodeDelivery((await send(provider.agent, `${agentPaths.own}?resource=people${query}`)).bytes).batches.length
+  t.equal(await own(''), 1)
+  t.equal(await own('&epoch=10&seq=0'), 1)
+  t.equal(await own('&epoch=10&seq=1'), 0)
+})
+
+t.test('refusals are coded', async (t) => {
+  const { provider, receiver, send } = await serve(t)
+  const code = async (...[agent, path, body, more]: Parameters<typeof send>) => (await send(agent, path, body, more)).json<Problem>().code
+  t.equal(await code(provider.agent, agentPaths.batches, Buffer.from('nothing')), 'QZ-BATCH-FORMAT')
+  t.equal(await code(provider.agent, agentPaths.batches, {}), 'QZ-REQUEST-INVALID', 'a batch must say that it is one')
+  t.equal(await code(receiver, agentPaths.poll, { routes: [] }), 'QZ-REQUEST-INVALID')
+  t.equal(await code(receiver, `${agentPaths.head}?resource=people`), 'QZ-SUPPLY-NOT-ALLOWED')
+  t.equal(await code(provider.agent, `${agentPaths.own}?resource=people&epoch=x`), 'QZ-REQUEST-INVALID')
+})
+
+t.test('a poll whose agent hangs up stops waiting', async (t) => {
+  const { receiver, send, wakeups } = await serve(t)
+  await send(receiver, agentPaths.poll, pollRequest([{ route: 'r' }]))
+  const listened = Promise.withResolvers<Listener>()
+  const listen = wakeups.listen.bind(wakeups)
+  wakeups.listen = (topics) => {
+    const listener = listen(topics)
+    if (topics.includes('stream:people')) listened.resolve(listener)
+    return listener
+  }
+  const hangUp = new AbortController()
+  const polled = send(receiver, agentPaths.poll, pollRequest([{ route: 'r' }], { wait: 60 }), { signal: hangUp.signal }).catch(
+    () => 'hung up',
+  )
+  const listener = await listened.promise
+  const closed = new Promise((resolve) => {
+    const close = listener.close.bind(listener)
+    listener.close = () => resolve(close())
+  })
+  hangUp.abort()
+  t.equal(await polled, 'hung up')
+  await closed
+  t.pass('nobody listens any more')
+})
