@@ -1,0 +1,26 @@
+import t, { type Test } from 'tap'
+import { readVillages } from '../../config-examples/demo/villages.ts'
+import { findMariadb } from '../support/mariadb.ts'
+import { startPostgres } from '../support/postgres.ts'
+import { realRun } from './real-run.ts'
+
+const mariadb = await findMariadb()
+const skip = mariadb ? false : 'no MariaDB is reachable (QIANZHI_TEST_MARIADB_URL)'
+const postgres = await startPostgres()
+t.teardown(() => postgres.stop())
+
+async function run(t: Test, sourceUrl: string, targetUrl: string): Promise<void> {
+  const rows = readVillages()
+  const result = await realRun({ sourceUrl, targetUrl, rows, writers: 4, transactions: 100, note: (line) => t.comment(line) })
+  t.ok(result.changes > 1_000, 'the writers changed rows')
+  t.same(result.missing.slice(0, 3), [], 'no row is missing')
+  t.same(result.surplus.slice(0, 3), [], 'no row is too many')
+}
+
+t.test('PostgreSQL to PostgreSQL', async (t) => run(t, await postgres.createDatabase('a'), await postgres.createDatabase('b')))
+
+t.test('MariaDB to PostgreSQL', { skip }, async (t) => run(t, await mariadb!.createDatabase(), await postgres.createDatabase('c')))
+
+t.test('PostgreSQL to MariaDB', { skip }, async (t) => run(t, await postgres.createDatabase('d'), await mariadb!.createDatabase()))
+
+t.test('MariaDB to MariaDB', { skip }, async (t) => run(t, await mariadb!.createDatabase(), await mariadb!.createDatabase()))
