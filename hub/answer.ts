@@ -28,16 +28,15 @@ export interface PollAnswer {
 
 /** One look at everything that the hub has to say to an agent now. */
 export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, view: AgentView, request: PollRequest): Promise<PollAnswer> {
-  const { store, log, clock, memory } = context
+  const { store, clock, memory } = context
   const routes = routesAsked(view, request)
   const resources = routes.map(({ route }) => route.resource)
-  const [policy, heads, notes] = await Promise.all([
-    policyOf(context, view, agent.id, request.policy),
-    log.heads(resources),
-    readStreams(store, [...resources, ...view.supplies.keys()]),
-  ])
   const now = clock()
-  const portions = await deliver(context, agent.id, routes, heads, now)
+  const [policy, notes, portions] = await Promise.all([
+    policyOf(context, view, agent.id, request.policy),
+    readStreams(store, [...resources, ...view.supplies.keys()]),
+    deliver(context, agent.id, routes, now),
+  ])
   const header: DeliveryHeader = {
     time: now.toISOString(),
     ...(policy.serial > request.policy && { policy: policy.jws }),
@@ -75,16 +74,14 @@ async function policyOf({ policies, policyFor }: ExchangeContext, view: AgentVie
   return issued
 }
 
+/** Up to so many routes are read without asking for their heads first, which is a round trip more on the way of a row. */
+const few = 2
+
 /** Batches for the routes that may have some now, fair between them. */
-async function deliver(
-  context: ExchangeContext,
-  agent: string,
-  routes: readonly AskedRoute[],
-  heads: ReadonlyMap<string, Position>,
-  now: Date,
-): Promise<Portion[]> {
+async function deliver(context: ExchangeContext, agent: string, routes: readonly AskedRoute[], now: Date): Promise<Portion[]> {
   const { log, views, memory, limits } = context
   const open = routes.filter(({ asked, route }) => asked.credit > 0 && endedBecause(route, now) === undefined)
+  const heads = open.length > few ? await log.heads(open.map(({ route }) => route.resource)) : undefined
   const asks = new Map(open.map(({ asked, route }) => [hungry(context, asked, route, heads), asked]))
   const turns = {
     log,
@@ -98,13 +95,19 @@ async function deliver(
   return portions
 }
 
-function hungry({ memory }: ExchangeContext, asked: AskedRoute['asked'], route: Received, heads: ReadonlyMap<string, Position>): Hungry {
+function hungry(
+  { memory }: ExchangeContext,
+  asked: AskedRoute['asked'],
+  route: Received,
+  heads: ReadonlyMap<string, Position> | undefined,
+): Hungry {
   const restart = memory.restartOf(asked)
-  return { route, after: asked.after, credit: asked.credit, head: heads.get(route.resource) ?? null, ...(restart && { restart }) }
+  const head = heads && { head: heads.get(route.resource) ?? null }
+  return { route, after: asked.after, credit: asked.credit, ...head, ...(restart && { restart }) }
 }
 
 /** A route that cannot go on waits: for a new snapshot, or, ahead of a restored hub, for the provider to notice. */
-async function stays({ store, wakeups }: ExchangeContext, { route, after, head }: Hungry, next: Stays, now: Date): Promise<void> {
-  if (next === 'ahead') await noteEpoch(store, route.resource, after!, head, now)
+async function stays({ store, wakeups }: ExchangeContext, { route, after }: Hungry, next: Stays, now: Date): Promise<void> {
+  if (next === 'ahead') await noteEpoch(store, route.resource, after!, now)
   else if (next !== 'current' && (await wantSnapshot(store, route.resource, next.wanted))) wakeups.wake(`stream:${route.resource}`)
 }

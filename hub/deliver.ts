@@ -11,7 +11,8 @@ export interface Hungry {
   after: Position | null
   /** Bytes that it still has room for. */
   credit: number
-  head: Position | null
+  /** The stream's head where it was asked for, null for none: spares a read where there is nothing new. */
+  head?: Position | null
   /** The route cannot go on behind `after`: only a snapshot that begins after this place will do. */
   restart?: { after: Place | null }
 }
@@ -24,13 +25,17 @@ export type Stays = 'current' | 'ahead' | { wanted: Place }
  * Where a route goes on. A position in the log goes on behind it, also where its own batch was trimmed but the next one names it. A
  * position that is not in this log (it was trimmed away, or the streams diverged) restarts at the next snapshot that begins after it.
  */
-async function nextOf(log: Log, { route, after, restart, head }: Hungry, share: number): Promise<Next> {
+async function nextOf(log: Log, hungry: Hungry, share: number): Promise<Next> {
+  const { route, after, restart } = hungry
+  if (after && !restart && !samePosition(after, hungry.head)) {
+    const read = await log.read(route.resource, after, share)
+    if (read[0] && follows(read[0], after)) return { read }
+  }
+  const head = hungry.head === undefined ? ((await log.heads([route.resource])).get(route.resource) ?? null) : hungry.head
   if (!head) return after ? 'ahead' : 'current'
   if (restart || !after) return snapshotAfter(await log.state(route.resource), restart?.after ?? null, head)
   if (samePosition(after, head)) return 'current'
   if (isAfter(after, head)) return 'ahead'
-  const read = await log.read(route.resource, after, share)
-  if (read[0] && follows(read[0], after)) return { read }
   return snapshotAfter(await log.state(route.resource), after, after)
 }
 
@@ -79,23 +84,30 @@ export async function takeTurns(turns: Turns, routes: readonly Hungry[], room: n
     for (const hungry of waiting) {
       if (left <= 0) break
       const taken = await takeTurn(turns, hungry, places, Math.min(share, left, hungry.credit))
-      for (const bytes of taken) {
+      for (const bytes of taken.batches) {
         portions.push({ route: hungry.route.route, bytes })
         hungry.credit -= bytes.length
         left -= bytes.length
       }
-      if (taken.length > 0 && hungry.credit > 0 && isAfter(hungry.head!, places.get(hungry))) again.push(hungry)
+      if (taken.full && hungry.credit > 0) again.push(hungry)
     }
     waiting = again
   }
   return portions
 }
 
-/** One turn of one route: its batches as far as the share goes, each reduced to what it may have. */
-async function takeTurn(turns: Turns, hungry: Hungry, places: Map<Hungry, Place>, share: number): Promise<Buffer[]> {
-  const batches = await nextBatches(turns, hungry, places.get(hungry), share)
-  if (batches.length > 0) places.set(hungry, batches.at(-1)!)
-  return Promise.all(batches.map(({ bytes }) => project(turns.views, hungry.route, splitBatch(bytes, unlimited))))
+/** One turn of one route: its batches as far as the share goes, each reduced to what it may have; `full` where more may be waiting. */
+async function takeTurn(
+  turns: Turns,
+  hungry: Hungry,
+  places: Map<Hungry, Place>,
+  share: number,
+): Promise<{ batches: Buffer[]; full: boolean }> {
+  const stored = await nextBatches(turns, hungry, places.get(hungry), share)
+  if (stored.length > 0) places.set(hungry, stored.at(-1)!)
+  const batches = await Promise.all(stored.map(({ bytes }) => project(turns.views, hungry.route, splitBatch(bytes, unlimited))))
+  // Where less than half was there to take, the next batch can wait for the next poll.
+  return { batches, full: stored.reduce((sum, { bytes }) => sum + bytes.length, 0) >= share / 2 }
 }
 
 async function nextBatches({ log, starts, stays }: Turns, hungry: Hungry, place: Place | undefined, share: number): Promise<StoredBatch[]> {

@@ -1,4 +1,4 @@
-import { isAfter, nextEpoch, type Place } from '../protocol/position.ts'
+import { nextEpoch, type Place } from '../protocol/position.ts'
 import type { Store } from './store/store.ts'
 
 /** The exchange's own notes on streams, beside the log: who produces, which snapshot is wanted, what is known of epochs. */
@@ -68,7 +68,7 @@ export async function produces(db: Db, resource: string, producer: string): Prom
 const plausibleMinutes = 10_000
 
 /** A receiver ahead of the log shows that the hub was restored: the next epoch must be later than the one it has seen. */
-export async function noteEpoch(db: Db, resource: string, seen: Place, head: Place | null, now: Date): Promise<void> {
-  if (!isAfter(seen, head) || seen.epoch > nextEpoch(0, now) + plausibleMinutes) return
+export async function noteEpoch(db: Db, resource: string, seen: Place, now: Date): Promise<void> {
+  if (seen.epoch > nextEpoch(0, now) + plausibleMinutes) return
   await db.query('update stream set known_epoch = $2 where resource = $1 and known_epoch < $2', [resource, seen.epoch])
 }

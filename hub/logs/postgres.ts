@@ -5,8 +5,10 @@ import type { Log, LogState, NewBatch, SnapshotPlace, StoredBatch } from '../log
 import type { Store } from '../store/store.ts'
 import { RecentBatches } from './recent.ts'
 
-/** Batches listed by one read: bounds memory where a backlog is made of very small ones. */
-const listed = 1000
+/** Batches that one read may list: bounds memory where a backlog is made of very small ones. */
+const mostListed = 1000
+/** Bytes that a batch has at least: its manifest. */
+const smallest = 512
 
 /**
  * The batch log in PostgreSQL. An append is one statement in one durable transaction: the stream's row is the lock and the head in one.
@@ -103,14 +105,15 @@ const receiptSql = `
 
 const listSql = `
   select epoch, seq, hash, bytes from log_batch
-  where resource = $1 and (epoch, seq) > ($2::bigint, $3::bigint) order by resource, epoch, seq limit ${listed}`
+  where resource = $1 and (epoch, seq) > ($2::bigint, $3::bigint) order by resource, epoch, seq limit $4`
 
 async function list(pool: pg.Pool, resource: string, after: Place | null, bytes: number): Promise<{ found: Position[]; live: boolean }> {
-  const values = [resource, after?.epoch ?? 0, after?.seq ?? 0]
+  const most = Math.max(16, Math.min(mostListed, Math.floor(bytes / smallest)))
+  const values = [resource, after?.epoch ?? 0, after?.seq ?? 0, most]
   const { rows } = await pool.query<HeadRow & { bytes: number }>({ name: 'log-list', text: listSql, values })
   let room = bytes
   const end = rows.findIndex((row, i) => (room -= row.bytes) < 0 && i > 0)
-  return { found: rows.slice(0, end < 0 ? rows.length : end).map(position), live: end < 0 && rows.length < listed }
+  return { found: rows.slice(0, end < 0 ? rows.length : end).map(position), live: end < 0 && rows.length < most }
 }
 
 /**

@@ -57,11 +57,12 @@ void t.test('a quarantine that was mended shows without a new batch', async (t) 
 })
 
 void t.test('a receipt counts only from the agent of its route', async (t) => {
-  const { exchange, agent, provider, receiver, receipt, route, at } = await newFlow(t)
+  const flow = await newFlow(t)
+  const { exchange, provider, receiver, receipt, route, at } = flow
   const nothing = { seq: null, written: '0', deleted: '0', quarantine: '0' }
   await t.rejects(exchange.receipts(provider.agent, [receipt(2)]), { code: 'QZ-REQUEST-INVALID' }, "signed by somebody else's key")
   await t.rejects(exchange.receipts(receiver, ['a.b.c']), { code: 'QZ-REQUEST-INVALID' })
-  const other = await agent('other', 'b')
+  const other = await flow.agent('other', 'b')
   await exchange.receipts(other, [receiptFor(other, 'r', at[4]!)])
   t.same(await route(), nothing, "another agent's route")
 })
