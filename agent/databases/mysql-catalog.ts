@@ -2,7 +2,7 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import { quoteText, splitTable } from '../../protocol/tables/mysql.ts'
 import type { ColumnDescription } from '../database.ts'
-import type { Session } from './mysql-connection.ts'
+import type { RawValue, Session } from './mysql-connection.ts'
 
 export interface CatalogColumn {
   column: string
@@ -70,7 +70,7 @@ export async function needTable(session: Session, table: string, code: 'QZ-SOURC
   return found
 }
 
-function catalogColumn(row: readonly unknown[]): CatalogColumn {
+function catalogColumn(row: readonly RawValue[]): CatalogColumn {
   const number = (i: number, name: string) => (row[i] === null ? {} : { [name]: Number(row[i]) })
   const word = (i: number, name: string) => (row[i] === null ? {} : { [name]: String(row[i]) })
   return {

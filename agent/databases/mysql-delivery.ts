@@ -230,6 +230,6 @@ function nextSnapshot(state: SinkState, { snapshot }: Change): SinkState['snapsh
   return snapshot.last ? null : { epoch: snapshot.began.epoch, seq: snapshot.began.seq }
 }
 
-function plainState({ swapping: _, ...state }: StoredState): SinkState {
-  return state
+function plainState({ position, snapshot, complete, schemaVersion, items, quarantine }: StoredState): SinkState {
+  return { position, snapshot, complete, schemaVersion, items, quarantine }
 }

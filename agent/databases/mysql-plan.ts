@@ -107,7 +107,7 @@ export async function rowsByKeys(session: Session, plan: Plan, keys: readonly Ro
 }
 
 function rawKey(plan: Plan, row: readonly RawValue[]): string {
-  return plan.keys.map((key) => `${String(row[plan.columns.indexOf(key)]).length}:${row[plan.columns.indexOf(key)]}`).join()
+  return JSON.stringify(plan.keys.map((key) => row[plan.columns.indexOf(key)]))
 }
 
 export async function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {

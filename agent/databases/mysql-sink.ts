@@ -130,7 +130,7 @@ function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string): Ap
 /** Whether the server would keep the value or refuse it: what it would round or clip without an error is not for delivery. */
 function holds({ type, scale = 0, fraction = 0 }: CatalogColumn, item: Item): boolean {
   const text = /(char|text)$|^json$/.test(type)
-  const integer = /int$/.test(type)
+  const integer = type.endsWith('int')
   switch (item.type) {
     case 'integer':
       return integer || type === 'decimal'
