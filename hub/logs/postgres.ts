@@ -2,8 +2,7 @@ import pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import type { Place, Position } from '../../protocol/position.ts'
 import type { Log, LogState, NewBatch, SnapshotPlace, StoredBatch } from '../log.ts'
-import type { Store } from '../store/store.ts'
-import { RecentBatches } from './recent.ts'
+import { RecentBatches } from './postgres-recent.ts'
 
 /** Batches that one read may list: bounds memory where a backlog is made of very small ones. */
 const mostListed = 1000
@@ -15,7 +14,7 @@ const smallest = 512
  * The store always says which batches there are; only their bodies may come from memory, found by place and manifest hash, so that what
  * another process appended, or a restore took away, shows at once.
  */
-export function openPostgresLog(store: Pick<Store, 'pool'>, { cacheBytes = 32 << 20 }: { cacheBytes?: number } = {}): Log {
+export function openPostgresLog(store: { readonly pool: pg.Pool }, { cacheBytes = 32 << 20 }: { cacheBytes?: number } = {}): Log {
   const { pool } = store
   const recent = new RecentBatches(cacheBytes)
 

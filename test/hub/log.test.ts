@@ -1,5 +1,5 @@
 import t from 'tap'
-import { RecentBatches } from '../../hub/logs/recent.ts'
+import { RecentBatches } from '../../hub/logs/postgres-recent.ts'
 import { openPostgresLog } from '../../hub/logs/postgres.ts'
 import { openStore } from '../../hub/store/store.ts'
 import { startPostgres } from '../support/postgres.ts'
