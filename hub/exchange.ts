@@ -18,7 +18,6 @@ import { activeView, append, headOf, suppliedBy, suppliedIn, verify } from './su
 /** The way of a batch through the hub: accept → verify → durable append → wake → deliver → project. */
 export class Exchange {
   private readonly context: ExchangeContext
-  private readonly ending = new AbortController()
 
   constructor(parts: ExchangeParts) {
     const failed = (error: unknown) => parts.logger.warn({ err: error }, 'notes of the exchange not written')
@@ -74,15 +73,14 @@ export class Exchange {
     // Listening begins before the first look, so that nothing is missed that comes between a look and the wait.
     using heard = this.context.wakeups.listen([`agent:${agent.id}`, ...[...resources].map((resource) => `stream:${resource}`)])
     const until = performance.now() + request.wait * 1000
-    const ended = AbortSignal.any([signal, this.ending.signal])
     for (;;) {
       const { header, batches, said, news } = await answerOf(this.context, agent, await activeView(this.context, agent), request)
       const left = until - performance.now()
-      if (news || left <= 0 || ended.aborted) {
+      if (news || left <= 0 || signal.aborted) {
         if (!signal.aborted) this.context.memory.wasTold(agent.id, said)
         return encodeDelivery(header, batches)
       }
-      await heard.wait(left, ended)
+      await heard.wait(left, signal)
     }
   }
 
@@ -117,14 +115,8 @@ export class Exchange {
     return encodeDelivery({ time: clock().toISOString(), snapshots: [], routes: [], batches: listed }, batches)
   }
 
-  /** Waiting polls are answered now, and later ones do not wait: the program is about to end. */
-  endPolls(): void {
-    this.ending.abort()
-  }
-
   /** Writes down what is still held in memory. */
   async close(): Promise<void> {
-    this.endPolls()
     this.context.views.close()
     await this.context.latest.close()
   }

@@ -12,6 +12,10 @@ const AfterPlace = Type.Object({ resource: Type.String({ maxLength: 64 }), epoch
 /** What agents push, ask for and acknowledge; behind the request signature, which sets `request.agent`. */
 export function agentApi(exchange: Exchange): Api {
   return async (app) => {
+    // Waiting polls are answered when the hub stops.
+    const ending = new AbortController()
+    app.addHook('preClose', async () => ending.abort())
+
     app.post(agentPaths.batches, (request) => {
       if (!request.headers['content-type']?.startsWith(batchMediaType)) {
         throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `the body must be ${batchMediaType}` })
@@ -23,7 +27,9 @@ export function agentApi(exchange: Exchange): Api {
       // An agent that hung up waits for nothing any more.
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
-      const delivery = await exchange.poll(request.agent, request.body, gone.signal)
+      const delivery = await exchange.poll(request.agent, request.body, AbortSignal.any([gone.signal, ending.signal]))
+      // A connection that was in use when the server began to close would be kept alive for its whole idle time.
+      if (ending.signal.aborted) void reply.header('connection', 'close')
       return reply.type(deliveryMediaType).send(delivery)
     })
 

@@ -273,13 +273,13 @@ void t.test('credit bounds what a route gets; none means nothing at all', async 
 void t.test('a first load does not hold up the other routes', async (t) => {
   const flow = await newFlow(t, { answerBytes: 1 << 20 })
   const { exchange, provider, receiver } = flow
-  const large = () => Array.from({ length: 300 }, (_, i) => person(i, { name: randomBytes(500).toString('base64') }))
-  for (let n = 0; n < 8; n++) await provider.send(exchange, provider.build(large()))
+  const rows = (bytes: number) => Array.from({ length: bytes / 500 }, (_, i) => person(i, { name: randomBytes(375).toString('base64') }))
+  for (let n = 0; n < 40; n++) await provider.send(exchange, provider.build(rows(50_000)))
   const others: Provider[] = []
   for (const name of ['s1', 's2', 's3']) {
     const other = new Provider(provider.agent, await flow.resource(name, 'a'))
     await flow.route(name, name, receiver, ['name'])
-    await other.send(exchange, other.snapshot([person(1)]))
+    await other.send(exchange, other.snapshot(rows(100_000)))
     others.push(other)
   }
   flow.wakeups.wake('agent:provider')
@@ -287,7 +287,7 @@ void t.test('a first load does not hold up the other routes', async (t) => {
   const delivered = await poll(exchange, receiver, request, [provider.agent])
   for (const { schema } of others) t.same(seqs(delivered, schema.resource), [1])
   const loaded = seqs(delivered, 'r')
-  t.ok(loaded.length > 2 && loaded.length < 9, `the rest of the room is the load's: ${loaded.length}`)
+  t.ok(loaded.length > 10 && loaded.length < 35, `the rest of the room is the load's: ${loaded.length}`)
   t.same(
     loaded,
     loaded.map((_, i) => i + 1),
@@ -296,7 +296,7 @@ void t.test('a first load does not hold up the other routes', async (t) => {
 })
 
 void t.test('two loads share the room, whoever asks first', async (t) => {
-  const flow = await newFlow(t, { answerBytes: 1000 })
+  const flow = await newFlow(t, { answerBytes: 1 })
   await flow.route('q', 'people', flow.receiver, ['name'])
   await sendMany(flow, 2, 20)
   const after: Record<string, Position | null> = { q: null, r: null }
@@ -305,8 +305,8 @@ void t.test('two loads share the room, whoever asks first', async (t) => {
     for (const { route, position } of (await poll(flow.exchange, flow.receiver, request, [flow.provider.agent])).batches)
       after[route] = position
   }
-  t.ok(after['q'] && after['r'], 'both have moved')
-  t.ok(Math.abs(after['q']!.seq - after['r']!.seq) <= 20)
+  t.equal(after['q']?.seq, 3)
+  t.equal(after['r']?.seq, 3)
 })
 
 void t.test('a relayed resource gets a new snapshot for every route that joins after it was passed on', async (t) => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -41,7 +42,6 @@ async function serve(t: { teardown(end: () => Promise<void>): void }) {
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(async () => {
-    bench.exchange.endPolls()
     await app.close()
     await bench.close()
   })
@@ -70,7 +70,7 @@ async function serve(t: { teardown(end: () => Promise<void>): void }) {
   const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a'))
   const receiver = await bench.agent('receiver', 'b')
   await bench.route('r', 'people', receiver, ['name'])
-  return { ...bench, provider, receiver, send }
+  return { ...bench, provider, receiver, send, app }
 }
 
 t.test('the agents push, poll, acknowledge and look at their own stream', async (t) => {
@@ -128,4 +128,15 @@ t.test('a poll whose agent hangs up stops waiting', async (t) => {
   t.equal(await polled, 'hung up')
   await closed
   t.pass('nobody listens any more')
+})
+
+t.test('waiting polls are answered when the hub stops', async (t) => {
+  const { receiver, send, app } = await serve(t)
+  await send(receiver, agentPaths.poll, pollRequest([{ route: 'r' }]))
+  const polled = send(receiver, agentPaths.poll, pollRequest([{ route: 'r' }], { wait: 60 }))
+  await once(app.server, 'request')
+  const started = performance.now()
+  await app.close()
+  t.equal(decodeDelivery((await polled).bytes).batches.length, 0)
+  t.ok(performance.now() - started < 10_000)
 })
