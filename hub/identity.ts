@@ -28,6 +28,11 @@ export function adminKeyPath(data: string): string {
   return join(data, 'admin.key')
 }
 
+/** Certificate of the hub's own authority (see tls.ts): what clients on this machine trust. */
+export function authorityPath(data: string): string {
+  return join(data, 'tls', 'authority.pem')
+}
+
 /**
  * The content of a secret file (mode 0600), made durably on first use. Two processes that start at once end up with one content: the
  * file appears whole, by `link`, and never replaces one.

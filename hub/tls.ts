@@ -4,7 +4,7 @@ import { mkdir, rename } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import * as x509 from '@peculiar/x509'
-import { keepFile, readIfThere, syncFolder, writeDurably } from './identity.ts'
+import { authorityPath, keepFile, readIfThere, syncFolder, writeDurably } from './identity.ts'
 
 type CryptoKey = webcrypto.CryptoKey
 type CryptoKeyPair = webcrypto.CryptoKeyPair
@@ -36,15 +36,11 @@ const renewDays = 60
 export async function ownCertificate(data: string, hosts: readonly string[], now: Date): Promise<OwnCertificate> {
   const folder = join(data, 'tls')
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const authority = await loadAuthority(folder, now)
+  const authority = await loadAuthority(data, folder, now)
   const wanted = [...new Set(hosts.map((host) => host.toLowerCase()))]
   const kept = await readIfThere(join(folder, 'server.pem'))
   const pem = kept !== undefined && stillGood(kept, authority.certificate, wanted, now) ? kept : await renew(folder, authority, wanted, now)
   return { ...split(pem), authority: fingerprint(authority.certificate.toString('pem')) }
-}
-
-export function authorityPath(data: string): string {
-  return join(data, 'tls', 'authority.pem')
 }
 
 export function fingerprint(certificatePem: string): string {
@@ -57,11 +53,11 @@ interface Authority {
 }
 
 /** Key and certificate are one file, so that a crash never leaves one without the other; a copy of the certificate alone lies beside. */
-async function loadAuthority(folder: string, now: Date): Promise<Authority> {
+async function loadAuthority(data: string, folder: string, now: Date): Promise<Authority> {
   const path = join(folder, 'authority.key')
   const fresh = (await readIfThere(path)) === undefined ? await makeAuthority(now) : ''
   const { key, certificate } = split(await keepFile(path, () => fresh))
-  await keepFile(join(folder, 'authority.pem'), () => certificate)
+  await keepFile(authorityPath(data), () => certificate)
   return { certificate: new x509.X509Certificate(certificate), key: await importKey(key) }
 }
 

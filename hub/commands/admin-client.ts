@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { request, Agent } from 'undici'
+import type { Agent } from 'undici'
 import { fromProblem, QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import type { HubConfig } from '../config.ts'
-import { adminKeyPath } from '../identity.ts'
-import { authorityPath } from '../tls.ts'
+import { adminKeyPath, authorityPath } from '../identity.ts'
 
 /** Talks to the running hub on this machine, as whoever can read its data folder. */
 export class AdminClient {
@@ -31,6 +30,7 @@ export class AdminClient {
     const key = path === '/health' ? '' : await this.key(url)
     const dispatcher = await this.connection()
     try {
+      const { request } = await import('undici')
       const headers = { authorization: `Bearer ${key}`, ...(body !== undefined && { 'content-type': 'application/json' }) }
       const answer = await request(url + path, { method, headers, dispatcher, body: body === undefined ? null : JSON.stringify(body) })
       const value: unknown = JSON.parse(await answer.body.text())
@@ -66,6 +66,7 @@ export class AdminClient {
     try {
       const ca = await readFile(given ? given.certificate : authorityPath(this.config.data), 'utf8')
       const named = given ? { allowPartialTrustChain: true, checkServerIdentity: () => undefined } : {}
+      const { Agent } = await import('undici')
       return new Agent({ connect: { ca, timeout: 5000, ...named }, headersTimeout: 120_000 })
     } catch (error) {
       throw notRunning(this.address(), error)

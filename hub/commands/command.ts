@@ -21,7 +21,8 @@ export interface Command {
   arguments: readonly string[]
   options?: Record<string, Option>
   text: Text
-  run(context: Context, args: readonly string[], given: Given): Promise<void>
+  /** @returns the exit code where it is not 0. */
+  run(context: Context, args: readonly string[], given: Given): Promise<number | void>
 }
 
 export interface Context {

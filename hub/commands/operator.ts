@@ -1,6 +1,5 @@
-import pino from 'pino'
+import type { Explanation } from '../explain.ts'
 import type { Health } from '../health.ts'
-import { startHub } from '../hub.ts'
 import type { Command } from './command.ts'
 
 /** What the operator of the hub's machine does. */
@@ -10,6 +9,8 @@ export const operatorCommands: readonly Command[] = [
     arguments: [],
     text: { zh: '启动中心,直到收到 SIGTERM 或 Ctrl-C', en: 'run the hub until SIGTERM or Ctrl-C' },
     async run({ config, hint }) {
+      // Loaded here: the other commands need nothing of it and should answer quickly.
+      const [{ startHub }, { default: pino }] = await Promise.all([import('../hub.ts'), import('pino')])
       const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(1))
       const stop = stopSignal()
       const hub = await startHub(config, { logger })
@@ -26,9 +27,10 @@ export const operatorCommands: readonly Command[] = [
     name: 'explain',
     arguments: ['ROUTE'],
     text: { zh: '说明一条交换路由现在的情况', en: 'say how a route stands, and why' },
-    async run({ api, show }, [route]) {
-      const explained = await api.get<object>(`/admin/v1/routes/${encodeURIComponent(route!)}/explain`)
-      show(explained, JSON.stringify(explained, null, 2))
+    async run({ api, show, language }, [route]) {
+      const explained = await api.get<Explanation>(`/admin/v1/routes/${encodeURIComponent(route!)}/explain`)
+      const { showExplanation } = await import('../explain.ts')
+      show(explained, showExplanation(withDates(explained), language))
     },
   },
   {
@@ -48,10 +50,22 @@ export const operatorCommands: readonly Command[] = [
       const health = await api.health<Health>()
       const lines = health.problems.map((problem) => `${problem.code}  ${problem[language]}`)
       show(health, [health.status, ...lines].join('\n'))
-      if (health.status !== 'ok') process.exitCode = 1
+      return health.status === 'ok' ? 0 : 1
     },
   },
 ]
+
+/** JSON has no dates. */
+function withDates(explained: Explanation): Explanation {
+  const { source, hub, receiver } = explained
+  const date = (text: Date | null) => (text === null ? null : new Date(text))
+  return {
+    ...explained,
+    source: { ...source, seen: date(source.seen) },
+    hub: { ...hub, lastPush: date(hub.lastPush) },
+    receiver: { ...receiver, seen: date(receiver.seen) },
+  }
+}
 
 /** Resolves at the first signal to stop; a second one ends the program at once. */
 function stopSignal(): Promise<undefined> {

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
+import { agentPaths } from '../../protocol/api.ts'
 import { QianzhiError, codedError, reasonOf, toProblem } from '../../protocol/errors.ts'
 import { writeAudit } from '../registry/audit.ts'
 import type { Store } from '../store/store.ts'
@@ -59,6 +60,8 @@ export class Refusals {
   async record(refusal: QianzhiError, request: FastifyRequest): Promise<void> {
     const path = request.url.split('?')[0]!.slice(0, 200)
     if (!/^\/(?:agent|admin)\/v1\//.test(path) || ordinary.has(refusal.code)) return
+    // What the exchange refuses of a batch it puts on record itself, with the resource.
+    if (path === agentPaths.batches && request.agent) return
     const actor = request.agent?.id ?? `address ${request.ip}`
     if (!this.isDue(`${actor} ${refusal.code}`)) return
     const entry = { actor, act: 'request', object: `${request.method} ${path}`, outcome: refusal.code, details: refusal.details }

@@ -62,6 +62,7 @@ export async function createServer(parts: ServerParts): Promise<HttpServer> {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as HttpServer
   keepRawBodies(app)
+  endConnections(app)
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, parts.logger, parts.refusals))
   app.setNotFoundHandler((request) => {
     throw new QianzhiError('QZ-NOT-FOUND', { what: `${request.method} ${request.url.slice(0, 200)}` })
@@ -90,6 +91,21 @@ function keepRawBodies(app: HttpServer): void {
   app.addContentTypeParser(batchMediaType, { parseAs: 'buffer' }, (request: FastifyRequest, body: Buffer, done) => {
     request.rawBody = body
     done(null, body)
+  })
+}
+
+/** Milliseconds that a request under way may still take when the server ends. */
+const endPatience = 10_000
+
+/** When the server ends, a connection ends with the answer to the request that is under way on it, or at the end of patience. */
+function endConnections(app: HttpServer): void {
+  let ending = false
+  app.addHook('preClose', async () => {
+    ending = true
+    setTimeout(() => app.server.closeAllConnections(), endPatience).unref()
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    if (ending) void reply.header('connection', 'close')
   })
 }
 

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
 import t from 'tap'
-import { authorityPath, fingerprint, ownCertificate } from '../../hub/tls.ts'
+import { authorityPath } from '../../hub/identity.ts'
+import { fingerprint, ownCertificate } from '../../hub/tls.ts'
 
 const day = 86_400_000
 const now = new Date()
