@@ -15,6 +15,7 @@ import {
   Provider,
   secretItem,
   seqs,
+  untilItWaits,
   type Bench,
   type TestAgent,
 } from './exchange-fixture.ts'
@@ -89,7 +90,7 @@ void t.test('the bytes of items that a route may not have never leave the hub', 
   t.equal(batches[2]!.batch.manifest.codec, 'zstd')
   t.same(
     batches.map(({ batch }) => batch.blocks.map(({ item }) => item)),
-    Array(3).fill(['id', 'name']),
+    [1, 2, 3].map(() => ['id', 'name']),
   )
   for (const text of ['withheld-1', 'closed-1']) t.notOk(bytes.includes(text), text)
   for (const batch of [small, large]) {
@@ -172,38 +173,39 @@ void t.test('a waiting poll is answered at once by a batch, a policy, a revocati
   const { exchange, provider, receiver } = flow
   const wait = (agent: TestAgent, after: Position | null) => {
     const routes = agent === receiver ? [{ route: 'r', after }] : []
-    return poll(exchange, agent, pollRequest(routes, { wait: 60, policy: flow.policy.serial }), [provider.agent])
+    const request = pollRequest(routes, { wait: 60, policy: flow.policy.serial })
+    return untilItWaits(flow.wakeups, 'stream:people', () => poll(exchange, agent, request, [provider.agent]))
   }
   await ask(flow, provider.position)
   await askProvider(flow)
-  const waiting = wait(receiver, provider.position)
-  await exchange.head(provider.agent, 'people')
+  const waiting = await wait(receiver, provider.position)
   const started = performance.now()
   await sendMany(flow, 2, 2)
-  t.same(seqs(await waiting), [2])
+  t.same(seqs(await waiting.ends), [2])
   t.ok(performance.now() - started < 1000, 'woken, not polled')
 
-  const policyWaits = wait(receiver, provider.position)
+  const policyWaits = await wait(receiver, provider.position)
   flow.policy.serial = 2
   flow.policy.jws = 'policy 2'
   flow.wakeups.wake('agent:receiver')
-  t.equal((await policyWaits).header.policy, 'policy 2')
+  t.equal((await policyWaits.ends).header.policy, 'policy 2')
 
-  const wishWaits = wait(provider.agent, null)
+  const wishWaits = await wait(provider.agent, null)
   await ask(flow, { ...provider.position!, hash: 'f'.repeat(64) })
-  t.same(wish(await wishWaits), [{ resource: 'people', after: { epoch: 10, seq: 2 } }])
+  t.same(wish(await wishWaits.ends), [{ resource: 'people', after: { epoch: 10, seq: 2 } }])
 
-  const revokedWaits = wait(receiver, provider.position)
+  const revokedWaits = await wait(receiver, provider.position)
   await flow.store.query(`update access_grant set state = 'revoked'`)
   flow.wakeups.wake('agent:receiver')
-  t.equal((await revokedWaits).header.routes[0]!.code, 'QZ-ROUTE-ENDED')
+  t.equal((await revokedWaits.ends).header.routes[0]!.code, 'QZ-ROUTE-ENDED')
 
   const told = await poll(exchange, receiver, pollRequest([{ route: 'r' }], { wait: 0.05 }))
   t.equal(told.header.routes[0]!.code, 'QZ-ROUTE-ENDED', 'it is said again when the wait is over')
   const hungUp = new AbortController()
-  const aborted = poll(exchange, receiver, pollRequest([{ route: 'r' }], { wait: 60, policy: 2 }), [], hungUp.signal)
+  const request = pollRequest([{ route: 'r' }], { wait: 60, policy: 2 })
+  const aborted = await untilItWaits(flow.wakeups, 'stream:people', () => poll(exchange, receiver, request, [], hungUp.signal))
   hungUp.abort()
-  t.equal((await aborted).batches.length, 0)
+  t.equal((await aborted.ends).batches.length, 0)
 })
 
 void t.test('a position that was trimmed away restarts at a later snapshot, which is asked for where there is none', async (t) => {

@@ -224,3 +224,24 @@ export function receiptFor(agent: TestAgent, route: string, position: Position, 
   const counts = { batches: 1, written: 1, deleted: 0, quarantined: 0, quarantine: 0 }
   return appliedReceipt.sign({ route, ...position, time: '2026-11-23T08:00:01Z', ...counts, ...more }, agent.key)
 }
+
+/** Runs `begin`, which listens to this topic, and resolves when it has found nothing and waits. */
+export async function untilItWaits<T>(wakeups: Wakeups, topic: string, begin: () => Promise<T>): Promise<{ ends: Promise<T> }> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const listen = wakeups.listen.bind(wakeups)
+  wakeups.listen = (topics) => {
+    const listener = listen(topics)
+    if (!topics.includes(topic)) return listener
+    const wait = listener.wait.bind(listener)
+    listener.wait = (ms, signal) => {
+      const waiting = wait(ms, signal)
+      if (ms > 0) resolve()
+      return waiting
+    }
+    return listener
+  }
+  const ends = begin()
+  await Promise.race([promise, ends])
+  wakeups.listen = listen
+  return { ends }
+}
