@@ -1,7 +1,9 @@
 /** One PostgreSQL session whose settings are ours, whose values are texts, and whose loss is a coded error and never an uncaught one. */
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { QianzhiError, reasonOf, type ErrorCode } from '../../protocol/errors.ts'
 import type { Value } from '../../protocol/value.ts'
+import { watchSilence } from './postgres-silence.ts'
 
 export type Texts = Value[]
 
@@ -22,16 +24,27 @@ export class Connection {
   lost: QianzhiError | undefined
   onLost: (() => void) | undefined
   private readonly statements = new Map<string, string>()
+  private readonly url: string
+  private pid: number | undefined
 
-  constructor(client: pg.Client, database: string) {
+  constructor(client: pg.Client, database: string, url: string) {
     this.client = client
     this.database = database
-    const lose = (cause?: unknown): void => {
-      this.lost ??= new QianzhiError('QZ-DB-UNREACHABLE', { database, reason: cause ? reasonOf(cause) : 'the connection ended' }, { cause })
-      this.onLost?.()
-    }
-    client.on('error', lose)
-    client.on('end', () => lose())
+    this.url = url
+    client.on('error', (error) => this.lose(error))
+    client.on('end', () => this.lose())
+  }
+
+  /** Fixes the session's settings. */
+  async prepare(): Promise<void> {
+    await this.client.query(settings)
+    this.pid = Number((await this.client.query<{ pid: string }>('select pg_backend_pid() as pid')).rows[0]!.pid)
+  }
+
+  private lose(cause?: unknown): void {
+    const reason = cause ? reasonOf(cause) : 'the connection ended'
+    this.lost ??= new QianzhiError('QZ-DB-UNREACHABLE', { database: this.database, reason }, { cause })
+    this.onLost?.()
   }
 
   /** Rows as arrays of texts. */
@@ -71,11 +84,23 @@ export class Connection {
   /** Runs work on the client; what it throws becomes a coded error with its SQLSTATE in `cause`. */
   async guard<T>(work: () => Promise<T>): Promise<T> {
     if (this.lost) throw this.lost
+    const answered = this.watch()
     try {
       return await work()
     } catch (error) {
       throw this.lost ?? databaseError(this.database, error)
+    } finally {
+      answered()
     }
+  }
+
+  /** Ends a session that the network has swallowed, whereupon its statement fails. @returns to be called when there is an answer. */
+  private watch(): () => void {
+    if (this.pid === undefined) return () => {}
+    return watchSilence({ url: this.url, pid: this.pid }, (reason) => {
+      this.lose(new Error(reason))
+      ;(this.client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
+    })
   }
 
   private async send(query: { text: string; values: unknown[]; name?: string }): Promise<Texts[]> {
@@ -97,10 +122,10 @@ export async function connect(database: string, url: string, role: string): Prom
     query_timeout: ANSWER_MS,
     types: types as unknown as pg.CustomTypesConfig,
   })
-  const connection = new Connection(client, database)
+  const connection = new Connection(client, database, url)
   try {
     await client.connect()
-    await client.query(settings)
+    await connection.prepare()
   } catch (error) {
     await client.end().catch(() => {})
     throw connectError(database, error)
