@@ -50,6 +50,7 @@ export class InboundRoute {
   /** Rises when the buffer is thrown away: answers to what was asked before are no use then. */
   #generation = 0
   #broken: string | undefined
+  #hubFault: string | undefined
   #heldUntil = 0
   #restartWanted = false
   #due: AppliedReceipt | undefined
@@ -143,6 +144,21 @@ export class InboundRoute {
 
   hasBatch(): boolean {
     return this.#opened && this.#queue.length > 0
+  }
+
+  /** The hub does not answer, or not as it should. */
+  hubFailed(error: QianzhiError): void {
+    this.#hubFault = error.code
+    setFault(this.report, error, this.#context.now())
+  }
+
+  /** Nothing has to arrive for the hub's own fault to be over. */
+  hubAnswered(): void {
+    const over = this.#hubFault !== undefined && this.report.fault?.code === this.#hubFault
+    this.#hubFault = undefined
+    if (!over || !this.#opened || this.#broken) return
+    clearFault(this.report)
+    this.report.state = this.#complete ? 'flowing' : 'loading'
   }
 
   /** What the hub says of this route. */

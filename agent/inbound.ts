@@ -8,7 +8,7 @@ import { Backoff } from './backoff.ts'
 import type { Database, Delivery, Prepared } from './database.ts'
 import type { HubClient } from './hub-client.ts'
 import type { InboundRoute } from './inbound-route.ts'
-import { setFault, type StatusBoard } from './status.ts'
+import type { StatusBoard } from './status.ts'
 import type { Wake } from './wake.ts'
 
 /**
@@ -75,6 +75,7 @@ async function pollOnce(context: InboundContext, watch: Promise<void>, done: Abo
     throw error
   }
   takeHeader(context, answer.header, sent)
+  for (const route of context.routes()) route.hubAnswered()
   takeBatches(asked, answer.batches)
 }
 
@@ -116,7 +117,7 @@ function reportHubFault(context: InboundContext, error: QianzhiError): void {
   if (routes.some((route) => route.report.fault?.code !== error.code) || routes.length === 0) {
     context.logger.warn({ code: error.code, err: error }, error.message)
   }
-  for (const route of routes) setFault(route.report, error, context.hub.now())
+  for (const route of routes) route.hubFailed(error)
 }
 
 /** Applies what has been received for one database's routes until aborted; never gives up. */
