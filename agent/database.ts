@@ -82,7 +82,7 @@ export interface Database {
   /** Columns of a table; QZ-SOURCE-TABLE where it does not exist. */
   describe(table: string): Promise<ColumnDescription[]>
   /** DDL of the supply table that the registered resource describes. */
-  supplyTable(source: SourceTable): string[]
+  supplyTable(source: SourceTable): Promise<string[]>
   /** Statements that a DBA may run instead of `setup`; idempotent. `runtimeUser` gets the rights that the running agent needs. */
   setupScript(source: SourceTable, runtimeUser?: string): Promise<string[]>
   teardownScript(source: SourceTable): Promise<string[]>

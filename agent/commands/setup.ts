@@ -23,7 +23,7 @@ export const setup: Command = async (context) => {
 export const teardown: Command = async (context) => {
   for (const { database, source } of await watchedTables(context)) {
     const script = await database.teardownScript(source)
-    if (context.options['print']) printScript(context, source, script)
+    if (context.options['print']) printScript(context, database.options.url, source, script)
     else {
       await database.run(script)
       context.say(`${source.resource}:采集已拆除`, `${source.resource}: capture is removed`)
@@ -37,13 +37,13 @@ async function setUpTable(context: CommandContext, database: Database, source: S
   const printed = Boolean(context.options['print'])
   const table = await missingSupplyTable(context, database, source)
   if (table && printed) {
-    printScript(context, source, table)
+    printScript(context, database.options.url, source, table)
     context.say('-- 建表后再次执行 setup --print,得到其余脚本', '-- make the table, then run setup --print again for the rest')
     return
   }
   if (table) await database.run(table)
   const script = await database.setupScript(source, optional(context, 'user'))
-  if (printed) return printScript(context, source, script)
+  if (printed) return printScript(context, database.options.url, source, script)
   await database.run(script)
   context.say(`${source.resource}:${source.table} 已就绪(触发器采集)`, `${source.resource}: ${source.table} is set up (trigger capture)`)
   for (const { zh, en } of await limitsOfCapture(database, source)) context.say(`  注意:${zh}`, `  note: ${en}`)
@@ -65,9 +65,14 @@ async function limitsOfCapture(database: Database, source: SourceTable) {
   return (await database.doctor([source], [])).filter((check) => check.name.startsWith('capture'))
 }
 
-function printScript({ print, say }: CommandContext, source: SourceTable, script: readonly string[]): void {
+/** The mysql client splits at semicolons, also inside a trigger's body, unless it is told another delimiter. */
+function forClient(statement: string, engine: string): string {
+  return engine === 'mysql' && statement.includes(';') ? `DELIMITER $$\n${statement}$$\nDELIMITER ;\n` : `${statement};\n`
+}
+
+function printScript({ print, say }: CommandContext, url: string, source: SourceTable, script: readonly string[]): void {
   say(`-- 资源 ${source.resource},表 ${source.table}`, `-- resource ${source.resource}, table ${source.table}`)
-  for (const statement of script) print(`${statement.replace(/;\s*$/, '')};\n`)
+  for (const statement of script) print(forClient(statement.replace(/;\s*$/, ''), engineOf('', url)))
 }
 
 async function watchedTables(context: CommandContext): Promise<{ database: Database; source: SourceTable }[]> {

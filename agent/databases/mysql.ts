@@ -37,9 +37,8 @@ class MysqlDatabase implements Database {
     return this.#with((session) => describeTable(session, table))
   }
 
-  /** Text keys are utf8mb4_bin, which both servers know: DDL is made without asking the server. */
-  supplyTable(source: SourceTable): string[] {
-    return [supplyTable(source.table, source.schema, source.columns, { binaryCollation: 'utf8mb4_bin' })]
+  async supplyTable(source: SourceTable): Promise<string[]> {
+    return this.#with(async ({ server }) => [supplyTable(source.table, source.schema, source.columns, server)])
   }
 
   async setupScript(source: SourceTable, runtimeUser?: string): Promise<string[]> {

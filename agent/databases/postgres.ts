@@ -45,7 +45,7 @@ class PostgresDatabase implements Database {
     })
   }
 
-  supplyTable(source: SourceTable): string[] {
+  async supplyTable(source: SourceTable): Promise<string[]> {
     return supplyTable(source.table, source.schema, source.columns)
   }
 

@@ -44,7 +44,7 @@ async function insert(from: number, rows: number): Promise<void> {
   for (let at = from; at < from + rows; at += 1000) await application.query(fill(at, at + 999))
 }
 
-await database.run(database.supplyTable(source))
+await database.run(await database.supplyTable(source))
 await insert(1_000_000, 20_000)
 await measured('insert without trigger', 40_000, () => insert(2_000_000, 40_000))
 await database.run(await database.setupScript(source))
@@ -114,7 +114,7 @@ const fifty = Array.from({ length: 50 }, (_, i) =>
   sourceOf({ ...schema, resource: `bench.t${i}` }, { resource: `bench.t${i}`, table: `t${i}` }),
 )
 for (const one of fifty) {
-  await database.run(database.supplyTable(one))
+  await database.run(await database.supplyTable(one))
   await database.run(await database.setupScript(one))
 }
 const idle = await database.openCapture(fifty)

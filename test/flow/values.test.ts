@@ -23,7 +23,7 @@ const resource: ResourceFile = {
   items: [
     item('k', { type: 'text', length: 40, key: true }),
     item('t', { type: 'text', length: 200 }),
-    item('long', { type: 'text' }),
+    item('body', { type: 'text' }),
     item('i', { type: 'integer' }),
     item('d', { type: 'decimal', precision: 38, scale: 0 }),
     item('fine', { type: 'decimal', precision: 38, scale: 30 }),
@@ -41,7 +41,7 @@ const resource: ResourceFile = {
 const values: Record<string, string[]> = {
   k: ['x', 'X', 'x ', ' x', '键', '𠮷野家', 'é', 'e\u0301', 'tab\there', 'quote\'"\\'],
   t: ['', ' ', 'trailing ', '𠮷😀', 'line\nbreak\r\n', "'; drop table x; --", '\\N', '\t', 'NULL', 'é'.repeat(200)],
-  long: ['', '长文本'.repeat(20_000), '\u0001', '\\', '\\.', '{"a":1}', '\u00a0', '\ufeff'],
+  body: ['', '长文本'.repeat(20_000), '\u0001', '\\', '\\.', '{"a":1}', '\u00a0', '\ufeff'],
   i: ['9223372036854775807', '-9223372036854775808', '0', '-1', '9007199254740993'],
   d: ['99999999999999999999999999999999999999', '-99999999999999999999999999999999999999', '0', '1'],
   fine: ['12345678.123456789012345678901234567891', '-0.000000000000000000000000000001', '0.000000000000000000000000000000'],

@@ -24,6 +24,9 @@ export async function runProgram(args: string[], options: { failing?: boolean; e
   return { code, ...output }
 }
 
+const running = new Set<ChildProcess>()
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+
 /** A program that runs until it is stopped or killed; its output goes to `log`. */
 export class Program {
   readonly args: readonly string[]
@@ -35,7 +38,6 @@ export class Program {
     this.args = args
     this.log = log
     this.#env = env
-    process.once('exit', () => this.#child?.kill('SIGKILL'))
   }
 
   start(): void {
@@ -48,6 +50,8 @@ export class Program {
     child.stdout.pipe(file)
     child.stderr.pipe(file)
     this.#child = child
+    running.add(child)
+    child.once('exit', () => running.delete(child))
   }
 
   get pid(): number | undefined {

@@ -10,7 +10,7 @@ export function setupConformance(t: Test, engine: Dialect, freshDatabase: () => 
     const opened = await openDatabase(t, engine, freshDatabase)
     const { database, test } = opened
     const source = sourceOf(licence)
-    await database.run(database.supplyTable(source))
+    await database.run(await database.supplyTable(source))
     const before = await database.openCapture([source])
     await t.rejects(before.coverage(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
     await before.close()

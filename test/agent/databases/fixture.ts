@@ -95,7 +95,7 @@ export async function watch(
   source: SourceTable = sourceOf(licence),
 ): Promise<Watched> {
   const opened = await openDatabase(t, engine, freshDatabase)
-  await opened.database.run(opened.database.supplyTable(source))
+  await opened.database.run(await opened.database.supplyTable(source))
   return setUp(t, opened, source)
 }
 

@@ -272,7 +272,7 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
     t.teardown(() =>
       server!.createDatabase().then((url) => connect(url).then((s) => s.query(`drop user ${user}@'%'`).then(() => s.close()))),
     )
-    await database.run(database.supplyTable(source))
+    await database.run(await database.supplyTable(source))
     await database.run(await database.setupScript(source, user))
     const url = test.url.replace('//root@', `//${user}:x@`)
     const capture = await (await openMysql({ name: 'front', url, pace: 5 })).openCapture([source])
