@@ -220,6 +220,8 @@ export interface Delivery {
    * is quarantined, the rest applied.
    */
   apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied>
+  /** Throws QZ-DB-UNREACHABLE where the session is gone: a database that was stopped may come back as an older one. */
+  check(): Promise<void>
   close(): Promise<void>
 }
 

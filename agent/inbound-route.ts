@@ -69,6 +69,7 @@ export class InboundRoute {
   async open(delivery: Delivery): Promise<void> {
     const { live, shadow } = await delivery.open(this.sink)
     this.#live = live
+    const before = this.#part === 'live' ? this.#applied : null
     const usable = shadow && sameItems(shadow.items, this.sink) ? shadow : null
     this.#part = usable || (live.position && !sameItems(live.items, this.sink)) ? 'shadow' : 'live'
     if (this.#part === 'shadow' && !usable) {
@@ -76,12 +77,21 @@ export class InboundRoute {
       this.#context.logger.info({ route: this.id }, 'the granted items changed: a shadow table is filled')
     }
     this.#start(this.#part === 'live' ? live : usable)
+    if (this.#part === 'live') this.#tellIfWentBack(before)
     this.report.quarantine = live.quarantine
     if (this.#part === 'live' && live.position) this.#note({ written: 0, deleted: 0, quarantined: 0, quarantine: live.quarantine }, 0)
   }
 
+  #tellIfWentBack(before: Position | null): void {
+    if (!before || !isAfter(before, this.#applied)) return
+    const way = `from ${showPlace(before)} to ${showPlace(this.#applied)}`
+    this.#context.logger.warn({ route: this.id }, `this database went back ${way}: what came since is asked for again`)
+  }
+
   #start(state: SinkState | null): void {
     this.#empty()
+    // The wait after a failed opening is over: the next poll asks for this route.
+    this.#heldUntil = 0
     this.#applied = state?.position ?? null
     this.#received = this.#applied
     this.#complete = state?.complete ?? false

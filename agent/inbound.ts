@@ -201,10 +201,14 @@ async function apply(context: InboundContext, line: Line, route: InboundRoute, p
   if (route.wantsMore()) context.pollAgain.fire()
 }
 
-/** Nothing to apply: waits for a batch. Routes whose table could not be used are tried again now and then, restarts are begun. */
+/**
+ * Nothing to apply: waits for a batch. Routes whose table could not be used are tried again now and then, restarts are begun. A lost
+ * session shows here also where no batch comes: the database may have been put back to an older state, which only opening it tells.
+ */
 async function rest(context: InboundContext, line: Line, signal: AbortSignal): Promise<void> {
   await line.arrived.wait(5_000, signal)
   if (signal.aborted) return
+  if (!line.routes.some((route) => route.hasBatch())) await line.delivery.check()
   const closed = line.routes.filter((route) => route.mayReopen())
   if (closed.length > 0) await openRoutes(context, line.delivery, closed)
   for (const route of line.routes) if (await route.restartIfWanted(line.delivery)) context.pollAgain.fire()

@@ -208,6 +208,10 @@ export class MysqlDelivery implements Delivery {
     return rows.map((row) => JSON.parse(String(row[0])) as Row)
   }
 
+  async check(): Promise<void> {
+    await this.#inTurn(() => this.#session.run('select 1'))
+  }
+
   async close(): Promise<void> {
     await this.#session.close()
   }

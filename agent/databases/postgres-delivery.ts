@@ -55,6 +55,11 @@ export class PostgresDelivery implements Delivery {
     })
   }
 
+  async check(): Promise<void> {
+    await this.last
+    await this.connection.query('select 1')
+  }
+
   async close(): Promise<void> {
     await this.last
     await this.connection.close()
