@@ -96,7 +96,11 @@ export class OutboundStream {
         return this.#follow(this.#state.position)
     }
     if (head || position) this.#log(`the hub is at ${showPlace(head)}, this database at ${showPlace(position)}: a new epoch begins`)
-    this.#epoch = nextEpoch(Math.max(epoch, head?.epoch ?? 0, position?.epoch ?? 0), this.#context.hub.now())
+    this.#beginEpoch(Math.max(epoch, head?.epoch ?? 0))
+  }
+
+  #beginEpoch(known: number): void {
+    this.#epoch = nextEpoch(Math.max(known, this.#state.position?.epoch ?? 0), this.#context.hub.now())
     this.#tip = null
     this.#state = { ...this.#state, snapshot: 'needed' }
   }
@@ -142,9 +146,18 @@ export class OutboundStream {
 
   /** The hub wants a snapshot that begins after a place: once is enough. */
   async honour(after: Place | null | undefined): Promise<void> {
+    if (after && this.#tip && isAfter(after, this.#tip)) return this.#overtake(after)
     if (after === undefined || this.#state.snapshot === 'needed' || (this.#snapshot && !this.#snapshot.began)) return
     if (this.#lastBegan && isAfter(this.#lastBegan, after)) return
     this.#log('the hub asks for a snapshot')
+    await this.resync()
+  }
+
+  /** A receiver has batches that hub and source were both put back behind: only a later epoch can follow what it has. */
+  async #overtake(after: Place): Promise<void> {
+    this.#log(`a receiver is at ${showPlace(after)}, ahead of hub and this database: a new epoch begins`)
+    this.#forget()
+    this.#beginEpoch(after.epoch)
     await this.resync()
   }
 

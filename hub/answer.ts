@@ -3,7 +3,7 @@ import type { Place, Position } from '../protocol/position.ts'
 import { takeTurns, type Hungry, type Portion, type Stays } from './deliver.ts'
 import type { ExchangeAgent, ExchangeContext, IssuedPolicy } from './exchange-parts.ts'
 import { endedBecause, type AgentView, type Received } from './routes.ts'
-import { noteEpoch, readStreams, wantSnapshot, type StreamNotes } from './streams.ts'
+import { noteAhead, readStreams, wantSnapshot, type StreamNotes } from './streams.ts'
 
 /** A route of the request that is this agent's. */
 export interface AskedRoute {
@@ -106,8 +106,10 @@ function hungry(
   return { route, after: asked.after, credit: asked.credit, ...head, ...(restart && { restart }) }
 }
 
-/** A route that cannot go on waits: for a new snapshot, or, ahead of a restored hub, for the provider to notice. */
+/** A route that cannot go on waits for a new snapshot; ahead of a restored hub, for one in a later epoch. */
 async function stays({ store, wakeups }: ExchangeContext, { route, after }: Hungry, next: Stays, now: Date): Promise<void> {
-  if (next === 'ahead') await noteEpoch(store, route.resource, after!, now)
-  else if (next !== 'current' && (await wantSnapshot(store, route.resource, next.wanted))) wakeups.wake(`stream:${route.resource}`)
+  if (next === 'current') return
+  const { resource } = route
+  const news = next === 'ahead' ? noteAhead(store, resource, after!, now) : wantSnapshot(store, resource, next.wanted)
+  if (await news) wakeups.wake(`stream:${resource}`)
 }

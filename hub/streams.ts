@@ -67,8 +67,13 @@ export async function produces(db: Db, resource: string, producer: string): Prom
 /** Epochs follow the minutes (see nextEpoch); a receiver that names one from a farther future must not exhaust them. */
 const plausibleMinutes = 10_000
 
-/** A receiver ahead of the log shows that the hub was restored: the next epoch must be later than the one it has seen. */
-export async function noteEpoch(db: Db, resource: string, seen: Place, now: Date): Promise<void> {
-  if (seen.epoch > nextEpoch(0, now) + plausibleMinutes) return
+/**
+ * A receiver ahead of the log shows that the hub was restored: the next epoch must be later than the one it has seen. Where the source
+ * was restored to the same place, its provider sees nothing wrong: the wish for a snapshot beyond its head tells it.
+ * @returns true where this is news for the provider.
+ */
+export async function noteAhead(db: Db, resource: string, seen: Place, now: Date): Promise<boolean> {
+  if (seen.epoch > nextEpoch(0, now) + plausibleMinutes) return false
   await db.query('update stream set known_epoch = $2 where resource = $1 and known_epoch < $2', [resource, seen.epoch])
+  return wantSnapshot(db, resource, seen)
 }
