@@ -28,15 +28,23 @@ export type Stays = 'current' | 'ahead' | { wanted: Place }
 async function nextOf(log: Log, hungry: Hungry, share: number): Promise<Next> {
   const { route, after, restart } = hungry
   if (after && !restart && !samePosition(after, hungry.head)) {
-    const read = await log.read(route.resource, after, share)
-    if (read[0] && follows(read[0], after)) return { read }
+    const read = await behind(log, route.resource, after, share)
+    if (read) return { read }
   }
   const head = hungry.head === undefined ? ((await log.heads([route.resource])).get(route.resource) ?? null) : hungry.head
   if (!head) return after ? 'ahead' : 'current'
   if (restart || !after) return snapshotAfter(await log.state(route.resource), restart?.after ?? null, head)
   if (samePosition(after, head)) return 'current'
   if (isAfter(after, head)) return 'ahead'
-  return snapshotAfter(await log.state(route.resource), after, after)
+  // The head is younger than the first look: what it names may just have been appended.
+  const read = await behind(log, route.resource, after, share)
+  return read ? { read } : snapshotAfter(await log.state(route.resource), after, after)
+}
+
+/** Batches that go on behind a position, or undefined where there are none, or it is not in this log. */
+async function behind(log: Log, resource: string, after: Position, share: number): Promise<StoredBatch[] | undefined> {
+  const read = await log.read(resource, after, share)
+  return read[0] && follows(read[0], after) ? read : undefined
 }
 
 function follows(next: StoredBatch, after: Position): boolean {

@@ -95,7 +95,7 @@ async function start(
         registry,
         adminKey,
         address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),
-        explain: (route) => explainRoute(store, log, route),
+        explain: (route) => explainRoute(store, log, route, { now: clock(), lapse: config.log.lapse }),
         housekeep: () => housekeeping.run(),
       }),
     ],
