@@ -4,8 +4,9 @@ import type { Logger } from 'pino'
 import { codedError, QianzhiError } from '../protocol/errors.ts'
 import type { Place } from '../protocol/position.ts'
 import type { AgentReport } from '../protocol/api.ts'
+import type { Receive } from '../protocol/policy.ts'
 import { writerLimits } from '../protocol/batch.ts'
-import { engineOf, type AgentConfig } from './config.ts'
+import { engineOf, type AgentConfig, type SinkConfig } from './config.ts'
 import { openControl, type Control } from './control.ts'
 import type { Database, SinkTable, SourceTable } from './database.ts'
 import { engines } from './databases/index.ts'
@@ -37,6 +38,13 @@ interface Line {
   signature: string
   controller: AbortController
   done: Promise<void>
+}
+
+interface WantedLine {
+  name: string
+  signature: string
+  /** Undefined where there is nothing to do. */
+  run: ((signal: AbortSignal) => Promise<void>) | undefined
 }
 
 class RunningAgent implements Agent {
@@ -116,36 +124,46 @@ class RunningAgent implements Agent {
     for (const [name] of lines) this.#lines.delete(name)
   }
 
-  /** Brings the running lines to what configuration and policy say now; one arrangement after the other. */
+  /**
+   * Brings the running lines to what configuration and policy say now; one arrangement after the other. What has changed is stopped
+   * before anything is waited for: a route that was revoked applies no more.
+   */
   #arrange(): void {
     this.#arranging = this.#arranging
       .then(() => this.#arrangeNow())
       .catch((error) => this.#logger.error({ err: codedError(error) }, 'arranging failed'))
+    for (const { name, signature } of this.#wantedLines()) {
+      const line = this.#lines.get(name)
+      if (line && line.signature !== signature) line.controller.abort()
+    }
   }
 
   async #arrangeNow(): Promise<void> {
     if (this.#stopping.signal.aborted) return
-    for (const [name, database] of this.#databases) {
-      const sources = this.#sources(name)
-      await this.#replaceLine(`out ${name}`, sources, (signal) => runOutbound(this.#outbound(database, sources), signal))
-      const sinks = this.#sinks(name)
-      await this.#replaceLine(`in ${name}`, sinks, (signal) => this.#deliver(database, sinks, signal))
-    }
+    for (const wanted of this.#wantedLines()) await this.#replaceLine(wanted)
     this.#pollAgain.fire()
   }
 
-  async #replaceLine(
-    name: string,
-    tables: readonly (SourceTable | SinkTable)[],
-    run: (signal: AbortSignal) => Promise<void>,
-  ): Promise<void> {
-    const signature = JSON.stringify(tables)
+  #wantedLines(): WantedLine[] {
+    return [...this.#databases].flatMap(([name, database]) => {
+      const [sources, sinks] = [this.#sources(name), this.#sinks(name)]
+      const keys = sinks.map((sink) => this.#received(sink).keys)
+      const out = (signal: AbortSignal) => runOutbound(this.#outbound(database, sources), signal)
+      const into = (signal: AbortSignal) => this.#deliver(database, sinks, signal)
+      return [
+        { name: `out ${name}`, signature: JSON.stringify(sources), run: sources.length > 0 ? out : undefined },
+        { name: `in ${name}`, signature: JSON.stringify([sinks, keys]), run: sinks.length > 0 ? into : undefined },
+      ]
+    })
+  }
+
+  async #replaceLine({ name, signature, run }: WantedLine): Promise<void> {
     const old = this.#lines.get(name)
-    if (old?.signature === signature) return
+    if (old?.signature === signature && !old.controller.signal.aborted) return
     old?.controller.abort()
     await old?.done
     this.#lines.delete(name)
-    if (tables.length === 0) return
+    if (!run) return
     const controller = new AbortController()
     this.#lines.set(name, { signature, controller, done: run(controller.signal) })
   }
@@ -168,17 +186,31 @@ class RunningAgent implements Agent {
       .filter((sink) => sink.database === database)
       .flatMap((sink) => {
         const receive = receiveFor(this.#keeper.policy, sink)
+        this.#noteGrant(sink, receive !== undefined)
         return receive ? [sinkTable(sink, receive, this.#config.databases)] : []
       })
+  }
+
+  /** A sink for which the policy has no route stands in the status too, under the name of its resource where the route is not known. */
+  #noteGrant(sink: SinkConfig, granted: boolean): void {
+    const name = sink.route ?? sink.resource
+    if (granted && !sink.route) this.#board.sinks.delete(name)
+    const known = [...this.#board.sinks.values()].some(({ route, resource }) => (sink.route ? route === name : resource === sink.resource))
+    if (granted || known) return
+    const report = this.#board.sink(name, { resource: sink.resource, database: sink.database, table: sink.table ?? '' })
+    setFault(report, new QianzhiError('QZ-ROUTE-ENDED', { route: name, reason: 'not in the policy' }), this.#hub.now())
+  }
+
+  #received(sink: SinkTable): Receive {
+    return this.#keeper.policy!.receive.find(({ route }) => route === sink.route)!
   }
 
   #deliver(database: Database, sinks: readonly SinkTable[], signal: AbortSignal): Promise<void> {
     const arrived = new Wake()
     const context = { now: () => this.#hub.now(), logger: this.#logger, pinnedKey: this.#keeper.pinned.bind(this.#keeper), arrived }
     const routes = sinks.map((sink) => {
-      const receive = this.#keeper.policy!.receive.find(({ route }) => route === sink.route)!
       const report = this.#board.sink(sink.route, { resource: sink.resource, database: database.options.name, table: sink.table })
-      return new InboundRoute(receive, sink, report, context)
+      return new InboundRoute(this.#received(sink), sink, report, context)
     })
     this.#routes.set(database.options.name, routes)
     return runDelivery(this.#inbound(), database, routes, arrived, signal).finally(() => this.#routes.delete(database.options.name))

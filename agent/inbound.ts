@@ -185,7 +185,7 @@ async function applyAll(context: InboundContext, line: Line, signal: AbortSignal
       const prepared = route?.prepareNext(line.delivery)
       if (applying) await applying
       applying = undefined
-      if (route && prepared) applying = apply(context, line, route, prepared)
+      if (route && prepared && !signal.aborted) applying = apply(context, line, route, prepared)
       else if (!route) await rest(context, line, signal)
       turn = (turn + Math.max(waiting, 0) + 1) % line.routes.length
     }
