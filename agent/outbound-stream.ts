@@ -22,6 +22,8 @@ export interface Flight {
 
 const leastRows = 50
 const mostRows = 10_000
+/** Takes of 10,000 keys after which what is still queued is sent like any change: an end is needed where writers never rest. */
+const mostToDrop = 200
 /** Batches of ours at the hub beyond which a new epoch is cheaper than reading their keys back. */
 const mostToCatchUp = 2_000
 
@@ -235,8 +237,20 @@ export class OutboundStream {
     return { keys: take.keys, entries: take.entries }
   }
 
+  /** What was queued before the snapshot's first read need not travel on its own: the snapshot reads those rows after it. */
+  async #dropQueued(): Promise<void> {
+    for (const entry of this.#taken?.entries ?? []) this.#entriesOut.delete(entry)
+    this.#taken = undefined
+    for (let turn = 0; turn < mostToDrop; turn++) {
+      const { entries, keys } = await this.#capture.take(this.source, mostRows, this.#entriesOut)
+      if (entries.length > 0) await this.#capture.mark(this.source, { snapshot: 'needed', entries })
+      if (keys.length < mostRows) return
+    }
+  }
+
   async #readSnapshot(): Promise<Piece> {
     const snapshot = this.#snapshot!
+    if (snapshot.began === null) await this.#dropQueued()
     const { rows, faults, last } = await this.#capture.rowsAfter(this.source, snapshot.after, this.#rowsAtOnce)
     const ended = rows.length + faults.length < this.#rowsAtOnce
     return { rows, faults, deletes: [], entries: [], snapshot: { first: snapshot.began === null, last: ended, after: last } }
