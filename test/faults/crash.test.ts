@@ -1,0 +1,40 @@
+/** Guarantees 1 to 4: whatever is killed, whenever, both ends are equal in the end, and no row ever went back on the way. */
+import t, { type Test } from 'tap'
+import { startMariadb } from '../support/mariadb.ts'
+import { startPostgres, type TestDatabaseServer } from '../support/postgres.ts'
+import { Chaos, faults, isEqual, showDifference, type Fault } from './chaos.ts'
+import { seedOfThisRun } from './random.ts'
+
+const seed = seedOfThisRun()
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+say(`QIANZHI_SEED=${seed}`)
+
+async function rounds(
+  t: Test,
+  ends: { source: TestDatabaseServer; target: TestDatabaseServer },
+  plan: (chaos: Chaos) => Fault[],
+): Promise<void> {
+  const chaos = await Chaos.start({ seed, ...ends, note: say })
+  t.teardown(() => chaos.stop())
+  for (const [i, fault] of plan(chaos).entries()) {
+    const result = await chaos.round([fault])
+    t.ok(isEqual(result), `round ${i + 1}, ${fault} killed: ${showDifference(result)}`)
+    if (!isEqual(result)) return
+  }
+  t.same(await chaos.faultsFound(), [], 'no row went back, nothing is in quarantine, nobody ended by itself')
+  t.ok(chaos.watch.looks > 100, `the counters were looked at ${chaos.watch.looks} times`)
+}
+
+await t.test('PostgreSQL to PostgreSQL: every piece is killed at least once', async (t) => {
+  const [source, target] = await Promise.all([startPostgres(), startPostgres()])
+  t.teardown(() => Promise.all([source.stop(), target.stop()]))
+  await rounds(t, { source, target }, ({ random }) => [...faults, ...Array.from({ length: 4 }, () => random.pick(faults))])
+})
+
+const mariadb = await startMariadb()
+
+t.test('MariaDB to PostgreSQL', { skip: mariadb ? false : 'mariadb-server is not installed' }, async (t) => {
+  const target = await startPostgres()
+  t.teardown(() => Promise.all([mariadb!.stop(), target.stop()]))
+  await rounds(t, { source: mariadb!, target }, () => ['source', 'provider', 'source'])
+})
