@@ -41,14 +41,15 @@ async function answerCall(incoming: IncomingMessage, answer: ServerResponse, sec
   const wanted = Buffer.from(`Bearer ${secret}`)
   const handler = handlers[(incoming.url ?? '/').slice(1)]
   if (given.length !== wanted.length || !timingSafeEqual(given, wanted) || !handler) {
-    answer.writeHead(404).end()
+    answer.writeHead(401).end()
     return
   }
   try {
     const chunks: Buffer[] = []
     for await (const chunk of incoming) chunks.push(chunk as Buffer)
     const body = JSON.parse(Buffer.concat(chunks).toString() || '{}') as Record<string, string>
-    answer.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(await handler(body)))
+    const value = JSON.stringify(await handler(body))
+    answer.writeHead(200, { 'content-type': 'application/json' }).end(value)
   } catch (error) {
     const problem = toProblem(codedError(error))
     answer.writeHead(problem.status, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem))
@@ -67,7 +68,7 @@ export async function callControl(folder: string, call: string, body: Record<str
       body: JSON.stringify(body),
       headersTimeout: 30_000,
     })
-    if (answer.statusCode === 404) return undefined
+    if (answer.statusCode === 401) return undefined
     const value: unknown = await answer.body.json()
     if (answer.statusCode >= 300) throw fromProblem(value) ?? new QianzhiError('QZ-INTERNAL', { reason: JSON.stringify(value) })
     return value

@@ -1,0 +1,36 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { runProgram } from '../support/programs.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'qianzhi-main-'))
+const file = join(folder, 'qianzhi-agent.yaml')
+writeFileSync(file, 'databases: { front: { url: "postgres://127.0.0.1:1/x" } }')
+const agent = (...words: string[]) => runProgram(['agent/main.ts', ...words, '--config', file], { failing: true, env: { LANG: 'C.UTF-8' } })
+
+t.test('help in Chinese by default, in English by LANG or a flag', async (t) => {
+  t.match((await agent('--help')).stdout, /前置机代理/)
+  t.match((await agent('--help', '--lang', 'en')).stdout, /the agent of a front-end machine/)
+  const english = await runProgram(['agent/main.ts', '--help'], { env: { LANG: 'en_US.UTF-8' } })
+  t.match(english.stdout, /the agent of a front-end machine/)
+  t.match((await agent('--version')).stdout, /^\d+\.\d+\.\d+/)
+})
+
+t.test('errors are coded, in the language of the person, with exit code 1', async (t) => {
+  const cases: [string[], RegExp][] = [
+    [['nonsense'], /QZ-NOT-FOUND 没有找到 nonsense/],
+    [['status', '--nonsense'], /QZ-CONFIG/],
+    [['start'], /QZ-NOT-ENROLLED 本机尚未登记/],
+    [['start', '--lang', 'en'], /QZ-NOT-ENROLLED This agent is not enrolled/],
+    [['enroll', 'garbage'], /QZ-TOKEN/],
+    [['resync'], /QZ-CONFIG/],
+  ]
+  for (const [words, expected] of cases) {
+    const { code, stderr } = await agent(...words)
+    t.equal(code, 1, words.join(' '))
+    t.match(stderr, expected)
+  }
+  t.match((await agent('status')).stdout, /代理未运行/)
+  t.match((await agent('doctor')).stdout, /✗ enrolment/)
+})
