@@ -47,28 +47,53 @@ export function packPiece(
 ): { piece: Piece; built: BuiltBatch; rest?: Piece } {
   const built = buildBatch(header(piece), columnsOf(source, piece), options.key)
   if (built.bytes.length <= options.limit) return { piece, built }
-  const [head, rest] = piece.rows.length + piece.deletes.length > 1 ? halve(source, piece) : [refuseRow(source, piece)]
+  const [head, rest] = split(source, piece)
+  if (!head) return { piece, built }
   const packed = packPiece(source, head, header, options)
   if (!rest) return packed
   return { ...packed, rest: packed.rest ? join(packed.rest, rest) : rest }
 }
 
-function refuseRow(source: SourceTable, piece: Piece): Piece {
-  const key = keyOf(piece.rows[0]!, keyIndexes(source))
-  return { ...piece, rows: [], faults: [...piece.faults, { key, code: 'QZ-ROW-TOO-LARGE' }] }
+/**
+ * Two smaller pieces; one with the fault where it was a single row; none where nothing can be made smaller (a single key). Faults and
+ * deletes go before rows, and what is written down at the end goes with the second, so that a crash between the two loses nothing.
+ */
+function split(source: SourceTable, piece: Piece): [Piece?, Piece?] {
+  const { rows, deletes, faults } = piece
+  if (rows.length + deletes.length + faults.length < 2) return rows[0] ? [refuseRow(source, piece, rows[0])] : []
+  const none: Content = { rows: [], deletes: [], faults: [] }
+  if (faults.length > 0) {
+    const [first, second] = rows.length + deletes.length > 0 ? [faults, []] : halves(faults)
+    return parts(piece, { ...none, faults: first }, { rows, deletes, faults: second }, null)
+  }
+  if (deletes.length > 0) {
+    const [first, second] = rows.length > 0 ? [deletes, []] : halves(deletes)
+    return parts(piece, { ...none, deletes: first }, { ...none, rows, deletes: second }, null)
+  }
+  const [first, second] = halves(rows)
+  return parts(piece, { ...none, rows: first }, { ...none, rows: second }, keyOf(first.at(-1)!, keyIndexes(source)))
 }
 
-/** Faults go with the first half and what is written down at the end with the second, so that a crash between them loses nothing. */
-function halve(source: SourceTable, piece: Piece): [Piece, Piece] {
-  const row = Math.ceil(piece.rows.length / 2)
-  const gone = Math.ceil(piece.deletes.length / 2)
-  const head: Piece = { rows: piece.rows.slice(0, row), deletes: piece.deletes.slice(0, gone), faults: piece.faults, entries: [] }
-  const rest: Piece = { ...piece, rows: piece.rows.slice(row), deletes: piece.deletes.slice(gone), faults: [] }
+function halves<T>(values: readonly T[]): [T[], T[]] {
+  const middle = Math.ceil(values.length / 2)
+  return [values.slice(0, middle), values.slice(middle)]
+}
+
+type Content = Pick<Piece, 'rows' | 'deletes' | 'faults'>
+
+/** `after`: where a snapshot resumes behind the first part; null begins it again, which repeats but loses nothing. */
+function parts(piece: Piece, first: Content, second: Content, after: Row | null): [Piece, Piece] {
+  const head: Piece = { ...first, entries: [] }
+  const rest: Piece = { ...piece, ...second }
   if (piece.snapshot) {
-    head.snapshot = { first: piece.snapshot.first, last: false, after: keyOf(head.rows.at(-1)!, keyIndexes(source)) }
+    head.snapshot = { first: piece.snapshot.first, last: false, after }
     rest.snapshot = { ...piece.snapshot, first: false }
   }
   return [head, rest]
+}
+
+function refuseRow(source: SourceTable, piece: Piece, row: Row): Piece {
+  return { ...piece, rows: [], faults: [{ key: keyOf(row, keyIndexes(source)), code: 'QZ-ROW-TOO-LARGE' }] }
 }
 
 function join(a: Piece, b: Piece): Piece {
@@ -76,8 +101,9 @@ function join(a: Piece, b: Piece): Piece {
 }
 
 function columnsOf(source: SourceTable, piece: Piece): Column[] {
+  const deletes = piece.deletes.filter((key) => canTravel(source, key))
   const faults = piece.faults.filter((fault) => canTravel(source, fault.key))
-  const absent = [...piece.deletes, ...faults.map((fault) => fault.key)]
+  const absent = [...deletes, ...faults.map((fault) => fault.key)]
   const keys = keyIndexes(source)
   const columns: Column[] = source.columns.map(({ item }, i) => {
     const values: Value[] = piece.rows.map((row) => row[i]!)
@@ -88,13 +114,13 @@ function columnsOf(source: SourceTable, piece: Piece): Column[] {
   if (absent.length === 0) return columns
   const ops: Op[] = [
     ...piece.rows.map(() => 'u' as const),
-    ...piece.deletes.map(() => 'd' as const),
+    ...deletes.map(() => 'd' as const),
     ...faults.map(({ code }) => `c:${code}` as const),
   ]
   return [...columns, { item: '$op', values: ops }]
 }
 
-/** A key that is not portable itself stays in the source's quarantine only. */
+/** A key that is not portable itself stays in the source's quarantine only; no receiver ever heard of it, so none is told that it went. */
 function canTravel(source: SourceTable, key: Row): boolean {
   const items = source.columns.filter(({ item }) => item.key).map(({ item }) => item)
   return key.every((value, i) => value !== null && valueFault(items[i]!, value) === undefined)
