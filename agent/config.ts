@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
-import { readConfiguration } from '../protocol/configuration.ts'
+import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 
 const strict = { additionalProperties: false }
@@ -113,7 +113,7 @@ export function readAgentConfig(file: string): AgentConfig {
     config.sinks.filter((sink) => sink.table).map((sink) => `${sink.database}/${sink.table}`),
     'sinks',
   )
-  return Object.freeze(config)
+  return deepFreeze(config)
 }
 
 function checkDatabases(config: AgentConfig): void {

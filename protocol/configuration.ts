@@ -1,60 +1,83 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parse } from 'yaml'
-import type { Static, TSchema } from 'typebox'
+import type { Static, TObject } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { LineCounter, parseDocument } from 'yaml'
 import { QianzhiError, reasonOf } from './errors.ts'
 
-/**
- * Reads a program's one YAML file: references resolved (`${env:NAME}`, `${file:path}`, the path relative to the file), checked
- * against its shape, frozen. Inside a `url` the value of a reference is percent-encoded, so that any password fits.
- * Throws QZ-CONFIG naming the key and what to do.
- */
-export function readConfiguration<T extends TSchema>(file: string, shape: T, environment: NodeJS.ProcessEnv = process.env): Static<T> {
-  const path = resolve(file)
-  const value = resolveReferences(parseYaml(path) ?? {}, '', { environment, folder: dirname(path) })
-  const validator = Compile(shape)
-  if (!validator.Check(value)) throw faultOf(validator.Errors(value))
-  return deepFreeze(value) as Static<T>
+export interface ReadingOptions {
+  /** A missing file means defaults only. */
+  optional?: boolean
+  env?: NodeJS.ProcessEnv
 }
 
-function parseYaml(path: string): unknown {
+/**
+ * Reads a program's one YAML file: references resolved (`${env:NAME}`, and `${file:path}` relative to the file), checked against its
+ * shape. Behind `scheme://` the value of a reference is percent-encoded, so that any password fits into a URL.
+ * Throws QZ-CONFIG naming the key and what to do, in both languages.
+ */
+export function readConfiguration<T extends TObject>(file: string, shape: T, options: ReadingOptions = {}): Static<T> {
+  const path = resolve(file)
+  const text = readText(path, options.optional ?? false)
+  const value = resolveReferences(parse(path, text), '', { folder: dirname(path), env: options.env ?? process.env })
+  const validator = Compile(shape)
+  if (!validator.Check(value)) throw misfit(validator.Errors(value), shape)
+  return value
+}
+
+function readText(path: string, optional: boolean): string {
   try {
-    return parse(readFileSync(path, 'utf8'))
-  } catch (cause) {
-    throw new QianzhiError('QZ-CONFIG', { key: path, reason: reasonOf(cause) }, { cause })
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (optional && (error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw fault(path, `无法读取 / cannot be read: ${reasonOf(error)}`, error)
   }
 }
 
-interface ReferenceContext {
-  environment: NodeJS.ProcessEnv
-  folder: string
+function parse(path: string, text: string): unknown {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const [error] = document.errors
+  if (error) throw fault(`${path}:${lines.linePos(error.pos[0]).line}`, `YAML: ${error.message.split('\n')[0]}`, error)
+  return document.toJS({ maxAliasCount: 100 }) ?? {}
 }
 
-function resolveReferences(value: unknown, key: string, context: ReferenceContext): unknown {
-  if (typeof value === 'string') return resolveText(value, key, context)
-  if (Array.isArray(value)) return value.map((element, i) => resolveReferences(element, `${key}[${i}]`, context))
+interface Surroundings {
+  folder: string
+  env: NodeJS.ProcessEnv
+}
+
+function resolveReferences(value: unknown, key: string, around: Surroundings): unknown {
+  if (typeof value === 'string') return resolveText(value, key, around)
+  if (Array.isArray(value)) return value.map((part, i) => resolveReferences(part, `${key}[${i}]`, around))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [name, resolveReferences(inner, key ? `${key}.${name}` : name, context)]),
+    Object.entries(value).map(([name, part]) => [name, resolveReferences(part, key === '' ? name : `${key}.${name}`, around)]),
   )
 }
 
-function resolveText(text: string, key: string, { environment, folder }: ReferenceContext): string {
-  const encode = key.endsWith('url') || /urls\[\d+\]$/.test(key) ? encodeURIComponent : (part: string) => part
-  return text.replace(/\$\{(\w+):([^}]+)\}/g, (_, kind: string, name: string) => {
-    if (kind === 'env') return encode(environment[name] ?? missing(key, `environment variable ${name} is not set`))
-    if (kind !== 'file') return missing(key, `\${${kind}:…} is no reference; use \${env:NAME} or \${file:path}`)
-    try {
-      return encode(readFileSync(resolve(folder, name), 'utf8').trimEnd())
-    } catch (cause) {
-      return missing(key, reasonOf(cause))
-    }
+function resolveText(text: string, key: string, around: Surroundings): string {
+  const url = /^[a-z]+:\/\//.test(text)
+  return text.replace(/\$\{(\w+):([^}]*)\}/g, (_, kind: string, name: string) => {
+    const value = reference(kind, name, key, around)
+    return url ? encodeURIComponent(value) : value
   })
 }
 
-function missing(key: string, reason: string): never {
-  throw new QianzhiError('QZ-CONFIG', { key, reason })
+function reference(kind: string, name: string, key: string, { folder, env }: Surroundings): string {
+  if (kind === 'env') {
+    const value = env[name]
+    if (value !== undefined) return value
+    throw fault(key, `环境变量 ${name} 未设置,请设置后再启动 / environment variable ${name} is not set: set it and start again`)
+  }
+  if (kind !== 'file') {
+    throw fault(key, `只支持 \${env:NAME} 与 \${file:path} / only \${env:NAME} and \${file:path} are known, not \${${kind}:…}`)
+  }
+  try {
+    return readFileSync(resolve(folder, name), 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    throw fault(key, `无法读取文件 ${name} / file ${name} cannot be read: ${reasonOf(error)}`, error)
+  }
 }
 
 interface ShapeError {
@@ -64,21 +87,35 @@ interface ShapeError {
   params: object
 }
 
-function faultOf(errors: ShapeError[]): QianzhiError {
-  const error = errors.find((candidate) => candidate.keyword === 'additionalProperties') ?? errors[0]
-  const path = (error?.instancePath ?? '').slice(1).replaceAll('/', '.')
-  if (error?.keyword === 'additionalProperties') {
-    const names = (error.params as { additionalProperties?: string[] }).additionalProperties ?? []
-    const key = [path, names.join(', ')].filter(Boolean).join('.')
-    return new QianzhiError('QZ-CONFIG', { key, reason: 'unknown key: remove it, or check its spelling / 未知的配置项,请删除或检查拼写' })
-  }
-  return new QianzhiError('QZ-CONFIG', { key: path || '(file)', reason: error?.message ?? 'wrong shape' })
+/** The first thing that does not fit, with the key's full name and what to do about it. */
+function misfit(errors: readonly ShapeError[], shape: TObject): QianzhiError {
+  const foreign = errors.find((error) => error.keyword === 'additionalProperties')
+  const error = foreign ?? errors[0]
+  const at = (error?.instancePath ?? '').split('/').slice(1)
+  if (!foreign) return fault(at.join('.') || 'file', `取值不符合要求,请改正 / correct the value, it ${error?.message ?? 'does not fit'}`)
+  const unknown = (foreign.params as { additionalProperties: string[] }).additionalProperties[0]!
+  const known = knownKeys(shape, at).join(', ')
+  const reason = `未知配置项,请删除或改正;此处可用: ${known} / unknown key: remove or correct it; known here: ${known}`
+  return fault([...at, unknown].join('.'), reason)
 }
 
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) {
-    Object.values(value).forEach(deepFreeze)
-    Object.freeze(value)
-  }
-  return value
+interface ShapePart {
+  properties?: Record<string, ShapePart>
+  patternProperties?: Record<string, ShapePart>
+  items?: ShapePart
+}
+
+function knownKeys(shape: ShapePart, at: readonly string[]): string[] {
+  let part: ShapePart | undefined = shape
+  for (const name of at) part = part?.properties?.[name] ?? Object.values(part?.patternProperties ?? {})[0] ?? part?.items
+  return Object.keys(part?.properties ?? {})
+}
+
+function fault(key: string, reason: string, cause?: unknown): QianzhiError {
+  return new QianzhiError('QZ-CONFIG', { key, reason }, { cause })
+}
+
+export function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part as object)
+  return Object.freeze(value)
 }

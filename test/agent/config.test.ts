@@ -27,16 +27,16 @@ t.test('defaults and references', async (t) => {
 
 t.test('faults name the key', async (t) => {
   const faults: [string, RegExp][] = [
-    ['dataa: x', /dataa.*unknown key/s],
-    ['hub: { url: x }', /hub\.url.*unknown key/s],
-    ['databases: { front: { url: "postgres://h/d", pase: 5 } }', /pase.*unknown key/s],
+    ['dataa: x', /dataa.*未知.*unknown key.*databases/s],
+    ['hub: { url: x }', /hub\.url.*unknown key.*proxy/s],
+    ['databases: { front: { url: "postgres://h/d", pase: 5 } }', /databases\.front\.pase.*unknown key.*pace/s],
     ['databases: { front: { url: "db2://h/d" } }', /databases\.front\.url/],
     [`${database}\nsources: [{ resource: r, database: back, table: t }]`, /sources\[0\]\.database.*no back/],
     [`${database}\nsinks: [{ resource: r, database: front }, { resource: r, database: front }]`, /sinks.*named twice/],
     [`${database}\nsources: [{ resource: r, database: front }]`, /table/],
     ['hub: { poll: 3600 }', /poll/],
     ['databases: { front: { url: "${env:QIANZHI_TEST_NOT_SET}" } }', /databases\.front\.url.*QIANZHI_TEST_NOT_SET/],
-    ['databases: { front: { url: "${vault:x}" } }', /no reference/],
+    ['databases: { front: { url: "${vault:x}" } }', /vault/],
     ['a: [', /yaml/i],
   ]
   for (const [text, expected] of faults) t.throws(() => configured(text), { code: 'QZ-CONFIG', message: expected }, text)

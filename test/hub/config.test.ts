@@ -46,7 +46,7 @@ t.test('the example is a configuration', async (t) => {
 t.test('references are resolved in every text', async (t) => {
   await writeFile(join(folder, 'password'), 'p@ss\n')
   const config = await load('store: postgres://u:${file:password}@${env:HOST}/q\nurls: ["https://${env:HOST}:1/"]', { HOST: 'h' })
-  t.equal(config.store, 'postgres://u:p@ss@h/q')
+  t.equal(config.store, 'postgres://u:p%40ss@h/q')
   t.same(config.urls, ['https://h:1'])
 })
 

@@ -2,10 +2,14 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createWriteStream, readFileSync } from 'node:fs'
 import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
+/** Compiled code is kept between runs: a command starts in two thirds of the time. */
+const compileCache = { NODE_COMPILE_CACHE: join(tmpdir(), 'qianzhi-compile-cache') }
 
 export interface Finished {
   code: number
@@ -15,7 +19,11 @@ export interface Finished {
 
 /** Runs a command to its end. Throws where it does not exit with 0, unless `failing`. */
 export async function runProgram(args: string[], options: { failing?: boolean; env?: NodeJS.ProcessEnv } = {}): Promise<Finished> {
-  const child = spawn(process.execPath, args, { cwd: root, env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    env: { ...compileCache, ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const output = { stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const)
     child[stream].setEncoding('utf8').on('data', (text: string) => (output[stream] += text))
@@ -43,7 +51,7 @@ export class Program {
   start(): void {
     const child = spawn(process.execPath, [...this.args], {
       cwd: root,
-      env: { ...process.env, ...this.#env },
+      env: { ...compileCache, ...process.env, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const file = createWriteStream(this.log, { flags: 'a' })
