@@ -37,7 +37,7 @@ export async function openControl(folder: string, handlers: ControlHandlers): Pr
 }
 
 async function answerCall(incoming: IncomingMessage, answer: ServerResponse, secret: string, handlers: ControlHandlers): Promise<void> {
-  const given = Buffer.from(String(incoming.headers.authorization ?? ''))
+  const given = Buffer.from(incoming.headers.authorization ?? '')
   const wanted = Buffer.from(`Bearer ${secret}`)
   const handler = handlers[(incoming.url ?? '/').slice(1)]
   if (given.length !== wanted.length || !timingSafeEqual(given, wanted) || !handler) {

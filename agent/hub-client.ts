@@ -57,11 +57,11 @@ export class HubClient {
   }
 
   async enrol(body: EnrolRequest): Promise<EnrolAnswer> {
-    return this.#json(await this.#send('POST', agentPaths.enrol, body))
+    return fromJson(await this.#send('POST', agentPaths.enrol, body)) as EnrolAnswer
   }
 
   async sendBatch(bytes: Buffer, signal: AbortSignal): Promise<StoredAnswer> {
-    return this.#json(await this.#send('POST', agentPaths.batches, bytes, { signal }))
+    return fromJson(await this.#send('POST', agentPaths.batches, bytes, { signal })) as StoredAnswer
   }
 
   async poll(body: PollRequest, signal: AbortSignal): Promise<ReturnType<typeof decodeDelivery>> {
@@ -73,22 +73,20 @@ export class HubClient {
   }
 
   async head(resource: string, signal?: AbortSignal): Promise<HeadAnswer> {
-    return this.#json(await this.#send('GET', `${agentPaths.head}?${new URLSearchParams({ resource })}`, undefined, { signal }))
+    return fromJson(
+      await this.#send('GET', `${agentPaths.head}?${new URLSearchParams({ resource }).toString()}`, undefined, { signal }),
+    ) as HeadAnswer
   }
 
   /** The agent's own batches after a place: key items and ops only. */
   async own(resource: string, after: Place, signal: AbortSignal): Promise<Buffer[]> {
     const query = new URLSearchParams({ resource, epoch: String(after.epoch), seq: String(after.seq) })
-    const delivery = decodeDelivery(await this.#send('GET', `${agentPaths.own}?${query}`, undefined, { signal }))
+    const delivery = decodeDelivery(await this.#send('GET', `${agentPaths.own}?${query.toString()}`, undefined, { signal }))
     return delivery.batches.map((batch) => batch.bytes)
   }
 
   close(): Promise<void> {
     return this.#dispatcher.destroy()
-  }
-
-  #json<T>(body: Buffer): T {
-    return JSON.parse(body.toString()) as T
   }
 
   async #send(method: 'GET' | 'POST', path: string, body?: Body, options: SendOptions = {}): Promise<Buffer> {
@@ -144,6 +142,10 @@ export class HubClient {
     const time = Date.parse(String(date))
     if (Number.isFinite(time)) this.clockOffset = time - this.#options.clock().getTime()
   }
+}
+
+function fromJson(body: Buffer): unknown {
+  return JSON.parse(body.toString())
 }
 
 interface Outgoing {

@@ -2,6 +2,6 @@ import type { Database, DatabaseOptions } from '../database.ts'
 
 /** Engines by the `type` in the configuration, loaded when first used. */
 export const engines: Record<string, (options: DatabaseOptions) => Promise<Database>> = {
-  postgres: async options => (await import('./postgres.ts')).openPostgres(options),
-  mysql: async options => (await import('./mysql.ts')).openMysql(options),
+  postgres: async (options) => (await import('./postgres.ts')).openPostgres(options),
+  mysql: async (options) => (await import('./mysql.ts')).openMysql(options),
 }

@@ -36,7 +36,7 @@ async function openMysql(uri: string): Promise<Client> {
     async query(sql, values = []) {
       const [rows] = await connection.query({ sql, values: [...values] })
       if (!Array.isArray(rows)) return []
-      return (rows as unknown[][]).map((row) => row.map((value) => (value === null ? null : String(value))))
+      return (rows as (string | number | null)[][]).map((row) => row.map((value) => (value === null ? null : String(value))))
     },
     end: () => connection.end(),
   }
@@ -45,7 +45,7 @@ async function openMysql(uri: string): Promise<Client> {
 /** Every row of a table as one text, sorted: two tables hold the same rows where these are equal. */
 export async function tableRows(client: Client, table: string, columns: readonly string[], where = ''): Promise<string[]> {
   const rows = await client.query(`select ${columns.join(', ')} from ${table} ${where}`)
-  return rows.map((row) => JSON.stringify(row)).sort()
+  return rows.map((row) => JSON.stringify(row)).toSorted()
 }
 
 export interface Difference {

@@ -168,7 +168,9 @@ t.test('a table that a subscription fills is captured', async (t) => {
   await publisher.query(`select pg_create_logical_replication_slot('s', 'pgoutput')`)
   const opened = await openDatabase(t, postgres, () => freshDatabase(server))
   await opened.test.query(plain)
-  await opened.test.query(`create subscription s connection '${publisher.url}' publication p with (create_slot = false, slot_name = 's', copy_data = false)`)
+  await opened.test.query(
+    `create subscription s connection '${publisher.url}' publication p with (create_slot = false, slot_name = 's', copy_data = false)`,
+  )
   const watched = await setUp(t, opened, sourceOf(licence))
   await publisher.query(`insert into licence values ('a', '甲', 1), ('b', '乙', 2)`)
   await publisher.query(`update licence set id = 'c' where id = 'a'`)
