@@ -23,8 +23,8 @@ export async function checkContent(batch: OpenBatch, supplied: Supplied): Promis
   for (const { item } of batch.manifest.blocks) {
     const block = batch.blocks.find((candidate) => candidate.item === item)
     if ((block?.packed.length ?? 0) >= large) await setImmediate()
-    if (block && item !== opBlock && !keys.has(item)) checkBlock(batch, block)
-    else checkValues(batch, item, keys.has(item))
+    if (block && item !== opBlock) checkBlock(batch, block, !keys.has(item))
+    else checkOps(batch, item)
   }
 }
 
@@ -38,10 +38,9 @@ function checkItems(batch: OpenBatch, { schema, storedClosed }: Supplied): void 
   if (item !== undefined) throw new QianzhiError('QZ-BATCH-ITEM', { item })
 }
 
-function checkValues(batch: OpenBatch, item: string, key: boolean): void {
-  const values = blockValues(batch, item)
-  if (key && values.includes(null)) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'a key is null' })
-  if (item === opBlock && !values.every((op) => op !== null && opForm.test(op))) {
+/** Also reached by an item that has no block: then that is what is wrong. */
+function checkOps(batch: OpenBatch, item: string): void {
+  if (!blockValues(batch, item).every((op) => op !== null && opForm.test(op))) {
     throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'not u, d or c:CODE' })
   }
 }

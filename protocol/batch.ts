@@ -231,12 +231,12 @@ export function blockValues(batch: OpenBatch, item: string): Value[] {
   throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: `not ${batch.manifest.rows} texts or nulls` })
 }
 
-/** What `blockValues` checks, without making the values: the hub reads none. Throws QZ-BATCH-BLOCK. */
-export function checkBlock({ manifest }: OpenBatch, block: PackedBlock): void {
+/** What `blockValues` checks, without making the values: the hub reads none. Keys have no `nulls`. Throws QZ-BATCH-BLOCK. */
+export function checkBlock({ manifest }: OpenBatch, block: PackedBlock, nulls: boolean): void {
   const { item } = block
   let count: number
   try {
-    count = countTexts(unpack(manifest.codec, block), saltLength)
+    count = countTexts(unpack(manifest.codec, block), saltLength, nulls)
   } catch (cause) {
     throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: reasonOf(cause) }, { cause })
   }

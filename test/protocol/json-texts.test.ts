@@ -42,6 +42,11 @@ t.test('refuses whatever JSON.parse would refuse, and whatever is no array of te
     t.throws(() => countTexts(bytes(text), 0), SyntaxError, text)
 })
 
+t.test('nulls may be refused', async (t) => {
+  t.equal(countTexts(bytes('["a","b"]'), 0, false), 2)
+  t.throws(() => countTexts(bytes('["a",null]'), 0, false), SyntaxError)
+})
+
 t.test('never counts what JSON.parse reads differently', async () => {
   const pieces = fc.array(fc.constantFrom('[', ']', '"', ',', 'null', 'a', '\\', 'u', '0', '1', 'n', ' ', '\n', 'é'), { maxLength: 14 })
   fc.assert(
