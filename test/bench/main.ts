@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util'
 const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Promise<Record<string, number | string>> }>> = {
   exchange: () => import('./exchange.ts'),
   villages: () => import('./villages.ts'),
+  idle: () => import('./idle.ts'),
+  backlog: () => import('./backlog.ts'),
 }
 
 export interface BenchOptions {
