@@ -177,8 +177,13 @@ export class MysqlDelivery implements Delivery {
     const aside = [...prepared.aside, ...refused]
     await this.#setAside(sink, part, change, aside)
     let deleted = await writer.deleteKeys(deletes)
-    if (change.snapshot?.last)
-      deleted += await writer.deleteOlder(positionNumber(change.snapshot.began), await this.#quarantined(sink, part))
+    if (change.snapshot?.last) {
+      // A key that was set aside before the snapshot began and that it did not bring is gone from the source.
+      const began = positionNumber(change.snapshot.began)
+      if (state.quarantine > 0)
+        await this.#session.run(`delete from ${quarantineTable} where ${ofPart(sink, part)} and position < ${began}`)
+      deleted += await writer.deleteOlder(began, await this.#quarantined(sink, part))
+    }
     await moveState(this.#session, sink, part, change.to, nextSnapshot(state, change), state.complete || change.snapshot?.last === true)
     const quarantine = state.quarantine > 0 || aside.length > 0 ? (await this.#quarantined(sink, part)).length : 0
     return { written: upserts.length - refused.length, deleted, quarantined: aside.length, quarantine }

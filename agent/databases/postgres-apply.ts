@@ -2,7 +2,7 @@
 import { finished } from 'node:stream/promises'
 import { from as copyFrom } from 'pg-copy-streams'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
-import { positionNumber, showPlace, type Position } from '../../protocol/position.ts'
+import { positionNumber, showPlace, type Place, type Position } from '../../protocol/position.ts'
 import { names, remove, removeOlder, rowsOfTexts, stageTable, upsert } from '../../protocol/tables/postgres.ts'
 import type { Value } from '../../protocol/value.ts'
 import type { Applied, Part, RowFault, SinkTable } from '../database.ts'
@@ -174,12 +174,23 @@ function pick(column: readonly Value[], rows: readonly number[]): Value[] {
 async function afterRows({ connection, sink, part, open }: Target, { change }: Batch, faults: readonly RowFault[]): Promise<number> {
   if (faults.length > 0) await quarantine(connection, sink, part, change.to, faults)
   if (!change.snapshot?.last) return 0
+  await forgetOlder(connection, sink, part, change.snapshot.began)
   const marked = sink.deletes === 'mark' ? [positionNumber(change.to)] : []
   const kept = await quarantinedKeys(connection, sink, part, 3 + marked.length)
   const text = removeOlder(open.table, '$1', '$2::bigint', '$3::bigint', kept?.from)
   const values = [sink.source, positionNumber(change.snapshot.began), ...marked, ...(kept?.values ?? [])]
   const [row] = await connection.query(`with done as (${text} returning 1) select count(*) from done`, values)
   return Number(row![0])
+}
+
+/** A key that was set aside before the snapshot began and that it did not bring is gone from the source: nothing of it is kept. */
+async function forgetOlder(connection: Connection, sink: SinkTable, part: Part, began: Place): Promise<void> {
+  await connection.query('delete from qianzhi.quarantine where route = $1 and part = $2 and (epoch, seq) < ($3::int, $4::bigint)', [
+    sink.route,
+    part,
+    began.epoch,
+    began.seq,
+  ])
 }
 
 async function quarantine(connection: Connection, sink: SinkTable, part: Part, to: Position, faults: readonly RowFault[]): Promise<void> {
