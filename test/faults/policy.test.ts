@@ -88,10 +88,9 @@ t.test('items', async (test) => {
   await test.test('a grant gains one: readers see the old rows, then whole new ones', async (gains) => {
     const reader = await openClient(line.options.receiver.databases['front']!.url)
     gains.teardown(() => reader.end())
-    const seen = { looks: 0, halves: 0, empty: 0 }
-    let done = false
+    const seen = { looks: 0, halves: 0, empty: 0, done: false }
     const reading = (async () => {
-      while (!done) {
+      while (!seen.done) {
         const names = (await reader.query(columnsSql, [line.table.split('.')[1]])).map(([name]) => name)
         const street = names.includes('street') ? `count(*) filter (where street is null)` : '0'
         // The table may be another by now, which is no fault: it is read again.
@@ -105,7 +104,7 @@ t.test('items', async (test) => {
     // The office widens a grant in its registry; the agent hears of it by its policy.
     await line.store.query(`update access_grant set items = items || '{street}' where id = $1`, [line.grant])
     await until('the new item is there', async () => (await count(line, `street = '街道机密' || code`)) === 500)
-    done = true
+    seen.done = true
     await reading
     gains.ok(seen.looks > 10, `${seen.looks} looks`)
     gains.strictSame({ halves: seen.halves, empty: seen.empty }, { halves: 0, empty: 0 })

@@ -16,7 +16,7 @@ import type { Position } from '../../protocol/position.ts'
 import { generateSigningKey, readStatement, sha256, signingKeyFromPem, signStatement, type SigningKey } from '../../protocol/signature.ts'
 import { openClient } from '../support/client.ts'
 import { until } from '../support/programs.ts'
-import { equal, flowing, logged, logLength, makeLine, sinkOf, sourceOf, start, Writer } from './line.ts'
+import { equal, flowing, logged, logLength, makeLine, sourceOf, start, Writer } from './line.ts'
 import { startMiddle, type Delivered } from './middle.ts'
 
 const line = await makeLine(t)
@@ -308,11 +308,11 @@ function bomb(after: Position | null, unpackedLength: number): Buffer {
 /** Looks at the delivered table all the time: a name is one of the source's, or one that the writer made. */
 function watchTable(): { stop: () => Promise<{ looks: number; wrong: string[] }> } {
   const found = { looks: 0, wrong: [] as string[] }
-  let stopped = false
+  const watch = { stopped: false }
   const run = async () => {
     const reader = await openClient(line.server.url(new URL(line.options.receiver.databases['front']!.url).pathname.slice(1)))
     const known = new Set((await line.source.query('select distinct name from villages')).map(([name]) => name!))
-    while (!stopped) {
+    while (!watch.stopped) {
       const names = (await reader.query(`select distinct name from ${line.table}`)).map(([name]) => name!)
       found.wrong.push(...names.filter((name) => !known.has(name) && !/^(新增|改名)\d+$|^stored$/.test(name)))
       found.looks++
@@ -323,7 +323,7 @@ function watchTable(): { stop: () => Promise<{ looks: number; wrong: string[] }>
   const running = run()
   return {
     stop: async () => {
-      stopped = true
+      watch.stopped = true
       await running
       return found
     },
