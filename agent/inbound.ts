@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { DeliveryHeader } from '../protocol/api.ts'
 import { codedError, isErrorCode, QianzhiError } from '../protocol/errors.ts'
@@ -50,6 +51,8 @@ export async function runPolling(context: InboundContext, signal: AbortSignal): 
     try {
       await pollOnce(context, watch, again.signal, signal)
       backoff.reset()
+      // What arrived goes to its database before the next request is made.
+      await setImmediate()
     } catch (error) {
       if (signal.aborted) return
       reportHubFault(context, codedError(error))

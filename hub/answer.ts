@@ -111,5 +111,5 @@ async function stays({ store, wakeups }: ExchangeContext, { route, after }: Hung
   if (next === 'current') return
   const { resource } = route
   const news = next === 'ahead' ? noteAhead(store, resource, after!, now) : wantSnapshot(store, resource, next.wanted)
-  if (await news) wakeups.wake(`stream:${resource}`)
+  if (await news) wakeups.wake(`snapshot:${resource}`)
 }

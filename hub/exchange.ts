@@ -69,9 +69,10 @@ export class Exchange {
     const view = await activeView(this.context, agent)
     const routes = routesAsked(view, request)
     noteReport(this.context, agent, view, request, routes)
-    const resources = new Set([...routes.map(({ route }) => route.resource), ...view.supplies.keys()])
+    const received = routes.map(({ route }) => `stream:${route.resource}`)
+    const supplied = [...view.supplies.keys()].map((resource) => `snapshot:${resource}`)
     // Listening begins before the first look, so that nothing is missed that comes between a look and the wait.
-    using heard = this.context.wakeups.listen([`agent:${agent.id}`, ...[...resources].map((resource) => `stream:${resource}`)])
+    using heard = this.context.wakeups.listen([`agent:${agent.id}`, ...new Set([...received, ...supplied])])
     const until = performance.now() + request.wait * 1000
     for (;;) {
       const { header, batches, said, news } = await answerOf(this.context, agent, await activeView(this.context, agent), request)
@@ -86,6 +87,7 @@ export class Exchange {
 
   /** Takes down what a receiver says it has applied. A receipt that says nothing new changes nothing. Throws QZ-REQUEST-INVALID. */
   async receipts(agent: ExchangeAgent, statements: readonly string[]): Promise<void> {
+    await activeView(this.context, agent)
     const { store, clock, memory, views } = this.context
     for (const jws of statements) {
       const receipt = appliedReceipt.open(jws, agent.publicKey)

@@ -121,7 +121,7 @@ async function wantWhereOutgrown({ store, wakeups, rules }: HousekeepingParts, r
   if (!complete || (begun && isAfter(begun.began, complete.began))) return false
   if (bytesSince <= Math.max(fewBytes, rules.snapshotFactor * snapshotBytes)) return false
   if (!(await wantSnapshot(store, resource, head))) return false
-  wakeups.wake(`stream:${resource}`)
+  wakeups.wake(`snapshot:${resource}`)
   return true
 }
 

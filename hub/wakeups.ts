@@ -2,7 +2,7 @@ import pg from 'pg'
 import type { Logger } from 'pino'
 
 /**
- * Tells waiting requests that there is something to look at. Topics: `stream:<resource>` (a batch was stored, or a snapshot is wanted)
+ * Tells waiting requests that there is something to look at. Topics: `stream:<resource>` (a batch was stored), `snapshot:<resource>` (one is wanted)
  * and `agent:<id>` (its policy, or something else that its next poll answer should carry, changed).
  *
  * To lose no wake between looking and waiting, listen first, then look, then wait:

@@ -174,7 +174,8 @@ void t.test('a waiting poll is answered at once by a batch, a policy, a revocati
   const wait = (agent: TestAgent, after: Position | null) => {
     const routes = agent === receiver ? [{ route: 'r', after }] : []
     const request = pollRequest(routes, { wait: 60, policy: flow.policy.serial })
-    return untilItWaits(flow.wakeups, 'stream:people', () => poll(exchange, agent, request, [provider.agent]))
+    const topic = agent === receiver ? 'stream:people' : 'snapshot:people'
+    return untilItWaits(flow.wakeups, topic, () => poll(exchange, agent, request, [provider.agent]))
   }
   await ask(flow, provider.position)
   await askProvider(flow)
@@ -234,7 +235,7 @@ void t.test('a position that is not in this log restarts; one ahead of it waits 
 
   const ahead = { epoch: 12, seq: 7, hash: 'd'.repeat(64) }
   t.same(seqs(await ask(flow, ahead)), [])
-  t.same(wish(await askProvider(flow)), [], 'the provider notices by itself')
+  t.same(wish(await askProvider(flow)), [{ resource: 'people', after: { epoch: 12, seq: 7 } }], 'only a later epoch will do')
   t.equal((await flow.exchange.head(flow.provider.agent, 'people')).epoch, 12)
   await ask(flow, { ...ahead, epoch: 2 ** 31 - 1 })
   t.equal((await flow.exchange.head(flow.provider.agent, 'people')).epoch, 12, 'nobody exhausts the epochs')
