@@ -87,7 +87,6 @@ export class Exchange {
 
   /** Takes down what a receiver says it has applied. A receipt that says nothing new changes nothing. Throws QZ-REQUEST-INVALID. */
   async receipts(agent: ExchangeAgent, statements: readonly string[]): Promise<void> {
-    await activeView(this.context, agent)
     const { store, clock, memory, views } = this.context
     for (const jws of statements) {
       const receipt = appliedReceipt.open(jws, agent.publicKey)

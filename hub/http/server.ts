@@ -119,7 +119,7 @@ export async function checkVersion(request: FastifyRequest): Promise<void> {
 
 type Identified = FastifyRequest['agent']
 
-/** Milliseconds for which a key's agent is remembered. A revocation acts at once all the same: what agents do asks for it again. */
+/** Milliseconds for which a key's agent is remembered. A revocation acts at once all the same on batches and polls, which look again. */
 const rememberedFor = 1000
 
 /** Whose key a key id is: a query less on the way of a row. */
