@@ -16,6 +16,7 @@ import { verifyRequest } from '../../protocol/request.ts'
 import { agentByKey } from '../registry/agents.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { ServerCertificate } from '../tls.ts'
+import type { Listener } from '../wakeups.ts'
 import { answerError, type Refusals } from './refusals.ts'
 
 declare module 'fastify' {
@@ -119,18 +120,24 @@ export async function checkVersion(request: FastifyRequest): Promise<void> {
 
 type Identified = FastifyRequest['agent']
 
-/** Milliseconds for which a key's agent is remembered. A revocation acts at once all the same on batches and polls, which look again. */
+/** Milliseconds for which a key's agent is remembered: the bound on how late a revocation in another hub process acts. */
 const rememberedFor = 1000
+const noWait = AbortSignal.abort()
 
-/** Whose key a key id is: a query less on the way of a row. */
+/** Whose key a key id is, remembered until `agent:<id>` wakes: a query less on the way of a row. */
 function rememberingAgents(registry: Registry): (keyId: string) => Promise<Identified> {
-  const known = new Map<string, { agent: Identified; until: number }>()
+  const known = new Map<string, { agent: Identified; until: number; heard: Listener }>()
   return async (keyId) => {
     const remembered = known.get(keyId)
-    if (remembered && remembered.until > performance.now()) return remembered.agent
+    // An aborted wait only asks whether a wake was heard.
+    if (remembered && !(await remembered.heard.wait(0, noWait)) && remembered.until > performance.now()) return remembered.agent
     const { id, agency, publicKey } = await agentByKey(registry, keyId)
     const agent = { id, agency, publicKey }
-    known.set(keyId, { agent, until: performance.now() + rememberedFor })
+    known.set(keyId, {
+      agent,
+      until: performance.now() + rememberedFor,
+      heard: remembered?.heard ?? registry.wakeups.listen([`agent:${id}`]),
+    })
     return agent
   }
 }

@@ -40,6 +40,7 @@ export async function revokeAgent(registry: Registry, actor: string, id: string,
     if (agent.state === 'revoked') return
     await query(`update agent set state = 'revoked' where id = $1`, [id])
     await writeAudit(query, { actor, act: 'agent.revoke', object: id, details: { reason } })
+    concerned.add(id)
     await concernAgency(query, agent.agency, concerned)
   })
 }

@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { until } from '../support/programs.ts'
 import type { Proxy } from '../support/proxy.ts'
-import { equal, faulted, flowing, logged, sinkOf, sourceOf, startLine, Writer } from './line.ts'
+import { equal, faulted, flowing, logged, logLength, sinkOf, sourceOf, startLine, Writer } from './line.ts'
 
 const line = await startLine(t)
 const pids = [line.provider.program.pid, line.receiver.program.pid]
@@ -32,10 +32,11 @@ for (const [what, trouble] of Object.entries(troubles)) {
 
 t.test('a firewall forgets a connection that was idle', async (test) => {
   // A source is looked at every second: only a target may be silent for longer.
+  const from = logLength(line.receiver)
   line.links.target.cutIdle(3_000)
   await until('nothing was applied for so long', async () => Date.now() - Date.parse((await sinkOf(line))!.lastApplied!) > 4_000)
   const writer = new Writer(line)
-  await faulted(() => sinkOf(line), 'QZ-DB-UNREACHABLE')
+  await until('the log says what happened', () => logged(line.receiver, 'QZ-DB-UNREACHABLE', from))
   // The dead session still held the lock: the agent had it ended.
   await over(test, writer)
   line.links.target.resume()
