@@ -131,13 +131,11 @@ function rememberingAgents(registry: Registry): (keyId: string) => Promise<Ident
     const remembered = known.get(keyId)
     // An aborted wait only asks whether a wake was heard.
     if (remembered && !(await remembered.heard.wait(0, noWait)) && remembered.until > performance.now()) return remembered.agent
+    remembered?.heard.close()
+    known.delete(keyId)
     const { id, agency, publicKey } = await agentByKey(registry, keyId)
     const agent = { id, agency, publicKey }
-    known.set(keyId, {
-      agent,
-      until: performance.now() + rememberedFor,
-      heard: remembered?.heard ?? registry.wakeups.listen([`agent:${id}`]),
-    })
+    known.set(keyId, { agent, until: performance.now() + rememberedFor, heard: registry.wakeups.listen([`agent:${id}`]) })
     return agent
   }
 }
