@@ -207,7 +207,13 @@ class RunningAgent implements Agent {
 
   #deliver(database: Database, sinks: readonly SinkTable[], signal: AbortSignal): Promise<void> {
     const arrived = new Wake()
-    const context = { now: () => this.#hub.now(), logger: this.#logger, pinnedKey: this.#keeper.pinned.bind(this.#keeper), arrived }
+    const context = {
+      now: () => this.#hub.now(),
+      logger: this.#logger,
+      pinnedKey: this.#keeper.pinned.bind(this.#keeper),
+      arrived,
+      pollAgain: this.#pollAgain,
+    }
     const routes = sinks.map((sink) => {
       const report = this.#board.sink(sink.route, { resource: sink.resource, database: database.options.name, table: sink.table })
       return new InboundRoute(this.#received(sink), sink, report, context)

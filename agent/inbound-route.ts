@@ -25,6 +25,8 @@ export interface RouteContext {
   /** Pinned provider keys of a resource, by key id. */
   pinnedKey: (resource: string, id: string) => boolean
   arrived: Wake
+  /** Fired where the poll should ask again. */
+  pollAgain: Wake
 }
 
 /** One route while it is being received: its buffer, its place, and which of its two tables it fills. */
@@ -251,7 +253,10 @@ export class InboundRoute {
   #break(error: QianzhiError): void {
     // A key that is not accepted yet says nothing against the stream.
     if (error.code !== 'QZ-PROVIDER-KEY') this.#broken = error.code
-    this.#heldUntil = Date.now() + this.#backoff.next()
+    const hold = this.#backoff.next()
+    this.#heldUntil = Date.now() + hold
+    // A poll that is held at the hub meanwhile does not ask for this route.
+    setTimeout(() => this.#context.pollAgain.fire(), hold + 1).unref()
     this.told(error)
   }
 
