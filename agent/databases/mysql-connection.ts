@@ -1,10 +1,11 @@
 /** One connection to MySQL or MariaDB, set up so that values come as text, and its errors as coded errors. */
-import { Readable, type Duplex } from 'node:stream'
+import { Readable } from 'node:stream'
 import { createConnection, type Connection, type ConnectionOptions, type ResultSetHeader } from 'mysql2/promise'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { quoteText, type Flavour } from '../../protocol/tables/mysql.ts'
 import type { DatabaseOptions } from '../database.ts'
 import { safeName } from './mysql-names.ts'
+import { cut, watchSilence } from './mysql-silence.ts'
 
 export type RawValue = string | number | Buffer | null
 
@@ -13,11 +14,15 @@ export interface Server extends Flavour {
   version: string
   mariadb: boolean
   database: string
+  host: string
+  /** Of this session at the server. */
+  connectionId: string
   localInfile: boolean
   maxPacket: number
 }
 
-const limits = { connect: 10_000, statement: 300_000 }
+/** A statement takes longer only where the network has swallowed it. */
+const limits = { connect: 10_000, statement: 30 * 60_000 }
 
 /** Zero dates must be readable, an explicit key 0 must stay 0, and whatever does not fit must be an error. */
 const sqlMode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'
@@ -52,7 +57,7 @@ export class Session {
       const server = await prepareSession(connection)
       return new Session(options, connection, server)
     } catch (error) {
-      connection?.destroy()
+      if (connection) cut(connection)
       throw new QianzhiError('QZ-DB-UNREACHABLE', { database: options.name, reason: reasonOf(error) }, { cause: error })
     }
   }
@@ -72,29 +77,18 @@ export class Session {
   }
 
   async #query(sql: string, infileStreamFactory?: () => Readable): Promise<unknown> {
-    // A half-open connection would keep the statement waiting for the quarter of an hour that TCP takes to give up.
-    const watch = setTimeout(() => this.#connection.destroy(), limits.statement)
-    const lost = this.#lost()
+    const { host, connectionId: id } = this.server
+    const giveUp = setTimeout(() => cut(this.#connection), limits.statement)
+    const answered = watchSilence({ url: this.#options.url, id, host }, () => cut(this.#connection))
     try {
       const options = { sql, rowsAsArray: true, ...(infileStreamFactory ? { infileStreamFactory } : {}) }
-      return (await Promise.race([this.#connection.query(options), lost.promise]))[0]
+      return (await this.#connection.query(options))[0]
     } catch (error) {
       throw this.coded(error)
     } finally {
-      clearTimeout(watch)
-      lost.forget()
+      clearTimeout(giveUp)
+      answered()
     }
-  }
-
-  /** mysql2 does not settle a statement whose connection is destroyed here. */
-  #lost(): { promise: Promise<never>; forget: () => void } {
-    let reject: (reason: Error) => void
-    const promise = new Promise<never>((_, no) => (reject = no))
-    promise.catch(() => {})
-    const listener = () => reject(Object.assign(new Error('the connection was closed'), { code: 'PROTOCOL_CONNECTION_LOST' }))
-    const { stream } = (this.#connection as unknown as { connection: { stream: Duplex } }).connection
-    stream.once('close', listener)
-    return { promise, forget: () => stream.off('close', listener) }
   }
 
   /** In one transaction; rolled back when `work` throws. */
@@ -127,11 +121,11 @@ export class Session {
 
   async close(): Promise<void> {
     await this.#connection.end().catch(() => {})
-    this.#connection.destroy()
+    cut(this.#connection)
   }
 
   destroy(): void {
-    this.#connection.destroy()
+    cut(this.#connection)
   }
 }
 
@@ -152,17 +146,32 @@ function connectionOptions(url: string): ConnectionOptions {
   }
 }
 
+/** A session of which nothing is heard any more ends, and with it its lock. */
+const sessionSeconds = 'wait_timeout = 120, lock_wait_timeout = 30, innodb_lock_wait_timeout = 20'
+
 async function prepareSession(connection: Connection): Promise<Server> {
-  await connection.query(`set session time_zone = '+00:00', sql_mode = '${sqlMode}', lock_wait_timeout = 30, innodb_lock_wait_timeout = 20`)
-  await connection.query('set session transaction isolation level read committed')
-  for (const setting of optionalSettings) await connection.query(setting).catch(() => {})
-  const [rows] = (await connection.query('select version(), database(), @@local_infile, @@max_allowed_packet')) as unknown as [RawValue[][]]
-  const [version, database, localInfile, maxPacket] = rows[0]!.map(String) as [string, string, string, string]
+  const ask = (sql: string) => connection.query({ sql, timeout: limits.connect })
+  await ask(`set session time_zone = '+00:00', sql_mode = '${sqlMode}', ${sessionSeconds}`)
+  await ask('set session transaction isolation level read committed')
+  for (const setting of optionalSettings) await ask(setting).catch(() => {})
+  const [rows] = (await ask(
+    'select version(), database(), @@hostname, connection_id(), @@local_infile, @@max_allowed_packet',
+  )) as unknown as [RawValue[][]]
+  const [version, database, host, connectionId, localInfile, maxPacket] = rows[0]!.map(String) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
   const mariadb = /mariadb/i.test(version)
   return {
     version,
     mariadb,
     database,
+    host,
+    connectionId,
     localInfile: localInfile === '1',
     maxPacket: Number(maxPacket),
     binaryCollation: mariadb ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin',

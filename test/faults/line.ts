@@ -1,5 +1,5 @@
 /**
- * One line for fault tests: hub, provider and receiver as processes, their databases on one PostgreSQL server, a TCP proxy in each of
+ * One line for fault tests: hub, provider and receiver as processes, their databases on one PostgreSQL server (or given), a TCP proxy in each of
  * the four links, and an application that writes at the source. Rows are real villages.
  */
 import { readFileSync } from 'node:fs'
@@ -187,13 +187,14 @@ export class Writer {
 
   async #run(): Promise<void> {
     const code = (n: number) => `8${String(n).padStart(11, '0')}`
+    const free = (one: string) => `not exists (select 1 from villages where code = '${one}')`
     for (let n = 0; !this.#stopped; n++) {
       const turn = n >> 2
       const [fresh, next, old] = [code(turn % 97), code(100 + (turn % 89)), code(100 + ((turn + 40) % 89))]
       const statements = [
-        `insert into villages values ('${fresh}', '新增${n}', '街', '区', '市', '省') on conflict (code) do update set name = excluded.name`,
+        `insert into villages select '${fresh}', '新增${n}', '街', '区', '市', '省' where ${free(fresh)}`,
         `update villages set name = '改名${n}' where code like '%${String(n % 100).padStart(2, '0')}'`,
-        `update villages set code = '${next}' where code = '${fresh}' and not exists (select from villages where code = '${next}')`,
+        `update villages set code = '${next}' where code = '${fresh}' and ${free(next)}`,
         `delete from villages where code = '${old}'`,
       ]
       await this.#client.query(statements[n % statements.length]!)
