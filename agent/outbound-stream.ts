@@ -201,11 +201,11 @@ export class OutboundStream {
 
   /** Changes and parts of a snapshot take turns; a new epoch must begin with a snapshot. */
   async #readPiece(queueHoldsEntries: boolean): Promise<Piece | undefined> {
-    const mustBegin = this.#tip === null
-    const snapshotFirst = this.#snapshot && (mustBegin || this.#snapshotTurn || !(queueHoldsEntries || this.#taken))
+    const changes = queueHoldsEntries || this.#taken !== undefined
+    const snapshotFirst = this.#snapshot && (this.#tip === null || this.#snapshotTurn || !changes)
     this.#snapshotTurn = !this.#snapshotTurn
     if (snapshotFirst) return this.#readSnapshot()
-    return (await this.#readChanges()) ?? (this.#snapshot ? this.#readSnapshot() : undefined)
+    return (changes ? await this.#readChanges() : undefined) ?? (this.#snapshot ? this.#readSnapshot() : undefined)
   }
 
   async #readChanges(): Promise<Piece | undefined> {

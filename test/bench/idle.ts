@@ -1,10 +1,12 @@
 /** An idle agent that watches fifty tables: processor share over half a minute, and memory; PostgreSQL, and MariaDB where it is reachable. */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openClient } from '../support/client.ts'
 import { Exchange } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
-import { until } from '../support/programs.ts'
+import { Program, until } from '../support/programs.ts'
 import { licencesResource } from './licences.ts'
 import type { BenchOptions } from './main.ts'
 
@@ -12,6 +14,7 @@ const tables = 50
 const seconds = 30
 
 export async function run({ note }: BenchOptions): Promise<Record<string, number>> {
+  execFileSync(process.execPath, ['.ci/build.mjs'], { stdio: 'ignore' })
   const postgres = await startPostgres()
   const mariadb = await findMariadb()
   try {
@@ -35,17 +38,20 @@ async function measure(engine: string, url: string, note: BenchOptions['note']):
     const agent = await exchange.enrol('provider', { agency: 'provider', databases: { front: { url } }, sources })
     for (const name of names) await exchange.publish({ ...licencesResource(name), table: name })
     await agent.command('setup', '--create-table')
-    agent.program.start()
+    // As it is installed: built, without TypeScript to strip.
+    const program = new Program(['dist/agent/main.js', 'start', '--config', agent.configFile], join(agent.folder, 'agent.log'))
+    program.start()
     await until(
       'all streams flow',
       async () => (await agent.report())?.sources.filter(({ state }) => state === 'flowing').length === tables,
       120,
     )
     await sleep(10_000)
-    const before = agent.program.cpuSeconds!
+    const before = program.cpuSeconds!
     await sleep(seconds * 1000)
-    const cpu = Number((((agent.program.cpuSeconds! - before) / seconds) * 100).toFixed(2))
-    const memory = Math.round(agent.program.memoryMb!)
+    const cpu = Number((((program.cpuSeconds! - before) / seconds) * 100).toFixed(2))
+    const memory = Math.round(program.memoryMb!)
+    await program.end()
     note(`idle, ${tables} tables in ${engine}: ${cpu} % of one processor, ${memory} MiB`)
     return { [`${engine}IdleCpuPercent`]: cpu, [`${engine}IdleRssMb`]: memory }
   } finally {
