@@ -216,6 +216,27 @@ export function deliveryConformance(t: Test, engine: Dialect, freshDatabase: () 
     t.match((await delivery.open(sink)).live, { position: at(3), snapshot: null, complete: true })
   })
 
+  t.test('what was quarantined before a snapshot and did not come in it leaves quarantine and table', async (t) => {
+    const sink = sinkOf(licence)
+    const filling = await filled(t, sink)
+    const { delivery } = filling
+    await apply(delivery, sink, { from: null, to: at(1), of: ['a', 'b', 'c'].map((id) => [id, 'old', '1.00']) })
+    const refused: Row[] = ['a', 'b', 'never'].map((id) => [id, 'bad', 'x'])
+    t.match(await apply(delivery, sink, { from: at(1), to: at(2), of: refused }), { quarantined: 3, quarantine: 3 })
+    const snapshot = { began: at(3), last: false }
+    t.match(await apply(delivery, sink, { from: at(2), to: at(3), of: [['c', 'new', '1.00']], snapshot }), { quarantine: 3 })
+    const end: Sketch = { from: at(3), to: at(4), of: [['b', 'bad', 'x']], snapshot: { ...snapshot, last: true } }
+    t.match(await apply(delivery, sink, end), { deleted: 1, quarantine: 1 })
+    t.same(
+      (await delivered(filling, licence)).map((row) => row.slice(0, 2)),
+      [
+        ['b', 'old'],
+        ['c', 'new'],
+      ],
+    )
+    t.match((await delivery.open(sink)).live, { quarantine: 1 })
+  })
+
   t.test('a shadow is filled beside the live table and takes its place at once', async (t) => {
     const sink = sinkOf(licence)
     const filling = await filled(t, sink)
@@ -294,6 +315,13 @@ export function deliveryConformance(t: Test, engine: Dialect, freshDatabase: () 
       await t.rejects(delivery.open(sink), { code: 'QZ-SINK-TABLE' })
       await test.query('drop table delivered')
     }
+  })
+
+  t.test('a lost session is noticed without a batch', async (t) => {
+    const { test, delivery } = await filled(t, sinkOf(licence))
+    await delivery.check()
+    await engine.endOthers(test)
+    await t.rejects(delivery.check(), { code: 'QZ-DB-UNREACHABLE' })
   })
 
   t.test('two routes fill two tables over one connection', async (t) => {

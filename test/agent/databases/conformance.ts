@@ -40,6 +40,8 @@ export interface Dialect {
   dropTriggers(session: Session, table: string): Promise<void>
   /** Switches the triggers off without dropping them, where the engine can. */
   disableTriggers?(session: Session, table: string): Promise<void>
+  /** Ends all other sessions in this one's database. */
+  endOthers(session: Session): Promise<void>
   /** Statements that make a trigger of the receiver's own refuse rows whose `name` is `refused`. */
   refusingTrigger(table: string): string[]
   /** Extremes beyond the common ones that the engine's own columns can hold. */

@@ -69,6 +69,13 @@ const mariadb: Dialect = {
       await session.query(`drop trigger ${quoteName(name!)}`)
     }
   },
+  endOthers: async (session) => {
+    for (const [id] of await session.query(
+      'select id from information_schema.processlist where db = database() and id <> connection_id()',
+    )) {
+      await session.query(`kill ${id}`)
+    }
+  },
   refusingTrigger: (table) => [
     `create trigger refuse before insert on ${quoteName(table)} for each row
     begin if NEW.name = 'refused' then signal sqlstate '45000' set message_text = 'refused here'; end if; end`,

@@ -50,6 +50,11 @@ export const postgres: Dialect = {
   async disableTriggers(session, table) {
     await session.query(`alter table ${table} disable trigger all`)
   },
+  async endOthers(session) {
+    await session.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
+    )
+  },
   refusingTrigger: (table) => [
     `create function refuse() returns trigger language plpgsql as $$ begin
        if new.name = 'refused' then raise exception 'not wanted'; end if; return new; end $$`,
