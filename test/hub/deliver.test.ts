@@ -247,6 +247,22 @@ void t.test('a position that is not in this log restarts; one ahead of it waits 
   t.match(next?.position, { epoch: 13, seq: 1 })
 })
 
+void t.test('a batch appended between the look behind a position and the look at the head is no divergence', async (t) => {
+  const flow = await newFlow(t)
+  const { log, provider } = flow
+  const one = provider.position
+  const read = log.read.bind(log)
+  log.read = async (...asked) => {
+    const found = await read(...asked)
+    log.read = read
+    await sendMany(flow, 2, 2)
+    return found
+  }
+  t.same(seqs(await ask(flow, one)), [2])
+  t.equal(provider.position!.seq, 2, 'it was appended in between')
+  t.same(wish(await askProvider(flow)), [])
+})
+
 void t.test('a broken route gets a later snapshot, and another one only if that does not help', async (t) => {
   const flow = await newFlow(t)
   const [two] = await sendMany(flow, 2, 3)
