@@ -131,7 +131,10 @@ export interface StreamStep {
   from: Position | null
   to: Position
   entries: readonly string[]
-  /** New snapshot state; undefined leaves it. */
+  /**
+   * New snapshot state; undefined leaves it. A step that begins a snapshot (it began at `to`, or is whole in this step) leaves nothing
+   * in the quarantine but its own faults: a row that cannot be sent is met again, a key that has no row any more is not.
+   */
   snapshot?: StreamState['snapshot']
   faults: readonly RowFault[]
   /** Keys that were sent as rows or deletes: they leave the quarantine. Given only where the quarantine is not empty. */

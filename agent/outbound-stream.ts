@@ -312,7 +312,7 @@ export class OutboundStream {
     await capture.record(this.source, snapshot === undefined ? step : { ...step, snapshot })
     for (const entry of piece.entries) this.#entriesOut.delete(entry)
     this.#state = { ...this.#state, position: to, snapshot: snapshot === undefined ? this.#state.snapshot : snapshot }
-    if (piece.faults.length > 0 || sent.length > 0) this.#state.quarantine = (await capture.state(this.source)).quarantine
+    if (piece.faults.length > 0 || this.#state.quarantine > 0) this.#state.quarantine = (await capture.state(this.source)).quarantine
     this.#tell(piece, to)
   }
 

@@ -158,6 +158,7 @@ export class MysqlCapture implements Capture {
 
   async record(source: SourceTable, { from, to, entries, snapshot, faults, sent }: StreamStep): Promise<void> {
     await this.#session.transaction(async () => {
+      if (snapshot !== undefined) await this.#emptyQuarantine(source, to, snapshot)
       await this.#move(
         source,
         to,
@@ -203,6 +204,14 @@ export class MysqlCapture implements Capture {
         `delete from ${quoteName(sourceQuarantine)} where resource = ${quoteText(resource)} and key_hash in (${hashes})`,
       )
     }
+  }
+
+  /** Where a snapshot begins: also with its end, if none is running in this epoch. */
+  async #emptyQuarantine({ resource }: SourceTable, to: Position, snapshot: StreamState['snapshot']): Promise<void> {
+    if (snapshot && (snapshot === 'needed' || showPlace(snapshot.began) !== showPlace(to))) return
+    const of = `resource = ${quoteText(resource)}`
+    const running = `exists (select 1 from ${quoteName(streamTable)} where ${of} and began_epoch = ${to.epoch})`
+    await this.#session.run(`delete from ${quoteName(sourceQuarantine)} where ${of}${snapshot === null ? ` and not ${running}` : ''}`)
   }
 
   async #addFaults({ resource }: SourceTable, faults: readonly RowFault[]): Promise<void> {

@@ -125,6 +125,7 @@ export class PostgresCapture implements Capture {
         where id = any($8::uuid[]) and cause is distinct from 'limit' and exists (select from moved))`,
     ]
     if (step.faults.length > 0) parts.push(quarantined(values, step.faults))
+    if (step.snapshot !== undefined) parts.push(...emptied(values, step))
     if (step.sent.length > 0) {
       values.push(step.sent.map((key) => JSON.stringify(key)))
       parts.push(
@@ -266,6 +267,18 @@ function quarantined(values: unknown[], faults: readonly RowFault[]): string {
   return `kept as (insert into qianzhi.source_quarantine (resource, key, code, item, reason)
     select $1, * from unnest(${lists}) where exists (select from moved)
     on conflict (resource, key) do update set code = excluded.code, item = excluded.item, reason = excluded.reason, at = now())`
+}
+
+/** Where a snapshot begins: also with its end, if none is running in this epoch. */
+function emptied(values: unknown[], { snapshot, to, faults }: StreamStep): string[] {
+  if (snapshot && (snapshot === 'needed' || showPlace(snapshot.began) !== showPlace(to))) return []
+  const own = values.push(faults.map(({ key }) => JSON.stringify(key)))
+  const unlessRunning =
+    snapshot === null ? 'and (select snapshot_epoch from qianzhi.stream where resource = $1) is distinct from $2::int' : ''
+  return [
+    `emptied as (delete from qianzhi.source_quarantine
+      where resource = $1 and key <> all($${own}::text[]) and exists (select from moved) ${unlessRunning})`,
+  ]
 }
 
 export function notSetUp(source: SourceTable, reason: string): QianzhiError {

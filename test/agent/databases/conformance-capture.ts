@@ -1,6 +1,6 @@
 /** Capture: what the application writes reaches the agent, exactly once remembered, and the application does not notice. */
 import type { Test } from 'tap'
-import type { Capture, SourceTable } from '../../../agent/database.ts'
+import type { Capture, SourceTable, StreamStep } from '../../../agent/database.ts'
 import type { Dialect, Session, TestDatabase } from './conformance.ts'
 import { at, licence, Model, setUp, openDatabase, sortRows, sourceOf, tableRows, twoKeys, watch, schemaOf } from './fixture.ts'
 
@@ -188,6 +188,25 @@ export function captureConformance(t: Test, engine: Dialect, freshDatabase: () =
     abort.abort()
     await waiting
     t.ok(Date.now() - started < 1000)
+  })
+
+  t.test('a snapshot leaves in the quarantine only what it or a later batch refused', async (t) => {
+    const { capture, source } = await watched(t)
+    const faults = (...ids: string[]) => ids.map((id) => ({ key: [id], code: 'QZ-ROW-VALUE' as const, item: 'name' }))
+    let seq = 1
+    const quarantine = async (ids: string[], snapshot?: StreamStep['snapshot']) => {
+      const step = { from: at(seq), to: at(++seq), entries: [], faults: faults(...ids), sent: [] }
+      await capture.record(source, snapshot === undefined ? step : { ...step, snapshot })
+      return (await capture.state(source)).quarantine
+    }
+    t.equal(await quarantine(['gone', 'bad']), 2)
+    const began = at(3)
+    t.equal(await quarantine(['bad'], { began, after: ['bad'] }), 1)
+    t.equal(await quarantine(['changed']), 2, 'a batch of changes between')
+    t.equal(await quarantine(['middle'], { began, after: ['middle'] }), 3)
+    t.equal(await quarantine(['last'], null), 4)
+    await capture.mark(source, { snapshot: 'needed' })
+    t.equal(await quarantine(['bad'], null), 1, 'a snapshot of one batch')
   })
 
   t.test('names that need quoting', async (t) => {
