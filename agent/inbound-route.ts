@@ -55,6 +55,8 @@ export class InboundRoute {
   #hubFault: string | undefined
   #heldUntil = 0
   #restartWanted = false
+  /** True where the last ask had no room. */
+  #asksNothing = false
   #due: AppliedReceipt | undefined
   #head: { hash: string; time: string } | undefined
   #window = { rows: 0, bad: 0 }
@@ -146,12 +148,13 @@ export class InboundRoute {
   ask(share: number): { route: string; after: Position | null; credit: number; broken?: string } {
     const room = Math.min(routeBuffer, share) - this.#queuedBytes
     const credit = room >= Math.min(leastCredit, share) ? room : 0
+    this.#asksNothing = credit === 0
     return { route: this.id, after: this.#received, credit, ...(this.#broken ? { broken: this.#broken } : {}) }
   }
 
   /** True where the last ask had no room and there is some now. */
   wantsMore(): boolean {
-    return this.#opened && this.#queuedBytes < routeBuffer / 4
+    return this.#opened && this.#asksNothing && this.#queuedBytes < leastCredit
   }
 
   hasBatch(): boolean {
