@@ -163,8 +163,13 @@ async function untilStopped(source: Client, target: Client): Promise<number> {
   while (!signal.aborted) {
     const { kind, code, name } = await changes.make(source)
     const committed = performance.now()
-    const arrived = async () => (await target.query('select name from delivered.villages where code = $1', [code]))[0]?.[0] === name
-    await until('the change arrives', arrived, 30)
+    // Ctrl-C reaches the agents too: what they have not brought by then stays on its way.
+    const arrived = async () =>
+      signal.aborted || (await target.query('select name from delivered.villages where code = $1', [code]))[0]?.[0] === name
+    await until('the change arrives', arrived, 30).catch((error) => {
+      if (!signal.aborted) throw error
+    })
+    if (signal.aborted) return 0
     const took = (performance.now() - committed).toFixed(0)
     say(`${kind.zh} ${code} ${name ?? ''} → ${took} 毫秒后到达`, `${kind.en} ${code} ${name ?? ''} → arrived after ${took} ms`)
     await sleep(300, undefined, { signal }).catch(() => undefined)
