@@ -8,7 +8,7 @@ import { channel } from './postgres-setup.ts'
 import type { Connection } from './postgres-connection.ts'
 
 const POLL_MS = 4
-const AWAKE_MS = 40
+const AWAKE_MS = 500
 const FIRST_LOOK_MS = 10
 const LONGEST_LOOK_MS = 1000
 const MARK_MS = 60_000
