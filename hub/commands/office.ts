@@ -135,6 +135,15 @@ export const officeCommands: readonly Command[] = [
       )
     },
   },
+  {
+    name: 'grant items',
+    arguments: ['GRANT', 'ITEMS'],
+    text: { zh: '变更授权的信息项(逗号分隔)', en: 'change the items of a grant (separated by commas)' },
+    async run({ api, show }, [id, items]) {
+      const grant = await api.post<Grant>(`/admin/v1/grants/${encodeURIComponent(id!)}/items`, { items: list(items) })
+      show(grant, `${grant.id}  ${grant.items.join(',')}`)
+    },
+  },
   grantVerb('suspend', { zh: '暂停授权', en: 'suspend a grant' }),
   grantVerb('resume', { zh: '恢复授权', en: 'resume a suspended grant' }),
   grantVerb('revoke', { zh: '撤销授权(不可恢复)', en: 'revoke a grant (for ever)' }),

@@ -7,7 +7,7 @@ import { addAgency, listAgencies } from '../registry/agencies.ts'
 import { listAgents, revokeAgent } from '../registry/agents.ts'
 import type { Draft } from '../registry/compatibility.ts'
 import { issueToken } from '../registry/enrolment.ts'
-import { addGrant, listGrants, setGrantState } from '../registry/grants.ts'
+import { addGrant, listGrants, setGrantItems, setGrantState } from '../registry/grants.ts'
 import type { Registry } from '../registry/registry.ts'
 import { listResources, publishResource } from '../registry/resources.ts'
 import { addRoute, listRoutes } from '../registry/routes.ts'
@@ -102,6 +102,9 @@ function grantDoors({ registry }: AdminParts): Api {
       const { until, ...grant } = request.body
       return addGrant(registry, actor, { ...grant, validTo: until === undefined ? undefined : endOf(until) })
     })
+    app.post('/admin/v1/grants/:id/items', { schema: { params: ById, body: Type.Pick(NewGrant, ['items'], closed) } }, (request) =>
+      setGrantItems(registry, actor, request.params.id, request.body.items),
+    )
     for (const [verb, state] of [
       ['suspend', 'suspended'],
       ['resume', 'active'],

@@ -103,9 +103,28 @@ export async function setGrantState(registry: Registry, actor: string, id: strin
     await query('update access_grant set state = $2, reason = $3 where id = $1', [id, state, state === 'active' ? null : reason])
     const act = { active: 'grant.resume', suspended: 'grant.suspend', revoked: 'grant.revoke' }[state]
     await writeAudit(query, { actor, act, object: id, details: { reason } })
-    for (const { agent } of await query<{ agent: string }>('select agent from route where access_grant = $1', [id])) concerned.add(agent)
+    await concernReceivers(query, id, concerned)
     return requireGrant(query, id)
   })
+}
+
+/** Other items from now on, as for `addGrant`: the receiver's next policy names them. A revoked grant stays as it is (QZ-CONFLICT). */
+export async function setGrantItems(registry: Registry, actor: string, id: string, wanted: readonly string[]): Promise<Grant> {
+  return change(registry, async (query, concerned) => {
+    await query('select from access_grant where id = $1 for update', [id])
+    const grant = await requireGrant(query, id)
+    if (grant.state === 'revoked') throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id} (revoked)` })
+    const items = checkItems((await requireResource(query, grant.resource)).schema, wanted)
+    if (isDeepStrictEqual(items, grant.items)) return grant
+    await query('update access_grant set items = $2 where id = $1', [id, items])
+    await writeAudit(query, { actor, act: 'grant.items', object: id, details: { before: grant.items, items } })
+    await concernReceivers(query, id, concerned)
+    return requireGrant(query, id)
+  })
+}
+
+async function concernReceivers(query: Query, id: string, concerned: Set<string>): Promise<void> {
+  for (const { agent } of await query<{ agent: string }>('select agent from route where access_grant = $1', [id])) concerned.add(agent)
 }
 
 export async function requireGrant(query: Query, id: string): Promise<Grant> {

@@ -101,8 +101,10 @@ t.test('items', async (test) => {
         if (Number(found[1]) > 0) seen.halves++
       }
     })()
-    // The office widens a grant in its registry; the agent hears of it by its policy.
-    await line.store.query(`update access_grant set items = items || '{street}' where id = $1`, [line.grant])
+    const [[items]] = (await line.store.query(`select array_to_string(items, ',') from access_grant where id = $1`, [line.grant])) as [
+      [string],
+    ]
+    await line.exchange.office('grant', 'items', line.grant, `${items},street`)
     await until('the new item is there', async () => (await count(line, `street = '街道机密' || code`)) === 500)
     seen.done = true
     await reading

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { addAgency } from '../../../hub/registry/agencies.ts'
-import { addGrant, setGrantState } from '../../../hub/registry/grants.ts'
+import { addGrant, setGrantItems, setGrantState } from '../../../hub/registry/grants.ts'
 import { publishResource } from '../../../hub/registry/resources.ts'
 import { addRoute, listRoutes } from '../../../hub/registry/routes.ts'
 import { enrolled, openOffice, refusal, villages, woken } from '../office.ts'
@@ -80,15 +80,18 @@ t.test('grants name open items; states go one way', async (t) => {
   for (const items of [[], ['phone'], ['nothing']])
     t.equal(await refusal(addGrant(office, 'admin', { ...wanted, items })), 'QZ-REQUEST-INVALID')
   t.equal(await refusal(addGrant(office, 'admin', { ...wanted, validTo: office.now })), 'QZ-REQUEST-INVALID')
+  t.same((await setGrantItems(office, 'admin', grant.id, ['name'])).items, ['name'], 'other items from now on')
+  t.equal(await refusal(setGrantItems(office, 'admin', grant.id, ['nothing'])), 'QZ-REQUEST-INVALID')
   t.equal((await setGrantState(office, 'admin', grant.id, 'suspended', 'audit')).reason, 'audit')
   t.equal((await setGrantState(office, 'admin', grant.id, 'active', '')).state, 'active')
   t.equal((await setGrantState(office, 'admin', grant.id, 'revoked', 'over')).state, 'revoked')
   t.equal((await setGrantState(office, 'admin', grant.id, 'revoked', 'again')).reason, 'over', 'the same again')
   t.equal(await refusal(setGrantState(office, 'admin', grant.id, 'active', '')), 'QZ-CONFLICT')
+  t.equal(await refusal(setGrantItems(office, 'admin', grant.id, ['street'])), 'QZ-CONFLICT')
   const acts = await office.store.query<{ act: string }>(`select act from audit_entry where object = $1 order by id`, [grant.id])
   t.same(
     acts.map(({ act }) => act),
-    ['grant.add', 'grant.suspend', 'grant.resume', 'grant.revoke'],
+    ['grant.add', 'grant.items', 'grant.suspend', 'grant.resume', 'grant.revoke'],
   )
 })
 
