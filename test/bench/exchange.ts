@@ -118,7 +118,7 @@ async function sixteenWriters(url: string): Promise<void> {
   const writers = await Promise.all(Array.from({ length: 16 }, () => openClient(url)))
   await Promise.all(
     writers.map(async (client, i) => {
-      for (let n = 0; n < 250; n++) await client.query(insertLicences('licences', 1_000_000 + i * 1000 + n, 1_000_000 + i * 1000 + n))
+      for (let n = 0; n < 1_000; n++) await client.query(insertLicences('licences', 1_000_000 + i * 1000 + n, 1_000_000 + i * 1000 + n))
     }),
   )
   await Promise.all(writers.map((client) => client.end()))
