@@ -210,6 +210,14 @@ export function codedError(error: unknown): QianzhiError {
   return error instanceof QianzhiError ? error : new QianzhiError('QZ-INTERNAL', { reason: reasonOf(error) }, { cause: error })
 }
 
+/** What a log line keeps of an error: never the driver's objects that hang on it. */
+export function errorForLog(error: unknown): { code?: string; message: string; stack?: string; cause?: string } {
+  if (!(error instanceof Error)) return { message: String(error) }
+  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}
+  const cause = error.cause === undefined ? {} : { cause: reasonOf(error.cause) }
+  return { ...code, message: error.message, ...(error.stack ? { stack: error.stack } : {}), ...cause }
+}
+
 /** RFC 9457 problem details, with both languages. */
 export interface Problem {
   type: string

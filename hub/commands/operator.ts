@@ -1,3 +1,4 @@
+import { errorForLog } from '../../protocol/errors.ts'
 import type { Explanation } from '../explain.ts'
 import type { Health } from '../health.ts'
 import type { Command } from './command.ts'
@@ -11,7 +12,8 @@ export const operatorCommands: readonly Command[] = [
     async run({ config, hint }) {
       // Loaded here: the other commands need nothing of it and should answer quickly.
       const [{ startHub }, { default: pino }] = await Promise.all([import('../hub.ts'), import('pino')])
-      const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(1))
+      const timestamp = pino.stdTimeFunctions.isoTime
+      const logger = pino({ level: config.logLevel, base: null, timestamp, serializers: { err: errorForLog } }, pino.destination(1))
       const stop = stopSignal()
       const hub = await startHub(config, { logger })
       hint({

@@ -2,6 +2,7 @@ import t from 'tap'
 import {
   codedError,
   errorCodes,
+  errorForLog,
   errorKind,
   errorText,
   fromProblem,
@@ -71,4 +72,12 @@ t.test('anything thrown becomes a coded error', async (t) => {
   t.equal(reasonOf(new AggregateError([], 'none')), 'none')
   t.equal(reasonOf(new RangeError('')), 'RangeError')
   t.equal(reasonOf(7), '7')
+})
+
+t.test('a log line keeps code, message, stack and the cause in words, and nothing that a driver hangs on its errors', async (t) => {
+  const driver = Object.assign(new Error('terminated'), { code: '57P01', client: { secretKey: 1, password: 'p' } })
+  const line = errorForLog(new QianzhiError('QZ-DB-UNREACHABLE', { database: 'd', reason: 'r' }, { cause: driver }))
+  t.match(line, { code: 'QZ-DB-UNREACHABLE', cause: 'terminated' })
+  t.same(Object.keys(errorForLog(driver)).toSorted(), ['code', 'message', 'stack'])
+  t.same(errorForLog('text'), { message: 'text' })
 })
