@@ -88,7 +88,6 @@ class RunningAgent implements Agent {
   async start(): Promise<void> {
     this.#control = await openControl(this.#config.data, {
       status: () => this.report(),
-      policy: () => this.#state.data.policy ?? {},
       resync: ({ name }) => this.#resync(name ?? ''),
       trust: ({ name }) => this.#trust(name ?? ''),
     })

@@ -42,11 +42,11 @@ async function demonstrate(): Promise<number> {
 }
 
 async function run(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer): Promise<number> {
-  const [provider, receiver] = await connectAgencies(exchange, a, b)
+  const receiver = await connectAgencies(exchange, a, b)
   const [source, target] = [await openClient(a.url()), await openClient(b.url())]
   try {
     const rows = readVillages()
-    await firstLoad(exchange, { provider, receiver, source, target, rows })
+    await firstLoad({ source, target, rows })
     showPlaces(exchange, a, b, receiver)
     return options.once ? await once(source, target, b, rows) : await untilStopped(source, target)
   } finally {
@@ -55,7 +55,7 @@ async function run(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseSer
 }
 
 /** What office and agency IT do once: register, publish, enrol, set up, grant, route. */
-async function connectAgencies(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer): Promise<[TestAgent, TestAgent]> {
+async function connectAgencies(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer): Promise<TestAgent> {
   say('登记机关单位(统计局、民政局)和它们的前置机代理…', 'Enrolling two agencies (statistics, civil affairs) and their agents…')
   const source = { resource: 'villages', database: 'front', table: 'public.villages' }
   const provider = await exchange.enrol('statistics-front', {
@@ -75,18 +75,16 @@ async function connectAgencies(exchange: Exchange, a: TestDatabaseServer, b: Tes
   say('已授权 5 个信息项;“镇街”未授权,不会到达民政局。', 'Five items are granted; "street" is not, and never reaches civil affairs.')
   provider.program.start()
   receiver.program.start()
-  return [provider, receiver]
+  return receiver
 }
 
 interface Flow {
-  provider: TestAgent
-  receiver: TestAgent
   source: Client
   target: Client
   rows: string[][]
 }
 
-async function firstLoad(_exchange: Exchange, { source, target, rows }: Flow): Promise<void> {
+async function firstLoad({ source, target, rows }: Flow): Promise<void> {
   const started = performance.now()
   const columns = villageColumns.map((_, i) => rows.map((row) => row[i]))
   await source.query(
