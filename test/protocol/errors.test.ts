@@ -20,7 +20,7 @@ t.test('every code is complete', async (t) => {
     const { status, who, retry, zh, en } = errorKind(code)
     t.match(code, /^QZ(-[A-Z]+)+$/, code)
     t.ok(status >= 400 && status < 600, `${code}: HTTP status`)
-    t.ok(['provider', 'receiver', 'office', 'operator', 'nobody'].includes(who), `${code}: who must act`)
+    t.ok(['provider', 'receiver', 'office', 'operator', 'requester', 'nobody'].includes(who), `${code}: who must act`)
     t.ok(retry || who !== 'nobody', `${code}: somebody must act, or a retry helps`)
     t.match(zh, /\p{Script=Han}/u, `${code}: Chinese`)
     t.notMatch(en, /[^\x20-\x7e]/, `${code}: English`)

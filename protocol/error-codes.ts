@@ -1,0 +1,163 @@
+/** Every code of Qianzhi, once: HTTP status, who must act, whether the same request may succeed later, and the texts. See errors.ts. */
+
+export type Language = 'zh' | 'en'
+
+/** Who must act before the thing can succeed. */
+export type Actor = 'provider' | 'receiver' | 'office' | 'operator' | 'requester' | 'nobody'
+
+export interface ErrorKind {
+  /** HTTP status when the error is an answer. */
+  status: number
+  who: Actor
+  /** True where the same request can succeed later without anybody changing it. */
+  retry: boolean
+  zh: string
+  en: string
+}
+
+export const kinds = {
+  // Transport and identity
+  'QZ-HUB-UNREACHABLE': kind(503, 'operator', true, '无法连接中心 {url}:{reason}', 'The hub at {url} cannot be reached: {reason}'),
+  'QZ-HUB-CERTIFICATE': kind(
+    495,
+    'operator',
+    false,
+    '中心证书与登记时不一致:{reason}',
+    'The hub certificate is not the one pinned at enrolment: {reason}',
+  ),
+  'QZ-VERSION': kind(
+    400,
+    'operator',
+    false,
+    '协议版本 {version} 不受支持(支持 {supported})',
+    'Protocol version {version} is not served (served: {supported})',
+  ),
+  'QZ-REQUEST-SIGNATURE': kind(401, 'operator', false, '请求签名无效:{reason}', 'The request signature is not valid: {reason}'),
+  'QZ-REQUEST-CLOCK': kind(
+    401,
+    'nobody',
+    true,
+    '请求时间与中心相差 {seconds} 秒',
+    'The request was signed {seconds} s away from the hub time',
+  ),
+  'QZ-REQUEST-INVALID': kind(400, 'operator', false, '请求内容无效:{reason}', 'The request is not valid: {reason}'),
+  'QZ-NOT-FOUND': kind(404, 'operator', false, '没有找到 {what}', '{what} does not exist'),
+  'QZ-CONFLICT': kind(409, 'operator', false, '{what} 已存在且内容不同', '{what} exists already and differs'),
+  'QZ-ADMIN-KEY': kind(401, 'operator', false, '管理密钥无效', 'The admin key is not valid'),
+  'QZ-TOKEN': kind(403, 'office', false, '登记令牌无效:{reason}', 'The enrolment token is not valid: {reason}'),
+  'QZ-AGENT-UNKNOWN': kind(401, 'office', false, '中心不认识此前置机代理 {agent}', 'The hub does not know agent {agent}'),
+  'QZ-AGENT-REVOKED': kind(403, 'office', false, '前置机代理 {agent} 已被撤销', 'Agent {agent} is revoked'),
+  'QZ-AGENT-CLONED': kind(409, 'operator', true, '另一个代理正在使用同一数据库 {database}', 'Another agent holds database {database}'),
+  'QZ-HUB-BUSY': kind(503, 'nobody', true, '中心暂时不可用:{reason}', 'The hub cannot serve this now: {reason}'),
+  // Policy
+  'QZ-POLICY-SIGNATURE': kind(502, 'office', false, '策略签名无效', 'The policy is not signed by the pinned hub key'),
+  'QZ-POLICY-EXPIRED': kind(403, 'office', true, '策略已于 {expires} 过期', 'The policy expired at {expires}'),
+  'QZ-POLICY-OLD': kind(
+    409,
+    'office',
+    false,
+    '策略序号 {serial} 早于已有的 {known}',
+    'Policy serial {serial} is older than {known}, which is known',
+  ),
+  'QZ-SUPPLY-NOT-ALLOWED': kind(403, 'office', true, '未获准提供资源 {resource}', 'This agent may not supply resource {resource}'),
+  'QZ-ROUTE-ENDED': kind(403, 'office', false, '交换路由 {route} 已终止:{reason}', 'Route {route} has ended: {reason}'),
+  'QZ-PROVIDER-KEY': kind(
+    403,
+    'receiver',
+    false,
+    '资源 {resource} 提供方密钥已改变,需本地确认',
+    'The provider key of {resource} changed: the local operator must accept it',
+  ),
+  // Batches
+  'QZ-BATCH-FORMAT': kind(400, 'provider', false, '批次格式错误:{reason}', 'The batch cannot be read: {reason}'),
+  'QZ-BATCH-SIGNATURE': kind(
+    403,
+    'provider',
+    false,
+    '批次清单签名无效:{reason}',
+    'The batch manifest is not signed by its provider: {reason}',
+  ),
+  'QZ-BATCH-BLOCK': kind(400, 'provider', false, '数据块 {item} 与清单不符:{reason}', 'Block {item} does not match the manifest: {reason}'),
+  'QZ-BATCH-LIMIT': kind(413, 'provider', false, '批次超出限制:{reason}', 'The batch is over a limit: {reason}'),
+  'QZ-BATCH-SCHEMA': kind(
+    409,
+    'provider',
+    true,
+    '批次的结构版本 {version} 不是中心现行版本 {expected}',
+    'The batch has schema version {version}, the hub expects {expected}',
+  ),
+  'QZ-BATCH-ITEM': kind(403, 'office', false, '批次缺少或多出信息项 {item}', 'Item {item} is missing from the batch or not allowed in it'),
+  'QZ-BATCH-HEAD': kind(
+    409,
+    'nobody',
+    true,
+    '批次 {position} 不接在中心现有位置 {head} 之后',
+    'Batch {position} does not follow the head {head}',
+  ),
+  'QZ-CHAIN-BROKEN': kind(
+    409,
+    'provider',
+    true,
+    '批次 {position} 与已接收的前一批次不衔接',
+    'Batch {position} does not follow the batch received before it',
+  ),
+  // Rows (quarantine)
+  'QZ-ROW-TOO-LARGE': kind(422, 'provider', false, '该行过大,无法装入一个批次', 'The row is too large for a batch'),
+  'QZ-ROW-VALUE': kind(422, 'provider', false, '信息项 {item} 的值无法传送:{reason}', 'The value of item {item} cannot travel: {reason}'),
+  'QZ-ROW-REFUSED': kind(422, 'receiver', false, '目标数据库拒绝该行:{reason}', 'The target database refused the row: {reason}'),
+  // Source and sink databases
+  'QZ-DB-UNREACHABLE': kind(503, 'operator', true, '数据库 {database} 无法使用:{reason}', 'Database {database} cannot be used: {reason}'),
+  'QZ-DB-RIGHTS': kind(
+    403,
+    'operator',
+    false,
+    '数据库 {database} 缺少权限:{reason}',
+    'A right is missing in database {database}: {reason}',
+  ),
+  'QZ-DB-VERSION': kind(400, 'operator', false, '数据库版本不受支持:{reason}', 'The database version is not supported: {reason}'),
+  'QZ-SOURCE-TABLE': kind(409, 'operator', false, '来源表 {table} 不可用:{reason}', 'Source table {table} cannot be used: {reason}'),
+  'QZ-SOURCE-TYPE': kind(
+    409,
+    'operator',
+    false,
+    '来源表 {table} 的列 {column}({type})不能作为 {item}',
+    'Column {column} ({type}) of {table} cannot supply {item}',
+  ),
+  'QZ-SOURCE-NOT-SET-UP': kind(
+    409,
+    'operator',
+    false,
+    '来源表 {table} 尚未执行 setup 或触发器缺失:{reason}',
+    'Source table {table} is not set up, or its trigger is gone: {reason}',
+  ),
+  'QZ-SINK-TABLE': kind(409, 'operator', false, '落地表 {table} 不可用:{reason}', 'Delivered table {table} cannot be used: {reason}'),
+  'QZ-SINK-BAD-SHARE': kind(
+    409,
+    'receiver',
+    true,
+    '坏行比例过高({bad}/{rows}),路由已停止',
+    'Too many bad rows ({bad} of {rows}): the route is held',
+  ),
+  // Configuration and data folder
+  'QZ-CONFIG': kind(400, 'operator', false, '配置 {key} 有误:{reason}', 'Configuration {key}: {reason}'),
+  'QZ-NOT-ENROLLED': kind(
+    409,
+    'operator',
+    false,
+    '本机尚未登记,请先执行 qianzhi-agent enroll',
+    'This agent is not enrolled: run qianzhi-agent enroll first',
+  ),
+  'QZ-DATA-LOCKED': kind(409, 'operator', true, '数据目录 {folder} 正被另一进程使用', 'Data folder {folder} is in use by another process'),
+  'QZ-SCHEMA': kind(400, 'provider', false, '资源结构有误:{reason}', 'The resource schema is not valid: {reason}'),
+  // People and rights
+  'QZ-SIGN-IN': kind(401, 'requester', true, '请先登录:{reason}', 'Sign in first: {reason}'),
+  'QZ-FORBIDDEN': kind(403, 'office', false, '无权执行 {operation}', '{operation} is not within your rights'),
+  'QZ-STATE': kind(409, 'requester', false, '{what} 处于“{state}”状态,不能 {event}', '{what} is {state}: {event} is not possible'),
+  'QZ-SAME-PERSON': kind(409, 'provider', false, '登记与审核不能是同一人', 'The person who checks may not be the one who submitted'),
+  'QZ-RULE': kind(422, 'requester', false, '不符合规定:{reason}', 'Against the rules: {reason}'),
+  'QZ-INTERNAL': kind(500, 'nobody', true, '内部错误:{reason}', 'Internal error: {reason}'),
+} satisfies Record<string, ErrorKind>
+
+function kind(status: number, who: Actor, retry: boolean, zh: string, en: string): ErrorKind {
+  return { status, who, retry, zh, en }
+}
