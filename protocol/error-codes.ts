@@ -155,6 +155,7 @@ export const kinds = {
   'QZ-STATE': kind(409, 'requester', false, '{what} 处于“{state}”状态,不能 {event}', '{what} is {state}: {event} is not possible'),
   'QZ-SAME-PERSON': kind(409, 'provider', false, '登记与审核不能是同一人', 'The person who checks may not be the one who submitted'),
   'QZ-RULE': kind(422, 'requester', false, '不符合规定:{reason}', 'Against the rules: {reason}'),
+  'QZ-EXCEL': kind(422, 'requester', false, 'Excel 文件有误({where}):{reason}', 'The Excel file is not valid ({where}): {reason}'),
   'QZ-INTERNAL': kind(500, 'nobody', true, '内部错误:{reason}', 'Internal error: {reason}'),
 } satisfies Record<string, ErrorKind>
 
