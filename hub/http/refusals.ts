@@ -64,7 +64,9 @@ export class Refusals {
     if (path === agentPaths.batches && request.agent) return
     const actor = request.agent?.id ?? `address ${request.ip}`
     if (!this.isDue(`${actor} ${refusal.code}`)) return
-    const entry = { actor, act: 'request', object: `${request.method} ${path}`, outcome: refusal.code, details: refusal.details }
+    const known = request.agent && ({ agency: request.agent.agency, via: 'agent' } as const)
+    const asked = { act: 'request', object: `${request.method} ${path}`, outcome: refusal.code, details: refusal.details }
+    const entry = { actor, ...known, ip: request.ip, ...asked }
     // The refusal stands also while the store is away.
     await writeAudit(this.store.query, entry).catch((failure: unknown) => this.logger.warn({ err: failure, entry }, 'refusal not recorded'))
   }

@@ -53,6 +53,8 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
     await query('update enrolment_token set used_by = $2 where secret_hash = $1', [sha256(request.secret), agent.id])
     await writeAudit(query, {
       actor: agent.id,
+      agency: agent.agency,
+      via: 'agent',
       act: 'agent.enrol',
       object: agent.id,
       details: { agency: agent.agency, publicKey: request.publicKey },
