@@ -13,10 +13,13 @@ import { adminApi } from './http/admin.ts'
 import { agentApi } from './http/agent.ts'
 import { enrolApi } from './http/enrol.ts'
 import { Refusals } from './http/refusals.ts'
+import { registryApi } from './http/registry.ts'
 import { createServer, type HttpServer } from './http/server.ts'
 import { loadAdminKey, loadHubKey } from './identity.ts'
 import type { Log } from './log.ts'
 import { openLog } from './logs/index.ts'
+import { operations } from './operations/index.ts'
+import type { Services } from './operations/services.ts'
 import { currentPolicy } from './registry/policy.ts'
 import type { Registry } from './registry/registry.ts'
 import { startEmbedded } from './store/embedded.ts'
@@ -82,6 +85,10 @@ async function start(
 
   const certificate = await loadCertificate(config, clock())
   const urls: string[] = [...config.urls]
+  const services: Services = {
+    address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),
+    explain: (route) => explainRoute(store, log, route, { now: clock(), lapse: config.log.lapse }),
+  }
   const app = await createServer({
     registry,
     logger,
@@ -94,10 +101,10 @@ async function start(
       adminApi({
         registry,
         adminKey,
-        address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),
-        explain: (route) => explainRoute(store, log, route, { now: clock(), lapse: config.log.lapse }),
+        ...services,
         housekeep: () => housekeeping.run(),
       }),
+      registryApi(registry, services, operations),
     ],
     agents: [agentApi(exchange)],
   })

@@ -1,0 +1,39 @@
+import { QianzhiError } from '../../protocol/errors.ts'
+import type { Principal } from './principal.ts'
+import { rights, type OperationName, type Reach } from './rights.ts'
+import type { Role } from './roles.ts'
+
+/** Which agencies and which person an object belongs to, and as what. */
+export interface Relations {
+  /** Agencies whose own it is. */
+  own?: readonly string[]
+  /** Agencies that provide the data it is about. */
+  provider?: readonly string[]
+  /** Agencies that receive, or ask to receive, that data. */
+  receiver?: readonly string[]
+  /** Persons whose own it is. */
+  self?: readonly string[]
+}
+
+/** Every reach that somebody has for an operation through any of their roles; empty: not allowed at all. */
+export function reachOf(principal: Principal, operation: OperationName): Set<Reach> {
+  const line: Partial<Record<Role | 'everybody' | 'hub', Reach | readonly Reach[]>> = rights[operation]
+  const keys = principal.via === 'hub' ? (['hub'] as const) : (['everybody', ...principal.roles] as const)
+  return new Set(keys.flatMap((role) => line[role] ?? []))
+}
+
+/** The one place where it is decided who may do what: role × operation × ownership, and nothing that is not in the table. */
+export function allows(principal: Principal, operation: OperationName, relations: Relations = {}): boolean {
+  return [...reachOf(principal, operation)].some((reach) => reaches(principal, reach, relations))
+}
+
+/** Throws QZ-FORBIDDEN. */
+export function authorise(principal: Principal, operation: OperationName, relations: Relations = {}): void {
+  if (!allows(principal, operation, relations)) throw new QianzhiError('QZ-FORBIDDEN', { operation })
+}
+
+function reaches({ agency, person }: Principal, reach: Reach, relations: Relations): boolean {
+  if (reach === 'any') return true
+  if (reach === 'self') return person !== null && (relations.self ?? []).includes(person)
+  return agency !== null && (relations[reach] ?? []).includes(agency)
+}

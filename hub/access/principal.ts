@@ -1,0 +1,17 @@
+import type { Role } from './roles.ts'
+
+/** Who asks: a person who is signed in, a machine with a key, or the hub itself when time has come for something. */
+export interface Principal {
+  /** As the audit names it: `person 7`, `key 3`, `hub`. */
+  actor: string
+  /** Id of the person; null for machines and the hub. */
+  person: string | null
+  name: string
+  /** Code of the agency; null for the hub. */
+  agency: string | null
+  roles: readonly Role[]
+  via: 'session' | 'key' | 'hub'
+}
+
+/** Deadlines, expiry and whatever else happens because of the time. */
+export const theHub: Principal = { actor: 'hub', person: null, name: 'hub', agency: null, roles: [], via: 'hub' }

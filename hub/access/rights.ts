@@ -1,0 +1,196 @@
+import type { Role } from './roles.ts'
+
+/**
+ * How far a right goes: `any` object; those of one's `own` agency; those about data that one's agency provides, or receives; or only what
+ * belongs to one's own person. What is made anew is made for one's own agency (`own`), unless the right is `any`. A list shows what is
+ * within reach.
+ */
+export type Reach = 'any' | 'own' | 'provider' | 'receiver' | 'self'
+
+/** `everybody`: whoever is signed in. `hub`: what happens because of the time. An operation with no line for a role is refused to it. */
+type Line = Partial<Record<Role | 'everybody' | 'hub', Reach | readonly Reach[]>>
+
+const parties = ['provider', 'receiver'] as const
+const ownAgency = { registrar: 'own', reviewer: 'own', user: 'own', 'agency-it': 'own' } as const
+/** Those who see every act and state of the whole process, never row values (Art. 24, 25). */
+const watching = { office: 'any', supervisor: 'any' } as const
+/** Both sides of a case, and those who watch. */
+const bothSides = { registrar: parties, reviewer: parties, user: parties, ...watching } as const
+
+/** The rights: who may do what (Art. 21). Workflow events have the name `<workflow>.<event>`. docs/permissions.md shows this table. */
+export const rights = {
+  // Oneself
+  'me.read': { everybody: 'any' },
+  'me.password': { everybody: 'any' },
+  'me.factor-begin': { everybody: 'any' },
+  'me.factor-confirm': { everybody: 'any' },
+  'session.close': { everybody: 'any' },
+  'session.close-all': { everybody: 'any' },
+
+  // People and machines
+  'person.list': { 'system-admin': 'any', 'security-admin': 'any', ...watching, ...ownAgency },
+  'person.read': { 'system-admin': 'any', 'security-admin': 'any', ...watching, ...ownAgency },
+  'person.create': { 'system-admin': 'any' },
+  'person.change': { 'system-admin': 'any' },
+  'person.invite': { 'system-admin': 'any' },
+  'person.disable': { 'system-admin': 'any' },
+  'person.enable': { 'system-admin': 'any' },
+  'person.import': { 'system-admin': 'any' },
+  'person.import-template': { 'system-admin': 'any' },
+  'person.roles': { 'security-admin': 'any' },
+  'person.unlock': { 'security-admin': 'any' },
+  'person.reset-factor': { 'security-admin': 'any' },
+  'person.sign-out': { 'security-admin': 'any' },
+  // Until there is a security administrator, and only for the separate administrators.
+  'person.found': { 'system-admin': 'any' },
+  'key.list': { 'security-admin': 'any', 'agency-it': 'own' },
+  'key.create': { 'security-admin': 'any' },
+  'key.end': { 'security-admin': 'any', 'agency-it': 'own' },
+
+  // Agencies
+  'agency.list': { everybody: 'any' },
+  'agency.read': { everybody: 'any' },
+  'agency.create': { office: 'any', 'system-admin': 'any' },
+  'agency.change': { office: 'any', 'system-admin': 'any' },
+  'agency.import': { office: 'any', 'system-admin': 'any' },
+  'agency.import-template': { office: 'any', 'system-admin': 'any' },
+  'agency.responsible': { office: 'any', reviewer: 'own' },
+  'agency.set-rules': { office: 'any', reviewer: 'own' },
+  'agency.read-rules': { ...ownAgency, ...watching },
+  'agency.handover': { 'system-admin': 'any', reviewer: 'own' },
+
+  // Catalog (Art. 5, 6, 9-13)
+  'catalog.search': { everybody: 'any' },
+  'catalog.export': { everybody: 'any' },
+  'catalog.template': { registrar: 'any' },
+  'catalog.import': { registrar: 'own' },
+  'catalog.dcat': { everybody: 'any' },
+  'resource.read': { everybody: 'any' },
+  'resource.versions': { everybody: 'any' },
+  'resource.diff': { everybody: 'any' },
+  'resource.withdraw': { reviewer: 'provider' },
+  'resource.stop': { secrecy: 'any' },
+  'resource.release': { secrecy: 'any' },
+  'resource.keep': { reviewer: 'provider' },
+  'registration.list': { registrar: 'own', reviewer: 'own', ...watching },
+  'registration.read': { registrar: 'own', reviewer: 'own', ...watching },
+  'registration.create': { registrar: 'own' },
+  'registration.change': { registrar: 'own' },
+  'registration.check': { registrar: 'own', reviewer: 'own' },
+  'registration.submit': { registrar: 'own' },
+  'registration.recall': { registrar: 'own' },
+  'registration.return': { reviewer: 'own' },
+  'registration.publish': { reviewer: 'own' },
+  'registration.discard': { registrar: 'own' },
+  'table.list': { registrar: 'own', 'agency-it': 'own' },
+  'table.propose': { registrar: 'own', 'agency-it': 'own' },
+  'standard.list': { everybody: 'any' },
+  'standard.read': { everybody: 'any' },
+  'standard.create': { office: 'any' },
+  'standard.change': { office: 'any' },
+  'standard.publish': { office: 'any' },
+  'standard.withdraw': { office: 'any' },
+  'standard.adopt': { registrar: 'any' },
+
+  // Applications and grants (Art. 7, 16)
+  'application.list': bothSides,
+  'application.read': bothSides,
+  'application.create': { user: 'own' },
+  'application.change': { user: 'receiver' },
+  'application.submit': { user: 'receiver' },
+  'application.withdraw': { user: 'receiver' },
+  'application.consent': { reviewer: 'provider' },
+  'application.object': { reviewer: 'provider' },
+  'application.preview': { office: 'any', reviewer: 'provider' },
+  'application.approve': { office: 'any' },
+  'application.reject': { office: 'any' },
+  'application.extend': { office: 'any' },
+  'application.decide-many': { office: 'any' },
+  'grant.list': { ...bothSides, 'agency-it': 'receiver' },
+  'grant.read': { ...bothSides, 'agency-it': 'receiver' },
+  'grant.suspend': { office: 'any' },
+  'grant.resume': { office: 'any' },
+  'grant.revoke': { office: 'any' },
+  'grant.give-up': { user: 'receiver' },
+  'grant.accept': { user: 'receiver' },
+  'grant.expire': { hub: 'any' },
+  'grant.explain': { ...bothSides, 'agency-it': parties },
+
+  // Front-end machines (Art. 15)
+  'machine.list': { 'agency-it': 'own', ...watching },
+  'machine.read': { 'agency-it': 'own', ...watching },
+  'machine.apply': { 'agency-it': 'own' },
+  'machine.withdraw': { 'agency-it': 'own' },
+  'machine.approve': { office: 'any' },
+  'machine.reject': { office: 'any' },
+  'machine.token': { 'agency-it': 'own' },
+  'machine.enrolment-files': { office: 'any' },
+  'agent.list': { 'agency-it': 'own', ...watching },
+  'agent.revoke': { office: 'any' },
+
+  // Demands outside the catalog (Art. 8, 16) and publishing another agency's data (Art. 5, 17)
+  'demand.list': bothSides,
+  'demand.read': bothSides,
+  'demand.create': { user: 'own' },
+  'demand.assign': { office: 'any' },
+  'demand.note': { registrar: parties, reviewer: parties, user: parties, office: 'any' },
+  'demand.agree': { reviewer: 'provider' },
+  'demand.refuse': { reviewer: 'provider', office: 'any' },
+  'demand.fulfil': { office: 'any', registrar: 'provider' },
+  'demand.withdraw': { user: 'receiver' },
+  'publication.list': bothSides,
+  'publication.read': bothSides,
+  'publication.create': { user: 'own' },
+  'publication.consent': { reviewer: 'provider' },
+  'publication.refuse': { reviewer: 'provider' },
+  'publication.withdraw': { user: 'receiver' },
+  'publication.end': { reviewer: 'provider' },
+
+  // Corrections, declarations, orders (Art. 14, 18, 20, 27)
+  'correction.list': bothSides,
+  'correction.read': bothSides,
+  'correction.create': { user: 'own' },
+  'correction.pass': { office: 'any' },
+  'correction.dismiss': { office: 'any' },
+  'correction.answer': { registrar: 'provider', reviewer: 'provider' },
+  'correction.close': { office: 'any' },
+  'correction.reopen': { user: 'receiver' },
+  'correction.withdraw': { user: 'receiver' },
+  'declaration.list': { registrar: 'own', reviewer: 'own', government: 'any', ...watching },
+  'declaration.read': { registrar: 'own', reviewer: 'own', government: 'any', ...watching },
+  'declaration.evidence': { registrar: 'own', reviewer: 'own' },
+  'declaration.create': { registrar: 'own' },
+  'declaration.withdraw': { registrar: 'own' },
+  'declaration.return': { reviewer: 'own' },
+  'declaration.sign': { reviewer: 'own' },
+  'declaration.acknowledge': { office: 'any' },
+  'declaration.delegate': { government: 'any' },
+  'declaration.escalate': { government: 'any', office: 'any' },
+  'declaration.settle': { government: 'any', office: 'any' },
+  'order.list': { registrar: 'own', reviewer: 'own', secrecy: 'any', ...watching },
+  'order.read': { registrar: 'own', reviewer: 'own', secrecy: 'any', ...watching },
+  'order.issue': { office: 'any', supervisor: 'any', secrecy: 'any' },
+  'order.answer': { reviewer: 'own' },
+  'order.reject-answer': { office: 'any', supervisor: 'any', secrecy: 'any' },
+  'order.close': { office: 'any', supervisor: 'any', secrecy: 'any' },
+  'order.transfer': { office: 'any', secrecy: 'any' },
+  'order.conclude': { supervisor: 'any' },
+
+  // Supervision (Art. 14, 24, 25)
+  'duty.list': { registrar: 'own', reviewer: 'own', ...watching },
+  'deadline.list': { ...ownAgency, government: 'any', ...watching },
+  'notice.list': { everybody: 'any' },
+  'notice.read': { everybody: 'any' },
+  'evaluation.list': { everybody: 'any' },
+  'evaluation.read': { everybody: 'any' },
+  'evaluation.draw-up': { office: 'any' },
+  'evaluation.advise': { office: 'any' },
+  'evaluation.freeze': { office: 'any' },
+  'evaluation.publish': { office: 'any' },
+  'evaluation.export': { everybody: 'any' },
+  'audit.list': { 'audit-admin': 'any', supervisor: 'any' },
+  'audit.export': { 'audit-admin': 'any', supervisor: 'any' },
+  'history.read': { everybody: 'any' },
+} as const satisfies Record<string, Line>
+
+export type OperationName = keyof typeof rights

@@ -1,0 +1,104 @@
+import cookie from '@fastify/cookie'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { authorise, reachOf } from '../access/authorise.ts'
+import type { Principal } from '../access/principal.ts'
+import { relationsOf } from '../access/relations.ts'
+import { principalOf } from '../access/sessions.ts'
+import { FileAnswer, type Operation } from '../operations/operation.ts'
+import type { Services } from '../operations/services.ts'
+import type { Registry } from '../registry/registry.ts'
+import { documentation, routeSchema } from './openapi.ts'
+import type { Api } from './server.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Behind the registry's doors: who asks. */
+    principal: Principal
+  }
+}
+
+export const apiPrefix = '/api/v1'
+export const sessionCookie = 'qz_session'
+
+/**
+ * The registry's API: each operation behind the same four checks, in this order: who asks (401), whether their roles have the right at
+ * all (403), whether it reaches this object (404, 403), and whether what they sent has the right shape (400).
+ */
+export function registryApi(registry: Registry, services: Services, operations: readonly Operation[]): Api {
+  return async (app) => {
+    const plain = app as unknown as FastifyInstance
+    await plain.register(cookie)
+    await documentation(plain)
+    app.decorateRequest('principal')
+    acceptUploads(plain, operations)
+    for (const operation of operations) addRoute(plain, registry, services, operation)
+  }
+}
+
+function acceptUploads(app: FastifyInstance, operations: readonly Operation[]): void {
+  const types = new Set(operations.flatMap(({ upload }) => (upload ? [upload.type] : [])))
+  for (const type of types) {
+    app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request: FastifyRequest, body: Buffer, done) => done(null, body))
+  }
+}
+
+function addRoute(app: FastifyInstance, registry: Registry, services: Services, operation: Operation): void {
+  const options: RouteShorthandOptions = {
+    schema: routeSchema(operation),
+    bodyLimit: operation.upload?.limit ?? 2 << 20,
+    serializerCompiler: () => (value) => JSON.stringify(value),
+    onRequest: async (request) => {
+      request.principal = await identify(registry, request)
+      authoriseRole(request.principal, operation)
+    },
+    preValidation: async (request) => authoriseObject(registry, request, operation),
+  }
+  app.route({ ...options, method: operation.method, url: apiPrefix + operation.path, handler: answer })
+
+  async function answer(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    const { principal, params, query, body } = request
+    const gone = new AbortController()
+    reply.raw.once('close', () => gone.abort())
+    const only = reachOf(principal, operation.name).has('any') ? null : principal.agency
+    const value = await operation.run({ registry, services, principal, only, params, query, body, signal: gone.signal })
+    void reply.header('cache-control', 'no-store')
+    if (!(value instanceof FileAnswer)) return value ?? {}
+    void reply.type(value.type)
+    void reply.header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(value.name)}`)
+    return reply.send(value.content)
+  }
+}
+
+/** By `Authorization: Bearer` (programs), or the session cookie (the console). Throws QZ-SIGN-IN. */
+export async function identify(registry: Registry, request: FastifyRequest): Promise<Principal> {
+  const secret = secretOf(request)
+  if (secret === undefined) throw new QianzhiError('QZ-SIGN-IN', { reason: '请求没有凭证 / the request has no credentials' })
+  return principalOf(registry, secret)
+}
+
+export function secretOf(request: FastifyRequest): string | undefined {
+  const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
+  if (bearer !== undefined) return bearer
+  const kept = request.cookies[sessionCookie]
+  if (kept !== undefined) checkOrigin(request)
+  return kept
+}
+
+/** A cookie goes along with whatever page sends the request: what changes something must come from our own pages. */
+function checkOrigin(request: FastifyRequest): void {
+  if (request.method === 'GET' || request.method === 'HEAD') return
+  const { origin, host } = request.headers
+  if (origin !== undefined && URL.canParse(origin) && new URL(origin).host === host) return
+  throw new QianzhiError('QZ-SIGN-IN', { reason: '请求来自其他网站 / the request comes from another site' })
+}
+
+function authoriseRole(principal: Principal, { name }: Operation): void {
+  if (reachOf(principal, name).size === 0) throw new QianzhiError('QZ-FORBIDDEN', { operation: name })
+}
+
+async function authoriseObject(registry: Registry, request: FastifyRequest, { name, about }: Operation): Promise<void> {
+  if (!about) return
+  const { id } = request.params as { id: string }
+  authorise(request.principal, name, await relationsOf(registry.store.query, about, id))
+}

@@ -1,0 +1,4 @@
+import type { Operation } from './operation.ts'
+
+/** Every operation of the registry's API. */
+export const operations: readonly Operation[] = []

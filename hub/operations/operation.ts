@@ -1,0 +1,70 @@
+import type { Static, TObject, TSchema } from 'typebox'
+import type { Language } from '../../protocol/errors.ts'
+import type { Principal } from '../access/principal.ts'
+import type { ObjectKind } from '../access/relations.ts'
+import type { OperationName } from '../access/rights.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Services } from './services.ts'
+
+/** One call of an operation by somebody who may do it. */
+export interface Call<P = unknown, Q = unknown, B = unknown> {
+  registry: Registry
+  services: Services
+  principal: Principal
+  /** What to restrict lists to, and what new things belong to: the caller's agency; null where the caller's reach is any. */
+  only: string | null
+  params: P
+  query: Q
+  body: B
+  /** Aborts when the caller has hung up. */
+  signal: AbortSignal
+}
+
+/** A file as an answer. */
+export class FileAnswer {
+  readonly name: string
+  readonly type: string
+  readonly content: Buffer | string
+
+  constructor(name: string, type: string, content: Buffer | string) {
+    this.name = name
+    this.type = type
+    this.content = content
+  }
+}
+
+export const excelType = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'
+
+/**
+ * One operation of the registry's API: everything that the server, its documentation and the sweep of all doors need. Who may call it
+ * stands in access/rights.ts under its name, nowhere else.
+ */
+export interface Operation {
+  name: OperationName
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Below /api/v1, with `:id` for the object where `about` says of which kind it is. */
+  path: string
+  text: Record<Language, string>
+  about?: ObjectKind
+  params?: TObject
+  query?: TObject
+  body?: TSchema
+  /** An upload: the body is these bytes, of this media type. */
+  upload?: { type: string; limit: number }
+  answer?: TSchema
+  /** A body that the API takes, for the documentation. */
+  example?: unknown
+  run(call: Call): Promise<unknown>
+}
+
+interface Spec<P extends TObject, Q extends TObject, B extends TSchema> extends Omit<Operation, 'params' | 'query' | 'body' | 'run'> {
+  params?: P
+  query?: Q
+  body?: B
+  run(call: Call<Static<P>, Static<Q>, Static<B>>): Promise<unknown>
+}
+
+/** Types `run` by the shapes beside it. */
+export function operation<P extends TObject, Q extends TObject, B extends TSchema>(spec: Spec<P, Q, B>): Operation {
+  return spec as unknown as Operation
+}

@@ -1,0 +1,133 @@
+import { QianzhiError, type Language } from '../../protocol/errors.ts'
+import { authorise } from '../access/authorise.ts'
+import type { Principal } from '../access/principal.ts'
+import { relationsOf, type ObjectKind } from '../access/relations.ts'
+import type { OperationName } from '../access/rights.ts'
+import type { Query } from '../store/store.ts'
+import { writeAudit } from './audit.ts'
+import type { Registry } from './registry.ts'
+
+/** One event happening to one object: what conditions and effects are told. */
+export interface Happening<T, I = Record<string, unknown>> {
+  registry: Registry
+  query: Query
+  /** Ids of agents whose policy changes. */
+  concerned: Set<string>
+  principal: Principal
+  /** The object as it is before the event. */
+  subject: T
+  /** What came with the event. */
+  input: I
+  now: Date
+}
+
+type Check<T, I> = (happening: Happening<T, I>) => void | Promise<void>
+
+/** A line of a workflow's table: event × states it may happen in → the state after it. */
+export interface Step<S extends string, T, I = Record<string, unknown>> {
+  from: readonly S[]
+  to: S
+  /** Of several steps of an event from one state, the first whose guard holds is taken. */
+  guard?: (happening: Happening<T, I>) => boolean | Promise<boolean>
+  /** What must be true: throws a coded error. */
+  needs?: readonly Check<T, I>[]
+  /** What follows, in the same transaction. */
+  effects?: readonly Check<T, I>[]
+}
+
+/** A workflow: a table of its own with `id` and `state`, its states, and what may happen in each. Rights: `<name>.<event>`. */
+export interface Workflow<S extends string, T extends { state: S }> {
+  name: ObjectKind
+  table: string
+  states: Record<S, Record<Language, string>>
+  initial: S
+  events: Record<string, readonly Step<S, T, never>[]>
+  load(query: Query, id: string): Promise<T>
+}
+
+/**
+ * Lets an event happen: locks the object, asks for the right, finds the step, checks what must be true, writes the new state, the history
+ * and the audit, and does what follows, all in the caller's transaction. Throws QZ-NOT-FOUND, QZ-FORBIDDEN, QZ-STATE, and what the
+ * step's conditions say.
+ */
+export async function advance<S extends string, T extends { state: S }>(
+  workflow: Workflow<S, T>,
+  event: string,
+  id: string,
+  context: Omit<Happening<T>, 'subject' | 'now'>,
+): Promise<T> {
+  const { query, principal, registry, input } = context
+  await query(`select from ${workflow.table} where ${keyOf(workflow)} = $1 for update`, [id])
+  const relations = await relationsOf(query, workflow.name, id)
+  authorise(principal, `${workflow.name}.${event}` as OperationName, relations)
+  const happening = { ...context, subject: await workflow.load(query, id), now: registry.clock() }
+  const step = await stepOf(workflow, event, id, happening)
+  for (const need of step.needs ?? []) await need(happening)
+  const from = happening.subject.state
+  await query(`update ${workflow.table} set state = $2 where ${keyOf(workflow)} = $1`, [id, step.to])
+  await record(query, { workflow: workflow.name, object: id, event, from, to: step.to, principal, input })
+  for (const effect of step.effects ?? []) await effect(happening)
+  return workflow.load(query, id)
+}
+
+/** Resources, standards and grants have codes for keys, all others numbers. */
+function keyOf({ table }: { table: string }): string {
+  return table === 'resource' || table === 'standard' ? 'code' : table === 'access_grant' ? 'id' : 'id::text'
+}
+
+async function stepOf<S extends string, T extends { state: S }>(
+  { name, events, states }: Workflow<S, T>,
+  event: string,
+  id: string,
+  happening: Happening<T>,
+): Promise<Step<S, T>> {
+  const { state } = happening.subject
+  for (const step of (events[event] ?? []) as readonly Step<S, T>[]) {
+    if (step.from.includes(state) && (await (step.guard?.(happening) ?? true))) return step
+  }
+  throw new QianzhiError('QZ-STATE', { what: `${name} ${id}`, state: `${states[state].zh} ${state}`, event })
+}
+
+interface Recorded {
+  workflow: string
+  object: string
+  event: string
+  from: string | null
+  to: string
+  principal: Principal
+  input: Record<string, unknown>
+}
+
+/** A line of an object's history, and of the audit. Also for the making of an object (`from` null). */
+export async function record(query: Query, { workflow, object, event, from, to, principal, input }: Recorded): Promise<void> {
+  await query(
+    `insert into history (workflow, object, event, from_state, to_state, actor, actor_name, agency, details)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [workflow, object, event, from, to, principal.actor, principal.name, principal.agency, JSON.stringify(input)],
+  )
+  await writeAudit(query, {
+    actor: principal.actor,
+    act: `${workflow}.${event}`,
+    object: `${workflow} ${object}`,
+    details: { from, to, ...input },
+  })
+}
+
+export interface HistoryLine {
+  event: string
+  from: string | null
+  to: string
+  actor: string
+  actorName: string
+  agency: string | null
+  at: Date
+  details: Record<string, unknown>
+}
+
+export function historyOf(query: Query, workflow: string, object: string): Promise<HistoryLine[]> {
+  return query<HistoryLine>(
+    `select event, from_state as "from", to_state as "to", actor, actor_name as "actorName", agency, at, details
+     from history where workflow = $1 and object = $2 order by id`,
+    [workflow, object],
+  )
+}

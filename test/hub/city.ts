@@ -1,0 +1,152 @@
+/** The registry's API over a fresh database, with agencies and one person in every role: what tests of operations begin with. */
+import type { FastifyInstance } from 'fastify'
+import pino from 'pino'
+import t from 'tap'
+import { Compile } from 'typebox/compile'
+import type { Principal } from '../../hub/access/principal.ts'
+import { principalOf, openSession } from '../../hub/access/sessions.ts'
+import { roleNames, type Role } from '../../hub/access/roles.ts'
+import { Refusals } from '../../hub/http/refusals.ts'
+import { apiPrefix, registryApi } from '../../hub/http/registry.ts'
+import { createServer } from '../../hub/http/server.ts'
+import { operations } from '../../hub/operations/index.ts'
+import type { Operation } from '../../hub/operations/operation.ts'
+import type { Services } from '../../hub/operations/services.ts'
+import { addAgency } from '../../hub/registry/agencies.ts'
+import { ownCertificate } from '../../hub/tls.ts'
+import { openOffice, type Office } from './office.ts'
+
+/** Roles that people of an agency have; the others belong to the city's own offices. */
+export const agencyRoles: readonly Role[] = ['registrar', 'reviewer', 'user', 'agency-it']
+
+export interface Answer {
+  status: number
+  /** The JSON answer; of an upload or download see `text`. */
+  body: any
+  text: string
+  bytes: Buffer
+  type: string
+}
+
+/** Somebody who calls the API. Paths are below /api/v1. */
+export interface Caller {
+  principal: Principal
+  secret: string
+  get(path: string): Promise<Answer>
+  post(path: string, body?: unknown): Promise<Answer>
+  put(path: string, body?: unknown): Promise<Answer>
+  patch(path: string, body?: unknown): Promise<Answer>
+  delete(path: string): Promise<Answer>
+  upload(path: string, type: string, bytes: Buffer): Promise<Answer>
+}
+
+export interface City extends Office {
+  app: FastifyInstance
+  /** The person who has this role in this agency (offices: agency `city`). */
+  as(agency: string, role: Role): Caller
+  /** Calls without credentials. */
+  nobody: Caller
+  services: Services
+}
+
+/**
+ * Agencies civil 民政局, water 水务局, health 卫健局 with a registrar, reviewer, user and agency IT each; agency city 市电子政务办 with the
+ * office and every supervising and administrating role, each its own person.
+ */
+export async function openCity(test: Pick<typeof t, 'teardown'>, services: Partial<Services> = {}): Promise<City> {
+  const office = await openOffice(test)
+  await addAgency(office, 'admin', { code: 'health', name: '卫健局' })
+  await addAgency(office, 'admin', { code: 'city', name: '市电子政务办' })
+  const all: Services = {
+    address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
+    explain: async () => ({}),
+    ...services,
+  }
+  const folder = t.testdir()
+  const logger = pino({ level: 'silent' })
+  const app = (await createServer({
+    registry: office,
+    logger,
+    refusals: new Refusals(office.store, logger),
+    certificate: await ownCertificate(folder, ['localhost'], office.now),
+    bodyLimit: 10 << 20,
+    open: [registryApi(office, all, operations)],
+    agents: [],
+  })) as unknown as FastifyInstance
+  await app.ready()
+  test.teardown(() => app.close())
+  const callers = new Map<string, Caller>()
+  for (const agency of ['civil', 'water', 'health']) {
+    for (const role of agencyRoles) callers.set(`${agency} ${role}`, await person(office, app, agency, role))
+  }
+  for (const role of roleNames.filter((name) => !agencyRoles.includes(name))) {
+    callers.set(`city ${role}`, await person(office, app, 'city', role))
+  }
+  const as = (agency: string, role: Role): Caller => {
+    const caller = callers.get(`${agency} ${role}`)
+    if (!caller) throw new Error(`nobody is ${role} of ${agency}`)
+    return caller
+  }
+  // Tests turn the office's clock, and sessions are judged by it: they last for ever here.
+  await office.store.query(`update session set created_at = 'infinity', last_used = 'infinity'`)
+  const nobody = caller(app, undefined, { actor: 'nobody', person: null, name: '', agency: null, roles: [], via: 'session' })
+  return Object.assign(office, { app, as, nobody, services: all })
+}
+
+/** Another person, e.g. a second reviewer. */
+export async function person(office: Office, app: FastifyInstance, agency: string, ...roles: Role[]): Promise<Caller> {
+  const { query } = office.store
+  const login = `${agency}-${roles.join('-')}-${Math.random().toString(36).slice(2, 8)}`
+  const [row] = await query<{ id: string }>(`insert into person (agency, login, name, state) values ($1, $2, $3, 'active') returning id`, [
+    agency,
+    login,
+    `${agency} ${roles.join(' ')}`,
+  ])
+  for (const role of roles) await query(`insert into person_role (person, role, given_by) values ($1, $2, 'test')`, [row!.id, role])
+  const secret = await openSession(query, row!.id, null, office.now)
+  const principal = await principalOf(office, secret)
+  await query(`update session set created_at = 'infinity', last_used = 'infinity' where person = $1`, [row!.id])
+  return caller(app, secret, principal)
+}
+
+function caller(app: FastifyInstance, secret: string | undefined, principal: Principal): Caller {
+  const send = async (method: Operation['method'], path: string, payload?: unknown, type = 'application/json'): Promise<Answer> => {
+    const answer = await app.inject({
+      method,
+      url: apiPrefix + path,
+      headers: { ...(secret && { authorization: `Bearer ${secret}` }), ...(payload !== undefined && { 'content-type': type }) },
+      ...(payload !== undefined && { payload: Buffer.isBuffer(payload) ? payload : JSON.stringify(payload) }),
+    })
+    const kind = String(answer.headers['content-type'] ?? '')
+    const body: unknown = kind.includes('json') && answer.body !== '' ? JSON.parse(answer.body) : undefined
+    if (answer.statusCode === 200) checkAnswer(method, path, body)
+    return { status: answer.statusCode, body, text: answer.body, bytes: answer.rawPayload, type: kind }
+  }
+  return {
+    principal,
+    secret: secret ?? '',
+    get: (path) => send('GET', path),
+    post: (path, body = {}) => send('POST', path, body),
+    put: (path, body = {}) => send('PUT', path, body),
+    patch: (path, body = {}) => send('PATCH', path, body),
+    delete: (path) => send('DELETE', path),
+    upload: (path, type, bytes) => send('POST', path, bytes, type),
+  }
+}
+
+const shapes = operations.flatMap(({ method, path, answer }) => {
+  const pattern = new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+')}$`)
+  return answer ? [{ method, path, pattern, shape: Compile(answer) }] : []
+})
+
+/** What the documentation promises of an answer is what comes. */
+function checkAnswer(method: string, path: string, body: unknown): void {
+  const plain = path.split('?')[0]!
+  const documented = shapes.filter((shape) => shape.method === method && shape.pattern.test(plain))
+  const known = documented.find((shape) => shape.path === plain) ?? documented[0]
+  if (!known || known.shape.Check(body)) return
+  const [error] = known.shape.Errors(body)
+  throw new Error(
+    `${method} ${path}: the answer is not what is documented: ${error?.instancePath} ${error?.message}: ${JSON.stringify(body).slice(0, 500)}`,
+  )
+}
