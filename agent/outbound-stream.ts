@@ -5,7 +5,8 @@ import { isAfter, nextEpoch, samePosition, showPlace, type Place, type Position 
 import { keyItems } from '../protocol/schema.ts'
 import { sha256 } from '../protocol/signature.ts'
 import { Backoff } from './backoff.ts'
-import type { Capture, Row, SourceTable, StreamState } from './database.ts'
+import { checkerOf } from './checks.ts'
+import type { Capture, Row, Rows, SourceTable, StreamState } from './database.ts'
 import type { OutboundContext } from './outbound.ts'
 import { keyIndexes, keyOf, keyText, packPiece, type Piece } from './packing.ts'
 import { clearFault, setFault } from './status.ts'
@@ -36,6 +37,9 @@ export class OutboundStream {
   readonly #context: OutboundContext
   readonly #capture: Capture
   readonly #keys: number[]
+  readonly #checker: ReturnType<typeof checkerOf>
+  /** Rows read that a check warned of: counted when the hub has them. */
+  readonly #warned = new WeakSet<Row>()
   readonly #backoff = new Backoff()
   #state!: StreamState
   #generation = 0
@@ -58,6 +62,7 @@ export class OutboundStream {
     this.#capture = capture
     this.source = source
     this.#keys = keyIndexes(source)
+    this.#checker = checkerOf(source)
     this.report = context.board.source(source.resource, context.database.options.name)
   }
 
@@ -214,13 +219,21 @@ export class OutboundStream {
     const keys = this.#taken.keys.splice(0, this.#rowsAtOnce)
     const entries = this.#taken.keys.length === 0 ? this.#taken.entries : []
     if (this.#taken.keys.length === 0) this.#taken = undefined
-    const { rows, faults } = await this.#capture.rowsByKeys(this.source, keys)
+    const { rows, faults } = this.#check(await this.#capture.rowsByKeys(this.source, keys))
     return {
       rows,
       faults,
       deletes: missingKeys(keys, [...rows.map((row) => keyOf(row, this.#keys)), ...faults.map((fault) => fault.key)]),
       entries,
     }
+  }
+
+  /** Identifiers are checked where the rows are: a row that may not go becomes one that cannot be sent. */
+  #check(read: Rows): Rows {
+    if (!this.#checker) return read
+    const { rows, faults, warned } = this.#checker(read)
+    for (const row of warned) this.#warned.add(row)
+    return { rows, faults }
   }
 
   async #take(): Promise<{ keys: Row[]; entries: string[] } | undefined> {
@@ -251,7 +264,8 @@ export class OutboundStream {
   async #readSnapshot(): Promise<Piece> {
     const snapshot = this.#snapshot!
     if (snapshot.began === null) await this.#dropQueued()
-    const { rows, faults, last } = await this.#capture.rowsAfter(this.source, snapshot.after, this.#rowsAtOnce)
+    const { last, ...read } = await this.#capture.rowsAfter(this.source, snapshot.after, this.#rowsAtOnce)
+    const { rows, faults } = this.#check(read)
     const ended = rows.length + faults.length < this.#rowsAtOnce
     return { rows, faults, deletes: [], entries: [], snapshot: { first: snapshot.began === null, last: ended, after: last } }
   }
@@ -329,6 +343,7 @@ export class OutboundStream {
     clearFault(this.report)
     this.report.position = position
     this.report.rows += piece.rows.length + piece.deletes.length
+    if (this.#checker) this.report.warned = (this.report.warned ?? 0) + piece.rows.filter((row) => this.#warned.has(row)).length
     this.report.lastPush = this.#context.hub.now().toISOString()
     this.report.quarantine = this.#state.quarantine
     this.report.state = this.#state.snapshot ? 'loading' : 'flowing'

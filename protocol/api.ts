@@ -75,6 +75,8 @@ export const SourceReport = Type.Object({
   rows: Type.Integer({ minimum: 0 }),
   /** Keys that could not be sent. */
   quarantine: Type.Integer({ minimum: 0 }),
+  /** Rows sent since the program started although a check warned of a value in them; absent where no item has a check. */
+  warned: Type.Optional(Type.Integer({ minimum: 0 })),
   fault: Type.Optional(Fault),
 })
 export type SourceReport = Static<typeof SourceReport>

@@ -156,6 +156,42 @@ export const kinds = {
   'QZ-SAME-PERSON': kind(409, 'provider', false, '登记与审核不能是同一人', 'The person who checks may not be the one who submitted'),
   'QZ-RULE': kind(422, 'requester', false, '不符合规定:{reason}', 'Against the rules: {reason}'),
   'QZ-EXCEL': kind(422, 'requester', false, 'Excel 文件有误({where}):{reason}', 'The Excel file is not valid ({where}): {reason}'),
+  // What the hub asks of an agent, and checks of identifiers
+  'QZ-ROW-CHECK': kind(
+    422,
+    'provider',
+    false,
+    '信息项 {item} 的值未通过校验:{reason}',
+    'The value of item {item} fails its check: {reason}',
+  ),
+  'QZ-ASK-AWAY': kind(
+    503,
+    'operator',
+    true,
+    '前置机代理 {agent} 未连接(最近联系:{seen}),请检查前置机',
+    'Agent {agent} is not connected (last heard of: {seen}): look at its machine',
+  ),
+  'QZ-ASK-UNANSWERED': kind(
+    504,
+    'operator',
+    true,
+    '前置机代理 {agent} 已连接,但 {seconds} 秒内未答复',
+    'Agent {agent} is connected but did not answer within {seconds} s',
+  ),
+  'QZ-ASK-CLOSED': kind(
+    409,
+    'nobody',
+    true,
+    '中心的问询 {ask} 已答复、已过期或不是问此代理',
+    'Ask {ask} is answered, expired, or another agent is asked',
+  ),
+  'QZ-ASK-OFF': kind(
+    403,
+    'operator',
+    false,
+    '前置机代理的运维人员已关闭表结构查看(describe: false)',
+    'The operator of the agent has switched describing off (describe: false)',
+  ),
   'QZ-INTERNAL': kind(500, 'nobody', true, '内部错误:{reason}', 'Internal error: {reason}'),
 } satisfies Record<string, ErrorKind>
 

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { QianzhiError } from './errors.ts'
+import { identifierKinds } from './identifiers.ts'
 import { keyTypes, valueTypes } from './value.ts'
 
 /** ASCII identifier of a column or table in delivered databases: at most 30 bytes, so that every engine takes it. */
@@ -9,6 +10,48 @@ export const codePattern = '^[a-z0-9][a-z0-9._-]{0,63}$'
 /** Openness of an item (regulation Art. 5): internal 对内公开, public 对外公开, closed 不公开. */
 export const Openness = Type.Enum(['internal', 'public', 'closed'])
 export type Openness = Static<typeof Openness>
+
+/** What an item of a resource says of its subject (Art. 6): the mandatory items of enterprises, persons, licences … whatever their columns are called. */
+export const subjectRoles = [
+  'institution-name',
+  'registration-number',
+  'social-registration-number',
+  'organisation-code',
+  'uscc',
+  'approval-number',
+  'person-name',
+  'certificate-type',
+  'certificate-number',
+  'implementing-agency',
+  'handled-at',
+  'matter',
+  'issuing-authority',
+  'issued-at',
+  'valid-until',
+] as const
+export type SubjectRole = (typeof subjectRoles)[number]
+
+/**
+ * A check of an identifier's check characters, made at the provider's agent: `reject` sets the row aside, `warn` counts it. With
+ * `when`, only in rows whose item has one of these values: an identity number where the certificate is an identity card.
+ */
+export const ItemCheck = Type.Object(
+  {
+    kind: Type.Enum([...identifierKinds]),
+    on: Type.Enum(['warn', 'reject']),
+    when: Type.Optional(
+      Type.Object(
+        {
+          item: Type.String({ pattern: identifierPattern }),
+          equals: Type.Array(Type.String({ maxLength: 200 }), { minItems: 1, maxItems: 50 }),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type ItemCheck = Static<typeof ItemCheck>
 
 /** One item 信息项: a column of a resource. `id` never changes and names the item's block in batches; `name` is its column when delivered. */
 export const Item = Type.Object(
@@ -23,6 +66,8 @@ export const Item = Type.Object(
     key: Type.Optional(Type.Boolean()),
     required: Type.Optional(Type.Boolean()),
     openness: Openness,
+    check: Type.Optional(ItemCheck),
+    role: Type.Optional(Type.Enum([...subjectRoles])),
   },
   { additionalProperties: false },
 )
@@ -67,8 +112,23 @@ export function checkSchema(schema: Schema): Schema {
     }
   }
   if (keyItems(schema).length === 0) fail('no item is marked key')
-  for (const item of schema.items) checkItem(item, fail)
+  for (const item of schema.items) {
+    checkItem(item, fail)
+    checkCondition(schema, item, fail)
+  }
   return schema
+}
+
+/** What a check depends on must be read where it is made: the agent does not read closed items unless the provider stores them. */
+function checkCondition(schema: Schema, { id, type, openness, check }: Item, fail: (reason: string) => never): void {
+  if (!check) return
+  if (type !== 'text') fail(`item ${id}: only text has a check`)
+  if (!check.when) return
+  const condition = itemById(schema, check.when.item)
+  if (!condition || condition.id === id) return fail(`item ${id}: its check depends on ${check.when.item}, which is no other item`)
+  if (condition.openness === 'closed' && openness !== 'closed') {
+    fail(`item ${id}: its check depends on ${condition.id}, which is closed`)
+  }
 }
 
 function checkItem(item: Item, fail: (reason: string) => never): void {

@@ -1,10 +1,20 @@
 import t from 'tap'
 import { Compile } from 'typebox/compile'
-import { checkSchema, deliverableItems, itemById, keyItems, longestTextKey, Schema, type Item } from '../../protocol/schema.ts'
+import {
+  checkSchema,
+  deliverableItems,
+  itemById,
+  keyItems,
+  longestTextKey,
+  Schema,
+  type Item,
+  type ItemCheck,
+} from '../../protocol/schema.ts'
 
 const code: Item = { id: 'code', name: 'code', label: '许可证号', type: 'text', length: 40, key: true, openness: 'internal' }
 const name: Item = { id: 'name', name: 'full_name', label: '名称', type: 'text', length: 200, openness: 'public' }
 const secret: Item = { id: 'secret', name: 'secret', label: '内部意见', type: 'text', openness: 'closed' }
+const check: ItemCheck = { kind: 'identity-number', on: 'reject' }
 const schema = (...items: Item[]): Schema => ({ resource: 'licence', version: 1, title: '行政许可', agency: 'a', table: 'licence', items })
 
 t.test('schemas that may be registered', async (t) => {
@@ -14,6 +24,8 @@ t.test('schemas that may be registered', async (t) => {
     [{ ...name, id: 'n', name: 'n', type: 'integer', length: undefined, key: true } as unknown as Item],
     [code, { ...secret, type: 'decimal', precision: 38, scale: 38 } as Item],
     [code, { ...secret, type: 'decimal', precision: 1 } as Item],
+    [code, { ...name, check, role: 'certificate-number' } as Item],
+    [code, { ...secret, check: { ...check, when: { item: 'code', equals: ['01'] } } } as Item],
   ]) {
     const candidate = JSON.parse(JSON.stringify(schema(...items))) as Schema
     t.equal(checkSchema(candidate), candidate)
@@ -39,6 +51,14 @@ t.test('every rule refuses', async (t) => {
     ['closed key', key({ openness: 'closed' }), /a key cannot be closed/],
     ['text key without length', [noLength], /a text key needs a length/],
     ['text key too long', key({ length: longestTextKey + 1 }), /a text key needs a length/],
+    ['check of a date', withItem({ type: 'date', check }), /only text has a check/],
+    ['check that depends on nothing', withItem({ check: { ...check, when: { item: 'kind', equals: ['01'] } } }), /no other item/],
+    ['check that depends on itself', withItem({ check: { ...check, when: { item: 'secret', equals: ['01'] } } }), /no other item/],
+    [
+      'check that depends on a closed item',
+      [{ ...code, check: { ...check, when: { item: 'secret', equals: ['01'] } } }, secret],
+      /is closed/,
+    ],
   ]
   for (const [rule, items, message] of rules) t.throws(() => checkSchema(schema(...items)), { code: 'QZ-SCHEMA', message }, rule)
 })
@@ -58,6 +78,10 @@ t.test('shape', async (t) => {
     ['an id with a line break', item({ id: 'code\n' })],
     ['an unknown type', item({ type: 'float' })],
     ['an unknown openness', item({ openness: 'secret' })],
+    ['an unknown check', item({ check: { kind: 'passport', on: 'warn' } })],
+    ['a check without consequence', item({ check: { kind: 'uscc' } })],
+    ['a condition without values', item({ check: { kind: 'uscc', on: 'warn', when: { item: 'code', equals: [] } } })],
+    ['an unknown role', item({ role: 'colour' })],
     ['length 0', item({ length: 0 })],
     ['401 items', { ...schema(), items: Array.from({ length: 401 }, (_, i) => ({ ...name, id: `i${i}`, name: `i${i}` })) }],
   ]
