@@ -22,6 +22,15 @@ export interface NewBatch extends StoredBatch {
   receipt: string
 }
 
+/** What the log knows of a batch without its bytes. */
+export interface ListedBatch extends Position {
+  rows: number
+  /** Snapshot marks of the manifest. */
+  snapshot?: { began: number; last: boolean }
+  /** The hub's signed receipt: names the producer and the time of acceptance. */
+  receipt: string
+}
+
 /** Where snapshots lie in a stream. */
 export interface SnapshotPlace {
   began: Place
@@ -57,6 +66,8 @@ export interface Log {
   has(resource: string, position: Position): Promise<boolean>
   /** Batches after a place, in order, of at most `bytes` in all but at least one if there is any. */
   read(resource: string, after: Place | null, bytes: number): Promise<StoredBatch[]>
+  /** The same batches without their bytes, at most `most`: what a consumer asks that keeps account of a stream behind a bookmark. */
+  list(resource: string, after: Place | null, most: number): Promise<ListedBatch[]>
   /** Heads of several streams at once; a stream without batches has none. */
   heads(resources: readonly string[]): Promise<Map<string, Position>>
   /** Forgets batches before a place, of these only the ones stored before a time if one is given. The head stays known. @returns how many. */

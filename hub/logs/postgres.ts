@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import type { Place, Position } from '../../protocol/position.ts'
-import type { Log, LogState, NewBatch, SnapshotPlace, StoredBatch } from '../log.ts'
+import type { ListedBatch, Log, LogState, NewBatch, SnapshotPlace, StoredBatch } from '../log.ts'
 import { RecentBatches } from './postgres-recent.ts'
 
 /** Batches that one read may list: bounds memory where a backlog is made of very small ones. */
@@ -45,6 +45,11 @@ export function openPostgresLog(store: { readonly pool: pg.Pool }, { cacheBytes 
       // What is read far behind the head stays out, lest a first load displace what the live receivers are about to ask for.
       if (live) for (const batch of batches) recent.put(cacheKey(resource, batch), batch.bytes)
       return batches
+    },
+    async list(resource, after, most) {
+      const values = [resource, after?.epoch ?? 0, after?.seq ?? 0, most]
+      const { rows } = await pool.query<ListedRow>({ name: 'log-describe', text: describeSql, values })
+      return rows.map(listed)
     },
     async heads(resources) {
       const text = 'select resource, epoch, seq, hash from log_stream where resource = any($1)'
@@ -105,6 +110,20 @@ const receiptSql = `
 const listSql = `
   select epoch, seq, hash, bytes from log_batch
   where resource = $1 and (epoch, seq) > ($2::bigint, $3::bigint) order by resource, epoch, seq limit $4`
+
+const describeSql = `
+  select epoch, seq, hash, rows, began, last, receipt from log_batch
+  where resource = $1 and (epoch, seq) > ($2::bigint, $3::bigint) order by resource, epoch, seq limit $4`
+
+interface ListedRow extends HeadRow {
+  rows: number
+  began: string | null
+  last: boolean
+}
+
+function listed({ rows, began, last, receipt, ...at }: ListedRow): ListedBatch {
+  return { ...position(at), rows, receipt, ...(began !== null && { snapshot: { began: Number(began), last } }) }
+}
 
 async function list(pool: pg.Pool, resource: string, after: Place | null, bytes: number): Promise<{ found: Position[]; live: boolean }> {
   const most = Math.max(16, Math.min(mostListed, Math.floor(bytes / smallest)))

@@ -135,6 +135,27 @@ export function testLog(t: Test, start: () => Promise<LogUnderTest>): void {
     t.same(await log.read('none', null, 1e6), [])
   })
 
+  void t.test('batches are listed without their bytes, in order, from a place on', async (t) => {
+    const engine = await start()
+    t.teardown(() => engine.close())
+    const log = await engine.open()
+    const resource = freshResource()
+    const [one, two, three] = await fill(log, resource, [
+      newBatch(resource, 1, 1, { rows: 7, snapshot: { began: 1, last: false } }),
+      newBatch(resource, 1, 2, { rows: 0 }),
+      newBatch(resource, 2, 1, { rows: 9, snapshot: { began: 1, last: true } }),
+    ])
+    const listed = (batch: NewBatch | undefined) => {
+      const { epoch, seq, hash, rows, receipt, snapshot } = batch!
+      return { epoch, seq, hash, rows, receipt, ...(snapshot && { snapshot }) }
+    }
+    t.strictSame(await log.list(resource, null, 10), [listed(one), listed(two), listed(three)])
+    t.strictSame(await log.list(resource, { epoch: 1, seq: 1 }, 1), [listed(two)], 'at most so many')
+    t.strictSame(await log.list(resource, { epoch: 1, seq: 2 }, 1), [listed(three)], 'over the epoch')
+    t.strictSame(await log.list(resource, three!, 10), [])
+    t.strictSame(await log.list('none', null, 10), [])
+  })
+
   void t.test('a process never serves what the store does not hold', async (t) => {
     const engine = await start()
     t.teardown(() => engine.close())

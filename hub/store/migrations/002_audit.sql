@@ -23,7 +23,7 @@ create table audit_seal (
 -- below alone, so that no way of inserting an entry leaves it out; emptied only of what is sealed.
 create table audit_unsealed (
   entry bigint primary key
-);
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 create function audit_wait() returns trigger language plpgsql as $$
 begin
