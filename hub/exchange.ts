@@ -2,14 +2,14 @@ import { encodeDelivery, type HeadAnswer, type PollRequest, type StoredAnswer } 
 import { beginsSnapshot, openBatch, projectBatch, splitBatch, type OpenBatch } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import type { Place } from '../protocol/position.ts'
-import { appliedReceipt } from '../protocol/receipt.ts'
+import { appliedReceipt, removalReceipt } from '../protocol/receipt.ts'
 import { keyItems } from '../protocol/schema.ts'
 import { keyId } from '../protocol/signature.ts'
 import { answerOf, routesAsked } from './answer.ts'
 import { batchLimits, exchangeLimits, unlimited, type ExchangeAgent, type ExchangeContext, type ExchangeParts } from './exchange-parts.ts'
 import { LatestWriter } from './latest-writer.ts'
 import { PollMemory } from './polls.ts'
-import { takeReceipt } from './receipts.ts'
+import { takeReceipt, takeRemoval } from './receipts.ts'
 import { noteReport } from './reports.ts'
 import { AgentViews } from './routes.ts'
 import { snapshotBegan } from './streams.ts'
@@ -87,9 +87,15 @@ export class Exchange {
 
   /** Takes down what a receiver says it has applied. A receipt that says nothing new changes nothing. Throws QZ-REQUEST-INVALID. */
   async receipts(agent: ExchangeAgent, statements: readonly string[]): Promise<void> {
-    const { store, clock, memory, views } = this.context
+    const { store, clock, memory, views, wakeups } = this.context
     for (const jws of statements) {
       const receipt = appliedReceipt.open(jws, agent.publicKey)
+      const removal = receipt ? undefined : removalReceipt.open(jws, agent.publicKey)
+      if (removal) {
+        // What the agent obeys names the route no longer: its next poll brings that.
+        if (await takeRemoval(store, agent.id, removal, jws)) wakeups.wake(`agent:${agent.id}`)
+        continue
+      }
       if (!receipt) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'a receipt is not signed by the agent that sends it' })
       const back = memory.wentBackTo(receipt.route)
       const taken = await takeReceipt(store, agent.id, receipt, jws, back, clock())

@@ -1,6 +1,7 @@
 import type { Place } from '../protocol/position.ts'
-import type { AppliedReceipt } from '../protocol/receipt.ts'
+import type { AppliedReceipt, RemovalReceipt } from '../protocol/receipt.ts'
 import { readStatement } from '../protocol/signature.ts'
+import { writeAudit } from './registry/audit.ts'
 import type { Query, Store } from './store/store.ts'
 
 /**
@@ -37,7 +38,7 @@ export async function takeReceipt(
 }
 
 const moveSql = `
-  update route set epoch = $3, seq = $4, hash = $5, written = written + $6, deleted = deleted + $7, quarantine = $8, receipt = $9, moved_at = $10
+  update route set epoch = $3, seq = $4, hash = $5, written = written + $6, deleted = deleted + $7, quarantine = $8, receipt = $9, moved_at = $10, removed = null
   where id = $1 and agent = $2 and receipt is distinct from $9 and (epoch is null or (epoch, seq) < ($3::bigint, $4::bigint)
     or ($11::bigint is not null and (epoch, seq) > ($11::bigint, $12::bigint) and ($3::bigint, $4::bigint) > ($11::bigint, $12::bigint)))
   returning 1`
@@ -52,3 +53,27 @@ async function takeQuarantine(query: Query, agent: string, receipt: AppliedRecei
   const text = `update route set quarantine = $6, receipt = $7 where ${same} and receipt = $8 returning 1`
   return (await query(text, [...place, quarantine, jws, row.receipt])).length > 0
 }
+
+/**
+ * Takes down a receiver's word that an ended route's data is gone; on record in the same transaction. The first one counts.
+ * @returns false where it changed nothing: told again, another agent's route, or one whose data was not to be removed.
+ */
+export async function takeRemoval(
+  store: Pick<Store, 'transaction'>,
+  agent: string,
+  receipt: RemovalReceipt,
+  jws: string,
+): Promise<boolean> {
+  const { route, removed: rows, tables, time } = receipt
+  return store.transaction(async (query) => {
+    const taken = await query(removedSql, [route, agent, JSON.stringify({ rows, tables, time, receipt: jws })])
+    if (taken.length === 0) return false
+    await writeAudit(query, { actor: agent, act: 'route.removed', object: route, details: { rows, tables, time } })
+    return true
+  })
+}
+
+const removedSql = `
+  update route set removed = $3::jsonb from access_grant g
+  where route.id = $1 and route.agent = $2 and route.removed is null and g.id = route.access_grant and g.at_end = 'remove'
+  returning 1`

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { Checkpoint } from './checkpoint.ts'
 import { QianzhiError } from './errors.ts'
 import { Schema } from './schema.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
@@ -13,6 +14,8 @@ export const Policy = Type.Object({
   serial: Type.Integer({ minimum: 1 }),
   issued: Type.String(),
   expires: Type.String(),
+  /** The newest checkpoint of the hub's audit when it was issued. */
+  audit: Type.Optional(Checkpoint),
   supply: Type.Array(
     Type.Object({
       schema: Schema,
@@ -35,12 +38,30 @@ export const Policy = Type.Object({
         Type.Object({ key: Type.String(), from: Type.Integer({ minimum: 1 }), to: Type.Optional(Type.Integer({ minimum: 1 })) }),
       ),
       expires: Type.Optional(Type.String()),
+      /** Code of the data standard that the resource follows. */
+      standard: Type.Optional(Type.String()),
+      /** Resources of the standard fill one table: the source agency is part of its key. */
+      shared: Type.Optional(Type.Boolean()),
     }),
+  ),
+  /** Routes whose grant has ended for good, with what becomes of the delivered data; until the receiver's removal receipt is in. */
+  ended: Type.Optional(
+    Type.Array(
+      Type.Object({
+        route: Type.String(),
+        grant: Type.String(),
+        resource: Type.String(),
+        /** Name of the delivered table as the schema gives it. */
+        table: Type.Optional(Type.String()),
+        data: Type.Enum(['keep', 'remove']),
+      }),
+    ),
   ),
 })
 export type Policy = Static<typeof Policy>
 export type Supply = Policy['supply'][number]
 export type Receive = Policy['receive'][number]
+export type EndedRoute = NonNullable<Policy['ended']>[number]
 
 const policyShape = Compile(Policy)
 

@@ -1,5 +1,6 @@
 import { Type, type Static, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { Checkpoint } from './checkpoint.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 
 const place = {
@@ -9,8 +10,13 @@ const place = {
   time: Type.String({ maxLength: 40 }),
 }
 
-/** The hub's word that the batch with this manifest hash is on its disk. */
-export const StoredReceipt = Type.Object({ resource: Type.String(), producer: Type.String(), ...place })
+/** The hub's word that the batch with this manifest hash is on its disk; with the newest checkpoint of its audit, once there is one. */
+export const StoredReceipt = Type.Object({
+  resource: Type.String(),
+  producer: Type.String(),
+  ...place,
+  audit: Type.Optional(Checkpoint),
+})
 export type StoredReceipt = Static<typeof StoredReceipt>
 
 /**
@@ -27,6 +33,18 @@ export const AppliedReceipt = Type.Object({
   quarantine: Type.Integer({ minimum: 0 }),
 })
 export type AppliedReceipt = Static<typeof AppliedReceipt>
+
+/**
+ * A receiver's word that nothing of an ended route's data is left in its databases: how many rows were removed, and from which tables
+ * (`database/table` as configured there; none where no database knew the route).
+ */
+export const RemovalReceipt = Type.Object({
+  route: Type.String(),
+  removed: Type.Integer({ minimum: 0 }),
+  tables: Type.Array(Type.String({ maxLength: 300 }), { maxItems: 100 }),
+  time: Type.String({ maxLength: 40 }),
+})
+export type RemovalReceipt = Static<typeof RemovalReceipt>
 
 /** The provider's word that its stream's newest batch at `time` was this one: a hub that withholds shows by the statement's age. */
 export const HeadStatement = Type.Object({ resource: Type.String(), producer: Type.String(), ...place })
@@ -46,4 +64,5 @@ function statement<T extends TSchema>(shape: T, typ: 'qz-receipt' | 'qz-head') {
 
 export const storedReceipt = statement(StoredReceipt, 'qz-receipt')
 export const appliedReceipt = statement(AppliedReceipt, 'qz-receipt')
+export const removalReceipt = statement(RemovalReceipt, 'qz-receipt')
 export const headStatement = statement(HeadStatement, 'qz-head')

@@ -108,12 +108,17 @@ export const officeCommands: readonly Command[] = [
       agency: { type: 'string', value: 'A', text: { zh: '接收单位', en: 'the agency that receives' } },
       items: { type: 'string', value: 'a,b', text: { zh: '信息项(主键总是包括在内)', en: 'items (the key always goes with them)' } },
       until: { type: 'string', value: 'DATE', text: { zh: '到期日(含当日)', en: 'the last day' } },
+      'at-end': {
+        type: 'string',
+        value: 'keep|remove',
+        text: { zh: '授权结束后,已交付的数据保留或清除', en: 'what becomes of delivered data' },
+      },
       id: { type: 'string', value: 'ID', text: { zh: '授权编号,默认由中心编', en: 'its id; the hub makes one by default' } },
     },
     text: { zh: '登记授权', en: 'grant items of a resource to an agency' },
-    async run({ api, show }, _, { resource, agency, items, until, id }) {
+    async run({ api, show }, _, { resource, agency, items, until, id, 'at-end': atEnd }) {
       for (const [name, value] of Object.entries({ resource, agency, items })) if (value === undefined) throw missing(`--${name}`)
-      const grant = await api.post<Grant>('/admin/v1/grants', { resource, agency, items: list(items), until, id })
+      const grant = await api.post<Grant>('/admin/v1/grants', { resource, agency, items: list(items), until, id, atEnd })
       show(grant, grant.id)
     },
   },

@@ -91,6 +91,7 @@ const NewGrant = Type.Object(
     agency: Code,
     items: Type.Array(Code, { minItems: 1, maxItems: 400 }),
     until: Type.Optional(Type.String({ maxLength: 40 })),
+    atEnd: Type.Optional(Type.Enum(['keep', 'remove'])),
   },
   closed,
 )

@@ -18,6 +18,8 @@ export interface Grant {
   state: 'active' | 'suspended' | 'revoked'
   reason: string | null
   validTo: Date | null
+  /** What becomes of the delivered data when the grant ends. */
+  atEnd: 'keep' | 'remove'
 }
 
 export interface NewGrant {
@@ -26,9 +28,11 @@ export interface NewGrant {
   agency: string
   items: readonly string[]
   validTo?: Date | undefined
+  /** `keep` where it is not given. */
+  atEnd?: Grant['atEnd'] | undefined
 }
 
-const columns = `id, resource, agency, items, mode, state, reason, valid_to as "validTo" from access_grant`
+const columns = `id, resource, agency, items, mode, state, reason, valid_to as "validTo", at_end as "atEnd" from access_grant`
 
 /** Grants items, which must exist and be open (QZ-REQUEST-INVALID). The same again changes nothing; a taken id is QZ-CONFLICT. */
 export async function addGrant(registry: Registry, actor: string, wanted: NewGrant): Promise<Grant> {
@@ -39,17 +43,18 @@ export async function addGrant(registry: Registry, actor: string, wanted: NewGra
     const validTo = wanted.validTo ?? null
     if (validTo && validTo <= registry.clock()) throw invalid('到期时间已过', 'its end is in the past')
     await query('select pg_advisory_xact_lock(hashtext($1))', [`grants of ${wanted.resource}`])
-    const content = { resource: wanted.resource, agency: wanted.agency, items, validTo }
+    const content = { resource: wanted.resource, agency: wanted.agency, items, validTo, atEnd: wanted.atEnd ?? 'keep' }
     const known = await findSame(query, wanted.id, content)
     if (known) return known
     const id = wanted.id === undefined ? await freeId(query, `${wanted.resource}.${wanted.agency}`) : wanted.id
     checkCode(id, 'grant', 60)
-    await query('insert into access_grant (id, resource, agency, items, valid_to) values ($1, $2, $3, $4, $5)', [
+    await query('insert into access_grant (id, resource, agency, items, valid_to, at_end) values ($1, $2, $3, $4, $5, $6)', [
       id,
       wanted.resource,
       wanted.agency,
       items,
       validTo,
+      content.atEnd,
     ])
     await writeAudit(query, { actor, act: 'grant.add', object: id, details: content })
     return requireGrant(query, id)
@@ -66,11 +71,12 @@ function checkItems(schema: Schema, ids: readonly string[]): string[] {
   return schema.items.map((item) => item.id).filter((id) => ids.includes(id))
 }
 
-type Content = Pick<Grant, 'resource' | 'agency' | 'items' | 'validTo'>
+type Content = Pick<Grant, 'resource' | 'agency' | 'items' | 'validTo' | 'atEnd'>
 
 /** A grant of this id (QZ-CONFLICT where it differs), or without an id one in force with this content. */
 async function findSame(query: Query, id: string | undefined, content: Content): Promise<Grant | undefined> {
-  const same = ({ resource, agency, items, validTo }: Grant) => isDeepStrictEqual({ resource, agency, items, validTo }, content)
+  const same = ({ resource, agency, items, validTo, atEnd }: Grant) =>
+    isDeepStrictEqual({ resource, agency, items, validTo, atEnd }, content)
   if (id === undefined) {
     const all = await query<Grant>(`select ${columns} where resource = $1 and agency = $2 and state = 'active'`, [
       content.resource,

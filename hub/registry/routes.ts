@@ -55,12 +55,16 @@ export interface ListedRoute extends Route {
   written: string
   deleted: string
   quarantine: string
+  /** What becomes of the delivered data when the grant ends. */
+  atEnd: 'keep' | 'remove'
+  /** The receiver's signed word that the data is gone. */
+  removed: { rows: number; tables: string[]; time: string; receipt: string } | null
 }
 
 export function listRoutes({ store, clock }: Registry): Promise<ListedRoute[]> {
   return store.query<ListedRoute>(
     `select route.id, g.id as grant, route.agent, g.resource, g.agency, route.epoch, route.seq, s.epoch as "headEpoch", s.seq as "headSeq",
-       route.moved_at as moved, route.written, route.deleted, route.quarantine,
+       route.moved_at as moved, route.written, route.deleted, route.quarantine, g.at_end as "atEnd", route.removed,
        case when agent.state = 'revoked' then 'agent-revoked' when g.state <> 'active' then g.state when g.valid_to <= $1 then 'expired'
          else 'active' end as state
      from route join access_grant g on g.id = route.access_grant join agent on agent.id = route.agent

@@ -3,7 +3,7 @@ import * as api from '../../protocol/api.ts'
 import { batchMediaType, Manifest } from '../../protocol/batch.ts'
 import { Policy } from '../../protocol/policy.ts'
 import { Position } from '../../protocol/position.ts'
-import { AppliedReceipt, HeadStatement, StoredReceipt } from '../../protocol/receipt.ts'
+import { AppliedReceipt, HeadStatement, RemovalReceipt, StoredReceipt } from '../../protocol/receipt.ts'
 import { Schema } from '../../protocol/schema.ts'
 
 export interface WireShapes {
@@ -15,7 +15,7 @@ export interface WireShapes {
 
 export function wireShapes(): WireShapes {
   const { EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport } = api
-  const statements = { Manifest, Policy, Position, StoredReceipt, AppliedReceipt, HeadStatement, Schema }
+  const statements = { Manifest, Policy, Position, StoredReceipt, AppliedReceipt, RemovalReceipt, HeadStatement, Schema }
   const shapes = { ...statements, EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport }
   const mediaTypes = [batchMediaType, api.deliveryMediaType]
   const wire: WireShapes = { protocolVersion: api.protocolVersion, paths: api.agentPaths, mediaTypes, shapes }
