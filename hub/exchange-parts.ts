@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { readerLimits, type BatchLimits } from '../protocol/batch.ts'
+import type { Checkpoint } from '../protocol/checkpoint.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 import type { LatestWriter } from './latest-writer.ts'
 import type { Log } from './log.ts'
@@ -52,6 +53,8 @@ export interface ExchangeParts {
   wakeups: Wakeups
   /** The policy in force for an agent; its serial is never below the reported one. */
   policyFor(agentId: string, reportedSerial: number): Promise<IssuedPolicy>
+  /** Newest checkpoint of the audit, from memory; receipts carry it. */
+  checkpoint?(): Checkpoint | undefined
   clock(): Date
   logger: Logger
   limits?: Partial<ExchangeLimits>

@@ -78,13 +78,14 @@ async function expectedHead(
 
 /** Puts a batch on disk behind `expected`. A repeat gives the first receipt; with any other head QZ-BATCH-HEAD. */
 export async function append(
-  { log, hubKey, clock }: ExchangeContext,
+  { log, hubKey, clock, checkpoint }: ExchangeContext,
   batch: OpenBatch,
   expected: Position | null,
 ): Promise<StoredAnswer & { repeated: boolean }> {
   const { resource, producer, rows, snapshot } = batch.manifest
   const at = positionOf(batch)
-  const receipt = storedReceipt.sign({ resource, producer, ...at, time: clock().toISOString() }, hubKey)
+  const audit = checkpoint?.()
+  const receipt = storedReceipt.sign({ resource, producer, ...at, time: clock().toISOString(), ...(audit && { audit }) }, hubKey)
   const answer = await log.append({ resource, rows, bytes: batch.bytes, receipt, ...at, ...(snapshot && { snapshot }) }, expected)
   if ('receipt' in answer) return { receipt: answer.receipt, repeated: answer.receipt !== receipt }
   const first = await log.receipt(resource, at)
