@@ -1,8 +1,9 @@
 import { beginsSnapshot, projectBatch, splitBatch, trustedManifest, type Manifest, type SealedBatch } from '../protocol/batch.ts'
 import { isAfter, samePosition, type Place, type Position } from '../protocol/position.ts'
+import type { Schema } from '../protocol/schema.ts'
 import { unlimited } from './exchange-parts.ts'
-import type { Log, LogState, SnapshotPlace, StoredBatch } from './log.ts'
-import { itemsToDeliver, type AgentViews, type Received } from './routes.ts'
+import type { Log, StoredBatch } from './log.ts'
+import { fitsRoute, itemsToDeliver, type AgentViews, type Received } from './routes.ts'
 
 /** A route that may get batches, and how much of them. */
 export interface Hungry {
@@ -17,8 +18,8 @@ export interface Hungry {
   restart?: { after: Place | null }
 }
 
-/** How a route goes on: batches behind a place; up to date; ahead of the log; or not before a new snapshot after a place. */
-type Next = { read: StoredBatch[] } | { start: Place } | Stays
+/** How a route goes on: batches behind a place; a snapshot that begins after one (or is wanted after another); up to date; ahead of the log. */
+type Next = { read: StoredBatch[] } | { snapshotAfter: Place | null; wanted: Place } | Stays
 export type Stays = 'current' | 'ahead' | { wanted: Place }
 
 /**
@@ -33,12 +34,12 @@ async function nextOf(log: Log, hungry: Hungry, share: number): Promise<Next> {
   }
   const head = hungry.head === undefined ? ((await log.heads([route.resource])).get(route.resource) ?? null) : hungry.head
   if (!head) return after ? 'ahead' : 'current'
-  if (restart || !after) return snapshotAfter(await log.state(route.resource), restart?.after ?? null, head)
+  if (restart || !after) return { snapshotAfter: restart?.after ?? null, wanted: head }
   if (samePosition(after, head)) return 'current'
   if (isAfter(after, head)) return 'ahead'
   // The head is younger than the first look: what it names may just have been appended.
   const read = await behind(log, route.resource, after, share)
-  return read ? { read } : snapshotAfter(await log.state(route.resource), after, after)
+  return read ? { read } : { snapshotAfter: after, wanted: after }
 }
 
 /** Batches that go on behind a position, or undefined where there are none, or it is not in this log. */
@@ -51,13 +52,6 @@ function follows(next: StoredBatch, after: Position): boolean {
   const manifest = trustedManifest(splitBatch(next.bytes, unlimited))
   const chained = next.epoch === after.epoch && next.seq === after.seq + 1 && manifest.prev === after.hash
   return chained || beginsSnapshot(manifest)
-}
-
-/** Complete ones first: a begun one may never be finished. */
-function snapshotAfter({ complete, begun }: LogState, after: Place | null, wanted: Place): Next {
-  const fits = (snapshot: SnapshotPlace | null) => snapshot && isAfter(snapshot.began, after)
-  const start = fits(complete) ? complete : fits(begun) ? begun : null
-  return start ? { start: start.began } : { wanted }
 }
 
 export interface Portion {
@@ -111,32 +105,67 @@ async function takeTurn(
   places: Map<Hungry, Place>,
   share: number,
 ): Promise<{ batches: Buffer[]; full: boolean }> {
-  const stored = await nextBatches(turns, hungry, places.get(hungry), share)
-  if (stored.length > 0) places.set(hungry, stored.at(-1)!)
-  const batches = await Promise.all(stored.map(({ bytes }) => project(turns.views, hungry.route, splitBatch(bytes, unlimited))))
+  const ready = await nextBatches(turns, hungry, places.get(hungry), share)
+  if (ready.length > 0) places.set(hungry, ready.at(-1)!)
+  const batches = ready.map(({ sealed, made }) => projectBatch(sealed, itemsToDeliver(made, hungry.route)))
   // Where less than half was there to take, the next batch can wait for the next poll.
-  return { batches, full: stored.reduce((sum, { bytes }) => sum + bytes.length, 0) >= share / 2 }
+  return { batches, full: ready.reduce((sum, { bytes }) => sum + bytes.length, 0) >= share / 2 }
 }
 
-async function nextBatches({ log, starts, stays }: Turns, hungry: Hungry, place: Place | undefined, share: number): Promise<StoredBatch[]> {
-  const { resource } = hungry.route
-  if (place) return log.read(resource, place, share)
-  const next = await nextOf(log, hungry, share)
-  if (typeof next === 'object' && 'read' in next) return next.read
-  if (typeof next === 'object' && 'start' in next) {
-    starts(hungry, next.start)
-    return log.read(resource, { epoch: next.start.epoch, seq: next.start.seq - 1 }, share)
+/** A stored batch that the route may have, with the version of the schema that it was made in. */
+interface Ready extends StoredBatch {
+  sealed: SealedBatch
+  made: Schema
+}
+
+async function nextBatches(turns: Turns, hungry: Hungry, place: Place | undefined, share: number): Promise<Ready[]> {
+  const { log, starts, stays } = turns
+  const { route } = hungry
+  if (place) return fitting(turns, route, await log.read(route.resource, place, share))
+  let next = await nextOf(log, hungry, share)
+  if (typeof next === 'object' && 'read' in next) {
+    const ready = await fitting(turns, route, next.read)
+    if (ready.length > 0) return ready
+    next = { snapshotAfter: next.read[0]!, wanted: next.read.at(-1)! }
   }
-  await stays(hungry, next)
-  return []
+  if (typeof next !== 'object' || !('snapshotAfter' in next)) return stays(hungry, next).then(() => [])
+  const snapshot = await snapshotFor(turns, route, next.snapshotAfter, share)
+  if (!snapshot) return stays(hungry, { wanted: next.wanted }).then(() => [])
+  starts(hungry, snapshot.began)
+  return snapshot.ready
 }
 
-/** Leaves out the blocks of every item that this route may not have now. */
-async function project(views: AgentViews, route: Received, sealed: SealedBatch): Promise<Buffer> {
-  return projectBatch(sealed, itemsToDeliver(await schemaOf(views, route, trustedManifest(sealed)), route))
+/** A snapshot of a form that the route takes. Complete ones first: a begun one may never be finished. */
+async function snapshotFor(
+  turns: Turns,
+  route: Received,
+  after: Place | null,
+  share: number,
+): Promise<{ began: Place; ready: Ready[] } | undefined> {
+  const { complete, begun } = await turns.log.state(route.resource)
+  for (const snapshot of [complete, begun]) {
+    if (!snapshot || !isAfter(snapshot.began, after)) continue
+    const { epoch, seq } = snapshot.began
+    const ready = await fitting(turns, route, await turns.log.read(route.resource, { epoch, seq: seq - 1 }, share))
+    if (ready.length > 0) return { began: snapshot.began, ready }
+  }
+  return undefined
 }
 
-async function schemaOf(views: AgentViews, route: Received, { resource, schema: version }: Manifest): Promise<Received['schema']> {
+/** Batches up to the first that was made in a version which lacks what the route is to have now, or has another key. */
+async function fitting({ views }: Turns, route: Received, stored: readonly StoredBatch[]): Promise<Ready[]> {
+  const ready: Ready[] = []
+  for (const batch of stored) {
+    const sealed = splitBatch(batch.bytes, unlimited)
+    const manifest = trustedManifest(sealed)
+    const made = await schemaOf(views, route, manifest)
+    if (!fitsRoute(made, manifest, route)) break
+    ready.push({ ...batch, sealed, made })
+  }
+  return ready
+}
+
+async function schemaOf(views: AgentViews, route: Received, { resource, schema: version }: Manifest): Promise<Schema> {
   if (version === route.schema.version) return route.schema
   const made = await views.version(resource, version)
   if (!made) throw new Error(`version ${version} of ${resource} is not registered`)

@@ -1,5 +1,6 @@
+import type { Manifest } from '../protocol/batch.ts'
 import type { Position } from '../protocol/position.ts'
-import { deliverableItems, itemById, type Schema } from '../protocol/schema.ts'
+import { deliverableItems, itemById, keyItems, type Schema } from '../protocol/schema.ts'
 import { producerOf } from './registry/resources.ts'
 import type { Store } from './store/store.ts'
 import type { Listener, Wakeups } from './wakeups.ts'
@@ -50,6 +51,27 @@ export function endedBecause(route: Received, now: Date): string | undefined {
 export function itemsToDeliver(made: Schema, { schema, granted }: Pick<Received, 'schema' | 'granted'>): Set<string> {
   const open = (id: string) => (itemById(schema, id)?.openness ?? 'closed') !== 'closed'
   return new Set(deliverableItems(made, granted).flatMap((item) => (item.key || open(item.id) ? [item.id] : [])))
+}
+
+/**
+ * Whether a receiver can go on with a batch of schema version `made`: it holds all that the route is to have now, under the same key. A
+ * later version may name other items; its stream begins with a snapshot, and what came before in another form is passed over.
+ */
+export function fitsRoute(
+  made: Schema,
+  { blocks }: Pick<Manifest, 'blocks'>,
+  { schema, granted }: Pick<Received, 'schema' | 'granted'>,
+): boolean {
+  if (made.version === schema.version) return true
+  const present = new Set(blocks.map(({ item }) => item))
+  const keys = new Set(keyItems(made).map(({ id }) => id))
+  const sameKey = keyItems(schema).every(({ id }) => keys.delete(id)) && keys.size === 0
+  return sameKey && deliverableItems(schema, granted).every(({ id }) => present.has(id) && wasOpen(made, id))
+}
+
+/** What was closed when the batch was made stays withheld of it. */
+function wasOpen(made: Schema, id: string): boolean {
+  return (itemById(made, id)?.openness ?? 'closed') !== 'closed'
 }
 
 const suppliesSql = `
