@@ -1,4 +1,5 @@
+import { correctionOperations } from './corrections.ts'
 import type { Operation } from './operation.ts'
 
 /** Every operation of the registry's API. */
-export const operations: readonly Operation[] = []
+export const operations: readonly Operation[] = [...correctionOperations]

@@ -3,6 +3,7 @@ import { authorise } from '../access/authorise.ts'
 import type { Principal } from '../access/principal.ts'
 import { relationsOf, type ObjectKind } from '../access/relations.ts'
 import type { OperationName } from '../access/rights.ts'
+import type { Role } from '../access/roles.ts'
 import type { Query } from '../store/store.ts'
 import { writeAudit } from './audit.ts'
 import type { Registry } from './registry.ts'
@@ -27,6 +28,8 @@ type Check<T, I> = (happening: Happening<T, I>) => void | Promise<void>
 export interface Step<S extends string, T, I = Record<string, unknown>> {
   from: readonly S[]
   to: S
+  /** Only these of the roles that have the right. */
+  by?: readonly Role[]
   /** Of several steps of an event from one state, the first whose guard holds is taken. */
   guard?: (happening: Happening<T, I>) => boolean | Promise<boolean>
   /** What must be true: throws a coded error. */
@@ -42,6 +45,8 @@ export interface Workflow<S extends string, T extends { state: S }> {
   states: Record<S, Record<Language, string>>
   initial: S
   events: Record<string, readonly Step<S, T, never>[]>
+  /** What of an event's input goes on record; all, unless it may tell row values. */
+  recorded?(input: Record<string, unknown>): Record<string, unknown>
   load(query: Query, id: string): Promise<T>
 }
 
@@ -65,7 +70,8 @@ export async function advance<S extends string, T extends { state: S }>(
   for (const need of step.needs ?? []) await need(happening)
   const from = happening.subject.state
   await query(`update ${workflow.table} set state = $2 where ${keyOf(workflow)} = $1`, [id, step.to])
-  await record(query, { workflow: workflow.name, object: id, event, from, to: step.to, principal, input })
+  const recorded = workflow.recorded?.(input) ?? input
+  await record(query, { workflow: workflow.name, object: id, event, from, to: step.to, principal, input: recorded })
   for (const effect of step.effects ?? []) await effect(happening)
   return workflow.load(query, id)
 }
@@ -82,9 +88,10 @@ async function stepOf<S extends string, T extends { state: S }>(
   happening: Happening<T>,
 ): Promise<Step<S, T>> {
   const { state } = happening.subject
-  for (const step of (events[event] ?? []) as readonly Step<S, T>[]) {
-    if (step.from.includes(state) && (await (step.guard?.(happening) ?? true))) return step
-  }
+  const fitting = ((events[event] ?? []) as readonly Step<S, T>[]).filter(({ from }) => from.includes(state))
+  const allowed = fitting.filter(({ by }) => !by || by.some((role) => happening.principal.roles.includes(role)))
+  if (fitting.length > 0 && allowed.length === 0) throw new QianzhiError('QZ-FORBIDDEN', { operation: `${name}.${event}` })
+  for (const step of allowed) if (await (step.guard?.(happening) ?? true)) return step
   throw new QianzhiError('QZ-STATE', { what: `${name} ${id}`, state: `${states[state].zh} ${state}`, event })
 }
 

@@ -1,0 +1,96 @@
+import { Type } from 'typebox'
+import { listCorrections, reportCorrection, withoutValues } from '../registry/corrections.ts'
+import { correctionFlow, loadCorrection } from '../registry/workflows/correction.ts'
+import { eventOperations } from './events.ts'
+import { operation, type Call, type Operation } from './operation.ts'
+import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'
+
+const Correction = Type.Object({
+  id: Type.String(),
+  agency: Type.String(),
+  resource: Type.String(),
+  provider: Type.String(),
+  key: nullable(Type.Record(Type.String(), Type.String())),
+  items: Type.Array(Type.String()),
+  fault: Type.String(),
+  wanted: nullable(Type.String()),
+  state: Type.String(),
+  result: nullable(Type.String()),
+  answer: nullable(Type.String()),
+  reason: nullable(Type.String()),
+  reopened: Type.Boolean(),
+  created: Type.String(),
+})
+
+const NewCorrection = Type.Object(
+  {
+    resource: ResourceCode,
+    key: Type.Optional(Type.Record(Type.String({ maxLength: 30 }), Type.String({ maxLength: 400 }))),
+    items: Type.Optional(ItemIds),
+    fault: Text(2000),
+    wanted: Type.Optional(Text(2000)),
+  },
+  closed,
+)
+
+const Answer = Type.Object(
+  { result: Type.Enum(['corrected', 'no-error']), answer: Text(2000), catalog: Type.Optional(Type.Boolean()) },
+  closed,
+)
+
+/** Corrections 数据更正 (Art. 18). */
+export const correctionOperations: readonly Operation[] = [
+  operation({
+    name: 'correction.list',
+    method: 'GET',
+    path: '/corrections',
+    text: { zh: '数据更正列表', en: 'corrections' },
+    query: Paging,
+    answer: Type.Object({ items: Type.Array(Correction) }),
+    run: async (call) => {
+      const { before, limit } = call.query
+      const items = await listCorrections(call.registry, call.only, before ?? null, Number(limit ?? 50))
+      return { items: isParty(call) ? items : items.map(withoutValues) }
+    },
+  }),
+  operation({
+    name: 'correction.read',
+    method: 'GET',
+    path: '/corrections/:id',
+    about: 'correction',
+    text: { zh: '查看数据更正', en: 'a correction' },
+    params: ById,
+    answer: Correction,
+    run: async (call) => {
+      const correction = await loadCorrection(call.registry.store.query, call.params.id)
+      return isParty(call) ? correction : withoutValues(correction)
+    },
+  }),
+  operation({
+    name: 'correction.create',
+    method: 'POST',
+    path: '/corrections',
+    text: { zh: '报告共享数据有误差', en: 'report an error in shared data' },
+    body: NewCorrection,
+    answer: Correction,
+    example: { resource: 'civil.villages', key: { code: '441900003001' }, items: ['name'], fault: '名称有误', wanted: '岗贝社区' },
+    run: ({ registry, principal, body }) => reportCorrection(registry, principal, body),
+  }),
+  ...eventOperations(correctionFlow, '/corrections', Correction, {
+    pass: { text: { zh: '转提供单位处理', en: 'pass to the provider' } },
+    dismiss: { text: { zh: '不予受理', en: 'dismiss' }, body: ReasonBody, example: { reason: '不属于本平台数据' } },
+    answer: {
+      text: { zh: '提供单位答复', en: "the provider's answer" },
+      body: Answer,
+      example: { result: 'corrected', answer: '已更正', catalog: false },
+    },
+    close: { text: { zh: '办结并反馈', en: 'close and tell the reporter' } },
+    reopen: { text: { zh: '重新报告', en: 'report again' }, body: ReasonBody, example: { reason: '仍有误' } },
+    withdraw: { text: { zh: '撤回', en: 'withdraw' } },
+  }),
+]
+
+/** Supervisors are not among those who read the values. */
+function isParty({ principal }: Call): boolean {
+  return principal.roles.some((role) => role !== 'supervisor')
+}
