@@ -10,7 +10,7 @@ export interface Sheet {
    * Its rows that hold anything, in order, while the file is being unpacked; can be read again. Values are texts: numbers in plain
    * digits, dates as `2026-11-22`, `2026-11-22T08:30:00` or `08:30:00`, booleans as `true` or `false`. Throws QZ-EXCEL naming the cell.
    */
-  rows(): AsyncGenerator<Row>
+  rows: () => AsyncGenerator<Row>
   /** Merged ranges (`A1:C2`); complete once the rows have been read to their end. */
   merged: readonly string[]
 }

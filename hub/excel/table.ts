@@ -17,7 +17,7 @@ export interface TableRow<Key extends string> {
   /** Without white space around; null where a cell is blank or the column is not there. */
   values: Record<Key, string | null>
   /** QZ-EXCEL that names this row's cell in this column. */
-  fault(key: Key, zh: string, en: string): QianzhiError
+  fault: (key: Key, zh: string, en: string) => QianzhiError
 }
 
 export interface TableOptions {
@@ -33,7 +33,7 @@ const headerWithin = 20
 /**
  * The rows of a table whose header names the columns in Chinese or English, in any order. Spaces, case, full-width forms, a `*` and
  * `(必填)` in a header do not count. Throws QZ-EXCEL where there is no header, where columns are missing, unknown or there twice (all are
- * named), where a value stands outside the columns, or where cells of the table are merged.
+ * named), where a value stands outside the columns, or (after the last row) where cells of the table are merged: keep nothing until the end.
  */
 export async function* readTable<Key extends string>(
   workbook: Workbook,

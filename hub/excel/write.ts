@@ -61,11 +61,14 @@ function writeSheet(book: Workbook, { name, columns, rows, frozen = true }: Writ
   for (const row of rows) sheet.addRow(columns.map(({ format = 'text' }, at) => stored(row[at] ?? null, format)))
 }
 
+/** At most fifteen digits and a point: what a workbook keeps and shows as it is. */
+const plainNumber = /^(?=-?[\d.]{1,15}$)-?\d+(?:\.\d+)?$/
+
 function stored(value: string | null, format: keyof typeof formats): string | number | Date | null {
   if (value === null) return null
   // Before that day the serial numbers of programs differ by the leap day that 1900 did not have.
   if (format === 'date' && value >= '1900-03-01' && valueFault({ type: 'date' }, value) === undefined) return new Date(`${value}T00:00:00Z`)
-  if (format === 'number' && value.length <= 16 && String(Number(value)) === value && Math.abs(Number(value)) < 1e15) return Number(value)
+  if (format === 'number' && plainNumber.test(value) && String(Number(value)) === value) return Number(value)
   return cellText(value)
 }
 
