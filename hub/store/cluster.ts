@@ -12,14 +12,18 @@ import { readIfThere, syncFolder, writeDurably } from '../identity.ts'
 
 /**
  * A PostgreSQL cluster in a folder: making, starting and stopping it. `<folder>/cluster` is PostgreSQL's, `<folder>/secret.json` (0600)
- * holds the password and the last port. The server does not end with the hub: a killed hub finds it again through postmaster.pid.
+ * holds the passwords and the last port. The server does not end with the hub: a killed hub finds it again through postmaster.pid.
  */
 export interface Secret {
   password: string
   port: number
+  /** Password of the role that the hub serves with; made when the cluster is first held. */
+  serving?: string
 }
 
 export const user = 'qianzhi'
+/** Has the rights that the hub needs to serve, and none to change the audit. */
+export const servingRole = 'qianzhi_hub'
 const database = 'qianzhi'
 const execute = promisify(execFile)
 
@@ -40,6 +44,11 @@ export function clusterFolder(folder: string): string {
 
 export function clusterUrl(secret: Secret, port: number, name = database): string {
   return `postgres://${user}:${secret.password}@127.0.0.1:${port}/${name}`
+}
+
+/** What the hub serves with, once the secret is complete. */
+export function servingUrl(secret: Secret, port: number): string {
+  return `postgres://${servingRole}:${secret.serving}@127.0.0.1:${port}/${database}`
 }
 
 /** The cluster's secret; a new cluster is made beside and renamed, so that a killed initdb leaves none that is half made. */
@@ -197,9 +206,11 @@ export async function startLog(folder: string): Promise<string> {
   return ((await readIfThere(join(folder, 'start.log'))) ?? '').trim().split('\n').slice(-5).join(' | ')
 }
 
-export async function rememberPort(folder: string, secret: Secret, port: number): Promise<void> {
-  if (secret.port === port) return
+/** Writes down the port and the serving role's password, which is made here at the first time. Only for who holds the cluster's lock. */
+export async function completeSecret(folder: string, secret: Secret, port: number): Promise<void> {
+  if (secret.port === port && secret.serving !== undefined) return
   secret.port = port
+  secret.serving ??= randomBytes(24).toString('base64url')
   const path = join(folder, 'secret.json')
   await writeDurably(`${path}.new`, JSON.stringify(secret))
   await rename(`${path}.new`, path)

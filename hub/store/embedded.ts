@@ -9,7 +9,9 @@ import {
   ensureCluster,
   findPostmaster,
   isAlive,
-  rememberPort,
+  completeSecret,
+  servingRole,
+  servingUrl,
   spawnPostmaster,
   startLog,
   stopPostmaster,
@@ -18,10 +20,14 @@ import {
   type Postmaster,
   type Secret,
 } from './cluster.ts'
+import { ensureServingRole } from './roles.ts'
 
 /** The hub's own PostgreSQL, held by this process alone. */
 export interface EmbeddedStore {
+  /** With the role that serves: it cannot change the audit. */
   url: string
+  /** With the role that owns the tables: for migrations. */
+  ownerUrl: string
   /** Settles when the folder was lost to another hub: this one must stop. */
   lost: Promise<QianzhiError>
   /** Gives the folder back and stops the server. Call it when nothing else uses the store any more. */
@@ -46,7 +52,7 @@ export async function startEmbedded(data: string, options: EmbeddedOptions = {})
   await mkdir(data, { recursive: true, mode: 0o700 })
   const keeper = new Keeper(data, options)
   await keeper.start()
-  return { url: keeper.url, lost: keeper.lost, stop: () => keeper.stop() }
+  return { url: keeper.url, ownerUrl: keeper.ownerUrl, lost: keeper.lost, stop: () => keeper.stop() }
 }
 
 class Keeper {
@@ -71,6 +77,10 @@ class Keeper {
   }
 
   get url(): string {
+    return servingUrl(this.secret, this.postmaster.port)
+  }
+
+  get ownerUrl(): string {
     return clusterUrl(this.secret, this.postmaster.port)
   }
 
@@ -83,7 +93,8 @@ class Keeper {
       this.lock = await this.takeLock(deadline)
       if (this.lock) break
     }
-    await rememberPort(this.folder, this.secret, this.postmaster.port)
+    await completeSecret(this.folder, this.secret, this.postmaster.port)
+    await ensureServingRole(this.lock, servingRole, this.secret.serving!)
   }
 
   /** A server that answers: the one that runs, or a new one. */
@@ -120,7 +131,7 @@ class Keeper {
 
   /** Undefined where the connection broke; QZ-DATA-LOCKED where the lock stays with another until the deadline. */
   private async takeLock(deadline: number): Promise<pg.Client | undefined> {
-    const client = connection(this.url)
+    const client = connection(this.ownerUrl)
     try {
       await client.connect()
       for (;;) {

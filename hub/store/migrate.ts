@@ -2,6 +2,7 @@ import { readFile, readdir } from 'node:fs/promises'
 import type pg from 'pg'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { sha256 } from '../../protocol/signature.ts'
+import { grantServing } from './roles.ts'
 
 const folder = new URL('./migrations/', import.meta.url)
 /** Advisory lock that keeps two hubs from migrating at once: any number, but always the same. */
@@ -15,9 +16,9 @@ interface Migration {
 
 /**
  * Brings the schema up to date: each `NNN_name.sql` once, in order, each in its own transaction. A migration that ran is never edited:
- * its checksum is compared (QZ-CONFLICT).
+ * its checksum is compared (QZ-CONFLICT). Then `serving`, the role that the hub runs with where that is another, gets its rights.
  */
-export async function migrate(pool: pg.Pool, from: URL = folder): Promise<void> {
+export async function migrate(pool: pg.Pool, from: URL = folder, serving?: string): Promise<void> {
   const migrations = await read(from)
   const client = await pool.connect()
   try {
@@ -28,6 +29,7 @@ export async function migrate(pool: pg.Pool, from: URL = folder): Promise<void> 
     const { rows } = await client.query<{ name: string; checksum: string }>('select name, checksum from migration')
     const ran = new Map(rows.map((row) => [row.name, row.checksum]))
     for (const migration of migrations) await runOnce(client, migration, ran.get(migration.name))
+    if (serving !== undefined) await grantServing(client, serving)
   } finally {
     // Destroying the connection gives the lock back, whatever state it is in.
     client.release(true)

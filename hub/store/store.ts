@@ -2,6 +2,7 @@ import pg from 'pg'
 import type { Logger } from 'pino'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { migrate } from './migrate.ts'
+import { requireWeaker, roleOf } from './roles.ts'
 
 export type Query = <T = Record<string, unknown>>(text: string, values?: readonly unknown[]) => Promise<T[]>
 
@@ -20,12 +21,17 @@ export interface Store {
 
 export interface StoreOptions {
   shared?: boolean
+  /** URL of the role that owns the tables and migrates them; the store is then used with the rights of the weaker role of `url`. */
+  owner?: string | undefined
   connections?: number
   logger?: Logger
 }
 
-/** Connects and migrates. Throws QZ-DB-UNREACHABLE, and QZ-CONFLICT where a migration was edited after it ran. */
-export async function openStore(url: string, { shared = true, connections = 16, logger }: StoreOptions = {}): Promise<Store> {
+/**
+ * Connects and migrates. Throws QZ-DB-UNREACHABLE, QZ-CONFLICT where a migration was edited after it ran, and QZ-CONFIG where `owner` is
+ * given and the role of `url` could change the audit all the same.
+ */
+export async function openStore(url: string, { shared = true, owner, connections = 16, logger }: StoreOptions = {}): Promise<Store> {
   const pool = new pg.Pool({
     connectionString: url,
     max: connections,
@@ -44,12 +50,24 @@ export async function openStore(url: string, { shared = true, connections = 16, 
     close: () => pool.end(),
   }
   try {
-    await migrate(pool)
+    if (owner === undefined) await migrate(pool)
+    else await migrateAs(owner, pool)
   } catch (error) {
     await pool.end()
     throw error instanceof QianzhiError ? error : unreachable(error)
   }
   return store
+}
+
+async function migrateAs(owner: string, serving: pg.Pool): Promise<void> {
+  const pool = new pg.Pool({ connectionString: owner, max: 1, application_name: 'qianzhi-hub migration', connectionTimeoutMillis: 10_000 })
+  pool.on('error', () => {})
+  try {
+    await migrate(pool, undefined, await roleOf(serving))
+  } finally {
+    await pool.end()
+  }
+  await requireWeaker(serving)
 }
 
 async function run(on: pg.Pool | pg.PoolClient, text: string, values: readonly unknown[] | undefined): Promise<unknown[]> {

@@ -42,16 +42,17 @@ begin
   raise exception 'audit entry % is not sealed', old.entry using errcode = 'insufficient_privilege';
 end $$;
 
+-- The role that the hub serves with has no right to change a table with the trigger insert_only either: see store/roles.ts.
 create trigger audit_wait after insert on audit_entry for each row execute function audit_wait();
 create trigger insert_only before update or delete or truncate on audit_entry execute function audit_refuse();
 create trigger insert_only before update or delete or truncate on audit_seal execute function audit_refuse();
-create trigger insert_only before update or truncate on audit_unsealed execute function audit_refuse();
+create trigger no_change before update or truncate on audit_unsealed execute function audit_refuse();
 create trigger only_sealed before delete on audit_unsealed for each row execute function audit_only_sealed();
 -- Also where session_replication_role would leave triggers out.
 alter table audit_entry enable always trigger audit_wait;
 alter table audit_entry enable always trigger insert_only;
 alter table audit_seal enable always trigger insert_only;
-alter table audit_unsealed enable always trigger insert_only;
+alter table audit_unsealed enable always trigger no_change;
 alter table audit_unsealed enable always trigger only_sealed;
 
 insert into audit_unsealed (entry) select id from audit_entry;

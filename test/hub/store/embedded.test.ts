@@ -1,10 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import pg from 'pg'
 import t from 'tap'
 import { startEmbedded } from '../../../hub/store/embedded.ts'
 import { openClient } from '../../support/client.ts'
@@ -98,6 +97,26 @@ t.test('two that start at once on an empty folder: one holds it', async (t) => {
   for (const { line, child } of both) if (line !== 'locked') await end(child, 'SIGTERM')
 })
 
+t.test('the serving role may log in and no more; a folder from before it had one gets it', async (t) => {
+  const data = join(folder, 'data')
+  const secretFile = join(data, 'store', 'secret.json')
+  const { serving, ...before } = JSON.parse(await readFile(secretFile, 'utf8')) as Record<string, unknown>
+  t.match(serving, /^[\w-]{32}$/)
+  await writeFile(secretFile, JSON.stringify(before))
+  const store = await startEmbedded(data)
+  t.teardown(() => store.stop())
+  t.not(new URL(store.url).password, serving, 'a new password')
+  t.same(
+    await run(
+      store.url,
+      'select rolsuper or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls from pg_roles where rolname = current_user',
+    ),
+    [['f']],
+  )
+  await t.rejects(run(store.url, 'create table mine (x int)'), /permission denied/)
+  await t.rejects(run(store.url, 'select one from kept'), /permission denied/, 'nothing but what it is given')
+})
+
 t.test('a copy of a running folder is another store', async (t) => {
   const first = await hold(join(folder, 'data'))
   await end(first.child, 'SIGKILL')
@@ -120,11 +139,9 @@ t.test('a server that dies under its holder is started again', async (t) => {
   const store = await startEmbedded(join(folder, 'data'))
   const pid = Number((await readFile(join(folder, 'data', 'store', 'cluster', 'postmaster.pid'), 'utf8')).split('\n')[0])
   process.kill(pid, 'SIGQUIT')
-  await until('the store is back', async () => (await run(store.url, 'select one from kept')).length > 0)
-  const client = new pg.Client(store.url)
-  await client.connect()
-  const { rows } = await client.query(`select count(*)::int as held from pg_locks where locktype = 'advisory'`)
-  t.equal((rows[0] as { held: number }).held, 1, 'and locked')
-  await client.end()
+  await until('the store is back', async () => (await run(store.ownerUrl, 'select one from kept')).length > 0)
+  const locks = `select count(*)::int from pg_locks where locktype = 'advisory'`
+  await until('and locked', async () => (await run(store.ownerUrl, locks))[0]?.[0] === '1')
+  await until('and the serving role logs in', async () => (await run(store.url, 'select current_user'))[0]?.[0] === 'qianzhi_hub')
   await store.stop()
 })

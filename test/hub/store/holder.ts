@@ -6,7 +6,7 @@ const [, , data, lockPatience] = process.argv
 try {
   const store = await startEmbedded(data!, { lockPatience: Number(lockPatience) })
   process.once('SIGTERM', () => void store.stop().then(() => process.exit(0)))
-  console.log(`held ${store.url}`)
+  console.log(`held ${store.ownerUrl}`)
   setInterval(() => {}, 1000)
 } catch (error) {
   console.log(error instanceof QianzhiError && error.code === 'QZ-DATA-LOCKED' ? 'locked' : String(error))

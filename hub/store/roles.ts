@@ -1,0 +1,56 @@
+import pg from 'pg'
+import { QianzhiError } from '../../protocol/errors.ts'
+
+/**
+ * Who may do what in the store. The owner's role migrates; the role that the hub serves with reads and writes rows, but cannot change
+ * or empty a table with the trigger `insert_only` (the audit), nor drop that trigger, nor touch the migrations. Given one role for both,
+ * only the triggers stand in the way.
+ */
+type Runs = Pick<pg.Client, 'query'>
+
+export async function roleOf(on: Runs): Promise<string> {
+  const { rows } = await on.query<{ role: string }>('select current_user as role')
+  return rows[0]!.role
+}
+
+/** Makes the role that may log in and nothing else, or gives it this password. */
+export async function ensureServingRole(owner: Runs, role: string, password: string): Promise<void> {
+  const { rowCount } = await owner.query('select from pg_roles where rolname = $1', [role])
+  const rights = `login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password ${pg.escapeLiteral(password)}`
+  await owner.query(`${rowCount ? 'alter' : 'create'} role ${pg.escapeIdentifier(role)} with ${rights}`)
+}
+
+/** Gives the serving role its rights on every table that there is now; in one transaction, as other hubs may be serving. */
+export async function grantServing(owner: Runs, role: string): Promise<void> {
+  const to = pg.escapeIdentifier(role)
+  await owner.query('begin')
+  const schemas = await owner.query<{ name: string }>(
+    `select nspname as name from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'`,
+  )
+  for (const { name } of schemas.rows) {
+    const schema = pg.escapeIdentifier(name)
+    await owner.query(`grant usage on schema ${schema} to ${to}`)
+    await owner.query(`grant select, insert, update, delete on all tables in schema ${schema} to ${to}`)
+    await owner.query(`grant usage, select, update on all sequences in schema ${schema} to ${to}`)
+  }
+  const kept = await owner.query<{ name: string }>(insertOnlySql)
+  for (const { name } of kept.rows) await owner.query(`revoke update, delete, truncate on ${name} from ${to}, public`)
+  await owner.query(`revoke insert, update, delete on migration from ${to}`)
+  await owner.query('commit')
+}
+
+const insertOnlySql = `select tgrelid::regclass::text as name from pg_trigger where tgname = 'insert_only'`
+
+/** Throws QZ-CONFIG where the role could change the audit all the same: it owns it, belongs to who does, or is a superuser. */
+export async function requireWeaker(serving: Runs): Promise<void> {
+  const { rows } = await serving.query<{ role: string; strong: boolean }>(
+    `select current_user as role, bool_or(has_table_privilege(tgrelid, 'update, delete, truncate, trigger')) as strong
+     from pg_trigger where tgname = 'insert_only'`,
+  )
+  if (!rows[0]!.strong) return
+  const { role } = rows[0]!
+  const reason =
+    `store 的账号 ${role} 仍能修改审计表:请换一个不是超级用户、不是表的所有者(或其成员)的账号 / ` +
+    `the role ${role} of store could still change the audit: name one that is no superuser, and neither owns the tables nor belongs to who does`
+  throw new QianzhiError('QZ-CONFIG', { key: 'storeOwner', reason })
+}
