@@ -99,50 +99,74 @@ export function itemById(schema: Pick<Schema, 'items'>, id: string): Item | unde
   return schema.items.find((item) => item.id === id)
 }
 
+/** Something that is wrong with a schema. `item` is the id of the item concerned. */
+export interface SchemaFault {
+  item: string | null
+  zh: string
+  en: string
+}
+
 /** What TypeBox cannot say. Throws QZ-SCHEMA naming the first thing that is wrong. */
 export function checkSchema(schema: Schema): Schema {
-  const fail = (reason: string): never => {
-    throw new QianzhiError('QZ-SCHEMA', { reason })
-  }
-  for (const field of ['id', 'name'] as const) {
-    const seen = new Set<string>()
-    for (const item of schema.items) {
-      if (seen.has(item[field])) fail(`${field} ${item[field]} is used twice`)
-      seen.add(item[field])
-    }
-  }
-  if (keyItems(schema).length === 0) fail('no item is marked key')
-  for (const item of schema.items) {
-    checkItem(item, fail)
-    checkCondition(schema, item, fail)
-  }
+  const [fault] = schemaFaults(schema)
+  if (fault) throw new QianzhiError('QZ-SCHEMA', { reason: `${fault.zh} / ${fault.en}` })
   return schema
 }
 
+/** Everything that is wrong with a schema of the right shape. */
+export function schemaFaults(schema: Pick<Schema, 'items'>): SchemaFault[] {
+  const faults: SchemaFault[] = []
+  for (const field of ['id', 'name'] as const) {
+    const seen = new Set<string>()
+    for (const item of schema.items) {
+      if (seen.has(item[field]))
+        faults.push({ item: item.id, zh: `${field} ${item[field]} 重复`, en: `${field} ${item[field]} is used twice` })
+      seen.add(item[field])
+    }
+  }
+  if (keyItems(schema).length === 0) faults.push({ item: null, zh: '没有主键信息项', en: 'no item is marked key' })
+  for (const item of schema.items) {
+    const fail: Fail = (zh, en) => void faults.push({ item: item.id, zh: `信息项 ${item.id}:${zh}`, en: `item ${item.id}: ${en}` })
+    checkItem(item, fail)
+    checkCondition(schema, item, fail)
+  }
+  return faults
+}
+
+type Fail = (zh: string, en: string) => void
+
 /** What a check depends on must be read where it is made: the agent does not read closed items unless the provider stores them. */
-function checkCondition(schema: Schema, { id, type, openness, check }: Item, fail: (reason: string) => never): void {
+function checkCondition(schema: Pick<Schema, 'items'>, { id, type, openness, check }: Item, fail: Fail): void {
   if (!check) return
-  if (type !== 'text') fail(`item ${id}: only text has a check`)
+  if (type !== 'text') fail('只有文本可以校验', 'only text has a check')
   if (!check.when) return
   const condition = itemById(schema, check.when.item)
-  if (!condition || condition.id === id) return fail(`item ${id}: its check depends on ${check.when.item}, which is no other item`)
-  if (condition.openness === 'closed' && openness !== 'closed') {
-    fail(`item ${id}: its check depends on ${condition.id}, which is closed`)
+  if (!condition || condition.id === id) {
+    fail(`校验条件 ${check.when.item} 不是其他信息项`, `its check depends on ${check.when.item}, which is no other item`)
+  } else if (condition.openness === 'closed' && openness !== 'closed') {
+    fail(`校验条件 ${condition.id} 不公开`, `its check depends on ${condition.id}, which is closed`)
   }
 }
 
-function checkItem(item: Item, fail: (reason: string) => never): void {
-  if (item.name.startsWith('qz_')) fail(`name ${item.name}: qz_ is reserved for the columns that delivery adds`)
-  if (item.length !== undefined && item.type !== 'text') fail(`item ${item.id}: only text has a length`)
+function checkItem(item: Item, fail: Fail): void {
+  if (item.name.startsWith('qz_')) {
+    fail(`列名 ${item.name}:qz_ 保留给落地时增加的列`, `name ${item.name}: qz_ is reserved for the columns that delivery adds`)
+  }
+  if (item.length !== undefined && item.type !== 'text') fail('只有文本有长度', 'only text has a length')
   if (item.type === 'decimal') {
-    if (item.precision === undefined) fail(`item ${item.id}: a decimal needs precision`)
-    if ((item.scale ?? 0) > item.precision) fail(`item ${item.id}: scale is over precision`)
-  } else if (item.precision !== undefined || item.scale !== undefined) fail(`item ${item.id}: only decimal has precision and scale`)
-  if (!item.key) return
-  if (!keyTypes.includes(item.type)) fail(`item ${item.id}: ${item.type} cannot be a key`)
-  if (item.openness === 'closed') fail(`item ${item.id}: a key cannot be closed; register a surrogate key`)
-  if (item.type === 'text' && (item.length === undefined || item.length > longestTextKey)) {
-    fail(`item ${item.id}: a text key needs a length of at most ${longestTextKey}`)
+    if (item.precision === undefined) fail('小数须有精度', 'a decimal needs precision')
+    else if ((item.scale ?? 0) > item.precision) fail('小数位数超过精度', 'scale is over precision')
+  } else if (item.precision !== undefined || item.scale !== undefined) {
+    fail('只有小数有精度和小数位数', 'only decimal has precision and scale')
+  }
+  if (item.key) checkKeyItem(item, fail)
+}
+
+function checkKeyItem({ type, openness, length }: Item, fail: Fail): void {
+  if (!keyTypes.includes(type)) fail(`${type} 不能作主键`, `${type} cannot be a key`)
+  if (openness === 'closed') fail('主键不能不公开,请登记代理主键', 'a key cannot be closed; register a surrogate key')
+  if (type === 'text' && (length === undefined || length > longestTextKey)) {
+    fail(`文本主键须有长度,最长 ${longestTextKey}`, `a text key needs a length of at most ${longestTextKey}`)
   }
 }
 
