@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import { readerLimits } from '../protocol/batch.ts'
+import { QianzhiError } from '../protocol/errors.ts'
 import { deepFreeze, readConfiguration, type ReadingOptions } from '../protocol/configuration.ts'
 
 const closed = { additionalProperties: false }
@@ -18,6 +19,7 @@ const ConfigFile = Type.Object(
     ),
     urls: Type.Optional(Type.Array(Type.String({ pattern: '^https://[^/]+/?$' }), { minItems: 1, maxItems: 20 })),
     store: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
+    storeOwner: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
     tls: Type.Optional(Type.Object({ certificate: Type.String({ minLength: 1 }), key: Type.String({ minLength: 1 }) }, closed)),
     policy: Type.Optional(Type.Object({ days: Type.Optional(days) }, closed)),
     log: Type.Optional(
@@ -56,6 +58,8 @@ export interface HubConfig {
   urls: readonly string[]
   /** URL of a PostgreSQL that hub processes may share; absent: the hub runs its own in the data folder. */
   store?: string
+  /** URL of the role that owns the tables of `store` and migrates them; absent: the role of `store` does both. */
+  storeOwner?: string
   /** Absolute paths of PEM files; absent: the hub is its own authority. */
   tls?: { certificate: string; key: string }
   policy: { days: number }
@@ -80,11 +84,16 @@ export function loadConfig(file: string, options: ReadingOptions = {}): HubConfi
 }
 
 function withDefaults(file: ConfigFile, folder: string): HubConfig {
+  if (file.storeOwner !== undefined && file.store === undefined) {
+    const reason = '只能与 store 一起使用 / only together with store'
+    throw new QianzhiError('QZ-CONFIG', { key: 'storeOwner', reason })
+  }
   const config: HubConfig = {
     data: resolve(folder, file.data ?? 'data'),
     listen: { host: '0.0.0.0', port: 8443, ...file.listen },
     urls: (file.urls ?? []).map((url) => url.replace(/\/$/, '')),
     ...(file.store === undefined ? {} : { store: file.store }),
+    ...(file.storeOwner === undefined ? {} : { storeOwner: file.storeOwner }),
     ...(file.tls && { tls: { certificate: resolve(folder, file.tls.certificate), key: resolve(folder, file.tls.key) } }),
     policy: { days: 30, ...file.policy },
     log: { retention: 7, lapse: 7, snapshotFactor: 2, ...file.log },

@@ -19,6 +19,8 @@ export interface HousekeepingParts {
   store: Pick<Store, 'query'>
   log: Log
   wakeups: Wakeups
+  /** Puts a stream's supply on record. @returns up to where it is: later batches are not trimmed. */
+  recorded: (resource: string) => Promise<Place | null>
   rules: HousekeepingRules
   logger: Logger
   clock: () => Date
@@ -56,21 +58,30 @@ interface Stream {
 }
 
 /** Stored batches go when a later snapshot is complete, every route that counts has passed them and the retention is over. */
-async function trimStored({ store, log, rules, clock }: HousekeepingParts, resource: string, { complete }: LogState): Promise<number> {
-  if (!complete) return 0
+async function trimStored(parts: HousekeepingParts, resource: string, { complete }: LogState): Promise<number> {
+  const { store, log, rules, clock } = parts
+  const recorded = complete && (await parts.recorded(resource))
+  if (!recorded) return 0
   const now = clock()
   const routes = await routesThatCount(store.query, resource, rules, now)
   // A route that has nothing yet begins with the newest complete snapshot, which stays.
   const needed = routes.flatMap(({ passed }) => (passed ? [passed] : []))
-  return log.trim(resource, earliest(complete.began, needed), new Date(now.getTime() - rules.retention * day))
+  return log.trim(resource, earliest(complete.began, [...needed, following(recorded)]), new Date(now.getTime() - rules.retention * day))
 }
 
 /** Relayed batches go as soon as every route has them. A route that has nothing yet waits for the beginning of a snapshot. */
-async function trimRelayed({ store, log, rules, clock }: HousekeepingParts, resource: string, { head, begun }: LogState): Promise<number> {
+async function trimRelayed(parts: HousekeepingParts, resource: string, { head, begun }: LogState): Promise<number> {
+  const { store, log, rules, clock } = parts
+  const recorded = await parts.recorded(resource)
+  if (!recorded) return 0
   const routes = await routesThatCount(store.query, resource, rules, clock())
-  const end = { epoch: head!.epoch, seq: head!.seq + 1 }
-  const needed = routes.map(({ passed }) => (passed ? { epoch: passed.epoch, seq: passed.seq + 1 } : (begun?.began ?? end)))
-  return log.trim(resource, earliest(end, needed))
+  const end = following(head!)
+  const needed = routes.map(({ passed }) => (passed ? following(passed) : (begun?.began ?? end)))
+  return log.trim(resource, earliest(end, [...needed, following(recorded)]))
+}
+
+function following({ epoch, seq }: Place): Place {
+  return { epoch, seq: seq + 1 }
 }
 
 function earliest(first: Place, others: readonly Place[]): Place {

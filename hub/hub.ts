@@ -24,6 +24,7 @@ import { currentPolicy } from './registry/policy.ts'
 import type { Registry } from './registry/registry.ts'
 import { startEmbedded } from './store/embedded.ts'
 import { openStore, type Store } from './store/store.ts'
+import { startAudit } from './supervision/audit.ts'
 import { ownCertificate, type OwnCertificate, type ServerCertificate } from './tls.ts'
 import { WakeupRelay, Wakeups } from './wakeups.ts'
 
@@ -42,7 +43,7 @@ export interface Hub {
   log: Log
   /** Settles when the data folder was lost to another hub: close this one. */
   lost: Promise<QianzhiError>
-  /** Ends in the order in which data flows: no more requests, then housekeeping, then the store. */
+  /** Ends in the order in which data flows: no more requests, then housekeeping, then the audit, then the store. */
   close(): Promise<void>
 }
 
@@ -77,10 +78,13 @@ async function start(
   const registry: Registry = { store, wakeups, clock }
   const log = await openLog(store)
   const rules = config.log
-  const policyFor = (agent: string, reported: number) => currentPolicy(store, hubKey, agent, reported, clock(), config.policy)
-  const exchange = new Exchange({ store, log, hubKey, wakeups, policyFor, clock, logger, limits: config.limits })
+  const audit = await startAudit({ store, log, logger })
+  stops.push(() => audit.stop())
+  const { checkpoint, recorded } = audit
+  const policyFor = (agent: string, reported: number) => currentPolicy(store, hubKey, agent, reported, clock(), config.policy, checkpoint())
+  const exchange = new Exchange({ store, log, hubKey, wakeups, policyFor, checkpoint, clock, logger, limits: config.limits })
   stops.push(() => exchange.close())
-  const housekeeping = startHousekeeping({ store, log, wakeups, rules, logger, clock })
+  const housekeeping = startHousekeeping({ store, log, wakeups, recorded, rules, logger, clock })
   stops.push(() => housekeeping.stop())
 
   const certificate = await loadCertificate(config, clock())
@@ -124,11 +128,11 @@ async function openOwnOrShared(
   if (config.store === undefined) {
     const embedded = await startEmbedded(config.data, { logger })
     stops.push(() => embedded.stop())
-    const store = await openStore(embedded.url, { shared: false, logger })
+    const store = await openStore(embedded.url, { owner: embedded.ownerUrl, shared: false, logger })
     stops.push(() => store.close())
     return { store, lost: embedded.lost }
   }
-  const store = await openStore(config.store, { shared: true, logger })
+  const store = await openStore(config.store, { owner: config.storeOwner, shared: true, logger })
   stops.push(() => store.close())
   const relay = new WakeupRelay(config.store, wakeups, logger)
   stops.push(() => relay.close())

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import t from 'tap'
 import { housekeep, startHousekeeping, type HousekeepingRules } from '../../hub/housekeeping.ts'
 import type { Position } from '../../protocol/position.ts'
+import { recordStream } from '../../hub/supervision/supply.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor, type TestAgent } from './exchange-fixture.ts'
 
@@ -31,15 +32,16 @@ async function newFlow(t: { teardown(end: () => Promise<void>): void }, keep: 's
     await store.query(`update log_batch set stored_at = stored_at - make_interval(days => $1)`, [n])
     time.now = new Date()
   }
+  const recorded = (resource: string) => recordStream({ store, log }, resource)
   const keepHouse = (more: Partial<HousekeepingRules> = {}) =>
-    housekeep({ store, log, wakeups, rules: { ...rules, ...more }, logger: pino({ level: 'silent' }), clock: () => time.now })
+    housekeep({ store, log, wakeups, recorded, rules: { ...rules, ...more }, logger: pino({ level: 'silent' }), clock: () => time.now })
   const held = async () => (await log.read('people', null, 1e9)).map(({ seq }) => seq)
   const receiver = async (id: string) => {
     const agent = await bench.agent(id, 'b')
     await bench.route(id, 'people', agent, ['name'])
     return agent
   }
-  return { ...bench, provider, send, applied, days, keepHouse, held, receiver }
+  return { ...bench, provider, send, applied, days, recorded, keepHouse, held, receiver }
 }
 
 void t.test('stored batches go when a later snapshot is complete, every route has passed and the retention is over', async (t) => {
@@ -170,10 +172,25 @@ void t.test('a snapshot is wanted when the changes have outgrown the last one, a
   t.same((await keepHouse()).wanted, [])
 })
 
+void t.test('nothing is trimmed that is not on record', async (t) => {
+  const { store, log, wakeups, send, recorded, held, time } = await newFlow(t, 'relay')
+  await send('s', 'c')
+  const keepHouse = (recorded: Parameters<typeof housekeep>[0]['recorded']) =>
+    housekeep({ store, log, wakeups, recorded, rules, logger: pino({ level: 'silent' }), clock: () => time.now })
+  await keepHouse(async () => null)
+  t.same(await held(), [1, 2], 'nothing is on record')
+  await keepHouse(async () => ({ epoch: 10, seq: 1 }))
+  t.same(await held(), [2], 'the first one is')
+  t.same(await store.query('select from supply_day'), [])
+  await keepHouse(recorded)
+  t.same(await held(), [])
+  t.match(await store.query('select changed_rows from supply_day'), [{ changed_rows: '1' }])
+})
+
 void t.test('rounds run by themselves, on demand, and end with the program', async (t) => {
-  const { store, log, wakeups, send } = await newFlow(t)
+  const { store, log, wakeups, recorded, send } = await newFlow(t)
   await send('s')
-  const running = startHousekeeping({ store, log, wakeups, rules, logger: pino({ level: 'silent' }), clock: () => new Date() })
+  const running = startHousekeeping({ store, log, wakeups, recorded, rules, logger: pino({ level: 'silent' }), clock: () => new Date() })
   t.same(await running.run(), { trimmed: {}, wanted: [] })
   await running.stop()
 })
