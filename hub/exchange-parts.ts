@@ -54,7 +54,7 @@ export interface ExchangeParts {
   /** The policy in force for an agent; its serial is never below the reported one. */
   policyFor(agentId: string, reportedSerial: number): Promise<IssuedPolicy>
   /** Newest checkpoint of the audit, from memory; receipts carry it. */
-  checkpoint?(): Checkpoint | undefined
+  checkpoint?: () => Checkpoint | undefined
   clock(): Date
   logger: Logger
   limits?: Partial<ExchangeLimits>

@@ -19,9 +19,9 @@ export interface Audit {
   /** Puts supply and delivery on record and seals all that shows. @returns the head of the chain, null where it is empty. */
   sealNow(): Promise<Checkpoint | null>
   /** The newest checkpoint that this process knows, from memory; undefined where nothing is sealed. */
-  checkpoint(): Checkpoint | undefined
+  checkpoint: () => Checkpoint | undefined
   /** Puts a stream on record. @returns up to where it is: what comes after must not be trimmed. */
-  recorded(resource: string): Promise<Place | null>
+  recorded: (resource: string) => Promise<Place | null>
   /** Ends after a last turn. */
   stop(): Promise<void>
 }
