@@ -14,13 +14,22 @@ export interface Grant {
   agency: string
   /** Item ids; the key goes with every grant. */
   items: string[]
-  mode: string
-  state: 'active' | 'suspended' | 'revoked'
+  mode: ShareMode
+  state: GrantState
   reason: string | null
   validTo: Date | null
   /** What becomes of the delivered data when the grant ends. */
   atEnd: 'keep' | 'remove'
+  /** Whose approval made it; null where the admin key did. */
+  application: string | null
+  /** Version of the resource that the receiver must accept before data flows again. */
+  heldVersion: number | null
 }
+
+/** `held`: waits until the receiver accepts an incompatible version of the resource. The last three are for ever. */
+export type GrantState = 'active' | 'suspended' | 'held' | 'revoked' | 'expired' | 'given-up'
+
+export type ShareMode = 'query' | 'api' | 'exchange'
 
 export interface NewGrant {
   id?: string | undefined
@@ -32,7 +41,8 @@ export interface NewGrant {
   atEnd?: Grant['atEnd'] | undefined
 }
 
-const columns = `id, resource, agency, items, mode, state, reason, valid_to as "validTo", at_end as "atEnd" from access_grant`
+const columns = `id, resource, agency, items, mode, state, reason, valid_to as "validTo", at_end as "atEnd", application,
+  held_version as "heldVersion" from access_grant`
 
 /** Grants items, which must exist and be open (QZ-REQUEST-INVALID). The same again changes nothing; a taken id is QZ-CONFLICT. */
 export async function addGrant(registry: Registry, actor: string, wanted: NewGrant): Promise<Grant> {
@@ -42,26 +52,36 @@ export async function addGrant(registry: Registry, actor: string, wanted: NewGra
     const items = checkItems(schema, wanted.items)
     const validTo = wanted.validTo ?? null
     if (validTo && validTo <= registry.clock()) throw invalid('到期时间已过', 'its end is in the past')
-    await query('select pg_advisory_xact_lock(hashtext($1))', [`grants of ${wanted.resource}`])
+    await lockGrants(query, wanted.resource)
     const content = { resource: wanted.resource, agency: wanted.agency, items, validTo, atEnd: wanted.atEnd ?? 'keep' }
     const known = await findSame(query, wanted.id, content)
     if (known) return known
-    const id = wanted.id === undefined ? await freeId(query, `${wanted.resource}.${wanted.agency}`) : wanted.id
-    checkCode(id, 'grant', 60)
-    await query('insert into access_grant (id, resource, agency, items, valid_to, at_end) values ($1, $2, $3, $4, $5, $6)', [
-      id,
-      wanted.resource,
-      wanted.agency,
-      items,
-      validTo,
-      content.atEnd,
-    ])
+    const id = await insertGrant(query, { ...content, id: wanted.id, mode: 'exchange', application: null })
     await writeAudit(query, { actor, act: 'grant.add', object: id, details: content })
     return requireGrant(query, id)
   })
 }
 
-function checkItems(schema: Schema, ids: readonly string[]): string[] {
+type Inserted = Pick<Grant, 'resource' | 'agency' | 'items' | 'mode' | 'validTo' | 'atEnd' | 'application'> & { id?: string | undefined }
+
+/** A new grant in force, in the caller's transaction, which holds the lock of `lockGrants`. @returns its id. */
+export async function insertGrant(query: Query, wanted: Inserted): Promise<string> {
+  const { resource, agency, items, mode, validTo, atEnd, application } = wanted
+  const id = wanted.id ?? (await freeId(query, `${resource}.${agency}`))
+  checkCode(id, 'grant', 60)
+  await query(
+    `insert into access_grant (id, resource, agency, items, mode, valid_to, at_end, application) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [id, resource, agency, items, mode, validTo, atEnd, application],
+  )
+  return id
+}
+
+/** Grants of one resource are made one at a time, until the end of the transaction. */
+export async function lockGrants(query: Query, resource: string): Promise<void> {
+  await query('select pg_advisory_xact_lock(hashtext($1))', [`grants of ${resource}`])
+}
+
+export function checkItems(schema: Schema, ids: readonly string[]): string[] {
   if (ids.length === 0) throw invalid('没有写信息项', 'it names no item')
   for (const id of ids) {
     const item = itemById(schema, id)
@@ -99,27 +119,47 @@ async function freeId(query: Query, wanted: string): Promise<string> {
   }
 }
 
-/** `active` resumes. A revoked grant stays revoked (QZ-CONFLICT); the same state again changes nothing. Receivers are told the reason. */
-export async function setGrantState(registry: Registry, actor: string, id: string, state: Grant['state'], reason: string): Promise<Grant> {
+/** `active` resumes. What has ended stays so (QZ-CONFLICT); the same state again changes nothing. Receivers are told the reason. */
+export async function setGrantState(
+  registry: Registry,
+  actor: string,
+  id: string,
+  state: 'active' | 'suspended' | 'revoked',
+  reason: string,
+): Promise<Grant> {
   return change(registry, async (query, concerned) => {
     await query('select from access_grant where id = $1 for update', [id])
     const grant = await requireGrant(query, id)
     if (grant.state === state) return grant
-    if (grant.state === 'revoked') throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id} (revoked)` })
-    await query('update access_grant set state = $2, reason = $3 where id = $1', [id, state, state === 'active' ? null : reason])
+    checkInForce(grant)
+    if (state === 'active' && grant.state === 'held') throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id} (held)` })
+    await query('update access_grant set state = $2 where id = $1', [id, state])
+    await explainGrant(query, id, state === 'active' ? null : reason, concerned)
     const act = { active: 'grant.resume', suspended: 'grant.suspend', revoked: 'grant.revoke' }[state]
     await writeAudit(query, { actor, act, object: id, details: { reason } })
-    await concernReceivers(query, id, concerned)
     return requireGrant(query, id)
   })
 }
 
-/** Other items from now on, as for `addGrant`: the receiver's next policy names them. A revoked grant stays as it is (QZ-CONFLICT). */
+/** Why it is in the state in which it now is: its receivers are told by their next poll, and get their new policy. */
+export async function explainGrant(query: Query, id: string, reason: string | null, concerned: Set<string>): Promise<void> {
+  await query('update access_grant set reason = $2 where id = $1', [id, reason])
+  await concernReceivers(query, id, concerned)
+}
+
+/** Throws QZ-CONFLICT where it has ended for ever. */
+function checkInForce({ id, state }: Grant): void {
+  if (endStates.includes(state)) throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id} (${state})` })
+}
+
+const endStates: readonly GrantState[] = ['revoked', 'expired', 'given-up']
+
+/** Other items from now on, as for `addGrant`: the receiver's next policy names them. What has ended stays as it is (QZ-CONFLICT). */
 export async function setGrantItems(registry: Registry, actor: string, id: string, wanted: readonly string[]): Promise<Grant> {
   return change(registry, async (query, concerned) => {
     await query('select from access_grant where id = $1 for update', [id])
     const grant = await requireGrant(query, id)
-    if (grant.state === 'revoked') throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id} (revoked)` })
+    checkInForce(grant)
     const items = checkItems((await requireResource(query, grant.resource)).schema, wanted)
     if (isDeepStrictEqual(items, grant.items)) return grant
     await query('update access_grant set items = $2 where id = $1', [id, items])
@@ -129,7 +169,7 @@ export async function setGrantItems(registry: Registry, actor: string, id: strin
   })
 }
 
-async function concernReceivers(query: Query, id: string, concerned: Set<string>): Promise<void> {
+export async function concernReceivers(query: Query, id: string, concerned: Set<string>): Promise<void> {
   for (const { agent } of await query<{ agent: string }>('select agent from route where access_grant = $1', [id])) concerned.add(agent)
 }
 

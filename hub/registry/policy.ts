@@ -147,7 +147,7 @@ function toBeRemoved(query: Query, agentId: string, now: Date): Promise<EndedRou
     `select route.id as route, g.id as grant, g.resource, v.schema ->> 'table' as table, g.at_end as data
      from route join access_grant g on g.id = route.access_grant join resource r on r.code = g.resource
        join resource_version v on v.resource = r.code and v.version = r.version
-     where route.agent = $1 and g.at_end = 'remove' and route.removed is null and (g.state = 'revoked' or g.valid_to <= $2)
+     where route.agent = $1 and g.at_end = 'remove' and route.removed is null and (g.state in ('revoked', 'expired', 'given-up') or g.valid_to <= $2)
      order by route.id`,
     [agentId, now],
   )

@@ -1,7 +1,8 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import { concernAgency, requireActiveAgent } from './agents.ts'
 import { writeAudit } from './audit.ts'
-import { requireGrant } from './grants.ts'
+import { requireGrant, type Grant, type GrantState } from './grants.ts'
+import type { Query } from '../store/store.ts'
 import { change, type Registry } from './registry.ts'
 import { requireResource } from './resources.ts'
 
@@ -20,20 +21,30 @@ export async function addRoute(registry: Registry, actor: string, grantId: strin
     const agent = await requireActiveAgent(query, agentId)
     if (agent.agency !== grant.agency)
       throw refused(`代理 ${agentId} 不属于 ${grant.agency}`, `agent ${agentId} is not one of ${grant.agency}`)
-    const known = await query<Route>('select id, access_grant as grant, agent from route where access_grant = $1 order by id', [grantId])
+    const known = await routesOf(query, grantId)
     const same = known.find((route) => route.agent === agentId)
     if (same) return same
     if (grant.state !== 'active') throw refused(`授权 ${grantId} 未生效(${grant.state})`, `grant ${grantId} is ${grant.state}`)
     if (grant.validTo && grant.validTo <= registry.clock()) throw refused(`授权 ${grantId} 已到期`, `grant ${grantId} has expired`)
-    const route = { id: freeId(grantId, known), grant: grantId, agent: agentId }
-    await query('insert into route (id, access_grant, agent) values ($1, $2, $3)', [route.id, grantId, agentId])
-    await writeAudit(query, { actor, act: 'route.add', object: route.id, details: route })
-    concerned.add(agentId)
-    // The provider may be wanted for a snapshot.
-    const resource = await requireResource(query, grant.resource)
-    await concernAgency(query, resource.agency, concerned)
+    const route = await bindRoute(query, grant, agentId, concerned)
+    await writeAudit(query, { actor, act: 'route.add', object: route.id, details: { ...route } })
     return route
   })
+}
+
+/** A new route of a grant that the caller has locked, in the caller's transaction; the agents of both sides get to know. */
+export async function bindRoute(query: Query, grant: Grant, agent: string, concerned: Set<string>): Promise<Route> {
+  const route = { id: freeId(grant.id, await routesOf(query, grant.id)), grant: grant.id, agent }
+  await query('insert into route (id, access_grant, agent) values ($1, $2, $3)', [route.id, grant.id, agent])
+  concerned.add(agent)
+  // The provider may be wanted for a snapshot.
+  const resource = await requireResource(query, grant.resource)
+  await concernAgency(query, resource.agency, concerned)
+  return route
+}
+
+export function routesOf(query: Query, grant: string): Promise<Route[]> {
+  return query<Route>('select id, access_grant as grant, agent from route where access_grant = $1 order by id', [grant])
 }
 
 /** A grant's first route has its name; a second agent's, a number behind it. */
@@ -44,7 +55,7 @@ function freeId(grant: string, known: readonly Route[]): string {
 export interface ListedRoute extends Route {
   resource: string
   agency: string
-  state: 'active' | 'suspended' | 'revoked' | 'expired' | 'agent-revoked'
+  state: GrantState | 'agent-revoked'
   /** What the receiver has applied. */
   epoch: string | null
   seq: string | null

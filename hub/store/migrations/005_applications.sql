@@ -42,11 +42,8 @@ create table application_consent (
   primary key (application, resource)
 );
 
-alter table access_grant
-  -- Null: granted by the admin key, in a trial without people.
-  add column application bigint references application,
-  -- Version of the resource by which it is held until the receiver accepts; also remembered while it is suspended.
-  add column held_by int;
+-- Null: granted by the admin key, in a trial without people.
+alter table access_grant add column application bigint references application;
 create index access_grant_application on access_grant (application) where application is not null;
 create index access_grant_resource on access_grant (resource, agency);
 create index access_grant_ends on access_grant (valid_to) where valid_to is not null;
