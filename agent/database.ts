@@ -2,7 +2,7 @@ import type { Item, Schema } from '../protocol/schema.ts'
 import type { Place, Position } from '../protocol/position.ts'
 import type { ErrorCode } from '../protocol/errors.ts'
 import type { Op } from '../protocol/batch.ts'
-import type { Value } from '../protocol/value.ts'
+import type { Value, ValueLimits } from '../protocol/value.ts'
 
 /**
  * The contract of a database engine: how the agent captures from tables and delivers into them. All values cross it as portable
@@ -63,7 +63,31 @@ export interface ColumnDescription {
   type: string
   nullable: boolean
   key: boolean
+  /** '' for none. */
+  comment: string
+  /** The item type that holds all its values; absent where it cannot supply an item without loss. */
+  proposal?: ValueLimits
 }
+
+export interface TableListing {
+  /** As configured: `table` or `schema.table`. */
+  table: string
+  view: boolean
+  /** '' for none. */
+  comment: string
+  /** The engine's estimate; null where it has none. */
+  rows: number | null
+}
+
+export interface Looking {
+  /** At most so many rows. */
+  rows: number
+  /** Only rows whose items have these portable values. */
+  filter: readonly { item: string; value: Value }[]
+}
+
+/** Looking at tables by hand must not weigh on the database: what takes longer ends with QZ-DB-UNREACHABLE. */
+export const lookingMs = 10_000
 
 /** One line of `doctor`. */
 export interface Check {
@@ -79,8 +103,14 @@ export interface Database {
   openCapture(sources: readonly SourceTable[]): Promise<Capture>
   /** Opens what delivery needs; also locked against a second agent. */
   openDelivery(sinks: readonly SinkTable[]): Promise<Delivery>
-  /** Columns of a table; QZ-SOURCE-TABLE where it does not exist. */
+  /** Columns of a table or view; QZ-SOURCE-TABLE where it does not exist. */
   describe(table: string): Promise<ColumnDescription[]>
+  /** Tables and views that this account may read, by name; Qianzhi's own left out. */
+  tables(limit: number): Promise<TableListing[]>
+  /** The first 64 characters of these columns' values in some rows: for proposals, made where the rows are. */
+  sample(table: string, columns: readonly string[], rows: number): Promise<Row[]>
+  /** Some rows as `Capture` reads them, without any set-up. Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE as `checkTable` does. */
+  look(source: SourceTable, looking: Looking): Promise<Rows>
   /** DDL of the supply table that the registered resource describes. */
   supplyTable(source: SourceTable): Promise<string[]>
   /** Statements that a DBA may run instead of `setup`; idempotent. `runtimeUser` gets the rights that the running agent needs. */

@@ -1,7 +1,6 @@
 /** What the server's catalogue says of a table: columns and indexes. */
 import { QianzhiError } from '../../protocol/errors.ts'
 import { quoteText, splitTable } from '../../protocol/tables/mysql.ts'
-import type { ColumnDescription } from '../database.ts'
 import type { RawValue, Session } from './mysql-connection.ts'
 
 export interface CatalogColumn {
@@ -97,10 +96,4 @@ function uniqueIndexes(rows: readonly string[][]): { name: string; columns: stri
   }
   const primaryFirst = ([a]: [string, string[]], [b]: [string, string[]]) => Number(b === 'PRIMARY') - Number(a === 'PRIMARY')
   return [...found].toSorted(primaryFirst).flatMap(([name, columns]) => (unusable.has(name) ? [] : [{ name, columns }]))
-}
-
-export async function describeTable(session: Session, table: string): Promise<ColumnDescription[]> {
-  const { columns, uniques } = await needTable(session, table, 'QZ-SOURCE-TABLE')
-  const key = uniques[0]?.columns ?? []
-  return columns.map(({ column, fullType, nullable }) => ({ column, type: fullType, nullable, key: key.includes(column) }))
 }

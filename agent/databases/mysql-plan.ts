@@ -120,6 +120,11 @@ export async function rowsAfter(session: Session, plan: Plan, after: Row | null,
   return { ...convertRows(plan, raw), last: lastKey }
 }
 
+/** Rows that fulfil a condition on `t`, in no order and by any index. */
+export async function rowsWhere(session: Session, plan: Plan, condition: string, limit: number): Promise<Rows> {
+  return convertRows(plan, await session.rows(`select ${plan.select} from ${plan.table} t where ${condition} limit ${limit}`))
+}
+
 /** The key of a raw row; a key that cannot travel stays as it was read, so that its fault can name it. */
 function portableKey({ columns, keys }: Plan, row: readonly RawValue[]): Row {
   return keys.map((key) => portableOr(key, row[columns.indexOf(key)]!))

@@ -22,7 +22,7 @@ export interface ColumnReader extends MappedColumn {
 
 type Group = 'integer' | 'decimal' | 'bit' | 'real' | 'text' | 'name' | 'bytes' | 'date' | 'datetime' | 'timestamp' | 'time' | 'json'
 
-const groups: Record<string, Group> = {
+export const groups: Readonly<Record<string, Group>> = {
   ...each('integer', 'tinyint smallint mediumint int bigint year'),
   ...each('text', 'char varchar tinytext text mediumtext longtext'),
   ...each('name', 'enum set uuid inet4 inet6'),

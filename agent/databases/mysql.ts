@@ -1,10 +1,24 @@
 /** MySQL 8 and MariaDB as a source and as a target (agent/database.ts). One engine: what differs is probed at connection. */
 import { supplyTable } from '../../protocol/tables/mysql.ts'
-import type { Capture, Check, ColumnDescription, Database, DatabaseOptions, Delivery, SinkTable, SourceTable } from '../database.ts'
-import { describeTable, place } from './mysql-catalog.ts'
+import type {
+  Capture,
+  Check,
+  ColumnDescription,
+  Database,
+  DatabaseOptions,
+  Delivery,
+  Looking,
+  Row,
+  Rows,
+  SinkTable,
+  SourceTable,
+  TableListing,
+} from '../database.ts'
+import { place } from './mysql-catalog.ts'
 import { MysqlCapture } from './mysql-capture.ts'
 import { Session } from './mysql-connection.ts'
 import { MysqlDelivery } from './mysql-delivery.ts'
+import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './mysql-describe.ts'
 import { diagnose } from './mysql-doctor.ts'
 import { readPlan } from './mysql-plan.ts'
 import { setupStatements, teardownStatements } from './mysql-setup.ts'
@@ -35,6 +49,18 @@ class MysqlDatabase implements Database {
 
   async describe(table: string): Promise<ColumnDescription[]> {
     return this.#with((session) => describeTable(session, table))
+  }
+
+  async tables(limit: number): Promise<TableListing[]> {
+    return this.#with((session) => lookOnly(session, () => listTables(session, limit)))
+  }
+
+  async sample(table: string, columns: readonly string[], rows: number): Promise<Row[]> {
+    return this.#with((session) => lookOnly(session, () => sampleRows(session, table, columns, rows)))
+  }
+
+  async look(source: SourceTable, looking: Looking): Promise<Rows> {
+    return this.#with((session) => lookOnly(session, () => lookAtRows(session, source, looking)))
   }
 
   async supplyTable(source: SourceTable): Promise<string[]> {

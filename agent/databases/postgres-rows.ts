@@ -30,6 +30,8 @@ export interface Reader {
   columns: readonly MappedColumn[]
   /** True where a last column holds the place of the first value over the limit. */
   counted: boolean
+  /** All rows, as `r`. */
+  select: string
   byKeys: string
   byKeyTexts: string
   first: string
@@ -53,7 +55,14 @@ export function readerOf(source: SourceTable, table: Table): Reader {
   if (over.length > 0) values.push(`case ${over.map((one) => `when ${one.test} then ${one.place}`).join(' ')} end`)
   const select = `select ${values.join(', ')} from ${table.name} r`
   const conversions = readings.flatMap(({ convert }, place) => (convert ? [{ place, convert }] : []))
-  return { keys, conversions, columns: source.columns, counted: over.length > 0, ...statements(select, keys, keyIndex(source, table)!) }
+  return {
+    keys,
+    conversions,
+    columns: source.columns,
+    counted: over.length > 0,
+    select,
+    ...statements(select, keys, keyIndex(source, table)!),
+  }
 }
 
 function statements(select: string, keys: readonly KeyReading[], index: readonly string[]) {
@@ -149,6 +158,17 @@ export async function readAfter(connection: Connection, reader: Reader, after: R
   const end = texts.at(-1)
   const last = end ? keyOf(reader, end) : null
   return { ...portableRows(reader, texts), last }
+}
+
+/** Rows that fulfil a condition on `r`, in no order. */
+export async function readWhere(
+  connection: Connection,
+  reader: Reader,
+  condition: string,
+  values: readonly unknown[],
+  limit: number,
+): Promise<Rows> {
+  return portableRows(reader, await connection.query(`${reader.select} where ${condition} limit ${limit}`, values))
 }
 
 /** The key of a row as read, also of one that cannot travel: what is no portable value stays as PostgreSQL writes it. */

@@ -1,6 +1,6 @@
 /** PostgreSQL's types against the portable ones: what may supply an item, how its text becomes the portable one, what may receive it. */
 import type { Item } from '../../protocol/schema.ts'
-import { valueFault } from '../../protocol/value.ts'
+import { valueFault, type ValueLimits } from '../../protocol/value.ts'
 import type { TableColumn } from './postgres-table.ts'
 
 /** Portable text of a value, or undefined where it cannot travel. Portable text stays what it is: keys pass through twice. */
@@ -33,8 +33,11 @@ const suppliers: Record<Item['type'], readonly string[]> = {
   json: ['json', 'jsonb'],
 }
 
+/** What of an item decides how it is read. */
+export type ItemForm = ValueLimits & Pick<Item, 'key'>
+
 /** How a column supplies an item; undefined where it could not without loss. */
-export function readingOf(item: Item, column: TableColumn, valueLimit: number): Reading | undefined {
+export function readingOf(item: ItemForm, column: TableColumn, valueLimit: number): Reading | undefined {
   if (!(suppliers[item.type].includes(column.base) || (item.type === 'text' && column.isEnum))) return undefined
   if (item.type === 'integer' && column.base === 'numeric' && numericScale(column) !== 0) return undefined
   if (item.key && !hasOneText(column)) return undefined
@@ -50,15 +53,15 @@ function hasOneText(column: TableColumn): boolean {
 }
 
 /** Digits after the point of a `numeric(p,s)`; undefined for one without limits. The modifier holds ((p << 16) | s) + 4, s in 11 bits. */
-function numericScale(column: TableColumn): number | undefined {
+export function numericScale(column: TableColumn): number | undefined {
   return column.modifier < 0 ? undefined : (((column.modifier - 4) & 0x7ff) ^ 1024) - 1024
 }
 
-function numericPrecision(column: TableColumn): number {
+export function numericPrecision(column: TableColumn): number {
   return ((column.modifier - 4) >> 16) & 0xffff
 }
 
-function conversionOf(item: Item, column: TableColumn): Convert | undefined {
+function conversionOf(item: ValueLimits, column: TableColumn): Convert | undefined {
   switch (item.type) {
     case 'text':
       return item.length !== undefined && !fitsText(item.length, column) ? checked(item) : undefined
@@ -73,7 +76,7 @@ function conversionOf(item: Item, column: TableColumn): Convert | undefined {
   }
 }
 
-function checked(item: Item): Convert {
+function checked(item: ValueLimits): Convert {
   return (text) => (valueFault(item, text) === undefined ? text : undefined)
 }
 
@@ -84,7 +87,7 @@ function fitsText(length: number, column: TableColumn): boolean {
 
 const integerDigits: Record<string, number> = { int2: 5, int4: 10, int8: 19 }
 
-function fitsDecimal(item: Item, column: TableColumn): boolean {
+function fitsDecimal(item: ValueLimits, column: TableColumn): boolean {
   const [precision, scale] = [item.precision ?? 38, item.scale ?? 0]
   if (column.base !== 'numeric') return precision - scale >= integerDigits[column.base]!
   const has = numericScale(column)

@@ -2,10 +2,25 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { supplyTable } from '../../protocol/tables/postgres.ts'
-import type { Capture, Check, ColumnDescription, Database, DatabaseOptions, Delivery, SinkTable, SourceTable } from '../database.ts'
+import {
+  lookingMs,
+  type Capture,
+  type Check,
+  type ColumnDescription,
+  type Database,
+  type DatabaseOptions,
+  type Delivery,
+  type Looking,
+  type Row,
+  type Rows,
+  type SinkTable,
+  type SourceTable,
+  type TableListing,
+} from '../database.ts'
 import { PostgresCapture } from './postgres-capture.ts'
 import { connect, type Connection } from './postgres-connection.ts'
 import { PostgresDelivery } from './postgres-delivery.ts'
+import { describeTable, listTables, lookAtRows, sampleRows } from './postgres-describe.ts'
 import { doctor } from './postgres-doctor.ts'
 import { setupScript, teardownScript } from './postgres-setup.ts'
 import { sourceTable, tableMembers } from './postgres-table.ts'
@@ -32,17 +47,23 @@ class PostgresDatabase implements Database {
   }
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
-    return this.locked('delivery', (connection) => PostgresDelivery.open(connection))
+    return this.locked('delivery', async (connection) => new PostgresDelivery(connection))
   }
 
   async describe(table: string): Promise<ColumnDescription[]> {
-    return this.briefly(async (connection) => {
-      const found = await sourceTable(connection, table)
-      const key = found.keys[0] ?? []
-      return [...found.columns.values()].map(({ name, type, notNull }) => {
-        return { column: name, type, nullable: !notNull, key: key.includes(name) }
-      })
-    })
+    return this.briefly((connection) => describeTable(connection, table))
+  }
+
+  async tables(limit: number): Promise<TableListing[]> {
+    return this.looking((connection) => listTables(connection, limit))
+  }
+
+  async sample(table: string, columns: readonly string[], rows: number): Promise<Row[]> {
+    return this.looking((connection) => sampleRows(connection, table, columns, rows))
+  }
+
+  async look(source: SourceTable, looking: Looking): Promise<Rows> {
+    return this.looking((connection) => lookAtRows(connection, source, looking))
   }
 
   async supplyTable(source: SourceTable): Promise<string[]> {
@@ -85,6 +106,16 @@ class PostgresDatabase implements Database {
     } finally {
       await connection.close()
     }
+  }
+
+  /** The same, reading only, and not for long. */
+  private looking<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.briefly(async (connection) => {
+      await connection.script(
+        `set statement_timeout = ${lookingMs}; set lock_timeout = ${lookingMs}; set default_transaction_read_only = on`,
+      )
+      return work(connection)
+    })
   }
 
   private async locked<T>(role: keyof typeof locks, open: (connection: Connection) => Promise<T>): Promise<T> {

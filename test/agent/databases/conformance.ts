@@ -7,6 +7,7 @@ import type { Database, DatabaseOptions } from '../../../agent/database.ts'
 import type { ValueType } from '../../../protocol/value.ts'
 import { captureConformance } from './conformance-capture.ts'
 import { deliveryConformance } from './conformance-delivery.ts'
+import { describeConformance } from './conformance-describe.ts'
 import { setupConformance } from './conformance-setup.ts'
 import { valueConformance } from './conformance-values.ts'
 
@@ -53,4 +54,5 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   setupConformance(t, engine, freshDatabase)
   valueConformance(t, engine, freshDatabase)
   deliveryConformance(t, engine, freshDatabase)
+  describeConformance(t, engine, freshDatabase)
 }
