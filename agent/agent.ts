@@ -6,6 +6,7 @@ import type { Place } from '../protocol/position.ts'
 import type { AgentReport } from '../protocol/api.ts'
 import type { Receive } from '../protocol/policy.ts'
 import { writerLimits } from '../protocol/batch.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { engineOf, type AgentConfig, type SinkConfig } from './config.ts'
 import { openControl, type Control } from './control.ts'
 import type { Database, SinkTable, SourceTable } from './database.ts'
@@ -64,6 +65,7 @@ class RunningAgent implements Agent {
   readonly #stopping = new AbortController()
   /** Resources for which the operator asked for a snapshot. */
   readonly #restarts = new Set<string>()
+  readonly #checkpoints: Checkpoints
   #arranging: Promise<void> = Promise.resolve()
   #services: Promise<void>[] = []
   #control: Control | undefined
@@ -73,6 +75,7 @@ class RunningAgent implements Agent {
     this.#logger = logger
     this.#board = new StatusBoard(version, randomUUID())
     this.#state = openState(config.data)
+    this.#checkpoints = new Checkpoints(config.data, (error) => logger.warn({ err: codedError(error) }, 'audit checkpoints not written'))
     const identity = requireIdentity(this.#state)
     this.#key = openKey(config.data)
     const ca = config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority
@@ -88,12 +91,14 @@ class RunningAgent implements Agent {
   async start(): Promise<void> {
     this.#control = await openControl(this.#config.data, {
       status: () => this.report(),
+      checkpoints: () => (this.#checkpoints.flush(), {}),
       resync: ({ name }) => this.#resync(name ?? ''),
       trust: ({ name }) => this.#trust(name ?? ''),
     })
     for (const [name, { url, pace }] of Object.entries(this.#config.databases)) {
       this.#databases.set(name, await engines[engineOf(name, url)]!({ name, url, pace: pace ?? 50 }))
     }
+    this.#noteCheckpoint()
     this.#arrange()
     const { signal } = this.#stopping
     this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal)]
@@ -112,6 +117,7 @@ class RunningAgent implements Agent {
     await Promise.allSettled(this.#services)
     for (const database of this.#databases.values()) await database.close()
     await this.#hub.close()
+    this.#checkpoints.flush()
     await this.#control?.close()
     this.#logger.info('agent stopped')
   }
@@ -236,6 +242,7 @@ class RunningAgent implements Agent {
       logger: this.#logger,
       batchBytes: this.#config.batchBytes ?? writerLimits.encoded,
       restarts: this.#restarts,
+      checkpoints: this.#checkpoints,
     }
   }
 
@@ -246,7 +253,7 @@ class RunningAgent implements Agent {
       hub: this.#hub,
       routes: () => [...this.#routes.values()].flat(),
       policySerial: () => this.#keeper.serial,
-      takePolicy: (jws) => this.#keeper.take(jws),
+      takePolicy: (jws) => this.#takePolicy(jws),
       requirePolicy: () => this.#keeper.require(),
       wanted: this.#wanted,
       board: this.#board,
@@ -255,6 +262,16 @@ class RunningAgent implements Agent {
       pollAgain: this.#pollAgain,
       receiptsDue: this.#receiptsDue,
     }
+  }
+
+  #takePolicy(jws: string): void {
+    this.#keeper.take(jws)
+    this.#noteCheckpoint()
+  }
+
+  #noteCheckpoint(): void {
+    const policy = this.#keeper.policy
+    if (policy) this.#checkpoints.note(policy.audit, policy.issued)
   }
 
   /** `resync` of a supplied resource takes a new snapshot; of a received one it fills the delivered table anew, beside the old one. */

@@ -4,6 +4,7 @@ import type { Place } from '../protocol/position.ts'
 import { storedReceipt } from '../protocol/receipt.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 import { Backoff } from './backoff.ts'
+import type { Checkpoints } from './checkpoints.ts'
 import type { Capture, Database, SourceTable } from './database.ts'
 import type { HubClient } from './hub-client.ts'
 import { OutboundStream, type Flight } from './outbound-stream.ts'
@@ -28,6 +29,8 @@ export interface OutboundContext {
   wanted: ReadonlyMap<string, Place | null>
   /** Resources of which the operator wants a new snapshot. */
   restarts: Set<string>
+  /** Where the receipts' checkpoints of the hub's audit are kept. */
+  checkpoints: Pick<Checkpoints, 'note'>
   board: StatusBoard
   logger: Logger
   batchBytes: number
@@ -107,6 +110,7 @@ async function land(context: OutboundContext, capture: Capture, flight: Flight, 
     const { receipt } = await flight.answer!
     const stored = storedReceipt.open(receipt, context.hubKey)
     if (stored?.hash !== built.hash) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: 'the hub receipt is for another batch' })
+    context.checkpoints.note(stored.audit, stored.time)
   } catch (error) {
     if (signal.aborted) return
     const coded = codedError(error)
