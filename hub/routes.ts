@@ -83,7 +83,7 @@ const suppliesSql = `
   where a.id = $1 and a.state = 'active'`
 
 const routesSql = `
-  select t.id as route, r.code as resource, r.keep, v.schema, g.items, g.valid_to, t.epoch, t.seq, t.hash, g.reason,
+  select t.id as route, r.code as resource, r.keep, v.schema, g.items, g.valid_to, t.epoch, t.seq, t.hash, case when r.state = 'active' then g.reason else r.stop_reason end as reason,
     case when g.state <> 'active' then g.state when r.state <> 'active' then r.state
       when g.mode <> 'exchange' or g.agency <> a.agency then 'not granted' end as ended
   from route t

@@ -1,4 +1,6 @@
 import { Type, type TSchema } from 'typebox'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { isDay } from '../supervision/calendar.ts'
 
 /** Shapes that many operations share. */
 
@@ -14,6 +16,15 @@ export const ItemIds = Type.Array(Type.String({ minLength: 1, maxLength: 30 }), 
 
 /** A text that people write: not empty, at most so many characters. */
 export const Text = (longest: number) => Type.String({ minLength: 1, maxLength: longest, pattern: '\\S' })
+
+/** A calendar day where the city is, `2026-11-22`. */
+export const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })
+
+/** Throws QZ-REQUEST-INVALID where there is no such day. */
+export function requireDay(day: string): string {
+  if (!isDay(day)) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: day })
+  return day
+}
 
 export const ReasonBody = Type.Object({ reason: Text(1000) }, closed)
 

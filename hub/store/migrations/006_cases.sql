@@ -33,7 +33,7 @@ create table declaration (
   basis text,
   -- Of force majeure: what is done about it, and how long it will last.
   measures text,
-  until timestamptz,
+  until date,
   -- Of no-change: what it was signed with.
   evidence jsonb,
   drafted_by bigint not null references person,
@@ -51,7 +51,7 @@ create table rectification_order (
   resource text references resource,
   cause text not null,
   text text not null,
-  due timestamptz not null,
+  due date not null,
   issuer text not null check (issuer in ('office', 'supervisor', 'secrecy')),
   issued_by text not null,
   state text not null,
@@ -61,3 +61,6 @@ create table rectification_order (
   created_at timestamptz not null
 );
 create index rectification_order_agency on rectification_order (agency);
+
+-- Why a resource is stopped: told to those whose routes end.
+alter table resource add column stop_reason text;

@@ -5,7 +5,7 @@ import { openCity, type City } from '../city.ts'
 import { villages } from '../office.ts'
 
 /** The civil agency's villages, which the water agency receives. */
-async function shared(test: typeof t): Promise<City> {
+async function shared(test: Pick<typeof t, 'teardown'>): Promise<City> {
   const city = await openCity(test)
   await publishResource(city, 'admin', { schema: villages() })
   await addGrant(city, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
@@ -22,12 +22,16 @@ t.test('an error is reported, passed on, answered, closed, and the reporter is t
   const path = `/corrections/${reported.body.id}`
 
   t.equal((await city.as('city', 'office').post(`${path}/pass`)).body.state, 'passed')
-  const deadlines = await city.store.query(`select kind, agency, ended_at as ended from deadline where object = $1`, [`correction ${reported.body.id}`])
+  const deadlines = await city.store.query(`select kind, agency, ended_at as ended from deadline where object = $1`, [
+    `correction ${reported.body.id}`,
+  ])
   t.match(deadlines, [{ kind: 'correction', agency: 'civil', ended: null }])
 
   const answer = { result: 'corrected', answer: '已改为岗贝社区', catalog: false }
   t.match((await city.as('civil', 'registrar').post(`${path}/answer`, answer)).body, { state: 'answered', result: 'corrected' })
-  t.match(await city.store.query(`select ended_at as ended from deadline where object = $1`, [`correction ${reported.body.id}`]), [{ ended: Date }])
+  t.match(await city.store.query(`select ended_at as ended from deadline where object = $1`, [`correction ${reported.body.id}`]), [
+    { ended: Date },
+  ])
   t.equal((await city.as('city', 'office').post(`${path}/close`)).body.state, 'closed')
   const told = await city.store.query(`select agency, role from notice where object = $1 and zh like '%已办结%'`, [
     `correction ${reported.body.id}`,

@@ -1,0 +1,84 @@
+import { Type } from 'typebox'
+import { issueOrder, listOrders } from '../registry/orders.ts'
+import { loadOrder, orderCauses, orderFlow, type OrderCause } from '../registry/workflows/order.ts'
+import { eventOperations } from './events.ts'
+import { operation, type Operation } from './operation.ts'
+import { AgencyCode, ById, closed, Day, nullable, Paging, ReasonBody, requireDay, ResourceCode, Text } from './shapes.ts'
+
+const text = nullable(Type.String())
+
+const Order = Type.Object({
+  id: Type.String(),
+  agency: Type.String(),
+  resource: text,
+  cause: Type.String(),
+  text: Type.String(),
+  due: Type.String(),
+  issuer: Type.String(),
+  state: Type.String(),
+  answer: text,
+  reason: text,
+  result: text,
+  created: Type.String(),
+})
+
+const NewOrder = Type.Object(
+  {
+    agency: AgencyCode,
+    resource: Type.Optional(ResourceCode),
+    cause: Type.Enum(Object.keys(orderCauses) as OrderCause[]),
+    text: Text(4000),
+    due: Day,
+  },
+  closed,
+)
+
+/** Rectification orders 责令改正 (Art. 27). */
+export const orderOperations: readonly Operation[] = [
+  operation({
+    name: 'order.list',
+    method: 'GET',
+    path: '/orders',
+    text: { zh: '责令改正列表', en: 'rectification orders' },
+    query: Paging,
+    answer: Type.Object({ items: Type.Array(Order) }),
+    run: async ({ registry, only, query: { before, limit } }) => ({
+      items: await listOrders(registry, only, before ?? null, Number(limit ?? 50)),
+    }),
+  }),
+  operation({
+    name: 'order.read',
+    method: 'GET',
+    path: '/orders/:id',
+    about: 'order',
+    text: { zh: '查看责令改正', en: 'a rectification order' },
+    params: ById,
+    answer: Order,
+    run: ({ registry, params }) => loadOrder(registry.store.query, params.id),
+  }),
+  operation({
+    name: 'order.issue',
+    method: 'POST',
+    path: '/orders',
+    text: { zh: '责令改正', en: 'issue a rectification order' },
+    body: NewOrder,
+    answer: Order,
+    example: { agency: 'civil', cause: 'update', text: '请于期限内更新村居名录', due: '2026-12-15' },
+    run: ({ registry, principal, body }) => issueOrder(registry, principal, { ...body, due: requireDay(body.due) }),
+  }),
+  ...eventOperations(orderFlow, '/orders', Order, {
+    answer: {
+      text: { zh: '报告整改情况', en: 'report what was put right' },
+      body: Type.Object({ answer: Text(4000) }, closed),
+      example: { answer: '已更新' },
+    },
+    'reject-answer': { text: { zh: '整改不到位,退回', en: 'not enough: return' }, body: ReasonBody, example: { reason: '仍缺两镇' } },
+    close: { text: { zh: '办结', en: 'close' } },
+    transfer: { text: { zh: '情节严重,移送市监察局', en: 'transfer a serious case' }, body: ReasonBody, example: { reason: '多次逾期' } },
+    conclude: {
+      text: { zh: '市监察局处理结果', en: "the supervisor's conclusion" },
+      body: Type.Object({ result: Text(4000) }, closed),
+      example: { result: '已约谈责任人' },
+    },
+  }),
+]

@@ -1,0 +1,106 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
+import type { Day } from '../../supervision/calendar.ts'
+import { endDeadline } from '../../supervision/deadlines.ts'
+import { notify } from '../../supervision/notices.ts'
+import type { Query } from '../../store/store.ts'
+import type { Happening, Workflow } from '../workflow.ts'
+
+/** The five causes of Art. 27, in its order. */
+export const orderCauses = {
+  openness: { zh: '不依法履行政务信息公开义务', en: 'open government duties not met' },
+  update: { zh: '不及时更新公开的政务信息内容和目录', en: 'content or catalog not updated in time' },
+  secrecy: { zh: '未经审查上传涉及国家秘密的信息数据', en: 'state secrets supplied without review' },
+  misuse: { zh: '违规使用或发布市共享平台的信息数据', en: 'data used or published against the rules' },
+  other: { zh: '违反本规定要求的其他行为', en: 'another act against the regulation' },
+} as const
+
+export type OrderCause = keyof typeof orderCauses
+
+/** A rectification order 责令改正 (Art. 27). */
+export interface Order {
+  id: string
+  /** Who has to put it right. */
+  agency: string
+  resource: string | null
+  cause: OrderCause
+  text: string
+  due: Day
+  /** The role in which it was issued: only the same office, or the supervisor, closes it. */
+  issuer: 'office' | 'supervisor' | 'secrecy'
+  state: State
+  answer: string | null
+  reason: string | null
+  result: string | null
+  created: Date
+}
+
+type State = 'issued' | 'answered' | 'closed' | 'transferred' | 'concluded'
+type On<I = unknown> = Happening<Order, I>
+
+export const orderFlow: Workflow<State, Order> = {
+  name: 'order',
+  table: 'rectification_order',
+  states: {
+    issued: { zh: '责令改正', en: 'issued' },
+    answered: { zh: '已报告整改', en: 'answered' },
+    closed: { zh: '已办结', en: 'closed' },
+    transferred: { zh: '已移送市监察局', en: 'transferred to the supervisor' },
+    concluded: { zh: '市监察局已处理', en: 'concluded by the supervisor' },
+  },
+  initial: 'issued',
+  events: {
+    answer: [{ from: ['issued'], to: 'answered', effects: [keep('answer'), tellIssuer] }],
+    'reject-answer': [{ from: ['answered'], to: 'issued', needs: [issuerOrSupervisor], effects: [keep('reason'), tellAgency] }],
+    close: [{ from: ['answered'], to: 'closed', needs: [issuerOrSupervisor], effects: [endsDeadline, tellAgency] }],
+    transfer: [
+      {
+        from: ['issued', 'answered'],
+        to: 'transferred',
+        needs: [issuerOrSupervisor],
+        effects: [keep('reason'), tellAgency, tellSupervisor],
+      },
+    ],
+    conclude: [{ from: ['transferred'], to: 'concluded', effects: [keep('result'), endsDeadline, tellAgency] }],
+  },
+  load: loadOrder,
+}
+
+export const orderSql = `select id, agency, resource, cause, text, due::text, issuer, state, answer, reason, result, created_at as created
+  from rectification_order`
+
+export async function loadOrder(query: Query, id: string): Promise<Order> {
+  const [order] = await query<Order>(`${orderSql} where id::text = $1`, [id])
+  if (!order) throw new QianzhiError('QZ-NOT-FOUND', { what: `order ${id}` })
+  return order
+}
+
+function issuerOrSupervisor({ subject, principal }: On): void {
+  if (principal.roles.includes(subject.issuer) || principal.roles.includes('supervisor')) return
+  throw new QianzhiError('QZ-RULE', { reason: '由发出责令的单位处理 / it is for the office that issued the order' })
+}
+
+function keep(field: 'answer' | 'reason' | 'result'): (happening: On<Record<string, unknown>>) => Promise<void> {
+  return async ({ query, subject, input }) => {
+    await query(`update rectification_order set ${field} = $2 where id = $1`, [subject.id, input[field]])
+  }
+}
+
+async function endsDeadline({ query, subject, now }: On): Promise<void> {
+  await endDeadline(query, 'rectification', `order ${subject.id}`, now)
+}
+
+async function tellIssuer({ query, subject: { id, issuer, agency } }: On): Promise<void> {
+  const texts = { zh: `${agency} 已就责令改正 ${id} 报告整改`, en: `${agency} has answered order ${id}` }
+  await notify(query, { to: { role: issuer }, kind: 'order', object: `order ${id}`, ...texts })
+}
+
+async function tellAgency({ query, subject: { id, agency } }: On): Promise<void> {
+  const { state } = await loadOrder(query, id)
+  const texts = { zh: `责令改正 ${id}:${orderFlow.states[state].zh}`, en: `Rectification order ${id}: ${orderFlow.states[state].en}` }
+  await notify(query, { to: { agency, role: 'reviewer' }, kind: 'order', object: `order ${id}`, ...texts })
+}
+
+async function tellSupervisor({ query, subject: { id, agency } }: On): Promise<void> {
+  const texts = { zh: `责令改正 ${id}(${agency})已移送`, en: `Rectification order ${id} against ${agency} was transferred to you` }
+  await notify(query, { to: { role: 'supervisor' }, kind: 'order', object: `order ${id}`, ...texts })
+}
