@@ -74,7 +74,7 @@ const dutiesSql = `
       cross join lateral (select ${updatedOnSql('p.first', 'p.last')} as day) u
     where ($3::text is null or r.code = $3) and ($4::text is null or r.agency = $4)
       and (m.marks > 0 or p.cycles ? r.cycle and ${owedSql('p.last')})
-  ) duty where $5::text is null or state = $5 order by "to" desc, resource limit $6`
+  ) duty where $5::text is null or state = $5 order by "to" desc, resource, period limit $6`
 
 /** Update duties as they stand, newest period first; at most 5000. */
 export async function listDuties(query: Query, filter: DutyFilter, now: Date): Promise<Duty[]> {

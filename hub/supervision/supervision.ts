@@ -1,0 +1,81 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { Query, Store } from '../store/store.ts'
+import { markMissed, recountDeadlines, warnOfDeadlines } from './deadlines-watch.ts'
+import { dayToJudge, judgeDay, warnOfDuties } from './duties-judging.ts'
+import { readRules, saveSettings, type Rules, type SupervisionSettings } from './settings.ts'
+
+export interface SupervisionParts {
+  store: Pick<Store, 'query' | 'transaction'>
+  settings: SupervisionSettings
+  /** Brings `supply_day` up to date with the log: nothing is judged by an older state of it. */
+  catchUp: () => Promise<unknown>
+  logger: Logger
+  clock: () => Date
+}
+
+/** Advisory lock that keeps several processes of the hub from supervising at once: any number, but always the same. */
+const lock = 7_140_007
+
+/**
+ * One pass over update duties and deadlines. Each step is a transaction by itself that begins where the last one ended, so that a pass may
+ * be killed anywhere and be made again, and every warning and mark is given once.
+ */
+export async function superviseOnce({ store, catchUp, clock }: SupervisionParts): Promise<void> {
+  const step = <T>(work: (query: Query, rules: Rules) => Promise<T>): Promise<T> =>
+    store.transaction(async (query) => {
+      await query('select pg_advisory_xact_lock($1)', [lock])
+      return work(query, await readRules(query))
+    })
+  const now = clock()
+  await catchUp()
+  for (let more = true; more;) {
+    more = await step(async (query, rules) => {
+      const day = await dayToJudge(query, now)
+      if (day !== undefined) await judgeDay(query, rules, day, now)
+      return day !== undefined
+    })
+  }
+  await step((query, rules) => warnOfDuties(query, rules, now))
+  await step((query) => markMissed(query, now))
+  await step((query, rules) => warnOfDeadlines(query, rules, now))
+}
+
+export interface Supervision {
+  /** One pass now. */
+  run(): Promise<void>
+  /** Ends when the pass under way is finished. */
+  stop(): Promise<void>
+}
+
+/** Writes the settings down, then makes a pass as often as they say, until stopped. */
+export async function startSupervision(parts: SupervisionParts): Promise<Supervision> {
+  await saveSettings(parts.store, parts.settings)
+  await parts.store.transaction(async (query) => recountDeadlines(query, await readRules(query)))
+  const ending = new AbortController()
+  let last: Promise<unknown> = Promise.resolve()
+  const run = (): Promise<void> => {
+    const pass = last.then(() => superviseOnce(parts))
+    last = pass.catch(() => {})
+    return pass
+  }
+  const looping = keepRunning(run, parts, ending.signal)
+  return {
+    run,
+    async stop() {
+      ending.abort()
+      await Promise.all([looping, last])
+    },
+  }
+}
+
+async function keepRunning(run: () => Promise<void>, { logger, settings }: SupervisionParts, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await run()
+    } catch (error) {
+      logger.warn({ err: error }, 'supervision failed, tries again')
+    }
+    await pause(settings.everySeconds * 1000, undefined, { signal }).catch(() => {})
+  }
+}
