@@ -5,9 +5,10 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { checkSchema, itemById, Schema } from '../../protocol/schema.ts'
 import type { Query } from '../store/store.ts'
 import { requireAgency } from './agencies.ts'
-import { concernAgency, requireActiveAgent } from './agents.ts'
-import { writeAudit } from './audit.ts'
-import { checkCompatible, travelsDifferently, type Draft } from './compatibility.ts'
+import { requireActiveAgent } from './agents.ts'
+import { findEntry, type Entry, type PublishedContent } from './catalog.ts'
+import { checkCompatible, type Draft } from './compatibility.ts'
+import { lockResource, putEntry } from './publishing.ts'
 import { change, checkCode, type Registry } from './registry.ts'
 
 export interface Resource {
@@ -16,7 +17,8 @@ export interface Resource {
   /** Agent that produces the stream; null: the agency's only active agent. */
   producer: string | null
   keep: 'store' | 'relay'
-  state: 'active' | 'suspended'
+  /** Suspended by the secrecy supervisor; withdrawn for ever by its agency. */
+  state: 'active' | 'suspended' | 'withdrawn'
   version: number
   schema: Schema
   /** Closed items whose data the provider stores on the hub all the same (Art. 5). */
@@ -33,26 +35,31 @@ export interface Publication {
 const draftShape = Compile(Type.Omit(Schema, ['version'], { additionalProperties: false }))
 
 /**
- * Publishes a resource 政务信息资源, or changes it: what is not given (keep, stored closed items, producer) stays. The same again
- * changes nothing. A change of what travels is a new version; titles, labels and openness among open items change in place. Changed
- * openness acts at once. Throws QZ-SCHEMA, QZ-CONFLICT (another agency's), QZ-NOT-FOUND.
+ * Publishes a resource 政务信息资源, or changes it, without a registration: what is not given (keep, stored closed items, producer,
+ * metadata of the catalog) stays. The same again changes nothing. A change of what travels is a new version; titles, labels and openness
+ * among open items change in place. Changed openness acts at once. Throws QZ-SCHEMA, QZ-CONFLICT (another agency's), QZ-NOT-FOUND.
  */
 export async function publishResource(registry: Registry, actor: string, publication: Publication): Promise<Resource> {
   const draft = checkDraft(publication.schema)
   return change(registry, async (query, concerned) => {
     await requireAgency(query, draft.agency)
-    // Two publications of one code wait for each other, also of a new one.
-    await query('select pg_advisory_xact_lock(hashtext($1))', [`resource ${draft.resource}`])
-    const before = await findResource(query, draft.resource)
+    await lockResource(query, draft.resource)
+    const before = await findEntry(query, draft.resource)
     if (before) checkAgainst(before, draft)
-    const after = merge(before, publication, draft)
-    checkStoredClosed(after)
+    const content = merge(before, publication, draft)
+    checkStoredClosed(content)
     if (publication.producer !== undefined) await checkProducer(query, publication.producer, draft.agency)
-    if (before && isDeepStrictEqual(before, after)) return before
-    await write(query, after)
-    await writeAudit(query, { actor, act: 'resource.publish', object: after.code, details: { ...after } })
-    await concernAgency(query, after.agency, concerned)
-    return after
+    if (!before || !isDeepStrictEqual(before.content, content)) {
+      const principal = { actor, name: actor, agency: null }
+      const standard = before?.standard ?? null
+      await putEntry(
+        query,
+        concerned,
+        { code: draft.resource, agency: draft.agency, content, standard, principal, now: registry.clock() },
+        before,
+      )
+    }
+    return requireResource(query, draft.resource)
   })
 }
 
@@ -72,29 +79,46 @@ function checkDraft(value: Draft): Draft {
   return value
 }
 
-function checkAgainst(before: Resource, draft: Draft): void {
-  if (before.agency !== draft.agency) throw new QianzhiError('QZ-CONFLICT', { what: `resource ${before.code} (${before.agency})` })
+function checkAgainst(before: Entry, draft: Draft): void {
+  const { code, agency, state } = before
+  if (agency !== draft.agency) throw new QianzhiError('QZ-CONFLICT', { what: `resource ${code} (${agency})` })
+  if (state === 'withdrawn') throw new QianzhiError('QZ-CONFLICT', { what: `resource ${code} (withdrawn)` })
   checkCompatible(before.schema, draft)
 }
 
-function merge(before: Resource | undefined, { keep, storedClosed, producer }: Publication, draft: Draft): Resource {
-  const stored = [...new Set(storedClosed ?? before?.storedClosed ?? [])].toSorted()
-  const next = !before ? 1 : before.version + (travelsDifferently(before.schema, before.storedClosed, draft, stored) ? 1 : 0)
+/** What the catalog says of a resource that nobody has registered. */
+const unregistered: Omit<PublishedContent, 'title' | 'table' | 'items'> = {
+  abstract: '',
+  format: 'database',
+  sharing: 'unconditional',
+  shareModes: ['query', 'api', 'exchange'],
+  cycle: 'quarterly',
+  supplyMode: 'front-end',
+  subject: 'other',
+  licence: false,
+  secrecy: false,
+  keywords: [],
+  related: [],
+  keep: 'store',
+  storedClosed: [],
+  exceptions: [],
+}
+
+function merge(before: Entry | undefined, { keep, storedClosed, producer }: Publication, draft: Draft): PublishedContent {
   return {
-    code: draft.resource,
-    agency: draft.agency,
-    producer: producer ?? before?.producer ?? null,
-    keep: keep ?? before?.keep ?? 'store',
-    state: before?.state ?? 'active',
-    version: next,
-    schema: { ...draft, version: next },
-    storedClosed: stored,
+    ...(before?.content ?? unregistered),
+    ...(keep !== undefined && { keep }),
+    ...(producer !== undefined && { producer }),
+    ...(storedClosed !== undefined && { storedClosed: [...new Set(storedClosed)].toSorted() }),
+    title: draft.title,
+    table: draft.table,
+    items: draft.items,
   }
 }
 
-function checkStoredClosed({ schema, storedClosed }: Resource): void {
-  for (const id of storedClosed) {
-    if (itemById(schema, id)) continue
+function checkStoredClosed(content: PublishedContent): void {
+  for (const id of content.storedClosed) {
+    if (itemById(content, id)) continue
     throw new QianzhiError('QZ-SCHEMA', { reason: `没有信息项 ${id} / item ${id} does not exist` })
   }
 }
@@ -105,29 +129,11 @@ async function checkProducer(query: Query, producer: string, agency: string): Pr
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `代理 ${producer} 不属于 ${agency} / agent ${producer} is not one of ${agency}` })
 }
 
-async function write(query: Query, { code, agency, producer, version, keep, schema, storedClosed }: Resource): Promise<void> {
-  await query(
-    `insert into resource (code, agency, producer, version, keep) values ($1, $2, $3, $4, $5)
-     on conflict (code) do update set producer = excluded.producer, version = excluded.version, keep = excluded.keep`,
-    [code, agency, producer, version, keep],
-  )
-  await query(
-    `insert into resource_version (resource, version, schema, stored_closed_items) values ($1, $2, $3, $4)
-     on conflict (resource, version) do update set schema = excluded.schema, stored_closed_items = excluded.stored_closed_items`,
-    [code, version, JSON.stringify(schema), storedClosed],
-  )
-}
-
 const columns = `r.code, r.agency, r.producer, r.keep, r.state, r.version, v.schema, v.stored_closed_items as "storedClosed"
   from resource r join resource_version v on v.resource = r.code and v.version = r.version`
 
-async function findResource(query: Query, code: string): Promise<Resource | undefined> {
-  const [resource] = await query<Resource>(`select ${columns} where r.code = $1`, [code])
-  return resource
-}
-
 export async function requireResource(query: Query, code: string): Promise<Resource> {
-  const resource = await findResource(query, code)
+  const [resource] = await query<Resource>(`select ${columns} where r.code = $1`, [code])
   if (!resource) throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${code}` })
   return resource
 }

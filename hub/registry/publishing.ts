@@ -1,0 +1,120 @@
+import type { Schema } from '../../protocol/schema.ts'
+import type { Principal } from '../access/principal.ts'
+import type { Query } from '../store/store.ts'
+import { concernAgency } from './agents.ts'
+import { writeAudit } from './audit.ts'
+import { requireEntry, type Entry, type PublishedContent } from './catalog.ts'
+import { nextSequence, requireClassification } from './classification.ts'
+import { incompatibilities, travelsDifferently } from './compatibility.ts'
+import { holdGrants } from './holds.ts'
+import { noteItems } from './one-source.ts'
+import { dropFromIndex, indexResource } from './search.ts'
+
+export interface Publishing {
+  code: string
+  agency: string
+  content: PublishedContent
+  standard: string | null
+  principal: Pick<Principal, 'actor' | 'name' | 'agency'>
+  /** What a registration adds to the record. */
+  submitted?: { registration: string; by: string; at: Date; secrecyReview: unknown }
+  now: Date
+}
+
+/**
+ * Puts a catalog entry into force: the resource, a new schema version where what travels changes, the catalog version on record, and
+ * what hangs on it (search, one source, grants that an incompatible version holds, policies). Checks nothing; `before` is the entry in
+ * force, read under the lock of `lockResource`.
+ */
+export async function putEntry(query: Query, concerned: Set<string>, publishing: Publishing, before: Entry | undefined): Promise<Entry> {
+  const { code, agency, content } = publishing
+  const version = nextVersion(publishing, before)
+  const schema: Schema = { resource: code, version, title: content.title, agency, table: content.table, items: content.items }
+  const number = (before?.catalogVersion ?? 0) + 1
+  await writeResource(query, publishing, version, number, before)
+  await query(
+    `insert into resource_version (resource, version, schema, stored_closed_items, published_at) values ($1, $2, $3, $4, $5)
+     on conflict (resource, version) do update set schema = excluded.schema, stored_closed_items = excluded.stored_closed_items`,
+    [code, version, JSON.stringify(schema), content.storedClosed, publishing.now],
+  )
+  await writeVersion(query, publishing, version, number)
+  const after = await requireEntry(query, code)
+  await noteItems(query, { code, agency, items: content.items, subject: content.subject, sharing: content.sharing })
+  await indexEntry(query, after)
+  if (before) await holdGrants(query, publishing, after, incompatibilities(before.schema, schema))
+  await auditPublishing(query, publishing, after)
+  await concernAgency(query, agency, concerned)
+  return after
+}
+
+/** Two publications of one code wait for each other, also of a new one. */
+export async function lockResource(query: Query, code: string): Promise<void> {
+  await query('select pg_advisory_xact_lock(hashtext($1))', [`resource ${code}`])
+}
+
+function nextVersion({ code, agency, content }: Publishing, before: Entry | undefined): number {
+  if (!before) return 1
+  const after = { resource: code, title: content.title, agency, table: content.table, items: content.items }
+  return before.version + (travelsDifferently(before.schema, before.storedClosed, after, content.storedClosed) ? 1 : 0)
+}
+
+async function writeResource(
+  query: Query,
+  { code, agency, content, standard, now }: Publishing,
+  version: number,
+  number: number,
+  before: Entry | undefined,
+): Promise<void> {
+  await query(`insert into resource (code, agency, version, published_at) values ($1, $2, $3, $4) on conflict (code) do nothing`, [
+    code,
+    agency,
+    version,
+    now,
+  ])
+  const { title, abstract, format, sharing, sharingConditions, shareModes, openWithConditions, cycle, supplyMode } = content
+  const { subject, licence, secrecy, region, keywords, related, keep, producer } = content
+  await query(
+    `update resource set version = $2, catalog_version = $3, title = $4, abstract = $5, format = $6, sharing = $7, sharing_conditions = $8,
+       share_modes = $9, open_with_conditions = $10, cycle = $11, supply_mode = $12, subject = $13, licence = $14, secrecy = $15,
+       region = $16, keywords = $17, related = $18, keep = $19, producer = $20, standard = $21 where code = $1`,
+    [
+      ...[code, version, number, title, abstract, format, sharing, sharingConditions ?? null, shareModes, openWithConditions ?? null],
+      ...[cycle, supplyMode, subject, licence, secrecy, region ?? null, keywords, related, keep, producer ?? null, standard],
+    ],
+  )
+  const { classification } = content
+  if (classification === undefined || classification === before?.content.classification) return
+  const sequence = await nextSequence(query, classification)
+  await query('update resource set classification = $2, sequence = $3 where code = $1', [code, classification, sequence])
+}
+
+async function writeVersion(
+  query: Query,
+  { code, content, principal, submitted, now }: Publishing,
+  version: number,
+  number: number,
+): Promise<void> {
+  await query(
+    `insert into catalog_version (resource, number, version, content, registration, submitted_by, submitted_at, secrecy_review,
+       published_by, published_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    [
+      ...[code, number, version, JSON.stringify(content), submitted?.registration ?? null, submitted?.by ?? null, submitted?.at ?? null],
+      ...[submitted ? JSON.stringify(submitted.secrecyReview) : null, principal.actor, now],
+    ],
+  )
+}
+
+/** Puts a resource into the search index as it is now, or takes it out where it is withdrawn. Also on a new name of its agency. */
+export async function indexEntry(query: Query, entry: Entry): Promise<void> {
+  const { code, agency, agencyName, content, schema, standard } = entry
+  if (entry.state === 'withdrawn') return dropFromIndex(query, code)
+  const { classification = null, title, abstract, keywords } = content
+  const classificationName = classification === null ? null : (await requireClassification(query, classification)).zh
+  const known = { resource: code, catalogCode: entry.catalogCode, title, abstract, keywords, agency, agencyName }
+  await indexResource(query, { ...known, classification, classificationName, items: schema.items, openness: entry.openness, standard })
+}
+
+async function auditPublishing(query: Query, { code, principal, submitted, content }: Publishing, after: Entry): Promise<void> {
+  const details = { catalogVersion: after.catalogVersion, version: after.version, registration: submitted?.registration ?? null, content }
+  await writeAudit(query, { actor: principal.actor, agency: principal.agency, act: 'resource.publish', object: code, details })
+}
