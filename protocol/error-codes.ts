@@ -192,6 +192,56 @@ export const kinds = {
     '前置机代理的运维人员已关闭表结构查看(describe: false)',
     'The operator of the agent has switched describing off (describe: false)',
   ),
+  // Verification of the audit's chain
+  'QZ-AUDIT-ALTERED': kind(
+    422,
+    'office',
+    false,
+    '审计导出第 {line} 行被改动:应为完好的第 {seq} 条',
+    'Line {line} of the audit export was altered: entry {seq} should stand there, intact',
+  ),
+  'QZ-AUDIT-MISSING': kind(
+    422,
+    'office',
+    false,
+    '审计导出第 {line} 行之前有缺失:应为第 {seq} 条,却是第 {next} 条',
+    'Entries are missing before line {line} of the audit export: {seq} should stand there, not {next}',
+  ),
+  'QZ-AUDIT-REORDERED': kind(
+    422,
+    'office',
+    false,
+    '审计导出第 {line} 行次序被改动:第 {seq} 条不在其位置',
+    'Line {line} of the audit export is out of order: entry {seq} is not in its place',
+  ),
+  'QZ-AUDIT-INSERTED': kind(
+    422,
+    'office',
+    false,
+    '审计导出第 {line} 行是插入的:应为第 {seq} 条',
+    'Line {line} of the audit export was inserted: entry {seq} should stand there',
+  ),
+  'QZ-AUDIT-CUT': kind(
+    422,
+    'office',
+    false,
+    '审计导出在第 {line} 行之后被截断:没有第 {seq} 条,或没有签名的末行',
+    'The audit export is cut off after line {line}: entry {seq}, or the signed last line, is not there',
+  ),
+  'QZ-AUDIT-CHECKPOINT': kind(
+    422,
+    'office',
+    false,
+    '审计记录与代理 {agent} 在 {time} 得到的检查点(第 {seq} 条)不符:此后被改写或截断(第 {line} 行)',
+    'The audit contradicts the checkpoint at entry {seq} that agent {agent} was told at {time}: it was rewritten or cut (line {line})',
+  ),
+  'QZ-AUDIT-SIGNATURE': kind(
+    422,
+    'office',
+    false,
+    '审计导出末行(第 {line} 行)的签名与内容或中心密钥不符:{key}',
+    'The last line ({line}) of the audit export is not signed by the hub for what stands before it: {key}',
+  ),
   'QZ-INTERNAL': kind(500, 'nobody', true, '内部错误:{reason}', 'Internal error: {reason}'),
 } satisfies Record<string, ErrorKind>
 
