@@ -3,9 +3,11 @@ import type { FastifyInstance } from 'fastify'
 import pino from 'pino'
 import t from 'tap'
 import { Compile } from 'typebox/compile'
+import { makeAccess } from '../../hub/access/access.ts'
 import type { Principal } from '../../hub/access/principal.ts'
 import { principalOf, openSession } from '../../hub/access/sessions.ts'
 import { roleNames, type Role } from '../../hub/access/roles.ts'
+import { defaultAccess } from '../../hub/access/settings.ts'
 import { Refusals } from '../../hub/http/refusals.ts'
 import { apiPrefix, registryApi } from '../../hub/http/registry.ts'
 import { createServer } from '../../hub/http/server.ts'
@@ -46,6 +48,8 @@ export interface City extends Office {
   as(agency: string, role: Role): Caller
   /** Calls without credentials. */
   nobody: Caller
+  /** Calls with a secret, whosever it is. */
+  caller(secret: string): Caller
   services: Services
 }
 
@@ -59,6 +63,8 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
   await addAgency(office, 'admin', { code: 'city', name: '市电子政务办' })
   const all: Services = {
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
+    // People here have no second factor, and hashes cost little.
+    access: makeAccess({ ...defaultAccess, factor: [], password: { ...defaultAccess.password, cost: 10 } }),
     explain: async () => ({}),
     ...services,
   }
@@ -89,8 +95,9 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
   }
   // Tests turn the office's clock, and sessions are judged by it: they last for ever here.
   await office.store.query(`update session set created_at = 'infinity', last_used = 'infinity'`)
-  const nobody = caller(app, undefined, { actor: 'nobody', person: null, name: '', agency: null, roles: [], via: 'session' })
-  return Object.assign(office, { app, as, nobody, services: all })
+  const unknown: Principal = { actor: 'nobody', person: null, name: '', agency: null, roles: [], via: 'session' }
+  const withSecret = (secret?: string) => caller(app, secret, unknown)
+  return Object.assign(office, { app, as, nobody: withSecret(), caller: withSecret, services: all })
 }
 
 /** Another person, e.g. a second reviewer. */

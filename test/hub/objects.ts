@@ -1,0 +1,118 @@
+/** One object of every kind, in any state, put straight into the store: for tests that walk all doors and all workflows. */
+import type { ObjectKind } from '../../hub/access/relations.ts'
+import { addAgency } from '../../hub/registry/agencies.ts'
+import type { Registry } from '../../hub/registry/registry.ts'
+import { publishResource } from '../../hub/registry/resources.ts'
+import { enrolled, villages, type Office } from './office.ts'
+
+/** `provider` has the resource and owns what is owned; `receiver` asks for it, or has it. */
+export interface Parties {
+  provider: string
+  receiver: string
+}
+
+let count = 0
+
+/** Makes the resource, and the agents of both parties, that the objects are about. */
+export async function openObjects(office: Office, parties: Parties): Promise<Objects> {
+  for (const code of Object.values(parties)) await addAgency(office, 'admin', { code, name: code }).catch(() => undefined)
+  const resource = `objects${++count}`
+  const schema = villages((draft) => Object.assign(draft, { resource, agency: parties.provider, table: resource }))
+  await publishResource(office, 'admin', { schema })
+  const agent = (await enrolled(office, parties.receiver)).id
+  const own = (await enrolled(office, parties.provider)).id
+  return { office, parties, resource, agent, own }
+}
+
+export interface Objects {
+  office: Registry
+  parties: Parties
+  resource: string
+  /** Agents of the receiver and of the provider. */
+  agent: string
+  own: string
+}
+
+/** Makes one object of a kind; in the state, where one is given. @returns its id. */
+export async function makeObject(objects: Objects, kind: ObjectKind, state?: string): Promise<string> {
+  const { query } = objects.office.store
+  const [text, values] = statements(objects)[kind]
+  const [row] = await query<{ id: string }>(text, values)
+  const id = String(row!.id)
+  if (state !== undefined) await query(`update ${tables[kind] ?? kind} set state = $2 where ${keys[kind] ?? 'id::text'} = $1`, [id, state])
+  return id
+}
+
+const tables: Partial<Record<ObjectKind, string>> = {
+  grant: 'access_grant',
+  machine: 'machine_application',
+  publication: 'publication_request',
+  order: 'rectification_order',
+  key: 'api_key',
+}
+const keys: Partial<Record<ObjectKind, string>> = { resource: 'code', standard: 'code', agency: 'code', grant: 'id', agent: 'id' }
+
+function statements({ parties: { provider, receiver }, resource, agent, own }: Objects): Record<ObjectKind, [string, unknown[]]> {
+  const code = `made-${++count}`
+  const person = [`insert into person (agency, login, name, state) values ($1, $2, $2, 'active') returning id`, [provider, code]] as [
+    string,
+    unknown[],
+  ]
+  const somebody = '(select min(id) from person)'
+  return {
+    agency: ['select $1::text as id', [provider]],
+    person,
+    key: [
+      `insert into api_key (secret_hash, agency, name, role, created_by) values ($1, $2, 'machine', 'user', 'test') returning id`,
+      [code, provider],
+    ],
+    registration: [
+      `insert into registration (agency, resource, content, state, drafted_by, drafted_at, created_at)
+       values ($1, $2, '{}', 'draft', 'nobody', now(), now()) returning id`,
+      [provider, code],
+    ],
+    resource: ['select $1::text as id', [resource]],
+    standard: [`insert into standard (code) values ($1) returning code as id`, [code]],
+    application: [
+      `insert into application (agency, resource, mode, items, purpose, basis, agent, state, created_at)
+       values ($1, $2, 'exchange', '{name}', 'purpose', 'basis', $3, 'draft', now()) returning id`,
+      [receiver, resource, agent],
+    ],
+    grant: [
+      `insert into access_grant (id, resource, agency, items) values ($1, $2, $3, '{name}') returning id`,
+      [code, resource, receiver],
+    ],
+    machine: [
+      `insert into machine_application (agency, name, purpose, provided_by, state, created_at)
+       values ($1, 'machine', 'purpose', 'agency', 'submitted', now()) returning id`,
+      [provider],
+    ],
+    agent: ['select $1::text as id', [own]],
+    demand: [
+      `insert into demand (agency, title, what, why, basis, provider, state, created_at)
+       values ($1, 'title', 'what', 'why', 'basis', $2, 'submitted', now()) returning id`,
+      [receiver, provider],
+    ],
+    publication: [
+      `with granted as (insert into access_grant (id, resource, agency, items) values ($3, $2, $1, '{name}') returning id)
+       insert into publication_request (agency, access_grant, resource, items, place, purpose, source, state, created_at)
+       select $1, id, $2, '{name}', 'place', 'purpose', 'source', 'submitted', now() from granted returning id`,
+      [receiver, resource, code],
+    ],
+    correction: [
+      `insert into correction (agency, resource, fault, state, created_at) values ($1, $2, 'fault', 'reported', now()) returning id`,
+      [receiver, resource],
+    ],
+    declaration: [
+      `insert into declaration (agency, kind, text, measures, drafted_by, state, created_at)
+       values ($1, 'force-majeure', 'text', 'measures', ${somebody}, 'drafted', now()) returning id`,
+      [provider],
+    ],
+    order: [
+      `insert into rectification_order (agency, cause, text, due, issuer, issued_by, state, created_at)
+       values ($1, 'update', 'text', '2099-01-01', 'office', 'test', 'issued', now()) returning id`,
+      [provider],
+    ],
+    evaluation: [`select coalesce(max(id), 0)::text as id from evaluation`, []],
+  }
+}

@@ -1,0 +1,99 @@
+/** Every workflow × state × event × role: what happens is what the tables say, and nothing else. */
+import t from 'tap'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { allows } from '../../../hub/access/authorise.ts'
+import { theHub, type Principal } from '../../../hub/access/principal.ts'
+import { relationsOf } from '../../../hub/access/relations.ts'
+import { rights, type OperationName } from '../../../hub/access/rights.ts'
+import { roleNames, type Role } from '../../../hub/access/roles.ts'
+import { operations } from '../../../hub/operations/index.ts'
+import { advance, type Step, type Workflow } from '../../../hub/registry/workflow.ts'
+import { workflows } from '../../../hub/registry/workflows/index.ts'
+import { openCity } from '../city.ts'
+import { makeObject, openObjects } from '../objects.ts'
+
+type AnyStep = Step<string, { state: string }>
+const stepsOf = (flow: Workflow<string, never>, event: string) => flow.events[event] as unknown as readonly AnyStep[]
+
+t.test('the tables are whole', async (t) => {
+  for (const flow of workflows) {
+    const states = Object.keys(flow.states)
+    const steps = Object.keys(flow.events).flatMap((event) => stepsOf(flow, event))
+    const reached = new Set([flow.initial])
+    for (const _ of states) for (const { from, to } of steps) if (from.some((state) => reached.has(state))) reached.add(to)
+    t.same(
+      states.filter((state) => !reached.has(state)),
+      [],
+      `${flow.name}: every state can be reached`,
+    )
+    t.same(
+      steps.flatMap(({ from, to }) => [...from, to]).filter((state) => !states.includes(state)),
+      [],
+      `${flow.name}: no step names a state that is none`,
+    )
+    for (const event of Object.keys(flow.events)) t.ok(Object.hasOwn(rights, `${flow.name}.${event}`), `${flow.name}.${event} has a right`)
+  }
+})
+
+/** A person of the agency in one role, who did nothing before; or the hub itself. */
+function somebody(person: string, role: Role, agency: string): Principal {
+  return { actor: `person ${person}`, person, name: role, agency, roles: [role], via: 'session' }
+}
+
+class Undone extends Error {}
+
+t.test('what happens is what the tables say', async (t) => {
+  const city = await openCity(t)
+  const objects = await openObjects(city, { provider: 'civil', receiver: 'water' })
+  const person = await makeObject(objects, 'person')
+  const principals = [theHub, ...roleNames.flatMap((role) => ['civil', 'water', 'health'].map((agency) => somebody(person, role, agency)))]
+  for (const flow of workflows) {
+    let [happened, refused] = [0, 0]
+    for (const state of Object.keys(flow.states)) {
+      const id = await makeObject(objects, flow.name, state)
+      const relations = await relationsOf(city.store.query, flow.name, id)
+      for (const event of Object.keys(flow.events)) {
+        const name = `${flow.name}.${event}` as OperationName
+        const input = (operations.find((operation) => operation.name === name)?.example ?? {}) as Record<string, unknown>
+        const fitting = stepsOf(flow, event).filter(({ from }) => from.includes(state))
+        for (const principal of principals) {
+          const open = fitting.filter(({ by }) => !by || by.some((role) => principal.roles.includes(role)))
+          const outcome = await tryEvent(flow, event, id, principal, input)
+          const what = `${name} from ${state} by ${principal.roles[0] ?? 'the hub'} of ${principal.agency}: ${outcome}`
+          if (!allows(principal, name, relations)) t.equal(outcome, 'QZ-FORBIDDEN', what)
+          else if (fitting.length === 0) t.equal(outcome, 'QZ-STATE', what)
+          else if (open.length === 0) t.equal(outcome, 'QZ-FORBIDDEN', what)
+          else t.ok(open.some(({ to }) => outcome === `→ ${to}`) || conditions.test(outcome), what)
+          if (outcome.startsWith('→')) happened++
+          else refused++
+        }
+      }
+    }
+    t.ok(refused > 0, `${flow.name}: ${happened} happened, ${refused} refused`)
+  }
+
+  /** In a transaction that is undone. */
+  async function tryEvent(
+    flow: Workflow<string, never>,
+    event: string,
+    id: string,
+    principal: Principal,
+    input: Record<string, unknown>,
+  ): Promise<string> {
+    let outcome = ''
+    try {
+      await city.store.transaction(async (query) => {
+        const context = { registry: city, query, concerned: new Set<string>(), principal, input }
+        const after = await advance(flow as unknown as Workflow<string, { state: string }>, event, id, context)
+        outcome = `→ ${after.state}`
+        throw new Undone()
+      })
+    } catch (error) {
+      if (!(error instanceof Undone)) outcome = error instanceof QianzhiError ? error.code : String(error)
+    }
+    return outcome
+  }
+})
+
+/** A rule that the object or the input does not meet; never a right, a state, or a fault of ours. */
+const conditions = /^QZ-(?:RULE|SAME-PERSON|CONFLICT|REQUEST-INVALID|NOT-FOUND|SCHEMA)$/
