@@ -24,28 +24,19 @@ export interface Entry extends Resource {
   withdrawnBecause: string | null
 }
 
-type Row = Omit<Entry, 'catalogCode' | 'content' | 'openness'> & Metadata & { sequence: number | null }
+type Row = Omit<Entry, 'catalogCode' | 'openness'> & { classification: string | null; sequence: number | null }
 
-interface Metadata extends Pick<PublishedContent, 'title' | 'abstract' | 'format' | 'sharing' | 'shareModes' | 'cycle' | 'supplyMode'> {
-  classification: string | null
-  sharingConditions: string | null
-  openWithConditions: string | null
-  subject: PublishedContent['subject']
-  licence: boolean
-  secrecy: boolean
-  region: string | null
-  keywords: string[]
-  related: string[]
-  exceptions: PublishedContent['exceptions'] | null
-}
-
+/** Items hold no nulls, so that stripping them takes away only what is not there. */
 const entrySql = `
   select r.code, r.agency, a.name as "agencyName", r.producer, r.keep, r.state, r.version, v.schema, v.stored_closed_items as "storedClosed",
-    r.title, r.classification, r.sequence, r.abstract, r.format, r.sharing, r.sharing_conditions as "sharingConditions",
-    r.share_modes as "shareModes", r.open_with_conditions as "openWithConditions", r.cycle, r.supply_mode as "supplyMode", r.subject,
-    r.licence, r.secrecy, r.region, r.keywords, r.related, r.standard, r.catalog_version as "catalogVersion",
-    r.published_at as "publishedAt", r.withdrawn_at as "withdrawnAt", r.withdrawn_because as "withdrawnBecause",
-    c.content -> 'exceptions' as exceptions
+    r.classification, r.sequence, r.standard, r.catalog_version as "catalogVersion", r.published_at as "publishedAt",
+    r.withdrawn_at as "withdrawnAt", r.withdrawn_because as "withdrawnBecause",
+    jsonb_strip_nulls(jsonb_build_object('title', r.title, 'classification', r.classification, 'abstract', r.abstract, 'format', r.format,
+      'sharing', r.sharing, 'sharingConditions', r.sharing_conditions, 'shareModes', r.share_modes,
+      'openWithConditions', r.open_with_conditions, 'cycle', r.cycle, 'supplyMode', r.supply_mode, 'subject', r.subject,
+      'licence', r.licence, 'secrecy', r.secrecy, 'region', r.region, 'keywords', r.keywords, 'related', r.related, 'keep', r.keep,
+      'producer', r.producer, 'table', v.schema -> 'table', 'items', v.schema -> 'items', 'storedClosed', v.stored_closed_items,
+      'exceptions', coalesce(c.content -> 'exceptions', '[]'))) as content
   from resource r join agency a on a.code = r.agency join resource_version v on v.resource = r.code and v.version = r.version
     left join catalog_version c on c.resource = r.code and c.number = r.catalog_version`
 
@@ -70,31 +61,8 @@ export async function listEntries(query: Query, agency: string | null): Promise<
   return rows.map(entryOf)
 }
 
-function entryOf(row: Row): Entry {
-  const { code, agency, agencyName, producer, keep, state, version, schema, storedClosed, standard } = row
-  const { catalogVersion, publishedAt, withdrawnAt, withdrawnBecause } = row
-  return {
-    ...{ code, agency, agencyName, producer, keep, state, version, schema, storedClosed, standard },
-    ...{ catalogVersion, publishedAt, withdrawnAt, withdrawnBecause },
-    catalogCode: catalogCode(row.classification, row.sequence),
-    content: contentOf(row),
-    openness: opennessState(schema),
-  }
-}
-
-function contentOf(row: Row): PublishedContent {
-  const { title, abstract, format, sharing, shareModes, cycle, supplyMode, subject, licence, secrecy, keywords, related } = row
-  const { classification, sharingConditions, openWithConditions, region, producer, keep, storedClosed, schema, exceptions } = row
-  return {
-    ...{ title, abstract, format, sharing, shareModes, cycle, supplyMode, subject, licence, secrecy, keywords, related },
-    ...(classification !== null && { classification }),
-    ...(sharingConditions !== null && { sharingConditions }),
-    ...(openWithConditions !== null && { openWithConditions }),
-    ...(region !== null && { region }),
-    ...(producer !== null && { producer }),
-    ...{ keep, storedClosed, table: schema.table, items: schema.items },
-    exceptions: exceptions ?? [],
-  }
+function entryOf({ classification, sequence, ...row }: Row): Entry {
+  return { ...row, catalogCode: catalogCode(classification, sequence), openness: opennessState(row.schema) }
 }
 
 export interface CatalogVersion {

@@ -6,6 +6,7 @@ import { writeAudit } from './audit.ts'
 import { requireEntry, type Entry, type PublishedContent } from './catalog.ts'
 import { nextSequence, requireClassification } from './classification.ts'
 import { incompatibilities, travelsDifferently } from './compatibility.ts'
+import { resourcePublished } from './granting.ts'
 import { holdGrants } from './holds.ts'
 import { noteItems } from './one-source.ts'
 import { dropFromIndex, indexResource } from './search.ts'
@@ -42,6 +43,7 @@ export async function putEntry(query: Query, concerned: Set<string>, publishing:
   await noteItems(query, { code, agency, items: content.items, subject: content.subject, sharing: content.sharing })
   await indexEntry(query, after)
   if (before) await holdGrants(query, publishing, after, incompatibilities(before.schema, schema))
+  await resourcePublished(query, concerned, after, publishing.now)
   await auditPublishing(query, publishing, after)
   await concernAgency(query, agency, concerned)
   return after
@@ -71,16 +73,17 @@ async function writeResource(
     version,
     now,
   ])
-  const { title, abstract, format, sharing, sharingConditions, shareModes, openWithConditions, cycle, supplyMode } = content
-  const { subject, licence, secrecy, region, keywords, related, keep, producer } = content
   await query(
-    `update resource set version = $2, catalog_version = $3, title = $4, abstract = $5, format = $6, sharing = $7, sharing_conditions = $8,
-       share_modes = $9, open_with_conditions = $10, cycle = $11, supply_mode = $12, subject = $13, licence = $14, secrecy = $15,
-       region = $16, keywords = $17, related = $18, keep = $19, producer = $20, standard = $21 where code = $1`,
-    [
-      ...[code, version, number, title, abstract, format, sharing, sharingConditions ?? null, shareModes, openWithConditions ?? null],
-      ...[cycle, supplyMode, subject, licence, secrecy, region ?? null, keywords, related, keep, producer ?? null, standard],
-    ],
+    `update resource r set version = $2, catalog_version = $3, standard = $4, title = c.title, abstract = c.abstract, format = c.format,
+       sharing = c.sharing, sharing_conditions = c."sharingConditions", share_modes = c."shareModes",
+       open_with_conditions = c."openWithConditions", cycle = c.cycle, supply_mode = c."supplyMode", subject = c.subject,
+       licence = c.licence, secrecy = c.secrecy, region = c.region, keywords = c.keywords, related = c.related, keep = c.keep,
+       producer = c.producer
+     from jsonb_to_record($5) as c(title text, abstract text, format text, sharing text, "sharingConditions" text, "shareModes" text[],
+       "openWithConditions" text, cycle text, "supplyMode" text, subject text, licence boolean, secrecy boolean, region text,
+       keywords text[], related text[], keep text, producer text)
+     where r.code = $1`,
+    [code, version, number, standard, JSON.stringify(content)],
   )
   const { classification } = content
   if (classification === undefined || classification === before?.content.classification) return
@@ -98,8 +101,16 @@ async function writeVersion(
     `insert into catalog_version (resource, number, version, content, registration, submitted_by, submitted_at, secrecy_review,
        published_by, published_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
     [
-      ...[code, number, version, JSON.stringify(content), submitted?.registration ?? null, submitted?.by ?? null, submitted?.at ?? null],
-      ...[submitted ? JSON.stringify(submitted.secrecyReview) : null, principal.actor, now],
+      code,
+      number,
+      version,
+      JSON.stringify(content),
+      submitted?.registration ?? null,
+      submitted?.by ?? null,
+      submitted?.at ?? null,
+      submitted ? JSON.stringify(submitted.secrecyReview) : null,
+      principal.actor,
+      now,
     ],
   )
 }
