@@ -29,7 +29,7 @@ export function entryText({ seq, prev, at, actor, agency, via, ip, act, object, 
 }
 
 /** SHA-256 (hex) of an entry's text. */
-export function entryHash(text: string): string {
+export function entryHash(text: string | Buffer): string {
   return hash('sha256', text)
 }
 
