@@ -83,6 +83,11 @@ export function loadConfig(file: string, options: ReadingOptions = {}): HubConfi
   return withDefaults(readConfiguration(file, ConfigFile, options), dirname(resolve(file)))
 }
 
+/** The configuration of a file that says nothing. */
+export function defaults(): HubConfig {
+  return withDefaults({}, resolve())
+}
+
 function withDefaults(file: ConfigFile, folder: string): HubConfig {
   if (file.storeOwner !== undefined && file.store === undefined) {
     const reason = '只能与 store 一起使用 / only together with store'

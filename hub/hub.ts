@@ -11,6 +11,7 @@ import { healthApi } from './health.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { adminApi } from './http/admin.ts'
 import { agentApi } from './http/agent.ts'
+import { auditDoors } from './http/audit.ts'
 import { enrolApi } from './http/enrol.ts'
 import { Refusals } from './http/refusals.ts'
 import { registryApi } from './http/registry.ts'
@@ -107,6 +108,7 @@ async function start(
         adminKey,
         ...services,
         housekeep: () => housekeeping.run(),
+        more: [auditDoors({ registry, hubKey, audit })],
       }),
       registryApi(registry, services, operations),
     ],

@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
+import { readFile, rename, rm } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
 import type { Agent } from 'undici'
 import { fromProblem, QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import type { HubConfig } from '../config.ts'
@@ -35,8 +37,32 @@ export class AdminClient {
       const answer = await request(url + path, { method, headers, dispatcher, body: body === undefined ? null : JSON.stringify(body) })
       const value: unknown = JSON.parse(await answer.body.text())
       if (good.includes(answer.statusCode)) return value as T
-      throw fromProblem(value) ?? new QianzhiError('QZ-INTERNAL', { reason: `HTTP ${answer.statusCode}` })
+      throw problemOf(value, answer.statusCode)
     } catch (error) {
+      throw error instanceof QianzhiError ? error : notRunning(url, error)
+    } finally {
+      await dispatcher.close()
+    }
+  }
+
+  /** Writes an answer's body into a file, whole or not at all; streamed, so it may be of any size. @returns how many bytes. */
+  async download(path: string, file: string): Promise<number> {
+    const url = this.address()
+    const headers = { authorization: `Bearer ${await this.key(url)}` }
+    const dispatcher = await this.connection()
+    const partial = `${file}.${process.pid}.part`
+    try {
+      const { request } = await import('undici')
+      const answer = await request(url + path, { dispatcher, headers })
+      if (answer.statusCode !== 200) throw problemOf(await answer.body.json(), answer.statusCode)
+      const target = createWriteStream(partial, { mode: 0o600, flush: true })
+      await pipeline(answer.body, target)
+      await rename(partial, file)
+      return target.bytesWritten
+    } catch (error) {
+      await rm(partial, { force: true })
+      if (error instanceof Error && 'path' in error)
+        throw new QianzhiError('QZ-REQUEST-INVALID', { reason: error.message }, { cause: error })
       throw error instanceof QianzhiError ? error : notRunning(url, error)
     } finally {
       await dispatcher.close()
@@ -72,6 +98,10 @@ export class AdminClient {
       throw notRunning(this.address(), error)
     }
   }
+}
+
+function problemOf(value: unknown, status: number): QianzhiError {
+  return fromProblem(value) ?? new QianzhiError('QZ-INTERNAL', { reason: `HTTP ${status}` })
 }
 
 function notRunning(url: string, error: unknown): QianzhiError {

@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util'
 import { codedError, QianzhiError, reasonOf, type Language } from '../../protocol/errors.ts'
 import { AdminClient } from './admin-client.ts'
+import { auditCommands } from './audit.ts'
 import type { Command, Context, Given, Option } from './command.ts'
 import { officeCommands } from './office.ts'
 import { operatorCommands } from './operator.ts'
-import { loadConfig, type HubConfig } from '../config.ts'
+import { defaults, loadConfig, type HubConfig } from '../config.ts'
 
-const commands: readonly Command[] = [...operatorCommands, ...officeCommands]
+const commands: readonly Command[] = [...operatorCommands, ...officeCommands, ...auditCommands]
 const defaultConfig = 'qianzhi-hub.yaml'
 
 const globalOptions: Record<string, Option> = {
@@ -41,7 +42,7 @@ export async function runCommand(argv: readonly string[], around: Surroundings):
     if (!command) throw invalid(`没有命令 ${words.join(' ')} / there is no command ${words.join(' ')}`)
     const args = words.slice(command.name.split(' ').length)
     check(command, args, given)
-    return (await command.run(contextOf(given, language, around), args, given)) ?? 0
+    return (await command.run(contextOf(given, language, around, command), args, given)) ?? 0
   } catch (error) {
     return report(codedError(error), language, argv.includes('--json'), around)
   }
@@ -69,9 +70,9 @@ function check(command: Command, args: readonly string[], given: Given): void {
   throw invalid(`用法 / usage: ${usage(command)}`)
 }
 
-function contextOf(given: Given, language: Language, { env, out, err }: Surroundings): Context {
+function contextOf(given: Given, language: Language, { env, out, err }: Surroundings, { standalone }: Command): Context {
   const named = typeof given['config'] === 'string' ? given['config'] : undefined
-  const config: HubConfig = loadConfig(named ?? defaultConfig, { optional: named === undefined, env })
+  const config: HubConfig = standalone ? defaults() : loadConfig(named ?? defaultConfig, { optional: named === undefined, env })
   const spoken = given['lang'] === undefined ? (config.language ?? language) : language
   return {
     language: spoken,

@@ -21,6 +21,8 @@ export interface Command {
   arguments: readonly string[]
   options?: Record<string, Option>
   text: Text
+  /** Needs no configuration, and is given none but the defaults. */
+  standalone?: true
   /** @returns the exit code where it is not 0. */
   run(context: Context, args: readonly string[], given: Given): Promise<number | void>
 }

@@ -21,6 +21,8 @@ export interface AdminParts {
   explain: (route: string) => Promise<object>
   /** Trims logs and asks for snapshots now. */
   housekeep: () => Promise<unknown>
+  /** Further doors behind the admin key. */
+  more?: readonly Api[]
 }
 
 const actor = 'admin'
@@ -37,6 +39,7 @@ export function adminApi(parts: AdminParts): Api {
     await app.register(catalogDoors(parts))
     await app.register(grantDoors(parts))
     await app.register(routeDoors(parts))
+    for (const doors of parts.more ?? []) await app.register(doors)
   }
 }
 

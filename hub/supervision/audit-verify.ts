@@ -26,9 +26,11 @@ export interface Verified extends AuditEnd {
 }
 
 type Lines = AsyncIterator<Buffer>
+const lineFeed = 10
 
 /**
- * Verifies an export in one pass, with nothing but its lines (each without its line feed). Throws at the first line that is not right:
+ * Verifies an export in one pass, with nothing but its lines, each without its line feed; what has none at the file's end comes with
+ * one, being no line. Throws at the first line that is not right:
  * QZ-AUDIT-ALTERED, -MISSING, -REORDERED, -INSERTED, -CUT, -CHECKPOINT or -SIGNATURE, with the line and the seq.
  */
 export async function verifyExport(source: AsyncIterable<Buffer>, { checkpoints = [], hubKey }: Expected = {}): Promise<Verified> {
@@ -36,6 +38,7 @@ export async function verifyExport(source: AsyncIterable<Buffer>, { checkpoints 
   const held = Map.groupBy(checkpoints, ({ seq }) => seq)
   const chain = new Chain(held)
   for (let next = await lines.next(); !next.done; next = await lines.next()) {
+    if (next.value.at(-1) === lineFeed) throw chain.error('QZ-AUDIT-CUT')
     const end = readEndLine(next.value)
     if (end) return finish(chain, end, hubKey, lines, checkpoints)
     const entry = readEntryLine(next.value)

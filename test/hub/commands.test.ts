@@ -13,7 +13,18 @@ const commands = [
   'grant suspend',
   'grant resume',
 ]
-commands.push('grant revoke', 'route add', 'route list', 'agent list', 'agent revoke', 'explain', 'housekeeping', 'health')
+commands.push(
+  'grant revoke',
+  'route add',
+  'route list',
+  'agent list',
+  'agent revoke',
+  'explain',
+  'housekeeping',
+  'health',
+  'audit export',
+  'audit verify',
+)
 
 async function hub(words: string[], env: NodeJS.ProcessEnv = {}) {
   const said = { stdout: '', stderr: '' }
