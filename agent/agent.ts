@@ -7,6 +7,7 @@ import type { AgentReport } from '../protocol/api.ts'
 import type { Receive } from '../protocol/policy.ts'
 import { writerLimits } from '../protocol/batch.ts'
 import { Checkpoints } from './checkpoints.ts'
+import { Answers } from './answers.ts'
 import { engineOf, type AgentConfig, type SinkConfig } from './config.ts'
 import { openControl, type Control } from './control.ts'
 import type { Database, SinkTable, SourceTable } from './database.ts'
@@ -56,6 +57,7 @@ class RunningAgent implements Agent {
   readonly #hub: HubClient
   readonly #key
   readonly #keeper: PolicyKeeper
+  readonly #answers: Answers
   readonly #databases = new Map<string, Database>()
   readonly #lines = new Map<string, Line>()
   readonly #routes = new Map<string, InboundRoute[]>()
@@ -86,6 +88,16 @@ class RunningAgent implements Agent {
       () => this.#hub.now(),
       () => this.#arrange(),
     )
+    this.#answers = new Answers({
+      agent: identity.agent,
+      hubKey: identity.hubKey,
+      now: () => this.#hub.now(),
+      send: (answer, signal) => this.#hub.answer(answer, signal),
+      config,
+      databases: this.#databases,
+      policy: () => this.#keeper.policy,
+      logger,
+    })
   }
 
   async start(): Promise<void> {
@@ -115,6 +127,7 @@ class RunningAgent implements Agent {
     this.#stopping.abort()
     await this.#stopLines(() => true)
     await Promise.allSettled(this.#services)
+    await this.#answers.stop()
     for (const database of this.#databases.values()) await database.close()
     await this.#hub.close()
     this.#checkpoints.flush()
@@ -253,6 +266,7 @@ class RunningAgent implements Agent {
       hub: this.#hub,
       routes: () => [...this.#routes.values()].flat(),
       policySerial: () => this.#keeper.serial,
+      takeAsks: (statements) => this.#answers.take(statements),
       takePolicy: (jws) => this.#takePolicy(jws),
       requirePolicy: () => this.#keeper.require(),
       wanted: this.#wanted,

@@ -69,6 +69,8 @@ const AgentConfigShape = Type.Object(
         strict,
       ),
     ),
+    /** false: the hub is not told of tables and columns. */
+    describe: Type.Optional(Type.Boolean()),
     /** Encoded bytes of the largest batch. */
     batchBytes: Type.Optional(Type.Integer({ minimum: 65_536, maximum: 8_388_608 })),
     databases: Type.Optional(Type.Record(Type.String(), DatabaseConfig)),

@@ -10,6 +10,7 @@ import {
   type PollRequest,
   type StoredAnswer,
 } from '../protocol/api.ts'
+import type { SealedAnswer } from '../protocol/asks.ts'
 import { batchMediaType } from '../protocol/batch.ts'
 import { fromProblem, QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { Place } from '../protocol/position.ts'
@@ -70,6 +71,10 @@ export class HubClient {
 
   async receipts(receipts: string[], signal: AbortSignal): Promise<void> {
     await this.#send('POST', agentPaths.receipts, { receipts }, { signal })
+  }
+
+  async answer(answer: SealedAnswer, signal: AbortSignal): Promise<void> {
+    await this.#send('POST', agentPaths.answers, answer, { signal })
   }
 
   async head(resource: string, signal?: AbortSignal): Promise<HeadAnswer> {

@@ -27,6 +27,8 @@ export interface InboundContext {
   takePolicy: (jws: string) => void
   /** Throws QZ-POLICY-EXPIRED: then nothing is applied. */
   requirePolicy: () => void
+  /** Takes what the hub asks; answers by itself. */
+  takeAsks: (statements: readonly string[]) => void
   /** Filled from the hub's answers; read by outbound. */
   wanted: Map<string, Place | null>
   board: StatusBoard
@@ -97,6 +99,7 @@ function takeHeader(context: InboundContext, header: DeliveryHeader, sent: numbe
   // An answer to a held poll tells the hub's time only at its end: the way back is what is uncertain, not the waiting.
   context.hub.learnTime(header.time, Math.max(sent, Date.now() - 1000))
   if (header.policy) context.takePolicy(header.policy)
+  context.takeAsks(header.asks ?? [])
   context.wanted.clear()
   for (const { resource, after } of header.snapshots) context.wanted.set(resource, after)
   const routes = new Map(context.routes().map((route) => [route.id, route]))

@@ -23,6 +23,8 @@ export interface PollAnswer {
   batches: Buffer[]
   /** What the answer says besides policy, batches and times: the same again is no news. */
   said: string
+  /** Ids of the asks told. */
+  asked: string[]
   news: boolean
 }
 
@@ -37,17 +39,20 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
     readStreams(store, [...resources, ...view.supplies.keys()]),
     deliver(context, agent.id, routes, now),
   ])
+  const asks = view.asks.filter(({ expires }) => expires > now)
   const header: DeliveryHeader = {
     time: now.toISOString(),
     ...(policy.serial > request.policy && { policy: policy.jws }),
     snapshots: [...view.supplies.keys()].flatMap((resource) => wishFor(resource, notes.get(resource))),
     routes: request.routes.flatMap(({ route }) => sayOf(route, view.routes.get(route), notes, now)),
+    ...(asks.length > 0 && { asks: asks.map(({ statement }) => statement) }),
     batches: portions.map(({ route, bytes }) => ({ route, length: bytes.length })),
   }
+  const asked = asks.map(({ id }) => id)
   const ended = header.routes.flatMap(({ route, code, details }) => (code ? [[route, code, details]] : []))
   const said = JSON.stringify([request.report.session, header.snapshots, ended])
-  const news = portions.length > 0 || header.policy !== undefined || memory.isNews(agent.id, said)
-  return { header, batches: portions.map(({ bytes }) => bytes), said, news }
+  const news = portions.length > 0 || header.policy !== undefined || memory.isNews(agent.id, said, asked)
+  return { header, batches: portions.map(({ bytes }) => bytes), said, asked, news }
 }
 
 function wishFor(resource: string, notes: StreamNotes | undefined): DeliveryHeader['snapshots'] {

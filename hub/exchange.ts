@@ -75,10 +75,10 @@ export class Exchange {
     using heard = this.context.wakeups.listen([`agent:${agent.id}`, ...new Set([...received, ...supplied])])
     const until = performance.now() + request.wait * 1000
     for (;;) {
-      const { header, batches, said, news } = await answerOf(this.context, agent, await activeView(this.context, agent), request)
+      const { header, batches, said, asked, news } = await answerOf(this.context, agent, await activeView(this.context, agent), request)
       const left = until - performance.now()
       if (news || left <= 0 || signal.aborted) {
-        if (!signal.aborted) this.context.memory.wasTold(agent.id, said)
+        if (!signal.aborted) this.context.memory.wasTold(agent.id, said, asked)
         return encodeDelivery(header, batches)
       }
       await heard.wait(left, signal)

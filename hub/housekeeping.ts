@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { dropExpiredAsks } from './asks.ts'
 import { comparePlaces, isAfter, type Place } from '../protocol/position.ts'
 import type { Log, LogState } from './log.ts'
 import type { Query, Store } from './store/store.ts'
@@ -40,6 +41,7 @@ const fewBytes = 4 << 20
 /** One round over all streams: trims the log, and wants snapshots where changes have outgrown them. */
 export async function housekeep(parts: HousekeepingParts): Promise<Kept> {
   const kept: Kept = { trimmed: {}, wanted: [] }
+  await dropExpiredAsks(parts.store.query, parts.clock())
   for (const { resource, keep } of await parts.store.query<Stream>(
     'select s.resource, r.keep from stream s join resource r on r.code = s.resource',
   )) {

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import { QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { SigningKey } from '../protocol/signature.ts'
+import { Asks } from './asks.ts'
 import type { HubConfig } from './config.ts'
 import { Exchange } from './exchange.ts'
 import { explainRoute } from './explain.ts'
@@ -42,6 +43,8 @@ export interface Hub {
   adminKey: string
   registry: Registry
   log: Log
+  /** Asks agents for previews and descriptions. */
+  asks: Asks
   /** Settles when the data folder was lost to another hub: close this one. */
   lost: Promise<QianzhiError>
   /** Ends in the order in which data flows: no more requests, then housekeeping, then the audit, then the store. */
@@ -85,6 +88,7 @@ async function start(
   const policyFor = (agent: string, reported: number) => currentPolicy(store, hubKey, agent, reported, clock(), config.policy, checkpoint())
   const exchange = new Exchange({ store, log, hubKey, wakeups, policyFor, checkpoint, clock, logger, limits: config.limits })
   stops.push(() => exchange.close())
+  const asks = new Asks({ store, wakeups, hubKey, clock })
   const housekeeping = startHousekeeping({ store, log, wakeups, recorded, rules, logger, clock })
   stops.push(() => housekeeping.stop())
 
@@ -112,13 +116,13 @@ async function start(
       }),
       registryApi(registry, services, operations),
     ],
-    agents: [agentApi(exchange)],
+    agents: [agentApi(exchange, asks)],
   })
   stops.push(() => app.close())
   const port = await listen(app, config)
   if (urls.length === 0) urls.push(`https://${hostname().toLowerCase()}:${port}`)
   stops.push(renewDaily(config, app, clock, logger))
-  return { port, urls, hubKey, adminKey, registry, log, lost, close }
+  return { port, urls, hubKey, adminKey, registry, log, asks, lost, close }
 }
 
 async function openOwnOrShared(

@@ -17,18 +17,22 @@ interface Restart {
 
 /** What has to be remembered from one poll of an agent to the next. All of it may be lost: then something is said or sent once more. */
 export class PollMemory {
-  private readonly told = new Map<string, string>()
+  private readonly told = new Map<string, { said: string; asked: readonly string[] }>()
   private readonly lastServed = new Map<string, string>()
   private readonly restarts = new Map<string, Restart>()
   private readonly back = new Map<string, WentBack>()
 
-  /** True where this differs from what the agent was told last; waiting polls are answered only for news. */
-  isNews(agent: string, said: string): boolean {
-    return this.told.get(agent) !== said
+  /**
+   * True where this differs from what the agent was told last; waiting polls are answered only for news. An ask is news once; that it
+   * was answered is none.
+   */
+  isNews(agent: string, said: string, asked: readonly string[]): boolean {
+    const told = this.told.get(agent)
+    return told?.said !== said || asked.some((ask) => !told.asked.includes(ask))
   }
 
-  wasTold(agent: string, said: string): void {
-    this.told.set(agent, said)
+  wasTold(agent: string, said: string, asked: readonly string[]): void {
+    this.told.set(agent, { said, asked })
   }
 
   /** The routes in the order of their turns: first those behind the one that was served last. */

@@ -1,6 +1,7 @@
 import type { Manifest } from '../protocol/batch.ts'
 import type { Position } from '../protocol/position.ts'
 import { deliverableItems, itemById, keyItems, type Schema } from '../protocol/schema.ts'
+import { openAsks, type OpenAsk } from './asks.ts'
 import { producerOf } from './registry/resources.ts'
 import type { Store } from './store/store.ts'
 import type { Listener, Wakeups } from './wakeups.ts'
@@ -37,6 +38,8 @@ export interface AgentView {
   active: boolean
   supplies: ReadonlyMap<string, Supplied>
   routes: ReadonlyMap<string, Received>
+  /** What it is asked and has not answered. */
+  asks: readonly OpenAsk[]
 }
 
 /** Why nothing may be delivered on this route now, or undefined. */
@@ -115,15 +118,17 @@ interface RouteRow {
 }
 
 async function readView({ query }: Pick<Store, 'query'>, agent: string): Promise<AgentView> {
-  const [agents, supplies, routes] = await Promise.all([
+  const [agents, supplies, routes, asks] = await Promise.all([
     query<{ state: string }>('select state from agent where id = $1', [agent]),
     query<SupplyRow>(suppliesSql, [agent]),
     query<RouteRow>(routesSql, [agent]),
+    openAsks(query, agent),
   ])
   return {
     active: agents[0]?.state === 'active',
     supplies: new Map(supplies.map((row) => [row.resource, supplied(row)])),
     routes: new Map(routes.map((row) => [row.route, received(row)])),
+    asks,
   }
 }
 

@@ -18,6 +18,8 @@ export const agentPaths = {
   poll: '/agent/v1/poll',
   /** POST ReceiptsRequest → {}. */
   receipts: '/agent/v1/receipts',
+  /** POST SealedAnswer (asks.ts) → {}. */
+  answers: '/agent/v1/answers',
   /** GET ?resource= → HeadAnswer: the head of one's own stream. */
   head: '/agent/v1/head',
   /** GET ?resource=&epoch=&seq= → a delivery container with one's own batches after that place, key items only. */
@@ -154,6 +156,8 @@ export const DeliveryHeader = Type.Object({
       details: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String(), Type.Number()]))),
     }),
   ),
+  /** What the hub asks of the agent: `qz-ask` statements (asks.ts), told until they are answered or expire. */
+  asks: Type.Optional(Type.Array(Type.String(), { maxItems: 20 })),
   /** What follows, in order: batches of a route, `length` bytes each. */
   batches: Type.Array(Type.Object({ route: Type.String(), length: Type.Integer({ minimum: 0 }) })),
 })

@@ -180,8 +180,8 @@ export const kinds = {
   ),
   'QZ-ASK-CLOSED': kind(
     409,
-    'nobody',
-    true,
+    'requester',
+    false,
     '中心的问询 {ask} 已答复、已过期或不是问此代理',
     'Ask {ask} is answered, expired, or another agent is asked',
   ),

@@ -1,7 +1,9 @@
 import { Type } from 'typebox'
 import { agentPaths, deliveryMediaType, PollRequest, ReceiptsRequest } from '../../protocol/api.ts'
+import { answerLimits, SealedAnswer } from '../../protocol/asks.ts'
 import { batchMediaType } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
+import type { Asks } from '../asks.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Api } from './server.ts'
 
@@ -10,7 +12,7 @@ const digits = Type.String({ pattern: '^[0-9]{1,10}$' })
 const AfterPlace = Type.Object({ resource: Type.String({ maxLength: 64 }), epoch: Type.Optional(digits), seq: Type.Optional(digits) })
 
 /** What agents push, ask for and acknowledge; behind the request signature, which sets `request.agent`. */
-export function agentApi(exchange: Exchange): Api {
+export function agentApi(exchange: Exchange, asks: Asks): Api {
   return async (app) => {
     // Waiting polls are answered when the hub stops.
     const ending = new AbortController()
@@ -35,6 +37,11 @@ export function agentApi(exchange: Exchange): Api {
 
     app.post(agentPaths.receipts, { schema: { body: ReceiptsRequest }, bodyLimit: 8 << 20 }, async (request) => {
       await exchange.receipts(request.agent, request.body.receipts)
+      return {}
+    })
+
+    app.post(agentPaths.answers, { schema: { body: SealedAnswer }, bodyLimit: answerLimits.request }, async (request) => {
+      await asks.answer(request.agent, request.body)
       return {}
     })
 

@@ -1,5 +1,6 @@
 /** Every shape that travels. A change to one of them is a change of the protocol: raise `protocolVersion`, or record it knowingly. */
 import * as api from '../../protocol/api.ts'
+import * as ask from '../../protocol/asks.ts'
 import { batchMediaType, Manifest } from '../../protocol/batch.ts'
 import { Policy } from '../../protocol/policy.ts'
 import { Position } from '../../protocol/position.ts'
@@ -17,6 +18,8 @@ export function wireShapes(): WireShapes {
   const { EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport } = api
   const statements = { Manifest, Policy, Position, StoredReceipt, AppliedReceipt, RemovalReceipt, HeadStatement, Schema }
   const shapes = { ...statements, EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport }
+  const { Ask, PreviewQuestion, DescribeQuestion, SealedAnswer, PreviewAnswer, TablesAnswer, ColumnsAnswer } = ask
+  Object.assign(shapes, { Ask, PreviewQuestion, DescribeQuestion, SealedAnswer, PreviewAnswer, TablesAnswer, ColumnsAnswer })
   const mediaTypes = [batchMediaType, api.deliveryMediaType]
   const wire: WireShapes = { protocolVersion: api.protocolVersion, paths: api.agentPaths, mediaTypes, shapes }
   return JSON.parse(JSON.stringify(wire)) as WireShapes

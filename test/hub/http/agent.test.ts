@@ -10,6 +10,7 @@ import { agentPaths, decodeDelivery, deliveryMediaType, type HeadAnswer, type St
 import { batchMediaType } from '../../../protocol/batch.ts'
 import type { Problem } from '../../../protocol/errors.ts'
 import { signRequest } from '../../../protocol/request.ts'
+import { Asks } from '../../../hub/asks.ts'
 import { agentApi } from '../../../hub/http/agent.ts'
 import { Refusals } from '../../../hub/http/refusals.ts'
 import { createServer } from '../../../hub/http/server.ts'
@@ -30,7 +31,7 @@ t.teardown(() => dispatcher.close())
 async function serve(t: { teardown(end: () => Promise<void>): void }) {
   const bench = await openBench(await server.createDatabase())
   const registry = { store: bench.store, wakeups: bench.wakeups, clock: () => bench.time.now }
-  const agents = [agentApi(bench.exchange)]
+  const agents = [agentApi(bench.exchange, new Asks({ ...bench, clock: () => bench.time.now }))]
   const app = await createServer({
     registry,
     logger,
