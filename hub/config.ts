@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import { readerLimits } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { deepFreeze, readConfiguration, type ReadingOptions } from '../protocol/configuration.ts'
+import { AccessFile, accessRules, type AccessRules } from './access/settings.ts'
 
 const closed = { additionalProperties: false }
 const days = Type.Number({ exclusiveMinimum: 0, maximum: 3650 })
@@ -22,6 +23,7 @@ const ConfigFile = Type.Object(
     storeOwner: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
     tls: Type.Optional(Type.Object({ certificate: Type.String({ minLength: 1 }), key: Type.String({ minLength: 1 }) }, closed)),
     policy: Type.Optional(Type.Object({ days: Type.Optional(days) }, closed)),
+    applications: Type.Optional(Type.Object({ grantAtOnce: Type.Optional(Type.Boolean()) }, closed)),
     log: Type.Optional(
       Type.Object(
         {
@@ -43,6 +45,7 @@ const ConfigFile = Type.Object(
         closed,
       ),
     ),
+    access: Type.Optional(AccessFile),
     language: Type.Optional(Type.Enum(['zh', 'en'])),
     logLevel: Type.Optional(Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])),
   },
@@ -63,10 +66,14 @@ export interface HubConfig {
   /** Absolute paths of PEM files; absent: the hub is its own authority. */
   tls?: { certificate: string; key: string }
   policy: { days: number }
+  /** Whether query and API of unconditional resources are granted when they are applied for (Art. 16: only exchange needs the whole way). */
+  applications: { grantAtOnce: boolean }
   /** Days, days, and how many times its snapshot the changes of a stream may grow to. */
   log: { retention: number; lapse: number; snapshotFactor: number }
   /** Of one batch: bytes encoded, bytes unpacked, rows; and bytes of one poll answer. */
   limits: { batchBytes: number; unpackedBytes: number; batchRows: number; answerBytes: number }
+  /** Sign-in, passwords, sessions. */
+  access: AccessRules
   language?: 'zh' | 'en'
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
 }
@@ -101,8 +108,10 @@ function withDefaults(file: ConfigFile, folder: string): HubConfig {
     ...(file.storeOwner === undefined ? {} : { storeOwner: file.storeOwner }),
     ...(file.tls && { tls: { certificate: resolve(folder, file.tls.certificate), key: resolve(folder, file.tls.key) } }),
     policy: { days: 30, ...file.policy },
+    applications: { grantAtOnce: false, ...file.applications },
     log: { retention: 7, lapse: 7, snapshotFactor: 2, ...file.log },
     limits: { ...defaultLimits, ...file.limits },
+    access: accessRules(file.access),
     ...(file.language && { language: file.language }),
     logLevel: file.logLevel ?? 'info',
   }

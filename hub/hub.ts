@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import { QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { SigningKey } from '../protocol/signature.ts'
+import { makeAccess, type Access } from './access/access.ts'
 import { Asks } from './asks.ts'
 import type { HubConfig } from './config.ts'
 import { Exchange } from './exchange.ts'
@@ -43,6 +44,7 @@ export interface Hub {
   adminKey: string
   registry: Registry
   log: Log
+  access: Access
   /** Asks agents for previews and descriptions. */
   asks: Asks
   /** Settles when the data folder was lost to another hub: close this one. */
@@ -79,7 +81,7 @@ async function start(
   const hubKey = await loadHubKey(config.data)
   await checkHubKey(store, hubKey)
   const adminKey = await loadAdminKey(config.data)
-  const registry: Registry = { store, wakeups, clock }
+  const registry: Registry = { store, wakeups, clock, applications: config.applications }
   const log = await openLog(store)
   const rules = config.log
   const audit = await startAudit({ store, log, logger })
@@ -94,7 +96,10 @@ async function start(
 
   const certificate = await loadCertificate(config, clock())
   const urls: string[] = [...config.urls]
+  const access = makeAccess(config.access)
   const services: Services = {
+    access,
+    asks,
     address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),
     explain: (route) => explainRoute(store, log, route, { now: clock(), lapse: config.log.lapse }),
   }
@@ -122,7 +127,7 @@ async function start(
   const port = await listen(app, config)
   if (urls.length === 0) urls.push(`https://${hostname().toLowerCase()}:${port}`)
   stops.push(renewDaily(config, app, clock, logger))
-  return { port, urls, hubKey, adminKey, registry, log, asks, lost, close }
+  return { port, urls, hubKey, adminKey, registry, log, access, asks, lost, close }
 }
 
 async function openOwnOrShared(

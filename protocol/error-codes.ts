@@ -192,6 +192,11 @@ export const kinds = {
     '前置机代理的运维人员已关闭表结构查看(describe: false)',
     'The operator of the agent has switched describing off (describe: false)',
   ),
+  'QZ-SECOND-FACTOR': kind(401, 'requester', true, '请输入动态验证码', 'Enter the code of the second factor'),
+  'QZ-SIGN-IN-RATE': kind(429, 'requester', true, '尝试过于频繁,请 {seconds} 秒后再试', 'Too many attempts: try again in {seconds} s'),
+  'QZ-PASSWORD-DUE': kind(403, 'requester', false, '口令已到期,请先更换口令', 'The password has expired: choose a new one first'),
+  'QZ-FACTOR-DUE': kind(403, 'requester', false, '该角色须先设置动态验证码', 'This role needs the second factor: set it up first'),
+  'QZ-LINK': kind(403, 'office', false, '激活链接无效:{reason}', 'The activation link cannot be used: {reason}'),
   // Verification of the audit's chain
   'QZ-AUDIT-ALTERED': kind(
     422,

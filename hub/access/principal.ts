@@ -11,7 +11,20 @@ export interface Principal {
   agency: string | null
   roles: readonly Role[]
   via: 'session' | 'key' | 'hub'
+  /** Hash of the session's secret, where there is one. */
+  session?: string
+  /** Address of the request. */
+  ip?: string
+  /** What must be done before anything else: a new password, or the second factor set up. */
+  due?: Due
 }
+
+export type Due = 'password' | 'factor'
 
 /** Deadlines, expiry and whatever else happens because of the time. */
 export const theHub: Principal = { actor: 'hub', person: null, name: 'hub', agency: null, roles: [], via: 'hub' }
+
+/** What the audit says of who acted. */
+export function actedBy({ actor, agency, via, ip = undefined }: Principal) {
+  return { actor, agency, via, ...(ip !== undefined && { ip }) }
+}

@@ -190,7 +190,9 @@ export const rights = {
   'evaluation.export': { everybody: 'any' },
   'audit.list': { 'audit-admin': 'any', supervisor: 'any' },
   'audit.export': { 'audit-admin': 'any', supervisor: 'any' },
+  // Of what one may read.
   'history.read': { everybody: 'any' },
+  'feed.read': { supervisor: 'any' },
 } as const satisfies Record<string, Line>
 
 export type OperationName = keyof typeof rights

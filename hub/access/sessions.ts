@@ -3,16 +3,9 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { sha256 } from '../../protocol/signature.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Query } from '../store/store.ts'
-import type { Principal } from './principal.ts'
+import type { Due, Principal } from './principal.ts'
 import type { Role } from './roles.ts'
-
-/** How long a session lives without being used, and at all, in minutes. */
-export interface SessionRules {
-  idle: number
-  longest: number
-}
-
-export const sessionRules: SessionRules = { idle: 30, longest: 12 * 60 }
+import { defaultAccess, type AccessRules } from './settings.ts'
 
 const sessionPrefix = 'qzs_'
 const keyPrefix = 'qzk_'
@@ -35,42 +28,65 @@ export function newSecret(prefix: typeof sessionPrefix | typeof keyPrefix): stri
 
 interface Identity {
   id: string
-  person: string | null
   name: string
   agency: string
   roles: Role[]
 }
 
 /** Whose session or key a secret is. Throws QZ-SIGN-IN. */
-export async function principalOf(registry: Registry, secret: string, rules: SessionRules = sessionRules): Promise<Principal> {
+export async function principalOf(registry: Registry, secret: string, rules: AccessRules = defaultAccess): Promise<Principal> {
   const now = registry.clock()
   const hash = sha256(secret)
-  const found = secret.startsWith(keyPrefix) ? await keyIdentity(registry.store.query, hash, now) : undefined
-  if (found) return { actor: `key ${found.id}`, person: null, name: found.name, agency: found.agency, roles: found.roles, via: 'key' }
-  const person = secret.startsWith(sessionPrefix) ? await sessionIdentity(registry.store.query, hash, rules, now) : undefined
-  if (!person) throw new QianzhiError('QZ-SIGN-IN', { reason: '会话不存在或已超时 / the session does not exist or has timed out' })
-  return { actor: `person ${person.id}`, person: person.id, name: person.name, agency: person.agency, roles: person.roles, via: 'session' }
+  const key = secret.startsWith(keyPrefix) ? await keyIdentity(registry.store.query, hash, now) : undefined
+  if (key) return { actor: `key ${key.id}`, person: null, name: key.name, agency: key.agency, roles: key.roles, via: 'key' }
+  const found = secret.startsWith(sessionPrefix) ? await sessionIdentity(registry.store.query, hash, rules, now) : undefined
+  if (!found) throw new QianzhiError('QZ-SIGN-IN', { reason: '会话不存在或已超时 / the session does not exist or has timed out' })
+  const { id, name, agency, roles } = found
+  const due = dueOf(found, rules, now)
+  return { actor: `person ${id}`, person: id, name, agency, roles, via: 'session', session: hash, ...(due && { due }) }
+}
+
+interface Standing {
+  roles: readonly Role[]
+  passwordSet: Date | null
+  hasFactor: boolean
+}
+
+/** What somebody must do after signing in before anything else. */
+export function dueOf({ roles, passwordSet, hasFactor }: Standing, { password, factor }: AccessRules, now: Date): Due | undefined {
+  if (passwordSet && now.getTime() - passwordSet.getTime() > password.days * 86_400_000) return 'password'
+  return !hasFactor && roles.some((role) => factor.includes(role)) ? 'factor' : undefined
+}
+
+interface SessionIdentity extends Identity {
+  passwordSet: Date | null
+  hasFactor: boolean
+  used: Date
 }
 
 /** Use prolongs a session, written down at most once a minute. */
-async function sessionIdentity(query: Query, hash: string, { idle, longest }: SessionRules, now: Date): Promise<Identity | undefined> {
-  const since = (minutes: number) => new Date(now.getTime() - minutes * 60_000)
-  const [found] = await query<Identity & { used: Date }>(
-    `select p.id, p.id as person, p.name, p.agency, s.last_used as used,
+async function sessionIdentity(
+  query: Query,
+  hash: string,
+  { session: { idle, longest } }: AccessRules,
+  now: Date,
+): Promise<SessionIdentity | undefined> {
+  const [found] = await query<SessionIdentity>(
+    `select p.id, p.name, p.agency, s.last_used as used, p.password_set_at as "passwordSet", p.factor is not null as "hasFactor",
        array(select role from person_role where person = p.id order by role) as roles
      from session s join person p on p.id = s.person join agency a on a.code = p.agency
      where s.secret_hash = $1 and s.last_used > $2 and s.created_at > $3 and p.state = 'active' and a.state = 'active'`,
-    [hash, since(idle), since(longest)],
+    [hash, before(now, idle), before(now, longest)],
   )
-  if (found && found.used < since(1)) await query('update session set last_used = $2 where secret_hash = $1', [hash, now])
+  if (found && found.used < before(now, 1)) await query('update session set last_used = $2 where secret_hash = $1', [hash, now])
   return found
 }
 
 async function keyIdentity(query: Query, hash: string, now: Date): Promise<Identity | undefined> {
   const [found] = await query<Identity & { used: Date | null }>(
-    `select k.id, null as person, k.name, k.agency, array[k.role] as roles, k.last_used as used
+    `select k.id, k.name, k.agency, array[k.role] as roles, k.last_used as used
      from api_key k join agency a on a.code = k.agency
-     where k.secret_hash = $1 and k.ended_at is null and (k.expires_at is null or k.expires_at > $2) and a.state = 'active'`,
+     where k.secret_hash = $1 and k.ended_at is null and k.expires_at > $2 and a.state = 'active'`,
     [hash, now],
   )
   if (found && (!found.used || found.used.getTime() < now.getTime() - 60_000)) {
@@ -79,11 +95,21 @@ async function keyIdentity(query: Query, hash: string, now: Date): Promise<Ident
   return found
 }
 
-export async function closeSession(query: Query, secret: string): Promise<void> {
-  await query('delete from session where secret_hash = $1', [sha256(secret)])
+/** @param session hash of its secret, as in a principal. */
+export async function closeSession(query: Query, session: string): Promise<void> {
+  await query('delete from session where secret_hash = $1', [session])
 }
 
-/** Signs a person out everywhere. @returns how many sessions ended. */
-export async function closeSessions(query: Query, person: string): Promise<number> {
-  return (await query('delete from session where person = $1 returning 1', [person])).length
+/** Signs a person out everywhere, one session excepted where it is named by the hash of its secret. @returns how many sessions ended. */
+export async function closeSessions(query: Query, person: string, except = ''): Promise<number> {
+  return (await query('delete from session where person = $1 and secret_hash <> $2 returning 1', [person, except])).length
+}
+
+/** Those that have timed out. */
+export async function forgetOldSessions(query: Query, { session: { idle, longest } }: AccessRules, now: Date): Promise<void> {
+  await query('delete from session where last_used <= $1 or created_at <= $2', [before(now, idle), before(now, longest)])
+}
+
+function before(now: Date, minutes: number): Date {
+  return new Date(now.getTime() - minutes * 60_000)
 }

@@ -2,7 +2,8 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { agentPaths } from '../../protocol/api.ts'
 import { QianzhiError, codedError, reasonOf, toProblem } from '../../protocol/errors.ts'
-import { writeAudit } from '../registry/audit.ts'
+import { actedBy, type Principal } from '../access/principal.ts'
+import { writeAudit, type Act } from '../registry/audit.ts'
 import type { Store } from '../store/store.ts'
 
 /** Answers any error as problem details (RFC 9457); what was refused to an agent or to an administrator goes on record. */
@@ -43,6 +44,8 @@ function codeOf(error: unknown): QianzhiError {
 
 /** Part of the exchange's ordinary course, or not about who asks. */
 const ordinary = new Set(['QZ-BATCH-HEAD', 'QZ-HUB-BUSY', 'QZ-INTERNAL'])
+/** On record with the person whom they concern (access/sign-in.ts). */
+const signingIn = new Set(['QZ-SIGN-IN', 'QZ-SECOND-FACTOR'])
 const pause = 60_000
 const remembered = 10_000
 
@@ -59,14 +62,14 @@ export class Refusals {
 
   async record(refusal: QianzhiError, request: FastifyRequest): Promise<void> {
     const path = request.url.split('?')[0]!.slice(0, 200)
-    if (!/^\/(?:agent|admin)\/v1\//.test(path) || ordinary.has(refusal.code)) return
+    if (!/^\/(?:agent|admin|api)\/v1\//.test(path) || ordinary.has(refusal.code)) return
+    if (path === '/api/v1/session' && signingIn.has(refusal.code)) return
     // What the exchange refuses of a batch it puts on record itself, with the resource.
     if (path === agentPaths.batches && request.agent) return
-    const actor = request.agent?.id ?? `address ${request.ip}`
-    if (!this.isDue(`${actor} ${refusal.code}`)) return
-    const known = request.agent && ({ agency: request.agent.agency, via: 'agent' } as const)
+    const who = whoAsked(request)
+    if (!this.isDue(`${who.actor} ${refusal.code}`)) return
     const asked = { act: 'request', object: `${request.method} ${path}`, outcome: refusal.code, details: refusal.details }
-    const entry = { actor, ...known, ip: request.ip, ...asked }
+    const entry = { ip: request.ip, ...who, ...asked }
     // The refusal stands also while the store is away.
     await writeAudit(this.store.query, entry).catch((failure: unknown) => this.logger.warn({ err: failure, entry }, 'refusal not recorded'))
   }
@@ -78,4 +81,18 @@ export class Refusals {
     this.last.set(what, now)
     return true
   }
+}
+
+/** The agent that signed, the person or key behind the registry's doors, or where it came from. */
+function whoAsked({
+  agent,
+  principal,
+  ip,
+}: {
+  agent?: FastifyRequest['agent']
+  principal?: Principal
+  ip: string
+}): Pick<Act, 'actor' | 'agency' | 'via'> {
+  if (agent) return { actor: agent.id, agency: agent.agency, via: 'agent' }
+  return principal ? actedBy(principal) : { actor: `address ${ip}` }
 }

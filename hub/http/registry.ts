@@ -5,11 +5,13 @@ import { authorise, reachOf } from '../access/authorise.ts'
 import type { Principal } from '../access/principal.ts'
 import { relationsOf } from '../access/relations.ts'
 import { principalOf } from '../access/sessions.ts'
+import type { AccessRules } from '../access/settings.ts'
 import { FileAnswer, type Operation } from '../operations/operation.ts'
 import type { Services } from '../operations/services.ts'
 import type { Registry } from '../registry/registry.ts'
 import { documentation, routeSchema } from './openapi.ts'
 import type { Api } from './server.ts'
+import { sessionCookie, signInDoors } from './sign-in.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -19,7 +21,6 @@ declare module 'fastify' {
 }
 
 export const apiPrefix = '/api/v1'
-export const sessionCookie = 'qz_session'
 
 /**
  * The registry's API: each operation behind the same four checks, in this order: who asks (401), whether their roles have the right at
@@ -32,6 +33,7 @@ export function registryApi(registry: Registry, services: Services, operations: 
     await documentation(plain)
     app.decorateRequest('principal')
     acceptUploads(plain, operations)
+    await signInDoors(plain, registry, services)
     for (const operation of operations) addRoute(plain, registry, services, operation)
   }
 }
@@ -49,7 +51,7 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
     bodyLimit: operation.upload?.limit ?? 2 << 20,
     serializerCompiler: () => (value) => JSON.stringify(value),
     onRequest: async (request) => {
-      request.principal = await identify(registry, request)
+      request.principal = await identify(registry, request, services.access.rules)
       authoriseRole(request.principal, operation)
     },
     preValidation: async (request) => authoriseObject(registry, request, operation),
@@ -65,16 +67,17 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
     void reply.header('cache-control', 'no-store')
     if (!(value instanceof FileAnswer)) return value ?? {}
     void reply.type(value.type)
+    void reply.header('x-content-type-options', 'nosniff')
     void reply.header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(value.name)}`)
     return reply.send(value.content)
   }
 }
 
 /** By `Authorization: Bearer` (programs), or the session cookie (the console). Throws QZ-SIGN-IN. */
-export async function identify(registry: Registry, request: FastifyRequest): Promise<Principal> {
+export async function identify(registry: Registry, request: FastifyRequest, rules?: AccessRules): Promise<Principal> {
   const secret = secretOf(request)
   if (secret === undefined) throw new QianzhiError('QZ-SIGN-IN', { reason: '请求没有凭证 / the request has no credentials' })
-  return principalOf(registry, secret)
+  return { ...(await principalOf(registry, secret, rules)), ip: request.ip }
 }
 
 export function secretOf(request: FastifyRequest): string | undefined {
@@ -93,7 +96,10 @@ function checkOrigin(request: FastifyRequest): void {
   throw new QianzhiError('QZ-SIGN-IN', { reason: '请求来自其他网站 / the request comes from another site' })
 }
 
+/** Who must choose another password, or set up the second factor, may do what is for oneself, and nothing else before. */
 function authoriseRole(principal: Principal, { name }: Operation): void {
+  if (principal.due && !/^(?:me|session)\./.test(name))
+    throw new QianzhiError(principal.due === 'password' ? 'QZ-PASSWORD-DUE' : 'QZ-FACTOR-DUE')
   if (reachOf(principal, name).size === 0) throw new QianzhiError('QZ-FORBIDDEN', { operation: name })
 }
 

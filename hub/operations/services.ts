@@ -1,8 +1,13 @@
 import type { EnrolToken } from '../../protocol/api.ts'
+import type { Access } from '../access/access.ts'
+import type { Asks } from '../asks.ts'
 
 /** What operations need besides the registry. */
 export interface Services {
   /** What enrolment tokens carry besides their secret. */
   address: () => Omit<EnrolToken, 'secret'>
+  access: Access
+  /** What the hub asks of agents: previews and descriptions. */
+  asks: Pick<Asks, 'ask'>
   explain: (route: string) => Promise<object>
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import pino from 'pino'
 import t from 'tap'
 import { Compile } from 'typebox/compile'
+import { QianzhiError } from '../../protocol/errors.ts'
 import { makeAccess } from '../../hub/access/access.ts'
 import type { Principal } from '../../hub/access/principal.ts'
 import { principalOf, openSession } from '../../hub/access/sessions.ts'
@@ -65,6 +66,11 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
     // People here have no second factor, and hashes cost little.
     access: makeAccess({ ...defaultAccess, factor: [], password: { ...defaultAccess.password, cost: 10 } }),
+    asks: {
+      ask: async (agent) => {
+        throw new QianzhiError('QZ-ASK-AWAY', { agent, seen: '-' })
+      },
+    },
     explain: async () => ({}),
     ...services,
   }

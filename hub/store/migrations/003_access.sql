@@ -24,16 +24,18 @@ create table person (
   password_set_at timestamptz,
   -- Hashes of earlier passwords, newest first.
   earlier_passwords text[] not null default '{}',
-  -- Secret of the second factor (RFC 6238), base32; confirmed once the person has shown a code.
+  -- Secret of the second factor (RFC 6238), base32; one that is being set up does not count until the person has shown a code of it.
   factor text,
-  factor_confirmed boolean not null default false,
+  factor_pending text,
   -- Last time step whose code was used: a code counts once.
   factor_step bigint not null default 0,
+  -- Sign-ins that failed in a row.
   failures int not null default 0,
   locked_until timestamptz,
   last_sign_in timestamptz,
   created_at timestamptz not null default now()
 );
+create index person_agency on person (agency);
 
 alter table agency
   add foreign key (responsible) references person,
@@ -50,8 +52,8 @@ create table person_role (
 -- A link by which a person sets the password: the first administrator's is printed at the first start.
 create table invitation (
   secret_hash text primary key,
+  -- Null: the link makes the first administrator.
   person bigint references person,
-  -- Null person: the link makes the first administrator.
   expires_at timestamptz not null,
   used_at timestamptz,
   created_at timestamptz not null default now()
@@ -72,7 +74,7 @@ create table api_key (
   agency text not null references agency,
   name text not null,
   role text not null,
-  expires_at timestamptz,
+  expires_at timestamptz not null,
   ended_at timestamptz,
   created_by text not null,
   created_at timestamptz not null default now(),

@@ -1,0 +1,74 @@
+import { randomBytes, scrypt, timingSafeEqual, type ScryptOptions } from 'node:crypto'
+import { promisify } from 'node:util'
+import { QianzhiError } from '../../protocol/errors.ts'
+
+const derive = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt)
+
+const blockSize = 8
+const parallel = 3
+const hashBytes = 32
+
+/** Hashes worked on at once: the threads they run on also compress batches and read files. */
+const atOnce = 2
+const mostWaiting = 200
+
+/**
+ * Hashes passwords with scrypt (RFC 7914), off the event loop. The stored text carries the cost, `$scrypt$ln=15,r=8,p=3$salt$hash`, so
+ * that it can be raised: what was hashed at another one still verifies, and `isOutdated` says that it should be hashed again.
+ */
+export class Passwords {
+  readonly #cost: number
+  readonly #dummy: string
+  readonly #waiting: (() => void)[] = []
+  #working = 0
+
+  /** @param cost log2 of scrypt's N; 15 takes 32 MiB and about a tenth of a second. */
+  constructor(cost: number) {
+    this.#cost = cost
+    this.#dummy = stored(cost, randomBytes(16), randomBytes(hashBytes))
+  }
+
+  async hash(password: string): Promise<string> {
+    const salt = randomBytes(16)
+    return stored(this.#cost, salt, await this.#derive(password, this.#cost, salt))
+  }
+
+  /** Takes as long where there is no stored password: the time must not tell whether somebody is known here. Throws QZ-HUB-BUSY. */
+  async verify(password: string, kept: string | null): Promise<boolean> {
+    const { cost, salt, hash } = parse(kept ?? this.#dummy)
+    const same = timingSafeEqual(await this.#derive(password, cost, salt), hash)
+    return same && kept !== null
+  }
+
+  isOutdated(kept: string): boolean {
+    return parse(kept).cost !== this.#cost
+  }
+
+  async #derive(password: string, cost: number, salt: Buffer): Promise<Buffer> {
+    await this.#turn()
+    try {
+      const N = 2 ** cost
+      const maxmem = 128 * blockSize * (N + parallel + 1) + (1 << 20)
+      return await derive(password.normalize('NFKC'), salt, hashBytes, { N, r: blockSize, p: parallel, maxmem })
+    } finally {
+      this.#working -= 1
+      this.#waiting.shift()?.()
+    }
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#waiting.length >= mostWaiting) throw new QianzhiError('QZ-HUB-BUSY', { reason: '登录请求过多 / too many sign-ins' })
+    if (this.#working >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.#working += 1
+  }
+}
+
+function stored(cost: number, salt: Buffer, hash: Buffer): string {
+  return `$scrypt$ln=${cost},r=${blockSize},p=${parallel}$${salt.toString('base64url')}$${hash.toString('base64url')}`
+}
+
+function parse(kept: string): { cost: number; salt: Buffer; hash: Buffer } {
+  const parts = /^\$scrypt\$ln=(\d+),r=8,p=3\$([\w-]+)\$([\w-]+)$/.exec(kept)
+  if (!parts) throw new QianzhiError('QZ-INTERNAL', { reason: 'stored password of an unknown form' })
+  return { cost: Number(parts[1]), salt: Buffer.from(parts[2]!, 'base64url'), hash: Buffer.from(parts[3]!, 'base64url') }
+}

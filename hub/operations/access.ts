@@ -1,0 +1,87 @@
+import { Type } from 'typebox'
+import { beginFactor, changePassword, confirmFactor, readMe, signOut } from '../registry/oneself.ts'
+import { operation, type Operation } from './operation.ts'
+import { closed, NoBody, nullable } from './shapes.ts'
+
+export const Password = Type.String({ minLength: 1, maxLength: 200 })
+export const FactorCode = Type.String({ pattern: '^[0-9]{6}$' })
+const Done = Type.Object({}, closed)
+
+const Me = Type.Object(
+  {
+    person: nullable(Type.String()),
+    login: nullable(Type.String()),
+    name: Type.String(),
+    agency: nullable(Type.String()),
+    agencyName: nullable(Type.String()),
+    roles: Type.Array(Type.String()),
+    email: nullable(Type.String()),
+    phone: nullable(Type.String()),
+    lastSignIn: nullable(Type.String()),
+    passwordExpires: nullable(Type.String()),
+    hasFactor: Type.Boolean(),
+    needsFactor: Type.Boolean(),
+    due: nullable(Type.Enum(['password', 'factor'])),
+  },
+  closed,
+)
+
+/** What everybody does for oneself. Signing in stands in http/sign-in.ts: nobody is known there yet. */
+export const accessOperations: readonly Operation[] = [
+  operation({
+    name: 'me.read',
+    method: 'GET',
+    path: '/me',
+    text: { zh: '当前用户', en: 'who is signed in' },
+    answer: Me,
+    run: ({ registry, services, principal }) => readMe(registry, services.access, principal),
+  }),
+  operation({
+    name: 'me.password',
+    method: 'POST',
+    path: '/me/password',
+    text: { zh: '更换口令', en: 'choose another password' },
+    body: Type.Object({ password: Password, next: Password, code: Type.Optional(FactorCode) }, closed),
+    answer: Done,
+    example: { password: 'Old-Password-1', next: 'New-Password-2' },
+    run: ({ registry, services, principal, body }) => changePassword(registry, services.access, principal, body),
+  }),
+  operation({
+    name: 'me.factor-begin',
+    method: 'POST',
+    path: '/me/factor',
+    text: { zh: '开始设置动态验证码', en: 'begin to set up the second factor' },
+    body: Type.Object({ code: Type.Optional(FactorCode) }, closed),
+    answer: Type.Object({ secret: Type.String(), uri: Type.String() }, closed),
+    example: {},
+    run: ({ registry, services, principal, body }) => beginFactor(registry, services.access, principal, body.code),
+  }),
+  operation({
+    name: 'me.factor-confirm',
+    method: 'POST',
+    path: '/me/factor/confirm',
+    text: { zh: '以验证码确认设置', en: 'confirm the second factor by a code of it' },
+    body: Type.Object({ code: FactorCode }, closed),
+    answer: Done,
+    example: { code: '123456' },
+    run: ({ registry, principal, body }) => confirmFactor(registry, principal, body.code),
+  }),
+  operation({
+    name: 'session.close',
+    method: 'POST',
+    path: '/session/close',
+    text: { zh: '退出登录', en: 'sign out' },
+    body: NoBody,
+    answer: Done,
+    run: ({ registry, principal }) => signOut(registry, principal, false),
+  }),
+  operation({
+    name: 'session.close-all',
+    method: 'POST',
+    path: '/session/close-all',
+    text: { zh: '在所有设备上退出登录', en: 'sign out everywhere' },
+    body: NoBody,
+    answer: Done,
+    run: ({ registry, principal }) => signOut(registry, principal, true),
+  }),
+]
