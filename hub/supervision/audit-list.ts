@@ -50,3 +50,12 @@ export async function listAudit(store: Pick<Store, 'query'>, filter: AuditFilter
   )
   return rows.map((row) => ({ ...row, seq: row.seq === null ? null : Number(row.seq) }))
 }
+
+/** Sealed entries after a place in the chain, oldest first: a reader that keeps the last seq misses none, whatever committed late. */
+export async function listSealed(store: Pick<Store, 'query'>, after: number, limit: number): Promise<ListedEntry[]> {
+  const rows = await store.query<Omit<ListedEntry, 'seq'> & { seq: string }>(
+    `select e.id, s.seq, ${entryColumns} from audit_seal s join audit_entry e on e.id = s.entry where s.seq > $1 order by s.seq limit $2`,
+    [after, limit],
+  )
+  return rows.map((row) => ({ ...row, seq: Number(row.seq) }))
+}

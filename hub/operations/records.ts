@@ -1,0 +1,98 @@
+import { Type } from 'typebox'
+import { authorise } from '../access/authorise.ts'
+import { objectKinds, relationsOf, type ObjectKind } from '../access/relations.ts'
+import { rights, type OperationName } from '../access/rights.ts'
+import { historyOf } from '../registry/workflow.ts'
+import { listAudit, listSealed } from '../supervision/audit-list.ts'
+import { endOf, startOf } from '../supervision/calendar.ts'
+import { operation, type Operation } from './operation.ts'
+import { closed, Day, nullable, requireDay } from './shapes.ts'
+
+const text = nullable(Type.String())
+
+const History = Type.Object({
+  event: Type.String(),
+  from: text,
+  to: Type.String(),
+  actor: Type.String(),
+  actorName: Type.String(),
+  agency: text,
+  at: Type.String(),
+  details: Type.Record(Type.String(), Type.Unknown()),
+})
+
+const Entry = Type.Object({
+  id: Type.String(),
+  seq: nullable(Type.Integer()),
+  at: Type.String(),
+  actor: Type.String(),
+  agency: text,
+  via: text,
+  ip: text,
+  act: Type.String(),
+  object: Type.String(),
+  outcome: Type.String(),
+  details: Type.Record(Type.String(), Type.Unknown()),
+})
+
+const whole = Type.String({ pattern: '^[0-9]{1,15}$' })
+const limit = Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]{0,2}|1000)$' }))
+
+const AuditQuery = Type.Object(
+  {
+    object: Type.Optional(Type.String({ maxLength: 200 })),
+    actor: Type.Optional(Type.String({ maxLength: 100 })),
+    act: Type.Optional(Type.String({ maxLength: 100 })),
+    from: Type.Optional(Day),
+    to: Type.Optional(Day),
+    before: Type.Optional(whole),
+    limit,
+  },
+  closed,
+)
+
+const readable = objectKinds.filter((kind) => Object.hasOwn(rights, `${kind}.read`))
+
+/** What happened: to one object, for those who may read it; in all, for audit and supervision (Art. 21, 25). */
+export const recordOperations: readonly Operation[] = [
+  operation({
+    name: 'history.read',
+    method: 'GET',
+    path: '/history/:kind/:object',
+    text: { zh: '某一事项的办理经过', en: 'what happened to an object that one may read' },
+    params: Type.Object({ kind: Type.Enum(readable), object: Type.String({ minLength: 1, maxLength: 100 }) }),
+    answer: Type.Object({ items: Type.Array(History) }),
+    run: async ({ registry: { store }, principal, params: { kind, object } }) => {
+      const relations = await relationsOf(store.query, kind as ObjectKind, object)
+      authorise(principal, `${kind}.read` as OperationName, relations)
+      return { items: await historyOf(store.query, kind, object) }
+    },
+  }),
+  operation({
+    name: 'audit.list',
+    method: 'GET',
+    path: '/audit',
+    text: { zh: '审计记录,由新到旧', en: 'audit entries, newest first' },
+    query: AuditQuery,
+    answer: Type.Object({ items: Type.Array(Entry) }),
+    run: async ({ registry, query: { from, to, limit: most, ...filter } }) => {
+      const days = { ...(from && { from: startOf(requireDay(from)) }), ...(to && { to: endOf(requireDay(to)) }) }
+      return { items: await listAudit(registry.store, { ...filter, ...days, limit: Number(most ?? 100) }) }
+    },
+  }),
+  operation({
+    name: 'feed.read',
+    method: 'GET',
+    path: '/feed',
+    text: {
+      zh: '供电子监察系统读取的全过程记录:after 之后的已封存记录,由旧到新',
+      en: 'for the electronic supervision system: sealed entries after a place in the chain, oldest first',
+    },
+    query: Type.Object({ after: Type.Optional(whole), limit }, closed),
+    answer: Type.Object({ items: Type.Array(Entry), next: Type.Integer() }),
+    run: async ({ registry, query: { after = '0', limit: most } }) => {
+      const items = await listSealed(registry.store, Number(after), Number(most ?? 100))
+      return { items, next: items.at(-1)?.seq ?? Number(after) }
+    },
+  }),
+]

@@ -1,0 +1,145 @@
+import { Type } from 'typebox'
+import { listDeadlines, type Deadline } from '../supervision/deadlines.ts'
+import { listDuties, type DutyState } from '../supervision/duties.ts'
+import { countUnread, listNotices, markRead } from '../supervision/notices.ts'
+import { deadlineKinds } from '../supervision/settings.ts'
+import { operation, type Call, type Operation } from './operation.ts'
+import { AgencyCode, closed, Day, nullable, requireDay, ResourceCode } from './shapes.ts'
+
+const text = nullable(Type.String())
+const dutyStates = ['upcoming', 'running', 'updated', 'explained', 'overdue', 'excused'] satisfies DutyState[]
+const deadlineStates = ['running', 'warned', 'missed', 'met', 'dropped'] satisfies Deadline['state'][]
+
+const Duty = Type.Object({
+  resource: Type.String(),
+  title: Type.String(),
+  agency: Type.String(),
+  cycle: Type.String(),
+  frequency: Type.String(),
+  period: Type.String(),
+  from: Type.String(),
+  to: Type.String(),
+  state: Type.Enum(dutyStates),
+  updatedOn: text,
+  warnedAt: text,
+  overdueAt: text,
+  explainedAt: text,
+  declaration: text,
+})
+
+const DutyQuery = Type.Object(
+  {
+    resource: Type.Optional(ResourceCode),
+    agency: Type.Optional(AgencyCode),
+    state: Type.Optional(Type.Enum(dutyStates)),
+    from: Type.Optional(Day),
+    to: Type.Optional(Day),
+  },
+  closed,
+)
+
+const DeadlineQuery = Type.Object(
+  {
+    agency: Type.Optional(AgencyCode),
+    kind: Type.Optional(Type.Enum([...deadlineKinds])),
+    object: Type.Optional(Type.String({ maxLength: 200 })),
+    state: Type.Optional(Type.Enum(deadlineStates)),
+  },
+  closed,
+)
+
+const Deadline = Type.Object({
+  id: Type.String(),
+  kind: Type.String(),
+  object: Type.String(),
+  agency: Type.String(),
+  role: Type.String(),
+  startedAt: Type.String(),
+  due: Type.String(),
+  extended: Type.Integer(),
+  state: Type.Enum(deadlineStates),
+  daysLeft: nullable(Type.Integer()),
+  warnedAt: text,
+  missedAt: text,
+  endedAt: text,
+})
+
+const Notice = Type.Object({
+  id: Type.String(),
+  at: Type.String(),
+  kind: Type.String(),
+  object: Type.String(),
+  zh: Type.String(),
+  en: Type.String(),
+  read: Type.Boolean(),
+})
+
+const NoticeQuery = Type.Object(
+  {
+    unread: Type.Optional(Type.Enum(['true', 'false'])),
+    kind: Type.Optional(Type.String({ maxLength: 40 })),
+    before: Type.Optional(Type.String({ pattern: '^[0-9]{1,18}$' })),
+  },
+  closed,
+)
+
+const NoticeIds = Type.Object(
+  { ids: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9]{1,18}$' }), { minItems: 1, maxItems: 500 })) },
+  closed,
+)
+
+/** Whoever does not see all asks about the own agency, whatever they name. */
+function within<Q extends { agency?: string }>({ only, query }: Call<unknown, Q>): Q {
+  return only === null ? query : { ...query, agency: only }
+}
+
+/** Update duties, deadlines, notices (Art. 14, 24, 25). */
+export const supervisionOperations: readonly Operation[] = [
+  operation({
+    name: 'duty.list',
+    method: 'GET',
+    path: '/duties',
+    text: { zh: '数据更新义务及状态', en: 'update duties and their states' },
+    query: DutyQuery,
+    answer: Type.Object({ items: Type.Array(Duty) }),
+    run: async (call) => {
+      const { from, to, ...filter } = within(call)
+      const days = { ...(from && { from: requireDay(from) }), ...(to && { to: requireDay(to) }) }
+      return { items: await listDuties(call.registry.store.query, { ...filter, ...days }, call.registry.clock()) }
+    },
+  }),
+  operation({
+    name: 'deadline.list',
+    method: 'GET',
+    path: '/deadlines',
+    text: { zh: '办理时限', en: 'deadlines' },
+    query: DeadlineQuery,
+    answer: Type.Object({ items: Type.Array(Deadline) }),
+    run: async (call) => ({ items: await listDeadlines(call.registry.store.query, within(call), call.registry.clock()) }),
+  }),
+  operation({
+    name: 'notice.list',
+    method: 'GET',
+    path: '/notices',
+    text: { zh: '我的通知', en: 'my notices' },
+    query: NoticeQuery,
+    answer: Type.Object({ items: Type.Array(Notice), unread: Type.Integer() }),
+    run: async ({ registry, principal, query: { unread, ...filter } }) => ({
+      items: await listNotices(registry.store.query, principal, { ...filter, unread: unread === 'true' }),
+      unread: await countUnread(registry.store.query, principal),
+    }),
+  }),
+  operation({
+    name: 'notice.read',
+    method: 'POST',
+    path: '/notices/read',
+    text: { zh: '标为已读(不写 ids 为全部)', en: 'mark as read (all of them without ids)' },
+    body: NoticeIds,
+    answer: Type.Object({ unread: Type.Integer() }),
+    example: { ids: ['17'] },
+    run: async ({ registry, principal, body }) => {
+      await markRead(registry.store.query, principal, registry.clock(), body.ids)
+      return { unread: await countUnread(registry.store.query, principal) }
+    },
+  }),
+]
