@@ -10,6 +10,8 @@ export interface Registry {
   store: Store
   wakeups: Wakeups
   clock: () => Date
+  /** `applications:` of hub.yaml. */
+  applications?: { grantAtOnce: boolean }
 }
 
 /**

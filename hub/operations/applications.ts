@@ -1,0 +1,180 @@
+import { Type } from 'typebox'
+import { listApplications, readApplication } from '../registry/applications.ts'
+import { decideMany, draftApplication, previewApplication } from '../registry/applying.ts'
+import { applicationFlow } from '../registry/workflows/application.ts'
+import { eventOperations } from './events.ts'
+import { operation, type Operation } from './operation.ts'
+import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'
+
+const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })
+const ShareMode = Type.Enum(['query', 'api', 'exchange'])
+const AtEnd = Type.Enum(['keep', 'remove'])
+
+const Consent = Type.Object({
+  resource: Type.String(),
+  agency: Type.String(),
+  state: Type.Enum(['asked', 'consented', 'objected']),
+  reason: nullable(Type.String()),
+  by: nullable(Type.String()),
+  at: Type.String(),
+})
+
+const Application = Type.Object({
+  id: Type.String(),
+  agency: Type.String(),
+  resource: nullable(Type.String()),
+  standard: nullable(Type.String()),
+  title: Type.String(),
+  mode: ShareMode,
+  items: Type.Array(Type.String()),
+  purpose: Type.String(),
+  basis: Type.String(),
+  agent: nullable(Type.String()),
+  until: nullable(Type.String()),
+  atEnd: AtEnd,
+  state: Type.String(),
+  approvedItems: nullable(Type.Array(Type.String())),
+  approvedUntil: nullable(Type.String()),
+  reason: nullable(Type.String()),
+  extended: Type.Boolean(),
+  created: Type.String(),
+  submitted: nullable(Type.String()),
+  decided: nullable(Type.String()),
+  consents: Type.Array(Consent),
+  grants: Type.Array(Type.Object({ id: Type.String(), resource: Type.String(), state: Type.String() })),
+})
+
+const content = {
+  mode: ShareMode,
+  items: ItemIds,
+  purpose: Type.String({ maxLength: 2000 }),
+  basis: Type.String({ maxLength: 2000 }),
+  agent: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  until: Type.Optional(Day),
+  atEnd: Type.Optional(AtEnd),
+}
+
+const NewApplication = Type.Object({ resource: Type.Optional(ResourceCode), standard: Type.Optional(ResourceCode), ...content }, closed)
+
+const Filter = Type.Object(
+  { ...Paging.properties, state: Type.Optional(Type.Enum(Object.keys(applicationFlow.states))), resource: Type.Optional(ResourceCode) },
+  closed,
+)
+
+const Approval = Type.Object({ items: Type.Optional(ItemIds), until: Type.Optional(Day), reason: Type.Optional(Text(1000)) }, closed)
+
+const Decisions = Type.Object(
+  {
+    ids: Type.Array(Type.String({ pattern: '^[0-9]{1,18}$' }), { minItems: 1, maxItems: 200 }),
+    decision: Type.Enum(['approve', 'reject']),
+    reason: Type.Optional(Text(1000)),
+  },
+  closed,
+)
+
+const Decided = Type.Object({
+  id: Type.String(),
+  state: Type.Optional(Type.String()),
+  code: Type.Optional(Type.String()),
+  zh: Type.Optional(Type.String()),
+  en: Type.Optional(Type.String()),
+})
+
+const Value = nullable(Type.String())
+const Preview = Type.Object({
+  resource: Type.String(),
+  items: Type.Array(Type.String()),
+  rows: Type.Array(Type.Array(Value)),
+  faults: Type.Array(Type.Object({ key: Type.Array(Value), code: Type.String(), item: Type.Optional(Type.String()) })),
+  warned: Type.Integer(),
+  omitted: Type.Integer(),
+})
+
+const example = {
+  mode: 'exchange',
+  items: ['name', 'street'],
+  purpose: '防汛预案人员通知',
+  basis: '《中华人民共和国防汛条例》第七条',
+  agent: 'water-1a2b3c4d',
+  until: '2027-12-31',
+  atEnd: 'remove',
+}
+
+const Remark = Type.Object({ reason: Type.Optional(Text(1000)) }, closed)
+
+/** Applications 共享申请 (Art. 7, 16). */
+export const applicationOperations: readonly Operation[] = [
+  operation({
+    name: 'application.list',
+    method: 'GET',
+    path: '/applications',
+    text: { zh: '共享申请列表', en: 'applications' },
+    query: Filter,
+    answer: Type.Object({ items: Type.Array(Application) }),
+    run: async ({ registry, only, principal, query }) => {
+      const { limit, ...filter } = query
+      return { items: await listApplications(registry, { ...filter, only, agency: principal.agency, limit: Number(limit ?? 50) }) }
+    },
+  }),
+  operation({
+    name: 'application.read',
+    method: 'GET',
+    path: '/applications/:id',
+    about: 'application',
+    text: { zh: '查看共享申请', en: 'an application' },
+    params: ById,
+    answer: Application,
+    run: ({ registry, principal, params }) => readApplication(registry, params.id, principal.agency),
+  }),
+  operation({
+    name: 'application.create',
+    method: 'POST',
+    path: '/applications',
+    text: { zh: '起草共享申请', en: 'draft an application' },
+    body: NewApplication,
+    answer: Application,
+    example: { resource: 'civil.villages', ...example },
+    run: ({ registry, principal, body }) => draftApplication(registry, principal, body),
+  }),
+  operation({
+    name: 'application.decide-many',
+    method: 'POST',
+    path: '/applications/decide-many',
+    text: { zh: '批量审批', en: 'decide on many, each on its own' },
+    body: Decisions,
+    answer: Type.Object({ items: Type.Array(Decided) }),
+    example: { ids: ['7', '8'], decision: 'approve' },
+    run: async ({ registry, principal, body }) => ({ items: await decideMany(registry, principal, body) }),
+  }),
+  operation({
+    name: 'application.preview',
+    method: 'POST',
+    path: '/applications/:id/preview',
+    about: 'application',
+    text: { zh: '预览将要共享的数据', en: 'look at rows as they would be delivered' },
+    params: ById,
+    body: Type.Object({ resource: Type.Optional(ResourceCode) }, closed),
+    answer: Preview,
+    example: {},
+    run: ({ registry, services, principal, params, body, signal }) =>
+      previewApplication(registry, services.asks, principal, { id: params.id, ...body, signal }),
+  }),
+  ...eventOperations(applicationFlow, '/applications', Application, {
+    change: { text: { zh: '修改草稿', en: 'change the draft' }, body: Type.Object(content, closed), example },
+    submit: { text: { zh: '提交', en: 'submit' } },
+    withdraw: { text: { zh: '撤回', en: 'withdraw' } },
+    consent: { text: { zh: '提供单位同意', en: 'the provider consents' }, body: Remark },
+    object: {
+      text: { zh: '提供单位不同意', en: 'the provider objects' },
+      body: ReasonBody,
+      example: { reason: '与申请单位职能无关' },
+    },
+    approve: {
+      text: { zh: '批准(可部分批准)', en: 'approve, also in part' },
+      body: Approval,
+      example: { items: ['name'], until: '2027-06-30' },
+    },
+    reject: { text: { zh: '驳回', en: 'reject' }, body: ReasonBody, example: { reason: '依据不足' } },
+    extend: { text: { zh: '延长办理期限', en: 'extend the time for the reply' }, body: ReasonBody, example: { reason: '需会商' } },
+  }),
+]
