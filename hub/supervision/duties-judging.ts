@@ -49,7 +49,7 @@ async function judgePeriod(query: Query, rules: Rules, { frequency, period, from
     `with judged as (
        insert into duty_mark (resource, period, mark, agency, ends, at)
        select r.code, $1, case when ${updatedOnSql('$3::date', '$4::date')} is not null then 'updated'
-           when r.state <> 'active' then 'excused' else 'overdue' end, r.agency, $4::date, $5
+           when r.state = 'suspended' then 'excused' else 'overdue' end, r.agency, $4::date, $5
        from resource r where r.cycle = any($2) and ${owedSql('$4::date')}
          and not exists (select from duty_mark m where m.resource = r.code and m.period = $1 and m.mark <> 'warned')
        on conflict do nothing returning resource, agency, mark)

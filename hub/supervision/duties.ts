@@ -45,10 +45,15 @@ export interface DutyFilter {
   limit?: number
 }
 
-/** SQL: resource `r` is owed an update in the period from $first to $last (both dates): a whole day of it lies behind the publication. */
+/**
+ * SQL: resource `r` is owed an update in a period that ends with this day: a whole day of the period lies behind the publication, it was
+ * not withdrawn before the end, and something of it goes to the hub at all (what may not leave the agency is registered only, Art. 5).
+ */
 export const owedSql = (ends: string) =>
   `(r.published_at < (${ends})::timestamp at time zone 'Asia/Shanghai'
-    and (r.withdrawn_at is null or r.withdrawn_at >= (${ends} + 1)::timestamp at time zone 'Asia/Shanghai'))`
+    and (r.withdrawn_at is null or r.withdrawn_at >= (${ends} + 1)::timestamp at time zone 'Asia/Shanghai')
+    and not r.secrecy and exists (select from resource_version o where o.resource = r.code and o.version = r.version
+      and (cardinality(o.stored_closed_items) > 0 or o.schema -> 'items' @? '$[*] ? (@.openness != "closed")')))`
 
 /**
  * SQL: the first day of a period on which rows of resource `r` changed. Only batches that changed rows count, not a re-synchronisation;
@@ -64,7 +69,7 @@ const dutiesSql = `
       u.day::text as "updatedOn", m.warned as "warnedAt", m.overdue as "overdueAt", m.explained as "explainedAt", m.declaration,
       case when m.updated is not null then 'updated' when m.explained is not null then 'explained' when m.overdue is not null then 'overdue'
         when m.excused is not null then 'excused' when u.day is not null then 'updated' when p.first > $2::date then 'upcoming'
-        when p.last >= $2::date then 'running' when r.state <> 'active' then 'excused' else 'overdue' end as state
+        when p.last >= $2::date then 'running' when r.state = 'suspended' then 'excused' else 'overdue' end as state
     from resource r join resource_version v on v.resource = r.code and v.version = r.version
       cross join jsonb_to_recordset($1::jsonb) as p(frequency text, period text, first date, last date, cycles jsonb)
       cross join lateral (select count(*) as marks, max(at) filter (where mark = 'warned') as warned,

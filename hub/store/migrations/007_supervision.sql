@@ -1,12 +1,5 @@
 -- Supervision: notices and their e-mail, deadlines, update duties, evaluations. Days are those of Asia/Shanghai.
 
-alter table resource add column if not exists cycle text not null default 'quarterly';
-alter table resource drop constraint if exists resource_cycle_check;
-alter table resource add constraint resource_cycle_check check (cycle in ('realtime', 'daily', 'weekly', 'monthly', 'quarterly'));
--- From when to when updates are owed.
-alter table resource add column if not exists published_at timestamptz default now();
-alter table resource add column if not exists withdrawn_at timestamptz;
-
 create table notice (
   id bigint generated always as identity primary key,
   at timestamptz not null default clock_timestamp(),
@@ -93,3 +86,63 @@ begin
   raise exception '% is written once: % refused', tg_table_name, tg_op using errcode = 'insufficient_privilege';
 end $$;
 create trigger written_once before update or delete or truncate on duty_mark execute function written_once();
+
+-- Evaluation of the agencies (Art. 24). What is frozen never changes.
+create table evaluation (
+  id bigint generated always as identity primary key,
+  -- 2026-Q4 or 2026
+  period text not null unique,
+  starts date not null,
+  ends date not null,
+  state text not null default 'draft' check (state in ('draft', 'frozen', 'published')),
+  weights jsonb not null,
+  drawn_at timestamptz not null,
+  drawn_by text not null,
+  frozen_at timestamptz,
+  frozen_by text,
+  published_at timestamptz,
+  published_by text
+);
+
+create table evaluation_line (
+  evaluation bigint not null references evaluation,
+  agency text not null,
+  agency_name text not null,
+  figures jsonb not null,
+  -- Of quantity, timeliness and use, 0 to 100, null where there is nothing to judge; and of all by the weights.
+  scores jsonb not null,
+  score numeric(5, 1),
+  primary key (evaluation, agency)
+);
+
+create table evaluation_advice (
+  evaluation bigint not null references evaluation,
+  agency text not null,
+  advice text not null,
+  written_by text not null,
+  written_at timestamptz not null,
+  primary key (evaluation, agency)
+);
+
+create function evaluation_frozen() returns trigger language plpgsql as $$
+begin
+  raise exception 'a frozen evaluation never changes: % of %', tg_op, tg_table_name using errcode = 'insufficient_privilege';
+end $$;
+
+create function evaluation_line_frozen() returns trigger language plpgsql as $$
+begin
+  if exists (select from evaluation where state <> 'draft'
+    and (tg_op <> 'INSERT' and id = old.evaluation or tg_op <> 'DELETE' and id = new.evaluation)) then
+    raise exception 'a frozen evaluation never changes: % of %', tg_op, tg_table_name using errcode = 'insufficient_privilege';
+  end if;
+  return coalesce(new, old);
+end $$;
+
+create trigger frozen before update on evaluation for each row
+  when (old.state <> 'draft' and (new.state = 'draft' or old.state = 'published'
+    or (new.period, new.starts, new.ends, new.weights, new.drawn_at, new.drawn_by, new.frozen_at, new.frozen_by)
+      is distinct from (old.period, old.starts, old.ends, old.weights, old.drawn_at, old.drawn_by, old.frozen_at, old.frozen_by)))
+  execute function evaluation_frozen();
+create trigger frozen_delete before delete on evaluation for each row when (old.state <> 'draft') execute function evaluation_frozen();
+create trigger frozen before insert or update or delete on evaluation_line for each row execute function evaluation_line_frozen();
+create trigger frozen_truncate before truncate on evaluation_line execute function evaluation_frozen();
