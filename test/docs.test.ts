@@ -1,6 +1,7 @@
 /** The pages in docs/ keep up with the code that they speak of. */
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
+import { documents } from './support/documents.ts'
 
 const top = new URL('../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, top), 'utf8')
@@ -22,4 +23,8 @@ t.test('docs/decisions/README.md lists each record', async (t) => {
     const text = read(`docs/decisions/${file}`)
     for (const part of ['Context', 'Decision', 'Consequence']) t.ok(text.includes(`**${part}.**`), `${file}: ${part}`)
   }
+})
+
+t.test('what is printed from the code is what the code says (npm run docs)', async (t) => {
+  for (const [path, text] of Object.entries(documents())) t.equal(read(path), text, path)
 })
