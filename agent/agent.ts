@@ -8,7 +8,7 @@ import type { Receive } from '../protocol/policy.ts'
 import { writerLimits } from '../protocol/batch.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { Answers } from './answers.ts'
-import { engineOf, type AgentConfig, type SinkConfig } from './config.ts'
+import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config.ts'
 import { openControl, type Control } from './control.ts'
 import type { Database, SinkTable, SourceTable } from './database.ts'
 import { engines } from './databases/index.ts'
@@ -17,9 +17,10 @@ import { runDelivery, runPolling, runReceipts, type InboundContext } from './inb
 import { InboundRoute } from './inbound-route.ts'
 import { runOutbound } from './outbound.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
+import { Removals } from './removal.ts'
 import { openKey, openState, requireIdentity } from './state.ts'
 import { setFault, StatusBoard } from './status.ts'
-import { receiveFor, sinkTable, sourceTable, supplyFor } from './tables.ts'
+import { receivesFor, sinkTable, sourceTable, supplyFor, tableConflict } from './tables.ts'
 import { Wake } from './wake.ts'
 
 export interface Agent {
@@ -64,6 +65,7 @@ class RunningAgent implements Agent {
   readonly #wanted = new Map<string, Place | null>()
   readonly #pollAgain = new Wake()
   readonly #receiptsDue = new Wake()
+  readonly #removals: Removals
   readonly #stopping = new AbortController()
   /** Resources for which the operator asked for a snapshot. */
   readonly #restarts = new Set<string>()
@@ -83,6 +85,12 @@ class RunningAgent implements Agent {
     const ca = config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority
     const urls = config.hub?.urls ?? identity.urls
     this.#hub = new HubClient({ urls, key: this.#key, ca, proxy: config.hub?.proxy, clock: () => new Date() })
+    this.#removals = new Removals({
+      databases: Object.keys(config.databases),
+      now: () => this.#hub.now(),
+      logger,
+      receiptsDue: this.#receiptsDue,
+    })
     this.#keeper = new PolicyKeeper(
       this.#state,
       () => this.#hub.now(),
@@ -147,6 +155,7 @@ class RunningAgent implements Agent {
    * before anything is waited for: a route that was revoked applies no more.
    */
   #arrange(): void {
+    this.#removals.follow(this.#keeper.policy?.ended ?? [])
     this.#arranging = this.#arranging
       .then(() => this.#arrangeNow())
       .catch((error) => this.#logger.error({ err: codedError(error) }, 'arranging failed'))
@@ -168,9 +177,10 @@ class RunningAgent implements Agent {
       const keys = sinks.map((sink) => this.#received(sink).keys)
       const out = (signal: AbortSignal) => runOutbound(this.#outbound(database, sources), signal)
       const into = (signal: AbortSignal) => this.#deliver(database, sinks, signal)
+      const ended = this.#removals.pending(name)
       return [
         { name: `out ${name}`, signature: JSON.stringify(sources), run: sources.length > 0 ? out : undefined },
-        { name: `in ${name}`, signature: JSON.stringify([sinks, keys]), run: sinks.length > 0 ? into : undefined },
+        { name: `in ${name}`, signature: JSON.stringify([sinks, keys, ended]), run: sinks.length + ended.length > 0 ? into : undefined },
       ]
     })
   }
@@ -203,19 +213,29 @@ class RunningAgent implements Agent {
     return this.#config.sinks
       .filter((sink) => sink.database === database)
       .flatMap((sink) => {
-        const receive = receiveFor(this.#keeper.policy, sink)
-        this.#noteGrant(sink, receive !== undefined)
-        return receive ? [sinkTable(sink, receive, this.#config.databases)] : []
+        const receives = receivesFor(this.#keeper.policy, sink, this.#config.sinks)
+        this.#noteGrant(sink, receives)
+        return receives.map((receive) => sinkTable(sink, receive, this.#config.databases))
       })
+      .filter((sink, i, all) => this.#mayFill(database, sink, all.slice(0, i)))
   }
 
-  /** A sink for which the policy has no route stands in the status too, under the name of its resource where the route is not known. */
-  #noteGrant(sink: SinkConfig, granted: boolean): void {
-    const name = sink.route ?? sink.resource
-    if (granted && !sink.route) this.#board.sinks.delete(name)
+  /** Of two routes that cannot share a table the first one has it. */
+  #mayFill(database: string, sink: SinkTable, others: readonly SinkTable[]): boolean {
+    const conflict = tableConflict(sink, others)
+    if (!conflict) return true
+    const report = this.#board.sink(sink.route, { resource: sink.resource, database, table: sink.table })
+    setFault(report, conflict, this.#hub.now())
+    return false
+  }
+
+  /** A sink for which the policy has no route stands in the status too, under its own name where the route is not known. */
+  #noteGrant(sink: SinkConfig, receives: readonly Receive[]): void {
+    const name = sinkName(sink)
+    if (receives.length > 0 && !sink.route) this.#board.sinks.delete(name)
     const known = [...this.#board.sinks.values()].some(({ route, resource }) => (sink.route ? route === name : resource === sink.resource))
-    if (granted || known) return
-    const report = this.#board.sink(name, { resource: sink.resource, database: sink.database, table: sink.table ?? '' })
+    if (receives.length > 0 || known) return
+    const report = this.#board.sink(name, { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' })
     setFault(report, new QianzhiError('QZ-ROUTE-ENDED', { route: name, reason: 'not in the policy' }), this.#hub.now())
   }
 
@@ -275,6 +295,7 @@ class RunningAgent implements Agent {
       pollSeconds: this.#config.hub?.poll ?? 15,
       pollAgain: this.#pollAgain,
       receiptsDue: this.#receiptsDue,
+      removals: this.#removals,
     }
   }
 

@@ -35,7 +35,9 @@ const SourceConfig = Type.Object(
 
 const SinkConfig = Type.Object(
   {
-    resource: Type.String(),
+    /** Either the resource, or the data standard: then every resource of it, also later ones, fills the one table. */
+    resource: Type.Optional(Type.String()),
+    standard: Type.Optional(Type.String()),
     /** Only where a resource comes by several routes. */
     route: Type.Optional(Type.String()),
     database: Type.String(),
@@ -103,19 +105,34 @@ export function readAgentConfig(file: string): AgentConfig {
     sinks: read.sinks ?? [],
   }
   checkDatabases(config)
+  checkSinks(config)
   checkTwice(
     config.sources.map((source) => source.resource),
     'sources',
   )
-  checkTwice(
-    config.sinks.map((sink) => sink.route ?? sink.resource),
-    'sinks',
-  )
+  checkTwice(config.sinks.map(sinkName), 'sinks')
   checkTwice(
     config.sinks.filter((sink) => sink.table).map((sink) => `${sink.database}/${sink.table}`),
     'sinks',
   )
   return deepFreeze(config)
+}
+
+/** What a sink is called where its routes are not known: by its route, its resource or its standard. */
+export function sinkName({ route, resource, standard }: SinkConfig): string {
+  return route ?? resource ?? standard ?? ''
+}
+
+function checkSinks({ sinks }: AgentConfig): void {
+  sinks.forEach(({ resource, standard, route }, i) => {
+    const reason =
+      (resource === undefined) === (standard === undefined)
+        ? 'names either a resource or a standard'
+        : route !== undefined && standard !== undefined
+          ? 'a standard takes all its routes: name the resource of this one'
+          : undefined
+    if (reason) throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}]`, reason })
+  })
 }
 
 function checkDatabases(config: AgentConfig): void {

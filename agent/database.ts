@@ -48,6 +48,8 @@ export interface SinkTable {
   source: string
   /** Deletes remove the row, or set `qz_deleted`. */
   deletes: 'remove' | 'mark'
+  /** Routes of other agencies fill the same table: `qz_source` is part of its key, and each keeps to its own rows. */
+  shared: boolean
 }
 
 export interface DatabaseOptions {
@@ -213,7 +215,19 @@ export interface SinkState {
   complete: boolean
   schemaVersion: number
   items: string[]
+  /** Local column of each item that the part was made for. */
+  columns: Record<string, string>
+  /** Items that make its key; undefined where an older agent did not write them down. */
+  keys: string[] | undefined
   quarantine: number
+}
+
+/** Whether a part was made for what the sink is now: the same items in the same columns under the same key. */
+export function sameShape({ columns, keys }: Pick<SinkState, 'columns' | 'keys'>, sink: SinkTable): boolean {
+  const sameColumns = sink.columns.every(({ item, column }) => columns[item.id] === column)
+  if (!sameColumns || Object.keys(columns).length !== sink.columns.length) return false
+  const wanted = sink.columns.flatMap(({ item }) => (item.key ? [item.id] : []))
+  return !keys || (keys.length === wanted.length && wanted.every((id) => keys.includes(id)))
 }
 
 export type Part = 'live' | 'shadow'
@@ -238,9 +252,21 @@ export interface Applied {
   quarantine: number
 }
 
+/** How far the removal of an ended route's data is in one database. */
+export interface Removal {
+  rows: number
+  /** Tables as configured, those from before a change of name among them. */
+  tables: string[]
+  done: boolean
+}
+
 export interface Delivery {
-  /** Creates what is missing (schema, tables, state), checks what is there (QZ-SINK-TABLE), and tells the states. */
-  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null }>
+  /**
+   * Creates what is missing (schema, tables, state), checks what is there (QZ-SINK-TABLE), and tells the states. A live part of another
+   * shape is only told of. A route that follows another one of the same resource in the same table goes on from that one's position.
+   * `left`: the table that the route filled before its name changed; it stays as it is.
+   */
+  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null; left?: string }>
   /** Makes an empty shadow with the sink's present columns; drops an older one. */
   beginShadow(sink: SinkTable): Promise<void>
   /** Puts the shadow in the live table's place: readers see the old rows or the new ones, nothing between. */
@@ -253,6 +279,14 @@ export interface Delivery {
    * is quarantined, the rest applied.
    */
   apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied>
+  /**
+   * The grant has ended and the data goes: removes some of the route's rows in one transaction, in the first one also its position,
+   * quarantine and shadow. The empty tables stay. To be called until `done`, which is told again afterwards. Null where this database
+   * remembers nothing of the route.
+   */
+  remove(route: string): Promise<Removal | null>
+  /** Forgets removals of all other routes: what is done is receipted, what is not was taken back. */
+  settleRemovals(wanted: readonly string[]): Promise<void>
   /** Throws QZ-DB-UNREACHABLE where the session is gone: a database that was stopped may come back as an older one. */
   check(): Promise<void>
   close(): Promise<void>

@@ -7,7 +7,16 @@ import { isAfter, showPlace, type Position } from '../protocol/position.ts'
 import { headStatement, type AppliedReceipt } from '../protocol/receipt.ts'
 import { keyId } from '../protocol/signature.ts'
 import { Backoff } from './backoff.ts'
-import type { Applied, Change, Delivery, Part, Prepared, SinkState, SinkTable } from './database.ts'
+import {
+  sameShape,
+  type Applied,
+  type Change,
+  type Delivery,
+  type Part,
+  type Prepared,
+  type SinkState,
+  type SinkTable,
+} from './database.ts'
 import { clearFault, setFault } from './status.ts'
 import type { Wake } from './wake.ts'
 
@@ -71,14 +80,19 @@ export class InboundRoute {
 
   /** Finds the route's place in its database; begins a shadow where the delivered items are not the granted ones any more. */
   async open(delivery: Delivery): Promise<void> {
-    const { live, shadow } = await delivery.open(this.sink)
+    const { live, shadow, left } = await delivery.open(this.sink)
+    if (left)
+      this.#context.logger.info(
+        { route: this.id, left, table: this.sink.table },
+        'the table has another name now: the old one is left as it is',
+      )
     this.#live = live
     const before = this.#part === 'live' ? this.#applied : null
-    const usable = shadow && sameItems(shadow.items, this.sink) ? shadow : null
-    this.#part = usable || (live.position && !sameItems(live.items, this.sink)) ? 'shadow' : 'live'
+    const usable = shadow && sameShape(shadow, this.sink) ? shadow : null
+    this.#part = usable || (live.position && !sameShape(live, this.sink)) ? 'shadow' : 'live'
     if (this.#part === 'shadow' && !usable) {
       await delivery.beginShadow(this.sink)
-      this.#context.logger.info({ route: this.id }, 'the granted items changed: a shadow table is filled')
+      this.#context.logger.info({ route: this.id }, 'the granted items, their columns or the key changed: a shadow table is filled')
     }
     this.#start(this.#part === 'live' ? live : usable)
     if (this.#part === 'live') this.#tellIfWentBack(before)
@@ -356,10 +370,6 @@ function addCounts(a: AppliedReceipt, b: AppliedReceipt) {
     deleted: a.deleted + b.deleted,
     quarantined: a.quarantined + b.quarantined,
   }
-}
-
-function sameItems(items: readonly string[], sink: SinkTable): boolean {
-  return items.length === sink.columns.length && sink.columns.every(({ item }) => items.includes(item.id))
 }
 
 function toChange(batch: OpenBatch, sink: SinkTable, from: Position | null): Change {

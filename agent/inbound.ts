@@ -3,12 +3,13 @@ import type { Logger } from 'pino'
 import type { DeliveryHeader } from '../protocol/api.ts'
 import { codedError, isErrorCode, QianzhiError } from '../protocol/errors.ts'
 import type { Place } from '../protocol/position.ts'
-import { appliedReceipt, headStatement } from '../protocol/receipt.ts'
+import { appliedReceipt, headStatement, removalReceipt } from '../protocol/receipt.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 import { Backoff } from './backoff.ts'
 import type { Database, Delivery, Prepared } from './database.ts'
 import type { HubClient } from './hub-client.ts'
 import type { InboundRoute } from './inbound-route.ts'
+import type { Removals } from './removal.ts'
 import type { StatusBoard } from './status.ts'
 import type { Wake } from './wake.ts'
 
@@ -39,6 +40,8 @@ export interface InboundContext {
   pollAgain: Wake
   /** Fired when receipts are due. */
   receiptsDue: Wake
+  /** Ended routes whose data goes. */
+  removals: Removals
 }
 
 /** Bytes of batches received and not yet applied, over all routes. */
@@ -126,7 +129,10 @@ function reportHubFault(context: InboundContext, error: QianzhiError): void {
   for (const route of routes) route.hubFailed(error)
 }
 
-/** Applies what has been received for one database's routes until aborted; never gives up. */
+/**
+ * Applies what has been received for one database's routes until aborted, and removes what ended routes left in it; never gives up. A
+ * database without routes is left as soon as nothing is to be removed from it.
+ */
 export async function runDelivery(
   context: InboundContext,
   database: Database,
@@ -135,15 +141,18 @@ export async function runDelivery(
   signal: AbortSignal,
 ): Promise<void> {
   const backoff = new Backoff()
-  while (!signal.aborted) {
+  const { name } = database.options
+  const nothingToDo = () => routes.length === 0 && context.removals.pending(name).length === 0
+  while (!signal.aborted && !nothingToDo()) {
     let delivery: Delivery | undefined
     try {
       delivery = await database.openDelivery(routes.map((route) => route.sink))
+      await delivery.settleRemovals(context.removals.wanted())
       await openRoutes(context, delivery, routes)
-      await applyAll(context, { delivery, routes, arrived, backoff }, signal)
+      await applyAll(context, { database: name, delivery, routes, arrived, backoff, nothingToDo }, signal)
     } catch (error) {
       const coded = codedError(error)
-      if (!signal.aborted) context.logger.warn({ code: coded.code, database: database.options.name, err: coded }, coded.message)
+      if (!signal.aborted) context.logger.warn({ code: coded.code, database: name, err: coded }, coded.message)
       for (const route of routes) route.close(coded)
     } finally {
       await delivery?.close().catch(() => undefined)
@@ -173,18 +182,20 @@ function concernsTable(error: QianzhiError): boolean {
 }
 
 interface Line {
+  database: string
   delivery: Delivery
   routes: readonly InboundRoute[]
   arrived: Wake
   backoff: Backoff
+  nothingToDo: () => boolean
 }
 
-/** Round robin over the routes; batch n+1 is unpacked while the database applies n. */
+/** Round robin over the routes, and over what is to be removed; batch n+1 is unpacked while the database applies n. */
 async function applyAll(context: InboundContext, line: Line, signal: AbortSignal): Promise<void> {
   let turn = 0
   let applying: Promise<void> | undefined
   try {
-    while (!signal.aborted) {
+    while (!signal.aborted && !line.nothingToDo()) {
       context.requirePolicy()
       const waiting = line.routes.findIndex((_, i) => line.routes[(turn + i) % line.routes.length]!.hasBatch())
       const route = waiting < 0 ? undefined : line.routes[(turn + waiting) % line.routes.length]!
@@ -192,8 +203,9 @@ async function applyAll(context: InboundContext, line: Line, signal: AbortSignal
       if (applying) await applying
       applying = undefined
       if (route && prepared && !signal.aborted) applying = apply(context, line, route, prepared)
-      else if (!route) await rest(context, line, signal)
-      turn = (turn + Math.max(waiting, 0) + 1) % line.routes.length
+      const removed = !signal.aborted && (await context.removals.step(line.database, line.delivery))
+      if (!route && !removed) await rest(context, line, signal)
+      turn = (turn + Math.max(waiting, 0) + 1) % Math.max(1, line.routes.length)
     }
   } finally {
     await applying?.catch(() => undefined)
@@ -226,14 +238,14 @@ export async function runReceipts(context: InboundContext, signal: AbortSignal):
   while (!signal.aborted) {
     await context.receiptsDue.wait(60_000, signal)
     const due = context.routes().flatMap((route) => route.takeReceipt() ?? [])
-    if (due.length === 0 || signal.aborted) continue
+    const removed = context.removals.takeReceipts()
+    if (due.length + removed.length === 0 || signal.aborted) continue
+    const applied = due.map(({ receipt }) => appliedReceipt.sign(receipt, context.key))
     try {
-      await context.hub.receipts(
-        due.map(({ receipt }) => appliedReceipt.sign(receipt, context.key)),
-        signal,
-      )
+      await context.hub.receipts([...applied, ...removed.map((receipt) => removalReceipt.sign(receipt, context.key))], signal)
       backoff.reset()
     } catch {
+      context.removals.returnReceipts(removed)
       for (const { route, receipt } of due) route.returnReceipt(receipt)
       await backoff.wait(signal)
       context.receiptsDue.fire()

@@ -11,7 +11,7 @@ export function sourceTable(config: SourceConfig, supply: Supply): SourceTable {
     resource: config.resource,
     table: config.table,
     schema: supply.schema,
-    columns: mapColumns(supply.schema, supply.items, config.columns, `sources.${config.resource}.columns`),
+    columns: mapColumns(supply.schema, supply.items, config.columns),
     zeroDates: config.zeroDates ?? 'refuse',
     valueLimit: config.valueLimit ?? 768 * 1024,
     queueLimit: config.queueLimit ?? 1024 ** 3,
@@ -22,23 +22,26 @@ export function sinkTable(config: SinkConfig, receive: Receive, databases: Agent
   const engine = engineOf(config.database, databases[config.database]!.url)
   return {
     route: receive.route,
-    resource: config.resource,
+    resource: receive.schema.resource,
     table: config.table ?? (engine === 'postgres' ? `delivered.${receive.schema.table}` : receive.schema.table),
     schema: receive.schema,
-    columns: mapColumns(receive.schema, receive.items, config.columns, `sinks.${config.resource}.columns`),
+    columns: mapColumns(receive.schema, receive.items, config.columns),
     source: receive.schema.agency,
     deletes: config.deletes ?? 'remove',
+    shared: receive.shared ?? false,
   }
 }
 
-function mapColumns(schema: Schema, items: readonly string[], names: Record<string, string> = {}, key: string): MappedColumn[] {
-  for (const name of Object.keys(names)) {
-    if (!schema.items.some((item) => isCalled(item, name)))
-      throw new QianzhiError('QZ-CONFIG', { key, reason: `the resource has no item ${name}` })
-  }
+/** A name that the schema does not have (any more) maps nothing: see `unknownColumns`. */
+function mapColumns(schema: Schema, items: readonly string[], names: Record<string, string> = {}): MappedColumn[] {
   return schema.items
     .filter((item) => items.includes(item.id))
     .map((item) => ({ item, column: Object.entries(names).find(([name]) => isCalled(item, name))?.[1] ?? item.name }))
+}
+
+/** Names in `columns:` that are no items: typing errors, or items that a later version has no more. */
+export function unknownColumns(schema: Schema, names: Record<string, string> = {}): string[] {
+  return Object.keys(names).filter((name) => !schema.items.some((item) => isCalled(item, name)))
 }
 
 function isCalled(item: Item, name: string): boolean {
@@ -51,7 +54,29 @@ export function supplyFor(policy: Policy | undefined, resource: string): Supply 
   return supply
 }
 
-/** The route that a configured sink receives, if it is granted. */
-export function receiveFor(policy: Policy | undefined, sink: SinkConfig): Receive | undefined {
-  return policy?.receive.find(({ route, schema }) => (sink.route ? route === sink.route : schema.resource === sink.resource))
+/**
+ * The routes that a configured sink receives: the named one, the first one of its resource, or those of its standard, one of each
+ * resource, which no other sink names.
+ */
+export function receivesFor(policy: Policy | undefined, sink: SinkConfig, all: readonly SinkConfig[]): Receive[] {
+  const granted = policy?.receive ?? []
+  if (sink.standard === undefined) {
+    const found = granted.find(({ route, schema }) => (sink.route ? route === sink.route : schema.resource === sink.resource))
+    return found ? [found] : []
+  }
+  const named = new Set(all.flatMap((other) => (other.standard === undefined ? receivesFor(policy, other, all) : [])))
+  const first = new Map<string, Receive>()
+  for (const receive of granted) {
+    const { resource } = receive.schema
+    if (receive.standard === sink.standard && !named.has(receive) && !first.has(resource)) first.set(resource, receive)
+  }
+  return [...first.values()]
+}
+
+/** Why two sinks cannot fill one table: rows are told apart by their source alone. Undefined where they can. */
+export function tableConflict(sink: SinkTable, others: readonly SinkTable[]): QianzhiError | undefined {
+  const other = others.find(({ table, source, shared }) => table === sink.table && !(shared && sink.shared && source !== sink.source))
+  if (!other) return undefined
+  const reason = `${other.resource} 已落地到此表 / ${other.resource} (${other.source}) is delivered into this table already`
+  return new QianzhiError('QZ-SINK-TABLE', { table: sink.table, reason })
 }

@@ -1,8 +1,10 @@
 import { codedError, type QianzhiError } from '../../protocol/errors.ts'
 import { policyExpired, type Policy } from '../../protocol/policy.ts'
 import type { Check, SinkTable, SourceTable } from '../database.ts'
+import type { Schema } from '../../protocol/schema.ts'
+import { sinkName } from '../config.ts'
 import { openState } from '../state.ts'
-import { receiveFor, sinkTable, sourceTable, supplyFor } from '../tables.ts'
+import { receivesFor, sinkTable, sourceTable, supplyFor, unknownColumns } from '../tables.ts'
 import type { Command, CommandContext } from './command.ts'
 import { freshPolicy, openHub } from './connect.ts'
 import { openDatabase } from './setup.ts'
@@ -64,15 +66,22 @@ function policyCheck(policy: Policy | undefined): Check {
 async function databaseChecks({ config }: CommandContext, name: string, policy: Policy | undefined): Promise<Check[]> {
   const checks: Check[] = []
   const sources = collect<SourceTable>(checks, () =>
-    config.sources.filter((source) => source.database === name).map((source) => sourceTable(source, supplyFor(policy, source.resource))),
+    config.sources
+      .filter((source) => source.database === name)
+      .map((source) => {
+        const supply = supplyFor(policy, source.resource)
+        checks.push(...columnsCheck(supply.schema, source.columns))
+        return sourceTable(source, supply)
+      }),
   )
   const sinks = collect<SinkTable>(checks, () =>
     config.sinks
       .filter((sink) => sink.database === name)
       .flatMap((sink) => {
-        const receive = receiveFor(policy, sink)
-        checks.push(grantCheck(sink.route ?? sink.resource, receive !== undefined))
-        return receive ? [sinkTable(sink, receive, config.databases)] : []
+        const receives = receivesFor(policy, sink, config.sinks)
+        checks.push(grantCheck(sinkName(sink), receives.length > 0))
+        checks.push(...receives.flatMap(({ schema }) => columnsCheck(schema, sink.columns)))
+        return receives.map((receive) => sinkTable(sink, receive, config.databases))
       }),
   )
   const database = await openDatabase(config, name)
@@ -101,6 +110,15 @@ function grantCheck(name: string, granted: boolean): Check {
     zh: granted ? '已授权' : '尚未授权:向市电子政务办申请',
     en: granted ? 'granted' : 'not granted yet: apply to the office',
   }
+}
+
+function columnsCheck(schema: Schema, names: Record<string, string> | undefined): Check[] {
+  return unknownColumns(schema, names).map((name) => ({
+    name: `columns ${schema.resource}`,
+    ok: false,
+    zh: `columns 中的 ${name} 不是该资源第 ${schema.version} 版的信息项`,
+    en: `columns: ${name} is no item of version ${schema.version} of the resource`,
+  }))
 }
 
 function passed(name: string, zh: string, en: string): Check {

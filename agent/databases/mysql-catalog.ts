@@ -1,6 +1,7 @@
 /** What the server's catalogue says of a table: columns and indexes. */
 import { QianzhiError } from '../../protocol/errors.ts'
 import { quoteText, splitTable } from '../../protocol/tables/mysql.ts'
+import type { SinkTable } from '../database.ts'
 import type { RawValue, Session } from './mysql-connection.ts'
 
 export interface CatalogColumn {
@@ -61,6 +62,10 @@ export async function readTable(session: Session, table: string): Promise<Catalo
     columns: columns.map(catalogColumn),
     uniques: uniqueIndexes(indexes.map((row) => row.map((value) => (value === null ? '' : String(value))))),
   }
+}
+
+export function unfit({ table }: SinkTable, reason: string, cause?: unknown): QianzhiError {
+  return new QianzhiError('QZ-SINK-TABLE', { table, reason }, { cause })
 }
 
 export async function needTable(session: Session, table: string, code: 'QZ-SOURCE-TABLE' | 'QZ-SINK-TABLE'): Promise<CatalogTable> {

@@ -3,24 +3,28 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { positionNumber, samePosition, showPlace } from '../../protocol/position.ts'
 import { names, quoteName, quoteText, type ApplyTable } from '../../protocol/tables/mysql.ts'
-import type { Applied, Change, Delivery, Part, Prepared, Row, SinkState, SinkTable } from '../database.ts'
+import { sameShape, type Applied, type Change, type Delivery, type Part, type Prepared, type Removal, type Row } from '../database.ts'
+import type { SinkState, SinkTable } from '../database.ts'
+import { readTable, unfit } from './mysql-catalog.ts'
 import { errorNumber, isContention, isMissing, type Session } from './mysql-connection.ts'
+import { removeRoute, settleRemovals } from './mysql-removal.ts'
+import { followSchema, provideTable, wasDelivered } from './mysql-shape.ts'
+import { makeShadow, swapShadow } from './mysql-sink.ts'
 import {
-  makeShadow,
+  makeStateTables,
   moveState,
+  noteTable,
+  ofPart,
   partTable,
-  provideTable,
   quarantineTable,
   readState,
-  stateTables,
-  swapShadow,
-  unfit,
+  soundShadow,
+  takeOver,
   writeFreshState,
   type StoredState,
-} from './mysql-sink.ts'
+} from './mysql-state.ts'
 import { safeName } from './mysql-names.ts'
 import { keyDigest, loadStage, prepareRows, RowWriter, type Aside, type PreparedRows } from './mysql-writing.ts'
-import { readTable } from './mysql-catalog.ts'
 
 const attempts = 5
 
@@ -45,39 +49,45 @@ export class MysqlDelivery implements Delivery {
     return result
   }
 
-  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null }> {
+  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null; left?: string }> {
     return this.#inTurn(async () => {
-      for (const statement of stateTables(this.#session.server)) await this.#session.run(statement)
+      await makeStateTables(this.#session)
       await this.#forget(sink)
-      if ((await readState(this.#session, sink.route, 'shadow'))?.swapping) await swapShadow(this.#session, sink)
-      const live = await this.#openPart(sink)
-      const shadow = await readState(this.#session, sink.route, 'shadow')
-      return { live: plainState(live), shadow: shadow ? plainState(shadow) : null }
+      await this.#finishSwap(sink)
+      await takeOver(this.#session, sink)
+      const { state, left } = await this.#openLive(sink)
+      const shadow = await soundShadow(this.#session, sink)
+      return { live: plainState(state), shadow: shadow ? plainState(shadow) : null, ...(left && { left }) }
     })
   }
 
-  async #openPart(sink: SinkTable): Promise<StoredState> {
-    const state = await readState(this.#session, sink.route, 'live')
+  /** A rename that a crash parted; also where the configuration or the schema has named another table since. */
+  async #finishSwap(sink: SinkTable): Promise<void> {
+    const shadow = await readState(this.#session, sink.route, 'shadow')
+    if (shadow?.swapping) await swapShadow(this.#session, { ...sink, table: shadow.table ?? sink.table })
+  }
+
+  /** Until its first batch the table follows the sink; afterwards another shape is only told of: the caller fills a shadow. */
+  async #openLive(sink: SinkTable): Promise<{ state: StoredState; left?: string }> {
+    const before = await readState(this.#session, sink.route, 'live')
     const there = await readTable(this.#session, partTable(this.#session, sink, 'live'))
-    // A table of other items is only told of: the caller fills a shadow.
-    if (state && there && !sameItems(state, sink)) return state
+    const left = before?.table && before.table !== sink.table ? before.table : undefined
+    // A table that somebody dropped begins again; so does one of another name.
+    const fresh = !there || left !== undefined || !before?.position
+    if (!fresh) await noteTable(this.#session, sink)
+    if (!fresh && !sameShape(before, sink)) return { state: before }
+    const opened = before !== null && left === undefined
+    if (there && (opened || wasDelivered(there))) await followSchema(this.#session, sink, 'live')
     this.#tables.set(partKey(sink, 'live'), await provideTable(this.#session, sink, 'live'))
-    // A table that somebody dropped begins again.
-    if (!state || !there) await this.#session.transaction(() => writeFreshState(this.#session, sink, 'live'))
-    return state && there ? state : (await readState(this.#session, sink.route, 'live'))!
+    if (fresh) await this.#session.transaction(() => writeFreshState(this.#session, sink, 'live', before))
+    const state = (await readState(this.#session, sink.route, 'live'))!
+    return { state, ...(left && { left }) }
   }
 
   beginShadow(sink: SinkTable): Promise<void> {
     return this.#inTurn(async () => {
       await this.#forget(sink)
-      const live = await readState(this.#session, sink.route, 'live')
-      const kept = new Set(sink.columns.map(({ column }) => column.toLowerCase()))
-      const ended = sink.schema.items.filter(({ id, name }) => live?.items.includes(id) && !kept.has(name))
-      await makeShadow(
-        this.#session,
-        sink,
-        ended.map(({ name }) => name),
-      )
+      await makeShadow(this.#session, sink)
       this.#tables.set(partKey(sink, 'shadow'), await provideTable(this.#session, sink, 'shadow'))
       await this.#session.transaction(() => writeFreshState(this.#session, sink, 'shadow'))
     })
@@ -87,8 +97,20 @@ export class MysqlDelivery implements Delivery {
     return this.#inTurn(async () => {
       if (!(await readState(this.#session, sink.route, 'shadow'))) throw unfit(sink, 'it has no shadow to put in its place')
       await this.#forget(sink)
-      await swapShadow(this.#session, sink)
+      try {
+        await swapShadow(this.#session, sink)
+      } catch (error) {
+        throw this.#tableError(sink, error)
+      }
     })
+  }
+
+  remove(route: string): Promise<Removal | null> {
+    return this.#inTurn(() => removeRoute(this.#session, route))
+  }
+
+  settleRemovals(wanted: readonly string[]): Promise<void> {
+    return this.#inTurn(() => settleRemovals(this.#session, wanted))
   }
 
   async #forget(sink: SinkTable): Promise<void> {
@@ -181,7 +203,7 @@ export class MysqlDelivery implements Delivery {
       // A key that was set aside before the snapshot began and that it did not bring is gone from the source.
       const began = positionNumber(change.snapshot.began)
       if (state.quarantine > 0)
-        await this.#session.run(`delete from ${quarantineTable} where ${ofPart(sink, part)} and position < ${began}`)
+        await this.#session.run(`delete from ${quarantineTable} where ${ofPart(sink.route, part)} and position < ${began}`)
       deleted += await writer.deleteOlder(began, await this.#quarantined(sink, part))
     }
     await moveState(this.#session, sink, part, change.to, nextSnapshot(state, change), state.complete || change.snapshot?.last === true)
@@ -192,7 +214,7 @@ export class MysqlDelivery implements Delivery {
   async #clearQuarantine(sink: SinkTable, part: Part, keys: readonly Row[]): Promise<void> {
     for (let at = 0; at < keys.length; at += 1000) {
       const hashes = keys.slice(at, at + 1000).map((key) => `'${keyDigest(key)}'`)
-      await this.#session.run(`delete from ${quarantineTable} where ${ofPart(sink, part)} and key_hash in (${hashes.join(', ')})`)
+      await this.#session.run(`delete from ${quarantineTable} where ${ofPart(sink.route, part)} and key_hash in (${hashes.join(', ')})`)
     }
   }
 
@@ -209,7 +231,7 @@ export class MysqlDelivery implements Delivery {
   }
 
   async #quarantined(sink: SinkTable, part: Part): Promise<Row[]> {
-    const rows = await this.#session.rows(`select key_text from ${quarantineTable} where ${ofPart(sink, part)}`)
+    const rows = await this.#session.rows(`select key_text from ${quarantineTable} where ${ofPart(sink.route, part)}`)
     return rows.map((row) => JSON.parse(String(row[0])) as Row)
   }
 
@@ -222,16 +244,8 @@ export class MysqlDelivery implements Delivery {
   }
 }
 
-function ofPart(sink: SinkTable, part: Part): string {
-  return `route = ${quoteText(sink.route)} and part = '${part}'`
-}
-
 function partKey(sink: SinkTable, part: Part): string {
   return `${sink.route} ${part}`
-}
-
-function sameItems({ items }: SinkState, sink: SinkTable): boolean {
-  return items.length === sink.columns.length && sink.columns.every(({ item }) => items.includes(item.id))
 }
 
 function nextSnapshot(state: SinkState, { snapshot }: Change): SinkState['snapshot'] {
@@ -239,6 +253,6 @@ function nextSnapshot(state: SinkState, { snapshot }: Change): SinkState['snapsh
   return snapshot.last ? null : { epoch: snapshot.began.epoch, seq: snapshot.began.seq }
 }
 
-function plainState({ position, snapshot, complete, schemaVersion, items, quarantine }: StoredState): SinkState {
-  return { position, snapshot, complete, schemaVersion, items, quarantine }
+function plainState({ position, snapshot, complete, schemaVersion, items, columns, keys, quarantine }: StoredState): SinkState {
+  return { position, snapshot, complete, schemaVersion, items, columns, keys, quarantine }
 }

@@ -218,16 +218,17 @@ export class RowWriter {
 }
 
 /** By the index, and byte by byte: a table of the receiver's own may compare texts without case. */
-function keysCondition({ columns }: ApplyTable, keys: readonly Row[]): string {
+export function keysCondition({ columns }: Pick<ApplyTable, 'columns'>, keys: readonly Row[], prefix = ''): string {
   const key = columns.filter(({ item }) => item.key)
+  const name = (column: string) => `${prefix}${quoteName(column)}`
   const literals = keys.map((values) => key.map(({ item }, i) => literal(item, values[i]!)))
   const byIndex = keyIn(
-    key.map(({ column }) => quoteName(column)),
+    key.map(({ column }) => name(column)),
     literals,
   )
   if (!key.some(({ item }) => item.type === 'text')) return byIndex
   const exact = key.map(({ item, column }) =>
-    item.type === 'text' ? `cast(convert(${quoteName(column)} using utf8mb4) as binary)` : quoteName(column),
+    item.type === 'text' ? `cast(convert(${name(column)} using utf8mb4) as binary)` : name(column),
   )
   return `${byIndex} and ${keyIn(exact, literals)}`
 }

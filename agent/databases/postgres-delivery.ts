@@ -1,9 +1,12 @@
 /** Delivery into PostgreSQL: one connection, which does one thing after another for all its routes. */
-import type { Applied, Change, Delivery, Part, Prepared, SinkState, SinkTable } from '../database.ts'
+import type { Applied, Change, Delivery, Part, Prepared, Removal, SinkState, SinkTable } from '../database.ts'
 import { applyBatch } from './postgres-apply.ts'
 import { prepareBatch, type Batch } from './postgres-batch.ts'
 import { withTable, type Connection } from './postgres-connection.ts'
-import { beginShadow, makeStateTables, openLive, openShadow, refuse, swapShadow, type OpenSink } from './postgres-sink.ts'
+import { removeRoute, settleRemovals } from './postgres-removal.ts'
+import { beginShadow, openLive, openShadow, swapShadow, type OpenSink } from './postgres-sink.ts'
+import { makeStateTables } from './postgres-state.ts'
+import { refuse } from './postgres-table.ts'
 
 export class PostgresDelivery implements Delivery {
   private readonly connection: Connection
@@ -12,23 +15,19 @@ export class PostgresDelivery implements Delivery {
   private readonly stages = new Map<string, string>()
   private last: Promise<unknown> = Promise.resolve()
 
-  private constructor(connection: Connection) {
+  /** On a connection that holds the lock; the delivery closes it. */
+  constructor(connection: Connection) {
     this.connection = connection
   }
 
-  /** On a connection that holds the lock; the delivery closes it. */
-  static async open(connection: Connection): Promise<PostgresDelivery> {
-    await makeStateTables(connection)
-    return new PostgresDelivery(connection)
-  }
-
-  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null }> {
+  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null; left?: string }> {
     return this.exclusively(sink, async () => {
+      await makeStateTables(this.connection)
       const live = await openLive(this.connection, sink)
       const shadow = await openShadow(this.connection, sink)
-      this.keep(sink, 'live', live)
-      this.keep(sink, 'shadow', shadow)
-      return { live: live.state, shadow: shadow?.state ?? null }
+      this.keep(sink, 'live', live.open)
+      this.keep(sink, 'shadow', shadow?.open)
+      return { live: live.state, shadow: shadow?.state ?? null, ...(live.left && { left: live.left }) }
     })
   }
 
@@ -55,6 +54,14 @@ export class PostgresDelivery implements Delivery {
     })
   }
 
+  remove(route: string): Promise<Removal | null> {
+    return this.inTurn(() => removeRoute(this.connection, route))
+  }
+
+  settleRemovals(wanted: readonly string[]): Promise<void> {
+    return this.inTurn(() => settleRemovals(this.connection, wanted))
+  }
+
   async check(): Promise<void> {
     await this.last
     await this.connection.query('select 1')
@@ -70,11 +77,15 @@ export class PostgresDelivery implements Delivery {
     else this.opened.delete(`${part} ${sink.route}`)
   }
 
-  private async exclusively<T>(sink: SinkTable, work: () => Promise<T>): Promise<T> {
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.last.then(work)
     this.last = mine.catch(() => {})
+    return mine
+  }
+
+  private async exclusively<T>(sink: SinkTable, work: () => Promise<T>): Promise<T> {
     try {
-      return await mine
+      return await this.inTurn(work)
     } catch (error) {
       throw withTable(error, sink.table, 'QZ-SINK-TABLE')
     }

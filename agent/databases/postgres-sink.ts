@@ -1,11 +1,6 @@
 /** Delivered tables: made, checked and exchanged; and what the target database remembers of each route. */
-import { createHash } from 'node:crypto'
-import { QianzhiError } from '../../protocol/errors.ts'
 import { positionNumber, type Position } from '../../protocol/position.ts'
 import {
-  addColumn,
-  addedColumns,
-  columnType,
   deliveredTable,
   keyColumns,
   positionColumn,
@@ -19,20 +14,11 @@ import {
   type ApplyTable,
 } from '../../protocol/tables/postgres.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
-import type { Part, SinkState, SinkTable } from '../database.ts'
+import { sameShape, type Part, type SinkState, type SinkTable } from '../database.ts'
 import type { Connection } from './postgres-connection.ts'
-import { findTable, type Table } from './postgres-table.ts'
-import { canReceive } from './postgres-types.ts'
-
-const stateTables = `
-  create schema if not exists qianzhi;
-  create table if not exists qianzhi.route_position (
-    route text, part text check (part in ('live', 'shadow')), epoch integer, seq bigint, hash text,
-    snapshot_epoch integer, snapshot_seq bigint, complete boolean not null default false,
-    schema_version integer not null, columns text not null, primary key (route, part));
-  create table if not exists qianzhi.quarantine (
-    route text, part text, key text collate "C", code text not null, item text, reason text,
-    epoch integer not null, seq bigint not null, at timestamptz not null default now(), primary key (route, part, key))`
+import { addMissing, checkTable, dropVanished, followItems, keyOf, otherKey, replaceKey, shareKey, wasDelivered } from './postgres-shape.ts'
+import { forgetPart, noteTable, remember, remembered, takeOver, type Remembered } from './postgres-state.ts'
+import { findTable, refuse, shadowTable, type Table } from './postgres-table.ts'
 
 /** A part of a sink that is ready to be written. */
 export interface OpenSink {
@@ -41,76 +27,43 @@ export interface OpenSink {
   quarantine: number
 }
 
-/** A shadow's name, in our own schema. */
-function shadowTable(sink: SinkTable): string {
-  return `qianzhi.shadow_${createHash('sha256').update(sink.route).digest('hex').slice(0, 16)}`
-}
-
-export function refuse(sink: SinkTable, reason: string): QianzhiError {
-  return new QianzhiError('QZ-SINK-TABLE', { table: sink.table, reason })
-}
-
-/** Asked first: "if not exists" wants the right to create also where there is nothing to create. */
-export async function makeStateTables(connection: Connection): Promise<void> {
-  const [row] = await connection.query(`select to_regclass('qianzhi.route_position'), to_regclass('qianzhi.quarantine')`)
-  if (row!.includes(null)) await connection.script(stateTables)
-}
-
-interface Remembered {
+/** What is known of a part; `open` where it has the sink's shape and can be written. */
+export interface KnownPart {
   state: SinkState
-  /** Local column of each item that the part was made for. */
-  columns: Record<string, string>
-}
-
-export async function remembered(connection: Connection, sink: SinkTable, part: Part): Promise<Remembered | undefined> {
-  const [row] = await connection.query(
-    `select epoch, seq, hash, snapshot_epoch, snapshot_seq, complete, schema_version, columns,
-       (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part)
-     from qianzhi.route_position p where route = $1 and part = $2`,
-    [sink.route, part],
-  )
-  if (!row) return undefined
-  const [epoch, seq, hash, snapshotEpoch, snapshotSeq, complete, version, columnsText, quarantine] = row
-  const columns = JSON.parse(columnsText!) as Record<string, string>
-  const state = {
-    position: epoch ? { epoch: Number(epoch), seq: Number(seq), hash: hash! } : null,
-    snapshot: snapshotEpoch ? { epoch: Number(snapshotEpoch), seq: Number(snapshotSeq) } : null,
-    complete: complete === 't',
-    schemaVersion: Number(version),
-    items: Object.keys(columns),
-    quarantine: Number(quarantine),
-  }
-  return { state, columns }
-}
-
-/** Writes down what a part is made for, its position empty. */
-async function remember(connection: Connection, sink: SinkTable, part: Part): Promise<void> {
-  const columns = Object.fromEntries(sink.columns.map(({ item, column }) => [item.id, column]))
-  await connection.query('delete from qianzhi.quarantine where route = $1 and part = $2', [sink.route, part])
-  await connection.query(
-    `insert into qianzhi.route_position (route, part, schema_version, columns) values ($1, $2, $3, $4)
-     on conflict (route, part) do update set schema_version = $3, columns = $4, epoch = null, seq = null, hash = null,
-       snapshot_epoch = null, snapshot_seq = null, complete = false`,
-    [sink.route, part, sink.schema.version, JSON.stringify(columns)],
-  )
+  open: OpenSink | undefined
+  /** The table that it filled before, where its name changed. */
+  left?: string
 }
 
 /**
- * Creates or checks the live table. Until its first batch it follows the sink; afterwards other items wait for a shadow. A table that
- * is gone is made again, and its route begins again.
+ * Creates or checks the live table. Until its first batch it follows the sink; afterwards another shape waits for a shadow. A table
+ * that is gone is made again, one of another name is made beside the old one, and the route begins again.
  */
-export async function openLive(connection: Connection, sink: SinkTable): Promise<OpenSink & Remembered> {
+export async function openLive(connection: Connection, sink: SinkTable): Promise<KnownPart> {
   return connection.transaction(async () => {
-    const before = await remembered(connection, sink, 'live')
+    await takeOver(connection, sink)
+    const before = await remembered(connection, sink.route, 'live')
     const table = await findTable(connection, sink.table)
-    if (!table || !before?.state.position) await remember(connection, sink, 'live')
+    const left = before?.table && before.table !== sink.table ? before.table : undefined
+    const fresh = !table || left !== undefined || !before?.state.position
+    if (!fresh && !sameShape(before.state, sink)) return noteTable(connection, sink).then(() => ({ state: before.state, open: undefined }))
+    if (fresh) await remember(connection, sink, 'live', before)
+    else await noteTable(connection, sink)
     if (!table) await createTable(connection, sink)
-    else if (before && !before.state.position) await addItems(connection, sink, table)
-    const now = (await remembered(connection, sink, 'live'))!
-    const columns = sink.columns.filter(({ item }) => item.id in now.columns)
-    const found = checkTable({ ...sink, columns }, await addMissing(connection, sink, sink.table))
-    return { ...now, table: found, quarantine: now.state.quarantine }
+    else await followSchema(connection, sink, table, before !== undefined && left === undefined)
+    const { state } = (await remembered(connection, sink.route, 'live'))!
+    const checked = checkTable(sink, await addMissing(connection, sink, sink.table))
+    return { state, open: { table: checked, quarantine: state.quarantine }, ...(left && { left }) }
   })
+}
+
+/** A table that the receiver made must have its mapped columns when it is first opened: a typing error is no column. */
+async function followSchema(connection: Connection, sink: SinkTable, table: Table, opened: boolean): Promise<void> {
+  if (!opened && !wasDelivered(table)) return
+  await followItems(connection, sink, table)
+  const now = await addMissing(connection, sink, sink.table)
+  await shareKey(connection, sink, now)
+  if (!keyOf(sink, (await findTable(connection, sink.table))!)) await replaceKey(connection, sink, now)
 }
 
 async function createTable(connection: Connection, sink: SinkTable): Promise<void> {
@@ -122,60 +75,17 @@ async function createTable(connection: Connection, sink: SinkTable): Promise<voi
   for (const statement of deliveredTable(sink)) await connection.query(statement)
 }
 
-/** Columns of new items. A table that the receiver made must have its mapped columns when it is first opened: a typing error is no column. */
-async function addItems(connection: Connection, sink: SinkTable, table: Table): Promise<void> {
-  for (const mapped of sink.columns) {
-    if (table.columns.has(mapped.column)) continue
-    for (const statement of addColumn(sink.table, mapped)) await connection.query(statement)
-  }
-}
-
-/** The columns that tell source, position and time. */
-async function addMissing(connection: Connection, sink: SinkTable, name: string): Promise<Table> {
-  const table = (await findTable(connection, name))!
-  const missing = addedColumns(sink.deletes).filter(({ column }) => !table.columns.has(column))
-  if (missing.length === 0) return table
-  const additions = missing.map(({ column, type }) => `add column ${quoteName(column)} ${type}`)
-  await connection.query(`alter table ${quoteTable(name)} ${additions.join(', ')}`)
-  return (await findTable(connection, name))!
-}
-
-function checkTable(sink: SinkTable, table: Table): ApplyTable {
-  for (const { item, column } of sink.columns) {
-    const found = table.columns.get(column)
-    if (!found) throw refuse(sink, `it has no column ${column}`)
-    if (!canReceive(item, found)) throw refuse(sink, `column ${column} (${found.type}) cannot hold ${columnType(item)}`)
-    if (item.key && !found.notNull) throw refuse(sink, `key column ${column} may be null`)
-  }
-  const ours = new Set([...sink.columns, ...addedColumns(sink.deletes)].map(({ column }) => column))
-  const foreign = [...table.columns.values()].find(
-    (found) => found.notNull && !found.defaulted && !found.generated && !ours.has(found.name),
-  )
-  if (foreign) throw refuse(sink, `column ${foreign.name} needs a value that is not delivered`)
-  return { name: table.name, columns: sink.columns, key: keyOf(sink, table), deletes: sink.deletes }
-}
-
-/** The unique index over the key items, or over them and the source, where providers of one standard share a table. */
-function keyOf(sink: SinkTable, table: Table): readonly string[] {
-  const keys = keyColumns(sink.columns)
-  for (const wanted of [keys, [...keys, sourceColumn]]) {
-    const found = table.keys.find((key) => key.length === wanted.length && wanted.every((column) => key.includes(column)))
-    if (found) return found
-  }
-  throw refuse(sink, `no primary key or unique constraint over exactly (${keys.join(', ')})`)
-}
-
 /** The shadow that an earlier run began, if any. */
-export async function openShadow(connection: Connection, sink: SinkTable): Promise<(OpenSink & Remembered) | undefined> {
-  const found = await remembered(connection, sink, 'shadow')
-  const table = found && (await findTable(connection, shadowTable(sink)))
+export async function openShadow(connection: Connection, sink: SinkTable): Promise<KnownPart | undefined> {
+  const found = await remembered(connection, sink.route, 'shadow')
+  const table = found && (await findTable(connection, shadowTable(sink.route)))
   if (!found || !table) return undefined
-  const columns = sink.columns.filter(({ item }) => item.id in found.columns)
-  return { ...found, table: checkTable({ ...sink, columns }, table), quarantine: found.state.quarantine }
+  if (!sameShape(found.state, sink)) return { state: found.state, open: undefined }
+  return { state: found.state, open: { table: checkTable(sink, table), quarantine: found.state.quarantine } }
 }
 
 export async function beginShadow(connection: Connection, sink: SinkTable): Promise<OpenSink> {
-  const table = shadowTable(sink)
+  const table = shadowTable(sink.route)
   return connection.transaction(async () => {
     await connection.query(`drop table if exists ${quoteTable(table)}`)
     for (const statement of deliveredTable({ ...sink, table })) await connection.query(statement)
@@ -186,41 +96,64 @@ export async function beginShadow(connection: Connection, sink: SinkTable): Prom
 
 /**
  * The live table takes the shadow's rows in one transaction and stays the same table: the receiver's grants, views and indexes hold.
- * Where columns are added or lengthened, readers wait for its end; otherwise they read the old rows meanwhile.
+ * Where columns are added, lengthened or dropped, readers wait for its end; otherwise they read the old rows meanwhile.
  */
 export async function swapShadow(connection: Connection, sink: SinkTable): Promise<OpenSink> {
   return connection.transaction(async () => {
-    const [old, shadow] = [await remembered(connection, sink, 'live'), await remembered(connection, sink, 'shadow')]
+    const [old, shadow] = [await remembered(connection, sink.route, 'live'), await remembered(connection, sink.route, 'shadow')]
     const position = shadow?.state.position
     if (!old || !position) throw refuse(sink, 'there is no filled shadow')
-    const live = await followShadow(connection, sink)
-    const emptied = droppedColumns(sink, old, (await findTable(connection, sink.table))!)
-    await replaceRows(connection, sink, live, position, emptied)
-    for (const table of ['route_position', 'quarantine']) {
-      await connection.query(`delete from qianzhi.${table} where route = $1 and part = 'live'`, [sink.route])
-      await connection.query(`update qianzhi.${table} set part = 'live' where route = $1 and part = 'shadow'`, [sink.route])
-    }
-    await connection.query(`drop table ${quoteTable(shadowTable(sink))}`)
+    const live = await followShadow(connection, sink, old)
+    const ended = endedColumns(sink, old, (await findTable(connection, sink.table))!)
+    await replaceRows(connection, sink, live, position, ended.emptied)
+    await dropVanished(connection, sink, await withoutOthers(connection, sink, ended.vanished))
+    const { former } = old
+    await forgetPart(connection, sink.route, 'live')
+    await connection.query(`update qianzhi.route_position set part = 'live', former = $2 where route = $1`, [
+      sink.route,
+      JSON.stringify(former),
+    ])
+    await connection.query(`update qianzhi.quarantine set part = 'live' where route = $1`, [sink.route])
+    await connection.query(`drop table ${quoteTable(shadowTable(sink.route))}`)
     return { table: live, quarantine: shadow.state.quarantine }
   })
 }
 
-async function followShadow(connection: Connection, sink: SinkTable): Promise<ApplyTable> {
-  const table = (await findTable(connection, sink.table))!
-  for (const mapped of sink.columns) {
-    const found = table.columns.get(mapped.column)
-    if (!found) for (const statement of addColumn(sink.table, mapped)) await connection.query(statement)
-    else if (!canReceive(mapped.item, found)) {
-      await connection.query(`alter table ${table.name} alter column ${quoteName(mapped.column)} type ${columnType(mapped.item)}`)
-    }
+async function followShadow(connection: Connection, sink: SinkTable, { state: { keys, columns } }: Remembered): Promise<ApplyTable> {
+  await followItems(connection, sink, (await findTable(connection, sink.table))!)
+  const table = await addMissing(connection, sink, sink.table)
+  if (!keyOf(sink, table)) {
+    const [row] = await connection.query(`select exists (select from ${table.name} where ${sourceColumn} is distinct from $1)`, [
+      sink.source,
+    ])
+    if (row![0] === 't') throw refuse(sink, otherKey(sink))
+    await connection.query(`delete from ${table.name}`)
+    await replaceKey(
+      connection,
+      sink,
+      table,
+      keys?.flatMap((id) => columns[id] ?? []),
+    )
   }
-  return checkTable(sink, await addMissing(connection, sink, sink.table))
+  return checkTable(sink, (await findTable(connection, sink.table))!)
 }
 
-/** Columns that were delivered and no longer are: their old values must not stay behind. */
-function droppedColumns(sink: SinkTable, old: Remembered, table: Table): string[] {
+/** Columns that were delivered and no longer are: their old values must not stay behind, and a vanished item's column goes. */
+function endedColumns(sink: SinkTable, old: Remembered, table: Table): { emptied: string[]; vanished: string[] } {
   const kept = new Set(sink.columns.map(({ column }) => column))
-  return Object.values(old.columns).filter((column) => !kept.has(column) && table.columns.get(column)?.notNull === false)
+  const ended = Object.entries(old.state.columns).filter(([, column]) => !kept.has(column) && table.columns.get(column)?.notNull === false)
+  const registered = new Set(sink.schema.items.map(({ id }) => id))
+  return { emptied: ended.map(([, column]) => column), vanished: ended.flatMap(([id, column]) => (registered.has(id) ? [] : [column])) }
+}
+
+/** Another agency may still be at the version before, in the same table. */
+async function withoutOthers(connection: Connection, sink: SinkTable, columns: readonly string[]): Promise<string[]> {
+  const rows = await connection.query('select columns from qianzhi.route_position where route <> $1 and table_name = $2', [
+    sink.route,
+    sink.table,
+  ])
+  const theirs = new Set(rows.flatMap(([text]) => Object.values(JSON.parse(text!) as Record<string, string>)))
+  return columns.filter((column) => !theirs.has(column))
 }
 
 async function replaceRows(
@@ -230,7 +163,7 @@ async function replaceRows(
   position: Position,
   emptied: string[],
 ): Promise<void> {
-  const shadow = quoteTable(shadowTable(sink))
+  const shadow = quoteTable(shadowTable(sink.route))
   const marked = sink.deletes === 'mark' ? [positionNumber(position)] : []
   const kept = await quarantinedKeys(connection, sink, 'shadow', 2 + marked.length)
   const others = removeOthers(live, '$1', '$2::bigint', [`${shadow} s`, ...(kept ? [kept.from] : [])])
@@ -241,7 +174,7 @@ async function replaceRows(
 
 /** Rows deleted since the shadow's snapshot are marked in it. */
 async function markDeleted(connection: Connection, live: ApplyTable, shadow: string): Promise<void> {
-  const same = keyColumns(live.columns).map((column) => `t.${quoteName(column)} = s.${quoteName(column)}`)
+  const same = [...keyColumns(live.columns), sourceColumn].map((column) => `t.${quoteName(column)} = s.${quoteName(column)}`)
   await connection.query(`update ${live.name} t set qz_deleted = true from ${shadow} s where s.qz_deleted and ${same.join(' and ')}`)
 }
 

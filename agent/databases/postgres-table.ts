@@ -1,6 +1,8 @@
 /** What PostgreSQL's catalog says of one table: its columns down to their base types, its unique keys, and the tables below it. */
+import { createHash } from 'node:crypto'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { quoteName, quoteTable } from '../../protocol/tables/postgres.ts'
+import type { SinkTable } from '../database.ts'
 import type { Connection } from './postgres-connection.ts'
 
 export interface TableColumn {
@@ -93,6 +95,15 @@ function columnOf([name, number, type, base, modifier, cast, isEnum, notNull, ge
     generated: generated === 't',
     defaulted: defaulted === 't',
   }
+}
+
+/** A route's shadow, in our own schema. */
+export function shadowTable(route: string): string {
+  return `qianzhi.shadow_${createHash('sha256').update(route).digest('hex').slice(0, 16)}`
+}
+
+export function refuse(sink: SinkTable, reason: string): QianzhiError {
+  return new QianzhiError('QZ-SINK-TABLE', { table: sink.table, reason })
 }
 
 /** Throws QZ-SOURCE-TABLE where it does not exist. */

@@ -115,20 +115,33 @@ export interface DeliveredTable {
   schema: Schema
   columns: readonly TableColumn[]
   deletes: 'remove' | 'mark'
+  /** Several sources fill it: theirs is the first column of the key. */
+  shared: boolean
 }
 
 export function deliveredTable(sink: DeliveredTable, flavour: Flavour): string {
-  const added = addedColumns(sink.deletes).map(({ column, definition }) => `${quoteName(column)} ${definition}`)
-  return createTable(sink.table, sink.schema, sink.columns, [...columnDefinitions(sink.columns, flavour), ...added])
+  const added = addedColumns(sink.deletes).map(({ column, definition }) => {
+    return `${quoteName(column)} ${sink.shared && column === sourceColumn ? keySource : definition}`
+  })
+  const key = deliveredKey(sink.columns, sink.shared)
+  return createTable(sink.table, sink.schema, key, [...columnDefinitions(sink.columns, flavour), ...added])
+}
+
+/** The source's definition where it is part of the key. */
+export const keySource = `varchar(64) character set ascii collate ascii_bin not null comment '数据来源机关'`
+
+/** The source first: what concerns one source's rows then reads no others. */
+export function deliveredKey(columns: readonly TableColumn[], shared: boolean): string {
+  const keys = keyColumns(columns).map(({ column }) => column)
+  return `primary key (${names(shared ? [sourceColumn, ...keys] : keys)})`
 }
 
 /** The table into which an agency writes what it supplies (Art. 15). */
 export function supplyTable(table: string, schema: Schema, columns: readonly TableColumn[], flavour: Flavour): string {
-  return createTable(table, schema, columns, columnDefinitions(columns, flavour, true))
+  return createTable(table, schema, deliveredKey(columns, false), columnDefinitions(columns, flavour, true))
 }
 
-function createTable(table: string, schema: Schema, columns: readonly TableColumn[], lines: readonly string[]): string {
-  const key = `primary key (${names(keyColumns(columns).map(({ column }) => column))})`
+function createTable(table: string, schema: Schema, key: string, lines: readonly string[]): string {
   return `create table if not exists ${quoteTable(table)} (\n  ${[...lines, key].join(',\n  ')}\n)
 engine=InnoDB row_format=dynamic default character set utf8mb4 comment=${quoteText(schema.title)}`
 }

@@ -75,7 +75,7 @@ export function addedColumns(deletes: 'remove' | 'mark'): AddedColumn[] {
 }
 
 /** Key texts are compared byte by byte in every delivered table. */
-function deliveredType(item: Item): string {
+export function deliveredType(item: Item): string {
   return columnType(item) + (item.key && item.type === 'text' ? ' collate "C"' : '')
 }
 
@@ -85,13 +85,17 @@ export interface DeliveredTable {
   schema: Schema
   columns: readonly TableColumn[]
   deletes: 'remove' | 'mark'
+  /** Several sources fill it: theirs is the first column of the key. */
+  shared: boolean
 }
 
-export function deliveredTable({ table, schema, columns, deletes }: DeliveredTable): string[] {
+export function deliveredTable({ table, schema, columns, deletes, shared }: DeliveredTable): string[] {
   const name = quoteTable(table)
   const lines = columns.map(({ item, column }) => `${quoteName(column)} ${deliveredType(item)}${item.key ? ' not null' : ''}`)
-  for (const { column, type } of addedColumns(deletes)) lines.push(`${quoteName(column)} ${type}`)
-  lines.push(primaryKey(columns))
+  for (const { column, type } of addedColumns(deletes)) {
+    lines.push(`${quoteName(column)} ${type}${shared && column === sourceColumn ? ' not null' : ''}`)
+  }
+  lines.push(deliveredKey(columns, shared))
   const comments = columns.map(({ item, column }) => ({ column, comment: item.label }))
   return [
     `create table if not exists ${name} (\n  ${lines.join(',\n  ')}\n)`,
@@ -121,6 +125,11 @@ export function addColumn(table: string, { item, column }: TableColumn): string[
 
 function primaryKey(columns: readonly TableColumn[]): string {
   return `primary key (${names(keyColumns(columns))})`
+}
+
+/** The source first: what concerns one source's rows then reads no others. */
+export function deliveredKey(columns: readonly TableColumn[], shared: boolean): string {
+  return shared ? `primary key (${names([sourceColumn, ...keyColumns(columns)])})` : primaryKey(columns)
 }
 
 function tableComments(table: string, title: string, columns: readonly { column: string; comment: string }[]): string[] {

@@ -55,6 +55,7 @@ export function sinkOf(schema: Schema, changes: Partial<SinkTable> = {}): SinkTa
     columns: schema.items.map((item) => ({ item, column: item.name })),
     source: 'scjg',
     deletes: 'remove',
+    shared: false,
     ...changes,
   }
 }
