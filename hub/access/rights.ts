@@ -65,6 +65,8 @@ export const rights = {
   'catalog.template': { registrar: 'any' },
   'catalog.import': { registrar: 'own' },
   'catalog.dcat': { everybody: 'any' },
+  'classification.list': { everybody: 'any' },
+  'classification.add': { office: 'any' },
   'resource.read': { everybody: 'any' },
   'resource.versions': { everybody: 'any' },
   'resource.diff': { everybody: 'any' },
@@ -124,6 +126,8 @@ export const rights = {
   'machine.approve': { office: 'any' },
   'machine.reject': { office: 'any' },
   'machine.token': { 'agency-it': 'own' },
+  // An agent enrols with the token.
+  'machine.enrol': { hub: 'any' },
   'machine.enrolment-files': { office: 'any' },
   'agent.list': { 'agency-it': 'own', ...watching },
   'agent.revoke': { office: 'any' },
@@ -145,6 +149,7 @@ export const rights = {
   'publication.refuse': { reviewer: 'provider' },
   'publication.withdraw': { user: 'receiver' },
   'publication.end': { reviewer: 'provider' },
+  'publication.expire': { hub: 'any' },
 
   // Corrections, declarations, orders (Art. 14, 18, 20, 27)
   'correction.list': bothSides,

@@ -1,21 +1,35 @@
 import { accessOperations } from './access.ts'
 import { applicationOperations } from './applications.ts'
+import { catalogOperations } from './catalog.ts'
 import { correctionOperations } from './corrections.ts'
 import { declarationOperations } from './declarations.ts'
+import { demandOperations } from './demands.ts'
+import { grantOperations } from './grants.ts'
+import { machineOperations } from './machines.ts'
 import type { Operation } from './operation.ts'
 import { orderOperations } from './orders.ts'
+import { publicationOperations } from './publications.ts'
 import { recordOperations } from './records.ts'
+import { registrationOperations } from './registrations.ts'
 import { secrecyOperations } from './secrecy.ts'
+import { standardOperations } from './standards.ts'
 import { supervisionOperations } from './supervision.ts'
 
 /** Every operation of the registry's API. */
 export const operations: readonly Operation[] = [
   ...accessOperations,
   ...applicationOperations,
+  ...catalogOperations,
   ...correctionOperations,
+  ...demandOperations,
+  ...grantOperations,
+  ...machineOperations,
+  ...publicationOperations,
   ...declarationOperations,
   ...orderOperations,
   ...recordOperations,
+  ...registrationOperations,
   ...secrecyOperations,
+  ...standardOperations,
   ...supervisionOperations,
 ]

@@ -1,6 +1,7 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Query } from '../store/store.ts'
 import { writeAudit } from './audit.ts'
+import { notify } from '../supervision/notices.ts'
 import { change, type Registry } from './registry.ts'
 
 /** An agent: the program on an agency's front-end machine. */
@@ -40,6 +41,13 @@ export async function revokeAgent(registry: Registry, actor: string, id: string,
     if (agent.state === 'revoked') return
     await query(`update agent set state = 'revoked' where id = $1`, [id])
     await writeAudit(query, { actor, act: 'agent.revoke', object: id, details: { reason } })
+    await notify(query, {
+      to: { agency: agent.agency, role: 'agency-it' },
+      kind: 'agent',
+      object: `agent ${id}`,
+      zh: `前置机代理 ${id} 已被撤销:${reason}`,
+      en: `Agent ${id} is revoked: ${reason}`,
+    })
     concerned.add(id)
     await concernAgency(query, agent.agency, concerned)
   })
@@ -50,9 +58,16 @@ export interface ListedAgent extends Agent {
   lastSeen: Date | null
 }
 
-export function listAgents({ store }: Registry): Promise<ListedAgent[]> {
+export function listAgents(registry: Registry): Promise<ListedAgent[]> {
+  return findAgents(registry, null)
+}
+
+/** Those of one agency; null: all. */
+export function findAgents({ store }: Registry, only: string | null): Promise<ListedAgent[]> {
   return store.query<ListedAgent>(
-    'select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen" from agent order by agency, enrolled_at, id',
+    `select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen" from agent
+     where $1::text is null or agency = $1 order by agency, enrolled_at, id`,
+    [only],
   )
 }
 

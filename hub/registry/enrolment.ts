@@ -6,6 +6,7 @@ import type { Query } from '../store/store.ts'
 import { requireAgency } from './agencies.ts'
 import { concernAgency, type Agent } from './agents.ts'
 import { writeAudit } from './audit.ts'
+import { machineEnrolled } from './machines.ts'
 import { change, type Registry } from './registry.ts'
 
 export interface IssuedToken {
@@ -29,6 +30,8 @@ interface Token {
   agency: string
   expires_at: Date
   used_by: string | null
+  /** The application for a front-end machine to which it was given. */
+  machine: string | null
 }
 
 /**
@@ -38,9 +41,10 @@ interface Token {
  */
 export async function enrol(registry: Registry, request: EnrolRequest): Promise<Agent> {
   return change(registry, async (query, concerned) => {
-    const [token] = await query<Token>('select agency, expires_at, used_by from enrolment_token where secret_hash = $1 for update', [
-      sha256(request.secret),
-    ])
+    const [token] = await query<Token>(
+      'select agency, expires_at, used_by, machine from enrolment_token where secret_hash = $1 for update',
+      [sha256(request.secret)],
+    )
     if (!token) throw new QianzhiError('QZ-TOKEN', { reason: '不存在 / unknown' })
     const known = await agentWithKey(query, request.publicKey)
     if (known?.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: known.id })
@@ -59,6 +63,7 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
       object: agent.id,
       details: { agency: agent.agency, publicKey: request.publicKey },
     })
+    if (token.machine !== null) await machineEnrolled(registry, query, concerned, { machine: token.machine, agent: agent.id })
     await concernAgency(query, agent.agency, concerned)
     return agent
   })

@@ -1,0 +1,95 @@
+import { Type } from 'typebox'
+import { explainGrantRoutes, findGrants, readGrant } from '../registry/granted.ts'
+import { grantFlow } from '../registry/workflows/grant.ts'
+import { eventOperations } from './events.ts'
+import { operation, type Operation } from './operation.ts'
+import { AgencyCode, ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode } from './shapes.ts'
+
+const grant = {
+  id: Type.String(),
+  resource: Type.String(),
+  agency: Type.String(),
+  items: Type.Array(Type.String()),
+  mode: Type.String(),
+  state: Type.String(),
+  reason: nullable(Type.String()),
+  validTo: nullable(Type.String()),
+  atEnd: Type.Enum(['keep', 'remove']),
+  application: nullable(Type.String()),
+  heldVersion: nullable(Type.Integer()),
+}
+
+const Grant = Type.Object(grant)
+const listed = { ...grant, title: Type.String(), provider: Type.String(), created: Type.String() }
+
+const Removed = Type.Object({ rows: Type.Integer(), tables: Type.Array(Type.String()), time: Type.String(), receipt: Type.String() })
+
+const Route = Type.Object({
+  id: Type.String(),
+  agent: Type.String(),
+  moved: nullable(Type.String()),
+  written: Type.String(),
+  deleted: Type.String(),
+  quarantine: Type.String(),
+  removed: nullable(Removed),
+})
+
+const Filter = Type.Object(
+  {
+    state: Type.Optional(Type.Enum(Object.keys(grantFlow.states))),
+    resource: Type.Optional(ResourceCode),
+    agency: Type.Optional(AgencyCode),
+    after: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+    limit: Paging.properties.limit,
+  },
+  closed,
+)
+
+const reason = { body: ReasonBody, example: { reason: '使用情况待核查' } }
+
+/** Grants 授权 (Art. 16, 21). */
+export const grantOperations: readonly Operation[] = [
+  operation({
+    name: 'grant.list',
+    method: 'GET',
+    path: '/grants',
+    text: { zh: '授权列表', en: 'grants' },
+    query: Filter,
+    answer: Type.Object({ items: Type.Array(Type.Object(listed)) }),
+    run: async ({ registry, only, query }) => {
+      const { limit, ...filter } = query
+      return { items: await findGrants(registry, { ...filter, only, limit: Number(limit ?? 50) }) }
+    },
+  }),
+  operation({
+    name: 'grant.read',
+    method: 'GET',
+    path: '/grants/:id',
+    about: 'grant',
+    text: { zh: '查看授权', en: 'a grant and its routes' },
+    params: ById,
+    answer: Type.Object({ ...listed, routes: Type.Array(Route) }),
+    run: ({ registry, params }) => readGrant(registry, params.id),
+  }),
+  operation({
+    name: 'grant.explain',
+    method: 'GET',
+    path: '/grants/:id/explain',
+    about: 'grant',
+    text: { zh: '交换路由诊断', en: 'what the hub knows of its routes' },
+    params: ById,
+    answer: Type.Object({ items: Type.Array(Type.Object({})) }),
+    run: async ({ registry, services, params }) => ({ items: await explainGrantRoutes(registry, params.id, services.explain) }),
+  }),
+  ...eventOperations(grantFlow, '/grants', Grant, {
+    suspend: { text: { zh: '暂停', en: 'suspend' }, ...reason },
+    resume: { text: { zh: '恢复', en: 'resume' } },
+    revoke: { text: { zh: '撤销', en: 'revoke' }, ...reason },
+    'give-up': { text: { zh: '放弃', en: 'give up' }, body: ReasonBody, example: { reason: '业务已停办' } },
+    accept: {
+      text: { zh: '接受不兼容的新版本', en: 'accept an incompatible version' },
+      body: Type.Object({ items: ItemIds }, closed),
+      example: { items: ['name'] },
+    },
+  }),
+]

@@ -1,0 +1,117 @@
+import { Type } from 'typebox'
+import { findAgents, revokeAgent } from '../registry/agents.ts'
+import { applyForMachine, listMachines, takeToken } from '../registry/machines.ts'
+import { loadMachine, machineFlow } from '../registry/workflows/machine.ts'
+import { eventOperations } from './events.ts'
+import { operation, type Operation } from './operation.ts'
+import { ById, closed, NoBody, nullable, Paging, ReasonBody, Text } from './shapes.ts'
+
+const Machine = Type.Object({
+  id: Type.String(),
+  agency: Type.String(),
+  name: Type.String(),
+  purpose: Type.String(),
+  providedBy: Type.Enum(['office', 'agency']),
+  replaces: nullable(Type.String()),
+  state: Type.String(),
+  reason: nullable(Type.String()),
+  agent: nullable(Type.String()),
+  created: Type.String(),
+})
+
+const NewMachine = Type.Object(
+  {
+    name: Text(100),
+    purpose: Text(1000),
+    providedBy: Type.Enum(['office', 'agency']),
+    replaces: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  },
+  closed,
+)
+
+const Filter = Type.Object({ ...Paging.properties, state: Type.Optional(Type.Enum(Object.keys(machineFlow.states))) }, closed)
+
+const Agent = Type.Object({
+  id: Type.String(),
+  agency: Type.String(),
+  name: Type.String(),
+  state: Type.Enum(['active', 'revoked']),
+  enrolled: Type.String(),
+  lastSeen: nullable(Type.String()),
+})
+
+/** Front-end machines 前置机 (Art. 15) and the agents on them. */
+export const machineOperations: readonly Operation[] = [
+  operation({
+    name: 'machine.list',
+    method: 'GET',
+    path: '/machines',
+    text: { zh: '前置机申请列表', en: 'applications for front-end machines' },
+    query: Filter,
+    answer: Type.Object({ items: Type.Array(Machine) }),
+    run: async ({ registry, only, query }) => {
+      const { limit, ...filter } = query
+      return { items: await listMachines(registry, { ...filter, only, limit: Number(limit ?? 50) }) }
+    },
+  }),
+  operation({
+    name: 'machine.read',
+    method: 'GET',
+    path: '/machines/:id',
+    about: 'machine',
+    text: { zh: '查看前置机申请', en: 'an application for a front-end machine' },
+    params: ById,
+    answer: Machine,
+    run: ({ registry, params }) => loadMachine(registry.store.query, params.id),
+  }),
+  operation({
+    name: 'machine.apply',
+    method: 'POST',
+    path: '/machines',
+    text: { zh: '申请前置机', en: 'apply for a front-end machine' },
+    body: NewMachine,
+    answer: Machine,
+    example: { name: '民政局前置机', purpose: '接入村居名录', providedBy: 'office' },
+    run: ({ registry, principal, body }) => applyForMachine(registry, principal, body),
+  }),
+  operation({
+    name: 'machine.token',
+    method: 'POST',
+    path: '/machines/:id/token',
+    about: 'machine',
+    text: { zh: '领取登记令牌(只显示一次)', en: 'take the enrolment token, which is shown once' },
+    params: ById,
+    body: NoBody,
+    answer: Type.Object({ token: Type.String(), expires: Type.String() }),
+    example: {},
+    run: ({ registry, services, principal, params }) => takeToken(registry, principal, params.id, services.address()),
+  }),
+  operation({
+    name: 'agent.list',
+    method: 'GET',
+    path: '/agents',
+    text: { zh: '前置机代理列表', en: 'agents' },
+    answer: Type.Object({ items: Type.Array(Agent) }),
+    run: async ({ registry, only }) => ({ items: await findAgents(registry, only) }),
+  }),
+  operation({
+    name: 'agent.revoke',
+    method: 'POST',
+    path: '/agents/:id/revoke',
+    about: 'agent',
+    text: { zh: '撤销前置机代理', en: 'revoke an agent for ever' },
+    params: ById,
+    body: ReasonBody,
+    answer: Type.Object({ id: Type.String(), state: Type.Literal('revoked') }),
+    example: { reason: '设备遗失' },
+    run: async ({ registry, principal, params, body }) => {
+      await revokeAgent(registry, principal.actor, params.id, body.reason)
+      return { id: params.id, state: 'revoked' as const }
+    },
+  }),
+  ...eventOperations(machineFlow, '/machines', Machine, {
+    withdraw: { text: { zh: '撤回', en: 'withdraw' } },
+    approve: { text: { zh: '批准', en: 'approve' } },
+    reject: { text: { zh: '驳回', en: 'reject' }, body: ReasonBody, example: { reason: '已有前置机可用' } },
+  }),
+]

@@ -1,0 +1,83 @@
+import { Type } from 'typebox'
+import { askToPublish, listPublications } from '../registry/publications.ts'
+import { loadPublication, publicationFlow } from '../registry/workflows/publication.ts'
+import { eventOperations } from './events.ts'
+import { operation, type Operation } from './operation.ts'
+import { ById, closed, nullable, Paging, ReasonBody, Text } from './shapes.ts'
+
+const Publication = Type.Object({
+  id: Type.String(),
+  agency: Type.String(),
+  grant: Type.String(),
+  resource: Type.String(),
+  provider: Type.String(),
+  items: Type.Array(Type.String()),
+  place: Type.String(),
+  purpose: Type.String(),
+  source: Type.String(),
+  state: Type.String(),
+  conditions: nullable(Type.String()),
+  until: nullable(Type.String()),
+  reason: nullable(Type.String()),
+  created: Type.String(),
+})
+
+const NewPublication = Type.Object(
+  {
+    grant: Type.String({ minLength: 1, maxLength: 100 }),
+    items: Type.Array(Type.String({ minLength: 1, maxLength: 30 }), { minItems: 1, maxItems: 400 }),
+    place: Text(500),
+    purpose: Text(2000),
+    source: Text(200),
+  },
+  closed,
+)
+
+const Filter = Type.Object({ ...Paging.properties, state: Type.Optional(Type.Enum(Object.keys(publicationFlow.states))) }, closed)
+
+const Consent = Type.Object(
+  { conditions: Type.Optional(Text(2000)), until: Type.Optional(Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })) },
+  closed,
+)
+
+/** Publishing another agency's data 公开授权 (Art. 5, 17). */
+export const publicationOperations: readonly Operation[] = [
+  operation({
+    name: 'publication.list',
+    method: 'GET',
+    path: '/publications',
+    text: { zh: '公开授权请求列表', en: "requests to publish another agency's data" },
+    query: Filter,
+    answer: Type.Object({ items: Type.Array(Publication) }),
+    run: async ({ registry, only, query }) => {
+      const { limit, ...filter } = query
+      return { items: await listPublications(registry, { ...filter, only, limit: Number(limit ?? 50) }) }
+    },
+  }),
+  operation({
+    name: 'publication.read',
+    method: 'GET',
+    path: '/publications/:id',
+    about: 'publication',
+    text: { zh: '查看公开授权请求', en: 'a request to publish' },
+    params: ById,
+    answer: Publication,
+    run: ({ registry, params }) => loadPublication(registry.store.query, params.id),
+  }),
+  operation({
+    name: 'publication.create',
+    method: 'POST',
+    path: '/publications',
+    text: { zh: '请求公开所获数据', en: 'ask to publish what one receives' },
+    body: NewPublication,
+    answer: Publication,
+    example: { grant: 'civil.villages.water', items: ['name'], place: '水务局网站', purpose: '防汛责任人公示', source: '来源:市民政局' },
+    run: ({ registry, principal, body }) => askToPublish(registry, principal, body),
+  }),
+  ...eventOperations(publicationFlow, '/publications', Publication, {
+    consent: { text: { zh: '同意公开', en: 'consent' }, body: Consent, example: { conditions: '仅公布名称', until: '2027-12-31' } },
+    refuse: { text: { zh: '不同意', en: 'refuse' }, body: ReasonBody, example: { reason: '含个人信息' } },
+    withdraw: { text: { zh: '撤回', en: 'withdraw' } },
+    end: { text: { zh: '终止同意', en: 'end the consent' }, body: ReasonBody, example: { reason: '资源调整为对内公开' } },
+  }),
+]
