@@ -95,9 +95,9 @@ t.test('many writers, several sealers at once in two processes: one chain, every
   const office = await openOffice(t)
   const other = await openStore(office.store.url)
   t.teardown(() => other.close())
-  let writing = true
+  const written = new AbortController()
   const sealing = [office.store, office.store, other].map(async (store) => {
-    while (writing) await seal(store)
+    while (!written.signal.aborted) await seal(store)
   })
   const writers = Array.from({ length: 4 }, async (_, writer) => {
     for (let n = 0; n < 100; n++) {
@@ -108,7 +108,7 @@ t.test('many writers, several sealers at once in two processes: one chain, every
     }
   })
   await Promise.all(writers)
-  writing = false
+  written.abort()
   await Promise.all(sealing)
   t.equal((await seal(other))?.seq, 402)
   t.equal(new Set((await sealed(office)).map(({ entry }) => entry)).size, 402)
