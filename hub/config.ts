@@ -3,6 +3,9 @@ import { Type, type Static } from 'typebox'
 import { readerLimits } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { deepFreeze, readConfiguration, type ReadingOptions } from '../protocol/configuration.ts'
+import { CalendarYear, makeCalendar } from './supervision/calendar.ts'
+import type { MailConfig } from './supervision/mail.ts'
+import { SupervisionFile, supervisionSettings, type SupervisionSettings } from './supervision/settings.ts'
 import { AccessFile, accessRules, type AccessRules } from './access/settings.ts'
 
 const closed = { additionalProperties: false }
@@ -46,6 +49,13 @@ const ConfigFile = Type.Object(
       ),
     ),
     access: Type.Optional(AccessFile),
+    supervision: Type.Optional(SupervisionFile),
+    mail: Type.Optional(
+      Type.Object(
+        { url: Type.String({ pattern: '^smtps?://[^/]' }), from: Type.String({ pattern: '^[^\\r\\n]*[^\\s@]@[^\\s@]+$' }) },
+        closed,
+      ),
+    ),
     language: Type.Optional(Type.Enum(['zh', 'en'])),
     logLevel: Type.Optional(Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])),
   },
@@ -74,6 +84,9 @@ export interface HubConfig {
   limits: { batchBytes: number; unpackedBytes: number; batchRows: number; answerBytes: number }
   /** Sign-in, passwords, sessions. */
   access: AccessRules
+  supervision: SupervisionSettings
+  /** Absent: notices are seen on the screen only. */
+  mail?: MailConfig
   language?: 'zh' | 'en'
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
 }
@@ -87,7 +100,7 @@ const defaultLimits = {
 
 /** Reads, validates and freezes the configuration. A missing file means defaults only where `optional`. Throws QZ-CONFIG. */
 export function loadConfig(file: string, options: ReadingOptions = {}): HubConfig {
-  return withDefaults(readConfiguration(file, ConfigFile, options), dirname(resolve(file)))
+  return withDefaults(readConfiguration(file, ConfigFile, options), dirname(resolve(file)), options)
 }
 
 /** The configuration of a file that says nothing. */
@@ -95,7 +108,7 @@ export function defaults(): HubConfig {
   return withDefaults({}, resolve())
 }
 
-function withDefaults(file: ConfigFile, folder: string): HubConfig {
+function withDefaults(file: ConfigFile, folder: string, { env }: ReadingOptions = {}): HubConfig {
   if (file.storeOwner !== undefined && file.store === undefined) {
     const reason = '只能与 store 一起使用 / only together with store'
     throw new QianzhiError('QZ-CONFIG', { key: 'storeOwner', reason })
@@ -112,8 +125,16 @@ function withDefaults(file: ConfigFile, folder: string): HubConfig {
     log: { retention: 7, lapse: 7, snapshotFactor: 2, ...file.log },
     limits: { ...defaultLimits, ...file.limits },
     access: accessRules(file.access),
+    supervision: readSupervision(file.supervision, folder, env),
+    ...(file.mail && { mail: file.mail }),
     ...(file.language && { language: file.language }),
     logLevel: file.logLevel ?? 'info',
   }
   return deepFreeze(config)
+}
+
+function readSupervision(file: SupervisionFile | undefined, folder: string, env: NodeJS.ProcessEnv | undefined): SupervisionSettings {
+  const years = (file?.calendars ?? []).map((path) => readConfiguration(resolve(folder, path), CalendarYear, env && { env }))
+  makeCalendar(years)
+  return supervisionSettings(file, years)
 }

@@ -50,6 +50,25 @@ t.test('references are resolved in every text', async (t) => {
   t.same(config.urls, ['https://h:1'])
 })
 
+t.test('supervision and mail', async (t) => {
+  const { supervision, mail } = await load('')
+  t.match(supervision, { everySeconds: 60, years: [], deadlines: { 'application-reply': { days: 10, extension: 5, warn: 2 } } })
+  t.equal(mail, undefined)
+  await writeFile(join(folder, 'year.yaml'), 'year: 2027\nsource: test\nholidays: [2027-01-01/2027-01-03]\nworkdays: []')
+  const config = await load(
+    'supervision: {calendars: [year.yaml], deadlines: {delivery: {days: 30}}, duties: {warnHours: {daily: 3}}}\n' +
+      'mail: {url: "smtps://q:${env:PW}@mail.test", from: "平台 <q@city.test>"}',
+    { PW: 'a@b' },
+  )
+  t.match(config.supervision.years, [{ year: 2027, holidays: ['2027-01-01/2027-01-03'] }])
+  t.match(config.supervision.deadlines.delivery, { days: 30, extension: null, warn: 2 })
+  t.match(config.supervision.duties, { warnHours: { daily: 3, weekly: 48 }, realtime: 'quarterly' })
+  t.match(config.mail, { url: 'smtps://q:a%40b@mail.test', from: '平台 <q@city.test>' })
+  await writeFile(join(folder, 'wrong.yaml'), 'year: 2027\nsource: test\nholidays: [2026-12-31]\nworkdays: []')
+  const example = loadConfig('config-examples/hub.yaml').supervision
+  t.same({ ...example, years: [] }, { ...supervision }, 'the example says the defaults')
+})
+
 t.test('what is wrong is named, with the remedy, in both languages', async (t) => {
   for (const [text, ...words] of [
     ['lsten: {port: 1}', 'QZ-CONFIG', 'lsten', '未知', 'unknown key', 'listen'],
@@ -63,6 +82,11 @@ t.test('what is wrong is named, with the remedy, in both languages', async (t) =
     ['store: ${env:NOPE}', 'store', 'NOPE', '未设置', 'not set'],
     ['store: ${file:nope}', 'store', 'nope'],
     ['store: ${vault:x}', 'store', 'vault'],
+    ['supervision: {calendars: [none.yaml]}', 'none.yaml'],
+    ['supervision: {calendars: [wrong.yaml]}', 'calendar 2027', '2026-12-31'],
+    ['supervision: {deadlines: {delivry: {days: 3}}}', 'supervision.deadlines.delivry', 'delivery'],
+    ['mail: {url: "http://x", from: "a@b"}', 'mail.url'],
+    ['mail: {url: "smtp://x", from: "nobody"}', 'mail.from'],
     ['data: [', 'hub.yaml:'],
     ['data: a\ndata: b', 'hub.yaml:2', 'unique'],
     ['- a', 'object'],
