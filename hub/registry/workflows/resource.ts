@@ -2,6 +2,7 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { notify } from '../../supervision/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { concernAgency } from '../agents.ts'
+import { endGrants, keepWithdrawal, leaveCatalog, discardRegistrations } from '../withdrawal.ts'
 import type { Happening, Workflow } from '../workflow.ts'
 
 /** What a published resource's own workflow needs to know of it. */
@@ -16,7 +17,10 @@ export interface PublishedResource {
 type State = 'active' | 'suspended' | 'withdrawn'
 type On<I = unknown> = Happening<PublishedResource, I>
 
-/** A published resource: the secrecy supervisor may stop it at once (Art. 26). Publishing a new version changes nothing in that. */
+/**
+ * A published resource: the secrecy supervisor may stop it at once (Art. 26), which publishing a new version does not change; its agency
+ * may withdraw it for ever.
+ */
 export const resourceFlow: Workflow<State, PublishedResource> = {
   name: 'resource',
   table: 'resource',
@@ -29,6 +33,20 @@ export const resourceFlow: Workflow<State, PublishedResource> = {
   events: {
     stop: [
       { from: ['active'], to: 'suspended', effects: [keepReason, concernAll, tellAll('已被保密部门叫停', 'was stopped for secrecy')] },
+    ],
+    withdraw: [
+      {
+        from: ['active', 'suspended'],
+        to: 'withdrawn',
+        effects: [
+          keepWithdrawal,
+          endGrants,
+          discardRegistrations,
+          leaveCatalog,
+          concernAll,
+          tellAll('已撤销', 'was withdrawn by its agency'),
+        ],
+      },
     ],
     release: [{ from: ['suspended'], to: 'active', effects: [dropReason, concernAll, tellAll('已恢复', 'was released')] }],
   },

@@ -1,0 +1,107 @@
+import { Type } from 'typebox'
+import { DraftContent } from '../registry/catalog-content.ts'
+import { checkRegistration, createRegistration, listRegistrations, readRegistration } from '../registry/registrations.ts'
+import { registrationFlow } from '../registry/workflows/registration.ts'
+import { Checked, Diff } from './catalog-shapes.ts'
+import { eventOperations } from './events.ts'
+import { operation, type Operation } from './operation.ts'
+import { ById, closed, nullable, Paging, ReasonBody, Text } from './shapes.ts'
+
+const Registration = Type.Object({
+  id: Type.String(),
+  agency: Type.String(),
+  resource: Type.String(),
+  base: nullable(Type.Integer()),
+  state: Type.String(),
+  content: DraftContent,
+  standard: nullable(Type.String()),
+  demand: nullable(Type.String()),
+  draftedBy: Type.String(),
+  draftedAt: Type.String(),
+  submittedBy: nullable(Type.String()),
+  submittedAt: nullable(Type.String()),
+  secrecyReview: nullable(Type.Object({ reviewed: Type.Boolean(), by: Type.String(), note: Type.Optional(Type.String()) })),
+  reason: nullable(Type.String()),
+  created: Type.String(),
+})
+
+const NewBody = Type.Object(
+  {
+    resource: Type.Optional(Type.String({ minLength: 1, maxLength: 44 })),
+    standard: Type.Optional(Type.String({ minLength: 1, maxLength: 44 })),
+    demand: Type.Optional(Type.String({ pattern: '^[0-9]{1,18}$' })),
+    content: Type.Optional(DraftContent),
+  },
+  closed,
+)
+
+const States = Type.Enum(Object.keys(registrationFlow.states) as (keyof typeof registrationFlow.states)[])
+const Submission = Type.Object(
+  {
+    secrecy: Type.Object({ reviewed: Type.Literal(true), by: Text(100), note: Type.Optional(Text(1000)) }, closed),
+  },
+  closed,
+)
+
+const item = { id: 'code', name: 'code', label: '区划代码', type: 'text', length: 12, key: true, openness: 'public' }
+
+/** Registrations 目录登记 (Art. 9-12). */
+export const registrationOperations: readonly Operation[] = [
+  operation({
+    name: 'registration.list',
+    method: 'GET',
+    path: '/registrations',
+    text: { zh: '目录登记列表', en: 'registrations' },
+    query: Type.Object({ ...Paging.properties, state: Type.Optional(States) }, closed),
+    answer: Type.Object({ items: Type.Array(Registration) }),
+    run: async ({ registry, only, query: { state, before, limit } }) => ({
+      items: await listRegistrations(registry, { only, state, before, limit: Number(limit ?? 50) }),
+    }),
+  }),
+  operation({
+    name: 'registration.read',
+    method: 'GET',
+    path: '/registrations/:id',
+    about: 'registration',
+    text: { zh: '查看目录登记:内容、问题、与现行版本的差异', en: 'a registration: content, faults, differences' },
+    params: ById,
+    answer: Type.Object({ ...Registration.properties, ...Checked.properties, changes: Diff }),
+    run: ({ registry, params }) => readRegistration(registry, params.id),
+  }),
+  operation({
+    name: 'registration.create',
+    method: 'POST',
+    path: '/registrations',
+    text: { zh: '新建目录登记,或修改已发布的资源', en: 'register a resource, or a change of one' },
+    body: NewBody,
+    answer: Registration,
+    example: { content: { title: '村居名录', table: 'villages', items: [item] } },
+    run: ({ registry, principal, body }) => createRegistration(registry, principal, body),
+  }),
+  operation({
+    name: 'registration.check',
+    method: 'GET',
+    path: '/registrations/:id/check',
+    about: 'registration',
+    text: { zh: '检查目录登记:一次列出全部问题', en: 'everything that is wrong with a registration' },
+    params: ById,
+    answer: Checked,
+    run: ({ registry, params }) => checkRegistration(registry, params.id),
+  }),
+  ...eventOperations(registrationFlow, '/registrations', Registration, {
+    change: {
+      text: { zh: '修改登记内容', en: 'replace the content' },
+      body: Type.Object({ content: DraftContent }, closed),
+      example: { content: { title: '村居名录', items: [item] } },
+    },
+    submit: {
+      text: { zh: '提交审核,附保密审查声明', en: 'submit, with the secrecy declaration' },
+      body: Submission,
+      example: { secrecy: { reviewed: true, by: '张三', note: '不涉密' } },
+    },
+    recall: { text: { zh: '撤回提交', en: 'take back' } },
+    return: { text: { zh: '退回修改', en: 'return' }, body: ReasonBody, example: { reason: '摘要过于简单' } },
+    publish: { text: { zh: '审核通过并发布', en: 'publish' } },
+    discard: { text: { zh: '作废', en: 'discard' } },
+  }),
+]
