@@ -147,19 +147,19 @@ function caller(app: FastifyInstance, secret: string | undefined, principal: Pri
   }
 }
 
-const shapes = operations.flatMap(({ method, path, answer }) => {
+const documented = operations.map(({ method, path, answer }) => {
   const pattern = new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+')}$`)
-  return answer ? [{ method, path, pattern, shape: Compile(answer) }] : []
+  return { method, path, pattern, ...(answer && { shape: Compile(answer) }) }
 })
 
 /** What the documentation promises of an answer is what comes. */
 function checkAnswer(method: string, path: string, body: unknown): void {
   const plain = path.split('?')[0]!
-  const documented = shapes.filter((shape) => shape.method === method && shape.pattern.test(plain))
-  const known = documented.find((shape) => shape.path === plain) ?? documented[0]
-  if (!known || known.shape.Check(body)) return
+  const fitting = documented.filter((door) => door.method === method && door.pattern.test(plain))
+  const known = fitting.find((door) => door.path === plain) ?? fitting[0]
+  if (!known?.shape || known.shape.Check(body)) return
   const [error] = known.shape.Errors(body)
   throw new Error(
-    `${method} ${path}: the answer is not what is documented: ${error?.instancePath} ${error?.message}: ${JSON.stringify(body).slice(0, 500)}`,
+    `${method} ${path}: the answer is not what is documented: ${error?.instancePath} ${error?.message}: ${String(JSON.stringify(body)).slice(0, 500)}`,
   )
 }
