@@ -39,7 +39,7 @@ export async function checkContent(query: Query, registered: Registered): Promis
   const { content, resource } = registered
   const entry = await findEntry(query, resource)
   const complete = { ...content, items: completeItems(content) }
-  const sources = await judgedSources(query, registered, complete.items)
+  const sources = await judgedSources(query, registered, entry, complete.items)
   const incompatible =
     entry && content.table !== undefined ? await judgedChanges(query, entry, { table: content.table, items: complete.items }) : []
   const faults = [
@@ -111,10 +111,11 @@ function ruleFaults(content: Judged): Fault[] {
   return faults
 }
 
-async function judgedSources(query: Query, { agency, standard, content }: Registered, items: Item[]): Promise<Checked['sources']> {
+async function judgedSources(query: Query, registered: Registered, entry: Entry | undefined, items: Item[]): Promise<Checked['sources']> {
+  const { agency, standard, content } = registered
   const { subject, licence = false, exceptions = [] } = content
   if (!subject) return []
-  const found = await sourceWarnings(query, { agency, standard, subject, licence, items })
+  const found = await sourceWarnings(query, { agency, standard, subject, licence, items, published: entry?.schema.items ?? [] })
   const basisOf = (item: string) => exceptions.find((exception) => exception.item === item)?.basis ?? null
   return found.map((warning) => ({ ...warning, basis: basisOf(warning.item) }))
 }

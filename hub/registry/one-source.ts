@@ -19,6 +19,8 @@ interface Registered {
   subject: Subject
   licence: boolean
   items: readonly Item[]
+  /** Items of the version in force: who supplies something already does not begin to collect it. */
+  published: readonly Item[]
 }
 
 /**
@@ -26,8 +28,12 @@ interface Registered {
  * label. What Art. 6 itself demands of a resource (it says whom a row is about), keys, and the forms of one standard are no second
  * collection.
  */
-export async function sourceWarnings(query: Query, { agency, standard, subject, licence, items }: Registered): Promise<SourceWarning[]> {
-  const judged = items.filter(({ key, role }) => !key && !(role && isMandatory(subject, licence, role)))
+export async function sourceWarnings(query: Query, registered: Registered): Promise<SourceWarning[]> {
+  const { agency, standard, subject, licence, items, published } = registered
+  const known = new Set(published.map(({ id, label, role }) => `${id} ${role ?? ''} ${plainLabel(label)}`))
+  const judged = items.filter(({ id, key, role, label }) => {
+    return !key && !(role && isMandatory(subject, licence, role)) && !known.has(`${id} ${role ?? ''} ${plainLabel(label)}`)
+  })
   if (judged.length === 0) return []
   return query<SourceWarning>(
     `with wanted as (select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as w(item, shown, label, role)),
