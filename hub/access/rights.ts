@@ -140,7 +140,7 @@ export const rights = {
   'demand.note': { registrar: parties, reviewer: parties, user: parties, office: 'any' },
   'demand.agree': { reviewer: 'provider' },
   'demand.refuse': { reviewer: 'provider', office: 'any' },
-  'demand.fulfil': { office: 'any', registrar: 'provider' },
+  'demand.fulfil': { office: 'any', registrar: 'provider', reviewer: 'provider' },
   'demand.withdraw': { user: 'receiver' },
   'publication.list': bothSides,
   'publication.read': bothSides,
