@@ -3,6 +3,7 @@ import type { AgentReport } from '../protocol/api.ts'
 import { QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { Api } from './http/server.ts'
 import type { Store } from './store/store.ts'
+import { supervisionProblems } from './supervision/problems.ts'
 
 /** What is wrong, and who or what it is about, in both languages. */
 export interface HealthProblem {
@@ -22,6 +23,8 @@ export interface HealthParts {
   clock: () => Date
   /** Days after which a route that has not moved no longer holds its log back. */
   lapse: number
+  /** Whether notices are to go by e-mail. */
+  mail: boolean
 }
 
 const silentAfter = 5 * 60_000
@@ -42,7 +45,8 @@ export function healthApi(parts: HealthParts): Api {
 export async function checkHealth(parts: HealthParts): Promise<Health> {
   const disk = await checkDisk(parts.data)
   try {
-    const found = await Promise.all([silentAgents(parts), heldStreams(parts), lapsedRoutes(parts)])
+    const supervision = supervisionProblems(parts.store.query, parts.clock(), parts)
+    const found = await Promise.all([silentAgents(parts), heldStreams(parts), lapsedRoutes(parts), supervision])
     const problems = [...disk, ...found.flat()]
     return { status: problems.length > 0 ? 'degraded' : 'ok', problems }
   } catch (error) {

@@ -28,6 +28,9 @@ import type { Registry } from './registry/registry.ts'
 import { startEmbedded } from './store/embedded.ts'
 import { openStore, type Store } from './store/store.ts'
 import { startAudit } from './supervision/audit.ts'
+import { startMail } from './supervision/mail.ts'
+import { startSupervision } from './supervision/supervision.ts'
+import { recordSupply } from './supervision/supply.ts'
 import { ownCertificate, type OwnCertificate, type ServerCertificate } from './tls.ts'
 import { WakeupRelay, Wakeups } from './wakeups.ts'
 
@@ -93,6 +96,11 @@ async function start(
   const asks = new Asks({ store, wakeups, hubKey, clock })
   const housekeeping = startHousekeeping({ store, log, wakeups, recorded, rules, logger, clock })
   stops.push(() => housekeeping.stop())
+  const catchUp = () => recordSupply({ store, log })
+  const supervision = await startSupervision({ store, settings: config.supervision, catchUp, logger, clock })
+  stops.push(() => supervision.stop())
+  const mailer = config.mail && startMail({ store, config: config.mail, logger, clock })
+  stops.push(async () => mailer?.stop())
 
   const certificate = await loadCertificate(config, clock())
   const urls: string[] = [...config.urls]
@@ -110,7 +118,7 @@ async function start(
     certificate,
     bodyLimit: config.limits.batchBytes + (1 << 20),
     open: [
-      healthApi({ store, data: config.data, clock, lapse: config.log.lapse }),
+      healthApi({ store, data: config.data, clock, lapse: config.log.lapse, mail: config.mail !== undefined }),
       enrolApi(registry, policyFor),
       adminApi({
         registry,

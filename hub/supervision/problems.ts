@@ -1,0 +1,39 @@
+import type { HealthProblem } from '../health.ts'
+import type { Query } from '../store/store.ts'
+import { dayOf, yearsWithoutData } from './calendar.ts'
+import { dayToJudge } from './duties-judging.ts'
+import { readRules } from './settings.ts'
+
+const hour = 3_600_000
+
+/** What keeps supervision from its work, for /health, which everybody may read: no names, no addresses. */
+export async function supervisionProblems(query: Query, now: Date, { mail }: { mail: boolean }): Promise<HealthProblem[]> {
+  const found = await Promise.all([missingYears(query, now), stalled(query, now), mail ? waitingMail(query, now) : []])
+  return found.flat()
+}
+
+async function missingYears(query: Query, now: Date): Promise<HealthProblem[]> {
+  const { calendar } = await readRules(query)
+  return yearsWithoutData(calendar, dayOf(now)).map((year) => ({
+    code: 'QZ-HEALTH-CALENDAR',
+    zh: `没有 ${year} 年的节假日安排,期限只按周末计算;请在 hub.yaml 的 supervision.calendars 中提供`,
+    en: `No official calendar of ${year}: deadlines know weekends only; give it in hub.yaml under supervision.calendars`,
+  }))
+}
+
+async function stalled(query: Query, now: Date): Promise<HealthProblem[]> {
+  const day = await dayToJudge(query, new Date(now.getTime() - hour))
+  if (day === undefined) return []
+  const [zh, en] = [`${day} 以来的更新义务尚未检查,请查看中心日志`, `Update duties are not judged since ${day}: see the log of the hub`]
+  return [{ code: 'QZ-HEALTH-SUPERVISION', zh, en }]
+}
+
+async function waitingMail(query: Query, now: Date): Promise<HealthProblem[]> {
+  const [row] = await query<{ count: number }>(
+    `select count(*)::int as count from mail join notice n on n.id = mail.notice where mail.state = 'waiting' and n.at < $1`,
+    [new Date(now.getTime() - hour)],
+  )
+  if (row!.count === 0) return []
+  const [zh, en] = [`${row!.count} 封通知邮件已等待 1 小时以上`, `${row!.count} notices have waited for more than an hour to be mailed`]
+  return [{ code: 'QZ-HEALTH-MAIL', zh, en }]
+}
