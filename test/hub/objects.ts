@@ -63,7 +63,7 @@ function statements({ parties: { provider, receiver }, resource, agent, own }: O
     agency: ['select $1::text as id', [provider]],
     person,
     key: [
-      `insert into api_key (secret_hash, agency, name, role, created_by) values ($1, $2, 'machine', 'user', 'test') returning id`,
+      `insert into api_key (secret_hash, agency, name, role, created_by, expires_at) values ($1, $2, 'machine', 'user', 'test', 'infinity') returning id`,
       [code, provider],
     ],
     registration: [
