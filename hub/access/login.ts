@@ -3,7 +3,11 @@ import { QianzhiError } from '../../protocol/errors.ts'
 /** Lower case: `Zhang.San` and `zhang.san` are one. Throws QZ-REQUEST-INVALID. */
 export function checkLogin(login: string): string {
   const lower = login.toLowerCase()
-  if (/^[a-z][a-z0-9._-]{2,39}$/.test(lower)) return lower
+  if (isLogin(lower)) return lower
   const reason = '登录名须以字母开头,3 至 40 位,只含字母、数字和 . _ - / a login name begins with a letter, has 3 to 40 of a-z 0-9 . _ -'
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason })
+}
+
+export function isLogin(lower: string): boolean {
+  return /^[a-z][a-z0-9._-]{2,39}$/.test(lower)
 }

@@ -25,6 +25,6 @@ export type Due = 'password' | 'factor'
 export const theHub: Principal = { actor: 'hub', person: null, name: 'hub', agency: null, roles: [], via: 'hub' }
 
 /** What the audit says of who acted. */
-export function actedBy({ actor, agency, via, ip = undefined }: Principal) {
+export function actedBy({ actor, agency, via, ip }: Principal) {
   return { actor, agency, via, ...(ip !== undefined && { ip }) }
 }

@@ -14,15 +14,16 @@ export function checkSeparation(roles: readonly Role[]): void {
 }
 
 /**
- * There must stay somebody who can act in each administrator's role. Locks those who have one, so that two who go at once do not each
- * count on the other. Throws QZ-RULE where this person is the last of one of the roles that are to go.
+ * There must stay somebody who can act in each administrator's role. One change at a time, so that two who go at once do not each count
+ * on the other. Throws QZ-RULE where this person is the last of one of the roles that are to go.
  */
 export async function keepAdministrators(query: Query, person: string, going: readonly Role[]): Promise<void> {
   const concerned = going.filter((role) => administrators.includes(role))
   if (concerned.length === 0) return
+  await query(`select pg_advisory_xact_lock(hashtext('last administrator'))`)
   const active = await query<{ person: string; role: Role }>(
     `select r.person, r.role from person_role r join person p on p.id = r.person
-     where r.role = any($1) and p.state = 'active' order by r.person for update`,
+     where r.role = any($1) and p.state = 'active'`,
     [administrators],
   )
   const mine = active.filter((line) => line.person === person && concerned.includes(line.role))

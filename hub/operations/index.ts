@@ -1,4 +1,5 @@
 import { accessOperations } from './access.ts'
+import { agencyOperations } from './agencies.ts'
 import { applicationOperations } from './applications.ts'
 import { catalogOperations } from './catalog.ts'
 import { correctionOperations } from './corrections.ts'
@@ -8,6 +9,7 @@ import { grantOperations } from './grants.ts'
 import { machineOperations } from './machines.ts'
 import type { Operation } from './operation.ts'
 import { orderOperations } from './orders.ts'
+import { peopleOperations } from './people.ts'
 import { publicationOperations } from './publications.ts'
 import { recordOperations } from './records.ts'
 import { registrationOperations } from './registrations.ts'
@@ -18,6 +20,8 @@ import { supervisionOperations } from './supervision.ts'
 /** Every operation of the registry's API. */
 export const operations: readonly Operation[] = [
   ...accessOperations,
+  ...peopleOperations,
+  ...agencyOperations,
   ...applicationOperations,
   ...catalogOperations,
   ...correctionOperations,

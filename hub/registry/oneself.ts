@@ -45,7 +45,12 @@ export async function readMe({ store }: Registry, { rules }: Access, { person, n
     [person],
   )
   const { passwordSet, ...mine } = row ?? {
-    ...{ login: null, email: null, phone: null, lastSignIn: null, passwordSet: null, hasFactor: false },
+    login: null,
+    email: null,
+    phone: null,
+    lastSignIn: null,
+    passwordSet: null,
+    hasFactor: false,
   }
   const passwordExpires = passwordSet && new Date(passwordSet.getTime() + rules.password.days * 86_400_000)
   const needsFactor = person !== null && roles.some((role) => rules.factor.includes(role))

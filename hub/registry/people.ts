@@ -164,13 +164,18 @@ export interface PersonChange {
 
 /** Name and how to reach somebody. What of it was changed is on record, not to what. */
 export async function changePerson(registry: Registry, principal: Principal, id: string, input: PersonChange): Promise<Person> {
-  return change(registry, async (query) => {
-    const person = await lockPerson(query, id)
-    const { name, email, phone } = { ...person, ...input }
-    await query('update person set name = $2, email = $3, phone = $4 where id = $1', [id, name, email, phone])
-    await onRecord(query, person, principal, 'change', { changed: Object.keys(input) })
-    return readPerson(query, id)
-  })
+  return change(registry, (query) => updatePerson(query, principal, id, input))
+}
+
+/** Within a transaction. The same again changes nothing. */
+export async function updatePerson(query: Query, principal: Principal, id: string, input: PersonChange): Promise<Person> {
+  const person = await lockPerson(query, id)
+  const { name, email, phone } = { ...person, ...input }
+  const changed = (Object.keys(input) as (keyof PersonChange)[]).filter((key) => input[key] !== person[key])
+  if (changed.length === 0) return person
+  await query('update person set name = $2, email = $3, phone = $4 where id = $1', [id, name, email, phone])
+  await onRecord(query, person, principal, 'change', { changed })
+  return readPerson(query, id)
 }
 
 /** A new link by which the person sets a (new) password; a second factor that is set up stays. */
