@@ -49,6 +49,11 @@ export class MysqlCapture implements Capture {
     const there = triggers.map((row) => String(row[0]))
     const gone = triggerEvents.map((event) => triggerName(source.resource, event)).filter((name) => !there.includes(name))
     if (gone.length > 0) throw notSetUp(source, `trigger ${gone.join(', ')} is missing`)
+    const keys = plan.keys.map(({ column }) => column)
+    if (!triggers.every((row) => writesKeys(String(row[7]), keys))) {
+      const list = keys.join(', ')
+      throw notSetUp(source, `主键已改为 (${list}),请重新执行 setup / the key is (${list}) now: run setup again`)
+    }
     const [queue] = await this.#session.rows(
       `select cast(create_time as char) from information_schema.tables where table_schema = database() and table_name = ${quoteText(queueName(source.resource))}`,
     )
@@ -56,14 +61,14 @@ export class MysqlCapture implements Capture {
     this.#queues?.add(source.resource)
     const { kind, engine, shape } = plan.catalog
     return createHash('sha256')
-      .update(JSON.stringify([triggers, queue, kind, engine, shape]))
+      .update(JSON.stringify([triggers.map((row) => row.slice(0, 7)), queue, kind, engine, shape]))
       .digest('hex')
   }
 
   async #triggers({ catalog, source }: Plan): Promise<RawValue[][]> {
     const names = triggerEvents.map((event) => quoteText(triggerName(source.resource, event))).join(', ')
     return this.#session.rows(
-      `select trigger_name, event_manipulation, action_timing, cast(created as char), sha2(action_statement, 256), definer, sql_mode
+      `select trigger_name, event_manipulation, action_timing, cast(created as char), sha2(action_statement, 256), definer, sql_mode, action_statement
       from information_schema.triggers where event_object_schema = ${quoteText(catalog.database)}
       and event_object_table = ${quoteText(catalog.table)} and trigger_name in (${names}) order by trigger_name`,
     )
@@ -341,4 +346,11 @@ export function keyHash(key: Row): string {
 
 function* chunks<T>(list: readonly T[]): Generator<readonly T[]> {
   for (let at = 0; at < list.length; at += chunk) yield list.slice(at, at + chunk)
+}
+
+/** Whether a trigger writes down these key columns, in this order: it was made for the version of the resource that there was then. */
+function writesKeys(statement: string, keys: readonly string[]): boolean {
+  const named = Array.from(statement.matchAll(/(?:OLD|NEW)\.`((?:[^`]|``)+)`/g), ([, name]) => name!.replaceAll('``', '`').toLowerCase())
+  const found = [...new Set(named)]
+  return found.length === keys.length && keys.every((key, i) => found[i] === key.toLowerCase())
 }

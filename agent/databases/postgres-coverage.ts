@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { SourceTable } from '../database.ts'
 import type { Connection } from './postgres-connection.ts'
-import { sourceNames } from './postgres-setup.ts'
+import { readKeys, sourceNames } from './postgres-setup.ts'
 import { sourceTable, tableMembers } from './postgres-table.ts'
 
 export interface MemberCoverage {
@@ -42,6 +42,12 @@ export async function memberCoverage(connection: Connection, source: SourceTable
   })
 }
 
+/** The triggers were made for a version of the resource that had another key. */
+function otherKey(keys: SourceTable['columns']): string {
+  const list = keys.map(({ column }) => column).join(', ')
+  return `主键已改为 (${list}),请重新执行 setup / the key is (${list}) now: run setup again`
+}
+
 /** True where these triggers see every statement on their table. */
 export function covers(firing: readonly string[]): boolean {
   return firing.includes('truncate') && (firing.includes('row') || ['insert', 'update', 'delete'].every((event) => firing.includes(event)))
@@ -55,9 +61,14 @@ export async function coverageOf(connection: Connection, source: SourceTable): P
   const members = await memberCoverage(connection, source)
   const [root] = members
   if (!root || !covers(root.firing)) fail('triggers are missing or switched off')
-  const { queue } = sourceNames(source.resource)
-  const [found] = await connection.query(`select to_regclass($1), to_regclass('qianzhi.stream')`, [queue])
+  const { queue, statementFunction } = sourceNames(source.resource)
+  const [found] = await connection.query(
+    `select to_regclass($1), to_regclass('qianzhi.stream'), (select prosrc from pg_proc where oid = to_regproc($2))`,
+    [queue, statementFunction],
+  )
   if (found!.includes(null)) fail('its queue is missing')
+  const keys = source.columns.filter(({ item }) => item.key)
+  if (!found![2]!.includes(readKeys(keys, 'qz_new'))) fail(otherKey(keys))
   const shape = await connection.query(
     `select concat_ws(' ', a.attname, a.attnum, a.attmissingval::text, a.xmin, d.xmin)
      from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated <> ''

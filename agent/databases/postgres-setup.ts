@@ -127,6 +127,11 @@ const wake = `  if exists (select from qianzhi.sleeper where asleep_until > cloc
   end if;
 `
 
+/** How a trigger reads the keys of changed rows: by it one tells which key a trigger was made for. */
+export function readKeys(keys: readonly Pick<KeyColumn, 'column'>[], rows: string): string {
+  return `select ${keys.map(({ column }, i) => `${quoteName(column)}::text collate "C" as k${i + 1}`).join(', ')} from ${rows}`
+}
+
 /**
  * Keys are read inside an exception block that writes nothing (so it takes no transaction id): what fails there, such as a key
  * column renamed under the trigger, becomes a mark and the application's statement goes on.
@@ -134,8 +139,7 @@ const wake = `  if exists (select from qianzhi.sleeper where asleep_until > cloc
 function statementBody(queue: string, keys: readonly KeyColumn[], limit: number): string {
   const places = keys.map((_, i) => `k${i + 1}`)
   const list = places.join(', ')
-  const read = (rows: string) =>
-    `select ${keys.map(({ column }, i) => `${quoteName(column)}::text collate "C" as k${i + 1}`).join(', ')} from ${rows}`
+  const read = (rows: string) => readKeys(keys, rows)
   const branch = (event: string, rows: string) => `  if tg_op = '${event}' then
     begin
       select count(*), ${places.map((place) => `array_agg(${place})`).join(', ')} into n, ${places.map((place) => `a_${place}`).join(', ')}

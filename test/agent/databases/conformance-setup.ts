@@ -125,6 +125,24 @@ export function setupConformance(t: Test, engine: Dialect, freshDatabase: () => 
     t.not(await capture.coverage(source), first)
   })
 
+  t.test('triggers that were made for another key cover nothing, until set-up runs again', async (t) => {
+    const { database, test, capture, source } = await watched(t, sourceOf(twoKeys))
+    await capture.coverage(source)
+    await test.query(`alter table licence add constraint other unique (code)`)
+    for (const changed of [['code'], ['code', 'region']]) {
+      const items = [...twoKeys.items].toReversed().map((item) => ({ ...item, key: changed.includes(item.id) }))
+      const next = sourceOf(schemaOf(items, 2))
+      await capture.checkTable(next)
+      await t.rejects(capture.coverage(next), { code: 'QZ-SOURCE-NOT-SET-UP', message: /setup/ }, changed.join())
+      await database.run(await database.setupScript(next))
+      await capture.coverage(next)
+      await test.query(`insert into licence values (1, 'n', '${changed.join('-')}')`)
+      const { keys } = await capture.take(next, 10, new Set())
+      t.same(keys, [changed.length === 1 ? ['code'] : ['code-region', '1']])
+    }
+    await t.rejects(capture.coverage(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
+  })
+
   t.test('chunks in key order resume after any key', async (t) => {
     const { test, capture, source } = await watched(t, sourceOf(twoKeys))
     const rows = Array.from({ length: 50 }, (_, i) => `(${i % 5}, 'n', '${'abcdefghij'[i % 10]}${i}')`)
