@@ -2,6 +2,7 @@ import { theHub } from '../access/principal.ts'
 import { endDeadline } from '../supervision/deadlines.ts'
 import type { Query } from '../store/store.ts'
 import { requireGrant, type Grant } from './grants.ts'
+import { expirePublications } from './publications.ts'
 import { change, type Registry } from './registry.ts'
 import { advance } from './workflow.ts'
 import { grantFlow } from './workflows/grant.ts'
@@ -87,6 +88,13 @@ export async function expireGrants(registry: Registry): Promise<number> {
     })
     if (!again) return ended
   }
+}
+
+/** Everything here that happens because of the time, and what deadlines have to know before they are judged. */
+export async function keepGrants(registry: Registry): Promise<void> {
+  await noteDeliveries(registry)
+  await expireGrants(registry)
+  await expirePublications(registry)
 }
 
 /** A delivery is in time when its route's first receipt has come: for the minutely round of supervision. @returns how many were noted. */

@@ -4,6 +4,7 @@ import { notify } from '../../supervision/notices.ts'
 import { findEntry } from '../catalog.ts'
 import { checkContent, type Fault } from '../catalog-check.ts'
 import type { CatalogContent, DraftContent } from '../catalog-content.ts'
+import { demandPublished } from '../demands.ts'
 import { lockResource, putEntry } from '../publishing.ts'
 import type { Happening, Workflow } from '../workflow.ts'
 
@@ -68,7 +69,7 @@ export const registrationFlow: Workflow<State, Registration> = {
         from: ['submitted'],
         to: 'published',
         needs: [otherPerson, upToDate, faultless],
-        effects: [publish, tellRegistrar('已发布', 'is published')],
+        effects: [publish, fulfilDemand, tellRegistrar('已发布', 'is published')],
       },
     ],
     discard: [{ from: ['draft', 'returned'], to: 'discarded' }],
@@ -149,6 +150,10 @@ async function publish({ query, subject, principal, concerned, now }: On): Promi
   const content = subject.content as CatalogContent
   const before = await findEntry(query, resource)
   await putEntry(query, concerned, { code: resource, agency, content, standard, principal, submitted, now }, before)
+}
+
+async function fulfilDemand({ registry, query, concerned, principal, subject: { demand, resource } }: On): Promise<void> {
+  if (demand !== null) await demandPublished(registry, query, concerned, { principal, demand, resource })
 }
 
 async function tellReviewer({ query, subject }: On): Promise<void> {
