@@ -112,9 +112,9 @@ export function describeConformance(t: Test, engine: Dialect, freshDatabase: () 
     const { database, test } = await opened(t)
     const { type, prepare } = engine.caseInsensitive
     for (const statement of prepare) await test.query(statement)
-    await test.query(`create table licence (id varchar(20) not null primary key, name ${type}, n int, d date, f boolean)`)
+    await test.query(`create table licence (id varchar(20) not null primary key, name ${type}, n int, d date, f boolean, m decimal(12,2))`)
     await test.query(
-      `insert into licence values ('1', 'abc', 7, '2026-11-22', true), ('2', 'ABC', 7, null, false), ('3', null, 8, '2026-11-23', null)`,
+      `insert into licence values ('1', 'abc', 7, '2026-11-22', true, 1.5), ('2', 'ABC', 7, null, false, 2), ('3', null, 8, '2026-11-23', null, null)`,
     )
     const source = sourceOf(
       schemaOf([
@@ -123,6 +123,7 @@ export function describeConformance(t: Test, engine: Dialect, freshDatabase: () 
         { id: 'n', type: 'integer' },
         { id: 'd', type: 'date' },
         { id: 'f', type: 'boolean' },
+        { id: 'm', type: 'decimal', precision: 12, scale: 2 },
       ]),
     )
     const found = async (...filter: [string, string | null][]) => {
@@ -135,6 +136,7 @@ export function describeConformance(t: Test, engine: Dialect, freshDatabase: () 
     t.same(await found(['n', '7'], ['name', 'ABC']), ['2'])
     t.same(await found(['d', '2026-11-22']), ['1'])
     t.same(await found(['f', 'false']), ['2'])
+    t.same(await found(['m', '1.5']), ['1'], 'which it writes 1.50')
     t.same(await found(['name', `' or '1'='1`]), [])
     t.same(await found(['name', `\\`]), [])
   })

@@ -106,6 +106,19 @@ t.test('refusals are coded', async (t) => {
   t.equal(await code(provider.agent, `${agentPaths.own}?resource=people&epoch=x`), 'QZ-REQUEST-INVALID')
 })
 
+t.test('answers are taken from the agent that was asked, within their limit', async (t) => {
+  const { provider, receiver, send, store, time } = await serve(t)
+  const add = 'insert into ask (id, agent, statement, expires_at) values ($1, $2, $1, $3)'
+  await store.query(add, ['ask', 'provider', new Date(time.now.getTime() + 1000)])
+  const answer = (box: string) => ({ ask: 'ask', key: 'k', nonce: 'n', box })
+  const code = async (...[agent, path, body]: Parameters<typeof send>) => (await send(agent, path, body)).json().code
+  t.equal(await code(receiver, agentPaths.answers, answer('b')), 'QZ-ASK-CLOSED')
+  t.equal(await code(provider.agent, agentPaths.answers, answer('b'.repeat(1 << 20))), 'QZ-BATCH-LIMIT')
+  t.equal(await code(provider.agent, agentPaths.answers, { ask: 'ask' }), 'QZ-REQUEST-INVALID')
+  t.same((await send(provider.agent, agentPaths.answers, answer('b'))).json(), {})
+  t.same(await store.query('select answer from ask'), [{ answer: answer('b') }])
+})
+
 t.test('a poll whose agent hangs up stops waiting', async (t) => {
   const { receiver, send, wakeups } = await serve(t)
   await send(receiver, agentPaths.poll, pollRequest([{ route: 'r' }]))
