@@ -252,6 +252,19 @@ export interface Applied {
   quarantine: number
 }
 
+/**
+ * The decimal item as wide as it and its column are together, where a later version made it wider than the column; undefined where the
+ * column holds it.
+ */
+export function widerDecimal(item: Item, column: { precision?: number; scale?: number }): Item | undefined {
+  if (item.type !== 'decimal' || column.precision === undefined) return undefined
+  const [scale, had] = [item.scale ?? 0, column.scale ?? 0]
+  const whole = (item.precision ?? 38) - scale
+  if (whole <= column.precision - had && scale <= had) return undefined
+  const wide = { scale: Math.max(scale, had), whole: Math.max(whole, column.precision - had) }
+  return { ...item, precision: wide.whole + wide.scale, scale: wide.scale }
+}
+
 /** How far the removal of an ended route's data is in one database. */
 export interface Removal {
   rows: number

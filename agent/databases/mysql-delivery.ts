@@ -74,10 +74,10 @@ export class MysqlDelivery implements Delivery {
     const left = before?.table && before.table !== sink.table ? before.table : undefined
     // A table that somebody dropped begins again; so does one of another name.
     const fresh = !there || left !== undefined || !before?.position
-    if (!fresh) await noteTable(this.#session, sink)
     if (!fresh && !sameShape(before, sink)) return { state: before }
-    const opened = before !== null && left === undefined
-    if (there && (opened || wasDelivered(there))) await followSchema(this.#session, sink, 'live')
+    if (there && before && !left) await followSchema(this.#session, sink, fresh || before.schemaVersion !== sink.schema.version)
+    else if (there && wasDelivered(there)) await followSchema(this.#session, sink, true)
+    if (!fresh) await noteTable(this.#session, sink)
     this.#tables.set(partKey(sink, 'live'), await provideTable(this.#session, sink, 'live'))
     if (fresh) await this.#session.transaction(() => writeFreshState(this.#session, sink, 'live', before))
     const state = (await readState(this.#session, sink.route, 'live'))!

@@ -12,7 +12,7 @@ import {
   sourceColumn,
   type ApplyTable,
 } from '../../protocol/tables/mysql.ts'
-import type { Part, SinkTable } from '../database.ts'
+import { widerDecimal, type Part, type SinkTable } from '../database.ts'
 import { readTable, unfit, type CatalogColumn, type CatalogTable } from './mysql-catalog.ts'
 import { errorNumber, type Session } from './mysql-connection.ts'
 import { partTable } from './mysql-state.ts'
@@ -42,9 +42,9 @@ async function alter(session: Session, sink: SinkTable, table: string, changes: 
 }
 
 /** Brings a table that was delivered into to the sink: columns of new items, longer texts, the source in the key; another key where it is empty. */
-export async function followSchema(session: Session, sink: SinkTable, part: Part): Promise<void> {
-  const table = partTable(session, sink, part)
-  await followItems(session, sink, table)
+export async function followSchema(session: Session, sink: SinkTable, changed: boolean): Promise<void> {
+  const table = partTable(session, sink, 'live')
+  if (changed) await followItems(session, sink, table)
   await addMissingColumns(session, sink, (await readTable(session, table))!, table)
   const catalog = (await readTable(session, table))!
   if (keyOf(sink, catalog)) return
@@ -59,6 +59,8 @@ export async function followItems(session: Session, sink: SinkTable, table: stri
   const changes = sink.columns.flatMap(({ item, column }, i) => {
     const there = find(catalog, column)
     if (!there) return [`add column ${definitions[i]!}`]
+    const wider = widerDecimal(item, there.type === 'decimal' ? there : {})
+    if (wider) return [`modify column ${columnDefinitions([{ item: wider, column }], session.server)[0]!}`]
     const short = item.type === 'text' && there.type === 'varchar' && (there.length ?? Infinity) < (item.length ?? Infinity)
     return short ? [`modify column ${definitions[i]!}`] : []
   })

@@ -103,11 +103,12 @@ export async function writeFreshState(session: Session, sink: SinkTable, part: P
   )
 }
 
-/** Written down at each opening: an older agent did not. */
+/** The version that the live part has followed; its table, which an older agent did not write down. */
 export async function noteTable(session: Session, sink: SinkTable): Promise<void> {
   const [table, source, resource] = [sink.table, sink.source, sink.resource].map(quoteText)
   await session.run(
-    `update ${positionTable} set table_name = ${table}, source = ${source}, resource = ${resource} where ${ofPart(sink.route, 'live')}`,
+    `update ${positionTable} set table_name = ${table}, source = ${source}, resource = ${resource}, schema_version = ${sink.schema.version}
+    where ${ofPart(sink.route, 'live')}`,
   )
 }
 

@@ -13,10 +13,10 @@ import {
   sourceColumn,
   type ApplyTable,
 } from '../../protocol/tables/postgres.ts'
-import type { SinkTable } from '../database.ts'
+import { widerDecimal, type SinkTable } from '../database.ts'
 import { sqlState, type Connection } from './postgres-connection.ts'
 import { findTable, refuse, type Table } from './postgres-table.ts'
-import { canReceive } from './postgres-types.ts'
+import { canReceive, numericLimits } from './postgres-types.ts'
 
 /** Statements that the receiver's own views, constraints or rows may forbid: then the table is refused and says why. */
 async function alter(connection: Connection, sink: SinkTable, statements: readonly string[]): Promise<void> {
@@ -33,13 +33,15 @@ export function wasDelivered(table: Table): boolean {
   return table.columns.has(positionColumn)
 }
 
-/** Columns of new items; texts that got longer. Those under a view cannot be altered: QZ-SINK-TABLE. */
+/** Columns of new items; texts and numbers that got longer. Those under a view cannot be altered: QZ-SINK-TABLE. */
 export async function followItems(connection: Connection, sink: SinkTable, table: Table): Promise<void> {
   for (const mapped of sink.columns) {
     const found = table.columns.get(mapped.column)
     if (!found) await alter(connection, sink, addColumn(sink.table, mapped))
-    else if (!canReceive(mapped.item, found)) {
-      await alter(connection, sink, [`alter table ${table.name} alter column ${quoteName(mapped.column)} type ${columnType(mapped.item)}`])
+    else {
+      const item = widerDecimal(mapped.item, numericLimits(found)) ?? (canReceive(mapped.item, found) ? undefined : mapped.item)
+      if (item)
+        await alter(connection, sink, [`alter table ${table.name} alter column ${quoteName(mapped.column)} type ${columnType(item)}`])
     }
   }
 }

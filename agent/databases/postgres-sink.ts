@@ -46,11 +46,12 @@ export async function openLive(connection: Connection, sink: SinkTable): Promise
     const table = await findTable(connection, sink.table)
     const left = before?.table && before.table !== sink.table ? before.table : undefined
     const fresh = !table || left !== undefined || !before?.state.position
-    if (!fresh && !sameShape(before.state, sink)) return noteTable(connection, sink).then(() => ({ state: before.state, open: undefined }))
+    if (!fresh && !sameShape(before.state, sink)) return { state: before.state, open: undefined }
     if (fresh) await remember(connection, sink, 'live', before)
     else await noteTable(connection, sink)
     if (!table) await createTable(connection, sink)
-    else await followSchema(connection, sink, table, before !== undefined && left === undefined)
+    else if (before && !left) await followSchema(connection, sink, table, fresh || before.state.schemaVersion !== sink.schema.version)
+    else if (wasDelivered(table)) await followSchema(connection, sink, table, true)
     const { state } = (await remembered(connection, sink.route, 'live'))!
     const checked = checkTable(sink, await addMissing(connection, sink, sink.table))
     return { state, open: { table: checked, quarantine: state.quarantine }, ...(left && { left }) }
@@ -58,9 +59,8 @@ export async function openLive(connection: Connection, sink: SinkTable): Promise
 }
 
 /** A table that the receiver made must have its mapped columns when it is first opened: a typing error is no column. */
-async function followSchema(connection: Connection, sink: SinkTable, table: Table, opened: boolean): Promise<void> {
-  if (!opened && !wasDelivered(table)) return
-  await followItems(connection, sink, table)
+async function followSchema(connection: Connection, sink: SinkTable, table: Table, changed: boolean): Promise<void> {
+  if (changed) await followItems(connection, sink, table)
   const now = await addMissing(connection, sink, sink.table)
   await shareKey(connection, sink, now)
   if (!keyOf(sink, (await findTable(connection, sink.table))!)) await replaceKey(connection, sink, now)

@@ -94,12 +94,12 @@ export async function remember(connection: Connection, sink: SinkTable, part: Pa
   )
 }
 
-/** Written down at each opening: an older agent did not. */
+/** The version that the live part has followed; its table, which an older agent did not write down. */
 export async function noteTable(connection: Connection, sink: SinkTable): Promise<void> {
   await connection.query(
-    `update qianzhi.route_position set table_name = $2, source = $3, resource = $4
-     where route = $1 and part = 'live' and (table_name, source, resource) is distinct from ($2, $3, $4)`,
-    [sink.route, sink.table, sink.source, sink.resource],
+    `update qianzhi.route_position set table_name = $2, source = $3, resource = $4, schema_version = $5
+     where route = $1 and part = 'live' and (table_name, source, resource, schema_version) is distinct from ($2, $3, $4, $5)`,
+    [sink.route, sink.table, sink.source, sink.resource, sink.schema.version],
   )
 }
 

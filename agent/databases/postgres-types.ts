@@ -61,6 +61,12 @@ export function numericPrecision(column: TableColumn): number {
   return ((column.modifier - 4) >> 16) & 0xffff
 }
 
+/** Of a numeric column that has limits; otherwise none. */
+export function numericLimits(column: TableColumn): { precision?: number; scale?: number } {
+  const scale = column.base === 'numeric' ? numericScale(column) : undefined
+  return scale === undefined || scale < 0 ? {} : { precision: numericPrecision(column), scale }
+}
+
 function conversionOf(item: ValueLimits, column: TableColumn): Convert | undefined {
   switch (item.type) {
     case 'text':

@@ -217,19 +217,24 @@ export function routeConformance(t: Test, engine: Dialect, freshDatabase: () => 
     t.same(await test.query('select id, name, amount from delivered order by name'), of)
   })
 
-  t.test('a text that gets longer follows in place', async (t) => {
+  t.test('texts and numbers that get longer follow in place', async (t) => {
     const before = sinkOf(licence)
     const { delivery, test } = await opened(t, before)
     await apply(delivery, before, { from: null, to: at(1), of: rowsOf('n', 1) })
-    const longer = sinkOf(
-      schemaOf(
-        licence.items.map((item) => (item.id === 'name' ? { ...item, length: 300 } : item)),
-        2,
-      ),
-    )
+    const items = licence.items.map((item) => {
+      return item.id === 'name' ? { ...item, length: 300 } : item.id === 'amount' ? { ...item, precision: 16, scale: 4 } : item
+    })
+    const longer = sinkOf(schemaOf(items, 2))
     t.match(await delivery.open(longer), { live: { position: at(1) }, shadow: null })
-    t.match(await apply(delivery, longer, { from: at(1), to: at(2), of: [['k1', '长'.repeat(250), null]] }), { written: 1, quarantined: 0 })
-    t.same(await test.query(`select char_length(name) from delivered order by id`), [['1'], ['250']])
+    const of: Row[] = [['k1', '长'.repeat(250), '123456789012.3456']]
+    t.match(await apply(delivery, longer, { from: at(1), to: at(2), of }), { written: 1, quarantined: 0 })
+    t.same(await test.query('select char_length(name), amount from delivered order by id'), [
+      ['1', '1.0000'],
+      ['250', '123456789012.3456'],
+    ])
+    await delivery.open(before)
+    t.match(await apply(delivery, before, { from: at(2), to: at(3), of: rowsOf('n', 1) }), { written: 1 }, 'and nothing gets shorter')
+    t.same(await test.query(`select amount from delivered where id = 'k1'`), [['123456789012.3456']])
   })
 
   t.test('a table of another name is filled anew, the old one is left; the removal finds both', async (t) => {
