@@ -5,6 +5,7 @@ import { theHub, type Principal } from '../access/principal.ts'
 import { notify } from '../supervision/notices.ts'
 import type { Query } from '../store/store.ts'
 import { change, type Registry } from './registry.ts'
+import { tokenText } from './token-text.ts'
 import { advance, record } from './workflow.ts'
 import { loadMachine, machineFlow, machineSql, requireReplaceable, type Machine } from './workflows/machine.ts'
 
@@ -70,8 +71,7 @@ export async function takeToken(
     const text = 'insert into enrolment_token (secret_hash, agency, expires_at, machine) values ($1, $2, $3, $4)'
     await query(text, [sha256(secret), agency, expires, id])
   })
-  const token: EnrolToken = { ...address, secret }
-  return { token: `qzt1.${Buffer.from(JSON.stringify(token)).toString('base64url')}`, expires }
+  return { token: tokenText(address, secret), expires }
 }
 
 /** An agent has enrolled with the token of an approved application, in the transaction of its enrolment. */
