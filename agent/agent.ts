@@ -138,8 +138,8 @@ class RunningAgent implements Agent {
     await this.#answers.stop()
     for (const database of this.#databases.values()) await database.close()
     await this.#hub.close()
-    this.#checkpoints.flush()
     await this.#control?.close()
+    this.#checkpoints.flush()
     this.#logger.info('agent stopped')
   }
 
