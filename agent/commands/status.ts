@@ -18,12 +18,13 @@ export const status: Command = async (context) => {
 }
 
 function showReport(context: CommandContext, { sources, sinks }: AgentReport): void {
-  for (const { resource, database, state, waiting, oldest, position, rows, quarantine, lastPush, fault } of sources) {
+  for (const { resource, database, state, waiting, oldest, position, rows, quarantine, warned, lastPush, fault } of sources) {
     const age = oldest ? ageOf(oldest) : '-'
     context.say(
       `来源 ${resource}(${database})${states[state]} 待发 ${waiting},最早 ${age},位置 ${showPlace(position)},已发行 ${rows},隔离 ${quarantine},最近推送 ${lastPush ?? '-'}`,
       `source ${resource} (${database}) ${state}: waiting ${waiting}, oldest ${age}, position ${showPlace(position)}, rows sent ${rows}, quarantine ${quarantine}, last push ${lastPush ?? '-'}`,
     )
+    if (warned) context.say(`  核验提醒 ${warned} 行`, `  a check warned of ${warned} rows`)
     if (fault) context.say(`  ${fault.code} ${fault.zh}(自 ${fault.since})`, `  ${fault.code} ${fault.en} (since ${fault.since})`)
   }
   for (const { route, table, database, state, position, rows, quarantine, lastApplied, reached, fault } of sinks) {
