@@ -3,6 +3,7 @@ import type { AgentReport } from '../protocol/api.ts'
 import { QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { Api } from './http/server.ts'
 import type { Store } from './store/store.ts'
+import { auditProblems } from './supervision/audit-health.ts'
 import { supervisionProblems } from './supervision/problems.ts'
 
 /** What is wrong, and who or what it is about, in both languages. */
@@ -46,7 +47,13 @@ export async function checkHealth(parts: HealthParts): Promise<Health> {
   const disk = await checkDisk(parts.data)
   try {
     const supervision = supervisionProblems(parts.store.query, parts.clock(), parts)
-    const found = await Promise.all([silentAgents(parts), heldStreams(parts), lapsedRoutes(parts), supervision])
+    const found = await Promise.all([
+      silentAgents(parts),
+      heldStreams(parts),
+      lapsedRoutes(parts),
+      auditProblems(parts.store.query),
+      supervision,
+    ])
     const problems = [...disk, ...found.flat()]
     return { status: problems.length > 0 ? 'degraded' : 'ok', problems }
   } catch (error) {

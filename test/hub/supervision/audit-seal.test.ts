@@ -5,6 +5,7 @@ import { writeAudit } from '../../../hub/registry/audit.ts'
 import { openStore } from '../../../hub/store/store.ts'
 import { openExport } from '../../../hub/supervision/audit-export.ts'
 import { listAudit } from '../../../hub/supervision/audit-list.ts'
+import { auditProblems } from '../../../hub/supervision/audit-health.ts'
 import { seal } from '../../../hub/supervision/audit-sealer.ts'
 import { verifyExport } from '../../../hub/supervision/audit-verify.ts'
 import { openOffice, refusal, type Office } from '../office.ts'
@@ -121,6 +122,18 @@ t.test('an entry that was altered in the store shows in the export', async (t) =
   await office.store.query('alter table audit_entry disable trigger insert_only')
   await office.store.query(`update audit_entry set object = 'somebody' where object = 'civil'`)
   await t.rejects(verified(office), { code: 'QZ-AUDIT-ALTERED', details: { line: 1, seq: 1 } })
+})
+
+t.test('entries that nobody seals are an alarm', async (t) => {
+  const office = await openOffice(t)
+  t.same(await auditProblems(office.store.query), [], 'not yet')
+  await seal(office.store)
+  await office.store.query(
+    `insert into audit_entry (at, actor, act, object, outcome) values (now() - interval '2 minutes', 'admin', 'test', 'x', 'done')`,
+  )
+  t.match(await auditProblems(office.store.query), [{ code: 'QZ-HEALTH-AUDIT-UNSEALED', zh: /12\d 秒/, en: /12\d s/ }])
+  await seal(office.store)
+  t.same(await auditProblems(office.store.query), [])
 })
 
 t.test('what a caller sent cannot keep an act off the record', async (t) => {
