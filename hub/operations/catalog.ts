@@ -1,13 +1,16 @@
 import { Type } from 'typebox'
 import { diffVersions, listVersions, requireEntry } from '../registry/catalog.ts'
 import { opennessStates } from '../registry/catalog-content.ts'
+import { dcatCatalog } from '../registry/catalog-dcat.ts'
+import { catalogTemplate, exportCatalog } from '../registry/catalog-export.ts'
+import { importCatalog } from '../registry/catalog-import.ts'
 import { addClassification, listClassifications } from '../registry/classification.ts'
 import { keepResource } from '../registry/resource-keeping.ts'
 import { searchCatalog } from '../registry/search.ts'
 import { resourceFlow } from '../registry/workflows/resource.ts'
 import { Diff, Entry, Version } from './catalog-shapes.ts'
 import { eventOperations } from './events.ts'
-import { operation, type Operation } from './operation.ts'
+import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, nullable, ReasonBody, Text } from './shapes.ts'
 
 const Classification = Type.Object({ code: Type.String(), parent: nullable(Type.String()), zh: Type.String(), en: Type.String() })
@@ -23,6 +26,13 @@ const Found = Type.Object({
   openness: Type.String(),
   standard: nullable(Type.String()),
   matched: Type.Array(Type.String()),
+})
+
+const Imported = Type.Object({
+  resource: Type.String(),
+  outcome: Type.Enum(['created', 'changed', 'unchanged']),
+  registration: nullable(Type.String()),
+  faults: Type.Integer(),
 })
 
 /** The published catalog (Art. 4, 9, 10), and the resources in it. */
@@ -46,6 +56,45 @@ export const catalogOperations: readonly Operation[] = [
     ),
     answer: Type.Object({ items: Type.Array(Found), total: Type.Integer(), next: Type.Optional(Type.String()) }),
     run: ({ registry, query: { limit, ...search } }) => searchCatalog(registry.store.query, { ...search, limit: Number(limit ?? 20) }),
+  }),
+  operation({
+    name: 'catalog.export',
+    method: 'GET',
+    path: '/catalog/export',
+    text: { zh: '导出资源目录(EXCEL)', en: 'the catalog, of one agency or all, as Excel' },
+    query: Type.Object({ agency: Type.Optional(AgencyCode) }, closed),
+    run: async ({ registry, query: { agency } }) =>
+      new FileAnswer(
+        agency === undefined ? '资源目录.xlsx' : `资源目录-${agency}.xlsx`,
+        excelType,
+        await exportCatalog(registry, agency ?? null),
+      ),
+  }),
+  operation({
+    name: 'catalog.template',
+    method: 'GET',
+    path: '/catalog/template',
+    text: { zh: '资源目录导入模板', en: 'the workbook in which the catalog is imported' },
+    run: async () => new FileAnswer('资源目录导入模板.xlsx', excelType, await catalogTemplate()),
+  }),
+  operation({
+    name: 'catalog.import',
+    method: 'POST',
+    path: '/catalog/import',
+    text: { zh: '从 EXCEL 导入资源目录:生成登记草稿', en: 'import from Excel: makes drafts of registrations' },
+    upload: { type: excelType, limit: 20 << 20 },
+    answer: Type.Object({ items: Type.Array(Imported) }),
+    run: async ({ registry, principal, body }) => ({ items: await importCatalog(registry, principal, body as Buffer) }),
+  }),
+  operation({
+    name: 'catalog.dcat',
+    method: 'GET',
+    path: '/catalog/dcat',
+    text: { zh: '对外公开部分的目录(DCAT,JSON-LD)', en: 'the part with public items as DCAT (JSON-LD)' },
+    run: async ({ registry, services }) => {
+      const address = services.address().urls[0] ?? ''
+      return new FileAnswer('catalog.jsonld', 'application/ld+json', JSON.stringify(await dcatCatalog(registry, address), null, 2))
+    },
   }),
   operation({
     name: 'classification.list',
