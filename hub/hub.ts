@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 import { makeAccess, type Access } from './access/access.ts'
+import { activationLink, inviteFirst } from './access/invitations.ts'
 import { Asks } from './asks.ts'
 import type { HubConfig } from './config.ts'
 import { Exchange } from './exchange.ts'
@@ -15,6 +16,7 @@ import { adminApi } from './http/admin.ts'
 import { agentApi } from './http/agent.ts'
 import { auditDoors } from './http/audit.ts'
 import { enrolApi } from './http/enrol.ts'
+import { firstAdminDoors } from './http/first-admin.ts'
 import { Refusals } from './http/refusals.ts'
 import { registryApi } from './http/registry.ts'
 import { createServer, type HttpServer } from './http/server.ts'
@@ -23,6 +25,7 @@ import type { Log } from './log.ts'
 import { openLog } from './logs/index.ts'
 import { operations } from './operations/index.ts'
 import type { Services } from './operations/services.ts'
+import { keepGrants } from './registry/granted.ts'
 import { currentPolicy } from './registry/policy.ts'
 import type { Registry } from './registry/registry.ts'
 import { startEmbedded } from './store/embedded.ts'
@@ -48,6 +51,8 @@ export interface Hub {
   registry: Registry
   log: Log
   access: Access
+  /** Where nobody is known here yet: the link that makes the first administrator. To be shown, and not logged. */
+  firstAdmin: { link: string; expires: Date } | null
   /** Asks agents for previews and descriptions. */
   asks: Asks
   /** Settles when the data folder was lost to another hub: close this one. */
@@ -96,7 +101,10 @@ async function start(
   const asks = new Asks({ store, wakeups, hubKey, clock })
   const housekeeping = startHousekeeping({ store, log, wakeups, recorded, rules, logger, clock })
   stops.push(() => housekeeping.stop())
-  const catchUp = () => recordSupply({ store, log })
+  const catchUp = async () => {
+    await recordSupply({ store, log })
+    await keepGrants(registry)
+  }
   const supervision = await startSupervision({ store, settings: config.supervision, catchUp, logger, clock })
   stops.push(() => supervision.stop())
   const mailer = config.mail && startMail({ store, config: config.mail, logger, clock })
@@ -125,7 +133,7 @@ async function start(
         adminKey,
         ...services,
         housekeep: () => housekeeping.run(),
-        more: [auditDoors({ registry, hubKey, audit })],
+        more: [auditDoors({ registry, hubKey, audit }), firstAdminDoors(registry, access, () => urls[0]!)],
       }),
       registryApi(registry, services, operations),
     ],
@@ -134,8 +142,10 @@ async function start(
   stops.push(() => app.close())
   const port = await listen(app, config)
   if (urls.length === 0) urls.push(`https://${hostname().toLowerCase()}:${port}`)
+  const first = await inviteFirst(registry, access.rules, { once: true })
+  const firstAdmin = first && { link: activationLink(urls[0]!, first.secret), expires: first.expires }
   stops.push(renewDaily(config, app, clock, logger))
-  return { port, urls, hubKey, adminKey, registry, log, access, asks, lost, close }
+  return { port, urls, hubKey, adminKey, registry, log, access, firstAdmin, asks, lost, close }
 }
 
 async function openOwnOrShared(

@@ -1,7 +1,7 @@
 import { errorForLog } from '../../protocol/errors.ts'
 import type { Explanation } from '../explain.ts'
 import type { Health } from '../health.ts'
-import type { Command } from './command.ts'
+import type { Command, Text } from './command.ts'
 
 /** What the operator of the hub's machine does. */
 export const operatorCommands: readonly Command[] = [
@@ -20,9 +20,19 @@ export const operatorCommands: readonly Command[] = [
         zh: `中心已启动:${hub.urls.join(' ')}\n数据目录:${config.data}`,
         en: `The hub is running: ${hub.urls.join(' ')}\nData folder: ${config.data}`,
       })
+      if (hub.firstAdmin) hint(firstAdminText(hub.firstAdmin.link, hub.firstAdmin.expires.toISOString()))
       const lost = await Promise.race([stop, hub.lost])
       await hub.close()
       if (lost) throw lost
+    },
+  },
+  {
+    name: 'first-admin',
+    arguments: [],
+    text: { zh: '尚无系统管理员时,生成首个管理员的激活链接', en: 'while there is no system administrator: a link that makes the first' },
+    async run({ api, show, language }) {
+      const made = await api.post<{ link: string; expires: string }>('/admin/v1/first-admin')
+      show(made, firstAdminText(made.link, made.expires)[language])
     },
   },
   {
@@ -56,6 +66,13 @@ export const operatorCommands: readonly Command[] = [
     },
   },
 ]
+
+function firstAdminText(link: string, expires: string): Text {
+  return {
+    zh: `尚无系统管理员。请在 ${expires} 前由首个系统管理员打开此链接(只能用一次,请保密):\n${link}`,
+    en: `There is no system administrator yet. Let the first one open this link before ${expires} (it works once; keep it secret):\n${link}`,
+  }
+}
 
 /** JSON has no dates. */
 function withDates(explained: Explanation): Explanation {

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { EnrolToken } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
+import { hasActive } from '../access/separation.ts'
 import { addAgency, listAgencies } from '../registry/agencies.ts'
 import { listAgents, revokeAgent } from '../registry/agents.ts'
 import type { Draft } from '../registry/compatibility.ts'
@@ -11,6 +12,8 @@ import { addGrant, listGrants, setGrantItems, setGrantState } from '../registry/
 import type { Registry } from '../registry/registry.ts'
 import { listResources, publishResource } from '../registry/resources.ts'
 import { addRoute, listRoutes } from '../registry/routes.ts'
+import { tokenText } from '../registry/token-text.ts'
+import { firstAdminPath } from './first-admin.ts'
 import type { Api } from './server.ts'
 
 export interface AdminParts {
@@ -31,10 +34,18 @@ const Code = Type.String({ minLength: 1, maxLength: 64 })
 const ById = Type.Object({ id: Code })
 const Reason = Type.Union([Type.Object({ reason: Type.Optional(Type.String({ maxLength: 500 })) }, closed), Type.Null()])
 
-/** The office's API, for whoever holds the admin key. Lists are `{items}`. */
+const housekeepingPath = '/admin/v1/housekeeping'
+/** What changes something and yet is the operation of the machine. */
+const ofTheMachine = new Set([housekeepingPath, firstAdminPath])
+
+/**
+ * The office's API on trial, for whoever holds the admin key; once there are people it is left with looking and with operating the
+ * machine. Lists are `{items}`.
+ */
 export function adminApi(parts: AdminParts): Api {
   return async (app) => {
     app.addHook('onRequest', async (request) => checkKey(request, parts.adminKey))
+    app.addHook('onRequest', (request) => checkNoPeople(request, parts.registry))
     await app.register(agencyDoors(parts))
     await app.register(catalogDoors(parts))
     await app.register(grantDoors(parts))
@@ -49,6 +60,13 @@ function checkKey(request: FastifyRequest, adminKey: string): void {
   if (!timingSafeEqual(hash(request.headers.authorization ?? ''), hash(`Bearer ${adminKey}`))) throw new QianzhiError('QZ-ADMIN-KEY')
 }
 
+/** Decisions are people's as soon as there are people (Art. 21). Throws QZ-FORBIDDEN. */
+async function checkNoPeople({ method, routeOptions: { url } }: FastifyRequest, { store }: Registry): Promise<void> {
+  if (method === 'GET' || method === 'HEAD' || ofTheMachine.has(url ?? '') || !(await hasActive(store.query, 'system-admin'))) return
+  const why = '已有系统管理员,请登录登记系统办理 / there is a system administrator: sign in to the registry (/api/v1) and do it there'
+  throw new QianzhiError('QZ-FORBIDDEN', { operation: `${method} ${url} (${why})` })
+}
+
 const NewAgency = Type.Object({ code: Code, name: Type.String({ minLength: 1, maxLength: 200 }) }, closed)
 const NewToken = Type.Object({ agency: Code, hours: Type.Number({ exclusiveMinimum: 0, maximum: 720 }) }, closed)
 
@@ -58,8 +76,7 @@ function agencyDoors({ registry, address }: AdminParts): Api {
     app.post('/admin/v1/agencies', { schema: { body: NewAgency } }, (request) => addAgency(registry, actor, request.body))
     app.post('/admin/v1/tokens', { schema: { body: NewToken } }, async (request) => {
       const { secret, expires } = await issueToken(registry, actor, request.body.agency, request.body.hours)
-      const token: EnrolToken = { ...address(), secret }
-      return { token: `qzt1.${Buffer.from(JSON.stringify(token)).toString('base64url')}`, expires }
+      return { token: tokenText(address(), secret), expires }
     })
     app.get('/admin/v1/agents', async () => ({ items: await listAgents(registry) }))
     app.post('/admin/v1/agents/:id/revoke', { schema: { params: ById, body: Reason } }, async (request) => {
@@ -83,7 +100,7 @@ function catalogDoors({ registry, housekeep }: AdminParts): Api {
   return async (app) => {
     app.get('/admin/v1/resources', async () => ({ items: await listResources(registry) }))
     app.post('/admin/v1/resources', { schema: { body: Publication } }, (request) => publishResource(registry, actor, request.body))
-    app.post('/admin/v1/housekeeping', async () => (await housekeep()) ?? {})
+    app.post(housekeepingPath, async () => (await housekeep()) ?? {})
   }
 }
 

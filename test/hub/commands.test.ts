@@ -22,6 +22,7 @@ commands.push(
   'explain',
   'housekeeping',
   'health',
+  'first-admin',
   'audit export',
   'audit verify',
 )

@@ -1,0 +1,16 @@
+import type { Access } from '../access/access.ts'
+import { activationLink, inviteFirst } from '../access/invitations.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Api } from './server.ts'
+
+export const firstAdminPath = '/admin/v1/first-admin'
+
+/** A new link for the first administrator while there is none; behind the admin key. */
+export function firstAdminDoors(registry: Registry, { rules }: Access, hub: () => string): Api {
+  return async (app) => {
+    app.post(firstAdminPath, async () => {
+      const invitation = await inviteFirst(registry, rules)
+      return { link: activationLink(hub(), invitation!.secret), expires: invitation!.expires }
+    })
+  }
+}
