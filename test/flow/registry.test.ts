@@ -1,0 +1,166 @@
+/** By the regulation's own steps, each by the right person: no command, no file edited, makes data flow but an approval. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { openClient } from '../support/client.ts'
+import { Exchange, TestAgent, type AgentOptions } from '../support/exchange.ts'
+import { startPostgres } from '../support/postgres.ts'
+import { runProgram, until } from '../support/programs.ts'
+import { City, type Person } from '../support/registry.ts'
+
+const columns = `licence_no varchar(20) primary key, org_name varchar(100) not null, credit_code varchar(18), agency varchar(50),
+  issued_on date, valid_until date, handled_at timestamp, note varchar(200)`
+const item = (id: string, label: string, more: object) => ({ id, name: id, label, type: 'text', openness: 'internal', ...more })
+const content = {
+  title: '食品经营许可',
+  classification: '302',
+  abstract: '本市食品经营许可证的发放情况',
+  format: 'database',
+  sharing: 'unconditional',
+  shareModes: ['query', 'api', 'exchange'],
+  cycle: 'realtime',
+  supplyMode: 'front-end',
+  subject: 'enterprise',
+  licence: true,
+  table: 'food_licence',
+  items: [
+    item('licence_no', '许可证编号', { length: 20, key: true, required: true, openness: 'public' }),
+    item('org_name', '机构名称', { length: 100, role: 'institution-name' }),
+    item('credit_code', '统一社会信用代码', { length: 18, role: 'uscc', check: { kind: 'uscc', on: 'warn' } }),
+    item('agency', '发证机关', { length: 50, role: 'issuing-authority' }),
+    item('implementing', '实施机关', { length: 50, role: 'implementing-agency' }),
+    item('issued_on', '发证日期', { type: 'date', role: 'issued-at' }),
+    item('valid_until', '有效期至', { type: 'date', role: 'valid-until' }),
+    item('handled_at', '办理时间', { type: 'timestamp', role: 'handled-at' }),
+    item('note', '内部备注', { length: 200, openness: 'closed' }),
+  ],
+}
+
+/** Agency IT applies for a front-end machine, the office approves, the agent enrols with the token (Art. 15). */
+async function frontEnd(exchange: Exchange, it: Person, office: Person, options: AgentOptions): Promise<TestAgent> {
+  const applied = await it.post('/machines', { name: '前置机一', purpose: '数据交换', providedBy: 'agency' })
+  await office.post(`/machines/${applied['id']}/approve`)
+  const { token } = await it.post(`/machines/${applied['id']}/token`)
+  const agent = new TestAgent(options.agency, join(exchange.folder, options.agency), options)
+  agent.configure(options)
+  await agent.command('enroll', String(token), '--name', options.agency)
+  agent.id = String((await it.get(`/machines/${applied['id']}`))['agent'])
+  exchange.agents.set(options.agency, agent)
+  return agent
+}
+
+t.test('from an agency that has data to the table of another that fills', async (t) => {
+  const postgres = await startPostgres()
+  const exchange = await Exchange.start()
+  const [sourceUrl, targetUrl] = [await postgres.createDatabase('source'), await postgres.createDatabase('target')]
+  const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
+  t.teardown(async () => {
+    await Promise.all([source.end(), target.end()])
+    await exchange.stop()
+    await postgres.stop()
+  })
+  await source.query(`create table food_licence (${columns})`)
+  await source.query(`insert into food_licence select 'JY' || n, '企业' || n, '91441900PDY0001750', '市监局', '2026-01-01', '2031-01-01', '2026-01-01 09:00', '内部' || n
+    from generate_series(1, 500) n`)
+
+  const { link } = await exchange.office('first-admin')
+  const city = await City.found(exchange.url, String(link))
+  await city.agency('market', '市市场监督管理局')
+  await city.agency('tax', '市税务局')
+  const office = await city.person('city', 'office', '办公室', 'office')
+  const auditor = await city.person('city', 'auditor', '审计员', 'audit-admin')
+  const registrar = await city.person('market', 'registrar', '登记员', 'registrar', 'agency-it')
+  const reviewer = await city.person('market', 'reviewer', '审核员', 'reviewer')
+  const user = await city.person('tax', 'user', '使用员', 'user', 'agency-it')
+
+  await t.test('the admin key decides nothing any more', async (t) => {
+    await t.rejects(exchange.office('agency', 'add', 'x', 'x'), /QZ-FORBIDDEN/)
+  })
+
+  const provider = await frontEnd(exchange, registrar, office, {
+    agency: 'market',
+    databases: { front: { url: sourceUrl } },
+    sources: [{ resource: 'food-licence', database: 'front', table: 'food_licence', columns: { implementing: 'agency' } }],
+  })
+  const receiver = await frontEnd(exchange, user, office, {
+    agency: 'tax',
+    databases: { front: { url: targetUrl } },
+    sinks: [{ resource: 'food-licence', database: 'front' }],
+  })
+
+  const { id } = await registrar.post('/registrations', { resource: 'food-licence', content })
+  await registrar.post(`/registrations/${id}/submit`, { secrecy: { reviewed: true, by: '张三' } })
+  await reviewer.post(`/registrations/${id}/publish`)
+  await provider.command('setup')
+  provider.program.start()
+  receiver.program.start()
+
+  const applied = await user.post('/applications', {
+    resource: 'food-licence',
+    mode: 'exchange',
+    items: ['licence_no', 'org_name', 'credit_code', 'valid_until'],
+    purpose: '税务登记核验',
+    basis: '《税收征收管理法》第十五条',
+    agent: receiver.id,
+    atEnd: 'remove',
+  })
+  await user.post(`/applications/${applied['id']}/submit`)
+
+  await t.test('the office looks at twenty rows as they would be delivered', async (t) => {
+    const preview = await until('the provider answers', () => office.post(`/applications/${applied['id']}/preview`).catch(() => undefined))
+    t.equal(preview['rows'].length, 20)
+    t.same(preview['items'], ['licence_no', 'org_name', 'credit_code', 'valid_until'])
+    t.match(preview['rows'][0], [/^JY/, /^企业/, '91441900PDY0001750', '2031-01-01'])
+  })
+
+  const approved = await office.post(`/applications/${applied['id']}/approve`)
+  const delivered = 'select licence_no, org_name, credit_code, valid_until::text from delivered.food_licence'
+  const count = async () => (await target.query(delivered).catch(() => [])).length
+  await until('the rows arrive', async () => (await count()) === 500)
+  await source.query(`update food_licence set org_name = '更名' where licence_no = 'JY7'`)
+  await source.query(`delete from food_licence where licence_no = 'JY8'`)
+  await until('changes follow', async () => {
+    const rows = await target.query(`${delivered} where licence_no in ('JY7', 'JY8')`)
+    return rows.length === 1 && rows[0]![1] === '更名'
+  })
+
+  await t.test('revoked, delivery stops and the data are removed, with a receipt', async (t) => {
+    const grant = approved['grants'][0].id as string
+    await office.post(`/grants/${grant}/revoke`, { reason: '用途变化' })
+    await until('the delivered table is empty', async () => (await count()) === 0)
+    const told = await until('the removal receipt', async () => {
+      const { routes } = await office.get(`/grants/${grant}`)
+      return routes[0].removed && routes[0]
+    })
+    t.match(told, { removed: { rows: 499 } })
+    const sent = async () => (await provider.report())!.sources[0]!.rows
+    const before = await sent()
+    await source.query(`insert into food_licence (licence_no, org_name) values ('JY900', '新企业')`)
+    await until('the hub has the new row', async () => (await sent()) > before)
+    await until('the receiver has asked again', async () => (await receiver.report())!.sinks[0]!.fault)
+    t.equal(await count(), 0)
+  })
+
+  await t.test('all of it is on record, and a program that has the export alone can tell', async (t) => {
+    const file = join(exchange.folder, 'audit.jsonl')
+    await exchange.office('audit', 'export', file)
+    const checkpoints = join(exchange.folder, 'checkpoints.json')
+    writeFileSync(checkpoints, (await receiver.command('audit', '--json')).stdout)
+    const { stdout } = await runProgram(['hub/main.ts', 'audit', 'verify', file, '--checkpoints', checkpoints, '--json'])
+    const verified = JSON.parse(stdout) as { count: number; keyExpected: boolean; checkpoints: { matched: number } }
+    t.ok(verified.count > 50 && verified.keyExpected && verified.checkpoints.matched > 0, stdout)
+    const { items } = await auditor.get('/audit?limit=1000')
+    const acts = new Set((items as { act: string }[]).map(({ act }) => act))
+    for (const act of [
+      'session.open',
+      'registration.publish',
+      'application.approve',
+      'application.preview',
+      'grant.revoke',
+      'supply',
+      'delivery',
+    ]) {
+      t.ok(acts.has(act), act)
+    }
+  })
+})

@@ -1,0 +1,94 @@
+/** People at work on a running hub, through its API as the console uses it: for tests with real programs and the demonstration. */
+import { Agent, request } from 'undici'
+import { fromBase32, totp } from '../../hub/access/totp.ts'
+import type { Role } from '../../hub/access/roles.ts'
+
+const insecure = new Agent({ connect: { rejectUnauthorized: false } })
+const password = 'Zhuang-47.Hetao'
+
+export type Json = Record<string, any>
+
+/** Somebody who is signed in. Each call throws where it is refused. */
+export class Person {
+  readonly id: string
+  readonly #url: string
+  readonly #token: string
+
+  constructor(url: string, id: string, token: string) {
+    this.id = id
+    this.#url = url
+    this.#token = token
+  }
+
+  get(path: string): Promise<Json> {
+    return send(this.#url, 'GET', path, undefined, this.#token)
+  }
+
+  post(path: string, body: object = {}): Promise<Json> {
+    return send(this.#url, 'POST', path, body, this.#token)
+  }
+
+  put(path: string, body: object): Promise<Json> {
+    return send(this.#url, 'PUT', path, body, this.#token)
+  }
+}
+
+async function send(url: string, method: 'GET' | 'POST' | 'PUT', path: string, body: object | undefined, token?: string): Promise<Json> {
+  const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(body && { 'content-type': 'application/json' }) }
+  const answer = await request(`${url}/api/v1${path}`, {
+    method,
+    headers,
+    ...(body && { body: JSON.stringify(body) }),
+    dispatcher: insecure,
+  })
+  const text = await answer.body.text()
+  if (answer.statusCode !== 200) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`)
+  return text === '' ? {} : (JSON.parse(text) as Json)
+}
+
+const secretOf = (link: string) => new URL(link).hash.slice(1)
+
+/** Signs in, and sets up the second factor where the role asks for one. */
+async function signIn(url: string, login: string): Promise<Person> {
+  const { token, person, due } = await send(url, 'POST', '/session', { login, password })
+  const signedIn = new Person(url, person as string, token as string)
+  if (due !== 'factor') return signedIn
+  const { secret } = await signedIn.post('/me/factor')
+  await signedIn.post('/me/factor/confirm', { code: totp(fromBase32(secret as string), Math.floor(Date.now() / 30_000)) })
+  return signedIn
+}
+
+/** A city at work: its first administrator came in by the one-time link, and made the others. */
+export class City {
+  readonly url: string
+  readonly #system: Person
+  readonly #security: Person
+
+  private constructor(url: string, system: Person, security: Person) {
+    this.url = url
+    this.#system = system
+    this.#security = security
+  }
+
+  /** @param link what the hub prints at its first start, or `qianzhi-hub first-admin`. */
+  static async found(url: string, link: string): Promise<City> {
+    const agency = { code: 'city', name: '市电子政务办' }
+    await send(url, 'POST', '/activation', { secret: secretOf(link), password, first: { login: 'system', name: '系统管理员', agency } })
+    const system = await signIn(url, 'system')
+    const made = await system.post('/people/found', { agency: 'city', login: 'security', name: '安全管理员', role: 'security-admin' })
+    await send(url, 'POST', '/activation', { secret: secretOf(made['link'] as string), password })
+    return new City(url, system, await signIn(url, 'security'))
+  }
+
+  async agency(code: string, name: string): Promise<void> {
+    await this.#system.post('/agencies', { code, name })
+  }
+
+  /** A new person of an agency, with roles, who is signed in. */
+  async person(agency: string, login: string, name: string, ...roles: Role[]): Promise<Person> {
+    const made = await this.#system.post('/people', { agency, login, name })
+    await this.#security.put(`/people/${made['person'].id}/roles`, { roles })
+    await send(this.url, 'POST', '/activation', { secret: secretOf(made['link'] as string), password })
+    return signIn(this.url, login)
+  }
+}
