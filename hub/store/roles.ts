@@ -20,26 +20,38 @@ export async function ensureServingRole(owner: Runs, role: string, password: str
   await owner.query(`${rowCount ? 'alter' : 'create'} role ${pg.escapeIdentifier(role)} with ${rights}`)
 }
 
-/** Gives the serving role its rights on every table that there is now; in one transaction, as other hubs may be serving. */
+/**
+ * Gives the serving role its rights on everything that the owner has by now, and on nothing else that may live in the database; in one
+ * transaction, as other hubs may be serving.
+ */
 export async function grantServing(owner: Runs, role: string): Promise<void> {
   const to = pg.escapeIdentifier(role)
-  await owner.query('begin')
-  const schemas = await owner.query<{ name: string }>(
-    `select nspname as name from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'`,
-  )
-  for (const { name } of schemas.rows) {
-    const schema = pg.escapeIdentifier(name)
-    await owner.query(`grant usage on schema ${schema} to ${to}`)
-    await owner.query(`grant select, insert, update, delete on all tables in schema ${schema} to ${to}`)
-    await owner.query(`grant usage, select, update on all sequences in schema ${schema} to ${to}`)
-  }
-  const kept = await owner.query<{ name: string }>(insertOnlySql)
-  for (const { name } of kept.rows) await owner.query(`revoke update, delete, truncate on ${name} from ${to}, public`)
-  await owner.query(`revoke insert, update, delete on migration from ${to}`)
-  await owner.query('commit')
+  const { rows } = await owner.query<Owned>(ownedSql)
+  const names = (which: (relation: Owned) => boolean) => rows.filter(which).map(({ name }) => name)
+  const statements = [
+    ...new Set(rows.map(({ schema }) => `grant usage on schema ${schema} to ${to}`)),
+    ...names(({ kind }) => kind !== 'S').map((name) => `grant select, insert, update, delete on ${name} to ${to}`),
+    ...names(({ kind }) => kind === 'S').map((name) => `grant usage, select, update on sequence ${name} to ${to}`),
+    ...names(({ kept }) => kept).map((name) => `revoke update, delete, truncate on ${name} from ${to}, public`),
+    `revoke insert, update, delete on migration from ${to}`,
+  ]
+  await owner.query(['begin', ...statements, 'commit'].join(';'))
 }
 
-const insertOnlySql = `select tgrelid::regclass::text as name from pg_trigger where tgname = 'insert_only'`
+interface Owned {
+  schema: string
+  name: string
+  /** `S` for a sequence. */
+  kind: string
+  /** It has the trigger that keeps it insert-only. */
+  kept: boolean
+}
+
+const ownedSql = `
+  select quote_ident(n.nspname) as schema, c.oid::regclass::text as name, c.relkind as kind,
+    exists (select from pg_trigger where tgrelid = c.oid and tgname = 'insert_only') as kept
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relowner = current_user::regrole and c.relkind in ('r', 'p', 'v', 'm', 'S') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`
 
 /** Throws QZ-CONFIG where the role could change the audit all the same: it owns it, belongs to who does, or is a superuser. */
 export async function requireWeaker(serving: Runs): Promise<void> {

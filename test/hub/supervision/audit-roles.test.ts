@@ -90,6 +90,10 @@ t.test('a given store with an owner', async (t) => {
   for (const role of ['owner', 'hub', 'cousin']) await admin.query(`create role ${role} login password 'x'`)
   await admin.query('grant owner to cousin')
   await admin.query('create database shared owner owner')
+  const neighbour = await openClient(server.url('shared'))
+  for (const sql of ['create schema other', 'create table other.theirs (x int)', 'create table public.also_theirs (x int)'])
+    await neighbour.query(sql)
+  await neighbour.end()
   const url = (role: string) => `postgres://${role}:x@127.0.0.1:${server.port}/shared`
 
   const store = await openStore(url('hub'), { owner: url('owner') })
@@ -98,10 +102,12 @@ t.test('a given store with an owner', async (t) => {
   await refusedAll(t, store, [...attempts, ...ownersAttempts])
   t.match(await seal(store), { seq: 1 })
   const tables = `select count(*)::int as all, count(*) filter (where has_table_privilege(c.oid, 'update'))::int as changeable
-    from pg_class c where relkind = 'r' and relnamespace = 'public'::regnamespace`
+    from pg_class c where relkind = 'r' and relowner = 'owner'::regrole`
   const [rights] = await store.query<{ all: number; changeable: number }>(tables)
   const [kept] = await store.query<{ n: number }>(`select count(*)::int as n from pg_trigger where tgname = 'insert_only'`)
   t.equal(rights!.changeable, rights!.all - kept!.n - 1, 'all but the insert-only ones and the migrations')
+
+  await t.rejects(store.query('select from other.theirs'), { code: '42501' }, 'what else lives there is not touched')
 
   for (const strong of ['owner', 'cousin', 'postgres']) {
     t.equal(await refusal(openStore(url(strong), { owner: url('owner') })), 'QZ-CONFIG', `${strong} is too strong to serve`)
