@@ -16,6 +16,7 @@ import { registrationOperations } from './registrations.ts'
 import { secrecyOperations } from './secrecy.ts'
 import { standardOperations } from './standards.ts'
 import { supervisionOperations } from './supervision.ts'
+import { tableOperations } from './tables.ts'
 
 /** Every operation of the registry's API. */
 export const operations: readonly Operation[] = [
@@ -36,4 +37,5 @@ export const operations: readonly Operation[] = [
   ...secrecyOperations,
   ...standardOperations,
   ...supervisionOperations,
+  ...tableOperations,
 ]
