@@ -59,7 +59,7 @@ async function takeMail({ store, clock }: MailParts): Promise<Waiting | undefine
   const now = clock()
   const [mail] = await store.query<Waiting>(
     `update mail set attempts = attempts + 1, next_at = $2 from notice n
-     where n.id = mail.notice and (mail.notice, mail.person) = (
+     where n.id = mail.notice and mail.state = 'waiting' and mail.next_at <= $1 and (mail.notice, mail.person) = (
        select notice, person from mail where state = 'waiting' and next_at <= $1 order by next_at, notice, person limit 1 for update skip locked)
      returning mail.notice, mail.person, mail.address, mail.attempts, n.at, n.kind, n.zh, n.en`,
     [now, new Date(now.getTime() + lease)],

@@ -104,6 +104,16 @@ void t.test('warned before, marked after, each once, and told to those who must 
   t.equal((await told()).length, 2)
 })
 
+void t.test('several processes of the hub warn and mark once', async (t) => {
+  const hub = await openOffice(t)
+  for (let n = 0; n < 20; n++) await startDeadline(hub.store.query, { ...started, object: `correction ${n}` })
+  const told = async () => (await listNotices(hub.store.query, reviewer, { limit: 200 })).length
+  await Promise.all([1, 2, 3, 4].map(() => supervise(hub, '2026-12-03T09:00')))
+  t.equal(await told(), 20)
+  await Promise.all([1, 2, 3, 4].map(() => supervise(hub, '2026-12-05T09:00')))
+  t.equal(await told(), 40)
+})
+
 void t.test('an extended deadline is warned of again; the office is told once', async (t) => {
   const hub = await openOffice(t)
   const { query } = hub.store

@@ -165,6 +165,12 @@ void t.test('frozen is only what was over when it was drawn up, and judged', asy
   await supervise(hub)
   await drawUp(hub, official, '2026-Q4')
   t.match(await freeze(hub, official, id), { state: 'frozen' })
+
+  const idle = await openOffice(t)
+  idle.now = at('2026-12-31T23:59')
+  const early = await drawUp(idle, official, '2026-Q4')
+  idle.now = at('2027-01-05T10:00')
+  t.equal(await refusal(freeze(idle, official, early.id)), 'QZ-RULE', 'also where nothing is to be judged')
 })
 
 void t.test('advice is written until publication, which everybody is told of', async (t) => {

@@ -155,12 +155,29 @@ void t.test('where the answer was lost it is sent again, as the same message', a
   t.equal(new Set(ids).size, 1)
 })
 
-void t.test('two processes of the hub send each message once', async (t) => {
+void t.test('several processes of the hub send each message once', async (t) => {
   const post = await openPost(t)
-  for (let n = 0; n < 20; n++) await notify(post.store.query, { ...text, to: { role: 'supervisor' } })
-  const mailers = [post.mailer(), post.mailer(), post.mailer()]
+  for (let n = 0; n < 60; n++) await notify(post.store.query, { ...text, to: { role: 'supervisor' } })
+  await addressNotices(post)
+  const mailers = Array.from({ length: 12 }, () => post.mailer())
   await Promise.all(mailers.map((mailer) => mailer.run()))
-  t.equal(post.smtp.received.length, 20)
+  t.equal(post.smtp.received.length, 60)
+  t.equal((await post.store.query(`select 1 from mail where state = 'sent' and attempts = 1`)).length, 60)
+})
+
+void t.test('a message that another process has taken is left to it, without waiting', { timeout: 20_000 }, async (t) => {
+  const post = await openPost(t)
+  await notify(post.store.query, { ...text, to: { role: 'supervisor' } })
+  await addressNotices(post)
+  const mailer = await post.store.transaction(async (query) => {
+    await query('update mail set attempts = 1, next_at = $1', [new Date(post.now.getTime() + 600_000)])
+    const made = post.mailer()
+    t.equal(await made.run(), 0)
+    return made
+  })
+  t.equal(await mailer.run(), 0)
+  post.later(11)
+  t.equal(await mailer.run(), 1, 'that process is gone')
 })
 
 void t.test('the server is logged in to with the password of the URL, whatever is in it', async (t) => {
