@@ -110,6 +110,13 @@ async function checkAgent(query: Query, { mode, agent, agency }: Wanted): Promis
   if (known.agency !== agency) throw rule(`前置机 ${agent} 不属于本单位`, `machine ${agent} is not one of its own`)
 }
 
+/** What a draft names must exist; whether it may be had is asked when it is submitted. Throws QZ-NOT-FOUND. */
+export async function requireMachine(query: Query, agent: string | undefined): Promise<void> {
+  if (agent === undefined) return
+  const [known] = await query('select from agent where id = $1', [agent])
+  if (!known) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${agent}` })
+}
+
 /** To the end of that day where the city is. Throws QZ-REQUEST-INVALID. */
 export function dayEnd(day: string): Date {
   if (isDay(day)) return endOf(day)

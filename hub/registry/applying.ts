@@ -2,7 +2,7 @@ import type { PreviewAnswer } from '../../protocol/asks.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Principal } from '../access/principal.ts'
 import type { Asks } from '../asks.ts'
-import { coveredBy, dayEnd, openItems, rule, type Covered } from './application-rules.ts'
+import { coveredBy, dayEnd, openItems, requireMachine, rule, type Covered } from './application-rules.ts'
 import { loadApplication, type Application } from './applications.ts'
 import { writeAudit } from './audit.ts'
 import { change, type Registry } from './registry.ts'
@@ -26,6 +26,7 @@ export async function draftApplication(registry: Registry, principal: Principal,
   return change(registry, async (query) => {
     const [known] = await query('select from resource where code = $1 union all select from standard where code = $2', [resource, standard])
     if (!known) throw new QianzhiError('QZ-NOT-FOUND', { what: resource === null ? `standard ${standard}` : `resource ${resource}` })
+    await requireMachine(query, input.agent)
     const [row] = await query<{ id: string }>(
       `insert into application (agency, resource, standard, mode, items, purpose, basis, agent, until, at_end, state, created_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id`,

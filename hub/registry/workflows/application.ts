@@ -2,7 +2,7 @@ import { dropDeadline, endDeadline, extendDeadline, startDeadline } from '../../
 import { notify, type Recipient } from '../../supervision/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { loadApplication, type Application, type ApplicationState } from '../applications.ts'
-import { checkWanted, coveredBy, dayEnd, rule, whyNotShared, type Covered, type Wanted } from '../application-rules.ts'
+import { checkWanted, coveredBy, dayEnd, requireMachine, rule, whyNotShared, type Covered, type Wanted } from '../application-rules.ts'
 import { askConsent, grantCovered } from '../granting.ts'
 import { agencyWith } from '../offices.ts'
 import type { Happening, Workflow } from '../workflow.ts'
@@ -85,8 +85,8 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
     ],
     reject: [{ from: open, to: 'rejected', effects: [refuse, endReply, tellApplicant('已驳回', 'rejected')] }],
     extend: [
-      { from: ['consulting'], to: 'consulting', needs: [onlyOnce], effects: [extend, tellApplicant('办理期限已延长', 'given more time')] },
-      { from: ['reviewing'], to: 'reviewing', needs: [onlyOnce], effects: [extend, tellApplicant('办理期限已延长', 'given more time')] },
+      { from: ['consulting'], to: 'consulting', effects: [extend, tellApplicant('办理期限已延长', 'given more time')] },
+      { from: ['reviewing'], to: 'reviewing', effects: [extend, tellApplicant('办理期限已延长', 'given more time')] },
     ],
     withdraw: [
       { from: ['draft'], to: 'withdrawn' },
@@ -98,6 +98,7 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
 
 async function keepContent({ query, subject, input }: On<ApplicationContent>): Promise<void> {
   const { mode, items, purpose, basis, agent = null, until, atEnd = 'keep' } = input
+  await requireMachine(query, input.agent)
   await query(`update application set mode = $2, items = $3, purpose = $4, basis = $5, agent = $6, until = $7, at_end = $8 where id = $1`, [
     subject.id,
     mode,
@@ -231,10 +232,7 @@ async function refuse({ query, subject, input, now }: On<{ reason: string }>): P
   await query('update application set reason = $2, decided_at = $3 where id = $1', [subject.id, input.reason, now])
 }
 
-function onlyOnce({ subject }: On): void {
-  if (subject.extended) throw rule('办理期限只能延长一次', 'the time for the reply can be extended once')
-}
-
+/** Throws QZ-RULE the second time. */
 async function extend({ query, subject, now }: On): Promise<void> {
   await extendDeadline(query, 'application-reply', `application ${subject.id}`, now)
   await query('update application set extended = true where id = $1', [subject.id])

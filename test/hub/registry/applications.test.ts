@@ -135,6 +135,7 @@ t.test('what is not allowed is refused at the latest when it is submitted, with 
   }
   t.equal((await submit({})).status, 200)
   t.match(await user.post('/applications', { ...wanted, resource: 'none' }), { status: 404 })
+  t.match(await user.post('/applications', { ...wanted, agent: 'none' }), { status: 404 })
   t.match(await user.post('/applications', { ...wanted, standard: 'x' }), { status: 400 }, 'one of the two')
   t.match(await user.post('/applications', { ...wanted, until: '2027-02-30' }), { status: 400 })
   t.match(await user.post('/applications', { ...wanted, colour: 'red' }), { status: 400 })
@@ -166,7 +167,8 @@ t.test('the newest approval takes the place of the one before, on the same route
   const office = city.as('city', 'office')
   await office.post(`${await submitted(city, { ...wanted, items: ['name'] })}/approve`)
   const second = await submitted(city, { ...wanted, until: '2028-12-31', atEnd: 'remove' })
-  t.match((await office.post(`${second}/approve`)).body.grants, [{ id: 'villages.water', state: 'active' }])
+  t.same(await woken(city, [receiver.id], () => office.post(`${second}/approve`)), [receiver.id])
+  t.match((await office.get(second)).body.grants, [{ id: 'villages.water', state: 'active' }])
   t.match(await received(city, receiver.id), [{ route: 'villages.water', items: ['code', 'name', 'street'], expires: /2028/ }])
   t.match((await office.get('/grants/villages.water')).body, { atEnd: 'remove', routes: [{ agent: receiver.id }] })
   const another = await enrolled(city, 'water')
