@@ -4,6 +4,7 @@ import { actedBy, type Principal } from '../access/principal.ts'
 import type { Query } from '../store/store.ts'
 import { checkClosable, endOfAgency } from './agency-closing.ts'
 import { writeAudit } from './audit.ts'
+import { indexAgency } from './publishing.ts'
 import { change, checkCode, type Registry } from './registry.ts'
 
 /** An agency 机关单位: provides or receives data. */
@@ -144,6 +145,7 @@ export async function updateAgency(
     uscc,
     state,
   ])
+  if ('name' in details) await indexAgency(query, code)
   if (details['state'] === 'closed') await endOfAgency(query, code, now)
   await writeAudit(query, { ...actedBy(principal), act: 'agency.change', object: `agency ${code}`, details })
   return readAgency(query, code)

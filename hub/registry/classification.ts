@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../protocol/errors.ts'
-import type { Principal } from '../access/principal.ts'
+import { actedBy, type Principal } from '../access/principal.ts'
 import type { Query } from '../store/store.ts'
 import { writeAudit } from './audit.ts'
 import { change, type Registry } from './registry.ts'
@@ -40,7 +40,7 @@ export async function addClassification(
     if (found.zh !== added.zh) throw new QianzhiError('QZ-CONFLICT', { what: `classification ${added.code} (${found.zh})` })
     if (row)
       await writeAudit(query, {
-        actor: principal.actor,
+        ...actedBy(principal),
         act: 'classification.add',
         object: `classification ${added.code}`,
         details: { ...added },

@@ -3,20 +3,20 @@ import type { Principal } from '../access/principal.ts'
 import type { Query } from '../store/store.ts'
 import { concernAgency } from './agents.ts'
 import { writeAudit } from './audit.ts'
-import { requireEntry, type Entry, type PublishedContent } from './catalog.ts'
+import { listEntries, requireEntry, type Entry, type PublishedContent } from './catalog.ts'
 import { nextSequence, requireClassification } from './classification.ts'
 import { incompatibilities, travelsDifferently } from './compatibility.ts'
 import { resourcePublished } from './granting.ts'
 import { holdGrants } from './holds.ts'
 import { noteItems } from './one-source.ts'
-import { dropFromIndex, indexResource } from './search.ts'
+import { indexResource } from './search.ts'
 
 export interface Publishing {
   code: string
   agency: string
   content: PublishedContent
   standard: string | null
-  principal: Pick<Principal, 'actor' | 'name' | 'agency'>
+  principal: Pick<Principal, 'actor' | 'name' | 'agency'> & Partial<Pick<Principal, 'via' | 'ip'>>
   /** What a registration adds to the record. */
   submitted?: { registration: string; by: string; at: Date; secrecyReview: unknown }
   now: Date
@@ -115,10 +115,14 @@ async function writeVersion(
   )
 }
 
-/** Puts a resource into the search index as it is now, or takes it out where it is withdrawn. Also on a new name of its agency. */
-export async function indexEntry(query: Query, entry: Entry): Promise<void> {
+/** Its resources are found by an agency's new name. */
+export async function indexAgency(query: Query, agency: string): Promise<void> {
+  for (const entry of await listEntries(query, agency)) await indexEntry(query, entry)
+}
+
+/** Puts a resource into the search index as it is now. */
+async function indexEntry(query: Query, entry: Entry): Promise<void> {
   const { code, agency, agencyName, content, schema, standard } = entry
-  if (entry.state === 'withdrawn') return dropFromIndex(query, code)
   const { classification = null, title, abstract, keywords } = content
   const classificationName = classification === null ? null : (await requireClassification(query, classification)).zh
   const known = { resource: code, catalogCode: entry.catalogCode, title, abstract, keywords, agency, agencyName }
@@ -127,5 +131,14 @@ export async function indexEntry(query: Query, entry: Entry): Promise<void> {
 
 async function auditPublishing(query: Query, { code, principal, submitted, content }: Publishing, after: Entry): Promise<void> {
   const details = { catalogVersion: after.catalogVersion, version: after.version, registration: submitted?.registration ?? null, content }
-  await writeAudit(query, { actor: principal.actor, agency: principal.agency, act: 'resource.publish', object: code, details })
+  const { actor, agency, via, ip } = principal
+  await writeAudit(query, {
+    actor,
+    agency,
+    act: 'resource.publish',
+    object: code,
+    details,
+    ...(via && { via }),
+    ...(ip !== undefined && { ip }),
+  })
 }

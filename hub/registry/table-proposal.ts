@@ -2,7 +2,7 @@ import type { ColumnsAnswer, ProposedColumn, TablesAnswer } from '../../protocol
 import { identityCardNames } from '../../protocol/identifiers.ts'
 import type { Item, SubjectRole } from '../../protocol/schema.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
-import type { Principal } from '../access/principal.ts'
+import { actedBy, type Principal } from '../access/principal.ts'
 import { relationsOf } from '../access/relations.ts'
 import { authorise } from '../access/authorise.ts'
 import type { OperationName } from '../access/rights.ts'
@@ -73,7 +73,7 @@ async function onRecord(
 ): Promise<void> {
   const { query } = registry.store
   authorise(principal, act, await relationsOf(query, 'agent', agent))
-  await writeAudit(query, { actor: principal.actor, agency: principal.agency, act, object: `agent ${agent}`, details })
+  await writeAudit(query, { ...actedBy(principal), act, object: `agent ${agent}`, details })
 }
 
 /** What can be said of a resource by looking at its table. */

@@ -276,6 +276,8 @@ t.test('the catalog is searched; a withdrawn resource is found no more', async (
   t.same(await found(`text=${encodeURIComponent('302000/000001')}`), ['ads'])
   t.same(await found('openness=public'), [])
   t.same(await found('agency=civil&classification=3'), ['ads'])
+  t.equal((await city.as('city', 'office').patch('/agencies/civil', { name: '民生局' })).status, 200)
+  t.same(await found(`text=${encodeURIComponent('民生局')}`), ['ads'], "by the agency's new name")
   await city.as('civil', 'registrar').post('/registrations', { resource: 'ads' })
   t.equal((await city.as('civil', 'registrar').post('/resources/ads/withdraw', { reason: 'x' })).status, 403)
   t.equal((await city.as('civil', 'reviewer').post('/resources/ads/withdraw', { reason: '职能调整' })).body.state, 'withdrawn')
