@@ -30,6 +30,7 @@ import { currentPolicy } from './registry/policy.ts'
 import type { Registry } from './registry/registry.ts'
 import { startEmbedded } from './store/embedded.ts'
 import { openStore, type Store } from './store/store.ts'
+import { openExport } from './supervision/audit-export.ts'
 import { startAudit } from './supervision/audit.ts'
 import { startMail } from './supervision/mail.ts'
 import { startSupervision } from './supervision/supervision.ts'
@@ -118,6 +119,10 @@ async function start(
     asks,
     address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),
     explain: (route) => explainRoute(store, log, route, { now: clock(), lapse: config.log.lapse }),
+    exportAudit: async (range) => {
+      await audit.sealNow()
+      return openExport(store, hubKey, range, clock)
+    },
   }
   const app = await createServer({
     registry,
@@ -133,7 +138,7 @@ async function start(
         adminKey,
         ...services,
         housekeep: () => housekeeping.run(),
-        more: [auditDoors({ registry, hubKey, audit }), firstAdminDoors(registry, access, () => urls[0]!)],
+        more: [auditDoors(registry, services.exportAudit), firstAdminDoors(registry, access, () => urls[0]!)],
       }),
       registryApi(registry, services, operations),
     ],

@@ -186,13 +186,14 @@ export const rights = {
   'deadline.list': { ...ownAgency, government: 'any', ...watching },
   'notice.list': { everybody: 'any' },
   'notice.read': { everybody: 'any' },
-  'evaluation.list': { everybody: 'any' },
-  'evaluation.read': { everybody: 'any' },
+  // A published one is every agency's own.
+  'evaluation.list': { everybody: 'own', ...watching },
+  'evaluation.read': { everybody: 'own', ...watching },
   'evaluation.draw-up': { office: 'any' },
   'evaluation.advise': { office: 'any' },
   'evaluation.freeze': { office: 'any' },
   'evaluation.publish': { office: 'any' },
-  'evaluation.export': { everybody: 'any' },
+  'evaluation.export': { everybody: 'own', ...watching },
   'audit.list': { 'audit-admin': 'any', supervisor: 'any' },
   'audit.export': { 'audit-admin': 'any', supervisor: 'any' },
   // Of what one may read.

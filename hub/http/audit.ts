@@ -1,31 +1,21 @@
 import { Readable } from 'node:stream'
 import { Type } from 'typebox'
-import type { SigningKey } from '../../protocol/signature.ts'
+import type { Services } from '../operations/services.ts'
 import { writeAudit } from '../registry/audit.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { Audit } from '../supervision/audit.ts'
-import { openExport } from '../supervision/audit-export.ts'
 import type { Api } from './server.ts'
-
-export interface AuditParts {
-  registry: Registry
-  hubKey: SigningKey
-  audit: Pick<Audit, 'sealNow'>
-}
 
 const number = Type.String({ pattern: '^[1-9][0-9]{0,14}$' })
 const Range = Type.Object({ from: Type.Optional(number), to: Type.Optional(number) }, { additionalProperties: false })
 
 /** The audit as JSON lines, streamed; behind the admin key. That it was taken is on record, too. */
-export function auditDoors({ registry, hubKey, audit }: AuditParts): Api {
+export function auditDoors(registry: Registry, exportAudit: Services['exportAudit']): Api {
   return async (app) => {
     app.get('/admin/v1/audit/export', { schema: { querystring: Range } }, async (request, reply) => {
       const { from, to } = request.query
       const range = { ...(from && { from: Number(from) }), ...(to && { to: Number(to) }) }
       await writeAudit(registry.store.query, { actor: 'admin', ip: request.ip, act: 'audit.export', object: 'audit', details: range })
-      await audit.sealNow()
-      const lines = await openExport(registry.store, hubKey, range, registry.clock)
-      return reply.type('application/jsonl').send(Readable.from(lines))
+      return reply.type('application/jsonl').send(Readable.from(await exportAudit(range)))
     })
   }
 }

@@ -175,6 +175,7 @@ export const agencyOperations: readonly Operation[] = [
     path: '/machines/enrolment-files',
     text: { zh: '批量签发前置机登记令牌', en: 'enrolment tokens for many agencies at once' },
     body: Files,
+    answer: Type.Unknown({ description: '{items}, or an Excel file' }),
     example: { agencies: ['civil', 'water'], hours: 72, format: 'excel' },
     run: async ({ registry, services, principal, body: { agencies, hours = 72, format = 'json' } }) => {
       const items = await enrolmentFiles(registry, principal, agencies, hours, services.address())

@@ -5,6 +5,7 @@ import { catalogOperations } from './catalog.ts'
 import { correctionOperations } from './corrections.ts'
 import { declarationOperations } from './declarations.ts'
 import { demandOperations } from './demands.ts'
+import { evaluationOperations } from './evaluations.ts'
 import { grantOperations } from './grants.ts'
 import { machineOperations } from './machines.ts'
 import type { Operation } from './operation.ts'
@@ -27,6 +28,7 @@ export const operations: readonly Operation[] = [
   ...catalogOperations,
   ...correctionOperations,
   ...demandOperations,
+  ...evaluationOperations,
   ...grantOperations,
   ...machineOperations,
   ...publicationOperations,

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { Static, TObject, TSchema } from 'typebox'
 import type { Language } from '../../protocol/errors.ts'
 import type { Principal } from '../access/principal.ts'
@@ -24,9 +25,9 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
 export class FileAnswer {
   readonly name: string
   readonly type: string
-  readonly content: Buffer | string
+  readonly content: Buffer | string | Readable
 
-  constructor(name: string, type: string, content: Buffer | string) {
+  constructor(name: string, type: string, content: Buffer | string | Readable) {
     this.name = name
     this.type = type
     this.content = content

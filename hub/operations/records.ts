@@ -1,11 +1,14 @@
+import { Readable } from 'node:stream'
 import { Type } from 'typebox'
+import { actedBy } from '../access/principal.ts'
 import { authorise } from '../access/authorise.ts'
 import { objectKinds, relationsOf, type ObjectKind } from '../access/relations.ts'
 import { rights, type OperationName } from '../access/rights.ts'
+import { writeAudit } from '../registry/audit.ts'
 import { historyOf } from '../registry/workflow.ts'
 import { listAudit, listSealed } from '../supervision/audit-list.ts'
 import { endOf, startOf } from '../supervision/calendar.ts'
-import { operation, type Operation } from './operation.ts'
+import { FileAnswer, operation, type Operation } from './operation.ts'
 import { closed, Day, nullable, requireDay } from './shapes.ts'
 
 const text = nullable(Type.String())
@@ -36,6 +39,7 @@ const Entry = Type.Object({
 })
 
 const whole = Type.String({ pattern: '^[0-9]{1,15}$' })
+const place = Type.String({ pattern: '^[1-9][0-9]{0,14}$' })
 const limit = Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]{0,2}|1000)$' }))
 
 const AuditQuery = Type.Object(
@@ -78,6 +82,18 @@ export const recordOperations: readonly Operation[] = [
     run: async ({ registry, query: { from, to, limit: most, ...filter } }) => {
       const days = { ...(from && { from: startOf(requireDay(from)) }), ...(to && { to: endOf(requireDay(to)) }) }
       return { items: await listAudit(registry.store, { ...filter, ...days, limit: Number(most ?? 100) }) }
+    },
+  }),
+  operation({
+    name: 'audit.export',
+    method: 'GET',
+    path: '/audit/export',
+    text: { zh: '导出审计链(可离线验证)', en: 'the sealed chain as JSON lines, for qianzhi-hub audit verify' },
+    query: Type.Object({ from: Type.Optional(place), to: Type.Optional(place) }, closed),
+    run: async ({ registry, services, principal, query: { from, to } }) => {
+      const range = { ...(from && { from: Number(from) }), ...(to && { to: Number(to) }) }
+      await writeAudit(registry.store.query, { ...actedBy(principal), act: 'audit.export', object: 'audit', details: range })
+      return new FileAnswer('audit.jsonl', 'application/jsonl', Readable.from(await services.exportAudit(range)))
     },
   }),
   operation({

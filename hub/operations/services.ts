@@ -1,6 +1,7 @@
 import type { EnrolToken } from '../../protocol/api.ts'
 import type { Access } from '../access/access.ts'
 import type { Asks } from '../asks.ts'
+import type { ExportRange } from '../supervision/audit-export.ts'
 
 /** What operations need besides the registry. */
 export interface Services {
@@ -10,4 +11,6 @@ export interface Services {
   /** What the hub asks of agents: previews and descriptions. */
   asks: Pick<Asks, 'ask'>
   explain: (route: string) => Promise<object>
+  /** Lines of the sealed audit, both ends included. */
+  exportAudit: (range: ExportRange) => Promise<AsyncIterable<string>>
 }

@@ -5,6 +5,7 @@ import t from 'tap'
 import { Compile } from 'typebox/compile'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { makeAccess } from '../../hub/access/access.ts'
+import { generateSigningKey } from '../../protocol/signature.ts'
 import type { Principal } from '../../hub/access/principal.ts'
 import { principalOf, openSession } from '../../hub/access/sessions.ts'
 import { roleNames, type Role } from '../../hub/access/roles.ts'
@@ -16,6 +17,7 @@ import { operations } from '../../hub/operations/index.ts'
 import type { Operation } from '../../hub/operations/operation.ts'
 import type { Services } from '../../hub/operations/services.ts'
 import { addAgency } from '../../hub/registry/agencies.ts'
+import { openExport } from '../../hub/supervision/audit-export.ts'
 import { ownCertificate } from '../../hub/tls.ts'
 import { openOffice, type Office } from './office.ts'
 
@@ -62,6 +64,7 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
   const office = await openOffice(test)
   await addAgency(office, 'admin', { code: 'health', name: '卫健局' })
   await addAgency(office, 'admin', { code: 'city', name: '市电子政务办' })
+  const hubKey = generateSigningKey()
   const all: Services = {
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
     // People here have no second factor, and hashes cost little.
@@ -72,6 +75,7 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
       },
     },
     explain: async () => ({}),
+    exportAudit: (range) => openExport(office.store, hubKey, range, office.clock),
     ...services,
   }
   const folder = t.testdir()
@@ -131,7 +135,7 @@ function caller(app: FastifyInstance, secret: string | undefined, principal: Pri
       ...(payload !== undefined && { payload: Buffer.isBuffer(payload) ? payload : JSON.stringify(payload) }),
     })
     const kind = String(answer.headers['content-type'] ?? '')
-    const body: unknown = kind.includes('json') && answer.body !== '' ? JSON.parse(answer.body) : undefined
+    const body: unknown = /\bjson\b/.test(kind) && answer.body !== '' ? JSON.parse(answer.body) : undefined
     if (answer.statusCode === 200) checkAnswer(method, path, body)
     return { status: answer.statusCode, body, text: answer.body, bytes: answer.rawPayload, type: kind }
   }

@@ -113,6 +113,10 @@ function statements({ parties: { provider, receiver }, resource, agent, own }: O
        values ($1, 'update', 'text', '2099-01-01', 'office', 'test', 'issued', now()) returning id`,
       [provider],
     ],
-    evaluation: [`select coalesce(max(id), 0)::text as id from evaluation`, []],
+    evaluation: [
+      `insert into evaluation (period, starts, ends, weights, drawn_at, drawn_by)
+       values ($1, '2026-07-01', '2026-09-30', '{}', now(), 'test') returning id`,
+      [code],
+    ],
   }
 }

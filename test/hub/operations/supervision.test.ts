@@ -1,6 +1,8 @@
 import t from 'tap'
 import { seal } from '../../../hub/supervision/audit-sealer.ts'
 import { publishResource } from '../../../hub/registry/resources.ts'
+import { readWorkbook } from '../../../hub/excel/read.ts'
+import { excelType } from '../../../hub/operations/operation.ts'
 import { openCity } from '../city.ts'
 import { villages } from '../office.ts'
 
@@ -73,4 +75,46 @@ t.test('the audit is read by audit and supervision; the feed goes on where its r
   t.match(rest.items.slice(-2), [{ act: 'order.issue' }, { act: 'request', outcome: 'QZ-FORBIDDEN', seq: rest.next }], 'also the refusal')
   t.match((await supervisor.get(`/feed?after=${rest.next}`)).body, { items: [], next: rest.next })
   t.equal((await auditor.get('/feed')).status, 403)
+})
+
+t.test('an evaluation is drawn up, advised, frozen, published, and goes round as a table (Art. 24)', async (t) => {
+  const city = await openCity(t)
+  const office = city.as('city', 'office')
+  const reviewer = city.as('civil', 'reviewer')
+  const { id } = (await office.post('/evaluations', { period: '2026-Q3' })).body
+  const path = `/evaluations/${id}`
+  t.equal((await office.post('/evaluations', { period: '2026-Q5' })).status, 400)
+  t.match((await city.as('city', 'supervisor').get(path)).body, { state: 'draft', lines: [{ figures: {}, scores: {} }] })
+  t.equal((await reviewer.get(path)).status, 403, 'not before it is published')
+  t.same((await reviewer.get('/evaluations')).body.items, [])
+  t.equal((await office.post(`${path}/advise`, { agency: 'civil', advice: '请按时更新' })).status, 200)
+  t.equal((await office.post(`${path}/publish`)).status, 409)
+  await city.store.query(
+    `insert into setting (key, value) values ('duties_judged_to', '2026-11-21') on conflict (key) do update set value = excluded.value`,
+  )
+  t.equal((await office.post(`${path}/freeze`)).body.state, 'frozen')
+  t.equal((await office.post('/evaluations', { period: '2026-Q3' })).status, 409)
+  t.equal((await office.post(`${path}/publish`)).body.state, 'published')
+  const { lines } = (await reviewer.get(path)).body
+  t.match(
+    lines.find((line: { agency: string }) => line.agency === 'civil'),
+    { advice: '请按时更新' },
+  )
+  t.match((await reviewer.get('/evaluations')).body.items, [{ period: '2026-Q3' }])
+  const file = await reviewer.get(`${path}/export`)
+  t.match(file, { status: 200, type: excelType })
+  const rows = []
+  for await (const row of (await readWorkbook(file.bytes)).sheets[0]!.rows()) rows.push(row)
+  t.equal(rows.length, lines.length + 1, 'a row for each agency')
+})
+
+t.test('the audit chain is taken through the API, and verifies', async (t) => {
+  const city = await openCity(t)
+  await city.as('city', 'office').post('/orders', order)
+  await seal(city.store)
+  const { status, text } = await city.as('city', 'audit-admin').get('/audit/export')
+  t.equal(status, 200)
+  const lines = text.trimEnd().split('\n')
+  t.ok(lines.some((line) => line.includes('order.issue')))
+  t.equal((await city.as('city', 'office').get('/audit/export')).status, 403)
 })

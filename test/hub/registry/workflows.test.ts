@@ -63,7 +63,11 @@ t.test('what happens is what the tables say', async (t) => {
           if (!allows(principal, name, relations)) t.equal(outcome, 'QZ-FORBIDDEN', what)
           else if (fitting.length === 0) t.equal(outcome, 'QZ-STATE', what)
           else if (open.length === 0) t.equal(outcome, 'QZ-FORBIDDEN', what)
-          else if (outcome === 'QZ-STATE') t.ok(open.every(({ guard }) => guard), what)
+          else if (outcome === 'QZ-STATE')
+            t.ok(
+              open.every(({ guard }) => guard),
+              what,
+            )
           else t.ok(open.some(({ to }) => outcome === `→ ${to}`) || conditions.test(outcome), what)
           if (outcome.startsWith('→')) happened++
           else refused++
