@@ -35,8 +35,8 @@ export async function indexResource(query: Query, resource: IndexedResource): Pr
   const shown = JSON.stringify(items.map(({ id, name, label }) => [label, name, id]))
   await query(
     `insert into catalog_index (resource, catalog_code, title, agency, agency_name, classification, openness, standard, items,
-       head_text, item_text, rest_text, head_tokens, item_tokens, tokens)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+       title_text, head_text, item_text, rest_text, head_tokens, item_tokens, tokens)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
      on conflict (resource) do update set catalog_code = excluded.catalog_code, title = excluded.title, agency = excluded.agency,
        agency_name = excluded.agency_name, classification = excluded.classification, openness = excluded.openness,
        standard = excluded.standard, items = excluded.items, head_text = excluded.head_text, item_text = excluded.item_text,
@@ -51,6 +51,7 @@ export async function indexResource(query: Query, resource: IndexedResource): Pr
       openness,
       standard ?? null,
       shown,
+      normaliseText(title),
       head,
       middle,
       rest,
@@ -130,13 +131,12 @@ interface Found extends Omit<FoundResource, 'matched'> {
 
 const columns = `resource, catalog_code as "catalogCode", title, agency, agency_name as "agencyName", classification, openness, standard, items`
 
+/** Each with the texts that hold what its tokens were made of. */
 const levels = [
-  { tokens: 'head_tokens', text: 'head_text' },
-  { tokens: 'item_tokens', text: `head_text || E'\\n' || item_text` },
-  { tokens: 'tokens', text: `head_text || E'\\n' || item_text || E'\\n' || rest_text` },
+  { tokens: 'head_tokens', texts: ['head_text'] },
+  { tokens: 'item_tokens', texts: ['head_text', 'item_text'] },
+  { tokens: 'tokens', texts: ['head_text', 'item_text', 'rest_text'] },
 ] as const
-/** As `normaliseText` has it, near enough for the order. */
-const title = 'lower(normalize(title, NFKC))'
 const widest = levels.length - 1
 
 /** One more than asked for, so that it shows whether there is a next page. */
@@ -154,11 +154,11 @@ async function find(query: Query, search: CatalogSearch, words: readonly Word[],
 
 function headLevel(values: Values, search: CatalogSearch, words: readonly Word[], from: Place | undefined): string {
   const typed = values.add(normaliseText(search.text ?? ''))
-  const inTitle = words.map(({ text }) => `strpos(${title}, ${values.add(text)}) > 0`).join(' and ')
+  const inTitle = words.map(({ text }) => `strpos(title_text, ${values.add(text)}) > 0`).join(' and ')
   const place = from && [from.rank, from.length, from.resource].map((part) => values.add(part)).join(', ')
   return `select * from (
       select ${columns}, 0 as level, char_length(title) as length,
-        case when resource = ${typed} or lower(catalog_code) = ${typed} then 0 when ${title} = ${typed} then 1 when ${inTitle} then 2 else 3 end as rank
+        case when resource = ${typed} or lower(catalog_code) = ${typed} then 0 when title_text = ${typed} then 1 when ${inTitle} then 2 else 3 end as rank
       from catalog_index where ${holds(values, words, 0)} ${filters(values, search)}) found
     ${place ? `where (rank, length, resource) > (${place})` : ''} order by rank, length, resource`
 }
@@ -187,9 +187,14 @@ async function count(query: Query, search: CatalogSearch, words: readonly Word[]
 
 /** SQL: all words are there at this level. Tokens find the candidates; what they do not say exactly is looked up in the text. */
 function holds(values: Values, words: readonly Word[], level: number): string {
-  const { tokens, text } = levels[level]!
+  const { tokens, texts } = levels[level]!
   const all = [...new Set(words.flatMap((word) => word.tokens))]
-  const phrases = words.filter(({ exact }) => !exact).map((word) => `and strpos(${text}, ${values.add(word.text)}) > 0`)
+  const phrases = words
+    .filter(({ exact }) => !exact)
+    .map((word) => {
+      const phrase = values.add(word.text)
+      return `and (${texts.map((text) => `strpos(${text}, ${phrase}) > 0`).join(' or ')})`
+    })
   return `${tokens} @> ${values.add(all)}::text[] ${phrases.join(' ')}`
 }
 

@@ -14,7 +14,8 @@ create table catalog_index (
   standard text,
   -- [[label, name, id], …]: which items matched is worked out for the page that is shown.
   items jsonb not null,
-  -- Normalised texts for the check of whole phrases, each level without the one before it.
+  -- Normalised texts for the check of whole phrases, each level without the one before it; the title by itself for the order.
+  title_text text not null,
   head_text text not null,
   item_text text not null,
   rest_text text not null,
@@ -37,3 +38,10 @@ alter table catalog_index
   alter column head_tokens set statistics 0,
   alter column item_tokens set statistics 0,
   alter column tokens set statistics 0;
+
+-- Texts are read for every candidate, arrays never: those move out of the row, these stay in it.
+alter table catalog_index
+  alter column title_text set storage main,
+  alter column head_text set storage main,
+  alter column item_text set storage main,
+  alter column rest_text set storage main;

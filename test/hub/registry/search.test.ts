@@ -148,7 +148,7 @@ t.test('nothing that is typed is SQL, and anything may be typed', async (t) => {
 
 t.test('the total is counted up to a bound', async (t) => {
   const query = await indexed(t, [])
-  await query(`insert into catalog_index select 'r' || n, null, '水', 'a', 'a', '', 'public', null, '[]', '水', '', '', '{水}', '{水}', '{水}'
+  await query(`insert into catalog_index select 'r' || n, null, '水', 'a', 'a', '', 'public', null, '[]', '水', '水', '', '', '{水}', '{水}', '{水}'
     from generate_series(1, ${mostCounted + 5}) n`)
   t.equal((await searchCatalog(query, { text: '水', limit: 1 })).total, mostCounted)
   t.equal((await searchCatalog(query, { limit: 1 })).total, mostCounted)
@@ -195,7 +195,10 @@ t.test('against a model: the right resources in the right order, whatever the pa
     const { read, totals } = await allPages(query, { text: words.join(' '), limit })
     assert.deepEqual(read.map(({ resource }) => resource).toSorted(), [...wanted.keys()].toSorted())
     const levels = read.map(({ resource }) => wanted.get(resource)!)
-    assert.deepEqual(levels, levels.toSorted((a, b) => a - b))
+    assert.deepEqual(
+      levels,
+      levels.toSorted((a, b) => a - b),
+    )
     for (const total of totals) assert.equal(total, wanted.size)
     const titles = (await allPages(query, { limit })).read.map(({ title }) => title)
     assert.deepEqual(titles, documents.map(({ title }) => title).toSorted())
