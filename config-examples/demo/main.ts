@@ -10,16 +10,15 @@ import { openClient, tableRows, difference, type Client } from '../../test/suppo
 import { Exchange, type TestAgent } from '../../test/support/exchange.ts'
 import { startPostgres, type TestDatabaseServer } from '../../test/support/postgres.ts'
 import { until } from '../../test/support/programs.ts'
+import { password } from '../../test/support/registry.ts'
+import { connectAgencies, granted } from './agencies.ts'
 import { Changes } from './changes.ts'
 import { filesHold } from './search.ts'
-import { readVillages, villageColumns, villagesResource } from './villages.ts'
+import { readVillages, villageColumns } from './villages.ts'
 
 const { values: options } = parseArgs({ options: { once: { type: 'boolean' }, lang: { type: 'string' } } })
 const english = options.lang ? options.lang === 'en' : (process.env['LANG'] ?? '').startsWith('en')
 const say = (zh: string, en: string): void => void process.stdout.write(`${english ? en : zh}\n`)
-
-/** All but `street`, which the receiver was not granted. */
-const granted = villageColumns.filter((column) => column !== 'street')
 
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
@@ -42,7 +41,7 @@ async function demonstrate(): Promise<number> {
 }
 
 async function run(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer): Promise<number> {
-  const receiver = await connectAgencies(exchange, a, b)
+  const receiver = await connectAgencies(exchange, a, b, say)
   const [source, target] = [await openClient(a.url()), await openClient(b.url())]
   try {
     const rows = readVillages()
@@ -52,30 +51,6 @@ async function run(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseSer
   } finally {
     await Promise.all([source.end(), target.end()])
   }
-}
-
-/** What office and agency IT do once: register, publish, enrol, set up, grant, route. */
-async function connectAgencies(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer): Promise<TestAgent> {
-  say('登记机关单位(统计局、民政局)和它们的前置机代理…', 'Enrolling two agencies (statistics, civil affairs) and their agents…')
-  const source = { resource: 'villages', database: 'front', table: 'public.villages' }
-  const provider = await exchange.enrol('statistics-front', {
-    agency: 'statistics',
-    databases: { front: { url: a.url() } },
-    sources: [source],
-  })
-  await exchange.publish(villagesResource())
-  await provider.command('setup', '--create-table')
-  const sink = { resource: 'villages', database: 'front', table: 'delivered.villages' }
-  const receiver = await exchange.enrol('civil-affairs-front', {
-    agency: 'civil-affairs',
-    databases: { front: { url: b.url() } },
-    sinks: [sink],
-  })
-  await exchange.grant('villages', receiver, [...granted])
-  say('已授权 5 个信息项;“镇街”未授权,不会到达民政局。', 'Five items are granted; "street" is not, and never reaches civil affairs.')
-  provider.program.start()
-  receiver.program.start()
-  return receiver
 }
 
 interface Flow {
@@ -88,7 +63,8 @@ async function firstLoad({ source, target, rows }: Flow): Promise<void> {
   const started = performance.now()
   const columns = villageColumns.map((_, i) => rows.map((row) => row[i]))
   await source.query(
-    'insert into public.villages select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])',
+    `insert into public.villages select *, '国家统计局', localtimestamp(0)
+     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])`,
     columns,
   )
   say(
@@ -109,6 +85,8 @@ function showPlaces(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseSe
   say(`  统计局   表 public.villages     ${a.url()}`, `  statistics     table public.villages     ${a.url()}`)
   say(`  民政局   表 delivered.villages  ${b.url()}`, `  civil affairs  table delivered.villages  ${b.url()}`)
   say(`  中心     ${exchange.url}(健康状况 ${exchange.url}/health)`, `  hub            ${exchange.url} (health: ${exchange.url}/health)`)
+  say(`  接口文档 ${exchange.url}/docs`, `  API            ${exchange.url}/docs`)
+  say(`  登录名 registrar、reviewer、user,口令 ${password}`, `  sign in as     registrar, reviewer, user; password ${password}`)
   say(
     `  代理状态 npm run agent -- status --config ${receiver.configFile}`,
     `  agent status   npm run agent -- status --config ${receiver.configFile}`,

@@ -4,7 +4,8 @@ import { fromBase32, totp } from '../../hub/access/totp.ts'
 import type { Role } from '../../hub/access/roles.ts'
 
 const insecure = new Agent({ connect: { rejectUnauthorized: false } })
-const password = 'Zhuang-47.Hetao'
+/** Of everybody in a city. */
+export const password = 'Zhuang-47.Hetao'
 
 export type Json = Record<string, any>
 

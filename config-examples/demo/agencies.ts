@@ -1,0 +1,100 @@
+/** What people do once, each in their own part, so that data flows: by the regulation's steps, through the hub's API. */
+import { join } from 'node:path'
+import { Exchange, TestAgent, type AgentOptions } from '../../test/support/exchange.ts'
+import type { TestDatabaseServer } from '../../test/support/postgres.ts'
+import { City, type Person } from '../../test/support/registry.ts'
+import { villageColumns, villagesResource } from './villages.ts'
+
+/** All but `street`, which the receiver does not apply for. */
+export const granted = villageColumns.filter((column) => column !== 'street')
+
+export type Say = (zh: string, en: string) => void
+
+/** The catalog entry. Art. 6: what is about neither institutions nor persons tells its matter, the implementing agency, and the time of handling. */
+const { title, table, items } = villagesResource()
+const content = {
+  title,
+  table,
+  classification: '103',
+  abstract: '国家统计局公布的统计用区划代码:行政村(社区)一级',
+  sharing: 'unconditional',
+  cycle: 'realtime',
+  supplyMode: 'front-end',
+  subject: 'other',
+  items: [
+    ...items.map((item) => (item.id === 'name' ? { ...item, role: 'matter' } : item)),
+    { id: 'agency', name: 'agency', label: '实施机关', type: 'text', length: 100, openness: 'internal', role: 'implementing-agency' },
+    { id: 'handled_at', name: 'handled_at', label: '业务办理时间', type: 'timestamp', openness: 'internal', role: 'handled-at' },
+  ],
+}
+
+/** @returns the receiving agency's agent; both agents are running. */
+export async function connectAgencies(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer, say: Say): Promise<TestAgent> {
+  say('首个管理员凭一次性链接进入,设立人员和角色…', 'The first administrator comes in by the one-time link, and makes people and roles…')
+  const { link } = await exchange.office('first-admin')
+  const city = await City.found(exchange.url, String(link))
+  await city.agency('statistics', '统计局')
+  await city.agency('civil-affairs', '民政局')
+  const office = await city.person('city', 'office', '电子政务办工作人员', 'office')
+  const registrar = await city.person('statistics', 'registrar', '统计局登记员', 'registrar', 'agency-it')
+  const reviewer = await city.person('statistics', 'reviewer', '统计局审核员', 'reviewer')
+  const user = await city.person('civil-affairs', 'user', '民政局使用员', 'user', 'agency-it')
+
+  say(
+    '两个单位申请前置机,市电子政务办批准,代理凭令牌登记…',
+    'Both agencies apply for front-end machines, the office approves, the agents enrol…',
+  )
+  const provider = await frontEnd(exchange, registrar, office, 'statistics-front', {
+    agency: 'statistics',
+    databases: { front: { url: a.url() } },
+    sources: [{ resource: 'villages', database: 'front', table: 'public.villages' }],
+  })
+  const receiver = await frontEnd(exchange, user, office, 'civil-affairs-front', {
+    agency: 'civil-affairs',
+    databases: { front: { url: b.url() } },
+    sinks: [{ resource: 'villages', database: 'front', table: 'delivered.villages' }],
+  })
+
+  say('统计局登记员登记目录,审核员审核并发布…', 'A registrar of statistics registers the resource, a reviewer checks and publishes it…')
+  const { id } = await registrar.post('/registrations', { resource: 'villages', content })
+  await registrar.post(`/registrations/${id}/submit`, { secrecy: { reviewed: true, by: '统计局登记员', note: '不涉密' } })
+  await reviewer.post(`/registrations/${id}/publish`)
+  await provider.command('setup', '--create-table')
+
+  say('民政局使用员申请 5 个信息项,市电子政务办批准…', 'A user of civil affairs applies for five items, the office approves…')
+  await apply(user, office, receiver)
+  say(
+    '批准即配置完毕;“镇街”未申请,不会到达民政局。',
+    'The approval configures the exchange; "street" was not applied for, and never arrives.',
+  )
+  provider.program.start()
+  receiver.program.start()
+  return receiver
+}
+
+/** Art. 15. */
+async function frontEnd(exchange: Exchange, it: Person, office: Person, name: string, options: AgentOptions): Promise<TestAgent> {
+  const { id } = await it.post('/machines', { name, purpose: '数据交换', providedBy: 'agency' })
+  await office.post(`/machines/${id}/approve`)
+  const { token } = await it.post(`/machines/${id}/token`)
+  const agent = new TestAgent(name, join(exchange.folder, name), options)
+  agent.configure(options)
+  await agent.command('enroll', String(token), '--name', name)
+  agent.id = String((await it.get(`/machines/${id}`))['agent'])
+  exchange.agents.set(name, agent)
+  return agent
+}
+
+/** Art. 7, 16. */
+async function apply(user: Person, office: Person, receiver: TestAgent): Promise<void> {
+  const { id } = await user.post('/applications', {
+    resource: 'villages',
+    mode: 'exchange',
+    items: granted,
+    purpose: '社会救助对象住址核对',
+    basis: '《社会救助暂行办法》第四条',
+    agent: receiver.id,
+  })
+  await user.post(`/applications/${id}/submit`)
+  await office.post(`/applications/${id}/approve`)
+}
