@@ -35,6 +35,14 @@ export interface SourceTable {
   queueLimit: number
 }
 
+/** Why a source table cannot supply: columns that the resource's version needs and the table lacks. Undefined where all are there. */
+export function missingColumns({ schema, columns }: SourceTable, has: (column: string) => boolean): string | undefined {
+  const missing = columns.map(({ column }) => column).filter((column) => !has(column))
+  if (missing.length === 0) return undefined
+  const list = missing.join(', ')
+  return `缺少列 ${list}(资源第 ${schema.version} 版所需):请在表中添加 / it has no column ${list}, which version ${schema.version} of the resource needs: add it`
+}
+
 /** A delivered table. */
 export interface SinkTable {
   route: string

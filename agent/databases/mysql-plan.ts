@@ -1,7 +1,7 @@
 /** How one watched table is read: its readers, its key index, and the conversion of what comes back. */
 import { QianzhiError } from '../../protocol/errors.ts'
 import { keyAfter, keyIn, literal, quoteName } from '../../protocol/tables/mysql.ts'
-import type { Row, RowFault, Rows, SourceTable } from '../database.ts'
+import { missingColumns, type Row, type RowFault, type Rows, type SourceTable } from '../database.ts'
 import { needTable, type CatalogTable } from './mysql-catalog.ts'
 import type { RawValue, Session } from './mysql-connection.ts'
 import { columnReader, type ColumnReader } from './mysql-types.ts'
@@ -23,9 +23,11 @@ export interface Plan {
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
 export async function readPlan(session: Session, source: SourceTable): Promise<Plan> {
   const catalog = await needTable(session, source.table, 'QZ-SOURCE-TABLE')
+  const find = (name: string) => catalog.columns.find(({ column }) => same(column, name))
+  const missing = missingColumns(source, (column) => find(column) !== undefined)
+  if (missing) throw refused(source, missing)
   const columns = source.columns.map((mapped) => {
-    const column = catalog.columns.find(({ column }) => column.toLowerCase() === mapped.column.toLowerCase())
-    if (!column) throw refused(source, `it has no column ${mapped.column}`)
+    const column = find(mapped.column)!
     const reader = columnReader(mapped, column, source)
     if (reader) return reader
     throw new QianzhiError('QZ-SOURCE-TYPE', {

@@ -6,7 +6,7 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { keyItems } from '../../protocol/schema.ts'
 import { quoteName } from '../../protocol/tables/postgres.ts'
 import { valueFault } from '../../protocol/value.ts'
-import type { MappedColumn, Row, RowFault, Rows, SourceTable } from '../database.ts'
+import { missingColumns, type MappedColumn, type Row, type RowFault, type Rows, type SourceTable } from '../database.ts'
 import { sqlState, type Connection, type Texts } from './postgres-connection.ts'
 import type { Table, TableColumn } from './postgres-table.ts'
 import { readingOf, type Convert } from './postgres-types.ts'
@@ -104,14 +104,14 @@ function checkShape(source: SourceTable, table: Table): void {
   if (!['r', 'p'].includes(table.kind)) fail('it is no table, so triggers cannot see what changes in it')
   if (table.persistence === 't') fail('it is temporary')
   if (table.rowSecurity) fail('row security hides rows from this user: exempt it (BYPASSRLS) or switch row security off')
+  const missing = missingColumns(source, (column) => table.columns.has(column))
+  if (missing) fail(missing)
   if (!keyIndex(source, table)) {
     const names = source.columns.filter(({ item }) => item.key).map(({ column }) => column)
     fail(`no primary key or unique constraint over exactly (${names.join(', ')})`)
   }
   for (const { item, column } of source.columns) {
-    const found = table.columns.get(column)
-    if (!found) fail(`it has no column ${column}`)
-    if (item.key && !found!.notNull) fail(`key column ${column} may be null`)
+    if (item.key && !table.columns.get(column)!.notNull) fail(`key column ${column} may be null`)
   }
 }
 

@@ -1,0 +1,117 @@
+/** Several agencies supply one data standard into one table of a receiver: loading at once, restarting, joining later, ending. */
+import t, { type Test } from 'tap'
+import { openClient, type Client } from '../support/client.ts'
+import { Exchange, type TestAgent } from '../support/exchange.ts'
+import { findMariadb } from '../support/mariadb.ts'
+import { startPostgres } from '../support/postgres.ts'
+import { until } from '../support/programs.ts'
+import { adopt, licenceItems, licences } from './standard.ts'
+
+t.setTimeout(300_000)
+const server = await startPostgres()
+t.teardown(() => server.stop())
+const mariadb = await findMariadb()
+const items = licenceItems.map(({ id }) => id)
+
+interface Provider {
+  agency: string
+  agent: TestAgent
+  source: Client
+  grant: string
+}
+
+async function provide(test: Test, exchange: Exchange, receiver: TestAgent, agency: string, rows: number): Promise<Provider> {
+  const url = await server.createDatabase()
+  const source = await openClient(url)
+  test.teardown(() => source.end())
+  const { resource } = licences(agency)
+  const sources = [{ resource, database: 'front', table: 'licences' }]
+  const agent = await exchange.enrol(`front-${agency}`, { agency, databases: { front: { url } }, sources, hub: { poll: 2 } })
+  await exchange.publish(licences(agency))
+  await agent.command('setup', '--create-table')
+  await source.query(`insert into licences select 'n' || i, '${agency}' || i, '2030-01-01' from generate_series(1, ${rows}) i`)
+  const { grant } = await exchange.grant(resource, receiver, items)
+  return { agency, agent, source, grant }
+}
+
+for (const engine of ['PostgreSQL', 'MariaDB']) {
+  const skip = engine === 'MariaDB' && !mariadb ? 'no MariaDB server can be reached' : false
+  t.test(`one table on ${engine}`, { skip }, async (test) => {
+    const [storeUrl, targetUrl] = [
+      await server.createDatabase(),
+      engine === 'MariaDB' ? await mariadb!.createDatabase() : await server.createDatabase(),
+    ]
+    if (engine === 'MariaDB') test.teardown(() => mariadb!.dropDatabase(targetUrl))
+    const exchange = await Exchange.start({ hub: { store: storeUrl } })
+    test.teardown(() => exchange.stop())
+    const [store, target] = [await openClient(storeUrl), await openClient(targetUrl)]
+    test.teardown(() => Promise.all([store.end(), target.end()]))
+    const sinks = [{ standard: 'permits', database: 'front', columns: { until: 'valid_until' } }]
+    const receiver = await exchange.enrol('receiver', {
+      agency: 'supervision',
+      databases: { front: { url: targetUrl } },
+      sinks,
+      hub: { poll: 2 },
+    })
+    const [a, b] = [await provide(test, exchange, receiver, 'agri', 3_000), await provide(test, exchange, receiver, 'building', 2_000)]
+    await adopt(store, 'permits', ['agri.licences', 'building.licences'])
+
+    const table = engine === 'MariaDB' ? 'licences' : 'delivered.licences'
+    const held = async () =>
+      (await target.query(`select qz_source, count(*) from ${table} group by qz_source order by qz_source`))
+        .map((row) => row.join(' '))
+        .join(', ')
+    const holds = (expected: string) => until(`the table holds ${expected}`, async () => (await held()) === expected)
+
+    for (const agent of [receiver, a.agent, b.agent]) agent.program.start()
+    await holds('agri 3000, building 2000')
+    const same = await target.query(`select qz_source, holder, valid_until from ${table} where number = 'n7' order by qz_source`)
+    test.match(
+      same,
+      [
+        ['agri', 'agri7', /^2030-01-01/],
+        ['building', 'building7', /^2030-01-01/],
+      ],
+      'the same number twice, each with its source',
+    )
+
+    await test.test('one is filled anew, and damaged rows are mended, while the other flows', async (t) => {
+      await target.query(`update ${table} set holder = 'damaged' where qz_source = 'agri'`)
+      await target.query(`delete from ${table} where qz_source = 'agri' and number = 'n1'`)
+      const resync = receiver.command('resync', 'agri.licences')
+      await b.source.query(`update licences set holder = 'later' where number <= 'n2'`)
+      await b.source.query(`delete from licences where number = 'n7'`)
+      await resync
+      await holds('agri 3000, building 1999')
+      await until(
+        'nothing is damaged',
+        async () => (await target.query(`select count(*) from ${table} where holder = 'damaged'`))[0]![0] === '0',
+      )
+      const expected = (await b.source.query(`select count(*) from licences where holder = 'later'`))[0]![0]
+      await until('the other has its changes', async () => {
+        return (await target.query(`select count(*) from ${table} where holder = 'later' and qz_source = 'building'`))[0]![0] === expected
+      })
+      t.pass()
+    })
+
+    await test.test('a later adopter needs no other configuration', async (t) => {
+      const c = await provide(test, exchange, receiver, 'culture', 500)
+      await adopt(store, 'permits', ['culture.licences'])
+      c.agent.program.start()
+      await holds('agri 3000, building 1999, culture 500')
+      const report = await until('all three flow', async () => {
+        const sinks = (await receiver.report())?.sinks ?? []
+        return sinks.length === 3 && sinks.every(({ state }) => state === 'flowing') && sinks
+      })
+      t.same(new Set(report.map((sink) => sink.table)).size, 1)
+    })
+
+    await test.test("the end of one takes its rows and nobody else's", async () => {
+      await store.query(`update access_grant set at_end = 'remove' where id = $1`, [a.grant])
+      await exchange.office('grant', 'revoke', a.grant, '--reason', '终止')
+      await holds('building 1999, culture 500')
+      await b.source.query(`insert into licences values ('n7', 'again', null)`)
+      await holds('building 2000, culture 500')
+    })
+  })
+}
