@@ -1,9 +1,8 @@
 import t from 'tap'
-import { demandPublished } from '../../../hub/registry/demands.ts'
-import { change } from '../../../hub/registry/registry.ts'
 import { publishResource } from '../../../hub/registry/resources.ts'
 import { openCity, type City } from '../city.ts'
 import { villages } from '../office.ts'
+import { licences, register } from './catalog-fixture.ts'
 
 const wanted = { title: '养老机构', what: '名称、地址', why: '转移安置', basis: '防汛条例', supposed: 'health' }
 
@@ -78,18 +77,13 @@ t.test('refused with a reason; the office may ask another agency', async (t) => 
 
 t.test('a published registration that names the demand fulfils it', async (t) => {
   const { city, id, path, office, reviewer } = await demanded(t)
-  await publishResource(city, 'admin', { schema: villages() })
-  const publish = () =>
-    change(city, (query, concerned) =>
-      demandPublished(city, query, concerned, { principal: reviewer.principal, demand: id, resource: 'villages' }),
-    )
   await office.post(`${path}/assign`, { provider: 'civil' })
-  await publish()
+  t.match(await register(city, 'civil', licences(), { resource: 'early', demand: id }), { status: 200 })
   t.equal((await office.get(path)).body.state, 'negotiating', 'not before it is agreed on')
   await reviewer.post(`${path}/agree`, { what: 'x', until: '2027-01-31' })
-  await publish()
-  t.match((await office.get(path)).body, { state: 'fulfilled', resource: 'villages' })
-  await publish()
+  const content = licences((c) => Object.assign(c, { title: '养老机构', table: 'homes', exceptions: [] }))
+  t.match(await register(city, 'civil', content, { resource: 'homes', demand: id }), { status: 200 })
+  t.match((await office.get(path)).body, { state: 'fulfilled', resource: 'homes' })
 })
 
 t.test('lists and refusals', async (t) => {
