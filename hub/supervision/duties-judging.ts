@@ -27,6 +27,9 @@ async function firstDay(query: Query, over: Day): Promise<Day | undefined> {
   return [dayOf(row.first), addDays(over, -longestLook)].toSorted().at(-1)
 }
 
+/** SQL: resource `r` has no mark of the period $1. Looked up by key for each: as an anti-join it was planned as a scan per resource. */
+const unmarked = (which = '') => `(select 1 from duty_mark m where m.resource = r.code and m.period = $1 ${which} limit 1) is null`
+
 interface Judged {
   resource: string
   title: string
@@ -51,7 +54,7 @@ async function judgePeriod(query: Query, rules: Rules, { frequency, period, from
        select r.code, $1, case when ${updatedOnSql('$3::date', '$4::date')} is not null then 'updated'
            when r.state = 'suspended' then 'excused' else 'overdue' end, r.agency, $4::date, $5
        from resource r where r.cycle = any($2) and ${owedSql('$4::date')}
-         and not exists (select from duty_mark m where m.resource = r.code and m.period = $1 and m.mark <> 'warned')
+         and ${unmarked("and m.mark <> 'warned'")}
        on conflict do nothing returning resource, agency, mark)
      select j.resource, j.agency, j.mark, a.name as "agencyName", v.schema ->> 'title' as title
      from judged j join agency a on a.code = j.agency join resource r on r.code = j.resource
@@ -116,7 +119,7 @@ async function warnOfPeriod(query: Query, rules: Rules, { frequency, period, fro
        insert into duty_mark (resource, period, mark, agency, ends, at)
        select r.code, $1, 'warned', r.agency, $4::date, $5
        from resource r where r.cycle = any($2) and r.state = 'active' and ${owedSql('$4::date')}
-         and not exists (select from duty_mark m where m.resource = r.code and m.period = $1)
+         and ${unmarked()}
          and ${updatedOnSql('$3::date', '$4::date')} is null
        on conflict do nothing returning resource, agency)
      select w.resource, w.agency, a.name as "agencyName", v.schema ->> 'title' as title
