@@ -8,6 +8,7 @@ import { writeWorkbook } from '../../../hub/excel/write.ts'
 import { excelType } from '../../../hub/operations/operation.ts'
 import { openCity, person, type Caller, type City } from '../city.ts'
 import { refusal } from '../office.ts'
+import { until } from '../../support/programs.ts'
 
 const rules = { ...defaultAccess, factor: [], attempts: 1000, password: { ...defaultAccess.password, cost: 10 } }
 const good = 'Kapok-tree-41'
@@ -19,6 +20,20 @@ const activate = (city: City, link: string, password = good, more: object = {}) 
 const signIn = (city: City, login: string, password = good) => city.nobody.post('/session', { login, password })
 const zhang = { agency: 'civil', login: 'Zhang.San', name: '张三', email: 'zhang@example.gov.cn' }
 
+/** Several calls that overlap for certain: nobody may write to the table before all of them wait. */
+async function overlapping<T>(city: City, table: string, calls: readonly (() => Promise<T>)[]): Promise<T[]> {
+  const answers = await city.store.transaction(async (query) => {
+    await query(`lock table ${table} in share mode`)
+    const made = calls.map((call) => call())
+    const waiting = async () => (await city.store.query('select from pg_locks where not granted')).length
+    await until('all wait', async () => (await waiting()) === calls.length)
+    return made
+  })
+  return Promise.all(answers)
+}
+
+const statuses = (answers: readonly { status: number }[]) => answers.map(({ status }) => status).toSorted((a, b) => a - b)
+
 /** Everybody who was there before no longer is. */
 async function nobodyYet(city: City): Promise<void> {
   await city.store.query(`delete from session`)
@@ -29,8 +44,14 @@ async function nobodyYet(city: City): Promise<void> {
 t.test('the first administrator comes by a link, which works once', async (t) => {
   const city = await town(t)
   await nobodyYet(city)
-  const printed = await inviteFirst(city, rules, { once: true })
+  const starts = await overlapping(
+    city,
+    'invitation',
+    [1, 2].map(() => () => inviteFirst(city, rules, { once: true })),
+  )
+  const [printed, ...others] = starts.filter((link) => link !== null)
   t.ok(printed)
+  t.same(others, [], 'two hubs that start at once print one link')
   t.equal(await inviteFirst(city, rules, { once: true }), null, 'not while a link works')
   const { secret } = (await inviteFirst(city, rules))!
   t.match(await activate(city, `#${printed!.secret}`), { status: 403, body: { code: 'QZ-LINK' } }, 'replaced by the newer one')
@@ -41,11 +62,7 @@ t.test('the first administrator comes by a link, which works once', async (t) =>
   const [one, two] = await Promise.all(
     [1, 2].map((n) => activate(city, `#${secret}`, good, { first: { ...first, login: `admin.li${n}` } })),
   )
-  t.same(
-    [one!.status, two!.status].toSorted((a, b) => a - b),
-    [200, 403],
-    'one of two who try at once',
-  )
+  t.same(statuses([one!, two!]), [200, 403], 'one of two who try at once')
   const { login } = (one!.status === 200 ? one! : two!).body as { login: string }
   t.match(await signIn(city, login), { status: 200, body: { roles: ['system-admin'], agency: 'data' } })
   t.equal(await refusal(inviteFirst(city, rules)), 'QZ-FORBIDDEN', 'there is an administrator')
@@ -65,6 +82,17 @@ t.test('a link expires', async (t) => {
   t.match((await city.nobody.post('/activation/view', { secret: secretOf(link) })).body, { login: 'zhang.san', agency: 'civil' })
   city.now = new Date(city.now.getTime() + 2 * 3_600_000)
   t.match(await activate(city, link), { status: 403, body: { code: 'QZ-LINK' } })
+})
+
+t.test('a link works once, however many use it at once', async (t) => {
+  const city = await town(t)
+  const { link } = (await city.as('city', 'system-admin').post('/people', zhang)).body as { link: string }
+  const both = await overlapping(
+    city,
+    'invitation',
+    ['Lychee-tree-42', 'Longan-tree-43'].map((password) => () => activate(city, link, password)),
+  )
+  t.same(statuses(both), [200, 403])
 })
 
 t.test('a person from the invitation to the end', async (t) => {
@@ -182,14 +210,16 @@ t.test('the last of each administrator stays', async (t) => {
   await city.store.query(`update person set state = 'invited' where id = $1`, [spare.principal.person])
   t.equal((await security.put(`/people/${audit.principal.person}/roles`, { roles: [] })).status, 422, 'who is only invited cannot act yet')
   await city.store.query(`update person set state = 'active' where id = $1`, [spare.principal.person])
-  const both = await Promise.all(
-    [audit, spare].map(({ principal }) => security.put(`/people/${principal.person}/roles`, { roles: ['user'] })),
+  const both = await overlapping(
+    city,
+    'person_role',
+    [audit, spare].map(
+      ({ principal }) =>
+        () =>
+          security.put(`/people/${principal.person}/roles`, { roles: ['user'] }),
+    ),
   )
-  t.same(
-    both.map(({ status }) => status).toSorted((a, b) => a - b),
-    [200, 422],
-    'two who go at once do not each count on the other',
-  )
+  t.same(statuses(both), [200, 422], 'two who go at once do not each count on the other')
 })
 
 t.test('founding the separate administrators', async (t) => {
@@ -211,11 +241,12 @@ t.test('founding the separate administrators', async (t) => {
   await system.post(`/people/${founded.body.person.id}/disable`, { reason: 'lost' })
   const second = await found('security-admin', 'sec.two')
   t.equal(second.status, 200, 'missing again')
-  const both = await Promise.all([found('audit-admin', 'audit.one'), found('audit-admin', 'audit.two')])
-  t.same(
-    both.map(({ status }) => status).toSorted((a, b) => a - b),
-    [200, 422],
+  const both = await overlapping(
+    city,
+    'person',
+    ['audit.one', 'audit.two'].map((login) => () => found('audit-admin', login)),
   )
+  t.same(statuses(both), [200, 422])
   await activate(city, second.body.link)
   await query(`delete from person_role where role = 'audit-admin'`)
   t.equal((await found('audit-admin', 'audit.three')).status, 422, 'that one now gives roles')
