@@ -1,6 +1,6 @@
 import { QianzhiError, type Language } from '../../protocol/errors.ts'
 import { authorise } from '../access/authorise.ts'
-import type { Principal } from '../access/principal.ts'
+import { actedBy, type Principal } from '../access/principal.ts'
 import { relationsOf, type ObjectKind } from '../access/relations.ts'
 import type { OperationName } from '../access/rights.ts'
 import type { Role } from '../access/roles.ts'
@@ -113,7 +113,7 @@ export async function record(query: Query, { workflow, object, event, from, to, 
     [workflow, object, event, from, to, principal.actor, principal.name, principal.agency, JSON.stringify(input)],
   )
   await writeAudit(query, {
-    actor: principal.actor,
+    ...actedBy(principal),
     act: `${workflow}.${event}`,
     object: `${workflow} ${object}`,
     details: { from, to, ...input },
