@@ -24,12 +24,15 @@ export async function seal(store: Db): Promise<Checkpoint | null> {
 }
 
 async function look(query: Query): Promise<{ head: Checkpoint | null; waiting: boolean }> {
-  const [head] = await query<HeadRow>(headSql)
-  const waiting = await query('select from audit_unsealed order by entry limit 1')
-  return { head: head ? checkpointOf(head) : null, waiting: waiting.length > 0 }
+  const [row] = await query<{ seq: string | null; hash: string; waiting: boolean | null }>(lookSql)
+  const { seq, hash, waiting } = row!
+  return { head: seq === null ? null : checkpointOf({ seq, hash }), waiting: waiting === true }
 }
 
 const headSql = 'select seq, hash from audit_seal order by seq desc limit 1'
+const lookSql = `
+  select head.seq, head.hash, (select true from audit_unsealed order by entry limit 1) as waiting
+  from (select) as one left join (${headSql}) as head on true`
 
 interface HeadRow {
   seq: string

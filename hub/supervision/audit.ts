@@ -30,19 +30,25 @@ const betweenSeals = 500
 /** Milliseconds between two looks at log and receipts: bounds how many entries a busy stream makes. */
 const betweenRecords = 15_000
 
-/** Takes its first turn before it resolves, so that what was accepted before the hub ended counts on its own day. */
+/**
+ * Takes its first turn before it resolves, so that what was accepted before the hub ended counts on its own day. A turn that fails is
+ * logged and taken again; it holds up nothing else.
+ */
 export async function startAudit(parts: AuditParts): Promise<Audit> {
   const ending = new AbortController()
   let newest: Checkpoint | undefined
   let last: Promise<unknown> = Promise.resolve()
+  const take = async (work: () => Promise<void>): Promise<Checkpoint | null> => {
+    try {
+      await work()
+    } finally {
+      newest = (await seal(parts.store)) ?? newest
+    }
+    return newest ?? null
+  }
   // One turn at a time.
   const turn = (work: () => Promise<void>): Promise<Checkpoint | null> => {
-    const done = last.then(async () => {
-      await work()
-      const head = await seal(parts.store)
-      if (head) newest = head
-      return head
-    })
+    const done = last.then(() => take(work))
     last = done.catch(() => {})
     return done
   }
@@ -50,7 +56,7 @@ export async function startAudit(parts: AuditParts): Promise<Audit> {
     await recordSupply(parts)
     await recordDeliveries(parts.store)
   }
-  await turn(record)
+  await turn(record).catch((error: unknown) => parts.logger.warn({ err: error }, 'audit not sealed at the start'))
   const looping = keepSealing(turn, record, parts.logger, ending.signal)
   return {
     sealNow: () => turn(record),

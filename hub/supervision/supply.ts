@@ -14,18 +14,21 @@ const most = 1000
 
 /**
  * Puts on record what was supplied since the last turn, of every stream: a consumer of the log with a bookmark, so that no batch waits
- * for the record on its way.
+ * for the record on its way. A stream that fails holds up no other; it fails the turn in the end.
  */
 export async function recordSupply(parts: SupplyParts): Promise<void> {
   const streams = await parts.store.query<{ resource: string } & BookmarkRow>(
     'select s.resource, b.epoch, b.seq from stream s left join supply_bookmark b on b.resource = s.resource order by s.resource',
   )
   const heads = await parts.log.heads(streams.map(({ resource }) => resource))
+  const failures: unknown[] = []
   for (const { resource, ...bookmark } of streams) {
     const head = heads.get(resource)
     const at = placeOf(bookmark)
-    if (head && (head.epoch !== at?.epoch || head.seq !== at.seq)) await recordStream(parts, resource)
+    if (!head || (head.epoch === at?.epoch && head.seq === at.seq)) continue
+    await recordStream(parts, resource).catch((error: unknown) => failures.push(error))
   }
+  if (failures.length > 0) throw new AggregateError(failures, 'supply not put on record')
 }
 
 /** Puts one stream on record up to its head. @returns up to where it is on record: what comes after must not be trimmed. */

@@ -125,6 +125,23 @@ t.test('another producer, another epoch, a resource that only sends snapshots', 
   )
 })
 
+t.test('a stream that cannot be put on record holds up neither the others nor the seal', async (t) => {
+  const flow = await newFlow(t)
+  const { store, log, send, entries } = flow
+  const other = new Provider(await flow.agent('other', 'c'), await flow.resource('aaa', 'c'))
+  await other.send(flow.exchange, other.snapshot([person(1)]))
+  await send(1, true)
+  const damaged = `update log_batch set receipt = 'none' where resource = 'aaa' returning 1`
+  t.equal((await store.query(damaged)).length, 1)
+  const audit = await startAudit({ store, log, logger })
+  t.teardown(() => audit.stop())
+  t.same(
+    (await entries('supply')).map(({ object, seq }) => [object, seq]),
+    [['people', 1]],
+  )
+  await t.rejects(audit.sealNow(), { message: 'supply not put on record' }, 'but it is said')
+})
+
 t.test('several hubs take the turn at once', async (t) => {
   const { url, send, days, log, store } = await newFlow(t)
   const other = await openStore(url)
