@@ -1,5 +1,6 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
+import { endDeadline } from '../../supervision/deadlines.ts'
 import { notify } from '../../supervision/notices.ts'
 import { findEntry } from '../catalog.ts'
 import { checkContent, type Fault } from '../catalog-check.ts'
@@ -69,7 +70,7 @@ export const registrationFlow: Workflow<State, Registration> = {
         from: ['submitted'],
         to: 'published',
         needs: [otherPerson, upToDate, faultless],
-        effects: [publish, fulfilDemand, tellRegistrar('已发布', 'is published')],
+        effects: [publish, metDeadline, fulfilDemand, tellRegistrar('已发布', 'is published')],
       },
     ],
     discard: [{ from: ['draft', 'returned'], to: 'discarded' }],
@@ -154,6 +155,11 @@ async function publish({ query, subject, principal, concerned, now }: On): Promi
 
 async function fulfilDemand({ registry, query, concerned, principal, subject: { demand, resource } }: On): Promise<void> {
   if (demand !== null) await demandPublished(registry, query, concerned, { principal, demand, resource })
+}
+
+/** The catalog has followed what was found or agreed (Art. 14, 16). */
+async function metDeadline({ query, subject, now }: On): Promise<void> {
+  await endDeadline(query, 'catalog-update', `resource ${subject.resource}`, now)
 }
 
 async function tellReviewer({ query, subject }: On): Promise<void> {

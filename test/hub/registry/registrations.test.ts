@@ -1,4 +1,5 @@
 import t from 'tap'
+import { startDeadline } from '../../../hub/supervision/deadlines.ts'
 import { openCity, person } from '../city.ts'
 import { always, licences, register, secrecy, submitAndPublish, textItem } from './catalog-fixture.ts'
 
@@ -299,4 +300,31 @@ t.test('lists show what is within reach', async (t) => {
   t.same(await ids('city', 'office', '?state=submitted'), [])
   t.equal((await city.as('water', 'registrar').get(`/registrations/${body.id}`)).status, 403)
   t.equal((await city.as('civil', 'user').get('/registrations')).status, 403)
+})
+
+t.test('a registration answers a demand: its publication fulfils it, and ends the deadline', async (t) => {
+  const city = await openCity(t)
+  const [user, office, registrar] = [city.as('water', 'user'), city.as('city', 'office'), city.as('civil', 'registrar')]
+  const demand = (await user.post('/demands', { title: '广告', what: '许可', why: '巡查', basis: '《条例》第二条' })).body.id as string
+  t.equal((await registrar.post('/registrations', { demand, resource: 'ads' })).status, 422, 'made to nobody yet')
+  await office.post(`/demands/${demand}/assign`, { provider: 'civil' })
+  t.equal((await city.as('health', 'registrar').post('/registrations', { demand, resource: 'ads' })).status, 422, 'not made to them')
+  await city.as('civil', 'reviewer').post(`/demands/${demand}/agree`, { what: '许可', until: '2027-01-31' })
+  t.equal((await register(city, 'civil', licences(), { resource: 'ads', demand })).status, 200)
+  t.match((await user.get(`/demands/${demand}`)).body, { state: 'fulfilled', resource: 'ads' })
+
+  await startDeadline(city.store.query, {
+    kind: 'catalog-update',
+    object: 'resource ads',
+    agency: 'civil',
+    role: 'registrar',
+    from: city.now,
+  })
+  await register(
+    city,
+    'civil',
+    licences((c) => (c.abstract = '改')),
+    { resource: 'ads' },
+  )
+  t.match(await city.store.query(`select outcome from deadline where object = 'resource ads'`), [{ outcome: 'met' }])
 })
