@@ -1,5 +1,5 @@
-import { subjectRoles, type Item, type SubjectRole } from '../../protocol/schema.ts'
 import type { Language } from '../../protocol/errors.ts'
+import type { Item, SubjectRole } from '../../protocol/schema.ts'
 
 /** What a resource's rows are about (Art. 6). A licence 市场经营许可, 业务资质, 从业资格 is a flag beside it. */
 export const subjects = ['enterprise', 'social-organisation', 'public-institution', 'person', 'other'] as const
@@ -74,6 +74,3 @@ export function likelyLicence(items: readonly Pick<Item, 'role'>[]): boolean {
   const filled = filledRoles(items)
   return byLicence.filter((role) => filled.has(role)).length >= 2
 }
-
-/** In the order of protocol/schema.ts, for lists to choose from. */
-export const rolesInOrder: readonly SubjectRole[] = subjectRoles
