@@ -6,6 +6,7 @@ import { addAgency } from '../../../hub/registry/agencies.ts'
 import { enrol, issueToken } from '../../../hub/registry/enrolment.ts'
 import { addGrant, setGrantState } from '../../../hub/registry/grants.ts'
 import { publishResource } from '../../../hub/registry/resources.ts'
+import { searchCatalog } from '../../../hub/registry/search.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'
 import { openCity, person, type Caller, type City } from '../city.ts'
 import { refusal, villages } from '../office.ts'
@@ -56,6 +57,16 @@ t.test('agencies are a tree', async (t) => {
   t.equal(((await user.get('/agencies')).body.items as object[]).length, 6)
   t.match((await user.get('/agencies?parent=city')).body.items, [{ code: 'education' }])
   t.match((await user.get('/agencies/education')).body, education)
+})
+
+t.test('resources are found by the new name of their agency', async (t) => {
+  const city = await openCity(t)
+  await publishResource(city, 'admin', { schema: villages() })
+  const found = async (text: string) => (await searchCatalog(city.store.query, { text, limit: 10 })).items.map(({ resource }) => resource)
+  t.same(await found('民政局'), ['villages'])
+  await city.as('city', 'office').patch('/agencies/civil', { name: '社会事务局' })
+  t.same(await found('社会事务局'), ['villages'])
+  t.same(await found('民政局'), [])
 })
 
 t.test('an agency is closed when nothing is in force for it', async (t) => {
