@@ -1,11 +1,10 @@
-import { randomBytes, scrypt, timingSafeEqual, type ScryptOptions } from 'node:crypto'
+import { argon2, randomBytes, timingSafeEqual, type Argon2Parameters } from 'node:crypto'
 import { promisify } from 'node:util'
 import { QianzhiError } from '../../protocol/errors.ts'
 
-const derive = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt)
+const derive = promisify<'argon2id', Argon2Parameters, Buffer>(argon2)
 
-const blockSize = 8
-const parallel = 3
+const passes = 3
 const hashBytes = 32
 
 /** Hashes worked on at once: the threads they run on also compress batches and read files. */
@@ -13,8 +12,8 @@ const atOnce = 2
 const mostWaiting = 200
 
 /**
- * Hashes passwords with scrypt (RFC 7914), off the event loop. The stored text carries the cost, `$scrypt$ln=15,r=8,p=3$salt$hash`, so
- * that it can be raised: what was hashed at another one still verifies, and `isOutdated` says that it should be hashed again.
+ * Hashes passwords with Argon2id (RFC 9106), off the event loop. The stored text carries the cost, `$argon2id$v=19$m=32768,t=3,p=1$salt$hash`,
+ * so that it can be raised: what was hashed at another one still verifies, and `isOutdated` says that it should be hashed again.
  */
 export class Passwords {
   readonly #cost: number
@@ -22,7 +21,7 @@ export class Passwords {
   readonly #waiting: (() => void)[] = []
   #working = 0
 
-  /** @param cost log2 of scrypt's N; 15 takes 32 MiB and about a tenth of a second. */
+  /** @param cost log2 of the memory in KiB: 15 takes 32 MiB. */
   constructor(cost: number) {
     this.#cost = cost
     this.#dummy = stored(cost, randomBytes(16), randomBytes(hashBytes))
@@ -47,9 +46,8 @@ export class Passwords {
   async #derive(password: string, cost: number, salt: Buffer): Promise<Buffer> {
     await this.#turn()
     try {
-      const N = 2 ** cost
-      const maxmem = 128 * blockSize * (N + parallel + 1) + (1 << 20)
-      return await derive(password.normalize('NFKC'), salt, hashBytes, { N, r: blockSize, p: parallel, maxmem })
+      const message = password.normalize('NFKC')
+      return await derive('argon2id', { message, nonce: salt, parallelism: 1, tagLength: hashBytes, memory: 2 ** cost, passes })
     } finally {
       this.#working -= 1
       this.#waiting.shift()?.()
@@ -64,11 +62,11 @@ export class Passwords {
 }
 
 function stored(cost: number, salt: Buffer, hash: Buffer): string {
-  return `$scrypt$ln=${cost},r=${blockSize},p=${parallel}$${salt.toString('base64url')}$${hash.toString('base64url')}`
+  return `$argon2id$v=19$m=${2 ** cost},t=${passes},p=1$${salt.toString('base64url')}$${hash.toString('base64url')}`
 }
 
 function parse(kept: string): { cost: number; salt: Buffer; hash: Buffer } {
-  const parts = /^\$scrypt\$ln=(\d+),r=8,p=3\$([\w-]+)\$([\w-]+)$/.exec(kept)
+  const parts = /^\$argon2id\$v=19\$m=(\d+),t=3,p=1\$([\w-]+)\$([\w-]+)$/.exec(kept)
   if (!parts) throw new QianzhiError('QZ-INTERNAL', { reason: 'stored password of an unknown form' })
-  return { cost: Number(parts[1]), salt: Buffer.from(parts[2]!, 'base64url'), hash: Buffer.from(parts[3]!, 'base64url') }
+  return { cost: Math.log2(Number(parts[1])), salt: Buffer.from(parts[2]!, 'base64url'), hash: Buffer.from(parts[3]!, 'base64url') }
 }

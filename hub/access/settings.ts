@@ -23,7 +23,7 @@ export const AccessFile = Type.Object(
 export interface AccessRules {
   /** How long a session lives without being used, and at all, in minutes. */
   session: { idle: number; longest: number }
-  /** Least characters, of how many of the four kinds; how many earlier ones may not come again; after how many days a new one is due; log2 of scrypt's N. */
+  /** Least characters, of how many of the four kinds; how many earlier ones may not come again; after how many days a new one is due; log2 of the KiB that a hash takes. */
   password: { length: number; kinds: number; earlier: number; days: number; cost: number }
   /** So many failures lock for so many minutes; each further failure for twice as long as the one before, up to the longest. */
   lock: { failures: number; minutes: number; longest: number }

@@ -1,15 +1,19 @@
 import t from 'tap'
 import { makeAccess } from '../../../hub/access/access.ts'
+import { Passwords } from '../../../hub/access/passwords.ts'
 import type { Role } from '../../../hub/access/roles.ts'
+import { Sealed } from '../../../hub/access/sealed.ts'
 import { defaultAccess, type AccessRules } from '../../../hub/access/settings.ts'
 import { fromBase32, totp } from '../../../hub/access/totp.ts'
+import { generateSigningKey } from '../../../protocol/signature.ts'
 import { openCity, type City } from '../city.ts'
 
 const quick: AccessRules = { ...defaultAccess, attempts: 1000, password: { ...defaultAccess.password, cost: 10 } }
 const good = 'Kapok-tree-41'
+const hubKey = generateSigningKey().privateKey
 
 async function town(test: Pick<typeof t, 'teardown'>, rules: Partial<AccessRules> = {}): Promise<City> {
-  return openCity(test, { access: makeAccess({ ...quick, ...rules }) })
+  return openCity(test, { access: makeAccess({ ...quick, ...rules }, hubKey) })
 }
 
 /** Somebody with a password. @returns the id. */
@@ -187,6 +191,11 @@ t.test('the second factor', async (t) => {
   t.equal((await call(city, token, 'POST', '/me/factor/confirm', { code: codeAt(secret, city) })).status, 200)
   t.equal((await call(city, token, 'GET', '/agencies')).status, 200)
   t.equal((await call(city, other, 'GET', '/me')).status, 401, 'a session opened without it ends')
+  const [row] = await city.store.query<{ factor: string }>('select factor from person where id = $1', [id])
+  t.notMatch(row!.factor, secret, 'the store holds it sealed')
+  t.equal(city.services.access.sealed.open(row!.factor, `person ${id}`), secret)
+  t.throws(() => city.services.access.sealed.open(row!.factor, 'person 999'), 'and for this person alone')
+  t.throws(() => new Sealed(generateSigningKey().privateKey).open(row!.factor, `person ${id}`))
 
   t.match(await signIn(city, 'li.si'), { status: 401, body: { code: 'QZ-SECOND-FACTOR' } })
   t.match(await signIn(city, 'li.si', 'wrong'), { status: 401, body: { code: 'QZ-SIGN-IN' } })
@@ -222,11 +231,11 @@ t.test('too many attempts from one address', async (t) => {
 t.test('a password is hashed again where the cost has been raised', async (t) => {
   const city = await town(t)
   const id = await resident(city, 'zhang.san')
-  const cheap = await makeAccess({ ...quick, password: { ...quick.password, cost: 11 } }).passwords.hash(good)
+  const cheap = await new Passwords(11).hash(good)
   await city.store.query('update person set password = $2 where id = $1', [id, cheap])
   t.equal((await signIn(city, 'zhang.san')).status, 200)
   const [row] = await city.store.query<{ password: string }>('select password from person where id = $1', [id])
-  t.match(row!.password, '$scrypt$ln=10,')
+  t.match(row!.password, '$argon2id$v=19$m=1024,')
   t.equal((await signIn(city, 'zhang.san')).status, 200)
 })
 
