@@ -1,4 +1,7 @@
 /** The registry's API over a fresh database, with agencies and one person in every role: what tests of operations begin with. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import pino from 'pino'
 import t from 'tap'
@@ -68,7 +71,10 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
   const all: Services = {
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
     // People here have no second factor, and hashes cost little.
-    access: makeAccess({ ...defaultAccess, factor: [], password: { ...defaultAccess.password, cost: 10 } }),
+    access: makeAccess(
+      { ...defaultAccess, factor: [], password: { ...defaultAccess.password, cost: 10 } },
+      generateSigningKey().privateKey,
+    ),
     asks: {
       ask: async (agent) => {
         throw new QianzhiError('QZ-ASK-AWAY', { agent, seen: '-' })
@@ -78,7 +84,8 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
     exportAudit: (range) => openExport(office.store, hubKey, range, office.clock),
     ...services,
   }
-  const folder = t.testdir()
+  const folder = mkdtempSync(join(tmpdir(), 'qianzhi-city-'))
+  test.teardown(() => rmSync(folder, { recursive: true }))
   const logger = pino({ level: 'silent' })
   const app = (await createServer({
     registry: office,
