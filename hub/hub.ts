@@ -113,7 +113,7 @@ async function start(
 
   const certificate = await loadCertificate(config, clock())
   const urls: string[] = [...config.urls]
-  const access = makeAccess(config.access)
+  const access = makeAccess(config.access, hubKey.privateKey)
   const services: Services = {
     access,
     asks,

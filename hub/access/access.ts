@@ -1,4 +1,6 @@
+import type { KeyObject } from 'node:crypto'
 import { Passwords } from './passwords.ts'
+import { Sealed } from './sealed.ts'
 import type { AccessRules } from './settings.ts'
 import { Throttle } from './throttle.ts'
 
@@ -7,8 +9,10 @@ export interface Access {
   rules: AccessRules
   passwords: Passwords
   throttle: Throttle
+  /** For the secrets of second factors. */
+  sealed: Sealed
 }
 
-export function makeAccess(rules: AccessRules): Access {
-  return { rules, passwords: new Passwords(rules.password.cost), throttle: new Throttle(rules.attempts) }
+export function makeAccess(rules: AccessRules, hubKey: KeyObject): Access {
+  return { rules, passwords: new Passwords(rules.password.cost), throttle: new Throttle(rules.attempts), sealed: new Sealed(hubKey) }
 }

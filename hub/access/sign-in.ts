@@ -66,7 +66,7 @@ export async function signIn(registry: Registry, access: Access, credentials: Cr
   }
   // What follows is committed also where it ends in a refusal.
   const outcome = await registry.store.transaction(async (query) => {
-    const refusal = await prove(query, access.rules, known, right, credentials.code, { address, now: registry.clock() })
+    const refusal = await prove(query, access, known, right, credentials.code, { address, now: registry.clock() })
     return refusal ?? open(query, access.rules, known, rehashed, { address, now: registry.clock() })
   })
   if (outcome instanceof QianzhiError) throw outcome
@@ -96,7 +96,7 @@ interface Attempt {
  */
 export async function prove(
   query: Query,
-  rules: AccessRules,
+  { rules, sealed }: Access,
   compared: Account,
   right: boolean,
   code: string | undefined,
@@ -108,7 +108,8 @@ export async function prove(
   const usable = account!.state === 'active' && !(account!.lockedUntil && account!.lockedUntil > now)
   const proved = usable && right && account!.password === compared.password
   if (proved && account!.factor !== null && code === undefined) return new QianzhiError('QZ-SECOND-FACTOR')
-  const step = proved && account!.factor !== null ? stepOf(account!.factor, code!, now, Number(account!.factorStep)) : 0
+  const secret = proved && account!.factor !== null ? sealed.open(account!.factor, `person ${account!.id}`) : null
+  const step = secret === null ? 0 : stepOf(secret, code!, now, Number(account!.factorStep))
   if (proved && step !== undefined) {
     await query('update person set failures = 0, locked_until = null, factor_step = greatest(factor_step, $2) where id = $1', [
       compared.id,

@@ -64,7 +64,7 @@ export const accessOperations: readonly Operation[] = [
     body: Type.Object({ code: FactorCode }, closed),
     answer: Done,
     example: { code: '123456' },
-    run: ({ registry, principal, body }) => confirmFactor(registry, principal, body.code),
+    run: ({ registry, services, principal, body }) => confirmFactor(registry, services.access, principal, body.code),
   }),
   operation({
     name: 'session.close',

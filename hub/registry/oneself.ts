@@ -84,7 +84,7 @@ export async function changePassword(registry: Registry, access: Access, princip
   const hash = await access.passwords.hash(input.next)
   const refusal = await change(registry, async (query) => {
     const now = registry.clock()
-    const refusal = await prove(query, access.rules, account, right, input.code, { address: ip, now, ...(session && { session }) })
+    const refusal = await prove(query, access, account, right, input.code, { address: ip, now, ...(session && { session }) })
     if (!refusal) await setPassword(query, account.id, hash, now, { ip, session })
     return refusal
   })
@@ -104,7 +104,7 @@ export interface PendingFactor {
  */
 export async function beginFactor(
   registry: Registry,
-  { rules }: Access,
+  access: Access,
   principal: Principal,
   code: string | undefined,
 ): Promise<PendingFactor> {
@@ -114,9 +114,10 @@ export async function beginFactor(
   const refusal = await change(registry, async (query) => {
     const attempt = { address: ip, now: registry.clock(), ...(session && { session }) }
     // The session proves the password.
-    const refusal = await prove(query, rules, account, true, code, attempt)
+    const refusal = await prove(query, access, account, true, code, attempt)
     if (refusal) return refusal
-    await query('update person set factor_pending = $2 where id = $1', [account.id, secret])
+    const pending = access.sealed.seal(secret, `person ${account.id}`)
+    await query('update person set factor_pending = $2 where id = $1', [account.id, pending])
     await writeAudit(query, { ...actedBy(principal), act: 'me.factor-begin', object: `person ${account.id}` })
     return undefined
   })
@@ -125,7 +126,7 @@ export async function beginFactor(
 }
 
 /** The factor that was begun counts from now on; other sessions, which were opened without it, end. Throws QZ-SECOND-FACTOR, QZ-STATE. */
-export async function confirmFactor(registry: Registry, principal: Principal, code: string): Promise<void> {
+export async function confirmFactor(registry: Registry, { sealed }: Access, principal: Principal, code: string): Promise<void> {
   const account = await myAccount(registry, principal, 'me.factor-confirm')
   await change(registry, async (query) => {
     const [row] = await query<{ pending: string | null }>('select factor_pending as pending from person where id = $1 for update', [
@@ -133,7 +134,7 @@ export async function confirmFactor(registry: Registry, principal: Principal, co
     ])
     const what = `person ${account.id}`
     if (!row?.pending) throw new QianzhiError('QZ-STATE', { what, state: '未开始 not begun', event: 'factor-confirm' })
-    const step = stepOf(row.pending, code, registry.clock(), 0)
+    const step = stepOf(sealed.open(row.pending, what), code, registry.clock(), 0)
     if (step === undefined) throw new QianzhiError('QZ-SECOND-FACTOR')
     await query('update person set factor = factor_pending, factor_pending = null, factor_step = $2 where id = $1', [account.id, step])
     await closeSessions(query, account.id, principal.session)

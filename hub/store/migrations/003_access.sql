@@ -24,7 +24,7 @@ create table person (
   password_set_at timestamptz,
   -- Hashes of earlier passwords, newest first.
   earlier_passwords text[] not null default '{}',
-  -- Secret of the second factor (RFC 6238), base32; one that is being set up does not count until the person has shown a code of it.
+  -- Secret of the second factor (RFC 6238), sealed (access/sealed.ts); one that is being set up does not count until the person has shown a code of it.
   factor text,
   factor_pending text,
   -- Last time step whose code was used: a code counts once.

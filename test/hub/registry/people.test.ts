@@ -8,12 +8,13 @@ import { writeWorkbook } from '../../../hub/excel/write.ts'
 import { excelType } from '../../../hub/operations/operation.ts'
 import { openCity, person, type Caller, type City } from '../city.ts'
 import { refusal } from '../office.ts'
+import { generateSigningKey } from '../../../protocol/signature.ts'
 import { until } from '../../support/programs.ts'
 
 const rules = { ...defaultAccess, factor: [], attempts: 1000, password: { ...defaultAccess.password, cost: 10 } }
 const good = 'Kapok-tree-41'
 
-const town = (test: Pick<typeof t, 'teardown'>) => openCity(test, { access: makeAccess(rules) })
+const town = (test: Pick<typeof t, 'teardown'>) => openCity(test, { access: makeAccess(rules, generateSigningKey().privateKey) })
 const secretOf = (link: string) => link.slice(link.indexOf('#') + 1)
 const activate = (city: City, link: string, password = good, more: object = {}) =>
   city.nobody.post('/activation', { secret: secretOf(link), password, ...more })
