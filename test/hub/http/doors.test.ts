@@ -1,5 +1,6 @@
 /** Every operation is tried without credentials, with each role, and with another agency's objects. */
 import t from 'tap'
+import { Compile } from 'typebox/compile'
 import { reachOf, allows } from '../../../hub/access/authorise.ts'
 import { relationsOf } from '../../../hub/access/relations.ts'
 import { rights } from '../../../hub/access/rights.ts'
@@ -29,6 +30,13 @@ t.test('an operation that changes something says what it takes; an object stands
     t.equal(path.includes('/:id'), about !== undefined, `${name}: ${path}`)
     t.match(text, { zh: /\p{Script=Han}/u, en: /^[\x20-\x7e]+$/ })
     t.ok(answer !== undefined || method === 'GET' || upload, `${name} says what it answers`)
+  }
+})
+
+t.test('the examples of the documentation are what their operations take', async (t) => {
+  for (const { name, body, example } of operations) {
+    if (!body) continue
+    t.ok(Compile(body).Check(example ?? {}), `${name}: ${JSON.stringify(example)}`)
   }
 })
 
