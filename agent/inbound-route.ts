@@ -96,6 +96,8 @@ export class InboundRoute {
     }
     this.#start(this.#part === 'live' ? live : usable)
     if (this.#part === 'live') this.#tellIfWentBack(before)
+    // A crash may have come before, or the table could not take the new rows then.
+    if (this.#part === 'shadow') await this.#swapIfCaughtUp(delivery)
     this.report.quarantine = live.quarantine
     if (this.#part === 'live' && live.position) this.#note({ written: 0, deleted: 0, quarantined: 0, quarantine: live.quarantine }, 0)
   }

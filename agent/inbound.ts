@@ -167,18 +167,19 @@ async function openRoutes(context: InboundContext, delivery: Delivery, routes: r
     try {
       await route.open(delivery)
     } catch (error) {
-      const coded = codedError(error)
-      if (!concernsTable(coded)) throw error
-      context.logger.warn({ code: coded.code, route: route.id }, coded.message)
-      route.close(coded)
+      holdForTable(context, route, error)
     }
   }
   context.pollAgain.fire()
   context.receiptsDue.fire()
 }
 
-function concernsTable(error: QianzhiError): boolean {
-  return error.code === 'QZ-SINK-TABLE' || error.code === 'QZ-DB-RIGHTS'
+/** Throws what concerns more than this route's table. */
+function holdForTable(context: InboundContext, route: InboundRoute, error: unknown): void {
+  const coded = codedError(error)
+  if (coded.code !== 'QZ-SINK-TABLE' && coded.code !== 'QZ-DB-RIGHTS') throw error
+  if (route.report.fault?.code !== coded.code) context.logger.warn({ code: coded.code, route: route.id }, coded.message)
+  route.close(coded)
 }
 
 interface Line {
@@ -200,9 +201,11 @@ async function applyAll(context: InboundContext, line: Line, signal: AbortSignal
       const waiting = line.routes.findIndex((_, i) => line.routes[(turn + i) % line.routes.length]!.hasBatch())
       const route = waiting < 0 ? undefined : line.routes[(turn + waiting) % line.routes.length]!
       const prepared = route?.prepareNext(line.delivery)
+      const generation = route?.generation
       if (applying) await applying
       applying = undefined
-      if (route && prepared && !signal.aborted) applying = apply(context, line, route, prepared)
+      if (route && prepared && !signal.aborted && route.generation === generation) applying = apply(context, line, route, prepared)
+      if (!signal.aborted) await reopen(context, line)
       const removed = !signal.aborted && (await context.removals.step(line.database, line.delivery))
       if (!route && !removed) await rest(context, line, signal)
       turn = (turn + Math.max(waiting, 0) + 1) % Math.max(1, line.routes.length)
@@ -213,22 +216,30 @@ async function applyAll(context: InboundContext, line: Line, signal: AbortSignal
 }
 
 async function apply(context: InboundContext, line: Line, route: InboundRoute, prepared: Prepared): Promise<void> {
-  await route.apply(line.delivery, prepared)
+  try {
+    await route.apply(line.delivery, prepared)
+  } catch (error) {
+    return holdForTable(context, route, error)
+  }
   line.backoff.reset()
   context.receiptsDue.fire()
   if (route.wantsMore()) context.pollAgain.fire()
 }
 
+/** Routes whose table could not be used are tried again now and then, however busy the others are. */
+async function reopen(context: InboundContext, line: Line): Promise<void> {
+  const closed = line.routes.filter((route) => route.mayReopen())
+  if (closed.length > 0) await openRoutes(context, line.delivery, closed)
+}
+
 /**
- * Nothing to apply: waits for a batch. Routes whose table could not be used are tried again now and then, restarts are begun. A lost
+ * Nothing to apply: waits for a batch. Restarts are begun. A lost
  * session shows here also where no batch comes: the database may have been put back to an older state, which only opening it tells.
  */
 async function rest(context: InboundContext, line: Line, signal: AbortSignal): Promise<void> {
   await line.arrived.wait(5_000, signal)
   if (signal.aborted) return
   if (!line.routes.some((route) => route.hasBatch())) await line.delivery.check()
-  const closed = line.routes.filter((route) => route.mayReopen())
-  if (closed.length > 0) await openRoutes(context, line.delivery, closed)
   for (const route of line.routes) if (await route.restartIfWanted(line.delivery)) context.pollAgain.fire()
 }
 

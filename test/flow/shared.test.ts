@@ -1,11 +1,12 @@
 /** Several agencies supply one data standard into one table of a receiver: loading at once, restarting, joining later, ending. */
 import t, { type Test } from 'tap'
+import type { Item } from '../../protocol/schema.ts'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
-import { adopt, licenceItems, licences } from './standard.ts'
+import { adopt, licenceItems, licences, publishVersion } from './standard.ts'
 
 t.setTimeout(300_000)
 const server = await startPostgres()
@@ -63,6 +64,7 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
         .join(', ')
     const holds = (expected: string) => until(`the table holds ${expected}`, async () => (await held()) === expected)
 
+    let culture: Provider | undefined
     for (const agent of [receiver, a.agent, b.agent]) agent.program.start()
     await holds('agri 3000, building 2000')
     const same = await target.query(`select qz_source, holder, valid_until from ${table} where number = 'n7' order by qz_source`)
@@ -96,6 +98,7 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
 
     await test.test('a later adopter needs no other configuration', async (t) => {
       const c = await provide(test, exchange, receiver, 'culture', 500)
+      culture = c
       await adopt(store, 'permits', ['culture.licences'])
       c.agent.program.start()
       await holds('agri 3000, building 1999, culture 500')
@@ -112,6 +115,31 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
       await holds('building 1999, culture 500')
       await b.source.query(`insert into licences values ('n7', 'again', null)`)
       await holds('building 2000, culture 500')
+    })
+
+    await test.test('a key that cannot change under the rows of others waits until they are gone', async (t) => {
+      const { source, agent } = culture!
+      await source.query('alter table licences alter holder set not null, add unique (holder)')
+      const [number, holder, until_] = licenceItems as [Item, Item, Item]
+      const form = licences('culture', { items: [{ ...number, key: false }, { ...holder, key: true }, until_] })
+      await publishVersion(store, 2, form, items)
+      await until('its triggers were made for the old key', async () => {
+        return (await agent.report())?.sources[0]?.fault?.code === 'QZ-SOURCE-NOT-SET-UP'
+      })
+      await agent.command('setup', 'culture.licences')
+      const fault = await until('its route is held', async () => {
+        const report = (await receiver.report())?.sinks.find(({ resource }) => resource === 'culture.licences')
+        return report?.state === 'held' && report.fault?.code === 'QZ-SINK-TABLE' && report.fault
+      })
+      t.match(fault, { en: /needs another table name/, zh: /数据标准须换表名/ })
+      await b.source.query(`insert into licences values ('n8000', 'meanwhile', null)`)
+      await holds('building 2001, culture 500')
+      await source.query(`insert into licences values ('n501', 'culture501', null)`)
+      await store.query(`update access_grant set at_end = 'remove' where id = $1`, [b.grant])
+      await exchange.office('grant', 'revoke', b.grant, '--reason', '终止')
+      await holds('culture 501')
+      await source.query(`delete from licences where holder = 'culture1'`)
+      await holds('culture 500')
     })
   })
 }
