@@ -52,9 +52,9 @@ export async function indexResource(query: Query, resource: IndexedResource): Pr
       standard ?? null,
       shown,
       normaliseText(title),
-      head,
-      middle,
-      rest,
+      Buffer.from(head),
+      Buffer.from(middle),
+      Buffer.from(rest),
       [...headTokens],
       [...itemTokens],
       [...tokens],
@@ -105,7 +105,8 @@ export interface FoundResource {
   matched: string[]
 }
 
-export const mostCounted = 1_000
+/** Enough for a person; counting on takes longer than finding the page. */
+export const mostCounted = 200
 
 /**
  * Finds published resources: first the one of this code, then those that hold all words in title, code or agency, then those that hold
@@ -115,10 +116,13 @@ export async function searchCatalog(query: Query, search: CatalogSearch): Promis
   const words = wordsOf(search.text ?? '')
   if (words.length === 0 && search.text?.trim()) return { items: [], total: 0 }
   const after = search.after === undefined ? undefined : readPlace(search.after)
-  const found = words.length === 0 ? await list(query, search, after) : await find(query, search, words, after)
-  const total = await count(query, search, words)
+  const { found, counted } = words.length === 0 ? { found: await list(query, search, after) } : await find(query, search, words, after)
+  const total = Math.min(counted ?? (await count(query, search, words)), mostCounted)
   const page = found.slice(0, search.limit)
-  const items = page.map(({ level: _l, rank: _r, length: _n, items, ...resource }) => ({ ...resource, matched: matched(items, words) }))
+  const items = page.map(({ level: _l, rank: _r, length: _n, of: _o, items, ...resource }) => ({
+    ...resource,
+    matched: matched(items, words),
+  }))
   return { items, total, ...(found.length > search.limit ? { next: placeOf(page.at(-1)!) } : {}) }
 }
 
@@ -127,47 +131,60 @@ interface Found extends Omit<FoundResource, 'matched'> {
   level: number
   rank: number
   length: number
+  /** How many there are at its level. */
+  of?: number
 }
 
 const columns = `resource, catalog_code as "catalogCode", title, agency, agency_name as "agencyName", classification, openness, standard, items`
 
-/** Each with the texts that hold what its tokens were made of. */
+/** Each with the texts that hold what its tokens were made of: first where a phrase most often stands that was not found before. */
 const levels = [
   { tokens: 'head_tokens', texts: ['head_text'] },
-  { tokens: 'item_tokens', texts: ['head_text', 'item_text'] },
-  { tokens: 'tokens', texts: ['head_text', 'item_text', 'rest_text'] },
+  { tokens: 'item_tokens', texts: ['item_text', 'head_text'] },
+  { tokens: 'tokens', texts: ['rest_text', 'item_text', 'head_text'] },
 ] as const
 const widest = levels.length - 1
 
-/** One more than asked for, so that it shows whether there is a next page. */
-async function find(query: Query, search: CatalogSearch, words: readonly Word[], after: Place | undefined): Promise<Found[]> {
+/**
+ * One more than asked for, so that it shows whether there is a next page. `counted` is how many there are in all where that has shown
+ * itself: all levels were looked through from their beginning, or those that were hold as many as are counted.
+ */
+async function find(query: Query, search: CatalogSearch, words: readonly Word[], after: Place | undefined) {
   const found: Found[] = []
-  for (let level = after?.level ?? 0; level < levels.length && found.length <= search.limit; level++) {
+  let counted = 0
+  let level = after?.level ?? 0
+  for (; level < levels.length && found.length <= search.limit; level++) {
     const from = level === after?.level ? after : undefined
     const values = new Values()
-    const wanted = search.limit + 1 - found.length
-    const sql = level === 0 ? headLevel(values, search, words, from) : lowerLevel(values, search, words, level, from)
-    found.push(...(await query<Found>(`${sql} limit ${values.add(wanted)}`, values.all)))
+    const sql = pageOf(values, levelOf(values, search, words, level), from, search.limit + 1 - found.length)
+    const rows = await query<Omit<Found, 'level'> & { of: number }>(sql, values.all)
+    counted += rows[0]?.of ?? 0
+    found.push(...rows.map((row) => ({ ...row, level })))
   }
-  return found
+  const known = counted >= mostCounted || (after === undefined && level === levels.length)
+  return { found, ...(known && { counted }) }
 }
 
-function headLevel(values: Values, search: CatalogSearch, words: readonly Word[], from: Place | undefined): string {
+/** SQL: one page of what `narrow` finds. The rows themselves are fetched only for the page; sorting thousands would spill them to disk. */
+function pageOf(values: Values, narrow: string, from: Place | undefined, limit: number): string {
+  const place = from && [from.rank, from.length, from.resource].map((part) => values.add(part)).join(', ')
+  return `select ${columns}, rank, length, of from (
+      select *, count(*) over ()::int as of from (${narrow}) narrow ${place ? `where (rank, length, resource) > (${place})` : ''}
+      order by rank, length, resource limit ${values.add(limit)}) page
+    join catalog_index using (resource) order by rank, length, resource`
+}
+
+/** SQL: the resources of a level, without those of the level before. */
+function levelOf(values: Values, search: CatalogSearch, words: readonly Word[], level: number): string {
+  const found = `from catalog_index where ${holds(values, words, level)} ${filters(values, search)}`
+  if (level > 0)
+    return `select resource, 0 as rank, 0 as length ${found}
+      and resource not in (select resource from catalog_index where ${holds(values, words, level - 1)})`
   const typed = values.add(normaliseText(search.text ?? ''))
   const inTitle = words.map(({ text }) => `strpos(title_text, ${values.add(text)}) > 0`).join(' and ')
-  const place = from && [from.rank, from.length, from.resource].map((part) => values.add(part)).join(', ')
-  return `select * from (
-      select ${columns}, 0 as level, char_length(title) as length,
-        case when resource = ${typed} or lower(catalog_code) = ${typed} then 0 when title_text = ${typed} then 1 when ${inTitle} then 2 else 3 end as rank
-      from catalog_index where ${holds(values, words, 0)} ${filters(values, search)}) found
-    ${place ? `where (rank, length, resource) > (${place})` : ''} order by rank, length, resource`
-}
-
-function lowerLevel(values: Values, search: CatalogSearch, words: readonly Word[], level: number, from: Place | undefined): string {
-  return `select ${columns}, ${values.add(level)}::int as level, 0 as rank, 0 as length from catalog_index
-    where ${holds(values, words, level)} ${filters(values, search)}
-      and resource not in (select resource from catalog_index where ${holds(values, words, level - 1)})
-      ${from ? `and resource > ${values.add(from.resource)}` : ''} order by resource`
+  return `select resource, char_length(title) as length,
+    case when resource = ${typed} or lower(catalog_code) = ${typed} then 0 when title_text = ${typed} then 1 when ${inTitle} then 2 else 3 end as rank
+    ${found}`
 }
 
 async function list(query: Query, search: CatalogSearch, after: Place | undefined): Promise<Found[]> {
@@ -192,8 +209,8 @@ function holds(values: Values, words: readonly Word[], level: number): string {
   const phrases = words
     .filter(({ exact }) => !exact)
     .map((word) => {
-      const phrase = values.add(word.text)
-      return `and (${texts.map((text) => `strpos(${text}, ${phrase}) > 0`).join(' or ')})`
+      const phrase = values.add(Buffer.from(word.text))
+      return `and (${texts.map((text) => `position(${phrase}::bytea in ${text}) > 0`).join(' or ')})`
     })
   return `${tokens} @> ${values.add(all)}::text[] ${phrases.join(' ')}`
 }

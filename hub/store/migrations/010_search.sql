@@ -14,11 +14,13 @@ create table catalog_index (
   standard text,
   -- [[label, name, id], …]: which items matched is worked out for the page that is shown.
   items jsonb not null,
-  -- Normalised texts for the check of whole phrases, each level without the one before it; the title by itself for the order.
+  -- For the order.
   title_text text not null,
-  head_text text not null,
-  item_text text not null,
-  rest_text text not null,
+  -- Normalised texts for the check of whole phrases, each level without the one before it, in UTF-8: a search among bytes takes a third
+  -- of the time of one among characters.
+  head_text bytea not null,
+  item_text bytea not null,
+  rest_text bytea not null,
   -- Tokens, each level with those before it: code, title and agency; items and keywords; abstract.
   head_tokens text[] not null,
   item_tokens text[] not null,
@@ -30,6 +32,7 @@ create index catalog_index_head on catalog_index using gin (head_tokens) with (f
 create index catalog_index_items on catalog_index using gin (item_tokens) with (fastupdate = off);
 create index catalog_index_tokens on catalog_index using gin (tokens) with (fastupdate = off);
 create index catalog_index_title on catalog_index (title, resource);
+create index catalog_index_classification on catalog_index (classification, title, resource);
 create index catalog_index_agency on catalog_index (agency, title, resource);
 
 -- Without statistics a token counts as rare, so that the planner always takes the GIN index: reading the arrays themselves of every
@@ -39,7 +42,7 @@ alter table catalog_index
   alter column item_tokens set statistics 0,
   alter column tokens set statistics 0;
 
--- Texts are read for every candidate, arrays never: those move out of the row, these stay in it.
+-- Texts are read for every candidate and stay in the row; arrays are never read and move out of it.
 alter table catalog_index
   alter column title_text set storage main,
   alter column head_text set storage main,
