@@ -19,7 +19,7 @@ t.test('what is written is read again', async (t) => {
     ['007', '1900-01-01', '123456789012345678', ''],
     ['=1+1', '明天', '1e5', '+86'],
     ['-1', null, '-0.001', '@x'],
-    [' a\nb ', '9999-12-31', '999999999999999', '_x0041_'],
+    [' a\nb ', '9999-12-31', '999999999999999', '_x0041_\r\0'],
   ]
   const bytes = await writeWorkbook({ sheets: [{ name: '人员[1]/'.padEnd(40, '长'), columns, rows }] })
   const [sheet, lists] = (await readAll(bytes, { formulas: 'refuse' })) as unknown[][]
@@ -48,7 +48,7 @@ t.test('as another program reads it: types, formats, lists, notes, frozen header
   t.equal(lists.state, 'hidden')
 })
 
-t.test('any text comes back as it was, but for what a workbook cannot hold', async (t) => {
+t.test('any text comes back as it was, but for halves of characters', async (t) => {
   const text = fc.oneof(
     fc.string({ unit: 'grapheme', maxLength: 40 }),
     fc.string({ unit: 'binary', maxLength: 20 }),
@@ -60,12 +60,7 @@ t.test('any text comes back as it was, but for what a workbook cannot hold', asy
     fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
   )
   const row = fc.tuple(text, fc.option(text), fc.option(text), text)
-  const lost = /[\p{Cc}\ufffe\uffff]/gu
-  const held = (value: string | null) =>
-    value
-      ?.replace(/\r\n?/g, '\n')
-      .toWellFormed()
-      .replace(lost, (c) => (/[\t\n\u007f-\u009f]/.test(c) ? c : '\ufffd')) ?? null
+  const held = (value: string | null) => value?.toWellFormed() ?? null
   const property = fc.assert(
     fc.asyncProperty(fc.array(row, { maxLength: 30 }), async (rows) => {
       const book = await readWorkbook(await writeWorkbook({ sheets: [{ name: 'a', columns, rows }] }), { formulas: 'refuse' })
