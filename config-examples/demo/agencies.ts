@@ -1,8 +1,7 @@
 /** What people do once, each in their own part, so that data flows: by the regulation's steps, through the hub's API. */
-import { join } from 'node:path'
-import { Exchange, TestAgent, type AgentOptions } from '../../test/support/exchange.ts'
+import type { Exchange, TestAgent } from '../../test/support/exchange.ts'
 import type { TestDatabaseServer } from '../../test/support/postgres.ts'
-import { City, type Person } from '../../test/support/registry.ts'
+import { City, frontEnd, type Person } from '../../test/support/registry.ts'
 import { villageColumns, villagesResource } from './villages.ts'
 
 /** All but `street`, which the receiver does not apply for. */
@@ -70,19 +69,6 @@ export async function connectAgencies(exchange: Exchange, a: TestDatabaseServer,
   provider.program.start()
   receiver.program.start()
   return receiver
-}
-
-/** Art. 15. */
-async function frontEnd(exchange: Exchange, it: Person, office: Person, name: string, options: AgentOptions): Promise<TestAgent> {
-  const { id } = await it.post('/machines', { name, purpose: '数据交换', providedBy: 'agency' })
-  await office.post(`/machines/${id}/approve`)
-  const { token } = await it.post(`/machines/${id}/token`)
-  const agent = new TestAgent(name, join(exchange.folder, name), options)
-  agent.configure(options)
-  await agent.command('enroll', String(token), '--name', name)
-  agent.id = String((await it.get(`/machines/${id}`))['agent'])
-  exchange.agents.set(name, agent)
-  return agent
 }
 
 /** Art. 7, 16. */

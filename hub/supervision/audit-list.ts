@@ -1,6 +1,5 @@
-import type { Via } from '../registry/audit.ts'
 import type { Store } from '../store/store.ts'
-import { entryColumns } from './audit-entry.ts'
+import { entryColumns, type ChainedEntry } from './audit-entry.ts'
 
 export interface AuditFilter {
   object?: string | undefined
@@ -14,20 +13,10 @@ export interface AuditFilter {
   limit: number
 }
 
-export interface ListedEntry {
+export interface ListedEntry extends Omit<ChainedEntry, 'seq' | 'prev'> {
   id: string
   /** Place in the chain; null for the second or so until it is sealed. */
   seq: number | null
-  /** UTC with microseconds. */
-  at: string
-  actor: string
-  agency: string | null
-  via: Via | null
-  ip: string | null
-  act: string
-  object: string
-  outcome: string
-  details: Record<string, unknown>
 }
 
 /** Entries as a page shows them, newest first; no row values are in them. */

@@ -3,10 +3,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { openClient } from '../support/client.ts'
-import { Exchange, TestAgent, type AgentOptions } from '../support/exchange.ts'
+import { Exchange } from '../support/exchange.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { runProgram, until } from '../support/programs.ts'
-import { City, type Person } from '../support/registry.ts'
+import { City, frontEnd } from '../support/registry.ts'
 
 const columns = `licence_no varchar(20) primary key, org_name varchar(100) not null, credit_code varchar(18), agency varchar(50),
   issued_on date, valid_until date, handled_at timestamp, note varchar(200)`
@@ -34,19 +34,6 @@ const content = {
     item('handled_at', '办理时间', { type: 'timestamp', role: 'handled-at' }),
     item('note', '内部备注', { length: 200, openness: 'closed' }),
   ],
-}
-
-/** Agency IT applies for a front-end machine, the office approves, the agent enrols with the token (Art. 15). */
-async function frontEnd(exchange: Exchange, it: Person, office: Person, options: AgentOptions): Promise<TestAgent> {
-  const applied = await it.post('/machines', { name: '前置机一', purpose: '数据交换', providedBy: 'agency' })
-  await office.post(`/machines/${applied['id']}/approve`)
-  const { token } = await it.post(`/machines/${applied['id']}/token`)
-  const agent = new TestAgent(options.agency, join(exchange.folder, options.agency), options)
-  agent.configure(options)
-  await agent.command('enroll', String(token), '--name', options.agency)
-  agent.id = String((await it.get(`/machines/${applied['id']}`))['agent'])
-  exchange.agents.set(options.agency, agent)
-  return agent
 }
 
 t.test('from an agency that has data to the table of another that fills', async (t) => {
@@ -77,12 +64,12 @@ t.test('from an agency that has data to the table of another that fills', async 
     await t.rejects(exchange.office('agency', 'add', 'x', 'x'), /QZ-FORBIDDEN/)
   })
 
-  const provider = await frontEnd(exchange, registrar, office, {
+  const provider = await frontEnd(exchange, registrar, office, 'market', {
     agency: 'market',
     databases: { front: { url: sourceUrl } },
     sources: [{ resource: 'food-licence', database: 'front', table: 'food_licence', columns: { implementing: 'agency' } }],
   })
-  const receiver = await frontEnd(exchange, user, office, {
+  const receiver = await frontEnd(exchange, user, office, 'tax', {
     agency: 'tax',
     databases: { front: { url: targetUrl } },
     sinks: [{ resource: 'food-licence', database: 'front' }],

@@ -1,7 +1,9 @@
 /** People at work on a running hub, through its API as the console uses it: for tests with real programs and the demonstration. */
+import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { fromBase32, totp } from '../../hub/access/totp.ts'
 import type { Role } from '../../hub/access/roles.ts'
+import { TestAgent, type AgentOptions, type Exchange } from './exchange.ts'
 
 const insecure = new Agent({ connect: { rejectUnauthorized: false } })
 /** Of everybody in a city. */
@@ -92,4 +94,17 @@ export class City {
     await send(this.url, 'POST', '/activation', { secret: secretOf(made['link'] as string), password })
     return signIn(this.url, login)
   }
+}
+
+/** Agency IT applies for a front-end machine, the office approves, the agent enrols with the token (Art. 15). It is not started. */
+export async function frontEnd(exchange: Exchange, it: Person, office: Person, name: string, options: AgentOptions): Promise<TestAgent> {
+  const { id } = await it.post('/machines', { name, purpose: '数据交换', providedBy: 'agency' })
+  await office.post(`/machines/${id}/approve`)
+  const { token } = await it.post(`/machines/${id}/token`)
+  const agent = new TestAgent(name, join(exchange.folder, name), options)
+  agent.configure(options)
+  await agent.command('enroll', String(token), '--name', name)
+  agent.id = String((await it.get(`/machines/${id}`))['agent'])
+  exchange.agents.set(name, agent)
+  return agent
 }
