@@ -74,7 +74,7 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
 
 t.test('expired: the data goes; of another route of the resource it stays', async (test) => {
   const line = await startLine(test, { server })
-  const second = await line.exchange.grant('villages', line.receiver, [villageColumns[0]!, villageColumns[1]!])
+  const second = await line.exchange.grant('villages', line.receiver, [villageColumns[0], villageColumns[1]])
   await line.store.query(`update access_grant set at_end = 'remove' where id = $1`, [line.grant])
   await line.exchange.office('grant', 'revoke', line.grant, '--reason', '换发')
   const removed = await receipted(line)
