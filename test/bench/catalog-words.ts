@@ -38,17 +38,21 @@ const phrases = words(`
 
 export const total = 20_000
 
+export function codeOf(n: number): string {
+  return `agency${n % agencies.length}-${String(n).padStart(5, '0')}`
+}
+
 /** Resource number `n`: 30 items, an abstract of five phrases. */
 export function catalogResource(random: Random, n: number): IndexedResource {
   const [topic, form] = [random.pick(topics), random.pick(forms)]
-  const agency = random.between(0, agencies.length - 1)
+  const agency = n % agencies.length
   const items = Array.from({ length: 30 }, (_, i) => {
     const [[owner, ownerName], [fact, factName]] = [random.pick(owners), random.pick(facts)]
     return { id: `i${i}`, name: `${ownerName}_${factName}`, label: `${owner}${fact}` }
   })
   const classification = `${random.between(1, 4)}${String(random.between(1, 40)).padStart(2, '0')}${String(random.between(1, 20)).padStart(3, '0')}`
   return {
-    resource: `agency${agency}-${String(n).padStart(5, '0')}`,
+    resource: codeOf(n),
     catalogCode: `${classification}/${String(n).padStart(6, '0')}`,
     title: `${random.chance(0.3) ? random.pick(['东莞市', '全市', '镇街', '市级']) : ''}${topic}${form}${random.chance(0.2) ? `(${random.between(2010, 2026)}年)` : ''}`,
     abstract: `${topic}${Array.from({ length: 5 }, () => random.pick(phrases)).join(',')}。`,
@@ -74,10 +78,10 @@ export const typed: Record<string, (random: Random) => { text?: string; agency?:
   'one character': (random) => ({ text: random.pick(Array.from('水企学医房车税河山')) }),
   'words of the abstract': (random) => ({ text: random.pick(phrases).slice(0, random.between(2, 6)) }),
   'pairs without the phrase': (random) => ({ text: random.pick(topics) + random.pick(facts)[0] + random.pick(topics) }),
-  code: (random) => ({ text: `agency${random.between(0, 50)}-${String(random.between(0, total - 1)).padStart(5, '0')}` }),
-  'beginning of a code': (random) => ({ text: `agency${random.between(0, 50)}-0${random.between(0, 9)}` }),
+  code: (random) => ({ text: codeOf(random.between(0, total - 1)) }),
+  'beginning of a code': (random) => ({ text: codeOf(random.between(0, total - 1)).slice(0, -2) }),
   'item name': (random) => ({ text: `${random.pick(owners)[1]}_${random.pick(facts)[1]}`.slice(0, random.between(3, 20)) }),
-  'within an agency': (random) => ({ text: random.pick(facts)[0], agency: `agency${random.between(0, 50)}` }),
+  'within an agency': (random) => ({ text: random.pick(facts)[0], agency: `agency${random.between(0, agencies.length - 1)}` }),
   'list of a class': (random) => ({ classification: `${random.between(1, 4)}${String(random.between(1, 40)).padStart(2, '0')}` }),
   'list of an openness': (random) => ({ openness: random.pick(['internal', 'public']) }),
   'list of all': () => ({}),

@@ -4,7 +4,7 @@ import { indexResource, searchCatalog } from '../../hub/registry/search.ts'
 import { openStore, type Store } from '../../hub/store/store.ts'
 import { Random } from '../faults/random.ts'
 import { startPostgres } from '../support/postgres.ts'
-import { catalogResource, total, typed } from './catalog-words.ts'
+import { catalogResource, codeOf, total, typed } from './catalog-words.ts'
 import type { BenchOptions } from './main.ts'
 import { measureRevocation } from './revocation.ts'
 
@@ -25,7 +25,7 @@ async function audit(options: BenchOptions): Promise<Record<string, number | str
   return bench.run(options)
 }
 
-export async function measureSearch({ note }: BenchOptions): Promise<Record<string, number>> {
+async function measureSearch({ note }: BenchOptions): Promise<Record<string, number>> {
   const server = await startPostgres()
   const store = await openStore(await server.createDatabase())
   try {
@@ -88,10 +88,7 @@ async function sizes(store: Store): Promise<string> {
 
 /** The ceiling: one row by its key, as long as nothing is searched. */
 async function lookups(store: Store, random: Random): Promise<number[]> {
-  const keys = Array.from(
-    { length: searches },
-    () => `agency${random.between(0, 50)}-${String(random.between(0, total - 1)).padStart(5, '0')}`,
-  )
+  const keys = Array.from({ length: searches }, () => codeOf(random.between(0, total - 1)))
   const times: number[] = []
   for (const key of keys)
     times.push(await elapsed(() => store.query('select title, agency, items from catalog_index where resource = $1', [key])))
