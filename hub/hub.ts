@@ -124,10 +124,12 @@ async function start(
       return openExport(store, hubKey, range, clock)
     },
   }
+  const refusals = new Refusals(store, logger)
+  stops.push(() => refusals.close())
   const app = await createServer({
     registry,
     logger,
-    refusals: new Refusals(store, logger),
+    refusals,
     certificate,
     bodyLimit: config.limits.batchBytes + (1 << 20),
     open: [

@@ -46,18 +46,30 @@ function codeOf(error: unknown): QianzhiError {
 const ordinary = new Set(['QZ-BATCH-HEAD', 'QZ-HUB-BUSY', 'QZ-INTERNAL'])
 /** On record with the person whom they concern (access/sign-in.ts). */
 const signingIn = new Set(['QZ-SIGN-IN', 'QZ-SECOND-FACTOR'])
-const pause = 60_000
+const window = 60_000
+/** Of one caller and code in a minute; what goes beyond is counted, and the number put on record. */
+const singly = 30
 const remembered = 10_000
 
-/** Writes refusals into the audit: of each caller and code at most one a minute, so that a caller cannot fill the store with them. */
+interface Counted {
+  since: number
+  written: number
+  /** Refusals of this minute that were not written singly; the last of them. */
+  more: number
+  entry: Act
+}
+
+/** Puts refusals on record: each by itself, unless a caller makes so many that they would fill the store: those are counted. */
 export class Refusals {
   private readonly store: Store
   private readonly logger: Logger
-  private readonly last = new Map<string, number>()
+  private readonly counted = new Map<string, Counted>()
+  private readonly timer: NodeJS.Timeout
 
   constructor(store: Store, logger: Logger) {
     this.store = store
     this.logger = logger
+    this.timer = setInterval(() => void this.sum(Date.now() - window), window).unref()
   }
 
   async record(refusal: QianzhiError, request: FastifyRequest): Promise<void> {
@@ -66,20 +78,43 @@ export class Refusals {
     if (path === '/api/v1/session' && signingIn.has(refusal.code)) return
     // What the exchange refuses of a batch it puts on record itself, with the resource.
     if (path === agentPaths.batches && request.agent) return
-    const who = whoAsked(request)
-    if (!this.isDue(`${who.actor} ${refusal.code}`)) return
     const asked = { act: 'request', object: `${request.method} ${path}`, outcome: refusal.code, details: refusal.details }
-    const entry = { ip: request.ip, ...who, ...asked }
-    // The refusal stands also while the store is away.
-    await writeAudit(this.store.query, entry).catch((failure: unknown) => this.logger.warn({ err: failure, entry }, 'refusal not recorded'))
+    const entry = { ip: request.ip, ...whoAsked(request), ...asked }
+    if (this.count(entry)) await this.write(entry)
   }
 
-  private isDue(what: string): boolean {
-    const now = Date.now()
-    if (now - (this.last.get(what) ?? -Infinity) < pause) return false
-    if (this.last.size >= remembered) this.last.clear()
-    this.last.set(what, now)
-    return true
+  /** Puts the numbers of what was only counted on record, of minutes that began before `until`. */
+  async sum(until = Infinity): Promise<void> {
+    for (const [key, { since, more, entry }] of this.counted) {
+      if (since > until) continue
+      this.counted.delete(key)
+      if (more > 0) await this.write({ ...entry, act: 'requests', details: { count: more, lastOf: entry.object } })
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.timer)
+    await this.sum()
+  }
+
+  /** @returns whether this one is to be written by itself. */
+  private count(entry: Act): boolean {
+    const key = `${entry.actor} ${entry.outcome}`
+    const known = this.counted.get(key) ?? { since: Date.now(), written: 0, more: 0, entry }
+    this.counted.set(key, known)
+    if (this.counted.size > remembered) void this.sum()
+    if (known.written < singly) {
+      known.written++
+      return true
+    }
+    known.more++
+    known.entry = entry
+    return false
+  }
+
+  /** The refusal stands also while the store is away. */
+  private async write(entry: Act): Promise<void> {
+    await writeAudit(this.store.query, entry).catch((failure: unknown) => this.logger.warn({ err: failure, entry }, 'refusal not recorded'))
   }
 }
 

@@ -36,13 +36,22 @@ const echo: Api = async (app) => {
   app.get(agentPaths.head, (request, reply) => reply.send({ agent: request.agent.id }))
 }
 
-async function serve(t: Parameters<typeof openOffice>[0]): Promise<{ office: Office; app: HttpServer; refusals: () => Promise<string[]> }> {
+interface Served {
+  office: Office
+  app: HttpServer
+  /** Those on record. */
+  refusals: () => Promise<string[]>
+  refused: Refusals
+}
+
+async function serve(t: Parameters<typeof openOffice>[0]): Promise<Served> {
   const office = await openOffice(t)
   const policyFor = (agent: string, reported: number) => currentPolicy(office.store, hubKey, agent, reported, office.now, { days: 30 })
+  const refused = new Refusals(office.store, logger)
   const app = await createServer({
     registry: office,
     logger,
-    refusals: new Refusals(office.store, logger),
+    refusals: refused,
     certificate,
     bodyLimit: 1 << 16,
     open: [
@@ -66,7 +75,7 @@ async function serve(t: Parameters<typeof openOffice>[0]): Promise<{ office: Off
     )
     return rows.map(({ line }) => line)
   }
-  return { office, app, refusals }
+  return { office, app, refusals, refused }
 }
 
 interface Sent {
@@ -132,8 +141,23 @@ t.test('what is not right is refused as a problem, and goes on record', async (t
   t.equal(await code({}), 'QZ-AGENT-REVOKED')
   const before = await refusals()
   t.ok(before.includes(`address 127.0.0.1 POST ${agentPaths.poll} QZ-AGENT-REVOKED`), before.join('\n'))
+  const more = `address 127.0.0.1 POST ${agentPaths.poll} QZ-AGENT-REVOKED`
   await code({})
-  t.same(await refusals(), before, 'the same refusal is on record once a minute')
+  t.same(await refusals(), [...before, more], 'each of them')
+})
+
+t.test('a flood of refusals is counted, not written one by one', async (t) => {
+  const { office, app, refused } = await serve(t)
+  for (let n = 0; n < 50; n++) await send(app, { path: agentPaths.poll, body: '{"n":1}', key: generateSigningKey(), created: office.now })
+  await refused.close()
+  const entries = await office.store.query(
+    `select act, object, outcome, details->'count' as count from audit_entry where outcome <> 'done' order by id`,
+  )
+  t.same(
+    entries.map(({ act }) => act),
+    [...Array.from({ length: 30 }, () => 'request'), 'requests'],
+  )
+  t.match(entries.at(-1), { outcome: 'QZ-AGENT-UNKNOWN', count: 20 })
 })
 
 t.test('enrolment proves that the agent holds its key', async (t) => {
