@@ -22,7 +22,7 @@ import type { Services } from '../../hub/operations/services.ts'
 import { addAgency } from '../../hub/registry/agencies.ts'
 import { openExport } from '../../hub/supervision/audit-export.ts'
 import { ownCertificate } from '../../hub/tls.ts'
-import { openOffice, type Office } from './office.ts'
+import { copyOf, officeAt, type Office } from './office.ts'
 
 /** Roles that people of an agency have; the others belong to the city's own offices. */
 export const agencyRoles: readonly Role[] = ['registrar', 'reviewer', 'user', 'agency-it']
@@ -64,9 +64,7 @@ export interface City extends Office {
  * office and every supervising and administrating role, each its own person.
  */
 export async function openCity(test: Pick<typeof t, 'teardown'>, services: Partial<Services> = {}): Promise<City> {
-  const office = await openOffice(test)
-  await addAgency(office, 'admin', { code: 'health', name: '卫健局' })
-  await addAgency(office, 'admin', { code: 'city', name: '市电子政务办' })
+  const office = await officeAt(test, await copyOf('city', settle))
   const hubKey = generateSigningKey()
   const all: Services = {
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
@@ -84,41 +82,59 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
     exportAudit: (range) => openExport(office.store, hubKey, range, office.clock),
     ...services,
   }
-  const folder = mkdtempSync(join(tmpdir(), 'qianzhi-city-'))
-  test.teardown(() => rmSync(folder, { recursive: true }))
   const logger = pino({ level: 'silent' })
   const app = (await createServer({
     registry: office,
     logger,
     refusals: new Refusals(office.store, logger),
-    certificate: await ownCertificate(folder, ['localhost'], office.now),
+    certificate: await certificate,
     bodyLimit: 10 << 20,
     open: [registryApi(office, all, operations)],
     agents: [],
   })) as unknown as FastifyInstance
   await app.ready()
   test.teardown(() => app.close())
-  const callers = new Map<string, Caller>()
-  for (const agency of ['civil', 'water', 'health']) {
-    for (const role of agencyRoles) callers.set(`${agency} ${role}`, await person(office, app, agency, role))
-  }
-  for (const role of roleNames.filter((name) => !agencyRoles.includes(name))) {
-    callers.set(`city ${role}`, await person(office, app, 'city', role))
-  }
   const as = (agency: string, role: Role): Caller => {
-    const caller = callers.get(`${agency} ${role}`)
-    if (!caller) throw new Error(`nobody is ${role} of ${agency}`)
-    return caller
+    const known = settled.get(`${agency} ${role}`)
+    if (!known) throw new Error(`nobody is ${role} of ${agency}`)
+    return caller(app, known.secret, known.principal)
   }
-  // Tests turn the office's clock, and sessions are judged by it: they last for ever here.
-  await office.store.query(`update session set created_at = 'infinity', last_used = 'infinity'`)
   const unknown: Principal = { actor: 'nobody', person: null, name: '', agency: null, roles: [], via: 'session' }
   const withSecret = (secret?: string) => caller(app, secret, unknown)
   return Object.assign(office, { app, as, nobody: withSecret(), caller: withSecret, services: all })
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'qianzhi-city-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+const certificate = ownCertificate(folder, ['localhost'], new Date('2026-11-22T00:00:00Z'))
+
+/** Who is signed in, in every city of this file. */
+const settled = new Map<string, Settled>()
+
+interface Settled {
+  secret: string
+  principal: Principal
+}
+
+async function settle(office: Office): Promise<void> {
+  await addAgency(office, 'admin', { code: 'health', name: '卫健局' })
+  await addAgency(office, 'admin', { code: 'city', name: '市电子政务办' })
+  for (const agency of ['civil', 'water', 'health']) {
+    for (const role of agencyRoles) settled.set(`${agency} ${role}`, await signedIn(office, agency, role))
+  }
+  for (const role of roleNames.filter((name) => !agencyRoles.includes(name))) {
+    settled.set(`city ${role}`, await signedIn(office, 'city', role))
+  }
+}
+
 /** Another person, e.g. a second reviewer. */
 export async function person(office: Office, app: FastifyInstance, agency: string, ...roles: Role[]): Promise<Caller> {
+  const { secret, principal } = await signedIn(office, agency, ...roles)
+  return caller(app, secret, principal)
+}
+
+/** Tests turn the office's clock, and sessions are judged by it: they last for ever here. */
+async function signedIn(office: Office, agency: string, ...roles: Role[]): Promise<Settled> {
   const { query } = office.store
   const login = `${agency}-${roles.join('-')}-${Math.random().toString(36).slice(2, 8)}`
   const [row] = await query<{ id: string }>(`insert into person (agency, login, name, state) values ($1, $2, $3, 'active') returning id`, [
@@ -130,7 +146,7 @@ export async function person(office: Office, app: FastifyInstance, agency: strin
   const secret = await openSession(query, row!.id, null, office.now)
   const principal = await principalOf(office, secret)
   await query(`update session set created_at = 'infinity', last_used = 'infinity' where person = $1`, [row!.id])
-  return caller(app, secret, principal)
+  return { secret, principal }
 }
 
 function caller(app: FastifyInstance, secret: string | undefined, principal: Principal): Caller {

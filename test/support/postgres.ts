@@ -10,8 +10,8 @@ export interface TestDatabaseServer extends ServerProcess {
   url(database?: string): string
   readonly port: number
   readonly dataDir: string
-  /** Makes an empty database and returns its URL. */
-  createDatabase(name?: string): Promise<string>
+  /** Makes an empty database, or a copy of one that nobody is connected to, and returns its URL. */
+  createDatabase(name?: string, template?: string): Promise<string>
 }
 
 /** `settings` are added to the server's command line; a given `dataDir` is initialised if it is empty, and kept on stop. */
@@ -45,8 +45,8 @@ export async function startPostgres(options: { settings?: Record<string, string>
     connect: () => query(url(), 'select 1'),
   })
   let databases = 0
-  const createDatabase = async (name = `test_${++databases}`): Promise<string> => {
-    await query(url(), `create database ${pg.escapeIdentifier(name)}`)
+  const createDatabase = async (name = `test_${++databases}`, template = 'template1'): Promise<string> => {
+    await query(url(), `create database ${pg.escapeIdentifier(name)} template ${pg.escapeIdentifier(template)}`)
     return url(encodeURIComponent(name))
   }
   return { ...server, url, port, dataDir, createDatabase }
