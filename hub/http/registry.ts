@@ -54,7 +54,10 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
       request.principal = await identify(registry, request, services.access.rules)
       authoriseRole(request.principal, operation)
     },
-    preValidation: async (request) => authoriseObject(registry, request, operation),
+    preValidation: async (request) => {
+      checkUpload(request, operation)
+      await authoriseObject(registry, request, operation)
+    },
   }
   app.route({ ...options, method: operation.method, url: apiPrefix + operation.path, handler: answer })
 
@@ -101,6 +104,12 @@ function authoriseRole(principal: Principal, { name }: Operation): void {
   if (principal.due && !/^(?:me|session)\./.test(name))
     throw new QianzhiError(principal.due === 'password' ? 'QZ-PASSWORD-DUE' : 'QZ-FACTOR-DUE')
   if (reachOf(principal, name).size === 0) throw new QianzhiError('QZ-FORBIDDEN', { operation: name })
+}
+
+/** Other media types are read as something else than bytes. */
+function checkUpload({ body }: FastifyRequest, { upload }: Operation): void {
+  if (!upload || Buffer.isBuffer(body)) return
+  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `Content-Type: ${upload.type}` })
 }
 
 async function authoriseObject(registry: Registry, request: FastifyRequest, { name, about }: Operation): Promise<void> {

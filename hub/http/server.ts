@@ -4,6 +4,7 @@ import fastify, {
   type FastifyInstance,
   type FastifyPluginAsync,
   type FastifyPluginOptions,
+  type FastifyReply,
   type FastifyRequest,
   type RawReplyDefaultExpression,
   type RawRequestDefaultExpression,
@@ -18,6 +19,7 @@ import type { Registry } from '../registry/registry.ts'
 import type { ServerCertificate } from '../tls.ts'
 import type { Listener } from '../wakeups.ts'
 import { answerError, type Refusals } from './refusals.ts'
+import { checkTexts } from './texts.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -60,6 +62,8 @@ export async function createServer(parts: ServerParts): Promise<HttpServer> {
     requestTimeout: 120_000,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
+    // What cannot be read as a request at all, such as a path that is not UTF-8.
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply as FastifyReply, parts.logger, parts.refusals),
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as HttpServer
   keepRawBodies(app)
@@ -68,6 +72,7 @@ export async function createServer(parts: ServerParts): Promise<HttpServer> {
   app.setNotFoundHandler((request) => {
     throw new QianzhiError('QZ-NOT-FOUND', { what: `${request.method} ${request.url.slice(0, 200)}` })
   })
+  app.addHook('preValidation', checkTexts)
   for (const api of parts.open) await app.register(api)
   await app.register(async (signed) => {
     signed.addHook('onRequest', checkVersion)

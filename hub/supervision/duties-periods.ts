@@ -66,7 +66,7 @@ export function lastPeriod({ frequency, from }: Period): Period {
 
 /** The period with this key. Throws QZ-REQUEST-INVALID. */
 export function parsePeriod(key: string): Period {
-  const [, year = '', rest = ''] = /^(\d{4})-(.{2,5})$/.exec(key) ?? []
+  const [, year = '', rest = ''] = /^(2[01]\d{2})-(.{2,5})$/.exec(key) ?? []
   const found = frequencies.map((frequency) => periodOf(frequency, dayWithin(year, rest))).find(({ period }) => period === key)
   if (found && isDay(found.from)) return found
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `period ${key.slice(0, 40)}: 2026-11-22, 2026-W47, 2026-11, 2026-Q4` })
