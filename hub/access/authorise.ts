@@ -1,6 +1,6 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Principal } from './principal.ts'
-import { rights, type OperationName, type Reach } from './rights.ts'
+import { personal, rights, type OperationName, type Reach } from './rights.ts'
 import type { Role } from './roles.ts'
 
 /** Which agencies and which person an object belongs to, and as what. */
@@ -18,6 +18,7 @@ export interface Relations {
 /** Every reach that somebody has for an operation through any of their roles; empty: not allowed at all. */
 export function reachOf(principal: Principal, operation: OperationName): Set<Reach> {
   const line: Partial<Record<Role | 'everybody' | 'hub', Reach | readonly Reach[]>> = rights[operation]
+  if (principal.via === 'key' && personal.has(operation)) return new Set()
   const keys = principal.via === 'hub' ? (['hub'] as const) : (['everybody', ...principal.roles] as const)
   return new Set(keys.flatMap((role) => line[role] ?? []))
 }

@@ -57,7 +57,8 @@ export const rights = {
   'agency.responsible': { office: 'any', reviewer: 'own' },
   'agency.set-rules': { office: 'any', reviewer: 'own' },
   'agency.read-rules': { ...ownAgency, ...watching },
-  'agency.handover': { 'system-admin': 'any', reviewer: 'own' },
+  // It gives roles.
+  'agency.handover': { 'security-admin': 'any', reviewer: 'own' },
 
   // Catalog (Art. 5, 6, 9-13)
   'catalog.search': { everybody: 'any' },
@@ -108,8 +109,8 @@ export const rights = {
   'application.reject': { office: 'any' },
   'application.extend': { office: 'any' },
   'application.decide-many': { office: 'any' },
-  'grant.list': { ...bothSides, 'agency-it': 'receiver' },
-  'grant.read': { ...bothSides, 'agency-it': 'receiver' },
+  'grant.list': { ...bothSides, 'agency-it': parties },
+  'grant.read': { ...bothSides, 'agency-it': parties },
   'grant.suspend': { office: 'any' },
   'grant.resume': { office: 'any' },
   'grant.revoke': { office: 'any' },
@@ -202,3 +203,18 @@ export const rights = {
 } as const satisfies Record<string, Line>
 
 export type OperationName = keyof typeof rights
+
+/** What a person answers for: a machine's key supplies, asks and reads, and has none of these rights, whatever its role. */
+export const personal: ReadonlySet<OperationName> = new Set<OperationName>([
+  'registration.submit',
+  'grant.give-up',
+  'grant.accept',
+  'demand.fulfil',
+  'correction.answer',
+  'declaration.create',
+  'declaration.withdraw',
+  'order.issue',
+  'order.reject-answer',
+  'order.close',
+  'order.conclude',
+])

@@ -15,14 +15,19 @@ export async function answerError(
   refusals: Refusals,
 ): Promise<unknown> {
   const coded = codeOf(error)
-  if (coded.code === 'QZ-INTERNAL') logger.error({ err: error, url: request.url }, 'request failed')
+  if (coded.code === 'QZ-INTERNAL') logger.error({ err: error, url: request.url, request: request.id }, 'request failed')
   else logger.debug({ code: coded.code, url: request.url, agent: request.agent?.id }, coded.message)
   await refusals.record(coded, request)
   if (coded.kind.status === 503) void reply.header('retry-after', '2')
   return reply
     .code(coded.kind.status)
     .type('application/problem+json')
-    .send(JSON.stringify(toProblem(coded)))
+    .send(JSON.stringify(toProblem(outside(coded, request))))
+}
+
+/** What went wrong inside stands in the log, under the request's number, not in the answer. */
+function outside(coded: QianzhiError, { id }: FastifyRequest): QianzhiError {
+  return coded.code === 'QZ-INTERNAL' ? new QianzhiError('QZ-INTERNAL', { reason: id }) : coded
 }
 
 /** SQLSTATE classes of a store that is away, starting, stopping, full or overloaded: all pass. */
@@ -37,7 +42,7 @@ function codeOf(error: unknown): QianzhiError {
   if (validation || (statusCode >= 400 && statusCode < 500)) return new QianzhiError('QZ-REQUEST-INVALID', { reason }, { cause: error })
   const away = code !== undefined && (connectionErrors.test(code) || (code.length === 5 && passing.test(code)))
   if (away || /timeout exceeded when trying to connect|Connection terminated|pool after calling end/.test(reason)) {
-    return new QianzhiError('QZ-HUB-BUSY', { reason }, { cause: error })
+    return new QianzhiError('QZ-HUB-BUSY', { reason: code ?? 'store' }, { cause: error })
   }
   return codedError(error)
 }

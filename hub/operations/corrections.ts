@@ -1,11 +1,12 @@
 import { Type } from 'typebox'
+import type { Role } from '../access/roles.ts'
 import { listCorrections, reportCorrection, withoutValues } from '../registry/corrections.ts'
-import { correctionFlow, loadCorrection } from '../registry/workflows/correction.ts'
+import { correctionFlow, loadCorrection, type Correction } from '../registry/workflows/correction.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Call, type Operation } from './operation.ts'
 import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'
 
-const Correction = Type.Object({
+const CorrectionShape = Type.Object({
   id: Type.String(),
   agency: Type.String(),
   resource: Type.String(),
@@ -46,11 +47,11 @@ export const correctionOperations: readonly Operation[] = [
     path: '/corrections',
     text: { zh: '数据更正列表', en: 'corrections' },
     query: Paging,
-    answer: Type.Object({ items: Type.Array(Correction) }),
+    answer: Type.Object({ items: Type.Array(CorrectionShape) }),
     run: async (call) => {
       const { before, limit } = call.query
       const items = await listCorrections(call.registry, call.only, before ?? null, Number(limit ?? 50))
-      return { items: isParty(call) ? items : items.map(withoutValues) }
+      return { items: items.map((correction) => shown(call, correction)) }
     },
   }),
   operation({
@@ -60,11 +61,8 @@ export const correctionOperations: readonly Operation[] = [
     about: 'correction',
     text: { zh: '查看数据更正', en: 'a correction' },
     params: ById,
-    answer: Correction,
-    run: async (call) => {
-      const correction = await loadCorrection(call.registry.store.query, call.params.id)
-      return isParty(call) ? correction : withoutValues(correction)
-    },
+    answer: CorrectionShape,
+    run: async (call) => shown(call, await loadCorrection(call.registry.store.query, call.params.id)),
   }),
   operation({
     name: 'correction.create',
@@ -72,11 +70,11 @@ export const correctionOperations: readonly Operation[] = [
     path: '/corrections',
     text: { zh: '报告共享数据有误差', en: 'report an error in shared data' },
     body: NewCorrection,
-    answer: Correction,
+    answer: CorrectionShape,
     example: { resource: 'civil.villages', key: { code: '441900003001' }, items: ['name'], fault: '名称有误', wanted: '岗贝社区' },
     run: ({ registry, principal, body }) => reportCorrection(registry, principal, body),
   }),
-  ...eventOperations(correctionFlow, '/corrections', Correction, {
+  ...eventOperations(correctionFlow, '/corrections', CorrectionShape, {
     pass: { text: { zh: '转提供单位处理', en: 'pass to the provider' } },
     dismiss: { text: { zh: '不予受理', en: 'dismiss' }, body: ReasonBody, example: { reason: '不属于本平台数据' } },
     answer: {
@@ -90,7 +88,11 @@ export const correctionOperations: readonly Operation[] = [
   }),
 ]
 
-/** Supervisors are not among those who read the values. */
-function isParty({ principal }: Call): boolean {
-  return principal.roles.some((role) => role !== 'supervisor')
+const parties: readonly Role[] = ['registrar', 'reviewer', 'user']
+
+/** The values are for the office and for both sides, whatever else somebody is. */
+function shown({ principal: { agency, roles } }: Call, correction: Correction): Correction {
+  const isParty =
+    agency !== null && [correction.agency, correction.provider].includes(agency) && parties.some((role) => roles.includes(role))
+  return isParty || roles.includes('office') ? correction : withoutValues(correction)
 }

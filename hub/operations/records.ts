@@ -5,11 +5,14 @@ import { authorise } from '../access/authorise.ts'
 import { objectKinds, relationsOf, type ObjectKind } from '../access/relations.ts'
 import { rights, type OperationName } from '../access/rights.ts'
 import { writeAudit } from '../registry/audit.ts'
+import { readApplication } from '../registry/applications.ts'
+import { readStandard } from '../registry/standards.ts'
 import { historyOf } from '../registry/workflow.ts'
 import { listAudit, listSealed } from '../supervision/audit-list.ts'
 import { endOf, startOf } from '../supervision/calendar.ts'
-import { FileAnswer, operation, type Operation } from './operation.ts'
+import { FileAnswer, operation, type Call, type Operation } from './operation.ts'
 import { closed, Day, nullable, requireDay } from './shapes.ts'
+import { seesDrafts } from './standards.ts'
 
 const text = nullable(Type.String())
 
@@ -57,6 +60,12 @@ const AuditQuery = Type.Object(
 
 const readable = objectKinds.filter((kind) => Object.hasOwn(rights, `${kind}.read`))
 
+/** What is not shown to everybody who has the right: drafts. Throws QZ-NOT-FOUND. */
+const unseen: Partial<Record<ObjectKind, (call: Call, id: string) => Promise<unknown>>> = {
+  application: ({ registry, principal }, id) => readApplication(registry, id, principal.agency),
+  standard: (call, id) => readStandard(call.registry, id, seesDrafts(call)),
+}
+
 /** What happened: to one object, for those who may read it; in all, for audit and supervision (Art. 21, 25). */
 export const recordOperations: readonly Operation[] = [
   operation({
@@ -66,9 +75,12 @@ export const recordOperations: readonly Operation[] = [
     text: { zh: '某一事项的办理经过', en: 'what happened to an object that one may read' },
     params: Type.Object({ kind: Type.Enum(readable), object: Type.String({ minLength: 1, maxLength: 100 }) }),
     answer: Type.Object({ items: Type.Array(History) }),
-    run: async ({ registry: { store }, principal, params: { kind, object } }) => {
-      const relations = await relationsOf(store.query, kind as ObjectKind, object)
-      authorise(principal, `${kind}.read` as OperationName, relations)
+    run: async (call) => {
+      const { store } = call.registry
+      const { kind, object } = call.params
+      const relations = await relationsOf(store.query, kind, object)
+      authorise(call.principal, `${kind}.read` as OperationName, relations)
+      await unseen[kind]?.(call, object)
       return { items: await historyOf(store.query, kind, object) }
     },
   }),

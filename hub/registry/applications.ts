@@ -50,7 +50,7 @@ export async function loadApplication(query: Query, id: string): Promise<Applica
 export interface ApplicationFilter {
   /** Applicant or provider; null: everybody's. */
   only: string | null
-  /** The caller's agency: drafts are its own alone. */
+  /** The caller's agency: what was never submitted is its own alone. */
   agency: string | null
   state?: string | undefined
   resource?: string | undefined
@@ -66,16 +66,16 @@ const within = `($1::text is null or a.agency = $1 or r.agency = $1
 export function listApplications({ store }: Registry, filter: ApplicationFilter): Promise<Application[]> {
   const { only, agency, state, resource, before, limit } = filter
   return store.query<Application>(
-    `${applicationSql} where ${within} and (a.state <> 'draft' or a.agency = $2) and ($3::text is null or a.state = $3)
+    `${applicationSql} where ${within} and (a.submitted_at is not null or a.agency = $2) and ($3::text is null or a.state = $3)
        and ($4::text is null or a.resource = $4) and ($5::bigint is null or a.id < $5)
      order by a.id desc limit $6`,
     [only, agency, state ?? null, resource ?? null, before ?? null, limit],
   )
 }
 
-/** Throws QZ-NOT-FOUND, also for another agency's draft. */
+/** Throws QZ-NOT-FOUND, also for what another agency never submitted. */
 export async function readApplication({ store }: Registry, id: string, agency: string | null): Promise<Application> {
   const application = await loadApplication(store.query, id)
-  if (application.state !== 'draft' || application.agency === agency) return application
+  if (application.submitted !== null || application.agency === agency) return application
   throw new QianzhiError('QZ-NOT-FOUND', { what: `application ${id}` })
 }

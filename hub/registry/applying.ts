@@ -1,8 +1,8 @@
 import type { PreviewAnswer } from '../../protocol/asks.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
-import type { Principal } from '../access/principal.ts'
+import { actedBy, type Principal } from '../access/principal.ts'
 import type { Asks } from '../asks.ts'
-import { coveredBy, dayEnd, openItems, requireMachine, rule, type Covered } from './application-rules.ts'
+import { coveredBy, dayEnd, openItems, requireMachine, rule, whyNotShared, type Covered } from './application-rules.ts'
 import { loadApplication, type Application } from './applications.ts'
 import { writeAudit } from './audit.ts'
 import { change, type Registry } from './registry.ts'
@@ -90,7 +90,7 @@ export interface Preview extends PreviewAnswer {
 
 /**
  * Up to twenty rows exactly as the grant would deliver them, from the provider's agent: shown once, stored and logged nowhere. On record
- * is who looked at what, not the rows. Throws QZ-RULE where it is over, QZ-ASK-AWAY and the other codes of asks.
+ * is who looked at what, not the rows. Throws QZ-RULE where it is over, or the resource is stopped, QZ-ASK-AWAY and the other codes of asks.
  */
 export async function previewApplication(
   registry: Registry,
@@ -104,15 +104,15 @@ export async function previewApplication(
     throw rule('只能预览办理中的申请', 'only what is being decided on can be looked at')
   }
   const resource = await previewed(registry, principal, application, wanted)
+  const why = whyNotShared(resource, application.mode)
+  if (why) throw rule(...why)
   const [producer] = await query<{ id: string | null }>(`select ${producerOf} as id from resource r where r.code = $1`, [resource.code])
   if (!producer?.id) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent of resource ${resource.code}` })
   const items = openItems(resource.schema, application.items)
   const question = { kind: 'preview', resource: resource.code, schema: resource.schema, items, rows: 20 } as const
   const answer = await asks.ask(producer.id, question, { signal })
   await writeAudit(query, {
-    actor: principal.actor,
-    agency: principal.agency,
-    via: principal.via,
+    ...actedBy(principal),
     act: 'application.preview',
     object: `application ${id}`,
     details: { resource: resource.code, items, rows: answer.rows.length },

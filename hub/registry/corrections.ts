@@ -80,7 +80,7 @@ export function listCorrections({ store }: Registry, only: string | null, before
 
 /** Supervisors see acts and states, not row values (Art. 25). */
 export function withoutValues(correction: Correction): Correction {
-  return { ...correction, key: null, fault: '', wanted: null, answer: null }
+  return { ...correction, key: null, fault: '', wanted: null, answer: null, reason: null }
 }
 
 function invalid(reason: string): QianzhiError {

@@ -1,6 +1,6 @@
 /** The parts of the documents that say what the code says: `npm run docs` writes them, tests compare them. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { rights, type Reach } from '../../hub/access/rights.ts'
+import { personal, rights, type OperationName, type Reach } from '../../hub/access/rights.ts'
 import { roleNames, roles } from '../../hub/access/roles.ts'
 import { operations } from '../../hub/operations/index.ts'
 import { workflows } from '../../hub/registry/workflows/index.ts'
@@ -36,12 +36,13 @@ export function permissionsPage(): string {
         .map((one) => reachTexts[one])
         .join(' or ')}`
     })
+    if (personal.has(name as OperationName)) cells.push('no keys')
     return `| \`${name}\` | ${operation ? `${operation.text.zh} ${operation.text.en}` : ''} | ${door} | ${cells.join('; ')} |`
   })
   return [
     '# Permissions',
     '',
-    'Who may do what: printed from `hub/access/rights.ts` by `npm run docs`. What is not in the table is refused. `everybody` is whoever is signed in; `hub` is the hub itself, when a time has come.',
+    'Who may do what: printed from `hub/access/rights.ts` by `npm run docs`. What is not in the table is refused. `everybody` is whoever is signed in; `hub` is the hub itself, when a time has come. `no keys`: a person answers for it, a machine with a key may not.',
     '',
     '| role | 角色 | |',
     '| --- | --- | --- |',

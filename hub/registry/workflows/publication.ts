@@ -82,7 +82,8 @@ export async function checkGranted(
   now: Date,
 ): Promise<{ resource: string }> {
   const grant = await requireGrant(query, id)
-  if (grant.agency !== agency) throw rule(`授权 ${id} 不属于本单位`, `grant ${id} is not one of its own`)
+  // Whether others have one is not told.
+  if (grant.agency !== agency) throw new QianzhiError('QZ-NOT-FOUND', { what: `grant ${id}` })
   if (grant.state !== 'active' || (grant.validTo && grant.validTo <= now)) throw rule(`授权 ${id} 未生效`, `grant ${id} is not in force`)
   const more = items.find((item) => !grant.items.includes(item))
   if (more !== undefined) throw rule(`信息项 ${more} 不在授权之内(第十七条)`, `item ${more} is not granted (Art. 17)`)

@@ -170,7 +170,7 @@ t.test('internal rules, each version kept (Art. 23)', async (t) => {
 
 t.test('a handover when staff change', async (t) => {
   const city = await openCity(t)
-  const system = city.as('city', 'system-admin')
+  const security = city.as('city', 'security-admin')
   const [from, to] = ['registrar', 'user'].map((role) => city.as('civil', role as 'user'))
   const ids = { from: from!.principal.person!, to: to!.principal.person! }
   await city.store.query(`update agency set responsible = $1, deputy = $2 where code = 'civil'`, [ids.from, ids.to])
@@ -179,13 +179,13 @@ t.test('a handover when staff change', async (t) => {
   t.equal((await pass(city.as('water', 'reviewer'))).status, 403)
   t.equal((await pass(to!)).status, 403)
   for (const wrong of [{ to: ids.from }, { to: city.as('water', 'user').principal.person }])
-    t.equal((await pass(system, wrong)).status, 422, JSON.stringify(wrong))
+    t.equal((await pass(security, wrong)).status, 422, JSON.stringify(wrong))
   const reviewer = city.as('civil', 'reviewer')
   t.equal((await pass(reviewer, { to: reviewer.principal.person })).status, 422, 'nobody gives roles to oneself')
 
   t.match((await pass(reviewer)).body, { id: ids.to, roles: ['registrar', 'user'] })
-  t.match((await system.get(`/people/${ids.from}`)).body, { state: 'disabled', roles: [] })
-  t.match((await system.get('/agencies/civil')).body, { responsible: { id: ids.to }, deputy: null })
+  t.match((await security.get(`/people/${ids.from}`)).body, { state: 'disabled', roles: [] })
+  t.match((await security.get('/agencies/civil')).body, { responsible: { id: ids.to }, deputy: null })
   for (const who of [from!, to!]) t.equal((await who.get('/me')).status, 401, 'both sign in again')
   t.match(await city.store.query(`select details from history where event = 'handover'`), [
     { details: { to: ids.to, roles: ['registrar'] } },
@@ -196,10 +196,10 @@ t.test('a handover when staff change', async (t) => {
   const clerk = (await person(city, city.app, 'city')).principal.person!
   const chief = await person(city, city.app, 'city', 'reviewer')
   t.equal((await pass(chief, { from: office, to: clerk }, 'city')).status, 422, "the city's roles are not an agency's to pass on")
-  t.equal((await pass(system, { from: audit, to: clerk }, 'city')).status, 422, "administrators' roles are not handed over")
-  t.equal((await pass(system, { from: office, to: audit }, 'city')).status, 422, 'separation')
-  t.match((await pass(system, { from: office, to: clerk, disable: false }, 'city')).body, { roles: ['office'] })
-  t.match((await system.get(`/people/${office}`)).body, { state: 'active', roles: [] })
+  t.equal((await pass(security, { from: audit, to: clerk }, 'city')).status, 422, "administrators' roles are not handed over")
+  t.equal((await pass(security, { from: office, to: audit }, 'city')).status, 422, 'separation')
+  t.match((await pass(security, { from: office, to: clerk, disable: false }, 'city')).body, { roles: ['office'] })
+  t.match((await security.get(`/people/${office}`)).body, { state: 'active', roles: [] })
 })
 
 const headers = ['单位代码*', '单位名称*', '上级单位代码', '单位类别', '统一社会信用代码']
