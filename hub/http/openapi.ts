@@ -48,7 +48,7 @@ export function routeSchema(operation: Operation): FastifySchema {
     ...(query && { querystring: query }),
     ...(upload ? { consumes: [upload.type] } : body && { body: withExample(body, example) }),
     response: { 200: answerSchema(operation), default: Problem },
-  } as FastifySchema
+  }
 }
 
 function withExample(body: TSchema, example: unknown): TSchema {

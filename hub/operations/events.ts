@@ -1,4 +1,4 @@
-import { Type, type TObject, type TSchema } from 'typebox'
+import type { TObject, TSchema } from 'typebox'
 import type { OperationName } from '../access/rights.ts'
 import { change } from '../registry/registry.ts'
 import { advance, type Workflow } from '../registry/workflow.ts'
@@ -26,11 +26,13 @@ export function eventOperations<S extends string, T extends { state: S }>(
       about: flow.name,
       text,
       params: ById,
-      body: body as TObject<Record<string, ReturnType<typeof Type.Unknown>>>,
+      body,
       answer,
       example,
       run: ({ registry, principal, params, body: input }) =>
-        change(registry, (query, concerned) => advance(flow, event, params.id, { registry, query, concerned, principal, input })),
+        change(registry, (query, concerned) =>
+          advance(flow, event, params.id, { registry, query, concerned, principal, input: { ...input } }),
+        ),
     }),
   )
 }

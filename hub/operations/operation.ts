@@ -67,5 +67,5 @@ interface Spec<P extends TObject, Q extends TObject, B extends TSchema> extends 
 
 /** Types `run` by the shapes beside it. */
 export function operation<P extends TObject, Q extends TObject, B extends TSchema>(spec: Spec<P, Q, B>): Operation {
-  return spec as unknown as Operation
+  return spec
 }

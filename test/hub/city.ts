@@ -157,7 +157,7 @@ function caller(app: FastifyInstance, secret: string | undefined, principal: Pri
       headers: { ...(secret && { authorization: `Bearer ${secret}` }), ...(payload !== undefined && { 'content-type': type }) },
       ...(payload !== undefined && { payload: Buffer.isBuffer(payload) ? payload : JSON.stringify(payload) }),
     })
-    const kind = String(answer.headers['content-type'] ?? '')
+    const kind = answer.headers['content-type']?.toString() ?? ''
     const body: unknown = /\bjson\b/.test(kind) && answer.body !== '' ? JSON.parse(answer.body) : undefined
     if (answer.statusCode === 200) checkAnswer(method, path, body)
     return { status: answer.statusCode, body, text: answer.body, bytes: answer.rawPayload, type: kind }
@@ -187,6 +187,6 @@ function checkAnswer(method: string, path: string, body: unknown): void {
   if (!known?.shape || known.shape.Check(body)) return
   const [error] = known.shape.Errors(body)
   throw new Error(
-    `${method} ${path}: the answer is not what is documented: ${error?.instancePath} ${error?.message}: ${String(JSON.stringify(body)).slice(0, 500)}`,
+    `${method} ${path}: the answer is not what is documented: ${error?.instancePath} ${error?.message}: ${(JSON.stringify(body) as string | undefined)?.slice(0, 500)}`,
   )
 }

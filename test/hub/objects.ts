@@ -38,7 +38,7 @@ export async function makeObject(objects: Objects, kind: ObjectKind, state?: str
   const { query } = objects.office.store
   const [text, values] = statements(objects)[kind]
   const [row] = await query<{ id: string }>(text, values)
-  const id = String(row!.id)
+  const id = row!.id
   if (state !== undefined) await query(`update ${tables[kind] ?? kind} set state = $2 where ${keys[kind] ?? 'id::text'} = $1`, [id, state])
   return id
 }

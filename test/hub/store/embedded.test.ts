@@ -135,7 +135,7 @@ async function own(path: string, like: string): Promise<void> {
   await once(spawn('chown', ['-R', `${uid}:${gid}`, path]), 'exit')
 }
 
-t.test('a server that dies under its holder is started again', async (t) => {
+t.test('a server that dies under its holder is started again', async () => {
   const store = await startEmbedded(join(folder, 'data'))
   const pid = Number((await readFile(join(folder, 'data', 'store', 'cluster', 'postmaster.pid'), 'utf8')).split('\n')[0])
   process.kill(pid, 'SIGQUIT')
