@@ -20,6 +20,8 @@ import type { BenchOptions } from './main.ts'
 
 const short = 1_000
 const long = 1_000_000
+/** Verified beside the whole: what grows with the length shows. */
+const part = 100_000
 const appends = 1_000
 
 export async function run({ note }: BenchOptions): Promise<Record<string, number>> {
@@ -39,12 +41,16 @@ export async function run({ note }: BenchOptions): Promise<Record<string, number
     const [a, b] = [median(costs.few), median(costs.many)]
     note(`append ${a.append.toFixed(2)} → ${b.append.toFixed(2)} ms, seal ${a.seal.toFixed(3)} → ${b.seal.toFixed(3)} ms an entry`)
     const file = join(folder, 'audit.jsonl')
-    const exported = await timed(async () => {
-      const lines = await openExport(many, generateSigningKey(), { to: long }, () => new Date())
+    const write = async (to: number) => {
+      const lines = await openExport(many, generateSigningKey(), { to }, () => new Date())
       await pipeline(Readable.from(lines), createWriteStream(file))
-    })
+    }
+    await write(part)
+    const verifiedPart = await verify(file)
+    const exported = await timed(() => write(long))
     await Promise.all([few.close(), many.close()])
     const verified = await verify(file)
+    note(`${part} entries verified in ${verifiedPart.seconds.toFixed(1)} s, ${verifiedPart.peakMb} MiB`)
     note(
       `${long} entries exported in ${(exported / 1000).toFixed(1)} s, verified in ${verified.seconds.toFixed(1)} s, ${verified.peakMb} MiB`,
     )
@@ -57,6 +63,7 @@ export async function run({ note }: BenchOptions): Promise<Record<string, number
       auditExportMb: Math.round((await stat(file)).size / (1 << 20)),
       auditVerifySeconds: round(verified.seconds),
       auditVerifyPeakRssMb: verified.peakMb,
+      auditVerifyPartPeakRssMb: verifiedPart.peakMb,
     }
   } finally {
     await server.stop()
