@@ -68,9 +68,11 @@ export const operatorCommands: readonly Command[] = [
 ]
 
 function firstAdminText(link: string, expires: string): Text {
+  // The page behind the link comes with the console.
+  const call = 'POST /api/v1/activation {"secret": …}(docs/registry.md)'
   return {
-    zh: `尚无系统管理员。请在 ${expires} 前由首个系统管理员打开此链接(只能用一次,请保密):\n${link}`,
-    en: `There is no system administrator yet. Let the first one open this link before ${expires} (it works once; keep it secret):\n${link}`,
+    zh: `尚无系统管理员。请在 ${expires} 前由首个系统管理员凭此链接激活(只能用一次,请保密):\n${link}\n# 之后是激活密钥;没有界面时用接口 ${call}`,
+    en: `There is no system administrator yet. Let the first one activate by this link before ${expires} (it works once; keep it secret):\n${link}\nBehind the # is the secret; without a console: ${call}`,
   }
 }
 
