@@ -9,6 +9,8 @@ interface Import {
   /** A source file's path from the top of the repository, or the name of a package. */
   readonly to: string
   readonly local: boolean
+  /** Runs the other file at once: neither types alone, nor loaded when it is needed. */
+  readonly eager: boolean
 }
 
 const top = fileURLToPath(new URL('..', import.meta.url))
@@ -33,7 +35,8 @@ function importsOf(from: string): Import[] {
   return Array.from(statements, (match) => {
     const specifier = (match[1] ?? match[2] ?? match[3])!
     const local = specifier.startsWith('.')
-    return { from, to: local ? posix.join(dirname(from), specifier) : specifier, local }
+    const eager = match[3] === undefined && !/^\s*(?:import|export)\s+type\b/.test(match[0])
+    return { from, to: local ? posix.join(dirname(from), specifier) : specifier, local, eager }
   })
 }
 
@@ -105,4 +108,21 @@ t.test('nothing imports test/ except tests and the demonstration', async (t) => 
     broken(({ from, to }) => within(to, 'test') && !within(from, 'test') && !within(from, 'config-examples')),
     [],
   )
+})
+
+t.test('no file imports itself by way of others', async (t) => {
+  const eager = Map.groupBy(
+    imports.filter((found) => found.eager && found.local),
+    ({ from }) => from,
+  )
+  const done = new Set<string>()
+  const cycles: string[] = []
+  const walk = (file: string, way: string[]): void => {
+    if (way.includes(file)) cycles.push([...way.slice(way.indexOf(file)), file].join(' → '))
+    if (way.includes(file) || done.has(file)) return
+    for (const { to } of eager.get(file) ?? []) walk(to, [...way, file])
+    done.add(file)
+  }
+  for (const file of eager.keys()) walk(file, [])
+  t.same(cycles, [])
 })

@@ -7,7 +7,7 @@ import {
   nameResponsible,
   readAgency,
   type AgencyKind,
-} from '../registry/agencies.ts'
+} from '../registry/agency-tree.ts'
 import { agencyTemplate, importAgencies } from '../registry/agencies-import.ts'
 import { listRules, putRules, readRules, rulesLimit } from '../registry/agency-rules.ts'
 import { enrolmentFiles, enrolmentWorkbook } from '../registry/enrolment-files.ts'

@@ -6,7 +6,7 @@ import { readWorkbook } from '../excel/read.ts'
 import { readTable, type TableColumn, type TableRow } from '../excel/table.ts'
 import { writeWorkbook } from '../excel/write.ts'
 import type { Query } from '../store/store.ts'
-import { agencyKinds, insertAgency, readAgency, updateAgency, type AgencyKind, type AgencyRecord } from './agencies.ts'
+import { agencyKinds, insertAgency, readAgency, updateAgency, type AgencyKind, type AgencyRecord } from './agency-tree.ts'
 import { change, checkCode, type Registry } from './registry.ts'
 
 type Key = 'code' | 'name' | 'parent' | 'kind' | 'uscc'

@@ -8,8 +8,7 @@ import { diffContent, type CatalogDiff } from './catalog-diff.ts'
 import { emptyContent, type DraftContent } from './catalog-content.ts'
 import { lockResource } from './publishing.ts'
 import { change, checkCode, type Registry } from './registry.ts'
-import { adoptedContent } from './standard-form.ts'
-import { publishedForm } from './standards.ts'
+import { adoptedContent, publishedForm } from './standard-form.ts'
 import { record } from './workflow.ts'
 import { loadRegistration, registrationFlow, registrationSql, type Registration } from './workflows/registration.ts'
 
@@ -38,7 +37,7 @@ export async function insertRegistration(
   now: Date,
 ): Promise<Registration> {
   const code = wanted.resource === undefined ? await freeCode(query, agency) : checkCode(wanted.resource, 'resource', 44)
-  await lockResource(query, code)
+  await lockResource(query, code, wanted.standard)
   const entry = await findEntry(query, code)
   await checkFree(query, agency, code, entry)
   if (wanted.demand !== undefined) await checkDemand(query, agency, wanted.demand)

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Type, type Static } from 'typebox'
 import { identifierPattern } from '../../protocol/schema.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
 import type { Query } from '../store/store.ts'
 import type { Fault } from './catalog-check.ts'
 import { CatalogContent, type DraftContent } from './catalog-content.ts'
@@ -64,4 +65,22 @@ export async function standardFaults(query: Query, code: string | null, content:
       fail('items', id, `缺少标准的信息项 ${id}`, `item ${id} of the standard is missing`)
   }
   return faults
+}
+
+export const standardStates = {
+  draft: { zh: '草稿', en: 'draft' },
+  published: { zh: '已发布', en: 'published' },
+  withdrawn: { zh: '已废止', en: 'withdrawn' },
+} as const
+
+/** The form that agencies adopt. Throws QZ-NOT-FOUND, and QZ-STATE where it is not published, or withdrawn. */
+export async function publishedForm(query: Query, code: string): Promise<StandardForm> {
+  const [standard] = await query<{ form: StandardForm | null; state: keyof typeof standardStates }>(
+    'select form, state from standard where code = $1',
+    [code],
+  )
+  if (!standard) throw new QianzhiError('QZ-NOT-FOUND', { what: `standard ${code}` })
+  const { form, state } = standard
+  if (form && state === 'published') return form
+  throw new QianzhiError('QZ-STATE', { what: `standard ${code}`, state: `${standardStates[state].zh} ${state}`, event: 'standard.adopt' })
 }

@@ -42,14 +42,3 @@ export async function readStandard({ store }: Registry, code: string, drafts: bo
   if (!standard || (standard.state === 'draft' && !drafts)) throw new QianzhiError('QZ-NOT-FOUND', { what: `standard ${code}` })
   return drafts ? standard : { ...standard, draft: null }
 }
-
-/** The form that agencies adopt. Throws QZ-NOT-FOUND, and QZ-STATE where it is not published, or withdrawn. */
-export async function publishedForm(query: Query, code: string): Promise<StandardForm> {
-  const { form, state } = await loadStandard(query, code)
-  if (form && state === 'published') return form
-  throw new QianzhiError('QZ-STATE', {
-    what: `standard ${code}`,
-    state: `${standardFlow.states[state].zh} ${state}`,
-    event: 'standard.adopt',
-  })
-}

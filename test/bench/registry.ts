@@ -6,6 +6,7 @@ import { Random } from '../faults/random.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { catalogResource, codeOf, total, typed } from './catalog-words.ts'
 import type { BenchOptions } from './main.ts'
+import { percentiles } from './percentiles.ts'
 import { measureRevocation } from './revocation.ts'
 
 const searches = 1_000
@@ -123,12 +124,6 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now()
   await work()
   return performance.now() - began
-}
-
-export function percentiles(times: readonly number[]): { p50: number; p95: number; longest: number } {
-  const sorted = times.toSorted((a, b) => a - b)
-  const at = (share: number): number => round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!)
-  return { p50: at(0.5), p95: at(0.95), longest: round(sorted.at(-1)!) }
 }
 
 function round(figure: number): number {

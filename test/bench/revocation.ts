@@ -11,14 +11,14 @@ import { authorityPath } from '../../hub/identity.ts'
 import { addAgency } from '../../hub/registry/agencies.ts'
 import { enrol, issueToken } from '../../hub/registry/enrolment.ts'
 import { addGrant, setGrantState } from '../../hub/registry/grants.ts'
-import { publishResource } from '../../hub/registry/resources.ts'
+import { publishResource } from '../../hub/registry/direct-publishing.ts'
 import { addRoute } from '../../hub/registry/routes.ts'
 import { openPolicy, type Policy } from '../../protocol/policy.ts'
 import { generateSigningKey } from '../../protocol/signature.ts'
 import { pollRequest } from '../hub/exchange-fixture.ts'
 import { licencesResource } from './licences.ts'
 import type { BenchOptions } from './main.ts'
-import { percentiles } from './registry.ts'
+import { percentiles } from './percentiles.ts'
 
 const agents = 10
 const revocations = 50

@@ -2,7 +2,7 @@
 import type { ObjectKind } from '../../hub/access/relations.ts'
 import { addAgency } from '../../hub/registry/agencies.ts'
 import type { Registry } from '../../hub/registry/registry.ts'
-import { publishResource } from '../../hub/registry/resources.ts'
+import { publishResource } from '../../hub/registry/direct-publishing.ts'
 import { enrolled, villages, type Office } from './office.ts'
 
 /** `provider` has the resource and owns what is owned; `receiver` asks for it, or has it. */

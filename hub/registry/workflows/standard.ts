@@ -4,7 +4,7 @@ import { theHub } from '../../access/principal.ts'
 import type { Query } from '../../store/store.ts'
 import { notify } from '../../supervision/notices.ts'
 import { insertRegistration } from '../registrations.ts'
-import type { StandardForm } from '../standard-form.ts'
+import { standardStates, type StandardForm } from '../standard-form.ts'
 import type { Happening, Workflow } from '../workflow.ts'
 
 /** A data standard 数据标准 (Art. 7.2): a form that the office publishes and agencies adopt, so that one table holds the data of all. */
@@ -27,11 +27,7 @@ export const standardSql = `select code, state, version, form, draft, published_
 export const standardFlow: Workflow<State, Standard> = {
   name: 'standard',
   table: 'standard',
-  states: {
-    draft: { zh: '草稿', en: 'draft' },
-    published: { zh: '已发布', en: 'published' },
-    withdrawn: { zh: '已废止', en: 'withdrawn' },
-  },
+  states: standardStates,
   initial: 'draft',
   events: {
     change: [

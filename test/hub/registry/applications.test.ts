@@ -8,7 +8,7 @@ import { noteDeliveries } from '../../../hub/registry/granted.ts'
 import { resourcePublished } from '../../../hub/registry/granting.ts'
 import { currentPolicy } from '../../../hub/registry/policy.ts'
 import { change } from '../../../hub/registry/registry.ts'
-import { publishResource } from '../../../hub/registry/resources.ts'
+import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { openCity, type City } from '../city.ts'
 import { enrolled, villages, woken } from '../office.ts'
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { addAgency } from '../../../hub/registry/agencies.ts'
 import { addGrant, setGrantItems, setGrantState } from '../../../hub/registry/grants.ts'
-import { publishResource } from '../../../hub/registry/resources.ts'
+import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { addRoute, listRoutes } from '../../../hub/registry/routes.ts'
 import { enrolled, openOffice, refusal, villages, woken } from '../office.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { addGrant } from '../../../hub/registry/grants.ts'
-import { publishResource } from '../../../hub/registry/resources.ts'
+import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { openCity, type City } from '../city.ts'
 import { villages } from '../office.ts'
 

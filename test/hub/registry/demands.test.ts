@@ -1,5 +1,5 @@
 import t from 'tap'
-import { publishResource } from '../../../hub/registry/resources.ts'
+import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { openCity, type City } from '../city.ts'
 import { villages } from '../office.ts'
 import { licences, register } from './catalog-fixture.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { publishResource } from '../../../hub/registry/resources.ts'
+import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { openCity } from '../city.ts'
 import { villages } from '../office.ts'
 

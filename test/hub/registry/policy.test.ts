@@ -4,7 +4,7 @@ import { generateSigningKey } from '../../../protocol/signature.ts'
 import { revokeAgent } from '../../../hub/registry/agents.ts'
 import { addGrant, setGrantState } from '../../../hub/registry/grants.ts'
 import { currentPolicy } from '../../../hub/registry/policy.ts'
-import { publishResource } from '../../../hub/registry/resources.ts'
+import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { addRoute } from '../../../hub/registry/routes.ts'
 import { enrolled, openOffice, refusal, villages, type Office } from '../office.ts'
 

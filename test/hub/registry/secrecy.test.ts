@@ -1,6 +1,6 @@
 import t from 'tap'
 import { addGrant } from '../../../hub/registry/grants.ts'
-import { publishResource } from '../../../hub/registry/resources.ts'
+import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { addRoute } from '../../../hub/registry/routes.ts'
 import { AgentViews, endedBecause } from '../../../hub/routes.ts'
 import { openCity } from '../city.ts'

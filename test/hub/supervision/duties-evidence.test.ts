@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { SourceReport } from '../../../protocol/api.ts'
-import { publishResource } from '../../../hub/registry/resources.ts'
+import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { dayOf } from '../../../hub/supervision/calendar.ts'
 import { dutyEvidence } from '../../../hub/supervision/duties-evidence.ts'
 import { dutyStatus, listDuties } from '../../../hub/supervision/duties.ts'

@@ -1,6 +1,6 @@
 import pino from 'pino'
 import t from 'tap'
-import { publishResource } from '../../../hub/registry/resources.ts'
+import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { addDays, dayOf, endOf, makeCalendar, startOf } from '../../../hub/supervision/calendar.ts'
 import { dayToJudge, judgeDay } from '../../../hub/supervision/duties-judging.ts'
 import type { Cycle } from '../../../hub/supervision/duties-periods.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { publishResource } from '../../../hub/registry/resources.ts'
+import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { notify } from '../../../hub/supervision/notices.ts'
 import { supervisionProblems } from '../../../hub/supervision/problems.ts'
 import { saveSettings, supervisionSettings } from '../../../hub/supervision/settings.ts'
