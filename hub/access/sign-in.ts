@@ -103,7 +103,7 @@ export async function prove(
   attempt: Attempt,
 ): Promise<QianzhiError | undefined> {
   const { address, now } = attempt
-  await query('select from person where id = $1 for update', [compared.id])
+  await query('select from person where id = $1 for no key update', [compared.id])
   const [account] = await query<Account>(`${accountSql} where p.id = $1`, [compared.id])
   const usable = account!.state === 'active' && !(account!.lockedUntil && account!.lockedUntil > now)
   const proved = usable && right && account!.password === compared.password

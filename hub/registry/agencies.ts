@@ -24,9 +24,9 @@ export async function addAgency(registry: Registry, actor: string, agency: Agenc
   })
 }
 
-/** For whatever is made for an agency. Throws QZ-NOT-FOUND, and QZ-STATE where it is closed. */
+/** For whatever is made for an agency: it is not closed meanwhile. Throws QZ-NOT-FOUND, and QZ-STATE where it is closed. */
 export async function requireAgency(query: Query, code: string): Promise<Agency> {
-  const [agency] = await query<Agency & { state: string }>('select code, name, state from agency where code = $1', [code])
+  const [agency] = await query<Agency & { state: string }>('select code, name, state from agency where code = $1 for key share', [code])
   if (!agency) throw new QianzhiError('QZ-NOT-FOUND', { what: `agency ${code}` })
   if (agency.state === 'closed')
     throw new QianzhiError('QZ-STATE', { what: `agency ${code}`, state: '已撤销 closed', event: '新增事项 / new things' })

@@ -11,6 +11,8 @@ const inForceSql = `select
 
 /** An agency is closed only when nothing is in force for it (QZ-RULE, which names what is). */
 export async function checkClosable(query: Query, code: string): Promise<void> {
+  // What is being made for it comes first, or sees that it is closed.
+  await query('select from agency where code = $1 for update', [code])
   const [counts] = await query<Record<string, number>>(inForceSql, [code])
   const left = Object.entries(counts!).filter(([, count]) => count > 0)
   if (left.length === 0) return

@@ -49,7 +49,7 @@ export async function putRules(
     })
   }
   return change(registry, async (query) => {
-    await query('select from agency where code = $1 for update', [agency])
+    await query('select from agency where code = $1 for no key update', [agency])
     const [put] = await query<{ version: number }>(
       `insert into agency_rules (agency, version, name, type, content, put_by, put_at)
        select $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6 from agency_rules where agency = $1 returning version`,

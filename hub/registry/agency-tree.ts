@@ -94,7 +94,7 @@ export async function updateAgency(
 ): Promise<AgencyRecord> {
   // Two moves at once might close a circle that neither sees.
   await query(`select pg_advisory_xact_lock(hashtext('agency tree'))`)
-  await query('select from agency where code = $1 for update', [code])
+  await query('select from agency where code = $1 for no key update', [code])
   const before = await readAgency(query, code)
   const { name, parent, kind, uscc, state } = { ...before, ...input }
   const details = Object.fromEntries(
@@ -145,7 +145,7 @@ export interface Named {
 /** Names the person who is responsible for sharing, and the deputy (Art. 23): people of the agency (QZ-RULE). */
 export async function nameResponsible(registry: Registry, principal: Principal, code: string, named: Named): Promise<AgencyRecord> {
   return change(registry, async (query) => {
-    await query('select from agency where code = $1 for update', [code])
+    await query('select from agency where code = $1 for no key update', [code])
     const ids = [named.responsible, named.deputy].filter((id) => id !== null)
     const people = await query(`select from person where id::text = any($1) and agency = $2 and state <> 'disabled'`, [ids, code])
     if (people.length !== ids.length) {

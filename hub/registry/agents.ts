@@ -36,7 +36,7 @@ export async function requireActiveAgent(query: Query, id: string): Promise<Agen
 /** For ever: its key is refused from now on, so its routes and supply end at once. The same again changes nothing. */
 export async function revokeAgent(registry: Registry, actor: string, id: string, reason: string): Promise<void> {
   await change(registry, async (query, concerned) => {
-    const [agent] = await query<Agent>('select id, agency, state from agent where id = $1 for update', [id])
+    const [agent] = await query<Agent>('select id, agency, state from agent where id = $1 for no key update', [id])
     if (!agent) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${id}` })
     if (agent.state === 'revoked') return
     await query(`update agent set state = 'revoked' where id = $1`, [id])

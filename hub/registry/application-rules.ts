@@ -2,6 +2,7 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { itemById, type Item, type Schema } from '../../protocol/schema.ts'
 import type { Query } from '../store/store.ts'
 import { endOf, isDay } from '../supervision/calendar.ts'
+import { requireAgency } from './agencies.ts'
 import { requireActiveAgent } from './agents.ts'
 import type { ShareMode } from './grants.ts'
 
@@ -67,6 +68,7 @@ export async function checkWanted(query: Query, wanted: Wanted, now: Date): Prom
     throw rule('须写明用途和与职能相关的依据(第七条、第十六条)', 'purpose and basis in its function must be named (Art. 7, 16)')
   }
   if (wanted.until && wanted.until <= now) throw rule('使用期限已过', 'the wanted period is over')
+  await requireAgency(query, wanted.agency)
   await checkForm(query, wanted)
   await checkAgent(query, wanted)
 }

@@ -45,6 +45,10 @@ interface Token {
  */
 export async function enrol(registry: Registry, request: EnrolRequest): Promise<Agent> {
   return change(registry, async (query, concerned) => {
+    // The agency is not closed meanwhile, which would end the token.
+    await query('select from agency where code = (select agency from enrolment_token where secret_hash = $1) for key share', [
+      sha256(request.secret),
+    ])
     const [token] = await query<Token>(
       'select agency, expires_at, used_by, machine from enrolment_token where secret_hash = $1 for update',
       [sha256(request.secret)],

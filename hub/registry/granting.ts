@@ -5,7 +5,7 @@ import { notify } from '../supervision/notices.ts'
 import type { Query } from '../store/store.ts'
 import { loadApplication, type Application } from './applications.ts'
 import { coveredBy, openItems, whyNotShared, type Covered } from './application-rules.ts'
-import { concernReceivers, insertGrant, lockGrants, requireGrant, type Grant } from './grants.ts'
+import { concernReceivers, insertGrant, lockGrants, requireGrant, shareResource, type Grant } from './grants.ts'
 import { bindRoute, routesOf } from './routes.ts'
 import { record } from './workflow.ts'
 
@@ -22,25 +22,29 @@ export interface Granting {
  */
 export async function grantCovered(granting: Granting, { id }: Pick<Application, 'id'>): Promise<Grant[]> {
   const { query } = granting
-  const { standard } = await loadApplication(query, id)
-  // A publication in the same standard and an approval wait for each other: whichever comes second sees the first.
-  if (standard !== null) await lockStandard(query, standard)
+  // Its machine may be replaced by another.
+  await query('select from application where id = $1 for no key update', [id])
   const application = await loadApplication(query, id)
   const made: Grant[] = []
-  for (const resource of await coveredBy(query, application)) {
-    if (await mayGrant(granting, application, resource)) made.push(await grantOne(granting, application, resource))
+  for (const { code } of await coveredBy(query, application)) {
+    await shareResource(query, code)
+    await lockGrants(query, code)
+    const [resource] = await coveredBy(query, { ...application, resource: code, standard: null })
+    if (await mayGrant(granting, application, resource!)) made.push(await grantOne(granting, application, resource!))
   }
   return made
 }
 
-async function lockStandard(query: Query, standard: string): Promise<void> {
+/** A publication in a standard and a decision on an application for it wait for each other: whichever comes second sees the first. */
+export async function lockStandard(query: Query, standard: string): Promise<void> {
   await query('select pg_advisory_xact_lock(hashtext($1))', [`grants by standard ${standard}`])
 }
 
 async function mayGrant(granting: Granting, application: Application, resource: Covered): Promise<boolean> {
   const { query, now } = granting
-  const { id, mode, approvedItems, approvedUntil } = application
+  const { id, agency, mode, approvedItems, approvedUntil } = application
   if (approvedUntil && approvedUntil <= now) return false
+  if ((await query(`select from agency where code = $1 and state = 'active' for key share`, [agency])).length === 0) return false
   if (whyNotShared(resource, mode) || openItems(resource.schema, approvedItems ?? []).length === 0) return false
   const [known] = await query('select from access_grant where application = $1 and resource = $2 limit 1', [id, resource.code])
   if (known) return false
@@ -72,7 +76,6 @@ export async function askConsent(
 
 async function grantOne(granting: Granting, application: Application, resource: Covered): Promise<Grant> {
   const { query, concerned } = granting
-  await lockGrants(query, resource.code)
   const known = await grantInForce(query, application, resource.code)
   const grant = known ? await replaceGrant(granting, known, application, resource) : await newGrant(granting, application, resource)
   await concernReceivers(query, grant.id, concerned)
@@ -92,7 +95,7 @@ async function grantInForce(query: Query, { agency, mode, agent }: Application, 
   const [known] = await query<{ id: string }>(
     `select id from access_grant g where resource = $1 and agency = $2 and mode = $3 and state in ('active', 'suspended', 'held')
        and ($4::text is null or exists (select from route where access_grant = g.id and agent = $4))
-     order by id limit 1 for update`,
+     order by id limit 1 for no key update`,
     [resource, agency, mode, agent],
   )
   return known && requireGrant(query, known.id)

@@ -48,7 +48,9 @@ const columns = `id, resource, agency, items, mode, state, reason, valid_to as "
 export async function addGrant(registry: Registry, actor: string, wanted: NewGrant): Promise<Grant> {
   return change(registry, async (query) => {
     await requireAgency(query, wanted.agency)
-    const { schema } = await requireResource(query, wanted.resource)
+    await shareResource(query, wanted.resource)
+    const { schema, state } = await requireResource(query, wanted.resource)
+    if (state === 'withdrawn') throw invalid('资源已撤销', 'the resource is withdrawn')
     const items = checkItems(schema, wanted.items)
     const validTo = wanted.validTo ?? null
     if (validTo && validTo <= registry.clock()) throw invalid('到期时间已过', 'its end is in the past')
@@ -74,6 +76,11 @@ export async function insertGrant(query: Query, wanted: Inserted): Promise<strin
     [id, resource, agency, items, mode, validTo, atEnd, application],
   )
   return id
+}
+
+/** A resource stays as it is until the end of the transaction; others may look at it likewise. */
+export async function shareResource(query: Query, code: string): Promise<void> {
+  await query('select from resource where code = $1 for share', [code])
 }
 
 /** Grants of one resource are made one at a time, until the end of the transaction. */
@@ -128,7 +135,7 @@ export async function setGrantState(
   reason: string,
 ): Promise<Grant> {
   return change(registry, async (query, concerned) => {
-    await query('select from access_grant where id = $1 for update', [id])
+    await query('select from access_grant where id = $1 for no key update', [id])
     const grant = await requireGrant(query, id)
     if (grant.state === state) return grant
     checkInForce(grant)
@@ -157,7 +164,7 @@ const endStates: readonly GrantState[] = ['revoked', 'expired', 'given-up']
 /** Other items from now on, as for `addGrant`: the receiver's next policy names them. What has ended stays as it is (QZ-CONFLICT). */
 export async function setGrantItems(registry: Registry, actor: string, id: string, wanted: readonly string[]): Promise<Grant> {
   return change(registry, async (query, concerned) => {
-    await query('select from access_grant where id = $1 for update', [id])
+    await query('select from access_grant where id = $1 for no key update', [id])
     const grant = await requireGrant(query, id)
     checkInForce(grant)
     const items = checkItems((await requireResource(query, grant.resource)).schema, wanted)

@@ -34,7 +34,7 @@ export async function handOver(
 ): Promise<Person> {
   return change(registry, async (query) => {
     // In one order whichever way, so that two handovers do not wait for each other.
-    await query('select from person where id::text = any($1) order by id for update', [[input.from, input.to]])
+    await query('select from person where id::text = any($1) order by id for no key update', [[input.from, input.to]])
     const [from, to] = [await readPerson(query, input.from), await readPerson(query, input.to)]
     checkHandover(principal, agency, from, to, within)
     const roles = [...new Set([...to.roles, ...from.roles])]

@@ -25,7 +25,7 @@ export async function holdGrants(
   if (found.length === 0) return
   const grants = await query<Touched>(
     `select id, agency, state, items from access_grant
-     where resource = $1 and state in ('active', 'suspended', 'held') and (valid_to is null or valid_to > $2) order by id for update`,
+     where resource = $1 and state in ('active', 'suspended', 'held') and (valid_to is null or valid_to > $2) order by id for no key update`,
     [code, now],
   )
   for (const grant of grants.filter(({ items }) => touches(found, items))) {

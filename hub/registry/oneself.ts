@@ -129,7 +129,7 @@ export async function beginFactor(
 export async function confirmFactor(registry: Registry, { sealed }: Access, principal: Principal, code: string): Promise<void> {
   const account = await myAccount(registry, principal, 'me.factor-confirm')
   await change(registry, async (query) => {
-    const [row] = await query<{ pending: string | null }>('select factor_pending as pending from person where id = $1 for update', [
+    const [row] = await query<{ pending: string | null }>('select factor_pending as pending from person where id = $1 for no key update', [
       account.id,
     ])
     const what = `person ${account.id}`

@@ -86,7 +86,7 @@ export async function readPerson(query: Query, id: string): Promise<Person> {
 
 /** One after the other on one person. */
 async function lockPerson(query: Query, id: string): Promise<Person> {
-  await query('select from person where id::text = $1 for update', [id])
+  await query('select from person where id::text = $1 for no key update', [id])
   return readPerson(query, id)
 }
 

@@ -35,7 +35,7 @@ export async function currentPolicy(
   const kept = await keptPolicy(store.query, agentId)
   if (kept && stillGood(kept, wanted)) return kept
   return store.transaction(async (query) => {
-    await query('select from agent where id = $1 for update', [agentId])
+    await query('select from agent where id = $1 for no key update', [agentId])
     const content = await policyContent(query, agentId, now)
     const last = await keptPolicy(query, agentId)
     if (last && stillGood(last, { ...wanted, content })) return last

@@ -61,7 +61,7 @@ export async function expirePublications(registry: Registry): Promise<number> {
   for (let ended = 0; ; ended++) {
     const again = await change(registry, async (query, concerned) => {
       const [due] = await query<{ id: string }>(
-        `select id from publication_request where state = 'consented' and until <= $1 order by until, id limit 1 for update skip locked`,
+        `select id from publication_request where state = 'consented' and until <= $1 order by until, id limit 1 for no key update skip locked`,
         [registry.clock()],
       )
       if (due) await advance(publicationFlow, 'expire', due.id, { registry, query, concerned, principal: theHub, input: {} })

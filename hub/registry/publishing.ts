@@ -6,7 +6,7 @@ import { writeAudit } from './audit.ts'
 import { listEntries, requireEntry, type Entry, type PublishedContent } from './catalog.ts'
 import { nextSequence, requireClassification } from './classification.ts'
 import { incompatibilities, travelsDifferently } from './compatibility.ts'
-import { resourcePublished } from './granting.ts'
+import { lockStandard, resourcePublished } from './granting.ts'
 import { holdGrants } from './holds.ts'
 import { noteItems } from './one-source.ts'
 import { indexResource } from './search.ts'
@@ -49,9 +49,16 @@ export async function putEntry(query: Query, concerned: Set<string>, publishing:
   return after
 }
 
-/** Two publications of one code wait for each other, also of a new one. */
-export async function lockResource(query: Query, code: string): Promise<void> {
+/**
+ * Whatever changes a resource waits for each other, also for a new one's first publication, and for approvals. All lock in one order:
+ * standard, resource, registration or application, grants of the resource, grant.
+ */
+export async function lockResource(query: Query, code: string, standard: string | null = null): Promise<void> {
+  const [known] = await query<{ standard: string | null }>('select standard from resource where code = $1', [code])
+  const standards = new Set([standard, known?.standard ?? null].filter((one) => one !== null))
+  for (const one of [...standards].toSorted()) await lockStandard(query, one)
   await query('select pg_advisory_xact_lock(hashtext($1))', [`resource ${code}`])
+  await query('select from resource where code = $1 for no key update', [code])
 }
 
 function nextVersion({ code, agency, content }: Publishing, before: Entry | undefined): number {

@@ -15,13 +15,16 @@ export interface Replacement {
  */
 export async function replaceAgent(query: Query, { from, to, actor, concerned }: Replacement): Promise<void> {
   const resources = await query<{ code: string }>('update resource set producer = $2 where producer = $1 returning code', [from, to])
-  const routes = await query<{ id: string }>(
-    `update route set agent = $2 where agent = $1
-       and not exists (select from route o where o.access_grant = route.access_grant and o.agent = $2) returning id`,
-    [from, to],
-  )
+  // Whoever grants by one of them waits, and then finds the new machine.
+  await query('select from application where agent = $1 order by id for no key update', [from])
   await query('update application set agent = $2 where agent = $1', [from, to])
   await query(`update agent set state = 'revoked' where id = $1`, [from])
+  const routes = await query<{ id: string }>(
+    `update route set agent = $2 where agent = $1
+       and not exists (select from route o join access_grant og on og.id = o.access_grant join access_grant g on g.id = route.access_grant
+         where o.agent = $2 and (og.id = g.id or og.resource = g.resource and og.state in ('active', 'suspended', 'held'))) returning id`,
+    [from, to],
+  )
   concerned.add(from).add(to)
   await writeAudit(query, {
     actor,

@@ -16,8 +16,10 @@ export interface Route {
 /** Binds a grant in force to an active agent of the receiving agency. The same again gives the same route. */
 export async function addRoute(registry: Registry, actor: string, grantId: string, agentId: string): Promise<Route> {
   return change(registry, async (query, concerned) => {
-    await query('select from access_grant where id = $1 for update', [grantId])
+    await query('select from access_grant where id = $1 for no key update', [grantId])
     const grant = await requireGrant(query, grantId)
+    // It is not replaced meanwhile.
+    await query('select from agent where id = $1 for share', [agentId])
     const agent = await requireActiveAgent(query, agentId)
     if (agent.agency !== grant.agency)
       throw refused(`代理 ${agentId} 不属于 ${grant.agency}`, `agent ${agentId} is not one of ${grant.agency}`)

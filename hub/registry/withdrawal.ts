@@ -17,7 +17,7 @@ export async function endGrants({ query, subject, input, principal, now }: On<{ 
   const { code, title } = subject
   const reason = `提供单位已撤销该资源:${input.reason} / the provider has withdrawn the resource: ${input.reason}`
   const grants = await query<{ id: string; agency: string; state: string }>(
-    `select id, agency, state from access_grant where resource = $1 and state in ('active', 'suspended', 'held') order by id for update`,
+    `select id, agency, state from access_grant where resource = $1 and state in ('active', 'suspended', 'held') order by id for no key update`,
     [code],
   )
   await query(`update access_grant set state = 'revoked', reason = $2 where id = any($1)`, [grants.map(({ id }) => id), reason])
@@ -42,7 +42,7 @@ export async function endGrants({ query, subject, input, principal, now }: On<{ 
 /** A change of what is gone has nowhere to go. */
 export async function discardRegistrations({ query, subject, principal }: On): Promise<void> {
   const open = await query<{ id: string; state: string }>(
-    `select id, state from registration where resource = $1 and state in ('draft', 'submitted', 'returned') for update`,
+    `select id, state from registration where resource = $1 and state in ('draft', 'submitted', 'returned') for no key update`,
     [subject.code],
   )
   for (const { id, state } of open) {

@@ -45,6 +45,8 @@ export interface Workflow<S extends string, T extends { state: S }> {
   states: Record<S, Record<Language, string>>
   initial: S
   events: Record<string, readonly Step<S, T, never>[]>
+  /** Locks what an event may need before the object itself, so that all who need both lock them in one order. */
+  lockFirst?(query: Query, id: string): Promise<void>
   /** What of an event's input goes on record; all, unless it may tell row values. */
   recorded?(input: Record<string, unknown>): Record<string, unknown>
   load(query: Query, id: string): Promise<T>
@@ -62,7 +64,9 @@ export async function advance<S extends string, T extends { state: S }>(
   context: Omit<Happening<T>, 'subject' | 'now'>,
 ): Promise<T> {
   const { query, principal, registry, input } = context
-  await query(`select from ${workflow.table} where ${keyOf(workflow)} = $1 for update`, [id])
+  await workflow.lockFirst?.(query, id)
+  // References to the object are made meanwhile.
+  await query(`select from ${workflow.table} where ${keyOf(workflow)} = $1 for no key update`, [id])
   const relations = await relationsOf(query, workflow.name, id)
   authorise(principal, `${workflow.name}.${event}` as OperationName, relations)
   const happening = { ...context, subject: await workflow.load(query, id), now: registry.clock() }

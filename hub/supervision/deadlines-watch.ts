@@ -37,7 +37,11 @@ export async function warnOfDeadlines(query: Query, rules: Rules, now: Date): Pr
   for (const deadline of open) {
     const left = daysLeft(rules, today, deadline.due)
     if (left > rules.deadlines[deadline.kind].warn) continue
-    await query('update deadline set warned_for = due, warned_at = $2 where id = $1', [deadline.id, now])
+    const warned = await query('update deadline set warned_for = due, warned_at = $2 where id = $1 and ended_at is null returning 1', [
+      deadline.id,
+      now,
+    ])
+    if (warned.length === 0) continue
     const { zh, en } = deadlineTitles[deadline.kind]
     await notify(query, {
       to: concerned(deadline),
@@ -53,7 +57,8 @@ export async function warnOfDeadlines(query: Query, rules: Rules, now: Date): Pr
 export async function markMissed(query: Query, now: Date): Promise<void> {
   for (const deadline of await query<Open>(`${openSql} and d.due < $1::date order by d.id`, [dayOf(now)])) {
     const { id, kind, object, agency, agencyName, due } = deadline
-    await query('update deadline set missed_at = $2 where id = $1', [id, now])
+    const missed = await query('update deadline set missed_at = $2 where id = $1 and ended_at is null returning 1', [id, now])
+    if (missed.length === 0) continue
     await writeAudit(query, { actor: 'hub', act: 'deadline.missed', object, details: { kind, agency, due } })
     const { zh, en } = deadlineTitles[kind]
     await notify(query, {

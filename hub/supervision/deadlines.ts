@@ -53,7 +53,7 @@ export async function extendDeadline(query: Query, kind: DeadlineKind, object: s
   const rules = await readRules(query)
   const { extension } = rules.deadlines[kind]
   const [open] = await query<{ id: string; started: Date; days: number | null; extended: number; due: Day }>(
-    `select id, started_at as started, days, extended, due::text from deadline where kind = $1 and object = $2 and ended_at is null for update`,
+    `select id, started_at as started, days, extended, due::text from deadline where kind = $1 and object = $2 and ended_at is null for no key update`,
     [kind, object],
   )
   if (!open) throw new QianzhiError('QZ-NOT-FOUND', { what: `deadline ${kind} ${object}` })

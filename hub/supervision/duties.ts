@@ -160,7 +160,7 @@ export interface Explanation {
 export async function explainPeriod(query: Query, { resource, period, declaration, now }: Explanation): Promise<void> {
   const { from, to, frequency } = parsePeriod(period)
   if (declaration === '') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: '缺少说明 / the declaration is missing' })
-  await query('select from resource where code = $1 for update', [resource])
+  await query('select from resource where code = $1 for no key update', [resource])
   const duties = await listDuties(query, { resource, from, to, limit: 5000 }, now)
   const duty = duties.find((one) => one.period === period)
   if (!duty) throw new QianzhiError('QZ-NOT-FOUND', { what: `duty ${resource} ${period} (${frequency})` })

@@ -179,7 +179,7 @@ export async function evaluationLines(query: Query, id: string): Promise<Evaluat
 }
 
 async function lockEvaluation(query: Query, id: string): Promise<Evaluation> {
-  await query('select from evaluation where id::text = $1 for update', [id])
+  await query('select from evaluation where id::text = $1 for no key update', [id])
   return requireEvaluation(query, id)
 }
 

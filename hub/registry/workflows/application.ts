@@ -3,7 +3,8 @@ import { notify, type Recipient } from '../../supervision/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { loadApplication, type Application, type ApplicationState } from '../applications.ts'
 import { checkWanted, coveredBy, dayEnd, requireMachine, rule, whyNotShared, type Covered, type Wanted } from '../application-rules.ts'
-import { askConsent, grantCovered } from '../granting.ts'
+import { askConsent, grantCovered, lockStandard } from '../granting.ts'
+import { shareResource } from '../grants.ts'
 import { agencyWith } from '../offices.ts'
 import type { Happening, Workflow } from '../workflow.ts'
 
@@ -93,7 +94,18 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
       { from: open, to: 'withdrawn', effects: [dropReply, tellOffice('已撤回', 'withdrawn')] },
     ],
   },
+  lockFirst,
   load: loadApplication,
+}
+
+/** A publication, a stop or a withdrawal of what is asked for waits, or is seen. */
+async function lockFirst(query: Query, id: string): Promise<void> {
+  const [found] = await query<Pick<Application, 'resource' | 'standard'>>(
+    'select resource, standard from application where id::text = $1',
+    [id],
+  )
+  if (found?.standard != null) await lockStandard(query, found.standard)
+  else if (found) await shareResource(query, found.resource!)
 }
 
 async function keepContent({ query, subject, input }: On<ApplicationContent>): Promise<void> {

@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { endDeadline, startDeadline } from '../../supervision/deadlines.ts'
+import { dropDeadline, endDeadline, startDeadline } from '../../supervision/deadlines.ts'
 import { notify } from '../../supervision/notices.ts'
 import type { Query } from '../../store/store.ts'
 import type { Happening, Workflow } from '../workflow.ts'
@@ -44,7 +44,7 @@ export const correctionFlow: Workflow<State, Correction> = {
     answer: [{ from: ['passed'], to: 'answered', effects: [keepAnswer, endsDeadline, updateCatalog, tellOffice] }],
     close: [{ from: ['answered'], to: 'closed', effects: [tellReporter('已办结', 'closed')] }],
     reopen: [{ from: ['closed'], to: 'passed', needs: [onlyOnce], effects: [keepReason, markReopened, beginDeadline, tellProvider] }],
-    withdraw: [{ from: ['reported', 'passed', 'answered'], to: 'withdrawn', effects: [endsDeadline] }],
+    withdraw: [{ from: ['reported', 'passed', 'answered'], to: 'withdrawn', effects: [dropsDeadline] }],
   },
   recorded: ({ result, catalog }) => ({ ...(result !== undefined && { result }), ...(catalog !== undefined && { catalog }) }),
   load: loadCorrection,
@@ -89,6 +89,10 @@ async function beginDeadline({ query, subject, now }: On): Promise<void> {
 
 async function endsDeadline({ query, subject, now }: On): Promise<void> {
   await endDeadline(query, 'correction', `correction ${subject.id}`, now)
+}
+
+async function dropsDeadline({ query, subject, now }: On): Promise<void> {
+  await dropDeadline(query, 'correction', `correction ${subject.id}`, now)
 }
 
 /** The provider says that the catalog has to follow. */

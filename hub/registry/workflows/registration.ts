@@ -77,7 +77,17 @@ export const registrationFlow: Workflow<State, Registration> = {
   },
   // The content is on record with the version.
   recorded: (input) => Object.fromEntries(Object.entries(input).filter(([name]) => name !== 'content')),
+  lockFirst,
   load: loadRegistration,
+}
+
+/** Publications of the resource, and its withdrawal, wait from here to the end of the transaction. */
+async function lockFirst(query: Query, id: string): Promise<void> {
+  const [found] = await query<Pick<Registration, 'resource' | 'standard'>>(
+    'select resource, standard from registration where id::text = $1',
+    [id],
+  )
+  if (found) await lockResource(query, found.resource, found.standard)
 }
 
 export async function loadRegistration(query: Query, id: string): Promise<Registration> {
@@ -99,9 +109,7 @@ function otherPerson({ subject, principal }: On): void {
   if ([subject.submittedBy, subject.draftedBy].includes(principal.actor)) throw new QianzhiError('QZ-SAME-PERSON')
 }
 
-/** Publications of the resource wait from here to the end of the transaction. */
 async function upToDate({ query, subject: { resource, agency, base } }: On): Promise<void> {
-  await lockResource(query, resource)
   const entry = await findEntry(query, resource)
   if (entry && (entry.agency !== agency || entry.state === 'withdrawn')) {
     throw new QianzhiError('QZ-CONFLICT', { what: `resource ${resource} (${entry.agency}, ${entry.state})` })

@@ -2,6 +2,7 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { notify } from '../../supervision/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { concernAgency } from '../agents.ts'
+import { lockResource } from '../publishing.ts'
 import { endGrants, keepWithdrawal, leaveCatalog, discardRegistrations } from '../withdrawal.ts'
 import type { Happening, Workflow } from '../workflow.ts'
 
@@ -50,6 +51,7 @@ export const resourceFlow: Workflow<State, PublishedResource> = {
     ],
     release: [{ from: ['suspended'], to: 'active', effects: [dropReason, concernAll, tellAll('已恢复', 'was released')] }],
   },
+  lockFirst: lockResource,
   load: loadPublished,
 }
 
