@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { Type } from 'typebox'
 import { actedBy } from '../access/principal.ts'
-import { authorise } from '../access/authorise.ts'
+import { authorise, type Relations } from '../access/authorise.ts'
 import { objectKinds, relationsOf, type ObjectKind } from '../access/relations.ts'
 import { rights, type OperationName } from '../access/rights.ts'
 import { writeAudit } from '../registry/audit.ts'
@@ -66,6 +66,14 @@ const unseen: Partial<Record<ObjectKind, (call: Call, id: string) => Promise<unk
   standard: (call, id) => readStandard(call.registry, id, seesDrafts(call)),
 }
 
+/** Why a resource was stopped is for its agency, those who receive it, and the offices, not for whoever finds it in the catalog (Art. 26). */
+async function isConcerned({ registry, principal }: Call, resource: string, { own = [] }: Relations): Promise<boolean> {
+  const { agency, roles } = principal
+  if (roles.some((role) => role === 'office' || role === 'supervisor' || role === 'secrecy')) return true
+  if (agency !== null && own.includes(agency)) return true
+  return (await registry.store.query('select from access_grant where resource = $1 and agency = $2 limit 1', [resource, agency])).length > 0
+}
+
 /** What happened: to one object, for those who may read it; in all, for audit and supervision (Art. 21, 25). */
 export const recordOperations: readonly Operation[] = [
   operation({
@@ -81,7 +89,9 @@ export const recordOperations: readonly Operation[] = [
       const relations = await relationsOf(store.query, kind, object)
       authorise(call.principal, `${kind}.read` as OperationName, relations)
       await unseen[kind]?.(call, object)
-      return { items: await historyOf(store.query, kind, object) }
+      const items = await historyOf(store.query, kind, object)
+      const shown = kind !== 'resource' || (await isConcerned(call, object, relations))
+      return { items: shown ? items : items.map((line) => ({ ...line, details: {} })) }
     },
   }),
   operation({

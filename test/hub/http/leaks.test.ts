@@ -119,6 +119,16 @@ t.test('what the secrecy supervisor has stopped is not looked at either', async 
   t.equal(asks, 1, 'the agent is not even asked')
 })
 
+t.test('why a resource was stopped is for those whom it concerns', async (t) => {
+  const city = await shared(t)
+  await city.as('city', 'secrecy').post('/resources/villages/stop', { reason: '疑似涉密' })
+  const reads = async (caller: Caller) => (await caller.get('/history/resource/villages')).body.items
+  for (const caller of [city.as('civil', 'user'), city.as('water', 'user'), city.as('city', 'office'), city.as('city', 'secrecy')])
+    t.match(await reads(caller), [{ event: 'stop', details: { reason: '疑似涉密' } }], caller.principal.name)
+  t.match(await reads(city.as('health', 'user')), [{ event: 'stop', to: 'suspended', details: {} }])
+  t.notMatch(JSON.stringify(await reads(city.as('health', 'user'))), /涉密/)
+})
+
 t.test('what fails inside says nothing of the inside', async (t) => {
   const city = await shared(t)
   await city.store.query('alter table demand rename to hidden_table')
