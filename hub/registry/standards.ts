@@ -1,6 +1,5 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Principal } from '../access/principal.ts'
-import type { Query } from '../store/store.ts'
 import { change, checkCode, type Registry } from './registry.ts'
 import type { StandardForm } from './standard-form.ts'
 import { record } from './workflow.ts'

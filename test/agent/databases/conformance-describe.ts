@@ -14,7 +14,8 @@ export function describeConformance(t: Test, engine: Dialect, freshDatabase: () 
     await database.run(await database.setupScript(source))
     await test.query(`create table ${engine.quote('企业')} (id int not null primary key)`)
     await test.query('create view b_view as select id from licence')
-    const tables = await database.tables(10)
+    // On a server that others use too, their databases are listed by their names.
+    const tables = (await database.tables(1000)).filter(({ table }) => !table.startsWith('qianzhi_test_'))
     t.same(
       tables.map(({ table, view }) => [table, view]),
       [
