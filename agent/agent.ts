@@ -201,7 +201,8 @@ class RunningAgent implements Agent {
       .filter((source) => source.database === database)
       .flatMap((source) => {
         try {
-          return [sourceTable(source, supplyFor(this.#keeper.policy, source.resource))]
+          const engine = engineOf(database, this.#config.databases[database]!.url)
+          return [sourceTable(source, supplyFor(this.#keeper.policy, source.resource), engine)]
         } catch (error) {
           setFault(this.#board.source(source.resource, database), codedError(error), this.#hub.now())
           return []

@@ -2,12 +2,13 @@ import { dirname, resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
+import { captureModes } from './database.ts'
 
 const strict = { additionalProperties: false }
 
 const DatabaseConfig = Type.Object(
   {
-    /** postgres://… or mysql://… (also for MariaDB); passwords as references. */
+    /** postgres://…, mysql://… (also for MariaDB), sqlserver://… or oracle://…; passwords as references. */
     url: Type.String({ minLength: 1 }),
     /** Milliseconds between looks at the queues where the engine cannot wake the agent. */
     pace: Type.Optional(Type.Integer({ minimum: 5, maximum: 60_000 })),
@@ -22,6 +23,10 @@ const SourceConfig = Type.Object(
     resource: Type.String(),
     database: Type.String(),
     table: Type.String({ minLength: 1 }),
+    /** How changes are found; without it by triggers, on SQL Server by Change Tracking. */
+    capture: Type.Optional(Type.Enum([...captureModes])),
+    /** A SELECT that is read in the table's place (only `watermark` and `compare`). */
+    query: Type.Optional(Type.String({ minLength: 1 })),
     /** Item id → local column; items not named use their own name. */
     columns: Type.Optional(Columns),
     zeroDates: Type.Optional(Type.Enum(['refuse', 'null'])),
@@ -154,10 +159,17 @@ function checkTwice(names: string[], key: string): void {
   if (twice !== undefined) throw new QianzhiError('QZ-CONFIG', { key, reason: `${twice} is named twice` })
 }
 
+export type Engine = 'postgres' | 'mysql' | 'sqlserver' | 'oracle'
+
 /** The engine that a database URL names. Throws QZ-CONFIG. */
-export function engineOf(name: string, url: string): 'postgres' | 'mysql' {
+export function engineOf(name: string, url: string): Engine {
   const scheme = /^(\w+):\/\//.exec(url)?.[1]
   if (scheme === 'postgres' || scheme === 'postgresql') return 'postgres'
   if (scheme === 'mysql' || scheme === 'mariadb') return 'mysql'
-  throw new QianzhiError('QZ-CONFIG', { key: `databases.${name}.url`, reason: 'begins with none of postgres://, mysql://, mariadb://' })
+  if (scheme === 'sqlserver' || scheme === 'mssql') return 'sqlserver'
+  if (scheme === 'oracle') return 'oracle'
+  throw new QianzhiError('QZ-CONFIG', {
+    key: `databases.${name}.url`,
+    reason: 'begins with none of postgres://, mysql://, mariadb://, sqlserver://, oracle://',
+  })
 }

@@ -19,11 +19,28 @@ export interface MappedColumn {
   column: string
 }
 
-/** A watched table. */
+/**
+ * How changes are found. `triggers` and `tracking` (SQL Server's Change Tracking) need set-up in the database and see every change;
+ * `watermark` and `compare` only read, and remember what they saw in the agent's data folder.
+ */
+export const captureModes = ['triggers', 'tracking', 'watermark', 'compare'] as const
+export type CaptureMode = (typeof captureModes)[number]
+
+/** Whether a mode only reads: such a source may be a view, a SELECT or a table without a unique key, and its account needs no more than SELECT. */
+export function onlyReads({ capture }: Pick<SourceTable, 'capture'>): boolean {
+  return capture === 'watermark' || capture === 'compare'
+}
+
+/** A watched table, view or SELECT. */
 export interface SourceTable {
   resource: string
-  /** As configured: `table` or `schema.table`. */
+  /** As configured: `table` or `schema.table`; where there is a `query`, what messages call it. */
   table: string
+  capture: CaptureMode
+  /** A SELECT that is read in the table's place, as if it were a view. Only for modes that only read. */
+  query?: string
+  /** Only rows in which these columns have these values (compared as the database compares them): a route's part of a shared table. */
+  only?: readonly { column: string; value: string | null }[]
   schema: Schema
   /** Supplied items in schema order; the key items are among them. */
   columns: readonly MappedColumn[]
@@ -111,6 +128,8 @@ export interface Database {
   readonly options: DatabaseOptions
   /** Opens the one capturing connection and takes the database-level lock. Throws QZ-AGENT-CLONED, QZ-DB-UNREACHABLE. */
   openCapture(sources: readonly SourceTable[]): Promise<Capture>
+  /** Opens a connection that only reads: nothing of Qianzhi's need be in the database, no lock is taken. Throws QZ-DB-UNREACHABLE. */
+  openReading(): Promise<Reading>
   /** Opens what delivery needs; also locked against a second agent. */
   openDelivery(sinks: readonly SinkTable[]): Promise<Delivery>
   /** Columns of a table or view; QZ-SOURCE-TABLE where it does not exist. */
@@ -182,23 +201,47 @@ export interface StreamStep {
 }
 
 /**
+ * One connection that reads rows. Not for concurrent use. Where a source only reads (`onlyReads`), its key is the registered one whether
+ * or not the database knows it as unique: rows come in the order of the key's columns, rows of equal keys one after the other.
+ */
+export interface Reading {
+  /**
+   * Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss; of a source that only reads also where a
+   * row has no value in a key column, since such rows would never be met.
+   */
+  checkTable(source: SourceTable): Promise<void>
+  /** Current rows of these keys, in any order. A key without a row is simply not there; a key that is not unique comes more than once. */
+  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows>
+  /** Rows in the engine's key order after a key. `last` is the key of the last row read (also of a faulty one), null where none was left. */
+  rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }>
+  /**
+   * Keys of rows whose `column` (a column of the table, not null there) is not less than `from`, in the order of (column, key) after the
+   * place `after`, at most `limit`. `item` gives the column's portable type; `value` is its portable text. Null `from`: from the first row.
+   */
+  keysSince(source: SourceTable, watermark: MappedColumn, from: Value, after: Mark | null, limit: number): Promise<Mark[]>
+  /** How many rows there are now. */
+  count(source: SourceTable): Promise<number>
+  close(): Promise<void>
+}
+
+/** A row's place in the order of a watermark column. */
+export interface Mark {
+  value: string
+  key: Row
+}
+
+/**
  * One connection that reads the queues and remembers positions. Not for concurrent use: the caller makes one call after another.
  * Any call may throw QZ-DB-UNREACHABLE when the connection is lost: the caller then closes it, forgets what it read, and opens another.
  */
-export interface Capture {
+export interface Capture extends Omit<Reading, 'keysSince'> {
   state(source: SourceTable): Promise<StreamState>
   /** Fingerprint of the triggers that cover the table now: it changes when any was dropped, made or disabled. Throws QZ-SOURCE-NOT-SET-UP. */
   coverage(source: SourceTable): Promise<string>
-  /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
-  checkTable(source: SourceTable): Promise<void>
   /** Resources whose queues hold entries. One cheap query over all watched tables. */
   waiting(): Promise<Set<string>>
   /** Entries of about `maxKeys` keys (at least one entry), `inFlight` excepted. */
   take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take>
-  /** Current rows of these keys, in any order: a second statement after `take`. A key without a row is simply not there. */
-  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows>
-  /** Rows in the engine's key order after a key. `last` is the key of the last row read (also of a faulty one), null where none was left. */
-  rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }>
   /** In one transaction: compare-and-set of the position, deletion of exactly these entries, quarantine. */
   record(source: SourceTable, step: StreamStep): Promise<void>
   /** In one transaction: puts keys into the queue again, sets the position. */
@@ -211,7 +254,6 @@ export interface Capture {
   backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }>
   /** Waits until something may have been queued: woken by the engine where it can, else at most the pace. `busy` = there was work lately. */
   idle(busy: boolean, signal: AbortSignal): Promise<void>
-  close(): Promise<void>
 }
 
 /** What the target database remembers of a route; a restart fills a shadow table beside the live one. */

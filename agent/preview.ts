@@ -4,7 +4,7 @@ import type { Policy } from '../protocol/policy.ts'
 import { checkSchema, deliverableItems, itemById, type Item } from '../protocol/schema.ts'
 import { keyTypes, valueFault, type Value } from '../protocol/value.ts'
 import { checkerOf } from './checks.ts'
-import type { SourceConfig } from './config.ts'
+import { engineOf, type SourceConfig } from './config.ts'
 import type { Database, RowFault } from './database.ts'
 import { sourceTable } from './tables.ts'
 
@@ -25,7 +25,11 @@ export async function previewRows(
   const schema = checkSchema(question.schema)
   const granted = deliverableItems(schema, question.items)
   const filter = checkFilter(question.filter ?? [], granted)
-  const source = sourceTable(config, { schema, items: suppliedIds(question, policy), keep: 'store' })
+  const source = sourceTable(
+    config,
+    { schema, items: suppliedIds(question, policy), keep: 'store' },
+    engineOf(config.database, database.options.url),
+  )
   const read = await database.look(source, { rows: question.rows, filter })
   const { rows, faults, warned } = checkerOf(source)?.(read) ?? { ...read, warned: [] }
   const places = granted.map(({ id }) => source.columns.findIndex(({ item }) => item.id === id))

@@ -1,15 +1,17 @@
 import { QianzhiError } from '../protocol/errors.ts'
 import type { Policy, Receive, Supply } from '../protocol/policy.ts'
 import type { Item, Schema } from '../protocol/schema.ts'
-import { engineOf, type AgentConfig, type SinkConfig, type SourceConfig } from './config.ts'
+import { engineOf, type AgentConfig, type Engine, type SinkConfig, type SourceConfig } from './config.ts'
 import type { MappedColumn, SinkTable, SourceTable } from './database.ts'
 
 /** What the configuration and the policy together say of the tables: the policy gives the schema, the configuration the local names. */
 
-export function sourceTable(config: SourceConfig, supply: Supply): SourceTable {
+export function sourceTable(config: SourceConfig, supply: Supply, engine: Engine): SourceTable {
   return {
     resource: config.resource,
     table: config.table,
+    capture: config.capture ?? (engine === 'sqlserver' ? 'tracking' : 'triggers'),
+    ...(config.query !== undefined && { query: config.query }),
     schema: supply.schema,
     columns: mapColumns(supply.schema, supply.items, config.columns),
     zeroDates: config.zeroDates ?? 'refuse',

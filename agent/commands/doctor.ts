@@ -2,7 +2,7 @@ import { codedError, type QianzhiError } from '../../protocol/errors.ts'
 import { policyExpired, type Policy } from '../../protocol/policy.ts'
 import type { Check, SinkTable, SourceTable } from '../database.ts'
 import type { Schema } from '../../protocol/schema.ts'
-import { sinkName } from '../config.ts'
+import { engineOf, sinkName } from '../config.ts'
 import { openState } from '../state.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, unknownColumns } from '../tables.ts'
 import type { Command, CommandContext } from './command.ts'
@@ -71,7 +71,7 @@ async function databaseChecks({ config }: CommandContext, name: string, policy: 
       .map((source) => {
         const supply = supplyFor(policy, source.resource)
         checks.push(...columnsCheck(supply.schema, source.columns))
-        return sourceTable(source, supply)
+        return sourceTable(source, supply, engineOf(name, config.databases[name]!.url))
       }),
   )
   const sinks = collect<SinkTable>(checks, () =>

@@ -83,7 +83,7 @@ async function watchedTables(context: CommandContext): Promise<{ database: Datab
   return Promise.all(
     chosen.map(async (entry) => ({
       database: await openDatabase(config, entry.database, optional(context, 'url')),
-      source: sourceTable(entry, supplyFor(policy, entry.resource)),
+      source: sourceTable(entry, supplyFor(policy, entry.resource), engineOf(entry.database, config.databases[entry.database]!.url)),
     })),
   )
 }

@@ -23,6 +23,7 @@ const source: SourceTable = {
   table: 'r',
   schema,
   columns: schema.items.map((item) => ({ item, column: item.name })),
+  capture: 'triggers',
   zeroDates: 'refuse',
   valueLimit: 1 << 20,
   queueLimit: 1 << 30,

@@ -12,6 +12,7 @@ export async function installCapture(url: string): Promise<void> {
     table: 'licences',
     schema,
     columns,
+    capture: 'triggers',
     zeroDates: 'refuse',
     valueLimit: 786_432,
     queueLimit: 1024 ** 3,

@@ -39,6 +39,7 @@ export function sourceOf(schema: Schema, changes: Partial<SourceTable> = {}): So
     table: 'licence',
     schema,
     columns: schema.items.map((item) => ({ item, column: item.name })),
+    capture: 'triggers',
     zeroDates: 'refuse',
     valueLimit: 1 << 20,
     queueLimit: 64 << 20,
