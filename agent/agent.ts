@@ -10,7 +10,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { Answers } from './answers.ts'
 import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config.ts'
 import { openControl, type Control } from './control.ts'
-import type { Database, SinkTable, SourceTable } from './database.ts'
+import type { Database, Replayed, SinkTable, SourceTable } from './database.ts'
 import { engines } from './databases/index.ts'
 import { HubClient } from './hub-client.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
@@ -69,6 +69,8 @@ class RunningAgent implements Agent {
   readonly #stopping = new AbortController()
   /** Resources for which the operator asked for a snapshot. */
   readonly #restarts = new Set<string>()
+  /** Resources whose quarantined keys are to be sent again. */
+  readonly #replays = new Set<string>()
   readonly #checkpoints: Checkpoints
   #arranging: Promise<void> = Promise.resolve()
   #services: Promise<void>[] = []
@@ -113,6 +115,7 @@ class RunningAgent implements Agent {
       status: () => this.report(),
       checkpoints: () => (this.#checkpoints.flush(), {}),
       resync: ({ name }) => this.#resync(name ?? ''),
+      replay: ({ name }) => this.#replay(name ?? ''),
       trust: ({ name }) => this.#trust(name ?? ''),
     })
     for (const [name, { url, pace }] of Object.entries(this.#config.databases)) {
@@ -276,6 +279,7 @@ class RunningAgent implements Agent {
       logger: this.#logger,
       batchBytes: this.#config.batchBytes ?? writerLimits.encoded,
       restarts: this.#restarts,
+      replays: this.#replays,
       checkpoints: this.#checkpoints,
     }
   }
@@ -313,11 +317,24 @@ class RunningAgent implements Agent {
   /** `resync` of a supplied resource takes a new snapshot; of a received one it fills the delivered table anew, beside the old one. */
   #resync(name: string): { source: boolean; sink: boolean } {
     const source = this.#config.sources.some(({ resource }) => resource === name)
-    const routes = [...this.#routes.values()].flat().filter((route) => route.id === name || route.sink.resource === name)
+    const routes = this.#routesOf(name)
     if (!source && routes.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
     if (source) this.#restarts.add(name)
     for (const route of routes) route.restart()
     return { source, sink: routes.length > 0 }
+  }
+
+  /** Quarantined keys of a source are queued again; rows that a sink refused are tried again, and what came of it is told. */
+  async #replay(name: string): Promise<{ source: boolean; routes: ({ route: string } & Replayed)[] }> {
+    const source = this.#config.sources.some(({ resource }) => resource === name)
+    const routes = this.#routesOf(name)
+    if (!source && routes.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
+    if (source) this.#replays.add(name)
+    return { source, routes: await Promise.all(routes.map(async (route) => ({ route: route.id, ...(await route.replay()) }))) }
+  }
+
+  #routesOf(name: string): InboundRoute[] {
+    return [...this.#routes.values()].flat().filter((route) => route.id === name || route.sink.resource === name)
   }
 
   #trust(resource: string): { keys: string[] } {

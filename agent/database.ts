@@ -124,6 +124,17 @@ export interface Check {
   en: string
 }
 
+/** A key that stands in a quarantine, and why. */
+export interface QuarantinedKey extends RowFault {
+  end: 'source' | 'sink'
+  resource: string
+  /** Of a sink; a shadow's keys are not listed. */
+  route?: string
+  since: Date
+  /** Of a sink: its row is kept, and may be tried again. */
+  kept: boolean
+}
+
 export interface Database {
   readonly options: DatabaseOptions
   /** Opens the one capturing connection and takes the database-level lock. Throws QZ-AGENT-CLONED, QZ-DB-UNREACHABLE. */
@@ -147,6 +158,11 @@ export interface Database {
   teardownScript(source: SourceTable): Promise<string[]>
   /** Runs statements one by one. */
   run(statements: readonly string[]): Promise<void>
+  /**
+   * Keys set aside in this database, the longest first: at sources by resource, at sinks by route or its resource, only the named one where
+   * there is a name. None where nothing of Qianzhi's is there. Reads only, and also while an agent runs.
+   */
+  quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]>
   /** Every right, version and setting that running needs, and what capture cannot see here. */
   doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]>
   close(): Promise<void>
@@ -315,6 +331,18 @@ export function widerDecimal(item: Item, column: { precision?: number; scale?: n
   return { ...item, precision: wide.whole + wide.scale, scale: wide.scale }
 }
 
+/** Rows kept in a quarantine for `replay`: beyond, only their keys and reasons are. */
+export const mostKept = 10_000
+
+/** What trying a quarantine's rows again came to. */
+export interface Replayed {
+  tried: number
+  /** Keys that left the quarantine. */
+  applied: number
+  /** Keys in it now. */
+  quarantine: number
+}
+
 /** How far the removal of an ended route's data is in one database. */
 export interface Removal {
   rows: number
@@ -342,6 +370,11 @@ export interface Delivery {
    * is quarantined, the rest applied.
    */
   apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied>
+  /**
+   * In one transaction: tries again the rows and deletes in a part's quarantine that this database refused, each with the position of its
+   * own batch (no later batch touched its key: that would have cleared it). What is refused again stays, with the new reason.
+   */
+  replay(sink: SinkTable, part: Part): Promise<Replayed>
   /**
    * The grant has ended and the data goes: removes some of the route's rows in one transaction, in the first one also its position,
    * quarantine and shadow. The empty tables stay. To be called until `done`, which is told again afterwards. Null where this database

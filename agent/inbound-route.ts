@@ -14,6 +14,7 @@ import {
   type Delivery,
   type Part,
   type Prepared,
+  type Replayed,
   type SinkState,
   type SinkTable,
 } from './database.ts'
@@ -64,6 +65,7 @@ export class InboundRoute {
   #hubFault: string | undefined
   #heldUntil = 0
   #restartWanted = false
+  #replay: PromiseWithResolvers<Replayed> | undefined
   /** True where the last ask had no room. */
   #asksNothing = false
   #due: AppliedReceipt | undefined
@@ -135,8 +137,36 @@ export class InboundRoute {
     return true
   }
 
+  /** The operator has put right what refused rows: they are tried again when it is this route's turn. Throws why it is held. */
+  replay(): Promise<Replayed> {
+    if (!this.#opened) throw new QianzhiError('QZ-STATE', { what: this.id, state: this.report.fault?.code ?? 'starting', event: 'replay' })
+    this.#replay ??= Promise.withResolvers<Replayed>()
+    this.#context.arrived.fire()
+    return this.#replay.promise
+  }
+
+  async replayIfWanted(delivery: Delivery): Promise<boolean> {
+    const wanted = this.#replay
+    if (!wanted || !this.#opened) return false
+    try {
+      const replayed = await delivery.replay(this.sink, this.#part)
+      this.report.quarantine = replayed.quarantine
+      const counts = { written: replayed.applied, deleted: 0, quarantined: 0, quarantine: replayed.quarantine }
+      if (this.#part === 'live' && this.#applied) this.#note(counts, 0)
+      wanted.resolve(replayed)
+      return true
+    } catch (error) {
+      wanted.reject(codedError(error))
+      throw error
+    } finally {
+      this.#replay = undefined
+    }
+  }
+
   close(error: QianzhiError): void {
     this.#opened = false
+    this.#replay?.reject(error)
+    this.#replay = undefined
     this.#empty()
     this.#heldUntil = Date.now() + this.#backoff.next()
     setFault(this.report, error, this.#context.now())

@@ -28,6 +28,9 @@ const mostToDrop = 200
 /** Batches of ours at the hub beyond which a new epoch is cheaper than reading their keys back. */
 const mostToCatchUp = 2_000
 
+/** Quarantined keys that are queued again at once. */
+const mostToReplay = 100_000
+
 /** One watched table's stream while it is being produced. */
 export class OutboundStream {
   readonly source: SourceTable
@@ -173,6 +176,20 @@ export class OutboundStream {
     await this.#capture.mark(this.source, { snapshot: 'needed' })
     this.#state = { ...this.#state, snapshot: 'needed' }
     this.#resumeSnapshot()
+  }
+
+  /** Puts the quarantined keys into the queue again: the rows that they have now are sent, or say why not. */
+  async replay(): Promise<void> {
+    const { position } = this.#state
+    // Without a position a snapshot comes, which meets every row.
+    if (!position) return
+    const keys = (await this.#context.database.quarantine(this.source.resource, mostToReplay)).filter(({ end }) => end === 'source')
+    await this.#capture.requeue(
+      this.source,
+      keys.map(({ key }) => key),
+      position,
+    )
+    this.#log(`${keys.length} quarantined keys are tried again`)
   }
 
   async inspect(): Promise<void> {

@@ -18,7 +18,7 @@ function stateTables(server: Server): string[] {
       complete tinyint not null default 0, swapping tinyint not null default 0, schema_version bigint not null, items longtext not null,
       at datetime(6) not null, ${laterColumns}, primary key (route, part)) ${end} comment='前置:交换路由位置'`,
     `create table if not exists ${quarantineTable} (route ${key(128)}, part ${key(8)}, key_hash char(64) character set ascii not null, key_text longtext not null,
-      code varchar(40) not null, reason varchar(1000), position bigint not null, at datetime(6) not null,
+      code varchar(40) not null, reason varchar(1000), position bigint not null, at datetime(6) not null, ${laterQuarantine},
       primary key (route, part, key_hash)) ${end} comment='前置:未能落地的行'`,
   ]
 }
@@ -27,16 +27,21 @@ function stateTables(server: Server): string[] {
 const laterColumns = `key_items text, table_name varchar(200), source varchar(64), resource varchar(64), former text, removal varchar(8),
       removed bigint not null default 0`
 
+/** `kept`: the refused row's values by item, as JSON. */
+const laterQuarantine = 'item varchar(64), kept longtext'
+
 export async function makeStateTables(session: Session): Promise<void> {
   for (const statement of stateTables(session.server)) await session.run(statement)
-  const there = (await readTable(session, positionTable))!
-  if (there.columns.some(({ column }) => column === 'removed')) return
-  await session.run(
-    `alter table ${positionTable} ${laterColumns
-      .split(',')
-      .map((column) => `add column ${column.trim()}`)
-      .join(', ')}`,
-  )
+  await addLater(session, positionTable, 'removed', laterColumns)
+  await addLater(session, quarantineTable, 'kept', laterQuarantine)
+}
+
+/** The last column tells whether they are all there. */
+async function addLater(session: Session, table: string, last: string, columns: string): Promise<void> {
+  const there = (await readTable(session, table))!
+  if (there.columns.some(({ column }) => column === last)) return
+  const additions = columns.split(',').map((column) => `add column ${column.trim()}`)
+  await session.run(`alter table ${table} ${additions.join(', ')}`)
 }
 
 /** False in a database into which nothing was ever delivered. */

@@ -8,6 +8,7 @@ import type {
   DatabaseOptions,
   Delivery,
   Looking,
+  QuarantinedKey,
   Row,
   Rows,
   SinkTable,
@@ -21,6 +22,7 @@ import { MysqlDelivery } from './mysql-delivery.ts'
 import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './mysql-describe.ts'
 import { diagnose } from './mysql-doctor.ts'
 import { readPlan } from './mysql-plan.ts'
+import { listQuarantine } from './mysql-quarantine.ts'
 import { setupStatements, teardownStatements } from './mysql-setup.ts'
 
 /** Connects only when something is asked of it. */
@@ -79,6 +81,10 @@ class MysqlDatabase implements Database {
     await this.#with(async (session) => {
       for (const statement of statements) await session.run(statement)
     })
+  }
+
+  async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
+    return this.#with((session) => lookOnly(session, () => listQuarantine(session, name, limit)))
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {

@@ -19,13 +19,14 @@ const stateTables = `
   alter table qianzhi.route_position ${laterColumns};
   create table if not exists qianzhi.quarantine (
     route text, part text, key text collate "C", code text not null, item text, reason text,
-    epoch integer not null, seq bigint not null, at timestamptz not null default now(), primary key (route, part, key))`
+    epoch integer not null, seq bigint not null, at timestamptz not null default now(), primary key (route, part, key));
+  alter table qianzhi.quarantine add column if not exists op text, add column if not exists kept text`
 
 /** Asked first: "if not exists" wants the right to create also where there is nothing to create. */
 export async function makeStateTables(connection: Connection): Promise<void> {
   const [row] = await connection.query(
     `select (select attname from pg_attribute where attrelid = to_regclass('qianzhi.route_position') and attname = 'removed'),
-       to_regclass('qianzhi.quarantine')`,
+       (select attname from pg_attribute where attrelid = to_regclass('qianzhi.quarantine') and attname = 'kept')`,
   )
   if (row!.includes(null)) await connection.script(stateTables)
 }

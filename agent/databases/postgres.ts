@@ -11,6 +11,7 @@ import {
   type DatabaseOptions,
   type Delivery,
   type Looking,
+  type QuarantinedKey,
   type Row,
   type Rows,
   type SinkTable,
@@ -22,6 +23,7 @@ import { connect, type Connection } from './postgres-connection.ts'
 import { PostgresDelivery } from './postgres-delivery.ts'
 import { describeTable, listTables, lookAtRows, sampleRows } from './postgres-describe.ts'
 import { doctor } from './postgres-doctor.ts'
+import { listQuarantine } from './postgres-quarantine.ts'
 import { setupScript, teardownScript } from './postgres-setup.ts'
 import { sourceTable, tableMembers } from './postgres-table.ts'
 
@@ -85,6 +87,10 @@ class PostgresDatabase implements Database {
     await this.briefly(async (connection) => {
       for (const statement of statements) await connection.script(statement)
     })
+  }
+
+  async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
+    return this.looking((connection) => listQuarantine(connection, name, limit))
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {

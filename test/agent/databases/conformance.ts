@@ -8,6 +8,7 @@ import type { ValueType } from '../../../protocol/value.ts'
 import { captureConformance } from './conformance-capture.ts'
 import { deliveryConformance } from './conformance-delivery.ts'
 import { describeConformance } from './conformance-describe.ts'
+import { quarantineConformance } from './conformance-quarantine.ts'
 import { routeConformance } from './conformance-routes.ts'
 import { setupConformance } from './conformance-setup.ts'
 import { valueConformance } from './conformance-values.ts'
@@ -55,6 +56,7 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   setupConformance(t, engine, freshDatabase)
   valueConformance(t, engine, freshDatabase)
   deliveryConformance(t, engine, freshDatabase)
+  quarantineConformance(t, engine, freshDatabase)
   routeConformance(t, engine, freshDatabase)
   describeConformance(t, engine, freshDatabase)
 }
