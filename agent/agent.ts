@@ -15,6 +15,7 @@ import { engines } from './databases/index.ts'
 import { HubClient } from './hub-client.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
 import { InboundRoute } from './inbound-route.ts'
+import { runFindings, type FindingsContext } from './findings.ts'
 import { runOutbound } from './outbound.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
 import { Removals } from './removal.ts'
@@ -124,7 +125,7 @@ class RunningAgent implements Agent {
     this.#noteCheckpoint()
     this.#arrange()
     const { signal } = this.#stopping
-    this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal)]
+    this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal), runFindings(this.#findings(), signal)]
     this.#logger.info({ agent: requireIdentity(this.#state).agent }, 'agent started')
   }
 
@@ -301,6 +302,16 @@ class RunningAgent implements Agent {
       pollAgain: this.#pollAgain,
       receiptsDue: this.#receiptsDue,
       removals: this.#removals,
+    }
+  }
+
+  #findings(): FindingsContext {
+    const names = this.#config.describe === false ? [] : [...this.#databases.keys()]
+    return {
+      databases: this.#databases,
+      routes: () => [...this.#routes.values()].flat(),
+      sources: () => names.flatMap((name) => this.#sources(name).map((source) => ({ database: name, source }))),
+      board: this.#board,
     }
   }
 

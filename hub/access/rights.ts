@@ -162,6 +162,8 @@ export const rights = {
   'correction.close': { office: 'any' },
   'correction.reopen': { user: 'receiver' },
   'correction.withdraw': { user: 'receiver' },
+  // What a receiver's agent reported is over.
+  'correction.settle': { hub: 'any' },
   'declaration.list': { registrar: 'own', reviewer: 'own', government: 'any', ...watching },
   'declaration.read': { registrar: 'own', reviewer: 'own', government: 'any', ...watching },
   'declaration.evidence': { registrar: 'own', reviewer: 'own' },
