@@ -9,6 +9,7 @@ import type {
   Delivery,
   Looking,
   QuarantinedKey,
+  Reading,
   Row,
   Rows,
   SinkTable,
@@ -23,6 +24,7 @@ import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './m
 import { diagnose } from './mysql-doctor.ts'
 import { readPlan } from './mysql-plan.ts'
 import { listQuarantine } from './mysql-quarantine.ts'
+import { MysqlReading } from './mysql-reading.ts'
 import { setupStatements, teardownStatements } from './mysql-setup.ts'
 
 /** Connects only when something is asked of it. */
@@ -41,6 +43,12 @@ class MysqlDatabase implements Database {
     const session = await Session.open(this.options)
     await session.lock('capture')
     return new MysqlCapture(this.options, session, sources)
+  }
+
+  async openReading(): Promise<Reading> {
+    const session = await Session.open(this.options)
+    await session.run('set session transaction read only')
+    return new MysqlReading(session)
   }
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
