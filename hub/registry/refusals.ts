@@ -5,6 +5,7 @@ import { tellOfColumns, tellOfFaults, type ReportingAgent } from '../supervision
 import type { Query } from '../store/store.ts'
 import { reportRefusal } from './corrections.ts'
 import { change, type Registry } from './registry.ts'
+import { requireResource } from './resources.ts'
 import { advance } from './workflow.ts'
 import { correctionFlow } from './workflows/correction.ts'
 
@@ -29,7 +30,6 @@ interface Route {
   id: string
   resource: string
   items: string[]
-  schema: Schema
 }
 
 async function attendToSink(
@@ -41,12 +41,12 @@ async function attendToSink(
 ): Promise<void> {
   if (!refused) return
   const [route] = await query<Route>(
-    `select t.id, g.resource, g.items, r.schema from route t join access_grant g on g.id = t.access_grant join resource r on r.code = g.resource
-     where t.id = $1 and t.agent = $2`,
+    `select t.id, g.resource, g.items from route t join access_grant g on g.id = t.access_grant where t.id = $1 and t.agent = $2`,
     [id, agent.id],
   )
   if (!route) return
-  const now = new Map(refused.filter(({ code }) => code === 'QZ-ROW-REFUSED').map((refusal) => [originOf(route, refusal), refusal]))
+  const { schema } = await requireResource(query, route.resource)
+  const now = new Map(refused.filter(({ code }) => code === 'QZ-ROW-REFUSED').map((refusal) => [originOf(route, schema, refusal), refusal]))
   const open = await query<{ id: string; origin: string; state: string }>(
     `select id, origin, state from correction where resource = $1 and starts_with(origin, $2) and not over`,
     [route.resource, `${route.id} `],
@@ -63,7 +63,7 @@ async function attendToSink(
 }
 
 /** An item that the receiver does not get is none. */
-function originOf({ id, items, schema }: Route, { code, item }: Refusal): string {
+function originOf({ id, items }: Route, schema: Schema, { code, item }: Refusal): string {
   const known = item !== undefined && itemById(schema, item) && (items.includes(item) || itemById(schema, item)!.key)
   return `${id} ${code} ${known ? item : ''}`
 }
