@@ -220,9 +220,20 @@ class RunningAgent implements Agent {
       .flatMap((sink) => {
         const receives = receivesFor(this.#keeper.policy, sink, this.#config.sinks)
         this.#noteGrant(sink, receives)
-        return receives.map((receive) => sinkTable(sink, receive, this.#config.databases))
+        return receives.flatMap((receive) => this.#sinkTable(database, sink, receive))
       })
       .filter((sink, i, all) => this.#mayFill(database, sink, all.slice(0, i)))
+  }
+
+  /** A sink whose columns cannot be what the configuration says holds its own route only. */
+  #sinkTable(database: string, sink: SinkConfig, receive: Receive): SinkTable[] {
+    try {
+      return [sinkTable(sink, receive, this.#config.databases)]
+    } catch (error) {
+      const report = this.#board.sink(receive.route, { resource: receive.schema.resource, database, table: sink.table ?? '' })
+      setFault(report, codedError(error), this.#hub.now())
+      return []
+    }
   }
 
   /** Of two routes that cannot share a table the first one has it. */

@@ -13,10 +13,29 @@ import type { Value, ValueLimits } from '../protocol/value.ts'
 /** Values in the order of the table's `columns`, or of its key columns. */
 export type Row = readonly Value[]
 
+/** How a local column writes an item's values otherwise than the portable form (mapping.ts). No concern of engines. */
+export interface ValueMapping {
+  /** As registered: its values are those that travel. */
+  item: Item
+  codes?: Readonly<Record<string, string>>
+  write?: Readonly<Record<string, string>>
+  otherwise?: 'keep' | 'null'
+  trim?: boolean
+}
+
 export interface MappedColumn {
+  /** With the type of the local column. */
   item: Item
   /** Local column name. */
   column: string
+  mapping?: ValueMapping
+}
+
+/** What the mappings of a table's columns say, as one text: '' where there are none. Where it changes, the table is filled anew. */
+export function mappingText(columns: readonly MappedColumn[]): string {
+  const mapped = columns.filter(({ mapping }) => mapping)
+  if (mapped.length === 0) return ''
+  return JSON.stringify(mapped.map(({ item: { id, type }, mapping: { item: _, ...how } = { item: undefined } }) => [id, type, how]))
 }
 
 /**
@@ -295,11 +314,14 @@ export interface SinkState {
   columns: Record<string, string>
   /** Items that make its key; undefined where an older agent did not write them down. */
   keys: string[] | undefined
+  /** `mappingText` of the sink that it was made for; undefined where that is not written down. */
+  mapping?: string
   quarantine: number
 }
 
 /** Whether a part was made for what the sink is now: the same items in the same columns under the same key. */
-export function sameShape({ columns, keys }: Pick<SinkState, 'columns' | 'keys'>, sink: SinkTable): boolean {
+export function sameShape({ columns, keys, mapping }: Pick<SinkState, 'columns' | 'keys' | 'mapping'>, sink: SinkTable): boolean {
+  if (mapping !== undefined && mapping !== mappingText(sink.columns)) return false
   const sameColumns = sink.columns.every(({ item, column }) => columns[item.id] === column)
   if (!sameColumns || Object.keys(columns).length !== sink.columns.length) return false
   const wanted = sink.columns.flatMap(({ item }) => (item.key ? [item.id] : []))

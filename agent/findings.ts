@@ -61,11 +61,11 @@ async function lookAtRefusals({ databases }: FindingsContext, report: SinkReport
 export function refusals(keys: readonly QuarantinedKey[]): Refusal[] {
   const groups = new Map<string, Refusal>()
   for (const { code, item, key } of keys) {
-    if (code !== 'QZ-ROW-REFUSED') continue
-    const group: Refusal = groups.get(item ?? '') ?? { code, ...(item !== undefined && { item }), keys: 0, examples: [] }
+    if (code !== 'QZ-ROW-REFUSED' && code !== 'QZ-ROW-CODE') continue
+    const group: Refusal = groups.get(`${code} ${item}`) ?? { code, ...(item !== undefined && { item }), keys: 0, examples: [] }
     group.keys++
     if (group.examples.length < mostExamples) group.examples.push(key.slice(0, 16).map((value) => value && value.slice(0, 200)))
-    groups.set(item ?? '', group)
+    groups.set(`${code} ${item}`, group)
   }
   return [...groups.values()].slice(0, 20)
 }

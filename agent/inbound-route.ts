@@ -18,6 +18,7 @@ import {
   type SinkState,
   type SinkTable,
 } from './database.ts'
+import { localRows } from './mapping.ts'
 import { clearFault, setFault } from './status.ts'
 import type { Wake } from './wake.ts'
 
@@ -404,11 +405,18 @@ function addCounts(a: AppliedReceipt, b: AppliedReceipt) {
   }
 }
 
+/** A row with a value that has no local code is set aside like one that cannot be sent. */
+function opOf(op: Op, without: boolean): Op {
+  return without && op === 'u' ? 'c:QZ-ROW-CODE' : op
+}
+
 function toChange(batch: OpenBatch, sink: SinkTable, from: Position | null): Change {
   const { epoch, seq, rows, snapshot }: Manifest = batch.manifest
-  const columns = sink.columns.map(({ item }) => blockValues(batch, item.id))
+  const received = sink.columns.map(({ item }) => blockValues(batch, item.id))
+  const { columns, without } = localRows(sink.columns, received)
   const change: Change = { from, to: { epoch, seq, hash: batch.hash }, rows, columns }
   if (batch.blocks.some((block) => block.item === opBlock)) change.ops = blockValues(batch, opBlock) as Op[]
+  if (without.size > 0) change.ops = Array.from({ length: rows }, (_, row) => opOf(change.ops?.[row] ?? 'u', without.has(row)))
   if (snapshot) change.snapshot = { began: { epoch, seq: snapshot.began }, last: snapshot.last }
   return change
 }

@@ -2,7 +2,7 @@ import { codedError, type QianzhiError } from '../../protocol/errors.ts'
 import { policyExpired, type Policy } from '../../protocol/policy.ts'
 import type { Check, SinkTable, SourceTable } from '../database.ts'
 import type { Schema } from '../../protocol/schema.ts'
-import { engineOf, sinkName } from '../config.ts'
+import { engineOf, sinkName, type ColumnNames } from '../config.ts'
 import { openState } from '../state.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, unknownColumns } from '../tables.ts'
 import type { Command, CommandContext } from './command.ts'
@@ -112,7 +112,7 @@ function grantCheck(name: string, granted: boolean): Check {
   }
 }
 
-function columnsCheck(schema: Schema, names: Record<string, string> | undefined): Check[] {
+function columnsCheck(schema: Schema, names: ColumnNames | undefined): Check[] {
   return unknownColumns(schema, names).map((name) => ({
     name: `columns ${schema.resource}`,
     ok: false,

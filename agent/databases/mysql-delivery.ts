@@ -241,6 +241,6 @@ function nextSnapshot(state: SinkState, { snapshot }: Change): SinkState['snapsh
   return snapshot.last ? null : { epoch: snapshot.began.epoch, seq: snapshot.began.seq }
 }
 
-function plainState({ position, snapshot, complete, schemaVersion, items, columns, keys, quarantine }: StoredState): SinkState {
-  return { position, snapshot, complete, schemaVersion, items, columns, keys, quarantine }
+function plainState({ swapping: _swapping, table: _table, former: _former, ...state }: StoredState): SinkState {
+  return state
 }

@@ -26,6 +26,9 @@ export async function attendToReports(registry: Registry): Promise<void> {
   }
 }
 
+/** What a receiver refuses; what a provider could not send is its own word. */
+const refusedCodes = ['QZ-ROW-REFUSED', 'QZ-ROW-CODE']
+
 interface Route {
   id: string
   resource: string
@@ -46,7 +49,7 @@ async function attendToSink(
   )
   if (!route) return
   const { schema } = await requireResource(query, route.resource)
-  const now = new Map(refused.filter(({ code }) => code === 'QZ-ROW-REFUSED').map((refusal) => [originOf(route, schema, refusal), refusal]))
+  const now = new Map(refused.filter(({ code }) => refusedCodes.includes(code)).map((refusal) => [originOf(route, schema, refusal), refusal]))
   const open = await query<{ id: string; origin: string; state: string }>(
     `select id, origin, state from correction where resource = $1 and starts_with(origin, $2) and not over`,
     [route.resource, `${route.id} `],
