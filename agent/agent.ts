@@ -10,7 +10,8 @@ import { Checkpoints } from './checkpoints.ts'
 import { Answers } from './answers.ts'
 import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config.ts'
 import { openControl, type Control } from './control.ts'
-import type { Database, Replayed, SinkTable, SourceTable } from './database.ts'
+import { databaseChecks, passed, policyCheck } from './doctoring.ts'
+import type { Check, Database, Replayed, SinkTable, SourceTable } from './database.ts'
 import { engines } from './databases/index.ts'
 import { HubClient } from './hub-client.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
@@ -31,8 +32,13 @@ export interface Agent {
 }
 
 /** Constructs an enrolled agent and starts its lines; they follow the policy from then on. Throws QZ-NOT-ENROLLED, QZ-DATA-LOCKED. */
-export async function startAgent(config: AgentConfig, logger: Logger, version: string): Promise<Agent> {
-  const running = new RunningAgent(config, logger, version)
+export async function startAgent(
+  config: AgentConfig,
+  logger: Logger,
+  version: string,
+  logTail: (lines: number) => string[] = () => [],
+): Promise<Agent> {
+  const running = new RunningAgent(config, logger, version, logTail)
   await running.start()
   return running
 }
@@ -77,7 +83,7 @@ class RunningAgent implements Agent {
   #services: Promise<void>[] = []
   #control: Control | undefined
 
-  constructor(config: AgentConfig, logger: Logger, version: string) {
+  constructor(config: AgentConfig, logger: Logger, version: string, logTail: (lines: number) => string[]) {
     this.#config = config
     this.#logger = logger
     this.#board = new StatusBoard(version, randomUUID())
@@ -107,6 +113,9 @@ class RunningAgent implements Agent {
       config,
       databases: this.#databases,
       policy: () => this.#keeper.policy,
+      doctor: () => this.#doctor(),
+      logTail,
+      operate: { pause: notYet, resume: notYet, confirm: notYet },
       logger,
     })
   }
@@ -127,6 +136,19 @@ class RunningAgent implements Agent {
     const { signal } = this.#stopping
     this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal), runFindings(this.#findings(), signal)]
     this.#logger.info({ agent: requireIdentity(this.#state).agent }, 'agent started')
+  }
+
+  async #doctor(): Promise<Check[]> {
+    const { agent, agency } = requireIdentity(this.#state)
+    const seconds = Math.round(this.#hub.clockOffset / 1000)
+    const { policy } = this.#keeper
+    const checks: Check[] = [
+      passed('enrolment', `代理 ${agent},机关单位 ${agency}`, `agent ${agent} of ${agency}`),
+      passed('hub', `连接与证书正常,时钟差 ${seconds} 秒`, `connection and certificate are good, clock offset ${seconds} s`),
+      policyCheck(policy),
+    ]
+    for (const database of this.#databases.values()) checks.push(...(await databaseChecks(this.#config, database, policy)))
+    return checks
   }
 
   report(): AgentReport {
@@ -365,4 +387,8 @@ class RunningAgent implements Agent {
     this.#pollAgain.fire()
     return { keys }
   }
+}
+
+function notYet(): never {
+  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'this agent does not pause lines yet' })
 }
