@@ -66,6 +66,8 @@ export class InboundRoute {
   #hubFault: string | undefined
   #heldUntil = 0
   #restartWanted = false
+  /** The table could not be used any more while it was being filled. */
+  #altered = false
   #replay: PromiseWithResolvers<Replayed> | undefined
   /** True where the last ask had no room. */
   #asksNothing = false
@@ -93,11 +95,18 @@ export class InboundRoute {
     const before = this.#part === 'live' ? this.#applied : null
     const usable = shadow && sameShape(shadow, this.sink) ? shadow : null
     this.#part = usable || (live.position && !sameShape(live, this.sink)) ? 'shadow' : 'live'
-    if (this.#part === 'shadow' && !usable) {
+    // What was altered by hand under way may have lost values.
+    const refill = this.#altered && this.#part === 'live' && live.position !== null
+    if (refill) {
+      this.#part = 'shadow'
+      await delivery.beginShadow(this.sink)
+      this.#context.logger.info({ route: this.id }, 'the table was altered by hand: it is filled anew')
+    } else if (this.#part === 'shadow' && !usable) {
       await delivery.beginShadow(this.sink)
       this.#context.logger.info({ route: this.id }, 'the granted items, their columns or the key changed: a shadow table is filled')
     }
-    this.#start(this.#part === 'live' ? live : usable)
+    this.#altered = false
+    this.#start(this.#part === 'live' ? live : refill ? null : usable)
     if (this.#part === 'live') this.#tellIfWentBack(before)
     // A crash may have come before, or the table could not take the new rows then.
     if (this.#part === 'shadow') await this.#swapIfCaughtUp(delivery)
@@ -165,6 +174,7 @@ export class InboundRoute {
   }
 
   close(error: QianzhiError): void {
+    if (this.#opened && this.#part === 'live' && error.code === 'QZ-SINK-TABLE') this.#altered = true
     this.#opened = false
     this.#replay?.reject(error)
     this.#replay = undefined

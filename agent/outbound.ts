@@ -208,5 +208,5 @@ function concernsHub(code: ErrorCode): boolean {
 
 /** Faults after which the capturing connection is given up. */
 function concernsDatabase(code: ErrorCode): boolean {
-  return /^QZ-(DB-UNREACHABLE|AGENT-CLONED|CHAIN-BROKEN|INTERNAL)/.test(code)
+  return /^QZ-(DB-UNREACHABLE|DB-READ-ONLY|AGENT-CLONED|CHAIN-BROKEN|INTERNAL)/.test(code)
 }

@@ -121,6 +121,13 @@ export const kinds = {
     '数据库 {database} 缺少权限:{reason}',
     'A right is missing in database {database}: {reason}',
   ),
+  'QZ-DB-READ-ONLY': kind(
+    409,
+    'operator',
+    false,
+    '数据库 {database} 只读(只读副本或只读设置),请连接主库:{reason}',
+    'Database {database} is read-only (a replica, or set so): connect to the primary: {reason}',
+  ),
   'QZ-DB-VERSION': kind(400, 'operator', false, '数据库版本不受支持:{reason}', 'The database version is not supported: {reason}'),
   'QZ-SOURCE-TABLE': kind(409, 'operator', false, '来源表 {table} 不可用:{reason}', 'Source table {table} cannot be used: {reason}'),
   'QZ-SOURCE-TYPE': kind(

@@ -5,6 +5,7 @@ import { positionNumber, samePosition, showPlace } from '../../protocol/position
 import { names, quoteName, type ApplyTable } from '../../protocol/tables/mysql.ts'
 import { sameShape, type Applied, type Change, type Delivery, type Part, type Prepared, type Removal, type Replayed } from '../database.ts'
 import type { SinkState, SinkTable } from '../database.ts'
+import { requireSameColumns, shapeOf, type Shape } from './mysql-altered.ts'
 import { readTable, unfit } from './mysql-catalog.ts'
 import { errorNumber, isContention, isMissing, type Session } from './mysql-connection.ts'
 import { removeRoute, settleRemovals } from './mysql-removal.ts'
@@ -33,6 +34,7 @@ export class MysqlDelivery implements Delivery {
   readonly #session: Session
   /** By route and part; forgotten when the tables are made anew. */
   readonly #tables = new Map<string, ApplyTable>()
+  readonly #shapes = new Map<string, Shape>()
   readonly #stages = new Map<string, string>()
   /** LOAD DATA LOCAL is often switched off, temporary tables are a right of their own: without them rows go as values. */
   #staging: boolean
@@ -116,11 +118,17 @@ export class MysqlDelivery implements Delivery {
 
   async #forget(sink: SinkTable): Promise<void> {
     for (const part of ['live', 'shadow'] as const) {
-      this.#tables.delete(partKey(sink, part))
-      const stage = this.#stages.get(partKey(sink, part))
-      if (stage) await this.#session.run(`drop temporary table if exists ${stage}`)
-      this.#stages.delete(partKey(sink, part))
+      const key = partKey(sink, part)
+      this.#tables.delete(key)
+      this.#shapes.delete(key)
+      await this.#dropStage(key)
     }
+  }
+
+  async #dropStage(key: string): Promise<void> {
+    const stage = this.#stages.get(key)
+    if (stage) await this.#session.run(`drop temporary table if exists ${stage}`)
+    this.#stages.delete(key)
   }
 
   prepare(sink: SinkTable, change: Change): PreparedRows {
@@ -158,11 +166,19 @@ export class MysqlDelivery implements Delivery {
     }
   }
 
+  /** As it is now: a table that was altered under way is looked at again, or refused. */
   async #table(sink: SinkTable, part: Part): Promise<ApplyTable> {
-    const known = this.#tables.get(partKey(sink, part))
-    if (known) return known
+    const key = partKey(sink, part)
+    const shape = await shapeOf(this.#session, sink, partTable(this.#session, sink, part))
+    const [known, before] = [this.#tables.get(key), this.#shapes.get(key)]
+    if (known && before?.whole === shape.whole) return known
     const table = await provideTable(this.#session, sink, part)
-    this.#tables.set(partKey(sink, part), table)
+    if (before) {
+      requireSameColumns(sink, before, shape)
+      await this.#dropStage(key)
+    }
+    this.#tables.set(key, table)
+    this.#shapes.set(key, shape)
     return table
   }
 

@@ -41,6 +41,7 @@ class MysqlDatabase implements Database {
 
   async openCapture(sources: readonly SourceTable[]): Promise<Capture> {
     const session = await Session.open(this.options)
+    await session.requireWritable()
     await session.lock('capture')
     return new MysqlCapture(this.options, session, sources)
   }
@@ -53,6 +54,7 @@ class MysqlDatabase implements Database {
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
     const session = await Session.open(this.options)
+    await session.requireWritable()
     await session.lock('delivery')
     return new MysqlDelivery(session)
   }

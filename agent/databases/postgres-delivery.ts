@@ -1,5 +1,6 @@
 /** Delivery into PostgreSQL: one connection, which does one thing after another for all its routes. */
 import type { Applied, Change, Delivery, Part, Prepared, Removal, Replayed, SinkState, SinkTable } from '../database.ts'
+import { requireUnaltered } from './postgres-altered.ts'
 import { applyBatch, type Target } from './postgres-apply.ts'
 import { prepareBatch, type Batch } from './postgres-batch.ts'
 import { withTable, type Connection } from './postgres-connection.ts'
@@ -48,11 +49,11 @@ export class PostgresDelivery implements Delivery {
   }
 
   apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
-    return this.exclusively(sink, () => applyBatch(this.target(sink, part), prepared as Batch))
+    return this.exclusively(sink, async () => applyBatch(await this.target(sink, part), prepared as Batch))
   }
 
   replay(sink: SinkTable, part: Part): Promise<Replayed> {
-    return this.exclusively(sink, () => replayQuarantine(this.target(sink, part)))
+    return this.exclusively(sink, async () => replayQuarantine(await this.target(sink, part)))
   }
 
   remove(route: string): Promise<Removal | null> {
@@ -73,9 +74,10 @@ export class PostgresDelivery implements Delivery {
     await this.connection.close()
   }
 
-  private target(sink: SinkTable, part: Part): Target {
+  private async target(sink: SinkTable, part: Part): Promise<Target> {
     const open = this.opened.get(`${part} ${sink.route}`)
     if (open?.table.columns.length !== sink.columns.length) throw refuse(sink, `its ${part} part was not made for these items`)
+    await requireUnaltered(this.connection, sink, part, open)
     return { connection: this.connection, sink, part, open, stages: this.stages }
   }
 

@@ -20,7 +20,7 @@ import {
   type TableListing,
 } from '../database.ts'
 import { PostgresCapture } from './postgres-capture.ts'
-import { connect, type Connection } from './postgres-connection.ts'
+import { connect, requireWritable, type Connection } from './postgres-connection.ts'
 import { PostgresDelivery } from './postgres-delivery.ts'
 import { describeTable, listTables, lookAtRows, sampleRows } from './postgres-describe.ts'
 import { doctor } from './postgres-doctor.ts'
@@ -135,6 +135,7 @@ class PostgresDatabase implements Database {
   private async locked<T>(role: keyof typeof locks, open: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.connect(role)
     try {
+      await requireWritable(connection)
       await this.lock(connection, role)
       return await open(connection)
     } catch (error) {
