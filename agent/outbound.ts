@@ -29,6 +29,8 @@ export interface OutboundContext {
   wanted: ReadonlyMap<string, Place | null>
   /** Resources of which the operator wants a new snapshot. */
   restarts: Set<string>
+  /** Resources whose quarantined keys the operator wants sent again. */
+  replays: Set<string>
   /** Where the receipts' checkpoints of the hub's audit are kept. */
   checkpoints: Pick<Checkpoints, 'note'>
   board: StatusBoard
@@ -170,6 +172,7 @@ class Turns {
         if (!stream.begun) await stream.begin(signal)
         else if (inspect) await stream.inspect()
         if (this.#context.restarts.delete(stream.source.resource)) await stream.resync()
+        if (this.#context.replays.delete(stream.source.resource)) await stream.replay()
         await stream.honour(this.#context.wanted.get(stream.source.resource))
         ready.push(stream)
       } catch (error) {
@@ -205,5 +208,5 @@ function concernsHub(code: ErrorCode): boolean {
 
 /** Faults after which the capturing connection is given up. */
 function concernsDatabase(code: ErrorCode): boolean {
-  return /^QZ-(DB-UNREACHABLE|AGENT-CLONED|CHAIN-BROKEN|INTERNAL)/.test(code)
+  return /^QZ-(DB-UNREACHABLE|DB-READ-ONLY|AGENT-CLONED|CHAIN-BROKEN|INTERNAL)/.test(code)
 }

@@ -8,6 +8,7 @@ import type {
   DatabaseOptions,
   Delivery,
   Looking,
+  QuarantinedKey,
   Reading,
   Row,
   Rows,
@@ -22,6 +23,7 @@ import { MysqlDelivery } from './mysql-delivery.ts'
 import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './mysql-describe.ts'
 import { diagnose } from './mysql-doctor.ts'
 import { readPlan } from './mysql-plan.ts'
+import { listQuarantine } from './mysql-quarantine.ts'
 import { MysqlReading } from './mysql-reading.ts'
 import { setupStatements, teardownStatements } from './mysql-setup.ts'
 
@@ -39,6 +41,7 @@ class MysqlDatabase implements Database {
 
   async openCapture(sources: readonly SourceTable[]): Promise<Capture> {
     const session = await Session.open(this.options)
+    await session.requireWritable()
     await session.lock('capture')
     return new MysqlCapture(this.options, session, sources)
   }
@@ -52,6 +55,7 @@ class MysqlDatabase implements Database {
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
     const session = await Session.open(this.options)
+    await session.requireWritable()
     await session.lock('delivery')
     return new MysqlDelivery(session)
   }
@@ -88,6 +92,10 @@ class MysqlDatabase implements Database {
     await this.#with(async (session) => {
       for (const statement of statements) await session.run(statement)
     })
+  }
+
+  async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
+    return this.#with((session) => lookOnly(session, () => listQuarantine(session, name, limit)))
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {

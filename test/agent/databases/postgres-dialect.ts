@@ -32,6 +32,7 @@ export const postgres: Dialect = {
     return type === 'integer' || type === 'decimal' ? value : quoteText(value)
   },
   seesTruncate: true,
+  dropKey: (table) => `alter table ${table} drop constraint ${table}_pkey`,
   caseInsensitive: { type: 'citext', prepare: ['create extension citext'] },
   lossy: [
     { column: 'double precision', type: 'decimal', precision: 20, scale: 5 },
