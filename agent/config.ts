@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { captureModes } from './database.ts'
+import { SendingConfig } from './source-rules.ts'
 
 const strict = { additionalProperties: false }
 
@@ -34,6 +35,7 @@ const SourceConfig = Type.Object(
     valueLimit: Type.Optional(Type.Integer({ minimum: 1024 })),
     /** Bytes of queue beyond which it collapses into "snapshot needed". */
     queueLimit: Type.Optional(Type.Integer({ minimum: 65_536 })),
+    ...SendingConfig,
   },
   strict,
 )
