@@ -60,6 +60,16 @@ export function missingColumns({ schema, columns }: SourceTable, has: (column: s
   return `缺少列 ${list}(资源第 ${schema.version} 版所需):请在表中添加 / it has no column ${list}, which version ${schema.version} of the resource needs: add it`
 }
 
+/** Why triggers cannot watch a table, and what can. */
+export function noKey(columns: readonly string[]): string {
+  const list = columns.join(', ')
+  return `没有恰好由 (${list}) 组成的主键或唯一约束:请添加,或在配置中对该来源改用 capture: compare,以 (${list}) 为键定时比对 / it has no primary key or unique constraint over exactly (${list}): add one, or configure capture: compare for this source, which compares by the key (${list})`
+}
+
+/** Why a source that is read by its key is refused. */
+export const keyless =
+  '有的行键列为空:请补全或在视图中排除 / there are rows without a value in a key column: fill it, or leave them out in a view'
+
 /** A delivered table. */
 export interface SinkTable {
   route: string

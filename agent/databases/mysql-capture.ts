@@ -6,7 +6,7 @@ import { showPlace, type Position } from '../../protocol/position.ts'
 import { quoteName, quoteText } from '../../protocol/tables/mysql.ts'
 import type { Capture, DatabaseOptions, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
 import { errorNumber, isContention, isMissing, type RawValue, type Session } from './mysql-connection.ts'
-import { queuedKey, readPlan, refused, rowsAfter, rowsByKeys, type Plan } from './mysql-plan.ts'
+import { countRows, queuedKey, readPlan, refused, rowsAfter, rowsByKeys, type Plan } from './mysql-plan.ts'
 import { queueName, triggerEvents, triggerName } from './mysql-names.ts'
 import { ceilingTable, entryBytes, queueEntries, sourceQuarantine, streamTable } from './mysql-setup.ts'
 import { rawText } from './mysql-types.ts'
@@ -140,6 +140,10 @@ export class MysqlCapture implements Capture {
 
   async rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
     return this.#reading(source, (plan) => rowsAfter(this.#session, plan, after, limit))
+  }
+
+  async count(source: SourceTable): Promise<number> {
+    return this.#reading(source, (plan) => countRows(this.#session, plan))
   }
 
   /** A table altered under the agent: its plan is made again, or tells what is wrong. */

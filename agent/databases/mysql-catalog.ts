@@ -2,7 +2,7 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import { quoteText, splitTable } from '../../protocol/tables/mysql.ts'
 import type { SinkTable } from '../database.ts'
-import type { RawValue, Session } from './mysql-connection.ts'
+import type { RawValue, ResultColumn, Session } from './mysql-connection.ts'
 
 export interface CatalogColumn {
   column: string
@@ -62,6 +62,63 @@ export async function readTable(session: Session, table: string): Promise<Catalo
     columns: columns.map(catalogColumn),
     uniques: uniqueIndexes(indexes.map((row) => row.map((value) => (value === null ? '' : String(value))))),
   }
+}
+
+/** Numbers of the protocol's column types (MySQL Internals, `enum_field_types`); of texts and blobs the character set tells which. */
+const resultTypes: Readonly<Record<number, [string, string?]>> = {
+  1: ['tinyint'],
+  2: ['smallint'],
+  3: ['int'],
+  4: ['float'],
+  5: ['double'],
+  7: ['timestamp'],
+  8: ['bigint'],
+  9: ['mediumint'],
+  10: ['date'],
+  11: ['time'],
+  12: ['datetime'],
+  13: ['year'],
+  16: ['bit'],
+  245: ['json'],
+  246: ['decimal'],
+  249: ['tinytext', 'tinyblob'],
+  250: ['mediumtext', 'mediumblob'],
+  251: ['longtext', 'longblob'],
+  252: ['text', 'blob'],
+  253: ['varchar', 'varbinary'],
+  254: ['char', 'binary'],
+}
+const flags = { notNull: 1, unsigned: 32, zerofill: 64, enum: 256, set: 2048 }
+const binaryCharset = 63
+
+/** A SELECT as if it were a view: its columns by the metadata of its result. What has no known type can supply nothing. */
+export async function queryCatalog(session: Session, query: string): Promise<CatalogTable> {
+  const columns = await session.columns(`select * from (${query}\n) t limit 0`)
+  const shape = JSON.stringify(columns)
+  return { database: '', table: '', engine: '', kind: 'VIEW', shape, columns: columns.map(resultColumn), uniques: [] }
+}
+
+function resultColumn({ name, type, charset, length, decimals, flags: has }: ResultColumn): CatalogColumn {
+  const is = (flag: number) => (has & flag) > 0
+  const [text, bytes] = resultTypes[type] ?? [`type ${type}`]
+  const isText = bytes !== undefined && charset !== binaryCharset
+  const base = is(flags.enum) ? 'enum' : is(flags.set) ? 'set' : isText || !bytes ? text : bytes
+  const column: CatalogColumn = {
+    column: name,
+    type: base,
+    fullType: `${base}${is(flags.unsigned) ? ' unsigned' : ''}${is(flags.zerofill) ? ' zerofill' : ''}`,
+    nullable: !is(flags.notNull),
+  }
+  if (bytes) column.bytes = length
+  // The session's character set is utf8mb4: four bytes for each character that the column may hold.
+  if (isText) Object.assign(column, { length: Math.floor(length / 4), charset: 'utf8mb4' })
+  if (base === 'bit') column.precision = length
+  if (base === 'decimal') {
+    column.scale = decimals
+    column.precision = length - (is(flags.unsigned) ? 0 : 1) - (decimals > 0 ? 1 : 0)
+  }
+  if (['datetime', 'timestamp', 'time'].includes(base)) column.fraction = decimals
+  return column
 }
 
 export function unfit({ table }: SinkTable, reason: string, cause?: unknown): QianzhiError {

@@ -1,6 +1,13 @@
 /** One connection to MySQL or MariaDB, set up so that values come as text, and its errors as coded errors. */
 import { Readable } from 'node:stream'
-import { createConnection, type Connection, type ConnectionOptions, type ResultSetHeader } from 'mysql2/promise'
+import {
+  createConnection,
+  type Connection,
+  type ConnectionOptions,
+  type FieldPacket,
+  type QueryOptions,
+  type ResultSetHeader,
+} from 'mysql2/promise'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { quoteText, type Flavour } from '../../protocol/tables/mysql.ts'
 import type { DatabaseOptions } from '../database.ts'
@@ -37,6 +44,17 @@ const optionalSettings = [
   'set session innodb_strict_mode = 0',
 ]
 
+/** A column of a result, as the protocol tells it. */
+export interface ResultColumn {
+  name: string
+  type: number
+  charset: number
+  /** Bytes, or digits with sign and point. */
+  length: number
+  decimals: number
+  flags: number
+}
+
 export class Session {
   readonly #options: DatabaseOptions
   readonly #connection: Connection
@@ -67,6 +85,19 @@ export class Session {
     return (await this.#query(sql)) as R[]
   }
 
+  /** What a statement's result would hold, by its metadata. */
+  async columns(sql: string): Promise<ResultColumn[]> {
+    const fields = (await this.#send({ sql, rowsAsArray: true }))[1] as FieldPacket[]
+    return fields.map(({ name, columnType = 0, characterSet = 0, columnLength = 0, decimals, flags }) => ({
+      name,
+      type: columnType,
+      charset: characterSet,
+      length: columnLength,
+      decimals,
+      flags: Number(flags),
+    }))
+  }
+
   async run(sql: string): Promise<ResultSetHeader> {
     return (await this.#query(sql)) as ResultSetHeader
   }
@@ -77,12 +108,15 @@ export class Session {
   }
 
   async #query(sql: string, infileStreamFactory?: () => Readable): Promise<unknown> {
+    return (await this.#send({ sql, rowsAsArray: true, ...(infileStreamFactory ? { infileStreamFactory } : {}) }))[0]
+  }
+
+  async #send(options: QueryOptions): Promise<[unknown, unknown]> {
     const { host, connectionId: id } = this.server
     const giveUp = setTimeout(() => cut(this.#connection), limits.statement)
     const answered = watchSilence({ url: this.#options.url, id, host }, () => cut(this.#connection))
     try {
-      const options = { sql, rowsAsArray: true, ...(infileStreamFactory ? { infileStreamFactory } : {}) }
-      return (await this.#connection.query(options))[0]
+      return await this.#connection.query(options)
     } catch (error) {
       throw this.coded(error)
     } finally {

@@ -1,8 +1,20 @@
 /** How one watched table is read: its readers, its key index, and the conversion of what comes back. */
 import { QianzhiError } from '../../protocol/errors.ts'
-import { keyAfter, keyIn, literal, quoteName } from '../../protocol/tables/mysql.ts'
-import { missingColumns, type Row, type RowFault, type Rows, type SourceTable } from '../database.ts'
-import { needTable, type CatalogTable } from './mysql-catalog.ts'
+import { keyAfter, keyIn, literal, quoteName, quoteText } from '../../protocol/tables/mysql.ts'
+import {
+  keyless,
+  missingColumns,
+  noKey,
+  onlyReads,
+  type MappedColumn,
+  type Mark,
+  type Row,
+  type RowFault,
+  type Rows,
+  type SourceTable,
+} from '../database.ts'
+import type { Value } from '../../protocol/value.ts'
+import { needTable, queryCatalog, type CatalogColumn, type CatalogTable } from './mysql-catalog.ts'
 import type { RawValue, Session } from './mysql-connection.ts'
 import { columnReader, type ColumnReader } from './mysql-types.ts'
 
@@ -16,33 +28,30 @@ export interface Plan {
   keys: readonly ColumnReader[]
   /** Positions within `keys` in the index's order. */
   indexOrder: readonly number[]
+  /** The table has no unique index over the key: texts are compared byte by byte, so that none is passed over. */
+  binaryOrder: boolean
   select: string
+  /** With a WHERE clause that further conditions can follow. */
   from: string
+  /** The same by any index. */
+  fromAny: string
 }
 
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
 export async function readPlan(session: Session, source: SourceTable): Promise<Plan> {
-  const catalog = await needTable(session, source.table, 'QZ-SOURCE-TABLE')
-  const find = (name: string) => catalog.columns.find(({ column }) => same(column, name))
-  const missing = missingColumns(source, (column) => find(column) !== undefined)
+  const catalog = await (source.query === undefined
+    ? needTable(session, source.table, 'QZ-SOURCE-TABLE')
+    : queryCatalog(session, source.query))
+  const missing = missingColumns(source, (column) => findColumn(catalog, column) !== undefined)
   if (missing) throw refused(source, missing)
-  const columns = source.columns.map((mapped) => {
-    const column = find(mapped.column)!
-    const reader = columnReader(mapped, column, source)
-    if (reader) return reader
-    throw new QianzhiError('QZ-SOURCE-TYPE', {
-      table: source.table,
-      column: mapped.column,
-      type: column.fullType,
-      item: `${mapped.item.id} (${mapped.item.type})`,
-    })
-  })
+  const columns = source.columns.map((mapped) => readerFor(source, catalog, mapped))
   const keys = columns.filter(({ item }) => item.key)
+  const names = keys.map(({ column }) => column)
   const index = keyIndex(catalog, keys)
-  if (!index)
-    throw refused(source, `the key items (${keys.map(({ column }) => column).join(', ')}) are not a unique index of not-null columns`)
-  const indexOrder = index.columns.map((name) => keys.findIndex(({ column }) => same(column, name)))
-  const table = `${quoteName(catalog.database)}.${quoteName(catalog.table)}`
+  if (!index && !onlyReads(source)) throw refused(source, noKey(names))
+  const indexOrder = (index?.columns ?? names).map((name) => keys.findIndex(({ column }) => same(column, name)))
+  const table = source.query === undefined ? `${quoteName(catalog.database)}.${quoteName(catalog.table)}` : `(${source.query}\n)`
+  const condition = conditionOf(source)
   return {
     source,
     table,
@@ -50,9 +59,32 @@ export async function readPlan(session: Session, source: SourceTable): Promise<P
     columns,
     keys,
     indexOrder,
+    binaryOrder: !index,
     select: selectList(columns, source.valueLimit),
-    from: `${table} t force index (${quoteName(index.name)})`,
+    from: `${table} t ${index ? `force index (${quoteName(index.name)})` : ''} where ${condition}`,
+    fromAny: `${table} t where ${condition}`,
   }
+}
+
+function findColumn({ columns }: CatalogTable, name: string): CatalogColumn | undefined {
+  return columns.find(({ column }) => same(column, name))
+}
+
+function readerFor(source: SourceTable, catalog: CatalogTable, mapped: MappedColumn): ColumnReader {
+  const column = findColumn(catalog, mapped.column)!
+  const reader = columnReader(mapped, column, source)
+  if (reader) return reader
+  throw new QianzhiError('QZ-SOURCE-TYPE', {
+    table: source.table,
+    column: mapped.column,
+    type: column.fullType,
+    item: `${mapped.item.id} (${mapped.item.type})`,
+  })
+}
+
+function conditionOf({ only = [] }: SourceTable): string {
+  if (only.length === 0) return 'true'
+  return only.map(({ column, value }) => `t.${quoteName(column)} ${value === null ? 'is null' : `= ${quoteText(value)}`}`).join(' and ')
 }
 
 export function refused({ table }: SourceTable, reason: string): QianzhiError {
@@ -82,30 +114,40 @@ function selectList(columns: readonly ColumnReader[], limit: number): string {
   return cases.length > 0 ? `${list.join(', ')}, case ${cases.join(' ')} else 0 end` : list.join(', ')
 }
 
-/** A key as the literals of the index's own columns; of a value that is not of its type as text. */
+/** A key as literals to compare with `indexColumns`; of a value that is not of its type as text. */
 function keyLiterals(plan: Plan, key: Row): string[] {
-  return plan.indexOrder.map((at) => literal(plan.keys[at]!.item, key[at]!))
+  return plan.indexOrder.map((at) => {
+    const text = literal(plan.keys[at]!.item, key[at]!)
+    return inBytes(plan, plan.keys[at]!) ? `cast(${text} as binary)` : text
+  })
 }
 
+/** The key's columns as rows are ordered and found by. */
 function indexColumns(plan: Plan): string[] {
-  return plan.indexOrder.map((at) => reference(plan.keys[at]!))
+  return plan.indexOrder.map((at) => {
+    const key = plan.keys[at]!
+    return inBytes(plan, key) ? `cast(convert(${reference(key)} using utf8mb4) as binary)` : reference(key)
+  })
+}
+
+function inBytes(plan: Plan, { item }: ColumnReader): boolean {
+  return plan.binaryOrder && item.type === 'text'
 }
 
 const keysAtOnce = 1000
 
 export async function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows> {
-  const found = new Map<string, RawValue[]>()
+  const found: RawValue[][] = []
   for (let at = 0; at < keys.length; at += keysAtOnce) {
     const condition = keyIn(
       indexColumns(plan),
       keys.slice(at, at + keysAtOnce).map((key) => keyLiterals(plan, key)),
     )
-    const raw = await session.rows(`select ${plan.select} from ${plan.from} where ${condition}`)
-    // Where the collation makes two queued keys one row, that row may come from two chunks.
-    if (keys.length <= keysAtOnce) return convertRows(plan, raw)
-    for (const row of raw) found.set(rawKey(plan, row), row)
+    for (const row of await session.rows(`select ${plan.select} from ${plan.from} and ${condition}`)) found.push(row)
   }
-  return convertRows(plan, [...found.values()])
+  // Where the collation makes two queued keys one row, that row may come from two chunks.
+  if (keys.length <= keysAtOnce || plan.binaryOrder) return convertRows(plan, found)
+  return convertRows(plan, [...new Map(found.map((row) => [rawKey(plan, row), row])).values()])
 }
 
 function rawKey(plan: Plan, row: readonly RawValue[]): string {
@@ -114,8 +156,8 @@ function rawKey(plan: Plan, row: readonly RawValue[]): string {
 
 export async function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
   const columns = indexColumns(plan)
-  const where = after ? `where ${keyAfter(columns, keyLiterals(plan, after))}` : ''
-  const raw = await session.rows(`select ${plan.select} from ${plan.from} ${where} order by ${columns.join(', ')} limit ${limit}`)
+  const further = after ? `and (${keyAfter(columns, keyLiterals(plan, after))})` : ''
+  const raw = await session.rows(`select ${plan.select} from ${plan.from} ${further} order by ${columns.join(', ')} limit ${limit}`)
   const last = raw.at(-1)
   // The key is taken before the conversion, which works in place.
   const lastKey = last ? portableKey(plan, last) : null
@@ -124,7 +166,46 @@ export async function rowsAfter(session: Session, plan: Plan, after: Row | null,
 
 /** Rows that fulfil a condition on `t`, in no order and by any index. */
 export async function rowsWhere(session: Session, plan: Plan, condition: string, limit: number): Promise<Rows> {
-  return convertRows(plan, await session.rows(`select ${plan.select} from ${plan.table} t where ${condition} limit ${limit}`))
+  return convertRows(plan, await session.rows(`select ${plan.select} from ${plan.fromAny} and ${condition} limit ${limit}`))
+}
+
+export async function countRows(session: Session, plan: Plan): Promise<number> {
+  const [row] = await session.rows(`select count(*) from ${plan.fromAny}`)
+  return Number(row![0])
+}
+
+/** Throws QZ-SOURCE-TABLE where a row has no value in its key: reading in the key's order would never meet it. */
+export async function checkKeys(session: Session, plan: Plan): Promise<void> {
+  const open = plan.keys.filter(({ column }) => findColumn(plan.catalog, column)!.nullable)
+  if (open.length === 0) return
+  const condition = open.map((key) => `${reference(key)} is null`).join(' or ')
+  const found = await session.rows(`select 1 from ${plan.fromAny} and (${condition}) limit 1`)
+  if (found.length > 0) throw refused(plan.source, keyless)
+}
+
+/** See `Reading.keysSince`. Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE. */
+export async function keysSince(
+  session: Session,
+  plan: Plan,
+  watermark: MappedColumn,
+  from: Value,
+  after: Mark | null,
+  limit: number,
+): Promise<Mark[]> {
+  const missing = missingColumns({ ...plan.source, columns: [watermark] }, (name) => findColumn(plan.catalog, name) !== undefined)
+  if (missing) throw refused(plan.source, missing)
+  const reader = readerFor(plan.source, plan.catalog, watermark)
+  const column = reference(reader)
+  const columns = indexColumns(plan)
+  const conditions = [`${column} is not null`]
+  if (after) conditions.push(`(${keyAfter([column, ...columns], [literal(watermark.item, after.value), ...keyLiterals(plan, after.key)])})`)
+  else if (from !== null) conditions.push(`${column} >= ${literal(watermark.item, from)}`)
+  const texts = plan.keys.map((key) => key.select(reference(key)))
+  const found = await session.rows(
+    `select ${reader.select(column)}, ${texts.join(', ')} from ${plan.fromAny} and ${conditions.join(' and ')}
+    order by ${[column, ...columns].join(', ')} limit ${limit}`,
+  )
+  return found.map(([value, ...key]) => ({ value: portableOr(reader, value!), key: queuedKey(plan, key) }))
 }
 
 /** The key of a raw row; a key that cannot travel stays as it was read, so that its fault can name it. */

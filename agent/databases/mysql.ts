@@ -8,6 +8,7 @@ import type {
   DatabaseOptions,
   Delivery,
   Looking,
+  Reading,
   Row,
   Rows,
   SinkTable,
@@ -21,6 +22,7 @@ import { MysqlDelivery } from './mysql-delivery.ts'
 import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './mysql-describe.ts'
 import { diagnose } from './mysql-doctor.ts'
 import { readPlan } from './mysql-plan.ts'
+import { MysqlReading } from './mysql-reading.ts'
 import { setupStatements, teardownStatements } from './mysql-setup.ts'
 
 /** Connects only when something is asked of it. */
@@ -39,6 +41,12 @@ class MysqlDatabase implements Database {
     const session = await Session.open(this.options)
     await session.lock('capture')
     return new MysqlCapture(this.options, session, sources)
+  }
+
+  async openReading(): Promise<Reading> {
+    const session = await Session.open(this.options)
+    await session.run('set session transaction read only')
+    return new MysqlReading(session)
   }
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {

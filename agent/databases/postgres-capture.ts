@@ -5,7 +5,7 @@ import { quoteText } from '../../protocol/tables/postgres.ts'
 import type { Capture, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
 import { sqlState, withTable, type Connection } from './postgres-connection.ts'
 import { coverageOf } from './postgres-coverage.ts'
-import { portableKeys, readAfter, readByKeys, readerOf, type Reader } from './postgres-rows.ts'
+import { countRows, portableKeys, readAfter, readByKeys, readerOf, type Reader } from './postgres-rows.ts'
 import { entryKeys, sourceNames } from './postgres-setup.ts'
 import { Sleeper } from './postgres-sleep.ts'
 import { sourceTable } from './postgres-table.ts'
@@ -110,6 +110,11 @@ export class PostgresCapture implements Capture {
   async rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
     const { reader } = await this.watch(source)
     return this.work(source, () => readAfter(this.connection, reader, after, limit))
+  }
+
+  async count(source: SourceTable): Promise<number> {
+    const { reader } = await this.watch(source)
+    return this.work(source, () => countRows(this.connection, reader))
   }
 
   /**

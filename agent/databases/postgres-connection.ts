@@ -59,6 +59,12 @@ export class Connection {
     return this.send({ text: sql, values: [...values], name })
   }
 
+  /** Columns of a statement's result: name, type's OID, type modifier. */
+  async columns(sql: string): Promise<{ name: string; type: number; modifier: number }[]> {
+    const { fields } = await this.guard(() => this.client.query(sql))
+    return fields.map(({ name, dataTypeID, dataTypeModifier }) => ({ name, type: dataTypeID, modifier: dataTypeModifier }))
+  }
+
   /** Several statements without parameters in one message. */
   async script(sql: string): Promise<void> {
     await this.guard(() => this.client.query(sql))

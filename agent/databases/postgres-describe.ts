@@ -4,7 +4,7 @@ import type { ColumnDescription, Looking, Row, Rows, SourceTable, TableListing }
 import { sqlState, withTable, type Connection } from './postgres-connection.ts'
 import { proposedType } from './postgres-proposal.ts'
 import { readAfter, readerOf, readWhere, type Reader } from './postgres-rows.ts'
-import { sourceTable, type Table } from './postgres-table.ts'
+import { sourceRelation, sourceTable, type Table } from './postgres-table.ts'
 
 /** A name with a dot in it could not be configured. */
 const tablesQuery = `
@@ -64,7 +64,7 @@ export async function sampleRows(connection: Connection, name: string, columns: 
 }
 
 export async function lookAtRows(connection: Connection, source: SourceTable, { rows, filter }: Looking): Promise<Rows> {
-  const table = await sourceTable(connection, source.table)
+  const table = await sourceRelation(connection, source)
   const reader = readerOf(source, table)
   try {
     if (filter.length > 0) return await filtered(connection, reader, table, { rows, filter })

@@ -4,9 +4,20 @@
  */
 import { QianzhiError } from '../../protocol/errors.ts'
 import { keyItems } from '../../protocol/schema.ts'
-import { quoteName } from '../../protocol/tables/postgres.ts'
-import { valueFault } from '../../protocol/value.ts'
-import { missingColumns, type MappedColumn, type Row, type RowFault, type Rows, type SourceTable } from '../database.ts'
+import { quoteName, quoteText } from '../../protocol/tables/postgres.ts'
+import { valueFault, type Value } from '../../protocol/value.ts'
+import {
+  keyless,
+  missingColumns,
+  noKey,
+  onlyReads,
+  type MappedColumn,
+  type Mark,
+  type Row,
+  type RowFault,
+  type Rows,
+  type SourceTable,
+} from '../database.ts'
 import { sqlState, type Connection, type Texts } from './postgres-connection.ts'
 import type { Table, TableColumn } from './postgres-table.ts'
 import { readingOf, type Convert } from './postgres-types.ts'
@@ -30,8 +41,12 @@ export interface Reader {
   columns: readonly MappedColumn[]
   /** True where a last column holds the place of the first value over the limit. */
   counted: boolean
-  /** All rows, as `r`. */
+  /** All rows, as `r`, with a WHERE clause that further conditions can follow. */
   select: string
+  /** How many there are. */
+  count: string
+  /** A row without a value in its key, where the table allows one and the database is not asked to forbid it. */
+  keyless: string | undefined
   byKeys: string
   byKeyTexts: string
   first: string
@@ -53,7 +68,8 @@ export function readerOf(source: SourceTable, table: Table): Reader {
     return test ? `case when ${test} then null else ${value} end` : value
   })
   if (over.length > 0) values.push(`case ${over.map((one) => `when ${one.test} then ${one.place}`).join(' ')} end`)
-  const select = `select ${values.join(', ')} from ${table.name} r`
+  const from = `from ${table.name} r where ${conditionOf(source)}`
+  const select = `select ${values.join(', ')} ${from}`
   const conversions = readings.flatMap(({ convert }, place) => (convert ? [{ place, convert }] : []))
   return {
     keys,
@@ -61,8 +77,21 @@ export function readerOf(source: SourceTable, table: Table): Reader {
     columns: source.columns,
     counted: over.length > 0,
     select,
-    ...statements(select, keys, keyIndex(source, table)!),
+    count: `select count(*) ${from}`,
+    keyless: keylessQuery(source, table, from),
+    ...statements(select, keys, keyIndex(source, table) ?? keys.map((key) => key.column)),
   }
+}
+
+function conditionOf({ only = [] }: SourceTable): string {
+  if (only.length === 0) return 'true'
+  return only.map(({ column, value }) => `r.${quoteName(column)} ${value === null ? 'is null' : `= ${quoteText(value)}`}`).join(' and ')
+}
+
+function keylessQuery(source: SourceTable, table: Table, from: string): string | undefined {
+  const open = source.columns.filter(({ item, column }) => item.key && !table.columns.get(column)!.notNull)
+  if (open.length === 0) return undefined
+  return `select 1 ${from} and (${open.map(({ column }) => `r.${quoteName(column)} is null`).join(' or ')}) limit 1`
 }
 
 function statements(select: string, keys: readonly KeyReading[], index: readonly string[]) {
@@ -74,8 +103,8 @@ function statements(select: string, keys: readonly KeyReading[], index: readonly
   const arrays = (cast: (key: KeyReading) => string) => keys.map((key, i) => `$${i + 1}::${cast(key)}[]`)
   const within = (columns: readonly string[], lists: readonly string[]) =>
     keys.length === 1
-      ? `${select} where ${columns[0]} = any(${lists[0]})`
-      : `${select} where (${columns.join(', ')}) in (select * from unnest(${lists.join(', ')}))`
+      ? `${select} and ${columns[0]} = any(${lists[0]})`
+      : `${select} and (${columns.join(', ')}) in (select * from unnest(${lists.join(', ')}))`
   return {
     order,
     // A semi-join, so that a row which two queued keys name (where the source compares without case) comes once.
@@ -88,7 +117,7 @@ function statements(select: string, keys: readonly KeyReading[], index: readonly
       arrays(() => 'text'),
     ),
     first: `${select} ${limited} $1`,
-    next: `${select} where (${ordered}) > (${after}) ${limited} $${order.length + 1}`,
+    next: `${select} and (${ordered}) > (${after}) ${limited} $${order.length + 1}`,
   }
 }
 
@@ -101,14 +130,16 @@ function checkShape(source: SourceTable, table: Table): void {
   const fail = (reason: string): never => {
     throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason })
   }
-  if (!['r', 'p'].includes(table.kind)) fail('it is no table, so triggers cannot see what changes in it')
+  const reads = onlyReads(source)
+  if (!reads && !['r', 'p'].includes(table.kind)) fail('it is no table, so triggers cannot see what changes in it')
   if (table.persistence === 't') fail('it is temporary')
   if (table.rowSecurity) fail('row security hides rows from this user: exempt it (BYPASSRLS) or switch row security off')
   const missing = missingColumns(source, (column) => table.columns.has(column))
   if (missing) fail(missing)
+  if (reads) return
   if (!keyIndex(source, table)) {
     const names = source.columns.filter(({ item }) => item.key).map(({ column }) => column)
-    fail(`no primary key or unique constraint over exactly (${names.join(', ')})`)
+    fail(noKey(names))
   }
   for (const { item, column } of source.columns) {
     if (item.key && !table.columns.get(column)!.notNull) fail(`key column ${column} may be null`)
@@ -160,6 +191,55 @@ export async function readAfter(connection: Connection, reader: Reader, after: R
   return { ...portableRows(reader, texts), last }
 }
 
+/** Throws QZ-SOURCE-TABLE where a row has no value in its key: reading in the key's order would never meet it. */
+export async function checkKeys(connection: Connection, reader: Reader, source: SourceTable): Promise<void> {
+  if (!reader.keyless || (await connection.query(reader.keyless)).length === 0) return
+  throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: keyless })
+}
+
+export async function countRows(connection: Connection, reader: Reader): Promise<number> {
+  const [row] = await connection.query(reader.count)
+  return Number(row![0])
+}
+
+/** See `Reading.keysSince`. Throws QZ-SOURCE-TYPE where the column is no such type. */
+export async function keysSince(
+  connection: Connection,
+  reader: Reader,
+  source: SourceTable,
+  table: Table,
+  watermark: MappedColumn,
+  from: Value,
+  after: Mark | null,
+  limit: number,
+): Promise<Mark[]> {
+  if (!table.columns.has(watermark.column)) {
+    const reason = missingColumns({ ...source, columns: [watermark] }, () => false)!
+    throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason })
+  }
+  const { asText, convert } = readingFor(source, table, watermark)
+  const [column, { cast }] = [`r.${quoteName(watermark.column)}`, table.columns.get(watermark.column)!]
+  const keys = source.columns.filter(({ item }) => item.key)
+  const keyTexts = keys.map(({ column }) => `r.${quoteName(column)}::text`)
+  const order = [column, ...keys.map(({ column }) => `r.${quoteName(column)}`)]
+  const values: Value[] = []
+  const bound = (value: Value, type: string): string => `$${values.push(value)}::${type}`
+  const conditions = [`${column} is not null`]
+  if (after) {
+    const place = [bound(after.value, cast), ...reader.keys.map((key, i) => bound(after.key[i]!, key.cast))]
+    conditions.push(`(${order.join(', ')}) > (${place.join(', ')})`)
+  } else if (from !== null) conditions.push(`${column} >= ${bound(from, cast)}`)
+  const found = await connection.query(
+    `select ${column}${asText ? '::text' : ''}, ${keyTexts.join(', ')} from ${table.name} r
+     where ${conditionOf(source)} and ${conditions.join(' and ')} order by ${order.join(', ')} limit ${limit}`,
+    values,
+  )
+  return found.map(([value, ...key]) => ({
+    value: convert?.(value!) ?? value!,
+    key: key.map((text, i) => reader.keys[i]!.convert?.(text!) ?? text!),
+  }))
+}
+
 /** Rows that fulfil a condition on `r`, in no order. */
 export async function readWhere(
   connection: Connection,
@@ -168,7 +248,7 @@ export async function readWhere(
   values: readonly unknown[],
   limit: number,
 ): Promise<Rows> {
-  return portableRows(reader, await connection.query(`${reader.select} where ${condition} limit ${limit}`, values))
+  return portableRows(reader, await connection.query(`${reader.select} and ${condition} limit ${limit}`, values))
 }
 
 /** The key of a row as read, also of one that cannot travel: what is no portable value stays as PostgreSQL writes it. */

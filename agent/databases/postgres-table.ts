@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { quoteName, quoteTable } from '../../protocol/tables/postgres.ts'
-import type { SinkTable } from '../database.ts'
+import type { SinkTable, SourceTable } from '../database.ts'
 import type { Connection } from './postgres-connection.ts'
 
 export interface TableColumn {
@@ -59,6 +59,20 @@ const keysQuery = `
   from pg_index i where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
   order by i.indisprimary desc, i.indexrelid`
 
+/** The same of a result's columns: type and modifier of each. */
+const typesQuery = `
+  select format_type(c.oid, c.modifier), t.typname, base.modifier, format_type(base.oid, -1), t.typtype = 'e'
+  from unnest($1::oid[], $2::int[]) with ordinality as c(oid, modifier, place)
+  cross join lateral (
+    with recursive below(oid, modifier) as (
+      select c.oid, c.modifier
+      union all
+      select t.typbasetype, t.typtypmod from below join pg_type t on t.oid = below.oid where t.typtype = 'd'
+    )
+    select below.* from below join pg_type t on t.oid = below.oid where t.typtype <> 'd'
+  ) base
+  join pg_type t on t.oid = base.oid order by c.place`
+
 /** undefined where the table does not exist. */
 export async function findTable(connection: Connection, table: string): Promise<Table | undefined> {
   const [found] = await connection.query(
@@ -111,6 +125,23 @@ export async function sourceTable(connection: Connection, table: string): Promis
   const found = await findTable(connection, table)
   if (!found) throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: 'it does not exist' })
   return found
+}
+
+/** What a source reads from: its table, or its SELECT as if it were a view. Throws QZ-SOURCE-TABLE. */
+export async function sourceRelation(connection: Connection, source: SourceTable): Promise<Table> {
+  if (source.query === undefined) return sourceTable(connection, source.table)
+  const columns = await connection.columns(`select * from (${source.query}\n) r limit 0`)
+  const types = await connection.query(typesQuery, [columns.map(({ type }) => type), columns.map(({ modifier }) => modifier)])
+  return {
+    oid: '0',
+    name: `(${source.query}\n)`,
+    schema: '',
+    kind: 'v',
+    persistence: 'p',
+    rowSecurity: false,
+    columns: new Map(columns.map(({ name }, i) => [name, columnOf([name, String(i + 1), ...(types[i] as string[]), 'f', 'f', 'f'])])),
+    keys: [],
+  }
 }
 
 export interface Member {

@@ -11,6 +11,7 @@ import {
   type DatabaseOptions,
   type Delivery,
   type Looking,
+  type Reading,
   type Row,
   type Rows,
   type SinkTable,
@@ -22,6 +23,7 @@ import { connect, type Connection } from './postgres-connection.ts'
 import { PostgresDelivery } from './postgres-delivery.ts'
 import { describeTable, listTables, lookAtRows, sampleRows } from './postgres-describe.ts'
 import { doctor } from './postgres-doctor.ts'
+import { PostgresReading } from './postgres-reading.ts'
 import { setupScript, teardownScript } from './postgres-setup.ts'
 import { sourceTable, tableMembers } from './postgres-table.ts'
 
@@ -44,6 +46,12 @@ class PostgresDatabase implements Database {
 
   async openCapture(sources: readonly SourceTable[]): Promise<Capture> {
     return this.locked('capture', (connection) => PostgresCapture.open(connection, sources, this.options.pace))
+  }
+
+  async openReading(): Promise<Reading> {
+    const connection = await this.connect('reading')
+    await connection.script('set default_transaction_read_only = on')
+    return new PostgresReading(connection)
   }
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
