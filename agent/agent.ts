@@ -17,7 +17,9 @@ import { runDelivery, runPolling, runReceipts, type InboundContext } from './inb
 import { InboundRoute } from './inbound-route.ts'
 import { runOutbound } from './outbound.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
+import { Pauses, type Paused } from './pauses.ts'
 import { Removals } from './removal.ts'
+import { sourceRules } from './source-rules.ts'
 import { openKey, openState, requireIdentity } from './state.ts'
 import { setFault, StatusBoard } from './status.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, tableConflict } from './tables.ts'
@@ -25,6 +27,11 @@ import { Wake } from './wake.ts'
 
 export interface Agent {
   report(): AgentReport
+  /** Of a resource or a route; throws QZ-NOT-FOUND. */
+  pause(name: string): Paused
+  resume(name: string): Paused
+  /** The deletes that the guard of a resource holds are meant. Throws QZ-STATE where it holds none. */
+  confirm(resource: string): void
   /** Stops in the order of the data: capture, polling, delivery, receipts. */
   stop(): Promise<void>
 }
@@ -69,6 +76,9 @@ class RunningAgent implements Agent {
   readonly #stopping = new AbortController()
   /** Resources for which the operator asked for a snapshot. */
   readonly #restarts = new Set<string>()
+  /** Resources whose waiting deletes the operator has confirmed. */
+  readonly #confirms = new Set<string>()
+  readonly #pauses: Pauses
   readonly #checkpoints: Checkpoints
   #arranging: Promise<void> = Promise.resolve()
   #services: Promise<void>[] = []
@@ -79,6 +89,7 @@ class RunningAgent implements Agent {
     this.#logger = logger
     this.#board = new StatusBoard(version, randomUUID())
     this.#state = openState(config.data)
+    this.#pauses = new Pauses(this.#state, config, () => this.#allRoutes().map(({ sink }) => sink))
     this.#checkpoints = new Checkpoints(config.data, (error) => logger.warn({ err: codedError(error) }, 'audit checkpoints not written'))
     const identity = requireIdentity(this.#state)
     this.#key = openKey(config.data)
@@ -114,6 +125,9 @@ class RunningAgent implements Agent {
       checkpoints: () => (this.#checkpoints.flush(), {}),
       resync: ({ name }) => this.#resync(name ?? ''),
       trust: ({ name }) => this.#trust(name ?? ''),
+      pause: ({ name }) => this.pause(name ?? ''),
+      resume: ({ name }) => this.resume(name ?? ''),
+      confirm: ({ name }) => (this.confirm(name ?? ''), {}),
     })
     for (const [name, { url, pace }] of Object.entries(this.#config.databases)) {
       this.#databases.set(name, await engines[engineOf(name, url)]!({ name, url, pace: pace ?? 50 }))
@@ -127,6 +141,39 @@ class RunningAgent implements Agent {
 
   report(): AgentReport {
     return this.#board.report(this.#hub.clockOffset)
+  }
+
+  pause(name: string): Paused {
+    const paused = this.#pauses.pause(name)
+    this.#followPauses()
+    this.#logger.info({ name }, 'paused')
+    return paused
+  }
+
+  resume(name: string): Paused {
+    const resumed = this.#pauses.resume(name)
+    this.#followPauses()
+    this.#logger.info({ name }, 'resumed')
+    return resumed
+  }
+
+  confirm(resource: string): void {
+    const report = this.#board.sources.get(resource)
+    if (!report) throw new QianzhiError('QZ-NOT-FOUND', { what: resource })
+    const held = report.fault?.code === 'QZ-GUARD-DELETES' || report.fault?.code === 'QZ-GUARD-SNAPSHOT'
+    if (!held) throw new QianzhiError('QZ-STATE', { what: resource, state: report.fault?.code ?? report.state, event: 'confirm' })
+    this.#confirms.add(resource)
+    this.#logger.warn({ resource }, 'the waiting deletes are confirmed')
+  }
+
+  /** Sources look at each turn. */
+  #followPauses(): void {
+    for (const route of this.#allRoutes()) route.pause(this.#pauses.route(route.sink))
+    this.#pollAgain.fire()
+  }
+
+  #allRoutes(): InboundRoute[] {
+    return [...this.#routes.values()].flat()
   }
 
   async stop(): Promise<void> {
@@ -255,7 +302,9 @@ class RunningAgent implements Agent {
     }
     const routes = sinks.map((sink) => {
       const report = this.#board.sink(sink.route, { resource: sink.resource, database: database.options.name, table: sink.table })
-      return new InboundRoute(this.#received(sink), sink, report, context)
+      const route = new InboundRoute(this.#received(sink), sink, report, context)
+      route.pause(this.#pauses.route(sink))
+      return route
     })
     this.#routes.set(database.options.name, routes)
     return runDelivery(this.#inbound(), database, routes, arrived, signal).finally(() => this.#routes.delete(database.options.name))
@@ -276,6 +325,10 @@ class RunningAgent implements Agent {
       logger: this.#logger,
       batchBytes: this.#config.batchBytes ?? writerLimits.encoded,
       restarts: this.#restarts,
+      confirms: this.#confirms,
+      paused: (resource: string) => this.#pauses.source(resource),
+      rules: (resource: string) => sourceRules(this.#config.sources.find((source) => source.resource === resource)!),
+      folder: this.#config.data,
       checkpoints: this.#checkpoints,
     }
   }
@@ -285,7 +338,7 @@ class RunningAgent implements Agent {
       agent: requireIdentity(this.#state).agent,
       key: this.#key,
       hub: this.#hub,
-      routes: () => [...this.#routes.values()].flat(),
+      routes: () => this.#allRoutes(),
       policySerial: () => this.#keeper.serial,
       takeAsks: (statements) => this.#answers.take(statements),
       takePolicy: (jws) => this.#takePolicy(jws),
@@ -313,7 +366,7 @@ class RunningAgent implements Agent {
   /** `resync` of a supplied resource takes a new snapshot; of a received one it fills the delivered table anew, beside the old one. */
   #resync(name: string): { source: boolean; sink: boolean } {
     const source = this.#config.sources.some(({ resource }) => resource === name)
-    const routes = [...this.#routes.values()].flat().filter((route) => route.id === name || route.sink.resource === name)
+    const routes = this.#allRoutes().filter((route) => route.id === name || route.sink.resource === name)
     if (!source && routes.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
     if (source) this.#restarts.add(name)
     for (const route of routes) route.restart()

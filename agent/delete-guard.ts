@@ -14,13 +14,14 @@ import type { GuardRules } from './source-rules.ts'
  */
 export interface GuardContext {
   resource: string
-  /** Rows in the table now: one full count, so it is asked for only where many deletes came. */
-  count: () => Promise<number>
   /** Rows that the receivers have, as far as known. */
   known: () => number | undefined
   /** Milliseconds of a clock that only goes forward. */
   now?: () => number
 }
+
+/** Rows in the table now: one full count, so it is asked for only where many deletes came. */
+type Count = () => Promise<number>
 
 interface Hold {
   /** Rows before, and when last counted. */
@@ -44,7 +45,7 @@ export class DeleteGuard {
   #end: Hold | undefined
   #confirmed = false
   #endMayGo = false
-  #counted = { rows: 0, at: -Infinity, again: -Infinity }
+  #counted = { rows: 0, again: -Infinity }
   /** Milliseconds before waiting deletes are read again although they waited again after the last time. */
   #patience = 0
   #notBefore = -Infinity
@@ -55,8 +56,12 @@ export class DeleteGuard {
     this.#now = context.now ?? (() => performance.now())
   }
 
-  get holdsDeletes(): boolean {
-    return this.#deletes !== undefined
+  get active(): boolean {
+    return this.#rules !== undefined
+  }
+
+  get holdsEnd(): boolean {
+    return this.#end !== undefined
   }
 
   /** What stands in the report while something waits. */
@@ -68,7 +73,7 @@ export class DeleteGuard {
   }
 
   /** Whether these deletes may be sent now. */
-  async allows(deletes: number): Promise<boolean> {
+  async allows(deletes: number, count: Count): Promise<boolean> {
     if (!this.#rules || this.#confirmed || deletes === 0) return true
     const now = this.#now()
     if (this.#deletes) {
@@ -77,7 +82,7 @@ export class DeleteGuard {
     }
     this.#lately = this.#lately.filter(({ at }) => now - at < this.#rules!.settle)
     const lately = this.#lately.reduce((sum, one) => sum + one.deletes, deletes)
-    if (await this.#tooMany(lately)) {
+    if (await this.#tooMany(lately, count)) {
       const { rows } = this.#counted
       this.#deletes = { before: Math.max(rows + lately, this.#context.known() ?? 0), rows, last: now }
       this.#patience = Math.min(Math.max(2 * this.#patience, leastBetweenCounts), this.#rules.settle)
@@ -89,10 +94,10 @@ export class DeleteGuard {
   }
 
   /** Deletes in relation to the rows now and the deletes together. */
-  async #tooMany(lately: number): Promise<boolean> {
+  async #tooMany(lately: number, count: Count): Promise<boolean> {
     const { share, least } = this.#rules!
     if (lately < least) return false
-    await this.#count()
+    await this.#count(count)
     return lately > share * (this.#counted.rows + lately)
   }
 
@@ -111,16 +116,16 @@ export class DeleteGuard {
   }
 
   /**
-   * Looks whether what waits may go. `level`: everything else that was queued is sent, so what came back since a snapshot passed it has
+   * Looks whether what waits may go. `level`: everything that is queued has been sent, so what came back behind a snapshot has
    * travelled. @returns whether something was let go: the waiting entries are to be read again.
    */
-  async examine(level: boolean): Promise<boolean> {
+  async examine(count: Count, level: () => Promise<boolean>): Promise<boolean> {
     const holds = [this.#deletes, this.#end].filter((hold) => hold !== undefined)
-    if (holds.length === 0 || this.#now() < this.#notBefore || !(await this.#count())) return false
+    if (holds.length === 0 || this.#now() < this.#notBefore || !(await this.#count(count))) return false
     for (const hold of holds) hold.rows = this.#counted.rows
     const letDeletes = this.#deletes !== undefined && this.#isSettled(this.#deletes)
     if (letDeletes) this.#deletes = undefined
-    const letEnd = this.#end !== undefined && !this.#deletes && level && this.#isSettled(this.#end)
+    const letEnd = this.#end !== undefined && !this.#deletes && this.#isSettled(this.#end) && (await level())
     if (letEnd) [this.#end, this.#endMayGo] = [undefined, true]
     return letDeletes || letEnd
   }
@@ -157,12 +162,12 @@ export class DeleteGuard {
   }
 
   /** @returns whether the figure is a new one. */
-  async #count(): Promise<boolean> {
+  async #count(count: Count): Promise<boolean> {
     const before = this.#now()
     if (before < this.#counted.again) return false
-    const rows = await this.#context.count()
+    const rows = await count()
     const at = this.#now()
-    this.#counted = { rows, at, again: at + Math.max(leastBetweenCounts, countShare * (at - before)) }
+    this.#counted = { rows, again: at + Math.max(leastBetweenCounts, countShare * (at - before)) }
     return true
   }
 }

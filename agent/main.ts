@@ -15,6 +15,9 @@ const commands: Record<string, () => Promise<Command>> = {
   audit: async () => (await import('./commands/audit.ts')).audit,
   resync: async () => (await import('./commands/resync.ts')).resync,
   trust: async () => (await import('./commands/resync.ts')).trust,
+  pause: async () => (await import('./commands/pause.ts')).pause,
+  resume: async () => (await import('./commands/pause.ts')).resume,
+  confirm: async () => (await import('./commands/pause.ts')).confirm,
 }
 
 const help = {
@@ -32,6 +35,9 @@ const help = {
   audit                   本机保存的中心审计检查点(每日最后一个),供核验中心审计
   resync 资源|路由        重新快照(来源)或重新填充落地表
   trust 资源              接受提供方更换的密钥
+  pause 资源|路由         暂停:来源不再读取和发送(变更继续排队),落地不再接收;重启后仍然有效
+  resume 资源|路由        恢复
+  confirm 资源            确认大批删除属实,发送给接收方
 
 选项:
   --config 文件           配置文件(默认 ./qianzhi-agent.yaml)
@@ -53,6 +59,9 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
   audit                   the checkpoints of the hub's audit that this agent holds (the last of each day), to verify it with
   resync RESOURCE|ROUTE   takes a new snapshot (source), or fills the delivered table anew
   trust RESOURCE          accepts a provider's new key
+  pause RESOURCE|ROUTE    nothing is read and sent (changes go on being queued), or received; also after a restart
+  resume RESOURCE|ROUTE   goes on
+  confirm RESOURCE        the many deletes that wait are meant: sends them to the receivers
 
 Options:
   --config FILE           configuration (default ./qianzhi-agent.yaml)

@@ -40,9 +40,14 @@ export class SentRows {
 
   /** The stream begins (again) at the position that its source database has written down. */
   begin(position: Position | null): void {
-    this.#travelling.clear()
+    this.readAgain()
     this.#open ??= this.#try(() => openFile(this.#path))
     this.#try(() => this.#open?.follow(position, shapeOf(this.#source, this.#prints)))
+  }
+
+  /** All that was read and not recorded is thrown away. */
+  readAgain(): void {
+    this.#travelling.clear()
   }
 
   /** What of a piece must be sent: not the rows that the receivers have, nor deletes of keys that they never had. */
@@ -71,7 +76,7 @@ export class SentRows {
     if (this.#prints) this.#travel(piece, 1)
   }
 
-  /** What was read is thrown away, and is read again. */
+  /** A piece travels no more: it was recorded, or is read again. */
   drop(piece: Piece): void {
     if (this.#prints) this.#travel(piece, -1)
   }
@@ -97,7 +102,6 @@ export class SentRows {
   /** The source database has written down that the hub has this piece, and that the stream moved by it. */
   record(from: Position | null, to: Position, piece: Piece): void {
     this.#try(() => this.#open?.record(from, to, piece, this.#prints ? (row) => this.#keyText(row) : undefined))
-    this.drop(piece)
   }
 
   /** These keys travel whatever their rows are now; with `to`, where the source database moved the stream without a piece. */
@@ -160,7 +164,10 @@ const unknown = Buffer.alloc(0)
 /** Sent rows after which they are counted again: a tenth of them, at least so many. */
 const leastBetweenCounts = 1_000
 
-function shapeOf({ table, query, only, columns, schema, zeroDates, valueLimit }: SourceTable, prints: boolean): { table: string; all: string } {
+function shapeOf(
+  { table, query, only, columns, schema, zeroDates, valueLimit }: SourceTable,
+  prints: boolean,
+): { table: string; all: string } {
   const place = JSON.stringify([table, query, only])
   return { table: place, all: JSON.stringify([place, columns, schema.version, zeroDates, valueLimit, prints]) }
 }

@@ -17,8 +17,9 @@ export class SnapshotPace {
   readonly #now: () => Date
   readonly #ticks: () => number
   #nextAt = -Infinity
-  #rows = 0
-  #total = 0
+  /** Rows read since the snapshot began, undefined where that is not known (any more), and rows that there are. */
+  #rows: number | undefined = 0
+  #total: number | undefined
   /** Rows read by this program, and the milliseconds that it took, waits for the window left out. */
   #read = 0
   #took = 0
@@ -38,22 +39,36 @@ export class SnapshotPace {
     return this.inWindow && this.#ticks() >= this.#nextAt
   }
 
-  /** The next part is due within moments: not the time to go to sleep. */
-  get soon(): boolean {
-    return this.inWindow && this.#nextAt - this.#ticks() < 1_000
-  }
-
   /** Rows to be read at once: no more than the pace of one second. */
   limit(rows: number): number {
     return Math.min(rows, this.#rules.pace ?? rows)
   }
 
-  begin(rows: number, total: number): void {
+  /** A snapshot begins from the first row. */
+  restart(): void {
+    this.#total = undefined
+    this.resume(0)
+  }
+
+  /** What was read and not recorded is read again. */
+  resume(rows: number | undefined): void {
     this.#rows = rows
+    this.#lastAt = undefined
+  }
+
+  get isMeasured(): boolean {
+    return this.#total !== undefined
+  }
+
+  measure(total: number): void {
     this.#total = total
     this.#read = 0
     this.#took = 0
-    this.#lastAt = undefined
+  }
+
+  /** Rows that the snapshot has met; where that is not known, those that there were when it was gone on with. */
+  get rows(): number | undefined {
+    return this.#rows ?? this.#total
   }
 
   took(rows: number): void {
@@ -64,16 +79,17 @@ export class SnapshotPace {
       this.#read += rows
     }
     this.#lastAt = at
-    this.#rows += rows
+    if (this.#rows !== undefined) this.#rows += rows
   }
 
   /** `left`: seconds at the rate so far; absent where nothing can be said yet. */
   progress(): SnapshotProgress {
-    const progress: SnapshotProgress = { rows: this.#rows, total: Math.max(this.#rows, this.#total) }
+    const rows = this.#rows ?? 0
+    const progress: SnapshotProgress = { rows, total: Math.max(rows, this.#total ?? 0) }
     if (!this.inWindow) return { ...progress, waits: 'window' }
     if (this.#took === 0 || this.#read === 0) return progress
     const rate = (this.#read / this.#took) * 1_000
-    return { ...progress, rate: Math.round(rate), left: Math.ceil((progress.total - this.#rows) / rate) }
+    return { ...progress, rate: Math.round(rate), left: Math.ceil((progress.total - rows) / rate) }
   }
 }
 

@@ -21,7 +21,7 @@ export const trust: Command = async ({ config, words, say }) => {
   return 0
 }
 
-function requireName(words: readonly string[]): string {
+export function requireName(words: readonly string[]): string {
   if (!words[0]) throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: 'name a resource or route / 请给出资源或路由名' })
   return words[0]
 }
