@@ -155,7 +155,11 @@ async function land(context: OutboundContext, capture: Capture, flight: Flight, 
     stream.refused(coded)
     return
   }
-  await stream.record(capture, flight)
+  try {
+    await stream.record(capture, flight)
+  } catch (error) {
+    refuse(stream, error)
+  }
 }
 
 /** Whose turn it is: streams one after the other, so that no table's snapshot holds up another's changes. */
@@ -199,7 +203,7 @@ class Turns {
     try {
       return await stream.read(queueHoldsEntries)
     } catch (error) {
-      return this.#refuse(stream, error)
+      return refuse(stream, error)
     }
   }
 
@@ -221,18 +225,19 @@ class Turns {
         await stream.honour(this.#context.wanted.get(stream.source.resource))
         ready.push(stream)
       } catch (error) {
-        this.#refuse(stream, error)
+        refuse(stream, error)
       }
     }
     return ready
   }
+}
 
-  #refuse(stream: OutboundStream, error: unknown): undefined {
-    const coded = codedError(error)
-    if (concernsHub(coded.code) || concernsDatabase(coded.code)) throw error
-    stream.refused(coded)
-    return undefined
-  }
+/** Holds this stream; throws what concerns more than it. */
+function refuse(stream: OutboundStream, error: unknown): undefined {
+  const coded = codedError(error)
+  if (concernsHub(coded.code) || concernsDatabase(coded.code)) throw error
+  stream.refused(coded)
+  return undefined
 }
 
 function holdAll(context: OutboundContext, error: QianzhiError): void {

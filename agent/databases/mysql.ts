@@ -40,7 +40,7 @@ class MysqlDatabase implements Database {
   async openCapture(sources: readonly SourceTable[]): Promise<Capture> {
     const session = await Session.open(this.options)
     await session.lock('capture')
-    return new MysqlCapture(this.options, session, sources)
+    return MysqlCapture.open(this.options, session, sources)
   }
 
   async openReading(): Promise<Reading> {
