@@ -19,7 +19,9 @@ import { InboundRoute } from './inbound-route.ts'
 import { runFindings, type FindingsContext } from './findings.ts'
 import { runOutbound } from './outbound.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
+import { Pauses, type Paused } from './pauses.ts'
 import { Removals } from './removal.ts'
+import { sourceRules } from './source-rules.ts'
 import { openKey, openState, requireIdentity } from './state.ts'
 import { setFault, StatusBoard } from './status.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, tableConflict } from './tables.ts'
@@ -27,6 +29,11 @@ import { Wake } from './wake.ts'
 
 export interface Agent {
   report(): AgentReport
+  /** Of a resource or a route; throws QZ-NOT-FOUND. */
+  pause(name: string): Paused
+  resume(name: string): Paused
+  /** The deletes that the guard of a resource holds are meant. Throws QZ-STATE where it holds none. */
+  confirm(resource: string): void
   /** Stops in the order of the data: capture, polling, delivery, receipts. */
   stop(): Promise<void>
 }
@@ -78,6 +85,9 @@ class RunningAgent implements Agent {
   readonly #restarts = new Set<string>()
   /** Resources whose quarantined keys are to be sent again. */
   readonly #replays = new Set<string>()
+  /** Resources whose waiting deletes the operator has confirmed. */
+  readonly #confirms = new Set<string>()
+  readonly #pauses: Pauses
   readonly #checkpoints: Checkpoints
   #arranging: Promise<void> = Promise.resolve()
   #services: Promise<void>[] = []
@@ -88,6 +98,7 @@ class RunningAgent implements Agent {
     this.#logger = logger
     this.#board = new StatusBoard(version, randomUUID())
     this.#state = openState(config.data)
+    this.#pauses = new Pauses(this.#state, config, () => this.#allRoutes().map(({ sink }) => sink))
     this.#checkpoints = new Checkpoints(config.data, (error) => logger.warn({ err: codedError(error) }, 'audit checkpoints not written'))
     const identity = requireIdentity(this.#state)
     this.#key = openKey(config.data)
@@ -115,7 +126,7 @@ class RunningAgent implements Agent {
       policy: () => this.#keeper.policy,
       doctor: () => this.#doctor(),
       logTail,
-      operate: { pause: notYet, resume: notYet, confirm: notYet },
+      operate: { pause: (name) => this.pause(name), resume: (name) => this.resume(name), confirm: (name) => this.confirm(name) },
       logger,
     })
   }
@@ -127,6 +138,9 @@ class RunningAgent implements Agent {
       resync: ({ name }) => this.#resync(name ?? ''),
       replay: ({ name }) => this.#replay(name ?? ''),
       trust: ({ name }) => this.#trust(name ?? ''),
+      pause: ({ name }) => this.pause(name ?? ''),
+      resume: ({ name }) => this.resume(name ?? ''),
+      confirm: ({ name }) => (this.confirm(name ?? ''), {}),
     })
     for (const [name, { url, pace }] of Object.entries(this.#config.databases)) {
       this.#databases.set(name, await engines[engineOf(name, url)]!({ name, url, pace: pace ?? 50 }))
@@ -153,6 +167,39 @@ class RunningAgent implements Agent {
 
   report(): AgentReport {
     return this.#board.report(this.#hub.clockOffset)
+  }
+
+  pause(name: string): Paused {
+    const paused = this.#pauses.pause(name)
+    this.#followPauses()
+    this.#logger.info({ name }, 'paused')
+    return paused
+  }
+
+  resume(name: string): Paused {
+    const resumed = this.#pauses.resume(name)
+    this.#followPauses()
+    this.#logger.info({ name }, 'resumed')
+    return resumed
+  }
+
+  confirm(resource: string): void {
+    const report = this.#board.sources.get(resource)
+    if (!report) throw new QianzhiError('QZ-NOT-FOUND', { what: resource })
+    const held = report.fault?.code === 'QZ-GUARD-DELETES' || report.fault?.code === 'QZ-GUARD-SNAPSHOT'
+    if (!held) throw new QianzhiError('QZ-STATE', { what: resource, state: report.fault?.code ?? report.state, event: 'confirm' })
+    this.#confirms.add(resource)
+    this.#logger.warn({ resource }, 'the waiting deletes are confirmed')
+  }
+
+  /** Sources look at each turn. */
+  #followPauses(): void {
+    for (const route of this.#allRoutes()) route.pause(this.#pauses.route(route.sink))
+    this.#pollAgain.fire()
+  }
+
+  #allRoutes(): InboundRoute[] {
+    return [...this.#routes.values()].flat()
   }
 
   async stop(): Promise<void> {
@@ -292,7 +339,9 @@ class RunningAgent implements Agent {
     }
     const routes = sinks.map((sink) => {
       const report = this.#board.sink(sink.route, { resource: sink.resource, database: database.options.name, table: sink.table })
-      return new InboundRoute(this.#received(sink), sink, report, context)
+      const route = new InboundRoute(this.#received(sink), sink, report, context)
+      route.pause(this.#pauses.route(sink))
+      return route
     })
     this.#routes.set(database.options.name, routes)
     return runDelivery(this.#inbound(), database, routes, arrived, signal).finally(() => this.#routes.delete(database.options.name))
@@ -314,6 +363,10 @@ class RunningAgent implements Agent {
       batchBytes: this.#config.batchBytes ?? writerLimits.encoded,
       restarts: this.#restarts,
       replays: this.#replays,
+      confirms: this.#confirms,
+      paused: (resource: string) => this.#pauses.source(resource),
+      rules: (resource: string) => sourceRules(this.#config.sources.find((source) => source.resource === resource)!),
+      folder: this.#config.data,
       checkpoints: this.#checkpoints,
     }
   }
@@ -323,7 +376,7 @@ class RunningAgent implements Agent {
       agent: requireIdentity(this.#state).agent,
       key: this.#key,
       hub: this.#hub,
-      routes: () => [...this.#routes.values()].flat(),
+      routes: () => this.#allRoutes(),
       policySerial: () => this.#keeper.serial,
       takeAsks: (statements) => this.#answers.take(statements),
       takePolicy: (jws) => this.#takePolicy(jws),
@@ -378,7 +431,7 @@ class RunningAgent implements Agent {
   }
 
   #routesOf(name: string): InboundRoute[] {
-    return [...this.#routes.values()].flat().filter((route) => route.id === name || route.sink.resource === name)
+    return this.#allRoutes().filter((route) => route.id === name || route.sink.resource === name)
   }
 
   #trust(resource: string): { keys: string[] } {
@@ -387,8 +440,4 @@ class RunningAgent implements Agent {
     this.#pollAgain.fire()
     return { keys }
   }
-}
-
-function notYet(): never {
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'this agent does not pause lines yet' })
 }

@@ -4,6 +4,7 @@ import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { captureModes } from './database.ts'
 import { mappingFault } from './mapping.ts'
+import { SendingConfig } from './source-rules.ts'
 
 const strict = { additionalProperties: false }
 
@@ -56,6 +57,7 @@ const SourceConfig = Type.Object(
     valueLimit: Type.Optional(Type.Integer({ minimum: 1024 })),
     /** Bytes of queue beyond which it collapses into "snapshot needed". */
     queueLimit: Type.Optional(Type.Integer({ minimum: 65_536 })),
+    ...SendingConfig,
   },
   strict,
 )

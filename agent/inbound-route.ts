@@ -69,6 +69,7 @@ export class InboundRoute {
   /** The table could not be used any more while it was being filled. */
   #altered = false
   #replay: PromiseWithResolvers<Replayed> | undefined
+  #paused = false
   /** True where the last ask had no room. */
   #asksNothing = false
   #due: AppliedReceipt | undefined
@@ -130,7 +131,22 @@ export class InboundRoute {
     this.#opened = true
     clearFault(this.report)
     this.report.position = this.#applied
-    this.report.state = this.#complete ? 'flowing' : 'loading'
+    this.report.state = this.#state
+  }
+
+  get #state(): SinkReport['state'] {
+    if (this.#paused) return 'paused'
+    return this.#complete ? 'flowing' : 'loading'
+  }
+
+  /** Nothing is applied, and nothing asked for, until it goes on; what has been received is asked for again then. */
+  pause(paused: boolean): void {
+    if (paused === this.#paused) return
+    this.#paused = paused
+    if (!this.#opened) return
+    this.#empty()
+    this.#received = this.#applied
+    if (!this.report.fault) this.report.state = this.#state
   }
 
   /** The operator wants the table filled anew from the log's newest snapshot; readers keep the old rows until then. */
@@ -204,14 +220,14 @@ export class InboundRoute {
 
   ask(share: number): { route: string; after: Position | null; credit: number; broken?: string } {
     const room = Math.min(routeBuffer, share) - this.#queuedBytes
-    const credit = room >= Math.min(leastCredit, share) ? room : 0
+    const credit = !this.#paused && room >= Math.min(leastCredit, share) ? room : 0
     this.#asksNothing = credit === 0
     return { route: this.id, after: this.#received, credit, ...(this.#broken ? { broken: this.#broken } : {}) }
   }
 
   /** True where the last ask had no room and there is some now. */
   wantsMore(): boolean {
-    return this.#opened && this.#asksNothing && this.#queuedBytes < leastCredit
+    return this.#opened && !this.#paused && this.#asksNothing && this.#queuedBytes < leastCredit
   }
 
   hasBatch(): boolean {
@@ -230,7 +246,7 @@ export class InboundRoute {
     this.#hubFault = undefined
     if (!over || !this.#opened || this.#broken) return
     clearFault(this.report)
-    this.report.state = this.#complete ? 'flowing' : 'loading'
+    this.report.state = this.#state
   }
 
   /** What the hub says of this route. */
@@ -342,6 +358,8 @@ export class InboundRoute {
     const { change } = prepared
     const applied = await delivery.apply(this.sink, this.#part, prepared)
     this.#applied = change.to
+    // It was paused meanwhile.
+    if (!this.#received || isAfter(change.to, this.#received)) this.#received = change.to
     if (this.#preparedTo?.hash === change.to.hash) this.#preparedTo = undefined
     if (change.snapshot?.last) this.#complete = true
     this.#backoff.reset()
@@ -364,7 +382,7 @@ export class InboundRoute {
     this.report.rows += applied.written + applied.deleted
     this.report.quarantine = applied.quarantine
     this.report.lastApplied = this.#context.now().toISOString()
-    this.report.state = this.#broken ? 'held' : this.#complete ? 'flowing' : 'loading'
+    this.report.state = this.#broken ? 'held' : this.#state
     this.#reach()
   }
 

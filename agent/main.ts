@@ -17,6 +17,9 @@ const commands: Record<string, () => Promise<Command>> = {
   replay: async () => (await import('./commands/quarantine.ts')).replay,
   resync: async () => (await import('./commands/resync.ts')).resync,
   trust: async () => (await import('./commands/resync.ts')).trust,
+  pause: async () => (await import('./commands/pause.ts')).pause,
+  resume: async () => (await import('./commands/pause.ts')).resume,
+  confirm: async () => (await import('./commands/pause.ts')).confirm,
 }
 
 const help = {
@@ -36,6 +39,9 @@ const help = {
   quarantine [资源|路由]  列出隔离区:未能发送(来源)或未能落地(落地表)的行的主键与原因
   replay 资源|路由        排除原因后重试隔离区:重新发送(来源)或重新写入(落地表)
   trust 资源              接受提供方更换的密钥
+  pause 资源|路由         暂停:来源不再读取和发送(变更继续排队),落地不再接收;重启后仍然有效
+  resume 资源|路由        恢复
+  confirm 资源            确认大批删除属实,发送给接收方
 
 选项:
   --config 文件           配置文件(默认 ./qianzhi-agent.yaml)
@@ -59,6 +65,9 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
   quarantine [RESOURCE|ROUTE]  lists keys whose rows could not be sent (source) or applied (delivered table), and why
   replay RESOURCE|ROUTE   tries the quarantine again when its cause is put right: sends the rows anew, or applies them
   trust RESOURCE          accepts a provider's new key
+  pause RESOURCE|ROUTE    nothing is read and sent (changes go on being queued), or received; also after a restart
+  resume RESOURCE|ROUTE   goes on
+  confirm RESOURCE        the many deletes that wait are meant: sends them to the receivers
 
 Options:
   --config FILE           configuration (default ./qianzhi-agent.yaml)

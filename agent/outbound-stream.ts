@@ -1,14 +1,14 @@
-import { openBatch, blockValues, splitBatch, type BuiltBatch, type ManifestHeader } from '../protocol/batch.ts'
+import type { BuiltBatch, ManifestHeader } from '../protocol/batch.ts'
 import type { SourceReport, StoredAnswer } from '../protocol/api.ts'
 import type { QianzhiError } from '../protocol/errors.ts'
 import { isAfter, nextEpoch, samePosition, showPlace, type Place, type Position } from '../protocol/position.ts'
-import { keyItems } from '../protocol/schema.ts'
 import { sha256 } from '../protocol/signature.ts'
 import { Backoff } from './backoff.ts'
+import { missedBatches } from './catch-up.ts'
 import { checkerOf } from './checks.ts'
 import { mappingText, type Capture, type Row, type Rows, type SourceTable, type StreamState } from './database.ts'
 import { portableRows } from './mapping.ts'
-import type { OutboundContext } from './outbound.ts'
+import type { Kept, OutboundContext } from './outbound.ts'
 import { keyIndexes, keyOf, keyText, packPiece, type Piece } from './packing.ts'
 import { clearFault, setFault } from './status.ts'
 
@@ -22,10 +22,23 @@ export interface Flight {
   answer?: Promise<StoredAnswer>
 }
 
+/** Keys of queue entries that are read in parts, and whether deletes among them wait. */
+interface Taken {
+  keys: Row[]
+  entries: string[]
+  waits: boolean
+}
+
 const leastRows = 50
 const mostRows = 10_000
 /** Takes of 10,000 keys after which what is still queued is sent like any change: an end is needed where writers never rest. */
 const mostToDrop = 200
+/** Reads in one turn that found nothing to be sent. */
+const mostSilent = 20
+/** Entries whose deletes wait beyond which the stream's other changes wait too: each look at the queue passes over them. */
+const mostWaiting = 20_000
+/** Milliseconds between the log's lines on a running snapshot. */
+const betweenLines = 60_000
 /** Batches of ours at the hub beyond which a new epoch is cheaper than reading their keys back. */
 const mostToCatchUp = 2_000
 
@@ -38,6 +51,9 @@ export class OutboundStream {
   readonly report: SourceReport
   begun = false
   heldUntil = 0
+  /** Set where something was read, though nothing had to be sent. */
+  worked = false
+  readonly #kept: Kept
   readonly #context: OutboundContext
   readonly #capture: Capture
   readonly #keys: number[]
@@ -58,11 +74,18 @@ export class OutboundStream {
   /** Read but not packed yet. */
   #rest: Piece | undefined
   /** Taken but not read yet. */
-  #taken: { keys: Row[]; entries: string[] } | undefined
+  #taken: Taken | undefined
   readonly #entriesOut = new Set<string>()
+  /** Of these: entries whose deletes wait, and those that are done with as soon as all that was read before them is recorded. */
+  #waiting: string[] = []
+  #done: string[] = []
+  /** Batches packed and not recorded yet. */
+  #unrecorded = 0
   #rowsAtOnce = 1_000
+  #logged = 0
 
-  constructor(context: OutboundContext, capture: Capture, source: SourceTable) {
+  constructor(context: OutboundContext, capture: Capture, source: SourceTable, kept: Kept) {
+    this.#kept = kept
     this.#context = context
     this.#capture = capture
     this.source = source
@@ -78,14 +101,14 @@ export class OutboundStream {
     await this.#capture.checkTable(this.source)
     this.#state = await this.#capture.state(this.source)
     await this.#look()
+    this.#kept.sent.begin(this.#state.position)
     await this.#findPlace(signal)
     this.begun = true
     this.#resumeSnapshot()
-    clearFault(this.report)
     this.report.position = this.#state.position
     this.report.quarantine = this.#state.quarantine
-    this.report.state = this.#state.snapshot ? 'loading' : 'flowing'
     await this.#count()
+    this.#show()
   }
 
   /** A gap in coverage — trigger dropped, table altered, another schema version — ends in a snapshot. */
@@ -124,30 +147,23 @@ export class OutboundStream {
     this.#epoch = position?.epoch ?? 0
   }
 
-  /**
-   * The hub is ahead on our own verified chain: we crashed before writing a receipt down, or this database was restored. The keys of
-   * those batches go into the queue again, so that the rows they hold now are sent once more.
-   */
+  /** The keys of what the hub has and this database does not know of go into the queue again, so that the rows they hold now are sent once more. */
   async #catchUp(from: Position, head: Position, signal: AbortSignal): Promise<boolean> {
-    let at = from
-    while (!samePosition(at, head)) {
-      const batches = await this.#context.hub.own(this.source.resource, at, signal)
-      if (batches.length === 0) return false
-      const keys: Row[] = []
-      for (const bytes of batches) {
-        const batch = openBatch(splitBatch(bytes), (id) => (id === this.#context.key.id ? this.#context.key.publicKey : undefined))
-        const { epoch, seq, prev } = batch.manifest
-        if (epoch !== at.epoch || seq !== at.seq + 1 || prev !== at.hash) return false
-        const columns = keyItems(this.source.schema).map((item) => blockValues(batch, item.id))
-        for (let row = 0; row < batch.manifest.rows; row++) keys.push(columns.map((column) => column[row]!))
-        at = { epoch, seq, hash: batch.hash }
-        if (samePosition(at, head)) break
-      }
+    for await (const { keys, at, snapshot } of missedBatches(this.#context, this.source, { from, head }, signal)) {
       await this.#capture.requeue(this.source, keys, at)
+      if (snapshot) this.#kept.sent.forgetAll()
+      this.#kept.sent.forget(keys, at)
       this.#state = { ...this.#state, position: at }
       this.#log(`the hub is ahead: ${keys.length} keys queued again up to ${showPlace(at)}`)
     }
-    return true
+    return samePosition(this.#state.position, head)
+  }
+
+  /** These keys are sent again, also where their rows are what was sent last. Between two reads only. */
+  async requeue(keys: readonly Row[]): Promise<void> {
+    if (!this.#state.position) return
+    this.#kept.sent.forget(keys)
+    await this.#capture.requeue(this.source, keys, this.#state.position)
   }
 
   #resumeSnapshot(): void {
@@ -155,7 +171,11 @@ export class OutboundStream {
     if (snapshot === null) this.#snapshot = null
     else this.#snapshot = snapshot === 'needed' ? { began: null, after: null } : { began: snapshot.began, after: snapshot.after }
     if (snapshot !== null && snapshot !== 'needed') this.#lastBegan = snapshot.began
-    if (this.#rest?.snapshot) this.#rest = undefined
+    if (this.#rest?.snapshot) this.#kept.sent.drop(this.#takeRest()!)
+    if (snapshot === 'needed') {
+      this.#kept.guard.snapshotMoved()
+      this.#kept.pace.restart()
+    } else this.#kept.pace.resume(this.#kept.sent.snapshotRows)
   }
 
   /** The hub wants a snapshot that begins after a place: once is enough. */
@@ -199,6 +219,7 @@ export class OutboundStream {
   async inspect(): Promise<void> {
     await this.#look()
     await this.#count()
+    this.#show()
   }
 
   async #count(): Promise<void> {
@@ -206,17 +227,62 @@ export class OutboundStream {
     this.report.waiting = entries
     if (oldest) this.report.oldest = oldest.toISOString()
     else delete this.report.oldest
+    if (entries === 0) await this.#level()
     if (bytes <= this.source.queueLimit || !(await this.#capture.collapse(this.source))) return
     this.#log('the queue passed its limit: it is emptied and a snapshot taken')
     this.#state = { ...this.#state, snapshot: 'needed' }
     this.#taken = undefined
+    this.#letGo()
+    this.#kept.guard.queueEmptied()
     this.#resumeSnapshot()
+  }
+
+  /** Nothing is queued and nothing travels. */
+  async #level(): Promise<void> {
+    if (this.#taken || this.#rest || this.#unrecorded > 0 || this.#state.snapshot !== null) return
+    const { guard, sent } = this.#kept
+    guard.level()
+    if (guard.active && sent.wantsCount) sent.counted(await this.#capture.count(this.source))
   }
 
   /** The next packed batch, or undefined where nothing waits. */
   async read(queueHoldsEntries: boolean): Promise<Flight | undefined> {
-    const piece = this.#takeRest() ?? (await this.#readPiece(queueHoldsEntries))
-    return piece && this.#pack(piece)
+    await this.#examine()
+    await this.#finish([])
+    for (let turn = 0; turn < mostSilent; turn++) {
+      const piece = this.#takeRest() ?? (await this.#readPiece(queueHoldsEntries))
+      if (!piece) return undefined
+      if (piece.snapshot || piece.rows.length + piece.deletes.length + piece.faults.length > 0) return this.#pack(piece)
+      this.worked = true
+      await this.#finish(piece.entries)
+    }
+    return undefined
+  }
+
+  /** Entries of which nothing is to be sent leave the queue: not before what was read before them is recorded, or a crash would lose it. */
+  async #finish(entries: readonly string[]): Promise<void> {
+    this.#done.push(...entries)
+    if (this.#done.length === 0 || this.#unrecorded > 0 || this.#rest) return
+    const done = this.#done.splice(0)
+    await this.#capture.mark(this.source, { entries: done })
+    for (const entry of done) this.#entriesOut.delete(entry)
+  }
+
+  /** Whether deletes, or a snapshot's end, have waited long enough. */
+  async #examine(): Promise<void> {
+    const { guard } = this.#kept
+    const confirmed = this.#context.confirms.delete(this.source.resource) && guard.fault !== undefined
+    if (confirmed) guard.confirm()
+    const level = async () => !this.#taken && !this.#rest && (await this.#capture.backlog(this.source, 1)).entries === 0
+    if (!confirmed && !(await guard.examine(() => this.#capture.count(this.source), level))) return
+    this.#log(confirmed ? 'the deletes are confirmed: they are sent' : 'the rows are there again: what waited goes on')
+    this.#letGo()
+    this.#show()
+  }
+
+  /** Entries whose deletes waited are taken again. */
+  #letGo(): void {
+    for (const entry of this.#waiting.splice(0)) this.#entriesOut.delete(entry)
   }
 
   #takeRest(): Piece | undefined {
@@ -225,28 +291,44 @@ export class OutboundStream {
     return rest
   }
 
-  /** Changes and parts of a snapshot take turns; a new epoch must begin with a snapshot. */
+  /** Changes and parts of a snapshot take turns; a new epoch must begin with a snapshot, and does so at any hour. */
   async #readPiece(queueHoldsEntries: boolean): Promise<Piece | undefined> {
+    if (this.#tip === null) return this.#readSnapshot()
     const changes = queueHoldsEntries || this.#taken !== undefined
-    const snapshotFirst = this.#snapshot && (this.#tip === null || this.#snapshotTurn || !changes)
+    const snapshot = this.#snapshot !== null && !this.#kept.guard.holdsEnd && this.#kept.pace.mayRead
+    const snapshotFirst = snapshot && (this.#snapshotTurn || !changes)
     this.#snapshotTurn = !this.#snapshotTurn
-    if (snapshotFirst) return this.#readSnapshot()
-    return (changes ? await this.#readChanges() : undefined) ?? (this.#snapshot ? this.#readSnapshot() : undefined)
+    const first = snapshotFirst ? await this.#readSnapshot() : undefined
+    if (first) return first
+    return (changes ? await this.#readChanges() : undefined) ?? (snapshot && !snapshotFirst ? this.#readSnapshot() : undefined)
   }
 
   async #readChanges(): Promise<Piece | undefined> {
-    this.#taken ??= await this.#take()
-    if (!this.#taken) return undefined
-    const keys = this.#taken.keys.splice(0, this.#rowsAtOnce)
-    const entries = this.#taken.keys.length === 0 ? this.#taken.entries : []
-    if (this.#taken.keys.length === 0) this.#taken = undefined
+    const taken = (this.#taken ??= await this.#take())
+    if (!taken) return undefined
+    const keys = taken.keys.splice(0, this.#rowsAtOnce)
     const { rows, faults } = this.#check(await this.#capture.rowsByKeys(this.source, keys))
-    return {
-      rows,
-      faults,
-      deletes: missingKeys(keys, [...rows.map((row) => keyOf(row, this.#keys)), ...faults.map((fault) => fault.key)]),
-      entries,
-    }
+    const deletes = missingKeys(keys, [...rows.map((row) => keyOf(row, this.#keys)), ...faults.map((fault) => fault.key)])
+    const piece = await this.#guarded(this.#kept.sent.sift({ rows, faults, deletes, entries: [] }), taken)
+    if (this.#kept.rules.reload) this.report.unchanged = (this.report.unchanged ?? 0) + rows.length - piece.rows.length
+    if (taken.keys.length > 0) return piece
+    this.#taken = undefined
+    if (taken.waits) this.#waiting.push(...taken.entries)
+    const entries = taken.waits ? [] : taken.entries
+    const empty = piece.rows.length + piece.deletes.length + faults.length === 0
+    return { ...piece, entries: empty ? entries : [...this.#done.splice(0), ...entries] }
+  }
+
+  /** Where the guard does not let the deletes go yet, their entries stay in the queue. */
+  async #guarded(piece: Piece, taken: Taken): Promise<Piece> {
+    const { guard, sent } = this.#kept
+    const held = guard.fault !== undefined
+    if (await guard.allows(piece.deletes.length, () => this.#capture.count(this.source))) return piece
+    sent.drop({ ...piece, rows: [], faults: [] })
+    taken.waits = true
+    if (!held) this.#context.logger.warn({ code: guard.fault!.code, resource: this.source.resource }, guard.fault!.message)
+    this.#show()
+    return { ...piece, deletes: [] }
   }
 
   /** Values become portable, and identifiers are checked, where the rows are: a row that may not go becomes one that cannot be sent. */
@@ -258,7 +340,8 @@ export class OutboundStream {
     return { rows, faults }
   }
 
-  async #take(): Promise<{ keys: Row[]; entries: string[] } | undefined> {
+  async #take(): Promise<Taken | undefined> {
+    if (this.#waiting.length > mostWaiting) return undefined
     const take = await this.#capture.take(this.source, this.#rowsAtOnce, this.#entriesOut)
     if (take.marked) {
       await this.#capture.mark(this.source, { snapshot: 'needed', entries: take.entries })
@@ -267,14 +350,19 @@ export class OutboundStream {
       this.#resumeSnapshot()
       return undefined
     }
-    if (take.entries.length === 0) return undefined
+    if (take.entries.length === 0) {
+      if (this.#entriesOut.size === 0) await this.#level()
+      return undefined
+    }
     for (const entry of take.entries) this.#entriesOut.add(entry)
-    return { keys: take.keys, entries: take.entries }
+    return { keys: take.keys, entries: take.entries, waits: false }
   }
 
   /** What was queued before the snapshot's first read need not travel on its own: the snapshot reads those rows after it. */
   async #dropQueued(): Promise<void> {
-    for (const entry of this.#taken?.entries ?? []) this.#entriesOut.delete(entry)
+    for (const entry of [...(this.#taken?.entries ?? []), ...this.#done.splice(0)]) this.#entriesOut.delete(entry)
+    this.#letGo()
+    this.#kept.guard.queueEmptied()
     this.#taken = undefined
     for (let turn = 0; turn < mostToDrop; turn++) {
       const { entries, keys } = await this.#capture.take(this.source, mostRows, this.#entriesOut)
@@ -283,13 +371,31 @@ export class OutboundStream {
     }
   }
 
-  async #readSnapshot(): Promise<Piece> {
-    const snapshot = this.#snapshot!
-    if (snapshot.began === null) await this.#dropQueued()
-    const { last, ...read } = await this.#capture.rowsAfter(this.source, snapshot.after, this.#rowsAtOnce)
+  /** Undefined where nothing is left but its end, and that must wait. */
+  async #readSnapshot(): Promise<Piece | undefined> {
+    const { began, after } = this.#snapshot!
+    const { pace, sent } = this.#kept
+    const first = began === null
+    if (first && pace.inWindow) await this.#dropQueued()
+    if (!pace.isMeasured) pace.measure(await this.#capture.count(this.source))
+    const limit = pace.limit(this.#rowsAtOnce)
+    const { last, ...read } = await this.#capture.rowsAfter(this.source, after, limit)
     const { rows, faults } = this.#check(read)
-    const ended = rows.length + faults.length < this.#rowsAtOnce
-    return { rows, faults, deletes: [], entries: [], snapshot: { first: snapshot.began === null, last: ended, after: last } }
+    const met = rows.length + faults.length
+    pace.took(met)
+    const ended = met < limit && this.#mayEnd(pace.rows)
+    if (met === 0 && !ended && !first) return undefined
+    const piece = { rows, faults, deletes: [], entries: [], snapshot: { first, last: ended, after: last } }
+    sent.reread(piece)
+    return piece
+  }
+
+  #mayEnd(rows: number | undefined): boolean {
+    const { guard } = this.#kept
+    if (guard.allowsEnd(rows)) return true
+    this.#context.logger.warn({ code: guard.fault!.code, resource: this.source.resource }, guard.fault!.message)
+    this.#show()
+    return false
   }
 
   #pack(whole: Piece): Flight {
@@ -302,6 +408,7 @@ export class OutboundStream {
     const { epoch, seq } = built.manifest
     if (piece.snapshot) this.#moveSnapshot(piece.snapshot, { epoch, seq })
     this.#tip = { epoch, seq, hash: built.hash }
+    this.#unrecorded++
     return { stream: this, piece, built, generation: this.#generation }
   }
 
@@ -338,14 +445,20 @@ export class OutboundStream {
     return flight.generation !== this.#generation
   }
 
-  /** Forgets exactly what the batch held and writes down its position, in one transaction. */
-  async record(capture: Capture, { piece, built }: Flight): Promise<void> {
+  /** Forgets exactly what the batch held and writes down its position, in one transaction; what was sent is remembered after it. */
+  async record(capture: Capture, flight: Flight): Promise<void> {
+    const { piece, built } = flight
     const { epoch, seq } = built.manifest
-    const to = { epoch, seq, hash: built.hash }
+    const [from, to] = [this.#state.position, { epoch, seq, hash: built.hash }]
     const snapshot = this.#recordedSnapshot(piece, built)
     const sent = this.#state.quarantine > 0 ? [...piece.rows.map((row) => keyOf(row, this.#keys)), ...piece.deletes] : []
-    const step = { from: this.#state.position, to, entries: piece.entries, faults: piece.faults, sent }
+    const step = { from, to, entries: piece.entries, faults: piece.faults, sent }
     await capture.record(this.source, snapshot === undefined ? step : { ...step, snapshot })
+    this.#kept.sent.record(from, to, piece)
+    if (!this.discarded(flight)) {
+      this.#kept.sent.drop(piece)
+      this.#unrecorded--
+    }
     for (const entry of piece.entries) this.#entriesOut.delete(entry)
     this.#state = { ...this.#state, position: to, snapshot: snapshot === undefined ? this.#state.snapshot : snapshot }
     if (piece.faults.length > 0 || this.#state.quarantine > 0) this.#state.quarantine = (await capture.state(this.source)).quarantine
@@ -362,14 +475,41 @@ export class OutboundStream {
 
   #tell(piece: Piece, position: Position): void {
     this.#backoff.reset()
-    clearFault(this.report)
     this.report.position = position
     this.report.rows += piece.rows.length + piece.deletes.length
     if (this.#checker) this.report.warned = (this.report.warned ?? 0) + piece.rows.filter((row) => this.#warned.has(row)).length
     this.report.lastPush = this.#context.hub.now().toISOString()
     this.report.quarantine = this.#state.quarantine
+    if (piece.snapshot?.last) {
+      this.#kept.guard.snapshotMoved()
+      this.#log(`snapshot complete at ${showPlace(position)}`)
+    } else if (piece.snapshot && performance.now() - this.#logged > betweenLines) {
+      this.#logged = performance.now()
+      this.#context.logger.info({ resource: this.source.resource, ...this.#kept.pace.progress() }, 'snapshot running')
+    }
+    this.#show()
+  }
+
+  /** State, fault and progress in the report; those of a stream that is stopped say why it is. */
+  #show(): void {
+    if (!this.begun) return
+    const { guard, pace } = this.#kept
+    if (this.#state.snapshot) this.report.snapshot = pace.progress()
+    else delete this.report.snapshot
+    if (guard.fault) return setFault(this.report, guard.fault, this.#context.hub.now())
+    clearFault(this.report)
     this.report.state = this.#state.snapshot ? 'loading' : 'flowing'
-    if (piece.snapshot?.last) this.#log(`snapshot complete at ${showPlace(position)}`)
+  }
+
+  /** Nothing is read or sent any more until the stream begins again; triggers go on queueing. */
+  pause(): void {
+    if (this.report.state === 'paused') return
+    this.begun = false
+    this.heldUntil = 0
+    this.#forget()
+    clearFault(this.report)
+    this.report.state = 'paused'
+    this.#log('paused')
   }
 
   /** The hub or the table refused: everything read ahead is thrown away, and the stream begins again after a while. */
@@ -388,6 +528,10 @@ export class OutboundStream {
     this.#rest = undefined
     this.#taken = undefined
     this.#entriesOut.clear()
+    this.#waiting = []
+    this.#done = []
+    this.#unrecorded = 0
+    this.#kept.sent.readAgain()
     this.#snapshot = null
   }
 

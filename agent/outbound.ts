@@ -7,7 +7,11 @@ import { Backoff } from './backoff.ts'
 import type { Checkpoints } from './checkpoints.ts'
 import type { Capture, Database, SourceTable } from './database.ts'
 import type { HubClient } from './hub-client.ts'
+import { DeleteGuard } from './delete-guard.ts'
 import { OutboundStream, type Flight } from './outbound-stream.ts'
+import { SentRows } from './sent-rows.ts'
+import { SnapshotPace } from './snapshot-pace.ts'
+import type { SourceRules } from './source-rules.ts'
 import { setFault, type StatusBoard } from './status.ts'
 
 /**
@@ -31,6 +35,13 @@ export interface OutboundContext {
   restarts: Set<string>
   /** Resources whose quarantined keys the operator wants sent again. */
   replays: Set<string>
+  /** Resources whose waiting deletes the operator has confirmed. */
+  confirms: Set<string>
+  /** Resources of which nothing is to be read or sent for now. */
+  paused: (resource: string) => boolean
+  rules: (resource: string) => SourceRules
+  /** The agent's data folder. */
+  folder: string
   /** Where the receipts' checkpoints of the hub's audit are kept. */
   checkpoints: Pick<Checkpoints, 'note'>
   board: StatusBoard
@@ -43,14 +54,35 @@ const inspectionInterval = 15_000
 /** Milliseconds after work during which the engine looks for more at its quickest. */
 const busyFor = 2_000
 
+/** What a source keeps while connections come and go. */
+export interface Kept {
+  rules: SourceRules
+  sent: SentRows
+  guard: DeleteGuard
+  pace: SnapshotPace
+}
+
+function keep({ folder, rules, hub, logger }: OutboundContext, source: SourceTable): Kept {
+  const own = rules(source.resource)
+  const sent = new SentRows(folder, source, own.reload, logger)
+  const guard = new DeleteGuard(own.guard, { resource: source.resource, known: () => sent.rows })
+  return { rules: own, sent, guard, pace: new SnapshotPace(own.snapshot, { now: () => hub.now() }) }
+}
+
 /** Runs until aborted; never gives up. */
 export async function runOutbound(context: OutboundContext, signal: AbortSignal): Promise<void> {
+  const kept = context.sources.map((source) => keep(context, source))
+  await runDatabase(context, kept, signal)
+  for (const { sent } of kept) sent.close()
+}
+
+async function runDatabase(context: OutboundContext, kept: readonly Kept[], signal: AbortSignal): Promise<void> {
   const backoff = new Backoff()
   while (!signal.aborted) {
     let capture: Capture | undefined
     try {
       capture = await context.database.openCapture(context.sources)
-      await runCapture(context, capture, backoff, signal)
+      await runCapture(context, capture, kept, { backoff, signal })
     } catch (error) {
       if (!signal.aborted) holdAll(context, codedError(error))
     } finally {
@@ -61,9 +93,14 @@ export async function runOutbound(context: OutboundContext, signal: AbortSignal)
 }
 
 /** Until the database fails: begins the streams, and begins them again whenever the hub was away. */
-async function runCapture(context: OutboundContext, capture: Capture, backoff: Backoff, signal: AbortSignal): Promise<void> {
+async function runCapture(
+  context: OutboundContext,
+  capture: Capture,
+  kept: readonly Kept[],
+  { backoff, signal }: { backoff: Backoff; signal: AbortSignal },
+): Promise<void> {
   while (!signal.aborted) {
-    const streams = context.sources.map((source) => new OutboundStream(context, capture, source))
+    const streams = context.sources.map((source, i) => new OutboundStream(context, capture, source, kept[i]!))
     try {
       await runStreams(context, capture, streams, backoff, signal)
     } catch (error) {
@@ -90,7 +127,7 @@ async function runStreams(
     context.requirePolicy()
     const next = await turns.next(signal)
     if (flight) await land(context, capture, flight, signal)
-    if (flight || next) lastWork = Date.now()
+    if (flight || next || turns.worked()) lastWork = Date.now()
     if (flight) backoff.reset()
     flight = next && !next.stream.discarded(next) ? launch(context, next, signal) : undefined
     if (!flight && !next) await capture.idle(Date.now() - lastWork < busyFor, signal)
@@ -120,7 +157,11 @@ async function land(context: OutboundContext, capture: Capture, flight: Flight, 
     stream.refused(coded)
     return
   }
-  await stream.record(capture, flight)
+  try {
+    await stream.record(capture, flight)
+  } catch (error) {
+    refuse(stream, error)
+  }
 }
 
 /** Whose turn it is: streams one after the other, so that no table's snapshot holds up another's changes. */
@@ -135,6 +176,13 @@ class Turns {
     this.#context = context
     this.#capture = capture
     this.#streams = streams
+  }
+
+  /** Whether a stream read something since the last look, though it had nothing to send. */
+  worked(): boolean {
+    const worked = this.#streams.some((stream) => stream.worked)
+    for (const stream of this.#streams) stream.worked = false
+    return worked
   }
 
   /** The next packed batch of any stream, or undefined where nothing waits. */
@@ -157,7 +205,7 @@ class Turns {
     try {
       return await stream.read(queueHoldsEntries)
     } catch (error) {
-      return this.#refuse(stream, error)
+      return refuse(stream, error)
     }
   }
 
@@ -167,6 +215,10 @@ class Turns {
     if (inspect) this.#inspected = Date.now()
     const ready: OutboundStream[] = []
     for (const stream of this.#streams) {
+      if (this.#context.paused(stream.source.resource)) {
+        stream.pause()
+        continue
+      }
       if (stream.heldUntil > Date.now()) continue
       try {
         if (!stream.begun) await stream.begin(signal)
@@ -176,24 +228,29 @@ class Turns {
         await stream.honour(this.#context.wanted.get(stream.source.resource))
         ready.push(stream)
       } catch (error) {
-        this.#refuse(stream, error)
+        refuse(stream, error)
       }
     }
     return ready
   }
+}
 
-  #refuse(stream: OutboundStream, error: unknown): undefined {
-    const coded = codedError(error)
-    if (concernsHub(coded.code) || concernsDatabase(coded.code)) throw error
-    stream.refused(coded)
-    return undefined
-  }
+/** Holds this stream; throws what concerns more than it. */
+function refuse(stream: OutboundStream, error: unknown): undefined {
+  const coded = codedError(error)
+  if (concernsHub(coded.code) || concernsDatabase(coded.code)) throw error
+  stream.refused(coded)
+  return undefined
 }
 
 function holdAll(context: OutboundContext, error: QianzhiError): void {
   const previous = new Set<string>()
   for (const source of context.sources) {
     const report = context.board.source(source.resource, context.database.options.name)
+    if (context.paused(source.resource)) {
+      report.state = 'paused'
+      continue
+    }
     previous.add(report.fault?.code ?? '')
     setFault(report, error, new Date())
   }

@@ -17,6 +17,8 @@ export interface AgentState {
   policy?: { serial: number; jws: string }
   /** Pinned provider keys by resource. */
   pins: Record<string, string[]>
+  /** Resources and routes that somebody has paused. */
+  paused?: string[]
 }
 
 export type StateFile = LowSync<AgentState>

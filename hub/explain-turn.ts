@@ -56,6 +56,7 @@ const judges: Judge[] = [
         }
       : undefined,
   ({ source: { agent, agency, seen } }, now) => (isSilent(seen, now) ? start(agency, agent!) : undefined),
+  ({ source: { agency, report }, resource }) => (report?.state === 'paused' ? resume(agency, resource) : undefined),
   ({ source: { agency, report } }) => (report?.fault ? mend(agency, 'provider', report.fault) : undefined),
   ({ source: { agency, agent, report } }) =>
     report
@@ -67,6 +68,7 @@ const judges: Judge[] = [
           en: `Configure a source on agent ${agent} of ${agency} and run setup`,
         },
   ({ receiver: { agency, agent, seen } }, now) => (isSilent(seen, now) ? start(agency, agent) : undefined),
+  ({ receiver: { agency, report }, route }) => (report?.state === 'paused' ? resume(agency, route) : undefined),
   ({ receiver: { agency, report } }) => (report?.fault ? mend(agency, 'receiver', report.fault) : undefined),
   ({ receiver: { agency, agent, report } }) =>
     report
@@ -84,6 +86,14 @@ const judges: Judge[] = [
           agency,
           zh: `路由长期未前进,请检查 ${agency} 的目标库`,
           en: `The route has not moved for long: look at the target database of ${agency}`,
+        }
+      : undefined,
+  ({ source: { report } }) =>
+    report?.snapshot?.waits === 'window'
+      ? {
+          who: 'nobody',
+          zh: '快照等待来源代理允许的时段(自动)',
+          en: 'The snapshot waits for the hours that the source agent allows (by itself)',
         }
       : undefined,
   ({ hub: { snapshotWanted, head } }) =>
@@ -111,6 +121,15 @@ function start(agency: string, agent: string): Turn {
     agency,
     zh: `请启动 ${agency} 的代理 ${agent} 或检查其网络`,
     en: `Start agent ${agent} of ${agency}, or look at its network`,
+  }
+}
+
+function resume(agency: string, name: string): Turn {
+  return {
+    who: 'operator',
+    agency,
+    zh: `${agency} 已暂停,需要时请在其代理上执行 qianzhi-agent resume ${name}`,
+    en: `${agency} has paused it: run qianzhi-agent resume ${name} at its agent when it is to go on`,
   }
 }
 

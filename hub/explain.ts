@@ -1,4 +1,4 @@
-import type { AgentReport, SinkReport, SourceReport } from '../protocol/api.ts'
+import type { AgentReport, SinkReport, SnapshotProgress, SourceReport } from '../protocol/api.ts'
 import { QianzhiError, type Language } from '../protocol/errors.ts'
 import { comparePlaces, showPlace, type Place, type Position } from '../protocol/position.ts'
 import { turnOf, type Turn } from './explain-turn.ts'
@@ -21,7 +21,15 @@ export interface Explanation {
     agent: string | null
     seen: Date | null
     /** What the agent says of its source table; absent where it has none for this resource. */
-    report?: { state: SourceReport['state']; waiting: number; oldest?: string; quarantine: number; fault?: Fault }
+    report?: {
+      state: SourceReport['state']
+      waiting: number
+      oldest?: string
+      quarantine: number
+      /** How far a snapshot is that is needed or runs. */
+      snapshot?: SnapshotProgress
+      fault?: Fault
+    }
   }
   hub: { head: Position | null; lastPush: Date | null; snapshotWanted: boolean }
   receiver: {
@@ -112,7 +120,7 @@ function sourceOf(row: Row): Explanation['source'] {
     agency: row.provider_agency,
     agent: row.producer,
     seen: row.provider_seen,
-    ...(report && { report: pick(report, ['state', 'waiting', 'oldest', 'quarantine', 'fault']) }),
+    ...(report && { report: pick(report, ['state', 'waiting', 'oldest', 'quarantine', 'snapshot', 'fault']) }),
   }
 }
 
@@ -143,29 +151,40 @@ export function showExplanation(explanation: Explanation, language: Language): s
   const zh = language === 'zh'
   const seen = (at: Date | null) => (at ? at.toISOString() : zh ? '从未' : 'never')
   const fault = (of: Fault | undefined) => (of ? [`  ${of.code} ${of[language]} (${of.since})`] : [])
+  const paused = (state: string | undefined) => (state === 'paused' ? (zh ? ',已暂停' : ', paused') : '')
   const queue = source.report ? `${source.report.waiting}${source.report.oldest ? ` (${source.report.oldest})` : ''}` : '?'
   const lines = zh
     ? [
         `路由 ${route}(资源 ${resource}):${state}`,
-        `来源 ${source.agency} ${source.agent ?? '无代理'}:待送 ${queue},隔离 ${source.report?.quarantine ?? '?'},最后联系 ${seen(source.seen)}`,
+        `来源 ${source.agency} ${source.agent ?? '无代理'}:待送 ${queue},隔离 ${source.report?.quarantine ?? '?'},最后联系 ${seen(source.seen)}${paused(source.report?.state)}`,
+        ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
         `中心:最新批次 ${showPlace(hub.head)},最后接收 ${seen(hub.lastPush)}${hub.snapshotWanted ? ',等待新快照' : ''}`,
         `接收 ${receiver.agency} ${receiver.agent}:已取 ${showPlace(receiver.delivered)},已入库 ${showPlace(receiver.applied)},` +
-          `隔离 ${receiver.quarantine},最后联系 ${seen(receiver.seen)}${receiver.lapsed ? ',已失效' : ''}`,
+          `隔离 ${receiver.quarantine},最后联系 ${seen(receiver.seen)}${receiver.lapsed ? ',已失效' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
         `数据截至:${asOf === null ? '未知' : `${asOf}(${age} 秒前)`}`,
         `下一步:${turn.zh}`,
       ]
     : [
         `Route ${route} (resource ${resource}): ${state}`,
-        `Source ${source.agency} ${source.agent ?? 'no agent'}: ${queue} waiting, ${source.report?.quarantine ?? '?'} quarantined, last seen ${seen(source.seen)}`,
+        `Source ${source.agency} ${source.agent ?? 'no agent'}: ${queue} waiting, ${source.report?.quarantine ?? '?'} quarantined, last seen ${seen(source.seen)}${paused(source.report?.state)}`,
+        ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
         `Hub: head ${showPlace(hub.head)}, last push ${seen(hub.lastPush)}${hub.snapshotWanted ? ', waits for a new snapshot' : ''}`,
         `Receiver ${receiver.agency} ${receiver.agent}: delivered ${showPlace(receiver.delivered)}, applied ${showPlace(receiver.applied)}, ` +
-          `${receiver.quarantine} quarantined, last seen ${seen(receiver.seen)}${receiver.lapsed ? ', lapsed' : ''}`,
+          `${receiver.quarantine} quarantined, last seen ${seen(receiver.seen)}${receiver.lapsed ? ', lapsed' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
         `Data as of: ${asOf === null ? 'unknown' : `${asOf} (${age} s ago)`}`,
         `Next: ${turn.en}`,
       ]
   return lines.join('\n')
+}
+
+function snapshotLine(snapshot: SnapshotProgress | undefined, language: Language): string[] {
+  if (!snapshot) return []
+  const { rows, total, rate, left, waits } = snapshot
+  const known = rate !== undefined && left !== undefined
+  if (language === 'zh') return [`  快照 ${rows}/${total} 行${waits ? ',等待允许的时段' : known ? `,每秒 ${rate} 行,约剩 ${left} 秒` : ''}`]
+  return [`  snapshot: ${rows} of ${total} rows${waits ? ', waits for its hours' : known ? `, ${rate} rows/s, about ${left} s left` : ''}`]
 }

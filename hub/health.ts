@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import type { AgentReport } from '../protocol/api.ts'
+import type { AgentReport, SourceReport } from '../protocol/api.ts'
 import { QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { Api } from './http/server.ts'
 import type { Store } from './store/store.ts'
@@ -16,6 +16,8 @@ export interface HealthProblem {
 export interface Health {
   status: 'ok' | 'degraded' | 'down'
   problems: HealthProblem[]
+  /** What operators of agents have paused: no problem, but nothing moves there. */
+  paused: HealthProblem[]
 }
 
 export interface HealthParts {
@@ -47,17 +49,19 @@ export async function checkHealth(parts: HealthParts): Promise<Health> {
   const disk = await checkDisk(parts.data)
   try {
     const supervision = supervisionProblems(parts.store.query, parts.clock(), parts)
+    const lines = await reportedLines(parts)
     const found = await Promise.all([
       silentAgents(parts),
-      heldStreams(parts),
+      lines.filter(({ state }) => state === 'held').map(held),
       lapsedRoutes(parts),
       auditProblems(parts.store.query),
       supervision,
     ])
     const problems = [...disk, ...found.flat()]
-    return { status: problems.length > 0 ? 'degraded' : 'ok', problems }
+    const paused = lines.filter(({ state }) => state === 'paused').map(pausedLine)
+    return { status: problems.length > 0 ? 'degraded' : 'ok', problems, paused }
   } catch (error) {
-    return { status: 'down', problems: [...disk, storeAway(error)] }
+    return { status: 'down', problems: [...disk, storeAway(error)], paused: [] }
   }
 }
 
@@ -90,27 +94,40 @@ async function silentAgents({ store, clock }: HealthParts): Promise<HealthProble
   })
 }
 
-/** What agents report as held, with their own reason. */
-async function heldStreams({ store }: HealthParts): Promise<HealthProblem[]> {
+interface ReportedLine {
+  zh: string
+  en: string
+  state: SourceReport['state']
+  fault: SourceReport['fault']
+}
+
+/** Sources and routes as the active agents report them. */
+async function reportedLines({ store }: HealthParts): Promise<ReportedLine[]> {
   const rows = await store.query<{ id: string; report: AgentReport }>(
     `select id, report from agent where state = 'active' and report is not null order by id`,
   )
   return rows.flatMap(({ id, report }) => [
-    ...report.sources
-      .filter(({ state }) => state === 'held')
-      .map(({ resource, fault }) => held(`来源 ${resource}(${id})`, `Source ${resource} of ${id}`, fault)),
-    ...report.sinks
-      .filter(({ state }) => state === 'held')
-      .map(({ route, fault }) => held(`交换路由 ${route}(${id})`, `Route ${route} at ${id}`, fault)),
+    ...report.sources.map(({ resource, state, fault }) => ({
+      zh: `来源 ${resource}(${id})`,
+      en: `Source ${resource} of ${id}`,
+      state,
+      fault,
+    })),
+    ...report.sinks.map(({ route, state, fault }) => ({ zh: `交换路由 ${route}(${id})`, en: `Route ${route} at ${id}`, state, fault })),
   ])
 }
 
-function held(zh: string, en: string, fault: { code: string; zh: string; en: string } | undefined): HealthProblem {
+/** With the agent's own reason. */
+function held({ zh, en, fault }: ReportedLine): HealthProblem {
   return {
     code: fault?.code ?? 'QZ-HEALTH-HELD',
     zh: `${zh}已停止:${fault?.zh ?? '原因不明'}`,
     en: `${en} is held: ${fault?.en ?? 'no reason given'}`,
   }
+}
+
+function pausedLine({ zh, en }: ReportedLine): HealthProblem {
+  return { code: 'QZ-HEALTH-PAUSED', zh: `${zh}已由运维暂停`, en: `${en} is paused by its operator` }
 }
 
 async function lapsedRoutes({ store, clock, lapse }: HealthParts): Promise<HealthProblem[]> {

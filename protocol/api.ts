@@ -65,10 +65,24 @@ export interface HeadAnswer {
 
 const Fault = Type.Object({ code: Type.String(), zh: Type.String(), en: Type.String(), since: Type.String() })
 
+/** How far a snapshot is: rows read, of about so many; rows per second and seconds left at that rate, once they can be told. */
+export const SnapshotProgress = Type.Object({
+  rows: Type.Integer({ minimum: 0 }),
+  total: Type.Integer({ minimum: 0 }),
+  rate: Type.Optional(Type.Integer({ minimum: 0 })),
+  left: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** Set while it waits for the hours that the operator allows. */
+  waits: Type.Optional(Type.Enum(['window'])),
+})
+export type SnapshotProgress = Static<typeof SnapshotProgress>
+
+/** `paused`: the operator wants nothing to be read or sent, or nothing to be received; changes go on being queued. */
+const lineStates = ['starting', 'flowing', 'loading', 'held', 'paused'] as const
+
 export const SourceReport = Type.Object({
   resource: Type.String(),
   database: Type.String(),
-  state: Type.Enum(['starting', 'flowing', 'loading', 'held']),
+  state: Type.Enum([...lineStates]),
   /** Entries that wait in the queue (counted up to a bound), and the commit time of the oldest if known. */
   waiting: Type.Integer({ minimum: 0 }),
   oldest: Type.Optional(Type.String()),
@@ -81,6 +95,10 @@ export const SourceReport = Type.Object({
   warned: Type.Optional(Type.Integer({ minimum: 0 })),
   /** Columns of the table that supply no item, by name: they could be registered. Absent where they are not known or not to be told. */
   unregistered: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 100 })),
+  /** Keys that were changed but whose rows the receivers have already, since the program started; absent where that is not looked at. */
+  unchanged: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** Set while a snapshot is needed or runs. */
+  snapshot: Type.Optional(SnapshotProgress),
   fault: Type.Optional(Fault),
 })
 export type SourceReport = Static<typeof SourceReport>
@@ -101,7 +119,7 @@ export const SinkReport = Type.Object({
   resource: Type.String(),
   database: Type.String(),
   table: Type.String(),
-  state: Type.Enum(['starting', 'flowing', 'loading', 'held']),
+  state: Type.Enum([...lineStates]),
   position: Type.Union([Position, Type.Null()]),
   lastApplied: Type.Optional(Type.String()),
   rows: Type.Integer({ minimum: 0 }),

@@ -144,6 +144,27 @@ export const kinds = {
     '来源表 {table} 尚未执行 setup 或触发器缺失:{reason}',
     'Source table {table} is not set up, or its trigger is gone: {reason}',
   ),
+  'QZ-SOURCE-LOCKED': kind(
+    503,
+    'operator',
+    true,
+    '来源表 {table} 被其他会话锁住:{reason};锁释放后自动继续',
+    'Source table {table} is locked by somebody else: {reason}; it goes on by itself once the lock is gone',
+  ),
+  'QZ-GUARD-DELETES': kind(
+    409,
+    'provider',
+    true,
+    '资源 {resource} 的来源表由 {before} 行减至 {rows} 行,删除暂缓发送:行重新装载后自动继续;确属删除的,请执行 qianzhi-agent confirm {resource}',
+    'The source table of {resource} went from {before} rows to {rows}, so deletes wait: they go on once the rows are loaded again; if they are meant, run qianzhi-agent confirm {resource}',
+  ),
+  'QZ-GUARD-SNAPSHOT': kind(
+    409,
+    'provider',
+    true,
+    '资源 {resource} 此前约有 {before} 行,现有 {rows} 行,快照暂不结束,接收方不删行:行重新装载后自动继续;确属删除的,请执行 qianzhi-agent confirm {resource}',
+    'There were about {before} rows of {resource} and are {rows} now, so the snapshot does not end and receivers remove nothing: it goes on once the rows are loaded again; if they are meant to be gone, run qianzhi-agent confirm {resource}',
+  ),
   'QZ-SINK-TABLE': kind(409, 'operator', false, '落地表 {table} 不可用:{reason}', 'Delivered table {table} cannot be used: {reason}'),
   'QZ-SINK-BAD-SHARE': kind(
     409,

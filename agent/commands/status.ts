@@ -1,9 +1,9 @@
-import type { AgentReport } from '../../protocol/api.ts'
+import type { AgentReport, SnapshotProgress } from '../../protocol/api.ts'
 import { showPlace } from '../../protocol/position.ts'
 import { callControl } from '../control.ts'
 import type { Command, CommandContext } from './command.ts'
 
-const states = { starting: '启动中', flowing: '正常', loading: '首次加载', held: '停住' } as const
+const states = { starting: '启动中', flowing: '正常', loading: '首次加载', held: '停住', paused: '已暂停' } as const
 
 /** Each source and sink of the running agent; exit code 1 where one is held or no agent runs. */
 export const status: Command = async (context) => {
@@ -18,12 +18,28 @@ export const status: Command = async (context) => {
 }
 
 function showReport(context: CommandContext, { sources, sinks }: AgentReport): void {
-  for (const { resource, database, state, waiting, oldest, position, rows, quarantine, warned, lastPush, fault } of sources) {
+  for (const {
+    resource,
+    database,
+    state,
+    waiting,
+    oldest,
+    position,
+    rows,
+    quarantine,
+    warned,
+    unchanged,
+    snapshot,
+    lastPush,
+    fault,
+  } of sources) {
     const age = oldest ? ageOf(oldest) : '-'
     context.say(
       `来源 ${resource}(${database})${states[state]} 待发 ${waiting},最早 ${age},位置 ${showPlace(position)},已发行 ${rows},隔离 ${quarantine},最近推送 ${lastPush ?? '-'}`,
       `source ${resource} (${database}) ${state}: waiting ${waiting}, oldest ${age}, position ${showPlace(position)}, rows sent ${rows}, quarantine ${quarantine}, last push ${lastPush ?? '-'}`,
     )
+    if (snapshot) context.say(`  快照 ${snapshotZh(snapshot)}`, `  snapshot ${snapshotEn(snapshot)}`)
+    if (unchanged) context.say(`  未变化、不必重发 ${unchanged} 行`, `  ${unchanged} rows were as sent before and not sent again`)
     if (warned) context.say(`  核验提醒 ${warned} 行`, `  a check warned of ${warned} rows`)
     if (fault) context.say(`  ${fault.code} ${fault.zh}(自 ${fault.since})`, `  ${fault.code} ${fault.en} (since ${fault.since})`)
   }
@@ -34,6 +50,16 @@ function showReport(context: CommandContext, { sources, sinks }: AgentReport): v
     )
     if (fault) context.say(`  ${fault.code} ${fault.zh}(自 ${fault.since})`, `  ${fault.code} ${fault.en} (since ${fault.since})`)
   }
+}
+
+function snapshotZh({ rows, total, rate, left, waits }: SnapshotProgress): string {
+  const speed = rate === undefined || left === undefined ? '' : `,每秒 ${rate} 行,约剩 ${left} 秒`
+  return `${rows}/${total} 行${waits ? ',等待允许的时段' : speed}`
+}
+
+function snapshotEn({ rows, total, rate, left, waits }: SnapshotProgress): string {
+  const speed = rate === undefined || left === undefined ? '' : `, ${rate} rows/s, about ${left} s left`
+  return `${rows} of ${total} rows${waits ? ', waits for its hours' : speed}`
 }
 
 function ageOf(time: string): string {

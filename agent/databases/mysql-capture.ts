@@ -1,7 +1,7 @@
 /** Capture from MySQL and MariaDB: the queues that the triggers fill, and what the source's database remembers of each stream. */
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { QianzhiError } from '../../protocol/errors.ts'
+import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { showPlace, type Position } from '../../protocol/position.ts'
 import { quoteName, quoteText } from '../../protocol/tables/mysql.ts'
 import type { Capture, DatabaseOptions, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
@@ -14,7 +14,10 @@ import { rawText } from './mysql-types.ts'
 /** Entries deleted, or keys written, by one statement. */
 const chunk = 1000
 
-const lockWaitSeconds = { usual: 30, collapse: 1 }
+/** Somebody else's lock on one table must not keep the other tables waiting for long. */
+const lockWaitSeconds = { usual: 3, collapse: 1 }
+/** Milliseconds for which a queue that was found locked is not looked at with the others. */
+const lockedFor = 15_000
 
 export class MysqlCapture implements Capture {
   readonly #options: DatabaseOptions
@@ -24,8 +27,16 @@ export class MysqlCapture implements Capture {
   /** Resources whose queues are known to be there: a source that is not set up must not blind the others. */
   #queues: Set<string> | undefined
   readonly #ceilings = new Map<string, number>()
+  #lockedUntil = 0
 
-  constructor(options: DatabaseOptions, session: Session, sources: readonly SourceTable[]) {
+  /** On a session that holds the lock; the capture closes it. */
+  static async open(options: DatabaseOptions, session: Session, sources: readonly SourceTable[]): Promise<MysqlCapture> {
+    const { usual } = lockWaitSeconds
+    await session.run(`set session lock_wait_timeout = ${usual}, innodb_lock_wait_timeout = ${usual}`)
+    return new MysqlCapture(options, session, sources)
+  }
+
+  private constructor(options: DatabaseOptions, session: Session, sources: readonly SourceTable[]) {
     this.#options = options
     this.#session = session
     this.#sources = sources
@@ -42,7 +53,11 @@ export class MysqlCapture implements Capture {
     return streamState(row)
   }
 
-  async coverage(source: SourceTable): Promise<string> {
+  coverage(source: SourceTable): Promise<string> {
+    return this.#work(source, () => this.#coverage(source))
+  }
+
+  async #coverage(source: SourceTable): Promise<string> {
     const plan = await readPlan(this.#session, source)
     this.#plans.set(source, plan)
     const triggers = await this.#triggers(plan)
@@ -75,7 +90,7 @@ export class MysqlCapture implements Capture {
   }
 
   async checkTable(source: SourceTable): Promise<void> {
-    const plan = await readPlan(this.#session, source)
+    const plan = await this.#work(source, () => readPlan(this.#session, source))
     const { kind, engine } = plan.catalog
     if (kind !== 'BASE TABLE') throw refused(source, `it is a ${kind.toLowerCase()}: triggers see tables only`)
     if (engine.toLowerCase() !== 'innodb')
@@ -85,14 +100,15 @@ export class MysqlCapture implements Capture {
 
   async waiting(): Promise<Set<string>> {
     const queues = (this.#queues ??= await this.#existingQueues())
-    if (queues.size === 0) return new Set()
+    if (queues.size === 0 || Date.now() < this.#lockedUntil) return queues
     const looks = [...queues].map((resource) => `(select ${quoteText(resource)} from ${quoteName(queueName(resource))} limit 1)`)
     try {
       return new Set((await this.#session.rows(looks.join(' union all '))).map((row) => String(row[0])))
     } catch (error) {
-      if (!isMissing(error)) throw error
-      this.#queues = undefined
-      return new Set()
+      if (isContention(error)) this.#lockedUntil = Date.now() + lockedFor
+      else if (isMissing(error)) this.#queues = undefined
+      else throw error
+      return this.#queues ?? new Set()
     }
   }
 
@@ -105,7 +121,7 @@ export class MysqlCapture implements Capture {
   }
 
   async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
-    const plan = await this.#plan(source)
+    const plan = await this.#work(source, () => this.#plan(source))
     const columns = plan.keys.map((_, i) => `k${i + 1}`)
     const rows = await this.#rows(
       source,
@@ -148,13 +164,29 @@ export class MysqlCapture implements Capture {
 
   /** A table altered under the agent: its plan is made again, or tells what is wrong. */
   async #reading<T>(source: SourceTable, read: (plan: Plan) => Promise<T>): Promise<T> {
+    return this.#work(source, async () => {
+      try {
+        return await read(await this.#plan(source))
+      } catch (error) {
+        if (!isMissing(error) && errorNumber(error) !== 1176) throw error
+        this.#plans.delete(source)
+        return read(await this.#plan(source))
+      }
+    })
+  }
+
+  /** A lock that is not to be had holds this source, not the others. */
+  async #work<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {
     try {
-      return await read(await this.#plan(source))
+      return await work()
     } catch (error) {
-      if (!isMissing(error) && errorNumber(error) !== 1176) throw error
-      this.#plans.delete(source)
-      return read(await this.#plan(source))
+      if (!isContention(error)) throw error
+      throw new QianzhiError('QZ-SOURCE-LOCKED', { table: source.table, reason: reasonOf(error) }, { cause: error })
     }
+  }
+
+  #transaction(source: SourceTable, work: () => Promise<void>): Promise<void> {
+    return this.#work(source, () => this.#session.transaction(work))
   }
 
   async #plan(source: SourceTable): Promise<Plan> {
@@ -166,7 +198,7 @@ export class MysqlCapture implements Capture {
   }
 
   async record(source: SourceTable, { from, to, entries, snapshot, faults, sent }: StreamStep): Promise<void> {
-    await this.#session.transaction(async () => {
+    await this.#transaction(source, async () => {
       if (snapshot !== undefined) await this.#emptyQuarantine(source, to, snapshot)
       await this.#move(
         source,
@@ -183,7 +215,7 @@ export class MysqlCapture implements Capture {
   async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
     const { keys: columns } = await this.#plan(source)
     const queue = `${quoteName(queueName(source.resource))} (${columns.map((_, i) => `k${i + 1}`).join(', ')})`
-    await this.#session.transaction(async () => {
+    await this.#transaction(source, async () => {
       for (const part of chunks(keys)) {
         const values = part.map((key) => `(${columns.map(({ item }, i) => quoteText(rawText(item.type, key[i]!))).join(', ')})`)
         await this.#session.run(`insert into ${queue} values ${values.join(', ')}`)
@@ -237,7 +269,7 @@ export class MysqlCapture implements Capture {
 
   async mark(source: SourceTable, { snapshot, coverage, entries = [] }: Parameters<Capture['mark']>[1]): Promise<void> {
     const changes = [...(snapshot ? [`snapshot = 'needed'`] : []), ...(coverage === undefined ? [] : [`coverage = ${quoteText(coverage)}`])]
-    await this.#session.transaction(async () => {
+    await this.#transaction(source, async () => {
       if (changes.length > 0) {
         await this.#session.run(
           `insert into ${quoteName(streamTable)} (resource) values (${quoteText(source.resource)}) on duplicate key update resource = resource`,
@@ -294,7 +326,7 @@ export class MysqlCapture implements Capture {
 
   async #rows(source: SourceTable, sql: string): Promise<RawValue[][]> {
     try {
-      return await this.#session.rows(sql)
+      return await this.#work(source, () => this.#session.rows(sql))
     } catch (error) {
       throw isMissing(error) ? notSetUp(source, 'its companion tables are missing', error) : error
     }

@@ -43,7 +43,7 @@ class MysqlDatabase implements Database {
     const session = await Session.open(this.options)
     await session.requireWritable()
     await session.lock('capture')
-    return new MysqlCapture(this.options, session, sources)
+    return MysqlCapture.open(this.options, session, sources)
   }
 
   async openReading(): Promise<Reading> {

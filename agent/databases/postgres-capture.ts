@@ -1,5 +1,5 @@
 /** Capture from PostgreSQL: the queues that the triggers fill, and what the source database remembers of each stream. */
-import { QianzhiError } from '../../protocol/errors.ts'
+import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { showPlace, type Position } from '../../protocol/position.ts'
 import { quoteText } from '../../protocol/tables/postgres.ts'
 import type { Capture, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
@@ -10,8 +10,14 @@ import { entryKeys, sourceNames } from './postgres-setup.ts'
 import { Sleeper } from './postgres-sleep.ts'
 import { sourceTable } from './postgres-table.ts'
 
+/** SQLSTATE of a statement that waited for a lock too long. */
+const LOCK_NOT_AVAILABLE = '55P03'
 const FIRST_ENTRIES = 16
 const COLLAPSE_LOCK = '200ms'
+/** Somebody else's lock on one table must not keep the other tables waiting for long. */
+const LOCK_WAIT = '3s'
+/** Milliseconds for which the queues are not looked at together after one was found locked. */
+const LOCKED_MS = 15_000
 
 interface Watched {
   reader: Reader
@@ -25,6 +31,7 @@ export class PostgresCapture implements Capture {
   private readonly watched = new Map<SourceTable, Watched>()
   private sleeper!: Sleeper
   private waitingQuery: string | undefined
+  private lockedUntil = 0
 
   private constructor(connection: Connection, sources: readonly SourceTable[]) {
     this.connection = connection
@@ -34,6 +41,7 @@ export class PostgresCapture implements Capture {
   /** On a connection that holds the lock; the capture closes it. */
   static async open(connection: Connection, sources: readonly SourceTable[], pace: number): Promise<PostgresCapture> {
     const capture = new PostgresCapture(connection, sources)
+    await connection.script(`set lock_timeout = '${LOCK_WAIT}'`)
     capture.sleeper = await Sleeper.open(connection, pace, async () => (await capture.waiting()).size > 0)
     return capture
   }
@@ -70,8 +78,19 @@ export class PostgresCapture implements Capture {
   async waiting(): Promise<Set<string>> {
     this.waitingQuery ??= await this.makeWaitingQuery()
     if (this.waitingQuery === '') return new Set()
-    const rows = await this.connection.prepared(this.waitingQuery)
-    return new Set(rows.map((row) => row[0]!))
+    if (Date.now() < this.lockedUntil) return this.all()
+    try {
+      const rows = await this.connection.prepared(this.waitingQuery)
+      return new Set(rows.map((row) => row[0]!))
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error
+      this.lockedUntil = Date.now() + LOCKED_MS
+      return this.all()
+    }
+  }
+
+  private all(): Set<string> {
+    return new Set(this.sources.map(({ resource }) => resource))
   }
 
   async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
@@ -196,7 +215,7 @@ export class PostgresCapture implements Capture {
       return true
     } catch (error) {
       await this.connection.script('rollback')
-      if (sqlState(error) === '55P03') return false
+      if (sqlState(error) === LOCK_NOT_AVAILABLE) return false
       throw error
     }
   }
@@ -241,11 +260,12 @@ export class PostgresCapture implements Capture {
     return parts.join(' union all ')
   }
 
-  /** A missing queue or stream is a missing set-up; everything else keeps its code. */
+  /** A missing queue or stream is a missing set-up, and a lock that is not to be had holds this source only; everything else keeps its code. */
   private async work<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
+      if (sqlState(error) === LOCK_NOT_AVAILABLE) throw locked(source, error)
       throw withTable(error, source.table, 'QZ-SOURCE-NOT-SET-UP')
     }
   }
@@ -284,6 +304,11 @@ function emptied(values: unknown[], { snapshot, to, faults }: StreamStep): strin
     `emptied as (delete from qianzhi.source_quarantine
       where resource = $1 and key <> all($${own}::text[]) and exists (select from moved) ${unlessRunning})`,
   ]
+}
+
+function locked({ table }: SourceTable, error: unknown): QianzhiError {
+  const cause = error instanceof QianzhiError ? error.cause : error
+  return new QianzhiError('QZ-SOURCE-LOCKED', { table, reason: reasonOf(cause) }, { cause })
 }
 
 export function notSetUp(source: SourceTable, reason: string): QianzhiError {

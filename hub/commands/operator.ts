@@ -60,7 +60,7 @@ export const operatorCommands: readonly Command[] = [
     text: { zh: '检查中心状况(有问题时退出码为 1)', en: 'check the hub (exit code 1 where something is wrong)' },
     async run({ api, show, language }) {
       const health = await api.health<Health>()
-      const lines = health.problems.map((problem) => `${problem.code}  ${problem[language]}`)
+      const lines = [...health.problems, ...health.paused].map((problem) => `${problem.code}  ${problem[language]}`)
       show(health, [health.status, ...lines].join('\n'))
       return health.status === 'ok' ? 0 : 1
     },

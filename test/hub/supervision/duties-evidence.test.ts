@@ -61,6 +61,7 @@ void t.test('what speaks against it', async (t) => {
     [{}, 6],
     [{ state: 'held', fault }, 0],
     [{ state: 'loading' }, 0],
+    [{ state: 'paused' }, 0],
     [null, 0],
   ] as const) {
     await report(source, minutesAgo)

@@ -1,0 +1,173 @@
+import { QianzhiError } from '../protocol/errors.ts'
+import type { GuardRules } from './source-rules.ts'
+
+/**
+ * Keeps a table that is emptied to be loaded again from emptying its receivers. Deletes above a share of the table wait, their entries
+ * stay in the queue; so does the end of a snapshot that met much fewer rows than were sent before, since at its end receivers remove what
+ * it did not hold. They go on when
+ * - the rows are there again (at once), or
+ * - the rows that are missing are no more than the share, and no delete has come for a while (`settle`), or
+ * - a person says that it is meant.
+ *
+ * A table that stays empty waits for that person, however long. What was sent within `settle` counts too, so a table that is deleted in
+ * small steps is noticed when the steps together pass the share. After a restart of the program only what has not been sent counts.
+ */
+export interface GuardContext {
+  resource: string
+  /** Rows that the receivers have, as far as known. */
+  known: () => number | undefined
+  /** Milliseconds of a clock that only goes forward. */
+  now?: () => number
+}
+
+/** Rows in the table now: one full count, so it is asked for only where many deletes came. */
+type Count = () => Promise<number>
+
+interface Hold {
+  /** Rows before, and when last counted. */
+  before: number
+  rows: number
+  /** When the last delete came that waits. */
+  last: number
+}
+
+/** A count may take a twentieth of the time, and is made once a second at most. */
+const countShare = 20
+const leastBetweenCounts = 1_000
+
+export class DeleteGuard {
+  readonly #rules: GuardRules | undefined
+  readonly #context: GuardContext
+  readonly #now: () => number
+  /** Deletes sent within `settle`. */
+  #lately: { at: number; deletes: number }[] = []
+  #deletes: Hold | undefined
+  #end: Hold | undefined
+  #confirmed = false
+  #endMayGo = false
+  #counted = { rows: 0, again: -Infinity }
+  /** Milliseconds before waiting deletes are read again although they waited again after the last time. */
+  #patience = 0
+  #notBefore = -Infinity
+
+  constructor(rules: GuardRules | undefined, context: GuardContext) {
+    this.#rules = rules
+    this.#context = context
+    this.#now = context.now ?? (() => performance.now())
+  }
+
+  get active(): boolean {
+    return this.#rules !== undefined
+  }
+
+  get holdsEnd(): boolean {
+    return this.#end !== undefined
+  }
+
+  /** What stands in the report while something waits. */
+  get fault(): QianzhiError | undefined {
+    const { resource } = this.#context
+    if (this.#deletes) return new QianzhiError('QZ-GUARD-DELETES', { resource, before: this.#deletes.before, rows: this.#deletes.rows })
+    if (this.#end) return new QianzhiError('QZ-GUARD-SNAPSHOT', { resource, before: this.#end.before, rows: this.#end.rows })
+    return undefined
+  }
+
+  /** Whether these deletes may be sent now. */
+  async allows(deletes: number, count: Count): Promise<boolean> {
+    if (!this.#rules || this.#confirmed || deletes === 0) return true
+    const now = this.#now()
+    if (this.#deletes) {
+      this.#deletes.last = now
+      return false
+    }
+    this.#lately = this.#lately.filter(({ at }) => now - at < this.#rules!.settle)
+    const lately = this.#lately.reduce((sum, one) => sum + one.deletes, deletes)
+    if (await this.#tooMany(lately, count)) {
+      const { rows } = this.#counted
+      this.#deletes = { before: Math.max(rows + lately, this.#context.known() ?? 0), rows, last: now }
+      this.#patience = Math.min(Math.max(2 * this.#patience, leastBetweenCounts), this.#rules.settle)
+      this.#notBefore = now + this.#patience
+      return false
+    }
+    this.#lately.push({ at: now, deletes })
+    return true
+  }
+
+  /** Deletes in relation to the rows now and the deletes together. */
+  async #tooMany(lately: number, count: Count): Promise<boolean> {
+    const { share, least } = this.#rules!
+    if (lately < least) return false
+    await this.#count(count)
+    return lately > share * (this.#counted.rows + lately)
+  }
+
+  /** Whether a snapshot that held so many rows may end. */
+  allowsEnd(rows: number | undefined): boolean {
+    const known = this.#context.known()
+    if (!this.#rules || this.#confirmed || this.#endMayGo || known === undefined || rows === undefined) return true
+    if (!this.#misses(known, rows)) return true
+    this.#end ??= { before: known, rows, last: this.#now() }
+    return false
+  }
+
+  #misses(before: number, rows: number): boolean {
+    const { share, least } = this.#rules!
+    return before - rows >= least && before - rows > share * before
+  }
+
+  /**
+   * Looks whether what waits may go. `level`: everything that is queued has been sent, so what came back behind a snapshot has
+   * travelled. @returns whether something was let go: the waiting entries are to be read again.
+   */
+  async examine(count: Count, level: () => Promise<boolean>): Promise<boolean> {
+    const holds = [this.#deletes, this.#end].filter((hold) => hold !== undefined)
+    if (holds.length === 0 || this.#now() < this.#notBefore || !(await this.#count(count))) return false
+    for (const hold of holds) hold.rows = this.#counted.rows
+    const letDeletes = this.#deletes !== undefined && this.#isSettled(this.#deletes)
+    if (letDeletes) this.#deletes = undefined
+    const letEnd = this.#end !== undefined && !this.#deletes && this.#isSettled(this.#end) && (await level())
+    if (letEnd) [this.#end, this.#endMayGo] = [undefined, true]
+    return letDeletes || letEnd
+  }
+
+  #isSettled({ before, rows, last }: Hold): boolean {
+    if (rows >= before) return true
+    return !this.#misses(before, rows) && this.#now() - last >= this.#rules!.settle
+  }
+
+  /** Somebody says that the rows are meant to go. Counts until all that is queued now has been sent. */
+  confirm(): void {
+    this.#confirmed = true
+    this.#deletes = undefined
+    this.#end = undefined
+  }
+
+  /** Nothing waits any more and no snapshot runs: the next mass of deletes is a new one. */
+  level(): void {
+    if (this.#deletes || this.#end) return
+    if (this.#confirmed) this.#lately = []
+    this.#confirmed = false
+    this.#patience = 0
+  }
+
+  /** A snapshot begins anew, or has ended. */
+  snapshotMoved(): void {
+    this.#end = undefined
+    this.#endMayGo = false
+  }
+
+  /** The waiting entries are not in the queue any more. */
+  queueEmptied(): void {
+    this.#deletes = undefined
+  }
+
+  /** @returns whether the figure is a new one. */
+  async #count(count: Count): Promise<boolean> {
+    const before = this.#now()
+    if (before < this.#counted.again) return false
+    const rows = await count()
+    const at = this.#now()
+    this.#counted = { rows, again: at + Math.max(leastBetweenCounts, countShare * (at - before)) }
+    return true
+  }
+}

@@ -1,0 +1,82 @@
+import { Type, type Static } from 'typebox'
+
+/**
+ * How a source's changes are sent, as configured. What the source *is* (table, columns) stands in `SourceTable`; an engine knows nothing
+ * of these.
+ */
+const strict = { additionalProperties: false }
+
+const clockTime = '([01]\\d|2[0-3]):[0-5]\\d'
+
+export const SendingConfig = {
+  /** The table is deleted and inserted again regularly: what each key was sent as is remembered, and only what differs travels. */
+  reload: Type.Optional(Type.Boolean()),
+  /** Deletes above a share of the table wait until the rows are back or somebody confirms them; false: never. */
+  guard: Type.Optional(
+    Type.Union([
+      Type.Literal(false),
+      Type.Object(
+        {
+          /** Of the table's rows. */
+          share: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+          /** Fewer deletes than this are always sent. */
+          least: Type.Optional(Type.Integer({ minimum: 1 })),
+          /** Seconds without a further delete after which a table counts as settled. */
+          settle: Type.Optional(Type.Number({ minimum: 0 })),
+        },
+        strict,
+      ),
+    ]),
+  ),
+  snapshot: Type.Optional(
+    Type.Object(
+      {
+        /** Hours of the day, local time, in which snapshots are read: `20:00-06:00`. */
+        window: Type.Optional(Type.String({ pattern: `^${clockTime}-${clockTime}$` })),
+        /** Rows per second at most. */
+        pace: Type.Optional(Type.Integer({ minimum: 1 })),
+      },
+      strict,
+    ),
+  ),
+}
+
+export interface GuardRules {
+  share: number
+  least: number
+  /** Milliseconds. */
+  settle: number
+}
+
+export interface SourceRules {
+  reload: boolean
+  /** Undefined where the operator has switched it off. */
+  guard: GuardRules | undefined
+  snapshot: SnapshotRules
+}
+
+export interface SnapshotRules {
+  /** Minutes of the day. */
+  window?: { from: number; to: number }
+  /** Rows per second. */
+  pace?: number
+}
+
+const sendingShape = Type.Object(SendingConfig)
+
+/** Defaults filled in. */
+export function sourceRules({ reload = false, guard = {}, snapshot = {} }: Static<typeof sendingShape>): SourceRules {
+  return {
+    reload,
+    guard: guard === false ? undefined : { share: guard.share ?? 0.2, least: guard.least ?? 1000, settle: (guard.settle ?? 600) * 1000 },
+    snapshot: {
+      ...(snapshot.window !== undefined && { window: windowOf(snapshot.window) }),
+      ...(snapshot.pace !== undefined && { pace: snapshot.pace }),
+    },
+  }
+}
+
+function windowOf(text: string): NonNullable<SnapshotRules['window']> {
+  const [from, to] = text.split('-').map((time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3))) as [number, number]
+  return { from, to }
+}
