@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { showPlace, type Position } from '../../protocol/position.ts'
 import type { Capture, DatabaseOptions, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
-import type { RawValue, ServerSession, SqlParameters } from './sqlserver-connection.ts'
+import type { RawValue, OwnSession, SqlParameters } from './sqlserver-connection.ts'
 import { coverageOf } from './sqlserver-coverage.ts'
 import { databaseError, isContention, isMissing } from './sqlserver-errors.ts'
 import { queueTable, streamTable } from './sqlserver-names.ts'
@@ -35,14 +35,14 @@ const lockWaitMs = { usual: 30_000, collapse: 1_000 }
 
 export class ServerCapture implements Capture {
   readonly #options: DatabaseOptions
-  readonly #session: ServerSession
+  readonly #session: OwnSession
   readonly #sources: readonly SourceTable[]
   readonly #plans: Plans
   readonly #tracking: Tracking
   /** Resources whose queues are known to be there: a source that is not set up must not blind the others. */
   #queues: Set<string> | undefined
 
-  constructor(options: DatabaseOptions, session: ServerSession, sources: readonly SourceTable[]) {
+  constructor(options: DatabaseOptions, session: OwnSession, sources: readonly SourceTable[]) {
     this.#options = options
     this.#session = session
     this.#sources = sources

@@ -47,6 +47,11 @@ export interface Session {
   readonly stages: Map<string, string>
 }
 
+/** Whoever is given it closes it. */
+export interface OwnSession extends Session {
+  close(): Promise<void>
+}
+
 export interface LoadColumn {
   name: string
   binary: boolean
@@ -63,7 +68,7 @@ const patienceMs = 3000
 /** Lengths as the driver takes them: 65,535 stands for `max`. */
 const max = 65_535
 
-export class ServerSession implements Session {
+export class ServerSession implements OwnSession {
   readonly #options: DatabaseOptions
   readonly #connection: Connection
   readonly server: Server

@@ -3,20 +3,20 @@ import type { Applied, Change, Delivery, Part, Prepared, Removal, SinkState, Sin
 import { applyBatch } from './sqlserver-apply.ts'
 import { prepareBatch, type Batch } from './sqlserver-batch.ts'
 import { unfit } from './sqlserver-catalog.ts'
-import type { ServerSession } from './sqlserver-connection.ts'
+import type { OwnSession } from './sqlserver-connection.ts'
 import { databaseError, isMissing } from './sqlserver-errors.ts'
 import { removeRoute, settleRemovals } from './sqlserver-removal.ts'
 import { beginShadow, openLive, openShadow, swapShadow, type OpenSink } from './sqlserver-sink.ts'
 import { makeStateTables } from './sqlserver-state.ts'
 
 export class ServerDelivery implements Delivery {
-  readonly #session: ServerSession
+  readonly #session: OwnSession
   /** Opened parts by route and part. */
   readonly #opened = new Map<string, OpenSink>()
   /** Several routes share the session: their calls take turns. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(session: ServerSession) {
+  constructor(session: OwnSession) {
     this.#session = session
   }
 

@@ -125,7 +125,7 @@ async function rightsChecks(session: Session, source: SourceTable, name: string)
   const wanted: [string, string[]][] = [
     [streamTable, ['SELECT', 'INSERT', 'UPDATE']],
     [sourceQuarantine, ['SELECT', 'INSERT', 'UPDATE', 'DELETE']],
-    [queueTable(source.resource), ['SELECT', 'INSERT', 'DELETE', 'ALTER']],
+    [queueTable(source.resource), ['SELECT', 'INSERT', 'DELETE']],
   ]
   const checks: Check[] = []
   for (const [table, rights] of wanted) checks.push(await rightsCheck(session, name, table, rights))
@@ -192,7 +192,7 @@ async function triggerChecks(session: Session, { catalog }: Plan, name: string):
         'server option "nested triggers" is 0: what other triggers write is not seen',
       ),
     )
-  if (owner !== own)
+  if (owner && own && owner !== own)
     checks.push(
       check(
         name,
@@ -209,7 +209,7 @@ async function sinkChecks(session: Session, sink: SinkTable): Promise<Check[]> {
   const table = await readTable(session, sink.table)
   const checks = [await stateCheck(session, name)]
   if (!table) return [...checks, await creationCheck(session, name)]
-  checks.push(await rightsCheck(session, name, table.name, ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'ALTER']))
+  checks.push(await rightsCheck(session, name, table.name, ['SELECT', 'INSERT', 'UPDATE', 'DELETE']))
   return [...checks, ...padCheck(sink, table, name)]
 }
 

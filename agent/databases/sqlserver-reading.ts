@@ -2,7 +2,7 @@
 import type { MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../database.ts'
 import { onlyReads } from '../database.ts'
 import type { Value } from '../../protocol/value.ts'
-import type { ServerSession, Session } from './sqlserver-connection.ts'
+import type { OwnSession, Session } from './sqlserver-connection.ts'
 import { databaseError, isMissing } from './sqlserver-errors.ts'
 import { checkKeysPresent, countRows, keysSince, readPlan, refused, rowsAfter, rowsByKeys, type Plan } from './sqlserver-plan.ts'
 
@@ -44,10 +44,10 @@ export class Plans {
 }
 
 export class ServerReading implements Reading {
-  readonly #session: ServerSession
+  readonly #session: OwnSession
   readonly #plans: Plans
 
-  constructor(session: ServerSession) {
+  constructor(session: OwnSession) {
     this.#session = session
     this.#plans = new Plans(session)
   }

@@ -157,7 +157,7 @@ export function deliveredTable({ table, schema, columns, deletes, shared }: Deli
 /** The table into which an agency writes what it supplies (Art. 15). */
 export function supplyTable(table: string, schema: Schema, columns: readonly TableColumn[]): string[] {
   const lines = columns.map(({ item, column }) => {
-    return `${quoteName(column)} ${columnType(item)}${item.key || item.required ? ' not null' : ' null'}`
+    return `${quoteName(column)} ${deliveredType(item)}${item.key || item.required ? ' not null' : ' null'}`
   })
   const keys = keyColumns(columns)
   lines.push(
