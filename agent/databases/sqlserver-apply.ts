@@ -58,10 +58,10 @@ async function stageBatch({ session, sink, open }: Target, batch: Batch): Promis
   const deleted = batch.deletes.map((row) => keyAt(sink, batch.change, row))
   const hashes = open.quarantine > 0 ? batch.keys.map((key) => [keyHash(key)]) : []
   await rowset(session, faultStage, [], 'f')
-  await rowset(session, keysStage(sink), [])
+  await rowset(session, keysStage(sink), [], 's', 'kept')
   return {
-    upserts: await rowset(session, upsertStage(sink), stagedUpserts(sink, batch)),
-    deletes: await rowset(session, keysStage(sink), stagedKeys(sink, deleted)),
+    upserts: await rowset(session, upsertStage(sink), stagedUpserts(sink, batch), 's', 'upserts'),
+    deletes: await rowset(session, keysStage(sink), stagedKeys(sink, deleted), 's', 'deletes'),
     keys: hashes.length > 0 ? await rowset(session, ['nvarchar(4000)'], hashes, 'h') : undefined,
   }
 }

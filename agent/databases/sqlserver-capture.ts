@@ -72,7 +72,7 @@ export class ServerCapture implements Capture {
     if (queues.size === 0) return new Set()
     try {
       for (const source of this.#sources) if (queues.has(source.resource)) await this.#moveIfSetUp(source)
-      const rows = await this.#session.query(waitingStatement([...queues], this.#session.server))
+      const rows = await this.#session.query(waitingStatement([...queues], this.#session.server), {})
       return new Set(rows.map((row) => String(row[0])))
     } catch (error) {
       if (isContention(error)) return new Set()

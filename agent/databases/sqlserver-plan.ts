@@ -1,6 +1,6 @@
 /** How one table, view or SELECT is read: its readers, its key, the statements, and the conversion of what comes back. */
 import { QianzhiError } from '../../protocol/errors.ts'
-import { quoteName, stageValue } from '../../protocol/tables/sqlserver.ts'
+import { binaryCollation, quoteName, spacesColumn, spacesOf, stageValue } from '../../protocol/tables/sqlserver.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
 import {
   missingColumns,
@@ -23,8 +23,8 @@ export interface Plan {
   columns: readonly ColumnReader[]
   /** In the schema's order, as keys cross the contract. */
   keys: readonly ColumnReader[]
-  /** Positions within `keys` in the order in which rows are read. */
-  order: readonly number[]
+  /** Positions within `keys` in the order in which rows are read; `spaces` is the column that tells apart keys in a table that was delivered. */
+  order: readonly (number | 'spaces')[]
   /** Whether a key has at most one row. */
   unique: boolean
   select: string
@@ -50,7 +50,9 @@ export function planOf(source: SourceTable, catalog: CatalogTable): Plan {
       source.capture === 'tracking' ? notPrimary(list) : `the key items (${list}) are not a unique index of not-null columns`,
     )
   }
-  const order = onlyReads(source) ? keys.map((_, i) => i) : index!.map((name) => keys.findIndex(({ column }) => sameName(column, name)))
+  const place = (name: string) =>
+    sameName(name, spacesColumn) ? ('spaces' as const) : keys.findIndex(({ column }) => sameName(column, name))
+  const order = index ? index.map(place) : keys.map((_, i) => i)
   const limited = columns.some(({ over }) => over)
   return { source, catalog, columns, keys, order, unique: index !== undefined, select: selectList(columns), limited }
 }
@@ -77,8 +79,8 @@ function keyIndex({ capture }: SourceTable, { uniques }: CatalogTable, keys: rea
   return uniques.find(
     ({ primary, columns }) =>
       (capture !== 'tracking' || primary) &&
-      columns.length === keys.length &&
-      columns.every((name) => keys.some(({ column }) => sameName(column, name))),
+      keys.every(({ column }) => columns.some((name) => sameName(column, name))) &&
+      columns.every((name) => sameName(name, spacesColumn) || keys.some(({ column }) => sameName(column, name))),
   )?.columns
 }
 
@@ -144,7 +146,13 @@ export async function rowsByKeys(session: Session, plan: Plan, keys: readonly Ro
  * alternatives alone would be tried on every row from the first.
  */
 function keyAfter(plan: Plan): string {
-  const keys = plan.order.map((at, i) => ({ column: reference(plan.keys[at]!), value: plan.keys[at]!.fromText(`@after${i + 1}`) }))
+  const keys = plan.order.map((at, i) => {
+    const value = `@after${i + 1}`
+    return {
+      column: orderColumn(plan, at),
+      value: at === 'spaces' ? `${value} collate ${binaryCollation}` : plan.keys[at]!.fromText(value),
+    }
+  })
   const alternatives = keys.map(({ column, value }, i) => {
     const equal = keys.slice(0, i).map((key) => `${key.column} = ${key.value}`)
     return [...equal, `${column} > ${value}`].join(' and ')
@@ -155,13 +163,18 @@ function keyAfter(plan: Plan): string {
     : `${first!.column} >= ${first!.value} and (${alternatives.map((one) => `(${one})`).join(' or ')})`
 }
 
+function orderColumn({ keys }: Plan, at: number | 'spaces'): string {
+  return at === 'spaces' ? `t.${spacesColumn}` : reference(keys[at]!)
+}
+
 function afterParameters({ order, keys }: Plan, after: Row): SqlParameters {
-  return Object.fromEntries(order.map((at, i) => [`after${i + 1}`, queueText(keys[at]!.item.type, after[at]!)]))
+  const value = (at: number | 'spaces') => (at === 'spaces' ? spacesOf(keys, after) : queueText(keys[at]!.item.type, after[at]!))
+  return Object.fromEntries(order.map((at, i) => [`after${i + 1}`, value(at)]))
 }
 
 /** Rows of equal keys come together: a chunk does not end between them. */
 export function afterStatement(plan: Plan, after: boolean): string {
-  const columns = plan.order.map((at) => reference(plan.keys[at]!)).join(', ')
+  const columns = plan.order.map((at) => orderColumn(plan, at)).join(', ')
   const conditions = [...(after ? [keyAfter(plan)] : []), ...onlyCondition(plan).conditions]
   return `select top (convert(int, @limit))${plan.unique ? '' : ' with ties'} ${plan.select}
 from ${from(plan)}${where(conditions)} order by ${columns}`

@@ -33,6 +33,7 @@ export function streamState([
   }
 }
 
+/** Sent with parameters, though it has none: the isolation level then ends with it. */
 export function waitingStatement(resources: readonly string[], server: Server): string {
   return reads(
     server,

@@ -16,15 +16,19 @@ export interface Rowset {
 /** Values up to here are parameters: few enough for any server, and of few different texts. */
 const mostParameters = 60
 
-/** Never inside a transaction that must survive an error: making a table may be one. */
+/**
+ * `name`: of the FROM item; `use`: row sets that are needed at the same time have different ones. A table must not be made inside a transaction
+ * that may be rolled back: an empty set makes it before.
+ */
 export async function rowset(
   session: Session,
   types: readonly StageType[],
   rows: readonly (readonly (string | Buffer | null)[])[],
   name = 's',
+  use = name,
 ): Promise<Rowset> {
   if (rows.length > 0 && rows.length * types.length <= mostParameters) return asParameters(types, rows, name)
-  const table = await stageTable(session, types, name)
+  const table = await stageTable(session, types, use)
   await session.query(`truncate table ${table}`)
   if (rows.length > 0) await session.load(table, types.map(loadColumn), rows)
   return { from: `${table} ${name}`, parameters: {} }
@@ -48,14 +52,13 @@ function loadColumn(type: StageType, i: number): LoadColumn {
   return { name: `c${i + 1}`, binary: type.startsWith('varbinary'), long: type.endsWith('(max)') }
 }
 
-/** Two row sets of one statement have different names, and so different tables. */
-async function stageTable(session: Session, types: readonly StageType[], name: string): Promise<string> {
+async function stageTable(session: Session, types: readonly StageType[], use: string): Promise<string> {
   const definition = stageDefinition(types)
-  const known = session.stages.get(`${name} ${definition}`)
+  const known = session.stages.get(`${use} ${definition}`)
   if (known) return known
   const table = `#qz_stage_${session.stages.size + 1}`
   await session.query(`create table ${table} (${definition})`)
-  session.stages.set(`${name} ${definition}`, table)
+  session.stages.set(`${use} ${definition}`, table)
   return table
 }
 

@@ -22,12 +22,14 @@ const retention = '7 days'
 
 /** Owned by dbo, as the application's tables are: a trigger then needs no rights of the application's users on the queue. */
 export const makeSchema = `if schema_id(N'${schemaName}') is null
-begin try
-  exec(N'create schema ${schemaName} authorization dbo')
-end try
-begin catch
-  exec(N'create schema ${schemaName}')
-end catch`
+begin
+  begin try
+    exec(N'create schema ${schemaName} authorization dbo')
+  end try
+  begin catch
+    exec(N'create schema ${schemaName}')
+  end catch
+end`
 
 export function makeTable(table: string, lines: readonly string[]): string {
   return `if object_id(N'${table}', N'U') is null\ncreate table ${table} (\n  ${lines.join(',\n  ')}\n)`
@@ -132,11 +134,7 @@ function makeQueue({ source, keys }: Plan): string[] {
 )`,
     `create clustered index qz_order on ${queue} (marked desc, at)`,
     // A statement over many rows must not lock the agent out of the whole queue.
-    `begin try
-  exec(${quoteText(`alter table ${queue} set (lock_escalation = disable)`)})
-end try
-begin catch
-end catch`,
+    ifKnown(`alter table ${queue} set (lock_escalation = disable)`),
   ]
 }
 
@@ -226,13 +224,20 @@ begin
 end`
 }
 
+/** A statement that servers which are only compatible may not know, and then need not. */
+function ifKnown(statement: string): string {
+  return `begin try\n  exec(${quoteText(statement)})\nend try\nbegin catch\nend catch`
+}
+
 /** ALTER on the queue is what TRUNCATE asks for; VIEW DEFINITION on the source what seeing its trigger asks for. */
 function grants({ source, catalog }: Plan, user: string): string[] {
   const grantee = quoteName(user)
   return [
-    `grant select, view definition on ${catalog.name} to ${grantee}`,
+    `grant select on ${catalog.name} to ${grantee}`,
+    ifKnown(`grant view definition on ${catalog.name} to ${grantee}`),
     ...(source.capture === 'tracking' ? [`grant view change tracking on ${catalog.name} to ${grantee}`] : []),
-    `grant select, insert, delete, alter on ${queueTable(source.resource)} to ${grantee}`,
+    `grant select, insert, delete on ${queueTable(source.resource)} to ${grantee}`,
+    ifKnown(`grant alter on ${queueTable(source.resource)} to ${grantee}`),
     `grant select, insert, update on ${streamTable} to ${grantee}`,
     `grant select, insert, update, delete on ${sourceQuarantine} to ${grantee}`,
   ]

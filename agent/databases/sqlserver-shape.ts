@@ -10,7 +10,6 @@ import {
   keyColumns,
   positionColumn,
   quoteName,
-  quoteTable,
   sourceColumn,
   spacesColumn,
   spacesDefinition,
@@ -216,9 +215,9 @@ function asDeclared(column: CatalogColumn): string {
 
 /** Columns of items that the resource has no more. One that something of the receiver's own needs stays, empty. */
 export async function dropVanished(session: Session, sink: SinkTable, columns: readonly string[]): Promise<void> {
-  const table = session.qualify(sink.table)
+  const table = (await readTable(session, sink.table))!
   for (const column of columns) {
-    await session.query(`alter table ${quoteTable(table)} drop column ${quoteName(column)}`).catch((error: unknown) => {
+    await session.query(`alter table ${table.name} drop column ${quoteName(column)}`).catch((error: unknown) => {
       if (errorNumber(error) === undefined || (error as { code?: string }).code?.startsWith('QZ-')) throw error
     })
   }

@@ -154,7 +154,7 @@ async function withoutOthers(session: Session, sink: SinkTable, columns: readonl
   return columns.filter((column) => !theirs.has(column))
 }
 
-/** Keys in quarantine as a FROM item named `k`; those that are no values of their types can be in no table. */
+/** Keys in quarantine as a FROM item named `s`; those that are no values of their types can be in no table. */
 export async function quarantinedKeys(session: Session, sink: SinkTable, part: Part): Promise<Rowset | undefined> {
   const rows = await session.query(`select key_text from ${quarantineTable} where route = @route and part = @part`, {
     route: sink.route,
@@ -163,5 +163,5 @@ export async function quarantinedKeys(session: Session, sink: SinkTable, part: P
   const columns = sink.columns.filter(({ item }) => item.key)
   const sound = (key: readonly Value[]) => key.every((value, i) => value !== null && valueFault(columns[i]!.item, value) === undefined)
   const keys = rows.map((row) => JSON.parse(String(row[0])) as Row).filter(sound)
-  return keys.length > 0 ? rowset(session, keysStage(sink), stagedKeys(sink, keys)) : undefined
+  return keys.length > 0 ? rowset(session, keysStage(sink), stagedKeys(sink, keys), 's', 'kept') : undefined
 }

@@ -323,9 +323,9 @@ export function upsert(table: ApplyTable, from: string, emptied: readonly string
     ...(table.key.includes(spacesColumn) ? [{ column: spacesColumn, value: stage(table.columns.length) }] : []),
   ]
   const same = sameKey(table, table.columns)
-  const changed = values.filter(({ column }) => !table.key.includes(column)).map(({ column, value }) => `t.${quoteName(column)} = ${value}`)
+  const changed = values.filter(({ column }) => !table.key.includes(column)).map(({ column, value }) => `${quoteName(column)} = ${value}`)
   return [
-    `update t set ${[...changed, ...emptied.map((column) => `t.${quoteName(column)} = null`)].join(', ')}
+    `update t set ${[...changed, ...emptied.map((column) => `${quoteName(column)} = null`)].join(', ')}
 from ${table.name} t inner join ${from} on ${same}`,
     `insert into ${table.name} (${names(values.map(({ column }) => column))})
 select ${values.map(({ value }) => value).join(', ')} from ${from}
@@ -351,7 +351,7 @@ function removal(table: ApplyTable, join: string, more: readonly string[]): stri
   const where = [`t.${sourceColumn} = @source`, ...more].join(' and ')
   const from = `from ${table.name} t${join ? ` ${join}` : ''}`
   if (table.deletes === 'remove') return `delete t ${from} where ${where}`
-  return `update t set t.${deletedColumn} = 1, t.${positionColumn} = ${position}, t.${receivedColumn} = sysutcdatetime()
+  return `update t set ${deletedColumn} = 1, ${positionColumn} = ${position}, ${receivedColumn} = sysutcdatetime()
 ${from} where ${where} and t.${deletedColumn} = 0`
 }
 
@@ -382,9 +382,9 @@ export function takeShadow(table: ApplyTable, shadow: string, emptied: readonly 
     ...(table.key.includes(spacesColumn) ? [spacesColumn] : []),
   ]
   const same = sameAsShadow(table)
-  const changed = columns.filter((column) => !table.key.includes(column)).map((column) => `t.${quoteName(column)} = s.${quoteName(column)}`)
+  const changed = columns.filter((column) => !table.key.includes(column)).map((column) => `${quoteName(column)} = s.${quoteName(column)}`)
   return [
-    `update t set ${[...changed, ...emptied.map((column) => `t.${quoteName(column)} = null`)].join(', ')}
+    `update t set ${[...changed, ...emptied.map((column) => `${quoteName(column)} = null`)].join(', ')}
 from ${table.name} t inner join ${shadow} s on ${same}`,
     `insert into ${table.name} (${names(columns)})
 select ${names(columns, 's.')} from ${shadow} s
