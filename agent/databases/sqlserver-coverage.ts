@@ -5,20 +5,20 @@
 import { createHash } from 'node:crypto'
 import type { RawValue, Session } from './sqlserver-connection.ts'
 import { findColumn, fullType } from './sqlserver-catalog.ts'
-import { queueTable, streamTable, triggerName } from './sqlserver-names.ts'
+import { queueTable, streamTable, triggerEvents, triggerName } from './sqlserver-names.ts'
 import type { Plan } from './sqlserver-plan.ts'
 import { notSetUp } from './sqlserver-queue.ts'
 import { keyColumnsText } from './sqlserver-setup.ts'
 
-export const triggerStatement = `select t.object_id, convert(int, t.is_disabled), convert(nvarchar(30), t.create_date, 121), convert(nvarchar(30), t.modify_date, 121)
-from sys.triggers t where t.parent_id = convert(int, @table) and t.name = @name`
+export const triggersStatement = `select t.name, t.object_id, convert(int, t.is_disabled), convert(nvarchar(30), t.create_date, 121), convert(nvarchar(30), t.modify_date, 121)
+from sys.triggers t where t.parent_id = convert(int, @table) and t.name in (@name1, @name2, @name3) order by t.name`
 
 export const trackingStatement = `select convert(nvarchar(20), c.begin_version) from sys.change_tracking_tables c where c.object_id = convert(int, @table)`
 
 /** Throws QZ-SOURCE-NOT-SET-UP. */
 export async function coverageOf(session: Session, plan: Plan): Promise<string> {
   const { source, catalog } = plan
-  const found = source.capture === 'tracking' ? await trackingOf(session, plan) : await triggerOf(session, plan)
+  const found = source.capture === 'tracking' ? await trackingOf(session, plan) : await triggersOf(session, plan)
   const queue = queueTable(source.resource)
   const [row] = await session.query(`select object_id(@queue, N'U'), (select key_columns from ${streamTable} where resource = @resource)`, {
     queue,
@@ -38,12 +38,16 @@ export async function coverageOf(session: Session, plan: Plan): Promise<string> 
     .digest('hex')
 }
 
-async function triggerOf(session: Session, { source, catalog }: Plan): Promise<RawValue[]> {
-  const name = triggerName(source.resource)
-  const [row] = await session.query(triggerStatement, { table: String(catalog.id), name })
-  if (!row) throw notSetUp(source, `trigger ${name} is missing`)
-  if (Number(row[1]) === 1) throw notSetUp(source, `trigger ${name} is disabled`)
-  return row
+async function triggersOf(session: Session, { source, catalog }: Plan): Promise<RawValue[][]> {
+  const names = triggerEvents.map((event) => triggerName(source.resource, event))
+  const [name1, name2, name3] = names as [string, string, string]
+  const rows = await session.query(triggersStatement, { table: String(catalog.id), name1, name2, name3 })
+  const there = rows.map((row) => String(row[0]))
+  const gone = names.filter((name) => !there.includes(name))
+  if (gone.length > 0) throw notSetUp(source, `trigger ${gone.join(', ')} is missing`)
+  const off = rows.filter((row) => Number(row[2]) === 1).map((row) => String(row[0]))
+  if (off.length > 0) throw notSetUp(source, `trigger ${off.join(', ')} is disabled`)
+  return rows
 }
 
 async function trackingOf(session: Session, { source, catalog }: Plan): Promise<RawValue[]> {

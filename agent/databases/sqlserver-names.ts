@@ -21,8 +21,12 @@ export function queueTable(resource: string): string {
   return `${schemaName}.${quoteName(`q_${safeName(resource, 100)}`)}`
 }
 
-export function triggerName(resource: string): string {
-  return `qz_${safeName(resource, 100)}`
+export const triggerEvents = ['insert', 'update', 'delete'] as const
+
+export type TriggerEvent = (typeof triggerEvents)[number]
+
+export function triggerName(resource: string, event: TriggerEvent): string {
+  return `qz_${safeName(resource, 100)}_${event[0]}`
 }
 
 /** The table in which a route's shadow is filled. */

@@ -52,7 +52,8 @@ export function planOf(source: SourceTable, catalog: CatalogTable): Plan {
   }
   const place = (name: string) =>
     sameName(name, spacesColumn) ? ('spaces' as const) : keys.findIndex(({ column }) => sameName(column, name))
-  const order = index ? index.map(place) : keys.map((_, i) => i)
+  const spaced = index?.some((name) => sameName(name, spacesColumn))
+  const order = onlyReads(source) || !index ? [...keys.map((_, i) => i), ...(spaced ? (['spaces'] as const) : [])] : index.map(place)
   const limited = columns.some(({ over }) => over)
   return { source, catalog, columns, keys, order, unique: index !== undefined, select: selectList(columns), limited }
 }

@@ -5,7 +5,7 @@
 import { binaryCollation, quoteName, quoteText, splitTable } from '../../protocol/tables/sqlserver.ts'
 import type { SourceTable } from '../database.ts'
 import type { Server } from './sqlserver-connection.ts'
-import { queueTable, schemaName, sourceQuarantine, streamTable, triggerName } from './sqlserver-names.ts'
+import { queueTable, schemaName, sourceQuarantine, streamTable, triggerEvents, triggerName, type TriggerEvent } from './sqlserver-names.ts'
 import { reference, type Plan } from './sqlserver-plan.ts'
 import type { ColumnReader } from './sqlserver-types.ts'
 
@@ -46,7 +46,7 @@ const sharedTables = [
     'tracked bigint null, tracked_from bigint null, tracking_made bit not null default 0',
   ]),
   makeTable(sourceQuarantine, [
-    `resource nvarchar(64) collate ${binaryCollation} not null, key_hash varchar(64) not null`,
+    `resource nvarchar(64) collate ${binaryCollation} not null, key_hash varchar(64) collate ${binaryCollation} not null`,
     'key_text nvarchar(max) not null, code varchar(40) not null, item nvarchar(64) null, reason nvarchar(1000) null',
     'at datetime2(3) not null default sysutcdatetime()',
     'primary key (resource, key_hash)',
@@ -59,7 +59,7 @@ export function keyColumnsText({ keys }: Pick<Plan, 'keys'>): string {
 }
 
 /**
- * The trigger goes first and comes last: while the queue is made anew the application's statements find none. The mark "snapshot needed"
+ * The triggers go first and come last: while the queue is made anew the application's statements find none. The mark "snapshot needed"
  * stands for whatever is written meanwhile.
  */
 export function setupStatements(plan: Plan, server: Server, runtimeUser?: string): string[] {
@@ -67,11 +67,11 @@ export function setupStatements(plan: Plan, server: Server, runtimeUser?: string
   const tracking = source.capture === 'tracking'
   return [
     ...sharedTables,
-    dropTrigger(source, plan.catalog.table, server),
+    ...dropTriggers(source, plan.catalog.table, server),
     ...dropQueue(source),
     ...makeQueue(plan),
     streamRow(plan),
-    ...(tracking ? trackingStatements(plan) : [trigger(plan, server)]),
+    ...(tracking ? trackingStatements(plan) : triggerEvents.map((event) => trigger(plan, server, event))),
     `update ${streamTable} set snapshot = 'needed', began_epoch = null, began_seq = null, after_key = null, coverage = '' where resource = ${quoteText(source.resource)}`,
     ...(runtimeUser ? grants(plan, runtimeUser) : []),
   ]
@@ -82,7 +82,7 @@ export function teardownStatements(source: SourceTable, table: string, server: S
   const resource = quoteText(source.resource)
   const guarded = (statements: string) => `if object_id(N'${streamTable}', N'U') is not null\nbegin\n${statements}\nend`
   return [
-    dropTrigger(source, table, server),
+    ...dropTriggers(source, table, server),
     guarded(`if exists (select 1 from ${streamTable} where resource = ${resource} and tracking_made = 1)
   and exists (select 1 from sys.change_tracking_tables where object_id = object_id(${quoteText(quoted(table))}))
   exec(${quoteText(`alter table ${quoted(table)} disable change_tracking`)})`),
@@ -103,15 +103,18 @@ function quoted(table: string): string {
 }
 
 /** A trigger lies in its table's schema; where that is the session's own, its bare name is enough. */
-function triggerPlace({ resource }: SourceTable, table: string, server: Server): string {
-  const name = quoteName(triggerName(resource))
+function triggerPlace({ resource }: SourceTable, table: string, server: Server, event: TriggerEvent): string {
+  const name = quoteName(triggerName(resource, event))
   const { schema = server.schema } = splitTable(table)
   return schema === server.schema ? name : `${quoteName(schema)}.${name}`
 }
 
-function dropTrigger(source: SourceTable, table: string, server: Server): string {
-  return `if exists (select 1 from sys.triggers where name = ${quoteText(triggerName(source.resource))} and parent_id = object_id(${quoteText(quoted(table))}))
-drop trigger ${triggerPlace(source, table, server)}`
+function dropTriggers(source: SourceTable, table: string, server: Server): string[] {
+  return triggerEvents.map((event) => {
+    const name = quoteText(triggerName(source.resource, event))
+    return `if exists (select 1 from sys.triggers where name = ${name} and parent_id = object_id(${quoteText(quoted(table))}))
+drop trigger ${triggerPlace(source, table, server, event)}`
+  })
 }
 
 function dropQueue({ resource }: SourceTable): string[] {
@@ -179,22 +182,36 @@ function exactKey(keys: readonly ColumnReader[], rows: string): string {
 /** A statement of at least so many rows looks whether the queue is full; of the smaller ones one in 64 does. */
 const largeStatement = 100
 
+/** An update that changes keys leaves the old ones too. */
+function changedKeys(keys: readonly ColumnReader[], event: TriggerEvent): string {
+  const read = (rows: string) => `select ${keys.map((key) => `${keyText(key)} collate ${binaryCollation}`).join(', ')} from ${rows} t`
+  if (event !== 'update') return read(event === 'insert' ? 'inserted' : 'deleted')
+  return `${read('inserted')}
+      union all
+      select ${keys.map((_, i) => `k${i + 1}`).join(', ')} from (
+        ${exactKey(keys, 'deleted')}
+        except
+        ${exactKey(keys, 'inserted')}
+      ) gone`
+}
+
 /**
- * Writes down the keys of inserted rows, and those of deleted ones that are not among them: so a key that was changed leaves its old one.
- * What goes wrong becomes a mark ("snapshot needed"), where the server lets the transaction live. Beyond the limit each statement leaves one
- * mark and no keys; after an hour of that none, but a lock on the queue to the transaction's end, for which `collapse` waits.
+ * Writes down the keys of changed rows. What goes wrong becomes a mark ("snapshot needed"), where the server lets the transaction live.
+ * Beyond the limit each statement leaves one mark and no keys; after an hour of that none, but a lock on the queue to the transaction's
+ * end, for which `collapse` waits. Counts and marks are looked for without locks: nothing here waits for another session.
  */
-export function trigger({ source, keys, catalog }: Plan, server: Server): string {
+export function trigger({ source, keys, catalog }: Plan, server: Server, event: TriggerEvent): string {
   const queue = queueTable(source.resource)
   const limit = queueEntries(source)
   const columns = keys.map((_, i) => `k${i + 1}`).join(', ')
-  return `create trigger ${triggerPlace(source, catalog.table, server)} on ${catalog.name} after insert, update, delete as
+  return `create trigger ${triggerPlace(source, catalog.table, server, event)} on ${catalog.name} after ${event} as
 begin
   set nocount on;
   set xact_abort off;${server.rowcount ? '\n  set rowcount 0;' : ''}
   declare @rows int, @full int, @none uniqueidentifier;
-  select @rows = (select count(*) from inserted) + (select count(*) from deleted), @full = 0, @none = newid();
+  select @rows = count(*) from ${event === 'delete' ? 'deleted' : 'inserted'};
   if @rows = 0 return;
+  select @full = 0, @none = newid();
   begin try
     if exists (select 1 from ${queue} with (nolock) where marked = 1)
       set @full = 1;
@@ -205,13 +222,7 @@ begin
     end;
     if @full = 0
       insert into ${queue} (${columns})
-      select ${keys.map(keyText).join(', ')} from inserted t
-      union all
-      select ${columns} from (
-        ${exactKey(keys, 'deleted')}
-        except
-        ${exactKey(keys, 'inserted')}
-      ) gone;
+      ${changedKeys(keys, event)};
     else if exists (select 1 from ${queue} with (nolock) where marked = 1 and at < dateadd(hour, -1, sysutcdatetime()))
       delete from ${queue} where id = @none;
     else

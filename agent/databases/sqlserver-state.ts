@@ -20,7 +20,7 @@ export const stateTables = [
     'primary key (route, part)',
   ]),
   makeTable(quarantineTable, [
-    `route nvarchar(128) collate ${binaryCollation} not null, part varchar(8) not null, key_hash varchar(64) not null`,
+    `route nvarchar(128) collate ${binaryCollation} not null, part varchar(8) not null, key_hash varchar(64) collate ${binaryCollation} not null`,
     'key_text nvarchar(max) not null, code varchar(40) not null, item nvarchar(64) null, reason nvarchar(1000) null',
     'epoch bigint not null, seq bigint not null, at datetime2(3) not null default sysutcdatetime()',
     'primary key (route, part, key_hash)',

@@ -363,8 +363,9 @@ function sameAsShadow({ columns, key, texts }: ApplyTable): string {
     const text = texts.get(column)
     return text ? sameText(there, here, text, !spaces) : [`${there} = ${here}`]
   })
-  if (spaces) conditions.push(`t.${spacesColumn} = s.${spacesColumn}`)
-  if (key.includes(sourceColumn)) conditions.push(`t.${sourceColumn} = s.${sourceColumn}`)
+  for (const column of [...(spaces ? [spacesColumn] : []), ...(key.includes(sourceColumn) ? [sourceColumn] : [])]) {
+    conditions.push(`t.${column} = s.${column} collate ${binaryCollation}`)
+  }
   return conditions.join(' and ')
 }
 

@@ -18,6 +18,8 @@ import { keyColumnsText, setupStatements, teardownStatements } from '../../../ag
 import { supplyTable, deliveredTable } from '../../../protocol/tables/sqlserver.ts'
 import { at, licence, schemaOf, sinkOf, sourceOf, twoKeys } from './fixture.ts'
 
+const triggerRows = ['i', 'u', 'd'].map((event) => [`qz_scjg_licence_e9e61fdf_${event}`, 5, 0, 'then', 'then'])
+
 const folder = join(import.meta.dirname, 'golden', 'sqlserver')
 const writing = process.env['QIANZHI_WRITE_GOLDEN'] === '1'
 if (writing) mkdirSync(folder, { recursive: true })
@@ -222,7 +224,7 @@ t.test('capture', async (t) => {
     counted,
     [/sys\.tables t/, [['q_scjg_licence_fc93c1b8']]],
     [/object_id\(@queue/, [[9, keyColumnsText({ keys: [{ column: 'region' }, { column: 'code' }] as never })]]],
-    [/from sys\.triggers t/, [[5, 0, 'then', 'then']]],
+    [/from sys\.triggers t/, triggerRows],
     ...twoKeysTable,
   ])
   const source = sourceOf(twoKeys)
@@ -363,7 +365,7 @@ t.test('session, describing, doctor', async (t) => {
   golden(t, 'lock', [lockStatement('capture')])
   const session = new Recorder([
     [/databasepropertyex/, [['READ_WRITE', '2026-11-24 00:00:00.0000000', '110']]],
-    [/from sys\.triggers t/, [[5, 0, 'then', 'then']]],
+    [/from sys\.triggers t/, triggerRows],
     [/object_id\(@queue/, [[9, '["id"]']]],
     [/has_perms_by_name/, [[1, 1, 1, 1]]],
     ...licenceTable,

@@ -153,16 +153,16 @@ order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
 -- {"s1":"q ","s2":"1","s3":"0","source":"scjg","position":"4294967297"}
-delete t from [dbo].[licence] t where t.qz_source = @source and not exists (select 1 from qianzhi.shadow_route_1_84fa41f7 s where t.[id] = s.[id] collate Latin1_General_100_BIN2 and t.qz_spaces = s.qz_spaces) and not exists (select 1 from (values (@s1, @s2, @s3)) s(c1, c2, c3) where t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c2 collate Latin1_General_100_BIN2)
+delete t from [dbo].[licence] t where t.qz_source = @source and not exists (select 1 from qianzhi.shadow_route_1_84fa41f7 s where t.[id] = s.[id] collate Latin1_General_100_BIN2 and t.qz_spaces = s.qz_spaces collate Latin1_General_100_BIN2) and not exists (select 1 from (values (@s1, @s2, @s3)) s(c1, c2, c3) where t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c2 collate Latin1_General_100_BIN2)
 
 -- next batch
 update t set [name] = s.[name], [amount] = s.[amount], [qz_source] = s.[qz_source], [qz_position] = s.[qz_position], [qz_received_at] = s.[qz_received_at]
-from [dbo].[licence] t inner join qianzhi.shadow_route_1_84fa41f7 s on t.[id] = s.[id] collate Latin1_General_100_BIN2 and t.qz_spaces = s.qz_spaces
+from [dbo].[licence] t inner join qianzhi.shadow_route_1_84fa41f7 s on t.[id] = s.[id] collate Latin1_General_100_BIN2 and t.qz_spaces = s.qz_spaces collate Latin1_General_100_BIN2
 
 -- next batch
 insert into [dbo].[licence] ([id], [name], [amount], [qz_source], [qz_position], [qz_received_at], [qz_spaces])
 select s.[id], s.[name], s.[amount], s.[qz_source], s.[qz_position], s.[qz_received_at], s.[qz_spaces] from qianzhi.shadow_route_1_84fa41f7 s
-where not exists (select 1 from [dbo].[licence] t where t.[id] = s.[id] collate Latin1_General_100_BIN2 and t.qz_spaces = s.qz_spaces)
+where not exists (select 1 from [dbo].[licence] t where t.[id] = s.[id] collate Latin1_General_100_BIN2 and t.qz_spaces = s.qz_spaces collate Latin1_General_100_BIN2)
 
 -- next batch
 -- {"route":"route-1","part":"live"}

@@ -22,15 +22,23 @@ create table qianzhi.stream (
 -- next batch
 if object_id(N'qianzhi.source_quarantine', N'U') is null
 create table qianzhi.source_quarantine (
-  resource nvarchar(64) collate Latin1_General_100_BIN2 not null, key_hash varchar(64) not null,
+  resource nvarchar(64) collate Latin1_General_100_BIN2 not null, key_hash varchar(64) collate Latin1_General_100_BIN2 not null,
   key_text nvarchar(max) not null, code varchar(40) not null, item nvarchar(64) null, reason nvarchar(1000) null,
   at datetime2(3) not null default sysutcdatetime(),
   primary key (resource, key_hash)
 )
 
 -- next batch
-if exists (select 1 from sys.triggers where name = N'qz_scjg_licence_e9e61fdf' and parent_id = object_id(N'[dbo].[licence]'))
-drop trigger [qz_scjg_licence_e9e61fdf]
+if exists (select 1 from sys.triggers where name = N'qz_scjg_licence_e9e61fdf_i' and parent_id = object_id(N'[dbo].[licence]'))
+drop trigger [qz_scjg_licence_e9e61fdf_i]
+
+-- next batch
+if exists (select 1 from sys.triggers where name = N'qz_scjg_licence_e9e61fdf_u' and parent_id = object_id(N'[dbo].[licence]'))
+drop trigger [qz_scjg_licence_e9e61fdf_u]
+
+-- next batch
+if exists (select 1 from sys.triggers where name = N'qz_scjg_licence_e9e61fdf_d' and parent_id = object_id(N'[dbo].[licence]'))
+drop trigger [qz_scjg_licence_e9e61fdf_d]
 
 -- next batch
 if object_id(N'qianzhi.[q_scjg_licence_e9e61fdf]', N'U') is not null drop table qianzhi.[q_scjg_licence_e9e61fdf]

@@ -1,5 +1,13 @@
-if exists (select 1 from sys.triggers where name = N'qz_scjg_licence_e9e61fdf' and parent_id = object_id(N'[dbo].[licence]'))
-drop trigger [qz_scjg_licence_e9e61fdf]
+if exists (select 1 from sys.triggers where name = N'qz_scjg_licence_e9e61fdf_i' and parent_id = object_id(N'[dbo].[licence]'))
+drop trigger [qz_scjg_licence_e9e61fdf_i]
+
+-- next batch
+if exists (select 1 from sys.triggers where name = N'qz_scjg_licence_e9e61fdf_u' and parent_id = object_id(N'[dbo].[licence]'))
+drop trigger [qz_scjg_licence_e9e61fdf_u]
+
+-- next batch
+if exists (select 1 from sys.triggers where name = N'qz_scjg_licence_e9e61fdf_d' and parent_id = object_id(N'[dbo].[licence]'))
+drop trigger [qz_scjg_licence_e9e61fdf_d]
 
 -- next batch
 if object_id(N'qianzhi.stream', N'U') is not null
