@@ -86,7 +86,7 @@ export class ServerCapture implements Capture {
     try {
       await this.#move(source)
     } catch (error) {
-      if (!(error instanceof QianzhiError && /^QZ-SOURCE-/.test(error.code))) throw error
+      if (!(error instanceof QianzhiError && error.code.startsWith('QZ-SOURCE-'))) throw error
     }
   }
 

@@ -151,8 +151,7 @@ export function findColumn({ columns }: Pick<CatalogTable, 'columns'>, name: str
 
 /** How texts of a column are compared. */
 export function textColumn({ type, collation }: CatalogColumn): TextColumn | undefined {
-  if (!/char$/.test(type) || collation === undefined) return undefined
-  return { collation, narrow: !type.startsWith('n') }
+  return type.endsWith('char') ? { collation: collation ?? 'database_default', narrow: !type.startsWith('n') } : undefined
 }
 
 /** As a column is declared: `nvarchar(20)`, `decimal(12,2)` … */

@@ -287,10 +287,14 @@ function portableRows(plan: Plan, raw: readonly RawValue[][]): Rows {
   const faults: RowFault[] = []
   for (const row of raw) {
     const made = portableRow(plan, row)
-    if (Array.isArray(made)) rows.push(made)
-    else faults.push(made as RowFault)
+    if (isRow(made)) rows.push(made)
+    else faults.push(made)
   }
   return { rows, faults }
+}
+
+function isRow(made: Value[] | RowFault): made is Value[] {
+  return Array.isArray(made)
 }
 
 function portableRow(plan: Plan, raw: readonly RawValue[]): Value[] | RowFault {

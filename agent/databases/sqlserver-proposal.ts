@@ -49,7 +49,7 @@ function bestType(column: CatalogColumn, made?: number): ValueLimits | undefined
 }
 
 function textType({ type, bytes }: CatalogColumn, made: number | undefined): ValueLimits {
-  if (bytes < 0 || /text$/.test(type)) return { type: 'text' }
+  if (bytes < 0 || type.endsWith('text')) return { type: 'text' }
   const units = type.startsWith('n') ? bytes / 2 : bytes
   return { type: 'text', length: made !== undefined && made <= units ? made : units }
 }

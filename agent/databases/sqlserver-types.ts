@@ -11,15 +11,15 @@ import type { RawValue } from './sqlserver-connection.ts'
 
 export interface ColumnReader extends MappedColumn {
   /** SQL that reads a reference such as t.[name]. */
-  select(reference: string): string
+  select: (reference: string) => string
   /** SQL that makes of a staged text (as of `queueText`) a value of the column's type, null where it is none. */
-  fromText(reference: string): string
+  fromText: (reference: string) => string
   /** Of a text column: how it compares. */
   text: TextColumn | undefined
   /** Raw value to portable text; undefined = it cannot travel. */
-  convert(raw: RawValue): string | undefined
+  convert: (raw: RawValue) => string | undefined
   /** SQL that is true where the value is surely over the source's limit; undefined where it never is. */
-  over?(reference: string): string
+  over?: (reference: string) => string
   /** UTF-8 bytes beyond which the text is over the limit. */
   limit: number | undefined
   nullable: boolean
@@ -145,7 +145,7 @@ function selection(column: CatalogColumn, group: Group): (reference: string) => 
 /** Read as nvarchar, whatever code page the column has; the spaces that fill a char are no data. */
 function textSelection({ type, bytes }: CatalogColumn): (reference: string) => string {
   const units = type.startsWith('n') ? bytes / 2 : bytes
-  const wide = bytes < 0 || /text$/.test(type) || units > 4000 ? 'nvarchar(max)' : `nvarchar(${Math.max(units, 1)})`
+  const wide = bytes < 0 || type.endsWith('text') || units > 4000 ? 'nvarchar(max)' : `nvarchar(${Math.max(units, 1)})`
   const plain = (at: string) => (type === 'nvarchar' ? at : `convert(${wide}, ${at})`)
   return type === 'char' || type === 'nchar' ? (at) => `rtrim(${plain(at)})` : plain
 }

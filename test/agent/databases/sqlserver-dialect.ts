@@ -8,7 +8,7 @@ import { quoteName, quoteText, stageValue } from '../../../protocol/tables/sqlse
 import type { Dialect, Session, TestDatabase } from './conformance.ts'
 
 interface Column {
-  value: unknown
+  value: string | number | boolean | null | undefined
   metadata: { type: { name: string }; scale?: number }
 }
 
@@ -44,7 +44,7 @@ function send(connection: Connection, sql: string): Promise<(string | null)[][]>
 function asText({ value, metadata }: Column): string | null {
   if (value === null || value === undefined) return null
   if (typeof value === 'number' && /^(Decimal|Numeric)/.test(metadata.type.name)) return value.toFixed(metadata.scale)
-  return typeof value === 'boolean' ? String(Number(value)) : String(value as string | number)
+  return typeof value === 'boolean' ? String(Number(value)) : String(value)
 }
 
 const words: [RegExp, string][] = [

@@ -1,5 +1,8 @@
 /** What of the SQL Server engine needs no server: types, values, URLs, literals, and every statement as a file to be read. */
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
+import { openSqlserver } from '../../../agent/databases/sqlserver.ts'
 import { columnReader, canReceive, shortestReal } from '../../../agent/databases/sqlserver-types.ts'
 import { proposedType } from '../../../agent/databases/sqlserver-proposal.ts'
 import { connectionOptions } from '../../../agent/databases/sqlserver-url.ts'
@@ -203,6 +206,19 @@ t.test('error numbers', async (t) => {
   t.ok(isLost(Object.assign(new Error('x'), { code: 'ESOCKET' })))
   t.ok(isLost(error(596, 21)))
   t.notOk(isLost(error(2627)))
+})
+
+t.test('a server that is not there is a coded error, and one that breaks off too', async (t) => {
+  const closing = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
+  t.teardown(() => closing.close())
+  await once(closing, 'listening')
+  for (const port of [1, (closing.address() as AddressInfo).port]) {
+    const database = await openSqlserver({ name: 'front', url: `sqlserver://sa:x@127.0.0.1:${port}/front`, pace: 5 })
+    for (const open of [() => database.openCapture([]), () => database.openReading(), () => database.openDelivery([])]) {
+      await t.rejects(open(), { code: 'QZ-DB-UNREACHABLE' })
+    }
+    await database.close()
+  }
 })
 
 t.test('the suite’s SQL in Transact-SQL', async (t) => {
