@@ -66,8 +66,9 @@ export function taken(plan: Plan, rows: readonly RawValue[][]): Take {
   return { entries: rows.map((row) => String(row[0])), keys: [...keys.values()], marked }
 }
 
+/** What is deleted is committed and the agent's own: past entries that writers still hold, should the server choose to look at all. */
 export function deleteStatement(resource: string, { from }: Rowset): string {
-  return `delete from ${queueTable(resource)} where id in (select convert(uniqueidentifier, c1) from ${from})`
+  return `delete from ${queueTable(resource)} with (rowlock, readpast, readcommittedlock) where id in (select convert(uniqueidentifier, c1) from ${from})`
 }
 
 export function requeueStatement({ source, keys }: Plan, { from }: Rowset): string {

@@ -18,10 +18,21 @@ import { queueEntries } from './sqlserver-setup.ts'
 /** A version that is remembered must not fall behind the retention while nothing changes in its table. */
 const refreshMs = 60 * 60_000
 
-export const currentVersion = 'select change_tracking_current_version()'
-
-export const trackedState = `select s.tracked, s.tracked_from, c.begin_version, change_tracking_min_valid_version(c.object_id)
+/** `begin_version` is set anew by TRUNCATE, and where the tracking is switched off and on. */
+export const trackedState = `select change_tracking_current_version(), s.tracked, s.tracked_from, c.begin_version, change_tracking_min_valid_version(c.object_id)
 from ${streamTable} s left join sys.change_tracking_tables c on c.object_id = convert(int, @table) where s.resource = @resource`
+
+interface Tracked {
+  /** Of the database now: of the last transaction that has committed. */
+  version: string
+  /** Up to which changes were moved. */
+  tracked: string
+  /** `began` when that was. */
+  from: string
+  began: string
+  /** Below it changes are forgotten. */
+  least: string
+}
 
 /** The version must be a variable: CHANGETABLE takes no expression. */
 export function countStatement({ source, catalog }: Plan): string {
@@ -47,22 +58,16 @@ export class Tracking {
     this.#session = session
   }
 
-  async version(source: SourceTable): Promise<string> {
-    const [row] = await this.#session.query(currentVersion)
-    if (row?.[0] === null || row?.[0] === undefined) throw notTracked(source, 'Change Tracking is off in the database')
-    return String(row[0])
-  }
-
   /** Moves what has changed; nothing where writers hold locks on it: the next look finds it. */
   async move(plan: Plan): Promise<void> {
-    const { source } = plan
-    const version = await this.version(source)
-    const seen = this.#seen.get(source.resource)
-    if (seen?.version === version && Date.now() - seen.written < refreshMs) return
+    const { resource } = plan.source
+    const now = await this.#state(plan)
+    const seen = this.#seen.get(resource)
+    if (seen?.version === now.version && Date.now() - seen.written < refreshMs && isValid(now)) return
     try {
       const isolation = this.#session.server.reading === 'snapshot' ? 'snapshot' : undefined
-      const written = await this.#session.transaction(() => this.#moveAll(plan, version, seen?.written ?? 0), isolation)
-      this.#seen.set(source.resource, { version, written: written ? Date.now() : (seen?.written ?? 0) })
+      const written = await this.#session.transaction(() => this.#moveAll(plan, now.version, seen?.written ?? 0), isolation)
+      this.#seen.set(resource, { version: now.version, written: written ? Date.now() : (seen?.written ?? 0) })
     } catch (error) {
       if (!isContention(error)) throw error
     }
@@ -71,32 +76,26 @@ export class Tracking {
   /** True where the version was written down. */
   async #moveAll(plan: Plan, version: string, written: number): Promise<boolean> {
     const { source } = plan
-    const state = await this.state(plan)
-    if (!this.#isValid(state, version)) return this.#mark(plan, version, state.began)
+    const state = await this.#state(plan)
+    if (!isValid(state)) return this.#mark(plan, version, state.began)
     const [row] = await this.#session.query(countStatement(plan), { tracked: state.tracked })
     const changes = Number(row?.[0])
     if (changes > queueEntries(source)) return this.#mark(plan, version, state.began)
     if (changes === 0 && Date.now() - written < refreshMs) return false
     if (changes > 0) await this.#session.query(moveStatement(plan), { tracked: state.tracked })
     // The clean-up, or a TRUNCATE, may have come in between.
-    const after = await this.state(plan)
-    if (!this.#isValid(after, version)) return this.#mark(plan, version, after.began)
+    const after = await this.#state(plan)
+    if (!isValid(after)) return this.#mark(plan, version, after.began)
     return this.#remember(plan, version, state.began)
   }
 
   /** Throws QZ-SOURCE-NOT-SET-UP where the table is not tracked. */
-  async state({ source, catalog }: Plan): Promise<{ tracked: string; from: string; began: string; least: string }> {
+  async #state({ source, catalog }: Plan): Promise<Tracked> {
     const [row] = await this.#session.query(trackedState, { table: String(catalog.id), resource: source.resource })
-    if (!row || row[0] === null) throw notTracked(source, `${streamTable} has no version for ${source.resource}`)
-    if (row[2] === null || row[3] === null)
-      throw notTracked(source, 'Change Tracking is off for the table, or VIEW CHANGE TRACKING is not granted')
-    const [tracked, from, began, least] = row.map(String) as [string, string, string, string]
-    return { tracked, from, began, least }
-  }
-
-  /** TRUNCATE and a new start of the tracking move the versions from which changes are known; so does a backup that is older than they. */
-  #isValid({ tracked, from, began, least }: { tracked: string; from: string; began: string; least: string }, version: string): boolean {
-    return BigInt(tracked) >= BigInt(least) && BigInt(tracked) <= BigInt(version) && from === began
+    if (!row || row[1] === null || row[2] === null) throw notTracked(source, `${streamTable} has no version for ${source.resource}`)
+    if (row.includes(null)) throw notTracked(source, 'Change Tracking is off for the table, or VIEW CHANGE TRACKING is not granted')
+    const [version, tracked, from, began, least] = row.map(String) as [string, string, string, string, string]
+    return { version, tracked, from, began, least }
   }
 
   async #mark(plan: Plan, version: string, began: string): Promise<true> {
@@ -111,10 +110,14 @@ export class Tracking {
 
   /** What was changed up to now is found by the snapshot that is needed. */
   async skip(plan: Plan): Promise<void> {
-    const version = await this.version(plan.source)
-    const { began } = await this.state(plan)
+    const { version, began } = await this.#state(plan)
     await this.#remember(plan, version, began)
   }
+}
+
+/** Also false where the database was restored from a backup that is older than what is remembered. */
+function isValid({ version, tracked, from, began, least }: Tracked): boolean {
+  return BigInt(tracked) >= BigInt(least) && BigInt(tracked) <= BigInt(version) && from === began
 }
 
 function notTracked({ table }: SourceTable, reason: string): QianzhiError {

@@ -74,14 +74,18 @@ await t.test('only SQL Server', { skip }, async (t) => {
     t.same(await test.query(`update licence set name = 'c'; select @@rowcount`), [['2']])
   })
 
-  t.test('a user with no right but on the table writes as before', async (t) => {
-    const { test, capture, source } = await watch(t, sqlserver('triggers'), fresh)
-    await test.query('create user clerk without login')
-    await test.query('grant select, insert, update, delete on licence to clerk')
-    await test.query(`execute as user = 'clerk'`)
-    await test.query(`insert into licence values ('a', '甲', 1)`)
-    await t.rejects(test.query('select * from qianzhi.stream'))
-    await test.query('revert')
-    t.same((await capture.take(source, 10, new Set())).keys, [['a']])
-  })
+  t.test(
+    'a user with no right but on the table writes as before',
+    { skip: onlyTracking && 'a server that is only compatible knows no EXECUTE AS' },
+    async (t) => {
+      const { test, capture, source } = await watch(t, sqlserver('triggers'), fresh)
+      await test.query('create user clerk without login')
+      await test.query('grant select, insert, update, delete on licence to clerk')
+      await test.query(`execute as user = 'clerk'`)
+      await test.query(`insert into licence values ('a', '甲', 1)`)
+      await t.rejects(test.query('select * from qianzhi.stream'))
+      await test.query('revert')
+      t.same((await capture.take(source, 10, new Set())).keys, [['a']])
+    },
+  )
 })

@@ -13,7 +13,7 @@ select @@rowcount
 
 -- next batch
 -- {"e1":"6F9619FF-8B86-D011-B42D-00C04FC964FF"}
-delete from qianzhi.[q_scjg_licence_e9e61fdf] where id in (select convert(uniqueidentifier, c1) from (values (@e1)) e(c1))
+delete from qianzhi.[q_scjg_licence_e9e61fdf] with (rowlock, readpast, readcommittedlock) where id in (select convert(uniqueidentifier, c1) from (values (@e1)) e(c1))
 
 -- next batch
 commit transaction

@@ -18,14 +18,16 @@ where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 
 order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
-select change_tracking_current_version()
+-- {"table":"77","resource":"scjg.licence"}
+select change_tracking_current_version(), s.tracked, s.tracked_from, c.begin_version, change_tracking_min_valid_version(c.object_id)
+from qianzhi.stream s left join sys.change_tracking_tables c on c.object_id = convert(int, @table) where s.resource = @resource
 
 -- next batch
 begin transaction -- snapshot
 
 -- next batch
 -- {"table":"77","resource":"scjg.licence"}
-select s.tracked, s.tracked_from, c.begin_version, change_tracking_min_valid_version(c.object_id)
+select change_tracking_current_version(), s.tracked, s.tracked_from, c.begin_version, change_tracking_min_valid_version(c.object_id)
 from qianzhi.stream s left join sys.change_tracking_tables c on c.object_id = convert(int, @table) where s.resource = @resource
 
 -- next batch
@@ -41,7 +43,7 @@ select convert(nvarchar(20), c.[region]), c.[code] from changetable(changes [dbo
 
 -- next batch
 -- {"table":"77","resource":"scjg.licence"}
-select s.tracked, s.tracked_from, c.begin_version, change_tracking_min_valid_version(c.object_id)
+select change_tracking_current_version(), s.tracked, s.tracked_from, c.begin_version, change_tracking_min_valid_version(c.object_id)
 from qianzhi.stream s left join sys.change_tracking_tables c on c.object_id = convert(int, @table) where s.resource = @resource
 
 -- next batch
@@ -57,7 +59,9 @@ set transaction isolation level snapshot; select top (convert(int, @limit)) conv
 from qianzhi.[q_scjg_licence_e9e61fdf] order by marked desc, at
 
 -- next batch
-select change_tracking_current_version()
+-- {"table":"77","resource":"scjg.licence"}
+select change_tracking_current_version(), s.tracked, s.tracked_from, c.begin_version, change_tracking_min_valid_version(c.object_id)
+from qianzhi.stream s left join sys.change_tracking_tables c on c.object_id = convert(int, @table) where s.resource = @resource
 
 -- next batch
 -- {"limit":"1000"}
@@ -77,11 +81,8 @@ update qianzhi.stream set snapshot = 'needed' where resource = @resource
 commit transaction
 
 -- next batch
-select change_tracking_current_version()
-
--- next batch
 -- {"table":"77","resource":"scjg.licence"}
-select s.tracked, s.tracked_from, c.begin_version, change_tracking_min_valid_version(c.object_id)
+select change_tracking_current_version(), s.tracked, s.tracked_from, c.begin_version, change_tracking_min_valid_version(c.object_id)
 from qianzhi.stream s left join sys.change_tracking_tables c on c.object_id = convert(int, @table) where s.resource = @resource
 
 -- next batch
