@@ -8,6 +8,7 @@ import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { quoteText, splitTable } from '../../protocol/tables/sqlserver.ts'
 import type { DatabaseOptions } from '../database.ts'
 import { coded, connectionCode, firstError, isLost } from './sqlserver-errors.ts'
+import { watchSilence } from './sqlserver-silence.ts'
 import { connectionOptions } from './sqlserver-url.ts'
 
 /** Only the catalogue is read as numbers and booleans; values of tables come as texts, bytes, or (float, real) as what they are. */
@@ -62,6 +63,12 @@ export interface LoadColumn {
 /** Servers of which a session asks what only they know; the others refuse it and need nothing. */
 const optionalSettings = ['set lock_timeout 30000', 'set deadlock_priority low', 'set xact_abort off']
 
+/** An agent captures from a database, or delivers into it, once. */
+type Purpose = 'capture' | 'delivery'
+
+/** Time for a second connection's answer. */
+const probeMs = 20_000
+
 /** A killed agent's session lives on until the server notices: so long a lock that is held is asked for again. */
 const patienceMs = 3000
 
@@ -74,6 +81,8 @@ export class ServerSession implements OwnSession {
   readonly server: Server
   readonly stages = new Map<string, string>()
   #lost: QianzhiError | undefined
+  /** Whose lock it holds. */
+  #purpose: Purpose | undefined
 
   private constructor(options: DatabaseOptions, connection: Connection, server: Server) {
     this.#options = options
@@ -123,10 +132,13 @@ export class ServerSession implements OwnSession {
   }
 
   /** Takes a lock of the database for the life of the session. */
-  async lock(purpose: 'capture' | 'delivery'): Promise<void> {
+  async lock(purpose: Purpose): Promise<void> {
     for (const patience = Date.now() + patienceMs; ; await delay(100)) {
       const [row] = await this.query(lockStatement(purpose))
-      if (Number(row?.[0]) >= 0) return
+      if (Number(row?.[0]) >= 0) {
+        this.#purpose = purpose
+        return
+      }
       if (Date.now() < patience) continue
       this.#connection.close()
       throw new QianzhiError('QZ-AGENT-CLONED', { database: this.#options.name })
@@ -142,12 +154,22 @@ export class ServerSession implements OwnSession {
 
   async #guard<T>(work: () => Promise<T>): Promise<T> {
     if (this.#lost) throw this.#lost
+    const answered = this.#watch()
     try {
       return await work()
     } catch (error) {
       if (isLost(error)) this.#lose(error)
       throw this.#lost ?? coded(this.#options.name, error)
+    } finally {
+      answered()
     }
+  }
+
+  #watch(): () => void {
+    const purpose = this.#purpose
+    if (!purpose) return () => {}
+    const gone = () => lockIsFree(this.#options.url, purpose)
+    return watchSilence(gone, () => this.#lose(new Error('the server has ended the session, or cannot be reached')))
   }
 
   /** A session that did not answer in time is ended too: nobody knows what became of its statement. */
@@ -158,10 +180,33 @@ export class ServerSession implements OwnSession {
   }
 }
 
-export function lockStatement(purpose: 'capture' | 'delivery'): string {
+export function lockStatement(purpose: Purpose): string {
   return `declare @answer int;
-exec @answer = sp_getapplock @Resource = ${quoteText(`qianzhi:${purpose}`)}, @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = 0;
+exec @answer = sp_getapplock @Resource = ${lockName(purpose)}, @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = 0;
 select @answer`
+}
+
+function lockName(purpose: Purpose): string {
+  return quoteText(`qianzhi:${purpose}`)
+}
+
+export function lockTestStatement(purpose: Purpose): string {
+  return `select applock_test(N'public', ${lockName(purpose)}, N'Exclusive', N'Session')`
+}
+
+/** Whether a lock's holder is gone, or its server; false where the server refuses to say. */
+async function lockIsFree(url: string, purpose: Purpose): Promise<boolean> {
+  let connection: Connection | undefined
+  const silent = delay(probeMs, undefined, { ref: false })
+  try {
+    connection = await connect(url, 'qianzhi probe')
+    const answer = await Promise.race([send(connection, lockTestStatement(purpose)), silent])
+    return !answer || Number(answer[0]?.[0]) === 1
+  } catch (error) {
+    return isLost(error)
+  } finally {
+    connection?.close()
+  }
 }
 
 /** Reading that does not wait for writers. A setting inside a statement with parameters ends with it. */

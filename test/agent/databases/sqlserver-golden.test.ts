@@ -8,7 +8,13 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { SourceTable } from '../../../agent/database.ts'
 import { ServerCapture } from '../../../agent/databases/sqlserver-capture.ts'
-import { lockStatement, type OwnSession, type RawValue, type Server } from '../../../agent/databases/sqlserver-connection.ts'
+import {
+  lockStatement,
+  lockTestStatement,
+  type OwnSession,
+  type RawValue,
+  type Server,
+} from '../../../agent/databases/sqlserver-connection.ts'
 import { ServerDelivery } from '../../../agent/databases/sqlserver-delivery.ts'
 import { describeTable, listTables, lookAtRows, sampleRows } from '../../../agent/databases/sqlserver-describe.ts'
 import { diagnose } from '../../../agent/databases/sqlserver-doctor.ts'
@@ -361,7 +367,7 @@ t.test('removal', async (t) => {
 })
 
 t.test('session, describing, doctor', async (t) => {
-  golden(t, 'lock', [lockStatement('capture')])
+  golden(t, 'lock', [lockStatement('capture'), lockTestStatement('capture')])
   const session = new Recorder([
     [/databasepropertyex/, [['READ_WRITE', '2026-11-24 00:00:00.0000000', '110']]],
     [/from sys\.triggers t/, triggerRows],

@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
 import { openSqlserver } from '../../../agent/databases/sqlserver.ts'
 import { columnReader, canReceive, shortestReal } from '../../../agent/databases/sqlserver-types.ts'
+import { watchSilence } from '../../../agent/databases/sqlserver-silence.ts'
 import { proposedType } from '../../../agent/databases/sqlserver-proposal.ts'
 import { connectionOptions } from '../../../agent/databases/sqlserver-url.ts'
 import { isContention, isLost, isMissing, isRowError } from '../../../agent/databases/sqlserver-errors.ts'
@@ -215,10 +216,30 @@ t.test('a server that is not there is a coded error, and one that breaks off too
   for (const port of [1, (closing.address() as AddressInfo).port]) {
     const database = await openSqlserver({ name: 'front', url: `sqlserver://sa:x@127.0.0.1:${port}/front`, pace: 5 })
     for (const open of [() => database.openCapture([]), () => database.openReading(), () => database.openDelivery([])]) {
-      await t.rejects(open(), { code: 'QZ-DB-UNREACHABLE' })
+      await t.rejects(async () => void (await open()), { code: 'QZ-DB-UNREACHABLE' })
     }
     await database.close()
   }
+})
+
+t.test('a silent session is given up when its lock is free, not before, and not after its answer', async (t) => {
+  // The watch alone keeps no program running.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(() => clearInterval(alive))
+  const answers = [false, false, true]
+  let asked = 0
+  await new Promise<void>((lost) => void watchSilence(async () => answers[asked++]!, lost, 1))
+  t.equal(asked, 3)
+  let stop = (): void => {}
+  const answered = new Promise<void>((resolve) => {
+    const probe = async (): Promise<boolean> => {
+      stop()
+      setImmediate(resolve)
+      return true
+    }
+    stop = watchSilence(probe, () => t.fail('the answer had come'), 1)
+  })
+  await answered
 })
 
 t.test('the suite’s SQL in Transact-SQL', async (t) => {
