@@ -98,14 +98,15 @@ async function sourceChecks(session: Session, source: SourceTable): Promise<Chec
   const found = [
     check(name, true, `来源表 ${source.table} 的采集和队列齐全`, `capture and queue of ${source.table} are in place`),
     ...(await rightsChecks(session, source, name)),
-    ...(source.capture === 'tracking' ? await trackingChecks(session, plan, name) : await triggerChecks(session, plan, name)),
-    ...textKeyCheck(plan, name),
+    ...(source.capture === 'tracking' ? await trackingChecks(session, plan) : await triggerChecks(session, plan)),
+    ...textKeyCheck(plan),
   ]
   return found
 }
 
 /** A text key under a collation without case: what of it capture sees. */
-function textKeyCheck({ source, keys }: Plan, name: string): Check[] {
+function textKeyCheck({ source, keys }: Plan): Check[] {
+  const name = `capture ${source.resource}`
   const loose = keys
     .filter(({ text }) => text && !/_BIN2?$/i.test(text.collation))
     .map(({ column, text }) => `${column} (${text!.collation})`)
@@ -145,7 +146,9 @@ async function rightsCheck(session: Session, name: string, table: string, rights
   )
 }
 
-async function trackingChecks(session: Session, { catalog }: Plan, name: string): Promise<Check[]> {
+/** What is named `capture` is told after set-up too. */
+async function trackingChecks(session: Session, { source, catalog }: Plan): Promise<Check[]> {
+  const name = `capture ${source.resource}`
   const [period, units, cleanup] = await one(
     session,
     `select convert(nvarchar(10), retention_period), retention_period_units_desc, convert(nvarchar(1), is_auto_cleanup_on)
@@ -168,7 +171,8 @@ from sys.change_tracking_databases where database_id = db_id()`,
   ]
 }
 
-async function triggerChecks(session: Session, { catalog }: Plan, name: string): Promise<Check[]> {
+async function triggerChecks(session: Session, { source, catalog }: Plan): Promise<Check[]> {
+  const name = `capture ${source.resource}`
   const [nested, owner, own] = await one(
     session,
     `select convert(nvarchar(1), (select value_in_use from sys.configurations where name = N'nested triggers')),

@@ -160,7 +160,10 @@ export function sqlserver(capture: CaptureMode): Dialect {
     },
     refusingTrigger: (table) => [
       `create trigger refuse on ${quoteName(table)} after insert, update as
-      if exists (select 1 from inserted where name = 'refused') throw 50001, 'refused here', 1`,
+      if exists (select 1 from inserted where name = 'refused')
+      begin
+        throw 50001, 'refused here', 1;
+      end`,
     ],
     extremes: [
       { type: 'date', value: '0001-01-01' },
