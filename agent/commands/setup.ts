@@ -65,8 +65,12 @@ async function limitsOfCapture(database: Database, source: SourceTable) {
   return (await database.doctor([source], [])).filter((check) => check.name.startsWith('capture'))
 }
 
-/** The mysql client splits at semicolons, also inside a trigger's body, unless it is told another delimiter. */
+/**
+ * The mysql client splits at semicolons, also inside a trigger's body, unless it is told another delimiter. To SQL Server's clients each
+ * statement is a batch: a trigger must be the first of its own.
+ */
 function forClient(statement: string, engine: string): string {
+  if (engine === 'sqlserver') return `${statement}\nGO\n`
   return engine === 'mysql' && statement.includes(';') ? `DELIMITER $$\n${statement}$$\nDELIMITER ;\n` : `${statement};\n`
 }
 

@@ -51,7 +51,8 @@ export function captureConformance(t: Test, engine: Dialect, freshDatabase: () =
     t.same(model.sorted(), await tableRows(capture, source))
   })
 
-  t.test('where the source compares keys without case, a change of case only is a delete and an upsert', async (t) => {
+  const tracked = engine.capture === 'tracking' && `${engine.name} tracks rows by their keys as they compare`
+  t.test('where the source compares keys without case, a change of case only is a delete and an upsert', { skip: tracked }, async (t) => {
     const opened = await openDatabase(t, engine, freshDatabase)
     for (const statement of engine.caseInsensitive.prepare) await opened.test.query(statement)
     await opened.test.query(
@@ -139,7 +140,8 @@ export function captureConformance(t: Test, engine: Dialect, freshDatabase: () =
     t.ok(model.rows.size > 100)
   })
 
-  t.test('a full queue becomes a mark, and collapses only when no skipped transaction is open', async (t) => {
+  const numbered = engine.capture === 'tracking' && `${engine.name} numbers changes when they commit: nothing is skipped`
+  t.test('a full queue becomes a mark, and collapses only when no skipped transaction is open', { skip: numbered }, async (t) => {
     const { test, capture, source } = await watched(t, sourceOf(licence, { queueLimit: 1 }))
     const [open] = await sessions(t, test, 1)
     const many = (from: number) => Array.from({ length: 2000 }, (_, i) => `('${from + i}', null, null)`).join(',')

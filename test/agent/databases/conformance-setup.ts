@@ -1,7 +1,7 @@
 /** Remembering, locking and set-up: what the source database holds for the agent, and who may touch it. */
 import type { Test } from 'tap'
 import type { Dialect, TestDatabase } from './conformance.ts'
-import { at, licence, openDatabase, schemaOf, sortRows, sourceOf, tableRows, twoKeys, watch } from './fixture.ts'
+import { at, capturedAs, licence, openDatabase, schemaOf, sortRows, sourceOf, tableRows, twoKeys, watch } from './fixture.ts'
 
 export function setupConformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
   const watched = (t: Test, source = sourceOf(licence)) => watch(t, engine, freshDatabase, source)
@@ -9,7 +9,7 @@ export function setupConformance(t: Test, engine: Dialect, freshDatabase: () => 
   t.test('after set-up a snapshot is needed; set-up and teardown can be repeated', async (t) => {
     const opened = await openDatabase(t, engine, freshDatabase)
     const { database, test } = opened
-    const source = sourceOf(licence)
+    const source = capturedAs(engine, sourceOf(licence))
     await database.run(await database.supplyTable(source))
     const before = await database.openCapture([source])
     await t.rejects(before.coverage(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
@@ -125,7 +125,8 @@ export function setupConformance(t: Test, engine: Dialect, freshDatabase: () => 
     t.not(await capture.coverage(source), first)
   })
 
-  t.test('triggers that were made for another key cover nothing, until set-up runs again', async (t) => {
+  const primary = engine.capture === 'tracking' && `${engine.name} tracks the primary key only`
+  t.test('triggers that were made for another key cover nothing, until set-up runs again', { skip: primary }, async (t) => {
     const { database, test, capture, source } = await watched(t, sourceOf(twoKeys))
     await capture.coverage(source)
     await test.query(`alter table licence add constraint other unique (code)`)

@@ -3,7 +3,7 @@
  * function that makes fresh databases; tables are made by the engine's own `supplyTable`, rows are written in plain SQL.
  */
 import type { Test } from 'tap'
-import type { Database, DatabaseOptions } from '../../../agent/database.ts'
+import type { CaptureMode, Database, DatabaseOptions } from '../../../agent/database.ts'
 import type { ValueType } from '../../../protocol/value.ts'
 import { alteredConformance } from './conformance-altered.ts'
 import { captureConformance } from './conformance-capture.ts'
@@ -34,6 +34,8 @@ export interface Dialect {
   quote(name: string): string
   /** SQL literal of a portable value. */
   literal(type: ValueType, value: string): string
+  /** How changes are found; without it by triggers. `tracking` knows rows by their primary key, and numbers changes when they commit. */
+  capture?: CaptureMode
   /** Whether TRUNCATE is seen by capture. */
   seesTruncate: boolean
   /** Column type (with its collation) that compares text without regard to case, and statements that must run before it can be used. */

@@ -89,13 +89,19 @@ export interface Watched extends Opened {
   capture: Capture
 }
 
+/** The source in the engine's own mode of capture. */
+export function capturedAs({ capture = 'triggers' }: Dialect, source: SourceTable): SourceTable {
+  return source.capture === 'triggers' ? { ...source, capture } : source
+}
+
 /** A supply table that is set up and watched, its first snapshot behind it. */
 export async function watch(
   t: Test,
   engine: Dialect,
   freshDatabase: () => Promise<TestDatabase>,
-  source: SourceTable = sourceOf(licence),
+  wanted: SourceTable = sourceOf(licence),
 ): Promise<Watched> {
+  const source = capturedAs(engine, wanted)
   const opened = await openDatabase(t, engine, freshDatabase)
   await opened.database.run(await opened.database.supplyTable(source))
   return setUp(t, opened, source)

@@ -1,0 +1,109 @@
+/** SQL Server 2012 and later, and servers that speak its protocol, as a source and as a target (agent/database.ts). */
+import { supplyTable } from '../../protocol/tables/sqlserver.ts'
+import type {
+  Capture,
+  Check,
+  ColumnDescription,
+  Database,
+  DatabaseOptions,
+  Delivery,
+  Looking,
+  Reading,
+  Row,
+  Rows,
+  SinkTable,
+  SourceTable,
+  TableListing,
+} from '../database.ts'
+import { ServerCapture } from './sqlserver-capture.ts'
+import { readTable } from './sqlserver-catalog.ts'
+import { ServerSession } from './sqlserver-connection.ts'
+import { ServerDelivery } from './sqlserver-delivery.ts'
+import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './sqlserver-describe.ts'
+import { diagnose } from './sqlserver-doctor.ts'
+import { readPlan } from './sqlserver-plan.ts'
+import { ServerReading } from './sqlserver-reading.ts'
+import { setupStatements, teardownStatements } from './sqlserver-setup.ts'
+
+/** Connects only when something is asked of it. */
+export async function openSqlserver(options: DatabaseOptions): Promise<Database> {
+  return new SqlserverDatabase(options)
+}
+
+class SqlserverDatabase implements Database {
+  readonly options: DatabaseOptions
+
+  constructor(options: DatabaseOptions) {
+    this.options = options
+  }
+
+  async openCapture(sources: readonly SourceTable[]): Promise<Capture> {
+    const session = await ServerSession.open(this.options, 'capture')
+    await session.lock('capture')
+    return new ServerCapture(this.options, session, sources)
+  }
+
+  async openReading(): Promise<Reading> {
+    return new ServerReading(await ServerSession.open(this.options, 'reading'))
+  }
+
+  async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
+    const session = await ServerSession.open(this.options, 'delivery')
+    await session.lock('delivery')
+    return new ServerDelivery(session)
+  }
+
+  async describe(table: string): Promise<ColumnDescription[]> {
+    return this.#with((session) => describeTable(session, table))
+  }
+
+  async tables(limit: number): Promise<TableListing[]> {
+    return this.#with((session) => lookOnly(session, session.server.database, () => listTables(session, limit)))
+  }
+
+  async sample(table: string, columns: readonly string[], rows: number): Promise<Row[]> {
+    return this.#with((session) => lookOnly(session, table, () => sampleRows(session, table, columns, rows)))
+  }
+
+  async look(source: SourceTable, looking: Looking): Promise<Rows> {
+    return this.#with((session) => lookOnly(session, source.table, () => lookAtRows(session, source, looking)))
+  }
+
+  async supplyTable(source: SourceTable): Promise<string[]> {
+    return this.#with(async (session) => supplyTable(session.qualify(source.table), source.schema, source.columns))
+  }
+
+  async setupScript(source: SourceTable, runtimeUser?: string): Promise<string[]> {
+    return this.#with(async (session) => setupStatements(await readPlan(session, source), session.server, runtimeUser))
+  }
+
+  /** Also where the table is gone. */
+  async teardownScript(source: SourceTable): Promise<string[]> {
+    return this.#with(async (session) => {
+      const table = (await readTable(session, source.table))?.table ?? session.qualify(source.table)
+      return teardownStatements(source, table, session.server)
+    })
+  }
+
+  async run(statements: readonly string[]): Promise<void> {
+    await this.#with(async (session) => {
+      for (const statement of statements) await session.query(statement)
+    })
+  }
+
+  async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
+    return this.#with((session) => diagnose(session, sources, sinks))
+  }
+
+  /** Captures, readings and deliveries close their own sessions. */
+  async close(): Promise<void> {}
+
+  async #with<T>(work: (session: ServerSession) => Promise<T>): Promise<T> {
+    const session = await ServerSession.open(this.options, 'command')
+    try {
+      return await work(session)
+    } finally {
+      await session.close()
+    }
+  }
+}

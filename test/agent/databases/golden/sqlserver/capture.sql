@@ -1,0 +1,46 @@
+-- {"name":"licence","schema":"dbo","fallback":"dbo"}
+select o.object_id, s.name, o.name, rtrim(o.type) from sys.objects o join sys.schemas s on s.schema_id = o.schema_id
+where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback) order by case when s.name = @schema then 0 else 1 end
+
+-- next batch
+-- {"id":"77"}
+select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
+where c.object_id = convert(int, @id) order by c.column_id
+
+-- next batch
+-- {"id":"77"}
+select i.name, convert(int, i.is_primary_key), convert(int, i.is_unique_constraint), c.name, convert(int, c.is_nullable)
+from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
+order by i.is_primary_key desc, i.index_id, k.key_ordinal
+
+-- next batch
+-- {"table":"77","name1":"qz_scjg_licence_e9e61fdf_i","name2":"qz_scjg_licence_e9e61fdf_u","name3":"qz_scjg_licence_e9e61fdf_d"}
+select t.name, t.object_id, convert(int, t.is_disabled), convert(nvarchar(30), t.create_date, 121), convert(nvarchar(30), t.modify_date, 121)
+from sys.triggers t where t.parent_id = convert(int, @table) and t.name in (@name1, @name2, @name3) order by t.name
+
+-- next batch
+-- {"queue":"qianzhi.[q_scjg_licence_e9e61fdf]","resource":"scjg.licence"}
+select object_id(@queue, N'U'), (select key_columns from qianzhi.stream where resource = @resource)
+
+-- next batch
+-- {"resource":"scjg.licence"}
+select s.epoch, s.seq, s.hash, s.snapshot, s.began_epoch, s.began_seq, s.after_key, s.coverage,
+  (select count(*) from qianzhi.source_quarantine q where q.resource = s.resource)
+from qianzhi.stream s where s.resource = @resource
+
+-- next batch
+select t.name from sys.tables t join sys.schemas s on s.schema_id = t.schema_id where s.name = N'qianzhi' and t.name like N'q[_]%'
+
+-- next batch
+-- {"limit":"1001"}
+select top (convert(int, @limit)) convert(nvarchar(36), id), convert(int, marked), k1, k2
+from qianzhi.[q_scjg_licence_e9e61fdf] with (readpast) order by marked desc, at
+
+-- next batch
+-- {"bound":"100"}
+select (select count(*) from (select top (convert(int, @bound)) id from qianzhi.[q_scjg_licence_e9e61fdf] with (readpast)) q),
+  (select top (1) datediff(second, at, sysutcdatetime()) from qianzhi.[q_scjg_licence_e9e61fdf] with (readpast) order by marked desc, at)

@@ -1,0 +1,51 @@
+create table #qz_stage_1 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(max) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null, c4 nvarchar(4000) collate Latin1_General_100_BIN2 null, c5 nvarchar(4000) collate Latin1_General_100_BIN2 null)
+
+-- next batch
+truncate table #qz_stage_1
+
+-- next batch
+create table #qz_stage_2 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(4000) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null)
+
+-- next batch
+truncate table #qz_stage_2
+
+-- next batch
+create table #qz_stage_3 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(4000) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null, c4 nvarchar(4000) collate Latin1_General_100_BIN2 null, c5 nvarchar(4000) collate Latin1_General_100_BIN2 null)
+
+-- next batch
+truncate table #qz_stage_3
+
+-- next batch
+-- insert bulk #qz_stage_3 (c1, c2, c3, c4, c5): 100 rows
+
+-- next batch
+create table #qz_stage_4 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(4000) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null)
+
+-- next batch
+truncate table #qz_stage_4
+
+-- next batch
+begin transaction
+
+-- next batch
+-- {"route":"route-1","part":"live","toEpoch":"1","toSeq":"1","toHash":"253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290"}
+update qianzhi.route_position set epoch = convert(bigint, @toEpoch), seq = convert(bigint, @toSeq), hash = convert(varchar(64), @toHash)
+where route = @route and part = @part and epoch is null and seq is null and hash is null;
+select @@rowcount
+
+-- next batch
+save transaction qz_rows
+
+-- next batch
+-- {"source":"scjg","position":"4294967297"}
+update t set [name] = s.c2, [amount] = convert(decimal(12,2), s.c3), [qz_source] = @source, [qz_position] = convert(bigint, @position), [qz_received_at] = sysutcdatetime()
+from [dbo].[licence] t inner join #qz_stage_3 s on t.[id] = s.c1 collate Chinese_PRC_CI_AS and convert(nvarchar(4000), t.[id]) collate Latin1_General_100_BIN2 = s.c1 collate Latin1_General_100_BIN2 and datalength(convert(nvarchar(4000), t.[id])) = datalength(s.c1)
+
+-- next batch
+-- {"source":"scjg","position":"4294967297"}
+insert into [dbo].[licence] ([id], [name], [amount], [qz_source], [qz_position], [qz_received_at])
+select s.c1, s.c2, convert(decimal(12,2), s.c3), @source, convert(bigint, @position), sysutcdatetime() from #qz_stage_3 s
+where not exists (select 1 from [dbo].[licence] t where t.[id] = s.c1 collate Chinese_PRC_CI_AS and convert(nvarchar(4000), t.[id]) collate Latin1_General_100_BIN2 = s.c1 collate Latin1_General_100_BIN2 and datalength(convert(nvarchar(4000), t.[id])) = datalength(s.c1))
+
+-- next batch
+commit transaction

@@ -1,0 +1,66 @@
+create table #qz_stage_1 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(max) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null, c4 nvarchar(4000) collate Latin1_General_100_BIN2 null, c5 nvarchar(4000) collate Latin1_General_100_BIN2 null)
+
+-- next batch
+truncate table #qz_stage_1
+
+-- next batch
+create table #qz_stage_2 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(4000) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null)
+
+-- next batch
+truncate table #qz_stage_2
+
+-- next batch
+begin transaction
+
+-- next batch
+-- {"route":"route-1","part":"live","toEpoch":"1","toSeq":"2","toHash":"d939926f05444b0f4495fb9629ecbfa80d99a8ec1a20d06800ca5a3d5f4fd276","fromEpoch":"1","fromSeq":"1","fromHash":"253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290"}
+update qianzhi.route_position set epoch = convert(bigint, @toEpoch), seq = convert(bigint, @toSeq), hash = convert(varchar(64), @toHash), began_epoch = null, began_seq = null, complete = 1
+where route = @route and part = @part and epoch = convert(bigint, @fromEpoch) and seq = convert(bigint, @fromSeq) and hash = convert(varchar(64), @fromHash);
+select @@rowcount
+
+-- next batch
+-- {"route":"route-1","part":"live","h1":"0eb5b8d6f81bc677da8a08567cc4fa9a06a57e9ec8da85ed73a7f62727996002","h2":"28cd6e237c8bb004f3f41147cf6b5f0be27deaa856af880ad774f73b9ef26618","h3":"fd2079a3096d5abb9bdf54cc5c80262e7b58bac10d524846455474beff760be9"}
+delete from qianzhi.quarantine where route = @route and part = @part and key_hash in (select convert(varchar(64), c1) from (values (@h1), (@h2), (@h3)) h(c1))
+
+-- next batch
+save transaction qz_rows
+
+-- next batch
+-- {"source":"scjg","position":"4294967298","s1":"a","s2":"甲","s3":"1.50","s4":"","s5":"0","s6":"b ","s7":null,"s8":null,"s9":"1","s10":"1"}
+update t set [name] = s.c2, [amount] = convert(decimal(12,2), s.c3), [qz_source] = @source, [qz_position] = convert(bigint, @position), [qz_received_at] = sysutcdatetime()
+from [dbo].[licence] t inner join (values (@s1, @s2, @s3, @s4, @s5), (@s6, @s7, @s8, @s9, @s10)) s(c1, c2, c3, c4, c5) on t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c4 collate Latin1_General_100_BIN2
+
+-- next batch
+-- {"source":"scjg","position":"4294967298","s1":"a","s2":"甲","s3":"1.50","s4":"","s5":"0","s6":"b ","s7":null,"s8":null,"s9":"1","s10":"1"}
+insert into [dbo].[licence] ([id], [name], [amount], [qz_source], [qz_position], [qz_received_at], [qz_spaces])
+select s.c1, s.c2, convert(decimal(12,2), s.c3), @source, convert(bigint, @position), sysutcdatetime(), s.c4 from (values (@s1, @s2, @s3, @s4, @s5), (@s6, @s7, @s8, @s9, @s10)) s(c1, c2, c3, c4, c5)
+where not exists (select 1 from [dbo].[licence] t where t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c4 collate Latin1_General_100_BIN2)
+
+-- next batch
+save transaction qz_rows
+
+-- next batch
+-- {"source":"scjg","position":"4294967298","s1":"c","s2":"","s3":"0"}
+delete t from [dbo].[licence] t inner join (values (@s1, @s2, @s3)) s(c1, c2, c3) on t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c2 collate Latin1_General_100_BIN2 where t.qz_source = @source;
+select @@rowcount
+
+-- next batch
+-- {"route":"route-1","part":"live","epoch":"1","seq":"2"}
+delete from qianzhi.quarantine where route = @route and part = @part
+  and (epoch < convert(bigint, @epoch) or (epoch = convert(bigint, @epoch) and seq < convert(bigint, @seq)))
+
+-- next batch
+-- {"route":"route-1","part":"live"}
+select key_text from qianzhi.quarantine where route = @route and part = @part
+
+-- next batch
+-- {"source":"scjg","position":"4294967298","began":"4294967298","s1":"q ","s2":"1","s3":"0"}
+delete t from [dbo].[licence] t where t.qz_source = @source and t.qz_position < convert(bigint, @began) and not exists (select 1 from (values (@s1, @s2, @s3)) s(c1, c2, c3) where t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c2 collate Latin1_General_100_BIN2);
+select @@rowcount
+
+-- next batch
+-- {"route":"route-1","part":"live"}
+select count(*) from qianzhi.quarantine where route = @route and part = @part
+
+-- next batch
+commit transaction
