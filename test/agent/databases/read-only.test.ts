@@ -1,5 +1,5 @@
 /** A read replica given by mistake, and a full disk: refused with a code that says so, and nothing lost. */
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -32,6 +32,8 @@ async function refusesReplica(t: Test, database: Database, check: string): Promi
 t.test('a standby of PostgreSQL', async (t) => {
   const dataDir = join(mkdtempSync(join(tmpdir(), 'qianzhi-standby-')), 'data')
   t.teardown(() => rmSync(join(dataDir, '..'), { recursive: true, force: true }))
+  // The server's own user must get there.
+  chmodSync(join(dataDir, '..'), 0o755)
   mkdirSync(dataDir)
   const primary = await startPostgres({ dataDir })
   await makeTable(await primary.createDatabase('front'))
