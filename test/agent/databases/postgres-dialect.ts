@@ -17,7 +17,7 @@ export async function connectSession(url: string): Promise<Session> {
   }
 }
 
-export async function freshDatabase(server: TestDatabaseServer): Promise<TestDatabase> {
+export async function freshDatabase(server: Pick<TestDatabaseServer, 'createDatabase'>): Promise<TestDatabase> {
   const url = await server.createDatabase()
   const session = await connectSession(url)
   return { ...session, url, connect: () => connectSession(url), drop: () => session.close() }
