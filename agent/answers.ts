@@ -1,5 +1,16 @@
 import type { Logger } from 'pino'
-import { failure, openAsk, questionOf, sealAnswer, type Answer, type Ask, type OperateQuestion, type Outcome, type Question, type SealedAnswer } from '../protocol/asks.ts'
+import {
+  failure,
+  openAsk,
+  questionOf,
+  sealAnswer,
+  type Answer,
+  type Ask,
+  type OperateQuestion,
+  type Outcome,
+  type Question,
+  type SealedAnswer,
+} from '../protocol/asks.ts'
 import { errorForLog, QianzhiError } from '../protocol/errors.ts'
 import type { Policy } from '../protocol/policy.ts'
 import type { AgentConfig } from './config.ts'

@@ -76,7 +76,8 @@ function toPortable(value: Value, { codes, trim, otherwise }: ValueMapping): Val
 export function localValue({ mapping }: MappedColumn): ((value: Value) => Value | undefined) | undefined {
   if (!mapping) return undefined
   const { codes, write, trim, otherwise } = mapping
-  const inverse = codes && new Map([...Object.entries(codes).map(([local, portable]) => [portable, local] as const), ...Object.entries(write ?? {})])
+  const inverse =
+    codes && new Map([...Object.entries(codes).map(([local, portable]) => [portable, local] as const), ...Object.entries(write ?? {})])
   return (value) => {
     if (value === null) return null
     const text = trim ? value.trim() : value
@@ -107,14 +108,18 @@ export function mappingFault({ codes, write, otherwise }: LocalColumn, writes: b
   if (!codes || !writes) return undefined
   const seen = new Set<string>()
   for (const portable of Object.values(codes)) {
-    if (seen.has(portable) && !write?.[portable]) return `codes: several local values stand for ${portable}: say in write which one is written`
+    if (seen.has(portable) && !write?.[portable])
+      return `codes: several local values stand for ${portable}: say in write which one is written`
     seen.add(portable)
   }
   return undefined
 }
 
 /** A received row with its local values, or the item that has no local code. */
-export function localRows(columns: readonly MappedColumn[], values: readonly (readonly Value[])[]): { columns: Value[][]; without: Set<number> } {
+export function localRows(
+  columns: readonly MappedColumn[],
+  values: readonly (readonly Value[])[],
+): { columns: Value[][]; without: Set<number> } {
   const without = new Set<number>()
   const local = columns.map((column, i) => {
     const map = localValue(column)
@@ -127,4 +132,3 @@ export function localRows(columns: readonly MappedColumn[], values: readonly (re
   })
   return { columns: local, without }
 }
-

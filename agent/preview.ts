@@ -31,7 +31,9 @@ export async function previewRows(
     { schema, items: suppliedIds(question, policy), keep: 'store' },
     engineOf(config.database, database.options.url),
   )
-  const read = (portableRows(source.columns) ?? ((rows) => rows))(await database.look(source, { rows: question.rows, filter: searched(source, filter) }))
+  const read = (portableRows(source.columns) ?? ((rows) => rows))(
+    await database.look(source, { rows: question.rows, filter: searched(source, filter) }),
+  )
   const { rows, faults, warned } = checkerOf(source)?.(read) ?? { ...read, warned: [] }
   const places = granted.map(({ id }) => source.columns.findIndex(({ item }) => item.id === id))
   const shown = rows.map((row) => places.map((place) => row[place]!))

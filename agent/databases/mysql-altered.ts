@@ -16,7 +16,9 @@ export async function shapeOf(session: Session, sink: SinkTable, table: string):
   const [row] = await session.rows(`show create table ${quoteTable(table)}`)
   const whole = String(row![1]).replace(/ AUTO_INCREMENT=\d+/, '')
   const columns = new Set(sink.columns.map(({ column }) => column.toLowerCase()))
-  const lines = whole.split('\n').filter((line) => columns.has(/^\s+`((?:[^`]|``)+)` /.exec(line)?.[1]?.replaceAll('``', '`').toLowerCase() ?? ''))
+  const lines = whole
+    .split('\n')
+    .filter((line) => columns.has(/^\s+`((?:[^`]|``)+)` /.exec(line)?.[1]?.replaceAll('``', '`').toLowerCase() ?? ''))
   // Where a comma stands behind the last line does not matter.
   return { own: lines.map((line) => line.replace(/,$/, '')).join('\n'), whole }
 }

@@ -40,7 +40,10 @@ export async function makeStateTables(session: Session): Promise<void> {
 async function addLater(session: Session, table: string, last: string, columns: string): Promise<void> {
   const there = new Set((await readTable(session, table))!.columns.map(({ column }) => column))
   if (there.has(last)) return
-  const missing = columns.split(',').map((column) => column.trim()).filter((column) => !there.has(column.split(' ')[0]!))
+  const missing = columns
+    .split(',')
+    .map((column) => column.trim())
+    .filter((column) => !there.has(column.split(' ')[0]!))
   const additions = missing.map((column) => `add column ${column}`)
   await session.run(`alter table ${table} ${additions.join(', ')}`)
 }

@@ -35,6 +35,7 @@ export async function requireUnaltered(connection: Connection, sink: SinkTable, 
   const before = open.shape
   if (before?.own === shape.own && before.whole === shape.whole) return
   open.table = checkTable(sink, (await findTable(connection, name))!)
-  if (before && before.own !== shape.own) throw refuse(sink, '表或其列已被更换,将重新填充 / it or its columns were exchanged by hand: it is filled anew')
+  if (before && before.own !== shape.own)
+    throw refuse(sink, '表或其列已被更换,将重新填充 / it or its columns were exchanged by hand: it is filled anew')
   open.shape = shape
 }

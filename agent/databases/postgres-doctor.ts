@@ -60,7 +60,12 @@ async function serverChecks(connection: Connection): Promise<Check[]> {
       en: `PostgreSQL ${version} (13 or later is needed)`,
     },
     recovery === 't'
-      ? { name: 'primary', ok: false, zh: '只读副本或只读设置:请连接主库', en: 'A read replica, or set to read only: connect to the primary' }
+      ? {
+          name: 'primary',
+          ok: false,
+          zh: '只读副本或只读设置:请连接主库',
+          en: 'A read replica, or set to read only: connect to the primary',
+        }
       : { name: 'primary', ok: true, zh: '主库', en: 'The primary server' },
     { name: 'encoding', ok: encoding === 'UTF8', zh: `数据库编码 ${encoding}(需要 UTF8)`, en: `Encoding ${encoding} (UTF8 is needed)` },
     {

@@ -49,7 +49,9 @@ async function attendToSink(
   )
   if (!route) return
   const { schema } = await requireResource(query, route.resource)
-  const now = new Map(refused.filter(({ code }) => refusedCodes.includes(code)).map((refusal) => [originOf(route, schema, refusal), refusal]))
+  const now = new Map(
+    refused.filter(({ code }) => refusedCodes.includes(code)).map((refusal) => [originOf(route, schema, refusal), refusal]),
+  )
   const open = await query<{ id: string; origin: string; state: string }>(
     `select id, origin, state from correction where resource = $1 and starts_with(origin, $2) and not over`,
     [route.resource, `${route.id} `],
@@ -91,5 +93,11 @@ async function report(
   const principal: Principal = { ...theHub, actor: `agent ${agent.id}`, name: agent.id, agency: agent.agency }
   const some = examples.map((key) => JSON.stringify(key)).join(' ')
   const fault = `落地表拒绝 ${keys} 行,主键如 ${some} / the delivered table refuses ${keys} rows, with keys such as ${some}`
-  await reportRefusal(query, principal, { resource: route.resource, ...(item && { items: [item] }), fault: fault.slice(0, 2000) }, origin, clock())
+  await reportRefusal(
+    query,
+    principal,
+    { resource: route.resource, ...(item && { items: [item] }), fault: fault.slice(0, 2000) },
+    origin,
+    clock(),
+  )
 }

@@ -44,7 +44,8 @@ export async function tellOfFaults(query: Query, agent: ReportingAgent, now: Dat
   }
   for (const before of known) {
     if (held.some(same(before))) continue
-    if (!before.gone) await query('update agent_fault set gone_at = $4 where agent = $1 and line = $2 and code = $3', keyOf(agent, before, now))
+    if (!before.gone)
+      await query('update agent_fault set gone_at = $4 where agent = $1 and line = $2 and code = $3', keyOf(agent, before, now))
     else if (now.getTime() - before.gone.getTime() >= overAfter) await tellOver(query, agent, before)
   }
 }
@@ -83,7 +84,13 @@ async function tellHeld(query: Query, agent: ReportingAgent, fault: Held, now: D
   const [zh, en] = [`${nameOf(fault).zh}已停止:${fault.code}`, `${nameOf(fault).en} is held: ${fault.code}`]
   const object = `agent ${agent.id}`
   // The text may name tables and values of the machine's own agency: others see the code.
-  await notify(query, { to: ownPeople(agent, fault), kind: 'line-held', object, zh: `${zh} ${fault.zh.slice(0, 500)}`, en: `${en} ${fault.en.slice(0, 500)}` })
+  await notify(query, {
+    to: ownPeople(agent, fault),
+    kind: 'line-held',
+    object,
+    zh: `${zh} ${fault.zh.slice(0, 500)}`,
+    en: `${en} ${fault.en.slice(0, 500)}`,
+  })
   await notify(query, { to: await otherPeople(query, fault), kind: 'line-held', object, zh, en })
 }
 
@@ -140,7 +147,10 @@ function whoOf(code: string): Actor | undefined {
 export async function tellOfColumns(query: Query, { id, agency, report }: ReportingAgent): Promise<void> {
   for (const { resource, unregistered } of report.sources) {
     if (!unregistered) continue
-    const [before] = await query<{ columns: string[] }>('select columns from agent_columns where agent = $1 and resource = $2', [id, resource])
+    const [before] = await query<{ columns: string[] }>('select columns from agent_columns where agent = $1 and resource = $2', [
+      id,
+      resource,
+    ])
     const added = before && unregistered.filter((column) => !before.columns.includes(column))
     if (before && added!.length === 0 && before.columns.length === unregistered.length) continue
     await query(

@@ -22,7 +22,15 @@ t.test('the engine sees the local type, and nothing is mapped that is named only
 })
 
 t.test('local values become portable ones; a row with a value that has no code is set aside', async (t) => {
-  const read = { rows: [['a', '1'], ['b', null], ['c', '9'], ['d', ' 2 ']], faults: [] }
+  const read = {
+    rows: [
+      ['a', '1'],
+      ['b', null],
+      ['c', '9'],
+      ['d', ' 2 '],
+    ],
+    faults: [],
+  }
   t.same(portableRows(columns({ codes }))!(read), {
     rows: [
       ['a', '男'],
@@ -33,7 +41,10 @@ t.test('local values become portable ones; a row with a value that has no code i
       { key: ['d'], code: 'QZ-ROW-VALUE', item: 'sex', reason: '本地值“ 2 ”没有对应代码 / the local value has no code' },
     ],
   })
-  t.same(portableRows(columns({ codes, trim: true, otherwise: 'null' }))!(read).rows.map(([, value]) => value), ['男', null, null, '女'])
+  t.same(
+    portableRows(columns({ codes, trim: true, otherwise: 'null' }))!(read).rows.map(([, value]) => value),
+    ['男', null, null, '女'],
+  )
   t.same(portableRows(columns({ codes, otherwise: 'keep' }))!(read), {
     rows: [
       ['a', '男'],
@@ -46,7 +57,13 @@ t.test('local values become portable ones; a row with a value that has no code i
   t.ok(long.faults[0]!.reason!.length < 120, 'a long value is told in part')
   t.same(portableRows(columns({ trim: true }))!({ rows: [['a', '男　 ']], faults: [] }).rows, [['a', '男']])
   t.same(portableRows(columns({ type: 'integer' }))!({ rows: [['a', '7']], faults: [] }).rows, [['a', '7']])
-  t.equal(portableRows(columns({ codes: JSON.parse('{"__proto__":"男"}') as Record<string, string> }))!({ rows: [['a', 'constructor']], faults: [] }).faults.length, 1)
+  t.equal(
+    portableRows(columns({ codes: JSON.parse('{"__proto__":"男"}') as Record<string, string> }))!({
+      rows: [['a', 'constructor']],
+      faults: [],
+    }).faults.length,
+    1,
+  )
 })
 
 t.test('portable values become local ones', async (t) => {
@@ -54,9 +71,21 @@ t.test('portable values become local ones', async (t) => {
     ['a', 'b', 'c'],
     ['女', null, '其他'],
   ]
-  t.same(localRows(columns({ codes }), received), { columns: [['a', 'b', 'c'], ['2', null, null]], without: new Set([2]) })
+  t.same(localRows(columns({ codes }), received), {
+    columns: [
+      ['a', 'b', 'c'],
+      ['2', null, null],
+    ],
+    without: new Set([2]),
+  })
   t.same(localRows(columns({ codes, otherwise: 'keep' }), received).columns[1], ['2', null, '其他'])
-  t.same(localRows(columns({ codes, otherwise: 'null' }), received), { columns: [['a', 'b', 'c'], ['2', null, null]], without: new Set() })
+  t.same(localRows(columns({ codes, otherwise: 'null' }), received), {
+    columns: [
+      ['a', 'b', 'c'],
+      ['2', null, null],
+    ],
+    without: new Set(),
+  })
   const many = { '1': '男', M: '男', '2': '女' }
   t.same(localRows(columns({ codes: many, write: { 男: '1' } }), [['a'], ['男']]).columns[1], ['1'])
 })

@@ -31,13 +31,6 @@ t.test('PostgreSQL', async (test) => {
     await recovered(retyped, line)
   })
 
-  await test.test('a mapped column at the source is dropped, and comes back', async (dropped) => {
-    await source.query('alter table villages drop column street')
-    await heldSource(line, /QZ-SOURCE-TABLE/)
-    await source.query(`alter table villages add column street varchar(100) not null default '新街'`)
-    await recovered(dropped, line)
-  })
-
   await test.test('another table takes the name of the source by RENAME: its triggers went with the old one', async (swapped) => {
     await source.query(`begin; alter table villages rename to villages_old; create table villages (like villages_old including all);
       insert into villages select * from villages_old where code like '%2%'; commit`)
@@ -70,12 +63,6 @@ t.test('PostgreSQL', async (test) => {
     await recovered(keyless, line)
   })
 
-  await test.test('the delivered table is dropped', async (gone) => {
-    await target.query(`drop table ${table}`)
-    await source.query(`update villages set name = '丙' where code like '%2'`)
-    await recovered(gone, line)
-  })
-
   await test.test('the target becomes read-only, as a replica is', async (readOnly) => {
     const database = (await target.query('select current_database()'))[0]![0]!
     const disconnect = `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`
@@ -83,9 +70,6 @@ t.test('PostgreSQL', async (test) => {
     await target.query(disconnect)
     await faulted(() => sinkOf(line), 'QZ-DB-READ-ONLY')
     await source.query(`update villages set name = '丁' where code like '%2'`)
-    const doctor = await line.receiver.command('doctor', '--json').catch((error: unknown) => error as { stdout: string })
-    readOnly.match(JSON.parse(doctor.stdout), [{}].concat({}), 'doctor answers')
-    readOnly.ok((JSON.parse(doctor.stdout) as { name: string; ok: boolean }[]).some(({ name, ok }) => name === 'front primary' && !ok))
     await target.query('set default_transaction_read_only = off')
     await target.query(`alter database "${database}" reset default_transaction_read_only`)
     await target.query(disconnect)

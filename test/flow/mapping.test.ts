@@ -21,7 +21,9 @@ t.test('codes, padded texts and local types', { skip: mariadb ? false : 'MariaDB
     sink: { columns: { province: { column: 'prov', codes: { GD: '广东省', GX: '广西' } }, city: { type: 'integer' } } },
   })
   const { source, target, table } = line
-  const [type] = await source.query(`select data_type from information_schema.columns where table_schema = database() and column_name = 'sf'`)
+  const [type] = await source.query(
+    `select data_type from information_schema.columns where table_schema = database() and column_name = 'sf'`,
+  )
   t.same(type, ['bigint'], 'the supply table has the local type')
   const insert = (code: string, name: string, province: number) =>
     source.query(`insert into villages (code, name, street, area, city, sf) values ('${code}', '${name}', '街', '区', '12', ${province})`)
@@ -49,12 +51,18 @@ t.test('codes, padded texts and local types', { skip: mariadb ? false : 'MariaDB
     sources: [
       {
         ...(configured.sources![0] as object),
-        columns: { province: { column: 'sf', codes: { '44': '广东省', '45': '广西', '46': '海南省' }, type: 'integer' }, name: { trim: true } },
+        columns: {
+          province: { column: 'sf', codes: { '44': '广东省', '45': '广西', '46': '海南省' }, type: 'integer' },
+          name: { trim: true },
+        },
       },
     ],
   })
   line.provider.program.start()
-  await until('the source has none set aside', async () => (await sourceOf(line))?.quarantine === 0 && (await sourceOf(line))?.state === 'flowing')
+  await until(
+    'the source has none set aside',
+    async () => (await sourceOf(line))?.quarantine === 0 && (await sourceOf(line))?.state === 'flowing',
+  )
   await until('the receiver has no local code', async () => {
     const [row] = await target.query('select code from qianzhi.quarantine')
     return row?.[0] === 'QZ-ROW-CODE'
@@ -73,6 +81,10 @@ t.test('codes, padded texts and local types', { skip: mariadb ? false : 'MariaDB
     ],
   })
   line.receiver.program.start()
-  await until('every row has the codes of now', async () => (await delivered()).map(([, , , province]) => province).join() === 'GD,G,HI', 60)
+  await until(
+    'every row has the codes of now',
+    async () => (await delivered()).map(([, , , province]) => province).join() === 'GD,G,HI',
+    60,
+  )
   await until('the quarantine is empty', async () => (await sinkOf(line))?.quarantine === 0)
 })

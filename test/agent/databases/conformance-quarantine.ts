@@ -14,7 +14,13 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
   t.test('keys that cannot be sent are listed, and queued again', async (t) => {
     const { database, capture, source, test } = await watch(t, engine, freshDatabase)
     const fault = { key: ['k1'], code: 'QZ-ROW-VALUE', item: 'name', reason: '坏' } as const
-    await capture.record(source, { from: at(1), to: at(2), entries: [], faults: [fault, { key: ['k2'], code: 'QZ-ROW-TOO-LARGE' }], sent: [] })
+    await capture.record(source, {
+      from: at(1),
+      to: at(2),
+      entries: [],
+      faults: [fault, { key: ['k2'], code: 'QZ-ROW-TOO-LARGE' }],
+      sent: [],
+    })
     const listed = await database.quarantine(source.resource, 10)
     t.match(bare(listed), [
       { end: 'source', resource: source.resource, key: ['k1'], code: 'QZ-ROW-VALUE', item: 'name', reason: '坏', kept: false },
@@ -26,7 +32,7 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
     await test.query(`insert into licence (id, name) values ('k1', 'n')`)
     await capture.requeue(source, [['k1'], ['k2']], at(2))
     const take = await capture.take(source, 100, new Set())
-    t.same(take.keys.toSorted(), [['k1'], ['k2']])
+    t.same(take.keys.flat().toSorted(), ['k1', 'k2'])
     t.same((await capture.state(source)).position, at(2), 'the position stays')
   })
 
@@ -66,7 +72,22 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
       ['a', 'refused', '1.00'],
       ['b', 'refused', '1.00'],
     ])
-    await delivery.apply(sink, 'live', delivery.prepare(sink, change(at(2), at(3), [['a', 'newer', '2.00'], ['b', null, null]], ['u', 'd'])))
+    await delivery.apply(
+      sink,
+      'live',
+      delivery.prepare(
+        sink,
+        change(
+          at(2),
+          at(3),
+          [
+            ['a', 'newer', '2.00'],
+            ['b', null, null],
+          ],
+          ['u', 'd'],
+        ),
+      ),
+    )
     await test.query('alter table delivered drop constraint wanted')
     t.same(await delivery.replay(sink, 'live'), { tried: 0, applied: 0, quarantine: 0 })
     t.same(await delivered(filling, licence), [['a', 'newer', '2.00']])
@@ -110,5 +131,5 @@ function apply(delivery: Delivery, sink: SinkTable, from: Position | null, to: P
 }
 
 function bare(keys: readonly QuarantinedKey[]): object[] {
-  return keys.map(({ since: _, ...key }) => key)
+  return keys.map(({ end, resource, route, key, code, item, reason, kept }) => ({ end, resource, route, key, code, item, reason, kept }))
 }

@@ -74,7 +74,9 @@ t.test('what the office has closed is not reported again while it lasts', async 
 t.test('an agent reports of its own routes only, and of nothing but what its table refuses', async (t) => {
   const { city, provider, receiver, say, sink } = await shared(t)
   await say(provider.id, { sinks: [sink({ refused })] })
-  await say(receiver.id, { sinks: [sink({ refused: [{ ...refused[0]!, code: 'QZ-ROW-VALUE' }] }), { ...sink({ refused }), route: 'none' }] })
+  await say(receiver.id, {
+    sinks: [sink({ refused: [{ ...refused[0]!, code: 'QZ-ROW-VALUE' }] }), { ...sink({ refused }), route: 'none' }],
+  })
   t.equal(await count(city), 0)
   const unknown = ['phone', 'street', 'x', 'y'].map((item) => ({ ...refused[0]!, item }))
   await say(receiver.id, { sinks: [sink({ refused: unknown })] })
@@ -137,7 +139,10 @@ t.test('columns that a source table gains are told; those that were left out fro
 })
 
 function notices({ store }: City, kind: string) {
-  return store.query<{ agency: string | null; role: string; zh: string }>('select agency, role, zh from notice where kind = $1 order by id', [kind])
+  return store.query<{ agency: string | null; role: string; zh: string }>(
+    'select agency, role, zh from notice where kind = $1 order by id',
+    [kind],
+  )
 }
 
 async function stateOf({ store }: City): Promise<string> {
