@@ -225,7 +225,10 @@ t.test('an agent is asked for its checks and its log, in which no value of a row
   await agent.command('setup', 'people')
   for (const row of rows) await client.query('insert into people values ($1, $2, $3, $4, $5, $6)', row)
   agent.program.start()
-  await until('rows that cannot be sent are set aside', async () => ((await agent.report())?.sources[0]?.quarantine ?? 0) > 0)
+  await until('rows that cannot be sent are set aside', async () => {
+    const source = (await agent.report())?.sources.find(({ resource }) => resource === 'people')
+    return (source?.quarantine ?? 0) > 0
+  })
   const { checks } = await hub.asks.ask(agent.id, { kind: 'doctor' }, { timeout: 60_000 })
   t.ok(checks.some(({ name, ok }) => name === 'front primary' && ok))
   t.ok(checks.every(({ zh, en }) => zh !== '' && en !== ''))
