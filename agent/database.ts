@@ -33,9 +33,12 @@ export interface MappedColumn {
 
 /** What the mappings of a table's columns say, as one text: '' where there are none. Where it changes, the table is filled anew. */
 export function mappingText(columns: readonly MappedColumn[]): string {
-  const mapped = columns.filter(({ mapping }) => mapping)
-  if (mapped.length === 0) return ''
-  return JSON.stringify(mapped.map(({ item: { id, type }, mapping: { item: _, ...how } = { item: undefined } }) => [id, type, how]))
+  const mapped = columns.flatMap(({ item: { id, type }, mapping }) => {
+    if (!mapping) return []
+    const { codes, write, otherwise, trim } = mapping
+    return [[id, type, { codes, write, otherwise, trim }]]
+  })
+  return mapped.length === 0 ? '' : JSON.stringify(mapped)
 }
 
 /**

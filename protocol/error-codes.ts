@@ -110,7 +110,7 @@ export const kinds = {
     'receiver',
     false,
     '该行有值没有对应的本地代码,请补充落地配置 columns 中的 codes',
-    'A value of the row has no local code: complete `codes` in the sink’s `columns`',
+    'A value of the row has no local code: complete codes in the columns of the sink',
   ),
   // Source and sink databases
   'QZ-DB-UNREACHABLE': kind(503, 'operator', true, '数据库 {database} 无法使用:{reason}', 'Database {database} cannot be used: {reason}'),

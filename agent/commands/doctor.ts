@@ -34,7 +34,11 @@ async function allChecks(context: CommandContext): Promise<Check[]> {
   }
   for (const name of Object.keys(config.databases)) {
     const database = await openDatabase(config, name)
-    checks.push(...(await databaseChecks(config, database, policy).finally(() => database.close())))
+    try {
+      checks.push(...(await databaseChecks(config, database, policy)))
+    } finally {
+      await database.close()
+    }
   }
   return checks
 }

@@ -90,6 +90,7 @@ class MysqlDatabase implements Database {
 
   async run(statements: readonly string[]): Promise<void> {
     await this.#with(async (session) => {
+      await session.requireWritable()
       for (const statement of statements) await session.run(statement)
     })
   }

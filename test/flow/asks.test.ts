@@ -215,3 +215,28 @@ t.test('a resource is described, previewed, registered, and checked at the agent
 function laterItems(): Item[] {
   return [item('id', '编号', { key: true, length: 20 }), item('full_name', '姓名')]
 }
+
+t.test('an agent is asked for its checks and its log, in which no value of a row stands', async (t) => {
+  const { hub, client, agent } = await start(t)
+  await client.query(
+    `create table people (id varchar(20) primary key, name varchar(50), kind varchar(50), number varchar(50), employer varchar(50), opinion varchar(50))`,
+  )
+  await publishResource(hub.registry, 'test', { schema: draft() })
+  await agent.command('setup', 'people')
+  for (const row of rows) await client.query('insert into people values ($1, $2, $3, $4, $5, $6)', row)
+  agent.program.start()
+  await until('rows that cannot be sent are set aside', async () => {
+    const source = (await agent.report())?.sources.find(({ resource }) => resource === 'people')
+    return (source?.quarantine ?? 0) > 0
+  })
+  const { checks } = await hub.asks.ask(agent.id, { kind: 'doctor' }, { timeout: 60_000 })
+  t.ok(checks.some(({ name, ok }) => name === 'front primary' && ok))
+  t.ok(checks.every(({ zh, en }) => zh !== '' && en !== ''))
+  const { lines } = await hub.asks.ask(agent.id, { kind: 'log', lines: 500 })
+  t.ok(lines.length > 0 && lines.every((line) => JSON.parse(line).program === 'qianzhi-agent'))
+  const text = lines.join('\n')
+  for (const secret of rows.flat().filter((value) => value !== null && value !== '居民身份证'))
+    t.notOk(text.includes(secret!), `the log holds no ${secret}`)
+  t.equal((await hub.asks.ask(agent.id, { kind: 'log', lines: 2 })).lines.length, 2)
+  await t.rejects(hub.asks.ask(agent.id, { kind: 'pause', name: 'nothing' }), { name: 'QianzhiError' }, 'nothing of that name')
+})

@@ -103,7 +103,14 @@ t.test('an answer must be one to the question', async (t) => {
   t.same(open({ answer: columns }, { kind: 'describe', table: 't' }), columns)
   const tables = { tables: [], more: false, faults: [] }
   t.same(open({ answer: tables }, { kind: 'describe' }), tables)
+  const [checks, lines] = [{ checks: [{ name: 'hub', ok: true, zh: '正常', en: 'good' }] }, { lines: ['{}'] }]
+  t.same(open({ answer: checks }, { kind: 'doctor' }), checks)
+  t.same(open({ answer: lines }, { kind: 'log', lines: 1 }), lines)
+  for (const kind of ['pause', 'resume', 'confirm'] as const) t.same(open({ answer: { done: true } }, { kind, name: 'r' }), { done: true })
   for (const [answer, question] of [
+    [lines, { kind: 'doctor' }],
+    [checks, { kind: 'log', lines: 1 }],
+    [{}, { kind: 'pause', name: 'r' }],
     [columns, { kind: 'describe' }],
     [tables, { kind: 'describe', table: 't' }],
     [tables, preview],
