@@ -2,6 +2,7 @@
 import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
@@ -314,7 +315,7 @@ t.test('no change is ever lost, whatever is written, crashes, is lost or restore
       world.read(keys)
       world.land()
       suppressed += world.suppressed
-      return JSON.stringify([...world.receiver].toSorted()) === JSON.stringify([...world.rows].toSorted())
+      return isDeepStrictEqual(world.receiver, world.rows)
     } finally {
       world.end()
     }
