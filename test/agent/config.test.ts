@@ -66,7 +66,9 @@ t.test('the example shows every key of how a source is sent, and each of them is
   const said = Object.keys(SendingConfig).map((key) => new RegExp(`^ *# (${key}: .*)$`, 'm').exec(text)?.[1])
   const source = said.map((line) => `    ${line}`).join('\n')
   t.same(Object.keys(configured(`${database}\nsources:\n  - resource: r\n    database: front\n    table: t\n${source}`).sources[0]!), [
-    ...['resource', 'database', 'table'],
+    'resource',
+    'database',
+    'table',
     ...Object.keys(SendingConfig),
   ])
 })

@@ -244,6 +244,17 @@ class World {
     if (this.position === null) this.snapshotNeeded = true
   }
 
+  startAgain(): void {
+    this.crash()
+    this.begin()
+  }
+
+  /** After the source's transaction, before what was sent is remembered. */
+  crashBetween(): void {
+    this.land(true)
+    this.startAgain()
+  }
+
   save(alsoFolder: boolean): void {
     this.land()
     this.sent.close()
@@ -304,8 +315,8 @@ t.test('no change is ever lost, whatever is written, crashes, is lost or restore
         if (one.do === 'write') world.write(one.key, one.value)
         else if (one.do === 'read') world.read(one.keys)
         else if (one.do === 'land') world.land()
-        else if (one.do === 'crash') (world.crash(), world.begin())
-        else if (one.do === 'crash-between') (world.land(true), world.crash(), world.begin())
+        else if (one.do === 'crash') world.startAgain()
+        else if (one.do === 'crash-between') world.crashBetween()
         else if (one.do === 'lose') world.lose()
         else if (one.do === 'restore') world.restore()
         else if (one.do === 'snapshot') world.snapshotNeeded = true

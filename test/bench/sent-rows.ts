@@ -17,8 +17,14 @@ export async function run({ rows, note }: BenchOptions): Promise<Record<string, 
   const schema = { ...villagesResource(), version: 1 }
   const columns = schema.items.map((item) => ({ item, column: item.name }))
   const source: SourceTable = {
-    ...{ resource: 'villages', table: 'villages', schema, columns, capture: 'triggers' },
-    ...{ zeroDates: 'refuse', valueLimit: 1 << 20, queueLimit: 1 << 30 },
+    resource: 'villages',
+    table: 'villages',
+    schema,
+    columns,
+    capture: 'triggers',
+    zeroDates: 'refuse',
+    valueLimit: 1 << 20,
+    queueLimit: 1 << 30,
   }
   const sent = new SentRows(folder, source, true, pino({ level: 'silent' }))
   sent.begin(null)

@@ -149,11 +149,17 @@ async function sentRows(line: Line): Promise<number> {
 
 /** A reader that counts the delivered rows again and again. */
 function watchRows({ target, table }: Line): { stop(): Promise<{ least: number }> } {
-  let [least, stopped] = [Infinity, false]
+  const seen = { least: Infinity, stopped: false }
   const watching = (async () => {
-    while (!stopped) least = Math.min(least, Number((await target.query(`select count(*) from ${table}`))[0]![0]))
+    while (!seen.stopped) seen.least = Math.min(seen.least, Number((await target.query(`select count(*) from ${table}`))[0]![0]))
   })()
-  return { stop: async () => ((stopped = true), await watching, { least }) }
+  return {
+    async stop() {
+      seen.stopped = true
+      await watching
+      return seen
+    },
+  }
 }
 
 async function delivered({ target, table }: Line, where: string): Promise<number> {
