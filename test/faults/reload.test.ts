@@ -55,8 +55,10 @@ t.test('PostgreSQL', async (test) => {
     await provider.program.end('SIGKILL')
     provider.program.start()
     await faulted(() => sourceOf(line), 'QZ-GUARD-DELETES')
-    const explained = (await line.exchange.office('explain', line.route)) as { turn: { who: string; zh: string } }
-    waits.match(explained.turn, { who: 'provider', zh: /confirm villages/ }, 'the office sees whose turn it is')
+    await until('the office sees whose turn it is', async () => {
+      const { turn } = (await line.exchange.office('explain', line.route)) as { turn: { who: string; zh: string } }
+      return turn.who === 'provider' && turn.zh.includes('confirm villages')
+    })
     await provider.command('confirm', 'villages')
     await equal(waits, line)
     await flowing(line)
