@@ -10,11 +10,13 @@ import { Checkpoints } from './checkpoints.ts'
 import { Answers } from './answers.ts'
 import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config.ts'
 import { openControl, type Control } from './control.ts'
-import type { Database, SinkTable, SourceTable } from './database.ts'
+import { databaseChecks, passed, policyCheck } from './doctoring.ts'
+import type { Check, Database, Replayed, SinkTable, SourceTable } from './database.ts'
 import { engines } from './databases/index.ts'
 import { HubClient } from './hub-client.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
 import { InboundRoute } from './inbound-route.ts'
+import { runFindings, type FindingsContext } from './findings.ts'
 import { runOutbound } from './outbound.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
 import { Pauses, type Paused } from './pauses.ts'
@@ -37,8 +39,13 @@ export interface Agent {
 }
 
 /** Constructs an enrolled agent and starts its lines; they follow the policy from then on. Throws QZ-NOT-ENROLLED, QZ-DATA-LOCKED. */
-export async function startAgent(config: AgentConfig, logger: Logger, version: string): Promise<Agent> {
-  const running = new RunningAgent(config, logger, version)
+export async function startAgent(
+  config: AgentConfig,
+  logger: Logger,
+  version: string,
+  logTail: (lines: number) => string[] = () => [],
+): Promise<Agent> {
+  const running = new RunningAgent(config, logger, version, logTail)
   await running.start()
   return running
 }
@@ -76,6 +83,8 @@ class RunningAgent implements Agent {
   readonly #stopping = new AbortController()
   /** Resources for which the operator asked for a snapshot. */
   readonly #restarts = new Set<string>()
+  /** Resources whose quarantined keys are to be sent again. */
+  readonly #replays = new Set<string>()
   /** Resources whose waiting deletes the operator has confirmed. */
   readonly #confirms = new Set<string>()
   readonly #pauses: Pauses
@@ -84,7 +93,7 @@ class RunningAgent implements Agent {
   #services: Promise<void>[] = []
   #control: Control | undefined
 
-  constructor(config: AgentConfig, logger: Logger, version: string) {
+  constructor(config: AgentConfig, logger: Logger, version: string, logTail: (lines: number) => string[]) {
     this.#config = config
     this.#logger = logger
     this.#board = new StatusBoard(version, randomUUID())
@@ -115,6 +124,9 @@ class RunningAgent implements Agent {
       config,
       databases: this.#databases,
       policy: () => this.#keeper.policy,
+      doctor: () => this.#doctor(),
+      logTail,
+      operate: { pause: (name) => this.pause(name), resume: (name) => this.resume(name), confirm: (name) => this.confirm(name) },
       logger,
     })
   }
@@ -124,6 +136,7 @@ class RunningAgent implements Agent {
       status: () => this.report(),
       checkpoints: () => (this.#checkpoints.flush(), {}),
       resync: ({ name }) => this.#resync(name ?? ''),
+      replay: ({ name }) => this.#replay(name ?? ''),
       trust: ({ name }) => this.#trust(name ?? ''),
       pause: ({ name }) => this.pause(name ?? ''),
       resume: ({ name }) => this.resume(name ?? ''),
@@ -135,8 +148,21 @@ class RunningAgent implements Agent {
     this.#noteCheckpoint()
     this.#arrange()
     const { signal } = this.#stopping
-    this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal)]
+    this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal), runFindings(this.#findings(), signal)]
     this.#logger.info({ agent: requireIdentity(this.#state).agent }, 'agent started')
+  }
+
+  async #doctor(): Promise<Check[]> {
+    const { agent, agency } = requireIdentity(this.#state)
+    const seconds = Math.round(this.#hub.clockOffset / 1000)
+    const { policy } = this.#keeper
+    const checks: Check[] = [
+      passed('enrolment', `代理 ${agent},机关单位 ${agency}`, `agent ${agent} of ${agency}`),
+      passed('hub', `连接与证书正常,时钟差 ${seconds} 秒`, `connection and certificate are good, clock offset ${seconds} s`),
+      policyCheck(policy),
+    ]
+    for (const database of this.#databases.values()) checks.push(...(await databaseChecks(this.#config, database, policy)))
+    return checks
   }
 
   report(): AgentReport {
@@ -263,9 +289,20 @@ class RunningAgent implements Agent {
       .flatMap((sink) => {
         const receives = receivesFor(this.#keeper.policy, sink, this.#config.sinks)
         this.#noteGrant(sink, receives)
-        return receives.map((receive) => sinkTable(sink, receive, this.#config.databases))
+        return receives.flatMap((receive) => this.#sinkTable(database, sink, receive))
       })
       .filter((sink, i, all) => this.#mayFill(database, sink, all.slice(0, i)))
+  }
+
+  /** A sink whose columns cannot be what the configuration says holds its own route only. */
+  #sinkTable(database: string, sink: SinkConfig, receive: Receive): SinkTable[] {
+    try {
+      return [sinkTable(sink, receive, this.#config.databases)]
+    } catch (error) {
+      const report = this.#board.sink(receive.route, { resource: receive.schema.resource, database, table: sink.table ?? '' })
+      setFault(report, codedError(error), this.#hub.now())
+      return []
+    }
   }
 
   /** Of two routes that cannot share a table the first one has it. */
@@ -325,6 +362,7 @@ class RunningAgent implements Agent {
       logger: this.#logger,
       batchBytes: this.#config.batchBytes ?? writerLimits.encoded,
       restarts: this.#restarts,
+      replays: this.#replays,
       confirms: this.#confirms,
       paused: (resource: string) => this.#pauses.source(resource),
       rules: (resource: string) => sourceRules(this.#config.sources.find((source) => source.resource === resource)!),
@@ -353,6 +391,16 @@ class RunningAgent implements Agent {
     }
   }
 
+  #findings(): FindingsContext {
+    const names = this.#config.describe === false ? [] : [...this.#databases.keys()]
+    return {
+      databases: this.#databases,
+      routes: () => [...this.#routes.values()].flat(),
+      sources: () => names.flatMap((name) => this.#sources(name).map((source) => ({ database: name, source }))),
+      board: this.#board,
+    }
+  }
+
   #takePolicy(jws: string): void {
     this.#keeper.take(jws)
     this.#noteCheckpoint()
@@ -366,11 +414,24 @@ class RunningAgent implements Agent {
   /** `resync` of a supplied resource takes a new snapshot; of a received one it fills the delivered table anew, beside the old one. */
   #resync(name: string): { source: boolean; sink: boolean } {
     const source = this.#config.sources.some(({ resource }) => resource === name)
-    const routes = this.#allRoutes().filter((route) => route.id === name || route.sink.resource === name)
+    const routes = this.#routesOf(name)
     if (!source && routes.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
     if (source) this.#restarts.add(name)
     for (const route of routes) route.restart()
     return { source, sink: routes.length > 0 }
+  }
+
+  /** Quarantined keys of a source are queued again; rows that a sink refused are tried again, and what came of it is told. */
+  async #replay(name: string): Promise<{ source: boolean; routes: ({ route: string } & Replayed)[] }> {
+    const source = this.#config.sources.some(({ resource }) => resource === name)
+    const routes = this.#routesOf(name)
+    if (!source && routes.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
+    if (source) this.#replays.add(name)
+    return { source, routes: await Promise.all(routes.map(async (route) => ({ route: route.id, ...(await route.replay()) }))) }
+  }
+
+  #routesOf(name: string): InboundRoute[] {
+    return this.#allRoutes().filter((route) => route.id === name || route.sink.resource === name)
   }
 
   #trust(resource: string): { keys: string[] } {

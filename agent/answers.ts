@@ -1,9 +1,20 @@
 import type { Logger } from 'pino'
-import { failure, openAsk, questionOf, sealAnswer, type Ask, type Outcome, type Question, type SealedAnswer } from '../protocol/asks.ts'
+import {
+  failure,
+  openAsk,
+  questionOf,
+  sealAnswer,
+  type Answer,
+  type Ask,
+  type OperateQuestion,
+  type Outcome,
+  type Question,
+  type SealedAnswer,
+} from '../protocol/asks.ts'
 import { errorForLog, QianzhiError } from '../protocol/errors.ts'
 import type { Policy } from '../protocol/policy.ts'
 import type { AgentConfig } from './config.ts'
-import type { Database } from './database.ts'
+import type { Check, Database } from './database.ts'
 import { describeDatabases, describeTable } from './describing.ts'
 import { previewRows } from './preview.ts'
 
@@ -16,8 +27,16 @@ export interface AnswersContext {
   config: Pick<AgentConfig, 'sources' | 'describe'>
   databases: ReadonlyMap<string, Database>
   policy: () => Policy | undefined
+  /** What `qianzhi-agent doctor` finds, of this running agent. */
+  doctor: () => Promise<Check[]>
+  /** The last lines of its log, oldest first. */
+  logTail: (lines: number) => string[]
+  /** Pauses, resumes or confirms a line by the name of its resource or route. Throws QZ-NOT-FOUND. */
+  operate: Operate
   logger: Logger
 }
+
+export type Operate = Record<OperateQuestion['kind'], (name: string) => unknown>
 
 /** Questions under way at once: each has a connection of its own to a database. */
 const most = 4
@@ -87,11 +106,22 @@ export class Answers {
     }
   }
 
-  async #reply(question: Question) {
-    const { config, databases, policy } = this.#context
-    if (question.kind === 'preview') return previewRows(config.sources, databases, policy(), question)
-    if (config.describe === false) throw new QianzhiError('QZ-ASK-OFF')
-    if (question.table === undefined) return describeDatabases(databases, question.database)
-    return describeTable(databases, question.database, question.table)
+  async #reply(question: Question): Promise<Answer> {
+    const { config, databases, policy, doctor, logTail, operate } = this.#context
+    switch (question.kind) {
+      case 'preview':
+        return previewRows(config.sources, databases, policy(), question)
+      case 'doctor':
+        return { checks: await doctor() }
+      case 'log':
+        return { lines: logTail(question.lines) }
+      case 'describe':
+        if (config.describe === false) throw new QianzhiError('QZ-ASK-OFF')
+        if (question.table === undefined) return describeDatabases(databases, question.database)
+        return describeTable(databases, question.database, question.table)
+      default:
+        await operate[question.kind](question.name)
+        return { done: true }
+    }
   }
 }

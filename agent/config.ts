@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { captureModes } from './database.ts'
+import { mappingFault } from './mapping.ts'
 import { SendingConfig } from './source-rules.ts'
 
 const strict = { additionalProperties: false }
@@ -17,7 +18,28 @@ const DatabaseConfig = Type.Object(
   strict,
 )
 
-const Columns = Type.Record(Type.String(), Type.String({ minLength: 1 }))
+/** A column that writes an item's values in its own way (mapping.ts). */
+const LocalColumn = Type.Object(
+  {
+    /** Without it the item's own name. */
+    column: Type.Optional(Type.String({ minLength: 1 })),
+    /** Local value → portable value. */
+    codes: Type.Optional(Type.Record(Type.String(), Type.String())),
+    /** Sinks: portable value → local value, where several local values stand for one. */
+    write: Type.Optional(Type.Record(Type.String(), Type.String())),
+    /** A value that has no code: kept as it is, or null; without it its row is set aside. */
+    otherwise: Type.Optional(Type.Enum(['keep', 'null'])),
+    /** Spaces around a text go before anything else. */
+    trim: Type.Optional(Type.Boolean()),
+    /** Type of the local column where it is not the item's. */
+    type: Type.Optional(Type.Enum(['text', 'integer', 'boolean'])),
+  },
+  strict,
+)
+export type LocalColumn = Static<typeof LocalColumn>
+
+const Columns = Type.Record(Type.String(), Type.Union([Type.String({ minLength: 1 }), LocalColumn]))
+export type ColumnNames = Static<typeof Columns>
 
 const SourceConfig = Type.Object(
   {
@@ -113,6 +135,7 @@ export function readAgentConfig(file: string): AgentConfig {
   }
   checkDatabases(config)
   checkSinks(config)
+  checkMappings(config)
   checkTwice(
     config.sources.map((source) => source.resource),
     'sources',
@@ -140,6 +163,17 @@ function checkSinks({ sinks }: AgentConfig): void {
           : undefined
     if (reason) throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}]`, reason })
   })
+}
+
+function checkMappings(config: AgentConfig): void {
+  for (const kind of ['sources', 'sinks'] as const) {
+    config[kind].forEach(({ columns = {} }, i) => {
+      for (const [name, column] of Object.entries(columns)) {
+        const reason = typeof column === 'string' ? undefined : mappingFault(column, kind === 'sinks')
+        if (reason) throw new QianzhiError('QZ-CONFIG', { key: `${kind}[${i}].columns.${name}`, reason })
+      }
+    })
+  }
 }
 
 function checkDatabases(config: AgentConfig): void {

@@ -13,10 +13,29 @@ import type { Value, ValueLimits } from '../protocol/value.ts'
 /** Values in the order of the table's `columns`, or of its key columns. */
 export type Row = readonly Value[]
 
+/** How a local column writes an item's values otherwise than the portable form (mapping.ts). No concern of engines. */
+export interface ValueMapping {
+  /** As registered: its values are those that travel. */
+  item: Item
+  codes?: Readonly<Record<string, string>>
+  write?: Readonly<Record<string, string>>
+  otherwise?: 'keep' | 'null'
+  trim?: boolean
+}
+
 export interface MappedColumn {
+  /** With the type of the local column. */
   item: Item
   /** Local column name. */
   column: string
+  mapping?: ValueMapping
+}
+
+/** What the mappings of a table's columns say, as one text: '' where there are none. Where it changes, the table is filled anew. */
+export function mappingText(columns: readonly MappedColumn[]): string {
+  const mapped = columns.filter(({ mapping }) => mapping)
+  if (mapped.length === 0) return ''
+  return JSON.stringify(mapped.map(({ item: { id, type }, mapping: { item: _, ...how } = { item: undefined } }) => [id, type, how]))
 }
 
 /**
@@ -134,6 +153,17 @@ export interface Check {
   en: string
 }
 
+/** A key that stands in a quarantine, and why. */
+export interface QuarantinedKey extends RowFault {
+  end: 'source' | 'sink'
+  resource: string
+  /** Of a sink; a shadow's keys are not listed. */
+  route?: string
+  since: Date
+  /** Of a sink: its row is kept, and may be tried again. */
+  kept: boolean
+}
+
 export interface Database {
   readonly options: DatabaseOptions
   /** Opens the one capturing connection and takes the database-level lock. Throws QZ-AGENT-CLONED, QZ-DB-UNREACHABLE. */
@@ -157,6 +187,11 @@ export interface Database {
   teardownScript(source: SourceTable): Promise<string[]>
   /** Runs statements one by one. */
   run(statements: readonly string[]): Promise<void>
+  /**
+   * Keys set aside in this database, the longest first: at sources by resource, at sinks by route or its resource, only the named one where
+   * there is a name. None where nothing of Qianzhi's is there. Reads only, and also while an agent runs.
+   */
+  quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]>
   /** Every right, version and setting that running needs, and what capture cannot see here. */
   doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]>
   close(): Promise<void>
@@ -279,11 +314,14 @@ export interface SinkState {
   columns: Record<string, string>
   /** Items that make its key; undefined where an older agent did not write them down. */
   keys: string[] | undefined
+  /** `mappingText` of the sink that it was made for; undefined where that is not written down. */
+  mapping?: string
   quarantine: number
 }
 
 /** Whether a part was made for what the sink is now: the same items in the same columns under the same key. */
-export function sameShape({ columns, keys }: Pick<SinkState, 'columns' | 'keys'>, sink: SinkTable): boolean {
+export function sameShape({ columns, keys, mapping }: Pick<SinkState, 'columns' | 'keys' | 'mapping'>, sink: SinkTable): boolean {
+  if (mapping !== undefined && mapping !== mappingText(sink.columns)) return false
   const sameColumns = sink.columns.every(({ item, column }) => columns[item.id] === column)
   if (!sameColumns || Object.keys(columns).length !== sink.columns.length) return false
   const wanted = sink.columns.flatMap(({ item }) => (item.key ? [item.id] : []))
@@ -325,6 +363,18 @@ export function widerDecimal(item: Item, column: { precision?: number; scale?: n
   return { ...item, precision: wide.whole + wide.scale, scale: wide.scale }
 }
 
+/** Rows kept in a quarantine for `replay`: beyond, only their keys and reasons are. */
+export const mostKept = 10_000
+
+/** What trying a quarantine's rows again came to. */
+export interface Replayed {
+  tried: number
+  /** Keys that left the quarantine. */
+  applied: number
+  /** Keys in it now. */
+  quarantine: number
+}
+
 /** How far the removal of an ended route's data is in one database. */
 export interface Removal {
   rows: number
@@ -352,6 +402,11 @@ export interface Delivery {
    * is quarantined, the rest applied.
    */
   apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied>
+  /**
+   * In one transaction: tries again the rows and deletes in a part's quarantine that this database refused, each with the position of its
+   * own batch (no later batch touched its key: that would have cleared it). What is refused again stays, with the new reason.
+   */
+  replay(sink: SinkTable, part: Part): Promise<Replayed>
   /**
    * The grant has ended and the data goes: removes some of the route's rows in one transaction, in the first one also its position,
    * quarantine and shadow. The empty tables stay. To be called until `done`, which is told again afterwards. Null where this database

@@ -14,9 +14,11 @@ import {
   type Delivery,
   type Part,
   type Prepared,
+  type Replayed,
   type SinkState,
   type SinkTable,
 } from './database.ts'
+import { localRows } from './mapping.ts'
 import { clearFault, setFault } from './status.ts'
 import type { Wake } from './wake.ts'
 
@@ -64,6 +66,9 @@ export class InboundRoute {
   #hubFault: string | undefined
   #heldUntil = 0
   #restartWanted = false
+  /** The table could not be used any more while it was being filled. */
+  #altered = false
+  #replay: PromiseWithResolvers<Replayed> | undefined
   #paused = false
   /** True where the last ask had no room. */
   #asksNothing = false
@@ -91,11 +96,18 @@ export class InboundRoute {
     const before = this.#part === 'live' ? this.#applied : null
     const usable = shadow && sameShape(shadow, this.sink) ? shadow : null
     this.#part = usable || (live.position && !sameShape(live, this.sink)) ? 'shadow' : 'live'
-    if (this.#part === 'shadow' && !usable) {
+    // What was altered by hand under way may have lost values.
+    const refill = this.#altered && this.#part === 'live' && live.position !== null
+    if (refill) {
+      this.#part = 'shadow'
+      await delivery.beginShadow(this.sink)
+      this.#context.logger.info({ route: this.id }, 'the table was altered by hand: it is filled anew')
+    } else if (this.#part === 'shadow' && !usable) {
       await delivery.beginShadow(this.sink)
       this.#context.logger.info({ route: this.id }, 'the granted items, their columns or the key changed: a shadow table is filled')
     }
-    this.#start(this.#part === 'live' ? live : usable)
+    this.#altered = false
+    this.#start(this.#part === 'live' ? live : refill ? null : usable)
     if (this.#part === 'live') this.#tellIfWentBack(before)
     // A crash may have come before, or the table could not take the new rows then.
     if (this.#part === 'shadow') await this.#swapIfCaughtUp(delivery)
@@ -151,8 +163,37 @@ export class InboundRoute {
     return true
   }
 
+  /** The operator has put right what refused rows: they are tried again when it is this route's turn. Throws why it is held. */
+  replay(): Promise<Replayed> {
+    if (!this.#opened) throw new QianzhiError('QZ-STATE', { what: this.id, state: this.report.fault?.code ?? 'starting', event: 'replay' })
+    this.#replay ??= Promise.withResolvers<Replayed>()
+    this.#context.arrived.fire()
+    return this.#replay.promise
+  }
+
+  async replayIfWanted(delivery: Delivery): Promise<boolean> {
+    const wanted = this.#replay
+    if (!wanted || !this.#opened) return false
+    try {
+      const replayed = await delivery.replay(this.sink, this.#part)
+      this.report.quarantine = replayed.quarantine
+      const counts = { written: replayed.applied, deleted: 0, quarantined: 0, quarantine: replayed.quarantine }
+      if (this.#part === 'live' && this.#applied) this.#note(counts, 0)
+      wanted.resolve(replayed)
+      return true
+    } catch (error) {
+      wanted.reject(codedError(error))
+      throw error
+    } finally {
+      this.#replay = undefined
+    }
+  }
+
   close(error: QianzhiError): void {
+    if (this.#opened && this.#part === 'live' && error.code === 'QZ-SINK-TABLE') this.#altered = true
     this.#opened = false
+    this.#replay?.reject(error)
+    this.#replay = undefined
     this.#empty()
     this.#heldUntil = Date.now() + this.#backoff.next()
     setFault(this.report, error, this.#context.now())
@@ -392,11 +433,18 @@ function addCounts(a: AppliedReceipt, b: AppliedReceipt) {
   }
 }
 
+/** A row with a value that has no local code is set aside like one that cannot be sent. */
+function opOf(op: Op, without: boolean): Op {
+  return without && op === 'u' ? 'c:QZ-ROW-CODE' : op
+}
+
 function toChange(batch: OpenBatch, sink: SinkTable, from: Position | null): Change {
   const { epoch, seq, rows, snapshot }: Manifest = batch.manifest
-  const columns = sink.columns.map(({ item }) => blockValues(batch, item.id))
+  const received = sink.columns.map(({ item }) => blockValues(batch, item.id))
+  const { columns, without } = localRows(sink.columns, received)
   const change: Change = { from, to: { epoch, seq, hash: batch.hash }, rows, columns }
   if (batch.blocks.some((block) => block.item === opBlock)) change.ops = blockValues(batch, opBlock) as Op[]
+  if (without.size > 0) change.ops = Array.from({ length: rows }, (_, row) => opOf(change.ops?.[row] ?? 'u', without.has(row)))
   if (snapshot) change.snapshot = { began: { epoch, seq: snapshot.began }, last: snapshot.last }
   return change
 }

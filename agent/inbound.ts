@@ -206,6 +206,7 @@ async function applyAll(context: InboundContext, line: Line, signal: AbortSignal
       applying = undefined
       if (route && prepared && !signal.aborted && route.generation === generation) applying = apply(context, line, route, prepared)
       if (!signal.aborted) await reopen(context, line)
+      if (!signal.aborted) await replay(context, line)
       const removed = !signal.aborted && (await context.removals.step(line.database, line.delivery))
       if (!route && !removed) await rest(context, line, signal)
       turn = (turn + Math.max(waiting, 0) + 1) % Math.max(1, line.routes.length)
@@ -230,6 +231,17 @@ async function apply(context: InboundContext, line: Line, route: InboundRoute, p
 async function reopen(context: InboundContext, line: Line): Promise<void> {
   const closed = line.routes.filter((route) => route.mayReopen())
   if (closed.length > 0) await openRoutes(context, line.delivery, closed)
+}
+
+/** What a route's table refused is tried again where the operator says so. */
+async function replay(context: InboundContext, line: Line): Promise<void> {
+  for (const route of line.routes) {
+    try {
+      if (await route.replayIfWanted(line.delivery)) context.receiptsDue.fire()
+    } catch (error) {
+      holdForTable(context, route, error)
+    }
+  }
 }
 
 /**

@@ -13,6 +13,8 @@ const commands: Record<string, () => Promise<Command>> = {
   status: async () => (await import('./commands/status.ts')).status,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
   audit: async () => (await import('./commands/audit.ts')).audit,
+  quarantine: async () => (await import('./commands/quarantine.ts')).quarantine,
+  replay: async () => (await import('./commands/quarantine.ts')).replay,
   resync: async () => (await import('./commands/resync.ts')).resync,
   trust: async () => (await import('./commands/resync.ts')).trust,
   pause: async () => (await import('./commands/pause.ts')).pause,
@@ -34,6 +36,8 @@ const help = {
   doctor                  检查运行所需的一切,并给出处理办法
   audit                   本机保存的中心审计检查点(每日最后一个),供核验中心审计
   resync 资源|路由        重新快照(来源)或重新填充落地表
+  quarantine [资源|路由]  列出隔离区:未能发送(来源)或未能落地(落地表)的行的主键与原因
+  replay 资源|路由        排除原因后重试隔离区:重新发送(来源)或重新写入(落地表)
   trust 资源              接受提供方更换的密钥
   pause 资源|路由         暂停:来源不再读取和发送(变更继续排队),落地不再接收;重启后仍然有效
   resume 资源|路由        恢复
@@ -42,7 +46,7 @@ const help = {
 选项:
   --config 文件           配置文件(默认 ./qianzhi-agent.yaml)
   --lang zh|en            语言(默认中文;LANG 以 en 开头时为英文)
-  --json                  status、doctor、audit 输出 JSON
+  --json                  status、doctor、audit、quarantine 输出 JSON
   --help, --version`,
   en: `qianzhi-agent ${version}: the agent of a front-end machine
 
@@ -58,6 +62,8 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
   doctor                  checks everything that running needs, and names the remedy
   audit                   the checkpoints of the hub's audit that this agent holds (the last of each day), to verify it with
   resync RESOURCE|ROUTE   takes a new snapshot (source), or fills the delivered table anew
+  quarantine [RESOURCE|ROUTE]  lists keys whose rows could not be sent (source) or applied (delivered table), and why
+  replay RESOURCE|ROUTE   tries the quarantine again when its cause is put right: sends the rows anew, or applies them
   trust RESOURCE          accepts a provider's new key
   pause RESOURCE|ROUTE    nothing is read and sent (changes go on being queued), or received; also after a restart
   resume RESOURCE|ROUTE   goes on
@@ -66,7 +72,7 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
 Options:
   --config FILE           configuration (default ./qianzhi-agent.yaml)
   --lang zh|en            language (Chinese unless LANG begins with en)
-  --json                  status, doctor and audit print JSON
+  --json                  status, doctor, audit and quarantine print JSON
   --help, --version`,
 }
 

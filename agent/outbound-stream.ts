@@ -6,7 +6,8 @@ import { sha256 } from '../protocol/signature.ts'
 import { Backoff } from './backoff.ts'
 import { missedBatches } from './catch-up.ts'
 import { checkerOf } from './checks.ts'
-import type { Capture, Row, Rows, SourceTable, StreamState } from './database.ts'
+import { mappingText, type Capture, type Row, type Rows, type SourceTable, type StreamState } from './database.ts'
+import { portableRows } from './mapping.ts'
 import type { Kept, OutboundContext } from './outbound.ts'
 import { keyIndexes, keyOf, keyText, packPiece, type Piece } from './packing.ts'
 import { QueuedKeys } from './queued-keys.ts'
@@ -31,6 +32,9 @@ const betweenLines = 60_000
 /** Batches of ours at the hub beyond which a new epoch is cheaper than reading their keys back. */
 const mostToCatchUp = 2_000
 
+/** Quarantined keys that are queued again at once. */
+const mostToReplay = 100_000
+
 /** One watched table's stream while it is being produced. */
 export class OutboundStream {
   readonly source: SourceTable
@@ -43,6 +47,7 @@ export class OutboundStream {
   readonly #context: OutboundContext
   readonly #capture: Capture
   readonly #keys: number[]
+  readonly #portable: ReturnType<typeof portableRows>
   readonly #checker: ReturnType<typeof checkerOf>
   /** Rows read that a check warned of: counted when the hub has them. */
   readonly #warned = new WeakSet<Row>()
@@ -71,6 +76,7 @@ export class OutboundStream {
     this.source = source
     this.#queue = new QueuedKeys(capture, source)
     this.#keys = keyIndexes(source)
+    this.#portable = portableRows(source.columns)
     this.#checker = checkerOf(source)
     this.report = context.board.source(source.resource, context.database.options.name)
   }
@@ -94,7 +100,8 @@ export class OutboundStream {
   /** A gap in coverage — trigger dropped, table altered, another schema version — ends in a snapshot. */
   async #look(): Promise<void> {
     const { schema, columns } = this.source
-    const shape = JSON.stringify([schema.version, columns.map(({ item, column }) => [item.id, column])])
+    const mapping = mappingText(columns)
+    const shape = JSON.stringify([schema.version, columns.map(({ item, column }) => [item.id, column]), ...(mapping ? [mapping] : [])])
     const coverage = sha256(`${await this.#capture.coverage(this.source)} ${shape}`)
     if (coverage === this.#state.coverage) return
     if (this.#state.coverage !== '') this.#log('the triggers or the table changed: a snapshot is taken')
@@ -179,6 +186,20 @@ export class OutboundStream {
     await this.#capture.mark(this.source, { snapshot: 'needed' })
     this.#state = { ...this.#state, snapshot: 'needed' }
     this.#resumeSnapshot()
+  }
+
+  /** Puts the quarantined keys into the queue again: the rows that they have now are sent, or say why not. */
+  async replay(): Promise<void> {
+    const { position } = this.#state
+    // Without a position a snapshot comes, which meets every row.
+    if (!position) return
+    const keys = (await this.#context.database.quarantine(this.source.resource, mostToReplay)).filter(({ end }) => end === 'source')
+    await this.#capture.requeue(
+      this.source,
+      keys.map(({ key }) => key),
+      position,
+    )
+    this.#log(`${keys.length} quarantined keys are tried again`)
   }
 
   async inspect(): Promise<void> {
@@ -283,8 +304,9 @@ export class OutboundStream {
     return { ...piece, deletes: [] }
   }
 
-  /** Identifiers are checked where the rows are: a row that may not go becomes one that cannot be sent. */
-  #check(read: Rows): Rows {
+  /** Values become portable, and identifiers are checked, where the rows are: a row that may not go becomes one that cannot be sent. */
+  #check(local: Rows): Rows {
+    const read = this.#portable ? this.#portable(local) : local
     if (!this.#checker) return read
     const { rows, faults, warned } = this.#checker(read)
     for (const row of warned) this.#warned.add(row)

@@ -33,6 +33,8 @@ export interface OutboundContext {
   wanted: ReadonlyMap<string, Place | null>
   /** Resources of which the operator wants a new snapshot. */
   restarts: Set<string>
+  /** Resources whose quarantined keys the operator wants sent again. */
+  replays: Set<string>
   /** Resources whose waiting deletes the operator has confirmed. */
   confirms: Set<string>
   /** Resources of which nothing is to be read or sent for now. */
@@ -222,6 +224,7 @@ class Turns {
         if (!stream.begun) await stream.begin(signal)
         else if (inspect) await stream.inspect()
         if (this.#context.restarts.delete(stream.source.resource)) await stream.resync()
+        if (this.#context.replays.delete(stream.source.resource)) await stream.replay()
         await stream.honour(this.#context.wanted.get(stream.source.resource))
         ready.push(stream)
       } catch (error) {
@@ -262,5 +265,5 @@ function concernsHub(code: ErrorCode): boolean {
 
 /** Faults after which the capturing connection is given up. */
 function concernsDatabase(code: ErrorCode): boolean {
-  return /^QZ-(DB-UNREACHABLE|AGENT-CLONED|CHAIN-BROKEN|INTERNAL)/.test(code)
+  return /^QZ-(DB-UNREACHABLE|DB-READ-ONLY|AGENT-CLONED|CHAIN-BROKEN|INTERNAL)/.test(code)
 }

@@ -5,7 +5,8 @@ import { checkSchema, deliverableItems, itemById, type Item } from '../protocol/
 import { keyTypes, valueFault, type Value } from '../protocol/value.ts'
 import { checkerOf } from './checks.ts'
 import { engineOf, type SourceConfig } from './config.ts'
-import type { Database, RowFault } from './database.ts'
+import type { Database, RowFault, SourceTable } from './database.ts'
+import { portableRows, searchedValue } from './mapping.ts'
 import { sourceTable } from './tables.ts'
 
 /**
@@ -30,7 +31,9 @@ export async function previewRows(
     { schema, items: suppliedIds(question, policy), keep: 'store' },
     engineOf(config.database, database.options.url),
   )
-  const read = await database.look(source, { rows: question.rows, filter })
+  const read = (portableRows(source.columns) ?? ((rows) => rows))(
+    await database.look(source, { rows: question.rows, filter: searched(source, filter) }),
+  )
   const { rows, faults, warned } = checkerOf(source)?.(read) ?? { ...read, warned: [] }
   const places = granted.map(({ id }) => source.columns.findIndex(({ item }) => item.id === id))
   const shown = rows.map((row) => places.map((place) => row[place]!))
@@ -43,6 +46,14 @@ export async function previewRows(
     warned: warned.filter((row) => left.has(row)).length,
     omitted: rows.length - fitting.length,
   }
+}
+
+/** The filter as the local columns hold its values. */
+function searched({ columns }: SourceTable, filter: NonNullable<PreviewQuestion['filter']>): NonNullable<PreviewQuestion['filter']> {
+  return filter.map(({ item, value }) => {
+    const column = columns.find((mapped) => mapped.item.id === item)
+    return { item, value: column ? searchedValue(column, value) : value }
+  })
 }
 
 /** All open items, and the closed ones that this agent supplies now. */

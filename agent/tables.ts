@@ -1,7 +1,8 @@
 import { QianzhiError } from '../protocol/errors.ts'
 import type { Policy, Receive, Supply } from '../protocol/policy.ts'
 import type { Item, Schema } from '../protocol/schema.ts'
-import { engineOf, type AgentConfig, type Engine, type SinkConfig, type SourceConfig } from './config.ts'
+import { engineOf, type AgentConfig, type ColumnNames, type Engine, type SinkConfig, type SourceConfig } from './config.ts'
+import { mappedColumn } from './mapping.ts'
 import type { MappedColumn, SinkTable, SourceTable } from './database.ts'
 
 /** What the configuration and the policy together say of the tables: the policy gives the schema, the configuration the local names. */
@@ -35,14 +36,14 @@ export function sinkTable(config: SinkConfig, receive: Receive, databases: Agent
 }
 
 /** A name that the schema does not have (any more) maps nothing: see `unknownColumns`. */
-function mapColumns(schema: Schema, items: readonly string[], names: Record<string, string> = {}): MappedColumn[] {
+function mapColumns(schema: Schema, items: readonly string[], names: ColumnNames = {}): MappedColumn[] {
   return schema.items
     .filter((item) => items.includes(item.id))
-    .map((item) => ({ item, column: Object.entries(names).find(([name]) => isCalled(item, name))?.[1] ?? item.name }))
+    .map((item) => mappedColumn(item, Object.entries(names).find(([name]) => isCalled(item, name))?.[1]))
 }
 
 /** Names in `columns:` that are no items: typing errors, or items that a later version has no more. */
-export function unknownColumns(schema: Schema, names: Record<string, string> = {}): string[] {
+export function unknownColumns(schema: Schema, names: ColumnNames = {}): string[] {
   return Object.keys(names).filter((name) => !schema.items.some((item) => isCalled(item, name)))
 }
 

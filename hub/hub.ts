@@ -26,6 +26,7 @@ import { openLog } from './logs/index.ts'
 import { operations } from './operations/index.ts'
 import type { Services } from './operations/services.ts'
 import { keepGrants } from './registry/granted.ts'
+import { attendToReports } from './registry/refusals.ts'
 import { currentPolicy } from './registry/policy.ts'
 import type { Registry } from './registry/registry.ts'
 import { startEmbedded } from './store/embedded.ts'
@@ -105,6 +106,7 @@ async function start(
   const catchUp = async () => {
     await recordSupply({ store, log })
     await keepGrants(registry)
+    await attendToReports(registry)
   }
   const supervision = await startSupervision({ store, settings: config.supervision, catchUp, logger, clock })
   stops.push(() => supervision.stop())

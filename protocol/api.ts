@@ -93,6 +93,8 @@ export const SourceReport = Type.Object({
   quarantine: Type.Integer({ minimum: 0 }),
   /** Rows sent since the program started although a check warned of a value in them; absent where no item has a check. */
   warned: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** Columns of the table that supply no item, by name: they could be registered. Absent where they are not known or not to be told. */
+  unregistered: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 100 })),
   /** Keys that were changed but whose rows the receivers have already, since the program started; absent where that is not looked at. */
   unchanged: Type.Optional(Type.Integer({ minimum: 0 })),
   /** Set while a snapshot is needed or runs. */
@@ -100,6 +102,17 @@ export const SourceReport = Type.Object({
   fault: Type.Optional(Fault),
 })
 export type SourceReport = Static<typeof SourceReport>
+
+/** Rows that a delivered table refuses, of one code and item. */
+export const Refusal = Type.Object({
+  code: Type.String({ maxLength: 40 }),
+  item: Type.Optional(Type.String({ maxLength: 30 })),
+  /** Counted up to a bound. */
+  keys: Type.Integer({ minimum: 1 }),
+  /** Keys of some of them. */
+  examples: Type.Array(Type.Array(Type.Union([Type.String({ maxLength: 200 }), Type.Null()]), { maxItems: 16 }), { maxItems: 5 }),
+})
+export type Refusal = Static<typeof Refusal>
 
 export const SinkReport = Type.Object({
   route: Type.String(),
@@ -111,6 +124,8 @@ export const SinkReport = Type.Object({
   lastApplied: Type.Optional(Type.String()),
   rows: Type.Integer({ minimum: 0 }),
   quarantine: Type.Integer({ minimum: 0 }),
+  /** What this receiver's own table refuses now (Art. 18: told to the provider); absent where it was not looked at yet. */
+  refused: Type.Optional(Type.Array(Refusal, { maxItems: 20 })),
   /** Time of the newest head statement of the provider that this receiver has reached. */
   reached: Type.Optional(Type.String()),
   fault: Type.Optional(Fault),

@@ -37,7 +37,22 @@ export const DescribeQuestion = Type.Object({
 })
 export type DescribeQuestion = Static<typeof DescribeQuestion>
 
-export type Question = PreviewQuestion | DescribeQuestion
+/** What `qianzhi-agent doctor` finds. */
+export const DoctorQuestion = Type.Object({ kind: Type.Literal('doctor') })
+export type DoctorQuestion = Static<typeof DoctorQuestion>
+
+/** The last lines of the running agent's log. */
+export const LogQuestion = Type.Object({ kind: Type.Literal('log'), lines: Type.Integer({ minimum: 1, maximum: 500 }) })
+export type LogQuestion = Static<typeof LogQuestion>
+
+/** The line of a resource or route is to stop until it is resumed; or a source's held deletes are meant. */
+export const OperateQuestion = Type.Object({
+  kind: Type.Enum(['pause', 'resume', 'confirm']),
+  name: Type.String({ minLength: 1, maxLength: 128 }),
+})
+export type OperateQuestion = Static<typeof OperateQuestion>
+
+export type Question = PreviewQuestion | DescribeQuestion | DoctorQuestion | LogQuestion | OperateQuestion
 
 export const PreviewAnswer = Type.Object({
   /** Ids of the items of each row's values, in order. */
@@ -103,12 +118,32 @@ export const ColumnsAnswer = Type.Object({
 })
 export type ColumnsAnswer = Static<typeof ColumnsAnswer>
 
+export const DoctorAnswer = Type.Object({
+  checks: Type.Array(Type.Object({ name: Type.String(), ok: Type.Boolean(), zh: Type.String(), en: Type.String() })),
+})
+export type DoctorAnswer = Static<typeof DoctorAnswer>
+
+/** One JSON object per line; none tells a value of a row. */
+export const LogAnswer = Type.Object({ lines: Type.Array(Type.String()) })
+export type LogAnswer = Static<typeof LogAnswer>
+
+export const DoneAnswer = Type.Object({ done: Type.Literal(true) })
+export type DoneAnswer = Static<typeof DoneAnswer>
+
 /** The answer that belongs to a question. */
 export type AnswerTo<Q extends Question> = Q extends PreviewQuestion
   ? PreviewAnswer
-  : Q extends { table: string }
-    ? ColumnsAnswer
-    : TablesAnswer
+  : Q extends DoctorQuestion
+    ? DoctorAnswer
+    : Q extends LogQuestion
+      ? LogAnswer
+      : Q extends OperateQuestion
+        ? DoneAnswer
+        : Q extends { table: string }
+          ? ColumnsAnswer
+          : TablesAnswer
+
+export type Answer = PreviewAnswer | TablesAnswer | ColumnsAnswer | DoctorAnswer | LogAnswer | DoneAnswer
 
 /** Payload of a `qz-ask` statement, beside the question's own members. */
 export const Ask = Type.Object({
@@ -122,7 +157,8 @@ export const Ask = Type.Object({
 })
 export type Ask = Static<typeof Ask>
 
-const shapes = { ask: Compile(Ask), preview: Compile(PreviewQuestion), describe: Compile(DescribeQuestion) }
+const askShape = Compile(Ask)
+const questionShapes = [PreviewQuestion, DescribeQuestion, DoctorQuestion, LogQuestion, OperateQuestion].map((shape) => Compile(shape))
 
 export function signAsk(ask: Omit<Ask, 'kind'>, question: Question, hubKey: SigningKey): string {
   return signStatement(hubKey, 'qz-ask', { ...ask, ...question })
@@ -131,12 +167,13 @@ export function signAsk(ask: Omit<Ask, 'kind'>, question: Question, hubKey: Sign
 /** Who asks what until when; undefined where the hub did not ask this of this agent, or it has expired. The question is not checked yet. */
 export function openAsk(jws: string, hubKey: string, agent: string, now: Date): Ask | undefined {
   const ask = verifyStatement(jws, 'qz-ask', hubKey)
-  return shapes.ask.Check(ask) && ask.agent === agent && Date.parse(ask.expires) > now.getTime() ? ask : undefined
+  return askShape.Check(ask) && ask.agent === agent && Date.parse(ask.expires) > now.getTime() ? ask : undefined
 }
 
 /** Throws QZ-REQUEST-INVALID for a question of an unknown kind or of the wrong shape. */
 export function questionOf(ask: Ask): Question {
-  if (shapes.preview.Check(ask) || shapes.describe.Check(ask)) return ask
+  const question: unknown = ask
+  if (questionShapes.some((shape) => shape.Check(question))) return question as Question
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `no question of kind ${ask.kind} that this agent knows` })
 }
 
@@ -156,7 +193,7 @@ export const SealedAnswer = Type.Object({
 export type SealedAnswer = Static<typeof SealedAnswer>
 
 /** An answer, or why there is none. */
-export type Outcome = { answer: PreviewAnswer | TablesAnswer | ColumnsAnswer } | { error: { code: ErrorCode; details: ErrorDetails } }
+export type Outcome = { answer: Answer } | { error: { code: ErrorCode; details: ErrorDetails } }
 
 /** One answer that is too large becomes QZ-BATCH-LIMIT. */
 export function sealAnswer({ ask, reply }: Pick<Ask, 'ask' | 'reply'>, outcome: Outcome): SealedAnswer {
@@ -184,16 +221,34 @@ export function replyKey(): { reply: string; secret: Uint8Array } {
   return { reply: toText(publicKey), secret: secretKey }
 }
 
-const answerShapes = { preview: Compile(PreviewAnswer), tables: Compile(TablesAnswer), columns: Compile(ColumnsAnswer) }
+const answerShapes = {
+  preview: Compile(PreviewAnswer),
+  tables: Compile(TablesAnswer),
+  columns: Compile(ColumnsAnswer),
+  doctor: Compile(DoctorAnswer),
+  log: Compile(LogAnswer),
+  done: Compile(DoneAnswer),
+}
+
+function shapeOfAnswer(question: Question) {
+  switch (question.kind) {
+    case 'describe':
+      return question.table === undefined ? answerShapes.tables : answerShapes.columns
+    case 'preview':
+    case 'doctor':
+    case 'log':
+      return answerShapes[question.kind]
+    default:
+      return answerShapes.done
+  }
+}
 
 /** Opens an answer. Throws the agent's own coded error, and QZ-REQUEST-INVALID where this is no answer to the question. */
 export function openAnswer<Q extends Question>(sealed: SealedAnswer, secret: Uint8Array, question: Q): AnswerTo<Q> {
   const outcome = unseal(sealed, secret)
   const error = outcome?.['error'] as { code?: unknown; details?: ErrorDetails } | undefined
   if (error && isErrorCode(error.code)) throw new QianzhiError(error.code, { ...error.details })
-  const shape =
-    question.kind === 'preview' ? answerShapes.preview : question.table === undefined ? answerShapes.tables : answerShapes.columns
-  if (outcome && shape.Check(outcome['answer'])) return outcome['answer'] as AnswerTo<Q>
+  if (outcome && shapeOfAnswer(question).Check(outcome['answer'])) return outcome['answer'] as AnswerTo<Q>
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'the agent sent no answer to this question' })
 }
 

@@ -105,6 +105,13 @@ export const kinds = {
   'QZ-ROW-TOO-LARGE': kind(422, 'provider', false, '该行过大,无法装入一个批次', 'The row is too large for a batch'),
   'QZ-ROW-VALUE': kind(422, 'provider', false, '信息项 {item} 的值无法传送:{reason}', 'The value of item {item} cannot travel: {reason}'),
   'QZ-ROW-REFUSED': kind(422, 'receiver', false, '目标数据库拒绝该行:{reason}', 'The target database refused the row: {reason}'),
+  'QZ-ROW-CODE': kind(
+    422,
+    'receiver',
+    false,
+    '该行有值没有对应的本地代码,请补充落地配置 columns 中的 codes',
+    'A value of the row has no local code: complete `codes` in the sink’s `columns`',
+  ),
   // Source and sink databases
   'QZ-DB-UNREACHABLE': kind(503, 'operator', true, '数据库 {database} 无法使用:{reason}', 'Database {database} cannot be used: {reason}'),
   'QZ-DB-RIGHTS': kind(
@@ -113,6 +120,13 @@ export const kinds = {
     false,
     '数据库 {database} 缺少权限:{reason}',
     'A right is missing in database {database}: {reason}',
+  ),
+  'QZ-DB-READ-ONLY': kind(
+    409,
+    'operator',
+    false,
+    '数据库 {database} 只读(只读副本或只读设置),请连接主库:{reason}',
+    'Database {database} is read-only (a replica, or set so): connect to the primary: {reason}',
   ),
   'QZ-DB-VERSION': kind(400, 'operator', false, '数据库版本不受支持:{reason}', 'The database version is not supported: {reason}'),
   'QZ-SOURCE-TABLE': kind(409, 'operator', false, '来源表 {table} 不可用:{reason}', 'Source table {table} cannot be used: {reason}'),

@@ -26,6 +26,12 @@ export function positionNumber({ epoch, seq }: Place): string {
   return (BigInt(epoch) * 4294967296n + BigInt(seq)).toString()
 }
 
+/** The place that a `qz_position` tells. */
+export function placeOf(position: string): Place {
+  const number = BigInt(position)
+  return { epoch: Number(number / 4294967296n), seq: Number(number % 4294967296n) }
+}
+
 export function showPlace(place: Place | null | undefined): string {
   return place ? `${place.epoch}/${place.seq}` : '-'
 }

@@ -1,10 +1,8 @@
-import { codedError, type QianzhiError } from '../../protocol/errors.ts'
-import { policyExpired, type Policy } from '../../protocol/policy.ts'
-import type { Check, SinkTable, SourceTable } from '../database.ts'
-import type { Schema } from '../../protocol/schema.ts'
-import { engineOf, sinkName } from '../config.ts'
+import { codedError } from '../../protocol/errors.ts'
+import type { Policy } from '../../protocol/policy.ts'
+import type { Check } from '../database.ts'
+import { databaseChecks, failed, passed, policyCheck } from '../doctoring.ts'
 import { openState } from '../state.ts'
-import { receivesFor, sinkTable, sourceTable, supplyFor, unknownColumns } from '../tables.ts'
 import type { Command, CommandContext } from './command.ts'
 import { freshPolicy, openHub } from './connect.ts'
 import { openDatabase } from './setup.ts'
@@ -34,7 +32,10 @@ async function allChecks(context: CommandContext): Promise<Check[]> {
   } catch (error) {
     checks.push(failed('hub', codedError(error)))
   }
-  for (const name of Object.keys(config.databases)) checks.push(...(await databaseChecks(context, name, policy)))
+  for (const name of Object.keys(config.databases)) {
+    const database = await openDatabase(config, name)
+    checks.push(...(await databaseChecks(config, database, policy).finally(() => database.close())))
+  }
   return checks
 }
 
@@ -50,81 +51,4 @@ async function hubChecks({ config }: CommandContext): Promise<Check[]> {
   } finally {
     await hub.close()
   }
-}
-
-function policyCheck(policy: Policy | undefined): Check {
-  if (!policy) return { name: 'policy', ok: false, zh: '尚无策略', en: 'no policy yet' }
-  const ok = !policyExpired(policy, new Date())
-  return {
-    name: 'policy',
-    ok,
-    zh: `序号 ${policy.serial},有效至 ${policy.expires}`,
-    en: `serial ${policy.serial}, valid to ${policy.expires}`,
-  }
-}
-
-async function databaseChecks({ config }: CommandContext, name: string, policy: Policy | undefined): Promise<Check[]> {
-  const checks: Check[] = []
-  const sources = collect<SourceTable>(checks, () =>
-    config.sources
-      .filter((source) => source.database === name)
-      .map((source) => {
-        const supply = supplyFor(policy, source.resource)
-        checks.push(...columnsCheck(supply.schema, source.columns))
-        return sourceTable(source, supply, engineOf(name, config.databases[name]!.url))
-      }),
-  )
-  const sinks = collect<SinkTable>(checks, () =>
-    config.sinks
-      .filter((sink) => sink.database === name)
-      .flatMap((sink) => {
-        const receives = receivesFor(policy, sink, config.sinks)
-        checks.push(grantCheck(sinkName(sink), receives.length > 0))
-        checks.push(...receives.flatMap(({ schema }) => columnsCheck(schema, sink.columns)))
-        return receives.map((receive) => sinkTable(sink, receive, config.databases))
-      }),
-  )
-  const database = await openDatabase(config, name)
-  try {
-    return [...checks, ...(await database.doctor(sources, sinks)).map((check) => ({ ...check, name: `${name} ${check.name}` }))]
-  } catch (error) {
-    return [...checks, failed(name, codedError(error))]
-  } finally {
-    await database.close()
-  }
-}
-
-function collect<T>(checks: Check[], tables: () => T[]): T[] {
-  try {
-    return tables()
-  } catch (error) {
-    checks.push(failed('configuration', codedError(error)))
-    return []
-  }
-}
-
-function grantCheck(name: string, granted: boolean): Check {
-  return {
-    name: `grant ${name}`,
-    ok: granted,
-    zh: granted ? '已授权' : '尚未授权:向市电子政务办申请',
-    en: granted ? 'granted' : 'not granted yet: apply to the office',
-  }
-}
-
-function columnsCheck(schema: Schema, names: Record<string, string> | undefined): Check[] {
-  return unknownColumns(schema, names).map((name) => ({
-    name: `columns ${schema.resource}`,
-    ok: false,
-    zh: `columns 中的 ${name} 不是该资源第 ${schema.version} 版的信息项`,
-    en: `columns: ${name} is no item of version ${schema.version} of the resource`,
-  }))
-}
-
-function passed(name: string, zh: string, en: string): Check {
-  return { name, ok: true, zh, en }
-}
-
-function failed(name: string, error: QianzhiError, zh = '', en = ''): Check {
-  return { name, ok: false, zh: zh || `${error.code} ${error.text('zh')}`, en: en || `${error.code} ${error.text('en')}` }
 }

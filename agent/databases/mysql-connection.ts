@@ -138,6 +138,14 @@ export class Session {
     }
   }
 
+  /** A replica's triggers do not fire for what is replicated, and an account with all rights could write into it. Throws QZ-DB-READ-ONLY. */
+  async requireWritable(): Promise<void> {
+    const [row] = await this.rows('select @@global.read_only')
+    if (Number(row?.[0]) === 0) return
+    await this.close()
+    throw new QianzhiError('QZ-DB-READ-ONLY', { database: this.#options.name, reason: 'read_only' })
+  }
+
   /** Takes a named lock for the life of the connection. */
   async lock(purpose: string): Promise<void> {
     // A lock's name has at most 64 characters.
@@ -227,8 +235,10 @@ interface DriverError extends Error {
 const rights = new Set([1044, 1142, 1143, 1227, 1370, 1419])
 const unusable = new Set([3, 1021, 1026, 1030, 1040, 1053, 1114, 1152, 1158, 1159, 1160, 1161, 1184, 1290, 1317, 1792, 1836, 1927, 4031])
 
-function connectionCode(error: unknown): 'QZ-DB-RIGHTS' | 'QZ-DB-UNREACHABLE' | undefined {
+function connectionCode(error: unknown): 'QZ-DB-RIGHTS' | 'QZ-DB-READ-ONLY' | 'QZ-DB-UNREACHABLE' | undefined {
   const { errno, code, fatal } = error as DriverError
+  // 1290 names the option that forbids it.
+  if (errno === 1792 || errno === 1836 || (errno === 1290 && /read[-_]only/i.test(reasonOf(error)))) return 'QZ-DB-READ-ONLY'
   if (errno !== undefined && rights.has(errno)) return 'QZ-DB-RIGHTS'
   if (fatal || (errno !== undefined && unusable.has(errno))) return 'QZ-DB-UNREACHABLE'
   return /^(PROTOCOL_|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ER_SERVER_SHUTDOWN)/.test(code ?? '') || /closed state/.test(reasonOf(error))

@@ -2,12 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { positionNumber, samePosition, showPlace } from '../../protocol/position.ts'
-import { names, quoteName, quoteText, type ApplyTable } from '../../protocol/tables/mysql.ts'
-import { sameShape, type Applied, type Change, type Delivery, type Part, type Prepared, type Removal, type Row } from '../database.ts'
+import { names, quoteName, type ApplyTable } from '../../protocol/tables/mysql.ts'
+import { sameShape, type Applied, type Change, type Delivery, type Part, type Prepared, type Removal, type Replayed } from '../database.ts'
 import type { SinkState, SinkTable } from '../database.ts'
+import { requireSameColumns, shapeOf, type Shape } from './mysql-altered.ts'
 import { readTable, unfit } from './mysql-catalog.ts'
 import { errorNumber, isContention, isMissing, type Session } from './mysql-connection.ts'
 import { removeRoute, settleRemovals } from './mysql-removal.ts'
+import { clearQuarantine, quarantinedKeys, replayQuarantine, setAside } from './mysql-quarantine.ts'
 import { followSchema, provideTable, wasDelivered } from './mysql-shape.ts'
 import { makeShadow, swapShadow } from './mysql-sink.ts'
 import {
@@ -24,7 +26,7 @@ import {
   type StoredState,
 } from './mysql-state.ts'
 import { safeName } from './mysql-names.ts'
-import { keyDigest, loadStage, prepareRows, RowWriter, type Aside, type PreparedRows } from './mysql-writing.ts'
+import { loadStage, prepareRows, RowWriter, type PreparedRows } from './mysql-writing.ts'
 
 const attempts = 5
 
@@ -32,6 +34,7 @@ export class MysqlDelivery implements Delivery {
   readonly #session: Session
   /** By route and part; forgotten when the tables are made anew. */
   readonly #tables = new Map<string, ApplyTable>()
+  readonly #shapes = new Map<string, Shape>()
   readonly #stages = new Map<string, string>()
   /** LOAD DATA LOCAL is often switched off, temporary tables are a right of their own: without them rows go as values. */
   #staging: boolean
@@ -115,11 +118,17 @@ export class MysqlDelivery implements Delivery {
 
   async #forget(sink: SinkTable): Promise<void> {
     for (const part of ['live', 'shadow'] as const) {
-      this.#tables.delete(partKey(sink, part))
-      const stage = this.#stages.get(partKey(sink, part))
-      if (stage) await this.#session.run(`drop temporary table if exists ${stage}`)
-      this.#stages.delete(partKey(sink, part))
+      const key = partKey(sink, part)
+      this.#tables.delete(key)
+      this.#shapes.delete(key)
+      await this.#dropStage(key)
     }
+  }
+
+  async #dropStage(key: string): Promise<void> {
+    const stage = this.#stages.get(key)
+    if (stage) await this.#session.run(`drop temporary table if exists ${stage}`)
+    this.#stages.delete(key)
   }
 
   prepare(sink: SinkTable, change: Change): PreparedRows {
@@ -157,11 +166,19 @@ export class MysqlDelivery implements Delivery {
     }
   }
 
+  /** As it is now: a table that was altered under way is looked at again, or refused. */
   async #table(sink: SinkTable, part: Part): Promise<ApplyTable> {
-    const known = this.#tables.get(partKey(sink, part))
-    if (known) return known
+    const key = partKey(sink, part)
+    const shape = await shapeOf(this.#session, sink, partTable(this.#session, sink, part))
+    const [known, before] = [this.#tables.get(key), this.#shapes.get(key)]
+    if (known && before?.whole === shape.whole) return known
     const table = await provideTable(this.#session, sink, part)
-    this.#tables.set(partKey(sink, part), table)
+    if (before) {
+      requireSameColumns(sink, before, shape)
+      await this.#dropStage(key)
+    }
+    this.#tables.set(key, table)
+    this.#shapes.set(key, shape)
     return table
   }
 
@@ -192,47 +209,34 @@ export class MysqlDelivery implements Delivery {
     const { change, upserts, deletes } = prepared
     const state = await readState(this.#session, sink.route, part, true)
     if (!state || !samePosition(state.position, change.from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(change.to) })
-    if (state.quarantine > 0) await this.#clearQuarantine(sink, part, prepared.keys)
+    if (state.quarantine > 0) await clearQuarantine(this.#session, sink, part, prepared.keys)
     const writer = new RowWriter(this.#session, table, change)
     const staged = stage !== undefined && (await writer.fromStage(stage))
     const refused = staged ? [] : await writer.fromValues(upserts)
     const aside = [...prepared.aside, ...refused]
-    await this.#setAside(sink, part, change, aside)
+    await setAside(this.#session, sink, part, positionNumber(change.to), aside, state.quarantine)
     let deleted = await writer.deleteKeys(deletes)
     if (change.snapshot?.last) {
       // A key that was set aside before the snapshot began and that it did not bring is gone from the source.
       const began = positionNumber(change.snapshot.began)
       if (state.quarantine > 0)
         await this.#session.run(`delete from ${quarantineTable} where ${ofPart(sink.route, part)} and position < ${began}`)
-      deleted += await writer.deleteOlder(began, await this.#quarantined(sink, part))
+      deleted += await writer.deleteOlder(began, await quarantinedKeys(this.#session, sink, part))
     }
     await moveState(this.#session, sink, part, change.to, nextSnapshot(state, change), state.complete || change.snapshot?.last === true)
-    const quarantine = state.quarantine > 0 || aside.length > 0 ? (await this.#quarantined(sink, part)).length : 0
+    const quarantine = state.quarantine > 0 || aside.length > 0 ? (await quarantinedKeys(this.#session, sink, part)).length : 0
     return { written: upserts.length - refused.length, deleted, quarantined: aside.length, quarantine }
   }
 
-  async #clearQuarantine(sink: SinkTable, part: Part, keys: readonly Row[]): Promise<void> {
-    for (let at = 0; at < keys.length; at += 1000) {
-      const hashes = keys.slice(at, at + 1000).map((key) => `'${keyDigest(key)}'`)
-      await this.#session.run(`delete from ${quarantineTable} where ${ofPart(sink.route, part)} and key_hash in (${hashes.join(', ')})`)
-    }
-  }
-
-  async #setAside(sink: SinkTable, part: Part, change: Change, aside: readonly Aside[]): Promise<void> {
-    for (let at = 0; at < aside.length; at += 1000) {
-      const rows = aside.slice(at, at + 1000).map(({ key, code, reason }) => {
-        const texts = [sink.route, part, keyDigest(key), JSON.stringify(key), code, reason.slice(0, 1000)].map(quoteText)
-        return `(${texts.join(', ')}, ${positionNumber(change.to)}, utc_timestamp(6))`
-      })
-      await this.#session.run(
-        `replace into ${quarantineTable} (route, part, key_hash, key_text, code, reason, position, at) values ${rows.join(', ')}`,
-      )
-    }
-  }
-
-  async #quarantined(sink: SinkTable, part: Part): Promise<Row[]> {
-    const rows = await this.#session.rows(`select key_text from ${quarantineTable} where ${ofPart(sink.route, part)}`)
-    return rows.map((row) => JSON.parse(String(row[0])) as Row)
+  replay(sink: SinkTable, part: Part): Promise<Replayed> {
+    return this.#inTurn(async () => {
+      try {
+        const table = await this.#table(sink, part)
+        return await this.#session.transaction(() => replayQuarantine(this.#session, sink, part, table))
+      } catch (error) {
+        throw this.#tableError(sink, error)
+      }
+    })
   }
 
   async check(): Promise<void> {
@@ -253,6 +257,6 @@ function nextSnapshot(state: SinkState, { snapshot }: Change): SinkState['snapsh
   return snapshot.last ? null : { epoch: snapshot.began.epoch, seq: snapshot.began.seq }
 }
 
-function plainState({ position, snapshot, complete, schemaVersion, items, columns, keys, quarantine }: StoredState): SinkState {
-  return { position, snapshot, complete, schemaVersion, items, columns, keys, quarantine }
+function plainState({ swapping: _swapping, table: _table, former: _former, ...state }: StoredState): SinkState {
+  return state
 }

@@ -1,7 +1,7 @@
 /** What the target database remembers of each route: where it stands, what its table was made for, and whose rows are whose. */
 import { isAfter, type Place, type Position } from '../../protocol/position.ts'
 import { quoteTable, quoteText } from '../../protocol/tables/mysql.ts'
-import type { Part, SinkState, SinkTable } from '../database.ts'
+import { mappingText, type Part, type SinkState, type SinkTable } from '../database.ts'
 import { place, readTable, unfit } from './mysql-catalog.ts'
 import type { RawValue, Server, Session } from './mysql-connection.ts'
 import { safeName } from './mysql-names.ts'
@@ -18,25 +18,34 @@ function stateTables(server: Server): string[] {
       complete tinyint not null default 0, swapping tinyint not null default 0, schema_version bigint not null, items longtext not null,
       at datetime(6) not null, ${laterColumns}, primary key (route, part)) ${end} comment='前置:交换路由位置'`,
     `create table if not exists ${quarantineTable} (route ${key(128)}, part ${key(8)}, key_hash char(64) character set ascii not null, key_text longtext not null,
-      code varchar(40) not null, reason varchar(1000), position bigint not null, at datetime(6) not null,
+      code varchar(40) not null, reason varchar(1000), position bigint not null, at datetime(6) not null, ${laterQuarantine},
       primary key (route, part, key_hash)) ${end} comment='前置:未能落地的行'`,
   ]
 }
 
 /** Added to what an older agent made. `removal`: null, `begun`, `done`. */
 const laterColumns = `key_items text, table_name varchar(200), source varchar(64), resource varchar(64), former text, removal varchar(8),
-      removed bigint not null default 0`
+      removed bigint not null default 0, mapping longtext`
+
+/** `kept`: the refused row's values by item, as JSON. */
+const laterQuarantine = 'item varchar(64), kept longtext'
 
 export async function makeStateTables(session: Session): Promise<void> {
   for (const statement of stateTables(session.server)) await session.run(statement)
-  const there = (await readTable(session, positionTable))!
-  if (there.columns.some(({ column }) => column === 'removed')) return
-  await session.run(
-    `alter table ${positionTable} ${laterColumns
-      .split(',')
-      .map((column) => `add column ${column.trim()}`)
-      .join(', ')}`,
-  )
+  await addLater(session, positionTable, 'mapping', laterColumns)
+  await addLater(session, quarantineTable, 'kept', laterQuarantine)
+}
+
+/** The last column tells whether they are all there. */
+async function addLater(session: Session, table: string, last: string, columns: string): Promise<void> {
+  const there = new Set((await readTable(session, table))!.columns.map(({ column }) => column))
+  if (there.has(last)) return
+  const missing = columns
+    .split(',')
+    .map((column) => column.trim())
+    .filter((column) => !there.has(column.split(' ')[0]!))
+  const additions = missing.map((column) => `add column ${column}`)
+  await session.run(`alter table ${table} ${additions.join(', ')}`)
 }
 
 /** False in a database into which nothing was ever delivered. */
@@ -55,14 +64,14 @@ export interface StoredState extends SinkState {
 export async function readState(session: Session, route: string, part: Part, lock = false): Promise<StoredState | null> {
   const where = ofPart(route, part)
   const [row] = await session.rows(
-    `select epoch, seq, hash, began_epoch, began_seq, complete, schema_version, items, swapping, key_items, table_name, former,
+    `select epoch, seq, hash, began_epoch, began_seq, complete, schema_version, items, swapping, key_items, table_name, former, mapping,
     (select count(*) from ${quarantineTable} where ${where}) from ${positionTable} where ${where}${lock ? ' for update' : ''}`,
   )
   return row ? storedState(row) : null
 }
 
 function storedState(row: RawValue[]): StoredState {
-  const [epoch, seq, hash, beganEpoch, beganSeq, complete, version, items, swapping, keys, table, former, quarantine] = row
+  const [epoch, seq, hash, beganEpoch, beganSeq, complete, version, items, swapping, keys, table, former, mapping, quarantine] = row
   const columns = columnsOf(JSON.parse(String(items)) as Record<string, string> | string[])
   return {
     position: epoch === null ? null : { epoch: Number(epoch), seq: Number(seq), hash: String(hash) },
@@ -72,6 +81,7 @@ function storedState(row: RawValue[]): StoredState {
     items: Object.keys(columns),
     columns,
     keys: keys ? (JSON.parse(String(keys)) as string[]) : undefined,
+    mapping: mapping === null ? '' : String(mapping),
     swapping: Number(swapping) === 1,
     table: table ? String(table) : null,
     former: former ? (JSON.parse(String(former)) as string[]) : [],
@@ -95,10 +105,10 @@ export async function writeFreshState(session: Session, sink: SinkTable, part: P
   const former = new Set([...(before?.former ?? []), ...(before?.table ? [before.table] : [])])
   former.delete(sink.table)
   const texts = [columns, keys, [...former]].map((value) => quoteText(JSON.stringify(value)))
-  const owner = [sink.table, sink.source, sink.resource].map(quoteText)
+  const owner = [sink.table, sink.source, sink.resource, mappingText(sink.columns)].map(quoteText)
   await session.run(`delete from ${quarantineTable} where ${ofPart(sink.route, part)}`)
   await session.run(
-    `replace into ${positionTable} (route, part, schema_version, items, key_items, former, table_name, source, resource, at)
+    `replace into ${positionTable} (route, part, schema_version, items, key_items, former, table_name, source, resource, mapping, at)
     values (${quoteText(sink.route)}, '${part}', ${sink.schema.version}, ${[...texts, ...owner].join(', ')}, utc_timestamp(6))`,
   )
 }

@@ -16,6 +16,7 @@ import {
   upsert,
   type ApplyTable,
 } from '../../protocol/tables/mysql.ts'
+import type { Value } from '../../protocol/value.ts'
 import type { Change, Prepared, Row, SinkTable } from '../database.ts'
 import { isRowError, type Session } from './mysql-connection.ts'
 
@@ -24,6 +25,8 @@ export interface Aside {
   key: Row
   code: ErrorCode
   reason: string
+  /** Values by item of a row that the database refused: it may be tried again. */
+  kept?: Record<string, Value>
 }
 
 export interface PreparedRows extends Prepared {
@@ -145,7 +148,8 @@ export class RowWriter {
     }
     const error = await this.#attempt(upsert(this.#table, `values ${rows.map((row) => this.#text(row)).join(', ')}`))
     if (!error) return []
-    if (rows.length === 1) return [{ key: this.#key(rows[0]!), code: 'QZ-ROW-REFUSED', reason: reasonOf(error) }]
+    if (rows.length === 1)
+      return [{ key: this.#key(rows[0]!), code: 'QZ-ROW-REFUSED', reason: reasonOf(error), kept: this.#values(rows[0]!) }]
     const middle = rows.length >> 1
     return [...(await this.#halving(rows.slice(0, middle))), ...(await this.#halving(rows.slice(middle)))]
   }
@@ -187,6 +191,10 @@ export class RowWriter {
     const text = `(${values.join(', ')}, ${addedValues(this.#table, this.#position)})`
     this.#texts.set(row, text)
     return text
+  }
+
+  #values(row: number): Record<string, Value> {
+    return Object.fromEntries(this.#table.columns.map(({ item }, i) => [item.id, this.#change.columns[i]![row]!]))
   }
 
   #key(row: number): Row {

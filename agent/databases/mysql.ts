@@ -8,6 +8,7 @@ import type {
   DatabaseOptions,
   Delivery,
   Looking,
+  QuarantinedKey,
   Reading,
   Row,
   Rows,
@@ -22,6 +23,7 @@ import { MysqlDelivery } from './mysql-delivery.ts'
 import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './mysql-describe.ts'
 import { diagnose } from './mysql-doctor.ts'
 import { readPlan } from './mysql-plan.ts'
+import { listQuarantine } from './mysql-quarantine.ts'
 import { MysqlReading } from './mysql-reading.ts'
 import { setupStatements, teardownStatements } from './mysql-setup.ts'
 
@@ -39,18 +41,21 @@ class MysqlDatabase implements Database {
 
   async openCapture(sources: readonly SourceTable[]): Promise<Capture> {
     const session = await Session.open(this.options)
+    await session.requireWritable()
     await session.lock('capture')
     return MysqlCapture.open(this.options, session, sources)
   }
 
   async openReading(): Promise<Reading> {
     const session = await Session.open(this.options)
-    await session.run('set session transaction read only')
+    // A second lock on the door: servers that speak the protocol without having read-only transactions refuse it.
+    await session.run('set session transaction read only').catch(() => {})
     return new MysqlReading(session)
   }
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
     const session = await Session.open(this.options)
+    await session.requireWritable()
     await session.lock('delivery')
     return new MysqlDelivery(session)
   }
@@ -87,6 +92,10 @@ class MysqlDatabase implements Database {
     await this.#with(async (session) => {
       for (const statement of statements) await session.run(statement)
     })
+  }
+
+  async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
+    return this.#with((session) => lookOnly(session, () => listQuarantine(session, name, limit)))
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {

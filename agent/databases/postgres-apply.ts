@@ -5,9 +5,10 @@ import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { positionNumber, showPlace, type Place, type Position } from '../../protocol/position.ts'
 import { names, remove, removeOlder, rowsOfTexts, stageTable, upsert } from '../../protocol/tables/postgres.ts'
 import type { Value } from '../../protocol/value.ts'
-import type { Applied, Part, RowFault, SinkTable } from '../database.ts'
-import { keyAt, type Batch } from './postgres-batch.ts'
+import type { Applied, Part, SinkTable } from '../database.ts'
+import { keptAt, keyAt, type Batch, type Refused } from './postgres-batch.ts'
 import { isRowError, type Connection } from './postgres-connection.ts'
+import { setAside } from './postgres-quarantine.ts'
 import { quarantinedKeys, type OpenSink } from './postgres-sink.ts'
 
 export interface Target {
@@ -53,7 +54,7 @@ async function applyCarefully(target: Target, batch: Batch): Promise<Applied> {
     // Where the receiver's constraints are deferred, they must speak before COMMIT.
     await target.connection.script('set constraints all immediate')
     await writeAll(target, { ...batch, upserts: [], deletes: [] }, undefined)
-    const faults = [...batch.faults]
+    const faults: Refused[] = [...batch.faults]
     const counts = { written: 0, deleted: 0 }
     for (const op of ['upserts', 'deletes'] as const) await halve(target, batch, op, batch[op], counts, faults)
     counts.deleted += await afterRows(target, batch, faults)
@@ -61,13 +62,13 @@ async function applyCarefully(target: Target, batch: Batch): Promise<Applied> {
   })
 }
 
-async function halve(
+export async function halve(
   target: Target,
   batch: Batch,
   op: 'upserts' | 'deletes',
   rows: readonly number[],
   counts: Counts,
-  faults: RowFault[],
+  faults: Refused[],
 ): Promise<void> {
   if (rows.length === 0) return
   const { connection, sink } = target
@@ -82,7 +83,8 @@ async function halve(
     await connection.script('rollback to savepoint part; release savepoint part')
     if (rows.length === 1) {
       const reason = reasonOf(error instanceof QianzhiError ? error.cause : error)
-      faults.push({ key: keyAt(sink, batch.change, rows[0]!), code: 'QZ-ROW-REFUSED', reason })
+      const [key, kept] = [keyAt(sink, batch.change, rows[0]!), keptAt(sink, batch.change, rows[0]!, op === 'upserts' ? 'u' : 'd')]
+      faults.push({ key, code: 'QZ-ROW-REFUSED', reason, kept })
       return
     }
     const middle = rows.length >> 1
@@ -171,8 +173,8 @@ function pick(column: readonly Value[], rows: readonly number[]): Value[] {
 }
 
 /** Writes the quarantine, and at a snapshot's end removes what it did not bring. Returns how many rows that were. */
-async function afterRows({ connection, sink, part, open }: Target, { change }: Batch, faults: readonly RowFault[]): Promise<number> {
-  if (faults.length > 0) await quarantine(connection, sink, part, change.to, faults)
+async function afterRows({ connection, sink, part, open }: Target, { change }: Batch, faults: readonly Refused[]): Promise<number> {
+  if (faults.length > 0) await setAside(connection, sink, part, change.to, faults, open.quarantine)
   if (!change.snapshot?.last) return 0
   await forgetOlder(connection, sink, part, change.snapshot.began)
   const marked = sink.deletes === 'mark' ? [positionNumber(change.to)] : []
@@ -191,21 +193,6 @@ async function forgetOlder(connection: Connection, sink: SinkTable, part: Part, 
     began.epoch,
     began.seq,
   ])
-}
-
-async function quarantine(connection: Connection, sink: SinkTable, part: Part, to: Position, faults: readonly RowFault[]): Promise<void> {
-  const last = new Map(faults.map((fault) => [JSON.stringify(fault.key), fault]))
-  const lists = [
-    [...last.keys()],
-    ...(['code', 'item', 'reason'] as const).map((name) => [...last.values()].map((fault) => fault[name] ?? null)),
-  ]
-  await connection.query(
-    `insert into qianzhi.quarantine (route, part, epoch, seq, key, code, item, reason)
-     select $1, $2, $3, $4, * from unnest($5::text[], $6::text[], $7::text[], $8::text[])
-     on conflict (route, part, key) do update
-       set code = excluded.code, item = excluded.item, reason = excluded.reason, epoch = excluded.epoch, seq = excluded.seq, at = now()`,
-    [sink.route, part, to.epoch, to.seq, ...lists],
-  )
 }
 
 /** Counts the quarantine only where it may have changed. */

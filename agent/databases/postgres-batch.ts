@@ -9,6 +9,17 @@ import type { Change, MappedColumn, Prepared, RowFault, SinkTable } from '../dat
 /** Up to here one statement with arrays is faster than COPY. */
 const DIRECT_ROWS = 50
 
+/** A row as a quarantine keeps it: values by item, of a delete those of the key. */
+export interface Kept {
+  op: 'u' | 'd'
+  values: Record<string, Value>
+}
+
+/** A row set aside; `kept` where the database refused it: it may be tried again. */
+export interface Refused extends RowFault {
+  kept?: Kept
+}
+
 export interface Batch extends Prepared {
   /** Places of the rows to write and to remove. */
   upserts: readonly number[]
@@ -77,6 +88,12 @@ function badRows(sink: SinkTable, change: Change): Map<number, RowFault> {
     }
   }
   return faults
+}
+
+export function keptAt(sink: SinkTable, change: Change, row: number, op: Kept['op']): Kept {
+  const columns = sink.columns.map(({ item }, i) => ({ item, value: change.columns[i]![row]! }))
+  const values = columns.filter(({ item }) => op === 'u' || item.key).map(({ item, value }) => [item.id, value] as const)
+  return { op, values: Object.fromEntries(values) }
 }
 
 export function keyAt(sink: SinkTable, change: Change, row: number): Value[] {

@@ -139,6 +139,13 @@ export async function connect(database: string, url: string, role: string): Prom
   return connection
 }
 
+/** A replica would give rows and forget no queue entry. Throws QZ-DB-READ-ONLY. */
+export async function requireWritable(connection: Connection): Promise<void> {
+  const [row] = await connection.query(`select pg_is_in_recovery(), current_setting('transaction_read_only')`)
+  const reason = row![0] === 't' ? 'pg_is_in_recovery()' : row![1] === 'on' ? 'default_transaction_read_only' : undefined
+  if (reason) throw new QianzhiError('QZ-DB-READ-ONLY', { database: connection.database, reason })
+}
+
 /** SQLSTATE of a driver's error, also inside a coded one. */
 export function sqlState(error: unknown): string | undefined {
   const inner = error instanceof QianzhiError ? error.cause : error
@@ -162,6 +169,7 @@ function databaseError(database: string, error: unknown): QianzhiError {
 
 function codeOf(state: string): ErrorCode {
   if (state === '42501' || state.startsWith('28')) return 'QZ-DB-RIGHTS'
+  if (state === '25006') return 'QZ-DB-READ-ONLY'
   if (state.startsWith('42') || state.startsWith('3F')) return 'QZ-SINK-TABLE'
   return 'QZ-DB-UNREACHABLE'
 }

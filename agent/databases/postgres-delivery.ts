@@ -1,9 +1,11 @@
 /** Delivery into PostgreSQL: one connection, which does one thing after another for all its routes. */
-import type { Applied, Change, Delivery, Part, Prepared, Removal, SinkState, SinkTable } from '../database.ts'
-import { applyBatch } from './postgres-apply.ts'
+import type { Applied, Change, Delivery, Part, Prepared, Removal, Replayed, SinkState, SinkTable } from '../database.ts'
+import { requireUnaltered } from './postgres-altered.ts'
+import { applyBatch, type Target } from './postgres-apply.ts'
 import { prepareBatch, type Batch } from './postgres-batch.ts'
 import { withTable, type Connection } from './postgres-connection.ts'
 import { removeRoute, settleRemovals } from './postgres-removal.ts'
+import { replayQuarantine } from './postgres-replay.ts'
 import { beginShadow, openLive, openShadow, swapShadow, type OpenSink } from './postgres-sink.ts'
 import { makeStateTables } from './postgres-state.ts'
 import { refuse } from './postgres-table.ts'
@@ -47,11 +49,11 @@ export class PostgresDelivery implements Delivery {
   }
 
   apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
-    return this.exclusively(sink, async () => {
-      const open = this.opened.get(`${part} ${sink.route}`)
-      if (open?.table.columns.length !== sink.columns.length) throw refuse(sink, `its ${part} part was not made for these items`)
-      return applyBatch({ connection: this.connection, sink, part, open, stages: this.stages }, prepared as Batch)
-    })
+    return this.exclusively(sink, async () => applyBatch(await this.target(sink, part), prepared as Batch))
+  }
+
+  replay(sink: SinkTable, part: Part): Promise<Replayed> {
+    return this.exclusively(sink, async () => replayQuarantine(await this.target(sink, part)))
   }
 
   remove(route: string): Promise<Removal | null> {
@@ -70,6 +72,13 @@ export class PostgresDelivery implements Delivery {
   async close(): Promise<void> {
     await this.last
     await this.connection.close()
+  }
+
+  private async target(sink: SinkTable, part: Part): Promise<Target> {
+    const open = this.opened.get(`${part} ${sink.route}`)
+    if (open?.table.columns.length !== sink.columns.length) throw refuse(sink, `its ${part} part was not made for these items`)
+    await requireUnaltered(this.connection, sink, part, open)
+    return { connection: this.connection, sink, part, open, stages: this.stages }
   }
 
   private keep(sink: SinkTable, part: Part, open: OpenSink | undefined): void {

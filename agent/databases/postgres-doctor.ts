@@ -47,7 +47,7 @@ async function attempt(name: string, work: () => Promise<Check[]>): Promise<Chec
 
 async function serverChecks(connection: Connection): Promise<Check[]> {
   const [row] = await connection.query(
-    `select current_setting('server_version_num'), current_setting('server_version'), pg_is_in_recovery(), current_setting('server_encoding'),
+    `select current_setting('server_version_num'), current_setting('server_version'), pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean, current_setting('server_encoding'),
        current_setting('max_prepared_transactions'), extract(epoch from clock_timestamp()) * 1000`,
   )
   const [number, version, recovery, encoding, prepared, clock] = row!
@@ -60,7 +60,12 @@ async function serverChecks(connection: Connection): Promise<Check[]> {
       en: `PostgreSQL ${version} (13 or later is needed)`,
     },
     recovery === 't'
-      ? { name: 'primary', ok: false, zh: '这是只读副本:请连接主库', en: 'This is a read replica: connect to the primary' }
+      ? {
+          name: 'primary',
+          ok: false,
+          zh: '只读副本或只读设置:请连接主库',
+          en: 'A read replica, or set to read only: connect to the primary',
+        }
       : { name: 'primary', ok: true, zh: '主库', en: 'The primary server' },
     { name: 'encoding', ok: encoding === 'UTF8', zh: `数据库编码 ${encoding}(需要 UTF8)`, en: `Encoding ${encoding} (UTF8 is needed)` },
     {

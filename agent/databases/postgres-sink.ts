@@ -15,6 +15,7 @@ import {
 } from '../../protocol/tables/postgres.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
 import { sameShape, type Part, type SinkState, type SinkTable } from '../database.ts'
+import type { Shape } from './postgres-altered.ts'
 import type { Connection } from './postgres-connection.ts'
 import { addMissing, checkTable, dropVanished, followItems, keyOf, otherKey, replaceKey, shareKey, wasDelivered } from './postgres-shape.ts'
 import { forgetPart, noteTable, remember, remembered, takeOver, type Remembered } from './postgres-state.ts'
@@ -25,6 +26,8 @@ export interface OpenSink {
   table: ApplyTable
   /** Keys in quarantine, so that most batches need not look for any to clear. */
   quarantine: number
+  /** As last seen (postgres-altered.ts). */
+  shape?: Shape
 }
 
 /** What is known of a part; `open` where it has the sink's shape and can be written. */

@@ -1,14 +1,14 @@
 /** What the target database remembers of each route: where it stands, what its table was made for, and whose rows are whose. */
 import { isAfter } from '../../protocol/position.ts'
 import { quoteTable } from '../../protocol/tables/postgres.ts'
-import type { Part, SinkState, SinkTable } from '../database.ts'
+import { mappingText, type Part, type SinkState, type SinkTable } from '../database.ts'
 import type { Connection } from './postgres-connection.ts'
 import { refuse, shadowTable } from './postgres-table.ts'
 
 /** Added to what an older agent made. */
 const laterColumns = `add column if not exists keys text, add column if not exists table_name text, add column if not exists source text,
   add column if not exists resource text, add column if not exists former text not null default '[]', add column if not exists removal text,
-  add column if not exists removed bigint not null default 0`
+  add column if not exists removed bigint not null default 0, add column if not exists mapping text not null default ''`
 
 const stateTables = `
   create schema if not exists qianzhi;
@@ -19,13 +19,14 @@ const stateTables = `
   alter table qianzhi.route_position ${laterColumns};
   create table if not exists qianzhi.quarantine (
     route text, part text, key text collate "C", code text not null, item text, reason text,
-    epoch integer not null, seq bigint not null, at timestamptz not null default now(), primary key (route, part, key))`
+    epoch integer not null, seq bigint not null, at timestamptz not null default now(), primary key (route, part, key));
+  alter table qianzhi.quarantine add column if not exists op text, add column if not exists kept text`
 
 /** Asked first: "if not exists" wants the right to create also where there is nothing to create. */
 export async function makeStateTables(connection: Connection): Promise<void> {
   const [row] = await connection.query(
-    `select (select attname from pg_attribute where attrelid = to_regclass('qianzhi.route_position') and attname = 'removed'),
-       to_regclass('qianzhi.quarantine')`,
+    `select (select attname from pg_attribute where attrelid = to_regclass('qianzhi.route_position') and attname = 'mapping'),
+       (select attname from pg_attribute where attrelid = to_regclass('qianzhi.quarantine') and attname = 'kept')`,
   )
   if (row!.includes(null)) await connection.script(stateTables)
 }
@@ -46,13 +47,13 @@ export interface Remembered {
 
 export async function remembered(connection: Connection, route: string, part: Part): Promise<Remembered | undefined> {
   const [row] = await connection.query(
-    `select epoch, seq, hash, snapshot_epoch, snapshot_seq, complete, schema_version, columns, keys, table_name, former,
+    `select epoch, seq, hash, snapshot_epoch, snapshot_seq, complete, schema_version, columns, keys, table_name, former, mapping,
        (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part)
      from qianzhi.route_position p where route = $1 and part = $2`,
     [route, part],
   )
   if (!row) return undefined
-  const [epoch, seq, hash, snapshotEpoch, snapshotSeq, complete, version, columnsText, keys, table, former, quarantine] = row
+  const [epoch, seq, hash, snapshotEpoch, snapshotSeq, complete, version, columnsText, keys, table, former, mapping, quarantine] = row
   const columns = JSON.parse(columnsText!) as Record<string, string>
   const state = {
     position: epoch ? { epoch: Number(epoch), seq: Number(seq), hash: hash! } : null,
@@ -62,6 +63,7 @@ export async function remembered(connection: Connection, route: string, part: Pa
     items: Object.keys(columns),
     columns,
     keys: keys ? (JSON.parse(keys) as string[]) : undefined,
+    mapping: mapping!,
     quarantine: Number(quarantine),
   }
   return { state, table: table ?? null, former: JSON.parse(former!) as string[] }
@@ -75,10 +77,10 @@ export async function remember(connection: Connection, sink: SinkTable, part: Pa
   former.delete(sink.table)
   await connection.query('delete from qianzhi.quarantine where route = $1 and part = $2', [sink.route, part])
   await connection.query(
-    `insert into qianzhi.route_position (route, part, schema_version, columns, keys, table_name, source, resource, former)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    `insert into qianzhi.route_position (route, part, schema_version, columns, keys, table_name, source, resource, former, mapping)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
      on conflict (route, part) do update set schema_version = $3, columns = $4, keys = $5, table_name = $6, source = $7, resource = $8,
-       former = $9, epoch = null, seq = null, hash = null, snapshot_epoch = null, snapshot_seq = null, complete = false,
+       former = $9, mapping = $10, epoch = null, seq = null, hash = null, snapshot_epoch = null, snapshot_seq = null, complete = false,
        removal = null, removed = 0`,
     [
       sink.route,
@@ -90,6 +92,7 @@ export async function remember(connection: Connection, sink: SinkTable, part: Pa
       sink.source,
       sink.resource,
       JSON.stringify([...former]),
+      mappingText(sink.columns),
     ],
   )
 }

@@ -11,6 +11,7 @@ import {
   type DatabaseOptions,
   type Delivery,
   type Looking,
+  type QuarantinedKey,
   type Reading,
   type Row,
   type Rows,
@@ -19,10 +20,11 @@ import {
   type TableListing,
 } from '../database.ts'
 import { PostgresCapture } from './postgres-capture.ts'
-import { connect, type Connection } from './postgres-connection.ts'
+import { connect, requireWritable, type Connection } from './postgres-connection.ts'
 import { PostgresDelivery } from './postgres-delivery.ts'
 import { describeTable, listTables, lookAtRows, sampleRows } from './postgres-describe.ts'
 import { doctor } from './postgres-doctor.ts'
+import { listQuarantine } from './postgres-quarantine.ts'
 import { PostgresReading } from './postgres-reading.ts'
 import { setupScript, teardownScript } from './postgres-setup.ts'
 import { sourceTable, tableMembers } from './postgres-table.ts'
@@ -95,6 +97,10 @@ class PostgresDatabase implements Database {
     })
   }
 
+  async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
+    return this.looking((connection) => listQuarantine(connection, name, limit))
+  }
+
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
     return doctor(() => this.connect('doctor'), sources, sinks)
   }
@@ -129,6 +135,7 @@ class PostgresDatabase implements Database {
   private async locked<T>(role: keyof typeof locks, open: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.connect(role)
     try {
+      await requireWritable(connection)
       await this.lock(connection, role)
       return await open(connection)
     } catch (error) {

@@ -132,6 +132,12 @@ export const rights = {
   'machine.enrolment-files': { office: 'any' },
   'agent.list': { 'agency-it': 'own', ...watching },
   'agent.revoke': { office: 'any' },
+  // What the agent finds and does at the hub's request.
+  'agent.doctor': { 'agency-it': 'own', office: 'any' },
+  'agent.log': { 'agency-it': 'own', office: 'any' },
+  'agent.pause': { 'agency-it': 'own', office: 'any' },
+  'agent.resume': { 'agency-it': 'own', office: 'any' },
+  'agent.confirm': { 'agency-it': 'own' },
 
   // Demands outside the catalog (Art. 8, 16) and publishing another agency's data (Art. 5, 17)
   'demand.list': bothSides,
@@ -162,6 +168,8 @@ export const rights = {
   'correction.close': { office: 'any' },
   'correction.reopen': { user: 'receiver' },
   'correction.withdraw': { user: 'receiver' },
+  // What a receiver's agent reported is over.
+  'correction.settle': { hub: 'any' },
   'declaration.list': { registrar: 'own', reviewer: 'own', government: 'any', ...watching },
   'declaration.read': { registrar: 'own', reviewer: 'own', government: 'any', ...watching },
   'declaration.evidence': { registrar: 'own', reviewer: 'own' },

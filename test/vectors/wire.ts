@@ -20,6 +20,8 @@ export function wireShapes(): WireShapes {
   const shapes = { ...statements, EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport }
   const { Ask, PreviewQuestion, DescribeQuestion, SealedAnswer, PreviewAnswer, TablesAnswer, ColumnsAnswer } = ask
   Object.assign(shapes, { Ask, PreviewQuestion, DescribeQuestion, SealedAnswer, PreviewAnswer, TablesAnswer, ColumnsAnswer })
+  const { DoctorQuestion, LogQuestion, OperateQuestion, DoctorAnswer, LogAnswer, DoneAnswer } = ask
+  Object.assign(shapes, { DoctorQuestion, LogQuestion, OperateQuestion, DoctorAnswer, LogAnswer, DoneAnswer })
   const mediaTypes = [batchMediaType, api.deliveryMediaType]
   const wire: WireShapes = { protocolVersion: api.protocolVersion, paths: api.agentPaths, mediaTypes, shapes }
   return JSON.parse(JSON.stringify(wire)) as WireShapes

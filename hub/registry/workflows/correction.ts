@@ -23,7 +23,7 @@ export interface Correction {
   created: Date
 }
 
-type State = 'reported' | 'passed' | 'answered' | 'closed' | 'dismissed' | 'withdrawn'
+type State = 'reported' | 'passed' | 'answered' | 'closed' | 'dismissed' | 'withdrawn' | 'settled'
 type On<I = unknown> = Happening<Correction, I>
 
 export const correctionFlow: Workflow<State, Correction> = {
@@ -36,6 +36,7 @@ export const correctionFlow: Workflow<State, Correction> = {
     closed: { zh: '已办结', en: 'closed' },
     dismissed: { zh: '不予受理', en: 'dismissed' },
     withdrawn: { zh: '已撤回', en: 'withdrawn' },
+    settled: { zh: '已自行消除', en: 'settled by itself' },
   },
   initial: 'reported',
   events: {
@@ -45,6 +46,8 @@ export const correctionFlow: Workflow<State, Correction> = {
     close: [{ from: ['answered'], to: 'closed', effects: [tellReporter('已办结', 'closed')] }],
     reopen: [{ from: ['closed'], to: 'passed', needs: [onlyOnce], effects: [keepReason, markReopened, beginDeadline, tellProvider] }],
     withdraw: [{ from: ['reported', 'passed', 'answered'], to: 'withdrawn', effects: [dropsDeadline] }],
+    // Reported by an agent, whose table refuses nothing of it any more.
+    settle: [{ from: ['reported', 'passed', 'answered'], to: 'settled', effects: [dropsDeadline, tellSettled] }],
   },
   recorded: ({ result, catalog }) => ({ ...(result !== undefined && { result }), ...(catalog !== undefined && { catalog }) }),
   load: loadCorrection,
@@ -110,6 +113,16 @@ async function tellProvider({ query, subject }: On): Promise<void> {
   }
   await notify(query, { to: { agency: provider, role: 'reviewer' }, kind: 'correction', object: `correction ${id}`, ...texts })
   await notify(query, { to: { agency: provider, role: 'registrar' }, kind: 'correction', object: `correction ${id}`, ...texts })
+}
+
+async function tellSettled({ query, subject: { id, provider } }: On): Promise<void> {
+  const texts = { zh: `更正 ${id} 已自行消除`, en: `Correction ${id} has settled by itself` }
+  await notify(query, {
+    to: [{ role: 'office' }, { agency: provider, role: 'registrar' }],
+    kind: 'correction',
+    object: `correction ${id}`,
+    ...texts,
+  })
 }
 
 async function tellOffice({ query, subject }: On): Promise<void> {

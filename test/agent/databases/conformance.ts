@@ -5,9 +5,11 @@
 import type { Test } from 'tap'
 import type { Database, DatabaseOptions } from '../../../agent/database.ts'
 import type { ValueType } from '../../../protocol/value.ts'
+import { alteredConformance } from './conformance-altered.ts'
 import { captureConformance } from './conformance-capture.ts'
 import { deliveryConformance } from './conformance-delivery.ts'
 import { describeConformance } from './conformance-describe.ts'
+import { quarantineConformance } from './conformance-quarantine.ts'
 import { routeConformance } from './conformance-routes.ts'
 import { setupConformance } from './conformance-setup.ts'
 import { valueConformance } from './conformance-values.ts'
@@ -42,6 +44,8 @@ export interface Dialect {
   dropTriggers(session: Session, table: string): Promise<void>
   /** Switches the triggers off without dropping them, where the engine can. */
   disableTriggers?(session: Session, table: string): Promise<void>
+  /** Drops the primary key of a delivered table, where `alter table … rename to` and `for update skip locked` are known too. */
+  dropKey?(table: string): string
   /** Ends all other sessions in this one's database. */
   endOthers(session: Session): Promise<void>
   /** Statements that make a trigger of the receiver's own refuse rows whose `name` is `refused`. */
@@ -55,6 +59,8 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   setupConformance(t, engine, freshDatabase)
   valueConformance(t, engine, freshDatabase)
   deliveryConformance(t, engine, freshDatabase)
+  alteredConformance(t, engine, freshDatabase)
+  quarantineConformance(t, engine, freshDatabase)
   routeConformance(t, engine, freshDatabase)
   describeConformance(t, engine, freshDatabase)
 }

@@ -48,6 +48,7 @@ const mariadb: Dialect = {
   quote: quoteName,
   literal: (type, value) => literal({ type }, value),
   seesTruncate: false,
+  dropKey: (table) => `alter table ${table} drop primary key`,
   caseInsensitive: { type: 'varchar(20) character set utf8mb4 collate utf8mb4_general_ci', prepare: [] },
   lossy: [
     { column: 'float', type: 'decimal', precision: 10, scale: 2 },

@@ -17,7 +17,7 @@ export async function connectSession(url: string): Promise<Session> {
   }
 }
 
-export async function freshDatabase(server: TestDatabaseServer): Promise<TestDatabase> {
+export async function freshDatabase(server: Pick<TestDatabaseServer, 'createDatabase'>): Promise<TestDatabase> {
   const url = await server.createDatabase()
   const session = await connectSession(url)
   return { ...session, url, connect: () => connectSession(url), drop: () => session.close() }
@@ -32,6 +32,7 @@ export const postgres: Dialect = {
     return type === 'integer' || type === 'decimal' ? value : quoteText(value)
   },
   seesTruncate: true,
+  dropKey: (table) => `alter table ${table} drop constraint ${table}_pkey`,
   caseInsensitive: { type: 'citext', prepare: ['create extension citext'] },
   lossy: [
     { column: 'double precision', type: 'decimal', precision: 20, scale: 5 },

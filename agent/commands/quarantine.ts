@@ -1,0 +1,60 @@
+import { QianzhiError } from '../../protocol/errors.ts'
+import { callControl } from '../control.ts'
+import type { QuarantinedKey, Replayed } from '../database.ts'
+import type { Command, CommandContext } from './command.ts'
+import { requireName } from './resync.ts'
+import { openDatabase } from './setup.ts'
+
+/** Keys that are listed at most, of each database. */
+const most = 1000
+
+/** Lists what stands in the quarantines of all databases; also while no agent runs. Keys are row values: they go to this terminal alone. */
+export const quarantine: Command = async (context) => {
+  const listed: ({ database: string } & QuarantinedKey)[] = []
+  for (const database of Object.keys(context.config.databases)) {
+    listed.push(...(await keysIn(context, database)).map((key) => ({ database, ...key })))
+  }
+  if (context.options['json']) context.print(JSON.stringify(listed, undefined, 2))
+  else if (listed.length === 0) context.say('隔离区为空', 'the quarantines are empty')
+  else for (const key of listed) sayKey(context, key)
+  return 0
+}
+
+async function keysIn({ config, words }: CommandContext, name: string): Promise<QuarantinedKey[]> {
+  const database = await openDatabase(config, name)
+  try {
+    return await database.quarantine(words[0], most)
+  } finally {
+    await database.close()
+  }
+}
+
+function sayKey({ say }: CommandContext, { database, end, resource, route, key, code, item, reason, since, kept }: Listed): void {
+  const what = `${JSON.stringify(key)} ${code}${item ? ` ${item}` : ''}${reason ? `:${reason}` : ''}`
+  const at = since.toISOString()
+  if (end === 'source') return say(`${database} 来源 ${resource} ${what}(自 ${at})`, `${database} source ${resource} ${what} (since ${at})`)
+  const again = kept ? { zh: ',可重试', en: ', can be replayed' } : { zh: '', en: '' }
+  say(`${database} 落地 ${route} ${what}(自 ${at}${again.zh})`, `${database} sink ${route} ${what} (since ${at}${again.en})`)
+}
+
+type Listed = { database: string } & QuarantinedKey
+
+/** What could not be sent or applied is tried again by the running agent. Exit code 1 where a delivered table still refuses rows. */
+export const replay: Command = async ({ config, words, say }) => {
+  const name = requireName(words)
+  const done = (await callControl(config.data, 'replay', { name })) as Answer | undefined
+  if (!done) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
+  if (done.source) say(`${name}:隔离的行将重新读取并发送`, `${name}: the quarantined rows will be read and sent again`)
+  for (const { route, tried, applied, quarantine: left } of done.routes) {
+    say(
+      `${route}:重试 ${tried} 行,写入 ${applied} 行,隔离区尚有 ${left} 行`,
+      `${route}: ${tried} rows tried again, ${applied} applied, ${left} left in quarantine`,
+    )
+  }
+  return done.routes.some(({ tried, applied }) => applied < tried) ? 1 : 0
+}
+
+interface Answer {
+  source: boolean
+  routes: ({ route: string } & Replayed)[]
+}
