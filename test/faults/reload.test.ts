@@ -15,6 +15,7 @@ import { Random, seedOfThisRun } from './random.ts'
 
 const rows = 3_000
 const guard = { share: 0.2, least: 100, settle: 2 }
+const mariadb = await findMariadb()
 const server = await startPostgres()
 t.teardown(() => server.stop())
 
@@ -113,7 +114,6 @@ t.test('values that come and go, while the agent is killed and its memory is los
   }
 })
 
-const mariadb = await findMariadb()
 t.test('MariaDB', { skip: mariadb ? false : 'MariaDB is not reachable' }, async (test) => {
   const sourceUrl = await mariadb!.createDatabase()
   test.teardown(() => mariadb!.dropDatabase(sourceUrl))
