@@ -10,6 +10,7 @@ import { mappingText, type Capture, type Row, type Rows, type SourceTable, type 
 import { portableRows } from './mapping.ts'
 import type { Kept, OutboundContext } from './outbound.ts'
 import { keyIndexes, keyOf, keyText, packPiece, type Piece } from './packing.ts'
+import { QueuedKeys } from './queued-keys.ts'
 import { clearFault, setFault } from './status.ts'
 
 /** A packed batch on its way to the hub. */
@@ -22,21 +23,10 @@ export interface Flight {
   answer?: Promise<StoredAnswer>
 }
 
-/** Keys of queue entries that are read in parts, and whether deletes among them wait. */
-interface Taken {
-  keys: Row[]
-  entries: string[]
-  waits: boolean
-}
-
 const leastRows = 50
 const mostRows = 10_000
-/** Takes of 10,000 keys after which what is still queued is sent like any change: an end is needed where writers never rest. */
-const mostToDrop = 200
 /** Reads in one turn that found nothing to be sent. */
 const mostSilent = 20
-/** Entries whose deletes wait beyond which the stream's other changes wait too: each look at the queue passes over them. */
-const mostWaiting = 20_000
 /** Milliseconds between the log's lines on a running snapshot. */
 const betweenLines = 60_000
 /** Batches of ours at the hub beyond which a new epoch is cheaper than reading their keys back. */
@@ -73,12 +63,7 @@ export class OutboundStream {
   #lastBegan: Place | null = null
   /** Read but not packed yet. */
   #rest: Piece | undefined
-  /** Taken but not read yet. */
-  #taken: Taken | undefined
-  readonly #entriesOut = new Set<string>()
-  /** Of these: entries whose deletes wait, and those that are done with as soon as all that was read before them is recorded. */
-  #waiting: string[] = []
-  #done: string[] = []
+  readonly #queue: QueuedKeys
   /** Batches packed and not recorded yet. */
   #unrecorded = 0
   #rowsAtOnce = 1_000
@@ -89,6 +74,7 @@ export class OutboundStream {
     this.#context = context
     this.#capture = capture
     this.source = source
+    this.#queue = new QueuedKeys(capture, source)
     this.#keys = keyIndexes(source)
     this.#portable = portableRows(source.columns)
     this.#checker = checkerOf(source)
@@ -231,15 +217,14 @@ export class OutboundStream {
     if (bytes <= this.source.queueLimit || !(await this.#capture.collapse(this.source))) return
     this.#log('the queue passed its limit: it is emptied and a snapshot taken')
     this.#state = { ...this.#state, snapshot: 'needed' }
-    this.#taken = undefined
-    this.#letGo()
+    this.#queue.forget()
     this.#kept.guard.queueEmptied()
     this.#resumeSnapshot()
   }
 
   /** Nothing is queued and nothing travels. */
   async #level(): Promise<void> {
-    if (this.#taken || this.#rest || this.#unrecorded > 0 || this.#state.snapshot !== null) return
+    if (!this.#queue.isQuiet || this.#rest || this.#unrecorded > 0 || this.#state.snapshot !== null) return
     const { guard, sent } = this.#kept
     guard.level()
     if (guard.active && sent.wantsCount) sent.counted(await this.#capture.count(this.source))
@@ -248,24 +233,14 @@ export class OutboundStream {
   /** The next packed batch, or undefined where nothing waits. */
   async read(queueHoldsEntries: boolean): Promise<Flight | undefined> {
     await this.#examine()
-    await this.#finish([])
     for (let turn = 0; turn < mostSilent; turn++) {
+      if (this.#unrecorded === 0 && !this.#rest) await this.#queue.finish()
       const piece = this.#takeRest() ?? (await this.#readPiece(queueHoldsEntries))
       if (!piece) return undefined
-      if (piece.snapshot || piece.rows.length + piece.deletes.length + piece.faults.length > 0) return this.#pack(piece)
+      if (piece.snapshot || travels(piece)) return this.#pack(piece)
       this.worked = true
-      await this.#finish(piece.entries)
     }
     return undefined
-  }
-
-  /** Entries of which nothing is to be sent leave the queue: not before what was read before them is recorded, or a crash would lose it. */
-  async #finish(entries: readonly string[]): Promise<void> {
-    this.#done.push(...entries)
-    if (this.#done.length === 0 || this.#unrecorded > 0 || this.#rest) return
-    const done = this.#done.splice(0)
-    await this.#capture.mark(this.source, { entries: done })
-    for (const entry of done) this.#entriesOut.delete(entry)
   }
 
   /** Whether deletes, or a snapshot's end, have waited long enough. */
@@ -273,16 +248,11 @@ export class OutboundStream {
     const { guard } = this.#kept
     const confirmed = this.#context.confirms.delete(this.source.resource) && guard.fault !== undefined
     if (confirmed) guard.confirm()
-    const level = async () => !this.#taken && !this.#rest && (await this.#capture.backlog(this.source, 1)).entries === 0
+    const level = async () => !this.#queue.isTaken && !this.#rest && (await this.#capture.backlog(this.source, 1)).entries === 0
     if (!confirmed && !(await guard.examine(() => this.#capture.count(this.source), level))) return
     this.#log(confirmed ? 'the deletes are confirmed: they are sent' : 'the rows are there again: what waited goes on')
-    this.#letGo()
+    this.#queue.letGo()
     this.#show()
-  }
-
-  /** Entries whose deletes waited are taken again. */
-  #letGo(): void {
-    for (const entry of this.#waiting.splice(0)) this.#entriesOut.delete(entry)
   }
 
   #takeRest(): Piece | undefined {
@@ -294,7 +264,7 @@ export class OutboundStream {
   /** Changes and parts of a snapshot take turns; a new epoch must begin with a snapshot, and does so at any hour. */
   async #readPiece(queueHoldsEntries: boolean): Promise<Piece | undefined> {
     if (this.#tip === null) return this.#readSnapshot()
-    const changes = queueHoldsEntries || this.#taken !== undefined
+    const changes = queueHoldsEntries || this.#queue.isTaken
     const snapshot = this.#snapshot !== null && !this.#kept.guard.holdsEnd && this.#kept.pace.mayRead
     const snapshotFirst = snapshot && (this.#snapshotTurn || !changes)
     this.#snapshotTurn = !this.#snapshotTurn
@@ -304,28 +274,31 @@ export class OutboundStream {
   }
 
   async #readChanges(): Promise<Piece | undefined> {
-    const taken = (this.#taken ??= await this.#take())
-    if (!taken) return undefined
-    const keys = taken.keys.splice(0, this.#rowsAtOnce)
+    const keys = await this.#queue.next(this.#rowsAtOnce, () => this.#noteUnseen())
+    if (!keys) {
+      if (this.#queue.isQuiet) await this.#level()
+      return undefined
+    }
     const { rows, faults } = this.#check(await this.#capture.rowsByKeys(this.source, keys))
     const deletes = missingKeys(keys, [...rows.map((row) => keyOf(row, this.#keys)), ...faults.map((fault) => fault.key)])
-    const piece = await this.#guarded(this.#kept.sent.sift({ rows, faults, deletes, entries: [] }), taken)
+    const piece = await this.#guarded(this.#kept.sent.sift({ rows, faults, deletes, entries: [] }))
     if (this.#kept.rules.reload) this.report.unchanged = (this.report.unchanged ?? 0) + rows.length - piece.rows.length
-    if (taken.keys.length > 0) return piece
-    this.#taken = undefined
-    if (taken.waits) this.#waiting.push(...taken.entries)
-    const entries = taken.waits ? [] : taken.entries
-    const empty = piece.rows.length + piece.deletes.length + faults.length === 0
-    return { ...piece, entries: empty ? entries : [...this.#done.splice(0), ...entries] }
+    return { ...piece, entries: this.#queue.read(travels(piece)) }
+  }
+
+  #noteUnseen(): void {
+    this.#state = { ...this.#state, snapshot: 'needed' }
+    this.#log('the source says that changes were not written down: a snapshot is taken')
+    this.#resumeSnapshot()
   }
 
   /** Where the guard does not let the deletes go yet, their entries stay in the queue. */
-  async #guarded(piece: Piece, taken: Taken): Promise<Piece> {
+  async #guarded(piece: Piece): Promise<Piece> {
     const { guard, sent } = this.#kept
     const held = guard.fault !== undefined
     if (await guard.allows(piece.deletes.length, () => this.#capture.count(this.source))) return piece
     sent.drop({ ...piece, rows: [], faults: [] })
-    taken.waits = true
+    this.#queue.wait()
     if (!held) this.#context.logger.warn({ code: guard.fault!.code, resource: this.source.resource }, guard.fault!.message)
     this.#show()
     return { ...piece, deletes: [] }
@@ -340,43 +313,15 @@ export class OutboundStream {
     return { rows, faults }
   }
 
-  async #take(): Promise<Taken | undefined> {
-    if (this.#waiting.length > mostWaiting) return undefined
-    const take = await this.#capture.take(this.source, this.#rowsAtOnce, this.#entriesOut)
-    if (take.marked) {
-      await this.#capture.mark(this.source, { snapshot: 'needed', entries: take.entries })
-      this.#state = { ...this.#state, snapshot: 'needed' }
-      this.#log('the source says that changes were not written down: a snapshot is taken')
-      this.#resumeSnapshot()
-      return undefined
-    }
-    if (take.entries.length === 0) {
-      if (this.#entriesOut.size === 0) await this.#level()
-      return undefined
-    }
-    for (const entry of take.entries) this.#entriesOut.add(entry)
-    return { keys: take.keys, entries: take.entries, waits: false }
-  }
-
-  /** What was queued before the snapshot's first read need not travel on its own: the snapshot reads those rows after it. */
-  async #dropQueued(): Promise<void> {
-    for (const entry of [...(this.#taken?.entries ?? []), ...this.#done.splice(0)]) this.#entriesOut.delete(entry)
-    this.#letGo()
-    this.#kept.guard.queueEmptied()
-    this.#taken = undefined
-    for (let turn = 0; turn < mostToDrop; turn++) {
-      const { entries, keys } = await this.#capture.take(this.source, mostRows, this.#entriesOut)
-      if (entries.length > 0) await this.#capture.mark(this.source, { snapshot: 'needed', entries })
-      if (keys.length < mostRows) return
-    }
-  }
-
   /** Undefined where nothing is left but its end, and that must wait. */
   async #readSnapshot(): Promise<Piece | undefined> {
     const { began, after } = this.#snapshot!
     const { pace, sent } = this.#kept
     const first = began === null
-    if (first && pace.inWindow) await this.#dropQueued()
+    if (first && pace.inWindow) {
+      await this.#queue.drop()
+      this.#kept.guard.queueEmptied()
+    }
     if (!pace.isMeasured) pace.measure(await this.#capture.count(this.source))
     const limit = pace.limit(this.#rowsAtOnce)
     const { last, ...read } = await this.#capture.rowsAfter(this.source, after, limit)
@@ -459,7 +404,7 @@ export class OutboundStream {
       this.#kept.sent.drop(piece)
       this.#unrecorded--
     }
-    for (const entry of piece.entries) this.#entriesOut.delete(entry)
+    this.#queue.recorded(piece.entries)
     this.#state = { ...this.#state, position: to, snapshot: snapshot === undefined ? this.#state.snapshot : snapshot }
     if (piece.faults.length > 0 || this.#state.quarantine > 0) this.#state.quarantine = (await capture.state(this.source)).quarantine
     this.#tell(piece, to)
@@ -526,10 +471,7 @@ export class OutboundStream {
   #forget(): void {
     this.#generation++
     this.#rest = undefined
-    this.#taken = undefined
-    this.#entriesOut.clear()
-    this.#waiting = []
-    this.#done = []
+    this.#queue.forget()
     this.#unrecorded = 0
     this.#kept.sent.readAgain()
     this.#snapshot = null
@@ -538,6 +480,10 @@ export class OutboundStream {
   #log(message: string): void {
     this.#context.logger.info({ resource: this.source.resource }, message)
   }
+}
+
+function travels({ rows, deletes, faults }: Piece): boolean {
+  return rows.length + deletes.length + faults.length > 0
 }
 
 /** Queued keys for which no row was found, compared as portable text byte by byte. */

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Logger } from 'pino'
 import { errorForLog } from '../protocol/errors.ts'
@@ -30,7 +30,6 @@ export class SentRows {
   readonly #travelling = new Map<string, number>()
 
   constructor(folder: string, source: SourceTable, prints: boolean, logger: Logger) {
-    mkdirSync(join(folder, 'sent'), { recursive: true, mode: 0o700 })
     this.#path = join(folder, 'sent', `${source.resource}.sqlite`)
     this.#source = source
     this.#keys = keyIndexes(source)
@@ -201,6 +200,7 @@ interface Stream {
 
 /** A crash of the machine leaves an older state of the whole file (WAL, not flushed at each commit), which its position tells. */
 function openFile(path: string): OpenFile {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   try {
     return new OpenFile(path)
   } catch {

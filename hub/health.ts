@@ -50,14 +50,8 @@ export async function checkHealth(parts: HealthParts): Promise<Health> {
   try {
     const supervision = supervisionProblems(parts.store.query, parts.clock(), parts)
     const lines = await reportedLines(parts)
-    const found = await Promise.all([
-      silentAgents(parts),
-      lines.filter(({ state }) => state === 'held').map(held),
-      lapsedRoutes(parts),
-      auditProblems(parts.store.query),
-      supervision,
-    ])
-    const problems = [...disk, ...found.flat()]
+    const found = await Promise.all([silentAgents(parts), lapsedRoutes(parts), auditProblems(parts.store.query), supervision])
+    const problems = [...disk, ...lines.filter(({ state }) => state === 'held').map(held), ...found.flat()]
     const paused = lines.filter(({ state }) => state === 'paused').map(pausedLine)
     return { status: problems.length > 0 ? 'degraded' : 'ok', problems, paused }
   } catch (error) {

@@ -1,11 +1,14 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { readAgentConfig } from '../../agent/config.ts'
+import { SendingConfig, sourceRules } from '../../agent/source-rules.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'qianzhi-config-'))
 const database = 'databases: { front: { url: "postgres://u@h/d" } }'
+
+const withSource = (line: string): string => `${database}\nsources: [{ resource: r, database: front, table: t, ${line} }]`
 
 function configured(text: string) {
   const file = join(folder, 'qianzhi-agent.yaml')
@@ -37,7 +40,35 @@ t.test('faults name the key', async (t) => {
     ['hub: { poll: 3600 }', /poll/],
     ['databases: { front: { url: "${env:QIANZHI_TEST_NOT_SET}" } }', /databases\.front\.url.*QIANZHI_TEST_NOT_SET/],
     ['databases: { front: { url: "${vault:x}" } }', /vault/],
+    [withSource('guard: true'), /sources\.0\.guard/],
+    [withSource('guard: { shar: 0.1 }'), /shar/],
+    [withSource('guard: { share: 1.5 }'), /guard/],
+    [withSource('snapshot: { window: "20-6" }'), /snapshot\.window/],
+    [withSource('snapshot: { window: "24:00-06:00" }'), /snapshot\.window/],
+    [withSource('snapshot: { pace: 0 }'), /snapshot\.pace/],
+    [withSource('reload: yes-please'), /reload/],
     ['a: [', /yaml/i],
   ]
   for (const [text, expected] of faults) t.throws(() => configured(text), { code: 'QZ-CONFIG', message: expected }, text)
+})
+
+t.test('how a source is sent', async (t) => {
+  const rulesOf = (line: string) => sourceRules(configured(withSource(line)).sources[0]!)
+  const guard = { share: 0.2, least: 1000, settle: 600_000 }
+  t.same(rulesOf('reload: false'), { reload: false, guard, snapshot: {} }, 'the guard is on unless somebody switches it off')
+  t.equal(rulesOf('guard: false').guard, undefined)
+  t.same(rulesOf('guard: { share: 0.5 }').guard, { ...guard, share: 0.5 })
+  t.same(rulesOf('snapshot: { window: "22:30-06:00", pace: 5000 }').snapshot, { window: { from: 1350, to: 360 }, pace: 5000 })
+})
+
+t.test('the example shows every key of how a source is sent, and each of them is right', async (t) => {
+  const text = readFileSync('config-examples/agent-provider.yaml', 'utf8')
+  const said = Object.keys(SendingConfig).map((key) => new RegExp(`^ *# (${key}: .*)$`, 'm').exec(text)?.[1])
+  const source = said.map((line) => `    ${line}`).join('\n')
+  t.same(Object.keys(configured(`${database}\nsources:\n  - resource: r\n    database: front\n    table: t\n${source}`).sources[0]!), [
+    'resource',
+    'database',
+    'table',
+    ...Object.keys(SendingConfig),
+  ])
 })

@@ -8,6 +8,7 @@ const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Pr
   backlog: () => import('./backlog.ts'),
   audit: () => import('./audit.ts'),
   registry: () => import('./registry.ts'),
+  'sent-rows': () => import('./sent-rows.ts'),
 }
 
 export interface BenchOptions {

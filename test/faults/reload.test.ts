@@ -15,6 +15,7 @@ import { Random, seedOfThisRun } from './random.ts'
 
 const rows = 3_000
 const guard = { share: 0.2, least: 100, settle: 2 }
+const mariadb = await findMariadb()
 const server = await startPostgres()
 t.teardown(() => server.stop())
 
@@ -55,8 +56,10 @@ t.test('PostgreSQL', async (test) => {
     await provider.program.end('SIGKILL')
     provider.program.start()
     await faulted(() => sourceOf(line), 'QZ-GUARD-DELETES')
-    const explained = (await line.exchange.office('explain', line.route)) as { turn: { who: string; zh: string } }
-    waits.match(explained.turn, { who: 'provider', zh: /confirm villages/ }, 'the office sees whose turn it is')
+    await until('the office sees whose turn it is', async () => {
+      const { turn } = (await line.exchange.office('explain', line.route)) as { turn: { who: string; zh: string } }
+      return turn.who === 'provider' && turn.zh.includes('confirm villages')
+    })
     await provider.command('confirm', 'villages')
     await equal(waits, line)
     await flowing(line)
@@ -111,7 +114,6 @@ t.test('values that come and go, while the agent is killed and its memory is los
   }
 })
 
-const mariadb = await findMariadb()
 t.test('MariaDB', { skip: mariadb ? false : 'MariaDB is not reachable' }, async (test) => {
   const sourceUrl = await mariadb!.createDatabase()
   test.teardown(() => mariadb!.dropDatabase(sourceUrl))
@@ -137,6 +139,7 @@ async function reloadsQuietly(test: Test, line: Line): Promise<void> {
   await source.query('drop table tonight')
   await flowing(line)
   await equal(test, line)
+  await until('its receipts are written down', async () => (await sentRows(line)) - before >= 3)
   test.equal((await sentRows(line)) - before, 3, 'what differs was sent, nothing else')
   test.ok((await sourceOf(line))!.unchanged! >= rows - 2)
   test.ok((await watch.stop()).least >= rows - 1, 'a reader of the receiver never missed a row')
@@ -148,11 +151,17 @@ async function sentRows(line: Line): Promise<number> {
 
 /** A reader that counts the delivered rows again and again. */
 function watchRows({ target, table }: Line): { stop(): Promise<{ least: number }> } {
-  let [least, stopped] = [Infinity, false]
+  const seen = { least: Infinity, stopped: false }
   const watching = (async () => {
-    while (!stopped) least = Math.min(least, Number((await target.query(`select count(*) from ${table}`))[0]![0]))
+    while (!seen.stopped) seen.least = Math.min(seen.least, Number((await target.query(`select count(*) from ${table}`))[0]![0]))
   })()
-  return { stop: async () => ((stopped = true), await watching, { least }) }
+  return {
+    async stop() {
+      seen.stopped = true
+      await watching
+      return seen
+    },
+  }
 }
 
 async function delivered({ target, table }: Line, where: string): Promise<number> {

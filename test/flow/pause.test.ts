@@ -1,8 +1,7 @@
 /** What stops one table's stream on purpose, or by somebody else's lock, and lets it go on: the other tables' streams go on meanwhile. */
 import t, { type Test } from 'tap'
 import { villageColumns, villagesResource } from '../../config-examples/demo/villages.ts'
-import type { AgentReport } from '../../protocol/api.ts'
-import { openClient, type Client } from '../support/client.ts'
+import { openClient } from '../support/client.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'

@@ -1,0 +1,40 @@
+/** A snapshot waits for the hours that the operator allows, changes flow meanwhile, and it goes on where it was. */
+import t from 'tap'
+import { startPostgres } from '../support/postgres.ts'
+import { until } from '../support/programs.ts'
+import { equal, flowing, makeLine, sourceOf, start } from '../faults/line.ts'
+
+const server = await startPostgres()
+t.teardown(() => server.stop())
+
+const rows = 3_000
+const clock = (hours: number) => `${String((new Date().getHours() + hours) % 24).padStart(2, '0')}:00`
+
+t.test('outside its window a snapshot waits', async (test) => {
+  const window = `${clock(3)}-${clock(4)}`
+  const line = await makeLine(test, { server, rows, source: { snapshot: { window } } })
+  const { source, target, table, provider } = line
+  start(line)
+  await until('it waits', async () => (await sourceOf(line))?.snapshot?.waits === 'window')
+  const arrived = async (name: string) =>
+    until(`${name} arrives`, async () => (await target.query(`select from ${table} where name = '${name}'`)).length > 0)
+  await source.query(`update villages set name = '白天改的' where code = (select max(code) from villages)`)
+  await arrived('白天改的')
+  const [[count]] = (await target.query(`select count(*) from ${table}`)) as [[string]]
+  test.ok(Number(count) < rows, `${count} rows opened the stream, the others wait`)
+  test.match(await provider.command('status', '--lang', 'en'), { stdout: /snapshot \d+ of 3000 rows, waits for its hours/ })
+  await until('the office sees why', async () => {
+    const { turn } = (await line.exchange.office('explain', line.route)) as { turn: { en: string } }
+    return /waits for the hours/.test(turn.en)
+  })
+
+  const { provider: options } = line.options
+  await provider.program.end('SIGKILL')
+  provider.configure({ ...options, sources: [{ ...options.sources![0], snapshot: { pace: 2_000 } }] })
+  provider.program.start()
+  await flowing(line)
+  await equal(test, line)
+  const sent = (await sourceOf(line))!.rows
+  test.ok(sent <= rows - Number(count) + 2, `${sent} rows were sent after it went on, not all again`)
+  test.equal((await sourceOf(line))!.snapshot, undefined)
+})
