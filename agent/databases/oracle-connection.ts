@@ -24,6 +24,7 @@ export interface Server extends Flavour {
 
 /** Milliseconds. A statement takes longer only where the network has swallowed it. */
 const statementMs = 30 * 60_000
+const closeMs = 3_000
 
 /**
  * The session's own settings stand above the client's environment, never above a column's. Comparison and order are by bytes; a character
@@ -66,6 +67,9 @@ export class Binds {
   }
 }
 
+/** How a column of many rows is bound. */
+export type BindKind = 'text' | 'national' | 'bytes'
+
 export interface RowError {
   /** The row's place. */
   offset: number
@@ -84,11 +88,15 @@ export class Session {
   readonly #connection: Connection
   readonly server: Server
   #inTransaction = false
+  #abandon: (error: QianzhiError) => void = () => {}
+  readonly #abandoned: Promise<never>
 
   private constructor(options: DatabaseOptions, connection: Connection, server: Server) {
     this.options = options
     this.#connection = connection
     this.server = server
+    this.#abandoned = new Promise((_, reject) => (this.#abandon = reject))
+    this.#abandoned.catch(() => {})
   }
 
   static async open(options: DatabaseOptions): Promise<Session> {
@@ -134,9 +142,9 @@ export class Session {
   }
 
   /** One statement for many rows; a row that is refused does not undo the others. */
-  async many(sql: string, rows: readonly RawValue[][], national: readonly boolean[], counted = false): Promise<ManyResult> {
+  async many(sql: string, rows: readonly RawValue[][], kinds: readonly BindKind[], counted = false): Promise<ManyResult> {
     if (rows.length === 0) return { affected: 0, counts: [], errors: [] }
-    const bindDefs = national.map((one, place) => bindDefinition(rows, place, one))
+    const bindDefs = kinds.map((kind, place) => bindDefinition(rows, place, kind))
     const options = { bindDefs, batchErrors: true, autoCommit: false, ...(counted && { dmlRowCounts: true }) }
     const result = await this.#ask(() => this.#connection.executeMany(sql, rows as RawValue[][], options))
     if (!this.#inTransaction) await this.#ask(() => this.#connection.commit())
@@ -171,7 +179,7 @@ export class Session {
 
   async #ask<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await work()
+      return await Promise.race([work(), this.#abandoned])
     } catch (error) {
       throw this.coded(error)
     }
@@ -183,8 +191,18 @@ export class Session {
     return code ? new QianzhiError(code, { database: this.options.name, reason: reasonOf(error) }, { cause: error }) : error
   }
 
+  /** What is asked, and will be, ends with QZ-DB-UNREACHABLE: the session is known to be of no use any more. */
+  abandon(reason: string): void {
+    this.#abandon(new QianzhiError('QZ-DB-UNREACHABLE', { database: this.options.name, reason }))
+  }
+
   /** Without waiting for a server that does not answer. */
   async close(): Promise<void> {
+    try {
+      this.#connection.callTimeout = closeMs
+    } catch {
+      return
+    }
     await this.#connection.close({ drop: true }).catch(() => {})
   }
 }
@@ -234,22 +252,21 @@ async function probe(connection: Connection): Promise<Server> {
 
 /** Large objects and the dictionary's LONG columns come with the rows, numbers as text. */
 function fetchType({ dbType }: oracledb.Metadata<unknown>): { type: oracledb.DbType } | undefined {
-  if (dbType === oracledb.DB_TYPE_BLOB) return { type: oracledb.BUFFER as unknown as oracledb.DbType }
+  if (dbType === oracledb.DB_TYPE_BLOB) return { type: oracledb.DB_TYPE_RAW }
   const asText: unknown[] = [oracledb.DB_TYPE_CLOB, oracledb.DB_TYPE_NCLOB, oracledb.DB_TYPE_LONG, oracledb.DB_TYPE_NUMBER]
-  return asText.includes(dbType) ? { type: oracledb.STRING as unknown as oracledb.DbType } : undefined
+  return asText.includes(dbType) ? { type: oracledb.DB_TYPE_VARCHAR } : undefined
 }
 
 const fetchOptions = { outFormat: oracledb.OUT_FORMAT_ARRAY, fetchTypeHandler: fetchType, fetchArraySize: 1000, maxRows: 0 }
 
+const bindTypes = { text: oracledb.DB_TYPE_VARCHAR, national: oracledb.DB_TYPE_NVARCHAR, bytes: oracledb.DB_TYPE_RAW }
+
 /** As wide as the widest value of the column: a bind that is declared wider than 4,000 bytes goes another way to the server. */
-function bindDefinition(rows: readonly RawValue[][], place: number, national: boolean): BindDefinition {
+function bindDefinition(rows: readonly RawValue[][], place: number, kind: BindKind): BindDefinition {
   let maxSize = 1
-  let binary = false
   for (const row of rows) {
     const value = row[place] ?? null
-    if (value === null) continue
-    binary ||= Buffer.isBuffer(value)
-    maxSize = Math.max(maxSize, Buffer.byteLength(value))
+    if (value !== null) maxSize = Math.max(maxSize, Buffer.byteLength(value))
   }
-  return { type: binary ? oracledb.DB_TYPE_RAW : national ? oracledb.DB_TYPE_NVARCHAR : oracledb.DB_TYPE_VARCHAR, maxSize }
+  return { type: bindTypes[kind], maxSize }
 }
