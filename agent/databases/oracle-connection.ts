@@ -56,6 +56,11 @@ export class Binds {
     return this.typed(value, !this.#flavour.unicode)
   }
 
+  /** A code or a name of the dictionary. */
+  code(value: string | null): string {
+    return this.typed(value, false)
+  }
+
   /** A text as the column has it; `national` for NVARCHAR2 and its kin: of the other kind it would keep an index from being used. */
   typed(value: string | Buffer | null, national: boolean): string {
     const type = Buffer.isBuffer(value) ? oracledb.DB_TYPE_RAW : national ? oracledb.DB_TYPE_NVARCHAR : oracledb.DB_TYPE_VARCHAR
@@ -150,6 +155,18 @@ export class Session {
     if (!this.#inTransaction) await this.#ask(() => this.#connection.commit())
     const errors = (result.batchErrors ?? []).map((error) => ({ offset: (error as { offset?: number }).offset ?? 0, error }))
     return { affected: result.rowsAffected ?? 0, counts: result.dmlRowCounts ?? [], errors }
+  }
+
+  /** The same where no row may be refused. */
+  async all(sql: string, rows: readonly RawValue[][], kinds: readonly BindKind[]): Promise<number> {
+    const { affected, errors } = await this.many(sql, rows, kinds)
+    if (errors[0]) throw this.coded(errors[0].error)
+    return affected
+  }
+
+  /** How texts of ours are bound. */
+  get textKind(): BindKind {
+    return this.server.unicode ? 'text' : 'national'
   }
 
   /** In one transaction; rolled back when `work` throws. No DDL within: it commits. */

@@ -99,7 +99,7 @@ function onlyConditions(plan: Plan, binds: Binds): string[] {
 
 /** A condition that a value is the key's; the bound text has the column's own kind, so that its index is used. */
 function boundKey(key: ColumnReader, value: Value, binds: Binds): string {
-  const kind = key.kind as ColumnKind
+  const kind: ColumnKind = key.kind === 'raw' ? 'blob' : key.kind
   const bind = binds.typed(bindText(kind, key.item, value), isNational(kind))
   return fromText(kind, bind, key.charType)
 }
@@ -228,7 +228,9 @@ export function lookStatement(
   const conditions = wanted.map(({ column, value }) => {
     const at = reference(column)
     if (value === null || value === '') return `${at} is null`
-    return column.large ? `to_char(${at}) = ${binds.typed(value, isNational(column.kind))}` : `${at} = ${boundKey(column, value, binds)}`
+    if (column.kind === 'blob') return '1 = 0'
+    if (!column.large) return `${at} = ${boundKey(column, value, binds)}`
+    return `length(${at}) <= 1000 and to_char(substr(${at}, 1, 1000)) = ${binds.typed(value, isNational(column.kind))}`
   })
   conditions.push(...onlyConditions(plan, binds), `rownum <= ${binds.number(limit)}`)
   return { sql: `select ${plan.select}\nfrom ${fromClause(plan)}${where(conditions)}`, binds }
