@@ -22,7 +22,7 @@ export const queueQuery = (owner: string, queue: string): string =>
 
 /** TRUNCATE, the exchange of a partition and a move give a segment another number; a change of a column another time. */
 export const segmentsQuery = (owner: string, table: string): string =>
-  `select object_type, subobject_name, to_char(object_id), to_char(data_object_id), timestamp from all_objects
+  `select object_type, subobject_name, to_char(object_id), to_char(data_object_id), o.timestamp from all_objects o
 where owner = ${owner} and object_name = ${table} and object_type in ('TABLE', 'TABLE PARTITION', 'TABLE SUBPARTITION')
 order by object_type, object_id`
 
