@@ -159,10 +159,10 @@ export function exchangeKey(sink: SinkTable, catalog: CatalogTable, former: read
   const nullable = all.filter((name) => findColumn(catalog, name)?.nullable !== false)
   const kept = catalog.keys.some((key) => key.primary && !gone.includes(key))
   return [
-    ...gone.map(({ constraint, index }) =>
-      constraint
-        ? `alter table ${catalog.name} drop constraint ${quoteName(constraint)} cascade drop index`
-        : `drop index ${quoteName(catalog.owner)}.${quoteName(index)}`,
+    ...gone.map(({ constraint, primary, index, columns: held }) =>
+      constraint === undefined
+        ? `drop index ${quoteName(catalog.owner)}.${quoteName(index)}`
+        : `alter table ${catalog.name} drop ${primary ? 'primary key' : `unique (${names(held)})`} cascade drop index`,
     ),
     ...nullable.map((name) => `alter table ${catalog.name} modify (${quoteName(name)} not null)`),
     `alter table ${catalog.name} add ${kept ? 'unique' : 'primary key'} (${names(all)})`,
