@@ -4,4 +4,5 @@ import type { Database, DatabaseOptions } from '../database.ts'
 export const engines: Record<string, (options: DatabaseOptions) => Promise<Database>> = {
   postgres: async (options) => (await import('./postgres.ts')).openPostgres(options),
   mysql: async (options) => (await import('./mysql.ts')).openMysql(options),
+  oracle: async (options) => (await import('./oracle.ts')).openOracle(options),
 }

@@ -263,7 +263,7 @@ async function probe(connection: Connection): Promise<Server> {
     nationalCharset,
     user,
     role,
-    thin: connection.thin,
+    thin: connection.thin ?? true,
   }
 }
 

@@ -24,6 +24,8 @@ export interface Plan {
 
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
 export async function readPlan(session: Session, source: SourceTable): Promise<Plan> {
+  if (source.capture === 'tracking')
+    throw refused(source, 'Oracle 没有 tracking 采集方式,请用 triggers、watermark 或 compare / Oracle has no tracking: capture is one of triggers, watermark, compare')
   const catalog = source.query === undefined ? await needTable(session, source.table, 'QZ-SOURCE-TABLE') : await readQuery(session, source)
   return planOf(source, catalog)
 }

@@ -136,8 +136,7 @@ export class RowWriter {
     const aside = updated.refused.map(({ row, error }) => this.#refused(row, error))
     const failed = new Set(updated.refused.map(({ row }) => row))
     const missing = rows.filter((row, i) => !failed.has(row) && !(updated.counts[i]! > 0))
-    const inserted = await this.#run(insertRow(this.#table, empty), missing)
-    return [...aside, ...inserted.refused.map(({ row, error }) => this.#refused(row, error))]
+    return [...aside, ...(await this.#insertFirst(missing, empty))]
   }
 
   /** A row that is there already is updated by itself: how many rows it affected tells whether it was the key that was taken. */
