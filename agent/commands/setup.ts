@@ -65,13 +65,19 @@ async function limitsOfCapture(database: Database, source: SourceTable) {
   return (await database.doctor([source], [])).filter((check) => check.name.startsWith('capture'))
 }
 
-/** The mysql client splits at semicolons, also inside a trigger's body, unless it is told another delimiter. */
-function forClient(statement: string, engine: string): string {
+/**
+ * The mysql client splits at semicolons, also inside a trigger's body, unless it is told another delimiter. SQL*Plus runs a block of
+ * PL/SQL, which ends with a semicolon of its own, when a line holds nothing but a slash.
+ */
+export function forClient(statement: string, engine: string): string {
+  if (engine === 'oracle' && /^(begin|declare|create trigger)\s/.test(statement)) return `${statement};\n/\n`
   return engine === 'mysql' && statement.includes(';') ? `DELIMITER $$\n${statement}$$\nDELIMITER ;\n` : `${statement};\n`
 }
 
 function printScript({ print, say }: CommandContext, url: string, source: SourceTable, script: readonly string[]): void {
   say(`-- 资源 ${source.resource},表 ${source.table}`, `-- resource ${source.resource}, table ${source.table}`)
+  // SQL*Plus would ask for a value wherever a text holds an ampersand.
+  if (engineOf('', url) === 'oracle') print('set define off\n')
   for (const statement of script) print(forClient(statement.replace(/;\s*$/, ''), engineOf('', url)))
 }
 

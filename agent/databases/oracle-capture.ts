@@ -88,7 +88,10 @@ export class OracleCapture extends OracleReading implements Capture {
     if (known !== undefined && oldest + limit - known < limit / 4) return
     const ceiling = oldest + limit - 1
     const binds = this.session.binds()
-    await this.session.run(statements.raiseCeiling(this.#own, binds.number(ceiling), binds.code(sourceNames(resource).queue), binds.number(ceiling)), binds)
+    await this.session.run(
+      statements.raiseCeiling(this.#own, binds.number(ceiling), binds.code(sourceNames(resource).queue), binds.number(ceiling)),
+      binds,
+    )
     this.#ceilings.set(resource, ceiling)
   }
 
@@ -107,7 +110,11 @@ export class OracleCapture extends OracleReading implements Capture {
     const kinds = plan.keys.map(() => this.session.textKind)
     await this.session.transaction(async () => {
       for (const part of chunks(keys)) {
-        await this.session.all(statements.enqueue(this.#own, source.resource, plan.keys.length), part.map((key) => [...key]), kinds)
+        await this.session.all(
+          statements.enqueue(this.#own, source.resource, plan.keys.length),
+          part.map((key) => [...key]),
+          kinds,
+        )
       }
       await this.#move(source, position)
     })
@@ -123,13 +130,21 @@ export class OracleCapture extends OracleReading implements Capture {
   /** By primary key, in chunks: nothing is locked but entries that are committed and ours. */
   async #deleteEntries({ resource }: SourceTable, entries: readonly string[]): Promise<void> {
     for (const part of chunks(entries)) {
-      await this.session.all(statements.deleteEntry(this.#own, resource), part.map((entry) => [entry]), ['text'])
+      await this.session.all(
+        statements.deleteEntry(this.#own, resource),
+        part.map((entry) => [entry]),
+        ['text'],
+      )
     }
   }
 
   async #clearQuarantine({ resource }: SourceTable, keys: readonly Row[]): Promise<void> {
     for (const part of chunks(keys)) {
-      await this.session.all(statements.clearQuarantine(this.#own), part.map((key) => [resource, keyHash(key)]), ['text', 'text'])
+      await this.session.all(
+        statements.clearQuarantine(this.#own),
+        part.map((key) => [resource, keyHash(key)]),
+        ['text', 'text'],
+      )
     }
   }
 

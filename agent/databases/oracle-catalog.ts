@@ -129,7 +129,12 @@ export function keysOf(rows: readonly (string | null)[][], notNull: ReadonlySet<
   const found = new Map<string, Key>()
   for (const [type, constraint, index, column] of rows) {
     const id = constraint ?? `index ${index}`
-    const key = found.get(id) ?? { index: index!, ...(constraint !== null && { constraint: constraint! }), primary: type === 'P', columns: [] }
+    const key = found.get(id) ?? {
+      index: index!,
+      ...(constraint !== null && { constraint: constraint! }),
+      primary: type === 'P',
+      columns: [],
+    }
     key.columns.push(column!)
     found.set(id, key)
   }

@@ -233,7 +233,8 @@ function useClient(name: string, { client }: Address): void {
   const fail = (reason: string, cause?: unknown): never => {
     throw new QianzhiError('QZ-CONFIG', { key: `databases.${name}.url`, reason }, { cause })
   }
-  if (loadedClient !== undefined) fail(`client=${client}: this process uses the client library in ${loadedClient}, and there can be only one`)
+  if (loadedClient !== undefined)
+    fail(`client=${client}: this process uses the client library in ${loadedClient}, and there can be only one`)
   try {
     oracledb.initOracleClient({ libDir: client })
   } catch (error) {

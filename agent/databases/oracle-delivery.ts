@@ -135,7 +135,8 @@ export class OracleDelivery implements Delivery {
 
   #tableError(sink: SinkTable, error: unknown): unknown {
     if (error instanceof QianzhiError) return error
-    if (isContention(error)) return new QianzhiError('QZ-DB-UNREACHABLE', { database: sink.table, reason: reasonOf(error) }, { cause: error })
+    if (isContention(error))
+      return new QianzhiError('QZ-DB-UNREACHABLE', { database: sink.table, reason: reasonOf(error) }, { cause: error })
     // 1031 and its kin have a code already; 932 types that do not go together, 1720 a view; what the table itself forbids.
     if (isMissing(error) || [932, 1702, 1732, 1733, 1776, 1779, 12081, 14411].includes(errorNumber(error) ?? 0))
       return unfit(sink, reasonOf(error), error)

@@ -156,7 +156,10 @@ export async function lookAtRows(session: Session, source: SourceTable, { rows, 
   const { sql, binds } = lookStatement(session.server, plan, wanted, rows)
   const found = convertRows(plan, await session.rows(sql, binds))
   // Byte by byte, where the column's collation makes different texts equal.
-  return { ...found, rows: found.rows.filter((row) => wanted.every(({ at, column, value }) => column.item.type !== 'text' || same(row[at]!, value))) }
+  return {
+    ...found,
+    rows: found.rows.filter((row) => wanted.every(({ at, column, value }) => column.item.type !== 'text' || same(row[at]!, value))),
+  }
 }
 
 /** Empty text is null here. */

@@ -21,9 +21,8 @@ const rights = new Set([1031, 1045, 1720, 1749, 1950, 1997, 41900])
 
 /** The session is gone, the server is not there or cannot write now (no space, archiver stuck, a standby), or refuses sessions. */
 const unusable = new Set([
-  18, 19, 20, 22, 28, 51, 257, 1012, 1013, 1033, 1034, 1035, 1041, 1089, 1090, 1092, 1109, 1536, 1555, 1652, 1653, 1654, 1688, 1691,
-  1693, 2391, 2393, 2394, 2395, 2396, 2399, 3106, 3108, 3113, 3114, 3120, 3135, 3136, 4030, 4031, 8103, 10456, 12008, 16000, 16456, 25408,
-  30036,
+  18, 19, 20, 22, 28, 51, 257, 1012, 1013, 1033, 1034, 1035, 1041, 1089, 1090, 1092, 1109, 1536, 1555, 1652, 1653, 1654, 1688, 1691, 1693,
+  2391, 2393, 2394, 2395, 2396, 2399, 3106, 3108, 3113, 3114, 3120, 3135, 3136, 4030, 4031, 8103, 10456, 12008, 16000, 16456, 25408, 30036,
 ])
 
 /** `QZ-DB-RIGHTS`, `QZ-DB-UNREACHABLE`, or undefined where the error is the statement's own. */
@@ -51,7 +50,8 @@ const rowErrors = new Set([
   // Unique; null (insert, update); too long; too large a number; no number; PL/SQL value; overflow; a view's WITH CHECK OPTION.
   1, 1400, 1407, 1401, 12899, 1438, 1722, 6502, 1426, 1402,
   // Check, parent missing, child there; a text for a large object that is too long; hexadecimal; interval; partition; policy; JSON; lost characters.
-  2290, 2291, 2292, 1461, 1465, 1489, 910, 1867, 1873, 14400, 14402, 28115, 40441, 12713, 22835,
+  2290,
+  2291, 2292, 1461, 1465, 1489, 910, 1867, 1873, 14400, 14402, 28115, 40441, 12713, 22835,
 ])
 
 /** The server, or a trigger's raise_application_error, refused a value or a row. 1830 to 1899 are dates and intervals. */

@@ -30,7 +30,8 @@ export function lockTableStatements(owner: string): string[] {
   return [
     unlessError(-955, `create table ${table} (purpose varchar2(20) not null primary key)`),
     ...(['capture', 'delivery'] as const).map(
-      (purpose) => `insert into ${table} (purpose) select '${purpose}' from dual where not exists (select 1 from ${table} where purpose = '${purpose}')`,
+      (purpose) =>
+        `insert into ${table} (purpose) select '${purpose}' from dual where not exists (select 1 from ${table} where purpose = '${purpose}')`,
     ),
     'commit',
   ]

@@ -2,7 +2,16 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
 import { bindText, fromText, quoteName, type ColumnKind, type Flavour } from '../../protocol/tables/oracle.ts'
-import { missingColumns, onlyReads, type Mark, type MappedColumn, type Row, type RowFault, type Rows, type SourceTable } from '../database.ts'
+import {
+  missingColumns,
+  onlyReads,
+  type Mark,
+  type MappedColumn,
+  type Row,
+  type RowFault,
+  type Rows,
+  type SourceTable,
+} from '../database.ts'
 import { findColumn, needTable, readQuery, type CatalogTable, type Key } from './oracle-catalog.ts'
 import { Binds, type RawValue, type Session } from './oracle-connection.ts'
 import { columnReader, faultOf, isNational, type ColumnReader } from './oracle-types.ts'
@@ -25,7 +34,10 @@ export interface Plan {
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
 export async function readPlan(session: Session, source: SourceTable): Promise<Plan> {
   if (source.capture === 'tracking')
-    throw refused(source, 'Oracle 没有 tracking 采集方式,请用 triggers、watermark 或 compare / Oracle has no tracking: capture is one of triggers, watermark, compare')
+    throw refused(
+      source,
+      'Oracle 没有 tracking 采集方式,请用 triggers、watermark 或 compare / Oracle has no tracking: capture is one of triggers, watermark, compare',
+    )
   const catalog = source.query === undefined ? await needTable(session, source.table, 'QZ-SOURCE-TABLE') : await readQuery(session, source)
   return planOf(source, catalog)
 }
@@ -57,7 +69,12 @@ function readerOf(source: SourceTable, catalog: CatalogTable, mapped: MappedColu
   const reader = columnReader(mapped, column, source)
   if (reader) return reader
   const { item } = mapped
-  throw new QianzhiError('QZ-SOURCE-TYPE', { table: source.table, column: mapped.column, type: column.type, item: `${item.id} (${item.type})` })
+  throw new QianzhiError('QZ-SOURCE-TYPE', {
+    table: source.table,
+    column: mapped.column,
+    type: column.type,
+    item: `${item.id} (${item.type})`,
+  })
 }
 
 export function refused({ table }: SourceTable, reason: string): QianzhiError {
@@ -65,7 +82,9 @@ export function refused({ table }: SourceTable, reason: string): QianzhiError {
 }
 
 function keyIndex({ keys }: CatalogTable, wanted: readonly ColumnReader[]): Key | undefined {
-  return keys.find(({ columns }) => columns.length === wanted.length && columns.every((name) => wanted.some(({ column }) => column === name)))
+  return keys.find(
+    ({ columns }) => columns.length === wanted.length && columns.every((name) => wanted.some(({ column }) => column === name)),
+  )
 }
 
 function reference({ column }: Pick<ColumnReader, 'column'>): string {

@@ -4,7 +4,17 @@ import { onlyReads, type Mark, type MappedColumn, type Reading, type Row, type R
 import { findColumn } from './oracle-catalog.ts'
 import type { RawValue, Session } from './oracle-connection.ts'
 import { isMissing } from './oracle-errors.ts'
-import { countStatement, portableOr, readPlan, refused, rowsAfter, rowsByKeys, sinceStatement, withoutKeyStatement, type Plan } from './oracle-plan.ts'
+import {
+  countStatement,
+  portableOr,
+  readPlan,
+  refused,
+  rowsAfter,
+  rowsByKeys,
+  sinceStatement,
+  withoutKeyStatement,
+  type Plan,
+} from './oracle-plan.ts'
 import { columnReader } from './oracle-types.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 
@@ -40,7 +50,12 @@ export class OracleReading implements Reading {
       const reader = columnReader(watermark, column, source)
       if (!reader || reader.large) {
         const { item } = watermark
-        throw new QianzhiError('QZ-SOURCE-TYPE', { table: source.table, column: watermark.column, type: column.type, item: `${item.id} (${item.type})` })
+        throw new QianzhiError('QZ-SOURCE-TYPE', {
+          table: source.table,
+          column: watermark.column,
+          type: column.type,
+          item: `${item.id} (${item.type})`,
+        })
       }
       const { sql, binds } = sinceStatement(this.session.server, plan, reader, from, after, limit)
       const rows: RawValue[][] = await this.session.rows(sql, binds)

@@ -63,7 +63,8 @@ export async function followSchema(session: Session, sink: SinkTable, changed: b
   await addMissingColumns(session, sink, (await needed(session, sink, table)).name, table)
   const catalog = await needed(session, sink, table)
   if (keyOf(sink, catalog)) return
-  const held = !keyOf({ ...sink, shared: false }, catalog) && (await session.rows(`select 1 from ${catalog.name} where rownum = 1`)).length > 0
+  const held =
+    !keyOf({ ...sink, shared: false }, catalog) && (await session.rows(`select 1 from ${catalog.name} where rownum = 1`)).length > 0
   if (held) throw unfit(sink, otherKey(sink))
   await alter(session, sink, exchangeKey(sink, catalog, catalog.keys[0]?.columns ?? []))
 }
@@ -190,7 +191,10 @@ export function checkedTable(sink: SinkTable, catalog: CatalogTable): ApplyTable
     if (!there) throw unfit(sink, `缺少列 ${column} / column ${column} is missing`)
     const kind = kindOf(there)
     if (!kind || kind === 'raw' || !holds(there, item)) {
-      throw unfit(sink, `列 ${column}(${there.type})不能无损保存 ${item.id} / column ${column} (${there.type}) cannot hold ${item.id} (${item.type}) without loss`)
+      throw unfit(
+        sink,
+        `列 ${column}(${there.type})不能无损保存 ${item.id} / column ${column} (${there.type}) cannot hold ${item.id} (${item.type}) without loss`,
+      )
     }
     return { item, column: there.column, kind }
   })

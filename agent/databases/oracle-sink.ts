@@ -17,15 +17,7 @@ import type { Row, SinkTable } from '../database.ts'
 import { findColumn, readTable, sameName, unfit, type CatalogTable } from './oracle-catalog.ts'
 import type { Session } from './oracle-connection.ts'
 import { alter, followItems, keyOf, otherKey, provideTable } from './oracle-shape.ts'
-import {
-  dropTable,
-  ofPart,
-  partTable,
-  positionTable,
-  quarantineTable,
-  readState,
-  shadowStateToLive,
-} from './oracle-state.ts'
+import { dropTable, ofPart, partTable, positionTable, quarantineTable, readState, shadowStateToLive } from './oracle-state.ts'
 import { keptAddresses, removeAddresses } from './oracle-writing.ts'
 
 /** Columns that the live part was made with and that are delivered no more. */
@@ -50,7 +42,9 @@ export async function makeShadow(session: Session, sink: SinkTable): Promise<voi
     return
   }
   const [owner, name] = shadow.split('.') as [string, string]
-  const ended = (await endedColumns(session, sink)).map(({ column }) => findColumn(live, column)?.column).filter((column) => column !== undefined)
+  const ended = (await endedColumns(session, sink))
+    .map(({ column }) => findColumn(live, column)?.column)
+    .filter((column) => column !== undefined)
   await alter(session, sink, shadowStatements(sink, live, `${quoteName(owner)}.${quoteName(name)}`, ended, session.server))
   for (const statement of tableComments({ ...sink, table: shadow }, addedColumns(sink.deletes))) await session.run(statement)
 }
@@ -184,7 +178,10 @@ async function removeOthers(
   for (let i = 0; i < 2; i++) binds.code(sink.source)
   const gone = (await session.rows(vanishedRows(live, shadow), binds)).map((row) => String(row[0]))
   const aside = session.binds()
-  const kept = await session.rows(`select key_text from ${session.own(quarantineTable)} where ${ofPart(aside, sink.route, 'shadow')}`, aside)
+  const kept = await session.rows(
+    `select key_text from ${session.own(quarantineTable)} where ${ofPart(aside, sink.route, 'shadow')}`,
+    aside,
+  )
   const keys = kept.map((row) => JSON.parse(String(row[0])) as Row)
   const addresses = gone.length > 0 && keys.length > 0 ? await keptAddresses(session, live, keys) : new Set<string>()
   await removeAddresses(session, live, positionNumber(position), gone, addresses)

@@ -38,7 +38,10 @@ export async function makeStateTables(session: Session): Promise<void> {
 export async function hasStateTables(session: Session): Promise<boolean> {
   const binds = session.binds()
   const [user, positions, quarantine] = [session.server.user, positionTable, quarantineTable].map((name) => binds.code(name))
-  const rows = await session.rows(`select table_name from all_tables where owner = ${user} and table_name in (${positions}, ${quarantine})`, binds)
+  const rows = await session.rows(
+    `select table_name from all_tables where owner = ${user} and table_name in (${positions}, ${quarantine})`,
+    binds,
+  )
   return rows.length === 2
 }
 
@@ -152,7 +155,10 @@ where ${ofPart(positions, sink.route, 'shadow')}`,
     positions,
   )
   const quarantine = session.binds()
-  await session.run(`update ${session.own(quarantineTable)} set part = 'live' where ${ofPart(quarantine, sink.route, 'shadow')}`, quarantine)
+  await session.run(
+    `update ${session.own(quarantineTable)} set part = 'live' where ${ofPart(quarantine, sink.route, 'shadow')}`,
+    quarantine,
+  )
 }
 
 /** The table of a part, as configured or its shadow beside it: of a shared table each route has its own. */

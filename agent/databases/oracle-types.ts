@@ -28,7 +28,10 @@ export interface ColumnReader extends Omit<MappedColumn, 'column'> {
 
 /** The kind of a dictionary type; undefined for what is refused by name (LONG, BFILE, ROWID, XMLTYPE, BINARY_DOUBLE, JSON …). */
 export function kindOf({ type }: Pick<CatalogColumn, 'type'>): SourceKind | undefined {
-  const plain = type.replace(/\(\d+\)/g, '').replace(/\s+/g, ' ').trim()
+  const plain = type
+    .replace(/\(\d+\)/g, '')
+    .replace(/\s+/g, ' ')
+    .trim()
   return kinds[plain]
 }
 

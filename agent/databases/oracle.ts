@@ -79,7 +79,8 @@ class OracleDatabase implements Database {
     return this.#with(async (session) => {
       const plan = await readPlan(session, source)
       const owner = runtimeUser === undefined ? session.server.user : madeName(runtimeUser)
-      const grants = runtimeUser === undefined || source.query !== undefined || plan.catalog.owner === owner ? [] : grantStatements(plan, runtimeUser)
+      const grants =
+        runtimeUser === undefined || source.query !== undefined || plan.catalog.owner === owner ? [] : grantStatements(plan, runtimeUser)
       if (onlyReads(source)) return grants
       if (plan.catalog.view || plan.catalog.temporary) throw refused(source, '不是普通表 / triggers see plain tables only')
       return [...setupStatements(plan, owner, session.server), ...grants]
@@ -95,7 +96,10 @@ class OracleDatabase implements Database {
   async #queueOwner(session: Session, { resource }: SourceTable): Promise<string> {
     const binds = session.binds()
     const { user } = session.server
-    const rows = await session.rows(`select owner from all_tables where table_name = ${binds.code(sourceNames(resource).queue)} order by owner`, binds)
+    const rows = await session.rows(
+      `select owner from all_tables where table_name = ${binds.code(sourceNames(resource).queue)} order by owner`,
+      binds,
+    )
     const owners = rows.map((row) => String(row[0]))
     return owners.includes(user) ? user : (owners[0] ?? user)
   }

@@ -19,7 +19,19 @@ export interface Flavour {
 
 /** How a column's values are written and compared. */
 export type ColumnKind =
-  'text' | 'ntext' | 'char' | 'nchar' | 'clob' | 'nclob' | 'number' | 'date' | 'timestamp' | 'timestamptz' | 'localtime' | 'interval' | 'blob'
+  | 'text'
+  | 'ntext'
+  | 'char'
+  | 'nchar'
+  | 'clob'
+  | 'nclob'
+  | 'number'
+  | 'date'
+  | 'timestamp'
+  | 'timestamptz'
+  | 'localtime'
+  | 'interval'
+  | 'blob'
 
 /** The name that a configured one is made as. */
 export function madeName(name: string): string {
@@ -160,10 +172,7 @@ export function deliveredKey(columns: readonly TableColumn[], shared: boolean): 
 /** The table into which an agency writes what it supplies (Art. 15). A required text that is empty is refused there: it is null. */
 export function supplyTable(table: string, schema: Schema, columns: readonly TableColumn[], flavour: Flavour): string[] {
   const lines = columns.map((column) => columnDefinition(column, flavour) + (column.item.key || column.item.required ? ' not null' : ''))
-  return [
-    createTable(quoteTable(table), [...lines, deliveredKey(columns, false)]),
-    ...tableComments({ table, schema, columns }, []),
-  ]
+  return [createTable(quoteTable(table), [...lines, deliveredKey(columns, false)]), ...tableComments({ table, schema, columns }, [])]
 }
 
 function createTable(name: string, lines: readonly string[]): string {
@@ -245,7 +254,9 @@ function sixDigits(moment: string): string {
 /** Why the value may not go to the server, which would round, shorten or misread it without an error, or hold it for null. */
 export function deliveryFault(item: Item, value: Value): string | undefined {
   if (value === null) return item.key ? 'the key is null' : undefined
-  if (item.type === 'text' && value === '') return item.key ? 'the key is an empty text, which Oracle holds for null' : undefined
+  if (item.type === 'text' && value === '') {
+    return item.key || item.required ? 'is an empty text, which Oracle holds for null, and must have a value' : undefined
+  }
   if (item.type === 'json' && value === '') return 'is not JSON'
   const fault = valueFault(item, value)
   if (fault || item.type !== 'decimal') return fault
@@ -373,9 +384,7 @@ function unmarked({ deletes }: ApplyTable): string[] {
 }
 
 function sameKey(table: ApplyTable, slots: Slots): string[] {
-  return table.columns.flatMap(({ item, column }, place) =>
-    item.key ? [`${quoteName(column)} = ${slots.value(table, place)}`] : [],
-  )
+  return table.columns.flatMap(({ item, column }, place) => (item.key ? [`${quoteName(column)} = ${slots.value(table, place)}`] : []))
 }
 
 function addedValue(column: string, slots: Slots): string {

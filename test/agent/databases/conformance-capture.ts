@@ -51,7 +51,8 @@ export function captureConformance(t: Test, engine: Dialect, freshDatabase: () =
     t.same(model.sorted(), await tableRows(capture, source))
   })
 
-  t.test('where the source compares keys without case, a change of case only is a delete and an upsert', async (t) => {
+  const caseful = engine.comparesCase === true && `${engine.name} has no columns that compare without case`
+  t.test('where the source compares keys without case, a change of case only is a delete and an upsert', { skip: caseful }, async (t) => {
     const opened = await openDatabase(t, engine, freshDatabase)
     for (const statement of engine.caseInsensitive.prepare) await opened.test.query(statement)
     await opened.test.query(
@@ -218,7 +219,7 @@ export function captureConformance(t: Test, engine: Dialect, freshDatabase: () =
       { ...schema, resource: 'a-b.c_d' },
       {
         resource: 'a-b.c_d',
-        table: '许可 证`"',
+        table: engine.oddTable ?? '许可 证`"',
         columns: schema.items.map((item, i) => ({ item, column: i ? `名'称` : 'Order' })),
       },
     )
