@@ -72,9 +72,7 @@ function onlyOracle(t: Test, server: OracleServer): void {
       { id: 'id', type: 'text', length: 20, key: true, required: true },
     ])
     const { test, capture, source } = await watch(t, engine, fresh, sourceOf(schema))
-    await test.query(
-      `alter session set nls_numeric_characters = ',.' nls_comp = linguistic nls_sort = binary_ci`,
-    )
+    await test.query(`alter session set nls_numeric_characters = ',.' nls_comp = linguistic nls_sort = binary_ci`)
     await test.query(`insert into licence values (timestamp '2024-05-05 10:00:00.12 +05:30', 1.5, '许x')`)
     await test.query(`update licence set id = '许X'`)
     const take = await capture.take(source, 10, new Set())
