@@ -19,6 +19,8 @@ export interface Server extends Flavour {
   user: string
   /** PRIMARY, or a standby's role. */
   role: string
+  /** Whether an array statement tells how many rows each of its rows affected: from 12.1 on, of server and client library. */
+  counts: boolean
   thin: boolean
 }
 
@@ -253,6 +255,8 @@ async function connectTo({ user, password, descriptor, wallet, walletPassword }:
   })
 }
 
+const countsFrom = 1201000000
+
 async function probe(connection: Connection): Promise<Server> {
   const { rows } = await connection.execute<(string | null)[]>(serverQuery, [], fetchOptions)
   const [user, role, charset, nationalCharset] = rows![0]!.map(String) as [string, string, string, string]
@@ -264,6 +268,7 @@ async function probe(connection: Connection): Promise<Server> {
     nationalCharset,
     user,
     role,
+    counts: Math.min(connection.oracleServerVersion, oracledb.thin ? Infinity : oracledb.oracleClientVersion) >= countsFrom,
     thin: connection.thin ?? true,
   }
 }

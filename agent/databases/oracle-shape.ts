@@ -88,7 +88,7 @@ export function itemChanges(sink: SinkTable, catalog: CatalogTable, flavour: { u
       const type = there.type.startsWith('N') ? `nvarchar2(${2 * item.length})` : `varchar2(${item.length} char)`
       return [`alter table ${catalog.name} modify (${quoteName(there.column)} ${type})`]
     }
-    return toLarge(catalog, there, flavour)
+    return toLarge(catalog, { column: there.column, spare }, flavour)
   })
 }
 
@@ -108,6 +108,7 @@ function addColumn(catalog: CatalogTable, mapped: SinkTable['columns'][number], 
   ]
 }
 
+/** Of a column as configured. */
 function spareName(column: string): string {
   return `QZ_NEW_${safeName(column, 23)}`
 }
@@ -117,8 +118,7 @@ function renameColumn({ name }: CatalogTable, from: string, to: string): string 
 }
 
 /** A character column cannot be modified into a large object: its texts move. Begun anew, or finished, after a crash. */
-function toLarge(catalog: CatalogTable, { column }: CatalogColumn, flavour: { unicode: boolean }): string[] {
-  const spare = spareName(column)
+function toLarge(catalog: CatalogTable, { column, spare }: { column: string; spare: string }, flavour: { unicode: boolean }): string[] {
   const add = `alter table ${catalog.name} add (${quoteName(spare)} ${columnType({ type: 'text' }, flavour)})`
   return [
     ...(findColumn(catalog, spare) ? [] : [add]),

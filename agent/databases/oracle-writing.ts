@@ -87,9 +87,6 @@ function lastOfEachKey({ columns }: SinkTable, change: Change): [number, Row][] 
 /** Rows and bytes of one array statement: a client library allots the widest value for every row. */
 const most = { rows: 1000, bytes: 4 << 20 }
 
-/** Servers before 12.1 do not tell which rows of an array statement were found. */
-const countsFrom = 1201000000
-
 /** One sink's writer within a transaction. */
 export class RowWriter {
   readonly #session: Session
@@ -120,7 +117,7 @@ export class RowWriter {
   async #attempt(rows: readonly number[], empty: readonly number[]): Promise<Aside[]> {
     await this.#session.run('savepoint qz_rows')
     try {
-      const write = this.#session.server.number >= countsFrom ? this.#updateFirst : this.#insertFirst
+      const write = this.#session.server.counts ? this.#updateFirst : this.#insertFirst
       return await write.call(this, rows, empty)
     } catch (error) {
       if (!isRowError(error)) throw error

@@ -83,7 +83,7 @@ class OracleDatabase implements Database {
         runtimeUser === undefined || source.query !== undefined || plan.catalog.owner === owner ? [] : grantStatements(plan, runtimeUser)
       if (onlyReads(source)) return grants
       if (plan.catalog.view || plan.catalog.temporary) throw refused(source, '不是普通表 / triggers see plain tables only')
-      return [...setupStatements(plan, owner, session.server), ...grants]
+      return [...grants, ...setupStatements(plan, owner, session.server)]
     })
   }
 

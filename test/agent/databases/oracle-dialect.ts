@@ -23,13 +23,17 @@ const rewritings: [RegExp, string][] = [
   [/^(drop table \w+)$/g, '$1 purge'],
 ]
 
+/** A word that is reserved here, as a column. */
+const reserved: [RegExp, string] = [/\bnumber\b(?!\()/g, '"NUMBER"']
+
 /** Rows of one statement: a longer union takes long to be parsed. */
 const rowsAtOnce = 500
 
 /** The suite's SQL as statements that Oracle understands. Before 23 it knows neither VALUES of several rows nor booleans. */
 export function inOracle(sql: string): string[] {
   if (/^create trigger/i.test(sql)) return [sql]
-  const plain = outside(sql.trim(), (part) => rewritings.reduce((text, [from, to]) => text.replace(from, to), part))
+  const words = /^select/.test(sql) ? [...rewritings, reserved] : rewritings
+  const plain = outside(sql.trim(), (part) => words.reduce((text, [from, to]) => text.replace(from, to), part))
   const insert = /^(insert into \S+(?: \([^)]*\))?) values\s*\(/.exec(plain)
   const quoted = /^(insert into "[^"]+"(?: \([^)]*\))?) values\s*\(/.exec(plain)
   const head = (quoted ?? insert)?.[1]

@@ -113,7 +113,7 @@ t.test('tables that are made', async (t) => {
 
 t.test('set-up and teardown, as SQL*Plus takes them', async (t) => {
   const plan = plans.planOf(source, catalog)
-  golden(t, 'setup', script([...setupStatements(plan, 'QZ', unicode), ...grantStatements(plan, 'qz')]))
+  golden(t, 'setup', script([...grantStatements(plan, 'qz'), ...setupStatements(plan, 'QZ', unicode)]))
   golden(t, 'setup-gbk', script(setupStatements(plan, 'QZ', gbk)))
   golden(t, 'teardown', script(teardownStatements(source, 'QZ', unicode)))
 })

@@ -10,6 +10,8 @@ type Answer = Cell[][] | ((sql: string, values: readonly unknown[]) => Cell[][])
 
 export class Recorder {
   readonly asked: string[] = []
+  /** Questions to the dictionary are written down once. */
+  readonly #looked = new Set<string>()
   /** The last that fits answers. */
   readonly answers: [RegExp, Answer][] = [
     [/database_role/, [['QZ', 'PRIMARY', 'AL32UTF8', 'AL16UTF16']]],
@@ -56,7 +58,8 @@ export class Recorder {
     const values = binds.map(({ val }) => val as unknown)
     checkPlaceholders(sql, values.length)
     const list = binds.map(({ val, type }, i) => `-- :${i + 1} ${String((type as { name?: string }).name).slice(8)} ${JSON.stringify(val)}`)
-    if (!/^alter session/.test(sql)) this.asked.push([`${sql};`, ...list].join('\n'))
+    if (!/^alter session/.test(sql) && !this.#looked.has(sql)) this.asked.push([`${sql};`, ...list].join('\n'))
+    if (/\b(all|nls_database)_\w+/.test(sql)) this.#looked.add(sql)
     const answer = this.answers.findLast(([pattern]) => pattern.test(sql))?.[1]
     const rows = typeof answer === 'function' ? answer(sql, values) : answer
     if (/^\s*select/.test(sql)) return { rows: (rows ?? []).map((row) => [...row]) }

@@ -183,5 +183,8 @@ t.test('the suite’s SQL in Oracle’s words', async (t) => {
   t.same(inOracle('alter table licence add column amount decimal(12,2) default 3'), [
     'alter table licence add amount decimal(12,2) default 3',
   ])
+  t.same(inOracle(`select number, name from delivered where name = 'number'`), [
+    `select "NUMBER", name from delivered where name = 'number'`,
+  ])
   t.same(inOracle('drop table delivered'), ['drop table delivered purge'])
 })

@@ -4,36 +4,6 @@ select sys_context('userenv', 'session_user'), sys_context('userenv', 'database_
 
 select purpose from "QZ"."QZ_LOCK" where purpose = 'capture' for update nowait;
 
-select sys_context('userenv', 'session_user'), sys_context('userenv', 'database_role'),
-  (select value from nls_database_parameters where parameter = 'NLS_CHARACTERSET'),
-  (select value from nls_database_parameters where parameter = 'NLS_NCHAR_CHARACTERSET') from dual;
-
-select owner, name, kind, temporary from (
-  select owner, table_name as name, 'TABLE' as kind, temporary from all_tables where dropped = 'NO'
-  union all select owner, view_name, 'VIEW', 'N' from all_views)
-where owner in (:1, :2) and name in (:3, :4);
--- :1 VARCHAR "QZ"
--- :2 VARCHAR "QZ"
--- :3 VARCHAR "licence"
--- :4 VARCHAR "LICENCE"
-
-select column_name, data_type, nullable, char_length, data_length, char_used, data_precision, data_scale, column_id, data_default
-from all_tab_cols where owner = :1 and table_name = :2 and hidden_column = 'NO' order by column_id;
--- :1 VARCHAR "QZ"
--- :2 VARCHAR "LICENCE"
-
-select c.constraint_type, c.constraint_name, c.index_name, k.column_name, k.position
-from all_constraints c join all_cons_columns k on k.owner = c.owner and k.constraint_name = c.constraint_name and k.table_name = c.table_name
-where c.owner = :1 and c.table_name = :2 and c.constraint_type in ('P', 'U') and c.status = 'ENABLED' and c.index_name is not null
-union all select 'I', null, i.index_name, k.column_name, k.column_position
-from all_indexes i join all_ind_columns k on k.index_owner = i.owner and k.index_name = i.index_name
-where i.table_owner = :3 and i.table_name = :4 and i.uniqueness = 'UNIQUE' and i.status <> 'UNUSABLE'
-order by 1, 2, 3, 5;
--- :1 VARCHAR "QZ"
--- :2 VARCHAR "LICENCE"
--- :3 VARCHAR "QZ"
--- :4 VARCHAR "LICENCE"
-
 select owner, name, kind, temporary from (
   select owner, table_name as name, 'TABLE' as kind, temporary from all_tables where dropped = 'NO'
   union all select owner, view_name, 'VIEW', 'N' from all_views)

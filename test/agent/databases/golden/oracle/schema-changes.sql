@@ -1,9 +1,9 @@
 -- longer and further items
 alter table "QZ"."DELIVERED" modify ("ID" varchar2(90 char));
-alter table "QZ"."DELIVERED" add ("QZ_NEW_SHORT_1BF63C90" clob);
-update "QZ"."DELIVERED" set "QZ_NEW_SHORT_1BF63C90" = "SHORT";
+alter table "QZ"."DELIVERED" add ("QZ_NEW_SHORT" clob);
+update "QZ"."DELIVERED" set "QZ_NEW_SHORT" = "SHORT";
 alter table "QZ"."DELIVERED" drop column "SHORT";
-alter table "QZ"."DELIVERED" rename column "QZ_NEW_SHORT_1BF63C90" to "SHORT";
+alter table "QZ"."DELIVERED" rename column "QZ_NEW_SHORT" to "SHORT";
 alter table "QZ"."DELIVERED" add ("EXTRA" varchar2(9 char));
 comment on column "QZ"."DELIVERED"."EXTRA" is '信息项''extra';
 

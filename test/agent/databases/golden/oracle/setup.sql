@@ -1,3 +1,5 @@
+grant select on "APP"."LICENCE" to "QZ";
+
 begin
   execute immediate 'create table "QZ"."QZ_LOCK" (purpose varchar2(20) not null primary key)';
 exception when others then
@@ -136,5 +138,3 @@ when matched then update set t.snapshot = 'needed'
 when not matched then insert (t.resource_code, t.snapshot) values (s.k, 'needed');
 
 commit;
-
-grant select on "APP"."LICENCE" to "QZ";
