@@ -1,4 +1,5 @@
 /** One connection to Oracle, set up so that values come as text whatever the server's language is, and its errors as coded errors. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import oracledb, { type BindDefinition, type BindParameter, type Connection } from 'oracledb'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { quoteName, type Flavour } from '../../protocol/tables/oracle.ts'
@@ -179,7 +180,7 @@ export class Session {
       await this.#ask(() => this.#connection.commit())
       return result
     } catch (error) {
-      await this.#connection.rollback().catch(() => {})
+      await this.#ask(() => this.#connection.rollback()).catch(() => {})
       throw error
     } finally {
       this.#inTransaction = false
@@ -215,14 +216,10 @@ export class Session {
     this.#abandon(new QianzhiError('QZ-DB-UNREACHABLE', { database: this.options.name, reason }))
   }
 
-  /** Without waiting for a server that does not answer. */
+  /** Without waiting for a server that does not answer, nor for a statement that it works on. */
   async close(): Promise<void> {
-    try {
-      this.#connection.callTimeout = closeMs
-    } catch {
-      return
-    }
-    await this.#connection.close({ drop: true }).catch(() => {})
+    const closed = this.#connection.close({ drop: true }).catch(() => {})
+    await Promise.race([closed, sleep(closeMs, undefined, { ref: false })])
   }
 }
 
