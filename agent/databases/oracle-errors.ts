@@ -9,7 +9,7 @@ interface DriverError extends Error {
 export function errorNumber(error: unknown): number | undefined {
   const { errorNum, message } = error as DriverError
   if (errorNum) return errorNum
-  const found = /ORA-(\d{5})/.exec(String(message))
+  const found = /ORA-(\d{5})/.exec(message)
   return found ? Number(found[1]) : undefined
 }
 

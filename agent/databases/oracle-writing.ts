@@ -84,8 +84,8 @@ function lastOfEachKey({ columns }: SinkTable, change: Change): [number, Row][] 
   return [...last.values()]
 }
 
-/** Rows and bytes of one array statement: a client library allots the widest value for every row. */
-const most = { rows: 1000, bytes: 4 << 20 }
+/** Rows and bytes of one array statement. A client library allots the widest value for every row: a row with a longer one goes alone. */
+const most = { rows: 1000, bytes: 4 << 20, value: 32_767 }
 
 /** One sink's writer within a transaction. */
 export class RowWriter {
@@ -117,8 +117,7 @@ export class RowWriter {
   async #attempt(rows: readonly number[], empty: readonly number[]): Promise<Aside[]> {
     await this.#session.run('savepoint qz_rows')
     try {
-      const write = this.#session.server.counts ? this.#updateFirst : this.#insertFirst
-      return await write.call(this, rows, empty)
+      return await (this.#session.server.counts ? this.#updateFirst(rows, empty) : this.#insertFirst(rows, empty))
     } catch (error) {
       if (!isRowError(error)) throw error
       await this.#session.run('rollback to savepoint qz_rows')
@@ -189,7 +188,8 @@ export class RowWriter {
     let part: number[] = []
     let size = 0
     for (const row of rows) {
-      const length = this.#change.columns.reduce((sum, values) => sum + (values[row]?.length ?? 0), 0)
+      const lengths = this.#change.columns.map((values) => 3 * (values[row]?.length ?? 0))
+      const length = Math.max(...lengths) > most.value ? most.bytes : lengths.reduce((sum, one) => sum + one, 0)
       if (part.length > 0 && (part.length >= most.rows || size + length > most.bytes)) {
         yield part
         part = []

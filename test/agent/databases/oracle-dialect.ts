@@ -32,7 +32,7 @@ const rowsAtOnce = 500
 /** The suite's SQL as statements that Oracle understands. Before 23 it knows neither VALUES of several rows nor booleans. */
 export function inOracle(sql: string): string[] {
   if (/^create trigger/i.test(sql)) return [sql]
-  const words = /^select/.test(sql) ? [...rewritings, reserved] : rewritings
+  const words = sql.startsWith('select') ? [...rewritings, reserved] : rewritings
   const plain = outside(sql.trim(), (part) => words.reduce((text, [from, to]) => text.replace(from, to), part))
   const insert = /^(insert into \S+(?: \([^)]*\))?) values\s*\(/.exec(plain)
   const quoted = /^(insert into "[^"]+"(?: \([^)]*\))?) values\s*\(/.exec(plain)
@@ -98,7 +98,7 @@ export async function connectSession(url: string): Promise<Session> {
     let rows: (string | null)[][] = []
     for (const statement of inOracle(sql)) {
       const options = { outFormat: oracledb.OUT_FORMAT_ARRAY, autoCommit: !inTransaction, fetchTypeHandler: fetchType, maxRows: 0 }
-      const result = await connection.execute<unknown[]>(statement, [], options)
+      const result = await connection.execute<(string | number | null)[]>(statement, [], options)
       rows = (result.rows ?? []).map((row) => row.map((value) => (value === null ? null : String(value))))
     }
     return rows
@@ -201,7 +201,7 @@ export function oracleLiteral(type: ValueType, value: string): string {
 }
 
 function textLiteral(value: string): string {
-  const characters = [...value]
+  const characters = Array.from(value)
   if (characters.length <= literalCharacters) return quoteText(value)
   const parts: string[] = []
   for (let at = 0; at < characters.length; at += literalCharacters) {

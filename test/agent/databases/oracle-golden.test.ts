@@ -18,7 +18,7 @@ import { routeTables } from '../../../agent/databases/oracle-state.ts'
 import { columnReader } from '../../../agent/databases/oracle-types.ts'
 import { openOracle } from '../../../agent/databases/oracle.ts'
 import { deliveredTable, supplyTable } from '../../../protocol/tables/oracle.ts'
-import { at, licence, schemaOf, sinkOf, sourceOf } from './fixture.ts'
+import { at, schemaOf, sinkOf, sourceOf } from './fixture.ts'
 import { checkPlaceholders, Recorder } from './oracle-recorder.ts'
 
 const folder = join(import.meta.dirname, 'golden', 'oracle')
@@ -364,7 +364,7 @@ t.test('delivery, as it is asked', async (t) => {
     const part = Object.keys(tables).length
     recorder.answer(/^select owner, name, kind/, (_, values) => {
       const name = values.find((value) => typeof value === 'string' && (value === 'DELIVERED' || value.startsWith('QZ_SHADOW_')))
-      return name ? [['QZ', String(name), 'TABLE', 'N']] : []
+      return typeof name === 'string' ? [['QZ', name, 'TABLE', 'N']] : []
     })
     recorder.answer(/from all_tab_cols/, () => tables['DELIVERED']!.columns)
     recorder.answer(/from all_constraints/, () => tables['DELIVERED']!.key.map((column, i) => ['P', 'PK', 'PK', column, String(i + 1)]))

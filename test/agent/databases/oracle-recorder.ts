@@ -58,7 +58,7 @@ export class Recorder {
     const values = binds.map(({ val }) => val as unknown)
     checkPlaceholders(sql, values.length)
     const list = binds.map(({ val, type }, i) => `-- :${i + 1} ${String((type as { name?: string }).name).slice(8)} ${JSON.stringify(val)}`)
-    if (!/^alter session/.test(sql) && !this.#looked.has(sql)) this.asked.push([`${sql};`, ...list].join('\n'))
+    if (!sql.startsWith('alter session') && !this.#looked.has(sql)) this.asked.push([`${sql};`, ...list].join('\n'))
     if (/\b(all|nls_database)_\w+/.test(sql)) this.#looked.add(sql)
     const answer = this.answers.findLast(([pattern]) => pattern.test(sql))?.[1]
     const rows = typeof answer === 'function' ? answer(sql, values) : answer
