@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { positionNumber, samePosition, showPlace } from '../../protocol/position.ts'
-import type { ApplyTable } from '../../protocol/tables/oracle.ts'
+import type { ApplyTable } from '../../protocol/tables/oracle-rows.ts'
 import { sameShape, type Applied, type Change, type Delivery, type Part, type Prepared, type Removal, type Row } from '../database.ts'
 import type { SinkState, SinkTable } from '../database.ts'
 import { readTable, unfit } from './oracle-catalog.ts'

@@ -13,9 +13,8 @@ import {
   quoteName,
   quoteText,
   sourceColumn,
-  type ApplyColumn,
-  type ApplyTable,
 } from '../../protocol/tables/oracle.ts'
+import { type ApplyColumn, type ApplyTable } from '../../protocol/tables/oracle-rows.ts'
 import { widerDecimal, type Part, type SinkTable } from '../database.ts'
 import { findColumn, readTable, sameName, unfit, type CatalogColumn, type CatalogTable, type Key } from './oracle-catalog.ts'
 import type { Session } from './oracle-connection.ts'

@@ -5,14 +5,13 @@ import {
   deliveredTable,
   keyColumns,
   madeName,
-  mergeTable,
   names,
   quoteName,
   sourceColumn,
   tableComments,
   addedColumns,
-  type ApplyTable,
 } from '../../protocol/tables/oracle.ts'
+import { mergeTable, type ApplyTable } from '../../protocol/tables/oracle-rows.ts'
 import type { Row, SinkTable } from '../database.ts'
 import { findColumn, readTable, sameName, unfit, type CatalogTable } from './oracle-catalog.ts'
 import type { Session } from './oracle-connection.ts'

@@ -3,21 +3,18 @@ import { createHash } from 'node:crypto'
 import type { Op } from '../../protocol/batch.ts'
 import { reasonOf, type ErrorCode } from '../../protocol/errors.ts'
 import { positionNumber } from '../../protocol/position.ts'
+import { bindText, deliveryFault, quoteName, fromText } from '../../protocol/tables/oracle.ts'
 import {
-  bindText,
-  deliveryFault,
   insertRow,
   olderRows,
-  quoteName,
   removeAddress,
   removeOlder,
   removeRow,
-  fromText,
   updateRow,
   type ApplyTable,
   type RowStatement,
   type Slot,
-} from '../../protocol/tables/oracle.ts'
+} from '../../protocol/tables/oracle-rows.ts'
 import type { Change, Prepared, Row, SinkTable } from '../database.ts'
 import type { BindKind, RawValue, Session } from './oracle-connection.ts'
 import { errorNumber, isRowError } from './oracle-errors.ts'
