@@ -1,6 +1,6 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import { engineOf, type AgentConfig } from '../config.ts'
-import type { Database, SourceTable } from '../database.ts'
+import type { CaptureMode, Database, SourceTable } from '../database.ts'
 import { engines } from '../databases/index.ts'
 import { sourceTable, supplyFor } from '../tables.ts'
 import type { Command, CommandContext } from './command.ts'
@@ -33,6 +33,13 @@ export const teardown: Command = async (context) => {
   return 0
 }
 
+const captureNames: Record<CaptureMode, [string, string]> = {
+  triggers: ['触发器采集', 'trigger capture'],
+  tracking: ['更改跟踪采集', 'capture by Change Tracking'],
+  watermark: ['水位采集', 'capture by watermark'],
+  compare: ['比对采集', 'capture by comparison'],
+}
+
 async function setUpTable(context: CommandContext, database: Database, source: SourceTable): Promise<void> {
   const printed = Boolean(context.options['print'])
   const table = await missingSupplyTable(context, database, source)
@@ -45,7 +52,8 @@ async function setUpTable(context: CommandContext, database: Database, source: S
   const script = await database.setupScript(source, optional(context, 'user'))
   if (printed) return printScript(context, database.options.url, source, script)
   await database.run(script)
-  context.say(`${source.resource}:${source.table} 已就绪(触发器采集)`, `${source.resource}: ${source.table} is set up (trigger capture)`)
+  const [zh, en] = captureNames[source.capture]
+  context.say(`${source.resource}:${source.table} 已就绪(${zh})`, `${source.resource}: ${source.table} is set up (${en})`)
   for (const { zh, en } of await limitsOfCapture(database, source)) context.say(`  注意:${zh}`, `  note: ${en}`)
 }
 
@@ -67,15 +75,19 @@ async function limitsOfCapture(database: Database, source: SourceTable) {
 
 /**
  * The mysql client splits at semicolons, also inside a trigger's body, unless it is told another delimiter. To SQL Server's clients each
- * statement is a batch: a trigger must be the first of its own.
+ * statement is a batch: a trigger must be the first of its own. SQL*Plus runs a block of PL/SQL, which ends with a semicolon of its own,
+ * when a line holds nothing but a slash.
  */
-function forClient(statement: string, engine: string): string {
+export function forClient(statement: string, engine: string): string {
   if (engine === 'sqlserver') return `${statement}\nGO\n`
+  if (engine === 'oracle' && /^(begin|declare|create trigger)\s/.test(statement)) return `${statement};\n/\n`
   return engine === 'mysql' && statement.includes(';') ? `DELIMITER $$\n${statement}$$\nDELIMITER ;\n` : `${statement};\n`
 }
 
 function printScript({ print, say }: CommandContext, url: string, source: SourceTable, script: readonly string[]): void {
   say(`-- 资源 ${source.resource},表 ${source.table}`, `-- resource ${source.resource}, table ${source.table}`)
+  // SQL*Plus would ask for a value wherever a text holds an ampersand.
+  if (engineOf('', url) === 'oracle') print('set define off\n')
   for (const statement of script) print(forClient(statement.replace(/;\s*$/, ''), engineOf('', url)))
 }
 

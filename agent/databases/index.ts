@@ -5,4 +5,5 @@ export const engines: Record<string, (options: DatabaseOptions) => Promise<Datab
   postgres: async (options) => (await import('./postgres.ts')).openPostgres(options),
   mysql: async (options) => (await import('./mysql.ts')).openMysql(options),
   sqlserver: async (options) => (await import('./sqlserver.ts')).openSqlserver(options),
+  oracle: async (options) => (await import('./oracle.ts')).openOracle(options),
 }

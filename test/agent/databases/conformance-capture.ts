@@ -51,8 +51,11 @@ export function captureConformance(t: Test, engine: Dialect, freshDatabase: () =
     t.same(model.sorted(), await tableRows(capture, source))
   })
 
-  const tracked = engine.capture === 'tracking' && `${engine.name} tracks rows by their keys as they compare`
-  t.test('where the source compares keys without case, a change of case only is a delete and an upsert', { skip: tracked }, async (t) => {
+  const unlike =
+    engine.capture === 'tracking'
+      ? `${engine.name} tracks rows by their keys as they compare`
+      : engine.comparesCase === true && `${engine.name} has no columns that compare without case`
+  t.test('where the source compares keys without case, a change of case only is a delete and an upsert', { skip: unlike }, async (t) => {
     const opened = await openDatabase(t, engine, freshDatabase)
     for (const statement of engine.caseInsensitive.prepare) await opened.test.query(statement)
     await opened.test.query(
@@ -220,7 +223,7 @@ export function captureConformance(t: Test, engine: Dialect, freshDatabase: () =
       { ...schema, resource: 'a-b.c_d' },
       {
         resource: 'a-b.c_d',
-        table: '许可 证`"',
+        table: engine.oddTable ?? '许可 证`"',
         columns: schema.items.map((item, i) => ({ item, column: i ? `名'称` : 'Order' })),
       },
     )

@@ -128,7 +128,8 @@ export function routeConformance(t: Test, engine: Dialect, freshDatabase: () => 
 
   t.test('a later version drops, adds and exchanges items and the key', async (t) => {
     const before = sinkOf(licence)
-    const { delivery, test } = await opened(t, before)
+    const filling = await opened(t, before)
+    const { delivery, test } = filling
     await apply(delivery, before, {
       from: null,
       to: at(1),
@@ -169,7 +170,7 @@ export function routeConformance(t: Test, engine: Dialect, freshDatabase: () => 
       ['1', 'new'],
       ['2', 'new'],
     ])
-    t.same(await columnsOf(test), ['name', 'number', 'since'], 'columns of vanished items are dropped')
+    t.same(await columnsOf(filling), ['name', 'number', 'since'], 'columns of vanished items are dropped')
     t.match((await delivery.open(sink)).live, { position: at(1, 2), items: ['number', 'name', 'since'], keys: ['number'], quarantine: 0 })
     const change: Sketch = {
       from: at(1, 2),
@@ -369,13 +370,10 @@ async function counts(test: TestDatabase, where = ''): Promise<string> {
 }
 
 /** The items' columns. */
-async function columnsOf(test: TestDatabase): Promise<string[]> {
-  const rows = await test.query(
-    `select column_name from information_schema.columns where table_name = 'delivered' and table_schema in ('public', (select max(table_schema)
-     from information_schema.tables where table_name = 'delivered'))`,
-  )
-  return rows
-    .map(([name]) => name!)
+async function columnsOf({ database }: Filling): Promise<string[]> {
+  const columns = await database.describe('delivered')
+  return columns
+    .map(({ column }) => column)
     .filter((name) => !name.startsWith('qz_'))
     .toSorted()
 }

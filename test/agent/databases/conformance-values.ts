@@ -53,8 +53,8 @@ export function valueConformance(t: Test, engine: Dialect, freshDatabase: () => 
     for (const row of rows) await test.query(`insert into licence values (${literals(engine, row)})`)
     const model = new Model()
     await model.drain({ capture, source })
-    sameValues(t, model.sorted(), rows)
-    sameValues(t, await tableRows(capture, source, 3), rows)
+    sameValues(t, model.sorted(), kept(engine, rows))
+    sameValues(t, await tableRows(capture, source, 3), kept(engine, rows))
   })
 
   t.test('every type and extreme is delivered, whatever the size of the batch', async (t) => {
@@ -70,7 +70,7 @@ export function valueConformance(t: Test, engine: Dialect, freshDatabase: () => 
       t.equal(applied.quarantined, 0)
       t.equal(applied.written, batch.length)
     }
-    sameValues(t, await delivered(filling, everyType), [...rows, ...many])
+    sameValues(t, await delivered(filling, everyType), kept(engine, [...rows, ...many]))
   })
 
   for (const type of keyTypes) {
@@ -101,7 +101,7 @@ export function valueConformance(t: Test, engine: Dialect, freshDatabase: () => 
     const sink = sinkOf(schema)
     const filling = await openSinks(t, engine, freshDatabase, [sink])
     await filling.delivery.open(sink)
-    const keys = ['a', 'A', 'a ', 'á', 'a\u0301', 'ａ', '', ' ', 'ß', 'ss']
+    const keys = ['a', 'A', 'a ', 'á', 'a\u0301', 'ａ', ...(engine.emptyIsNull ? [] : ['']), ' ', 'ß', 'ss']
     const change = { from: null, to: at(1), rows: keys.length, columns: [keys, keys] }
     t.same((await filling.delivery.apply(sink, 'live', filling.delivery.prepare(sink, change))).written, keys.length)
     t.same(await delivered(filling, schema), sortRows(keys.map((key) => [key, key])))
@@ -177,6 +177,12 @@ function everyRow(engine: Dialect): Row[] {
   const rows: Row[] = [['null', ...columns.map(() => null)]]
   for (let i = 0; i < count; i++) rows.push([`row ${i}`, ...columns.map((column) => column[i % column.length]!)])
   return rows
+}
+
+/** The rows as the engine can hold them. */
+function kept({ emptyIsNull }: Dialect, rows: readonly Row[]): readonly Row[] {
+  if (!emptyIsNull) return rows
+  return rows.map((row) => row.map((value, i) => (value === '' && everyType.items[i]!.type === 'text' ? null : value)))
 }
 
 function literals(engine: Dialect, row: Row): string {

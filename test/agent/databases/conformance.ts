@@ -52,6 +52,12 @@ export interface Dialect {
   endOthers(session: Session): Promise<void>
   /** Statements that make a trigger of the receiver's own refuse rows whose `name` is `refused`. */
   refusingTrigger(table: string): string[]
+  /** True where no column compares text without regard to case: the type above is then a plain one. */
+  comparesCase?: boolean
+  /** True where an empty text is null. */
+  emptyIsNull?: boolean
+  /** A table name that needs quoting, of the characters that names may hold. */
+  oddTable?: string
   /** Extremes beyond the common ones that the engine's own columns can hold. */
   extremes?: { type: ValueType; precision?: number; scale?: number; value: string }[]
 }

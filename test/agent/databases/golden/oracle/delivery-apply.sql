@@ -1,0 +1,134 @@
+select seq from "QZ"."QZ_ROUTE_POSITION" where route = :1 and part = :2 for update;
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "live"
+
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
+from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "live"
+
+delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash = :3;
+-- for 4 rows
+-- :1 VARCHAR(7) ["route-1","route-1","route-1","route-1"]
+-- :2 VARCHAR(4) ["live","live","live","live"]
+-- :3 VARCHAR(64) ["ef1bc6edff204e0f0e919a9917275830095ef25c79cc502f92f378c12dd52fed","1b530165af01a9cf7dcb526fe37fc0a094dd241aa4f7de4d1d76d21e867676b7","1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601","8991424b6b0664d1a78414ff0898f56a71b9b8b218f409370a8c8716f08f53a4"]
+
+savepoint qz_rows;
+
+update "QZ"."DELIVERED" set "QZ_SOURCE" = :1, "QZ_POSITION" = to_number(:2), "QZ_RECEIVED_AT" = systimestamp, "SHORT" = :3, "NUMBER" = to_number(:4), "EXACT" = to_number(:5), "FLAG" = to_number(:6), "DAY" = to_date(:7, 'YYYY-MM-DD"T"HH24:MI:SS'), "MOMENT" = to_timestamp(:8, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), "INSTANT" = to_timestamp_tz(:9, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), "CLOCK" = to_dsinterval(:10), "LONG" = :11, "BYTES" = :12, "DOC" = :13
+where "ID" = :14 and "SEEN" = cast(to_timestamp_tz(:15, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone);
+-- for 1 rows
+-- :1 VARCHAR(4) ["scjg"]
+-- :2 VARCHAR(10) ["4294967297"]
+-- :3 VARCHAR(1) ["x"]
+-- :4 VARCHAR(1) ["1"]
+-- :5 VARCHAR(3) ["1.5"]
+-- :6 VARCHAR(1) ["1"]
+-- :7 VARCHAR(19) ["2026-11-22T00:00:00"]
+-- :8 VARCHAR(26) ["2026-11-22T08:30:00.000000"]
+-- :9 VARCHAR(32) ["2026-11-22T08:30:00.500000+00:00"]
+-- :10 VARCHAR(10) ["0 08:30:00"]
+-- :11 VARCHAR(3) ["长"]
+-- :12 RAW(1) [{"type":"Buffer","data":[0]}]
+-- :13 VARCHAR(2) ["{}"]
+-- :14 VARCHAR(1) ["a"]
+-- :15 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+
+insert into "QZ"."DELIVERED" ("QZ_SOURCE", "QZ_POSITION", "QZ_RECEIVED_AT", "ID", "SEEN", "SHORT", "NUMBER", "EXACT", "FLAG", "DAY", "MOMENT", "INSTANT", "CLOCK", "LONG", "BYTES", "DOC")
+values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone), :5, to_number(:6), to_number(:7), to_number(:8), to_date(:9, 'YYYY-MM-DD"T"HH24:MI:SS'), to_timestamp(:10, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), to_timestamp_tz(:11, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), to_dsinterval(:12), :13, :14, :15);
+-- for 1 rows
+-- :1 VARCHAR(4) ["scjg"]
+-- :2 VARCHAR(10) ["4294967297"]
+-- :3 VARCHAR(1) ["a"]
+-- :4 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+-- :5 VARCHAR(1) ["x"]
+-- :6 VARCHAR(1) ["1"]
+-- :7 VARCHAR(3) ["1.5"]
+-- :8 VARCHAR(1) ["1"]
+-- :9 VARCHAR(19) ["2026-11-22T00:00:00"]
+-- :10 VARCHAR(26) ["2026-11-22T08:30:00.000000"]
+-- :11 VARCHAR(32) ["2026-11-22T08:30:00.500000+00:00"]
+-- :12 VARCHAR(10) ["0 08:30:00"]
+-- :13 VARCHAR(3) ["长"]
+-- :14 RAW(1) [{"type":"Buffer","data":[0]}]
+-- :15 VARCHAR(2) ["{}"]
+
+savepoint qz_rows;
+
+update "QZ"."DELIVERED" set "QZ_SOURCE" = :1, "QZ_POSITION" = to_number(:2), "QZ_RECEIVED_AT" = systimestamp, "SHORT" = :3, "NUMBER" = to_number(:4), "EXACT" = to_number(:5), "FLAG" = to_number(:6), "DAY" = to_date(:7, 'YYYY-MM-DD"T"HH24:MI:SS'), "MOMENT" = to_timestamp(:8, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), "INSTANT" = to_timestamp_tz(:9, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), "CLOCK" = to_dsinterval(:10), "LONG" = :11, "BYTES" = empty_blob(), "DOC" = :12
+where "ID" = :13 and "SEEN" = cast(to_timestamp_tz(:14, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone);
+-- for 1 rows
+-- :1 VARCHAR(4) ["scjg"]
+-- :2 VARCHAR(10) ["4294967297"]
+-- :3 VARCHAR(1) [null]
+-- :4 VARCHAR(1) [null]
+-- :5 VARCHAR(1) [null]
+-- :6 VARCHAR(1) [null]
+-- :7 VARCHAR(1) [null]
+-- :8 VARCHAR(1) [null]
+-- :9 VARCHAR(1) [null]
+-- :10 VARCHAR(1) [null]
+-- :11 VARCHAR(1) [null]
+-- :12 VARCHAR(1) [null]
+-- :13 VARCHAR(1) ["b"]
+-- :14 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+
+insert into "QZ"."DELIVERED" ("QZ_SOURCE", "QZ_POSITION", "QZ_RECEIVED_AT", "ID", "SEEN", "SHORT", "NUMBER", "EXACT", "FLAG", "DAY", "MOMENT", "INSTANT", "CLOCK", "LONG", "BYTES", "DOC")
+values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone), :5, to_number(:6), to_number(:7), to_number(:8), to_date(:9, 'YYYY-MM-DD"T"HH24:MI:SS'), to_timestamp(:10, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), to_timestamp_tz(:11, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), to_dsinterval(:12), :13, empty_blob(), :14);
+-- for 1 rows
+-- :1 VARCHAR(4) ["scjg"]
+-- :2 VARCHAR(10) ["4294967297"]
+-- :3 VARCHAR(1) ["b"]
+-- :4 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+-- :5 VARCHAR(1) [null]
+-- :6 VARCHAR(1) [null]
+-- :7 VARCHAR(1) [null]
+-- :8 VARCHAR(1) [null]
+-- :9 VARCHAR(1) [null]
+-- :10 VARCHAR(1) [null]
+-- :11 VARCHAR(1) [null]
+-- :12 VARCHAR(1) [null]
+-- :13 VARCHAR(1) [null]
+-- :14 VARCHAR(1) [null]
+
+delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash = :3;
+-- for 1 rows
+-- :1 VARCHAR(7) ["route-1"]
+-- :2 VARCHAR(4) ["live"]
+-- :3 VARCHAR(64) ["1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"]
+
+insert into "QZ"."QZ_QUARANTINE" (route, part, key_hash, code, position, reason, written_at, key_text)
+values (:1, :2, :3, :4, to_number(:5), :6, sys_extract_utc(systimestamp), :7);
+-- for 1 rows
+-- :1 VARCHAR(7) ["route-1"]
+-- :2 VARCHAR(4) ["live"]
+-- :3 VARCHAR(64) ["1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"]
+-- :4 VARCHAR(14) ["QZ-ROW-REFUSED"]
+-- :5 VARCHAR(10) ["4294967297"]
+-- :6 VARCHAR(72) ["id: is an empty text, which Oracle holds for null, and must have a value"]
+-- :7 VARCHAR(27) ["[\"\",\"2026-11-22T08:30:00Z\"]"]
+
+delete from "QZ"."DELIVERED"
+where "ID" = :1 and "SEEN" = cast(to_timestamp_tz(:2, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :3;
+-- for 1 rows
+-- :1 VARCHAR(1) ["d"]
+-- :2 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+-- :3 VARCHAR(4) ["scjg"]
+
+update "QZ"."QZ_ROUTE_POSITION" set epoch = :1, seq = :2, hash = :3,
+  began_epoch = :4, began_seq = :5, complete = 0,
+  written_at = sys_extract_utc(systimestamp) where route = :6 and part = :7;
+-- :1 NUMBER 1
+-- :2 NUMBER 1
+-- :3 VARCHAR "253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290"
+-- :4 NUMBER null
+-- :5 NUMBER null
+-- :6 VARCHAR "route-1"
+-- :7 VARCHAR "live"
+
+select key_text from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "live"
+
+-- commit
