@@ -8,6 +8,7 @@ import type { ValueType } from '../../../protocol/value.ts'
 import { captureConformance } from './conformance-capture.ts'
 import { deliveryConformance } from './conformance-delivery.ts'
 import { describeConformance } from './conformance-describe.ts'
+import { readingConformance } from './conformance-reading.ts'
 import { routeConformance } from './conformance-routes.ts'
 import { setupConformance } from './conformance-setup.ts'
 import { valueConformance } from './conformance-values.ts'
@@ -46,6 +47,8 @@ export interface Dialect {
   endOthers(session: Session): Promise<void>
   /** Statements that make a trigger of the receiver's own refuse rows whose `name` is `refused`. */
   refusingTrigger(table: string): string[]
+  /** Makes an account that may read these tables and views, and nothing else; its URL. */
+  readOnlyAccount?(test: TestDatabase, tables: readonly string[]): Promise<string>
   /** Extremes beyond the common ones that the engine's own columns can hold. */
   extremes?: { type: ValueType; precision?: number; scale?: number; value: string }[]
 }
@@ -57,4 +60,5 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   deliveryConformance(t, engine, freshDatabase)
   routeConformance(t, engine, freshDatabase)
   describeConformance(t, engine, freshDatabase)
+  readingConformance(t, engine, freshDatabase)
 }
