@@ -10,7 +10,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { Answers } from './answers.ts'
 import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config.ts'
 import { openControl, type Control } from './control.ts'
-import type { Database, SinkTable, SourceTable } from './database.ts'
+import { onlyReads, type Database, type SinkTable, type SourceTable } from './database.ts'
 import { engines } from './databases/index.ts'
 import { HubClient } from './hub-client.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
@@ -18,6 +18,7 @@ import { InboundRoute } from './inbound-route.ts'
 import { runOutbound } from './outbound.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
 import { Removals } from './removal.ts'
+import { scanning } from './scans/capture.ts'
 import { openKey, openState, requireIdentity } from './state.ts'
 import { setFault, StatusBoard } from './status.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, tableConflict } from './tables.ts'
@@ -69,6 +70,8 @@ class RunningAgent implements Agent {
   readonly #stopping = new AbortController()
   /** Resources for which the operator asked for a snapshot. */
   readonly #restarts = new Set<string>()
+  /** Begins a scan of a source that is only read. */
+  readonly #scans = new Map<string, () => void>()
   readonly #checkpoints: Checkpoints
   #arranging: Promise<void> = Promise.resolve()
   #services: Promise<void>[] = []
@@ -113,6 +116,7 @@ class RunningAgent implements Agent {
       status: () => this.report(),
       checkpoints: () => (this.#checkpoints.flush(), {}),
       resync: ({ name }) => this.#resync(name ?? ''),
+      scan: ({ name }) => this.#scan(name ?? ''),
       trust: ({ name }) => this.#trust(name ?? ''),
     })
     for (const [name, { url, pace }] of Object.entries(this.#config.databases)) {
@@ -131,7 +135,7 @@ class RunningAgent implements Agent {
 
   async stop(): Promise<void> {
     await this.#arranging
-    await this.#stopLines((name) => name.startsWith('out'))
+    await this.#stopLines((name) => !name.startsWith('in '))
     this.#stopping.abort()
     await this.#stopLines(() => true)
     await Promise.allSettled(this.#services)
@@ -175,11 +179,16 @@ class RunningAgent implements Agent {
     return [...this.#databases].flatMap(([name, database]) => {
       const [sources, sinks] = [this.#sources(name), this.#sinks(name)]
       const keys = sinks.map((sink) => this.#received(sink).keys)
-      const out = (signal: AbortSignal) => runOutbound(this.#outbound(database, sources), signal)
+      const watched = sources.filter((source) => !onlyReads(source))
+      const read = sources.filter(onlyReads)
+      const scans = scanning(database, { folder: this.#config.data, logger: this.#logger, requests: this.#scans })
+      const out = (signal: AbortSignal) => runOutbound(this.#outbound(database, watched), signal)
+      const scan = (signal: AbortSignal) => runOutbound(this.#outbound(scans, read), signal)
       const into = (signal: AbortSignal) => this.#deliver(database, sinks, signal)
       const ended = this.#removals.pending(name)
       return [
-        { name: `out ${name}`, signature: JSON.stringify(sources), run: sources.length > 0 ? out : undefined },
+        { name: `out ${name}`, signature: JSON.stringify(watched), run: watched.length > 0 ? out : undefined },
+        { name: `scan ${name}`, signature: JSON.stringify(read), run: read.length > 0 ? scan : undefined },
         { name: `in ${name}`, signature: JSON.stringify([sinks, keys, ended]), run: sinks.length + ended.length > 0 ? into : undefined },
       ]
     })
@@ -202,7 +211,7 @@ class RunningAgent implements Agent {
       .flatMap((source) => {
         try {
           const engine = engineOf(database, this.#config.databases[database]!.url)
-          return [sourceTable(source, supplyFor(this.#keeper.policy, source.resource), engine)]
+          return [sourceTable(source, supplyFor(this.#keeper.policy, source.resource), engine, this.#config.timezone)]
         } catch (error) {
           setFault(this.#board.source(source.resource, database), codedError(error), this.#hub.now())
           return []
@@ -261,7 +270,7 @@ class RunningAgent implements Agent {
     return runDelivery(this.#inbound(), database, routes, arrived, signal).finally(() => this.#routes.delete(database.options.name))
   }
 
-  #outbound(database: Database, sources: readonly SourceTable[]) {
+  #outbound(database: Pick<Database, 'openCapture' | 'options'>, sources: readonly SourceTable[]) {
     const { agent, hubKey } = requireIdentity(this.#state)
     return {
       database,
@@ -318,6 +327,13 @@ class RunningAgent implements Agent {
     if (source) this.#restarts.add(name)
     for (const route of routes) route.restart()
     return { source, sink: routes.length > 0 }
+  }
+
+  #scan(resource: string): object {
+    const request = this.#scans.get(resource)
+    if (!request) throw new QianzhiError('QZ-NOT-FOUND', { what: `${resource} (capture: watermark, compare)` })
+    request()
+    return {}
   }
 
   #trust(resource: string): { keys: string[] } {

@@ -14,6 +14,7 @@ const commands: Record<string, () => Promise<Command>> = {
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
   audit: async () => (await import('./commands/audit.ts')).audit,
   resync: async () => (await import('./commands/resync.ts')).resync,
+  scan: async () => (await import('./commands/resync.ts')).scan,
   trust: async () => (await import('./commands/resync.ts')).trust,
 }
 
@@ -31,6 +32,7 @@ const help = {
   doctor                  检查运行所需的一切,并给出处理办法
   audit                   本机保存的中心审计检查点(每日最后一个),供核验中心审计
   resync 资源|路由        重新快照(来源)或重新填充落地表
+  scan 资源               立即扫描(capture: watermark、compare 的来源)
   trust 资源              接受提供方更换的密钥
 
 选项:
@@ -52,6 +54,7 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
   doctor                  checks everything that running needs, and names the remedy
   audit                   the checkpoints of the hub's audit that this agent holds (the last of each day), to verify it with
   resync RESOURCE|ROUTE   takes a new snapshot (source), or fills the delivered table anew
+  scan RESOURCE           scans a source of capture: watermark or compare now
   trust RESOURCE          accepts a provider's new key
 
 Options:

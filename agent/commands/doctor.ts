@@ -1,8 +1,9 @@
 import { codedError, type QianzhiError } from '../../protocol/errors.ts'
 import { policyExpired, type Policy } from '../../protocol/policy.ts'
-import type { Check, SinkTable, SourceTable } from '../database.ts'
+import { onlyReads, type Check, type SinkTable, type SourceTable } from '../database.ts'
 import type { Schema } from '../../protocol/schema.ts'
 import { engineOf, sinkName } from '../config.ts'
+import { readingChecks } from '../scans/checks.ts'
 import { openState } from '../state.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, unknownColumns } from '../tables.ts'
 import type { Command, CommandContext } from './command.ts'
@@ -71,7 +72,7 @@ async function databaseChecks({ config }: CommandContext, name: string, policy: 
       .map((source) => {
         const supply = supplyFor(policy, source.resource)
         checks.push(...columnsCheck(supply.schema, source.columns))
-        return sourceTable(source, supply, engineOf(name, config.databases[name]!.url))
+        return sourceTable(source, supply, engineOf(name, config.databases[name]!.url), config.timezone)
       }),
   )
   const sinks = collect<SinkTable>(checks, () =>
@@ -86,7 +87,9 @@ async function databaseChecks({ config }: CommandContext, name: string, policy: 
   )
   const database = await openDatabase(config, name)
   try {
-    return [...checks, ...(await database.doctor(sources, sinks)).map((check) => ({ ...check, name: `${name} ${check.name}` }))]
+    const found = await database.doctor(sources, sinks)
+    for (const source of sources.filter(onlyReads)) found.push(...(await readingChecks(database, source)))
+    return [...checks, ...found.map((check) => ({ ...check, name: `${name} ${check.name}` }))]
   } catch (error) {
     return [...checks, failed(name, codedError(error))]
   } finally {

@@ -103,7 +103,8 @@ export function readingConformance(t: Test, engine: Dialect, freshDatabase: () =
       ['X', 'b', 'x', 'y'],
     )
     const found = (await reading.rowsByKeys(source, [['x'], ['X']])).rows.map(([, name]) => name)
-    t.same(found.toSorted(), ['1', '3'])
+    t.same(new Set(found), new Set(['1', '3']))
+    t.equal(found.length, 2)
     // What follows a key, and what is equal to it for the database, together are everything from there on.
     for (const [i, [id]] of whole.rows.entries()) {
       const rest = [...(await reading.rowsByKeys(source, [[id!]])).rows, ...(await reading.rowsAfter(source, [id!], 10)).rows]
@@ -189,13 +190,12 @@ export function readingConformance(t: Test, engine: Dialect, freshDatabase: () =
     }
   })
 
-  const account = engine.readOnlyAccount
-  t.test('an account that may only read', { skip: !account && 'not tried here' }, async (t) => {
+  t.test('an account that may only read', { skip: !engine.readOnlyAccount && 'not tried here' }, async (t) => {
     const { test } = await open(t)
     await test.query(`insert into licence values ('a', '甲', 1.50)`)
     await test.query('create view seen as select * from licence')
     await test.query('create view hidden as select * from licence')
-    const url = await account!(test, ['licence', 'seen'])
+    const url = await engine.readOnlyAccount!(test, ['licence', 'seen'])
     const database = await engine.open({ name: 'front', url, pace: 5 })
     const reading = await database.openReading()
     t.teardown(async () => {
