@@ -153,7 +153,7 @@ export function readAgentConfig(file: string): AgentConfig {
 
 function checkSources({ sources, timezone }: AgentConfig): void {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: timezone })
+    Intl.DateTimeFormat('en', { timeZone: timezone })
   } catch {
     throw new QianzhiError('QZ-CONFIG', { key: 'timezone', reason: `${timezone} is no time zone: write one such as Asia/Shanghai` })
   }

@@ -61,11 +61,11 @@ export class ScanStore {
   }
 
   get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.#statement(sql).get(...values) as Record<string, unknown> | undefined
+    return this.#statement(sql).get(...values)
   }
 
   all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#statement(sql).all(...values) as Record<string, unknown>[]
+    return this.#statement(sql).all(...values)
   }
 
   run(sql: string, ...values: SQLInputValue[]): void {
@@ -93,10 +93,10 @@ export class ScanStore {
   state(): StreamState & { generation: number } {
     const row = this.get('select *, (select count(*) from quarantine) as quarantine from stream')!
     const began = row['began_epoch'] === null ? undefined : { epoch: Number(row['began_epoch']), seq: Number(row['began_seq']) }
-    const after = row['after'] === null ? null : readKey(String(row['after']))
+    const after = row['after'] as string | null
     return {
       position: row['epoch'] === null ? null : { epoch: Number(row['epoch']), seq: Number(row['seq']), hash: String(row['hash']) },
-      snapshot: row['needed'] ? 'needed' : began ? { began, after } : null,
+      snapshot: row['needed'] ? 'needed' : began ? { began, after: after && readKey(after) } : null,
       coverage: String(row['coverage']),
       quarantine: Number(row['quarantine']),
       generation: Number(row['generation']),
