@@ -96,7 +96,7 @@ export class ScanStore {
     const after = row['after'] as string | null
     return {
       position: row['epoch'] === null ? null : { epoch: Number(row['epoch']), seq: Number(row['seq']), hash: String(row['hash']) },
-      snapshot: row['needed'] ? 'needed' : began ? { began, after: after && readKey(after) } : null,
+      snapshot: row['needed'] ? 'needed' : began ? { began, after: after === null ? null : readKey(after) } : null,
       coverage: String(row['coverage']),
       quarantine: Number(row['quarantine']),
       generation: Number(row['generation']),
