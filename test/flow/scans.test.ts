@@ -8,7 +8,7 @@ import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const server = await startPostgres()
 t.teardown(() => server.stop())
 const mariadb = await findMariadb()
@@ -87,6 +87,12 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
     await follow(t, { application, target, provider })
     await doctor(t, provider)
     await stopAndForget(t, provider)
+    provider.configure({
+      agency: 'land',
+      databases: { front: { url } },
+      sources: [{ resource: 'keyless', database: 'front', table: 'plain' }],
+    })
+    await t.rejects(provider.command('setup', 'keyless', '--lang', 'en'), /capture: compare for this source/, 'triggers need a key')
   })
 }
 
