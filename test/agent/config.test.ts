@@ -7,6 +7,8 @@ import { readAgentConfig } from '../../agent/config.ts'
 const folder = mkdtempSync(join(tmpdir(), 'qianzhi-config-'))
 const database = 'databases: { front: { url: "postgres://u@h/d" } }'
 
+const source = (more: string): string => `${database}\nsources: [{ resource: r, database: front, table: t, ${more} }]`
+
 function configured(text: string) {
   const file = join(folder, 'qianzhi-agent.yaml')
   writeFileSync(file, text)
@@ -34,6 +36,12 @@ t.test('faults name the key', async (t) => {
     [`${database}\nsources: [{ resource: r, database: back, table: t }]`, /sources\[0\]\.database.*no back/],
     [`${database}\nsinks: [{ resource: r, database: front }, { resource: r, database: front }]`, /sinks.*named twice/],
     [`${database}\nsources: [{ resource: r, database: front }]`, /table/],
+    [source('query: select 1'), /sources\[0\]\.query.*compare or watermark/],
+    [source('capture: watermark'), /sources\[0\]\.watermark.*watermark\.column/],
+    [source('capture: compare, watermark: { column: c }'), /sources\[0\]\.watermark.*capture: watermark only/],
+    [source('compare: {}'), /sources\[0\]\.compare.*capture: compare only/],
+    [source('capture: compare, compare: { schedule: "every night" }'), /sources\[0\]\.compare\.schedule.*cron/],
+    [`${source('capture: compare')}\ntimezone: Peking`, /timezone.*Asia\/Shanghai/],
     ['hub: { poll: 3600 }', /poll/],
     ['databases: { front: { url: "${env:QIANZHI_TEST_NOT_SET}" } }', /databases\.front\.url.*QIANZHI_TEST_NOT_SET/],
     ['databases: { front: { url: "${vault:x}" } }', /vault/],
