@@ -37,9 +37,9 @@ export class TableModel implements Reading {
     await setImmediate()
     this.during.shift()?.()
     this.#sorted ??= [...this.rows.keys()].toSorted((a, b) => (a < b ? -1 : 1))
-    const from = after ? this.#sorted.findIndex((key) => key > after[0]!) : 0
+    const place = after ? this.#sorted.findIndex((key) => key > after[0]!) : 0
     const rows: string[][] = []
-    for (let i = from; from >= 0 && i < this.#sorted.length && rows.length < limit; i++) rows.push(...this.#rowsOf(this.#sorted[i]!))
+    for (const key of place < 0 ? [] : this.#sorted.slice(place, place + limit)) rows.push(...this.#rowsOf(key))
     rows.length = Math.min(rows.length, limit)
     return { ...split(rows), last: rows.length > 0 ? [rows.at(-1)![0]!] : null }
   }
