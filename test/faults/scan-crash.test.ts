@@ -15,6 +15,7 @@ process.stdout.write(`QIANZHI_SEED=${seed}\n`)
 const random = new Random(seed)
 const server = await startPostgres()
 t.teardown(() => server.stop())
+const mariadb = await findMariadb()
 
 const compared = { capture: 'compare', compare: { schedule: '* * * * * *' } }
 
@@ -54,8 +55,6 @@ await t.test('PostgreSQL: killed during the first load; the scan after it sends 
   t.ok(changed < 2_500, `queued again: ${changed}`)
   await equal(t, line)
 })
-
-const mariadb = await findMariadb()
 
 t.test(
   'MariaDB, restored from an old copy of the data folder',
