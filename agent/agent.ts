@@ -11,7 +11,7 @@ import { Answers } from './answers.ts'
 import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config.ts'
 import { openControl, type Control } from './control.ts'
 import { databaseChecks, passed, policyCheck } from './doctoring.ts'
-import type { Check, Database, Replayed, SinkTable, SourceTable } from './database.ts'
+import { mostQuarantined, onlyReads, type Check, type Database, type Replayed, type SinkTable, type SourceTable } from './database.ts'
 import { engines } from './databases/index.ts'
 import { HubClient } from './hub-client.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
@@ -22,6 +22,7 @@ import { PolicyKeeper } from './policy-keeper.ts'
 import { Pauses, type Paused } from './pauses.ts'
 import { Removals } from './removal.ts'
 import { sourceRules } from './source-rules.ts'
+import { scanning, type ScanCapture } from './scans/capture.ts'
 import { openKey, openState, requireIdentity } from './state.ts'
 import { setFault, StatusBoard } from './status.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, tableConflict } from './tables.ts'
@@ -88,6 +89,9 @@ class RunningAgent implements Agent {
   /** Resources whose waiting deletes the operator has confirmed. */
   readonly #confirms = new Set<string>()
   readonly #pauses: Pauses
+  /** Begins a scan of a source that is only read. */
+  readonly #scans = new Map<string, () => void>()
+  readonly #scanCaptures = new Set<ScanCapture>()
   readonly #checkpoints: Checkpoints
   #arranging: Promise<void> = Promise.resolve()
   #services: Promise<void>[] = []
@@ -137,6 +141,8 @@ class RunningAgent implements Agent {
       checkpoints: () => (this.#checkpoints.flush(), {}),
       resync: ({ name }) => this.#resync(name ?? ''),
       replay: ({ name }) => this.#replay(name ?? ''),
+      scan: ({ name }) => this.#scan(name ?? ''),
+      quarantine: ({ name }) => [...this.#scanCaptures].flatMap((capture) => capture.quarantine(name, mostQuarantined)),
       trust: ({ name }) => this.#trust(name ?? ''),
       pause: ({ name }) => this.pause(name ?? ''),
       resume: ({ name }) => this.resume(name ?? ''),
@@ -204,7 +210,7 @@ class RunningAgent implements Agent {
 
   async stop(): Promise<void> {
     await this.#arranging
-    await this.#stopLines((name) => name.startsWith('out'))
+    await this.#stopLines((name) => !name.startsWith('in '))
     this.#stopping.abort()
     await this.#stopLines(() => true)
     await Promise.allSettled(this.#services)
@@ -248,11 +254,16 @@ class RunningAgent implements Agent {
     return [...this.#databases].flatMap(([name, database]) => {
       const [sources, sinks] = [this.#sources(name), this.#sinks(name)]
       const keys = sinks.map((sink) => this.#received(sink).keys)
-      const out = (signal: AbortSignal) => runOutbound(this.#outbound(database, sources), signal)
+      const watched = sources.filter((source) => !onlyReads(source))
+      const read = sources.filter(onlyReads)
+      const scans = scanning(database, { folder: this.#config.data, logger: this.#logger, requests: this.#scans, open: this.#scanCaptures })
+      const out = (signal: AbortSignal) => runOutbound(this.#outbound(database, watched), signal)
+      const scan = (signal: AbortSignal) => runOutbound(this.#outbound(scans, read), signal)
       const into = (signal: AbortSignal) => this.#deliver(database, sinks, signal)
       const ended = this.#removals.pending(name)
       return [
-        { name: `out ${name}`, signature: JSON.stringify(sources), run: sources.length > 0 ? out : undefined },
+        { name: `out ${name}`, signature: JSON.stringify(watched), run: watched.length > 0 ? out : undefined },
+        { name: `scan ${name}`, signature: JSON.stringify(read), run: read.length > 0 ? scan : undefined },
         { name: `in ${name}`, signature: JSON.stringify([sinks, keys, ended]), run: sinks.length + ended.length > 0 ? into : undefined },
       ]
     })
@@ -275,7 +286,7 @@ class RunningAgent implements Agent {
       .flatMap((source) => {
         try {
           const engine = engineOf(database, this.#config.databases[database]!.url)
-          return [sourceTable(source, supplyFor(this.#keeper.policy, source.resource), engine)]
+          return [sourceTable(source, supplyFor(this.#keeper.policy, source.resource), engine, this.#config.timezone)]
         } catch (error) {
           setFault(this.#board.source(source.resource, database), codedError(error), this.#hub.now())
           return []
@@ -347,7 +358,7 @@ class RunningAgent implements Agent {
     return runDelivery(this.#inbound(), database, routes, arrived, signal).finally(() => this.#routes.delete(database.options.name))
   }
 
-  #outbound(database: Database, sources: readonly SourceTable[]) {
+  #outbound(database: Pick<Database, 'openCapture' | 'options' | 'quarantine'>, sources: readonly SourceTable[]) {
     const { agent, hubKey } = requireIdentity(this.#state)
     return {
       database,
@@ -432,6 +443,13 @@ class RunningAgent implements Agent {
 
   #routesOf(name: string): InboundRoute[] {
     return this.#allRoutes().filter((route) => route.id === name || route.sink.resource === name)
+  }
+
+  #scan(resource: string): object {
+    const request = this.#scans.get(resource)
+    if (!request) throw new QianzhiError('QZ-NOT-FOUND', { what: `${resource} (capture: watermark, compare)` })
+    request()
+    return {}
   }
 
   #trust(resource: string): { keys: string[] } {

@@ -1,10 +1,13 @@
 import { dirname, resolve } from 'node:path'
+import { validate } from 'node-cron'
 import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { captureModes } from './database.ts'
 import { mappingFault } from './mapping.ts'
 import { SendingConfig } from './source-rules.ts'
+
+export const chinaTime = 'Asia/Shanghai'
 
 const strict = { additionalProperties: false }
 
@@ -41,6 +44,9 @@ export type LocalColumn = Static<typeof LocalColumn>
 const Columns = Type.Record(Type.String(), Type.Union([Type.String({ minLength: 1 }), LocalColumn]))
 export type ColumnNames = Static<typeof Columns>
 
+const Schedule = Type.String({ minLength: 9 })
+const RowsPerSecond = Type.Integer({ minimum: 1 })
+
 const SourceConfig = Type.Object(
   {
     resource: Type.String(),
@@ -50,6 +56,23 @@ const SourceConfig = Type.Object(
     capture: Type.Optional(Type.Enum([...captureModes])),
     /** A SELECT that is read in the table's place (only `watermark` and `compare`). */
     query: Type.Optional(Type.String({ minLength: 1 })),
+    /** Only where `capture` is `watermark`. */
+    watermark: Type.Optional(
+      Type.Object(
+        {
+          /** A column that grows with every change; it need be no item. */
+          column: Type.String({ minLength: 1 }),
+          /** How long transactions may take to commit: seconds of a time, units of a number. */
+          overlap: Type.Optional(Type.Number({ minimum: 0 })),
+          /** Cron expression: minute, hour, day, month, weekday; or six fields, seconds first. */
+          schedule: Type.Optional(Schedule),
+          rowsPerSecond: Type.Optional(RowsPerSecond),
+        },
+        strict,
+      ),
+    ),
+    /** Only where `capture` is `compare`. */
+    compare: Type.Optional(Type.Object({ schedule: Type.Optional(Schedule), rowsPerSecond: Type.Optional(RowsPerSecond) }, strict)),
     /** Item id → local column; items not named use their own name. */
     columns: Type.Optional(Columns),
     zeroDates: Type.Optional(Type.Enum(['refuse', 'null'])),
@@ -104,6 +127,8 @@ const AgentConfigShape = Type.Object(
     describe: Type.Optional(Type.Boolean()),
     /** Encoded bytes of the largest batch. */
     batchBytes: Type.Optional(Type.Integer({ minimum: 65_536, maximum: 8_388_608 })),
+    /** IANA name of the zone in which schedules are meant, and times that name none; Asia/Shanghai without it. */
+    timezone: Type.Optional(Type.String()),
     databases: Type.Optional(Type.Record(Type.String(), DatabaseConfig)),
     sources: Type.Optional(Type.Array(SourceConfig)),
     sinks: Type.Optional(Type.Array(SinkConfig)),
@@ -117,6 +142,7 @@ export type SinkConfig = Static<typeof SinkConfig>
 
 export interface AgentConfig extends AgentFile {
   data: string
+  timezone: string
   databases: NonNullable<AgentFile['databases']>
   sources: SourceConfig[]
   sinks: SinkConfig[]
@@ -129,11 +155,13 @@ export function readAgentConfig(file: string): AgentConfig {
   const config = {
     ...read,
     data: resolve(folder, read.data ?? 'data'),
+    timezone: read.timezone ?? chinaTime,
     databases: read.databases ?? {},
     sources: read.sources ?? [],
     sinks: read.sinks ?? [],
   }
   checkDatabases(config)
+  checkSources(config)
   checkSinks(config)
   checkMappings(config)
   checkTwice(
@@ -146,6 +174,32 @@ export function readAgentConfig(file: string): AgentConfig {
     'sinks',
   )
   return deepFreeze(config)
+}
+
+function checkSources({ sources, timezone }: AgentConfig): void {
+  try {
+    Intl.DateTimeFormat('en', { timeZone: timezone })
+  } catch {
+    throw new QianzhiError('QZ-CONFIG', { key: 'timezone', reason: `${timezone} is no time zone: write one such as Asia/Shanghai` })
+  }
+  sources.forEach((source, i) => {
+    const fault = sourceFault(source)
+    if (fault) throw new QianzhiError('QZ-CONFIG', { key: `sources[${i}].${fault[0]}`, reason: fault[1] })
+  })
+}
+
+/** The wrong key and the remedy. */
+function sourceFault(source: SourceConfig): [string, string] | undefined {
+  const { capture = 'triggers', query, watermark, compare } = source
+  const reads = capture === 'watermark' || capture === 'compare'
+  if (query !== undefined && !reads) return ['query', `${capture} cannot watch a SELECT: set capture to compare or watermark`]
+  if (capture === 'watermark' && !watermark)
+    return ['watermark', 'capture: watermark needs watermark.column, a column that grows with every change']
+  if (watermark && capture !== 'watermark') return ['watermark', 'is used with capture: watermark only: set capture, or leave it out']
+  if (compare && capture !== 'compare') return ['compare', 'is used with capture: compare only: set capture, or leave it out']
+  const { schedule } = watermark ?? compare ?? {}
+  if (schedule === undefined || validate(schedule)) return undefined
+  return [`${capture}.schedule`, `${schedule} is no cron expression: write minute, hour, day, month and weekday, such as "*/5 * * * *"`]
 }
 
 /** What a sink is called where its routes are not known: by its route, its resource or its standard. */

@@ -53,6 +53,18 @@ export function onlyReads({ capture }: Pick<SourceTable, 'capture'>): boolean {
   return capture === 'watermark' || capture === 'compare'
 }
 
+/** How a source that is only read is scanned for changes. */
+export interface ScanSettings {
+  /** Cron expression of five fields, or six with seconds. */
+  schedule: string
+  /** IANA name: of the schedule, and of times that name no zone. */
+  timezone: string
+  /** At most so many rows a second are read. */
+  rowsPerSecond?: number
+  /** Only where `capture` is `watermark`: seconds of a time, units of a number. */
+  watermark?: { column: string; overlap: number }
+}
+
 /** A watched table, view or SELECT. */
 export interface SourceTable {
   resource: string
@@ -61,6 +73,8 @@ export interface SourceTable {
   capture: CaptureMode
   /** A SELECT that is read in the table's place, as if it were a view. Only for modes that only read. */
   query?: string
+  /** Exactly where the mode only reads. */
+  scan?: ScanSettings
   /** Only rows in which these columns have these values (compared as the database compares them): a route's part of a shared table. */
   only?: readonly { column: string; value: string | null }[]
   schema: Schema
@@ -155,6 +169,9 @@ export interface Check {
   zh: string
   en: string
 }
+
+/** Keys of a quarantine that are listed at once. */
+export const mostQuarantined = 1000
 
 /** A key that stands in a quarantine, and why. */
 export interface QuarantinedKey extends RowFault {

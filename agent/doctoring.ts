@@ -2,7 +2,8 @@ import { codedError, type QianzhiError } from '../protocol/errors.ts'
 import { policyExpired, type Policy } from '../protocol/policy.ts'
 import type { Schema } from '../protocol/schema.ts'
 import { engineOf, sinkName, type AgentConfig, type ColumnNames } from './config.ts'
-import type { Check, Database, SinkTable, SourceTable } from './database.ts'
+import { onlyReads, type Check, type Database, type SinkTable, type SourceTable } from './database.ts'
+import { readingChecks } from './scans/checks.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, unknownColumns } from './tables.ts'
 
 /** The checks of `doctor`, by the command and, where the hub asks, by the running agent. */
@@ -28,7 +29,7 @@ export async function databaseChecks(config: AgentConfig, database: Database, po
       .map((source) => {
         const supply = supplyFor(policy, source.resource)
         checks.push(...columnsCheck(supply.schema, source.columns))
-        return sourceTable(source, supply, engineOf(name, config.databases[name]!.url))
+        return sourceTable(source, supply, engineOf(name, config.databases[name]!.url), config.timezone)
       }),
   )
   const sinks = collect<SinkTable>(checks, () =>
@@ -42,7 +43,9 @@ export async function databaseChecks(config: AgentConfig, database: Database, po
       }),
   )
   try {
-    return [...checks, ...(await database.doctor(sources, sinks)).map((check) => ({ ...check, name: `${name} ${check.name}` }))]
+    const found = await database.doctor(sources, sinks)
+    for (const source of sources.filter(onlyReads)) found.push(...(await readingChecks(database, source)))
+    return [...checks, ...found.map((check) => ({ ...check, name: `${name} ${check.name}` }))]
   } catch (error) {
     return [...checks, failed(name, codedError(error))]
   }

@@ -16,6 +16,7 @@ const commands: Record<string, () => Promise<Command>> = {
   quarantine: async () => (await import('./commands/quarantine.ts')).quarantine,
   replay: async () => (await import('./commands/quarantine.ts')).replay,
   resync: async () => (await import('./commands/resync.ts')).resync,
+  scan: async () => (await import('./commands/resync.ts')).scan,
   trust: async () => (await import('./commands/resync.ts')).trust,
   pause: async () => (await import('./commands/pause.ts')).pause,
   resume: async () => (await import('./commands/pause.ts')).resume,
@@ -38,6 +39,7 @@ const help = {
   resync 资源|路由        重新快照(来源)或重新填充落地表
   quarantine [资源|路由]  列出隔离区:未能发送(来源)或未能落地(落地表)的行的主键与原因
   replay 资源|路由        排除原因后重试隔离区:重新发送(来源)或重新写入(落地表)
+  scan 资源               立即扫描(capture: watermark、compare 的来源)
   trust 资源              接受提供方更换的密钥
   pause 资源|路由         暂停:来源不再读取和发送(变更继续排队),落地不再接收;重启后仍然有效
   resume 资源|路由        恢复
@@ -64,6 +66,7 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
   resync RESOURCE|ROUTE   takes a new snapshot (source), or fills the delivered table anew
   quarantine [RESOURCE|ROUTE]  lists keys whose rows could not be sent (source) or applied (delivered table), and why
   replay RESOURCE|ROUTE   tries the quarantine again when its cause is put right: sends the rows anew, or applies them
+  scan RESOURCE           scans a source of capture: watermark or compare now
   trust RESOURCE          accepts a provider's new key
   pause RESOURCE|ROUTE    nothing is read and sent (changes go on being queued), or received; also after a restart
   resume RESOURCE|ROUTE   goes on

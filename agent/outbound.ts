@@ -21,7 +21,7 @@ import { setFault, type StatusBoard } from './status.ts'
  * source database has written down.
  */
 export interface OutboundContext {
-  database: Database
+  database: Pick<Database, 'openCapture' | 'options' | 'quarantine'>
   sources: readonly SourceTable[]
   agent: string
   key: SigningKey

@@ -1,24 +1,35 @@
 import { QianzhiError } from '../protocol/errors.ts'
 import type { Policy, Receive, Supply } from '../protocol/policy.ts'
 import type { Item, Schema } from '../protocol/schema.ts'
-import { engineOf, type AgentConfig, type ColumnNames, type Engine, type SinkConfig, type SourceConfig } from './config.ts'
+import { chinaTime, engineOf, type AgentConfig, type ColumnNames, type Engine, type SinkConfig, type SourceConfig } from './config.ts'
 import { mappedColumn } from './mapping.ts'
 import type { MappedColumn, SinkTable, SourceTable } from './database.ts'
 
 /** What the configuration and the policy together say of the tables: the policy gives the schema, the configuration the local names. */
 
-export function sourceTable(config: SourceConfig, supply: Supply, engine: Engine): SourceTable {
+export function sourceTable(config: SourceConfig, supply: Supply, engine: Engine, timezone = chinaTime): SourceTable {
   return {
     resource: config.resource,
     table: config.table,
     capture: config.capture ?? (engine === 'sqlserver' ? 'tracking' : 'triggers'),
     ...(config.query !== undefined && { query: config.query }),
+    ...scanSettings(config, timezone),
     schema: supply.schema,
     columns: mapColumns(supply.schema, supply.items, config.columns),
     zeroDates: config.zeroDates ?? 'refuse',
     valueLimit: config.valueLimit ?? 768 * 1024,
     queueLimit: config.queueLimit ?? 1024 ** 3,
   }
+}
+
+/** Without a schedule: what grew, every minute; everything, every hour. */
+function scanSettings({ capture, watermark, compare }: SourceConfig, timezone: string): Pick<SourceTable, 'scan'> {
+  const pace = (watermark ?? compare)?.rowsPerSecond
+  const common = { timezone, ...(pace !== undefined && { rowsPerSecond: pace }) }
+  if (capture === 'compare') return { scan: { ...common, schedule: compare?.schedule ?? '0 * * * *' } }
+  if (capture !== 'watermark' || !watermark) return {}
+  const { column, overlap = 600, schedule = '* * * * *' } = watermark
+  return { scan: { ...common, schedule, watermark: { column, overlap } } }
 }
 
 export function sinkTable(config: SinkConfig, receive: Receive, databases: AgentConfig['databases']): SinkTable {

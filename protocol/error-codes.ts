@@ -104,6 +104,13 @@ export const kinds = {
   // Rows (quarantine)
   'QZ-ROW-TOO-LARGE': kind(422, 'provider', false, '该行过大,无法装入一个批次', 'The row is too large for a batch'),
   'QZ-ROW-VALUE': kind(422, 'provider', false, '信息项 {item} 的值无法传送:{reason}', 'The value of item {item} cannot travel: {reason}'),
+  'QZ-ROW-KEY-TWICE': kind(
+    422,
+    'provider',
+    false,
+    '多行的键相同,无法区分:请使键唯一,或改用能唯一标识一行的键',
+    'Several rows have this key and cannot be told apart: make the key unique, or register one that is',
+  ),
   'QZ-ROW-REFUSED': kind(422, 'receiver', false, '目标数据库拒绝该行:{reason}', 'The target database refused the row: {reason}'),
   'QZ-ROW-CODE': kind(
     422,

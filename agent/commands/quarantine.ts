@@ -1,16 +1,15 @@
+import { existsSync } from 'node:fs'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { callControl } from '../control.ts'
-import type { QuarantinedKey, Replayed } from '../database.ts'
+import { mostQuarantined, onlyReads, type QuarantinedKey, type Replayed } from '../database.ts'
+import { ScanStore, storeFile } from '../scans/store.ts'
 import type { Command, CommandContext } from './command.ts'
 import { requireName } from './resync.ts'
 import { openDatabase } from './setup.ts'
 
-/** Keys that are listed at most, of each database. */
-const most = 1000
-
 /** Lists what stands in the quarantines of all databases; also while no agent runs. Keys are row values: they go to this terminal alone. */
 export const quarantine: Command = async (context) => {
-  const listed: ({ database: string } & QuarantinedKey)[] = []
+  const listed = await scannedKeys(context)
   for (const database of Object.keys(context.config.databases)) {
     listed.push(...(await keysIn(context, database)).map((key) => ({ database, ...key })))
   }
@@ -23,9 +22,29 @@ export const quarantine: Command = async (context) => {
 async function keysIn({ config, words }: CommandContext, name: string): Promise<QuarantinedKey[]> {
   const database = await openDatabase(config, name)
   try {
-    return await database.quarantine(words[0], most)
+    return await database.quarantine(words[0], mostQuarantined)
   } finally {
     await database.close()
+  }
+}
+
+/** Of sources that are only read: what their files in the data folder hold, which only the running agent can open while it runs. */
+async function scannedKeys({ config, words }: CommandContext): Promise<Listed[]> {
+  const sources = config.sources.filter(({ capture, resource }) => capture && onlyReads({ capture }) && (words[0] ?? resource) === resource)
+  const told = (await callControl(config.data, 'quarantine', words[0] ? { name: words[0] } : {})) as QuarantinedKey[] | undefined
+  return sources.flatMap(({ resource, database }) => {
+    const keys = told?.filter((key) => key.resource === resource) ?? storedKeys(config.data, resource)
+    return keys.map((key) => ({ database, ...key, since: new Date(key.since) }))
+  })
+}
+
+function storedKeys(folder: string, resource: string): QuarantinedKey[] {
+  if (!existsSync(storeFile(folder, resource))) return []
+  const store = ScanStore.open(folder, resource)
+  try {
+    return store.quarantined(resource, mostQuarantined)
+  } finally {
+    store.close()
   }
 }
 

@@ -12,6 +12,15 @@ export const resync: Command = async ({ config, words, say }) => {
   return 0
 }
 
+/** A source that is only read is scanned for changes now, whatever its schedule. */
+export const scan: Command = async ({ config, words, say }) => {
+  const name = requireName(words)
+  if (!(await callControl(config.data, 'scan', { name })))
+    throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
+  say(`${name}:开始扫描`, `${name}: a scan begins`)
+  return 0
+}
+
 /** The local operator accepts a provider's new key. */
 export const trust: Command = async ({ config, words, say }) => {
   const name = requireName(words)

@@ -1,7 +1,10 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import { engineOf, type AgentConfig } from '../config.ts'
-import type { CaptureMode, Database, SourceTable } from '../database.ts'
+import { callControl } from '../control.ts'
+import { onlyReads, type CaptureMode, type Database, type SourceTable } from '../database.ts'
 import { engines } from '../databases/index.ts'
+import { readingChecks } from '../scans/checks.ts'
+import { removeStore } from '../scans/store.ts'
 import { sourceTable, supplyFor } from '../tables.ts'
 import type { Command, CommandContext } from './command.ts'
 import { freshPolicy } from './connect.ts'
@@ -22,6 +25,11 @@ export const setup: Command = async (context) => {
 /** Removes triggers, queue and state again; the table and its rows stay. A later set-up begins with a snapshot. */
 export const teardown: Command = async (context) => {
   for (const { database, source } of await watchedTables(context)) {
+    if (onlyReads(source)) {
+      await forgetScans(context, source)
+      await database.close()
+      continue
+    }
     const script = await database.teardownScript(source)
     if (context.options['print']) printScript(context, database.options.url, source, script)
     else {
@@ -40,6 +48,15 @@ const captureNames: Record<CaptureMode, [string, string]> = {
   compare: ['比对采集', 'capture by comparison'],
 }
 
+/** Nothing is in the database of a source that is only read; what is remembered of it lies in the data folder. */
+async function forgetScans({ config, options, say }: CommandContext, source: SourceTable): Promise<void> {
+  const { resource } = source
+  if (options['print']) return say(`-- ${resource}:数据库中没有任何对象`, `-- ${resource}: nothing is in the database`)
+  if (await callControl(config.data, 'ping')) throw new QianzhiError('QZ-DATA-LOCKED', { folder: config.data })
+  removeStore(config.data, resource)
+  say(`${resource}:采集已拆除`, `${resource}: capture is removed`)
+}
+
 async function setUpTable(context: CommandContext, database: Database, source: SourceTable): Promise<void> {
   const printed = Boolean(context.options['print'])
   const table = await missingSupplyTable(context, database, source)
@@ -49,6 +66,7 @@ async function setUpTable(context: CommandContext, database: Database, source: S
     return
   }
   if (table) await database.run(table)
+  if (onlyReads(source)) return checkReading(context, database, source)
   const script = await database.setupScript(source, optional(context, 'user'))
   if (printed) return printScript(context, database.options.url, source, script)
   await database.run(script)
@@ -57,8 +75,21 @@ async function setUpTable(context: CommandContext, database: Database, source: S
   for (const { zh, en } of await limitsOfCapture(database, source)) context.say(`  注意:${zh}`, `  note: ${en}`)
 }
 
+/** A source that is only read needs no set-up: whether it can be read, and what its mode cannot see. */
+async function checkReading({ say }: CommandContext, database: Database, source: SourceTable): Promise<void> {
+  const checks = await readingChecks(database, source)
+  const failed = checks[0]!
+  if (!failed.ok) throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: `${failed.zh} / ${failed.en}` })
+  say(
+    `${source.resource}:${source.table} 只读采集(${source.capture}),数据库中无需建立任何对象`,
+    `${source.resource}: ${source.table} is only read (${source.capture}); nothing is made in the database`,
+  )
+  for (const { zh, en } of checks.slice(1)) say(`  注意:${zh}`, `  note: ${en}`)
+}
+
 /** DDL of the supply table where there is none and `--create-table` was given. */
 async function missingSupplyTable(context: CommandContext, database: Database, source: SourceTable): Promise<string[] | undefined> {
+  if (source.query !== undefined) return undefined
   try {
     await database.describe(source.table)
     return undefined
@@ -99,7 +130,12 @@ async function watchedTables(context: CommandContext): Promise<{ database: Datab
   return Promise.all(
     chosen.map(async (entry) => ({
       database: await openDatabase(config, entry.database, optional(context, 'url')),
-      source: sourceTable(entry, supplyFor(policy, entry.resource), engineOf(entry.database, config.databases[entry.database]!.url)),
+      source: sourceTable(
+        entry,
+        supplyFor(policy, entry.resource),
+        engineOf(entry.database, config.databases[entry.database]!.url),
+        config.timezone,
+      ),
     })),
   )
 }

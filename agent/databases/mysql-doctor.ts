@@ -1,6 +1,6 @@
 /** What `doctor` finds out about a MySQL or MariaDB server: versions, settings, triggers, and what capture cannot see. */
 import { reasonOf } from '../../protocol/errors.ts'
-import type { Check, SinkTable, SourceTable } from '../database.ts'
+import { onlyReads, type Check, type SinkTable, type SourceTable } from '../database.ts'
 import { readTable } from './mysql-catalog.ts'
 import type { Session } from './mysql-connection.ts'
 import { quoteText } from '../../protocol/tables/mysql.ts'
@@ -8,9 +8,11 @@ import { readPlan } from './mysql-plan.ts'
 import { queueName, triggerEvents, triggerName } from './mysql-names.ts'
 
 export async function diagnose(session: Session, sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
-  const checks = [versionCheck(session), await writableCheck(session), await clockCheck(session)]
-  if (sources.length > 0) checks.push(await binlogCheck(session))
-  for (const source of sources) checks.push(await sourceCheck(session, source), await hiddenCheck(session, source))
+  const watched = sources.filter((source) => !onlyReads(source))
+  const checks = [versionCheck(session), await clockCheck(session)]
+  if (watched.length + sinks.length > 0) checks.push(await writableCheck(session))
+  if (watched.length > 0) checks.push(await binlogCheck(session))
+  for (const source of watched) checks.push(await sourceCheck(session, source), await hiddenCheck(session, source))
   if (sinks.length > 0) checks.push(loadCheck(session), packetCheck(session))
   for (const sink of sinks) checks.push(await sinkCheck(session, sink))
   return checks

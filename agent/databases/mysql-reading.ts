@@ -2,7 +2,7 @@
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import type { Value } from '../../protocol/value.ts'
 import type { MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../database.ts'
-import { isMissing, type Session } from './mysql-connection.ts'
+import { errorNumber, type Session } from './mysql-connection.ts'
 import { checkKeys, countRows, keysSince, readPlan, rowsAfter, rowsByKeys, type Plan } from './mysql-plan.ts'
 
 export class MysqlReading implements Reading {
@@ -47,7 +47,8 @@ export class MysqlReading implements Reading {
       return await read(plan)
     } catch (error) {
       this.#plans.delete(source)
-      if (!isMissing(error)) throw error
+      // What the server itself refuses, a SELECT that it cannot parse, a view whose table is gone, lies with the source.
+      if (error instanceof QianzhiError || errorNumber(error) === undefined) throw error
       throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: reasonOf(error) }, { cause: error })
     }
   }

@@ -1,7 +1,7 @@
 /** What must hold for the running agent, each as one line with its remedy, asked as the user that runs it. */
 import { codedError } from '../../protocol/errors.ts'
 import { quoteName, splitTable } from '../../protocol/tables/postgres.ts'
-import type { Check, SinkTable, SourceTable } from '../database.ts'
+import { onlyReads, type Check, type SinkTable, type SourceTable } from '../database.ts'
 import type { Connection } from './postgres-connection.ts'
 import { covers, memberCoverage, type MemberCoverage } from './postgres-coverage.ts'
 import { readerOf } from './postgres-rows.ts'
@@ -23,8 +23,9 @@ export async function doctor(
     return [failed('connection', error)]
   }
   try {
-    const checks = await serverChecks(connection)
-    for (const source of sources) checks.push(...(await attempt(`source ${source.table}`, () => sourceChecks(connection, source))))
+    const watched = sources.filter((source) => !onlyReads(source))
+    const checks = await serverChecks(connection, watched.length + sinks.length > 0)
+    for (const source of watched) checks.push(...(await attempt(`source ${source.table}`, () => sourceChecks(connection, source))))
     for (const sink of sinks) checks.push(...(await attempt(`sink ${sink.table}`, () => sinkChecks(connection, sink))))
     return checks
   } finally {
@@ -45,7 +46,8 @@ async function attempt(name: string, work: () => Promise<Check[]>): Promise<Chec
   }
 }
 
-async function serverChecks(connection: Connection): Promise<Check[]> {
+/** A replica is good enough for an agent that only reads. */
+async function serverChecks(connection: Connection, writes: boolean): Promise<Check[]> {
   const [row] = await connection.query(
     `select current_setting('server_version_num'), current_setting('server_version'), pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean, current_setting('server_encoding'),
        current_setting('max_prepared_transactions'), extract(epoch from clock_timestamp()) * 1000`,
@@ -59,14 +61,19 @@ async function serverChecks(connection: Connection): Promise<Check[]> {
       zh: `PostgreSQL ${version}(需要 13 或更高版本)`,
       en: `PostgreSQL ${version} (13 or later is needed)`,
     },
-    recovery === 't'
+    recovery === 't' && writes
       ? {
           name: 'primary',
           ok: false,
           zh: '只读副本或只读设置:请连接主库',
           en: 'A read replica, or set to read only: connect to the primary',
         }
-      : { name: 'primary', ok: true, zh: '主库', en: 'The primary server' },
+      : {
+          name: 'primary',
+          ok: true,
+          zh: recovery === 't' ? '只读副本或只读设置(只用于读取)' : '主库',
+          en: recovery === 't' ? 'A read replica, or set to read only; it is only read' : 'The primary server',
+        },
     { name: 'encoding', ok: encoding === 'UTF8', zh: `数据库编码 ${encoding}(需要 UTF8)`, en: `Encoding ${encoding} (UTF8 is needed)` },
     {
       name: 'clock',

@@ -6,6 +6,7 @@ const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Pr
   villages: () => import('./villages.ts'),
   idle: () => import('./idle.ts'),
   backlog: () => import('./backlog.ts'),
+  capture: () => import('./capture.ts'),
   audit: () => import('./audit.ts'),
   registry: () => import('./registry.ts'),
   'sent-rows': () => import('./sent-rows.ts'),

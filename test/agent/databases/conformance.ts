@@ -10,6 +10,7 @@ import { captureConformance } from './conformance-capture.ts'
 import { deliveryConformance } from './conformance-delivery.ts'
 import { describeConformance } from './conformance-describe.ts'
 import { quarantineConformance } from './conformance-quarantine.ts'
+import { readingConformance } from './conformance-reading.ts'
 import { routeConformance } from './conformance-routes.ts'
 import { setupConformance } from './conformance-setup.ts'
 import { valueConformance } from './conformance-values.ts'
@@ -58,6 +59,8 @@ export interface Dialect {
   emptyIsNull?: boolean
   /** A table name that needs quoting, of the characters that names may hold. */
   oddTable?: string
+  /** Makes an account that may read these tables and views, and nothing else; its URL. */
+  readOnlyAccount?(test: TestDatabase, tables: readonly string[]): Promise<string>
   /** Extremes beyond the common ones that the engine's own columns can hold. */
   extremes?: { type: ValueType; precision?: number; scale?: number; value: string }[]
 }
@@ -71,4 +74,5 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   quarantineConformance(t, engine, freshDatabase)
   routeConformance(t, engine, freshDatabase)
   describeConformance(t, engine, freshDatabase)
+  readingConformance(t, engine, freshDatabase)
 }

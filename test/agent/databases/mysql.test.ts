@@ -1,4 +1,5 @@
 /** The MySQL and MariaDB engine: the conformance suite, and what only these servers do. */
+import { randomBytes } from 'node:crypto'
 import { createConnection, type Connection } from 'mysql2/promise'
 import t, { type Test } from 'tap'
 import { openMysql } from '../../../agent/databases/mysql.ts'
@@ -81,6 +82,15 @@ const mariadb: Dialect = {
     `create trigger refuse before insert on ${quoteName(table)} for each row
     begin if NEW.name = 'refused' then signal sqlstate '45000' set message_text = 'refused here'; end if; end`,
   ],
+  async readOnlyAccount(test, tables) {
+    const name = `reader_${randomBytes(4).toString('hex')}`
+    await test.query(`create user ${name}@'%' identified by 'secret'`)
+    for (const table of tables) await test.query(`grant select on ${quoteName(table)} to ${name}@'%'`)
+    const url = new URL(test.url)
+    url.username = name
+    url.password = 'secret'
+    return url.href
+  },
   extremes: [
     { type: 'date', value: '0001-01-01' },
     { type: 'timestamp', value: '1000-01-01T00:00:00' },

@@ -1,4 +1,5 @@
 /** PostgreSQL for the conformance suite. */
+import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { openPostgres } from '../../../agent/databases/postgres.ts'
 import { quoteName, quoteText } from '../../../protocol/tables/postgres.ts'
@@ -61,6 +62,15 @@ export const postgres: Dialect = {
        if new.name = 'refused' then raise exception 'not wanted'; end if; return new; end $$`,
     `create trigger refuse before insert or update on ${table} for each row execute function refuse()`,
   ],
+  async readOnlyAccount(test, tables) {
+    const name = `reader_${randomBytes(4).toString('hex')}`
+    await test.query(`create role ${name} login password 'secret'`)
+    for (const table of tables) await test.query(`grant select on ${table} to ${name}`)
+    const url = new URL(test.url)
+    url.username = name
+    url.password = 'secret'
+    return url.href
+  },
   extremes: [
     { type: 'date', value: '0001-01-01' },
     { type: 'timestamp', value: '0001-01-01T00:00:00.000001' },
