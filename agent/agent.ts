@@ -16,7 +16,9 @@ import { HubClient } from './hub-client.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
 import { InboundRoute } from './inbound-route.ts'
 import { runOutbound } from './outbound.ts'
+import { Passages } from './passages.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
+import { Reconciling } from './reconciling.ts'
 import { Removals } from './removal.ts'
 import { openKey, openState, requireIdentity } from './state.ts'
 import { setFault, StatusBoard } from './status.ts'
@@ -59,6 +61,8 @@ class RunningAgent implements Agent {
   readonly #key
   readonly #keeper: PolicyKeeper
   readonly #answers: Answers
+  readonly #passages = new Passages()
+  readonly #reconciling: Reconciling
   readonly #databases = new Map<string, Database>()
   readonly #lines = new Map<string, Line>()
   readonly #routes = new Map<string, InboundRoute[]>()
@@ -96,6 +100,16 @@ class RunningAgent implements Agent {
       () => this.#hub.now(),
       () => this.#arrange(),
     )
+    this.#reconciling = new Reconciling({
+      config,
+      databases: this.#databases,
+      policy: () => this.#keeper.policy,
+      board: this.#board,
+      passages: this.#passages,
+      key: this.#key,
+      now: () => this.#hub.now(),
+      logger,
+    })
     this.#answers = new Answers({
       agent: identity.agent,
       hubKey: identity.hubKey,
@@ -104,6 +118,7 @@ class RunningAgent implements Agent {
       config,
       databases: this.#databases,
       policy: () => this.#keeper.policy,
+      reconciling: this.#reconciling,
       logger,
     })
   }
@@ -112,6 +127,10 @@ class RunningAgent implements Agent {
     this.#control = await openControl(this.#config.data, {
       status: () => this.report(),
       checkpoints: () => (this.#checkpoints.flush(), {}),
+      reconcile: async ({ name, repair }) => ({
+        runs: await this.#hub.reconcile(name ?? '', repair === undefined ? undefined : repair === 'true'),
+      }),
+      reconciliation: ({ run }) => this.#hub.reconciliation(run ?? ''),
       resync: ({ name }) => this.#resync(name ?? ''),
       trust: ({ name }) => this.#trust(name ?? ''),
     })
@@ -131,6 +150,7 @@ class RunningAgent implements Agent {
 
   async stop(): Promise<void> {
     await this.#arranging
+    this.#reconciling.stop()
     await this.#stopLines((name) => name.startsWith('out'))
     this.#stopping.abort()
     await this.#stopLines(() => true)
@@ -276,6 +296,7 @@ class RunningAgent implements Agent {
       logger: this.#logger,
       batchBytes: this.#config.batchBytes ?? writerLimits.encoded,
       restarts: this.#restarts,
+      passages: this.#passages,
       checkpoints: this.#checkpoints,
     }
   }

@@ -6,6 +6,7 @@ import type { AgentConfig } from './config.ts'
 import type { Database } from './database.ts'
 import { describeDatabases, describeTable } from './describing.ts'
 import { previewRows } from './preview.ts'
+import type { Reconciling } from './reconciling.ts'
 
 export interface AnswersContext {
   agent: string
@@ -16,6 +17,7 @@ export interface AnswersContext {
   config: Pick<AgentConfig, 'sources' | 'describe'>
   databases: ReadonlyMap<string, Database>
   policy: () => Policy | undefined
+  reconciling: Pick<Reconciling, 'answer'>
   logger: Logger
 }
 
@@ -88,8 +90,9 @@ export class Answers {
   }
 
   async #reply(question: Question) {
-    const { config, databases, policy } = this.#context
+    const { config, databases, policy, reconciling } = this.#context
     if (question.kind === 'preview') return previewRows(config.sources, databases, policy(), question)
+    if (question.kind === 'reconcile') return reconciling.answer(question)
     if (config.describe === false) throw new QianzhiError('QZ-ASK-OFF')
     if (question.table === undefined) return describeDatabases(databases, question.database)
     return describeTable(databases, question.database, question.table)

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
+import { windowPattern } from './reconcile-window.ts'
 import { captureModes } from './database.ts'
 
 const strict = { additionalProperties: false }
@@ -80,6 +81,16 @@ const AgentConfigShape = Type.Object(
     describe: Type.Optional(Type.Boolean()),
     /** Encoded bytes of the largest batch. */
     batchBytes: Type.Optional(Type.Integer({ minimum: 65_536, maximum: 8_388_608 })),
+    /** When tables may be read for a reconciliation (`22:00-06:00`, Asia/Shanghai), and how many rows a second. */
+    reconcile: Type.Optional(
+      Type.Object(
+        {
+          window: Type.Optional(Type.String({ pattern: windowPattern })),
+          pace: Type.Optional(Type.Integer({ minimum: 100, maximum: 10_000_000 })),
+        },
+        strict,
+      ),
+    ),
     databases: Type.Optional(Type.Record(Type.String(), DatabaseConfig)),
     sources: Type.Optional(Type.Array(SourceConfig)),
     sinks: Type.Optional(Type.Array(SinkConfig)),

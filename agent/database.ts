@@ -150,6 +150,8 @@ export interface Database {
   sample(table: string, columns: readonly string[], rows: number): Promise<Row[]>
   /** Some rows as `Capture` reads them, without any set-up. Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE as `checkTable` does. */
   look(source: SourceTable, looking: Looking): Promise<Rows>
+  /** Keys that lie in the quarantine of a route's delivered table, and why; at most `limit`. None where nothing of Qianzhi's is there. */
+  quarantined(route: string, limit: number): Promise<{ key: Row; code: string }[]>
   /** DDL of the supply table that the registered resource describes. */
   supplyTable(source: SourceTable): Promise<string[]>
   /** Statements that a DBA may run instead of `setup`; idempotent. `runtimeUser` gets the rights that the running agent needs. */

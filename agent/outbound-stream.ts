@@ -8,6 +8,7 @@ import { Backoff } from './backoff.ts'
 import { checkerOf } from './checks.ts'
 import type { Capture, Row, Rows, SourceTable, StreamState } from './database.ts'
 import type { OutboundContext } from './outbound.ts'
+import type { Passage } from './passages.ts'
 import { keyIndexes, keyOf, keyText, packPiece, type Piece } from './packing.ts'
 import { clearFault, setFault } from './status.ts'
 
@@ -41,6 +42,7 @@ export class OutboundStream {
   /** Rows read that a check warned of: counted when the hub has them. */
   readonly #warned = new WeakSet<Row>()
   readonly #backoff = new Backoff()
+  readonly #passage: Passage
   #state!: StreamState
   #generation = 0
   /** The place that the next batch follows: the recorded one, or that of the batch on its way. Null: a new epoch begins. */
@@ -63,6 +65,7 @@ export class OutboundStream {
     this.source = source
     this.#keys = keyIndexes(source)
     this.#checker = checkerOf(source)
+    this.#passage = context.passages.of(source.resource)
     this.report = context.board.source(source.resource, context.database.options.name)
   }
 
@@ -175,6 +178,20 @@ export class OutboundStream {
     this.#resumeSnapshot()
   }
 
+  /** Keys of which somebody said that their rows shall be sent again. A snapshot that is due sends them anyway. */
+  async resendWanted(): Promise<void> {
+    const { position, snapshot } = this.#state
+    if (snapshot !== null || !position) return
+    const keys = this.#passage.takeResends()
+    if (keys.length > 0) await this.resend(keys, position)
+  }
+
+  /** Puts keys into the queue as if their rows had changed. */
+  async resend(keys: readonly Row[], position: Position): Promise<void> {
+    await this.#capture.requeue(this.source, keys, position)
+    this.#log(`${keys.length} keys are sent again`)
+  }
+
   async inspect(): Promise<void> {
     await this.#look()
     await this.#count()
@@ -207,6 +224,7 @@ export class OutboundStream {
   /** Changes and parts of a snapshot take turns; a new epoch must begin with a snapshot. */
   async #readPiece(queueHoldsEntries: boolean): Promise<Piece | undefined> {
     const changes = queueHoldsEntries || this.#taken !== undefined
+    if (!changes) this.#sawEnd()
     const snapshotFirst = this.#snapshot && (this.#tip === null || this.#snapshotTurn || !changes)
     this.#snapshotTurn = !this.#snapshotTurn
     if (snapshotFirst) return this.#readSnapshot()
@@ -245,15 +263,27 @@ export class OutboundStream {
       this.#resumeSnapshot()
       return undefined
     }
-    if (take.entries.length === 0) return undefined
     for (const entry of take.entries) this.#entriesOut.add(entry)
+    if (Math.max(take.keys.length, take.entries.length) < this.#rowsAtOnce) this.#sawEnd()
+    if (take.entries.length === 0) return undefined
     return { keys: take.keys, entries: take.entries }
+  }
+
+  #sawEnd(): void {
+    this.#passage.sawEnd(this.#entriesOut)
+    this.#passage.stored([], this.#settledPosition)
+  }
+
+  /** Null while a snapshot is due or on its way: it brings rows that are in no queue. */
+  get #settledPosition(): Position | null {
+    return this.#state.snapshot === null ? this.#state.position : null
   }
 
   /** What was queued before the snapshot's first read need not travel on its own: the snapshot reads those rows after it. */
   async #dropQueued(): Promise<void> {
     for (const entry of this.#taken?.entries ?? []) this.#entriesOut.delete(entry)
     this.#taken = undefined
+    this.#passage.forgot()
     for (let turn = 0; turn < mostToDrop; turn++) {
       const { entries, keys } = await this.#capture.take(this.source, mostRows, this.#entriesOut)
       if (entries.length > 0) await this.#capture.mark(this.source, { snapshot: 'needed', entries })
@@ -326,6 +356,7 @@ export class OutboundStream {
     await capture.record(this.source, snapshot === undefined ? step : { ...step, snapshot })
     for (const entry of piece.entries) this.#entriesOut.delete(entry)
     this.#state = { ...this.#state, position: to, snapshot: snapshot === undefined ? this.#state.snapshot : snapshot }
+    this.#passage.stored(piece.entries, this.#settledPosition)
     if (piece.faults.length > 0 || this.#state.quarantine > 0) this.#state.quarantine = (await capture.state(this.source)).quarantine
     this.#tell(piece, to)
   }
@@ -366,6 +397,7 @@ export class OutboundStream {
     this.#rest = undefined
     this.#taken = undefined
     this.#entriesOut.clear()
+    this.#passage.forgot()
     this.#snapshot = null
   }
 

@@ -7,6 +7,7 @@ import { Backoff } from './backoff.ts'
 import type { Checkpoints } from './checkpoints.ts'
 import type { Capture, Database, SourceTable } from './database.ts'
 import type { HubClient } from './hub-client.ts'
+import type { Passages } from './passages.ts'
 import { OutboundStream, type Flight } from './outbound-stream.ts'
 import { setFault, type StatusBoard } from './status.ts'
 
@@ -29,6 +30,8 @@ export interface OutboundContext {
   wanted: ReadonlyMap<string, Place | null>
   /** Resources of which the operator wants a new snapshot. */
   restarts: Set<string>
+  /** Who waits for what is queued now, and keys that are to be sent again. */
+  passages: Passages
   /** Where the receipts' checkpoints of the hub's audit are kept. */
   checkpoints: Pick<Checkpoints, 'note'>
   board: StatusBoard
@@ -171,6 +174,7 @@ class Turns {
         else if (inspect) await stream.inspect()
         if (this.#context.restarts.delete(stream.source.resource)) await stream.resync()
         await stream.honour(this.#context.wanted.get(stream.source.resource))
+        await stream.resendWanted()
         ready.push(stream)
       } catch (error) {
         this.#refuse(stream, error)

@@ -3,6 +3,7 @@ import type { AgentReport } from '../protocol/api.ts'
 import { QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { Api } from './http/server.ts'
 import type { Store } from './store/store.ts'
+import { unreconciledRoutes } from './reconciliation/evidence.ts'
 import { auditProblems } from './supervision/audit-health.ts'
 import { supervisionProblems } from './supervision/problems.ts'
 
@@ -26,6 +27,8 @@ export interface HealthParts {
   lapse: number
   /** Whether notices are to go by e-mail. */
   mail: boolean
+  /** Days between two reconciliations of a route; 0: only when somebody asks. */
+  reconciled: number
 }
 
 const silentAfter = 5 * 60_000
@@ -51,6 +54,7 @@ export async function checkHealth(parts: HealthParts): Promise<Health> {
       silentAgents(parts),
       heldStreams(parts),
       lapsedRoutes(parts),
+      unreconciledRoutes(parts.store.query, parts.clock(), parts.reconciled),
       auditProblems(parts.store.query),
       supervision,
     ])

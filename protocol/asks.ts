@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { codedError, isErrorCode, QianzhiError, type ErrorCode, type ErrorDetails } from './errors.ts'
 import { identifierKinds } from './identifiers.ts'
+import { ReconcileAnswer, ReconcileQuestion } from './reconciliation.ts'
 import { Schema, subjectRoles } from './schema.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 import { valueTypes } from './value.ts'
@@ -37,7 +38,7 @@ export const DescribeQuestion = Type.Object({
 })
 export type DescribeQuestion = Static<typeof DescribeQuestion>
 
-export type Question = PreviewQuestion | DescribeQuestion
+export type Question = PreviewQuestion | DescribeQuestion | ReconcileQuestion
 
 export const PreviewAnswer = Type.Object({
   /** Ids of the items of each row's values, in order. */
@@ -106,9 +107,11 @@ export type ColumnsAnswer = Static<typeof ColumnsAnswer>
 /** The answer that belongs to a question. */
 export type AnswerTo<Q extends Question> = Q extends PreviewQuestion
   ? PreviewAnswer
-  : Q extends { table: string }
-    ? ColumnsAnswer
-    : TablesAnswer
+  : Q extends ReconcileQuestion
+    ? ReconcileAnswer
+    : Q extends { table: string }
+      ? ColumnsAnswer
+      : TablesAnswer
 
 /** Payload of a `qz-ask` statement, beside the question's own members. */
 export const Ask = Type.Object({
@@ -122,7 +125,7 @@ export const Ask = Type.Object({
 })
 export type Ask = Static<typeof Ask>
 
-const shapes = { ask: Compile(Ask), preview: Compile(PreviewQuestion), describe: Compile(DescribeQuestion) }
+const shapes = { ask: Compile(Ask), preview: Compile(PreviewQuestion), describe: Compile(DescribeQuestion), reconcile: Compile(ReconcileQuestion) }
 
 export function signAsk(ask: Omit<Ask, 'kind'>, question: Question, hubKey: SigningKey): string {
   return signStatement(hubKey, 'qz-ask', { ...ask, ...question })
@@ -136,7 +139,7 @@ export function openAsk(jws: string, hubKey: string, agent: string, now: Date): 
 
 /** Throws QZ-REQUEST-INVALID for a question of an unknown kind or of the wrong shape. */
 export function questionOf(ask: Ask): Question {
-  if (shapes.preview.Check(ask) || shapes.describe.Check(ask)) return ask
+  if (shapes.preview.Check(ask) || shapes.describe.Check(ask) || shapes.reconcile.Check(ask)) return ask
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `no question of kind ${ask.kind} that this agent knows` })
 }
 
@@ -156,7 +159,7 @@ export const SealedAnswer = Type.Object({
 export type SealedAnswer = Static<typeof SealedAnswer>
 
 /** An answer, or why there is none. */
-export type Outcome = { answer: PreviewAnswer | TablesAnswer | ColumnsAnswer } | { error: { code: ErrorCode; details: ErrorDetails } }
+export type Outcome = { answer: PreviewAnswer | TablesAnswer | ColumnsAnswer | ReconcileAnswer } | { error: { code: ErrorCode; details: ErrorDetails } }
 
 /** One answer that is too large becomes QZ-BATCH-LIMIT. */
 export function sealAnswer({ ask, reply }: Pick<Ask, 'ask' | 'reply'>, outcome: Outcome): SealedAnswer {
@@ -184,15 +187,14 @@ export function replyKey(): { reply: string; secret: Uint8Array } {
   return { reply: toText(publicKey), secret: secretKey }
 }
 
-const answerShapes = { preview: Compile(PreviewAnswer), tables: Compile(TablesAnswer), columns: Compile(ColumnsAnswer) }
+const answerShapes = { preview: Compile(PreviewAnswer), tables: Compile(TablesAnswer), columns: Compile(ColumnsAnswer), reconcile: Compile(ReconcileAnswer) }
 
 /** Opens an answer. Throws the agent's own coded error, and QZ-REQUEST-INVALID where this is no answer to the question. */
 export function openAnswer<Q extends Question>(sealed: SealedAnswer, secret: Uint8Array, question: Q): AnswerTo<Q> {
   const outcome = unseal(sealed, secret)
   const error = outcome?.['error'] as { code?: unknown; details?: ErrorDetails } | undefined
   if (error && isErrorCode(error.code)) throw new QianzhiError(error.code, { ...error.details })
-  const shape =
-    question.kind === 'preview' ? answerShapes.preview : question.table === undefined ? answerShapes.tables : answerShapes.columns
+  const shape = answerShapes[question.kind === 'describe' ? (question.table === undefined ? 'tables' : 'columns') : question.kind]
   if (outcome && shape.Check(outcome['answer'])) return outcome['answer'] as AnswerTo<Q>
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'the agent sent no answer to this question' })
 }

@@ -1,7 +1,7 @@
 /** What the target database remembers of each route: where it stands, what its table was made for, and whose rows are whose. */
 import { isAfter, type Place, type Position } from '../../protocol/position.ts'
 import { quoteTable, quoteText } from '../../protocol/tables/mysql.ts'
-import type { Part, SinkState, SinkTable } from '../database.ts'
+import type { Part, Row, SinkState, SinkTable } from '../database.ts'
 import { place, readTable, unfit } from './mysql-catalog.ts'
 import type { RawValue, Server, Session } from './mysql-connection.ts'
 import { safeName } from './mysql-names.ts'
@@ -183,4 +183,11 @@ export async function soundShadow(session: Session, sink: SinkTable): Promise<St
   await forgetState(session, sink.route, 'shadow')
   await session.run(`drop table if exists ${quoteTable(table)}`)
   return null
+}
+
+/** Keys in a route's quarantine, as they came; none where the state tables were never made. */
+export async function quarantinedOf(session: Session, route: string, limit: number): Promise<{ key: Row; code: string }[]> {
+  if (!(await hasStateTables(session))) return []
+  const rows = await session.rows(`select key_text, code from ${quarantineTable} where ${ofPart(route, 'live')} limit ${limit}`)
+  return rows.map(([key, code]) => ({ key: JSON.parse(String(key)) as Row, code: String(code) }))
 }

@@ -23,6 +23,7 @@ import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './m
 import { diagnose } from './mysql-doctor.ts'
 import { readPlan } from './mysql-plan.ts'
 import { MysqlReading } from './mysql-reading.ts'
+import { quarantinedOf } from './mysql-state.ts'
 import { setupStatements, teardownStatements } from './mysql-setup.ts'
 
 /** Connects only when something is asked of it. */
@@ -69,6 +70,10 @@ class MysqlDatabase implements Database {
 
   async look(source: SourceTable, looking: Looking): Promise<Rows> {
     return this.#with((session) => lookOnly(session, () => lookAtRows(session, source, looking)))
+  }
+
+  async quarantined(route: string, limit: number): Promise<{ key: Row; code: string }[]> {
+    return this.#with((session) => lookOnly(session, () => quarantinedOf(session, route, limit)))
   }
 
   async supplyTable(source: SourceTable): Promise<string[]> {

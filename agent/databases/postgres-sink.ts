@@ -14,7 +14,7 @@ import {
   type ApplyTable,
 } from '../../protocol/tables/postgres.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
-import { sameShape, type Part, type SinkState, type SinkTable } from '../database.ts'
+import { sameShape, type Part, type Row, type SinkState, type SinkTable } from '../database.ts'
 import type { Connection } from './postgres-connection.ts'
 import { addMissing, checkTable, dropVanished, followItems, keyOf, otherKey, replaceKey, shareKey, wasDelivered } from './postgres-shape.ts'
 import { forgetPart, noteTable, remember, remembered, takeOver, type Remembered } from './postgres-state.ts'
@@ -192,4 +192,13 @@ export async function quarantinedKeys(
     .filter((key) => key.every((value, i) => value !== null && valueFault(columns[i]!.item, value) === undefined))
   if (keys.length === 0) return undefined
   return { from: rowsOfTexts(columns, first), values: columns.map((_, i) => keys.map((key) => key[i]!)) }
+}
+
+/** Keys in a route's quarantine, as they came. */
+export async function quarantinedOf(connection: Connection, route: string, limit: number): Promise<{ key: Row; code: string }[]> {
+  const [table] = await connection.query(`select to_regclass('qianzhi.quarantine')`)
+  if (table![0] === null) return []
+  const text = `select key, code from qianzhi.quarantine where route = $1 and part = 'live' limit $2`
+  const rows = await connection.query(text, [route, limit])
+  return rows.map(([key, code]) => ({ key: JSON.parse(key!) as Row, code: code! }))
 }

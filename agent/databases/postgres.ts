@@ -25,6 +25,7 @@ import { describeTable, listTables, lookAtRows, sampleRows } from './postgres-de
 import { doctor } from './postgres-doctor.ts'
 import { PostgresReading } from './postgres-reading.ts'
 import { setupScript, teardownScript } from './postgres-setup.ts'
+import { quarantinedOf } from './postgres-sink.ts'
 import { sourceTable, tableMembers } from './postgres-table.ts'
 
 /** A killed agent's session lives on until the server notices: so long a lock that is held is asked for again. */
@@ -72,6 +73,10 @@ class PostgresDatabase implements Database {
 
   async look(source: SourceTable, looking: Looking): Promise<Rows> {
     return this.looking((connection) => lookAtRows(connection, source, looking))
+  }
+
+  async quarantined(route: string, limit: number): Promise<{ key: Row; code: string }[]> {
+    return this.looking((connection) => quarantinedOf(connection, route, limit))
   }
 
   async supplyTable(source: SourceTable): Promise<string[]> {

@@ -12,6 +12,7 @@ import type { Operation } from './operation.ts'
 import { orderOperations } from './orders.ts'
 import { peopleOperations } from './people.ts'
 import { publicationOperations } from './publications.ts'
+import { reconciliationOperations } from './reconciliations.ts'
 import { recordOperations } from './records.ts'
 import { registrationOperations } from './registrations.ts'
 import { secrecyOperations } from './secrecy.ts'
@@ -34,6 +35,7 @@ export const operations: readonly Operation[] = [
   ...publicationOperations,
   ...declarationOperations,
   ...orderOperations,
+  ...reconciliationOperations,
   ...recordOperations,
   ...registrationOperations,
   ...secrecyOperations,
