@@ -72,7 +72,8 @@ export class Reconciling {
   }
 
   /** Throws QZ-RECONCILE-NOT-NOW, QZ-RECONCILE-LOST, QZ-RECONCILE-NUMBERS, what `reconciledTable` throws, and the database's own codes. */
-  async answer({ step, kind: _kind, ...question }: ReconcileQuestion): Promise<ReconcileAnswer> {
+  async answer({ step, run: id, route, resource, side, schema, items, salt }: ReconcileQuestion): Promise<ReconcileAnswer> {
+    const question = { run: id, route, resource, side, schema, items, salt }
     this.#forgetOld()
     const table = this.#table(question)
     const run = this.#runOf(question, step.do)

@@ -134,7 +134,8 @@ export class Conductor {
       const coded = codedError(error)
       const stopped = this.#ending.signal.aborted
       if (coded.code === 'QZ-INTERNAL' && !stopped) logger.error({ err: error, run: id }, 'a reconciliation failed')
-      const until = new Date(clock().getTime() + (stopped ? 0 : again))
+      const wait = coded.code === 'QZ-RECONCILE-LOST' ? again / 40 : again
+      const until = new Date(clock().getTime() + (stopped ? 0 : wait))
       if (stopped) await putOff(store.query, id, this.#name, new QianzhiError('QZ-RECONCILE-INTERRUPTED', { run: id }), until)
       else if (passing.has(coded.code) && until < claimed.deadline) await putOff(store.query, id, this.#name, coded, until)
       else await failRun(store, id, this.#name, coded, clock())
