@@ -3,7 +3,7 @@ import type { Item } from './schema.ts'
 import { canonicalTime, type Value } from './value.ts'
 
 /**
- * What two tables are compared by (SPEC section 10): a hash of every row, summed in buckets of the rows' keys, so that neither the
+ * What two tables are compared by (SPEC section 15): a hash of every row, summed in buckets of the rows' keys, so that neither the
  * order of reading nor what engines write differently counts.
  *
  * A row hash is the first 128 bits of SHA-256 over the run's salt and the canonical text of the row: behind each value U+0000, before

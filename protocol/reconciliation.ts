@@ -5,7 +5,7 @@ import { Position } from './position.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 
 /**
- * Reconciliation 对账 (SPEC section 10): the questions by which the hub has both ends of a route compare what they hold, their answers,
+ * Reconciliation 对账 (SPEC section 15): the questions by which the hub has both ends of a route compare what they hold, their answers,
  * and the statement that both sign. A long step is asked again and again: it begins when it is asked for the first time, and the agent
  * holds every ask for a while, then says whether it is done.
  */
@@ -104,7 +104,8 @@ const done = Type.Literal(true)
 /** Of a long step that goes on: rows read so far. */
 const Pending = Type.Object({ done: Type.Literal(false), rows: Type.Integer({ minimum: 0 }) })
 
-const answers = {
+/** The answer to each step. */
+export const reconcileAnswers = {
   digest: Type.Union([Pending, Type.Object({ done, ...Side.properties, position: Position })]),
   /** `bucketBytes` a bucket. */
   buckets: Type.Object({ buckets: base64 }),
@@ -126,13 +127,13 @@ const answers = {
 
 export type StepName = Step['do']
 export type StepOf<N extends StepName> = Extract<Step, { do: N }>
-export type StepAnswer<N extends StepName> = Static<(typeof answers)[N]>
+export type StepAnswer<N extends StepName> = Static<(typeof reconcileAnswers)[N]>
 
 /** Any answer to a question of this kind; `stepAnswer` says whether it is one to its step. */
 export const ReconcileAnswer = Type.Object({})
 export type ReconcileAnswer = { [N in StepName]: StepAnswer<N> }[StepName]
 
-const shapes = new Map(Object.entries(answers).map(([name, shape]) => [name, Compile(shape)]))
+const shapes = new Map(Object.entries(reconcileAnswers).map(([name, shape]) => [name, Compile(shape)]))
 
 /** Throws QZ-REQUEST-INVALID where an agent's answer is none to this step. */
 export function stepAnswer<N extends StepName>(name: N, answer: unknown): StepAnswer<N> {

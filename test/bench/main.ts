@@ -7,6 +7,7 @@ const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Pr
   idle: () => import('./idle.ts'),
   backlog: () => import('./backlog.ts'),
   audit: () => import('./audit.ts'),
+  reconcile: () => import('./reconcile.ts'),
   registry: () => import('./registry.ts'),
 }
 

@@ -1,7 +1,7 @@
 /** Reconciliation over the whole line: what capture could not see is found, reported at both sides and mended; the rest is equal. */
-import t, { type Test } from 'tap'
-import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
-import { openReconciliation } from '../../protocol/reconciliation.ts'
+import t from 'tap'
+import { sourceNames } from '../../agent/databases/postgres-setup.ts'
+import { openReconciliation, type ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { equal, startLine, Writer, type Line, type LineOptions } from '../faults/line.ts'
 import type { TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
@@ -33,13 +33,9 @@ function states({ keys }: ReconciliationProgress): string[] {
 
 const manual: LineOptions = { server, hub: { reconciliation: { every: 0 } } }
 
-/** Writes at a PostgreSQL source while its triggers are away, and puts them back as they were. */
+/** Writes at a PostgreSQL source of which nothing is left in the queue: as if its triggers had not seen it. */
 async function unseen({ source }: Line, statements: string[]): Promise<void> {
-  const back = `do $$ declare name text; begin
-    for name in select tgname from pg_trigger where tgrelid = 'villages'::regclass and not tgisinternal loop
-      execute format('alter table villages enable always trigger %I', name);
-    end loop; end $$`
-  for (const statement of ['begin', 'alter table villages disable trigger all', ...statements, back, 'commit']) await source.query(statement)
+  for (const statement of ['begin', ...statements, `delete from ${sourceNames('villages').queue}`, 'commit']) await source.query(statement)
 }
 
 t.test('PostgreSQL: what triggers could not see, and edits by hand, are found by key at both sides, and mended', async (test) => {
