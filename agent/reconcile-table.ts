@@ -89,7 +89,8 @@ function readBack(sink: SinkTable, engine: Engine): SourceTable {
 /** Delivered columns may be wider than their items; how a value is written there does not count. */
 function widest(item: Item): Item {
   if (item.type === 'decimal') return { ...item, precision: 100, scale: 38 }
-  if (item.type === 'json' || (item.type === 'text' && !item.key)) return { id: item.id, name: item.name, label: item.label, type: 'text', openness: item.openness }
+  if (item.type === 'json' || (item.type === 'text' && !item.key))
+    return { id: item.id, name: item.name, label: item.label, type: 'text', openness: item.openness }
   return item
 }
 

@@ -139,7 +139,14 @@ async function start(
     certificate,
     bodyLimit: config.limits.batchBytes + (1 << 20),
     open: [
-      healthApi({ store, data: config.data, clock, lapse: config.log.lapse, mail: config.mail !== undefined, reconciled: config.reconciliation.every }),
+      healthApi({
+        store,
+        data: config.data,
+        clock,
+        lapse: config.log.lapse,
+        mail: config.mail !== undefined,
+        reconciled: config.reconciliation.every,
+      }),
       enrolApi(registry, policyFor),
       adminApi({
         registry,

@@ -125,7 +125,12 @@ export const Ask = Type.Object({
 })
 export type Ask = Static<typeof Ask>
 
-const shapes = { ask: Compile(Ask), preview: Compile(PreviewQuestion), describe: Compile(DescribeQuestion), reconcile: Compile(ReconcileQuestion) }
+const shapes = {
+  ask: Compile(Ask),
+  preview: Compile(PreviewQuestion),
+  describe: Compile(DescribeQuestion),
+  reconcile: Compile(ReconcileQuestion),
+}
 
 export function signAsk(ask: Omit<Ask, 'kind'>, question: Question, hubKey: SigningKey): string {
   return signStatement(hubKey, 'qz-ask', { ...ask, ...question })
@@ -159,7 +164,9 @@ export const SealedAnswer = Type.Object({
 export type SealedAnswer = Static<typeof SealedAnswer>
 
 /** An answer, or why there is none. */
-export type Outcome = { answer: PreviewAnswer | TablesAnswer | ColumnsAnswer | ReconcileAnswer } | { error: { code: ErrorCode; details: ErrorDetails } }
+export type Outcome =
+  | { answer: PreviewAnswer | TablesAnswer | ColumnsAnswer | ReconcileAnswer }
+  | { error: { code: ErrorCode; details: ErrorDetails } }
 
 /** One answer that is too large becomes QZ-BATCH-LIMIT. */
 export function sealAnswer({ ask, reply }: Pick<Ask, 'ask' | 'reply'>, outcome: Outcome): SealedAnswer {
@@ -187,7 +194,12 @@ export function replyKey(): { reply: string; secret: Uint8Array } {
   return { reply: toText(publicKey), secret: secretKey }
 }
 
-const answerShapes = { preview: Compile(PreviewAnswer), tables: Compile(TablesAnswer), columns: Compile(ColumnsAnswer), reconcile: Compile(ReconcileAnswer) }
+const answerShapes = {
+  preview: Compile(PreviewAnswer),
+  tables: Compile(TablesAnswer),
+  columns: Compile(ColumnsAnswer),
+  reconcile: Compile(ReconcileAnswer),
+}
 
 /** Opens an answer. Throws the agent's own coded error, and QZ-REQUEST-INVALID where this is no answer to the question. */
 export function openAnswer<Q extends Question>(sealed: SealedAnswer, secret: Uint8Array, question: Q): AnswerTo<Q> {

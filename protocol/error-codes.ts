@@ -213,7 +213,13 @@ export const kinds = {
     '对账 {run} 的结论与本机所测不符,未签名:{what}',
     'The statement of reconciliation {run} is not what this agent measured, and is not signed: {what}',
   ),
-  'QZ-RECONCILE-TIME': kind(504, 'operator', true, '对账 {run} 未能在 {hours} 小时内完成', 'Reconciliation {run} did not end within {hours} hours'),
+  'QZ-RECONCILE-TIME': kind(
+    504,
+    'operator',
+    true,
+    '对账 {run} 未能在 {hours} 小时内完成',
+    'Reconciliation {run} did not end within {hours} hours',
+  ),
   'QZ-RECONCILE-INTERRUPTED': kind(
     503,
     'nobody',

@@ -23,12 +23,17 @@ export function reconciliationApi(parts: RequestParts): Api {
       return { runs }
     })
 
-    app.get(agentPaths.reconciliations, { schema: { querystring: OfRun } }, async ({ agent, query: { run } }): Promise<ReconciliationProgress> => {
-      const found = await readRun(query, run)
-      if (![found.provider, found.receiver].includes(agent.agency)) throw new QianzhiError('QZ-NOT-FOUND', { what: `reconciliation ${run}` })
-      const { route, state, step, rows, code, details, statement } = found
-      const keys = await keysOfRun(query, run)
-      return { run, route, state, step, rows: Number(rows ?? 0), code, details, statement, keys }
-    })
+    app.get(
+      agentPaths.reconciliations,
+      { schema: { querystring: OfRun } },
+      async ({ agent, query: { run } }): Promise<ReconciliationProgress> => {
+        const found = await readRun(query, run)
+        if (![found.provider, found.receiver].includes(agent.agency))
+          throw new QianzhiError('QZ-NOT-FOUND', { what: `reconciliation ${run}` })
+        const { route, state, step, rows, code, details, statement } = found
+        const keys = await keysOfRun(query, run)
+        return { run, route, state, step, rows: Number(rows ?? 0), code, details, statement, keys }
+      },
+    )
   }
 }

@@ -60,7 +60,11 @@ async function differences({ source, target }: Comparison, rows: number): Promis
 /** The keys themselves: only of rows that differ, from the side that has the row. */
 async function keysOf({ source, target }: Comparison, differing: ReadonlyMap<string, Difference>) {
   const hashes = (wanted: (difference: Difference) => boolean) => [...differing].filter(([, one]) => wanted(one)).map(([hash]) => hash)
-  const [missing, changed, extra] = [hashes((one) => one === 'missing'), hashes((one) => one === 'changed'), hashes((one) => one === 'extra')]
+  const [missing, changed, extra] = [
+    hashes((one) => one === 'missing'),
+    hashes((one) => one === 'changed'),
+    hashes((one) => one === 'extra'),
+  ]
   const told = await source.keys([...missing, ...changed])
   const others = await target.keys(extra)
   return [

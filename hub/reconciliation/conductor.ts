@@ -106,9 +106,10 @@ export class Conductor {
        where state = 'running' and beat_at < $2`,
       [clock(), new Date(clock().getTime() - deadAfter)],
     )
-    const late = await store.query<{ id: string; deadline: Date }>(`select id, deadline from reconciliation where state = 'waiting' and deadline < $1`, [
-      clock(),
-    ])
+    const late = await store.query<{ id: string; deadline: Date }>(
+      `select id, deadline from reconciliation where state = 'waiting' and deadline < $1`,
+      [clock()],
+    )
     for (const { id } of late) await failRun(store, id, null, this.#late(id), clock())
   }
 
@@ -174,7 +175,10 @@ export class Conductor {
     const { statement } = compared
     const signatures = { source: await source.sign(statement), target: await target.sign(statement) }
     await finishRun(store, { id, conductor: this.#name, route, now: clock() }, compared, signatures)
-    logger.info({ run: id, route: name, outcome: statement.outcome, rows: statement.target.rows, differing: statement.differing }, 'reconciled')
+    logger.info(
+      { run: id, route: name, outcome: statement.outcome, rows: statement.target.rows, differing: statement.differing },
+      'reconciled',
+    )
   }
 
   async #routeOf(name: string): Promise<RunRoute> {
@@ -206,9 +210,9 @@ async function scheduleRuns({ store, settings, clock }: ReconciliationParts): Pr
   if (settings.every === 0) return
   const now = clock()
   const latest = new Map(
-    (
-      await store.query<{ route: string; at: Date }>('select route, max(requested_at) as at from reconciliation group by route')
-    ).map(({ route, at }) => [route, at]),
+    (await store.query<{ route: string; at: Date }>('select route, max(requested_at) as at from reconciliation group by route')).map(
+      ({ route, at }) => [route, at],
+    ),
   )
   for (const route of await runnableRoutes(store.query, now)) {
     const slot = slotOf(route, settings, now)

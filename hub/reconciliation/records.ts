@@ -115,7 +115,13 @@ export async function putOff(query: Query, id: string, conductor: string, error:
   )
 }
 
-export async function failRun(store: Pick<Store, 'transaction'>, id: string, conductor: string | null, error: Coded, now: Date): Promise<void> {
+export async function failRun(
+  store: Pick<Store, 'transaction'>,
+  id: string,
+  conductor: string | null,
+  error: Coded,
+  now: Date,
+): Promise<void> {
   await store.transaction(async (query) => {
     const [failed] = await query<{ route: string }>(
       `update reconciliation set state = 'failed', ended_at = $3, code = $4, details = $5, step = null
@@ -123,7 +129,13 @@ export async function failRun(store: Pick<Store, 'transaction'>, id: string, con
       [id, conductor, now, error.code, JSON.stringify(error.details)],
     )
     if (!failed) return
-    await writeAudit(query, { actor: 'hub', act: 'reconciliation.fail', object: `reconciliation ${id}`, outcome: error.code, details: failed })
+    await writeAudit(query, {
+      actor: 'hub',
+      act: 'reconciliation.fail',
+      object: `reconciliation ${id}`,
+      outcome: error.code,
+      details: failed,
+    })
   })
 }
 

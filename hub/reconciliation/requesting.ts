@@ -40,7 +40,8 @@ export async function requestRun(
     const made = await insertRun(query, { route, by: requester.actor, repair, now, deadline })
     const run = made ?? (await openRun(query, route))
     if (run === undefined) throw new QianzhiError('QZ-CONFLICT', { what: `route ${route}` })
-    if (made === null) await query(`update reconciliation set not_before = $2 where id = $1 and state = 'waiting'`, [run, now])
+    if (made === null)
+      await query(`update reconciliation set not_before = $2, code = null, details = null where id = $1 and state = 'waiting'`, [run, now])
     await writeAudit(query, { ...requester, act: 'route.reconcile', object: `route ${route}`, details: { reconciliation: run, repair } })
     return run
   })

@@ -1,6 +1,6 @@
 /** An agent's part in a reconciliation: what it reads, when, and what it signs. Its databases are real. */
 import pino from 'pino'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { openPostgres } from '../../agent/databases/postgres.ts'
 import type { Database } from '../../agent/database.ts'
 import { Passages } from '../../agent/passages.ts'
@@ -27,19 +27,32 @@ const server = await startPostgres()
 t.teardown(() => server.stop())
 t.setTimeout(200_000)
 
-const item = (id: string, more: Partial<Item> = {}): Item => ({ id, name: id, label: id, type: 'text', length: 50, openness: 'internal', ...more })
+const item = (id: string, more: Partial<Item> = {}): Item => ({
+  id,
+  name: id,
+  label: id,
+  type: 'text',
+  length: 50,
+  openness: 'internal',
+  ...more,
+})
 const schema: Schema = {
   resource: 'people',
   version: 1,
   title: '人员',
   agency: 'civil',
   table: 'people',
-  items: [item('id', { key: true, length: 20 }), item('name'), item('salary', { type: 'decimal', precision: 10, scale: 2, length: undefined as never }), item('opinion', { openness: 'closed' })],
+  items: [
+    item('id', { key: true, length: 20 }),
+    item('name'),
+    item('salary', { type: 'decimal', precision: 10, scale: 2, length: undefined as never }),
+    item('opinion', { openness: 'closed' }),
+  ],
 }
 const position = { epoch: 1, seq: 1, hash: 'a'.repeat(64) }
 const salt = '0'.repeat(32)
 
-async function open(test: typeof t.Test.prototype, reconcile: { window?: string; pace?: number } = {}) {
+async function open(test: Test, reconcile: { window?: string; pace?: number } = {}) {
   const url = await server.createDatabase()
   const client = await openClient(url)
   test.teardown(() => client.end())
@@ -59,15 +72,40 @@ async function open(test: typeof t.Test.prototype, reconcile: { window?: string;
     receive: [],
   }
   const key = generateSigningKey()
-  const config = { sources: [{ resource: 'people', database: 'front', table: 'people', capture: 'compare' as const }], sinks: [], databases: { front: { url } }, reconcile }
+  const config = {
+    sources: [{ resource: 'people', database: 'front', table: 'people', capture: 'compare' as const }],
+    sinks: [],
+    databases: { front: { url } },
+    reconcile,
+  }
   const passages = new Passages()
   const now = new Date('2026-11-24T18:00:00Z')
-  const reconciling = new Reconciling({ config, databases, policy: () => policy, board, passages, key, now: () => now, logger: pino({ level: 'silent' }) })
+  const reconciling = new Reconciling({
+    config,
+    databases,
+    policy: () => policy,
+    board,
+    passages,
+    key,
+    now: () => now,
+    logger: pino({ level: 'silent' }),
+  })
   test.teardown(() => reconciling.stop())
   const ask = async <N extends StepName>(name: N, step: Step & { do: N }, more: Partial<ReconcileQuestion> = {}) =>
     stepAnswer(
       name,
-      await reconciling.answer({ kind: 'reconcile', run: '7', route: 'r', resource: 'people', side: 'source', schema: 1, items: ['id', 'name'], salt, step, ...more }),
+      await reconciling.answer({
+        kind: 'reconcile',
+        run: '7',
+        route: 'r',
+        resource: 'people',
+        side: 'source',
+        schema: 1,
+        items: ['id', 'name'],
+        salt,
+        step,
+        ...more,
+      }),
     )
   return { client, board, passages, ask, key, reconciling, revoke: () => (policy = { ...policy!, supply: [] }) }
 }
@@ -87,7 +125,7 @@ t.test('only granted items are hashed; closed ones and others change nothing', a
   const again = await one.ask('digest', { do: 'digest' }, { run: '8' })
   t.match(again, { done: true, digest: first.digest })
   await one.client.query(`update people set name = 'x' where id = 'p77'`)
-  t.not((await one.ask('digest', { do: 'digest' }, { run: '9' }) as typeof first).digest, first.digest)
+  t.not(((await one.ask('digest', { do: 'digest' }, { run: '9' })) as typeof first).digest, first.digest)
   await t.rejects(one.ask('digest', { do: 'digest' }, { run: '10', items: ['id', 'name', 'opinion'] }), { code: 'QZ-RECONCILE-NOT-NOW' })
   await t.rejects(one.ask('digest', { do: 'digest' }, { run: '10', schema: 2 }), { code: 'QZ-RECONCILE-NOT-NOW' })
   await t.rejects(one.ask('digest', { do: 'digest' }, { run: '10', side: 'target' }), { code: 'QZ-ROUTE-ENDED' })

@@ -12,7 +12,15 @@ import { openClient } from '../support/client.ts'
 import { startPostgres } from '../support/postgres.ts'
 import type { BenchOptions } from './main.ts'
 
-const item = (id: string, more: Partial<Item> = {}): Item => ({ id, name: id, label: id, type: 'text', length: 100, openness: 'internal', ...more })
+const item = (id: string, more: Partial<Item> = {}): Item => ({
+  id,
+  name: id,
+  label: id,
+  type: 'text',
+  length: 100,
+  openness: 'internal',
+  ...more,
+})
 const items: Item[] = [
   item('code', { key: true, length: 20 }),
   item('name'),
@@ -59,10 +67,17 @@ interface Side {
   table: ReconciledTable
 }
 
-async function side(server: Awaited<ReturnType<typeof startPostgres>>, name: 'source' | 'target', amount: string, rows: number): Promise<Side> {
+async function side(
+  server: Awaited<ReturnType<typeof startPostgres>>,
+  name: 'source' | 'target',
+  amount: string,
+  rows: number,
+): Promise<Side> {
   const url = await server.createDatabase()
   const client = await openClient(url)
-  await client.query(`create table bench (code varchar(20) primary key, name varchar(100), street varchar(100), kind varchar(100), amount ${amount}, changed timestamp)`)
+  await client.query(
+    `create table bench (code varchar(20) primary key, name varchar(100), street varchar(100), kind varchar(100), amount ${amount}, changed timestamp)`,
+  )
   await client.query(`insert into bench select lpad(n::text, 12, '4'), '东华门街道多福巷社区居民委员会' || n, '东华门街道', '121', n % 1000, timestamp '2026-01-01' + n * interval '1 second'
     from generate_series(1, ${rows}) n order by ${name === 'source' ? 'n' : 'n desc'}`)
   await client.query('vacuum analyze bench')
@@ -90,7 +105,15 @@ async function read({ database, table }: Side): Promise<void> {
 
 function sum({ database, table }: Side) {
   const hasher = new RowHasher(items, '00112233445566778899aabbccddeeff')
-  return digestTable({ database, table, hasher, pace: undefined, check: () => {}, progress: () => {}, signal: new AbortController().signal })
+  return digestTable({
+    database,
+    table,
+    hasher,
+    pace: undefined,
+    check: () => {},
+    progress: () => {},
+    signal: new AbortController().signal,
+  })
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {

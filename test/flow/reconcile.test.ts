@@ -53,7 +53,9 @@ t.test('PostgreSQL: what triggers could not see, and edits by hand, are found by
   ])
   await target.query(`update ${table} set name = '手工改动' where code = '${codes[2]}'`)
   await target.query(`delete from ${table} where code = '${codes[3]}'`)
-  await target.query(`insert into ${table} select '900000000002', name, street, area, city, province, qz_source, qz_position, qz_received_at from ${table} where code = '${codes[4]}'`)
+  await target.query(
+    `insert into ${table} select '900000000002', name, street, area, city, province, qz_source, qz_position, qz_received_at from ${table} where code = '${codes[4]}'`,
+  )
   const expected = (state: string) =>
     [
       `${codes[0]} changed ${state}`,
@@ -67,8 +69,14 @@ t.test('PostgreSQL: what triggers could not see, and edits by hand, are found by
   const found = await one(receiver, '--no-repair')
   test.same(states(found), expected('remaining'))
   test.match(found, { state: 'different', statement: { differing: 6, remaining: 6, settled: 0, repaired: 0, outcome: 'different' } })
-  const notices = await line.store.query('select agency, role from notice where kind = \'reconciliation-different\'')
-  test.same(notices.map((notice) => notice.join()).toSorted(), [',office', 'civil-affairs,agency-it', 'civil-affairs,registrar', 'statistics,agency-it', 'statistics,registrar'])
+  const notices = await line.store.query("select agency, role from notice where kind = 'reconciliation-different'")
+  test.same(notices.map((notice) => notice.join()).toSorted(), [
+    ',office',
+    'civil-affairs,agency-it',
+    'civil-affairs,registrar',
+    'statistics,agency-it',
+    'statistics,registrar',
+  ])
   test.match(JSON.stringify(await line.exchange.office('explain', line.route)), /"state":"different"/)
 
   const mended = await one(provider, '--repair')

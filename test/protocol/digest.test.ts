@@ -19,16 +19,24 @@ function digestOf(rows: readonly (readonly Value[])[], with_ = salt): TableDiges
   return digest
 }
 
-const text = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 6 }), fc.constantFrom('', '=', '-', 'a', 'A', ' ')).map((value) => value.replaceAll('\0', ''))
+const text = fc
+  .oneof(fc.string({ unit: 'grapheme', maxLength: 6 }), fc.constantFrom('', '=', '-', 'a', 'A', ' '))
+  .map((value) => value.replaceAll('\0', ''))
 const value = fc.oneof(fc.constant(null), text)
-const amount = fc.oneof(fc.constant(null), fc.tuple(fc.integer({ min: -99, max: 99 }), fc.integer({ min: 0, max: 99 })).map(([a, b]) => `${a}.${b}`))
+const amount = fc.oneof(
+  fc.constant(null),
+  fc.tuple(fc.integer({ min: -99, max: 99 }), fc.integer({ min: 0, max: 99 })).map(([a, b]) => `${a}.${b}`),
+)
 const row = fc.tuple(text, fc.integer().map(String), value, amount)
 const table = fc.uniqueArray(row, { maxLength: 40, selector: ([a, b]) => JSON.stringify([a, b]) })
 
 t.test('rows in any order have one digest; buckets are its parts', async () => {
   fc.assert(
     fc.property(table, fc.integer(), fc.integer({ min: 0, max: 6 }), (rows, seed, bits) => {
-      const shuffled = rows.map((one, i) => [Math.sin(seed + i), one] as const).toSorted(([x], [y]) => x - y).map(([, one]) => one)
+      const shuffled = rows
+        .map((one, i) => [Math.sin(seed + i), one] as const)
+        .toSorted(([x], [y]) => x - y)
+        .map(([, one]) => one)
       const [a, b] = [digestOf(rows), digestOf(shuffled)]
       if (a.total().digest !== b.total().digest || !a.buckets(bits).equals(b.buckets(bits))) return false
       const told = a.buckets(bits)
@@ -52,8 +60,14 @@ t.test('a row that is lost, extra, twice or changed in one value is found', asyn
       const i = at % rows.length
       const [lost, twice] = [rows.toSpliced(i, 1), [...rows, rows[i]!]]
       const other = rows.with(i, rows[i]!.with(column, column === 3 ? amountOf(changed) : changed) as never)
-      const same = canonicalDecimal(String(other[i]![column])) === canonicalDecimal(String(rows[i]![column])) && (other[i]![column] === null) === (rows[i]![column] === null)
-      return digestOf(lost).total().digest !== whole && digestOf(twice).total().digest !== whole && (same || digestOf(other).total().digest !== whole)
+      const same =
+        canonicalDecimal(String(other[i]![column])) === canonicalDecimal(String(rows[i]![column])) &&
+        (other[i]![column] === null) === (rows[i]![column] === null)
+      return (
+        digestOf(lost).total().digest !== whole &&
+        digestOf(twice).total().digest !== whole &&
+        (same || digestOf(other).total().digest !== whole)
+      )
     }),
     { numRuns: 50 },
   )

@@ -19,16 +19,55 @@ function follow(rounds: readonly (readonly [Row, Row])[], faults: { source?: str
 
 t.test('what was under way is settled as soon as both are equal, also when the row is gone', async (t) => {
   t.equal(follow([['a', 'a']]).state, 'settled')
-  t.equal(follow([['b', 'a'], ['b', 'b']]).state, 'settled')
-  t.equal(follow([[null, 'a'], [null, null]]).state, 'settled')
+  t.equal(
+    follow([
+      ['b', 'a'],
+      ['b', 'b'],
+    ]).state,
+    'settled',
+  )
+  t.equal(
+    follow([
+      [null, 'a'],
+      [null, null],
+    ]).state,
+    'settled',
+  )
 })
 
 t.test('only the same difference twice stands', async (t) => {
   t.equal(follow([['b', 'a']]).state, 'open')
-  t.equal(follow([['b', 'a'], ['b', 'a']]).state, 'remaining')
-  t.equal(follow([['b', null], ['b', null]]).state, 'remaining')
-  t.equal(follow([['a', 'x'], ['b', 'x']]).state, 'open', 'the source changed between')
-  t.equal(follow([['b', 'x'], ['b', 'a'], ['b', 'b']]).state, 'settled', 'the receiver was still following')
+  t.equal(
+    follow([
+      ['b', 'a'],
+      ['b', 'a'],
+    ]).state,
+    'remaining',
+  )
+  t.equal(
+    follow([
+      ['b', null],
+      ['b', null],
+    ]).state,
+    'remaining',
+  )
+  t.equal(
+    follow([
+      ['a', 'x'],
+      ['b', 'x'],
+    ]).state,
+    'open',
+    'the source changed between',
+  )
+  t.equal(
+    follow([
+      ['b', 'x'],
+      ['b', 'a'],
+      ['b', 'b'],
+    ]).state,
+    'settled',
+    'the receiver was still following',
+  )
 })
 
 t.test('a row that never stands still is moving where the receiver follows, and different where it does not', async (t) => {
@@ -44,16 +83,24 @@ t.test('a quarantined key says on which side and why', async (t) => {
 })
 
 t.test('what was sent again is looked at anew', async (t) => {
-  const judging = new Judging([{ key: ['1'], difference: 'changed' }, { key: ['2'], difference: 'missing' }, { key: ['3'], difference: 'extra' }])
+  const judging = new Judging([
+    { key: ['1'], difference: 'changed' },
+    { key: ['2'], difference: 'missing' },
+    { key: ['3'], difference: 'extra' },
+  ])
   const none = [null, null, null]
-  for (let i = 0; i < 2; i++) judging.note({ hashes: ['a', 'b', null].slice(0, judging.open.length), faults: none }, { hashes: ['x', 'b2', 'c'], faults: none })
+  for (let i = 0; i < 2; i++)
+    judging.note({ hashes: ['a', 'b', null].slice(0, judging.open.length), faults: none }, { hashes: ['x', 'b2', 'c'], faults: none })
   t.same(judging.remaining, [['1'], ['2'], ['3']])
   judging.resent()
   t.same(judging.open, [['1'], ['2'], ['3']])
   judging.note({ hashes: ['a', 'b', null], faults: none }, { hashes: ['a', 'b2', null], faults: none })
   t.same(judging.open, [['2']])
   judging.note({ hashes: ['b'], faults: none }, { hashes: ['b2'], faults: none })
-  t.same(judging.keys.map(({ state }) => state), ['repaired', 'remaining', 'repaired'])
+  t.same(
+    judging.keys.map(({ state }) => state),
+    ['repaired', 'remaining', 'repaired'],
+  )
 })
 
 t.test('a key whose rows were ever equal after the route had passed is never called different', async () => {
