@@ -37,8 +37,8 @@ export async function compare(comparison: Comparison): Promise<Compared> {
   if (differing === undefined) return made(comparison, here, there, there.position, new Judging([]), mostKeys)
   const judging = new Judging(await keysOf(comparison, differing))
   let position = (await follow(comparison, judging, 1)) ?? there.position
-  if (comparison.repair && judging.remaining.length > 0) {
-    await source.long('repair', { keys: judging.remaining })
+  if (comparison.repair && judging.mendable.length > 0) {
+    await source.long('repair', { keys: judging.mendable })
     judging.resent()
     position = (await follow(comparison, judging, 51)) ?? position
   }

@@ -46,8 +46,9 @@ export class Judging {
     return this.#keys.filter(({ state }) => state === 'open').map(({ key }) => key)
   }
 
-  get remaining(): ReconciledKey[] {
-    return this.#keys.filter(({ state }) => state === 'remaining').map(({ key }) => key)
+  /** Keys that may be mended by sending them again: those that remain, and those that the receiver could not take before. */
+  get mendable(): ReconciledKey[] {
+    return this.#keys.filter(isMendable).map(({ key }) => key)
   }
 
   get keys(): readonly JudgedKey[] {
@@ -69,11 +70,15 @@ export class Judging {
       })
   }
 
-  /** What remained was sent again: it is looked at anew. */
+  /** What was mendable was sent again: it is looked at anew. */
   resent(): void {
     this.#rounds = 0
     this.#settledAs = 'repaired'
-    for (const key of this.#keys.filter(({ state }) => state === 'remaining')) Object.assign(key, { state: 'open', seen: [] })
+    for (const key of this.#keys.filter(isMendable)) {
+      Object.assign(key, { state: 'open', seen: [] })
+      delete key.side
+      delete key.code
+    }
   }
 
   #judge({ seen }: Followed, sourceFault: string | null, targetFault: string | null): Partial<JudgedKey> {
@@ -86,4 +91,8 @@ export class Judging {
     if (this.#rounds < mostRounds) return {}
     return { state: seen.some(({ target }) => target !== now.target) ? 'moving' : 'remaining' }
   }
+}
+
+function isMendable({ state, side }: JudgedKey): boolean {
+  return state === 'remaining' || (state === 'quarantined' && side === 'target')
 }

@@ -91,7 +91,7 @@ t.test('what was sent again is looked at anew', async (t) => {
   const none = [null, null, null]
   for (let i = 0; i < 2; i++)
     judging.note({ hashes: ['a', 'b', null].slice(0, judging.open.length), faults: none }, { hashes: ['x', 'b2', 'c'], faults: none })
-  t.same(judging.remaining, [['1'], ['2'], ['3']])
+  t.same(judging.mendable, [['1'], ['2'], ['3']])
   judging.resent()
   t.same(judging.open, [['1'], ['2'], ['3']])
   judging.note({ hashes: ['a', 'b', null], faults: none }, { hashes: ['a', 'b2', null], faults: none })
