@@ -177,12 +177,13 @@ function shown({ outcome, source, target, differing, more, settled, moving, quar
   return { outcome, rows, differing, more, settled, moving, quarantined, repaired, remaining }
 }
 
+/** Settled ones were only under way: they are counted, and not kept. */
 async function insertKeys(query: Query, id: string, keys: readonly JudgedKey[]): Promise<void> {
   await query(
     `insert into reconciliation_key (reconciliation, key, difference, state, side, code)
      select $1, k.key, k.difference, k.state, k.side, k.code
      from jsonb_to_recordset($2::jsonb) as k(key jsonb, difference text, state text, side text, code text)`,
-    [id, JSON.stringify(keys)],
+    [id, JSON.stringify(keys.filter(({ state }) => state !== 'settled'))],
   )
 }
 

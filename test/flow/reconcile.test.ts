@@ -153,7 +153,7 @@ t.test(
     await source.query(`insert into area values ('x'), ('X'), ('gone')`)
     await source.query('alter table places add foreign key (area) references area (area) on delete cascade')
     for (const area of ['x', 'X', 'gone'])
-      await source.query(`insert into places select '${area}', seq, concat('${area}', seq), seq / 4, 'geheim' from seq_1_to_100`)
+      await source.query(`insert into places select '${area}', seq, concat('${area}', seq), seq / 4 from seq_1_to_100`)
     provider.program.start()
     receiver.program.start()
     const count = async (where: string) => Number((await target.query(`select count(*) from delivered.places where ${where}`))[0]![0])
@@ -167,11 +167,10 @@ t.test(
     await source.query(`update places set name = 'refused' where area = 'x' and n = 1`)
     await source.query(`update places set name = repeat('长', 1000) where area = 'x' and n = 2`)
     await source.query(`delete from places where area = 'X' and n = 3`)
-    await source.query(`update places set opinion = 'other'`)
     const quarantines = ['x,1 changed quarantined', 'x,2 extra quarantined']
     const [found] = await reconcile(receiver, 'places', '--no-repair')
     test.match(found, { state: 'different', statement: { quarantined: 2, remaining: 100, moving: 0 } })
-    const standing = states(found!).filter((line) => !line.includes('settled'))
+    const standing = states(found!)
     test.same(
       standing.filter((line) => !line.startsWith('gone,')),
       quarantines,
@@ -184,7 +183,7 @@ t.test(
     test.equal(await count(`qz_deleted and area = 'gone'`), 100)
 
     await source.query('truncate table places')
-    await source.query(`insert into places values ('X', 5, 'anew', 1, null)`)
+    await source.query(`insert into places values ('X', 5, 'anew', 1)`)
     const [emptied] = await reconcile(provider, 'places', '--repair')
     test.match(emptied, { state: 'equal', statement: { source: { rows: 1 }, remaining: 0 } })
     test.equal(await count('not qz_deleted'), 1)
