@@ -141,9 +141,7 @@ t.test('a quarantined key is said to be that; what is under way settles', async 
   }
   const run = await reconcile(true)
   t.match(run, { state: 'equal', statement: { differing: 2, settled: 1, quarantined: 1, repaired: 0 } })
-  t.match(await keysOfRun(office.store.query, run.id), [
-    { key: ['44012'], state: 'quarantined', side: 'target', code: 'QZ-ROW-REFUSED' },
-  ])
+  t.match(await keysOfRun(office.store.query, run.id), [{ key: ['44012'], state: 'quarantined', side: 'target', code: 'QZ-ROW-REFUSED' }])
 })
 
 t.test('more differences than can be followed: the table wants a snapshot', async (t) => {
