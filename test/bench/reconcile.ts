@@ -78,7 +78,7 @@ async function side(
   await client.query(
     `create table bench (code varchar(20) primary key, name varchar(100), street varchar(100), kind varchar(100), amount ${amount}, changed timestamp)`,
   )
-  await client.query(`insert into bench select lpad(n::text, 12, '4'), '东华门街道多福巷社区居民委员会' || n, '东华门街道', '121', n % 1000, timestamp '2026-01-01' + n * interval '1 second'
+  await client.query(`insert into bench select lpad(n::text, 12, '0'), '东华门街道多福巷社区居民委员会' || n, '东华门街道', '121', n % 1000, timestamp '2026-01-01' + n * interval '1 second'
     from generate_series(1, ${rows}) n order by ${name === 'source' ? 'n' : 'n desc'}`)
   await client.query('vacuum analyze bench')
   await client.end()
