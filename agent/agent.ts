@@ -18,8 +18,10 @@ import { runDelivery, runPolling, runReceipts, type InboundContext } from './inb
 import { InboundRoute } from './inbound-route.ts'
 import { runFindings, type FindingsContext } from './findings.ts'
 import { runOutbound } from './outbound.ts'
+import { Passages } from './passages.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
 import { Pauses, type Paused } from './pauses.ts'
+import { Reconciling } from './reconciling.ts'
 import { Removals } from './removal.ts'
 import { sourceRules } from './source-rules.ts'
 import { scanning, type ScanCapture } from './scans/capture.ts'
@@ -74,6 +76,8 @@ class RunningAgent implements Agent {
   readonly #key
   readonly #keeper: PolicyKeeper
   readonly #answers: Answers
+  readonly #passages = new Passages()
+  readonly #reconciling: Reconciling
   readonly #databases = new Map<string, Database>()
   readonly #lines = new Map<string, Line>()
   readonly #routes = new Map<string, InboundRoute[]>()
@@ -120,6 +124,16 @@ class RunningAgent implements Agent {
       () => this.#hub.now(),
       () => this.#arrange(),
     )
+    this.#reconciling = new Reconciling({
+      config,
+      databases: this.#databases,
+      policy: () => this.#keeper.policy,
+      board: this.#board,
+      passages: this.#passages,
+      key: this.#key,
+      now: () => this.#hub.now(),
+      logger,
+    })
     this.#answers = new Answers({
       agent: identity.agent,
       hubKey: identity.hubKey,
@@ -131,6 +145,7 @@ class RunningAgent implements Agent {
       doctor: () => this.#doctor(),
       logTail,
       operate: { pause: (name) => this.pause(name), resume: (name) => this.resume(name), confirm: (name) => this.confirm(name) },
+      reconciling: this.#reconciling,
       logger,
     })
   }
@@ -139,6 +154,10 @@ class RunningAgent implements Agent {
     this.#control = await openControl(this.#config.data, {
       status: () => this.report(),
       checkpoints: () => (this.#checkpoints.flush(), {}),
+      reconcile: async ({ name, repair }) => ({
+        runs: await this.#hub.reconcile(name ?? '', repair === undefined ? undefined : repair === 'true'),
+      }),
+      reconciliation: ({ run }) => this.#hub.reconciliation(run ?? ''),
       resync: ({ name }) => this.#resync(name ?? ''),
       replay: ({ name }) => this.#replay(name ?? ''),
       scan: ({ name }) => this.#scan(name ?? ''),
@@ -210,6 +229,7 @@ class RunningAgent implements Agent {
 
   async stop(): Promise<void> {
     await this.#arranging
+    this.#reconciling.stop()
     await this.#stopLines((name) => !name.startsWith('in '))
     this.#stopping.abort()
     await this.#stopLines(() => true)
@@ -378,6 +398,7 @@ class RunningAgent implements Agent {
       paused: (resource: string) => this.#pauses.source(resource),
       rules: (resource: string) => sourceRules(this.#config.sources.find((source) => source.resource === resource)!),
       folder: this.#config.data,
+      passages: this.#passages,
       checkpoints: this.#checkpoints,
     }
   }

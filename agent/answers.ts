@@ -17,6 +17,7 @@ import type { AgentConfig } from './config.ts'
 import type { Check, Database } from './database.ts'
 import { describeDatabases, describeTable } from './describing.ts'
 import { previewRows } from './preview.ts'
+import type { Reconciling } from './reconciling.ts'
 
 export interface AnswersContext {
   agent: string
@@ -33,6 +34,7 @@ export interface AnswersContext {
   logTail: (lines: number) => string[]
   /** Pauses, resumes or confirms a line by the name of its resource or route. Throws QZ-NOT-FOUND. */
   operate: Operate
+  reconciling: Pick<Reconciling, 'answer'>
   logger: Logger
 }
 
@@ -107,10 +109,12 @@ export class Answers {
   }
 
   async #reply(question: Question): Promise<Answer> {
-    const { config, databases, policy, doctor, logTail, operate } = this.#context
+    const { config, databases, policy, doctor, logTail, operate, reconciling } = this.#context
     switch (question.kind) {
       case 'preview':
         return previewRows(config.sources, databases, policy(), question)
+      case 'reconcile':
+        return reconciling.answer(question)
       case 'doctor':
         return { checks: await doctor() }
       case 'log':

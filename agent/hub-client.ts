@@ -14,6 +14,7 @@ import type { SealedAnswer } from '../protocol/asks.ts'
 import { batchMediaType } from '../protocol/batch.ts'
 import { fromProblem, QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { Place } from '../protocol/position.ts'
+import type { ReconciliationProgress } from '../protocol/reconciliation.ts'
 import { signRequest } from '../protocol/request.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 
@@ -75,6 +76,17 @@ export class HubClient {
 
   async answer(answer: SealedAnswer, signal: AbortSignal): Promise<void> {
     await this.#send('POST', agentPaths.answers, answer, { signal })
+  }
+
+  /** Has the routes of this agent that are called so, or whose resource is, reconciled. @returns the runs. */
+  async reconcile(name: string, repair: boolean | undefined): Promise<string[]> {
+    const body = { name, ...(repair !== undefined && { repair }) }
+    return (fromJson(await this.#send('POST', agentPaths.reconciliations, body)) as { runs: string[] }).runs
+  }
+
+  async reconciliation(run: string): Promise<ReconciliationProgress> {
+    const path = `${agentPaths.reconciliations}?${new URLSearchParams({ run }).toString()}`
+    return fromJson(await this.#send('GET', path)) as ReconciliationProgress
   }
 
   async head(resource: string, signal?: AbortSignal): Promise<HeadAnswer> {

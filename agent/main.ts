@@ -15,6 +15,7 @@ const commands: Record<string, () => Promise<Command>> = {
   audit: async () => (await import('./commands/audit.ts')).audit,
   quarantine: async () => (await import('./commands/quarantine.ts')).quarantine,
   replay: async () => (await import('./commands/quarantine.ts')).replay,
+  reconcile: async () => (await import('./commands/reconcile.ts')).reconcile,
   resync: async () => (await import('./commands/resync.ts')).resync,
   scan: async () => (await import('./commands/resync.ts')).scan,
   trust: async () => (await import('./commands/resync.ts')).trust,
@@ -36,6 +37,7 @@ const help = {
   status                  各来源、落地表的状态
   doctor                  检查运行所需的一切,并给出处理办法
   audit                   本机保存的中心审计检查点(每日最后一个),供核验中心审计
+  reconcile 资源|路由     与对端对账,显示进度和结果(--repair 重发不一致的行,--no-repair 只比对)
   resync 资源|路由        重新快照(来源)或重新填充落地表
   quarantine [资源|路由]  列出隔离区:未能发送(来源)或未能落地(落地表)的行的主键与原因
   replay 资源|路由        排除原因后重试隔离区:重新发送(来源)或重新写入(落地表)
@@ -48,7 +50,7 @@ const help = {
 选项:
   --config 文件           配置文件(默认 ./qianzhi-agent.yaml)
   --lang zh|en            语言(默认中文;LANG 以 en 开头时为英文)
-  --json                  status、doctor、audit、quarantine 输出 JSON
+  --json                  status、doctor、audit、quarantine、reconcile 输出 JSON
   --help, --version`,
   en: `qianzhi-agent ${version}: the agent of a front-end machine
 
@@ -63,6 +65,8 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
   status                  the state of each source and delivered table
   doctor                  checks everything that running needs, and names the remedy
   audit                   the checkpoints of the hub's audit that this agent holds (the last of each day), to verify it with
+  reconcile RESOURCE|ROUTE  compares with the other side, and shows how it goes (--repair sends differing rows again,
+                          --no-repair only compares)
   resync RESOURCE|ROUTE   takes a new snapshot (source), or fills the delivered table anew
   quarantine [RESOURCE|ROUTE]  lists keys whose rows could not be sent (source) or applied (delivered table), and why
   replay RESOURCE|ROUTE   tries the quarantine again when its cause is put right: sends the rows anew, or applies them
@@ -75,7 +79,7 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
 Options:
   --config FILE           configuration (default ./qianzhi-agent.yaml)
   --lang zh|en            language (Chinese unless LANG begins with en)
-  --json                  status, doctor, audit and quarantine print JSON
+  --json                  status, doctor, audit, quarantine and reconcile print JSON
   --help, --version`,
 }
 
@@ -88,6 +92,8 @@ const options = {
   url: { type: 'string' },
   user: { type: 'string' },
   name: { type: 'string' },
+  repair: { type: 'boolean' },
+  'no-repair': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
 } as const

@@ -9,6 +9,7 @@ import { checkerOf } from './checks.ts'
 import { mappingText, type Capture, type Row, type Rows, type SourceTable, type StreamState } from './database.ts'
 import { portableRows } from './mapping.ts'
 import type { Kept, OutboundContext } from './outbound.ts'
+import type { Passage } from './passages.ts'
 import { keyIndexes, keyOf, keyText, packPiece, type Piece } from './packing.ts'
 import { QueuedKeys } from './queued-keys.ts'
 import { clearFault, setFault } from './status.ts'
@@ -52,6 +53,7 @@ export class OutboundStream {
   /** Rows read that a check warned of: counted when the hub has them. */
   readonly #warned = new WeakSet<Row>()
   readonly #backoff = new Backoff()
+  readonly #passage: Passage
   #state!: StreamState
   #generation = 0
   /** The place that the next batch follows: the recorded one, or that of the batch on its way. Null: a new epoch begins. */
@@ -74,7 +76,8 @@ export class OutboundStream {
     this.#context = context
     this.#capture = capture
     this.source = source
-    this.#queue = new QueuedKeys(capture, source)
+    this.#passage = context.passages.of(source.resource)
+    this.#queue = new QueuedKeys(capture, source, this.#passage)
     this.#keys = keyIndexes(source)
     this.#portable = portableRows(source.columns)
     this.#checker = checkerOf(source)
@@ -145,13 +148,6 @@ export class OutboundStream {
     return samePosition(this.#state.position, head)
   }
 
-  /** These keys are sent again, also where their rows are what was sent last. Between two reads only. */
-  async requeue(keys: readonly Row[]): Promise<void> {
-    if (!this.#state.position) return
-    this.#kept.sent.forget(keys)
-    await this.#capture.requeue(this.source, keys, this.#state.position)
-  }
-
   #resumeSnapshot(): void {
     const { snapshot } = this.#state
     if (snapshot === null) this.#snapshot = null
@@ -190,16 +186,24 @@ export class OutboundStream {
 
   /** Puts the quarantined keys into the queue again: the rows that they have now are sent, or say why not. */
   async replay(): Promise<void> {
+    const keys = (await this.#context.database.quarantine(this.source.resource, mostToReplay)).filter(({ end }) => end === 'source')
+    await this.resend(keys.map(({ key }) => key))
+  }
+
+  /** Keys of which somebody said that their rows shall be sent again. */
+  async resendWanted(): Promise<void> {
+    const keys = this.#passage.takeResends()
+    if (keys.length > 0) await this.resend(keys)
+  }
+
+  /** Puts keys into the queue as if their rows had changed, also where those are what was sent last. Between two reads only. */
+  async resend(keys: readonly Row[]): Promise<void> {
     const { position } = this.#state
     // Without a position a snapshot comes, which meets every row.
     if (!position) return
-    const keys = (await this.#context.database.quarantine(this.source.resource, mostToReplay)).filter(({ end }) => end === 'source')
-    await this.#capture.requeue(
-      this.source,
-      keys.map(({ key }) => key),
-      position,
-    )
-    this.#log(`${keys.length} quarantined keys are tried again`)
+    this.#kept.sent.forget(keys)
+    await this.#capture.requeue(this.source, keys, position)
+    this.#log(`${keys.length} keys are sent again`)
   }
 
   async inspect(): Promise<void> {
@@ -234,7 +238,7 @@ export class OutboundStream {
   async read(queueHoldsEntries: boolean): Promise<Flight | undefined> {
     await this.#examine()
     for (let turn = 0; turn < mostSilent; turn++) {
-      if (this.#unrecorded === 0 && !this.#rest) await this.#queue.finish()
+      if (this.#unrecorded === 0 && !this.#rest) this.#passage.stored(await this.#queue.finish(), this.#settledPosition)
       const piece = this.#takeRest() ?? (await this.#readPiece(queueHoldsEntries))
       if (!piece) return undefined
       if (piece.snapshot || travels(piece)) return this.#pack(piece)
@@ -265,6 +269,7 @@ export class OutboundStream {
   async #readPiece(queueHoldsEntries: boolean): Promise<Piece | undefined> {
     if (this.#tip === null) return this.#readSnapshot()
     const changes = queueHoldsEntries || this.#queue.isTaken
+    if (!changes) this.#sawEnd()
     const snapshot = this.#snapshot !== null && !this.#kept.guard.holdsEnd && this.#kept.pace.mayRead
     const snapshotFirst = snapshot && (this.#snapshotTurn || !changes)
     this.#snapshotTurn = !this.#snapshotTurn
@@ -284,6 +289,16 @@ export class OutboundStream {
     const piece = await this.#guarded(this.#kept.sent.sift({ rows, faults, deletes, entries: [] }))
     if (this.#kept.rules.reload) this.report.unchanged = (this.report.unchanged ?? 0) + rows.length - piece.rows.length
     return { ...piece, entries: this.#queue.read(travels(piece)) }
+  }
+
+  #sawEnd(): void {
+    this.#queue.sawEnd()
+    this.#passage.stored([], this.#settledPosition)
+  }
+
+  /** Null while a snapshot is due or on its way: it brings rows that are in no queue. */
+  get #settledPosition(): Position | null {
+    return this.#state.snapshot === null ? this.#state.position : null
   }
 
   #noteUnseen(): void {
@@ -406,6 +421,7 @@ export class OutboundStream {
     }
     this.#queue.recorded(piece.entries)
     this.#state = { ...this.#state, position: to, snapshot: snapshot === undefined ? this.#state.snapshot : snapshot }
+    this.#passage.stored(piece.entries, this.#settledPosition)
     if (piece.faults.length > 0 || this.#state.quarantine > 0) this.#state.quarantine = (await capture.state(this.source)).quarantine
     this.#tell(piece, to)
   }

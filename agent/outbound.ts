@@ -8,6 +8,7 @@ import type { Checkpoints } from './checkpoints.ts'
 import type { Capture, Database, SourceTable } from './database.ts'
 import type { HubClient } from './hub-client.ts'
 import { DeleteGuard } from './delete-guard.ts'
+import type { Passages } from './passages.ts'
 import { OutboundStream, type Flight } from './outbound-stream.ts'
 import { SentRows } from './sent-rows.ts'
 import { SnapshotPace } from './snapshot-pace.ts'
@@ -42,6 +43,8 @@ export interface OutboundContext {
   rules: (resource: string) => SourceRules
   /** The agent's data folder. */
   folder: string
+  /** Who waits for what is queued now, and keys that are to be sent again. */
+  passages: Passages
   /** Where the receipts' checkpoints of the hub's audit are kept. */
   checkpoints: Pick<Checkpoints, 'note'>
   board: StatusBoard
@@ -226,6 +229,7 @@ class Turns {
         if (this.#context.restarts.delete(stream.source.resource)) await stream.resync()
         if (this.#context.replays.delete(stream.source.resource)) await stream.replay()
         await stream.honour(this.#context.wanted.get(stream.source.resource))
+        await stream.resendWanted()
         ready.push(stream)
       } catch (error) {
         refuse(stream, error)

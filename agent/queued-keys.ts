@@ -1,4 +1,5 @@
 import type { Capture, Row, SourceTable } from './database.ts'
+import type { Passage } from './passages.ts'
 
 /** Keys of queue entries that are read in parts, and whether deletes among them wait. */
 interface Taken {
@@ -20,6 +21,7 @@ const mostWaiting = 20_000
 export class QueuedKeys {
   readonly #capture: Capture
   readonly #source: SourceTable
+  readonly #passage: Passage
   #taken: Taken | undefined
   /** Entries that are not to be taken: those taken, those that travel, and the two below. */
   readonly #out = new Set<string>()
@@ -28,9 +30,10 @@ export class QueuedKeys {
   /** Entries of which nothing is to be sent. */
   #done: string[] = []
 
-  constructor(capture: Capture, source: SourceTable) {
+  constructor(capture: Capture, source: SourceTable, passage: Passage) {
     this.#capture = capture
     this.#source = source
+    this.#passage = passage
   }
 
   /** Whether keys are taken that have not been read. */
@@ -57,9 +60,15 @@ export class QueuedKeys {
       unseen()
       return undefined
     }
-    if (entries.length === 0) return undefined
     for (const entry of entries) this.#out.add(entry)
+    if (Math.max(keys.length, entries.length) < limit) this.sawEnd()
+    if (entries.length === 0) return undefined
     return { keys, entries, waits: false }
+  }
+
+  /** Nothing is in the queue but what is taken, travels or waits. */
+  sawEnd(): void {
+    this.#passage.sawEnd(this.#out)
   }
 
   /** Deletes among the keys just read wait: so do their entries. */
@@ -81,12 +90,13 @@ export class QueuedKeys {
     for (const entry of entries) this.#out.delete(entry)
   }
 
-  /** Entries of which nothing is to be sent leave the queue. Not before all that was read is recorded, or a crash would lose it. */
-  async finish(): Promise<void> {
-    if (this.#done.length === 0) return
+  /** Entries of which nothing is to be sent leave the queue. Not before all that was read is recorded, or a crash would lose it. @returns them. */
+  async finish(): Promise<string[]> {
+    if (this.#done.length === 0) return []
     const done = this.#done.splice(0)
     await this.#capture.mark(this.#source, { entries: done })
     this.recorded(done)
+    return done
   }
 
   /** Entries whose deletes waited are taken again. */
@@ -99,6 +109,7 @@ export class QueuedKeys {
     this.recorded([...(this.#taken?.entries ?? []), ...this.#done.splice(0)])
     this.letGo()
     this.#taken = undefined
+    this.#passage.forgot()
     for (let turn = 0; turn < mostToDrop; turn++) {
       const { entries, keys } = await this.#capture.take(this.#source, mostRows, this.#out)
       if (entries.length > 0) await this.#capture.mark(this.#source, { snapshot: 'needed', entries })
@@ -112,5 +123,6 @@ export class QueuedKeys {
     this.#waiting = []
     this.#done = []
     this.#out.clear()
+    this.#passage.forgot()
   }
 }

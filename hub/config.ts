@@ -7,6 +7,7 @@ import { CalendarYear, makeCalendar } from './supervision/calendar.ts'
 import type { MailConfig } from './supervision/mail.ts'
 import { SupervisionFile, supervisionSettings, type SupervisionSettings } from './supervision/settings.ts'
 import { AccessFile, accessRules, type AccessRules } from './access/settings.ts'
+import { ReconciliationFile, reconciliationSettings, type ReconciliationSettings } from './reconciliation/settings.ts'
 
 const closed = { additionalProperties: false }
 const days = Type.Number({ exclusiveMinimum: 0, maximum: 3650 })
@@ -50,6 +51,7 @@ const ConfigFile = Type.Object(
     ),
     access: Type.Optional(AccessFile),
     supervision: Type.Optional(SupervisionFile),
+    reconciliation: Type.Optional(ReconciliationFile),
     mail: Type.Optional(
       Type.Object(
         { url: Type.String({ pattern: '^smtps?://[^/]' }), from: Type.String({ pattern: '^[^\\r\\n]*[^\\s@]@[^\\s@]+$' }) },
@@ -85,6 +87,8 @@ export interface HubConfig {
   /** Sign-in, passwords, sessions. */
   access: AccessRules
   supervision: SupervisionSettings
+  /** When routes are reconciled, and whether what differs is sent again. */
+  reconciliation: ReconciliationSettings
   /** Absent: notices are seen on the screen only. */
   mail?: MailConfig
   language?: 'zh' | 'en'
@@ -126,6 +130,7 @@ function withDefaults(file: ConfigFile, folder: string, { env }: ReadingOptions 
     limits: { ...defaultLimits, ...file.limits },
     access: accessRules(file.access),
     supervision: readSupervision(file.supervision, folder, env),
+    reconciliation: reconciliationSettings(file.reconciliation),
     ...(file.mail && { mail: file.mail }),
     ...(file.language && { language: file.language }),
     logLevel: file.logLevel ?? 'info',

@@ -102,6 +102,14 @@ const judges: Judge[] = [
       : undefined,
   ({ source, receiver }) =>
     quarantined(source.agency, 'provider', source.report?.quarantine) ?? quarantined(receiver.agency, 'receiver', receiver.quarantine),
+  ({ route, reconciled }) =>
+    reconciled.state === 'different'
+      ? {
+          who: 'operator',
+          zh: `最近一次对账(${reconciled.run})不一致:请查看差异主键,带修复重新对账(reconcile ${route} --repair)或重新快照`,
+          en: `The last reconciliation (${reconciled.run}) found differences: look at its keys, reconcile with repair (reconcile ${route} --repair) or take a new snapshot`,
+        }
+      : undefined,
   ({ hub: { head }, receiver: { applied, delivered } }) => {
     if (applied && comparePlaces(applied, head!) >= 0) return undefined
     const fetched = delivered && comparePlaces(delivered, head!) >= 0

@@ -4,6 +4,7 @@ import { comparePlaces, showPlace, type Place, type Position } from '../protocol
 import { turnOf, type Turn } from './explain-turn.ts'
 import type { Log } from './log.ts'
 import { producerOf } from './registry/resources.ts'
+import { lastRun, type LastRun } from './reconciliation/evidence.ts'
 import type { Store } from './store/store.ts'
 import { readStreams } from './streams.ts'
 
@@ -48,6 +49,8 @@ export interface Explanation {
   /** The delivered table is known to be what the source was at this time; null where that is not known. Age in seconds. */
   asOf: string | null
   age: number | null
+  /** The last reconciliation that ended, and when both sides were last found equal. */
+  reconciled: LastRun
   turn: Turn
 }
 
@@ -96,7 +99,11 @@ export async function explainRoute(
 ): Promise<Explanation> {
   const [row] = await store.query<Row>(explainSql, [routeId, now])
   if (!row) throw new QianzhiError('QZ-NOT-FOUND', { what: `route ${routeId}` })
-  const [heads, notes] = await Promise.all([log.heads([row.resource]), readStreams(store, [row.resource])])
+  const [heads, notes, reconciled] = await Promise.all([
+    log.heads([row.resource]),
+    readStreams(store, [row.resource]),
+    lastRun(store.query, routeId),
+  ])
   const head = heads.get(row.resource) ?? null
   const snapshotWanted = notes.get(row.resource)?.wanted !== undefined
   const receiver = receiverOf(row, head, new Date(now.getTime() - lapse * 86_400_000))
@@ -110,6 +117,7 @@ export async function explainRoute(
     receiver,
     asOf,
     age: asOf === null ? null : Math.max(0, Math.round((now.getTime() - Date.parse(asOf)) / 1000)),
+    reconciled,
   }
   return { ...known, turn: turnOf(known, now) }
 }
@@ -147,7 +155,7 @@ function pick<T extends object, K extends keyof T>(from: T, names: readonly K[])
 
 /** For the terminal. */
 export function showExplanation(explanation: Explanation, language: Language): string {
-  const { route, resource, state, source, hub, receiver, asOf, age, turn } = explanation
+  const { route, resource, state, source, hub, receiver, asOf, age, reconciled, turn } = explanation
   const zh = language === 'zh'
   const seen = (at: Date | null) => (at ? at.toISOString() : zh ? '从未' : 'never')
   const fault = (of: Fault | undefined) => (of ? [`  ${of.code} ${of[language]} (${of.since})`] : [])
@@ -164,6 +172,7 @@ export function showExplanation(explanation: Explanation, language: Language): s
           `隔离 ${receiver.quarantine},最后联系 ${seen(receiver.seen)}${receiver.lapsed ? ',已失效' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
         `数据截至:${asOf === null ? '未知' : `${asOf}(${age} 秒前)`}`,
+        `对账:${reconciled.state ?? '从未'},最近一致 ${seen(reconciled.equal)}`,
         `下一步:${turn.zh}`,
       ]
     : [
@@ -176,6 +185,7 @@ export function showExplanation(explanation: Explanation, language: Language): s
           `${receiver.quarantine} quarantined, last seen ${seen(receiver.seen)}${receiver.lapsed ? ', lapsed' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
         `Data as of: ${asOf === null ? 'unknown' : `${asOf} (${age} s ago)`}`,
+        `Reconciled: ${reconciled.state ?? 'never'}, last equal ${seen(reconciled.equal)}`,
         `Next: ${turn.en}`,
       ]
   return lines.join('\n')

@@ -3,6 +3,7 @@ import type { AgentReport, SourceReport } from '../protocol/api.ts'
 import { QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { Api } from './http/server.ts'
 import type { Store } from './store/store.ts'
+import { unreconciledRoutes } from './reconciliation/evidence.ts'
 import { auditProblems } from './supervision/audit-health.ts'
 import { supervisionProblems } from './supervision/problems.ts'
 
@@ -28,6 +29,8 @@ export interface HealthParts {
   lapse: number
   /** Whether notices are to go by e-mail. */
   mail: boolean
+  /** Days between two reconciliations of a route; 0: only when somebody asks. */
+  reconciled: number
 }
 
 const silentAfter = 5 * 60_000
@@ -50,7 +53,13 @@ export async function checkHealth(parts: HealthParts): Promise<Health> {
   try {
     const supervision = supervisionProblems(parts.store.query, parts.clock(), parts)
     const lines = await reportedLines(parts)
-    const found = await Promise.all([silentAgents(parts), lapsedRoutes(parts), auditProblems(parts.store.query), supervision])
+    const found = await Promise.all([
+      silentAgents(parts),
+      lapsedRoutes(parts),
+      unreconciledRoutes(parts.store.query, parts.clock(), parts.reconciled),
+      auditProblems(parts.store.query),
+      supervision,
+    ])
     const problems = [...disk, ...lines.filter(({ state }) => state === 'held').map(held), ...found.flat()]
     const paused = lines.filter(({ state }) => state === 'paused').map(pausedLine)
     return { status: problems.length > 0 ? 'degraded' : 'ok', problems, paused }

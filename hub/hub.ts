@@ -18,6 +18,7 @@ import { auditDoors } from './http/audit.ts'
 import { enrolApi } from './http/enrol.ts'
 import { firstAdminDoors } from './http/first-admin.ts'
 import { Refusals } from './http/refusals.ts'
+import { reconciliationApi } from './http/reconciliation.ts'
 import { registryApi } from './http/registry.ts'
 import { createServer, type HttpServer } from './http/server.ts'
 import { loadAdminKey, loadHubKey } from './identity.ts'
@@ -25,6 +26,7 @@ import type { Log } from './log.ts'
 import { openLog } from './logs/index.ts'
 import { operations } from './operations/index.ts'
 import type { Services } from './operations/services.ts'
+import { Conductor } from './reconciliation/conductor.ts'
 import { keepGrants } from './registry/granted.ts'
 import { attendToReports } from './registry/refusals.ts'
 import { currentPolicy } from './registry/policy.ts'
@@ -113,12 +115,16 @@ async function start(
   const mailer = config.mail && startMail({ store, config: config.mail, logger, clock })
   stops.push(async () => mailer?.stop())
 
+  const conductor = new Conductor({ store, asks, wakeups, settings: config.reconciliation, logger, clock })
+  stops.push(() => conductor.stop())
+
   const certificate = await loadCertificate(config, clock())
   const urls: string[] = [...config.urls]
   const access = makeAccess(config.access, hubKey.privateKey)
   const services: Services = {
     access,
     asks,
+    reconciliation: config.reconciliation,
     address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),
     explain: (route) => explainRoute(store, log, route, { now: clock(), lapse: config.log.lapse }),
     exportAudit: async (range) => {
@@ -135,7 +141,14 @@ async function start(
     certificate,
     bodyLimit: config.limits.batchBytes + (1 << 20),
     open: [
-      healthApi({ store, data: config.data, clock, lapse: config.log.lapse, mail: config.mail !== undefined }),
+      healthApi({
+        store,
+        data: config.data,
+        clock,
+        lapse: config.log.lapse,
+        mail: config.mail !== undefined,
+        reconciled: config.reconciliation.every,
+      }),
       enrolApi(registry, policyFor),
       adminApi({
         registry,
@@ -146,7 +159,7 @@ async function start(
       }),
       registryApi(registry, services, operations),
     ],
-    agents: [agentApi(exchange, asks)],
+    agents: [agentApi(exchange, asks), reconciliationApi({ store, wakeups, clock, settings: config.reconciliation })],
   })
   stops.push(() => app.close())
   const port = await listen(app, config)

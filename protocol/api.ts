@@ -20,6 +20,8 @@ export const agentPaths = {
   receipts: '/agent/v1/receipts',
   /** POST SealedAnswer (asks.ts) → {}. */
   answers: '/agent/v1/answers',
+  /** POST a route or resource → {runs}; GET ?run= → ReconciliationProgress (reconciliation.ts). */
+  reconciliations: '/agent/v1/reconciliations',
   /** GET ?resource= → HeadAnswer: the head of one's own stream. */
   head: '/agent/v1/head',
   /** GET ?resource=&epoch=&seq= → a delivery container with one's own batches after that place, key items only. */

@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { codedError, isErrorCode, QianzhiError, type ErrorCode, type ErrorDetails } from './errors.ts'
 import { identifierKinds } from './identifiers.ts'
+import { ReconcileAnswer, ReconcileQuestion } from './reconciliation.ts'
 import { Schema, subjectRoles } from './schema.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 import { valueTypes } from './value.ts'
@@ -52,7 +53,7 @@ export const OperateQuestion = Type.Object({
 })
 export type OperateQuestion = Static<typeof OperateQuestion>
 
-export type Question = PreviewQuestion | DescribeQuestion | DoctorQuestion | LogQuestion | OperateQuestion
+export type Question = PreviewQuestion | DescribeQuestion | DoctorQuestion | LogQuestion | OperateQuestion | ReconcileQuestion
 
 export const PreviewAnswer = Type.Object({
   /** Ids of the items of each row's values, in order. */
@@ -139,11 +140,13 @@ export type AnswerTo<Q extends Question> = Q extends PreviewQuestion
       ? LogAnswer
       : Q extends OperateQuestion
         ? DoneAnswer
-        : Q extends { table: string }
-          ? ColumnsAnswer
-          : TablesAnswer
+        : Q extends ReconcileQuestion
+          ? ReconcileAnswer
+          : Q extends { table: string }
+            ? ColumnsAnswer
+            : TablesAnswer
 
-export type Answer = PreviewAnswer | TablesAnswer | ColumnsAnswer | DoctorAnswer | LogAnswer | DoneAnswer
+export type Answer = PreviewAnswer | TablesAnswer | ColumnsAnswer | DoctorAnswer | LogAnswer | DoneAnswer | ReconcileAnswer
 
 /** Payload of a `qz-ask` statement, beside the question's own members. */
 export const Ask = Type.Object({
@@ -158,7 +161,9 @@ export const Ask = Type.Object({
 export type Ask = Static<typeof Ask>
 
 const askShape = Compile(Ask)
-const questionShapes = [PreviewQuestion, DescribeQuestion, DoctorQuestion, LogQuestion, OperateQuestion].map((shape) => Compile(shape))
+const questionShapes = [PreviewQuestion, DescribeQuestion, DoctorQuestion, LogQuestion, OperateQuestion, ReconcileQuestion].map((shape) =>
+  Compile(shape),
+)
 
 export function signAsk(ask: Omit<Ask, 'kind'>, question: Question, hubKey: SigningKey): string {
   return signStatement(hubKey, 'qz-ask', { ...ask, ...question })
@@ -228,6 +233,7 @@ const answerShapes = {
   doctor: Compile(DoctorAnswer),
   log: Compile(LogAnswer),
   done: Compile(DoneAnswer),
+  reconcile: Compile(ReconcileAnswer),
 }
 
 function shapeOfAnswer(question: Question) {
@@ -237,6 +243,7 @@ function shapeOfAnswer(question: Question) {
     case 'preview':
     case 'doctor':
     case 'log':
+    case 'reconcile':
       return answerShapes[question.kind]
     default:
       return answerShapes.done

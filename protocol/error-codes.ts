@@ -239,6 +239,50 @@ export const kinds = {
   'QZ-PASSWORD-DUE': kind(403, 'requester', false, '口令已到期,请先更换口令', 'The password has expired: choose a new one first'),
   'QZ-FACTOR-DUE': kind(403, 'requester', false, '该角色须先设置动态验证码', 'This role needs the second factor: set it up first'),
   'QZ-LINK': kind(403, 'office', false, '激活链接无效:{reason}', 'The activation link cannot be used: {reason}'),
+  // Reconciliation
+  'QZ-RECONCILE-NOT-NOW': kind(503, 'nobody', true, '现在不能对账:{reason}', 'It cannot be reconciled now: {reason}'),
+  'QZ-RECONCILE-LOST': kind(
+    409,
+    'nobody',
+    true,
+    '前置机代理不认识对账 {run} 的这一步:它重启过,将重新开始',
+    'The agent does not know this step of reconciliation {run}: it was restarted, and the run begins again',
+  ),
+  'QZ-RECONCILE-NUMBERS': kind(
+    409,
+    'office',
+    false,
+    '对账 {run} 的结论与本机所测不符,未签名:{what}',
+    'The statement of reconciliation {run} is not what this agent measured, and is not signed: {what}',
+  ),
+  'QZ-RECONCILE-TIME': kind(
+    504,
+    'operator',
+    true,
+    '对账 {run} 未能在 {hours} 小时内完成',
+    'Reconciliation {run} did not end within {hours} hours',
+  ),
+  'QZ-RECONCILE-INTERRUPTED': kind(
+    503,
+    'nobody',
+    true,
+    '对账 {run} 因中心重启而中断,将重新开始',
+    'Reconciliation {run} was interrupted by a restart of the hub, and begins again',
+  ),
+  'QZ-RECONCILE-DIFFERENT': kind(
+    409,
+    'operator',
+    false,
+    '交换路由 {route} 对账不一致:{remaining} 个主键有差异',
+    'Route {route} was reconciled and is different: {remaining} keys differ',
+  ),
+  'QZ-RECONCILE-MANY': kind(
+    422,
+    'operator',
+    false,
+    '交换路由 {route} 有 {limit} 个以上主键不一致:请重新快照(resync)',
+    'More than {limit} keys of route {route} differ: take a new snapshot (resync)',
+  ),
   // Verification of the audit's chain
   'QZ-AUDIT-ALTERED': kind(
     422,

@@ -47,7 +47,7 @@ export async function readPlan(session: Session, source: SourceTable): Promise<P
   const columns = source.columns.map((mapped) => readerFor(source, catalog, mapped))
   const keys = columns.filter(({ item }) => item.key)
   const names = keys.map(({ column }) => column)
-  const index = keyIndex(catalog, keys)
+  const index = keyIndex(catalog, keys, source.only)
   if (!index && !onlyReads(source)) throw refused(source, noKey(names))
   const indexOrder = (index?.columns ?? names).map((name) => keys.findIndex(({ column }) => same(column, name)))
   const table = source.query === undefined ? `${quoteName(catalog.database)}.${quoteName(catalog.table)}` : `(${source.query}\n)`
@@ -93,10 +93,15 @@ export function refused({ table }: SourceTable, reason: string): QianzhiError {
 
 const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
 
-function keyIndex({ uniques }: CatalogTable, keys: readonly ColumnReader[]): CatalogTable['uniques'][number] | undefined {
-  return uniques.find(
-    ({ columns }) => columns.length === keys.length && columns.every((name) => keys.some(({ column }) => same(column, name))),
-  )
+/** What `only` fixes may stand in the index besides: a shared table's key begins with the source. */
+function keyIndex(
+  { uniques }: CatalogTable,
+  keys: readonly ColumnReader[],
+  only: SourceTable['only'] = [],
+): CatalogTable['uniques'][number] | undefined {
+  return uniques
+    .map((unique) => ({ ...unique, columns: unique.columns.filter((name) => !only.some(({ column }) => same(column, name))) }))
+    .find(({ columns }) => columns.length === keys.length && columns.every((name) => keys.some(({ column }) => same(column, name))))
 }
 
 function reference({ column }: ColumnReader): string {

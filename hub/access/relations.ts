@@ -16,6 +16,10 @@ const relationSql = {
     ) as provider from application a where a.id::text = $1`,
   grant: `select array[g.agency] as receiver, array[r.agency] as provider
     from access_grant g join resource r on r.code = g.resource where g.id = $1`,
+  route: `select array[g.agency] as receiver, array[r.agency] as provider
+    from route t join access_grant g on g.id = t.access_grant join resource r on r.code = g.resource where t.id = $1`,
+  reconciliation: `select array[g.agency] as receiver, array[r.agency] as provider from reconciliation c join route t on t.id = c.route
+    join access_grant g on g.id = t.access_grant join resource r on r.code = g.resource where c.id::text = $1`,
   machine: `select array[agency] as own from machine_application where id::text = $1`,
   agent: `select array[agency] as own from agent where id = $1`,
   demand: `select array[agency] as receiver, array_remove(array[provider], null) as provider from demand where id::text = $1`,

@@ -119,6 +119,11 @@ export const rights = {
   'grant.expire': { hub: 'any' },
   'grant.explain': { ...bothSides, 'agency-it': parties },
 
+  // Reconciliation of routes; keys are shown to both sides and the office alone
+  'reconciliation.list': { ...bothSides, 'agency-it': parties },
+  'reconciliation.read': { ...bothSides, 'agency-it': parties },
+  'route.reconcile': { office: 'any', registrar: parties, reviewer: parties, user: parties, 'agency-it': parties },
+
   // Front-end machines (Art. 15)
   'machine.list': { 'agency-it': 'own', ...watching },
   'machine.read': { 'agency-it': 'own', ...watching },

@@ -78,13 +78,14 @@ function firstAdminText(link: string, expires: string): Text {
 
 /** JSON has no dates. */
 function withDates(explained: Explanation): Explanation {
-  const { source, hub, receiver } = explained
+  const { source, hub, receiver, reconciled } = explained
   const date = (text: Date | null) => (text === null ? null : new Date(text))
   return {
     ...explained,
     source: { ...source, seen: date(source.seen) },
     hub: { ...hub, lastPush: date(hub.lastPush) },
     receiver: { ...receiver, seen: date(receiver.seen) },
+    reconciled: { ...reconciled, equal: date(reconciled.equal) },
   }
 }
 

@@ -13,6 +13,7 @@ import { operatingOperations } from './operating.ts'
 import { orderOperations } from './orders.ts'
 import { peopleOperations } from './people.ts'
 import { publicationOperations } from './publications.ts'
+import { reconciliationOperations } from './reconciliations.ts'
 import { recordOperations } from './records.ts'
 import { registrationOperations } from './registrations.ts'
 import { secrecyOperations } from './secrecy.ts'
@@ -36,6 +37,7 @@ export const operations: readonly Operation[] = [
   ...publicationOperations,
   ...declarationOperations,
   ...orderOperations,
+  ...reconciliationOperations,
   ...recordOperations,
   ...registrationOperations,
   ...secrecyOperations,

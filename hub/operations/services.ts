@@ -1,6 +1,7 @@
 import type { EnrolToken } from '../../protocol/api.ts'
 import type { Access } from '../access/access.ts'
 import type { Asks } from '../asks.ts'
+import type { ReconciliationSettings } from '../reconciliation/settings.ts'
 import type { ExportRange } from '../supervision/audit-export.ts'
 
 /** What operations need besides the registry. */
@@ -10,6 +11,7 @@ export interface Services {
   access: Access
   /** What the hub asks of agents: previews and descriptions. */
   asks: Pick<Asks, 'ask'>
+  reconciliation: ReconciliationSettings
   explain: (route: string) => Promise<object>
   /** Lines of the sealed audit, both ends included. */
   exportAudit: (range: ExportRange) => Promise<AsyncIterable<string>>

@@ -1,5 +1,6 @@
 import type { AgentReport, SourceReport } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
+import { lastEqual, type Equal } from '../reconciliation/evidence.ts'
 import { producerOf } from '../registry/resources.ts'
 import type { Query } from '../store/store.ts'
 import type { Day } from './calendar.ts'
@@ -31,6 +32,8 @@ export interface DutyEvidence {
   } | null
   /** Accepted in the period: what changed rows, and what a snapshot repeated. */
   changes: { batches: number; changedRows: number; snapshotRows: number; lastChange: Date | null }
+  /** The last time that a receiver's table was proven to hold the same rows as the source; null where it never was. */
+  lastReconciliation: Equal | null
   /** Capture intact, nothing waiting, nothing changed. */
   nothingChanged: boolean
 }
@@ -49,7 +52,8 @@ export async function dutyEvidence(query: Query, resource: string, period: strin
   const { batches, changed, snapshot, last } = row!
   const changes = { batches: Number(batches), changedRows: Number(changed), snapshotRows: Number(snapshot), lastChange: last }
   const nothingChanged = capture !== null && capture.intact && capture.waiting === 0 && changes.changedRows === 0
-  return { resource, period, from, to, capture, changes, nothingChanged }
+  const lastReconciliation = await lastEqual(query, resource)
+  return { resource, period, from, to, capture, changes, lastReconciliation, nothingChanged }
 }
 
 interface Reported {

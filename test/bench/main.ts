@@ -8,6 +8,7 @@ const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Pr
   backlog: () => import('./backlog.ts'),
   capture: () => import('./capture.ts'),
   audit: () => import('./audit.ts'),
+  reconcile: () => import('./reconcile.ts'),
   registry: () => import('./registry.ts'),
   'sent-rows': () => import('./sent-rows.ts'),
 }

@@ -96,6 +96,14 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
       t.pass()
     })
 
+    await test.test('each is reconciled with its own rows of the table', async (t) => {
+      const { stdout } = await receiver.command('reconcile', 'agri.licences', '--no-repair', '--json')
+      t.match(JSON.parse(stdout), [{ state: 'equal', statement: { source: { rows: 3_000 }, target: { rows: 3_000 } } }])
+      await target.query(`update ${table} set holder = 'edited' where qz_source = 'building' and number = 'n3'`)
+      const { stdout: other } = await b.agent.command('reconcile', 'building.licences', '--repair', '--json')
+      t.match(JSON.parse(other), [{ state: 'equal', statement: { target: { rows: 1_999 }, repaired: 1 } }])
+    })
+
     await test.test('a later adopter needs no other configuration', async (t) => {
       const c = await provide(test, exchange, receiver, 'culture', 500)
       culture = c

@@ -12,6 +12,7 @@ import { generateSigningKey } from '../../protocol/signature.ts'
 import type { Principal } from '../../hub/access/principal.ts'
 import { principalOf, openSession } from '../../hub/access/sessions.ts'
 import { roleNames, type Role } from '../../hub/access/roles.ts'
+import { reconciliationSettings } from '../../hub/reconciliation/settings.ts'
 import { defaultAccess } from '../../hub/access/settings.ts'
 import { Refusals } from '../../hub/http/refusals.ts'
 import { apiPrefix, registryApi } from '../../hub/http/registry.ts'
@@ -78,6 +79,7 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
         throw new QianzhiError('QZ-ASK-AWAY', { agent, seen: '-' })
       },
     },
+    reconciliation: reconciliationSettings(),
     explain: async () => ({}),
     exportAudit: (range) => openExport(office.store, hubKey, range, office.clock),
     ...services,

@@ -82,6 +82,18 @@ function statements({ parties: { provider, receiver }, resource, agent, own }: O
       `insert into access_grant (id, resource, agency, items) values ($1, $2, $3, '{name}') returning id`,
       [code, resource, receiver],
     ],
+    route: [
+      `with granted as (insert into access_grant (id, resource, agency, items) values ($1, $2, $3, '{name}') returning id)
+       insert into route (id, access_grant, agent) select $1, id, $4 from granted returning id`,
+      [code, resource, receiver, agent],
+    ],
+    reconciliation: [
+      `with granted as (insert into access_grant (id, resource, agency, items) values ($1, $2, $3, '{name}') returning id),
+         routed as (insert into route (id, access_grant, agent) select $1, id, $4 from granted returning id)
+       insert into reconciliation (route, requested_by, requested_at, repair, state, not_before, deadline)
+       select id, 'test', now(), false, 'failed', now(), now() from routed returning id`,
+      [code, resource, receiver, agent],
+    ],
     machine: [
       `insert into machine_application (agency, name, purpose, provided_by, state, created_at)
        values ($1, 'machine', 'purpose', 'agency', 'submitted', now()) returning id`,

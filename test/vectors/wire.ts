@@ -5,6 +5,7 @@ import { batchMediaType, Manifest } from '../../protocol/batch.ts'
 import { Policy } from '../../protocol/policy.ts'
 import { Position } from '../../protocol/position.ts'
 import { AppliedReceipt, HeadStatement, RemovalReceipt, StoredReceipt } from '../../protocol/receipt.ts'
+import { ReconcileQuestion, ReconciliationStatement, reconcileAnswers } from '../../protocol/reconciliation.ts'
 import { Schema } from '../../protocol/schema.ts'
 
 export interface WireShapes {
@@ -22,6 +23,7 @@ export function wireShapes(): WireShapes {
   Object.assign(shapes, { Ask, PreviewQuestion, DescribeQuestion, SealedAnswer, PreviewAnswer, TablesAnswer, ColumnsAnswer })
   const { DoctorQuestion, LogQuestion, OperateQuestion, DoctorAnswer, LogAnswer, DoneAnswer } = ask
   Object.assign(shapes, { DoctorQuestion, LogQuestion, OperateQuestion, DoctorAnswer, LogAnswer, DoneAnswer })
+  Object.assign(shapes, { ReconcileQuestion, ReconciliationStatement, ReconcileAnswers: reconcileAnswers })
   const mediaTypes = [batchMediaType, api.deliveryMediaType]
   const wire: WireShapes = { protocolVersion: api.protocolVersion, paths: api.agentPaths, mediaTypes, shapes }
   return JSON.parse(JSON.stringify(wire)) as WireShapes

@@ -146,6 +146,10 @@ export function deliveryConformance(t: Test, engine: Dialect, freshDatabase: () 
       t.same(after.get('k1'), ['k1', 'n', '1.00'], 'the old row stays')
       t.same(after.get('k0'), ['k0', 'new', '0.00'])
       t.match((await delivery.open(sink)).live, { position: at(2), quarantine: 2 })
+      const aside = await filling.database.quarantine(sink.route, 10)
+      t.same(aside.map(({ key }) => key.join()).toSorted(), ['k1', 'k2'])
+      t.match(aside, [{ code: /^QZ-ROW-/ }, { code: /^QZ-ROW-/ }])
+      t.same(await filling.database.quarantine('another', 10), [])
       const cannot: Sketch = {
         from: at(2),
         to: at(3),

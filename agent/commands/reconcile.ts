@@ -1,0 +1,60 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { isErrorCode, QianzhiError } from '../../protocol/errors.ts'
+import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
+import { callControl } from '../control.ts'
+import type { Command, CommandContext } from './command.ts'
+
+/** Milliseconds between looks at how a run goes. */
+const everyLook = 1_000
+
+/** Has the hub reconcile a route, or all this agent's routes of a resource; exit code 1 where one ends otherwise than equal. */
+export const reconcile: Command = async (context) => {
+  const { config, words, options } = context
+  const [name] = words
+  if (!name) throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: 'name a resource or route / 请给出资源或路由名' })
+  const repair = options['repair'] ? { repair: 'true' } : options['no-repair'] ? { repair: 'false' } : {}
+  const begun = (await callControl(config.data, 'reconcile', { name, ...repair })) as { runs: string[] } | undefined
+  if (!begun) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
+  const ended: ReconciliationProgress[] = []
+  for (const run of begun.runs) ended.push(await watch(context, run))
+  if (options['json']) context.print(JSON.stringify(ended, undefined, 2))
+  return ended.every(({ state }) => state === 'equal') ? 0 : 1
+}
+
+/** Until the run has ended, or was put off: then the hub goes on by itself later. */
+async function watch(context: CommandContext, run: string): Promise<ReconciliationProgress> {
+  let shown = ''
+  for (;;) {
+    const progress = (await callControl(context.config.data, 'reconciliation', { run })) as ReconciliationProgress | undefined
+    if (!progress) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
+    const { route, state, step, rows } = progress
+    const putOff = state === 'waiting' && progress.code !== null
+    const line = `${route} ${step ?? state} ${rows}`
+    if (!context.options['json'] && (state === 'running' || state === 'waiting') && !putOff && line !== shown) {
+      context.say(`${route}:${step ?? state},已读 ${rows} 行`, `${route}: ${step ?? state}, ${rows} rows read`)
+    }
+    shown = line
+    if ((state !== 'running' && state !== 'waiting') || putOff) {
+      if (!context.options['json']) showEnd(context, progress)
+      return progress
+    }
+    await pause(everyLook)
+  }
+}
+
+function showEnd(context: CommandContext, { run, route, state, code, details, statement, keys }: ReconciliationProgress): void {
+  if (statement) {
+    const { source, target, settled, moving, quarantined, repaired, remaining, outcome } = statement
+    context.say(
+      `${route}(对账 ${run}):${outcome === 'equal' ? '一致' : '不一致'},来源 ${source.rows} 行,落地 ${target.rows} 行;途中 ${settled},持续变化 ${moving},隔离 ${quarantined},已重发修复 ${repaired},仍不一致 ${remaining}`,
+      `${route} (reconciliation ${run}): ${outcome}, source ${source.rows} rows, target ${target.rows} rows; under way ${settled}, moving ${moving}, quarantined ${quarantined}, repaired ${repaired}, remaining ${remaining}`,
+    )
+  } else if (code !== null && isErrorCode(code)) {
+    const reason = new QianzhiError(code, { ...details })
+    const [zh, en] = state === 'failed' ? ['失败', 'failed'] : ['推迟', 'put off']
+    context.say(`${route}:${zh},${code} ${reason.text('zh')}`, `${route}: ${en}, ${code} ${reason.text('en')}`)
+  }
+  for (const { key, difference, state: became, side, code: fault } of keys.filter(({ state: one }) => one !== 'settled')) {
+    context.print(`  ${JSON.stringify(key)} ${difference} ${became}${side ? ` ${side} ${fault ?? ''}` : ''}`)
+  }
+}

@@ -1,0 +1,107 @@
+import { Type } from 'typebox'
+import { allows } from '../access/authorise.ts'
+import { actedBy, type Principal } from '../access/principal.ts'
+import { relationsOf } from '../access/relations.ts'
+import { requestRun } from '../reconciliation/requesting.ts'
+import { keysOfRun, listRuns, readRun, runStates } from '../reconciliation/records.ts'
+import type { Query } from '../store/store.ts'
+import { operation, type Operation } from './operation.ts'
+import { ById, closed, nullable, Paging } from './shapes.ts'
+
+const run = {
+  id: Type.String(),
+  route: Type.String(),
+  resource: Type.String(),
+  provider: Type.String(),
+  receiver: Type.String(),
+  requestedBy: Type.String(),
+  requested: Type.String(),
+  repair: Type.Boolean(),
+  state: Type.Enum([...runStates]),
+  notBefore: Type.String(),
+  deadline: Type.String(),
+  began: nullable(Type.String()),
+  ended: nullable(Type.String()),
+  step: nullable(Type.String()),
+  rows: nullable(Type.String()),
+  code: nullable(Type.String()),
+  details: nullable(Type.Object({})),
+  statement: nullable(Type.Object({})),
+}
+
+const signed = {
+  sourceAgent: nullable(Type.String()),
+  targetAgent: nullable(Type.String()),
+  sourceSignature: nullable(Type.String()),
+  targetSignature: nullable(Type.String()),
+  sourceKey: nullable(Type.String()),
+  targetKey: nullable(Type.String()),
+}
+
+const Key = Type.Object({
+  key: Type.Array(Type.String()),
+  difference: Type.Enum(['missing', 'extra', 'changed']),
+  state: Type.Enum(['open', 'settled', 'moving', 'quarantined', 'repaired', 'remaining']),
+  side: nullable(Type.Enum(['source', 'target'])),
+  code: nullable(Type.String()),
+})
+
+const Filter = Type.Object(
+  {
+    ...Paging.properties,
+    route: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+    state: Type.Optional(Type.Enum([...runStates])),
+  },
+  closed,
+)
+
+/** Reconciliations 对账: the proof that both sides of a route hold the same rows. */
+export const reconciliationOperations: readonly Operation[] = [
+  operation({
+    name: 'reconciliation.list',
+    method: 'GET',
+    path: '/reconciliations',
+    text: { zh: '对账列表', en: 'reconciliations' },
+    query: Filter,
+    answer: Type.Object({ items: Type.Array(Type.Object(run)) }),
+    run: async ({ registry, only, query }) => {
+      const { limit, ...filter } = query
+      return { items: await listRuns(registry.store.query, { ...filter, only, limit: Number(limit ?? 50) }) }
+    },
+  }),
+  operation({
+    name: 'reconciliation.read',
+    method: 'GET',
+    path: '/reconciliations/:id',
+    about: 'reconciliation',
+    text: { zh: '查看对账', en: 'a reconciliation: what both sides signed, and the keys in which they differed' },
+    params: ById,
+    answer: Type.Object({ ...run, ...signed, keys: Type.Optional(Type.Array(Key)) }),
+    run: async ({ registry, principal, params }) => {
+      const { query } = registry.store
+      const found = await readRun(query, params.id)
+      return (await seesKeys(query, principal, params.id)) ? { ...found, keys: await keysOfRun(query, params.id) } : found
+    },
+  }),
+  operation({
+    name: 'route.reconcile',
+    method: 'POST',
+    path: '/routes/:id/reconcile',
+    about: 'route',
+    text: { zh: '立即对账', en: 'reconcile a route now' },
+    params: ById,
+    body: Type.Object({ repair: Type.Optional(Type.Boolean()) }, closed),
+    answer: Type.Object(run),
+    example: { repair: true },
+    run: async ({ registry, services, principal, params, body }) => {
+      const parts = { ...registry, settings: services.reconciliation }
+      const id = await requestRun(parts, actedBy(principal), params.id, body.repair)
+      return readRun(registry.store.query, id)
+    },
+  }),
+]
+
+/** Who may ask for a reconciliation sees its keys; who only watches sees states and counts (Art. 24). */
+async function seesKeys(query: Query, principal: Principal, id: string): Promise<boolean> {
+  return allows(principal, 'route.reconcile', await relationsOf(query, 'reconciliation', id))
+}

@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto'
+import type { ReconcileQuestion, Step, StepAnswer, StepName, StepOf } from '../../protocol/reconciliation.ts'
+import { entriesAtOnce, bucketsAtOnce, stepAnswer } from '../../protocol/reconciliation.ts'
+import { bucketBytes, hashBytes } from '../../protocol/digest.ts'
+import type { Asks } from '../asks.ts'
+import type { RunRoute } from './routes.ts'
+
+/** How a run asks one of its two agents. */
+export interface SideParts {
+  asks: Pick<Asks, 'ask'>
+  /** Throws where the run may not go on: its deadline is over, the route is not in force any more. Told what goes on. */
+  goOn: (side: 'source' | 'target', step: StepName, rows: number) => Promise<void>
+  signal: AbortSignal
+}
+
+/** Milliseconds for an answer: agents hold an ask for ten seconds, and may be between two polls. */
+const patience = 45_000
+
+type LongStep = Extract<StepName, 'digest' | 'collect' | 'recheck' | 'repair'>
+type Done<N extends LongStep> = Extract<StepAnswer<N>, { done: true }>
+
+/** One end of a route during a run. */
+export class RunSide {
+  readonly agent: string
+  readonly #parts: SideParts
+  readonly #question: Omit<ReconcileQuestion, 'step'>
+
+  constructor(parts: SideParts, run: string, salt: string, side: 'source' | 'target', route: RunRoute) {
+    this.#parts = parts
+    this.agent = side === 'source' ? route.sourceAgent : route.targetAgent
+    const { resource, schema, items } = route
+    this.#question = { kind: 'reconcile', run, route: route.route, resource, side, schema, items, salt }
+  }
+
+  /** Asks until the step is done. */
+  async long<N extends LongStep>(name: N, step: Omit<StepOf<N>, 'do'>): Promise<Done<N>> {
+    for (;;) {
+      const answer: StepAnswer<LongStep> = await this.#ask({ do: name, ...step } as unknown as Step, name)
+      if (answer.done) return answer as Done<N>
+      await this.#parts.goOn(this.#question.side, name, answer.rows)
+    }
+  }
+
+  /** The sums of all buckets. */
+  async buckets(bits: number): Promise<Buffer> {
+    return this.#all((1 << bits) * bucketBytes, bucketsAtOnce * bucketBytes, async (at) => {
+      return (await this.#ask({ do: 'buckets', bits, from: at / bucketBytes }, 'buckets')).buckets
+    })
+  }
+
+  /** The hashes of all rows that were collected. */
+  async entries(count: number): Promise<Buffer> {
+    const bytes = 2 * hashBytes
+    return this.#all(count * bytes, entriesAtOnce * bytes, async (at) => {
+      return (await this.#ask({ do: 'entries', from: at / bytes }, 'entries')).entries
+    })
+  }
+
+  async keys(hashes: string[]): Promise<StepAnswer<'keys'>['keys']> {
+    return hashes.length === 0 ? [] : (await this.#ask({ do: 'keys', hashes }, 'keys')).keys
+  }
+
+  async sign(statement: StepOf<'sign'>['statement']): Promise<string> {
+    return (await this.#ask({ do: 'sign', statement }, 'sign')).signature
+  }
+
+  async #all(length: number, atOnce: number, part: (at: number) => Promise<string>): Promise<Buffer> {
+    const parts: Buffer[] = []
+    for (let at = 0; at < length; at += atOnce) parts.push(Buffer.from(await part(at), 'base64'))
+    return Buffer.concat(parts)
+  }
+
+  async #ask<N extends StepName>(step: Step, name: N): Promise<StepAnswer<N>> {
+    const { asks, signal, goOn } = this.#parts
+    await goOn(this.#question.side, name, 0)
+    return stepAnswer(name, await asks.ask(this.agent, { ...this.#question, step }, { signal, timeout: patience }))
+  }
+}
+
+export function newSalt(): string {
+  return randomBytes(16).toString('hex')
+}

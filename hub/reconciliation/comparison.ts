@@ -1,0 +1,121 @@
+import { bitsFor } from '../../protocol/digest.ts'
+import { isAfter, type Position } from '../../protocol/position.ts'
+import { mostKeys, outcomeOf, type Measured, type ReconciliationStatement, type StepAnswer } from '../../protocol/reconciliation.ts'
+import type { RunSide } from './asking.ts'
+import { differingBuckets, differingKeys, type Difference } from './comparing.ts'
+import { Judging, type JudgedKey } from './judging.ts'
+import type { RunRoute } from './routes.ts'
+
+/** What a run is about, and its two ends. */
+export interface Comparison {
+  run: string
+  salt: string
+  route: RunRoute
+  source: RunSide
+  target: RunSide
+  repair: boolean
+  now: () => Date
+}
+
+export interface Compared {
+  statement: ReconciliationStatement
+  keys: readonly JudgedKey[]
+}
+
+type Digested = Extract<StepAnswer<'digest'>, { done: true }>
+
+/**
+ * The way of a reconciliation, from top to bottom: both sum their tables up; where the sums differ the buckets are compared, then the
+ * rows of the buckets that differ, by hashes; the keys that differ are followed until they are settled or explained; what remains is
+ * sent again, where that is wanted, and followed once more; and what came of it is put into one statement. Nothing is stored here.
+ */
+export async function compare(comparison: Comparison): Promise<Compared> {
+  const { source, target } = comparison
+  const [here, there] = await Promise.all([source.long('digest', {}), target.long('digest', {})])
+  if (here.rows === there.rows && here.digest === there.digest) return made(comparison, here, there, there.position, new Judging([]))
+  const differing = await differences(comparison, Math.max(here.rows, there.rows))
+  if (differing === undefined) return made(comparison, here, there, there.position, new Judging([]), mostKeys)
+  const judging = new Judging(await keysOf(comparison, differing))
+  let position = (await follow(comparison, judging, 1)) ?? there.position
+  if (comparison.repair && judging.mendable.length > 0) {
+    await source.long('repair', { keys: judging.mendable })
+    judging.resent()
+    position = (await follow(comparison, judging, 51)) ?? position
+  }
+  return made(comparison, here, there, position, judging)
+}
+
+/** Hashes of the keys that differ; undefined where there are more than can be followed. */
+async function differences({ source, target }: Comparison, rows: number): Promise<Map<string, Difference> | undefined> {
+  const bits = bitsFor(rows)
+  const [here, there] = await Promise.all([source.buckets(bits), target.buckets(bits)])
+  const buckets = differingBuckets(here, there, 0)
+  if (buckets.length > mostKeys) return undefined
+  const step = { bits, buckets }
+  const [ours, theirs] = await Promise.all([source.long('collect', step), target.long('collect', step)])
+  const keys = differingKeys(await source.entries(ours.entries), await target.entries(theirs.entries))
+  return keys.size > mostKeys ? undefined : keys
+}
+
+/** The keys themselves: only of rows that differ, from the side that has the row. */
+async function keysOf({ source, target }: Comparison, differing: ReadonlyMap<string, Difference>) {
+  const hashes = (wanted: (difference: Difference) => boolean) => [...differing].filter(([, one]) => wanted(one)).map(([hash]) => hash)
+  const [missing, changed, extra] = [
+    hashes((one) => one === 'missing'),
+    hashes((one) => one === 'changed'),
+    hashes((one) => one === 'extra'),
+  ]
+  const told = await source.keys([...missing, ...changed])
+  const others = await target.keys(extra)
+  return [
+    ...told.map((key, i) => ({ key, difference: i < missing.length ? ('missing' as const) : ('changed' as const) })),
+    ...others.map((key) => ({ key, difference: 'extra' as const })),
+  ]
+}
+
+/** @returns the last place that the receiver was read at. */
+async function follow({ source, target }: Comparison, judging: Judging, first: number): Promise<Position | undefined> {
+  let position: Position | undefined
+  for (let round = first; judging.open.length > 0; round++) {
+    const keys = judging.open
+    const here = await source.long('recheck', { round, keys })
+    const there = await target.long('recheck', { round, keys, ...(here.position && { after: here.position }) })
+    judging.note(here, there)
+    if (there.position && isAfter(there.position, position)) position = there.position
+  }
+  return position
+}
+
+function made(comparison: Comparison, here: Digested, there: Digested, position: Position, judging: Judging, more = 0): Compared {
+  const { run, salt, route, now } = comparison
+  const remaining = judging.count('remaining')
+  const counts = {
+    differing: more || judging.keys.length,
+    more: more > 0,
+    settled: judging.count('settled'),
+    moving: judging.count('moving'),
+    quarantined: judging.count('quarantined'),
+    repaired: judging.count('repaired'),
+    remaining,
+  }
+  const { resource, schema, items } = route
+  const statement: ReconciliationStatement = {
+    run,
+    route: route.route,
+    resource,
+    schema,
+    items,
+    salt,
+    position,
+    time: now().toISOString(),
+    source: measured(here),
+    target: measured(there),
+    ...counts,
+    outcome: outcomeOf(counts),
+  }
+  return { statement, keys: judging.keys }
+}
+
+function measured({ rows, digest, from, to }: Digested): Measured {
+  return { rows, digest, from, to }
+}

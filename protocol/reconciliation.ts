@@ -1,0 +1,175 @@
+import { Type, type Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { QianzhiError } from './errors.ts'
+import { Position } from './position.ts'
+import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
+
+/**
+ * Reconciliation 对账 (SPEC section 15): the questions by which the hub has both ends of a route compare what they hold, their answers,
+ * and the statement that both sign. A long step is asked again and again: it begins when it is asked for the first time, and the agent
+ * holds every ask for a while, then says whether it is done.
+ */
+
+const Value = Type.Union([Type.String(), Type.Null()])
+/** A key in its canonical form (digest.ts), its values in the schema's order. */
+const Key = Type.Array(Value, { minItems: 1, maxItems: 400 })
+export type ReconciledKey = Static<typeof Key>
+
+/** Keys that a run follows one by one; beyond, the table wants a new snapshot. */
+export const mostKeys = 1000
+/** Buckets told in one answer, and hashes of rows: what fits. */
+export const bucketsAtOnce = 16_384
+export const entriesAtOnce = 12_000
+/** Rows of differing buckets that an agent holds for a run. */
+export const mostEntries = 250_000
+
+const bits = Type.Integer({ minimum: 0, maximum: 16 })
+const from = Type.Integer({ minimum: 0 })
+const keys = Type.Array(Key, { maxItems: mostKeys })
+const round = Type.Integer({ minimum: 1, maximum: 100 })
+
+const Side = Type.Object({
+  rows: Type.Integer({ minimum: 0 }),
+  /** Sum of the row hashes modulo 2^128. */
+  digest: Type.String({ pattern: '^[0-9a-f]{32}$' }),
+  /** When its table was read. */
+  from: Type.String({ maxLength: 40 }),
+  to: Type.String({ maxLength: 40 }),
+})
+export type Measured = Static<typeof Side>
+
+/** What both sides sign, each as far as it measured it. Counts are of keys. */
+export const ReconciliationStatement = Type.Object({
+  run: Type.String(),
+  route: Type.String(),
+  resource: Type.String(),
+  schema: Type.Integer(),
+  items: Type.Array(Type.String()),
+  salt: Type.String(),
+  /** The place up to which the receiver had applied the stream at the end. */
+  position: Position,
+  time: Type.String(),
+  source: Side,
+  target: Side,
+  /** Found when both tables were read; with `more` there are more than were followed. */
+  differing: Type.Integer({ minimum: 0 }),
+  more: Type.Boolean(),
+  /** Equal once the route had passed: they were under way. */
+  settled: Type.Integer({ minimum: 0 }),
+  /** They never stood still, and the receiver followed. */
+  moving: Type.Integer({ minimum: 0 }),
+  quarantined: Type.Integer({ minimum: 0 }),
+  repaired: Type.Integer({ minimum: 0 }),
+  remaining: Type.Integer({ minimum: 0 }),
+  outcome: Type.Enum(['equal', 'different']),
+})
+export type ReconciliationStatement = Static<typeof ReconciliationStatement>
+
+const Step = Type.Union([
+  /** Reads the table and sums it up. Long. */
+  Type.Object({ do: Type.Literal('digest') }),
+  Type.Object({ do: Type.Literal('buckets'), bits, from }),
+  /** Reads the table again and keeps the hashes of the rows in these buckets. Long. */
+  Type.Object({ do: Type.Literal('collect'), bits, buckets: Type.Array(from, { maxItems: mostKeys }) }),
+  Type.Object({ do: Type.Literal('entries'), from }),
+  /** The keys of rows that were collected, by their hashes. */
+  Type.Object({ do: Type.Literal('keys'), hashes: Type.Array(Type.String({ maxLength: 32 }), { maxItems: mostKeys }) }),
+  /**
+   * The source reads rows now and answers when everything that was queued then is stored at the hub; the receiver answers, and reads, when
+   * it has applied the stream up to `after`. Long.
+   */
+  Type.Object({ do: Type.Literal('recheck'), round, keys, after: Type.Optional(Position) }),
+  /** The source sends these keys again: rows as rows, what is not there as deletes. Long. */
+  Type.Object({ do: Type.Literal('repair'), keys }),
+  Type.Object({ do: Type.Literal('sign'), statement: ReconciliationStatement }),
+])
+export type Step = Static<typeof Step>
+
+export const ReconcileQuestion = Type.Object({
+  kind: Type.Literal('reconcile'),
+  run: Type.String({ maxLength: 40 }),
+  route: Type.String({ maxLength: 128 }),
+  resource: Type.String({ maxLength: 64 }),
+  side: Type.Enum(['source', 'target']),
+  schema: Type.Integer({ minimum: 1 }),
+  /** The items compared: those that the route delivers, in schema order. */
+  items: Type.Array(Type.String({ maxLength: 30 }), { minItems: 1, maxItems: 400 }),
+  salt: Type.String({ pattern: '^[0-9a-f]{32}$' }),
+  step: Step,
+})
+export type ReconcileQuestion = Static<typeof ReconcileQuestion>
+
+const base64 = Type.String({ maxLength: 1 << 20 })
+const done = Type.Literal(true)
+/** Of a long step that goes on: rows read so far. */
+const Pending = Type.Object({ done: Type.Literal(false), rows: Type.Integer({ minimum: 0 }) })
+
+/** The answer to each step. */
+export const reconcileAnswers = {
+  digest: Type.Union([Pending, Type.Object({ done, ...Side.properties, position: Position })]),
+  /** `bucketBytes` a bucket. */
+  buckets: Type.Object({ buckets: base64 }),
+  collect: Type.Union([Pending, Type.Object({ done, entries: Type.Integer({ minimum: 0 }) })]),
+  /** Hash of the key, then hash of the row, `hashBytes` each. */
+  entries: Type.Object({ entries: base64 }),
+  keys: Type.Object({ keys: Type.Array(Key) }),
+  /**
+   * For each key the hash of its row (base64url), null where it has none, and the code of the fault with which the key lies in a
+   * quarantine of this side, else null.
+   */
+  recheck: Type.Union([
+    Pending,
+    Type.Object({ done, hashes: Type.Array(Value), faults: Type.Array(Value), position: Type.Optional(Position) }),
+  ]),
+  repair: Type.Union([Pending, Type.Object({ done, position: Position })]),
+  sign: Type.Object({ signature: Type.String({ maxLength: 1 << 20 }) }),
+} as const
+
+export type StepName = Step['do']
+export type StepOf<N extends StepName> = Extract<Step, { do: N }>
+export type StepAnswer<N extends StepName> = Static<(typeof reconcileAnswers)[N]>
+
+/** Any answer to a question of this kind; `stepAnswer` says whether it is one to its step. */
+export const ReconcileAnswer = Type.Object({})
+export type ReconcileAnswer = { [N in StepName]: StepAnswer<N> }[StepName]
+
+const shapes = new Map(Object.entries(reconcileAnswers).map(([name, shape]) => [name, Compile(shape)]))
+
+/** Throws QZ-REQUEST-INVALID where an agent's answer is none to this step. */
+export function stepAnswer<N extends StepName>(name: N, answer: unknown): StepAnswer<N> {
+  if (shapes.get(name)!.Check(answer)) return answer as StepAnswer<N>
+  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `no answer to the step ${name} of a reconciliation` })
+}
+
+const statementShape = Compile(ReconciliationStatement)
+
+export function signReconciliation(statement: ReconciliationStatement, key: SigningKey): string {
+  return signStatement(key, 'qz-reconciliation', statement)
+}
+
+/** The statement if `publicKey` signed it, else undefined. */
+export function openReconciliation(jws: string, publicKey: string): ReconciliationStatement | undefined {
+  const value = verifyStatement(jws, 'qz-reconciliation', publicKey)
+  return statementShape.Check(value) ? value : undefined
+}
+
+/** Equal: nothing remains that neither is under way nor lies in a quarantine, where both sides see it. */
+export function outcomeOf({ remaining, more }: Pick<ReconciliationStatement, 'remaining' | 'more'>): 'equal' | 'different' {
+  return remaining > 0 || more ? 'different' : 'equal'
+}
+
+/** How a run goes, for the operators of both its agents. */
+export interface ReconciliationProgress {
+  run: string
+  route: string
+  state: 'waiting' | 'running' | 'equal' | 'different' | 'failed'
+  /** Side and step, and the rows read in it so far. */
+  step: string | null
+  rows: number
+  /** Why it failed, or was put off. */
+  code: string | null
+  details: Record<string, string | number> | null
+  statement: ReconciliationStatement | null
+  /** Keys in which the two differed, and what has become of each. */
+  keys: readonly { key: ReconciledKey; difference: string; state: string; side?: string | null; code?: string | null }[]
+}
