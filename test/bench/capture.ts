@@ -1,6 +1,6 @@
 /**
  * What `compare` costs: unchanged rows a second beside reading alone in the same run, a thousandth of the rows changed, and the peak
- * memory of the scanning process, on PostgreSQL and MariaDB.
+ * memory of the scanning process, on PostgreSQL and MariaDB. Then every pair of engines through the hub (pairs.ts).
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
@@ -10,10 +10,15 @@ import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { runProgram } from '../support/programs.ts'
 import type { Measured } from './capture-scan.ts'
-import { insertLicences, licenceTable } from './licences.ts'
+import { insertIntoMariadb, insertLicences, licenceTable, licenceTableOnMariadb } from './licences.ts'
 import type { BenchOptions } from './main.ts'
+import { measurePairs } from './pairs.ts'
 
-export async function run({ rows, note }: BenchOptions): Promise<Record<string, number>> {
+export async function run(options: BenchOptions): Promise<Record<string, number>> {
+  return { ...(await scans(options)), ...(await measurePairs(options)) }
+}
+
+async function scans({ rows, note }: BenchOptions): Promise<Record<string, number>> {
   const postgres = await startPostgres({ settings: { shared_buffers: '256MB', max_wal_size: '4GB' } })
   const figures: Record<string, number> = { rows, load: Number(loadavg()[0]!.toFixed(1)) }
   try {
@@ -45,7 +50,7 @@ async function engine(
   const folder = mkdtempSync(join(tmpdir(), 'qianzhi-scan-'))
   const file = join(folder, 'licences.sqlite')
   try {
-    await client.query(`create table licences ${name === 'mariadb' ? licenceTable.replace('timestamp(6)', 'datetime(6)') : licenceTable}`)
+    await client.query(`create table licences ${name === 'mariadb' ? licenceTableOnMariadb : licenceTable}`)
     await client.query(insert('licences', 1, rows))
     const read = await piece(url, file, 'read')
     const first = await piece(url, file, 'compare')
@@ -80,11 +85,4 @@ async function piece(url: string, file: string, what: 'read' | 'compare'): Promi
 
 function perSecond({ rows, seconds }: Measured): number {
   return Math.round(rows / seconds)
-}
-
-function insertIntoMariadb(table: string, from: number, to: number): string {
-  return `insert into ${table} select seq, concat('东莞市第', seq, '号商贸有限公司'), concat('91441900', lpad(seq, 10, '0')), '食品经营许可证',
-    concat('张三', seq % 1000), concat('广东省东莞市南城街道鸿福路', seq % 500, '号'), date '2020-01-01' + interval (seq % 2000) day,
-    date '2030-01-01' + interval (seq % 2000) day, (seq % 100000) / 100.0, timestamp '2026-01-01 08:30:00.123456' + interval seq second
-    from seq_${from}_to_${to}`
 }
