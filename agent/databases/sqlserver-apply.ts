@@ -8,17 +8,7 @@ import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { positionNumber, showPlace } from '../../protocol/position.ts'
 import { remove, removeOlder, upsert } from '../../protocol/tables/sqlserver.ts'
 import type { Applied, Change, Part, SinkTable } from '../database.ts'
-import {
-  keptAt,
-  keyAt,
-  keyHash,
-  keysStage,
-  stagedKeys,
-  stagedUpserts,
-  upsertStage,
-  type Batch,
-  type Refused,
-} from './sqlserver-batch.ts'
+import { keptAt, keyAt, keyHash, keysStage, stagedKeys, stagedUpserts, upsertStage, type Batch, type Refused } from './sqlserver-batch.ts'
 import type { Session, SqlParameters } from './sqlserver-connection.ts'
 import { isContention, isRowError } from './sqlserver-errors.ts'
 import { positionTable } from './sqlserver-names.ts'

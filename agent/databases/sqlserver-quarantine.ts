@@ -9,7 +9,7 @@ import { positionTable, quarantineTable, sourceQuarantine } from './sqlserver-na
 import { rowset, type Rowset, type StageType } from './sqlserver-rowset.ts'
 
 /** A part of a sink in its database. */
-interface At {
+interface OfPart {
   session: Session
   sink: SinkTable
   part: Part
@@ -77,13 +77,13 @@ function listedKey([end, resource, route, key, code, item, reason, since, kept]:
   }
 }
 
-export async function clearQuarantine({ session, sink, part }: At, hashes: Rowset): Promise<void> {
+export async function clearQuarantine({ session, sink, part }: OfPart, hashes: Rowset): Promise<void> {
   const sql = `delete from ${quarantineTable} where ${ofPart} and key_hash in (select convert(varchar(64), c1) from ${hashes.from})`
   await session.query(sql, { route: sink.route, part, ...hashes.parameters })
 }
 
 /** A key that was set aside before the snapshot began and that it did not bring is gone from the source: nothing of it is kept. */
-export async function forgetOlder({ session, sink, part }: At, began: Place): Promise<void> {
+export async function forgetOlder({ session, sink, part }: OfPart, began: Place): Promise<void> {
   await session.query(
     `delete from ${quarantineTable} where ${ofPart}
   and (epoch < convert(bigint, @epoch) or (epoch = convert(bigint, @epoch) and seq < convert(bigint, @seq)))`,
@@ -92,8 +92,8 @@ export async function forgetOlder({ session, sink, part }: At, began: Place): Pr
 }
 
 /** Writes down keys set aside by a batch; `already`: how many there are, beyond `mostKept` no rows are kept. */
-export async function setAside(place: At, to: Position, faults: readonly Refused[], already: number): Promise<void> {
-  const { session, sink, part } = place
+export async function setAside(target: OfPart, to: Position, faults: readonly Refused[], already: number): Promise<void> {
+  const { session, sink, part } = target
   const last = [...new Map(faults.map((fault) => [keyHash(fault.key), fault]))]
   const room = Math.max(0, mostKept - already)
   const rows = last.map(([hash, fault], i) => {
@@ -101,7 +101,7 @@ export async function setAside(place: At, to: Position, faults: readonly Refused
     return [...faultRow(hash, fault), kept?.op ?? null, kept ? JSON.stringify(kept.values) : null]
   })
   const staged = await rowset(session, faultStage, rows, 'f')
-  await clearQuarantine(place, staged)
+  await clearQuarantine(target, staged)
   await session.query(
     `insert into ${quarantineTable} (route, part, key_hash, key_text, code, item, reason, op, kept, epoch, seq)
 select @route, @part, c1, c2, c3, c4, c5, c6, c7, convert(bigint, @epoch), convert(bigint, @seq) from ${staged.from}`,
@@ -114,7 +114,7 @@ function faultRow(hash: string, { key, code, item, reason }: Refused): (string |
 }
 
 /** Rows kept in a part's quarantine, by the place of their batch. No other session delivers: they stay until they are tried. */
-export async function keptRows({ session, sink, part }: At): Promise<{ place: [number, number]; rows: Kept[] }[]> {
+export async function keptRows({ session, sink, part }: OfPart): Promise<{ place: [number, number]; rows: Kept[] }[]> {
   const found = await session.query(
     `select epoch, seq, op, kept from ${quarantineTable} where ${ofPart} and kept is not null order by epoch, seq, key_hash`,
     { route: sink.route, part },
@@ -129,11 +129,11 @@ export async function keptRows({ session, sink, part }: At): Promise<{ place: [n
 }
 
 /** Keys that were tried again: those applied leave, those refused say why now. */
-export async function settleTried(place: At, applied: readonly Row[], refused: readonly Refused[]): Promise<void> {
-  const { session, sink, part } = place
+export async function settleTried(target: OfPart, applied: readonly Row[], refused: readonly Refused[]): Promise<void> {
+  const { session, sink, part } = target
   if (applied.length > 0) {
     const hashes = applied.map((key) => [keyHash(key)])
-    await clearQuarantine(place, await rowset(session, hashStage, hashes, 'h'))
+    await clearQuarantine(target, await rowset(session, hashStage, hashes, 'h'))
   }
   if (refused.length === 0) return
   const rows = refused.map((fault) => [...faultRow(keyHash(fault.key), fault), null, null])
@@ -145,7 +145,7 @@ from ${quarantineTable} q inner join ${staged.from} on q.key_hash = convert(varc
   )
 }
 
-export async function countQuarantine({ session, sink, part }: At): Promise<number> {
+export async function countQuarantine({ session, sink, part }: OfPart): Promise<number> {
   const [row] = await session.query(`select count(*) from ${quarantineTable} where ${ofPart}`, { route: sink.route, part })
   return Number(row![0])
 }

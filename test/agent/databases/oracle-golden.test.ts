@@ -291,7 +291,7 @@ t.test('delivery, as it is asked', async (t) => {
   recorder.answer(/QZ_ROUTE_POSITION" p/, (_, values) => {
     if (values[1] === 'shadow' && !('QZ_SHADOW_DELIVERED' in tables)) return []
     const stands = position ?? [null, null, null]
-    return [[...stands, null, null, '0', '1', '0', 'delivered', JSON.stringify(items), '["id","seen"]', '[]', '1']]
+    return [[...stands, null, null, '0', '1', '0', 'delivered', JSON.stringify(items), '["id","seen"]', '[]', null, '1']]
   })
   recorder.answer(/select table_name, source_code/, [['delivered', 'scjg', null, '0', '["former"]']])
   recorder.answer(/table_name in/, [['QZ_QUARANTINE'], ['QZ_ROUTE_POSITION']])
@@ -301,6 +301,7 @@ t.test('delivery, as it is asked', async (t) => {
     ['ended', 'done'],
     ['kept', 'begun'],
   ])
+  recorder.answer(/last_ddl_time/, [['9', '2026-11-22 08:30:00', '1']])
   recorder.answer(/from all_tab_privs/, [['SELECT', 'READER', 'NO']])
   recorder.affected.push([/^update "QZ"."DELIVERED"/, 0])
   const rows: Row[] = [
