@@ -1,10 +1,11 @@
 /** How refused rows are found: against a stand-in that keeps a set of rows, refuses some, and loses its transaction over it or not. */
 import t from 'tap'
 import { applyBatch } from '../../../agent/databases/sqlserver-apply.ts'
+import { setAside } from '../../../agent/databases/sqlserver-quarantine.ts'
 import { replayQuarantine } from '../../../agent/databases/sqlserver-replay.ts'
 import { prepareBatch } from '../../../agent/databases/sqlserver-batch.ts'
 import type { RawValue, Session, SqlParameters } from '../../../agent/databases/sqlserver-connection.ts'
-import type { SinkTable } from '../../../agent/database.ts'
+import { mostKept, type SinkTable } from '../../../agent/database.ts'
 import { at, schemaOf, sinkOf } from './fixture.ts'
 
 const schema = schemaOf([
@@ -127,3 +128,14 @@ for (const survives of [true, false]) {
     })
   }
 }
+
+t.test('beyond so many keys in a quarantine no rows are kept', async (t) => {
+  const session = new Refusing([], true)
+  const fault = (id: string) => ({ key: [id], code: 'QZ-ROW-REFUSED' as const, kept: { op: 'u' as const, values: { id, name: null } } })
+  await setAside({ session, sink: sinkOf(schema), part: 'live' }, at(1), [fault('a'), fault('b')], mostKept - 1)
+  t.same(session.quarantined, ['["a"]', '["b"]'])
+  t.same(
+    session.kept.map((row) => row[2]),
+    ['u', 'null'],
+  )
+})
