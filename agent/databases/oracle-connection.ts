@@ -167,6 +167,13 @@ export class Session {
     return affected
   }
 
+  /** A standby would give rows and forget no queue entry. Throws QZ-DB-READ-ONLY. */
+  requireWritable(): void {
+    const { role } = this.server
+    if (role.endsWith('STANDBY'))
+      throw new QianzhiError('QZ-DB-READ-ONLY', { database: this.options.name, reason: `DATABASE_ROLE = ${role}` })
+  }
+
   /** How texts of ours are bound. */
   get textKind(): BindKind {
     return this.server.unicode ? 'text' : 'national'

@@ -3,12 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { positionNumber, samePosition, showPlace } from '../../protocol/position.ts'
 import type { ApplyTable } from '../../protocol/tables/oracle-rows.ts'
-import { sameShape, type Applied, type Change, type Delivery, type Part, type Prepared, type Removal, type Row } from '../database.ts'
+import { sameShape, type Applied, type Change, type Delivery, type Part, type Prepared, type Removal, type Replayed } from '../database.ts'
 import type { SinkState, SinkTable } from '../database.ts'
+import { isUntouched, lookAgain, type Look } from './oracle-altered.ts'
 import { readTable, unfit } from './oracle-catalog.ts'
 import type { Session } from './oracle-connection.ts'
 import { errorNumber, isContention, isMissing } from './oracle-errors.ts'
 import type { SchemaLock } from './oracle-lock.ts'
+import { clearQuarantine, forgetOlder, quarantinedKeys, replayQuarantine, setAside } from './oracle-quarantine.ts'
 import { removeRoute, settleRemovals } from './oracle-removal.ts'
 import { followSchema, provideTable, wasDelivered } from './oracle-shape.ts'
 import { makeShadow, swapShadow } from './oracle-sink.ts'
@@ -17,25 +19,23 @@ import {
   makeStateTables,
   moveState,
   noteTable,
-  ofPart,
   partTable,
-  quarantineTable,
   readState,
   soundShadow,
   takeOver,
   writeFreshState,
   type StoredState,
 } from './oracle-state.ts'
-import { keyDigest, prepareRows, RowWriter, type Aside, type PreparedRows } from './oracle-writing.ts'
+import { prepareRows, RowWriter, type PreparedRows } from './oracle-writing.ts'
 
 const attempts = 5
-const chunk = 1000
 
 export class OracleDelivery implements Delivery {
   readonly #session: Session
   readonly #lock: SchemaLock | undefined
   /** By route and part; forgotten when the tables are made anew. */
   readonly #tables = new Map<string, ApplyTable>()
+  readonly #looks = new Map<string, Look>()
   /** Several routes share the connection: their calls take turns. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -116,7 +116,10 @@ export class OracleDelivery implements Delivery {
   }
 
   #forget(sink: SinkTable): void {
-    for (const part of ['live', 'shadow'] as const) this.#tables.delete(partKey(sink, part))
+    for (const part of ['live', 'shadow'] as const) {
+      this.#tables.delete(partKey(sink, part))
+      this.#looks.delete(partKey(sink, part))
+    }
   }
 
   prepare(sink: SinkTable, change: Change): PreparedRows {
@@ -155,11 +158,15 @@ export class OracleDelivery implements Delivery {
     }
   }
 
+  /** As it is now: a table that was altered under way is looked at again, or refused. */
   async #table(sink: SinkTable, part: Part): Promise<ApplyTable> {
-    const known = this.#tables.get(partKey(sink, part))
-    if (known) return known
-    const table = await provideTable(this.#session, sink, part)
-    this.#tables.set(partKey(sink, part), table)
+    const key = partKey(sink, part)
+    const [known, before] = [this.#tables.get(key), this.#looks.get(key)]
+    if (known && before && (await isUntouched(this.#session, before))) return known
+    if (!known) await provideTable(this.#session, sink, part)
+    const { table, look } = await lookAgain(this.#session, sink, part, before)
+    this.#tables.set(key, table)
+    this.#looks.set(key, look)
     return table
   }
 
@@ -168,61 +175,32 @@ export class OracleDelivery implements Delivery {
     await lockState(this.#session, sink.route, part)
     const state = await readState(this.#session, sink.route, part)
     if (!state || !samePosition(state.position, change.from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(change.to) })
-    if (state.quarantine > 0) await this.#clearQuarantine(sink, part, prepared.keys)
+    if (state.quarantine > 0) await clearQuarantine(this.#session, sink, part, prepared.keys)
     const writer = new RowWriter(this.#session, table, change)
     const refused = await writer.upsert(upserts)
     const aside = [...prepared.aside, ...refused]
-    await this.#setAside(sink, part, change, aside)
+    await setAside(this.#session, sink, part, change.to, aside, state.quarantine)
     let deleted = await writer.deleteKeys(deletes)
     if (change.snapshot?.last) {
       // A key that was set aside before the snapshot began and that it did not bring is gone from the source.
       const began = positionNumber(change.snapshot.began)
-      if (state.quarantine > 0) await this.#forgetOlder(sink, part, began)
-      deleted += await writer.deleteOlder(began, await this.#quarantined(sink, part))
+      if (state.quarantine > 0) await forgetOlder(this.#session, sink, part, began)
+      deleted += await writer.deleteOlder(began, await quarantinedKeys(this.#session, sink, part))
     }
     await moveState(this.#session, sink, part, change.to, nextSnapshot(state, change), state.complete || change.snapshot?.last === true)
-    const quarantine = state.quarantine > 0 || aside.length > 0 ? (await this.#quarantined(sink, part)).length : 0
+    const quarantine = state.quarantine > 0 || aside.length > 0 ? (await quarantinedKeys(this.#session, sink, part)).length : 0
     return { written: upserts.length - refused.length, deleted, quarantined: aside.length, quarantine }
   }
 
-  async #forgetOlder(sink: SinkTable, part: Part, began: string): Promise<void> {
-    const binds = this.#session.binds()
-    const older = `${ofPart(binds, sink.route, part)} and position < to_number(${binds.code(began)})`
-    await this.#session.run(`delete from ${this.#session.own(quarantineTable)} where ${older}`, binds)
-  }
-
-  async #clearQuarantine(sink: SinkTable, part: Part, keys: readonly Row[]): Promise<void> {
-    const sql = `delete from ${this.#session.own(quarantineTable)} where route = :1 and part = :2 and key_hash = :3`
-    for (let at = 0; at < keys.length; at += chunk) {
-      const rows = keys.slice(at, at + chunk).map((key) => [sink.route, part, keyDigest(key)])
-      await this.#session.all(sql, rows, ['text', 'text', 'text'])
-    }
-  }
-
-  async #setAside(sink: SinkTable, part: Part, change: Change, aside: readonly Aside[]): Promise<void> {
-    const { textKind } = this.#session
-    const sql = `insert into ${this.#session.own(quarantineTable)} (route, part, key_hash, code, position, reason, written_at, key_text)
-values (:1, :2, :3, :4, to_number(:5), :6, sys_extract_utc(systimestamp), :7)`
-    await this.#clearQuarantine(
-      sink,
-      part,
-      aside.map(({ key }) => key),
-    )
-    for (let at = 0; at < aside.length; at += chunk) {
-      const rows = aside.slice(at, at + chunk).map(({ key, code, reason }) => {
-        return [sink.route, part, keyDigest(key), code, positionNumber(change.to), reason.slice(0, 1000) || null, JSON.stringify(key)]
-      })
-      await this.#session.all(sql, rows, ['text', 'text', 'text', 'text', 'text', textKind, textKind])
-    }
-  }
-
-  async #quarantined(sink: SinkTable, part: Part): Promise<Row[]> {
-    const binds = this.#session.binds()
-    const rows = await this.#session.rows(
-      `select key_text from ${this.#session.own(quarantineTable)} where ${ofPart(binds, sink.route, part)}`,
-      binds,
-    )
-    return rows.map((row) => JSON.parse(String(row[0])) as Row)
+  replay(sink: SinkTable, part: Part): Promise<Replayed> {
+    return this.#inTurn(async () => {
+      try {
+        const table = await this.#table(sink, part)
+        return await this.#session.transaction(() => replayQuarantine(this.#session, sink, part, table))
+      } catch (error) {
+        throw this.#tableError(sink, error)
+      }
+    })
   }
 
   async check(): Promise<void> {
@@ -244,6 +222,6 @@ function nextSnapshot(state: SinkState, { snapshot }: Change): SinkState['snapsh
   return snapshot.last ? null : { epoch: snapshot.began.epoch, seq: snapshot.began.seq }
 }
 
-function plainState({ position, snapshot, complete, schemaVersion, items, columns, keys, quarantine }: StoredState): SinkState {
-  return { position, snapshot, complete, schemaVersion, items, columns, keys, quarantine }
+function plainState({ swapping: _swapping, table: _table, former: _former, ...state }: StoredState): SinkState {
+  return state
 }

@@ -19,19 +19,23 @@ function within(number: number, ...ranges: [from: number, to: number][]): boolea
 
 const rights = new Set([1031, 1045, 1720, 1749, 1950, 1997, 41900])
 
-/** The session is gone, the server is not there or cannot write now (no space, archiver stuck, a standby), or refuses sessions. */
+/** The session is gone, the server is not there or cannot write now (no space, archiver stuck), or refuses sessions. */
 const unusable = new Set([
   18, 19, 20, 22, 28, 51, 257, 1012, 1013, 1033, 1034, 1035, 1041, 1089, 1090, 1092, 1109, 1536, 1555, 1652, 1653, 1654, 1688, 1691, 1693,
-  2391, 2393, 2394, 2395, 2396, 2399, 3106, 3108, 3113, 3114, 3120, 3135, 3136, 4030, 4031, 8103, 10456, 12008, 16000, 16456, 25408, 30036,
+  2391, 2393, 2394, 2395, 2396, 2399, 3106, 3108, 3113, 3114, 3120, 3135, 3136, 4030, 4031, 8103, 10456, 12008, 16456, 25408, 30036,
 ])
 
-/** `QZ-DB-RIGHTS`, `QZ-DB-UNREACHABLE`, or undefined where the error is the statement's own. */
-export function connectionCode(error: unknown): 'QZ-DB-RIGHTS' | 'QZ-DB-UNREACHABLE' | undefined {
+/** "database or pluggable database open for read-only access": a standby, or so by choice. */
+const readOnly = 16000
+
+/** `QZ-DB-RIGHTS`, `QZ-DB-READ-ONLY`, `QZ-DB-UNREACHABLE`, or undefined where the error is the statement's own. */
+export function connectionCode(error: unknown): 'QZ-DB-RIGHTS' | 'QZ-DB-READ-ONLY' | 'QZ-DB-UNREACHABLE' | undefined {
   const { code = '' } = error as DriverError
   // NJS-003 a closed connection, NJS-123 a call that took too long, NJS-500 to 599 the network; DPI-1010, 1067, 1080 the same in thick mode.
   if (/^NJS-(003|040|123|5\d\d)$|^DPI-(1010|1067|1080)$|^E(CONN|PIPE|TIMEDOUT|HOST|NET)/.test(code)) return 'QZ-DB-UNREACHABLE'
   const number = errorNumber(error)
   if (number === undefined) return undefined
+  if (number === readOnly) return 'QZ-DB-READ-ONLY'
   if (rights.has(number)) return 'QZ-DB-RIGHTS'
   return unusable.has(number) || within(number, [12150, 12699], [27100, 27199]) ? 'QZ-DB-UNREACHABLE' : undefined
 }

@@ -51,12 +51,13 @@ export class SchemaLock {
   }
 
   /**
-   * Throws QZ-AGENT-CLONED. Undefined where there is no lock table and it cannot be made: an account without that right was not set up,
+   * Throws QZ-AGENT-CLONED, QZ-DB-READ-ONLY. Undefined where there is no lock table and it cannot be made: an account without that right was not set up,
    * and can neither remember nor deliver anything.
    */
   static async take(options: DatabaseOptions, purpose: Purpose): Promise<SchemaLock | undefined> {
     const session = await Session.open(options)
     try {
+      session.requireWritable()
       const held = await holdRow(session, purpose)
       if (!held) await session.close()
       return held ? new SchemaLock(session) : undefined

@@ -1,7 +1,7 @@
 /** What the target database remembers of each route: where it stands, what its table was made for, and whose rows are whose. */
 import { isAfter, type Place, type Position } from '../../protocol/position.ts'
 import { madeName, quoteName, textType, unlessError, type Flavour } from '../../protocol/tables/oracle.ts'
-import type { Part, SinkState, SinkTable } from '../database.ts'
+import { mappingText, type Part, type SinkState, type SinkTable } from '../database.ts'
 import { place, readTable, unfit } from './oracle-catalog.ts'
 import type { Binds, RawValue, Session } from './oracle-connection.ts'
 import { safeName } from './oracle-names.ts'
@@ -9,7 +9,7 @@ import { safeName } from './oracle-names.ts'
 export const positionTable = 'QZ_ROUTE_POSITION'
 export const quarantineTable = 'QZ_QUARANTINE'
 
-/** `items` holds the local column of each item by its id. `removal`: null, `begun`, `done`. Texts without a length stand last. */
+/** `items` holds the local column of each item by its id; `kept` the values by item of a row that the server refused. `removal`: null, `begun`, `done`. Texts without a length stand last. */
 export function routeTables(owner: string, flavour: Flavour): string[] {
   const own = (name: string) => `${quoteName(owner)}.${quoteName(name)}`
   const long = textType(undefined, flavour)
@@ -19,12 +19,12 @@ export function routeTables(owner: string, flavour: Flavour): string[] {
   began_epoch number(19), began_seq number(19), complete number(1) default 0 not null, swapping number(1) default 0 not null,
   schema_version number(19) not null, written_at timestamp(6) not null, table_name ${textType(200, flavour)}, source_code varchar2(64 char),
   resource_code varchar2(64 char), removal varchar2(8), removed number(19) default 0 not null,
-  items ${long} not null, key_items ${long}, former ${long}, primary key (route, part)
+  items ${long} not null, key_items ${long}, former ${long}, mapping ${long}, primary key (route, part)
 )`,
     `create table ${own(quarantineTable)} (
   route varchar2(128 char) not null, part varchar2(8) not null, key_hash varchar2(64) not null, code varchar2(40) not null,
   reason ${textType(1000, flavour)}, position number(19) not null, written_at timestamp(6) not null, key_text ${long} not null,
-  primary key (route, part, key_hash)
+  kept ${long}, primary key (route, part, key_hash)
 )`,
   ].map((statement) => unlessError(-955, statement))
 }
@@ -67,7 +67,7 @@ export async function lockState(session: Session, route: string, part: Part): Pr
 export async function readState(session: Session, route: string, part: Part): Promise<StoredState | null> {
   const binds = session.binds()
   const [row] = await session.rows(
-    `select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+    `select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
   (select count(*) from ${session.own(quarantineTable)} q where q.route = p.route and q.part = p.part)
 from ${session.own(positionTable)} p where p.route = ${binds.code(route)} and p.part = ${binds.code(part)}`,
     binds,
@@ -76,7 +76,7 @@ from ${session.own(positionTable)} p where p.route = ${binds.code(route)} and p.
 }
 
 function storedState(row: RawValue[]): StoredState {
-  const [epoch, seq, hash, beganEpoch, beganSeq, complete, version, swapping, table, items, keys, former, quarantine] = row
+  const [epoch, seq, hash, beganEpoch, beganSeq, complete, version, swapping, table, items, keys, former, mapping, quarantine] = row
   const columns = JSON.parse(String(items)) as Record<string, string>
   return {
     position: epoch === null ? null : { epoch: Number(epoch), seq: Number(seq), hash: String(hash) },
@@ -89,6 +89,8 @@ function storedState(row: RawValue[]): StoredState {
     swapping: Number(swapping) === 1,
     table: table ? String(table) : null,
     former: former ? (JSON.parse(String(former)) as string[]) : [],
+    // An empty text is null.
+    mapping: mapping ? String(mapping) : '',
     quarantine: Number(quarantine),
   }
 }
@@ -109,9 +111,10 @@ export async function writeFreshState(session: Session, sink: SinkTable, part: P
     binds.code(sink.source),
     binds.code(sink.resource),
     ...[columns, keys, [...former]].map((value) => binds.text(JSON.stringify(value))),
+    binds.text(mappingText(sink.columns)),
   ]
   await session.run(
-    `insert into ${session.own(positionTable)} (written_at, route, part, schema_version, table_name, source_code, resource_code, items, key_items, former)
+    `insert into ${session.own(positionTable)} (written_at, route, part, schema_version, table_name, source_code, resource_code, items, key_items, former, mapping)
 values (sys_extract_utc(systimestamp), ${values.join(', ')})`,
     binds,
   )

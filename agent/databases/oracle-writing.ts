@@ -15,6 +15,7 @@ import {
   type RowStatement,
   type Slot,
 } from '../../protocol/tables/oracle-rows.ts'
+import type { Value } from '../../protocol/value.ts'
 import type { Change, Prepared, Row, SinkTable } from '../database.ts'
 import type { BindKind, RawValue, Session } from './oracle-connection.ts'
 import { errorNumber, isRowError } from './oracle-errors.ts'
@@ -25,6 +26,8 @@ export interface Aside {
   key: Row
   code: ErrorCode
   reason: string
+  /** Where the server refused it: values by item, for another try. */
+  kept?: Record<string, Value>
 }
 
 export interface PreparedRows extends Prepared {
@@ -146,7 +149,8 @@ export class RowWriter {
   }
 
   #refused(row: number, error: unknown): Aside {
-    return { key: this.#key(row), code: 'QZ-ROW-REFUSED', reason: reasonOf(error) }
+    const kept = Object.fromEntries(this.#table.columns.map(({ item }, i) => [item.id, this.#change.columns[i]![row]!]))
+    return { key: this.#key(row), code: 'QZ-ROW-REFUSED', reason: reasonOf(error), kept }
   }
 
   async #run({ sql, slots }: RowStatement, rows: readonly number[], counted = false) {

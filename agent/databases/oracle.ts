@@ -12,6 +12,7 @@ import {
   type DatabaseOptions,
   type Delivery,
   type Looking,
+  type QuarantinedKey,
   type Reading,
   type Row,
   type Rows,
@@ -27,6 +28,7 @@ import { diagnose } from './oracle-doctor.ts'
 import { SchemaLock, type Purpose } from './oracle-lock.ts'
 import { sourceNames } from './oracle-names.ts'
 import { readPlan, refused } from './oracle-plan.ts'
+import { listQuarantine } from './oracle-quarantine.ts'
 import { OracleReading } from './oracle-reading.ts'
 import { grantStatements, setupStatements, teardownStatements } from './oracle-setup.ts'
 
@@ -108,6 +110,10 @@ class OracleDatabase implements Database {
     await this.#with(async (session) => {
       for (const statement of statements) await session.run(statement)
     })
+  }
+
+  async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
+    return this.#with((session) => listQuarantine(session, name, limit))
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {

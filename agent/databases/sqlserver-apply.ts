@@ -7,11 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { positionNumber, showPlace } from '../../protocol/position.ts'
 import { remove, removeOlder, upsert } from '../../protocol/tables/sqlserver.ts'
-import type { Applied, Change, Part, RowFault, SinkTable } from '../database.ts'
-import { keyAt, keyHash, keysStage, stagedKeys, stagedUpserts, upsertStage, type Batch } from './sqlserver-batch.ts'
+import type { Applied, Change, Part, SinkTable } from '../database.ts'
+import { keptAt, keyAt, keyHash, keysStage, stagedKeys, stagedUpserts, upsertStage, type Batch, type Refused } from './sqlserver-batch.ts'
 import type { Session, SqlParameters } from './sqlserver-connection.ts'
 import { isContention, isRowError } from './sqlserver-errors.ts'
-import { positionTable, quarantineTable } from './sqlserver-names.ts'
+import { positionTable } from './sqlserver-names.ts'
+import { clearQuarantine, countQuarantine, faultStage, forgetOlder, hashStage, setAside } from './sqlserver-quarantine.ts'
 import { rowset, type Rowset, type StageType } from './sqlserver-rowset.ts'
 import { quarantinedKeys, type OpenSink } from './sqlserver-sink.ts'
 
@@ -23,14 +24,17 @@ export interface Target {
 }
 
 /** A batch's rows at the server. */
-interface Staged {
+interface StagedRows {
   upserts: Rowset
   deletes: Rowset
+}
+
+interface Staged extends StagedRows {
   keys: Rowset | undefined
 }
 
 /** Rows of one kind by their numbers, `to` excluded. */
-interface Piece {
+export interface Piece {
   op: 'upserts' | 'deletes'
   from: number
   to: number
@@ -38,8 +42,12 @@ interface Piece {
   whole: boolean
 }
 
+interface Counts {
+  written: number
+  deleted: number
+}
+
 const attempts = 5
-const faultStage: StageType[] = ['nvarchar(4000)', 'nvarchar(max)', 'nvarchar(4000)', 'nvarchar(4000)', 'nvarchar(4000)']
 
 export async function applyBatch(target: Target, batch: Batch): Promise<Applied> {
   for (let attempt = 1; ; attempt++) {
@@ -54,38 +62,56 @@ export async function applyBatch(target: Target, batch: Batch): Promise<Applied>
 }
 
 /** Before the transaction, so that no temporary table is made within it. */
-async function stageBatch({ session, sink, open }: Target, batch: Batch): Promise<Staged> {
-  const deleted = batch.deletes.map((row) => keyAt(sink, batch.change, row))
+async function stageBatch(target: Target, batch: Batch): Promise<Staged> {
+  const { session, sink, open } = target
   const hashes = open.quarantine > 0 ? batch.keys.map((key) => [keyHash(key)]) : []
   await rowset(session, faultStage, [], 'f')
   await rowset(session, keysStage(sink), [], 's', 'kept')
+  const keys = hashes.length > 0 ? await rowset(session, hashStage, hashes, 'h') : undefined
+  return { ...(await stageRows(target, batch)), keys }
+}
+
+export async function stageRows({ session, sink }: Target, batch: Batch): Promise<StagedRows> {
+  const deleted = batch.deletes.map((row) => keyAt(sink, batch.change, row))
   return {
     upserts: await rowset(session, upsertStage(sink), stagedUpserts(sink, batch), 's', 'upserts'),
     deletes: await rowset(session, keysStage(sink), stagedKeys(sink, deleted), 's', 'deletes'),
-    keys: hashes.length > 0 ? await rowset(session, ['nvarchar(4000)'], hashes, 'h') : undefined,
   }
 }
 
 async function applyStaged(target: Target, batch: Batch, staged: Staged): Promise<Applied> {
-  const faults: RowFault[] = [...batch.faults]
-  const pieces: Piece[] = (['upserts', 'deletes'] as const).flatMap((op) =>
+  const [pieces, faults] = [wholePieces(batch), [...batch.faults]]
+  return untilWhole(target.session, async () => {
+    await movePosition(target, batch.change)
+    if (staged.keys) await clearQuarantine(target, staged.keys)
+    const counts = await writePieces(target, batch, staged, pieces, faults)
+    counts.deleted += await afterRows(target, batch, faults)
+    return finish(target, counts, faults.length)
+  })
+}
+
+export function wholePieces(batch: Batch): Piece[] {
+  return (['upserts', 'deletes'] as const).flatMap((op) =>
     batch[op].length > 0 ? [{ op, from: 0, to: batch[op].length, whole: true }] : [],
   )
+}
+
+/** A refused row has ended the transaction. */
+const ended = new Error('the transaction has ended')
+
+/** One transaction, done again where a refused row has ended it. */
+export async function untilWhole<T>(session: Session, work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
-      return await target.session.transaction(() => applyPieces(target, batch, staged, pieces, faults))
+      return await session.transaction(work)
     } catch (error) {
       if (error !== ended) throw error
     }
   }
 }
 
-/** A refused row has ended the transaction. */
-const ended = new Error('the transaction has ended')
-
-async function applyPieces(target: Target, batch: Batch, staged: Staged, pieces: Piece[], faults: RowFault[]): Promise<Applied> {
-  await movePosition(target, batch.change)
-  if (staged.keys) await clearQuarantine(target, staged.keys)
+/** Where a piece is refused, its halves take its place; of a single row it goes to `faults`. Both outlive the transaction. */
+export async function writePieces(target: Target, batch: Batch, staged: StagedRows, pieces: Piece[], faults: Refused[]): Promise<Counts> {
   const counts = { written: 0, deleted: 0 }
   for (let i = 0; i < pieces.length;) {
     const piece = pieces[i]!
@@ -103,8 +129,7 @@ async function applyPieces(target: Target, batch: Batch, staged: Staged, pieces:
       await target.session.query('rollback transaction qz_rows')
     }
   }
-  counts.deleted += await afterRows(target, batch, faults)
-  return finish(target, counts, faults.length)
+  return counts
 }
 
 function halves({ op, from, to }: Piece): Piece[] {
@@ -116,9 +141,10 @@ function halves({ op, from, to }: Piece): Piece[] {
   ]
 }
 
-function faultOf({ sink }: Target, { change, ...batch }: Batch, { op, from }: Piece, error: unknown): RowFault {
+function faultOf({ sink }: Target, { change, ...batch }: Batch, { op, from }: Piece, error: unknown): Refused {
   const reason = reasonOf(error instanceof QianzhiError ? error.cause : error)
-  return { key: keyAt(sink, change, batch[op][from]!), code: 'QZ-ROW-REFUSED', reason }
+  const row = batch[op][from]!
+  return { key: keyAt(sink, change, row), code: 'QZ-ROW-REFUSED', reason, kept: keptAt(sink, change, row, op === 'upserts' ? 'u' : 'd') }
 }
 
 /** Of rows that are staged, those of a piece. Their number is their last column. */
@@ -128,7 +154,7 @@ export function pieceOf({ from }: Pick<Rowset, 'from'>, types: readonly StageTyp
   return `(select s.* from ${from} where ${number} >= ${piece.from} and ${number} < ${piece.to}) s`
 }
 
-async function write({ session, sink, open }: Target, { change }: Batch, staged: Staged, piece: Piece): Promise<number> {
+async function write({ session, sink, open }: Target, { change }: Batch, staged: StagedRows, piece: Piece): Promise<number> {
   const values = { source: sink.source, position: positionNumber(change.to) }
   if (piece.op === 'upserts') {
     const from = pieceOf(staged.upserts, upsertStage(sink), piece)
@@ -172,52 +198,21 @@ export function moveStatement(from: boolean, snapshot: 'running' | 'last' | unde
 where route = @route and part = @part and ${place}`
 }
 
-async function clearQuarantine({ session, sink, part }: Omit<Target, 'open'>, hashes: Rowset): Promise<void> {
-  const sql = `delete from ${quarantineTable} where route = @route and part = @part and key_hash in (select convert(varchar(64), c1) from ${hashes.from})`
-  await session.query(sql, { route: sink.route, part, ...hashes.parameters })
-}
-
 /** Writes the quarantine, and at a snapshot's end removes what it did not bring. Returns how many rows that were. */
-async function afterRows(target: Target, { change }: Batch, faults: readonly RowFault[]): Promise<number> {
+async function afterRows(target: Target, { change }: Batch, faults: readonly Refused[]): Promise<number> {
   const { session, sink, part, open } = target
-  if (faults.length > 0) await setAside(target, change, faults)
+  if (faults.length > 0) await setAside(target, change.to, faults, open.quarantine)
   if (!change.snapshot?.last) return 0
   const { began } = change.snapshot
-  // A key that was set aside before the snapshot began and that it did not bring is gone from the source: nothing of it is kept.
-  await session.query(
-    `delete from ${quarantineTable} where route = @route and part = @part
-  and (epoch < convert(bigint, @epoch) or (epoch = convert(bigint, @epoch) and seq < convert(bigint, @seq)))`,
-    { route: sink.route, part, epoch: String(began.epoch), seq: String(began.seq) },
-  )
+  await forgetOlder(target, began)
   const kept = await quarantinedKeys(session, sink, part)
   const values = { source: sink.source, position: positionNumber(change.to), began: positionNumber(began) }
   return counted(session, removeOlder(open.table, kept?.from), { ...values, ...kept?.parameters })
 }
 
-async function setAside({ session, sink, part }: Target, { to }: Change, faults: readonly RowFault[]): Promise<void> {
-  const last = new Map(faults.map((fault) => [keyHash(fault.key), fault]))
-  const rows = Array.from(last, ([hash, { key, code, item, reason }]) => {
-    return [hash, JSON.stringify(key), code, item ?? null, reason?.slice(0, 1000) ?? null]
-  })
-  const staged = await rowset(session, faultStage, rows, 'f')
-  await clearQuarantine({ session, sink, part }, staged)
-  await session.query(
-    `insert into ${quarantineTable} (route, part, key_hash, key_text, code, item, reason, epoch, seq)
-select @route, @part, c1, c2, c3, c4, c5, convert(bigint, @epoch), convert(bigint, @seq) from ${staged.from}`,
-    { ...staged.parameters, route: sink.route, part, epoch: String(to.epoch), seq: String(to.seq) },
-  )
-}
-
 /** Counts the quarantine only where it may have changed. */
-async function finish(
-  { session, sink, part, open }: Target,
-  counts: { written: number; deleted: number },
-  quarantined: number,
-): Promise<Applied> {
-  if (quarantined > 0 || open.quarantine > 0) {
-    const sql = `select count(*) from ${quarantineTable} where route = @route and part = @part`
-    const [row] = await session.query(sql, { route: sink.route, part })
-    open.quarantine = Number(row![0])
-  }
+async function finish(target: Target, counts: Counts, quarantined: number): Promise<Applied> {
+  const { open } = target
+  if (quarantined > 0 || open.quarantine > 0) open.quarantine = await countQuarantine(target)
   return { ...counts, quarantined, quarantine: open.quarantine }
 }

@@ -2,10 +2,22 @@
 import { createHash } from 'node:crypto'
 import { isErrorCode, type ErrorCode } from '../../protocol/errors.ts'
 import { deliveryFault, keyColumns, spacesOf, stageType, stageValue } from '../../protocol/tables/sqlserver.ts'
+import type { Value } from '../../protocol/value.ts'
 import type { Change, Prepared, Row, RowFault, SinkTable } from '../database.ts'
 import type { StageType } from './sqlserver-rowset.ts'
 
 export type StageRow = (string | Buffer | null)[]
+
+/** A row as a quarantine keeps it: values by item, of a delete those of the key. */
+export interface Kept {
+  op: 'u' | 'd'
+  values: Record<string, Value>
+}
+
+/** A row set aside; `kept` where the database refused it: it may be tried again. */
+export interface Refused extends RowFault {
+  kept?: Kept
+}
 
 export interface Batch extends Prepared {
   /** Places of the rows to write and to remove. */
@@ -62,6 +74,11 @@ function lastOfEachKey({ columns }: SinkTable, change: Change): [number, Row][] 
 
 export function keyAt({ columns }: SinkTable, change: Change, row: number): Row {
   return columns.flatMap(({ item }, i) => (item.key ? [change.columns[i]![row]!] : []))
+}
+
+export function keptAt({ columns }: SinkTable, change: Change, row: number, op: Kept['op']): Kept {
+  const values = columns.flatMap(({ item }, i) => (op === 'u' || item.key ? [[item.id, change.columns[i]![row]!] as const] : []))
+  return { op, values: Object.fromEntries(values) }
 }
 
 /** Staged rows end in the key's spaces and their number within the batch. */

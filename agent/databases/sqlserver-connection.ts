@@ -131,6 +131,14 @@ export class ServerSession implements OwnSession {
     return `${schema ?? this.server.schema}.${name}`
   }
 
+  /** A readable secondary would give rows and forget no queue entry. Throws QZ-DB-READ-ONLY. */
+  async requireWritable(): Promise<void> {
+    const [row] = await this.query(updateabilityQuery)
+    if (row?.[0] !== 'READ_ONLY') return
+    await this.close()
+    throw new QianzhiError('QZ-DB-READ-ONLY', { database: this.#options.name, reason: 'Updateability = READ_ONLY' })
+  }
+
   /** Takes a lock of the database for the life of the session. */
   async lock(purpose: Purpose): Promise<void> {
     for (const patience = Date.now() + patienceMs; ; await delay(100)) {
@@ -179,6 +187,9 @@ export class ServerSession implements OwnSession {
     this.#connection.close()
   }
 }
+
+/** Null where a compatible server does not know the property. */
+const updateabilityQuery = `select convert(nvarchar(20), databasepropertyex(db_name(), 'Updateability'))`
 
 export function lockStatement(purpose: Purpose): string {
   return `declare @answer int;

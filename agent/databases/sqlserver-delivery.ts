@@ -1,11 +1,13 @@
 /** Delivery into SQL Server: one session, which does one thing after another for all its routes. */
-import type { Applied, Change, Delivery, Part, Prepared, Removal, SinkState, SinkTable } from '../database.ts'
-import { applyBatch } from './sqlserver-apply.ts'
+import type { Applied, Change, Delivery, Part, Prepared, Removal, Replayed, SinkState, SinkTable } from '../database.ts'
+import { requireUnaltered } from './sqlserver-altered.ts'
+import { applyBatch, type Target } from './sqlserver-apply.ts'
 import { prepareBatch, type Batch } from './sqlserver-batch.ts'
 import { unfit } from './sqlserver-catalog.ts'
 import type { OwnSession } from './sqlserver-connection.ts'
 import { databaseError, isMissing } from './sqlserver-errors.ts'
 import { removeRoute, settleRemovals } from './sqlserver-removal.ts'
+import { replayQuarantine } from './sqlserver-replay.ts'
 import { beginShadow, openLive, openShadow, swapShadow, type OpenSink } from './sqlserver-sink.ts'
 import { makeStateTables } from './sqlserver-state.ts'
 
@@ -48,10 +50,19 @@ export class ServerDelivery implements Delivery {
 
   apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
     return this.#exclusively(sink, async () => {
-      const open = this.#opened.get(`${part} ${sink.route}`)
-      if (open?.table.columns.length !== sink.columns.length) throw unfit(sink, `its ${part} part was not made for these items`)
-      return applyBatch({ session: this.#session, sink, part, open }, prepared as Batch)
+      return applyBatch(await this.#target(sink, part), prepared as Batch)
     })
+  }
+
+  replay(sink: SinkTable, part: Part): Promise<Replayed> {
+    return this.#exclusively(sink, async () => replayQuarantine(await this.#target(sink, part)))
+  }
+
+  async #target(sink: SinkTable, part: Part): Promise<Target> {
+    const open = this.#opened.get(`${part} ${sink.route}`)
+    if (open?.table.columns.length !== sink.columns.length) throw unfit(sink, `its ${part} part was not made for these items`)
+    await requireUnaltered(this.#session, sink, part, open)
+    return { session: this.#session, sink, part, open }
   }
 
   remove(route: string): Promise<Removal | null> {

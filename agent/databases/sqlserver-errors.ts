@@ -19,16 +19,20 @@ export function errorNumber(error: unknown): number | undefined {
 }
 
 const rights = new Set([229, 230, 262, 297, 300, 916, 4060, 4064, 15151, 15247, 18452, 18456, 18470, 18487, 18488])
-/** The server is stopping, the session was killed, the log or the disk is full, the database is read-only or offline. */
+/** The server is stopping, the session was killed, the log or the disk is full, the database is damaged or offline. */
 const unusable = new Set([
-  233, 596, 701, 823, 824, 845, 926, 942, 945, 983, 1105, 3906, 3908, 6005, 6107, 9001, 9002, 10054, 17142, 40197, 40501, 40613,
+  233, 596, 701, 823, 824, 845, 926, 942, 945, 983, 1105, 3908, 6005, 6107, 9001, 9002, 10054, 17142, 40197, 40501, 40613,
 ])
 /** Severity from which the server ends the session. */
 const fatal = 20
 
-export function connectionCode(error: unknown): 'QZ-DB-RIGHTS' | 'QZ-DB-UNREACHABLE' | undefined {
+/** "Failed to update database … because the database is read-only", of a readable secondary too. */
+const readOnly = 3906
+
+export function connectionCode(error: unknown): 'QZ-DB-RIGHTS' | 'QZ-DB-READ-ONLY' | 'QZ-DB-UNREACHABLE' | undefined {
   const { number, class: severity, code } = firstError(error) as DriverError
   if (number !== undefined && rights.has(number)) return 'QZ-DB-RIGHTS'
+  if (number === readOnly) return 'QZ-DB-READ-ONLY'
   if (code === 'ELOGIN') return 'QZ-DB-RIGHTS'
   if (number !== undefined && (unusable.has(number) || (severity ?? 0) >= fatal)) return 'QZ-DB-UNREACHABLE'
   return isLost(error) ? 'QZ-DB-UNREACHABLE' : undefined

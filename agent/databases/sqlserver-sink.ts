@@ -3,6 +3,7 @@ import { positionNumber } from '../../protocol/position.ts'
 import { deliveredTable, removeOthers, sourceColumn, takeShadow, type ApplyTable } from '../../protocol/tables/sqlserver.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
 import { sameShape, type Part, type Row, type SinkState, type SinkTable } from '../database.ts'
+import type { Shape } from './sqlserver-altered.ts'
 import { keysStage, stagedKeys } from './sqlserver-batch.ts'
 import { findColumn, readTable, unfit, type CatalogTable } from './sqlserver-catalog.ts'
 import type { Session } from './sqlserver-connection.ts'
@@ -25,6 +26,8 @@ import { dropTable, forgetPart, noteTable, remember, remembered, takeOver, type 
 /** A part of a sink that is ready to be written. */
 export interface OpenSink {
   table: ApplyTable
+  /** As last looked at; absent before the first batch. */
+  shape?: Shape
   /** Keys in quarantine, so that most batches need not look for any to clear. */
   quarantine: number
 }

@@ -1,7 +1,7 @@
 /** What the target database remembers of each route: where it stands, what its table was made for, and whose rows are whose. */
 import { isAfter } from '../../protocol/position.ts'
 import { binaryCollation } from '../../protocol/tables/sqlserver.ts'
-import type { Part, SinkState, SinkTable } from '../database.ts'
+import { mappingText, type Part, type SinkState, type SinkTable } from '../database.ts'
 import { unfit } from './sqlserver-catalog.ts'
 import type { RawValue, Session } from './sqlserver-connection.ts'
 import { positionTable, quarantineTable, shadowTable } from './sqlserver-names.ts'
@@ -13,7 +13,7 @@ export const stateTables = [
   makeTable(positionTable, [
     `route nvarchar(128) collate ${binaryCollation} not null, part varchar(8) not null`,
     'epoch bigint null, seq bigint null, hash varchar(64) null, began_epoch bigint null, began_seq bigint null',
-    'complete bit not null default 0, schema_version bigint not null, columns nvarchar(max) not null, key_items nvarchar(max) not null',
+    'complete bit not null default 0, schema_version bigint not null, columns nvarchar(max) not null, key_items nvarchar(max) not null, mapping nvarchar(max) not null',
     `table_name nvarchar(260) collate ${binaryCollation} not null, source nvarchar(64) collate ${binaryCollation} not null`,
     `resource nvarchar(64) collate ${binaryCollation} not null, former nvarchar(max) not null`,
     'removal varchar(8) null, removed bigint not null default 0',
@@ -22,6 +22,8 @@ export const stateTables = [
   makeTable(quarantineTable, [
     `route nvarchar(128) collate ${binaryCollation} not null, part varchar(8) not null, key_hash varchar(64) collate ${binaryCollation} not null`,
     'key_text nvarchar(max) not null, code varchar(40) not null, item nvarchar(64) null, reason nvarchar(1000) null',
+    // A row that the server refused, for another try: `u` or `d`, and its values by item.
+    'op char(1) null, kept nvarchar(max) null',
     'epoch bigint not null, seq bigint not null, at datetime2(3) not null default sysutcdatetime()',
     'primary key (route, part, key_hash)',
   ]),
@@ -48,7 +50,7 @@ export interface Remembered {
   former: string[]
 }
 
-const rememberedQuery = `select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.table_name, p.former,
+const rememberedQuery = `select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.mapping, p.table_name, p.former,
   (select count(*) from ${quarantineTable} q where q.route = p.route and q.part = p.part)
 from ${positionTable} p where p.route = @route and p.part = @part`
 
@@ -58,7 +60,7 @@ export async function remembered(session: Session, route: string, part: Part): P
 }
 
 function fromRow(row: readonly RawValue[]): Remembered {
-  const [epoch, seq, hash, beganEpoch, beganSeq, complete, version, columnsText, keys, table, former, quarantine] = row
+  const [epoch, seq, hash, beganEpoch, beganSeq, complete, version, columnsText, keys, mapping, table, former, quarantine] = row
   const columns = JSON.parse(String(columnsText)) as Record<string, string>
   const state = {
     position: epoch === null ? null : { epoch: Number(epoch), seq: Number(seq), hash: String(hash) },
@@ -68,6 +70,7 @@ function fromRow(row: readonly RawValue[]): Remembered {
     items: Object.keys(columns),
     columns,
     keys: JSON.parse(String(keys)) as string[],
+    mapping: String(mapping),
     quarantine: Number(quarantine),
   }
   return { state, table: String(table), former: JSON.parse(String(former)) as string[] }
@@ -84,9 +87,17 @@ export async function remember(session: Session, sink: SinkTable, part: Part, be
     await session.query(`delete from ${table} where route = @route and part = @part`, { route, part })
   }
   await session.query(
-    `insert into ${positionTable} (route, part, schema_version, columns, key_items, table_name, source, resource, former)
-values (@route, @part, convert(bigint, @version), @columns, @keys, @table, @source, @resource, @former)`,
-    { ...owner(sink), route, part, columns: JSON.stringify(columns), keys: JSON.stringify(keys), former: JSON.stringify([...former]) },
+    `insert into ${positionTable} (route, part, schema_version, columns, key_items, mapping, table_name, source, resource, former)
+values (@route, @part, convert(bigint, @version), @columns, @keys, @mapping, @table, @source, @resource, @former)`,
+    {
+      ...owner(sink),
+      route,
+      part,
+      columns: JSON.stringify(columns),
+      keys: JSON.stringify(keys),
+      mapping: mappingText(sink.columns),
+      former: JSON.stringify([...former]),
+    },
   )
 }
 

@@ -8,6 +8,7 @@ import type {
   DatabaseOptions,
   Delivery,
   Looking,
+  QuarantinedKey,
   Reading,
   Row,
   Rows,
@@ -22,6 +23,7 @@ import { ServerDelivery } from './sqlserver-delivery.ts'
 import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './sqlserver-describe.ts'
 import { diagnose } from './sqlserver-doctor.ts'
 import { readPlan } from './sqlserver-plan.ts'
+import { listQuarantine } from './sqlserver-quarantine.ts'
 import { ServerReading } from './sqlserver-reading.ts'
 import { setupStatements, teardownStatements } from './sqlserver-setup.ts'
 
@@ -39,6 +41,7 @@ class SqlserverDatabase implements Database {
 
   async openCapture(sources: readonly SourceTable[]): Promise<Capture> {
     const session = await ServerSession.open(this.options, 'capture')
+    await session.requireWritable()
     await session.lock('capture')
     return new ServerCapture(this.options, session, sources)
   }
@@ -49,6 +52,7 @@ class SqlserverDatabase implements Database {
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
     const session = await ServerSession.open(this.options, 'delivery')
+    await session.requireWritable()
     await session.lock('delivery')
     return new ServerDelivery(session)
   }
@@ -89,6 +93,10 @@ class SqlserverDatabase implements Database {
     await this.#with(async (session) => {
       for (const statement of statements) await session.query(statement)
     })
+  }
+
+  async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
+    return this.#with((session) => listQuarantine(session, name, limit))
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {

@@ -32,7 +32,7 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
     await test.query(`insert into licence (id, name) values ('k1', 'n')`)
     await capture.requeue(source, [['k1'], ['k2']], at(2))
     const take = await capture.take(source, 100, new Set())
-    t.same(take.keys.flat().toSorted(), ['k1', 'k2'])
+    t.same(new Set(take.keys.flat()), new Set(['k1', 'k2']))
     t.same((await capture.state(source)).position, at(2), 'the position stays')
   })
 
@@ -51,7 +51,7 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
     t.equal((await database.quarantine(sink.resource, 10)).length, 2, 'by its resource too')
 
     t.same(await delivery.replay(sink, 'live'), { tried: 2, applied: 0, quarantine: 2 }, 'still refused')
-    t.match((await database.quarantine('route-1', 10))[0]!.reason, /wanted/)
+    t.match((await database.quarantine('route-1', 10))[0]!.reason, /wanted/i)
     await test.query('alter table delivered drop constraint wanted')
     t.same(await delivery.replay(sink, 'live'), { tried: 2, applied: 2, quarantine: 0 })
     t.same(await delivered(filling, licence), [
@@ -106,7 +106,7 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
     t.same(await delivery.replay(sink, 'live'), { tried: 2, applied: 1, quarantine: 2 })
     t.same(await delivered(filling, licence), [['a', 'refused', '1.00']])
     const left = new Map((await database.quarantine(undefined, 10)).map((found) => [found.key[0], found]))
-    t.match(left.get('b')!.reason, /positive/, 'the new reason')
+    t.match(left.get('b')!.reason, /positive/i, 'the new reason')
     t.match(left.get('c'), { code: 'QZ-ROW-TOO-LARGE', kept: false })
   })
 

@@ -244,6 +244,7 @@ export function oracle(server: Pick<OracleServer, 'endSessions'>): Dialect {
     async disableTriggers(session, table) {
       await session.query(`alter table ${table} disable all triggers`)
     },
+    dropKey: (table) => `alter table ${table} drop primary key`,
     async endOthers(session) {
       const [row] = await session.query(`select user, sys_context('userenv', 'sid') from dual`)
       await server.endSessions(row![0]!, row![1]!)

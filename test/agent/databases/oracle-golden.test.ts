@@ -17,6 +17,7 @@ import { shadowStatements } from '../../../agent/databases/oracle-sink.ts'
 import { routeTables } from '../../../agent/databases/oracle-state.ts'
 import { columnReader } from '../../../agent/databases/oracle-types.ts'
 import { openOracle } from '../../../agent/databases/oracle.ts'
+import { positionNumber } from '../../../protocol/position.ts'
 import { deliveredTable, supplyTable } from '../../../protocol/tables/oracle.ts'
 import { at, schemaOf, sinkOf, sourceOf } from './fixture.ts'
 import { checkPlaceholders, Recorder } from './oracle-recorder.ts'
@@ -281,6 +282,88 @@ t.test('capture, as it is asked', async (t) => {
   golden(t, 'capture', recorder.take())
 })
 
+t.test('quarantines, as they are listed', async (t) => {
+  const recorder = new Recorder()
+  await recorder.recording(async () => {
+    const database = await openOracle({ name: 'front', url: 'oracle://qz:x@localhost:1521/orcl', pace: 5 })
+    t.same(await database.quarantine('route-1', 10), [], 'nothing of ours is there')
+    recorder.answer(/from all_tables/, [['QZ_SOURCE_QUARANTINE']])
+    t.same(await database.quarantine(undefined, 10), [])
+    recorder.answer(/from all_tables/, [['QZ_SOURCE_QUARANTINE'], ['QZ_QUARANTINE'], ['QZ_ROUTE_POSITION']])
+    recorder.answer(/union all/, [
+      ['source', 'scjg.licence', null, 'QZ-ROW-VALUE', 'name', '坏', '2026-11-24T08:30:00.500Z', '0', '["a"]'],
+      ['sink', 'scjg.licence', 'route-1', 'QZ-ROW-REFUSED', null, null, '2026-11-24T08:31:00.000Z', '1', '["b"]'],
+    ])
+    const [a, b] = [new Date('2026-11-24T08:30:00.5Z'), new Date('2026-11-24T08:31:00Z')]
+    t.same(await database.quarantine('route-1', 10), [
+      { end: 'source', resource: 'scjg.licence', key: ['a'], code: 'QZ-ROW-VALUE', item: 'name', reason: '坏', since: a, kept: false },
+      { end: 'sink', resource: 'scjg.licence', route: 'route-1', key: ['b'], code: 'QZ-ROW-REFUSED', since: b, kept: true },
+    ])
+  })
+  golden(t, 'quarantine', recorder.take())
+})
+
+t.test('a standby is neither captured from nor delivered into', async (t) => {
+  const recorder = new Recorder()
+  recorder.answer(/database_role/, [['QZ', 'PHYSICAL STANDBY', 'AL32UTF8', 'AL16UTF16']])
+  await recorder.recording(async () => {
+    const database = await openOracle({ name: 'front', url: 'oracle://qz:x@localhost:1521/orcl', pace: 5 })
+    await t.rejects(database.openDelivery([]), { code: 'QZ-DB-READ-ONLY' })
+    await t.rejects(database.openCapture([]), { code: 'QZ-DB-READ-ONLY' })
+    await (await database.openReading()).close()
+  })
+})
+
+t.test('a delivered table that was altered is not written', async (t) => {
+  const recorder = new Recorder()
+  const sink = sinkOf(everyType)
+  const items = Object.fromEntries(sink.columns.map(({ item, column }) => [item.id, column]))
+  const whole = [...describedColumns, ...added]
+  const tables = { DELIVERED: { columns: whole, key: ['ID', 'SEEN'] } }
+  let altered = [['9', '2026-11-22 08:30:00', '1']]
+  let reads = 0
+  dictionary(recorder, tables)
+  recorder.answer(/from all_tab_cols/, () => (reads++, tables.DELIVERED.columns))
+  recorder.answer(/last_ddl_time/, () => altered)
+  recorder.answer(/table_name in/, [['QZ_QUARANTINE'], ['QZ_ROUTE_POSITION']])
+  recorder.answer(/QZ_ROUTE_POSITION" p/, (_, values) =>
+    values[1] === 'shadow'
+      ? []
+      : [['1', '1', at(1).hash, null, null, '0', '1', '0', 'delivered', JSON.stringify(items), '["id","seen"]', '[]', null, '0']],
+  )
+  await recorder.recording(async () => {
+    const database = await openOracle({ name: 'front', url: 'oracle://qz:x@localhost:1521/orcl', pace: 5 })
+    const delivery = await database.openDelivery([sink])
+    await delivery.open(sink)
+    const columns = sink.columns.map(({ item }) => [item.id === 'id' ? 'a' : item.id === 'seen' ? '2026-11-22T08:30:00Z' : null])
+    const apply = () => delivery.apply(sink, 'live', delivery.prepare(sink, { from: at(1), to: at(2), rows: 1, columns }))
+    t.match(await apply(), { written: 1 })
+    const before = reads
+    t.match(await apply(), { written: 1 })
+    t.equal(reads, before, 'an untouched table is not read again')
+    altered = [['9', '2026-11-22 08:31:00', '0']]
+    tables.DELIVERED.columns = [...whole, ['NOTE', 'VARCHAR2', 'Y', '9', '9', 'B', null, null, '18', null]]
+    t.match(await apply(), { written: 1 }, 'a column of the receiver’s own')
+    await apply()
+    t.equal(reads, before + 2, 'altered just now: it is read each time')
+    recorder.take()
+    const short = whole.find(([name]) => name === 'SHORT')!
+    for (const [what, changed] of Object.entries({
+      dropped: whole.filter((one) => one !== short),
+      'exchanged for one that clips': whole.map((one) => (one === short ? (one.with(1, 'NUMBER') as Described) : one)),
+      'exchanged for an equal one': [...whole.filter((one) => one !== short), short],
+    })) {
+      tables.DELIVERED.columns = changed
+      await t.rejects(apply(), { code: 'QZ-SINK-TABLE' }, what)
+    }
+    tables.DELIVERED.columns = whole
+    altered = [['10', '2026-11-22 08:32:00', '1']]
+    await t.rejects(apply(), { code: 'QZ-SINK-TABLE' }, 'another table of the name')
+    t.notMatch(recorder.take(), /update "QZ"\."DELIVERED"/)
+    await delivery.close()
+  })
+})
+
 t.test('delivery, as it is asked', async (t) => {
   const recorder = new Recorder()
   const sink = sinkOf(everyType)
@@ -291,7 +374,7 @@ t.test('delivery, as it is asked', async (t) => {
   recorder.answer(/QZ_ROUTE_POSITION" p/, (_, values) => {
     if (values[1] === 'shadow' && !('QZ_SHADOW_DELIVERED' in tables)) return []
     const stands = position ?? [null, null, null]
-    return [[...stands, null, null, '0', '1', '0', 'delivered', JSON.stringify(items), '["id","seen"]', '[]', '1']]
+    return [[...stands, null, null, '0', '1', '0', 'delivered', JSON.stringify(items), '["id","seen"]', '[]', null, '1']]
   })
   recorder.answer(/select table_name, source_code/, [['delivered', 'scjg', null, '0', '["former"]']])
   recorder.answer(/table_name in/, [['QZ_QUARANTINE'], ['QZ_ROUTE_POSITION']])
@@ -301,6 +384,7 @@ t.test('delivery, as it is asked', async (t) => {
     ['ended', 'done'],
     ['kept', 'begun'],
   ])
+  recorder.answer(/last_ddl_time/, [['9', '2026-11-22 08:30:00', '1']])
   recorder.answer(/from all_tab_privs/, [['SELECT', 'READER', 'NO']])
   recorder.affected.push([/^update "QZ"."DELIVERED"/, 0])
   const rows: Row[] = [
@@ -342,6 +426,15 @@ t.test('delivery, as it is asked', async (t) => {
     position = ['1', '1', at(1).hash]
     await apply(change(at(1), at(2), { began: at(1), last: true }))
     golden(t, 'delivery-snapshot-end', recorder.take())
+    const kept = (values: Row) => JSON.stringify(Object.fromEntries(sink.columns.map(({ item }, i) => [item.id, values[i]!])))
+    recorder.answer(/select position, kept/, [
+      [positionNumber(at(1)), kept(rows[0]!)],
+      [positionNumber(at(1)), kept(['', ...rows[1]!.slice(1)])],
+      [positionNumber(at(2)), kept(rows[1]!)],
+      [positionNumber(at(2)), '{"id":"of another shape"}'],
+    ])
+    t.same(await delivery.replay(sink, 'live'), { tried: 3, applied: 2, quarantine: 1 })
+    golden(t, 'delivery-replay', recorder.take())
     tables['QZ_SHADOW_DELIVERED'] = tables['DELIVERED']!
     await delivery.beginShadow(sink)
     golden(t, 'delivery-shadow', recorder.take())

@@ -1,9 +1,11 @@
 /** How refused rows are found: against a stand-in that keeps a set of rows, refuses some, and loses its transaction over it or not. */
 import t from 'tap'
 import { applyBatch } from '../../../agent/databases/sqlserver-apply.ts'
+import { setAside } from '../../../agent/databases/sqlserver-quarantine.ts'
+import { replayQuarantine } from '../../../agent/databases/sqlserver-replay.ts'
 import { prepareBatch } from '../../../agent/databases/sqlserver-batch.ts'
 import type { RawValue, Session, SqlParameters } from '../../../agent/databases/sqlserver-connection.ts'
-import type { SinkTable } from '../../../agent/database.ts'
+import { mostKept, type SinkTable } from '../../../agent/database.ts'
 import { at, schemaOf, sinkOf } from './fixture.ts'
 
 const schema = schemaOf([
@@ -23,12 +25,14 @@ class Refusing implements Session {
     reading: 'versioned',
     rowcount: true,
   } as const
-  readonly #refused: ReadonlySet<string>
+  #refused: ReadonlySet<string>
   readonly #survives: boolean
   readonly #loaded = new Map<string, (string | Buffer | null)[][]>()
   /** Committed, and as the transaction sees them; undefined where it has ended. */
   rows = new Set<string>()
   quarantined: string[] = []
+  /** Rows of its quarantine: epoch, seq, op and values. */
+  kept: RawValue[][] = []
   #open: Set<string> | undefined
   #saved = new Set<string>()
   transactions = 0
@@ -44,9 +48,19 @@ class Refusing implements Session {
     if (sql === 'select xact_state()') return [[this.#open ? 1 : 0]]
     if (sql.startsWith('truncate table')) this.#loaded.set(sql.split(' ')[2]!, [])
     if (sql.startsWith('insert into [t]')) this.#write(sql, parameters)
-    if (sql.startsWith('insert into qianzhi.quarantine')) this.quarantined = this.#staged(sql, parameters).map((row) => String(row[1]))
+    if (sql.startsWith('insert into qianzhi.quarantine')) {
+      const rows = this.#staged(sql, parameters)
+      this.quarantined = rows.map((row) => String(row[1]))
+      this.kept = rows.map((row) => ['1', '1', String(row[5]), String(row[6])])
+    }
+    if (sql.startsWith('select epoch, seq, op, kept')) return this.kept
+    if (sql.startsWith('update q set code')) this.quarantined = this.#staged(sql, parameters).map((row) => String(row[1]))
     if (sql.startsWith('select count')) return [[this.quarantined.length]]
     return sql.endsWith('select @@rowcount') ? [[1]] : []
+  }
+
+  refuse(keys: readonly string[]): void {
+    this.#refused = new Set(keys)
   }
 
   #write(sql: string, parameters: SqlParameters): void {
@@ -105,6 +119,23 @@ for (const survives of [true, false]) {
       t.same(session.quarantined.toSorted(), refused.map((key) => JSON.stringify([key])).toSorted())
       if (survives) t.equal(session.transactions, 1)
       else t.ok(session.transactions > 1)
+
+      const [first, ...rest] = refused
+      session.refuse([first!])
+      t.same(await replayQuarantine(target), { tried: refused.length, applied: rest.length, quarantine: 1 })
+      t.same([...session.rows].toSorted(), keys.filter((key) => key !== first).toSorted())
+      t.same(session.quarantined, [JSON.stringify([first])], 'the other one has its new reason')
     })
   }
 }
+
+t.test('beyond so many keys in a quarantine no rows are kept', async (t) => {
+  const session = new Refusing([], true)
+  const fault = (id: string) => ({ key: [id], code: 'QZ-ROW-REFUSED' as const, kept: { op: 'u' as const, values: { id, name: null } } })
+  await setAside({ session, sink: sinkOf(schema), part: 'live' }, at(1), [fault('a'), fault('b')], mostKept - 1)
+  t.same(session.quarantined, ['["a"]', '["b"]'])
+  t.same(
+    session.kept.map((row) => row[2]),
+    ['u', 'null'],
+  )
+})

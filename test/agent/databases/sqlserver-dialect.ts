@@ -59,9 +59,16 @@ const words: [RegExp, string][] = [
   [/\bwhere qz_deleted\b(?! =)/g, 'where qz_deleted = 1'],
 ]
 
+const sentences: [RegExp, string][] = [
+  [/^alter table (\w+) rename to (\w+)$/, `exec sp_rename '$1', '$2'`],
+  [/^create table (\w+) as select \* from (\w+)$/, 'select * into $1 from $2'],
+  [/^(select .* from \w+) (where .*) for update skip locked$/, '$1 with (updlock, readpast) $2'],
+]
+
 /** The suite's SQL with national literals and SQL Server's words; an INSERT takes at most a thousand rows. */
 export function transactSql(sql: string): string {
-  const parts = sql.split(/(N?'(?:[^']|'')*')/)
+  const sentence = sentences.reduce((text, [from, to]) => text.replace(from, to), sql)
+  const parts = sentence.split(/(N?'(?:[^']|'')*')/)
   const said = parts.map((part, i) => {
     if (i % 2 === 1) return part.startsWith('N') ? part : `N${part}`
     return words.reduce((text, [from, to]) => text.replace(from, to), part)
@@ -153,6 +160,10 @@ export function sqlserver(capture: CaptureMode): Dialect {
         await session.query(`disable trigger all on ${table}`)
       },
     }),
+    dropKey: (table) => `declare @drop nvarchar(400);
+select @drop = 'alter table ${table} drop constraint ' + quotename(name) from sys.key_constraints
+where parent_object_id = object_id('${table}') and type = 'PK';
+exec(@drop)`,
     async endOthers(session) {
       for (const [id] of await session.query('select spid from sys.sysprocesses where dbid = db_id() and spid <> @@spid')) {
         await session.query(`kill ${id}`).catch(() => {})

@@ -18,6 +18,7 @@ import {
 import { ServerDelivery } from '../../../agent/databases/sqlserver-delivery.ts'
 import { describeTable, listTables, lookAtRows, sampleRows } from '../../../agent/databases/sqlserver-describe.ts'
 import { diagnose } from '../../../agent/databases/sqlserver-doctor.ts'
+import { listQuarantine } from '../../../agent/databases/sqlserver-quarantine.ts'
 import { readPlan } from '../../../agent/databases/sqlserver-plan.ts'
 import { ServerReading } from '../../../agent/databases/sqlserver-reading.ts'
 import { keyColumnsText, setupStatements, teardownStatements } from '../../../agent/databases/sqlserver-setup.ts'
@@ -298,17 +299,18 @@ const deliveredColumns: RawValue[][] = [
 ]
 const remembers = (part: string, quarantine = 0): Answer => [
   /from qianzhi\.route_position p where/,
-  [['1', '1', at(1).hash, null, null, 1, '1', '{"id":"id","name":"name","amount":"amount"}', '["id"]', part, '[]', quarantine]],
+  [['1', '1', at(1).hash, null, null, 1, '1', '{"id":"id","name":"name","amount":"amount"}', '["id"]', '', part, '[]', quarantine]],
+]
+
+const deliveredKey: Answer = [
+  /from sys\.indexes i/,
+  [
+    ['PK_d', 1, 1, 'id', 0],
+    ['PK_d', 1, 1, 'qz_spaces', 0],
+  ],
 ]
 
 t.test('delivery', async (t) => {
-  const key: Answer = [
-    /from sys\.indexes i/,
-    [
-      ['PK_d', 1, 1, 'id', 0],
-      ['PK_d', 1, 1, 'qz_spaces', 0],
-    ],
-  ]
   const common: Answer[] = [
     [/object_id\(N'qianzhi\.route_position', N'U'\), object_id/, [[1, 2]]],
     [/^delete t|^update t set t\.qz_deleted/, [[3]]],
@@ -316,7 +318,7 @@ t.test('delivery', async (t) => {
     [/select key_text/, [['["q "]']]],
     [/select count\(\*\) from qianzhi\.quarantine/, [[1]]],
     counted,
-    key,
+    deliveredKey,
     ...catalogue(deliveredColumns, []),
   ]
   for (const deletes of ['remove', 'mark'] as const) {
@@ -350,6 +352,112 @@ t.test('delivery', async (t) => {
     delivery.prepare(sink, { from: null, to: at(1), rows: 100, columns: [many, many, many.map(() => null)] }),
   )
   golden(t, 'delivery-apply-own-table', session.taken())
+})
+
+t.test('quarantine', async (t) => {
+  const refused = Object.assign(new Error('refused here'), { number: 547, class: 16, code: 'EREQUEST' })
+  const kept = (id: string) => JSON.stringify({ id, name: '甲', amount: '1.50' })
+  const session = new Recorder([
+    remembers('delivered', 2),
+    [/object_id\(N'qianzhi\.route_position', N'U'\), object_id/, [[1, 2]]],
+    [
+      /select epoch, seq, op, kept/,
+      [
+        ['1', '1', 'u', kept('a')],
+        ['1', '1', 'd', '{"id":"b "}'],
+        ['1', '2', 'u', kept('c')],
+        ['1', '2', 'u', '{"id":"of another shape"}'],
+      ],
+    ],
+    [/select xact_state/, [[1]]],
+    [/select count\(\*\) from qianzhi\.quarantine/, [[2]]],
+    counted,
+    deliveredKey,
+    ...catalogue(deliveredColumns, []),
+  ])
+  const query = session.query.bind(session)
+  session.query = async (sql, parameters) => {
+    const rows = await query(sql, parameters)
+    if (sql.startsWith('insert into [dbo].[licence]') && Object.values(parameters ?? {}).includes('c')) throw refused
+    return rows
+  }
+  const delivery = new ServerDelivery(session)
+  const sink = sinkOf(licence)
+  await delivery.open(sink)
+  session.taken()
+  t.same(await delivery.replay(sink, 'live'), { tried: 3, applied: 2, quarantine: 2 })
+  golden(t, 'replay', session.taken())
+  const listed = new Recorder(
+    [
+      [/^select object_id/, [[1, 2, 3]]],
+      [
+        /union all/,
+        [
+          ['source', 'scjg.licence', null, '["a"]', 'QZ-ROW-VALUE', 'name', '坏', '2026-11-24 08:30:00.500', 0],
+          ['sink', 'scjg.licence', 'route-1', '["b"]', 'QZ-ROW-REFUSED', null, 'no', '2026-11-24 08:31:00.000', 1],
+        ],
+      ],
+    ],
+    { reading: 'snapshot' },
+  )
+  const since = new Date('2026-11-24T08:30:00.5Z')
+  t.same(await listQuarantine(listed, 'route-1', 10), [
+    { end: 'source', resource: 'scjg.licence', key: ['a'], code: 'QZ-ROW-VALUE', item: 'name', reason: '坏', since, kept: false },
+    {
+      end: 'sink',
+      resource: 'scjg.licence',
+      route: 'route-1',
+      key: ['b'],
+      code: 'QZ-ROW-REFUSED',
+      reason: 'no',
+      since: new Date('2026-11-24T08:31:00Z'),
+      kept: true,
+    },
+  ])
+  t.same(await listQuarantine(new Recorder([[/^select object_id/, [[null, null, null]]]]), undefined, 10), [], 'nothing of ours is there')
+  const source = new Recorder([[/^select object_id/, [[1, null, null]]]])
+  t.same(await listQuarantine(source, undefined, 10), [])
+  golden(t, 'quarantine', [...listed.taken(), ...source.taken()])
+})
+
+t.test('a delivered table that was altered is not written', async (t) => {
+  let columns = deliveredColumns
+  let id = 77
+  const session = new Recorder([
+    remembers('delivered', 0),
+    [/object_id\(N'qianzhi\.route_position', N'U'\), object_id/, [[1, 2]]],
+    counted,
+    deliveredKey,
+  ])
+  const query = session.query.bind(session)
+  session.query = async (sql, parameters) => {
+    const rows = await query(sql, parameters)
+    if (sql.includes('from sys.columns c')) return columns
+    return sql.includes('where o.name = @name') ? [[id, 'dbo', 'delivered', 'U']] : rows
+  }
+  const delivery = new ServerDelivery(session)
+  const sink = sinkOf(licence)
+  await delivery.open(sink)
+  const change = { from: at(1), to: at(2), rows: 1, columns: [['a'], ['甲'], ['1.50']] }
+  const apply = () => delivery.apply(sink, 'live', delivery.prepare(sink, change))
+  t.match(await apply(), { written: 1 })
+  columns = [...deliveredColumns, text('note', 20)]
+  t.match(await apply(), { written: 1 }, 'a column of the receiver’s own')
+  session.taken()
+  for (const [what, changed] of Object.entries({
+    dropped: deliveredColumns.filter(([name]) => name !== 'amount'),
+    'exchanged for one that clips': deliveredColumns.map((one) =>
+      one[0] === 'amount' ? ['amount', 'decimal', 9, 12, 0, 1, null, 0, 0, 9, 0] : one,
+    ),
+    'exchanged for an equal one': deliveredColumns.map((one) => (one[0] === 'name' ? one.with(9, 9) : one)),
+  })) {
+    columns = changed
+    await t.rejects(apply(), { code: 'QZ-SINK-TABLE' }, what)
+  }
+  columns = deliveredColumns
+  id = 78
+  await t.rejects(apply(), { code: 'QZ-SINK-TABLE' }, 'another table of the name')
+  t.notOk(session.taken().some((one) => one.startsWith('begin transaction')))
 })
 
 t.test('removal', async (t) => {

@@ -7,7 +7,7 @@ import { columnReader, canReceive, shortestReal } from '../../../agent/databases
 import { watchSilence } from '../../../agent/databases/sqlserver-silence.ts'
 import { proposedType } from '../../../agent/databases/sqlserver-proposal.ts'
 import { connectionOptions } from '../../../agent/databases/sqlserver-url.ts'
-import { isContention, isLost, isMissing, isRowError } from '../../../agent/databases/sqlserver-errors.ts'
+import { connectionCode, isContention, isLost, isMissing, isRowError } from '../../../agent/databases/sqlserver-errors.ts'
 import { prepareBatch } from '../../../agent/databases/sqlserver-batch.ts'
 import type { CatalogColumn } from '../../../agent/databases/sqlserver-catalog.ts'
 import type { RawValue } from '../../../agent/databases/sqlserver-connection.ts'
@@ -207,6 +207,8 @@ t.test('error numbers', async (t) => {
   t.ok(isLost(Object.assign(new Error('x'), { code: 'ESOCKET' })))
   t.ok(isLost(error(596, 21)))
   t.notOk(isLost(error(2627)))
+  t.equal(connectionCode(error(3906)), 'QZ-DB-READ-ONLY')
+  t.equal(connectionCode(error(9002)), 'QZ-DB-UNREACHABLE')
 })
 
 t.test('a server that is not there is a coded error, and one that breaks off too', async (t) => {
@@ -246,6 +248,12 @@ t.test('the suite’s SQL in Transact-SQL', async (t) => {
   t.equal(transactSql('begin'), 'begin transaction')
   t.equal(transactSql(`insert into own values ('a''s begin', N'许', true)`), `insert into own values (N'a''s begin', N'许', 1)`)
   t.equal(transactSql('select char_length(name) from d where not qz_deleted'), 'select len(name) from d where qz_deleted = 0')
+  t.equal(transactSql('alter table delivered rename to away'), `exec sp_rename N'delivered', N'away'`)
+  t.equal(transactSql('create table delivered as select * from away'), 'select * into delivered from away')
+  t.equal(
+    transactSql(`select id from delivered where id = 'k1' for update skip locked`),
+    `select id from delivered with (updlock, readpast) where id = N'k1'`,
+  )
   const many = transactSql(`insert into licence values ${Array.from({ length: 2500 }, (_, i) => `('k${i}', 'n', ${i})`).join(',')}`)
   t.same(
     many.split(';\n').map((one) => one.split('),(').length),

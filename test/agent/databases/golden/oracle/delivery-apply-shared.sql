@@ -2,7 +2,7 @@ select seq from "QZ"."QZ_ROUTE_POSITION" where route = :1 and part = :2 for upda
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
@@ -98,8 +98,8 @@ delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash = :
 -- :2 VARCHAR(4) ["live"]
 -- :3 VARCHAR(64) ["1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"]
 
-insert into "QZ"."QZ_QUARANTINE" (route, part, key_hash, code, position, reason, written_at, key_text)
-values (:1, :2, :3, :4, to_number(:5), :6, sys_extract_utc(systimestamp), :7);
+insert into "QZ"."QZ_QUARANTINE" (route, part, key_hash, code, position, reason, written_at, key_text, kept)
+values (:1, :2, :3, :4, to_number(:5), :6, sys_extract_utc(systimestamp), :7, :8);
 -- for 1 rows
 -- :1 VARCHAR(7) ["route-1"]
 -- :2 VARCHAR(4) ["live"]
@@ -108,6 +108,7 @@ values (:1, :2, :3, :4, to_number(:5), :6, sys_extract_utc(systimestamp), :7);
 -- :5 VARCHAR(10) ["4294967298"]
 -- :6 VARCHAR(72) ["id: is an empty text, which Oracle holds for null, and must have a value"]
 -- :7 VARCHAR(27) ["[\"\",\"2026-11-22T08:30:00Z\"]"]
+-- :8 VARCHAR(1) [null]
 
 update "QZ"."DELIVERED" set "QZ_DELETED" = 1, "QZ_POSITION" = to_number(:1), "QZ_RECEIVED_AT" = systimestamp
 where "ID" = :2 and "SEEN" = cast(to_timestamp_tz(:3, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :4 and "QZ_DELETED" = 0;

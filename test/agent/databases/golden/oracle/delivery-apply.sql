@@ -1,8 +1,14 @@
+select to_char(o.object_id), to_char(o.last_ddl_time, 'YYYY-MM-DD HH24:MI:SS'),
+  case when o.last_ddl_time < sysdate - 5 / 86400 then 1 else 0 end
+from all_objects o where o.owner = :1 and o.object_name = :2 and o.object_type = 'TABLE';
+-- :1 VARCHAR "QZ"
+-- :2 VARCHAR "DELIVERED"
+
 select seq from "QZ"."QZ_ROUTE_POSITION" where route = :1 and part = :2 for update;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
@@ -98,8 +104,8 @@ delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash = :
 -- :2 VARCHAR(4) ["live"]
 -- :3 VARCHAR(64) ["1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"]
 
-insert into "QZ"."QZ_QUARANTINE" (route, part, key_hash, code, position, reason, written_at, key_text)
-values (:1, :2, :3, :4, to_number(:5), :6, sys_extract_utc(systimestamp), :7);
+insert into "QZ"."QZ_QUARANTINE" (route, part, key_hash, code, position, reason, written_at, key_text, kept)
+values (:1, :2, :3, :4, to_number(:5), :6, sys_extract_utc(systimestamp), :7, :8);
 -- for 1 rows
 -- :1 VARCHAR(7) ["route-1"]
 -- :2 VARCHAR(4) ["live"]
@@ -108,6 +114,7 @@ values (:1, :2, :3, :4, to_number(:5), :6, sys_extract_utc(systimestamp), :7);
 -- :5 VARCHAR(10) ["4294967297"]
 -- :6 VARCHAR(72) ["id: is an empty text, which Oracle holds for null, and must have a value"]
 -- :7 VARCHAR(27) ["[\"\",\"2026-11-22T08:30:00Z\"]"]
+-- :8 VARCHAR(1) [null]
 
 delete from "QZ"."DELIVERED"
 where "ID" = :1 and "SEEN" = cast(to_timestamp_tz(:2, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :3;

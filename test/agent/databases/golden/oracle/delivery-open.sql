@@ -9,7 +9,7 @@ select table_name from all_tables where owner = :1 and table_name in (:2, :3);
 -- :2 VARCHAR "QZ_ROUTE_POSITION"
 -- :3 VARCHAR "QZ_QUARANTINE"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
@@ -23,7 +23,7 @@ and nvl(removal, '-') <> 'done';
 -- :3 VARCHAR "scjg"
 -- :4 VARCHAR "scjg.licence"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
@@ -63,8 +63,8 @@ delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
-insert into "QZ"."QZ_ROUTE_POSITION" (written_at, route, part, schema_version, table_name, source_code, resource_code, items, key_items, former)
-values (sys_extract_utc(systimestamp), :1, :2, :3, :4, :5, :6, :7, :8, :9);
+insert into "QZ"."QZ_ROUTE_POSITION" (written_at, route, part, schema_version, table_name, source_code, resource_code, items, key_items, former, mapping)
+values (sys_extract_utc(systimestamp), :1, :2, :3, :4, :5, :6, :7, :8, :9, :10);
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 -- :3 NUMBER 1
@@ -74,16 +74,17 @@ values (sys_extract_utc(systimestamp), :1, :2, :3, :4, :5, :6, :7, :8, :9);
 -- :7 VARCHAR "{\"id\":\"id\",\"seen\":\"seen\",\"short\":\"short\",\"long\":\"long\",\"number\":\"number\",\"exact\":\"exact\",\"flag\":\"flag\",\"day\":\"day\",\"moment\":\"moment\",\"instant\":\"instant\",\"clock\":\"clock\",\"bytes\":\"bytes\",\"doc\":\"doc\"}"
 -- :8 VARCHAR "[\"id\",\"seen\"]"
 -- :9 VARCHAR "[]"
+-- :10 VARCHAR ""
 
 -- commit
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"

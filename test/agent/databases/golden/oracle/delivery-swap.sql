@@ -1,10 +1,10 @@
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "shadow"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
@@ -31,7 +31,7 @@ alter table "QZ"."DELIVERED" rename to "QZ_OLD_DELIVERED";
 
 alter table "QZ"."QZ_SHADOW_DELIVERED" rename to "DELIVERED";
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"

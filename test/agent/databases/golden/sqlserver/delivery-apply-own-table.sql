@@ -1,4 +1,24 @@
-create table #qz_stage_1 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(max) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null, c4 nvarchar(4000) collate Latin1_General_100_BIN2 null, c5 nvarchar(4000) collate Latin1_General_100_BIN2 null)
+-- {"name":"own","schema":"dbo","fallback":"dbo"}
+select o.object_id, s.name, o.name, rtrim(o.type) from sys.objects o join sys.schemas s on s.schema_id = o.schema_id
+where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback) order by case when s.name = @schema then 0 else 1 end
+
+-- next batch
+-- {"id":"77"}
+select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
+where c.object_id = convert(int, @id) order by c.column_id
+
+-- next batch
+-- {"id":"77"}
+select i.name, convert(int, i.is_primary_key), convert(int, i.is_unique_constraint), c.name, convert(int, c.is_nullable)
+from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
+order by i.is_primary_key desc, i.index_id, k.key_ordinal
+
+-- next batch
+create table #qz_stage_1 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(max) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null, c4 nvarchar(4000) collate Latin1_General_100_BIN2 null, c5 nvarchar(4000) collate Latin1_General_100_BIN2 null, c6 nvarchar(4000) collate Latin1_General_100_BIN2 null, c7 nvarchar(max) collate Latin1_General_100_BIN2 null)
 
 -- next batch
 truncate table #qz_stage_1

@@ -7,7 +7,7 @@ select route, removal from qianzhi.route_position where part = 'live' and route 
 
 -- next batch
 -- {"route":"route-1","part":"live"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.table_name, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.mapping, p.table_name, p.former,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part)
 from qianzhi.route_position p where p.route = @route and p.part = @part
 
@@ -98,13 +98,13 @@ where route = @route and part = 'live'
 
 -- next batch
 -- {"route":"route-1","part":"live"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.table_name, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.mapping, p.table_name, p.former,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part)
 from qianzhi.route_position p where p.route = @route and p.part = @part
 
 -- next batch
 -- {"route":"route-1","part":"shadow"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.table_name, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.mapping, p.table_name, p.former,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part)
 from qianzhi.route_position p where p.route = @route and p.part = @part
 

@@ -26,9 +26,9 @@ delete from qianzhi.quarantine where route = @route and part = @part
 delete from qianzhi.route_position where route = @route and part = @part
 
 -- next batch
--- {"version":"1","table":"delivered","source":"scjg","resource":"scjg.licence","route":"route-1","part":"shadow","columns":"{\"id\":\"id\",\"name\":\"name\",\"amount\":\"amount\"}","keys":"[\"id\"]","former":"[]"}
-insert into qianzhi.route_position (route, part, schema_version, columns, key_items, table_name, source, resource, former)
-values (@route, @part, convert(bigint, @version), @columns, @keys, @table, @source, @resource, @former)
+-- {"version":"1","table":"delivered","source":"scjg","resource":"scjg.licence","route":"route-1","part":"shadow","columns":"{\"id\":\"id\",\"name\":\"name\",\"amount\":\"amount\"}","keys":"[\"id\"]","mapping":"","former":"[]"}
+insert into qianzhi.route_position (route, part, schema_version, columns, key_items, mapping, table_name, source, resource, former)
+values (@route, @part, convert(bigint, @version), @columns, @keys, @mapping, @table, @source, @resource, @former)
 
 -- next batch
 commit transaction
@@ -55,13 +55,13 @@ order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
 -- {"route":"route-1","part":"live"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.table_name, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.mapping, p.table_name, p.former,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part)
 from qianzhi.route_position p where p.route = @route and p.part = @part
 
 -- next batch
 -- {"route":"route-1","part":"shadow"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.table_name, p.former,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.mapping, p.table_name, p.former,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part)
 from qianzhi.route_position p where p.route = @route and p.part = @part
 

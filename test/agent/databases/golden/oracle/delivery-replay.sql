@@ -1,0 +1,102 @@
+select position, kept from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and kept is not null
+order by position for update;
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "live"
+
+savepoint qz_rows;
+
+update "QZ"."DELIVERED" set "QZ_SOURCE" = :1, "QZ_POSITION" = to_number(:2), "QZ_RECEIVED_AT" = systimestamp, "SHORT" = :3, "NUMBER" = to_number(:4), "EXACT" = to_number(:5), "FLAG" = to_number(:6), "DAY" = to_date(:7, 'YYYY-MM-DD"T"HH24:MI:SS'), "MOMENT" = to_timestamp(:8, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), "INSTANT" = to_timestamp_tz(:9, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), "CLOCK" = to_dsinterval(:10), "LONG" = :11, "BYTES" = :12, "DOC" = :13
+where "ID" = :14 and "SEEN" = cast(to_timestamp_tz(:15, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone);
+-- for 1 rows
+-- :1 VARCHAR(4) ["scjg"]
+-- :2 VARCHAR(10) ["4294967297"]
+-- :3 VARCHAR(1) ["x"]
+-- :4 VARCHAR(1) ["1"]
+-- :5 VARCHAR(3) ["1.5"]
+-- :6 VARCHAR(1) ["1"]
+-- :7 VARCHAR(19) ["2026-11-22T00:00:00"]
+-- :8 VARCHAR(26) ["2026-11-22T08:30:00.000000"]
+-- :9 VARCHAR(32) ["2026-11-22T08:30:00.500000+00:00"]
+-- :10 VARCHAR(10) ["0 08:30:00"]
+-- :11 VARCHAR(3) ["长"]
+-- :12 RAW(1) [{"type":"Buffer","data":[0]}]
+-- :13 VARCHAR(2) ["{}"]
+-- :14 VARCHAR(1) ["a"]
+-- :15 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+
+insert into "QZ"."DELIVERED" ("QZ_SOURCE", "QZ_POSITION", "QZ_RECEIVED_AT", "ID", "SEEN", "SHORT", "NUMBER", "EXACT", "FLAG", "DAY", "MOMENT", "INSTANT", "CLOCK", "LONG", "BYTES", "DOC")
+values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone), :5, to_number(:6), to_number(:7), to_number(:8), to_date(:9, 'YYYY-MM-DD"T"HH24:MI:SS'), to_timestamp(:10, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), to_timestamp_tz(:11, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), to_dsinterval(:12), :13, :14, :15);
+-- for 1 rows
+-- :1 VARCHAR(4) ["scjg"]
+-- :2 VARCHAR(10) ["4294967297"]
+-- :3 VARCHAR(1) ["a"]
+-- :4 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+-- :5 VARCHAR(1) ["x"]
+-- :6 VARCHAR(1) ["1"]
+-- :7 VARCHAR(3) ["1.5"]
+-- :8 VARCHAR(1) ["1"]
+-- :9 VARCHAR(19) ["2026-11-22T00:00:00"]
+-- :10 VARCHAR(26) ["2026-11-22T08:30:00.000000"]
+-- :11 VARCHAR(32) ["2026-11-22T08:30:00.500000+00:00"]
+-- :12 VARCHAR(10) ["0 08:30:00"]
+-- :13 VARCHAR(3) ["长"]
+-- :14 RAW(1) [{"type":"Buffer","data":[0]}]
+-- :15 VARCHAR(2) ["{}"]
+
+savepoint qz_rows;
+
+update "QZ"."DELIVERED" set "QZ_SOURCE" = :1, "QZ_POSITION" = to_number(:2), "QZ_RECEIVED_AT" = systimestamp, "SHORT" = :3, "NUMBER" = to_number(:4), "EXACT" = to_number(:5), "FLAG" = to_number(:6), "DAY" = to_date(:7, 'YYYY-MM-DD"T"HH24:MI:SS'), "MOMENT" = to_timestamp(:8, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), "INSTANT" = to_timestamp_tz(:9, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), "CLOCK" = to_dsinterval(:10), "LONG" = :11, "BYTES" = empty_blob(), "DOC" = :12
+where "ID" = :13 and "SEEN" = cast(to_timestamp_tz(:14, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone);
+-- for 1 rows
+-- :1 VARCHAR(4) ["scjg"]
+-- :2 VARCHAR(10) ["4294967298"]
+-- :3 VARCHAR(1) [null]
+-- :4 VARCHAR(1) [null]
+-- :5 VARCHAR(1) [null]
+-- :6 VARCHAR(1) [null]
+-- :7 VARCHAR(1) [null]
+-- :8 VARCHAR(1) [null]
+-- :9 VARCHAR(1) [null]
+-- :10 VARCHAR(1) [null]
+-- :11 VARCHAR(1) [null]
+-- :12 VARCHAR(1) [null]
+-- :13 VARCHAR(1) ["b"]
+-- :14 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+
+insert into "QZ"."DELIVERED" ("QZ_SOURCE", "QZ_POSITION", "QZ_RECEIVED_AT", "ID", "SEEN", "SHORT", "NUMBER", "EXACT", "FLAG", "DAY", "MOMENT", "INSTANT", "CLOCK", "LONG", "BYTES", "DOC")
+values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone), :5, to_number(:6), to_number(:7), to_number(:8), to_date(:9, 'YYYY-MM-DD"T"HH24:MI:SS'), to_timestamp(:10, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), to_timestamp_tz(:11, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), to_dsinterval(:12), :13, empty_blob(), :14);
+-- for 1 rows
+-- :1 VARCHAR(4) ["scjg"]
+-- :2 VARCHAR(10) ["4294967298"]
+-- :3 VARCHAR(1) ["b"]
+-- :4 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+-- :5 VARCHAR(1) [null]
+-- :6 VARCHAR(1) [null]
+-- :7 VARCHAR(1) [null]
+-- :8 VARCHAR(1) [null]
+-- :9 VARCHAR(1) [null]
+-- :10 VARCHAR(1) [null]
+-- :11 VARCHAR(1) [null]
+-- :12 VARCHAR(1) [null]
+-- :13 VARCHAR(1) [null]
+-- :14 VARCHAR(1) [null]
+
+delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash = :3;
+-- for 2 rows
+-- :1 VARCHAR(7) ["route-1","route-1"]
+-- :2 VARCHAR(4) ["live","live"]
+-- :3 VARCHAR(64) ["ef1bc6edff204e0f0e919a9917275830095ef25c79cc502f92f378c12dd52fed","1b530165af01a9cf7dcb526fe37fc0a094dd241aa4f7de4d1d76d21e867676b7"]
+
+update "QZ"."QZ_QUARANTINE" set code = :1, reason = :2 where route = :3 and part = :4 and key_hash = :5;
+-- for 1 rows
+-- :1 VARCHAR(14) ["QZ-ROW-REFUSED"]
+-- :2 VARCHAR(72) ["id: is an empty text, which Oracle holds for null, and must have a value"]
+-- :3 VARCHAR(7) ["route-1"]
+-- :4 VARCHAR(4) ["live"]
+-- :5 VARCHAR(64) ["1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"]
+
+select key_text from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "live"
+
+-- commit
