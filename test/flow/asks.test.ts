@@ -233,7 +233,12 @@ t.test('an agent is asked for its checks and its log, in which no value of a row
   t.ok(checks.some(({ name, ok }) => name === 'front primary' && ok))
   t.ok(checks.every(({ zh, en }) => zh !== '' && en !== ''))
   const { lines } = await hub.asks.ask(agent.id, { kind: 'log', lines: 500 })
-  t.ok(lines.length > 0 && lines.every((line) => JSON.parse(line).program === 'qianzhi-agent'))
+  const entries = lines.map((line) => JSON.parse(line) as { program: string; msg: string })
+  t.same([...new Set(entries.map(({ program }) => program))], ['qianzhi-agent'], 'there are lines, and they are the agent’s own')
+  t.ok(
+    entries.some(({ msg }) => msg === 'agent started'),
+    'from its beginning',
+  )
   const text = lines.join('\n')
   for (const secret of rows.flat().filter((value) => value !== null && value !== '居民身份证'))
     t.notOk(text.includes(secret!), `the log holds no ${secret}`)
