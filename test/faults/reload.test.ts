@@ -128,14 +128,17 @@ async function reloadsQuietly(test: Test, line: Line): Promise<void> {
   const watch = watchRows(line)
   const columns = villageColumns.join(', ')
   await source.query('create table tonight as select * from villages')
-  const [gone, changed] = (await source.query('select code from tonight order by code limit 2')).flat()
+  const [gone, changed] = (await source.query(`select code from tonight where code not like '%9' order by code limit 2`)).flat()
   await source.query('delete from villages')
   await faulted(() => sourceOf(line), 'QZ-GUARD-DELETES')
   await source.query(`delete from tonight where code = '${gone}'`)
   await source.query(`update tonight set name = '夜里改的' where code = '${changed}'`)
   await source.query(`insert into tonight values ('999999999999', '夜里来的', '街', '区', '市', '省')`)
-  for (let digit = 0; digit < 10; digit++)
+  for (let digit = 0; digit < 10; digit++) {
+    // The last step lets the deletes go, which are read again: a key that travels at that moment would be sent twice.
+    if (digit === 9) await until('the changed row is sent', async () => (await sentRows(line)) - before === 1)
     await source.query(`insert into villages (${columns}) select ${columns} from tonight where code like '%${digit}'`)
+  }
   await source.query('drop table tonight')
   await flowing(line)
   await equal(test, line)
