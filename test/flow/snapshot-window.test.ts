@@ -1,8 +1,10 @@
 /** A snapshot waits for the hours that the operator allows, changes flow meanwhile, and it goes on where it was. */
 import t from 'tap'
+import { readVillages } from '../../config-examples/demo/villages.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
-import { equal, flowing, makeLine, sourceOf, start } from '../faults/line.ts'
+import { loadVillages } from './real-run.ts'
+import { equal, flowing, makeLine, sourceOf, start, type Line } from '../faults/line.ts'
 
 const server = await startPostgres()
 t.teardown(() => server.stop())
@@ -12,8 +14,9 @@ const clock = (hours: number) => `${String((new Date().getHours() + hours) % 24)
 
 t.test('outside its window a snapshot waits', async (test) => {
   const window = `${clock(3)}-${clock(4)}`
-  const line = await makeLine(test, { server, rows, source: { snapshot: { window } } })
+  const line = await makeLine(test, { server, rows: 0, source: { snapshot: { window } } })
   const { source, target, table, provider } = line
+  await loadUnseen(line)
   start(line)
   await until('it waits', async () => (await sourceOf(line))?.snapshot?.waits === 'window')
   const arrived = async (name: string) =>
@@ -38,3 +41,10 @@ t.test('outside its window a snapshot waits', async (test) => {
   test.ok(sent <= rows - Number(count) + 2, `${sent} rows were sent after it went on, not all again`)
   test.equal((await sourceOf(line))!.snapshot, undefined)
 })
+
+/** Rows that were there before the triggers: only a snapshot brings them. */
+async function loadUnseen({ source }: Line): Promise<void> {
+  await source.query('set session_replication_role = replica')
+  await loadVillages(source, readVillages().slice(0, rows))
+  await source.query('set session_replication_role = origin')
+}
