@@ -11,6 +11,7 @@ import { portableRows } from './mapping.ts'
 import type { Kept, OutboundContext } from './outbound.ts'
 import { keyIndexes, keyOf, keyText, packPiece, type Piece } from './packing.ts'
 import { QueuedKeys } from './queued-keys.ts'
+import { SnapshotReading } from './snapshot-reading.ts'
 import { clearFault, setFault } from './status.ts'
 
 /** A packed batch on its way to the hub. */
@@ -57,10 +58,8 @@ export class OutboundStream {
   /** The place that the next batch follows: the recorded one, or that of the batch on its way. Null: a new epoch begins. */
   #tip: Position | null = null
   #epoch = 0
-  /** Where the running snapshot began and how far it has been read (not: receipted). */
-  #snapshot: { began: Place | null; after: Row | null } | null = null
+  readonly #snapshot: SnapshotReading
   #snapshotTurn = false
-  #lastBegan: Place | null = null
   /** Read but not packed yet. */
   #rest: Piece | undefined
   readonly #queue: QueuedKeys
@@ -78,6 +77,7 @@ export class OutboundStream {
     this.#keys = keyIndexes(source)
     this.#portable = portableRows(source.columns)
     this.#checker = checkerOf(source)
+    this.#snapshot = new SnapshotReading(capture, source, kept, (read) => this.#check(read))
     this.report = context.board.source(source.resource, context.database.options.name)
   }
 
@@ -153,22 +153,14 @@ export class OutboundStream {
   }
 
   #resumeSnapshot(): void {
-    const { snapshot } = this.#state
-    if (snapshot === null) this.#snapshot = null
-    else this.#snapshot = snapshot === 'needed' ? { began: null, after: null } : { began: snapshot.began, after: snapshot.after }
-    if (snapshot !== null && snapshot !== 'needed') this.#lastBegan = snapshot.began
     if (this.#rest?.snapshot) this.#kept.sent.drop(this.#takeRest()!)
-    if (snapshot === 'needed') {
-      this.#kept.guard.snapshotMoved()
-      this.#kept.pace.restart()
-    } else this.#kept.pace.resume(this.#kept.sent.snapshotRows)
+    this.#snapshot.resume(this.#state.snapshot)
   }
 
   /** The hub wants a snapshot that begins after a place: once is enough. */
   async honour(after: Place | null | undefined): Promise<void> {
     if (after && this.#tip && isAfter(after, this.#tip)) return this.#overtake(after)
-    if (after === undefined || this.#state.snapshot === 'needed' || (this.#snapshot && !this.#snapshot.began)) return
-    if (this.#lastBegan && isAfter(this.#lastBegan, after)) return
+    if (after === undefined || this.#state.snapshot === 'needed' || this.#snapshot.beginsAfter(after)) return
     this.#log('the hub asks for a snapshot')
     await this.resync()
   }
@@ -265,7 +257,7 @@ export class OutboundStream {
   async #readPiece(queueHoldsEntries: boolean): Promise<Piece | undefined> {
     if (this.#tip === null) return this.#readSnapshot()
     const changes = queueHoldsEntries || this.#queue.isTaken
-    const snapshot = this.#snapshot !== null && !this.#kept.guard.holdsEnd && this.#kept.pace.mayRead
+    const snapshot = this.#snapshot.mayRead
     const snapshotFirst = snapshot && (this.#snapshotTurn || !changes)
     this.#snapshotTurn = !this.#snapshotTurn
     const first = snapshotFirst ? await this.#readSnapshot() : undefined
@@ -313,26 +305,12 @@ export class OutboundStream {
     return { rows, faults }
   }
 
-  /** Undefined where nothing is left but its end, and that must wait. */
   async #readSnapshot(): Promise<Piece | undefined> {
-    const { began, after } = this.#snapshot!
-    const { pace, sent } = this.#kept
-    const first = began === null
-    if (first && pace.inWindow) {
+    if (this.#snapshot.isFirst && this.#kept.pace.inWindow) {
       await this.#queue.drop()
       this.#kept.guard.queueEmptied()
     }
-    if (!pace.isMeasured) pace.measure(await this.#capture.count(this.source))
-    const limit = pace.limit(this.#rowsAtOnce)
-    const { last, ...read } = await this.#capture.rowsAfter(this.source, after, limit)
-    const { rows, faults } = this.#check(read)
-    const met = rows.length + faults.length
-    pace.took(met)
-    const ended = met < limit && this.#mayEnd(pace.rows)
-    if (met === 0 && !ended && !first) return undefined
-    const piece = { rows, faults, deletes: [], entries: [], snapshot: { first, last: ended, after: last } }
-    sent.reread(piece)
-    return piece
+    return this.#snapshot.read(this.#rowsAtOnce, (rows) => this.#mayEnd(rows))
   }
 
   #mayEnd(rows: number | undefined): boolean {
@@ -351,16 +329,10 @@ export class OutboundStream {
     this.#adapt(piece, built.bytes.length, rest !== undefined)
     this.#rest = rest
     const { epoch, seq } = built.manifest
-    if (piece.snapshot) this.#moveSnapshot(piece.snapshot, { epoch, seq })
+    if (piece.snapshot) this.#snapshot.move(piece.snapshot, { epoch, seq })
     this.#tip = { epoch, seq, hash: built.hash }
     this.#unrecorded++
     return { stream: this, piece, built, generation: this.#generation }
-  }
-
-  #moveSnapshot({ first, last, after }: NonNullable<Piece['snapshot']>, place: Place): void {
-    if (first) this.#lastBegan = place
-    const began = first ? place : this.#snapshot!.began
-    this.#snapshot = last ? null : { began, after: after ?? this.#snapshot!.after }
   }
 
   #header(piece: Piece): ManifestHeader {
@@ -376,7 +348,7 @@ export class OutboundStream {
       time: this.#context.hub.now().toISOString(),
     }
     if (!piece.snapshot) return header
-    return { ...header, snapshot: { began: piece.snapshot.first ? place.seq : this.#snapshot!.began!.seq, last: piece.snapshot.last } }
+    return { ...header, snapshot: { began: piece.snapshot.first ? place.seq : this.#snapshot.began!.seq, last: piece.snapshot.last } }
   }
 
   /** Keeps batches near the size limit without reading rows that do not fit. */
@@ -395,7 +367,7 @@ export class OutboundStream {
     const { piece, built } = flight
     const { epoch, seq } = built.manifest
     const [from, to] = [this.#state.position, { epoch, seq, hash: built.hash }]
-    const snapshot = this.#recordedSnapshot(piece, built)
+    const snapshot = this.#snapshot.recorded(piece, built.manifest, this.#state.snapshot)
     const sent = this.#state.quarantine > 0 ? [...piece.rows.map((row) => keyOf(row, this.#keys)), ...piece.deletes] : []
     const step = { from, to, entries: piece.entries, faults: piece.faults, sent }
     await capture.record(this.source, snapshot === undefined ? step : { ...step, snapshot })
@@ -408,14 +380,6 @@ export class OutboundStream {
     this.#state = { ...this.#state, position: to, snapshot: snapshot === undefined ? this.#state.snapshot : snapshot }
     if (piece.faults.length > 0 || this.#state.quarantine > 0) this.#state.quarantine = (await capture.state(this.source)).quarantine
     this.#tell(piece, to)
-  }
-
-  /** Undefined where the piece moved no snapshot, or one that was given up meanwhile for a new one. */
-  #recordedSnapshot(piece: Piece, built: BuiltBatch): StreamState['snapshot'] | undefined {
-    if (!piece.snapshot || (this.#state.snapshot === 'needed' && !piece.snapshot.first)) return undefined
-    if (this.#snapshot && this.#snapshot.began === null) return undefined
-    if (piece.snapshot.last) return null
-    return { began: { epoch: built.manifest.epoch, seq: built.manifest.snapshot!.began }, after: piece.snapshot.after }
   }
 
   #tell(piece: Piece, position: Position): void {
@@ -474,7 +438,7 @@ export class OutboundStream {
     this.#queue.forget()
     this.#unrecorded = 0
     this.#kept.sent.readAgain()
-    this.#snapshot = null
+    this.#snapshot.stop()
   }
 
   #log(message: string): void {
