@@ -1,15 +1,15 @@
-import type { BuiltBatch, ManifestHeader } from '../protocol/batch.ts'
+import type { BuiltBatch } from '../protocol/batch.ts'
 import type { SourceReport, StoredAnswer } from '../protocol/api.ts'
 import type { QianzhiError } from '../protocol/errors.ts'
-import { isAfter, nextEpoch, samePosition, showPlace, type Place, type Position } from '../protocol/position.ts'
+import { isAfter, samePosition, showPlace, type Place, type Position } from '../protocol/position.ts'
 import { sha256 } from '../protocol/signature.ts'
 import { Backoff } from './backoff.ts'
+import { BatchChain } from './batch-chain.ts'
 import { missedBatches } from './catch-up.ts'
-import { checkerOf } from './checks.ts'
-import { mappingText, type Capture, type Row, type Rows, type SourceTable, type StreamState } from './database.ts'
-import { portableRows } from './mapping.ts'
+import { mappingText, type Capture, type Row, type SourceTable, type StreamState } from './database.ts'
+import { ExaminedRows } from './examined-rows.ts'
 import type { Kept, OutboundContext } from './outbound.ts'
-import { keyIndexes, keyOf, keyText, packPiece, type Piece } from './packing.ts'
+import { keyIndexes, keyOf, missingKeys, travels, type Piece } from './packing.ts'
 import { QueuedKeys } from './queued-keys.ts'
 import { SnapshotReading } from './snapshot-reading.ts'
 import { clearFault, setFault } from './status.ts'
@@ -24,8 +24,6 @@ export interface Flight {
   answer?: Promise<StoredAnswer>
 }
 
-const leastRows = 50
-const mostRows = 10_000
 /** Reads in one turn that found nothing to be sent. */
 const mostSilent = 20
 /** Milliseconds between the log's lines on a running snapshot. */
@@ -48,16 +46,11 @@ export class OutboundStream {
   readonly #context: OutboundContext
   readonly #capture: Capture
   readonly #keys: number[]
-  readonly #portable: ReturnType<typeof portableRows>
-  readonly #checker: ReturnType<typeof checkerOf>
-  /** Rows read that a check warned of: counted when the hub has them. */
-  readonly #warned = new WeakSet<Row>()
+  readonly #examined: ExaminedRows
   readonly #backoff = new Backoff()
   #state!: StreamState
   #generation = 0
-  /** The place that the next batch follows: the recorded one, or that of the batch on its way. Null: a new epoch begins. */
-  #tip: Position | null = null
-  #epoch = 0
+  readonly #chain: BatchChain
   readonly #snapshot: SnapshotReading
   #snapshotTurn = false
   /** Read but not packed yet. */
@@ -65,7 +58,6 @@ export class OutboundStream {
   readonly #queue: QueuedKeys
   /** Batches packed and not recorded yet. */
   #unrecorded = 0
-  #rowsAtOnce = 1_000
   #logged = 0
 
   constructor(context: OutboundContext, capture: Capture, source: SourceTable, kept: Kept) {
@@ -75,9 +67,9 @@ export class OutboundStream {
     this.source = source
     this.#queue = new QueuedKeys(capture, source)
     this.#keys = keyIndexes(source)
-    this.#portable = portableRows(source.columns)
-    this.#checker = checkerOf(source)
-    this.#snapshot = new SnapshotReading(capture, source, kept, (read) => this.#check(read))
+    this.#examined = new ExaminedRows(source)
+    this.#chain = new BatchChain(context, source)
+    this.#snapshot = new SnapshotReading(capture, source, kept, this.#examined)
     this.report = context.board.source(source.resource, context.database.options.name)
   }
 
@@ -113,24 +105,18 @@ export class OutboundStream {
   async #findPlace(signal: AbortSignal): Promise<void> {
     const { head, epoch } = await this.#context.hub.head(this.source.resource, signal)
     const { position } = this.#state
-    if (head && samePosition(head, position)) return this.#follow(position)
+    if (head && samePosition(head, position)) return this.#chain.follow(position)
     if (head && position && head.epoch === position.epoch && head.seq > position.seq) {
       if (head.seq - position.seq <= mostToCatchUp && (await this.#catchUp(position, head, signal)))
-        return this.#follow(this.#state.position)
+        return this.#chain.follow(this.#state.position)
     }
     if (head || position) this.#log(`the hub is at ${showPlace(head)}, this database at ${showPlace(position)}: a new epoch begins`)
     this.#beginEpoch(Math.max(epoch, head?.epoch ?? 0))
   }
 
   #beginEpoch(known: number): void {
-    this.#epoch = nextEpoch(Math.max(known, this.#state.position?.epoch ?? 0), this.#context.hub.now())
-    this.#tip = null
+    this.#chain.beginEpoch(Math.max(known, this.#state.position?.epoch ?? 0))
     this.#state = { ...this.#state, snapshot: 'needed' }
-  }
-
-  #follow(position: Position | null): void {
-    this.#tip = position
-    this.#epoch = position?.epoch ?? 0
   }
 
   /** The keys of what the hub has and this database does not know of go into the queue again, so that the rows they hold now are sent once more. */
@@ -159,7 +145,7 @@ export class OutboundStream {
 
   /** The hub wants a snapshot that begins after a place: once is enough. */
   async honour(after: Place | null | undefined): Promise<void> {
-    if (after && this.#tip && isAfter(after, this.#tip)) return this.#overtake(after)
+    if (after && this.#chain.tip && isAfter(after, this.#chain.tip)) return this.#overtake(after)
     if (after === undefined || this.#state.snapshot === 'needed' || this.#snapshot.beginsAfter(after)) return
     this.#log('the hub asks for a snapshot')
     await this.resync()
@@ -255,7 +241,7 @@ export class OutboundStream {
 
   /** Changes and parts of a snapshot take turns; a new epoch must begin with a snapshot, and does so at any hour. */
   async #readPiece(queueHoldsEntries: boolean): Promise<Piece | undefined> {
-    if (this.#tip === null) return this.#readSnapshot()
+    if (this.#chain.tip === null) return this.#readSnapshot()
     const changes = queueHoldsEntries || this.#queue.isTaken
     const snapshot = this.#snapshot.mayRead
     const snapshotFirst = snapshot && (this.#snapshotTurn || !changes)
@@ -266,12 +252,12 @@ export class OutboundStream {
   }
 
   async #readChanges(): Promise<Piece | undefined> {
-    const keys = await this.#queue.next(this.#rowsAtOnce, () => this.#noteUnseen())
+    const keys = await this.#queue.next(this.#chain.rowsAtOnce, () => this.#noteUnseen())
     if (!keys) {
       if (this.#queue.isQuiet) await this.#level()
       return undefined
     }
-    const { rows, faults } = this.#check(await this.#capture.rowsByKeys(this.source, keys))
+    const { rows, faults } = this.#examined.take(await this.#capture.rowsByKeys(this.source, keys))
     const deletes = missingKeys(keys, [...rows.map((row) => keyOf(row, this.#keys)), ...faults.map((fault) => fault.key)])
     const piece = await this.#guarded(this.#kept.sent.sift({ rows, faults, deletes, entries: [] }))
     if (this.#kept.rules.reload) this.report.unchanged = (this.report.unchanged ?? 0) + rows.length - piece.rows.length
@@ -296,21 +282,12 @@ export class OutboundStream {
     return { ...piece, deletes: [] }
   }
 
-  /** Values become portable, and identifiers are checked, where the rows are: a row that may not go becomes one that cannot be sent. */
-  #check(local: Rows): Rows {
-    const read = this.#portable ? this.#portable(local) : local
-    if (!this.#checker) return read
-    const { rows, faults, warned } = this.#checker(read)
-    for (const row of warned) this.#warned.add(row)
-    return { rows, faults }
-  }
-
   async #readSnapshot(): Promise<Piece | undefined> {
     if (this.#snapshot.isFirst && this.#kept.pace.inWindow) {
       await this.#queue.drop()
       this.#kept.guard.queueEmptied()
     }
-    return this.#snapshot.read(this.#rowsAtOnce, (rows) => this.#mayEnd(rows))
+    return this.#snapshot.read(this.#chain.rowsAtOnce, (rows) => this.#mayEnd(rows))
   }
 
   #mayEnd(rows: number | undefined): boolean {
@@ -322,40 +299,12 @@ export class OutboundStream {
   }
 
   #pack(whole: Piece): Flight {
-    const { piece, built, rest } = packPiece(this.source, whole, (part) => this.#header(part), {
-      key: this.#context.key,
-      limit: this.#context.batchBytes,
-    })
-    this.#adapt(piece, built.bytes.length, rest !== undefined)
+    const { piece, built, rest } = this.#chain.pack(whole, this.#snapshot.began)
     this.#rest = rest
     const { epoch, seq } = built.manifest
     if (piece.snapshot) this.#snapshot.move(piece.snapshot, { epoch, seq })
-    this.#tip = { epoch, seq, hash: built.hash }
     this.#unrecorded++
     return { stream: this, piece, built, generation: this.#generation }
-  }
-
-  #header(piece: Piece): ManifestHeader {
-    const place = this.#tip ? { epoch: this.#tip.epoch, seq: this.#tip.seq + 1 } : { epoch: this.#epoch, seq: 1 }
-    const { schema, resource } = this.source
-    const header: ManifestHeader = {
-      resource,
-      schema: schema.version,
-      producer: this.#context.agent,
-      ...place,
-      prev: this.#tip?.hash ?? null,
-      kind: piece.snapshot ? 'snapshot' : 'changes',
-      time: this.#context.hub.now().toISOString(),
-    }
-    if (!piece.snapshot) return header
-    return { ...header, snapshot: { began: piece.snapshot.first ? place.seq : this.#snapshot.began!.seq, last: piece.snapshot.last } }
-  }
-
-  /** Keeps batches near the size limit without reading rows that do not fit. */
-  #adapt(piece: Piece, bytes: number, split: boolean): void {
-    const limit = this.#context.batchBytes
-    if (split || bytes > limit * 0.9) this.#rowsAtOnce = Math.max(leastRows, Math.floor(this.#rowsAtOnce / 2))
-    else if (piece.rows.length >= this.#rowsAtOnce * 0.9 && bytes < limit * 0.4) this.#rowsAtOnce = Math.min(mostRows, this.#rowsAtOnce * 2)
   }
 
   discarded(flight: Flight): boolean {
@@ -386,7 +335,7 @@ export class OutboundStream {
     this.#backoff.reset()
     this.report.position = position
     this.report.rows += piece.rows.length + piece.deletes.length
-    if (this.#checker) this.report.warned = (this.report.warned ?? 0) + piece.rows.filter((row) => this.#warned.has(row)).length
+    if (this.#examined.checks) this.report.warned = (this.report.warned ?? 0) + this.#examined.warnedOf(piece.rows)
     this.report.lastPush = this.#context.hub.now().toISOString()
     this.report.quarantine = this.#state.quarantine
     if (piece.snapshot?.last) {
@@ -444,14 +393,4 @@ export class OutboundStream {
   #log(message: string): void {
     this.#context.logger.info({ resource: this.source.resource }, message)
   }
-}
-
-function travels({ rows, deletes, faults }: Piece): boolean {
-  return rows.length + deletes.length + faults.length > 0
-}
-
-/** Queued keys for which no row was found, compared as portable text byte by byte. */
-function missingKeys(keys: readonly Row[], found: readonly Row[]): Row[] {
-  const texts = new Set(found.map(keyText))
-  return texts.size === keys.length && keys.length === found.length ? [] : keys.filter((key) => !texts.has(keyText(key)))
 }

@@ -1,6 +1,7 @@
 import type { Manifest } from '../protocol/batch.ts'
 import { isAfter, type Place } from '../protocol/position.ts'
-import type { Capture, Row, Rows, SourceTable, StreamState } from './database.ts'
+import type { Capture, Row, SourceTable, StreamState } from './database.ts'
+import type { ExaminedRows } from './examined-rows.ts'
 import type { Kept } from './outbound.ts'
 import type { Piece } from './packing.ts'
 
@@ -14,17 +15,16 @@ export class SnapshotReading {
   readonly #capture: Capture
   readonly #source: SourceTable
   readonly #kept: Kept
-  /** What of the rows read may go. */
-  readonly #check: (read: Rows) => Rows
+  readonly #examined: ExaminedRows
   #running: { began: Place | null; after: Row | null } | null = null
   /** Of the last snapshot, also where it has ended. */
   #lastBegan: Place | null = null
 
-  constructor(capture: Capture, source: SourceTable, kept: Kept, check: (read: Rows) => Rows) {
+  constructor(capture: Capture, source: SourceTable, kept: Kept, examined: ExaminedRows) {
     this.#capture = capture
     this.#source = source
     this.#kept = kept
-    this.#check = check
+    this.#examined = examined
   }
 
   /** Null before its first part is packed. */
@@ -73,7 +73,7 @@ export class SnapshotReading {
     if (!pace.isMeasured) pace.measure(await this.#capture.count(this.#source))
     const limit = pace.limit(rowsAtOnce)
     const { last, ...read } = await this.#capture.rowsAfter(this.#source, after, limit)
-    const { rows, faults } = this.#check(read)
+    const { rows, faults } = this.#examined.take(read)
     const met = rows.length + faults.length
     pace.took(met)
     const ended = met < limit && mayEnd(pace.rows)
