@@ -39,13 +39,15 @@ export class DeleteGuard {
   readonly #rules: GuardRules | undefined
   readonly #context: GuardContext
   readonly #now: () => number
-  /** Deletes sent within `settle`. */
-  #lately: { at: number; deletes: number }[] = []
+  /** Deletes sent within `settle`, and the rows that were known before them. */
+  #lately: { at: number; deletes: number; known: number }[] = []
   #deletes: Hold | undefined
   #end: Hold | undefined
   #confirmed = false
   #endMayGo = false
   #counted = { rows: 0, again: -Infinity }
+  /** Deletes read since that count. */
+  #sinceCounted = 0
   /** Milliseconds before waiting deletes are read again although they waited again after the last time. */
   #patience = 0
   #notBefore = -Infinity
@@ -80,16 +82,16 @@ export class DeleteGuard {
       this.#deletes.last = now
       return false
     }
+    this.#sinceCounted += deletes
     this.#lately = this.#lately.filter(({ at }) => now - at < this.#rules!.settle)
     const lately = this.#lately.reduce((sum, one) => sum + one.deletes, deletes)
     if (await this.#tooMany(lately, count)) {
-      const { rows } = this.#counted
-      this.#deletes = { before: Math.max(rows + lately, this.#context.known() ?? 0), rows, last: now }
+      this.#deletes = { before: this.#before(lately), rows: this.#rowsLeft, last: now }
       this.#patience = Math.min(Math.max(2 * this.#patience, leastBetweenCounts), this.#rules.settle)
       this.#notBefore = now + this.#patience
       return false
     }
-    this.#lately.push({ at: now, deletes })
+    this.#lately.push({ at: now, deletes, known: this.#context.known() ?? 0 })
     return true
   }
 
@@ -98,7 +100,22 @@ export class DeleteGuard {
     const { share, least } = this.#rules!
     if (lately < least) return false
     await this.#count(count)
-    return lately > share * (this.#counted.rows + lately)
+    return lately > share * (this.#rowsLeft + lately)
+  }
+
+  /** A count may be older than the deletes just read. */
+  get #rowsLeft(): number {
+    return Math.max(0, this.#counted.rows - this.#sinceCounted)
+  }
+
+  /**
+   * The most rows known within `settle`: as many as the table must have again. Deletes added to what is left would be more than it ever
+   * had where rows come and go, and nobody could bring those back.
+   */
+  #before(lately: number): number {
+    const known = this.#context.known()
+    if (known === undefined) return this.#rowsLeft + lately
+    return Math.max(this.#rowsLeft, known, ...this.#lately.map((one) => one.known))
   }
 
   /** Whether a snapshot that held so many rows may end. */
@@ -168,6 +185,7 @@ export class DeleteGuard {
     const rows = await count()
     const at = this.#now()
     this.#counted = { rows, again: at + Math.max(leastBetweenCounts, countShare * (at - before)) }
+    this.#sinceCounted = 0
     return true
   }
 }

@@ -1,17 +1,18 @@
-import type { BuiltBatch, ManifestHeader } from '../protocol/batch.ts'
+import type { BuiltBatch } from '../protocol/batch.ts'
 import type { SourceReport, StoredAnswer } from '../protocol/api.ts'
 import type { QianzhiError } from '../protocol/errors.ts'
-import { isAfter, nextEpoch, samePosition, showPlace, type Place, type Position } from '../protocol/position.ts'
+import { isAfter, samePosition, showPlace, type Place, type Position } from '../protocol/position.ts'
 import { sha256 } from '../protocol/signature.ts'
 import { Backoff } from './backoff.ts'
+import { BatchChain } from './batch-chain.ts'
 import { missedBatches } from './catch-up.ts'
-import { checkerOf } from './checks.ts'
-import { mappingText, type Capture, type Row, type Rows, type SourceTable, type StreamState } from './database.ts'
-import { portableRows } from './mapping.ts'
+import { mappingText, type Capture, type Row, type SourceTable, type StreamState } from './database.ts'
+import { ExaminedRows } from './examined-rows.ts'
 import type { Kept, OutboundContext } from './outbound.ts'
 import type { Passage } from './passages.ts'
-import { keyIndexes, keyOf, keyText, packPiece, type Piece } from './packing.ts'
+import { keyIndexes, keyOf, missingKeys, travels, type Piece } from './packing.ts'
 import { QueuedKeys } from './queued-keys.ts'
+import { SnapshotReading } from './snapshot-reading.ts'
 import { clearFault, setFault } from './status.ts'
 
 /** A packed batch on its way to the hub. */
@@ -24,8 +25,6 @@ export interface Flight {
   answer?: Promise<StoredAnswer>
 }
 
-const leastRows = 50
-const mostRows = 10_000
 /** Reads in one turn that found nothing to be sent. */
 const mostSilent = 20
 /** Milliseconds between the log's lines on a running snapshot. */
@@ -48,27 +47,19 @@ export class OutboundStream {
   readonly #context: OutboundContext
   readonly #capture: Capture
   readonly #keys: number[]
-  readonly #portable: ReturnType<typeof portableRows>
-  readonly #checker: ReturnType<typeof checkerOf>
-  /** Rows read that a check warned of: counted when the hub has them. */
-  readonly #warned = new WeakSet<Row>()
+  readonly #examined: ExaminedRows
   readonly #backoff = new Backoff()
   readonly #passage: Passage
   #state!: StreamState
   #generation = 0
-  /** The place that the next batch follows: the recorded one, or that of the batch on its way. Null: a new epoch begins. */
-  #tip: Position | null = null
-  #epoch = 0
-  /** Where the running snapshot began and how far it has been read (not: receipted). */
-  #snapshot: { began: Place | null; after: Row | null } | null = null
+  readonly #chain: BatchChain
+  readonly #snapshot: SnapshotReading
   #snapshotTurn = false
-  #lastBegan: Place | null = null
   /** Read but not packed yet. */
   #rest: Piece | undefined
   readonly #queue: QueuedKeys
   /** Batches packed and not recorded yet. */
   #unrecorded = 0
-  #rowsAtOnce = 1_000
   #logged = 0
 
   constructor(context: OutboundContext, capture: Capture, source: SourceTable, kept: Kept) {
@@ -79,8 +70,9 @@ export class OutboundStream {
     this.#passage = context.passages.of(source.resource)
     this.#queue = new QueuedKeys(capture, source, this.#passage)
     this.#keys = keyIndexes(source)
-    this.#portable = portableRows(source.columns)
-    this.#checker = checkerOf(source)
+    this.#examined = new ExaminedRows(source)
+    this.#chain = new BatchChain(context, source)
+    this.#snapshot = new SnapshotReading(capture, source, kept, this.#examined)
     this.report = context.board.source(source.resource, context.database.options.name)
   }
 
@@ -116,24 +108,18 @@ export class OutboundStream {
   async #findPlace(signal: AbortSignal): Promise<void> {
     const { head, epoch } = await this.#context.hub.head(this.source.resource, signal)
     const { position } = this.#state
-    if (head && samePosition(head, position)) return this.#follow(position)
+    if (head && samePosition(head, position)) return this.#chain.follow(position)
     if (head && position && head.epoch === position.epoch && head.seq > position.seq) {
       if (head.seq - position.seq <= mostToCatchUp && (await this.#catchUp(position, head, signal)))
-        return this.#follow(this.#state.position)
+        return this.#chain.follow(this.#state.position)
     }
     if (head || position) this.#log(`the hub is at ${showPlace(head)}, this database at ${showPlace(position)}: a new epoch begins`)
     this.#beginEpoch(Math.max(epoch, head?.epoch ?? 0))
   }
 
   #beginEpoch(known: number): void {
-    this.#epoch = nextEpoch(Math.max(known, this.#state.position?.epoch ?? 0), this.#context.hub.now())
-    this.#tip = null
+    this.#chain.beginEpoch(Math.max(known, this.#state.position?.epoch ?? 0))
     this.#state = { ...this.#state, snapshot: 'needed' }
-  }
-
-  #follow(position: Position | null): void {
-    this.#tip = position
-    this.#epoch = position?.epoch ?? 0
   }
 
   /** The keys of what the hub has and this database does not know of go into the queue again, so that the rows they hold now are sent once more. */
@@ -149,22 +135,14 @@ export class OutboundStream {
   }
 
   #resumeSnapshot(): void {
-    const { snapshot } = this.#state
-    if (snapshot === null) this.#snapshot = null
-    else this.#snapshot = snapshot === 'needed' ? { began: null, after: null } : { began: snapshot.began, after: snapshot.after }
-    if (snapshot !== null && snapshot !== 'needed') this.#lastBegan = snapshot.began
     if (this.#rest?.snapshot) this.#kept.sent.drop(this.#takeRest()!)
-    if (snapshot === 'needed') {
-      this.#kept.guard.snapshotMoved()
-      this.#kept.pace.restart()
-    } else this.#kept.pace.resume(this.#kept.sent.snapshotRows)
+    this.#snapshot.resume(this.#state.snapshot)
   }
 
   /** The hub wants a snapshot that begins after a place: once is enough. */
   async honour(after: Place | null | undefined): Promise<void> {
-    if (after && this.#tip && isAfter(after, this.#tip)) return this.#overtake(after)
-    if (after === undefined || this.#state.snapshot === 'needed' || (this.#snapshot && !this.#snapshot.began)) return
-    if (this.#lastBegan && isAfter(this.#lastBegan, after)) return
+    if (after && this.#chain.tip && isAfter(after, this.#chain.tip)) return this.#overtake(after)
+    if (after === undefined || this.#state.snapshot === 'needed' || this.#snapshot.beginsAfter(after)) return
     this.#log('the hub asks for a snapshot')
     await this.resync()
   }
@@ -267,10 +245,10 @@ export class OutboundStream {
 
   /** Changes and parts of a snapshot take turns; a new epoch must begin with a snapshot, and does so at any hour. */
   async #readPiece(queueHoldsEntries: boolean): Promise<Piece | undefined> {
-    if (this.#tip === null) return this.#readSnapshot()
+    if (this.#chain.tip === null) return this.#readSnapshot()
     const changes = queueHoldsEntries || this.#queue.isTaken
     if (!changes) this.#sawEnd()
-    const snapshot = this.#snapshot !== null && !this.#kept.guard.holdsEnd && this.#kept.pace.mayRead
+    const snapshot = this.#snapshot.mayRead
     const snapshotFirst = snapshot && (this.#snapshotTurn || !changes)
     this.#snapshotTurn = !this.#snapshotTurn
     const first = snapshotFirst ? await this.#readSnapshot() : undefined
@@ -279,12 +257,12 @@ export class OutboundStream {
   }
 
   async #readChanges(): Promise<Piece | undefined> {
-    const keys = await this.#queue.next(this.#rowsAtOnce, () => this.#noteUnseen())
+    const keys = await this.#queue.next(this.#chain.rowsAtOnce, () => this.#noteUnseen())
     if (!keys) {
       if (this.#queue.isQuiet) await this.#level()
       return undefined
     }
-    const { rows, faults } = this.#check(await this.#capture.rowsByKeys(this.source, keys))
+    const { rows, faults } = this.#examined.take(await this.#capture.rowsByKeys(this.source, keys))
     const deletes = missingKeys(keys, [...rows.map((row) => keyOf(row, this.#keys)), ...faults.map((fault) => fault.key)])
     const piece = await this.#guarded(this.#kept.sent.sift({ rows, faults, deletes, entries: [] }))
     if (this.#kept.rules.reload) this.report.unchanged = (this.report.unchanged ?? 0) + rows.length - piece.rows.length
@@ -319,35 +297,12 @@ export class OutboundStream {
     return { ...piece, deletes: [] }
   }
 
-  /** Values become portable, and identifiers are checked, where the rows are: a row that may not go becomes one that cannot be sent. */
-  #check(local: Rows): Rows {
-    const read = this.#portable ? this.#portable(local) : local
-    if (!this.#checker) return read
-    const { rows, faults, warned } = this.#checker(read)
-    for (const row of warned) this.#warned.add(row)
-    return { rows, faults }
-  }
-
-  /** Undefined where nothing is left but its end, and that must wait. */
   async #readSnapshot(): Promise<Piece | undefined> {
-    const { began, after } = this.#snapshot!
-    const { pace, sent } = this.#kept
-    const first = began === null
-    if (first && pace.inWindow) {
+    if (this.#snapshot.isFirst && this.#kept.pace.inWindow) {
       await this.#queue.drop()
       this.#kept.guard.queueEmptied()
     }
-    if (!pace.isMeasured) pace.measure(await this.#capture.count(this.source))
-    const limit = pace.limit(this.#rowsAtOnce)
-    const { last, ...read } = await this.#capture.rowsAfter(this.source, after, limit)
-    const { rows, faults } = this.#check(read)
-    const met = rows.length + faults.length
-    pace.took(met)
-    const ended = met < limit && this.#mayEnd(pace.rows)
-    if (met === 0 && !ended && !first) return undefined
-    const piece = { rows, faults, deletes: [], entries: [], snapshot: { first, last: ended, after: last } }
-    sent.reread(piece)
-    return piece
+    return this.#snapshot.read(this.#chain.rowsAtOnce, (rows) => this.#mayEnd(rows))
   }
 
   #mayEnd(rows: number | undefined): boolean {
@@ -359,46 +314,12 @@ export class OutboundStream {
   }
 
   #pack(whole: Piece): Flight {
-    const { piece, built, rest } = packPiece(this.source, whole, (part) => this.#header(part), {
-      key: this.#context.key,
-      limit: this.#context.batchBytes,
-    })
-    this.#adapt(piece, built.bytes.length, rest !== undefined)
+    const { piece, built, rest } = this.#chain.pack(whole, this.#snapshot.began)
     this.#rest = rest
     const { epoch, seq } = built.manifest
-    if (piece.snapshot) this.#moveSnapshot(piece.snapshot, { epoch, seq })
-    this.#tip = { epoch, seq, hash: built.hash }
+    if (piece.snapshot) this.#snapshot.move(piece.snapshot, { epoch, seq })
     this.#unrecorded++
     return { stream: this, piece, built, generation: this.#generation }
-  }
-
-  #moveSnapshot({ first, last, after }: NonNullable<Piece['snapshot']>, place: Place): void {
-    if (first) this.#lastBegan = place
-    const began = first ? place : this.#snapshot!.began
-    this.#snapshot = last ? null : { began, after: after ?? this.#snapshot!.after }
-  }
-
-  #header(piece: Piece): ManifestHeader {
-    const place = this.#tip ? { epoch: this.#tip.epoch, seq: this.#tip.seq + 1 } : { epoch: this.#epoch, seq: 1 }
-    const { schema, resource } = this.source
-    const header: ManifestHeader = {
-      resource,
-      schema: schema.version,
-      producer: this.#context.agent,
-      ...place,
-      prev: this.#tip?.hash ?? null,
-      kind: piece.snapshot ? 'snapshot' : 'changes',
-      time: this.#context.hub.now().toISOString(),
-    }
-    if (!piece.snapshot) return header
-    return { ...header, snapshot: { began: piece.snapshot.first ? place.seq : this.#snapshot!.began!.seq, last: piece.snapshot.last } }
-  }
-
-  /** Keeps batches near the size limit without reading rows that do not fit. */
-  #adapt(piece: Piece, bytes: number, split: boolean): void {
-    const limit = this.#context.batchBytes
-    if (split || bytes > limit * 0.9) this.#rowsAtOnce = Math.max(leastRows, Math.floor(this.#rowsAtOnce / 2))
-    else if (piece.rows.length >= this.#rowsAtOnce * 0.9 && bytes < limit * 0.4) this.#rowsAtOnce = Math.min(mostRows, this.#rowsAtOnce * 2)
   }
 
   discarded(flight: Flight): boolean {
@@ -410,7 +331,7 @@ export class OutboundStream {
     const { piece, built } = flight
     const { epoch, seq } = built.manifest
     const [from, to] = [this.#state.position, { epoch, seq, hash: built.hash }]
-    const snapshot = this.#recordedSnapshot(piece, built)
+    const snapshot = this.#snapshot.recorded(piece, built.manifest, this.#state.snapshot)
     const sent = this.#state.quarantine > 0 ? [...piece.rows.map((row) => keyOf(row, this.#keys)), ...piece.deletes] : []
     const step = { from, to, entries: piece.entries, faults: piece.faults, sent }
     await capture.record(this.source, snapshot === undefined ? step : { ...step, snapshot })
@@ -426,19 +347,11 @@ export class OutboundStream {
     this.#tell(piece, to)
   }
 
-  /** Undefined where the piece moved no snapshot, or one that was given up meanwhile for a new one. */
-  #recordedSnapshot(piece: Piece, built: BuiltBatch): StreamState['snapshot'] | undefined {
-    if (!piece.snapshot || (this.#state.snapshot === 'needed' && !piece.snapshot.first)) return undefined
-    if (this.#snapshot && this.#snapshot.began === null) return undefined
-    if (piece.snapshot.last) return null
-    return { began: { epoch: built.manifest.epoch, seq: built.manifest.snapshot!.began }, after: piece.snapshot.after }
-  }
-
   #tell(piece: Piece, position: Position): void {
     this.#backoff.reset()
     this.report.position = position
     this.report.rows += piece.rows.length + piece.deletes.length
-    if (this.#checker) this.report.warned = (this.report.warned ?? 0) + piece.rows.filter((row) => this.#warned.has(row)).length
+    if (this.#examined.checks) this.report.warned = (this.report.warned ?? 0) + this.#examined.warnedOf(piece.rows)
     this.report.lastPush = this.#context.hub.now().toISOString()
     this.report.quarantine = this.#state.quarantine
     if (piece.snapshot?.last) {
@@ -490,20 +403,10 @@ export class OutboundStream {
     this.#queue.forget()
     this.#unrecorded = 0
     this.#kept.sent.readAgain()
-    this.#snapshot = null
+    this.#snapshot.stop()
   }
 
   #log(message: string): void {
     this.#context.logger.info({ resource: this.source.resource }, message)
   }
-}
-
-function travels({ rows, deletes, faults }: Piece): boolean {
-  return rows.length + deletes.length + faults.length > 0
-}
-
-/** Queued keys for which no row was found, compared as portable text byte by byte. */
-function missingKeys(keys: readonly Row[], found: readonly Row[]): Row[] {
-  const texts = new Set(found.map(keyText))
-  return texts.size === keys.length && keys.length === found.length ? [] : keys.filter((key) => !texts.has(keyText(key)))
 }

@@ -35,6 +35,17 @@ export function keyText(key: Row): string {
   return key.length === 1 ? String(key[0]) : JSON.stringify(key)
 }
 
+/** Whether there is anything to be sent. */
+export function travels({ rows, deletes, faults }: Piece): boolean {
+  return rows.length + deletes.length + faults.length > 0
+}
+
+/** Keys for which no row was found, compared as portable text byte by byte. */
+export function missingKeys(keys: readonly Row[], found: readonly Row[]): Row[] {
+  const texts = new Set(found.map(keyText))
+  return texts.size === keys.length && keys.length === found.length ? [] : keys.filter((key) => !texts.has(keyText(key)))
+}
+
 /**
  * Packs as much of the piece as fits into one batch. `rest` is what did not fit, to be packed next. A single row that does not fit
  * travels as "cannot send".

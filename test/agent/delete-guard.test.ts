@@ -57,6 +57,32 @@ t.test('one deleted in small steps waits when they pass the share together', asy
   }
 })
 
+t.test('a count that is older than the deletes makes nothing of them pass, nor the table larger than it was', async (t) => {
+  const { world, deletes, guard, examine } = table(1_000, 1_000)
+  let gone = 0
+  while (await deletes(20)) {
+    gone += 20
+    world.known! -= 20
+  }
+  t.equal(world.counts, 1)
+  t.equal(gone, 200)
+  t.match(guard.fault, { details: { before: 1_000, rows: 780 } })
+  world.rows = 1_000
+  t.ok(await examine(), 'all rows are there again')
+})
+
+t.test('where rows come and go, deletes go on as soon as the rows are counted', async (t) => {
+  const { world, reads, guard, examine } = table(1_000, 1_000)
+  let read = 0
+  while (await reads(50)) {
+    read += 50
+    world.now += 2_000
+  }
+  t.equal(read, 250)
+  t.match(guard.fault, { details: { before: 1_000, rows: 1_000 } })
+  t.ok(await examine())
+})
+
 t.test('what is missing goes when it is below the share and no delete has come for a while', async (t) => {
   const { world, reads, examine, guard } = table(0, 1_000)
   await reads(200)

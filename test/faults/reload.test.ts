@@ -5,7 +5,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { villageColumns } from '../../config-examples/demo/villages.ts'
+import { readVillages, villageColumns } from '../../config-examples/demo/villages.ts'
+import { loadVillages } from '../flow/real-run.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { openClient } from '../support/client.ts'
 import { startPostgres } from '../support/postgres.ts'
@@ -23,7 +24,7 @@ t.test('PostgreSQL', async (test) => {
   const own = await startPostgres()
   test.teardown(() => own.stop())
   const sourceUrl = await own.createDatabase()
-  const line = await startLine(test, { server, sourceUrl, rows, source: { reload: true, guard } })
+  const line = await startLine(test, { server, sourceUrl, rows, source: { reload: true, guard }, provider: { batchBytes: 65_536 } })
   const { source, provider } = line
 
   await test.test('a reload in many transactions', (nightly) => reloadsQuietly(nightly, line))
@@ -82,15 +83,27 @@ t.test('PostgreSQL', async (test) => {
     await equal(truncated, line)
     truncated.equal(await delivered(line, 'true'), 0)
   })
+
+  await test.test('values that come and go, while the agent is killed and its memory is lost', async (killed) => {
+    await loadVillages(line.source, readVillages().slice(0, 60))
+    await comesAndGoes(killed, line)
+  })
 })
 
-t.test('values that come and go, while the agent is killed and its memory is lost', async (test) => {
+t.test('MariaDB', { skip: mariadb ? false : 'MariaDB is not reachable' }, async (test) => {
+  const sourceUrl = await mariadb!.createDatabase()
+  test.teardown(() => mariadb!.dropDatabase(sourceUrl))
+  const line = await startLine(test, { server, sourceUrl, rows, source: { reload: true, guard } })
+  await test.test('a reload in many transactions', (nightly) => reloadsQuietly(nightly, line))
+})
+
+/** Rows turn to and fro between few values, so that a change that is taken for one that was sent already would be missed. */
+async function comesAndGoes(test: Test, line: Line): Promise<void> {
   const seed = seedOfThisRun()
   test.comment(`QIANZHI_SEED=${seed}`)
   const random = new Random(seed)
-  const line = await startLine(test, { server, rows: 60, source: { reload: true }, provider: { batchBytes: 65_536 } })
   const { source, provider } = line
-  const codes = (await source.query('select code from villages')).map(([code]) => code!)
+  const codes = readVillages().map(([code]) => code!)
   const write = async (times: number) => {
     for (let i = 0; i < times; i++) {
       const code = random.pick(codes.slice(0, 12))
@@ -112,14 +125,7 @@ t.test('values that come and go, while the agent is killed and its memory is los
     await write(150)
     await equal(test, line, `killed, lost: ${loss}`)
   }
-})
-
-t.test('MariaDB', { skip: mariadb ? false : 'MariaDB is not reachable' }, async (test) => {
-  const sourceUrl = await mariadb!.createDatabase()
-  test.teardown(() => mariadb!.dropDatabase(sourceUrl))
-  const line = await startLine(test, { server, sourceUrl, rows, source: { reload: true, guard } })
-  await test.test('a reload in many transactions', (nightly) => reloadsQuietly(nightly, line))
-})
+}
 
 /** The table is deleted, seen empty by the agent, inserted again in steps; one row changes, one is new, one does not come back. */
 async function reloadsQuietly(test: Test, line: Line): Promise<void> {
@@ -128,14 +134,17 @@ async function reloadsQuietly(test: Test, line: Line): Promise<void> {
   const watch = watchRows(line)
   const columns = villageColumns.join(', ')
   await source.query('create table tonight as select * from villages')
-  const [gone, changed] = (await source.query('select code from tonight order by code limit 2')).flat()
+  const [gone, changed] = (await source.query(`select code from tonight where code not like '%9' order by code limit 2`)).flat()
   await source.query('delete from villages')
   await faulted(() => sourceOf(line), 'QZ-GUARD-DELETES')
   await source.query(`delete from tonight where code = '${gone}'`)
   await source.query(`update tonight set name = '夜里改的' where code = '${changed}'`)
   await source.query(`insert into tonight values ('999999999999', '夜里来的', '街', '区', '市', '省')`)
-  for (let digit = 0; digit < 10; digit++)
+  for (let digit = 0; digit < 10; digit++) {
+    // The last step lets the deletes go, which are read again: a key that travels at that moment would be sent twice.
+    if (digit === 9) await until('the changed row is sent', async () => (await sentRows(line)) - before === 1)
     await source.query(`insert into villages (${columns}) select ${columns} from tonight where code like '%${digit}'`)
+  }
   await source.query('drop table tonight')
   await flowing(line)
   await equal(test, line)
