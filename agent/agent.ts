@@ -396,7 +396,11 @@ class RunningAgent implements Agent {
       replays: this.#replays,
       confirms: this.#confirms,
       paused: (resource: string) => this.#pauses.source(resource),
-      rules: (resource: string) => sourceRules(this.#config.sources.find((source) => source.resource === resource)!),
+      rules: (resource: string) =>
+        sourceRules(
+          this.#config.sources.find((source) => source.resource === resource)!,
+          this.#config.timezone,
+        ),
       folder: this.#config.data,
       passages: this.#passages,
       checkpoints: this.#checkpoints,

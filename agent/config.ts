@@ -3,7 +3,7 @@ import { validate } from 'node-cron'
 import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
-import { windowPattern } from './reconcile-window.ts'
+import { hoursPattern } from './hours.ts'
 import { captureModes } from './database.ts'
 import { mappingFault } from './mapping.ts'
 import { SendingConfig } from './source-rules.ts'
@@ -130,11 +130,11 @@ const AgentConfigShape = Type.Object(
     batchBytes: Type.Optional(Type.Integer({ minimum: 65_536, maximum: 8_388_608 })),
     /** IANA name of the zone in which schedules are meant, and times that name none; Asia/Shanghai without it. */
     timezone: Type.Optional(Type.String()),
-    /** When tables may be read for a reconciliation (`22:00-06:00`, Asia/Shanghai), and how many rows a second. */
+    /** When tables may be read for a reconciliation (`22:00-06:00`, in the configured time zone), and how many rows a second. */
     reconcile: Type.Optional(
       Type.Object(
         {
-          window: Type.Optional(Type.String({ pattern: windowPattern })),
+          window: Type.Optional(Type.String({ pattern: hoursPattern })),
           pace: Type.Optional(Type.Integer({ minimum: 100, maximum: 10_000_000 })),
         },
         strict,

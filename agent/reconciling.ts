@@ -19,15 +19,15 @@ import {
 } from '../protocol/reconciliation.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 import type { AgentConfig } from './config.ts'
+import { isWithin } from './hours.ts'
 import type { Database, Reading } from './database.ts'
 import type { Passages } from './passages.ts'
 import { collectRows, digestTable, entriesFrom, lookUp, sourceKeys, type Collected } from './reconcile-reading.ts'
 import { reconciledTable, type ReconciledTable } from './reconcile-table.ts'
-import { requireWindow } from './reconcile-window.ts'
 import type { StatusBoard } from './status.ts'
 
 export interface ReconcilingContext {
-  config: Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'reconcile'>
+  config: Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'reconcile' | 'timezone'>
   databases: ReadonlyMap<string, Database>
   policy: () => Policy | undefined
   board: StatusBoard
@@ -105,8 +105,10 @@ export class Reconciling {
 
   #table(question: Run['question']): ReconciledTable {
     const table = reconciledTable(this.#context.config, this.#context.policy(), question)
-    requireWindow(this.#context.config.reconcile?.window, this.#context.now())
-    return table
+    const { reconcile, timezone } = this.#context.config
+    if (isWithin(reconcile?.window, this.#context.now(), timezone)) return table
+    const reason = `前置机只在 ${reconcile?.window} 对账 / this agent reconciles at ${reconcile?.window} only`
+    throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason })
   }
 
   #runOf(question: Run['question'], step: StepName): Run {

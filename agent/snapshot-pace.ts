@@ -1,9 +1,10 @@
 import type { SnapshotProgress } from '../protocol/api.ts'
+import { isWithin } from './hours.ts'
 import type { SnapshotRules } from './source-rules.ts'
 
 /**
- * When the next part of a snapshot may be read, and how far it is. Windows are hours of the machine's time zone by the hub's clock: a
- * machine whose clock is wrong keeps to the right hours.
+ * When the next part of a snapshot may be read, and how far it is. Hours are those of the configured time zone by the hub's clock: a
+ * machine whose clock is wrong keeps to the right ones.
  */
 export interface PaceContext {
   /** The hub's time. */
@@ -32,7 +33,7 @@ export class SnapshotPace {
   }
 
   get inWindow(): boolean {
-    return isWithin(this.#rules.window, this.#now())
+    return isWithin(this.#rules.window, this.#now(), this.#rules.timezone)
   }
 
   get mayRead(): boolean {
@@ -91,11 +92,4 @@ export class SnapshotPace {
     const rate = (this.#read / this.#took) * 1_000
     return { ...progress, rate: Math.round(rate), left: Math.ceil((progress.total - rows) / rate) }
   }
-}
-
-/** Windows may cross midnight; one that ends where it begins is the whole day. */
-function isWithin(window: SnapshotRules['window'], now: Date): boolean {
-  if (!window || window.from === window.to) return true
-  const minute = now.getHours() * 60 + now.getMinutes()
-  return window.from < window.to ? minute >= window.from && minute < window.to : minute >= window.from || minute < window.to
 }

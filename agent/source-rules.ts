@@ -1,12 +1,11 @@
 import { Type, type Static } from 'typebox'
+import { hoursPattern } from './hours.ts'
 
 /**
  * How a source's changes are sent, as configured. What the source *is* (table, columns) stands in `SourceTable`; an engine knows nothing
  * of these.
  */
 const strict = { additionalProperties: false }
-
-const clockTime = '([01]\\d|2[0-3]):[0-5]\\d'
 
 export const SendingConfig = {
   /** The table is deleted and inserted again regularly: what each key was sent as is remembered, and only what differs travels. */
@@ -31,8 +30,8 @@ export const SendingConfig = {
   snapshot: Type.Optional(
     Type.Object(
       {
-        /** Hours of the day, local time, in which snapshots are read: `20:00-06:00`. */
-        window: Type.Optional(Type.String({ pattern: `^${clockTime}-${clockTime}$` })),
+        /** Hours of the day, in the configured time zone, in which snapshots are read: `20:00-06:00`. */
+        window: Type.Optional(Type.String({ pattern: hoursPattern })),
         /** Rows per second at most. */
         pace: Type.Optional(Type.Integer({ minimum: 1 })),
       },
@@ -56,8 +55,9 @@ export interface SourceRules {
 }
 
 export interface SnapshotRules {
-  /** Minutes of the day. */
-  window?: { from: number; to: number }
+  /** Hours of the day in this time zone. */
+  window?: string
+  timezone: string
   /** Rows per second. */
   pace?: number
 }
@@ -65,18 +65,10 @@ export interface SnapshotRules {
 const sendingShape = Type.Object(SendingConfig)
 
 /** Defaults filled in. */
-export function sourceRules({ reload = false, guard = {}, snapshot = {} }: Static<typeof sendingShape>): SourceRules {
+export function sourceRules({ reload = false, guard = {}, snapshot = {} }: Static<typeof sendingShape>, timezone: string): SourceRules {
   return {
     reload,
     guard: guard === false ? undefined : { share: guard.share ?? 0.2, least: guard.least ?? 1000, settle: (guard.settle ?? 600) * 1000 },
-    snapshot: {
-      ...(snapshot.window !== undefined && { window: windowOf(snapshot.window) }),
-      ...(snapshot.pace !== undefined && { pace: snapshot.pace }),
-    },
+    snapshot: { ...snapshot, timezone },
   }
-}
-
-function windowOf(text: string): NonNullable<SnapshotRules['window']> {
-  const [from, to] = text.split('-').map((time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3))) as [number, number]
-  return { from, to }
 }

@@ -182,8 +182,8 @@ export class ScanStore {
       resource,
       key: readKey(String(row['key'])),
       code: row['code'] as ErrorCode,
-      ...(row['item'] !== null && { item: String(row['item']) }),
-      ...(row['reason'] !== null && { reason: String(row['reason']) }),
+      ...(row['item'] !== null && { item: row['item'] as string }),
+      ...(row['reason'] !== null && { reason: row['reason'] as string }),
       since: new Date(Number(row['at'])),
       kept: false,
     }))

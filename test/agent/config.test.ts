@@ -59,12 +59,20 @@ t.test('faults name the key', async (t) => {
 })
 
 t.test('how a source is sent', async (t) => {
-  const rulesOf = (line: string) => sourceRules(configured(withSource(line)).sources[0]!)
+  const rulesOf = (line: string) => sourceRules(configured(withSource(line)).sources[0]!, 'Asia/Shanghai')
   const guard = { share: 0.2, least: 1000, settle: 600_000 }
-  t.same(rulesOf('reload: false'), { reload: false, guard, snapshot: {} }, 'the guard is on unless somebody switches it off')
+  t.same(
+    rulesOf('reload: false'),
+    { reload: false, guard, snapshot: { timezone: 'Asia/Shanghai' } },
+    'the guard is on unless somebody switches it off',
+  )
   t.equal(rulesOf('guard: false').guard, undefined)
   t.same(rulesOf('guard: { share: 0.5 }').guard, { ...guard, share: 0.5 })
-  t.same(rulesOf('snapshot: { window: "22:30-06:00", pace: 5000 }').snapshot, { window: { from: 1350, to: 360 }, pace: 5000 })
+  t.same(rulesOf('snapshot: { window: "22:30-06:00", pace: 5000 }').snapshot, {
+    window: '22:30-06:00',
+    pace: 5000,
+    timezone: 'Asia/Shanghai',
+  })
 })
 
 t.test('the example shows every key of how a source is sent, and each of them is right', async (t) => {

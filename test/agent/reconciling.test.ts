@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { openPostgres } from '../../agent/databases/postgres.ts'
 import type { Database } from '../../agent/database.ts'
 import { Passages } from '../../agent/passages.ts'
-import { inWindow } from '../../agent/reconcile-window.ts'
+import { isWithin } from '../../agent/hours.ts'
 import { Reconciling } from '../../agent/reconciling.ts'
 import { StatusBoard } from '../../agent/status.ts'
 import type { Policy } from '../../protocol/policy.ts'
@@ -76,6 +76,7 @@ async function open(test: Test, reconcile: { window?: string; pace?: number } = 
     sources: [{ resource: 'people', database: 'front', table: 'people', capture: 'compare' as const }],
     sinks: [],
     databases: { front: { url } },
+    timezone: 'Asia/Shanghai',
     reconcile,
   }
   const passages = new Passages()
@@ -216,7 +217,7 @@ t.test('the window is the city’s, also over midnight; the pace is kept', async
     ['01:00-05:00', '01:00', true],
     ['01:00-05:00', '05:00', false],
   ] as const)
-    t.equal(inWindow(window, at(time)), inside, `${window} ${time}`)
+    t.equal(isWithin(window, at(time), 'Asia/Shanghai'), inside, `${window} ${time}`)
   const closed = await open(t, { window: '03:00-04:00' })
   await t.rejects(closed.ask('digest', { do: 'digest' }), { code: 'QZ-RECONCILE-NOT-NOW' })
   const slow = await open(t, { window: '01:00-04:00', pace: 20_000 })

@@ -4,11 +4,11 @@ import { SnapshotPace } from '../../agent/snapshot-pace.ts'
 import { sourceRules } from '../../agent/source-rules.ts'
 import { generateSigningKey } from '../../protocol/signature.ts'
 
-const at = (time: string) => new Date(`2026-11-24T${time}:00`)
+const at = (time: string) => new Date(`2026-11-24T${time}:00+08:00`)
 const paceOf = (snapshot: object, now: () => Date, ticks?: () => number) =>
-  new SnapshotPace(sourceRules({ snapshot }).snapshot, { now, ...(ticks && { ticks }) })
+  new SnapshotPace(sourceRules({ snapshot }, 'Asia/Shanghai').snapshot, { now, ...(ticks && { ticks }) })
 
-t.test('windows are hours of the machine, also across midnight', async (t) => {
+t.test('windows are hours of the configured time zone, also across midnight', async (t) => {
   const inside = (window: string, time: string) => paceOf({ window }, () => at(time)).inWindow
   for (const time of ['20:00', '23:59', '00:00', '05:59']) t.ok(inside('20:00-06:00', time), time)
   for (const time of ['06:00', '12:00', '19:59']) t.notOk(inside('20:00-06:00', time), time)

@@ -8,7 +8,8 @@ const server = await startPostgres()
 t.teardown(() => server.stop())
 
 const rows = 3_000
-const clock = (hours: number) => `${String((new Date().getHours() + hours) % 24).padStart(2, '0')}:00`
+/** So many hours from now, as the city's clocks will say. */
+const clock = (hours: number) => `${String((new Date().getUTCHours() + 8 + hours) % 24).padStart(2, '0')}:00`
 
 t.test('outside its window a snapshot waits', async (test) => {
   const window = `${clock(3)}-${clock(4)}`
