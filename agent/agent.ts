@@ -11,7 +11,7 @@ import { Answers } from './answers.ts'
 import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config.ts'
 import { openControl, type Control } from './control.ts'
 import { databaseChecks, passed, policyCheck } from './doctoring.ts'
-import { mostQuarantined, onlyReads, type Check, type Database, type Replayed, type SinkTable, type SourceTable } from './database.ts'
+import { mostQuarantined, onlyReads, type Check, type Database, type SinkTable, type SourceTable } from './database.ts'
 import { engines } from './databases/index.ts'
 import { HubClient } from './hub-client.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
@@ -20,7 +20,7 @@ import { runFindings, type FindingsContext } from './findings.ts'
 import { runOutbound } from './outbound.ts'
 import { Passages } from './passages.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
-import { Pauses, type Paused } from './pauses.ts'
+import { Operator } from './operator.ts'
 import { Reconciling } from './reconciling.ts'
 import { Removals } from './removal.ts'
 import { sourceRules } from './source-rules.ts'
@@ -32,11 +32,6 @@ import { Wake } from './wake.ts'
 
 export interface Agent {
   report(): AgentReport
-  /** Of a resource or a route; throws QZ-NOT-FOUND. */
-  pause(name: string): Paused
-  resume(name: string): Paused
-  /** The deletes that the guard of a resource holds are meant. Throws QZ-STATE where it holds none. */
-  confirm(resource: string): void
   /** Stops in the order of the data: capture, polling, delivery, receipts. */
   stop(): Promise<void>
 }
@@ -86,15 +81,7 @@ class RunningAgent implements Agent {
   readonly #receiptsDue = new Wake()
   readonly #removals: Removals
   readonly #stopping = new AbortController()
-  /** Resources for which the operator asked for a snapshot. */
-  readonly #restarts = new Set<string>()
-  /** Resources whose quarantined keys are to be sent again. */
-  readonly #replays = new Set<string>()
-  /** Resources whose waiting deletes the operator has confirmed. */
-  readonly #confirms = new Set<string>()
-  readonly #pauses: Pauses
-  /** Begins a scan of a source that is only read. */
-  readonly #scans = new Map<string, () => void>()
+  readonly #operator: Operator
   readonly #scanCaptures = new Set<ScanCapture>()
   readonly #checkpoints: Checkpoints
   #arranging: Promise<void> = Promise.resolve()
@@ -106,7 +93,14 @@ class RunningAgent implements Agent {
     this.#logger = logger
     this.#board = new StatusBoard(version, randomUUID())
     this.#state = openState(config.data)
-    this.#pauses = new Pauses(this.#state, config, () => this.#allRoutes().map(({ sink }) => sink))
+    this.#operator = new Operator({
+      config,
+      state: this.#state,
+      board: this.#board,
+      routes: () => this.#allRoutes(),
+      pollAgain: this.#pollAgain,
+      logger,
+    })
     this.#checkpoints = new Checkpoints(config.data, (error) => logger.warn({ err: codedError(error) }, 'audit checkpoints not written'))
     const identity = requireIdentity(this.#state)
     this.#key = openKey(config.data)
@@ -144,13 +138,18 @@ class RunningAgent implements Agent {
       policy: () => this.#keeper.policy,
       doctor: () => this.#doctor(),
       logTail,
-      operate: { pause: (name) => this.pause(name), resume: (name) => this.resume(name), confirm: (name) => this.confirm(name) },
+      operate: {
+        pause: (name) => this.#operator.pause(name),
+        resume: (name) => this.#operator.resume(name),
+        confirm: (name) => this.#operator.confirm(name),
+      },
       reconciling: this.#reconciling,
       logger,
     })
   }
 
   async start(): Promise<void> {
+    const operator = this.#operator
     this.#control = await openControl(this.#config.data, {
       status: () => this.report(),
       checkpoints: () => (this.#checkpoints.flush(), {}),
@@ -158,14 +157,14 @@ class RunningAgent implements Agent {
         runs: await this.#hub.reconcile(name ?? '', repair === undefined ? undefined : repair === 'true'),
       }),
       reconciliation: ({ run }) => this.#hub.reconciliation(run ?? ''),
-      resync: ({ name }) => this.#resync(name ?? ''),
-      replay: ({ name }) => this.#replay(name ?? ''),
-      scan: ({ name }) => this.#scan(name ?? ''),
+      resync: ({ name }) => operator.resync(name ?? ''),
+      replay: ({ name }) => operator.replay(name ?? ''),
+      scan: ({ name }) => (operator.scan(name ?? ''), {}),
       quarantine: ({ name }) => [...this.#scanCaptures].flatMap((capture) => capture.quarantine(name, mostQuarantined)),
       trust: ({ name }) => this.#trust(name ?? ''),
-      pause: ({ name }) => this.pause(name ?? ''),
-      resume: ({ name }) => this.resume(name ?? ''),
-      confirm: ({ name }) => (this.confirm(name ?? ''), {}),
+      pause: ({ name }) => operator.pause(name ?? ''),
+      resume: ({ name }) => operator.resume(name ?? ''),
+      confirm: ({ name }) => (operator.confirm(name ?? ''), {}),
     })
     for (const [name, { url, pace }] of Object.entries(this.#config.databases)) {
       this.#databases.set(name, await engines[engineOf(name, url)]!({ name, url, pace: pace ?? 50 }))
@@ -192,35 +191,6 @@ class RunningAgent implements Agent {
 
   report(): AgentReport {
     return this.#board.report(this.#hub.clockOffset)
-  }
-
-  pause(name: string): Paused {
-    const paused = this.#pauses.pause(name)
-    this.#followPauses()
-    this.#logger.info({ name }, 'paused')
-    return paused
-  }
-
-  resume(name: string): Paused {
-    const resumed = this.#pauses.resume(name)
-    this.#followPauses()
-    this.#logger.info({ name }, 'resumed')
-    return resumed
-  }
-
-  confirm(resource: string): void {
-    const report = this.#board.sources.get(resource)
-    if (!report) throw new QianzhiError('QZ-NOT-FOUND', { what: resource })
-    const held = report.fault?.code === 'QZ-GUARD-DELETES' || report.fault?.code === 'QZ-GUARD-SNAPSHOT'
-    if (!held) throw new QianzhiError('QZ-STATE', { what: resource, state: report.fault?.code ?? report.state, event: 'confirm' })
-    this.#confirms.add(resource)
-    this.#logger.warn({ resource }, 'the waiting deletes are confirmed')
-  }
-
-  /** Sources look at each turn. */
-  #followPauses(): void {
-    for (const route of this.#allRoutes()) route.pause(this.#pauses.route(route.sink))
-    this.#pollAgain.fire()
   }
 
   #allRoutes(): InboundRoute[] {
@@ -276,7 +246,12 @@ class RunningAgent implements Agent {
       const keys = sinks.map((sink) => this.#received(sink).keys)
       const watched = sources.filter((source) => !onlyReads(source))
       const read = sources.filter(onlyReads)
-      const scans = scanning(database, { folder: this.#config.data, logger: this.#logger, requests: this.#scans, open: this.#scanCaptures })
+      const scans = scanning(database, {
+        folder: this.#config.data,
+        logger: this.#logger,
+        requests: this.#operator.scans,
+        open: this.#scanCaptures,
+      })
       const out = (signal: AbortSignal) => runOutbound(this.#outbound(database, watched), signal)
       const scan = (signal: AbortSignal) => runOutbound(this.#outbound(scans, read), signal)
       const into = (signal: AbortSignal) => this.#deliver(database, sinks, signal)
@@ -371,7 +346,7 @@ class RunningAgent implements Agent {
     const routes = sinks.map((sink) => {
       const report = this.#board.sink(sink.route, { resource: sink.resource, database: database.options.name, table: sink.table })
       const route = new InboundRoute(this.#received(sink), sink, report, context)
-      route.pause(this.#pauses.route(sink))
+      route.pause(this.#operator.pauses.route(sink))
       return route
     })
     this.#routes.set(database.options.name, routes)
@@ -392,10 +367,7 @@ class RunningAgent implements Agent {
       board: this.#board,
       logger: this.#logger,
       batchBytes: this.#config.batchBytes ?? writerLimits.encoded,
-      restarts: this.#restarts,
-      replays: this.#replays,
-      confirms: this.#confirms,
-      paused: (resource: string) => this.#pauses.source(resource),
+      operator: this.#operator,
       rules: (resource: string) =>
         sourceRules(
           this.#config.sources.find((source) => source.resource === resource)!,
@@ -431,7 +403,7 @@ class RunningAgent implements Agent {
     const names = this.#config.describe === false ? [] : [...this.#databases.keys()]
     return {
       databases: this.#databases,
-      routes: () => [...this.#routes.values()].flat(),
+      routes: () => this.#allRoutes(),
       sources: () => names.flatMap((name) => this.#sources(name).map((source) => ({ database: name, source }))),
       board: this.#board,
     }
@@ -445,36 +417,6 @@ class RunningAgent implements Agent {
   #noteCheckpoint(): void {
     const policy = this.#keeper.policy
     if (policy) this.#checkpoints.note(policy.audit, policy.issued)
-  }
-
-  /** `resync` of a supplied resource takes a new snapshot; of a received one it fills the delivered table anew, beside the old one. */
-  #resync(name: string): { source: boolean; sink: boolean } {
-    const source = this.#config.sources.some(({ resource }) => resource === name)
-    const routes = this.#routesOf(name)
-    if (!source && routes.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
-    if (source) this.#restarts.add(name)
-    for (const route of routes) route.restart()
-    return { source, sink: routes.length > 0 }
-  }
-
-  /** Quarantined keys of a source are queued again; rows that a sink refused are tried again, and what came of it is told. */
-  async #replay(name: string): Promise<{ source: boolean; routes: ({ route: string } & Replayed)[] }> {
-    const source = this.#config.sources.some(({ resource }) => resource === name)
-    const routes = this.#routesOf(name)
-    if (!source && routes.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
-    if (source) this.#replays.add(name)
-    return { source, routes: await Promise.all(routes.map(async (route) => ({ route: route.id, ...(await route.replay()) }))) }
-  }
-
-  #routesOf(name: string): InboundRoute[] {
-    return this.#allRoutes().filter((route) => route.id === name || route.sink.resource === name)
-  }
-
-  #scan(resource: string): object {
-    const request = this.#scans.get(resource)
-    if (!request) throw new QianzhiError('QZ-NOT-FOUND', { what: `${resource} (capture: watermark, compare)` })
-    request()
-    return {}
   }
 
   #trust(resource: string): { keys: string[] } {

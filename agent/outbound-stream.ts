@@ -228,7 +228,7 @@ export class OutboundStream {
   /** Whether deletes, or a snapshot's end, have waited long enough. */
   async #examine(): Promise<void> {
     const { guard } = this.#kept
-    const confirmed = this.#context.confirms.delete(this.source.resource) && guard.fault !== undefined
+    const confirmed = this.#context.operator.confirms.delete(this.source.resource) && guard.fault !== undefined
     if (confirmed) guard.confirm()
     const level = async () => !this.#queue.isTaken && !this.#rest && (await this.#capture.backlog(this.source, 1)).entries === 0
     if (!confirmed && !(await guard.examine(() => this.#capture.count(this.source), level))) return

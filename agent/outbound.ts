@@ -9,6 +9,7 @@ import type { Capture, Database, SourceTable } from './database.ts'
 import type { HubClient } from './hub-client.ts'
 import { DeleteGuard } from './delete-guard.ts'
 import type { Passages } from './passages.ts'
+import type { Operator } from './operator.ts'
 import { OutboundStream, type Flight } from './outbound-stream.ts'
 import { SentRows } from './sent-rows.ts'
 import { SnapshotPace } from './snapshot-pace.ts'
@@ -32,14 +33,8 @@ export interface OutboundContext {
   requirePolicy: () => void
   /** Snapshots that the hub wants: each must begin after its place. */
   wanted: ReadonlyMap<string, Place | null>
-  /** Resources of which the operator wants a new snapshot. */
-  restarts: Set<string>
-  /** Resources whose quarantined keys the operator wants sent again. */
-  replays: Set<string>
-  /** Resources whose waiting deletes the operator has confirmed. */
-  confirms: Set<string>
-  /** Resources of which nothing is to be read or sent for now. */
-  paused: (resource: string) => boolean
+  /** What the operator wants of the sources. */
+  operator: Pick<Operator, 'restarts' | 'replays' | 'confirms' | 'pauses'>
   rules: (resource: string) => SourceRules
   /** The agent's data folder. */
   folder: string
@@ -218,7 +213,7 @@ class Turns {
     if (inspect) this.#inspected = Date.now()
     const ready: OutboundStream[] = []
     for (const stream of this.#streams) {
-      if (this.#context.paused(stream.source.resource)) {
+      if (this.#context.operator.pauses.source(stream.source.resource)) {
         stream.pause()
         continue
       }
@@ -226,8 +221,8 @@ class Turns {
       try {
         if (!stream.begun) await stream.begin(signal)
         else if (inspect) await stream.inspect()
-        if (this.#context.restarts.delete(stream.source.resource)) await stream.resync()
-        if (this.#context.replays.delete(stream.source.resource)) await stream.replay()
+        if (this.#context.operator.restarts.delete(stream.source.resource)) await stream.resync()
+        if (this.#context.operator.replays.delete(stream.source.resource)) await stream.replay()
         await stream.honour(this.#context.wanted.get(stream.source.resource))
         await stream.resendWanted()
         ready.push(stream)
@@ -251,7 +246,7 @@ function holdAll(context: OutboundContext, error: QianzhiError): void {
   const previous = new Set<string>()
   for (const source of context.sources) {
     const report = context.board.source(source.resource, context.database.options.name)
-    if (context.paused(source.resource)) {
+    if (context.operator.pauses.source(source.resource)) {
       report.state = 'paused'
       continue
     }
