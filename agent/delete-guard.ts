@@ -6,11 +6,12 @@ import type { GuardRules } from './source-rules.ts'
  * stay in the queue; so does the end of a snapshot that met much fewer rows than were sent before, since at its end receivers remove what
  * it did not hold. They go on when
  * - the rows are there again (at once), or
- * - the rows that are missing are no more than the share, and no delete has come for a while (`settle`), or
+ * - the rows that are missing have been no more than the share for a while (`settle`), or
  * - a person says that it is meant.
  *
- * A table that stays empty waits for that person, however long. What was sent within `settle` counts too, so a table that is deleted in
- * small steps is noticed when the steps together pass the share. After a restart of the program only what has not been sent counts.
+ * A table that stays empty waits for that person, however long. What counts is how much the table has become smaller within `settle`: one
+ * that is deleted in small steps is noticed when the steps together pass the share, and one whose rows come and go is not held. After a
+ * restart of the program only what has not been sent counts.
  */
 export interface GuardContext {
   resource: string
@@ -27,8 +28,8 @@ interface Hold {
   /** Rows before, and when last counted. */
   before: number
   rows: number
-  /** When the last delete came that waits. */
-  last: number
+  /** Since when no more than the share is missing. */
+  nearly?: number
 }
 
 /** A count may take a twentieth of the time, and is made once a second at most. */
@@ -78,15 +79,12 @@ export class DeleteGuard {
   async allows(deletes: number, count: Count): Promise<boolean> {
     if (!this.#rules || this.#confirmed || deletes === 0) return true
     const now = this.#now()
-    if (this.#deletes) {
-      this.#deletes.last = now
-      return false
-    }
+    if (this.#deletes) return false
     this.#sinceCounted += deletes
     this.#lately = this.#lately.filter(({ at }) => now - at < this.#rules!.settle)
     const lately = this.#lately.reduce((sum, one) => sum + one.deletes, deletes)
     if (await this.#tooMany(lately, count)) {
-      this.#deletes = { before: this.#before(lately), rows: this.#rowsLeft, last: now }
+      this.#deletes = { before: this.#before(lately), rows: this.#rowsLeft }
       this.#patience = Math.min(Math.max(2 * this.#patience, leastBetweenCounts), this.#rules.settle)
       this.#notBefore = now + this.#patience
       return false
@@ -95,12 +93,13 @@ export class DeleteGuard {
     return true
   }
 
-  /** Deletes in relation to the rows now and the deletes together. */
+  /** Counted only where so many deletes came that they could be too many. */
   async #tooMany(lately: number, count: Count): Promise<boolean> {
-    const { share, least } = this.#rules!
-    if (lately < least) return false
+    if (lately < this.#rules!.least) return false
     await this.#count(count)
-    return lately > share * (this.#rowsLeft + lately)
+    if (!this.#misses(this.#before(lately), this.#rowsLeft)) return false
+    if (this.#sinceCounted > 0) await this.#countNow(count)
+    return this.#misses(this.#before(lately), this.#rowsLeft)
   }
 
   /** A count may be older than the deletes just read. */
@@ -123,7 +122,7 @@ export class DeleteGuard {
     const known = this.#context.known()
     if (!this.#rules || this.#confirmed || this.#endMayGo || known === undefined || rows === undefined) return true
     if (!this.#misses(known, rows)) return true
-    this.#end ??= { before: known, rows, last: this.#now() }
+    this.#end ??= { before: known, rows }
     return false
   }
 
@@ -147,9 +146,11 @@ export class DeleteGuard {
     return letDeletes || letEnd
   }
 
-  #isSettled({ before, rows, last }: Hold): boolean {
-    if (rows >= before) return true
-    return !this.#misses(before, rows) && this.#now() - last >= this.#rules!.settle
+  #isSettled(hold: Hold): boolean {
+    if (hold.rows >= hold.before) return true
+    if (this.#misses(hold.before, hold.rows)) delete hold.nearly
+    else hold.nearly ??= this.#now()
+    return hold.nearly !== undefined && this.#now() - hold.nearly >= this.#rules!.settle
   }
 
   /** Somebody says that the rows are meant to go. Counts until all that is queued now has been sent. */
@@ -180,12 +181,16 @@ export class DeleteGuard {
 
   /** @returns whether the figure is a new one. */
   async #count(count: Count): Promise<boolean> {
+    if (this.#now() < this.#counted.again) return false
+    await this.#countNow(count)
+    return true
+  }
+
+  async #countNow(count: Count): Promise<void> {
     const before = this.#now()
-    if (before < this.#counted.again) return false
     const rows = await count()
     const at = this.#now()
     this.#counted = { rows, again: at + Math.max(leastBetweenCounts, countShare * (at - before)) }
     this.#sinceCounted = 0
-    return true
   }
 }

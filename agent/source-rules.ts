@@ -20,7 +20,7 @@ export const SendingConfig = {
           share: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
           /** Fewer deletes than this are always sent. */
           least: Type.Optional(Type.Integer({ minimum: 1 })),
-          /** Seconds without a further delete after which a table counts as settled. */
+          /** Seconds within which deletes are taken together, and after which a table that is nearly whole again counts as settled. */
           settle: Type.Optional(Type.Number({ minimum: 0 })),
         },
         strict,
