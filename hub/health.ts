@@ -51,14 +51,14 @@ export function healthApi(parts: HealthParts): Api {
 export async function checkHealth(parts: HealthParts): Promise<Health> {
   const disk = await checkDisk(parts.data)
   try {
-    const supervision = supervisionProblems(parts.store.query, parts.clock(), parts)
-    const lines = await reportedLines(parts)
-    const found = await Promise.all([
+    // All at once: none is left to fail unheard while another is waited for.
+    const [lines, ...found] = await Promise.all([
+      reportedLines(parts),
       silentAgents(parts),
       lapsedRoutes(parts),
       unreconciledRoutes(parts.store.query, parts.clock(), parts.reconciled),
       auditProblems(parts.store.query),
-      supervision,
+      supervisionProblems(parts.store.query, parts.clock(), parts),
     ])
     const problems = [...disk, ...lines.filter(({ state }) => state === 'held').map(held), ...found.flat()]
     const paused = lines.filter(({ state }) => state === 'paused').map(pausedLine)
