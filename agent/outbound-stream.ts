@@ -165,6 +165,7 @@ export class OutboundStream {
   /** Puts the quarantined keys into the queue again: the rows that they have now are sent, or say why not. */
   async replay(): Promise<void> {
     const keys = (await this.#context.database.quarantine(this.source.resource, mostToReplay)).filter(({ end }) => end === 'source')
+    this.#log(`${keys.length} quarantined keys are tried again`)
     await this.resend(keys.map(({ key }) => key))
   }
 
