@@ -303,7 +303,7 @@ class RunningAgent implements Agent {
   /** A sink whose columns cannot be what the configuration says holds its own route only. */
   #sinkTable(database: string, sink: SinkConfig, receive: Receive): SinkTable[] {
     try {
-      return [sinkTable(sink, receive, this.#config.databases)]
+      return [sinkTable(sink, receive, this.#config)]
     } catch (error) {
       const report = this.#board.sink(receive.route, { resource: receive.schema.resource, database, table: sink.table ?? '' })
       setFault(report, codedError(error), this.#hub.now())

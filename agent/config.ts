@@ -4,6 +4,7 @@ import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { hoursPattern } from './hours.ts'
+import { FolderConfig, FolderSink, folderScheme, FolderSource, placedSink, placedSource, resolveFolders, type ResolvedFolder } from './config-folders.ts'
 import { captureModes } from './database.ts'
 import { mappingFault } from './mapping.ts'
 import { SendingConfig } from './source-rules.ts'
@@ -51,8 +52,10 @@ const RowsPerSecond = Type.Integer({ minimum: 1 })
 const SourceConfig = Type.Object(
   {
     resource: Type.String(),
-    database: Type.String(),
-    table: Type.String({ minLength: 1 }),
+    /** Either a database and a table in it, or a folder (config-folders.ts). */
+    database: Type.Optional(Type.String()),
+    table: Type.Optional(Type.String({ minLength: 1 })),
+    ...FolderSource,
     /** How changes are found; without it by triggers, on SQL Server by Change Tracking. */
     capture: Type.Optional(Type.Enum([...captureModes])),
     /** A SELECT that is read in the table's place (only `watermark` and `compare`). */
@@ -93,8 +96,10 @@ const SinkConfig = Type.Object(
     standard: Type.Optional(Type.String()),
     /** Only where a resource comes by several routes. */
     route: Type.Optional(Type.String()),
-    database: Type.String(),
+    /** Either a database or a folder (config-folders.ts). */
+    database: Type.Optional(Type.String()),
     table: Type.Optional(Type.String({ minLength: 1 })),
+    ...FolderSink,
     columns: Type.Optional(Columns),
     deletes: Type.Optional(Type.Enum(['remove', 'mark'])),
   },
@@ -141,6 +146,7 @@ const AgentConfigShape = Type.Object(
       ),
     ),
     databases: Type.Optional(Type.Record(Type.String(), DatabaseConfig)),
+    folders: Type.Optional(Type.Record(Type.String(), FolderConfig)),
     sources: Type.Optional(Type.Array(SourceConfig)),
     sinks: Type.Optional(Type.Array(SinkConfig)),
   },
@@ -148,13 +154,17 @@ const AgentConfigShape = Type.Object(
 )
 
 type AgentFile = Static<typeof AgentConfigShape>
-export type SourceConfig = Static<typeof SourceConfig>
-export type SinkConfig = Static<typeof SinkConfig>
+/** A source in a folder has the folder as its database, and the pattern of its files' names as its table. */
+export type SourceConfig = Static<typeof SourceConfig> & { database: string; table: string }
+/** A sink in a folder has the folder as its database. */
+export type SinkConfig = Static<typeof SinkConfig> & { database: string }
+/** A folder has a URL of its own scheme here: to the rest of the agent it is a database. */
+export type DatabaseConfig = Static<typeof DatabaseConfig> & { folder?: ResolvedFolder }
 
-export interface AgentConfig extends AgentFile {
+export interface AgentConfig extends Omit<AgentFile, 'databases' | 'folders' | 'sources' | 'sinks'> {
   data: string
   timezone: string
-  databases: NonNullable<AgentFile['databases']>
+  databases: Record<string, DatabaseConfig>
   sources: SourceConfig[]
   sinks: SinkConfig[]
 }
@@ -167,9 +177,9 @@ export function readAgentConfig(file: string): AgentConfig {
     ...read,
     data: resolve(folder, read.data ?? 'data'),
     timezone: read.timezone ?? chinaTime,
-    databases: read.databases ?? {},
-    sources: read.sources ?? [],
-    sinks: read.sinks ?? [],
+    databases: { ...read.databases, ...resolveFolders(read, folder) },
+    sources: (read.sources ?? []).map((source, i) => placedSource(source, `sources[${i}]`, read.folders)),
+    sinks: (read.sinks ?? []).map((sink, i) => placedSink(sink, `sinks[${i}]`, read.folders)),
   }
   checkDatabases(config)
   checkSources(config)
@@ -260,7 +270,7 @@ function checkTwice(names: string[], key: string): void {
   if (twice !== undefined) throw new QianzhiError('QZ-CONFIG', { key, reason: `${twice} is named twice` })
 }
 
-export type Engine = 'postgres' | 'mysql' | 'sqlserver' | 'oracle'
+export type Engine = 'postgres' | 'mysql' | 'sqlserver' | 'oracle' | 'folder'
 
 /** The engine that a database URL names. Throws QZ-CONFIG. */
 export function engineOf(name: string, url: string): Engine {
@@ -269,6 +279,7 @@ export function engineOf(name: string, url: string): Engine {
   if (scheme === 'mysql' || scheme === 'mariadb') return 'mysql'
   if (scheme === 'sqlserver' || scheme === 'mssql') return 'sqlserver'
   if (scheme === 'oracle') return 'oracle'
+  if (url.startsWith(folderScheme)) return 'folder'
   throw new QianzhiError('QZ-CONFIG', {
     key: `databases.${name}.url`,
     reason: 'begins with none of postgres://, mysql://, mariadb://, sqlserver://, oracle://',

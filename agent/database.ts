@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import type { Item, Schema } from '../protocol/schema.ts'
 import type { Place, Position } from '../protocol/position.ts'
 import type { ErrorCode } from '../protocol/errors.ts'
@@ -43,10 +44,10 @@ export function mappingText(columns: readonly MappedColumn[]): string {
 
 /**
  * How changes are found. `triggers` and `tracking` (SQL Server's Change Tracking) need set-up in the database and see every change;
- * `watermark` and `compare` only read, and remember what they saw in the agent's data folder.
+ * `watermark` and `compare` only read, and remember what they saw in the agent's data folder. Folders have a way of their own, `files`.
  */
 export const captureModes = ['triggers', 'tracking', 'watermark', 'compare'] as const
-export type CaptureMode = (typeof captureModes)[number]
+export type CaptureMode = (typeof captureModes)[number] | 'files'
 
 /** Whether a mode only reads: such a source may be a view, a SELECT or a table without a unique key, and its account needs no more than SELECT. */
 export function onlyReads({ capture }: Pick<SourceTable, 'capture'>): boolean {
@@ -65,11 +66,71 @@ export interface ScanSettings {
   watermark?: { column: string; overlap: number }
 }
 
-/** A watched table, view or SELECT. */
+/** How rows stand in a file. */
+export interface FileFormat {
+  /** Without it by the file's name: .csv and .txt, .jsonl and .ndjson, .xlsx. */
+  kind?: 'csv' | 'jsonl' | 'excel'
+  /** CSV and JSON lines. Read: without it UTF-8 where all of the file is, else GB18030. Written: UTF-8 without it (CSV with a byte order mark). */
+  encoding?: 'utf-8' | 'gb18030'
+  /** CSV. Read: without it the one of `,` `;` tab `|` that the header holds most of. Written: `,` without it. */
+  separator?: string
+  /** Excel: the sheet's name; the first visible one without it. */
+  sheet?: string
+  /** What an empty cell says of a text item: null (without it), or the empty text. Of every other item it is null. */
+  empty?: 'null' | 'text'
+  /** IANA name of the zone in which times without one are meant, and written. */
+  timezone: string
+}
+
+/** What a source's files are. */
+export interface SourceFiles {
+  /** `rows`: each file holds rows of the resource; `any`: each file is itself what travels (protocol/files.ts). */
+  contents: 'rows' | 'any'
+  /** Pattern of their names with `*` and `?`. */
+  names: string
+  /** Each file is the whole table: what it lacks is deleted. Else it holds rows that are new or changed. */
+  whole: boolean
+  /** A file with bad rows: none of it is taken, or its good rows are and the others set aside. */
+  faults: 'refuse' | 'accept'
+  format: FileFormat
+}
+
+/** What a sink writes into its folder. */
+export interface SinkFiles {
+  /** `rows`: files of rows; `any`: the files that the rows are parts of; `batches`: the signed batches themselves, for a one-way gap. */
+  contents: 'rows' | 'any' | 'batches'
+  /** The whole table anew after changes, or a file of each while's changes. */
+  write: 'whole' | 'increments'
+  /** Seconds after a change in which further changes are gathered before a file is written. */
+  gather: number
+  format: FileFormat
+}
+
+/** A folder in a database's place. */
+export interface FolderSettings {
+  /** Absolute. */
+  path: string
+  /** The agent's data folder, for what is remembered of the folder. */
+  data: string
+  /** The agent that works here: no second one may. */
+  agent: string
+  /** A file is complete when its size and time have not changed for `stable` seconds, or when `NAME.done` lies beside it. */
+  ready: 'stable' | 'done'
+  stable: number
+  /** Seconds between looks through the whole folder: shares lose the events that wake the agent at once. */
+  look: number
+  /** Signs what is written into files: a compact JWS of this type (protocol/signature.ts). */
+  sign: (typ: 'qz-file', payload: object) => string
+  logger: Logger
+}
+
+/** A watched table, view, SELECT or folder. */
 export interface SourceTable {
   resource: string
-  /** As configured: `table` or `schema.table`; where there is a `query`, what messages call it. */
+  /** As configured: `table` or `schema.table`; where there is a `query`, what messages call it; of a folder the pattern of names. */
   table: string
+  /** Exactly where the database is a folder. */
+  files?: SourceFiles
   capture: CaptureMode
   /** A SELECT that is read in the table's place, as if it were a view. Only for modes that only read. */
   query?: string
@@ -121,6 +182,8 @@ export interface SinkTable {
   deletes: 'remove' | 'mark'
   /** Routes of other agencies fill the same table: `qz_source` is part of its key, and each keeps to its own rows. */
   shared: boolean
+  /** Exactly where the database is a folder. */
+  files?: SinkFiles
 }
 
 export interface DatabaseOptions {
@@ -129,6 +192,8 @@ export interface DatabaseOptions {
   url: string
   /** Milliseconds between looks at the queues where the engine cannot wake the agent. */
   pace: number
+  /** Exactly where it is a folder. */
+  folder?: FolderSettings
 }
 
 export interface ColumnDescription {
@@ -359,6 +424,9 @@ export interface Change {
   /** One per row; undefined where all are upserts. */
   ops?: readonly Op[]
   snapshot?: { began: Place; last: boolean }
+  /** The batch as it came, and its manifest as the provider signed it: for folders. */
+  bytes?: Buffer
+  manifest?: string
 }
 
 export interface Applied {

@@ -39,7 +39,7 @@ export async function databaseChecks(config: AgentConfig, database: Database, po
         const receives = receivesFor(policy, sink, config.sinks)
         checks.push(grantCheck(sinkName(sink), receives.length > 0))
         checks.push(...receives.flatMap(({ schema }) => columnsCheck(schema, sink.columns)))
-        return receives.map((receive) => sinkTable(sink, receive, config.databases))
+        return receives.map((receive) => sinkTable(sink, receive, config))
       }),
   )
   try {

@@ -2,16 +2,19 @@ import { QianzhiError } from '../protocol/errors.ts'
 import type { Policy, Receive, Supply } from '../protocol/policy.ts'
 import type { Item, Schema } from '../protocol/schema.ts'
 import { chinaTime, engineOf, type AgentConfig, type ColumnNames, type Engine, type SinkConfig, type SourceConfig } from './config.ts'
+import { sinkFiles, sourceFiles } from './config-folders.ts'
 import { mappedColumn } from './mapping.ts'
 import type { MappedColumn, SinkTable, SourceTable } from './database.ts'
 
 /** What the configuration and the policy together say of the tables: the policy gives the schema, the configuration the local names. */
 
 export function sourceTable(config: SourceConfig, supply: Supply, engine: Engine, timezone = chinaTime): SourceTable {
+  const files = sourceFiles(config, timezone)
   return {
     resource: config.resource,
     table: config.table,
-    capture: config.capture ?? (engine === 'sqlserver' ? 'tracking' : 'triggers'),
+    capture: files ? 'files' : (config.capture ?? (engine === 'sqlserver' ? 'tracking' : 'triggers')),
+    ...(files && { files }),
     ...(config.query !== undefined && { query: config.query }),
     ...scanSettings(config, timezone),
     schema: supply.schema,
@@ -32,9 +35,11 @@ function scanSettings({ capture, watermark, compare }: SourceConfig, timezone: s
   return { scan: { ...common, schedule, watermark: { column, overlap } } }
 }
 
-export function sinkTable(config: SinkConfig, receive: Receive, databases: AgentConfig['databases']): SinkTable {
+export function sinkTable(config: SinkConfig, receive: Receive, { databases, timezone }: Pick<AgentConfig, 'databases' | 'timezone'>): SinkTable {
   const engine = engineOf(config.database, databases[config.database]!.url)
+  const files = sinkFiles(config, timezone)
   return {
+    ...(files && { files }),
     route: receive.route,
     resource: receive.schema.resource,
     table: config.table ?? (engine === 'postgres' ? `delivered.${receive.schema.table}` : receive.schema.table),

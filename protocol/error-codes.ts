@@ -189,6 +189,22 @@ export const kinds = {
     '本机尚未登记,请先执行 qianzhi-agent enroll',
     'This agent is not enrolled: run qianzhi-agent enroll first',
   ),
+  'QZ-FOLDER-UNREACHABLE': kind(503, 'operator', true, '目录 {folder} 无法使用:{reason}', 'Folder {folder} cannot be used: {reason}'),
+  'QZ-FOLDER-SHARED': kind(
+    409,
+    'operator',
+    false,
+    '目录 {folder} 属于另一代理 {other}:一个目录只能由一个代理使用;确已停用的,请删除 {file}',
+    'Folder {folder} belongs to another agent, {other}: one folder has one agent; if that one is gone, remove {file}',
+  ),
+  'QZ-FILE': kind(422, 'provider', false, '文件 {file} 有误({where}):{reason}', 'File {file} is not valid ({where}): {reason}'),
+  'QZ-FILE-CHANGED': kind(
+    409,
+    'provider',
+    true,
+    '文件 {file} 在读取时发生变化:写完后自动重读',
+    'File {file} changed while it was read: it is read again when it is complete',
+  ),
   'QZ-DATA-LOCKED': kind(409, 'operator', true, '数据目录 {folder} 正被另一进程使用', 'Data folder {folder} is in use by another process'),
   'QZ-SCHEMA': kind(400, 'provider', false, '资源结构有误:{reason}', 'The resource schema is not valid: {reason}'),
   // People and rights

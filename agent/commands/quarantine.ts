@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { callControl } from '../control.ts'
 import { mostQuarantined, onlyReads, type QuarantinedKey, type Replayed } from '../database.ts'
-import { ScanStore, storeFile } from '../scans/store.ts'
+import { StreamStore, storeFile } from '../stream-store.ts'
 import type { Command, CommandContext } from './command.ts'
 import { requireName } from './resync.ts'
 import { openDatabase } from './setup.ts'
@@ -40,7 +40,7 @@ async function scannedKeys({ config, words }: CommandContext): Promise<Listed[]>
 
 function storedKeys(folder: string, resource: string): QuarantinedKey[] {
   if (!existsSync(storeFile(folder, resource))) return []
-  const store = ScanStore.open(folder, resource)
+  const store = StreamStore.open(folder, resource)
   try {
     return store.quarantined(resource, mostQuarantined)
   } finally {

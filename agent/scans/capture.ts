@@ -15,7 +15,7 @@ import { Fingerprints } from './fingerprints.ts'
 import { readKeys, readPage } from './pages.ts'
 import { Scan, ScanStopped, type ScanResult } from './scan.ts'
 import { Schedule } from './schedule.ts'
-import { ScanStore, writeKey } from './store.ts'
+import { StreamStore, writeKey } from '../stream-store.ts'
 import { greatestWatermark, scanWatermark, Watermark } from './watermark.ts'
 
 export interface ScanOptions {
@@ -30,7 +30,7 @@ export interface ScanOptions {
 
 interface Watched {
   source: SourceTable
-  store: ScanStore
+  store: StreamStore
   memory: Fingerprints | Watermark
   schedule: Schedule
   /** Why the last scan failed; told once. */
@@ -79,7 +79,7 @@ export class ScanCapture implements Capture {
   }
 
   #watch(source: SourceTable): void {
-    const store = ScanStore.open(this.#options.folder, source.resource)
+    const store = StreamStore.open(this.#options.folder, source.resource)
     const memory = source.capture === 'compare' ? new Fingerprints(store) : new Watermark(store)
     const schedule = new Schedule(source, store, () => this.#scanDue.fire())
     this.#options.requests.set(source.resource, () => schedule.request())

@@ -7,7 +7,7 @@
  * each key: what is remembered is what was sent last, or the key is queued.
  */
 import { endsChunk, gone, printBytes, samePrint, type Print } from './fingerprint.ts'
-import type { ScanStore } from './store.ts'
+import type { StreamStore } from '../stream-store.ts'
 
 export interface Prints {
   keys: readonly string[]
@@ -24,9 +24,9 @@ const tables = `
   create table if not exists tail (one integer primary key check (one = 1), after text not null, keys text not null, prints blob not null)`
 
 export class ChunkStore {
-  readonly #store: ScanStore
+  readonly #store: StreamStore
 
-  constructor(store: ScanStore) {
+  constructor(store: StreamStore) {
     this.#store = store
     store.make(tables)
   }

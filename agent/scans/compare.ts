@@ -8,7 +8,7 @@ import { endsChunk, OpenChunk, printOfFault, samePrint } from './fingerprint.ts'
 import type { Fingerprints } from './fingerprints.ts'
 import { readPage, type Page } from './pages.ts'
 import type { Scan, ScanResult } from './scan.ts'
-import { writeKey, type ScanStore } from './store.ts'
+import { writeKey, type StreamStore } from '../stream-store.ts'
 
 /** Rows of a page at first and at most: without an index each page is a sort of the whole table, so there should be few. */
 const [firstRows, mostRows] = [1_000, 16_000]
@@ -18,7 +18,7 @@ const pageBytes = 16 << 20
 export async function compareTable(
   reading: Reading,
   source: SourceTable,
-  store: ScanStore,
+  store: StreamStore,
   prints: Fingerprints,
   scan: Scan,
 ): Promise<ScanResult> {
@@ -49,7 +49,7 @@ interface Closed {
 class Comparison {
   rows = 0
   changed = 0
-  readonly #store: ScanStore
+  readonly #store: StreamStore
   readonly #chunks: Fingerprints['chunks']
   readonly #scan: Scan
   readonly #digests: Map<string, Uint8Array | null>
@@ -59,7 +59,7 @@ class Comparison {
   readonly #number = Date.now()
   #open = new OpenChunk()
 
-  constructor(store: ScanStore, { chunks }: Fingerprints, scan: Scan) {
+  constructor(store: StreamStore, { chunks }: Fingerprints, scan: Scan) {
     this.#store = store
     this.#chunks = chunks
     this.#scan = scan

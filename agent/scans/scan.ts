@@ -1,6 +1,6 @@
 /** One look through a source: at its schedule, when it was missed, or when the operator asks. */
 import { pause } from '../backoff.ts'
-import type { ScanStore } from './store.ts'
+import type { StreamStore } from '../stream-store.ts'
 
 export interface ScanResult {
   /** Rows or keys looked at, and those of them that were queued. */
@@ -12,7 +12,7 @@ export interface ScanResult {
 export class ScanStopped extends Error {}
 
 export class Scan {
-  readonly #store: ScanStore
+  readonly #store: StreamStore
   readonly #signal: AbortSignal
   readonly #generation: number
   readonly #queued: () => void
@@ -20,7 +20,7 @@ export class Scan {
   readonly #started = performance.now()
 
   /** `queued` is called whenever something may have been put into the queue. */
-  constructor(store: ScanStore, options: { signal: AbortSignal; queued: () => void; rowsPerSecond?: number | undefined }) {
+  constructor(store: StreamStore, options: { signal: AbortSignal; queued: () => void; rowsPerSecond?: number | undefined }) {
     this.#store = store
     this.#signal = options.signal
     this.#queued = options.queued

@@ -1,15 +1,15 @@
 /** When a source is scanned: at the times of its cron expression, once more at the start where one was missed, and when asked. */
 import { createTask, type ScheduledTask } from 'node-cron'
 import type { SourceTable } from '../database.ts'
-import type { ScanStore } from './store.ts'
+import type { StreamStore } from '../stream-store.ts'
 
 export class Schedule {
-  readonly #store: ScanStore
+  readonly #store: StreamStore
   readonly #task: ScheduledTask
   readonly #changed: () => void
 
   /** `changed` is called when a scan has become due. */
-  constructor({ scan }: SourceTable, store: ScanStore, changed: () => void) {
+  constructor({ scan }: SourceTable, store: StreamStore, changed: () => void) {
     this.#store = store
     this.#changed = changed
     this.#task = createTask(scan!.schedule, () => this.request(), { timezone: scan!.timezone, suppressMissedWarning: true })

@@ -7,7 +7,7 @@ import type { Item } from '../../protocol/schema.ts'
 import type { Value } from '../../protocol/value.ts'
 import type { MappedColumn, Mark, Reading, SourceTable } from '../database.ts'
 import type { Scan, ScanResult } from './scan.ts'
-import { writeKey, type Memory, type ScanStore } from './store.ts'
+import { writeKey, type Memory, type StreamStore } from '../stream-store.ts'
 
 const marksAtOnce = 20_000
 
@@ -17,9 +17,9 @@ const tables = `
   create table if not exists seen (key text primary key, value text not null, scan integer not null)`
 
 export class Watermark implements Memory {
-  readonly #store: ScanStore
+  readonly #store: StreamStore
 
-  constructor(store: ScanStore) {
+  constructor(store: StreamStore) {
     this.#store = store
     store.make(tables)
   }
@@ -65,7 +65,7 @@ export class Watermark implements Memory {
 export async function scanWatermark(
   reading: Reading,
   source: SourceTable,
-  store: ScanStore,
+  store: StreamStore,
   watermark: Watermark,
   scan: Scan,
 ): Promise<ScanResult> {

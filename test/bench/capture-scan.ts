@@ -5,7 +5,7 @@ import { openPostgres } from '../../agent/databases/postgres.ts'
 import { compareTable } from '../../agent/scans/compare.ts'
 import { Fingerprints } from '../../agent/scans/fingerprints.ts'
 import { Scan } from '../../agent/scans/scan.ts'
-import { ScanStore } from '../../agent/scans/store.ts'
+import { StreamStore } from '../../agent/stream-store.ts'
 import { sourceOf } from '../agent/databases/fixture.ts'
 import { licencesResource } from './licences.ts'
 
@@ -44,7 +44,7 @@ async function readAlone(): Promise<{ rows: number; changed: number }> {
 
 /** What was queued counts as sent. */
 async function compareAll(): Promise<{ rows: number; changed: number }> {
-  const store = new ScanStore(file)
+  const store = new StreamStore(file)
   const scan = new Scan(store, { signal: new AbortController().signal, queued: () => undefined })
   const result = await compareTable(reading, source, store, new Fingerprints(store), scan)
   store.run('delete from queue')

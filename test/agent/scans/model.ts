@@ -5,7 +5,7 @@ import { compareTable } from '../../../agent/scans/compare.ts'
 import { Fingerprints } from '../../../agent/scans/fingerprints.ts'
 import { readKeys, readPage } from '../../../agent/scans/pages.ts'
 import { Scan, ScanStopped, type ScanResult } from '../../../agent/scans/scan.ts'
-import { ScanStore, writeKey } from '../../../agent/scans/store.ts'
+import { StreamStore, writeKey } from '../../../agent/stream-store.ts'
 import type { Position } from '../../../protocol/position.ts'
 import { licence, sourceOf } from '../databases/fixture.ts'
 
@@ -69,7 +69,7 @@ function split(rows: string[][]): Rows {
 export class LineModel {
   readonly table = new TableModel()
   readonly received = new Map<string, string>()
-  readonly store = new ScanStore(':memory:')
+  readonly store = new StreamStore(':memory:')
   prints = new Fingerprints(this.store)
   #seq = 0
   /** Keys that were received before a snapshot and not since: they are gone at its end. */

@@ -1,15 +1,15 @@
 /**
- * What an agent remembers of a source that it may only read: the stream's state, the queue of changed keys, the quarantine. It is one
- * SQLite file for each source in the data folder, and is to the stream what Qianzhi's tables in the source's database are to one that
- * triggers watch: each step is one transaction that is on disk when the call returns. No second program can open the file.
+ * What an agent remembers of a source that has no room for it, because it may only be read or is a folder: the stream's state, the queue
+ * of changed keys, the quarantine. It is one SQLite file for each source in the data folder, and is to the stream what Qianzhi's tables in
+ * the source's database are to one that triggers watch: each step is one transaction that is on disk when the call returns. No second
+ * program can open the file, unless it is opened as `shared`: then others may read.
  */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
-import { samePosition, showPlace, type Position } from '../../protocol/position.ts'
-import type { QuarantinedKey, Row, RowFault, StreamState, StreamStep, Take } from '../database.ts'
-import type { Print } from './fingerprint.ts'
+import { QianzhiError, type ErrorCode } from '../protocol/errors.ts'
+import { samePosition, showPlace, type Position } from '../protocol/position.ts'
+import type { QuarantinedKey, Row, RowFault, StreamState, StreamStep, Take } from './database.ts'
 
 /** What a mode remembers beside the queue. Everything is called within the store's transaction. */
 export interface Memory {
@@ -18,7 +18,7 @@ export interface Memory {
   /** The hub has the snapshot's rows up to and including this key; null: all of them. */
   snapshotReached(after: string | null): void
   /** The hub has the row of a queued key. `queued` is what the scan saw of it; null where no scan queued it. */
-  sent(key: string, queued: Print | null): void
+  sent(key: string, queued: Uint8Array | null): void
 }
 
 const tables = `
@@ -33,15 +33,16 @@ const tables = `
 /** Bytes that an entry takes beside its key. */
 const entryBytes = 80
 
-export class ScanStore {
+export class StreamStore {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
 
   /** `':memory:'` for none on disk. Throws QZ-DATA-LOCKED where another program has the file. */
-  constructor(file: string) {
+  constructor(file: string, { shared = false }: { shared?: boolean } = {}) {
     this.#database = new DatabaseSync(file)
     try {
-      this.#database.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full')
+      if (!shared) this.#database.exec('pragma locking_mode = exclusive')
+      this.#database.exec('pragma journal_mode = wal; pragma synchronous = full')
       this.#database.exec(tables)
     } catch (error) {
       this.#database.close()
@@ -50,9 +51,9 @@ export class ScanStore {
   }
 
   /** The store of a resource in the agent's data folder. */
-  static open(folder: string, resource: string): ScanStore {
+  static open(folder: string, resource: string): StreamStore {
     mkdirSync(join(folder, 'scans'), { recursive: true, mode: 0o700 })
-    return new ScanStore(storeFile(folder, resource))
+    return new StreamStore(storeFile(folder, resource))
   }
 
   /** Further tables of a mode. */
@@ -104,12 +105,12 @@ export class ScanStore {
   }
 
   /** Within a transaction: the key's row is to be sent. A newer look at it takes the place of an older one. */
-  enqueue(key: string, print: Print | null): void {
+  enqueue(key: string, print: Uint8Array | null): void {
     this.run('insert or replace into queue (key, print, at) values (?, ?, ?)', key, print, Date.now())
   }
 
   /** The same where it is not queued already. */
-  enqueueOnce(key: string, print: Print | null): void {
+  enqueueOnce(key: string, print: Uint8Array | null): void {
     this.run('insert or ignore into queue (key, print, at) values (?, ?, ?)', key, print, Date.now())
   }
 
@@ -151,7 +152,7 @@ export class ScanStore {
   #forget(entry: string, memory: Memory): void {
     const row = this.get('delete from queue where id = ? returning key, print', Number(entry))
     // An entry that a later scan replaced is still to be sent.
-    if (row) memory.sent(String(row['key']), row['print'] as Print | null)
+    if (row) memory.sent(String(row['key']), row['print'] as Uint8Array | null)
   }
 
   #quarantine({ key, code, item, reason }: RowFault): void {

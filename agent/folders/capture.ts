@@ -1,0 +1,176 @@
+/**
+ * Capture from folders: looks through the folder put the keys of changed rows into each source's queue in the agent's data folder; from
+ * there on the line is the same as behind triggers. A look begins when the system tells of a change, when a file may have become complete,
+ * and regularly, since shares lose events.
+ */
+import { createHash } from 'node:crypto'
+import { watch, type FSWatcher } from 'chokidar'
+import { codedError, errorForLog, type QianzhiError } from '../../protocol/errors.ts'
+import type { Position } from '../../protocol/position.ts'
+import { Backoff } from '../backoff.ts'
+import type { Capture, FolderSettings, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
+import type { Memory } from '../stream-store.ts'
+import { Wake } from '../wake.ts'
+import type { WatchedFiles, WatchOptions } from './watched.ts'
+
+interface Watched {
+  files: WatchedFiles
+  /** Why the last look failed; told once. */
+  failure: QianzhiError | undefined
+  readonly backoff: Backoff
+  /** When it is looked at next: milliseconds of `performance.now()`. */
+  next: number
+}
+
+const idleMs = 250
+/** What the store is told of rows sent; folders remember rows, not what was sent. */
+const noMemory: Memory = { snapshotBegan() {}, snapshotReached() {}, sent() {} }
+
+export class FolderCapture implements Capture {
+  readonly #folder: FolderSettings
+  readonly #watched = new Map<SourceTable, Watched>()
+  readonly #queued = new Wake()
+  readonly #lookDue = new Wake()
+  readonly #closing = new AbortController()
+  readonly #watcher: FSWatcher
+  readonly #looks: Promise<void>
+  readonly #firstLook = Promise.withResolvers<void>()
+
+  /** `open` makes what watches one source. Throws QZ-DATA-LOCKED. */
+  constructor(folder: FolderSettings, sources: readonly SourceTable[], open: (source: SourceTable, options: WatchOptions) => WatchedFiles) {
+    this.#folder = folder
+    const options: WatchOptions = { folder, queued: () => this.#queued.fire(), logger: folder.logger }
+    try {
+      for (const source of sources) {
+        this.#watched.set(source, { files: open(source, options), failure: undefined, backoff: new Backoff(), next: 0 })
+      }
+    } catch (error) {
+      this.#release()
+      throw error
+    }
+    this.#watcher = this.#watch()
+    this.#looks = this.#runLooks()
+  }
+
+  /** Only wakes the looks, which find by themselves what there is. */
+  #watch(): FSWatcher {
+    const watcher = watch(this.#folder.path, { ignoreInitial: true, ignored: /[/\\](?:done|rejected)(?:[/\\]|$)/, followSymlinks: false })
+    watcher.on('all', () => this.#wakeLooks())
+    watcher.on('error', (error) => this.#folder.logger.debug({ folder: this.#folder.path, err: errorForLog(error) }, 'folder is not watched'))
+    return watcher
+  }
+
+  #wakeLooks(): void {
+    for (const watched of this.#watched.values()) if (!watched.failure) watched.next = 0
+    this.#lookDue.fire()
+  }
+
+  #of(source: SourceTable): WatchedFiles {
+    return this.#watched.get(source)!.files
+  }
+
+  async state(source: SourceTable): Promise<StreamState> {
+    const { generation: _, ...state } = this.#of(source).store.state()
+    return state
+  }
+
+  /** What lies in the folder already is looked at first. */
+  async checkTable(source: SourceTable): Promise<void> {
+    await this.#firstLook.promise
+    await this.#of(source).check()
+  }
+
+  async coverage({ files }: SourceTable): Promise<string> {
+    return createHash('sha256').update(JSON.stringify(files?.contents)).digest('hex')
+  }
+
+  async waiting(): Promise<Set<string>> {
+    const found = [...this.#watched.keys()].filter((source) => this.#of(source).store.hasEntries())
+    return new Set(found.map(({ resource }) => resource))
+  }
+
+  async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
+    return this.#of(source).store.take(maxKeys, inFlight)
+  }
+
+  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+    return this.#of(source).rowsByKeys(keys)
+  }
+
+  async rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+    return this.#of(source).rowsAfter(after, limit)
+  }
+
+  async count(source: SourceTable): Promise<number> {
+    return this.#of(source).count()
+  }
+
+  async record(source: SourceTable, step: StreamStep): Promise<void> {
+    this.#of(source).store.record(step, noMemory)
+  }
+
+  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+    this.#of(source).store.requeue(keys, position)
+  }
+
+  async mark(source: SourceTable, change: { snapshot?: 'needed'; coverage?: string; entries?: readonly string[] }): Promise<void> {
+    this.#of(source).store.mark(change)
+  }
+
+  async collapse(source: SourceTable): Promise<boolean> {
+    this.#of(source).store.collapse()
+    return true
+  }
+
+  /** Throws what ended the last look: then the stream is held, says so, and begins again. */
+  async backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }> {
+    const { failure } = this.#watched.get(source)!
+    if (failure) throw failure
+    return this.#of(source).store.backlog(bound)
+  }
+
+  async idle(_busy: boolean, signal: AbortSignal): Promise<void> {
+    await this.#queued.wait(idleMs, signal)
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#firstLook.resolve()
+    await this.#watcher.close()
+    await this.#looks
+    this.#release()
+  }
+
+  #release(): void {
+    for (const { files } of this.#watched.values()) files.close()
+  }
+
+  async #runLooks(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      for (const watched of this.#watched.values()) if (watched.next <= performance.now() && !signal.aborted) await this.#look(watched)
+      this.#firstLook.resolve()
+      const next = Math.min(...[...this.#watched.values()].map((watched) => watched.next))
+      await this.#lookDue.wait(Math.max(0, next - performance.now()), signal)
+    }
+  }
+
+  async #look(watched: Watched): Promise<void> {
+    const { files, backoff } = watched
+    const started = performance.now()
+    watched.next = Infinity
+    try {
+      const wait = (await files.look(this.#closing.signal)) ?? Infinity
+      backoff.reset()
+      watched.failure = undefined
+      watched.next = Math.min(watched.next, started + Math.min(wait, this.#folder.look * 1000))
+    } catch (error) {
+      if (this.#closing.signal.aborted) return
+      const coded = codedError(error)
+      if (watched.failure?.code !== coded.code)
+        this.#folder.logger.warn({ resource: files.source.resource, code: coded.code, err: errorForLog(coded) }, coded.message)
+      watched.failure = coded
+      watched.next = started + backoff.next()
+    }
+  }
+}
