@@ -50,9 +50,9 @@ class FolderDatabase implements Database {
     return new FolderReading(this.#folder)
   }
 
-  async openDelivery(sinks: readonly SinkTable[]): Promise<Delivery> {
+  async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
     await claimFolder(this.#folder)
-    return openFolderDelivery(this.#folder, sinks)
+    return openFolderDelivery(this.#folder)
   }
 
   async describe(table: string): Promise<ColumnDescription[]> {

@@ -1,0 +1,88 @@
+/** Delivery into a folder: each route has a store of its own in the data folder, and writes its own files. */
+import { QianzhiError } from '../../protocol/errors.ts'
+import type { Applied, Change, Delivery, FolderSettings, Part, Prepared, Removal, Replayed, SinkState, SinkTable } from '../database.ts'
+import { AnySink } from './any-sink.ts'
+import { BatchSink } from './batch-sink.ts'
+import type { DeliveredFiles, OpenDelivered } from './delivered.ts'
+import { requireFolder } from './owner.ts'
+import { removeRoute } from './removal.ts'
+import { RowSink } from './row-sink.ts'
+
+const kinds: Record<NonNullable<SinkTable['files']>['contents'], OpenDelivered> = {
+  rows: (sink, folder) => new RowSink(sink, folder),
+  any: (sink, folder) => new AnySink(sink, folder),
+  batches: (sink, folder) => new BatchSink(sink, folder),
+}
+
+export async function openFolderDelivery(folder: FolderSettings): Promise<Delivery> {
+  return new FolderDelivery(folder)
+}
+
+class FolderDelivery implements Delivery {
+  readonly #folder: FolderSettings
+  readonly #routes = new Map<string, DeliveredFiles>()
+  /** Routes whose removal is complete, with what it came to: told again until it is settled. */
+  readonly #removed = new Map<string, Removal>()
+
+  constructor(folder: FolderSettings) {
+    this.#folder = folder
+  }
+
+  async open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null }> {
+    await requireFolder(this.#folder)
+    await this.#routes.get(sink.route)?.close()
+    const route = kinds[sink.files!.contents](sink, this.#folder)
+    this.#routes.set(sink.route, route)
+    return route.open()
+  }
+
+  #of({ route }: SinkTable): DeliveredFiles {
+    const open = this.#routes.get(route)
+    if (!open) throw new QianzhiError('QZ-INTERNAL', { reason: `route ${route} is not open` })
+    return open
+  }
+
+  beginShadow(sink: SinkTable): Promise<void> {
+    return this.#of(sink).beginShadow()
+  }
+
+  swap(sink: SinkTable): Promise<void> {
+    return this.#of(sink).swap()
+  }
+
+  prepare(sink: SinkTable, change: Change): Prepared {
+    return this.#of(sink).prepare(change)
+  }
+
+  apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
+    return this.#of(sink).apply(part, prepared)
+  }
+
+  replay(sink: SinkTable, part: Part): Promise<Replayed> {
+    return this.#of(sink).replay(part)
+  }
+
+  async remove(route: string): Promise<Removal | null> {
+    const told = this.#removed.get(route)
+    if (told) return told
+    await this.#routes.get(route)?.close()
+    this.#routes.delete(route)
+    const removal = await removeRoute(route, this.#folder)
+    if (removal?.done) this.#removed.set(route, removal)
+    return removal
+  }
+
+  async settleRemovals(wanted: readonly string[]): Promise<void> {
+    for (const route of this.#removed.keys()) if (!wanted.includes(route)) this.#removed.delete(route)
+  }
+
+  async check(): Promise<void> {
+    await requireFolder(this.#folder)
+    for (const route of this.#routes.values()) await route.check()
+  }
+
+  async close(): Promise<void> {
+    for (const route of this.#routes.values()) await route.close()
+    this.#routes.clear()
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * What an agent remembers of a route that it delivers into a folder: where its parts stand, their quarantine, and the files written. One
+ * SQLite file for each route in the data folder; each step is one transaction that is on disk when the call returns. Others may read it.
+ */
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
+import { samePosition, showPlace, type Position } from '../../protocol/position.ts'
+import { mappingText, type Change, type FolderSettings, type Part, type QuarantinedKey, type Row, type RowFault, type SinkState, type SinkTable } from '../database.ts'
+
+const tables = `
+  create table if not exists part (
+    part text primary key, generation integer not null, epoch integer, seq integer, hash text, began_epoch integer, began_seq integer,
+    complete integer not null default 0, version integer not null, items text not null, columns text not null, keys text not null,
+    mapping text not null);
+  create table if not exists quarantine (
+    generation integer not null, key text not null, code text not null, item text, reason text, row text, at integer not null,
+    primary key (generation, key)) without rowid;
+  create table if not exists written (file text primary key)`
+
+export class SinkStore {
+  readonly #database: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+
+  constructor(file: string) {
+    this.#database = new DatabaseSync(file)
+    try {
+      this.#database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 5000')
+      this.#database.exec(tables)
+    } catch (error) {
+      this.#database.close()
+      throw new QianzhiError('QZ-DATA-LOCKED', { folder: file }, { cause: error })
+    }
+  }
+
+  /** The store of a route; it is made where there is none. */
+  static open({ data }: Pick<FolderSettings, 'data'>, route: string): SinkStore {
+    mkdirSync(sinkFolder(data), { recursive: true, mode: 0o700 })
+    return new SinkStore(sinkFile(data, route))
+  }
+
+  /** Further tables. */
+  make(sql: string): void {
+    this.#database.exec(sql)
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
+    return this.statement(sql).get(...values)
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
+    return this.statement(sql).all(...values)
+  }
+
+  run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.statement(sql).run(...values).changes)
+  }
+
+  statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (!statement) this.#statements.set(sql, (statement = this.#database.prepare(sql)))
+    return statement
+  }
+
+  transaction<T>(work: () => T): T {
+    this.#database.exec('begin immediate')
+    try {
+      const result = work()
+      this.#database.exec('commit')
+      return result
+    } catch (error) {
+      this.#database.exec('rollback')
+      throw error
+    }
+  }
+
+  /** Undefined where there is no such part. */
+  state(part: Part): SinkState | undefined {
+    const row = this.get('select *, (select count(*) from quarantine q where q.generation = part.generation) as set_aside from part where part = ?', part)
+    if (!row) return undefined
+    return {
+      position: row['epoch'] === null ? null : { epoch: Number(row['epoch']), seq: Number(row['seq']), hash: String(row['hash']) },
+      snapshot: row['began_epoch'] === null ? null : { epoch: Number(row['began_epoch']), seq: Number(row['began_seq']) },
+      complete: row['complete'] === 1,
+      schemaVersion: Number(row['version']),
+      items: JSON.parse(String(row['items'])) as string[],
+      columns: JSON.parse(String(row['columns'])) as Record<string, string>,
+      keys: JSON.parse(String(row['keys'])) as string[],
+      mapping: String(row['mapping']),
+      quarantine: Number(row['set_aside']),
+    }
+  }
+
+  /** What a part's rows and quarantine are kept under: another number for each part that was ever begun. */
+  generation(part: Part): number {
+    return Number(this.get('select generation from part where part = ?', part)!['generation'])
+  }
+
+  /** Within a transaction: an empty part, made for what the sink is now. @returns the generation that it took the place of. */
+  begin(part: Part, { schema, columns }: SinkTable): number | undefined {
+    const before = this.get('select generation from part where part = ?', part)?.['generation'] as number | undefined
+    const next = Number(this.get('select coalesce(max(generation), 0) + 1 as next from part')!['next'])
+    const ids = columns.map(({ item }) => item.id)
+    const names = Object.fromEntries(columns.map(({ item, column }) => [item.id, column]))
+    const keys = columns.flatMap(({ item }) => (item.key ? [item.id] : []))
+    this.run(
+      'insert or replace into part (part, generation, version, items, columns, keys, mapping) values (?, ?, ?, ?, ?, ?, ?)',
+      part,
+      next,
+      schema.version,
+      JSON.stringify(ids),
+      JSON.stringify(names),
+      JSON.stringify(keys),
+      mappingText(columns),
+    )
+    if (before !== undefined) this.run('delete from quarantine where generation = ?', before)
+    return before
+  }
+
+  /** Within a transaction: the shadow is the live part from now on. @returns the generation of the one before. */
+  swap(): number {
+    const before = this.generation('live')
+    this.run(`delete from part where part = 'live'`)
+    this.run(`update part set part = 'live' where part = 'shadow'`)
+    this.run('delete from quarantine where generation = ?', before)
+    return before
+  }
+
+  /** Within a transaction: compare-and-set of a part's position. Throws QZ-CHAIN-BROKEN where it is not `from`. */
+  move(part: Part, { from, to, snapshot }: Pick<Change, 'from' | 'to' | 'snapshot'>): void {
+    if (!samePosition(this.state(part)?.position ?? null, from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(to) })
+    this.run('update part set epoch = ?, seq = ?, hash = ? where part = ?', to.epoch, to.seq, to.hash, part)
+    if (!snapshot) return
+    const began = snapshot.last ? null : snapshot.began
+    this.run('update part set began_epoch = ?, began_seq = ? where part = ?', began?.epoch ?? null, began?.seq ?? null, part)
+    if (snapshot.last) this.run('update part set complete = 1 where part = ?', part)
+  }
+
+  /** The live part's position. */
+  get position(): Position | null {
+    return this.state('live')?.position ?? null
+  }
+
+  /** Within a transaction. `row` is kept to be tried again. @returns true where the key was not there before. */
+  setAside(generation: number, { key, code, item, reason }: RowFault, row?: Row): boolean {
+    const text = JSON.stringify(key)
+    const known = this.get('select 1 from quarantine where generation = ? and key = ?', generation, text) !== undefined
+    const kept = row === undefined ? null : JSON.stringify(row)
+    this.run(
+      'insert or replace into quarantine (generation, key, code, item, reason, row, at) values (?, ?, ?, ?, ?, ?, ?)',
+      ...[generation, text, code, item ?? null, reason ?? null, kept, Date.now()],
+    )
+    return !known
+  }
+
+  /** Within a transaction. */
+  clear(generation: number, key: Row): void {
+    this.run('delete from quarantine where generation = ? and key = ?', generation, JSON.stringify(key))
+  }
+
+  quarantined(route: string, resource: string, limit: number): QuarantinedKey[] {
+    if (!this.state('live')) return []
+    const rows = this.all('select * from quarantine where generation = ? order by at, key limit ?', this.generation('live'), limit)
+    return rows.map((row) => ({
+      end: 'sink',
+      resource,
+      route,
+      key: JSON.parse(String(row['key'])) as Row,
+      code: row['code'] as ErrorCode,
+      ...(row['item'] !== null && { item: row['item'] as string }),
+      ...(row['reason'] !== null && { reason: row['reason'] as string }),
+      since: new Date(Number(row['at'])),
+      kept: row['row'] !== null,
+    }))
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+}
+
+function sinkFolder(data: string): string {
+  return join(data, 'sinks')
+}
+
+export function sinkFile(data: string, route: string): string {
+  return join(sinkFolder(data), `${encodeURIComponent(route)}.sqlite`)
+}
+
+/** Routes that anything is remembered of. */
+export function rememberedRoutes(data: string): string[] {
+  try {
+    return readdirSync(sinkFolder(data)).flatMap((name) => (name.endsWith('.sqlite') ? [decodeURIComponent(name.slice(0, -7))] : []))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** Forgets a route. */
+export function removeSinkStore(data: string, route: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(sinkFile(data, route) + suffix, { force: true })
+}
