@@ -129,7 +129,7 @@ async function watchedTables(context: CommandContext): Promise<{ database: Datab
   if (chosen.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: words.join(' ') || 'sources' })
   return Promise.all(
     chosen.map(async (entry) => ({
-      database: await openDatabase(config, entry.database, optional(context, 'url')),
+      database: await openForCommand(config, entry.database, optional(context, 'url')),
       source: sourceTable(
         entry,
         supplyFor(policy, entry.resource),
@@ -138,11 +138,6 @@ async function watchedTables(context: CommandContext): Promise<{ database: Datab
       ),
     })),
   )
-}
-
-export async function openDatabase(config: AgentConfig, name: string, url?: string): Promise<Database> {
-  const entry = config.databases[name]!
-  return engines[engineOf(name, url ?? entry.url)]!({ name, url: url ?? entry.url, pace: entry.pace ?? 50 })
 }
 
 function optional({ options }: CommandContext, name: string): string | undefined {
