@@ -104,6 +104,7 @@ export const kinds = {
   // Rows (quarantine)
   'QZ-ROW-TOO-LARGE': kind(422, 'provider', false, '该行过大,无法装入一个批次', 'The row is too large for a batch'),
   'QZ-ROW-VALUE': kind(422, 'provider', false, '信息项 {item} 的值无法传送:{reason}', 'The value of item {item} cannot travel: {reason}'),
+  'QZ-ROW-FORM': kind(422, 'provider', false, '该行格式有误:{reason}', 'The row is not in order: {reason}'),
   'QZ-ROW-KEY-TWICE': kind(
     422,
     'provider',
