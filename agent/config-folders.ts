@@ -64,6 +64,10 @@ export const FolderSink = {
   write: Type.Optional(Type.Enum(['whole', 'increments'])),
   /** Seconds in which changes are gathered before they are written. */
   gather: Type.Optional(Type.Number({ minimum: 0, maximum: 86_400 })),
+  /** Columns are called by their items' labels (without it), or by their names. */
+  headers: Type.Optional(Type.Enum(['labels', 'names'])),
+  /** `escape`: an apostrophe is written before texts that a spreadsheet would take for formulas. */
+  formulas: Type.Optional(Type.Enum(['keep', 'escape'])),
   ...Format,
 }
 
@@ -113,13 +117,13 @@ export function placedSource<S extends Place & SourceKeys>(source: S, key: strin
 export function placedSink<S extends Place & SinkKeys>(sink: S, key: string, folders: Folders): S & { database: string } {
   const { folder, database, contents = 'rows' } = sink
   if (folder === undefined) {
-    refuseKeys(sink, ['contents', 'write', 'gather', 'format', 'encoding', 'separator', 'sheet', 'empty'], key)
+    refuseKeys(sink, ['contents', 'write', 'gather', 'headers', 'formulas', 'format', 'encoding', 'separator', 'sheet', 'empty'], key)
     if (database === undefined) throw fault(key, 'names either a database or a folder')
     return { ...sink, database }
   }
   requireFolder(sink, key, folders)
   refuseKeys(sink, ['table'], key, 'is for databases: a folder has files')
-  if (contents !== 'rows') refuseKeys(sink, ['write', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
+  if (contents !== 'rows') refuseKeys(sink, ['write', 'headers', 'formulas', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
   return { ...sink, database: folder }
 }
 
@@ -147,8 +151,8 @@ export function sourceFiles(source: SourceKeys, timezone: string): SourceFiles |
 /** What a configured sink writes; undefined where it is no folder. */
 export function sinkFiles(sink: SinkKeys, timezone: string): SinkFiles | undefined {
   if (sink.folder === undefined) return undefined
-  const { contents = 'rows', write = 'whole', gather = 60 } = sink
-  return { contents, write, gather, format: fileFormat(sink, timezone) }
+  const { contents = 'rows', write = 'whole', gather = 60, headers = 'labels', formulas = 'keep' } = sink
+  return { contents, write, gather, headers, formulas, format: fileFormat(sink, timezone) }
 }
 
 function fileFormat({ format, encoding, separator, sheet, empty }: SourceKeys | SinkKeys, timezone: string): FileFormat {
