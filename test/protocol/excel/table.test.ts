@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { QianzhiError } from '../../../protocol/errors.ts'
-import { readWorkbook } from '../../../hub/excel/read.ts'
-import { readTable, type TableColumn, type TableOptions } from '../../../hub/excel/table.ts'
-import { writeWorkbook } from '../../../hub/excel/write.ts'
+import { readWorkbook } from '../../../protocol/excel/read.ts'
+import { readTable, type TableColumn, type TableOptions } from '../../../protocol/excel/table.ts'
+import { writeWorkbook } from '../../../protocol/excel/write.ts'
 import { excelRefusal, workbook } from './files.ts'
 
 type Key = 'code' | 'name' | 'phone'

@@ -1,4 +1,4 @@
-import { QianzhiError } from '../../protocol/errors.ts'
+import { QianzhiError } from '../errors.ts'
 import { cellName, columnLetters, excelFault, parseCellName, wholeFile } from './fault.ts'
 import type { Sheet, Workbook } from './read.ts'
 import type { Row } from './sheet.ts'

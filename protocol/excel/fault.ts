@@ -1,4 +1,4 @@
-import { QianzhiError } from '../../protocol/errors.ts'
+import { QianzhiError } from '../errors.ts'
 
 /** Where a fault is said to be when it concerns no cell. */
 export const wholeFile = '文件 / file'

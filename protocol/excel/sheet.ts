@@ -1,4 +1,4 @@
-import { canonicalTime, valueFault } from '../../protocol/value.ts'
+import { canonicalTime, valueFault } from '../value.ts'
 import type { Part } from './archive.ts'
 import { RichText, unescapeText, type Book } from './book.ts'
 import { cellName, excelFault, lastRow, parseCellName } from './fault.ts'

@@ -1,4 +1,4 @@
-import { QianzhiError } from '../../protocol/errors.ts'
+import { QianzhiError } from '../errors.ts'
 
 const mostShown = 50
 

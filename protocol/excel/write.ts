@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers'
 import { PassThrough } from 'node:stream'
 import type { DataValidation, WorkbookWriter } from '@cj-tech-master/excelts'
-import { valueFault } from '../../protocol/value.ts'
+import { valueFault } from '../value.ts'
 import { columnLetters } from './fault.ts'
 
 export interface WrittenColumn {

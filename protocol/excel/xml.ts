@@ -1,5 +1,5 @@
 import { SaxesParser } from 'saxes'
-import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
+import { QianzhiError, reasonOf } from '../errors.ts'
 import type { Part } from './archive.ts'
 import { excelFault, wholeFile } from './fault.ts'
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { Workbook } from '@cj-tech-master/excelts'
 import fc from 'fast-check'
 import t from 'tap'
-import { readWorkbook } from '../../../hub/excel/read.ts'
-import { writeWorkbook, type WrittenColumn } from '../../../hub/excel/write.ts'
+import { readWorkbook } from '../../../protocol/excel/read.ts'
+import { writeWorkbook, type WrittenColumn } from '../../../protocol/excel/write.ts'
 import { readAll } from './files.ts'
 
 const columns: WrittenColumn[] = [

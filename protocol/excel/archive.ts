@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import yauzl from 'yauzl'
-import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
+import { QianzhiError, reasonOf } from '../errors.ts'
 import { excelFault, wholeFile } from './fault.ts'
 import type { ExcelLimits } from './limits.ts'
 

@@ -23,7 +23,7 @@ t.test('sheets come in the order of the workbook, not of their files', async (t)
 })
 
 t.test('hidden sheets are marked; chart sheets are left out; prefixes do not matter', async (t) => {
-  const { readWorkbook } = await import('../../../hub/excel/read.ts')
+  const { readWorkbook } = await import('../../../protocol/excel/read.ts')
   const entries = entriesOf({ sheets: { a: '<row><c><v>1</v></c></row>', b: '' } }).map((entry) => ({ ...entry, data: String(entry.data) }))
   const [book, relationships] = [entries[1]!, entries[2]!]
   book.data = book.data.replace('sheetId="2"', 'sheetId="2" state="veryHidden"').replace('</sheets>', '<sheet name="c" r:id="c"/></sheets>')

@@ -1,7 +1,7 @@
 /** Workbooks made by hand, so that they can be as wrong as a test needs. */
 import { crc32, deflateRawSync } from 'node:zlib'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { readWorkbook, type ReadOptions } from '../../../hub/excel/read.ts'
+import { readWorkbook, type ReadOptions } from '../../../protocol/excel/read.ts'
 
 export interface Entry {
   name: string
