@@ -15,4 +15,3 @@ export interface DeliveredFiles {
 }
 
 export type OpenDelivered = (sink: SinkTable, folder: FolderSettings) => Promise<DeliveredFiles>
-

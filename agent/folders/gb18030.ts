@@ -40,7 +40,12 @@ function supplementary(point: number): number {
 }
 
 function fourBytes(linear: number): number {
-  const digits = [Math.floor(linear / 12_600) + 0x81, (Math.floor(linear / 1260) % 10) + 0x30, (Math.floor(linear / 10) % 126) + 0x81, (linear % 10) + 0x30]
+  const digits = [
+    Math.floor(linear / 12_600) + 0x81,
+    (Math.floor(linear / 1260) % 10) + 0x30,
+    (Math.floor(linear / 10) % 126) + 0x81,
+    (linear % 10) + 0x30,
+  ]
   return Buffer.from(digits).readUInt32BE(0)
 }
 

@@ -78,5 +78,7 @@ function jsonFault(value: string, type: ValueType): string | undefined {
 const longestCell = 32_767
 
 function excelFault(value: string): string | undefined {
-  return value.length > longestCell ? `超过 Excel 单元格的 ${longestCell} 个字符 / is longer than the ${longestCell} characters of an Excel cell` : undefined
+  return value.length > longestCell
+    ? `超过 Excel 单元格的 ${longestCell} 个字符 / is longer than the ${longestCell} characters of an Excel cell`
+    : undefined
 }

@@ -11,10 +11,12 @@ import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
 import { samePosition, showPlace, type Place, type Position } from '../../protocol/position.ts'
 import {
   mappingText,
+  sameShape,
   type Change,
   type FolderSettings,
   type Part,
   type QuarantinedKey,
+  type Removal,
   type Row,
   type RowFault,
   type SinkState,
@@ -29,7 +31,8 @@ const tables = `
   create table if not exists quarantine (
     generation integer not null, key text not null, code text not null, item text, reason text, row text, at integer not null,
     epoch integer, seq integer, primary key (generation, key)) without rowid;
-  create table if not exists written (file text primary key)`
+  create table if not exists written (file text primary key);
+  create table if not exists removal (one integer primary key check (one = 1), rows integer not null, tables text not null)`
 
 export class SinkStore {
   readonly #database: DatabaseSync
@@ -99,7 +102,10 @@ export class SinkStore {
 
   /** Undefined where there is no such part. */
   state(part: Part): SinkState | undefined {
-    const row = this.get('select *, (select count(*) from quarantine q where q.generation = part.generation) as set_aside from part where part = ?', part)
+    const row = this.get(
+      'select *, (select count(*) from quarantine q where q.generation = part.generation) as set_aside from part where part = ?',
+      part,
+    )
     if (!row) return undefined
     return {
       position: row['epoch'] === null ? null : { epoch: Number(row['epoch']), seq: Number(row['seq']), hash: String(row['hash']) },
@@ -141,6 +147,14 @@ export class SinkStore {
     return before
   }
 
+  /** The live part; where it has the sink's shape, it is of the sink's version from now on. */
+  followed(sink: SinkTable): SinkState {
+    const live = this.state('live')!
+    if (live.schemaVersion === sink.schema.version || !sameShape(live, sink)) return live
+    this.run(`update part set version = ? where part = 'live'`, sink.schema.version)
+    return { ...live, schemaVersion: sink.schema.version }
+  }
+
   /** Within a transaction: the shadow is the live part from now on. @returns the generation of the one before. */
   swap(): number {
     const before = this.generation('live')
@@ -171,7 +185,9 @@ export class SinkStore {
     const known = this.get('select 1 from quarantine where generation = ? and key = ?', generation, text) !== undefined
     const kept = row === undefined ? null : JSON.stringify(row)
     this.run(
-      'insert or replace into quarantine (generation, key, code, item, reason, row, at, epoch, seq) values (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      `insert into quarantine (generation, key, code, item, reason, row, at, epoch, seq) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (generation, key) do update set code = excluded.code, item = excluded.item, reason = excluded.reason, row = excluded.row,
+       epoch = excluded.epoch, seq = excluded.seq`,
       ...[generation, text, code, item ?? null, reason ?? null, kept, Date.now(), place?.epoch ?? null, place?.seq ?? null],
     )
     return !known
@@ -213,6 +229,32 @@ export class SinkStore {
       since: new Date(Number(row['at'])),
       kept: row['row'] !== null,
     }))
+  }
+
+  has(table: string): boolean {
+    return this.get(`select 1 from sqlite_master where type = 'table' and name = ?`, table) !== undefined
+  }
+
+  /** Rows of the live part; undefined where the route's files are no files of rows. */
+  get rows(): number | undefined {
+    if (!this.has('row') || !this.state('live')) return undefined
+    return Number(this.get('select count(*) as rows from row where generation = ?', this.generation('live'))!['rows'])
+  }
+
+  /** What became of the route's data, where it was removed. */
+  get removal(): Removal | undefined {
+    const found = this.get('select rows, tables from removal')
+    return found && { rows: Number(found['rows']), tables: JSON.parse(String(found['tables'])) as string[], done: true }
+  }
+
+  /** Leaves nothing but this. */
+  forgetAll({ rows, tables: names }: Removal): void {
+    this.transaction(() => {
+      const all = this.all(`select name from sqlite_master where type = 'table' and name <> 'removal' and name not like 'sqlite_%'`)
+      for (const { name } of all) this.#database.exec(`drop table "${String(name)}"`)
+      this.run('insert or replace into removal (one, rows, tables) values (1, ?, ?)', rows, JSON.stringify(names))
+    })
+    this.#database.exec('vacuum')
   }
 
   close(): void {
