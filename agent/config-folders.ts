@@ -64,6 +64,10 @@ export const FolderSink = {
   write: Type.Optional(Type.Enum(['whole', 'increments'])),
   /** Seconds in which changes are gathered before they are written. */
   gather: Type.Optional(Type.Number({ minimum: 0, maximum: 86_400 })),
+  /** Columns are called by their items' labels (without it), or by their names. */
+  headers: Type.Optional(Type.Enum(['labels', 'names'])),
+  /** `escape`: an apostrophe is written before texts that a spreadsheet would take for formulas. */
+  formulas: Type.Optional(Type.Enum(['keep', 'escape'])),
   ...Format,
 }
 
@@ -94,7 +98,11 @@ export function resolveFolders(
 }
 
 /** A configured source with its place. Throws QZ-CONFIG, naming the key. */
-export function placedSource<S extends Place & SourceKeys>(source: S, key: string, folders: Folders): S & { database: string; table: string } {
+export function placedSource<S extends Place & SourceKeys>(
+  source: S,
+  key: string,
+  folders: Folders,
+): S & { database: string; table: string } {
   const { folder, database, table, contents = 'rows' } = source
   if (folder === undefined) {
     refuseKeys(source, ['files', 'contents', 'whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty'], key)
@@ -104,8 +112,12 @@ export function placedSource<S extends Place & SourceKeys>(source: S, key: strin
   requireFolder(source, key, folders)
   refuseKeys(source, ['table', 'capture', 'query', 'watermark', 'compare', 'zeroDates'], key, 'is for tables, not for a folder')
   if (contents === 'rows' && source.whole === undefined)
-    throw fault(`${key}.whole`, 'is missing: true where each file is the whole table (what it lacks is deleted), false where it holds new and changed rows')
-  if (contents === 'any') refuseKeys(source, ['whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
+    throw fault(
+      `${key}.whole`,
+      'is missing: true where each file is the whole table (what it lacks is deleted), false where it holds new and changed rows',
+    )
+  if (contents === 'any')
+    refuseKeys(source, ['whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
   return { ...source, database: folder, table: source.files ?? '*' }
 }
 
@@ -113,13 +125,19 @@ export function placedSource<S extends Place & SourceKeys>(source: S, key: strin
 export function placedSink<S extends Place & SinkKeys>(sink: S, key: string, folders: Folders): S & { database: string } {
   const { folder, database, contents = 'rows' } = sink
   if (folder === undefined) {
-    refuseKeys(sink, ['contents', 'write', 'gather', 'format', 'encoding', 'separator', 'sheet', 'empty'], key)
+    refuseKeys(sink, ['contents', 'write', 'gather', 'headers', 'formulas', 'format', 'encoding', 'separator', 'sheet', 'empty'], key)
     if (database === undefined) throw fault(key, 'names either a database or a folder')
     return { ...sink, database }
   }
   requireFolder(sink, key, folders)
   refuseKeys(sink, ['table'], key, 'is for databases: a folder has files')
-  if (contents !== 'rows') refuseKeys(sink, ['write', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
+  if (contents !== 'rows')
+    refuseKeys(
+      sink,
+      ['write', 'headers', 'formulas', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'],
+      key,
+      'is for files of rows',
+    )
   return { ...sink, database: folder }
 }
 
@@ -147,8 +165,8 @@ export function sourceFiles(source: SourceKeys, timezone: string): SourceFiles |
 /** What a configured sink writes; undefined where it is no folder. */
 export function sinkFiles(sink: SinkKeys, timezone: string): SinkFiles | undefined {
   if (sink.folder === undefined) return undefined
-  const { contents = 'rows', write = 'whole', gather = 60 } = sink
-  return { contents, write, gather, format: fileFormat(sink, timezone) }
+  const { contents = 'rows', write = 'whole', gather = 60, headers = 'labels', formulas = 'keep' } = sink
+  return { contents, write, gather, headers, formulas, format: fileFormat(sink, timezone) }
 }
 
 function fileFormat({ format, encoding, separator, sheet, empty }: SourceKeys | SinkKeys, timezone: string): FileFormat {

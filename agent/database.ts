@@ -103,6 +103,10 @@ export interface SinkFiles {
   write: 'whole' | 'increments'
   /** Seconds after a change in which further changes are gathered before a file is written. */
   gather: number
+  /** How columns are called: by their items' labels, or as they would be in a table. */
+  headers: 'labels' | 'names'
+  /** Texts that a spreadsheet would take for formulas: kept as they are, or written with an apostrophe before them. */
+  formulas: 'keep' | 'escape'
   format: FileFormat
 }
 
@@ -139,6 +143,8 @@ export interface SourceTable {
   resource: string
   /** As configured: `table` or `schema.table`; where there is a `query`, what messages call it; of a folder the pattern of names. */
   table: string
+  /** Of a delivered table that is read back: the route that fills it. */
+  route?: string
   /** Exactly where the database is a folder. */
   files?: SourceFiles
   capture: CaptureMode

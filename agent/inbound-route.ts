@@ -446,5 +446,9 @@ function toChange(batch: OpenBatch, sink: SinkTable, from: Position | null): Cha
   if (batch.blocks.some((block) => block.item === opBlock)) change.ops = blockValues(batch, opBlock) as Op[]
   if (without.size > 0) change.ops = Array.from({ length: rows }, (_, row) => opOf(change.ops?.[row] ?? 'u', without.has(row)))
   if (snapshot) change.snapshot = { began: { epoch, seq: snapshot.began }, last: snapshot.last }
+  if (sink.files) {
+    change.bytes = batch.bytes
+    change.manifest = batch.jws
+  }
   return change
 }

@@ -213,6 +213,7 @@ export const kinds = {
     'Folder {folder} belongs to another agent, {other}: one folder has one agent; if that one is gone, remove {file}',
   ),
   'QZ-FILE': kind(422, 'provider', false, '文件 {file} 有误({where}):{reason}', 'File {file} is not valid ({where}): {reason}'),
+  'QZ-FILE-SIGNATURE': kind(422, 'receiver', false, '文件或其清单不可信:{reason}', 'The file or its manifest cannot be trusted: {reason}'),
   'QZ-FILE-CHANGED': kind(
     409,
     'provider',

@@ -79,7 +79,7 @@ function stored(value: string | null, format: keyof typeof formats): string | nu
 }
 
 /** What XML cannot hold, or would change, stands as `_x000D_`; what looks so already is escaped (ECMA-376 part 1, 22.9.2.19). */
-function cellText(value: string): string {
+export function cellText(value: string): string {
   return value
     .toWellFormed()
     .replace(/_(?=x[0-9a-f]{4}_)/gi, '_x005F_')
@@ -89,7 +89,7 @@ function cellText(value: string): string {
 }
 
 /** Excel's own rules: at most 31 characters, none of these, no apostrophe at the ends. */
-function sheetName(name: string): string {
+export function sheetName(name: string): string {
   return name
     .toWellFormed()
     .replace(/[[\]:*?/\\\p{Cc}\ufffe\uffff]/gu, '_')
