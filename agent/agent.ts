@@ -12,13 +12,13 @@ import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config.
 import { openControl, type Control } from './control.ts'
 import { databaseChecks, passed, policyCheck } from './doctoring.ts'
 import { mostQuarantined, onlyReads, type Check, type Database, type SinkTable, type SourceTable } from './database.ts'
-import { engines } from './databases/index.ts'
 import { HubClient } from './hub-client.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
 import { InboundRoute } from './inbound-route.ts'
 import { runFindings, type FindingsContext } from './findings.ts'
 import { runOutbound } from './outbound.ts'
 import { Passages } from './passages.ts'
+import { openDatabase, type DatabaseOwner } from './open-database.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
 import { Operator } from './operator.ts'
 import { Reconciling } from './reconciling.ts'
@@ -166,9 +166,13 @@ class RunningAgent implements Agent {
       resume: ({ name }) => operator.resume(name ?? ''),
       confirm: ({ name }) => (operator.confirm(name ?? ''), {}),
     })
-    for (const [name, { url, pace }] of Object.entries(this.#config.databases)) {
-      this.#databases.set(name, await engines[engineOf(name, url)]!({ name, url, pace: pace ?? 50 }))
+    const owner: DatabaseOwner = {
+      agent: requireIdentity(this.#state).agent,
+      key: this.#key,
+      logger: this.#logger,
+      note: (database, resource, files) => void (this.#board.source(resource, database).files = files),
     }
+    for (const name of Object.keys(this.#config.databases)) this.#databases.set(name, await openDatabase(this.#config, name, owner))
     this.#noteCheckpoint()
     this.#arrange()
     const { signal } = this.#stopping

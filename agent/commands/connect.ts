@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
+import { pino } from 'pino'
 import { Value } from 'typebox/value'
 import { EnrolToken } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import type { AgentConfig } from '../config.ts'
 import { callControl } from '../control.ts'
+import type { Database } from '../database.ts'
 import { HubClient } from '../hub-client.ts'
+import { openDatabase } from '../open-database.ts'
 import { PolicyKeeper } from '../policy-keeper.ts'
 import { openKey, openState, requireIdentity } from '../state.ts'
 import { StatusBoard } from '../status.ts'
@@ -32,6 +35,12 @@ export function openHub(config: AgentConfig): HubClient {
     proxy: config.hub?.proxy,
     clock: () => new Date(),
   })
+}
+
+/** A configured database as a command opens it, also before the agent is enrolled. */
+export function openForCommand(config: AgentConfig, name: string, url?: string): Promise<Database> {
+  const agent = openState(config.data).data.identity?.agent ?? ''
+  return openDatabase(config, name, { agent, key: openKey(config.data), logger: pino({ enabled: false }) }, url)
 }
 
 /** The newest policy: from the running agent, else from the hub, else the saved one. Undefined before the first. */

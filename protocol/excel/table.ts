@@ -28,7 +28,7 @@ export interface TableOptions {
 }
 
 /** The header may stand below a title and remarks, but within these rows. */
-const headerWithin = 20
+export const headerWithin = 20
 
 /**
  * The rows of a table whose header names the columns in Chinese or English, in any order. Spaces, case, full-width forms, a `*` and
@@ -59,7 +59,8 @@ export async function* readTable<Key extends string>(
   checkMerged(sheet, header.row)
 }
 
-function findSheet({ sheets }: Workbook, wanted: string | undefined): Sheet {
+/** The sheet of this name, or the first visible one. Throws QZ-EXCEL. */
+export function findSheet({ sheets }: Workbook, wanted: string | undefined): Sheet {
   const sheet = sheets.find(({ name, hidden }) => (wanted === undefined ? !hidden : name === wanted))
   if (sheet) return sheet
   throw excelFault(
@@ -77,8 +78,8 @@ interface Header<Key extends string> {
 
 /** The row with the most known headers. */
 function findHeader<Key extends string>(sheet: string, rows: readonly Row[], columns: readonly TableColumn<Key>[]): Header<Key> {
-  const byHeader = new Map(columns.flatMap(({ key, headers }) => headers.map((header) => [plain(header), key] as const)))
-  const keysOf = ({ cells }: Row) => cells.map((cell) => (cell === null ? undefined : byHeader.get(plain(cell))))
+  const byHeader = new Map(columns.flatMap(({ key, headers }) => headers.map((header) => [plainHeader(header), key] as const)))
+  const keysOf = ({ cells }: Row) => cells.map((cell) => (cell === null ? undefined : byHeader.get(plainHeader(cell))))
   const known = (row: Row) => keysOf(row).filter((key) => key !== undefined).length
   const best = rows.reduce<Row | undefined>((best, row) => (known(row) > (best ? known(best) : 0) ? row : best), undefined)
   if (!best) {
@@ -113,7 +114,8 @@ function bothHeaders({ headers: [zh, en] }: TableColumn<string>): string {
   return `${zh} (${en})`
 }
 
-function plain(header: string): string {
+/** A header without what does not count in it. */
+export function plainHeader(header: string): string {
   return header
     .normalize('NFKC')
     .toLowerCase()
@@ -151,8 +153,8 @@ function blank(cell: string | null): string | null {
   return cell?.trim() || null
 }
 
-/** Above the header stand titles, which people merge. */
-function checkMerged({ name, merged }: Sheet, headerRow: number): void {
+/** Above the header stand titles, which people merge. Throws QZ-EXCEL. */
+export function checkMerged({ name, merged }: Sheet, headerRow: number): void {
   const inTable = merged.find((range) => (parseCellName(range.slice(range.indexOf(':') + 1))?.row ?? headerRow) >= headerRow)
   if (inTable !== undefined) throw excelFault(`${name}!${inTable}`, '表中不能有合并单元格', 'cells of a table may not be merged')
 }

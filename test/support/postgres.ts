@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
+import { fillPrepared, versionOf } from './prepared.ts'
 import { account, freePort, run, startServer, type ServerProcess } from './server.ts'
 
 export interface TestDatabaseServer extends ServerProcess {
@@ -25,7 +26,9 @@ export async function startPostgres(options: { settings?: Record<string, string>
     if (postgresAccount) await chown(dataDir, postgresAccount.uid, postgresAccount.gid)
     await chmod(dataDir, 0o700)
     const choices = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync', '--no-instructions']
-    await run(initdb, [`--pgdata=${dataDir}`, ...choices], postgresAccount)
+    await fillPrepared(dataDir, await versionOf(postgres), postgresAccount, async (folder) => {
+      await run(initdb, [`--pgdata=${folder}`, ...choices], postgresAccount)
+    })
   }
   const port = await freePort()
   const url = (database = 'postgres'): string => `postgres://postgres@127.0.0.1:${port}/${database}`
