@@ -1,4 +1,4 @@
-/** Excel: sheets of texts with a header each. An empty cell is null; the empty text cannot be told from it. */
+/** Excel: sheets of texts with a header each. No cell is null; the empty text is a cell that is empty. */
 import { writePages } from '../../protocol/excel/write-pages.ts'
 import type { Row } from '../database.ts'
 import type { RowsToWrite } from './row-format.ts'
