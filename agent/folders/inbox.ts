@@ -47,7 +47,7 @@ export class InboxWatch {
     const entries = await readdir(this.#folder.path, { withFileTypes: true })
     const all = new Set(entries.map(({ name }) => name))
     const inbox: Inbox = { complete: [], waiting: 0 }
-    const seen: typeof this.#seen = new Map()
+    const seen = new Map<string, { print: string; since: number }>()
     for (const entry of entries) {
       if (entry.isDirectory() || passing.test(entry.name) || !this.#matches.test(entry.name)) continue
       const file = await statFile(join(this.#folder.path, entry.name), entry.name)
@@ -79,6 +79,11 @@ export class InboxWatch {
   changed(name: string): void {
     this.#seen.delete(name)
   }
+}
+
+/** Whether a name says that another program is still at work, or has put its mark. */
+export function isPassing(name: string): boolean {
+  return passing.test(name)
 }
 
 export function doneMark(name: string): string {
