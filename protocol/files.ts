@@ -4,7 +4,7 @@
  * that hash over them has verified the signature over the whole.
  */
 import { longestTextKey, type Item, type Openness, type Schema } from './schema.ts'
-import type { Value } from './value.ts'
+import { valueFault, type Value } from './value.ts'
 
 /** Bytes of a file in one part, the last one excepted; a file without any has one empty part. */
 export const partBytes = 256 * 1024
@@ -91,9 +91,9 @@ const reserved = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|cono
  */
 export function fileNameFault(name: string): string | undefined {
   if (!name.isWellFormed() || name.includes('\uFFFD')) return '文件名编码有误 / the name is not well encoded'
-  if ([...name].length > longestTextKey)
-    return `文件名(含路径)超过 ${longestTextKey} 个字符 / the name with its path is longer than ${longestTextKey} characters`
   if (unseen.test(name)) return '文件名含控制字符 / the name holds control characters'
+  if (valueFault({ type: 'text', length: longestTextKey }, name) !== undefined)
+    return `文件名(含路径)超过 ${longestTextKey} 个字符 / the name with its path is longer than ${longestTextKey} characters`
   const wrong = /[\\:*?"<>|]/.exec(name)?.[0]
   if (wrong !== undefined) return `文件名含字符 ${wrong} / the name holds the character ${wrong}`
   for (const segment of name.split('/')) {

@@ -11,7 +11,7 @@ import { isFileSchema } from '../../protocol/files.ts'
 import type { Row, Rows, SourceTable } from '../database.ts'
 import type { StreamStore } from '../stream-store.ts'
 import { FileIndex, IndexCursor, isFit, type IndexedFile, type UnfitFile } from './any-index.ts'
-import { indexFile, isGone, isLocked } from './any-read.ts'
+import { FolderTree, indexFile, isGone, isLocked } from './any-read.ts'
 import { FileRows } from './any-rows.ts'
 import { printOf, Walk, type WalkedFile } from './any-walk.ts'
 import { requireFolder, unreachable } from './owner.ts'
@@ -52,6 +52,7 @@ export class AnyFiles implements WatchedFiles {
   readonly store: StreamStore
   readonly #options: WatchOptions
   readonly #index: FileIndex
+  readonly #tree: FolderTree
   readonly #rows: FileRows
   readonly #now: () => number
   #seen = new Map<string, Seen>()
@@ -64,6 +65,7 @@ export class AnyFiles implements WatchedFiles {
     this.#now = now
     this.store = openSourceStore(options.folder.data, source.resource).store
     this.#index = new FileIndex(this.store)
+    this.#tree = new FolderTree(options.folder.path)
     this.#rows = new FileRows(source, this.#index, options, (parts) => this.#index.miss(parts))
   }
 
@@ -161,7 +163,7 @@ export class AnyFiles implements WatchedFiles {
     // What is known already need not wait for a large file.
     if (size > 16 << 20) this.#settle(look)
     try {
-      this.#take(look, await indexFile(this.#options.folder.path, name, print, look.signal))
+      this.#take(look, await indexFile(this.#tree, name, print, look.signal))
     } catch (error) {
       if (look.signal.aborted) throw error
       if (error instanceof QianzhiError && error.code === 'QZ-FILE-CHANGED') {
@@ -199,7 +201,7 @@ export class AnyFiles implements WatchedFiles {
       const names = this.#index.unmet.after(after, goneAtOnce)
       if (names.length === 0) return
       after = names.at(-1)!
-      const gone = await Promise.all(names.map((name) => isNoFile(join(folder.path, name)).then((no) => no || !walk.meets(name))))
+      const gone = await Promise.all(names.map((name) => isNoFile(this.#tree, name).then((no) => no || !walk.meets(name))))
       await requireFolder(folder)
       this.store.transaction(() => names.forEach((name, i) => gone[i] && this.#index.remove(name)))
       queued()
@@ -230,10 +232,11 @@ export class AnyFiles implements WatchedFiles {
   }
 }
 
-/** Whether nothing is there, or something else than a file: what cannot be told says no. */
-async function isNoFile(path: string): Promise<boolean> {
+/** Whether nothing is there, or something else than a file of its own, such as one behind a link: what cannot be told says no. */
+async function isNoFile(tree: FolderTree, name: string): Promise<boolean> {
   try {
-    return !(await lstat(path)).isFile()
+    const [stats, inside] = await Promise.all([lstat(join(tree.path, name)), tree.holds(name)])
+    return !stats.isFile() || !inside
   } catch (error) {
     return isGone(error)
   }

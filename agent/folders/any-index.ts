@@ -138,8 +138,8 @@ export function isFit(file: IndexedFile | UnfitFile): file is IndexedFile {
 }
 
 function fileOf(row: Record<string, unknown>): IndexedFile | UnfitFile {
-  const name = String(row['name'])
-  if (row['reason'] !== null) return { name, reason: String(row['reason']) }
+  const [name, reason] = [String(row['name']), row['reason'] as string | null]
+  if (reason !== null) return { name, reason }
   return {
     name,
     print: String(row['print']),

@@ -11,8 +11,8 @@ import { printOf, timeOf } from './any-walk.ts'
 const hashBytes = 1 << 20
 
 /** Hashes a file as it is now. Throws QZ-FILE-CHANGED where it is another one afterwards. */
-export async function indexFile(root: string, name: string, print: string, signal: AbortSignal): Promise<IndexedFile> {
-  return withFile(root, name, print, async (handle, stats) => {
+export async function indexFile(tree: FolderTree, name: string, print: string, signal: AbortSignal): Promise<IndexedFile> {
+  return withFile(tree, name, print, async (handle, stats) => {
     const size = Number(stats.size)
     const sha256 = await hashOf(handle, size, signal)
     return { name, print, size, sha256, parts: partsOf(size), modified: timeOf(stats.mtimeNs) }
@@ -20,8 +20,8 @@ export async function indexFile(root: string, name: string, print: string, signa
 }
 
 /** The bytes of these parts, in their order. Throws QZ-FILE-CHANGED where the file is not what the index says, before or after. */
-export async function readParts(root: string, { name, print, size }: IndexedFile, parts: readonly number[]): Promise<Buffer[]> {
-  return withFile(root, name, print, async (handle) => {
+export async function readParts(tree: FolderTree, { name, print, size }: IndexedFile, parts: readonly number[]): Promise<Buffer[]> {
+  return withFile(tree, name, print, async (handle) => {
     const read: Buffer[] = []
     for (const part of parts) read.push(await readExactly(handle, part * partBytes, partLength(size, part), name))
     return read
@@ -53,39 +53,56 @@ export async function hashOf(handle: FileHandle, size: number, signal?: AbortSig
 }
 
 async function withFile<T>(
-  root: string,
+  tree: FolderTree,
   name: string,
   print: string,
   work: (handle: FileHandle, stats: BigIntStats) => Promise<T>,
 ): Promise<T> {
-  const path = join(root, name)
+  const path = join(tree.path, name)
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch((error) => {
     throw isGone(error) ? new QianzhiError('QZ-FILE-CHANGED', { file: name }, { cause: error }) : error
   })
   try {
-    const before = await handle.stat({ bigint: true })
-    await requireSame(handle, name, print)
-    await requireInside(root, name, before)
+    const before = await sameFile(handle, name, print)
+    await requireInside(tree, name, before)
     const result = await work(handle, before)
-    await requireSame(handle, name, print)
+    await sameFile(handle, name, print)
     return result
   } finally {
     await handle.close()
   }
 }
 
-async function requireSame(handle: FileHandle, name: string, print: string): Promise<void> {
+async function sameFile(handle: FileHandle, name: string, print: string): Promise<BigIntStats> {
   const stats = await handle.stat({ bigint: true })
   if (!stats.isFile() || printOf(stats) !== print) throw new QianzhiError('QZ-FILE-CHANGED', { file: name })
+  return stats
 }
 
 /** A folder on the way may have been put back by a link meanwhile: what was opened must lie under its own name. */
-async function requireInside(root: string, name: string, opened: BigIntStats): Promise<void> {
-  const path = join(root, name)
-  const [real, top] = await Promise.all([realpath(path), realpath(root)])
-  const there = await lstat(path, { bigint: true })
-  if (real !== join(top, name) || there.ino !== opened.ino || there.dev !== opened.dev)
-    throw new QianzhiError('QZ-FILE-CHANGED', { file: name })
+async function requireInside(tree: FolderTree, name: string, opened: BigIntStats): Promise<void> {
+  const path = join(tree.path, name)
+  const [inside, there] = await Promise.all([tree.holds(name), lstat(path, { bigint: true })])
+  if (!inside || there.ino !== opened.ino || there.dev !== opened.dev) throw new QianzhiError('QZ-FILE-CHANGED', { file: name })
+}
+
+/** A folder with all that lies below it, links left out. */
+export class FolderTree {
+  readonly path: string
+  /** Where it really lies: looked up again where something seems to lie elsewhere. */
+  #real: string | undefined
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  /** Whether a path leads to its own place below the folder, without a link. Throws where nothing is there. */
+  async holds(name: string): Promise<boolean> {
+    const real = await realpath(join(this.path, name))
+    if (this.#real !== undefined && real === join(this.#real, name)) return true
+    this.#real = await realpath(this.path)
+    return real === join(this.#real, name)
+  }
 }
 
 /** Not there, or a link now. */

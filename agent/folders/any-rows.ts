@@ -3,7 +3,8 @@ import { codedError, errorForLog, reasonOf } from '../../protocol/errors.ts'
 import { partValues } from '../../protocol/files.ts'
 import type { Row, RowFault, Rows, SourceTable } from '../database.ts'
 import { isFit, readPartKey, type IndexedFile, type IndexReading, type UnfitFile } from './any-index.ts'
-import { isGone, readParts } from './any-read.ts'
+import { FolderTree, isGone, readParts } from './any-read.ts'
+import { inParallel } from './any-place.ts'
 import { requireFolder } from './owner.ts'
 import type { WatchOptions } from './watched.ts'
 
@@ -15,10 +16,16 @@ export interface PartPlace {
   part: number
 }
 
+interface Wanted {
+  file: IndexedFile | UnfitFile
+  parts: number[]
+}
+
 export class FileRows {
   readonly #source: SourceTable
   readonly #index: IndexReading
   readonly #options: Pick<WatchOptions, 'folder' | 'logger'>
+  readonly #tree: FolderTree
   readonly #missed: (parts: readonly PartPlace[]) => void
 
   /** `missed` is told the parts of files that could not be read. */
@@ -31,31 +38,35 @@ export class FileRows {
     this.#source = source
     this.#index = index
     this.#options = options
+    this.#tree = new FolderTree(options.folder.path)
     this.#missed = missed
   }
 
   async byKeys(keys: readonly Row[]): Promise<Rows> {
-    const found: Rows = { rows: [], faults: [] }
     const wanted = Map.groupBy(keys.map(readPartKey), ({ name }) => name)
-    for (const [name, places] of wanted) {
+    const files = [...wanted].flatMap(([name, places]) => {
       const file = this.#index.get(name)
-      const parts = places.map(({ part }) => part)
-      if (file) await this.#read(file, parts, found)
-    }
-    return found
+      return file ? [{ file, parts: places.map(({ part }) => part) }] : []
+    })
+    return this.#readAll(files)
   }
 
   async after(after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
-    const found: Rows = { rows: [], faults: [] }
-    let last: Row | null = null
-    for (const { file, parts } of this.#partsAfter(after && readPartKey(after), limit)) {
-      await this.#read(file, parts, found)
-      last = [file.name, String(parts.at(-1))]
-    }
-    return { ...found, last }
+    const files = [...this.#partsAfter(after && readPartKey(after), limit)]
+    const last = files.at(-1)
+    return { ...(await this.#readAll(files)), last: last ? [last.file.name, String(last.parts.at(-1))] : null }
   }
 
-  *#partsAfter(after: PartPlace | null, limit: number): Generator<{ file: IndexedFile | UnfitFile; parts: number[] }> {
+  /** In the order of the files. */
+  async #readAll(files: readonly Wanted[]): Promise<Rows> {
+    const found: Rows[] = []
+    await inParallel([...files.entries()], async ([i, file]) => {
+      found[i] = await this.#read(file)
+    })
+    return { rows: found.flatMap(({ rows }) => rows), faults: found.flatMap(({ faults }) => faults) }
+  }
+
+  *#partsAfter(after: PartPlace | null, limit: number): Generator<Wanted> {
     let left = limit
     const begun = after && this.#index.get(after.name)
     for (let file = begun ?? this.#index.after(after?.name ?? '', 1)[0]; file && left > 0; file = this.#index.after(file.name, 1)[0]) {
@@ -71,21 +82,20 @@ export class FileRows {
   }
 
   /** A part beyond the end has no row. */
-  async #read(file: IndexedFile | UnfitFile, wanted: readonly number[], found: Rows): Promise<void> {
+  async #read({ file, parts: wanted }: Wanted): Promise<Rows> {
     if (!isFit(file)) {
-      if (wanted.includes(0)) found.faults.push({ key: [file.name, '0'], code: 'QZ-ROW-VALUE', item: 'name', reason: file.reason })
-      return
+      const fault: RowFault = { key: [file.name, '0'], code: 'QZ-ROW-VALUE', item: 'name', reason: file.reason }
+      return { rows: [], faults: wanted.includes(0) ? [fault] : [] }
     }
     const parts = wanted.filter((part) => part < file.parts)
-    if (parts.length === 0) return
     try {
-      const contents = await readParts(this.#options.folder.path, file, parts)
-      parts.forEach((part, i) => found.rows.push(this.#rowOf(file, part, contents[i]!)))
+      const contents = parts.length > 0 ? await readParts(this.#tree, file, parts) : []
+      return { rows: parts.map((part, i) => this.#rowOf(file, part, contents[i]!)), faults: [] }
     } catch (error) {
       // Where it is the folder that is away, nothing is said of the file.
       await requireFolder(this.#options.folder)
       this.#missed(parts.map((part) => ({ name: file.name, part })))
-      found.faults.push(...this.#faults(file.name, parts, error))
+      return { rows: [], faults: this.#faults(file.name, parts, error) }
     }
   }
 
