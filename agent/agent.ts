@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { codedError, QianzhiError } from '../protocol/errors.ts'
 import type { Place } from '../protocol/position.ts'
@@ -13,10 +12,11 @@ import { openControl, type Control } from './control.ts'
 import { databaseChecks, passed, policyCheck } from './doctoring.ts'
 import { mostQuarantined, onlyReads, type Check, type Database, type SinkTable, type SourceTable } from './database.ts'
 import { engines } from './databases/index.ts'
-import { HubClient } from './hub-client.ts'
+import { openHub, type Hub } from './hub.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
 import { InboundRoute } from './inbound-route.ts'
 import { runFindings, type FindingsContext } from './findings.ts'
+import { feedsGap, runGapOutlet, type GapOutletContext } from './gaps/gap-outlet.ts'
 import { runOutbound } from './outbound.ts'
 import { Passages } from './passages.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
@@ -67,7 +67,7 @@ class RunningAgent implements Agent {
   readonly #logger: Logger
   readonly #board: StatusBoard
   readonly #state
-  readonly #hub: HubClient
+  readonly #hub: Hub
   readonly #key
   readonly #keeper: PolicyKeeper
   readonly #answers: Answers
@@ -104,9 +104,7 @@ class RunningAgent implements Agent {
     this.#checkpoints = new Checkpoints(config.data, (error) => logger.warn({ err: codedError(error) }, 'audit checkpoints not written'))
     const identity = requireIdentity(this.#state)
     this.#key = openKey(config.data)
-    const ca = config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority
-    const urls = config.hub?.urls ?? identity.urls
-    this.#hub = new HubClient({ urls, key: this.#key, ca, proxy: config.hub?.proxy, clock: () => new Date() })
+    this.#hub = openHub({ config, identity, key: this.#key, policy: () => this.#keeper.policy, logger })
     this.#removals = new Removals({
       databases: Object.keys(config.databases),
       now: () => this.#hub.now(),
@@ -173,6 +171,7 @@ class RunningAgent implements Agent {
     this.#arrange()
     const { signal } = this.#stopping
     this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal), runFindings(this.#findings(), signal)]
+    if (feedsGap(this.#config)) this.#services.push(runGapOutlet(this.#gapOutlet(), signal))
     this.#logger.info({ agent: requireIdentity(this.#state).agent }, 'agent started')
   }
 
@@ -359,7 +358,7 @@ class RunningAgent implements Agent {
       database,
       sources,
       agent,
-      hubKey,
+      hubKey: this.#hub.receiptKey ?? hubKey,
       key: this.#key,
       hub: this.#hub,
       requirePolicy: () => this.#keeper.require(),
@@ -396,6 +395,19 @@ class RunningAgent implements Agent {
       pollAgain: this.#pollAgain,
       receiptsDue: this.#receiptsDue,
       removals: this.#removals,
+    }
+  }
+
+  #gapOutlet(): GapOutletContext {
+    return {
+      config: this.#config,
+      identity: requireIdentity(this.#state),
+      key: this.#key,
+      policy: () => this.#state.data.policy?.jws,
+      routes: () => this.#allRoutes(),
+      board: this.#board,
+      now: () => this.#hub.now(),
+      logger: this.#logger,
     }
   }
 

@@ -104,6 +104,15 @@ export interface SinkFiles {
   /** Seconds after a change in which further changes are gathered before a file is written. */
   gather: number
   format: FileFormat
+  /** Exactly of `batches`. */
+  copies?: GapCopyRules
+}
+
+/** How long copies are kept of batches that went into a one-way gap and that the inside has not confirmed. */
+export interface GapCopyRules {
+  days: number
+  /** Of one route. */
+  bytes: number
 }
 
 /** A folder in a database's place. */

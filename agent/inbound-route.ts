@@ -442,7 +442,8 @@ function toChange(batch: OpenBatch, sink: SinkTable, from: Position | null): Cha
   const { epoch, seq, rows, snapshot }: Manifest = batch.manifest
   const received = sink.columns.map(({ item }) => blockValues(batch, item.id))
   const { columns, without } = localRows(sink.columns, received)
-  const change: Change = { from, to: { epoch, seq, hash: batch.hash }, rows, columns }
+  const asItCame = sink.files && { bytes: batch.bytes, manifest: batch.jws }
+  const change: Change = { from, to: { epoch, seq, hash: batch.hash }, rows, columns, ...asItCame }
   if (batch.blocks.some((block) => block.item === opBlock)) change.ops = blockValues(batch, opBlock) as Op[]
   if (without.size > 0) change.ops = Array.from({ length: rows }, (_, row) => opOf(change.ops?.[row] ?? 'u', without.has(row)))
   if (snapshot) change.snapshot = { began: { epoch, seq: snapshot.began }, last: snapshot.last }

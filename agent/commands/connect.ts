@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
+import { pino } from 'pino'
 import { Value } from 'typebox/value'
 import { EnrolToken } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import type { AgentConfig } from '../config.ts'
 import { callControl } from '../control.ts'
-import { HubClient } from '../hub-client.ts'
+import { openHub as openAgentHub, type Hub } from '../hub.ts'
 import { PolicyKeeper } from '../policy-keeper.ts'
 import { openKey, openState, requireIdentity } from '../state.ts'
 import { StatusBoard } from '../status.ts'
@@ -22,16 +22,10 @@ export function readToken(text: string): EnrolToken {
   throw new QianzhiError('QZ-TOKEN', { reason: 'it is no enrolment token (qzt1.…)' })
 }
 
-/** The hub as an enrolled agent's command reaches it. */
-export function openHub(config: AgentConfig): HubClient {
+/** The hub as an enrolled agent's command reaches it; behind a one-way gap its folders. */
+export function openHub(config: AgentConfig): Hub {
   const identity = requireIdentity(openState(config.data))
-  return new HubClient({
-    urls: config.hub?.urls ?? identity.urls,
-    key: openKey(config.data),
-    ca: config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority,
-    proxy: config.hub?.proxy,
-    clock: () => new Date(),
-  })
+  return openAgentHub({ config, identity, key: openKey(config.data), policy: () => undefined, logger: pino({ level: 'silent' }) })
 }
 
 /** The newest policy: from the running agent, else from the hub, else the saved one. Undefined before the first. */
