@@ -11,7 +11,6 @@ import { ConfiguredTables } from './configured-tables.ts'
 import { openControl, type Control } from './control.ts'
 import { databaseChecks, passed, policyCheck } from './doctoring.ts'
 import { mostQuarantined, onlyReads, type Check, type Database, type SinkTable, type SourceTable } from './database.ts'
-import { engines } from './databases/index.ts'
 import { openHub, type Hub } from './hub.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
 import { InboundRoute } from './inbound-route.ts'
@@ -19,6 +18,7 @@ import { runFindings, type FindingsContext } from './findings.ts'
 import { feedsGap, runGapOutlet, type GapOutletContext } from './gaps/gap-outlet.ts'
 import { runOutbound } from './outbound.ts'
 import { Passages } from './passages.ts'
+import { openDatabase, type DatabaseOwner } from './open-database.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
 import { Operator } from './operator.ts'
 import { Reconciling } from './reconciling.ts'
@@ -165,9 +165,13 @@ class RunningAgent implements Agent {
       resume: ({ name }) => operator.resume(name ?? ''),
       confirm: ({ name }) => (operator.confirm(name ?? ''), {}),
     })
-    for (const [name, { url, pace }] of Object.entries(this.#config.databases)) {
-      this.#databases.set(name, await engines[engineOf(name, url)]!({ name, url, pace: pace ?? 50 }))
+    const owner: DatabaseOwner = {
+      agent: requireIdentity(this.#state).agent,
+      key: this.#key,
+      logger: this.#logger,
+      note: (database, resource, files) => void (this.#board.source(resource, database).files = files),
     }
+    for (const name of Object.keys(this.#config.databases)) this.#databases.set(name, await openDatabase(this.#config, name, owner))
     this.#noteCheckpoint()
     this.#arrange()
     const { signal } = this.#stopping

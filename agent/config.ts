@@ -194,6 +194,7 @@ export function readAgentConfig(file: string): AgentConfig {
     'sources',
   )
   checkTwice(config.sinks.map(sinkName), 'sinks')
+  checkFolders(config)
   checkTwice(
     config.sinks.filter((sink) => sink.table).map((sink) => `${sink.database}/${sink.table}`),
     'sinks',
@@ -267,6 +268,17 @@ function checkDatabases(config: AgentConfig): void {
     })
   }
   for (const [name, { url }] of Object.entries(config.databases)) engineOf(name, url)
+}
+
+/** What is written into a folder must not be read from it again. */
+function checkFolders({ sources, sinks }: AgentConfig): void {
+  const read = new Set(sources.flatMap(({ folder }) => folder ?? []))
+  const i = sinks.findIndex(({ folder }) => folder !== undefined && read.has(folder))
+  if (i >= 0) throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}].folder`, reason: 'is the folder of a source too: give it one of its own' })
+  checkTwice(
+    sources.filter(({ folder }) => folder !== undefined).map(({ folder, table }) => `${folder}/${table}`),
+    'sources',
+  )
 }
 
 function checkTwice(names: string[], key: string): void {

@@ -130,7 +130,17 @@ export interface FolderSettings {
   look: number
   /** Signs what is written into files: a compact JWS of this type (protocol/signature.ts). */
   sign: (typ: 'qz-file', payload: object) => string
+  /** Takes how many files of a source wait, were taken and were refused. */
+  note?: (resource: string, files: FileCounts) => void
   logger: Logger
+}
+
+export interface FileCounts {
+  /** In the folder now. */
+  waiting: number
+  /** Since the source was first set up. */
+  taken: number
+  refused: number
 }
 
 /** A watched table, view, SELECT or folder. */

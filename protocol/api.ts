@@ -101,6 +101,14 @@ export const SourceReport = Type.Object({
   unchanged: Type.Optional(Type.Integer({ minimum: 0 })),
   /** Set while a snapshot is needed or runs. */
   snapshot: Type.Optional(SnapshotProgress),
+  /** Of a folder: files that lie in it, and those taken and refused since its first set-up. */
+  files: Type.Optional(
+    Type.Object({
+      waiting: Type.Integer({ minimum: 0 }),
+      taken: Type.Integer({ minimum: 0 }),
+      refused: Type.Integer({ minimum: 0 }),
+    }),
+  ),
   fault: Type.Optional(Fault),
 })
 export type SourceReport = Static<typeof SourceReport>

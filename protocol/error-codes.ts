@@ -111,6 +111,20 @@ export const kinds = {
     '多行的键相同,无法区分:请使键唯一,或改用能唯一标识一行的键',
     'Several rows have this key and cannot be told apart: make the key unique, or register one that is',
   ),
+  'QZ-ROW-UNKNOWN': kind(
+    409,
+    'provider',
+    false,
+    '本机不知道该行的现状(数据目录曾恢复到较早的备份):请重新投放含该行的文件',
+    'What this row is now is not known here (the data folder was put back to an older copy): put in a file that holds it again',
+  ),
+  'QZ-FOLDER-WAITS': kind(
+    409,
+    'provider',
+    true,
+    '目录 {folder} 中尚无资源 {resource} 的文件:投放第一个完整文件后开始',
+    'No file of {resource} was ever in folder {folder}: it begins with the first whole one',
+  ),
   'QZ-ROW-REFUSED': kind(422, 'receiver', false, '目标数据库拒绝该行:{reason}', 'The target database refused the row: {reason}'),
   'QZ-ROW-CODE': kind(
     422,

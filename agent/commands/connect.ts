@@ -6,7 +6,9 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import type { AgentConfig } from '../config.ts'
 import { callControl } from '../control.ts'
+import type { Database } from '../database.ts'
 import { openHub as openAgentHub, type Hub } from '../hub.ts'
+import { openDatabase } from '../open-database.ts'
 import { PolicyKeeper } from '../policy-keeper.ts'
 import { openKey, openState, requireIdentity } from '../state.ts'
 import { StatusBoard } from '../status.ts'
@@ -26,6 +28,12 @@ export function readToken(text: string): EnrolToken {
 export function openHub(config: AgentConfig): Hub {
   const identity = requireIdentity(openState(config.data))
   return openAgentHub({ config, identity, key: openKey(config.data), policy: () => undefined, logger: pino({ level: 'silent' }) })
+}
+
+/** A configured database as a command opens it, also before the agent is enrolled. */
+export function openForCommand(config: AgentConfig, name: string, url?: string): Promise<Database> {
+  const agent = openState(config.data).data.identity?.agent ?? ''
+  return openDatabase(config, name, { agent, key: openKey(config.data), logger: pino({ enabled: false }) }, url)
 }
 
 /** The newest policy: from the running agent, else from the hub, else the saved one. Undefined before the first. */

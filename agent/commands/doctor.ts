@@ -5,8 +5,7 @@ import type { Check } from '../database.ts'
 import { databaseChecks, failed, passed, policyCheck } from '../doctoring.ts'
 import { openState } from '../state.ts'
 import type { Command, CommandContext } from './command.ts'
-import { freshPolicy, openHub } from './connect.ts'
-import { openDatabase } from './setup.ts'
+import { freshPolicy, openHub, openForCommand } from './connect.ts'
 
 /** Checks everything that running will need, and says the remedy of what fails. Exit code 1 where anything does. */
 export const doctor: Command = async (context) => {
@@ -34,7 +33,7 @@ async function allChecks(context: CommandContext): Promise<Check[]> {
     checks.push(failed('hub', codedError(error)))
   }
   for (const name of Object.keys(config.databases)) {
-    const database = await openDatabase(config, name)
+    const database = await openForCommand(config, name)
     try {
       checks.push(...(await databaseChecks(config, database, policy)))
     } finally {

@@ -3,9 +3,9 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { callControl } from '../control.ts'
 import { mostQuarantined, onlyReads, type QuarantinedKey, type Replayed } from '../database.ts'
 import { StreamStore, storeFile } from '../stream-store.ts'
+import { openForCommand } from './connect.ts'
 import type { Command, CommandContext } from './command.ts'
 import { requireName } from './resync.ts'
-import { openDatabase } from './setup.ts'
 
 /** Lists what stands in the quarantines of all databases; also while no agent runs. Keys are row values: they go to this terminal alone. */
 export const quarantine: Command = async (context) => {
@@ -20,7 +20,7 @@ export const quarantine: Command = async (context) => {
 }
 
 async function keysIn({ config, words }: CommandContext, name: string): Promise<QuarantinedKey[]> {
-  const database = await openDatabase(config, name)
+  const database = await openForCommand(config, name)
   try {
     return await database.quarantine(words[0], mostQuarantined)
   } finally {

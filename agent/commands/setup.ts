@@ -1,13 +1,13 @@
 import { QianzhiError } from '../../protocol/errors.ts'
-import { engineOf, type AgentConfig } from '../config.ts'
+import { engineOf } from '../config.ts'
 import { callControl } from '../control.ts'
 import { onlyReads, type CaptureMode, type Database, type SourceTable } from '../database.ts'
-import { engines } from '../databases/index.ts'
+import { removeSourceStore } from '../folders/stores.ts'
 import { readingChecks } from '../scans/checks.ts'
 import { removeStore } from '../stream-store.ts'
 import { sourceTable, supplyFor } from '../tables.ts'
 import type { Command, CommandContext } from './command.ts'
-import { freshPolicy } from './connect.ts'
+import { freshPolicy, openForCommand } from './connect.ts'
 
 /**
  * Makes what capture needs in the source databases: queue, triggers, state; with `--create-table` also the supply table that the
@@ -25,8 +25,8 @@ export const setup: Command = async (context) => {
 /** Removes triggers, queue and state again; the table and its rows stay. A later set-up begins with a snapshot. */
 export const teardown: Command = async (context) => {
   for (const { database, source } of await watchedTables(context)) {
-    if (onlyReads(source)) {
-      await forgetScans(context, source)
+    if (onlyReads(source) || source.files) {
+      await forgetSource(context, source)
       await database.close()
       continue
     }
@@ -46,14 +46,16 @@ const captureNames: Record<CaptureMode, [string, string]> = {
   tracking: ['更改跟踪采集', 'capture by Change Tracking'],
   watermark: ['水位采集', 'capture by watermark'],
   compare: ['比对采集', 'capture by comparison'],
+  files: ['目录采集', 'capture from a folder'],
 }
 
-/** Nothing is in the database of a source that is only read; what is remembered of it lies in the data folder. */
-async function forgetScans({ config, options, say }: CommandContext, source: SourceTable): Promise<void> {
+/** Nothing is in the database of a source that is only read, or in a folder; what is remembered of it lies in the data folder. */
+async function forgetSource({ config, options, say }: CommandContext, source: SourceTable): Promise<void> {
   const { resource } = source
   if (options['print']) return say(`-- ${resource}:数据库中没有任何对象`, `-- ${resource}: nothing is in the database`)
   if (await callControl(config.data, 'ping')) throw new QianzhiError('QZ-DATA-LOCKED', { folder: config.data })
-  removeStore(config.data, resource)
+  if (source.files) removeSourceStore(config.data, resource)
+  else removeStore(config.data, resource)
   say(`${resource}:采集已拆除`, `${resource}: capture is removed`)
 }
 
@@ -129,7 +131,7 @@ async function watchedTables(context: CommandContext): Promise<{ database: Datab
   if (chosen.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: words.join(' ') || 'sources' })
   return Promise.all(
     chosen.map(async (entry) => ({
-      database: await openDatabase(config, entry.database, optional(context, 'url')),
+      database: await openForCommand(config, entry.database, optional(context, 'url')),
       source: sourceTable(
         entry,
         supplyFor(policy, entry.resource),
@@ -138,11 +140,6 @@ async function watchedTables(context: CommandContext): Promise<{ database: Datab
       ),
     })),
   )
-}
-
-export async function openDatabase(config: AgentConfig, name: string, url?: string): Promise<Database> {
-  const entry = config.databases[name]!
-  return engines[engineOf(name, url ?? entry.url)]!({ name, url: url ?? entry.url, pace: entry.pace ?? 50 })
 }
 
 function optional({ options }: CommandContext, name: string): string | undefined {

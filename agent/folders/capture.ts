@@ -23,8 +23,6 @@ interface Watched {
 }
 
 const idleMs = 250
-/** What the store is told of rows sent; folders remember rows, not what was sent. */
-const noMemory: Memory = { snapshotBegan() {}, snapshotReached() {}, sent() {} }
 
 export class FolderCapture implements Capture {
   readonly #folder: FolderSettings
@@ -106,7 +104,14 @@ export class FolderCapture implements Capture {
   }
 
   async record(source: SourceTable, step: StreamStep): Promise<void> {
-    this.#of(source).store.record(step, noMemory)
+    const files = this.#of(source)
+    // Folders remember rows, not what was sent.
+    const memory: Memory = {
+      snapshotBegan() {},
+      snapshotReached: (after) => (after === null ? files.snapshotComplete?.() : undefined),
+      sent() {},
+    }
+    files.store.record(step, memory)
   }
 
   async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {

@@ -21,6 +21,8 @@ export interface WatchedFiles {
   rowsByKeys(keys: readonly Row[]): Promise<Rows>
   rowsAfter(after: Row | null, limit: number): Promise<Rows & { last: Row | null }>
   count(): Promise<number>
+  /** Within a transaction of the store: receivers have been told of every row that there is. */
+  snapshotComplete?(): void
   close(): void
 }
 

