@@ -33,7 +33,7 @@ export interface Gap {
 
 interface Configured {
   hub?: { gap?: Static<typeof GapConfig>; urls?: unknown; ca?: unknown; proxy?: unknown }
-  databases: Record<string, { folder?: ResolvedFolder }>
+  databases: Record<string, { url: string; folder?: ResolvedFolder }>
 }
 
 /** The folders in the hub's place; undefined where the hub itself is reached. Throws QZ-CONFIG. */

@@ -127,11 +127,11 @@ export class GapHub implements Hub {
     for (const jws of receipts) {
       const applied = appliedReceipt.open(jws, publicKey)
       if (applied) {
-        await this.#outbox?.receipt(applied.route, applied, jws)
+        await this.#outbox?.receipt(applied.route, `${applied.epoch}-${applied.seq}`, jws)
         this.#applied.set(applied.route, applied)
       } else {
         const removal = removalReceipt.open(jws, publicKey)
-        if (removal) await this.#outbox?.receipt(removal.route, removal, jws)
+        if (removal) await this.#outbox?.receipt(removal.route, 'removed', jws)
       }
     }
     if (this.#outbox) await pause(gatherReceipts, signal)

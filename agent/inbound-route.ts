@@ -163,6 +163,13 @@ export class InboundRoute {
     return true
   }
 
+  /** Behind a one-way gap a later snapshot is needed than the stream has: the hub sees to one. */
+  renew(): void {
+    if (!this.#opened) return
+    this.#broken = 'QZ-GAP-SNAPSHOT'
+    this.#context.pollAgain.fire()
+  }
+
   /** The operator has put right what refused rows: they are tried again when it is this route's turn. Throws why it is held. */
   replay(): Promise<Replayed> {
     if (!this.#opened) throw new QianzhiError('QZ-STATE', { what: this.id, state: this.report.fault?.code ?? 'starting', event: 'replay' })

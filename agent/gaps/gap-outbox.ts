@@ -43,9 +43,7 @@ export class GapOutbox {
   }
 
   /** `jws`: a receipt for the hub, as it would go there. */
-  async receipt(route: string, receipt: { epoch?: number; seq?: number }, jws: string): Promise<void> {
-    const { epoch, seq } = receipt
-    const what = epoch === undefined ? 'removed' : `${epoch}-${seq}`
+  async receipt(route: string, what: string, jws: string): Promise<void> {
     await this.#newest(folderOf(receiptsFolder, route), what, statementText(jws, readStatement(jws) ?? {}))
   }
 

@@ -30,15 +30,16 @@ export interface GapOutletContext {
   /** JWS of the policy in force. */
   policy: () => string | undefined
   /** Routes that run: the configured sink's, by its database's name. */
-  routes: () => readonly { id: string; sink: SinkTable; restart(): void }[]
+  routes: () => readonly { id: string; sink: SinkTable; restart(): void; renew(): void }[]
   board: StatusBoard
   now: () => Date
   logger: Logger
 }
 
-/** Milliseconds between looks, and between the words on how far a busy route is. */
+/** Milliseconds between looks, between the words on how far a busy route is, and after which the same is said again: it may be lost too. */
 const lookEvery = 2_000
 const headEvery = 10_000
+const sayAgain = 10 * 60_000
 
 type Route = ReturnType<GapOutletContext['routes']>[number]
 
@@ -59,7 +60,7 @@ export async function runGapOutlet(context: GapOutletContext, signal: AbortSigna
 export class GapOutlet {
   readonly #context: GapOutletContext
   /** The policy that each folder's gap.json carries. */
-  readonly #handed = new Map<string, string>()
+  readonly #handed = new Map<string, { jws: string; at: number }>()
   readonly #heads = new Map<string, { said: string; at: number }>()
   readonly #faults = new Map<string, string>()
 
@@ -109,14 +110,15 @@ export class GapOutlet {
     const { identity, key, policy, now } = this.#context
     const jws = policy()
     const path = this.#path(database)
-    if (jws === undefined || this.#handed.get(database) === jws) return
+    const before = this.#handed.get(database)
+    if (jws === undefined || (before?.jws === jws && performance.now() - before.at < sayAgain)) return
     await claimFolder({ path, agent: identity.agent })
     const statement = {
       ...{ kind: 'gap' as const, v: 1 as const, agent: identity.agent, agency: identity.agency },
       ...{ publicKey: key.publicKey, hubKey: identity.hubKey, policy: jws, time: now().toISOString() },
     }
     await this.#put(join(path, gapFile), statementText(gapStatement.sign(statement, key), { ...statement, policy: readStatement(jws) }))
-    this.#handed.set(database, jws)
+    this.#handed.set(database, { jws, at: performance.now() })
   }
 
   /** How far a route is written, so that the inside sees what it lacks also where nothing follows. */
@@ -125,7 +127,7 @@ export class GapOutlet {
     const position = board.sinks.get(route.id)?.position
     const before = this.#heads.get(route.id)
     const said = showPlace(position)
-    if (!position || before?.said === said || performance.now() - (before?.at ?? -Infinity) < headEvery) return
+    if (!position || performance.now() - (before?.at ?? -Infinity) < (before?.said === said ? sayAgain : headEvery)) return
     const { epoch, seq, hash } = position
     const head = { kind: 'gap-head' as const, route: route.id, epoch, seq, hash, time: now().toISOString() }
     await this.#put(join(this.#pathOf(route), headFile), statementText(gapHead.sign(head, key), head))
@@ -191,7 +193,8 @@ export class GapOutlet {
     })
     if (whole) return
     logger.info({ route: id }, 'no copies any more: the route is fetched from the hub again')
-    route.restart()
+    if (snapshot?.after) route.renew()
+    else route.restart()
   }
 
   #fromSnapshot(copies: GapCopies, after: Place | null, tip: Place) {
