@@ -15,6 +15,8 @@ export const GapConfig = Type.Object(
     applied: Type.Optional(Type.Enum(['remove', 'done'])),
     /** Seconds after which a batch that others have overtaken counts as missing, and a file that cannot be used yet as refused. */
     grace: Type.Optional(Type.Number({ minimum: 0, maximum: 604_800 })),
+    /** Seconds after which the outside is asked again for what has not come: longer than both ways through the gap take. */
+    again: Type.Optional(Type.Number({ minimum: 1, maximum: 604_800 })),
     /** Days, and bytes of each resource, for which copies are kept of what was sent. */
     keep: Type.Optional(Type.Number({ minimum: 0, maximum: 3650 })),
     limit: Type.Optional(Type.Integer({ minimum: 0 })),
@@ -28,6 +30,8 @@ export interface Gap {
   applied: 'remove' | 'done'
   /** Milliseconds. */
   grace: number
+  /** Milliseconds after which the outside is asked again for what has not come. */
+  again: number
   copies: GapCopyRules
 }
 
@@ -50,8 +54,8 @@ export function gapOf({ hub, databases }: Configured): Gap | undefined {
     if (!folder) throw fault(`gap.${key}`, `folders has no ${name}`)
     return { [key]: folder }
   }
-  const { applied = 'remove', grace = 60, keep = 30, limit = 4 * 1024 ** 3 } = gap
-  return { ...named('in'), ...named('out'), applied, grace: grace * 1000, copies: { days: keep, bytes: limit } }
+  const { applied = 'remove', grace = 60, again = 600, keep = 30, limit = 4 * 1024 ** 3 } = gap
+  return { ...named('in'), ...named('out'), applied, grace: grace * 1000, again: again * 1000, copies: { days: keep, bytes: limit } }
 }
 
 function fault(key: string, reason: string): QianzhiError {

@@ -11,6 +11,7 @@ import { appliedReceipt, removalReceipt } from '../protocol/receipt.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 import { pause } from './backoff.ts'
 import type { Gap } from './config-gaps.ts'
+import { showRange } from './gaps/gap-export.ts'
 import { GapInbox } from './gaps/gap-inbox.ts'
 import { GapOutbox } from './gaps/gap-outbox.ts'
 import type { Lack } from './gaps/route-inbox.ts'
@@ -34,6 +35,9 @@ const pendingMs = 500
 /** Milliseconds in which receipts are gathered: each is a file. */
 const gatherReceipts = 1_000
 
+/** Ranges that a message names. */
+const mostNamed = 10
+
 interface Told {
   route: string
   code: string
@@ -54,7 +58,7 @@ export class GapHub implements Hub {
     this.#parts = parts
     const { gap, identity, policy, logger, key, clock } = parts
     if (gap.in) this.#inbox = new GapInbox({ gap: { ...gap, in: gap.in }, identity, policy, logger })
-    if (gap.out) this.#outbox = new GapOutbox({ folder: gap.out, agent: identity.agent, key, clock })
+    if (gap.out) this.#outbox = new GapOutbox({ folder: gap.out, agent: identity.agent, key, clock, again: gap.again })
   }
 
   now(): Date {
@@ -117,8 +121,8 @@ export class GapHub implements Hub {
     } catch (error) {
       this.#parts.logger.warn({ route, err: errorForLog(error) }, 'a request for what is missing was not written')
     }
-    if ('epoch' in lack) return new QianzhiError('QZ-GAP-MISSING', { route, ...lack })
-    return new QianzhiError('QZ-GAP-SNAPSHOT', { route })
+    if ('after' in lack) return new QianzhiError('QZ-GAP-SNAPSHOT', { route })
+    return new QianzhiError('QZ-GAP-MISSING', { route, batches: lack.batches.slice(0, mostNamed).map(showRange).join(' ') })
   }
 
   /** Notes how far this agent is, so that files go that nobody needs any more; written for the outside where there is a way out. */

@@ -224,8 +224,8 @@ export const kinds = {
     503,
     'operator',
     true,
-    '路由 {route} 的批次 {epoch}-{from} 至 {epoch}-{to} 未到:请在网闸外侧代理执行 qianzhi-agent export {route} {epoch}-{from}..{to}(有返回通道时自动申请)',
-    'Batches {epoch}-{from} to {epoch}-{to} of route {route} have not arrived: run qianzhi-agent export {route} {epoch}-{from}..{to} at the outer agent (where there is a way back it is asked by itself)',
+    '路由 {route} 的批次 {batches} 未到:请在网闸外侧代理执行 qianzhi-agent export {route} {batches}(有返回通道时自动申请)',
+    'Batches {batches} of route {route} have not arrived: run qianzhi-agent export {route} {batches} at the outer agent (where there is a way back it is asked by itself)',
   ),
   'QZ-GAP-SNAPSHOT': kind(
     503,

@@ -11,6 +11,13 @@ const time = Type.String({ maxLength: 40 })
 const publicKey = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
 const place = Type.Object({ epoch: Type.Integer({ minimum: 1 }), seq: Type.Integer({ minimum: 1 }) })
 
+/** Batches of one epoch, both ends among them. */
+export const PlaceRange = Type.Object({ epoch: place.properties.epoch, from: place.properties.seq, to: place.properties.seq })
+export type PlaceRange = Static<typeof PlaceRange>
+
+/** Ranges that one request names at most. */
+export const mostRanges = 100
+
 /** The outer agent's word to the inside: whose agent it is, the hub's key, and the policy that the hub signed for it. */
 export const GapStatement = Type.Object({
   kind: Type.Literal('gap'),
@@ -33,11 +40,11 @@ export type GapHead = Static<typeof GapHead>
 export const GapKey = Type.Object({ kind: Type.Literal('gap-key'), agent: Type.String(), publicKey, time })
 export type GapKey = Static<typeof GapKey>
 
-/** What the inside lacks of a route: batches of one epoch, or a snapshot that begins after a place (null: any). */
+/** What the inside lacks of a route: some batches, or a snapshot that begins after a place (null: any). */
 export const GapRequest = Type.Object({
   kind: Type.Literal('gap-request'),
   route: Type.String(),
-  batches: Type.Optional(Type.Object({ epoch: place.properties.epoch, from: place.properties.seq, to: place.properties.seq })),
+  batches: Type.Optional(Type.Array(PlaceRange, { minItems: 1, maxItems: mostRanges })),
   snapshot: Type.Optional(Type.Object({ after: Type.Union([place, Type.Null()]) })),
   time,
 })

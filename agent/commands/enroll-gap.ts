@@ -30,7 +30,7 @@ export async function enrollBehindGap({ config, say }: CommandContext, folder: s
   // Refuses a policy that the hub did not sign: nothing is kept then.
   new PolicyKeeper(state, () => new Date(), () => undefined).take(policy)
   state.write()
-  if (gap.out) await new GapOutbox({ folder: gap.out, agent, key, clock: () => new Date() }).introduce()
+  if (gap.out) await new GapOutbox({ folder: gap.out, agent, key, again: gap.again, clock: () => new Date() }).introduce()
   say(
     `已在网闸内侧登记:代理 ${agent},机关单位 ${agency}。请与外侧核对指纹:\n  中心密钥 ${keyId(hubKey)}\n  外侧代理密钥 ${keyId(publicKey)}\n  本机密钥 ${keyId(key.publicKey)}`,
     `Enrolled behind a gap: agent ${agent} of agency ${agency}. Compare the fingerprints with the outside:\n  key of the hub ${keyId(hubKey)}\n  key of the outer agent ${keyId(publicKey)}\n  key of this machine ${keyId(key.publicKey)}`,

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { QianzhiError } from '../../protocol/errors.ts'
-import { gapKey } from '../../protocol/gap.ts'
+import { gapKey, type PlaceRange } from '../../protocol/gap.ts'
 import { showPlace, type Place } from '../../protocol/position.ts'
 import { keyId } from '../../protocol/signature.ts'
 import type { AgentConfig } from '../config.ts'
 import { sinkFile, SinkStore } from '../folders/sink-store.ts'
 import { GapCopies } from '../gaps/gap-copies.ts'
-import { exportBatch, exportBatches, readRange } from '../gaps/gap-export.ts'
+import { exportBatch, exportBatches, readRange, wholeEpoch } from '../gaps/gap-export.ts'
 import { folderOf, innerFile, listFiles, readStatementFile } from '../gaps/gap-files.ts'
 import { acceptedKeys, acceptKey } from '../gaps/gap-outlet.ts'
 import type { Command, CommandContext } from './command.ts'
@@ -29,25 +29,33 @@ export const exportCommand: Command = async (context) => {
 
 async function exportRoute({ config, words, say }: CommandContext, copies: GapCopies, route: string): Promise<number> {
   const folder = outFolder(config, route)
-  const range = words[1] === undefined ? undefined : readRange(words[1])
-  if (words[1] !== undefined && !range)
-    throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: '范围写作 期-批..批 / a range is EPOCH-SEQ..SEQ' })
-  let written: Place[]
-  let missing: Place[] = []
-  if (range) ({ written, missing } = await exportBatches(copies, folder, range))
-  else {
-    written = copies.after(copies.confirmed ?? { epoch: 0, seq: 0 })
+  const ranges = words.slice(1).map(requireRange)
+  const written: Place[] = []
+  const missing: Place[] = []
+  for (const range of ranges) {
+    const exported = await exportBatches(copies, folder, range)
+    written.push(...exported.written)
+    // An epoch without seqs has no end that could be missing.
+    if (range.to < wholeEpoch) missing.push(...exported.missing)
+  }
+  if (ranges.length === 0) {
+    written.push(...copies.after(copies.confirmed ?? { epoch: 0, seq: 0 }))
     for (const place of written) await exportBatch(copies, folder, place)
   }
   say(`${route}:已写 ${written.length} 个批次到 ${folder}`, `${route}: ${written.length} batches written into ${folder}`)
-  const [first] = missing
-  // An epoch without further range has no end to be missed.
-  if (!first || !words[1]!.includes('-')) return 0
+  if (missing.length === 0) return 0
+  const first = showPlace(missing[0])
   say(
-    `${route}:自 ${showPlace(first)} 起有 ${missing.length} 个批次已不保留,请执行 qianzhi-agent resync ${route}`,
-    `${route}: ${missing.length} batches from ${showPlace(first)} on are not kept any more: run qianzhi-agent resync ${route}`,
+    `${route}:自 ${first} 起有 ${missing.length} 个批次已不保留,请执行 qianzhi-agent resync ${route}`,
+    `${route}: ${missing.length} batches from ${first} on are not kept any more: run qianzhi-agent resync ${route}`,
   )
   return 1
+}
+
+function requireRange(text: string): PlaceRange {
+  const range = readRange(text)
+  if (range) return range
+  throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: `${text}:范围写作 期-批..批 / a range is EPOCH-SEQ..SEQ` })
 }
 
 /** The folder that a route is written into. Throws QZ-NOT-FOUND where none of the folders that are configured for batches has it. */

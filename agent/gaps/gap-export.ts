@@ -1,15 +1,9 @@
 import { join } from 'node:path'
+import type { PlaceRange } from '../../protocol/gap.ts'
 import type { Place } from '../../protocol/position.ts'
 import { unreachable } from '../folders/owner.ts'
 import type { GapCopies } from './gap-copies.ts'
 import { batchFileName, putFile } from './gap-files.ts'
-
-/** Batches of one epoch. */
-export interface PlaceRange {
-  epoch: number
-  from: number
-  to: number
-}
 
 /** Writes kept batches into a gap's folder again. `missing`: those of which there is no copy any more. */
 export async function exportBatches(copies: GapCopies, folder: string, { epoch, from, to }: PlaceRange): Promise<{ written: Place[]; missing: Place[] }> {
@@ -22,6 +16,9 @@ export async function exportBatches(copies: GapCopies, folder: string, { epoch, 
 }
 
 const mostNamed = 1_000
+
+/** Beyond every seq: the end of a range that has none. */
+export const wholeEpoch = 4_294_967_295
 
 export async function exportBatch(copies: GapCopies, folder: string, place: Place): Promise<void> {
   const copy = copies.copy(place)
@@ -38,6 +35,11 @@ export function readRange(text: string): PlaceRange | undefined {
   const [, epoch, from, to] = /^(\d{1,10})(?:-(\d{1,10})(?:\.\.(\d{1,10}))?)?$/.exec(text) ?? []
   if (epoch === undefined) return undefined
   const first = from === undefined ? 1 : Number(from)
-  const last = from === undefined ? 4_294_967_295 : Number(to ?? from)
+  const last = from === undefined ? wholeEpoch : Number(to ?? from)
   return first >= 1 && last >= first ? { epoch: Number(epoch), from: first, to: last } : undefined
+}
+
+/** As `readRange` reads it. */
+export function showRange({ epoch, from, to }: PlaceRange): string {
+  return from === to ? `${epoch}-${from}` : `${epoch}-${from}..${to}`
 }

@@ -1,22 +1,20 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gapKey, gapRequest } from '../../protocol/gap.ts'
-import { showPlace } from '../../protocol/position.ts'
 import { readStatement, type SigningKey } from '../../protocol/signature.ts'
 import type { ResolvedFolder } from '../config-folders.ts'
 import { claimFolder, requireFolder, unreachable } from '../folders/owner.ts'
 import { folderOf, innerFile, listFiles, putFile, receiptsFolder, requestsFolder, statementText } from './gap-files.ts'
-import type { Lack } from './route-inbox.ts'
+import { keyOf, type Lack } from './route-inbox.ts'
 
 export interface GapOutboxContext {
   folder: ResolvedFolder
   agent: string
   key: SigningKey
+  /** Milliseconds after which the outside is asked again for the same. */
+  again: number
   clock: () => Date
 }
-
-/** Milliseconds after which the outside is asked again for the same. */
-const askAgain = 10 * 60_000
 
 /** The folder out of which a gap carries what this agent says: its key, receipts and requests. Each file has a name of its own; the newest one counts. */
 export class GapOutbox {
@@ -49,11 +47,11 @@ export class GapOutbox {
 
   /** Asks for what is missing, once in a while. */
   async request(route: string, lack: Lack): Promise<void> {
-    const { key, clock } = this.#context
+    const { key, clock, again } = this.#context
     const asked = this.#asked.get(route)
-    const what = 'epoch' in lack ? `${lack.epoch}/${lack.from}` : `after ${showPlace(lack.after)}`
-    if (asked?.key === what && performance.now() - asked.at < askAgain) return
-    const wanted = 'epoch' in lack ? { batches: lack } : { snapshot: { after: lack.after && { epoch: lack.after.epoch, seq: lack.after.seq } } }
+    const what = keyOf(lack)
+    if (asked?.key === what && performance.now() - asked.at < again) return
+    const wanted = 'batches' in lack ? lack : { snapshot: { after: lack.after && { epoch: lack.after.epoch, seq: lack.after.seq } } }
     const request = { kind: 'gap-request' as const, route, ...wanted, time: clock().toISOString() }
     await this.#newest(folderOf(requestsFolder, route), 'request', statementText(gapRequest.sign(request, key), request))
     this.#asked.set(route, { key: what, at: performance.now() })

@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { codedError, errorForLog, QianzhiError } from '../../protocol/errors.ts'
-import { gapHead, gapRequest, gapStatement, type GapRequest } from '../../protocol/gap.ts'
+import { gapHead, gapRequest, gapStatement, type GapRequest, type PlaceRange } from '../../protocol/gap.ts'
 import { showPlace, type Place } from '../../protocol/position.ts'
 import { appliedReceipt, type AppliedReceipt } from '../../protocol/receipt.ts'
 import { readStatement, type SigningKey } from '../../protocol/signature.ts'
@@ -19,7 +19,7 @@ import { claimFolder, unreachable } from '../folders/owner.ts'
 import { sinkFile, SinkStore } from '../folders/sink-store.ts'
 import { writeDurably, type AgentState } from '../state.ts'
 import type { StatusBoard } from '../status.ts'
-import { exportBatches } from './gap-export.ts'
+import { exportBatches, showRange } from './gap-export.ts'
 import { GapCopies } from './gap-copies.ts'
 import { folderOf, gapFile, headFile, listFiles, listFolders, putFile, readStatementFile, receiptsFolder, requestsFolder, statementText } from './gap-files.ts'
 
@@ -185,11 +185,14 @@ export class GapOutlet {
     const { logger } = this.#context
     const whole = await this.#withStore(route, async (store, copies) => {
       const tip = store.position
-      const range = batches ?? (snapshot && tip ? this.#fromSnapshot(copies, snapshot.after, tip) : undefined)
-      if (!range) return false
-      const { written, missing } = await exportBatches(copies, this.#pathOf(route), range)
-      logger.info({ route: id, ...range, written: written.length, missing: missing.length }, 'written again for the inside')
-      return missing.length === 0
+      const ranges = batches ?? (snapshot && tip ? this.#fromSnapshot(copies, snapshot.after, tip) : [])
+      let all = ranges.length > 0
+      for (const range of ranges) {
+        const { written, missing } = await exportBatches(copies, this.#pathOf(route), range)
+        logger.info({ route: id, batches: showRange(range), written: written.length, missing: missing.length }, 'written again for the inside')
+        all &&= missing.length === 0
+      }
+      return all
     })
     if (whole) return
     logger.info({ route: id }, 'no copies any more: the route is fetched from the hub again')
@@ -197,9 +200,9 @@ export class GapOutlet {
     else route.restart()
   }
 
-  #fromSnapshot(copies: GapCopies, after: Place | null, tip: Place) {
+  #fromSnapshot(copies: GapCopies, after: Place | null, tip: Place): PlaceRange[] {
     const began = copies.snapshotBegin(after, tip)
-    return began && { epoch: tip.epoch, from: began.seq, to: tip.seq }
+    return began ? [{ epoch: tip.epoch, from: began.seq, to: tip.seq }] : []
   }
 
   #report(route: Route): void {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { PollRequest } from '../../protocol/api.ts'
 import { beginsSnapshot, openBatch, opBlock, readerLimits, splitBatch, trustedManifest, type OpenBatch } from '../../protocol/batch.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
-import { gapHead, type GapHead } from '../../protocol/gap.ts'
+import { gapHead, mostRanges, type GapHead, type PlaceRange } from '../../protocol/gap.ts'
 import type { Receive } from '../../protocol/policy.ts'
 import { isAfter, showPlace, type Place, type Position } from '../../protocol/position.ts'
 import { keyId } from '../../protocol/signature.ts'
@@ -22,8 +22,8 @@ export interface InboxContext {
   logger: Logger
 }
 
-/** What is not there of a route: batches of one epoch, or a snapshot that begins after a place. */
-export type Lack = { epoch: number; from: number; to: number } | { after: Position | null }
+/** What is not there of a route: some batches, in their order, or a snapshot that begins after a place. */
+export type Lack = { batches: PlaceRange[] } | { after: Position | null }
 
 export interface Found {
   /** Verified, in order; they follow what was asked for. */
@@ -77,8 +77,13 @@ export class RouteInbox {
   }
 
   #forget(files: readonly BatchFile[]): void {
-    const paths = new Set(files.map(({ path }) => path))
-    for (const map of [this.#glances, this.#held]) for (const path of map.keys()) if (!paths.has(path)) map.delete(path)
+    const now = new Map(files.map((file) => [file.path, file]))
+    for (const map of [this.#glances, this.#held]) {
+      for (const [path, { size, modified }] of map) {
+        const file = now.get(path)
+        if (file?.size !== size || file.modified !== modified) map.delete(path)
+      }
+    }
   }
 
   /** What is applied, and not asked for again, goes. @returns what is after the place asked for. */
@@ -207,7 +212,7 @@ export class RouteInbox {
       this.#lacking = undefined
       return { pending: this.#held.size > 0, ...(error && { error }) }
     }
-    const key = 'epoch' in lack ? `${lack.epoch}/${lack.from}` : `after ${showPlace(lack.after)}`
+    const key = keyOf(lack)
     if (this.#lacking?.key !== key) this.#lacking = { key, since: performance.now() }
     return { pending: true, ...(long(this.#lacking.since) && { lack }), ...(error && { error }) }
   }
@@ -229,12 +234,12 @@ export class RouteInbox {
     if (!first) return undefined
     if (after === null || broken !== undefined) {
       const began = later[0] && (await this.#glance(later[0]))?.began
-      if (began !== undefined && began < first.seq) return { epoch: first.epoch, from: began, to: first.seq - 1 }
+      if (began !== undefined && began < first.seq) return { batches: holes(later, head, { epoch: first.epoch, seq: began - 1 }) }
       return began === first.seq ? this.#withOldItems(later) : { after }
     }
-    const from = first.epoch === after.epoch ? after.seq + 1 : 1
-    const to = later[0] ? first.seq - 1 : first.seq
-    if (from <= to) return { epoch: first.epoch, from, to }
+    const missing = holes(later, head, first.epoch === after.epoch ? after : { epoch: first.epoch, seq: 0 })
+    const next = first.epoch === after.epoch ? after.seq + 1 : 1
+    if (missing[0]?.from === next) return { batches: missing }
     // The next one is there. It is held for a reason of its own, or follows another past than ours.
     return this.#held.has(later[0]!.path) ? this.#withOldItems(later) : { after }
   }
@@ -244,8 +249,29 @@ export class RouteInbox {
     const { path, place } = later[0]!
     if (this.#held.get(path)?.error.code !== 'QZ-BATCH-ITEM') return undefined
     const to = later.findLast((file) => file.place.epoch === place.epoch)!.place.seq
-    return { epoch: place.epoch, from: place.seq, to }
+    return { batches: [{ epoch: place.epoch, from: place.seq, to }] }
   }
+}
+
+/** What is not there between a place and the last that is known of its epoch. */
+function holes(files: readonly BatchFile[], head: Place | undefined, after: Place): PlaceRange[] {
+  const { epoch } = after
+  const there = new Set(files.flatMap(({ place }) => (place.epoch === epoch ? [place.seq] : [])))
+  const ranges: PlaceRange[] = []
+  let from = after.seq + 1
+  for (const seq of there) {
+    if (seq > from) ranges.push({ epoch, from, to: seq - 1 })
+    from = Math.max(from, seq + 1)
+  }
+  if (head?.epoch === epoch && head.seq >= from) ranges.push({ epoch, from, to: head.seq })
+  return ranges.slice(0, mostRanges)
+}
+
+/** The same as long as the same is waited for first. */
+export function keyOf(lack: Lack): string {
+  if ('after' in lack) return `after ${showPlace(lack.after)}`
+  const [{ epoch, from }] = lack.batches as [PlaceRange]
+  return `${epoch}/${from}`
 }
 
 function positionOf({ manifest: { epoch, seq }, hash }: OpenBatch): Position {

@@ -100,7 +100,7 @@ export function makeInside(t: Test, { keys = makeKeys(), gap = {} }: { keys?: Ke
   mkdirSync(out)
   const folder = (path: string) => ({ path, ready: 'stable' as const, stable: 0.3, look: 0.2 })
   const parts: GapHubParts = {
-    gap: { in: folder(path), out: folder(out), applied: 'remove', grace: 300, copies: { days: 1, bytes: 1 << 30 }, ...gap },
+    gap: { in: folder(path), out: folder(out), applied: 'remove', grace: 300, again: 60_000, copies: { days: 1, bytes: 1 << 30 }, ...gap },
     identity: { agent: 'outer-1', hubKey: keys.hub.publicKey, outer: keys.outer.publicKey },
     key: keys.inner,
     policy: () => inside.policy,
