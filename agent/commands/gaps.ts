@@ -17,11 +17,13 @@ import { requireName } from './resync.ts'
 export const exportCommand: Command = async (context) => {
   const { config, words } = context
   const name = requireName(words)
-  const route = existsSync(sinkFile(config.data, name)) ? name : undefined
-  if (route === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
-  const store = SinkStore.open(config, route)
+  const path = config.sinks
+    .flatMap(({ contents, database }) => (contents === 'batches' ? config.databases[database]!.folder!.path : []))
+    .find((folder) => existsSync(sinkFile({ data: config.data, path: folder }, name)))
+  if (path === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
+  const store = SinkStore.open({ data: config.data, path }, name)
   try {
-    return await exportRoute(context, new GapCopies(store), route)
+    return await exportRoute(context, new GapCopies(store), name)
   } finally {
     store.close()
   }

@@ -21,7 +21,18 @@ import { writeDurably, type AgentState } from '../state.ts'
 import type { StatusBoard } from '../status.ts'
 import { exportBatches, showRange } from './gap-export.ts'
 import { GapCopies } from './gap-copies.ts'
-import { folderOf, gapFile, headFile, listFiles, listFolders, putFile, readStatementFile, receiptsFolder, requestsFolder, statementText } from './gap-files.ts'
+import {
+  folderOf,
+  gapFile,
+  headFile,
+  listFiles,
+  listFolders,
+  putFile,
+  readStatementFile,
+  receiptsFolder,
+  requestsFolder,
+  statementText,
+} from './gap-files.ts'
 
 export interface GapOutletContext {
   config: Pick<AgentConfig, 'data' | 'databases' | 'sinks'>
@@ -84,16 +95,22 @@ export class GapOutlet {
       this.#faults.delete(what)
     } catch (error) {
       const coded = codedError(error)
-      if (this.#faults.get(what) !== coded.code) this.#context.logger.warn({ gap: what, code: coded.code, err: errorForLog(coded) }, coded.message)
+      if (this.#faults.get(what) !== coded.code)
+        this.#context.logger.warn({ gap: what, code: coded.code, err: errorForLog(coded) }, coded.message)
       this.#faults.set(what, coded.code)
     }
   }
 
   /** Those that have been opened. */
   #routes(): Route[] {
-    const { config, board, routes } = this.#context
+    const { board, routes } = this.#context
     const fed = routes().filter(({ id, sink }) => sink.files?.contents === 'batches' && board.sinks.has(id))
-    return fed.filter(({ id }) => existsSync(sinkFile(config.data, id)))
+    return fed.filter(({ id }) => existsSync(sinkFile(this.#stored(id), id)))
+  }
+
+  #stored(route: string): { data: string; path: string } {
+    const { board, config } = this.#context
+    return { data: config.data, path: this.#path(board.sinks.get(route)!.database) }
   }
 
   #path(database: string): string {
@@ -173,7 +190,8 @@ export class GapOutlet {
     if (!route) return
     await this.#withStore(route, async (store, copies) => {
       const gone = store.transaction(() => copies.confirm({ epoch, seq, hash, time }))
-      if (gone === undefined) this.#context.logger.info({ route: id, position: showPlace({ epoch, seq }) }, 'a receipt from inside says nothing new')
+      if (gone === undefined)
+        this.#context.logger.info({ route: id, position: showPlace({ epoch, seq }) }, 'a receipt from inside says nothing new')
       else await takeAway(store, this.#pathOf(route), id, gone)
     })
   }
@@ -189,7 +207,10 @@ export class GapOutlet {
       let all = ranges.length > 0
       for (const range of ranges) {
         const { written, missing } = await exportBatches(copies, this.#pathOf(route), range)
-        logger.info({ route: id, batches: showRange(range), written: written.length, missing: missing.length }, 'written again for the inside')
+        logger.info(
+          { route: id, batches: showRange(range), written: written.length, missing: missing.length },
+          'written again for the inside',
+        )
         all &&= missing.length === 0
       }
       return all
@@ -218,7 +239,7 @@ export class GapOutlet {
   }
 
   async #withStore<T>(route: Route, work: (store: SinkStore, copies: GapCopies) => Promise<T>): Promise<T> {
-    const store = SinkStore.open(this.#context.config, route.id)
+    const store = SinkStore.open(this.#stored(route.id), route.id)
     try {
       return await work(store, new GapCopies(store))
     } finally {
@@ -227,7 +248,7 @@ export class GapOutlet {
   }
 
   #withCopies(route: Route, work: (copies: GapCopies) => void): void {
-    const store = SinkStore.open(this.#context.config, route.id)
+    const store = SinkStore.open(this.#stored(route.id), route.id)
     try {
       work(new GapCopies(store))
     } finally {

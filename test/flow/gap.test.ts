@@ -67,7 +67,10 @@ class Gap {
       this.#seen.set(file, mtimeMs)
       return true
     })
-    return fresh.map((file) => ({ file, at: this.#random() })).sort((a, b) => a.at - b.at).map(({ file }) => file)
+    return fresh
+      .map((file) => ({ file, at: this.#random() }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ file }) => file)
   }
 
   async #carry(file: string): Promise<void> {
@@ -98,7 +101,11 @@ class Gap {
 
 t.test('rows pass a bad gap, and are equal in the end', async (t) => {
   const postgres = await findPostgres()
-  const [storeUrl, sourceUrl, targetUrl] = [await postgres.createDatabase(), await postgres.createDatabase(), await postgres.createDatabase()]
+  const [storeUrl, sourceUrl, targetUrl] = [
+    await postgres.createDatabase(),
+    await postgres.createDatabase(),
+    await postgres.createDatabase(),
+  ]
   const exchange = await Exchange.start({ hub: { store: storeUrl } })
   const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
   await source.query('create table people (id bigint primary key, name varchar(4000))')
@@ -110,7 +117,12 @@ t.test('rows pass a bad gap, and are equal in the end', async (t) => {
   })
   await exchange.publish(people)
   await provider.command('setup')
-  const [out, back, inFolder, outFolder] = ['out', 'back', 'in', 'inner-out'].map((name) => join(exchange.folder, name)) as [string, string, string, string]
+  const [out, back, inFolder, outFolder] = ['out', 'back', 'in', 'inner-out'].map((name) => join(exchange.folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ]
   const numbers = new Random(7)
   const random = () => numbers.next()
   const [inward, outward] = [new Gap(out, inFolder, random), new Gap(outFolder, back, random)]

@@ -25,7 +25,15 @@ async function makeOutside(t: Test) {
   const columns = schema.items.slice(0, 2).map((item) => ({ item, column: item.name }))
   const sink: SinkTable = {
     ...{ route, resource: 'people', table: 'people', schema, columns, source: 'police', deletes: 'remove', shared: false },
-    files: { contents: 'batches', write: 'whole', gather: 60, format: { timezone: 'Asia/Shanghai' }, copies: { days: 30, bytes: 1 << 30 } },
+    files: {
+      contents: 'batches',
+      write: 'whole',
+      headers: 'labels',
+      formulas: 'keep',
+      gather: 60,
+      format: { timezone: 'Asia/Shanghai' },
+      copies: { days: 30, bytes: 1 << 30 },
+    },
   }
   const logger = pino({ level: 'silent' })
   const settings = { path: out, data, agent: 'outer-1', ready: 'stable' as const, stable: 1, look: 1, sign: () => '', logger }
@@ -54,7 +62,11 @@ async function makeOutside(t: Test) {
     },
   }
   const outlet = new GapOutlet({
-    config: { data, databases: { out: folder(out), back: folder(back) }, sinks: [{ resource: 'people', database: 'out', folder: 'out', contents: 'batches', back: 'back' }] },
+    config: {
+      data,
+      databases: { out: folder(out), back: folder(back) },
+      sinks: [{ resource: 'people', database: 'out', folder: 'out', contents: 'batches', back: 'back' }],
+    },
     identity: { agent: 'outer-1', agency: 'bureau', urls: [], hubKey: keys.hub.publicKey },
     key: keys.outer,
     policy: () => outside.policy,
@@ -84,7 +96,13 @@ t.test('the inside is told the policy and how far each route is', async (t) => {
   await outside.write(makeStream(keys, 2))
   await outside.look()
   const statement = gapStatement.open(statementIn(join(outside.out, 'gap.json')), keys.outer.publicKey)
-  t.match(statement, { agent: 'outer-1', agency: 'bureau', hubKey: keys.hub.publicKey, publicKey: keys.outer.publicKey, policy: outside.policy })
+  t.match(statement, {
+    agent: 'outer-1',
+    agency: 'bureau',
+    hubKey: keys.hub.publicKey,
+    publicKey: keys.outer.publicKey,
+    policy: outside.policy,
+  })
   t.match(gapHead.open(statementIn(join(outside.out, route, 'head.json')), keys.outer.publicKey), { route, epoch: 5, seq: 2 })
   outside.policy = signPolicy(policyFor(keys, { serial: 2 }), keys.hub)
   await outside.look()
