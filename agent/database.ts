@@ -390,6 +390,8 @@ export interface Mark {
  * Any call may throw QZ-DB-UNREACHABLE when the connection is lost: the caller then closes it, forgets what it read, and opens another.
  */
 export interface Capture extends Omit<Reading, 'keysSince'> {
+  /** True where `checkTable` has thrown because something was awaited, and it is there now: the stream need not wait any longer. */
+  arrived?(source: SourceTable): boolean
   state(source: SourceTable): Promise<StreamState>
   /** Fingerprint of the triggers that cover the table now: it changes when any was dropped, made or disabled. Throws QZ-SOURCE-NOT-SET-UP. */
   coverage(source: SourceTable): Promise<string>

@@ -68,7 +68,11 @@ export class RowFiles implements WatchedFiles {
     const { folder } = this.#options
     await requireFolder(folder)
     await this.#follow()
-    if (this.#rows.merged === 0) throw new QianzhiError('QZ-FOLDER-WAITS', { folder: folder.path, resource: this.source.resource })
+    if (!this.began) throw new QianzhiError('QZ-FOLDER-WAITS', { folder: folder.path, resource: this.source.resource })
+  }
+
+  get began(): boolean {
+    return this.#rows.merged > 0
   }
 
   async look(signal: AbortSignal): Promise<number | undefined> {
