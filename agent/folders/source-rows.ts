@@ -15,7 +15,7 @@ const tables = `
   insert or ignore into folder (one) values (1)`
 
 /** Rows merged, looked through or rewritten in one transaction. */
-const pageRows = 5_000
+const pageRows = 10_000
 const present = '(row is not null or fault is not null)'
 
 export class SourceRows {
@@ -155,22 +155,30 @@ export class SourceRows {
   async #deleteOthers(step: () => void): Promise<number> {
     const store = this.#store
     let deleted = store.transaction(() => this.#settleUnknown())
-    const lacks = `${present} and not exists (select 1 from staged.row s where s.key = row.key)`
     for (let from = ''; ;) {
-      const page = store.all(`select key from main.row where key > ? and ${lacks} order by key limit ?`, from, pageRows)
-      const keys = page.map(({ key }) => String(key))
-      if (keys.length === 0) return deleted
-      const list = JSON.stringify(keys)
-      store.transaction(() => {
-        if (this.#mustQueue)
-          store.run('insert or replace into queue (key, print, at) select value, null, ? from json_each(?)', Date.now(), list)
-        store.run('update main.row set row = null, fault = null where key in (select value from json_each(?))', list)
-      })
-      deleted += keys.length
+      const bound = store.get('select key from main.row where key > ? order by key limit 1 offset ?', from, pageRows - 1)
+      const to = bound && String(bound['key'])
+      deleted += this.#deletePage(from, to)
       step()
       await setImmediate()
-      from = keys.at(-1)!
+      if (to === undefined) return deleted
+      from = to
     }
+  }
+
+  #deletePage(from: string, to: string | undefined): number {
+    const store = this.#store
+    const [range, values] = to === undefined ? ['key > ?', [from]] : ['key > ? and key <= ?', [from, to]]
+    const lacks = `${present} and not exists (select 1 from staged.row s where s.key = row.key)`
+    const keys = store.all(`select key from main.row where ${range} and ${lacks}`, ...values).map(({ key }) => String(key))
+    if (keys.length === 0) return 0
+    const list = JSON.stringify(keys)
+    store.transaction(() => {
+      if (this.#mustQueue)
+        store.run('insert or replace into queue (key, print, at) select value, null, ? from json_each(?)', Date.now(), list)
+      store.run('update main.row set row = null, fault = null where key in (select value from json_each(?))', list)
+    })
+    return keys.length
   }
 
   /** A whole table says of keys that were not known any more that they have no row. */
