@@ -34,7 +34,9 @@ export class CsvParser {
     const text = this.#held + piece
     const rows: RawRow[] = []
     let at = this.#dropping ? this.#drop(text) : 0
-    while (at < text.length) {
+    // Without a line's end no row ends: a long one is not parsed again with each piece.
+    const ends = last || piece.includes('\n') || piece.includes('\r')
+    while (ends && at < text.length) {
       const row = this.#row(text, at, last)
       if (!row) break
       rows.push(this.#next - at > longestRow ? { number: row.number, cells: [], wrong: tooLong } : row)
@@ -43,6 +45,7 @@ export class CsvParser {
     }
     this.#held = text.slice(at)
     if (this.#held.length > longestRow) {
+      this.#row(this.#held, 0, false)
       rows.push({ number: this.#line, cells: [], wrong: this.#open ? unclosed : tooLong })
       this.#dropping = true
       this.#held = ''
@@ -64,6 +67,7 @@ export class CsvParser {
     const cells: string[] = []
     const row: RawRow = { number: this.#line, cells }
     this.#lines = 1
+    this.#open = false
     for (let at = start; ;) {
       if (text.charCodeAt(at) === quote) {
         const end = closingQuote(text, at + 1)

@@ -77,3 +77,12 @@ t.test('neither encoding: the line is named', async (t) => {
   t.match(await refusal(read(utf16(text, false))), /U\+0000|neither UTF-8/)
   t.match(await refusal(read(Buffer.concat([utf16(text, true), Buffer.from([0x00, 0xd8, 0x41, 0x00])]))), /not valid UTF-16/)
 })
+
+t.test('a line that is longer than what is read at once', async (t) => {
+  const long = 'f'.repeat(600_000)
+  const read = await readRows(folder, 'a.csv', `编号,姓名,其他\n1,a,"[""${long}""]"\n2,b,\n`, sourceOf([items.id, items.name, items.more]))
+  t.same(valuesOf(read), [
+    [2, '1', 'a', `["${long}"]`],
+    [3, '2', 'b', null],
+  ])
+})
