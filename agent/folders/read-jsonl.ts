@@ -107,15 +107,14 @@ interface RawJson {
 /** In the place of numbers that need it. ECMA-262 has both since 2026; the types do not yet. */
 const { rawJSON, isRawJSON } = JSON as unknown as { rawJSON: (text: string) => RawJson; isRawJSON: (value: unknown) => value is RawJson }
 
-/** A number that a double does not hold stays as it is written, within objects too. */
+/** Where a number is not the plain text of a double, it stays as it is written, within objects too. */
 function parseExactly(line: string): unknown {
   const parsed: unknown = JSON.parse(line)
-  if (typeof parsed !== 'object' || parsed === null || Object.values(parsed).every(isPlain)) return parsed
-  return JSON.parse(line, keepNumbers as never)
-}
-
-function isPlain(value: unknown): boolean {
-  return typeof value === 'number' ? Number.isSafeInteger(value) : typeof value !== 'object' || value === null
+  if (typeof parsed !== 'object' || parsed === null) return parsed
+  const integers = !/\d[.eE]/.test(line)
+  const plain = (value: unknown): boolean =>
+    typeof value === 'number' ? integers && Number.isSafeInteger(value) : typeof value !== 'object' || value === null
+  return Object.values(parsed).every(plain) ? parsed : JSON.parse(line, keepNumbers as never)
 }
 
 function keepNumbers(_name: string, value: unknown, { source }: { source?: string }): unknown {

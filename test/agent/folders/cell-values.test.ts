@@ -132,17 +132,25 @@ t.test('clocks that are set: a time that is there twice is the first, one that i
 })
 
 t.test('texts', async (t) => {
-  check(t, { ...items.name, length: 4 }, {
-    ' a b': ' a b',
-    '\u{20000}\u{20000}\u{20000}\u{20000}': '\u{20000}\u{20000}\u{20000}\u{20000}',
-    一二三四五: /^! it has 5 characters, at most 4 are allowed$/,
-    '\ud800': /characters that are not allowed/,
-  })
+  check(
+    t,
+    { ...items.name, length: 4 },
+    {
+      ' a b': ' a b',
+      '\u{20000}\u{20000}\u{20000}\u{20000}': '\u{20000}\u{20000}\u{20000}\u{20000}',
+      一二三四五: /^! it has 5 characters, at most 4 are allowed$/,
+      '\ud800': /characters that are not allowed/,
+    },
+  )
   for (const spoiled of ['4.40106E+17', '4E+18', '4.41900198505121E+17', '1.2e+09'])
     check(t, { ...items.name, length: 40 }, { [spoiled]: /is what Excel made of a number whose digits are lost/ })
   check(t, { ...items.name, length: 40 }, { 'E+17': 'E+17', '4.40106E-17x': '4.40106E-17x', '440106E': '440106E' })
   const { length: _, ...unlimited } = items.name
-  check(t, unlimited, { ['x'.repeat(1025)]: /longer than 1024 bytes/, ['汉'.repeat(342)]: /longer than/, ['x'.repeat(1024)]: 'x'.repeat(1024) })
+  check(t, unlimited, {
+    ['x'.repeat(1025)]: /longer than 1024 bytes/,
+    ['汉'.repeat(342)]: /longer than/,
+    ['x'.repeat(1024)]: 'x'.repeat(1024),
+  })
 })
 
 t.test('binary and JSON', async (t) => {
@@ -155,7 +163,11 @@ t.test('empty cells: null or the empty text, and never of a key or where a value
   const read = (content: string, empty?: 'null' | 'text') =>
     readRows(t.testdirName, 'a.csv', content, sourceOf([items.id, text, items.count], empty && { format: { empty } }))
   t.testdir()
-  t.same(valuesOf(await read('编号,姓名,数量\n1,, \n2,""\n3, ,7\n')), [[2, '1', null, null], [3, '-'], [4, '3', ' ', '7']])
+  t.same(valuesOf(await read('编号,姓名,数量\n1,, \n2,""\n3, ,7\n')), [
+    [2, '1', null, null],
+    [3, '-'],
+    [4, '3', ' ', '7'],
+  ])
   t.same(valuesOf(await read('编号,姓名,数量\n1,, \n', 'text')), [[2, '1', '', null]])
   t.same(valuesOf(await read('编号,数量\n1,3\n', 'text')), [[2, '1', null, '3']], 'a column that is not there')
   const rows = await readRows(t.testdirName, 'b.csv', '编号,姓名\n,a\n  ,b\n3,\n', sourceOf([items.id, items.name]))
@@ -164,27 +176,50 @@ t.test('empty cells: null or the empty text, and never of a key or where a value
     '3: 编号 id 必填 / a value is required',
     '4: 姓名 name 必填 / a value is required',
   ])
-  t.same(rows.map(({ key }) => key?.[0]), [undefined, undefined, '3'])
+  t.same(
+    rows.map(({ key }) => key?.[0]),
+    [undefined, undefined, '3'],
+  )
 })
 
 t.test('faults name row, header and item, and at most forty characters of a value', async (t) => {
-  const rows = await readRows(t.testdir(), 'a.csv', `编号,姓名,出生日期\n1,a,${'9'.repeat(100)}\n`, sourceOf([items.id, items.name, items.born]))
+  const rows = await readRows(
+    t.testdir(),
+    'a.csv',
+    `编号,姓名,出生日期\n1,a,${'9'.repeat(100)}\n`,
+    sourceOf([items.id, items.name, items.born]),
+  )
   t.match(rows[0]!.faults, [{ code: 'QZ-ROW-VALUE', column: '出生日期', item: 'born', zh: `“${'9'.repeat(40)}…”不是日期` }])
   t.equal(rows[0]!.row, undefined)
   t.same(rows[0]!.key, ['1'])
 })
 
 t.test('item checks and codes are made, each fault at its row', async (t) => {
-  const checked: Item = { ...items.name, id: 'card', name: 'card', label: '身份证号', length: 18, check: { kind: 'identity-number', on: 'reject' } }
+  const checked: Item = {
+    ...items.name,
+    id: 'card',
+    name: 'card',
+    label: '身份证号',
+    length: 18,
+    check: { kind: 'identity-number', on: 'reject' },
+  }
   const sex: Item = { id: 'sex', name: 'sex', label: '性别', type: 'text', length: 1, openness: 'public' }
-  const columns = [mappedColumn(items.id, undefined), mappedColumn(checked, undefined), mappedColumn(sex, { column: 'xb', codes: { '1': '男', '2': '女', '9': '不明' } })]
-  const content = '编号,身份证号,性别\n1,11010519491231002X,1\n1,110105194912310021,1\n2,11010519491231002X,3\n3,11010519491231002X,9\n4,11010519491231002X,2\n'
+  const columns = [
+    mappedColumn(items.id, undefined),
+    mappedColumn(checked, undefined),
+    mappedColumn(sex, { column: 'xb', codes: { '1': '男', '2': '女', '9': '不明' } }),
+  ]
+  const content =
+    '编号,身份证号,性别\n1,11010519491231002X,1\n1,110105194912310021,1\n2,11010519491231002X,3\n3,11010519491231002X,9\n4,11010519491231002X,2\n'
   const rows = await readRows(t.testdir(), 'a.csv', content, sourceOf([items.id, checked, sex], { columns }))
   t.same(faultsOf(rows), [
     '3: 身份证号 card 公民身份号码:校验码不对 / identity number: wrong check character',
     '4: 性别 sex 本地值“3”没有对应代码 / the local value has no code',
     '5: 性别 sex 换码后的值不符合信息项的类型或长度 / its value by the mapping is longer than 1 characters',
   ])
-  t.same(rows.map(({ faults }) => faults[0]?.code), [undefined, 'QZ-ROW-CHECK', 'QZ-ROW-VALUE', 'QZ-ROW-VALUE', undefined])
+  t.same(
+    rows.map(({ faults }) => faults[0]?.code),
+    [undefined, 'QZ-ROW-CHECK', 'QZ-ROW-VALUE', 'QZ-ROW-VALUE', undefined],
+  )
   t.same(rows[4]!.row, ['4', '11010519491231002X', '2'], 'rows stay as they are here')
 })
