@@ -35,14 +35,7 @@ export class CsvParser {
     const rows: RawRow[] = []
     let at = this.#dropping ? this.#drop(text) : 0
     // Without a line's end no row ends: a long one is not parsed again with each piece.
-    const ends = last || piece.includes('\n') || piece.includes('\r')
-    while (ends && at < text.length) {
-      const row = this.#row(text, at, last)
-      if (!row) break
-      rows.push(this.#next - at > longestRow ? { number: row.number, cells: [], wrong: tooLong } : row)
-      at = this.#next
-      this.#line += this.#lines
-    }
+    if (last || piece.includes('\n') || piece.includes('\r')) at = this.#parseRows(text, at, last, rows)
     this.#held = text.slice(at)
     if (this.#held.length > longestRow) {
       this.#row(this.#held, 0, false)
@@ -51,6 +44,19 @@ export class CsvParser {
       this.#held = ''
     }
     return rows
+  }
+
+  /** @returns where the first row begins that may not be all there. */
+  #parseRows(text: string, start: number, last: boolean, rows: RawRow[]): number {
+    let at = start
+    while (at < text.length) {
+      const row = this.#row(text, at, last)
+      if (!row) break
+      rows.push(this.#next - at > longestRow ? { number: row.number, cells: [], wrong: tooLong } : row)
+      at = this.#next
+      this.#line += this.#lines
+    }
+    return at
   }
 
   /** To the end of the line. */

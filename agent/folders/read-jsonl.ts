@@ -127,7 +127,7 @@ function textOf(value: unknown, json: boolean): string | null {
   if (json) return JSON.stringify(value)
   if (typeof value === 'string') return value
   if (isRawJSON(value)) return plainNumber(value.rawJSON)
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return typeof value === 'object' ? JSON.stringify(value) : String(value as number | boolean)
 }
 
 const exponentForm = /^(-?)(\d+)(?:\.(\d+))?[eE]([+-]?\d{1,3})$/
