@@ -126,8 +126,8 @@ function textOf(value: unknown, json: boolean): string | null {
   if (value === null || value === undefined) return null
   if (json) return JSON.stringify(value)
   if (typeof value === 'string') return value
-  if (isRawJSON(value)) return plainNumber(value.rawJSON)
-  return typeof value === 'object' ? JSON.stringify(value) : String(value as number | boolean)
+  // Of numbers, booleans and all else this is the plain text.
+  return isRawJSON(value) ? plainNumber(value.rawJSON) : JSON.stringify(value)
 }
 
 const exponentForm = /^(-?)(\d+)(?:\.(\d+))?[eE]([+-]?\d{1,3})$/
