@@ -79,7 +79,7 @@ export class CsvParser {
         const end = closingQuote(text, at + 1)
         this.#open = end < 0
         if (this.#open && last) return this.#unclosed(text, row)
-        if (this.#open || (end + 1 === text.length && !last)) return undefined
+        if (this.#open) return undefined
         cells.push(this.#quoted(text.slice(at + 1, end)))
         at = end + 1
       } else {

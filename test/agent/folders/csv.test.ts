@@ -81,6 +81,14 @@ t.test('any text: what is not wrong is what csv-parse reads', async (t) => {
   t.ok(compared > 500, `${compared} were compared`)
 })
 
+t.test('a row that is too long, whole in one piece', async (t) => {
+  const rows = parsed([`a,${'x'.repeat(1 << 20)}\nb\n`])
+  t.match(rows, [
+    { number: 1, cells: [], wrong: { en: /longer than/ } },
+    { number: 2, cells: ['b'] },
+  ])
+})
+
 t.test('a stray quote costs its own row alone', async (t) => {
   const rows = parsed(['a,b\n1,"x"y\n2,', '"x" \n3,c"\n4,d'])
   t.same(

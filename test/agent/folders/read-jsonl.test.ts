@@ -1,5 +1,6 @@
 /** JSON lines: numbers as they are written, names as headers, and lines that are none. */
 import t from 'tap'
+import { readJsonLines } from '../../../agent/folders/read-jsonl.ts'
 import { faultsOf, gb18030, items, readRows, sourceOf, valuesOf } from './source.ts'
 
 const folder = t.testdir()
@@ -89,4 +90,23 @@ t.test('a line that is too long is a fault of its own', async (t) => {
     ],
   )
   t.match(faultsOf(rows), [/^2: .*longer than 1048576 characters/, /^4: .*longer/])
+})
+
+t.test('a line without an end takes no memory', async (t) => {
+  const piece = 'x'.repeat(1 << 20)
+  async function* endless(): AsyncGenerator<string> {
+    yield '{"id":"1"}\n'
+    // Together more than a string can be.
+    for (let i = 0; i < 600; i++) yield piece
+    yield '\n{"id":"3"}'
+  }
+  const rows = (await Array.fromAsync(readJsonLines(endless(), source, 2000))).flat()
+  t.same(
+    valuesOf(rows).map(([number, id]) => [number, id]),
+    [
+      [1, '1'],
+      [2, '-'],
+      [3, '3'],
+    ],
+  )
 })
