@@ -12,33 +12,34 @@ export async function* readJsonLines(text: AsyncIterable<string>, source: Source
   const reader = new ObjectReader(source)
   let rows: FileRow[] = []
   let number = 0
-  for await (const line of lines(text)) {
-    number++
-    if (line === undefined) rows.push(unreadRow(number, tooLong.zh, tooLong.en))
-    else if (line.trim() !== '') rows.push(reader.read(number, line))
-    if (rows.length < chunk) continue
-    yield reader.rows.examine(rows)
-    rows = []
+  for await (const some of lines(text)) {
+    for (const line of some) {
+      number++
+      if (line === undefined) rows.push(unreadRow(number, tooLong.zh, tooLong.en))
+      else if (line.trim() !== '') rows.push(reader.read(number, line))
+      if (rows.length < chunk) continue
+      yield reader.rows.examine(rows)
+      rows = []
+    }
   }
   if (rows.length > 0) yield reader.rows.examine(rows)
 }
 
-/** Undefined for a line that is too long. */
-async function* lines(text: AsyncIterable<string>): AsyncGenerator<string | undefined> {
+/** The lines that end in each piece; undefined for one that is too long. */
+async function* lines(text: AsyncIterable<string>): AsyncGenerator<(string | undefined)[]> {
   let held = ''
   let dropping = false
   for await (const piece of text) {
-    let from = 0
-    for (let end = piece.indexOf('\n'); end >= 0; end = piece.indexOf('\n', from)) {
-      const line = held + piece.slice(from, end)
-      yield dropping || line.length > longestRow ? undefined : line
-      ;[held, dropping, from] = ['', false, end + 1]
-    }
-    held += piece.slice(from)
+    const [first, ...others] = piece.split('\n')
+    const all = [held + first!, ...others]
+    held = all.pop()!
+    const ended = all.map((line, i) => ((dropping && i === 0) || line.length > longestRow ? undefined : line))
+    if (ended.length > 0) dropping = false
     if (held.length > longestRow) [held, dropping] = ['', true]
+    yield ended
   }
-  if (dropping) yield undefined
-  else if (held !== '') yield held
+  if (dropping) yield [undefined]
+  else if (held !== '') yield [held]
 }
 
 /** Names of members that are kept with what they stand for. */
