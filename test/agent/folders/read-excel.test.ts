@@ -1,5 +1,9 @@
 /** Excel files: which sheet, what cells say, and what is refused with its place. */
+import { randomUUID } from 'node:crypto'
+import { closeSync, openSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { readFileRows } from '../../../agent/folders/read-file.ts'
 import { writeWorkbook } from '../../../protocol/excel/write.ts'
 import { entriesOf, workbook, zip, type Parts } from '../../protocol/excel/files.ts'
 import { faultsOf, items, readRows, refusal, sourceOf, valuesOf } from './source.ts'
@@ -86,3 +90,30 @@ t.test('archive bombs, and what is no workbook', async (t) => {
 t.test('a row that is too long in a cell names the cell', async (t) => {
   t.match(await refusal(read(book([header, row(2, '1', 'x'.repeat(32_768))]))), /^人员!B2: .*32767 characters/)
 })
+
+t.test(
+  'what the system says while it is read is no fault of the file',
+  { skip: process.platform !== 'linux' && 'needs /proc' },
+  async (t) => {
+    const folder = t.testdir()
+    const path = join(folder, 'a.xlsx')
+    const columns = [{ header: '编号' }, { header: '姓名' }]
+    const rows = Array.from({ length: 20_000 }, (_, i) => [String(i), randomUUID().slice(0, 10)])
+    writeFileSync(path, await writeWorkbook({ sheets: [{ name: '数据', columns, rows }] }))
+    const reading = readFileRows({ path, source: sourceOf([items.id, items.name]), signal: new AbortController().signal })
+    await reading.next()
+    // Its descriptor cannot be read any more: as when a share is gone.
+    const descriptor = readdirSync('/proc/self/fd').find((fd) => linkOf(fd) === path)!
+    closeSync(Number(descriptor))
+    t.equal(openSync(join(folder, 'b'), 'w'), Number(descriptor), 'the descriptor is another file, to be written only')
+    await t.rejects(Array.fromAsync(reading), { code: 'EBADF', syscall: 'read' })
+  },
+)
+
+function linkOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return undefined
+  }
+}
