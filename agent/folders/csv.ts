@@ -34,6 +34,21 @@ export class CsvParser {
     const text = this.#held + piece
     const rows: RawRow[] = []
     let at = this.#dropping ? this.#drop(text) : 0
+    // Without a line's end no row ends: a long one is not parsed again with each piece.
+    if (last || piece.includes('\n') || piece.includes('\r')) at = this.#parseRows(text, at, last, rows)
+    this.#held = text.slice(at)
+    if (this.#held.length > longestRow) {
+      this.#row(this.#held, 0, false)
+      rows.push({ number: this.#line, cells: [], wrong: this.#open ? unclosed : tooLong })
+      this.#dropping = true
+      this.#held = ''
+    }
+    return rows
+  }
+
+  /** @returns where the first row begins that may not be all there. */
+  #parseRows(text: string, start: number, last: boolean, rows: RawRow[]): number {
+    let at = start
     while (at < text.length) {
       const row = this.#row(text, at, last)
       if (!row) break
@@ -41,13 +56,7 @@ export class CsvParser {
       at = this.#next
       this.#line += this.#lines
     }
-    this.#held = text.slice(at)
-    if (this.#held.length > longestRow) {
-      rows.push({ number: this.#line, cells: [], wrong: this.#open ? unclosed : tooLong })
-      this.#dropping = true
-      this.#held = ''
-    }
-    return rows
+    return at
   }
 
   /** To the end of the line. */
@@ -64,12 +73,13 @@ export class CsvParser {
     const cells: string[] = []
     const row: RawRow = { number: this.#line, cells }
     this.#lines = 1
+    this.#open = false
     for (let at = start; ;) {
       if (text.charCodeAt(at) === quote) {
         const end = closingQuote(text, at + 1)
         this.#open = end < 0
         if (this.#open && last) return this.#unclosed(text, row)
-        if (this.#open || (end + 1 === text.length && !last)) return undefined
+        if (this.#open) return undefined
         cells.push(this.#quoted(text.slice(at + 1, end)))
         at = end + 1
       } else {

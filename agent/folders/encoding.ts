@@ -162,11 +162,12 @@ function isCommon(line: Buffer): boolean {
   return Array.from(line.toString('utf8')).every((c) => c < '\u0080' || known.has(c) || (c >= '\u3000' && c <= '\u303f') || c >= '\uff00')
 }
 
-const pieceBytes = 1 << 20
+/** Small, so that what is made of a piece is forgotten soon; a line that is longer makes it grow. */
+const [pieceBytes, longestPiece] = [1 << 16, 1 << 21]
 
 /** A file's bytes in pieces that end with a character. A piece is overwritten by the next one. */
 async function* pieces({ file, refuse, signal }: OpenText, from: number, name?: Encoding['name']): AsyncGenerator<Buffer> {
-  const buffer = Buffer.allocUnsafe(pieceBytes)
+  let buffer = Buffer.allocUnsafe(pieceBytes)
   const ending = name === 'utf-16le' ? unitsEnd(1) : name === 'utf-16be' ? unitsEnd(2) : lineEnd
   for (let held = 0, position = from; ;) {
     signal.throwIfAborted()
@@ -178,10 +179,11 @@ async function* pieces({ file, refuse, signal }: OpenText, from: number, name?: 
     }
     position += bytesRead
     const end = ending(buffer.subarray(0, filled))
-    if (end === 0 && filled === buffer.length) throw refuse(wholeFile, '没有行,不是文本文件', 'it has no lines: it is no text file')
     if (end > 0) yield buffer.subarray(0, end)
-    buffer.copyWithin(0, end, filled)
     held = filled - end
+    if (held < buffer.length) buffer.copyWithin(0, end, filled)
+    else if (held < longestPiece) buffer = Buffer.concat([buffer], held * 2)
+    else throw refuse(wholeFile, '没有行,不是文本文件', 'it has no lines: it is no text file')
   }
 }
 

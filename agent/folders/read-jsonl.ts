@@ -12,33 +12,34 @@ export async function* readJsonLines(text: AsyncIterable<string>, source: Source
   const reader = new ObjectReader(source)
   let rows: FileRow[] = []
   let number = 0
-  for await (const line of lines(text)) {
-    number++
-    if (line === undefined) rows.push(unreadRow(number, tooLong.zh, tooLong.en))
-    else if (line.trim() !== '') rows.push(reader.read(number, line))
-    if (rows.length < chunk) continue
-    yield reader.rows.examine(rows)
-    rows = []
+  for await (const some of lines(text)) {
+    for (const line of some) {
+      number++
+      if (line === undefined) rows.push(unreadRow(number, tooLong.zh, tooLong.en))
+      else if (line.trim() !== '') rows.push(reader.read(number, line))
+      if (rows.length < chunk) continue
+      yield reader.rows.examine(rows)
+      rows = []
+    }
   }
   if (rows.length > 0) yield reader.rows.examine(rows)
 }
 
-/** Undefined for a line that is too long. */
-async function* lines(text: AsyncIterable<string>): AsyncGenerator<string | undefined> {
+/** The lines that end in each piece; undefined for one that is too long. */
+async function* lines(text: AsyncIterable<string>): AsyncGenerator<(string | undefined)[]> {
   let held = ''
   let dropping = false
   for await (const piece of text) {
-    let from = 0
-    for (let end = piece.indexOf('\n'); end >= 0; end = piece.indexOf('\n', from)) {
-      const line = held + piece.slice(from, end)
-      yield dropping || line.length > longestRow ? undefined : line
-      ;[held, dropping, from] = ['', false, end + 1]
-    }
-    held += piece.slice(from)
+    const [first, ...others] = piece.split('\n')
+    const all = [held + first!, ...others]
+    held = all.pop()!
+    const ended = all.map((line, i) => ((dropping && i === 0) || line.length > longestRow ? undefined : line))
+    if (ended.length > 0) dropping = false
     if (held.length > longestRow) [held, dropping] = ['', true]
+    yield ended
   }
-  if (dropping) yield undefined
-  else if (held !== '') yield held
+  if (dropping) yield [undefined]
+  else if (held !== '') yield [held]
 }
 
 /** Names of members that are kept with what they stand for. */
@@ -107,15 +108,14 @@ interface RawJson {
 /** In the place of numbers that need it. ECMA-262 has both since 2026; the types do not yet. */
 const { rawJSON, isRawJSON } = JSON as unknown as { rawJSON: (text: string) => RawJson; isRawJSON: (value: unknown) => value is RawJson }
 
-/** A number that a double does not hold stays as it is written, within objects too. */
+/** Where a number is not the plain text of a double, it stays as it is written, within objects too. */
 function parseExactly(line: string): unknown {
   const parsed: unknown = JSON.parse(line)
-  if (typeof parsed !== 'object' || parsed === null || Object.values(parsed).every(isPlain)) return parsed
-  return JSON.parse(line, keepNumbers as never)
-}
-
-function isPlain(value: unknown): boolean {
-  return typeof value === 'number' ? Number.isSafeInteger(value) : typeof value !== 'object' || value === null
+  if (typeof parsed !== 'object' || parsed === null) return parsed
+  const integers = !/\d[.eE]/.test(line)
+  const plain = (value: unknown): boolean =>
+    typeof value === 'number' ? integers && Number.isSafeInteger(value) : typeof value !== 'object' || value === null
+  return Object.values(parsed).every(plain) ? parsed : JSON.parse(line, keepNumbers as never)
 }
 
 function keepNumbers(_name: string, value: unknown, { source }: { source?: string }): unknown {
@@ -127,8 +127,8 @@ function textOf(value: unknown, json: boolean): string | null {
   if (value === null || value === undefined) return null
   if (json) return JSON.stringify(value)
   if (typeof value === 'string') return value
-  if (isRawJSON(value)) return plainNumber(value.rawJSON)
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  // Of numbers, booleans and all else this is the plain text.
+  return isRawJSON(value) ? plainNumber(value.rawJSON) : JSON.stringify(value)
 }
 
 const exponentForm = /^(-?)(\d+)(?:\.(\d+))?[eE]([+-]?\d{1,3})$/

@@ -46,9 +46,14 @@ async function unzipping<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
-    if (error instanceof QianzhiError) throw error
+    if (error instanceof QianzhiError || isOfSystem(error)) throw error
     throw excelFault(wholeFile, `文件已损坏:${reasonOf(error)}`, `the file is damaged: ${reasonOf(error)}`, error)
   }
+}
+
+/** A share that goes away says nothing of the file. */
+function isOfSystem(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error
 }
 
 async function readEntries(zip: yauzl.ZipFile, limits: ExcelLimits): Promise<Map<string, yauzl.Entry>> {
@@ -86,6 +91,7 @@ async function* unpack(zip: yauzl.ZipFile, entry: yauzl.Entry): AsyncGenerator<B
       yield chunk
     }
   } catch (error) {
+    if (isOfSystem(error)) throw error
     throw excelFault(wholeFile, `${entry.fileName} 已损坏:${reasonOf(error)}`, `${entry.fileName} is damaged: ${reasonOf(error)}`, error)
   } finally {
     stream.destroy()

@@ -95,7 +95,12 @@ async function readStyles(part: Part): Promise<Shown[]> {
 
 async function readTexts(part: Part, limits: ExcelLimits): Promise<string[]> {
   const texts: string[] = []
+  let length = 0
   const text = new RichText()
+  const keep = (value: string): void => {
+    texts.push(value)
+    length += value.length
+  }
   const parsing = parseXml(part, {
     open(name) {
       if (name === 'si') text.clear()
@@ -104,12 +109,18 @@ async function readTexts(part: Part, limits: ExcelLimits): Promise<string[]> {
     text: (found) => text.add(found),
     close(name) {
       text.close(name)
-      if (name === 'si') texts.push(text.value)
+      if (name === 'si') keep(text.value)
     },
   })
   for await (const _ of parsing) {
     if (texts.length > limits.texts)
       throw excelFault(wholeFile, `不同的文本超过 ${limits.texts} 个`, `it holds more than ${limits.texts} texts`)
+    if (length > limits.textLength)
+      throw excelFault(
+        wholeFile,
+        `文本合计超过 ${limits.textLength} 个字符`,
+        `its texts are longer than ${limits.textLength} characters together`,
+      )
   }
   return texts
 }

@@ -15,9 +15,10 @@ export function cellName(sheet: string, row: number, column: number): string {
 
 /** `A` for 0, `AA` for 26. */
 export function columnLetters(column: number): string {
-  const rest = String.fromCharCode(65 + (column % 26))
-  return column < 26 ? rest : columnLetters(Math.floor(column / 26) - 1) + rest
+  return column < 26 ? alphabet[column]! : columnLetters(Math.floor(column / 26) - 1) + alphabet[column % 26]!
 }
+
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 
 /** Row (from 1) and column (from 0) of `B3`; undefined where it is none of a sheet's 16,384 × 1,048,576 cells. */
 export function parseCellName(name: string): { row: number; column: number } | undefined {

@@ -17,6 +17,8 @@ export interface ExcelLimits {
   cellLength: number
   /** Different texts of the workbook. */
   texts: number
+  /** Characters of them all together, which memory holds. */
+  textLength: number
 }
 
 export const excelLimits: Readonly<ExcelLimits> = {
@@ -29,4 +31,5 @@ export const excelLimits: Readonly<ExcelLimits> = {
   columns: 500,
   cellLength: 32_767,
   texts: 2_000_000,
+  textLength: 100_000_000,
 }

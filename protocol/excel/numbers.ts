@@ -87,8 +87,21 @@ export function serialText(raw: string, shown: Exclude<Shown, 'number'>, system:
   const real = system === 1900 && days > 60 ? days - 1 : days
   if (days < (system === 1900 ? 1 : 0) || days > last || (system === 1900 && days === 60))
     return { zh: `“${raw}”不是有效日期`, en: `"${raw}" is not a date` }
-  const date = new Date((first + real) * day).toISOString().slice(0, 10)
+  const date = dateText(first + real)
   return { text: shown === 'date' && milliseconds === 0 ? date : `${date}T${timeText(milliseconds)}` }
+}
+
+/** Tables have few days, and a date costs ten times what finding it does. */
+const dates = new Map<number, string>()
+
+/** By days since 1970. */
+function dateText(days: number): string {
+  let text = dates.get(days)
+  if (text === undefined) {
+    if (dates.size >= 50_000) dates.clear()
+    dates.set(days, (text = new Date(days * day).toISOString().slice(0, 10)))
+  }
+  return text
 }
 
 function timeText(milliseconds: number): string {

@@ -1,7 +1,7 @@
 import { canonicalTime, valueFault } from '../value.ts'
 import type { Part } from './archive.ts'
 import { RichText, unescapeText, type Book } from './book.ts'
-import { cellName, excelFault, lastRow, parseCellName } from './fault.ts'
+import { cellName, columnLetters, excelFault, lastRow, parseCellName } from './fault.ts'
 import type { ExcelLimits } from './limits.ts'
 import { numberText, serialText, type Found } from './numbers.ts'
 import { parseXml, type XmlHandler } from './xml.ts'
@@ -102,7 +102,9 @@ class SheetHandler implements XmlHandler {
   }
 
   #openCell({ r, t = 'n', s = '0' }: Readonly<Record<string, string>>): void {
-    const place = r === undefined ? { row: this.#row.number, column: this.#column + 1 } : parseCellName(r)
+    // Nearly always the next cell.
+    const next = r === undefined || r === columnLetters(this.#column + 1) + this.#row.number
+    const place = next ? { row: this.#row.number, column: this.#column + 1 } : parseCellName(r)
     if (!place || place.row !== this.#row.number || place.column <= this.#column)
       throw excelFault(this.#reading.name, `单元格 ${r} 的位置有误`, `cell ${r} is out of place`)
     this.#column = place.column

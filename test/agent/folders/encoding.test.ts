@@ -61,10 +61,9 @@ t.test('lines in two encodings: refused, with both lines', async (t) => {
 })
 
 t.test('Chinese that reads as UTF-8 by chance is no second encoding', async (t) => {
-  // 女 alone, and level-2 characters whose bytes are those of UTF-8.
-  const chance = Buffer.from('e4b8adb9', 'hex')
-  const content = Buffer.concat([gb18030(`${text}3,女\n4,`), chance, Buffer.from('\n')])
-  t.same(valuesOf(await read(content)).slice(0, 3), [...rows, [4, '3', '女']])
+  // 女 alone, and characters whose bytes are in UTF-8 those of 丵 and 峡.
+  t.equal(gb18030('涓靛场').toString(), '丵峡')
+  t.same(valuesOf(await read(gb18030(`${text}3,女\n4,涓靛场\n`))), [...rows, [4, '3', '女'], [5, '4', '涓靛场']])
 })
 
 t.test('neither encoding: the line is named', async (t) => {
@@ -76,4 +75,13 @@ t.test('neither encoding: the line is named', async (t) => {
   t.match(await refusal(read(Buffer.concat([Buffer.from(`\ufeff${text}`), gb18030(text)]))), /line 4: .*not valid UTF-8/)
   t.match(await refusal(read(utf16(text, false))), /U\+0000|neither UTF-8/)
   t.match(await refusal(read(Buffer.concat([utf16(text, true), Buffer.from([0x00, 0xd8, 0x41, 0x00])]))), /not valid UTF-16/)
+})
+
+t.test('a line that is longer than what is read at once', async (t) => {
+  const long = 'f'.repeat(600_000)
+  const read = await readRows(folder, 'a.csv', `编号,姓名,其他\n1,a,"[""${long}""]"\n2,b,\n`, sourceOf([items.id, items.name, items.more]))
+  t.same(valuesOf(read), [
+    [2, '1', 'a', `["${long}"]`],
+    [3, '2', 'b', null],
+  ])
 })

@@ -127,6 +127,7 @@ t.test('limits', async (t) => {
   t.match(await over({ rows: 2 }), /^one: .*2 rows/)
   t.match(await over({ sheets: 1 }), /1 sheets/)
   t.match(await over({ texts: 2 }), /2 texts/)
+  t.match(await over({ textLength: 2 }), /longer than 2 characters together/)
   t.match(await over({ entries: 3 }), /3 files/)
   t.match(await over({ fileBytes: 100 }), /larger than 100 bytes/)
   t.match(await over({ unpackedBytes: 1000 }), /more than 1000 bytes/)
