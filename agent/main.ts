@@ -22,6 +22,7 @@ const commands: Record<string, () => Promise<Command>> = {
   pause: async () => (await import('./commands/pause.ts')).pause,
   resume: async () => (await import('./commands/pause.ts')).resume,
   confirm: async () => (await import('./commands/pause.ts')).confirm,
+  verify: async () => (await import('./commands/verify.ts')).verify,
 }
 
 const help = {
@@ -46,6 +47,7 @@ const help = {
   pause 资源|路由         暂停:来源不再读取和发送(变更继续排队),落地不再接收;重启后仍然有效
   resume 资源|路由        恢复
   confirm 资源            确认大批删除属实,发送给接收方
+  verify 文件             核验写入目录的文件:内容、写入代理与提供方的签名(--key 公钥[,公钥] 另给密钥)
 
 选项:
   --config 文件           配置文件(默认 ./qianzhi-agent.yaml)
@@ -75,6 +77,8 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
   pause RESOURCE|ROUTE    nothing is read and sent (changes go on being queued), or received; also after a restart
   resume RESOURCE|ROUTE   goes on
   confirm RESOURCE        the many deletes that wait are meant: sends them to the receivers
+  verify FILE             checks a file written into a folder: its content, the writing agent's and the provider's signatures
+                          (--key KEY[,KEY] gives further public keys)
 
 Options:
   --config FILE           configuration (default ./qianzhi-agent.yaml)
@@ -92,6 +96,7 @@ const options = {
   url: { type: 'string' },
   user: { type: 'string' },
   name: { type: 'string' },
+  key: { type: 'string' },
   repair: { type: 'boolean' },
   'no-repair': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },

@@ -186,7 +186,11 @@ export class RowFiles implements WatchedFiles {
     this.#options.logger.warn({ resource: this.source.resource, file: file.name, code, faults: read?.total ?? 1 }, 'file refused')
   }
 
-  async #report(name: string, { faults, total, staging }: Pick<ReadFile, 'faults' | 'total'> & { staging?: Staging }, outcome: 'accepted' | 'refused') {
+  async #report(
+    name: string,
+    { faults, total, staging }: Pick<ReadFile, 'faults' | 'total'> & { staging?: Staging },
+    outcome: 'accepted' | 'refused',
+  ) {
     const report = join(this.#rejected, fittingName(name, '.report.csv'))
     await writeReport(report, { file: name, faults, total, outcome, rows: staging?.rows ?? 0, bad: staging?.bad ?? 0 })
   }
@@ -243,4 +247,3 @@ async function flushFolder(path: string): Promise<void> {
     await handle.close()
   }
 }
-

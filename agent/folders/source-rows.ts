@@ -80,7 +80,7 @@ export class SourceRows {
     store.run('attach database ? as staged', staging)
     let changed = 0
     try {
-      for (let from = ''; ; ) {
+      for (let from = ''; ;) {
         const bound = store.get('select key from staged.row where key > ? order by key limit 1 offset ?', from, pageRows - 1)
         const to = bound ? String(bound['key']) : undefined
         changed += store.transaction(() => this.#mergePage(from, to))
@@ -132,7 +132,7 @@ export class SourceRows {
     const store = this.#store
     let deleted = store.transaction(() => this.#settleUnknown())
     const lacks = `${present} and not exists (select 1 from staged.row s where s.key = row.key)`
-    for (let from = ''; ; ) {
+    for (let from = ''; ;) {
       const page = store.all(`select key from main.row where key > ? and ${lacks} order by key limit ?`, from, pageRows)
       const keys = page.map(({ key }) => String(key))
       if (keys.length === 0) return deleted
@@ -173,7 +173,7 @@ export class SourceRows {
     const { columns } = this.#source
     const places = columns.map(({ item }) => items.indexOf(item.id))
     this.#store.make('drop table if exists next; create table next (key text primary key, row text, fault text) without rowid')
-    for (let from = ''; ; ) {
+    for (let from = ''; ;) {
       const page = this.#store.all('select key, row, fault from row where key > ? order by key limit ?', from, pageRows)
       if (page.length === 0) break
       this.#store.transaction(() => {
@@ -215,5 +215,7 @@ function add(read: Rows, { row, fault }: Record<string, unknown>): void {
 }
 
 function shapeOf({ columns }: SourceTable): string {
-  return JSON.stringify(columns.map(({ item: { id, type, length, precision, scale, key, required } }) => [id, type, length, precision, scale, key, required]))
+  return JSON.stringify(
+    columns.map(({ item: { id, type, length, precision, scale, key, required } }) => [id, type, length, precision, scale, key, required]),
+  )
 }

@@ -284,7 +284,12 @@ t.test('a full or read-only place: nothing is half taken, and it goes on when th
   const keep = await open(join(staged, 'x'), 'w')
   await keep.close()
   await line.put('2.csv', csv('1,东村,11'))
-  await until('it says so', async () => line.capture!.backlog(line.source, 1).then(() => false, () => true))
+  await until('it says so', async () =>
+    line.capture!.backlog(line.source, 1).then(
+      () => false,
+      () => true,
+    ),
+  )
   t.same(await line.names(), ['2.csv'])
   await rm(staged, { recursive: true })
   await line.taken(2)
