@@ -146,11 +146,12 @@ export class OutputState {
     store.run('insert or replace into statement (generation, epoch, seq, jws) values (?, ?, ?, ?)', generation, epoch, seq, jws)
   }
 
-  /** The provider's statements up to a position, oldest first; `newest`: that one alone. */
-  statements(generation: number, { epoch, seq }: Position, newest: boolean): string[] {
+  /** The provider's statements that a file is made of, oldest first; of a whole file the newest one alone. */
+  statements(generation: number, { kind, from, to }: Making): string[] {
+    const after = kind === 'changes' ? from : null
     const rows = this.#store.all(
-      'select jws from statement where generation = ? and (epoch, seq) <= (?, ?) order by epoch desc, seq desc limit ?',
-      ...[generation, epoch, seq, newest ? 1 : -1],
+      `select jws from statement where generation = ? and (epoch, seq) > (?, ?) and (epoch, seq) <= (?, ?) order by epoch desc, seq desc limit ?`,
+      ...[generation, after?.epoch ?? 0, after?.seq ?? 0, to.epoch, to.seq, kind === 'whole' ? 1 : -1],
     )
     return rows.map(({ jws }) => String(jws)).toReversed()
   }

@@ -158,7 +158,7 @@ export class RowOutput {
       batches: making.batches,
       quarantine: this.#store.countAside(generation),
       time: making.time,
-      provider: fitting(this.#state.statements(generation, making.to, making.kind === 'whole')),
+      provider: fitting(this.#state.statements(generation, making)),
     }
   }
 
