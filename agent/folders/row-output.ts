@@ -1,6 +1,6 @@
 /** Writes a route's files: when rows have changed and further changes were gathered for a while, one file after the other, until it is closed. */
 import { readFileSync, readdirSync } from 'node:fs'
-import { lstat, rm } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileManifestText, manifestName, readFileManifest, type FileManifest } from '../../protocol/file-manifest.ts'
 import { codedError, errorForLog, QianzhiError } from '../../protocol/errors.ts'
