@@ -14,6 +14,7 @@ import {
   resolveFolders,
   type ResolvedFolder,
 } from './config-folders.ts'
+import { GapConfig, gapOf } from './config-gaps.ts'
 import { captureModes } from './database.ts'
 import { mappingFault } from './mapping.ts'
 import { SendingConfig } from './source-rules.ts'
@@ -132,6 +133,8 @@ const AgentConfigShape = Type.Object(
           ca: Type.Optional(Type.String()),
           /** HTTP CONNECT proxy. */
           proxy: Type.Optional(Type.String()),
+          /** Folders in the hub's place, where a one-way gap lies between (config-gaps.ts). */
+          gap: Type.Optional(GapConfig),
           /** Seconds that a poll may be held; below the idle limit of the firewalls on the way. */
           poll: Type.Optional(Type.Number({ minimum: 1, maximum: 60 })),
         },
@@ -191,6 +194,7 @@ export function readAgentConfig(file: string): AgentConfig {
     sinks: (read.sinks ?? []).map((sink, i) => placedSink(sink, `sinks[${i}]`, read.folders)),
   }
   checkDatabases(config)
+  gapOf(config)
   checkSources(config)
   checkSinks(config)
   checkMappings(config)

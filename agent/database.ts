@@ -108,6 +108,15 @@ export interface SinkFiles {
   /** Texts that a spreadsheet would take for formulas: kept as they are, or written with an apostrophe before them. */
   formulas: 'keep' | 'escape'
   format: FileFormat
+  /** Exactly of `batches`. */
+  copies?: GapCopyRules
+}
+
+/** How long copies are kept of batches that went into a one-way gap and that the inside has not confirmed. */
+export interface GapCopyRules {
+  days: number
+  /** Of one route. */
+  bytes: number
 }
 
 /** A folder in a database's place. */

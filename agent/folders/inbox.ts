@@ -87,6 +87,11 @@ export class InboxWatch {
   }
 }
 
+/** Whether a name says that another program is still at work, or has put its mark. */
+export function isPassing(name: string): boolean {
+  return passing.test(name)
+}
+
 export function doneMark(name: string): string {
   return `${name}.done`
 }

@@ -1,17 +1,13 @@
 import type { FolderSettings, QuarantinedKey } from '../database.ts'
 import { rememberedRoutes, SinkStore } from './sink-store.ts'
-
-/** Of a folder's sources: see `Database.quarantine`. */
-export type SourceQuarantine = (folder: FolderSettings, name: string | undefined, limit: number) => QuarantinedKey[]
+import { sourceQuarantine } from './stores.ts'
 
 /** Keys set aside in a folder's stores, the longest first; also beside a running agent. */
-export function listQuarantine(
-  folder: FolderSettings,
-  name: string | undefined,
-  limit: number,
-  ofSources: SourceQuarantine = () => [],
-): QuarantinedKey[] {
-  const found = [...ofSources(folder, name, limit), ...rememberedRoutes(folder).flatMap((route) => keysOf(folder, route, name, limit))]
+export function listQuarantine(folder: FolderSettings, name: string | undefined, limit: number): QuarantinedKey[] {
+  const found = [
+    ...sourceQuarantine(folder, name, limit),
+    ...rememberedRoutes(folder).flatMap((route) => keysOf(folder, route, name, limit)),
+  ]
   return found.toSorted((a, b) => a.since.getTime() - b.since.getTime()).slice(0, limit)
 }
 

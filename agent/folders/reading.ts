@@ -6,6 +6,7 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import type { Value } from '../../protocol/value.ts'
 import type { FolderSettings, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../database.ts'
 import { DeliveredRows } from './delivered-rows.ts'
+import { SourceRows } from './source-rows.ts'
 
 /** Rows that somebody remembers, for one source or route. See `Reading`. */
 export interface RememberedRows {
@@ -15,23 +16,18 @@ export interface RememberedRows {
   close(): void
 }
 
-/** Opens what is remembered of a source's files; undefined where nothing is. */
-export type OpenRemembered = (folder: FolderSettings, source: SourceTable) => RememberedRows | undefined
-
 export class FolderReading implements Reading {
   readonly #folder: FolderSettings
-  readonly #openSource: OpenRemembered
   readonly #opened = new Map<SourceTable, RememberedRows>()
 
-  constructor(folder: FolderSettings, openSource: OpenRemembered = () => undefined) {
+  constructor(folder: FolderSettings) {
     this.#folder = folder
-    this.#openSource = openSource
   }
 
   #of(source: SourceTable): RememberedRows {
     const opened =
       this.#opened.get(source) ??
-      (source.route === undefined ? this.#openSource(this.#folder, source) : DeliveredRows.open(this.#folder, source))
+      (source.route === undefined ? SourceRows.read(this.#folder, source) : DeliveredRows.open(this.#folder, source))
     if (!opened) throw refuse(source, '尚无已读入的数据 / nothing is remembered of it yet')
     this.#opened.set(source, opened)
     return opened

@@ -43,13 +43,13 @@ export class RowFiles implements WatchedFiles {
 
   /** Throws QZ-DATA-LOCKED. */
   constructor(source: SourceTable, options: WatchOptions) {
-    const { path, data } = options.folder
+    const { path } = options.folder
     this.source = source
     this.#options = options
-    const { store, staging } = openSourceStore(data, source.resource)
+    const { store, staging } = openSourceStore(options.folder, source.resource)
     this.store = store
     this.#staging = staging
-    this.#rows = new SourceRows(store, source)
+    this.#rows = new SourceRows(store, source).make()
     this.#inbox = new InboxWatch(options.folder, source.files!.names)
     this.#done = join(path, doneFolder)
     this.#rejected = join(path, rejectedFolder)

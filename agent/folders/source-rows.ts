@@ -4,8 +4,9 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { valueFault } from '../../protocol/value.ts'
-import type { Row, RowFault, Rows, SourceTable } from '../database.ts'
+import type { FolderSettings, Row, RowFault, Rows, SourceTable } from '../database.ts'
 import { readKey, writeKey, type StreamStore } from '../stream-store.ts'
+import { readSourceStore } from './stores.ts'
 
 const tables = `
   create table if not exists row (key text primary key, row text, fault text) without rowid;
@@ -24,7 +25,30 @@ export class SourceRows {
   constructor(store: StreamStore, source: SourceTable) {
     this.#store = store
     this.#source = source
-    store.make(tables)
+  }
+
+  /** Makes what is missing. */
+  make(): this {
+    this.#store.make(tables)
+    return this
+  }
+
+  /** To be read beside a running agent; undefined where nothing is remembered in this shape. */
+  static read(folder: Pick<FolderSettings, 'data' | 'path'>, source: SourceTable): SourceRows | undefined {
+    const store = readSourceStore(folder, source.resource)
+    if (!store) return undefined
+    const rows = new SourceRows(store, source)
+    if (rows.#shape === shapeOf(source)) return rows
+    rows.close()
+    return undefined
+  }
+
+  get #shape(): string {
+    return String(this.#store.get('select shape from folder')!['shape'])
+  }
+
+  close(): void {
+    this.#store.close()
   }
 
   /** Number of the last file that was merged whole. */
@@ -163,7 +187,7 @@ export class SourceRows {
   /** Brings what is kept to what the source supplies now: other items, another key, narrower values. */
   async follow(): Promise<void> {
     const shape = shapeOf(this.#source)
-    const before = String(this.#store.get('select shape from folder')!['shape'])
+    const before = this.#shape
     if (before === shape) return
     if (before !== '' && this.count() > 0) await this.#rewrite((JSON.parse(before) as [string][]).map(([id]) => id))
     this.#store.run('update folder set shape = ?', shape)

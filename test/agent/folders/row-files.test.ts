@@ -33,7 +33,7 @@ t.test('files of changes add and change, and delete where they say so', async (t
   await line.put('1.csv', csv('1,东村,10', '2,西村,20'))
   await line.taken(1)
   await line.snapshot()
-  await line.put('2.csv', 'code,name,people,qz_op\n2,西村,21,u\n1,东村,10,d\n3,南村,30,\n')
+  await line.put('2.csv', 'code,name,people,qz_op\n2,西村,21,u\n1,东村,10,d\n3,南村,30,新增\n')
   await line.taken(2)
   t.equal(await line.drain(), 3)
   t.same(line.rows(), ['2 西村 21', '3 南村 30'])

@@ -1,0 +1,112 @@
+/** Files on their way into a folder: each part's bytes at their place in a file beside, until all are there and the whole is verified. */
+import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { lstat, mkdir, open, readdir, rm, utimes, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { partBytes } from '../../protocol/files.ts'
+import type { Version } from './any-delivered.ts'
+import { flushFolder, inParallel } from './any-place.ts'
+import { hashOf } from './any-read.ts'
+
+/** Hidden in the folder itself: a file is put in its place by a rename, which must stay within one file system. */
+export const partsFolder = '.qianzhi-parts'
+
+type Named = Pick<Version, 'name' | 'sha256'>
+
+export interface PartContent extends Named {
+  part: number
+  content: Buffer
+}
+
+export class PartFiles {
+  readonly #parent: string
+  readonly #folder: string
+
+  constructor(root: string, route: string) {
+    this.#parent = join(root, partsFolder)
+    this.#folder = join(this.#parent, createHash('sha256').update(route).digest('hex').slice(0, 16))
+  }
+
+  get folder(): string {
+    return this.#folder
+  }
+
+  /** Throws where something else has its name. */
+  async prepare(): Promise<void> {
+    for (const folder of [this.#parent, this.#folder]) {
+      await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error
+      })
+      if (!(await lstat(folder)).isDirectory()) {
+        throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder, reason: '不是目录 / it is no folder' })
+      }
+    }
+  }
+
+  path({ name, sha256 }: Named): string {
+    return join(this.#folder, fileOf({ name, sha256 }))
+  }
+
+  /** The bytes are on disk when it returns. */
+  async write(parts: readonly PartContent[]): Promise<void> {
+    if (parts.length === 0) return
+    const files = Map.groupBy(parts, (part) => this.path(part))
+    await inParallel([...files], async ([path, contents]) => {
+      const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW)
+      try {
+        for (const { part, content } of contents) await writeAt(handle, content, part * partBytes)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+    })
+    await flushFolder(this.#folder)
+  }
+
+  /** Whether the whole is what the provider signed: `missing` where it is not there. It has the file's own time then. */
+  async verify(version: Version): Promise<'good' | 'bad' | 'missing'> {
+    let handle: FileHandle
+    try {
+      handle = await open(this.path(version), constants.O_RDWR | constants.O_NOFOLLOW)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'missing'
+      throw error
+    }
+    try {
+      const { size } = await handle.stat()
+      if (size !== version.size || (await hashOf(handle, size)) !== version.sha256) return 'bad'
+    } finally {
+      await handle.close()
+    }
+    const time = new Date(version.modified)
+    await utimes(this.path(version), time, time)
+    return 'good'
+  }
+
+  async discard(file: Named): Promise<void> {
+    await rm(this.path(file), { force: true })
+  }
+
+  /** What no version needs any more: a crash left it. */
+  async sweep(held: readonly Named[]): Promise<void> {
+    const wanted = new Set(held.map(fileOf))
+    const found = await readdir(this.#folder)
+    await inParallel(
+      found.filter((file) => !wanted.has(file)),
+      (file) => rm(join(this.#folder, file), { force: true, recursive: true }),
+    )
+  }
+}
+
+/** Of a fixed length, whatever the name is. */
+function fileOf({ name, sha256 }: Named): string {
+  return `${sha256}-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`
+}
+
+async function writeAt(handle: FileHandle, content: Buffer, at: number): Promise<void> {
+  for (let written = 0; written < content.length;) {
+    const { bytesWritten } = await handle.write(content, written, content.length - written, at + written)
+    written += bytesWritten
+  }
+}
