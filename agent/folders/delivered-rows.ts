@@ -52,7 +52,9 @@ export class DeliveredRows implements RememberedRows {
       store
         .all(
           'select row from row where generation = ? and key > ? and deleted = 0 order by key limit ?',
-          ...[generation, after === null ? Buffer.alloc(0) : keyOrder(after), limit],
+          generation,
+          after === null ? Buffer.alloc(0) : keyOrder(after),
+          limit,
         )
         .map((entry) => rowOf(entry, places)),
     )

@@ -65,15 +65,15 @@ export class OutputState {
 
   read(): Output {
     const row = this.#store.get('select * from output')!
-    const parse = <T>(text: unknown): T | null => (text === null ? null : (JSON.parse(String(text)) as T))
+    const parse = (text: unknown): unknown => (text === null ? null : JSON.parse(text as string))
     return {
       number: Number(row['number']),
       sha256: row['sha256'] as string | null,
-      reached: parse<Position>(row['reached']),
+      reached: parse(row['reached']) as Position | null,
       batches: Number(row['batches']),
       changed: row['changed'] as number | null,
       whole: row['whole'] === 1,
-      making: parse<Making>(row['making']),
+      making: parse(row['making']) as Making | null,
     }
   }
 
@@ -146,11 +146,17 @@ export class OutputState {
     store.run('insert or replace into statement (generation, epoch, seq, jws) values (?, ?, ?, ?)', generation, epoch, seq, jws)
   }
 
-  /** The provider's statements up to a position, oldest first; `newest`: that one alone. */
-  statements(generation: number, { epoch, seq }: Position, newest: boolean): string[] {
+  /** The provider's statements that a file is made of, oldest first; of a whole file the newest one alone. */
+  statements(generation: number, { kind, from, to }: Making): string[] {
+    const after = kind === 'changes' ? from : null
     const rows = this.#store.all(
-      'select jws from statement where generation = ? and (epoch, seq) <= (?, ?) order by epoch desc, seq desc limit ?',
-      ...[generation, epoch, seq, newest ? 1 : -1],
+      `select jws from statement where generation = ? and (epoch, seq) > (?, ?) and (epoch, seq) <= (?, ?) order by epoch desc, seq desc limit ?`,
+      generation,
+      after?.epoch ?? 0,
+      after?.seq ?? 0,
+      to.epoch,
+      to.seq,
+      kind === 'whole' ? 1 : -1,
     )
     return rows.map(({ jws }) => String(jws)).toReversed()
   }
@@ -218,7 +224,10 @@ export class OutputState {
       this.#store.run(
         `delete from statement where generation = ? and (epoch, seq) <= (?, ?)
          and (epoch, seq) <> (select epoch, seq from statement where generation = ? order by epoch desc, seq desc limit 1)`,
-        ...[generation, to.epoch, to.seq, generation],
+        generation,
+        to.epoch,
+        to.seq,
+        generation,
       )
     })
   }

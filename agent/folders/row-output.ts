@@ -1,6 +1,6 @@
 /** Writes a route's files: when rows have changed and further changes were gathered for a while, one file after the other, until it is closed. */
 import { readFileSync, readdirSync } from 'node:fs'
-import { lstat, rm } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileManifestText, manifestName, readFileManifest, type FileManifest } from '../../protocol/file-manifest.ts'
 import { codedError, errorForLog, QianzhiError } from '../../protocol/errors.ts'
@@ -44,9 +44,7 @@ export class RowOutput {
       const { manifest } = this.#state.read().making ?? {}
       await removeTemporaries(path, (name) => fileNumber(name, this.#sink) !== undefined, manifest?.file)
       this.#forgetTaken(new Set(readdirSync(path)))
-      this.#state.follow(JSON.stringify([this.#sink.files, columnsOf(this.#sink, 'whole'), this.#sink.deletes]), () =>
-        lastNumber(path, this.#sink),
-      )
+      this.#state.follow(formOf(this.#sink), () => lastNumber(path, this.#sink))
     } catch (error) {
       throw unreachable(path, error)
     }
@@ -160,7 +158,7 @@ export class RowOutput {
       batches: making.batches,
       quarantine: this.#store.countAside(generation),
       time: making.time,
-      provider: fitting(this.#state.statements(generation, making.to, making.kind === 'whole')),
+      provider: fitting(this.#state.statements(generation, making)),
     }
   }
 
@@ -214,6 +212,12 @@ export class RowOutput {
     clearTimeout(this.#timer)
     await this.#running
   }
+}
+
+/** All that makes a file another one, though its rows are the same. */
+function formOf(sink: SinkTable): string {
+  const { write, formulas, format } = sink.files!
+  return JSON.stringify([write, formulas, format, columnsOf(sink, 'whole')])
 }
 
 async function* once(piece: Buffer): AsyncGenerator<Buffer> {

@@ -89,7 +89,11 @@ export class RowStore {
   #upsert(generation: number, { order, text }: OrderedChange, stored: Stored | undefined, { epoch, seq }: Place, live: boolean): void {
     this.#store.run(
       'insert or replace into row (generation, key, row, epoch, seq) values (?, ?, ?, ?, ?)',
-      ...[generation, order, text, epoch, seq],
+      generation,
+      order,
+      text,
+      epoch,
+      seq,
     )
     if (live && (stored?.row !== text || stored.deleted === 1)) this.#output.note(order, 'u', text)
   }
@@ -114,7 +118,7 @@ export class RowStore {
     let fresh = 0
     let room = faults.length === 0 ? 0 : mostKept - this.#store.countAside(generation)
     for (const { kept, ...fault } of faults) {
-      const row = kept !== undefined && room-- > 0 ? (kept as unknown as Row) : undefined
+      const row = kept !== undefined && room-- > 0 ? kept : undefined
       if (this.#store.setAside(generation, fault, row, place)) fresh++
     }
     return fresh
@@ -158,7 +162,7 @@ export class RowStore {
         const row = JSON.parse(String(entry['row'])) as KeptRow
         const found = this.#batches.again(key, row)
         if ('code' in found) {
-          store.setAside(generation, found, row as unknown as Row, place)
+          store.setAside(generation, found, row, place)
           continue
         }
         store.clear(generation, key)

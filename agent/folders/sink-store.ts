@@ -188,7 +188,15 @@ export class SinkStore {
       `insert into quarantine (generation, key, code, item, reason, row, at, epoch, seq) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (generation, key) do update set code = excluded.code, item = excluded.item, reason = excluded.reason, row = excluded.row,
        epoch = excluded.epoch, seq = excluded.seq`,
-      ...[generation, text, code, item ?? null, reason ?? null, kept, Date.now(), place?.epoch ?? null, place?.seq ?? null],
+      generation,
+      text,
+      code,
+      item ?? null,
+      reason ?? null,
+      kept,
+      Date.now(),
+      place?.epoch ?? null,
+      place?.seq ?? null,
     )
     return !known
   }

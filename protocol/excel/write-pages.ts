@@ -36,7 +36,7 @@ export async function* writePages(written: WrittenPages): AsyncGenerator<Buffer>
 async function fill(book: WorkbookWriter, stream: PassThrough, { name, headers, pages }: WrittenPages): Promise<void> {
   let sheets = 0
   const begin = () => {
-    const sheet = book.addWorksheet(sheetName(++sheets === 1 ? name : `${[...name].slice(0, 25).join('')} ${sheets}`), {
+    const sheet = book.addWorksheet(sheetName(++sheets === 1 ? name : `${name.slice(0, 25)} ${sheets}`), {
       views: [{ state: 'frozen', ySplit: 1 }],
     })
     sheet.columns = headers.map((header) => ({ header: cellText(header), width: 18, style: { numFmt: '@' } }))

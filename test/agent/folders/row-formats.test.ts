@@ -164,7 +164,7 @@ t.test('GB18030: what is written is read back, over all of Unicode', async (t) =
   t.throws(() => encodeGb18030('\ue5e5'), RangeError)
   t.throws(() => encodeGb18030('\ud800'), RangeError)
   t.notOk(encodable('\udc00'))
-  t.equal(encodeGb18030('中国€𠮷').toString('hex'), 'd6d0b9fa' + 'a2e3' + '9534b235')
+  t.equal(encodeGb18030('中国€𠮷').toString('hex'), 'd6d0b9faa2e39534b235')
   const check = valueChecker(fileSink(all, { format: { encoding: 'gb18030', timezone: 'UTC' } }).files!)
   t.match(check('\ue5e5', 'text'), /GB18030/)
   t.equal(check('中', 'text'), undefined)
@@ -240,7 +240,7 @@ t.test('keys sort as people sort them, and different keys differ', async (t) => 
   )
 })
 
-t.test('moments are told by the clock of a zone, exactly', async (t) => {
+t.test('moments are told by the clock of a zone, exactly', async () => {
   for (const zone of ['Asia/Shanghai', 'America/New_York', 'Asia/Kathmandu', 'UTC', 'Australia/Lord_Howe']) {
     const write = zonedWriter(zone)
     fc.assert(

@@ -84,7 +84,7 @@ async function killedAt(t: Test, write: string, place: number): Promise<void> {
   const folder = folderSettings(base)
   const seen = new Map<number, Seen>()
   const killed = await runProgram([child, base, write, String(place)], { failing: true })
-  if (killed.code === 0) return void t.fail(`was not killed at ${place}`)
+  t.not(killed.code, 0, `killed at ${place}`)
   await look(t, folder, seen)
   await runProgram([child, base, write, '0'])
   await look(t, folder, seen)

@@ -24,7 +24,7 @@ import {
 t.setTimeout(60_000)
 const csv = 'scjg.licence.csv'
 const rowsOf = async (reading: FolderReading, schema = licence, route = 'route-1'): Promise<Row[]> =>
-  (await reading.rowsAfter({ ...sourceOf(schema), route, capture: 'compare' }, null, 10_000)).rows as Row[]
+  (await reading.rowsAfter({ ...sourceOf(schema), route, capture: 'compare' }, null, 10_000)).rows
 const stored = async ({ folder }: Filled, schema = licence): Promise<Row[]> => rowsOf(new FolderReading(folder), schema)
 
 t.test('upserts, deletes and the position go in together', async (t) => {

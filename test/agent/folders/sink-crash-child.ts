@@ -29,8 +29,9 @@ async function countSteps(): Promise<void> {
     return sync.call(this)
   }
   await handle.close()
-  const { exec } = DatabaseSync.prototype
-  DatabaseSync.prototype.exec = function (this: DatabaseSync, sql: string) {
+  const commits = DatabaseSync.prototype as { exec: (this: DatabaseSync, sql: string) => void }
+  const { exec } = commits
+  commits.exec = function (this: DatabaseSync, sql: string) {
     if (sql === 'commit') step()
     return exec.call(this, sql)
   }
