@@ -4,7 +4,16 @@ import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { hoursPattern } from './hours.ts'
-import { FolderConfig, FolderSink, folderScheme, FolderSource, placedSink, placedSource, resolveFolders, type ResolvedFolder } from './config-folders.ts'
+import {
+  FolderConfig,
+  FolderSink,
+  folderScheme,
+  FolderSource,
+  placedSink,
+  placedSource,
+  resolveFolders,
+  type ResolvedFolder,
+} from './config-folders.ts'
 import { captureModes } from './database.ts'
 import { mappingFault } from './mapping.ts'
 import { SendingConfig } from './source-rules.ts'

@@ -77,7 +77,10 @@ export function morningLine(day: string, status: AgentStatus, reconciled: readon
   const lines = [...sources, ...sinks]
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0)
   const oldest = sources.flatMap((source) => source.oldest ?? []).toSorted()[0]
-  const newest = reconciled.map((last) => last.time).toSorted().at(-1)
+  const newest = reconciled
+    .map((last) => last.time)
+    .toSorted()
+    .at(-1)
   return {
     day,
     time,

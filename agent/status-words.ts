@@ -104,7 +104,8 @@ export class StatusWords {
     const offset = this.#status.clockOffset
     const way = offset > 0 ? { zh: '慢', en: 'behind' } : { zh: '快', en: 'ahead' }
     const { zh, en } = span(Math.abs(offset))
-    const value = Math.abs(offset) < 1000 ? { zh: '一致', en: 'equal' } : { zh: `本机${way.zh} ${zh}`, en: `this machine is ${en} ${way.en}` }
+    const value =
+      Math.abs(offset) < 1000 ? { zh: '一致', en: 'equal' } : { zh: `本机${way.zh} ${zh}`, en: `this machine is ${en} ${way.en}` }
     return fact('与中心时钟', "Clock against the hub's", value, Math.abs(offset) < 60_000 ? 'good' : 'warn')
   }
 

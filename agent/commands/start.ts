@@ -29,7 +29,12 @@ export const start: Command = async ({ config, version }) => {
 }
 
 /** Ctrl+C and Ctrl+Break are what service wrappers on Windows send; SIGHUP is there a console that is closed, elsewhere nohup's. */
-const stopSignals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGBREAK', ...(process.platform === 'win32' ? (['SIGHUP'] as const) : [])]
+const stopSignals: readonly NodeJS.Signals[] = [
+  'SIGTERM',
+  'SIGINT',
+  'SIGBREAK',
+  ...(process.platform === 'win32' ? (['SIGHUP'] as const) : []),
+]
 const megabyte = 1 << 20
 
 /** A file rolls and is never behind; standard output belongs to whoever runs the program. */

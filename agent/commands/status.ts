@@ -66,7 +66,9 @@ function sayStopped({ config, say }: CommandContext): void {
 function lastSign({ data, log }: AgentConfig): { at: Date; line?: string } | undefined {
   const line = log?.file === undefined ? undefined : lastLine(log.file)
   if (line) return line
-  const times = existsSync(data) ? readdirSync(data).flatMap((name) => statSync(join(data, name), { throwIfNoEntry: false })?.mtimeMs ?? []) : []
+  const times = existsSync(data)
+    ? readdirSync(data).flatMap((name) => statSync(join(data, name), { throwIfNoEntry: false })?.mtimeMs ?? [])
+    : []
   return times.length > 0 ? { at: new Date(Math.max(...times)) } : undefined
 }
 

@@ -4,7 +4,7 @@ import type { AgentStatus, SinkStatus, SourceStatus } from '../agent-status.ts'
 import { withoutValues } from '../log-tail.ts'
 import type { Words } from '../remedies.ts'
 import { StatusWords, type Fact } from '../status-words.ts'
-import { html, Html } from './html.ts'
+import { Html, markup } from './markup.ts'
 import { script } from './script.ts'
 import { style } from './style.ts'
 
@@ -23,63 +23,7 @@ export const contentPolicy = [
 
 /** The whole page in one language. Shows counts, names, times and faults; no values of rows. */
 export function renderPage(status: AgentStatus, language: Language): string {
-  const say = (words: Words): string => withoutValues(words[language])
-  const words = new StatusWords(status)
-  const held = [...status.sources, ...status.sinks].filter(({ state }) => state === 'held').length
-  const mark = held > 0 ? say({ zh: `(${held} 条停住)`, en: `(${held} held) ` }) : ''
-  const title = say({ zh: `前置机代理 ${status.agent}`, en: `Agent ${status.agent}` })
-  const [other, otherName] = language === 'zh' ? ['en', 'English'] : ['zh', '中文']
-  return html`<!doctype html>
-<html lang="${language === 'zh' ? 'zh-CN' : 'en'}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<noscript><meta http-equiv="refresh" content="10"></noscript>
-<title>${mark}${title}</title>
-<style>${new Html(style)}</style>
-</head>
-<body>
-<header>
-<h1>${title}</h1>
-<p><a href="/?lang=${other}" lang="${other === 'zh' ? 'zh-CN' : 'en'}" hreflang="${other === 'zh' ? 'zh-CN' : 'en'}">${otherName}</a></p>
-</header>
-<p id="away" class="bad" role="alert" hidden>${say({ zh: '代理没有应答:以下是它最后一次的状态。', en: 'The agent does not answer: this is how it last was.' })}</p>
-<main>
-<p class="muted">${say({ zh: `时间 ${words.time(status.time).zh}(${status.timezone}),每 2 秒更新`, en: `${words.time(status.time).en} (${status.timezone}), renewed every 2 s` })}</p>
-<section aria-labelledby="agent"><h2 id="agent">${say({ zh: '本机', en: 'This machine' })}</h2>
-<dl>${words.agent().map((fact) => html`<div><dt>${say(fact.name)}</dt><dd class="${fact.tone ?? ''}">${say(fact.value)}</dd></div>`)}</dl></section>
-${lines('sources', { zh: '来源', en: 'Sources' }, status.sources.map((source) => ({ ...nameOf(source), line: source, facts: words.source(source) })))}
-${lines('sinks', { zh: '落地', en: 'Sinks' }, status.sinks.map((sink) => ({ ...nameOf(sink), line: sink, facts: words.sink(sink) })))}
-</main>
-<script>${new Html(script)}</script>
-</body>
-</html>
-`.text
-
-  function lines(id: string, heading: Words, all: Line[]): Html {
-    const body = all.length === 0 ? html`<p>${say({ zh: '没有配置。', en: 'None is configured.' })}</p>` : table(id, all)
-    return html`<section aria-labelledby="${id}"><h2 id="${id}">${say(heading)}</h2>${body}</section>`
-  }
-
-  function table(id: string, all: Line[]): Html {
-    const names = all[0]!.facts.map(({ name }) => html`<th scope="col">${say(name)}</th>`)
-    return html`<div class="wide" role="region" aria-labelledby="${id}" tabindex="0"><table>
-<thead><tr><th scope="col">${say({ zh: '名称', en: 'Name' })}</th>${names}</tr></thead>
-<tbody>${all.map(row)}</tbody></table></div>`
-  }
-
-  function row({ name, place, line, facts }: Line): Html {
-    const cells = facts.map(({ value, tone }) => html`<td class="${tone ?? ''}">${say(value)}</td>`)
-    return html`<tr><th scope="row">${name}<br><span class="muted">${place}</span></th>${cells}</tr>${fault(line, facts.length)}`
-  }
-
-  /** Below its line, as long as it lasts; and the last one that is over. */
-  function fault({ lastFault }: Line['line'], width: number): Html {
-    if (!lastFault) return html``
-    const over = say({ zh: '此前的故障(已恢复):', en: 'Was held before: ' })
-    const text = say(words.fault(lastFault))
-    return html`<tr class="fault"><td></td><td colspan="${width}" class="${lastFault.over ? 'muted' : 'bad'}">${lastFault.over ? over : ''}${text}</td></tr>`
-  }
+  return new Page(status, language).whole().text
 }
 
 interface Line {
@@ -89,7 +33,138 @@ interface Line {
   facts: Fact[]
 }
 
-function nameOf(line: SourceStatus | SinkStatus): { name: string; place: string } {
-  if (!('route' in line)) return { name: line.resource, place: line.database }
-  return { name: `${line.database} / ${line.table}`, place: `${line.resource} · ${line.route}` }
+class Page {
+  readonly #status: AgentStatus
+  readonly #language: Language
+  readonly #words: StatusWords
+
+  constructor(status: AgentStatus, language: Language) {
+    this.#status = status
+    this.#language = language
+    this.#words = new StatusWords(status)
+  }
+
+  #say(words: Words): string {
+    return withoutValues(words[this.#language])
+  }
+
+  whole(): Html {
+    const { agent, sources, sinks } = this.#status
+    const held = [...sources, ...sinks].filter(({ state }) => state === 'held').length
+    const mark = held > 0 ? this.#say({ zh: `(${held} 条停住)`, en: `(${held} held) ` }) : ''
+    const title = this.#say({ zh: `前置机代理 ${agent}`, en: `Agent ${agent}` })
+    const away = { zh: '代理没有应答:以下是它最后一次的状态。', en: 'The agent does not answer: this is how it last was.' }
+    return markup`<!doctype html>
+      <html lang="${this.#language === 'zh' ? 'zh-CN' : 'en'}">
+        <head>
+          <meta charset="utf-8" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <noscript><meta http-equiv="refresh" content="10" /></noscript>
+          <title>${mark}${title}</title>
+          <style>${new Html(style)}</style>
+        </head>
+        <body>
+          <header>
+            <h1>${title}</h1>
+            <p>${this.#otherLanguage()}</p>
+          </header>
+          <p id="away" class="bad" role="alert" hidden>${this.#say(away)}</p>
+          <main>
+            <p class="muted">${this.#when()}</p>
+            ${this.#agent()} ${this.#sources()} ${this.#sinks()}
+          </main>
+          <script>${new Html(script)}</script>
+        </body>
+      </html>`
+  }
+
+  #otherLanguage(): Html {
+    return this.#language === 'zh'
+      ? markup`<a href="/?lang=en" lang="en" hreflang="en">English</a>`
+      : markup`<a href="/?lang=zh" lang="zh-CN" hreflang="zh-CN">中文</a>`
+  }
+
+  #when(): string {
+    const { time, timezone } = this.#status
+    const { zh, en } = this.#words.time(time)
+    return this.#say({ zh: `时间 ${zh}(${timezone}),每 2 秒更新`, en: `${en} (${timezone}), renewed every 2 s` })
+  }
+
+  #agent(): Html {
+    const facts = this.#words.agent().map(
+      ({ name, value, tone }) =>
+        markup`<div>
+          <dt>${this.#say(name)}</dt>
+          <dd class="${tone ?? ''}">${this.#say(value)}</dd>
+        </div>`,
+    )
+    const heading = this.#say({ zh: '本机', en: 'This machine' })
+    return markup`<section aria-labelledby="agent">
+      <h2 id="agent">${heading}</h2>
+      <dl>${facts}</dl>
+    </section>`
+  }
+
+  #sources(): Html {
+    const lines = this.#status.sources.map((line) => ({
+      name: line.resource,
+      place: line.database,
+      line,
+      facts: this.#words.source(line),
+    }))
+    return this.#lines('sources', { zh: '来源', en: 'Sources' }, lines)
+  }
+
+  #sinks(): Html {
+    const lines = this.#status.sinks.map((line) => ({
+      name: line.table || line.resource,
+      place: `${line.database} · ${line.resource} · ${line.route}`,
+      line,
+      facts: this.#words.sink(line),
+    }))
+    return this.#lines('sinks', { zh: '落地', en: 'Sinks' }, lines)
+  }
+
+  #lines(id: string, heading: Words, lines: readonly Line[]): Html {
+    const none = markup`<p>${this.#say({ zh: '没有配置。', en: 'None is configured.' })}</p>`
+    return markup`<section aria-labelledby="${id}">
+      <h2 id="${id}">${this.#say(heading)}</h2>
+      ${lines.length === 0 ? none : this.#table(id, lines)}
+    </section>`
+  }
+
+  /** Scrolls sideways by itself, by keyboard too. */
+  #table(id: string, lines: readonly Line[]): Html {
+    const heads = [{ zh: '名称', en: 'Name' }, ...lines[0]!.facts.map(({ name }) => name)]
+    return markup`<div class="wide" role="region" aria-labelledby="${id}" tabindex="0">
+      <table>
+        <thead>
+          <tr>
+            ${heads.map((name) => markup`<th scope="col">${this.#say(name)}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${lines.map((line) => this.#row(line))}
+        </tbody>
+      </table>
+    </div>`
+  }
+
+  #row({ name, place, line, facts }: Line): Html {
+    return markup`<tr>
+        <th scope="row">${name}<br /><span class="muted">${place}</span></th>
+        ${facts.map(({ value, tone }) => markup`<td class="${tone ?? ''}">${this.#say(value)}</td>`)}
+      </tr>
+      ${this.#fault(line, facts.length)}`
+  }
+
+  /** Below its line, as long as it lasts; and the last one that is over. */
+  #fault({ lastFault }: Line['line'], width: number): Html {
+    if (!lastFault) return markup``
+    const over = lastFault.over ? this.#say({ zh: '此前的故障(已恢复):', en: 'Was held before: ' }) : ''
+    return markup`<tr class="fault">
+      <td></td>
+      <td colspan="${width}" class="${lastFault.over ? 'muted' : 'bad'}">${over}${this.#say(this.#words.fault(lastFault))}</td>
+    </tr>`
+  }
 }

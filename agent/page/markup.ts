@@ -10,7 +10,7 @@ export class Html {
 type Part = string | number | Html | readonly Html[] | undefined
 
 /** A template whose values are escaped, but for those that are HTML already. */
-export function html(texts: TemplateStringsArray, ...values: Part[]): Html {
+export function markup(texts: TemplateStringsArray, ...values: Part[]): Html {
   return new Html(texts.map((text, i) => text + asHtml(values[i])).join(''))
 }
 
