@@ -22,7 +22,7 @@ export interface MorningContext {
 
 /** Milliseconds between looks at the clock, and after the start in which lines find their places before anything is said of them. */
 const lookEvery = 10_000
-const settling = 60_000
+const settling = 20_000
 
 /**
  * The morning line 早报: once a day, from the configured time on, how the agent stands: into its log, its status and its report to the
