@@ -20,6 +20,9 @@ const states = {
   paused: ['已暂停', 'paused', 'warn'],
 } as const
 
+/** Milliseconds that a change may wait before that is remarkable. */
+const longWait = 10 * 60_000
+
 /** What is not known, or does not apply. */
 export const unknown: Words = same('–')
 
@@ -149,6 +152,7 @@ export class StatusWords {
   source(source: SourceStatus): Fact[] {
     const { waiting, oldest, snapshot, lastPush, quarantine, warned, unchanged, scan } = source
     const age = oldest ? this.#age(oldest) : undefined
+    const late = oldest !== undefined && this.#now - Date.parse(oldest) > longWait
     const load = snapshot ? progress(snapshot) : unknown
     const notes = [
       ...(unchanged ? [{ zh: `${unchanged} 行未变化、不必重发`, en: `${unchanged} rows were as sent before and not sent again` }] : []),
@@ -156,16 +160,16 @@ export class StatusWords {
     ]
     return [
       stateOf(source),
-      fact('待发', 'Waiting', count(waiting), waiting > 0 ? 'warn' : 'good'),
+      fact('待发', 'Waiting', count(waiting), late ? 'warn' : undefined),
       fact('最早变更', 'Oldest change', age ? { zh: `${age.zh}前`, en: `${age.en} ago` } : unknown),
       this.#rate(source),
       fact('已发行', 'Rows sent', count(source.rows)),
       fact('快照', 'Snapshot', load),
       fact('最近推送', 'Last push', this.time(lastPush)),
-      fact('隔离', 'Quarantine', count(quarantine), quarantine > 0 ? 'warn' : 'good'),
+      fact('隔离', 'Quarantine', count(quarantine), quarantine > 0 ? 'warn' : undefined),
       fact('最近扫描', 'Last scan', scan ? this.time(scan.last) : unknown),
       this.#reconciled(source),
-      fact('位置', 'Position', same(showPlace(source.position))),
+      fact('位置', 'Position', source.position ? same(showPlace(source.position)) : unknown),
       fact('备注', 'Notes', notes.length > 0 ? joined(notes) : unknown),
     ]
   }
@@ -184,9 +188,9 @@ export class StatusWords {
       this.#rate(sink),
       fact('已写行', 'Rows written', count(sink.rows)),
       fact('最近写入', 'Last applied', this.time(lastApplied)),
-      fact('隔离', 'Quarantine', count(quarantine), quarantine > 0 ? 'warn' : 'good'),
+      fact('隔离', 'Quarantine', count(quarantine), quarantine > 0 ? 'warn' : undefined),
       this.#reconciled(sink),
-      fact('位置', 'Position', same(showPlace(sink.position))),
+      fact('位置', 'Position', sink.position ? same(showPlace(sink.position)) : unknown),
     ]
   }
 

@@ -99,7 +99,7 @@ class Page {
         </div>`,
     )
     const heading = this.#say({ zh: '本机', en: 'This machine' })
-    return markup`<section aria-labelledby="agent">
+    return markup`<section>
       <h2 id="agent">${heading}</h2>
       <dl>${facts}</dl>
     </section>`
@@ -127,7 +127,7 @@ class Page {
 
   #lines(id: string, heading: Words, lines: readonly Line[]): Html {
     const none = markup`<p>${this.#say({ zh: '没有配置。', en: 'None is configured.' })}</p>`
-    return markup`<section aria-labelledby="${id}">
+    return markup`<section>
       <h2 id="${id}">${this.#say(heading)}</h2>
       ${lines.length === 0 ? none : this.#table(id, lines)}
     </section>`
@@ -155,7 +155,7 @@ class Page {
         <th scope="row">${name}<br /><span class="muted">${place}</span></th>
         ${facts.map(({ value, tone }) => markup`<td class="${tone ?? ''}">${this.#say(value)}</td>`)}
       </tr>
-      ${this.#fault(line, facts.length)}`
+      ${this.#fault(line, facts.length + 1)}`
   }
 
   /** Below its line, as long as it lasts; and the last one that is over. */
@@ -163,8 +163,9 @@ class Page {
     if (!lastFault) return markup``
     const over = lastFault.over ? this.#say({ zh: '此前的故障(已恢复):', en: 'Was held before: ' }) : ''
     return markup`<tr class="fault">
-      <td></td>
-      <td colspan="${width}" class="${lastFault.over ? 'muted' : 'bad'}">${over}${this.#say(this.#words.fault(lastFault))}</td>
+      <td colspan="${width}">
+        <div class="${lastFault.over ? 'muted' : 'bad'}">${over}${this.#say(this.#words.fault(lastFault))}</div>
+      </td>
     </tr>`
   }
 }
