@@ -270,6 +270,16 @@ export class InboundRoute {
     this.#reach()
   }
 
+  /** All is applied that the provider says there is, as far as it was heard. */
+  get isLevel(): boolean {
+    return this.#opened && this.#head !== undefined && this.#applied?.hash === this.#head.hash
+  }
+
+  /** Something was applied of which the hub has no receipt yet. */
+  get owesReceipt(): boolean {
+    return this.#due !== undefined
+  }
+
   #reach(): void {
     if (this.#head && this.#applied?.hash === this.#head.hash) this.report.reached = this.#head.time
   }

@@ -230,6 +230,11 @@ export class StreamStore {
     return text === null ? undefined : new Date(text)
   }
 
+  scanned(): Date | undefined {
+    const text = this.get('select scanned from stream')!['scanned'] as string | null
+    return text === null ? undefined : new Date(text)
+  }
+
   setDue(due: Date | null, scanned?: Date): void {
     this.run('update stream set due = ?, scanned = coalesce(?, scanned)', due?.toISOString() ?? null, scanned?.toISOString() ?? null)
   }

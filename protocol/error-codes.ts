@@ -281,6 +281,13 @@ export const kinds = {
     '前置机代理 {agent} 未连接(最近联系:{seen}),请检查前置机',
     'Agent {agent} is not connected (last heard of: {seen}): look at its machine',
   ),
+  'QZ-MORNING-MISSING': kind(
+    504,
+    'operator',
+    false,
+    '前置机代理 {agent} 没有 {day} 的早报,请检查前置机和代理',
+    'The morning line of agent {agent} for {day} is missing: look at its machine and whether the agent runs',
+  ),
   'QZ-ASK-UNANSWERED': kind(
     504,
     'operator',
