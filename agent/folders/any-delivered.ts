@@ -117,18 +117,18 @@ export class DeliveredParts {
     return this.#store.get('select 1 from version where name = ? and sha256 = ? and held > 0', name, sha256) !== undefined
   }
 
-  /** The provider says nothing of this file's rows but that they cannot be had. */
+  /** A file is set aside by this batch. Its name may be any text, and is kept as JSON. */
   mark(generation: number, name: string, place: Place): void {
     this.#store.run(
       'insert or replace into mark (generation, name, place) values (?, ?, ?)',
       generation,
-      name,
+      JSON.stringify(name),
       BigInt(positionNumber(place)),
     )
   }
 
   unmark(generation: number, name: string): void {
-    this.#store.run('delete from mark where generation = ? and name = ?', generation, name)
+    this.#store.run('delete from mark where generation = ? and name = ?', generation, JSON.stringify(name))
   }
 
   /** Names marked since a place, and those marked before it only. */
@@ -136,7 +136,8 @@ export class DeliveredParts {
     const [since, before] = ['>=', '<'].map((order) =>
       this.#store.all(`select name from mark where generation = ? and place ${order} ?`, generation, BigInt(positionNumber(began))),
     )
-    return { since: new Set(since!.map((row) => String(row['name']))), before: before!.map((row) => String(row['name'])) }
+    const [later, earlier] = [since!, before!].map((rows) => rows.map((row) => JSON.parse(String(row['name'])) as string))
+    return { since: new Set(later), before: earlier! }
   }
 
   drop(generation: number): void {

@@ -70,8 +70,7 @@ export class AnySink implements DeliveredFiles {
       await this.#placing.prepare(this.#files.folder, this.#folds)
       if (!this.#store.state('live')) this.#store.transaction(() => this.#store.begin('live', this.#sink))
       await this.#files.sweep(this.#parts.held())
-      this.#tryAgain()
-      await this.#settling.settle(this.#store.generation('live'))
+      await this.#settling.tryAgain(this.#store.generation('live'))
     })
     return { live: this.#store.state('live')!, shadow: this.#store.state('shadow') ?? null }
   }
@@ -169,7 +168,8 @@ export class AnySink implements DeliveredFiles {
     let aside = 0
     const note = (name: string, sha256: string | undefined): void => {
       if (sha256 !== undefined) left.push({ name, sha256 })
-      touched.add(name)
+      if (fileNameFault(name) === undefined) touched.add(name)
+      else this.#forget(generation, name)
     }
     for (const step of steps) {
       if (step.do === 'put') note(step.part.name, this.#parts.put(generation, step.part, change.to, step.held))
@@ -179,6 +179,12 @@ export class AnySink implements DeliveredFiles {
     if (change.snapshot?.last) this.#endSnapshot(generation, change.snapshot.began, note)
     if (part === 'live') for (const name of touched) if (this.#isSettleable(generation, name)) this.#parts.pend(name)
     return { aside, left }
+  }
+
+  /** Nothing of such a name is ever in the folder: there is only its fault. */
+  #forget(generation: number, name: string): void {
+    this.#store.clear(generation, fileKey(name))
+    this.#parts.unmark(generation, name)
   }
 
   #setAside(generation: number, { name, code, item, reason }: Step & { do: 'set-aside' }, place: Place): boolean {
@@ -207,23 +213,13 @@ export class AnySink implements DeliveredFiles {
     return new Set(rows.map((row) => (JSON.parse(String(row['key'])) as string[])[0]!))
   }
 
-  /** What was kept when it was set aside waits again. */
-  #tryAgain(): number {
-    return this.#store.transaction(() => {
-      const rows = this.#store.all('select row from quarantine where generation = ? and row is not null', this.#store.generation('live'))
-      for (const row of rows) this.#parts.pend((JSON.parse(String(row['row'])) as string[])[0]!)
-      return rows.length
-    })
-  }
-
   async replay(part: Part): Promise<Replayed> {
     const count = () => this.#store.state(part)!.quarantine
     if (part === 'shadow') return { tried: 0, applied: 0, quarantine: count() }
     return this.#reached(async () => {
       await requireFolder(this.#folder)
       const before = count()
-      const tried = this.#tryAgain()
-      await this.#settling.settle(this.#store.generation('live'))
+      const tried = await this.#settling.tryAgain(this.#store.generation('live'))
       return { tried, applied: before - count(), quarantine: count() }
     })
   }
