@@ -1,21 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { codedError, QianzhiError } from '../protocol/errors.ts'
 import type { Place } from '../protocol/position.ts'
 import type { AgentReport } from '../protocol/api.ts'
-import type { Receive } from '../protocol/policy.ts'
 import { writerLimits } from '../protocol/batch.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { Answers } from './answers.ts'
-import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config.ts'
+import { engineOf, type AgentConfig } from './config.ts'
+import { ConfiguredTables } from './configured-tables.ts'
 import { openControl, type Control } from './control.ts'
 import { databaseChecks, passed, policyCheck } from './doctoring.ts'
 import { mostQuarantined, onlyReads, type Check, type Database, type SinkTable, type SourceTable } from './database.ts'
-import { HubClient } from './hub-client.ts'
+import { openHub, type Hub } from './hub.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
 import { InboundRoute } from './inbound-route.ts'
 import { runFindings, type FindingsContext } from './findings.ts'
+import { feedsGap, runGapOutlet, type GapOutletContext } from './gaps/gap-outlet.ts'
 import { runOutbound } from './outbound.ts'
 import { Passages } from './passages.ts'
 import { openDatabase, type DatabaseOwner } from './open-database.ts'
@@ -26,8 +26,7 @@ import { Removals } from './removal.ts'
 import { sourceRules } from './source-rules.ts'
 import { scanning, type ScanCapture } from './scans/capture.ts'
 import { openKey, openState, requireIdentity } from './state.ts'
-import { setFault, StatusBoard } from './status.ts'
-import { receivesFor, sinkTable, sourceTable, supplyFor, tableConflict } from './tables.ts'
+import { StatusBoard } from './status.ts'
 import { Wake } from './wake.ts'
 
 export interface Agent {
@@ -67,10 +66,11 @@ class RunningAgent implements Agent {
   readonly #logger: Logger
   readonly #board: StatusBoard
   readonly #state
-  readonly #hub: HubClient
+  readonly #hub: Hub
   readonly #key
   readonly #keeper: PolicyKeeper
   readonly #answers: Answers
+  readonly #tables: ConfiguredTables
   readonly #passages = new Passages()
   readonly #reconciling: Reconciling
   readonly #databases = new Map<string, Database>()
@@ -104,9 +104,7 @@ class RunningAgent implements Agent {
     this.#checkpoints = new Checkpoints(config.data, (error) => logger.warn({ err: codedError(error) }, 'audit checkpoints not written'))
     const identity = requireIdentity(this.#state)
     this.#key = openKey(config.data)
-    const ca = config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority
-    const urls = config.hub?.urls ?? identity.urls
-    this.#hub = new HubClient({ urls, key: this.#key, ca, proxy: config.hub?.proxy, clock: () => new Date() })
+    this.#hub = openHub({ config, identity, key: this.#key, policy: () => this.#keeper.policy, logger })
     this.#removals = new Removals({
       databases: Object.keys(config.databases),
       now: () => this.#hub.now(),
@@ -118,6 +116,7 @@ class RunningAgent implements Agent {
       () => this.#hub.now(),
       () => this.#arrange(),
     )
+    this.#tables = new ConfiguredTables({ config, board: this.#board, policy: () => this.#keeper.policy, now: () => this.#hub.now() })
     this.#reconciling = new Reconciling({
       config,
       databases: this.#databases,
@@ -177,6 +176,7 @@ class RunningAgent implements Agent {
     this.#arrange()
     const { signal } = this.#stopping
     this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal), runFindings(this.#findings(), signal)]
+    if (feedsGap(this.#config)) this.#services.push(runGapOutlet(this.#gapOutlet(), signal))
     this.#logger.info({ agent: requireIdentity(this.#state).agent }, 'agent started')
   }
 
@@ -246,8 +246,8 @@ class RunningAgent implements Agent {
 
   #wantedLines(): WantedLine[] {
     return [...this.#databases].flatMap(([name, database]) => {
-      const [sources, sinks] = [this.#sources(name), this.#sinks(name)]
-      const keys = sinks.map((sink) => this.#received(sink).keys)
+      const [sources, sinks] = [this.#tables.sources(name), this.#tables.sinks(name)]
+      const keys = sinks.map((sink) => this.#tables.received(sink).keys)
       const watched = sources.filter((source) => !onlyReads(source))
       const read = sources.filter(onlyReads)
       const scans = scanning(database, {
@@ -279,65 +279,6 @@ class RunningAgent implements Agent {
     this.#lines.set(name, { signature, controller, done: run(controller.signal) })
   }
 
-  #sources(database: string): SourceTable[] {
-    return this.#config.sources
-      .filter((source) => source.database === database)
-      .flatMap((source) => {
-        try {
-          const engine = engineOf(database, this.#config.databases[database]!.url)
-          return [sourceTable(source, supplyFor(this.#keeper.policy, source.resource), engine, this.#config.timezone)]
-        } catch (error) {
-          setFault(this.#board.source(source.resource, database), codedError(error), this.#hub.now())
-          return []
-        }
-      })
-  }
-
-  #sinks(database: string): SinkTable[] {
-    return this.#config.sinks
-      .filter((sink) => sink.database === database)
-      .flatMap((sink) => {
-        const receives = receivesFor(this.#keeper.policy, sink, this.#config.sinks)
-        this.#noteGrant(sink, receives)
-        return receives.flatMap((receive) => this.#sinkTable(database, sink, receive))
-      })
-      .filter((sink, i, all) => this.#mayFill(database, sink, all.slice(0, i)))
-  }
-
-  /** A sink whose columns cannot be what the configuration says holds its own route only. */
-  #sinkTable(database: string, sink: SinkConfig, receive: Receive): SinkTable[] {
-    try {
-      return [sinkTable(sink, receive, this.#config)]
-    } catch (error) {
-      const report = this.#board.sink(receive.route, { resource: receive.schema.resource, database, table: sink.table ?? '' })
-      setFault(report, codedError(error), this.#hub.now())
-      return []
-    }
-  }
-
-  /** Of two routes that cannot share a table the first one has it. */
-  #mayFill(database: string, sink: SinkTable, others: readonly SinkTable[]): boolean {
-    const conflict = tableConflict(sink, others)
-    if (!conflict) return true
-    const report = this.#board.sink(sink.route, { resource: sink.resource, database, table: sink.table })
-    setFault(report, conflict, this.#hub.now())
-    return false
-  }
-
-  /** A sink for which the policy has no route stands in the status too, under its own name where the route is not known. */
-  #noteGrant(sink: SinkConfig, receives: readonly Receive[]): void {
-    const name = sinkName(sink)
-    if (receives.length > 0 && !sink.route) this.#board.sinks.delete(name)
-    const known = [...this.#board.sinks.values()].some(({ route, resource }) => (sink.route ? route === name : resource === sink.resource))
-    if (receives.length > 0 || known) return
-    const report = this.#board.sink(name, { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' })
-    setFault(report, new QianzhiError('QZ-ROUTE-ENDED', { route: name, reason: 'not in the policy' }), this.#hub.now())
-  }
-
-  #received(sink: SinkTable): Receive {
-    return this.#keeper.policy!.receive.find(({ route }) => route === sink.route)!
-  }
-
   #deliver(database: Database, sinks: readonly SinkTable[], signal: AbortSignal): Promise<void> {
     const arrived = new Wake()
     const context = {
@@ -349,7 +290,7 @@ class RunningAgent implements Agent {
     }
     const routes = sinks.map((sink) => {
       const report = this.#board.sink(sink.route, { resource: sink.resource, database: database.options.name, table: sink.table })
-      const route = new InboundRoute(this.#received(sink), sink, report, context)
+      const route = new InboundRoute(this.#tables.received(sink), sink, report, context)
       route.pause(this.#operator.pauses.route(sink))
       return route
     })
@@ -363,7 +304,7 @@ class RunningAgent implements Agent {
       database,
       sources,
       agent,
-      hubKey,
+      hubKey: this.#hub.receiptKey ?? hubKey,
       key: this.#key,
       hub: this.#hub,
       requirePolicy: () => this.#keeper.require(),
@@ -403,12 +344,25 @@ class RunningAgent implements Agent {
     }
   }
 
+  #gapOutlet(): GapOutletContext {
+    return {
+      config: this.#config,
+      identity: requireIdentity(this.#state),
+      key: this.#key,
+      policy: () => this.#state.data.policy?.jws,
+      routes: () => this.#allRoutes(),
+      board: this.#board,
+      now: () => this.#hub.now(),
+      logger: this.#logger,
+    }
+  }
+
   #findings(): FindingsContext {
     const names = this.#config.describe === false ? [] : [...this.#databases.keys()]
     return {
       databases: this.#databases,
       routes: () => this.#allRoutes(),
-      sources: () => names.flatMap((name) => this.#sources(name).map((source) => ({ database: name, source }))),
+      sources: () => names.flatMap((name) => this.#tables.sources(name).map((source) => ({ database: name, source }))),
       board: this.#board,
     }
   }

@@ -3,7 +3,7 @@ import { samePosition, type Position } from '../protocol/position.ts'
 import { keyItems } from '../protocol/schema.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 import type { Row, SourceTable } from './database.ts'
-import type { HubClient } from './hub-client.ts'
+import type { Hub } from './hub.ts'
 
 /** Own batches that the hub has and the source database does not know of: their keys, and where the stream is after them. */
 export interface Missed {
@@ -18,7 +18,7 @@ export interface Missed {
  * batches from there to the hub's head hold; ends before the head where they are not ours in an unbroken row.
  */
 export async function* missedBatches(
-  { hub, key }: { hub: Pick<HubClient, 'own'>; key: SigningKey },
+  { hub, key }: { hub: Pick<Hub, 'own'>; key: SigningKey },
   source: SourceTable,
   { from, head }: { from: Position; head: Position },
   signal: AbortSignal,

@@ -64,6 +64,15 @@ export const FolderSink = {
   write: Type.Optional(Type.Enum(['whole', 'increments'])),
   /** Seconds in which changes are gathered before they are written. */
   gather: Type.Optional(Type.Number({ minimum: 0, maximum: 86_400 })),
+  /** Columns are called by their items' labels (without it), or by their names. */
+  headers: Type.Optional(Type.Enum(['labels', 'names'])),
+  /** `escape`: an apostrophe is written before texts that a spreadsheet would take for formulas. */
+  formulas: Type.Optional(Type.Enum(['keep', 'escape'])),
+  /** Only of `batches`: the folder in which files from inside a one-way gap arrive. */
+  back: Type.Optional(Type.String({ minLength: 1 })),
+  /** Only of `batches`: days, and bytes of each route, for which copies are kept of what the inside has not confirmed. */
+  keep: Type.Optional(Type.Number({ minimum: 0, maximum: 3650 })),
+  limit: Type.Optional(Type.Integer({ minimum: 0 })),
   ...Format,
 }
 
@@ -94,7 +103,11 @@ export function resolveFolders(
 }
 
 /** A configured source with its place. Throws QZ-CONFIG, naming the key. */
-export function placedSource<S extends Place & SourceKeys>(source: S, key: string, folders: Folders): S & { database: string; table: string } {
+export function placedSource<S extends Place & SourceKeys>(
+  source: S,
+  key: string,
+  folders: Folders,
+): S & { database: string; table: string } {
   const { folder, database, table, contents = 'rows' } = source
   if (folder === undefined) {
     refuseKeys(source, ['files', 'contents', 'whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty'], key)
@@ -104,22 +117,31 @@ export function placedSource<S extends Place & SourceKeys>(source: S, key: strin
   requireFolder(source, key, folders)
   refuseKeys(source, ['table', 'capture', 'query', 'watermark', 'compare', 'zeroDates'], key, 'is for tables, not for a folder')
   if (contents === 'rows' && source.whole === undefined)
-    throw fault(`${key}.whole`, 'is missing: true where each file is the whole table (what it lacks is deleted), false where it holds new and changed rows')
-  if (contents === 'any') refuseKeys(source, ['whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
+    throw fault(
+      `${key}.whole`,
+      'is missing: true where each file is the whole table (what it lacks is deleted), false where it holds new and changed rows',
+    )
+  if (contents === 'any')
+    refuseKeys(source, ['whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
   return { ...source, database: folder, table: source.files ?? '*' }
 }
+
+const ofRows = ['headers', 'formulas', 'format', 'encoding', 'separator', 'sheet', 'empty']
+const ofBatches = ['back', 'keep', 'limit'] as const
 
 /** A configured sink with its place. Throws QZ-CONFIG, naming the key. */
 export function placedSink<S extends Place & SinkKeys>(sink: S, key: string, folders: Folders): S & { database: string } {
   const { folder, database, contents = 'rows' } = sink
   if (folder === undefined) {
-    refuseKeys(sink, ['contents', 'write', 'gather', 'format', 'encoding', 'separator', 'sheet', 'empty'], key)
+    refuseKeys(sink, ['contents', 'write', 'gather', ...ofRows, ...ofBatches], key)
     if (database === undefined) throw fault(key, 'names either a database or a folder')
     return { ...sink, database }
   }
   requireFolder(sink, key, folders)
   refuseKeys(sink, ['table'], key, 'is for databases: a folder has files')
-  if (contents !== 'rows') refuseKeys(sink, ['write', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
+  if (contents !== 'rows') refuseKeys(sink, ['write', 'columns', ...ofRows], key, 'is for files of rows')
+  if (contents !== 'batches') refuseKeys(sink, ofBatches, key, 'is for contents: batches')
+  if (sink.back !== undefined && !Object.hasOwn(folders ?? {}, sink.back)) throw fault(`${key}.back`, `folders has no ${sink.back}`)
   return { ...sink, database: folder }
 }
 
@@ -147,8 +169,10 @@ export function sourceFiles(source: SourceKeys, timezone: string): SourceFiles |
 /** What a configured sink writes; undefined where it is no folder. */
 export function sinkFiles(sink: SinkKeys, timezone: string): SinkFiles | undefined {
   if (sink.folder === undefined) return undefined
-  const { contents = 'rows', write = 'whole', gather = 60 } = sink
-  return { contents, write, gather, format: fileFormat(sink, timezone) }
+  const { contents = 'rows', write = 'whole', gather = 60, headers = 'labels', formulas = 'keep' } = sink
+  const { keep = 30, limit = 4 * 1024 ** 3 } = sink
+  const copies = contents === 'batches' ? { copies: { days: keep, bytes: limit } } : {}
+  return { contents, write, gather, headers, formulas, format: fileFormat(sink, timezone), ...copies }
 }
 
 function fileFormat({ format, encoding, separator, sheet, empty }: SourceKeys | SinkKeys, timezone: string): FileFormat {

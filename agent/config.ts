@@ -4,7 +4,17 @@ import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { hoursPattern } from './hours.ts'
-import { FolderConfig, FolderSink, folderScheme, FolderSource, placedSink, placedSource, resolveFolders, type ResolvedFolder } from './config-folders.ts'
+import {
+  FolderConfig,
+  FolderSink,
+  folderScheme,
+  FolderSource,
+  placedSink,
+  placedSource,
+  resolveFolders,
+  type ResolvedFolder,
+} from './config-folders.ts'
+import { GapConfig, gapOf } from './config-gaps.ts'
 import { captureModes } from './database.ts'
 import { mappingFault } from './mapping.ts'
 import { SendingConfig } from './source-rules.ts'
@@ -123,6 +133,8 @@ const AgentConfigShape = Type.Object(
           ca: Type.Optional(Type.String()),
           /** HTTP CONNECT proxy. */
           proxy: Type.Optional(Type.String()),
+          /** Folders in the hub's place, where a one-way gap lies between (config-gaps.ts). */
+          gap: Type.Optional(GapConfig),
           /** Seconds that a poll may be held; below the idle limit of the firewalls on the way. */
           poll: Type.Optional(Type.Number({ minimum: 1, maximum: 60 })),
         },
@@ -182,6 +194,7 @@ export function readAgentConfig(file: string): AgentConfig {
     sinks: (read.sinks ?? []).map((sink, i) => placedSink(sink, `sinks[${i}]`, read.folders)),
   }
   checkDatabases(config)
+  gapOf(config)
   checkSources(config)
   checkSinks(config)
   checkMappings(config)
@@ -270,7 +283,8 @@ function checkDatabases(config: AgentConfig): void {
 function checkFolders({ sources, sinks }: AgentConfig): void {
   const read = new Set(sources.flatMap(({ folder }) => folder ?? []))
   const i = sinks.findIndex(({ folder }) => folder !== undefined && read.has(folder))
-  if (i >= 0) throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}].folder`, reason: 'is the folder of a source too: give it one of its own' })
+  if (i >= 0)
+    throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}].folder`, reason: 'is the folder of a source too: give it one of its own' })
   checkTwice(
     sources.filter(({ folder }) => folder !== undefined).map(({ folder, table }) => `${folder}/${table}`),
     'sources',

@@ -103,7 +103,20 @@ export interface SinkFiles {
   write: 'whole' | 'increments'
   /** Seconds after a change in which further changes are gathered before a file is written. */
   gather: number
+  /** How columns are called: by their items' labels, or as they would be in a table. */
+  headers: 'labels' | 'names'
+  /** Texts that a spreadsheet would take for formulas: kept as they are, or written with an apostrophe before them. */
+  formulas: 'keep' | 'escape'
   format: FileFormat
+  /** Exactly of `batches`. */
+  copies?: GapCopyRules
+}
+
+/** How long copies are kept of batches that went into a one-way gap and that the inside has not confirmed. */
+export interface GapCopyRules {
+  days: number
+  /** Of one route. */
+  bytes: number
 }
 
 /** A folder in a database's place. */
@@ -139,6 +152,8 @@ export interface SourceTable {
   resource: string
   /** As configured: `table` or `schema.table`; where there is a `query`, what messages call it; of a folder the pattern of names. */
   table: string
+  /** Of a delivered table that is read back: the route that fills it. */
+  route?: string
   /** Exactly where the database is a folder. */
   files?: SourceFiles
   capture: CaptureMode

@@ -17,6 +17,7 @@ import type { Place } from '../protocol/position.ts'
 import type { ReconciliationProgress } from '../protocol/reconciliation.ts'
 import { signRequest } from '../protocol/request.ts'
 import type { SigningKey } from '../protocol/signature.ts'
+import type { Hub } from './hub.ts'
 
 export interface HubClientOptions {
   /** Tried in order; the one that answered last is tried first. */
@@ -34,7 +35,7 @@ type Body = Buffer | object | undefined
 const answerTimeout = 30_000
 
 /** The agent's one way to the hub: signed requests, connection reuse, failover between addresses. Every call may throw a coded error. */
-export class HubClient {
+export class HubClient implements Hub {
   readonly #options: HubClientOptions
   readonly #dispatcher: Dispatcher
   #current = 0

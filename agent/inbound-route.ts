@@ -163,6 +163,13 @@ export class InboundRoute {
     return true
   }
 
+  /** Behind a one-way gap a later snapshot is needed than the stream has: the hub sees to one. */
+  renew(): void {
+    if (!this.#opened) return
+    this.#broken = 'QZ-GAP-SNAPSHOT'
+    this.#context.pollAgain.fire()
+  }
+
   /** The operator has put right what refused rows: they are tried again when it is this route's turn. Throws why it is held. */
   replay(): Promise<Replayed> {
     if (!this.#opened) throw new QianzhiError('QZ-STATE', { what: this.id, state: this.report.fault?.code ?? 'starting', event: 'replay' })
@@ -442,9 +449,14 @@ function toChange(batch: OpenBatch, sink: SinkTable, from: Position | null): Cha
   const { epoch, seq, rows, snapshot }: Manifest = batch.manifest
   const received = sink.columns.map(({ item }) => blockValues(batch, item.id))
   const { columns, without } = localRows(sink.columns, received)
-  const change: Change = { from, to: { epoch, seq, hash: batch.hash }, rows, columns }
+  const asItCame = sink.files && { bytes: batch.bytes, manifest: batch.jws }
+  const change: Change = { from, to: { epoch, seq, hash: batch.hash }, rows, columns, ...asItCame }
   if (batch.blocks.some((block) => block.item === opBlock)) change.ops = blockValues(batch, opBlock) as Op[]
   if (without.size > 0) change.ops = Array.from({ length: rows }, (_, row) => opOf(change.ops?.[row] ?? 'u', without.has(row)))
   if (snapshot) change.snapshot = { began: { epoch, seq: snapshot.began }, last: snapshot.last }
+  if (sink.files) {
+    change.bytes = batch.bytes
+    change.manifest = batch.jws
+  }
   return change
 }

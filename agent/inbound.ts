@@ -7,7 +7,7 @@ import { appliedReceipt, headStatement, removalReceipt } from '../protocol/recei
 import type { SigningKey } from '../protocol/signature.ts'
 import { Backoff } from './backoff.ts'
 import type { Database, Delivery, Prepared } from './database.ts'
-import type { HubClient } from './hub-client.ts'
+import type { Hub } from './hub.ts'
 import type { InboundRoute } from './inbound-route.ts'
 import type { Removals } from './removal.ts'
 import type { StatusBoard } from './status.ts'
@@ -21,7 +21,7 @@ import type { Wake } from './wake.ts'
 export interface InboundContext {
   agent: string
   key: SigningKey
-  hub: HubClient
+  hub: Hub
   /** All routes with a configured sink. */
   routes: () => readonly InboundRoute[]
   policySerial: () => number

@@ -16,6 +16,8 @@ const commands: Record<string, () => Promise<Command>> = {
   quarantine: async () => (await import('./commands/quarantine.ts')).quarantine,
   replay: async () => (await import('./commands/quarantine.ts')).replay,
   reconcile: async () => (await import('./commands/reconcile.ts')).reconcile,
+  export: async () => (await import('./commands/gaps.ts')).exportCommand,
+  'trust-gap': async () => (await import('./commands/gaps.ts')).trustGap,
   resync: async () => (await import('./commands/resync.ts')).resync,
   scan: async () => (await import('./commands/resync.ts')).scan,
   trust: async () => (await import('./commands/resync.ts')).trust,
@@ -30,6 +32,7 @@ const help = {
 用法:qianzhi-agent 命令 [参数] [选项]
 
   enroll 令牌             用市电子政务办发放的一次性令牌登记本机(--name 名称)
+  enroll --gap 目录       在网闸内侧登记本机:目录中有外侧代理的 gap.json
   setup [资源…]           在来源库建立采集(触发器、队列);--print 只输出给 DBA 的脚本;
                           --create-table 按已登记资源建供数表;--url 用 DBA 账号;--user 运行账号
   teardown [资源…]        拆除采集(--print 只输出脚本)
@@ -46,6 +49,8 @@ const help = {
   pause 资源|路由         暂停:来源不再读取和发送(变更继续排队),落地不再接收;重启后仍然有效
   resume 资源|路由        恢复
   confirm 资源            确认大批删除属实,发送给接收方
+  export 路由 [期[-批[..批]]…]  把网闸丢失的批次再次写入目录(不写范围:内侧尚未确认的全部)
+  trust-gap 目录名 [指纹] 显示网闸内侧代理的密钥指纹;核对无误后带指纹再执行一次,即接受其回执
 
 选项:
   --config 文件           配置文件(默认 ./qianzhi-agent.yaml)
@@ -57,6 +62,7 @@ const help = {
 Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
 
   enroll TOKEN            enrols this machine with the office's one-time token (--name NAME)
+  enroll --gap FOLDER     enrols this machine behind a one-way gap: gap.json of the agent outside lies in the folder
   setup [RESOURCE…]       makes capture (triggers, queue) in the source database; --print gives the DBA's script;
                           --create-table makes the supply table of the registered resource; --url the DBA's account;
                           --user the account of the running agent
@@ -75,6 +81,9 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
   pause RESOURCE|ROUTE    nothing is read and sent (changes go on being queued), or received; also after a restart
   resume RESOURCE|ROUTE   goes on
   confirm RESOURCE        the many deletes that wait are meant: sends them to the receivers
+  export ROUTE [EPOCH[-SEQ[..SEQ]]…]  writes batches that a one-way gap lost into its folder again (without a range: all
+                          that the inside has not confirmed)
+  trust-gap FOLDER [FINGERPRINT]  shows the fingerprint of the key of the agent behind a gap; with it, accepts its receipts
 
 Options:
   --config FILE           configuration (default ./qianzhi-agent.yaml)
@@ -92,6 +101,7 @@ const options = {
   url: { type: 'string' },
   user: { type: 'string' },
   name: { type: 'string' },
+  gap: { type: 'string' },
   repair: { type: 'boolean' },
   'no-repair': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },

@@ -6,7 +6,7 @@ import type { SigningKey } from '../protocol/signature.ts'
 import { Backoff } from './backoff.ts'
 import type { Checkpoints } from './checkpoints.ts'
 import type { Capture, Database, SourceTable } from './database.ts'
-import type { HubClient } from './hub-client.ts'
+import type { Hub } from './hub.ts'
 import { DeleteGuard } from './delete-guard.ts'
 import type { Passages } from './passages.ts'
 import type { Operator } from './operator.ts'
@@ -27,7 +27,7 @@ export interface OutboundContext {
   sources: readonly SourceTable[]
   agent: string
   key: SigningKey
-  hub: HubClient
+  hub: Hub
   hubKey: string
   /** Throws QZ-POLICY-EXPIRED: then nothing is pushed, and the queue waits. */
   requirePolicy: () => void

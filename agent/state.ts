@@ -13,6 +13,8 @@ export interface AgentState {
     hubKey: string
     /** PEM of the hub's own authority, pinned at enrolment. */
     authority?: string
+    /** Behind a one-way gap: public key of the agent outside, pinned at enrolment. */
+    outer?: string
   }
   policy?: { serial: number; jws: string }
   /** Pinned provider keys by resource. */

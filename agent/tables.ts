@@ -35,7 +35,11 @@ function scanSettings({ capture, watermark, compare }: SourceConfig, timezone: s
   return { scan: { ...common, schedule, watermark: { column, overlap } } }
 }
 
-export function sinkTable(config: SinkConfig, receive: Receive, { databases, timezone }: Pick<AgentConfig, 'databases' | 'timezone'>): SinkTable {
+export function sinkTable(
+  config: SinkConfig,
+  receive: Receive,
+  { databases, timezone }: Pick<AgentConfig, 'databases' | 'timezone'>,
+): SinkTable {
   const engine = engineOf(config.database, databases[config.database]!.url)
   const files = sinkFiles(config, timezone)
   return {

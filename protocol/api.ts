@@ -138,6 +138,10 @@ export const SinkReport = Type.Object({
   refused: Type.Optional(Type.Array(Refusal, { maxItems: 20 })),
   /** Time of the newest head statement of the provider that this receiver has reached. */
   reached: Type.Optional(Type.String()),
+  /** Of a route that is handed to a one-way gap: how far the inside says that it has applied it, and when it said so. */
+  confirmed: Type.Optional(Type.Object({ epoch: Type.Integer(), seq: Type.Integer(), time: Type.String({ maxLength: 40 }) })),
+  /** The same: when the oldest batch was handed over that the inside has not confirmed. */
+  unconfirmed: Type.Optional(Type.String({ maxLength: 40 })),
   fault: Type.Optional(Fault),
 })
 export type SinkReport = Static<typeof SinkReport>

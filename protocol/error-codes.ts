@@ -104,6 +104,7 @@ export const kinds = {
   // Rows (quarantine)
   'QZ-ROW-TOO-LARGE': kind(422, 'provider', false, '该行过大,无法装入一个批次', 'The row is too large for a batch'),
   'QZ-ROW-VALUE': kind(422, 'provider', false, '信息项 {item} 的值无法传送:{reason}', 'The value of item {item} cannot travel: {reason}'),
+  'QZ-ROW-FORM': kind(422, 'provider', false, '该行格式有误:{reason}', 'The row is not in order: {reason}'),
   'QZ-ROW-KEY-TWICE': kind(
     422,
     'provider',
@@ -212,12 +213,49 @@ export const kinds = {
     'Folder {folder} belongs to another agent, {other}: one folder has one agent; if that one is gone, remove {file}',
   ),
   'QZ-FILE': kind(422, 'provider', false, '文件 {file} 有误({where}):{reason}', 'File {file} is not valid ({where}): {reason}'),
+  'QZ-FILE-SIGNATURE': kind(422, 'receiver', false, '文件或其清单不可信:{reason}', 'The file or its manifest cannot be trusted: {reason}'),
   'QZ-FILE-CHANGED': kind(
     409,
     'provider',
     true,
     '文件 {file} 在读取时发生变化:写完后自动重读',
     'File {file} changed while it was read: it is read again when it is complete',
+  ),
+  // One-way gaps
+  'QZ-GAP-MISSING': kind(
+    503,
+    'operator',
+    true,
+    '路由 {route} 的批次 {batches} 未到:请在网闸外侧代理执行 qianzhi-agent export {route} {batches}(有返回通道时自动申请)',
+    'Batches {batches} of route {route} have not arrived: run qianzhi-agent export {route} {batches} at the outer agent (where there is a way back it is asked by itself)',
+  ),
+  'QZ-GAP-SNAPSHOT': kind(
+    503,
+    'operator',
+    true,
+    '路由 {route} 需要新的快照才能继续:请在网闸外侧代理执行 qianzhi-agent resync {route}(有返回通道时自动申请)',
+    'Route {route} can go on only from a snapshot: run qianzhi-agent resync {route} at the outer agent (where there is a way back it is asked by itself)',
+  ),
+  'QZ-GAP-STATEMENT': kind(
+    409,
+    'operator',
+    true,
+    '外侧代理的 gap.json 不可用:{reason};请检查网闸,或再次导入',
+    'gap.json of the outer agent cannot be used: {reason}; look at the gap, or carry it in again',
+  ),
+  'QZ-GAP-KEY': kind(
+    403,
+    'operator',
+    false,
+    '目录 {folder} 中的文件不是已确认的内侧代理所签:核对密钥指纹后执行 qianzhi-agent trust-gap {name}',
+    'Files in {folder} are not signed by an accepted inner agent: compare the fingerprint of its key and run qianzhi-agent trust-gap {name}',
+  ),
+  'QZ-GAP-ONE-WAY': kind(
+    409,
+    'operator',
+    false,
+    '网闸内侧的代理不与中心连接,不能执行:{what}',
+    'An agent behind a one-way gap has no connection to the hub, so this cannot be done: {what}',
   ),
   'QZ-DATA-LOCKED': kind(409, 'operator', true, '数据目录 {folder} 正被另一进程使用', 'Data folder {folder} is in use by another process'),
   'QZ-SCHEMA': kind(400, 'provider', false, '资源结构有误:{reason}', 'The resource schema is not valid: {reason}'),

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
 import { pino } from 'pino'
 import { Value } from 'typebox/value'
@@ -8,7 +7,7 @@ import type { Policy } from '../../protocol/policy.ts'
 import type { AgentConfig } from '../config.ts'
 import { callControl } from '../control.ts'
 import type { Database } from '../database.ts'
-import { HubClient } from '../hub-client.ts'
+import { openHub as openAgentHub, type Hub } from '../hub.ts'
 import { openDatabase } from '../open-database.ts'
 import { PolicyKeeper } from '../policy-keeper.ts'
 import { openKey, openState, requireIdentity } from '../state.ts'
@@ -25,16 +24,10 @@ export function readToken(text: string): EnrolToken {
   throw new QianzhiError('QZ-TOKEN', { reason: 'it is no enrolment token (qzt1.…)' })
 }
 
-/** The hub as an enrolled agent's command reaches it. */
-export function openHub(config: AgentConfig): HubClient {
+/** The hub as an enrolled agent's command reaches it; behind a one-way gap its folders. */
+export function openHub(config: AgentConfig): Hub {
   const identity = requireIdentity(openState(config.data))
-  return new HubClient({
-    urls: config.hub?.urls ?? identity.urls,
-    key: openKey(config.data),
-    ca: config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority,
-    proxy: config.hub?.proxy,
-    clock: () => new Date(),
-  })
+  return openAgentHub({ config, identity, key: openKey(config.data), policy: () => undefined, logger: pino({ level: 'silent' }) })
 }
 
 /** A configured database as a command opens it, also before the agent is enrolled. */

@@ -1,5 +1,6 @@
 import { codedError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
+import { gapOf } from '../config-gaps.ts'
 import type { Check } from '../database.ts'
 import { databaseChecks, failed, passed, policyCheck } from '../doctoring.ts'
 import { openState } from '../state.ts'
@@ -43,6 +44,7 @@ async function allChecks(context: CommandContext): Promise<Check[]> {
 }
 
 async function hubChecks({ config }: CommandContext): Promise<Check[]> {
+  if (gapOf(config)) return [passed('hub', '在网闸内侧:以目录代替中心', 'behind a one-way gap: folders in the place of the hub')]
   const hub = openHub(config)
   try {
     const resource = config.sources[0]?.resource ?? 'none'

@@ -5,10 +5,13 @@ import { openPolicy } from '../../protocol/policy.ts'
 import { fetchAuthority, HubClient } from '../hub-client.ts'
 import { openKey, openState } from '../state.ts'
 import type { Command } from './command.ts'
+import { enrollBehindGap } from './enroll-gap.ts'
 import { readToken } from './connect.ts'
 
 /** Enrols this machine with the office's one-time token; the same token and key again give the same answer. */
-export const enroll: Command = async ({ config, words, options, say }) => {
+export const enroll: Command = async (context) => {
+  const { config, words, options, say } = context
+  if (typeof options['gap'] === 'string') return enrollBehindGap(context, options['gap'])
   const token = readToken(words[0] ?? '')
   const urls = config.hub?.urls ?? token.urls
   const authority = await authorityOf(config.hub?.ca, urls, token.authority)

@@ -63,7 +63,7 @@ export class AnyFiles implements WatchedFiles {
     this.source = source
     this.#options = options
     this.#now = now
-    this.store = openSourceStore(options.folder.data, source.resource).store
+    this.store = openSourceStore(options.folder, source.resource).store
     this.#index = new FileIndex(this.store)
     this.#tree = new FolderTree(options.folder.path)
     this.#rows = new FileRows(source, this.#index, options, (parts) => this.#index.miss(parts))

@@ -54,7 +54,9 @@ export class FolderCapture implements Capture {
   #watch(): FSWatcher {
     const watcher = watch(this.#folder.path, { ignoreInitial: true, ignored: /[/\\](?:done|rejected)(?:[/\\]|$)/, followSymlinks: false })
     watcher.on('all', () => this.#wakeLooks())
-    watcher.on('error', (error) => this.#folder.logger.debug({ folder: this.#folder.path, err: errorForLog(error) }, 'folder is not watched'))
+    watcher.on('error', (error) =>
+      this.#folder.logger.debug({ folder: this.#folder.path, err: errorForLog(error) }, 'folder is not watched'),
+    )
     return watcher
   }
 

@@ -8,7 +8,7 @@ import type { FolderSettings } from '../database.ts'
 export const ownerFile = '.qianzhi.json'
 
 /** Makes the folder this agent's own. Throws QZ-FOLDER-SHARED, QZ-FOLDER-UNREACHABLE. */
-export async function claimFolder({ path, agent }: FolderSettings): Promise<void> {
+export async function claimFolder({ path, agent }: Pick<FolderSettings, 'path' | 'agent'>): Promise<void> {
   try {
     await mkdir(path, { recursive: true })
     await writeFile(join(path, ownerFile), JSON.stringify({ agent, host: hostname() }), { flag: 'wx' })

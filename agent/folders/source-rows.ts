@@ -4,8 +4,9 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { valueFault } from '../../protocol/value.ts'
-import type { Row, RowFault, Rows, SourceTable } from '../database.ts'
+import type { FolderSettings, Row, RowFault, Rows, SourceTable } from '../database.ts'
 import { readKey, writeKey, type StreamStore } from '../stream-store.ts'
+import { readSourceStore } from './stores.ts'
 
 const tables = `
   create table if not exists row (key text primary key, row text, fault text) without rowid;
@@ -24,7 +25,30 @@ export class SourceRows {
   constructor(store: StreamStore, source: SourceTable) {
     this.#store = store
     this.#source = source
-    store.make(tables)
+  }
+
+  /** Makes what is missing. */
+  make(): this {
+    this.#store.make(tables)
+    return this
+  }
+
+  /** To be read beside a running agent; undefined where nothing is remembered in this shape. */
+  static read(folder: Pick<FolderSettings, 'data' | 'path'>, source: SourceTable): SourceRows | undefined {
+    const store = readSourceStore(folder, source.resource)
+    if (!store) return undefined
+    const rows = new SourceRows(store, source)
+    if (rows.#shape === shapeOf(source)) return rows
+    rows.close()
+    return undefined
+  }
+
+  get #shape(): string {
+    return String(this.#store.get('select shape from folder')!['shape'])
+  }
+
+  close(): void {
+    this.#store.close()
   }
 
   /** Number of the last file that was merged whole. */
@@ -80,7 +104,7 @@ export class SourceRows {
     store.run('attach database ? as staged', staging)
     let changed = 0
     try {
-      for (let from = ''; ; ) {
+      for (let from = ''; ;) {
         const bound = store.get('select key from staged.row where key > ? order by key limit 1 offset ?', from, pageRows - 1)
         const to = bound ? String(bound['key']) : undefined
         changed += store.transaction(() => this.#mergePage(from, to))
@@ -132,7 +156,7 @@ export class SourceRows {
     const store = this.#store
     let deleted = store.transaction(() => this.#settleUnknown())
     const lacks = `${present} and not exists (select 1 from staged.row s where s.key = row.key)`
-    for (let from = ''; ; ) {
+    for (let from = ''; ;) {
       const page = store.all(`select key from main.row where key > ? and ${lacks} order by key limit ?`, from, pageRows)
       const keys = page.map(({ key }) => String(key))
       if (keys.length === 0) return deleted
@@ -163,7 +187,7 @@ export class SourceRows {
   /** Brings what is kept to what the source supplies now: other items, another key, narrower values. */
   async follow(): Promise<void> {
     const shape = shapeOf(this.#source)
-    const before = String(this.#store.get('select shape from folder')!['shape'])
+    const before = this.#shape
     if (before === shape) return
     if (before !== '' && this.count() > 0) await this.#rewrite((JSON.parse(before) as [string][]).map(([id]) => id))
     this.#store.run('update folder set shape = ?', shape)
@@ -173,7 +197,7 @@ export class SourceRows {
     const { columns } = this.#source
     const places = columns.map(({ item }) => items.indexOf(item.id))
     this.#store.make('drop table if exists next; create table next (key text primary key, row text, fault text) without rowid')
-    for (let from = ''; ; ) {
+    for (let from = ''; ;) {
       const page = this.#store.all('select key, row, fault from row where key > ? order by key limit ?', from, pageRows)
       if (page.length === 0) break
       this.#store.transaction(() => {
@@ -215,5 +239,7 @@ function add(read: Rows, { row, fault }: Record<string, unknown>): void {
 }
 
 function shapeOf({ columns }: SourceTable): string {
-  return JSON.stringify(columns.map(({ item: { id, type, length, precision, scale, key, required } }) => [id, type, length, precision, scale, key, required]))
+  return JSON.stringify(
+    columns.map(({ item: { id, type, length, precision, scale, key, required } }) => [id, type, length, precision, scale, key, required]),
+  )
 }

@@ -139,9 +139,14 @@ async function loadDataInto(url: string, table: string, text: string): Promise<v
   try {
     await connection.query({
       sql: `load data local infile 'rows' into table ${table} character set utf8mb4`,
-      infileStreamFactory: () => Readable.from([Buffer.from(text)], { objectMode: false }),
+      infileStreamFactory: () => Readable.from(packets(Buffer.from(text)), { objectMode: false }),
     })
   } finally {
     await connection.end()
   }
+}
+
+/** The server takes no packet larger than its limit. */
+function* packets(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 1 << 20) yield bytes.subarray(at, at + (1 << 20))
 }

@@ -32,10 +32,11 @@ const firstPolicy = stateOf().policy!.jws
 const providerKey = openKey(join(provider.folder, 'data'))
 const hubKey = signingKeyFromPem(readFileSync(join(exchange.folder, 'hub', 'hub.key'), 'utf8'))
 
+const known = new Set((await line.source.query('select distinct name from villages')).map(([name]) => name!))
 start(line)
 await flowing(line)
 await equal(t, line, 'the first load is complete')
-const watched = await watchTable()
+const watched = watchTable()
 
 interface Forgery {
   code: string
@@ -305,13 +306,12 @@ function bomb(after: Position | null, unpackedLength: number): Buffer {
   return container(signStatement(providerKey, 'qz-batch', manifest), blocks)
 }
 
-/** Looks at the delivered table all the time: a name is one of the source's of now, before anybody changes it, or one that the writer makes. */
-async function watchTable(): Promise<{ stop: () => Promise<{ looks: number; wrong: string[] }> }> {
-  const known = new Set((await line.source.query('select distinct name from villages')).map(([name]) => name!))
-  const reader = await openClient(line.server.url(new URL(line.options.receiver.databases['front']!.url).pathname.slice(1)))
+/** Looks at the delivered table all the time: a name is one that the source had, or one that the writer makes. */
+function watchTable(): { stop: () => Promise<{ looks: number; wrong: string[] }> } {
   const found = { looks: 0, wrong: [] as string[] }
   const watch = { stopped: false }
   const run = async () => {
+    const reader = await openClient(line.server.url(new URL(line.options.receiver.databases['front']!.url).pathname.slice(1)))
     while (!watch.stopped) {
       const names = (await reader.query(`select distinct name from ${line.table}`)).map(([name]) => name!)
       found.wrong.push(...names.filter((name) => !known.has(name) && !/^(新增|改名)\d+$|^stored$/.test(name)))

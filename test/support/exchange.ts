@@ -23,6 +23,7 @@ export interface ExchangeOptions {
 export interface AgentOptions {
   agency: string
   databases: Record<string, { url: string; pace?: number }>
+  folders?: Record<string, object>
   sources?: object[]
   sinks?: object[]
   hub?: object
@@ -138,11 +139,12 @@ export class TestAgent {
     return join(this.folder, 'qianzhi-agent.yaml')
   }
 
-  configure({ databases, sources = [], sinks = [], hub, batchBytes }: AgentOptions): void {
+  configure({ databases, folders, sources = [], sinks = [], hub, batchBytes }: AgentOptions): void {
     const config = {
       data: './data',
       log: { level: 'debug' },
       databases,
+      ...(folders ? { folders } : {}),
       sources,
       sinks,
       ...(hub ? { hub } : {}),

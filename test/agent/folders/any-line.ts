@@ -34,7 +34,9 @@ export const fileSource: SourceTable = sourceOf(fileSchema, {
   capture: 'files',
   files: { contents: 'any', names: '*', whole: false, faults: 'refuse', format },
 })
-export const fileSink: SinkTable = sinkOf(fileSchema, { files: { contents: 'any', write: 'whole', gather: 0, format } })
+export const fileSink: SinkTable = sinkOf(fileSchema, {
+  files: { contents: 'any', write: 'whole', headers: 'labels', formulas: 'keep', gather: 0, format },
+})
 
 const memory = { snapshotBegan() {}, snapshotReached() {}, sent() {} }
 
@@ -215,7 +217,7 @@ export class Line {
   quarantine(): QuarantinedKey[] {
     const store = SinkStore.open(this.target, fileSink.route)
     try {
-      return store.quarantined(fileSink.route, fileSink.resource, 100)
+      return store.quarantined(fileSink.route, 100)
     } finally {
       store.close()
     }

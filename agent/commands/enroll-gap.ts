@@ -1,0 +1,53 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { gapStatement, type GapStatement } from '../../protocol/gap.ts'
+import { keyId } from '../../protocol/signature.ts'
+import { callControl } from '../control.ts'
+import { gapOf } from '../config-gaps.ts'
+import { gapFile, listFiles, readStatementFile } from '../gaps/gap-files.ts'
+import { GapOutbox } from '../gaps/gap-outbox.ts'
+import { PolicyKeeper } from '../policy-keeper.ts'
+import { openKey, openState } from '../state.ts'
+import type { CommandContext } from './command.ts'
+
+/**
+ * Enrols an agent behind a one-way gap: pins the hub's key and the outer agent's as `gap.json` names them, once; a person compares their
+ * fingerprints. It obeys the outer agent's policy, with a key of its own for receipts.
+ */
+export async function enrollBehindGap({ config, say }: CommandContext, folder: string): Promise<number> {
+  const gap = gapOf(config)
+  if (!gap?.in)
+    throw new QianzhiError('QZ-CONFIG', { key: 'hub.gap.in', reason: '请填写 / name the folder in which files from outside arrive' })
+  if (await callControl(config.data, 'ping')) throw new QianzhiError('QZ-DATA-LOCKED', { folder: config.data })
+  const statement = await readGapStatement(config.databases[folder]?.folder?.path ?? resolve(folder))
+  const { agent, agency, hubKey, publicKey, policy } = statement
+  const state = openState(config.data)
+  const known = state.data.identity
+  if (known && (known.agent !== agent || known.hubKey !== hubKey || known.outer !== publicKey))
+    throw new QianzhiError('QZ-CONFLICT', { what: `${config.data}: ${known.agent}` })
+  const key = openKey(config.data)
+  state.data.identity = { agent, agency, urls: [], hubKey, outer: publicKey }
+  // Refuses a policy that the hub did not sign: nothing is kept then.
+  new PolicyKeeper(
+    state,
+    () => new Date(),
+    () => undefined,
+  ).take(policy)
+  state.write()
+  if (gap.out) await new GapOutbox({ folder: gap.out, agent, key, again: gap.again, clock: () => new Date() }).introduce()
+  say(
+    `已在网闸内侧登记:代理 ${agent},机关单位 ${agency}。请与外侧核对指纹:\n  中心密钥 ${keyId(hubKey)}\n  外侧代理密钥 ${keyId(publicKey)}\n  本机密钥 ${keyId(key.publicKey)}`,
+    `Enrolled behind a gap: agent ${agent} of agency ${agency}. Compare the fingerprints with the outside:\n  key of the hub ${keyId(hubKey)}\n  key of the outer agent ${keyId(publicKey)}\n  key of this machine ${keyId(key.publicKey)}`,
+  )
+  return 0
+}
+
+/** Throws QZ-GAP-STATEMENT. */
+async function readGapStatement(folder: string): Promise<GapStatement> {
+  const [file] = existsSync(folder) ? (await listFiles([folder])).filter(({ name }) => name.toLowerCase() === gapFile) : []
+  const jws = file && (await readStatementFile(file.path))
+  const statement = jws === undefined ? undefined : gapStatement.openOwn(jws)
+  if (statement) return statement
+  throw new QianzhiError('QZ-GAP-STATEMENT', { reason: `${folder} 中没有有效的 gap.json / no valid gap.json in ${folder}` })
+}

@@ -1,0 +1,93 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { gapKey, type PlaceRange } from '../../protocol/gap.ts'
+import { showPlace, type Place } from '../../protocol/position.ts'
+import { keyId } from '../../protocol/signature.ts'
+import type { AgentConfig } from '../config.ts'
+import { sinkFile, SinkStore } from '../folders/sink-store.ts'
+import { GapCopies } from '../gaps/gap-copies.ts'
+import { exportBatch, exportBatches, readRange, wholeEpoch } from '../gaps/gap-export.ts'
+import { folderOf, innerFile, listFiles, readStatementFile } from '../gaps/gap-files.ts'
+import { acceptedKeys, acceptKey } from '../gaps/gap-outlet.ts'
+import type { Command, CommandContext } from './command.ts'
+import { requireName } from './resync.ts'
+
+/** Writes kept batches of a route into its gap's folder again; also beside a running agent. Exit code 1 where some are not kept any more. */
+export const exportCommand: Command = async (context) => {
+  const { config, words } = context
+  const name = requireName(words)
+  const path = config.sinks
+    .flatMap(({ contents, database }) => (contents === 'batches' ? config.databases[database]!.folder!.path : []))
+    .find((folder) => existsSync(sinkFile({ data: config.data, path: folder }, name)))
+  if (path === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
+  const store = SinkStore.open({ data: config.data, path }, name)
+  try {
+    return await exportRoute(context, new GapCopies(store), name)
+  } finally {
+    store.close()
+  }
+}
+
+async function exportRoute({ config, words, say }: CommandContext, copies: GapCopies, route: string): Promise<number> {
+  const folder = outFolder(config, route)
+  const ranges = words.slice(1).map(requireRange)
+  const written: Place[] = []
+  const missing: Place[] = []
+  for (const range of ranges) {
+    const exported = await exportBatches(copies, folder, range)
+    written.push(...exported.written)
+    // An epoch without seqs has no end that could be missing.
+    if (range.to < wholeEpoch) missing.push(...exported.missing)
+  }
+  if (ranges.length === 0) {
+    written.push(...copies.after(copies.confirmed ?? { epoch: 0, seq: 0 }))
+    for (const place of written) await exportBatch(copies, folder, place)
+  }
+  say(`${route}:已写 ${written.length} 个批次到 ${folder}`, `${route}: ${written.length} batches written into ${folder}`)
+  if (missing.length === 0) return 0
+  const first = showPlace(missing[0])
+  say(
+    `${route}:自 ${first} 起有 ${missing.length} 个批次已不保留,请执行 qianzhi-agent resync ${route}`,
+    `${route}: ${missing.length} batches from ${first} on are not kept any more: run qianzhi-agent resync ${route}`,
+  )
+  return 1
+}
+
+function requireRange(text: string): PlaceRange {
+  const range = readRange(text)
+  if (range) return range
+  throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: `${text}:范围写作 期-批..批 / a range is EPOCH-SEQ..SEQ` })
+}
+
+/** The folder that a route is written into. Throws QZ-NOT-FOUND where none of the folders that are configured for batches has it. */
+function outFolder({ sinks, databases }: AgentConfig, route: string): string {
+  const fed = sinks.filter(({ contents }) => contents === 'batches').map(({ database }) => databases[database]!.folder!.path)
+  const folder = fed.map((path) => folderOf(path, route)).find((path) => existsSync(path))
+  if (folder === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: route })
+  return folder
+}
+
+/** Shows the key of the agent behind a gap; accepts it when its fingerprint is given, as that agent showed it. */
+export const trustGap: Command = async ({ config, words, say }) => {
+  const back = requireName(words)
+  const path = config.databases[back]?.folder?.path
+  if (path === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: `folders.${back}` })
+  const [file] = (await listFiles([path])).filter(({ name }) => name.toLowerCase() === innerFile)
+  const jws = file && (await readStatementFile(file.path))
+  const named = jws === undefined ? undefined : gapKey.openOwn(jws)
+  if (!named) throw new QianzhiError('QZ-NOT-FOUND', { what: join(path, innerFile) })
+  const fingerprint = keyId(named.publicKey)
+  if (words[1] === undefined) {
+    const known = acceptedKeys(config.data)[back] === named.publicKey
+    say(
+      `内侧代理密钥指纹 ${fingerprint}${known ? '(已接受)' : `。与内侧核对无误后执行:qianzhi-agent trust-gap ${back} ${fingerprint}`}`,
+      `key of the inner agent ${fingerprint}${known ? ' (accepted)' : `. When it is what the inside shows: qianzhi-agent trust-gap ${back} ${fingerprint}`}`,
+    )
+    return known ? 0 : 1
+  }
+  if (words[1] !== fingerprint) throw new QianzhiError('QZ-CONFLICT', { what: `${words[1]} / ${fingerprint}` })
+  acceptKey(config.data, back, named.publicKey)
+  say(`已接受内侧代理密钥 ${fingerprint}`, `key of the inner agent accepted: ${fingerprint}`)
+  return 0
+}

@@ -1,0 +1,83 @@
+import { codedError, QianzhiError } from '../protocol/errors.ts'
+import type { Policy, Receive } from '../protocol/policy.ts'
+import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config.ts'
+import type { SinkTable, SourceTable } from './database.ts'
+import { setFault, type StatusBoard } from './status.ts'
+import { receivesFor, sinkTable, sourceTable, supplyFor, tableConflict } from './tables.ts'
+
+export interface ConfiguredTablesContext {
+  config: Pick<AgentConfig, 'databases' | 'sources' | 'sinks' | 'timezone'>
+  board: StatusBoard
+  policy: () => Policy | undefined
+  now: () => Date
+}
+
+/** What is configured in a database as the policy in force lets it run; what it does not let run says so on the status board. */
+export class ConfiguredTables {
+  readonly #context: ConfiguredTablesContext
+
+  constructor(context: ConfiguredTablesContext) {
+    this.#context = context
+  }
+
+  sources(database: string): SourceTable[] {
+    return this.#context.config.sources
+      .filter((source) => source.database === database)
+      .flatMap((source) => {
+        try {
+          const engine = engineOf(database, this.#context.config.databases[database]!.url)
+          return [sourceTable(source, supplyFor(this.#context.policy(), source.resource), engine, this.#context.config.timezone)]
+        } catch (error) {
+          setFault(this.#context.board.source(source.resource, database), codedError(error), this.#context.now())
+          return []
+        }
+      })
+  }
+
+  sinks(database: string): SinkTable[] {
+    return this.#context.config.sinks
+      .filter((sink) => sink.database === database)
+      .flatMap((sink) => {
+        const receives = receivesFor(this.#context.policy(), sink, this.#context.config.sinks)
+        this.#noteGrant(sink, receives)
+        return receives.flatMap((receive) => this.#sinkTable(database, sink, receive))
+      })
+      .filter((sink, i, all) => this.#mayFill(database, sink, all.slice(0, i)))
+  }
+
+  /** A sink whose columns cannot be what the configuration says holds its own route only. */
+  #sinkTable(database: string, sink: SinkConfig, receive: Receive): SinkTable[] {
+    try {
+      return [sinkTable(sink, receive, this.#context.config)]
+    } catch (error) {
+      const report = this.#context.board.sink(receive.route, { resource: receive.schema.resource, database, table: sink.table ?? '' })
+      setFault(report, codedError(error), this.#context.now())
+      return []
+    }
+  }
+
+  /** Of two routes that cannot share a table the first one has it. */
+  #mayFill(database: string, sink: SinkTable, others: readonly SinkTable[]): boolean {
+    const conflict = tableConflict(sink, others)
+    if (!conflict) return true
+    const report = this.#context.board.sink(sink.route, { resource: sink.resource, database, table: sink.table })
+    setFault(report, conflict, this.#context.now())
+    return false
+  }
+
+  /** A sink for which the policy has no route stands in the status too, under its own name where the route is not known. */
+  #noteGrant(sink: SinkConfig, receives: readonly Receive[]): void {
+    const name = sinkName(sink)
+    if (receives.length > 0 && !sink.route) this.#context.board.sinks.delete(name)
+    const known = [...this.#context.board.sinks.values()].some(({ route, resource }) =>
+      sink.route ? route === name : resource === sink.resource,
+    )
+    if (receives.length > 0 || known) return
+    const report = this.#context.board.sink(name, { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' })
+    setFault(report, new QianzhiError('QZ-ROUTE-ENDED', { route: name, reason: 'not in the policy' }), this.#context.now())
+  }
+
+  received(sink: SinkTable): Receive {
+    return this.#context.policy()!.receive.find(({ route }) => route === sink.route)!
+  }
+}

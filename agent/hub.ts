@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import type { Logger } from 'pino'
+import type { decodeDelivery, HeadAnswer, PollRequest, StoredAnswer } from '../protocol/api.ts'
+import type { SealedAnswer } from '../protocol/asks.ts'
+import type { Policy } from '../protocol/policy.ts'
+import type { Place } from '../protocol/position.ts'
+import type { ReconciliationProgress } from '../protocol/reconciliation.ts'
+import type { SigningKey } from '../protocol/signature.ts'
+import type { AgentConfig } from './config.ts'
+import { gapOf } from './config-gaps.ts'
+import { GapHub } from './gap-hub.ts'
+import { HubClient } from './hub-client.ts'
+import type { AgentState } from './state.ts'
+
+/** What an agent asks of its hub: the hub itself (hub-client.ts), or folders behind a one-way gap (gap-hub.ts). Every call may throw a coded error. */
+export interface Hub {
+  /** Milliseconds that the hub's clock is ahead; 0 where it is not known. */
+  readonly clockOffset: number
+  /** The hub's time as far as the agent knows it. */
+  now(): Date
+  /** Notes the hub's time from an answer that took from `sent` until now. */
+  learnTime(time: string, sent: number): void
+  /** Whose signature a stored receipt bears, where it is not the hub's. */
+  readonly receiptKey?: string
+  sendBatch(bytes: Buffer, signal: AbortSignal): Promise<StoredAnswer>
+  /** Resolves when there is something to say, or after `body.wait` seconds. */
+  poll(body: PollRequest, signal: AbortSignal): Promise<ReturnType<typeof decodeDelivery>>
+  receipts(receipts: string[], signal: AbortSignal): Promise<void>
+  answer(answer: SealedAnswer, signal: AbortSignal): Promise<void>
+  /** Has the routes of this agent that are called so, or whose resource is, reconciled. @returns the runs. */
+  reconcile(name: string, repair: boolean | undefined): Promise<string[]>
+  reconciliation(run: string): Promise<ReconciliationProgress>
+  head(resource: string, signal?: AbortSignal): Promise<HeadAnswer>
+  /** The agent's own batches after a place: key items and ops, perhaps more. */
+  own(resource: string, after: Place, signal: AbortSignal): Promise<Buffer[]>
+  close(): Promise<void>
+}
+
+export interface HubParts {
+  config: AgentConfig
+  identity: NonNullable<AgentState['identity']>
+  key: SigningKey
+  /** The policy in force. */
+  policy: () => Policy | undefined
+  logger: Logger
+}
+
+export function openHub({ config, identity, key, policy, logger }: HubParts): Hub {
+  const gap = gapOf(config)
+  if (gap) return new GapHub({ gap, identity, key, policy, data: config.data, logger, clock: () => new Date() })
+  return openHubClient(config, identity, key)
+}
+
+/** The hub itself as an enrolled agent reaches it. */
+export function openHubClient(config: AgentConfig, identity: HubParts['identity'], key: SigningKey): HubClient {
+  const ca = config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority
+  const urls = config.hub?.urls ?? identity.urls
+  return new HubClient({ urls, key, ca, proxy: config.hub?.proxy, clock: () => new Date() })
+}

@@ -1,0 +1,210 @@
+/** A receiver behind a one-way gap: real programs, and between them a gap that loses, doubles, delays and halves files. */
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import t from 'tap'
+import { openClient } from '../support/client.ts'
+import { Exchange, TestAgent, type ResourceFile } from '../support/exchange.ts'
+import { findPostgres } from '../support/postgres.ts'
+import { until } from '../support/programs.ts'
+import { Random } from '../faults/random.ts'
+
+const openness = 'internal' as const
+const people: ResourceFile = {
+  resource: 'people',
+  title: '人口',
+  agency: 'police',
+  table: 'people',
+  items: [
+    { id: 'id', name: 'id', label: '编号', type: 'integer', key: true, openness },
+    { id: 'name', name: 'name', label: '姓名', type: 'text', length: 4000, openness },
+  ],
+}
+
+/** Copies what is new from one folder into another, as badly as it is told to. */
+class Gap {
+  /** Share of batch files lost, doubled under a name in capital letters, and seen half written for a while. */
+  faults = { lost: 0, doubled: 0, halved: 0 }
+  /** Nothing passes. */
+  closed = false
+  lost = 0
+  readonly #from: string
+  readonly #to: string
+  readonly #random: () => number
+  readonly #seen = new Map<string, number>()
+  readonly #ending = new AbortController()
+  readonly #done: Promise<void>
+
+  constructor(from: string, to: string, random: () => number) {
+    this.#from = from
+    this.#to = to
+    this.#random = random
+    mkdirSync(from, { recursive: true })
+    mkdirSync(to, { recursive: true })
+    this.#done = this.#run()
+  }
+
+  async end(): Promise<void> {
+    this.#ending.abort()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#ending.signal.aborted) {
+      if (!this.closed) for (const file of this.#news()) await this.#carry(file)
+      await pause(20, undefined, { signal: this.#ending.signal }).catch(() => undefined)
+    }
+  }
+
+  /** Files that are new, or other than before, in any order. */
+  #news(): string[] {
+    const files = readdirSync(this.#from, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
+      .map((entry) => join(entry.parentPath, entry.name))
+    const fresh = files.filter((file) => {
+      const { mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? {}
+      if (mtimeMs === undefined || this.#seen.get(file) === mtimeMs) return false
+      this.#seen.set(file, mtimeMs)
+      return true
+    })
+    return fresh
+      .map((file) => ({ file, at: this.#random() }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ file }) => file)
+  }
+
+  async #carry(file: string): Promise<void> {
+    const name = relative(this.#from, file)
+    const batch = name.endsWith('.qzb')
+    const happens = (share: number) => batch && this.#random() < share
+    if (happens(this.faults.lost)) return void this.lost++
+    let bytes
+    try {
+      bytes = readFileSync(file)
+    } catch {
+      return
+    }
+    if (happens(this.faults.halved)) {
+      this.#write(name, bytes.subarray(0, bytes.length >> 1))
+      await pause(100)
+    }
+    this.#write(name, bytes)
+    if (happens(this.faults.doubled)) this.#write(name.toUpperCase(), bytes)
+  }
+
+  #write(name: string, bytes: Uint8Array): void {
+    const path = join(this.#to, name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, bytes)
+  }
+}
+
+t.test('rows pass a bad gap, and are equal in the end', async (t) => {
+  const postgres = await findPostgres()
+  const [storeUrl, sourceUrl, targetUrl] = [
+    await postgres.createDatabase(),
+    await postgres.createDatabase(),
+    await postgres.createDatabase(),
+  ]
+  const exchange = await Exchange.start({ hub: { store: storeUrl } })
+  const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
+  await source.query('create table people (id bigint primary key, name varchar(4000))')
+  await source.query(`insert into people select n, '甲' || n from generate_series(1, 500) n`)
+  const provider = await exchange.enrol('provider', {
+    agency: 'police',
+    databases: { front: { url: sourceUrl } },
+    sources: [{ resource: 'people', database: 'front', table: 'people' }],
+  })
+  await exchange.publish(people)
+  await provider.command('setup')
+  const [out, back, inFolder, outFolder] = ['out', 'back', 'in', 'inner-out'].map((name) => join(exchange.folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ]
+  const numbers = new Random(7)
+  const random = () => numbers.next()
+  const [inward, outward] = [new Gap(out, inFolder, random), new Gap(outFolder, back, random)]
+  const outer = await exchange.enrol('outer', {
+    agency: 'bureau',
+    databases: {},
+    folders: { out: { path: out }, back: { path: back } },
+    sinks: [{ resource: 'people', folder: 'out', contents: 'batches', back: 'back' }],
+    hub: { poll: 2 },
+  })
+  const { route } = await exchange.grant('people', outer, ['id', 'name'])
+  const options = {
+    agency: 'bureau',
+    databases: { inner: { url: targetUrl } },
+    folders: { in: { path: inFolder, stable: 0.5, look: 1 }, out: { path: outFolder } },
+    sinks: [{ resource: 'people', database: 'inner', table: 'people' }],
+    hub: { gap: { in: 'in', out: 'out', grace: 1, again: 2 }, poll: 2 },
+  }
+  const inner = new TestAgent('inner', join(exchange.folder, 'inner'), options)
+  inner.configure(options)
+  t.teardown(async () => {
+    await inner.program.end()
+    await exchange.stop()
+    await Promise.all([inward.end(), outward.end(), source.end(), target.end()])
+    await postgres.stop()
+  })
+  provider.program.start()
+  outer.program.start()
+
+  await until('gap.json is through', () => readdirSync(inFolder).includes('gap.json'))
+  const enrolled = await inner.command('enroll', '--gap', 'in', '--lang', 'en')
+  t.match(enrolled.stdout, new RegExp(`agent ${outer.id} of agency bureau`))
+  const fingerprint = /key of this machine (\S+)/.exec(enrolled.stdout)![1]!
+  await until('the key of the inside is through', () => readdirSync(back).includes('inner.json'))
+  t.equal((await outer.command('trust-gap', 'back', fingerprint)).code, 0)
+  inner.program.start()
+
+  const rows = async () => (await target.query('select id, name from people order by id').catch(() => [])).map((row) => row.join())
+  const wanted = async () => (await source.query('select id, name from people order by id')).map((row) => row.join())
+  const equal = (what: string, seconds = 60) => until(what, async () => (await rows()).join(';') === (await wanted()).join(';'), seconds)
+  await equal('the first load is inside')
+
+  inward.faults = { lost: 0.2, doubled: 0.3, halved: 0.2 }
+  for (let round = 1; round <= 40; round++) {
+    await source.query(`insert into people values (${1000 + round}, '新${round}')`)
+    await source.query(`update people set name = '改${round}' where id % 50 = ${round % 50}`)
+    await source.query(`delete from people where id = ${round * 7}`)
+    if (round === 15) await inner.program.end('SIGKILL')
+    if (round === 18) inner.program.start()
+    if (round === 26) await outer.program.end('SIGKILL')
+    if (round === 30) outer.program.start()
+    await pause(30)
+  }
+  await equal('everything is inside in the end')
+  t.ok(inward.lost > 0, `${inward.lost} files were lost on the way`)
+  t.match(readFileSync(inner.program.log, 'utf8'), /QZ-GAP-MISSING/)
+  t.match(readFileSync(outer.program.log, 'utf8'), /written again for the inside/)
+  const sink = async (agent: TestAgent) => (await agent.report().catch(() => undefined))?.sinks[0]
+  await until('the outer agent knows that all is applied inside', async () => {
+    const report = await sink(outer)
+    return report?.confirmed && report.confirmed.seq === report.position?.seq && !report.unconfirmed
+  })
+  t.match((await outer.command('status', '--lang', 'en')).stdout, /applied inside the gap up to/)
+
+  // Without a way back the operator reads what is missing, and exports it.
+  outward.closed = true
+  const lostBefore = inward.lost
+  inward.faults = { lost: 1, doubled: 0, halved: 0 }
+  const { seq, epoch } = (await sink(inner))!.position!
+  await source.query(`insert into people values (5000, '丢失')`)
+  await until('the gap has lost it', () => inward.lost > lostBefore)
+  const before = await sink(inner)
+  t.match(before?.position, { seq })
+  inward.faults = { lost: 0, doubled: 0, halved: 0 }
+  await source.query(`insert into people values (5001, '其后')`)
+  const held = await until('the inside names it', async () => {
+    const report = await sink(inner)
+    return report?.fault?.code === 'QZ-GAP-MISSING' && report
+  })
+  const words = /qianzhi-agent (export \S+ \S+?)(?: at|\()/.exec(held.fault!.en)![1]!.split(' ')
+  t.strictSame(words, ['export', route, `${epoch}-${seq + 1}`])
+  await outer.command(...words)
+  await equal('what was exported is inside')
+  await until('the inside is well', async () => !(await sink(inner))?.fault)
+})
