@@ -1,8 +1,8 @@
 /** Files on their way into a folder: each part's bytes at their place in a file beside, until all are there and the whole is verified. */
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, readdir, rm, utimes, type FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { lstat, mkdir, open, readdir, rm, rmdir, utimes, type FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { partBytes } from '../../protocol/files.ts'
 import type { Version } from './any-delivered.ts'
@@ -97,6 +97,13 @@ export class PartFiles {
       (file) => rm(join(this.#folder, file), { force: true, recursive: true }),
     )
   }
+}
+
+/** Takes away what an ended route left. */
+export async function removePartFiles(root: string, route: string): Promise<void> {
+  const { folder } = new PartFiles(root, route)
+  await rm(folder, { recursive: true, force: true })
+  await rmdir(dirname(folder)).catch(() => undefined)
 }
 
 /** Of a fixed length, whatever the name is. */

@@ -178,7 +178,6 @@ export class Settling {
       return store.setAside(generation, plan.fault, plan.kept ? fileKey(name) : undefined)
     }
     store.clear(generation, fileKey(name))
-    parts.unmark(generation, name)
     if (plan.do === 'remove') {
       parts.displace(name)
       return false

@@ -17,7 +17,8 @@ import {
 import { join } from 'node:path'
 import t from 'tap'
 import type { Row } from '../../../agent/database.ts'
-import { removePartFiles, AnySink } from '../../../agent/folders/any-sink.ts'
+import { AnySink } from '../../../agent/folders/any-sink.ts'
+import { removeRoute } from '../../../agent/folders/removal.ts'
 import { partBytes, partsOf, partValues } from '../../../protocol/files.ts'
 import { smallDisk } from '../../support/small-disk.ts'
 import { schemaOf } from '../databases/fixture.ts'
@@ -390,10 +391,30 @@ t.test('a data folder that was lost, or is older: files that are what they shoul
   t.same(line.delivered(), line.source())
 })
 
-t.test('the parts of an ended route go with it', async (t) => {
+t.test('the files of an ended route go, and what it had gathered', async (t) => {
   const line = await Line.open(t)
-  await line.apply({ ...none, rows: rowsOf('half.bin', Buffer.alloc(2 * partBytes)).slice(0, 1) })
-  t.equal(line.parts().length, 1)
-  await removePartFiles(line.target.path, fileSink.route)
+  writeFileSync(join(line.target.path, 'mine.pdf'), 'mine')
+  const rows = [
+    ...rowsOf('half.bin', Buffer.alloc(2 * partBytes)).slice(0, 1),
+    ...rowsOf('mine.pdf', 'theirs'),
+    ...rowsOf('sub/a.pdf', 'a'),
+  ]
+  await line.apply({ ...none, rows })
+  await line.sink.close()
+  t.match(await removeRoute(fileSink.route, line.target), { rows: 1, tables: ['sub/a.pdf'], done: true })
+  t.same(line.delivered(), { 'mine.pdf': hashOf('mine') })
   t.notOk(existsSync(join(line.target.path, '.qianzhi-parts')))
+  line.sink = new AnySink(fileSink, line.target)
+})
+
+t.test('a folder’s place taken by a link: nothing behind it is replaced or removed', async (t) => {
+  const line = await Line.open(t)
+  await line.apply({ ...none, rows: [...rowsOf('d/a.pdf', 'a'), ...rowsOf('d/b.pdf', 'b')] })
+  const moved = join(line.target.path, '..', 'moved')
+  renameSync(join(line.target.path, 'd'), moved)
+  symlinkSync(moved, join(line.target.path, 'd'))
+  await line.apply({ ...none, deletes: [['d/a.pdf', '0']], rows: rowsOf('d/b.pdf', 'b changed') })
+  t.equal(readFileSync(join(moved, 'a.pdf'), 'utf8'), 'a')
+  t.equal(readFileSync(join(moved, 'b.pdf'), 'utf8'), 'b')
+  t.match(line.quarantine(), [{ key: ['d/b.pdf', '0'], item: 'name' }])
 })
