@@ -32,9 +32,9 @@ function watch(object: object, name: string): void {
 }
 
 const probe = await promises.open(process.execPath)
-for (const name of ['write', 'sync']) watch(Object.getPrototypeOf(probe) as object, name)
+for (const name of ['write', 'sync', 'utimes']) watch(Object.getPrototypeOf(probe) as object, name)
 await probe.close()
-for (const name of ['open', 'rename', 'unlink', 'rm', 'rmdir', 'mkdir', 'utimes', 'writeFile']) watch(promises, name)
+for (const name of ['open', 'rename', 'unlink', 'rm', 'rmdir', 'mkdir', 'writeFile']) watch(promises, name)
 syncBuiltinESMExports()
 const exec = Object.getOwnPropertyDescriptor(DatabaseSync.prototype, 'exec')!.value as Method
 DatabaseSync.prototype.exec = function (this: DatabaseSync, sql: string) {
