@@ -15,7 +15,6 @@ const tables = `
     modified text not null, have integer not null, held integer not null, primary key (generation, name, sha256)) without rowid;
   create table if not exists placed (name text primary key, folded text not null, sha256 text not null, print text not null) without rowid;
   create index if not exists placed_folded on placed (folded);
-  create table if not exists mark (generation integer not null, name text not null, place integer not null, primary key (generation, name)) without rowid;
   create table if not exists pending (name text primary key) without rowid`
 
 /** A version of a file, of which parts have come. */
@@ -117,30 +116,7 @@ export class DeliveredParts {
     return this.#store.get('select 1 from version where name = ? and sha256 = ? and held > 0', name, sha256) !== undefined
   }
 
-  /** The provider says nothing of this file's rows but that they cannot be had. */
-  mark(generation: number, name: string, place: Place): void {
-    this.#store.run(
-      'insert or replace into mark (generation, name, place) values (?, ?, ?)',
-      generation,
-      name,
-      BigInt(positionNumber(place)),
-    )
-  }
-
-  unmark(generation: number, name: string): void {
-    this.#store.run('delete from mark where generation = ? and name = ?', generation, name)
-  }
-
-  /** Names marked since a place, and those marked before it only. */
-  marked(generation: number, began: Place): { since: Set<string>; before: string[] } {
-    const [since, before] = ['>=', '<'].map((order) =>
-      this.#store.all(`select name from mark where generation = ? and place ${order} ?`, generation, BigInt(positionNumber(began))),
-    )
-    return { since: new Set(since!.map((row) => String(row['name']))), before: before!.map((row) => String(row['name'])) }
-  }
-
   drop(generation: number): void {
-    this.#store.run('delete from mark where generation = ?', generation)
     this.#store.run('delete from file_part where generation = ?', generation)
     this.#store.run('delete from version where generation = ?', generation)
   }

@@ -10,6 +10,7 @@ import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { isFileSchema } from '../../protocol/files.ts'
 import type { Row, Rows, SourceTable } from '../database.ts'
 import type { StreamStore } from '../stream-store.ts'
+import { RecentContents } from './any-contents.ts'
 import { FileIndex, IndexCursor, isFit, type IndexedFile, type UnfitFile } from './any-index.ts'
 import { FolderTree, indexFile, isGone, isLocked } from './any-read.ts'
 import { FileRows } from './any-rows.ts'
@@ -53,6 +54,7 @@ export class AnyFiles implements WatchedFiles {
   readonly #options: WatchOptions
   readonly #index: FileIndex
   readonly #tree: FolderTree
+  readonly #recent = new RecentContents()
   readonly #rows: FileRows
   readonly #now: () => number
   #seen = new Map<string, Seen>()
@@ -66,7 +68,10 @@ export class AnyFiles implements WatchedFiles {
     this.store = openSourceStore(options.folder, source.resource).store
     this.#index = new FileIndex(this.store)
     this.#tree = new FolderTree(options.folder.path)
-    this.#rows = new FileRows(source, this.#index, options, (parts) => this.#index.miss(parts))
+    this.#rows = new FileRows(source, this.#index, options, {
+      missed: (parts) => this.#index.miss(parts),
+      recent: ({ name, print }) => this.#recent.take(name, print),
+    })
   }
 
   async check(): Promise<void> {
@@ -94,6 +99,7 @@ export class AnyFiles implements WatchedFiles {
     }
     try {
       await requireFolder(folder)
+      if (!this.store.hasEntries()) this.#recent.clear()
       const walk = new Walk(folder.path, this.source.files!.names, signal)
       const cursor = new IndexCursor(this.#index)
       this.#index.unmet.clear()
@@ -163,7 +169,9 @@ export class AnyFiles implements WatchedFiles {
     // What is known already need not wait for a large file.
     if (size > 16 << 20) this.#settle(look)
     try {
-      this.#take(look, await indexFile(this.#tree, name, print, look.signal))
+      const { file, content } = await indexFile(this.#tree, name, print, look.signal)
+      if (content) this.#recent.keep(name, print, content)
+      this.#take(look, file)
     } catch (error) {
       if (look.signal.aborted) throw error
       if (error instanceof QianzhiError && error.code === 'QZ-FILE-CHANGED') {

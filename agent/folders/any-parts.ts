@@ -1,10 +1,10 @@
 /** Files on their way into a folder: each part's bytes at their place in a file beside, until all are there and the whole is verified. */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, readdir, rm, utimes, type FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { lstat, mkdir, open, readdir, rm, rmdir, type FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { QianzhiError } from '../../protocol/errors.ts'
-import { partBytes } from '../../protocol/files.ts'
+import { partBytes, type FilePart } from '../../protocol/files.ts'
 import type { Version } from './any-delivered.ts'
 import { flushFolder, inParallel } from './any-place.ts'
 import { hashOf } from './any-read.ts'
@@ -14,14 +14,15 @@ export const partsFolder = '.qianzhi-parts'
 
 type Named = Pick<Version, 'name' | 'sha256'>
 
-export interface PartContent extends Named {
-  part: number
+export interface PartContent extends FilePart {
   content: Buffer
 }
 
 export class PartFiles {
   readonly #parent: string
   readonly #folder: string
+  /** Files just written of which the whole is known to be good. */
+  readonly #verified = new Set<string>()
 
   constructor(root: string, route: string) {
     this.#parent = join(root, partsFolder)
@@ -53,10 +54,13 @@ export class PartFiles {
     if (parts.length === 0) return
     const files = Map.groupBy(parts, (part) => this.path(part))
     await inParallel([...files], async ([path, contents]) => {
-      const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW)
+      const anew = contents[0]!.parts === 1 ? constants.O_TRUNC : 0
+      const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | anew)
       try {
         for (const { part, content } of contents) await writeAt(handle, content, part * partBytes)
+        const verified = await this.#verifyAtOnce(handle, contents)
         await handle.sync()
+        if (verified) this.#verified.add(path)
       } finally {
         await handle.close()
       }
@@ -64,11 +68,21 @@ export class PartFiles {
     await flushFolder(this.#folder)
   }
 
+  /** A file of one part need not be opened again. */
+  async #verifyAtOnce(handle: FileHandle, contents: readonly PartContent[]): Promise<boolean> {
+    const { parts, sha256, modified, content } = contents.at(-1)!
+    if (parts > 1 || hash('sha256', content) !== sha256) return false
+    await setTime(handle, modified)
+    return true
+  }
+
   /** Whether the whole is what the provider signed: `missing` where it is not there. It has the file's own time then. */
   async verify(version: Version): Promise<'good' | 'bad' | 'missing'> {
+    const path = this.path(version)
+    if (this.#verified.delete(path)) return 'good'
     let handle: FileHandle
     try {
-      handle = await open(this.path(version), constants.O_RDWR | constants.O_NOFOLLOW)
+      handle = await open(path, constants.O_RDWR | constants.O_NOFOLLOW)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'missing'
       throw error
@@ -76,15 +90,15 @@ export class PartFiles {
     try {
       const { size } = await handle.stat()
       if (size !== version.size || (await hashOf(handle, size)) !== version.sha256) return 'bad'
+      await setTime(handle, version.modified)
+      return 'good'
     } finally {
       await handle.close()
     }
-    const time = new Date(version.modified)
-    await utimes(this.path(version), time, time)
-    return 'good'
   }
 
   async discard(file: Named): Promise<void> {
+    this.#verified.delete(this.path(file))
     await rm(this.path(file), { force: true })
   }
 
@@ -97,6 +111,18 @@ export class PartFiles {
       (file) => rm(join(this.#folder, file), { force: true, recursive: true }),
     )
   }
+}
+
+async function setTime(handle: FileHandle, modified: string): Promise<void> {
+  const time = new Date(modified)
+  await handle.utimes(time, time)
+}
+
+/** Takes away what an ended route left. */
+export async function removePartFiles(root: string, route: string): Promise<void> {
+  const { folder } = new PartFiles(root, route)
+  await rm(folder, { recursive: true, force: true })
+  await rmdir(dirname(folder)).catch(() => undefined)
 }
 
 /** Of a fixed length, whatever the name is. */

@@ -1,7 +1,7 @@
 /** Reading a supplied file: the one that was meant, nothing outside the folder, and no mixture of what it was and what it becomes. */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { constants, type BigIntStats } from 'node:fs'
-import { lstat, open, realpath, type FileHandle } from 'node:fs/promises'
+import { lstat, open, readlink, realpath, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { partBytes, partLength, partsOf } from '../../protocol/files.ts'
@@ -10,12 +10,22 @@ import { printOf, timeOf } from './any-walk.ts'
 
 const hashBytes = 1 << 20
 
-/** Hashes a file as it is now. Throws QZ-FILE-CHANGED where it is another one afterwards. */
-export async function indexFile(tree: FolderTree, name: string, print: string, signal: AbortSignal): Promise<IndexedFile> {
+/**
+ * Hashes a file as it is now; `content` is that of a file of one part. Throws QZ-FILE-CHANGED where it is another one afterwards.
+ */
+export async function indexFile(
+  tree: FolderTree,
+  name: string,
+  print: string,
+  signal: AbortSignal,
+): Promise<{ file: IndexedFile; content?: Buffer }> {
   return withFile(tree, name, print, async (handle, stats) => {
     const size = Number(stats.size)
-    const sha256 = await hashOf(handle, size, signal)
-    return { name, print, size, sha256, parts: partsOf(size), modified: timeOf(stats.mtimeNs) }
+    const parts = partsOf(size)
+    const described = { name, print, size, parts, modified: timeOf(stats.mtimeNs) }
+    if (parts > 1) return { file: { ...described, sha256: await hashOf(handle, size, signal) } }
+    const content = await readExactly(handle, 0, size, name)
+    return { file: { ...described, sha256: hash('sha256', content) }, content }
   })
 }
 
@@ -40,16 +50,16 @@ async function readExactly(handle: FileHandle, at: number, length: number, name:
 
 /** SHA-256 (hex) over so many bytes from the beginning; fewer where the file ends before. */
 export async function hashOf(handle: FileHandle, size: number, signal?: AbortSignal): Promise<string> {
-  const hash = createHash('sha256')
+  const digest = createHash('sha256')
   const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(hashBytes, size)))
   for (let at = 0; at < size;) {
     signal?.throwIfAborted()
     const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.length, size - at), at)
     if (bytesRead === 0) break
-    hash.update(buffer.subarray(0, bytesRead))
+    digest.update(buffer.subarray(0, bytesRead))
     at += bytesRead
   }
-  return hash.digest('hex')
+  return digest.digest('hex')
 }
 
 async function withFile<T>(
@@ -64,7 +74,7 @@ async function withFile<T>(
   })
   try {
     const before = await sameFile(handle, name, print)
-    await requireInside(tree, name, before)
+    await requireInside(tree, name, handle, before)
     const result = await work(handle, before)
     await sameFile(handle, name, print)
     return result
@@ -80,9 +90,9 @@ async function sameFile(handle: FileHandle, name: string, print: string): Promis
 }
 
 /** A folder on the way may have been put back by a link meanwhile: what was opened must lie under its own name. */
-async function requireInside(tree: FolderTree, name: string, opened: BigIntStats): Promise<void> {
-  const path = join(tree.path, name)
-  const [inside, there] = await Promise.all([tree.holds(name), lstat(path, { bigint: true })])
+async function requireInside(tree: FolderTree, name: string, handle: FileHandle, opened: BigIntStats): Promise<void> {
+  if (await tree.opened(name, handle)) return
+  const [inside, there] = await Promise.all([tree.holds(name), lstat(join(tree.path, name), { bigint: true })])
   if (!inside || there.ino !== opened.ino || there.dev !== opened.dev) throw new QianzhiError('QZ-FILE-CHANGED', { file: name })
 }
 
@@ -94,6 +104,13 @@ export class FolderTree {
 
   constructor(path: string) {
     this.path = path
+  }
+
+  /** Whether an open file certainly lies at this place: on Linux the system tells, elsewhere nobody does. */
+  async opened(name: string, { fd }: FileHandle): Promise<boolean> {
+    if (process.platform !== 'linux') return false
+    this.#real ??= await realpath(this.path)
+    return (await readlink(`/proc/self/fd/${fd}`).catch(() => '')) === join(this.#real, name)
   }
 
   /** Whether a path leads to its own place below the folder, without a link. Throws where nothing is there. */

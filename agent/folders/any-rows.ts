@@ -16,6 +16,14 @@ export interface PartPlace {
   part: number
 }
 
+/** What whoever watches the files does beside. */
+export interface FileWatch {
+  /** Told the parts of files that could not be read. */
+  missed?: (parts: readonly PartPlace[]) => void
+  /** The content of a file of one part where it is at hand. */
+  recent?: (file: IndexedFile) => Buffer | undefined
+}
+
 interface Wanted {
   file: IndexedFile | UnfitFile
   parts: number[]
@@ -26,20 +34,14 @@ export class FileRows {
   readonly #index: IndexReading
   readonly #options: Pick<WatchOptions, 'folder' | 'logger'>
   readonly #tree: FolderTree
-  readonly #missed: (parts: readonly PartPlace[]) => void
+  readonly #watch: FileWatch
 
-  /** `missed` is told the parts of files that could not be read. */
-  constructor(
-    source: SourceTable,
-    index: IndexReading,
-    options: Pick<WatchOptions, 'folder' | 'logger'>,
-    missed: (parts: readonly PartPlace[]) => void = () => undefined,
-  ) {
+  constructor(source: SourceTable, index: IndexReading, options: Pick<WatchOptions, 'folder' | 'logger'>, watch: FileWatch = {}) {
     this.#source = source
     this.#index = index
     this.#options = options
     this.#tree = new FolderTree(options.folder.path)
-    this.#missed = missed
+    this.#watch = watch
   }
 
   async byKeys(keys: readonly Row[]): Promise<Rows> {
@@ -89,14 +91,19 @@ export class FileRows {
     }
     const parts = wanted.filter((part) => part < file.parts)
     try {
-      const contents = parts.length > 0 ? await readParts(this.#tree, file, parts) : []
+      const contents = parts.length > 0 ? await this.#contents(file, parts) : []
       return { rows: parts.map((part, i) => this.#rowOf(file, part, contents[i]!)), faults: [] }
     } catch (error) {
       // Where it is the folder that is away, nothing is said of the file.
       await requireFolder(this.#options.folder)
-      this.#missed(parts.map((part) => ({ name: file.name, part })))
+      this.#watch.missed?.(parts.map((part) => ({ name: file.name, part })))
       return { rows: [], faults: this.#faults(file.name, parts, error) }
     }
+  }
+
+  async #contents(file: IndexedFile, parts: readonly number[]): Promise<readonly Buffer[]> {
+    const recent = file.parts === 1 ? this.#watch.recent?.(file) : undefined
+    return recent ? [recent] : readParts(this.#tree, file, parts)
   }
 
   #rowOf(file: IndexedFile, part: number, content: Buffer): Row {

@@ -67,10 +67,29 @@ export class Settling {
     const { parts } = this.#context
     let aside = 0
     // What goes may make room for what comes: a file for a folder, another spelling.
-    for (const names of this.#pages((name) => parts.versions(generation, name).length === 0))
+    const goes = (name: string): boolean => parts.versions(generation, name).length === 0
+    let gone = false
+    for (const names of this.#pages(goes)) {
+      gone = true
       aside += await this.#settleSome(generation, names)
-    for (const names of this.#pages(() => true)) aside += await this.#settleSome(generation, names)
+    }
+    if (gone) this.#pendKept(generation)
+    for (const names of this.#pages((name) => !goes(name))) aside += await this.#settleSome(generation, names)
     return aside
+  }
+
+  /** With what was set aside and kept. @returns how many files that was. */
+  async tryAgain(generation: number): Promise<number> {
+    const tried = this.#pendKept(generation)
+    await this.settle(generation)
+    return tried
+  }
+
+  #pendKept(generation: number): number {
+    const { store, parts } = this.#context
+    const rows = store.all('select row from quarantine where generation = ? and row is not null', generation)
+    if (rows.length > 0) store.transaction(() => rows.forEach((row) => parts.pend((JSON.parse(String(row['row'])) as string[])[0]!)))
+    return rows.length
   }
 
   *#pages(concerns: (name: string) => boolean): Generator<string[]> {
@@ -159,7 +178,6 @@ export class Settling {
       return store.setAside(generation, plan.fault, plan.kept ? fileKey(name) : undefined)
     }
     store.clear(generation, fileKey(name))
-    parts.unmark(generation, name)
     if (plan.do === 'remove') {
       parts.displace(name)
       return false

@@ -2,8 +2,6 @@
  * A route whose rows are parts of files (protocol/files.ts), delivered as these files. The bytes of parts are gathered beside (any-parts.ts)
  * and on disk before the position is; a file appears when it is whole and its SHA-256 is the signed one, by a rename (any-settling.ts).
  */
-import { rm, rmdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { fileItemIds, fileNameFault, isFileSchema, readPart, type FilePart } from '../../protocol/files.ts'
 import { samePosition, showPlace, type Place } from '../../protocol/position.ts'
@@ -70,8 +68,7 @@ export class AnySink implements DeliveredFiles {
       await this.#placing.prepare(this.#files.folder, this.#folds)
       if (!this.#store.state('live')) this.#store.transaction(() => this.#store.begin('live', this.#sink))
       await this.#files.sweep(this.#parts.held())
-      this.#tryAgain()
-      await this.#settling.settle(this.#store.generation('live'))
+      await this.#settling.tryAgain(this.#store.generation('live'))
     })
     return { live: this.#store.state('live')!, shadow: this.#store.state('shadow') ?? null }
   }
@@ -169,7 +166,9 @@ export class AnySink implements DeliveredFiles {
     let aside = 0
     const note = (name: string, sha256: string | undefined): void => {
       if (sha256 !== undefined) left.push({ name, sha256 })
-      touched.add(name)
+      if (fileNameFault(name) === undefined) touched.add(name)
+      // Nothing of such a name is ever in the folder: there is only its fault.
+      else this.#store.clear(generation, fileKey(name))
     }
     for (const step of steps) {
       if (step.do === 'put') note(step.part.name, this.#parts.put(generation, step.part, change.to, step.held))
@@ -182,38 +181,25 @@ export class AnySink implements DeliveredFiles {
   }
 
   #setAside(generation: number, { name, code, item, reason }: Step & { do: 'set-aside' }, place: Place): boolean {
-    this.#parts.mark(generation, name, place)
     const fault = { key: fileKey(name), code, ...(item !== undefined && { item }), ...(reason !== undefined && { reason }) }
-    return this.#store.setAside(generation, fault)
+    return this.#store.setAside(generation, fault, undefined, place)
   }
 
   /** Rows that the snapshot did not bring go; not of files of which the provider told that it cannot send them. */
   #endSnapshot(generation: number, began: Place, note: (name: string, left: string | undefined) => void): void {
-    const { since, before } = this.#parts.marked(generation, began)
-    for (const name of before) {
-      this.#parts.unmark(generation, name)
-      note(name, undefined)
-    }
+    this.#store.forgetOlder(generation, began)
+    const kept = this.#asideIn(generation, 'and epoch is not null')
     for (const { name, part } of this.#parts.older(generation, began))
-      if (!since.has(name)) note(name, this.#parts.remove(generation, name, part))
+      if (!kept.has(name)) note(name, this.#parts.remove(generation, name, part))
   }
 
   #isSettleable(generation: number, name: string): boolean {
     return this.#parts.complete(generation, name) !== undefined || this.#parts.versions(generation, name).length === 0
   }
 
-  #asideIn(generation: number): Set<string> {
-    const rows = this.#store.all('select key from quarantine where generation = ?', generation)
+  #asideIn(generation: number, only: '' | 'and epoch is not null' = ''): Set<string> {
+    const rows = this.#store.all(`select key from quarantine where generation = ? ${only}`, generation)
     return new Set(rows.map((row) => (JSON.parse(String(row['key'])) as string[])[0]!))
-  }
-
-  /** What was kept when it was set aside waits again. */
-  #tryAgain(): number {
-    return this.#store.transaction(() => {
-      const rows = this.#store.all('select row from quarantine where generation = ? and row is not null', this.#store.generation('live'))
-      for (const row of rows) this.#parts.pend((JSON.parse(String(row['row'])) as string[])[0]!)
-      return rows.length
-    })
   }
 
   async replay(part: Part): Promise<Replayed> {
@@ -222,8 +208,7 @@ export class AnySink implements DeliveredFiles {
     return this.#reached(async () => {
       await requireFolder(this.#folder)
       const before = count()
-      const tried = this.#tryAgain()
-      await this.#settling.settle(this.#store.generation('live'))
+      const tried = await this.#settling.tryAgain(this.#store.generation('live'))
       return { tried, applied: before - count(), quarantine: count() }
     })
   }
@@ -251,11 +236,4 @@ function stepOf(values: Record<string, string | null>, op: string): Step {
   if (read) return { do: 'put', ...read, held: true }
   const wrong = '分段的各项互不相符 / the items of the part do not fit together'
   return { do: 'set-aside', name, code: 'QZ-ROW-REFUSED', item: 'content', reason: wrong }
-}
-
-/** Takes away the folder in which an ended route gathered parts. */
-export async function removePartFiles(root: string, route: string): Promise<void> {
-  const { folder } = new PartFiles(root, route)
-  await rm(folder, { recursive: true, force: true })
-  await rmdir(dirname(folder)).catch(() => undefined)
 }

@@ -2,6 +2,7 @@
 import { lstat, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FolderSettings, Removal } from '../database.ts'
+import { removePartFiles } from './any-parts.ts'
 import { requireFolder, unreachable } from './owner.ts'
 import { rememberedRoutes, removeSinkStore, SinkStore } from './sink-store.ts'
 import { isBusy } from './write-file.ts'
@@ -23,6 +24,7 @@ export async function removeRoute(route: string, folder: FolderSettings): Promis
     const files = store.all('select file from written order by file').map(({ file }) => String(file))
     const removed: string[] = []
     for (const file of files) if (await removeFile(folder.path, file)) removed.push(file)
+    await removePartFiles(folder.path, route)
     // From one row on that is counted as one: a folder is no table of whose rows each is one in it.
     const removal = {
       rows: store.rows ?? removed.length,

@@ -32,8 +32,7 @@ async function provide(t: Test, settings: Partial<FolderSettings> = {}): Promise
 /** Keys that are queued, as `name/part`, and no more after it. */
 async function queued(provider: Provider): Promise<string[]> {
   const { keys, done } = await provider.take()
-  const { position } = provider.files.store.state()
-  done(position, placeAt((position?.seq ?? 0) + 1))
+  done()
   return keys.map(([name, part]) => `${name}#${part}`)
 }
 
@@ -203,12 +202,12 @@ t.test('a file that changes while it is sent is told as such, does not hold up o
     { key: ['big.tif', '1'] },
     { key: ['big.tif', '2'] },
   ])
-  done(null, placeAt(1))
+  done()
   t.equal(provider.files.store.state().quarantine, 3)
   await provider.settle()
   const again = await provider.take()
   t.same(assembled(again.piece.rows, 'big.tif'), { parts: 4, sha256: new Set([hashOf(changed)]), bytes: changed })
-  again.done(placeAt(1), placeAt(2))
+  again.done()
   t.equal(provider.files.store.state().quarantine, 0)
 })
 
@@ -219,15 +218,15 @@ t.test('a file that is put back as it was sends again exactly what could not be 
   await provider.settle()
   const path = join(provider.folder.path, 'a.bin')
   const first = await provider.take(1)
-  first.done(null, placeAt(1))
+  first.done()
   renameSync(path, `${path}.away`)
   const second = await provider.take(1)
   t.match(second.piece.faults, [{ key: ['a.bin', '1'] }])
-  second.done(placeAt(1), placeAt(2))
+  second.done()
   renameSync(`${path}.away`, path)
   const third = await provider.take(1)
   t.match(third.piece.faults, [{ key: ['a.bin', '2'] }], 'renaming left its mark on the file')
-  third.done(placeAt(2), placeAt(3))
+  third.done()
   await provider.settle()
   t.same(await queued(provider), ['a.bin#1', 'a.bin#2'])
 })
@@ -307,7 +306,7 @@ t.test('names that no folder should have are told, and the others go on', async 
   t.match(reasons.get('a\\b'), /\\/)
   t.match(reasons.get(String.raw`\xB1\xED\xB8\xF1`), /encoded/)
   t.equal(reasons.size, 8)
-  done(null, placeAt(1))
+  done()
   t.equal(provider.files.store.state().quarantine, 8)
   t.match((await provider.files.rowsAfter(null, 100)).faults, { length: 8 }, 'a snapshot tells them too')
   provider.restart()
@@ -317,7 +316,7 @@ t.test('names that no folder should have are told, and the others go on', async 
   await provider.look()
   const gone = await provider.take()
   t.same(gone.piece.deletes, [['con.txt', '0']])
-  gone.done(placeAt(1), placeAt(2))
+  gone.done()
   t.equal(provider.files.store.state().quarantine, 7)
 })
 

@@ -128,13 +128,16 @@ export class Provider {
     await this.look()
   }
 
-  /** The next queued keys as they would be packed; recorded by `done`. */
-  async take(limit = 1_000): Promise<{ piece: Piece; done: (from: Position | null, to: Position) => void; keys: Row[] }> {
+  /** The next queued keys as they would be packed; `done`: the hub has them. */
+  async take(limit = 1_000): Promise<{ piece: Piece; done: () => void; keys: Row[] }> {
     const { keys, entries } = this.files.store.take(limit, new Set())
     const { rows, faults } = await this.files.rowsByKeys(keys)
     const deletes = missingKeys(keys, [...rows.map((row) => row.slice(0, 2)), ...faults.map(({ key }) => key)])
-    const done = (from: Position | null, to: Position) =>
-      this.files.store.record({ from, to, entries, faults, sent: [...rows.map((row) => row.slice(0, 2)), ...deletes] }, memory)
+    const done = (): void => {
+      const from = this.files.store.state().position
+      const sent = [...rows.map((row) => row.slice(0, 2)), ...deletes]
+      this.files.store.record({ from, to: placeAt((from?.seq ?? 0) + 1), entries, faults, sent }, memory)
+    }
     return { piece: { rows, faults, deletes }, done, keys }
   }
 }
@@ -179,9 +182,8 @@ export class Line {
   async flow(limit = 1_000): Promise<void> {
     while (this.provider.files.store.hasEntries()) {
       const { piece, done } = await this.provider.take(limit)
-      const from = this.at
       await this.apply(piece)
-      done(from, this.at!)
+      done()
     }
   }
 
