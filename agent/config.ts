@@ -5,7 +5,7 @@ import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { hoursPattern } from './hours.ts'
 import { FolderConfig, FolderSink, folderScheme, FolderSource, placedSink, placedSource, resolveFolders, type ResolvedFolder } from './config-folders.ts'
-import { GapConfig, gapOf } from './config-gaps.ts'
+import { CarryConfig, checkCarry, GapConfig, gapOf } from './config-gaps.ts'
 import { captureModes } from './database.ts'
 import { mappingFault } from './mapping.ts'
 import { SendingConfig } from './source-rules.ts'
@@ -150,6 +150,7 @@ const AgentConfigShape = Type.Object(
     ),
     databases: Type.Optional(Type.Record(Type.String(), DatabaseConfig)),
     folders: Type.Optional(Type.Record(Type.String(), FolderConfig)),
+    carry: Type.Optional(Type.Array(CarryConfig)),
     sources: Type.Optional(Type.Array(SourceConfig)),
     sinks: Type.Optional(Type.Array(SinkConfig)),
   },
@@ -186,6 +187,7 @@ export function readAgentConfig(file: string): AgentConfig {
   }
   checkDatabases(config)
   gapOf(config)
+  checkCarry(config)
   checkSources(config)
   checkSinks(config)
   checkMappings(config)

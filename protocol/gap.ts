@@ -45,7 +45,13 @@ export const GapRequest = Type.Object({
   kind: Type.Literal('gap-request'),
   route: Type.String(),
   batches: Type.Optional(Type.Array(PlaceRange, { minItems: 1, maxItems: mostRanges })),
-  snapshot: Type.Optional(Type.Object({ after: Type.Union([place, Type.Null()]) })),
+  snapshot: Type.Optional(
+    Type.Object({
+      after: Type.Union([place, Type.Null()]),
+      /** What the hub has cannot be followed in this epoch. */
+      epoch: Type.Optional(Type.Literal(true)),
+    }),
+  ),
   time,
 })
 export type GapRequest = Static<typeof GapRequest>

@@ -5,7 +5,9 @@ import { gapKey, type PlaceRange } from '../../protocol/gap.ts'
 import { showPlace, type Place } from '../../protocol/position.ts'
 import { keyId } from '../../protocol/signature.ts'
 import type { AgentConfig } from '../config.ts'
+import { gapOf } from '../config-gaps.ts'
 import { sinkFile, SinkStore } from '../folders/sink-store.ts'
+import { isSentOut, openOutstream } from '../gaps/gap-outstream.ts'
 import { GapCopies } from '../gaps/gap-copies.ts'
 import { exportBatch, exportBatches, readRange, wholeEpoch } from '../gaps/gap-export.ts'
 import { folderOf, innerFile, listFiles, readStatementFile } from '../gaps/gap-files.ts'
@@ -17,18 +19,19 @@ import { requireName } from './resync.ts'
 export const exportCommand: Command = async (context) => {
   const { config, words } = context
   const name = requireName(words)
-  const route = existsSync(sinkFile(config.data, name)) ? name : undefined
-  if (route === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
-  const store = SinkStore.open(config, route)
+  const { out } = gapOf(config) ?? {}
+  const supplied = out !== undefined && isSentOut(config.data, name)
+  if (!supplied && !existsSync(sinkFile(config.data, name))) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
+  const store = supplied ? openOutstream(config.data, name) : SinkStore.open(config, name)
   try {
-    return await exportRoute(context, new GapCopies(store), route)
+    return await exportStream(context, new GapCopies(store), supplied ? folderOf(out.path, name) : outFolder(config, name))
   } finally {
     store.close()
   }
 }
 
-async function exportRoute({ config, words, say }: CommandContext, copies: GapCopies, route: string): Promise<number> {
-  const folder = outFolder(config, route)
+async function exportStream({ words, say }: CommandContext, copies: GapCopies, folder: string): Promise<number> {
+  const route = requireName(words)
   const ranges = words.slice(1).map(requireRange)
   const written: Place[] = []
   const missing: Place[] = []

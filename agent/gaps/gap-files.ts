@@ -182,3 +182,17 @@ export async function moveInto(path: string, folder: string, name: string): Prom
     if (!isGone(error)) throw new Error(`${path}: ${reasonOf(error)}`, { cause: error })
   }
 }
+
+/** Statements in `ROOT/KIND/NAME/*`, whatever their letters' case; what is half written is read another time. */
+export async function statementsBelow(root: string, kind: string): Promise<{ file: string; jws: string }[]> {
+  const found: { file: string; jws: string }[] = []
+  for (const top of (await listFolders(root)).get(kind) ?? []) {
+    for (const folders of (await listFolders(top)).values()) {
+      for (const { path } of await listFiles(folders)) {
+        const jws = await readStatementFile(path)
+        if (jws !== undefined) found.push({ file: path, jws })
+      }
+    }
+  }
+  return found
+}

@@ -23,7 +23,7 @@ export interface InboxContext {
 }
 
 /** What is not there of a route: some batches, in their order, or a snapshot that begins after a place. */
-export type Lack = { batches: PlaceRange[] } | { after: Position | null }
+export type Lack = { batches: PlaceRange[] } | { after: Place | null; epoch?: true }
 
 export interface Found {
   /** Verified, in order; they follow what was asked for. */

@@ -24,6 +24,7 @@ export interface AgentOptions {
   agency: string
   databases: Record<string, { url: string; pace?: number }>
   folders?: Record<string, object>
+  carry?: object[]
   sources?: object[]
   sinks?: object[]
   hub?: object
@@ -139,12 +140,13 @@ export class TestAgent {
     return join(this.folder, 'qianzhi-agent.yaml')
   }
 
-  configure({ databases, folders, sources = [], sinks = [], hub, batchBytes }: AgentOptions): void {
+  configure({ databases, folders, carry, sources = [], sinks = [], hub, batchBytes }: AgentOptions): void {
     const config = {
       data: './data',
       log: { level: 'debug' },
       databases,
       ...(folders ? { folders } : {}),
+      ...(carry ? { carry } : {}),
       sources,
       sinks,
       ...(hub ? { hub } : {}),

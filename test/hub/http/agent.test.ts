@@ -14,6 +14,7 @@ import { Asks } from '../../../hub/asks.ts'
 import { agentApi } from '../../../hub/http/agent.ts'
 import { Refusals } from '../../../hub/http/refusals.ts'
 import { createServer } from '../../../hub/http/server.ts'
+import { carriedAgent } from '../../../hub/registry/agents.ts'
 import { ownCertificate } from '../../../hub/tls.ts'
 import { Listener } from '../../../hub/wakeups.ts'
 import { startPostgres } from '../../support/postgres.ts'
@@ -31,7 +32,7 @@ t.teardown(() => dispatcher.close())
 async function serve(t: { teardown(end: () => Promise<void>): void }) {
   const bench = await openBench(await server.createDatabase())
   const registry = { store: bench.store, wakeups: bench.wakeups, clock: () => bench.time.now }
-  const agents = [agentApi(bench.exchange, new Asks({ ...bench, clock: () => bench.time.now }))]
+  const agents = [agentApi(bench.exchange, new Asks({ ...bench, clock: () => bench.time.now }), (carrier, id) => carriedAgent(bench, carrier, id))]
   const app = await createServer({
     registry,
     logger,
