@@ -151,8 +151,7 @@ export class GapCarrier {
     let left = files
     for (;;) {
       left = await this.#passed(left, stream.head ?? null)
-      const next = left.find(({ place }) => follows(place, stream.head ?? null))
-      if (!next || !(await this.#send(stream, resource, next, signal))) break
+      if (!(await this.#sendOne(stream, resource, left, signal))) break
     }
     stream.report.waiting = left.length
     if (stream.head) stream.report.position = stream.head
@@ -171,6 +170,13 @@ export class GapCarrier {
   /** Why the next file of a resource is not taken. */
   readonly #held = new Map<string, QianzhiError>()
   readonly #unread = new Map<string, { stamp: string; since: number }>()
+
+  /** The next one; where the hub does not take it, the first of a later epoch. */
+  async #sendOne(stream: Stream, resource: string, files: readonly BatchFile[], signal: AbortSignal): Promise<boolean> {
+    const head = stream.head ?? null
+    for (const file of files) if (follows(file.place, head) && (await this.#send(stream, resource, file, signal))) return true
+    return false
+  }
 
   async #send(stream: Stream, resource: string, file: BatchFile, signal: AbortSignal): Promise<boolean> {
     const { hub, identity } = this.#context
