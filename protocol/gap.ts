@@ -1,5 +1,5 @@
 /**
- * What stands beside batches in the folders of a one-way gap (SPEC section 17): statements of type `qz-file`, told apart by `kind`. A file
+ * What stands beside batches in the folders of a one-way gap (SPEC, one-way gaps): statements of type `qz-file`, told apart by `kind`. A file
  * holds the statement, and its payload once more for people; only the statement counts.
  */
 import { Type, type Static, type TSchema } from 'typebox'
