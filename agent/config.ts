@@ -4,7 +4,16 @@ import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../protocol/configuration.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { hoursPattern } from './hours.ts'
-import { FolderConfig, FolderSink, folderScheme, FolderSource, placedSink, placedSource, resolveFolders, type ResolvedFolder } from './config-folders.ts'
+import {
+  FolderConfig,
+  FolderSink,
+  folderScheme,
+  FolderSource,
+  placedSink,
+  placedSource,
+  resolveFolders,
+  type ResolvedFolder,
+} from './config-folders.ts'
 import { CarryConfig, checkCarry, GapConfig, gapOf } from './config-gaps.ts'
 import { captureModes } from './database.ts'
 import { mappingFault } from './mapping.ts'
@@ -276,7 +285,8 @@ function checkDatabases(config: AgentConfig): void {
 function checkFolders({ sources, sinks }: AgentConfig): void {
   const read = new Set(sources.flatMap(({ folder }) => folder ?? []))
   const i = sinks.findIndex(({ folder }) => folder !== undefined && read.has(folder))
-  if (i >= 0) throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}].folder`, reason: 'is the folder of a source too: give it one of its own' })
+  if (i >= 0)
+    throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}].folder`, reason: 'is the folder of a source too: give it one of its own' })
   checkTwice(
     sources.filter(({ folder }) => folder !== undefined).map(({ folder, table }) => `${folder}/${table}`),
     'sources',

@@ -111,7 +111,11 @@ export class GapHub implements Hub {
       if (error && found.batches.length === 0) header.routes.push({ route: ask.route, code: error.code, details: error.details })
     }
     header.batches = batches.map(({ route, bytes }) => ({ route, length: bytes.length }))
-    return { answer: { header, batches }, news: batches.length > 0 || this.#isNews(request, [...(header.routes as Told[]), ...header.snapshots]), pending }
+    return {
+      answer: { header, batches },
+      news: batches.length > 0 || this.#isNews(request, [...(header.routes as Told[]), ...header.snapshots]),
+      pending,
+    }
   }
 
   #isNews({ report }: PollRequest, told: readonly object[]): boolean {

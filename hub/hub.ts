@@ -160,7 +160,10 @@ async function start(
       }),
       registryApi(registry, services, operations),
     ],
-    agents: [agentApi(exchange, asks, (carrier, id) => carriedAgent(registry, carrier, id)), reconciliationApi({ store, wakeups, clock, settings: config.reconciliation })],
+    agents: [
+      agentApi(exchange, asks, (carrier, id) => carriedAgent(registry, carrier, id)),
+      reconciliationApi({ store, wakeups, clock, settings: config.reconciliation }),
+    ],
   })
   stops.push(() => app.close())
   const port = await listen(app, config)

@@ -18,7 +18,8 @@ import type { CommandContext } from './command.ts'
 export async function enrollBehindGap(context: CommandContext, folder: string): Promise<number> {
   const { config, say } = context
   const gap = gapOf(config)
-  if (!gap?.in) throw new QianzhiError('QZ-CONFIG', { key: 'hub.gap.in', reason: '请填写 / name the folder in which files from outside arrive' })
+  if (!gap?.in)
+    throw new QianzhiError('QZ-CONFIG', { key: 'hub.gap.in', reason: '请填写 / name the folder in which files from outside arrive' })
   if (await callControl(config.data, 'ping')) throw new QianzhiError('QZ-DATA-LOCKED', { folder: config.data })
   const arrived = config.databases[folder]?.folder?.path ?? resolve(folder)
   const statement = await readGapStatement(arrived, gap.out !== undefined)
@@ -31,7 +32,11 @@ export async function enrollBehindGap(context: CommandContext, folder: string): 
   const key = openKey(config.data)
   state.data.identity = { agent, agency, urls: [], hubKey, outer: publicKey }
   // Refuses a policy that the hub did not sign: nothing is kept then.
-  new PolicyKeeper(state, () => new Date(), () => undefined).take(policy)
+  new PolicyKeeper(
+    state,
+    () => new Date(),
+    () => undefined,
+  ).take(policy)
   state.write()
   if (gap.out) await new GapOutbox({ folder: gap.out, agent, key, again: gap.again, clock: () => new Date() }).introduce()
   say(

@@ -26,7 +26,7 @@ export async function requireFolder({ path, agent }: Pick<FolderSettings, 'path'
   const file = join(path, mark)
   const owner = await readOwner(path, file)
   if (owner.agent !== agent || owner.host !== hostname())
-    throw new QianzhiError('QZ-FOLDER-SHARED', { folder: path, other: `${owner.agent} @ ${owner.host}`, file })
+    throw new QianzhiError('QZ-FOLDER-SHARED', { folder: path, other: `${String(owner.agent)} @ ${String(owner.host)}`, file })
 }
 
 async function readOwner(path: string, file: string): Promise<{ agent?: unknown; host?: unknown }> {

@@ -13,7 +13,10 @@ export function runCarriers({ config, ...parts }: CarrierParts, signal: AbortSig
     const carried = carriedAgents(config.data)[name]
     if (carried === undefined) {
       const error = new QianzhiError('QZ-NOT-ENROLLED')
-      return parts.logger.warn({ carry: name, code: error.code }, `the agent inside is not enrolled: qianzhi-agent enroll --carry ${name} TOKEN`)
+      return parts.logger.warn(
+        { carry: name, code: error.code },
+        `the agent inside is not enrolled: qianzhi-agent enroll --carry ${name} TOKEN`,
+      )
     }
     const hub = openHubClient(config, parts.identity, parts.key, carried)
     const folder = config.databases[name]!.folder!

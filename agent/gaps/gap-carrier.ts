@@ -20,7 +20,18 @@ import type { HubClient } from '../hub-client.ts'
 import { writeDurably, type AgentState } from '../state.ts'
 import { clearFault, setFault, type StatusBoard } from '../status.ts'
 import { showRange } from './gap-export.ts'
-import { batchesIn, folderOf, gapFile, listFiles, listFolders, moveInto, putFile, readBytes, rejectedFolder, statementText, type BatchFile } from './gap-files.ts'
+import {
+  batchesIn,
+  gapFile,
+  listFiles,
+  listFolders,
+  moveInto,
+  putFile,
+  readBytes,
+  rejectedFolder,
+  statementText,
+  type BatchFile,
+} from './gap-files.ts'
 import { GapOutbox } from './gap-outbox.ts'
 
 export interface GapCarrierContext {
@@ -275,8 +286,14 @@ export interface HandedIn {
 /** Writes gap.json for an agent inside that supplies. */
 export async function handPolicy(path: string, { agent, policy, identity, key, now }: HandedIn): Promise<void> {
   const statement = {
-    ...{ kind: 'gap' as const, v: 1 as const, agent, agency: identity.agency, publicKey: key.publicKey },
-    ...{ hubKey: identity.hubKey, policy, time: now.toISOString() },
+    kind: 'gap' as const,
+    v: 1 as const,
+    agent,
+    agency: identity.agency,
+    publicKey: key.publicKey,
+    hubKey: identity.hubKey,
+    policy,
+    time: now.toISOString(),
   }
   await claimFolder({ path, agent: identity.agent })
   try {

@@ -76,7 +76,7 @@ export async function listFiles(folders: readonly string[]): Promise<GapFile[]> 
       if (stat?.isFile()) files.push({ path, name: entry.name, size: stat.size, modified: stat.mtimeMs })
     }
   }
-  return files.sort((a, b) => (a.name < b.name ? -1 : 1))
+  return files.toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** Those of them that are called like batches, by place; of two for one place the newer one last. */
@@ -85,7 +85,7 @@ export function batchesIn(files: readonly GapFile[]): BatchFile[] {
     const place = placeOfName(file.name)
     return place ? [{ ...file, place }] : []
   })
-  return batches.sort((a, b) => comparePlaces(a.place, b.place) || a.modified - b.modified)
+  return batches.toSorted((a, b) => comparePlaces(a.place, b.place) || a.modified - b.modified)
 }
 
 async function entriesOf(folder: string) {

@@ -84,7 +84,8 @@ export class GapOutlet {
       this.#faults.delete(what)
     } catch (error) {
       const coded = codedError(error)
-      if (this.#faults.get(what) !== coded.code) this.#context.logger.warn({ gap: what, code: coded.code, err: errorForLog(coded) }, coded.message)
+      if (this.#faults.get(what) !== coded.code)
+        this.#context.logger.warn({ gap: what, code: coded.code, err: errorForLog(coded) }, coded.message)
       this.#faults.set(what, coded.code)
     }
   }
@@ -114,8 +115,14 @@ export class GapOutlet {
     if (jws === undefined || (before?.jws === jws && performance.now() - before.at < sayAgain)) return
     await claimFolder({ path, agent: identity.agent })
     const statement = {
-      ...{ kind: 'gap' as const, v: 1 as const, agent: identity.agent, agency: identity.agency },
-      ...{ publicKey: key.publicKey, hubKey: identity.hubKey, policy: jws, time: now().toISOString() },
+      kind: 'gap' as const,
+      v: 1 as const,
+      agent: identity.agent,
+      agency: identity.agency,
+      publicKey: key.publicKey,
+      hubKey: identity.hubKey,
+      policy: jws,
+      time: now().toISOString(),
     }
     await this.#put(join(path, gapFile), statementText(gapStatement.sign(statement, key), { ...statement, policy: readStatement(jws) }))
     this.#handed.set(database, { jws, at: performance.now() })
@@ -172,7 +179,8 @@ export class GapOutlet {
     if (!route) return
     await this.#withStore(route, async (store, copies) => {
       const gone = store.transaction(() => copies.confirm({ epoch, seq, hash, time }))
-      if (gone === undefined) this.#context.logger.info({ route: id, position: showPlace({ epoch, seq }) }, 'a receipt from inside says nothing new')
+      if (gone === undefined)
+        this.#context.logger.info({ route: id, position: showPlace({ epoch, seq }) }, 'a receipt from inside says nothing new')
       else await takeAway(store, this.#pathOf(route), id, gone)
     })
   }
@@ -188,7 +196,10 @@ export class GapOutlet {
       let all = ranges.length > 0
       for (const range of ranges) {
         const { written, missing } = await exportBatches(copies, this.#pathOf(route), range)
-        logger.info({ route: id, batches: showRange(range), written: written.length, missing: missing.length }, 'written again for the inside')
+        logger.info(
+          { route: id, batches: showRange(range), written: written.length, missing: missing.length },
+          'written again for the inside',
+        )
         all &&= missing.length === 0
       }
       return all

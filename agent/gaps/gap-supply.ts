@@ -111,7 +111,10 @@ export class GapSupply {
     }
     for (const range of batches ?? []) {
       const { written, missing } = await exportBatches(stream.copies, folderOf(gap.out.path, resource), range)
-      logger.info({ resource, batches: showRange(range), written: written.length, missing: missing.length }, 'written again for the outside')
+      logger.info(
+        { resource, batches: showRange(range), written: written.length, missing: missing.length },
+        'written again for the outside',
+      )
       const { head } = stream
       // What there is no copy of can only be followed by a new epoch.
       if (missing.length === 0 || !head || isAfter({ epoch: range.epoch, seq: range.from }, head)) continue

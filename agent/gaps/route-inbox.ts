@@ -8,7 +8,19 @@ import { gapHead, mostRanges, type GapHead, type PlaceRange } from '../../protoc
 import type { Receive } from '../../protocol/policy.ts'
 import { isAfter, showPlace, type Place, type Position } from '../../protocol/position.ts'
 import { keyId } from '../../protocol/signature.ts'
-import { batchesIn, doneFolder, headFile, isGone, listFiles, moveInto, putFile, readBytes, readStatementFile, rejectedFolder, type BatchFile } from './gap-files.ts'
+import {
+  batchesIn,
+  doneFolder,
+  headFile,
+  isGone,
+  listFiles,
+  moveInto,
+  putFile,
+  readBytes,
+  readStatementFile,
+  rejectedFolder,
+  type BatchFile,
+} from './gap-files.ts'
 
 export interface InboxContext {
   /** The folder in which the outside's files arrive. */
@@ -107,7 +119,7 @@ export class RouteInbox {
     const batches: Buffer[] = []
     let at = ask.after
     let chained = at !== null && ask.broken === undefined
-    for (let bytes = 0; bytes < ask.credit; ) {
+    for (let bytes = 0; bytes < ask.credit;) {
       const next = (chained ? await this.#next(files, at!, receive) : undefined) ?? (await this.#nextSnapshot(files, at, receive))
       if (!next) break
       batches.push(next.bytes)
@@ -119,7 +131,7 @@ export class RouteInbox {
   }
 
   async #next(files: readonly BatchFile[], { epoch, seq, hash }: Position, receive: Receive): Promise<OpenBatch | undefined> {
-    for (const file of files.filter(({ place }) => place.epoch === epoch && place.seq === seq + 1).reverse()) {
+    for (const file of files.filter(({ place }) => place.epoch === epoch && place.seq === seq + 1).toReversed()) {
       const batch = await this.#open(file, receive)
       if (batch?.manifest.prev === hash) return batch
     }
@@ -167,8 +179,10 @@ export class RouteInbox {
       return this.#unusable(file, error, locked ? 'later' : foreign ? 'foreign' : 'broken')
     }
     const { resource, schema: version } = batch.manifest
-    const differs = resource !== schema.resource ? `${resource}` : showPlace(batch.manifest) !== showPlace(file.place) ? showPlace(batch.manifest) : undefined
-    if (differs !== undefined) return this.#unusable(file, new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `it is of ${differs}` }), 'broken')
+    const differs =
+      resource !== schema.resource ? resource : showPlace(batch.manifest) !== showPlace(file.place) ? showPlace(batch.manifest) : undefined
+    if (differs !== undefined)
+      return this.#unusable(file, new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `it is of ${differs}` }), 'broken')
     if (version > schema.version) {
       const reason = `第 ${version} 版结构尚未获准 / version ${version} of the schema is not in it`
       return this.#unusable(file, new QianzhiError('QZ-GAP-STATEMENT', { reason }), 'later')
@@ -226,7 +240,7 @@ export class RouteInbox {
       const head = jws === undefined ? undefined : gapHead.open(jws, this.#context.outerKey)
       if (head?.route === this.#route) heads.push(head)
     }
-    return heads.sort((a, b) => (a.time < b.time ? 1 : -1))[0]
+    return heads.toSorted((a, b) => (a.time < b.time ? 1 : -1))[0]
   }
 
   async #lack(later: readonly BatchFile[], head: GapHead | undefined, { after, broken }: Ask): Promise<Lack | undefined> {

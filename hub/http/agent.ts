@@ -53,7 +53,9 @@ export function agentApi(exchange: Exchange, asks: Asks, carried: (carrier: Exch
       return {}
     })
 
-    app.get(agentPaths.head, { schema: { querystring: OfResource } }, async (request) => exchange.head(await from(request), request.query.resource))
+    app.get(agentPaths.head, { schema: { querystring: OfResource } }, async (request) =>
+      exchange.head(await from(request), request.query.resource),
+    )
 
     app.get(agentPaths.own, { schema: { querystring: AfterPlace } }, async (request, reply) => {
       const { resource, epoch, seq } = request.query

@@ -24,12 +24,21 @@ const people: ResourceFile = {
 
 t.test('what is signed inside is stored by the hub, and delivered', async (t) => {
   const postgres = await findPostgres()
-  const [storeUrl, sourceUrl, targetUrl] = [await postgres.createDatabase(), await postgres.createDatabase(), await postgres.createDatabase()]
+  const [storeUrl, sourceUrl, targetUrl] = [
+    await postgres.createDatabase(),
+    await postgres.createDatabase(),
+    await postgres.createDatabase(),
+  ]
   const exchange = await Exchange.start({ hub: { store: storeUrl } })
   const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
   await source.query('create table people (id bigint primary key, name varchar(4000))')
   await source.query(`insert into people select n, '甲' || n from generate_series(1, 300) n`)
-  const [innerOut, arrived, innerIn, back] = ['inner-out', 'arrived', 'inner-in', 'back'].map((name) => join(exchange.folder, name)) as [string, string, string, string]
+  const [innerOut, arrived, innerIn, back] = ['inner-out', 'arrived', 'inner-in', 'back'].map((name) => join(exchange.folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ]
   const numbers = new Random(11)
   const random = () => numbers.next()
   const [outward, inward] = [new Gap(innerOut, arrived, random), new Gap(back, innerIn, random)]

@@ -24,7 +24,11 @@ const people: ResourceFile = {
 
 t.test('rows pass a bad gap, and are equal in the end', async (t) => {
   const postgres = await findPostgres()
-  const [storeUrl, sourceUrl, targetUrl] = [await postgres.createDatabase(), await postgres.createDatabase(), await postgres.createDatabase()]
+  const [storeUrl, sourceUrl, targetUrl] = [
+    await postgres.createDatabase(),
+    await postgres.createDatabase(),
+    await postgres.createDatabase(),
+  ]
   const exchange = await Exchange.start({ hub: { store: storeUrl } })
   const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
   await source.query('create table people (id bigint primary key, name varchar(4000))')
@@ -36,7 +40,12 @@ t.test('rows pass a bad gap, and are equal in the end', async (t) => {
   })
   await exchange.publish(people)
   await provider.command('setup')
-  const [out, back, inFolder, outFolder] = ['out', 'back', 'in', 'inner-out'].map((name) => join(exchange.folder, name)) as [string, string, string, string]
+  const [out, back, inFolder, outFolder] = ['out', 'back', 'in', 'inner-out'].map((name) => join(exchange.folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ]
   const numbers = new Random(7)
   const random = () => numbers.next()
   const [inward, outward] = [new Gap(out, inFolder, random), new Gap(outFolder, back, random)]

@@ -49,7 +49,10 @@ export class Gap {
       this.#seen.set(file, mtimeMs)
       return true
     })
-    return fresh.map((file) => ({ file, at: this.#random() })).sort((a, b) => a.at - b.at).map(({ file }) => file)
+    return fresh
+      .map((file) => ({ file, at: this.#random() }))
+      .toSorted((a, b) => a.at - b.at)
+      .map(({ file }) => file)
   }
 
   async #carry(file: string): Promise<void> {

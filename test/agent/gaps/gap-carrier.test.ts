@@ -25,11 +25,19 @@ function makeOutside(t: Test, { back = true } = {}) {
   for (const name of ['arrived', 'back']) mkdirSync(join(root, name))
   const board = new StatusBoard('test', 's')
   const hub = {
-    ...{ head: null as Position | null, got: [] as number[], snapshots: [] as DeliveryHeader['snapshots'], away: false },
+    head: null as Position | null,
+    got: [] as number[],
+    snapshots: [] as DeliveryHeader['snapshots'],
+    away: false,
     policy: signPolicy(policyFor(keys), keys.hub),
   }
   const carrier = new GapCarrier({
-    ...{ carried: 'provider-1', name: 'arrived', folder: folder('arrived'), grace: 200, board, key: keys.outer },
+    carried: 'provider-1',
+    name: 'arrived',
+    folder: folder('arrived'),
+    grace: 200,
+    board,
+    key: keys.outer,
     ...(back && { back: folder('back') }),
     identity: { agent: 'outer-1', agency: 'police', urls: [], hubKey: keys.hub.publicKey },
     logger: pino({ level: 'silent' }),
@@ -101,7 +109,13 @@ t.test('what is missing is named and asked for', async (t) => {
   t.notOk(outside.report()!.fault, 'it may still come')
   await until('it is named', async () => (await outside.look(), outside.report()?.fault?.code === 'QZ-GAP-LOST'))
   t.match(outside.report()!.fault!.en, /5-3\.\.4 5-7/)
-  t.match(outside.request(), { route: 'people', batches: [{ epoch: 5, from: 3, to: 4 }, { epoch: 5, from: 7, to: 7 }] })
+  t.match(outside.request(), {
+    route: 'people',
+    batches: [
+      { epoch: 5, from: 3, to: 4 },
+      { epoch: 5, from: 7, to: 7 },
+    ],
+  })
   for (const n of [2, 3, 6]) outside.deliver(stream[n]!)
   await outside.look()
   t.equal(outside.hub.got.length, 8)

@@ -23,7 +23,10 @@ function makeSupply(t: Test, root = temporaryFolder(t), data = join(root, 'data'
     const supply = new GapSupply({
       gap: { in: folder(back), out: folder(out), applied: 'remove', grace: 1000, again: 1000, copies: { days: 1, bytes: 1 << 30 } },
       identity: { agent: 'provider-1', hubKey: keys.hub.publicKey, outer: keys.outer.publicKey },
-      ...{ key: keys.provider, data, logger: pino({ level: 'silent' }), clock: () => new Date() },
+      key: keys.provider,
+      data,
+      logger: pino({ level: 'silent' }),
+      clock: () => new Date(),
     })
     t.teardown(() => supply.close())
     return supply
@@ -58,7 +61,10 @@ t.test('a batch is a file, and its own receipt says so', async (t) => {
   t.ok(stream[1]!.bytes.equals(readFileSync(join(place.out, 'people', names(stream)[1]!))))
   t.same(await supply.head('people'), { head: positionOf(stream[2]!), epoch: 5 })
   t.ok((await supply.sendBatch(stream[2]!.bytes)).receipt, 'the same again')
-  t.strictSame(await supply.own('people', positionOf(stream[0]!)), stream.slice(1).map(({ bytes }) => bytes))
+  t.strictSame(
+    await supply.own('people', positionOf(stream[0]!)),
+    stream.slice(1).map(({ bytes }) => bytes),
+  )
   await t.rejects(supply.sendBatch(makeStream(keys, 4)[3]!.bytes), { code: 'QZ-BATCH-HEAD' }, 'another past')
   const next = makeStream(keys, 1, { epoch: 6 })
   await supply.sendBatch(next[0]!.bytes)

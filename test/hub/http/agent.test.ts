@@ -18,7 +18,6 @@ import { enrolApi } from '../../../hub/http/enrol.ts'
 import { Refusals } from '../../../hub/http/refusals.ts'
 import { createServer } from '../../../hub/http/server.ts'
 import { carriedAgent } from '../../../hub/registry/agents.ts'
-import type { Registry } from '../../../hub/registry/registry.ts'
 import { ownCertificate } from '../../../hub/tls.ts'
 import { Listener } from '../../../hub/wakeups.ts'
 import { startPostgres } from '../../support/postgres.ts'
@@ -36,14 +35,16 @@ t.teardown(() => dispatcher.close())
 async function serve(t: { teardown(end: () => Promise<void>): void }) {
   const bench = await openBench(await server.createDatabase())
   const registry = { store: bench.store, wakeups: bench.wakeups, clock: () => bench.time.now }
-  const agents = [agentApi(bench.exchange, new Asks({ ...bench, clock: () => bench.time.now }), (carrier, id) => carriedAgent(bench, carrier, id))]
+  const agents = [
+    agentApi(bench.exchange, new Asks({ ...bench, clock: () => bench.time.now }), (carrier, id) => carriedAgent(bench, carrier, id)),
+  ]
   const app = await createServer({
     registry,
     logger,
     refusals: new Refusals(bench.store, logger),
     certificate,
     bodyLimit: 9 << 20,
-    open: [enrolApi(registry as Registry, async () => ({ jws: bench.policy.jws }))],
+    open: [enrolApi(registry, async () => ({ jws: bench.policy.jws }))],
     agents,
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -102,8 +103,8 @@ t.test('the agents push, poll, acknowledge and look at their own stream', async 
 })
 
 t.test('an agent brings what another one of its agency has signed, and nothing else', async (t) => {
-  const { provider, receiver, send, agent, store } = await serve(t)
-  const carrier = await agent('carrier', 'a')
+  const { provider, receiver, send, store, ...bench } = await serve(t)
+  const carrier = await bench.agent('carrier', 'a')
   await store.query(`update resource set producer = 'provider'`)
   const batch = provider.snapshot([person(1)])
   const place = `${agentPaths.batches}?for=provider`
@@ -114,10 +115,14 @@ t.test('an agent brings what another one of its agency has signed, and nothing e
   t.equal((await send(carrier, place, forged.bytes)).json().code, 'QZ-BATCH-SIGNATURE', 'the provider signs to the end')
   const stored = await send(carrier, place, batch.bytes)
   t.ok(stored.json().receipt)
-  t.equal((await send(provider.agent, agentPaths.batches, batch.bytes)).json().receipt, stored.json().receipt, 'a repeat, whoever brings it')
+  t.equal(
+    (await send(provider.agent, agentPaths.batches, batch.bytes)).json().receipt,
+    stored.json().receipt,
+    'a repeat, whoever brings it',
+  )
   t.same((await send(carrier, `${agentPaths.head}?resource=people&for=provider`)).json().head, { epoch: 10, seq: 1, hash: batch.hash })
 
-  const another = await agent('another', 'b')
+  const another = await bench.agent('another', 'b')
   const polled = await send(another, `${agentPaths.poll}?for=receiver`, pollRequest([{ route: 'r' }]))
   t.same(decodeDelivery(polled.bytes).batches, [], 'deliveries are for the receiver itself')
   await store.query(`update agent set state = 'revoked' where id = 'provider'`)
@@ -125,8 +130,8 @@ t.test('an agent brings what another one of its agency has signed, and nothing e
 })
 
 t.test('an enrolment is carried with a word that the key itself has signed', async (t) => {
-  const { send, agent, store } = await serve(t)
-  const carrier = await agent('carrier', 'a')
+  const { send, store, ...bench } = await serve(t)
+  const carrier = await bench.agent('carrier', 'a')
   const [inner, other] = [generateSigningKey(), generateSigningKey()]
   const word = (key = inner, publicKey = key.publicKey) =>
     gapKey.sign({ kind: 'gap-key', agent: '', publicKey, time: '2026-11-23T08:00:00Z' }, key)
