@@ -6,7 +6,7 @@ import type { AgentReport } from '../protocol/api.ts'
 import { writerLimits } from '../protocol/batch.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { Answers } from './answers.ts'
-import { engineOf, type AgentConfig } from './config.ts'
+import type { AgentConfig } from './config.ts'
 import { ConfiguredTables } from './configured-tables.ts'
 import { openControl, type Control } from './control.ts'
 import { Lines, type WantedLine } from './lines.ts'
@@ -17,6 +17,7 @@ import { openHub, type Hub } from './hub.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
 import { InboundRoute } from './inbound-route.ts'
 import { runFindings, type FindingsContext } from './findings.ts'
+import { runCarriers } from './gaps/carriers.ts'
 import { feedsGap, runGapOutlet, type GapOutletContext } from './gaps/gap-outlet.ts'
 import { runOutbound } from './outbound.ts'
 import { Passages } from './passages.ts'
@@ -160,7 +161,7 @@ class RunningAgent implements Agent {
         runs: await this.#hub.reconcile(name ?? '', repair === undefined ? undefined : repair === 'true'),
       }),
       reconciliation: ({ run }) => this.#hub.reconciliation(run ?? ''),
-      resync: ({ name }) => operator.resync(name ?? ''),
+      resync: ({ name }) => this.#resync(name ?? ''),
       replay: ({ name }) => operator.replay(name ?? ''),
       scan: ({ name }) => (operator.scan(name ?? ''), {}),
       quarantine: ({ name }) => [...this.#scanCaptures].flatMap((capture) => capture.quarantine(name, mostQuarantined)),
@@ -181,6 +182,8 @@ class RunningAgent implements Agent {
     const { signal } = this.#stopping
     this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal), runFindings(this.#findings(), signal)]
     if (feedsGap(this.#config)) this.#services.push(runGapOutlet(this.#gapOutlet(), signal))
+    const parts = { config: this.#config, identity: requireIdentity(this.#state), key: this.#key, board: this.#board, logger: this.#logger }
+    this.#services.push(...runCarriers(parts, signal))
     await this.#local.start()
     this.#logger.info({ agent: requireIdentity(this.#state).agent }, 'agent started')
   }
@@ -360,6 +363,12 @@ class RunningAgent implements Agent {
   #noteCheckpoint(): void {
     const policy = this.#keeper.policy
     if (policy) this.#checkpoints.note(policy.audit, policy.issued)
+  }
+
+  #resync(name: string): { source: boolean; sink: boolean } {
+    const done = this.#operator.resync(name)
+    if (done.source) this.#hub.renew?.(name)
+    return done
   }
 
   #trust(resource: string): { keys: string[] } {

@@ -24,6 +24,30 @@ export const GapConfig = Type.Object(
   strict,
 )
 
+/** Batches of an agent inside, which are brought to the hub from here. */
+export const CarryConfig = Type.Object(
+  {
+    /** Names in `folders`: where what comes from inside arrives, and what goes inside is written. */
+    folder: Type.String({ minLength: 1 }),
+    back: Type.Optional(Type.String({ minLength: 1 })),
+    /** Seconds after which a batch that others have overtaken counts as missing. */
+    grace: Type.Optional(Type.Number({ minimum: 0, maximum: 604_800 })),
+  },
+  strict,
+)
+export type CarryConfig = Static<typeof CarryConfig>
+
+/** Throws QZ-CONFIG where a folder is none. */
+export function checkCarry({ carry = [], databases }: { carry?: readonly CarryConfig[] } & Pick<Configured, 'databases'>): void {
+  carry.forEach((entry, i) => {
+    for (const key of ['folder', 'back'] as const) {
+      const name = entry[key]
+      if (name === undefined || databases[name]?.folder) continue
+      throw new QianzhiError('QZ-CONFIG', { key: `carry[${i}].${key}`, reason: `folders has no ${name}` })
+    }
+  })
+}
+
 export interface Gap {
   in?: ResolvedFolder
   out?: ResolvedFolder

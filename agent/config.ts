@@ -14,7 +14,7 @@ import {
   resolveFolders,
   type ResolvedFolder,
 } from './config-folders.ts'
-import { GapConfig, gapOf } from './config-gaps.ts'
+import { CarryConfig, checkCarry, GapConfig, gapOf } from './config-gaps.ts'
 import { captureModes } from './database.ts'
 import { mappingFault } from './mapping.ts'
 import { SendingConfig } from './source-rules.ts'
@@ -177,6 +177,7 @@ const AgentConfigShape = Type.Object(
     ),
     databases: Type.Optional(Type.Record(Type.String(), DatabaseConfig)),
     folders: Type.Optional(Type.Record(Type.String(), FolderConfig)),
+    carry: Type.Optional(Type.Array(CarryConfig)),
     sources: Type.Optional(Type.Array(SourceConfig)),
     sinks: Type.Optional(Type.Array(SinkConfig)),
   },
@@ -214,6 +215,7 @@ export function readAgentConfig(file: string): AgentConfig {
   }
   checkDatabases(config)
   gapOf(config)
+  checkCarry(config)
   checkSources(config)
   checkSinks(config)
   checkMappings(config)

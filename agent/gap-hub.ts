@@ -14,6 +14,7 @@ import type { Gap } from './config-gaps.ts'
 import { showRange } from './gaps/gap-export.ts'
 import { GapInbox } from './gaps/gap-inbox.ts'
 import { GapOutbox } from './gaps/gap-outbox.ts'
+import { GapSupply } from './gaps/gap-supply.ts'
 import type { Lack } from './gaps/route-inbox.ts'
 import type { Hub } from './hub.ts'
 import type { AgentState } from './state.ts'
@@ -53,6 +54,9 @@ export class GapHub implements Hub {
   readonly #parts: GapHubParts
   readonly #inbox: GapInbox | undefined
   readonly #outbox: GapOutbox | undefined
+  readonly #supply: GapSupply | undefined
+  /** Behind a gap the one who writes batches down is this agent itself. */
+  readonly receiptKey: string
   /** How far this agent has said that it has applied its routes. */
   readonly #applied = new Map<string, Place>()
   #told = ''
@@ -62,6 +66,8 @@ export class GapHub implements Hub {
     const { gap, identity, policy, logger, key, clock } = parts
     this.url = [gap.in && `→ ${gap.in.path}`, gap.out && `${gap.out.path} →`].filter(Boolean).join(' ')
     if (gap.in) this.#inbox = new GapInbox({ gap: { ...gap, in: gap.in }, identity, policy, logger })
+    this.receiptKey = key.publicKey
+    if (gap.out) this.#supply = new GapSupply({ gap: { ...gap, out: gap.out }, identity, key, data: parts.data, logger, clock })
     if (gap.out) this.#outbox = new GapOutbox({ folder: gap.out, agent: identity.agent, key, clock, again: gap.again })
   }
 
@@ -100,6 +106,7 @@ export class GapHub implements Hub {
       return { answer: { header: { ...header, policy: handed.jws }, batches }, news: true, pending: false }
     }
     await inbox.removeEnded()
+    if (this.#supply) header.snapshots = await this.#supply.take(this.#parts.gap.in!.path)
     let pending = 'error' in handed
     for (const ask of request.routes) {
       const found = await inbox.look(ask, this.#applied.get(ask.route))
@@ -109,10 +116,14 @@ export class GapHub implements Hub {
       if (error && found.batches.length === 0) header.routes.push({ route: ask.route, code: error.code, details: error.details })
     }
     header.batches = batches.map(({ route, bytes }) => ({ route, length: bytes.length }))
-    return { answer: { header, batches }, news: batches.length > 0 || this.#isNews(request, header.routes as Told[]), pending }
+    return {
+      answer: { header, batches },
+      news: batches.length > 0 || this.#isNews(request, [...(header.routes as Told[]), ...header.snapshots]),
+      pending,
+    }
   }
 
-  #isNews({ report }: PollRequest, told: readonly Told[]): boolean {
+  #isNews({ report }: PollRequest, told: readonly object[]): boolean {
     const said = JSON.stringify([report.session, told])
     if (said === this.#told) return false
     this.#told = said
@@ -146,16 +157,25 @@ export class GapHub implements Hub {
     if (this.#outbox) await pause(gatherReceipts, signal)
   }
 
-  async sendBatch(): Promise<StoredAnswer> {
-    throw oneWay('sources')
+  async sendBatch(bytes: Buffer): Promise<StoredAnswer> {
+    return this.#supplying('sources').sendBatch(bytes)
   }
 
   async head(resource: string): Promise<HeadAnswer> {
-    throw oneWay(resource)
+    return this.#supplying(resource).head(resource)
   }
 
-  async own(resource: string): Promise<Buffer[]> {
-    throw oneWay(resource)
+  async own(resource: string, after: Place): Promise<Buffer[]> {
+    return this.#supplying(resource).own(resource, after)
+  }
+
+  renew(resource: string): void {
+    this.#supply?.renew(resource)
+  }
+
+  #supplying(what: string): GapSupply {
+    if (!this.#supply) throw oneWay(what)
+    return this.#supply
   }
 
   async answer(): Promise<void> {
@@ -171,6 +191,7 @@ export class GapHub implements Hub {
   }
 
   async close(): Promise<void> {
+    this.#supply?.close()
     await this.#inbox?.close().catch((error) => this.#parts.logger.debug({ err: codedError(error) }, 'folder watch not closed'))
   }
 }

@@ -26,6 +26,8 @@ export interface HubClientOptions {
   /** PEM of the authority that must have signed the hub's certificate; without it the system's. */
   ca?: string | undefined
   proxy?: string | undefined
+  /** An agent of the same agency behind a one-way gap, for which everything is said. */
+  carries?: string
   clock: () => Date
 }
 
@@ -116,7 +118,9 @@ export class HubClient implements Hub {
     return this.#dispatcher.destroy()
   }
 
-  async #send(method: 'GET' | 'POST', path: string, body?: Body, options: SendOptions = {}): Promise<Buffer> {
+  async #send(method: 'GET' | 'POST', to: string, body?: Body, options: SendOptions = {}): Promise<Buffer> {
+    const { carries } = this.#options
+    const path = carries === undefined ? to : `${to}${to.includes('?') ? '&' : '?'}${new URLSearchParams({ for: carries }).toString()}`
     let unreachable: QianzhiError | undefined
     for (let tried = 0; tried < this.#options.urls.length; tried++) {
       try {

@@ -40,6 +40,8 @@ export interface Hub {
   head(resource: string, signal?: AbortSignal): Promise<HeadAnswer>
   /** The agent's own batches after a place: key items and ops, perhaps more. */
   own(resource: string, after: Place, signal: AbortSignal): Promise<Buffer[]>
+  /** The operator wants a supplied stream sent anew: where there is no hub to say what it has, in a new epoch. */
+  renew?(resource: string): void
   close(): Promise<void>
 }
 
@@ -59,8 +61,8 @@ export function openHub({ config, identity, key, policy, logger }: HubParts): Hu
 }
 
 /** The hub itself as an enrolled agent reaches it. */
-export function openHubClient(config: AgentConfig, identity: HubParts['identity'], key: SigningKey): HubClient {
+export function openHubClient(config: AgentConfig, identity: HubParts['identity'], key: SigningKey, carries?: string): HubClient {
   const ca = config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority
   const urls = config.hub?.urls ?? identity.urls
-  return new HubClient({ urls, key, ca, proxy: config.hub?.proxy, clock: () => new Date() })
+  return new HubClient({ urls, key, ca, proxy: config.hub?.proxy, clock: () => new Date(), ...(carries !== undefined && { carries }) })
 }

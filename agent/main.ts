@@ -34,6 +34,7 @@ const help = {
 
   enroll 令牌             用市电子政务办发放的一次性令牌登记本机(--name 名称)
   enroll --gap 目录       在网闸内侧登记本机:目录中有外侧代理的 gap.json
+  enroll --carry 目录名 令牌  为网闸内侧的提供方代理向中心登记(其 inner.json 已到)
   setup [资源…]           在来源库建立采集(触发器、队列);--print 只输出给 DBA 的脚本;
                           --create-table 按已登记资源建供数表;--url 用 DBA 账号;--user 运行账号
   teardown [资源…]        拆除采集(--print 只输出脚本)
@@ -65,6 +66,7 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
 
   enroll TOKEN            enrols this machine with the office's one-time token (--name NAME)
   enroll --gap FOLDER     enrols this machine behind a one-way gap: gap.json of the agent outside lies in the folder
+  enroll --carry FOLDER TOKEN  enrols an agent that supplies from inside a gap; its inner.json has arrived
   setup [RESOURCE…]       makes capture (triggers, queue) in the source database; --print gives the DBA's script;
                           --create-table makes the supply table of the registered resource; --url the DBA's account;
                           --user the account of the running agent
@@ -107,6 +109,7 @@ const options = {
   name: { type: 'string' },
   key: { type: 'string' },
   gap: { type: 'string' },
+  carry: { type: 'string' },
   repair: { type: 'boolean' },
   'no-repair': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },

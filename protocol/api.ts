@@ -9,6 +9,10 @@ export const protocolVersion = 1
 export const servedVersions: readonly number[] = [1]
 export const versionHeader = 'qianzhi-version'
 
+/**
+ * `?for=AGENT` on `batches`, `poll` and `head`: the request is signed by another agent of the same agency, which brings what that one has
+ * signed and fetches its policy; the one it is for lies behind a one-way gap.
+ */
 export const agentPaths = {
   /** POST EnrolRequest → EnrolAnswer. Signed with the key that is being enrolled. */
   enrol: '/agent/v1/enrol',
@@ -44,6 +48,8 @@ export const EnrolRequest = Type.Object({
   /** Canonical base64url, unused bits zero: one key has one spelling. */
   publicKey: Type.String({ pattern: '^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$' }),
   name: Type.String({ minLength: 1, maxLength: 100 }),
+  /** Of an agent behind a one-way gap: its own word on its key (JWS of GapKey), which another agent brings and signs the request. */
+  carried: Type.Optional(Type.String({ maxLength: 2000 })),
 })
 export type EnrolRequest = Static<typeof EnrolRequest>
 

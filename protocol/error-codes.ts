@@ -236,6 +236,20 @@ export const kinds = {
     '路由 {route} 需要新的快照才能继续:请在网闸外侧代理执行 qianzhi-agent resync {route}(有返回通道时自动申请)',
     'Route {route} can go on only from a snapshot: run qianzhi-agent resync {route} at the outer agent (where there is a way back it is asked by itself)',
   ),
+  'QZ-GAP-LOST': kind(
+    503,
+    'operator',
+    true,
+    '资源 {resource} 的批次 {batches} 未从网闸内侧到达:请在内侧代理执行 qianzhi-agent export {resource} {batches}(有返回通道时自动申请)',
+    'Batches {batches} of {resource} have not arrived from inside the gap: run qianzhi-agent export {resource} {batches} at the inner agent (where there is a way in it is asked by itself)',
+  ),
+  'QZ-GAP-RENEW': kind(
+    409,
+    'operator',
+    true,
+    '资源 {resource} 的批次接不上中心现有的,或中心需要新的快照:请在网闸内侧代理执行 qianzhi-agent resync {resource}(有返回通道时自动申请)',
+    'The batches of {resource} do not follow what the hub has, or it wants a snapshot: run qianzhi-agent resync {resource} at the inner agent (where there is a way in it is asked by itself)',
+  ),
   'QZ-GAP-STATEMENT': kind(
     409,
     'operator',

@@ -1,5 +1,5 @@
 /**
- * What stands beside batches in the folders of a one-way gap (SPEC section 17): statements of type `qz-file`, told apart by `kind`. A file
+ * What stands beside batches in the folders of a one-way gap (SPEC, one-way gaps): statements of type `qz-file`, told apart by `kind`. A file
  * holds the statement, and its payload once more for people; only the statement counts.
  */
 import { Type, type Static, type TSchema } from 'typebox'
@@ -45,7 +45,13 @@ export const GapRequest = Type.Object({
   kind: Type.Literal('gap-request'),
   route: Type.String(),
   batches: Type.Optional(Type.Array(PlaceRange, { minItems: 1, maxItems: mostRanges })),
-  snapshot: Type.Optional(Type.Object({ after: Type.Union([place, Type.Null()]) })),
+  snapshot: Type.Optional(
+    Type.Object({
+      after: Type.Union([place, Type.Null()]),
+      /** What the hub has cannot be followed in this epoch. */
+      epoch: Type.Optional(Type.Literal(true)),
+    }),
+  ),
   time,
 })
 export type GapRequest = Static<typeof GapRequest>

@@ -4,7 +4,7 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { gapStatement, type GapStatement } from '../../protocol/gap.ts'
 import { keyId } from '../../protocol/signature.ts'
 import { callControl } from '../control.ts'
-import { gapOf } from '../config-gaps.ts'
+import { gapOf, type Gap } from '../config-gaps.ts'
 import { gapFile, listFiles, readStatementFile } from '../gaps/gap-files.ts'
 import { GapOutbox } from '../gaps/gap-outbox.ts'
 import { PolicyKeeper } from '../policy-keeper.ts'
@@ -15,12 +15,15 @@ import type { CommandContext } from './command.ts'
  * Enrols an agent behind a one-way gap: pins the hub's key and the outer agent's as `gap.json` names them, once; a person compares their
  * fingerprints. It obeys the outer agent's policy, with a key of its own for receipts.
  */
-export async function enrollBehindGap({ config, say }: CommandContext, folder: string): Promise<number> {
+export async function enrollBehindGap(context: CommandContext, folder: string): Promise<number> {
+  const { config, say } = context
   const gap = gapOf(config)
   if (!gap?.in)
     throw new QianzhiError('QZ-CONFIG', { key: 'hub.gap.in', reason: '请填写 / name the folder in which files from outside arrive' })
   if (await callControl(config.data, 'ping')) throw new QianzhiError('QZ-DATA-LOCKED', { folder: config.data })
-  const statement = await readGapStatement(config.databases[folder]?.folder?.path ?? resolve(folder))
+  const arrived = config.databases[folder]?.folder?.path ?? resolve(folder)
+  const statement = await readGapStatement(arrived, gap.out !== undefined)
+  if (!statement) return askToBeEnrolled(context, gap)
   const { agent, agency, hubKey, publicKey, policy } = statement
   const state = openState(config.data)
   const known = state.data.identity
@@ -43,11 +46,22 @@ export async function enrollBehindGap({ config, say }: CommandContext, folder: s
   return 0
 }
 
-/** Throws QZ-GAP-STATEMENT. */
-async function readGapStatement(folder: string): Promise<GapStatement> {
+/** Nothing has come from outside yet: the key goes out, for an agent that is to supply and must be enrolled at the hub by the outer one. */
+async function askToBeEnrolled({ config, say }: CommandContext, { out, again }: Gap): Promise<number> {
+  const key = openKey(config.data)
+  await new GapOutbox({ folder: out!, agent: '', key, again, clock: () => new Date() }).introduce()
+  say(
+    `已写 ${out!.path}/inner.json(密钥指纹 ${keyId(key.publicKey)})。外侧执行 qianzhi-agent enroll --carry 目录名 令牌,其 gap.json 到达后再次执行本命令`,
+    `${out!.path}/inner.json is written (fingerprint of its key ${keyId(key.publicKey)}). Outside: qianzhi-agent enroll --carry FOLDER TOKEN; when its gap.json has arrived, run this again`,
+  )
+  return 0
+}
+
+/** Undefined where there is none, and that may be. Throws QZ-GAP-STATEMENT. */
+async function readGapStatement(folder: string, mayLack: boolean): Promise<GapStatement | undefined> {
   const [file] = existsSync(folder) ? (await listFiles([folder])).filter(({ name }) => name.toLowerCase() === gapFile) : []
   const jws = file && (await readStatementFile(file.path))
   const statement = jws === undefined ? undefined : gapStatement.openOwn(jws)
-  if (statement) return statement
+  if (statement || (!file && mayLack)) return statement
   throw new QianzhiError('QZ-GAP-STATEMENT', { reason: `${folder} 中没有有效的 gap.json / no valid gap.json in ${folder}` })
 }

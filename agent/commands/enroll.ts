@@ -5,6 +5,7 @@ import { openPolicy } from '../../protocol/policy.ts'
 import { fetchAuthority, HubClient } from '../hub-client.ts'
 import { openKey, openState } from '../state.ts'
 import type { Command } from './command.ts'
+import { enrollCarried } from './enroll-carried.ts'
 import { enrollBehindGap } from './enroll-gap.ts'
 import { readToken } from './connect.ts'
 
@@ -12,6 +13,7 @@ import { readToken } from './connect.ts'
 export const enroll: Command = async (context) => {
   const { config, words, options, say } = context
   if (typeof options['gap'] === 'string') return enrollBehindGap(context, options['gap'])
+  if (typeof options['carry'] === 'string') return enrollCarried(context, options['carry'])
   const token = readToken(words[0] ?? '')
   const urls = config.hub?.urls ?? token.urls
   const authority = await authorityOf(config.hub?.ca, urls, token.authority)

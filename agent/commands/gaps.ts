@@ -5,7 +5,9 @@ import { gapKey, type PlaceRange } from '../../protocol/gap.ts'
 import { showPlace, type Place } from '../../protocol/position.ts'
 import { keyId } from '../../protocol/signature.ts'
 import type { AgentConfig } from '../config.ts'
+import { gapOf } from '../config-gaps.ts'
 import { sinkFile, SinkStore } from '../folders/sink-store.ts'
+import { isSentOut, openOutstream } from '../gaps/gap-outstream.ts'
 import { GapCopies } from '../gaps/gap-copies.ts'
 import { exportBatch, exportBatches, readRange, wholeEpoch } from '../gaps/gap-export.ts'
 import { folderOf, innerFile, listFiles, readStatementFile } from '../gaps/gap-files.ts'
@@ -17,20 +19,22 @@ import { requireName } from './resync.ts'
 export const exportCommand: Command = async (context) => {
   const { config, words } = context
   const name = requireName(words)
+  const { out } = gapOf(config) ?? {}
+  const supplied = out !== undefined && isSentOut(config.data, name)
   const path = config.sinks
     .flatMap(({ contents, database }) => (contents === 'batches' ? config.databases[database]!.folder!.path : []))
     .find((folder) => existsSync(sinkFile({ data: config.data, path: folder }, name)))
-  if (path === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
-  const store = SinkStore.open({ data: config.data, path }, name)
+  if (!supplied && path === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
+  const store = supplied ? openOutstream(config.data, name) : SinkStore.open({ data: config.data, path: path! }, name)
   try {
-    return await exportRoute(context, new GapCopies(store), name)
+    return await exportStream(context, new GapCopies(store), folderOf(supplied ? out.path : path!, name))
   } finally {
     store.close()
   }
 }
 
-async function exportRoute({ config, words, say }: CommandContext, copies: GapCopies, route: string): Promise<number> {
-  const folder = outFolder(config, route)
+async function exportStream({ words, say }: CommandContext, copies: GapCopies, folder: string): Promise<number> {
+  const route = requireName(words)
   const ranges = words.slice(1).map(requireRange)
   const written: Place[] = []
   const missing: Place[] = []
@@ -58,14 +62,6 @@ function requireRange(text: string): PlaceRange {
   const range = readRange(text)
   if (range) return range
   throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: `${text}:范围写作 期-批..批 / a range is EPOCH-SEQ..SEQ` })
-}
-
-/** The folder that a route is written into. Throws QZ-NOT-FOUND where none of the folders that are configured for batches has it. */
-function outFolder({ sinks, databases }: AgentConfig, route: string): string {
-  const fed = sinks.filter(({ contents }) => contents === 'batches').map(({ database }) => databases[database]!.folder!.path)
-  const folder = fed.map((path) => folderOf(path, route)).find((path) => existsSync(path))
-  if (folder === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: route })
-  return folder
 }
 
 /** Shows the key of the agent behind a gap; accepts it when its fingerprint is given, as that agent showed it. */

@@ -76,7 +76,7 @@ export async function listFiles(folders: readonly string[]): Promise<GapFile[]> 
       if (stat?.isFile()) files.push({ path, name: entry.name, size: stat.size, modified: stat.mtimeMs })
     }
   }
-  return files.sort((a, b) => (a.name < b.name ? -1 : 1))
+  return files.toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** Those of them that are called like batches, by place; of two for one place the newer one last. */
@@ -85,7 +85,7 @@ export function batchesIn(files: readonly GapFile[]): BatchFile[] {
     const place = placeOfName(file.name)
     return place ? [{ ...file, place }] : []
   })
-  return batches.sort((a, b) => comparePlaces(a.place, b.place) || a.modified - b.modified)
+  return batches.toSorted((a, b) => comparePlaces(a.place, b.place) || a.modified - b.modified)
 }
 
 async function entriesOf(folder: string) {
@@ -181,4 +181,18 @@ export async function moveInto(path: string, folder: string, name: string): Prom
   } catch (error) {
     if (!isGone(error)) throw new Error(`${path}: ${reasonOf(error)}`, { cause: error })
   }
+}
+
+/** Statements in `ROOT/KIND/NAME/*`, whatever their letters' case; what is half written is read another time. */
+export async function statementsBelow(root: string, kind: string): Promise<{ file: string; jws: string }[]> {
+  const found: { file: string; jws: string }[] = []
+  for (const top of (await listFolders(root)).get(kind) ?? []) {
+    for (const folders of (await listFolders(top)).values()) {
+      for (const { path } of await listFiles(folders)) {
+        const jws = await readStatementFile(path)
+        if (jws !== undefined) found.push({ file: path, jws })
+      }
+    }
+  }
+  return found
 }

@@ -8,7 +8,7 @@ import { gapStatement, type GapStatement } from '../../protocol/gap.ts'
 import { openPolicy, type Policy } from '../../protocol/policy.ts'
 import type { Place } from '../../protocol/position.ts'
 import type { Gap } from '../config-gaps.ts'
-import { claimFolder, requireFolder, unreachable } from '../folders/owner.ts'
+import { arrivingMark, claimFolder, requireFolder, unreachable } from '../folders/owner.ts'
 import { Wake } from '../wake.ts'
 import { doneFolder, gapFile, listFiles, listFolders, readStatementFile, rejectedFolder } from './gap-files.ts'
 import { RouteInbox, type Found } from './route-inbox.ts'
@@ -39,8 +39,8 @@ export class GapInbox {
   async require(): Promise<void> {
     const { gap, identity, logger } = this.#context
     const { path } = gap.in
-    if (this.#watcher) return requireFolder({ path, agent: identity.agent })
-    await claimFolder({ path, agent: identity.agent })
+    if (this.#watcher) return requireFolder({ path, agent: identity.agent }, arrivingMark)
+    await claimFolder({ path, agent: identity.agent }, arrivingMark)
     // Only wakes: what there is, is looked for. Shares lose events.
     this.#watcher = watch(path, { ignoreInitial: true, depth: 1, followSymlinks: false, ignored: /[/\\](?:done|rejected)(?:[/\\]|$)/ })
     this.#watcher.on('all', () => this.#changed.fire())

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { gapKey, gapRequest } from '../../protocol/gap.ts'
+import { gapKey, gapRequest, type GapRequest } from '../../protocol/gap.ts'
 import { readStatement, type SigningKey } from '../../protocol/signature.ts'
 import type { ResolvedFolder } from '../config-folders.ts'
 import { claimFolder, requireFolder, unreachable } from '../folders/owner.ts'
@@ -33,11 +33,11 @@ export class GapOutbox {
     this.#claimed = true
   }
 
-  /** Introduces this agent: its receipts and requests count once the outside has accepted the key. */
+  /** Introduces this agent, which has perhaps no name yet: its receipts and requests count once the outside has accepted the key. */
   async introduce(): Promise<void> {
     const { agent, key, clock } = this.#context
     const statement = { kind: 'gap-key' as const, agent, publicKey: key.publicKey, time: clock().toISOString() }
-    await this.#write(innerFile, statementText(gapKey.sign(statement, key), statement))
+    await this.#put(innerFile, statementText(gapKey.sign(statement, key), statement))
   }
 
   /** `jws`: a receipt for the hub, as it would go there. */
@@ -51,7 +51,7 @@ export class GapOutbox {
     const asked = this.#asked.get(route)
     const what = keyOf(lack)
     if (asked?.key === what && performance.now() - asked.at < again) return
-    const wanted = 'batches' in lack ? lack : { snapshot: { after: lack.after && { epoch: lack.after.epoch, seq: lack.after.seq } } }
+    const wanted = 'batches' in lack ? lack : { snapshot: wish(lack) }
     const request = { kind: 'gap-request' as const, route, ...wanted, time: clock().toISOString() }
     await this.#newest(folderOf(requestsFolder, route), 'request', statementText(gapRequest.sign(request, key), request))
     this.#asked.set(route, { key: what, at: performance.now() })
@@ -67,12 +67,20 @@ export class GapOutbox {
   }
 
   async #write(name: string, text: string): Promise<void> {
-    const { path } = this.#context.folder
     await this.#require()
+    await this.#put(name, text)
+  }
+
+  async #put(name: string, text: string): Promise<void> {
+    const { path } = this.#context.folder
     try {
       await putFile(join(path, name), text)
     } catch (error) {
       throw unreachable(path, error)
     }
   }
+}
+
+function wish({ after, epoch }: Extract<Lack, { after: unknown }>): NonNullable<GapRequest['snapshot']> {
+  return { after: after && { epoch: after.epoch, seq: after.seq }, ...(epoch && { epoch }) }
 }

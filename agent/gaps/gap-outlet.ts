@@ -21,18 +21,7 @@ import { writeDurably, type AgentState } from '../state.ts'
 import type { StatusBoard } from '../status.ts'
 import { exportBatches, showRange } from './gap-export.ts'
 import { GapCopies } from './gap-copies.ts'
-import {
-  folderOf,
-  gapFile,
-  headFile,
-  listFiles,
-  listFolders,
-  putFile,
-  readStatementFile,
-  receiptsFolder,
-  requestsFolder,
-  statementText,
-} from './gap-files.ts'
+import { folderOf, gapFile, headFile, putFile, receiptsFolder, requestsFolder, statementsBelow, statementText } from './gap-files.ts'
 
 export interface GapOutletContext {
   config: Pick<AgentConfig, 'data' | 'databases' | 'sinks'>
@@ -131,8 +120,14 @@ export class GapOutlet {
     if (jws === undefined || (before?.jws === jws && performance.now() - before.at < sayAgain)) return
     await claimFolder({ path, agent: identity.agent })
     const statement = {
-      ...{ kind: 'gap' as const, v: 1 as const, agent: identity.agent, agency: identity.agency },
-      ...{ publicKey: key.publicKey, hubKey: identity.hubKey, policy: jws, time: now().toISOString() },
+      kind: 'gap' as const,
+      v: 1 as const,
+      agent: identity.agent,
+      agency: identity.agency,
+      publicKey: key.publicKey,
+      hubKey: identity.hubKey,
+      policy: jws,
+      time: now().toISOString(),
     }
     await this.#put(join(path, gapFile), statementText(gapStatement.sign(statement, key), { ...statement, policy: readStatement(jws) }))
     this.#handed.set(database, { jws, at: performance.now() })
@@ -162,13 +157,12 @@ export class GapOutlet {
   /** What came from inside. A file is removed when it has been taken. */
   async #takeBack(back: string): Promise<void> {
     const path = this.#path(back)
-    const top = await listFolders(path)
-    const [receipts, requests] = await Promise.all([receiptsFolder, requestsFolder].map((name) => statements(top.get(name) ?? [])))
-    if (receipts!.length + requests!.length === 0) return
+    const [receipts, requests] = [await statementsBelow(path, receiptsFolder), await statementsBelow(path, requestsFolder)]
+    if (receipts.length + requests.length === 0) return
     const publicKey = acceptedKeys(this.#context.config.data)[back]
     if (publicKey === undefined) throw new QianzhiError('QZ-GAP-KEY', { folder: path, name: back })
     let foreign = false
-    for (const { file, jws } of receipts!) {
+    for (const { file, jws } of receipts) {
       const receipt = appliedReceipt.open(jws, publicKey)
       if (receipt) await this.#confirm(receipt)
       // What says that an ended route's data is gone inside is kept by nobody but the log.
@@ -176,7 +170,7 @@ export class GapOutlet {
       else foreign = true
       await rm(file, { force: true })
     }
-    for (const { file, jws } of requests!) {
+    for (const { file, jws } of requests) {
       const request = gapRequest.open(jws, publicKey)
       if (request) await this.#serve(request)
       else foreign = true
@@ -255,20 +249,6 @@ export class GapOutlet {
       store.close()
     }
   }
-}
-
-/** Statements in the folders of routes below; what is half written is read another time. */
-async function statements(roots: readonly string[]): Promise<{ file: string; jws: string }[]> {
-  const found: { file: string; jws: string }[] = []
-  for (const root of roots) {
-    for (const folders of (await listFolders(root)).values()) {
-      for (const { path } of await listFiles(folders)) {
-        const jws = await readStatementFile(path)
-        if (jws !== undefined) found.push({ file: path, jws })
-      }
-    }
-  }
-  return found
 }
 
 function keysFile(data: string): string {

@@ -35,7 +35,7 @@ export interface InboxContext {
 }
 
 /** What is not there of a route: some batches, in their order, or a snapshot that begins after a place. */
-export type Lack = { batches: PlaceRange[] } | { after: Position | null }
+export type Lack = { batches: PlaceRange[] } | { after: Place | null; epoch?: true }
 
 export interface Found {
   /** Verified, in order; they follow what was asked for. */
@@ -131,7 +131,7 @@ export class RouteInbox {
   }
 
   async #next(files: readonly BatchFile[], { epoch, seq, hash }: Position, receive: Receive): Promise<OpenBatch | undefined> {
-    for (const file of files.filter(({ place }) => place.epoch === epoch && place.seq === seq + 1).reverse()) {
+    for (const file of files.filter(({ place }) => place.epoch === epoch && place.seq === seq + 1).toReversed()) {
       const batch = await this.#open(file, receive)
       if (batch?.manifest.prev === hash) return batch
     }
@@ -244,7 +244,7 @@ export class RouteInbox {
       const head = jws === undefined ? undefined : gapHead.open(jws, this.#context.outerKey)
       if (head?.route === this.#route) heads.push(head)
     }
-    return heads.sort((a, b) => (a.time < b.time ? 1 : -1))[0]
+    return heads.toSorted((a, b) => (a.time < b.time ? 1 : -1))[0]
   }
 
   async #lack(later: readonly BatchFile[], head: GapHead | undefined, { after, broken }: Ask): Promise<Lack | undefined> {

@@ -5,31 +5,39 @@ import { batchMediaType } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Asks } from '../asks.ts'
 import type { Exchange } from '../exchange.ts'
+import type { ExchangeAgent } from '../exchange-parts.ts'
 import type { Api } from './server.ts'
 
-const OfResource = Type.Object({ resource: Type.String({ maxLength: 64 }) })
+/** An agent of the same agency, behind a one-way gap. */
+const carriedId = Type.Optional(Type.String({ minLength: 1, maxLength: 64 }))
+const Carried = Type.Object({ for: carriedId })
+const OfResource = Type.Object({ resource: Type.String({ maxLength: 64 }), for: carriedId })
 const digits = Type.String({ pattern: '^[0-9]{1,10}$' })
 const AfterPlace = Type.Object({ resource: Type.String({ maxLength: 64 }), epoch: Type.Optional(digits), seq: Type.Optional(digits) })
 
 /** What agents push, ask for and acknowledge; behind the request signature, which sets `request.agent`. */
-export function agentApi(exchange: Exchange, asks: Asks): Api {
+export function agentApi(exchange: Exchange, asks: Asks, carried: (carrier: ExchangeAgent, id: string) => Promise<ExchangeAgent>): Api {
+  const from = async ({ agent, query }: { agent: ExchangeAgent; query: { for?: string } }) =>
+    query.for === undefined || query.for === agent.id ? agent : carried(agent, query.for)
   return async (app) => {
     // Waiting polls are answered when the hub stops.
     const ending = new AbortController()
     app.addHook('preClose', async () => ending.abort())
 
-    app.post(agentPaths.batches, (request) => {
+    app.post(agentPaths.batches, { schema: { querystring: Carried } }, async (request) => {
       if (!request.headers['content-type']?.startsWith(batchMediaType)) {
         throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `the body must be ${batchMediaType}` })
       }
-      return exchange.accept(request.agent, request.rawBody)
+      return exchange.accept(await from(request), request.rawBody)
     })
 
-    app.post(agentPaths.poll, { schema: { body: PollRequest }, bodyLimit: 8 << 20 }, async (request, reply) => {
+    app.post(agentPaths.poll, { schema: { body: PollRequest, querystring: Carried }, bodyLimit: 8 << 20 }, async (request, reply) => {
       // An agent that hung up waits for nothing any more.
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
-      const delivery = await exchange.poll(request.agent, request.body, AbortSignal.any([gone.signal, ending.signal]))
+      // For another one its policy is fetched, and what the hub wants of it: its deliveries are for itself alone.
+      const said = request.query.for === undefined ? request.body : { ...request.body, routes: [] }
+      const delivery = await exchange.poll(await from(request), said, AbortSignal.any([gone.signal, ending.signal]))
       // A connection that was in use when the server began to close would be kept alive for its whole idle time.
       if (ending.signal.aborted) void reply.header('connection', 'close')
       return reply.type(deliveryMediaType).send(delivery)
@@ -45,7 +53,9 @@ export function agentApi(exchange: Exchange, asks: Asks): Api {
       return {}
     })
 
-    app.get(agentPaths.head, { schema: { querystring: OfResource } }, (request) => exchange.head(request.agent, request.query.resource))
+    app.get(agentPaths.head, { schema: { querystring: OfResource } }, async (request) =>
+      exchange.head(await from(request), request.query.resource),
+    )
 
     app.get(agentPaths.own, { schema: { querystring: AfterPlace } }, async (request, reply) => {
       const { resource, epoch, seq } = request.query

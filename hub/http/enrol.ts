@@ -1,19 +1,27 @@
 import { agentPaths, EnrolRequest, type EnrolAnswer } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
+import { gapKey } from '../../protocol/gap.ts'
 import { keyId } from '../../protocol/signature.ts'
+import { agentByKey } from '../registry/agents.ts'
 import { enrol } from '../registry/enrolment.ts'
 import type { Registry } from '../registry/registry.ts'
 import { checkVersion, verifySignature, type Api } from './server.ts'
 
-/** Enrolment: signed with the very key that is being enrolled, which proves that the agent holds it. */
+/**
+ * Enrolment: signed with the very key that is being enrolled, which proves that the agent holds it. An agent behind a one-way gap has
+ * signed its word on the key instead, and another one brings that.
+ */
 export function enrolApi(registry: Registry, policyFor: (agent: string, reportedSerial: number) => Promise<{ jws: string }>): Api {
   return async (app) => {
     app.post(
       agentPaths.enrol,
       { schema: { body: EnrolRequest }, onRequest: checkVersion, bodyLimit: 4096 },
       async (request): Promise<EnrolAnswer> => {
-        const { publicKey } = request.body
+        const { publicKey, carried } = request.body
+        if (carried !== undefined && gapKey.openOwn(carried)?.publicKey !== publicKey)
+          throw new QianzhiError('QZ-REQUEST-SIGNATURE', { reason: 'what is carried is not by the key that is to be enrolled' })
         await verifySignature(request, registry.clock(), async (signer) => {
+          if (carried !== undefined) return (await agentByKey(registry, signer)).publicKey
           if (signer === keyId(publicKey)) return publicKey
           throw new QianzhiError('QZ-REQUEST-SIGNATURE', { reason: 'it is not by the key that is to be enrolled' })
         })

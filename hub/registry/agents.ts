@@ -27,6 +27,18 @@ export async function agentByKey({ store }: Registry, keyId: string): Promise<Kn
   return agent
 }
 
+/**
+ * The agent behind a one-way gap for which another one of its agency brings something. Throws QZ-AGENT-UNKNOWN where it is none of the
+ * agency, QZ-AGENT-REVOKED.
+ */
+export async function carriedAgent({ store }: Pick<Registry, 'store'>, carrier: { agency: string }, id: string): Promise<KnownAgent> {
+  const text = 'select id, agency, name, state, public_key as "publicKey" from agent where id = $1 and agency = $2'
+  const [agent] = await store.query<KnownAgent>(text, [id, carrier.agency])
+  if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: id.slice(0, 64) })
+  if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agent.id })
+  return agent
+}
+
 export async function requireActiveAgent(query: Query, id: string): Promise<Agent> {
   const [agent] = await query<Agent>('select id, agency, name, state from agent where id = $1', [id])
   if (!agent) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${id}` })

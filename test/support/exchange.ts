@@ -24,6 +24,7 @@ export interface AgentOptions {
   agency: string
   databases: Record<string, { url: string; pace?: number }>
   folders?: Record<string, object>
+  carry?: object[]
   sources?: object[]
   sinks?: object[]
   hub?: object
@@ -141,7 +142,7 @@ export class TestAgent {
     return join(this.folder, 'qianzhi-agent.yaml')
   }
 
-  configure({ databases, folders, sources = [], sinks = [], hub, batchBytes, settings }: AgentOptions): void {
+  configure({ databases, folders, carry, sources = [], sinks = [], hub, batchBytes, settings }: AgentOptions): void {
     const config = {
       data: './data',
       log: { level: 'debug' },
@@ -149,6 +150,7 @@ export class TestAgent {
       page: false,
       databases,
       ...(folders ? { folders } : {}),
+      ...(carry ? { carry } : {}),
       sources,
       sinks,
       ...(hub ? { hub } : {}),

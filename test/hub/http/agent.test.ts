@@ -9,11 +9,15 @@ import { Agent, request } from 'undici'
 import { agentPaths, decodeDelivery, deliveryMediaType, type HeadAnswer, type StoredAnswer } from '../../../protocol/api.ts'
 import { batchMediaType } from '../../../protocol/batch.ts'
 import type { Problem } from '../../../protocol/errors.ts'
+import { gapKey } from '../../../protocol/gap.ts'
 import { signRequest } from '../../../protocol/request.ts'
+import { generateSigningKey, sha256 } from '../../../protocol/signature.ts'
 import { Asks } from '../../../hub/asks.ts'
 import { agentApi } from '../../../hub/http/agent.ts'
+import { enrolApi } from '../../../hub/http/enrol.ts'
 import { Refusals } from '../../../hub/http/refusals.ts'
 import { createServer } from '../../../hub/http/server.ts'
+import { carriedAgent } from '../../../hub/registry/agents.ts'
 import { ownCertificate } from '../../../hub/tls.ts'
 import { Listener } from '../../../hub/wakeups.ts'
 import { startPostgres } from '../../support/postgres.ts'
@@ -31,14 +35,16 @@ t.teardown(() => dispatcher.close())
 async function serve(t: { teardown(end: () => Promise<void>): void }) {
   const bench = await openBench(await server.createDatabase())
   const registry = { store: bench.store, wakeups: bench.wakeups, clock: () => bench.time.now }
-  const agents = [agentApi(bench.exchange, new Asks({ ...bench, clock: () => bench.time.now }))]
+  const agents = [
+    agentApi(bench.exchange, new Asks({ ...bench, clock: () => bench.time.now }), (carrier, id) => carriedAgent(bench, carrier, id)),
+  ]
   const app = await createServer({
     registry,
     logger,
     refusals: new Refusals(bench.store, logger),
     certificate,
     bodyLimit: 9 << 20,
-    open: [],
+    open: [enrolApi(registry, async () => ({ jws: bench.policy.jws }))],
     agents,
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -94,6 +100,48 @@ t.test('the agents push, poll, acknowledge and look at their own stream', async 
   t.equal(await own(''), 1)
   t.equal(await own('&epoch=10&seq=0'), 1)
   t.equal(await own('&epoch=10&seq=1'), 0)
+})
+
+t.test('an agent brings what another one of its agency has signed, and nothing else', async (t) => {
+  const { provider, receiver, send, store, ...bench } = await serve(t)
+  const carrier = await bench.agent('carrier', 'a')
+  await store.query(`update resource set producer = 'provider'`)
+  const batch = provider.snapshot([person(1)])
+  const place = `${agentPaths.batches}?for=provider`
+  t.equal((await send(carrier, agentPaths.batches, batch.bytes)).json().code, 'QZ-BATCH-SIGNATURE', 'in its own name it may not')
+  t.equal((await send(receiver, place, batch.bytes)).json().code, 'QZ-AGENT-UNKNOWN', 'nor may another agency')
+  t.equal((await send(carrier, `${agentPaths.batches}?for=receiver`, batch.bytes)).json().code, 'QZ-AGENT-UNKNOWN', 'nor for another one')
+  const forged = provider.build([person(2)], { seq: 1, prev: null, kind: 'snapshot', snapshot: { began: 1, last: true } }, carrier.key)
+  t.equal((await send(carrier, place, forged.bytes)).json().code, 'QZ-BATCH-SIGNATURE', 'the provider signs to the end')
+  const stored = await send(carrier, place, batch.bytes)
+  t.ok(stored.json().receipt)
+  t.equal(
+    (await send(provider.agent, agentPaths.batches, batch.bytes)).json().receipt,
+    stored.json().receipt,
+    'a repeat, whoever brings it',
+  )
+  t.same((await send(carrier, `${agentPaths.head}?resource=people&for=provider`)).json().head, { epoch: 10, seq: 1, hash: batch.hash })
+
+  const another = await bench.agent('another', 'b')
+  const polled = await send(another, `${agentPaths.poll}?for=receiver`, pollRequest([{ route: 'r' }]))
+  t.same(decodeDelivery(polled.bytes).batches, [], 'deliveries are for the receiver itself')
+  await store.query(`update agent set state = 'revoked' where id = 'provider'`)
+  t.equal((await send(carrier, place, batch.bytes)).json().code, 'QZ-AGENT-REVOKED')
+})
+
+t.test('an enrolment is carried with a word that the key itself has signed', async (t) => {
+  const { send, store, ...bench } = await serve(t)
+  const carrier = await bench.agent('carrier', 'a')
+  const [inner, other] = [generateSigningKey(), generateSigningKey()]
+  const word = (key = inner, publicKey = key.publicKey) =>
+    gapKey.sign({ kind: 'gap-key', agent: '', publicKey, time: '2026-11-23T08:00:00Z' }, key)
+  await store.query(`insert into enrolment_token (secret_hash, agency, expires_at) values ($1, 'a', '2099-01-01')`, [sha256('secret')])
+  const ask = (carried: string) => ({ secret: 'secret', publicKey: inner.publicKey, name: 'inside', carried })
+  t.equal((await send(carrier, agentPaths.enrol, ask(word(other)))).json().code, 'QZ-REQUEST-SIGNATURE')
+  t.equal((await send(carrier, agentPaths.enrol, ask(word(other, inner.publicKey)))).json().code, 'QZ-REQUEST-SIGNATURE')
+  const stranger = { ...carrier, key: generateSigningKey() }
+  t.equal((await send(stranger, agentPaths.enrol, ask(word()))).json().code, 'QZ-AGENT-UNKNOWN')
+  t.match((await send(carrier, agentPaths.enrol, ask(word()))).json(), { agent: /^a-/, agency: 'a', policy: 'policy 1' })
 })
 
 t.test('refusals are coded', async (t) => {
