@@ -145,7 +145,5 @@ async function problems(city: City) {
 }
 
 function notices(city: City) {
-  return city.store.query(
-    `select kind, agency, role, object, zh, en from notice where kind like 'morning%' order by id`,
-  )
+  return city.store.query(`select kind, agency, role, object, zh, en from notice where kind like 'morning%' order by id`)
 }
