@@ -21,7 +21,7 @@ export interface MorningContext {
 }
 
 /** Milliseconds between looks at the clock, and after the start in which lines find their places before anything is said of them. */
-const lookEvery = 10_000
+const lookEvery = 5_000
 const settling = 20_000
 
 /**

@@ -16,6 +16,12 @@ const tables = `
 
 /** Rows merged, looked through or rewritten in one transaction. */
 const pageRows = 10_000
+
+interface Kept {
+  key: string
+  row: string | null
+  fault: string | null
+}
 const present = '(row is not null or fault is not null)'
 
 export class SourceRows {
@@ -79,7 +85,7 @@ export class SourceRows {
     const read: Rows = { rows: [], faults: [] }
     texts.forEach((text, i) => {
       const entry = found.get(text)
-      if (entry) add(read, entry)
+      if (entry) add(read, entry as unknown as Kept)
       else read.faults.push({ key: keys[i]!, code: 'QZ-ROW-UNKNOWN' })
     })
     return read
@@ -89,7 +95,7 @@ export class SourceRows {
     const from = after === null ? '' : writeKey(after)
     const entries = this.#store.all(`select key, row, fault from row where key > ? and ${present} order by key limit ?`, from, limit)
     const read: Rows & { last: Row | null } = { rows: [], faults: [], last: null }
-    for (const entry of entries) add(read, entry)
+    for (const entry of entries) add(read, entry as unknown as Kept)
     const last = entries.at(-1)
     if (last) read.last = readKey(String(last['key']))
     return read
@@ -209,7 +215,7 @@ export class SourceRows {
       const page = this.#store.all('select key, row, fault from row where key > ? order by key limit ?', from, pageRows)
       if (page.length === 0) break
       this.#store.transaction(() => {
-        for (const entry of page) this.#rewriteRow(entry, places)
+        for (const entry of page) this.#rewriteRow(entry as unknown as Kept, places)
       })
       await setImmediate()
       from = String(page.at(-1)!['key'])
@@ -219,10 +225,10 @@ export class SourceRows {
     })
   }
 
-  #rewriteRow({ key, row, fault }: Record<string, unknown>, places: readonly number[]): void {
+  #rewriteRow({ key, row, fault }: Kept, places: readonly number[]): void {
     const insert = 'insert or ignore into next (key, row, fault) values (?, ?, ?)'
-    if (row === null) return this.#store.run(insert, String(key), null, fault as string | null)
-    const old = JSON.parse(String(row)) as Row
+    if (row === null) return this.#store.run(insert, key, null, fault)
+    const old = JSON.parse(row) as Row
     const { columns } = this.#source
     const values = places.map((place) => (place < 0 ? null : old[place]!))
     const newKey = values.filter((_, i) => columns[i]!.item.key)
@@ -241,9 +247,9 @@ export class SourceRows {
   }
 }
 
-function add(read: Rows, { row, fault }: Record<string, unknown>): void {
-  if (fault !== null) read.faults.push(JSON.parse(String(fault)) as RowFault)
-  else if (row !== null) read.rows.push(JSON.parse(String(row)) as Row)
+function add(read: Rows, { row, fault }: Pick<Kept, 'row' | 'fault'>): void {
+  if (fault !== null) read.faults.push(JSON.parse(fault) as RowFault)
+  else if (row !== null) read.rows.push(JSON.parse(row) as Row)
 }
 
 function shapeOf({ columns }: SourceTable): string {

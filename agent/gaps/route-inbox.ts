@@ -181,7 +181,7 @@ export class RouteInbox {
     const { resource, schema: version } = batch.manifest
     const differs =
       resource !== schema.resource
-        ? `${resource}`
+        ? resource
         : showPlace(batch.manifest) !== showPlace(file.place)
           ? showPlace(batch.manifest)
           : undefined

@@ -54,7 +54,7 @@ t.test('from folder to folder', async (t) => {
 
   await put('first.csv', csv(rows))
   await until('all rows stand in the other folder', () => delivered().length === rows.length, 60)
-  t.same(delivered().toSorted(), rows.map(([code]) => code).toSorted())
+  t.same(delivered().toSorted(), rows.map(([code]) => code!).toSorted())
 
   const changed = rows.slice(10).map((row, i) => (i === 0 ? [row[0]!, '改名村', ...row.slice(2)] : row))
   await put('second.csv', csv(changed))
