@@ -20,6 +20,10 @@ interface Seen {
 
 /** A reader that takes what it has a manifest for. */
 async function look(t: Test, folder: FolderSettings, seen: Map<number, Seen>): Promise<void> {
+  for (const name of readdirSync(folder.path).filter((name) => /\d\.(?:whole|changes)\.csv\.manifest\.json$/.test(name))) {
+    const file = name.replace('.manifest.json', '')
+    t.equal(sha256Of(folder, file), manifestOf(folder, file)!.sha256, 'a manifest comes after its file')
+  }
   for (const name of readdirSync(folder.path).filter((name) => name.endsWith('.csv'))) {
     const manifest = manifestOf(folder, name)
     if (!manifest || manifest.sha256 !== sha256Of(folder, name)) continue

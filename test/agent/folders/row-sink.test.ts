@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Row } from '../../../agent/database.ts'
+import type { Change, Row } from '../../../agent/database.ts'
 import { listQuarantine } from '../../../agent/folders/quarantine.ts'
 import { FolderReading } from '../../../agent/folders/reading.ts'
 import { keyItems } from '../../../protocol/schema.ts'
@@ -266,20 +266,25 @@ t.test('an incomplete table is never shown; a complete one is, in the order of k
   const opened = await filled(t, sink)
   const { folder, delivery } = opened
   const stream = new Stream(twoKeys)
-  await apply(
-    opened,
-    sink,
-    stream.next(
-      [
-        ['10', 'x', 'b'],
-        ['9', 'x', 'c'],
-      ],
-      { snapshot: 'first' },
-    ),
-  )
+  // Another route, whose files show that there was time enough for one.
+  const beside = { ...licence, resource: 'scjg.beside' }
+  const other = fileSink(beside, {}, { route: 'route-2' })
+  const otherStream = new Stream(beside)
+  await delivery.open(other)
+  const passes = async (change: Change) => {
+    await apply(opened, other, change)
+    await manifestWhen(opened, 'scjg.beside.csv', ({ to }) => to.hash === change.to.hash)
+  }
+  const first: Row[] = [
+    ['10', 'x', 'b'],
+    ['9', 'x', 'c'],
+  ]
+  await apply(opened, sink, stream.next(first, { snapshot: 'first' }))
+  await passes(otherStream.next([['a', null, null]], { snapshot: 'only' }))
   await delivery.open(sink)
   await apply(opened, sink, stream.next([['10', 'y', 'a']], { snapshot: 'goes on' }))
-  t.same(filesIn(folder), [])
+  await passes(otherStream.next([['b', null, null]]))
+  t.same(filesIn(folder), ['scjg.beside.csv', 'scjg.beside.csv.manifest.json'])
   const end = stream.next([['-2', null, 'z']], { snapshot: 'last' })
   await apply(opened, sink, end)
   const manifest = await manifestWhen(opened, 'scjg.licence.csv')
@@ -313,7 +318,7 @@ t.test('an incomplete table is never shown; a complete one is, in the order of k
   await apply(opened, sink, same)
   await delivery.open(sink)
   t.equal(manifestOf(folder, csv)!.number, 2, 'rows that are as they were make no file')
-  t.same(filesIn(folder), [csv, `${csv}.manifest.json`])
+  t.same(filesIn(folder), ['scjg.beside.csv', 'scjg.beside.csv.manifest.json', csv, `${csv}.manifest.json`])
 })
 
 t.test('an empty table is a file with a header', async (t) => {
