@@ -9,7 +9,6 @@ import { runProgram } from '../../support/programs.ts'
 import { folderSettings, manifestOf, readRows, sha256Of } from './sink-fixture.ts'
 import { steps } from './sink-crash-stream.ts'
 
-t.setTimeout(120_000)
 const child = 'test/agent/folders/sink-crash-child.ts'
 
 interface Seen {
@@ -68,6 +67,7 @@ async function checkFiles(t: Test, write: string, seen: Map<number, Seen>): Prom
 }
 
 const all = process.env['QIANZHI_TEST_LONG'] !== undefined
+t.setTimeout(all ? 900_000 : 180_000)
 
 for (const { write, every } of [
   { write: 'increments', every: all ? 1 : 3 },
