@@ -6,6 +6,7 @@
  */
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { isFileSchema } from '../../protocol/files.ts'
 import type { Row, Rows, SourceTable } from '../database.ts'
@@ -28,6 +29,8 @@ const mostTold = 10_000
 /** Milliseconds before a file that another program has is tried again. */
 const lockedAgain = 1_000
 const goneAtOnce = 500
+/** Files beyond which looks are kept apart by twice the time that the last one took, at most so many milliseconds. */
+const [many, longestGap] = [1_000, 10_000]
 
 interface Seen {
   print: string
@@ -37,6 +40,7 @@ interface Seen {
 
 /** One look while it is under way. */
 interface Look {
+  met: number
   signal: AbortSignal
   seen: Map<string, Seen>
   taken: (IndexedFile | UnfitFile)[]
@@ -58,6 +62,8 @@ export class AnyFiles implements WatchedFiles {
   readonly #rows: FileRows
   readonly #now: () => number
   #seen = new Map<string, Seen>()
+  /** Milliseconds before the next look: where files come all the time, looks would follow one another without end. */
+  #gap = 0
   readonly #told = new Set<string>()
 
   /** Throws QZ-DATA-LOCKED. */
@@ -88,7 +94,10 @@ export class AnyFiles implements WatchedFiles {
   /** A share that is away shows an empty folder: what is not met is only gone where the folder is this agent's own before and after. */
   async look(signal: AbortSignal): Promise<number | undefined> {
     const { folder } = this.#options
+    if (this.#gap > 0) await pause(this.#gap, undefined, { signal }).catch(() => undefined)
+    const began = this.#now()
     const look: Look = {
+      met: 0,
       signal,
       seen: new Map(),
       taken: [],
@@ -104,6 +113,7 @@ export class AnyFiles implements WatchedFiles {
       const cursor = new IndexCursor(this.#index)
       this.#index.unmet.clear()
       for await (const walked of walk.files()) {
+        look.met++
         for (const name of cursor.before(walked.name)) this.#index.unmet.add(name)
         await this.#meet(look, walked)
       }
@@ -116,6 +126,7 @@ export class AnyFiles implements WatchedFiles {
       throw unreachable(folder.path, error)
     }
     this.#seen = look.seen
+    this.#gap = look.met > many ? Math.min(longestGap, 2 * (this.#now() - began)) : 0
     this.#note(look.waiting)
     return look.next === Infinity ? undefined : Math.max(1, Math.ceil(look.next))
   }

@@ -12,6 +12,8 @@ import type { SinkStore } from './sink-store.ts'
 const atOnce = 64
 /** Files of which it is remembered what they hold while they are as they are. */
 const mostKnown = 1_000
+/** Milliseconds for which that counts. */
+const knownFor = 600_000
 
 export interface SettlingContext {
   store: SinkStore
@@ -33,7 +35,7 @@ type Plan =
 export class Settling {
   readonly #context: SettlingContext
   /** SHA-256 of files in the folder by name, and when they were hashed: `print` tells whether it still counts. */
-  readonly #known = new Map<string, { print: string; sha256: string | undefined }>()
+  readonly #known = new Map<string, { print: string; sha256: string | undefined; at: number }>()
   /** Names that another program keeps from being written. */
   readonly busy = new Set<string>()
 
@@ -41,24 +43,26 @@ export class Settling {
     this.#context = context
   }
 
-  /** Whether the file in the folder is this version, unharmed. */
-  async lies(name: string, sha256: string): Promise<boolean> {
-    const placed = this.#context.parts.placed(name)
-    return placed?.sha256 === sha256 && (await this.#holds(await this.#context.placing.look(name), placed, sha256))
+  /**
+   * Whether the file in the folder is this version, unharmed. `read`: not by its looks alone, which bytes that went bad on the disk leave as
+   * they were.
+   */
+  async lies(name: string, sha256: string, read: boolean): Promise<boolean> {
+    const { parts, placing } = this.#context
+    const placed = parts.placed(name)
+    if (placed?.sha256 !== sha256) return false
+    return this.#holds(await placing.look(name), { name, ...(!read && { placed }) }, sha256)
   }
 
-  async #holds(
-    lying: Lying | undefined,
-    { name, ...placed }: Pick<PlacedFile, 'name'> & Partial<PlacedFile>,
-    sha256: string,
-  ): Promise<boolean> {
+  async #holds(lying: Lying | undefined, { name, placed }: { name: string; placed?: PlacedFile }, sha256: string): Promise<boolean> {
     if (!lying?.file) return false
-    if (placed.print === lying.print && placed.sha256 === sha256) return true
     const known = this.#known.get(name)
-    if (known?.print === lying.print) return known.sha256 === sha256
+    const knows = known?.print === lying.print && performance.now() - known.at < knownFor
+    if (knows) return known.sha256 === sha256
+    if (placed?.print === lying.print && placed.sha256 === sha256) return true
     const found = await this.#context.placing.hash(name)
     if (this.#known.size >= mostKnown) this.#known.clear()
-    this.#known.set(name, { print: lying.print, sha256: found })
+    this.#known.set(name, { print: lying.print, sha256: found, at: performance.now() })
     return found === sha256
   }
 
@@ -130,7 +134,8 @@ export class Settling {
     const other = placed ? undefined : parts.alike(name, placing.folded(name))
     if (other !== undefined) return refused(version, 'name', spelling(other))
     const lying = await placing.look(name)
-    if (await this.#holds(lying, { name, ...placed }, version.sha256)) return { name, do: 'keep', version, print: lying!.print }
+    if (await this.#holds(lying, { name, ...(placed && { placed }) }, version.sha256))
+      return { name, do: 'keep', version, print: lying!.print }
     if (version.held < version.parts) return { name, do: 'nothing' }
     if (lying && !placed) {
       const reason = '目录中已有同名的其他文件,不予覆盖 / another file of this name is there, which is not overwritten'

@@ -134,7 +134,7 @@ export class AnySink implements DeliveredFiles {
     if (!samePosition(before, change.from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(change.to) })
     return this.#reached(async () => {
       await requireFolder(this.#folder)
-      await this.#writeBytes(steps)
+      await this.#writeBytes(steps, change.snapshot === undefined)
       const generation = this.#store.generation(part)
       const noted = this.#store.transaction(() => this.#writeDown(part, generation, change, steps))
       for (const file of noted.left) if (!this.#parts.isHeld(file.name, file.sha256)) await this.#files.discard(file)
@@ -145,14 +145,14 @@ export class AnySink implements DeliveredFiles {
     })
   }
 
-  /** Not those of files that lie there already, as in a snapshot. */
-  async #writeBytes(steps: readonly Step[]): Promise<void> {
+  /** Not those of files that lie there already. `read`: the rows are sent again by themselves, perhaps since such a file has gone bad. */
+  async #writeBytes(steps: readonly Step[], read: boolean): Promise<void> {
     const lies = new Map<string, boolean>()
     const puts = steps.filter((step) => step.do === 'put')
     for (const step of puts) {
       const { name, sha256 } = step.part
       const key = `${sha256} ${name}`
-      if (!lies.has(key)) lies.set(key, await this.#settling.lies(name, sha256))
+      if (!lies.has(key)) lies.set(key, await this.#settling.lies(name, sha256, read))
       step.held = !lies.get(key)
     }
     await this.#files.write(puts.filter(({ held }) => held).map(({ part, content }) => ({ ...part, content })))

@@ -5,13 +5,17 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Value } from '../../protocol/value.ts'
 import type { FolderSettings, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../database.ts'
+import { DeliveredFileRows, readSuppliedFiles } from './any-reading.ts'
 import { DeliveredRows } from './delivered-rows.ts'
 import { SourceRows } from './source-rows.ts'
 
+type Page = Rows & { last: Row | null }
+
 /** Rows that somebody remembers, for one source or route. See `Reading`. */
 export interface RememberedRows {
-  rowsByKeys(keys: readonly Row[]): Rows
-  rowsAfter(after: Row | null, limit: number): Rows & { last: Row | null }
+  rowsByKeys(keys: readonly Row[]): Rows | Promise<Rows>
+  /** As `Reading.rowsAfter`; fewer than `limit` may come though more are there. */
+  rowsAfter(after: Row | null, limit: number): Page | Promise<Page>
   count(): number
   close(): void
 }
@@ -25,12 +29,15 @@ export class FolderReading implements Reading {
   }
 
   #of(source: SourceTable): RememberedRows {
-    const opened =
-      this.#opened.get(source) ??
-      (source.route === undefined ? SourceRows.read(this.#folder, source) : DeliveredRows.open(this.#folder, source))
+    const opened = this.#opened.get(source) ?? this.#open(source)
     if (!opened) throw refuse(source, '尚无已读入的数据 / nothing is remembered of it yet')
     this.#opened.set(source, opened)
     return opened
+  }
+
+  #open(source: SourceTable): RememberedRows | undefined {
+    if (source.route !== undefined) return DeliveredFileRows.open(this.#folder, source) ?? DeliveredRows.open(this.#folder, source)
+    return source.files?.contents === 'any' ? readSuppliedFiles(this.#folder, source) : SourceRows.read(this.#folder, source)
   }
 
   async checkTable(source: SourceTable): Promise<void> {
@@ -59,7 +66,7 @@ export class FolderReading implements Reading {
     const places = filter.map(({ item, value }) => ({ place: source.columns.findIndex((column) => column.item.id === item), value }))
     const found: Rows = { rows: [], faults: [] }
     for (let after: Row | null = null; found.rows.length < rows;) {
-      const page: Rows & { last: Row | null } = this.#of(source).rowsAfter(after, lookedAt)
+      const page: Page = await this.#of(source).rowsAfter(after, lookedAt)
       found.rows.push(...page.rows.filter((row) => places.every(({ place, value }) => row[place] === value)))
       if (filter.length === 0) found.faults.push(...page.faults)
       if (page.last === null) break

@@ -355,11 +355,15 @@ t.test('a share that goes away while it is walked is no deletion', async (t) => 
   await provider.settle()
   while (provider.files.store.hasEntries()) await queued(provider)
   const { path } = provider.folder
-  const away = new AbortController()
-  const look = provider.files.look(away.signal)
-  renameSync(path, `${path}.away`)
-  mkdirSync(path)
-  await t.rejects(look, { code: 'QZ-FOLDER-UNREACHABLE' })
+  const { signal } = new AbortController()
+  let folders = 0
+  signal.throwIfAborted = () => {
+    if (++folders !== 5) return
+    renameSync(path, `${path}.away`)
+    mkdirSync(path)
+  }
+  await t.rejects(provider.files.look(signal), { code: 'QZ-FOLDER-UNREACHABLE' })
+  t.ok(folders > 5, 'it was on its way')
   t.notOk(provider.files.store.hasEntries())
   t.equal(await provider.files.count(), 300)
 })
