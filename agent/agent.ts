@@ -80,6 +80,7 @@ class RunningAgent implements Agent {
   readonly #wanted = new Map<string, Place | null>()
   readonly #pollAgain = new Wake()
   readonly #receiptsDue = new Wake()
+  readonly #policyChanged = new Wake()
   readonly #removals: Removals
   readonly #stopping = new AbortController()
   readonly #operator: Operator
@@ -354,6 +355,7 @@ class RunningAgent implements Agent {
       key: this.#key,
       policy: () => this.#state.data.policy?.jws,
       routes: () => this.#allRoutes(),
+      policyChanged: this.#policyChanged,
       board: this.#board,
       now: () => this.#hub.now(),
       logger: this.#logger,
@@ -372,6 +374,7 @@ class RunningAgent implements Agent {
 
   #takePolicy(jws: string): void {
     this.#keeper.take(jws)
+    this.#policyChanged.fire()
     this.#noteCheckpoint()
   }
 

@@ -99,7 +99,11 @@ export function resolveFolders(
 }
 
 /** A configured source with its place. Throws QZ-CONFIG, naming the key. */
-export function placedSource<S extends Place & SourceKeys>(source: S, key: string, folders: Folders): S & { database: string; table: string } {
+export function placedSource<S extends Place & SourceKeys>(
+  source: S,
+  key: string,
+  folders: Folders,
+): S & { database: string; table: string } {
   const { folder, database, table, contents = 'rows' } = source
   if (folder === undefined) {
     refuseKeys(source, ['files', 'contents', 'whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty'], key)
@@ -109,8 +113,12 @@ export function placedSource<S extends Place & SourceKeys>(source: S, key: strin
   requireFolder(source, key, folders)
   refuseKeys(source, ['table', 'capture', 'query', 'watermark', 'compare', 'zeroDates'], key, 'is for tables, not for a folder')
   if (contents === 'rows' && source.whole === undefined)
-    throw fault(`${key}.whole`, 'is missing: true where each file is the whole table (what it lacks is deleted), false where it holds new and changed rows')
-  if (contents === 'any') refuseKeys(source, ['whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
+    throw fault(
+      `${key}.whole`,
+      'is missing: true where each file is the whole table (what it lacks is deleted), false where it holds new and changed rows',
+    )
+  if (contents === 'any')
+    refuseKeys(source, ['whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
   return { ...source, database: folder, table: source.files ?? '*' }
 }
 
@@ -126,7 +134,8 @@ export function placedSink<S extends Place & SinkKeys>(sink: S, key: string, fol
   }
   requireFolder(sink, key, folders)
   refuseKeys(sink, ['table'], key, 'is for databases: a folder has files')
-  if (contents !== 'rows') refuseKeys(sink, ['write', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
+  if (contents !== 'rows')
+    refuseKeys(sink, ['write', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
   if (contents !== 'batches') refuseKeys(sink, ofBatches, key, 'is for contents: batches')
   if (sink.back !== undefined && !Object.hasOwn(folders ?? {}, sink.back)) throw fault(`${key}.back`, `folders has no ${sink.back}`)
   return { ...sink, database: folder }

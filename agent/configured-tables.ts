@@ -69,7 +69,9 @@ export class ConfiguredTables {
   #noteGrant(sink: SinkConfig, receives: readonly Receive[]): void {
     const name = sinkName(sink)
     if (receives.length > 0 && !sink.route) this.#context.board.sinks.delete(name)
-    const known = [...this.#context.board.sinks.values()].some(({ route, resource }) => (sink.route ? route === name : resource === sink.resource))
+    const known = [...this.#context.board.sinks.values()].some(({ route, resource }) =>
+      sink.route ? route === name : resource === sink.resource,
+    )
     if (receives.length > 0 || known) return
     const report = this.#context.board.sink(name, { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' })
     setFault(report, new QianzhiError('QZ-ROUTE-ENDED', { route: name, reason: 'not in the policy' }), this.#context.now())

@@ -4,7 +4,16 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sig
  * Signatures of manifests, receipts, head statements and policies: compact JWS (RFC 7515) with `alg: EdDSA` over Ed25519
  * (RFC 8037). `typ` keeps one kind of statement from being taken for another. Public keys travel as the base64url `x` of their JWK.
  */
-export type StatementType = 'qz-batch' | 'qz-receipt' | 'qz-head' | 'qz-policy' | 'qz-key' | 'qz-audit' | 'qz-ask' | 'qz-reconciliation' | 'qz-file'
+export type StatementType =
+  | 'qz-batch'
+  | 'qz-receipt'
+  | 'qz-head'
+  | 'qz-policy'
+  | 'qz-key'
+  | 'qz-audit'
+  | 'qz-ask'
+  | 'qz-reconciliation'
+  | 'qz-file'
 
 export interface SigningKey {
   /** RFC 7638 thumbprint of the public key. */

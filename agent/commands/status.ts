@@ -48,9 +48,16 @@ function showReport(context: CommandContext, { sources, sinks }: AgentReport): v
       `落地 ${table}(${database},路由 ${route})${states[state]} 位置 ${showPlace(position)},已写行 ${rows},隔离 ${quarantine},最近写入 ${lastApplied ?? '-'},与提供方一致于 ${reached ?? '-'}`,
       `sink ${table} (${database}, route ${route}) ${state}: position ${showPlace(position)}, rows written ${rows}, quarantine ${quarantine}, last applied ${lastApplied ?? '-'}, level with the provider at ${reached ?? '-'}`,
     )
-    if (confirmed) context.say(`  网闸内侧已应用至 ${showPlace(confirmed)}(${confirmed.time})`, `  applied inside the gap up to ${showPlace(confirmed)} (${confirmed.time})`)
+    if (confirmed)
+      context.say(
+        `  网闸内侧已应用至 ${showPlace(confirmed)}(${confirmed.time})`,
+        `  applied inside the gap up to ${showPlace(confirmed)} (${confirmed.time})`,
+      )
     if (unconfirmed)
-      context.say(`  内侧未确认的最早批次已等 ${ageOf(unconfirmed)}`, `  the oldest batch not confirmed from inside has waited ${ageOf(unconfirmed)}`)
+      context.say(
+        `  内侧未确认的最早批次已等 ${ageOf(unconfirmed)}`,
+        `  the oldest batch not confirmed from inside has waited ${ageOf(unconfirmed)}`,
+      )
     if (fault) context.say(`  ${fault.code} ${fault.zh}(自 ${fault.since})`, `  ${fault.code} ${fault.en} (since ${fault.since})`)
   }
 }

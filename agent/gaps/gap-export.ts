@@ -6,7 +6,11 @@ import type { GapCopies } from './gap-copies.ts'
 import { batchFileName, putFile } from './gap-files.ts'
 
 /** Writes kept batches into a gap's folder again. `missing`: those of which there is no copy any more. */
-export async function exportBatches(copies: GapCopies, folder: string, { epoch, from, to }: PlaceRange): Promise<{ written: Place[]; missing: Place[] }> {
+export async function exportBatches(
+  copies: GapCopies,
+  folder: string,
+  { epoch, from, to }: PlaceRange,
+): Promise<{ written: Place[]; missing: Place[] }> {
   const written = copies.places(epoch, from, to)
   for (const place of written) await exportBatch(copies, folder, place)
   const there = new Set(written.map(({ seq }) => seq))

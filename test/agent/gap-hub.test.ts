@@ -33,10 +33,16 @@ t.test('batches are given in their order, however they came', async (t) => {
   // Old gaps write names in capital letters, and everything may come twice.
   inside.deliver(stream[3]!, `${route.toUpperCase()}/${batchFileName(stream[3]!.manifest).toUpperCase()}`)
   const { header, batches } = await inside.poll()
-  t.strictSame(batches.map(({ bytes }) => bytes), stream.map(({ bytes }) => bytes))
+  t.strictSame(
+    batches.map(({ bytes }) => bytes),
+    stream.map(({ bytes }) => bytes),
+  )
   t.strictSame(header.routes, [])
   const rest = await inside.poll({ after: positionOf(stream[8]!) })
-  t.strictSame(rest.batches.map(({ bytes }) => bytes), stream.slice(9).map(({ bytes }) => bytes))
+  t.strictSame(
+    rest.batches.map(({ bytes }) => bytes),
+    stream.slice(9).map(({ bytes }) => bytes),
+  )
   const little = await inside.poll({ credit: 1 })
   t.equal(little.batches.length, 1, 'no more than there is room for')
   t.equal((await inside.poll({ credit: 0 })).batches.length, 0)
@@ -157,11 +163,19 @@ t.test('broken and foreign files are refused with the reason; half ones are wait
 
   const forged = makeStream({ ...inside.keys, provider: generateSigningKey() }, 2)[1]!
   inside.deliver(forged)
-  await until('it is refused', async () => (await inside.poll({ after }, 0.2)) && inside.rejected().length > 1 && !listed(join(inside.in, route)).includes(name(1)), 10)
+  await until(
+    'it is refused',
+    async () => (await inside.poll({ after }, 0.2)) && inside.rejected().length > 1 && !listed(join(inside.in, route)).includes(name(1)),
+    10,
+  )
   t.match(readFileSync(join(inside.in, 'rejected', route, `${name(1)}.txt`), 'utf8'), /QZ-BATCH-SIGNATURE/)
 
   inside.deliver(stream[2]!, `${route}/${name(1)}`)
-  await until('a batch under another name is refused', async () => (await inside.poll({ after }, 0.2)) && !listed(join(inside.in, route)).includes(name(1)), 10)
+  await until(
+    'a batch under another name is refused',
+    async () => (await inside.poll({ after }, 0.2)) && !listed(join(inside.in, route)).includes(name(1)),
+    10,
+  )
   writeFileSync(join(inside.in, 'outside.qzb'), stream[1]!.bytes)
   symlinkSync(join(inside.in, 'outside.qzb'), join(inside.in, route, name(1)))
   t.equal((await inside.poll({ after }, 0.6)).batches.length, 0, 'a link is not followed')
@@ -212,6 +226,29 @@ t.test('files go when what they hold is applied and not asked for again', async 
   }
 })
 
+t.test('what came for a policy that is on its way is kept for it', async (t) => {
+  const inside = makeInside(t)
+  await inside.hand(inside.policy!)
+  const stream = makeStream(inside.keys, 2)
+  for (const batch of stream) inside.deliver(batch)
+  const after = positionOf(stream[1]!)
+  await inside.hub.receipts([receiptFor(inside, stream[1]!)], AbortSignal.timeout(5000))
+  await inside.poll({ after })
+  t.strictSame(listed(join(inside.in, route)), [])
+  const wide = makeStream(inside.keys, 2, { items: ['id', 'name', 'phone'] })
+  for (const batch of wide) inside.deliver(batch)
+  await inside.poll({ after })
+  inside.policy = policyFor(inside.keys, { serial: 2, items: ['id', 'name', 'phone'] })
+  await inside.hand(inside.policy)
+  t.equal((await inside.poll()).batches.length, 2, 'the table is filled anew from it')
+  for (const batch of stream) inside.deliver(batch)
+  await until(
+    'what nobody wants goes in the end',
+    async () => (await inside.poll({ after }), listed(join(inside.in, route)).length === 0),
+    10,
+  )
+})
+
 t.test('receipts go out as files, the newest one of each route', async (t) => {
   const inside = makeInside(t)
   const stream = makeStream(inside.keys, 2)
@@ -253,5 +290,6 @@ t.test('a poll is held until something comes', async (t) => {
 
 t.test('what needs the hub itself is refused', async (t) => {
   const { hub } = makeInside(t, { gap: {} })
-  for (const call of [hub.reconcile(), hub.reconciliation(), hub.answer()] as Promise<unknown>[]) await t.rejects(call, { code: 'QZ-GAP-ONE-WAY' })
+  for (const call of [hub.reconcile(), hub.reconciliation(), hub.answer()] as Promise<unknown>[])
+    await t.rejects(call, { code: 'QZ-GAP-ONE-WAY' })
 })

@@ -24,7 +24,16 @@ function makeFolder(t: Test, path?: string): FolderSettings {
   mkdirSync(folder, { recursive: true })
   const key = generateSigningKey()
   const sign: FolderSettings['sign'] = (typ, payload) => signStatement(key, typ, payload)
-  return { path: folder, data: join(root, 'data'), agent: 'outer-1', ready: 'stable', stable: 1, look: 60, sign, logger: pino({ level: 'silent' }) }
+  return {
+    path: folder,
+    data: join(root, 'data'),
+    agent: 'outer-1',
+    ready: 'stable',
+    stable: 1,
+    look: 60,
+    sign,
+    logger: pino({ level: 'silent' }),
+  }
 }
 
 function sinkFor(copies: GapCopyRules = { days: 30, bytes: 1 << 30 }): SinkTable {
@@ -38,7 +47,14 @@ function sinkFor(copies: GapCopyRules = { days: 30, bytes: 1 << 30 }): SinkTable
 
 function changeOf({ bytes, manifest }: BuiltBatch, to: Position, from: Position | null): Change {
   const { snapshot, epoch, rows } = manifest
-  return { from, to, rows, columns: [], bytes, ...(snapshot && { snapshot: { began: { epoch, seq: snapshot.began }, last: snapshot.last } }) }
+  return {
+    from,
+    to,
+    rows,
+    columns: [],
+    bytes,
+    ...(snapshot && { snapshot: { began: { epoch, seq: snapshot.began }, last: snapshot.last } }),
+  }
 }
 
 async function applyAll(sink: BatchSink, stream: readonly BuiltBatch[], from: Position | null = null, part: 'live' | 'shadow' = 'live') {
@@ -115,13 +131,17 @@ t.test('killed while it writes, it goes on without a hole', { skip: process.plat
   const input = JSON.stringify({ table: sinkFor(), folder: { ...folder, logger: undefined }, changes })
   let killed = 0
   for (let wait = 5; ; wait += 60) {
-    const { stdout, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { input, env: { ...process.env, KILL_AFTER: String(wait) } })
+    const { stdout, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      input,
+      env: { ...process.env, KILL_AFTER: String(wait) },
+    })
     if (signal === 'SIGKILL') killed++
     if (stdout.toString() === 'end') break
   }
   t.ok(killed > 0, `killed ${killed} times`)
   t.strictSame(listed(join(folder.path, route)), namesOf(stream))
-  for (const batch of stream) if (!batch.bytes.equals(readFileSync(join(folder.path, route, batchFileName(batch.manifest))))) t.fail(batchFileName(batch.manifest))
+  for (const batch of stream)
+    if (!batch.bytes.equals(readFileSync(join(folder.path, route, batchFileName(batch.manifest))))) t.fail(batchFileName(batch.manifest))
   const { live } = await openSink(t, folder)
   t.match(live, { position: positionOf(stream[399]!) })
 })
@@ -150,9 +170,16 @@ t.test('what is lost is written again from copies, until the inside has confirme
   t.equal(confirm(3, time)?.length, 4)
   t.equal(confirm(5, time), undefined, 'an older word, or the same')
   t.match(copies.confirmed, { epoch: 5, seq: 4, time })
-  t.match(await exportBatches(copies, path, { epoch: 5, from: 3, to: 6 }), { written: [{ seq: 5 }, { seq: 6 }], missing: [{ seq: 3 }, { seq: 4 }] })
+  t.match(await exportBatches(copies, path, { epoch: 5, from: 3, to: 6 }), {
+    written: [{ seq: 5 }, { seq: 6 }],
+    missing: [{ seq: 3 }, { seq: 4 }],
+  })
   const foreign = { ...positionOf(stream[4]!), hash: '0'.repeat(64), time: new Date(Date.now() + 1000).toISOString() }
-  t.equal(store.transaction(() => copies.confirm(foreign)), undefined, 'of another stream')
+  t.equal(
+    store.transaction(() => copies.confirm(foreign)),
+    undefined,
+    'of another stream',
+  )
   t.equal(confirm(5, new Date(Date.now() + 2000).toISOString())?.length, 2)
   t.equal(copies.oldest, undefined)
 })
@@ -168,11 +195,17 @@ t.test('copies are bounded by bytes and by days', async (t) => {
   const store = SinkStore.open(folder, route)
   t.teardown(() => store.close())
   const copies = new GapCopies(store)
-  t.strictSame(copies.after({ epoch: 0, seq: 0 }).map(({ seq }) => seq), [8, 9, 10])
+  t.strictSame(
+    copies.after({ epoch: 0, seq: 0 }).map(({ seq }) => seq),
+    [8, 9, 10],
+  )
   t.equal(listed(join(folder.path, route)).length, 10, 'files that the gap has not taken stay')
   store.run('update gap_copy set at = at - 40 * 86400000 where seq < 10')
   await openSink(t, folder)
-  t.strictSame(copies.after({ epoch: 0, seq: 0 }).map(({ seq }) => seq), [10])
+  t.strictSame(
+    copies.after({ epoch: 0, seq: 0 }).map(({ seq }) => seq),
+    [10],
+  )
   t.strictSame(listed(join(folder.path, route)), [...namesOf(stream.slice(0, 7)), ...namesOf(stream.slice(9))], 'what is too old goes')
 })
 
@@ -216,7 +249,8 @@ t.test('names', async (t) => {
   t.equal(batchFileName({ epoch: 12, seq: 3 }), '0000000012-0000000003.qzb')
   t.strictSame(placeOfName('0000000012-0000000003.QZB'), { epoch: 12, seq: 3 })
   for (const name of ['1-0.qzb', '1-1.qzb.part', 'a-1.qzb', '99999999999-1.qzb', '1-1']) t.equal(placeOfName(name), undefined, name)
-  for (const name of ['..', 'a/b', 'con', 'nul.x', 'done', 'rejected', 'a.', 'A']) t.throws(() => folderOf('/x', name), { code: 'QZ-CONFIG' }, name)
+  for (const name of ['..', 'a/b', 'con', 'nul.x', 'done', 'rejected', 'a.', 'A'])
+    t.throws(() => folderOf('/x', name), { code: 'QZ-CONFIG' }, name)
   t.strictSame(readRange('12-3..9'), { epoch: 12, from: 3, to: 9 })
   t.strictSame(readRange('12-3'), { epoch: 12, from: 3, to: 3 })
   t.match(readRange('12'), { epoch: 12, from: 1 })

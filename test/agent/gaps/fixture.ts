@@ -51,7 +51,11 @@ export function policyFor(keys: Keys, { serial = 1, items = ['id', 'name'], vers
 export const batchHeader = { resource: 'people', schema: 1, producer: 'provider-1', time: '2026-01-01T00:00:00Z' }
 
 /** Batches of one epoch that follow one another; the first `snapshot` ones are a snapshot. */
-export function makeStream(keys: Keys, count: number, { epoch = 5, snapshot = 1, items = ['id', 'name'], begins = 1, schema: version = 1 } = {}): BuiltBatch[] {
+export function makeStream(
+  keys: Keys,
+  count: number,
+  { epoch = 5, snapshot = 1, items = ['id', 'name'], begins = 1, schema: version = 1 } = {},
+): BuiltBatch[] {
   const made: BuiltBatch[] = []
   for (let seq = 1; seq <= count; seq++) {
     const inSnapshot = seq < begins + snapshot && (seq === 1 || seq >= begins)
@@ -139,7 +143,9 @@ export function makeInside(t: Test, { keys = makeKeys(), gap = {} }: { keys?: Ke
 
 export function listed(folder: string): string[] {
   try {
-    return readdirSync(folder).filter((name) => !name.startsWith('.')).sort()
+    return readdirSync(folder)
+      .filter((name) => !name.startsWith('.'))
+      .sort()
   } catch {
     return []
   }

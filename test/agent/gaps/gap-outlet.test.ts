@@ -13,6 +13,7 @@ import { BatchSink } from '../../../agent/folders/batch-sink.ts'
 import { batchFileName, statementText } from '../../../agent/gaps/gap-files.ts'
 import { acceptKey, GapOutlet } from '../../../agent/gaps/gap-outlet.ts'
 import { StatusBoard } from '../../../agent/status.ts'
+import { Wake } from '../../../agent/wake.ts'
 import { listed, makeKeys, makeStream, policyFor, positionOf, route, schema, temporaryFolder } from './fixture.ts'
 
 const keys = makeKeys()
@@ -54,11 +55,16 @@ async function makeOutside(t: Test) {
     },
   }
   const outlet = new GapOutlet({
-    config: { data, databases: { out: folder(out), back: folder(back) }, sinks: [{ resource: 'people', database: 'out', folder: 'out', contents: 'batches', back: 'back' }] },
+    config: {
+      data,
+      databases: { out: folder(out), back: folder(back) },
+      sinks: [{ resource: 'people', database: 'out', folder: 'out', contents: 'batches', back: 'back' }],
+    },
     identity: { agent: 'outer-1', agency: 'bureau', urls: [], hubKey: keys.hub.publicKey },
     key: keys.outer,
     policy: () => outside.policy,
     routes: () => [{ id: route, sink, restart: () => void outside.restarts++, renew: () => void outside.renewals++ }],
+    policyChanged: new Wake(),
     board,
     now: () => new Date(),
     logger: Object.assign(logger, { warn: (_: object, text: string) => void outside.logged.push(text) }),
@@ -84,7 +90,13 @@ t.test('the inside is told the policy and how far each route is', async (t) => {
   await outside.write(makeStream(keys, 2))
   await outside.look()
   const statement = gapStatement.open(statementIn(join(outside.out, 'gap.json')), keys.outer.publicKey)
-  t.match(statement, { agent: 'outer-1', agency: 'bureau', hubKey: keys.hub.publicKey, publicKey: keys.outer.publicKey, policy: outside.policy })
+  t.match(statement, {
+    agent: 'outer-1',
+    agency: 'bureau',
+    hubKey: keys.hub.publicKey,
+    publicKey: keys.outer.publicKey,
+    policy: outside.policy,
+  })
   t.match(gapHead.open(statementIn(join(outside.out, route, 'head.json')), keys.outer.publicKey), { route, epoch: 5, seq: 2 })
   outside.policy = signPolicy(policyFor(keys, { serial: 2 }), keys.hub)
   await outside.look()
