@@ -70,6 +70,7 @@ class RunningAgent implements Agent {
   readonly #wanted = new Map<string, Place | null>()
   readonly #pollAgain = new Wake()
   readonly #receiptsDue = new Wake()
+  readonly #policyChanged = new Wake()
   readonly #removals: Removals
   readonly #stopping = new AbortController()
   readonly #operator: Operator
@@ -339,6 +340,7 @@ class RunningAgent implements Agent {
       key: this.#key,
       policy: () => this.#state.data.policy?.jws,
       routes: () => this.#allRoutes(),
+      policyChanged: this.#policyChanged,
       board: this.#board,
       now: () => this.#hub.now(),
       logger: this.#logger,
@@ -357,6 +359,7 @@ class RunningAgent implements Agent {
 
   #takePolicy(jws: string): void {
     this.#keeper.take(jws)
+    this.#policyChanged.fire()
     this.#noteCheckpoint()
   }
 

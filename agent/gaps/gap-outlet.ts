@@ -11,7 +11,6 @@ import { gapHead, gapRequest, gapStatement, type GapRequest, type PlaceRange } f
 import { showPlace, type Place } from '../../protocol/position.ts'
 import { appliedReceipt, type AppliedReceipt } from '../../protocol/receipt.ts'
 import { readStatement, type SigningKey } from '../../protocol/signature.ts'
-import { pause } from '../backoff.ts'
 import type { AgentConfig } from '../config.ts'
 import type { SinkTable } from '../database.ts'
 import { takeAway } from '../folders/batch-sink.ts'
@@ -19,6 +18,7 @@ import { claimFolder, unreachable } from '../folders/owner.ts'
 import { sinkFile, SinkStore } from '../folders/sink-store.ts'
 import { writeDurably, type AgentState } from '../state.ts'
 import type { StatusBoard } from '../status.ts'
+import type { Wake } from '../wake.ts'
 import { exportBatches, showRange } from './gap-export.ts'
 import { GapCopies } from './gap-copies.ts'
 import { folderOf, gapFile, headFile, putFile, receiptsFolder, requestsFolder, statementsBelow, statementText } from './gap-files.ts'
@@ -31,6 +31,8 @@ export interface GapOutletContext {
   policy: () => string | undefined
   /** Routes that run: the configured sink's, by its database's name. */
   routes: () => readonly { id: string; sink: SinkTable; restart(): void; renew(): void }[]
+  /** Fired when there is another policy: the inside shall have it before the batches that go by it. */
+  policyChanged: Wake
   board: StatusBoard
   now: () => Date
   logger: Logger
@@ -53,7 +55,7 @@ export async function runGapOutlet(context: GapOutletContext, signal: AbortSigna
   const outlet = new GapOutlet(context)
   while (!signal.aborted) {
     await outlet.look()
-    await pause(lookEvery, signal)
+    await context.policyChanged.wait(lookEvery, signal)
   }
 }
 

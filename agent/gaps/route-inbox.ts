@@ -68,6 +68,8 @@ export class RouteInbox {
   readonly #glances = new Map<string, Glance>()
   /** Files that could not be used as they were, and since when they have been the same: milliseconds of `performance.now()`. */
   readonly #held = new Map<string, { size: number; modified: number; since: number; error: QianzhiError }>()
+  /** Applied batches that may be wanted once more, and since when they lie here. */
+  readonly #spared = new Map<string, { size: number; modified: number; since: number }>()
   #lacking: { key: string; since: number } | undefined
 
   constructor(route: string, context: InboxContext) {
@@ -79,7 +81,7 @@ export class RouteInbox {
   async look(folders: readonly string[], ask: Ask, receive: Receive, applied: Place | undefined): Promise<Found> {
     const files = batchesIn(await listFiles(folders))
     this.#forget(files)
-    const later = await this.#finish(files, ask, applied)
+    const later = await this.#finish(files, ask, receive, applied)
     const batches = ask.credit > 0 ? await this.#follow(later, ask, receive) : []
     if (batches.length > 0 || ask.credit === 0) {
       this.#lacking = undefined
@@ -90,7 +92,7 @@ export class RouteInbox {
 
   #forget(files: readonly BatchFile[]): void {
     const now = new Map(files.map((file) => [file.path, file]))
-    for (const map of [this.#glances, this.#held]) {
+    for (const map of [this.#glances, this.#held, this.#spared]) {
       for (const [path, { size, modified }] of map) {
         const file = now.get(path)
         if (file?.size !== size || file.modified !== modified) map.delete(path)
@@ -99,13 +101,31 @@ export class RouteInbox {
   }
 
   /** What is applied, and not asked for again, goes. @returns what is after the place asked for. */
-  async #finish(files: readonly BatchFile[], { after }: Ask, applied: Place | undefined): Promise<BatchFile[]> {
+  async #finish(files: readonly BatchFile[], { after }: Ask, receive: Receive, applied: Place | undefined): Promise<BatchFile[]> {
     const left: BatchFile[] = []
     for (const file of files) {
       if (isAfter(file.place, after)) left.push(file)
-      else if (applied && !isAfter(file.place, applied)) await this.#finished(file)
+      else if (applied && !isAfter(file.place, applied) && (await this.#isSpent(file, receive))) await this.#finished(file)
     }
     return left
+  }
+
+  /**
+   * A file with other items than the policy says may be for a policy that is still on its way, which fills the table anew: it is left for
+   * a while.
+   */
+  async #isSpent({ path, size, modified }: BatchFile, { items }: Receive): Promise<boolean> {
+    const known = this.#spared.get(path)
+    if (known) return performance.now() - known.since >= this.#context.grace
+    try {
+      const present = splitBatch(await readBytes(path)).blocks.flatMap(({ item }) => (item === opBlock ? [] : [item]))
+      if (present.length === items.length && present.every((item) => items.includes(item))) return true
+    } catch {
+      // Nothing that anybody could apply.
+      return true
+    }
+    this.#spared.set(path, { size, modified, since: performance.now() })
+    return false
   }
 
   async #finished({ path, name }: BatchFile): Promise<void> {
@@ -180,11 +200,7 @@ export class RouteInbox {
     }
     const { resource, schema: version } = batch.manifest
     const differs =
-      resource !== schema.resource
-        ? resource
-        : showPlace(batch.manifest) !== showPlace(file.place)
-          ? showPlace(batch.manifest)
-          : undefined
+      resource !== schema.resource ? resource : showPlace(batch.manifest) !== showPlace(file.place) ? showPlace(batch.manifest) : undefined
     if (differs !== undefined)
       return this.#unusable(file, new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `it is of ${differs}` }), 'broken')
     if (version > schema.version) {

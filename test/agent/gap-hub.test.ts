@@ -226,6 +226,29 @@ t.test('files go when what they hold is applied and not asked for again', async 
   }
 })
 
+t.test('what came for a policy that is on its way is kept for it', async (t) => {
+  const inside = makeInside(t)
+  await inside.hand(inside.policy!)
+  const stream = makeStream(inside.keys, 2)
+  for (const batch of stream) inside.deliver(batch)
+  const after = positionOf(stream[1]!)
+  await inside.hub.receipts([receiptFor(inside, stream[1]!)], AbortSignal.timeout(5000))
+  await inside.poll({ after })
+  t.strictSame(listed(join(inside.in, route)), [])
+  const wide = makeStream(inside.keys, 2, { items: ['id', 'name', 'phone'] })
+  for (const batch of wide) inside.deliver(batch)
+  await inside.poll({ after })
+  inside.policy = policyFor(inside.keys, { serial: 2, items: ['id', 'name', 'phone'] })
+  await inside.hand(inside.policy)
+  t.equal((await inside.poll()).batches.length, 2, 'the table is filled anew from it')
+  for (const batch of stream) inside.deliver(batch)
+  await until(
+    'what nobody wants goes in the end',
+    async () => (await inside.poll({ after }), listed(join(inside.in, route)).length === 0),
+    10,
+  )
+})
+
 t.test('receipts go out as files, the newest one of each route', async (t) => {
   const inside = makeInside(t)
   const stream = makeStream(inside.keys, 2)

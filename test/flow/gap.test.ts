@@ -19,6 +19,7 @@ const people: ResourceFile = {
   items: [
     { id: 'id', name: 'id', label: '编号', type: 'integer', key: true, openness },
     { id: 'name', name: 'name', label: '姓名', type: 'text', length: 4000, openness },
+    { id: 'phone', name: 'phone', label: '电话', type: 'text', length: 50, openness },
   ],
 }
 
@@ -31,7 +32,7 @@ t.test('rows pass a bad gap, and are equal in the end', async (t) => {
   ]
   const exchange = await Exchange.start({ hub: { store: storeUrl } })
   const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
-  await source.query('create table people (id bigint primary key, name varchar(4000))')
+  await source.query(`create table people (id bigint primary key, name varchar(4000), phone varchar(50) default '110')`)
   await source.query(`insert into people select n, '甲' || n from generate_series(1, 500) n`)
   const provider = await exchange.enrol('provider', {
     agency: 'police',
@@ -56,7 +57,7 @@ t.test('rows pass a bad gap, and are equal in the end', async (t) => {
     sinks: [{ resource: 'people', folder: 'out', contents: 'batches', back: 'back' }],
     hub: { poll: 2 },
   })
-  const { route } = await exchange.grant('people', outer, ['id', 'name'])
+  const { route, grant } = await exchange.grant('people', outer, ['id', 'name'])
   const options = {
     agency: 'bureau',
     databases: { inner: { url: targetUrl } },
@@ -130,4 +131,13 @@ t.test('rows pass a bad gap, and are equal in the end', async (t) => {
   await outer.command(...words)
   await equal('what was exported is inside')
   await until('the inside is well', async () => !(await sink(inner))?.fault)
+
+  // Another item is granted: both sides fill anew, from the same snapshot.
+  await exchange.office('grant', 'items', grant, 'id,name,phone')
+  const phones = async () => (await target.query('select count(*), count(phone) from people'))[0]!
+  await until('the new item is inside, of every row', async () => {
+    const [count, known] = await phones()
+    return count === known && Number(count) > 0
+  })
+  await equal('and nothing else has changed')
 })

@@ -13,6 +13,7 @@ import { BatchSink } from '../../../agent/folders/batch-sink.ts'
 import { batchFileName, statementText } from '../../../agent/gaps/gap-files.ts'
 import { acceptKey, GapOutlet } from '../../../agent/gaps/gap-outlet.ts'
 import { StatusBoard } from '../../../agent/status.ts'
+import { Wake } from '../../../agent/wake.ts'
 import { listed, makeKeys, makeStream, policyFor, positionOf, route, schema, temporaryFolder } from './fixture.ts'
 
 const keys = makeKeys()
@@ -71,6 +72,7 @@ async function makeOutside(t: Test) {
     key: keys.outer,
     policy: () => outside.policy,
     routes: () => [{ id: route, sink, restart: () => void outside.restarts++, renew: () => void outside.renewals++ }],
+    policyChanged: new Wake(),
     board,
     now: () => new Date(),
     logger: Object.assign(logger, { warn: (_: object, text: string) => void outside.logged.push(text) }),
