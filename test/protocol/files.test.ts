@@ -68,34 +68,17 @@ t.test('a whole part fits into a batch, three of them too', async (t) => {
 })
 
 t.test('names', async (t) => {
-  for (const name of ['a', 'a b.pdf', '许可证/2026/第1号(副本).pdf', 'console.txt', 'a~1', 'é', '😀', ' a', 'x'.repeat(190)])
-    t.equal(fileNameFault(name), undefined, name)
-  for (const name of [
-    '',
-    '/a',
-    'a/',
-    'a//b',
-    '.',
-    '..',
-    '../a',
-    'a/../b',
-    '.a',
-    'a/.b',
-    'a.',
-    'a ',
-    'a\\b',
-    'C:a',
-    'a*',
-    'nul',
-    'NUL.txt',
-    'com¹',
-    'x/Aux/y',
-    'a\0',
-    'a\u202eb',
-    'a\u2028',
-    '\ud800',
-    'a\ufffd',
-    'x'.repeat(191),
-  ])
-    t.match(fileNameFault(name), / ?\/ /, JSON.stringify(name))
+  const good = ['a', 'a b.pdf', '许可证/2026/第1号(副本).pdf', 'console.txt', 'a~1', 'é', '😀', ' a', 'x'.repeat(190)]
+  t.same(
+    good.filter((name) => fileNameFault(name) !== undefined),
+    [],
+  )
+  const paths = ['', '/a', 'a/', 'a//b', '.', '..', '../a', 'a/../b', '.a', 'a/.b', 'a.', 'a ', 'a\\b', 'C:a', 'a*']
+  const others = ['nul', 'NUL.txt', 'com¹', 'x/Aux/y', 'a\0', 'a\u202eb', 'a\u2028', '\ud800', 'a\ufffd', 'x'.repeat(191)]
+  const faults = [...paths, ...others].map(fileNameFault)
+  t.same(
+    faults.filter((fault) => !fault || !/\p{Script=Han}.* \/ [a-z]/iu.test(fault)),
+    [],
+    'each says why, in both languages',
+  )
 })
