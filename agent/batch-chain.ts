@@ -83,6 +83,12 @@ export class BatchChain {
   #adapt(piece: Piece, bytes: number, split: boolean): void {
     const limit = this.#context.batchBytes
     const { least, most } = this.#limits
+    const rows = piece.rows.length
+    // Parts of files are of one size as a rule, and few: as many as fit.
+    if (this.#limits === partsOfFiles && rows > 0) {
+      this.#rowsAtOnce = Math.max(least, Math.min(most, 2 * this.#rowsAtOnce, Math.floor((0.9 * limit * rows) / bytes)))
+      return
+    }
     if (split || bytes > limit * 0.9) this.#rowsAtOnce = Math.max(least, Math.floor(this.#rowsAtOnce / 2))
     else if (piece.rows.length >= this.#rowsAtOnce * 0.9 && bytes < limit * 0.4) this.#rowsAtOnce = Math.min(most, this.#rowsAtOnce * 2)
   }

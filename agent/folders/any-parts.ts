@@ -23,6 +23,8 @@ export class PartFiles {
   readonly #folder: string
   /** Files just written of which the whole is known to be good. */
   readonly #verified = new Set<string>()
+  /** Files of several parts whose names are on disk. */
+  readonly #begun = new Set<string>()
 
   constructor(root: string, route: string) {
     this.#parent = join(root, partsFolder)
@@ -53,9 +55,10 @@ export class PartFiles {
   async write(parts: readonly PartContent[]): Promise<void> {
     if (parts.length === 0) return
     const files = Map.groupBy(parts, (part) => this.path(part))
+    const anew = [...files.keys()].some((path) => !this.#begun.has(path))
     await inParallel([...files], async ([path, contents]) => {
-      const anew = contents[0]!.parts === 1 ? constants.O_TRUNC : 0
-      const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | anew)
+      const truncate = contents[0]!.parts === 1 ? constants.O_TRUNC : 0
+      const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | truncate)
       try {
         for (const { part, content } of contents) await writeAt(handle, content, part * partBytes)
         const verified = await this.#verifyAtOnce(handle, contents)
@@ -65,7 +68,9 @@ export class PartFiles {
         await handle.close()
       }
     })
+    if (!anew) return
     await flushFolder(this.#folder)
+    for (const [path, [first]] of files) if (first!.parts > 1) this.#begun.add(path)
   }
 
   /** A file of one part need not be opened again. */
@@ -79,6 +84,7 @@ export class PartFiles {
   /** Whether the whole is what the provider signed: `missing` where it is not there. It has the file's own time then. */
   async verify(version: Version): Promise<'good' | 'bad' | 'missing'> {
     const path = this.path(version)
+    this.#begun.delete(path)
     if (this.#verified.delete(path)) return 'good'
     let handle: FileHandle
     try {
@@ -99,11 +105,13 @@ export class PartFiles {
 
   async discard(file: Named): Promise<void> {
     this.#verified.delete(this.path(file))
+    this.#begun.delete(this.path(file))
     await rm(this.path(file), { force: true })
   }
 
   /** What no version needs any more: a crash left it. */
   async sweep(held: readonly Named[]): Promise<void> {
+    this.#begun.clear()
     const wanted = new Set(held.map(fileOf))
     const found = await readdir(this.#folder)
     await inParallel(

@@ -21,7 +21,7 @@ import type { FolderSettings, Row } from '../../../agent/database.ts'
 import { AnyFiles } from '../../../agent/folders/any-files.ts'
 import { partBytes } from '../../../protocol/files.ts'
 import { schemaOf } from '../databases/fixture.ts'
-import { fileSource, folderIn, hashOf, placeAt, Provider, temporary } from './any-line.ts'
+import { fileSource, folderIn, hashOf, Provider, temporary } from './any-line.ts'
 
 async function provide(t: Test, settings: Partial<FolderSettings> = {}): Promise<Provider> {
   const provider = new Provider(await folderIn(temporary(t), 'source', settings))
