@@ -9,6 +9,8 @@ import { Answers } from './answers.ts'
 import type { AgentConfig } from './config.ts'
 import { ConfiguredTables } from './configured-tables.ts'
 import { openControl, type Control } from './control.ts'
+import { Lines, type WantedLine } from './lines.ts'
+import { LocalStatus } from './local-status.ts'
 import { databaseChecks, passed, policyCheck } from './doctoring.ts'
 import { mostQuarantined, onlyReads, type Check, type Database, type SinkTable, type SourceTable } from './database.ts'
 import { openHub, type Hub } from './hub.ts'
@@ -22,6 +24,7 @@ import { Passages } from './passages.ts'
 import { openDatabase, type DatabaseOwner } from './open-database.ts'
 import { PolicyKeeper } from './policy-keeper.ts'
 import { Operator } from './operator.ts'
+import { LastReconciliations } from './reconciled.ts'
 import { Reconciling } from './reconciling.ts'
 import { Removals } from './removal.ts'
 import { sourceRules } from './source-rules.ts'
@@ -48,20 +51,6 @@ export async function startAgent(
   return running
 }
 
-/** One loop that runs for a set of tables until those change. */
-interface Line {
-  signature: string
-  controller: AbortController
-  done: Promise<void>
-}
-
-interface WantedLine {
-  name: string
-  signature: string
-  /** Undefined where there is nothing to do. */
-  run: ((signal: AbortSignal) => Promise<void>) | undefined
-}
-
 class RunningAgent implements Agent {
   readonly #config: AgentConfig
   readonly #logger: Logger
@@ -75,7 +64,8 @@ class RunningAgent implements Agent {
   readonly #passages = new Passages()
   readonly #reconciling: Reconciling
   readonly #databases = new Map<string, Database>()
-  readonly #lines = new Map<string, Line>()
+  readonly #lines = new Lines()
+  readonly #local: LocalStatus
   readonly #routes = new Map<string, InboundRoute[]>()
   readonly #wanted = new Map<string, Place | null>()
   readonly #pollAgain = new Wake()
@@ -119,6 +109,7 @@ class RunningAgent implements Agent {
       () => this.#arrange(),
     )
     this.#tables = new ConfiguredTables({ config, board: this.#board, policy: () => this.#keeper.policy, now: () => this.#hub.now() })
+    const reconciled = new LastReconciliations(this.#state, () => this.#hub.now())
     this.#reconciling = new Reconciling({
       config,
       databases: this.#databases,
@@ -127,6 +118,19 @@ class RunningAgent implements Agent {
       passages: this.#passages,
       key: this.#key,
       now: () => this.#hub.now(),
+      logger,
+      signed: (side, statement) => reconciled.note(side, statement),
+    })
+    this.#local = new LocalStatus({
+      config,
+      state: this.#state,
+      board: this.#board,
+      hub: this.#hub,
+      keeper: this.#keeper,
+      reconciled,
+      routes: () => this.#allRoutes(),
+      scans: () => [...this.#scanCaptures].flatMap((capture) => capture.times()),
+      pollAgain: this.#pollAgain,
       logger,
     })
     this.#answers = new Answers({
@@ -152,7 +156,7 @@ class RunningAgent implements Agent {
   async start(): Promise<void> {
     const operator = this.#operator
     this.#control = await openControl(this.#config.data, {
-      status: () => this.report(),
+      status: () => this.#local.status(),
       checkpoints: () => (this.#checkpoints.flush(), {}),
       reconcile: async ({ name, repair }) => ({
         runs: await this.#hub.reconcile(name ?? '', repair === undefined ? undefined : repair === 'true'),
@@ -181,6 +185,7 @@ class RunningAgent implements Agent {
     if (feedsGap(this.#config)) this.#services.push(runGapOutlet(this.#gapOutlet(), signal))
     const parts = { config: this.#config, identity: requireIdentity(this.#state), key: this.#key, board: this.#board, logger: this.#logger }
     this.#services.push(...runCarriers(parts, signal))
+    await this.#local.start()
     this.#logger.info({ agent: requireIdentity(this.#state).agent }, 'agent started')
   }
 
@@ -208,23 +213,17 @@ class RunningAgent implements Agent {
   async stop(): Promise<void> {
     await this.#arranging
     this.#reconciling.stop()
-    await this.#stopLines((name) => !name.startsWith('in '))
+    await this.#lines.stop((name) => !name.startsWith('in '))
     this.#stopping.abort()
-    await this.#stopLines(() => true)
+    await this.#lines.stop(() => true)
     await Promise.allSettled(this.#services)
     await this.#answers.stop()
     for (const database of this.#databases.values()) await database.close()
     await this.#hub.close()
+    await this.#local.stop()
     await this.#control?.close()
     this.#checkpoints.flush()
     this.#logger.info('agent stopped')
-  }
-
-  async #stopLines(which: (name: string) => boolean): Promise<void> {
-    const lines = [...this.#lines].filter(([name]) => which(name))
-    for (const [, line] of lines) line.controller.abort()
-    await Promise.allSettled(lines.map(([, line]) => line.done))
-    for (const [name] of lines) this.#lines.delete(name)
   }
 
   /**
@@ -236,15 +235,12 @@ class RunningAgent implements Agent {
     this.#arranging = this.#arranging
       .then(() => this.#arrangeNow())
       .catch((error) => this.#logger.error({ err: codedError(error) }, 'arranging failed'))
-    for (const { name, signature } of this.#wantedLines()) {
-      const line = this.#lines.get(name)
-      if (line && line.signature !== signature) line.controller.abort()
-    }
+    this.#lines.abortChanged(this.#wantedLines())
   }
 
   async #arrangeNow(): Promise<void> {
     if (this.#stopping.signal.aborted) return
-    for (const wanted of this.#wantedLines()) await this.#replaceLine(wanted)
+    for (const wanted of this.#wantedLines()) await this.#lines.replace(wanted)
     this.#pollAgain.fire()
   }
 
@@ -270,17 +266,6 @@ class RunningAgent implements Agent {
         { name: `in ${name}`, signature: JSON.stringify([sinks, keys, ended]), run: sinks.length + ended.length > 0 ? into : undefined },
       ]
     })
-  }
-
-  async #replaceLine({ name, signature, run }: WantedLine): Promise<void> {
-    const old = this.#lines.get(name)
-    if (old?.signature === signature && !old.controller.signal.aborted) return
-    old?.controller.abort()
-    await old?.done
-    this.#lines.delete(name)
-    if (!run) return
-    const controller = new AbortController()
-    this.#lines.set(name, { signature, controller, done: run(controller.signal) })
   }
 
   #deliver(database: Database, sinks: readonly SinkTable[], signal: AbortSignal): Promise<void> {

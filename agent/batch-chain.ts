@@ -1,11 +1,20 @@
 import type { ManifestHeader } from '../protocol/batch.ts'
+import { isFileSchema } from '../protocol/files.ts'
 import { nextEpoch, type Place, type Position } from '../protocol/position.ts'
 import type { SourceTable } from './database.ts'
 import type { OutboundContext } from './outbound.ts'
 import { packPiece, type Piece } from './packing.ts'
 
-const leastRows = 50
-const mostRows = 10_000
+/** Rows that are read for one batch, the first time and at least and at most. */
+interface RowsAtOnce {
+  first: number
+  least: number
+  most: number
+}
+
+const usual: RowsAtOnce = { first: 1_000, least: 50, most: 10_000 }
+/** A part of a file fills a third of a batch: rows that do not fit would be packed again and again. */
+const partsOfFiles: RowsAtOnce = { first: 8, least: 1, most: 64 }
 
 /** One stream's batches, each naming the one before it by its hash, and how many rows are to be read for one. */
 export class BatchChain {
@@ -13,11 +22,14 @@ export class BatchChain {
   readonly #source: SourceTable
   #tip: Position | null = null
   #epoch = 0
-  #rowsAtOnce = 1_000
+  readonly #limits: RowsAtOnce
+  #rowsAtOnce: number
 
   constructor(context: OutboundContext, source: SourceTable) {
     this.#context = context
     this.#source = source
+    this.#limits = isFileSchema(source.schema) ? partsOfFiles : usual
+    this.#rowsAtOnce = this.#limits.first
   }
 
   /** The place that the next batch follows: the recorded one, or that of the batch on its way. Null: a new epoch begins. */
@@ -70,7 +82,8 @@ export class BatchChain {
   /** Keeps batches near the size limit without reading rows that do not fit. */
   #adapt(piece: Piece, bytes: number, split: boolean): void {
     const limit = this.#context.batchBytes
-    if (split || bytes > limit * 0.9) this.#rowsAtOnce = Math.max(leastRows, Math.floor(this.#rowsAtOnce / 2))
-    else if (piece.rows.length >= this.#rowsAtOnce * 0.9 && bytes < limit * 0.4) this.#rowsAtOnce = Math.min(mostRows, this.#rowsAtOnce * 2)
+    const { least, most } = this.#limits
+    if (split || bytes > limit * 0.9) this.#rowsAtOnce = Math.max(least, Math.floor(this.#rowsAtOnce / 2))
+    else if (piece.rows.length >= this.#rowsAtOnce * 0.9 && bytes < limit * 0.4) this.#rowsAtOnce = Math.min(most, this.#rowsAtOnce * 2)
   }
 }

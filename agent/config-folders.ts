@@ -64,6 +64,10 @@ export const FolderSink = {
   write: Type.Optional(Type.Enum(['whole', 'increments'])),
   /** Seconds in which changes are gathered before they are written. */
   gather: Type.Optional(Type.Number({ minimum: 0, maximum: 86_400 })),
+  /** Columns are called by their items' labels (without it), or by their names. */
+  headers: Type.Optional(Type.Enum(['labels', 'names'])),
+  /** `escape`: an apostrophe is written before texts that a spreadsheet would take for formulas. */
+  formulas: Type.Optional(Type.Enum(['keep', 'escape'])),
   /** Only of `batches`: the folder in which files from inside a one-way gap arrive. */
   back: Type.Optional(Type.String({ minLength: 1 })),
   /** Only of `batches`: days, and bytes of each route, for which copies are kept of what the inside has not confirmed. */
@@ -122,20 +126,20 @@ export function placedSource<S extends Place & SourceKeys>(
   return { ...source, database: folder, table: source.files ?? '*' }
 }
 
+const ofRows = ['headers', 'formulas', 'format', 'encoding', 'separator', 'sheet', 'empty']
 const ofBatches = ['back', 'keep', 'limit'] as const
 
 /** A configured sink with its place. Throws QZ-CONFIG, naming the key. */
 export function placedSink<S extends Place & SinkKeys>(sink: S, key: string, folders: Folders): S & { database: string } {
   const { folder, database, contents = 'rows' } = sink
   if (folder === undefined) {
-    refuseKeys(sink, ['contents', 'write', 'gather', 'format', 'encoding', 'separator', 'sheet', 'empty', ...ofBatches], key)
+    refuseKeys(sink, ['contents', 'write', 'gather', ...ofRows, ...ofBatches], key)
     if (database === undefined) throw fault(key, 'names either a database or a folder')
     return { ...sink, database }
   }
   requireFolder(sink, key, folders)
   refuseKeys(sink, ['table'], key, 'is for databases: a folder has files')
-  if (contents !== 'rows')
-    refuseKeys(sink, ['write', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
+  if (contents !== 'rows') refuseKeys(sink, ['write', 'columns', ...ofRows], key, 'is for files of rows')
   if (contents !== 'batches') refuseKeys(sink, ofBatches, key, 'is for contents: batches')
   if (sink.back !== undefined && !Object.hasOwn(folders ?? {}, sink.back)) throw fault(`${key}.back`, `folders has no ${sink.back}`)
   return { ...sink, database: folder }
@@ -165,9 +169,10 @@ export function sourceFiles(source: SourceKeys, timezone: string): SourceFiles |
 /** What a configured sink writes; undefined where it is no folder. */
 export function sinkFiles(sink: SinkKeys, timezone: string): SinkFiles | undefined {
   if (sink.folder === undefined) return undefined
-  const { contents = 'rows', write = 'whole', gather = 60, keep = 30, limit = 4 * 1024 ** 3 } = sink
+  const { contents = 'rows', write = 'whole', gather = 60, headers = 'labels', formulas = 'keep' } = sink
+  const { keep = 30, limit = 4 * 1024 ** 3 } = sink
   const copies = contents === 'batches' ? { copies: { days: keep, bytes: limit } } : {}
-  return { contents, write, gather, format: fileFormat(sink, timezone), ...copies }
+  return { contents, write, gather, headers, formulas, format: fileFormat(sink, timezone), ...copies }
 }
 
 function fileFormat({ format, encoding, separator, sheet, empty }: SourceKeys | SinkKeys, timezone: string): FileFormat {

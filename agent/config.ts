@@ -122,8 +122,26 @@ const AgentConfigShape = Type.Object(
     data: Type.Optional(Type.String()),
     language: Type.Optional(Type.Enum(['zh', 'en'])),
     log: Type.Optional(
-      Type.Object({ level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])), file: Type.Optional(Type.String()) }, strict),
+      Type.Object(
+        {
+          level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])),
+          /** Relative to the configuration file; without it the log goes to standard output. */
+          file: Type.Optional(Type.String({ minLength: 1 })),
+          /** Megabytes after which the file rolls; it also does at midnight. 20 without it. */
+          size: Type.Optional(Type.Number({ minimum: 0.01, maximum: 10_000 })),
+          /** For how many days rolled files are kept, and how many: 14 and 20 without it. */
+          days: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650 })),
+          files: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+        },
+        strict,
+      ),
     ),
+    /** The status page on 127.0.0.1; on port 8470 without it, 0: any free port. */
+    page: Type.Optional(
+      Type.Union([Type.Literal(false), Type.Object({ port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })) }, strict)]),
+    ),
+    /** When the morning line is written and told to the hub (in the configured time zone): 08:30 without it; false: never. */
+    morning: Type.Optional(Type.Union([Type.Literal(false), Type.String({ pattern: '^([01]\\d|2[0-3]):[0-5]\\d$' })])),
     hub: Type.Optional(
       Type.Object(
         {
@@ -189,6 +207,7 @@ export function readAgentConfig(file: string): AgentConfig {
   const config = {
     ...read,
     data: resolve(folder, read.data ?? 'data'),
+    ...(read.log && { log: { ...read.log, ...(read.log.file !== undefined && { file: resolve(folder, read.log.file) }) } }),
     timezone: read.timezone ?? chinaTime,
     databases: { ...read.databases, ...resolveFolders(read, folder) },
     sources: (read.sources ?? []).map((source, i) => placedSource(source, `sources[${i}]`, read.folders)),

@@ -1,15 +1,17 @@
-import type { Logger } from 'pino'
 import type { Item, Schema } from '../protocol/schema.ts'
 import type { Place, Position } from '../protocol/position.ts'
 import type { ErrorCode } from '../protocol/errors.ts'
 import type { Op } from '../protocol/batch.ts'
 import type { Value, ValueLimits } from '../protocol/value.ts'
+import type { SinkFiles, SourceFiles, FolderSettings } from './folder-settings.ts'
 
 /**
  * The contract of a database engine: how the agent captures from tables and delivers into them. All values cross it as portable
  * text or null (protocol/value.ts). An engine is one file in agent/databases/, one in protocol/tables/, one line in
  * agent/databases/index.ts, and finished when the conformance suite (test/agent/databases/conformance.ts) passes on it.
  */
+
+export type { FileFormat, SourceFiles, SinkFiles, GapCopyRules, FolderSettings, FileCounts } from './folder-settings.ts'
 
 /** Values in the order of the table's `columns`, or of its key columns. */
 export type Row = readonly Value[]
@@ -66,88 +68,13 @@ export interface ScanSettings {
   watermark?: { column: string; overlap: number }
 }
 
-/** How rows stand in a file. */
-export interface FileFormat {
-  /** Without it by the file's name: .csv and .txt, .jsonl and .ndjson, .xlsx. */
-  kind?: 'csv' | 'jsonl' | 'excel'
-  /** CSV and JSON lines. Read: without it UTF-8 where all of the file is, else GB18030. Written: UTF-8 without it (CSV with a byte order mark). */
-  encoding?: 'utf-8' | 'gb18030'
-  /** CSV. Read: without it the one of `,` `;` tab `|` that the header holds most of. Written: `,` without it. */
-  separator?: string
-  /** Excel: the sheet's name; the first visible one without it. */
-  sheet?: string
-  /** What an empty cell says of a text item: null (without it), or the empty text. Of every other item it is null. */
-  empty?: 'null' | 'text'
-  /** IANA name of the zone in which times without one are meant, and written. */
-  timezone: string
-}
-
-/** What a source's files are. */
-export interface SourceFiles {
-  /** `rows`: each file holds rows of the resource; `any`: each file is itself what travels (protocol/files.ts). */
-  contents: 'rows' | 'any'
-  /** Pattern of their names with `*` and `?`. */
-  names: string
-  /** Each file is the whole table: what it lacks is deleted. Else it holds rows that are new or changed. */
-  whole: boolean
-  /** A file with bad rows: none of it is taken, or its good rows are and the others set aside. */
-  faults: 'refuse' | 'accept'
-  format: FileFormat
-}
-
-/** What a sink writes into its folder. */
-export interface SinkFiles {
-  /** `rows`: files of rows; `any`: the files that the rows are parts of; `batches`: the signed batches themselves, for a one-way gap. */
-  contents: 'rows' | 'any' | 'batches'
-  /** The whole table anew after changes, or a file of each while's changes. */
-  write: 'whole' | 'increments'
-  /** Seconds after a change in which further changes are gathered before a file is written. */
-  gather: number
-  format: FileFormat
-  /** Exactly of `batches`. */
-  copies?: GapCopyRules
-}
-
-/** How long copies are kept of batches that went into a one-way gap and that the inside has not confirmed. */
-export interface GapCopyRules {
-  days: number
-  /** Of one route. */
-  bytes: number
-}
-
-/** A folder in a database's place. */
-export interface FolderSettings {
-  /** Absolute. */
-  path: string
-  /** The agent's data folder, for what is remembered of the folder. */
-  data: string
-  /** The agent that works here: no second one may. */
-  agent: string
-  /** A file is complete when its size and time have not changed for `stable` seconds, or when `NAME.done` lies beside it. */
-  ready: 'stable' | 'done'
-  stable: number
-  /** Seconds between looks through the whole folder: shares lose the events that wake the agent at once. */
-  look: number
-  /** Signs what is written into files: a compact JWS of this type (protocol/signature.ts). */
-  sign: (typ: 'qz-file', payload: object) => string
-  /** Takes how many files of a source wait, were taken and were refused. */
-  note?: (resource: string, files: FileCounts) => void
-  logger: Logger
-}
-
-export interface FileCounts {
-  /** In the folder now. */
-  waiting: number
-  /** Since the source was first set up. */
-  taken: number
-  refused: number
-}
-
 /** A watched table, view, SELECT or folder. */
 export interface SourceTable {
   resource: string
   /** As configured: `table` or `schema.table`; where there is a `query`, what messages call it; of a folder the pattern of names. */
   table: string
+  /** Of a delivered table that is read back: the route that fills it. */
+  route?: string
   /** Exactly where the database is a folder. */
   files?: SourceFiles
   capture: CaptureMode
@@ -384,6 +311,8 @@ export interface Mark {
  * Any call may throw QZ-DB-UNREACHABLE when the connection is lost: the caller then closes it, forgets what it read, and opens another.
  */
 export interface Capture extends Omit<Reading, 'keysSince'> {
+  /** True where `checkTable` has thrown because something was awaited, and it is there now: the stream need not wait any longer. */
+  arrived?(source: SourceTable): boolean
   state(source: SourceTable): Promise<StreamState>
   /** Fingerprint of the triggers that cover the table now: it changes when any was dropped, made or disabled. Throws QZ-SOURCE-NOT-SET-UP. */
   coverage(source: SourceTable): Promise<string>

@@ -48,6 +48,9 @@ interface Told {
 export class GapHub implements Hub {
   /** Nobody tells the time in here: policies expire by this machine's own clock. */
   readonly clockOffset = 0
+  readonly url: string
+  answered: Date | undefined
+  readonly fault = undefined
   readonly #parts: GapHubParts
   readonly #inbox: GapInbox | undefined
   readonly #outbox: GapOutbox | undefined
@@ -61,6 +64,7 @@ export class GapHub implements Hub {
   constructor(parts: GapHubParts) {
     this.#parts = parts
     const { gap, identity, policy, logger, key, clock } = parts
+    this.url = [gap.in && `→ ${gap.in.path}`, gap.out && `${gap.out.path} →`].filter(Boolean).join(' ')
     if (gap.in) this.#inbox = new GapInbox({ gap: { ...gap, in: gap.in }, identity, policy, logger })
     this.receiptKey = key.publicKey
     if (gap.out) this.#supply = new GapSupply({ gap: { ...gap, out: gap.out }, identity, key, data: parts.data, logger, clock })
@@ -77,6 +81,7 @@ export class GapHub implements Hub {
     const until = performance.now() + request.wait * 1000
     for (;;) {
       const { answer, news, pending } = await this.#look(request)
+      if (news) this.answered = this.now()
       const left = until - performance.now()
       if (news || left <= 0 || signal.aborted) return answer
       await this.#wait(pending ? Math.min(left, pendingMs) : left, signal)

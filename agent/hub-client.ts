@@ -43,10 +43,19 @@ export class HubClient implements Hub {
   #current = 0
   /** Milliseconds that the hub's clock is ahead. */
   clockOffset = 0
+  /** When the hub answered last, whatever it said. */
+  answered: Date | undefined
+  /** Why the last request did not reach it, and since when none does. */
+  fault: { error: QianzhiError; since: Date } | undefined
 
   constructor(options: HubClientOptions) {
     this.#options = options
     this.#dispatcher = dispatcherFor(options)
+  }
+
+  /** The address that is used. */
+  get url(): string {
+    return this.#options.urls[this.#current]!
   }
 
   /** The hub's time as far as the agent knows it. */
@@ -150,14 +159,23 @@ export class HubClient implements Hub {
         bodyTimeout: answerTimeout,
       })
       const received = Buffer.from(await answer.body.arrayBuffer())
-      if (answer.statusCode < 300) return received
-      const error = problemOf(answer.statusCode, received, url)
+      const error = answer.statusCode < 300 ? undefined : problemOf(answer.statusCode, received, url)
+      this.#noteConnection(error?.code === 'QZ-HUB-UNREACHABLE' ? error : undefined)
+      if (!error) return received
       if (error.code === 'QZ-REQUEST-CLOCK') this.#learnFromDate(answer.headers['date'])
       return error
     } catch (cause) {
-      if (isCertificateFault(cause)) throw new QianzhiError('QZ-HUB-CERTIFICATE', { reason: reasonOf(cause) }, { cause })
-      throw new QianzhiError('QZ-HUB-UNREACHABLE', { url, reason: reasonOf(cause) }, { cause })
+      const error = isCertificateFault(cause)
+        ? new QianzhiError('QZ-HUB-CERTIFICATE', { reason: reasonOf(cause) }, { cause })
+        : new QianzhiError('QZ-HUB-UNREACHABLE', { url, reason: reasonOf(cause) }, { cause })
+      if (!signal?.aborted) this.#noteConnection(error)
+      throw error
     }
+  }
+
+  #noteConnection(error: QianzhiError | undefined): void {
+    if (!error) this.answered = this.now()
+    this.fault = error && { error, since: this.fault?.since ?? this.now() }
   }
 
   #learnFromDate(date: string | string[] | undefined): void {

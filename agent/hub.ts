@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { decodeDelivery, HeadAnswer, PollRequest, StoredAnswer } from '../protocol/api.ts'
 import type { SealedAnswer } from '../protocol/asks.ts'
+import type { QianzhiError } from '../protocol/errors.ts'
 import type { Policy } from '../protocol/policy.ts'
 import type { Place } from '../protocol/position.ts'
 import type { ReconciliationProgress } from '../protocol/reconciliation.ts'
@@ -14,6 +15,12 @@ import type { AgentState } from './state.ts'
 
 /** What an agent asks of its hub: the hub itself (hub-client.ts), or folders behind a one-way gap (gap-hub.ts). Every call may throw a coded error. */
 export interface Hub {
+  /** Where it is, for people: its address, or the folders of the gap. */
+  readonly url: string
+  /** When it was last heard of. */
+  readonly answered: Date | undefined
+  /** Why it was not reached, and since when. */
+  readonly fault: { error: QianzhiError; since: Date } | undefined
   /** Milliseconds that the hub's clock is ahead; 0 where it is not known. */
   readonly clockOffset: number
   /** The hub's time as far as the agent knows it. */

@@ -270,6 +270,16 @@ export class InboundRoute {
     this.#reach()
   }
 
+  /** All is applied that the provider says there is, as far as it was heard. */
+  get isLevel(): boolean {
+    return this.#opened && this.#head !== undefined && this.#applied?.hash === this.#head.hash
+  }
+
+  /** Something was applied of which the hub has no receipt yet. */
+  get owesReceipt(): boolean {
+    return this.#due !== undefined
+  }
+
   #reach(): void {
     if (this.#head && this.#applied?.hash === this.#head.hash) this.report.reached = this.#head.time
   }
@@ -454,5 +464,9 @@ function toChange(batch: OpenBatch, sink: SinkTable, from: Position | null): Cha
   if (batch.blocks.some((block) => block.item === opBlock)) change.ops = blockValues(batch, opBlock) as Op[]
   if (without.size > 0) change.ops = Array.from({ length: rows }, (_, row) => opOf(change.ops?.[row] ?? 'u', without.has(row)))
   if (snapshot) change.snapshot = { began: { epoch, seq: snapshot.began }, last: snapshot.last }
+  if (sink.files) {
+    change.bytes = batch.bytes
+    change.manifest = batch.jws
+  }
   return change
 }

@@ -24,6 +24,7 @@ const commands: Record<string, () => Promise<Command>> = {
   pause: async () => (await import('./commands/pause.ts')).pause,
   resume: async () => (await import('./commands/pause.ts')).resume,
   confirm: async () => (await import('./commands/pause.ts')).confirm,
+  verify: async () => (await import('./commands/verify.ts')).verify,
 }
 
 const help = {
@@ -50,6 +51,7 @@ const help = {
   pause 资源|路由         暂停:来源不再读取和发送(变更继续排队),落地不再接收;重启后仍然有效
   resume 资源|路由        恢复
   confirm 资源            确认大批删除属实,发送给接收方
+  verify 文件             核验写入目录的文件:内容、写入代理与提供方的签名(--key 公钥[,公钥] 另给密钥)
   export 路由 [期[-批[..批]]…]  把网闸丢失的批次再次写入目录(不写范围:内侧尚未确认的全部)
   trust-gap 目录名 [指纹] 显示网闸内侧代理的密钥指纹;核对无误后带指纹再执行一次,即接受其回执
 
@@ -83,6 +85,8 @@ Usage: qianzhi-agent COMMAND [ARGUMENTS] [OPTIONS]
   pause RESOURCE|ROUTE    nothing is read and sent (changes go on being queued), or received; also after a restart
   resume RESOURCE|ROUTE   goes on
   confirm RESOURCE        the many deletes that wait are meant: sends them to the receivers
+  verify FILE             checks a file written into a folder: its content, the writing agent's and the provider's signatures
+                          (--key KEY[,KEY] gives further public keys)
   export ROUTE [EPOCH[-SEQ[..SEQ]]…]  writes batches that a one-way gap lost into its folder again (without a range: all
                           that the inside has not confirmed)
   trust-gap FOLDER [FINGERPRINT]  shows the fingerprint of the key of the agent behind a gap; with it, accepts its receipts
@@ -103,6 +107,7 @@ const options = {
   url: { type: 'string' },
   user: { type: 'string' },
   name: { type: 'string' },
+  key: { type: 'string' },
   gap: { type: 'string' },
   carry: { type: 'string' },
   repair: { type: 'boolean' },

@@ -22,7 +22,11 @@ export async function openDatabase(config: AgentConfig, name: string, owner: Dat
   return engines[engine]!({ name, url: url ?? entry.url, pace: entry.pace ?? 50, ...(folder && { folder }) })
 }
 
-function folderSettings({ data, databases }: AgentConfig, name: string, { agent, key, logger, note }: DatabaseOwner): FolderSettings | undefined {
+function folderSettings(
+  { data, databases }: AgentConfig,
+  name: string,
+  { agent, key, logger, note }: DatabaseOwner,
+): FolderSettings | undefined {
   const { folder } = databases[name]!
   if (!folder) return undefined
   return {

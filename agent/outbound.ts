@@ -217,7 +217,7 @@ class Turns {
         stream.pause()
         continue
       }
-      if (stream.heldUntil > Date.now()) continue
+      if (stream.heldUntil > Date.now() && !this.#capture.arrived?.(stream.source)) continue
       try {
         if (!stream.begun) await stream.begin(signal)
         else if (inspect) await stream.inspect()

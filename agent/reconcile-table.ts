@@ -21,7 +21,7 @@ export interface ReconciledTable {
 }
 
 type Wanted = Pick<ReconcileQuestion, 'side' | 'resource' | 'route' | 'schema' | 'items'>
-type Tables = Pick<AgentConfig, 'sources' | 'sinks' | 'databases'>
+type Tables = Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'timezone'>
 
 /**
  * The table that a question is about, if the policy lets this agent supply, or receive, exactly these items of it now. Throws
@@ -53,7 +53,7 @@ function deliveredTable(config: Tables, policy: Policy | undefined, wanted: Want
     if (!receive) continue
     // The rows are inside the gap, where nobody can ask.
     if (sink.contents === 'batches') throw new QianzhiError('QZ-GAP-ONE-WAY', { what: `reconcile ${wanted.route}` })
-    const delivered = sinkTable(sink, receive, config.databases)
+    const delivered = sinkTable(sink, receive, config)
     const items = delivered.columns.map(({ item, mapping }) => mapping?.item ?? item)
     requireSame(wanted, receive.schema.version, items)
     const table = readBack(delivered, engineOf(sink.database, config.databases[sink.database]!.url))
@@ -78,6 +78,7 @@ function readBack(sink: SinkTable, engine: Engine): SourceTable {
   return {
     resource: sink.resource,
     table: sink.table,
+    route: sink.route,
     capture: 'compare',
     only,
     schema: sink.schema,

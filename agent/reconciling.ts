@@ -13,6 +13,7 @@ import {
   type Measured,
   type ReconcileAnswer,
   type ReconcileQuestion,
+  type ReconciliationStatement,
   type StepAnswer,
   type StepName,
   type StepOf,
@@ -35,6 +36,8 @@ export interface ReconcilingContext {
   key: SigningKey
   now: () => Date
   logger: Logger
+  /** Told of each statement that this side signed. */
+  signed: (side: 'source' | 'target', statement: ReconciliationStatement) => void
 }
 
 /** One run as this agent takes part in it. */
@@ -250,7 +253,9 @@ export class Reconciling {
     const wrong = Object.entries(same).find(([, fits]) => !fits)
     if (wrong) throw new QianzhiError('QZ-RECONCILE-NUMBERS', { run: question.run, what: wrong[0] })
     this.#runs.delete(`${question.run} ${question.side}`)
-    return { signature: signReconciliation(statement, this.#context.key) }
+    const signature = signReconciliation(statement, this.#context.key)
+    this.#context.signed(question.side, statement)
+    return { signature }
   }
 }
 

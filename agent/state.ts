@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { LowSync, type SyncAdapter } from 'lowdb'
+import type { MorningLine } from '../protocol/api.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { generateSigningKey, signingKeyFromPem, signingKeyToPem, type SigningKey } from '../protocol/signature.ts'
 
@@ -21,6 +22,10 @@ export interface AgentState {
   pins: Record<string, string[]>
   /** Resources and routes that somebody has paused. */
   paused?: string[]
+  /** How the last reconciliation of each route ended, by side and route. */
+  reconciled?: Record<string, { resource: string; time: string; equal: boolean }>
+  /** The newest morning line. */
+  morning?: MorningLine
 }
 
 export type StateFile = LowSync<AgentState>

@@ -5,6 +5,8 @@ import type { QianzhiError } from '../protocol/errors.ts'
 export class StatusBoard {
   readonly sources = new Map<string, SourceReport>()
   readonly sinks = new Map<string, SinkReport>()
+  /** When the agent writes its morning line, and the newest one; undefined where it writes none. */
+  morning: AgentReport['morning']
   readonly #version: string
   readonly #session: string
 
@@ -31,8 +33,18 @@ export class StatusBoard {
 
   report(clockOffset: number): AgentReport {
     const [sources, sinks] = [[...this.sources.values()], [...this.sinks.values()]]
-    return { version: this.#version, session: this.#session, clockOffset: Math.round(clockOffset), sources, sinks }
+    const morning = this.morning && { morning: this.morning }
+    return { version: this.#version, session: this.#session, clockOffset: Math.round(clockOffset), sources, sinks, ...morning }
   }
+}
+
+type Fault = NonNullable<SourceReport['fault']>
+
+/** What held a line last, also when it is over: kept beside its report, since the hub is not told. */
+const lastFaults = new WeakMap<SourceReport | SinkReport, Fault>()
+
+export function lastFault(report: SourceReport | SinkReport): Fault | undefined {
+  return lastFaults.get(report)
 }
 
 /** Sets a line's fault (and `held`), keeping since when it has been the same one. */
@@ -40,6 +52,7 @@ export function setFault(report: SourceReport | SinkReport, error: QianzhiError,
   const since = report.fault?.code === error.code ? report.fault.since : now.toISOString()
   report.fault = { code: error.code, zh: error.text('zh'), en: error.text('en'), since }
   report.state = 'held'
+  lastFaults.set(report, report.fault)
 }
 
 export function clearFault(report: SourceReport | SinkReport): void {

@@ -38,8 +38,9 @@ export class StreamStore {
   readonly #statements = new Map<string, StatementSync>()
 
   /** `':memory:'` for none on disk. Throws QZ-DATA-LOCKED where another program has the file. */
-  constructor(file: string, { shared = false }: { shared?: boolean } = {}) {
-    this.#database = new DatabaseSync(file)
+  constructor(file: string, { shared = false, readOnly = false }: { shared?: boolean; readOnly?: boolean } = {}) {
+    this.#database = new DatabaseSync(file, { readOnly })
+    if (readOnly) return
     try {
       if (!shared) this.#database.exec('pragma locking_mode = exclusive')
       this.#database.exec('pragma journal_mode = wal; pragma synchronous = full')
@@ -226,6 +227,11 @@ export class StreamStore {
   /** When the next scan is due, as long as it has not been completed; and when the last one was. */
   due(): Date | undefined {
     const text = this.get('select due from stream')!['due'] as string | null
+    return text === null ? undefined : new Date(text)
+  }
+
+  scanned(): Date | undefined {
+    const text = this.get('select scanned from stream')!['scanned'] as string | null
     return text === null ? undefined : new Date(text)
   }
 

@@ -35,20 +35,30 @@ function scanSettings({ capture, watermark, compare }: SourceConfig, timezone: s
   return { scan: { ...common, schedule, watermark: { column, overlap } } }
 }
 
-export function sinkTable(config: SinkConfig, receive: Receive, { databases, timezone }: Pick<AgentConfig, 'databases' | 'timezone'>): SinkTable {
+export function sinkTable(
+  config: SinkConfig,
+  receive: Receive,
+  { databases, timezone }: Pick<AgentConfig, 'databases' | 'timezone'>,
+): SinkTable {
   const engine = engineOf(config.database, databases[config.database]!.url)
   const files = sinkFiles(config, timezone)
   return {
     ...(files && { files }),
     route: receive.route,
     resource: receive.schema.resource,
-    table: config.table ?? (engine === 'postgres' ? `delivered.${receive.schema.table}` : receive.schema.table),
+    table: config.table ?? deliveredName(engine, receive),
     schema: receive.schema,
     columns: mapColumns(receive.schema, receive.items, config.columns),
     source: receive.schema.agency,
     deletes: config.deletes ?? 'remove',
     shared: receive.shared ?? false,
   }
+}
+
+/** Files are called by their resource, which is one of its kind in a folder. */
+function deliveredName(engine: Engine, { schema }: Receive): string {
+  if (engine === 'folder') return schema.resource
+  return engine === 'postgres' ? `delivered.${schema.table}` : schema.table
 }
 
 /** A name that the schema does not have (any more) maps nothing: see `unknownColumns`. */

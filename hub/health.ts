@@ -4,6 +4,7 @@ import { QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { Api } from './http/server.ts'
 import type { Store } from './store/store.ts'
 import { unreconciledRoutes } from './reconciliation/evidence.ts'
+import { awayAgents } from './supervision/agents-away.ts'
 import { auditProblems } from './supervision/audit-health.ts'
 import { supervisionProblems } from './supervision/problems.ts'
 
@@ -33,7 +34,6 @@ export interface HealthParts {
   reconciled: number
 }
 
-const silentAfter = 5 * 60_000
 const day = 86_400_000
 const leastShare = 0.05
 const leastBytes = 1 << 30
@@ -54,7 +54,7 @@ export async function checkHealth(parts: HealthParts): Promise<Health> {
     // All at once: none is left to fail unheard while another is waited for.
     const [lines, ...found] = await Promise.all([
       reportedLines(parts),
-      silentAgents(parts),
+      awayAgents(parts.store.query, parts.clock()),
       lapsedRoutes(parts),
       unreconciledRoutes(parts.store.query, parts.clock(), parts.reconciled),
       auditProblems(parts.store.query),
@@ -79,22 +79,6 @@ async function checkDisk(data: string): Promise<HealthProblem[]> {
   const mebibytes = Math.floor((bavail * bsize) / (1 << 20))
   const zh = `数据目录 ${data} 所在磁盘仅剩 ${mebibytes} MiB`
   return [{ code: 'QZ-HEALTH-DISK', zh, en: `Only ${mebibytes} MiB are left on the disk of data folder ${data}` }]
-}
-
-async function silentAgents({ store, clock }: HealthParts): Promise<HealthProblem[]> {
-  const rows = await store.query<{ id: string; seen: Date }>(
-    `select id, coalesce(last_seen, enrolled_at) as seen from agent
-     where state = 'active' and coalesce(last_seen, enrolled_at) < $1 order by id limit 100`,
-    [new Date(clock().getTime() - silentAfter)],
-  )
-  return rows.map(({ id, seen }) => {
-    const minutes = Math.floor((clock().getTime() - seen.getTime()) / 60_000)
-    return {
-      code: 'QZ-HEALTH-AGENT-SILENT',
-      zh: `前置机代理 ${id} 已 ${minutes} 分钟没有联系`,
-      en: `Agent ${id} has been silent for ${minutes} minutes`,
-    }
-  })
 }
 
 interface ReportedLine {

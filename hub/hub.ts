@@ -109,7 +109,7 @@ async function start(
   const catchUp = async () => {
     await recordSupply({ store, log })
     await keepGrants(registry)
-    await attendToReports(registry)
+    await attendToReports(registry, logger)
   }
   const supervision = await startSupervision({ store, settings: config.supervision, catchUp, logger, clock })
   stops.push(() => supervision.stop())

@@ -152,6 +152,29 @@ export const SinkReport = Type.Object({
 })
 export type SinkReport = Static<typeof SinkReport>
 
+const Share = Type.Object({ level: Type.Integer({ minimum: 0 }), all: Type.Integer({ minimum: 0 }) })
+
+/** How an agent stands on a morning. */
+export const MorningLine = Type.Object({
+  /** Of the agent's own time zone. */
+  day: Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}$' }),
+  time: Type.String({ maxLength: 40 }),
+  /** Sources of which nothing waits, of all. */
+  sources: Share,
+  /** Received routes that have applied all that their provider says there is, of all. */
+  routes: Share,
+  /** Entries that wait in all queues, and the commit time of the oldest if known. */
+  waiting: Type.Integer({ minimum: 0 }),
+  oldest: Type.Optional(Type.String({ maxLength: 40 })),
+  quarantine: Type.Integer({ minimum: 0 }),
+  /** Lines that are held, or paused. */
+  held: Type.Integer({ minimum: 0 }),
+  paused: Type.Integer({ minimum: 0 }),
+  /** The last reconciliation of each route that had one in the 32 days before: when the newest ended, how many were equal, of all. */
+  reconciled: Type.Optional(Type.Object({ time: Type.String({ maxLength: 40 }), equal: Type.Integer(), all: Type.Integer() })),
+})
+export type MorningLine = Static<typeof MorningLine>
+
 export const AgentReport = Type.Object({
   version: Type.String({ maxLength: 40 }),
   /** Random, new at every start of the program. */
@@ -160,6 +183,14 @@ export const AgentReport = Type.Object({
   clockOffset: Type.Integer(),
   sources: Type.Array(SourceReport, { maxItems: 2000 }),
   sinks: Type.Array(SinkReport, { maxItems: 2000 }),
+  /** When (`08:30`, in that IANA time zone) the agent writes its morning line, and the newest one; absent where it writes none. */
+  morning: Type.Optional(
+    Type.Object({
+      at: Type.String({ pattern: '^([01]\\d|2[0-3]):[0-5]\\d$' }),
+      timezone: Type.String({ maxLength: 64 }),
+      line: Type.Optional(MorningLine),
+    }),
+  ),
 })
 export type AgentReport = Static<typeof AgentReport>
 

@@ -104,6 +104,7 @@ export const kinds = {
   // Rows (quarantine)
   'QZ-ROW-TOO-LARGE': kind(422, 'provider', false, '该行过大,无法装入一个批次', 'The row is too large for a batch'),
   'QZ-ROW-VALUE': kind(422, 'provider', false, '信息项 {item} 的值无法传送:{reason}', 'The value of item {item} cannot travel: {reason}'),
+  'QZ-ROW-FORM': kind(422, 'provider', false, '该行格式有误:{reason}', 'The row is not in order: {reason}'),
   'QZ-ROW-KEY-TWICE': kind(
     422,
     'provider',
@@ -212,6 +213,7 @@ export const kinds = {
     'Folder {folder} belongs to another agent, {other}: one folder has one agent; if that one is gone, remove {file}',
   ),
   'QZ-FILE': kind(422, 'provider', false, '文件 {file} 有误({where}):{reason}', 'File {file} is not valid ({where}): {reason}'),
+  'QZ-FILE-SIGNATURE': kind(422, 'receiver', false, '文件或其清单不可信:{reason}', 'The file or its manifest cannot be trusted: {reason}'),
   'QZ-FILE-CHANGED': kind(
     409,
     'provider',
@@ -292,6 +294,13 @@ export const kinds = {
     true,
     '前置机代理 {agent} 未连接(最近联系:{seen}),请检查前置机',
     'Agent {agent} is not connected (last heard of: {seen}): look at its machine',
+  ),
+  'QZ-MORNING-MISSING': kind(
+    504,
+    'operator',
+    false,
+    '前置机代理 {agent} 没有 {day} 的早报,请检查前置机和代理',
+    'The morning line of agent {agent} for {day} is missing: look at its machine and whether the agent runs',
   ),
   'QZ-ASK-UNANSWERED': kind(
     504,

@@ -21,10 +21,13 @@ export const exportCommand: Command = async (context) => {
   const name = requireName(words)
   const { out } = gapOf(config) ?? {}
   const supplied = out !== undefined && isSentOut(config.data, name)
-  if (!supplied && !existsSync(sinkFile(config.data, name))) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
-  const store = supplied ? openOutstream(config.data, name) : SinkStore.open(config, name)
+  const path = config.sinks
+    .flatMap(({ contents, database }) => (contents === 'batches' ? config.databases[database]!.folder!.path : []))
+    .find((folder) => existsSync(sinkFile({ data: config.data, path: folder }, name)))
+  if (!supplied && path === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
+  const store = supplied ? openOutstream(config.data, name) : SinkStore.open({ data: config.data, path: path! }, name)
   try {
-    return await exportStream(context, new GapCopies(store), supplied ? folderOf(out.path, name) : outFolder(config, name))
+    return await exportStream(context, new GapCopies(store), folderOf(supplied ? out.path : path!, name))
   } finally {
     store.close()
   }
@@ -59,14 +62,6 @@ function requireRange(text: string): PlaceRange {
   const range = readRange(text)
   if (range) return range
   throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: `${text}:范围写作 期-批..批 / a range is EPOCH-SEQ..SEQ` })
-}
-
-/** The folder that a route is written into. Throws QZ-NOT-FOUND where none of the folders that are configured for batches has it. */
-function outFolder({ sinks, databases }: AgentConfig, route: string): string {
-  const fed = sinks.filter(({ contents }) => contents === 'batches').map(({ database }) => databases[database]!.folder!.path)
-  const folder = fed.map((path) => folderOf(path, route)).find((path) => existsSync(path))
-  if (folder === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: route })
-  return folder
 }
 
 /** Shows the key of the agent behind a gap; accepts it when its fingerprint is given, as that agent showed it. */

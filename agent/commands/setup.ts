@@ -91,7 +91,7 @@ async function checkReading({ say }: CommandContext, database: Database, source:
 
 /** DDL of the supply table where there is none and `--create-table` was given. */
 async function missingSupplyTable(context: CommandContext, database: Database, source: SourceTable): Promise<string[] | undefined> {
-  if (source.query !== undefined) return undefined
+  if (source.query !== undefined || source.files) return undefined
   try {
     await database.describe(source.table)
     return undefined

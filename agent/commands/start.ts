@@ -1,27 +1,55 @@
-import { pino } from 'pino'
+import { pino, type DestinationStream } from 'pino'
 import { errorForLog } from '../../protocol/errors.ts'
 import { startAgent } from '../agent.ts'
+import type { AgentConfig } from '../config.ts'
+import { LogFile } from '../log-file.ts'
 import { LogTail } from '../log-tail.ts'
 import type { Command } from './command.ts'
 
 /** Runs until SIGTERM, SIGINT or a Windows service stop. */
 export const start: Command = async ({ config, version }) => {
-  const destination = pino.destination({ dest: config.log?.file ?? 1, mkdir: true, sync: false })
+  const log = openLog(config)
   const options = { level: config.log?.level ?? 'info', base: { program: 'qianzhi-agent' }, serializers: { err: errorForLog } }
   const tail = new LogTail()
   const { level } = options
   const logger = pino(
     options,
     pino.multistream([
-      { level, stream: destination },
+      { level, stream: log.stream },
       { level, stream: tail },
     ]),
   )
   const agent = await startAgent(config, logger, version, (lines) => tail.last(lines))
   await new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGBREAK'] as const) process.once(signal, () => resolve())
+    for (const signal of stopSignals) process.once(signal, () => resolve())
   })
   await agent.stop()
-  destination.flushSync()
+  log.close()
   return 0
+}
+
+/** Ctrl+C and Ctrl+Break are what service wrappers on Windows send; SIGHUP is there a console that is closed, elsewhere nohup's. */
+const stopSignals: readonly NodeJS.Signals[] = [
+  'SIGTERM',
+  'SIGINT',
+  'SIGBREAK',
+  ...(process.platform === 'win32' ? (['SIGHUP'] as const) : []),
+]
+const megabyte = 1 << 20
+
+/** A file rolls and is never behind; standard output belongs to whoever runs the program. */
+function openLog({ log = {}, timezone }: AgentConfig): { stream: DestinationStream; close: () => void } {
+  if (log.file === undefined) {
+    const stream = pino.destination({ dest: 1, sync: false })
+    return { stream, close: () => stream.flushSync() }
+  }
+  const stream = new LogFile({
+    file: log.file,
+    size: (log.size ?? 20) * megabyte,
+    days: log.days ?? 14,
+    files: log.files ?? 20,
+    timezone,
+    now: () => new Date(),
+  })
+  return { stream, close: () => stream.close() }
 }

@@ -1,77 +1,84 @@
-import type { AgentReport, SnapshotProgress } from '../../protocol/api.ts'
-import { showPlace } from '../../protocol/position.ts'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { localTime } from '../../protocol/local-time.ts'
+import type { AgentStatus, SinkStatus, SourceStatus } from '../agent-status.ts'
+import type { AgentConfig } from '../config.ts'
 import { callControl } from '../control.ts'
+import { StatusWords, unknown, type Fact } from '../status-words.ts'
 import type { Command, CommandContext } from './command.ts'
-
-const states = { starting: '启动中', flowing: '正常', loading: '首次加载', held: '停住', paused: '已暂停' } as const
 
 /** Each source and sink of the running agent; exit code 1 where one is held or no agent runs. */
 export const status: Command = async (context) => {
-  const report = (await callControl(context.config.data, 'status')) as AgentReport | undefined
+  const report = (await callControl(context.config.data, 'status')) as AgentStatus | undefined
   if (!report) {
-    context.say('代理未运行', 'The agent is not running')
+    sayStopped(context)
     return 1
   }
   if (context.options['json']) context.print(JSON.stringify(report, undefined, 2))
-  else showReport(context, report)
+  else showStatus(context, report)
   return [...report.sources, ...report.sinks].some(({ state }) => state === 'held') ? 1 : 0
 }
 
-function showReport(context: CommandContext, { sources, sinks }: AgentReport): void {
-  for (const {
-    resource,
-    database,
-    state,
-    waiting,
-    oldest,
-    position,
-    rows,
-    quarantine,
-    warned,
-    unchanged,
-    snapshot,
-    lastPush,
-    fault,
-  } of sources) {
-    const age = oldest ? ageOf(oldest) : '-'
-    context.say(
-      `来源 ${resource}(${database})${states[state]} 待发 ${waiting},最早 ${age},位置 ${showPlace(position)},已发行 ${rows},隔离 ${quarantine},最近推送 ${lastPush ?? '-'}`,
-      `source ${resource} (${database}) ${state}: waiting ${waiting}, oldest ${age}, position ${showPlace(position)}, rows sent ${rows}, quarantine ${quarantine}, last push ${lastPush ?? '-'}`,
-    )
-    if (snapshot) context.say(`  快照 ${snapshotZh(snapshot)}`, `  snapshot ${snapshotEn(snapshot)}`)
-    if (unchanged) context.say(`  未变化、不必重发 ${unchanged} 行`, `  ${unchanged} rows were as sent before and not sent again`)
-    if (warned) context.say(`  核验提醒 ${warned} 行`, `  a check warned of ${warned} rows`)
-    if (fault) context.say(`  ${fault.code} ${fault.zh}(自 ${fault.since})`, `  ${fault.code} ${fault.en} (since ${fault.since})`)
+function showStatus(context: CommandContext, status: AgentStatus): void {
+  const words = new StatusWords(status)
+  for (const { name, value } of words.agent()) context.say(`${name.zh}:${value.zh}`, `${name.en}: ${value.en}`)
+  for (const source of status.sources) {
+    const facts = words.source(source)
+    const { zh, en } = facts[0]!.value
+    context.say(`来源 ${source.resource}(${source.database})${zh}`, `source ${source.resource} (${source.database}) ${en}`)
+    showLine(context, words, source, facts)
   }
-  for (const { route, table, database, state, position, rows, quarantine, lastApplied, reached, confirmed, unconfirmed, fault } of sinks) {
+  for (const sink of status.sinks) {
+    const facts = words.sink(sink)
+    const { zh, en } = facts[0]!.value
     context.say(
-      `落地 ${table}(${database},路由 ${route})${states[state]} 位置 ${showPlace(position)},已写行 ${rows},隔离 ${quarantine},最近写入 ${lastApplied ?? '-'},与提供方一致于 ${reached ?? '-'}`,
-      `sink ${table} (${database}, route ${route}) ${state}: position ${showPlace(position)}, rows written ${rows}, quarantine ${quarantine}, last applied ${lastApplied ?? '-'}, level with the provider at ${reached ?? '-'}`,
+      `落地 ${sink.table}(${sink.database},路由 ${sink.route})${zh}`,
+      `sink ${sink.table} (${sink.database}, route ${sink.route}) ${en}`,
     )
-    if (confirmed)
-      context.say(
-        `  网闸内侧已应用至 ${showPlace(confirmed)}(${confirmed.time})`,
-        `  applied inside the gap up to ${showPlace(confirmed)} (${confirmed.time})`,
-      )
-    if (unconfirmed)
-      context.say(
-        `  内侧未确认的最早批次已等 ${ageOf(unconfirmed)}`,
-        `  the oldest batch not confirmed from inside has waited ${ageOf(unconfirmed)}`,
-      )
-    if (fault) context.say(`  ${fault.code} ${fault.zh}(自 ${fault.since})`, `  ${fault.code} ${fault.en} (since ${fault.since})`)
+    showLine(context, words, sink, facts)
   }
 }
 
-function snapshotZh({ rows, total, rate, left, waits }: SnapshotProgress): string {
-  const speed = rate === undefined || left === undefined ? '' : `,每秒 ${rate} 行,约剩 ${left} 秒`
-  return `${rows}/${total} 行${waits ? ',等待允许的时段' : speed}`
+function showLine(context: CommandContext, words: StatusWords, { lastFault }: SourceStatus | SinkStatus, facts: Fact[]): void {
+  const known = facts.slice(1).filter(({ value }) => value.en !== unknown.en)
+  const zh = known.map(({ name, value }) => `${name.zh} ${value.zh}`).join(',')
+  context.say(`  ${zh}`, `  ${known.map(({ name, value }) => `${name.en.toLowerCase()} ${value.en}`).join(', ')}`)
+  if (!lastFault) return
+  const fault = words.fault(lastFault)
+  if (lastFault.over) context.say(`  此前的故障(已恢复):${fault.zh}`, `  was held before: ${fault.en}`)
+  else context.say(`  ${fault.zh}`, `  ${fault.en}`)
 }
 
-function snapshotEn({ rows, total, rate, left, waits }: SnapshotProgress): string {
-  const speed = rate === undefined || left === undefined ? '' : `, ${rate} rows/s, about ${left} s left`
-  return `${rows} of ${total} rows${waits ? ', waits for its hours' : speed}`
+/** Since when it does not run, as far as its log or its files tell. */
+function sayStopped({ config, say }: CommandContext): void {
+  const last = lastSign(config)
+  if (!last) return say('代理未运行', 'The agent is not running')
+  const at = localTime(last.at, config.timezone)
+  // The running agent's file: one that stops in order removes it.
+  const fell = existsSync(join(config.data, 'control.json'))
+  say(
+    `代理未运行,最近一次活动 ${at}${fell ? ',未正常停止(被终止或断电)' : ''}`,
+    `The agent is not running; its last sign of life is of ${at}${fell ? ', and it was not stopped in order (killed, or power was lost)' : ''}`,
+  )
+  if (last.line) say(`  日志最后一行:${last.line}`, `  last line of its log: ${last.line}`)
 }
 
-function ageOf(time: string): string {
-  return `${Math.max(0, Math.round((Date.now() - Date.parse(time)) / 1000))} s`
+function lastSign({ data, log }: AgentConfig): { at: Date; line?: string } | undefined {
+  const line = log?.file === undefined ? undefined : lastLine(log.file)
+  if (line) return line
+  const times = existsSync(data)
+    ? readdirSync(data).flatMap((name) => statSync(join(data, name), { throwIfNoEntry: false })?.mtimeMs ?? [])
+    : []
+  return times.length > 0 ? { at: new Date(Math.max(...times)) } : undefined
+}
+
+/** Undefined where there is none with a time. */
+function lastLine(file: string): { at: Date; line: string } | undefined {
+  try {
+    const line = readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? ''
+    const { time, msg } = JSON.parse(line) as { time?: unknown; msg?: unknown }
+    return typeof time === 'number' ? { at: new Date(time), line: String(msg).slice(0, 500) } : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -15,6 +15,8 @@ import type { WatchedFiles, WatchOptions } from './watched.ts'
 
 interface Watched {
   files: WatchedFiles
+  /** The stream cannot begin before the first file has come. */
+  awaited: boolean
   /** Why the last look failed; told once. */
   failure: QianzhiError | undefined
   readonly backoff: Backoff
@@ -40,7 +42,7 @@ export class FolderCapture implements Capture {
     const options: WatchOptions = { folder, queued: () => this.#queued.fire(), logger: folder.logger }
     try {
       for (const source of sources) {
-        this.#watched.set(source, { files: open(source, options), failure: undefined, backoff: new Backoff(), next: 0 })
+        this.#watched.set(source, { files: open(source, options), awaited: false, failure: undefined, backoff: new Backoff(), next: 0 })
       }
     } catch (error) {
       this.#release()
@@ -54,7 +56,9 @@ export class FolderCapture implements Capture {
   #watch(): FSWatcher {
     const watcher = watch(this.#folder.path, { ignoreInitial: true, ignored: /[/\\](?:done|rejected)(?:[/\\]|$)/, followSymlinks: false })
     watcher.on('all', () => this.#wakeLooks())
-    watcher.on('error', (error) => this.#folder.logger.debug({ folder: this.#folder.path, err: errorForLog(error) }, 'folder is not watched'))
+    watcher.on('error', (error) =>
+      this.#folder.logger.debug({ folder: this.#folder.path, err: errorForLog(error) }, 'folder is not watched'),
+    )
     return watcher
   }
 
@@ -75,7 +79,14 @@ export class FolderCapture implements Capture {
   /** What lies in the folder already is looked at first. */
   async checkTable(source: SourceTable): Promise<void> {
     await this.#firstLook.promise
-    await this.#of(source).check()
+    const watched = this.#watched.get(source)!
+    watched.awaited = watched.files.began === false
+    await watched.files.check()
+  }
+
+  arrived(source: SourceTable): boolean {
+    const { awaited, files } = this.#watched.get(source)!
+    return awaited && files.began === true
   }
 
   async coverage({ files }: SourceTable): Promise<string> {

@@ -1,4 +1,4 @@
-import type { Applied, Change, FolderSettings, Part, Prepared, Removal, Replayed, SinkState, SinkTable } from '../database.ts'
+import type { Applied, Change, FolderSettings, Part, Prepared, Replayed, SinkState, SinkTable } from '../database.ts'
 
 /** One route delivered into a folder, whatever is written there: what the delivery (delivery.ts) asks of it; see `Delivery`. */
 export interface DeliveredFiles {
@@ -14,7 +14,4 @@ export interface DeliveredFiles {
   close(): Promise<void>
 }
 
-export type OpenDelivered = (sink: SinkTable, folder: FolderSettings) => DeliveredFiles
-
-/** Takes away what an ended route left in the folder and in the data folder; null where nothing is known of it. */
-export type RemoveDelivered = (route: string, folder: FolderSettings) => Promise<Removal | null>
+export type OpenDelivered = (sink: SinkTable, folder: FolderSettings) => Promise<DeliveredFiles>

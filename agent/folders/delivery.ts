@@ -1,17 +1,14 @@
 /** Delivery into a folder: each route has a store of its own in the data folder, and writes its own files. */
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Applied, Change, Delivery, FolderSettings, Part, Prepared, Removal, Replayed, SinkState, SinkTable } from '../database.ts'
-import { AnySink } from './any-sink.ts'
-import { BatchSink } from './batch-sink.ts'
 import type { DeliveredFiles, OpenDelivered } from './delivered.ts'
 import { requireFolder } from './owner.ts'
-import { removeRoute } from './removal.ts'
-import { RowSink } from './row-sink.ts'
+import { removeRoute, settleRemovals } from './removal.ts'
 
 const kinds: Record<NonNullable<SinkTable['files']>['contents'], OpenDelivered> = {
-  rows: (sink, folder) => new RowSink(sink, folder),
-  any: (sink, folder) => new AnySink(sink, folder),
-  batches: (sink, folder) => new BatchSink(sink, folder),
+  rows: async (sink, folder) => new (await import('./row-sink.ts')).RowSink(sink, folder),
+  any: async (sink, folder) => new (await import('./any-sink.ts')).AnySink(sink, folder),
+  batches: async (sink, folder) => new (await import('./batch-sink.ts')).BatchSink(sink, folder),
 }
 
 export async function openFolderDelivery(folder: FolderSettings): Promise<Delivery> {
@@ -21,8 +18,6 @@ export async function openFolderDelivery(folder: FolderSettings): Promise<Delive
 class FolderDelivery implements Delivery {
   readonly #folder: FolderSettings
   readonly #routes = new Map<string, DeliveredFiles>()
-  /** Routes whose removal is complete, with what it came to: told again until it is settled. */
-  readonly #removed = new Map<string, Removal>()
 
   constructor(folder: FolderSettings) {
     this.#folder = folder
@@ -31,7 +26,7 @@ class FolderDelivery implements Delivery {
   async open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null }> {
     await requireFolder(this.#folder)
     await this.#routes.get(sink.route)?.close()
-    const route = kinds[sink.files!.contents](sink, this.#folder)
+    const route = await kinds[sink.files!.contents](sink, this.#folder)
     this.#routes.set(sink.route, route)
     return route.open()
   }
@@ -63,17 +58,13 @@ class FolderDelivery implements Delivery {
   }
 
   async remove(route: string): Promise<Removal | null> {
-    const told = this.#removed.get(route)
-    if (told) return told
     await this.#routes.get(route)?.close()
     this.#routes.delete(route)
-    const removal = await removeRoute(route, this.#folder)
-    if (removal?.done) this.#removed.set(route, removal)
-    return removal
+    return removeRoute(route, this.#folder)
   }
 
   async settleRemovals(wanted: readonly string[]): Promise<void> {
-    for (const route of this.#removed.keys()) if (!wanted.includes(route)) this.#removed.delete(route)
+    settleRemovals(wanted, this.#folder)
   }
 
   async check(): Promise<void> {

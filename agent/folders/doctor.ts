@@ -29,9 +29,19 @@ export async function folderChecks(folder: FolderSettings, sources: readonly Sou
 
 function incrementCheck({ resource }: SourceTable): Check {
   const zh = `${resource}:文件为增量(whole: false),删除只有在文件以 qz_op 列写明时才能看到`
-  return { name: 'capture', ok: true, zh, en: `${resource}: files hold changes (whole: false): a delete is seen only where a file says so in a column qz_op` }
+  return {
+    name: 'capture',
+    ok: true,
+    zh,
+    en: `${resource}: files hold changes (whole: false): a delete is seen only where a file says so in a column qz_op`,
+  }
 }
 
 function bothCheck(path: string): Check {
-  return { name: 'folder', ok: false, zh: `${path} 既有来源又有落地:请分开`, en: `${path} has sources and sinks: give them folders of their own` }
+  return {
+    name: 'folder',
+    ok: false,
+    zh: `${path} 既有来源又有落地:请分开`,
+    en: `${path} has sources and sinks: give them folders of their own`,
+  }
 }

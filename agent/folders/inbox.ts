@@ -24,6 +24,12 @@ export interface Inbox {
   next?: number
 }
 
+interface Seen {
+  print: string
+  /** Milliseconds of the clock. */
+  since: number
+}
+
 /** Files of other programs on their way: never taken. */
 const passing = /^[.~]|\.(?:tmp|temp|part|partial|filepart|crdownload|swp|done)$/i
 
@@ -35,7 +41,7 @@ export class InboxWatch {
   readonly #folder: Pick<FolderSettings, 'path' | 'ready' | 'stable'>
   readonly #matches: RegExp
   readonly #now: () => number
-  #seen = new Map<string, { print: string; since: number }>()
+  #seen = new Map<string, Seen>()
 
   constructor(folder: Pick<FolderSettings, 'path' | 'ready' | 'stable'>, names: string, now: () => number = () => performance.now()) {
     this.#folder = folder
@@ -47,7 +53,7 @@ export class InboxWatch {
     const entries = await readdir(this.#folder.path, { withFileTypes: true })
     const all = new Set(entries.map(({ name }) => name))
     const inbox: Inbox = { complete: [], waiting: 0 }
-    const seen: typeof this.#seen = new Map()
+    const seen = new Map<string, Seen>()
     for (const entry of entries) {
       if (entry.isDirectory() || passing.test(entry.name) || !this.#matches.test(entry.name)) continue
       const file = await statFile(join(this.#folder.path, entry.name), entry.name)
@@ -79,6 +85,11 @@ export class InboxWatch {
   changed(name: string): void {
     this.#seen.delete(name)
   }
+}
+
+/** Whether a name says that another program is still at work, or has put its mark. */
+export function isPassing(name: string): boolean {
+  return passing.test(name)
 }
 
 export function doneMark(name: string): string {

@@ -43,13 +43,13 @@ export class RowFiles implements WatchedFiles {
 
   /** Throws QZ-DATA-LOCKED. */
   constructor(source: SourceTable, options: WatchOptions) {
-    const { path, data } = options.folder
+    const { path } = options.folder
     this.source = source
     this.#options = options
-    const { store, staging } = openSourceStore(data, source.resource)
+    const { store, staging } = openSourceStore(options.folder, source.resource)
     this.store = store
     this.#staging = staging
-    this.#rows = new SourceRows(store, source)
+    this.#rows = new SourceRows(store, source).make()
     this.#inbox = new InboxWatch(options.folder, source.files!.names)
     this.#done = join(path, doneFolder)
     this.#rejected = join(path, rejectedFolder)
@@ -68,7 +68,11 @@ export class RowFiles implements WatchedFiles {
     const { folder } = this.#options
     await requireFolder(folder)
     await this.#follow()
-    if (this.#rows.merged === 0) throw new QianzhiError('QZ-FOLDER-WAITS', { folder: folder.path, resource: this.source.resource })
+    if (!this.began) throw new QianzhiError('QZ-FOLDER-WAITS', { folder: folder.path, resource: this.source.resource })
+  }
+
+  get began(): boolean {
+    return this.#rows.merged > 0
   }
 
   async look(signal: AbortSignal): Promise<number | undefined> {
@@ -186,7 +190,11 @@ export class RowFiles implements WatchedFiles {
     this.#options.logger.warn({ resource: this.source.resource, file: file.name, code, faults: read?.total ?? 1 }, 'file refused')
   }
 
-  async #report(name: string, { faults, total, staging }: Pick<ReadFile, 'faults' | 'total'> & { staging?: Staging }, outcome: 'accepted' | 'refused') {
+  async #report(
+    name: string,
+    { faults, total, staging }: Pick<ReadFile, 'faults' | 'total'> & { staging?: Staging },
+    outcome: 'accepted' | 'refused',
+  ) {
     const report = join(this.#rejected, fittingName(name, '.report.csv'))
     await writeReport(report, { file: name, faults, total, outcome, rows: staging?.rows ?? 0, bad: staging?.bad ?? 0 })
   }
@@ -243,4 +251,3 @@ async function flushFolder(path: string): Promise<void> {
     await handle.close()
   }
 }
-

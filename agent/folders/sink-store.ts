@@ -1,33 +1,49 @@
 /**
  * What an agent remembers of a route that it delivers into a folder: where its parts stand, their quarantine, and the files written. One
- * SQLite file for each route in the data folder; each step is one transaction that is on disk when the call returns. Others may read it.
+ * SQLite file for each route and folder in the data folder; each step is one transaction that is on disk when the call returns. Others may
+ * read it.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
-import { samePosition, showPlace, type Position } from '../../protocol/position.ts'
-import { mappingText, type Change, type FolderSettings, type Part, type QuarantinedKey, type Row, type RowFault, type SinkState, type SinkTable } from '../database.ts'
+import { samePosition, showPlace, type Place, type Position } from '../../protocol/position.ts'
+import {
+  mappingText,
+  sameShape,
+  type Change,
+  type FolderSettings,
+  type Part,
+  type QuarantinedKey,
+  type Removal,
+  type Row,
+  type RowFault,
+  type SinkState,
+  type SinkTable,
+} from '../database.ts'
 
 const tables = `
   create table if not exists part (
     part text primary key, generation integer not null, epoch integer, seq integer, hash text, began_epoch integer, began_seq integer,
     complete integer not null default 0, version integer not null, items text not null, columns text not null, keys text not null,
-    mapping text not null);
+    mapping text not null, resource text not null);
   create table if not exists quarantine (
     generation integer not null, key text not null, code text not null, item text, reason text, row text, at integer not null,
-    primary key (generation, key)) without rowid;
-  create table if not exists written (file text primary key)`
+    epoch integer, seq integer, primary key (generation, key)) without rowid;
+  create table if not exists written (file text primary key);
+  create table if not exists removal (one integer primary key check (one = 1), rows integer not null, tables text not null)`
 
 export class SinkStore {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
 
-  constructor(file: string) {
-    this.#database = new DatabaseSync(file)
+  /** `readOnly`: of a file that is there, also beside the agent that writes it. Throws QZ-DATA-LOCKED. */
+  constructor(file: string, { readOnly = false }: { readOnly?: boolean } = {}) {
+    this.#database = new DatabaseSync(file, { readOnly })
     try {
-      this.#database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 5000')
-      this.#database.exec(tables)
+      this.#database.exec('pragma busy_timeout = 5000')
+      if (!readOnly) this.#database.exec(`pragma journal_mode = wal; pragma synchronous = full; ${tables}`)
     } catch (error) {
       this.#database.close()
       throw new QianzhiError('QZ-DATA-LOCKED', { folder: file }, { cause: error })
@@ -35,9 +51,18 @@ export class SinkStore {
   }
 
   /** The store of a route; it is made where there is none. */
-  static open({ data }: Pick<FolderSettings, 'data'>, route: string): SinkStore {
-    mkdirSync(sinkFolder(data), { recursive: true, mode: 0o700 })
-    return new SinkStore(sinkFile(data, route))
+  static open(folder: StoredFor, route: string): SinkStore {
+    mkdirSync(sinkFolder(folder), { recursive: true, mode: 0o700 })
+    return new SinkStore(sinkFile(folder, route))
+  }
+
+  /** The same to read what it holds now and nothing later; undefined where there is none. */
+  static read(folder: StoredFor, route: string): SinkStore | undefined {
+    const file = sinkFile(folder, route)
+    if (!existsSync(file)) return undefined
+    const store = new SinkStore(file, { readOnly: true })
+    store.#database.exec('begin; select 1 from part')
+    return store
   }
 
   /** Further tables. */
@@ -77,7 +102,10 @@ export class SinkStore {
 
   /** Undefined where there is no such part. */
   state(part: Part): SinkState | undefined {
-    const row = this.get('select *, (select count(*) from quarantine q where q.generation = part.generation) as set_aside from part where part = ?', part)
+    const row = this.get(
+      'select *, (select count(*) from quarantine q where q.generation = part.generation) as set_aside from part where part = ?',
+      part,
+    )
     if (!row) return undefined
     return {
       position: row['epoch'] === null ? null : { epoch: Number(row['epoch']), seq: Number(row['seq']), hash: String(row['hash']) },
@@ -98,14 +126,14 @@ export class SinkStore {
   }
 
   /** Within a transaction: an empty part, made for what the sink is now. @returns the generation that it took the place of. */
-  begin(part: Part, { schema, columns }: SinkTable): number | undefined {
+  begin(part: Part, { schema, columns, resource }: SinkTable): number | undefined {
     const before = this.get('select generation from part where part = ?', part)?.['generation'] as number | undefined
     const next = Number(this.get('select coalesce(max(generation), 0) + 1 as next from part')!['next'])
     const ids = columns.map(({ item }) => item.id)
     const names = Object.fromEntries(columns.map(({ item, column }) => [item.id, column]))
     const keys = columns.flatMap(({ item }) => (item.key ? [item.id] : []))
     this.run(
-      'insert or replace into part (part, generation, version, items, columns, keys, mapping) values (?, ?, ?, ?, ?, ?, ?)',
+      'insert or replace into part (part, generation, version, items, columns, keys, mapping, resource) values (?, ?, ?, ?, ?, ?, ?, ?)',
       part,
       next,
       schema.version,
@@ -113,9 +141,18 @@ export class SinkStore {
       JSON.stringify(names),
       JSON.stringify(keys),
       mappingText(columns),
+      resource,
     )
     if (before !== undefined) this.run('delete from quarantine where generation = ?', before)
     return before
+  }
+
+  /** The live part; where it has the sink's shape, it is of the sink's version from now on. */
+  followed(sink: SinkTable): SinkState {
+    const live = this.state('live')!
+    if (live.schemaVersion === sink.schema.version || !sameShape(live, sink)) return live
+    this.run(`update part set version = ? where part = 'live'`, sink.schema.version)
+    return { ...live, schemaVersion: sink.schema.version }
   }
 
   /** Within a transaction: the shadow is the live part from now on. @returns the generation of the one before. */
@@ -142,16 +179,36 @@ export class SinkStore {
     return this.state('live')?.position ?? null
   }
 
-  /** Within a transaction. `row` is kept to be tried again. @returns true where the key was not there before. */
-  setAside(generation: number, { key, code, item, reason }: RowFault, row?: Row): boolean {
+  /** Within a transaction. `row` is kept to be tried again; `place` is that of its batch. @returns true where the key was not there before. */
+  setAside(generation: number, { key, code, item, reason }: RowFault, row?: Row, place?: Place): boolean {
     const text = JSON.stringify(key)
     const known = this.get('select 1 from quarantine where generation = ? and key = ?', generation, text) !== undefined
     const kept = row === undefined ? null : JSON.stringify(row)
     this.run(
-      'insert or replace into quarantine (generation, key, code, item, reason, row, at) values (?, ?, ?, ?, ?, ?, ?)',
-      ...[generation, text, code, item ?? null, reason ?? null, kept, Date.now()],
+      `insert into quarantine (generation, key, code, item, reason, row, at, epoch, seq) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (generation, key) do update set code = excluded.code, item = excluded.item, reason = excluded.reason, row = excluded.row,
+       epoch = excluded.epoch, seq = excluded.seq`,
+      generation,
+      text,
+      code,
+      item ?? null,
+      reason ?? null,
+      kept,
+      Date.now(),
+      place?.epoch ?? null,
+      place?.seq ?? null,
     )
     return !known
+  }
+
+  /** Keys in a part's quarantine. */
+  countAside(generation: number): number {
+    return Number(this.get('select count(*) as keys from quarantine where generation = ?', generation)!['keys'])
+  }
+
+  /** Within a transaction: what was set aside before a snapshot began and did not come in it is gone from the source. */
+  forgetOlder(generation: number, { epoch, seq }: Place): void {
+    this.run('delete from quarantine where generation = ? and (epoch, seq) < (?, ?)', generation, epoch, seq)
   }
 
   /** Within a transaction. */
@@ -159,8 +216,15 @@ export class SinkStore {
     this.run('delete from quarantine where generation = ? and key = ?', generation, JSON.stringify(key))
   }
 
-  quarantined(route: string, resource: string, limit: number): QuarantinedKey[] {
-    if (!this.state('live')) return []
+  /** The resource that a part holds; undefined where there is none. */
+  get resource(): string | undefined {
+    return this.get(`select resource from part where part = 'live'`)?.['resource'] as string | undefined
+  }
+
+  /** Of the live part, the longest first. */
+  quarantined(route: string, limit: number): QuarantinedKey[] {
+    const { resource } = this
+    if (resource === undefined) return []
     const rows = this.all('select * from quarantine where generation = ? order by at, key limit ?', this.generation('live'), limit)
     return rows.map((row) => ({
       end: 'sink',
@@ -175,23 +239,52 @@ export class SinkStore {
     }))
   }
 
+  has(table: string): boolean {
+    return this.get(`select 1 from sqlite_master where type = 'table' and name = ?`, table) !== undefined
+  }
+
+  /** Rows of the live part; undefined where the route's files are no files of rows. */
+  get rows(): number | undefined {
+    if (!this.has('row') || !this.state('live')) return undefined
+    return Number(this.get('select count(*) as rows from row where generation = ?', this.generation('live'))!['rows'])
+  }
+
+  /** What became of the route's data, where it was removed. */
+  get removal(): Removal | undefined {
+    const found = this.get('select rows, tables from removal')
+    return found && { rows: Number(found['rows']), tables: JSON.parse(String(found['tables'])) as string[], done: true }
+  }
+
+  /** Leaves nothing but this. */
+  forgetAll({ rows, tables: names }: Removal): void {
+    this.transaction(() => {
+      const all = this.all(`select name from sqlite_master where type = 'table' and name <> 'removal' and name not like 'sqlite_%'`)
+      for (const { name } of all) this.#database.exec(`drop table "${String(name)}"`)
+      this.run('insert or replace into removal (one, rows, tables) values (1, ?, ?)', rows, JSON.stringify(names))
+    })
+    this.#database.exec('vacuum')
+  }
+
   close(): void {
     this.#database.close()
   }
 }
 
-function sinkFolder(data: string): string {
-  return join(data, 'sinks')
+/** Each folder has stores of its own: a route that goes into another one is delivered anew there. */
+type StoredFor = Pick<FolderSettings, 'data' | 'path'>
+
+function sinkFolder({ data, path }: StoredFor): string {
+  return join(data, 'sinks', createHash('sha256').update(path).digest('hex').slice(0, 16))
 }
 
-export function sinkFile(data: string, route: string): string {
-  return join(sinkFolder(data), `${encodeURIComponent(route)}.sqlite`)
+export function sinkFile(folder: StoredFor, route: string): string {
+  return join(sinkFolder(folder), `${encodeURIComponent(route)}.sqlite`)
 }
 
 /** Routes that anything is remembered of. */
-export function rememberedRoutes(data: string): string[] {
+export function rememberedRoutes(folder: StoredFor): string[] {
   try {
-    return readdirSync(sinkFolder(data)).flatMap((name) => (name.endsWith('.sqlite') ? [decodeURIComponent(name.slice(0, -7))] : []))
+    return readdirSync(sinkFolder(folder)).flatMap((name) => (name.endsWith('.sqlite') ? [decodeURIComponent(name.slice(0, -7))] : []))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error
@@ -199,6 +292,6 @@ export function rememberedRoutes(data: string): string[] {
 }
 
 /** Forgets a route. */
-export function removeSinkStore(data: string, route: string): void {
-  for (const suffix of ['', '-wal', '-shm']) rmSync(sinkFile(data, route) + suffix, { force: true })
+export function removeSinkStore(folder: StoredFor, route: string): void {
+  for (const suffix of ['-wal', '-shm', '']) rmSync(sinkFile(folder, route) + suffix, { force: true })
 }

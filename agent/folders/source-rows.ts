@@ -4,8 +4,9 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { valueFault } from '../../protocol/value.ts'
-import type { Row, RowFault, Rows, SourceTable } from '../database.ts'
+import type { FolderSettings, Row, RowFault, Rows, SourceTable } from '../database.ts'
 import { readKey, writeKey, type StreamStore } from '../stream-store.ts'
+import { readSourceStore } from './stores.ts'
 
 const tables = `
   create table if not exists row (key text primary key, row text, fault text) without rowid;
@@ -14,7 +15,13 @@ const tables = `
   insert or ignore into folder (one) values (1)`
 
 /** Rows merged, looked through or rewritten in one transaction. */
-const pageRows = 5_000
+const pageRows = 10_000
+
+interface Kept {
+  key: string
+  row: string | null
+  fault: string | null
+}
 const present = '(row is not null or fault is not null)'
 
 export class SourceRows {
@@ -24,7 +31,30 @@ export class SourceRows {
   constructor(store: StreamStore, source: SourceTable) {
     this.#store = store
     this.#source = source
-    store.make(tables)
+  }
+
+  /** Makes what is missing. */
+  make(): this {
+    this.#store.make(tables)
+    return this
+  }
+
+  /** To be read beside a running agent; undefined where nothing is remembered in this shape. */
+  static read(folder: Pick<FolderSettings, 'data' | 'path'>, source: SourceTable): SourceRows | undefined {
+    const store = readSourceStore(folder, source.resource)
+    if (!store) return undefined
+    const rows = new SourceRows(store, source)
+    if (rows.#shape === shapeOf(source)) return rows
+    rows.close()
+    return undefined
+  }
+
+  get #shape(): string {
+    return String(this.#store.get('select shape from folder')!['shape'])
+  }
+
+  close(): void {
+    this.#store.close()
   }
 
   /** Number of the last file that was merged whole. */
@@ -55,7 +85,7 @@ export class SourceRows {
     const read: Rows = { rows: [], faults: [] }
     texts.forEach((text, i) => {
       const entry = found.get(text)
-      if (entry) add(read, entry)
+      if (entry) add(read, entry as unknown as Kept)
       else read.faults.push({ key: keys[i]!, code: 'QZ-ROW-UNKNOWN' })
     })
     return read
@@ -65,7 +95,7 @@ export class SourceRows {
     const from = after === null ? '' : writeKey(after)
     const entries = this.#store.all(`select key, row, fault from row where key > ? and ${present} order by key limit ?`, from, limit)
     const read: Rows & { last: Row | null } = { rows: [], faults: [], last: null }
-    for (const entry of entries) add(read, entry)
+    for (const entry of entries) add(read, entry as unknown as Kept)
     const last = entries.at(-1)
     if (last) read.last = readKey(String(last['key']))
     return read
@@ -80,7 +110,7 @@ export class SourceRows {
     store.run('attach database ? as staged', staging)
     let changed = 0
     try {
-      for (let from = ''; ; ) {
+      for (let from = ''; ;) {
         const bound = store.get('select key from staged.row where key > ? order by key limit 1 offset ?', from, pageRows - 1)
         const to = bound ? String(bound['key']) : undefined
         changed += store.transaction(() => this.#mergePage(from, to))
@@ -131,22 +161,30 @@ export class SourceRows {
   async #deleteOthers(step: () => void): Promise<number> {
     const store = this.#store
     let deleted = store.transaction(() => this.#settleUnknown())
-    const lacks = `${present} and not exists (select 1 from staged.row s where s.key = row.key)`
-    for (let from = ''; ; ) {
-      const page = store.all(`select key from main.row where key > ? and ${lacks} order by key limit ?`, from, pageRows)
-      const keys = page.map(({ key }) => String(key))
-      if (keys.length === 0) return deleted
-      const list = JSON.stringify(keys)
-      store.transaction(() => {
-        if (this.#mustQueue)
-          store.run('insert or replace into queue (key, print, at) select value, null, ? from json_each(?)', Date.now(), list)
-        store.run('update main.row set row = null, fault = null where key in (select value from json_each(?))', list)
-      })
-      deleted += keys.length
+    for (let from = ''; ;) {
+      const bound = store.get('select key from main.row where key > ? order by key limit 1 offset ?', from, pageRows - 1)
+      const to = bound && String(bound['key'])
+      deleted += this.#deletePage(from, to)
       step()
       await setImmediate()
-      from = keys.at(-1)!
+      if (to === undefined) return deleted
+      from = to
     }
+  }
+
+  #deletePage(from: string, to: string | undefined): number {
+    const store = this.#store
+    const [range, values] = to === undefined ? ['key > ?', [from]] : ['key > ? and key <= ?', [from, to]]
+    const lacks = `${present} and not exists (select 1 from staged.row s where s.key = row.key)`
+    const keys = store.all(`select key from main.row where ${range} and ${lacks}`, ...values).map(({ key }) => String(key))
+    if (keys.length === 0) return 0
+    const list = JSON.stringify(keys)
+    store.transaction(() => {
+      if (this.#mustQueue)
+        store.run('insert or replace into queue (key, print, at) select value, null, ? from json_each(?)', Date.now(), list)
+      store.run('update main.row set row = null, fault = null where key in (select value from json_each(?))', list)
+    })
+    return keys.length
   }
 
   /** A whole table says of keys that were not known any more that they have no row. */
@@ -163,7 +201,7 @@ export class SourceRows {
   /** Brings what is kept to what the source supplies now: other items, another key, narrower values. */
   async follow(): Promise<void> {
     const shape = shapeOf(this.#source)
-    const before = String(this.#store.get('select shape from folder')!['shape'])
+    const before = this.#shape
     if (before === shape) return
     if (before !== '' && this.count() > 0) await this.#rewrite((JSON.parse(before) as [string][]).map(([id]) => id))
     this.#store.run('update folder set shape = ?', shape)
@@ -173,11 +211,11 @@ export class SourceRows {
     const { columns } = this.#source
     const places = columns.map(({ item }) => items.indexOf(item.id))
     this.#store.make('drop table if exists next; create table next (key text primary key, row text, fault text) without rowid')
-    for (let from = ''; ; ) {
+    for (let from = ''; ;) {
       const page = this.#store.all('select key, row, fault from row where key > ? order by key limit ?', from, pageRows)
       if (page.length === 0) break
       this.#store.transaction(() => {
-        for (const entry of page) this.#rewriteRow(entry, places)
+        for (const entry of page) this.#rewriteRow(entry as unknown as Kept, places)
       })
       await setImmediate()
       from = String(page.at(-1)!['key'])
@@ -187,10 +225,10 @@ export class SourceRows {
     })
   }
 
-  #rewriteRow({ key, row, fault }: Record<string, unknown>, places: readonly number[]): void {
+  #rewriteRow({ key, row, fault }: Kept, places: readonly number[]): void {
     const insert = 'insert or ignore into next (key, row, fault) values (?, ?, ?)'
-    if (row === null) return this.#store.run(insert, String(key), null, fault as string | null)
-    const old = JSON.parse(String(row)) as Row
+    if (row === null) return this.#store.run(insert, key, null, fault)
+    const old = JSON.parse(row) as Row
     const { columns } = this.#source
     const values = places.map((place) => (place < 0 ? null : old[place]!))
     const newKey = values.filter((_, i) => columns[i]!.item.key)
@@ -209,11 +247,13 @@ export class SourceRows {
   }
 }
 
-function add(read: Rows, { row, fault }: Record<string, unknown>): void {
-  if (fault !== null) read.faults.push(JSON.parse(String(fault)) as RowFault)
-  else if (row !== null) read.rows.push(JSON.parse(String(row)) as Row)
+function add(read: Rows, { row, fault }: Pick<Kept, 'row' | 'fault'>): void {
+  if (fault !== null) read.faults.push(JSON.parse(fault) as RowFault)
+  else if (row !== null) read.rows.push(JSON.parse(row) as Row)
 }
 
 function shapeOf({ columns }: SourceTable): string {
-  return JSON.stringify(columns.map(({ item: { id, type, length, precision, scale, key, required } }) => [id, type, length, precision, scale, key, required]))
+  return JSON.stringify(
+    columns.map(({ item: { id, type, length, precision, scale, key, required } }) => [id, type, length, precision, scale, key, required]),
+  )
 }

@@ -11,6 +11,8 @@ export interface WatchedFiles {
   readonly store: StreamStore
   /** Throws why this source cannot supply now: the stream is held and begun again later. */
   check(): Promise<void>
+  /** Whether the first file has come, before which `check` throws QZ-FOLDER-WAITS; absent where none is awaited. */
+  readonly began?: boolean
   /**
    * One look at the folder: takes what is complete, and puts the keys of what changed into the store's queue, a step at a time, each in one
    * transaction with what it remembers of it. Throws what keeps it from looking. @returns milliseconds until a file may be complete,

@@ -94,9 +94,14 @@ export class GapOutlet {
 
   /** Those that have been opened. */
   #routes(): Route[] {
-    const { config, board, routes } = this.#context
+    const { board, routes } = this.#context
     const fed = routes().filter(({ id, sink }) => sink.files?.contents === 'batches' && board.sinks.has(id))
-    return fed.filter(({ id }) => existsSync(sinkFile(config.data, id)))
+    return fed.filter(({ id }) => existsSync(sinkFile(this.#stored(id), id)))
+  }
+
+  #stored(route: string): { data: string; path: string } {
+    const { board, config } = this.#context
+    return { data: config.data, path: this.#path(board.sinks.get(route)!.database) }
   }
 
   #path(database: string): string {
@@ -230,7 +235,7 @@ export class GapOutlet {
   }
 
   async #withStore<T>(route: Route, work: (store: SinkStore, copies: GapCopies) => Promise<T>): Promise<T> {
-    const store = SinkStore.open(this.#context.config, route.id)
+    const store = SinkStore.open(this.#stored(route.id), route.id)
     try {
       return await work(store, new GapCopies(store))
     } finally {
@@ -239,7 +244,7 @@ export class GapOutlet {
   }
 
   #withCopies(route: Route, work: (copies: GapCopies) => void): void {
-    const store = SinkStore.open(this.#context.config, route.id)
+    const store = SinkStore.open(this.#stored(route.id), route.id)
     try {
       work(new GapCopies(store))
     } finally {

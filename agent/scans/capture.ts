@@ -199,6 +199,11 @@ export class ScanCapture implements Capture {
     return named.flatMap(({ source, store }) => store.quarantined(source.resource, limit))
   }
 
+  /** When each source was last scanned to its end, and will be next. */
+  times(): { resource: string; last: Date | undefined; next: Date | undefined }[] {
+    return [...this.#watched.values()].map(({ source, store }) => ({ resource: source.resource, last: store.scanned(), next: store.due() }))
+  }
+
   #release(): void {
     this.#options.open.delete(this)
     for (const { source, schedule, store } of this.#watched.values()) {

@@ -186,12 +186,15 @@ export const officeCommands: readonly Command[] = [
     text: { zh: '列出前置机代理', en: 'list the agents' },
     async run({ api, show, language }) {
       const { items } = await api.get<{ items: ListedAgent[] }>('/admin/v1/agents')
-      const headings = { zh: ['代理', '单位', '名称', '状态', '最近联系'], en: ['AGENT', 'AGENCY', 'NAME', 'STATE', 'LAST SEEN'] }[language]
+      const headings = {
+        zh: ['代理', '单位', '名称', '状态', '最近联系', '早报'],
+        en: ['AGENT', 'AGENCY', 'NAME', 'STATE', 'LAST SEEN', 'MORNING LINE'],
+      }[language]
       show(
         items,
         table(
           headings,
-          items.map((a) => [a.id, a.agency, a.name, a.state, a.lastSeen as unknown as string | null]),
+          items.map((a) => [a.id, a.agency, a.name, a.state, a.lastSeen as unknown as string | null, morningOf(a)]),
         ),
       )
     },
@@ -219,6 +222,13 @@ function grantVerb(verb: string, text: Command['text']): Command {
       show(grant, `${grant.id}  ${grant.state}`)
     },
   }
+}
+
+/** `2026-11-24 7/8`: its day, and how many sources and routes are level. */
+function morningOf({ morning }: ListedAgent): string | null {
+  if (!morning) return null
+  const { day, sources, routes } = morning
+  return `${day} ${sources.level + routes.level}/${sources.all + routes.all}`
 }
 
 function because(given: Given): { reason?: string } {

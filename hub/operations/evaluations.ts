@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { writeWorkbook } from '../excel/write.ts'
+import { writeWorkbook } from '../../protocol/excel/write.ts'
 import { advise, drawUp, evaluationLines, freeze, listEvaluations, publish, requireEvaluation } from '../supervision/evaluation.ts'
 import { evaluationTable } from '../supervision/evaluation-table.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'

@@ -1,3 +1,4 @@
+import type { MorningLine } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Query } from '../store/store.ts'
 import { writeAudit } from './audit.ts'
@@ -68,6 +69,8 @@ export async function revokeAgent(registry: Registry, actor: string, id: string,
 export interface ListedAgent extends Agent {
   enrolled: Date
   lastSeen: Date | null
+  /** Its newest morning line, and when it came. */
+  morning: (MorningLine & { received: string }) | null
 }
 
 export function listAgents(registry: Registry): Promise<ListedAgent[]> {
@@ -77,7 +80,9 @@ export function listAgents(registry: Registry): Promise<ListedAgent[]> {
 /** Those of one agency; null: all. */
 export function findAgents({ store }: Registry, only: string | null): Promise<ListedAgent[]> {
   return store.query<ListedAgent>(
-    `select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen" from agent
+    `select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen",
+       m.line || jsonb_build_object('received', to_char(m.received_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) as morning
+     from agent left join agent_morning m on m.agent = id
      where $1::text is null or agency = $1 order by agency, enrolled_at, id`,
     [only],
   )

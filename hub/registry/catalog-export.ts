@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../protocol/errors.ts'
-import { writeWorkbook, type WrittenSheet } from '../excel/write.ts'
+import { writeWorkbook, type WrittenSheet } from '../../protocol/excel/write.ts'
 import { listEntries, type Entry } from './catalog.ts'
 import { itemColumns, resourceColumns, type CatalogColumn, type ItemRow } from './catalog-sheets.ts'
 import type { Registry } from './registry.ts'

@@ -1,6 +1,6 @@
 import type { EnrolToken } from '../../protocol/api.ts'
 import type { Principal } from '../access/principal.ts'
-import { writeWorkbook } from '../excel/write.ts'
+import { writeWorkbook } from '../../protocol/excel/write.ts'
 import { addToken } from './enrolment.ts'
 import { change, type Registry } from './registry.ts'
 import { tokenText } from './token-text.ts'

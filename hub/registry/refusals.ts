@@ -1,7 +1,10 @@
+import type { Logger } from 'pino'
 import type { AgentReport, Refusal } from '../../protocol/api.ts'
 import { itemById, type Schema } from '../../protocol/schema.ts'
 import { theHub, type Principal } from '../access/principal.ts'
 import { tellOfColumns, tellOfFaults, type ReportingAgent } from '../supervision/agent-faults.ts'
+import { keepMorning } from '../supervision/morning.ts'
+import { readRules } from '../supervision/settings.ts'
 import type { Query } from '../store/store.ts'
 import { reportRefusal } from './corrections.ts'
 import { change, type Registry } from './registry.ts'
@@ -10,16 +13,19 @@ import { advance } from './workflow.ts'
 import { correctionFlow } from './workflows/correction.ts'
 
 /**
- * Looks at what agents last reported and tells those whom it concerns: lines that are held, new columns, and rows that a receiver's table
- * refuses, which become corrections (Art. 18). To be done again and again: each thing is told once.
+ * Looks at what agents last reported and tells those whom it concerns: lines that are held, morning lines, new columns, and rows that a
+ * receiver's table refuses, which become corrections (Art. 18). To be done again and again: each thing is told once.
  */
-export async function attendToReports(registry: Registry): Promise<void> {
+export async function attendToReports(registry: Registry, logger?: Pick<Logger, 'info'>): Promise<void> {
+  const { morningMinutes } = await readRules(registry.store.query)
   const agents = await registry.store.query<ReportingAgent>(
-    `select id, agency, report from agent where state = 'active' and report is not null order by id`,
+    `select id, agency, enrolled_at as enrolled, report from agent where state = 'active' and report is not null order by id`,
   )
   for (const agent of agents) {
+    const line = await keepMorning(registry.store.query, agent, registry.clock())
+    if (line) logger?.info({ agent: agent.id, agency: agent.agency, morning: line }, 'morning line of an agent')
     await change(registry, async (query, concerned) => {
-      await tellOfFaults(query, agent, registry.clock())
+      await tellOfFaults(query, agent, registry.clock(), morningMinutes)
       await tellOfColumns(query, agent)
       for (const sink of agent.report.sinks) await attendToSink(registry, query, concerned, agent, sink)
     })

@@ -1,13 +1,15 @@
 import { kinds, type Actor } from '../../protocol/error-codes.ts'
-import { isErrorCode } from '../../protocol/errors.ts'
+import { isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import type { AgentReport } from '../../protocol/api.ts'
 import type { Query } from '../store/store.ts'
+import { missingLine } from './morning.ts'
 import { notify, type Recipient } from './notices.ts'
 
 /** An agent as it last reported. */
 export interface ReportingAgent {
   id: string
   agency: string
+  enrolled: Date
   report: AgentReport
 }
 
@@ -15,7 +17,11 @@ export interface ReportingAgent {
 const patience = 600_000
 const overAfter = 120_000
 
+/** What stands in the place of a line's name for an agent's morning line. */
+const morning = 'morning'
+
 interface Held {
+  /** `source <resource>`, `sink <route>` or `morning` */
   line: string
   resource: string
   route?: string
@@ -32,9 +38,12 @@ interface Known {
   gone: Date | null
 }
 
-/** Tells those who must act of each line that is held: once, and once when it is over. Told again only where it comes again after that. */
-export async function tellOfFaults(query: Query, agent: ReportingAgent, now: Date): Promise<void> {
-  const held = heldLines(agent.report)
+/**
+ * Tells those who must act of each line that is held, and of a morning line that is missing: once, and once when it is over. Told again
+ * only where it comes again after that.
+ */
+export async function tellOfFaults(query: Query, agent: ReportingAgent, now: Date, morningMinutes: number): Promise<void> {
+  const held = [...heldLines(agent.report), ...missingMorning(agent, now, morningMinutes)]
   const known = await query<Known>('select line, code, told_at as told, gone_at as gone from agent_fault where agent = $1', [agent.id])
   const same = (a: { line: string; code: string }) => (b: { line: string; code: string }) => a.line === b.line && a.code === b.code
   for (const fault of held) {
@@ -61,6 +70,14 @@ function heldLines({ sources, sinks }: AgentReport): Held[] {
   ].filter(({ code, since }) => isErrorCode(code) && !Number.isNaN(Date.parse(since)))
 }
 
+function missingMorning(agent: ReportingAgent, now: Date, minutes: number): Held[] {
+  const missing = missingLine(agent, now, minutes)
+  if (!missing) return []
+  const error = new QianzhiError('QZ-MORNING-MISSING', { agent: agent.id, day: missing.day })
+  const since = missing.since.toISOString()
+  return [{ line: morning, resource: '', code: error.code, zh: error.text('zh'), en: error.text('en'), since }]
+}
+
 async function keepFault(query: Query, agent: string, { line, code, since }: Held, now: Date): Promise<void> {
   // An agent's clock is not the hub's.
   const began = new Date(Math.min(Date.parse(since), now.getTime()))
@@ -81,8 +98,13 @@ async function tellHeld(query: Query, agent: ReportingAgent, fault: Held, now: D
     keyOf(agent, fault, now),
   )
   if (first.length === 0) return
-  const [zh, en] = [`${nameOf(fault).zh}已停止:${fault.code}`, `${nameOf(fault).en} is held: ${fault.code}`]
   const object = `agent ${agent.id}`
+  if (fault.line === morning) {
+    const to = [...ownPeople(agent, fault), { role: 'office' } as const]
+    await notify(query, { to, kind: 'morning-missing', object, zh: fault.zh, en: fault.en })
+    return
+  }
+  const [zh, en] = [`${nameOf(fault).zh}已停止:${fault.code}`, `${nameOf(fault).en} is held: ${fault.code}`]
   // The text may name tables and values of the machine's own agency: others see the code.
   await notify(query, {
     to: ownPeople(agent, fault),
@@ -100,13 +122,19 @@ async function tellOver(query: Query, agent: ReportingAgent, { line, code, told 
     keyOf(agent, { line, code }),
   )
   if (gone.length === 0 || !told) return
+  const object = `agent ${agent.id}`
+  if (line === morning) {
+    const [zh, en] = [`前置机代理 ${agent.id} 的早报已收到`, `The morning line of agent ${agent.id} is here`]
+    await notify(query, { to: [...ownPeople(agent, { line, code }), { role: 'office' }], kind: 'morning-here', object, zh, en })
+    return
+  }
   const [end, ...name] = line.split(' ')
   const names = nameOf({ line, resource: name.join(' ') })
   const fault = { line, code, resource: name.join(' '), ...(end === 'sink' && { route: name.join(' ') }) }
   await notify(query, {
     to: [...ownPeople(agent, fault), ...(await otherPeople(query, fault))],
     kind: 'line-over',
-    object: `agent ${agent.id}`,
+    object,
     zh: `${names.zh}已恢复(此前 ${code})`,
     en: `${names.en} is no longer held (${code})`,
   })

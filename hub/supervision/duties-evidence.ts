@@ -4,6 +4,7 @@ import { lastEqual, type Equal } from '../reconciliation/evidence.ts'
 import { producerOf } from '../registry/resources.ts'
 import type { Query } from '../store/store.ts'
 import type { Day } from './calendar.ts'
+import { silentAfter } from './agents-away.ts'
 import { parsePeriod } from './duties-periods.ts'
 
 /** How old a resource's data on the hub is at most, by its agent's last report. */
@@ -37,8 +38,6 @@ export interface DutyEvidence {
   /** Capture intact, nothing waiting, nothing changed. */
   nothingChanged: boolean
 }
-
-const silentAfter = 5 * 60_000
 
 /** Throws QZ-NOT-FOUND, QZ-REQUEST-INVALID. */
 export async function dutyEvidence(query: Query, resource: string, period: string, now: Date): Promise<DutyEvidence> {

@@ -1,4 +1,4 @@
-import type { WrittenColumn } from '../excel/write.ts'
+import type { WrittenColumn } from '../../protocol/excel/write.ts'
 import type { Query } from '../store/store.ts'
 import type { Figures, Scores } from './evaluation-figures.ts'
 import { evaluationLines, requireEvaluation, type EvaluationLine } from './evaluation.ts'

@@ -42,6 +42,8 @@ export const SupervisionFile = Type.Object(
         closed,
       ),
     ),
+    /** Minutes after an agent's own time at which its morning line is missed. */
+    morningMinutes: Type.Optional(Type.Integer({ minimum: 1, maximum: 720 })),
     weights: Type.Optional(Type.Object({ quantity: weight, timeliness: weight, use: weight }, closed)),
   },
   closed,
@@ -79,6 +81,8 @@ export interface SupervisionSettings {
   years: readonly CalendarYear[]
   deadlines: Record<DeadlineKind, DeadlineRule>
   duties: DutySettings
+  /** Minutes after an agent's own time at which its morning line is missed. */
+  morningMinutes: number
   weights: Weights
 }
 
@@ -107,6 +111,7 @@ export function supervisionSettings(file: SupervisionFile = {}, years: readonly 
       ...file.duties,
       warnHours: { daily: 6, weekly: 48, monthly: 120, quarterly: 96, ...file.duties?.warnHours },
     },
+    morningMinutes: file.morningMinutes ?? 30,
     weights: { quantity: 20, timeliness: 50, use: 30, ...file.weights },
   }
 }
@@ -140,6 +145,7 @@ export interface Rules extends SupervisionSettings {
 
 /** The settings the hub runs with, the defaults where it has not written any down, and the calendar they make. */
 export async function readRules(query: Query): Promise<Rules> {
-  const settings = (await keptSettings(query)) ?? supervisionSettings()
+  // What was written down by an earlier version has the default of what it did not know.
+  const settings = { ...supervisionSettings(), ...(await keptSettings(query)) }
   return { ...settings, calendar: makeCalendar(settings.years) }
 }

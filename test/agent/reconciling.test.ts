@@ -90,6 +90,7 @@ async function open(test: Test, reconcile: { window?: string; pace?: number } = 
     key,
     now: () => now,
     logger: pino({ level: 'silent' }),
+    signed: () => {},
   })
   test.teardown(() => reconciling.stop())
   const ask = async <N extends StepName>(name: N, step: Step & { do: N }, more: Partial<ReconcileQuestion> = {}) =>

@@ -29,6 +29,8 @@ export interface AgentOptions {
   sinks?: object[]
   hub?: object
   batchBytes?: number
+  /** `log`, `page`, `morning`. */
+  settings?: object
 }
 
 const insecure = new Agent({ connect: { rejectUnauthorized: false }, keepAliveTimeout: 1 })
@@ -140,10 +142,12 @@ export class TestAgent {
     return join(this.folder, 'qianzhi-agent.yaml')
   }
 
-  configure({ databases, folders, carry, sources = [], sinks = [], hub, batchBytes }: AgentOptions): void {
+  configure({ databases, folders, carry, sources = [], sinks = [], hub, batchBytes, settings }: AgentOptions): void {
     const config = {
       data: './data',
       log: { level: 'debug' },
+      // Several agents of a machine cannot have the one port of its page.
+      page: false,
       databases,
       ...(folders ? { folders } : {}),
       ...(carry ? { carry } : {}),
@@ -151,6 +155,7 @@ export class TestAgent {
       sinks,
       ...(hub ? { hub } : {}),
       ...(batchBytes ? { batchBytes } : {}),
+      ...settings,
     }
     writeFileSync(this.configFile, stringify(config))
   }

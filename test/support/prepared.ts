@@ -1,8 +1,10 @@
 /** Folders that take long to make (a new database cluster), made once on a machine and copied by each test. */
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chown, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { run, type Account } from './server.ts'
 
 /**
@@ -34,4 +36,10 @@ async function prepare(prepared: string, account: Account | undefined, make: (fo
     await rm(fresh, { recursive: true, force: true })
     if ((await readdir(prepared)).length === 0) throw error
   }
+}
+
+/** What a server's program says of its version, as part of a name. */
+export async function versionOf(program: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(program, ['--version'])
+  return stdout.trim().replace(/[^\w.-]+/g, '_')
 }

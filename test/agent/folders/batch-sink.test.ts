@@ -48,7 +48,7 @@ function sinkFor(copies: GapCopyRules = { days: 30, bytes: 1 << 30 }): SinkTable
     source: 'police',
     deletes: 'remove',
     shared: false,
-    files: { contents: 'batches', write: 'whole', gather: 60, format, copies },
+    files: { contents: 'batches', write: 'whole', headers: 'labels', formulas: 'keep', gather: 60, format, copies },
   }
 }
 

@@ -33,7 +33,15 @@ async function makeOutside(t: Test) {
     source: 'police',
     deletes: 'remove',
     shared: false,
-    files: { contents: 'batches', write: 'whole', gather: 60, format: { timezone: 'Asia/Shanghai' }, copies: { days: 30, bytes: 1 << 30 } },
+    files: {
+      contents: 'batches',
+      write: 'whole',
+      headers: 'labels',
+      formulas: 'keep',
+      gather: 60,
+      format: { timezone: 'Asia/Shanghai' },
+      copies: { days: 30, bytes: 1 << 30 },
+    },
   }
   const logger = pino({ level: 'silent' })
   const settings = { path: out, data, agent: 'outer-1', ready: 'stable' as const, stable: 1, look: 1, sign: () => '', logger }

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { readWorkbook } from '../../../hub/excel/read.ts'
-import { writeWorkbook } from '../../../hub/excel/write.ts'
+import { readWorkbook } from '../../../protocol/excel/read.ts'
+import { writeWorkbook } from '../../../protocol/excel/write.ts'
 import { excelType } from '../../../hub/operations/operation.ts'
 import { addAgency } from '../../../hub/registry/agencies.ts'
 import { enrol, issueToken } from '../../../hub/registry/enrolment.ts'

@@ -1,7 +1,7 @@
 import pino from 'pino'
 import t from 'tap'
 import type { Principal } from '../../../hub/access/principal.ts'
-import { writeWorkbook } from '../../../hub/excel/write.ts'
+import { writeWorkbook } from '../../../protocol/excel/write.ts'
 import { writeAudit } from '../../../hub/registry/audit.ts'
 import { publishResource } from '../../../hub/registry/direct-publishing.ts'
 import { endDeadline, startDeadline } from '../../../hub/supervision/deadlines.ts'

@@ -1,0 +1,162 @@
+import { posix } from 'node:path'
+import type { Archive, Part } from './archive.ts'
+import { excelFault, wholeFile } from './fault.ts'
+import type { ExcelLimits } from './limits.ts'
+import { shownByFormat, type Shown } from './numbers.ts'
+import { parseXml, prefixedAttribute, readXml } from './xml.ts'
+
+/** What the sheets of a workbook share. */
+export interface Book {
+  sheets: { name: string; hidden: boolean; part: Part }[]
+  /** How a cell's style shows a number. */
+  shown: readonly Shown[]
+  dateSystem: 1900 | 1904
+  texts: readonly string[]
+}
+
+interface Relationship {
+  type: string
+  target: string
+}
+
+/** Reads everything but the rows. Throws QZ-EXCEL. */
+export async function readBook(archive: Archive, limits: ExcelLimits): Promise<Book> {
+  const top = [...(await relationships(archive, '')).values()].find(({ type }) => type === 'officeDocument')
+  const workbook = top && archive.part(top.target)
+  if (!workbook || !/\.xml$/i.test(workbook.name))
+    throw excelFault(wholeFile, '不是 .xlsx 工作簿,请在 Excel 中另存为 .xlsx', 'this is no .xlsx workbook: save it as .xlsx in Excel')
+  const related = await relationships(archive, workbook.name)
+  const ofType = (wanted: string): Part | undefined => {
+    const found = [...related.values()].find(({ type }) => type === wanted)
+    return found && archive.part(found.target)
+  }
+  const { listed, dateSystem } = await readWorkbookPart(workbook)
+  if (listed.length > limits.sheets)
+    throw excelFault(wholeFile, `工作表超过 ${limits.sheets} 个`, `it has more than ${limits.sheets} sheets`)
+  const sheets = listed.flatMap(({ name, hidden, id }) => {
+    const target = related.get(id)
+    // Chart sheets hold no cells.
+    if (target && target.type !== 'worksheet') return []
+    const part = target && archive.part(target.target)
+    if (!part) throw excelFault(name, '工作表的内容不在文件中', 'the file does not hold the sheet')
+    return [{ name, hidden, part }]
+  })
+  const [styles, strings] = [ofType('styles'), ofType('sharedStrings')]
+  return { sheets, dateSystem, shown: styles ? await readStyles(styles) : [], texts: strings ? await readTexts(strings, limits) : [] }
+}
+
+/** A part's relationships by id; types by their last word, which is the same in both variants of the standard. */
+async function relationships(archive: Archive, of: string): Promise<Map<string, Relationship>> {
+  const folder = posix.dirname(of)
+  const part = archive.part(posix.join(folder, '_rels', `${posix.basename(of)}.rels`))
+  const found = new Map<string, Relationship>()
+  if (!part) return found
+  await readXml(part, {
+    open(name, { Id, Type, Target, TargetMode }) {
+      if (name !== 'Relationship' || Id === undefined || Type === undefined || Target === undefined || TargetMode === 'External') return
+      const target = posix.join('/', Target.startsWith('/') ? '' : folder, Target).slice(1)
+      found.set(Id, { type: Type.slice(Type.lastIndexOf('/') + 1), target })
+    },
+  })
+  return found
+}
+
+async function readWorkbookPart(part: Part) {
+  const listed: { name: string; hidden: boolean; id: string }[] = []
+  let dateSystem: 1900 | 1904 = 1900
+  await readXml(part, {
+    open(name, attributes) {
+      if (name === 'workbookPr' && ['1', 'true'].includes(attributes['date1904'] ?? '')) dateSystem = 1904
+      if (name !== 'sheet') return
+      const id = prefixedAttribute(attributes, 'id')
+      if (id === undefined) return
+      listed.push({ name: attributes['name'] ?? '', hidden: (attributes['state'] ?? 'visible') !== 'visible', id })
+    },
+  })
+  return { listed, dateSystem }
+}
+
+async function readStyles(part: Part): Promise<Shown[]> {
+  const codes = new Map<string, string>()
+  const ids: string[] = []
+  let inCells = false
+  await readXml(part, {
+    open(name, attributes) {
+      if (name === 'numFmt') codes.set(attributes['numFmtId'] ?? '', attributes['formatCode'] ?? '')
+      else if (name === 'cellXfs') inCells = true
+      else if (name === 'xf' && inCells) ids.push(attributes['numFmtId'] ?? '0')
+    },
+    close(name) {
+      if (name === 'cellXfs') inCells = false
+    },
+  })
+  return ids.map((id) => shownByFormat(Number(id), codes.get(id)))
+}
+
+async function readTexts(part: Part, limits: ExcelLimits): Promise<string[]> {
+  const texts: string[] = []
+  let length = 0
+  const text = new RichText()
+  const keep = (value: string): void => {
+    texts.push(value)
+    length += value.length
+  }
+  const parsing = parseXml(part, {
+    open(name) {
+      if (name === 'si') text.clear()
+      text.open(name)
+    },
+    text: (found) => text.add(found),
+    close(name) {
+      text.close(name)
+      if (name === 'si') keep(text.value)
+    },
+  })
+  for await (const _ of parsing) {
+    if (texts.length > limits.texts)
+      throw excelFault(wholeFile, `不同的文本超过 ${limits.texts} 个`, `it holds more than ${limits.texts} texts`)
+    if (length > limits.textLength)
+      throw excelFault(
+        wholeFile,
+        `文本合计超过 ${limits.textLength} 个字符`,
+        `its texts are longer than ${limits.textLength} characters together`,
+      )
+  }
+  return texts
+}
+
+/** The text of an `si` or `is`: the runs of a rich text together, without the phonetic guide (`rPh`). */
+export class RichText {
+  #text = ''
+  #inText = false
+  #phonetic = false
+
+  clear(): void {
+    this.#text = ''
+  }
+
+  open(name: string): void {
+    if (name === 'rPh') this.#phonetic = true
+    else if (name === 't') this.#inText = !this.#phonetic
+  }
+
+  add(found: string): void {
+    if (this.#inText) this.#text += found
+  }
+
+  close(name: string): void {
+    if (name === 'rPh') this.#phonetic = false
+    else if (name === 't') this.#inText = false
+  }
+
+  get value(): string {
+    return unescapeText(this.#text)
+  }
+}
+
+/** `_x000D_` stands for a character that XML cannot hold (ECMA-376 part 1, 22.9.2.19). */
+export function unescapeText(text: string): string {
+  return text.includes('_x')
+    ? text.replace(/_x([0-9A-Fa-f]{4})_/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    : text
+}

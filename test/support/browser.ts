@@ -1,0 +1,17 @@
+/** A real browser, where there is one on this machine. */
+import { existsSync } from 'node:fs'
+import { chromium, type Browser } from 'playwright-core'
+import type { Test } from 'tap'
+
+const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path))
+
+/** Why tests that need it are skipped. */
+export const noBrowser = executablePath ? false : 'no Chromium on this machine'
+
+/** Closed at the end of the test; asks nobody but the page's own server. */
+export async function openBrowser(test: Test): Promise<Browser> {
+  const quiet = ['--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic']
+  const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox', '--disable-gpu', ...quiet] })
+  test.teardown(() => browser.close())
+  return browser
+}
