@@ -45,7 +45,13 @@ export class GapCopies {
   keep({ epoch, seq, hash, bytes }: Copy, begins: boolean): void {
     this.#store.run(
       'insert or replace into gap_copy (epoch, seq, hash, begins, size, at, bytes) values (?, ?, ?, ?, ?, ?, ?)',
-      ...[epoch, seq, hash, begins ? 1 : 0, bytes.length, Date.now(), bytes],
+      epoch,
+      seq,
+      hash,
+      begins ? 1 : 0,
+      bytes.length,
+      Date.now(),
+      bytes,
     )
   }
 

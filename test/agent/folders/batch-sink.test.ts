@@ -40,7 +40,14 @@ function sinkFor(copies: GapCopyRules = { days: 30, bytes: 1 << 30 }): SinkTable
   const format = { timezone: 'Asia/Shanghai' }
   const columns = schema.items.slice(0, 2).map((item) => ({ item, column: item.name }))
   return {
-    ...{ route, resource: 'people', table: 'people', schema, columns, source: 'police', deletes: 'remove', shared: false },
+    route,
+    resource: 'people',
+    table: 'people',
+    schema,
+    columns,
+    source: 'police',
+    deletes: 'remove',
+    shared: false,
     files: { contents: 'batches', write: 'whole', headers: 'labels', formulas: 'keep', gather: 60, format, copies },
   }
 }

@@ -43,8 +43,14 @@ export function makeKeys(): Keys {
 export function policyFor(keys: Keys, { serial = 1, items = ['id', 'name'], version = 1 } = {}): Policy {
   const receive = { route, grant: 'g1', schema: { ...schema, version }, items, keys: [{ key: keys.provider.publicKey, from: 1 }] }
   return {
-    ...{ v: 1, agent: 'outer-1', agency: 'bureau', serial, issued: '2026-01-01T00:00:00Z', expires: '2099-01-01T00:00:00Z' },
-    ...{ supply: [], receive: [receive] },
+    v: 1,
+    agent: 'outer-1',
+    agency: 'bureau',
+    serial,
+    issued: '2026-01-01T00:00:00Z',
+    expires: '2099-01-01T00:00:00Z',
+    supply: [],
+    receive: [receive],
   }
 }
 
@@ -62,7 +68,11 @@ export function makeStream(
     const began = seq >= begins ? begins : 1
     const header = {
       ...batchHeader,
-      ...{ schema: version, epoch, seq, prev: made.at(-1)?.hash ?? null, kind: inSnapshot ? ('snapshot' as const) : ('changes' as const) },
+      schema: version,
+      epoch,
+      seq,
+      prev: made.at(-1)?.hash ?? null,
+      kind: inSnapshot ? ('snapshot' as const) : ('changes' as const),
       ...(inSnapshot && { snapshot: { began, last: seq === began + snapshot - 1 || seq < begins } }),
     }
     const columns = items.map((item) => ({ item, values: [`${item} ${epoch}/${seq}`] }))
@@ -115,15 +125,25 @@ export function makeInside(t: Test, { keys = makeKeys(), gap = {} }: { keys?: Ke
   const hub = new GapHub(parts)
   t.teardown(() => hub.close())
   const inside: Inside = {
-    ...{ hub, keys, in: path, out, policy: policyFor(keys) },
+    hub,
+    keys,
+    in: path,
+    out,
+    policy: policyFor(keys),
     deliver(batch, name = `${route}/${batchFileName(batch.manifest)}`) {
       mkdirSync(join(path, name, '..'), { recursive: true })
       writeFileSync(join(path, name), batch.bytes)
     },
     async hand(policy, outer = keys.outer, hubKey = keys.hub) {
       const statement = {
-        ...{ kind: 'gap' as const, v: 1 as const, agent: 'outer-1', agency: 'bureau', publicKey: outer.publicKey },
-        ...{ hubKey: keys.hub.publicKey, policy: signPolicy(policy, hubKey), time: new Date().toISOString() },
+        kind: 'gap' as const,
+        v: 1 as const,
+        agent: 'outer-1',
+        agency: 'bureau',
+        publicKey: outer.publicKey,
+        hubKey: keys.hub.publicKey,
+        policy: signPolicy(policy, hubKey),
+        time: new Date().toISOString(),
       }
       await putFile(join(path, 'gap.json'), statementText(gapStatement.sign(statement, outer), statement))
     },
@@ -145,7 +165,7 @@ export function listed(folder: string): string[] {
   try {
     return readdirSync(folder)
       .filter((name) => !name.startsWith('.'))
-      .sort()
+      .toSorted()
   } catch {
     return []
   }

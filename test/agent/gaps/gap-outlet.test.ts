@@ -25,7 +25,14 @@ async function makeOutside(t: Test) {
   const folder = (path: string) => ({ url: `folder:${path}`, folder: { path, ready: 'stable' as const, stable: 1, look: 1 } })
   const columns = schema.items.slice(0, 2).map((item) => ({ item, column: item.name }))
   const sink: SinkTable = {
-    ...{ route, resource: 'people', table: 'people', schema, columns, source: 'police', deletes: 'remove', shared: false },
+    route,
+    resource: 'people',
+    table: 'people',
+    schema,
+    columns,
+    source: 'police',
+    deletes: 'remove',
+    shared: false,
     files: {
       contents: 'batches',
       write: 'whole',
@@ -44,7 +51,14 @@ async function makeOutside(t: Test) {
   const board = new StatusBoard('test', 's')
   const report = board.sink(route, { resource: 'people', database: 'out', table: 'people' })
   const outside = {
-    ...{ out, back, data, report, restarts: 0, renewals: 0, policy: signPolicy(policyFor(keys), keys.hub), logged: [] as string[] },
+    out,
+    back,
+    data,
+    report,
+    restarts: 0,
+    renewals: 0,
+    policy: signPolicy(policyFor(keys), keys.hub),
+    logged: [] as string[],
     async write(stream: readonly BuiltBatch[]) {
       for (const batch of stream) {
         const { snapshot, epoch, rows } = batch.manifest
