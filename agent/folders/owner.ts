@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import type { FolderSettings } from '../database.ts'
+import { writeDurably } from '../state.ts'
 
 /** Lies in each folder that an agent works in, and names it: a share that is gone shows an empty folder without it, and a second agent is kept off. */
 export const ownerFile = '.qianzhi.json'
@@ -10,8 +13,20 @@ export const ownerFile = '.qianzhi.json'
 /** The same in a folder in which a one-way gap puts files: some bring the mark of the folder at their other end along. */
 export const arrivingMark = '.qianzhi-arriving.json'
 
-/** Makes the folder this agent's own. Throws QZ-FOLDER-SHARED, QZ-FOLDER-UNREACHABLE. */
-export async function claimFolder({ path, agent }: Pick<FolderSettings, 'path' | 'agent'>, mark = ownerFile): Promise<void> {
+interface Claim {
+  path: string
+  agent: string
+  /** The agent's data folder, which remembers what it has claimed. */
+  data?: string
+}
+
+/**
+ * Makes the folder this agent's own, once: a place that was its own and has no mark any more is a share that is not connected, not an empty
+ * folder. Throws QZ-FOLDER-SHARED, QZ-FOLDER-UNREACHABLE.
+ */
+export async function claimFolder({ path, agent, data }: Claim, mark = ownerFile): Promise<void> {
+  const note = data && join(data, 'folders', `${createHash('sha256').update(path).digest('hex').slice(0, 16)}.claimed`)
+  if (note && existsSync(note)) return requireMark({ path, agent }, mark, note)
   try {
     await mkdir(path, { recursive: true })
     await writeFile(join(path, mark), JSON.stringify({ agent, host: hostname() }), { flag: 'wx' })
@@ -19,6 +34,16 @@ export async function claimFolder({ path, agent }: Pick<FolderSettings, 'path' |
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unreachable(path, error)
   }
   await requireFolder({ path, agent }, mark)
+  if (note) writeDurably(note, path)
+}
+
+async function requireMark(place: Claim, mark: string, note: string): Promise<void> {
+  if (!existsSync(join(place.path, mark))) {
+    const zh = `其中的标记 ${mark} 不见了,共享可能未连接;确已更换目录的,请删除 ${note}`
+    const en = `its mark ${mark} is gone: the share may not be connected; if the folder was replaced on purpose, remove ${note}`
+    throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: place.path, reason: `${zh} / ${en}` })
+  }
+  await requireFolder(place, mark)
 }
 
 /** Throws QZ-FOLDER-UNREACHABLE where the folder is gone or not writable, QZ-FOLDER-SHARED where it is another agent's. */

@@ -197,8 +197,12 @@ t.test('a share that goes away is no empty folder', async (t) => {
       (error: { code: string }) => error.code === 'QZ-FOLDER-UNREACHABLE',
     )
   })
+  await line.stop()
+  await t.rejects(line.start(), { code: 'QZ-FOLDER-UNREACHABLE' }, 'nor at a start is it taken for a new one')
+  t.same(await line.names(), [])
   await rm(line.folder.path, { recursive: true })
   await rename(away, line.folder.path)
+  await line.start()
   await line.put('2.csv', csv('1,东村,11'))
   await line.taken(2)
   await line.drain()
