@@ -54,7 +54,8 @@ export class FolderCapture implements Capture {
 
   /** Only wakes the looks, which find by themselves what there is. */
   #watch(): FSWatcher {
-    const watcher = watch(this.#folder.path, { ignoreInitial: true, ignored: /[/\\](?:done|rejected)(?:[/\\]|$)/, followSymlinks: false })
+    const deep = [...this.#watched.keys()].some(({ files }) => files!.contents === 'any')
+    const watcher = watch(this.#folder.path, { ignoreInitial: true, followSymlinks: false, ...(!deep && { depth: 0 }) })
     watcher.on('all', () => this.#wakeLooks())
     watcher.on('error', (error) =>
       this.#folder.logger.debug({ folder: this.#folder.path, err: errorForLog(error) }, 'folder is not watched'),
