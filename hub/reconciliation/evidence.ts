@@ -43,20 +43,25 @@ export async function lastRun(query: Query, route: string): Promise<LastRun> {
 
 const day = 86_400_000
 
-/** Routes that were found different, and those that were not found equal for twice the interval. `every`: days, 0 for never. */
+/**
+ * Routes that were found different, and those that were not found equal for twice the interval; those into a one-way gap, whose other end
+ * nobody can ask, excepted. `every`: days, 0 for never.
+ */
 export async function unreconciledRoutes(query: Query, now: Date, every: number): Promise<HealthProblem[]> {
   const routes = await runnableRoutes(query, now)
-  const rows = await query<{ id: string; different: boolean; since: Date }>(
+  const rows = await query<{ id: string; different: boolean; asked: boolean; since: Date }>(
     `select t.id, coalesce((select c.state = 'different' from reconciliation c
          where c.route = t.id and c.state in ('equal', 'different') order by c.id desc limit 1), false) as different,
+       (select c.code from reconciliation c where c.route = t.id and c.ended_at is not null order by c.id desc limit 1)
+         is distinct from 'QZ-GAP-ONE-WAY' as asked,
        coalesce((select max(ended_at) from reconciliation c where c.route = t.id and c.state = 'equal'), g.created_at) as since
      from route t join access_grant g on g.id = t.access_grant where t.id = any($1) order by t.id`,
     [routes],
   )
   const oldest = new Date(now.getTime() - 2 * every * day)
-  return rows.flatMap(({ id, different, since }) => {
+  return rows.flatMap(({ id, different, asked, since }) => {
     if (different) return [differs(id)]
-    return every > 0 && since < oldest ? [overdue(id, Math.floor((now.getTime() - since.getTime()) / day))] : []
+    return asked && every > 0 && since < oldest ? [overdue(id, Math.floor((now.getTime() - since.getTime()) / day))] : []
   })
 }
 

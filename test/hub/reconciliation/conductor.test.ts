@@ -129,6 +129,26 @@ t.test('one lost, one extra, one changed row are found by key, and mended where 
   t.equal(target.rows.size, rows.length)
 })
 
+t.test('a route that cannot be reconciled is an alarm, but for one into a one-way gap', async (t) => {
+  const { office, target, conduct, reconcile } = await open(t)
+  conduct()
+  const later = () => new Date(office.clock().getTime() + 5 * 86_400_000)
+  const problems = async () => {
+    const { problems } = await checkHealth({ store: office.store, data: '/tmp', clock: later, lapse: 7, mail: false, reconciled: 1 })
+    return problems.map(({ code }) => code).filter((code) => code.startsWith('QZ-HEALTH-ROUTE-UN'))
+  }
+  for (const [code, told] of [
+    ['QZ-ROUTE-ENDED', ['QZ-HEALTH-ROUTE-UNRECONCILED']],
+    ['QZ-GAP-ONE-WAY', []],
+  ] as const) {
+    target.answer = async () => {
+      throw new QianzhiError(code)
+    }
+    t.match(await reconcile(), { state: 'failed', code })
+    t.same(await problems(), told)
+  }
+})
+
 t.test('a quarantined key is said to be that; what is under way settles', async (t) => {
   const { target, source, conduct, reconcile, office } = await open(t)
   conduct()
