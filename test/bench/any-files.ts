@@ -37,7 +37,7 @@ export async function smallFiles({ files = 10_000, note }: { files?: number; not
       600,
     )
     const seconds = (performance.now() - began) / 1000
-    return { files, filesPerSecond: Math.round(files / seconds), ...peaks(provider, receiver, 'small files') }
+    return { files, filesPerSecond: Math.round(files / seconds), ...peaks(provider, receiver) }
   })
 }
 
@@ -62,7 +62,7 @@ export async function largeFile({ bytes = 2 * 1024 ** 3, note }: { bytes?: numbe
     const seconds = (performance.now() - began) / 1000
     note(`${seconds.toFixed(1)} s`)
     if ((await hashOf(join(target, '影像.zip'))) !== sha256) throw new Error('the file is not the same')
-    return { bytes, largeMbPerSecond: Math.round(bytes / 1e6 / seconds), ...peaks(provider, receiver, 'large file') }
+    return { bytes, mbPerSecond: Number((bytes / 1e6 / seconds).toFixed(1)), ...peaks(provider, receiver) }
   })
 }
 
@@ -77,7 +77,7 @@ async function withExchange(work: (exchange: FileExchange) => Promise<Figures>):
   }
 }
 
-function peaks(provider: FileExchange['provider'], receiver: FileExchange['receiver'], what: string): Figures {
+function peaks(provider: FileExchange['provider'], receiver: FileExchange['receiver']): Figures {
   const of = (agent: typeof provider) => Math.round(agent.program.peakMemoryMb ?? 0)
-  return { [`${what}: provider MiB`]: of(provider), [`${what}: receiver MiB`]: of(receiver) }
+  return { providerPeakMb: of(provider), receiverPeakMb: of(receiver) }
 }

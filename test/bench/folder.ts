@@ -11,6 +11,7 @@ import { writeWorkbook } from '../../protocol/excel/write.ts'
 import { encodeGb18030 } from '../../agent/folders/gb18030.ts'
 import { Exchange, type ResourceFile } from '../support/exchange.ts'
 import { runProgram, until } from '../support/programs.ts'
+import { largeFile, smallFiles } from './any-files.ts'
 import type { BenchOptions } from './main.ts'
 import type { Measured } from './folder-read.ts'
 
@@ -29,6 +30,10 @@ const items: Item[] = [
 ]
 
 export const folderResource: ResourceFile = { resource: 'register', title: '许可证', agency: 'provider', table: 'register', items }
+
+function prefixed(prefix: string, figures: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).map(([name, figure]) => [`${prefix}${name[0]!.toUpperCase()}${name.slice(1)}`, figure]))
+}
 
 function row(n: number): string[] {
   const code = String(n).padStart(8, '0')
@@ -54,7 +59,8 @@ export async function run({ rows, note }: BenchOptions): Promise<Record<string, 
     const figures: Record<string, number> = { load: Number(loadavg()[0]!.toFixed(1)) }
     Object.assign(figures, await excel(folder, note))
     Object.assign(figures, await gb18030(folder, csvRows, note))
-    return figures
+    const [small, large] = [await smallFiles({ note }), await largeFile({ note })]
+    return { ...figures, ...prefixed('small', small), ...prefixed('large', large) }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
