@@ -14,7 +14,7 @@ import { healthApi } from './health.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { adminApi } from './http/admin.ts'
 import { agentApi } from './http/agent.ts'
-import { carriedAgent } from './registry/agents.ts'
+import { carrying } from './registry/agents.ts'
 import { auditDoors } from './http/audit.ts'
 import { enrolApi } from './http/enrol.ts'
 import { firstAdminDoors } from './http/first-admin.ts'
@@ -160,10 +160,7 @@ async function start(
       }),
       registryApi(registry, services, operations),
     ],
-    agents: [
-      agentApi(exchange, asks, (carrier, id) => carriedAgent(registry, carrier, id)),
-      reconciliationApi({ store, wakeups, clock, settings: config.reconciliation }),
-    ],
+    agents: [agentApi(exchange, asks, carrying(registry)), reconciliationApi({ store, wakeups, clock, settings: config.reconciliation })],
   })
   stops.push(() => app.close())
   const port = await listen(app, config)

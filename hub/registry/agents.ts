@@ -28,15 +28,23 @@ export async function agentByKey({ store }: Registry, keyId: string): Promise<Kn
 }
 
 /**
- * The agent behind a one-way gap for which another one of its agency brings something. Throws QZ-AGENT-UNKNOWN where it is none of the
- * agency, QZ-AGENT-REVOKED.
+ * Finds the agent behind a one-way gap for which another one of its agency brings something. Each pair is on record once a day. Throws
+ * QZ-AGENT-UNKNOWN where it is none of the agency, QZ-AGENT-REVOKED.
  */
-export async function carriedAgent({ store }: Pick<Registry, 'store'>, carrier: { agency: string }, id: string): Promise<KnownAgent> {
-  const text = 'select id, agency, name, state, public_key as "publicKey" from agent where id = $1 and agency = $2'
-  const [agent] = await store.query<KnownAgent>(text, [id, carrier.agency])
-  if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: id.slice(0, 64) })
-  if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agent.id })
-  return agent
+export function carrying({ store, clock }: Pick<Registry, 'store' | 'clock'>) {
+  const recorded = new Map<string, string>()
+  return async (carrier: { id: string; agency: string }, id: string): Promise<KnownAgent> => {
+    const text = 'select id, agency, name, state, public_key as "publicKey" from agent where id = $1 and agency = $2'
+    const [agent] = await store.query<KnownAgent>(text, [id, carrier.agency])
+    if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: id.slice(0, 64) })
+    if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agent.id })
+    const [pair, day] = [`${carrier.id} ${id}`, clock().toISOString().slice(0, 10)]
+    if (recorded.get(pair) !== day) {
+      await writeAudit(store.query, { actor: carrier.id, agency: carrier.agency, via: 'agent', act: 'agent.carry', object: id })
+      recorded.set(pair, day)
+    }
+    return agent
+  }
 }
 
 export async function requireActiveAgent(query: Query, id: string): Promise<Agent> {

@@ -17,7 +17,7 @@ import { agentApi } from '../../../hub/http/agent.ts'
 import { enrolApi } from '../../../hub/http/enrol.ts'
 import { Refusals } from '../../../hub/http/refusals.ts'
 import { createServer } from '../../../hub/http/server.ts'
-import { carriedAgent } from '../../../hub/registry/agents.ts'
+import { carrying } from '../../../hub/registry/agents.ts'
 import { ownCertificate } from '../../../hub/tls.ts'
 import { Listener } from '../../../hub/wakeups.ts'
 import { startPostgres } from '../../support/postgres.ts'
@@ -36,7 +36,7 @@ async function serve(t: { teardown(end: () => Promise<void>): void }) {
   const bench = await openBench(await server.createDatabase())
   const registry = { store: bench.store, wakeups: bench.wakeups, clock: () => bench.time.now }
   const agents = [
-    agentApi(bench.exchange, new Asks({ ...bench, clock: () => bench.time.now }), (carrier, id) => carriedAgent(bench, carrier, id)),
+    agentApi(bench.exchange, new Asks({ ...bench, clock: () => bench.time.now }), carrying({ ...bench, clock: () => bench.time.now })),
   ]
   const app = await createServer({
     registry,
@@ -125,6 +125,14 @@ t.test('an agent brings what another one of its agency has signed, and nothing e
   const another = await bench.agent('another', 'b')
   const polled = await send(another, `${agentPaths.poll}?for=receiver`, pollRequest([{ route: 'r' }]))
   t.same(decodeDelivery(polled.bytes).batches, [], 'deliveries are for the receiver itself')
+  t.same(
+    await store.query(`select actor, object, act from audit_entry where act = 'agent.carry' order by id`),
+    [
+      { actor: 'carrier', object: 'provider', act: 'agent.carry' },
+      { actor: 'another', object: 'receiver', act: 'agent.carry' },
+    ],
+    'who carried for whom is on record, once a day',
+  )
   await store.query(`update agent set state = 'revoked' where id = 'provider'`)
   t.equal((await send(carrier, place, batch.bytes)).json().code, 'QZ-AGENT-REVOKED')
 })
