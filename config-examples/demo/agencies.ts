@@ -27,6 +27,9 @@ const content = {
   ],
 }
 
+/** Ports of the agents' status pages; where one is taken its agent goes on without. */
+export const pages = { provider: 8470, receiver: 8471 }
+
 /** @returns the receiving agency's agent; both agents are running. */
 export async function connectAgencies(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer, say: Say): Promise<TestAgent> {
   say('首个管理员凭一次性链接进入,设立人员和角色…', 'The first administrator comes in by the one-time link, and makes people and roles…')
@@ -46,11 +49,13 @@ export async function connectAgencies(exchange: Exchange, a: TestDatabaseServer,
   const provider = await frontEnd(exchange, registrar, office, 'statistics-front', {
     agency: 'statistics',
     databases: { front: { url: a.url() } },
+    settings: { page: { port: pages.provider } },
     sources: [{ resource: 'villages', database: 'front', table: 'public.villages' }],
   })
   const receiver = await frontEnd(exchange, user, office, 'civil-affairs-front', {
     agency: 'civil-affairs',
     databases: { front: { url: b.url() } },
+    settings: { page: { port: pages.receiver } },
     sinks: [{ resource: 'villages', database: 'front', table: 'delivered.villages' }],
   })
 

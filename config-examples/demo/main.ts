@@ -11,7 +11,7 @@ import { Exchange, type TestAgent } from '../../test/support/exchange.ts'
 import { startPostgres, type TestDatabaseServer } from '../../test/support/postgres.ts'
 import { until } from '../../test/support/programs.ts'
 import { password } from '../../test/support/registry.ts'
-import { connectAgencies, granted } from './agencies.ts'
+import { connectAgencies, pages, granted } from './agencies.ts'
 import { Changes } from './changes.ts'
 import { filesHold } from './search.ts'
 import { readVillages, villageColumns } from './villages.ts'
@@ -85,6 +85,8 @@ function showPlaces(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseSe
   say(`  统计局   表 public.villages     ${a.url()}`, `  statistics     table public.villages     ${a.url()}`)
   say(`  民政局   表 delivered.villages  ${b.url()}`, `  civil affairs  table delivered.villages  ${b.url()}`)
   say(`  中心     ${exchange.url}(健康状况 ${exchange.url}/health)`, `  hub            ${exchange.url} (health: ${exchange.url}/health)`)
+  const [ours, theirs] = [pages.provider, pages.receiver].map((port) => `http://127.0.0.1:${port}/`)
+  say(`  状态页   ${ours} ${theirs}(两个代理)`, `  status pages   ${ours} ${theirs} (of the two agents)`)
   say(`  接口文档 ${exchange.url}/docs`, `  API            ${exchange.url}/docs`)
   say(`  登录名 registrar、reviewer、user,口令 ${password}`, `  sign in as     registrar, reviewer, user; password ${password}`)
   say(
