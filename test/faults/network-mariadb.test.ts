@@ -1,12 +1,13 @@
 /** Connections to MariaDB that the network has swallowed, at both ends: said, ended at the server too, and over by themselves. */
 import t, { type Test } from 'tap'
+import { longer } from '../support/longer.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { until } from '../support/programs.ts'
 import { equal, faulted, flowing, logged, logLength, sinkOf, sourceOf, startLine, Writer, type Line } from './line.ts'
 
 const mariadb = await findMariadb()
 
-t.test('MariaDB', { skip: mariadb ? false : 'MariaDB is not reachable' }, async (test) => {
+t.test('MariaDB', { skip: mariadb ? longer : 'MariaDB is not reachable' }, async (test) => {
   const [sourceUrl, targetUrl] = [await mariadb!.createDatabase(), await mariadb!.createDatabase()]
   test.teardown(() => Promise.all([sourceUrl, targetUrl].map((url) => mariadb!.dropDatabase(url))))
   const line = await startLine(test, { sourceUrl, targetUrl })

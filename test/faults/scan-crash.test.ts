@@ -3,6 +3,7 @@ import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import { longer } from '../support/longer.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
@@ -20,7 +21,6 @@ const mariadb = await findMariadb()
 const compared = { capture: 'compare', compare: { schedule: '* * * * * *' } }
 
 /** These take a line of their own each. */
-const long = !process.env['QIANZHI_TEST_LONG'] && 'a longer run: set QIANZHI_TEST_LONG=1'
 
 /** Where in the log each agent's present run begins. */
 const runs = new Map<Line, number>()
@@ -44,7 +44,7 @@ await t.test('PostgreSQL: killed again and again while rows are inserted, change
   await equal(t, line)
 })
 
-await t.test('PostgreSQL: killed during the first load; the scan after it sends little again', { skip: long }, async (t) => {
+await t.test('PostgreSQL: killed during the first load; the scan after it sends little again', { skip: longer }, async (t) => {
   const line = await makeLine(t, { server, rows: 4_000, source: compared, provider: { batchBytes: 65_536 } })
   start(line)
   await until('some of it is sent', async () => ((await sourceOf(line))?.rows ?? 0) > 500)
@@ -61,7 +61,7 @@ await t.test('PostgreSQL: killed during the first load; the scan after it sends 
 
 t.test(
   'MariaDB, restored from an old copy of the data folder',
-  { skip: mariadb ? long : 'no MariaDB server can be reached' },
+  { skip: mariadb ? longer : 'no MariaDB server can be reached' },
   async (t) => {
     const sourceUrl = await mariadb!.createDatabase()
     t.teardown(() => mariadb!.dropDatabase(sourceUrl))

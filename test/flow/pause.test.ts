@@ -1,6 +1,7 @@
 /** What stops one table's stream on purpose, or by somebody else's lock, and lets it go on: the other tables' streams go on meanwhile. */
 import t, { type Test } from 'tap'
 import { villageColumns, villagesResource } from '../../config-examples/demo/villages.ts'
+import { longer } from '../support/longer.ts'
 import { openClient } from '../support/client.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
@@ -66,7 +67,7 @@ t.test('PostgreSQL', async (test) => {
 })
 
 const mariadb = await findMariadb()
-t.test('MariaDB', { skip: mariadb ? false : 'MariaDB is not reachable' }, async (test) => {
+t.test('MariaDB', { skip: mariadb ? longer : 'MariaDB is not reachable' }, async (test) => {
   const sourceUrl = await mariadb!.createDatabase()
   test.teardown(() => mariadb!.dropDatabase(sourceUrl))
   const line = await twoTables(test, { server, sourceUrl, rows: 200 })

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { readVillages } from '../../config-examples/demo/villages.ts'
+import { longer } from '../support/longer.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { realRun } from './real-run.ts'
@@ -17,10 +18,14 @@ async function run(t: Test, sourceUrl: string, targetUrl: string): Promise<void>
   t.same(result.surplus.slice(0, 3), [], 'no row is too many')
 }
 
-t.test('PostgreSQL to PostgreSQL', async (t) => run(t, await postgres.createDatabase('a'), await postgres.createDatabase('b')))
+t.test('PostgreSQL to PostgreSQL', { skip: longer }, async (t) =>
+  run(t, await postgres.createDatabase('a'), await postgres.createDatabase('b')),
+)
 
 t.test('MariaDB to PostgreSQL', { skip }, async (t) => run(t, await mariadb!.createDatabase(), await postgres.createDatabase('c')))
 
 t.test('PostgreSQL to MariaDB', { skip }, async (t) => run(t, await postgres.createDatabase('d'), await mariadb!.createDatabase()))
 
-t.test('MariaDB to MariaDB', { skip }, async (t) => run(t, await mariadb!.createDatabase(), await mariadb!.createDatabase()))
+t.test('MariaDB to MariaDB', { skip: skip || longer }, async (t) =>
+  run(t, await mariadb!.createDatabase(), await mariadb!.createDatabase()),
+)

@@ -1,5 +1,6 @@
 /** A snapshot waits for the hours that the operator allows, changes flow meanwhile, and it goes on where it was. */
 import t from 'tap'
+import { longer } from '../support/longer.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { equal, flowing, makeLine, sourceOf, start, type Line } from '../faults/line.ts'
@@ -11,9 +12,7 @@ const rows = 3_000
 /** So many hours from now, as the city's clocks will say. */
 const clock = (hours: number) => `${String((new Date().getUTCHours() + 8 + hours) % 24).padStart(2, '0')}:00`
 
-const long = !process.env['QIANZHI_TEST_LONG'] && 'a longer run: set QIANZHI_TEST_LONG=1'
-
-t.test('outside its window a snapshot waits', { skip: long }, async (test) => {
+t.test('outside its window a snapshot waits', { skip: longer }, async (test) => {
   const window = `${clock(3)}-${clock(4)}`
   const line = await makeLine(test, { server, rows, source: { snapshot: { window } } })
   const { source, target, table, provider } = line

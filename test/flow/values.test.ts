@@ -1,6 +1,7 @@
 /** Every portable type with its extremes goes through the whole line in all four directions between PostgreSQL and MariaDB. */
 import t, { type Test } from 'tap'
 import type { Item } from '../../protocol/schema.ts'
+import { longer } from '../support/longer.ts'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type ResourceFile } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
@@ -152,7 +153,11 @@ async function roundTrip(t: Test, sourceUrl: string, targetUrl: string): Promise
   t.match(JSON.parse(stdout), [{ state: 'equal', statement: { source: { rows: rowCount }, target: { rows: rowCount }, settled: 0 } }])
 }
 
-t.test('PostgreSQL to PostgreSQL', async (t) => roundTrip(t, await postgres.createDatabase('a'), await postgres.createDatabase('b')))
+t.test('PostgreSQL to PostgreSQL', { skip: longer }, async (t) =>
+  roundTrip(t, await postgres.createDatabase('a'), await postgres.createDatabase('b')),
+)
 t.test('PostgreSQL to MariaDB', { skip }, async (t) => roundTrip(t, await postgres.createDatabase('c'), await mariadb!.createDatabase()))
 t.test('MariaDB to PostgreSQL', { skip }, async (t) => roundTrip(t, await mariadb!.createDatabase(), await postgres.createDatabase('d')))
-t.test('MariaDB to MariaDB', { skip }, async (t) => roundTrip(t, await mariadb!.createDatabase(), await mariadb!.createDatabase()))
+t.test('MariaDB to MariaDB', { skip: skip || longer }, async (t) =>
+  roundTrip(t, await mariadb!.createDatabase(), await mariadb!.createDatabase()),
+)

@@ -65,7 +65,7 @@ async function interleaved(city: City, first: Act, second: Act, at: number): Pro
 }
 
 /** Every so many statements; all of them with QIANZHI_TEST_INTERLEAVINGS=1, which takes an hour. */
-const everySo = Number(process.env['QIANZHI_TEST_INTERLEAVINGS'] ?? 6)
+const everySo = Number(process.env['QIANZHI_TEST_INTERLEAVINGS'] ?? 10)
 
 const coded = /^QZ-(?:STATE|CONFLICT|RULE|NOT-FOUND|FORBIDDEN|AGENT-REVOKED|TOKEN|SIGN-IN|LINK|REQUEST-INVALID|SAME-PERSON)$/
 

@@ -1,11 +1,14 @@
 /** A whole exchange for tests, benchmarks and the demonstration: real programs, real configuration files, real databases. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { stringify } from 'yaml'
 import type { AgentReport } from '../../protocol/api.ts'
 import type { Schema } from '../../protocol/schema.ts'
+import { startEmbedded } from '../../hub/store/embedded.ts'
+import { postgresVersion } from './postgres.ts'
+import { fillPrepared } from './prepared.ts'
 import { Program, runProgram, until } from './programs.ts'
 import { freePort } from './server.ts'
 
@@ -61,6 +64,7 @@ export class Exchange {
       ...options.hub,
     }
     writeFileSync(exchange.hubFile, stringify(config))
+    if (!options.folder && !(options.hub && 'store' in options.hub)) await prepareStore(join(folder, 'hub'))
     exchange.hub.start()
     await exchange.ready()
     return exchange
@@ -121,6 +125,20 @@ export class Exchange {
     await this.hub.end()
     if (!this.#options.folder) rmSync(this.folder, { recursive: true, force: true })
   }
+}
+
+/** The hub's own PostgreSQL, empty, as its first start would make it. */
+async function prepareStore(data: string): Promise<void> {
+  if (existsSync(join(data, 'store'))) return
+  mkdirSync(data, { recursive: true, mode: 0o700 })
+  await fillPrepared(data, `hub-${await postgresVersion()}`, undefined, async (made) => {
+    const store = await startEmbedded(made)
+    await store.stop()
+    const file = join(made, 'store', 'secret.json')
+    const secret = JSON.parse(readFileSync(file, 'utf8')) as object
+    // Each copy is to find a port of its own.
+    writeFileSync(file, JSON.stringify({ ...secret, port: 0 }))
+  })
 }
 
 export class TestAgent {

