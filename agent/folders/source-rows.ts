@@ -109,6 +109,7 @@ export class SourceRows {
     const store = this.#store
     store.run('attach database ? as staged', staging)
     let changed = 0
+    const first = store.get('select 1 from main.row limit 1') === undefined
     try {
       for (let from = ''; ;) {
         const bound = store.get('select key from staged.row where key > ? order by key limit 1 offset ?', from, pageRows - 1)
@@ -119,7 +120,8 @@ export class SourceRows {
         if (to === undefined) break
         from = to
       }
-      if (whole) changed += await this.#deleteOthers(step)
+      if (whole) changed += store.transaction(() => this.#settleUnknown())
+      if (whole && !first) changed += await this.#deleteOthers(step)
       store.run('update folder set merged = ?', number)
       return changed
     } finally {
@@ -129,16 +131,11 @@ export class SourceRows {
 
   #mergePage(from: string, to: string | undefined): number {
     const [range, values] = to === undefined ? ['s.key > ?', [from]] : ['s.key > ? and s.key <= ?', [from, to]]
-    const differs = 'r.key is null or r.row is not s.row or r.fault is not s.fault'
-    const changed = this.#store.get(
-      `select count(*) as rows from staged.row s left join main.row r on r.key = s.key where ${range} and (${differs})`,
-      ...values,
-    )!
-    if (changed['rows'] === 0) return 0
     if (this.#mustQueue) {
       this.#store.run(
         `insert or replace into queue (key, print, at)
-         select s.key, null, ? from staged.row s left join main.row r on r.key = s.key where ${range} and (${differs})`,
+         select s.key, null, ? from staged.row s left join main.row r on r.key = s.key
+         where ${range} and (r.key is null or r.row is not s.row or r.fault is not s.fault)`,
         Date.now(),
         ...values,
       )
@@ -149,7 +146,7 @@ export class SourceRows {
        where row.row is not excluded.row or row.fault is not excluded.fault`,
       ...values,
     )
-    return Number(changed['rows'])
+    return Number(this.#store.get('select changes() as rows')!['rows'])
   }
 
   /** A snapshot that has not begun will meet every row. */
@@ -160,7 +157,7 @@ export class SourceRows {
 
   async #deleteOthers(step: () => void): Promise<number> {
     const store = this.#store
-    let deleted = store.transaction(() => this.#settleUnknown())
+    let deleted = 0
     for (let from = ''; ;) {
       const bound = store.get('select key from main.row where key > ? order by key limit 1 offset ?', from, pageRows - 1)
       const to = bound && String(bound['key'])
