@@ -6,10 +6,10 @@
  */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { QianzhiError, type ErrorCode } from '../protocol/errors.ts'
 import { samePosition, showPlace, type Position } from '../protocol/position.ts'
 import type { QuarantinedKey, Row, RowFault, StreamState, StreamStep, Take } from './database.ts'
+import { SqliteFile } from './sqlite-file.ts'
 
 /** What a mode remembers beside the queue. Everything is called within the store's transaction. */
 export interface Memory {
@@ -33,63 +33,17 @@ const tables = `
 /** Bytes that an entry takes beside its key. */
 const entryBytes = 80
 
-export class StreamStore {
-  readonly #database: DatabaseSync
-  readonly #statements = new Map<string, StatementSync>()
-
+export class StreamStore extends SqliteFile {
   /** `':memory:'` for none on disk. Throws QZ-DATA-LOCKED where another program has the file. */
   constructor(file: string, { shared = false, readOnly = false }: { shared?: boolean; readOnly?: boolean } = {}) {
-    this.#database = new DatabaseSync(file, { readOnly })
-    if (readOnly) return
-    try {
-      if (!shared) this.#database.exec('pragma locking_mode = exclusive')
-      this.#database.exec('pragma journal_mode = wal; pragma synchronous = full')
-      this.#database.exec(tables)
-    } catch (error) {
-      this.#database.close()
-      throw new QianzhiError('QZ-DATA-LOCKED', { folder: file }, { cause: error })
-    }
+    const locking = shared ? '' : 'pragma locking_mode = exclusive;'
+    super(file, { readOnly, prepare: `${locking} pragma journal_mode = wal; pragma synchronous = full; ${tables}` })
   }
 
   /** The store of a resource in the agent's data folder. */
   static open(folder: string, resource: string): StreamStore {
     mkdirSync(join(folder, 'scans'), { recursive: true, mode: 0o700 })
     return new StreamStore(storeFile(folder, resource))
-  }
-
-  /** Further tables of a mode. */
-  make(sql: string): void {
-    this.#database.exec(sql)
-  }
-
-  get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.#statement(sql).get(...values)
-  }
-
-  all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#statement(sql).all(...values)
-  }
-
-  run(sql: string, ...values: SQLInputValue[]): void {
-    this.#statement(sql).run(...values)
-  }
-
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql)
-    if (!statement) this.#statements.set(sql, (statement = this.#database.prepare(sql)))
-    return statement
-  }
-
-  transaction<T>(work: () => T): T {
-    this.#database.exec('begin immediate')
-    try {
-      const result = work()
-      this.#database.exec('commit')
-      return result
-    } catch (error) {
-      this.#database.exec('rollback')
-      throw error
-    }
   }
 
   state(): StreamState & { generation: number } {
@@ -121,7 +75,7 @@ export class StreamStore {
 
   take(maxKeys: number, inFlight: ReadonlySet<string>): Take {
     const take: Take = { entries: [], keys: [], marked: false }
-    for (const row of this.#statement('select id, key from queue order by id').iterate()) {
+    for (const row of this.statement('select id, key from queue order by id').iterate()) {
       if (take.keys.length >= maxKeys) break
       const id = String(row['id'])
       if (inFlight.has(id)) continue
@@ -237,10 +191,6 @@ export class StreamStore {
 
   setDue(due: Date | null, scanned?: Date): void {
     this.run('update stream set due = ?, scanned = coalesce(?, scanned)', due?.toISOString() ?? null, scanned?.toISOString() ?? null)
-  }
-
-  close(): void {
-    this.#database.close()
   }
 }
 

@@ -88,7 +88,7 @@ export class FileIndex extends IndexReading {
 
   #write(file: IndexedFile | UnfitFile): void {
     const sql = 'insert or replace into file (name, print, size, modified, sha256, parts, reason) values (?, ?, ?, ?, ?, ?, ?)'
-    if (!isFit(file)) return this.#store.run(sql, file.name, null, null, null, null, 1, file.reason)
+    if (!isFit(file)) return void this.#store.run(sql, file.name, null, null, null, null, 1, file.reason)
     const { name, print, size, modified, sha256, parts } = file
     this.#store.run(sql, name, print, size, modified, sha256, parts, null)
   }
@@ -121,8 +121,8 @@ export class FileIndex extends IndexReading {
 
   /** Names that a walk did not meet, kept aside until it has ended: there may be as many as there are files. */
   readonly unmet = {
-    clear: (): void => this.#store.run('delete from unmet'),
-    add: (name: string): void => this.#store.run('insert or ignore into unmet (name) values (?)', name),
+    clear: (): void => void this.#store.run('delete from unmet'),
+    add: (name: string): void => void this.#store.run('insert or ignore into unmet (name) values (?)', name),
     after: (name: string, limit: number): string[] =>
       this.#store.all('select name from unmet where name > ? order by name limit ?', name, limit).map((row) => String(row['name'])),
   }

@@ -6,7 +6,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
 import { samePosition, showPlace, type Place, type Position } from '../../protocol/position.ts'
 import {
@@ -22,6 +21,7 @@ import {
   type SinkState,
   type SinkTable,
 } from '../database.ts'
+import { SqliteFile } from '../sqlite-file.ts'
 
 const tables = `
   create table if not exists part (
@@ -34,20 +34,10 @@ const tables = `
   create table if not exists written (file text primary key);
   create table if not exists removal (one integer primary key check (one = 1), rows integer not null, tables text not null)`
 
-export class SinkStore {
-  readonly #database: DatabaseSync
-  readonly #statements = new Map<string, StatementSync>()
-
+export class SinkStore extends SqliteFile {
   /** `readOnly`: of a file that is there, also beside the agent that writes it. Throws QZ-DATA-LOCKED. */
   constructor(file: string, { readOnly = false }: { readOnly?: boolean } = {}) {
-    this.#database = new DatabaseSync(file, { readOnly })
-    try {
-      this.#database.exec('pragma busy_timeout = 5000')
-      if (!readOnly) this.#database.exec(`pragma journal_mode = wal; pragma synchronous = full; ${tables}`)
-    } catch (error) {
-      this.#database.close()
-      throw new QianzhiError('QZ-DATA-LOCKED', { folder: file }, { cause: error })
-    }
+    super(file, { readOnly, patience: 5_000, prepare: `pragma journal_mode = wal; pragma synchronous = full; ${tables}` })
   }
 
   /** The store of a route; it is made where there is none. */
@@ -61,43 +51,8 @@ export class SinkStore {
     const file = sinkFile(folder, route)
     if (!existsSync(file)) return undefined
     const store = new SinkStore(file, { readOnly: true })
-    store.#database.exec('begin; select 1 from part')
+    store.make('begin; select 1 from part')
     return store
-  }
-
-  /** Further tables. */
-  make(sql: string): void {
-    this.#database.exec(sql)
-  }
-
-  get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.statement(sql).get(...values)
-  }
-
-  all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.statement(sql).all(...values)
-  }
-
-  run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.statement(sql).run(...values).changes)
-  }
-
-  statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql)
-    if (!statement) this.#statements.set(sql, (statement = this.#database.prepare(sql)))
-    return statement
-  }
-
-  transaction<T>(work: () => T): T {
-    this.#database.exec('begin immediate')
-    try {
-      const result = work()
-      this.#database.exec('commit')
-      return result
-    } catch (error) {
-      this.#database.exec('rollback')
-      throw error
-    }
   }
 
   /** Undefined where there is no such part. */
@@ -259,14 +214,10 @@ export class SinkStore {
   forgetAll({ rows, tables: names }: Removal): void {
     this.transaction(() => {
       const all = this.all(`select name from sqlite_master where type = 'table' and name <> 'removal' and name not like 'sqlite_%'`)
-      for (const { name } of all) this.#database.exec(`drop table "${String(name)}"`)
+      for (const { name } of all) this.make(`drop table "${String(name)}"`)
       this.run('insert or replace into removal (one, rows, tables) values (1, ?, ?)', rows, JSON.stringify(names))
     })
-    this.#database.exec('vacuum')
-  }
-
-  close(): void {
-    this.#database.close()
+    this.make('vacuum')
   }
 }
 

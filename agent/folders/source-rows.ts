@@ -224,7 +224,7 @@ export class SourceRows {
 
   #rewriteRow({ key, row, fault }: Kept, places: readonly number[]): void {
     const insert = 'insert or ignore into next (key, row, fault) values (?, ?, ?)'
-    if (row === null) return this.#store.run(insert, key, null, fault)
+    if (row === null) return void this.#store.run(insert, key, null, fault)
     const old = JSON.parse(row) as Row
     const { columns } = this.#source
     const values = places.map((place) => (place < 0 ? null : old[place]!))
@@ -232,7 +232,7 @@ export class SourceRows {
     if (newKey.includes(null)) return
     const wrong = columns.findIndex(({ item }, i) => (item.required && values[i] === null) || valueFault(item, values[i]!) !== undefined)
     const text = writeKey(newKey)
-    if (wrong < 0) return this.#store.run(insert, text, JSON.stringify(values), null)
+    if (wrong < 0) return void this.#store.run(insert, text, JSON.stringify(values), null)
     const { item } = columns[wrong]!
     const found: RowFault = { key: newKey, code: 'QZ-ROW-VALUE', item: item.id, reason: valueFault(item, values[wrong]!) ?? 'is required' }
     this.#store.run(insert, text, null, JSON.stringify(found))

@@ -165,7 +165,7 @@ function forbidRenaming(folder: string): () => void {
 
 t.test('a full disk stops nothing, and is told', async (t) => {
   const disk = smallDisk(t, process.getuid!())
-  if (!disk) return t.pass('nothing may be mounted here', { skip: true })
+  if (!disk) return t.pass('a full disk', { skip: 'no file system may be mounted here' })
   const log = new LogFile({
     file: join(disk.folder, 'agent.log'),
     size: 1e9,
