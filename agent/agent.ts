@@ -241,6 +241,7 @@ class RunningAgent implements Agent {
   async #arrangeNow(): Promise<void> {
     if (this.#stopping.signal.aborted) return
     for (const wanted of this.#wantedLines()) await this.#lines.replace(wanted)
+    this.#tables.noteEnded()
     this.#pollAgain.fire()
   }
 

@@ -39,7 +39,6 @@ export class ConfiguredTables {
       .filter((sink) => sink.database === database)
       .flatMap((sink) => {
         const receives = receivesFor(this.#context.policy(), sink, this.#context.config.sinks)
-        this.#noteGrant(sink, receives)
         return receives.flatMap((receive) => this.#sinkTable(database, sink, receive))
       })
       .filter((sink, i, all) => this.#mayFill(database, sink, all.slice(0, i)))
@@ -65,16 +64,27 @@ export class ConfiguredTables {
     return false
   }
 
-  /** A sink for which the policy has no route stands in the status too, under its own name where the route is not known. */
-  #noteGrant(sink: SinkConfig, receives: readonly Receive[]): void {
+  /**
+   * Every sink for which the policy has no route says so, under its own name where the route is not known. For when its line has stopped:
+   * what was being applied while the hub told the end has then written its report.
+   */
+  noteEnded(): void {
+    for (const sink of this.#context.config.sinks) {
+      const receives = receivesFor(this.#context.policy(), sink, this.#context.config.sinks)
+      if (receives.length === 0) this.#noteEnded(sink)
+      else if (!sink.route) this.#context.board.sinks.delete(sinkName(sink))
+    }
+  }
+
+  #noteEnded(sink: SinkConfig): void {
+    const { board, now } = this.#context
     const name = sinkName(sink)
-    if (receives.length > 0 && !sink.route) this.#context.board.sinks.delete(name)
-    const known = [...this.#context.board.sinks.values()].some(({ route, resource }) =>
-      sink.route ? route === name : resource === sink.resource,
-    )
-    if (receives.length > 0 || known) return
-    const report = this.#context.board.sink(name, { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' })
-    setFault(report, new QianzhiError('QZ-ROUTE-ENDED', { route: name, reason: 'not in the policy' }), this.#context.now())
+    const known = [...board.sinks.values()].filter(({ route, resource }) => (sink.route ? route === name : resource === sink.resource))
+    const place = { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' }
+    for (const report of known.length > 0 ? known : [board.sink(name, place)]) {
+      if (report.fault?.code === 'QZ-ROUTE-ENDED') continue
+      setFault(report, new QianzhiError('QZ-ROUTE-ENDED', { route: report.route, reason: 'not in the policy' }), now())
+    }
   }
 
   received(sink: SinkTable): Receive {

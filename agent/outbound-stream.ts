@@ -92,17 +92,22 @@ export class OutboundStream {
     this.#show()
   }
 
-  /** A gap in coverage — trigger dropped, table altered, another schema version — ends in a snapshot. */
-  async #look(): Promise<void> {
+  /**
+   * A gap in coverage — trigger dropped, table altered, another schema version — ends in a snapshot. Also looked at after a read that
+   * found rows gone: where another table has taken the name meanwhile, its triggers are missing, and nothing is deleted. True where
+   * there was a gap.
+   */
+  async #look(): Promise<boolean> {
     const { schema, columns } = this.source
     const mapping = mappingText(columns)
     const shape = JSON.stringify([schema.version, columns.map(({ item, column }) => [item.id, column]), ...(mapping ? [mapping] : [])])
     const coverage = sha256(`${await this.#capture.coverage(this.source)} ${shape}`)
-    if (coverage === this.#state.coverage) return
+    if (coverage === this.#state.coverage) return false
     if (this.#state.coverage !== '') this.#log('the triggers or the table changed: a snapshot is taken')
     await this.#capture.mark(this.source, { snapshot: 'needed', coverage })
     this.#state = { ...this.#state, coverage, snapshot: 'needed' }
     if (this.begun) this.#resumeSnapshot()
+    return true
   }
 
   async #findPlace(signal: AbortSignal): Promise<void> {
@@ -265,6 +270,7 @@ export class OutboundStream {
     }
     const { rows, faults } = this.#examined.take(await this.#capture.rowsByKeys(this.source, keys))
     const deletes = missingKeys(keys, [...rows.map((row) => keyOf(row, this.#keys)), ...faults.map((fault) => fault.key)])
+    if (deletes.length > 0) await this.#look()
     const piece = await this.#guarded(this.#kept.sent.sift({ rows, faults, deletes, entries: [] }))
     if (this.#kept.rules.reload) this.report.unchanged = (this.report.unchanged ?? 0) + rows.length - piece.rows.length
     return { ...piece, entries: this.#queue.read(travels(piece)) }
@@ -303,7 +309,10 @@ export class OutboundStream {
       await this.#queue.drop()
       this.#kept.guard.queueEmptied()
     }
-    return this.#snapshot.read(this.#chain.rowsAtOnce, (rows) => this.#mayEnd(rows))
+    const piece = await this.#snapshot.read(this.#chain.rowsAtOnce, (rows) => this.#mayEnd(rows))
+    if (!piece?.snapshot?.last || !(await this.#look())) return piece
+    this.#kept.sent.drop(piece)
+    return undefined
   }
 
   #mayEnd(rows: number | undefined): boolean {
