@@ -25,7 +25,6 @@ import { until } from '../support/programs.ts'
 
 const server = await startPostgres()
 t.teardown(() => server.stop())
-t.setTimeout(200_000)
 
 const item = (id: string, more: Partial<Item> = {}): Item => ({
   id,

@@ -10,7 +10,6 @@ import { until } from '../support/programs.ts'
 import { equal, flowing, logged, logLength, makeLine, sourceOf, start, startLine, Writer, type Line } from './line.ts'
 import { Random, seedOfThisRun } from './random.ts'
 
-t.setTimeout(600_000)
 const seed = seedOfThisRun()
 process.stdout.write(`QIANZHI_SEED=${seed}\n`)
 const random = new Random(seed)

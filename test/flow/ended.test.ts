@@ -13,7 +13,6 @@ import { until } from '../support/programs.ts'
 const server = await startPostgres()
 t.teardown(() => server.stop())
 const mariadb = await findMariadb()
-t.setTimeout(300_000)
 
 const count = async ({ target, table }: Line) => Number((await target.query(`select count(*) from ${table}`))[0]![0])
 const emptied = (line: Line) => until('the table is empty', async () => (await count(line)) === 0)

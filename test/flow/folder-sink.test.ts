@@ -8,7 +8,6 @@ import { findPostgres } from '../support/postgres.ts'
 import { runProgram, until } from '../support/programs.ts'
 import { manifestOf, readRows } from '../agent/folders/sink-fixture.ts'
 
-t.setTimeout(120_000)
 const openness = 'internal' as const
 const people: ResourceFile = {
   resource: 'people',

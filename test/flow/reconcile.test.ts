@@ -13,7 +13,6 @@ import { runProgram, until } from '../support/programs.ts'
 const server = await startPostgres()
 t.teardown(() => server.stop())
 const mariadb = await findMariadb()
-t.setTimeout(300_000)
 
 /** The command of an agent's operator; its last word on each run. */
 async function reconcile(agent: TestAgent, ...words: string[]): Promise<ReconciliationProgress[]> {

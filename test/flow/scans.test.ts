@@ -8,7 +8,6 @@ import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 
-t.setTimeout(600_000)
 const server = await startPostgres()
 t.teardown(() => server.stop())
 const mariadb = await findMariadb()

@@ -8,7 +8,6 @@ import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { licenceItems, licences, openness, publishVersion } from './standard.ts'
 
-t.setTimeout(300_000)
 const server = await startPostgres()
 t.teardown(() => server.stop())
 const mariadb = await findMariadb()

@@ -102,8 +102,6 @@ async function suite(t: Test): Promise<void> {
   conformance(t, mariadb, freshDatabase)
 }
 
-t.setTimeout(300_000)
-
 await t.test(
   `conformance on ${server?.version ?? 'MariaDB'}`,
   { skip: !server && 'no MariaDB server is reachable (QIANZHI_TEST_MARIADB_URL)' },

@@ -9,8 +9,6 @@ import { inOracle, oracle, OracleServer } from './oracle-dialect.ts'
 const url = process.env['QIANZHI_TEST_ORACLE_URL']
 const skip = !url && 'no Oracle server: set QIANZHI_TEST_ORACLE_URL to the URL of a privileged account (docs/databases-oracle.md)'
 
-t.setTimeout(900_000)
-
 const server = url ? await OracleServer.connect(url) : undefined
 t.teardown(() => server?.close())
 

@@ -14,8 +14,6 @@ const skip =
   !server && 'no SQL Server is named (QIANZHI_TEST_SQLSERVER_URL=sqlserver://user:password@host:1433/master?trustServerCertificate=true)'
 const modes: CaptureMode[] = chosen ? [chosen] : server && (await tracks(server)) ? ['tracking', 'triggers'] : ['triggers']
 
-t.setTimeout(600_000)
-
 for (const mode of modes) {
   await t.test(`conformance on SQL Server, capture by ${mode}`, { skip }, async (t) =>
     conformance(t, sqlserver(mode), () => freshDatabase(server!)),

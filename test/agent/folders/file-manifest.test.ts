@@ -23,7 +23,6 @@ import {
   type Filled,
 } from './sink-fixture.ts'
 
-t.setTimeout(60_000)
 const file = 'scjg.licence.csv'
 const agentOnly = (id: string) => (id === agentKey.id ? agentKey.publicKey : undefined)
 const providerOnly = (id: string) => (id === providerKey.id ? providerKey.publicKey : undefined)

@@ -13,8 +13,6 @@ import { apply, fileSink, filled, freshFolder, manifestWhen, readRows, Stream } 
 import { writeTemporary, putInPlace } from '../../../agent/folders/write-file.ts'
 import { mkdirSync } from 'node:fs'
 
-t.setTimeout(60_000)
-
 const all = schemaOf([
   { id: 'id', type: 'integer', key: true },
   { id: 'text', type: 'text' },

@@ -67,7 +67,6 @@ async function checkFiles(t: Test, write: string, seen: Map<number, Seen>): Prom
 }
 
 const all = process.env['QIANZHI_TEST_LONG'] !== undefined
-t.setTimeout(all ? 900_000 : 180_000)
 
 for (const { write, every } of [
   { write: 'increments', every: all ? 1 : 3 },

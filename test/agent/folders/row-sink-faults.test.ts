@@ -22,7 +22,6 @@ import { smallDisk } from '../../support/small-disk.ts'
 import { licence } from '../databases/fixture.ts'
 import { apply, fileSink, filesIn, filled, freshFolder, manifestOf, manifestWhen, openDelivery, readRows, Stream } from './sink-fixture.ts'
 
-t.setTimeout(60_000)
 const file = 'scjg.licence.csv'
 const failureOf = (delivery: Delivery) =>
   until('the check fails', () =>

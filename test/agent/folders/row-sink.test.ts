@@ -21,7 +21,6 @@ import {
   type Filled,
 } from './sink-fixture.ts'
 
-t.setTimeout(60_000)
 const csv = 'scjg.licence.csv'
 const rowsOf = async (reading: FolderReading, schema = licence, route = 'route-1'): Promise<Row[]> =>
   (await reading.rowsAfter({ ...sourceOf(schema), route, capture: 'compare' }, null, 10_000)).rows

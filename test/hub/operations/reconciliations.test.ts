@@ -3,8 +3,6 @@ import t from 'tap'
 import { openCity } from '../city.ts'
 import { makeObject, openObjects } from '../objects.ts'
 
-t.setTimeout(120_000)
-
 t.test('keys are for the two agencies and the office', async (t) => {
   const city = await openCity(t)
   const objects = await openObjects(city, { provider: 'civil', receiver: 'water' })

@@ -17,7 +17,6 @@ import { until } from '../../support/programs.ts'
 import { enrolled, openOffice, refusal, villages, type Office } from '../office.ts'
 import { away, MemoryAgent, position } from './memory-agent.ts'
 
-t.setTimeout(200_000)
 const rows = Array.from({ length: 600 }, (_, i) => [`4401${i}`, `村 ${i}`])
 const admin = { actor: 'admin', agency: null, via: 'admin-key' } as const
 
