@@ -165,25 +165,42 @@ function isCommon(line: Buffer): boolean {
 /** Small, so that what is made of a piece is forgotten soon; a line that is longer makes it grow. */
 const [pieceBytes, longestPiece] = [1 << 16, 1 << 21]
 
-/** A file's bytes in pieces that end with a character. A piece is overwritten by the next one. */
+/** A file's bytes in pieces that end with a character. While one is worked on the next is read; a piece is overwritten by the next but one. */
 async function* pieces({ file, refuse, signal }: OpenText, from: number, name?: Encoding['name']): AsyncGenerator<Buffer> {
-  let buffer = Buffer.allocUnsafe(pieceBytes)
   const ending = name === 'utf-16le' ? unitsEnd(1) : name === 'utf-16be' ? unitsEnd(2) : lineEnd
-  for (let held = 0, position = from; ;) {
-    signal.throwIfAborted()
-    const { bytesRead } = await file.read(buffer, held, buffer.length - held, position)
-    const filled = held + bytesRead
-    if (bytesRead === 0) {
-      if (filled > 0) yield buffer.subarray(0, filled)
-      return
+  let [buffer, spare] = [Buffer.allocUnsafe(pieceBytes), Buffer.allocUnsafe(pieceBytes)]
+  let position = from
+  let held = 0
+  const read = (into: Buffer) => {
+    const reading = file.read(into, held, into.length - held, position)
+    // It is awaited when the piece before has been worked on.
+    reading.catch(() => undefined)
+    return reading
+  }
+  let reading = read(buffer)
+  try {
+    for (;;) {
+      const { bytesRead } = await reading
+      signal.throwIfAborted()
+      const filled = held + bytesRead
+      if (bytesRead === 0) {
+        if (filled > 0) yield buffer.subarray(0, filled)
+        return
+      }
+      position += bytesRead
+      const end = ending(buffer.subarray(0, filled))
+      held = filled - end
+      if (held >= longestPiece) throw refuse(wholeFile, '没有行,不是文本文件', 'it has no lines: it is no text file')
+      const wanted = held === buffer.length ? held * 2 : buffer.length
+      if (spare.length < wanted) spare = Buffer.allocUnsafe(wanted)
+      buffer.copy(spare, 0, end, filled)
+      reading = read(spare)
+      const piece = buffer.subarray(0, end)
+      ;[buffer, spare] = [spare, buffer]
+      if (end > 0) yield piece
     }
-    position += bytesRead
-    const end = ending(buffer.subarray(0, filled))
-    if (end > 0) yield buffer.subarray(0, end)
-    held = filled - end
-    if (held < buffer.length) buffer.copyWithin(0, end, filled)
-    else if (held < longestPiece) buffer = Buffer.concat([buffer], held * 2)
-    else throw refuse(wholeFile, '没有行,不是文本文件', 'it has no lines: it is no text file')
+  } finally {
+    await reading.catch(() => undefined)
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * A source whose files hold rows. A complete file is read into a staging area and, where it is good, moved to `done/` under the next number:
+ * A source whose files hold rows. A complete file is read into a staging area (its first one to where its rows stay) and, where it is good, moved to `done/` under the next number:
  * that is its acceptance. Then its rows are merged into what is remembered (source-rows.ts), and what changed is queued. What lies in `done/`
  * under a later number than the last one merged is merged first: so a stop at any moment, and a data folder that was put back to an older
  * copy, lose nothing. A refused file goes to `rejected/` with a report.
@@ -10,6 +10,7 @@ import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Row, Rows, SourceTable } from '../database.ts'
 import { StreamStore } from '../stream-store.ts'
 import { doneMark, InboxWatch, statFile, type InboxFile } from './inbox.ts'
+import { Filling } from './filling.ts'
 import { requireFolder, unreachable } from './owner.ts'
 import { doneName, doneNumber, fittingName, freeName } from './names.ts'
 import { readFileRows, type CellFault } from './read-file.ts'
@@ -23,9 +24,9 @@ const [doneFolder, rejectedFolder] = ['done', 'rejected']
 /** Faults of a file that its report lists. */
 const mostFaults = 10_000
 
-/** A file that was read: what is wrong with it, and its rows. */
+/** A file that was read: what is wrong with it, and where its rows are. */
 interface ReadFile {
-  staging: Staging
+  staging: Staging | Filling
   faults: { number: number; fault: CellFault }[]
   total: number
 }
@@ -144,6 +145,24 @@ export class RowFiles implements WatchedFiles {
   }
 
   async #read(path: string, signal: AbortSignal): Promise<ReadFile> {
+    return (await this.#fill(path, signal)) ?? this.#stage(path, signal)
+  }
+
+  /** Undefined where the file must be staged. */
+  async #fill(path: string, signal: AbortSignal): Promise<ReadFile | undefined> {
+    const filling = this.#rows.filling()
+    if (!filling) return undefined
+    try {
+      for await (const rows of readFileRows({ path, source: this.source, signal })) if (!filling.add(rows)) return void filling.discard()
+      filling.finish()
+      return { staging: filling, faults: [], total: 0 }
+    } catch (error) {
+      filling.discard()
+      throw error
+    }
+  }
+
+  async #stage(path: string, signal: AbortSignal): Promise<ReadFile> {
     const staging = new Staging(this.#staging)
     const read: ReadFile = { staging, faults: [], total: 0 }
     try {
@@ -169,13 +188,18 @@ export class RowFiles implements WatchedFiles {
   }
 
   async #merge({ staging, total }: ReadFile, name: string): Promise<void> {
-    const { resource, files } = this.source
+    const { resource } = this.source
     const number = doneNumber(name, resource)
-    // A row whose key cannot be read may be any row: none is taken for deleted.
-    const whole = files!.whole && staging.keyless === 0
-    const changed = await this.#rows.merge(staging.path, { number, whole }, this.#options.queued)
+    const changed = staging instanceof Filling ? this.#rows.takeFilled(staging, number) : await this.#mergeStaged(staging, number)
     staging.discard()
+    this.#options.queued()
     this.#options.logger.info({ resource, file: name, rows: staging.rows, changed, faults: total }, 'file taken')
+  }
+
+  /** A row whose key cannot be read may be any row: then none is taken for deleted. */
+  #mergeStaged(staging: Staging, number: number): Promise<number> {
+    const whole = this.source.files!.whole && staging.keyless === 0
+    return this.#rows.merge(staging.path, { number, whole }, this.#options.queued)
   }
 
   /** `fault`: of the file as a whole. */
@@ -192,7 +216,7 @@ export class RowFiles implements WatchedFiles {
 
   async #report(
     name: string,
-    { faults, total, staging }: Pick<ReadFile, 'faults' | 'total'> & { staging?: Staging },
+    { faults, total, staging }: Pick<ReadFile, 'faults' | 'total'> & Partial<ReadFile>,
     outcome: 'accepted' | 'refused',
   ) {
     const report = join(this.#rejected, fittingName(name, '.report.csv'))

@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import { valueFault } from '../../protocol/value.ts'
 import type { FolderSettings, Row, RowFault, Rows, SourceTable } from '../database.ts'
 import { readKey, writeKey, type StreamStore } from '../stream-store.ts'
+import { Filling } from './filling.ts'
 import { readSourceStore } from './stores.ts'
 
 const tables = `
@@ -99,6 +100,20 @@ export class SourceRows {
     const last = entries.at(-1)
     if (last) read.last = readKey(String(last['key']))
     return read
+  }
+
+  /** To write the first file's rows to; undefined where rows are known, or may be at the hub. */
+  filling(): Filling | undefined {
+    return this.merged === 0 && !this.#mustQueue ? new Filling(this.#store) : undefined
+  }
+
+  /** The first file is accepted. @returns how many keys are known now. */
+  takeFilled({ rows }: Filling, number: number): number {
+    this.#store.transaction(() => {
+      this.#store.make('drop table row; alter table next rename to row')
+      this.#store.run('update folder set merged = ?', number)
+    })
+    return rows
   }
 
   /**
