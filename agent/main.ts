@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8
 import { parseArgs } from 'node:util'
 import { codedError, QianzhiError, type Language } from '../protocol/errors.ts'
 import { version } from '../protocol/version.ts'

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8
 import { runCommand } from './commands/command-line.ts'
 
 process.exitCode = await runCommand(process.argv.slice(2), {

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { documents } from './support/documents.ts'
+import { nodeOptionsOf } from './support/programs.ts'
 
 const top = new URL('../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, top), 'utf8')
@@ -27,4 +28,14 @@ t.test('docs/decisions/README.md lists each record', async (t) => {
 
 t.test('what is printed from the code is what the code says (npm run docs)', async (t) => {
   for (const [path, text] of Object.entries(documents())) t.equal(read(path), text, path)
+})
+
+t.test('services start the programs with the options of Node that their first lines name', async (t) => {
+  for (const program of ['agent', 'hub']) {
+    const options = nodeOptionsOf(`${program}/main.ts`).join(' ')
+    t.not(options, '')
+    t.match(read('package.json'), `"node ${options} ${program}/main.ts"`)
+    t.match(read(`config-examples/service/qianzhi-${program}.service`), `.bin/node ${options} /`)
+  }
+  t.match(read('config-examples/service/qianzhi-agent.xml'), `<argument>${nodeOptionsOf('agent/main.ts').join(' ')}</argument>`)
 })

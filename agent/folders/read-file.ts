@@ -40,7 +40,7 @@ export interface ReadFileOptions {
 }
 
 /** Rows that are handed on together. */
-const chunk = 2000
+const chunk = 500
 
 /**
  * The rows of a file, blank ones left out, each with what is wrong with it. Throws QZ-FILE where the file is refused as a whole, which may be

@@ -153,7 +153,11 @@ export class RowFiles implements WatchedFiles {
     const filling = this.#rows.filling()
     if (!filling) return undefined
     try {
-      for await (const rows of readFileRows({ path, source: this.source, signal })) if (!filling.add(rows)) return void filling.discard()
+      for await (const rows of readFileRows({ path, source: this.source, signal })) {
+        if (filling.add(rows)) continue
+        filling.discard()
+        return undefined
+      }
       filling.finish()
       return { staging: filling, faults: [], total: 0 }
     } catch (error) {

@@ -2,6 +2,7 @@
  * Files from a folder: Excel rows to the hub's disk, GB18030 rows into what the agent remembers and to the hub, beside reading the same bytes
  * and nothing else; then files as they are (any-files.ts).
  */
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { copyFile, open, rename, writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
@@ -10,7 +11,7 @@ import type { Item } from '../../protocol/schema.ts'
 import { writeWorkbook } from '../../protocol/excel/write.ts'
 import { encodeGb18030 } from '../../agent/folders/gb18030.ts'
 import { Exchange, type ResourceFile } from '../support/exchange.ts'
-import { runProgram, until } from '../support/programs.ts'
+import { nodeOptionsOf, Program, runProgram, until } from '../support/programs.ts'
 import { largeFile, smallFiles } from './any-files.ts'
 import type { BenchOptions } from './main.ts'
 import type { Measured } from './folder-read.ts'
@@ -53,6 +54,7 @@ function row(n: number): string[] {
 }
 
 export async function run({ rows, note }: BenchOptions): Promise<Record<string, number>> {
+  execFileSync(process.execPath, ['.ci/build.mjs'], { stdio: 'ignore' })
   const csvRows = rows === 300_000 ? 1_000_000 : rows
   const folder = mkdtempSync(join(tmpdir(), 'qianzhi-folder-bench-'))
   try {
@@ -109,13 +111,14 @@ async function writeCsv(path: string, count: number): Promise<void> {
 }
 
 async function measure(file: string, what: string): Promise<Measured> {
-  const { stdout } = await runProgram(['test/bench/folder-read.ts', file, what])
+  const { stdout } = await runProgram([...nodeOptionsOf('agent/main.ts'), 'test/bench/folder-read.ts', file, what])
   return JSON.parse(stdout) as Measured
 }
 
 /** Seconds from the file's appearance, complete, to the hub's receipt for its last row. */
 async function toHub(file: string, count: number): Promise<{ seconds: number; peakMb: number; idleMb: number }> {
   const exchange = await Exchange.start()
+  let program: Program | undefined
   try {
     const provider = await exchange.enrol('provider', {
       agency: 'provider',
@@ -128,10 +131,12 @@ async function toHub(file: string, count: number): Promise<{ seconds: number; pe
     mkdirSync(drop)
     const name = file.slice(file.lastIndexOf('/') + 1)
     await copyFile(file, join(drop, name))
-    provider.program.start()
+    // As it is installed: built, without TypeScript to strip.
+    program = new Program(['dist/agent/main.js', 'start', '--config', provider.configFile], join(provider.folder, 'agent.log'))
+    program.start()
     const source = async () => (await provider.report().catch(() => undefined))?.sources[0]
     await until('it waits for the file', async () => (await source())?.fault?.code === 'QZ-FOLDER-WAITS')
-    const idleMb = Math.round(provider.program.peakMemoryMb!)
+    const idleMb = Math.round(program.peakMemoryMb!)
     const started = performance.now()
     await writeFile(join(drop, `${name}.new`), '')
     await rename(join(drop, `${name}.new`), join(drop, `${name}.done`))
@@ -144,8 +149,9 @@ async function toHub(file: string, count: number): Promise<{ seconds: number; pe
       300,
     )
     const seconds = Number(((performance.now() - started) / 1000).toFixed(2))
-    return { seconds, peakMb: Math.round(provider.program.peakMemoryMb!), idleMb }
+    return { seconds, peakMb: Math.round(program.peakMemoryMb!), idleMb }
   } finally {
+    await program?.end()
     await exchange.stop()
   }
 }

@@ -32,6 +32,12 @@ export async function runProgram(args: string[], options: { failing?: boolean; e
   return { code, ...output }
 }
 
+/** Options of Node that a program's first line names: those with which it is installed. */
+export function nodeOptionsOf(script: string): string[] {
+  const options = /^#!\/usr\/bin\/env -S node (.+)$/m.exec(readFileSync(join(root, script), 'utf8'))?.[1]
+  return options?.split(' ') ?? []
+}
+
 const running = new Set<ChildProcess>()
 process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 
@@ -49,7 +55,7 @@ export class Program {
   }
 
   start(): void {
-    const child = spawn(process.execPath, [...this.args], {
+    const child = spawn(process.execPath, [...nodeOptionsOf(this.args[0]!), ...this.args], {
       cwd: root,
       env: { ...compileCache, ...process.env, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
