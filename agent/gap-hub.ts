@@ -63,12 +63,12 @@ export class GapHub implements Hub {
 
   constructor(parts: GapHubParts) {
     this.#parts = parts
-    const { gap, identity, policy, logger, key, clock } = parts
+    const { gap, identity, policy, logger, key, clock, data } = parts
     this.url = [gap.in && `→ ${gap.in.path}`, gap.out && `${gap.out.path} →`].filter(Boolean).join(' ')
     if (gap.in) this.#inbox = new GapInbox({ gap: { ...gap, in: gap.in }, identity, policy, logger })
     this.receiptKey = key.publicKey
-    if (gap.out) this.#supply = new GapSupply({ gap: { ...gap, out: gap.out }, identity, key, data: parts.data, logger, clock })
-    if (gap.out) this.#outbox = new GapOutbox({ folder: gap.out, agent: identity.agent, key, clock, again: gap.again })
+    if (gap.out) this.#supply = new GapSupply({ gap: { ...gap, out: gap.out }, identity, key, data, logger, clock })
+    if (gap.out) this.#outbox = new GapOutbox({ folder: gap.out, agent: identity.agent, data, key, clock, again: gap.again })
   }
 
   now(): Date {

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
 import type { SinkReport } from '../protocol/api.ts'
-import { beginsSnapshot, blockValues, openBatch, opBlock, splitBatch, type Manifest, type OpenBatch, type Op } from '../protocol/batch.ts'
+import type { OpenBatch } from '../protocol/batch.ts'
 import { codedError, QianzhiError } from '../protocol/errors.ts'
 import type { Receive } from '../protocol/policy.ts'
 import { isAfter, showPlace, type Position } from '../protocol/position.ts'
 import { headStatement, type AppliedReceipt } from '../protocol/receipt.ts'
-import { keyId } from '../protocol/signature.ts'
+import { openArrived, placeOf, requireItems, toChange } from './arrived-batch.ts'
 import { Backoff } from './backoff.ts'
 import {
   sameShape,
@@ -18,7 +18,7 @@ import {
   type SinkState,
   type SinkTable,
 } from './database.ts'
-import { localRows } from './mapping.ts'
+import { DueReceipt } from './due-receipt.ts'
 import { clearFault, setFault } from './status.ts'
 import type { Wake } from './wake.ts'
 
@@ -72,7 +72,7 @@ export class InboundRoute {
   #paused = false
   /** True where the last ask had no room. */
   #asksNothing = false
-  #due: AppliedReceipt | undefined
+  readonly #due = new DueReceipt()
   #head: { hash: string; time: string } | undefined
   #window = { rows: 0, bad: 0 }
 
@@ -277,7 +277,7 @@ export class InboundRoute {
 
   /** Something was applied of which the hub has no receipt yet. */
   get owesReceipt(): boolean {
-    return this.#due !== undefined
+    return this.#due.isDue
   }
 
   #reach(): void {
@@ -288,9 +288,16 @@ export class InboundRoute {
   receive(bytes: Buffer, generation: number): void {
     if (!this.#opened || generation !== this.#generation || Date.now() < this.#heldUntil) return
     try {
-      const batch = this.#verify(bytes)
+      const batch = openArrived(bytes, {
+        receive: this.#receive,
+        schema: this.sink.schema,
+        isPinned: (id) => this.#context.pinnedKey(this.sink.resource, id),
+        received: this.#received,
+        broken: this.#broken !== undefined,
+      })
       if (!batch) return
-      this.#received = { epoch: batch.manifest.epoch, seq: batch.manifest.seq, hash: batch.hash }
+      this.#received = placeOf(batch)
+      requireItems(batch, this.sink)
       this.#broken = undefined
       this.#queue.push(batch)
       this.#queuedBytes += bytes.length
@@ -298,49 +305,6 @@ export class InboundRoute {
     } catch (error) {
       this.#break(codedError(error))
     }
-  }
-
-  #verify(bytes: Buffer): OpenBatch | undefined {
-    const batch = openBatch(splitBatch(bytes), (id) => this.#providerKey(id))
-    const { manifest } = batch
-    const { schema } = this.sink
-    if (manifest.resource !== schema.resource) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `it is of ${manifest.resource}` })
-    this.#checkEpoch(batch)
-    // Our policy is older than the batch: the new one is on its way.
-    if (manifest.schema > schema.version) return undefined
-    if (!this.#follows(batch)) return undefined
-    const present = new Set(batch.blocks.map((block) => block.item))
-    const absent = this.sink.columns.find(({ item }) => !present.has(item.id))
-    if (absent) this.#refuse(batch, new QianzhiError('QZ-BATCH-ITEM', { item: absent.item.id }))
-    return batch
-  }
-
-  #providerKey(id: string): string | undefined {
-    const key = this.#receive.keys.map((entry) => entry.key).find((publicKey) => keyId(publicKey) === id)
-    if (key && !this.#context.pinnedKey(this.sink.resource, id)) throw new QianzhiError('QZ-PROVIDER-KEY', { resource: this.sink.resource })
-    return key
-  }
-
-  #checkEpoch({ manifest, keyId: id }: OpenBatch): void {
-    const entry = this.#receive.keys.find(({ key }) => keyId(key) === id)!
-    if (manifest.epoch >= entry.from && (entry.to === undefined || manifest.epoch <= entry.to)) return
-    throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `the key does not count for epoch ${manifest.epoch}` })
-  }
-
-  /** The next seq with the right prev, or the beginning of a later snapshot. What came before already is passed over. */
-  #follows({ manifest }: OpenBatch): boolean {
-    const received = this.#received
-    if (received && !isAfter(manifest, received)) return false
-    if (beginsSnapshot(manifest)) return true
-    const next = received?.epoch === manifest.epoch && received.seq + 1 === manifest.seq && received.hash === manifest.prev
-    if (next && !this.#broken) return true
-    throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(manifest) })
-  }
-
-  /** A verified batch that cannot be used: the next snapshot must begin after it. */
-  #refuse(batch: OpenBatch, error: QianzhiError): never {
-    this.#received = { epoch: batch.manifest.epoch, seq: batch.manifest.seq, hash: batch.hash }
-    throw error
   }
 
   #break(error: QianzhiError): void {
@@ -365,7 +329,7 @@ export class InboundRoute {
     } catch (error) {
       this.#queue = []
       this.#queuedBytes = 0
-      this.#received = { epoch: batch.manifest.epoch, seq: batch.manifest.seq, hash: batch.hash }
+      this.#received = placeOf(batch)
       this.#break(codedError(error))
       return undefined
     }
@@ -403,31 +367,19 @@ export class InboundRoute {
     this.#reach()
   }
 
-  #note(applied: Applied, batches: number): void {
-    const position = this.#applied!
-    const before = this.#due
-    this.#due = {
-      route: this.id,
-      ...position,
-      time: this.#context.now().toISOString(),
-      batches: (before?.batches ?? 0) + batches,
-      written: (before?.written ?? 0) + applied.written,
-      deleted: (before?.deleted ?? 0) + applied.deleted,
-      quarantined: (before?.quarantined ?? 0) + applied.quarantined,
-      quarantine: applied.quarantine,
-    }
+  #note({ written, deleted, quarantined, quarantine }: Applied, batches: number): void {
+    const time = this.#context.now().toISOString()
+    this.#due.note({ route: this.id, ...this.#applied!, time, batches, written, deleted, quarantined, quarantine })
   }
 
   takeReceipt(): { route: InboundRoute; receipt: AppliedReceipt } | undefined {
-    const receipt = this.#due
-    this.#due = undefined
+    const receipt = this.#due.take()
     return receipt && { route: this, receipt }
   }
 
-  /** The hub did not take it: its counts go with the next one. */
+  /** The hub did not take it. */
   returnReceipt(receipt: AppliedReceipt): void {
-    const later = this.#due
-    this.#due = later ? { ...later, ...addCounts(receipt, later) } : receipt
+    this.#due.giveBack(receipt)
   }
 
   /** Too large a share of refused rows: something is wrong with the table, not with the rows. */
@@ -439,34 +391,4 @@ export class InboundRoute {
     this.#window = { rows: 0, bad: 0 }
     if (bad / seen > badShare) this.#break(new QianzhiError('QZ-SINK-BAD-SHARE', { bad, rows: seen }))
   }
-}
-
-function addCounts(a: AppliedReceipt, b: AppliedReceipt) {
-  return {
-    batches: a.batches + b.batches,
-    written: a.written + b.written,
-    deleted: a.deleted + b.deleted,
-    quarantined: a.quarantined + b.quarantined,
-  }
-}
-
-/** A row with a value that has no local code is set aside like one that cannot be sent. */
-function opOf(op: Op, without: boolean): Op {
-  return without && op === 'u' ? 'c:QZ-ROW-CODE' : op
-}
-
-function toChange(batch: OpenBatch, sink: SinkTable, from: Position | null): Change {
-  const { epoch, seq, rows, snapshot }: Manifest = batch.manifest
-  const received = sink.columns.map(({ item }) => blockValues(batch, item.id))
-  const { columns, without } = localRows(sink.columns, received)
-  const asItCame = sink.files && { bytes: batch.bytes, manifest: batch.jws }
-  const change: Change = { from, to: { epoch, seq, hash: batch.hash }, rows, columns, ...asItCame }
-  if (batch.blocks.some((block) => block.item === opBlock)) change.ops = blockValues(batch, opBlock) as Op[]
-  if (without.size > 0) change.ops = Array.from({ length: rows }, (_, row) => opOf(change.ops?.[row] ?? 'u', without.has(row)))
-  if (snapshot) change.snapshot = { began: { epoch, seq: snapshot.began }, last: snapshot.last }
-  if (sink.files) {
-    change.bytes = batch.bytes
-    change.manifest = batch.jws
-  }
-  return change
 }

@@ -1,12 +1,12 @@
 import { hash, randomBytes } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Logger } from 'pino'
 import { errorForLog } from '../protocol/errors.ts'
 import { samePosition, type Position } from '../protocol/position.ts'
 import type { Row, SourceTable } from './database.ts'
 import { keyIndexes, keyOf, keyText, type Piece } from './packing.ts'
+import { SqliteFile } from './sqlite-file.ts'
 
 /**
  * What one stream has sent, in `sent/RESOURCE.sqlite` in the data folder: how many rows there are at its receivers, and, where the
@@ -209,27 +209,15 @@ function openFile(path: string): OpenFile {
   }
 }
 
-class OpenFile {
-  readonly #db: DatabaseSync
-  readonly #get: StatementSync
-  readonly #put: StatementSync
-  readonly #remove: StatementSync
-  readonly #save: StatementSync
+class OpenFile extends SqliteFile {
   #stream: Stream
   readonly #salt: string
 
   constructor(path: string) {
-    this.#db = new DatabaseSync(path)
-    this.#db.exec(`pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -4000; ${tables}`)
-    this.#db.prepare('insert or ignore into stream (one, salt) values (1, ?)').run(randomBytes(16))
-    this.#stream = this.#db.prepare('select * from stream').get() as unknown as Stream
+    super(path, { prepare: `pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -4000; ${tables}` })
+    this.run('insert or ignore into stream (one, salt) values (1, ?)', randomBytes(16))
+    this.#stream = this.get('select * from stream') as unknown as Stream
     this.#salt = Buffer.from(this.#stream.salt).toString('hex')
-    this.#get = this.#db.prepare('select value from print where key = ?')
-    this.#put = this.#db.prepare('insert into print (key, value) values (?, ?) on conflict (key) do update set value = excluded.value')
-    this.#remove = this.#db.prepare('delete from print where key = ?')
-    this.#save = this.#db.prepare(
-      'update stream set epoch = ?, seq = ?, hash = ?, place = ?, shape = ?, complete = ?, rows = ?, since = ?, snapshot_rows = ?',
-    )
   }
 
   get complete(): boolean {
@@ -250,7 +238,7 @@ class OpenFile {
   }
 
   print(key: string): Buffer | undefined {
-    const found = this.#get.get(key) as { value: Uint8Array } | undefined
+    const found = this.get('select value from print where key = ?', key) as { value: Uint8Array } | undefined
     return found && Buffer.from(found.value.buffer, found.value.byteOffset, found.value.byteLength)
   }
 
@@ -264,7 +252,7 @@ class OpenFile {
     const same = samePosition(this.#position(), position) && shape === all
     if (same) return
     this.#change(() => {
-      this.#db.exec('delete from print')
+      this.make('delete from print')
       const { epoch = null, seq = null, hash: at = null } = position ?? {}
       const fresh = { epoch, seq, hash: at, place: table, shape: all, complete: 0, snapshot_rows: null }
       return place === table ? fresh : { ...fresh, rows: null, since: 0 }
@@ -280,11 +268,11 @@ class OpenFile {
     const { rows, deletes, faults, snapshot } = piece
     const follows = samePosition(this.#position(), from)
     this.#change(() => {
-      if (snapshot?.first || !follows) this.#db.exec('delete from print')
+      if (snapshot?.first || !follows) this.make('delete from print')
       if (keyOfRow) {
-        for (const row of rows) this.#put.run(keyOfRow(row), this.printOf(row))
-        for (const key of deletes) this.#remove.run(keyText(key))
-        for (const { key } of faults) this.#put.run(keyText(key), unknown)
+        for (const row of rows) this.#put(keyOfRow(row), this.printOf(row))
+        for (const key of deletes) this.run('delete from print where key = ?', keyText(key))
+        for (const { key } of faults) this.#put(keyText(key), unknown)
       }
       return { ...to, ...this.#counts(piece, follows) }
     })
@@ -305,14 +293,14 @@ class OpenFile {
 
   forget(keys: readonly Row[], to: Position | undefined): void {
     this.#change(() => {
-      for (const key of keys) this.#put.run(keyText(key), unknown)
+      for (const key of keys) this.#put(keyText(key), unknown)
       return { ...to }
     })
   }
 
   forgetAll(): void {
     this.#change(() => {
-      this.#db.exec('delete from print')
+      this.make('delete from print')
       return { complete: 0, snapshot_rows: null }
     })
   }
@@ -321,16 +309,18 @@ class OpenFile {
     this.#change(() => ({ rows: Math.max(this.#stream.rows ?? 0, count), since: 0 }))
   }
 
-  /** One transaction: what is remembered in memory follows only when it has committed. */
-  #change(work: () => Partial<Stream>): void {
-    this.#db.exec('begin immediate')
-    const { epoch, seq, hash: at, place, shape, complete, rows, since, snapshot_rows, salt } = { ...this.#stream, ...work() }
-    this.#save.run(epoch, seq, at, place, shape, complete, rows, since, snapshot_rows)
-    this.#db.exec('commit')
-    this.#stream = { epoch, seq, hash: at, place, shape, complete, rows, since, snapshot_rows, salt }
+  #put(key: string, value: Buffer): void {
+    this.run('insert into print (key, value) values (?, ?) on conflict (key) do update set value = excluded.value', key, value)
   }
 
-  close(): void {
-    this.#db.close()
+  /** One transaction: what is remembered in memory follows only when it has committed. */
+  #change(work: () => Partial<Stream>): void {
+    this.#stream = this.transaction(() => {
+      const stream = { ...this.#stream, ...work() }
+      const { epoch, seq, hash: at, place, shape, complete, rows, since, snapshot_rows } = stream
+      const set = 'epoch = ?, seq = ?, hash = ?, place = ?, shape = ?, complete = ?, rows = ?, since = ?, snapshot_rows = ?'
+      this.run(`update stream set ${set}`, epoch, seq, at, place, shape, complete, rows, since, snapshot_rows)
+      return stream
+    })
   }
 }

@@ -31,7 +31,7 @@ export async function enrollCarried({ config, words, options, say }: CommandCont
     const { agent, agency, policy } = await hub.enrol(request)
     openPolicy(policy, identity.hubKey, agent, 0)
     const back = entry.back === undefined ? join(config.data, `gap ${agent}`) : config.databases[entry.back]!.folder!.path
-    await handPolicy(back, { agent, policy, identity, key, now: new Date() })
+    await handPolicy(back, { agent, policy, identity, key, data: config.data, now: new Date() })
     noteCarried(config.data, name, agent)
     say(
       `已登记内侧代理 ${agent},机关单位 ${agency}。请核对其密钥指纹 ${keyId(inner.publicKey)};把 ${back}/gap.json 送入内侧`,

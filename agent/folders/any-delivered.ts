@@ -137,6 +137,19 @@ export class DeliveredParts {
     return this.#store.get('select name from placed where folded = ? and name <> ?', folded, name)?.['name'] as string | undefined
   }
 
+  /** Files that an ended route of the same resource has put into the folder are this one's from now on. */
+  takeOver(ended: SinkStore): void {
+    if (!ended.has('placed')) return
+    for (const row of ended.all('select name, folded, sha256, print from placed')) this.place(placedOf(row), String(row['folded']))
+  }
+
+  /** Files in the folder that are of no version: taken over, and not in the snapshot that ends. */
+  pendUnheld(generation: number, kept: ReadonlySet<string>): void {
+    const none = 'not exists (select 1 from version v where v.generation = ? and v.name = placed.name)'
+    for (const row of this.#store.all(`select name from placed where ${none}`, generation))
+      if (!kept.has(String(row['name']))) this.pend(String(row['name']))
+  }
+
   place({ name, sha256, print }: PlacedFile, folded: string): void {
     this.#store.run('insert or replace into placed (name, folded, sha256, print) values (?, ?, ?, ?)', name, folded, sha256, print)
     this.claim(name)

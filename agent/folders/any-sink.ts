@@ -22,7 +22,7 @@ import { Placing } from './any-place.ts'
 import { fileKey, Settling } from './any-settling.ts'
 import type { DeliveredFiles } from './delivered.ts'
 import { requireFolder, unreachable } from './owner.ts'
-import { SinkStore } from './sink-store.ts'
+import { rememberedRoutes, SinkStore } from './sink-store.ts'
 
 /** What one row of a batch comes to. */
 type Step =
@@ -66,11 +66,28 @@ export class AnySink implements DeliveredFiles {
     await this.#reached(async () => {
       await this.#files.prepare()
       await this.#placing.prepare(this.#files.folder, this.#folds)
-      if (!this.#store.state('live')) this.#store.transaction(() => this.#store.begin('live', this.#sink))
+      if (!this.#store.state('live')) this.#begin()
       await this.#files.sweep(this.#parts.held())
       await this.#settling.tryAgain(this.#store.generation('live'))
     })
     return { live: this.#store.state('live')!, shadow: this.#store.state('shadow') ?? null }
+  }
+
+  /** What an ended route of the resource has left in the folder is gone on with, as a table is. */
+  #begin(): void {
+    const { route, resource } = this.#sink
+    const others = rememberedRoutes(this.#folder).filter((other) => other !== route)
+    this.#store.transaction(() => {
+      this.#store.begin('live', this.#sink)
+      for (const other of others) {
+        const ended = SinkStore.read(this.#folder, other)
+        try {
+          if (ended?.resource === resource) this.#parts.takeOver(ended)
+        } finally {
+          ended?.close()
+        }
+      }
+    })
   }
 
   #checkSink(): void {
@@ -175,7 +192,7 @@ export class AnySink implements DeliveredFiles {
       else if (step.do === 'remove') note(step.name, this.#parts.remove(generation, step.name, step.part))
       else if (this.#setAside(generation, step, change.to)) aside++
     }
-    if (change.snapshot?.last) this.#endSnapshot(generation, change.snapshot.began, note)
+    if (change.snapshot?.last) this.#endSnapshot(generation, change.snapshot.began, part === 'live', note)
     if (part === 'live') for (const name of touched) if (this.#isSettleable(generation, name)) this.#parts.pend(name)
     return { aside, left }
   }
@@ -186,11 +203,12 @@ export class AnySink implements DeliveredFiles {
   }
 
   /** Rows that the snapshot did not bring go; not of files of which the provider told that it cannot send them. */
-  #endSnapshot(generation: number, began: Place, note: (name: string, left: string | undefined) => void): void {
+  #endSnapshot(generation: number, began: Place, live: boolean, note: (name: string, left: string | undefined) => void): void {
     this.#store.forgetOlder(generation, began)
     const kept = this.#asideIn(generation, 'and epoch is not null')
     for (const { name, part } of this.#parts.older(generation, began))
       if (!kept.has(name)) note(name, this.#parts.remove(generation, name, part))
+    if (live) this.#parts.pendUnheld(generation, kept)
   }
 
   #isSettleable(generation: number, name: string): boolean {

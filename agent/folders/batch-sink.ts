@@ -10,7 +10,7 @@ import { GapCopies } from '../gaps/gap-copies.ts'
 import { batchFileName, clearTemporaries, folderOf, putFile } from '../gaps/gap-files.ts'
 import type { Place } from '../../protocol/position.ts'
 import type { DeliveredFiles } from './delivered.ts'
-import { unreachable } from './owner.ts'
+import { requireFolder, unreachable } from './owner.ts'
 import { SinkStore } from './sink-store.ts'
 
 /** Batches after which copies are looked through. */
@@ -65,6 +65,7 @@ export class BatchSink implements DeliveredFiles {
     const { to, bytes, snapshot, rows } = change
     if (!bytes) throw new QianzhiError('QZ-INTERNAL', { reason: 'the batch as it came is not there' })
     const name = batchFileName(to)
+    await requireFolder(this.#folder)
     try {
       await putFile(join(this.#path, name), bytes)
     } catch (error) {

@@ -25,7 +25,7 @@ class FolderDelivery implements Delivery {
 
   async open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null }> {
     await requireFolder(this.#folder)
-    await this.#routes.get(sink.route)?.close()
+    await this.#close(sink.route)
     const route = await kinds[sink.files!.contents](sink, this.#folder)
     this.#routes.set(sink.route, route)
     return route.open()
@@ -58,8 +58,7 @@ class FolderDelivery implements Delivery {
   }
 
   async remove(route: string): Promise<Removal | null> {
-    await this.#routes.get(route)?.close()
-    this.#routes.delete(route)
+    await this.#close(route)
     return removeRoute(route, this.#folder)
   }
 
@@ -73,7 +72,12 @@ class FolderDelivery implements Delivery {
   }
 
   async close(): Promise<void> {
-    for (const route of this.#routes.values()) await route.close()
-    this.#routes.clear()
+    for (const route of this.#routes.keys()) await this.#close(route)
+  }
+
+  async #close(route: string): Promise<void> {
+    const opened = this.#routes.get(route)
+    this.#routes.delete(route)
+    await opened?.close()
   }
 }

@@ -30,6 +30,8 @@ export interface Making {
   batches: number
   /** ISO. */
   time: string
+  /** Manifests of batches for the file's own (protocol/file-manifest.ts): later ones take their places in the store while it is written. */
+  provider: readonly string[]
   /** Once it lies on the disk under its temporary name: from then on it may have been seen. */
   manifest?: FileManifest
 }
@@ -91,14 +93,17 @@ export class OutputState {
     return this.#next !== undefined
   }
 
-  /** How files are written now: where it is another way than before, all rows are written anew. `number`: the last one that the folder has. */
-  follow(form: string, number: () => number): void {
+  /**
+   * How files are written now, and the last number that the folder has. Where it is another way than before, or the folder is ahead of what
+   * is remembered (a data folder that was lost, or put back), all rows are written anew.
+   */
+  follow(form: string, last: number): void {
+    const { number } = this.read()
     const before = String(this.#store.get('select form from output')!['form'])
-    if (before === form) return
+    if (before === form && last <= number) return
     this.#store.transaction(() => {
-      if (before === '') this.#store.run('update output set number = ?', number())
       this.#wholeNext()
-      this.#store.run('update output set form = ?', form)
+      this.#store.run('update output set number = max(number, ?), form = ?', last, form)
     })
   }
 
@@ -146,16 +151,14 @@ export class OutputState {
     store.run('insert or replace into statement (generation, epoch, seq, jws) values (?, ?, ?, ?)', generation, epoch, seq, jws)
   }
 
-  /** The provider's statements that a file is made of, oldest first; of a whole file the newest one alone. */
-  statements(generation: number, { kind, from, to }: Making): string[] {
+  /** The provider's statements that a file is made of now, oldest first; of a whole file the newest one alone. */
+  #statements(kind: Making['kind'], from: Position | null): string[] {
     const after = kind === 'changes' ? from : null
     const rows = this.#store.all(
-      `select jws from statement where generation = ? and (epoch, seq) > (?, ?) and (epoch, seq) <= (?, ?) order by epoch desc, seq desc limit ?`,
-      generation,
+      `select jws from statement where generation = ? and (epoch, seq) > (?, ?) order by epoch desc, seq desc limit ?`,
+      this.#store.generation('live'),
       after?.epoch ?? 0,
       after?.seq ?? 0,
-      to.epoch,
-      to.seq,
       kind === 'whole' ? 1 : -1,
     )
     return rows.map(({ jws }) => String(jws)).toReversed()
@@ -185,6 +188,7 @@ export class OutputState {
         to,
         batches: batches + (making?.batches ?? 0),
         time: new Date().toISOString(),
+        provider: fitting(this.#statements(kind, reached)),
       }
       this.#store.run('update output set number = ?, changed = null, whole = 0, batches = 0, making = ?', next.number, JSON.stringify(next))
       if (kind === 'whole') this.#store.run('delete from change')
@@ -231,4 +235,17 @@ export class OutputState {
       )
     })
   }
+}
+
+/** Bytes of the provider's statements in one manifest. */
+const mostStatementBytes = 256 << 10
+
+/** The first ones and the last where they are too many together. */
+function fitting(statements: readonly string[]): string[] {
+  const last = statements.at(-1)
+  if (last === undefined) return []
+  let room = mostStatementBytes - last.length
+  const first = statements.slice(0, -1)
+  const end = first.findIndex((jws) => (room -= jws.length) < 0)
+  return [...(end < 0 ? first : first.slice(0, end)), last]
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
+import { codedError, QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import type { FolderSettings } from '../database.ts'
 import { writeDurably } from '../state.ts'
 
@@ -55,18 +55,33 @@ export async function requireFolder({ path, agent }: Pick<FolderSettings, 'path'
 }
 
 async function readOwner(path: string, file: string): Promise<{ agent?: unknown; host?: unknown }> {
+  let text: string
   try {
     await access(path, constants.R_OK | constants.W_OK)
-    return JSON.parse(await readFile(file, 'utf8')) as { agent?: unknown; host?: unknown }
+    text = await readFile(file, 'utf8')
   } catch (error) {
     throw unreachable(path, error)
   }
+  try {
+    return JSON.parse(text) as { agent?: unknown; host?: unknown }
+  } catch (error) {
+    const reason = `其中的标记 ${file} 已损坏,请删除 / its mark ${file} is damaged: remove it`
+    throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: path, reason }, { cause: error })
+  }
 }
 
-/** Any failure of the file system, as one that says which folder. */
+/** A failure of the file system, or a full disk below what is remembered of a folder, as one that names the folder; any other error is the program's own. */
 export function unreachable(folder: string, error: unknown): QianzhiError {
-  if (error instanceof QianzhiError) return error
-  const full = (error as NodeJS.ErrnoException).code === 'ENOSPC' || /disk is full/.test(reasonOf(error))
-  const reason = full ? '磁盘已满 / the disk is full' : reasonOf(error)
-  return new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder, reason }, { cause: error })
+  const reason = failureOfDisk(error)
+  return reason === undefined ? codedError(error) : new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder, reason }, { cause: error })
+}
+
+/** SQLITE_FULL. */
+const sqliteFull = 13
+
+function failureOfDisk(error: unknown): string | undefined {
+  const { code, errcode } = error as { code?: unknown; errcode?: unknown }
+  if (code === 'ENOSPC') return '磁盘已满 / the disk is full'
+  if (code === 'ERR_SQLITE_ERROR' && errcode === sqliteFull) return '数据目录所在的磁盘已满 / the disk of the data folder is full'
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? reasonOf(error) : undefined
 }

@@ -1,11 +1,13 @@
 /** The end of a route whose data goes: the files that were written for it, and what is remembered of it. */
 import { lstat, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { QianzhiError } from '../../protocol/errors.ts'
 import type { FolderSettings, Removal } from '../database.ts'
 import { removePartFiles } from './any-parts.ts'
 import { requireFolder, unreachable } from './owner.ts'
 import { rememberedRoutes, removeSinkStore, SinkStore } from './sink-store.ts'
-import { isBusy } from './write-file.ts'
+import { fileNumber } from './row-file-names.ts'
+import { flushFolder, isBusy, removeTemporaries } from './write-file.ts'
 
 /** Names of files that a receipt tells. */
 const mostNames = 20
@@ -18,24 +20,44 @@ export async function removeRoute(route: string, folder: FolderSettings): Promis
   if (!rememberedRoutes(folder).includes(route)) return null
   await requireFolder(folder)
   const store = SinkStore.open(folder, route)
+  const others: SinkStore[] = []
   try {
-    const told = store.removal
-    if (told) return told
-    const files = store.all('select file from written order by file').map(({ file }) => String(file))
-    const removed: string[] = []
-    for (const file of files) if (await removeFile(folder.path, file)) removed.push(file)
-    await removePartFiles(folder.path, route)
-    // From one row on that is counted as one: a folder is no table of whose rows each is one in it.
-    const removal = {
-      rows: store.rows ?? removed.length,
-      tables: removed.filter((file) => !file.endsWith('.manifest.json')).slice(0, mostNames),
-      done: true,
+    if (store.removal) return store.removal
+    for (const other of rememberedRoutes(folder)) {
+      const opened = other === route ? undefined : SinkStore.read(folder, other)
+      if (opened) others.push(opened)
     }
-    store.forgetAll(removal)
-    return removal
+    return await removeFiles(route, folder, store, others)
   } finally {
-    store.close()
+    for (const opened of [store, ...others]) opened.close()
   }
+}
+
+/** `others`: stores of other routes. A file that one of them has written is that one's: a later route of the resource goes on in it. */
+async function removeFiles(route: string, { path }: FolderSettings, store: SinkStore, others: readonly SinkStore[]): Promise<Removal> {
+  const files = store.all('select file from written order by file').map(({ file }) => String(file))
+  const removed: string[] = []
+  for (const file of files) {
+    const kept = others.some((other) => other.get('select 1 from written where file = ?', file))
+    if (!kept && (await removeFile(path, file))) removed.push(file)
+  }
+  await removePartFiles(path, route)
+  await removeTemporaries(path, (name) => fileNumber(name, store.resource ?? '') !== undefined)
+  await flushRemoved(path, removed)
+  // From one row on that is counted as one: a folder is no table of whose rows each is one in it.
+  const removal = {
+    rows: store.rows ?? removed.length,
+    tables: removed.filter((file) => !file.endsWith('.manifest.json')).slice(0, mostNames),
+    done: true,
+  }
+  store.forgetAll(removal)
+  return removal
+}
+
+/** What is removed is so on the disk, before it is forgotten. */
+async function flushRemoved(path: string, files: readonly string[]): Promise<void> {
+  for (const folder of new Set([path, ...files.map((file) => dirname(join(path, file)))]))
+    await flushFolder(folder).catch((error) => (isGone(error) ? undefined : Promise.reject(error)))
 }
 
 /** Forgets removals of all other routes. */
@@ -65,10 +87,9 @@ async function removeFile(folder: string, file: string): Promise<boolean> {
     return true
   } catch (error) {
     if (isGone(error)) return false
-    throw unreachable(
-      folder,
-      isBusy(error) ? new Error(`文件 ${file} 正被其他程序打开 / file ${file} is open in another program`, { cause: error }) : error,
-    )
+    if (!isBusy(error)) throw unreachable(folder, error)
+    const reason = `文件 ${file} 正被其他程序打开 / file ${file} is open in another program`
+    throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder, reason }, { cause: error })
   }
 }
 

@@ -3,11 +3,12 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileManifestText, manifestName, readFileManifest, type FileManifest } from '../../protocol/file-manifest.ts'
-import { codedError, errorForLog, QianzhiError } from '../../protocol/errors.ts'
+import { errorForLog, QianzhiError } from '../../protocol/errors.ts'
 import { Backoff } from '../backoff.ts'
 import type { FolderSettings, SinkTable } from '../database.ts'
 import type { Making, OutputState } from './output-state.ts'
 import { requireFolder, unreachable } from './owner.ts'
+import { fileName, fileNumber } from './row-file-names.ts'
 import { encodingOf, formatOf, kindOf } from './row-format.ts'
 import { columnsOf, pagesOf } from './row-pages.ts'
 import { SinkStore } from './sink-store.ts'
@@ -42,9 +43,10 @@ export class RowOutput {
     this.#failure = undefined
     try {
       const { manifest } = this.#state.read().making ?? {}
-      await removeTemporaries(path, (name) => fileNumber(name, this.#sink) !== undefined, manifest?.file)
-      this.#forgetTaken(new Set(readdirSync(path)))
-      this.#state.follow(formOf(this.#sink), () => lastNumber(path, this.#sink))
+      await removeTemporaries(path, (name) => fileNumber(name, this.#sink.resource) !== undefined, manifest?.file)
+      const there = readdirSync(path)
+      this.#forgetTaken(new Set(there))
+      this.#state.follow(formOf(this.#sink), lastNumber(path, there, this.#sink))
     } catch (error) {
       throw unreachable(path, error)
     }
@@ -98,7 +100,7 @@ export class RowOutput {
   }
 
   #fail(error: unknown): void {
-    const coded = isStore(error) ? codedError(error) : unreachable(this.#folder.path, error)
+    const coded = unreachable(this.#folder.path, error)
     if (this.#failure?.message !== coded.message)
       this.#folder.logger.warn({ route: this.#sink.route, code: coded.code, err: errorForLog(coded) }, coded.message)
     this.#failure = coded
@@ -114,16 +116,18 @@ export class RowOutput {
   async #make(making: Making): Promise<Making> {
     const { path } = this.#folder
     const name = fileName(this.#sink, making)
-    await this.#requireOurs(name)
+    // Before anything is awaited: what is applied from here on belongs to the next file.
     const view = SinkStore.read(this.#folder, this.#sink.route)!
     try {
+      await this.#requireOurs(name)
       const counted = { rows: 0 }
       const columns = columnsOf(this.#sink, making.kind)
       const pages = pagesOf(view, this.#sink, making, counted)
       const { files, schema } = this.#sink
       const content = formatOf(files!).write({ columns, pages, files: files!, title: schema.title })
       const written = await writeTemporary(path, name, content, this.#closing.signal)
-      const manifest = this.#manifest(making, { file: name, ...counted, ...written })
+      const quarantine = view.countAside(view.generation('live'))
+      const manifest = this.#manifest(making, { file: name, ...counted, ...written, quarantine })
       this.#state.made(making, manifest, [name, manifestName(name)])
       return { ...making, manifest }
     } finally {
@@ -131,11 +135,10 @@ export class RowOutput {
     }
   }
 
-  #manifest(making: Making, file: Pick<FileManifest, 'file' | 'rows' | 'size' | 'sha256'>): FileManifest {
+  #manifest(making: Making, file: Pick<FileManifest, 'file' | 'rows' | 'size' | 'sha256' | 'quarantine'>): FileManifest {
     const { route, schema, files, columns, source } = this.#sink
     const headers = columnsOf(this.#sink, making.kind).slice(making.kind === 'changes' ? 1 : 0)
     const encoding = encodingOf(files!)
-    const generation = this.#store.generation('live')
     return {
       v: 1,
       agent: this.#folder.agent,
@@ -156,9 +159,8 @@ export class RowOutput {
       from: making.from,
       to: making.to,
       batches: making.batches,
-      quarantine: this.#store.countAside(generation),
       time: making.time,
-      provider: fitting(this.#state.statements(generation, making)),
+      provider: [...making.provider],
     }
   }
 
@@ -224,52 +226,17 @@ async function* once(piece: Buffer): AsyncGenerator<Buffer> {
   yield piece
 }
 
-function isStore(error: unknown): boolean {
-  return (error as { code?: unknown }).code === 'ERR_SQLITE_ERROR'
-}
-
-/** Bytes of the provider's statements in one manifest. */
-const mostStatementBytes = 256 << 10
-
-/** The first ones and the last where they are too many together. */
-function fitting(statements: readonly string[]): string[] {
-  const last = statements.at(-1)
-  if (last === undefined) return []
-  let room = mostStatementBytes - last.length
-  const first = statements.slice(0, -1)
-  const end = first.findIndex((jws) => (room -= jws.length) < 0)
-  return [...(end < 0 ? first : first.slice(0, end)), last]
-}
-
-/** Names that Windows gives to devices, whatever ending they have. */
-const deviceNames = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/
-
-function stem({ schema: { resource } }: SinkTable): string {
-  return deviceNames.test(resource) ? `_${resource}` : resource
-}
-
-function fileName(sink: SinkTable, { kind, number }: Pick<Making, 'kind' | 'number'>): string {
-  const { ending } = formatOf(sink.files!)
-  if (sink.files!.write === 'whole') return `${stem(sink)}.${ending}`
-  return `${stem(sink)}.${String(number).padStart(6, '0')}.${kind}.${ending}`
-}
-
-/** The number in a name of this sink's files; 0 where they have none. Undefined for every other file. */
-function fileNumber(name: string, sink: SinkTable): number | undefined {
-  if (!name.startsWith(`${stem(sink)}.`)) return undefined
-  const rest = name.slice(stem(sink).length + 1).replace(/\.manifest\.json$/, '')
-  const parts = /^(?:(\d{6,15})\.(?:whole|changes)\.)?(?:csv|jsonl|xlsx)$/.exec(rest)
-  return parts ? Number(parts[1] ?? 0) : undefined
-}
-
 /** The highest number that a file of this resource has in the folder: what was remembered of it may be lost. */
-function lastNumber(path: string, sink: SinkTable): number {
-  const numbers = readdirSync(path).map((name) => {
-    const number = fileNumber(name, sink) ?? 0
-    return name.endsWith('.json') ? Math.max(number, manifestOf(path, name.slice(0, -'.manifest.json'.length))?.number ?? 0) : number
+function lastNumber(path: string, there: readonly string[], sink: SinkTable): number {
+  const numbers = there.map((name) => {
+    const number = fileNumber(name, sink.resource)
+    if (number !== 0 || !name.endsWith(manifestEnding)) return number ?? 0
+    return manifestOf(path, name.slice(0, -manifestEnding.length))?.number ?? 0
   })
-  return Math.max(0, ...numbers)
+  return numbers.reduce((most, number) => Math.max(most, number), 0)
 }
+
+const manifestEnding = manifestName('')
 
 function manifestOf(path: string, name: string): FileManifest | undefined {
   try {

@@ -46,13 +46,20 @@ export class SinkStore extends SqliteFile {
     return new SinkStore(sinkFile(folder, route))
   }
 
-  /** The same to read what it holds now and nothing later; undefined where there is none. */
+  /** The same to read what it holds now and nothing later; undefined where there is none, or nothing in it but the word of a removal. */
   static read(folder: StoredFor, route: string): SinkStore | undefined {
     const file = sinkFile(folder, route)
     if (!existsSync(file)) return undefined
     const store = new SinkStore(file, { readOnly: true })
-    store.make('begin; select 1 from part')
-    return store
+    try {
+      store.make('begin')
+      if (store.has('part')) return store
+    } catch (error) {
+      store.close()
+      throw error
+    }
+    store.close()
+    return undefined
   }
 
   /** Undefined where there is no such part. */

@@ -32,6 +32,6 @@ export async function* writeCsv({ columns, pages, files }: RowsToWrite): AsyncGe
 /** A column's values as a person reads them: moments on the clock of their zone, formulas as texts where that is wanted. */
 export function shown({ type }: FileColumn, formulas: 'keep' | 'escape', timezone: string): (value: string) => string {
   if (type === 'timestamptz') return zonedWriter(timezone)
-  if (type === 'text' && formulas === 'escape') return (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text)
+  if (type === 'text' && formulas === 'escape') return (text) => (/^[=+\-@\t\r\n]/.test(text) ? `'${text}` : text)
   return (value) => value
 }

@@ -21,7 +21,7 @@ export function runCarriers({ config, ...parts }: CarrierParts, signal: AbortSig
     const hub = openHubClient(config, parts.identity, parts.key, carried)
     const folder = config.databases[name]!.folder!
     const wayIn = back === undefined ? {} : { back: config.databases[back]!.folder! }
-    await runGapCarrier({ ...parts, carried, name, folder, ...wayIn, grace: grace * 1000, hub }, signal)
+    await runGapCarrier({ ...parts, data: config.data, carried, name, folder, ...wayIn, grace: grace * 1000, hub }, signal)
     await hub.close()
   })
 }

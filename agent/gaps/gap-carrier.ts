@@ -26,6 +26,8 @@ import {
   listFiles,
   listFolders,
   moveInto,
+  isGone,
+  mayBeFolder,
   putFile,
   readBytes,
   rejectedFolder,
@@ -47,6 +49,8 @@ export interface GapCarrierContext {
   hub: Pick<HubClient, 'head' | 'poll' | 'sendBatch' | 'now'>
   identity: NonNullable<AgentState['identity']>
   key: SigningKey
+  /** The agent's data folder. */
+  data: string
   board: StatusBoard
   logger: Logger
 }
@@ -94,8 +98,8 @@ export class GapCarrier {
 
   constructor(context: GapCarrierContext) {
     this.#context = context
-    const { back, identity, key, hub } = context
-    if (back) this.#back = new GapOutbox({ folder: back, agent: identity.agent, key, again: handAgain, clock: () => hub.now() })
+    const { back, identity, key, hub, data } = context
+    if (back) this.#back = new GapOutbox({ folder: back, agent: identity.agent, data, key, again: handAgain, clock: () => hub.now() })
   }
 
   async look(signal: AbortSignal): Promise<void> {
@@ -105,9 +109,9 @@ export class GapCarrier {
     this.#claimed = true
     if (performance.now() - this.#asked > askEvery) await this.#ask(signal)
     for (const [resource, folders] of await listFolders(folder.path)) {
-      if (resource === rejectedFolder) continue
+      if (!mayBeFolder(resource)) continue
       const files = batchesIn(await listFiles(folders))
-      if (files.length > 0 || this.#streams.has(resource)) await this.#carry(resource, files, signal)
+      if (files.length > 0 || this.#streams.has(resource)) await this.#try(resource, files, signal)
     }
     this.#fault = undefined
   }
@@ -127,7 +131,9 @@ export class GapCarrier {
   async #ask(signal: AbortSignal): Promise<void> {
     const { hub, board, back } = this.#context
     const sources = [...this.#streams.values()].map(({ report }) => report)
-    const report = { ...board.report(0), sources, sinks: [] }
+    const report = Object.assign(board.report(0), { sources, sinks: [] })
+    // It is this agent's own.
+    delete report.morning
     const { header } = await hub.poll({ policy: this.#handed.serial, routes: [], heads: [], report, wait: 0 }, signal)
     this.#asked = performance.now()
     if (header.policy) this.#handed = { serial: Number(readStatement(header.policy)?.['serial']), jws: header.policy, at: -Infinity }
@@ -140,8 +146,8 @@ export class GapCarrier {
   }
 
   async #hand({ path }: ResolvedFolder): Promise<void> {
-    const { carried, identity, key, hub } = this.#context
-    await handPolicy(path, { agent: carried, policy: this.#handed.jws, identity, key, now: hub.now() })
+    const { carried, identity, key, hub, data } = this.#context
+    await handPolicy(path, { agent: carried, policy: this.#handed.jws, identity, key, data, now: hub.now() })
     this.#handed.at = performance.now()
   }
 
@@ -152,6 +158,19 @@ export class GapCarrier {
       this.#streams.set(resource, (stream = { head: undefined, report: board.source(resource, name) }))
     }
     return stream
+  }
+
+  /** What is in the way of one resource holds up no other. */
+  async #try(resource: string, files: readonly BatchFile[], signal: AbortSignal): Promise<void> {
+    try {
+      await this.#carry(resource, files, signal)
+    } catch (error) {
+      const coded = codedError(error)
+      if (signal.aborted || concernsAll(coded)) throw error
+      const stream = this.#stream(resource)
+      stream.head = undefined
+      this.#tell(stream, coded)
+    }
   }
 
   async #carry(resource: string, files: readonly BatchFile[], signal: AbortSignal): Promise<void> {
@@ -204,9 +223,8 @@ export class GapCarrier {
       await rm(file.path, { force: true })
       return true
     } catch (error) {
-      const coded = error instanceof QianzhiError ? error : unreachable(file.path, error)
-      if (/^QZ-(HUB|REQUEST|AGENT|VERSION|POLICY|FOLDER)/.test(coded.code)) throw coded
-      await this.#refused(stream, resource, file, coded)
+      if (error instanceof QianzhiError && concernsAll(error)) throw error
+      if (!isGone(error)) await this.#refused(stream, resource, file, unreachable(file.path, error))
       return false
     }
   }
@@ -259,6 +277,11 @@ export class GapCarrier {
   }
 }
 
+/** It is not of one resource: the hub, its answer to this agent, or a folder. */
+function concernsAll({ code }: QianzhiError): boolean {
+  return /^QZ-(HUB|REQUEST|AGENT|VERSION|POLICY|FOLDER)/.test(code)
+}
+
 /** The next one, or the first of a later epoch. */
 function follows(place: Place, head: Position | null): boolean {
   return place.epoch === head?.epoch ? place.seq === head.seq + 1 : place.seq === 1 && isAfter(place, head)
@@ -280,11 +303,13 @@ export interface HandedIn {
   policy: string
   identity: NonNullable<AgentState['identity']>
   key: SigningKey
+  /** The agent's data folder. */
+  data: string
   now: Date
 }
 
 /** Writes gap.json for an agent inside that supplies. */
-export async function handPolicy(path: string, { agent, policy, identity, key, now }: HandedIn): Promise<void> {
+export async function handPolicy(path: string, { agent, policy, identity, key, data, now }: HandedIn): Promise<void> {
   const statement = {
     kind: 'gap' as const,
     v: 1 as const,
@@ -295,7 +320,7 @@ export async function handPolicy(path: string, { agent, policy, identity, key, n
     policy,
     time: now.toISOString(),
   }
-  await claimFolder({ path, agent: identity.agent })
+  await claimFolder({ path, agent: identity.agent, data })
   try {
     await putFile(join(path, gapFile), statementText(gapStatement.sign(statement, key), { ...statement, policy: readStatement(policy) }))
   } catch (error) {

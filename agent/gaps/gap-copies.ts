@@ -1,6 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite'
 import type { GapCopyRules } from '../database.ts'
-import type { Place, Position } from '../../protocol/position.ts'
+import type { PlaceRange } from '../../protocol/gap.ts'
+import { isAfter, type Place, type Position } from '../../protocol/position.ts'
 
 /** What of a store is used here: `SinkStore`, whose calls may stand in its transactions. */
 interface Store {
@@ -86,6 +87,12 @@ export class GapCopies {
   get confirmed(): Confirmed | undefined {
     const row = this.#store.get('select * from gap_confirmed')
     return row && { ...placeIn(row), hash: String(row['hash']), time: String(row['time']) }
+  }
+
+  /** Whether the other side has said, later than it asked for these, that it has them: the request has come twice, or very late. */
+  hasConfirmed({ epoch, to }: PlaceRange, asked: string): boolean {
+    const { confirmed } = this
+    return confirmed !== undefined && confirmed.time > asked && !isAfter({ epoch, seq: to }, confirmed)
   }
 
   /** When the oldest batch that the inside has not confirmed was written; undefined where there is none. */

@@ -2,9 +2,10 @@
  * Names and files in the folders of a one-way gap. Batches are `ROUTE/EPOCH-SEQ.qzb`, padded so that names sort as places do; old gaps put
  * names into capital letters, so letters are compared without regard to case. Nothing is read through a link.
  */
+import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { readerLimits } from '../../protocol/batch.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { comparePlaces, type Place } from '../../protocol/position.ts'
@@ -45,12 +46,17 @@ export function placeOfName(name: string): Place | undefined {
   return epoch !== undefined && place.epoch >= 1 && place.seq >= 1 ? place : undefined
 }
 
-/** A route's or resource's part of a gap folder. Throws QZ-CONFIG where its name cannot be a folder's everywhere. */
+const windows = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i
+const taken = [receiptsFolder, requestsFolder, rejectedFolder, doneFolder]
+
+/** Whether a route or resource of this name can have a folder everywhere. */
+export function mayBeFolder(name: string): boolean {
+  return /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name) && !name.endsWith('.') && !windows.test(name) && !taken.includes(name)
+}
+
+/** A route's or resource's part of a gap folder. Throws QZ-CONFIG where there can be none. */
 export function folderOf(root: string, name: string): string {
-  const windows = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i
-  const taken = [receiptsFolder, requestsFolder, rejectedFolder, doneFolder]
-  if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name) || name.endsWith('.') || windows.test(name) || taken.includes(name))
-    throw new QianzhiError('QZ-CONFIG', { key: name, reason: '不能作目录名 / cannot be the name of a folder' })
+  if (!mayBeFolder(name)) throw new QianzhiError('QZ-CONFIG', { key: name, reason: '不能作目录名 / cannot be the name of a folder' })
   return join(root, name)
 }
 
@@ -138,7 +144,8 @@ export function statementText(statement: string, readable: object): string {
 /** Whole or not at all, and on disk when it resolves: temporary file, flush, rename, flush folder. Makes the folder. */
 export async function putFile(path: string, content: Uint8Array | string): Promise<void> {
   const folder = dirname(path)
-  const temporary = join(folder, `.${path.slice(folder.length + 1)}.qz-tmp`)
+  // Two may write the same file at once: what is lost is written again beside the line.
+  const temporary = join(folder, `.${basename(path)}.${randomBytes(4).toString('hex')}.qz-tmp`)
   await mkdir(folder, { recursive: true })
   try {
     const file = await open(temporary, 'w')

@@ -10,6 +10,8 @@ import { keyOf, type Lack } from './route-inbox.ts'
 export interface GapOutboxContext {
   folder: ResolvedFolder
   agent: string
+  /** The agent's data folder. */
+  data: string
   key: SigningKey
   /** Milliseconds after which the outside is asked again for the same. */
   again: number
@@ -27,9 +29,9 @@ export class GapOutbox {
   }
 
   async #require(): Promise<void> {
-    const { folder, agent } = this.#context
+    const { folder, agent, data } = this.#context
     if (this.#claimed) return requireFolder({ path: folder.path, agent })
-    await claimFolder({ path: folder.path, agent })
+    await claimFolder({ path: folder.path, agent, data })
     this.#claimed = true
   }
 

@@ -9,12 +9,12 @@ import type { Logger } from 'pino'
 import { codedError, errorForLog, QianzhiError } from '../../protocol/errors.ts'
 import { gapHead, gapRequest, gapStatement, type GapRequest, type PlaceRange } from '../../protocol/gap.ts'
 import { showPlace, type Place } from '../../protocol/position.ts'
-import { appliedReceipt, type AppliedReceipt } from '../../protocol/receipt.ts'
+import { appliedReceipt, removalReceipt, type AppliedReceipt } from '../../protocol/receipt.ts'
 import { readStatement, type SigningKey } from '../../protocol/signature.ts'
 import type { AgentConfig } from '../config.ts'
 import type { SinkTable } from '../database.ts'
 import { takeAway } from '../folders/batch-sink.ts'
-import { claimFolder, unreachable } from '../folders/owner.ts'
+import { claimFolder, requireFolder, unreachable } from '../folders/owner.ts'
 import { sinkFile, SinkStore } from '../folders/sink-store.ts'
 import { writeDurably, type AgentState } from '../state.ts'
 import type { StatusBoard } from '../status.ts'
@@ -76,7 +76,7 @@ export class GapOutlet {
     for (const database of new Set(sinks.map((sink) => sink.database))) await this.#try(database, () => this.#state(database))
     for (const route of this.#routes()) await this.#try(route.id, () => this.#tellHead(route))
     for (const back of new Set(sinks.flatMap((sink) => sink.back ?? []))) await this.#try(back, () => this.#takeBack(back))
-    for (const route of this.#routes()) await this.#try(route.id, async () => this.#report(route))
+    for (const route of this.#routes()) await this.#try(`${route.id} receipts`, async () => this.#report(route))
   }
 
   /** A fault is logged once, and concerns nothing else. */
@@ -115,12 +115,12 @@ export class GapOutlet {
 
   /** gap.json, whenever the policy has changed. */
   async #state(database: string): Promise<void> {
-    const { identity, key, policy, now } = this.#context
+    const { config, identity, key, policy, now } = this.#context
     const jws = policy()
     const path = this.#path(database)
     const before = this.#handed.get(database)
     if (jws === undefined || (before?.jws === jws && performance.now() - before.at < sayAgain)) return
-    await claimFolder({ path, agent: identity.agent })
+    await claimFolder({ path, agent: identity.agent, data: config.data })
     const statement = {
       kind: 'gap' as const,
       v: 1 as const,
@@ -144,8 +144,15 @@ export class GapOutlet {
     if (!position || performance.now() - (before?.at ?? -Infinity) < (before?.said === said ? sayAgain : headEvery)) return
     const { epoch, seq, hash } = position
     const head = { kind: 'gap-head' as const, route: route.id, epoch, seq, hash, time: now().toISOString() }
+    await this.#require(route)
     await this.#put(join(this.#pathOf(route), headFile), statementText(gapHead.sign(head, key), head))
     this.#heads.set(route.id, { said, at: performance.now() })
+  }
+
+  /** Throws QZ-FOLDER-UNREACHABLE where a route's folder is a share that is gone. */
+  async #require({ id }: Route): Promise<void> {
+    const { board, identity } = this.#context
+    await requireFolder({ path: this.#path(board.sinks.get(id)!.database), agent: identity.agent })
   }
 
   async #put(path: string, text: string): Promise<void> {
@@ -168,7 +175,7 @@ export class GapOutlet {
       const receipt = appliedReceipt.open(jws, publicKey)
       if (receipt) await this.#confirm(receipt)
       // What says that an ended route's data is gone inside is kept by nobody but the log.
-      else if (readStatement(jws)?.['removed'] !== undefined) this.#context.logger.info({ receipt: readStatement(jws) }, 'removed inside')
+      else if (removalReceipt.open(jws, publicKey)) this.#context.logger.info({ receipt: readStatement(jws) }, 'removed inside')
       else foreign = true
       await rm(file, { force: true })
     }
@@ -193,15 +200,17 @@ export class GapOutlet {
   }
 
   /** Writes again what was lost; what there is no copy of any more comes from the hub anew. */
-  async #serve({ route: id, batches, snapshot }: GapRequest): Promise<void> {
+  async #serve({ route: id, batches, snapshot, time }: GapRequest): Promise<void> {
     const route = this.#routes().find((other) => other.id === id)
     if (!route) return
     const { logger } = this.#context
+    await this.#require(route)
     const whole = await this.#withStore(route, async (store, copies) => {
       const tip = store.position
       const ranges = batches ?? (snapshot && tip ? this.#fromSnapshot(copies, snapshot.after, tip) : [])
       let all = ranges.length > 0
       for (const range of ranges) {
+        if (copies.hasConfirmed(range, time)) continue
         const { written, missing } = await exportBatches(copies, this.#pathOf(route), range)
         logger.info(
           { route: id, batches: showRange(range), written: written.length, missing: missing.length },

@@ -8,7 +8,7 @@ import type { GapCopyRules } from '../database.ts'
 import { SinkStore } from '../folders/sink-store.ts'
 import { GapCopies } from './gap-copies.ts'
 import { exportBatch } from './gap-export.ts'
-import { folderOf } from './gap-files.ts'
+import { clearTemporaries, folderOf } from './gap-files.ts'
 
 /** Batches after which copies are looked through. */
 const pruneEvery = 64
@@ -27,6 +27,7 @@ export class GapOutstream {
   readonly #rules: GapCopyRules
   readonly copies: GapCopies
   #sincePruned = 0
+  #cleared = false
 
   constructor({ data, out, resource, copies }: { data: string; out: string; resource: string; copies: GapCopyRules }) {
     this.#path = folderOf(out, resource)
@@ -68,6 +69,8 @@ export class GapOutstream {
 
   /** Writes the files that a crash, or a full disk, kept from being written. */
   async flush(): Promise<void> {
+    if (!this.#cleared) await clearTemporaries(this.#path)
+    this.#cleared = true
     for (const row of this.#store.all('select epoch, seq from gap_unwritten order by epoch, seq')) {
       const place = { epoch: Number(row['epoch']), seq: Number(row['seq']) }
       await exportBatch(this.copies, this.#path, place)

@@ -46,10 +46,10 @@ export class GapSupply {
   }
 
   async #require(): Promise<void> {
-    const { gap, identity } = this.#context
+    const { gap, identity, data } = this.#context
     const folder = { path: gap.out.path, agent: identity.agent }
     if (this.#claimed) return requireFolder(folder)
-    await claimFolder(folder)
+    await claimFolder({ ...folder, data })
     this.#claimed = true
   }
 
@@ -101,7 +101,7 @@ export class GapSupply {
     return done
   }
 
-  async #serve({ route: resource, batches, snapshot }: GapRequest): Promise<void> {
+  async #serve({ route: resource, batches, snapshot, time }: GapRequest): Promise<void> {
     const { gap, logger } = this.#context
     const stream = this.#of(resource)
     if (snapshot) {
@@ -109,7 +109,9 @@ export class GapSupply {
       // Asked again, it may have been done long ago.
       if (snapshot.epoch && snapshot.after && (stream.head?.epoch ?? 0) <= snapshot.after.epoch) stream.forgetHead()
     }
+    if (batches) await this.#require()
     for (const range of batches ?? []) {
+      if (stream.copies.hasConfirmed(range, time)) continue
       const { written, missing } = await exportBatches(stream.copies, folderOf(gap.out.path, resource), range)
       logger.info(
         { resource, batches: showRange(range), written: written.length, missing: missing.length },

@@ -2,44 +2,15 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { openClient } from '../support/client.ts'
-import { Exchange, type ResourceFile } from '../support/exchange.ts'
-import { findPostgres } from '../support/postgres.ts'
+import { startPeople, supplyPeople } from '../support/people.ts'
 import { runProgram, until } from '../support/programs.ts'
 import { manifestOf, readRows } from '../agent/folders/sink-fixture.ts'
 
-const openness = 'internal' as const
-const people: ResourceFile = {
-  resource: 'people',
-  title: '人口',
-  agency: 'police',
-  table: 'people',
-  items: [
-    { id: 'id', name: 'id', label: '编号', type: 'integer', key: true, openness },
-    { id: 'name', name: 'name', label: '姓名', type: 'text', length: 400, openness },
-    { id: 'born', name: 'born', label: '出生日期', type: 'date', openness },
-  ],
-}
-
 t.test('a table becomes a file, and stays one', async (t) => {
-  const postgres = await findPostgres()
-  const [storeUrl, sourceUrl] = [await postgres.createDatabase(), await postgres.createDatabase()]
-  const exchange = await Exchange.start({ hub: { store: storeUrl, reconciliation: { every: 0 } } })
-  const [source, store] = [await openClient(sourceUrl), await openClient(storeUrl)]
-  t.teardown(async () => {
-    await Promise.all([source.end(), store.end()])
-    await exchange.stop()
-    await postgres.stop()
-  })
-  await source.query('create table people (id bigint primary key, name varchar(400), born date)')
-  await source.query(`insert into people select n, '甲,' || n, '2000-01-01' from generate_series(1, 5000) n`)
-  const provider = await exchange.enrol('provider', {
-    agency: 'police',
-    databases: { front: { url: sourceUrl } },
-    sources: [{ resource: 'people', database: 'front', table: 'people' }],
-  })
-  await exchange.publish(people)
-  await provider.command('setup')
+  const scene = await startPeople(5000, { reconciliation: { every: 0 } })
+  const { exchange, source, store } = scene
+  t.teardown(() => scene.end())
+  const provider = await supplyPeople(scene)
   const folder = { path: join(exchange.folder, 'out') }
   const receiver = await exchange.enrol('receiver', {
     agency: 'bureau',
@@ -67,7 +38,7 @@ t.test('a table becomes a file, and stays one', async (t) => {
   await receiver.program.end('SIGKILL')
   await source.query(`delete from people where id > 4000`)
   receiver.program.start()
-  await source.query(`insert into people values (9999, '丙"', null)`)
+  await source.query(`insert into people values (9999, '丙"', null, null)`)
   await equal('after changes and a kill')
 
   const verified = await receiver.command('verify', join(folder.path, file), '--lang', 'en')

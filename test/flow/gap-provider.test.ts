@@ -4,35 +4,14 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { Random } from '../faults/random.ts'
-import { openClient } from '../support/client.ts'
-import { Exchange, TestAgent, type ResourceFile } from '../support/exchange.ts'
+import { TestAgent } from '../support/exchange.ts'
 import { Gap } from '../support/gap.ts'
-import { findPostgres } from '../support/postgres.ts'
+import { people, peopleIn, startPeople } from '../support/people.ts'
 import { until } from '../support/programs.ts'
 
-const openness = 'internal' as const
-const people: ResourceFile = {
-  resource: 'people',
-  title: '人口',
-  agency: 'police',
-  table: 'people',
-  items: [
-    { id: 'id', name: 'id', label: '编号', type: 'integer', key: true, openness },
-    { id: 'name', name: 'name', label: '姓名', type: 'text', length: 4000, openness },
-  ],
-}
-
 t.test('what is signed inside is stored by the hub, and delivered', async (t) => {
-  const postgres = await findPostgres()
-  const [storeUrl, sourceUrl, targetUrl] = [
-    await postgres.createDatabase(),
-    await postgres.createDatabase(),
-    await postgres.createDatabase(),
-  ]
-  const exchange = await Exchange.start({ hub: { store: storeUrl } })
-  const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
-  await source.query('create table people (id bigint primary key, name varchar(4000))')
-  await source.query(`insert into people select n, '甲' || n from generate_series(1, 300) n`)
+  const scene = await startPeople(300)
+  const { exchange, source, sourceUrl, target, targetUrl } = scene
   const [innerOut, arrived, innerIn, back] = ['inner-out', 'arrived', 'inner-in', 'back'].map((name) => join(exchange.folder, name)) as [
     string,
     string,
@@ -66,9 +45,8 @@ t.test('what is signed inside is stored by the hub, and delivered', async (t) =>
   inner.configure(options)
   t.teardown(async () => {
     await inner.program.end()
-    await exchange.stop()
-    await Promise.all([inward.end(), outward.end(), source.end(), target.end()])
-    await postgres.stop()
+    await Promise.all([inward.end(), outward.end()])
+    await scene.end()
   })
 
   t.match((await inner.command('enroll', '--gap', 'in', '--lang', 'en')).stdout, /inner\.json is written/)
@@ -87,9 +65,8 @@ t.test('what is signed inside is stored by the hub, and delivered', async (t) =>
   await inner.command('setup')
   inner.program.start()
 
-  const rows = async () => (await target.query('select id, name from people order by id').catch(() => [])).map((row) => row.join())
-  const wanted = async () => (await source.query('select id, name from people order by id')).map((row) => row.join())
-  const equal = (what: string, seconds = 60) => until(what, async () => (await rows()).join(';') === (await wanted()).join(';'), seconds)
+  const equal = (what: string, seconds = 60) =>
+    until(what, async () => (await peopleIn(target)).join(';') === (await peopleIn(source)).join(';'), seconds)
   await equal('the first load is delivered')
 
   outward.faults = { lost: 0.15, doubled: 0.3, halved: 0.2 }

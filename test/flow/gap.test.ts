@@ -3,44 +3,16 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import { openClient } from '../support/client.ts'
-import { Exchange, TestAgent, type ResourceFile } from '../support/exchange.ts'
+import { TestAgent } from '../support/exchange.ts'
 import { Gap } from '../support/gap.ts'
-import { findPostgres } from '../support/postgres.ts'
+import { peopleIn, startPeople, supplyPeople } from '../support/people.ts'
 import { until } from '../support/programs.ts'
 import { Random } from '../faults/random.ts'
 
-const openness = 'internal' as const
-const people: ResourceFile = {
-  resource: 'people',
-  title: '人口',
-  agency: 'police',
-  table: 'people',
-  items: [
-    { id: 'id', name: 'id', label: '编号', type: 'integer', key: true, openness },
-    { id: 'name', name: 'name', label: '姓名', type: 'text', length: 4000, openness },
-    { id: 'phone', name: 'phone', label: '电话', type: 'text', length: 50, openness },
-  ],
-}
-
 t.test('rows pass a bad gap, and are equal in the end', async (t) => {
-  const postgres = await findPostgres()
-  const [storeUrl, sourceUrl, targetUrl] = [
-    await postgres.createDatabase(),
-    await postgres.createDatabase(),
-    await postgres.createDatabase(),
-  ]
-  const exchange = await Exchange.start({ hub: { store: storeUrl } })
-  const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
-  await source.query(`create table people (id bigint primary key, name varchar(4000), phone varchar(50) default '110')`)
-  await source.query(`insert into people select n, '甲' || n from generate_series(1, 500) n`)
-  const provider = await exchange.enrol('provider', {
-    agency: 'police',
-    databases: { front: { url: sourceUrl } },
-    sources: [{ resource: 'people', database: 'front', table: 'people' }],
-  })
-  await exchange.publish(people)
-  await provider.command('setup')
+  const scene = await startPeople(500)
+  const { exchange, source, target, targetUrl } = scene
+  const provider = await supplyPeople(scene)
   const [out, back, inFolder, outFolder] = ['out', 'back', 'in', 'inner-out'].map((name) => join(exchange.folder, name)) as [
     string,
     string,
@@ -69,9 +41,8 @@ t.test('rows pass a bad gap, and are equal in the end', async (t) => {
   inner.configure(options)
   t.teardown(async () => {
     await inner.program.end()
-    await exchange.stop()
-    await Promise.all([inward.end(), outward.end(), source.end(), target.end()])
-    await postgres.stop()
+    await Promise.all([inward.end(), outward.end()])
+    await scene.end()
   })
   provider.program.start()
   outer.program.start()
@@ -84,9 +55,8 @@ t.test('rows pass a bad gap, and are equal in the end', async (t) => {
   t.equal((await outer.command('trust-gap', 'back', fingerprint)).code, 0)
   inner.program.start()
 
-  const rows = async () => (await target.query('select id, name from people order by id').catch(() => [])).map((row) => row.join())
-  const wanted = async () => (await source.query('select id, name from people order by id')).map((row) => row.join())
-  const equal = (what: string, seconds = 60) => until(what, async () => (await rows()).join(';') === (await wanted()).join(';'), seconds)
+  const equal = (what: string, seconds = 60) =>
+    until(what, async () => (await peopleIn(target)).join(';') === (await peopleIn(source)).join(';'), seconds)
   await equal('the first load is inside')
 
   inward.faults = { lost: 0.2, doubled: 0.3, halved: 0.2 }

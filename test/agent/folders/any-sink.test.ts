@@ -22,7 +22,7 @@ import { removeRoute } from '../../../agent/folders/removal.ts'
 import { partBytes, partsOf, partValues } from '../../../protocol/files.ts'
 import { smallDisk } from '../../support/small-disk.ts'
 import { schemaOf } from '../databases/fixture.ts'
-import { changeOf, fileSink, folderIn, hashOf, Line, placeAt, temporary, type Piece } from './any-line.ts'
+import { changeOf, contentsOf, fileSink, folderIn, hashOf, Line, placeAt, temporary, type Piece } from './any-line.ts'
 
 const none: Piece = { rows: [], deletes: [], faults: [] }
 
@@ -405,6 +405,26 @@ t.test('the files of an ended route go, and what it had gathered', async (t) => 
   t.same(line.delivered(), { 'mine.pdf': hashOf('mine') })
   t.notOk(existsSync(join(line.target.path, '.qianzhi-parts')))
   line.sink = new AnySink(fileSink, line.target)
+})
+
+t.test('a later route of the resource goes on in the files of the one before', async (t) => {
+  const target = await folderIn(temporary(t), 'target')
+  const snapshot = { began: placeAt(1), last: true }
+  const bring = async (sink: AnySink, files: Record<string, string>) => {
+    await sink.open()
+    const rows = Object.entries(files).flatMap(([name, content]) => rowsOf(name, content))
+    return sink.apply('live', sink.prepare(changeOf({ ...none, rows }, null, placeAt(1), snapshot)))
+  }
+  const before = new AnySink(fileSink, target)
+  await bring(before, { same: 'same', changed: 'old', gone: 'gone' })
+  await before.close()
+  writeFileSync(join(target.path, 'theirs'), 'theirs')
+  const later = new AnySink({ ...fileSink, route: 'route-2' }, target)
+  t.teardown(() => later.close())
+  t.match(await bring(later, { same: 'same', changed: 'new', theirs: 'ours' }), { quarantined: 1 })
+  t.same(contentsOf(target.path), { same: hashOf('same'), changed: hashOf('new'), theirs: hashOf('theirs') })
+  await removeRoute(fileSink.route, target)
+  t.same(Object.keys(contentsOf(target.path)), ['changed', 'same', 'theirs'], 'they are not of the ended one any more')
 })
 
 t.test('a folder’s place taken by a link: nothing behind it is replaced or removed', async (t) => {

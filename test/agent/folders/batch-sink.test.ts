@@ -1,7 +1,7 @@
 /** Batches written into a folder as they came, with copies for what a gap loses. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type { BuiltBatch } from '../../../protocol/batch.ts'
@@ -9,24 +9,28 @@ import type { Position } from '../../../protocol/position.ts'
 import { generateSigningKey, signStatement } from '../../../protocol/signature.ts'
 import type { Change, FolderSettings, GapCopyRules, SinkTable } from '../../../agent/database.ts'
 import { BatchSink } from '../../../agent/folders/batch-sink.ts'
-import { SinkStore } from '../../../agent/folders/sink-store.ts'
+import { claimFolder } from '../../../agent/folders/owner.ts'
+import { sinkFile, SinkStore } from '../../../agent/folders/sink-store.ts'
+import { openFolderDelivery } from '../../../agent/folders/delivery.ts'
 import { GapCopies } from '../../../agent/gaps/gap-copies.ts'
 import { exportBatches, readRange } from '../../../agent/gaps/gap-export.ts'
-import { batchFileName, folderOf, placeOfName } from '../../../agent/gaps/gap-files.ts'
+import { batchFileName, folderOf, placeOfName, putFile } from '../../../agent/gaps/gap-files.ts'
 import { smallDisk } from '../../support/small-disk.ts'
 import { listed, makeKeys, makeStream, positionOf, route, schema, temporaryFolder } from '../gaps/fixture.ts'
 
 const keys = makeKeys()
 
-function makeFolder(t: Test, path?: string): FolderSettings {
+async function makeFolder(t: Test, path?: string): Promise<FolderSettings> {
   const root = temporaryFolder(t)
   const folder = path ?? join(root, 'out')
   mkdirSync(folder, { recursive: true })
   const key = generateSigningKey()
   const sign: FolderSettings['sign'] = (typ, payload) => signStatement(key, typ, payload)
+  const data = join(root, 'data')
+  await claimFolder({ path: folder, agent: 'outer-1', data })
   return {
     path: folder,
-    data: join(root, 'data'),
+    data,
     agent: 'outer-1',
     ready: 'stable',
     stable: 1,
@@ -83,7 +87,7 @@ function namesOf(stream: readonly BuiltBatch[]): string[] {
 }
 
 t.test('each batch is a file, byte for byte, and the position moves with it', async (t) => {
-  const folder = makeFolder(t)
+  const folder = await makeFolder(t)
   const stream = makeStream(keys, 3, { snapshot: 2 })
   const { sink, live, shadow } = await openSink(t, folder)
   t.match(live, { position: null, complete: false, items: ['id', 'name'] })
@@ -99,8 +103,24 @@ t.test('each batch is a file, byte for byte, and the position moves with it', as
   t.strictSame(await again.sink.replay(), { tried: 0, applied: 0, quarantine: 0 })
 })
 
+t.test('a share that is gone is not taken for an empty folder', async (t) => {
+  const folder = await makeFolder(t)
+  const stream = makeStream(keys, 2)
+  const { sink } = await openSink(t, folder)
+  await applyAll(sink, stream.slice(0, 1))
+  renameSync(folder.path, `${folder.path}.away`)
+  mkdirSync(folder.path)
+  const second = () => applyAll(sink, stream.slice(1), positionOf(stream[0]!))
+  await t.rejects(second(), { code: 'QZ-FOLDER-UNREACHABLE' })
+  t.strictSame(listed(join(folder.path, route)), [], 'nothing is handed to where it was')
+  rmSync(folder.path, { recursive: true })
+  renameSync(`${folder.path}.away`, folder.path)
+  await second()
+  t.strictSame(listed(join(folder.path, route)), namesOf(stream))
+})
+
 t.test('a crash between file and position writes the file again', async (t) => {
-  const folder = makeFolder(t)
+  const folder = await makeFolder(t)
   const stream = makeStream(keys, 2)
   const { sink } = await openSink(t, folder)
   await applyAll(sink, stream.slice(0, 1))
@@ -117,7 +137,7 @@ t.test('a crash between file and position writes the file again', async (t) => {
 })
 
 t.test('killed while it writes, it goes on without a hole', { skip: process.platform === 'win32' }, async (t) => {
-  const folder = makeFolder(t)
+  const folder = await makeFolder(t)
   const stream = makeStream(keys, 400)
   const script = `
     import { BatchSink } from ${JSON.stringify(import.meta.resolve('../../../agent/folders/batch-sink.ts'))}
@@ -154,7 +174,7 @@ t.test('killed while it writes, it goes on without a hole', { skip: process.plat
 })
 
 t.test('what is lost is written again from copies, until the inside has confirmed it', async (t) => {
-  const folder = makeFolder(t)
+  const folder = await makeFolder(t)
   const stream = makeStream(keys, 6, { begins: 3 })
   const { sink } = await openSink(t, folder)
   await applyAll(sink, stream)
@@ -192,7 +212,7 @@ t.test('what is lost is written again from copies, until the inside has confirme
 })
 
 t.test('copies are bounded by bytes and by days', async (t) => {
-  const folder = makeFolder(t)
+  const folder = await makeFolder(t)
   const stream = makeStream(keys, 10)
   const size = stream[9]!.bytes.length
   const { sink } = await openSink(t, folder)
@@ -217,7 +237,7 @@ t.test('copies are bounded by bytes and by days', async (t) => {
 })
 
 t.test('other items: a shadow writes its batches in the place of the old ones', async (t) => {
-  const folder = makeFolder(t)
+  const folder = await makeFolder(t)
   const stream = makeStream(keys, 3)
   const { sink } = await openSink(t, folder)
   await applyAll(sink, stream)
@@ -240,7 +260,7 @@ t.test('other items: a shadow writes its batches in the place of the old ones', 
 t.test('a full disk moves nothing, and is gone on with', async (t) => {
   const disk = smallDisk(t, process.getuid!())
   if (!disk) return void t.pass('no small disk', { skip: 'a tmpfs cannot be mounted here' })
-  const folder = makeFolder(t, join(disk.folder, 'out'))
+  const folder = await makeFolder(t, join(disk.folder, 'out'))
   const stream = makeStream(keys, 2)
   const { sink } = await openSink(t, folder)
   await applyAll(sink, stream.slice(0, 1))
@@ -262,4 +282,24 @@ t.test('names', async (t) => {
   t.strictSame(readRange('12-3'), { epoch: 12, from: 3, to: 3 })
   t.match(readRange('12'), { epoch: 12, from: 1 })
   for (const text of ['', '12-', '12-9..3', '12-0', 'x']) t.equal(readRange(text), undefined, text)
+})
+
+t.test('a file that is written twice at once is whole, and nothing is left beside it', async (t) => {
+  const path = join(temporaryFolder(t), 'x.qzb')
+  const contents = Array.from({ length: 8 }, (_, i) => Buffer.alloc(1 << 20, i))
+  await Promise.all(contents.map((content) => putFile(path, content)))
+  const found = readFileSync(path)
+  t.ok(contents.some((content) => content.equals(found)))
+  t.strictSame(readdirSync(dirname(path)), ['x.qzb'])
+})
+
+t.test('a route that cannot be opened again keeps no other from being closed', async (t) => {
+  const folder = await makeFolder(t)
+  const delivery = await openFolderDelivery(folder)
+  await delivery.open(sinkFor())
+  const file = sinkFile(folder, route)
+  rmSync(file)
+  mkdirSync(file)
+  await t.rejects(delivery.open(sinkFor()))
+  await t.resolves(delivery.close())
 })

@@ -111,11 +111,11 @@ t.test('labels that are the same twice have their columns behind them', async (t
   ])
   const sink = fileSink(twice, { headers: 'labels', formulas: 'escape' })
   const opened = await filled(t, sink)
-  await apply(opened, sink, new Stream(twice).next([['a', '=1+1', '-2']], { snapshot: 'only' }))
+  await apply(opened, sink, new Stream(twice).next([['a', '=1+1', '\n-2']], { snapshot: 'only' }))
   await manifestWhen(opened, 'scjg.licence.csv')
   t.same(await readRows(opened.folder, 'scjg.licence.csv'), [
     ['编号', '名称(a)', '名称(b)', 'qz_source'],
-    ['a', `'=1+1`, `'-2`, 'scjg'],
+    ['a', `'=1+1`, `'\n-2`, 'scjg'],
   ])
 })
 

@@ -1,5 +1,6 @@
 /** What can be wrong with a folder that is written into: nothing is lost, nothing half is shown, nothing foreign is touched. */
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -14,6 +15,7 @@ import {
 import { join } from 'node:path'
 import t from 'tap'
 import type { Delivery } from '../../../agent/database.ts'
+import { listQuarantine } from '../../../agent/folders/quarantine.ts'
 import { removeRoute } from '../../../agent/folders/removal.ts'
 import { SinkStore } from '../../../agent/folders/sink-store.ts'
 import { putInPlace, writeTemporary } from '../../../agent/folders/write-file.ts'
@@ -117,7 +119,16 @@ t.test('a file that a reader took before its manifest came is shown again with t
   await delivery.close()
   // As a stop between the two leaves it: the file in its place, the manifest not, and the reader has taken it.
   const store = SinkStore.open(folder, sink.route)
-  const making = { number: 2, kind: 'changes', from: made.from, to: made.to, batches: 1, time: made.time, manifest: made }
+  const making = {
+    number: 2,
+    kind: 'changes',
+    from: made.from,
+    to: made.to,
+    batches: 1,
+    time: made.time,
+    provider: made.provider,
+    manifest: made,
+  }
   store.run('update output set making = ?, sha256 = ?', JSON.stringify(making), made.previous)
   const order = Buffer.from('2b\0')
   store.run('insert into change (number, key, op, row) values (2, ?, ?, ?)', order, 'u', JSON.stringify([null, 'b', 'x']))
@@ -192,6 +203,26 @@ t.test('a removal takes nothing that lies outside', async (t) => {
   t.same(filesIn(folder), ['link'], 'an emptied folder goes too')
 })
 
+t.test('the end of a route leaves what a later one of the resource has written, and no half of its own', async (t) => {
+  const sink = fileSink()
+  const later = { ...sink, route: 'route-2' }
+  const opened = await filled(t, sink)
+  const { folder, delivery } = opened
+  await apply(opened, sink, new Stream().next([['a', 'x', null]], { snapshot: 'only' }))
+  await manifestWhen(opened, file)
+  await delivery.close()
+  const second = await openDelivery(t, folder)
+  await second.delivery.open(later)
+  await apply(second, later, new Stream(licence, 2).next([['b', 'x', null]], { snapshot: 'only' }))
+  await manifestWhen(second, file, ({ route }) => route === later.route)
+  writeFileSync(join(folder.path, `.${file}.qz-tmp`), 'left by a crash')
+  t.match(await second.delivery.remove(sink.route), { rows: 1, tables: [], done: true })
+  t.same(filesIn(folder), [file, `${file}.manifest.json`])
+  t.same(listQuarantine(folder, undefined, 10), [], 'until the receipt is taken there is nothing to be read of it')
+  t.match(await second.delivery.remove(later.route), { rows: 1, tables: [file] })
+  t.same(filesIn(folder), [])
+})
+
 t.test('a resource that is called as a device of Windows is', async (t) => {
   const device = { ...licence, resource: 'con.licence' }
   const sink = fileSink(device)
@@ -215,6 +246,34 @@ t.test('a clock that is put back does not keep changes waiting', async (t) => {
   await later.delivery.open(sink)
   await manifestWhen(later, file, ({ number }) => number === 2)
   t.ok(manifestOf(folder, file))
+})
+
+t.test('a data folder that was put back to an older copy: no number is given twice', async (t) => {
+  const sink = fileSink(licence, { write: 'increments' })
+  const opened = await filled(t, sink)
+  const { folder, delivery } = opened
+  const stream = new Stream()
+  await apply(opened, sink, stream.next([['a', 'x', null]], { snapshot: 'only' }))
+  await manifestWhen(opened, 'scjg.licence.000001.whole.csv')
+  await delivery.close()
+  cpSync(folder.data, `${folder.data}.older`, { recursive: true })
+  const later = await openDelivery(t, folder)
+  await later.delivery.open(sink)
+  const [second, third] = [stream.next([['b', 'x', null]]), stream.next([['c', 'x', null]])]
+  for (const change of [second, third]) {
+    await apply(later, sink, change)
+    await manifestWhen(later, `scjg.licence.00000${change.to.seq}.changes.csv`)
+  }
+  await later.delivery.close()
+  const shown = readFileSync(join(folder.path, 'scjg.licence.000002.changes.csv'))
+  rmSync(folder.data, { recursive: true })
+  renameSync(`${folder.data}.older`, folder.data)
+  const again = await openDelivery(t, folder)
+  await again.delivery.open(sink)
+  await manifestWhen(again, 'scjg.licence.000004.whole.csv')
+  await apply(again, sink, second)
+  await manifestWhen(again, 'scjg.licence.000005.changes.csv')
+  t.same(readFileSync(join(folder.path, 'scjg.licence.000002.changes.csv')), shown)
 })
 
 async function* pieces(text: string): AsyncGenerator<Buffer> {

@@ -1,10 +1,12 @@
 /** Rows delivered into a folder: a batch and its position go in together, bad rows are set aside by key, files show only complete tables. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { Change, Row } from '../../../agent/database.ts'
 import { listQuarantine } from '../../../agent/folders/quarantine.ts'
 import { FolderReading } from '../../../agent/folders/reading.ts'
+import { verifyProvider } from '../../../protocol/file-manifest.ts'
 import { keyItems } from '../../../protocol/schema.ts'
 import { at, licence, schemaOf, sourceOf, twoKeys } from '../databases/fixture.ts'
 import {
@@ -15,6 +17,7 @@ import {
   manifestOf,
   manifestWhen,
   openDelivery,
+  providerKey,
   readRows,
   sha256Of,
   Stream,
@@ -505,4 +508,23 @@ t.test('what somebody else put into the folder is not written over, and says so'
   t.notOk(existsSync(join(folder.path, `.${csv}.qz-tmp`)))
   await delivery.open(sink)
   t.match((await delivery.open(sink)).live, { complete: true }, 'rows go on')
+})
+
+t.test('a file is of the batch that its manifest names, however many come while it is written', async (t) => {
+  const sink = fileSink(licence, { gather: 3600 })
+  const opened = await filled(t, sink)
+  const stream = new Stream()
+  const rows = Array.from({ length: 20_000 }, (_, i) => [`k${i}`, 'n', null])
+  await apply(opened, sink, stream.next([['a', '1', null], ...rows], { snapshot: 'only' }))
+  for (let seq = 2; !existsSync(join(opened.folder.path, csv)); seq++) {
+    await setImmediate()
+    await apply(opened, sink, stream.next([['a', String(seq), null]]))
+  }
+  const manifest = await manifestWhen(opened, csv)
+  const found = (await readRows(opened.folder, csv)).find(([key]) => key === 'a')
+  t.equal(found![1], String(manifest.to.seq))
+  t.equal(
+    verifyProvider(manifest, () => providerKey.publicKey),
+    1,
+  )
 })

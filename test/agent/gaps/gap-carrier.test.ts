@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
-import type { DeliveryHeader } from '../../../protocol/api.ts'
+import type { DeliveryHeader, PollRequest } from '../../../protocol/api.ts'
 import { openBatch, splitBatch, type BuiltBatch } from '../../../protocol/batch.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { gapRequest, gapStatement } from '../../../protocol/gap.ts'
@@ -29,6 +29,7 @@ function makeOutside(t: Test, { back = true } = {}) {
     got: [] as number[],
     snapshots: [] as DeliveryHeader['snapshots'],
     away: false,
+    told: undefined as PollRequest['report'] | undefined,
     policy: signPolicy(policyFor(keys), keys.hub),
   }
   const carrier = new GapCarrier({
@@ -38,13 +39,18 @@ function makeOutside(t: Test, { back = true } = {}) {
     grace: 200,
     board,
     key: keys.outer,
+    data: join(root, 'data'),
     ...(back && { back: folder('back') }),
     identity: { agent: 'outer-1', agency: 'police', urls: [], hubKey: keys.hub.publicKey },
     logger: pino({ level: 'silent' }),
     hub: {
       now: () => new Date(),
-      head: async () => ({ head: hub.head, epoch: hub.head?.epoch ?? 0 }),
-      async poll() {
+      async head(resource) {
+        if (resource !== 'people') throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource })
+        return { head: hub.head, epoch: hub.head?.epoch ?? 0 }
+      },
+      async poll({ report }) {
+        hub.told = report
         const header = { time: new Date().toISOString(), snapshots: hub.snapshots, routes: [], batches: [], policy: hub.policy }
         return { header, batches: [] }
       },
@@ -64,6 +70,8 @@ function makeOutside(t: Test, { back = true } = {}) {
   return {
     hub,
     carrier,
+    board,
+    arrived: join(root, 'arrived'),
     look: () => carrier.look(AbortSignal.timeout(5000)),
     report: () => board.sources.get('people'),
     deliver(batch: BuiltBatch, bytes: Uint8Array = batch.bytes) {
@@ -173,4 +181,27 @@ t.test('without a way in the operator is told what the hub wants', async (t) => 
   outside.deliver(makeStream(keys, 1)[0]!)
   await outside.look()
   t.match(outside.report()!.fault, { code: 'QZ-GAP-RENEW' })
+})
+
+t.test('what the hub does not take of one resource holds up no other', async (t) => {
+  const outside = makeOutside(t)
+  for (const name of ['aaa', 'not a resource']) {
+    mkdirSync(join(outside.arrived, name))
+    writeFileSync(join(outside.arrived, name, '0000000005-0000000001.qzb'), 'x')
+  }
+  for (const batch of makeStream(keys, 2)) outside.deliver(batch)
+  await outside.look()
+  t.strictSame(outside.hub.got, [1, 2])
+  t.match(outside.board.sources.get('aaa'), { state: 'held', fault: { code: 'QZ-SUPPLY-NOT-ALLOWED' } })
+  t.match(outside.report(), { state: 'flowing', fault: undefined })
+  t.notOk(outside.board.sources.has('not a resource'))
+})
+
+t.test('the morning line of the agent that brings is not told for the other', async (t) => {
+  const outside = makeOutside(t)
+  const all = { level: 0, all: 0 }
+  const line = { day: '2026-01-01', time: '2026-01-01T00:30:00Z', sources: all, routes: all, waiting: 0, quarantine: 0, held: 0, paused: 0 }
+  outside.board.morning = { at: '08:30', timezone: 'Asia/Shanghai', line }
+  await outside.look()
+  t.match(outside.hub.told, { version: 'test', sinks: [], morning: undefined })
 })

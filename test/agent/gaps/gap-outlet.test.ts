@@ -1,15 +1,16 @@
 /** The outer side of a gap: what it tells the inside, and what it makes of what comes back. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { gapHead, gapRequest, gapStatement, type GapRequest } from '../../../protocol/gap.ts'
 import { signPolicy } from '../../../protocol/policy.ts'
-import { appliedReceipt } from '../../../protocol/receipt.ts'
+import { appliedReceipt, removalReceipt } from '../../../protocol/receipt.ts'
 import type { BuiltBatch } from '../../../protocol/batch.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'
 import type { SinkTable } from '../../../agent/database.ts'
 import { BatchSink } from '../../../agent/folders/batch-sink.ts'
+import { claimFolder } from '../../../agent/folders/owner.ts'
 import { batchFileName, statementText } from '../../../agent/gaps/gap-files.ts'
 import { acceptKey, GapOutlet } from '../../../agent/gaps/gap-outlet.ts'
 import { StatusBoard } from '../../../agent/status.ts'
@@ -45,6 +46,7 @@ async function makeOutside(t: Test) {
   }
   const logger = pino({ level: 'silent' })
   const settings = { path: out, data, agent: 'outer-1', ready: 'stable' as const, stable: 1, look: 1, sign: () => '', logger }
+  await claimFolder(settings)
   const written = new BatchSink(sink, settings)
   t.teardown(() => written.close())
   await written.open()
@@ -125,6 +127,16 @@ t.test('the inside is told the policy and how far each route is', async (t) => {
   t.match(gapStatement.open(statementIn(join(outside.out, 'gap.json')), keys.outer.publicKey), { policy: outside.policy })
 })
 
+t.test('a share that is gone is not made the agent\u2019s own anew', async (t) => {
+  const outside = await makeOutside(t)
+  await outside.write(makeStream(keys, 1))
+  renameSync(outside.out, `${outside.out}.away`)
+  mkdirSync(outside.out)
+  await outside.look()
+  t.match(outside.logged, [/.qianzhi.json/, /.qianzhi.json/], 'of the policy and of the route')
+  t.strictSame(readdirSync(outside.out), [])
+})
+
 t.test('receipts count from the accepted key only', async (t) => {
   const outside = await makeOutside(t)
   const stream = makeStream(keys, 4)
@@ -178,4 +190,28 @@ t.test('what the inside asks for is written again, or fetched from the hub anew'
   t.equal(outside.restarts, 1, 'one of them is not kept any more')
   t.strictSame(await ask(request({ batches: [{ epoch: 5, from: 1, to: 6 }] }, generateSigningKey())), [], 'a stranger is not served')
   t.strictSame([outside.restarts, outside.renewals], [1, 1])
+})
+
+t.test('a request that comes once more when all is applied inside fetches nothing', async (t) => {
+  const outside = await makeOutside(t)
+  acceptKey(outside.data, 'back', keys.inner.publicKey)
+  const stream = makeStream(keys, 3)
+  await outside.write(stream)
+  const asked = { batches: [{ epoch: 5, from: 2, to: 3 }], time: new Date(Date.now() - 1000).toISOString() }
+  outside.bring('requests/r1/request.1.json', gapRequest.sign({ kind: 'gap-request', route, ...asked }, keys.inner))
+  outside.bring('receipts/r1/5-3.1.json', receipt(stream[2]!))
+  await outside.look()
+  t.equal(outside.restarts, 0)
+})
+
+t.test('that data was removed inside counts from the accepted key only', async (t) => {
+  const outside = await makeOutside(t)
+  acceptKey(outside.data, 'back', keys.inner.publicKey)
+  const removed = { route, removed: 3, tables: ['inner/people'], time: new Date().toISOString() }
+  outside.bring('receipts/r1/removed.1.json', removalReceipt.sign(removed, keys.inner))
+  await outside.look()
+  t.strictSame(outside.logged, [])
+  outside.bring('receipts/r1/removed.2.json', removalReceipt.sign(removed, generateSigningKey()))
+  await outside.look()
+  t.match(outside.logged, [/trust-gap back/])
 })

@@ -136,3 +136,18 @@ t.test('a machine that was put back to an older state learns from the hub how fa
   t.equal((await supply.take(place.back)).length, 1)
   t.equal((await supply.head('people')).head, null)
 })
+
+t.test('a request that comes once more when the hub has everything asks for nothing', async (t) => {
+  const place = makeSupply(t)
+  const supply = place.open()
+  const stream = makeStream(keys, 3)
+  for (const batch of stream) await supply.sendBatch(batch.bytes)
+  const request = gapRequest.sign(
+    { kind: 'gap-request', route: 'people', batches: [{ epoch: 5, from: 2, to: 3 }], time: new Date(Date.now() - 1000).toISOString() },
+    keys.outer,
+  )
+  bring(place.back, 'requests/people/1.json', request)
+  bring(place.back, 'receipts/people/1.json', stored(stream[2]!))
+  t.strictSame(await supply.take(place.back), [])
+  t.same((await supply.head('people')).head, positionOf(stream[2]!), 'no new epoch is begun for it')
+})
