@@ -1,4 +1,7 @@
 import type { Logger } from 'pino'
+import type { FileCounts } from '../protocol/api.ts'
+
+export type { FileCounts } from '../protocol/api.ts'
 
 /** What the contract of a database engine (database.ts) says of folders. */
 
@@ -70,15 +73,7 @@ export interface FolderSettings {
   look: number
   /** Signs what is written into files: a compact JWS of this type (protocol/signature.ts). */
   sign: (typ: 'qz-file', payload: object) => string
-  /** Takes how many files of a source wait, were taken and were refused. */
+  /** Takes what became of a source's files. */
   note?: (resource: string, files: FileCounts) => void
   logger: Logger
-}
-
-export interface FileCounts {
-  /** In the folder now. */
-  waiting: number
-  /** Since the source was first set up. */
-  taken: number
-  refused: number
 }

@@ -1,4 +1,4 @@
-import type { SnapshotProgress } from '../protocol/api.ts'
+import type { SettledFile, SnapshotProgress } from '../protocol/api.ts'
 import { localTime } from '../protocol/local-time.ts'
 import { showPlace } from '../protocol/position.ts'
 import type { AgentStatus, SinkStatus, SourceStatus, ToldFault } from './agent-status.ts'
@@ -156,7 +156,7 @@ export class StatusWords {
     const load = snapshot ? progress(snapshot) : unknown
     const notes = [
       ...(unchanged ? [{ zh: `${unchanged} 行未变化、不必重发`, en: `${unchanged} rows were as sent before and not sent again` }] : []),
-      ...(files ? [filesNote(files)] : []),
+      ...(files ? this.#files(files) : []),
       ...(warned ? [{ zh: `核验提醒 ${warned} 行`, en: `a check warned of ${warned} rows` }] : []),
     ]
     return [
@@ -168,7 +168,7 @@ export class StatusWords {
       fact('快照', 'Snapshot', load),
       fact('最近推送', 'Last push', this.time(lastPush)),
       fact('隔离', 'Quarantine', count(quarantine), quarantine > 0 ? 'warn' : undefined),
-      fact('最近扫描', 'Last scan', scan ? this.time(scan.last) : unknown),
+      fact('最近扫描', 'Last scan', this.time(scan?.last ?? files?.looked)),
       this.#reconciled(source),
       fact('位置', 'Position', source.position ? same(showPlace(source.position)) : unknown),
       fact('备注', 'Notes', notes.length > 0 ? joined(notes) : unknown),
@@ -214,6 +214,31 @@ export class StatusWords {
     return notes.length > 0 ? joined(notes) : unknown
   }
 
+  /** Of a folder: how many files there are, and the last ones. */
+  #files({ waiting, taken, refused, settled = [] }: NonNullable<SourceStatus['files']>): Words[] {
+    const last = (zh: string, en: string, file: SettledFile | undefined): Words[] => {
+      if (!file) return []
+      const at = this.time(file.time).en + (file.code ? ` ${file.code}` : '')
+      return [{ zh: `${zh} ${file.file}(${at})`, en: `${en} ${file.file} (${at})` }]
+    }
+    return [
+      {
+        zh: `文件:待收 ${waiting},已接收 ${taken},已退回 ${refused}`,
+        en: `files: ${waiting} lie in the folder, ${taken} were taken, ${refused} refused`,
+      },
+      ...last(
+        '最近接收',
+        'last taken',
+        settled.find(({ code }) => code === undefined),
+      ),
+      ...last(
+        '最近退回',
+        'last refused',
+        settled.find(({ code }) => code !== undefined),
+      ),
+    ]
+  }
+
   #rate({ rate }: SourceStatus | SinkStatus): Fact {
     const value = rate === undefined ? unknown : { zh: `${count(rate).zh} 行/秒`, en: `${count(rate).en} rows/s` }
     return fact('速率(近一分钟)', 'Rate (last minute)', value)
@@ -249,13 +274,6 @@ function progress({ rows, total, rate, left, waits }: SnapshotProgress): Words {
   const zh = waits ? ',等待允许的时段' : `(${share}%)${known ? `,每秒 ${rate} 行,约剩 ${span(left * 1000).zh}` : ''}`
   const en = waits ? ', waits for its hours' : ` (${share}%)${known ? `, ${rate} rows/s, about ${span(left * 1000).en} left` : ''}`
   return { zh: `${rows}/${total} 行${zh}`, en: `${rows} of ${total} rows${en}` }
-}
-
-function filesNote({ waiting, taken, refused }: NonNullable<SourceStatus['files']>): Words {
-  return {
-    zh: `文件:待收 ${waiting},已接收 ${taken},已退回 ${refused}`,
-    en: `files: ${waiting} lie in the folder, ${taken} were taken, ${refused} refused`,
-  }
 }
 
 function joined(words: readonly Words[]): Words {

@@ -100,6 +100,15 @@ const judges: Judge[] = [
     snapshotWanted || !head
       ? { who: 'nobody', zh: '等待来源代理发送快照(自动)', en: 'The source agent is about to send a snapshot (by itself)' }
       : undefined,
+  ({ source: { agency, refusedFile } }) =>
+    refusedFile
+      ? {
+          who: 'provider',
+          agency,
+          zh: `${agency} 最近的文件被退回(${refusedFile.code}):请按其目录 rejected/ 中的报告改正后重新投放`,
+          en: `The newest file of ${agency} was refused (${refusedFile.code}): correct it by the report in its folder's rejected/ and put it in again`,
+        }
+      : undefined,
   ({ source, receiver }) =>
     quarantined(source.agency, 'provider', source.report?.quarantine) ?? quarantined(receiver.agency, 'receiver', receiver.quarantine),
   ({ route, reconciled }) =>

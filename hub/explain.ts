@@ -6,6 +6,7 @@ import type { Log } from './log.ts'
 import { producerOf } from './registry/resources.ts'
 import { lastRun, type LastRun } from './reconciliation/evidence.ts'
 import type { Store } from './store/store.ts'
+import { standingRefusal, whyRefused } from './supervision/refused-files.ts'
 import { readStreams } from './streams.ts'
 
 type Fault = NonNullable<SourceReport['fault']>
@@ -31,6 +32,8 @@ export interface Explanation {
       snapshot?: SnapshotProgress
       fault?: Fault
     }
+    /** Where its newest file was refused; without its name, which is not for receivers. */
+    refusedFile?: ReturnType<typeof standingRefusal>
   }
   hub: { head: Position | null; lastPush: Date | null; snapshotWanted: boolean }
   receiver: {
@@ -124,11 +127,13 @@ export async function explainRoute(
 
 function sourceOf(row: Row): Explanation['source'] {
   const report = row.provider_report?.sources.find(({ resource }) => resource === row.resource)
+  const refusedFile = standingRefusal(report?.files)
   return {
     agency: row.provider_agency,
     agent: row.producer,
     seen: row.provider_seen,
     ...(report && { report: pick(report, ['state', 'waiting', 'oldest', 'quarantine', 'snapshot', 'fault']) }),
+    ...(refusedFile && { refusedFile }),
   }
 }
 
@@ -167,6 +172,7 @@ export function showExplanation(explanation: Explanation, language: Language): s
         `来源 ${source.agency} ${source.agent ?? '无代理'}:待送 ${queue},隔离 ${source.report?.quarantine ?? '?'},最后联系 ${seen(source.seen)}${paused(source.report?.state)}`,
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
+        ...refusedLine(source.refusedFile, language),
         `中心:最新批次 ${showPlace(hub.head)},最后接收 ${seen(hub.lastPush)}${hub.snapshotWanted ? ',等待新快照' : ''}`,
         `接收 ${receiver.agency} ${receiver.agent}:已取 ${showPlace(receiver.delivered)},已入库 ${showPlace(receiver.applied)},` +
           `隔离 ${receiver.quarantine},最后联系 ${seen(receiver.seen)}${receiver.lapsed ? ',已失效' : ''}${paused(receiver.report?.state)}`,
@@ -180,6 +186,7 @@ export function showExplanation(explanation: Explanation, language: Language): s
         `Source ${source.agency} ${source.agent ?? 'no agent'}: ${queue} waiting, ${source.report?.quarantine ?? '?'} quarantined, last seen ${seen(source.seen)}${paused(source.report?.state)}`,
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
+        ...refusedLine(source.refusedFile, language),
         `Hub: head ${showPlace(hub.head)}, last push ${seen(hub.lastPush)}${hub.snapshotWanted ? ', waits for a new snapshot' : ''}`,
         `Receiver ${receiver.agency} ${receiver.agent}: delivered ${showPlace(receiver.delivered)}, applied ${showPlace(receiver.applied)}, ` +
           `${receiver.quarantine} quarantined, last seen ${seen(receiver.seen)}${receiver.lapsed ? ', lapsed' : ''}${paused(receiver.report?.state)}`,
@@ -189,6 +196,12 @@ export function showExplanation(explanation: Explanation, language: Language): s
         `Next: ${turn.en}`,
       ]
   return lines.join('\n')
+}
+
+function refusedLine(refused: Explanation['source']['refusedFile'], language: Language): string[] {
+  if (!refused) return []
+  const why = whyRefused(refused)
+  return [language === 'zh' ? `  最近的文件被退回:${why.zh}(${refused.time})` : `  newest file refused: ${why.en} (${refused.time})`]
 }
 
 function snapshotLine(snapshot: SnapshotProgress | undefined, language: Language): string[] {

@@ -7,6 +7,7 @@ import { unreconciledRoutes } from './reconciliation/evidence.ts'
 import { awayAgents } from './supervision/agents-away.ts'
 import { auditProblems } from './supervision/audit-health.ts'
 import { supervisionProblems } from './supervision/problems.ts'
+import { standingRefusal, whyRefused } from './supervision/refused-files.ts'
 
 /** What is wrong, and who or what it is about, in both languages. */
 export interface HealthProblem {
@@ -60,7 +61,7 @@ export async function checkHealth(parts: HealthParts): Promise<Health> {
       auditProblems(parts.store.query),
       supervisionProblems(parts.store.query, parts.clock(), parts),
     ])
-    const problems = [...disk, ...lines.filter(({ state }) => state === 'held').map(held), ...found.flat()]
+    const problems = [...disk, ...lines.filter(({ state }) => state === 'held').map(held), ...lines.flatMap(refusedFile), ...found.flat()]
     const paused = lines.filter(({ state }) => state === 'paused').map(pausedLine)
     return { status: problems.length > 0 ? 'degraded' : 'ok', problems, paused }
   } catch (error) {
@@ -86,6 +87,7 @@ interface ReportedLine {
   en: string
   state: SourceReport['state']
   fault: SourceReport['fault']
+  files?: SourceReport['files'] | undefined
 }
 
 /** Sources and routes as the active agents report them. */
@@ -94,11 +96,12 @@ async function reportedLines({ store }: HealthParts): Promise<ReportedLine[]> {
     `select id, report from agent where state = 'active' and report is not null order by id`,
   )
   return rows.flatMap(({ id, report }) => [
-    ...report.sources.map(({ resource, state, fault }) => ({
+    ...report.sources.map(({ resource, state, fault, files }) => ({
       zh: `来源 ${resource}(${id})`,
       en: `Source ${resource} of ${id}`,
       state,
       fault,
+      files,
     })),
     ...report.sinks.map(({ route, state, fault }) => ({ zh: `交换路由 ${route}(${id})`, en: `Route ${route} at ${id}`, state, fault })),
   ])
@@ -111,6 +114,20 @@ function held({ zh, en, fault }: ReportedLine): HealthProblem {
     zh: `${zh}已停止:${fault?.zh ?? '原因不明'}`,
     en: `${en} is held: ${fault?.en ?? 'no reason given'}`,
   }
+}
+
+/** Without the file's name, which is for those who sign in. */
+function refusedFile({ zh, en, files }: ReportedLine): HealthProblem[] {
+  const refusal = standingRefusal(files)
+  if (!refusal) return []
+  const why = whyRefused(refusal)
+  return [
+    {
+      code: 'QZ-HEALTH-FILE-REFUSED',
+      zh: `${zh}最近的文件被退回:${why.zh}`,
+      en: `${en}: its newest file was refused (${why.en})`,
+    },
+  ]
 }
 
 function pausedLine({ zh, en }: ReportedLine): HealthProblem {

@@ -87,6 +87,35 @@ export type SnapshotProgress = Static<typeof SnapshotProgress>
 /** `paused`: the operator wants nothing to be read or sent, or nothing to be received; changes go on being queued. */
 const lineStates = ['starting', 'flowing', 'loading', 'held', 'paused'] as const
 
+/** A file of rows that was taken or refused. */
+export const SettledFile = Type.Object({
+  /** Random: the same in every report. */
+  id: Type.String({ minLength: 1, maxLength: 40 }),
+  /** As it was put in, or as it lies in `rejected/`. */
+  file: Type.String({ maxLength: 255 }),
+  time: Type.String({ maxLength: 40 }),
+  /** Of its first fault; absent where the file was taken. */
+  code: Type.Optional(Type.String({ maxLength: 40 })),
+  /** Rows, and those of them with faults; absent where it was refused before they were read. */
+  rows: Type.Optional(Type.Integer({ minimum: 0 })),
+  bad: Type.Optional(Type.Integer({ minimum: 0 })),
+})
+export type SettledFile = Static<typeof SettledFile>
+
+/** Files of a source that is a folder. */
+export const FileCounts = Type.Object({
+  /** That lie in it now. */
+  waiting: Type.Integer({ minimum: 0 }),
+  /** Taken and refused since its first set-up; where files themselves are supplied, those that are and those that cannot be now. */
+  taken: Type.Integer({ minimum: 0 }),
+  refused: Type.Integer({ minimum: 0 }),
+  /** When the folder was last looked through to the end since the agent started, by the agent's clock. */
+  looked: Type.Optional(Type.String({ maxLength: 40 })),
+  /** Newest first: the last file of rows that was taken, and the last ones that were refused. */
+  settled: Type.Optional(Type.Array(SettledFile, { maxItems: 20 })),
+})
+export type FileCounts = Static<typeof FileCounts>
+
 export const SourceReport = Type.Object({
   resource: Type.String(),
   database: Type.String(),
@@ -107,14 +136,8 @@ export const SourceReport = Type.Object({
   unchanged: Type.Optional(Type.Integer({ minimum: 0 })),
   /** Set while a snapshot is needed or runs. */
   snapshot: Type.Optional(SnapshotProgress),
-  /** Of a folder: files that lie in it, and those taken and refused since its first set-up. */
-  files: Type.Optional(
-    Type.Object({
-      waiting: Type.Integer({ minimum: 0 }),
-      taken: Type.Integer({ minimum: 0 }),
-      refused: Type.Integer({ minimum: 0 }),
-    }),
-  ),
+  /** Exactly of a folder, once it was looked at. */
+  files: Type.Optional(FileCounts),
   fault: Type.Optional(Fault),
 })
 export type SourceReport = Static<typeof SourceReport>

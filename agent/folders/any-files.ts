@@ -64,6 +64,8 @@ export class AnyFiles implements WatchedFiles {
   #seen = new Map<string, Seen>()
   /** Milliseconds before the next look: where files come all the time, looks would follow one another without end. */
   #gap = 0
+  /** When the last look ended. */
+  #looked: string | undefined
   readonly #told = new Set<string>()
 
   /** Throws QZ-DATA-LOCKED. */
@@ -127,13 +129,15 @@ export class AnyFiles implements WatchedFiles {
     }
     this.#seen = look.seen
     this.#gap = look.met > many ? Math.min(longestGap, 2 * (this.#now() - began)) : 0
+    this.#looked = new Date().toISOString()
     this.#note(look.waiting)
     return look.next === Infinity ? undefined : Math.max(1, Math.ceil(look.next))
   }
 
   #note(waiting: number): void {
     const { fit, unfit } = this.#index.files()
-    this.#options.folder.note?.(this.source.resource, { waiting, taken: fit, refused: unfit })
+    const looked = this.#looked !== undefined && { looked: this.#looked }
+    this.#options.folder.note?.(this.source.resource, { waiting, taken: fit, refused: unfit, ...looked })
   }
 
   async #meet(look: Look, walked: WalkedFile): Promise<void> {

@@ -114,12 +114,12 @@ function noNumber(text: string, zh: string, en: string): Wrong {
   return { zh: `“${told(text)}”有千位分隔符,请去掉`, en: `"${told(text)}" has separators of thousands: remove them` }
 }
 
-const booleans: Record<string, string> = {
-  ...Object.fromEntries(['true', '1', 'y', 'yes', '是'].map((text) => [text, 'true'])),
-  ...Object.fromEntries(['false', '0', 'n', 'no', '否'].map((text) => [text, 'false'])),
+const booleans: Record<string, 'true' | 'false'> = {
+  ...Object.fromEntries(['true', '1', 'y', 'yes', '是'].map((text) => [text, 'true' as const])),
+  ...Object.fromEntries(['false', '0', 'n', 'no', '否'].map((text) => [text, 'false' as const])),
 }
 
-function boolean(cell: string): string | Wrong {
+export function boolean(cell: string): 'true' | 'false' | Wrong {
   const text = cell.trim().toLowerCase()
   return Object.hasOwn(booleans, text) ? booleans[text]! : no(cell, '是或否', 'true or false')
 }

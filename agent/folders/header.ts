@@ -19,16 +19,19 @@ export const tooLong = { zh: `超过 ${longestRow} 个字符`, en: `it is longer
 /** Of a file of changes: the column that says what becomes of a row. */
 export const opHeader = 'qz_op'
 const opLabel = '操作'
+/** Columns that a sink adds to the items: the agency that the rows are of; whether a row is deleted, where deletes only mark. */
+export const sourceHeader = 'qz_source'
+export const deletedHeader = 'qz_deleted'
 
-/** What a header stands for: a column, by its place among the source's; `op`; nothing known. */
-export type Meaning = number | 'op' | 'ambiguous' | undefined
+/** What a header stands for: a column, by its place among the source's; one that sinks add; nothing known. */
+export type Meaning = number | 'op' | 'source' | 'deleted' | 'ambiguous' | undefined
 
 /**
  * What headers may stand in a source's files: of each column its local name, the item's id, name or label, in this order where they are at odds.
  * Case, spaces, full-width forms, `*` and `(必填)` do not count.
  */
 export class HeaderNames {
-  readonly #names = new Map<string, number | 'op' | 'ambiguous'>()
+  readonly #names = new Map<string, Exclude<Meaning, undefined>>()
 
   constructor({ columns, files }: Pick<SourceTable, 'columns' | 'files'>) {
     const kinds: ((column: MappedColumn) => string)[] = [
@@ -36,8 +39,15 @@ export class HeaderNames {
       ({ item }) => item.id,
       ({ item }) => item.name,
       ({ item }) => item.label,
+      // As sinks call it where the label is there twice.
+      ({ item }) => `${item.label}(${item.name})`,
     ]
     for (const nameOf of kinds) this.#add(columns.map((column) => plainHeader(nameOf(column))))
+    for (const [name, meaning] of [
+      [sourceHeader, 'source'],
+      [deletedHeader, 'deleted'],
+    ] as const)
+      if (!this.#names.has(name)) this.#names.set(name, meaning)
     if (files!.whole) return
     this.#names.set(opHeader, 'op')
     if (!this.#names.has(opLabel)) this.#names.set(opLabel, 'op')
@@ -61,8 +71,9 @@ export interface Header {
   row: number
   /** Of each of the source's columns the cell of a row in which it stands, -1 for none. */
   cells: number[]
-  /** The cell with the operation, -1 for none. */
+  /** The cells with the operation and with the mark of a deleted row, -1 for none. */
   op: number
+  deleted: number
   /** By cell, '' for none. */
   texts: string[]
   /** Cells up to the last header. */
@@ -100,19 +111,26 @@ export function findHeader(
     row: best.number,
     cells: source.columns.map((_, place) => meanings.indexOf(place)),
     op: meanings.indexOf('op'),
+    deleted: meanings.indexOf('deleted'),
     texts,
     width: texts.findLastIndex((text) => text !== '') + 1,
   }
+}
+
+export const noOperations = { zh: '整表文件不能有操作列', en: 'a file of the whole table has no operations' }
+
+export function isOperation(header: string): boolean {
+  return [opHeader, opLabel].includes(plainHeader(header))
 }
 
 function headerFaults({ cells }: RawRow, meanings: readonly Meaning[], { columns, files }: SourceTable): { zh: string; en: string }[] {
   const named = (wrong: (at: number) => boolean): string[] =>
     cells.flatMap((cell, at) => (cell?.trim() && wrong(at) ? [`${columnLetters(at)} ${told(cell.trim())}`] : []))
   const missing = columns.filter(({ item }, place) => (item.key || item.required) && !meanings.includes(place)).map(nameOf)
-  const isOp = (at: number): boolean => files!.whole && [opHeader, opLabel].includes(plainHeader(cells[at]!))
+  const isOp = (at: number): boolean => files!.whole && isOperation(cells[at]!)
   const wrong: [string, string, string[]][] = [
     ['缺少列', 'columns missing', missing],
-    ['整表文件不能有操作列', 'a file of the whole table has no operations', named((at) => meanings[at] === undefined && isOp(at))],
+    [noOperations.zh, noOperations.en, named((at) => meanings[at] === undefined && isOp(at))],
     ['不认识的列', 'unknown columns', named((at) => meanings[at] === undefined && !isOp(at))],
     ['有多列叫这个名称', 'several columns have this name', named((at) => meanings[at] === 'ambiguous')],
     ['重复的列', 'columns there twice', named((at) => isTwice(meanings, at))],

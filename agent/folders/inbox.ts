@@ -33,6 +33,9 @@ interface Seen {
 /** Files of other programs on their way: never taken. */
 const passing = /^[.~]|\.(?:tmp|temp|part|partial|filepart|crdownload|swp|done)$/i
 
+/** What lies beside a file that a sink wrote (protocol/file-manifest.ts). */
+const manifest = /\.manifest\.json$/i
+
 /**
  * The files of one source in its folder, subfolders left out. Whether a file is complete is judged by what changes between two looks on a
  * clock that only goes forward: the clock of the machine that wrote it, or of the share, may say anything.
@@ -55,7 +58,7 @@ export class InboxWatch {
     const inbox: Inbox = { complete: [], waiting: 0 }
     const seen = new Map<string, Seen>()
     for (const entry of entries) {
-      if (entry.isDirectory() || passing.test(entry.name) || !this.#matches.test(entry.name)) continue
+      if (entry.isDirectory() || passing.test(entry.name) || manifest.test(entry.name) || !this.#matches.test(entry.name)) continue
       const file = await statFile(join(this.#folder.path, entry.name), entry.name)
       if (!file) continue
       const before = this.#seen.get(file.name)

@@ -23,7 +23,7 @@ export interface CellFault {
 export interface FileRow {
   /** As a person counts: the row of a sheet, the line of a text file on which it begins. */
   number: number
-  /** `d` only in files of changes that say so in a column `qz_op`. */
+  /** `d` only where a column `qz_op` (of files of changes) or `qz_deleted` says so. */
   op: 'u' | 'd'
   /** In the order of the source's columns, local values of their types; undefined where a value is not of its type. Of a delete the key alone. */
   row: Row | undefined
@@ -86,7 +86,7 @@ async function* readTextFile(kind: 'csv' | 'jsonl', options: ReadFileOptions, re
     const opened = { file, refuse, signal }
     const encoding = await encodingOf(opened, source.files!.format.encoding)
     const text = readText(opened, encoding)
-    yield* kind === 'csv' ? readCsv(text, source, refuse, chunk) : readJsonLines(text, source, chunk)
+    yield* kind === 'csv' ? readCsv(text, source, refuse, chunk) : readJsonLines(text, source, refuse, chunk)
   } finally {
     await file.close()
   }

@@ -1,15 +1,20 @@
 import type { SourceTable } from '../database.ts'
-import { told } from './file-fault.ts'
-import { HeaderNames, longestRow, tooLong, type Meaning } from './header.ts'
+import { lineName, told, type Refuse } from './file-fault.ts'
+import { HeaderNames, isOperation, longestRow, noOperations, tooLong, type Meaning } from './header.ts'
 import type { FileRow } from './read-file.ts'
-import { rowFault, RowReader, unreadRow } from './row-reader.ts'
+import { rowFault, RowReader, unreadRow, type FileCells } from './row-reader.ts'
 
 /**
  * JSON lines: an object per line, whose names are headers. Numbers are taken as they are written. What a line lacks is null; a name that is
- * not known is that row's fault, since no line speaks for the others.
+ * not known is that row's fault, since no line speaks for the others. Throws QZ-FILE where a file of the whole table tells an operation.
  */
-export async function* readJsonLines(text: AsyncIterable<string>, source: SourceTable, chunk: number): AsyncGenerator<FileRow[]> {
-  const reader = new ObjectReader(source)
+export async function* readJsonLines(
+  text: AsyncIterable<string>,
+  source: SourceTable,
+  refuse: Refuse,
+  chunk: number,
+): AsyncGenerator<FileRow[]> {
+  const reader = new ObjectReader(source, refuse)
   let rows: FileRow[] = []
   let number = 0
   for await (const some of lines(text)) {
@@ -47,12 +52,14 @@ const mostNames = 10_000
 
 class ObjectReader {
   readonly #source: SourceTable
+  readonly #refuse: Refuse
   readonly #names: HeaderNames
   readonly #known = new Map<string, Meaning>()
   readonly rows: RowReader
 
-  constructor(source: SourceTable) {
+  constructor(source: SourceTable, refuse: Refuse) {
     this.#source = source
+    this.#refuse = refuse
     this.#names = new HeaderNames(source)
     // In JSON an empty text is no null.
     this.rows = new RowReader(source, true)
@@ -73,14 +80,14 @@ class ObjectReader {
   #readObject(number: number, object: Record<string, unknown>): FileRow {
     const { columns } = this.#source
     const cells: (string | null)[] = columns.map(() => null)
-    const row = { number, cells, op: undefined as string | null | undefined, faults: [] as FileRow['faults'] }
+    const row: FileCells = { number, cells, op: undefined, deleted: undefined, faults: [] }
     const seen = new Set<Meaning>()
     for (const name of Object.keys(object)) {
       const meaning = this.#meaning(name)
-      if (meaning === undefined || meaning === 'ambiguous') row.faults.push(unknownName(name))
+      if (meaning === undefined || meaning === 'ambiguous') row.faults.push(this.#unknownName(number, name))
       else if (seen.has(meaning)) row.faults.push(rowFault(`列“${told(name)}”重复`, `column "${told(name)}" is there twice`))
-      else if (meaning === 'op') row.op = textOf(object[name], false)
-      else {
+      else if (meaning === 'op' || meaning === 'deleted') row[meaning] = textOf(object[name], false)
+      else if (meaning !== 'source') {
         this.rows.headers[meaning] = name
         cells[meaning] = textOf(object[name], columns[meaning]!.item.type === 'json')
       }
@@ -89,16 +96,17 @@ class ObjectReader {
     return this.rows.read(row)
   }
 
+  #unknownName(number: number, name: string) {
+    if (this.#source.files!.whole && isOperation(name)) throw this.#refuse(lineName(number), noOperations.zh, noOperations.en)
+    return rowFault(`不认识的列“${told(name)}”`, `unknown column "${told(name)}"`)
+  }
+
   #meaning(name: string): Meaning {
     if (this.#known.has(name)) return this.#known.get(name)
     const meaning = this.#names.meaning(name)
     if (this.#known.size < mostNames) this.#known.set(name, meaning)
     return meaning
   }
-}
-
-function unknownName(name: string) {
-  return rowFault(`不认识的列“${told(name)}”`, `unknown column "${told(name)}"`)
 }
 
 interface RawJson {

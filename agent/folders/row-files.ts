@@ -15,7 +15,8 @@ import { requireFolder, unreachable } from './owner.ts'
 import { doneName, doneNumber, fittingName, freeName } from './names.ts'
 import { readFileRows, type CellFault } from './read-file.ts'
 import { writeReport } from './report.ts'
-import { SourceRows } from './source-rows.ts'
+import { SettledFiles } from './settled-files.ts'
+import { SourceRows, type AcceptedFile } from './source-rows.ts'
 import { removeStaging, Staging } from './staging.ts'
 import { openSourceStore } from './stores.ts'
 import type { WatchedFiles, WatchOptions } from './watched.ts'
@@ -37,10 +38,13 @@ export class RowFiles implements WatchedFiles {
   readonly #options: WatchOptions
   readonly #inbox: InboxWatch
   readonly #rows: SourceRows
+  readonly #settled: SettledFiles
   readonly #staging: string
   readonly #done: string
   readonly #rejected: string
   #ready: Promise<void> | undefined
+  /** When the last look ended. */
+  #looked: string | undefined
 
   /** Throws QZ-DATA-LOCKED. */
   constructor(source: SourceTable, options: WatchOptions) {
@@ -51,6 +55,7 @@ export class RowFiles implements WatchedFiles {
     this.store = store
     this.#staging = staging
     this.#rows = new SourceRows(store, source).make()
+    this.#settled = new SettledFiles(store)
     this.#inbox = new InboxWatch(options.folder, source.files!.names)
     this.#done = join(path, doneFolder)
     this.#rejected = join(path, rejectedFolder)
@@ -90,6 +95,7 @@ export class RowFiles implements WatchedFiles {
         if (signal.aborted) return undefined
         await this.#take(file, signal)
       }
+      this.#looked = new Date().toISOString()
       this.#note({ waiting })
       return next
     } catch (error) {
@@ -100,7 +106,13 @@ export class RowFiles implements WatchedFiles {
   }
 
   #note(change: { waiting: number }): void {
-    this.#options.folder.note?.(this.source.resource, { ...change, taken: this.#rows.merged, refused: this.#rows.refused })
+    this.#options.folder.note?.(this.source.resource, {
+      ...change,
+      taken: this.#rows.merged,
+      refused: this.#settled.refusedCount,
+      ...(this.#looked !== undefined && { looked: this.#looked }),
+      settled: this.#settled.list(),
+    })
   }
 
   /** Files that were accepted and are not merged, or not any more. */
@@ -194,27 +206,30 @@ export class RowFiles implements WatchedFiles {
   async #merge({ staging, total }: ReadFile, name: string): Promise<void> {
     const { resource } = this.source
     const number = doneNumber(name, resource)
-    const changed = staging instanceof Filling ? this.#rows.takeFilled(staging, number) : await this.#mergeStaged(staging, number)
+    const file = name.slice(doneName(number, resource, '').length)
+    const accepted = { number, merged: () => this.#settled.taken(file, { rows: staging.rows, bad: staging.bad }) }
+    const changed = staging instanceof Filling ? this.#rows.takeFilled(staging, accepted) : await this.#mergeStaged(staging, accepted)
     staging.discard()
     this.#options.queued()
     this.#options.logger.info({ resource, file: name, rows: staging.rows, changed, faults: total }, 'file taken')
   }
 
   /** A row whose key cannot be read may be any row: then none is taken for deleted. */
-  #mergeStaged(staging: Staging, number: number): Promise<number> {
+  #mergeStaged(staging: Staging, accepted: AcceptedFile): Promise<number> {
     const whole = this.source.files!.whole && staging.keyless === 0
-    return this.#rows.merge(staging.path, { number, whole }, this.#options.queued)
+    return this.#rows.merge(staging.path, { ...accepted, whole }, this.#options.queued)
   }
 
-  /** `fault`: of the file as a whole. */
+  /** `fault`: of the file as a whole. Written down before it is done: a stop in between does it again, and it counts once. */
   async #refuse(file: InboxFile, fault: QianzhiError | undefined, read?: ReadFile): Promise<void> {
     const name = await freeName(this.#rejected, file.name)
+    const code = fault?.code ?? read!.faults[0]!.fault.code
+    this.#settled.refused(file.print, name, { code, ...(read && { rows: read.staging.rows, bad: read.staging.bad }) })
     await this.#report(name, read ?? whole(fault!), 'refused')
     await move(file.path, join(this.#rejected, name))
     await flushFolder(this.#rejected)
     await rm(doneMark(file.path), { force: true })
-    this.#rows.noteRefused()
-    const code = fault?.code ?? read?.faults[0]?.fault.code
+    this.#settled.moved(file.print)
     this.#options.logger.warn({ resource: this.source.resource, file: file.name, code, faults: read?.total ?? 1 }, 'file refused')
   }
 

@@ -1,5 +1,6 @@
 /** The columns of a route's files, and the rows for them out of its store. */
 import type { MappedColumn, Row, SinkTable } from '../database.ts'
+import { deletedHeader, opHeader, sourceHeader } from './header.ts'
 import type { Making } from './output-state.ts'
 import { storedOrder } from './row-batch.ts'
 import type { FileColumn } from './row-format.ts'
@@ -9,11 +10,11 @@ import type { SinkStore } from './sink-store.ts'
 const pageRows = 1_000
 
 /** In a file of changes: `u` for a row that is new or changed, `d` for one that is gone, of which only the key is told. */
-const opColumn: FileColumn = { header: 'qz_op', type: 'text' }
+const opColumn: FileColumn = { header: opHeader, type: 'text' }
 /** The agency that the rows are of. */
-const sourceColumn: FileColumn = { header: 'qz_source', type: 'text' }
+const sourceColumn: FileColumn = { header: sourceHeader, type: 'text' }
 /** Where deletes only mark. */
-const deletedColumn: FileColumn = { header: 'qz_deleted', type: 'boolean' }
+const deletedColumn: FileColumn = { header: deletedHeader, type: 'boolean' }
 
 export function columnsOf({ columns, files, deletes }: SinkTable, kind: Making['kind']): FileColumn[] {
   const items = columns.map((column, i) => ({ header: headerOf(column, i, columns, files!.headers), type: column.item.type }))

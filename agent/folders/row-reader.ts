@@ -2,8 +2,9 @@ import type { Value } from '../../protocol/value.ts'
 import type { RowFault, SourceTable } from '../database.ts'
 import { ExaminedRows } from '../examined-rows.ts'
 import { keyIndexes, keyOf } from '../packing.ts'
-import { converterOf, type Convert, type Wrong } from './cell-values.ts'
+import { boolean, converterOf, type Convert, type Wrong } from './cell-values.ts'
 import { told } from './file-fault.ts'
+import { deletedHeader } from './header.ts'
 import type { CellFault, FileRow } from './read-file.ts'
 
 interface ReadColumn {
@@ -21,6 +22,8 @@ export interface FileCells {
   cells: readonly (string | null)[]
   /** Undefined where the file has no operations. */
   op: string | null | undefined
+  /** Undefined where no row is marked. */
+  deleted: string | null | undefined
   /** What is wrong with it already. */
   faults: CellFault[]
 }
@@ -53,8 +56,8 @@ export class RowReader {
     this.headers = headers
   }
 
-  read({ number, cells, op: written, faults }: FileCells): FileRow {
-    const op = written === undefined ? 'u' : readOp(written, faults)
+  read({ number, cells, faults, ...said }: FileCells): FileRow {
+    const op = readOp(said, faults)
     const values: Value[] = []
     let [whole, keyed] = [true, true]
     for (let place = 0; place < cells.length; place++) {
@@ -102,13 +105,28 @@ export class RowReader {
   }
 }
 
-function readOp(written: string | null, faults: CellFault[]): 'u' | 'd' {
-  const text = (written ?? '').trim()
+function readOp({ op: written, deleted }: Pick<FileCells, 'op' | 'deleted'>, faults: CellFault[]): 'u' | 'd' {
+  const op = written === undefined ? undefined : writtenOp(written ?? '', faults)
+  const mark = deleted === undefined ? undefined : writtenMark(deleted ?? '', faults)
+  if (op !== undefined && mark !== undefined && op !== mark)
+    faults.push(rowFault('qz_op 与 qz_deleted 矛盾', 'qz_op and qz_deleted contradict each other'))
+  return op ?? mark ?? 'u'
+}
+
+function writtenOp(written: string, faults: CellFault[]): 'u' | 'd' | undefined {
+  const text = written.trim()
   const op = Object.hasOwn(ops, text.toLowerCase()) ? ops[text.toLowerCase()] : undefined
   if (op) return op
   const zh = `操作“${told(text)}”不是新增、修改或删除(u、d)`
   faults.push(rowFault(zh, `the operation "${told(text)}" is neither u nor d`))
-  return 'u'
+  return undefined
+}
+
+function writtenMark(written: string, faults: CellFault[]): 'u' | 'd' | undefined {
+  const deleted = boolean(written)
+  if (typeof deleted === 'string') return deleted === 'true' ? 'd' : 'u'
+  faults.push(rowFault(`${deletedHeader}:${deleted.zh}`, `${deletedHeader}: ${deleted.en}`))
+  return undefined
 }
 
 /** Of a row as a whole. */

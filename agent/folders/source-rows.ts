@@ -25,6 +25,13 @@ interface Kept {
 }
 const present = '(row is not null or fault is not null)'
 
+/** A file in `done/`. */
+export interface AcceptedFile {
+  number: number
+  /** Called within the transaction in which its merging ends. */
+  merged: () => void
+}
+
 export class SourceRows {
   readonly #store: StreamStore
   readonly #source: SourceTable
@@ -61,14 +68,6 @@ export class SourceRows {
   /** Number of the last file that was merged whole. */
   get merged(): number {
     return Number(this.#store.get('select merged from folder')!['merged'])
-  }
-
-  get refused(): number {
-    return Number(this.#store.get('select refused from folder')!['refused'])
-  }
-
-  noteRefused(): void {
-    this.#store.run('update folder set refused = refused + 1')
   }
 
   count(): number {
@@ -108,10 +107,10 @@ export class SourceRows {
   }
 
   /** The first file is accepted. @returns how many keys are known now. */
-  takeFilled({ rows }: Filling, number: number): number {
+  takeFilled({ rows }: Filling, accepted: AcceptedFile): number {
     this.#store.transaction(() => {
       this.#store.make('drop table row; alter table next rename to row')
-      this.#store.run('update folder set merged = ?', number)
+      this.#merged(accepted)
     })
     return rows
   }
@@ -120,7 +119,7 @@ export class SourceRows {
    * Takes what was staged, page by page in the order of keys: a stop in between only means that it is taken again. With `whole`, rows that
    * it lacks are deleted. @returns how many keys changed.
    */
-  async merge(staging: string, { number, whole }: { number: number; whole: boolean }, step: () => void): Promise<number> {
+  async merge(staging: string, { whole, ...accepted }: AcceptedFile & { whole: boolean }, step: () => void): Promise<number> {
     const store = this.#store
     store.run('attach database ? as staged', staging)
     let changed = 0
@@ -137,11 +136,16 @@ export class SourceRows {
       }
       if (whole) changed += store.transaction(() => this.#settleUnknown())
       if (whole && !first) changed += await this.#deleteOthers(step)
-      store.run('update folder set merged = ?', number)
+      store.transaction(() => this.#merged(accepted))
       return changed
     } finally {
       store.make('detach database staged')
     }
+  }
+
+  #merged({ number, merged }: AcceptedFile): void {
+    this.#store.run('update folder set merged = ?', number)
+    merged()
   }
 
   #mergePage(from: string, to: string | undefined): number {

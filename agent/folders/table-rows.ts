@@ -80,7 +80,8 @@ class TableReader {
     }
     const placed: (string | null)[] = []
     for (const at of header.cells) placed.push(at < 0 ? null : (cells[at] ?? ''))
-    const row = this.#rows.read({ number, cells: placed, op: header.op < 0 ? undefined : (cells[header.op] ?? null), faults: [] })
+    const said = (at: number) => (at < 0 ? undefined : (cells[at] ?? null))
+    const row = this.#rows.read({ number, cells: placed, op: said(header.op), deleted: said(header.deleted), faults: [] })
     if (outside >= 0) row.faults.push(withoutHeader(outside, cells[outside]!))
     return row
   }

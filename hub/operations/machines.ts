@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { MorningLine } from '../../protocol/api.ts'
+import { MorningLine, SettledFile } from '../../protocol/api.ts'
 import { findAgents, revokeAgent } from '../registry/agents.ts'
 import { applyForMachine, listMachines, takeToken } from '../registry/machines.ts'
 import { loadMachine, machineFlow } from '../registry/workflows/machine.ts'
@@ -40,6 +40,7 @@ const Agent = Type.Object({
   enrolled: Type.String(),
   lastSeen: nullable(Type.String()),
   morning: nullable(Type.Object({ ...MorningLine.properties, received: Type.String() })),
+  refusedFiles: Type.Array(Type.Object({ ...Type.Omit(SettledFile, ['id']).properties, resource: Type.String(), code: Type.String() })),
 })
 
 /** Front-end machines 前置机 (Art. 15) and the agents on them. */

@@ -1,8 +1,9 @@
-import type { MorningLine } from '../../protocol/api.ts'
+import type { AgentReport, MorningLine } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Query } from '../store/store.ts'
 import { writeAudit } from './audit.ts'
 import { notify } from '../supervision/notices.ts'
+import { refusedFiles, type RefusedFile } from '../supervision/refused-files.ts'
 import { change, type Registry } from './registry.ts'
 
 /** An agent: the program on an agency's front-end machine. */
@@ -79,6 +80,8 @@ export interface ListedAgent extends Agent {
   lastSeen: Date | null
   /** Its newest morning line, and when it came. */
   morning: (MorningLine & { received: string }) | null
+  /** Files that its folders refused last. */
+  refusedFiles: RefusedFile[]
 }
 
 export function listAgents(registry: Registry): Promise<ListedAgent[]> {
@@ -86,14 +89,15 @@ export function listAgents(registry: Registry): Promise<ListedAgent[]> {
 }
 
 /** Those of one agency; null: all. */
-export function findAgents({ store }: Registry, only: string | null): Promise<ListedAgent[]> {
-  return store.query<ListedAgent>(
-    `select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen",
+export async function findAgents({ store }: Registry, only: string | null): Promise<ListedAgent[]> {
+  const agents = await store.query<Omit<ListedAgent, 'refusedFiles'> & { report: AgentReport | null }>(
+    `select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen", report,
        m.line || jsonb_build_object('received', to_char(m.received_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) as morning
      from agent left join agent_morning m on m.agent = id
      where $1::text is null or agency = $1 order by agency, enrolled_at, id`,
     [only],
   )
+  return agents.map(({ report, ...agent }) => ({ ...agent, refusedFiles: report ? refusedFiles(report) : [] }))
 }
 
 /** Who produces the agency's resources, and whose key its receivers trust, may have changed. */

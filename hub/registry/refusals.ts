@@ -4,6 +4,7 @@ import { itemById, type Schema } from '../../protocol/schema.ts'
 import { theHub, type Principal } from '../access/principal.ts'
 import { tellOfColumns, tellOfFaults, type ReportingAgent } from '../supervision/agent-faults.ts'
 import { keepMorning } from '../supervision/morning.ts'
+import { tellOfRefusedFiles } from '../supervision/refused-files.ts'
 import { readRules } from '../supervision/settings.ts'
 import type { Query } from '../store/store.ts'
 import { reportRefusal } from './corrections.ts'
@@ -13,8 +14,8 @@ import { advance } from './workflow.ts'
 import { correctionFlow } from './workflows/correction.ts'
 
 /**
- * Looks at what agents last reported and tells those whom it concerns: lines that are held, morning lines, new columns, and rows that a
- * receiver's table refuses, which become corrections (Art. 18). To be done again and again: each thing is told once.
+ * Looks at what agents last reported and tells those whom it concerns: lines that are held, morning lines, new columns, refused files, and
+ * rows that a receiver's table refuses, which become corrections (Art. 18). To be done again and again: each thing is told once.
  */
 export async function attendToReports(registry: Registry, logger?: Pick<Logger, 'info'>): Promise<void> {
   const { morningMinutes } = await readRules(registry.store.query)
@@ -27,6 +28,7 @@ export async function attendToReports(registry: Registry, logger?: Pick<Logger, 
     await change(registry, async (query, concerned) => {
       await tellOfFaults(query, agent, registry.clock(), morningMinutes)
       await tellOfColumns(query, agent)
+      await tellOfRefusedFiles(query, agent, registry.clock())
       for (const sink of agent.report.sinks) await attendToSink(registry, query, concerned, agent, sink)
     })
   }

@@ -57,9 +57,23 @@ t.test('shows every line, in Chinese by default, in English when asked', async (
   for (const text of ['flowing', 'held', '3 min 20 s ago', '1,520 rows/s', 'the operator of this machine: see that the database runs']) {
     t.ok(en.text.includes(text), text)
   }
-  t.notMatch(en.text.replaceAll(/ lang="zh-CN"[^<]*<\/a>/g, '').replace('"Microsoft', ''), /[\u4e00-\u9fff]/, 'no Chinese but the switch')
+  t.notMatch(
+    en.text.replaceAll(/ lang="zh-CN"[^<]*<\/a>|[坏好]\.csv/g, '').replace('"Microsoft', ''),
+    /[\u4e00-\u9fff]/,
+    'no Chinese but the switch',
+  )
   t.match((await ask(page, '/?lang=xx')).text, /<html lang="zh-CN">/)
   t.match((await ask(await served(t, undefined, 'en'), '/')).text, /<html lang="en">/, 'the language of the configuration')
+})
+
+t.test('of a folder: when it was looked at, and which files were taken and refused last', async (t) => {
+  const page = await served(t, undefined, 'en')
+  const [html, zh] = [(await ask(page, '/')).text, (await ask(page, '/?lang=zh')).text]
+  t.match(html, /<td class="">2026-11-24 08:39:30<\/td>/)
+  t.match(html, /3 were taken, 1 refused; last taken 好\.csv \(2026-11-24 08:10:00\); last refused &#60;b&#62;坏\.csv/)
+  t.match(zh, /已退回 1;最近接收 好\.csv\(2026-11-24 08:10:00\);最近退回 &#60;b&#62;坏\.csv\(2026-11-24 08:20:00 QZ-ROW-VALUE\)/)
+  const { sources } = JSON.parse((await ask(page, '/status.json')).text) as AgentStatus
+  t.match(sources[1], { files: { looked: '2026-11-24T00:39:30.000Z', settled: [{ code: 'QZ-ROW-VALUE' }, { file: '好.csv' }] } })
 })
 
 t.test('what comes from elsewhere is text, and values of rows are not shown', async (t) => {

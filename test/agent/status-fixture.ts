@@ -50,6 +50,16 @@ export function statusOf(more: Partial<AgentStatus> = {}): AgentStatus {
         position: null,
         rows: 0,
         quarantine: 0,
+        files: {
+          waiting: 0,
+          taken: 3,
+          refused: 1,
+          looked: '2026-11-24T00:39:30.000Z',
+          settled: [
+            { id: '2', file: '<b>坏.csv', time: '2026-11-24T00:20:00.000Z', code: 'QZ-ROW-VALUE', rows: 3, bad: 2 },
+            { id: '1', file: '好.csv', time: '2026-11-24T00:10:00.000Z', rows: 4, bad: 0 },
+          ],
+        },
         fault,
         lastFault: { ...told(fault), over: false },
       },

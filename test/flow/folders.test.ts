@@ -74,6 +74,10 @@ t.test('from folder to folder', async (t) => {
   await until('the file is refused', () => readdirSync(join(drop, 'rejected')).includes('bad.csv.report.csv'), 30)
   await until('the status says so', async () => (await source())?.files?.refused === 1)
 
+  const status = (await provider.command('status')).stdout
+  t.match(status, /最近扫描 \d{4}-\d{2}-\d{2} /)
+  t.match(status, /已接收 4,已退回 1;最近接收 third\.csv\(.*\);最近退回 bad\.csv\(.* QZ-FILE\)/)
+
   const { stdout } = await provider.command('reconcile', 'villages')
   t.match(stdout, /一致/, 'both sides are equal')
   t.match((await provider.command('doctor')).stdout, /✓ drop folder/)

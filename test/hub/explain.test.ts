@@ -86,6 +86,17 @@ void t.test('says where the data of a route are, and whose turn it is', async (t
   await turn({ who: 'receiver', agency: 'b', en: /4 keys/ }, 'keys lie in the quarantine of the receiver')
   await report('sender', { sources: [{ ...source, quarantine: 2 }] })
   await turn({ who: 'provider', agency: 'a', en: /2 keys/ }, 'and of the source')
+  const settled = [
+    { id: '2', file: '秘密.csv', time: '2026-11-23T07:58:00Z', code: 'QZ-ROW-VALUE', rows: 3, bad: 1 },
+    { id: '1', file: '好.csv', time: '2026-11-23T07:50:00Z' },
+  ]
+  const counts = { waiting: 0, taken: 1, refused: 1 }
+  await report('sender', { sources: [{ ...source, quarantine: 2, files: { ...counts, settled } }] })
+  await turn({ who: 'provider', agency: 'a', en: /newest file of a was refused \(QZ-ROW-VALUE\)/ }, 'the newest file was refused')
+  t.match(showExplanation(await explain(), 'zh'), /最近的文件被退回:QZ-ROW-VALUE,3 行中 1 行有误\(2026-11-23T07:58:00Z\)/)
+  t.notMatch(JSON.stringify(await explain()), /秘密/, 'receivers read this too: no name')
+  await report('sender', { sources: [{ ...source, quarantine: 2, files: { ...counts, settled: settled.toReversed() } }] })
+  await turn({ who: 'provider', agency: 'a', en: /2 keys/ }, 'a good one has come since')
   await store.query('update route set quarantine = 0')
   await report('sender', { sources: [{ ...source, waiting: 12, oldest: '2026-11-23T07:59:00Z' }] })
   await turn({ who: 'nobody', en: /sending/ }, 'keys wait')

@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { FolderSettings, Row } from '../../../agent/database.ts'
+import type { FileCounts, FolderSettings, Row } from '../../../agent/database.ts'
 import { AnyFiles } from '../../../agent/folders/any-files.ts'
 import { partBytes } from '../../../protocol/files.ts'
 import { schemaOf } from '../databases/fixture.ts'
@@ -45,6 +45,19 @@ function assembled(rows: readonly Row[], name: string): { parts: number; sha256:
     bytes: Buffer.concat(own.map((row) => Buffer.from(row[6]!, 'base64'))),
   }
 }
+
+t.test('when the folder was last looked at to the end is told', async (t) => {
+  const told: FileCounts[] = []
+  const provider = await provide(t, { note: (_, counts) => void told.push(counts) })
+  const began = Date.now()
+  await provider.look()
+  const { looked } = told.at(-1)!
+  t.ok(Date.parse(looked!) >= began)
+  const { path } = provider.folder
+  renameSync(path, `${path}.away`)
+  await t.rejects(provider.look(), { code: 'QZ-FOLDER-UNREACHABLE' })
+  t.equal(told.at(-1)!.looked, looked, 'a look that failed is none')
+})
 
 t.test('a file is taken when it has not changed for a while', async (t) => {
   const provider = await provide(t)

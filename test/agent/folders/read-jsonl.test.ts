@@ -1,5 +1,6 @@
 /** JSON lines: numbers as they are written, names as headers, and lines that are none. */
 import t from 'tap'
+import { refusing } from '../../../agent/folders/file-fault.ts'
 import { readJsonLines } from '../../../agent/folders/read-jsonl.ts'
 import { faultsOf, gb18030, items, readRows, sourceOf, valuesOf } from './source.ts'
 
@@ -100,7 +101,7 @@ t.test('a line without an end takes no memory', async (t) => {
     for (let i = 0; i < 600; i++) yield piece
     yield '\n{"id":"3"}'
   }
-  const rows = (await Array.fromAsync(readJsonLines(endless(), source, 2000))).flat()
+  const rows = (await Array.fromAsync(readJsonLines(endless(), source, refusing('endless.jsonl'), 2000))).flat()
   t.same(
     valuesOf(rows).map(([number, id]) => [number, id]),
     [

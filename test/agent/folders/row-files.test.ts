@@ -2,7 +2,10 @@
 import { cpSync, existsSync, renameSync, rmSync, symlinkSync, utimesSync } from 'node:fs'
 import { appendFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
+import { statFile } from '../../../agent/folders/inbox.ts'
+import { sourceFile } from '../../../agent/folders/stores.ts'
 import type { Item } from '../../../protocol/schema.ts'
 import { until } from '../../support/programs.ts'
 import { FolderLine, rowSource, villageItems } from './line.ts'
@@ -53,6 +56,63 @@ t.test('what was read before a file with bad rows stays; the report names them',
   t.match(report, /3.*人口.*people/, 'row, header and item')
   t.match(report, /4.*名称.*name/)
   t.equal(line.counts.get('villages')?.taken, 1)
+})
+
+t.test('what became of files last, and when the folder was looked at, is told', async (t) => {
+  const line = new FolderLine(t, rowSource())
+  const counts = () => line.counts.get('villages')!
+  const began = Date.now()
+  await line.start()
+  await until('it was looked at', () => Date.parse(line.counts.get('villages')?.looked ?? '') >= began)
+  t.same(counts().settled, [])
+  await line.put('1.csv', csv('1,东村,10'))
+  await line.taken(1)
+  t.match(counts().settled, [{ file: '1.csv', rows: 1, bad: 0, code: undefined }])
+  await line.put('2.csv', csv('1,东村,11', '2,西村,many'))
+  await line.refused(1)
+  await line.put('\u001b[2J\u202e.csv', 'no,header,here')
+  await line.refused(2)
+  t.match(counts().settled, [
+    { file: '\ufffd[2J\ufffd.csv', code: 'QZ-FILE', rows: undefined, bad: undefined },
+    { file: '2.csv', code: 'QZ-ROW-VALUE', rows: 2, bad: 1 },
+    { file: '1.csv' },
+  ])
+  const before = counts()
+  await until('it is looked at again and again', () => counts().looked! > before.looked!)
+  await line.stop()
+  line.counts.clear()
+  await line.start()
+  await line.refused(2)
+  t.same(counts().settled, before.settled, 'the same after a restart')
+  for (let n = 3; n <= 14; n++) await line.put(`${n}.csv`, csv('1,东村,many'))
+  await line.refused(14)
+  t.equal(counts().settled!.length, 11, 'the newest ones, and the one that was taken')
+  t.match(counts().settled!.at(-1), { file: '1.csv' })
+})
+
+t.test('a refusal counts once, whenever the program ends; the same file put in again is another', async (t) => {
+  const line = new FolderLine(t, rowSource())
+  await line.start()
+  await line.put('1.csv', csv('1,东村,many'))
+  await line.refused(1)
+  const back = () => rename(join(line.folder.path, 'rejected', '1.csv'), join(line.folder.path, '1.csv'))
+  await back()
+  await line.refused(2)
+  await line.stop()
+  const told = line.counts.get('villages')!.settled!
+  t.equal(new Set(told.map(({ id }) => id)).size, 2)
+  // As if the program had ended between writing it down and moving the file.
+  await back()
+  const { print } = (await statFile(join(line.folder.path, '1.csv'), '1.csv'))!
+  const store = new DatabaseSync(sourceFile(line.folder.data, 'villages'))
+  store.prepare('update settled set print = ? where id = ?').run(print, told[0]!.id)
+  store.close()
+  await line.start()
+  await until('it is refused again', async () => (await line.names()).length === 0)
+  await line.refused(2)
+  t.same(line.counts.get('villages')!.settled, told)
+  await back()
+  await line.refused(3)
 })
 
 t.test('good rows of a half-good file are taken where that is configured; the keys of bad ones are set aside', async (t) => {
