@@ -2,7 +2,7 @@
 import t from 'tap'
 import { refusing } from '../../../agent/folders/file-fault.ts'
 import { readJsonLines } from '../../../agent/folders/read-jsonl.ts'
-import { faultsOf, gb18030, items, readRows, sourceOf, valuesOf } from './source.ts'
+import { faultsOf, gb18030, items, readRows, refusal, sourceOf, valuesOf } from './source.ts'
 
 const folder = t.testdir()
 const text = { ...items.name, required: false }
@@ -75,7 +75,8 @@ t.test('operations', async (t) => {
     ['d', 'u', 'u', 'u'],
   )
   t.match(faultsOf(rows), [/^4: .*the operation "x" is neither/])
-  t.match(faultsOf(await read('{"qz_op":"d","id":"1"}', sourceOf([items.id], { whole: true }))), [/unknown column "qz_op"/])
+  const whole = read('{"id":"1"}\n{"qz_op":"d","id":"2"}', sourceOf([items.id], { whole: true }))
+  t.match(await refusal(whole), /^第 2 行 .*a file of the whole table has no operations/, 'it is none: the file is refused')
 })
 
 t.test('a line that is too long is a fault of its own', async (t) => {
