@@ -116,10 +116,27 @@ const options = {
   version: { type: 'boolean' },
 } as const
 
+/** Keys and their fingerprints may begin with a dash: they are values of options, and arguments, all the same. */
+const keyForm = /^-[\w-]{40,}$/
+
+/** The words with each option's value joined to it, and arguments behind `--`. */
+function sorted(words: readonly string[]): string[] {
+  const given: string[] = []
+  const rest: string[] = []
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!
+    const option = Object.entries(options).find(([name]) => word === `--${name}`)?.[1]
+    if (option?.type === 'string' && at + 1 < words.length) given.push(`${word}=${words[++at]}`)
+    else if (word.startsWith('-') && !keyForm.test(word)) given.push(word)
+    else rest.push(word)
+  }
+  return [...given, '--', ...rest]
+}
+
 async function main(): Promise<number> {
   let language = languageOf(undefined)
   try {
-    const { values, positionals } = parseArgs({ options, allowPositionals: true })
+    const { values, positionals } = parseArgs({ args: sorted(process.argv.slice(2)), options, allowPositionals: true })
     language = languageOf(values.lang)
     const [name, ...words] = positionals
     if (values.version) return say(version)

@@ -25,6 +25,8 @@ t.test('errors are coded, in the language of the person, with exit code 1', asyn
     [['start', '--lang', 'en'], /QZ-NOT-ENROLLED This agent is not enrolled/],
     [['enroll', 'garbage'], /QZ-TOKEN/],
     [['resync'], /QZ-CONFIG/],
+    // A fingerprint may begin with a dash.
+    [['trust-gap', 'in', `-${'a'.repeat(42)}`], /QZ-NOT-FOUND 没有找到 folders\.in/],
   ]
   for (const [words, expected] of cases) {
     const { code, stderr } = await agent(...words)

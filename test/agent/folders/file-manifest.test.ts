@@ -172,6 +172,11 @@ t.test('qianzhi-agent verify', async (t) => {
   t.equal(byManifest.code, 0)
   t.match(half, { code: 1, stdout: /QZ-FILE-SIGNATURE.*give it with --key/ })
   t.match(unknown, { code: 1, stderr: /QZ-FILE-SIGNATURE.*is not known/ })
+  t.match(
+    await run(file, '--key', `-${providerKey.publicKey.slice(1)}`),
+    { code: 1, stderr: /is not known/ },
+    'a key may begin with a dash',
+  )
   for (const ending of ['', '.manifest.json'])
     copyFileSync(join(folder.path, `${file}${ending}`), join(folder.path, `renamed.csv${ending}`))
   t.equal((await run('renamed.csv', ...keys)).code, 0, 'whatever it is called')
