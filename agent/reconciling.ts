@@ -118,7 +118,9 @@ export class Reconciling {
     const id = `${question.run} ${question.side}`
     const run = this.#runs.get(id)
     if (run && isDeepStrictEqual(run.question, question)) return run
-    if (run || step !== 'digest') throw new QianzhiError('QZ-RECONCILE-LOST', { run: question.run })
+    if (step !== 'digest') throw new QianzhiError('QZ-RECONCILE-LOST', { run: question.run })
+    // The hub has begun it anew, with another salt: what it asked before was put off.
+    run?.ending.abort()
     const items = this.#table(question).items
     const made: Run = {
       question,
