@@ -55,6 +55,8 @@ t.test('from the folder to the people', async (t) => {
   provider.program.start()
 
   await put('好.csv', '1,甲村,街,区,市,省')
+  // Which one is the newest is what is asked for.
+  await until('the good one is taken', async () => (await provider.report())?.sources[0]?.files?.taken === 1)
   await put('坏.csv', '1,甲村,街,区,市,省', ',秘密村,街,区,市,省')
   const [it, registrar] = await told(2)
   t.same(
