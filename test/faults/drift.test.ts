@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { tableRows } from '../support/client.ts'
+import { longer } from '../support/longer.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
@@ -65,7 +66,7 @@ t.test('PostgreSQL', { buffered: true }, async (test) => {
 })
 
 const mariadb = await findMariadb()
-t.test('MariaDB', { buffered: true, skip: mariadb ? false : 'MariaDB is not reachable' }, async (test) => {
+t.test('MariaDB', { buffered: true, skip: mariadb ? longer : 'MariaDB is not reachable' }, async (test) => {
   const urls = [await mariadb!.createDatabase(), await mariadb!.createDatabase()] as const
   test.teardown(async () => {
     for (const url of urls) await mariadb!.dropDatabase(url)

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { villageColumns, villagesResource } from '../../config-examples/demo/villages.ts'
 
 import { openClient } from '../support/client.ts'
+import { longer } from '../support/longer.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
@@ -152,7 +153,7 @@ t.test('the application’s own statements behave as without capture', async (te
 })
 
 const mariadb = await findMariadb()
-t.test('MariaDB', { skip: mariadb ? false : 'MariaDB is not reachable' }, async (test) => {
+t.test('MariaDB', { skip: mariadb ? longer : 'MariaDB is not reachable' }, async (test) => {
   const sourceUrl = await mariadb!.createDatabase()
   test.teardown(() => mariadb!.dropDatabase(sourceUrl))
   const admin = await openClient(sourceUrl)
