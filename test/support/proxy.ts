@@ -19,6 +19,12 @@ export interface Proxy {
   connections(): number
 }
 
+/** One that is being ended cannot be reset: its handle would never close, and Node would spin for it when the process ends. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded || socket.connecting) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
 type Mode = 'forward' | 'drop' | 'stall' | 'half-open'
 
 interface Pair {
@@ -35,8 +41,8 @@ export async function startProxy(target: { host: string; port: number }): Promis
 
   const cut = (pair: Pair): void => {
     pairs.delete(pair)
-    pair.client.resetAndDestroy()
-    pair.target.resetAndDestroy()
+    reset(pair.client)
+    reset(pair.target)
   }
   const expired = (pair: Pair): boolean => idleMs !== undefined && performance.now() - pair.usedAt > idleMs
 
