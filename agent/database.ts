@@ -8,7 +8,7 @@ import type { SinkFiles, SourceFiles, FolderSettings } from './folder-settings.t
 /**
  * The contract of a database engine: how the agent captures from tables and delivers into them. All values cross it as portable
  * text or null (protocol/value.ts). An engine is one file in agent/databases/, one in protocol/tables/, one line in
- * agent/databases/index.ts, and finished when the conformance suite (test/agent/databases/conformance.ts) passes on it.
+ * agent/databases/index.ts, and finished when the conformance suite (test/agent/databases/conformance/suite.ts) passes on it.
  */
 
 export type { FileFormat, SourceFiles, SinkFiles, GapCopyRules, FolderSettings, FileCounts } from './folder-settings.ts'

@@ -7,13 +7,13 @@ import type { Policy } from '../protocol/policy.ts'
 import type { Place } from '../protocol/position.ts'
 import type { ReconciliationProgress } from '../protocol/reconciliation.ts'
 import type { SigningKey } from '../protocol/signature.ts'
-import type { AgentConfig } from './config.ts'
-import { gapOf } from './config-gaps.ts'
-import { GapHub } from './gap-hub.ts'
-import { HubClient } from './hub-client.ts'
-import type { AgentState } from './state.ts'
+import type { AgentConfig } from './config/config.ts'
+import { gapOf } from './config/gaps.ts'
+import { GapHub } from './gaps/hub.ts'
+import { HubClient } from './hub/client.ts'
+import type { AgentState } from './runtime/state.ts'
 
-/** What an agent asks of its hub: the hub itself (hub-client.ts), or folders behind a one-way gap (gap-hub.ts). Every call may throw a coded error. */
+/** What an agent asks of its hub: the hub itself (hub/client.ts), or folders behind a one-way gap (gaps/hub.ts). Every call may throw a coded error. */
 export interface Hub {
   /** Where it is, for people: its address, or the folders of the gap. */
   readonly url: string

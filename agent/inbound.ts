@@ -5,13 +5,13 @@ import { codedError, isErrorCode, QianzhiError } from '../protocol/errors.ts'
 import type { Place } from '../protocol/position.ts'
 import { appliedReceipt, headStatement, removalReceipt } from '../protocol/receipt.ts'
 import type { SigningKey } from '../protocol/signature.ts'
-import { Backoff } from './backoff.ts'
+import { Backoff } from './runtime/backoff.ts'
 import type { Database, Delivery, Prepared } from './database.ts'
 import type { Hub } from './hub.ts'
-import type { InboundRoute } from './inbound-route.ts'
-import type { Removals } from './removal.ts'
-import type { StatusBoard } from './status.ts'
-import type { Wake } from './wake.ts'
+import type { InboundRoute } from './inbound/route.ts'
+import type { Removals } from './inbound/removals.ts'
+import type { StatusBoard } from './status/board.ts'
+import type { Wake } from './runtime/wake.ts'
 
 /**
  * The way of a batch into the tables, from top to bottom: one long poll for all routes, verification on arrival, then per database one

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { codedError, QianzhiError, type Language } from '../protocol/errors.ts'
 import { version } from '../protocol/version.ts'
 import type { Command } from './commands/command.ts'
-import { readAgentConfig } from './config.ts'
+import { readAgentConfig } from './config/config.ts'
 
 const commands: Record<string, () => Promise<Command>> = {
   enroll: async () => (await import('./commands/enroll.ts')).enroll,

@@ -4,7 +4,7 @@ import { mkdir, rename } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import * as x509 from '@peculiar/x509'
-import { authorityPath, keepFile, readIfThere, syncFolder, writeDurably } from './identity.ts'
+import { authorityPath, keepFile, readIfThere, syncFolder, writeDurably } from './store/durable-files.ts'
 
 type CryptoKey = webcrypto.CryptoKey
 type CryptoKeyPair = webcrypto.CryptoKeyPair

@@ -1,7 +1,7 @@
 import type { CheckpointFile } from '../../protocol/checkpoint.ts'
-import { Checkpoints } from '../checkpoints.ts'
-import { callControl } from '../control.ts'
-import { openState, requireIdentity } from '../state.ts'
+import { Checkpoints } from '../hub/checkpoints.ts'
+import { callControl } from '../operator/control.ts'
+import { openState, requireIdentity } from '../runtime/state.ts'
 import type { Command } from './command.ts'
 
 /** The checkpoints of the hub's audit that this agent holds; with --json as `qianzhi-hub audit verify --checkpoints` reads them. */

@@ -1,5 +1,5 @@
 import type { Language } from '../../protocol/errors.ts'
-import type { AgentConfig } from '../config.ts'
+import type { AgentConfig } from '../config/config.ts'
 
 /** What every command gets. */
 export interface CommandContext {

@@ -1,9 +1,9 @@
 import { codedError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
-import { gapOf } from '../config-gaps.ts'
+import { gapOf } from '../config/gaps.ts'
 import type { Check } from '../database.ts'
-import { databaseChecks, failed, passed, policyCheck } from '../doctoring.ts'
-import { openState } from '../state.ts'
+import { databaseChecks, failed, passed, policyCheck } from '../operator/doctor.ts'
+import { openState } from '../runtime/state.ts'
 import type { Command, CommandContext } from './command.ts'
 import { freshPolicy, openHub, openForCommand } from './connect.ts'
 

@@ -1,6 +1,6 @@
 import { QianzhiError } from '../../protocol/errors.ts'
-import { callControl } from '../control.ts'
-import type { Paused } from '../pauses.ts'
+import { callControl } from '../operator/control.ts'
+import type { Paused } from '../operator/pauses.ts'
 import type { Command, CommandContext } from './command.ts'
 import { requireName } from './resync.ts'
 

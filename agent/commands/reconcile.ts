@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
-import { callControl } from '../control.ts'
+import { callControl } from '../operator/control.ts'
 import type { Command, CommandContext } from './command.ts'
 
 /** Milliseconds between looks at how a run goes. */

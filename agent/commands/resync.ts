@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../protocol/errors.ts'
-import { callControl } from '../control.ts'
+import { callControl } from '../operator/control.ts'
 import type { Command } from './command.ts'
 
 /** A supplied resource is sent again from its first row; a received one is filled anew beside its table and then put in its place. */

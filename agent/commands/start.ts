@@ -1,9 +1,9 @@
 import { pino, type DestinationStream } from 'pino'
 import { errorForLog } from '../../protocol/errors.ts'
 import { startAgent } from '../agent.ts'
-import type { AgentConfig } from '../config.ts'
-import { LogFile } from '../log-file.ts'
-import { LogTail } from '../log-tail.ts'
+import type { AgentConfig } from '../config/config.ts'
+import { LogFile } from '../status/log-file.ts'
+import { LogTail } from '../status/log-tail.ts'
 import type { Command } from './command.ts'
 
 /** Runs until SIGTERM, SIGINT or a Windows service stop. */

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { localTime } from '../../protocol/local-time.ts'
-import type { AgentStatus, SinkStatus, SourceStatus } from '../agent-status.ts'
-import type { AgentConfig } from '../config.ts'
-import { callControl } from '../control.ts'
-import { StatusWords, unknown, type Fact } from '../status-words.ts'
+import type { AgentStatus, SinkStatus, SourceStatus } from '../status/agent-status.ts'
+import type { AgentConfig } from '../config/config.ts'
+import { callControl } from '../operator/control.ts'
+import { StatusWords, unknown, type Fact } from '../status/status-text.ts'
 import type { Command, CommandContext } from './command.ts'
 
 /** Each source and sink of the running agent; exit code 1 where one is held or no agent runs. */

@@ -2,9 +2,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { manifestName, openFileManifest, verifyProvider, type FileManifest } from '../../protocol/file-manifest.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import { keyId } from '../../protocol/signature.ts'
-import { fileHash } from '../folders/write-file.ts'
-import { PolicyKeeper } from '../policy-keeper.ts'
-import { openKey, openState } from '../state.ts'
+import { fileHash } from '../folders/store/durable-write.ts'
+import { PolicyKeeper } from '../hub/policy-store.ts'
+import { openKey, openState } from '../runtime/state.ts'
 import type { Command, CommandContext } from './command.ts'
 
 /** Bytes of a manifest that is read. */

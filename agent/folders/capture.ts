@@ -7,11 +7,11 @@ import { createHash } from 'node:crypto'
 import { watch, type FSWatcher } from 'chokidar'
 import { codedError, errorForLog, type QianzhiError } from '../../protocol/errors.ts'
 import type { Position } from '../../protocol/position.ts'
-import { Backoff } from '../backoff.ts'
+import { Backoff } from '../runtime/backoff.ts'
 import type { Capture, FolderSettings, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
-import type { Memory } from '../stream-store.ts'
-import { Wake } from '../wake.ts'
-import type { WatchedFiles, WatchOptions } from './watched.ts'
+import type { Memory } from '../runtime/stream-store.ts'
+import { Wake } from '../runtime/wake.ts'
+import type { WatchedFiles, WatchOptions } from './store/watched.ts'
 
 interface Watched {
   files: WatchedFiles

@@ -1,14 +1,14 @@
 /** Delivery into a folder: each route has a store of its own in the data folder, and writes its own files. */
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Applied, Change, Delivery, FolderSettings, Part, Prepared, Removal, Replayed, SinkState, SinkTable } from '../database.ts'
-import type { DeliveredFiles, OpenDelivered } from './delivered.ts'
-import { requireFolder } from './owner.ts'
+import type { DeliveredFiles, OpenDelivered } from './store/delivered.ts'
+import { requireFolder } from './store/owner.ts'
 import { removeRoute, settleRemovals } from './removal.ts'
 
 const kinds: Record<NonNullable<SinkTable['files']>['contents'], OpenDelivered> = {
-  rows: async (sink, folder) => new (await import('./row-sink.ts')).RowSink(sink, folder),
-  any: async (sink, folder) => new (await import('./any-sink.ts')).AnySink(sink, folder),
-  batches: async (sink, folder) => new (await import('./batch-sink.ts')).BatchSink(sink, folder),
+  rows: async (sink, folder) => new (await import('./rows/sink.ts')).RowSink(sink, folder),
+  any: async (sink, folder) => new (await import('./files/sink.ts')).AnySink(sink, folder),
+  batches: async (sink, folder) => new (await import('../gaps/batch-sink.ts')).BatchSink(sink, folder),
 }
 
 export async function openFolderDelivery(folder: FolderSettings): Promise<Delivery> {

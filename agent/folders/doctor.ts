@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { codedError } from '../../protocol/errors.ts'
 import type { Check, FolderSettings, SinkTable, SourceTable } from '../database.ts'
-import { claimFolder } from './owner.ts'
+import { claimFolder } from './store/owner.ts'
 
 /** Bytes below which a folder's disk is said to be short. */
 const littleSpace = 1 << 30

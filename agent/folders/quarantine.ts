@@ -1,6 +1,6 @@
 import type { FolderSettings, QuarantinedKey } from '../database.ts'
-import { rememberedRoutes, SinkStore } from './sink-store.ts'
-import { sourceQuarantine } from './stores.ts'
+import { rememberedRoutes, SinkStore } from './store/sink-store.ts'
+import { sourceQuarantine } from './store/stores.ts'
 
 /** Keys set aside in a folder's stores, the longest first; also beside a running agent. */
 export function listQuarantine(folder: FolderSettings, name: string | undefined, limit: number): QuarantinedKey[] {

@@ -5,9 +5,9 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Value } from '../../protocol/value.ts'
 import type { FolderSettings, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../database.ts'
-import { DeliveredFileRows, readSuppliedFiles } from './any-reading.ts'
-import { DeliveredRows } from './delivered-rows.ts'
-import { SourceRows } from './source-rows.ts'
+import { DeliveredFileRows, readSuppliedFiles } from './files/reading.ts'
+import { DeliveredRows } from './rows/delivered-rows.ts'
+import { SourceRows } from './rows/source-rows.ts'
 
 type Page = Rows & { last: Row | null }
 

@@ -3,11 +3,11 @@ import { lstat, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { FolderSettings, Removal } from '../database.ts'
-import { removePartFiles } from './any-parts.ts'
-import { requireFolder, unreachable } from './owner.ts'
-import { rememberedRoutes, removeSinkStore, SinkStore } from './sink-store.ts'
-import { fileNumber } from './row-file-names.ts'
-import { flushFolder, isBusy, removeTemporaries } from './write-file.ts'
+import { removePartFiles } from './files/part-files.ts'
+import { requireFolder, unreachable } from './store/owner.ts'
+import { rememberedRoutes, removeSinkStore, SinkStore } from './store/sink-store.ts'
+import { fileNumber } from './rows/file-names.ts'
+import { flushFolder, isBusy, removeTemporaries } from './store/durable-write.ts'
 
 /** Names of files that a receipt tells. */
 const mostNames = 20

@@ -1,7 +1,7 @@
 import { QianzhiError } from '../../protocol/errors.ts'
-import type { AgentConfig } from '../config.ts'
+import type { AgentConfig } from '../config/config.ts'
 import { openHubClient } from '../hub.ts'
-import { carriedAgents, runGapCarrier, type GapCarrierContext } from './gap-carrier.ts'
+import { carriedAgents, runGapCarrier, type GapCarrierContext } from './carrier.ts'
 
 interface CarrierParts extends Pick<GapCarrierContext, 'identity' | 'key' | 'board' | 'logger'> {
   config: AgentConfig

@@ -20,7 +20,7 @@ import {
   readStatementFile,
   rejectedFolder,
   type BatchFile,
-} from './gap-files.ts'
+} from './files.ts'
 
 export interface InboxContext {
   /** The folder in which the outside's files arrive. */

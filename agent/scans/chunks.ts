@@ -7,7 +7,7 @@
  * each key: what is remembered is what was sent last, or the key is queued.
  */
 import { endsChunk, gone, printBytes, samePrint, type Print } from './fingerprint.ts'
-import type { StreamStore } from '../stream-store.ts'
+import type { StreamStore } from '../runtime/stream-store.ts'
 
 export interface Prints {
   keys: readonly string[]

@@ -8,7 +8,7 @@ import { endsChunk, OpenChunk, printOfFault, samePrint } from './fingerprint.ts'
 import type { Fingerprints } from './fingerprints.ts'
 import { readPage, type Page } from './pages.ts'
 import type { Scan, ScanResult } from './scan.ts'
-import { writeKey, type StreamStore } from '../stream-store.ts'
+import { writeKey, type StreamStore } from '../runtime/stream-store.ts'
 
 /** Rows of a page at first and at most: without an index each page is a sort of the whole table, so there should be few. */
 const [firstRows, mostRows] = [1_000, 16_000]

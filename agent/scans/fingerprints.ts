@@ -3,7 +3,7 @@ import type { Rows } from '../database.ts'
 import { ChunkStore } from './chunks.ts'
 import { gone, printOfFault, printOfRow, samePrint, unknown, type Print } from './fingerprint.ts'
 import type { Page } from './pages.ts'
-import { writeKey, type Memory, type StreamStore } from '../stream-store.ts'
+import { writeKey, type Memory, type StreamStore } from '../runtime/stream-store.ts'
 
 /** A row read for a snapshot, a faulty key, or (without a fingerprint) the end of a page. */
 interface Observed {

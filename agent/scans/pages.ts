@@ -1,7 +1,7 @@
 /** Reading in the order of a key that need not be unique. */
 import type { Reading, Row, RowFault, Rows, SourceTable } from '../database.ts'
-import { keyIndexes, keyOf } from '../packing.ts'
-import { writeKey } from '../stream-store.ts'
+import { keyIndexes, keyOf } from '../outbound/packing.ts'
+import { writeKey } from '../runtime/stream-store.ts'
 
 export interface Page extends Rows {
   /** Texts of the rows' keys. */

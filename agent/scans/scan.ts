@@ -1,6 +1,6 @@
 /** One look through a source: at its schedule, when it was missed, or when the operator asks. */
-import { pause } from '../backoff.ts'
-import type { StreamStore } from '../stream-store.ts'
+import { pause } from '../runtime/backoff.ts'
+import type { StreamStore } from '../runtime/stream-store.ts'
 
 export interface ScanResult {
   /** Rows or keys looked at, and those of them that were queued. */

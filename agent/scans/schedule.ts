@@ -1,7 +1,7 @@
 /** When a source is scanned: at the times of its cron expression, once more at the start where one was missed, and when asked. */
 import { createTask, type ScheduledTask } from 'node-cron'
 import type { SourceTable } from '../database.ts'
-import type { StreamStore } from '../stream-store.ts'
+import type { StreamStore } from '../runtime/stream-store.ts'
 
 export class Schedule {
   readonly #store: StreamStore

@@ -7,7 +7,7 @@ import type { Item } from '../../protocol/schema.ts'
 import type { Value } from '../../protocol/value.ts'
 import type { MappedColumn, Mark, Reading, SourceTable } from '../database.ts'
 import type { Scan, ScanResult } from './scan.ts'
-import { writeKey, type Memory, type StreamStore } from '../stream-store.ts'
+import { writeKey, type Memory, type StreamStore } from '../runtime/stream-store.ts'
 
 const marksAtOnce = 20_000
 

@@ -1,7 +1,7 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Principal } from './principal.ts'
 import { personal, rights, type OperationName, type Reach } from './rights.ts'
-import type { Role } from './roles.ts'
+import type { Role } from '../records/roles.ts'
 
 /** Which agencies and which person an object belongs to, and as what. */
 export interface Relations {

@@ -1,4 +1,4 @@
-import type { Role } from './roles.ts'
+import type { Role } from '../records/roles.ts'
 
 /** Who asks: a person who is signed in, a machine with a key, or the hub itself when time has come for something. */
 export interface Principal {

@@ -1,4 +1,4 @@
-import type { Role } from './roles.ts'
+import type { Role } from '../records/roles.ts'
 
 /**
  * How far a right goes: `any` object; those of one's `own` agency; those about data that one's agency provides, or receives; or only what

@@ -1,6 +1,6 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Query } from '../store/store.ts'
-import { administrators, roles as roleTexts, type Role } from './roles.ts'
+import { administrators, roles as roleTexts, type Role } from '../records/roles.ts'
 
 /** Separation of the administrators' powers (三员分立): nobody has two of these roles, nor one of them beside any other. Throws QZ-RULE. */
 export function checkSeparation(roles: readonly Role[]): void {

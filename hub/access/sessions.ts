@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { sha256 } from '../../protocol/signature.ts'
-import type { Registry } from '../registry/registry.ts'
+import type { Registry } from '../records/registry.ts'
 import type { Query } from '../store/store.ts'
 import type { Due, Principal } from './principal.ts'
-import type { Role } from './roles.ts'
+import type { Role } from '../records/roles.ts'
 import { defaultAccess, type AccessRules } from './settings.ts'
 
 const sessionPrefix = 'qzs_'

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { roleNames, type Role } from './roles.ts'
+import { roleNames, type Role } from '../records/roles.ts'
 
 const closed = { additionalProperties: false }
 const minutes = Type.Optional(Type.Number({ minimum: 1, maximum: 100_000 }))

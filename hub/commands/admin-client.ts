@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Agent } from 'undici'
 import { fromProblem, QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import type { HubConfig } from '../config.ts'
-import { adminKeyPath, authorityPath } from '../identity.ts'
+import { adminKeyPath, authorityPath } from '../store/durable-files.ts'
 
 /** Talks to the running hub on this machine, as whoever can read its data folder. */
 export class AdminClient {

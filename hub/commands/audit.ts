@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { Compile } from 'typebox/compile'
 import { CheckpointFile } from '../../protocol/checkpoint.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
-import { verifyExport, type HeldCheckpoint, type Verified } from '../supervision/audit-verify.ts'
+import { verifyExport, type HeldCheckpoint, type Verified } from '../supervision/audit/verify.ts'
 import type { Command, Given, Text } from './command.ts'
 
 /** The audit leaves the hub, and is verified anywhere. */

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
-import type { Agency } from '../registry/agencies.ts'
-import type { ListedAgent } from '../registry/agents.ts'
-import type { Grant } from '../registry/grants.ts'
-import type { Resource } from '../registry/resources.ts'
-import type { ListedRoute, Route } from '../registry/routes.ts'
+import type { Agency } from '../registry/agencies/agencies.ts'
+import type { ListedAgent } from '../registry/machines/agents.ts'
+import type { Grant } from '../registry/grants/grants.ts'
+import type { Resource } from '../registry/catalog/resources.ts'
+import type { ListedRoute, Route } from '../registry/grants/routes.ts'
 import { table, type Command, type Given, type Option } from './command.ts'
 
 const reason: Record<string, Option> = {

@@ -1,6 +1,6 @@
 import { errorForLog } from '../../protocol/errors.ts'
-import type { Explanation } from '../explain.ts'
-import type { Health } from '../health.ts'
+import type { Explanation } from '../status/explain.ts'
+import type { Health } from '../status/health.ts'
 import type { Command, Text } from './command.ts'
 
 /** What the operator of the hub's machine does. */
@@ -41,7 +41,7 @@ export const operatorCommands: readonly Command[] = [
     text: { zh: '说明一条交换路由现在的情况', en: 'say how a route stands, and why' },
     async run({ api, show, language }, [route]) {
       const explained = await api.get<Explanation>(`/admin/v1/routes/${encodeURIComponent(route!)}/explain`)
-      const { showExplanation } = await import('../explain.ts')
+      const { showExplanation } = await import('../status/explain.ts')
       show(explained, showExplanation(withDates(explained), language))
     },
   },

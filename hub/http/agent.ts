@@ -3,9 +3,9 @@ import { agentPaths, deliveryMediaType, PollRequest, ReceiptsRequest } from '../
 import { answerLimits, SealedAnswer } from '../../protocol/asks.ts'
 import { batchMediaType } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
-import type { Asks } from '../asks.ts'
+import type { Asks } from '../exchange/agent-requests.ts'
 import type { Exchange } from '../exchange.ts'
-import type { ExchangeAgent } from '../exchange-parts.ts'
+import type { ExchangeAgent } from '../exchange/context.ts'
 import type { Api } from './server.ts'
 
 /** An agent of the same agency, behind a one-way gap. */

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import { Type } from 'typebox'
 import type { Services } from '../operations/services.ts'
-import { writeAudit } from '../registry/audit.ts'
-import type { Registry } from '../registry/registry.ts'
+import { writeAudit } from '../records/audit.ts'
+import type { Registry } from '../records/registry.ts'
 import type { Api } from './server.ts'
 
 const number = Type.String({ pattern: '^[1-9][0-9]{0,14}$' })

@@ -2,9 +2,9 @@ import { agentPaths, EnrolRequest, type EnrolAnswer } from '../../protocol/api.t
 import { QianzhiError } from '../../protocol/errors.ts'
 import { gapKey } from '../../protocol/gap.ts'
 import { keyId } from '../../protocol/signature.ts'
-import { agentByKey } from '../registry/agents.ts'
-import { enrol } from '../registry/enrolment.ts'
-import type { Registry } from '../registry/registry.ts'
+import { agentByKey } from '../registry/machines/agents.ts'
+import { enrol } from '../registry/machines/enrolment.ts'
+import type { Registry } from '../records/registry.ts'
 import { checkVersion, verifySignature, type Api } from './server.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { Access } from '../access/access.ts'
-import { activationLink, inviteFirst } from '../access/invitations.ts'
-import type { Registry } from '../registry/registry.ts'
+import { activationLink, inviteFirst } from '../registry/people/invitations.ts'
+import type { Registry } from '../records/registry.ts'
 import type { Api } from './server.ts'
 
 export const firstAdminPath = '/admin/v1/first-admin'

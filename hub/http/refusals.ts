@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { agentPaths } from '../../protocol/api.ts'
 import { QianzhiError, codedError, reasonOf, toProblem } from '../../protocol/errors.ts'
 import { actedBy, type Principal } from '../access/principal.ts'
-import { writeAudit, type Act } from '../registry/audit.ts'
+import { writeAudit, type Act } from '../records/audit.ts'
 import type { Store } from '../store/store.ts'
 
 /** Answers any error as problem details (RFC 9457); what was refused to an agent or to an administrator goes on record. */

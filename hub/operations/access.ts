@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { beginFactor, changePassword, confirmFactor, readMe, signOut } from '../registry/oneself.ts'
+import { beginFactor, changePassword, confirmFactor, readMe, signOut } from '../registry/people/own-account.ts'
 import { operation, type Operation } from './operation.ts'
 import { closed, NoBody, nullable } from './shapes.ts'
 

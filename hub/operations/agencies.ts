@@ -7,11 +7,11 @@ import {
   nameResponsible,
   readAgency,
   type AgencyKind,
-} from '../registry/agency-tree.ts'
-import { agencyTemplate, importAgencies } from '../registry/agencies-import.ts'
-import { listRules, putRules, readRules, rulesLimit } from '../registry/agency-rules.ts'
-import { enrolmentFiles, enrolmentWorkbook } from '../registry/enrolment-files.ts'
-import { handOver } from '../registry/handover.ts'
+} from '../registry/agencies/agency-tree.ts'
+import { agencyTemplate, importAgencies } from '../registry/agencies/agencies-import.ts'
+import { listRules, putRules, readRules, rulesLimit } from '../registry/agencies/agency-rules.ts'
+import { enrolmentFiles, enrolmentWorkbook } from '../registry/machines/enrolment-files.ts'
+import { handOver } from '../registry/people/handover.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, nullable, Text } from './shapes.ts'
 

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { Schema } from '../../protocol/schema.ts'
-import { CatalogContent, DraftContent } from '../registry/catalog-content.ts'
+import { CatalogContent, DraftContent } from '../registry/catalog/content.ts'
 import { nullable } from './shapes.ts'
 
 /** Shapes of answers about the catalog. */

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
-import type { Role } from '../access/roles.ts'
-import { listCorrections, reportCorrection, withoutValues } from '../registry/corrections.ts'
+import type { Role } from '../records/roles.ts'
+import { listCorrections, reportCorrection, withoutValues } from '../registry/cases/corrections.ts'
 import { correctionFlow, loadCorrection, type Correction } from '../registry/workflows/correction.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Call, type Operation } from './operation.ts'

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { listDemands, submitDemand } from '../registry/demands.ts'
+import { listDemands, submitDemand } from '../registry/cases/demands.ts'
 import { demandFlow, loadDemand } from '../registry/workflows/demand.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'

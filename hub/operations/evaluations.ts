@@ -1,7 +1,15 @@
 import { Type } from 'typebox'
 import { writeWorkbook } from '../../protocol/excel/write.ts'
-import { advise, drawUp, evaluationLines, freeze, listEvaluations, publish, requireEvaluation } from '../supervision/evaluation.ts'
-import { evaluationTable } from '../supervision/evaluation-table.ts'
+import {
+  advise,
+  drawUp,
+  evaluationLines,
+  freeze,
+  listEvaluations,
+  publish,
+  requireEvaluation,
+} from '../supervision/evaluation/evaluation.ts'
+import { evaluationTable } from '../supervision/evaluation/table.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, NoBody, nullable } from './shapes.ts'
 

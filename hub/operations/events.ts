@@ -1,6 +1,6 @@
 import type { TObject, TSchema } from 'typebox'
 import type { OperationName } from '../access/rights.ts'
-import { change } from '../registry/registry.ts'
+import { change } from '../records/registry.ts'
 import { advance, type Workflow } from '../registry/workflow.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, NoBody } from './shapes.ts'

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
-import { explainGrantRoutes, findGrants, readGrant } from '../registry/granted.ts'
-import { grantFlow } from '../registry/workflows/grant.ts'
+import { explainGrantRoutes, findGrants, readGrant } from '../registry/grants/granted.ts'
+import { grantFlow } from '../registry/grants/grant-workflow.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode } from './shapes.ts'

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { DoctorAnswer, DoneAnswer, LogAnswer, type OperateQuestion } from '../../protocol/asks.ts'
-import { operateAgent } from '../registry/operating.ts'
+import { operateAgent } from '../registry/machines/operating.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, closed, NoBody } from './shapes.ts'
 

@@ -4,7 +4,7 @@ import type { Language } from '../../protocol/errors.ts'
 import type { Principal } from '../access/principal.ts'
 import type { ObjectKind } from '../access/relations.ts'
 import type { OperationName } from '../access/rights.ts'
-import type { Registry } from '../registry/registry.ts'
+import type { Registry } from '../records/registry.ts'
 import type { Services } from './services.ts'
 
 /** One call of an operation by somebody who may do it. */

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { issueOrder, listOrders } from '../registry/orders.ts'
+import { issueOrder, listOrders } from '../registry/cases/orders.ts'
 import { loadOrder, orderCauses, orderFlow, type OrderCause } from '../registry/workflows/order.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'

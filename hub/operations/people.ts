@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
-import { activationLink } from '../access/invitations.ts'
-import { machineRoles, roleNames } from '../access/roles.ts'
-import { createKey, endKey, listKeys } from '../registry/keys.ts'
+import { activationLink } from '../registry/people/invitations.ts'
+import { machineRoles, roleNames } from '../records/roles.ts'
+import { createKey, endKey, listKeys } from '../registry/people/api-keys.ts'
 import {
   changePerson,
   createPerson,
@@ -17,8 +17,8 @@ import {
   signOutPerson,
   unlockPerson,
   type Invited,
-} from '../registry/people.ts'
-import { importPeople, peopleTemplate } from '../registry/people-import.ts'
+} from '../registry/people/people.ts'
+import { importPeople, peopleTemplate } from '../registry/people/people-import.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import type { Services } from './services.ts'
 import { AgencyCode, ById, closed, NoBody, nullable, ReasonBody, Text } from './shapes.ts'

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { askToPublish, listPublications } from '../registry/publications.ts'
+import { askToPublish, listPublications } from '../registry/cases/publications.ts'
 import { loadPublication, publicationFlow } from '../registry/workflows/publication.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'

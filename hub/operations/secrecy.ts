@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { resourceFlow } from '../registry/workflows/resource.ts'
+import { resourceFlow } from '../registry/publishing/resource-workflow.ts'
 import { eventOperations } from './events.ts'
 import type { Operation } from './operation.ts'
 import { nullable, ReasonBody } from './shapes.ts'

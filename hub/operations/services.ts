@@ -1,8 +1,8 @@
 import type { EnrolToken } from '../../protocol/api.ts'
 import type { Access } from '../access/access.ts'
-import type { Asks } from '../asks.ts'
+import type { Asks } from '../exchange/agent-requests.ts'
 import type { ReconciliationSettings } from '../reconciliation/settings.ts'
-import type { ExportRange } from '../supervision/audit-export.ts'
+import type { ExportRange } from '../supervision/audit/export.ts'
 
 /** What operations need besides the registry. */
 export interface Services {

@@ -1,6 +1,6 @@
 import { Type, type TSchema } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
-import { isDay } from '../supervision/calendar.ts'
+import { isDay } from '../records/calendar.ts'
 
 /** Shapes that many operations share. */
 

@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
-import { listDeadlines, type Deadline } from '../supervision/deadlines.ts'
-import { listDuties, type DutyState } from '../supervision/duties.ts'
-import { countUnread, listNotices, markRead } from '../supervision/notices.ts'
-import { deadlineKinds } from '../supervision/settings.ts'
+import { listDeadlines, type Deadline } from '../records/deadlines.ts'
+import { listDuties, type DutyState } from '../supervision/duties/duties.ts'
+import { countUnread, listNotices, markRead } from '../records/notices.ts'
+import { deadlineKinds } from '../records/settings.ts'
 import { operation, type Call, type Operation } from './operation.ts'
 import { AgencyCode, closed, Day, nullable, requireDay, ResourceCode } from './shapes.ts'
 

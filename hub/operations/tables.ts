@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { TablesAnswer } from '../../protocol/asks.ts'
-import { listTables, proposeFromTable } from '../registry/table-proposal.ts'
+import { listTables, proposeFromTable } from '../registry/publishing/table-proposal.ts'
 import { operation, type Operation } from './operation.ts'
 import { closed, Text } from './shapes.ts'
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { ReconcileQuestion, Step, StepAnswer, StepName, StepOf } from '../../protocol/reconciliation.ts'
 import { entriesAtOnce, bucketsAtOnce, stepAnswer } from '../../protocol/reconciliation.ts'
 import { bucketBytes, hashBytes } from '../../protocol/digest.ts'
-import type { Asks } from '../asks.ts'
+import type { Asks } from '../exchange/agent-requests.ts'
 import type { RunRoute } from './routes.ts'
 
 /** How a run asks one of its two agents. */

@@ -1,4 +1,4 @@
-import type { HealthProblem } from '../health.ts'
+import type { HealthProblem } from '../status/health.ts'
 import type { Query } from '../store/store.ts'
 import { runnableRoutes } from './routes.ts'
 

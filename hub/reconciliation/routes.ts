@@ -1,5 +1,5 @@
 import { deliverableItems, type Schema } from '../../protocol/schema.ts'
-import { producerOf } from '../registry/resources.ts'
+import { producerOf } from '../registry/catalog/resources.ts'
 import type { Query } from '../store/store.ts'
 
 /** A route as it can be reconciled now. */

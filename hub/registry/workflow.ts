@@ -3,10 +3,10 @@ import { authorise } from '../access/authorise.ts'
 import { actedBy, type Principal } from '../access/principal.ts'
 import { relationsOf, type ObjectKind } from '../access/relations.ts'
 import type { OperationName } from '../access/rights.ts'
-import type { Role } from '../access/roles.ts'
+import type { Role } from '../records/roles.ts'
 import type { Query } from '../store/store.ts'
-import { writeAudit } from './audit.ts'
-import type { Registry } from './registry.ts'
+import { writeAudit } from '../records/audit.ts'
+import type { Registry } from '../records/registry.ts'
 
 /** One event happening to one object: what conditions and effects are told. */
 export interface Happening<T, I = Record<string, unknown>> {

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
-import { readIfThere, syncFolder, writeDurably } from '../identity.ts'
+import { readIfThere, syncFolder, writeDurably } from './durable-files.ts'
 
 /**
  * A PostgreSQL cluster in a folder: making, starting and stopping it. `<folder>/cluster` is PostgreSQL's, `<folder>/secret.json` (0600)

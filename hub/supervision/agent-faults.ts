@@ -3,7 +3,7 @@ import { isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import type { AgentReport } from '../../protocol/api.ts'
 import type { Query } from '../store/store.ts'
 import { missingLine } from './morning.ts'
-import { notify, type Recipient } from './notices.ts'
+import { notify, type Recipient } from '../records/notices.ts'
 
 /** An agent as it last reported. */
 export interface ReportingAgent {

@@ -1,10 +1,10 @@
-import type { Role } from '../access/roles.ts'
-import { writeAudit } from '../registry/audit.ts'
+import type { Role } from '../records/roles.ts'
+import { writeAudit } from '../records/audit.ts'
 import type { Query } from '../store/store.ts'
-import { addWorkingDays, dayOf, type Day } from './calendar.ts'
-import { daysLeft } from './deadlines.ts'
-import { notify, type Recipient } from './notices.ts'
-import type { DeadlineKind, Rules } from './settings.ts'
+import { addWorkingDays, dayOf, type Day } from '../records/calendar.ts'
+import { daysLeft } from '../records/deadlines.ts'
+import { notify, type Recipient } from '../records/notices.ts'
+import type { DeadlineKind, Rules } from '../records/settings.ts'
 
 /** What each deadline is for. */
 export const deadlineTitles: Record<DeadlineKind, { zh: string; en: string }> = {

@@ -1,8 +1,8 @@
-import type { HealthProblem } from '../health.ts'
+import type { HealthProblem } from '../status/health.ts'
 import type { Query } from '../store/store.ts'
-import { dayOf, yearsWithoutData } from './calendar.ts'
-import { dayToJudge } from './duties-judging.ts'
-import { readRules } from './settings.ts'
+import { dayOf, yearsWithoutData } from '../records/calendar.ts'
+import { dayToJudge } from './duties/judging.ts'
+import { readRules } from '../records/settings.ts'
 
 const hour = 3_600_000
 

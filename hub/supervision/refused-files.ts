@@ -2,7 +2,7 @@ import type { AgentReport, SettledFile, SourceReport } from '../../protocol/api.
 import type { Language } from '../../protocol/errors.ts'
 import type { Query } from '../store/store.ts'
 import type { ReportingAgent } from './agent-faults.ts'
-import { notify } from './notices.ts'
+import { notify } from '../records/notices.ts'
 
 /** A file of rows that was refused whole: with its name, for its own agency and for those who supervise. */
 export interface RefusedFile extends Omit<SettledFile, 'id' | 'code'> {

@@ -2,8 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Query, Store } from '../store/store.ts'
 import { markMissed, recountDeadlines, warnOfDeadlines } from './deadlines-watch.ts'
-import { dayToJudge, judgeDay, warnOfDuties } from './duties-judging.ts'
-import { readRules, saveSettings, type Rules, type SupervisionSettings } from './settings.ts'
+import { dayToJudge, judgeDay, warnOfDuties } from './duties/judging.ts'
+import { readRules, saveSettings, type Rules, type SupervisionSettings } from '../records/settings.ts'
 
 export interface SupervisionParts {
   store: Pick<Store, 'query' | 'transaction'>

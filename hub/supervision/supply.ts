@@ -1,7 +1,7 @@
 import type { Place } from '../../protocol/position.ts'
 import { readStatement } from '../../protocol/signature.ts'
 import type { ListedBatch, Log } from '../log.ts'
-import { writeAudit } from '../registry/audit.ts'
+import { writeAudit } from '../records/audit.ts'
 import type { Query, Store } from '../store/store.ts'
 
 interface SupplyParts {

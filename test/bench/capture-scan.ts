@@ -1,12 +1,12 @@
 /** One measured piece of `npm run bench -- capture` in a process of its own: `node test/bench/capture-scan.ts URL STORE read|compare`. */
 import type { Row, SourceTable } from '../../agent/database.ts'
-import { openMysql } from '../../agent/databases/mysql.ts'
-import { openPostgres } from '../../agent/databases/postgres.ts'
+import { openMysql } from '../../agent/databases/mysql/engine.ts'
+import { openPostgres } from '../../agent/databases/postgres/engine.ts'
 import { compareTable } from '../../agent/scans/compare.ts'
 import { Fingerprints } from '../../agent/scans/fingerprints.ts'
 import { Scan } from '../../agent/scans/scan.ts'
-import { StreamStore } from '../../agent/stream-store.ts'
-import { sourceOf } from '../agent/databases/fixture.ts'
+import { StreamStore } from '../../agent/runtime/stream-store.ts'
+import { sourceOf } from '../agent/databases/conformance/fixture.ts'
 import { licencesResource } from './licences.ts'
 
 export interface Measured {

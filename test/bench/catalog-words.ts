@@ -1,5 +1,5 @@
 /** Resources as a city's catalog has them, made from word lists; and what people would type to find them. */
-import type { IndexedResource } from '../../hub/registry/search.ts'
+import type { IndexedResource } from '../../hub/registry/catalog/search.ts'
 import type { Random } from '../faults/random.ts'
 
 const words = (text: string): string[] => text.trim().split(/\s+/)

@@ -3,7 +3,7 @@ import { createReadStream, existsSync, linkSync, mkdirSync, readFileSync } from 
 import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import type { FileCounts, FolderSettings, SourceTable } from '../../agent/database.ts'
-import { RowFiles } from '../../agent/folders/row-files.ts'
+import { RowFiles } from '../../agent/folders/rows/source.ts'
 import { folderResource } from './folder.ts'
 
 export interface Measured {
@@ -40,7 +40,7 @@ async function take(): Promise<number> {
     note: (_, found) => void (counts = found),
     logger: pino({ enabled: false }),
   }
-  const { claimFolder } = await import('../../agent/folders/owner.ts')
+  const { claimFolder } = await import('../../agent/folders/store/owner.ts')
   await claimFolder(folder)
   const schema = { ...folderResource, version: 1 }
   const source: SourceTable = {

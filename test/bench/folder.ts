@@ -1,6 +1,6 @@
 /**
  * Files from a folder: Excel rows to the hub's disk, GB18030 rows into what the agent remembers and to the hub, beside reading the same bytes
- * and nothing else; then files as they are (any-files.ts).
+ * and nothing else; then files as they are (source.ts).
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Item } from '../../protocol/schema.ts'
 import { writeWorkbook } from '../../protocol/excel/write.ts'
-import { encodeGb18030 } from '../../agent/folders/gb18030.ts'
+import { encodeGb18030 } from '../../agent/folders/formats/gb18030.ts'
 import { Exchange, type ResourceFile } from '../support/exchange.ts'
 import { nodeOptionsOf, Program, runProgram, until } from '../support/programs.ts'
 import { largeFile, smallFiles } from './any-files.ts'

@@ -1,9 +1,9 @@
 /** What the MySQL engine costs: `node test/bench/mysql-engine.ts`. Reads, applies, the triggers, and an idle agent with fifty tables. */
 import { createConnection } from 'mysql2/promise'
-import { openMysql } from '../../agent/databases/mysql.ts'
+import { openMysql } from '../../agent/databases/mysql/engine.ts'
 import type { Row } from '../../agent/database.ts'
 import { findMariadb } from '../support/mariadb.ts'
-import { at, schemaOf, sinkOf, sourceOf } from '../agent/databases/fixture.ts'
+import { at, schemaOf, sinkOf, sourceOf } from '../agent/databases/conformance/fixture.ts'
 
 const server = await findMariadb()
 if (!server) throw new Error('no MariaDB server is reachable')

@@ -2,10 +2,10 @@
  * What a reconciliation costs beside what it reads: two equal tables, one on each side, are summed up by the agents' own code, against
  * reading both once and doing nothing with the rows. PostgreSQL, one process, by turns.
  */
-import { openPostgres } from '../../agent/databases/postgres.ts'
+import { openPostgres } from '../../agent/databases/postgres/engine.ts'
 import type { Database, SourceTable } from '../../agent/database.ts'
-import type { ReconciledTable } from '../../agent/reconcile-table.ts'
-import { digestTable } from '../../agent/reconcile-reading.ts'
+import type { ReconciledTable } from '../../agent/reconciliation/table.ts'
+import { digestTable } from '../../agent/reconciliation/reading.ts'
 import { RowHasher } from '../../protocol/digest.ts'
 import type { Item, Schema } from '../../protocol/schema.ts'
 import { openClient } from '../support/client.ts'

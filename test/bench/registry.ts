@@ -1,6 +1,6 @@
 /** The registry: search in a catalog of 20,000 resources, how soon a revocation is in force at a connected agent, and the audit. */
 import { existsSync } from 'node:fs'
-import { indexResource, searchCatalog } from '../../hub/registry/search.ts'
+import { indexResource, searchCatalog } from '../../hub/registry/catalog/search.ts'
 import { openStore, type Store } from '../../hub/store/store.ts'
 import { Random } from '../faults/random.ts'
 import { startPostgres } from '../support/postgres.ts'

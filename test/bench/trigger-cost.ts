@@ -1,5 +1,5 @@
 /** Installs trigger capture on a benchmark table without any agent behind it. */
-import { openPostgres } from '../../agent/databases/postgres.ts'
+import { openPostgres } from '../../agent/databases/postgres/engine.ts'
 import type { SourceTable } from '../../agent/database.ts'
 import { licencesResource } from './licences.ts'
 

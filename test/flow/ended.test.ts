@@ -1,7 +1,7 @@
 /** The receiver at a grant's end: delivered data goes where the grant says so, and the receiver signs that it is gone. */
 import t, { type Test } from 'tap'
 import { villageColumns } from '../../config-examples/demo/villages.ts'
-import type { ListedRoute } from '../../hub/registry/routes.ts'
+import type { ListedRoute } from '../../hub/registry/grants/routes.ts'
 import { removalReceipt } from '../../protocol/receipt.ts'
 import { faulted, flowing, logged, logLength, sinkOf, startLine, type Line, type LineOptions } from '../faults/line.ts'
 import { longer } from '../support/longer.ts'

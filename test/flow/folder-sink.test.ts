@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { startPeople, supplyPeople } from '../support/people.ts'
 import { runProgram, until } from '../support/programs.ts'
-import { manifestOf, readRows } from '../agent/folders/sink-fixture.ts'
+import { manifestOf, readRows } from '../agent/folders/rows/sink-fixture.ts'
 
 t.test('a table becomes a file, and stays one', async (t) => {
   const scene = await startPeople(5000, { reconciliation: { every: 0 } })

@@ -1,6 +1,6 @@
 /** Reconciliation over the whole line: what capture could not see is found, reported at both sides and mended; the rest is equal. */
 import t from 'tap'
-import { sourceNames } from '../../agent/databases/postgres-setup.ts'
+import { sourceNames } from '../../agent/databases/postgres/setup.ts'
 import { openReconciliation, type ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { equal, startLine, Writer, type Line, type LineOptions } from '../faults/line.ts'
 import type { Item } from '../../protocol/schema.ts'

@@ -1,8 +1,8 @@
 /** One object of every kind, in any state, put straight into the store: for tests that walk all doors and all workflows. */
 import type { ObjectKind } from '../../hub/access/relations.ts'
-import { addAgency } from '../../hub/registry/agencies.ts'
-import type { Registry } from '../../hub/registry/registry.ts'
-import { publishResource } from '../../hub/registry/direct-publishing.ts'
+import { addAgency } from '../../hub/registry/agencies/agencies.ts'
+import type { Registry } from '../../hub/records/registry.ts'
+import { publishResource } from '../../hub/registry/publishing/direct-publishing.ts'
 import { enrolled, villages, type Office } from './office.ts'
 
 /** `provider` has the resource and owns what is owned; `receiver` asks for it, or has it. */

@@ -2,12 +2,12 @@
 import t from 'tap'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { generateSigningKey, type SigningKey } from '../../protocol/signature.ts'
-import { addAgency } from '../../hub/registry/agencies.ts'
-import type { Draft } from '../../hub/registry/compatibility.ts'
-import { enrol, issueToken } from '../../hub/registry/enrolment.ts'
-import type { Registry } from '../../hub/registry/registry.ts'
+import { addAgency } from '../../hub/registry/agencies/agencies.ts'
+import type { Draft } from '../../hub/registry/catalog/compatibility.ts'
+import { enrol, issueToken } from '../../hub/registry/machines/enrolment.ts'
+import type { Registry } from '../../hub/records/registry.ts'
 import { openStore } from '../../hub/store/store.ts'
-import { Wakeups } from '../../hub/wakeups.ts'
+import { Wakeups } from '../../hub/store/wakeups.ts'
 import { startPostgres } from '../support/postgres.ts'
 
 export interface Office extends Registry {

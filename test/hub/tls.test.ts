@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
 import t from 'tap'
-import { authorityPath } from '../../hub/identity.ts'
+import { authorityPath } from '../../hub/store/durable-files.ts'
 import { fingerprint, ownCertificate } from '../../hub/tls.ts'
 
 const day = 86_400_000

@@ -1,9 +1,9 @@
 /** The parts of the documents that say what the code says: `npm run docs` writes them, tests compare them. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { personal, rights, type OperationName, type Reach } from '../../hub/access/rights.ts'
-import { roleNames, roles } from '../../hub/access/roles.ts'
+import { roleNames, roles } from '../../hub/records/roles.ts'
 import { operations } from '../../hub/operations/index.ts'
-import { workflows } from '../../hub/registry/workflows/index.ts'
+import { workflows } from '../../hub/registry/workflows.ts'
 import { errorCodes, errorKind } from '../../protocol/errors.ts'
 
 const top = new URL('../../', import.meta.url)

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { fromBase32, totp } from '../../hub/access/totp.ts'
-import type { Role } from '../../hub/access/roles.ts'
+import type { Role } from '../../hub/records/roles.ts'
 import { TestAgent, type AgentOptions, type Exchange } from './exchange.ts'
 
 const insecure = new Agent({ connect: { rejectUnauthorized: false } })

@@ -1,6 +1,6 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { dropDeadline, endDeadline, startDeadline } from '../../supervision/deadlines.ts'
-import { notify } from '../../supervision/notices.ts'
+import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'
+import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import type { Happening, Workflow } from '../workflow.ts'
 

@@ -1,9 +1,9 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { dropDeadline, endDeadline, startDeadline } from '../../supervision/deadlines.ts'
-import { notify, type Recipient } from '../../supervision/notices.ts'
+import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'
+import { notify, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
-import { requireAgency } from '../agencies.ts'
-import { dayEnd, rule } from '../application-rules.ts'
+import { requireAgency } from '../agencies/agencies.ts'
+import { dayEnd, rule } from '../grants/application-rules.ts'
 import type { Happening, Workflow } from '../workflow.ts'
 
 /** A demand for data outside the catalog 目录外需求 (Art. 8, 16). */

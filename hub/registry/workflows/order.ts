@@ -1,7 +1,7 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import type { Day } from '../../supervision/calendar.ts'
-import { endDeadline } from '../../supervision/deadlines.ts'
-import { notify } from '../../supervision/notices.ts'
+import type { Day } from '../../records/calendar.ts'
+import { endDeadline } from '../../records/deadlines.ts'
+import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import type { Happening, Workflow } from '../workflow.ts'
 

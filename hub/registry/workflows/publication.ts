@@ -1,8 +1,8 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { notify, type Recipient } from '../../supervision/notices.ts'
+import { notify, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
-import { dayEnd, rule } from '../application-rules.ts'
-import { requireGrant } from '../grants.ts'
+import { dayEnd, rule } from '../grants/application-rules.ts'
+import { requireGrant } from '../grants/grants.ts'
 import type { Happening, Workflow } from '../workflow.ts'
 
 /** A request to publish another agency's data 公开授权 (Art. 5, 17). */

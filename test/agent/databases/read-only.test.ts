@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Database } from '../../../agent/database.ts'
-import { openMysql } from '../../../agent/databases/mysql.ts'
-import { openPostgres } from '../../../agent/databases/postgres.ts'
+import { openMysql } from '../../../agent/databases/mysql/engine.ts'
+import { openPostgres } from '../../../agent/databases/postgres/engine.ts'
 import { openClient } from '../../support/client.ts'
 import { startMariadb } from '../../support/mariadb.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { smallDisk } from '../../support/small-disk.ts'
-import { at, licence, sinkOf, sourceOf } from './fixture.ts'
+import { at, licence, sinkOf, sourceOf } from './conformance/fixture.ts'
 
 async function refusesReplica(t: Test, database: Database, check: string): Promise<void> {
   const [source, sink] = [sourceOf(licence), sinkOf(licence)]

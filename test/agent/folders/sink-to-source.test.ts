@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { SinkFiles, SinkTable, SourceFiles } from '../../../agent/database.ts'
 import { until } from '../../support/programs.ts'
-import { schemaOf } from '../databases/fixture.ts'
-import { FolderLine, rowSource } from './line.ts'
-import { apply, filesIn, filled, fileSink, manifestWhen, Stream } from './sink-fixture.ts'
-import { faultsOf, items, readRows, refusal, sourceOf } from './source.ts'
+import { schemaOf } from '../databases/conformance/fixture.ts'
+import { FolderLine, rowSource } from './rows/line.ts'
+import { apply, filesIn, filled, fileSink, manifestWhen, Stream } from './rows/sink-fixture.ts'
+import { faultsOf, items, readRows, refusal, sourceOf } from './formats/fixture.ts'
 
 t.setTimeout(120_000)
 /** Two labels are the same: then files tell them apart by names. */

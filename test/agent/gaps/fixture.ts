@@ -11,8 +11,8 @@ import { signPolicy, type Policy } from '../../../protocol/policy.ts'
 import type { Position } from '../../../protocol/position.ts'
 import type { Schema } from '../../../protocol/schema.ts'
 import { generateSigningKey, type SigningKey } from '../../../protocol/signature.ts'
-import { GapHub, type GapHubParts } from '../../../agent/gap-hub.ts'
-import { batchFileName, putFile, statementText } from '../../../agent/gaps/gap-files.ts'
+import { GapHub, type GapHubParts } from '../../../agent/gaps/hub.ts'
+import { batchFileName, putFile, statementText } from '../../../agent/gaps/files.ts'
 
 export const route = 'r1'
 export const openness = 'internal' as const

@@ -5,9 +5,9 @@ import { compareTable } from '../../../agent/scans/compare.ts'
 import { Fingerprints } from '../../../agent/scans/fingerprints.ts'
 import { readKeys, readPage } from '../../../agent/scans/pages.ts'
 import { Scan, ScanStopped, type ScanResult } from '../../../agent/scans/scan.ts'
-import { StreamStore, writeKey } from '../../../agent/stream-store.ts'
+import { StreamStore, writeKey } from '../../../agent/runtime/stream-store.ts'
 import type { Position } from '../../../protocol/position.ts'
-import { licence, sourceOf } from '../databases/fixture.ts'
+import { licence, sourceOf } from '../databases/conformance/fixture.ts'
 
 export const source: SourceTable = sourceOf(licence, { capture: 'compare', scan: { schedule: '0 * * * *', timezone: 'UTC' } })
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { makeAccess } from '../../../hub/access/access.ts'
 import { Passwords } from '../../../hub/access/passwords.ts'
-import type { Role } from '../../../hub/access/roles.ts'
+import type { Role } from '../../../hub/records/roles.ts'
 import { Sealed } from '../../../hub/access/sealed.ts'
 import { defaultAccess, type AccessRules } from '../../../hub/access/settings.ts'
 import { fromBase32, totp } from '../../../hub/access/totp.ts'

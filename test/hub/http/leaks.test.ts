@@ -1,9 +1,9 @@
 /** What somebody with a valid account must not see, nor reach through what they send. */
 import t from 'tap'
-import { seal } from '../../../hub/supervision/audit-sealer.ts'
-import type { Role } from '../../../hub/access/roles.ts'
-import { addGrant } from '../../../hub/registry/grants.ts'
-import { publishResource } from '../../../hub/registry/direct-publishing.ts'
+import { seal } from '../../../hub/supervision/audit/sealer.ts'
+import type { Role } from '../../../hub/records/roles.ts'
+import { addGrant } from '../../../hub/registry/grants/grants.ts'
+import { publishResource } from '../../../hub/registry/publishing/direct-publishing.ts'
 import { objectKinds } from '../../../hub/access/relations.ts'
 import { reachOf } from '../../../hub/access/authorise.ts'
 import { rights, type OperationName } from '../../../hub/access/rights.ts'

@@ -1,15 +1,15 @@
 /** What two do at the same moment comes out as if one had done it after the other. */
 import t from 'tap'
-import type { CatalogContent } from '../../../hub/registry/catalog-content.ts'
-import { enrol, issueToken } from '../../../hub/registry/enrolment.ts'
-import { expireGrants, noteDeliveries } from '../../../hub/registry/granted.ts'
-import type { StandardForm } from '../../../hub/registry/standard-form.ts'
+import type { CatalogContent } from '../../../hub/registry/catalog/content.ts'
+import { enrol, issueToken } from '../../../hub/registry/machines/enrolment.ts'
+import { expireGrants, noteDeliveries } from '../../../hub/registry/grants/granted.ts'
+import type { StandardForm } from '../../../hub/registry/catalog/standard-form.ts'
 import { markMissed } from '../../../hub/supervision/deadlines-watch.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'
 import { person, type City } from '../city.ts'
 import { meet, type Setting } from '../interleaving.ts'
 import { enrolled } from '../office.ts'
-import { always, licences, register, secrecy, textItem } from '../registry/catalog-fixture.ts'
+import { always, licences, register, secrecy, textItem } from '../registry/catalog/fixture.ts'
 
 const machines = new WeakMap<City, string>()
 async function machineOf(city: City): Promise<string> {

@@ -2,12 +2,12 @@
 import t from 'tap'
 import { generateSigningKey } from '../../../protocol/signature.ts'
 import { openPolicy } from '../../../protocol/policy.ts'
-import { enrol } from '../../../hub/registry/enrolment.ts'
-import { expireGrants } from '../../../hub/registry/granted.ts'
-import { currentPolicy } from '../../../hub/registry/policy.ts'
+import { enrol } from '../../../hub/registry/machines/enrolment.ts'
+import { expireGrants } from '../../../hub/registry/grants/granted.ts'
+import { currentPolicy } from '../../../hub/registry/grants/policy.ts'
 import { openCity, type City } from '../city.ts'
 import { enrolled } from '../office.ts'
-import { licences, register, secrecy, textItem } from '../registry/catalog-fixture.ts'
+import { licences, register, secrecy, textItem } from '../registry/catalog/fixture.ts'
 
 const hubKey = generateSigningKey()
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { seal } from '../../../hub/supervision/audit-sealer.ts'
-import { publishResource } from '../../../hub/registry/direct-publishing.ts'
+import { seal } from '../../../hub/supervision/audit/sealer.ts'
+import { publishResource } from '../../../hub/registry/publishing/direct-publishing.ts'
 import { readWorkbook } from '../../../protocol/excel/read.ts'
 import { excelType } from '../../../hub/operations/operation.ts'
 import { openCity } from '../city.ts'

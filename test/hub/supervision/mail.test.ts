@@ -1,7 +1,7 @@
 import pino from 'pino'
 import t from 'tap'
 import { addressNotices, startMail, type Mailer } from '../../../hub/supervision/mail.ts'
-import { notify } from '../../../hub/supervision/notices.ts'
+import { notify } from '../../../hub/records/notices.ts'
 import { openOffice, type Office } from '../office.ts'
 import { startSmtp, type SmtpServer } from './smtp-server.ts'
 

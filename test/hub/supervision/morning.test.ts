@@ -1,9 +1,9 @@
 /** The morning lines of agents: kept, shown, and missed. */
 import t from 'tap'
 import type { AgentReport, MorningLine } from '../../../protocol/api.ts'
-import { checkHealth } from '../../../hub/health.ts'
-import { listAgents } from '../../../hub/registry/agents.ts'
-import { attendToReports } from '../../../hub/registry/refusals.ts'
+import { checkHealth } from '../../../hub/status/health.ts'
+import { listAgents } from '../../../hub/registry/machines/agents.ts'
+import { attendToReports } from '../../../hub/registry/grants/refusals.ts'
 import { missingLine } from '../../../hub/supervision/morning.ts'
 import { openCity, type City } from '../city.ts'
 import { enrolled } from '../office.ts'

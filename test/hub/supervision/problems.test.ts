@@ -1,8 +1,8 @@
 import t from 'tap'
-import { publishResource } from '../../../hub/registry/direct-publishing.ts'
-import { notify } from '../../../hub/supervision/notices.ts'
+import { publishResource } from '../../../hub/registry/publishing/direct-publishing.ts'
+import { notify } from '../../../hub/records/notices.ts'
 import { supervisionProblems } from '../../../hub/supervision/problems.ts'
-import { saveSettings, supervisionSettings } from '../../../hub/supervision/settings.ts'
+import { saveSettings, supervisionSettings } from '../../../hub/records/settings.ts'
 import { openOffice, villages } from '../office.ts'
 
 const at = (text: string) => new Date(`${text}+08:00`)

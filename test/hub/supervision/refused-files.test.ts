@@ -1,8 +1,8 @@
 /** Files that folders refused: told to their agency once each, shown to those who supervise, without values of rows. */
 import t from 'tap'
 import type { AgentReport, SettledFile } from '../../../protocol/api.ts'
-import { checkHealth } from '../../../hub/health.ts'
-import { attendToReports } from '../../../hub/registry/refusals.ts'
+import { checkHealth } from '../../../hub/status/health.ts'
+import { attendToReports } from '../../../hub/registry/grants/refusals.ts'
 import { openCity, type City } from '../city.ts'
 import { enrolled } from '../office.ts'
 

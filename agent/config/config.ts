@@ -1,0 +1,334 @@
+import { dirname, resolve } from 'node:path'
+import { validate } from 'node-cron'
+import { Type, type Static } from 'typebox'
+import { deepFreeze, readConfiguration } from '../../protocol/configuration.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { hoursPattern } from './hours.ts'
+import {
+  FolderConfig,
+  FolderSink,
+  folderScheme,
+  FolderSource,
+  placedSink,
+  placedSource,
+  resolveFolders,
+  type ResolvedFolder,
+} from './folders.ts'
+import { CarryConfig, checkCarry, GapConfig, gapOf } from './gaps.ts'
+import { captureModes } from '../database.ts'
+import { mappingFault } from './mapping.ts'
+import { SendingConfig } from '../outbound/rules.ts'
+
+export const chinaTime = 'Asia/Shanghai'
+
+const strict = { additionalProperties: false }
+
+const DatabaseConfig = Type.Object(
+  {
+    /** postgres://…, mysql://… (also for MariaDB), sqlserver://… or oracle://…; passwords as references. */
+    url: Type.String({ minLength: 1 }),
+    /** Milliseconds between looks at the queues where the engine cannot wake the agent. */
+    pace: Type.Optional(Type.Integer({ minimum: 5, maximum: 60_000 })),
+  },
+  strict,
+)
+
+/** A column that writes an item's values in its own way (mapping.ts). */
+const LocalColumn = Type.Object(
+  {
+    /** Without it the item's own name. */
+    column: Type.Optional(Type.String({ minLength: 1 })),
+    /** Local value → portable value. */
+    codes: Type.Optional(Type.Record(Type.String(), Type.String())),
+    /** Sinks: portable value → local value, where several local values stand for one. */
+    write: Type.Optional(Type.Record(Type.String(), Type.String())),
+    /** A value that has no code: kept as it is, or null; without it its row is set aside. */
+    otherwise: Type.Optional(Type.Enum(['keep', 'null'])),
+    /** Spaces around a text go before anything else. */
+    trim: Type.Optional(Type.Boolean()),
+    /** Type of the local column where it is not the item's. */
+    type: Type.Optional(Type.Enum(['text', 'integer', 'boolean'])),
+  },
+  strict,
+)
+export type LocalColumn = Static<typeof LocalColumn>
+
+const Columns = Type.Record(Type.String(), Type.Union([Type.String({ minLength: 1 }), LocalColumn]))
+export type ColumnNames = Static<typeof Columns>
+
+const Schedule = Type.String({ minLength: 9 })
+const RowsPerSecond = Type.Integer({ minimum: 1 })
+
+const SourceConfig = Type.Object(
+  {
+    resource: Type.String(),
+    /** Either a database and a table in it, or a folder (folders.ts). */
+    database: Type.Optional(Type.String()),
+    table: Type.Optional(Type.String({ minLength: 1 })),
+    ...FolderSource,
+    /** How changes are found; without it by triggers, on SQL Server by Change Tracking. */
+    capture: Type.Optional(Type.Enum([...captureModes])),
+    /** A SELECT that is read in the table's place (only `watermark` and `compare`). */
+    query: Type.Optional(Type.String({ minLength: 1 })),
+    /** Only where `capture` is `watermark`. */
+    watermark: Type.Optional(
+      Type.Object(
+        {
+          /** A column that grows with every change; it need be no item. */
+          column: Type.String({ minLength: 1 }),
+          /** How long transactions may take to commit: seconds of a time, units of a number. */
+          overlap: Type.Optional(Type.Number({ minimum: 0 })),
+          /** Cron expression: minute, hour, day, month, weekday; or six fields, seconds first. */
+          schedule: Type.Optional(Schedule),
+          rowsPerSecond: Type.Optional(RowsPerSecond),
+        },
+        strict,
+      ),
+    ),
+    /** Only where `capture` is `compare`. */
+    compare: Type.Optional(Type.Object({ schedule: Type.Optional(Schedule), rowsPerSecond: Type.Optional(RowsPerSecond) }, strict)),
+    /** Item id → local column; items not named use their own name. */
+    columns: Type.Optional(Columns),
+    zeroDates: Type.Optional(Type.Enum(['refuse', 'null'])),
+    /** Bytes of the longest value that is read. */
+    valueLimit: Type.Optional(Type.Integer({ minimum: 1024 })),
+    /** Bytes of queue beyond which it collapses into "snapshot needed". */
+    queueLimit: Type.Optional(Type.Integer({ minimum: 65_536 })),
+    ...SendingConfig,
+  },
+  strict,
+)
+
+const SinkConfig = Type.Object(
+  {
+    /** Either the resource, or the data standard: then every resource of it, also later ones, fills the one table. */
+    resource: Type.Optional(Type.String()),
+    standard: Type.Optional(Type.String()),
+    /** Only where a resource comes by several routes. */
+    route: Type.Optional(Type.String()),
+    /** Either a database or a folder (folders.ts). */
+    database: Type.Optional(Type.String()),
+    table: Type.Optional(Type.String({ minLength: 1 })),
+    ...FolderSink,
+    columns: Type.Optional(Columns),
+    deletes: Type.Optional(Type.Enum(['remove', 'mark'])),
+  },
+  strict,
+)
+
+const AgentConfigShape = Type.Object(
+  {
+    /** Folder of key, state and log; relative to the file. */
+    data: Type.Optional(Type.String()),
+    language: Type.Optional(Type.Enum(['zh', 'en'])),
+    log: Type.Optional(
+      Type.Object(
+        {
+          level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])),
+          /** Relative to the configuration file; without it the log goes to standard output. */
+          file: Type.Optional(Type.String({ minLength: 1 })),
+          /** Megabytes after which the file rolls; it also does at midnight. 20 without it. */
+          size: Type.Optional(Type.Number({ minimum: 0.01, maximum: 10_000 })),
+          /** For how many days rolled files are kept, and how many: 14 and 20 without it. */
+          days: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650 })),
+          files: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+        },
+        strict,
+      ),
+    ),
+    /** The status page on 127.0.0.1; on port 8470 without it, 0: any free port. */
+    page: Type.Optional(
+      Type.Union([Type.Literal(false), Type.Object({ port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })) }, strict)]),
+    ),
+    /** When the morning line is written and told to the hub (in the configured time zone): 08:30 without it; false: never. */
+    morning: Type.Optional(Type.Union([Type.Literal(false), Type.String({ pattern: '^([01]\\d|2[0-3]):[0-5]\\d$' })])),
+    hub: Type.Optional(
+      Type.Object(
+        {
+          /** Tried in order; without them those of the enrolment token. */
+          urls: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+          /** PEM file of the authority that the hub's certificate must come from, instead of the one pinned at enrolment. */
+          ca: Type.Optional(Type.String()),
+          /** HTTP CONNECT proxy. */
+          proxy: Type.Optional(Type.String()),
+          /** Folders in the hub's place, where a one-way gap lies between (gaps.ts). */
+          gap: Type.Optional(GapConfig),
+          /** Seconds that a poll may be held; below the idle limit of the firewalls on the way. */
+          poll: Type.Optional(Type.Number({ minimum: 1, maximum: 60 })),
+        },
+        strict,
+      ),
+    ),
+    /** false: the hub is not told of tables and columns. */
+    describe: Type.Optional(Type.Boolean()),
+    /** Encoded bytes of the largest batch. */
+    batchBytes: Type.Optional(Type.Integer({ minimum: 65_536, maximum: 8_388_608 })),
+    /** IANA name of the zone in which schedules are meant, and times that name none; Asia/Shanghai without it. */
+    timezone: Type.Optional(Type.String()),
+    /** When tables may be read for a reconciliation (`22:00-06:00`, in the configured time zone), and how many rows a second. */
+    reconcile: Type.Optional(
+      Type.Object(
+        {
+          window: Type.Optional(Type.String({ pattern: hoursPattern })),
+          pace: Type.Optional(Type.Integer({ minimum: 100, maximum: 10_000_000 })),
+        },
+        strict,
+      ),
+    ),
+    databases: Type.Optional(Type.Record(Type.String(), DatabaseConfig)),
+    folders: Type.Optional(Type.Record(Type.String(), FolderConfig)),
+    carry: Type.Optional(Type.Array(CarryConfig)),
+    sources: Type.Optional(Type.Array(SourceConfig)),
+    sinks: Type.Optional(Type.Array(SinkConfig)),
+  },
+  strict,
+)
+
+type AgentFile = Static<typeof AgentConfigShape>
+/** A source in a folder has the folder as its database, and the pattern of its files' names as its table. */
+export type SourceConfig = Static<typeof SourceConfig> & { database: string; table: string }
+/** A sink in a folder has the folder as its database. */
+export type SinkConfig = Static<typeof SinkConfig> & { database: string }
+/** A folder has a URL of its own scheme here: to the rest of the agent it is a database. */
+export type DatabaseConfig = Static<typeof DatabaseConfig> & { folder?: ResolvedFolder }
+
+export interface AgentConfig extends Omit<AgentFile, 'databases' | 'folders' | 'sources' | 'sinks'> {
+  data: string
+  timezone: string
+  databases: Record<string, DatabaseConfig>
+  sources: SourceConfig[]
+  sinks: SinkConfig[]
+}
+
+/** Reads and checks `qianzhi-agent.yaml`. Throws QZ-CONFIG. */
+export function readAgentConfig(file: string): AgentConfig {
+  const read = readConfiguration(file, AgentConfigShape)
+  const folder = dirname(resolve(file))
+  const config = {
+    ...read,
+    data: resolve(folder, read.data ?? 'data'),
+    ...(read.log && { log: { ...read.log, ...(read.log.file !== undefined && { file: resolve(folder, read.log.file) }) } }),
+    timezone: read.timezone ?? chinaTime,
+    databases: { ...read.databases, ...resolveFolders(read, folder) },
+    sources: (read.sources ?? []).map((source, i) => placedSource(source, `sources[${i}]`, read.folders)),
+    sinks: (read.sinks ?? []).map((sink, i) => placedSink(sink, `sinks[${i}]`, read.folders)),
+  }
+  checkDatabases(config)
+  gapOf(config)
+  checkCarry(config)
+  checkSources(config)
+  checkSinks(config)
+  checkMappings(config)
+  checkTwice(
+    config.sources.map((source) => source.resource),
+    'sources',
+  )
+  checkTwice(config.sinks.map(sinkName), 'sinks')
+  checkFolders(config)
+  checkTwice(
+    config.sinks.filter((sink) => sink.table).map((sink) => `${sink.database}/${sink.table}`),
+    'sinks',
+  )
+  return deepFreeze(config)
+}
+
+function checkSources({ sources, timezone }: AgentConfig): void {
+  try {
+    Intl.DateTimeFormat('en', { timeZone: timezone })
+  } catch {
+    throw new QianzhiError('QZ-CONFIG', { key: 'timezone', reason: `${timezone} is no time zone: write one such as Asia/Shanghai` })
+  }
+  sources.forEach((source, i) => {
+    const fault = sourceFault(source)
+    if (fault) throw new QianzhiError('QZ-CONFIG', { key: `sources[${i}].${fault[0]}`, reason: fault[1] })
+  })
+}
+
+/** The wrong key and the remedy. */
+function sourceFault(source: SourceConfig): [string, string] | undefined {
+  const { capture = 'triggers', query, watermark, compare } = source
+  const reads = capture === 'watermark' || capture === 'compare'
+  if (query !== undefined && !reads) return ['query', `${capture} cannot watch a SELECT: set capture to compare or watermark`]
+  if (capture === 'watermark' && !watermark)
+    return ['watermark', 'capture: watermark needs watermark.column, a column that grows with every change']
+  if (watermark && capture !== 'watermark') return ['watermark', 'is used with capture: watermark only: set capture, or leave it out']
+  if (compare && capture !== 'compare') return ['compare', 'is used with capture: compare only: set capture, or leave it out']
+  const { schedule } = watermark ?? compare ?? {}
+  if (schedule === undefined || validate(schedule)) return undefined
+  return [`${capture}.schedule`, `${schedule} is no cron expression: write minute, hour, day, month and weekday, such as "*/5 * * * *"`]
+}
+
+/** What a sink is called where its routes are not known: by its route, its resource or its standard. */
+export function sinkName({ route, resource, standard }: SinkConfig): string {
+  return route ?? resource ?? standard ?? ''
+}
+
+function checkSinks({ sinks }: AgentConfig): void {
+  sinks.forEach(({ resource, standard, route }, i) => {
+    const reason =
+      (resource === undefined) === (standard === undefined)
+        ? 'names either a resource or a standard'
+        : route !== undefined && standard !== undefined
+          ? 'a standard takes all its routes: name the resource of this one'
+          : undefined
+    if (reason) throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}]`, reason })
+  })
+}
+
+function checkMappings(config: AgentConfig): void {
+  for (const kind of ['sources', 'sinks'] as const) {
+    config[kind].forEach(({ columns = {} }, i) => {
+      for (const [name, column] of Object.entries(columns)) {
+        const reason = typeof column === 'string' ? undefined : mappingFault(column, kind === 'sinks')
+        if (reason) throw new QianzhiError('QZ-CONFIG', { key: `${kind}[${i}].columns.${name}`, reason })
+      }
+    })
+  }
+}
+
+function checkDatabases(config: AgentConfig): void {
+  for (const [kind, entries] of [
+    ['sources', config.sources],
+    ['sinks', config.sinks],
+  ] as const) {
+    entries.forEach((entry, i) => {
+      if (!Object.hasOwn(config.databases, entry.database)) {
+        throw new QianzhiError('QZ-CONFIG', { key: `${kind}[${i}].database`, reason: `databases has no ${entry.database}` })
+      }
+    })
+  }
+  for (const [name, { url }] of Object.entries(config.databases)) engineOf(name, url)
+}
+
+/** What is written into a folder must not be read from it again. */
+function checkFolders({ sources, sinks }: AgentConfig): void {
+  const read = new Set(sources.flatMap(({ folder }) => folder ?? []))
+  const i = sinks.findIndex(({ folder }) => folder !== undefined && read.has(folder))
+  if (i >= 0)
+    throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}].folder`, reason: 'is the folder of a source too: give it one of its own' })
+  checkTwice(
+    sources.filter(({ folder }) => folder !== undefined).map(({ folder, table }) => `${folder}/${table}`),
+    'sources',
+  )
+}
+
+function checkTwice(names: string[], key: string): void {
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw new QianzhiError('QZ-CONFIG', { key, reason: `${twice} is named twice` })
+}
+
+export type Engine = 'postgres' | 'mysql' | 'sqlserver' | 'oracle' | 'folder'
+
+/** The engine that a database URL names. Throws QZ-CONFIG. */
+export function engineOf(name: string, url: string): Engine {
+  const scheme = /^(\w+):\/\//.exec(url)?.[1]
+  if (scheme === 'postgres' || scheme === 'postgresql') return 'postgres'
+  if (scheme === 'mysql' || scheme === 'mariadb') return 'mysql'
+  if (scheme === 'sqlserver' || scheme === 'mssql') return 'sqlserver'
+  if (scheme === 'oracle') return 'oracle'
+  if (url.startsWith(folderScheme)) return 'folder'
+  throw new QianzhiError('QZ-CONFIG', {
+    key: `databases.${name}.url`,
+    reason: 'begins with none of postgres://, mysql://, mariadb://, sqlserver://, oracle://',
+  })
+}

@@ -1,0 +1,111 @@
+import { QianzhiError } from '../../protocol/errors.ts'
+import type { Policy, Receive, Supply } from '../../protocol/policy.ts'
+import type { Item, Schema } from '../../protocol/schema.ts'
+import { chinaTime, engineOf, type AgentConfig, type ColumnNames, type Engine, type SinkConfig, type SourceConfig } from './config.ts'
+import { sinkFiles, sourceFiles } from './folders.ts'
+import { mappedColumn } from './mapping.ts'
+import type { MappedColumn, SinkTable, SourceTable } from '../database.ts'
+
+/** What the configuration and the policy together say of the tables: the policy gives the schema, the configuration the local names. */
+
+export function sourceTable(config: SourceConfig, supply: Supply, engine: Engine, timezone = chinaTime): SourceTable {
+  const files = sourceFiles(config, timezone)
+  return {
+    resource: config.resource,
+    table: config.table,
+    capture: files ? 'files' : (config.capture ?? (engine === 'sqlserver' ? 'tracking' : 'triggers')),
+    ...(files && { files }),
+    ...(config.query !== undefined && { query: config.query }),
+    ...scanSettings(config, timezone),
+    schema: supply.schema,
+    columns: mapColumns(supply.schema, supply.items, config.columns),
+    zeroDates: config.zeroDates ?? 'refuse',
+    valueLimit: config.valueLimit ?? 768 * 1024,
+    queueLimit: config.queueLimit ?? 1024 ** 3,
+  }
+}
+
+/** Without a schedule: what grew, every minute; everything, every hour. */
+function scanSettings({ capture, watermark, compare }: SourceConfig, timezone: string): Pick<SourceTable, 'scan'> {
+  const pace = (watermark ?? compare)?.rowsPerSecond
+  const common = { timezone, ...(pace !== undefined && { rowsPerSecond: pace }) }
+  if (capture === 'compare') return { scan: { ...common, schedule: compare?.schedule ?? '0 * * * *' } }
+  if (capture !== 'watermark' || !watermark) return {}
+  const { column, overlap = 600, schedule = '* * * * *' } = watermark
+  return { scan: { ...common, schedule, watermark: { column, overlap } } }
+}
+
+export function sinkTable(
+  config: SinkConfig,
+  receive: Receive,
+  { databases, timezone }: Pick<AgentConfig, 'databases' | 'timezone'>,
+): SinkTable {
+  const engine = engineOf(config.database, databases[config.database]!.url)
+  const files = sinkFiles(config, timezone)
+  return {
+    ...(files && { files }),
+    route: receive.route,
+    resource: receive.schema.resource,
+    table: config.table ?? deliveredName(engine, receive),
+    schema: receive.schema,
+    columns: mapColumns(receive.schema, receive.items, config.columns),
+    source: receive.schema.agency,
+    deletes: config.deletes ?? 'remove',
+    shared: receive.shared ?? false,
+  }
+}
+
+/** Files are called by their resource, which is one of its kind in a folder. */
+function deliveredName(engine: Engine, { schema }: Receive): string {
+  if (engine === 'folder') return schema.resource
+  return engine === 'postgres' ? `delivered.${schema.table}` : schema.table
+}
+
+/** A name that the schema does not have (any more) maps nothing: see `unknownColumns`. */
+function mapColumns(schema: Schema, items: readonly string[], names: ColumnNames = {}): MappedColumn[] {
+  return schema.items
+    .filter((item) => items.includes(item.id))
+    .map((item) => mappedColumn(item, Object.entries(names).find(([name]) => isCalled(item, name))?.[1]))
+}
+
+/** Names in `columns:` that are no items: typing errors, or items that a later version has no more. */
+export function unknownColumns(schema: Schema, names: ColumnNames = {}): string[] {
+  return Object.keys(names).filter((name) => !schema.items.some((item) => isCalled(item, name)))
+}
+
+function isCalled(item: Item, name: string): boolean {
+  return item.id === name || item.name === name
+}
+
+export function supplyFor(policy: Policy | undefined, resource: string): Supply {
+  const supply = policy?.supply.find(({ schema }) => schema.resource === resource)
+  if (!supply) throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource })
+  return supply
+}
+
+/**
+ * The routes that a configured sink receives: the named one, the first one of its resource, or those of its standard, one of each
+ * resource, which no other sink names.
+ */
+export function receivesFor(policy: Policy | undefined, sink: SinkConfig, all: readonly SinkConfig[]): Receive[] {
+  const granted = policy?.receive ?? []
+  if (sink.standard === undefined) {
+    const found = granted.find(({ route, schema }) => (sink.route ? route === sink.route : schema.resource === sink.resource))
+    return found ? [found] : []
+  }
+  const named = new Set(all.flatMap((other) => (other.standard === undefined ? receivesFor(policy, other, all) : [])))
+  const first = new Map<string, Receive>()
+  for (const receive of granted) {
+    const { resource } = receive.schema
+    if (receive.standard === sink.standard && !named.has(receive) && !first.has(resource)) first.set(resource, receive)
+  }
+  return [...first.values()]
+}
+
+/** Why two sinks cannot fill one table: rows are told apart by their source alone. Undefined where they can. */
+export function tableConflict(sink: SinkTable, others: readonly SinkTable[]): QianzhiError | undefined {
+  const other = others.find(({ table, source, shared }) => table === sink.table && !(shared && sink.shared && source !== sink.source))
+  if (!other) return undefined
+  const reason = `${other.resource} 已落地到此表 / ${other.resource} (${other.source}) is delivered into this table already`
+  return new QianzhiError('QZ-SINK-TABLE', { table: sink.table, reason })
+}

@@ -1,0 +1,392 @@
+/** Capture from MySQL and MariaDB: the queues that the triggers fill, and what the source's database remembers of each stream. */
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import { showPlace, type Position } from '../../../protocol/position.ts'
+import { quoteName, quoteText } from './sql.ts'
+import type { Capture, DatabaseOptions, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import { errorNumber, isContention, isMissing, type RawValue, type Session } from './connection.ts'
+import { countRows, queuedKey, readPlan, refused, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
+import { queueName, triggerEvents, triggerName } from './names.ts'
+import { ceilingTable, entryBytes, queueEntries, sourceQuarantine, streamTable } from './setup.ts'
+import { rawText } from './types.ts'
+
+/** Entries deleted, or keys written, by one statement. */
+const chunk = 1000
+
+/** Somebody else's lock on one table must not keep the other tables waiting for long. */
+const lockWaitSeconds = { usual: 3, collapse: 1 }
+/** Milliseconds for which a queue that was found locked is not looked at with the others. */
+const lockedFor = 15_000
+
+export class MysqlCapture implements Capture {
+  readonly #options: DatabaseOptions
+  readonly #session: Session
+  readonly #sources: readonly SourceTable[]
+  readonly #plans = new Map<SourceTable, Plan>()
+  /** Resources whose queues are known to be there: a source that is not set up must not blind the others. */
+  #queues: Set<string> | undefined
+  readonly #ceilings = new Map<string, number>()
+  #lockedUntil = 0
+
+  /** On a session that holds the lock; the capture closes it. */
+  static async open(options: DatabaseOptions, session: Session, sources: readonly SourceTable[]): Promise<MysqlCapture> {
+    const { usual } = lockWaitSeconds
+    await session.run(`set session lock_wait_timeout = ${usual}, innodb_lock_wait_timeout = ${usual}`)
+    return new MysqlCapture(options, session, sources)
+  }
+
+  private constructor(options: DatabaseOptions, session: Session, sources: readonly SourceTable[]) {
+    this.#options = options
+    this.#session = session
+    this.#sources = sources
+  }
+
+  async state(source: SourceTable): Promise<StreamState> {
+    const quarantine = `(select count(*) from ${quoteName(sourceQuarantine)} q where q.resource = s.resource)`
+    const [row] = await this.#rows(
+      source,
+      `select epoch, seq, hash, snapshot, began_epoch, began_seq, after_key, coverage, ${quarantine}
+      from ${quoteName(streamTable)} s where resource = ${quoteText(source.resource)}`,
+    )
+    if (!row) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
+    return streamState(row)
+  }
+
+  coverage(source: SourceTable): Promise<string> {
+    return this.#work(source, () => this.#coverage(source))
+  }
+
+  async #coverage(source: SourceTable): Promise<string> {
+    const plan = await readPlan(this.#session, source)
+    this.#plans.set(source, plan)
+    const triggers = await this.#triggers(plan)
+    const there = triggers.map((row) => String(row[0]))
+    const gone = triggerEvents.map((event) => triggerName(source.resource, event)).filter((name) => !there.includes(name))
+    if (gone.length > 0) throw notSetUp(source, `trigger ${gone.join(', ')} is missing`)
+    const keys = plan.keys.map(({ column }) => column)
+    if (!triggers.every((row) => writesKeys(String(row[7]), keys))) {
+      const list = keys.join(', ')
+      throw notSetUp(source, `主键已改为 (${list}),请重新执行 setup / the key is (${list}) now: run setup again`)
+    }
+    const [queue] = await this.#session.rows(
+      `select cast(create_time as char) from information_schema.tables where table_schema = database() and table_name = ${quoteText(queueName(source.resource))}`,
+    )
+    if (!queue) throw notSetUp(source, `queue ${queueName(source.resource)} is missing`)
+    this.#queues?.add(source.resource)
+    const { kind, engine, shape } = plan.catalog
+    return createHash('sha256')
+      .update(JSON.stringify([triggers.map((row) => row.slice(0, 7)), queue, kind, engine, shape]))
+      .digest('hex')
+  }
+
+  async #triggers({ catalog, source }: Plan): Promise<RawValue[][]> {
+    const names = triggerEvents.map((event) => quoteText(triggerName(source.resource, event))).join(', ')
+    return this.#session.rows(
+      `select trigger_name, event_manipulation, action_timing, cast(created as char), sha2(action_statement, 256), definer, sql_mode, action_statement
+      from information_schema.triggers where event_object_schema = ${quoteText(catalog.database)}
+      and event_object_table = ${quoteText(catalog.table)} and trigger_name in (${names}) order by trigger_name`,
+    )
+  }
+
+  async checkTable(source: SourceTable): Promise<void> {
+    const plan = await this.#work(source, () => readPlan(this.#session, source))
+    const { kind, engine } = plan.catalog
+    if (kind !== 'BASE TABLE') throw refused(source, `it is a ${kind.toLowerCase()}: triggers see tables only`)
+    if (engine.toLowerCase() !== 'innodb')
+      throw refused(source, `its engine is ${engine}: changes and their queue entries would not commit together, InnoDB is needed`)
+    this.#plans.set(source, plan)
+  }
+
+  async waiting(): Promise<Set<string>> {
+    const queues = (this.#queues ??= await this.#existingQueues())
+    if (queues.size === 0 || Date.now() < this.#lockedUntil) return queues
+    const looks = [...queues].map((resource) => `(select ${quoteText(resource)} from ${quoteName(queueName(resource))} limit 1)`)
+    try {
+      return new Set((await this.#session.rows(looks.join(' union all '))).map((row) => String(row[0])))
+    } catch (error) {
+      if (isContention(error)) this.#lockedUntil = Date.now() + lockedFor
+      else if (isMissing(error)) this.#queues = undefined
+      else throw error
+      return this.#queues ?? new Set()
+    }
+  }
+
+  async #existingQueues(): Promise<Set<string>> {
+    const rows = await this.#session.rows(
+      `select table_name from information_schema.tables where table_schema = database() and table_name like 'qz\\_q\\_%'`,
+    )
+    const there = new Set(rows.map((row) => String(row[0])))
+    return new Set(this.#sources.map(({ resource }) => resource).filter((resource) => there.has(queueName(resource))))
+  }
+
+  async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
+    const plan = await this.#work(source, () => this.#plan(source))
+    const columns = plan.keys.map((_, i) => `k${i + 1}`)
+    const rows = await this.#rows(
+      source,
+      `select id, marked, ${columns.join(', ')} from ${quoteName(queueName(source.resource))} order by id limit ${maxKeys + inFlight.size}`,
+    )
+    const first = rows[0]
+    if (first) await this.#raiseCeiling(source, Number(first[0]))
+    return taken(plan, rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys))
+  }
+
+  /** Lets the queue grow to its limit above the oldest entry. Never waits: an application may hold the row for its transaction. */
+  async #raiseCeiling(source: SourceTable, oldest: number): Promise<void> {
+    const limit = queueEntries(source)
+    const known = this.#ceilings.get(source.resource)
+    if (known !== undefined && oldest + limit - known < limit / 4) return
+    const where = `where queue = ${quoteText(queueName(source.resource))}`
+    try {
+      await this.#session.transaction(async () => {
+        const [row] = await this.#session.rows(`select ceiling from ${quoteName(ceilingTable)} ${where} for update nowait`)
+        const ceiling = Math.max(oldest + limit - 1, Number(row?.[0] ?? 0))
+        await this.#session.run(`update ${quoteName(ceilingTable)} set ceiling = ${ceiling} ${where}`)
+        this.#ceilings.set(source.resource, ceiling)
+      })
+    } catch (error) {
+      if (!isContention(error) && errorNumber(error) !== 3572) throw error
+    }
+  }
+
+  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+    return this.#reading(source, (plan) => rowsByKeys(this.#session, plan, keys))
+  }
+
+  async rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+    return this.#reading(source, (plan) => rowsAfter(this.#session, plan, after, limit))
+  }
+
+  async count(source: SourceTable): Promise<number> {
+    return this.#reading(source, (plan) => countRows(this.#session, plan))
+  }
+
+  /** A table altered under the agent: its plan is made again, or tells what is wrong. */
+  async #reading<T>(source: SourceTable, read: (plan: Plan) => Promise<T>): Promise<T> {
+    return this.#work(source, async () => {
+      try {
+        return await read(await this.#plan(source))
+      } catch (error) {
+        if (!isMissing(error) && errorNumber(error) !== 1176) throw error
+        this.#plans.delete(source)
+        return read(await this.#plan(source))
+      }
+    })
+  }
+
+  /** A lock that is not to be had holds this source, not the others. */
+  async #work<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isContention(error)) throw error
+      throw new QianzhiError('QZ-SOURCE-LOCKED', { table: source.table, reason: reasonOf(error) }, { cause: error })
+    }
+  }
+
+  #transaction(source: SourceTable, work: () => Promise<void>): Promise<void> {
+    return this.#work(source, () => this.#session.transaction(work))
+  }
+
+  async #plan(source: SourceTable): Promise<Plan> {
+    const known = this.#plans.get(source)
+    if (known) return known
+    const plan = await readPlan(this.#session, source)
+    this.#plans.set(source, plan)
+    return plan
+  }
+
+  async record(source: SourceTable, { from, to, entries, snapshot, faults, sent }: StreamStep): Promise<void> {
+    await this.#transaction(source, async () => {
+      if (snapshot !== undefined) await this.#emptyQuarantine(source, to, snapshot)
+      await this.#move(
+        source,
+        to,
+        `and epoch <=> ${from?.epoch ?? null} and seq <=> ${from?.seq ?? null} and hash <=> ${text(from?.hash ?? null)}`,
+        snapshot,
+      )
+      await this.#deleteEntries(source, entries)
+      await this.#clearQuarantine(source, sent)
+      await this.#addFaults(source, faults)
+    })
+  }
+
+  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+    const { keys: columns } = await this.#plan(source)
+    const queue = `${quoteName(queueName(source.resource))} (${columns.map((_, i) => `k${i + 1}`).join(', ')})`
+    await this.#transaction(source, async () => {
+      for (const part of chunks(keys)) {
+        const values = part.map((key) => `(${columns.map(({ item }, i) => quoteText(rawText(item.type, key[i]!))).join(', ')})`)
+        await this.#session.run(`insert into ${queue} values ${values.join(', ')}`)
+      }
+      await this.#move(source, position, '')
+    })
+  }
+
+  async #move(source: SourceTable, to: Position, condition: string, snapshot?: StreamState['snapshot']): Promise<void> {
+    const moved = await this.#session.run(
+      `update ${quoteName(streamTable)} set epoch = ${to.epoch}, seq = ${to.seq}, hash = ${quoteText(to.hash)}${snapshotChange(snapshot)}
+      where resource = ${quoteText(source.resource)} ${condition}`,
+    )
+    if (moved.affectedRows !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(to) })
+  }
+
+  /** By primary key, in chunks: nothing is locked but entries that are committed and ours. */
+  async #deleteEntries({ resource }: SourceTable, entries: readonly string[]): Promise<void> {
+    for (const part of chunks(entries))
+      await this.#session.run(`delete from ${quoteName(queueName(resource))} where id in (${part.join(', ')})`)
+  }
+
+  async #clearQuarantine({ resource }: SourceTable, keys: readonly Row[]): Promise<void> {
+    for (const part of chunks(keys)) {
+      const hashes = part.map((key) => quoteText(keyHash(key))).join(', ')
+      await this.#session.run(
+        `delete from ${quoteName(sourceQuarantine)} where resource = ${quoteText(resource)} and key_hash in (${hashes})`,
+      )
+    }
+  }
+
+  /** Where a snapshot begins: also with its end, if none is running in this epoch. */
+  async #emptyQuarantine({ resource }: SourceTable, to: Position, snapshot: StreamState['snapshot']): Promise<void> {
+    if (snapshot && (snapshot === 'needed' || showPlace(snapshot.began) !== showPlace(to))) return
+    const of = `resource = ${quoteText(resource)}`
+    const running = `exists (select 1 from ${quoteName(streamTable)} where ${of} and began_epoch = ${to.epoch})`
+    await this.#session.run(`delete from ${quoteName(sourceQuarantine)} where ${of}${snapshot === null ? ` and not ${running}` : ''}`)
+  }
+
+  async #addFaults({ resource }: SourceTable, faults: readonly RowFault[]): Promise<void> {
+    for (const part of chunks(faults)) {
+      const rows = part.map(({ key, code, item, reason }) => {
+        const values = [resource, keyHash(key), JSON.stringify(key), code, item ?? null, reason?.slice(0, 1000) ?? null]
+        return `(${values.map(text).join(', ')}, utc_timestamp(6))`
+      })
+      await this.#session.run(
+        `replace into ${quoteName(sourceQuarantine)} (resource, key_hash, key_text, code, item, reason, at) values ${rows.join(', ')}`,
+      )
+    }
+  }
+
+  async mark(source: SourceTable, { snapshot, coverage, entries = [] }: Parameters<Capture['mark']>[1]): Promise<void> {
+    const changes = [...(snapshot ? [`snapshot = 'needed'`] : []), ...(coverage === undefined ? [] : [`coverage = ${quoteText(coverage)}`])]
+    await this.#transaction(source, async () => {
+      if (changes.length > 0) {
+        await this.#session.run(
+          `insert into ${quoteName(streamTable)} (resource) values (${quoteText(source.resource)}) on duplicate key update resource = resource`,
+        )
+        await this.#session.run(`update ${quoteName(streamTable)} set ${changes.join(', ')} where resource = ${quoteText(source.resource)}`)
+      }
+      await this.#deleteEntries(source, entries)
+    })
+  }
+
+  /**
+   * TRUNCATE waits for the metadata locks of every open transaction that wrote to the queue, also of those that only skipped: what
+   * they changed is committed before the snapshot begins. Ids go on from where they were, since sessions remember the ceiling.
+   */
+  async collapse(source: SourceTable): Promise<boolean> {
+    const queue = quoteName(queueName(source.resource))
+    await this.mark(source, { snapshot: 'needed' })
+    const [row] = await this.#session.rows(`select ifnull(max(id), 0) from ${queue}`)
+    const [auto] = await this.#session.rows(
+      `select ifnull(auto_increment, 1) from information_schema.tables where table_schema = database() and table_name = ${quoteText(queueName(source.resource))}`,
+    )
+    try {
+      await this.#session.run(`set session lock_wait_timeout = ${lockWaitSeconds.collapse}`)
+      await this.#session.run(`truncate table ${queue}`)
+    } catch (error) {
+      if (isContention(error)) return false
+      throw error
+    } finally {
+      await this.#session.run(`set session lock_wait_timeout = ${lockWaitSeconds.usual}`)
+    }
+    const next = Math.max(Number(row?.[0]), Number(auto?.[0])) + 1
+    await this.#session.run(`insert into ${queue} (id, marked) values (${next}, 1)`)
+    await this.#session.run(`delete from ${queue} where id = ${next}`)
+    this.#ceilings.delete(source.resource)
+    await this.#raiseCeiling(source, next)
+    return true
+  }
+
+  async backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }> {
+    const queue = quoteName(queueName(source.resource))
+    const [row] = await this.#rows(
+      source,
+      `select count(*), (select round(unix_timestamp(at) * 1000) from ${queue} order by id limit 1) from (select id from ${queue} order by id limit ${bound}) q`,
+    )
+    const entries = Number(row?.[0] ?? 0)
+    const oldest = row?.[1]
+    return { entries, bytes: entries * entryBytes, ...(oldest ? { oldest: new Date(Number(oldest)) } : {}) }
+  }
+
+  /** MySQL cannot wake a client: the queues are looked at by the pace, half as often when nothing came lately. */
+  async idle(busy: boolean, signal: AbortSignal): Promise<void> {
+    await sleep(busy ? this.#options.pace : 2 * this.#options.pace, undefined, { signal }).catch(() => {})
+  }
+
+  async #rows(source: SourceTable, sql: string): Promise<RawValue[][]> {
+    try {
+      return await this.#work(source, () => this.#session.rows(sql))
+    } catch (error) {
+      throw isMissing(error) ? notSetUp(source, 'its companion tables are missing', error) : error
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close()
+  }
+}
+
+function notSetUp({ table }: SourceTable, reason: string, cause?: unknown): QianzhiError {
+  return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table, reason }, { cause })
+}
+
+function streamState([epoch, seq, hash, snapshot, beganEpoch, beganSeq, after, coverage, quarantine]: RawValue[]): StreamState {
+  const running = () => ({ began: { epoch: Number(beganEpoch), seq: Number(beganSeq) }, after: JSON.parse(String(after)) as Row | null })
+  return {
+    position: epoch === null ? null : { epoch: Number(epoch), seq: Number(seq), hash: String(hash) },
+    snapshot: snapshot === null ? null : snapshot === 'needed' ? 'needed' : running(),
+    coverage: String(coverage),
+    quarantine: Number(quarantine),
+  }
+}
+
+function snapshotChange(snapshot: StreamState['snapshot'] | undefined): string {
+  if (snapshot === undefined) return ''
+  if (snapshot === null || snapshot === 'needed')
+    return `, snapshot = ${text(snapshot)}, began_epoch = null, began_seq = null, after_key = null`
+  const { began, after } = snapshot
+  return `, snapshot = 'running', began_epoch = ${began.epoch}, began_seq = ${began.seq}, after_key = ${quoteText(JSON.stringify(after))}`
+}
+
+function taken(plan: Plan, rows: readonly RawValue[][]): Take {
+  const keys = new Map<string, Row>()
+  let marked = false
+  for (const [, mark, ...texts] of rows) {
+    if (Number(mark) === 1) marked = true
+    else {
+      const key = queuedKey(plan, texts)
+      keys.set(key.length === 1 ? key[0]! : JSON.stringify(key), key)
+    }
+  }
+  return { entries: rows.map((row) => String(row[0])), keys: [...keys.values()], marked }
+}
+
+function text(value: string | null): string {
+  return value === null ? 'null' : quoteText(value)
+}
+
+export function keyHash(key: Row): string {
+  return createHash('sha256').update(JSON.stringify(key)).digest('hex')
+}
+
+function* chunks<T>(list: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < list.length; at += chunk) yield list.slice(at, at + chunk)
+}
+
+/** Whether a trigger writes down these key columns, in this order: it was made for the version of the resource that there was then. */
+function writesKeys(statement: string, keys: readonly string[]): boolean {
+  const named = Array.from(statement.matchAll(/(?:OLD|NEW)\.`((?:[^`]|``)+)`/g), ([, name]) => name!.replaceAll('``', '`').toLowerCase())
+  const found = [...new Set(named)]
+  return found.length === keys.length && keys.every((key, i) => found[i] === key.toLowerCase())
+}

@@ -1,0 +1,162 @@
+/** How a delivered table follows its schema: what it must look like, columns added, texts lengthened, the key exchanged. */
+import { reasonOf } from '../../../protocol/errors.ts'
+import type { Item } from '../../../protocol/schema.ts'
+import {
+  addedColumns,
+  columnDefinitions,
+  deliveredKey,
+  deliveredTable,
+  keySource,
+  quoteName,
+  quoteTable,
+  sourceColumn,
+  type ApplyTable,
+} from './sql.ts'
+import { widerDecimal, type Part, type SinkTable } from '../../database.ts'
+import { readTable, unfit, type CatalogColumn, type CatalogTable } from './catalog.ts'
+import { errorNumber, type Session } from './connection.ts'
+import { partTable } from './state.ts'
+
+/** Makes the table if it is missing, adds the qz_ columns to one that the receiver made, checks the rest. */
+export async function provideTable(session: Session, sink: SinkTable, part: Part): Promise<ApplyTable> {
+  const table = partTable(session, sink, part)
+  if (!(await readTable(session, table))) await session.run(deliveredTable({ ...sink, table }, session.server))
+  await addMissingColumns(session, sink, (await readTable(session, table))!, table)
+  return checkedTable(sink, (await readTable(session, table))!, table)
+}
+
+/** True where delivery has been at work in the table before: then it may be changed as the schema does. */
+export function wasDelivered({ columns }: CatalogTable): boolean {
+  return columns.some(({ column }) => column.toLowerCase() === 'qz_position')
+}
+
+/** Statements that the receiver's own constraints or rows may forbid: then the table is refused and says why. */
+async function alter(session: Session, sink: SinkTable, table: string, changes: readonly string[]): Promise<void> {
+  if (changes.length === 0) return
+  try {
+    await session.run(`alter table ${quoteTable(table)} ${changes.join(', ')}`)
+  } catch (error) {
+    if (errorNumber(error) === undefined) throw error
+    throw unfit(sink, reasonOf(error), error)
+  }
+}
+
+/** Brings a table that was delivered into to the sink: columns of new items, longer texts, the source in the key; another key where it is empty. */
+export async function followSchema(session: Session, sink: SinkTable, changed: boolean): Promise<void> {
+  const table = partTable(session, sink, 'live')
+  if (changed) await followItems(session, sink, table)
+  await addMissingColumns(session, sink, (await readTable(session, table))!, table)
+  const catalog = (await readTable(session, table))!
+  if (keyOf(sink, catalog)) return
+  if (!keyOf({ ...sink, shared: false }, catalog) && (await session.rows(`select 1 from ${quoteTable(table)} limit 1`)).length > 0)
+    throw unfit(sink, otherKey(sink))
+  await alter(session, sink, table, exchangeKey(session, sink, catalog, catalog.uniques[0]?.columns ?? []))
+}
+
+export async function followItems(session: Session, sink: SinkTable, table: string): Promise<void> {
+  const catalog = (await readTable(session, table))!
+  const definitions = columnDefinitions(sink.columns, session.server)
+  const changes = sink.columns.flatMap(({ item, column }, i) => {
+    const there = find(catalog, column)
+    if (!there) return [`add column ${definitions[i]!}`]
+    const wider = widerDecimal(item, there.type === 'decimal' ? there : {})
+    if (wider) return [`modify column ${columnDefinitions([{ item: wider, column }], session.server)[0]!}`]
+    const short = item.type === 'text' && there.type === 'varchar' && (there.length ?? Infinity) < (item.length ?? Infinity)
+    return short ? [`modify column ${definitions[i]!}`] : []
+  })
+  await alter(session, sink, table, changes)
+}
+
+function find({ columns }: CatalogTable, column: string): CatalogColumn | undefined {
+  return columns.find(({ column: name }) => name.toLowerCase() === column.toLowerCase())
+}
+
+/** Why a key cannot change under the rows of others. */
+export function otherKey(sink: SinkTable): string {
+  const keys = keyNames(sink).join(', ')
+  return `主键改为 (${keys}),表中另有他方数据:数据标准须换表名 / its key becomes (${keys}) under rows of others: the standard needs another table name`
+}
+
+function keyNames(sink: SinkTable): string[] {
+  return sink.columns.filter(({ item }) => item.key).map(({ column }) => column.toLowerCase())
+}
+
+/** The unique index over the key items, with or without the source: with it where several sources fill the table. */
+export function keyOf(sink: SinkTable, catalog: CatalogTable): string[] | undefined {
+  const keys = keyNames(sink)
+  const fits = (columns: string[]) =>
+    keys.every((key) => columns.includes(key)) &&
+    columns.every((name) => keys.includes(name) || name === sourceColumn) &&
+    (!sink.shared || columns.includes(sourceColumn))
+  return catalog.uniques.find(({ columns }) => fits(columns.map((name) => name.toLowerCase())))?.columns
+}
+
+/** Changes that put the sink's key in the place of the former one, of which every index goes: an upsert would meet it. */
+export function exchangeKey(session: Session, sink: SinkTable, catalog: CatalogTable, former: readonly string[]): string[] {
+  const before = new Set(former.map((column) => column.toLowerCase()).filter((column) => column !== sourceColumn))
+  const gone = catalog.uniques.filter(({ columns }) => {
+    const items = columns.map((column) => column.toLowerCase()).filter((column) => column !== sourceColumn)
+    return items.length === before.size && items.every((column) => before.has(column))
+  })
+  const definitions = columnDefinitions(sink.columns, session.server)
+  const keys = sink.columns.flatMap(({ item }, i) => (item.key ? [`modify column ${definitions[i]!}`] : []))
+  const kept = catalog.uniques.some((unique) => unique.name === 'PRIMARY' && !gone.includes(unique))
+  const wanted = deliveredKey(sink.columns, sink.shared)
+  return [
+    ...gone.map(({ name }) => (name === 'PRIMARY' ? 'drop primary key' : `drop index ${quoteName(name)}`)),
+    ...(sink.shared ? [`modify column ${quoteName(sourceColumn)} ${keySource}`] : []),
+    ...keys,
+    `add ${kept ? wanted.replace('primary key', 'unique key') : wanted}`,
+  ]
+}
+
+async function addMissingColumns(session: Session, sink: SinkTable, { columns }: CatalogTable, table: string): Promise<void> {
+  const missing = addedColumns(sink.deletes).filter(({ column }) => !columns.some((there) => there.column.toLowerCase() === column))
+  if (missing.length === 0) return
+  const add = missing.map(({ column, definition }) => `add column ${quoteName(column)} ${definition}`)
+  try {
+    await session.run(`alter table ${quoteTable(table)} ${add.join(', ')}`)
+  } catch (error) {
+    throw unfit(sink, `columns ${missing.map(({ column }) => column).join(', ')} are missing and cannot be added`, error)
+  }
+}
+
+function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string): ApplyTable {
+  if (catalog.kind !== 'BASE TABLE') throw unfit(sink, `it is a ${catalog.kind.toLowerCase()}`)
+  if (catalog.engine.toLowerCase() !== 'innodb')
+    throw unfit(sink, `its engine is ${catalog.engine}: rows and position would not commit together`)
+  for (const { item, column } of sink.columns) {
+    const there = catalog.columns.find(({ column: name }) => name.toLowerCase() === column.toLowerCase())
+    if (!there) throw unfit(sink, `column ${column} is missing`)
+    if (!holds(there, item)) throw unfit(sink, `column ${column} (${there.fullType}) cannot hold ${item.id} (${item.type}) without loss`)
+  }
+  const key = keyOf(sink, catalog)
+  if (!key) throw unfit(sink, `the key items (${keyNames(sink).join(', ')}) are not a unique index of not-null columns`)
+  return { name: quoteTable(table), columns: sink.columns, key, deletes: sink.deletes, source: sink.source }
+}
+
+/** Whether the server would keep the value or refuse it: what it would round or clip without an error is not for delivery. */
+function holds({ type, scale = 0, fraction = 0 }: CatalogColumn, item: Item): boolean {
+  const text = /(char|text)$|^json$/.test(type)
+  const integer = type.endsWith('int')
+  switch (item.type) {
+    case 'integer':
+      return integer || type === 'decimal'
+    case 'decimal':
+      return (type === 'decimal' && scale >= (item.scale ?? 0)) || (integer && !item.scale)
+    case 'boolean':
+      return integer || type === 'bit'
+    case 'date':
+      return type === 'date' || type === 'datetime'
+    case 'timestamp':
+      return type === 'datetime' && fraction === 6
+    case 'timestamptz':
+      return (type === 'datetime' || type === 'timestamp') && fraction === 6
+    case 'time':
+      return type === 'time' && fraction === 6
+    case 'binary':
+      return /(blob|binary)$/.test(type)
+    default:
+      return text || (item.type === 'text' && ['enum', 'set', 'uuid', 'inet4', 'inet6'].includes(type))
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Which column types may supply which items, and how their values become portable text. Each column gets its functions once; the
+ * trigger writes a key down in the same raw text in which the column is read, so both go through one conversion.
+ */
+import { canonicalTime, valueFault, type ValueType } from '../../../protocol/value.ts'
+import type { MappedColumn, SourceTable } from '../../database.ts'
+import type { CatalogColumn } from './catalog.ts'
+import type { RawValue } from './connection.ts'
+
+export interface ColumnReader extends MappedColumn {
+  /** SQL that reads the raw value of a reference such as `t`.`name`. */
+  select(reference: string): string
+  /** SQL that gives the same raw value as text inside a trigger, whatever the application's session is set to. */
+  keyText(reference: string): string
+  /** Raw value to portable text (null by the rule for zero dates); undefined = the value cannot travel. Absent: it is portable as read. */
+  convert?: (raw: never) => string | null | undefined
+  /** Why it cannot. */
+  fault(raw: RawValue): string
+  /** A value may be longer than the source's limit. */
+  limited: boolean
+}
+
+type Group = 'integer' | 'decimal' | 'bit' | 'real' | 'text' | 'name' | 'bytes' | 'date' | 'datetime' | 'timestamp' | 'time' | 'json'
+
+export const groups: Readonly<Record<string, Group>> = {
+  ...each('integer', 'tinyint smallint mediumint int bigint year'),
+  ...each('text', 'char varchar tinytext text mediumtext longtext'),
+  ...each('name', 'enum set uuid inet4 inet6'),
+  ...each('bytes', 'binary varbinary tinyblob blob mediumblob longblob'),
+  ...each('real', 'float double'),
+  ...each('decimal', 'decimal'),
+  ...each('bit', 'bit'),
+  ...each('date', 'date'),
+  ...each('datetime', 'datetime'),
+  ...each('timestamp', 'timestamp'),
+  ...each('time', 'time'),
+  ...each('json', 'json'),
+}
+
+function each(group: Group, types: string): Record<string, Group> {
+  return Object.fromEntries(types.split(' ').map((type) => [type, group]))
+}
+
+/** Column types that can supply an item's type without loss; the rest is refused by name. */
+const suppliers: Record<ValueType, readonly Group[]> = {
+  text: ['text', 'name', 'integer', 'decimal', 'real', 'json'],
+  integer: ['integer', 'bit', 'decimal'],
+  decimal: ['decimal', 'integer'],
+  boolean: ['integer', 'bit'],
+  date: ['date'],
+  timestamp: ['datetime'],
+  timestamptz: ['timestamp', 'datetime'],
+  time: ['time'],
+  binary: ['bytes'],
+  json: ['json', 'text'],
+}
+
+/** undefined where the column cannot supply the item. */
+export function columnReader(
+  mapped: MappedColumn,
+  column: CatalogColumn,
+  source: Pick<SourceTable, 'zeroDates' | 'valueLimit'>,
+): ColumnReader | undefined {
+  const { item } = mapped
+  const group = groups[column.type]
+  if (!group || !suppliers[item.type].includes(group) || isLossy(mapped, column, group)) return undefined
+  const select = selection(column, group)
+  const convert = conversion(mapped, column, group, source.zeroDates)
+  return {
+    ...mapped,
+    select,
+    keyText: group === 'timestamp' ? utcText : select,
+    ...(convert ? { convert } : {}),
+    fault: (raw) => faultOf(mapped, group, raw),
+    limited: (column.bytes ?? (group === 'json' ? Infinity : 0)) > source.valueLimit,
+  }
+}
+
+/** Key text of floats is not unique; a booleans's column must be one that can hold just 0 and 1; scale may not be cut. */
+function isLossy({ item }: MappedColumn, column: CatalogColumn, group: Group): boolean {
+  if (item.key && (group === 'real' || group === 'json')) return true
+  if (group === 'text' && column.charset === 'binary') return true
+  if (item.type === 'boolean') return column.type === 'year' || (group === 'bit' ? column.precision !== 1 : column.type !== 'tinyint')
+  if (item.type === 'integer' && group === 'decimal') return (column.scale ?? 0) > 0
+  if (item.type === 'decimal' && group === 'decimal') return (column.scale ?? 0) > (item.scale ?? 0)
+  return false
+}
+
+/** Small numbers would come as JavaScript numbers, bits as bytes; `+ 0` drops the zeros of ZEROFILL. */
+function selection({ fullType }: CatalogColumn, group: Group): (reference: string) => string {
+  if (group === 'bit' || fullType.includes('zerofill')) return (at) => `cast(${at} + 0 as char)`
+  if (group === 'real' || (group === 'integer' && !fullType.startsWith('bigint'))) return (at) => `cast(${at} as char)`
+  return (at) => at
+}
+
+/** A TIMESTAMP prints in the session's time zone: from its seconds since 1970, which do not depend on it. Zero stays zero. */
+function utcText(at: string): string {
+  return `if(${at} = 0, '0000-00-00 00:00:00', cast('1970-01-01 00:00:00' as datetime(6)) + interval unix_timestamp(${at}) second)`
+}
+
+type Convert = NonNullable<ColumnReader['convert']>
+
+function conversion({ item }: MappedColumn, column: CatalogColumn, group: Group, zeroDates: SourceTable['zeroDates']): Convert | undefined {
+  const zero = zeroDates === 'null' && !item.key ? null : undefined
+  switch (item.type) {
+    case 'text':
+      return group === 'text' ? text(item.length, column.length) : checked({ item })
+    case 'integer':
+      return group === 'integer' && !column.fullType.includes('bigint') ? undefined : checked({ item })
+    case 'decimal':
+      return fits({ item }, column) ? undefined : checked({ item })
+    case 'boolean':
+      return (raw: string) => (raw === '1' ? 'true' : raw === '0' ? 'false' : undefined)
+    case 'date':
+      return (raw: string) => (isZeroDate(raw) ? zero : day(raw))
+    case 'timestamp':
+    case 'timestamptz':
+      return moment(item.type === 'timestamptz' ? 'Z' : '', zero)
+    case 'time':
+      return (raw: string) => (raw.length >= 8 && raw[2] === ':' && raw < '24' ? canonicalTime(raw) : undefined)
+    case 'binary':
+      return (raw: Buffer) => raw.toString('base64')
+    case 'json':
+      return checked({ item })
+  }
+}
+
+function text(length: number | undefined, columnLength: number | undefined): Convert {
+  if (length === undefined || (columnLength !== undefined && columnLength <= length))
+    return (raw: string) => (raw.includes('\0') ? undefined : raw)
+  const limits = { type: 'text', length } as const
+  return (raw: string) => (raw.includes('\0') || (raw.length > length && valueFault(limits, raw)) ? undefined : raw)
+}
+
+function checked({ item }: Pick<MappedColumn, 'item'>): Convert {
+  return (raw: string) => (valueFault(item, raw) ? undefined : raw)
+}
+
+function fits({ item }: Pick<MappedColumn, 'item'>, { precision = 65, scale = 0 }: CatalogColumn): boolean {
+  return precision - scale <= (item.precision ?? 38) - (item.scale ?? 0)
+}
+
+/** `0000-00-00`, a month or day of zero, or the year zero. */
+function isZeroDate(raw: string): boolean {
+  return raw.startsWith('0000') || raw.slice(4, 10).includes('-00')
+}
+
+/** ALLOW_INVALID_DATES lets a 31st of February in. */
+function day(raw: string): string | undefined {
+  return raw[8]! >= '2' && raw.slice(8, 10) > '28' && valueFault({ type: 'date' }, raw.slice(0, 10)) ? undefined : raw
+}
+
+function moment(zone: '' | 'Z', zero: null | undefined): Convert {
+  return (raw: string) => {
+    if (isZeroDate(raw)) return zero
+    if (day(raw) === undefined) return undefined
+    const clock = raw.slice(11)
+    return `${raw.slice(0, 10)}T${clock.length > 8 ? canonicalTime(clock) : clock}${zone}`
+  }
+}
+
+function faultOf({ item }: MappedColumn, group: Group, raw: RawValue): string {
+  const value = String(raw)
+  if (['date', 'datetime', 'timestamp'].includes(group)) return isZeroDate(value) ? `zero date ${value}` : `${value} is not a date`
+  if (item.type === 'boolean') return `${value} is neither 0 nor 1`
+  return valueFault(item, value) ?? 'cannot travel'
+}
+
+/** Portable key text as the queue holds it, so that the reader turns it into the same portable text again. */
+export function rawText(type: ValueType, value: string): string {
+  if (type === 'boolean') return value === 'true' ? '1' : value === 'false' ? '0' : value
+  if (type !== 'timestamp' && type !== 'timestamptz') return value
+  return value.replace('T', ' ').replace(/Z$/, '')
+}

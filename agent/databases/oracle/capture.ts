@@ -1,0 +1,263 @@
+/** Capture from Oracle: the queues that the triggers fill, and what the source's database remembers of each stream. */
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { showPlace, type Position } from '../../../protocol/position.ts'
+import type { Capture, Row, RowFault, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import { coverageOf, notSetUp } from './coverage.ts'
+import type { Binds, RawValue, Session } from './connection.ts'
+import { isContention, isMissing } from './errors.ts'
+import type { SchemaLock } from './lock.ts'
+import { sourceNames } from './names.ts'
+import { queuedKey, refused, type Plan } from './plan.ts'
+import { OracleReading } from './reading.ts'
+import { entryBytes, queueEntries, streamTable } from './setup.ts'
+import * as statements from './queue.ts'
+
+/** Rows of one array statement. */
+const chunk = 1000
+
+export class OracleCapture extends OracleReading implements Capture {
+  readonly #lock: SchemaLock | undefined
+  readonly #sources: readonly SourceTable[]
+  /** Resources whose queues are known to be there: a source that is not set up must not blind the others. */
+  #queues: Set<string> | undefined
+  readonly #ceilings = new Map<string, number>()
+
+  constructor(session: Session, lock: SchemaLock | undefined, sources: readonly SourceTable[]) {
+    super(session)
+    this.#lock = lock
+    this.#sources = sources
+    lock?.guard(session)
+  }
+
+  override async checkTable(source: SourceTable): Promise<void> {
+    await super.checkTable(source)
+    const { catalog } = await this.plan(source)
+    if (catalog.view) throw refused(source, '不是表,触发器看不到变化 / it is no table: triggers see tables only')
+    if (catalog.temporary) throw refused(source, '是临时表 / it is a temporary table: other sessions do not see its rows')
+  }
+
+  async state(source: SourceTable): Promise<StreamState> {
+    const [row] = await this.#rows(source, (binds) => statements.state(this.#own, binds.code(source.resource)))
+    if (!row) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
+    return streamState(row)
+  }
+
+  async coverage(source: SourceTable): Promise<string> {
+    this.forgetPlan(source)
+    const coverage = await coverageOf(this.session, await this.plan(source))
+    this.#queues?.add(source.resource)
+    return coverage
+  }
+
+  async waiting(): Promise<Set<string>> {
+    const queues = (this.#queues ??= await this.#existingQueues())
+    if (queues.size === 0) return new Set()
+    try {
+      const rows = await this.session.rows(statements.waiting(this.#own, [...queues]))
+      return new Set(rows.map((row) => String(row[0])))
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      this.#queues = undefined
+      return new Set()
+    }
+  }
+
+  async #existingQueues(): Promise<Set<string>> {
+    const binds = this.session.binds()
+    const rows = await this.session.rows(statements.queues(binds.code(this.session.server.user)), binds)
+    const there = new Set(rows.map((row) => String(row[0])))
+    return new Set(this.#sources.map(({ resource }) => resource).filter((resource) => there.has(sourceNames(resource).queue)))
+  }
+
+  async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
+    const plan = await this.plan(source)
+    const rows = await this.#rows(source, (binds) =>
+      statements.take(this.#own, source.resource, plan.keys.length, binds.number(maxKeys + inFlight.size)),
+    )
+    const first = rows[0]
+    if (first) await this.#raiseCeiling(source, Number(first[0]))
+    return taken(plan, rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys))
+  }
+
+  /** Lets the queue grow to its limit above the oldest entry. Triggers only read the ceiling: nobody waits for it. */
+  async #raiseCeiling({ resource, ...source }: SourceTable, oldest: number): Promise<void> {
+    const limit = queueEntries({ resource, ...source })
+    const known = this.#ceilings.get(resource)
+    if (known !== undefined && oldest + limit - known < limit / 4) return
+    const ceiling = oldest + limit - 1
+    const binds = this.session.binds()
+    await this.session.run(
+      statements.raiseCeiling(this.#own, binds.number(ceiling), binds.code(sourceNames(resource).queue), binds.number(ceiling)),
+      binds,
+    )
+    this.#ceilings.set(resource, ceiling)
+  }
+
+  async record(source: SourceTable, { from, to, entries, snapshot, faults, sent }: StreamStep): Promise<void> {
+    await this.session.transaction(async () => {
+      if (snapshot !== undefined) await this.#emptyQuarantine(source, to, snapshot)
+      await this.#move(source, to, from, snapshot)
+      await this.#deleteEntries(source, entries)
+      await this.#clearQuarantine(source, sent)
+      await this.#addFaults(source, faults)
+    })
+  }
+
+  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+    const plan = await this.plan(source)
+    const kinds = plan.keys.map(() => this.session.textKind)
+    await this.session.transaction(async () => {
+      for (const part of chunks(keys)) {
+        await this.session.all(
+          statements.enqueue(this.#own, source.resource, plan.keys.length),
+          part.map((key) => [...key]),
+          kinds,
+        )
+      }
+      await this.#move(source, position)
+    })
+  }
+
+  /** `from` undefined: from wherever it is. */
+  async #move(source: SourceTable, to: Position, from?: Position | null, snapshot?: StreamState['snapshot']): Promise<void> {
+    const binds = this.session.binds()
+    const moved = await this.session.run(statements.move(this.#own, source.resource, binds, { to, from, snapshot }), binds)
+    if (moved !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(to) })
+  }
+
+  /** By primary key, in chunks: nothing is locked but entries that are committed and ours. */
+  async #deleteEntries({ resource }: SourceTable, entries: readonly string[]): Promise<void> {
+    for (const part of chunks(entries)) {
+      await this.session.all(
+        statements.deleteEntry(this.#own, resource),
+        part.map((entry) => [entry]),
+        ['text'],
+      )
+    }
+  }
+
+  async #clearQuarantine({ resource }: SourceTable, keys: readonly Row[]): Promise<void> {
+    for (const part of chunks(keys)) {
+      await this.session.all(
+        statements.clearQuarantine(this.#own),
+        part.map((key) => [resource, keyHash(key)]),
+        ['text', 'text'],
+      )
+    }
+  }
+
+  /** Where a snapshot begins: also with its end, if none is running in this epoch. */
+  async #emptyQuarantine({ resource }: SourceTable, to: Position, snapshot: StreamState['snapshot']): Promise<void> {
+    if (snapshot && (snapshot === 'needed' || showPlace(snapshot.began) !== showPlace(to))) return
+    const binds = this.session.binds()
+    await this.session.run(statements.emptyQuarantine(this.#own, resource, binds, snapshot === null ? to.epoch : undefined), binds)
+  }
+
+  async #addFaults(source: SourceTable, faults: readonly RowFault[]): Promise<void> {
+    const last = [...new Map(faults.map((fault) => [keyHash(fault.key), fault])).values()]
+    await this.#clearQuarantine(
+      source,
+      last.map(({ key }) => key),
+    )
+    const { textKind } = this.session
+    for (const part of chunks(last)) {
+      const rows = part.map(({ key, code, item, reason }) => {
+        return [source.resource, keyHash(key), code, item ?? null, reason?.slice(0, 1000) ?? null, JSON.stringify(key)]
+      })
+      await this.session.all(statements.addFault(this.#own), rows, ['text', 'text', 'text', 'text', textKind, textKind])
+    }
+  }
+
+  async mark(source: SourceTable, { snapshot, coverage, entries = [] }: Parameters<Capture['mark']>[1]): Promise<void> {
+    await this.session.transaction(async () => {
+      if (snapshot || coverage !== undefined) {
+        const binds = this.session.binds()
+        await this.session.run(statements.markStream(this.#own, source.resource, binds, { snapshot, coverage }), binds)
+      }
+      await this.#deleteEntries(source, entries)
+    })
+  }
+
+  /**
+   * TRUNCATE needs the queue for itself at once: it fails while any transaction is open that wrote to the queue, also one that only
+   * skipped and holds its lock: what they changed is committed before the snapshot begins. It commits, and stands outside transactions.
+   */
+  async collapse(source: SourceTable): Promise<boolean> {
+    await this.mark(source, { snapshot: 'needed' })
+    try {
+      await this.session.run('alter session set ddl_lock_timeout = 0')
+      await this.session.run(`truncate table ${this.#own(sourceNames(source.resource).queue)}`)
+    } catch (error) {
+      if (isContention(error)) return false
+      throw error
+    } finally {
+      await this.session.run('alter session set ddl_lock_timeout = 20')
+    }
+    this.#ceilings.delete(source.resource)
+    const [row] = await this.session.rows(`select ${this.#own(sourceNames(source.resource).sequence)}.nextval from dual`)
+    await this.#raiseCeiling(source, Number(row![0]) + 1)
+    return true
+  }
+
+  async backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }> {
+    const [row] = await this.#rows(source, (binds) => statements.backlog(this.#own, source.resource, binds.number(bound)))
+    const entries = Number(row?.[0] ?? 0)
+    const oldest = row?.[1]
+    return { entries, bytes: entries * entryBytes, ...(oldest ? { oldest: new Date(String(oldest)) } : {}) }
+  }
+
+  /** Oracle cannot wake a client without further rights: the queues are looked at by the pace, half as often when nothing came lately. */
+  async idle(busy: boolean, signal: AbortSignal): Promise<void> {
+    const { pace } = this.session.options
+    await sleep(busy ? pace : 2 * pace, undefined, { signal }).catch(() => {})
+  }
+
+  readonly #own = (name: string): string => this.session.own(name)
+
+  async #rows(source: SourceTable, statement: (binds: Binds) => string): Promise<RawValue[][]> {
+    const binds = this.session.binds()
+    try {
+      return await this.session.rows(statement(binds), binds)
+    } catch (error) {
+      throw isMissing(error) ? notSetUp(source, 'its companion tables are missing', error) : error
+    }
+  }
+
+  override async close(): Promise<void> {
+    await super.close()
+    await this.#lock?.close()
+  }
+}
+
+function streamState([epoch, seq, hash, snapshot, beganEpoch, beganSeq, after, coverage, quarantine]: RawValue[]): StreamState {
+  const running = () => ({ began: { epoch: Number(beganEpoch), seq: Number(beganSeq) }, after: JSON.parse(String(after)) as Row | null })
+  return {
+    position: epoch === null ? null : { epoch: Number(epoch), seq: Number(seq), hash: String(hash) },
+    snapshot: snapshot === null ? null : snapshot === 'needed' ? 'needed' : running(),
+    coverage: coverage === null || coverage === undefined ? '' : String(coverage),
+    quarantine: Number(quarantine),
+  }
+}
+
+function taken(plan: Plan, rows: readonly RawValue[][]): Take {
+  const keys = new Map<string, Row>()
+  let marked = false
+  for (const [, mark, ...texts] of rows) {
+    if (mark !== null) marked = true
+    else {
+      const key = queuedKey(plan, texts)
+      keys.set(key.length === 1 ? key[0]! : JSON.stringify(key), key)
+    }
+  }
+  return { entries: rows.map((row) => String(row[0])), keys: [...keys.values()], marked }
+}
+
+export function keyHash(key: Row): string {
+  return createHash('sha256').update(JSON.stringify(key)).digest('hex')
+}
+
+function* chunks<T>(list: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < list.length; at += chunk) yield list.slice(at, at + chunk)
+}

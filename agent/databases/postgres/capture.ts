@@ -1,0 +1,316 @@
+/** Capture from PostgreSQL: the queues that the triggers fill, and what the source database remembers of each stream. */
+import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import { showPlace, type Position } from '../../../protocol/position.ts'
+import { quoteText } from './sql.ts'
+import type { Capture, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import { sqlState, withTable, type Connection } from './connection.ts'
+import { coverageOf } from './coverage.ts'
+import { countRows, portableKeys, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
+import { entryKeys, sourceNames } from './setup.ts'
+import { Sleeper } from './sleep.ts'
+import { sourceTable } from './table.ts'
+
+/** SQLSTATE of a statement that waited for a lock too long. */
+const LOCK_NOT_AVAILABLE = '55P03'
+const FIRST_ENTRIES = 16
+const COLLAPSE_LOCK = '200ms'
+/** Somebody else's lock on one table must not keep the other tables waiting for long. */
+const LOCK_WAIT = '3s'
+/** Milliseconds for which the queues are not looked at together after one was found locked. */
+const LOCKED_MS = 15_000
+
+interface Watched {
+  reader: Reader
+  /** Entries to ask for, by what the last ones held. */
+  keysPerEntry: number
+}
+
+export class PostgresCapture implements Capture {
+  private readonly connection: Connection
+  private readonly sources: readonly SourceTable[]
+  private readonly watched = new Map<SourceTable, Watched>()
+  private sleeper!: Sleeper
+  private waitingQuery: string | undefined
+  private lockedUntil = 0
+
+  private constructor(connection: Connection, sources: readonly SourceTable[]) {
+    this.connection = connection
+    this.sources = sources
+  }
+
+  /** On a connection that holds the lock; the capture closes it. */
+  static async open(connection: Connection, sources: readonly SourceTable[], pace: number): Promise<PostgresCapture> {
+    const capture = new PostgresCapture(connection, sources)
+    await connection.script(`set lock_timeout = '${LOCK_WAIT}'`)
+    capture.sleeper = await Sleeper.open(connection, pace, async () => (await capture.waiting()).size > 0)
+    return capture
+  }
+
+  async state(source: SourceTable): Promise<StreamState> {
+    const [row] = await this.work(source, () =>
+      this.connection.query(
+        `select epoch, seq, hash, snapshot_needed, snapshot_epoch, snapshot_seq, snapshot_after, coverage,
+           (select count(*) from qianzhi.source_quarantine q where q.resource = s.resource)
+         from qianzhi.stream s where resource = $1`,
+        [source.resource],
+      ),
+    )
+    if (!row) throw notSetUp(source, 'it has no stream')
+    const [epoch, seq, hash, needed, snapshotEpoch, snapshotSeq, after, coverage, quarantine] = row
+    const began = snapshotEpoch ? { epoch: Number(snapshotEpoch), seq: Number(snapshotSeq) } : undefined
+    return {
+      position: epoch ? { epoch: Number(epoch), seq: Number(seq), hash: hash! } : null,
+      snapshot: needed === 't' ? 'needed' : began ? { began, after: after ? (JSON.parse(after) as Row) : null } : null,
+      coverage: coverage!,
+      quarantine: Number(quarantine),
+    }
+  }
+
+  coverage(source: SourceTable): Promise<string> {
+    return this.work(source, () => coverageOf(this.connection, source))
+  }
+
+  async checkTable(source: SourceTable): Promise<void> {
+    this.watched.delete(source)
+    await this.watch(source)
+  }
+
+  async waiting(): Promise<Set<string>> {
+    this.waitingQuery ??= await this.makeWaitingQuery()
+    if (this.waitingQuery === '') return new Set()
+    if (Date.now() < this.lockedUntil) return this.all()
+    try {
+      const rows = await this.connection.prepared(this.waitingQuery)
+      return new Set(rows.map((row) => row[0]!))
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error
+      this.lockedUntil = Date.now() + LOCKED_MS
+      return this.all()
+    }
+  }
+
+  private all(): Set<string> {
+    return new Set(this.sources.map(({ resource }) => resource))
+  }
+
+  async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
+    const watched = await this.watch(source)
+    const { queue } = sourceNames(source.resource)
+    const lists = watched.reader.keys.map((_, i) => `array_to_json(k${i + 1})::text`).join(', ')
+    const sql = `select id, cause, ${lists} from ${queue} where id not in (select unnest($1::uuid[])) limit $2`
+    const entries: string[] = []
+    const keys = new Map<string, Row>()
+    let marked = false
+    while (keys.size < maxKeys) {
+      const limit = Math.ceil((maxKeys - keys.size) / watched.keysPerEntry)
+      const rows = await this.work(source, () => this.connection.prepared(sql, [[...inFlight, ...entries], limit]))
+      let held = 0
+      for (const [id, cause, ...texts] of rows) {
+        if (keys.size >= maxKeys) break
+        entries.push(id!)
+        if (cause !== null) marked = true
+        else {
+          const columns = texts.map((text) => JSON.parse(text!) as string[])
+          held += columns[0]!.length
+          portableKeys(watched.reader, columns, keys)
+        }
+      }
+      if (rows.length > 0) watched.keysPerEntry = Math.max(1, held / rows.length)
+      if (rows.length < limit) break
+    }
+    return { entries, keys: [...keys.values()], marked }
+  }
+
+  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+    const { reader } = await this.watch(source)
+    return this.work(source, () => readByKeys(this.connection, reader, keys))
+  }
+
+  async rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+    const { reader } = await this.watch(source)
+    return this.work(source, () => readAfter(this.connection, reader, after, limit))
+  }
+
+  async count(source: SourceTable): Promise<number> {
+    const { reader } = await this.watch(source)
+    return this.work(source, () => countRows(this.connection, reader))
+  }
+
+  /**
+   * One statement, so one transaction and one round trip. A mark that the queue was full is left: transactions that are still open may
+   * have written nothing because of it, so only `collapse` may remove it.
+   */
+  async record(source: SourceTable, step: StreamStep): Promise<void> {
+    const values: unknown[] = [source.resource, ...place(step.to), ...place(step.from), step.entries]
+    const parts = [
+      `moved as (update qianzhi.stream set epoch = $2, seq = $3, hash = $4${snapshotSet(values, step.snapshot)}
+        where resource = $1 and (epoch, seq, hash) is not distinct from ($5::int, $6::bigint, $7::text) returning 1)`,
+      `gone as (delete from ${sourceNames(source.resource).queue}
+        where id = any($8::uuid[]) and cause is distinct from 'limit' and exists (select from moved))`,
+    ]
+    if (step.faults.length > 0) parts.push(quarantined(values, step.faults))
+    if (step.snapshot !== undefined) parts.push(...emptied(values, step))
+    if (step.sent.length > 0) {
+      values.push(step.sent.map((key) => JSON.stringify(key)))
+      parts.push(
+        `cleared as (delete from qianzhi.source_quarantine
+          where resource = $1 and key = any($${values.length}::text[]) and exists (select from moved))`,
+      )
+    }
+    const sql = `with ${parts.join(',\n')} select count(*) from moved`
+    const [row] = await this.work(source, () => this.connection.prepared(sql, values))
+    if (row![0] !== '1') throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(step.to) })
+    if (step.entries.length > 0) await this.sleeper.stayAwake()
+  }
+
+  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+    const { reader } = await this.watch(source)
+    const { queue } = sourceNames(source.resource)
+    const places = reader.keys.map((_, i) => `k${i + 1}`)
+    await this.work(source, () =>
+      this.connection.transaction(async () => {
+        for (let from = 0; from < keys.length; from += entryKeys) {
+          const part = keys.slice(from, from + entryKeys)
+          const lists = places.map((_, i) => part.map((key) => key[i]))
+          await this.connection.query(
+            `insert into ${queue} (${places.join(', ')}) values (${places.map((_, i) => `$${i + 1}`).join(', ')})`,
+            lists,
+          )
+        }
+        const values = [source.resource, ...place(position)]
+        await this.connection.query('update qianzhi.stream set epoch = $2, seq = $3, hash = $4 where resource = $1', values)
+      }),
+    )
+  }
+
+  async mark(source: SourceTable, change: { snapshot?: 'needed'; coverage?: string; entries?: readonly string[] }): Promise<void> {
+    const { queue } = sourceNames(source.resource)
+    const entries = change.entries ?? []
+    if (change.snapshot && entries.length > 0) {
+      const full = `select from ${queue} where id = any($1::uuid[]) and cause = 'limit' limit 1`
+      const found = await this.work(source, () => this.connection.query(full, [entries]))
+      if (found.length > 0) await this.collapse(source)
+    }
+    const values: unknown[] = [source.resource, entries, change.coverage ?? null]
+    await this.work(source, () =>
+      this.connection.query(
+        `with gone as (delete from ${queue} where id = any($2::uuid[]) and cause is distinct from 'limit')
+         update qianzhi.stream set coverage = coalesce($3, coverage)${change.snapshot ? snapshotSet(values, 'needed') : ''} where resource = $1`,
+        values,
+      ),
+    )
+  }
+
+  async collapse(source: SourceTable): Promise<boolean> {
+    const { queue } = sourceNames(source.resource)
+    try {
+      await this.work(source, () =>
+        this.connection.script(
+          `begin; set local lock_timeout = '${COLLAPSE_LOCK}'; truncate ${queue};
+           update qianzhi.stream set snapshot_needed = true, snapshot_epoch = null, snapshot_seq = null, snapshot_after = null
+             where resource = ${quoteText(source.resource)};
+           commit`,
+        ),
+      )
+      return true
+    } catch (error) {
+      await this.connection.script('rollback')
+      if (sqlState(error) === LOCK_NOT_AVAILABLE) return false
+      throw error
+    }
+  }
+
+  async backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }> {
+    const { queue } = sourceNames(source.resource)
+    const [row] = await this.work(source, () =>
+      this.connection.query(
+        `select count(*), pg_relation_size('${queue}'), extract(epoch from min(at)) * 1000 from (select at from ${queue} limit $1) q`,
+        [bound],
+      ),
+    )
+    const [entries, bytes, oldest] = row!
+    return { entries: Number(entries), bytes: Number(bytes), ...(oldest && { oldest: new Date(Number(oldest)) }) }
+  }
+
+  idle(busy: boolean, signal: AbortSignal): Promise<void> {
+    return this.sleeper.idle(busy, signal)
+  }
+
+  async close(): Promise<void> {
+    await this.connection.close()
+  }
+
+  private async watch(source: SourceTable): Promise<Watched> {
+    let watched = this.watched.get(source)
+    if (!watched) {
+      const reader = readerOf(source, await sourceTable(this.connection, source.table))
+      this.watched.set(source, (watched = { reader, keysPerEntry: entryKeys / FIRST_ENTRIES }))
+    }
+    return watched
+  }
+
+  /** Sources that are not set up have no queue and are left out until the capture is opened again. */
+  private async makeWaitingQuery(): Promise<string> {
+    const parts: string[] = []
+    for (const { resource } of this.sources) {
+      const { queue } = sourceNames(resource)
+      const [row] = await this.connection.query('select to_regclass($1)', [queue])
+      if (row![0] !== null) parts.push(`select ${quoteText(resource)} where exists (select from ${queue})`)
+    }
+    return parts.join(' union all ')
+  }
+
+  /** A missing queue or stream is a missing set-up, and a lock that is not to be had holds this source only; everything else keeps its code. */
+  private async work<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (sqlState(error) === LOCK_NOT_AVAILABLE) throw locked(source, error)
+      throw withTable(error, source.table, 'QZ-SOURCE-NOT-SET-UP')
+    }
+  }
+}
+
+function place(position: Position | null): [number | null, number | null, string | null] {
+  return position ? [position.epoch, position.seq, position.hash] : [null, null, null]
+}
+
+/** Assignments of a new snapshot state; its values are appended to the statement's. */
+function snapshotSet(values: unknown[], snapshot: StreamState['snapshot'] | undefined): string {
+  if (snapshot === undefined) return ''
+  const running = snapshot === 'needed' ? null : snapshot
+  const state = [snapshot === 'needed', running?.began.epoch, running?.began.seq, running?.after ? JSON.stringify(running.after) : null]
+  const from = values.push(...state) - state.length
+  return `, snapshot_needed = $${from + 1}, snapshot_epoch = $${from + 2}, snapshot_seq = $${from + 3}, snapshot_after = $${from + 4}`
+}
+
+function quarantined(values: unknown[], faults: readonly RowFault[]): string {
+  const last = new Map(faults.map((fault) => [JSON.stringify(fault.key), fault]))
+  const columns = [...last].map(([key, { code, item, reason }]) => [key, code, item ?? null, reason ?? null] as const)
+  const from = values.push(...[0, 1, 2, 3].map((i) => columns.map((row) => row[i]))) - 4
+  const lists = [1, 2, 3, 4].map((i) => `$${from + i}::text[]`).join(', ')
+  return `kept as (insert into qianzhi.source_quarantine (resource, key, code, item, reason)
+    select $1, * from unnest(${lists}) where exists (select from moved)
+    on conflict (resource, key) do update set code = excluded.code, item = excluded.item, reason = excluded.reason, at = now())`
+}
+
+/** Where a snapshot begins: also with its end, if none is running in this epoch. */
+function emptied(values: unknown[], { snapshot, to, faults }: StreamStep): string[] {
+  if (snapshot && (snapshot === 'needed' || showPlace(snapshot.began) !== showPlace(to))) return []
+  const own = values.push(faults.map(({ key }) => JSON.stringify(key)))
+  const unlessRunning =
+    snapshot === null ? 'and (select snapshot_epoch from qianzhi.stream where resource = $1) is distinct from $2::int' : ''
+  return [
+    `emptied as (delete from qianzhi.source_quarantine
+      where resource = $1 and key <> all($${own}::text[]) and exists (select from moved) ${unlessRunning})`,
+  ]
+}
+
+function locked({ table }: SourceTable, error: unknown): QianzhiError {
+  const cause = error instanceof QianzhiError ? error.cause : error
+  return new QianzhiError('QZ-SOURCE-LOCKED', { table, reason: reasonOf(cause) }, { cause })
+}
+
+export function notSetUp(source: SourceTable, reason: string): QianzhiError {
+  return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table: source.table, reason })
+}

@@ -1,0 +1,186 @@
+/** One PostgreSQL session whose settings are ours, whose values are texts, and whose loss is a coded error and never an uncaught one. */
+import type { Socket } from 'node:net'
+import pg from 'pg'
+import { QianzhiError, reasonOf, type ErrorCode } from '../../../protocol/errors.ts'
+import type { Value } from '../../../protocol/value.ts'
+import { watchSilence } from './silence.ts'
+
+export type Texts = Value[]
+
+/** Fixes every setting that decides how values are written, and lets the server notice an agent whose machine has gone. */
+const settings = `
+  set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 1; set bytea_output = 'hex';
+  set row_security = off; set synchronize_seqscans = off; set default_transaction_isolation = 'read committed'; set jit = off;
+  set client_min_messages = 'warning'; set standard_conforming_strings = on; set lock_timeout = 0; set statement_timeout = 0;
+  set idle_in_transaction_session_timeout = '60s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 4`
+
+/** Longer than any statement should take: then the network has swallowed it. */
+const ANSWER_MS = 30 * 60_000
+
+export class Connection {
+  readonly client: pg.Client
+  readonly database: string
+  /** Set once the session is gone; whoever waits for more than an answer is told. */
+  lost: QianzhiError | undefined
+  onLost: (() => void) | undefined
+  private readonly statements = new Map<string, string>()
+  private readonly url: string
+  private pid: number | undefined
+
+  constructor(client: pg.Client, database: string, url: string) {
+    this.client = client
+    this.database = database
+    this.url = url
+    client.on('error', (error) => this.lose(error))
+    client.on('end', () => this.lose())
+  }
+
+  /** Fixes the session's settings. */
+  async prepare(): Promise<void> {
+    await this.client.query(settings)
+    this.pid = Number((await this.client.query<{ pid: string }>('select pg_backend_pid() as pid')).rows[0]!.pid)
+  }
+
+  private lose(cause?: unknown): void {
+    const reason = cause ? reasonOf(cause) : 'the connection ended'
+    this.lost ??= new QianzhiError('QZ-DB-UNREACHABLE', { database: this.database, reason }, { cause })
+    this.onLost?.()
+  }
+
+  /** Rows as arrays of texts. */
+  async query(sql: string, values: readonly unknown[] = []): Promise<Texts[]> {
+    return this.send({ text: sql, values: [...values] })
+  }
+
+  /** The same, parsed once in this session: for statements that come again and again. */
+  async prepared(sql: string, values: readonly unknown[] = []): Promise<Texts[]> {
+    let name = this.statements.get(sql)
+    if (!name) this.statements.set(sql, (name = `q${this.statements.size}`))
+    return this.send({ text: sql, values: [...values], name })
+  }
+
+  /** Columns of a statement's result: name, type's OID, type modifier. */
+  async columns(sql: string): Promise<{ name: string; type: number; modifier: number }[]> {
+    const { fields } = await this.guard(() => this.client.query(sql))
+    return fields.map(({ name, dataTypeID, dataTypeModifier }) => ({ name, type: dataTypeID, modifier: dataTypeModifier }))
+  }
+
+  /** Several statements without parameters in one message. */
+  async script(sql: string): Promise<void> {
+    await this.guard(() => this.client.query(sql))
+  }
+
+  async transaction<T>(work: () => Promise<T>): Promise<T> {
+    await this.script('begin')
+    try {
+      const result = await work()
+      await this.script('commit')
+      return result
+    } catch (error) {
+      await this.client.query('rollback').catch(() => {})
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    this.onLost = undefined
+    await this.client.end().catch(() => {})
+  }
+
+  /** Runs work on the client; what it throws becomes a coded error with its SQLSTATE in `cause`. */
+  async guard<T>(work: () => Promise<T>): Promise<T> {
+    if (this.lost) throw this.lost
+    const answered = this.watch()
+    try {
+      return await work()
+    } catch (error) {
+      throw this.lost ?? databaseError(this.database, error)
+    } finally {
+      answered()
+    }
+  }
+
+  /** Ends a session that the network has swallowed, whereupon its statement fails. @returns to be called when there is an answer. */
+  private watch(): () => void {
+    if (this.pid === undefined) return () => {}
+    return watchSilence({ url: this.url, pid: this.pid }, (reason) => {
+      this.lose(new Error(reason))
+      ;(this.client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
+    })
+  }
+
+  private async send(query: { text: string; values: unknown[]; name?: string }): Promise<Texts[]> {
+    const result = await this.guard(() => this.client.query<Texts>({ ...query, rowMode: 'array' }))
+    return result.rows
+  }
+}
+
+const types = { getTypeParser: () => (text: string) => text }
+
+/** Connects and fixes the session's settings. Throws QZ-DB-UNREACHABLE, QZ-DB-RIGHTS. */
+export async function connect(database: string, url: string, role: string): Promise<Connection> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: `qianzhi ${role}`,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: 10_000,
+    query_timeout: ANSWER_MS,
+    types: types as unknown as pg.CustomTypesConfig,
+  })
+  const connection = new Connection(client, database, url)
+  try {
+    await client.connect()
+    await connection.prepare()
+  } catch (error) {
+    await client.end().catch(() => {})
+    throw connectError(database, error)
+  }
+  return connection
+}
+
+/** A replica would give rows and forget no queue entry. Throws QZ-DB-READ-ONLY. */
+export async function requireWritable(connection: Connection): Promise<void> {
+  const [row] = await connection.query(`select pg_is_in_recovery(), current_setting('transaction_read_only')`)
+  const reason = row![0] === 't' ? 'pg_is_in_recovery()' : row![1] === 'on' ? 'default_transaction_read_only' : undefined
+  if (reason) throw new QianzhiError('QZ-DB-READ-ONLY', { database: connection.database, reason })
+}
+
+/** SQLSTATE of a driver's error, also inside a coded one. */
+export function sqlState(error: unknown): string | undefined {
+  const inner = error instanceof QianzhiError ? error.cause : error
+  return inner instanceof Error && 'code' in inner && typeof inner.code === 'string' ? inner.code : undefined
+}
+
+/**
+ * Errors that one row's values cause: data (22), constraints (23), a row named twice (21), limits such as an index entry's size (54),
+ * WITH CHECK (44), and what the receiver's own triggers raise (P0).
+ */
+export function isRowError(error: unknown): boolean {
+  return /^(?:21|22|23|44|54|P0)...$/.test(sqlState(error) ?? '')
+}
+
+/** SQLSTATE (PostgreSQL manual, appendix A) to a stable code. Whatever is not known to need a person may be tried again. */
+function databaseError(database: string, error: unknown): QianzhiError {
+  if (error instanceof QianzhiError) return error
+  const state = sqlState(error) ?? ''
+  return new QianzhiError(codeOf(state), { database, table: database, reason: reasonOf(error) }, { cause: error })
+}
+
+function codeOf(state: string): ErrorCode {
+  if (state === '42501' || state.startsWith('28')) return 'QZ-DB-RIGHTS'
+  if (state === '25006') return 'QZ-DB-READ-ONLY'
+  if (state.startsWith('42') || state.startsWith('3F')) return 'QZ-SINK-TABLE'
+  return 'QZ-DB-UNREACHABLE'
+}
+
+function connectError(database: string, cause: unknown): QianzhiError {
+  const code = sqlState(cause)?.startsWith('28') ? 'QZ-DB-RIGHTS' : 'QZ-DB-UNREACHABLE'
+  return new QianzhiError(code, { database, reason: reasonOf(cause) }, { cause })
+}
+
+/** The same error under the name of the table that the caller works on. */
+export function withTable(error: unknown, table: string, code: ErrorCode): unknown {
+  if (!(error instanceof QianzhiError) || error.code !== 'QZ-SINK-TABLE') return error
+  return new QianzhiError(code, { ...error.details, table }, { cause: error.cause })
+}

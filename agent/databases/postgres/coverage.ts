@@ -1,0 +1,80 @@
+/**
+ * The fingerprint of what covers a source: the triggers and functions, the tables that hold its rows, and the shape of the supplied
+ * columns, because `ALTER TABLE … ADD … DEFAULT` and `ALTER … TYPE … USING` change rows without firing a trigger. Catalog rows are
+ * told apart by their `xmin`: what was switched off and on again is another row.
+ */
+import { createHash } from 'node:crypto'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import type { SourceTable } from '../../database.ts'
+import type { Connection } from './connection.ts'
+import { readKeys, sourceNames } from './setup.ts'
+import { sourceTable, tableMembers } from './table.ts'
+
+export interface MemberCoverage {
+  oid: string
+  name: string
+  /** Names (without the source's prefix) of the triggers that fire. */
+  firing: string[]
+  /** Names of those that are switched off, or fire only outside replication. */
+  weak: string[]
+  fingerprint: string
+}
+
+export async function memberCoverage(connection: Connection, source: SourceTable): Promise<MemberCoverage[]> {
+  const table = await sourceTable(connection, source.table)
+  const members = await tableMembers(connection, table.oid)
+  const { trigger } = sourceNames(source.resource)
+  const rows = await connection.query(
+    `select t.tgrelid, substr(t.tgname, $3), t.tgenabled, concat_ws(' ', t.oid, t.xmin, t.tgenabled, p.oid, p.xmin)
+     from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+     where t.tgrelid = any($1::oid[]) and starts_with(t.tgname, $2) order by t.tgname`,
+    [members.map((member) => member.oid), `${trigger}_`, trigger.length + 2],
+  )
+  return members.map(({ oid, name }) => {
+    const own = rows.filter((row) => row[0] === oid)
+    return {
+      oid,
+      name,
+      firing: own.filter((row) => row[2] !== 'D').map((row) => row[1]!),
+      weak: own.filter((row) => row[2] !== 'A').map((row) => row[1]!),
+      fingerprint: own.map((row) => row[3]).join(';'),
+    }
+  })
+}
+
+/** The triggers were made for a version of the resource that had another key. */
+function otherKey(keys: SourceTable['columns']): string {
+  const list = keys.map(({ column }) => column).join(', ')
+  return `主键已改为 (${list}),请重新执行 setup / the key is (${list}) now: run setup again`
+}
+
+/** True where these triggers see every statement on their table. */
+export function covers(firing: readonly string[]): boolean {
+  return firing.includes('truncate') && (firing.includes('row') || ['insert', 'update', 'delete'].every((event) => firing.includes(event)))
+}
+
+/** Throws QZ-SOURCE-TABLE, QZ-SOURCE-NOT-SET-UP. A partition without triggers only changes the fingerprint: writes through the table are seen. */
+export async function coverageOf(connection: Connection, source: SourceTable): Promise<string> {
+  const fail = (reason: string): never => {
+    throw new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table: source.table, reason })
+  }
+  const members = await memberCoverage(connection, source)
+  const [root] = members
+  if (!root || !covers(root.firing)) fail('triggers are missing or switched off')
+  const { queue, statementFunction } = sourceNames(source.resource)
+  const [found] = await connection.query(
+    `select to_regclass($1), to_regclass('qianzhi.stream'), (select prosrc from pg_proc where oid = to_regproc($2))`,
+    [queue, statementFunction],
+  )
+  if (found!.includes(null)) fail('its queue is missing')
+  const keys = source.columns.filter(({ item }) => item.key)
+  if (!found![2]!.includes(readKeys(keys, 'qz_new'))) fail(otherKey(keys))
+  const shape = await connection.query(
+    `select concat_ws(' ', a.attname, a.attnum, a.attmissingval::text, a.xmin, d.xmin)
+     from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated <> ''
+     where a.attrelid = $1 and a.attname = any($2) order by a.attnum`,
+    [root!.oid, source.columns.map(({ column }) => column)],
+  )
+  const text = JSON.stringify([members.map((member) => [member.oid, member.fingerprint]), shape])
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -1,0 +1,219 @@
+/** What must hold for the running agent, each as one line with its remedy, asked as the user that runs it. */
+import { codedError } from '../../../protocol/errors.ts'
+import { quoteName, splitTable } from './sql.ts'
+import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../database.ts'
+import type { Connection } from './connection.ts'
+import { covers, memberCoverage, type MemberCoverage } from './coverage.ts'
+import { readerOf } from './rows.ts'
+import { sourceNames } from './setup.ts'
+import { findTable, sourceTable } from './table.ts'
+
+const OLDEST_VERSION = 130_000
+const CLOCK_LIMIT_MS = 60_000
+
+export async function doctor(
+  open: () => Promise<Connection>,
+  sources: readonly SourceTable[],
+  sinks: readonly SinkTable[],
+): Promise<Check[]> {
+  let connection: Connection
+  try {
+    connection = await open()
+  } catch (error) {
+    return [failed('connection', error)]
+  }
+  try {
+    const watched = sources.filter((source) => !onlyReads(source))
+    const checks = await serverChecks(connection, watched.length + sinks.length > 0)
+    for (const source of watched) checks.push(...(await attempt(`source ${source.table}`, () => sourceChecks(connection, source))))
+    for (const sink of sinks) checks.push(...(await attempt(`sink ${sink.table}`, () => sinkChecks(connection, sink))))
+    return checks
+  } finally {
+    await connection.close()
+  }
+}
+
+function failed(name: string, error: unknown): Check {
+  const coded = codedError(error)
+  return { name, ok: false, zh: coded.text('zh'), en: coded.text('en') }
+}
+
+async function attempt(name: string, work: () => Promise<Check[]>): Promise<Check[]> {
+  try {
+    return await work()
+  } catch (error) {
+    return [failed(name, error)]
+  }
+}
+
+/** A replica is good enough for an agent that only reads. */
+async function serverChecks(connection: Connection, writes: boolean): Promise<Check[]> {
+  const [row] = await connection.query(
+    `select current_setting('server_version_num'), current_setting('server_version'), pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean, current_setting('server_encoding'),
+       current_setting('max_prepared_transactions'), extract(epoch from clock_timestamp()) * 1000`,
+  )
+  const [number, version, recovery, encoding, prepared, clock] = row!
+  const ahead = Math.round(Number(clock) - Date.now())
+  return [
+    {
+      name: 'version',
+      ok: Number(number) >= OLDEST_VERSION,
+      zh: `PostgreSQL ${version}(需要 13 或更高版本)`,
+      en: `PostgreSQL ${version} (13 or later is needed)`,
+    },
+    recovery === 't' && writes
+      ? {
+          name: 'primary',
+          ok: false,
+          zh: '只读副本或只读设置:请连接主库',
+          en: 'A read replica, or set to read only: connect to the primary',
+        }
+      : {
+          name: 'primary',
+          ok: true,
+          zh: recovery === 't' ? '只读副本或只读设置(只用于读取)' : '主库',
+          en: recovery === 't' ? 'A read replica, or set to read only; it is only read' : 'The primary server',
+        },
+    { name: 'encoding', ok: encoding === 'UTF8', zh: `数据库编码 ${encoding}(需要 UTF8)`, en: `Encoding ${encoding} (UTF8 is needed)` },
+    {
+      name: 'clock',
+      ok: Math.abs(ahead) < CLOCK_LIMIT_MS,
+      zh: `数据库时钟与本机相差 ${ahead} 毫秒`,
+      en: `The server clock is ${ahead} ms ahead of this machine`,
+    },
+    prepared === '0'
+      ? { name: 'wake-up', ok: true, zh: '空闲时由 NOTIFY 唤醒', en: 'An idle agent is woken by NOTIFY' }
+      : {
+          name: 'wake-up',
+          ok: true,
+          zh: `max_prepared_transactions = ${prepared}:不使用 NOTIFY(否则两阶段提交会失败),按 pace 轮询`,
+          en: `max_prepared_transactions = ${prepared}: no NOTIFY, which would make two-phase commits fail; queues are looked at by pace`,
+        },
+  ]
+}
+
+async function sourceChecks(connection: Connection, source: SourceTable): Promise<Check[]> {
+  const name = `source ${source.table}`
+  const table = await sourceTable(connection, source.table)
+  const checks = [
+    ...(await attempt(name, async () => (readerOf(source, table), []))),
+    ...(await sourceRights(connection, source, table.oid, name)),
+  ]
+  const members = await memberCoverage(connection, source)
+  checks.push(...members.map((member) => triggerCheck(name, member)))
+  if (table.persistence === 'u') {
+    checks.push({
+      name,
+      ok: false,
+      zh: 'UNLOGGED 表在数据库崩溃后会被清空,触发器看不到',
+      en: 'The table is UNLOGGED: a crash empties it, which no trigger sees',
+    })
+  }
+  checks.push({
+    name,
+    ok: true,
+    zh: '触发器看不到 ALTER TABLE 改写的值:列定义变化后会自动重新全量',
+    en: 'Triggers do not see values rewritten by ALTER TABLE: a changed column asks for a new snapshot',
+  })
+  return checks
+}
+
+function triggerCheck(name: string, { name: table, firing, weak }: MemberCoverage): Check {
+  if (!covers(firing)) {
+    return {
+      name,
+      ok: false,
+      zh: `${table} 缺少触发器或已停用:请重新执行 setup`,
+      en: `${table}: triggers are missing or off: run setup again`,
+    }
+  }
+  if (weak.length > 0) {
+    return {
+      name,
+      ok: false,
+      zh: `${table} 的触发器不是 ENABLE ALWAYS,复制会话的修改会遗漏:请重新执行 setup`,
+      en: `${table}: triggers are not ENABLE ALWAYS, so replicated writes are missed: run setup again`,
+    }
+  }
+  return { name, ok: true, zh: `${table} 的触发器齐全`, en: `${table}: triggers are in place` }
+}
+
+async function sourceRights(connection: Connection, source: SourceTable, oid: string, name: string): Promise<Check[]> {
+  const { queue } = sourceNames(source.resource)
+  const wanted: [string, string][] = [
+    ['qianzhi.stream', 'select, update'],
+    ['qianzhi.sleeper', 'select, update'],
+    ['qianzhi.source_quarantine', 'select, insert, update, delete'],
+    [queue, 'select, insert, delete, truncate'],
+  ]
+  const checks: Check[] = []
+  for (const [table, rights] of wanted) checks.push(await tableRights(connection, name, table, rights))
+  const columns = await connection.query(
+    "select name from unnest($2::text[]) as name where not has_column_privilege($1::oid, name, 'select')",
+    [oid, source.columns.map(({ column }) => column)],
+  )
+  if (columns.length > 0) {
+    const list = columns.flat().join(', ')
+    checks.push({ name, ok: false, zh: `没有读取列 ${list} 的权限`, en: `No right to read ${list}` })
+  }
+  return checks
+}
+
+async function tableRights(connection: Connection, name: string, table: string, rights: string): Promise<Check> {
+  const [row] = await connection.query(
+    `select to_regclass($1) is not null, (select bool_and(has_table_privilege(to_regclass($1)::oid, one))
+       from unnest(string_to_array($2, ', ')) as one)`,
+    [table, rights],
+  )
+  const [exists, allowed] = row!
+  if (exists !== 't') return { name, ok: false, zh: `${table} 不存在:请执行 setup`, en: `${table} does not exist: run setup` }
+  const ok = allowed === 't'
+  return {
+    name,
+    ok,
+    zh: `${table} 的权限(${rights})${ok ? '齐全' : '不足'}`,
+    en: `${table}: ${ok ? 'rights are there' : `${rights} are needed`}`,
+  }
+}
+
+async function sinkChecks(connection: Connection, sink: SinkTable): Promise<Check[]> {
+  const name = `sink ${sink.table}`
+  const [row] = await connection.query(`select has_database_privilege(current_database(), 'temp')`)
+  const checks: Check[] = [{ name, ok: row![0] === 't', zh: '临时表权限', en: 'The right to make temporary tables' }]
+  const table = await findTable(connection, sink.table)
+  if (table) checks.push(await tableRights(connection, name, table.name, 'select, insert, update, delete'))
+  else checks.push(await creationRight(connection, sink, name))
+  checks.push(await stateRight(connection, name))
+  return checks
+}
+
+async function creationRight(connection: Connection, sink: SinkTable, name: string): Promise<Check> {
+  const [first, second] = splitTable(sink.table)
+  const schema = second === undefined ? 'quote_ident(current_schema())' : 'null'
+  const [row] = await connection.query(
+    `select coalesce(has_schema_privilege(to_regnamespace(coalesce(${schema}, $1))::oid, 'create'),
+       has_database_privilege(current_database(), 'create'))`,
+    [second === undefined ? '' : quoteName(first!)],
+  )
+  const ok = row![0] === 't'
+  return {
+    name,
+    ok,
+    zh: `落地表尚不存在,${ok ? '可以' : '没有权限'}创建`,
+    en: `The table does not exist yet and ${ok ? 'can' : 'cannot'} be made`,
+  }
+}
+
+async function stateRight(connection: Connection, name: string): Promise<Check> {
+  const [row] = await connection.query(
+    `select to_regclass('qianzhi.route_position') is not null or coalesce(has_schema_privilege(to_regnamespace('qianzhi')::oid, 'create'),
+       has_database_privilege(current_database(), 'create'))`,
+  )
+  const ok = row![0] === 't'
+  return {
+    name,
+    ok,
+    zh: ok ? '可以在 qianzhi 模式中记录位置' : '没有权限创建 qianzhi 模式',
+    en: ok ? 'Positions can be kept in schema qianzhi' : 'Schema qianzhi cannot be made',
+  }
+}

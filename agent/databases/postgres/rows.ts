@@ -1,0 +1,302 @@
+/**
+ * Reads rows of a source table as portable texts. Everything that depends on the columns' types is decided once, so that a row costs
+ * a few steps only for the columns that need any.
+ */
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { keyItems } from '../../../protocol/schema.ts'
+import { quoteName, quoteText } from './sql.ts'
+import { valueFault, type Value } from '../../../protocol/value.ts'
+import {
+  keyless,
+  missingColumns,
+  noKey,
+  onlyReads,
+  type MappedColumn,
+  type Mark,
+  type Row,
+  type RowFault,
+  type Rows,
+  type SourceTable,
+} from '../../database.ts'
+import { sqlState, type Connection, type Texts } from './connection.ts'
+import type { Table, TableColumn } from './table.ts'
+import { readingOf, type Convert } from './types.ts'
+
+export interface KeyReading {
+  /** Place among the source's columns. */
+  place: number
+  column: string
+  cast: string
+  convert: Convert | undefined
+}
+
+interface ColumnConversion {
+  place: number
+  convert: Convert
+}
+
+export interface Reader {
+  keys: readonly KeyReading[]
+  conversions: readonly ColumnConversion[]
+  columns: readonly MappedColumn[]
+  /** True where a last column holds the place of the first value over the limit. */
+  counted: boolean
+  /** All rows, as `r`, with a WHERE clause that further conditions can follow. */
+  select: string
+  /** How many there are. */
+  count: string
+  /** A row without a value in its key, where the table allows one and the database is not asked to forbid it. */
+  keyless: string | undefined
+  byKeys: string
+  byKeyTexts: string
+  first: string
+  next: string
+  /** Keyset order: the index's columns as places in `keys`. */
+  order: readonly number[]
+}
+
+/** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
+export function readerOf(source: SourceTable, table: Table): Reader {
+  checkShape(source, table)
+  const readings = source.columns.map((mapped) => readingFor(source, table, mapped))
+  const keys = keyReading(source, table)
+  const counted = source.columns.flatMap(({ column }, place) => (readings[place]!.wide ? [{ column, place }] : []))
+  const over = counted.map(({ column, place }) => ({ place, test: `${bytesOf(table.columns.get(column)!)} > ${source.valueLimit}` }))
+  const values = source.columns.map(({ column }, place) => {
+    const value = `r.${quoteName(column)}${readings[place]!.asText ? '::text' : ''}`
+    const test = over.find((one) => one.place === place)?.test
+    return test ? `case when ${test} then null else ${value} end` : value
+  })
+  if (over.length > 0) values.push(`case ${over.map((one) => `when ${one.test} then ${one.place}`).join(' ')} end`)
+  const from = `from ${table.name} r where ${conditionOf(source)}`
+  const select = `select ${values.join(', ')} ${from}`
+  const conversions = readings.flatMap(({ convert }, place) => (convert ? [{ place, convert }] : []))
+  return {
+    keys,
+    conversions,
+    columns: source.columns,
+    counted: over.length > 0,
+    select,
+    count: `select count(*) ${from}`,
+    keyless: keylessQuery(source, table, from),
+    ...statements(select, keys, keyIndex(source, table) ?? keys.map((key) => key.column)),
+  }
+}
+
+function conditionOf({ only = [] }: SourceTable): string {
+  if (only.length === 0) return 'true'
+  return only.map(({ column, value }) => `r.${quoteName(column)} ${value === null ? 'is null' : `= ${quoteText(value)}`}`).join(' and ')
+}
+
+function keylessQuery(source: SourceTable, table: Table, from: string): string | undefined {
+  const open = source.columns.filter(({ item, column }) => item.key && !table.columns.get(column)!.notNull)
+  if (open.length === 0) return undefined
+  return `select 1 ${from} and (${open.map(({ column }) => `r.${quoteName(column)} is null`).join(' or ')}) limit 1`
+}
+
+function statements(select: string, keys: readonly KeyReading[], index: readonly string[]) {
+  const order = index.map((column) => keys.findIndex((key) => key.column === column))
+  const ordered = index.map((column) => `r.${quoteName(column)}`).join(', ')
+  const after = order.map((key, i) => `$${i + 1}::${keys[key]!.cast}`).join(', ')
+  const limited = `order by ${ordered} limit`
+  const columns = keys.map((key) => `r.${quoteName(key.column)}`)
+  const arrays = (cast: (key: KeyReading) => string) => keys.map((key, i) => `$${i + 1}::${cast(key)}[]`)
+  const within = (columns: readonly string[], lists: readonly string[]) =>
+    keys.length === 1
+      ? `${select} and ${columns[0]} = any(${lists[0]})`
+      : `${select} and (${columns.join(', ')}) in (select * from unnest(${lists.join(', ')}))`
+  return {
+    order,
+    // A semi-join, so that a row which two queued keys name (where the source compares without case) comes once.
+    byKeys: within(
+      columns,
+      arrays((key) => key.cast),
+    ),
+    byKeyTexts: within(
+      columns.map((column) => `${column}::text`),
+      arrays(() => 'text'),
+    ),
+    first: `${select} ${limited} $1`,
+    next: `${select} and (${ordered}) > (${after}) ${limited} $${order.length + 1}`,
+  }
+}
+
+function bytesOf(column: TableColumn): string {
+  const name = `r.${quoteName(column.name)}`
+  return column.base === 'bytea' ? `octet_length(${name}::bytea)` : `octet_length(${name}::text)`
+}
+
+function checkShape(source: SourceTable, table: Table): void {
+  const fail = (reason: string): never => {
+    throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason })
+  }
+  const reads = onlyReads(source)
+  if (!reads && !['r', 'p'].includes(table.kind)) fail('it is no table, so triggers cannot see what changes in it')
+  if (table.persistence === 't') fail('it is temporary')
+  if (table.rowSecurity) fail('row security hides rows from this user: exempt it (BYPASSRLS) or switch row security off')
+  const missing = missingColumns(source, (column) => table.columns.has(column))
+  if (missing) fail(missing)
+  if (reads) return
+  if (!keyIndex(source, table)) {
+    const names = source.columns.filter(({ item }) => item.key).map(({ column }) => column)
+    fail(noKey(names))
+  }
+  for (const { item, column } of source.columns) {
+    if (item.key && !table.columns.get(column)!.notNull) fail(`key column ${column} may be null`)
+  }
+}
+
+function keyIndex(source: SourceTable, table: Table): readonly string[] | undefined {
+  const wanted = new Set(source.columns.filter(({ item }) => item.key).map(({ column }) => column))
+  return table.keys.find((key) => key.length === wanted.size && key.every((column) => wanted.has(column)))
+}
+
+function readingFor(source: SourceTable, table: Table, { item, column }: MappedColumn) {
+  const found = table.columns.get(column)!
+  const reading = readingOf(item, found, source.valueLimit)
+  if (!reading) throw new QianzhiError('QZ-SOURCE-TYPE', { table: source.table, column, type: found.type, item: item.id })
+  return reading
+}
+
+/** The key columns in the schema's order, as `Row` keys are. */
+export function keyReading(source: SourceTable, table: Table): KeyReading[] {
+  checkShape(source, table)
+  return keyItems(source.schema).map((item) => {
+    const place = source.columns.findIndex((mapped) => mapped.item.id === item.id)
+    const mapped = source.columns[place]
+    if (!mapped) throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: `key item ${item.id} has no column` })
+    const { convert } = readingFor(source, table, mapped)
+    return { place, column: mapped.column, cast: table.columns.get(mapped.column)!.cast, convert }
+  })
+}
+
+export async function readByKeys(connection: Connection, reader: Reader, keys: readonly Row[]): Promise<Rows> {
+  if (keys.length === 0) return { rows: [], faults: [] }
+  const lists = reader.keys.map((_, i) => keys.map((key) => key[i]))
+  try {
+    return portableRows(reader, await connection.prepared(reader.byKeys, lists))
+  } catch (error) {
+    // A key queued before its column's type was altered is no value of the new type: slower, but nothing is stuck.
+    if (!sqlState(error)?.startsWith('22')) throw error
+    return portableRows(reader, await connection.query(reader.byKeyTexts, lists))
+  }
+}
+
+export async function readAfter(connection: Connection, reader: Reader, after: Row | null, limit: number) {
+  const texts = after
+    ? await connection.prepared(reader.next, [...reader.order.map((key) => after[key]), limit])
+    : await connection.prepared(reader.first, [limit])
+  const end = texts.at(-1)
+  const last = end ? keyOf(reader, end) : null
+  return { ...portableRows(reader, texts), last }
+}
+
+/** Throws QZ-SOURCE-TABLE where a row has no value in its key: reading in the key's order would never meet it. */
+export async function checkKeys(connection: Connection, reader: Reader, source: SourceTable): Promise<void> {
+  if (!reader.keyless || (await connection.query(reader.keyless)).length === 0) return
+  throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: keyless })
+}
+
+export async function countRows(connection: Connection, reader: Reader): Promise<number> {
+  const [row] = await connection.query(reader.count)
+  return Number(row![0])
+}
+
+/** See `Reading.keysSince`. Throws QZ-SOURCE-TYPE where the column is no such type. */
+export async function keysSince(
+  connection: Connection,
+  reader: Reader,
+  source: SourceTable,
+  table: Table,
+  watermark: MappedColumn,
+  from: Value,
+  after: Mark | null,
+  limit: number,
+): Promise<Mark[]> {
+  if (!table.columns.has(watermark.column)) {
+    const reason = missingColumns({ ...source, columns: [watermark] }, () => false)!
+    throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason })
+  }
+  const { asText, convert } = readingFor(source, table, watermark)
+  const [column, { cast }] = [`r.${quoteName(watermark.column)}`, table.columns.get(watermark.column)!]
+  const keys = source.columns.filter(({ item }) => item.key)
+  const keyTexts = keys.map(({ column }) => `r.${quoteName(column)}::text`)
+  const order = [column, ...keys.map(({ column }) => `r.${quoteName(column)}`)]
+  const values: Value[] = []
+  const bound = (value: Value, type: string): string => `$${values.push(value)}::${type}`
+  const conditions = [`${column} is not null`]
+  if (after) {
+    const place = [bound(after.value, cast), ...reader.keys.map((key, i) => bound(after.key[i]!, key.cast))]
+    conditions.push(`(${order.join(', ')}) > (${place.join(', ')})`)
+  } else if (from !== null) conditions.push(`${column} >= ${bound(from, cast)}`)
+  const found = await connection.query(
+    `select ${column}${asText ? '::text' : ''}, ${keyTexts.join(', ')} from ${table.name} r
+     where ${conditionOf(source)} and ${conditions.join(' and ')} order by ${order.join(', ')} limit ${limit}`,
+    values,
+  )
+  return found.map(([value, ...key]) => ({
+    value: convert?.(value!) ?? value!,
+    key: key.map((text, i) => reader.keys[i]!.convert?.(text!) ?? text!),
+  }))
+}
+
+/** Rows that fulfil a condition on `r`, in no order. */
+export async function readWhere(
+  connection: Connection,
+  reader: Reader,
+  condition: string,
+  values: readonly unknown[],
+  limit: number,
+): Promise<Rows> {
+  return portableRows(reader, await connection.query(`${reader.select} and ${condition} limit ${limit}`, values))
+}
+
+/** The key of a row as read, also of one that cannot travel: what is no portable value stays as PostgreSQL writes it. */
+function keyOf(reader: Reader, row: Texts): Row {
+  return reader.keys.map(({ place, convert }) => (convert ? (convert(row[place]!) ?? row[place]!) : row[place]!))
+}
+
+/** Converts in place: the arrays come from the driver and are nobody else's. */
+function portableRows(reader: Reader, texts: Texts[]): Rows {
+  const { conversions, counted } = reader
+  if (conversions.length === 0 && !counted) return { rows: texts, faults: [] }
+  const rows: Row[] = []
+  const faults: RowFault[] = []
+  for (const row of texts) {
+    const fault = (counted ? tooLarge(reader, row) : undefined) ?? convertRow(reader, conversions, row)
+    if (fault) faults.push(fault)
+    else rows.push(row)
+  }
+  return { rows, faults }
+}
+
+function tooLarge(reader: Reader, row: Texts): RowFault | undefined {
+  const place = row.pop()
+  if (place === null) return undefined
+  return { key: keyOf(reader, row), code: 'QZ-ROW-TOO-LARGE', item: reader.columns[Number(place)]!.item.id }
+}
+
+function convertRow(reader: Reader, conversions: readonly ColumnConversion[], row: Texts): RowFault | undefined {
+  for (const { place, convert } of conversions) {
+    const text = row[place]!
+    if (text === null) continue
+    const value = convert(text)
+    if (value === undefined) {
+      const { item } = reader.columns[place]!
+      const reason = valueFault(item, text) ?? 'cannot travel'
+      return { key: keyOf(reader, row), code: 'QZ-ROW-VALUE', item: item.id, reason: `${text.slice(0, 60)}: ${reason}` }
+    }
+    row[place] = value
+  }
+  return undefined
+}
+
+/** Key texts as the queue holds them, made portable; distinct, byte by byte. */
+export function portableKeys(reader: Reader, columns: readonly (readonly string[])[], seen: Map<string, Row>): void {
+  const [first] = columns
+  const converts = reader.keys.map(({ convert }) => convert)
+  for (let i = 0; i < first!.length; i++) {
+    const key = columns.map((texts, k) => converts[k]?.(texts[i]!) ?? texts[i]!)
+    seen.set(key.length === 1 ? key[0]! : key.join('\0'), key)
+  }
+}

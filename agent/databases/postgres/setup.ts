@@ -1,0 +1,234 @@
+/** The scripts of set-up and teardown: the queue, the trigger functions and the triggers of one source. */
+import { createHash } from 'node:crypto'
+import { quoteName, quoteText } from './sql.ts'
+import type { SourceTable } from '../../database.ts'
+import { keyReading } from './rows.ts'
+import type { Member, Table } from './table.ts'
+
+/** Keys that one queue entry holds at most. */
+export const entryKeys = 1000
+
+/** Channel on which triggers wake a sleeping agent. */
+export const channel = 'qianzhi'
+
+/** Names made from a resource's code: safe in SQL, and never those of another resource. */
+export function sourceNames(resource: string): { queue: string; statementFunction: string; rowFunction: string; trigger: string } {
+  const hash = createHash('sha256').update(resource).digest('hex').slice(0, 8)
+  const safe = `${resource.replaceAll(/[^a-z0-9]/g, '_').slice(0, 36)}_${hash}`
+  return {
+    queue: `qianzhi.q_${safe}`,
+    statementFunction: `qianzhi.capture_${safe}`,
+    rowFunction: `qianzhi.capture_row_${safe}`,
+    trigger: `qianzhi_${safe}`,
+  }
+}
+
+/** Tables that all sources of a database share. `sleeper.asleep_until`: while it lies ahead, triggers wake the agent by NOTIFY. */
+const sharedTables = [
+  'create schema if not exists qianzhi',
+  `create table if not exists qianzhi.stream (
+  resource text primary key, epoch integer, seq bigint, hash text,
+  snapshot_needed boolean not null default true, snapshot_epoch integer, snapshot_seq bigint, snapshot_after text,
+  coverage text not null default '')`,
+  `create table if not exists qianzhi.source_quarantine (
+  resource text, key text collate "C", code text not null, item text, reason text, at timestamptz not null default now(),
+  primary key (resource, key))`,
+  'create table if not exists qianzhi.sleeper (id boolean primary key default true check (id), asleep_until timestamptz)',
+  'insert into qianzhi.sleeper default values on conflict do nothing',
+]
+
+/**
+ * One transaction, so that the application never meets a trigger without its queue. The mark "snapshot needed" comes with the
+ * triggers: whatever was written before them is found by that snapshot. Locks are waited for 5 s at most: a script that fails can be
+ * run again.
+ */
+export function setupScript(source: SourceTable, table: Table, members: readonly Member[], runtimeUser: string | undefined): string[] {
+  const { queue, statementFunction, rowFunction, trigger } = sourceNames(source.resource)
+  const keys = keyReading(source, table)
+  const columns = keys.map((_, i) => `k${i + 1} text[]`).join(', ')
+  return [
+    'begin',
+    `set local lock_timeout = '5s'`,
+    ...sharedTables,
+    `drop function if exists ${statementFunction}() cascade`,
+    `drop function if exists ${rowFunction}() cascade`,
+    `drop table if exists ${queue}`,
+    `create table ${queue} (
+  id uuid primary key default gen_random_uuid(), at timestamptz not null default clock_timestamp(), cause text, ${columns}
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)`,
+    `create index on ${queue} (cause) where cause is not null`,
+    triggerFunction(statementFunction, keys, statementBody(queue, keys, source.queueLimit)),
+    triggerFunction(rowFunction, keys, rowBody(queue, keys, source.queueLimit)),
+    ...triggers(table, members, trigger, { statementFunction, rowFunction }),
+    `insert into qianzhi.stream (resource) values (${quoteText(source.resource)})
+on conflict (resource) do update set snapshot_needed = true, snapshot_epoch = null, snapshot_seq = null, snapshot_after = null, coverage = ''`,
+    ...(runtimeUser ? grants(source, table, quoteName(runtimeUser)) : []),
+    'commit',
+  ]
+}
+
+/** Undone whether or not the table is still there: dropping the functions drops the triggers. */
+export function teardownScript(source: SourceTable): string[] {
+  const { queue, statementFunction, rowFunction } = sourceNames(source.resource)
+  return [
+    'begin',
+    `set local lock_timeout = '5s'`,
+    ...sharedTables,
+    `drop function if exists ${statementFunction}() cascade`,
+    `drop function if exists ${rowFunction}() cascade`,
+    `drop table if exists ${queue}`,
+    `delete from qianzhi.stream where resource = ${quoteText(source.resource)}`,
+    `delete from qianzhi.source_quarantine where resource = ${quoteText(source.resource)}`,
+    `do $$ begin
+  if not exists (select from qianzhi.stream) then
+    drop table qianzhi.stream, qianzhi.source_quarantine, qianzhi.sleeper;
+    if not exists (select from pg_class where relnamespace = 'qianzhi'::regnamespace) then drop schema qianzhi; end if;
+  end if;
+end $$`,
+    'commit',
+  ]
+}
+
+interface KeyColumn {
+  column: string
+  cast: string
+}
+
+/**
+ * The application's session settings must not change how a key is written, nor which functions are called; of these, only those
+ * that the key's types read are fixed, because each costs something at every call.
+ */
+function triggerFunction(name: string, keys: readonly KeyColumn[], body: string): string {
+  const fixed = ['search_path = pg_catalog, pg_temp']
+  if (keys.some((key) => /^(date|timestamp)/.test(key.cast))) fixed.push(`datestyle = 'ISO, YMD'`)
+  if (keys.some((key) => key.cast.includes('with time zone'))) fixed.push(`timezone = 'UTC'`)
+  return `create or replace function ${name}() returns trigger language plpgsql security definer ${fixed.map((one) => `set ${one}`).join(' ')} as $qianzhi$
+${body}$qianzhi$`
+}
+
+/**
+ * Over the limit nothing but one mark is written. A transaction that finds the mark and writes nothing keeps its lock on the queue to
+ * its end, so that `collapse`, which needs the queue for itself, cannot remove the mark before that transaction's rows can be read.
+ * Under a snapshot older than a collapse the mark could still be seen: there each statement writes its own.
+ */
+function limitCheck(queue: string, limit: number): string {
+  return `  if pg_relation_size('${queue}') > ${limit} then
+    lock table ${queue} in row exclusive mode;
+    if current_setting('transaction_isolation') <> 'read committed' or not exists (select from ${queue} where cause = 'limit') then
+      insert into ${queue} (cause) values ('limit');
+    end if;
+    return null;
+  end if;
+`
+}
+
+const wake = `  if exists (select from qianzhi.sleeper where asleep_until > clock_timestamp()) then
+    perform pg_notify('${channel}', '');
+  end if;
+`
+
+/** How a trigger reads the keys of changed rows: by it one tells which key a trigger was made for. */
+export function readKeys(keys: readonly Pick<KeyColumn, 'column'>[], rows: string): string {
+  return `select ${keys.map(({ column }, i) => `${quoteName(column)}::text collate "C" as k${i + 1}`).join(', ')} from ${rows}`
+}
+
+/**
+ * Keys are read inside an exception block that writes nothing (so it takes no transaction id): what fails there, such as a key
+ * column renamed under the trigger, becomes a mark and the application's statement goes on.
+ */
+function statementBody(queue: string, keys: readonly KeyColumn[], limit: number): string {
+  const places = keys.map((_, i) => `k${i + 1}`)
+  const list = places.join(', ')
+  const read = (rows: string) => readKeys(keys, rows)
+  const branch = (event: string, rows: string) => `  if tg_op = '${event}' then
+    begin
+      select count(*), ${places.map((place) => `array_agg(${place})`).join(', ')} into n, ${places.map((place) => `a_${place}`).join(', ')}
+        from (${rows} limit ${entryKeys + 1}) s;
+    exception when others then n := -1;
+    end;
+    if n > ${entryKeys} then
+      insert into ${queue} (${list}) select ${places.map((place) => `array_agg(${place})`).join(', ')}
+        from (select (row_number() over () - 1) / ${entryKeys} as part, ${list} from (${rows}) s) s group by part;
+    end if;
+  end if;
+`
+  return `declare n bigint := -1; ${places.map((place) => `a_${place} text[];`).join(' ')}
+begin
+${limitCheck(queue, limit)}${branch('INSERT', read('qz_new'))}${branch('UPDATE', `${read('qz_new')} union ${read('qz_old')}`)}${branch('DELETE', read('qz_old'))}  if n between 1 and ${entryKeys} then
+    insert into ${queue} (${list}) values (${places.map((place) => `a_${place}`).join(', ')});
+  elsif n = 0 then
+    return null;
+  elsif n < 0 then
+    insert into ${queue} (cause) values (lower(tg_op));
+  end if;
+${wake}  return null;
+end `
+}
+
+/** For tables that a subscription fills: its apply worker fires row triggers only. */
+function rowBody(queue: string, keys: readonly KeyColumn[], limit: number): string {
+  const places = keys.map((_, i) => `k${i + 1}`)
+  const assign = (rows: readonly string[]) =>
+    keys.map(({ column }, i) => `a_k${i + 1} := array[${rows.map((row) => `${row}.${quoteName(column)}::text`).join(', ')}];`).join(' ')
+  return `declare ${places.map((place) => `a_${place} text[];`).join(' ')} failed boolean := false;
+begin
+${limitCheck(queue, limit)}  begin
+    if tg_op = 'INSERT' then ${assign(['new'])}
+    elsif tg_op = 'DELETE' then ${assign(['old'])}
+    elsif tg_op = 'UPDATE' then ${assign(['new', 'old'])}
+    end if;
+  exception when others then failed := true;
+  end;
+  if failed then insert into ${queue} (cause) values (lower(tg_op));
+  else insert into ${queue} (${places.join(', ')}) values (${places.map((place) => `a_${place}`).join(', ')});
+  end if;
+${wake}  return null;
+end `
+}
+
+/**
+ * `enable always`: also where `session_replication_role` is replica. A statement fires the triggers of the table that it names, so every
+ * member has its own; row triggers of a partitioned table are copied to its partitions by the server.
+ */
+function triggers(
+  table: Table,
+  members: readonly Member[],
+  trigger: string,
+  { statementFunction, rowFunction }: { statementFunction: string; rowFunction: string },
+): string[] {
+  const each = `for each statement execute function ${statementFunction}()`
+  const byRow = members.some((member) => member.subscribed)
+  const script: string[] = []
+  for (const { name } of members) {
+    const create = (event: string, tables: string): void => {
+      script.push(`create trigger ${trigger}_${event} after ${event} on ${name} ${tables}${each}`)
+    }
+    create('truncate', '')
+    if (byRow) {
+      if (table.kind === 'p' && name !== members[0]!.name) continue
+      script.push(
+        `create trigger ${trigger}_row after insert or update or delete on ${name} for each row execute function ${rowFunction}()`,
+      )
+    } else {
+      create('insert', 'referencing new table as qz_new ')
+      create('update', 'referencing old table as qz_old new table as qz_new ')
+      create('delete', 'referencing old table as qz_old ')
+    }
+  }
+  const events = byRow ? ['truncate', 'row'] : ['truncate', 'insert', 'update', 'delete']
+  for (const { name } of members) {
+    script.push(`alter table ${name} ${events.map((event) => `enable always trigger ${trigger}_${event}`).join(', ')}`)
+  }
+  return script
+}
+
+function grants(source: SourceTable, table: Table, user: string): string[] {
+  const columns = [...new Set(source.columns.map(({ column }) => quoteName(column)))].join(', ')
+  return [
+    `grant usage on schema ${quoteName(table.schema)}, qianzhi to ${user}`,
+    `grant select (${columns}) on ${table.name} to ${user}`,
+    `grant select, update on qianzhi.stream, qianzhi.sleeper to ${user}`,
+    `grant select, insert, update, delete on qianzhi.source_quarantine to ${user}`,
+    `grant select, insert, delete, truncate on ${sourceNames(source.resource).queue} to ${user}`,
+  ]
+}

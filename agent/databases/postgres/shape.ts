@@ -1,0 +1,153 @@
+/** How a delivered table follows its schema: columns added, texts lengthened, the key exchanged, vanished columns dropped. */
+import { reasonOf } from '../../../protocol/errors.ts'
+import {
+  addColumn,
+  addedColumns,
+  columnType,
+  deliveredKey,
+  deliveredType,
+  keyColumns,
+  positionColumn,
+  quoteName,
+  quoteTable,
+  sourceColumn,
+  type ApplyTable,
+} from './sql.ts'
+import { widerDecimal, type SinkTable } from '../../database.ts'
+import { sqlState, type Connection } from './connection.ts'
+import { findTable, refuse, type Table } from './table.ts'
+import { canReceive, numericLimits } from './types.ts'
+
+/** Statements that the receiver's own views, constraints or rows may forbid: then the table is refused and says why. */
+async function alter(connection: Connection, sink: SinkTable, statements: readonly string[]): Promise<void> {
+  try {
+    for (const statement of statements) await connection.query(statement)
+  } catch (error) {
+    if (!/^(?:2B|0A|22|23|42)/.test(sqlState(error) ?? '') || sqlState(error) === '42501') throw error
+    throw refuse(sink, reasonOf(error instanceof Error && error.cause ? error.cause : error))
+  }
+}
+
+/** True where delivery has been at work in the table before: then it may be changed as the schema does. */
+export function wasDelivered(table: Table): boolean {
+  return table.columns.has(positionColumn)
+}
+
+/** Columns of new items; texts and numbers that got longer. Those under a view cannot be altered: QZ-SINK-TABLE. */
+export async function followItems(connection: Connection, sink: SinkTable, table: Table): Promise<void> {
+  for (const mapped of sink.columns) {
+    const found = table.columns.get(mapped.column)
+    if (!found) await alter(connection, sink, addColumn(sink.table, mapped))
+    else {
+      const item = widerDecimal(mapped.item, numericLimits(found)) ?? (canReceive(mapped.item, found) ? undefined : mapped.item)
+      if (item)
+        await alter(connection, sink, [`alter table ${table.name} alter column ${quoteName(mapped.column)} type ${columnType(item)}`])
+    }
+  }
+}
+
+/** The columns that tell source, position and time. */
+export async function addMissing(connection: Connection, sink: SinkTable, name: string): Promise<Table> {
+  const table = (await findTable(connection, name))!
+  const missing = addedColumns(sink.deletes).filter(({ column }) => !table.columns.has(column))
+  if (missing.length === 0) return table
+  const additions = missing.map(({ column, type }) => `add column ${quoteName(column)} ${type}`)
+  await connection.query(`alter table ${quoteTable(name)} ${additions.join(', ')}`)
+  return (await findTable(connection, name))!
+}
+
+export function checkTable(sink: SinkTable, table: Table): ApplyTable {
+  for (const { item, column } of sink.columns) {
+    const found = table.columns.get(column)
+    if (!found) throw refuse(sink, `it has no column ${column}`)
+    if (!canReceive(item, found)) throw refuse(sink, `column ${column} (${found.type}) cannot hold ${columnType(item)}`)
+    if (item.key && !found.notNull) throw refuse(sink, `key column ${column} may be null`)
+  }
+  const ours = new Set([...sink.columns, ...addedColumns(sink.deletes)].map(({ column }) => column))
+  const foreign = [...table.columns.values()].find(
+    (found) => found.notNull && !found.defaulted && !found.generated && !ours.has(found.name),
+  )
+  if (foreign) throw refuse(sink, `column ${foreign.name} needs a value that is not delivered`)
+  const key = keyOf(sink, table)
+  if (!key) throw refuse(sink, `no primary key or unique constraint over exactly (${keyNames(sink)})`)
+  return { name: table.name, columns: sink.columns, key, deletes: sink.deletes }
+}
+
+/** The unique index over the key items, or over them and the source: no other where several sources fill the table. */
+export function keyOf(sink: SinkTable, table: Table): readonly string[] | undefined {
+  const keys = keyColumns(sink.columns)
+  for (const wanted of sink.shared ? [[...keys, sourceColumn]] : [keys, [...keys, sourceColumn]]) {
+    const found = table.keys.find((key) => key.length === wanted.length && wanted.every((column) => key.includes(column)))
+    if (found) return found
+  }
+  return undefined
+}
+
+function keyNames(sink: SinkTable): string {
+  return [...keyColumns(sink.columns), ...(sink.shared ? [sourceColumn] : [])].join(', ')
+}
+
+/** A resource that came to follow a standard: its table's key gains the source. */
+export async function shareKey(connection: Connection, sink: SinkTable, table: Table): Promise<void> {
+  if (!sink.shared || keyOf(sink, table) || !keyOf({ ...sink, shared: false }, table)) return
+  await exchangeKey(connection, sink, table, keyColumns(sink.columns))
+}
+
+/**
+ * Puts the sink's key in the place of an older one. The table must be without rows: those of the old key have none under the new
+ * one. Throws QZ-SINK-TABLE where there are any.
+ */
+export async function replaceKey(connection: Connection, sink: SinkTable, table: Table, former = table.keys[0] ?? []): Promise<void> {
+  const [row] = await connection.query(`select exists (select from ${table.name})`)
+  if (row![0] === 't') throw refuse(sink, otherKey(sink))
+  await exchangeKey(connection, sink, table, former)
+}
+
+/** Why a key cannot change under the rows of others. */
+export function otherKey(sink: SinkTable): string {
+  const keys = keyNames(sink)
+  return `主键改为 (${keys}),表中另有他方数据:数据标准须换表名 / its key becomes (${keys}) under rows of others: the standard needs another table name`
+}
+
+/** Every unique index over the former key goes: rows of the new key would meet it. */
+async function exchangeKey(connection: Connection, sink: SinkTable, table: Table, former: readonly string[]): Promise<void> {
+  const keys = sink.columns.filter(({ item }) => item.key)
+  const now = new Set([...keys.map(({ column }) => column), ...(sink.shared ? [sourceColumn] : [])])
+  const prefix = `alter table ${table.name}`
+  await alter(connection, sink, [
+    ...(await withoutIndexes(connection, table, former)),
+    ...former.filter((column) => !now.has(column)).map((column) => `${prefix} alter column ${quoteName(column)} drop not null`),
+    ...keys
+      .filter(({ column }) => !former.includes(column))
+      .map(({ item, column }) => `${prefix} alter column ${quoteName(column)} type ${deliveredType(item)}`),
+    ...[...now].map((column) => `${prefix} alter column ${quoteName(column)} set not null`),
+    `${prefix} add ${deliveredKey(sink.columns, sink.shared)}`,
+  ])
+}
+
+async function withoutIndexes(connection: Connection, table: Table, former: readonly string[]): Promise<string[]> {
+  const rows = await connection.query(
+    `select i.indexrelid::regclass::text, c.conname from pg_index i left join pg_constraint c on c.conindid = i.indexrelid and c.conrelid = i.indrelid
+     where i.indrelid = $1 and i.indisunique and i.indpred is null and i.indexprs is null
+       and array(select a.attname::text from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any(i.indkey) and a.attname <> $2 order by 1)
+         = array(select unnest($3::text[]) order by 1)`,
+    [table.oid, sourceColumn, former.filter((column) => column !== sourceColumn)],
+  )
+  return rows.map(([index, constraint]) => {
+    return constraint ? `alter table ${table.name} drop constraint ${quoteName(constraint)}` : `drop index ${index!}`
+  })
+}
+
+/** Columns of items that the resource has no more. One that the receiver's own view reads stays, empty. */
+export async function dropVanished(connection: Connection, sink: SinkTable, columns: readonly string[]): Promise<void> {
+  for (const column of columns) {
+    await connection.script('savepoint vanished')
+    try {
+      await connection.query(`alter table ${quoteTable(sink.table)} drop column if exists ${quoteName(column)}`)
+    } catch (error) {
+      if (sqlState(error) !== '2BP01') throw error
+      await connection.script('rollback to savepoint vanished')
+    }
+    await connection.script('release savepoint vanished')
+  }
+}

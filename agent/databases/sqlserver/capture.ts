@@ -1,0 +1,261 @@
+/** Capture from SQL Server: the queues that triggers or Change Tracking fill, and what the source's database remembers of each stream. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { showPlace, type Position } from '../../../protocol/position.ts'
+import type { Capture, DatabaseOptions, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import type { RawValue, OwnSession, SqlParameters } from './connection.ts'
+import { coverageOf } from './coverage.ts'
+import { databaseError, isContention, isMissing } from './errors.ts'
+import { queueTable, streamTable } from './names.ts'
+import { countRows, keyStage, rowsAfter, rowsByKeys, stagedKeys } from './plan.ts'
+import {
+  backlogStatement,
+  clearStatement,
+  deleteStatement,
+  emptyStatement,
+  faultStatement,
+  keyHash,
+  moveParameters,
+  moveStatement,
+  noteStatement,
+  notSetUp,
+  requeueStatement,
+  stateStatement,
+  streamState,
+  taken,
+  takeStatement,
+  waitingStatement,
+} from './queue.ts'
+import { Plans } from './reading.ts'
+import { rowset, type Rowset } from './rowset.ts'
+import { entryBytes } from './setup.ts'
+import { Tracking } from './tracking.ts'
+
+const lockWaitMs = { usual: 30_000, collapse: 1_000 }
+
+export class ServerCapture implements Capture {
+  readonly #options: DatabaseOptions
+  readonly #session: OwnSession
+  readonly #sources: readonly SourceTable[]
+  readonly #plans: Plans
+  readonly #tracking: Tracking
+  /** Resources whose queues are known to be there: a source that is not set up must not blind the others. */
+  #queues: Set<string> | undefined
+
+  constructor(options: DatabaseOptions, session: OwnSession, sources: readonly SourceTable[]) {
+    this.#options = options
+    this.#session = session
+    this.#sources = sources
+    this.#plans = new Plans(session)
+    this.#tracking = new Tracking(session)
+  }
+
+  async state(source: SourceTable): Promise<StreamState> {
+    const [row] = await this.#query(source, stateStatement, { resource: source.resource })
+    if (!row) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
+    return streamState(row)
+  }
+
+  async coverage(source: SourceTable): Promise<string> {
+    const plan = await this.#plans.again(source)
+    const fingerprint = await this.#asking(source, () => coverageOf(this.#session, plan))
+    this.#queues?.add(source.resource)
+    return fingerprint
+  }
+
+  checkTable(source: SourceTable): Promise<void> {
+    return this.#plans.check(source)
+  }
+
+  async waiting(): Promise<Set<string>> {
+    const queues = (this.#queues ??= await this.#existingQueues())
+    if (queues.size === 0) return new Set()
+    try {
+      for (const source of this.#sources) if (queues.has(source.resource)) await this.#moveIfSetUp(source)
+      const rows = await this.#session.query(waitingStatement([...queues], this.#session.server), {})
+      return new Set(rows.map((row) => String(row[0])))
+    } catch (error) {
+      if (isContention(error)) return new Set()
+      if (!isMissing(error)) throw error
+      this.#queues = undefined
+      return new Set()
+    }
+  }
+
+  async #moveIfSetUp(source: SourceTable): Promise<void> {
+    try {
+      await this.#move(source)
+    } catch (error) {
+      if (!(error instanceof QianzhiError && error.code.startsWith('QZ-SOURCE-'))) throw error
+    }
+  }
+
+  /** Change Tracking's entries come into the queue when it is looked at. */
+  async #move(source: SourceTable): Promise<void> {
+    if (source.capture === 'tracking') await this.#plans.reading(source, (plan) => this.#tracking.move(plan))
+  }
+
+  async #existingQueues(): Promise<Set<string>> {
+    const rows = await this.#session.query(
+      `select t.name from sys.tables t join sys.schemas s on s.schema_id = t.schema_id where s.name = N'qianzhi' and t.name like N'q[_]%'`,
+    )
+    const there = new Set(rows.map((row) => `qianzhi.[${String(row[0])}]`))
+    return new Set(this.#sources.map(({ resource }) => resource).filter((resource) => there.has(queueTable(resource))))
+  }
+
+  async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
+    const plan = await this.#plans.of(source)
+    await this.#asking(source, () => this.#move(source))
+    const sql = takeStatement(plan, this.#session.server)
+    const rows = await this.#query(source, sql, { limit: String(maxKeys + inFlight.size) })
+    return taken(plan, rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys))
+  }
+
+  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+    return this.#plans.reading(source, (plan) => rowsByKeys(this.#session, plan, keys))
+  }
+
+  rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+    return this.#plans.reading(source, (plan) => rowsAfter(this.#session, plan, after, limit))
+  }
+
+  count(source: SourceTable): Promise<number> {
+    return this.#plans.reading(source, (plan) => countRows(this.#session, plan))
+  }
+
+  async record(source: SourceTable, { from, to, entries, snapshot, faults, sent }: StreamStep): Promise<void> {
+    const { resource } = source
+    // Temporary tables are filled before: what made them must not be rolled back.
+    const [gone, cleared, added] = [await this.#entries(entries), await this.#hashes(sent), await this.#faults(faults)]
+    await this.#writing(source, async () => {
+      const emptied = emptyStatement(to, snapshot)
+      if (emptied) await this.#session.query(emptied, { resource, epoch: String(to.epoch) })
+      await this.#moveStream(source, to, from, snapshot)
+      await this.#delete(source, gone)
+      if (cleared) await this.#session.query(clearStatement(cleared), { ...cleared.parameters, resource })
+      if (!added) return
+      await this.#session.query(clearStatement(added), { ...added.parameters, resource })
+      await this.#session.query(faultStatement(added), { ...added.parameters, resource })
+    })
+  }
+
+  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+    const plan = await this.#plans.of(source)
+    const staged = keys.length > 0 ? await rowset(this.#session, keyStage(plan), stagedKeys(plan, keys)) : undefined
+    await this.#writing(source, async () => {
+      if (staged) await this.#session.query(requeueStatement(plan, staged), staged.parameters)
+      await this.#moveStream(source, position)
+    })
+  }
+
+  /** `from` undefined: from wherever it is. */
+  async #moveStream(source: SourceTable, to: Position, from?: Position | null, snapshot?: StreamState['snapshot']): Promise<void> {
+    const parameters = { resource: source.resource, ...moveParameters(to, from, snapshot) }
+    const [row] = await this.#session.query(moveStatement(from, snapshot), parameters)
+    if (Number(row?.[0]) !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(to) })
+  }
+
+  async #entries(entries: readonly string[]): Promise<Rowset | undefined> {
+    if (entries.length === 0) return undefined
+    return rowset(
+      this.#session,
+      ['nvarchar(4000)'],
+      entries.map((entry) => [entry]),
+      'e',
+    )
+  }
+
+  async #hashes(keys: readonly Row[]): Promise<Rowset | undefined> {
+    if (keys.length === 0) return undefined
+    return rowset(
+      this.#session,
+      ['nvarchar(4000)'],
+      keys.map((key) => [keyHash(key)]),
+      'h',
+    )
+  }
+
+  async #faults(faults: readonly RowFault[]): Promise<Rowset | undefined> {
+    if (faults.length === 0) return undefined
+    const last = new Map(faults.map((fault) => [keyHash(fault.key), fault]))
+    const rows = Array.from(last, ([hash, { key, code, item, reason }]) => {
+      return [hash, JSON.stringify(key), code, item ?? null, reason?.slice(0, 1000) ?? null]
+    })
+    return rowset(this.#session, ['nvarchar(4000)', 'nvarchar(max)', 'nvarchar(4000)', 'nvarchar(4000)', 'nvarchar(4000)'], rows, 'f')
+  }
+
+  async #delete({ resource }: SourceTable, gone: Rowset | undefined): Promise<void> {
+    if (gone) await this.#session.query(deleteStatement(resource, gone), gone.parameters)
+  }
+
+  async mark(source: SourceTable, { snapshot, coverage, entries = [] }: Parameters<Capture['mark']>[1]): Promise<void> {
+    const { resource } = source
+    const gone = await this.#entries(entries)
+    await this.#writing(source, async () => {
+      if (snapshot || coverage !== undefined) {
+        await this.#session.query(noteStatement(snapshot !== undefined, coverage !== undefined), {
+          resource,
+          ...(coverage !== undefined && { coverage }),
+        })
+      }
+      await this.#delete(source, gone)
+    })
+  }
+
+  /**
+   * TRUNCATE waits for every open transaction that wrote to the queue, also for those that left only a mark: what they changed is committed
+   * before the snapshot begins. Change Tracking numbers what is still open later.
+   */
+  async collapse(source: SourceTable): Promise<boolean> {
+    const plan = await this.#plans.of(source)
+    await this.mark(source, { snapshot: 'needed' })
+    try {
+      if (source.capture === 'tracking') await this.#tracking.skip(plan)
+      await this.#session.query(`set lock_timeout ${lockWaitMs.collapse}`)
+      await this.#session.query(`truncate table ${queueTable(source.resource)}`)
+    } catch (error) {
+      if (isContention(error)) return false
+      throw isMissing(error) ? notSetUp(source, 'its queue is missing', error) : error
+    } finally {
+      await this.#session.query(`set lock_timeout ${lockWaitMs.usual}`)
+    }
+    return true
+  }
+
+  async backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }> {
+    await this.#asking(source, () => this.#move(source))
+    const [row] = await this.#query(source, backlogStatement(source, this.#session.server), { bound: String(bound) })
+    const entries = Number(row?.[0] ?? 0)
+    const age = row?.[1]
+    return {
+      entries,
+      bytes: entries * entryBytes,
+      ...(age === null || age === undefined ? {} : { oldest: new Date(Date.now() - 1000 * Number(age)) }),
+    }
+  }
+
+  /** SQL Server cannot wake a client without a queue of its own: the queues are looked at by the pace, half as often when nothing came lately. */
+  async idle(busy: boolean, signal: AbortSignal): Promise<void> {
+    await sleep(busy ? this.#options.pace : 2 * this.#options.pace, undefined, { signal }).catch(() => {})
+  }
+
+  #query(source: SourceTable, sql: string, parameters: SqlParameters): Promise<RawValue[][]> {
+    return this.#asking(source, () => this.#session.query(sql, parameters))
+  }
+
+  #writing(source: SourceTable, work: () => Promise<void>): Promise<void> {
+    return this.#asking(source, () => this.#session.transaction(work))
+  }
+
+  async #asking<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw isMissing(error) ? notSetUp(source, 'its companion tables are missing', error) : databaseError(this.#options.name, error)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close()
+  }
+}

@@ -1,0 +1,84 @@
+/** Error numbers of SQL Server (sys.messages) and of its driver, by what they mean for the agent. */
+import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+
+interface DriverError extends Error {
+  number?: number
+  class?: number
+  code?: string
+}
+
+/** Of several messages to one statement the first says what is wrong; later ones say that it was ended. */
+export function firstError(error: unknown): unknown {
+  return error instanceof AggregateError && error.errors.length > 0 ? (error.errors[0] as unknown) : error
+}
+
+/** The number, also inside a coded error. */
+export function errorNumber(error: unknown): number | undefined {
+  const inner = error instanceof QianzhiError ? error.cause : error
+  return (firstError(inner) as DriverError | undefined)?.number
+}
+
+const rights = new Set([229, 230, 262, 297, 300, 916, 4060, 4064, 15151, 15247, 18452, 18456, 18470, 18487, 18488])
+/** The server is stopping, the session was killed, the log or the disk is full, the database is damaged or offline. */
+const unusable = new Set([
+  233, 596, 701, 823, 824, 845, 926, 942, 945, 983, 1105, 3908, 6005, 6107, 9001, 9002, 10054, 17142, 40197, 40501, 40613,
+])
+/** Severity from which the server ends the session. */
+const fatal = 20
+
+/** "Failed to update database … because the database is read-only", of a readable secondary too. */
+const readOnly = 3906
+
+export function connectionCode(error: unknown): 'QZ-DB-RIGHTS' | 'QZ-DB-READ-ONLY' | 'QZ-DB-UNREACHABLE' | undefined {
+  const { number, class: severity, code } = firstError(error) as DriverError
+  if (number !== undefined && rights.has(number)) return 'QZ-DB-RIGHTS'
+  if (number === readOnly) return 'QZ-DB-READ-ONLY'
+  if (code === 'ELOGIN') return 'QZ-DB-RIGHTS'
+  if (number !== undefined && (unusable.has(number) || (severity ?? 0) >= fatal)) return 'QZ-DB-UNREACHABLE'
+  return isLost(error) ? 'QZ-DB-UNREACHABLE' : undefined
+}
+
+/** The session is gone, or nothing is known of it. */
+export function isLost(error: unknown): boolean {
+  const { number, class: severity, code } = firstError(error) as DriverError
+  if (number !== undefined && number > 0) return (severity ?? 0) >= fatal || number === 596
+  return /^(ESOCKET|ECLOSE|ETIMEOUT|ECANCEL|ECONN|EPIPE|EHOST|ENET|EINVALIDSTATE|EINSTLOOKUP|ENOTFOUND|EAI_)/.test(code ?? '')
+}
+
+/** A deadlock, a lock wait that took too long, an update conflict under snapshot isolation: the whole may be tried again. */
+export function isContention(error: unknown): boolean {
+  const number = errorNumber(error)
+  if ([1204, 1205, 1222, 3960, 3961].includes(number ?? 0)) return true
+  return number !== undefined && /lock timeout|deadlock detected/i.test(reasonOf(firstError(error)))
+}
+
+/** The table or a column of the statement is not there. */
+export function isMissing(error: unknown): boolean {
+  return [207, 208, 213, 1088, 4502, 4701, 4902, 4924, 22105].includes(errorNumber(error) ?? 0)
+}
+
+/**
+ * The server refused a value or a row: duplicate key, constraint, null, too long, out of range, not convertible, too long for an index or
+ * a page, a view's check option, and what the receiver's own triggers raise (from 50000) or roll back (3609).
+ */
+const rowErrors = new Set([
+  220, 232, 241, 242, 245, 248, 295, 296, 511, 515, 517, 547, 550, 2601, 2627, 2628, 3609, 3616, 8114, 8115, 8134, 8152, 8169, 1944, 1946,
+  9420, 9436, 9455, 13609,
+])
+
+export function isRowError(error: unknown): boolean {
+  const number = errorNumber(error)
+  return number !== undefined && (rowErrors.has(number) || number >= 50_000)
+}
+
+export function coded(database: string, error: unknown): unknown {
+  if (error instanceof QianzhiError) return error
+  const code = connectionCode(error)
+  return code ? new QianzhiError(code, { database, reason: reasonOf(firstError(error)) }, { cause: error }) : firstError(error)
+}
+
+/** What may be tried again, as a coded error that says so. */
+export function databaseError(database: string, error: unknown): unknown {
+  if (!isContention(error) || error instanceof QianzhiError) return error
+  return new QianzhiError('QZ-DB-UNREACHABLE', { database, reason: reasonOf(error) }, { cause: error })
+}

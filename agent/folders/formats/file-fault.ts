@@ -1,0 +1,27 @@
+import { basename } from 'node:path'
+import { QianzhiError } from '../../../protocol/errors.ts'
+
+/** Makes the QZ-FILE with which a file is refused as a whole; `where` names the place in it, in both languages. */
+export type Refuse = (where: string, zh: string, en: string, cause?: unknown) => QianzhiError
+
+export function refusing(path: string): Refuse {
+  const file = basename(path)
+  return (where, zh, en, cause) =>
+    new QianzhiError('QZ-FILE', { file, where, reason: `${zh} / ${en}` }, cause === undefined ? undefined : { cause })
+}
+
+/** Where a fault is that concerns no line or cell. */
+export const wholeFile = '文件 / file'
+
+export function lineName(number: number): string {
+  return `第 ${number} 行 / line ${number}`
+}
+
+/** Characters of a value that a reason may tell. */
+const toldCharacters = 40
+
+/** A value as a reason may tell it. */
+export function told(value: string): string {
+  const start = value.slice(0, toldCharacters).toWellFormed()
+  return start.length < value.length ? `${start}…` : start
+}

@@ -1,0 +1,43 @@
+import { basename } from 'node:path'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import type { ExcelLimits } from '../../../protocol/excel/limits.ts'
+import { readWorkbook, type Sheet } from '../../../protocol/excel/read.ts'
+import { checkMerged, findSheet } from '../../../protocol/excel/table.ts'
+import type { Refuse } from './file-fault.ts'
+import type { RawRow } from './header.ts'
+import type { FileRow, ReadFileOptions } from './read-file.ts'
+import { tableRows } from './table-rows.ts'
+
+/** Larger than what is uploaded by hand: the rows pass, and only different texts are kept. */
+const limits: Partial<ExcelLimits> = { fileBytes: 200 << 20, unpackedBytes: 4 * 2 ** 30, rows: 1_048_576 }
+
+/** The rows of a sheet. Throws QZ-FILE naming the cell. */
+export async function* readExcel({ path, source, signal }: ReadFileOptions, refuse: Refuse, chunk: number): AsyncGenerator<FileRow[]> {
+  try {
+    const book = await readWorkbook(path, { limits })
+    try {
+      const sheet = findSheet(book, source.files!.format.sheet)
+      const where = (row: number): string => `${sheet.name}!${row}`
+      const ended = (headerRow: number): void => checkMerged(sheet, headerRow)
+      yield* tableRows({ rows: rowsOf(sheet, chunk, signal), where, even: false, ended }, source, refuse)
+    } finally {
+      book.close()
+    }
+  } catch (error) {
+    if (!(error instanceof QianzhiError) || error.code !== 'QZ-EXCEL') throw error
+    const { where, reason } = error.details
+    throw new QianzhiError('QZ-FILE', { file: basename(path), where: where!, reason: reason! }, { cause: error })
+  }
+}
+
+async function* rowsOf(sheet: Sheet, chunk: number, signal: AbortSignal): AsyncGenerator<RawRow[]> {
+  let rows: RawRow[] = []
+  for await (const row of sheet.rows()) {
+    rows.push(row)
+    if (rows.length < chunk) continue
+    yield rows
+    rows = []
+    signal.throwIfAborted()
+  }
+  if (rows.length > 0) yield rows
+}

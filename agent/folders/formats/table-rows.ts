@@ -1,0 +1,110 @@
+import { columnLetters } from '../../../protocol/excel/fault.ts'
+import { headerWithin } from '../../../protocol/excel/table.ts'
+import type { SourceTable } from '../../database.ts'
+import { told, type Refuse } from './file-fault.ts'
+import { findHeader, HeaderNames, type Header, type RawRow } from './header.ts'
+import type { FileRow } from './read-file.ts'
+import { rowFault, RowReader, unreadRow } from './row-reader.ts'
+
+/** A table as it stands in a file, whatever its format: a header, perhaps below a title, and rows. */
+export interface RawTable {
+  rows: AsyncIterable<readonly RawRow[]>
+  /** How refusals name a row. */
+  where: (row: number) => string
+  /** A row that has not as many cells as the header has lost its order. */
+  even: boolean
+  /** Called behind the last row. Throws what is seen only there. */
+  ended?: (headerRow: number) => void
+}
+
+/** The rows of a table as rows of the source. Throws QZ-FILE where it has no header, or another one. */
+export async function* tableRows(table: RawTable, source: SourceTable, refuse: Refuse): AsyncGenerator<FileRow[]> {
+  const names = new HeaderNames(source)
+  const found = (rows: readonly RawRow[]) => {
+    const header = findHeader(rows.slice(0, headerWithin), source, names, table.where, refuse)
+    return new TableReader(source, names, header, table.even)
+  }
+  let above: RawRow[] = []
+  let reader: TableReader | undefined
+  for await (const rows of table.rows) {
+    if (!reader) {
+      above = [...above, ...rows]
+      if (above.length < headerWithin) continue
+    }
+    reader ??= found(above)
+    yield reader.read(above.length > 0 ? above : rows)
+    above = []
+  }
+  if (!reader) {
+    reader = found(above)
+    yield reader.read(above)
+  }
+  table.ended?.(reader.header.row)
+}
+
+class TableReader {
+  readonly header: Header
+  readonly #names: HeaderNames
+  readonly #rows: RowReader
+  readonly #even: boolean
+  /** The first key column: what stands there tells a header that is there again. */
+  readonly #keyCell: number
+
+  constructor(source: SourceTable, names: HeaderNames, header: Header, even: boolean) {
+    this.header = header
+    this.#names = names
+    this.#even = even
+    this.#keyCell = header.cells[source.columns.findIndex(({ item }) => item.key)]!
+    const headers = header.cells.map((at) => (at < 0 ? undefined : header.texts[at]))
+    this.#rows = new RowReader(source, source.files!.format.empty === 'text', headers)
+  }
+
+  read(rows: readonly RawRow[]): FileRow[] {
+    const read: FileRow[] = []
+    for (const row of rows) {
+      if (row.wrong) read.push(unreadRow(row.number, row.wrong.zh, row.wrong.en))
+      else if (row.number > this.header.row && !isBlank(row)) read.push(this.#read(row))
+    }
+    return this.#rows.examine(read)
+  }
+
+  #read({ number, cells }: RawRow): FileRow {
+    const { header } = this
+    if (cells[this.#keyCell]?.trim() === header.texts[this.#keyCell] && this.#isHeader(cells))
+      return unreadRow(number, '表头再次出现', 'the header is there again')
+    const outside = this.#outside(cells)
+    if (this.#even && (outside >= header.width || cells.length < header.width)) {
+      const there = cells.findLastIndex((cell) => cell !== '') + 1
+      const count = cells.length < header.width ? cells.length : there
+      return unreadRow(number, `有 ${count} 个单元格,表头有 ${header.width} 个`, `it has ${count} cells, the header has ${header.width}`)
+    }
+    const placed: (string | null)[] = []
+    for (const at of header.cells) placed.push(at < 0 ? null : (cells[at] ?? ''))
+    const said = (at: number) => (at < 0 ? undefined : (cells[at] ?? null))
+    const row = this.#rows.read({ number, cells: placed, op: said(header.op), deleted: said(header.deleted), faults: [] })
+    if (outside >= 0) row.faults.push(withoutHeader(outside, cells[outside]!))
+    return row
+  }
+
+  #isHeader(cells: RawRow['cells']): boolean {
+    const { texts } = this.header
+    return texts.every((text, at) => this.#names.meaning(text) === this.#names.meaning(cells[at] ?? ''))
+  }
+
+  /** The first cell that holds something and has no header; -1 for none. */
+  #outside(cells: RawRow['cells']): number {
+    const { texts, width } = this.header
+    for (let at = 0; at < cells.length; at++) if ((at >= width || texts[at] === '') && cells[at]?.trim()) return at
+    return -1
+  }
+}
+
+function isBlank({ cells }: RawRow): boolean {
+  for (const cell of cells) if (cell !== null && cell.trim() !== '') return false
+  return true
+}
+
+function withoutHeader(at: number, value: string) {
+  const column = columnLetters(at)
+  return rowFault(`${column} 列没有表头,却有内容“${told(value)}”`, `column ${column} has no header, but holds "${told(value)}"`)
+}

@@ -1,0 +1,394 @@
+import type { Logger } from 'pino'
+import type { SinkReport } from '../../protocol/api.ts'
+import type { OpenBatch } from '../../protocol/batch.ts'
+import { codedError, QianzhiError } from '../../protocol/errors.ts'
+import type { Receive } from '../../protocol/policy.ts'
+import { isAfter, showPlace, type Position } from '../../protocol/position.ts'
+import { headStatement, type AppliedReceipt } from '../../protocol/receipt.ts'
+import { openArrived, placeOf, requireItems, toChange } from './verify.ts'
+import { Backoff } from '../runtime/backoff.ts'
+import {
+  sameShape,
+  type Applied,
+  type Change,
+  type Delivery,
+  type Part,
+  type Prepared,
+  type Replayed,
+  type SinkState,
+  type SinkTable,
+} from '../database.ts'
+import { DueReceipt } from './pending-receipt.ts'
+import { clearFault, setFault } from '../status/board.ts'
+import type { Wake } from '../runtime/wake.ts'
+
+/** Encoded bytes that one route may hold unapplied. */
+const routeBuffer = 8 << 20
+/** Room below which a route does not ask for more. */
+const leastCredit = 1 << 20
+/** Rows after which the share of bad ones is judged, and the share that stops a route. */
+const badWindow = 1_000
+const badShare = 0.5
+
+export interface RouteContext {
+  now: () => Date
+  logger: Logger
+  /** Pinned provider keys of a resource, by key id. */
+  pinnedKey: (resource: string, id: string) => boolean
+  arrived: Wake
+  /** Fired where the poll should ask again. */
+  pollAgain: Wake
+}
+
+/** One route while it is being received: its buffer, its place, and which of its two tables it fills. */
+export class InboundRoute {
+  readonly id: string
+  readonly sink: SinkTable
+  readonly report: SinkReport
+  readonly #receive: Receive
+  readonly #context: RouteContext
+  readonly #backoff = new Backoff()
+  #opened = false
+  #part: Part = 'live'
+  #live: SinkState | undefined
+  /** Where the part that is being filled stands in its database, and whether a snapshot has been received to its end. */
+  #applied: Position | null = null
+  #complete = false
+  /** The newest verified batch: in the buffer or applied. */
+  #received: Position | null = null
+  #queue: OpenBatch[] = []
+  #queuedBytes = 0
+  /** Place of the batch that is prepared and perhaps being applied. */
+  #preparedTo: Position | undefined
+  /** Rises when the buffer is thrown away: answers to what was asked before are no use then. */
+  #generation = 0
+  #broken: string | undefined
+  #hubFault: string | undefined
+  #heldUntil = 0
+  #restartWanted = false
+  /** The table could not be used any more while it was being filled. */
+  #altered = false
+  #replay: PromiseWithResolvers<Replayed> | undefined
+  #paused = false
+  /** True where the last ask had no room. */
+  #asksNothing = false
+  readonly #due = new DueReceipt()
+  #head: { hash: string; time: string } | undefined
+  #window = { rows: 0, bad: 0 }
+
+  constructor(receive: Receive, sink: SinkTable, report: SinkReport, context: RouteContext) {
+    this.id = receive.route
+    this.sink = sink
+    this.report = report
+    this.#receive = receive
+    this.#context = context
+  }
+
+  /** Finds the route's place in its database; begins a shadow where the delivered items are not the granted ones any more. */
+  async open(delivery: Delivery): Promise<void> {
+    const { live, shadow, left } = await delivery.open(this.sink)
+    if (left)
+      this.#context.logger.info(
+        { route: this.id, left, table: this.sink.table },
+        'the table has another name now: the old one is left as it is',
+      )
+    this.#live = live
+    const before = this.#part === 'live' ? this.#applied : null
+    const usable = shadow && sameShape(shadow, this.sink) ? shadow : null
+    this.#part = usable || (live.position && !sameShape(live, this.sink)) ? 'shadow' : 'live'
+    // What was altered by hand under way may have lost values.
+    const refill = this.#altered && this.#part === 'live' && live.position !== null
+    if (refill) {
+      this.#part = 'shadow'
+      await delivery.beginShadow(this.sink)
+      this.#context.logger.info({ route: this.id }, 'the table was altered by hand: it is filled anew')
+    } else if (this.#part === 'shadow' && !usable) {
+      await delivery.beginShadow(this.sink)
+      this.#context.logger.info({ route: this.id }, 'the granted items, their columns or the key changed: a shadow table is filled')
+    }
+    this.#altered = false
+    this.#start(this.#part === 'live' ? live : refill ? null : usable)
+    if (this.#part === 'live') this.#tellIfWentBack(before)
+    // A crash may have come before, or the table could not take the new rows then.
+    if (this.#part === 'shadow') await this.#swapIfCaughtUp(delivery)
+    this.report.quarantine = live.quarantine
+    if (this.#part === 'live' && live.position) this.#note({ written: 0, deleted: 0, quarantined: 0, quarantine: live.quarantine }, 0)
+  }
+
+  #tellIfWentBack(before: Position | null): void {
+    if (!before || !isAfter(before, this.#applied)) return
+    const way = `from ${showPlace(before)} to ${showPlace(this.#applied)}`
+    this.#context.logger.warn({ route: this.id }, `this database went back ${way}: what came since is asked for again`)
+  }
+
+  #start(state: SinkState | null): void {
+    this.#empty()
+    // The wait after a failed opening is over: the next poll asks for this route.
+    this.#heldUntil = 0
+    this.#applied = state?.position ?? null
+    this.#received = this.#applied
+    this.#complete = state?.complete ?? false
+    this.#opened = true
+    clearFault(this.report)
+    this.report.position = this.#applied
+    this.report.state = this.#state
+  }
+
+  get #state(): SinkReport['state'] {
+    if (this.#paused) return 'paused'
+    return this.#complete ? 'flowing' : 'loading'
+  }
+
+  /** Nothing is applied, and nothing asked for, until it goes on; what has been received is asked for again then. */
+  pause(paused: boolean): void {
+    if (paused === this.#paused) return
+    this.#paused = paused
+    if (!this.#opened) return
+    this.#empty()
+    this.#received = this.#applied
+    if (!this.report.fault) this.report.state = this.#state
+  }
+
+  /** The operator wants the table filled anew from the log's newest snapshot; readers keep the old rows until then. */
+  restart(): void {
+    this.#restartWanted = true
+    this.#context.arrived.fire()
+  }
+
+  async restartIfWanted(delivery: Delivery): Promise<boolean> {
+    if (!this.#restartWanted) return false
+    this.#restartWanted = false
+    await delivery.beginShadow(this.sink)
+    await this.open(delivery)
+    return true
+  }
+
+  /** Behind a one-way gap a later snapshot is needed than the stream has: the hub sees to one. */
+  renew(): void {
+    if (!this.#opened) return
+    this.#broken = 'QZ-GAP-SNAPSHOT'
+    this.#context.pollAgain.fire()
+  }
+
+  /** The operator has put right what refused rows: they are tried again when it is this route's turn. Throws why it is held. */
+  replay(): Promise<Replayed> {
+    if (!this.#opened) throw new QianzhiError('QZ-STATE', { what: this.id, state: this.report.fault?.code ?? 'starting', event: 'replay' })
+    this.#replay ??= Promise.withResolvers<Replayed>()
+    this.#context.arrived.fire()
+    return this.#replay.promise
+  }
+
+  async replayIfWanted(delivery: Delivery): Promise<boolean> {
+    const wanted = this.#replay
+    if (!wanted || !this.#opened) return false
+    try {
+      const replayed = await delivery.replay(this.sink, this.#part)
+      this.report.quarantine = replayed.quarantine
+      const counts = { written: replayed.applied, deleted: 0, quarantined: 0, quarantine: replayed.quarantine }
+      if (this.#part === 'live' && this.#applied) this.#note(counts, 0)
+      wanted.resolve(replayed)
+      return true
+    } catch (error) {
+      wanted.reject(codedError(error))
+      throw error
+    } finally {
+      this.#replay = undefined
+    }
+  }
+
+  close(error: QianzhiError): void {
+    if (this.#opened && this.#part === 'live' && error.code === 'QZ-SINK-TABLE') this.#altered = true
+    this.#opened = false
+    this.#replay?.reject(error)
+    this.#replay = undefined
+    this.#empty()
+    this.#heldUntil = Date.now() + this.#backoff.next()
+    setFault(this.report, error, this.#context.now())
+  }
+
+  #empty(): void {
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.#preparedTo = undefined
+    this.#generation++
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  mayReopen(): boolean {
+    return !this.#opened && Date.now() >= this.#heldUntil
+  }
+
+  mayAsk(): boolean {
+    return this.#opened && Date.now() >= this.#heldUntil
+  }
+
+  ask(share: number): { route: string; after: Position | null; credit: number; broken?: string } {
+    const room = Math.min(routeBuffer, share) - this.#queuedBytes
+    const credit = !this.#paused && room >= Math.min(leastCredit, share) ? room : 0
+    this.#asksNothing = credit === 0
+    return { route: this.id, after: this.#received, credit, ...(this.#broken ? { broken: this.#broken } : {}) }
+  }
+
+  /** True where the last ask had no room and there is some now. */
+  wantsMore(): boolean {
+    return this.#opened && !this.#paused && this.#asksNothing && this.#queuedBytes < leastCredit
+  }
+
+  hasBatch(): boolean {
+    return this.#opened && this.#queue.length > 0
+  }
+
+  /** The hub does not answer, or not as it should. */
+  hubFailed(error: QianzhiError): void {
+    this.#hubFault = error.code
+    setFault(this.report, error, this.#context.now())
+  }
+
+  /** Nothing has to arrive for the hub's own fault to be over. */
+  hubAnswered(): void {
+    const over = this.#hubFault !== undefined && this.report.fault?.code === this.#hubFault
+    this.#hubFault = undefined
+    if (!over || !this.#opened || this.#broken) return
+    clearFault(this.report)
+    this.report.state = this.#state
+  }
+
+  /** What the hub says of this route. */
+  told(error: QianzhiError): void {
+    if (this.report.fault?.code !== error.code) this.#context.logger.warn({ route: this.id, code: error.code }, error.message)
+    setFault(this.report, error, this.#context.now())
+  }
+
+  /** The provider's own word on where its stream stands: reached when this receiver has applied that batch. */
+  noteHead(statement: string): void {
+    const key = this.#receive.keys.map(({ key: publicKey }) => headStatement.open(statement, publicKey)).find(Boolean)
+    if (!key || key.resource !== this.sink.resource) return
+    this.#head = { hash: key.hash, time: key.time }
+    this.#reach()
+  }
+
+  /** All is applied that the provider says there is, as far as it was heard. */
+  get isLevel(): boolean {
+    return this.#opened && this.#head !== undefined && this.#applied?.hash === this.#head.hash
+  }
+
+  /** Something was applied of which the hub has no receipt yet. */
+  get owesReceipt(): boolean {
+    return this.#due.isDue
+  }
+
+  #reach(): void {
+    if (this.#head && this.#applied?.hash === this.#head.hash) this.report.reached = this.#head.time
+  }
+
+  /** Verifies a batch that arrived and puts it into the buffer. A batch that does not fit is refused; the stream goes on from what is sound. */
+  receive(bytes: Buffer, generation: number): void {
+    if (!this.#opened || generation !== this.#generation || Date.now() < this.#heldUntil) return
+    try {
+      const batch = openArrived(bytes, {
+        receive: this.#receive,
+        schema: this.sink.schema,
+        isPinned: (id) => this.#context.pinnedKey(this.sink.resource, id),
+        received: this.#received,
+        broken: this.#broken !== undefined,
+      })
+      if (!batch) return
+      this.#received = placeOf(batch)
+      requireItems(batch, this.sink)
+      this.#broken = undefined
+      this.#queue.push(batch)
+      this.#queuedBytes += bytes.length
+      this.#context.arrived.fire()
+    } catch (error) {
+      this.#break(codedError(error))
+    }
+  }
+
+  #break(error: QianzhiError): void {
+    // A key that is not accepted yet says nothing against the stream.
+    if (error.code !== 'QZ-PROVIDER-KEY') this.#broken = error.code
+    const hold = this.#backoff.next()
+    this.#heldUntil = Date.now() + hold
+    // A poll that is held at the hub meanwhile does not ask for this route.
+    setTimeout(() => this.#context.pollAgain.fire(), hold + 1).unref()
+    this.told(error)
+  }
+
+  /** Takes the next batch from the buffer and does all that needs no database. Undefined where it cannot be read: the route is broken. */
+  prepareNext(delivery: Delivery): Prepared | undefined {
+    const batch = this.#queue.shift()!
+    this.#queuedBytes -= batch.bytes.length
+    const from = this.#preparedTo ?? this.#applied
+    try {
+      const change = toChange(batch, this.sink, from)
+      this.#preparedTo = change.to
+      return delivery.prepare(this.sink, change)
+    } catch (error) {
+      this.#queue = []
+      this.#queuedBytes = 0
+      this.#received = placeOf(batch)
+      this.#break(codedError(error))
+      return undefined
+    }
+  }
+
+  async apply(delivery: Delivery, prepared: Prepared): Promise<void> {
+    const { change } = prepared
+    const applied = await delivery.apply(this.sink, this.#part, prepared)
+    this.#applied = change.to
+    // It was paused meanwhile.
+    if (!this.#received || isAfter(change.to, this.#received)) this.#received = change.to
+    if (this.#preparedTo?.hash === change.to.hash) this.#preparedTo = undefined
+    if (change.snapshot?.last) this.#complete = true
+    this.#backoff.reset()
+    if (this.#part === 'shadow') await this.#swapIfCaughtUp(delivery)
+    this.#report(change, applied)
+    if (this.#part === 'live') this.#note(applied, 1)
+    this.#judge(change.rows, applied)
+  }
+
+  async #swapIfCaughtUp(delivery: Delivery): Promise<void> {
+    if (!this.#complete || (this.#live?.position && isAfter(this.#live.position, this.#applied))) return
+    await delivery.swap(this.sink)
+    this.#part = 'live'
+    this.#context.logger.info({ route: this.id }, `the new table is in place at ${showPlace(this.#applied)}`)
+  }
+
+  #report(change: Change, applied: Applied): void {
+    if (!this.#broken) clearFault(this.report)
+    this.report.position = change.to
+    this.report.rows += applied.written + applied.deleted
+    this.report.quarantine = applied.quarantine
+    this.report.lastApplied = this.#context.now().toISOString()
+    this.report.state = this.#broken ? 'held' : this.#state
+    this.#reach()
+  }
+
+  #note({ written, deleted, quarantined, quarantine }: Applied, batches: number): void {
+    const time = this.#context.now().toISOString()
+    this.#due.note({ route: this.id, ...this.#applied!, time, batches, written, deleted, quarantined, quarantine })
+  }
+
+  takeReceipt(): { route: InboundRoute; receipt: AppliedReceipt } | undefined {
+    const receipt = this.#due.take()
+    return receipt && { route: this, receipt }
+  }
+
+  /** The hub did not take it. */
+  returnReceipt(receipt: AppliedReceipt): void {
+    this.#due.giveBack(receipt)
+  }
+
+  /** Too large a share of refused rows: something is wrong with the table, not with the rows. */
+  #judge(rows: number, { quarantined }: Applied): void {
+    this.#window.rows += rows
+    this.#window.bad += quarantined
+    const { rows: seen, bad } = this.#window
+    if (seen < badWindow) return
+    this.#window = { rows: 0, bad: 0 }
+    if (bad / seen > badShare) this.#break(new QianzhiError('QZ-SINK-BAD-SHARE', { bad, rows: seen }))
+  }
+}

@@ -1,0 +1,87 @@
+import { codedError, type QianzhiError } from '../../protocol/errors.ts'
+import { policyExpired, type Policy } from '../../protocol/policy.ts'
+import type { Schema } from '../../protocol/schema.ts'
+import { engineOf, sinkName, type AgentConfig, type ColumnNames } from '../config/config.ts'
+import { onlyReads, type Check, type Database, type SinkTable, type SourceTable } from '../database.ts'
+import { readingChecks } from '../scans/checks.ts'
+import { receivesFor, sinkTable, sourceTable, supplyFor, unknownColumns } from '../config/tables.ts'
+
+/** The checks of `doctor`, by the command and, where the hub asks, by the running agent. */
+
+export function policyCheck(policy: Policy | undefined): Check {
+  if (!policy) return { name: 'policy', ok: false, zh: '尚无策略', en: 'no policy yet' }
+  const ok = !policyExpired(policy, new Date())
+  return {
+    name: 'policy',
+    ok,
+    zh: `序号 ${policy.serial},有效至 ${policy.expires}`,
+    en: `serial ${policy.serial}, valid to ${policy.expires}`,
+  }
+}
+
+/** Everything that is configured in one database; `database` is opened for it, or the running agent's. */
+export async function databaseChecks(config: AgentConfig, database: Database, policy: Policy | undefined): Promise<Check[]> {
+  const { name } = database.options
+  const checks: Check[] = []
+  const sources = collect<SourceTable>(checks, () =>
+    config.sources
+      .filter((source) => source.database === name)
+      .map((source) => {
+        const supply = supplyFor(policy, source.resource)
+        checks.push(...columnsCheck(supply.schema, source.columns))
+        return sourceTable(source, supply, engineOf(name, config.databases[name]!.url), config.timezone)
+      }),
+  )
+  const sinks = collect<SinkTable>(checks, () =>
+    config.sinks
+      .filter((sink) => sink.database === name)
+      .flatMap((sink) => {
+        const receives = receivesFor(policy, sink, config.sinks)
+        checks.push(grantCheck(sinkName(sink), receives.length > 0))
+        checks.push(...receives.flatMap(({ schema }) => columnsCheck(schema, sink.columns)))
+        return receives.map((receive) => sinkTable(sink, receive, config))
+      }),
+  )
+  try {
+    const found = await database.doctor(sources, sinks)
+    for (const source of sources.filter(onlyReads)) found.push(...(await readingChecks(database, source)))
+    return [...checks, ...found.map((check) => ({ ...check, name: `${name} ${check.name}` }))]
+  } catch (error) {
+    return [...checks, failed(name, codedError(error))]
+  }
+}
+
+function collect<T>(checks: Check[], tables: () => T[]): T[] {
+  try {
+    return tables()
+  } catch (error) {
+    checks.push(failed('configuration', codedError(error)))
+    return []
+  }
+}
+
+function grantCheck(name: string, granted: boolean): Check {
+  return {
+    name: `grant ${name}`,
+    ok: granted,
+    zh: granted ? '已授权' : '尚未授权:向市电子政务办申请',
+    en: granted ? 'granted' : 'not granted yet: apply to the office',
+  }
+}
+
+function columnsCheck(schema: Schema, names: ColumnNames | undefined): Check[] {
+  return unknownColumns(schema, names).map((name) => ({
+    name: `columns ${schema.resource}`,
+    ok: false,
+    zh: `columns 中的 ${name} 不是该资源第 ${schema.version} 版的信息项`,
+    en: `columns: ${name} is no item of version ${schema.version} of the resource`,
+  }))
+}
+
+export function passed(name: string, zh: string, en: string): Check {
+  return { name, ok: true, zh, en }
+}
+
+export function failed(name: string, error: QianzhiError, zh = '', en = ''): Check {
+  return { name, ok: false, zh: zh || `${error.code} ${error.text('zh')}`, en: en || `${error.code} ${error.text('en')}` }
+}

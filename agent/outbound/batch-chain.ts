@@ -1,0 +1,95 @@
+import type { ManifestHeader } from '../../protocol/batch.ts'
+import { isFileSchema } from '../../protocol/files.ts'
+import { nextEpoch, type Place, type Position } from '../../protocol/position.ts'
+import type { SourceTable } from '../database.ts'
+import type { OutboundContext } from '../outbound.ts'
+import { packPiece, type Piece } from './packing.ts'
+
+/** Rows that are read for one batch, the first time and at least and at most. */
+interface RowsAtOnce {
+  first: number
+  least: number
+  most: number
+}
+
+const usual: RowsAtOnce = { first: 1_000, least: 50, most: 10_000 }
+/** A part of a file fills a third of a batch: rows that do not fit would be packed again and again. */
+const partsOfFiles: RowsAtOnce = { first: 8, least: 1, most: 64 }
+
+/** One stream's batches, each naming the one before it by its hash, and how many rows are to be read for one. */
+export class BatchChain {
+  readonly #context: OutboundContext
+  readonly #source: SourceTable
+  #tip: Position | null = null
+  #epoch = 0
+  readonly #limits: RowsAtOnce
+  #rowsAtOnce: number
+
+  constructor(context: OutboundContext, source: SourceTable) {
+    this.#context = context
+    this.#source = source
+    this.#limits = isFileSchema(source.schema) ? partsOfFiles : usual
+    this.#rowsAtOnce = this.#limits.first
+  }
+
+  /** The place that the next batch follows: the recorded one, or that of the batch on its way. Null: a new epoch begins. */
+  get tip(): Position | null {
+    return this.#tip
+  }
+
+  get rowsAtOnce(): number {
+    return this.#rowsAtOnce
+  }
+
+  follow(position: Position | null): void {
+    this.#tip = position
+    this.#epoch = position?.epoch ?? 0
+  }
+
+  /** The next batch is the first of an epoch later than any known. */
+  beginEpoch(known: number): void {
+    this.#epoch = nextEpoch(known, this.#context.hub.now())
+    this.#tip = null
+  }
+
+  /** `began`: where the running snapshot began; not needed for its first part. */
+  pack(whole: Piece, began: Place | null): ReturnType<typeof packPiece> {
+    const { key, batchBytes: limit } = this.#context
+    const packed = packPiece(this.#source, whole, (part) => this.#header(part, began), { key, limit })
+    const { piece, built, rest } = packed
+    this.#adapt(piece, built.bytes.length, rest !== undefined)
+    const { epoch, seq } = built.manifest
+    this.#tip = { epoch, seq, hash: built.hash }
+    return packed
+  }
+
+  #header({ snapshot }: Piece, began: Place | null): ManifestHeader {
+    const place = this.#tip ? { epoch: this.#tip.epoch, seq: this.#tip.seq + 1 } : { epoch: this.#epoch, seq: 1 }
+    const { schema, resource } = this.#source
+    const header: ManifestHeader = {
+      resource,
+      schema: schema.version,
+      producer: this.#context.agent,
+      ...place,
+      prev: this.#tip?.hash ?? null,
+      kind: snapshot ? 'snapshot' : 'changes',
+      time: this.#context.hub.now().toISOString(),
+    }
+    if (!snapshot) return header
+    return { ...header, snapshot: { began: snapshot.first ? place.seq : began!.seq, last: snapshot.last } }
+  }
+
+  /** Keeps batches near the size limit without reading rows that do not fit. */
+  #adapt(piece: Piece, bytes: number, split: boolean): void {
+    const limit = this.#context.batchBytes
+    const { least, most } = this.#limits
+    const rows = piece.rows.length
+    // Parts of files are of one size as a rule, and few: as many as fit.
+    if (this.#limits === partsOfFiles && rows > 0) {
+      this.#rowsAtOnce = Math.max(least, Math.min(most, 2 * this.#rowsAtOnce, Math.floor((0.9 * limit * rows) / bytes)))
+      return
+    }
+    if (split || bytes > limit * 0.9) this.#rowsAtOnce = Math.max(least, Math.floor(this.#rowsAtOnce / 2))
+    else if (piece.rows.length >= this.#rowsAtOnce * 0.9 && bytes < limit * 0.4) this.#rowsAtOnce = Math.min(most, this.#rowsAtOnce * 2)
+  }
+}

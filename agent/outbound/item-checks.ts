@@ -1,0 +1,63 @@
+import { checkIdentifier, identifierFaultText } from '../../protocol/identifiers.ts'
+import type { Item, ItemCheck } from '../../protocol/schema.ts'
+import type { Row, RowFault, Rows, SourceTable } from '../database.ts'
+import { keyIndexes, keyOf } from './packing.ts'
+
+export interface CheckedRows extends Rows {
+  /** Rows that are sent although a value in them fails its check. */
+  warned: Row[]
+}
+
+interface PlacedCheck {
+  place: number
+  item: Item
+  check: ItemCheck
+  when: { place: number; equals: ReadonlySet<string> } | undefined
+}
+
+/**
+ * The checks of a source's items, made ready once (regulation Art. 14: the provider answers for its data). Undefined where it has none.
+ * A check that depends on an item which the agent does not read is not made. Null and empty texts are not checked.
+ */
+export function checkerOf(source: Pick<SourceTable, 'columns'>): ((read: Rows) => CheckedRows) | undefined {
+  const checks = source.columns.flatMap(({ item }, place) => placedCheck(source, item, place))
+  if (checks.length === 0) return undefined
+  const keys = keyIndexes(source)
+  return (read) => checkRows(read, checks, keys)
+}
+
+function placedCheck({ columns }: Pick<SourceTable, 'columns'>, item: Item, place: number): PlacedCheck[] {
+  const { check } = item
+  if (!check) return []
+  if (!check.when) return [{ place, item, check, when: undefined }]
+  const condition = columns.findIndex((column) => column.item.id === check.when!.item)
+  return condition < 0 ? [] : [{ place, item, check, when: { place: condition, equals: new Set(check.when.equals) } }]
+}
+
+function checkRows({ rows, faults }: Rows, checks: readonly PlacedCheck[], keys: readonly number[]): CheckedRows {
+  const checked: CheckedRows = { rows: [], faults: [...faults], warned: [] }
+  for (const row of rows) {
+    let worst: PlacedCheck | undefined
+    for (const check of checks) if (worst?.check.on !== 'reject' && fails(row, check)) worst = check
+    if (worst?.check.on === 'reject') {
+      checked.faults.push(rejected(row, worst, keys))
+      continue
+    }
+    checked.rows.push(row)
+    if (worst) checked.warned.push(row)
+  }
+  return checked
+}
+
+function fails(row: Row, { place, check, when }: PlacedCheck): boolean {
+  const value = row[place]!
+  if (value === null || value === '') return false
+  if (when && !when.equals.has(row[when.place] ?? '')) return false
+  return checkIdentifier(check.kind, value) !== undefined
+}
+
+/** The reason names no value: the quarantine may be seen by more people than the row. */
+function rejected(row: Row, { place, item, check }: PlacedCheck, keys: readonly number[]): RowFault {
+  const reason = identifierFaultText(check.kind, checkIdentifier(check.kind, row[place]!)!)
+  return { key: keyOf(row, keys), code: 'QZ-ROW-CHECK', item: item.id, reason }
+}

@@ -1,0 +1,138 @@
+import { buildBatch, type BuiltBatch, type Column, type ManifestHeader, type Op } from '../../protocol/batch.ts'
+import { valueFault, type Value } from '../../protocol/value.ts'
+import type { SigningKey } from '../../protocol/signature.ts'
+import type { Row, RowFault, SourceTable } from '../database.ts'
+
+/** Rows read together that are to travel in one batch, and what is to be written down when the hub has them. */
+export interface Piece {
+  rows: Row[]
+  /** Keys that have no row. */
+  deletes: Row[]
+  faults: RowFault[]
+  /** Queue entries that are done with once this piece is stored. */
+  entries: string[]
+  /** Set for a part of a snapshot: first, last, and the key it ends with. */
+  snapshot?: { first: boolean; last: boolean; after: Row | null }
+}
+
+export interface PackOptions {
+  key: SigningKey
+  /** Encoded bytes that a batch may have. */
+  limit: number
+}
+
+/** Indexes of the key items within the source's columns. */
+export function keyIndexes(source: Pick<SourceTable, 'columns'>): number[] {
+  return source.columns.flatMap(({ item }, i) => (item.key ? [i] : []))
+}
+
+export function keyOf(row: Row, indexes: readonly number[]): Row {
+  return indexes.map((i) => row[i]!)
+}
+
+/** One text per key, for sets: different keys have different texts. */
+export function keyText(key: Row): string {
+  return key.length === 1 ? String(key[0]) : JSON.stringify(key)
+}
+
+/** Whether there is anything to be sent. */
+export function travels({ rows, deletes, faults }: Piece): boolean {
+  return rows.length + deletes.length + faults.length > 0
+}
+
+/** Keys for which no row was found, compared as portable text byte by byte. */
+export function missingKeys(keys: readonly Row[], found: readonly Row[]): Row[] {
+  const texts = new Set(found.map(keyText))
+  return texts.size === keys.length && keys.length === found.length ? [] : keys.filter((key) => !texts.has(keyText(key)))
+}
+
+/**
+ * Packs as much of the piece as fits into one batch. `rest` is what did not fit, to be packed next. A single row that does not fit
+ * travels as "cannot send".
+ */
+export function packPiece(
+  source: SourceTable,
+  piece: Piece,
+  header: (piece: Piece) => ManifestHeader,
+  options: PackOptions,
+): { piece: Piece; built: BuiltBatch; rest?: Piece } {
+  const built = buildBatch(header(piece), columnsOf(source, piece), options.key)
+  if (built.bytes.length <= options.limit) return { piece, built }
+  const [head, rest] = split(source, piece)
+  if (!head) return { piece, built }
+  const packed = packPiece(source, head, header, options)
+  if (!rest) return packed
+  return { ...packed, rest: packed.rest ? join(packed.rest, rest) : rest }
+}
+
+/**
+ * Two smaller pieces; one with the fault where it was a single row; none where nothing can be made smaller (a single key). Faults and
+ * deletes go before rows, and what is written down at the end goes with the second, so that a crash between the two loses nothing.
+ */
+function split(source: SourceTable, piece: Piece): [Piece?, Piece?] {
+  const { rows, deletes, faults } = piece
+  if (rows.length + deletes.length + faults.length < 2) return rows[0] ? [refuseRow(source, piece, rows[0])] : []
+  const none: Content = { rows: [], deletes: [], faults: [] }
+  if (faults.length > 0) {
+    const [first, second] = rows.length + deletes.length > 0 ? [faults, []] : halves(faults)
+    return parts(piece, { ...none, faults: first }, { rows, deletes, faults: second }, null)
+  }
+  if (deletes.length > 0) {
+    const [first, second] = rows.length > 0 ? [deletes, []] : halves(deletes)
+    return parts(piece, { ...none, deletes: first }, { ...none, rows, deletes: second }, null)
+  }
+  const [first, second] = halves(rows)
+  return parts(piece, { ...none, rows: first }, { ...none, rows: second }, keyOf(first.at(-1)!, keyIndexes(source)))
+}
+
+function halves<T>(values: readonly T[]): [T[], T[]] {
+  const middle = Math.ceil(values.length / 2)
+  return [values.slice(0, middle), values.slice(middle)]
+}
+
+type Content = Pick<Piece, 'rows' | 'deletes' | 'faults'>
+
+/** `after`: where a snapshot resumes behind the first part; null begins it again, which repeats but loses nothing. */
+function parts(piece: Piece, first: Content, second: Content, after: Row | null): [Piece, Piece] {
+  const head: Piece = { ...first, entries: [] }
+  const rest: Piece = { ...piece, ...second }
+  if (piece.snapshot) {
+    head.snapshot = { first: piece.snapshot.first, last: false, after }
+    rest.snapshot = { ...piece.snapshot, first: false }
+  }
+  return [head, rest]
+}
+
+function refuseRow(source: SourceTable, piece: Piece, row: Row): Piece {
+  return { ...piece, rows: [], faults: [{ key: keyOf(row, keyIndexes(source)), code: 'QZ-ROW-TOO-LARGE' }] }
+}
+
+function join(a: Piece, b: Piece): Piece {
+  return { ...b, rows: [...a.rows, ...b.rows], deletes: [...a.deletes, ...b.deletes], faults: [...a.faults, ...b.faults] }
+}
+
+function columnsOf(source: SourceTable, piece: Piece): Column[] {
+  const deletes = piece.deletes.filter((key) => canTravel(source, key))
+  const faults = piece.faults.filter((fault) => canTravel(source, fault.key))
+  const absent = [...deletes, ...faults.map((fault) => fault.key)]
+  const keys = keyIndexes(source)
+  const columns: Column[] = source.columns.map(({ item }, i) => {
+    const values: Value[] = piece.rows.map((row) => row[i]!)
+    const place = keys.indexOf(i)
+    for (const key of absent) values.push(place < 0 ? null : key[place]!)
+    return { item: item.id, values }
+  })
+  if (absent.length === 0) return columns
+  const ops: Op[] = [
+    ...piece.rows.map(() => 'u' as const),
+    ...deletes.map(() => 'd' as const),
+    ...faults.map(({ code }) => `c:${code}` as const),
+  ]
+  return [...columns, { item: '$op', values: ops }]
+}
+
+/** A key that is not portable itself stays in the source's quarantine only; no receiver ever heard of it, so none is told that it went. */
+function canTravel(source: SourceTable, key: Row): boolean {
+  const items = source.columns.filter(({ item }) => item.key).map(({ item }) => item)
+  return key.every((value, i) => value !== null && valueFault(items[i]!, value) === undefined)
+}

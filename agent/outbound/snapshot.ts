@@ -1,0 +1,99 @@
+import type { Manifest } from '../../protocol/batch.ts'
+import { isAfter, type Place } from '../../protocol/position.ts'
+import type { Capture, Row, SourceTable, StreamState } from '../database.ts'
+import type { ExaminedRows } from './row-checks.ts'
+import type { Kept } from '../outbound.ts'
+import type { Piece } from './packing.ts'
+
+type State = StreamState['snapshot']
+
+/**
+ * A stream's running snapshot: where it began, how far it has been read (not: receipted), and whether its next part may be read. Parts
+ * follow one another by key; which of them are receipted is written down by the source database, and after a break they go on there.
+ */
+export class SnapshotReading {
+  readonly #capture: Capture
+  readonly #source: SourceTable
+  readonly #kept: Kept
+  readonly #examined: ExaminedRows
+  #running: { began: Place | null; after: Row | null } | null = null
+  /** Of the last snapshot, also where it has ended. */
+  #lastBegan: Place | null = null
+
+  constructor(capture: Capture, source: SourceTable, kept: Kept, examined: ExaminedRows) {
+    this.#capture = capture
+    this.#source = source
+    this.#kept = kept
+    this.#examined = examined
+  }
+
+  /** Null before its first part is packed. */
+  get began(): Place | null {
+    return this.#running?.began ?? null
+  }
+
+  /** One is needed, and nothing of it has been packed. */
+  get isFirst(): boolean {
+    return this.#running !== null && this.#running.began === null
+  }
+
+  get mayRead(): boolean {
+    return this.#running !== null && !this.#kept.guard.holdsEnd && this.#kept.pace.mayRead
+  }
+
+  /** Whether this or the last one begins after a place, or is still to begin. */
+  beginsAfter(place: Place | null): boolean {
+    return this.isFirst || (this.#lastBegan !== null && isAfter(this.#lastBegan, place))
+  }
+
+  /** Goes on with what the source database has written down. */
+  resume(state: State): void {
+    const { guard, pace, sent } = this.#kept
+    if (state === 'needed') {
+      this.#running = { began: null, after: null }
+      guard.snapshotMoved()
+      pace.restart()
+      return
+    }
+    this.#running = state && { began: state.began, after: state.after }
+    if (state) this.#lastBegan = state.began
+    pace.resume(sent.snapshotRows)
+  }
+
+  /** What was read ahead is thrown away; `resume` comes before the next part. */
+  stop(): void {
+    this.#running = null
+  }
+
+  /** The next part; undefined where nothing is left but its end, and that must wait. */
+  async read(rowsAtOnce: number, mayEnd: (rows: number | undefined) => boolean): Promise<Piece | undefined> {
+    const { began, after } = this.#running!
+    const { pace, sent } = this.#kept
+    const first = began === null
+    if (!pace.isMeasured) pace.measure(await this.#capture.count(this.#source))
+    const limit = pace.limit(rowsAtOnce)
+    const { last, ...read } = await this.#capture.rowsAfter(this.#source, after, limit)
+    const { rows, faults } = this.#examined.take(read)
+    const met = rows.length + faults.length
+    pace.took(met)
+    const ended = met < limit && mayEnd(pace.rows)
+    if (met === 0 && !ended && !first) return undefined
+    const piece = { rows, faults, deletes: [], entries: [], snapshot: { first, last: ended, after: last } }
+    sent.reread(piece)
+    return piece
+  }
+
+  /** A part is packed as this batch. */
+  move({ first, last, after }: NonNullable<Piece['snapshot']>, place: Place): void {
+    if (first) this.#lastBegan = place
+    const began = first ? place : this.#running!.began
+    this.#running = last ? null : { began, after: after ?? this.#running!.after }
+  }
+
+  /** What is to be written down with a batch that the hub has: undefined where it moved no snapshot, or one given up meanwhile for a new one. */
+  recorded({ snapshot }: Piece, manifest: Manifest, before: State): State | undefined {
+    if (!snapshot || (before === 'needed' && !snapshot.first) || this.isFirst) return undefined
+    if (snapshot.last) return null
+    return { began: { epoch: manifest.epoch, seq: manifest.snapshot!.began }, after: snapshot.after }
+  }
+}

@@ -1,0 +1,282 @@
+import { isDeepStrictEqual } from 'node:util'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { RowHasher, type TableDigest } from '../../protocol/digest.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
+import type { Policy } from '../../protocol/policy.ts'
+import { isAfter, type Position } from '../../protocol/position.ts'
+import {
+  bucketsAtOnce,
+  entriesAtOnce,
+  outcomeOf,
+  signReconciliation,
+  type Measured,
+  type ReconcileAnswer,
+  type ReconcileQuestion,
+  type ReconciliationStatement,
+  type StepAnswer,
+  type StepName,
+  type StepOf,
+} from '../../protocol/reconciliation.ts'
+import type { SigningKey } from '../../protocol/signature.ts'
+import type { AgentConfig } from '../config/config.ts'
+import { isWithin } from '../config/hours.ts'
+import type { Database, Reading } from '../database.ts'
+import type { Passages } from '../outbound/drain-waiters.ts'
+import { collectRows, digestTable, entriesFrom, lookUp, sourceKeys, type Collected } from './reading.ts'
+import { reconciledTable, type ReconciledTable } from './table.ts'
+import type { StatusBoard } from '../status/board.ts'
+
+export interface ReconcilingContext {
+  config: Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'reconcile' | 'timezone'>
+  databases: ReadonlyMap<string, Database>
+  policy: () => Policy | undefined
+  board: StatusBoard
+  passages: Passages
+  key: SigningKey
+  now: () => Date
+  logger: Logger
+  /** Told of each statement that this side signed. */
+  signed: (side: 'source' | 'target', statement: ReconciliationStatement) => void
+}
+
+/** One run as this agent takes part in it. */
+interface Run {
+  question: Omit<ReconcileQuestion, 'step' | 'kind'>
+  hasher: RowHasher
+  rows: number
+  steps: Map<string, Promise<unknown>>
+  lastAsked: number
+  ending: AbortController
+  digest?: TableDigest
+  measured?: Measured
+  collected?: Collected
+}
+
+type LongStep = Extract<StepName, 'digest' | 'collect' | 'recheck' | 'repair'>
+type Done<N extends LongStep> = Extract<StepAnswer<N>, { done: true }>
+
+/** Milliseconds for which an ask is held while its step goes on. */
+const holds = 10_000
+/** Milliseconds without an ask after which the hub has given a run up. */
+const forgetAfter = 10 * 60_000
+const mostRuns = 4
+
+/**
+ * Takes part in reconciliations: reads this side's table on a connection of its own, and signs what it measured itself. A run lives in
+ * memory alone: after a restart the hub begins another one. Everything is judged by the policy of the moment, page by page.
+ */
+export class Reconciling {
+  readonly #context: ReconcilingContext
+  readonly #runs = new Map<string, Run>()
+
+  constructor(context: ReconcilingContext) {
+    this.#context = context
+  }
+
+  /** Throws QZ-RECONCILE-NOT-NOW, QZ-RECONCILE-LOST, QZ-RECONCILE-NUMBERS, what `reconciledTable` throws, and the database's own codes. */
+  async answer({ step, run: id, route, resource, side, schema, items, salt }: ReconcileQuestion): Promise<ReconcileAnswer> {
+    const question = { run: id, route, resource, side, schema, items, salt }
+    this.#forgetOld()
+    const table = this.#table(question)
+    const run = this.#runOf(question, step.do)
+    run.lastAsked = Date.now()
+    switch (step.do) {
+      case 'digest':
+        return this.#long(run, 'digest', 'digest', () => this.#digest(run, table))
+      case 'collect':
+        return this.#long(run, 'collect', 'collect', () => this.#collect(run, table, step))
+      case 'recheck':
+        return this.#long(run, 'recheck', `recheck ${step.round}`, () => this.#recheck(run, table, step))
+      case 'repair':
+        return this.#long(run, 'repair', 'repair', () => this.#repair(run, table, step))
+      case 'buckets':
+        return { buckets: known(run.digest, run).buckets(step.bits, step.from, bucketsAtOnce).toString('base64') }
+      case 'entries':
+        return { entries: entriesFrom(known(run.collected, run), step.from, entriesAtOnce) }
+      case 'keys':
+        return { keys: keysOf(known(run.collected, run), step) }
+      case 'sign':
+        return this.#sign(run, step)
+    }
+  }
+
+  stop(): void {
+    for (const run of this.#runs.values()) run.ending.abort()
+    this.#runs.clear()
+  }
+
+  #table(question: Run['question']): ReconciledTable {
+    const table = reconciledTable(this.#context.config, this.#context.policy(), question)
+    const { reconcile, timezone } = this.#context.config
+    if (isWithin(reconcile?.window, this.#context.now(), timezone)) return table
+    const reason = `前置机只在 ${reconcile?.window} 对账 / this agent reconciles at ${reconcile?.window} only`
+    throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason })
+  }
+
+  #runOf(question: Run['question'], step: StepName): Run {
+    const id = `${question.run} ${question.side}`
+    const run = this.#runs.get(id)
+    if (run && isDeepStrictEqual(run.question, question)) return run
+    if (step !== 'digest') throw new QianzhiError('QZ-RECONCILE-LOST', { run: question.run })
+    // The hub has begun it anew, with another salt: what it asked before was put off.
+    run?.ending.abort()
+    const items = this.#table(question).items
+    const made: Run = {
+      question,
+      hasher: new RowHasher(items, question.salt),
+      rows: 0,
+      steps: new Map(),
+      lastAsked: Date.now(),
+      ending: new AbortController(),
+    }
+    this.#runs.set(id, made)
+    return made
+  }
+
+  /** The hub has one run at a time: the others were given up there. */
+  #forgetOld(): void {
+    const latest = [...this.#runs].toSorted(([, a], [, b]) => b.lastAsked - a.lastAsked)
+    for (const [id, run] of latest.filter(([, run], i) => i >= mostRuns || Date.now() - run.lastAsked > forgetAfter)) {
+      run.ending.abort()
+      this.#runs.delete(id)
+    }
+  }
+
+  /** Begins the step where it was not, and says within `holds` whether it is done. A step that failed may be begun again. */
+  async #long<N extends LongStep>(run: Run, _name: N, id: string, work: () => Promise<Done<N>>): Promise<StepAnswer<N>> {
+    let step = run.steps.get(id) as Promise<Done<N>> | undefined
+    if (!step) {
+      run.rows = 0
+      step = work()
+      step.catch(() => run.steps.delete(id))
+      run.steps.set(id, step)
+    }
+    const waited = new AbortController()
+    try {
+      const held = pause(holds, undefined, { signal: waited.signal })
+      return (await Promise.race([step, held])) ?? ({ done: false, rows: run.rows } as StepAnswer<N>)
+    } finally {
+      waited.abort()
+    }
+  }
+
+  /** Where a snapshot is on its way, or the line is held, there is nothing to compare yet. */
+  #flowing({ side, database }: ReconciledTable, { resource, route }: Run['question']): Position {
+    const { board } = this.#context
+    const report = side === 'source' ? board.source(resource, database) : board.sinks.get(route)
+    if (report?.state === 'flowing' && report.position) return report.position
+    const reason = report?.fault ? `${report.fault.code} ${report.fault.zh} / ${report.fault.en}` : `${side} ${report?.state ?? 'starting'}`
+    throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason })
+  }
+
+  #reading(run: Run, table: ReconciledTable) {
+    const { config, databases } = this.#context
+    return {
+      database: databases.get(table.database)!,
+      table,
+      hasher: run.hasher,
+      pace: config.reconcile?.pace,
+      check: () => void this.#table(run.question),
+      progress: (rows: number) => void (run.rows = rows),
+      signal: run.ending.signal,
+    }
+  }
+
+  async #digest(run: Run, table: ReconciledTable): Promise<Done<'digest'>> {
+    this.#flowing(table, run.question)
+    const from = this.#context.now().toISOString()
+    const digest = await digestTable(this.#reading(run, table))
+    run.digest = digest
+    run.measured = { ...digest.total(), from, to: this.#context.now().toISOString() }
+    this.#context.logger.info({ run: run.question.run, route: run.question.route, rows: digest.rows }, 'a table was summed up')
+    return { done: true, ...run.measured, position: this.#flowing(table, run.question) }
+  }
+
+  async #collect(run: Run, table: ReconciledTable, step: StepOf<'collect'>): Promise<Done<'collect'>> {
+    const collected = await collectRows(this.#reading(run, table), step)
+    run.collected = collected
+    return { done: true, entries: collected.keys.size }
+  }
+
+  /** The source reads first and waits then; the receiver waits first, and reads what the source's rows have become. */
+  async #recheck(run: Run, table: ReconciledTable, step: StepOf<'recheck'>): Promise<Done<'recheck'>> {
+    if (table.side === 'source') {
+      const found = await this.#read(table, (reading) => lookUp(reading, table, run.hasher, step.keys))
+      return { done: true, ...found, position: await this.#passed(run, table) }
+    }
+    while (isAfter(step.after ?? { epoch: 0, seq: 0 }, this.#flowing(table, run.question))) {
+      await pause(50, undefined, { signal: run.ending.signal })
+    }
+    const position = this.#flowing(table, run.question)
+    const found = await this.#read(table, (reading) => lookUp(reading, table, run.hasher, step.keys))
+    const quarantine = await this.#context.databases.get(table.database)!.quarantine(run.question.route, 10_000)
+    const refused = quarantine.filter(({ end }) => end === 'sink')
+    const codes = new Map(refused.map(({ key, code }) => [JSON.stringify(run.hasher.canonicalKey(key)), code]))
+    return { done: true, ...found, faults: step.keys.map((key) => codes.get(JSON.stringify(key)) ?? null), position }
+  }
+
+  async #repair(run: Run, table: ReconciledTable, step: StepOf<'repair'>): Promise<Done<'repair'>> {
+    if (table.side !== 'source') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'only the source sends rows again' })
+    const keys = await this.#read(table, (reading) => sourceKeys(reading, table, run.hasher, step.keys))
+    this.#context.passages.of(run.question.resource).resend(keys)
+    this.#context.logger.info({ run: run.question.run, keys: keys.length }, 'rows are sent again after a reconciliation')
+    return { done: true, position: await this.#passed(run, table) }
+  }
+
+  /** When all that is queued now is stored at the hub. */
+  #passed(run: Run, table: ReconciledTable): Promise<Position> {
+    this.#flowing(table, run.question)
+    return this.#context.passages.of(run.question.resource).passed(run.ending.signal)
+  }
+
+  async #read<T>(table: ReconciledTable, work: (reading: Reading) => Promise<T>): Promise<T> {
+    const reading = await this.#context.databases.get(table.database)!.openReading()
+    try {
+      return await work(reading)
+    } finally {
+      await reading.close()
+    }
+  }
+
+  /** Only a statement that says of this side what this side has measured, and that does not contradict itself. */
+  #sign(run: Run, { statement }: StepOf<'sign'>): StepAnswer<'sign'> {
+    const { question } = run
+    const measured = known(run.measured, run)
+    const same = {
+      run: statement.run === question.run,
+      route: statement.route === question.route && statement.resource === question.resource,
+      schema: statement.schema === question.schema,
+      items: isDeepStrictEqual(statement.items, question.items),
+      salt: statement.salt === question.salt,
+      [question.side]: isDeepStrictEqual({ ...statement[question.side] }, { ...measured }),
+      outcome: statement.outcome === outcomeOf(statement) && addsUp(statement),
+    }
+    const wrong = Object.entries(same).find(([, fits]) => !fits)
+    if (wrong) throw new QianzhiError('QZ-RECONCILE-NUMBERS', { run: question.run, what: wrong[0] })
+    this.#runs.delete(`${question.run} ${question.side}`)
+    const signature = signReconciliation(statement, this.#context.key)
+    this.#context.signed(question.side, statement)
+    return { signature }
+  }
+}
+
+/** Every differing key is accounted for; equal sums leave none. */
+function addsUp(statement: StepOf<'sign'>['statement']): boolean {
+  const { source, target, differing, settled, moving, quarantined, repaired, remaining, more } = statement
+  const equal = source.rows === target.rows && source.digest === target.digest
+  return more || ((!equal || differing === 0) && differing === settled + moving + quarantined + repaired + remaining)
+}
+
+/** Throws QZ-RECONCILE-LOST where the step before was taken before a restart. */
+function known<T>(value: T | undefined, { question }: Run): T {
+  if (value === undefined) throw new QianzhiError('QZ-RECONCILE-LOST', { run: question.run })
+  return value
+}
+
+function keysOf({ keys }: Collected, { hashes }: StepOf<'keys'>): StepAnswer<'keys'>['keys'] {
+  return hashes.flatMap((hash) => {
+    const key = keys.get(Buffer.from(hash, 'base64url').toString('latin1'))
+    return key ? [key] : []
+  })
+}

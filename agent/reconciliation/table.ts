@@ -1,0 +1,103 @@
+import type { ReconcileQuestion } from '../../protocol/reconciliation.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
+import type { Policy } from '../../protocol/policy.ts'
+import { deliverableItems, type Item } from '../../protocol/schema.ts'
+import { deletedColumn, sourceColumn } from '../databases/postgres/sql.ts'
+import { engineOf, type AgentConfig, type Engine } from '../config/config.ts'
+import type { Row, SinkTable, SourceTable } from '../database.ts'
+import { receivesFor, sinkTable, sourceTable, supplyFor } from '../config/tables.ts'
+
+/** One side of a route as it is read for a reconciliation. */
+export interface ReconciledTable {
+  side: 'source' | 'target'
+  database: string
+  /** With the compared items alone. */
+  table: SourceTable
+  items: readonly Item[]
+  /** The source's row as it would be sent: all supplied items, since a row that one of them keeps back does not travel at all. */
+  whole: SourceTable
+  /** The compared items' places in a row of `whole`. */
+  places: readonly number[]
+}
+
+type Wanted = Pick<ReconcileQuestion, 'side' | 'resource' | 'route' | 'schema' | 'items'>
+type Tables = Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'timezone'>
+
+/**
+ * The table that a question is about, if the policy lets this agent supply, or receive, exactly these items of it now. Throws
+ * QZ-SUPPLY-NOT-ALLOWED, QZ-ROUTE-ENDED, QZ-NOT-FOUND where none is configured, QZ-RECONCILE-NOT-NOW where the hub and this agent do not
+ * have the same policy yet.
+ */
+export function reconciledTable(config: Tables, policy: Policy | undefined, wanted: Wanted): ReconciledTable {
+  return wanted.side === 'source' ? suppliedTable(config, policy, wanted) : deliveredTable(config, policy, wanted)
+}
+
+function suppliedTable(config: Tables, policy: Policy | undefined, wanted: Wanted): ReconciledTable {
+  const supply = supplyFor(policy, wanted.resource)
+  const source = config.sources.find(({ resource }) => resource === wanted.resource)
+  if (!source) throw new QianzhiError('QZ-NOT-FOUND', { what: `sources: ${wanted.resource}` })
+  const items = deliverableItems(supply.schema, wanted.items)
+  requireSame(wanted, supply.schema.version, items)
+  const missing = items.find(({ id }) => !supply.items.includes(id))
+  if (missing) throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource: `${wanted.resource}.${missing.id}` })
+  const engine = engineOf(source.database, config.databases[source.database]!.url)
+  const whole = sourceTable(source, supply, engine)
+  const places = items.map((item) => whole.columns.findIndex((column) => column.item.id === item.id))
+  const table = { ...whole, columns: places.map((place) => whole.columns[place]!) }
+  return { side: 'source', database: source.database, table, items, whole, places }
+}
+
+function deliveredTable(config: Tables, policy: Policy | undefined, wanted: Wanted): ReconciledTable {
+  for (const sink of config.sinks) {
+    const receive = receivesFor(policy, sink, config.sinks).find(({ route }) => route === wanted.route)
+    if (!receive) continue
+    // The rows are inside the gap, where nobody can ask.
+    if (sink.contents === 'batches') throw new QianzhiError('QZ-GAP-ONE-WAY', { what: `reconcile ${wanted.route}` })
+    const delivered = sinkTable(sink, receive, config)
+    const items = delivered.columns.map(({ item, mapping }) => mapping?.item ?? item)
+    requireSame(wanted, receive.schema.version, items)
+    const table = readBack(delivered, engineOf(sink.database, config.databases[sink.database]!.url))
+    return { side: 'target', database: sink.database, table, items, whole: table, places: items.map((_, i) => i) }
+  }
+  throw new QianzhiError('QZ-ROUTE-ENDED', { route: wanted.route, reason: 'it is not in the policy, or has no sink here' })
+}
+
+function requireSame(wanted: Wanted, version: number, items: readonly Item[]): void {
+  if (wanted.schema === version && wanted.items.join() === items.map(({ id }) => id).join()) return
+  const reason = `策略正在更新(第 ${version} 版)/ the policy is changing (version ${version})`
+  throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason })
+}
+
+/**
+ * A delivered table as a source: this route's rows alone, without those that are only marked as deleted. Rows without this agency in
+ * `qz_source` are none of the route's, whoever wrote them.
+ */
+function readBack(sink: SinkTable, engine: Engine): SourceTable {
+  const only = [{ column: sourceColumn, value: sink.source }]
+  if (sink.deletes === 'mark') only.push({ column: deletedColumn, value: engine === 'postgres' ? 'false' : '0' })
+  return {
+    resource: sink.resource,
+    table: sink.table,
+    route: sink.route,
+    capture: 'compare',
+    only,
+    schema: sink.schema,
+    columns: sink.columns.map((column) => ({ ...column, item: widest(column.item) })),
+    zeroDates: 'refuse',
+    valueLimit: 256 << 20,
+    queueLimit: 0,
+  }
+}
+
+/** Delivered columns may be wider than their items; how a value is written there does not count. */
+function widest(item: Item): Item {
+  if (item.type === 'decimal') return { ...item, precision: 100, scale: 38 }
+  if (item.type === 'json' || (item.type === 'text' && !item.key))
+    return { id: item.id, name: item.name, label: item.label, type: 'text', openness: item.openness }
+  return item
+}
+
+/** The compared items of a row of `whole`. */
+export function comparedRow({ places }: ReconciledTable, row: Row): Row {
+  return places.map((place) => row[place]!)
+}

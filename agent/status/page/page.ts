@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto'
+import type { Language } from '../../../protocol/errors.ts'
+import type { AgentStatus, SinkStatus, SourceStatus } from '../agent-status.ts'
+import { withoutValues } from '../log-tail.ts'
+import type { Words } from '../remedies.ts'
+import { StatusWords, type Fact } from '../status-text.ts'
+import { Html, markup } from './markup.ts'
+import { script } from './script.ts'
+import { style } from './style.ts'
+
+const hash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+
+/** Only what the page itself holds runs, and it may ask nobody but its own agent. */
+export const contentPolicy = [
+  `default-src 'none'`,
+  `script-src ${hash(script)}`,
+  `style-src ${hash(style)}`,
+  `connect-src 'self'`,
+  `base-uri 'none'`,
+  `form-action 'none'`,
+  `frame-ancestors 'none'`,
+].join('; ')
+
+/** The whole page in one language. Shows counts, names, times and faults; no values of rows. */
+export function renderPage(status: AgentStatus, language: Language): string {
+  return new Page(status, language).whole().text
+}
+
+interface Line {
+  name: string
+  place: string
+  line: SourceStatus | SinkStatus
+  facts: Fact[]
+}
+
+class Page {
+  readonly #status: AgentStatus
+  readonly #language: Language
+  readonly #words: StatusWords
+
+  constructor(status: AgentStatus, language: Language) {
+    this.#status = status
+    this.#language = language
+    this.#words = new StatusWords(status)
+  }
+
+  #say(words: Words): string {
+    return withoutValues(words[this.#language])
+  }
+
+  whole(): Html {
+    const { agent, sources, sinks } = this.#status
+    const held = [...sources, ...sinks].filter(({ state }) => state === 'held').length
+    const mark = held > 0 ? this.#say({ zh: `(${held} 条停住)`, en: `(${held} held) ` }) : ''
+    const title = this.#say({ zh: `前置机代理 ${agent}`, en: `Agent ${agent}` })
+    const away = { zh: '代理没有应答:以下是它最后一次的状态。', en: 'The agent does not answer: this is how it last was.' }
+    return markup`<!doctype html>
+      <html lang="${this.#language === 'zh' ? 'zh-CN' : 'en'}">
+        <head>
+          <meta charset="utf-8" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <noscript><meta http-equiv="refresh" content="10" /></noscript>
+          <title>${mark}${title}</title>
+          <style>${new Html(style)}</style>
+        </head>
+        <body>
+          <header>
+            <h1>${title}</h1>
+            <p>${this.#otherLanguage()}</p>
+          </header>
+          <p id="away" class="bad" role="alert" hidden>${this.#say(away)}</p>
+          <main>
+            <p class="muted">${this.#when()}</p>
+            ${this.#agent()} ${this.#sources()} ${this.#sinks()}
+          </main>
+          <script>${new Html(script)}</script>
+        </body>
+      </html>`
+  }
+
+  #otherLanguage(): Html {
+    return this.#language === 'zh'
+      ? markup`<a href="/?lang=en" lang="en" hreflang="en">English</a>`
+      : markup`<a href="/?lang=zh" lang="zh-CN" hreflang="zh-CN">中文</a>`
+  }
+
+  #when(): string {
+    const { time, timezone } = this.#status
+    const { zh, en } = this.#words.time(time)
+    return this.#say({ zh: `时间 ${zh}(${timezone}),每 2 秒更新`, en: `${en} (${timezone}), renewed every 2 s` })
+  }
+
+  #agent(): Html {
+    const facts = this.#words.agent().map(
+      ({ name, value, tone }) =>
+        markup`<div>
+          <dt>${this.#say(name)}</dt>
+          <dd class="${tone ?? ''}">${this.#say(value)}</dd>
+        </div>`,
+    )
+    const heading = this.#say({ zh: '本机', en: 'This machine' })
+    return markup`<section>
+      <h2 id="agent">${heading}</h2>
+      <dl>${facts}</dl>
+    </section>`
+  }
+
+  #sources(): Html {
+    const lines = this.#status.sources.map((line) => ({
+      name: line.resource,
+      place: line.database,
+      line,
+      facts: this.#words.source(line),
+    }))
+    return this.#lines('sources', { zh: '来源', en: 'Sources' }, lines)
+  }
+
+  #sinks(): Html {
+    const lines = this.#status.sinks.map((line) => ({
+      name: line.table || line.resource,
+      place: `${line.database} · ${line.resource} · ${line.route}`,
+      line,
+      facts: this.#words.sink(line),
+    }))
+    return this.#lines('sinks', { zh: '落地', en: 'Sinks' }, lines)
+  }
+
+  #lines(id: string, heading: Words, lines: readonly Line[]): Html {
+    const none = markup`<p>${this.#say({ zh: '没有配置。', en: 'None is configured.' })}</p>`
+    return markup`<section>
+      <h2 id="${id}">${this.#say(heading)}</h2>
+      ${lines.length === 0 ? none : this.#table(id, lines)}
+    </section>`
+  }
+
+  /** Scrolls sideways by itself, by keyboard too. */
+  #table(id: string, lines: readonly Line[]): Html {
+    const heads = [{ zh: '名称', en: 'Name' }, ...lines[0]!.facts.map(({ name }) => name)]
+    return markup`<div class="wide" role="region" aria-labelledby="${id}" tabindex="0">
+      <table>
+        <thead>
+          <tr>
+            ${heads.map((name) => markup`<th scope="col">${this.#say(name)}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${lines.map((line) => this.#row(line))}
+        </tbody>
+      </table>
+    </div>`
+  }
+
+  #row({ name, place, line, facts }: Line): Html {
+    return markup`<tr>
+        <th scope="row">${name}<br /><span class="muted">${place}</span></th>
+        ${facts.map(({ value, tone }) => markup`<td class="${tone ?? ''}">${this.#say(value)}</td>`)}
+      </tr>
+      ${this.#fault(line, facts.length + 1)}`
+  }
+
+  /** Below its line, as long as it lasts; and the last one that is over. */
+  #fault({ lastFault }: Line['line'], width: number): Html {
+    if (!lastFault) return markup``
+    const over = lastFault.over ? this.#say({ zh: '此前的故障(已恢复):', en: 'Was held before: ' }) : ''
+    return markup`<tr class="fault">
+      <td colspan="${width}">
+        <div class="${lastFault.over ? 'muted' : 'bad'}">${over}${this.#say(this.#words.fault(lastFault))}</div>
+      </td>
+    </tr>`
+  }
+}

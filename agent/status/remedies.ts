@@ -1,0 +1,78 @@
+import { errorKind, type Actor, type ErrorCode } from '../../protocol/errors.ts'
+
+/** What a person reads, in both languages. */
+export interface Words {
+  zh: string
+  en: string
+}
+
+const actors: Record<Actor, Words> = {
+  operator: { zh: '本机运维人员处理', en: 'the operator of this machine' },
+  provider: { zh: '数据提供方处理', en: 'the agency that provides the data' },
+  receiver: { zh: '数据接收方处理', en: 'the agency that receives the data' },
+  office: { zh: '市电子政务办处理', en: "the city's office" },
+  requester: { zh: '操作者本人处理', en: 'whoever asked for it' },
+  nobody: { zh: '无需处理', en: 'nobody has to act' },
+}
+
+/** What to do first, where the text of a code does not say so itself. */
+const steps: Partial<Record<ErrorCode, Words>> = {
+  'QZ-HUB-UNREACHABLE': {
+    zh: '检查本机网络、防火墙、代理设置,并确认中心在运行',
+    en: "look at this machine's network, firewall and proxy, and whether the hub runs",
+  },
+  'QZ-HUB-CERTIFICATE': {
+    zh: '向市电子政务办核实中心证书;确已更换的,重新登记(enroll)',
+    en: "ask the office whether the hub's certificate was changed; if it was, enrol again",
+  },
+  'QZ-AGENT-REVOKED': {
+    zh: '向市电子政务办查询原因,需要时重新申请前置机',
+    en: 'ask the office why; apply for a front-end machine again if needed',
+  },
+  'QZ-POLICY-EXPIRED': { zh: '恢复与中心的连接,策略会自动更新', en: 'restore the connection to the hub: the policy is renewed by itself' },
+  'QZ-PROVIDER-KEY': {
+    zh: '向提供方核实密钥已更换,再执行 qianzhi-agent trust 资源',
+    en: 'ask the provider whether its key was changed, then run qianzhi-agent trust RESOURCE',
+  },
+  'QZ-DB-UNREACHABLE': {
+    zh: '确认数据库在运行,检查地址、账号、口令和连接数',
+    en: 'see that the database runs, and look at address, account, password and number of connections',
+  },
+  'QZ-DB-RIGHTS': {
+    zh: '执行 qianzhi-agent doctor,请 DBA 授予所列权限',
+    en: 'run qianzhi-agent doctor, and have the DBA grant what it lists',
+  },
+  'QZ-SOURCE-TABLE': {
+    zh: '执行 qianzhi-agent doctor,核对表名和列',
+    en: 'run qianzhi-agent doctor, and look at the names of table and columns',
+  },
+  'QZ-SOURCE-NOT-SET-UP': { zh: '执行 qianzhi-agent setup', en: 'run qianzhi-agent setup' },
+  'QZ-SINK-TABLE': {
+    zh: '按原因恢复该表;确需重新填充的,执行 qianzhi-agent resync',
+    en: 'put the table right as the reason says; to have it filled anew, run qianzhi-agent resync',
+  },
+  'QZ-SINK-BAD-SHARE': {
+    zh: '执行 qianzhi-agent quarantine 查看原因,修正落地表后 replay',
+    en: 'run qianzhi-agent quarantine for the reasons, put the table right, then replay',
+  },
+  'QZ-ROUTE-ENDED': {
+    zh: '授权已结束或尚未批准:核对配置和申请',
+    en: 'the grant has ended or is not approved yet: look at configuration and application',
+  },
+  'QZ-FOLDER-UNREACHABLE': {
+    zh: '检查网络共享、路径、权限和磁盘空间',
+    en: 'look at the network share, the path, its rights and the space on the disk',
+  },
+}
+
+/** Who must act, and what to do. Lines go on by themselves when it is done. */
+export function remedyOf(code: ErrorCode): Words {
+  const { who } = errorKind(code)
+  const step = steps[code]
+  if (who === 'nobody') return { zh: '无需处理,自动重试', en: 'nobody has to act: it is tried again by itself' }
+  const { zh, en } = actors[who]
+  return {
+    zh: `由${zh}:${step ? `${step.zh};` : ''}处理后自动恢复`,
+    en: `for ${en}: ${step ? `${step.en}; ` : ''}it goes on by itself then`,
+  }
+}

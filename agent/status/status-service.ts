@@ -1,0 +1,171 @@
+import { statfs } from 'node:fs/promises'
+import type { Logger } from 'pino'
+import type { SinkReport, SourceReport } from '../../protocol/api.ts'
+import { codedError } from '../../protocol/errors.ts'
+import { policyExpired } from '../../protocol/policy.ts'
+import { told, type AgentStatus, type SinkStatus, type SourceStatus } from './agent-status.ts'
+import type { AgentConfig } from '../config/config.ts'
+import type { HubClient } from '../hub/client.ts'
+import type { InboundRoute } from '../inbound/route.ts'
+import { LineRates } from './throughput.ts'
+import { Morning } from './daily-report.ts'
+import { openPage, type PageServer } from './page/server.ts'
+import type { PolicyKeeper } from '../hub/policy-store.ts'
+import type { LastReconciliations } from '../reconciliation/last-results.ts'
+import { requireIdentity, type StateFile } from '../runtime/state.ts'
+import { lastFault, type StatusBoard } from './board.ts'
+import type { Wake } from '../runtime/wake.ts'
+
+/** When a source was last scanned to its end, and will be next. */
+export interface ScanTimes {
+  resource: string
+  last: Date | undefined
+  next: Date | undefined
+}
+
+export interface LocalStatusContext {
+  config: Pick<AgentConfig, 'data' | 'language' | 'morning' | 'page' | 'timezone'>
+  state: StateFile
+  board: StatusBoard
+  hub: Pick<HubClient, 'answered' | 'clockOffset' | 'fault' | 'now' | 'url'>
+  keeper: Pick<PolicyKeeper, 'policy'>
+  reconciled: LastReconciliations
+  routes: () => readonly InboundRoute[]
+  scans: () => ScanTimes[]
+  /** Fired where the hub should be told at once. */
+  pollAgain: Wake
+  logger: Logger
+}
+
+const sampleEvery = 5_000
+const leastShare = 0.05
+const leastBytes = 1 << 30
+
+/** What this machine's operator is told of the running agent: by `status`, by the page on 127.0.0.1, by the morning line. */
+export class LocalStatus {
+  readonly #context: LocalStatusContext
+  readonly #started = performance.now()
+  readonly #rates = new LineRates()
+  readonly #morning: Morning
+  #disk: AgentStatus['disk']
+  #page: PageServer | undefined
+  #pageFault: string | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(context: LocalStatusContext) {
+    const { config, state, board, hub, logger } = context
+    this.#context = context
+    this.#morning = new Morning({
+      at: config.morning ?? '08:30',
+      timezone: config.timezone,
+      state,
+      board,
+      now: () => hub.now(),
+      status: () => this.status(),
+      reconciled: () => context.reconciled.all(),
+      logger,
+      tell: () => context.pollAgain.fire(),
+    })
+  }
+
+  /** A page that cannot be served is said, and stops nothing. */
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => void this.#sample(), sampleEvery).unref()
+    await this.#sample()
+    this.#morning.start()
+    const { config, logger } = this.#context
+    if (config.page === false) return
+    const port = config.page?.port ?? 8470
+    try {
+      this.#page = await openPage(port, { status: () => this.status(), language: config.language ?? 'zh' })
+      logger.info({ page: this.#page.url }, 'status page')
+    } catch (error) {
+      const { message } = codedError(error)
+      this.#pageFault = `127.0.0.1:${port}: ${message}`
+      logger.warn({ port, err: codedError(error) }, 'the status page is not served: set page.port to a free port, or page to false')
+    }
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#morning.stop()
+    await this.#page?.close()
+  }
+
+  /** Never fails. */
+  async #sample(): Promise<void> {
+    const { board, config } = this.#context
+    this.#rates.sample([...board.sources.values(), ...board.sinks.values()], performance.now())
+    try {
+      const { bavail, blocks, bsize } = await statfs(config.data)
+      const [free, size] = [bavail * bsize, blocks * bsize]
+      this.#disk = { free, size, low: free < leastBytes || free / size < leastShare }
+    } catch {
+      this.#disk = undefined
+    }
+  }
+
+  status(): AgentStatus {
+    const { board, config, hub, keeper, state, routes } = this.#context
+    const { agent, agency } = requireIdentity(state)
+    const { sources, sinks, ...report } = board.report(hub.clockOffset)
+    const { policy } = keeper
+    const now = hub.now()
+    const running = new Map(routes().map((route) => [route.id, route]))
+    const scans = new Map(this.#context.scans().map((times) => [times.resource, times]))
+    return {
+      ...report,
+      agent,
+      agency,
+      time: now.toISOString(),
+      started: new Date(now.getTime() - (performance.now() - this.#started)).toISOString(),
+      timezone: config.timezone,
+      hub: this.#hub(),
+      policy: policy ? { serial: policy.serial, expires: policy.expires, valid: !policyExpired(policy, now) } : null,
+      receiptsDue: [...running.values()].filter(({ owesReceipt }) => owesReceipt).length,
+      ...(this.#disk && { disk: this.#disk }),
+      page: { ...(this.#page && { url: this.#page.url }), ...(this.#pageFault && { fault: this.#pageFault }) },
+      ...(board.morning?.line && { lastMorning: board.morning.line }),
+      sources: sources.map((source) => this.#source(source, scans.get(source.resource))),
+      sinks: sinks.map((sink) => this.#sink(sink, running.get(sink.route))),
+    }
+  }
+
+  #hub(): AgentStatus['hub'] {
+    const { answered, fault, url } = this.#context.hub
+    const error = fault?.error
+    const since = fault?.since.toISOString() ?? ''
+    return {
+      url,
+      ...(answered && { answered: answered.toISOString() }),
+      ...(error && { fault: told({ code: error.code, zh: error.text('zh'), en: error.text('en'), since }) }),
+    }
+  }
+
+  #source(source: SourceReport, scan: ScanTimes | undefined): SourceStatus {
+    const [last, next] = [scan?.last?.toISOString(), scan?.next?.toISOString()]
+    return {
+      ...this.#line(source),
+      ...(scan && { scan: { ...(last && { last }), ...(next && { next }) } }),
+      ...reconciledOf(this.#context.reconciled.source(source.resource)),
+    }
+  }
+
+  #sink(sink: SinkReport, route: InboundRoute | undefined): SinkStatus {
+    return { ...this.#line(sink), level: route?.isLevel ?? false, ...reconciledOf(this.#context.reconciled.sink(sink.route)) }
+  }
+
+  #line<T extends SourceReport | SinkReport>(line: T): T & Pick<SourceStatus, 'rate' | 'lastFault'> {
+    const rate = this.#rates.rate(line, performance.now())
+    const fault = line.fault ?? lastFault(line)
+    return {
+      ...line,
+      ...(rate !== undefined && { rate }),
+      ...(fault && { lastFault: { ...told(fault), over: line.fault === undefined } }),
+    }
+  }
+}
+
+function reconciledOf(reconciled: SourceStatus['reconciled']): Pick<SourceStatus, 'reconciled'> {
+  return reconciled ? { reconciled } : {}
+}

@@ -1,0 +1,208 @@
+import type { Manifest } from '../../protocol/batch.ts'
+import type { Position } from '../../protocol/position.ts'
+import { deliverableItems, itemById, keyItems, type Schema } from '../../protocol/schema.ts'
+import { openAsks, type OpenAsk } from './agent-requests.ts'
+import { producerOf } from '../registry/catalog/resources.ts'
+import type { Store } from '../store/store.ts'
+import type { Listener, Wakeups } from '../store/wakeups.ts'
+
+/** What an agent may supply now. */
+export interface Supplied {
+  resource: string
+  /** The current version. */
+  schema: Schema
+  /** Closed items whose data the provider stores on the hub all the same. */
+  storedClosed: readonly string[]
+  /** Who produced the stream last; null where nobody did. */
+  lastProducer: string | null
+}
+
+/** What an agent may receive now. */
+export interface Received {
+  route: string
+  resource: string
+  keep: 'store' | 'relay'
+  schema: Schema
+  granted: readonly string[]
+  /** Why nothing may be delivered, whatever the time is. */
+  ended?: string
+  /** What the office wrote as the reason. */
+  because?: string
+  expires?: Date
+  /** What its receipts said. */
+  position: Position | null
+}
+
+export interface AgentView {
+  /** False for a revoked agent, which may do nothing. */
+  active: boolean
+  supplies: ReadonlyMap<string, Supplied>
+  routes: ReadonlyMap<string, Received>
+  /** What it is asked and has not answered. */
+  asks: readonly OpenAsk[]
+}
+
+/** Why nothing may be delivered on this route now, or undefined. */
+export function endedBecause(route: Received, now: Date): string | undefined {
+  return route.ended ?? (route.expires && route.expires <= now ? 'expired' : undefined)
+}
+
+/**
+ * The items that a batch of schema version `made` may carry to a receiver now: granted, and closed neither then nor now. Openness that
+ * was tightened, or an item that was taken out of the resource, so acts on what is stored too.
+ */
+export function itemsToDeliver(made: Schema, { schema, granted }: Pick<Received, 'schema' | 'granted'>): Set<string> {
+  const open = (id: string) => (itemById(schema, id)?.openness ?? 'closed') !== 'closed'
+  return new Set(deliverableItems(made, granted).flatMap((item) => (item.key || open(item.id) ? [item.id] : [])))
+}
+
+/**
+ * Whether a receiver can go on with a batch of schema version `made`: it holds all that the route is to have now, under the same key. A
+ * later version may name other items; its stream begins with a snapshot, and what came before in another form is passed over.
+ */
+export function fitsRoute(
+  made: Schema,
+  { blocks }: Pick<Manifest, 'blocks'>,
+  { schema, granted }: Pick<Received, 'schema' | 'granted'>,
+): boolean {
+  if (made.version === schema.version) return true
+  const present = new Set(blocks.map(({ item }) => item))
+  const keys = new Set(keyItems(made).map(({ id }) => id))
+  const sameKey = keyItems(schema).every(({ id }) => keys.delete(id)) && keys.size === 0
+  return sameKey && deliverableItems(schema, granted).every(({ id }) => present.has(id) && wasOpen(made, id))
+}
+
+/** What was closed when the batch was made stays withheld of it. */
+function wasOpen(made: Schema, id: string): boolean {
+  return (itemById(made, id)?.openness ?? 'closed') !== 'closed'
+}
+
+const suppliesSql = `
+  select r.code as resource, v.schema, v.stored_closed_items, s.producer as last_producer
+  from agent a
+  join resource r on r.state = 'active' and r.agency = a.agency and ${producerOf} = a.id
+  join resource_version v on v.resource = r.code and v.version = r.version
+  left join stream s on s.resource = r.code
+  where a.id = $1 and a.state = 'active'`
+
+const routesSql = `
+  select t.id as route, r.code as resource, r.keep, v.schema, g.items, g.valid_to, t.epoch, t.seq, t.hash, case when r.state = 'active' then g.reason else r.stop_reason end as reason,
+    case when g.state <> 'active' then g.state when r.state <> 'active' then r.state
+      when g.mode <> 'exchange' or g.agency <> a.agency then 'not granted' end as ended
+  from route t
+  join agent a on a.id = t.agent
+  join access_grant g on g.id = t.access_grant
+  join resource r on r.code = g.resource
+  join resource_version v on v.resource = r.code and v.version = r.version
+  where t.agent = $1`
+
+interface SupplyRow {
+  resource: string
+  schema: Schema
+  stored_closed_items: string[]
+  last_producer: string | null
+}
+
+interface RouteRow {
+  route: string
+  resource: string
+  keep: 'store' | 'relay'
+  schema: Schema
+  items: string[]
+  valid_to: Date | null
+  epoch: string | null
+  seq: string | null
+  hash: string | null
+  ended: string | null
+  reason: string | null
+}
+
+async function readView({ query }: Pick<Store, 'query'>, agent: string): Promise<AgentView> {
+  const [agents, supplies, routes, asks] = await Promise.all([
+    query<{ state: string }>('select state from agent where id = $1', [agent]),
+    query<SupplyRow>(suppliesSql, [agent]),
+    query<RouteRow>(routesSql, [agent]),
+    openAsks(query, agent),
+  ])
+  return {
+    active: agents[0]?.state === 'active',
+    supplies: new Map(supplies.map((row) => [row.resource, supplied(row)])),
+    routes: new Map(routes.map((row) => [row.route, received(row)])),
+    asks,
+  }
+}
+
+function supplied({ resource, schema, stored_closed_items, last_producer }: SupplyRow): Supplied {
+  return { resource, schema, storedClosed: stored_closed_items, lastProducer: last_producer }
+}
+
+function received({ route, resource, keep, schema, items, valid_to, epoch, seq, hash, ended, reason }: RouteRow): Received {
+  const position = epoch && seq && hash ? { epoch: Number(epoch), seq: Number(seq), hash } : null
+  const end = { ...(ended && { ended }), ...(reason && { because: reason }), ...(valid_to && { expires: valid_to }) }
+  return { route, resource, keep, schema, granted: items, position, ...end }
+}
+
+interface Remembered {
+  listener: Listener
+  readAt: number
+  view: Promise<AgentView>
+}
+
+/** Milliseconds that a view may be old: the bound on how late a change made in another hub process acts. */
+const oldest = 1000
+const noWait = AbortSignal.abort()
+
+/** What the registry says about each agent, remembered: until `agent:<id>` wakes, which acts at once in this process, or for a second. */
+export class AgentViews {
+  private readonly store: Pick<Store, 'query'>
+  private readonly wakeups: Wakeups
+  private readonly remembered = new Map<string, Remembered>()
+  private readonly versions = new Map<string, Promise<Schema | undefined>>()
+
+  constructor(store: Pick<Store, 'query'>, wakeups: Wakeups) {
+    this.store = store
+    this.wakeups = wakeups
+  }
+
+  async of(agent: string): Promise<AgentView> {
+    const known = this.remembered.get(agent)
+    // An aborted wait only asks whether a wake was heard.
+    if (known && !(await known.listener.wait(0, noWait)) && performance.now() - known.readAt < oldest) return known.view
+    return this.read(agent, known?.listener ?? this.wakeups.listen([`agent:${agent}`]))
+  }
+
+  /** The next look reads anew. */
+  forget(agent: string): void {
+    const known = this.remembered.get(agent)
+    if (known) known.readAt = -Infinity
+  }
+
+  private read(agent: string, listener: Listener): Promise<AgentView> {
+    const view = readView(this.store, agent)
+    this.remembered.set(agent, { listener, readAt: performance.now(), view })
+    view.catch(() => this.forget(agent))
+    return view
+  }
+
+  /** A published version never changes in what it says about its batches: what is closed now, the current version says. */
+  version(resource: string, version: number): Promise<Schema | undefined> {
+    const key = `${resource}@${version}`
+    let schema = this.versions.get(key)
+    if (!schema) {
+      schema = this.readVersion(resource, version)
+      if (this.versions.size > 200) this.versions.clear()
+      this.versions.set(key, schema)
+      schema.catch(() => this.versions.delete(key))
+    }
+    return schema
+  }
+
+  private async readVersion(resource: string, version: number): Promise<Schema | undefined> {
+    const text = 'select schema from resource_version where resource = $1 and version = $2'
+    return (await this.store.query<{ schema: Schema }>(text, [resource, version]))[0]?.schema
+  }
+
+  close(): void {
+    for (const { listener } of this.remembered.values()) listener.close()
+  }
+}

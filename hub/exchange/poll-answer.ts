@@ -1,0 +1,120 @@
+import type { DeliveryHeader, PollRequest } from '../../protocol/api.ts'
+import type { Place, Position } from '../../protocol/position.ts'
+import { takeTurns, type Hungry, type Portion, type Stays } from './deliver.ts'
+import type { ExchangeAgent, ExchangeContext, IssuedPolicy } from './context.ts'
+import { endedBecause, type AgentView, type Received } from './agent-views.ts'
+import { noteAhead, readStreams, wantSnapshot, type StreamNotes } from './streams.ts'
+
+/** A route of the request that is this agent's. */
+export interface AskedRoute {
+  asked: PollRequest['routes'][number]
+  route: Received
+}
+
+export function routesAsked(view: AgentView, request: PollRequest): AskedRoute[] {
+  return request.routes.flatMap((asked) => {
+    const route = view.routes.get(asked.route)
+    return route ? [{ asked, route }] : []
+  })
+}
+
+export interface PollAnswer {
+  header: DeliveryHeader
+  batches: Buffer[]
+  /** What the answer says besides policy, batches and times: the same again is no news. */
+  said: string
+  /** Ids of the asks told. */
+  asked: string[]
+  news: boolean
+}
+
+/** One look at everything that the hub has to say to an agent now. */
+export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, view: AgentView, request: PollRequest): Promise<PollAnswer> {
+  const { store, clock, memory } = context
+  const routes = routesAsked(view, request)
+  const resources = routes.map(({ route }) => route.resource)
+  const now = clock()
+  const [policy, notes, portions] = await Promise.all([
+    policyOf(context, view, agent.id, request.policy),
+    readStreams(store, [...resources, ...view.supplies.keys()]),
+    deliver(context, agent.id, routes, now),
+  ])
+  const asks = view.asks.filter(({ expires }) => expires > now)
+  const header: DeliveryHeader = {
+    time: now.toISOString(),
+    ...(policy.serial > request.policy && { policy: policy.jws }),
+    snapshots: [...view.supplies.keys()].flatMap((resource) => wishFor(resource, notes.get(resource))),
+    routes: request.routes.flatMap(({ route }) => sayOf(route, view.routes.get(route), notes, now)),
+    ...(asks.length > 0 && { asks: asks.map(({ statement }) => statement) }),
+    batches: portions.map(({ route, bytes }) => ({ route, length: bytes.length })),
+  }
+  const asked = asks.map(({ id }) => id)
+  const ended = header.routes.flatMap(({ route, code, details }) => (code ? [[route, code, details]] : []))
+  const said = JSON.stringify([request.report.session, header.snapshots, ended])
+  const news = portions.length > 0 || header.policy !== undefined || memory.isNews(agent.id, said, asked)
+  return { header, batches: portions.map(({ bytes }) => bytes), said, asked, news }
+}
+
+function wishFor(resource: string, notes: StreamNotes | undefined): DeliveryHeader['snapshots'] {
+  return notes?.wanted ? [{ resource, after: notes.wanted.after }] : []
+}
+
+/** The provider's newest head statement, or why the route gets nothing. */
+function sayOf(id: string, route: Received | undefined, notes: ReadonlyMap<string, StreamNotes>, now: Date): DeliveryHeader['routes'] {
+  const reason = route ? endedBecause(route, now) : 'unknown'
+  if (reason !== undefined) {
+    const details = { route: id, reason, ...(route?.because && { because: route.because }) }
+    return [{ route: id, code: 'QZ-ROUTE-ENDED', details }]
+  }
+  const head = notes.get(route!.resource)?.headStatement
+  return head === undefined ? [] : [{ route: id, head }]
+}
+
+/** Kept as long as the view of the registry that it goes with. An agent that knows a later serial shows that the hub was restored. */
+async function policyOf({ policies, policyFor }: ExchangeContext, view: AgentView, agent: string, reported: number): Promise<IssuedPolicy> {
+  const known = await policies.get(view)
+  if (known && known.serial >= reported) return known
+  const issued = policyFor(agent, reported)
+  policies.set(view, issued)
+  return issued
+}
+
+/** Up to so many routes are read without asking for their heads first, which is a round trip more on the way of a row. */
+const few = 2
+
+/** Batches for the routes that may have some now, fair between them. */
+async function deliver(context: ExchangeContext, agent: string, routes: readonly AskedRoute[], now: Date): Promise<Portion[]> {
+  const { log, views, memory, limits } = context
+  const open = routes.filter(({ asked, route }) => asked.credit > 0 && endedBecause(route, now) === undefined)
+  const heads = open.length > few ? await log.heads(open.map(({ route }) => route.resource)) : undefined
+  const asks = new Map(open.map(({ asked, route }) => [hungry(context, asked, route, heads), asked]))
+  const turns = {
+    log,
+    views,
+    starts: (route: Hungry, began: Place) => memory.restarted(asks.get(route)!, began),
+    stays: (route: Hungry, next: Stays) => stays(context, route, next, now),
+  }
+  const portions = await takeTurns(turns, memory.inTurn(agent, [...asks.keys()]), limits.answerBytes)
+  const last = portions.at(-1)
+  if (last) memory.served(agent, last.route)
+  return portions
+}
+
+function hungry(
+  { memory }: ExchangeContext,
+  asked: AskedRoute['asked'],
+  route: Received,
+  heads: ReadonlyMap<string, Position> | undefined,
+): Hungry {
+  const restart = memory.restartOf(asked)
+  const head = heads && { head: heads.get(route.resource) ?? null }
+  return { route, after: asked.after, credit: asked.credit, ...head, ...(restart && { restart }) }
+}
+
+/** A route that cannot go on waits for a new snapshot; ahead of a restored hub, for one in a later epoch. */
+async function stays({ store, wakeups }: ExchangeContext, { route, after }: Hungry, next: Stays, now: Date): Promise<void> {
+  if (next === 'current') return
+  const { resource } = route
+  const news = next === 'ahead' ? noteAhead(store, resource, after!, now) : wantSnapshot(store, resource, next.wanted)
+  if (await news) wakeups.wake(`snapshot:${resource}`)
+}

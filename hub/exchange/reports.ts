@@ -1,0 +1,56 @@
+import type { PollRequest } from '../../protocol/api.ts'
+import { headStatement } from '../../protocol/receipt.ts'
+import { readStatement } from '../../protocol/signature.ts'
+import type { AskedRoute } from './poll-answer.ts'
+import type { ExchangeAgent, ExchangeContext } from './context.ts'
+import type { AgentView } from './agent-views.ts'
+import type { Query } from '../store/store.ts'
+
+/** Notes what a poll says about its agent. Written at most once a second, and always the newest in the end. */
+export function noteReport(
+  { store, latest, memory, clock }: ExchangeContext,
+  agent: ExchangeAgent,
+  view: AgentView,
+  request: PollRequest,
+  routes: readonly AskedRoute[],
+): void {
+  const now = clock()
+  for (const { asked, route } of routes) memory.noteAsked(asked, route)
+  const asked = routes.map(({ asked }) => asked)
+  latest.put(`agent:${agent.id}`, () => writeReport(store.query, agent.id, request.report, asked, now))
+  for (const jws of request.heads) {
+    const resource = String(readStatement(jws)?.['resource'])
+    if (view.supplies.has(resource)) latest.put(`head:${resource}`, () => writeHead(store.query, agent, resource, jws))
+  }
+}
+
+async function writeReport(
+  query: Query,
+  agent: string,
+  report: PollRequest['report'],
+  asked: PollRequest['routes'],
+  now: Date,
+): Promise<void> {
+  await query('update agent set last_seen = $2, report = $3 where id = $1', [agent, now, JSON.stringify(report)])
+  const places = asked.map(({ after }) => after)
+  await query(askedSql, [asked.map(({ route }) => route), places.map((at) => at?.epoch), places.map((at) => at?.seq), agent, now])
+}
+
+/**
+ * A route whose agent is there and has everything is not one that does not move, although no receipts come: its time goes on too, in
+ * steps of an hour.
+ */
+const askedSql = `
+  with asked as (select * from unnest($1::text[], $2::bigint[], $3::bigint[]) as a (route, epoch, seq))
+  update route t set asked_epoch = a.epoch, asked_seq = a.seq, asked_at = $5,
+    moved_at = case when (t.epoch, t.seq) = (s.epoch, s.seq) and t.moved_at < $5::timestamptz - interval '1 hour' then $5 else t.moved_at end
+  from asked a join route r on r.id = a.route join access_grant g on g.id = r.access_grant left join log_stream s on s.resource = g.resource
+  where t.id = a.route and t.agent = $4 and (t.asked_at is null or t.asked_at < $5::timestamptz - interval '1 hour'
+    or (t.asked_epoch, t.asked_seq) is distinct from (a.epoch, a.seq))`
+
+/** The provider's newest word on its head, for the receivers. */
+async function writeHead(query: Query, agent: ExchangeAgent, resource: string, jws: string): Promise<void> {
+  const statement = headStatement.open(jws, agent.publicKey)
+  if (statement?.resource !== resource || statement.producer !== agent.id) return
+  await query('update stream set head_statement = $2 where resource = $1', [resource, jws])
+}

@@ -1,0 +1,180 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { dropExpiredAsks } from './agent-requests.ts'
+import { comparePlaces, isAfter, type Place } from '../../protocol/position.ts'
+import type { Log, LogState } from '../log.ts'
+import type { Query, Store } from '../store/store.ts'
+import { wantSnapshot } from './streams.ts'
+import type { Wakeups } from '../store/wakeups.ts'
+
+export interface HousekeepingRules {
+  /** Days that a stored batch stays at least. */
+  retention: number
+  /** Days without moving after which a route no longer holds the log back. */
+  lapse: number
+  /** A new snapshot is wanted when what came since the last one is this many times as large. */
+  snapshotFactor: number
+}
+
+export interface HousekeepingParts {
+  store: Pick<Store, 'query'>
+  log: Log
+  wakeups: Wakeups
+  /** Puts a stream's supply on record. @returns up to where it is: later batches are not trimmed. */
+  recorded: (resource: string) => Promise<Place | null>
+  rules: HousekeepingRules
+  logger: Logger
+  clock: () => Date
+}
+
+export interface Kept {
+  /** Batches trimmed per resource. */
+  trimmed: Record<string, number>
+  /** Resources of which a new snapshot is wanted now. */
+  wanted: string[]
+}
+
+const day = 86_400_000
+/** Small tables are not worth a new snapshot before this many bytes of changes. */
+const fewBytes = 4 << 20
+
+/** One round over all streams: trims the log, and wants snapshots where changes have outgrown them. */
+export async function housekeep(parts: HousekeepingParts): Promise<Kept> {
+  const kept: Kept = { trimmed: {}, wanted: [] }
+  await dropExpiredAsks(parts.store.query, parts.clock())
+  for (const { resource, keep } of await parts.store.query<Stream>(
+    'select s.resource, r.keep from stream s join resource r on r.code = s.resource',
+  )) {
+    const state = await parts.log.state(resource)
+    if (!state.head) continue
+    const trimmed = keep === 'relay' ? await trimRelayed(parts, resource, state) : await trimStored(parts, resource, state)
+    if (trimmed > 0) kept.trimmed[resource] = trimmed
+    if (keep === 'store' && (await wantWhereOutgrown(parts, resource, state))) kept.wanted.push(resource)
+  }
+  return kept
+}
+
+interface Stream {
+  resource: string
+  keep: 'store' | 'relay'
+}
+
+/** Stored batches go when a later snapshot is complete, every route that counts has passed them and the retention is over. */
+async function trimStored(parts: HousekeepingParts, resource: string, { complete }: LogState): Promise<number> {
+  const { store, log, rules, clock } = parts
+  const recorded = complete && (await parts.recorded(resource))
+  if (!recorded) return 0
+  const now = clock()
+  const routes = await routesThatCount(store.query, resource, rules, now)
+  // A route that has nothing yet begins with the newest complete snapshot, which stays.
+  const needed = routes.flatMap(({ passed }) => (passed ? [passed] : []))
+  return log.trim(resource, earliest(complete.began, [...needed, following(recorded)]), new Date(now.getTime() - rules.retention * day))
+}
+
+/** Relayed batches go as soon as every route has them. A route that has nothing yet waits for the beginning of a snapshot. */
+async function trimRelayed(parts: HousekeepingParts, resource: string, { head, begun }: LogState): Promise<number> {
+  const { store, log, rules, clock } = parts
+  const recorded = await parts.recorded(resource)
+  if (!recorded) return 0
+  const routes = await routesThatCount(store.query, resource, rules, clock())
+  const end = following(head!)
+  const needed = routes.map(({ passed }) => (passed ? following(passed) : (begun?.began ?? end)))
+  return log.trim(resource, earliest(end, [...needed, following(recorded)]))
+}
+
+function following({ epoch, seq }: Place): Place {
+  return { epoch, seq: seq + 1 }
+}
+
+function earliest(first: Place, others: readonly Place[]): Place {
+  return others.reduce((least, place) => (comparePlaces(place, least) < 0 ? place : least), first)
+}
+
+interface RouteProgress {
+  /** Up to where it has everything; null where it begins anew. */
+  passed: Place | null
+}
+
+/** Active routes that have not lapsed, with what they have: a receiver that was restored has what it asks after, not what its receipts said. */
+async function routesThatCount(query: Query, resource: string, rules: HousekeepingRules, now: Date): Promise<RouteProgress[]> {
+  const rows = await query<ProgressRow>(progressSql, [resource, now, new Date(now.getTime() - rules.lapse * day)])
+  return rows.map(({ epoch, seq, asked_epoch, asked_seq, asked }) => {
+    const applied = placeOf(epoch, seq)
+    const after = placeOf(asked_epoch, asked_seq)
+    return { passed: asked && isAfter(applied ?? start, after ?? start) ? after : applied }
+  })
+}
+
+const start: Place = { epoch: 0, seq: 0 }
+
+interface ProgressRow {
+  epoch: string | null
+  seq: string | null
+  asked_epoch: string | null
+  asked_seq: string | null
+  asked: boolean
+}
+
+function placeOf(epoch: string | null, seq: string | null): Place | null {
+  return epoch !== null && seq !== null ? { epoch: Number(epoch), seq: Number(seq) } : null
+}
+
+/** A route lapses when it is behind and has not moved for long; one that has everything does not. */
+export const lapsedSql = `(t.moved_at < $3 and (t.epoch, t.seq) is distinct from (s.epoch, s.seq))`
+
+const progressSql = `
+  select t.epoch, t.seq, t.asked_epoch, t.asked_seq, t.asked_at is not null as asked
+  from route t join access_grant g on g.id = t.access_grant join agent a on a.id = t.agent left join log_stream s on s.resource = g.resource
+  where g.resource = $1 and g.state = 'active' and g.mode = 'exchange' and (g.valid_to is null or g.valid_to > $2) and a.state = 'active'
+    and not ${lapsedSql}`
+
+/** Unless a newer one is under way already. */
+async function wantWhereOutgrown({ store, wakeups, rules }: HousekeepingParts, resource: string, state: LogState): Promise<boolean> {
+  const { head, complete, begun, snapshotBytes, bytesSince } = state
+  if (!complete || (begun && isAfter(begun.began, complete.began))) return false
+  if (bytesSince <= Math.max(fewBytes, rules.snapshotFactor * snapshotBytes)) return false
+  if (!(await wantSnapshot(store, resource, head))) return false
+  wakeups.wake(`snapshot:${resource}`)
+  return true
+}
+
+export interface Housekeeping {
+  /** One round now. */
+  run(): Promise<Kept>
+  /** Ends when the round under way is finished. */
+  stop(): Promise<void>
+}
+
+const between = 60_000
+
+/** Keeps house every minute until stopped. */
+export function startHousekeeping(parts: HousekeepingParts): Housekeeping {
+  const ending = new AbortController()
+  let last: Promise<unknown> = Promise.resolve()
+  // One round at a time.
+  const run = (): Promise<Kept> => {
+    const round = last.then(() => housekeep(parts))
+    last = round.catch(() => {})
+    return round
+  }
+  const looping = keepRunning(run, parts.logger, ending.signal)
+  return {
+    run,
+    async stop() {
+      ending.abort()
+      await Promise.all([looping, last])
+    },
+  }
+}
+
+async function keepRunning(run: () => Promise<Kept>, logger: Logger, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const { trimmed, wanted } = await run()
+      if (Object.keys(trimmed).length + wanted.length > 0) logger.info({ trimmed, wanted }, 'log kept')
+    } catch (error) {
+      logger.warn({ err: error }, 'housekeeping failed, tries again')
+    }
+    await pause(between, undefined, { signal }).catch(() => {})
+  }
+}

@@ -1,0 +1,89 @@
+import type { Role } from './roles.ts'
+import type { Query } from '../store/store.ts'
+
+/** Whom a notice is for: one person; everybody with a role in an agency; everybody with that role wherever they are (the city's offices). */
+export type Recipient = { person: string } | { agency: string; role: Role } | { role: Role }
+
+export interface NewNotice {
+  to: Recipient | readonly Recipient[]
+  /** What it is about, in kebab-case: `duty-overdue`, `application-submitted`. */
+  kind: string
+  /** `<kind of object> <id>` as in the audit: `application 7`, `resource villages`. */
+  object: string
+  zh: string
+  en: string
+}
+
+/** Stored in the transaction of the act, so that there is a notice exactly if it happened. E-mail follows by itself (mail.ts). */
+export async function notify(query: Query, { to, kind, object, zh, en }: NewNotice): Promise<void> {
+  for (const recipient of Array.isArray(to) ? (to as readonly Recipient[]) : [to as Recipient]) {
+    const { person, agency, role }: { person?: string; agency?: string; role?: string } = recipient
+    await query('insert into notice (person, agency, role, kind, object, zh, en) values ($1, $2, $3, $4, $5, $6, $7)', [
+      person,
+      agency,
+      role,
+      kind,
+      object,
+      zh,
+      en,
+    ])
+  }
+}
+
+/** Who reads: a principal, or anything with these of it. */
+export interface Reader {
+  person: string | null
+  agency: string | null
+  roles: readonly string[]
+}
+
+export interface Notice {
+  id: string
+  at: Date
+  kind: string
+  object: string
+  zh: string
+  en: string
+  read: boolean
+}
+
+export interface NoticeFilter {
+  unread?: boolean
+  kind?: string
+  /** Only those older than this one: the last of the page before. */
+  before?: string
+  limit?: number
+}
+
+/** SQL: notice `n` is for reader $1 person, $2 agency, $3 roles. */
+const forReader = `(n.person = $1::bigint or n.role = any($3::text[]) and (n.agency is null or n.agency = $2))`
+const readMark = `exists (select from notice_read m where m.notice = n.id and m.person = $1::bigint)`
+
+const values = ({ person, agency, roles }: Reader) => [person, agency, roles]
+
+/** What a reader may see, newest first, at most 200 at once. */
+export function listNotices(query: Query, reader: Reader, { unread, kind, before, limit = 50 }: NoticeFilter = {}): Promise<Notice[]> {
+  return query<Notice>(
+    `select n.id, n.at, n.kind, n.object, n.zh, n.en, ${readMark} as read from notice n
+     where ${forReader} and ($4::bigint is null or n.id < $4) and ($5::text is null or n.kind = $5) and not ($6 and ${readMark})
+     order by n.id desc limit $7`,
+    [...values(reader), before ?? null, kind ?? null, unread ?? false, Math.min(Math.max(limit, 1), 200)],
+  )
+}
+
+export async function countUnread(query: Query, reader: Reader): Promise<number> {
+  const [row] = await query<{ count: number }>(
+    `select count(*)::int as count from notice n where ${forReader} and not ${readMark}`,
+    values(reader),
+  )
+  return row!.count
+}
+
+/** Marks as read, for this person alone, those of the given notices that are for them; all of them where `ids` is left out. */
+export async function markRead(query: Query, reader: Reader, now: Date, ids?: readonly string[]): Promise<void> {
+  await query(
+    `insert into notice_read (notice, person, at) select n.id, $1, $5 from notice n
+     where $1::bigint is not null and ${forReader} and ($4::bigint[] is null or n.id = any($4)) on conflict do nothing`,
+    [...values(reader), ids ?? null, now],
+  )
+}

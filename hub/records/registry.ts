@@ -1,0 +1,35 @@
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { codePattern } from '../../protocol/schema.ts'
+import type { Query, Store } from '../store/store.ts'
+import type { Wakeups } from '../store/wakeups.ts'
+
+/** What every registry function works with. */
+export interface Registry {
+  store: Store
+  wakeups: Wakeups
+  clock: () => Date
+  /** `applications:` of hub.yaml. */
+  applications?: { grantAtOnce: boolean }
+}
+
+/**
+ * Runs a change of the registry: the change and its audit entries commit together, then the agents concerned are woken, whose next poll
+ * brings their new policy. `work` adds the ids of those agents to `concerned`.
+ */
+export async function change<T>(registry: Registry, work: (query: Query, concerned: Set<string>) => Promise<T>): Promise<T> {
+  const concerned = new Set<string>()
+  const result = await registry.store.transaction((query) => work(query, concerned))
+  for (const agent of concerned) registry.wakeups.wake(`agent:${agent}`)
+  return result
+}
+
+const code = Compile(Type.String({ pattern: codePattern }))
+
+/** Throws QZ-REQUEST-INVALID where a new code is not lower-case ASCII, or longer than what is derived from it allows. */
+export function checkCode(value: string, what: string, longest = 64): string {
+  if (code.Check(value) && value.length <= longest) return value
+  const rule = `a-z 0-9 . _ -, ≤ ${longest}`
+  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `${what} "${value}": 只能用 ${rule} / use only ${rule}` })
+}

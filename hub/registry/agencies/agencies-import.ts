@@ -1,0 +1,149 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { checkIdentifier } from '../../../protocol/identifiers.ts'
+import type { Principal } from '../../access/principal.ts'
+import { refuseFaults } from '../../../protocol/excel/faults.ts'
+import { readWorkbook } from '../../../protocol/excel/read.ts'
+import { readTable, type TableColumn, type TableRow } from '../../../protocol/excel/table.ts'
+import { writeWorkbook } from '../../../protocol/excel/write.ts'
+import type { Query } from '../../store/store.ts'
+import { agencyKinds, insertAgency, readAgency, updateAgency, type AgencyKind, type AgencyRecord } from './agency-tree.ts'
+import { change, checkCode, type Registry } from '../../records/registry.ts'
+
+type Key = 'code' | 'name' | 'parent' | 'kind' | 'uscc'
+
+const columns: readonly TableColumn<Key>[] = [
+  { key: 'code', headers: ['单位代码', 'Agency code'], required: true },
+  { key: 'name', headers: ['单位名称', 'Agency name'], required: true },
+  { key: 'parent', headers: ['上级单位代码', 'Parent code'] },
+  { key: 'kind', headers: ['单位类别', 'Kind'] },
+  { key: 'uscc', headers: ['统一社会信用代码', 'USCC'] },
+]
+
+const kindByName = new Map(
+  Object.entries(agencyKinds).flatMap(([kind, { zh, en }]) => [kind, zh, en].map((name) => [name, kind as AgencyKind] as const)),
+)
+
+/** An empty workbook with the columns of the import. */
+export function agencyTemplate(): Promise<Buffer> {
+  const notes: Partial<Record<Key, string>> = {
+    code: '小写字母、数字和 . _ -,不可更改 / a-z 0-9 . _ -, for ever',
+    parent: '可留空;可以是本表中的单位 / may be empty, or an agency of this sheet',
+  }
+  const kinds = Object.values(agencyKinds).map(({ zh }) => zh)
+  return writeWorkbook({
+    sheets: [
+      {
+        name: '机关单位 Agencies',
+        columns: columns.map(({ key, headers: [zh], required }) => ({
+          header: required ? `${zh}*` : zh,
+          width: 24,
+          ...(notes[key] !== undefined && { note: notes[key] }),
+          ...(key === 'kind' && { list: kinds }),
+        })),
+        rows: [],
+      },
+    ],
+  })
+}
+
+export interface AgencyImport {
+  created: number
+  changed: number
+  unchanged: number
+}
+
+type Row = TableRow<Key>
+
+/**
+ * Makes the agencies of a workbook, and changes those that are there to what it says; an empty cell changes nothing. All or nothing, every
+ * fault named with its cell; the same file again changes nothing. Throws QZ-EXCEL.
+ */
+export async function importAgencies(registry: Registry, principal: Principal, file: Buffer): Promise<AgencyImport> {
+  const { rows, faults } = await readRows(file)
+  const done = new Map<string, keyof AgencyImport>()
+  await change(registry, async (query) => {
+    await query(`select pg_advisory_xact_lock(hashtext('agency tree'))`)
+    await checkRows(query, rows, faults)
+    refuseFaults(faults)
+    for (const row of rows) done.set(row.values.code!, await upsert(query, principal, row, registry.clock()))
+    // Parents after all are there, in whatever order they stand.
+    for (const row of rows) {
+      const moved = await setParent(query, principal, row, registry.clock(), faults)
+      if (moved && done.get(row.values.code!) === 'unchanged') done.set(row.values.code!, 'changed')
+    }
+    refuseFaults(faults)
+  })
+  const count = (wanted: keyof AgencyImport) => [...done.values()].filter((outcome) => outcome === wanted).length
+  return { created: count('created'), changed: count('changed'), unchanged: count('unchanged') }
+}
+
+async function readRows(file: Buffer): Promise<{ rows: Row[]; faults: QianzhiError[] }> {
+  const faults: QianzhiError[] = []
+  const workbook = await readWorkbook(file, { limits: { rows: 20_000 } })
+  try {
+    const rows = await Array.fromAsync(readTable(workbook, columns, { onFault: (fault) => faults.push(fault) }))
+    return { rows, faults }
+  } finally {
+    workbook.close()
+  }
+}
+
+async function checkRows(query: Query, rows: readonly Row[], faults: QianzhiError[]): Promise<void> {
+  const agencies = await query<{ code: string; state: string }>('select code, state from agency')
+  const known = new Map(agencies.map(({ code, state }) => [code, state]))
+  const codes = new Set<string>()
+  const listed = new Set(rows.map(({ values }) => values.code))
+  for (const { values, fault } of rows) {
+    const { code, name, parent, kind, uscc } = values
+    if (codes.has(code!)) faults.push(fault('code', '代码重复', 'the code stands here twice'))
+    codes.add(code!)
+    if (!isCode(code!)) faults.push(fault('code', '只能用小写字母、数字和 . _ -,至多 40 位', 'use only a-z 0-9 . _ -, at most 40'))
+    if (known.get(code!) === 'closed') faults.push(fault('code', '该单位已撤销', 'the agency is closed'))
+    if (name!.length > 200) faults.push(fault('name', '超过 200 个字符', 'over 200 characters'))
+    if (parent !== null && !listed.has(parent) && known.get(parent) !== 'active')
+      faults.push(fault('parent', `没有在用的单位 ${parent}`, `there is no active agency ${parent}`))
+    if (kind !== null && !kindByName.has(kind)) faults.push(fault('kind', '不是列表中的类别', 'it is none of the list'))
+    if (uscc !== null && checkIdentifier('uscc', uscc) !== undefined)
+      faults.push(fault('uscc', '不是有效的统一社会信用代码', 'no valid unified social credit code'))
+  }
+}
+
+function isCode(code: string): boolean {
+  try {
+    return checkCode(code, 'agency', 40) === code
+  } catch {
+    return false
+  }
+}
+
+/** What the row says without its parent. */
+async function upsert(query: Query, principal: Principal, { values }: Row, now: Date): Promise<keyof AgencyImport> {
+  const { code, name, kind, uscc } = values
+  const input = { name: name!, ...(kind !== null && { kind: kindByName.get(kind)! }), ...(uscc !== null && { uscc }) }
+  const [there] = await query('select from agency where code = $1', [code])
+  if (!there) {
+    await insertAgency(query, principal, { code: code!, ...input })
+    return 'created'
+  }
+  const before = await readAgency(query, code!)
+  const after = await updateAgency(query, principal, code!, input, now)
+  return same(before, after) ? 'unchanged' : 'changed'
+}
+
+function same(before: AgencyRecord, after: AgencyRecord): boolean {
+  return JSON.stringify(before) === JSON.stringify(after)
+}
+
+/** @returns whether the agency was moved. A circle is a fault of the file. */
+async function setParent(query: Query, principal: Principal, { values, fault }: Row, now: Date, faults: QianzhiError[]): Promise<boolean> {
+  const { code, parent } = values
+  if (parent === null) return false
+  const before = await readAgency(query, code!)
+  try {
+    return !same(before, await updateAgency(query, principal, code!, { parent }, now))
+  } catch (error) {
+    if (!(error instanceof QianzhiError && error.code === 'QZ-RULE')) throw error
+    faults.push(fault('parent', ...(String(error.details['reason']).split(' / ') as [string, string])))
+    return false
+  }
+}

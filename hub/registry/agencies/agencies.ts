@@ -1,0 +1,38 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
+import type { Query } from '../../store/store.ts'
+import { writeAudit } from '../../records/audit.ts'
+import { change, checkCode, type Registry } from '../../records/registry.ts'
+
+/** An agency 机关单位: provides or receives data. */
+export interface Agency {
+  code: string
+  name: string
+}
+
+/** The same again changes nothing; another name under a code that is taken is QZ-CONFLICT. */
+export async function addAgency(registry: Registry, actor: string, agency: Agency): Promise<Agency> {
+  checkCode(agency.code, 'agency', 40)
+  return change(registry, async (query) => {
+    const added = await query('insert into agency (code, name) values ($1, $2) on conflict do nothing returning code', [
+      agency.code,
+      agency.name,
+    ])
+    if (added.length > 0) await writeAudit(query, { actor, act: 'agency.add', object: agency.code, details: { name: agency.name } })
+    const known = await requireAgency(query, agency.code)
+    if (known.name !== agency.name) throw new QianzhiError('QZ-CONFLICT', { what: `agency ${agency.code} (${known.name})` })
+    return known
+  })
+}
+
+/** For whatever is made for an agency: it is not closed meanwhile. Throws QZ-NOT-FOUND, and QZ-STATE where it is closed. */
+export async function requireAgency(query: Query, code: string): Promise<Agency> {
+  const [agency] = await query<Agency & { state: string }>('select code, name, state from agency where code = $1 for key share', [code])
+  if (!agency) throw new QianzhiError('QZ-NOT-FOUND', { what: `agency ${code}` })
+  if (agency.state === 'closed')
+    throw new QianzhiError('QZ-STATE', { what: `agency ${code}`, state: '已撤销 closed', event: '新增事项 / new things' })
+  return { code: agency.code, name: agency.name }
+}
+
+export function listAgencies({ store }: Registry): Promise<Agency[]> {
+  return store.query<Agency>('select code, name from agency order by code')
+}

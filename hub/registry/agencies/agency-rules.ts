@@ -1,0 +1,92 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { actedBy, type Principal } from '../../access/principal.ts'
+import { notify } from '../../records/notices.ts'
+import { writeAudit } from '../../records/audit.ts'
+import { change, type Registry } from '../../records/registry.ts'
+
+/** A version of an agency's internal rules for sharing (Art. 23). */
+export interface RulesVersion {
+  version: number
+  name: string
+  type: string
+  bytes: number
+  putBy: string
+  putAt: Date
+}
+
+export const rulesLimit = 10 << 20
+
+/** The kinds of document that are taken, by the file name's end, and how such a file begins. */
+const documents: Record<string, { type: string; holds: (bytes: Buffer) => boolean }> = {
+  pdf: { type: 'application/pdf', holds: (bytes) => bytes.subarray(0, 1024).includes('%PDF-') },
+  docx: {
+    type: 'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
+    holds: (bytes) => bytes.subarray(0, 4).equals(Buffer.from('PK\x03\x04')) && bytes.includes('word/'),
+  },
+  txt: { type: 'text/plain; charset=utf-8', holds: (bytes) => isUtf8Text(bytes) },
+}
+
+function isUtf8Text(bytes: Buffer): boolean {
+  try {
+    return !new TextDecoder('utf-8', { fatal: true }).decode(bytes).includes('\0')
+  } catch {
+    return false
+  }
+}
+
+/** Keeps a new version; those before it stay. Throws QZ-REQUEST-INVALID for anything but a PDF, DOCX or UTF-8 text. */
+export async function putRules(
+  registry: Registry,
+  principal: Principal,
+  agency: string,
+  name: string,
+  content: Buffer,
+): Promise<RulesVersion> {
+  const document = documents[/\.(\w+)$/.exec(name)?.[1]?.toLowerCase() ?? '']
+  if (!document || content.length === 0 || !document.holds(content) || !/^[^/\\\p{C}]+$/u.test(name)) {
+    throw new QianzhiError('QZ-REQUEST-INVALID', {
+      reason: '只接受 PDF、DOCX 或 UTF-8 文本文件(.pdf .docx .txt) / only PDF, DOCX or UTF-8 text (.pdf .docx .txt)',
+    })
+  }
+  return change(registry, async (query) => {
+    await query('select from agency where code = $1 for no key update', [agency])
+    const [put] = await query<{ version: number }>(
+      `insert into agency_rules (agency, version, name, type, content, put_by, put_at)
+       select $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6 from agency_rules where agency = $1 returning version`,
+      [agency, name, document.type, content, principal.actor, registry.clock()],
+    )
+    const details = { version: put!.version, name, bytes: content.length }
+    await writeAudit(query, { ...actedBy(principal), act: 'agency.set-rules', object: `agency ${agency}`, details })
+    await notify(query, {
+      to: { role: 'office' },
+      kind: 'agency-rules',
+      object: `agency ${agency}`,
+      zh: `${agency} 已报送内部管理制度第 ${put!.version} 版(第二十三条)`,
+      en: `${agency} has put version ${put!.version} of its internal rules on file (Art. 23)`,
+    })
+    return (await listRules(registry, agency, query)).find(({ version }) => version === put!.version)!
+  })
+}
+
+/** Newest first. */
+export function listRules({ store }: Registry, agency: string, query = store.query): Promise<RulesVersion[]> {
+  return query<RulesVersion>(
+    `select version, name, type, length(content) as bytes, put_by as "putBy", put_at as "putAt" from agency_rules where agency = $1
+     order by version desc`,
+    [agency],
+  )
+}
+
+/** Throws QZ-NOT-FOUND. */
+export async function readRules(
+  { store }: Registry,
+  agency: string,
+  version: number,
+): Promise<{ name: string; type: string; content: Buffer }> {
+  const [found] = await store.query<{ name: string; type: string; content: Buffer }>(
+    `select name, type, content from agency_rules where agency = $1 and version = $2`,
+    [agency, version],
+  )
+  if (!found) throw new QianzhiError('QZ-NOT-FOUND', { what: `agency ${agency}: rules ${version}` })
+  return found
+}

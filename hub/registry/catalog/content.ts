@@ -1,0 +1,95 @@
+import { Type, type Static } from 'typebox'
+import { codePattern, identifierPattern, Item, type Schema } from '../../../protocol/schema.ts'
+import { subjects } from './subjects.ts'
+
+export const formats = ['database', 'spreadsheet', 'document', 'image', 'media', 'own'] as const
+export const sharings = ['unconditional', 'conditional', 'none'] as const
+export const shareModes = ['query', 'api', 'exchange'] as const
+export const supplyModes = ['front-end', 'form', 'excel'] as const
+export const updateCycles = ['realtime', 'daily', 'weekly', 'monthly', 'quarterly'] as const
+
+const closed = { additionalProperties: false }
+const Code = Type.String({ pattern: codePattern })
+const line = (longest: number) => Type.String({ minLength: 1, maxLength: longest, pattern: '\\S' })
+
+/** Why an item is collected although another agency supplies it (Art. 13). */
+export const Exception = Type.Object({ item: Type.String({ pattern: identifierPattern }), basis: line(500) }, closed)
+export type Exception = Static<typeof Exception>
+
+/**
+ * All that a catalog entry says (Art. 9, 10; metadata after the national guide). Conditions are those of conditional sharing, or the
+ * legal basis of none. The technical code, the agency and the official code stand beside it.
+ */
+export const CatalogContent = Type.Object(
+  {
+    title: line(200),
+    classification: Type.String({ pattern: '^[1-9][0-9]{2}([0-9]{3}([0-9]{1,6})?)?$' }),
+    abstract: line(2000),
+    format: Type.Enum([...formats]),
+    sharing: Type.Enum([...sharings]),
+    sharingConditions: Type.Optional(line(1000)),
+    shareModes: Type.Array(Type.Enum([...shareModes]), { maxItems: 3, uniqueItems: true }),
+    openWithConditions: Type.Optional(line(1000)),
+    cycle: Type.Enum([...updateCycles]),
+    supplyMode: Type.Enum([...supplyModes]),
+    subject: Type.Enum([...subjects]),
+    licence: Type.Boolean(),
+    secrecy: Type.Boolean(),
+    region: Type.Optional(Type.String({ pattern: '^[0-9]{6,12}$' })),
+    keywords: Type.Array(line(40), { maxItems: 30, uniqueItems: true }),
+    related: Type.Array(Code, { maxItems: 50, uniqueItems: true }),
+    keep: Type.Enum(['store', 'relay']),
+    producer: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+    table: Type.String({ pattern: identifierPattern }),
+    items: Type.Array(Item, { minItems: 1, maxItems: 400 }),
+    storedClosed: Type.Array(Type.String({ pattern: identifierPattern }), { maxItems: 400, uniqueItems: true }),
+    exceptions: Type.Array(Exception, { maxItems: 400 }),
+  },
+  closed,
+)
+export type CatalogContent = Static<typeof CatalogContent>
+
+/** What is being drafted: what is there has the right form, anything may be missing yet. */
+export const DraftContent = Type.Partial(
+  Type.Evaluate(
+    Type.Intersect([
+      Type.Omit(CatalogContent, ['items']),
+      Type.Object({ items: Type.Array(Type.Partial(Item, closed), { maxItems: 400 }) }),
+    ]),
+  ),
+  closed,
+)
+export type DraftContent = Omit<Partial<CatalogContent>, 'items'> & { items?: Partial<Item>[] }
+
+/** What a new draft says where nothing else is known. */
+export const emptyContent: DraftContent = {
+  format: 'database',
+  shareModes: ['query', 'api', 'exchange'],
+  licence: false,
+  secrecy: false,
+  keywords: [],
+  related: [],
+  keep: 'store',
+  items: [],
+  storedClosed: [],
+  exceptions: [],
+}
+
+export const opennessStates = {
+  internal: { zh: '全部对内公开', en: 'all internal' },
+  public: { zh: '全部对外公开', en: 'all public' },
+  closed: { zh: '不公开', en: 'closed' },
+  partial: { zh: '部分公开', en: 'partly open' },
+} as const
+export type OpennessState = keyof typeof opennessStates
+
+/**
+ * The state of a resource by its items (Art. 5). A key cannot be closed (it may be a surrogate), so that a resource is closed where all
+ * else is. Internal items beside public ones are a mix.
+ */
+export function opennessState({ items }: Pick<Schema, 'items'>): OpennessState {
+  const besideKey = items.filter(({ key }) => !key)
+  if (besideKey.length > 0 && besideKey.every(({ openness }) => openness === 'closed')) return 'closed'
+  const [first, ...others] = new Set(items.map(({ openness }) => openness))
+  return others.length > 0 || first === undefined ? 'partial' : first
+}

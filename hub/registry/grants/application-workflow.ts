@@ -1,0 +1,267 @@
+import { dropDeadline, endDeadline, extendDeadline, startDeadline } from '../../records/deadlines.ts'
+import { notify, type Recipient } from '../../records/notices.ts'
+import type { Query } from '../../store/store.ts'
+import { loadApplication, type Application, type ApplicationState } from './applications.ts'
+import { checkWanted, coveredBy, dayEnd, requireMachine, rule, whyNotShared, type Covered, type Wanted } from './application-rules.ts'
+import { askConsent, grantCovered, lockStandard } from './granting.ts'
+import { shareResource } from './grants.ts'
+import { agencyWith } from '../agencies/offices.ts'
+import type { Happening, Workflow } from '../workflow.ts'
+
+type On<I = unknown> = Happening<Application, I>
+
+/** What an applicant writes; `until` is the last day. */
+export interface ApplicationContent {
+  mode: Wanted['mode']
+  items: string[]
+  purpose: string
+  basis: string
+  agent?: string
+  until?: string
+  atEnd?: Application['atEnd']
+}
+
+const open = ['consulting', 'reviewing'] as const
+const submitting = { from: ['draft'], needs: [complete] } as const
+const told = [noteSubmitted, startReply, askProviders, tellOffice('已提交', 'submitted')]
+
+export const applicationFlow: Workflow<ApplicationState, Application> = {
+  name: 'application',
+  table: 'application',
+  states: {
+    draft: { zh: '草稿', en: 'draft' },
+    consulting: { zh: '待提供单位答复', en: 'with the providers' },
+    reviewing: { zh: '待审核', en: 'with the office' },
+    approved: { zh: '已批准', en: 'approved' },
+    rejected: { zh: '已驳回', en: 'rejected' },
+    withdrawn: { zh: '已撤回', en: 'withdrawn' },
+  },
+  initial: 'draft',
+  events: {
+    change: [{ from: ['draft'], to: 'draft', effects: [keepContent] }],
+    submit: [
+      { ...submitting, to: 'approved', guard: grantedAtOnce, effects: [noteSubmitted, decide, grant, tellApplicant('已批准', 'approved')] },
+      { ...submitting, to: 'consulting', guard: isConditional, effects: told },
+      { ...submitting, to: 'reviewing', effects: told },
+    ],
+    consent: [
+      {
+        from: ['consulting'],
+        to: 'reviewing',
+        guard: lastAnswer,
+        needs: [asked],
+        effects: [answer('consented'), tellOffice('待审核', 'waits for the office')],
+      },
+      { from: ['consulting'], to: 'consulting', needs: [asked], effects: [answer('consented')] },
+      { from: ['reviewing'], to: 'reviewing', needs: [asked], effects: [answer('consented')] },
+      { from: ['approved'], to: 'approved', needs: [asked, notGranted], effects: [answer('consented'), grant] },
+    ],
+    object: [
+      {
+        from: ['consulting'],
+        to: 'reviewing',
+        guard: lastAnswer,
+        needs: [asked],
+        effects: [answer('objected'), tellOffice('待审核', 'waits for the office')],
+      },
+      { from: ['consulting'], to: 'consulting', needs: [asked], effects: [answer('objected')] },
+      { from: ['reviewing'], to: 'reviewing', needs: [asked], effects: [answer('objected')] },
+      { from: ['approved'], to: 'approved', needs: [asked, notGranted], effects: [answer('objected')] },
+    ],
+    approve: [
+      {
+        from: ['reviewing'],
+        to: 'approved',
+        needs: [complete, notMore, consented],
+        effects: [decide, grant, endReply, tellApplicant('已批准', 'approved')],
+      },
+      // Of a standard one provider does not hold up the others: what it consents to later is granted then.
+      {
+        from: ['consulting'],
+        to: 'approved',
+        guard: ({ subject }) => subject.standard !== null,
+        needs: [complete, notMore, consented],
+        effects: [decide, grant, endReply, tellApplicant('已批准', 'approved')],
+      },
+    ],
+    reject: [{ from: open, to: 'rejected', effects: [refuse, endReply, tellApplicant('已驳回', 'rejected')] }],
+    extend: [
+      { from: ['consulting'], to: 'consulting', effects: [extend, tellApplicant('办理期限已延长', 'given more time')] },
+      { from: ['reviewing'], to: 'reviewing', effects: [extend, tellApplicant('办理期限已延长', 'given more time')] },
+    ],
+    withdraw: [
+      { from: ['draft'], to: 'withdrawn' },
+      { from: open, to: 'withdrawn', effects: [dropReply, tellOffice('已撤回', 'withdrawn')] },
+    ],
+  },
+  lockFirst,
+  load: loadApplication,
+}
+
+/** A publication, a stop or a withdrawal of what is asked for waits, or is seen. */
+async function lockFirst(query: Query, id: string): Promise<void> {
+  const [found] = await query<Pick<Application, 'resource' | 'standard'>>(
+    'select resource, standard from application where id::text = $1',
+    [id],
+  )
+  if (found?.standard != null) await lockStandard(query, found.standard)
+  else if (found) await shareResource(query, found.resource!)
+}
+
+async function keepContent({ query, subject, input }: On<ApplicationContent>): Promise<void> {
+  const { mode, items, purpose, basis, agent = null, until, atEnd = 'keep' } = input
+  await requireMachine(query, input.agent)
+  await query(`update application set mode = $2, items = $3, purpose = $4, basis = $5, agent = $6, until = $7, at_end = $8 where id = $1`, [
+    subject.id,
+    mode,
+    items,
+    purpose,
+    basis,
+    agent,
+    until === undefined ? null : dayEnd(until),
+    atEnd,
+  ])
+}
+
+async function complete({ query, subject, now }: On): Promise<void> {
+  await checkWanted(query, subject, now)
+}
+
+/** Those that can be had at all; conditional ones ask their providers. */
+async function shared({ query, subject }: On): Promise<Covered[]> {
+  return (await coveredBy(query, subject)).filter((resource) => !whyNotShared(resource, subject.mode))
+}
+
+async function conditional(happening: On): Promise<Covered[]> {
+  return (await shared(happening)).filter(({ sharing }) => sharing === 'conditional')
+}
+
+async function isConditional(happening: On): Promise<boolean> {
+  return (await conditional(happening)).length > 0
+}
+
+/** Only exchange needs the whole way (Art. 16), and what is conditional. */
+async function grantedAtOnce(happening: On): Promise<boolean> {
+  const { registry, subject } = happening
+  return registry.applications?.grantAtOnce === true && subject.mode !== 'exchange' && !(await isConditional(happening))
+}
+
+async function noteSubmitted({ query, subject, now }: On): Promise<void> {
+  await query('update application set submitted_at = $2 where id = $1', [subject.id, now])
+}
+
+/** The office is to reply; where nobody is the office yet, the deadline stands with the applicant. */
+async function startReply({ query, subject, now }: On): Promise<void> {
+  const agency = (await agencyWith(query, 'office')) ?? subject.agency
+  await startDeadline(query, { kind: 'application-reply', object: `application ${subject.id}`, agency, role: 'office', from: now })
+}
+
+async function endReply({ query, subject, now }: On): Promise<void> {
+  await endDeadline(query, 'application-reply', `application ${subject.id}`, now)
+}
+
+async function dropReply({ query, subject, now }: On): Promise<void> {
+  await dropDeadline(query, 'application-reply', `application ${subject.id}`, now)
+}
+
+async function askProviders(happening: On): Promise<void> {
+  for (const resource of await conditional(happening)) await askConsent(happening, happening.subject, resource)
+}
+
+/** What this provider may still answer for. */
+async function asksOf(happening: On): Promise<Covered[]> {
+  return (await conditional(happening)).filter(({ agency }) => agency === happening.principal.agency)
+}
+
+async function asked(happening: On): Promise<void> {
+  if ((await asksOf(happening)).length > 0) return
+  throw rule('本单位没有涉及此申请的有条件共享资源', 'the application asks for no conditional resource of your agency')
+}
+
+async function notGranted(happening: On): Promise<void> {
+  const codes = (await asksOf(happening)).map(({ code }) => code)
+  if (codes.some((code) => happening.subject.grants.every(({ resource }) => resource !== code))) return
+  throw rule('已经授权;不能继续提供的按第七条报告', 'it is granted already; what cannot be supplied any more is reported (Art. 7)')
+}
+
+function lastAnswer({ subject, principal }: On): boolean {
+  return subject.consents.every(({ state, agency }) => state !== 'asked' || agency === principal.agency)
+}
+
+function answer(state: 'consented' | 'objected') {
+  return async (happening: On<{ reason?: string }>): Promise<void> => {
+    const { query, subject, principal, input, now } = happening
+    const granted = new Set(subject.grants.map(({ resource }) => resource))
+    for (const { code } of await asksOf(happening)) {
+      if (granted.has(code)) continue
+      await query(
+        `insert into application_consent (application, resource, state, reason, by, at) values ($1, $2, $3, $4, $5, $6)
+         on conflict (application, resource) do update set state = excluded.state, reason = excluded.reason, by = excluded.by, at = excluded.at`,
+        [subject.id, code, state, input.reason ?? null, principal.name, now],
+      )
+    }
+  }
+}
+
+/** In part is possible, more is not. */
+function notMore({ subject, input, now }: On<{ items?: string[]; until?: string }>): void {
+  const more = input.items?.find((id) => !subject.items.includes(id))
+  if (more !== undefined) throw rule(`信息项 ${more} 未申请`, `item ${more} was not asked for`)
+  if (input.items?.length === 0) throw rule('没有写信息项', 'it names no item')
+  const until = input.until === undefined ? null : dayEnd(input.until)
+  if (until && until <= now) throw rule('使用期限已过', 'the period is over')
+  if (until && subject.until && until > subject.until) throw rule('期限长于申请', 'the period is longer than was asked for')
+}
+
+/** Without the provider's consent nothing conditional is granted (Art. 5). */
+async function consented(happening: On): Promise<void> {
+  const all = await shared(happening)
+  const { consents, standard } = happening.subject
+  const stateOf = (code: string) => consents.find(({ resource }) => resource === code)?.state
+  const refused = all.filter(({ code, sharing }) => sharing === 'conditional' && stateOf(code) !== 'consented')
+  const waiting = refused.filter(({ code }) => stateOf(code) !== 'objected')
+  if (refused.length < all.length || all.length === 0 || (standard !== null && waiting.length > 0)) return
+  throw rule('提供单位没有同意(第五条)', 'the provider has not consented (Art. 5)')
+}
+
+async function decide({ query, subject, input, now }: On<{ items?: string[]; until?: string; reason?: string }>): Promise<void> {
+  const items = subject.items.filter((id) => input.items?.includes(id) ?? true)
+  const until = input.until === undefined ? subject.until : dayEnd(input.until)
+  await query('update application set approved_items = $2, approved_until = $3, reason = $4, decided_at = $5 where id = $1', [
+    subject.id,
+    items,
+    until,
+    input.reason ?? null,
+    now,
+  ])
+}
+
+async function grant(happening: On): Promise<void> {
+  await grantCovered(happening, happening.subject)
+}
+
+async function refuse({ query, subject, input, now }: On<{ reason: string }>): Promise<void> {
+  await query('update application set reason = $2, decided_at = $3 where id = $1', [subject.id, input.reason, now])
+}
+
+/** Throws QZ-RULE the second time. */
+async function extend({ query, subject, now }: On): Promise<void> {
+  await extendDeadline(query, 'application-reply', `application ${subject.id}`, now)
+  await query('update application set extended = true where id = $1', [subject.id])
+}
+
+function tellApplicant(zh: string, en: string) {
+  return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
+    const why = input.reason === undefined ? '' : `:${input.reason}`
+    await tell(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why}`, `${en}${why}`)
+  }
+}
+
+function tellOffice(zh: string, en: string) {
+  return async ({ query, subject }: On): Promise<void> => tell(query, subject, { role: 'office' }, zh, en)
+}
+
+async function tell(query: Query, { id, title }: Application, to: Recipient, zh: string, en: string): Promise<void> {
+  const about = { to, kind: 'application', object: `application ${id}` }
+  await notify(query, { ...about, zh: `共享申请 ${id}(${title})${zh}`, en: `Application ${id} (${title}): ${en}` })
+}

@@ -1,0 +1,81 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
+import type { Query } from '../../store/store.ts'
+import type { Wanted } from './application-rules.ts'
+import type { Registry } from '../../records/registry.ts'
+
+/** An application 共享申请 (Art. 7, 16). */
+export interface Application extends Wanted {
+  id: string
+  title: string
+  atEnd: 'keep' | 'remove'
+  state: ApplicationState
+  /** As decided: never more than was asked for. */
+  approvedItems: string[] | null
+  approvedUntil: Date | null
+  reason: string | null
+  /** Whether the time for the reply was extended. */
+  extended: boolean
+  created: Date
+  submitted: Date | null
+  decided: Date | null
+  /** What providers of conditional resources say. */
+  consents: {
+    resource: string
+    agency: string
+    state: 'asked' | 'consented' | 'objected'
+    reason: string | null
+    by: string | null
+    at: string
+  }[]
+  grants: { id: string; resource: string; state: string }[]
+}
+
+export type ApplicationState = 'draft' | 'consulting' | 'reviewing' | 'approved' | 'rejected' | 'withdrawn'
+
+const applicationSql = `select a.id, a.agency, a.resource, a.standard, coalesce(r.title, s.form ->> 'title', a.standard) as title,
+    a.mode, a.items, a.purpose, a.basis, a.agent, a.until, a.at_end as "atEnd", a.state, a.approved_items as "approvedItems",
+    a.approved_until as "approvedUntil", a.reason, a.extended, a.created_at as created, a.submitted_at as submitted, a.decided_at as decided,
+    coalesce((select json_agg(json_build_object('resource', c.resource, 'agency', p.agency, 'state', c.state, 'reason', c.reason, 'by', c.by,
+      'at', c.at) order by c.resource) from application_consent c join resource p on p.code = c.resource where c.application = a.id), '[]') as consents,
+    coalesce((select json_agg(json_build_object('id', g.id, 'resource', g.resource, 'state', g.state) order by g.id)
+      from access_grant g where g.application = a.id), '[]') as grants
+  from application a left join resource r on r.code = a.resource left join standard s on s.code = a.standard`
+
+export async function loadApplication(query: Query, id: string): Promise<Application> {
+  const [application] = await query<Application>(`${applicationSql} where a.id::text = $1`, [id])
+  if (!application) throw new QianzhiError('QZ-NOT-FOUND', { what: `application ${id}` })
+  return application
+}
+
+export interface ApplicationFilter {
+  /** Applicant or provider; null: everybody's. */
+  only: string | null
+  /** The caller's agency: what was never submitted is its own alone. */
+  agency: string | null
+  state?: string | undefined
+  resource?: string | undefined
+  before?: string | undefined
+  limit: number
+}
+
+/** SQL: agency $1 asks, or provides what is asked for. */
+const within = `($1::text is null or a.agency = $1 or r.agency = $1
+  or exists (select from resource o where o.standard = a.standard and o.agency = $1))`
+
+/** Newest first. */
+export function listApplications({ store }: Registry, filter: ApplicationFilter): Promise<Application[]> {
+  const { only, agency, state, resource, before, limit } = filter
+  return store.query<Application>(
+    `${applicationSql} where ${within} and (a.submitted_at is not null or a.agency = $2) and ($3::text is null or a.state = $3)
+       and ($4::text is null or a.resource = $4) and ($5::bigint is null or a.id < $5)
+     order by a.id desc limit $6`,
+    [only, agency, state ?? null, resource ?? null, before ?? null, limit],
+  )
+}
+
+/** Throws QZ-NOT-FOUND, also for what another agency never submitted. */
+export async function readApplication({ store }: Registry, id: string, agency: string | null): Promise<Application> {
+  const application = await loadApplication(store.query, id)
+  if (application.submitted !== null || application.agency === agency) return application
+  throw new QianzhiError('QZ-NOT-FOUND', { what: `application ${id}` })
+}

@@ -1,0 +1,130 @@
+import type { PreviewAnswer } from '../../../protocol/asks.ts'
+import { codedError, QianzhiError } from '../../../protocol/errors.ts'
+import { actedBy, type Principal } from '../../access/principal.ts'
+import type { Asks } from '../../exchange/agent-requests.ts'
+import { coveredBy, dayEnd, openItems, requireMachine, rule, whyNotShared, type Covered } from './application-rules.ts'
+import { loadApplication, type Application } from './applications.ts'
+import { writeAudit } from '../../records/audit.ts'
+import { change, type Registry } from '../../records/registry.ts'
+import { producerOf } from '../catalog/resources.ts'
+import { advance, record } from '../workflow.ts'
+import { applicationFlow, type ApplicationContent } from './application-workflow.ts'
+
+export interface NewApplication extends ApplicationContent {
+  /** One of the two. */
+  resource?: string
+  standard?: string
+}
+
+/** Drafts an application. Everything it must be is checked when it is submitted. Throws QZ-NOT-FOUND, QZ-REQUEST-INVALID. */
+export async function draftApplication(registry: Registry, principal: Principal, wanted: NewApplication): Promise<Application> {
+  const { resource = null, standard = null, ...input } = wanted
+  if ((resource === null) === (standard === null)) {
+    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: '资源或数据标准,二选一 / either a resource or a standard' })
+  }
+  const { mode, items, purpose, basis, agent = null, until, atEnd = 'keep' } = input
+  return change(registry, async (query) => {
+    const [known] = await query('select from resource where code = $1 union all select from standard where code = $2', [resource, standard])
+    if (!known) throw new QianzhiError('QZ-NOT-FOUND', { what: resource === null ? `standard ${standard}` : `resource ${resource}` })
+    await requireMachine(query, input.agent)
+    const [row] = await query<{ id: string }>(
+      `insert into application (agency, resource, standard, mode, items, purpose, basis, agent, until, at_end, state, created_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id`,
+      [
+        principal.agency,
+        resource,
+        standard,
+        mode,
+        items,
+        purpose,
+        basis,
+        agent,
+        until === undefined ? null : dayEnd(until),
+        atEnd,
+        applicationFlow.initial,
+        registry.clock(),
+      ],
+    )
+    const { id } = row!
+    await record(query, { workflow: 'application', object: id, event: 'create', from: null, to: 'draft', principal, input: { ...wanted } })
+    return loadApplication(query, id)
+  })
+}
+
+export interface Decided {
+  id: string
+  state?: string
+  /** Why this one was not decided. */
+  code?: string
+  zh?: string
+  en?: string
+}
+
+/** Decides many, each on its own: one that is refused holds up no other. */
+export async function decideMany(
+  registry: Registry,
+  principal: Principal,
+  { ids, decision, reason }: { ids: readonly string[]; decision: 'approve' | 'reject'; reason?: string },
+): Promise<Decided[]> {
+  if (decision === 'reject' && reason === undefined) throw rule('驳回须说明理由', 'a rejection needs a reason')
+  const input = reason === undefined ? {} : { reason }
+  const decided: Decided[] = []
+  for (const id of new Set(ids)) {
+    try {
+      const { state } = await change(registry, (query, concerned) =>
+        advance(applicationFlow, decision, id, { registry, query, concerned, principal, input }),
+      )
+      decided.push({ id, state })
+    } catch (error) {
+      if (!(error instanceof QianzhiError)) throw error
+      const coded = codedError(error)
+      decided.push({ id, code: coded.code, zh: coded.text('zh'), en: coded.text('en') })
+    }
+  }
+  return decided
+}
+
+export interface Preview extends PreviewAnswer {
+  resource: string
+}
+
+/**
+ * Up to twenty rows exactly as the grant would deliver them, from the provider's agent: shown once, stored and logged nowhere. On record
+ * is who looked at what, not the rows. Throws QZ-RULE where it is over, or the resource is stopped, QZ-ASK-AWAY and the other codes of asks.
+ */
+export async function previewApplication(
+  registry: Registry,
+  asks: Pick<Asks, 'ask'>,
+  principal: Principal,
+  { id, resource: wanted, signal }: { id: string; resource?: string; signal: AbortSignal },
+): Promise<Preview> {
+  const { query } = registry.store
+  const application = await loadApplication(query, id)
+  if (application.state !== 'consulting' && application.state !== 'reviewing') {
+    throw rule('只能预览办理中的申请', 'only what is being decided on can be looked at')
+  }
+  const resource = await previewed(registry, principal, application, wanted)
+  const why = whyNotShared(resource, application.mode)
+  if (why) throw rule(...why)
+  const [producer] = await query<{ id: string | null }>(`select ${producerOf} as id from resource r where r.code = $1`, [resource.code])
+  if (!producer?.id) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent of resource ${resource.code}` })
+  const items = openItems(resource.schema, application.items)
+  const question = { kind: 'preview', resource: resource.code, schema: resource.schema, items, rows: 20 } as const
+  const answer = await asks.ask(producer.id, question, { signal })
+  await writeAudit(query, {
+    ...actedBy(principal),
+    act: 'application.preview',
+    object: `application ${id}`,
+    details: { resource: resource.code, items, rows: answer.rows.length },
+  })
+  return { ...answer, resource: resource.code }
+}
+
+/** Of a standard: the named one, or the first that the caller may look at; a provider sees its own rows only. */
+async function previewed(registry: Registry, principal: Principal, application: Application, wanted: string | undefined): Promise<Covered> {
+  const covered = await coveredBy(registry.store.query, application)
+  const within = principal.roles.includes('office') ? covered : covered.filter(({ agency }) => agency === principal.agency)
+  const resource = wanted === undefined ? within[0] : within.find(({ code }) => code === wanted)
+  if (resource) return resource
+  throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${wanted ?? ''} of application ${application.id}` })
+}

@@ -1,0 +1,118 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { itemById } from '../../../protocol/schema.ts'
+import { dropDeadline } from '../../records/deadlines.ts'
+import { notify } from '../../records/notices.ts'
+import { checkItems, explainGrant, requireGrant, type Grant, type GrantState } from './grants.ts'
+import { requireResource } from '../catalog/resources.ts'
+import { routesOf } from './routes.ts'
+import type { Happening, Workflow } from '../workflow.ts'
+
+type On<I = unknown> = Happening<Grant, I>
+
+const inForce = ['active', 'suspended', 'held'] as const
+
+/**
+ * A grant 授权 (Art. 16, 21). What it permits ends at once with its state: agents concerned are woken and get their new policy, receivers
+ * are told the reason. `held` is written by the catalog where an incompatible version is published.
+ */
+export const grantFlow: Workflow<GrantState, Grant> = {
+  name: 'grant',
+  table: 'access_grant',
+  states: {
+    active: { zh: '有效', en: 'active' },
+    suspended: { zh: '已暂停', en: 'suspended' },
+    held: { zh: '待接收方确认新版本', en: 'held until the receiver accepts the new version' },
+    revoked: { zh: '已撤销', en: 'revoked' },
+    expired: { zh: '已到期', en: 'expired' },
+    'given-up': { zh: '已放弃', en: 'given up' },
+  },
+  initial: 'active',
+  events: {
+    suspend: [{ from: ['active'], to: 'suspended', effects: [because, tell('已暂停', 'suspended')] }],
+    resume: [
+      { from: ['suspended'], to: 'held', guard: changedMeanwhile, effects: [becauseOfVersion, tell('待确认新版本', 'held')] },
+      { from: ['suspended'], to: 'active', needs: [notOver], effects: [goesOn, tell('已恢复', 'resumed')] },
+    ],
+    revoke: [{ from: inForce, to: 'revoked', effects: [because, dropDeliveries, tell('已撤销', 'revoked')] }],
+    'give-up': [{ from: inForce, to: 'given-up', effects: [because, dropDeliveries, tell('已由接收方放弃', 'given up by the receiver')] }],
+    accept: [{ from: ['held'], to: 'active', needs: [onlyGranted], effects: [takeItems, goesOn, tell('已接受新版本', 'accepted')] }],
+    expire: [{ from: inForce, to: 'expired', needs: [over], effects: [becauseOver, dropDeliveries, tell('已到期', 'expired')] }],
+  },
+  load: requireGrant,
+}
+
+async function because({ query, subject, input, concerned }: On<{ reason: string }>): Promise<void> {
+  await explainGrant(query, subject.id, input.reason, concerned)
+}
+
+async function becauseOver({ query, subject, concerned }: On): Promise<void> {
+  await explainGrant(query, subject.id, '授权期限已满 / its period is over', concerned)
+}
+
+async function becauseOfVersion({ query, subject, concerned }: On): Promise<void> {
+  const { heldVersion: version } = subject
+  const reason = `资源第 ${version} 版不兼容,待接收方确认 / version ${version} of the resource is not compatible: the receiver must accept it`
+  await explainGrant(query, subject.id, reason, concerned)
+}
+
+async function goesOn({ query, subject, concerned }: On): Promise<void> {
+  await explainGrant(query, subject.id, null, concerned)
+}
+
+function changedMeanwhile({ subject }: On): boolean {
+  return subject.heldVersion !== null
+}
+
+function isOver({ subject, now }: On): boolean {
+  return subject.validTo !== null && subject.validTo <= now
+}
+
+function notOver(happening: On): void {
+  if (isOver(happening)) throw rule('授权期限已满,请重新申请', 'its period is over: a new application is needed')
+}
+
+function over(happening: On): void {
+  if (!isOver(happening)) throw rule('授权期限未满', 'its period is not over')
+}
+
+/** What was not approved takes a new application (Art. 7), also where a version puts an item in another's place. */
+async function onlyGranted({ query, subject, input }: On<{ items: string[] }>): Promise<void> {
+  const { schema } = await requireResource(query, subject.resource)
+  const more = input.items.find((id) => !subject.items.includes(id) && !itemById(schema, id)?.key)
+  if (more !== undefined)
+    throw rule(`信息项 ${more} 未经批准,需另行申请(第七条)`, `item ${more} was not approved: it needs an application (Art. 7)`)
+}
+
+/** From now on the version in force is the accepted one. Throws QZ-REQUEST-INVALID where it has no such open item. */
+async function takeItems({ query, subject, input }: On<{ items: string[] }>): Promise<void> {
+  const items = checkItems((await requireResource(query, subject.resource)).schema, input.items)
+  await query('update access_grant set items = $2, held_version = null where id = $1', [subject.id, items])
+}
+
+async function dropDeliveries({ query, subject, now }: On): Promise<void> {
+  for (const { id } of await routesOf(query, subject.id)) await dropDeadline(query, 'delivery', `route ${id}`, now)
+}
+
+/** Both sides. */
+function tell(zh: string, en: string) {
+  return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
+    const { id, agency, resource } = subject
+    const { agency: provider } = await requireResource(query, resource)
+    const why = input.reason === undefined ? '' : `:${input.reason}`
+    await notify(query, {
+      to: [
+        { agency, role: 'user' },
+        { agency, role: 'agency-it' },
+        { agency: provider, role: 'reviewer' },
+      ],
+      kind: 'grant',
+      object: `grant ${id}`,
+      zh: `资源 ${resource} 对 ${agency} 的授权 ${id} ${zh}${why}`,
+      en: `Grant ${id} (resource ${resource} to ${agency}) is ${en}${why}`,
+    })
+  }
+}
+
+function rule(zh: string, en: string): QianzhiError {
+  return new QianzhiError('QZ-RULE', { reason: `${zh} / ${en}` })
+}

@@ -1,0 +1,110 @@
+import { theHub } from '../../access/principal.ts'
+import { endDeadline } from '../../records/deadlines.ts'
+import type { Query } from '../../store/store.ts'
+import { requireGrant, type Grant } from './grants.ts'
+import { expirePublications } from '../cases/publications.ts'
+import { change, type Registry } from '../../records/registry.ts'
+import { advance } from '../workflow.ts'
+import { grantFlow } from './grant-workflow.ts'
+
+export interface ListedGrant extends Grant {
+  title: string
+  provider: string
+  created: Date
+}
+
+/** A route as its grant shows it. */
+export interface GrantedRoute {
+  id: string
+  agent: string
+  /** Of the last receipt; null before the first. */
+  moved: Date | null
+  written: string
+  deleted: string
+  quarantine: string
+  /** The receiver's signed word that the data is gone. */
+  removed: { rows: number; tables: string[]; time: string; receipt: string } | null
+}
+
+export interface GrantFilter {
+  /** Receiver or provider; null: everybody's. */
+  only: string | null
+  state?: string | undefined
+  resource?: string | undefined
+  agency?: string | undefined
+  /** Id of the last one seen. */
+  after?: string | undefined
+  limit: number
+}
+
+const listed = `select g.id, g.resource, g.agency, g.items, g.mode, g.state, g.reason, g.valid_to as "validTo", g.at_end as "atEnd",
+    g.application, g.held_version as "heldVersion", r.title, r.agency as provider, g.created_at as created
+  from access_grant g join resource r on r.code = g.resource`
+
+/** By id. */
+export function findGrants({ store }: Registry, { only, state, resource, agency, after, limit }: GrantFilter): Promise<ListedGrant[]> {
+  return store.query<ListedGrant>(
+    `${listed} where ($1::text is null or g.agency = $1 or r.agency = $1) and ($2::text is null or g.state = $2)
+       and ($3::text is null or g.resource = $3) and ($4::text is null or g.agency = $4) and ($5::text is null or g.id > $5)
+     order by g.id limit $6`,
+    [only, state ?? null, resource ?? null, agency ?? null, after ?? null, limit],
+  )
+}
+
+export async function readGrant({ store }: Registry, id: string): Promise<ListedGrant & { routes: GrantedRoute[] }> {
+  await requireGrant(store.query, id)
+  const [grant] = await store.query<ListedGrant>(`${listed} where g.id = $1`, [id])
+  return { ...grant!, routes: await grantedRoutes(store.query, id) }
+}
+
+function grantedRoutes(query: Query, grant: string): Promise<GrantedRoute[]> {
+  return query<GrantedRoute>(
+    `select id, agent, case when receipt is not null then moved_at end as moved, written, deleted, quarantine, removed
+     from route where access_grant = $1 order by id`,
+    [grant],
+  )
+}
+
+/** What the hub knows of each route of a grant. */
+export async function explainGrantRoutes({ store }: Registry, id: string, explain: (route: string) => Promise<object>): Promise<object[]> {
+  const routes = await grantedRoutes(store.query, id)
+  return Promise.all(routes.map((route) => explain(route.id)))
+}
+
+/**
+ * Ends the grants whose period is over: for the minutely round of supervision. Policies and deliveries heed the period by themselves; this
+ * writes it down and tells both sides. Several processes of the hub may do it at once. @returns how many ended.
+ */
+export async function expireGrants(registry: Registry): Promise<number> {
+  for (let ended = 0; ; ended++) {
+    const again = await change(registry, async (query, concerned) => {
+      const [due] = await query<{ id: string }>(
+        `select id from access_grant where state in ('active', 'suspended', 'held') and valid_to <= $1 order by valid_to, id limit 1
+         for no key update skip locked`,
+        [registry.clock()],
+      )
+      if (due) await advance(grantFlow, 'expire', due.id, { registry, query, concerned, principal: theHub, input: {} })
+      return due !== undefined
+    })
+    if (!again) return ended
+  }
+}
+
+/** Everything here that happens because of the time, and what deadlines have to know before they are judged. */
+export async function keepGrants(registry: Registry): Promise<void> {
+  await noteDeliveries(registry)
+  await expireGrants(registry)
+  await expirePublications(registry)
+}
+
+/** A delivery is in time when its route's first receipt has come: for the minutely round of supervision. @returns how many were noted. */
+export async function noteDeliveries(registry: Registry): Promise<number> {
+  const { query } = registry.store
+  const begun = await query<{ id: string; moved: Date }>(
+    `select route.id, route.moved_at as moved from deadline d join route on d.object = 'route ' || route.id
+     where d.kind = 'delivery' and d.ended_at is null and route.receipt is not null`,
+  )
+  // Each by itself: none is held while another one waits for an act.
+  for (const { id, moved } of begun) await endDeadline(query, 'delivery', `route ${id}`, moved)
+  return begun.length
+}

@@ -1,0 +1,168 @@
+import { isDeepStrictEqual } from 'node:util'
+import { theHub, type Principal } from '../../access/principal.ts'
+import { startDeadline } from '../../records/deadlines.ts'
+import { notify } from '../../records/notices.ts'
+import type { Query } from '../../store/store.ts'
+import { loadApplication, type Application } from './applications.ts'
+import { coveredBy, openItems, whyNotShared, type Covered } from './application-rules.ts'
+import { concernReceivers, insertGrant, lockGrants, requireGrant, shareResource, type Grant } from './grants.ts'
+import { bindRoute, routesOf } from './routes.ts'
+import { record } from '../workflow.ts'
+
+export interface Granting {
+  query: Query
+  concerned: Set<string>
+  principal: Principal
+  now: Date
+}
+
+/**
+ * Makes the grants and routes of an approved application for all that it covers and that may be shared now, once each: data flows with
+ * the commit. Of conditional resources only where the provider consents; who has not been asked yet is asked. @returns the grants.
+ */
+export async function grantCovered(granting: Granting, { id }: Pick<Application, 'id'>): Promise<Grant[]> {
+  const { query } = granting
+  // Its machine may be replaced by another.
+  await query('select from application where id = $1 for no key update', [id])
+  const application = await loadApplication(query, id)
+  const made: Grant[] = []
+  for (const { code } of await coveredBy(query, application)) {
+    await shareResource(query, code)
+    await lockGrants(query, code)
+    const [resource] = await coveredBy(query, { ...application, resource: code, standard: null })
+    if (await mayGrant(granting, application, resource!)) made.push(await grantOne(granting, application, resource!))
+  }
+  return made
+}
+
+/** A publication in a standard and a decision on an application for it wait for each other: whichever comes second sees the first. */
+export async function lockStandard(query: Query, standard: string): Promise<void> {
+  await query('select pg_advisory_xact_lock(hashtext($1))', [`grants by standard ${standard}`])
+}
+
+async function mayGrant(granting: Granting, application: Application, resource: Covered): Promise<boolean> {
+  const { query, now } = granting
+  const { id, agency, mode, approvedItems, approvedUntil } = application
+  if (approvedUntil && approvedUntil <= now) return false
+  if ((await query(`select from agency where code = $1 and state = 'active' for key share`, [agency])).length === 0) return false
+  if (whyNotShared(resource, mode) || openItems(resource.schema, approvedItems ?? []).length === 0) return false
+  const [known] = await query('select from access_grant where application = $1 and resource = $2 limit 1', [id, resource.code])
+  if (known) return false
+  if (resource.sharing === 'unconditional') return true
+  const consent = application.consents.find((one) => one.resource === resource.code)
+  if (!consent) await askConsent(granting, application, resource)
+  return consent?.state === 'consented'
+}
+
+/** The provider of a conditional resource is asked (Art. 5). */
+export async function askConsent(
+  { query, now }: Pick<Granting, 'query' | 'now'>,
+  { id, agency }: Application,
+  { code, agency: provider }: Covered,
+): Promise<void> {
+  const added = await query(
+    `insert into application_consent (application, resource, state, at) values ($1, $2, 'asked', $3) on conflict do nothing returning 1`,
+    [id, code, now],
+  )
+  if (added.length === 0) return
+  await notify(query, {
+    to: { agency: provider, role: 'reviewer' },
+    kind: 'application-consent',
+    object: `application ${id}`,
+    zh: `${agency} 申请使用有条件共享的资源 ${code}(申请 ${id}),请答复是否同意`,
+    en: `${agency} asks for the conditional resource ${code} (application ${id}): consent or object`,
+  })
+}
+
+async function grantOne(granting: Granting, application: Application, resource: Covered): Promise<Grant> {
+  const { query, concerned } = granting
+  const known = await grantInForce(query, application, resource.code)
+  const grant = known ? await replaceGrant(granting, known, application, resource) : await newGrant(granting, application, resource)
+  await concernReceivers(query, grant.id, concerned)
+  if (application.mode === 'exchange') await deliver(granting, grant, application, resource)
+  await notify(query, {
+    to: { agency: resource.agency, role: 'reviewer' },
+    kind: 'grant',
+    object: `grant ${grant.id}`,
+    zh: `资源 ${resource.code} 已授权 ${application.agency} 使用(授权 ${grant.id})`,
+    en: `Resource ${resource.code} is granted to ${application.agency} (grant ${grant.id})`,
+  })
+  return grant
+}
+
+/** Two routes of one resource into one machine would fill one table: the newest approval takes the place of the one before. */
+async function grantInForce(query: Query, { agency, mode, agent }: Application, resource: string): Promise<Grant | undefined> {
+  const [known] = await query<{ id: string }>(
+    `select id from access_grant g where resource = $1 and agency = $2 and mode = $3 and state in ('active', 'suspended', 'held')
+       and ($4::text is null or exists (select from route where access_grant = g.id and agent = $4))
+     order by id limit 1 for no key update`,
+    [resource, agency, mode, agent],
+  )
+  return known && requireGrant(query, known.id)
+}
+
+interface Content {
+  application: string
+  items: string[]
+  validTo: Date | null
+  atEnd: Grant['atEnd']
+}
+
+function contentOf({ id, approvedItems, approvedUntil, atEnd }: Application, { schema }: Covered): Content {
+  return { application: id, items: openItems(schema, approvedItems ?? []), validTo: approvedUntil, atEnd }
+}
+
+async function newGrant({ query, principal }: Granting, application: Application, resource: Covered): Promise<Grant> {
+  const { agency, mode } = application
+  const content = contentOf(application, resource)
+  const id = await insertGrant(query, { ...content, resource: resource.code, agency, mode })
+  const input = { ...content, resource: resource.code, agency, mode }
+  await record(query, { workflow: 'grant', object: id, event: 'create', from: null, to: 'active', principal, input })
+  return requireGrant(query, id)
+}
+
+/** It goes on under the same name with what was approved now; a suspension stays, the version in force is accepted with it. */
+async function replaceGrant({ query, principal }: Granting, known: Grant, application: Application, resource: Covered): Promise<Grant> {
+  const { items, validTo, atEnd, application: id } = contentOf(application, resource)
+  const to = known.state === 'held' ? 'active' : known.state
+  await query(
+    `update access_grant set items = $2, valid_to = $3, at_end = $4, application = $5, state = $6, held_version = null,
+       reason = case when $6 = 'active' then null else reason end where id = $1`,
+    [known.id, items, validTo, atEnd, id, to],
+  )
+  const before = { items: known.items, validTo: known.validTo, application: known.application }
+  const input = isDeepStrictEqual(items, known.items)
+    ? { application: id, validTo, atEnd, before }
+    : { application: id, items, validTo, atEnd, before }
+  await record(query, { workflow: 'grant', object: known.id, event: 'replace', from: known.state, to, principal, input })
+  return requireGrant(query, known.id)
+}
+
+async function deliver(
+  { query, concerned, principal, now }: Granting,
+  grant: Grant,
+  { agent }: Application,
+  { agency }: Covered,
+): Promise<void> {
+  if (agent === null || (await routesOf(query, grant.id)).some((route) => route.agent === agent)) return
+  const route = await bindRoute(query, grant, agent, concerned)
+  const input = { grant: grant.id, agent }
+  await record(query, { workflow: 'route', object: route.id, event: 'create', from: null, to: 'active', principal, input })
+  await startDeadline(query, { kind: 'delivery', object: `route ${route.id}`, agency, role: 'agency-it', from: now })
+}
+
+/**
+ * A resource was published, newly or again, in the caller's transaction: approved applications for its standard cover it from now on
+ * (Art. 16), at once where it is unconditional, else when its provider consents.
+ */
+export async function resourcePublished(query: Query, concerned: Set<string>, resource: { code: string }, now: Date): Promise<void> {
+  const [found] = await query<{ standard: string | null }>('select standard from resource where code = $1', [resource.code])
+  if (found?.standard == null) return
+  await lockStandard(query, found.standard)
+  const approved = await query<{ id: string }>(
+    `select id from application a where standard = $1 and state = 'approved' and (approved_until is null or approved_until > $2)
+       and agency <> (select agency from resource where code = $3) order by id`,
+    [found.standard, now, resource.code],
+  )
+  for (const application of approved) await grantCovered({ query, concerned, principal: theHub, now }, application)
+}

@@ -1,0 +1,195 @@
+import { isDeepStrictEqual } from 'node:util'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { itemById, type Schema } from '../../../protocol/schema.ts'
+import type { Query } from '../../store/store.ts'
+import { requireAgency } from '../agencies/agencies.ts'
+import { writeAudit } from '../../records/audit.ts'
+import { change, checkCode, type Registry } from '../../records/registry.ts'
+import { requireResource } from '../catalog/resources.ts'
+
+/** A grant 授权: what an approved application permits. */
+export interface Grant {
+  id: string
+  resource: string
+  agency: string
+  /** Item ids; the key goes with every grant. */
+  items: string[]
+  mode: ShareMode
+  state: GrantState
+  reason: string | null
+  validTo: Date | null
+  /** What becomes of the delivered data when the grant ends. */
+  atEnd: 'keep' | 'remove'
+  /** Whose approval made it; null where the admin key did. */
+  application: string | null
+  /** Version of the resource that the receiver must accept before data flows again. */
+  heldVersion: number | null
+}
+
+/** `held`: waits until the receiver accepts an incompatible version of the resource. The last three are for ever. */
+export type GrantState = 'active' | 'suspended' | 'held' | 'revoked' | 'expired' | 'given-up'
+
+export type ShareMode = 'query' | 'api' | 'exchange'
+
+export interface NewGrant {
+  id?: string | undefined
+  resource: string
+  agency: string
+  items: readonly string[]
+  validTo?: Date | undefined
+  /** `keep` where it is not given. */
+  atEnd?: Grant['atEnd'] | undefined
+}
+
+const columns = `id, resource, agency, items, mode, state, reason, valid_to as "validTo", at_end as "atEnd", application,
+  held_version as "heldVersion" from access_grant`
+
+/** Grants items, which must exist and be open (QZ-REQUEST-INVALID). The same again changes nothing; a taken id is QZ-CONFLICT. */
+export async function addGrant(registry: Registry, actor: string, wanted: NewGrant): Promise<Grant> {
+  return change(registry, async (query) => {
+    await requireAgency(query, wanted.agency)
+    await shareResource(query, wanted.resource)
+    const { schema, state } = await requireResource(query, wanted.resource)
+    if (state === 'withdrawn') throw invalid('资源已撤销', 'the resource is withdrawn')
+    const items = checkItems(schema, wanted.items)
+    const validTo = wanted.validTo ?? null
+    if (validTo && validTo <= registry.clock()) throw invalid('到期时间已过', 'its end is in the past')
+    await lockGrants(query, wanted.resource)
+    const content = { resource: wanted.resource, agency: wanted.agency, items, validTo, atEnd: wanted.atEnd ?? 'keep' }
+    const known = await findSame(query, wanted.id, content)
+    if (known) return known
+    const id = await insertGrant(query, { ...content, id: wanted.id, mode: 'exchange', application: null })
+    await writeAudit(query, { actor, act: 'grant.add', object: id, details: content })
+    return requireGrant(query, id)
+  })
+}
+
+type Inserted = Pick<Grant, 'resource' | 'agency' | 'items' | 'mode' | 'validTo' | 'atEnd' | 'application'> & { id?: string | undefined }
+
+/** A new grant in force, in the caller's transaction, which holds the lock of `lockGrants`. @returns its id. */
+export async function insertGrant(query: Query, wanted: Inserted): Promise<string> {
+  const { resource, agency, items, mode, validTo, atEnd, application } = wanted
+  const id = wanted.id ?? (await freeId(query, `${resource}.${agency}`))
+  checkCode(id, 'grant', 60)
+  await query(
+    `insert into access_grant (id, resource, agency, items, mode, valid_to, at_end, application) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [id, resource, agency, items, mode, validTo, atEnd, application],
+  )
+  return id
+}
+
+/** A resource stays as it is until the end of the transaction; others may look at it likewise. */
+export async function shareResource(query: Query, code: string): Promise<void> {
+  await query('select from resource where code = $1 for share', [code])
+}
+
+/** Grants of one resource are made one at a time, until the end of the transaction. */
+export async function lockGrants(query: Query, resource: string): Promise<void> {
+  await query('select pg_advisory_xact_lock(hashtext($1))', [`grants of ${resource}`])
+}
+
+export function checkItems(schema: Schema, ids: readonly string[]): string[] {
+  if (ids.length === 0) throw invalid('没有写信息项', 'it names no item')
+  for (const id of ids) {
+    const item = itemById(schema, id)
+    if (!item) throw invalid(`没有信息项 ${id}`, `item ${id} does not exist`)
+    if (item.openness === 'closed') throw invalid(`信息项 ${id} 不公开`, `item ${id} is closed`)
+  }
+  return schema.items.map((item) => item.id).filter((id) => ids.includes(id))
+}
+
+type Content = Pick<Grant, 'resource' | 'agency' | 'items' | 'validTo' | 'atEnd'>
+
+/** A grant of this id (QZ-CONFLICT where it differs), or without an id one in force with this content. */
+async function findSame(query: Query, id: string | undefined, content: Content): Promise<Grant | undefined> {
+  const same = ({ resource, agency, items, validTo, atEnd }: Grant) =>
+    isDeepStrictEqual({ resource, agency, items, validTo, atEnd }, content)
+  if (id === undefined) {
+    const all = await query<Grant>(`select ${columns} where resource = $1 and agency = $2 and state = 'active'`, [
+      content.resource,
+      content.agency,
+    ])
+    return all.find(same)
+  }
+  const [known] = await query<Grant>(`select ${columns} where id = $1`, [id])
+  if (known && !same(known)) throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id}` })
+  return known
+}
+
+/** The agency's part is cut where the whole would get too long. */
+async function freeId(query: Query, wanted: string): Promise<string> {
+  const start = wanted.slice(0, 56)
+  const taken = await query<{ id: string }>('select id from access_grant where starts_with(id, $1)', [start])
+  for (let n = 1; ; n++) {
+    const id = n === 1 ? start : `${start}-${n}`
+    if (!taken.some((grant) => grant.id === id)) return id
+  }
+}
+
+/** `active` resumes. What has ended stays so (QZ-CONFLICT); the same state again changes nothing. Receivers are told the reason. */
+export async function setGrantState(
+  registry: Registry,
+  actor: string,
+  id: string,
+  state: 'active' | 'suspended' | 'revoked',
+  reason: string,
+): Promise<Grant> {
+  return change(registry, async (query, concerned) => {
+    await query('select from access_grant where id = $1 for no key update', [id])
+    const grant = await requireGrant(query, id)
+    if (grant.state === state) return grant
+    checkInForce(grant)
+    if (state === 'active' && grant.state === 'held') throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id} (held)` })
+    await query('update access_grant set state = $2 where id = $1', [id, state])
+    await explainGrant(query, id, state === 'active' ? null : reason, concerned)
+    const act = { active: 'grant.resume', suspended: 'grant.suspend', revoked: 'grant.revoke' }[state]
+    await writeAudit(query, { actor, act, object: id, details: { reason } })
+    return requireGrant(query, id)
+  })
+}
+
+/** Why it is in the state in which it now is: its receivers are told by their next poll, and get their new policy. */
+export async function explainGrant(query: Query, id: string, reason: string | null, concerned: Set<string>): Promise<void> {
+  await query('update access_grant set reason = $2 where id = $1', [id, reason])
+  await concernReceivers(query, id, concerned)
+}
+
+/** Throws QZ-CONFLICT where it has ended for ever. */
+function checkInForce({ id, state }: Grant): void {
+  if (endStates.includes(state)) throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id} (${state})` })
+}
+
+const endStates: readonly GrantState[] = ['revoked', 'expired', 'given-up']
+
+/** Other items from now on, as for `addGrant`: the receiver's next policy names them. What has ended stays as it is (QZ-CONFLICT). */
+export async function setGrantItems(registry: Registry, actor: string, id: string, wanted: readonly string[]): Promise<Grant> {
+  return change(registry, async (query, concerned) => {
+    await query('select from access_grant where id = $1 for no key update', [id])
+    const grant = await requireGrant(query, id)
+    checkInForce(grant)
+    const items = checkItems((await requireResource(query, grant.resource)).schema, wanted)
+    if (isDeepStrictEqual(items, grant.items)) return grant
+    await query('update access_grant set items = $2 where id = $1', [id, items])
+    await writeAudit(query, { actor, act: 'grant.items', object: id, details: { before: grant.items, items } })
+    await concernReceivers(query, id, concerned)
+    return requireGrant(query, id)
+  })
+}
+
+export async function concernReceivers(query: Query, id: string, concerned: Set<string>): Promise<void> {
+  for (const { agent } of await query<{ agent: string }>('select agent from route where access_grant = $1', [id])) concerned.add(agent)
+}
+
+export async function requireGrant(query: Query, id: string): Promise<Grant> {
+  const [grant] = await query<Grant>(`select ${columns} where id = $1`, [id])
+  if (!grant) throw new QianzhiError('QZ-NOT-FOUND', { what: `grant ${id}` })
+  return grant
+}
+
+export function listGrants({ store }: Registry): Promise<Grant[]> {
+  return store.query<Grant>(`select ${columns} order by id`)
+}
+
+function invalid(zh: string, en: string): QianzhiError {
+  return new QianzhiError('QZ-REQUEST-INVALID', { reason: `授权:${zh} / grant: ${en}` })
+}

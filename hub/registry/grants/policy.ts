@@ -1,0 +1,154 @@
+import type { Checkpoint } from '../../../protocol/checkpoint.ts'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { signPolicy, type EndedRoute, type Policy, type Receive, type Supply } from '../../../protocol/policy.ts'
+import { deliverableItems, type Schema } from '../../../protocol/schema.ts'
+import { sha256, type SigningKey } from '../../../protocol/signature.ts'
+import type { Query, Store } from '../../store/store.ts'
+import { suppliedItems } from '../catalog/compatibility.ts'
+import { producerOf } from '../catalog/resources.ts'
+
+export interface IssuedPolicy {
+  serial: number
+  jws: string
+}
+
+const day = 86_400_000
+
+/**
+ * The policy in force for an agent, built from the registry. It is signed again only when its content changed, when less than half of
+ * its life is left, or when the agent reports a serial that we do not know of: then this store was restored, and ours must be higher.
+ * The serial is never below the clock in milliseconds, so that it also grows over a restore of both.
+ * It carries the given checkpoint of the audit, a new one of which alone is no reason to sign again.
+ */
+export async function currentPolicy(
+  store: Store,
+  hubKey: SigningKey,
+  agentId: string,
+  reportedSerial: number,
+  now: Date,
+  config: { days: number },
+  audit?: Checkpoint,
+): Promise<IssuedPolicy> {
+  if (!Number.isSafeInteger(reportedSerial + 2)) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `policy serial ${reportedSerial}` })
+  const life = config.days * day
+  const wanted = { content: await policyContent(store.query, agentId, now), now, life, reportedSerial }
+  const kept = await keptPolicy(store.query, agentId)
+  if (kept && stillGood(kept, wanted)) return kept
+  return store.transaction(async (query) => {
+    await query('select from agent where id = $1 for no key update', [agentId])
+    const content = await policyContent(query, agentId, now)
+    const last = await keptPolicy(query, agentId)
+    if (last && stillGood(last, { ...wanted, content })) return last
+    const serial = Math.max((last?.serial ?? 0) + 1, reportedSerial + 1, now.getTime())
+    const expires = new Date(now.getTime() + life)
+    const policy: Policy = {
+      v: 1,
+      agent: agentId,
+      serial,
+      issued: now.toISOString(),
+      expires: expires.toISOString(),
+      ...(audit && { audit }),
+      ...content,
+    }
+    const jws = signPolicy(policy, hubKey)
+    await query(
+      `insert into policy (agent, serial, content_hash, jws, expires_at) values ($1, $2, $3, $4, $5) on conflict (agent) do update
+       set serial = excluded.serial, content_hash = excluded.content_hash, jws = excluded.jws, expires_at = excluded.expires_at`,
+      [agentId, serial, contentHash(content), jws, expires],
+    )
+    return { serial, jws }
+  })
+}
+
+type Content = Pick<Policy, 'agency' | 'supply' | 'receive' | 'ended'>
+
+interface KeptPolicy extends IssuedPolicy {
+  hash: string
+  expires: Date
+}
+
+async function keptPolicy(query: Query, agent: string): Promise<KeptPolicy | undefined> {
+  const [row] = await query<{ serial: string; hash: string; jws: string; expires: Date }>(
+    'select serial, content_hash as hash, jws, expires_at as expires from policy where agent = $1',
+    [agent],
+  )
+  return row && { ...row, serial: Number(row.serial) }
+}
+
+interface Wanted {
+  content: Content
+  now: Date
+  life: number
+  reportedSerial: number
+}
+
+function stillGood(kept: KeptPolicy, { content, now, life, reportedSerial }: Wanted): boolean {
+  return kept.serial >= reportedSerial && kept.expires.getTime() - now.getTime() >= life / 2 && kept.hash === contentHash(content)
+}
+
+function contentHash(content: Content): string {
+  return sha256(JSON.stringify(content))
+}
+
+/** What the registry says now, in a fixed order. */
+async function policyContent(query: Query, agentId: string, now: Date): Promise<Content> {
+  const [agent] = await query<{ agency: string; state: string }>('select agency, state from agent where id = $1', [agentId])
+  if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: agentId })
+  if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agentId })
+  const [supply, receive] = [await supplies(query, agentId, agent.agency), await receives(query, agentId, now)]
+  const ended = await toBeRemoved(query, agentId, now)
+  return { agency: agent.agency, supply, receive, ...(ended.length > 0 && { ended }) }
+}
+
+async function supplies(query: Query, agentId: string, agency: string): Promise<Supply[]> {
+  const rows = await query<{ keep: 'store' | 'relay'; schema: Schema; stored: string[] }>(
+    `select r.keep, v.schema, v.stored_closed_items as stored
+     from resource r join resource_version v on v.resource = r.code and v.version = r.version
+     where r.agency = $2 and r.state = 'active' and ${producerOf} = $1 order by r.code`,
+    [agentId, agency],
+  )
+  return rows.map(({ keep, schema, stored }) => ({ schema, items: suppliedItems(schema, stored), keep }))
+}
+
+interface ReceiveRow {
+  route: string
+  grant: string
+  items: string[]
+  validTo: Date | null
+  standard: string | null
+  schema: Schema
+  key: string | null
+}
+
+async function receives(query: Query, agentId: string, now: Date): Promise<Receive[]> {
+  const rows = await query<ReceiveRow>(
+    `select route.id as route, g.id as grant, g.items, g.valid_to as "validTo", r.standard, v.schema, producer.public_key as key
+     from route join access_grant g on g.id = route.access_grant join resource r on r.code = g.resource
+       join resource_version v on v.resource = r.code and v.version = r.version
+       left join agent producer on producer.id = ${producerOf}
+     where route.agent = $1 and g.state = 'active' and (g.valid_to is null or g.valid_to > $2) and r.state = 'active'
+     order by route.id`,
+    [agentId, now],
+  )
+  return rows.map(({ route, grant, items, validTo, standard, schema, key }) => ({
+    route,
+    grant,
+    schema,
+    items: deliverableItems(schema, items).map((item) => item.id),
+    keys: key === null ? [] : [{ key, from: 1 }],
+    ...(validTo && { expires: validTo.toISOString() }),
+    ...(standard !== null && { standard, shared: true }),
+  }))
+}
+
+/** Routes whose grant has ended for good and says that the data goes, as long as the receiver has not said that it is gone. */
+function toBeRemoved(query: Query, agentId: string, now: Date): Promise<EndedRoute[]> {
+  return query<EndedRoute>(
+    `select route.id as route, g.id as grant, g.resource, v.schema ->> 'table' as table, g.at_end as data
+     from route join access_grant g on g.id = route.access_grant join resource r on r.code = g.resource
+       join resource_version v on v.resource = r.code and v.version = r.version
+     where route.agent = $1 and g.at_end = 'remove' and route.removed is null and (g.state in ('revoked', 'expired', 'given-up') or g.valid_to <= $2)
+     order by route.id`,
+    [agentId, now],
+  )
+}

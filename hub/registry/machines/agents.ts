@@ -1,0 +1,112 @@
+import type { AgentReport, MorningLine } from '../../../protocol/api.ts'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import type { Query } from '../../store/store.ts'
+import { writeAudit } from '../../records/audit.ts'
+import { notify } from '../../records/notices.ts'
+import { refusedFiles, type RefusedFile } from '../../supervision/refused-files.ts'
+import { change, type Registry } from '../../records/registry.ts'
+
+/** An agent: the program on an agency's front-end machine. */
+export interface Agent {
+  id: string
+  agency: string
+  name: string
+  state: 'active' | 'revoked'
+}
+
+export interface KnownAgent extends Agent {
+  publicKey: string
+}
+
+/** The agent whose key has this id. Throws QZ-AGENT-UNKNOWN or QZ-AGENT-REVOKED. */
+export async function agentByKey({ store }: Registry, keyId: string): Promise<KnownAgent> {
+  const [agent] = await store.query<KnownAgent>('select id, agency, name, state, public_key as "publicKey" from agent where key_id = $1', [
+    keyId,
+  ])
+  if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: keyId.slice(0, 64) })
+  if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agent.id })
+  return agent
+}
+
+/**
+ * Finds the agent behind a one-way gap for which another one of its agency brings something. Each pair is on record once a day. Throws
+ * QZ-AGENT-UNKNOWN where it is none of the agency, QZ-AGENT-REVOKED.
+ */
+export function carrying({ store, clock }: Pick<Registry, 'store' | 'clock'>) {
+  const recorded = new Map<string, string>()
+  return async (carrier: { id: string; agency: string }, id: string): Promise<KnownAgent> => {
+    const text = 'select id, agency, name, state, public_key as "publicKey" from agent where id = $1 and agency = $2'
+    const [agent] = await store.query<KnownAgent>(text, [id, carrier.agency])
+    if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: id.slice(0, 64) })
+    if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agent.id })
+    const [pair, day] = [`${carrier.id} ${id}`, clock().toISOString().slice(0, 10)]
+    if (recorded.get(pair) !== day) {
+      await writeAudit(store.query, { actor: carrier.id, agency: carrier.agency, via: 'agent', act: 'agent.carry', object: id })
+      recorded.set(pair, day)
+    }
+    return agent
+  }
+}
+
+export async function requireActiveAgent(query: Query, id: string): Promise<Agent> {
+  const [agent] = await query<Agent>('select id, agency, name, state from agent where id = $1', [id])
+  if (!agent) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${id}` })
+  if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: id })
+  return agent
+}
+
+/** For ever: its key is refused from now on, so its routes and supply end at once. The same again changes nothing. */
+export async function revokeAgent(registry: Registry, actor: string, id: string, reason: string): Promise<void> {
+  await change(registry, async (query, concerned) => {
+    const [agent] = await query<Agent>('select id, agency, state from agent where id = $1 for no key update', [id])
+    if (!agent) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${id}` })
+    if (agent.state === 'revoked') return
+    await query(`update agent set state = 'revoked' where id = $1`, [id])
+    await writeAudit(query, { actor, act: 'agent.revoke', object: id, details: { reason } })
+    await notify(query, {
+      to: { agency: agent.agency, role: 'agency-it' },
+      kind: 'agent',
+      object: `agent ${id}`,
+      zh: `前置机代理 ${id} 已被撤销:${reason}`,
+      en: `Agent ${id} is revoked: ${reason}`,
+    })
+    concerned.add(id)
+    await concernAgency(query, agent.agency, concerned)
+  })
+}
+
+export interface ListedAgent extends Agent {
+  enrolled: Date
+  lastSeen: Date | null
+  /** Its newest morning line, and when it came. */
+  morning: (MorningLine & { received: string }) | null
+  /** Files that its folders refused last. */
+  refusedFiles: RefusedFile[]
+}
+
+export function listAgents(registry: Registry): Promise<ListedAgent[]> {
+  return findAgents(registry, null)
+}
+
+/** Those of one agency; null: all. */
+export async function findAgents({ store }: Registry, only: string | null): Promise<ListedAgent[]> {
+  const agents = await store.query<Omit<ListedAgent, 'refusedFiles'> & { report: AgentReport | null }>(
+    `select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen", report,
+       m.line || jsonb_build_object('received', to_char(m.received_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) as morning
+     from agent left join agent_morning m on m.agent = id
+     where $1::text is null or agency = $1 order by agency, enrolled_at, id`,
+    [only],
+  )
+  return agents.map(({ report, ...agent }) => ({ ...agent, refusedFiles: report ? refusedFiles(report) : [] }))
+}
+
+/** Who produces the agency's resources, and whose key its receivers trust, may have changed. */
+export async function concernAgency(query: Query, agency: string, concerned: Set<string>): Promise<void> {
+  const rows = await query<{ id: string }>(
+    `select id from agent where agency = $1
+     union select route.agent from route join access_grant g on g.id = route.access_grant join resource on resource.code = g.resource
+       where resource.agency = $1`,
+    [agency],
+  )
+  for (const { id } of rows) concerned.add(id)
+}

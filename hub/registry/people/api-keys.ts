@@ -1,0 +1,89 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { sha256 } from '../../../protocol/signature.ts'
+import { actedBy, type Principal } from '../../access/principal.ts'
+import { machineRoles, type Role } from '../../records/roles.ts'
+import { newSecret } from '../../access/sessions.ts'
+import { notify } from '../../records/notices.ts'
+import { requireAgency } from '../agencies/agencies.ts'
+import { writeAudit } from '../../records/audit.ts'
+import { change, type Registry } from '../../records/registry.ts'
+
+/** A machine's key to the registry's API. */
+export interface Key {
+  id: string
+  agency: string
+  name: string
+  role: Role
+  state: 'active' | 'expired' | 'ended'
+  expires: Date
+  ended: Date | null
+  createdBy: string
+  created: Date
+  lastUsed: Date | null
+}
+
+const keySql = `select id, agency, name, role,
+    case when ended_at is not null then 'ended' when expires_at <= $1 then 'expired' else 'active' end as state,
+    expires_at as expires, ended_at as ended, created_by as "createdBy", created_at as created, last_used as "lastUsed"
+  from api_key`
+
+export function listKeys({ store, clock }: Registry, only: string | null): Promise<Key[]> {
+  return store.query<Key>(`${keySql} where $2::text is null or agency = $2 order by id desc limit 1000`, [clock(), only])
+}
+
+const longestDays = 365
+
+export interface NewKey {
+  agency: string
+  name: string
+  role: Role
+  /** How long it is good for, at most a year. */
+  days?: number
+}
+
+/** The secret is shown this once. Throws QZ-RULE for a role that machines may not have. */
+export async function createKey(
+  registry: Registry,
+  principal: Principal,
+  { agency, name, role, days = longestDays }: NewKey,
+): Promise<Key & { secret: string }> {
+  if (!machineRoles.includes(role) || !(days > 0 && days <= longestDays)) {
+    const zh = `密钥只能有角色 ${machineRoles.join('、')},有效期不超过 ${longestDays} 天`
+    const en = `a key has one of the roles ${machineRoles.join(', ')} and is good for ${longestDays} days at most`
+    throw new QianzhiError('QZ-RULE', { reason: `${zh} / ${en}` })
+  }
+  const secret = newSecret('qzk_')
+  const now = registry.clock()
+  const expires = new Date(now.getTime() + days * 86_400_000)
+  return change(registry, async (query) => {
+    await requireAgency(query, agency)
+    const [{ id }] = (await query<{ id: string }>(
+      `insert into api_key (secret_hash, agency, name, role, expires_at, created_by, created_at)
+       values ($1, $2, $3, $4, $5, $6, $7) returning id`,
+      [sha256(secret), agency, name, role, expires, principal.actor, now],
+    )) as [{ id: string }]
+    const details = { agency, name, role, expires: expires.toISOString() }
+    await writeAudit(query, { ...actedBy(principal), act: 'key.create', object: `key ${id}`, details })
+    await notify(query, {
+      to: { agency, role: 'agency-it' },
+      kind: 'key-created',
+      object: `key ${id}`,
+      zh: `为本单位签发了接口密钥“${name}”`,
+      en: `An API key "${name}" was issued for your agency`,
+    })
+    const [key] = await query<Key>(`${keySql} where id = $2`, [now, id])
+    return { ...key!, secret }
+  })
+}
+
+/** At once and for ever. The same again changes nothing. */
+export async function endKey(registry: Registry, principal: Principal, id: string): Promise<Key> {
+  return change(registry, async (query) => {
+    const now = registry.clock()
+    const ended = await query('update api_key set ended_at = $2 where id::text = $1 and ended_at is null returning 1', [id, now])
+    if (ended.length > 0) await writeAudit(query, { ...actedBy(principal), act: 'key.end', object: `key ${id}` })
+    const [key] = await query<Key>(`${keySql} where id::text = $2`, [now, id])
+    if (!key) throw new QianzhiError('QZ-NOT-FOUND', { what: `key ${id}` })
+    return key
+  })
+}

@@ -1,0 +1,195 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
+import type { Query } from '../../store/store.ts'
+import { endDeadline } from '../../records/deadlines.ts'
+import { notify } from '../../records/notices.ts'
+import { findEntry } from '../catalog/catalog.ts'
+import { checkContent, type Fault } from '../catalog/check.ts'
+import type { CatalogContent, DraftContent } from '../catalog/content.ts'
+import { demandPublished } from '../cases/demands.ts'
+import { lockResource, putEntry } from './publishing.ts'
+import type { Happening, Workflow } from '../workflow.ts'
+
+/** A registration 登记 (Art. 10-12): a catalog entry, or a change of one, from the registrar's draft to its publication by the reviewer. */
+export interface Registration {
+  id: string
+  agency: string
+  /** Code of the resource, also while it does not exist yet. */
+  resource: string
+  /** The catalog version that it changes; null where the resource is new. */
+  base: number | null
+  state: State
+  content: DraftContent
+  standard: string | null
+  demand: string | null
+  draftedBy: string
+  draftedAt: Date
+  submittedBy: string | null
+  submittedAt: Date | null
+  secrecyReview: SecrecyReview | null
+  /** Why it was returned. */
+  reason: string | null
+  created: Date
+}
+
+/** Art. 27: nothing is supplied that was not reviewed for state secrets. */
+export interface SecrecyReview {
+  reviewed: true
+  /** Who reviewed it, as the agency calls them. */
+  by: string
+  note?: string
+}
+
+type State = 'draft' | 'submitted' | 'returned' | 'published' | 'discarded'
+type On<I = unknown> = Happening<Registration, I>
+
+const columns = `id, agency, resource, base, state, content, standard, demand, drafted_by as "draftedBy", drafted_at as "draftedAt",
+  submitted_by as "submittedBy", submitted_at as "submittedAt", secrecy_review as "secrecyReview", reason, created_at as created`
+export const registrationSql = `select ${columns} from registration`
+
+export const registrationFlow: Workflow<State, Registration> = {
+  name: 'registration',
+  table: 'registration',
+  states: {
+    draft: { zh: '草稿', en: 'draft' },
+    submitted: { zh: '待审核', en: 'waits for review' },
+    returned: { zh: '已退回', en: 'returned' },
+    published: { zh: '已发布', en: 'published' },
+    discarded: { zh: '已作废', en: 'discarded' },
+  },
+  initial: 'draft',
+  events: {
+    change: [
+      { from: ['draft'], to: 'draft', effects: [keepContent] },
+      { from: ['returned'], to: 'returned', effects: [keepContent] },
+    ],
+    submit: [{ from: ['draft', 'returned'], to: 'submitted', needs: [upToDate, faultless], effects: [keepReview, tellReviewer] }],
+    recall: [{ from: ['submitted'], to: 'draft', effects: [dropReview] }],
+    return: [{ from: ['submitted'], to: 'returned', needs: [otherPerson], effects: [keepReason, tellRegistrar('已退回', 'was returned')] }],
+    publish: [
+      {
+        from: ['submitted'],
+        to: 'published',
+        needs: [otherPerson, upToDate, faultless],
+        effects: [publish, metDeadline, fulfilDemand, tellRegistrar('已发布', 'is published')],
+      },
+    ],
+    discard: [{ from: ['draft', 'returned'], to: 'discarded' }],
+  },
+  // The content is on record with the version.
+  recorded: (input) => Object.fromEntries(Object.entries(input).filter(([name]) => name !== 'content')),
+  lockFirst,
+  load: loadRegistration,
+}
+
+/** Publications of the resource, and its withdrawal, wait from here to the end of the transaction. */
+async function lockFirst(query: Query, id: string): Promise<void> {
+  const [found] = await query<Pick<Registration, 'resource' | 'standard'>>(
+    'select resource, standard from registration where id::text = $1',
+    [id],
+  )
+  if (found) await lockResource(query, found.resource, found.standard)
+}
+
+export async function loadRegistration(query: Query, id: string): Promise<Registration> {
+  const [registration] = await query<Registration>(`${registrationSql} where id::text = $1`, [id])
+  if (!registration) throw new QianzhiError('QZ-NOT-FOUND', { what: `registration ${id}` })
+  return registration
+}
+
+async function keepContent({ query, subject, input, principal, now }: On<{ content: DraftContent }>): Promise<void> {
+  await query('update registration set content = $2, drafted_by = $3, drafted_at = $4 where id = $1', [
+    subject.id,
+    JSON.stringify(input.content),
+    principal.actor,
+    now,
+  ])
+}
+
+function otherPerson({ subject, principal }: On): void {
+  if ([subject.submittedBy, subject.draftedBy].includes(principal.actor)) throw new QianzhiError('QZ-SAME-PERSON')
+}
+
+async function upToDate({ query, subject: { resource, agency, base } }: On): Promise<void> {
+  const entry = await findEntry(query, resource)
+  if (entry && (entry.agency !== agency || entry.state === 'withdrawn')) {
+    throw new QianzhiError('QZ-CONFLICT', { what: `resource ${resource} (${entry.agency}, ${entry.state})` })
+  }
+  if ((entry?.catalogVersion ?? null) === base) return
+  throw new QianzhiError('QZ-CONFLICT', { what: `resource ${resource}, version ${entry?.catalogVersion ?? 0}` })
+}
+
+async function faultless({ query, subject }: On): Promise<void> {
+  const { faults } = await checkContent(query, subject)
+  if (faults.length > 0) throw refused(faults)
+}
+
+/** As many as a message holds; `registration.check` shows them all. */
+function refused(faults: readonly Fault[]): QianzhiError {
+  const shown = faults.slice(0, 20)
+  const more = faults.length > shown.length ? ` (+${faults.length - shown.length})` : ''
+  const reason = `${shown.map(({ zh }) => zh).join(';')}${more} / ${shown.map(({ en }) => en).join('; ')}${more}`
+  return new QianzhiError('QZ-RULE', { reason, faults: faults.length })
+}
+
+async function keepReview({ query, subject, input, principal, now }: On<{ secrecy: SecrecyReview }>): Promise<void> {
+  await query('update registration set submitted_by = $2, submitted_at = $3, secrecy_review = $4, reason = null where id = $1', [
+    subject.id,
+    principal.actor,
+    now,
+    JSON.stringify(input.secrecy),
+  ])
+}
+
+async function dropReview({ query, subject }: On): Promise<void> {
+  await query('update registration set submitted_by = null, submitted_at = null, secrecy_review = null where id = $1', [subject.id])
+}
+
+async function keepReason({ query, subject, input }: On<{ reason: string }>): Promise<void> {
+  await query('update registration set reason = $2 where id = $1', [subject.id, input.reason])
+}
+
+async function publish({ query, subject, principal, concerned, now }: On): Promise<void> {
+  const { id, resource, agency, standard, submittedBy, submittedAt, secrecyReview } = subject
+  const submitted = { registration: id, by: submittedBy!, at: submittedAt!, secrecyReview }
+  const content = subject.content as CatalogContent
+  const before = await findEntry(query, resource)
+  await putEntry(query, concerned, { code: resource, agency, content, standard, principal, submitted, now }, before)
+}
+
+async function fulfilDemand({ registry, query, concerned, principal, subject: { demand, resource } }: On): Promise<void> {
+  if (demand !== null) await demandPublished(registry, query, concerned, { principal, demand, resource })
+}
+
+/** The catalog has followed what was found or agreed (Art. 14, 16). */
+async function metDeadline({ query, subject, now }: On): Promise<void> {
+  await endDeadline(query, 'catalog-update', `resource ${subject.resource}`, now)
+}
+
+async function tellReviewer({ query, subject }: On): Promise<void> {
+  const { id, agency, resource } = subject
+  await notify(query, {
+    to: { agency, role: 'reviewer' },
+    kind: 'registration',
+    object: `registration ${id}`,
+    zh: `目录登记“${titleOf(subject)}”待审核(资源 ${resource})`,
+    en: `Registration ${id} of resource ${resource} waits for your review`,
+  })
+}
+
+function tellRegistrar(zh: string, en: string) {
+  return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
+    const { id, agency, resource } = subject
+    const why = input.reason === undefined ? '' : `:${input.reason}`
+    await notify(query, {
+      to: { agency, role: 'registrar' },
+      kind: 'registration',
+      object: `registration ${id}`,
+      zh: `目录登记“${titleOf(subject)}”${zh}(资源 ${resource})${why}`,
+      en: `Registration ${id} of resource ${resource} ${en}${why}`,
+    })
+  }
+}
+
+function titleOf({ content, resource }: Registration): string {
+  return content.title ?? resource
+}

@@ -1,0 +1,137 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
+import type { Principal } from '../../access/principal.ts'
+import { relationsOf } from '../../access/relations.ts'
+import type { Query } from '../../store/store.ts'
+import { findEntry, requireEntry, type Entry } from '../catalog/catalog.ts'
+import { checkContent, type Checked } from '../catalog/check.ts'
+import { diffContent, type CatalogDiff } from '../catalog/diff.ts'
+import { emptyContent, type DraftContent } from '../catalog/content.ts'
+import { lockResource } from './publishing.ts'
+import { change, checkCode, type Registry } from '../../records/registry.ts'
+import { adoptedContent, publishedForm } from '../catalog/standard-form.ts'
+import { record } from '../workflow.ts'
+import { loadRegistration, registrationFlow, registrationSql, type Registration } from './registration-workflow.ts'
+
+export interface NewRegistration {
+  /** An own resource to change, or the code that a new one shall have; made from the agency's code where it is not given. */
+  resource?: string
+  /** The standard to adopt. */
+  standard?: string
+  /** The demand outside the catalog that it answers. */
+  demand?: string
+  /** Of a change: absent, the version in force. */
+  content?: DraftContent
+}
+
+/** Begins a registration for the caller's agency. Throws QZ-CONFLICT where one is open, QZ-NOT-FOUND, QZ-STATE, QZ-REQUEST-INVALID. */
+export async function createRegistration(registry: Registry, principal: Principal, wanted: NewRegistration): Promise<Registration> {
+  return change(registry, (query) => insertRegistration(query, principal, principal.agency ?? '', wanted, registry.clock()))
+}
+
+/** In the caller's transaction. The longest codes leave room for the names of grants and routes. */
+export async function insertRegistration(
+  query: Query,
+  principal: Principal,
+  agency: string,
+  wanted: NewRegistration,
+  now: Date,
+): Promise<Registration> {
+  const code = wanted.resource === undefined ? await freeCode(query, agency) : checkCode(wanted.resource, 'resource', 44)
+  await lockResource(query, code, wanted.standard)
+  const entry = await findEntry(query, code)
+  await checkFree(query, agency, code, entry)
+  if (wanted.demand !== undefined) await checkDemand(query, agency, wanted.demand)
+  const standard = wanted.standard ?? entry?.standard ?? null
+  const content = await firstContent(query, code, entry, wanted)
+  const [row] = await query<{ id: string }>(
+    `insert into registration (agency, resource, base, content, standard, demand, drafted_by, drafted_at, created_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning id`,
+    [agency, code, entry?.catalogVersion ?? null, JSON.stringify(content), standard, wanted.demand ?? null, principal.actor, now],
+  )
+  const { id } = row!
+  const input = { resource: code, standard }
+  await record(query, { workflow: 'registration', object: id, event: 'create', from: null, to: registrationFlow.initial, principal, input })
+  return loadRegistration(query, id)
+}
+
+async function checkFree(query: Query, agency: string, code: string, entry: Entry | undefined): Promise<void> {
+  if (entry && entry.agency !== agency) throw new QianzhiError('QZ-CONFLICT', { what: `resource ${code} (${entry.agency})` })
+  if (entry?.state === 'withdrawn') {
+    throw new QianzhiError('QZ-STATE', { what: `resource ${code}`, state: '已撤销 withdrawn', event: 'registration.create' })
+  }
+  const [open] = await query<{ id: string }>(
+    `select id from registration where resource = $1 and state in ('draft', 'submitted', 'returned')`,
+    [code],
+  )
+  if (open) throw new QianzhiError('QZ-CONFLICT', { what: `registration ${open.id} (${code})` })
+}
+
+async function checkDemand(query: Query, agency: string, demand: string): Promise<void> {
+  const { provider = [] } = await relationsOf(query, 'demand', demand)
+  if (provider.includes(agency)) return
+  throw new QianzhiError('QZ-RULE', {
+    reason: `需求 ${demand} 不是向本单位提出的(第十六条) / demand ${demand} is not made to your agency (Art. 16)`,
+  })
+}
+
+async function firstContent(query: Query, code: string, entry: Entry | undefined, wanted: NewRegistration): Promise<DraftContent> {
+  const begun = { ...emptyContent, table: tableName(code), ...entry?.content, ...wanted.content }
+  if (wanted.standard === undefined) return begun
+  return adoptedContent(await publishedForm(query, wanted.standard), begun)
+}
+
+/** A table name made from a code. */
+function tableName(code: string): string {
+  const name = code.replaceAll(/[^a-z0-9_]/g, '_')
+  return (/^[a-z]/.test(name) ? name : `t_${name}`).slice(0, 30)
+}
+
+/** `<agency>-<number>`, the first that is neither a resource nor a registration. */
+async function freeCode(query: Query, agency: string): Promise<string> {
+  await query('select pg_advisory_xact_lock(hashtext($1))', [`codes of ${agency}`])
+  const start = agency.slice(0, 36)
+  const taken = new Set(
+    (
+      await query<{ code: string }>(
+        `select code from resource where starts_with(code, $1) union select resource from registration where starts_with(resource, $1)`,
+        [`${start}-`],
+      )
+    ).map(({ code }) => code),
+  )
+  for (let n = taken.size + 1; ; n++) {
+    const code = `${start}-${String(n).padStart(4, '0')}`
+    if (!taken.has(code)) return code
+  }
+}
+
+export interface RegistrationFilter {
+  only: string | null
+  state?: Registration['state'] | undefined
+  before?: string | undefined
+  limit: number
+}
+
+/** Newest first. */
+export function listRegistrations({ store }: Registry, { only, state, before, limit }: RegistrationFilter): Promise<Registration[]> {
+  return store.query<Registration>(
+    `${registrationSql} where ($1::text is null or agency = $1) and ($2::text is null or state = $2) and ($3::bigint is null or id < $3)
+     order by id desc limit $4`,
+    [only, state ?? null, before ?? null, limit],
+  )
+}
+
+/** A registration with what a reviewer looks at: all that is wrong, and what changes against the version in force. */
+export interface ReadRegistration extends Registration, Checked {
+  changes: CatalogDiff
+}
+
+export async function readRegistration({ store: { query } }: Registry, id: string): Promise<ReadRegistration> {
+  const registration = await loadRegistration(query, id)
+  const { resource, base, content } = registration
+  const before = base === null ? {} : (await requireEntry(query, resource)).content
+  return { ...registration, ...(await checkContent(query, registration)), changes: diffContent(before, content) }
+}
+
+export async function checkRegistration({ store: { query } }: Registry, id: string): Promise<Checked> {
+  return checkContent(query, await loadRegistration(query, id))
+}

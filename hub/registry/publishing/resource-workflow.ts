@@ -1,0 +1,92 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { notify } from '../../records/notices.ts'
+import type { Query } from '../../store/store.ts'
+import { concernAgency } from '../machines/agents.ts'
+import { lockResource } from './publishing.ts'
+import { endGrants, keepWithdrawal, leaveCatalog, discardRegistrations } from './withdrawal.ts'
+import type { Happening, Workflow } from '../workflow.ts'
+
+/** What a published resource's own workflow needs to know of it. */
+export interface PublishedResource {
+  code: string
+  agency: string
+  title: string
+  state: State
+  reason: string | null
+}
+
+type State = 'active' | 'suspended' | 'withdrawn'
+type On<I = unknown> = Happening<PublishedResource, I>
+
+/**
+ * A published resource: the secrecy supervisor may stop it at once (Art. 26), which publishing a new version does not change; its agency
+ * may withdraw it for ever.
+ */
+export const resourceFlow: Workflow<State, PublishedResource> = {
+  name: 'resource',
+  table: 'resource',
+  states: {
+    active: { zh: '有效', en: 'active' },
+    suspended: { zh: '保密叫停', en: 'stopped for secrecy' },
+    withdrawn: { zh: '已撤销', en: 'withdrawn' },
+  },
+  initial: 'active',
+  events: {
+    stop: [
+      { from: ['active'], to: 'suspended', effects: [keepReason, concernAll, tellAll('已被保密部门叫停', 'was stopped for secrecy')] },
+    ],
+    withdraw: [
+      {
+        from: ['active', 'suspended'],
+        to: 'withdrawn',
+        effects: [
+          keepWithdrawal,
+          endGrants,
+          discardRegistrations,
+          leaveCatalog,
+          concernAll,
+          tellAll('已撤销', 'was withdrawn by its agency'),
+        ],
+      },
+    ],
+    release: [{ from: ['suspended'], to: 'active', effects: [dropReason, concernAll, tellAll('已恢复', 'was released')] }],
+  },
+  lockFirst: lockResource,
+  load: loadPublished,
+}
+
+async function loadPublished(query: Query, code: string): Promise<PublishedResource> {
+  const [resource] = await query<PublishedResource>(
+    `select r.code, r.agency, v.schema->>'title' as title, r.state, r.stop_reason as reason
+     from resource r join resource_version v on v.resource = r.code and v.version = r.version where r.code = $1`,
+    [code],
+  )
+  if (!resource) throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${code}` })
+  return resource
+}
+
+async function keepReason({ query, subject, input }: On<{ reason: string }>): Promise<void> {
+  await query('update resource set stop_reason = $2 where code = $1', [subject.code, input.reason])
+}
+
+async function dropReason({ query, subject }: On): Promise<void> {
+  await query('update resource set stop_reason = null where code = $1', [subject.code])
+}
+
+/** Supply and every route end or begin with the next policies. */
+async function concernAll({ query, subject, concerned }: On): Promise<void> {
+  await concernAgency(query, subject.agency, concerned)
+}
+
+function tellAll(zh: string, en: string): (happening: On) => Promise<void> {
+  return async ({ query, subject: { code, agency, title } }) => {
+    const texts = { zh: `资源《${title}》(${code})${zh}`, en: `Resource ${code} ${en}` }
+    const about = { kind: 'resource', object: `resource ${code}`, ...texts }
+    await notify(query, { to: { agency, role: 'reviewer' }, ...about })
+    await notify(query, { to: { role: 'office' }, ...about })
+    const receivers = await query<{ agency: string }>(`select distinct agency from access_grant where resource = $1 and state = 'active'`, [
+      code,
+    ])
+    for (const receiver of receivers) await notify(query, { to: { agency: receiver.agency, role: 'user' }, ...about })
+  }
+}

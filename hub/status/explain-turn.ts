@@ -1,0 +1,166 @@
+import { errorKind, isErrorCode, type Actor } from '../../protocol/errors.ts'
+import { comparePlaces } from '../../protocol/position.ts'
+import type { Explanation } from './explain.ts'
+
+/** Who must act for the data of a route to move on, and what to do. */
+export interface Turn {
+  who: Actor
+  /** The agency whose turn it is; absent for the office and where nobody has to act. */
+  agency?: string
+  zh: string
+  en: string
+}
+
+type Known = Omit<Explanation, 'turn'>
+/** Undefined where this is not what holds the route up. */
+type Judge = (known: Known, now: Date) => Turn | undefined
+
+/** An agent polls at least once a minute. */
+const silent = 3 * 60_000
+
+const isSilent = (seen: Date | null, now: Date): boolean => !seen || now.getTime() - seen.getTime() > silent
+
+/** The first that applies is what holds the route up: what ends a route before what stops it, the source before the hub and the receiver. */
+export function turnOf(known: Known, now: Date): Turn {
+  for (const judge of judges) {
+    const turn = judge(known, now)
+    if (turn) return turn
+  }
+  return { who: 'nobody', zh: '数据已是最新,无需处理', en: 'Everything is up to date, nothing has to be done' }
+}
+
+const judges: Judge[] = [
+  ({ state }) =>
+    state === 'active'
+      ? undefined
+      : {
+          who: 'office',
+          zh: `授权或资源状态为 ${state},由市电子政务办处理`,
+          en: `The grant or its resource is ${state}: the office decides`,
+        },
+  ({ receiver }) =>
+    receiver.active
+      ? undefined
+      : {
+          who: 'office',
+          zh: `接收代理 ${receiver.agent} 已被撤销,请改绑路由`,
+          en: `Receiving agent ${receiver.agent} is revoked: bind the route to another one`,
+        },
+  ({ source: { agent, agency } }) =>
+    agent === null
+      ? {
+          who: 'office',
+          agency,
+          zh: `${agency} 没有可提供此资源的代理,请登记或指定`,
+          en: `${agency} has no agent that supplies this resource: enrol or name one`,
+        }
+      : undefined,
+  ({ source: { agent, agency, seen } }, now) => (isSilent(seen, now) ? start(agency, agent!) : undefined),
+  ({ source: { agency, report }, resource }) => (report?.state === 'paused' ? resume(agency, resource) : undefined),
+  ({ source: { agency, report } }) => (report?.fault ? mend(agency, 'provider', report.fault) : undefined),
+  ({ source: { agency, agent, report } }) =>
+    report
+      ? undefined
+      : {
+          who: 'operator',
+          agency,
+          zh: `请在 ${agency} 的代理 ${agent} 上配置来源并执行 setup`,
+          en: `Configure a source on agent ${agent} of ${agency} and run setup`,
+        },
+  ({ receiver: { agency, agent, seen } }, now) => (isSilent(seen, now) ? start(agency, agent) : undefined),
+  ({ receiver: { agency, report }, route }) => (report?.state === 'paused' ? resume(agency, route) : undefined),
+  ({ receiver: { agency, report } }) => (report?.fault ? mend(agency, 'receiver', report.fault) : undefined),
+  ({ receiver: { agency, agent, report } }) =>
+    report
+      ? undefined
+      : {
+          who: 'operator',
+          agency,
+          zh: `请在 ${agency} 的代理 ${agent} 上为此路由配置落地`,
+          en: `Configure a sink for this route on agent ${agent} of ${agency}`,
+        },
+  ({ receiver: { agency, lapsed } }) =>
+    lapsed
+      ? {
+          who: 'operator',
+          agency,
+          zh: `路由长期未前进,请检查 ${agency} 的目标库`,
+          en: `The route has not moved for long: look at the target database of ${agency}`,
+        }
+      : undefined,
+  ({ source: { report } }) =>
+    report?.snapshot?.waits === 'window'
+      ? {
+          who: 'nobody',
+          zh: '快照等待来源代理允许的时段(自动)',
+          en: 'The snapshot waits for the hours that the source agent allows (by itself)',
+        }
+      : undefined,
+  ({ hub: { snapshotWanted, head } }) =>
+    snapshotWanted || !head
+      ? { who: 'nobody', zh: '等待来源代理发送快照(自动)', en: 'The source agent is about to send a snapshot (by itself)' }
+      : undefined,
+  ({ source: { agency, refusedFile } }) =>
+    refusedFile
+      ? {
+          who: 'provider',
+          agency,
+          zh: `${agency} 最近的文件被退回(${refusedFile.code}):请按其目录 rejected/ 中的报告改正后重新投放`,
+          en: `The newest file of ${agency} was refused (${refusedFile.code}): correct it by the report in its folder's rejected/ and put it in again`,
+        }
+      : undefined,
+  ({ source, receiver }) =>
+    quarantined(source.agency, 'provider', source.report?.quarantine) ?? quarantined(receiver.agency, 'receiver', receiver.quarantine),
+  ({ route, reconciled }) =>
+    reconciled.state === 'different'
+      ? {
+          who: 'operator',
+          zh: `最近一次对账(${reconciled.run})不一致:请查看差异主键,带修复重新对账(reconcile ${route} --repair)或重新快照`,
+          en: `The last reconciliation (${reconciled.run}) found differences: look at its keys, reconcile with repair (reconcile ${route} --repair) or take a new snapshot`,
+        }
+      : undefined,
+  ({ hub: { head }, receiver: { applied, delivered } }) => {
+    if (applied && comparePlaces(applied, head!) >= 0) return undefined
+    const fetched = delivered && comparePlaces(delivered, head!) >= 0
+    return fetched
+      ? { who: 'nobody', zh: '接收代理正在入库(自动)', en: 'The receiving agent is applying (by itself)' }
+      : { who: 'nobody', zh: '接收代理正在取数(自动)', en: 'The receiving agent is fetching (by itself)' }
+  },
+  ({ source: { report } }) =>
+    report && report.waiting > 0
+      ? { who: 'nobody', zh: '来源代理正在发送(自动)', en: 'The source agent is sending (by itself)' }
+      : undefined,
+]
+
+function start(agency: string, agent: string): Turn {
+  return {
+    who: 'operator',
+    agency,
+    zh: `请启动 ${agency} 的代理 ${agent} 或检查其网络`,
+    en: `Start agent ${agent} of ${agency}, or look at its network`,
+  }
+}
+
+function resume(agency: string, name: string): Turn {
+  return {
+    who: 'operator',
+    agency,
+    zh: `${agency} 已暂停,需要时请在其代理上执行 qianzhi-agent resume ${name}`,
+    en: `${agency} has paused it: run qianzhi-agent resume ${name} at its agent when it is to go on`,
+  }
+}
+
+function mend(agency: string, side: 'provider' | 'receiver', { code, zh, en }: { code: string; zh: string; en: string }): Turn {
+  const who = isErrorCode(code) ? errorKind(code).who : side
+  return { who, agency, zh: `${agency}:${zh}(${code})`, en: `${agency}: ${en} (${code})` }
+}
+
+function quarantined(agency: string, who: 'provider' | 'receiver', keys = 0): Turn | undefined {
+  if (keys === 0) return undefined
+  return {
+    who,
+    agency,
+    zh: `${agency} 隔离区有 ${keys} 个主键,请修正数据`,
+    en: `${keys} keys lie in the quarantine of ${agency}: correct their data`,
+  }
+}

@@ -1,0 +1,151 @@
+import { statfs } from 'node:fs/promises'
+import type { AgentReport, SourceReport } from '../../protocol/api.ts'
+import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
+import type { Api } from '../http/server.ts'
+import type { Store } from '../store/store.ts'
+import { unreconciledRoutes } from '../reconciliation/evidence.ts'
+import { awayAgents } from '../supervision/agents-away.ts'
+import { auditProblems } from '../supervision/audit/health.ts'
+import { supervisionProblems } from '../supervision/problems.ts'
+import { standingRefusal, whyRefused } from '../supervision/refused-files.ts'
+
+/** What is wrong, and who or what it is about, in both languages. */
+export interface HealthProblem {
+  code: string
+  zh: string
+  en: string
+}
+
+export interface Health {
+  status: 'ok' | 'degraded' | 'down'
+  problems: HealthProblem[]
+  /** What operators of agents have paused: no problem, but nothing moves there. */
+  paused: HealthProblem[]
+}
+
+export interface HealthParts {
+  store: Store
+  data: string
+  clock: () => Date
+  /** Days after which a route that has not moved no longer holds its log back. */
+  lapse: number
+  /** Whether notices are to go by e-mail. */
+  mail: boolean
+  /** Days between two reconciliations of a route; 0: only when somebody asks. */
+  reconciled: number
+}
+
+const day = 86_400_000
+const leastShare = 0.05
+const leastBytes = 1 << 30
+
+/** GET /health, open to everybody: 200 unless the hub cannot serve (503). */
+export function healthApi(parts: HealthParts): Api {
+  return async (app) => {
+    app.get('/health', async (_request, reply) => {
+      const health = await checkHealth(parts)
+      return reply.code(health.status === 'down' ? 503 : 200).send(health)
+    })
+  }
+}
+
+export async function checkHealth(parts: HealthParts): Promise<Health> {
+  const disk = await checkDisk(parts.data)
+  try {
+    // All at once: none is left to fail unheard while another is waited for.
+    const [lines, ...found] = await Promise.all([
+      reportedLines(parts),
+      awayAgents(parts.store.query, parts.clock()),
+      lapsedRoutes(parts),
+      unreconciledRoutes(parts.store.query, parts.clock(), parts.reconciled),
+      auditProblems(parts.store.query),
+      supervisionProblems(parts.store.query, parts.clock(), parts),
+    ])
+    const problems = [...disk, ...lines.filter(({ state }) => state === 'held').map(held), ...lines.flatMap(refusedFile), ...found.flat()]
+    const paused = lines.filter(({ state }) => state === 'paused').map(pausedLine)
+    return { status: problems.length > 0 ? 'degraded' : 'ok', problems, paused }
+  } catch (error) {
+    return { status: 'down', problems: [...disk, storeAway(error)], paused: [] }
+  }
+}
+
+function storeAway(error: unknown): HealthProblem {
+  const coded = new QianzhiError('QZ-DB-UNREACHABLE', { database: 'store', reason: reasonOf(error) })
+  return { code: coded.code, zh: coded.text('zh'), en: coded.text('en') }
+}
+
+async function checkDisk(data: string): Promise<HealthProblem[]> {
+  const { bavail, blocks, bsize } = await statfs(data)
+  if (bavail * bsize >= leastBytes && bavail / blocks >= leastShare) return []
+  const mebibytes = Math.floor((bavail * bsize) / (1 << 20))
+  const zh = `数据目录 ${data} 所在磁盘仅剩 ${mebibytes} MiB`
+  return [{ code: 'QZ-HEALTH-DISK', zh, en: `Only ${mebibytes} MiB are left on the disk of data folder ${data}` }]
+}
+
+interface ReportedLine {
+  zh: string
+  en: string
+  state: SourceReport['state']
+  fault: SourceReport['fault']
+  files?: SourceReport['files'] | undefined
+}
+
+/** Sources and routes as the active agents report them. */
+async function reportedLines({ store }: HealthParts): Promise<ReportedLine[]> {
+  const rows = await store.query<{ id: string; report: AgentReport }>(
+    `select id, report from agent where state = 'active' and report is not null order by id`,
+  )
+  return rows.flatMap(({ id, report }) => [
+    ...report.sources.map(({ resource, state, fault, files }) => ({
+      zh: `来源 ${resource}(${id})`,
+      en: `Source ${resource} of ${id}`,
+      state,
+      fault,
+      files,
+    })),
+    ...report.sinks.map(({ route, state, fault }) => ({ zh: `交换路由 ${route}(${id})`, en: `Route ${route} at ${id}`, state, fault })),
+  ])
+}
+
+/** With the agent's own reason. */
+function held({ zh, en, fault }: ReportedLine): HealthProblem {
+  return {
+    code: fault?.code ?? 'QZ-HEALTH-HELD',
+    zh: `${zh}已停止:${fault?.zh ?? '原因不明'}`,
+    en: `${en} is held: ${fault?.en ?? 'no reason given'}`,
+  }
+}
+
+/** Without the file's name, which is for those who sign in. */
+function refusedFile({ zh, en, files }: ReportedLine): HealthProblem[] {
+  const refusal = standingRefusal(files)
+  if (!refusal) return []
+  const why = whyRefused(refusal)
+  return [
+    {
+      code: 'QZ-HEALTH-FILE-REFUSED',
+      zh: `${zh}最近的文件被退回:${why.zh}`,
+      en: `${en}: its newest file was refused (${why.en})`,
+    },
+  ]
+}
+
+function pausedLine({ zh, en }: ReportedLine): HealthProblem {
+  return { code: 'QZ-HEALTH-PAUSED', zh: `${zh}已由运维暂停`, en: `${en} is paused by its operator` }
+}
+
+async function lapsedRoutes({ store, clock, lapse }: HealthParts): Promise<HealthProblem[]> {
+  const now = clock()
+  const rows = await store.query<{ id: string; moved: Date }>(
+    `select route.id, route.moved_at as moved from route join access_grant g on g.id = route.access_grant
+       join agent on agent.id = route.agent join stream s on s.resource = g.resource
+     where g.state = 'active' and (g.valid_to is null or g.valid_to > $1) and agent.state = 'active' and route.moved_at < $2
+       and s.epoch is not null and (route.epoch, route.seq) is distinct from (s.epoch, s.seq)
+     order by route.id limit 100`,
+    [now, new Date(now.getTime() - lapse * day)],
+  )
+  return rows.map(({ id, moved }) => {
+    const days = Math.floor((now.getTime() - moved.getTime()) / day)
+    return { code: 'QZ-HEALTH-ROUTE-LAPSED', zh: `交换路由 ${id} 已 ${days} 天没有进展`, en: `Route ${id} has not moved for ${days} days` }
+  })
+}

@@ -1,0 +1,104 @@
+import type { AgentReport, SourceReport } from '../../../protocol/api.ts'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { lastEqual, type Equal } from '../../reconciliation/evidence.ts'
+import { producerOf } from '../../registry/catalog/resources.ts'
+import type { Query } from '../../store/store.ts'
+import type { Day } from '../../records/calendar.ts'
+import { silentAfter } from '../agents-away.ts'
+import { parsePeriod } from './periods.ts'
+
+/** How old a resource's data on the hub is at most, by its agent's last report. */
+export interface DataAge {
+  /** Null: no agent has reported on it. */
+  seconds: number | null
+  stale: boolean
+}
+
+/** What an explanation that nothing changed can be signed with. */
+export interface DutyEvidence {
+  resource: string
+  period: string
+  from: Day
+  to: Day
+  /** The capture by the agent's last report; null where no agent supplies the resource. */
+  capture: {
+    agent: string
+    lastSeen: Date
+    state: SourceReport['state'] | 'not-reported'
+    /** Changed rows that wait to be sent. */
+    waiting: number
+    fault: { code: string; zh: string; en: string; since: string } | null
+    /** It was heard of within five minutes, watches the table, and has no fault. */
+    intact: boolean
+  } | null
+  /** Accepted in the period: what changed rows, and what a snapshot repeated. */
+  changes: { batches: number; changedRows: number; snapshotRows: number; lastChange: Date | null }
+  /** The last time that a receiver's table was proven to hold the same rows as the source; null where it never was. */
+  lastReconciliation: Equal | null
+  /** Capture intact, nothing waiting, nothing changed. */
+  nothingChanged: boolean
+}
+
+/** Throws QZ-NOT-FOUND, QZ-REQUEST-INVALID. */
+export async function dutyEvidence(query: Query, resource: string, period: string, now: Date): Promise<DutyEvidence> {
+  const { from, to } = parsePeriod(period)
+  const capture = captureOf(await sourceOf(query, resource), now)
+  const [row] = await query<{ batches: string; changed: string; snapshot: string; last: Date | null }>(
+    `select coalesce(sum(batches), 0) as batches, coalesce(sum(changed_rows), 0) as changed, coalesce(sum(snapshot_rows), 0) as snapshot,
+       max(last_change) as last from supply_day where resource = $1 and day between $2::date and $3::date`,
+    [resource, from, to],
+  )
+  const { batches, changed, snapshot, last } = row!
+  const changes = { batches: Number(batches), changedRows: Number(changed), snapshotRows: Number(snapshot), lastChange: last }
+  const nothingChanged = capture !== null && capture.intact && capture.waiting === 0 && changes.changedRows === 0
+  const lastReconciliation = await lastEqual(query, resource)
+  return { resource, period, from, to, capture, changes, lastReconciliation, nothingChanged }
+}
+
+interface Reported {
+  agent: string | null
+  lastSeen: Date
+  source: SourceReport | undefined
+}
+
+async function sourceOf(query: Query, resource: string): Promise<Reported> {
+  const [row] = await query<{ agent: string | null; seen: Date; report: AgentReport | null }>(
+    `select a.id as agent, coalesce(a.last_seen, a.enrolled_at) as seen, a.report from resource r left join agent a on a.id = ${producerOf}
+     where r.code = $1`,
+    [resource],
+  )
+  if (!row) throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${resource}` })
+  return { agent: row.agent, lastSeen: row.seen, source: row.report?.sources.find((source) => source.resource === resource) }
+}
+
+function captureOf({ agent, lastSeen, source }: Reported, now: Date): DutyEvidence['capture'] {
+  if (agent === null) return null
+  const heard = now.getTime() - lastSeen.getTime() <= silentAfter
+  return {
+    agent,
+    lastSeen,
+    state: source?.state ?? 'not-reported',
+    waiting: source?.waiting ?? 0,
+    fault: source?.fault ?? null,
+    intact: heard && source?.state === 'flowing' && !source.fault,
+  }
+}
+
+/** A real-time resource is judged technically by this. Throws QZ-NOT-FOUND. */
+export async function dataAge(query: Query, resource: string, now: Date, longestMinutes: number): Promise<DataAge> {
+  const reported = await sourceOf(query, resource)
+  const since = reported.agent === null ? null : currentAt(reported)
+  const seconds = since && Math.max(0, Math.round((now.getTime() - since.getTime()) / 1000))
+  return { seconds, stale: seconds === null || seconds > longestMinutes * 60 }
+}
+
+/** The last time at which the hub is known to have had everything. */
+function currentAt({ lastSeen, source }: Reported): Date | null {
+  if (!source) return null
+  const { state, fault, waiting, oldest, lastPush } = source
+  if (state === 'flowing' && waiting === 0) return lastSeen
+  const known = [fault?.since, oldest, ...(state === 'flowing' && oldest === undefined ? [lastPush] : [])]
+  const times = known.flatMap((text) => (text === undefined || Number.isNaN(Date.parse(text)) ? [] : [Date.parse(text)]))
+  if (times.length > 0) return new Date(Math.min(...times))
+  return lastPush === undefined ? null : new Date(lastPush)
+}

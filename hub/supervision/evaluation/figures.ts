@@ -1,0 +1,168 @@
+import type { Query } from '../../store/store.ts'
+import { endOf, startOf, type Day } from '../../records/calendar.ts'
+import type { Weights } from '../../records/settings.ts'
+
+/** What an agency did in a period (Art. 24): quantity 数量, timeliness 更新时效, use 使用情况. */
+export interface Figures {
+  /** Published at the end of the period. */
+  resources: number
+  items: number
+  /** Accepted in the period: rows of changes, and rows that snapshots repeated. */
+  changedRows: number
+  snapshotRows: number
+  /** Update duties whose period ended in this one; those excused are not among them. */
+  dutiesDue: number
+  dutiesUpdated: number
+  dutiesExplained: number
+  dutiesExplainedLate: number
+  dutiesOverdue: number
+  /** Deadlines that were due in the period. */
+  correctionsMet: number
+  correctionsMissed: number
+  repliesMet: number
+  repliesMissed: number
+  otherMet: number
+  otherMissed: number
+  /** In force at the end of the period: of its own data to others, and of others' data to it. */
+  grantsGiven: number
+  grantsTaken: number
+  routesGiven: number
+  routesTaken: number
+  /** Delivered in the period. */
+  rowsGiven: number
+  rowsTaken: number
+  queriesAnswered: number
+  queriesMade: number
+}
+
+export interface AgencyFigures {
+  agency: string
+  name: string
+  figures: Figures
+}
+
+/** Acts of the audit that are queries of data; their object is `resource <code>`. */
+export const queryActs: readonly string[] = ['data.query', 'data.api']
+
+const counts = `
+  with
+  held as (
+    select r.agency, count(*) as resources, sum(jsonb_array_length(v.schema -> 'items')) as items
+    from resource r join resource_version v on v.resource = r.code and v.version = r.version
+    where r.published_at < $3 and (r.withdrawn_at is null or r.withdrawn_at >= $3) group by 1),
+  supplied as (
+    select r.agency, sum(s.changed_rows) as changed, sum(s.snapshot_rows) as snapshot
+    from supply_day s join resource r on r.code = s.resource where s.day between $1::date and $2::date group by 1),
+  duty as (
+    select agency, resource, period, bool_or(mark = 'updated') as updated, bool_or(mark = 'explained') as explained, bool_or(mark = 'overdue') as overdue
+    from duty_mark where ends between $1::date and $2::date and mark in ('updated', 'explained', 'overdue') group by 1, 2, 3),
+  duties as (
+    select agency, count(*) as due, count(*) filter (where updated) as updated,
+      count(*) filter (where explained and not overdue and not updated) as explained,
+      count(*) filter (where explained and overdue) as late, count(*) filter (where overdue and not explained) as overdue
+    from duty group by 1),
+  deadlines as (
+    select agency, kind, count(*) filter (where outcome = 'met') as met, count(*) filter (where missed_at is not null) as missed
+    from deadline where due between $1::date and $2::date group by 1, 2),
+  in_force as (
+    select g.id, r.agency as giver, g.agency as taker, g.resource from access_grant g join resource r on r.code = g.resource
+    where g.state = 'active' and g.created_at < $3 and (g.valid_to is null or g.valid_to >= $3)),
+  delivered as (
+    select r.agency as giver, g.agency as taker, sum(d.written + d.deleted) as rows
+    from delivery_day d join route t on t.id = d.route join access_grant g on g.id = t.access_grant join resource r on r.code = g.resource
+    where d.day between $1::date and $2::date group by 1, 2),
+  queried as (
+    select r.agency as giver, e.agency as taker, count(*) as queries
+    from audit_entry e join resource r on e.object = 'resource ' || r.code
+    where e.act = any($4) and e.outcome = 'done' and e.at >= $5 and e.at < $3 group by 1, 2)
+  select a.code as agency, a.name,
+    coalesce(h.resources, 0) as resources, coalesce(h.items, 0) as items,
+    coalesce(s.changed, 0) as "changedRows", coalesce(s.snapshot, 0) as "snapshotRows",
+    coalesce(u.due, 0) as "dutiesDue", coalesce(u.updated, 0) as "dutiesUpdated", coalesce(u.explained, 0) as "dutiesExplained",
+    coalesce(u.late, 0) as "dutiesExplainedLate", coalesce(u.overdue, 0) as "dutiesOverdue",
+    (select coalesce(sum(met), 0) from deadlines d where d.agency = a.code and kind = 'correction') as "correctionsMet",
+    (select coalesce(sum(missed), 0) from deadlines d where d.agency = a.code and kind = 'correction') as "correctionsMissed",
+    (select coalesce(sum(met), 0) from deadlines d where d.agency = a.code and kind = 'application-reply') as "repliesMet",
+    (select coalesce(sum(missed), 0) from deadlines d where d.agency = a.code and kind = 'application-reply') as "repliesMissed",
+    (select coalesce(sum(met), 0) from deadlines d where d.agency = a.code and kind not in ('correction', 'application-reply')) as "otherMet",
+    (select coalesce(sum(missed), 0) from deadlines d where d.agency = a.code and kind not in ('correction', 'application-reply')) as "otherMissed",
+    (select count(*) from in_force where giver = a.code) as "grantsGiven",
+    (select count(*) from in_force where taker = a.code) as "grantsTaken",
+    (select count(*) from route t join in_force f on f.id = t.access_grant where giver = a.code and t.created_at < $3) as "routesGiven",
+    (select count(*) from route t join in_force f on f.id = t.access_grant where taker = a.code and t.created_at < $3) as "routesTaken",
+    (select coalesce(sum(rows), 0) from delivered where giver = a.code) as "rowsGiven",
+    (select coalesce(sum(rows), 0) from delivered where taker = a.code) as "rowsTaken",
+    (select coalesce(sum(queries), 0) from queried where giver = a.code) as "queriesAnswered",
+    (select coalesce(sum(queries), 0) from queried where taker = a.code) as "queriesMade"
+  from agency a left join held h on h.agency = a.code left join supplied s on s.agency = a.code left join duties u on u.agency = a.code
+  order by a.code`
+
+/** The figures of every agency from the first day to the last, as the store has them now. */
+export async function countFigures(query: Query, from: Day, to: Day): Promise<AgencyFigures[]> {
+  const rows = await query<Record<string, string>>(counts, [from, to, endOf(to), queryActs, startOf(from)])
+  return rows.map(({ agency, name, ...figures }) => ({
+    agency: agency!,
+    name: name!,
+    figures: Object.fromEntries(Object.entries(figures).map(([key, value]) => [key, Number(value)])) as unknown as Figures,
+  }))
+}
+
+/** 0 to 100; null where there is nothing to judge. */
+export interface Scores {
+  quantity: number | null
+  timeliness: number | null
+  use: number | null
+}
+
+export interface Scored extends AgencyFigures {
+  scores: Scores
+  /** By the weights, over what can be judged. */
+  score: number | null
+}
+
+/**
+ * Scores, from 0 to 100. Timeliness: the share of duties updated or explained in time, and of deadlines met. Quantity and use: the mean of
+ * two shares of the best agency's figure, for rows and queries on a logarithmic scale, so that one large table does not make all others
+ * small: published resources and rows supplied; grants in force and rows delivered or queries.
+ */
+export function scoreAll(all: readonly AgencyFigures[], weights: Weights): Scored[] {
+  const best = (of: (figures: Figures) => number) => Math.max(0, ...all.map(({ figures }) => of(figures)))
+  const bests = { resources: best(({ resources }) => resources), rows: best(rowsOf), grants: best(grantsOf), used: best(usedOf) }
+  return all.map((line) => {
+    const { figures } = line
+    const scores: Scores = {
+      quantity: mean([share(figures.resources, bests.resources), logShare(rowsOf(figures), bests.rows)]),
+      timeliness: timelinessOf(figures),
+      use: mean([share(grantsOf(figures), bests.grants), logShare(usedOf(figures), bests.used)]),
+    }
+    return { ...line, scores, score: weigh(scores, weights) }
+  })
+}
+
+const rowsOf = ({ changedRows, snapshotRows }: Figures) => changedRows + snapshotRows
+const grantsOf = ({ grantsGiven, grantsTaken }: Figures) => grantsGiven + grantsTaken
+const usedOf = ({ rowsGiven, rowsTaken, queriesAnswered, queriesMade }: Figures) => rowsGiven + rowsTaken + queriesAnswered + queriesMade
+
+function timelinessOf(f: Figures): number | null {
+  const met = f.correctionsMet + f.repliesMet + f.otherMet
+  const all = f.dutiesDue + met + f.correctionsMissed + f.repliesMissed + f.otherMissed
+  return all === 0 ? null : round((100 * (f.dutiesUpdated + f.dutiesExplained + met)) / all)
+}
+
+const share = (value: number, best: number) => (best === 0 ? null : value / best)
+const logShare = (value: number, best: number) => (best === 0 ? null : Math.log1p(value) / Math.log1p(best))
+
+function mean(shares: readonly (number | null)[]): number | null {
+  const known = shares.filter((one) => one !== null)
+  return known.length === 0 ? null : round((100 * known.reduce((sum, one) => sum + one, 0)) / known.length)
+}
+
+function weigh(scores: Scores, weights: Weights): number | null {
+  const known = (Object.keys(weights) as (keyof Weights)[]).flatMap((part) =>
+    scores[part] === null ? [] : [{ weight: weights[part], value: scores[part] }],
+  )
+  const total = known.reduce((sum, { weight }) => sum + weight, 0)
+  return total === 0 ? null : round(known.reduce((sum, { weight, value }) => sum + weight * value, 0) / total)
+}
+
+const round = (value: number) => Math.round(value * 10) / 10

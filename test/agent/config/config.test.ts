@@ -1,0 +1,88 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { readAgentConfig } from '../../../agent/config/config.ts'
+import { SendingConfig, sourceRules } from '../../../agent/outbound/rules.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'qianzhi-config-'))
+const database = 'databases: { front: { url: "postgres://u@h/d" } }'
+
+const withSource = (line: string): string => `${database}\nsources: [{ resource: r, database: front, table: t, ${line} }]`
+
+function configured(text: string) {
+  const file = join(folder, 'qianzhi-agent.yaml')
+  writeFileSync(file, text)
+  return readAgentConfig(file)
+}
+
+t.test('defaults and references', async (t) => {
+  process.env['QIANZHI_TEST_SECRET'] = 'p@ss/w:rd%'
+  writeFileSync(join(folder, 'secret'), 'from file\n')
+  const config = configured(
+    'databases: { a: { url: "mysql://u:${env:QIANZHI_TEST_SECRET}@h/d" }, b: { url: "postgres://u:${file:secret}@h/d" } }',
+  )
+  t.equal(config.data, join(folder, 'data'))
+  t.equal(config.databases['a']!.url, 'mysql://u:p%40ss%2Fw%3Ard%25@h/d', 'a reference inside a URL is percent-encoded')
+  t.equal(new URL(config.databases['b']!.url).password, 'from%20file', 'the last line break of a file is not part of it')
+  t.ok(Object.isFrozen(config) && Object.isFrozen(config.databases))
+})
+
+t.test('faults name the key', async (t) => {
+  const faults: [string, RegExp][] = [
+    ['dataa: x', /dataa.*未知.*unknown key.*databases/s],
+    ['hub: { url: x }', /hub\.url.*unknown key.*proxy/s],
+    ['databases: { front: { url: "postgres://h/d", pase: 5 } }', /databases\.front\.pase.*unknown key.*pace/s],
+    ['databases: { front: { url: "db2://h/d" } }', /databases\.front\.url/],
+    [`${database}\nsources: [{ resource: r, database: back, table: t }]`, /sources\[0\]\.database.*no back/],
+    [`${database}\nsinks: [{ resource: r, database: front }, { resource: r, database: front }]`, /sinks.*named twice/],
+    [`${database}\nsources: [{ resource: r, database: front }]`, /table/],
+    [withSource('query: select 1'), /sources\[0\]\.query.*compare or watermark/],
+    [withSource('capture: watermark'), /sources\[0\]\.watermark.*watermark\.column/],
+    [withSource('capture: compare, watermark: { column: c }'), /sources\[0\]\.watermark.*capture: watermark only/],
+    [withSource('compare: {}'), /sources\[0\]\.compare.*capture: compare only/],
+    [withSource('capture: compare, compare: { schedule: "every night" }'), /sources\[0\]\.compare\.schedule.*cron/],
+    [`${withSource('capture: compare')}\ntimezone: Peking`, /timezone.*Asia\/Shanghai/],
+    ['hub: { poll: 3600 }', /poll/],
+    ['databases: { front: { url: "${env:QIANZHI_TEST_NOT_SET}" } }', /databases\.front\.url.*QIANZHI_TEST_NOT_SET/],
+    ['databases: { front: { url: "${vault:x}" } }', /vault/],
+    [withSource('guard: true'), /sources\.0\.guard/],
+    [withSource('guard: { shar: 0.1 }'), /shar/],
+    [withSource('guard: { share: 1.5 }'), /guard/],
+    [withSource('snapshot: { window: "20-6" }'), /snapshot\.window/],
+    [withSource('snapshot: { window: "24:00-06:00" }'), /snapshot\.window/],
+    [withSource('snapshot: { pace: 0 }'), /snapshot\.pace/],
+    [withSource('reload: yes-please'), /reload/],
+    ['a: [', /yaml/i],
+  ]
+  for (const [text, expected] of faults) t.throws(() => configured(text), { code: 'QZ-CONFIG', message: expected }, text)
+})
+
+t.test('how a source is sent', async (t) => {
+  const rulesOf = (line: string) => sourceRules(configured(withSource(line)).sources[0]!, 'Asia/Shanghai')
+  const guard = { share: 0.2, least: 1000, settle: 600_000 }
+  t.same(
+    rulesOf('reload: false'),
+    { reload: false, guard, snapshot: { timezone: 'Asia/Shanghai' } },
+    'the guard is on unless somebody switches it off',
+  )
+  t.equal(rulesOf('guard: false').guard, undefined)
+  t.same(rulesOf('guard: { share: 0.5 }').guard, { ...guard, share: 0.5 })
+  t.same(rulesOf('snapshot: { window: "22:30-06:00", pace: 5000 }').snapshot, {
+    window: '22:30-06:00',
+    pace: 5000,
+    timezone: 'Asia/Shanghai',
+  })
+})
+
+t.test('the example shows every key of how a source is sent, and each of them is right', async (t) => {
+  const text = readFileSync('config-examples/agent-provider.yaml', 'utf8')
+  const said = Object.keys(SendingConfig).map((key) => new RegExp(`^ *# (${key}: .*)$`, 'm').exec(text)?.[1])
+  const source = said.map((line) => `    ${line}`).join('\n')
+  t.same(Object.keys(configured(`${database}\nsources:\n  - resource: r\n    database: front\n    table: t\n${source}`).sources[0]!), [
+    'resource',
+    'database',
+    'table',
+    ...Object.keys(SendingConfig),
+  ])
+})

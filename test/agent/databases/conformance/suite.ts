@@ -1,0 +1,78 @@
+/**
+ * What every database engine must do: the contract of agent/database.ts as tests. An engine's own test file gives a `Dialect` and a
+ * function that makes fresh databases; tables are made by the engine's own `supplyTable`, rows are written in plain SQL.
+ */
+import type { Test } from 'tap'
+import type { CaptureMode, Database, DatabaseOptions } from '../../../../agent/database.ts'
+import type { ValueType } from '../../../../protocol/value.ts'
+import { alteredConformance } from './altered.ts'
+import { captureConformance } from './capture.ts'
+import { deliveryConformance } from './delivery.ts'
+import { describeConformance } from './describe.ts'
+import { quarantineConformance } from './quarantine.ts'
+import { readingConformance } from './reading.ts'
+import { routeConformance } from './routes.ts'
+import { setupConformance } from './setup.ts'
+import { valueConformance } from './values.ts'
+
+/** A session of the application. Values come back as text, whatever the engine makes of them. */
+export interface Session {
+  query(sql: string): Promise<(string | null)[][]>
+  close(): Promise<void>
+}
+
+export interface TestDatabase extends Session {
+  url: string
+  connect(): Promise<Session>
+  drop(): Promise<void>
+}
+
+/** What differs between engines in the SQL of these tests, and what they document that they cannot see. */
+export interface Dialect {
+  name: string
+  open(options: DatabaseOptions): Promise<Database>
+  /** A quoted identifier. */
+  quote(name: string): string
+  /** SQL literal of a portable value. */
+  literal(type: ValueType, value: string): string
+  /** How changes are found; without it by triggers. `tracking` knows rows by their primary key, and numbers changes when they commit. */
+  capture?: CaptureMode
+  /** Whether TRUNCATE is seen by capture. */
+  seesTruncate: boolean
+  /** Column type (with its collation) that compares text without regard to case, and statements that must run before it can be used. */
+  caseInsensitive: { type: string; prepare: string[] }
+  /** Column types of a source, each with the portable type of the item it is to supply, that must be refused by name. */
+  lossy: { column: string; type: ValueType; precision?: number; scale?: number }[]
+  /** Makes the table's triggers disappear, as an administrator would who knows nothing of Qianzhi. */
+  dropTriggers(session: Session, table: string): Promise<void>
+  /** Switches the triggers off without dropping them, where the engine can. */
+  disableTriggers?(session: Session, table: string): Promise<void>
+  /** Drops the primary key of a delivered table, where `alter table … rename to` and `for update skip locked` are known too. */
+  dropKey?(table: string): string
+  /** Ends all other sessions in this one's database. */
+  endOthers(session: Session): Promise<void>
+  /** Statements that make a trigger of the receiver's own refuse rows whose `name` is `refused`. */
+  refusingTrigger(table: string): string[]
+  /** True where no column compares text without regard to case: the type above is then a plain one. */
+  comparesCase?: boolean
+  /** True where an empty text is null. */
+  emptyIsNull?: boolean
+  /** A table name that needs quoting, of the characters that names may hold. */
+  oddTable?: string
+  /** Makes an account that may read these tables and views, and nothing else; its URL. */
+  readOnlyAccount?(test: TestDatabase, tables: readonly string[]): Promise<string>
+  /** Extremes beyond the common ones that the engine's own columns can hold. */
+  extremes?: { type: ValueType; precision?: number; scale?: number; value: string }[]
+}
+
+export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
+  captureConformance(t, engine, freshDatabase)
+  setupConformance(t, engine, freshDatabase)
+  valueConformance(t, engine, freshDatabase)
+  deliveryConformance(t, engine, freshDatabase)
+  alteredConformance(t, engine, freshDatabase)
+  quarantineConformance(t, engine, freshDatabase)
+  routeConformance(t, engine, freshDatabase)
+  describeConformance(t, engine, freshDatabase)
+  readingConformance(t, engine, freshDatabase)
+}

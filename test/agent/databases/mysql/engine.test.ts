@@ -1,0 +1,330 @@
+/** The MySQL and MariaDB engine: the conformance suite, and what only these servers do. */
+import { randomBytes } from 'node:crypto'
+import { createConnection, type Connection } from 'mysql2/promise'
+import t, { type Test } from 'tap'
+import { openMysql } from '../../../../agent/databases/mysql/engine.ts'
+import { literal, quoteName } from '../../../../agent/databases/mysql/sql.ts'
+import { findMariadb, startMariadb } from '../../../support/mariadb.ts'
+import { conformance, type Dialect, type Session, type TestDatabase } from '../conformance/suite.ts'
+import { at, licence, Model, openDatabase, openSinks, schemaOf, setUp, sinkOf, sortRows, sourceOf, watch } from '../conformance/fixture.ts'
+
+const server = await findMariadb()
+
+async function connect(url: string): Promise<Session> {
+  const connection = await createConnection({
+    uri: url,
+    rowsAsArray: true,
+    dateStrings: true,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+  })
+  return { query: (sql) => query(connection, sql), close: () => connection.end() }
+}
+
+async function query(connection: Connection, sql: string): Promise<(string | null)[][]> {
+  const [rows] = await connection.query(sql)
+  if (!Array.isArray(rows)) return []
+  return (rows as (string | number | Buffer | null)[][]).map((row) => row.map((value) => (value === null ? null : String(value))))
+}
+
+/** Its session is opened when first used: a test that only wants the address leaves none behind. */
+async function freshDatabase(): Promise<TestDatabase> {
+  const url = await server!.createDatabase()
+  let session: Promise<Session> | undefined
+  return {
+    url,
+    query: async (sql) => (await (session ??= connect(url))).query(sql),
+    close: async () => (await session)?.close(),
+    connect: () => connect(url),
+    drop: async () => {
+      await (await session)?.close()
+      await server!.dropDatabase(url)
+    },
+  }
+}
+
+const mariadb: Dialect = {
+  name: 'MariaDB',
+  open: openMysql,
+  quote: quoteName,
+  literal: (type, value) => literal({ type }, value),
+  seesTruncate: false,
+  dropKey: (table) => `alter table ${table} drop primary key`,
+  caseInsensitive: { type: 'varchar(20) character set utf8mb4 collate utf8mb4_general_ci', prepare: [] },
+  lossy: [
+    { column: 'float', type: 'decimal', precision: 10, scale: 2 },
+    { column: 'double', type: 'integer' },
+    { column: 'decimal(12,4)', type: 'decimal', precision: 12, scale: 2 },
+    { column: 'decimal(12,1)', type: 'integer' },
+    { column: 'timestamp null', type: 'timestamp' },
+    { column: 'datetime', type: 'date' },
+    { column: 'int', type: 'boolean' },
+    { column: 'bit(2)', type: 'boolean' },
+    { column: 'blob', type: 'text' },
+    { column: 'point', type: 'text' },
+    { column: 'varchar(20)', type: 'date' },
+  ],
+  dropTriggers: async (session, table) => {
+    for (const [name] of await session.query(
+      `select trigger_name from information_schema.triggers where event_object_schema = database() and event_object_table = '${table}'`,
+    )) {
+      await session.query(`drop trigger ${quoteName(name!)}`)
+    }
+  },
+  endOthers: async (session) => {
+    for (const [id] of await session.query(
+      'select id from information_schema.processlist where db = database() and id <> connection_id()',
+    )) {
+      await session.query(`kill ${id}`)
+    }
+  },
+  refusingTrigger: (table) => [
+    `create trigger refuse before insert on ${quoteName(table)} for each row
+    begin if NEW.name = 'refused' then signal sqlstate '45000' set message_text = 'refused here'; end if; end`,
+  ],
+  async readOnlyAccount(test, tables) {
+    const name = `reader_${randomBytes(4).toString('hex')}`
+    await test.query(`create user ${name}@'%' identified by 'secret'`)
+    for (const table of tables) await test.query(`grant select on ${quoteName(table)} to ${name}@'%'`)
+    const url = new URL(test.url)
+    url.username = name
+    url.password = 'secret'
+    return url.href
+  },
+  extremes: [
+    { type: 'date', value: '0001-01-01' },
+    { type: 'timestamp', value: '1000-01-01T00:00:00' },
+    { type: 'time', value: '23:59:59.9' },
+  ],
+}
+
+async function suite(t: Test): Promise<void> {
+  conformance(t, mariadb, freshDatabase)
+}
+
+await t.test(
+  `conformance on ${server?.version ?? 'MariaDB'}`,
+  { skip: !server && 'no MariaDB server is reachable (QIANZHI_TEST_MARIADB_URL)' },
+  suite,
+)
+
+await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is reachable (QIANZHI_TEST_MARIADB_URL)' }, async (t) => {
+  t.test('last_insert_id and row_count stay the application’s', async (t) => {
+    const schema = schemaOf([
+      { id: 'id', type: 'integer', key: true, required: true },
+      { id: 'name', type: 'text', length: 20 },
+    ])
+    const opened = await openDatabase(t, mariadb, freshDatabase)
+    const { test } = opened
+    await test.query('create table licence (id bigint not null auto_increment primary key, name varchar(20)) auto_increment = 700')
+    await test.query('create table plain (n int)')
+    const { source } = await setUp(t, opened, sourceOf(schema, { queueLimit: 1 }))
+    await test.query(`insert into licence (name) values ('a'), ('b')`)
+    t.same(await test.query('select last_insert_id(), row_count()'), [['700', '2']])
+    await test.query(`insert into licence values (9000, 'own key')`)
+    t.same(await test.query('select last_insert_id()'), [['700']])
+    await test.query(`update licence set id = id + 1 where id = 9000`)
+    t.same(await test.query('select row_count(), last_insert_id()'), [['1', '700']])
+    await test.query(`insert into licence (name) select seq from seq_1_to_3000`)
+    const first = await test.query('select last_insert_id()')
+    t.same(await test.query(`select min(id) from licence where name = '1'`), first, 'also where the queue is full')
+    t.ok(source)
+  })
+
+  t.test('a trigger’s own error leaves a mark, and the statement goes on', async (t) => {
+    const { test, capture, source } = await watch(t, mariadb, freshDatabase)
+    await test.query('alter table licence modify id varchar(1200) character set latin1 not null')
+    await test.query(`insert into licence values (repeat('x', 1100), null, null), ('short', null, null)`)
+    t.same(await test.query('select count(*) from licence'), [['2']])
+    const take = await capture.take(source, 10, new Set())
+    t.ok(take.marked)
+    t.same(take.keys, [['short']])
+    const [queue] = await test.query(
+      `select table_name from information_schema.tables where table_schema = database() and table_name like 'qz\\_q\\_%'`,
+    )
+    await test.query(`drop table ${quoteName(queue![0]!)}`)
+    await test.query(`delete from licence where id = 'short'`)
+    t.same(await test.query('select count(*) from licence'), [['1']], 'even without a queue')
+    await t.rejects(capture.coverage(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
+    t.same(await capture.waiting(), new Set())
+  })
+
+  t.test('key texts do not depend on the application’s session', async (t) => {
+    const schema = schemaOf([
+      { id: 'at', type: 'timestamptz', key: true, required: true },
+      { id: 'id', type: 'text', length: 20, key: true, required: true },
+    ])
+    const opened = await openDatabase(t, mariadb, freshDatabase)
+    const { test } = opened
+    await test.query('create table licence (at timestamp(3) not null, id varchar(20) character set gbk not null, primary key (id, at))')
+    const { capture, source } = await setUp(t, opened, sourceOf(schema))
+    await test.query(`set time_zone = '+05:30', names gbk`)
+    await test.query(`insert into licence values ('2024-05-05 10:00:00.120', convert(x'E8AEB8' using utf8mb4))`)
+    const take = await capture.take(source, 10, new Set())
+    t.same(take.keys, [['2024-05-05T04:30:00.12Z', '许']])
+    t.same((await capture.rowsByKeys(source, take.keys)).rows, take.keys)
+    t.same((await capture.rowsAfter(source, null, 10)).last, take.keys[0])
+  })
+
+  t.test('trailing spaces are kept apart, also where the source pads', async (t) => {
+    const opened = await openDatabase(t, mariadb, freshDatabase)
+    const { test } = opened
+    await test.query(
+      'create table licence (id varchar(20) collate utf8mb4_general_ci not null primary key, name varchar(9), amount decimal(12,2))',
+    )
+    const { capture, source } = await setUp(t, opened, sourceOf(licence))
+    await test.query(`insert into licence values ('a', null, null)`)
+    await new Model().drain({ capture, source })
+    await test.query(`update licence set id = 'a '`)
+    const take = await capture.take(source, 10, new Set())
+    t.same(sortRows(take.keys), [['a '], ['a']])
+    t.same((await capture.rowsByKeys(source, take.keys)).rows, [['a ', null, null]])
+  })
+
+  t.test('zero dates, unsigned numbers, bits, years, names and bad booleans', async (t) => {
+    const items = [
+      'day:date',
+      'moment:timestamp',
+      'big:integer',
+      'bits:integer',
+      'flag:boolean',
+      'tiny:boolean',
+      'clock:time',
+      'level:text',
+      'made:integer',
+      'zeros:integer',
+      'real:text',
+    ]
+    const schema = schemaOf([
+      { id: 'id', type: 'text', length: 20, key: true, required: true },
+      ...items.map((item) => ({ id: item.split(':')[0]!, type: item.split(':')[1] as 'date' })),
+    ])
+    const opened = await openDatabase(t, mariadb, freshDatabase)
+    const { test } = opened
+    await test.query(`create table licence (id varchar(20) collate utf8mb4_bin not null primary key, day date, moment datetime, big bigint unsigned, bits bit(10),
+      flag bit(1), tiny tinyint(1), clock time(2), level enum('甲','乙'), made year invisible, zeros int(5) zerofill, real_ double) engine=InnoDB`)
+    const source = sourceOf(schema, { columns: schema.items.map((item) => ({ item, column: item.id === 'real' ? 'real_' : item.name })) })
+    const { capture } = await setUp(t, opened, source)
+    await test.query(`set sql_mode = ''`)
+    const columns = 'id, day, moment, big, bits, flag, tiny, clock, level, made, zeros, real_'
+    const insert = async (...values: string[]) => {
+      const all = [
+        "'2024-02-29'",
+        "'2024-02-29 01:02:03'",
+        '1',
+        "b'1000000001'",
+        "b'1'",
+        '0',
+        "'10:11:12.50'",
+        "'乙'",
+        '2024',
+        '7',
+        '0.1',
+      ].map((usual, i) => values[i + 1] ?? usual)
+      await test.query(`insert into licence (${columns}) values ('${values[0]!}', ${all.join(', ')})`)
+    }
+    await insert('fine')
+    await insert('zero', "'0000-00-00'")
+    await insert('month', "'2024-00-10'")
+    await insert('moment', 'null', "'0000-00-00 00:00:00'")
+    await insert('big', 'null', 'null', '18446744073709551615')
+    await insert('tiny', 'null', 'null', '9223372036854775807', '0', "b'0'", '2')
+    await insert('clock', 'null', 'null', '1', '0', "b'0'", '1', "'-01:00:00'")
+    await insert('hours', 'null', 'null', '1', '0', "b'0'", '1', "'24:00:00'")
+    const read = await capture.rowsAfter(source, null, 100)
+    const usual = ['2024-02-29', '2024-02-29T01:02:03', '1', '513', 'true', 'false', '10:11:12.5', '乙', '2024', '7', '0.1']
+    t.same(read.rows, [['fine', ...usual]])
+    const faults = read.faults.map(({ key, code, item }) => `${key[0]} ${item} ${code}`).toSorted()
+    t.same(
+      faults,
+      ['big big', 'clock clock', 'hours clock', 'moment moment', 'month day', 'tiny tiny', 'zero day'].map(
+        (fault) => `${fault} QZ-ROW-VALUE`,
+      ),
+    )
+    const lenient = await capture.rowsByKeys({ ...source, zeroDates: 'null' }, [['zero'], ['moment']])
+    t.same(sortRows(lenient.rows.map((row) => row.slice(0, 3))), [
+      ['moment', null, null],
+      ['zero', null, '2024-02-29T01:02:03'],
+    ])
+  })
+
+  t.test('what LOAD DATA would clip is set aside', async (t) => {
+    const sink = sinkOf(licence)
+    const { test, delivery } = await openSinks(t, mariadb, freshDatabase, [sink])
+    await delivery.open(sink)
+    const of = Array.from({ length: 300 }, (_, i) => [`k${i}`, i === 7 ? 'x'.repeat(101) : `\\N\t${i}`, null])
+    const columns = sink.columns.map((_, i) => of.map((row) => row[i]!))
+    const applied = await delivery.apply(sink, 'live', delivery.prepare(sink, { from: null, to: at(1), rows: 300, columns }))
+    t.same(applied, { written: 299, deleted: 0, quarantined: 1, quarantine: 1 })
+    t.same(await test.query(`select count(*), max(length(name)) from delivered`), [['299', '6']])
+  })
+
+  t.test('a crash between the steps of a swap is finished when the sink is opened', async (t) => {
+    const sink = sinkOf(licence)
+    const { test, delivery } = await openSinks(t, mariadb, freshDatabase, [sink])
+    const one = (name: string) => ({ from: null, to: at(1), rows: 1, columns: [['a'], [name], [null]] })
+    for (const step of ['written down', 'renamed']) {
+      await test.query('drop table if exists delivered')
+      await delivery.open(sink)
+      await delivery.apply(sink, 'live', delivery.prepare(sink, one('old')))
+      await delivery.beginShadow(sink)
+      await delivery.apply(sink, 'shadow', delivery.prepare(sink, one('new')))
+      await test.query(`update qz_route_position set swapping = 1 where part = 'shadow'`)
+      if (step === 'renamed') await test.query('rename table delivered to qz_old_delivered, qz_shadow_delivered to delivered')
+      const { live, shadow } = await delivery.open(sink)
+      t.match(live, { position: at(1) }, step)
+      t.equal(shadow, null)
+      t.same(await test.query('select name from delivered'), [['new']], step)
+      t.same(await test.query(`show tables like 'qz\\_old%'`), [], step)
+    }
+  })
+
+  t.test('the running agent needs no more rights than set-up grants', async (t) => {
+    const opened = await openDatabase(t, mariadb, freshDatabase)
+    const { test, database } = opened
+    const source = sourceOf(licence)
+    const user = `qz_${new URL(test.url).pathname.slice(-8)}`
+    await test.query(`create user ${user}@'%' identified by 'x'`)
+    t.teardown(() =>
+      server!.createDatabase().then((url) => connect(url).then((s) => s.query(`drop user ${user}@'%'`).then(() => s.close()))),
+    )
+    await database.run(await database.supplyTable(source))
+    await database.run(await database.setupScript(source, user))
+    const url = test.url.replace('//root@', `//${user}:x@`)
+    const capture = await (await openMysql({ name: 'front', url, pace: 5 })).openCapture([source])
+    await capture.checkTable(source)
+    await capture.mark(source, { coverage: await capture.coverage(source) })
+    await capture.record(source, { from: null, to: at(1), entries: [], snapshot: null, faults: [], sent: [] })
+    await test.query(`insert into licence values ('a', null, null)`)
+    t.same(await capture.waiting(), new Set([source.resource]))
+    const { keys, entries } = await capture.take(source, 10, new Set())
+    t.same((await capture.rowsByKeys(source, keys)).rows, [['a', null, null]])
+    const faults = [{ key: ['b'], code: 'QZ-ROW-VALUE' as const, item: 'name' }]
+    await capture.record(source, { from: at(1), to: at(2), entries, faults, sent: [['c']] })
+    await capture.requeue(source, [['a']], at(2))
+    t.equal((await capture.backlog(source, 10)).entries, 1)
+    t.ok(await capture.collapse(source))
+    t.equal((await capture.state(source)).snapshot, 'needed')
+    await capture.close()
+  })
+
+  t.test('without local_infile rows go as values', async (t) => {
+    const own = await startMariadb({ settings: { 'local-infile': '0' } })
+    if (!own) return void t.pass('rows go as values', { skip: 'mariadb-server is not installed' })
+    t.teardown(async () => own.stop())
+    const database = await openMysql({ name: 'own', url: await own.createDatabase(), pace: 50 })
+    const delivery = await database.openDelivery([])
+    const sink = sinkOf(licence)
+    await delivery.open(sink)
+    const columns = [
+      Array.from({ length: 2000 }, (_, i) => `k${i}`),
+      Array.from({ length: 2000 }, () => '名'),
+      Array.from({ length: 2000 }, () => '1.00'),
+    ]
+    const applied = await delivery.apply(sink, 'live', delivery.prepare(sink, { from: null, to: at(1), rows: 2000, columns }))
+    t.match(applied, { written: 2000, quarantined: 0 })
+    await own.kill('SIGKILL')
+    await t.rejects(delivery.open(sink), { code: 'QZ-DB-UNREACHABLE' })
+    await delivery.close()
+  })
+})

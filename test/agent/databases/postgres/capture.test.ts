@@ -1,0 +1,264 @@
+/** What only PostgreSQL does to an application and its tables while they are captured. */
+import t, { type Test } from 'tap'
+import type { SourceTable } from '../../../../agent/database.ts'
+import { startPostgres } from '../../../support/postgres.ts'
+import { licence, Model, openDatabase, schemaOf, setUp, sortRows, sourceOf, tableRows, type Watched } from '../conformance/fixture.ts'
+import { freshDatabase, postgres } from './dialect.ts'
+
+const server = await startPostgres({ settings: { wal_level: 'logical', max_logical_replication_workers: '4' } })
+t.teardown(() => server.stop())
+const transactional = await startPostgres({ settings: { max_prepared_transactions: '10' } })
+t.teardown(() => transactional.stop())
+
+async function watchTable(t: Test, ddl: string, source: SourceTable = sourceOf(licence), on = server): Promise<Watched> {
+  const opened = await openDatabase(t, postgres, () => freshDatabase(on))
+  await opened.test.query(ddl)
+  return setUp(t, opened, source)
+}
+
+const plain = 'create table licence (id varchar(20) primary key, name varchar(100), amount numeric(12,2))'
+
+async function drained({ capture, source }: Watched, model = new Model()): Promise<Model> {
+  await model.drain({ capture, source })
+  return model
+}
+
+t.test('the application notices nothing', async (t) => {
+  const watched = await watchTable(
+    t,
+    'create table licence (n serial, id varchar(20) primary key, name varchar(100), amount numeric(12,2))',
+  )
+  const { test } = watched
+  t.same(await test.query(`insert into licence (id) values ('a'), ('b') returning n`), [['1'], ['2']])
+  t.same(await test.query('select lastval()'), [['2']])
+  t.same(await test.query(`update licence set name = 'x' where id = 'a' returning id, name`), [['a', 'x']])
+  await t.rejects(test.query(`insert into licence (id) values ('a')`), { code: '23505' })
+  await test.query(`insert into licence (id, name) values ('a', 'y') on conflict (id) do update set name = excluded.name`)
+  await test.query('begin')
+  await test.query(`select set_config('search_path', 'pg_temp', true), set_config('datestyle', 'German', true)`)
+  await test.query(`update public.licence set name = 'z' where id = 'b'`)
+  t.same(await test.query('show search_path'), [['pg_temp']])
+  await test.query('commit')
+  t.same((await drained(watched)).sorted(), [
+    ['a', 'y', null],
+    ['b', 'z', null],
+  ])
+})
+
+t.test('a user with no right but on the table writes as before', async (t) => {
+  const watched = await watchTable(t, plain)
+  await watched.test.query(`do $$ begin create role clerk; exception when duplicate_object then null; end $$`)
+  await watched.test.query('grant insert, select, update, delete, truncate on licence to clerk')
+  await watched.test.query('set role clerk')
+  await watched.test.query(`insert into licence values ('a', '甲', 1)`)
+  await t.rejects(watched.test.query('select * from qianzhi.stream'), { code: '42501' })
+  await watched.test.query('reset role')
+  t.equal((await drained(watched)).rows.size, 1)
+})
+
+t.test('prepared transactions work, also while the agent waits', async (t) => {
+  const watched = await watchTable(t, plain, sourceOf(licence), transactional)
+  const { test, capture } = watched
+  const never = new AbortController().signal
+  for (let i = 0; i < 3; i++) await capture.idle(false, never)
+  await test.query('begin')
+  await test.query(`insert into licence values ('a', null, null)`)
+  await test.query(`prepare transaction 'one'`)
+  t.equal((await drained(watched)).rows.size, 0)
+  await test.query(`commit prepared 'one'`)
+  t.equal((await drained(watched, Object.assign(new Model(), { seq: 2 }))).rows.size, 1)
+})
+
+t.test('a key column renamed under the trigger fails no statement and leaves a mark', async (t) => {
+  const watched = await watchTable(t, plain)
+  const { test, capture, source } = watched
+  await capture.checkTable(source)
+  await test.query(`insert into licence values ('a', null, null)`)
+  await test.query('alter table licence rename column id to number')
+  await test.query(`insert into licence values ('b', null, null)`)
+  await test.query(`update licence set name = 'x'`)
+  await test.query(`delete from licence where number = 'a'`)
+  const take = await capture.take(source, 100, new Set())
+  t.ok(take.marked)
+  t.same(take.keys, [['a']])
+  await t.rejects(capture.checkTable(source), { code: 'QZ-SOURCE-TABLE' })
+})
+
+t.test('keys are written alike whatever the session’s settings', async (t) => {
+  const schema = schemaOf([
+    { id: 'day', type: 'date', key: true, required: true },
+    { id: 'moment', type: 'timestamptz', key: true, required: true },
+    { id: 'open', type: 'boolean', key: true, required: true },
+  ])
+  const ddl = 'create table licence (day date, moment timestamptz, open boolean, primary key (moment, open, day))'
+  const watched = await watchTable(t, ddl, sourceOf(schema))
+  const { test, capture, source } = watched
+  await test.query(`set datestyle = 'German, DMY'; set timezone = 'Asia/Shanghai'`)
+  await test.query(`insert into licence values (date '2026-11-22', timestamptz '2026-11-22 08:30:00.5+08', true)`)
+  const take = await capture.take(source, 10, new Set())
+  t.same(take.keys, [['2026-11-22', '2026-11-22T00:30:00.5Z', 'true']])
+  t.same((await capture.rowsByKeys(source, take.keys)).rows, take.keys)
+  t.same((await capture.rowsAfter(source, null, 1)).last, take.keys[0])
+  t.same((await capture.rowsAfter(source, take.keys[0]!, 1)).last, null)
+})
+
+t.test('what has no portable form is a fault of its row', async (t) => {
+  const schema = schemaOf([
+    { id: 'id', type: 'text', length: 20, key: true, required: true },
+    { id: 'day', type: 'date' },
+    { id: 'moment', type: 'timestamptz' },
+    { id: 'clock', type: 'time' },
+    { id: 'amount', type: 'decimal', precision: 12, scale: 2 },
+  ])
+  const ddl = 'create table licence (id text primary key, day date, moment timestamptz, clock time, amount numeric)'
+  const { test, capture, source } = await watchTable(t, ddl, sourceOf(schema))
+  await test.query(`insert into licence values ('1', 'infinity'), ('2', '0044-03-15 BC'), ('3', '12026-01-01'), ('4', '9999-12-31')`)
+  await test.query(`insert into licence (id, moment) values ('5', '-infinity'), ('6', '0044-03-15 BC'), ('7', '12026-01-01')`)
+  await test.query(
+    `insert into licence (id, clock, amount) values ('8', '24:00', 1), ('9', null, 'NaN'), ('a', null, 1.005), ('b', null, 1.5)`,
+  )
+  const read = await capture.rowsAfter(source, null, 100)
+  t.same(
+    read.rows.map((row) => row[0]),
+    ['4', 'b'],
+  )
+  t.same(
+    sortRows(read.faults.map(({ key, code, item }) => [...key, code, item!])).map((row) => [row[0], row[2]]),
+    [
+      ['1', 'day'],
+      ['2', 'day'],
+      ['3', 'day'],
+      ['5', 'moment'],
+      ['6', 'moment'],
+      ['7', 'moment'],
+      ['8', 'clock'],
+      ['9', 'amount'],
+      ['a', 'amount'],
+    ],
+  )
+})
+
+t.test('partitions: writes through any table of the tree are seen, a new one changes the coverage', async (t) => {
+  const ddl = `create table licence (id varchar(20), name varchar(100), amount numeric(12,2), primary key (id)) partition by range (id);
+    create table leaf_a partition of licence for values from ('a') to ('b');
+    create table branch partition of licence for values from ('b') to ('d') partition by range (id);
+    create table leaf_b partition of branch for values from ('b') to ('c')`
+  const watched = await watchTable(t, ddl)
+  const { test, capture, source, database } = watched
+  await test.query(`insert into licence values ('a1', '1', 1), ('b1', '1', 1)`)
+  await test.query(`insert into leaf_a values ('a2', '1', 1)`)
+  await test.query(`insert into branch values ('b2', '1', 1)`)
+  await test.query(`update leaf_b set name = '2'`)
+  await test.query(`update licence set id = 'b3' where id = 'a1'`)
+  const model = await drained(watched)
+  t.same(model.sorted(), await tableRows(capture, source))
+  t.equal(model.rows.size, 4)
+  await test.query('truncate leaf_b')
+  t.ok((await capture.take(source, 10, new Set())).marked)
+  const before = await capture.coverage(source)
+  await test.query(`create table leaf_c partition of branch for values from ('c') to ('d')`)
+  t.not(await capture.coverage(source), before)
+  t.ok((await database.doctor([source], [])).some((check) => !check.ok && check.en.includes('leaf_c')))
+})
+
+t.test('a table that a subscription fills is captured', async (t) => {
+  const publisher = await freshDatabase(server)
+  await publisher.query(plain)
+  await publisher.query('create publication p for table licence')
+  await publisher.query(`select pg_create_logical_replication_slot('s', 'pgoutput')`)
+  const opened = await openDatabase(t, postgres, () => freshDatabase(server))
+  await opened.test.query(plain)
+  await opened.test.query(
+    `create subscription s connection '${publisher.url}' publication p with (create_slot = false, slot_name = 's', copy_data = false)`,
+  )
+  const watched = await setUp(t, opened, sourceOf(licence))
+  await publisher.query(`insert into licence values ('a', '甲', 1), ('b', '乙', 2)`)
+  await publisher.query(`update licence set id = 'c' where id = 'a'`)
+  const never = new AbortController().signal
+  const model = new Model()
+  while (!model.rows.has('["c"]')) {
+    await model.drain(watched)
+    await watched.capture.idle(false, never)
+  }
+  t.same(model.sorted(), [
+    ['b', '乙', '2.00'],
+    ['c', '甲', '1.00'],
+  ])
+  await opened.test.query('alter subscription s disable; alter subscription s set (slot_name = none)')
+  await opened.test.query('drop subscription s')
+  await publisher.query(`select pg_drop_replication_slot('s') from pg_replication_slots where not active`)
+  await publisher.drop()
+})
+
+t.test('a session in the role of a replica, COPY, MERGE and foreign keys that cascade are seen', async (t) => {
+  const ddl = `create table owner (id varchar(20) primary key);
+    create table licence (id varchar(20) primary key references owner on update cascade on delete cascade, name varchar(100), amount numeric(12,2))`
+  const watched = await watchTable(t, ddl)
+  const { test } = watched
+  await test.query(`insert into owner values ('a'), ('b'), ('c'), ('z')`)
+  await test.query(`set session_replication_role = replica`)
+  await test.query(`insert into licence values ('a', null, null)`)
+  await test.query('reset session_replication_role')
+  await test.query(
+    `merge into licence l using owner o on o.id = l.id when matched then update set name = 'm' when not matched and o.id <> 'z' then insert values (o.id, 'i')`,
+  )
+  await test.query(`copy licence from program 'printf "z\\tcopied\\t1\\n"'`)
+  await test.query(`update owner set id = 'a2' where id = 'a'`)
+  await test.query(`delete from owner where id = 'b'`)
+  t.same((await drained(watched)).sorted(), [
+    ['a2', 'm', null],
+    ['c', 'i', null],
+    ['z', 'copied', '1.00'],
+  ])
+})
+
+t.test('row security that hides rows is refused', async (t) => {
+  const { test, database, source } = await watchTable(t, plain)
+  await test.query(`do $$ begin create role reader login; exception when duplicate_object then null; end $$`)
+  await database.run(await database.setupScript(source, 'reader'))
+  await test.query('alter table licence enable row level security')
+  const restricted = await postgres.open({ name: 'front', url: test.url.replace('postgres@', 'reader@'), pace: 5 })
+  const checks = await restricted.doctor([source], [])
+  t.ok(checks.some((check) => !check.ok && check.en.includes('row security')))
+})
+
+t.test('the run-time user needs no more than set-up gives', async (t) => {
+  const { test, database, source, capture } = await watchTable(t, plain)
+  await test.query(`do $$ begin create role runner login; exception when duplicate_object then null; end $$`)
+  await database.run(await database.setupScript(source, 'runner'))
+  await capture.close()
+  const limited = await postgres.open({ name: 'front', url: test.url.replace('postgres@', 'runner@'), pace: 5 })
+  t.same(
+    (await limited.doctor([source], [])).filter((check) => !check.ok),
+    [],
+  )
+  const own = await limited.openCapture([source])
+  t.teardown(() => own.close())
+  await own.checkTable(source)
+  await own.coverage(source)
+  await test.query(`insert into licence values ('a', null, null)`)
+  const model = new Model()
+  const { position } = await own.state(source)
+  model.seq = position!.seq
+  await model.step({ capture: own, source })
+  await own.requeue(source, [['a']], position!)
+  await own.mark(source, { coverage: 'x' })
+  t.ok(await own.collapse(source))
+  t.equal(model.rows.size, 1)
+})
+
+t.test('idle rests on the engine: asleep it is woken, and an abandoned mark runs out', async (t) => {
+  const watched = await watchTable(t, plain)
+  const { test, capture } = watched
+  const signal = new AbortController().signal
+  const asleep = async () => (await test.query('select asleep_until > clock_timestamp() from qianzhi.sleeper'))[0]![0]
+  while ((await asleep()) !== 't') await capture.idle(false, signal)
+  for (let i = 0; i < 6; i++) await capture.idle(false, signal)
+  const started = Date.now()
+  const woken = capture.idle(false, signal)
+  await test.query(`insert into licence values ('a', null, null)`)
+  await woken
+  t.ok(Date.now() - started < 500, 'before the next look')
+  await drained(watched)
+  t.not(await asleep(), 't')
+})

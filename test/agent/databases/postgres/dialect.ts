@@ -1,0 +1,80 @@
+/** PostgreSQL for the conformance suite. */
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { openPostgres } from '../../../../agent/databases/postgres/engine.ts'
+import { quoteName, quoteText } from '../../../../agent/databases/postgres/sql.ts'
+import type { TestDatabaseServer } from '../../../support/postgres.ts'
+import type { Dialect, Session, TestDatabase } from '../conformance/suite.ts'
+
+const text = (value: string): string => value
+
+export async function connectSession(url: string): Promise<Session> {
+  const client = new pg.Client({ connectionString: url, types: { getTypeParser: () => text } as unknown as pg.CustomTypesConfig })
+  client.on('error', () => {})
+  await client.connect()
+  return {
+    query: async (sql) => (await client.query<(string | null)[]>({ text: sql, rowMode: 'array' })).rows,
+    close: () => client.end(),
+  }
+}
+
+export async function freshDatabase(server: Pick<TestDatabaseServer, 'createDatabase'>): Promise<TestDatabase> {
+  const url = await server.createDatabase()
+  const session = await connectSession(url)
+  return { ...session, url, connect: () => connectSession(url), drop: () => session.close() }
+}
+
+export const postgres: Dialect = {
+  name: 'PostgreSQL',
+  open: openPostgres,
+  quote: quoteName,
+  literal(type, value) {
+    if (type === 'binary') return `decode(${quoteText(value)}, 'base64')`
+    return type === 'integer' || type === 'decimal' ? value : quoteText(value)
+  },
+  seesTruncate: true,
+  dropKey: (table) => `alter table ${table} drop constraint ${table}_pkey`,
+  caseInsensitive: { type: 'citext', prepare: ['create extension citext'] },
+  lossy: [
+    { column: 'double precision', type: 'decimal', precision: 20, scale: 5 },
+    { column: 'numeric(12,2)', type: 'integer' },
+    { column: 'interval', type: 'text' },
+    { column: 'text[]', type: 'text' },
+    { column: 'timetz', type: 'time' },
+    { column: 'money', type: 'decimal', precision: 20, scale: 2 },
+    { column: 'timestamptz', type: 'timestamp' },
+    { column: 'varchar(10)', type: 'integer' },
+  ],
+  async dropTriggers(session, table) {
+    const names = await session.query(`select tgname from pg_trigger where tgrelid = '${table}'::regclass and not tgisinternal`)
+    for (const [name] of names) await session.query(`drop trigger ${name} on ${table}`)
+  },
+  async disableTriggers(session, table) {
+    await session.query(`alter table ${table} disable trigger all`)
+  },
+  async endOthers(session) {
+    await session.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
+    )
+  },
+  refusingTrigger: (table) => [
+    `create function refuse() returns trigger language plpgsql as $$ begin
+       if new.name = 'refused' then raise exception 'not wanted'; end if; return new; end $$`,
+    `create trigger refuse before insert or update on ${table} for each row execute function refuse()`,
+  ],
+  async readOnlyAccount(test, tables) {
+    const name = `reader_${randomBytes(4).toString('hex')}`
+    await test.query(`create role ${name} login password 'secret'`)
+    for (const table of tables) await test.query(`grant select on ${table} to ${name}`)
+    const url = new URL(test.url)
+    url.username = name
+    url.password = 'secret'
+    return url.href
+  },
+  extremes: [
+    { type: 'date', value: '0001-01-01' },
+    { type: 'timestamp', value: '0001-01-01T00:00:00.000001' },
+    { type: 'timestamptz', value: '0001-01-01T00:00:00Z' },
+    { type: 'timestamptz', value: '9999-12-31T23:59:59.999999Z' },
+  ],
+}

@@ -1,0 +1,141 @@
+import t from 'tap'
+import { DeleteGuard } from '../../../agent/outbound/delete-guard.ts'
+
+const minute = 60_000
+const rules = { share: 0.2, least: 100, settle: 10 * minute }
+
+/** A table of which only the number of rows matters, and a clock. */
+function table(rows: number, known?: number) {
+  const world = { rows, now: 0, counts: 0, known }
+  const guard = new DeleteGuard(rules, { resource: 'r', known: () => world.known, now: () => world.now })
+  const count = async () => (world.counts++, world.rows)
+  const empty = async () => true
+  return {
+    world,
+    guard,
+    /** An application deletes rows, and the stream has read them. */
+    deletes: (n: number) => ((world.rows -= n), guard.allows(n, count)),
+    reads: (n: number) => guard.allows(n, count),
+    examine: (level = empty) => ((world.now += 2_000), guard.examine(count, level)),
+  }
+}
+
+t.test('few deletes go, without a count', async (t) => {
+  const { deletes, world, guard } = table(10_000)
+  t.ok(await deletes(99))
+  t.equal(world.counts, 0)
+  t.ok(await deletes(99), 'together they are more, but below the share')
+  t.equal(guard.fault, undefined)
+})
+
+t.test('a table deleted in one piece waits from the first read on', async (t) => {
+  const { world, reads, guard, examine } = table(0, 10_000)
+  t.notOk(await reads(1_000))
+  t.match(guard.fault, { code: 'QZ-GUARD-DELETES', details: { before: 10_000, rows: 0 } })
+  t.notOk(await reads(1), 'a single delete waits too')
+  world.rows = 9_000
+  t.notOk(await examine(), 'it may go on loading')
+  t.equal(guard.fault?.details['rows'], 9_000)
+  world.rows = 10_000
+  t.ok(await examine(), 'all rows are there again')
+  t.equal(guard.fault, undefined)
+})
+
+t.test('one deleted in small steps waits when they pass the share together', async (t) => {
+  const { deletes, world } = table(1_000)
+  let gone = 0
+  while (await deletes(20)) {
+    gone += 20
+    world.now += 2_000
+    if (gone > 1_000) break
+  }
+  t.equal(gone, 200)
+  const slow = table(1_000)
+  for (let i = 0; i < 20; i++) {
+    t.ok(await slow.deletes(40), 'what goes over days is no reload')
+    slow.world.now += rules.settle
+  }
+})
+
+t.test('a count that is older than the deletes makes nothing of them pass, nor the table larger than it was', async (t) => {
+  const { world, deletes, guard, examine } = table(1_000, 1_000)
+  let gone = 0
+  while (await deletes(20)) {
+    gone += 20
+    world.known! -= 20
+  }
+  t.equal(world.counts, 2, 'it is counted again before anything is held')
+  t.equal(gone, 200)
+  t.match(guard.fault, { details: { before: 1_000, rows: 780 } })
+  world.rows = 1_000
+  t.ok(await examine(), 'all rows are there again')
+})
+
+t.test('where rows come and go no delete is held, however many there are', async (t) => {
+  const { world, reads, guard } = table(1_000, 1_000)
+  for (let i = 0; i < 40; i++) {
+    t.ok(await reads(50))
+    world.now += i % 2 === 0 ? 2_000 : 10
+  }
+  t.equal(guard.fault, undefined)
+})
+
+t.test('what is missing goes when it has been below the share for a while', async (t) => {
+  const { world, reads, examine, guard } = table(0, 1_000)
+  await reads(200)
+  world.rows = 850
+  t.notOk(await examine())
+  world.now += rules.settle
+  t.ok(await examine())
+  t.ok(await reads(150), 'and is not held again')
+  t.equal(guard.fault, undefined)
+})
+
+t.test('a table that stays shrunken waits for a person', async (t) => {
+  const { world, reads, examine, guard } = table(0, 1_000)
+  await reads(200)
+  world.rows = 700
+  for (let days = 0; days < 30; days++) {
+    world.now += 86_400_000
+    t.notOk(await examine())
+  }
+  guard.confirm()
+  t.equal(guard.fault, undefined)
+  t.ok(await reads(300))
+  guard.level()
+  world.rows = 0
+  t.notOk(await reads(700), 'the next mass of deletes needs another word')
+})
+
+t.test('counts are few', async (t) => {
+  const { world, reads, examine } = table(0, 1_000)
+  for (let i = 0; i < 1_000; i++) await reads(200)
+  t.equal(world.counts, 1)
+  world.now += 500
+  await examine()
+  t.equal(world.counts, 2)
+})
+
+t.test('a snapshot of a table that is being loaded does not end', async (t) => {
+  const { world, guard, examine } = table(0, 1_000)
+  t.ok(guard.allowsEnd(850), 'within the share')
+  t.notOk(guard.allowsEnd(0))
+  t.match(guard.fault, { code: 'QZ-GUARD-SNAPSHOT', details: { before: 1_000, rows: 0 } })
+  t.ok(guard.holdsEnd)
+  world.rows = 1_000
+  t.notOk(await examine(async () => false), 'what came back has not travelled yet')
+  t.ok(await examine())
+  t.ok(guard.allowsEnd(0))
+  guard.snapshotMoved()
+  t.notOk(guard.allowsEnd(0), 'the next one is judged anew')
+  guard.confirm()
+  t.ok(guard.allowsEnd(0))
+})
+
+t.test('where nothing is known, or the guard is off, nothing waits', async (t) => {
+  t.ok(table(0).guard.allowsEnd(0))
+  const off = new DeleteGuard(undefined, { resource: 'r', known: () => 1_000 })
+  t.ok(off.allowsEnd(0))
+  t.ok(await off.allows(1_000_000, async () => t.fail('no count') as never))
+  t.notOk(off.active)
+})

@@ -1,0 +1,262 @@
+/** An agent's part in a reconciliation: what it reads, when, and what it signs. Its databases are real. */
+import pino from 'pino'
+import t, { type Test } from 'tap'
+import { openPostgres } from '../../../agent/databases/postgres/engine.ts'
+import type { Database } from '../../../agent/database.ts'
+import { Passages } from '../../../agent/outbound/drain-waiters.ts'
+import { isWithin } from '../../../agent/config/hours.ts'
+import { Reconciling } from '../../../agent/reconciliation/reconciler.ts'
+import { StatusBoard } from '../../../agent/status/board.ts'
+import type { Policy } from '../../../protocol/policy.ts'
+import {
+  openReconciliation,
+  outcomeOf,
+  stepAnswer,
+  type ReconcileQuestion,
+  type ReconciliationStatement,
+  type Step,
+  type StepName,
+} from '../../../protocol/reconciliation.ts'
+import type { Item, Schema } from '../../../protocol/schema.ts'
+import { generateSigningKey } from '../../../protocol/signature.ts'
+import { openClient } from '../../support/client.ts'
+import { startPostgres } from '../../support/postgres.ts'
+import { until } from '../../support/programs.ts'
+
+const server = await startPostgres()
+t.teardown(() => server.stop())
+
+const item = (id: string, more: Partial<Item> = {}): Item => ({
+  id,
+  name: id,
+  label: id,
+  type: 'text',
+  length: 50,
+  openness: 'internal',
+  ...more,
+})
+const schema: Schema = {
+  resource: 'people',
+  version: 1,
+  title: '人员',
+  agency: 'civil',
+  table: 'people',
+  items: [
+    item('id', { key: true, length: 20 }),
+    item('name'),
+    item('salary', { type: 'decimal', precision: 10, scale: 2, length: undefined as never }),
+    item('opinion', { openness: 'closed' }),
+  ],
+}
+const position = { epoch: 1, seq: 1, hash: 'a'.repeat(64) }
+const salt = '0'.repeat(32)
+
+async function open(test: Test, reconcile: { window?: string; pace?: number } = {}) {
+  const url = await server.createDatabase()
+  const client = await openClient(url)
+  test.teardown(() => client.end())
+  await client.query('create table people (id varchar(20) primary key, name varchar(50), salary numeric, opinion text)')
+  await client.query(`insert into people select 'p' || n, 'name ' || n, n / 100.0, 'geheim' from generate_series(1, 25000) n`)
+  const databases = new Map<string, Database>([['front', await openPostgres({ name: 'front', url, pace: 50 })]])
+  const board = new StatusBoard('1', 'session')
+  Object.assign(board.source('people', 'front'), { state: 'flowing', position })
+  let policy: Policy | undefined = {
+    v: 1,
+    agent: 'a',
+    agency: 'civil',
+    serial: 1,
+    issued: '',
+    expires: '',
+    supply: [{ schema, items: ['id', 'name', 'salary'], keep: 'store' }],
+    receive: [],
+  }
+  const key = generateSigningKey()
+  const config = {
+    sources: [{ resource: 'people', database: 'front', table: 'people', capture: 'compare' as const }],
+    sinks: [],
+    databases: { front: { url } },
+    timezone: 'Asia/Shanghai',
+    reconcile,
+  }
+  const passages = new Passages()
+  const now = new Date('2026-11-24T18:00:00Z')
+  const reconciling = new Reconciling({
+    config,
+    databases,
+    policy: () => policy,
+    board,
+    passages,
+    key,
+    now: () => now,
+    logger: pino({ level: 'silent' }),
+    signed: () => {},
+  })
+  test.teardown(() => reconciling.stop())
+  const ask = async <N extends StepName>(name: N, step: Step & { do: N }, more: Partial<ReconcileQuestion> = {}) =>
+    stepAnswer(
+      name,
+      await reconciling.answer({
+        kind: 'reconcile',
+        run: '7',
+        route: 'r',
+        resource: 'people',
+        side: 'source',
+        schema: 1,
+        items: ['id', 'name'],
+        salt,
+        step,
+        ...more,
+      }),
+    )
+  return { client, board, passages, ask, key, reconciling, revoke: () => (policy = { ...policy!, supply: [] }) }
+}
+
+async function digested({ ask }: Awaited<ReturnType<typeof open>>) {
+  for (;;) {
+    const answer = await ask('digest', { do: 'digest' })
+    if (answer.done) return answer
+  }
+}
+
+t.test('only granted items are hashed; closed ones and others change nothing', async (t) => {
+  const one = await open(t)
+  const first = await digested(one)
+  t.equal(first.rows, 25_000)
+  await one.client.query(`update people set opinion = 'other', salary = 0`)
+  const again = await one.ask('digest', { do: 'digest' }, { run: '8' })
+  t.match(again, { done: true, digest: first.digest })
+  await one.client.query(`update people set name = 'x' where id = 'p77'`)
+  t.not(((await one.ask('digest', { do: 'digest' }, { run: '9' })) as typeof first).digest, first.digest)
+  await t.rejects(one.ask('digest', { do: 'digest' }, { run: '10', items: ['id', 'name', 'opinion'] }), { code: 'QZ-RECONCILE-NOT-NOW' })
+  await t.rejects(one.ask('digest', { do: 'digest' }, { run: '10', schema: 2 }), { code: 'QZ-RECONCILE-NOT-NOW' })
+  await t.rejects(one.ask('digest', { do: 'digest' }, { run: '10', side: 'target' }), { code: 'QZ-ROUTE-ENDED' })
+})
+
+t.test('nothing is signed that this side has not measured, or that does not follow', async (t) => {
+  const one = await open(t)
+  const { done: _done, position: _position, ...measured } = await digested(one)
+  const counts = { differing: 0, more: false, settled: 0, moving: 0, quarantined: 0, repaired: 0, remaining: 0 }
+  const statement: ReconciliationStatement = {
+    run: '7',
+    route: 'r',
+    resource: 'people',
+    schema: 1,
+    items: ['id', 'name'],
+    salt,
+    position,
+    time: '2026-11-24T18:00:00.000Z',
+    source: measured,
+    target: measured,
+    ...counts,
+    outcome: outcomeOf(counts),
+  }
+  const other = { ...measured, digest: 'f'.repeat(32) }
+  const wrong: [string, Partial<ReconciliationStatement>][] = [
+    ['rows', { source: { ...measured, rows: measured.rows - 1 } }],
+    ['digest', { source: other }],
+    ['time', { source: { ...measured, from: '2026-11-23T00:00:00.000Z' } }],
+    ['items', { items: ['id'] }],
+    ['route', { route: 'other' }],
+    ['salt', { salt: '1'.repeat(32) }],
+    ['an outcome that does not follow', { target: other, differing: 1, remaining: 1, outcome: 'equal' }],
+    ['counts that do not add up', { target: other, differing: 3, settled: 1 }],
+    ['differences between equal tables', { differing: 1, settled: 1 }],
+  ]
+  for (const [what, change] of wrong) {
+    await t.rejects(one.ask('sign', { do: 'sign', statement: { ...statement, ...change } }), { code: 'QZ-RECONCILE-NUMBERS' }, what)
+  }
+  const { signature } = await one.ask('sign', { do: 'sign', statement })
+  t.same(openReconciliation(signature, one.key.publicKey), statement)
+  await t.rejects(one.ask('sign', { do: 'sign', statement }), { code: 'QZ-RECONCILE-LOST' }, 'the run is over')
+})
+
+t.test('a step without the one before, a loading source, an ended grant', async (t) => {
+  const one = await open(t)
+  await t.rejects(one.ask('buckets', { do: 'buckets', bits: 0, from: 0 }), { code: 'QZ-RECONCILE-LOST' })
+  Object.assign(one.board.source('people', 'front'), { state: 'loading' })
+  await t.rejects(one.ask('digest', { do: 'digest' }), { code: 'QZ-RECONCILE-NOT-NOW' })
+  Object.assign(one.board.source('people', 'front'), { state: 'flowing' })
+  const later = await one.ask('digest', { do: 'digest' }, { salt: '1'.repeat(32) })
+  t.match(later, { done: true, rows: 25_000 }, 'a run that was put off is begun anew with another salt')
+  await t.rejects(one.ask('buckets', { do: 'buckets', bits: 0, from: 0 }), { code: 'QZ-RECONCILE-LOST' }, 'the former one is over')
+  const reading = one.ask('digest', { do: 'digest' })
+  one.revoke()
+  await t.rejects(reading, { code: 'QZ-SUPPLY-NOT-ALLOWED' }, 'between two pages')
+})
+
+t.test('collected rows, their keys, and the way until what is queued has passed', async (t) => {
+  const one = await open(t)
+  await digested(one)
+  const { buckets } = await one.ask('buckets', { do: 'buckets', bits: 7, from: 0 })
+  const bytes = Buffer.from(buckets, 'base64')
+  t.equal(bytes.length, 128 * 20)
+  const collected = await one.ask('collect', { do: 'collect', bits: 7, buckets: [3, 5] })
+  t.match(collected, { done: true, entries: bytes.readUInt32BE(60) + bytes.readUInt32BE(100) })
+  const entries = Buffer.from((await one.ask('entries', { do: 'entries', from: 0 })).entries, 'base64')
+  const hash = entries.toString('base64url', 0, 16)
+  const { keys } = await one.ask('keys', { do: 'keys', hashes: [hash, 'A'.repeat(22)] })
+  t.equal(keys.length, 1, 'what is not among them has no key')
+  const recheck = one.ask('recheck', { do: 'recheck', round: 1, keys: [...keys, ['nobody']] })
+  const passage = one.passages.of('people')
+  let answered = false
+  void recheck.then(() => (answered = true))
+  await until('what was queued has passed', () => {
+    passage.sawEnd(new Set())
+    passage.stored([], position)
+    return answered
+  })
+  const found = await recheck
+  t.match(found, { done: true, position, faults: [null, null] })
+  t.same(found.done && found.hashes, [entries.toString('base64url', 16, 32), null])
+})
+
+t.test('the window is the city’s, also over midnight; the pace is kept', async (t) => {
+  const at = (time: string) => new Date(`2026-11-24T${time}:00+08:00`)
+  for (const [window, time, inside] of [
+    ['22:00-06:00', '23:59', true],
+    ['22:00-06:00', '00:00', true],
+    ['22:00-06:00', '06:00', false],
+    ['22:00-06:00', '21:59', false],
+    ['01:00-05:00', '01:00', true],
+    ['01:00-05:00', '05:00', false],
+  ] as const)
+    t.equal(isWithin(window, at(time), 'Asia/Shanghai'), inside, `${window} ${time}`)
+  const closed = await open(t, { window: '03:00-04:00' })
+  await t.rejects(closed.ask('digest', { do: 'digest' }), { code: 'QZ-RECONCILE-NOT-NOW' })
+  const slow = await open(t, { window: '01:00-04:00', pace: 20_000 })
+  const began = performance.now()
+  t.match(await slow.ask('digest', { do: 'digest' }), { done: true, rows: 25_000 })
+  t.ok(performance.now() - began >= 1_000, 'more than a second for 25,000 rows')
+})
+
+t.test('a passage is open only when everything that was queued before is stored, and no snapshot is due', async (t) => {
+  const passage = new Passages().of('x')
+  const ending = new AbortController()
+  let passed: unknown
+  void passage.passed(ending.signal).then((at) => (passed = at))
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  passage.stored(['before'], position)
+  await turn()
+  t.equal(passed, undefined, 'the queue was not looked at to its end')
+  passage.sawEnd(new Set(['a', 'b']))
+  passage.stored(['a'], position)
+  await turn()
+  t.equal(passed, undefined)
+  passage.forgot()
+  passage.stored(['b'], position)
+  await turn()
+  t.equal(passed, undefined, 'what was thrown away is taken again')
+  passage.sawEnd(new Set(['b']))
+  passage.stored(['b'], null)
+  await turn()
+  t.equal(passed, undefined, 'a snapshot is on its way')
+  passage.stored([], position)
+  await turn()
+  t.same(passed, position)
+  passage.resend([['k']])
+  const later = passage.passed(ending.signal)
+  passage.sawEnd(new Set())
+  t.same(passage.takeResends(), [['k']])
+  ending.abort(new Error('stopped'))
+  await t.rejects(later, { message: 'stopped' }, 'keys that are to be sent again are not yet queued')
+})

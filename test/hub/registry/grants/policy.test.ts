@@ -1,0 +1,109 @@
+import t from 'tap'
+import { openPolicy } from '../../../../protocol/policy.ts'
+import { generateSigningKey } from '../../../../protocol/signature.ts'
+import { revokeAgent } from '../../../../hub/registry/machines/agents.ts'
+import { addGrant, setGrantState } from '../../../../hub/registry/grants/grants.ts'
+import { currentPolicy } from '../../../../hub/registry/grants/policy.ts'
+import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
+import { addRoute } from '../../../../hub/registry/grants/routes.ts'
+import { enrolled, openOffice, refusal, villages, type Office } from '../../office.ts'
+
+const hubKey = generateSigningKey()
+const day = 86_400_000
+
+async function policyOf(office: Office, agent: string, reported = 0) {
+  const { serial, jws } = await currentPolicy(office.store, hubKey, agent, reported, office.now, { days: 30 })
+  const policy = openPolicy(jws, hubKey.publicKey, agent, 0)
+  return { serial, jws, policy }
+}
+
+async function exchange(office: Office) {
+  const provider = await enrolled(office, 'civil')
+  const receiver = await enrolled(office, 'water')
+  await publishResource(office, 'admin', { schema: villages() })
+  const grant = await addGrant(office, 'admin', {
+    resource: 'villages',
+    agency: 'water',
+    items: ['name', 'street'],
+    validTo: new Date('2027-01-01'),
+  })
+  await addRoute(office, 'admin', grant.id, receiver.id)
+  return { provider, receiver, grant }
+}
+
+t.test('a policy says what may be supplied and received', async (t) => {
+  const office = await openOffice(t)
+  const { provider, receiver, grant } = await exchange(office)
+  const supply = (await policyOf(office, provider.id)).policy
+  t.match(supply, { agency: 'civil', supply: [{ items: ['code', 'name', 'street'], keep: 'store', schema: { version: 1 } }], receive: [] })
+  const { policy } = await policyOf(office, receiver.id)
+  t.match(policy.receive, [
+    {
+      route: grant.id,
+      items: ['code', 'name', 'street'],
+      keys: [{ key: provider.key.publicKey, from: 1 }],
+      expires: '2027-01-01T00:00:00.000Z',
+    },
+  ])
+  await publishResource(office, 'admin', { schema: villages((d) => (d.items[2]!.openness = 'closed')) })
+  t.same((await policyOf(office, receiver.id)).policy.receive[0]!.items, ['code', 'name'], 'tightened openness acts at once')
+  t.same((await policyOf(office, provider.id)).policy.supply[0]!.items, ['code', 'name'])
+})
+
+t.test('a policy ends with its grant, its agent, its provider', async (t) => {
+  const office = await openOffice(t)
+  const { provider, receiver, grant } = await exchange(office)
+  const received = async () => (await policyOf(office, receiver.id)).policy.receive
+  await setGrantState(office, 'admin', grant.id, 'suspended', '')
+  t.same(await received(), [])
+  await setGrantState(office, 'admin', grant.id, 'active', '')
+  t.equal((await received()).length, 1)
+  const second = await enrolled(office, 'civil')
+  t.same((await received())[0]!.keys, [], 'of two agents neither is the producer')
+  t.same((await policyOf(office, provider.id)).policy.supply, [])
+  await publishResource(office, 'admin', { schema: villages(), producer: second.id })
+  t.match((await received())[0]!.keys, [{ key: second.key.publicKey }])
+  await revokeAgent(office, 'admin', second.id, '')
+  t.same((await received())[0]!.keys, [], 'a revoked producer is none')
+  office.now = new Date('2027-01-01T00:00:01Z')
+  t.same(await received(), [], 'expired')
+  await revokeAgent(office, 'admin', receiver.id, '')
+  t.equal(await refusal(policyOf(office, receiver.id)), 'QZ-AGENT-REVOKED')
+})
+
+t.test('it is signed again only when it must, and its serial only grows', async (t) => {
+  const office = await openOffice(t)
+  const { receiver, grant } = await exchange(office)
+  const first = await policyOf(office, receiver.id)
+  t.equal(first.serial, office.now.getTime())
+  office.now = new Date(office.now.getTime() + 14 * day)
+  t.equal((await policyOf(office, receiver.id, first.serial)).jws, first.jws, 'the same while half of its life is left')
+  office.now = new Date(office.now.getTime() + 2 * day)
+  const renewed = await policyOf(office, receiver.id, first.serial)
+  t.ok(renewed.serial > first.serial && Date.parse(renewed.policy.expires) > Date.parse(first.policy.expires), 'renewed')
+  office.now = new Date(0)
+  await setGrantState(office, 'admin', grant.id, 'revoked', '')
+  const changed = await policyOf(office, receiver.id)
+  t.equal(changed.serial, renewed.serial + 1, 'also when the clock has gone back')
+  t.equal((await policyOf(office, receiver.id, changed.serial)).jws, changed.jws)
+})
+
+t.test('a restored hub goes beyond the serial that an agent has', async (t) => {
+  const office = await openOffice(t)
+  const { receiver } = await exchange(office)
+  const before = await policyOf(office, receiver.id)
+  const later = before.serial + 1000 * day
+  const restored = await policyOf(office, receiver.id, later)
+  t.equal(restored.serial, later + 1)
+  t.equal((await policyOf(office, receiver.id, later)).jws, restored.jws, 'once')
+  await office.store.query('delete from policy')
+  t.ok((await policyOf(office, receiver.id, restored.serial)).serial > restored.serial)
+  t.equal(await refusal(policyOf(office, receiver.id, Number.MAX_SAFE_INTEGER)), 'QZ-REQUEST-INVALID')
+})
+
+t.test('two at once sign one', async (t) => {
+  const office = await openOffice(t)
+  const { receiver } = await exchange(office)
+  const all = await Promise.all(Array.from({ length: 8 }, () => policyOf(office, receiver.id)))
+  t.equal(new Set(all.map(({ jws }) => jws)).size, 1)
+})

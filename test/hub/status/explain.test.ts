@@ -1,0 +1,119 @@
+import t from 'tap'
+import type { AgentReport, SinkReport, SourceReport } from '../../../protocol/api.ts'
+import { explainRoute, showExplanation } from '../../../hub/status/explain.ts'
+import { startPostgres } from '../../support/postgres.ts'
+import { openBench, person, poll, pollRequest, Provider, receiptFor } from '../exchange/fixture.ts'
+
+const server = await startPostgres()
+t.teardown(() => server.stop())
+
+const fault = { code: 'QZ-DB-UNREACHABLE', zh: '数据库 main 无法使用', en: 'Database main cannot be used', since: '2026-11-23T07:00:00Z' }
+
+void t.test('says where the data of a route are, and whose turn it is', async (t) => {
+  const bench = await openBench(await server.createDatabase())
+  t.teardown(() => bench.close())
+  const { store, log, time } = bench
+  const provider = new Provider(await bench.agent('sender', 'a'), await bench.resource('people', 'a'))
+  const receiver = await bench.agent('receiver', 'b')
+  await bench.route('r', 'people', receiver, ['name'])
+
+  const source: SourceReport = {
+    resource: 'people',
+    database: 'main',
+    state: 'flowing',
+    waiting: 0,
+    position: null,
+    rows: 0,
+    quarantine: 0,
+  }
+  const sink: SinkReport = {
+    route: 'r',
+    resource: 'people',
+    database: 'main',
+    table: 'people',
+    state: 'flowing',
+    position: null,
+    rows: 0,
+    quarantine: 0,
+  }
+  const report = async (agent: string, more: Partial<AgentReport>) => {
+    const full = { version: '0', session: 's', clockOffset: 0, sources: [], sinks: [], ...more }
+    await store.query('update agent set report = $2, last_seen = $3 where id = $1', [agent, JSON.stringify(full), time.now])
+  }
+  const explain = () => explainRoute(store, log, 'r', { now: time.now, lapse: 7 })
+  const turn = async (expected: object, why: string) => {
+    const explanation = await explain()
+    t.match(explanation.turn, expected, why)
+    t.ok(showExplanation(explanation, 'zh').endsWith(explanation.turn.zh))
+    t.ok(showExplanation(explanation, 'en').endsWith(explanation.turn.en))
+  }
+
+  await turn({ who: 'operator', agency: 'a', en: /Start agent sender/ }, 'the source agent was never there')
+  await report('sender', {})
+  await turn({ who: 'operator', agency: 'a', en: /Configure a source/ }, 'it has no source')
+  await report('sender', { sources: [{ ...source, fault }] })
+  await turn({ who: 'operator', agency: 'a', zh: /数据库 main 无法使用.*QZ-DB-UNREACHABLE/ }, 'its source has a fault')
+  await report('sender', { sources: [{ ...source, state: 'paused' }] })
+  await turn({ who: 'operator', agency: 'a', en: /resume people/ }, 'it is paused')
+  t.match(showExplanation(await explain(), 'zh'), /已暂停/)
+  await report('sender', { sources: [source] })
+  await turn({ who: 'operator', agency: 'b', en: /Start agent receiver/ }, 'the receiver was never there')
+  await report('receiver', {})
+  await turn({ who: 'operator', agency: 'b', en: /Configure a sink/ }, 'it has no sink')
+  await report('receiver', { sinks: [{ ...sink, fault }] })
+  await turn({ who: 'operator', agency: 'b', en: /Database main cannot be used/ }, 'its sink has a fault')
+  await report('receiver', { sinks: [{ ...sink, state: 'paused' }] })
+  await turn({ who: 'operator', agency: 'b', en: /resume r / }, 'its route is paused')
+  await report('receiver', { sinks: [sink] })
+  await turn({ who: 'nobody', en: /about to send a snapshot/ }, 'nothing has come yet')
+  await report('sender', { sources: [{ ...source, state: 'loading', snapshot: { rows: 40, total: 100, waits: 'window' } }] })
+  await turn({ who: 'nobody', en: /hours/ }, 'its snapshot waits for the night')
+  await report('sender', { sources: [{ ...source, state: 'loading', snapshot: { rows: 40, total: 100, rate: 20, left: 3 } }] })
+  t.match(showExplanation(await explain(), 'en'), /40 of 100 rows, 20 rows\/s, about 3 s left/)
+
+  const head = await provider.send(bench.exchange, provider.snapshot([person(1)]))
+  await turn({ who: 'nobody', en: /fetching/ }, 'it was not fetched yet')
+  await poll(bench.exchange, receiver, pollRequest([{ route: 'r', after: head }]), [provider.agent])
+  await bench.exchange.close()
+  await report('receiver', { sinks: [sink] })
+  t.match(await explain(), { receiver: { delivered: { epoch: 10, seq: 1 }, applied: null } })
+  await turn({ who: 'nobody', en: /applying/ }, 'it was fetched')
+  await store.query(`update route set moved_at = $1`, [new Date(time.now.getTime() - 8 * 86_400_000)])
+  await turn({ who: 'operator', agency: 'b', en: /has not moved/ }, 'for days')
+  t.equal((await explain()).receiver.lapsed, true)
+
+  await bench.exchange.receipts(receiver, [receiptFor(receiver, 'r', head, { quarantine: 4 })])
+  await turn({ who: 'receiver', agency: 'b', en: /4 keys/ }, 'keys lie in the quarantine of the receiver')
+  await report('sender', { sources: [{ ...source, quarantine: 2 }] })
+  await turn({ who: 'provider', agency: 'a', en: /2 keys/ }, 'and of the source')
+  const settled = [
+    { id: '2', file: '秘密.csv', time: '2026-11-23T07:58:00Z', code: 'QZ-ROW-VALUE', rows: 3, bad: 1 },
+    { id: '1', file: '好.csv', time: '2026-11-23T07:50:00Z' },
+  ]
+  const counts = { waiting: 0, taken: 1, refused: 1 }
+  await report('sender', { sources: [{ ...source, quarantine: 2, files: { ...counts, settled } }] })
+  await turn({ who: 'provider', agency: 'a', en: /newest file of a was refused \(QZ-ROW-VALUE\)/ }, 'the newest file was refused')
+  t.match(showExplanation(await explain(), 'zh'), /最近的文件被退回:QZ-ROW-VALUE,3 行中 1 行有误\(2026-11-23T07:58:00Z\)/)
+  t.notMatch(JSON.stringify(await explain()), /秘密/, 'receivers read this too: no name')
+  await report('sender', { sources: [{ ...source, quarantine: 2, files: { ...counts, settled: settled.toReversed() } }] })
+  await turn({ who: 'provider', agency: 'a', en: /2 keys/ }, 'a good one has come since')
+  await store.query('update route set quarantine = 0')
+  await report('sender', { sources: [{ ...source, waiting: 12, oldest: '2026-11-23T07:59:00Z' }] })
+  await turn({ who: 'nobody', en: /sending/ }, 'keys wait')
+  await report('sender', { sources: [source] })
+  await report('receiver', { sinks: [{ ...sink, reached: '2026-11-23T07:59:48Z' }] })
+  await turn({ who: 'nobody', en: /up to date/ }, 'all is well')
+  t.match(await explain(), { asOf: '2026-11-23T07:59:48Z', age: 12, hub: { head }, receiver: { applied: head, lapsed: false } })
+
+  await store.query(`update stream set snapshot_wanted = true`)
+  await turn({ who: 'nobody', en: /snapshot/ }, 'a snapshot is wanted')
+  time.now = new Date(time.now.getTime() + 4 * 60_000)
+  await turn({ who: 'operator', agency: 'a', en: /Start agent sender/ }, 'the source agent went silent')
+  await bench.agent('second', 'a')
+  await turn({ who: 'office', en: /no agent that supplies/ }, 'it is not clear who supplies')
+  await store.query(`update agent set state = 'revoked' where id = 'receiver'`)
+  await turn({ who: 'office', en: /is revoked/ }, 'the receiver was revoked')
+  await store.query(`update access_grant set valid_to = $1`, [time.now])
+  await turn({ who: 'office', en: /expired/ }, 'the grant has ended')
+  await t.rejects(explainRoute(store, log, 'none'), { code: 'QZ-NOT-FOUND' })
+})

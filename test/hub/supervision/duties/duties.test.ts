@@ -1,0 +1,306 @@
+import pino from 'pino'
+import t from 'tap'
+import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
+import { addDays, dayOf, endOf, makeCalendar, startOf } from '../../../../hub/records/calendar.ts'
+import { dayToJudge, judgeDay } from '../../../../hub/supervision/duties/judging.ts'
+import type { Cycle } from '../../../../hub/supervision/duties/periods.ts'
+import { dutyStatus, explainPeriod, listDuties } from '../../../../hub/supervision/duties/duties.ts'
+import { listNotices } from '../../../../hub/records/notices.ts'
+import { saveSettings, supervisionSettings } from '../../../../hub/records/settings.ts'
+import { startSupervision, superviseOnce, type SupervisionParts } from '../../../../hub/supervision/supervision.ts'
+import { openOffice, refusal, villages, type Office } from '../../office.ts'
+
+const at = (text: string) => new Date(`${text}+08:00`)
+const registrar = { person: '1', agency: 'civil', roles: ['registrar'] }
+const supervisor = { person: '2', agency: 'city', roles: ['supervisor'] }
+
+async function openDuty(test: Pick<typeof t, 'teardown'>, cycle: Cycle, published: string): Promise<Office> {
+  const hub = await openOffice(test)
+  await addResource(hub, 'villages', cycle, published)
+  return hub
+}
+
+async function addResource(hub: Office, code: string, cycle: Cycle, published: string): Promise<void> {
+  await publishResource(hub, 'admin', { schema: villages((draft) => Object.assign(draft, { resource: code, title: `资源 ${code}` })) })
+  await hub.store.query('update resource set cycle = $2, published_at = $3 where code = $1', [code, cycle, at(published)])
+}
+
+/** What the hub has accepted on a day. */
+async function accepted({ store }: Office, day: string, changed: number, snapshot = 0): Promise<void> {
+  await store.query(
+    `insert into supply_day (resource, day, batches, changed_rows, snapshot_rows) values ('villages', $1, 1, $2, $3)
+     on conflict (resource, day) do update set changed_rows = supply_day.changed_rows + excluded.changed_rows`,
+    [day, changed, snapshot],
+  )
+}
+
+const partsOf = (hub: Office): SupervisionParts => ({
+  store: hub.store,
+  settings: supervisionSettings(),
+  catchUp: async () => {},
+  logger: pino({ level: 'silent' }),
+  clock: hub.clock,
+})
+
+function supervise(hub: Office, now: string): Promise<void> {
+  hub.now = at(now)
+  return superviseOnce(partsOf(hub))
+}
+
+async function stateOf({ store, now }: Office, period: string, resource = 'villages'): Promise<string | undefined> {
+  return (await listDuties(store.query, { resource, from: '2026-01-01', to: '2027-12-31', limit: 5000 }, now)).find(
+    (duty) => duty.period === period,
+  )?.state
+}
+
+const marks = ({ store }: Office) =>
+  store.query<{ period: string; mark: string }>('select period, mark from duty_mark order by ends, period, at, mark')
+const told = async ({ store }: Office, reader = registrar) =>
+  (await listNotices(store.query, reader, { limit: 200 })).map(({ kind }) => kind)
+
+void t.test('an update on the tenth is in time, on the eleventh it is late', async (t) => {
+  for (const [day, expected] of [
+    ['2026-12-31', 'overdue'],
+    ['2027-01-01', 'updated'],
+    ['2027-01-10', 'updated'],
+    ['2027-01-11', 'overdue'],
+  ] as const) {
+    const hub = await openDuty(t, 'quarterly', '2026-11-02T10:00')
+    await accepted(hub, '2026-11-02', 0, 500)
+    hub.now = at('2026-12-31T23:59')
+    t.equal(await stateOf(hub, '2027-Q1'), 'upcoming')
+    await accepted(hub, day, 3)
+    hub.now = at('2027-01-10T23:59:59')
+    t.equal(await stateOf(hub, '2027-Q1'), expected === 'updated' ? 'updated' : 'running', day)
+    hub.now = at('2027-01-11T00:00')
+    t.equal(await stateOf(hub, '2027-Q1'), expected, `${day}: by the day alone`)
+    await supervise(hub, '2027-01-11T00:02')
+    t.equal(await stateOf(hub, '2027-Q1'), expected, day)
+    t.equal(await stateOf(hub, '2026-Q4'), undefined, 'published after that window')
+    t.same(
+      (await marks(hub)).filter(({ mark }) => mark !== 'warned'),
+      [{ period: '2027-Q1', mark: expected }],
+    )
+  }
+})
+
+void t.test('only batches that changed rows count; the first load of all does', async (t) => {
+  const hub = await openDuty(t, 'daily', '2026-11-01T10:00')
+  await accepted(hub, '2026-11-02', 0, 500)
+  await accepted(hub, '2026-11-03', 0, 500)
+  await accepted(hub, '2026-11-04', 0)
+  await accepted(hub, '2026-11-05', 1)
+  await supervise(hub, '2026-11-07T00:02')
+  t.same(await Promise.all([1, 2, 3, 4, 5, 6].map((day) => stateOf(hub, `2026-11-0${day}`))), [
+    undefined,
+    'updated',
+    'overdue',
+    'overdue',
+    'updated',
+    'overdue',
+  ])
+})
+
+void t.test('every cycle owes its periods, and the quarter; a real-time one the quarter alone, or each day by a setting', async (t) => {
+  const hub = await openDuty(t, 'weekly', '2026-12-01T10:00')
+  await addResource(hub, 'monthly', 'monthly', '2026-12-01T10:00')
+  await addResource(hub, 'realtime', 'realtime', '2026-12-01T10:00')
+  await addResource(hub, 'daily', 'daily', '2026-12-30T10:00')
+  await supervise(hub, '2027-01-04T12:00')
+  const owed = async (resource: string) =>
+    (await listDuties(hub.store.query, { resource, from: '2026-12-01', to: '2027-01-31' }, hub.now))
+      .filter(({ state }) => state === 'overdue' || state === 'running')
+      .map(({ period }) => period)
+      .toReversed()
+  t.same(await owed('villages'), ['2026-W49', '2026-W50', '2026-W51', '2026-W52', '2026-W53', '2027-W01', '2027-Q1'])
+  t.same(await owed('monthly'), ['2026-12', '2027-Q1', '2027-01'])
+  t.same(await owed('realtime'), ['2027-Q1'])
+  t.same(await owed('daily'), ['2026-12-31', '2027-01-01', '2027-01-02', '2027-01-03', '2027-01-04', '2027-Q1'])
+  await saveSettings(hub.store, supervisionSettings({ duties: { realtime: 'daily', dailyOn: 'working-days' } }))
+  await supervise(hub, '2027-01-11T00:02')
+  t.same(
+    (await owed('realtime')).filter((period) => period.length === 10 && period > '2027-01-03').length,
+    5 + 1,
+    'working days, and today',
+  )
+})
+
+void t.test('the duty begins with the publication and ends with the withdrawal; nothing is owed while an office stops it', async (t) => {
+  const hub = await openDuty(t, 'weekly', '2026-11-19T10:00')
+  await supervise(hub, '2026-11-23T00:02')
+  t.equal(await stateOf(hub, '2026-W47'), 'overdue')
+  t.equal(await stateOf(hub, '2026-W46'), undefined)
+  await hub.store.query(`update resource set state = 'suspended'`)
+  await supervise(hub, '2026-11-30T00:02')
+  t.equal(await stateOf(hub, '2026-W48'), 'excused')
+  await hub.store.query(`update resource set state = 'active', withdrawn_at = $1`, [at('2026-12-13T23:59:59')])
+  await supervise(hub, '2026-12-21T00:02')
+  t.equal(await stateOf(hub, '2026-W49'), 'overdue')
+  t.equal(await stateOf(hub, '2026-W50'), undefined, 'withdrawn in its last second')
+  t.equal((await marks(hub)).filter(({ mark }) => mark === 'overdue').length, 2)
+  t.equal(await stateOf(hub, '2026-W48'), 'excused', 'what was marked stays')
+})
+
+void t.test('warned before, marked after; agency and supervisor are told once', async (t) => {
+  const hub = await openDuty(t, 'quarterly', '2026-11-02T10:00')
+  await supervise(hub, '2027-01-06T23:59')
+  t.same(await told(hub), [])
+  await supervise(hub, '2027-01-07T00:00')
+  await supervise(hub, '2027-01-10T23:59')
+  t.same(await told(hub), ['duty-warning'])
+  t.same(await told(hub, supervisor), [])
+  await supervise(hub, '2027-01-11T00:00:30')
+  t.same(await told(hub), ['duty-warning'], 'what was accepted in the last moment is waited for')
+  await supervise(hub, '2027-01-11T00:02')
+  await supervise(hub, '2027-01-12T00:02')
+  t.same(await told(hub), ['duty-overdue', 'duty-warning'])
+  t.same(await told(hub, { ...registrar, roles: ['reviewer'] }), ['duty-overdue', 'duty-warning'])
+  t.same(await told(hub, supervisor), ['duty-overdue'])
+  t.same(await told(hub, { ...registrar, agency: 'water' }), [])
+  t.match(await listNotices(hub.store.query, supervisor), [{ object: 'resource villages', zh: /民政局.*2027-Q1.*资源 villages/ }])
+  t.equal((await hub.store.query(`select 1 from audit_entry where act = 'duty.overdue'`)).length, 1)
+})
+
+void t.test('an agency with many resources gets one notice per period', async (t) => {
+  const hub = await openDuty(t, 'weekly', '2026-11-02T10:00')
+  for (let n = 1; n <= 7; n++) await addResource(hub, `r${n}`, 'weekly', '2026-11-02T10:00')
+  await supervise(hub, '2026-11-09T00:02')
+  t.match(await listNotices(hub.store.query, supervisor), [{ object: 'agency civil', zh: /8 项资源.* 等$/, en: /8 resources.*, …$/ }])
+})
+
+void t.test('a pass killed anywhere is made again: every mark and notice once', async (t) => {
+  const passes = async (hub: Office) => {
+    hub.now = at('2026-11-24T20:00')
+    return superviseOnce(partsOf(hub))
+  }
+  const whole = await openDuty(t, 'daily', '2026-11-19T10:00')
+  await passes(whole)
+  const expected = await marks(whole)
+  t.equal(expected.filter(({ mark }) => mark === 'overdue').length, 4)
+  const hub = await openDuty(t, 'daily', '2026-11-19T10:00')
+  for (let statements = 1, done = false; !done; statements++) {
+    let left = statements
+    // The connection is gone after so many statements.
+    const transaction: Office['store']['transaction'] = (work) =>
+      hub.store.transaction((query) =>
+        work(async (text, values) => {
+          if (left-- === 0) throw new Error('killed')
+          return query(text, values)
+        }),
+      )
+    hub.now = at('2026-11-24T20:00')
+    done = await superviseOnce({ ...partsOf(hub), store: { ...hub.store, transaction } }).then(
+      () => true,
+      () => false,
+    )
+  }
+  t.same(await marks(hub), expected)
+  t.same(await told(hub), await told(whole))
+  t.same(await told(hub, supervisor), await told(whole, supervisor))
+})
+
+void t.test('two processes of the hub supervise at once: every mark and notice once', async (t) => {
+  const hub = await openDuty(t, 'daily', '2026-11-19T10:00')
+  hub.now = at('2026-11-24T20:00')
+  await Promise.all([1, 2, 3, 4].map(() => superviseOnce(partsOf(hub))))
+  t.same((await told(hub)).length, 5, 'four days overdue, one warning')
+})
+
+void t.test('nothing is judged before what was accepted is counted', async (t) => {
+  const hub = await openDuty(t, 'daily', '2026-11-19T10:00')
+  const catchUp = () => accepted(hub, '2026-11-20', 1)
+  hub.now = at('2026-11-21T00:02')
+  await superviseOnce({ ...partsOf(hub), catchUp })
+  t.equal(await stateOf(hub, '2026-11-20'), 'updated')
+  const failing = { ...partsOf(hub), catchUp: () => Promise.reject(new Error('the log is away')) }
+  hub.now = at('2026-11-22T00:02')
+  await t.rejects(superviseOnce(failing))
+  t.equal((await marks(hub)).length, 1)
+})
+
+void t.test('what is written down is never rewritten', async (t) => {
+  const hub = await openDuty(t, 'daily', '2026-11-19T10:00')
+  await supervise(hub, '2026-11-21T00:02')
+  for (const sql of [`update duty_mark set mark = 'updated'`, 'delete from duty_mark', 'truncate duty_mark']) {
+    await t.rejects(hub.store.query(sql), /written once/, sql)
+  }
+  await accepted(hub, '2026-11-20', 5)
+  t.equal(await stateOf(hub, '2026-11-20'), 'overdue', 'nor by what comes to light later')
+})
+
+void t.test('an explanation needs a declaration, and a duty; in time it leaves no mark of lateness', async (t) => {
+  const hub = await openDuty(t, 'daily', '2026-11-19T10:00')
+  const { query } = hub.store
+  await accepted(hub, '2026-11-20', 1)
+  hub.now = at('2026-11-21T18:00')
+  const explain = (period: string, declaration = '5', resource = 'villages') =>
+    explainPeriod(query, { resource, period, declaration, now: hub.now })
+  t.equal(await refusal(explain('2026-11-21', '')), 'QZ-REQUEST-INVALID')
+  t.equal(await refusal(explain('2026-11-2')), 'QZ-REQUEST-INVALID')
+  t.equal(await refusal(explain('2026-11-20')), 'QZ-RULE', 'updated')
+  t.equal(await refusal(explain('2026-11-22')), 'QZ-RULE', 'not begun')
+  t.equal(await refusal(explain('2026-11-18')), 'QZ-NOT-FOUND', 'before the publication')
+  t.equal(await refusal(explain('2026-W47')), 'QZ-NOT-FOUND', 'not its cycle')
+  t.equal(await refusal(explain('2026-11-21', '5', 'none')), 'QZ-NOT-FOUND')
+  await explain('2026-11-21')
+  await explain('2026-11-21')
+  t.equal(await refusal(explain('2026-11-21', '6')), 'QZ-RULE', 'explained otherwise')
+  await supervise(hub, '2026-11-23T00:02')
+  t.same(
+    (await marks(hub)).filter(({ mark }) => mark !== 'warned'),
+    [
+      { period: '2026-11-20', mark: 'updated' },
+      { period: '2026-11-21', mark: 'explained' },
+      { period: '2026-11-22', mark: 'overdue' },
+    ],
+  )
+  await explain('2026-11-22', '7')
+  const [late] = await listDuties(query, { resource: 'villages', from: '2026-11-22', to: '2026-11-22' }, hub.now)
+  t.match(late, { state: 'explained', declaration: '7', overdueAt: at('2026-11-23T00:02'), explainedAt: hub.now })
+})
+
+void t.test('the status of a resource; lists by agency and state', async (t) => {
+  const hub = await openDuty(t, 'monthly', '2026-06-02T10:00')
+  await accepted(hub, '2026-10-08', 3)
+  await supervise(hub, '2026-11-22T08:00')
+  const status = await dutyStatus(hub.store.query, 'villages', hub.now)
+  t.match(status, { cycle: 'monthly', agency: 'civil', publishedAt: at('2026-06-02T10:00'), withdrawnAt: null, age: null })
+  t.same(
+    status.duties.map(({ period, state, updatedOn }) => [period, state, updatedOn]),
+    [
+      ['2027-Q1', 'upcoming', null],
+      ['2026-12', 'upcoming', null],
+      ['2026-11', 'running', null],
+      ['2026-10', 'updated', '2026-10-08'],
+      ['2026-Q4', 'updated', '2026-10-08'],
+      ['2026-Q3', 'overdue', null],
+    ],
+  )
+  const list = (filter: Parameters<typeof listDuties>[1]) => listDuties(hub.store.query, filter, hub.now)
+  t.same(
+    (await list({ agency: 'civil', state: 'overdue', from: '2026-07-01' })).map(({ period }) => period),
+    ['2026-09', '2026-08', '2026-07', '2026-Q3'],
+  )
+  t.same(await list({ agency: 'water' }), [])
+  t.equal(await refusal(dutyStatus(hub.store.query, 'none', hub.now)), 'QZ-NOT-FOUND')
+})
+
+void t.test('a first start does not look further back than a year or so', async (t) => {
+  const hub = await openDuty(t, 'quarterly', '2020-01-01T10:00')
+  const now = at('2026-11-22T08:00')
+  const first = await dayToJudge(hub.store.query, now)
+  t.equal(first, addDays(dayOf(now), -401))
+  const rules = { ...supervisionSettings(), calendar: makeCalendar() }
+  await judgeDay(hub.store.query, rules, first!, now)
+  t.equal(await dayToJudge(hub.store.query, now), addDays(first!, 1))
+  t.same([startOf('2026-11-22'), endOf('2026-11-21')].map(dayOf), ['2026-11-22', '2026-11-22'])
+})
+
+void t.test('it runs by itself, and ends with the program', async (t) => {
+  const hub = await openDuty(t, 'daily', '2026-11-19T10:00')
+  hub.now = at('2026-11-21T00:02')
+  const supervision = await startSupervision(partsOf(hub))
+  await supervision.run()
+  await supervision.stop()
+  t.equal(await stateOf(hub, '2026-11-20'), 'overdue')
+})

@@ -1,0 +1,259 @@
+import pino from 'pino'
+import t from 'tap'
+import type { Principal } from '../../../../hub/access/principal.ts'
+import { writeWorkbook } from '../../../../protocol/excel/write.ts'
+import { writeAudit } from '../../../../hub/records/audit.ts'
+import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
+import { endDeadline, startDeadline } from '../../../../hub/records/deadlines.ts'
+import { explainPeriod } from '../../../../hub/supervision/duties/duties.ts'
+import { scoreAll, type AgencyFigures, type Figures } from '../../../../hub/supervision/evaluation/figures.ts'
+import { evaluationTable } from '../../../../hub/supervision/evaluation/table.ts'
+import {
+  advise,
+  drawUp,
+  evaluationDays,
+  evaluationLines,
+  freeze,
+  listEvaluations,
+  publish,
+  requireEvaluation,
+} from '../../../../hub/supervision/evaluation/evaluation.ts'
+import { listNotices } from '../../../../hub/records/notices.ts'
+import { saveSettings, supervisionSettings } from '../../../../hub/records/settings.ts'
+import { superviseOnce } from '../../../../hub/supervision/supervision.ts'
+import { enrolled, openOffice, refusal, villages, type Office } from '../../office.ts'
+
+const at = (text: string) => new Date(`${text}+08:00`)
+const official: Principal = { actor: 'person 9', person: '9', name: '张三', agency: 'civil', roles: ['office'], via: 'session' }
+
+function supervise(hub: Office): Promise<void> {
+  const settings = supervisionSettings()
+  return superviseOnce({ store: hub.store, settings, catchUp: async () => {}, logger: pino({ level: 'silent' }), clock: hub.clock })
+}
+
+/** Civil supplies monthly and delivers to water; October in time, November explained, December overdue. */
+async function openQuarter(test: Pick<typeof t, 'teardown'>): Promise<Office> {
+  const hub = await openOffice(test)
+  const { query } = hub.store
+  const receiver = await enrolled(hub, 'water')
+  await publishResource(hub, 'admin', { schema: villages() })
+  await query(`update resource set cycle = 'monthly', published_at = $1`, [at('2026-09-29T10:00')])
+  await supplied(hub, '2026-10-20', 100, 5000)
+  await query(
+    `insert into access_grant (id, resource, agency, items, created_at) values
+       ('g1', 'villages', 'water', '{name}', $1), ('g2', 'villages', 'water', '{street}', $2)`,
+    [at('2026-10-01T00:00'), at('2027-01-02T00:00')],
+  )
+  await query(`insert into route (id, access_grant, agent, created_at) values ('r1', 'g1', $1, $2)`, [receiver.id, at('2026-10-01T00:00')])
+  await query(`insert into delivery_day (route, day, written, deleted) values ('r1', '2026-10-20', 40, 2), ('r1', '2027-01-01', 999, 0)`)
+  for (const object of ['a', 'b']) {
+    await startDeadline(query, { kind: 'correction', object, agency: 'civil', role: 'reviewer', from: at('2026-11-20T10:00') })
+  }
+  await endDeadline(query, 'correction', 'a', at('2026-12-01T10:00'))
+  await writeAudit(query, { actor: 'person 3', agency: 'water', act: 'data.query', object: 'resource villages' })
+  hub.now = at('2026-12-01T10:00')
+  await explainPeriod(query, { resource: 'villages', period: '2026-11', declaration: '1', now: at('2026-11-30T10:00') })
+  hub.now = at('2027-01-05T10:00')
+  await supervise(hub)
+  return hub
+}
+
+async function supplied({ store }: Office, day: string, changed: number, snapshot: number): Promise<void> {
+  await store.query(`insert into supply_day (resource, day, batches, changed_rows, snapshot_rows) values ('villages', $1, 2, $2, $3)`, [
+    day,
+    changed,
+    snapshot,
+  ])
+}
+
+void t.test('periods of an evaluation', async (t) => {
+  t.same(evaluationDays('2026-Q4'), { starts: '2026-10-01', ends: '2026-12-31' })
+  t.same(evaluationDays('2028-Q1'), { starts: '2028-01-01', ends: '2028-03-31' })
+  t.same(evaluationDays('2026'), { starts: '2026-01-01', ends: '2026-12-31' })
+  for (const wrong of ['2026-Q5', '2026-11', '', '1026']) {
+    t.equal(await refusal(Promise.resolve().then(() => evaluationDays(wrong))), 'QZ-REQUEST-INVALID')
+  }
+})
+
+void t.test('quantity, timeliness and use of every agency', async (t) => {
+  const hub = await openQuarter(t)
+  const { id } = await drawUp(hub, official, '2026-Q4')
+  const lines = Object.fromEntries((await evaluationLines(hub.store.query, id)).map((line) => [line.agency, line]))
+  const [query] = await hub.store.query<{ at: Date }>(`select at from audit_entry where act = 'data.query'`)
+  const queried = query!.at >= at('2026-10-01T00:00') && query!.at < at('2027-01-01T00:00') ? 1 : 0
+  t.same(lines['civil']!.figures, {
+    resources: 1,
+    items: 4,
+    changedRows: 100,
+    snapshotRows: 5000,
+    dutiesDue: 4,
+    dutiesUpdated: 1,
+    dutiesExplained: 1,
+    dutiesExplainedLate: 0,
+    dutiesOverdue: 2,
+    correctionsMet: 1,
+    correctionsMissed: 1,
+    repliesMet: 0,
+    repliesMissed: 0,
+    otherMet: 0,
+    otherMissed: 0,
+    grantsGiven: 1,
+    grantsTaken: 0,
+    routesGiven: 1,
+    routesTaken: 0,
+    rowsGiven: 42,
+    rowsTaken: 0,
+    queriesAnswered: queried,
+    queriesMade: 0,
+  })
+  t.match(lines['water'], { figures: { resources: 0, dutiesDue: 0, grantsTaken: 1, routesTaken: 1, rowsTaken: 42, queriesMade: queried } })
+  t.match(lines['civil'], { scores: { quantity: 100, timeliness: 50, use: 100 }, score: 75 })
+  t.match(lines['water'], { scores: { quantity: 0, timeliness: null, use: 100 }, score: 60 }, 'by what can be judged')
+  t.equal((await hub.store.query(`select 1 from audit_entry where act = 'evaluation.draw-up' and actor = 'person 9'`)).length, 1)
+})
+
+void t.test('weights are settings and stand in the table', async (t) => {
+  const hub = await openQuarter(t)
+  await saveSettings(hub.store, supervisionSettings({ weights: { timeliness: 100, quantity: 0, use: 0 } }))
+  const { id, weights } = await drawUp(hub, official, '2026')
+  t.same(weights, { timeliness: 100, quantity: 0, use: 0 })
+  t.match(await evaluationLines(hub.store.query, id), [
+    { agency: 'civil', score: 42.9 },
+    { agency: 'water', score: null },
+  ])
+})
+
+void t.test('what is frozen never changes, although data do', async (t) => {
+  const hub = await openQuarter(t)
+  const { query } = hub.store
+  const { id } = await drawUp(hub, official, '2026-Q4')
+  await supplied(hub, '2026-12-30', 7, 0)
+  await drawUp(hub, official, '2026-Q4')
+  const drawn = await evaluationLines(query, id)
+  t.equal(drawn[0]!.figures.changedRows, 107, 'a draft follows the data')
+  t.match(await freeze(hub, official, id), { state: 'frozen', frozenAt: hub.now })
+
+  await supplied(hub, '2026-12-31', 1_000_000, 0)
+  await query(`update agency set name = '别名' where code = 'civil'`)
+  await query(`insert into agency (code, name) values ('new', '新单位')`)
+  t.equal(await refusal(drawUp(hub, official, '2026-Q4')), 'QZ-STATE')
+  t.equal(await refusal(freeze(hub, official, id)), 'QZ-STATE')
+  t.same(await evaluationLines(query, id), drawn)
+  for (const sql of [
+    `update evaluation_line set score = 100`,
+    'delete from evaluation_line',
+    'truncate evaluation_line',
+    `insert into evaluation_line (evaluation, agency, agency_name, figures, scores) select id, 'x', 'x', '{}', '{}' from evaluation`,
+    `update evaluation set state = 'draft'`,
+    `update evaluation set weights = '{}'`,
+    'delete from evaluation',
+  ]) {
+    await t.rejects(query(sql), /a frozen evaluation never changes/, sql)
+  }
+  t.same(await evaluationLines(query, id), drawn)
+})
+
+void t.test('frozen is only what was over when it was drawn up, and judged', async (t) => {
+  const hub = await openQuarter(t)
+  hub.now = at('2026-12-31T23:59')
+  const { id } = await drawUp(hub, official, '2026-Q4')
+  hub.now = at('2027-01-05T10:00')
+  t.equal(await refusal(freeze(hub, official, id)), 'QZ-RULE')
+  await hub.store.query(`update setting set value = '2026-12-30' where key = 'duties_judged_to'`)
+  await drawUp(hub, official, '2026-Q4')
+  t.equal(await refusal(freeze(hub, official, id)), 'QZ-RULE', 'the last day is not judged')
+  await supervise(hub)
+  await drawUp(hub, official, '2026-Q4')
+  t.match(await freeze(hub, official, id), { state: 'frozen' })
+
+  const idle = await openOffice(t)
+  idle.now = at('2026-12-31T23:59')
+  const early = await drawUp(idle, official, '2026-Q4')
+  idle.now = at('2027-01-05T10:00')
+  t.equal(await refusal(freeze(idle, official, early.id)), 'QZ-RULE', 'also where nothing is to be judged')
+})
+
+void t.test('advice is written until publication, which everybody is told of', async (t) => {
+  const hub = await openQuarter(t)
+  const { query } = hub.store
+  const { id } = await drawUp(hub, official, '2026-Q4')
+  t.equal(await refusal(publish(hub, official, id)), 'QZ-STATE', 'a draft')
+  await freeze(hub, official, id)
+  await advise(hub, official, id, 'civil', '请按月更新村居名录')
+  await advise(hub, official, id, 'water', '写错了')
+  await advise(hub, official, id, 'water', '')
+  t.equal(await refusal(advise(hub, official, id, 'none', 'x')), 'QZ-NOT-FOUND')
+  t.same(await listEvaluations(query, { published: true }), [])
+  t.match(await publish(hub, official, id), { state: 'published', publishedAt: hub.now })
+  t.match(await listEvaluations(query, { published: true }), [{ id, period: '2026-Q4' }])
+  t.equal(await refusal(advise(hub, official, id, 'civil', 'x')), 'QZ-STATE')
+  t.equal(await refusal(publish(hub, official, id)), 'QZ-STATE')
+  t.same(
+    (await evaluationLines(query, id)).map(({ agency, advice }) => [agency, advice]),
+    [
+      ['civil', '请按月更新村居名录'],
+      ['water', null],
+    ],
+  )
+  t.match(await listNotices(query, { person: '5', agency: 'water', roles: ['registrar'] }), [{ kind: 'evaluation-published' }])
+  t.equal(await refusal(requireEvaluation(query, '99')), 'QZ-NOT-FOUND')
+  t.equal(await refusal(requireEvaluation(query, 'x')), 'QZ-NOT-FOUND')
+})
+
+void t.test('the table has both languages and every figure beside the score, and makes a workbook', async (t) => {
+  const hub = await openQuarter(t)
+  const { id } = await drawUp(hub, official, '2026-Q4')
+  await advise(hub, official, id, 'civil', '=1+1')
+  const { title, columns, rows } = await evaluationTable(hub.store.query, id)
+  t.match(title, { zh: /2026-Q4/, en: /2026-Q4/ })
+  t.ok(columns.every(({ zh, en }) => /[\u4e00-\u9fff]/.test(zh) && /^[\w ()-]+$/.test(en)))
+  t.ok(rows.every((row) => row.length === columns.length))
+  const of = (en: string) => rows[0]![columns.findIndex((column) => column.en === en)]
+  t.same(
+    [of('Agency'), of('Rows delivered to others'), of('Timeliness score (weight 50)'), of('Score'), of('Advice')],
+    ['民政局', '42', '50', '75', '=1+1'],
+  )
+  const sheet = { name: title.zh, columns: columns.map(({ zh, format }) => ({ header: zh, format })), rows }
+  t.ok((await writeWorkbook({ sheets: [sheet] })).length > 1000)
+})
+
+void t.test('scores: best and worst, large and small', async (t) => {
+  const line = (agency: string, more: Partial<Figures>): AgencyFigures => ({ agency, name: agency, figures: { ...noFigures, ...more } })
+  const scored = (lines: AgencyFigures[]) =>
+    scoreAll(lines, { quantity: 20, timeliness: 50, use: 30 }).map(({ scores, score }) => [scores, score])
+  t.same(scored([line('a', {})]), [[{ quantity: null, timeliness: null, use: null }, null]], 'nothing to judge')
+  t.match(scored([line('a', { resources: 10, changedRows: 1e9 }), line('b', { resources: 5, changedRows: 1e4 })]), [
+    [{ quantity: 100 }, 100],
+    [{ quantity: 47.2 }, 47.2],
+  ])
+  t.match(scored([line('a', { dutiesDue: 4, dutiesUpdated: 2, dutiesExplained: 1, dutiesOverdue: 1, repliesMet: 1 })]), [
+    [{ timeliness: 80 }, 80],
+  ])
+  t.match(scored([line('a', { dutiesDue: 1, dutiesExplainedLate: 1 })]), [[{ timeliness: 0 }, 0]])
+})
+
+const noFigures: Figures = {
+  resources: 0,
+  items: 0,
+  changedRows: 0,
+  snapshotRows: 0,
+  dutiesDue: 0,
+  dutiesUpdated: 0,
+  dutiesExplained: 0,
+  dutiesExplainedLate: 0,
+  dutiesOverdue: 0,
+  correctionsMet: 0,
+  correctionsMissed: 0,
+  repliesMet: 0,
+  repliesMissed: 0,
+  otherMet: 0,
+  otherMissed: 0,
+  grantsGiven: 0,
+  grantsTaken: 0,
+  routesGiven: 0,
+  routesTaken: 0,
+  rowsGiven: 0,
+  rowsTaken: 0,
+  queriesAnswered: 0,
+  queriesMade: 0,
+}
