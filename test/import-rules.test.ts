@@ -1,44 +1,9 @@
 /** Which file may import which. Imports run one way: main, then agent or hub, then contracts, then the protocol. */
-import { readFileSync, readdirSync } from 'node:fs'
-import { dirname, join, posix, relative, sep } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { importsOf, sources, type Import } from './support/imports.ts'
 
-interface Import {
-  readonly from: string
-  /** A source file's path from the top of the repository, or the name of a package. */
-  readonly to: string
-  readonly local: boolean
-  /** Runs the other file at once: neither types alone, nor loaded when it is needed. */
-  readonly eager: boolean
-}
-
-const top = fileURLToPath(new URL('..', import.meta.url))
 const imports = ['agent', 'hub', 'protocol', 'config-examples', 'test'].flatMap(sources).flatMap(importsOf)
-
-function sources(folder: string): string[] {
-  try {
-    return readdirSync(join(top, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && /\.[cm]?ts$/.test(entry.name))
-      .map((entry) => relative(top, join(entry.parentPath, entry.name)).split(sep).join('/'))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
-}
-
-function importsOf(from: string): Import[] {
-  const text = readFileSync(join(top, from), 'utf8')
-  const statements = text.matchAll(
-    /^\s*(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm,
-  )
-  return Array.from(statements, (match) => {
-    const specifier = (match[1] ?? match[2] ?? match[3])!
-    const local = specifier.startsWith('.')
-    const eager = match[3] === undefined && !/^\s*(?:import|export)\s+type\b/.test(match[0])
-    return { from, to: local ? posix.join(dirname(from), specifier) : specifier, local, eager }
-  })
-}
 
 /** The imports which a rule forbids, as lines a failure shows. */
 function broken(forbidden: (found: Import) => boolean): string[] {
@@ -61,7 +26,7 @@ function sameImplementation(a: string, b: string, folder: string): boolean {
 }
 
 t.test('the walk finds imports', async (t) => {
-  t.ok(imports.some(({ from, to }) => from === 'test/import-rules.test.ts' && to === 'node:path'))
+  t.ok(imports.some(({ from, to }) => from === 'test/support/imports.ts' && to === 'node:path'))
   t.ok(imports.some(({ from, to }) => from === 'test/support/postgres.ts' && to === 'test/support/server.ts'))
 })
 
@@ -97,7 +62,7 @@ for (const { folder, contract } of [
   })
 
   t.test(`${registry(folder)} loads implementations lazily`, async (t) => {
-    const text = imports.some(({ from }) => from === registry(folder)) ? readFileSync(join(top, registry(folder)), 'utf8') : ''
+    const text = imports.some(({ from }) => from === registry(folder)) ? readFileSync(registry(folder), 'utf8') : ''
     const eager = Array.from(text.matchAll(/^\s*(?:import|export)\s+(?!type\b)[^'"()=;]*['"](\.\/[^'"]+)['"]/gm), (match) => match[1])
     t.same(eager, [])
   })

@@ -61,7 +61,7 @@ t.test('PostgreSQL', async (test) => {
       const { turn } = (await line.exchange.office('explain', line.route)) as { turn: { who: string; zh: string } }
       return turn.who === 'provider' && turn.zh.includes('confirm villages')
     })
-    await provider.command('confirm', 'villages')
+    await provider.commandLine('confirm', 'villages')
     await equal(waits, line)
     await flowing(line)
   })

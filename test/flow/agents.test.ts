@@ -100,9 +100,9 @@ t.test('two agencies supply and receive at once, with names of their own', async
     return (answer['turn'] as { who: string }).who === 'nobody' && answer
   })
   t.match(explained, { route, turn: { zh: String, en: String } })
-  const status = await one.command('status', '--lang', 'en')
+  const status = await one.commandLine('status', '--lang', 'en')
   t.match(status.stdout, /source goods \(front\) flowing/)
   t.match(status.stdout, /sink delivered\.renkou \(front/)
-  const doctor = await two.command('doctor', '--lang', 'en')
+  const doctor = await two.commandLine('doctor', '--lang', 'en')
   t.notMatch(doctor.stdout, /✗/, 'doctor finds nothing wrong')
 })

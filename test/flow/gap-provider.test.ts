@@ -52,7 +52,7 @@ t.test('what is signed inside is stored by the hub, and delivered', async (t) =>
   t.match((await inner.command('enroll', '--gap', 'in', '--lang', 'en')).stdout, /inner\.json is written/)
   await until('its key is outside', () => readdirSync(arrived).includes('inner.json'))
   const { token } = await exchange.office('token', 'police')
-  const enrolled = await outer.command('enroll', String(token), '--carry', 'arrived', '--lang', 'en')
+  const enrolled = await outer.commandLine('enroll', String(token), '--carry', 'arrived', '--lang', 'en')
   inner.id = /agent inside: (\S+) of agency police/.exec(enrolled.stdout)![1]!
   await until('its policy is inside', () => readdirSync(innerIn).includes('gap.json'))
   t.match((await inner.command('enroll', '--gap', 'in', '--lang', 'en')).stdout, new RegExp(`agent ${inner.id} of agency police`))

@@ -48,11 +48,11 @@ t.test('rows pass a bad gap, and are equal in the end', async (t) => {
   outer.program.start()
 
   await until('gap.json is through', () => readdirSync(inFolder).includes('gap.json'))
-  const enrolled = await inner.command('enroll', '--gap', 'in', '--lang', 'en')
+  const enrolled = await inner.commandLine('enroll', '--gap', 'in', '--lang', 'en')
   t.match(enrolled.stdout, new RegExp(`agent ${outer.id} of agency bureau`))
   const fingerprint = /key of this machine (\S+)/.exec(enrolled.stdout)![1]!
   await until('the key of the inside is through', () => readdirSync(back).includes('inner.json'))
-  t.equal((await outer.command('trust-gap', 'back', fingerprint)).code, 0)
+  t.equal((await outer.commandLine('trust-gap', 'back', fingerprint)).code, 0)
   inner.program.start()
 
   const equal = (what: string, seconds = 60) =>
@@ -98,7 +98,7 @@ t.test('rows pass a bad gap, and are equal in the end', async (t) => {
   })
   const words = /qianzhi-agent (export \S+ \S+?)(?: at|\()/.exec(held.fault!.en)![1]!.split(' ')
   t.strictSame(words, ['export', route, `${epoch}-${seq + 1}`])
-  await outer.command(...words)
+  await outer.commandLine(...words)
   await equal('what was exported is inside')
   await until('the inside is well', async () => !(await sink(inner))?.fault)
 

@@ -40,7 +40,7 @@ t.test('codes, padded texts and local types', { skip: mariadb ? false : 'MariaDB
   await until('the row without a code is set aside at both ends', async () => {
     return (await sourceOf(line))?.quarantine === 1 && (await sinkOf(line))?.quarantine === 1
   })
-  const listed = JSON.parse((await line.provider.command('quarantine', '--json')).stdout) as object[]
+  const listed = JSON.parse((await line.provider.commandLine('quarantine', '--json')).stdout) as object[]
   t.match(listed, [{ end: 'source', key: ['3'], code: 'QZ-ROW-VALUE', item: 'province', reason: /“46”/ }])
 
   // The provider adds the code: the rows are sent anew.

@@ -31,7 +31,7 @@ t.test('set-up, operation and teardown by the commands', async (t) => {
   t.equal(await equal(), 0)
 
   await t.test('the printed script does what setup does', async (t) => {
-    const { stdout } = await provider.command('setup', '--print', '--user', 'postgres', '--lang', 'en')
+    const { stdout } = await provider.commandLine('setup', '--print', '--user', 'postgres', '--lang', 'en')
     t.match(stdout, /create trigger/i)
     await source.query(stdout.replaceAll(/^--.*$/gm, ''))
     t.equal(await equal(), 0)
@@ -52,7 +52,7 @@ t.test('set-up, operation and teardown by the commands', async (t) => {
     const watching = (async () => {
       while (!watch.signal.aborted) fewest = Math.min(fewest, (await reader.query(`select 1 from ${table}`)).length)
     })()
-    await receiver.command('resync', 'villages')
+    await receiver.commandLine('resync', 'villages')
     t.equal(await equal(), 0)
     watch.abort()
     await watching
@@ -75,22 +75,21 @@ t.test('set-up, operation and teardown by the commands', async (t) => {
     await provider.program.end()
     const healthy = await provider.command('doctor', '--lang', 'en')
     t.notMatch(healthy.stdout, /✗/)
-    await provider.command('teardown')
+    await provider.commandLine('teardown')
     const { code, stdout } = await runProgram(['agent/main.ts', 'doctor', '--config', provider.configFile], { failing: true })
     t.equal(code, 1)
     t.match(stdout, /✗/)
     const left = await source.query(`select count(*) from pg_trigger where not tgisinternal`)
     t.same(left, [['0']], 'teardown leaves no trigger')
     t.equal((await source.query(`select ${villageColumns.join(', ')} from villages`)).length, rows.length - 1, 'and every row')
-    await provider.command('setup')
+    await provider.commandLine('setup')
     provider.program.start()
     await source.query(`insert into villages values ('999', 'after', '', '', '', '')`)
     t.equal(await equal(), 0, 'a later set-up begins with a snapshot')
   })
 
   await t.test('health is good', async (t) => {
-    const healthy = async () =>
-      (await runProgram(['hub/main.ts', 'health', '--config', exchange.hubFile, '--json'], { failing: true })).code === 0
-    t.ok(await until('the hub is healthy', healthy, 30))
+    await until('the hub is healthy', () => exchange.office('health'), 30)
+    t.equal((await runProgram(['hub/main.ts', 'health', '--config', exchange.hubFile, '--json'])).code, 0)
   })
 })

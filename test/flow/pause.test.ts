@@ -17,7 +17,7 @@ t.test('PostgreSQL', async (test) => {
   const { provider, receiver } = line
 
   await test.test('a source is paused, also over a restart, and resumed', async (paused) => {
-    const { stdout } = await provider.command('pause', 'villages', '--lang', 'en')
+    const { stdout } = await provider.commandLine('pause', 'villages', '--lang', 'en')
     paused.match(stdout, /villages: the source is paused/)
     await until('it says so', async () => (await sourceOf(line))?.state === 'paused')
     await line.source.query(`update villages set name = '停时改的'`)
@@ -30,7 +30,7 @@ t.test('PostgreSQL', async (test) => {
     await until('the hub sees it', async () => (await line.exchange.office('health'))['status'] === 'ok')
     paused.match(await line.exchange.office('health'), { problems: [], paused: [{ en: /villages/ }] }, 'and it is no fault')
     paused.match(await line.exchange.office('explain', line.route), { turn: { en: /resume villages/ } })
-    await provider.command('resume', 'villages')
+    await provider.commandLine('resume', 'villages')
     await flowing(line)
     await equal(paused, line)
   })

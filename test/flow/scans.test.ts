@@ -142,7 +142,7 @@ async function follow(t: Test, { application, target, provider }: Ends): Promise
     "delete from events where id = '1'",
   ])
     await application.query(statement)
-  await provider.command('scan', 'viewed')
+  await provider.commandLine('scan', 'viewed')
   await holds('viewed', ['1=A', '4=hidden'])
   await holds('selected', ['1=北A', '2=南方b', '5=南方e'])
   await holds('keyless', ['1=x', '2=y', '3=w'])

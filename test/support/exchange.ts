@@ -9,6 +9,7 @@ import type { Schema } from '../../protocol/schema.ts'
 import { startEmbedded } from '../../hub/store/embedded.ts'
 import { postgresVersion } from './postgres.ts'
 import { fillPrepared } from './prepared.ts'
+import { runHere } from './commands.ts'
 import { Program, runProgram, until } from './programs.ts'
 import { freePort } from './server.ts'
 
@@ -87,9 +88,9 @@ export class Exchange {
     })
   }
 
-  /** A `qianzhi-hub` command; its JSON answer. */
+  /** A `qianzhi-hub` command in this process; its JSON answer. */
   async office(...words: string[]): Promise<Record<string, unknown>> {
-    const { stdout } = await runProgram(['hub/main.ts', ...words, '--config', this.hubFile, '--json'])
+    const { stdout } = await runHere(['hub/main.ts', ...words, '--config', this.hubFile, '--json'])
     return JSON.parse(stdout) as Record<string, unknown>
   }
 
@@ -178,7 +179,13 @@ export class TestAgent {
     writeFileSync(this.configFile, stringify(config))
   }
 
+  /** A `qianzhi-agent` command in this process. */
   command(...words: string[]): Promise<{ code: number; stdout: string }> {
+    return runHere(['agent/main.ts', ...words, '--config', this.configFile])
+  }
+
+  /** The same as a program of its own, as an operator runs it: for tests of the command. */
+  commandLine(...words: string[]): Promise<{ code: number; stdout: string }> {
     return runProgram(['agent/main.ts', ...words, '--config', this.configFile])
   }
 

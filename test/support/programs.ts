@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Compiled code is kept between runs: a command starts in two thirds of the time. */
-const compileCache = { NODE_COMPILE_CACHE: join(tmpdir(), 'qianzhi-compile-cache') }
+export const compileCache = { NODE_COMPILE_CACHE: join(tmpdir(), 'qianzhi-compile-cache') }
 
 export interface Finished {
   code: number

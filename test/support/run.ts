@@ -1,73 +1,61 @@
 /**
- * Runs the tests under tap: `node test/support/run.ts [tap's arguments, test files]`.
- * Prints a line per finished file, each failure with its diagnostics, each skip with its reason, and closes with
- * `N passed, N failed, N skipped`. Counted are assertions; a crashed, timed-out or empty file counts as one failure.
+ * Runs the tests: `node test/support/run.ts [--changed] [--base=main] [--jobs=N] [--timeout=seconds] [test files]`.
+ * Prints for each finished file its time, failures and skips, then the ten longest, and closes with `N passed, N failed, N skipped`.
  */
-import { spawn } from 'node:child_process'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { Parser, type Result } from 'tap-parser'
+import { parseArgs } from 'node:util'
+import { changedFiles, reachedBy } from './changed.ts'
+import { sources } from './imports.ts'
+import { lanes, type Lane } from './lanes.ts'
+import { runTestFile, type FileResult } from './test-file.ts'
 
-const total = { passed: 0, failed: 0, skipped: 0 }
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    changed: { type: 'boolean', default: false },
+    base: { type: 'string' },
+    jobs: { type: 'string' },
+    timeout: { type: 'string', default: '900' },
+  },
+})
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
+const ending = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort())
 
-let failedInFile = 0
-let countedFile: Result | undefined
+const results: FileResult[] = []
+await Promise.all(lanes(chosen(), options.jobs === undefined ? undefined : Number(options.jobs)).map(runLane))
 
-const parser = new Parser()
-parser.on('result', (result: Result) => {
-  if (result === countedFile) return
-  if (result.skip) {
-    total.skipped++
-    print(`  SKIPPED ${result.fullname || result.name}: ${result.skip === true ? 'no reason given' : result.skip}`)
-  } else if (result.ok || result.todo) total.passed++
-  else fail(result)
-})
-parser.on('assert', (file: Result) => {
-  // a file which was killed after its last assertion has no failed one
-  if (!file.ok && failedInFile === 0) {
-    fail(file)
-    countedFile = file
+function chosen(): string[] {
+  if (positionals.length > 0) return positionals
+  const all = sources('test')
+    .filter((file) => file.endsWith('.test.ts'))
+    .toSorted()
+  if (!options.changed) return all
+  const changed = changedFiles(options.base)
+  const reached = reachedBy(changed, all)
+  print(`${changed.length} changed files reach ${reached.length} of ${all.length} test files`)
+  return reached
+}
+
+async function runLane({ files, jobs }: Lane): Promise<void> {
+  const left = files.values()
+  const worker = async (): Promise<void> => {
+    for (const file of left) {
+      if (ending.signal.aborted) return
+      const result = await runTestFile(file, Number(options.timeout), ending.signal)
+      results.push(result)
+      for (const line of result.lines) print(line)
+      print(`${result.failed > 0 ? 'not ok' : 'ok    '} ${file} ${Math.round(result.ms)} ms`)
+    }
   }
-  failedInFile = 0
-  print(`${file.ok ? 'ok    ' : 'not ok'} ${file.name}${file.time ? ` ${Math.round(file.time)} ms` : ''}`)
-})
-parser.on('child', watchFile)
-parser.on('extra', (text: string) => process.stdout.write(text))
-parser.on('bailout', (reason: string) => {
-  total.failed++
-  print(`  BAILED OUT ${reason}`)
-})
-
-function fail(result: Result): void {
-  total.failed++
-  failedInFile++
-  print(`  FAILED ${result.fullname || result.name}`)
-  if (result.diag) print(indent(JSON.stringify(result.diag, null, 2)))
+  await Promise.all(Array.from({ length: jobs }, worker))
 }
 
-/** A test file's own output that is not TAP (console.log) and its nested tests' are shown as they come. */
-function watchFile(child: Parser): void {
-  child.on('extra', (text: string) => process.stdout.write(text))
-  child.on('child', watchFile)
+if (results.length > 1) {
+  print('The longest:')
+  for (const { file, ms } of results.toSorted((a, b) => b.ms - a.ms).slice(0, 10)) print(`${(ms / 1000).toFixed(1).padStart(7)} s ${file}`)
 }
-
-function indent(text: string): string {
-  return text.replaceAll('\\n', '\n').replaceAll(/^/gm, '    ')
-}
-
-const require = createRequire(import.meta.url)
-const tap = join(dirname(require.resolve('tap/package.json')), 'dist/esm/run.mjs')
-const child = spawn(process.execPath, [tap, 'run', '--reporter=tap', ...process.argv.slice(2)], { stdio: ['ignore', 'pipe', 'inherit'] })
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
-const exited = new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 1)))
-await pipeline(child.stdout, parser)
-const code = await exited
-
-if (!parser.ok || code !== 0) {
-  if (total.failed === 0) total.failed = 1
-}
-if (total.passed + total.failed + total.skipped === 0) total.failed = 1
-process.exitCode = total.failed > 0 ? 1 : 0
-print(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
+const sum = (what: 'passed' | 'failed' | 'skipped'): number => results.reduce((all, result) => all + result[what], 0)
+// Nothing that the changes reach is a good end; no file where files were asked for is not.
+const failed = sum('failed') + (ending.signal.aborted || (results.length === 0 && !options.changed) ? 1 : 0)
+process.exitCode = failed > 0 ? 1 : 0
+print(`${sum('passed')} passed, ${failed} failed, ${sum('skipped')} skipped`)

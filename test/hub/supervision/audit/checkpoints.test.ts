@@ -66,7 +66,7 @@ t.test('what agents hold convicts whoever changes the audit', async (t) => {
   })
 
   const [file, checkpoints] = [join(folder, 'audit.jsonl'), join(folder, 'checkpoints.json')]
-  writeFileSync(checkpoints, JSON.stringify(await held()))
+  writeFileSync(checkpoints, (await agent.commandLine('audit', '--json')).stdout)
   await exchange.office('audit', 'export', file)
   const verify = async (...words: string[]) => {
     const said = await runProgram(['hub/main.ts', 'audit', 'verify', ...words, '--config', '/nowhere.yaml', '--lang', 'en'], {
