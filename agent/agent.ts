@@ -12,7 +12,7 @@ import { openControl, type Control } from './operator/control.ts'
 import { Lines, type WantedLine } from './runtime/workers.ts'
 import { LocalStatus } from './status/status-service.ts'
 import { databaseChecks, passed, policyCheck } from './operator/doctor.ts'
-import { mostQuarantined, onlyReads, type Check, type Database, type SinkTable, type SourceTable } from './database.ts'
+import { maxQuarantined, onlyReads, type Check, type Database, type SinkTable, type SourceTable } from './database.ts'
 import { openHub, type Hub } from './hub.ts'
 import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
 import { InboundRoute } from './inbound/route.ts'
@@ -165,7 +165,7 @@ class RunningAgent implements Agent {
       resync: ({ name }) => this.#resync(name ?? ''),
       replay: ({ name }) => operator.replay(name ?? ''),
       scan: ({ name }) => (operator.scan(name ?? ''), {}),
-      quarantine: ({ name }) => [...this.#scanCaptures].flatMap((capture) => capture.quarantine(name, mostQuarantined)),
+      quarantine: ({ name }) => [...this.#scanCaptures].flatMap((capture) => capture.quarantine(name, maxQuarantined)),
       trust: ({ name }) => this.#trust(name ?? ''),
       pause: ({ name }) => operator.pause(name ?? ''),
       resume: ({ name }) => operator.resume(name ?? ''),

@@ -182,7 +182,7 @@ export interface Check {
 }
 
 /** Keys of a quarantine that are listed at once. */
-export const mostQuarantined = 1000
+export const maxQuarantined = 1000
 
 /** A key that stands in a quarantine, and why. */
 export interface QuarantinedKey extends RowFault {
@@ -400,7 +400,7 @@ export function widerDecimal(item: Item, column: { precision?: number; scale?: n
 }
 
 /** Rows kept in a quarantine for `replay`: beyond, only their keys and reasons are. */
-export const mostKept = 10_000
+export const maxKept = 10_000
 
 /** What trying a quarantine's rows again came to. */
 export interface Replayed {

@@ -17,11 +17,11 @@ import { activeView, append, headOf, suppliedBy, suppliedIn, verify } from './ex
 
 /** The way of a batch through the hub: accept → verify → durable append → wake → deliver → project. */
 export class Exchange {
-  private readonly context: ExchangeContext
+  readonly #context: ExchangeContext
 
   constructor(parts: ExchangeParts) {
     const failed = (error: unknown) => parts.logger.warn({ err: error }, 'notes of the exchange not written')
-    this.context = {
+    this.#context = {
       ...parts,
       limits: { ...exchangeLimits, ...parts.limits },
       views: new AgentViews(parts.store, parts.wakeups),
@@ -36,24 +36,24 @@ export class Exchange {
    * Throws QZ-SUPPLY-NOT-ALLOWED and QZ-BATCH-*: then nothing was stored.
    */
   async accept(agent: ExchangeAgent, bytes: Buffer): Promise<StoredAnswer> {
-    const batch = this.open(agent, bytes)
-    const supplied = await suppliedIn(this.context, agent, batch)
-    const expected = await verify(this.context, agent, batch, supplied)
+    const batch = this.#open(agent, bytes)
+    const supplied = await suppliedIn(this.#context, agent, batch)
+    const expected = await verify(this.#context, agent, batch, supplied)
     if ('receipt' in expected) return expected
-    const { receipt, repeated } = await append(this.context, batch, expected.head)
-    if (!repeated) await this.wake(batch)
+    const { receipt, repeated } = await append(this.#context, batch, expected.head)
+    if (!repeated) await this.#wake(batch)
     return { receipt }
   }
 
   /** Only the sender's own key counts, and every block must be what the manifest says. */
-  private open(agent: ExchangeAgent, bytes: Buffer): OpenBatch {
-    const limits = batchLimits(this.context.limits)
+  #open(agent: ExchangeAgent, bytes: Buffer): OpenBatch {
+    const limits = batchLimits(this.#context.limits)
     return openBatch(splitBatch(bytes, limits), (id) => (id === keyId(agent.publicKey) ? agent.publicKey : undefined), limits)
   }
 
   /** The batch is on disk: who waits for it looks, and a wish for this snapshot is fulfilled. */
-  private async wake({ manifest, hash }: OpenBatch): Promise<void> {
-    const { store, wakeups, latest, clock } = this.context
+  async #wake({ manifest, hash }: OpenBatch): Promise<void> {
+    const { store, wakeups, latest, clock } = this.#context
     const { resource, epoch, seq } = manifest
     wakeups.wake(`stream:${resource}`)
     const values = [resource, epoch, seq, hash, clock()]
@@ -66,19 +66,19 @@ export class Exchange {
    * may have now. Waits up to `request.wait` seconds, or until the signal aborts, while that is nothing new.
    */
   async poll(agent: ExchangeAgent, request: PollRequest, signal: AbortSignal): Promise<Buffer> {
-    const view = await activeView(this.context, agent)
+    const view = await activeView(this.#context, agent)
     const routes = routesAsked(view, request)
-    noteReport(this.context, agent, view, request, routes)
+    noteReport(this.#context, agent, view, request, routes)
     const received = routes.map(({ route }) => `stream:${route.resource}`)
     const supplied = [...view.supplies.keys()].map((resource) => `snapshot:${resource}`)
     // Listening begins before the first look, so that nothing is missed that comes between a look and the wait.
-    using heard = this.context.wakeups.listen([`agent:${agent.id}`, ...new Set([...received, ...supplied])])
+    using heard = this.#context.wakeups.listen([`agent:${agent.id}`, ...new Set([...received, ...supplied])])
     const until = performance.now() + request.wait * 1000
     for (;;) {
-      const { header, batches, said, asked, news } = await answerOf(this.context, agent, await activeView(this.context, agent), request)
+      const { header, batches, said, asked, news } = await answerOf(this.#context, agent, await activeView(this.#context, agent), request)
       const left = until - performance.now()
       if (news || left <= 0 || signal.aborted) {
-        if (!signal.aborted) this.context.memory.wasTold(agent.id, said, asked)
+        if (!signal.aborted) this.#context.memory.wasTold(agent.id, said, asked)
         return encodeDelivery(header, batches)
       }
       await heard.wait(left, signal)
@@ -87,7 +87,7 @@ export class Exchange {
 
   /** Takes down what a receiver says it has applied. A receipt that says nothing new changes nothing. Throws QZ-REQUEST-INVALID. */
   async receipts(agent: ExchangeAgent, statements: readonly string[]): Promise<void> {
-    const { store, clock, memory, views, wakeups } = this.context
+    const { store, clock, memory, views, wakeups } = this.#context
     for (const jws of statements) {
       const receipt = appliedReceipt.open(jws, agent.publicKey)
       const removal = receipt ? undefined : removalReceipt.open(jws, agent.publicKey)
@@ -107,14 +107,14 @@ export class Exchange {
 
   /** The head of a stream that this agent supplies, and the highest epoch that was ever heard of. Throws QZ-SUPPLY-NOT-ALLOWED. */
   async head(agent: ExchangeAgent, resource: string): Promise<HeadAnswer> {
-    await suppliedBy(this.context, agent, resource)
-    return headOf(this.context, resource)
+    await suppliedBy(this.#context, agent, resource)
+    return headOf(this.#context, resource)
   }
 
   /** Batches of one's own stream after a place, with their key items only. Throws QZ-SUPPLY-NOT-ALLOWED. */
   async own(agent: ExchangeAgent, resource: string, after: Place | null): Promise<Buffer> {
-    const { log, limits, clock } = this.context
-    const { schema } = await suppliedBy(this.context, agent, resource)
+    const { log, limits, clock } = this.#context
+    const { schema } = await suppliedBy(this.#context, agent, resource)
     const keys = new Set(keyItems(schema).map(({ id }) => id))
     const stored = await log.read(resource, after, limits.answerBytes)
     const batches = stored.map(({ bytes }) => projectBatch(splitBatch(bytes, unlimited), keys))
@@ -124,8 +124,8 @@ export class Exchange {
 
   /** Writes down what is still held in memory. */
   async close(): Promise<void> {
-    this.context.views.close()
-    await this.context.latest.close()
+    this.#context.views.close()
+    await this.#context.latest.close()
   }
 }
 

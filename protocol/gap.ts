@@ -16,7 +16,7 @@ export const PlaceRange = Type.Object({ epoch: place.properties.epoch, from: pla
 export type PlaceRange = Static<typeof PlaceRange>
 
 /** Ranges that one request names at most. */
-export const mostRanges = 100
+export const maxRanges = 100
 
 /** The outer agent's word to the inside: whose agent it is, the hub's key, and the policy that the hub signed for it. */
 export const GapStatement = Type.Object({
@@ -44,7 +44,7 @@ export type GapKey = Static<typeof GapKey>
 export const GapRequest = Type.Object({
   kind: Type.Literal('gap-request'),
   route: Type.String(),
-  batches: Type.Optional(Type.Array(PlaceRange, { minItems: 1, maxItems: mostRanges })),
+  batches: Type.Optional(Type.Array(PlaceRange, { minItems: 1, maxItems: maxRanges })),
   snapshot: Type.Optional(
     Type.Object({
       after: Type.Union([place, Type.Null()]),

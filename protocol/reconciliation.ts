@@ -16,16 +16,16 @@ const Key = Type.Array(Value, { minItems: 1, maxItems: 400 })
 export type ReconciledKey = Static<typeof Key>
 
 /** Keys that a run follows one by one; beyond, the table wants a new snapshot. */
-export const mostKeys = 1000
+export const maxKeys = 1000
 /** Buckets told in one answer, and hashes of rows: what fits. */
 export const bucketsAtOnce = 16_384
 export const entriesAtOnce = 12_000
 /** Rows of differing buckets that an agent holds for a run. */
-export const mostEntries = 250_000
+export const maxEntries = 250_000
 
 const bits = Type.Integer({ minimum: 0, maximum: 16 })
 const from = Type.Integer({ minimum: 0 })
-const keys = Type.Array(Key, { maxItems: mostKeys })
+const keys = Type.Array(Key, { maxItems: maxKeys })
 const round = Type.Integer({ minimum: 1, maximum: 100 })
 
 const Side = Type.Object({
@@ -70,10 +70,10 @@ const Step = Type.Union([
   Type.Object({ do: Type.Literal('digest') }),
   Type.Object({ do: Type.Literal('buckets'), bits, from }),
   /** Reads the table again and keeps the hashes of the rows in these buckets. Long. */
-  Type.Object({ do: Type.Literal('collect'), bits, buckets: Type.Array(from, { maxItems: mostKeys }) }),
+  Type.Object({ do: Type.Literal('collect'), bits, buckets: Type.Array(from, { maxItems: maxKeys }) }),
   Type.Object({ do: Type.Literal('entries'), from }),
   /** The keys of rows that were collected, by their hashes. */
-  Type.Object({ do: Type.Literal('keys'), hashes: Type.Array(Type.String({ maxLength: 32 }), { maxItems: mostKeys }) }),
+  Type.Object({ do: Type.Literal('keys'), hashes: Type.Array(Type.String({ maxLength: 32 }), { maxItems: maxKeys }) }),
   /**
    * The source reads rows now and answers when everything that was queued then is stored at the hub; the receiver answers, and reads, when
    * it has applied the stream up to `after`. Long.

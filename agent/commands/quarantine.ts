@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { callControl } from '../operator/control.ts'
-import { mostQuarantined, onlyReads, type QuarantinedKey, type Replayed } from '../database.ts'
+import { maxQuarantined, onlyReads, type QuarantinedKey, type Replayed } from '../database.ts'
 import { StreamStore, storeFile } from '../runtime/stream-store.ts'
 import { openForCommand } from './connect.ts'
 import type { Command, CommandContext } from './command.ts'
@@ -22,7 +22,7 @@ export const quarantine: Command = async (context) => {
 async function keysIn({ config, words }: CommandContext, name: string): Promise<QuarantinedKey[]> {
   const database = await openForCommand(config, name)
   try {
-    return await database.quarantine(words[0], mostQuarantined)
+    return await database.quarantine(words[0], maxQuarantined)
   } finally {
     await database.close()
   }
@@ -42,7 +42,7 @@ function storedKeys(folder: string, resource: string): QuarantinedKey[] {
   if (!existsSync(storeFile(folder, resource))) return []
   const store = StreamStore.open(folder, resource)
   try {
-    return store.quarantined(resource, mostQuarantined)
+    return store.quarantined(resource, maxQuarantined)
   } finally {
     store.close()
   }

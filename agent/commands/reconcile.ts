@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { callControl } from '../operator/control.ts'
@@ -38,7 +38,7 @@ async function watch(context: CommandContext, run: string): Promise<Reconciliati
       if (!context.options['json']) showEnd(context, progress)
       return progress
     }
-    await pause(everyLook)
+    await sleep(everyLook)
   }
 }
 

@@ -10,7 +10,7 @@ import { fileNumber } from './rows/file-names.ts'
 import { flushFolder, isBusy, removeTemporaries } from './store/durable-write.ts'
 
 /** Names of files that a receipt tells. */
-const mostNames = 20
+const maxNames = 20
 
 /**
  * Removes what the route left in this folder: the files that are still there, whatever they hold, and its store but for the word of what was
@@ -47,7 +47,7 @@ async function removeFiles(route: string, { path }: FolderSettings, store: SinkS
   // From one row on that is counted as one: a folder is no table of whose rows each is one in it.
   const removal = {
     rows: store.rows ?? removed.length,
-    tables: removed.filter((file) => !file.endsWith('.manifest.json')).slice(0, mostNames),
+    tables: removed.filter((file) => !file.endsWith('.manifest.json')).slice(0, maxNames),
     done: true,
   }
   store.forgetAll(removal)

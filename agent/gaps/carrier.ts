@@ -59,7 +59,7 @@ export interface GapCarrierContext {
 const lookEvery = 1_000
 const askEvery = 15_000
 const handAgain = 10 * 60_000
-const mostNamed = 100
+const maxNamed = 100
 
 interface Stream {
   /** What the hub has; undefined where it is to be asked. */
@@ -294,7 +294,7 @@ function holesIn(epoch: number, first: number, seqs: ReadonlySet<number>) {
     if (seq > from) ranges.push({ epoch, from, to: seq - 1 })
     from = seq + 1
   }
-  return ranges.slice(0, mostNamed)
+  return ranges.slice(0, maxNamed)
 }
 
 export interface HandedIn {

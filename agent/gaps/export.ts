@@ -15,11 +15,11 @@ export async function exportBatches(
   for (const place of written) await exportBatch(copies, folder, place)
   const there = new Set(written.map(({ seq }) => seq))
   const missing: Place[] = []
-  for (let seq = from; seq <= to && missing.length < mostNamed; seq++) if (!there.has(seq)) missing.push({ epoch, seq })
+  for (let seq = from; seq <= to && missing.length < maxNamed; seq++) if (!there.has(seq)) missing.push({ epoch, seq })
   return { written, missing }
 }
 
-const mostNamed = 1_000
+const maxNamed = 1_000
 
 /** Beyond every seq: the end of a range that has none. */
 export const wholeEpoch = 4_294_967_295

@@ -19,7 +19,7 @@ export const rejectedFolder = 'rejected'
 export const doneFolder = 'done'
 
 /** Bytes of the largest statement that is read: a policy of thousands of resources stays far below. */
-const mostStatement = 64 << 20
+const maxStatement = 64 << 20
 
 export interface GapFile {
   path: string
@@ -127,7 +127,7 @@ export async function readBytes(path: string, most = readerLimits.encoded + 1): 
 /** The statement in a file: undefined where there is no such file, or it is none (half written, or foreign). */
 export async function readStatementFile(path: string): Promise<string | undefined> {
   try {
-    const value: unknown = JSON.parse((await readBytes(path, mostStatement)).toString())
+    const value: unknown = JSON.parse((await readBytes(path, maxStatement)).toString())
     const jws = (value as { statement?: unknown } | null)?.statement
     return typeof jws === 'string' ? jws : undefined
   } catch (error) {

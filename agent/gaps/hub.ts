@@ -37,7 +37,7 @@ const pendingMs = 500
 const gatherReceipts = 1_000
 
 /** Ranges that a message names. */
-const mostNamed = 10
+const maxNamed = 10
 
 interface Told {
   route: string
@@ -138,7 +138,7 @@ export class GapHub implements Hub {
       this.#parts.logger.warn({ route, err: errorForLog(error) }, 'a request for what is missing was not written')
     }
     if ('after' in lack) return new QianzhiError('QZ-GAP-SNAPSHOT', { route })
-    return new QianzhiError('QZ-GAP-MISSING', { route, batches: lack.batches.slice(0, mostNamed).map(showRange).join(' ') })
+    return new QianzhiError('QZ-GAP-MISSING', { route, batches: lack.batches.slice(0, maxNamed).map(showRange).join(' ') })
   }
 
   /** Notes how far this agent is, so that files go that nobody needs any more; written for the outside where there is a way out. */

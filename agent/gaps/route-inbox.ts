@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { PollRequest } from '../../protocol/api.ts'
 import { beginsSnapshot, openBatch, opBlock, readerLimits, splitBatch, trustedManifest, type OpenBatch } from '../../protocol/batch.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
-import { gapHead, mostRanges, type GapHead, type PlaceRange } from '../../protocol/gap.ts'
+import { gapHead, maxRanges, type GapHead, type PlaceRange } from '../../protocol/gap.ts'
 import type { Receive } from '../../protocol/policy.ts'
 import { isAfter, showPlace, type Place, type Position } from '../../protocol/position.ts'
 import { keyId } from '../../protocol/signature.ts'
@@ -298,7 +298,7 @@ function holes(files: readonly BatchFile[], head: Place | undefined, after: Plac
     from = Math.max(from, seq + 1)
   }
   if (head?.epoch === epoch && head.seq >= from) ranges.push({ epoch, from, to: head.seq })
-  return ranges.slice(0, mostRanges)
+  return ranges.slice(0, maxRanges)
 }
 
 /** The same as long as the same is waited for first. */

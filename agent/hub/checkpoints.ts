@@ -6,8 +6,8 @@ import { writeDurably } from '../runtime/state.ts'
 type Kept = CheckpointFile['checkpoints'][number]
 
 /** Days that are kept: the audit itself is kept six months at least. */
-const mostDays = 800
-const betweenWrites = 60_000
+const maxDays = 800
+const writeIntervalMs = 60_000
 
 /**
  * What the hub has told this agent of its audit: the farthest checkpoint of each day (Asia/Shanghai), in `audit.json` in the data folder.
@@ -38,9 +38,9 @@ export class Checkpoints {
     const sameDay = before !== undefined && dayOf(before.time) === day
     if (sameDay && before.seq >= checkpoint.seq) return
     this.#kept.splice(sameDay ? at : at + 1, sameDay ? 1 : 0, { seq: checkpoint.seq, hash: checkpoint.hash, time })
-    this.#kept.splice(0, this.#kept.length - mostDays)
+    this.#kept.splice(0, this.#kept.length - maxDays)
     this.#changed = true
-    if (this.#now() - this.#written >= betweenWrites) this.#write()
+    if (this.#now() - this.#written >= writeIntervalMs) this.#write()
   }
 
   /** A full disk must not hold up rows: it is tried again in a minute, and when the agent stops. */

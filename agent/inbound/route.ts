@@ -25,7 +25,7 @@ import type { Wake } from '../runtime/wake.ts'
 /** Encoded bytes that one route may hold unapplied. */
 const routeBuffer = 8 << 20
 /** Room below which a route does not ask for more. */
-const leastCredit = 1 << 20
+const minCredit = 1 << 20
 /** Rows after which the share of bad ones is judged, and the share that stops a route. */
 const badWindow = 1_000
 const badShare = 0.5
@@ -227,14 +227,14 @@ export class InboundRoute {
 
   ask(share: number): { route: string; after: Position | null; credit: number; broken?: string } {
     const room = Math.min(routeBuffer, share) - this.#queuedBytes
-    const credit = !this.#paused && room >= Math.min(leastCredit, share) ? room : 0
+    const credit = !this.#paused && room >= Math.min(minCredit, share) ? room : 0
     this.#asksNothing = credit === 0
     return { route: this.id, after: this.#received, credit, ...(this.#broken ? { broken: this.#broken } : {}) }
   }
 
   /** True where the last ask had no room and there is some now. */
   wantsMore(): boolean {
-    return this.#opened && !this.#paused && this.#asksNothing && this.#queuedBytes < leastCredit
+    return this.#opened && !this.#paused && this.#asksNothing && this.#queuedBytes < minCredit
   }
 
   hasBatch(): boolean {

@@ -4,7 +4,7 @@ import type { Database, Row } from '../database.ts'
 import { proposeColumns, sampleRows, worthSampling } from './proposals.ts'
 
 /** Tables that one answer lists. */
-const mostTables = 2000
+const maxTables = 2000
 /** Characters of a table's comment that are told. */
 const commentLength = 100
 
@@ -13,7 +13,7 @@ export async function describeDatabases(databases: ReadonlyMap<string, Database>
   const answer: TablesAnswer = { tables: [], more: false, faults: [] }
   for (const [name, database] of chosen(databases, only)) {
     try {
-      const left = mostTables - answer.tables.length
+      const left = maxTables - answer.tables.length
       const found = await database.tables(left + 1)
       if (found.length > left) answer.more = true
       const listed = found.slice(0, left).map((table) => ({ database: name, ...table, comment: table.comment.slice(0, commentLength) }))

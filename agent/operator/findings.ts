@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Refusal, SinkReport } from '../../protocol/api.ts'
 import { onlyReads, type Database, type QuarantinedKey, type SourceTable } from '../database.ts'
 import type { InboundRoute } from '../inbound/route.ts'
@@ -21,8 +21,8 @@ const lookEvery = 2_000
 const readAgainAfter = 60_000
 const columnsEvery = 300_000
 /** Quarantined keys that are read, and examples told, of a route. */
-const mostRead = 1_000
-const mostExamples = 5
+const maxRead = 1_000
+const maxExamples = 5
 
 /** Until aborted; never fails. */
 export async function runFindings(context: FindingsContext, signal: AbortSignal): Promise<void> {
@@ -38,7 +38,7 @@ export async function runFindings(context: FindingsContext, signal: AbortSignal)
       columnsAt = performance.now()
       for (const { database, source } of context.sources()) if (!signal.aborted) await lookAtColumns(context, database, source)
     }
-    await pause(lookEvery, undefined, { signal }).catch(() => {})
+    await sleep(lookEvery, undefined, { signal }).catch(() => {})
   }
 }
 
@@ -50,7 +50,7 @@ function isDue({ state, quarantine }: SinkReport, seen: { quarantine: number; at
 
 async function lookAtRefusals({ databases }: FindingsContext, report: SinkReport): Promise<void> {
   try {
-    const keys = report.quarantine === 0 ? [] : await databases.get(report.database)!.quarantine(report.route, mostRead)
+    const keys = report.quarantine === 0 ? [] : await databases.get(report.database)!.quarantine(report.route, maxRead)
     report.refused = refusals(keys.filter(({ end }) => end === 'sink'))
   } catch {
     delete report.refused
@@ -64,7 +64,7 @@ export function refusals(keys: readonly QuarantinedKey[]): Refusal[] {
     if (code !== 'QZ-ROW-REFUSED' && code !== 'QZ-ROW-CODE') continue
     const group: Refusal = groups.get(`${code} ${item}`) ?? { code, ...(item !== undefined && { item }), keys: 0, examples: [] }
     group.keys++
-    if (group.examples.length < mostExamples) group.examples.push(key.slice(0, 16).map((value) => value && value.slice(0, 200)))
+    if (group.examples.length < maxExamples) group.examples.push(key.slice(0, 16).map((value) => value && value.slice(0, 200)))
     groups.set(`${code} ${item}`, group)
   }
   return [...groups.values()].slice(0, 20)

@@ -34,7 +34,7 @@ interface Hold {
 
 /** A count may take a twentieth of the time, and is made once a second at most. */
 const countShare = 20
-const leastBetweenCounts = 1_000
+const minBetweenCounts = 1_000
 
 export class DeleteGuard {
   readonly #rules: GuardRules | undefined
@@ -85,7 +85,7 @@ export class DeleteGuard {
     const lately = this.#lately.reduce((sum, one) => sum + one.deletes, deletes)
     if (await this.#tooMany(lately, count)) {
       this.#deletes = { before: this.#before(lately), rows: this.#rowsLeft }
-      this.#patience = Math.min(Math.max(2 * this.#patience, leastBetweenCounts), this.#rules.settle)
+      this.#patience = Math.min(Math.max(2 * this.#patience, minBetweenCounts), this.#rules.settle)
       this.#notBefore = now + this.#patience
       return false
     }
@@ -190,7 +190,7 @@ export class DeleteGuard {
     const before = this.#now()
     const rows = await count()
     const at = this.#now()
-    this.#counted = { rows, again: at + Math.max(leastBetweenCounts, countShare * (at - before)) }
+    this.#counted = { rows, again: at + Math.max(minBetweenCounts, countShare * (at - before)) }
     this.#sinceCounted = 0
   }
 }

@@ -8,11 +8,11 @@ interface Taken {
   waits: boolean
 }
 
-const mostRows = 10_000
+const maxRows = 10_000
 /** Takes of 10,000 keys after which what is still queued is sent like any change: an end is needed where writers never rest. */
-const mostToDrop = 200
+const maxToDrop = 200
 /** Entries whose deletes wait beyond which the stream's other changes wait too: each look at the queue passes over them. */
-const mostWaiting = 20_000
+const maxWaiting = 20_000
 
 /**
  * The keys in one stream's queue on their way: taken, read in parts, sent. Their entries stay in the queue until what they led to is
@@ -53,7 +53,7 @@ export class QueuedKeys {
   }
 
   async #take(limit: number, unseen: () => void): Promise<Taken | undefined> {
-    if (this.#waiting.length > mostWaiting) return undefined
+    if (this.#waiting.length > maxWaiting) return undefined
     const { keys, entries, marked } = await this.#capture.take(this.#source, limit, this.#out)
     if (marked) {
       await this.#capture.mark(this.#source, { snapshot: 'needed', entries })
@@ -110,10 +110,10 @@ export class QueuedKeys {
     this.letGo()
     this.#taken = undefined
     this.#passage.forgot()
-    for (let turn = 0; turn < mostToDrop; turn++) {
-      const { entries, keys } = await this.#capture.take(this.#source, mostRows, this.#out)
+    for (let turn = 0; turn < maxToDrop; turn++) {
+      const { entries, keys } = await this.#capture.take(this.#source, maxRows, this.#out)
       if (entries.length > 0) await this.#capture.mark(this.#source, { snapshot: 'needed', entries })
-      if (keys.length < mostRows) return
+      if (keys.length < maxRows) return
     }
   }
 

@@ -161,7 +161,7 @@ function keysMetTwice(keys: readonly string[]): Set<string> {
 /** Of a key whose row travels whatever it is. */
 const unknown = Buffer.alloc(0)
 /** Sent rows after which they are counted again: a tenth of them, at least so many. */
-const leastBetweenCounts = 1_000
+const minBetweenCounts = 1_000
 
 function shapeOf(
   { table, query, only, columns, schema, zeroDates, valueLimit }: SourceTable,
@@ -234,7 +234,7 @@ class OpenFile extends SqliteFile {
 
   get wantsCount(): boolean {
     const { rows, since } = this.#stream
-    return rows === null || since > Math.max(leastBetweenCounts, rows / 10)
+    return rows === null || since > Math.max(minBetweenCounts, rows / 10)
   }
 
   print(key: string): Buffer | undefined {
@@ -288,7 +288,7 @@ class OpenFile extends SqliteFile {
     const before = snapshot.first ? 0 : follows ? soFar : null
     const total = before === null ? null : before + rows.length
     if (!snapshot.last) return { rows: left, since: sent, complete: 0, snapshot_rows: total }
-    return { rows: total, since: sent + leastBetweenCounts, complete: total === null ? 0 : 1, snapshot_rows: null }
+    return { rows: total, since: sent + minBetweenCounts, complete: total === null ? 0 : 1, snapshot_rows: null }
   }
 
   forget(keys: readonly Row[], to: Position | undefined): void {

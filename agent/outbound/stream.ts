@@ -26,14 +26,14 @@ export interface Flight {
 }
 
 /** Reads in one turn that found nothing to be sent. */
-const mostSilent = 20
+const maxSilent = 20
 /** Milliseconds between the log's lines on a running snapshot. */
-const betweenLines = 60_000
+const lineIntervalMs = 60_000
 /** Batches of ours at the hub beyond which a new epoch is cheaper than reading their keys back. */
-const mostToCatchUp = 2_000
+const maxToCatchUp = 2_000
 
 /** Quarantined keys that are queued again at once. */
-const mostToReplay = 100_000
+const maxToReplay = 100_000
 
 /** One watched table's stream while it is being produced. */
 export class OutboundStream {
@@ -115,7 +115,7 @@ export class OutboundStream {
     const { position } = this.#state
     if (head && samePosition(head, position)) return this.#chain.follow(position)
     if (head && position && head.epoch === position.epoch && head.seq > position.seq) {
-      if (head.seq - position.seq <= mostToCatchUp && (await this.#catchUp(position, head, signal)))
+      if (head.seq - position.seq <= maxToCatchUp && (await this.#catchUp(position, head, signal)))
         return this.#chain.follow(this.#state.position)
     }
     if (head || position) this.#log(`the hub is at ${showPlace(head)}, this database at ${showPlace(position)}: a new epoch begins`)
@@ -169,7 +169,7 @@ export class OutboundStream {
 
   /** Puts the quarantined keys into the queue again: the rows that they have now are sent, or say why not. */
   async replay(): Promise<void> {
-    const keys = (await this.#context.database.quarantine(this.source.resource, mostToReplay)).filter(({ end }) => end === 'source')
+    const keys = (await this.#context.database.quarantine(this.source.resource, maxToReplay)).filter(({ end }) => end === 'source')
     this.#log(`${keys.length} quarantined keys are tried again`)
     await this.resend(keys.map(({ key }) => key))
   }
@@ -221,7 +221,7 @@ export class OutboundStream {
   /** The next packed batch, or undefined where nothing waits. */
   async read(queueHoldsEntries: boolean): Promise<Flight | undefined> {
     await this.#examine()
-    for (let turn = 0; turn < mostSilent; turn++) {
+    for (let turn = 0; turn < maxSilent; turn++) {
       if (this.#unrecorded === 0 && !this.#rest) this.#passage.stored(await this.#queue.finish(), this.#settledPosition)
       const piece = this.#takeRest() ?? (await this.#readPiece(queueHoldsEntries))
       if (!piece) return undefined
@@ -367,7 +367,7 @@ export class OutboundStream {
     if (piece.snapshot?.last) {
       this.#kept.guard.snapshotMoved()
       this.#log(`snapshot complete at ${showPlace(position)}`)
-    } else if (piece.snapshot && performance.now() - this.#logged > betweenLines) {
+    } else if (piece.snapshot && performance.now() - this.#logged > lineIntervalMs) {
       this.#logged = performance.now()
       this.#context.logger.info({ resource: this.source.resource, ...this.#kept.pace.progress() }, 'snapshot running')
     }

@@ -1,7 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { hashBytes, RowHasher, TableDigest } from '../../protocol/digest.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
-import { mostEntries, type StepAnswer, type StepOf } from '../../protocol/reconciliation.ts'
+import { maxEntries, type StepAnswer, type StepOf } from '../../protocol/reconciliation.ts'
 import type { Value } from '../../protocol/value.ts'
 import { checkerOf } from '../outbound/item-checks.ts'
 import type { Database, Reading, Row, Rows, SourceTable } from '../database.ts'
@@ -54,7 +54,7 @@ export async function collectRows(options: ReadingOptions, { bits, buckets }: St
       hashes.push(key + hasher.row(row))
       keys.set(key, hasher.key(row))
     }
-    if (hashes.length > mostEntries) throw new QianzhiError('QZ-RECONCILE-MANY', { route: table.table.table, limit: mostEntries })
+    if (hashes.length > maxEntries) throw new QianzhiError('QZ-RECONCILE-MANY', { route: table.table.table, limit: maxEntries })
   }
   return { entries: Buffer.from(hashes.join(''), 'latin1'), keys }
 }
@@ -95,7 +95,7 @@ function portableAndChecked({ side }: ReconciledTable, table: SourceTable): (rea
 
 async function keepPace(began: number, rows: number, pace: number, signal: AbortSignal): Promise<void> {
   const ahead = (rows / pace) * 1000 - (performance.now() - began)
-  if (ahead > 0) await pause(ahead, undefined, { signal })
+  if (ahead > 0) await sleep(ahead, undefined, { signal })
 }
 
 type Found = Pick<Extract<StepAnswer<'recheck'>, { done: true }>, 'hashes' | 'faults'>

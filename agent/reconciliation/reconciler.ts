@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { RowHasher, type TableDigest } from '../../protocol/digest.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
@@ -60,7 +60,7 @@ type Done<N extends LongStep> = Extract<StepAnswer<N>, { done: true }>
 const holds = 10_000
 /** Milliseconds without an ask after which the hub has given a run up. */
 const forgetAfter = 10 * 60_000
-const mostRuns = 4
+const maxRuns = 4
 
 /**
  * Takes part in reconciliations: reads this side's table on a connection of its own, and signs what it measured itself. A run lives in
@@ -137,7 +137,7 @@ export class Reconciling {
   /** The hub has one run at a time: the others were given up there. */
   #forgetOld(): void {
     const latest = [...this.#runs].toSorted(([, a], [, b]) => b.lastAsked - a.lastAsked)
-    for (const [id, run] of latest.filter(([, run], i) => i >= mostRuns || Date.now() - run.lastAsked > forgetAfter)) {
+    for (const [id, run] of latest.filter(([, run], i) => i >= maxRuns || Date.now() - run.lastAsked > forgetAfter)) {
       run.ending.abort()
       this.#runs.delete(id)
     }
@@ -154,7 +154,7 @@ export class Reconciling {
     }
     const waited = new AbortController()
     try {
-      const held = pause(holds, undefined, { signal: waited.signal })
+      const held = sleep(holds, undefined, { signal: waited.signal })
       return (await Promise.race([step, held])) ?? ({ done: false, rows: run.rows } as StepAnswer<N>)
     } finally {
       waited.abort()
@@ -206,7 +206,7 @@ export class Reconciling {
       return { done: true, ...found, position: await this.#passed(run, table) }
     }
     while (isAfter(step.after ?? { epoch: 0, seq: 0 }, this.#flowing(table, run.question))) {
-      await pause(50, undefined, { signal: run.ending.signal })
+      await sleep(50, undefined, { signal: run.ending.signal })
     }
     const position = this.#flowing(table, run.question)
     const found = await this.#read(table, (reading) => lookUp(reading, table, run.hasher, step.keys))

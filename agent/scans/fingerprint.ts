@@ -31,14 +31,14 @@ export function samePrint(a: Print | undefined, b: Print): boolean {
 /** One key in so many ends a chunk. */
 const rowsPerChunk = 256
 /** Keys that end none for so long are cut anyway. */
-const mostPerChunk = 16 * rowsPerChunk
+const maxPerChunk = 16 * rowsPerChunk
 
 /**
  * Whether a chunk ends with this key: decided by the key alone, so that a row more or less changes its own chunk and no other. FNV-1a
  * with the finish of MurmurHash3, since the keys of a table often differ in their last digits only.
  */
 export function endsChunk(key: string, rows: number): boolean {
-  if (rows >= mostPerChunk) return true
+  if (rows >= maxPerChunk) return true
   let h = 0x811c9dc5
   for (let i = 0; i < key.length; i++) h = Math.imul(h ^ key.charCodeAt(i), 0x01000193)
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)

@@ -38,8 +38,8 @@ export interface LocalStatusContext {
 }
 
 const sampleEvery = 5_000
-const leastShare = 0.05
-const leastBytes = 1 << 30
+const minShare = 0.05
+const minBytes = 1 << 30
 
 /** What this machine's operator is told of the running agent: by `status`, by the page on 127.0.0.1, by the morning line. */
 export class LocalStatus {
@@ -99,7 +99,7 @@ export class LocalStatus {
     try {
       const { bavail, blocks, bsize } = await statfs(config.data)
       const [free, size] = [bavail * bsize, blocks * bsize]
-      this.#disk = { free, size, low: free < leastBytes || free / size < leastShare }
+      this.#disk = { free, size, low: free < minBytes || free / size < minShare }
     } catch {
       this.#disk = undefined
     }

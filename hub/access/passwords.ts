@@ -9,7 +9,7 @@ const hashBytes = 32
 
 /** Hashes worked on at once: the threads they run on also compress batches and read files. */
 const atOnce = 2
-const mostWaiting = 200
+const maxWaiting = 200
 
 /**
  * Hashes passwords with Argon2id (RFC 9106), off the event loop. The stored text carries the cost, `$argon2id$v=19$m=32768,t=3,p=1$salt$hash`,
@@ -55,7 +55,7 @@ export class Passwords {
   }
 
   async #turn(): Promise<void> {
-    if (this.#waiting.length >= mostWaiting) throw new QianzhiError('QZ-HUB-BUSY', { reason: '登录请求过多 / too many sign-ins' })
+    if (this.#waiting.length >= maxWaiting) throw new QianzhiError('QZ-HUB-BUSY', { reason: '登录请求过多 / too many sign-ins' })
     if (this.#working >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#working += 1
   }

@@ -8,29 +8,29 @@ import { adminKeyPath, authorityPath } from '../store/durable-files.ts'
 
 /** Talks to the running hub on this machine, as whoever can read its data folder. */
 export class AdminClient {
-  private readonly config: HubConfig
+  readonly #config: HubConfig
 
   constructor(config: HubConfig) {
-    this.config = config
+    this.#config = config
   }
 
   get<T>(path: string): Promise<T> {
-    return this.send('GET', path)
+    return this.#send('GET', path)
   }
 
   post<T>(path: string, body: unknown = null): Promise<T> {
-    return this.send('POST', path, body)
+    return this.#send('POST', path, body)
   }
 
   /** The hub's health, also where it says 503. */
   health<T>(): Promise<T> {
-    return this.send('GET', '/health', undefined, [200, 503])
+    return this.#send('GET', '/health', undefined, [200, 503])
   }
 
-  private async send<T>(method: 'GET' | 'POST', path: string, body?: unknown, good: readonly number[] = [200]): Promise<T> {
-    const url = this.address()
-    const key = path === '/health' ? '' : await this.key(url)
-    const dispatcher = await this.connection()
+  async #send<T>(method: 'GET' | 'POST', path: string, body?: unknown, good: readonly number[] = [200]): Promise<T> {
+    const url = this.#address()
+    const key = path === '/health' ? '' : await this.#key(url)
+    const dispatcher = await this.#connection()
     try {
       const { request } = await import('undici')
       const headers = { authorization: `Bearer ${key}`, ...(body !== undefined && { 'content-type': 'application/json' }) }
@@ -47,9 +47,9 @@ export class AdminClient {
 
   /** Writes an answer's body into a file, whole or not at all; streamed, so it may be of any size. @returns how many bytes. */
   async download(path: string, file: string): Promise<number> {
-    const url = this.address()
-    const headers = { authorization: `Bearer ${await this.key(url)}` }
-    const dispatcher = await this.connection()
+    const url = this.#address()
+    const headers = { authorization: `Bearer ${await this.#key(url)}` }
+    const dispatcher = await this.#connection()
     const partial = `${file}.${process.pid}.part`
     try {
       const { request } = await import('undici')
@@ -69,15 +69,15 @@ export class AdminClient {
     }
   }
 
-  private address(): string {
-    const { host, port } = this.config.listen
+  #address(): string {
+    const { host, port } = this.#config.listen
     const local = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
     return `https://${local.includes(':') ? `[${local}]` : local}:${port}`
   }
 
-  private async key(url: string): Promise<string> {
+  async #key(url: string): Promise<string> {
     try {
-      return (await readFile(adminKeyPath(this.config.data), 'utf8')).trim()
+      return (await readFile(adminKeyPath(this.#config.data), 'utf8')).trim()
     } catch (error) {
       throw notRunning(url, error)
     }
@@ -87,15 +87,15 @@ export class AdminClient {
    * Trusts the hub's own authority, or exactly the certificate that it was given: that one is for the public name, while this
    * connection is to this machine.
    */
-  private async connection(): Promise<Agent> {
-    const given = this.config.tls
+  async #connection(): Promise<Agent> {
+    const given = this.#config.tls
     try {
-      const ca = await readFile(given ? given.certificate : authorityPath(this.config.data), 'utf8')
+      const ca = await readFile(given ? given.certificate : authorityPath(this.#config.data), 'utf8')
       const named = given ? { allowPartialTrustChain: true, checkServerIdentity: () => undefined } : {}
       const { Agent } = await import('undici')
       return new Agent({ connect: { ca, timeout: 5000, ...named }, headersTimeout: 120_000 })
     } catch (error) {
-      throw notRunning(this.address(), error)
+      throw notRunning(this.#address(), error)
     }
   }
 }

@@ -22,7 +22,7 @@ export interface AskOptions {
 }
 
 /** Asks that may be open for one agent at once. */
-const mostOpen = 8
+const maxOpen = 8
 const longest = 60_000
 /** Milliseconds after which an agent that nothing was heard of counts as away: longer than a poll may wait. */
 const awayAfter = 75_000
@@ -34,10 +34,10 @@ const lookAgain = 1000
  * polls; the answer comes back through the store, sealed. Nothing of an answer is written down or logged in clear.
  */
 export class Asks {
-  private readonly parts: AsksParts
+  readonly #parts: AsksParts
 
   constructor(parts: AsksParts) {
-    this.parts = parts
+    this.#parts = parts
   }
 
   /**
@@ -47,45 +47,40 @@ export class Asks {
    */
   async ask<const Q extends Question>(agent: string, question: Q, { signal, timeout = 20_000 }: AskOptions = {}): Promise<AnswerTo<Q>> {
     signal?.throwIfAborted()
-    const { store, wakeups } = this.parts
+    const { store, wakeups } = this.#parts
     await requireActiveAgent(store.query, agent)
     const id = randomUUID()
     const { reply, secret } = replyKey()
     const patience = Math.min(timeout, longest)
     // Listening begins before the ask can be answered.
     using heard = wakeups.listen([`answer:${id}`])
-    await this.put({ id, agent, reply, expires: new Date(this.parts.clock().getTime() + patience) }, question)
+    await this.#put({ id, agent, reply, expires: new Date(this.#parts.clock().getTime() + patience) }, question)
     try {
       wakeups.wake(`agent:${agent}`)
-      const sealed = await this.answered(id, heard, patience, signal)
-      if (!sealed) throw await this.silence(agent, patience)
+      const sealed = await this.#answered(id, heard, patience, signal)
+      if (!sealed) throw await this.#silence(agent, patience)
       return openAnswer(sealed, secret, question)
     } finally {
       await store.query('delete from ask where id = $1', [id])
     }
   }
 
-  private async put(ask: { id: string; agent: string; reply: string; expires: Date }, question: Question): Promise<void> {
-    const { store, hubKey, clock } = this.parts
+  async #put(ask: { id: string; agent: string; reply: string; expires: Date }, question: Question): Promise<void> {
+    const { store, hubKey, clock } = this.#parts
     const { id, agent, reply, expires } = ask
     const statement = signAsk({ ask: id, agent, reply, expires: expires.toISOString() }, question, hubKey)
     const added = await store.query(
       `insert into ask (id, agent, statement, expires_at) select $1, $2, $3, $4
-       where (select count(*) from ask where agent = $2 and answer is null and expires_at > $5) < ${mostOpen} returning id`,
+       where (select count(*) from ask where agent = $2 and answer is null and expires_at > $5) < ${maxOpen} returning id`,
       [id, agent, statement, expires, clock()],
     )
-    if (added.length === 0) throw new QianzhiError('QZ-HUB-BUSY', { reason: `${mostOpen} asks are open at agent ${agent}` })
+    if (added.length === 0) throw new QianzhiError('QZ-HUB-BUSY', { reason: `${maxOpen} asks are open at agent ${agent}` })
   }
 
-  private async answered(
-    id: string,
-    heard: Listener,
-    patience: number,
-    signal: AbortSignal | undefined,
-  ): Promise<SealedAnswer | undefined> {
+  async #answered(id: string, heard: Listener, patience: number, signal: AbortSignal | undefined): Promise<SealedAnswer | undefined> {
     const until = performance.now() + patience
     for (;;) {
-      const [row] = await this.parts.store.query<{ answer: SealedAnswer }>('select answer from ask where id = $1 and answer is not null', [
+      const [row] = await this.#parts.store.query<{ answer: SealedAnswer }>('select answer from ask where id = $1 and answer is not null', [
         id,
       ])
       if (row) return row.answer
@@ -97,8 +92,8 @@ export class Asks {
   }
 
   /** Why no answer came, and so who must act. */
-  private async silence(agent: string, patience: number): Promise<QianzhiError> {
-    const { store, clock } = this.parts
+  async #silence(agent: string, patience: number): Promise<QianzhiError> {
+    const { store, clock } = this.#parts
     const [row] = await store.query<{ seen: Date | null }>('select last_seen as seen from agent where id = $1', [agent])
     const seen = row?.seen ?? null
     if (seen && clock().getTime() - seen.getTime() < awayAfter) {
@@ -109,7 +104,7 @@ export class Asks {
 
   /** Takes what an agent sends: only the one that was asked, once, in time. Throws QZ-ASK-CLOSED. */
   async answer(agent: ExchangeAgent, sealed: SealedAnswer): Promise<void> {
-    const { store, wakeups, clock } = this.parts
+    const { store, wakeups, clock } = this.#parts
     const taken = await store.query(
       'update ask set answer = $3 where id = $1 and agent = $2 and answer is null and expires_at > $4 returning id',
       [sealed.ask, agent.id, JSON.stringify(sealed), clock()],

@@ -154,32 +154,32 @@ const noWait = AbortSignal.abort()
 
 /** What the registry says about each agent, remembered: until `agent:<id>` wakes, which acts at once in this process, or for a second. */
 export class AgentViews {
-  private readonly store: Pick<Store, 'query'>
-  private readonly wakeups: Wakeups
-  private readonly remembered = new Map<string, Remembered>()
-  private readonly versions = new Map<string, Promise<Schema | undefined>>()
+  readonly #store: Pick<Store, 'query'>
+  readonly #wakeups: Wakeups
+  readonly #remembered = new Map<string, Remembered>()
+  readonly #versions = new Map<string, Promise<Schema | undefined>>()
 
   constructor(store: Pick<Store, 'query'>, wakeups: Wakeups) {
-    this.store = store
-    this.wakeups = wakeups
+    this.#store = store
+    this.#wakeups = wakeups
   }
 
   async of(agent: string): Promise<AgentView> {
-    const known = this.remembered.get(agent)
+    const known = this.#remembered.get(agent)
     // An aborted wait only asks whether a wake was heard.
     if (known && !(await known.listener.wait(0, noWait)) && performance.now() - known.readAt < oldest) return known.view
-    return this.read(agent, known?.listener ?? this.wakeups.listen([`agent:${agent}`]))
+    return this.#read(agent, known?.listener ?? this.#wakeups.listen([`agent:${agent}`]))
   }
 
   /** The next look reads anew. */
   forget(agent: string): void {
-    const known = this.remembered.get(agent)
+    const known = this.#remembered.get(agent)
     if (known) known.readAt = -Infinity
   }
 
-  private read(agent: string, listener: Listener): Promise<AgentView> {
-    const view = readView(this.store, agent)
-    this.remembered.set(agent, { listener, readAt: performance.now(), view })
+  #read(agent: string, listener: Listener): Promise<AgentView> {
+    const view = readView(this.#store, agent)
+    this.#remembered.set(agent, { listener, readAt: performance.now(), view })
     view.catch(() => this.forget(agent))
     return view
   }
@@ -187,22 +187,22 @@ export class AgentViews {
   /** A published version never changes in what it says about its batches: what is closed now, the current version says. */
   version(resource: string, version: number): Promise<Schema | undefined> {
     const key = `${resource}@${version}`
-    let schema = this.versions.get(key)
+    let schema = this.#versions.get(key)
     if (!schema) {
-      schema = this.readVersion(resource, version)
-      if (this.versions.size > 200) this.versions.clear()
-      this.versions.set(key, schema)
-      schema.catch(() => this.versions.delete(key))
+      schema = this.#readVersion(resource, version)
+      if (this.#versions.size > 200) this.#versions.clear()
+      this.#versions.set(key, schema)
+      schema.catch(() => this.#versions.delete(key))
     }
     return schema
   }
 
-  private async readVersion(resource: string, version: number): Promise<Schema | undefined> {
+  async #readVersion(resource: string, version: number): Promise<Schema | undefined> {
     const text = 'select schema from resource_version where resource = $1 and version = $2'
-    return (await this.store.query<{ schema: Schema }>(text, [resource, version]))[0]?.schema
+    return (await this.#store.query<{ schema: Schema }>(text, [resource, version]))[0]?.schema
   }
 
   close(): void {
-    for (const { listener } of this.remembered.values()) listener.close()
+    for (const { listener } of this.#remembered.values()) listener.close()
   }
 }

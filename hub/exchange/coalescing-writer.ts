@@ -10,51 +10,51 @@ interface Slot {
  * the first at once, and always the newest in the end.
  */
 export class LatestWriter {
-  private readonly slots = new Map<string, Slot>()
-  private readonly working = new Set<Promise<void>>()
-  private readonly every: number
-  private readonly failed: (error: unknown) => void
-  private closed = false
+  readonly #slots = new Map<string, Slot>()
+  readonly #working = new Set<Promise<void>>()
+  readonly #every: number
+  readonly #failed: (error: unknown) => void
+  #closed = false
 
   constructor(every: number, failed: (error: unknown) => void) {
-    this.every = every
-    this.failed = failed
+    this.#every = every
+    this.#failed = failed
   }
 
   put(key: string, write: Write): void {
-    const slot = this.slots.get(key)
+    const slot = this.#slots.get(key)
     if (slot) slot.next = write
-    else this.start(key, { next: write, pause: undefined })
+    else this.#start(key, { next: write, pause: undefined })
   }
 
   /** Writes what is left. */
   async close(): Promise<void> {
-    this.closed = true
-    for (const slot of this.slots.values()) slot.pause?.()
-    await Promise.all(this.working)
+    this.#closed = true
+    for (const slot of this.#slots.values()) slot.pause?.()
+    await Promise.all(this.#working)
   }
 
-  private start(key: string, slot: Slot): void {
-    this.slots.set(key, slot)
-    const work = this.work(slot).finally(() => {
-      this.slots.delete(key)
-      this.working.delete(work)
+  #start(key: string, slot: Slot): void {
+    this.#slots.set(key, slot)
+    const work = this.#work(slot).finally(() => {
+      this.#slots.delete(key)
+      this.#working.delete(work)
     })
-    this.working.add(work)
+    this.#working.add(work)
   }
 
-  private async work(slot: Slot): Promise<void> {
+  async #work(slot: Slot): Promise<void> {
     while (slot.next) {
       const write = slot.next
       slot.next = undefined
-      await write().catch(this.failed)
-      if (!this.closed) await this.pause(slot)
+      await write().catch(this.#failed)
+      if (!this.#closed) await this.#pause(slot)
     }
   }
 
-  private pause(slot: Slot): Promise<void> {
+  #pause(slot: Slot): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.every).unref()
+      const timer = setTimeout(resolve, this.#every).unref()
       slot.pause = () => {
         clearTimeout(timer)
         resolve()

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { dropExpiredAsks } from './agent-requests.ts'
 import { comparePlaces, isAfter, type Place } from '../../protocol/position.ts'
@@ -175,6 +175,6 @@ async function keepRunning(run: () => Promise<Kept>, logger: Logger, signal: Abo
     } catch (error) {
       logger.warn({ err: error }, 'housekeeping failed, tries again')
     }
-    await pause(between, undefined, { signal }).catch(() => {})
+    await sleep(between, undefined, { signal }).catch(() => {})
   }
 }

@@ -66,15 +66,15 @@ interface Counted {
 
 /** Puts refusals on record: each by itself, unless a caller makes so many that they would fill the store: those are counted. */
 export class Refusals {
-  private readonly store: Store
-  private readonly logger: Logger
-  private readonly counted = new Map<string, Counted>()
-  private readonly timer: NodeJS.Timeout
+  readonly #store: Store
+  readonly #logger: Logger
+  readonly #counted = new Map<string, Counted>()
+  readonly #timer: NodeJS.Timeout
 
   constructor(store: Store, logger: Logger) {
-    this.store = store
-    this.logger = logger
-    this.timer = setInterval(() => void this.sum(Date.now() - window), window).unref()
+    this.#store = store
+    this.#logger = logger
+    this.#timer = setInterval(() => void this.sum(Date.now() - window), window).unref()
   }
 
   async record(refusal: QianzhiError, request: FastifyRequest): Promise<void> {
@@ -85,29 +85,29 @@ export class Refusals {
     if (path === agentPaths.batches && request.agent) return
     const asked = { act: 'request', object: `${request.method} ${path}`, outcome: refusal.code, details: refusal.details }
     const entry = { ip: request.ip, ...whoAsked(request), ...asked }
-    if (this.count(entry)) await this.write(entry)
+    if (this.#count(entry)) await this.#write(entry)
   }
 
   /** Puts the numbers of what was only counted on record, of minutes that began before `until`. */
   async sum(until = Infinity): Promise<void> {
-    for (const [key, { since, more, entry }] of this.counted) {
+    for (const [key, { since, more, entry }] of this.#counted) {
       if (since > until) continue
-      this.counted.delete(key)
-      if (more > 0) await this.write({ ...entry, act: 'requests', details: { count: more, lastOf: entry.object } })
+      this.#counted.delete(key)
+      if (more > 0) await this.#write({ ...entry, act: 'requests', details: { count: more, lastOf: entry.object } })
     }
   }
 
   async close(): Promise<void> {
-    clearInterval(this.timer)
+    clearInterval(this.#timer)
     await this.sum()
   }
 
   /** @returns whether this one is to be written by itself. */
-  private count(entry: Act): boolean {
+  #count(entry: Act): boolean {
     const key = `${entry.actor} ${entry.outcome}`
-    const known = this.counted.get(key) ?? { since: Date.now(), written: 0, more: 0, entry }
-    this.counted.set(key, known)
-    if (this.counted.size > remembered) void this.sum()
+    const known = this.#counted.get(key) ?? { since: Date.now(), written: 0, more: 0, entry }
+    this.#counted.set(key, known)
+    if (this.#counted.size > remembered) void this.sum()
     if (known.written < singly) {
       known.written++
       return true
@@ -118,8 +118,10 @@ export class Refusals {
   }
 
   /** The refusal stands also while the store is away. */
-  private async write(entry: Act): Promise<void> {
-    await writeAudit(this.store.query, entry).catch((failure: unknown) => this.logger.warn({ err: failure, entry }, 'refusal not recorded'))
+  async #write(entry: Act): Promise<void> {
+    await writeAudit(this.#store.query, entry).catch((failure: unknown) =>
+      this.#logger.warn({ err: failure, entry }, 'refusal not recorded'),
+    )
   }
 }
 

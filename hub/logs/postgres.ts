@@ -5,7 +5,7 @@ import type { ListedBatch, Log, LogState, NewBatch, SnapshotPlace, StoredBatch }
 import { RecentBatches } from './postgres-recent.ts'
 
 /** Batches that one read may list: bounds memory where a backlog is made of very small ones. */
-const mostListed = 1000
+const maxListed = 1000
 /** Bytes that a batch has at least: its manifest. */
 const smallest = 512
 
@@ -126,7 +126,7 @@ function listed({ rows, began, last, receipt, ...at }: ListedRow): ListedBatch {
 }
 
 async function list(pool: pg.Pool, resource: string, after: Place | null, bytes: number): Promise<{ found: Position[]; live: boolean }> {
-  const most = Math.max(16, Math.min(mostListed, Math.floor(bytes / smallest)))
+  const most = Math.max(16, Math.min(maxListed, Math.floor(bytes / smallest)))
   const values = [resource, after?.epoch ?? 0, after?.seq ?? 0, most]
   const { rows } = await pool.query<HeadRow & { bytes: number }>({ name: 'log-list', text: listSql, values })
   let room = bytes

@@ -1,6 +1,6 @@
 import { bitsFor } from '../../protocol/digest.ts'
 import { isAfter, type Position } from '../../protocol/position.ts'
-import { mostKeys, outcomeOf, type Measured, type ReconciliationStatement, type StepAnswer } from '../../protocol/reconciliation.ts'
+import { maxKeys, outcomeOf, type Measured, type ReconciliationStatement, type StepAnswer } from '../../protocol/reconciliation.ts'
 import type { RunSide } from './asking.ts'
 import { differingBuckets, differingKeys, type Difference } from './comparing.ts'
 import { Judging, type JudgedKey } from './judging.ts'
@@ -34,7 +34,7 @@ export async function compare(comparison: Comparison): Promise<Compared> {
   const [here, there] = await Promise.all([source.long('digest', {}), target.long('digest', {})])
   if (here.rows === there.rows && here.digest === there.digest) return made(comparison, here, there, there.position, new Judging([]))
   const differing = await differences(comparison, Math.max(here.rows, there.rows))
-  if (differing === undefined) return made(comparison, here, there, there.position, new Judging([]), mostKeys)
+  if (differing === undefined) return made(comparison, here, there, there.position, new Judging([]), maxKeys)
   const judging = new Judging(await keysOf(comparison, differing))
   let position = (await follow(comparison, judging, 1)) ?? there.position
   if (comparison.repair && judging.mendable.length > 0) {
@@ -50,11 +50,11 @@ async function differences({ source, target }: Comparison, rows: number): Promis
   const bits = bitsFor(rows)
   const [here, there] = await Promise.all([source.buckets(bits), target.buckets(bits)])
   const buckets = differingBuckets(here, there, 0)
-  if (buckets.length > mostKeys) return undefined
+  if (buckets.length > maxKeys) return undefined
   const step = { bits, buckets }
   const [ours, theirs] = await Promise.all([source.long('collect', step), target.long('collect', step)])
   const keys = differingKeys(await source.entries(ours.entries), await target.entries(theirs.entries))
-  return keys.size > mostKeys ? undefined : keys
+  return keys.size > maxKeys ? undefined : keys
 }
 
 /** The keys themselves: only of rows that differ, from the side that has the row. */

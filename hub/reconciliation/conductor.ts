@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { codedError, QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
 import type { Asks } from '../exchange/agent-requests.ts'
@@ -150,7 +150,7 @@ export class Conductor {
   async #beat(id: string, signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#parts
     while (!signal.aborted) {
-      await pause(deadAfter / 4, undefined, { signal }).catch(() => undefined)
+      await sleep(deadAfter / 4, undefined, { signal }).catch(() => undefined)
       if (!signal.aborted) await store.query('update reconciliation set beat_at = $2 where id = $1', [id, clock()]).catch(() => undefined)
     }
   }

@@ -24,7 +24,7 @@ interface Followed extends JudgedKey {
 }
 
 /** Rounds after which a key that was never the same twice counts as moving. */
-export const mostRounds = 6
+export const maxRounds = 6
 
 /**
  * Follows the keys that differed until each is settled or explained. In every round the receiver is read when it has applied what the
@@ -88,7 +88,7 @@ export class Judging {
     if (targetFault !== null) return { state: 'quarantined', side: 'target', code: targetFault }
     const before = seen.at(-2)
     if (before && before.source === now.source && before.target === now.target) return { state: 'remaining' }
-    if (this.#rounds < mostRounds) return {}
+    if (this.#rounds < maxRounds) return {}
     return { state: seen.some(({ target }) => target !== now.target) ? 'moving' : 'remaining' }
   }
 }

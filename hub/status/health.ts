@@ -36,8 +36,8 @@ export interface HealthParts {
 }
 
 const day = 86_400_000
-const leastShare = 0.05
-const leastBytes = 1 << 30
+const minShare = 0.05
+const minBytes = 1 << 30
 
 /** GET /health, open to everybody: 200 unless the hub cannot serve (503). */
 export function healthApi(parts: HealthParts): Api {
@@ -76,7 +76,7 @@ function storeAway(error: unknown): HealthProblem {
 
 async function checkDisk(data: string): Promise<HealthProblem[]> {
   const { bavail, blocks, bsize } = await statfs(data)
-  if (bavail * bsize >= leastBytes && bavail / blocks >= leastShare) return []
+  if (bavail * bsize >= minBytes && bavail / blocks >= minShare) return []
   const mebibytes = Math.floor((bavail * bsize) / (1 << 20))
   const zh = `数据目录 ${data} 所在磁盘仅剩 ${mebibytes} MiB`
   return [{ code: 'QZ-HEALTH-DISK', zh, en: `Only ${mebibytes} MiB are left on the disk of data folder ${data}` }]

@@ -5,7 +5,7 @@ import { closeSync, openSync, realpathSync } from 'node:fs'
 import { access, chown, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { readIfThere, syncFolder, writeDurably } from './durable-files.ts'
@@ -228,7 +228,7 @@ export async function stopPostmaster(folder: string, { pid }: Postmaster, patien
   const deadline = Date.now() + patience
   while (isAlive(pid)) {
     if (Date.now() > deadline) throw unusable(`进程 ${pid} 未停止 / process ${pid} does not stop`)
-    await delay(20)
+    await sleep(20)
   }
 }
 

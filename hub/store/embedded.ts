@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Logger } from 'pino'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
@@ -57,66 +57,66 @@ export async function startEmbedded(data: string, options: EmbeddedOptions = {})
 
 class Keeper {
   readonly lost: Promise<QianzhiError>
-  private readonly data: string
-  private readonly folder: string
-  private readonly logger: Logger | undefined
-  private readonly lockPatience: number
-  private reportLost: (error: QianzhiError) => void = () => {}
-  private secret: Secret = { password: '', port: 0 }
-  private postmaster: Postmaster = { pid: 0, port: 0 }
-  private lock: pg.Client | undefined
-  private stopping = false
-  private recovering: Promise<void> | undefined
+  readonly #data: string
+  readonly #folder: string
+  readonly #logger: Logger | undefined
+  readonly #lockPatience: number
+  #reportLost: (error: QianzhiError) => void = () => {}
+  #secret: Secret = { password: '', port: 0 }
+  #postmaster: Postmaster = { pid: 0, port: 0 }
+  #lock: pg.Client | undefined
+  #stopping = false
+  #recovering: Promise<void> | undefined
 
   constructor(data: string, options: EmbeddedOptions) {
-    this.data = data
-    this.folder = join(data, 'store')
-    this.logger = options.logger
-    this.lockPatience = options.lockPatience ?? 8000
-    this.lost = new Promise((resolve) => (this.reportLost = resolve))
+    this.#data = data
+    this.#folder = join(data, 'store')
+    this.#logger = options.logger
+    this.#lockPatience = options.lockPatience ?? 8000
+    this.lost = new Promise((resolve) => (this.#reportLost = resolve))
   }
 
   get url(): string {
-    return servingUrl(this.secret, this.postmaster.port)
+    return servingUrl(this.#secret, this.#postmaster.port)
   }
 
   get ownerUrl(): string {
-    return clusterUrl(this.secret, this.postmaster.port)
+    return clusterUrl(this.#secret, this.#postmaster.port)
   }
 
   /** The other hub may stop the server while we wait for its lock: then everything begins again. */
   async start(): Promise<void> {
-    this.secret = await ensureCluster(this.folder)
-    const deadline = Date.now() + this.lockPatience
+    this.#secret = await ensureCluster(this.#folder)
+    const deadline = Date.now() + this.#lockPatience
     for (;;) {
-      this.postmaster = await this.running()
-      this.lock = await this.takeLock(deadline)
-      if (this.lock) break
+      this.#postmaster = await this.#running()
+      this.#lock = await this.#takeLock(deadline)
+      if (this.#lock) break
     }
-    await completeSecret(this.folder, this.secret, this.postmaster.port)
-    await ensureServingRole(this.lock, servingRole, this.secret.serving!)
+    await completeSecret(this.#folder, this.#secret, this.#postmaster.port)
+    await ensureServingRole(this.#lock, servingRole, this.#secret.serving!)
   }
 
   /** A server that answers: the one that runs, or a new one. */
-  private async running(): Promise<Postmaster> {
+  async #running(): Promise<Postmaster> {
     const deadline = Date.now() + startPatience
     let started: Postmaster | undefined
     for (;;) {
-      const found = await findPostmaster(this.folder)
-      if (!found && started && !isAlive(started.pid)) throw unusable(await startLog(this.folder))
-      if (!found && !started) started = await spawnPostmaster(this.folder, this.secret)
-      const failure = await this.greet(found ?? started!)
+      const found = await findPostmaster(this.#folder)
+      if (!found && started && !isAlive(started.pid)) throw unusable(await startLog(this.#folder))
+      if (!found && !started) started = await spawnPostmaster(this.#folder, this.#secret)
+      const failure = await this.#greet(found ?? started!)
       if (failure === undefined && found) return found
-      if (Date.now() > deadline) throw unusable(`${reasonOf(failure)}; ${await startLog(this.folder)}`, failure)
+      if (Date.now() > deadline) throw unusable(`${reasonOf(failure)}; ${await startLog(this.#folder)}`, failure)
       // The one that we started lost to another's, or the one that we found was stopping.
       if (started && !isAlive(started.pid) && found) started = undefined
-      await delay(50)
+      await sleep(50)
     }
   }
 
   /** Makes the database if it is not there; undefined when all is well. */
-  private async greet({ port }: Postmaster): Promise<unknown> {
-    const client = connection(clusterUrl(this.secret, port, 'postgres'))
+  async #greet({ port }: Postmaster): Promise<unknown> {
+    const client = connection(clusterUrl(this.#secret, port, 'postgres'))
     try {
       await client.connect()
       const { rows } = await client.query<{ found: boolean }>('select exists (select from pg_database where datname = $1) as found', [user])
@@ -130,55 +130,55 @@ class Keeper {
   }
 
   /** Undefined where the connection broke; QZ-DATA-LOCKED where the lock stays with another until the deadline. */
-  private async takeLock(deadline: number): Promise<pg.Client | undefined> {
+  async #takeLock(deadline: number): Promise<pg.Client | undefined> {
     const client = connection(this.ownerUrl)
     try {
       await client.connect()
       for (;;) {
         const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [lockNumber])
         if (rows[0]?.locked) break
-        if (Date.now() > deadline) throw new QianzhiError('QZ-DATA-LOCKED', { folder: this.data })
-        await delay(200)
+        if (Date.now() > deadline) throw new QianzhiError('QZ-DATA-LOCKED', { folder: this.#data })
+        await sleep(200)
       }
     } catch (error) {
       await client.end().catch(() => {})
       if (error instanceof QianzhiError) throw error
-      this.logger?.warn({ err: error }, 'store connection lost while waiting for its lock')
+      this.#logger?.warn({ err: error }, 'store connection lost while waiting for its lock')
       return undefined
     }
-    client.on('end', () => this.recover())
+    client.on('end', () => this.#recover())
     return client
   }
 
   /** The server went down, or restarted, under us: it is started again and the lock taken again, before another hub takes it. */
-  private recover(): void {
-    if (this.stopping || this.recovering) return
-    this.logger?.error('store connection that holds the lock was lost')
-    this.recovering = this.restart().finally(() => (this.recovering = undefined))
+  #recover(): void {
+    if (this.#stopping || this.#recovering) return
+    this.#logger?.error('store connection that holds the lock was lost')
+    this.#recovering = this.#restart().finally(() => (this.#recovering = undefined))
   }
 
-  private async restart(): Promise<void> {
-    const { port } = this.postmaster
-    while (!this.stopping) {
+  async #restart(): Promise<void> {
+    const { port } = this.#postmaster
+    while (!this.#stopping) {
       try {
         await this.start()
         // Everybody else's connections go to the old port.
-        if (this.postmaster.port !== port) this.reportLost(unusable(`端口 ${port} 已被占用 / port ${port} is taken`))
+        if (this.#postmaster.port !== port) this.#reportLost(unusable(`端口 ${port} 已被占用 / port ${port} is taken`))
         return
       } catch (error) {
-        if (error instanceof QianzhiError && error.code === 'QZ-DATA-LOCKED') return this.reportLost(error)
-        this.logger?.error({ err: error }, 'store not started')
-        await delay(1000)
+        if (error instanceof QianzhiError && error.code === 'QZ-DATA-LOCKED') return this.#reportLost(error)
+        this.#logger?.error({ err: error }, 'store not started')
+        await sleep(1000)
       }
     }
   }
 
   async stop(): Promise<void> {
-    this.stopping = true
-    await this.recovering
+    this.#stopping = true
+    await this.#recovering
     // The lock is held until the server is down: nobody else can write in between.
-    await stopPostmaster(this.folder, this.postmaster, stopPatience)
-    await this.lock?.end().catch(() => {})
+    await stopPostmaster(this.#folder, this.#postmaster, stopPatience)
+    await this.#lock?.end().catch(() => {})
   }
 }
 

@@ -17,26 +17,26 @@ import type { Logger } from 'pino'
  * connection), so waits have a time-out.
  */
 export class Wakeups {
-  private readonly listeners = new Map<string, Set<Listener>>()
-  private relay: ((topic: string) => void) | undefined
+  readonly #listeners = new Map<string, Set<Listener>>()
+  #relay: ((topic: string) => void) | undefined
 
   wake(topic: string): void {
     this.wakeHere(topic)
-    this.relay?.(topic)
+    this.#relay?.(topic)
   }
 
   /** Hears every wake of these topics from now on, until closed. */
   listen(topics: readonly string[]): Listener {
     const listener = new Listener(() => {
       for (const topic of topics) {
-        const set = this.listeners.get(topic)
+        const set = this.#listeners.get(topic)
         set?.delete(listener)
-        if (set?.size === 0) this.listeners.delete(topic)
+        if (set?.size === 0) this.#listeners.delete(topic)
       }
     })
     for (const topic of topics) {
-      let set = this.listeners.get(topic)
-      if (!set) this.listeners.set(topic, (set = new Set()))
+      let set = this.#listeners.get(topic)
+      if (!set) this.#listeners.set(topic, (set = new Set()))
       set.add(listener)
     }
     return listener
@@ -44,60 +44,60 @@ export class Wakeups {
 
   /** Wakes the listeners of this process only. */
   wakeHere(topic: string): void {
-    for (const listener of this.listeners.get(topic) ?? []) listener.wake()
+    for (const listener of this.#listeners.get(topic) ?? []) listener.wake()
   }
 
   /** Every listener of this process looks again: wakes of other processes may have been missed. */
   wakeAll(): void {
-    for (const set of this.listeners.values()) for (const listener of set) listener.wake()
+    for (const set of this.#listeners.values()) for (const listener of set) listener.wake()
   }
 
   /** From now on wakes also go to other hub processes. */
   relayTo(relay: ((topic: string) => void) | undefined): void {
-    this.relay = relay
+    this.#relay = relay
   }
 }
 
 export class Listener {
-  private heard = false
-  private resolve: ((heard: boolean) => void) | undefined
-  private readonly release: () => void
+  #heard = false
+  #resolve: ((heard: boolean) => void) | undefined
+  readonly #release: () => void
 
   constructor(release: () => void) {
-    this.release = release
+    this.#release = release
   }
 
   wake(): void {
-    if (this.resolve) this.resolve(true)
-    else this.heard = true
+    if (this.#resolve) this.#resolve(true)
+    else this.#heard = true
   }
 
   /** True at a wake since listening began or the last wait returned true; false at the time-out or abort. One wait at a time. */
   async wait(ms: number, signal?: AbortSignal): Promise<boolean> {
-    if (!this.heard && !signal?.aborted) this.heard = await this.next(ms, signal)
-    const heard = this.heard
-    this.heard = false
+    if (!this.#heard && !signal?.aborted) this.#heard = await this.#next(ms, signal)
+    const heard = this.#heard
+    this.#heard = false
     return heard
   }
 
-  private next(ms: number, signal: AbortSignal | undefined): Promise<boolean> {
+  #next(ms: number, signal: AbortSignal | undefined): Promise<boolean> {
     return new Promise((resolve) => {
       const done = (heard: boolean) => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', abort)
-        this.resolve = undefined
+        this.#resolve = undefined
         resolve(heard)
       }
       const abort = () => done(false)
       const timer = setTimeout(done, ms, false)
       signal?.addEventListener('abort', abort)
-      this.resolve = done
+      this.#resolve = done
     })
   }
 
   close(): void {
-    this.release()
-    this.resolve?.(false)
+    this.#release()
+    this.#resolve?.(false)
   }
 
   [Symbol.dispose](): void {
@@ -114,77 +114,77 @@ const everybody = '*'
  * lost it is made again, and everybody looks once. Topics that wake together go as one message.
  */
 export class WakeupRelay {
-  private readonly url: string
-  private readonly wakeups: Wakeups
-  private readonly logger: Logger
-  private readonly pending = new Set<string>()
-  private client: pg.Client | undefined
-  private timer: NodeJS.Timeout | undefined
-  private closed = false
-  private sent: Promise<unknown> = Promise.resolve()
+  readonly #url: string
+  readonly #wakeups: Wakeups
+  readonly #logger: Logger
+  readonly #pending = new Set<string>()
+  #client: pg.Client | undefined
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+  #sent: Promise<unknown> = Promise.resolve()
 
   constructor(url: string, wakeups: Wakeups, logger: Logger) {
-    this.url = url
-    this.wakeups = wakeups
-    this.logger = logger
+    this.#url = url
+    this.#wakeups = wakeups
+    this.#logger = logger
   }
 
   async start(): Promise<void> {
-    await this.connect()
-    this.wakeups.relayTo((topic) => this.send(topic))
+    await this.#connect()
+    this.#wakeups.relayTo((topic) => this.#send(topic))
   }
 
-  private async connect(): Promise<void> {
-    const client = new pg.Client({ connectionString: this.url, application_name: 'qianzhi-hub wake-ups', keepAlive: true })
-    client.on('error', (error) => this.logger.warn({ err: error }, 'wake-up connection lost'))
-    client.on('end', () => this.reconnect(client))
+  async #connect(): Promise<void> {
+    const client = new pg.Client({ connectionString: this.#url, application_name: 'qianzhi-hub wake-ups', keepAlive: true })
+    client.on('error', (error) => this.#logger.warn({ err: error }, 'wake-up connection lost'))
+    client.on('end', () => this.#reconnect(client))
     client.on('notification', ({ payload, processId }) => {
       if (processId === (client as unknown as { processID: number }).processID) return
-      if (payload === everybody) this.wakeups.wakeAll()
-      else for (const topic of (payload ?? '').split('\n')) this.wakeups.wakeHere(topic)
+      if (payload === everybody) this.#wakeups.wakeAll()
+      else for (const topic of (payload ?? '').split('\n')) this.#wakeups.wakeHere(topic)
     })
     await client.connect()
     await client.query(`listen ${channel}`)
-    this.client = client
+    this.#client = client
     // What was said while there was no connection is lost on both sides.
-    this.wakeups.wakeAll()
-    this.notify([everybody])
+    this.#wakeups.wakeAll()
+    this.#notify([everybody])
   }
 
-  private reconnect(lost: pg.Client): void {
-    if (this.client === lost) this.client = undefined
-    if (this.closed || this.client) return
-    this.timer = setTimeout(() => {
-      this.connect().catch((error: unknown) => this.logger.warn({ err: error }, 'wake-up connection not made'))
+  #reconnect(lost: pg.Client): void {
+    if (this.#client === lost) this.#client = undefined
+    if (this.#closed || this.#client) return
+    this.#timer = setTimeout(() => {
+      this.#connect().catch((error: unknown) => this.#logger.warn({ err: error }, 'wake-up connection not made'))
     }, 1000)
-    this.timer.unref()
+    this.#timer.unref()
   }
 
-  private send(topic: string): void {
-    this.pending.add(topic)
-    if (this.pending.size > 1) return
+  #send(topic: string): void {
+    this.#pending.add(topic)
+    if (this.#pending.size > 1) return
     setImmediate(() => {
-      const topics = [...this.pending]
-      this.pending.clear()
-      this.notify(messages(topics))
+      const topics = [...this.#pending]
+      this.#pending.clear()
+      this.#notify(messages(topics))
     })
   }
 
   /** One statement at a time on a connection. */
-  private notify(parts: readonly string[]): void {
+  #notify(parts: readonly string[]): void {
     for (const part of parts) {
-      this.sent = this.sent
-        .then(() => this.client?.query('select pg_notify($1, $2)', [channel, part]))
-        .catch((error: unknown) => this.logger.warn({ err: error }, 'wake-up not sent'))
+      this.#sent = this.#sent
+        .then(() => this.#client?.query('select pg_notify($1, $2)', [channel, part]))
+        .catch((error: unknown) => this.#logger.warn({ err: error }, 'wake-up not sent'))
     }
   }
 
   async close(): Promise<void> {
-    this.closed = true
-    this.wakeups.relayTo(undefined)
-    clearTimeout(this.timer)
-    await this.sent
-    await this.client?.end().catch(() => {})
+    this.#closed = true
+    this.#wakeups.relayTo(undefined)
+    clearTimeout(this.#timer)
+    await this.#sent
+    await this.#client?.end().catch(() => {})
   }
 }
 

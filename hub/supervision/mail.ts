@@ -1,5 +1,5 @@
 import { createTransport, type SendMailOptions } from 'nodemailer'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { errorForLog, reasonOf } from '../../protocol/errors.ts'
 import type { Store } from '../store/store.ts'
@@ -183,6 +183,6 @@ async function keepRunning(run: () => Promise<number>, logger: Logger, signal: A
     } catch (error) {
       logger.warn({ err: errorForLog(error) }, 'mail failed, tries again')
     }
-    await pause(between, undefined, { signal }).catch(() => {})
+    await sleep(between, undefined, { signal }).catch(() => {})
   }
 }

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Query, Store } from '../store/store.ts'
 import { markMissed, recountDeadlines, warnOfDeadlines } from './deadlines-watch.ts'
@@ -76,6 +76,6 @@ async function keepRunning(run: () => Promise<void>, { logger, settings }: Super
     } catch (error) {
       logger.warn({ err: error }, 'supervision failed, tries again')
     }
-    await pause(settings.everySeconds * 1000, undefined, { signal }).catch(() => {})
+    await sleep(settings.everySeconds * 1000, undefined, { signal }).catch(() => {})
   }
 }

@@ -13,7 +13,7 @@ export interface WrittenPages {
 }
 
 /** Rows of a sheet beside its header (ECMA-376, and every program that reads it). */
-export const mostSheetRows = 1_048_575
+export const maxSheetRows = 1_048_575
 
 /**
  * An .xlsx file of any number of rows, piece by piece: a sheet for each 1,048,575 of them. Cells are texts, and come back as they were;
@@ -45,7 +45,7 @@ async function fill(book: WorkbookWriter, stream: PassThrough, { name, headers, 
   let [sheet, rows] = [begin(), 0]
   for (const page of pages) {
     for (const row of page) {
-      if (rows === mostSheetRows) {
+      if (rows === maxSheetRows) {
         sheet.commit()
         ;[sheet, rows] = [begin(), 0]
       }

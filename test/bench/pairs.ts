@@ -35,7 +35,7 @@ interface Engine {
   bulkLoad(url: string, table: string, text: string): Promise<void>
 }
 
-const mostRows = 200_000
+const maxRows = 200_000
 
 export async function measurePairs({ rows, note }: BenchOptions): Promise<Record<string, number>> {
   const [postgres, mariadb] = [await startPostgres({ settings: { shared_buffers: '256MB', max_wal_size: '4GB' } }), await findMariadb()]
@@ -60,7 +60,7 @@ export async function measurePairs({ rows, note }: BenchOptions): Promise<Record
     engines.push({ name: 'mariadb', createDatabase, table, delivered: 'licences', insert, bulkLoad: loadDataInto })
   } else note('no MariaDB: its pairs were not measured')
   try {
-    const count = Math.min(rows, mostRows)
+    const count = Math.min(rows, maxRows)
     const figures: Record<string, number> = { pairRows: count }
     for (const source of engines) {
       for (const target of engines) Object.assign(figures, await measurePair(source, target, count, note))

@@ -3,7 +3,7 @@
  * the four links, and an application that writes at the source. Rows are real villages.
  */
 import { readFileSync } from 'node:fs'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { readVillages, villageColumns, villagesResource } from '../../config-examples/demo/villages.ts'
 import type { SinkReport, SourceReport } from '../../protocol/api.ts'
@@ -199,7 +199,7 @@ export class Writer {
       ]
       await this.#client.query(statements[n % statements.length]!)
       this.changes++
-      await pause(10)
+      await sleep(10)
     }
   }
 

@@ -1,7 +1,7 @@
 /** Guarantee 1 for a source that is only read: whenever the agent is killed, before, during and after its scans, both ends become equal. */
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { longer } from '../support/longer.ts'
 import { findMariadb } from '../support/mariadb.ts'
@@ -28,7 +28,7 @@ async function killed(line: Line): Promise<void> {
   const { program } = line.provider
   await until('a scan is complete', () => logged(line.provider, 'compare scan complete', runs.get(line)))
   // From the beginning of the next scan on: while it reads, writes down what it found, while batches are sent and written down.
-  await pause(random.between(0, 1_200))
+  await sleep(random.between(0, 1_200))
   await program.end('SIGKILL')
   runs.set(line, logLength(line.provider))
   program.start()

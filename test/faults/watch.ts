@@ -1,5 +1,5 @@
 /** Looks at the delivered counters again and again while things break: none may ever fall, vanish, or show what was never committed. */
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openClient, type Client } from '../support/client.ts'
 import { counterPrefix } from './writers.ts'
 
@@ -54,7 +54,7 @@ export class Watch {
         await client?.end().catch(() => undefined)
         client = undefined
       }
-      await pause(pace)
+      await sleep(pace)
     }
     await client?.end().catch(() => undefined)
   }

@@ -1,5 +1,5 @@
 /** Applications that write into `villages` while things break: each on its own connection, which it opens again whenever it is lost. */
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openClient, type Client } from '../support/client.ts'
 import { until } from '../support/programs.ts'
 import type { Random } from './random.ts'
@@ -90,9 +90,9 @@ class Writer {
         // The database was killed, or chose this transaction to break a deadlock: an application begins again on a new connection.
         await client?.end().catch(() => undefined)
         client = undefined
-        await pause(20)
+        await sleep(20)
       }
-      await pause(pace)
+      await sleep(pace)
     }
     await client?.end().catch(() => undefined)
   }

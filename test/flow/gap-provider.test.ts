@@ -1,7 +1,7 @@
 /** A provider behind a one-way gap: real programs; its batches reach the hub through another agent of its agency, signed by itself. */
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { Random } from '../faults/random.ts'
 import { TestAgent } from '../support/exchange.ts'
@@ -77,7 +77,7 @@ t.test('what is signed inside is stored by the hub, and delivered', async (t) =>
     if (round === 12) inner.program.start()
     if (round === 20) await outer.program.end('SIGKILL')
     if (round === 22) outer.program.start()
-    await pause(30)
+    await sleep(30)
   }
   outward.faults = { lost: 0, doubled: 0, halved: 0 }
   await equal('everything is delivered in the end')

@@ -1,7 +1,7 @@
 /** A receiver behind a one-way gap: real programs, and between them a gap that loses, doubles, delays and halves files. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { TestAgent } from '../support/exchange.ts'
 import { Gap } from '../support/gap.ts'
@@ -68,7 +68,7 @@ t.test('rows pass a bad gap, and are equal in the end', async (t) => {
     if (round === 18) inner.program.start()
     if (round === 26) await outer.program.end('SIGKILL')
     if (round === 30) outer.program.start()
-    await pause(30)
+    await sleep(30)
   }
   await equal('everything is inside in the end')
   t.ok(inward.lost > 0, `${inward.lost} files were lost on the way`)

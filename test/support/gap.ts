@@ -1,7 +1,7 @@
 /** A one-way gap between two folders, for tests: as bad as it is told to be. */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Copies what is new in one folder into another. */
 export class Gap {
@@ -34,7 +34,7 @@ export class Gap {
   async #run(): Promise<void> {
     while (!this.#ending.signal.aborted) {
       if (!this.closed) for (const file of this.#news()) await this.#carry(file)
-      await pause(20, undefined, { signal: this.#ending.signal }).catch(() => undefined)
+      await sleep(20, undefined, { signal: this.#ending.signal }).catch(() => undefined)
     }
   }
 
@@ -68,7 +68,7 @@ export class Gap {
     }
     if (happens(this.faults.halved)) {
       this.#write(name, bytes.subarray(0, bytes.length >> 1))
-      await pause(100)
+      await sleep(100)
     }
     this.#write(name, bytes)
     if (happens(this.faults.doubled)) this.#write(name.toUpperCase(), bytes)

@@ -9,8 +9,8 @@ import type { TestDatabaseServer } from './postgres.ts'
 import { fillPrepared, versionOf } from './prepared.ts'
 import { account, freePort, run, startServer } from './server.ts'
 
-const MARIADBD = '/usr/sbin/mariadbd'
-const INSTALL = '/usr/bin/mariadb-install-db'
+const mariadbd = '/usr/sbin/mariadbd'
+const install = '/usr/bin/mariadb-install-db'
 
 export interface Mariadb {
   readonly version: string
@@ -35,7 +35,7 @@ export async function findMariadb(): Promise<Mariadb | undefined> {
 
 /** undefined when Debian's mariadb-server is not installed. `settings` are added to the server's command line. */
 export async function startMariadb(options: { settings?: Record<string, string> } = {}): Promise<TestDatabaseServer | undefined> {
-  if (!existsSync(MARIADBD) || !existsSync(INSTALL)) return undefined
+  if (!existsSync(mariadbd) || !existsSync(install)) return undefined
   const mysqlAccount = await account('mysql')
   const temporary = await mkdtemp(join(tmpdir(), 'qianzhi-mariadb-'))
   if (mysqlAccount) await chown(temporary, mysqlAccount.uid, mysqlAccount.gid)
@@ -43,8 +43,8 @@ export async function startMariadb(options: { settings?: Record<string, string> 
   const choices = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
   await mkdir(dataDir)
   if (mysqlAccount) await chown(dataDir, mysqlAccount.uid, mysqlAccount.gid)
-  await fillPrepared(dataDir, await versionOf(MARIADBD), mysqlAccount, async (folder) => {
-    await run(INSTALL, ['--no-defaults', `--datadir=${folder}`, ...choices], mysqlAccount)
+  await fillPrepared(dataDir, await versionOf(mariadbd), mysqlAccount, async (folder) => {
+    await run(install, ['--no-defaults', `--datadir=${folder}`, ...choices], mysqlAccount)
   })
   const port = await freePort()
   const settings = {
@@ -59,7 +59,7 @@ export async function startMariadb(options: { settings?: Record<string, string> 
   }
   const address = `mysql://root@127.0.0.1:${port}`
   const server = await startServer({
-    program: MARIADBD,
+    program: mariadbd,
     args: ['--no-defaults', ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)],
     account: mysqlAccount,
     temporary,

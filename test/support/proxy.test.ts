@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startProxy } from './proxy.ts'
 
@@ -85,7 +85,7 @@ t.test('forgets idle connections silently', async (t) => {
   proxy.cutIdle(50)
   const socket = await open(proxy.port)
   t.equal(await ask(socket, 'one'), 'one')
-  await delay(120)
+  await sleep(120)
   t.equal(await ask(socket, 'two', 100), undefined)
   t.same(received, ['one'])
   t.equal(await ask(await open(proxy.port), 'three'), 'three')

@@ -3,9 +3,9 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, readdir, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 
-const DEADLINE_MS = 60_000
+const deadlineMs = 60_000
 
 export interface Account {
   readonly uid: number
@@ -66,7 +66,7 @@ async function launch({ program, args, account, temporary, connect }: ServerOpti
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-8_000)))
   await once(child, 'spawn')
   const release = endWithThisProcess(child.pid!, temporary)
-  const deadline = Date.now() + DEADLINE_MS
+  const deadline = Date.now() + deadlineMs
   for (;;) {
     if (gone(child)) throw new Error(`${program} ended while starting:\n${log}`)
     try {
@@ -74,7 +74,7 @@ async function launch({ program, args, account, temporary, connect }: ServerOpti
       break
     } catch (cause) {
       if (Date.now() > deadline) throw new Error(`${program} is not ready:\n${log}`, { cause })
-      await delay(20)
+      await sleep(20)
     }
   }
   child.unref()
@@ -101,7 +101,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
     child.ref()
     const exit = once(child, 'exit')
     child.kill(signal)
-    const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS)
+    const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
     await exit
     clearTimeout(timer)
   }
@@ -109,7 +109,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   for (const pid of children) {
     while (await running(pid)) {
       sendSigkill(pid)
-      await delay(5)
+      await sleep(5)
     }
   }
 }

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../../protocol/errors.ts'
 import { placeOf } from '../../../protocol/position.ts'
 import { quoteText, type ApplyTable } from './sql.ts'
 import type { Value } from '../../../protocol/value.ts'
-import { mostKept, type Change, type Part, type QuarantinedKey, type Replayed, type Row, type SinkTable } from '../../database.ts'
+import { maxKept, type Change, type Part, type QuarantinedKey, type Replayed, type Row, type SinkTable } from '../../database.ts'
 import { readTable } from './catalog.ts'
 import type { RawValue, Session } from './connection.ts'
 import { sourceQuarantine } from './setup.ts'
@@ -64,7 +64,7 @@ export async function setAside(
   aside: readonly Aside[],
   already: number,
 ): Promise<void> {
-  const room = Math.max(0, mostKept - already)
+  const room = Math.max(0, maxKept - already)
   for (let at = 0; at < aside.length; at += 1000) {
     const rows = aside.slice(at, at + 1000).map(({ key, code, reason, kept }, i) => {
       const texts = [sink.route, part, keyDigest(key), JSON.stringify(key), code, reason.slice(0, 1000)].map(quoteText)

@@ -3,7 +3,7 @@
  * snapshot is ended, somebody holds a lock), so no time-out can tell; a second connection can.
  */
 import type { Duplex } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise'
 
 export interface Silent {
@@ -14,10 +14,10 @@ export interface Silent {
 }
 
 /** Milliseconds without an answer before the server is asked, and that it has for its answer. */
-const SILENCE_MS = 15_000
-const PROBE_MS = 10_000
+const silenceMs = 15_000
+const probeMs = 10_000
 /** An answer that is on its way when the server says that it is not working any more gets so long to arrive. */
-const ARRIVAL_MS = 2_000
+const arrivalMs = 2_000
 
 /** Ends a connection at once, and what it was asked with an error: mysql2's own `destroy` waits for the other side, and settles nothing. */
 export function cut(connection: Connection): void {
@@ -34,7 +34,7 @@ export function watchSilence(session: Silent, lost: () => void): () => void {
     else again()
   }
   let timer: NodeJS.Timeout
-  const again = (): void => void (timer = setTimeout(() => void look(), SILENCE_MS).unref())
+  const again = (): void => void (timer = setTimeout(() => void look(), silenceMs).unref())
   again()
   return () => {
     watch.stopped = true
@@ -46,13 +46,13 @@ export function watchSilence(session: Silent, lost: () => void): () => void {
 async function probe(session: Silent, watch: { stopped: boolean }): Promise<boolean> {
   let connection: Connection | undefined
   try {
-    connection = await createConnection({ uri: session.url, rowsAsArray: true, connectTimeout: PROBE_MS })
+    connection = await createConnection({ uri: session.url, rowsAsArray: true, connectTimeout: probeMs })
     connection.on('error', () => {})
     if (await works(connection, session)) return false
-    await delay(ARRIVAL_MS, undefined, { ref: false })
+    await sleep(arrivalMs, undefined, { ref: false })
     if (watch.stopped || (await works(connection, session))) return false
     // The dead session still holds its locks: the server would notice only much later.
-    await connection.query({ sql: `kill ${session.id}`, timeout: PROBE_MS }).catch(() => {})
+    await connection.query({ sql: `kill ${session.id}`, timeout: probeMs }).catch(() => {})
     return true
   } catch (error) {
     return !answered(error)
@@ -64,7 +64,7 @@ async function probe(session: Silent, watch: { stopped: boolean }): Promise<bool
 /** A session that sleeps waits for its client; one that waits within a statement is ended by the server within a minute. */
 async function works(connection: Connection, { id, host }: Silent): Promise<boolean> {
   const sql = `select @@hostname, (select command from information_schema.processlist where id = ${id})`
-  const [rows] = await connection.query<RowDataPacket[]>({ sql, timeout: PROBE_MS })
+  const [rows] = await connection.query<RowDataPacket[]>({ sql, timeout: probeMs })
   const [there, command] = rows[0] as [string, string | null]
   return there !== host || (command !== null && command !== 'Sleep')
 }

@@ -5,7 +5,7 @@
  * The session also tells whether the server can still be reached: a statement may take long, so silence on the working connection means
  * nothing; silence on this one does.
  */
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { quoteName, unlessError } from './sql.ts'
 import type { DatabaseOptions } from '../../database.ts'
@@ -90,7 +90,7 @@ export class SchemaLock {
 }
 
 async function holdRow(session: Session, purpose: Purpose): Promise<boolean> {
-  for (const patience = Date.now() + patienceMs; ; await delay(askMs)) {
+  for (const patience = Date.now() + patienceMs; ; await sleep(askMs)) {
     try {
       session.holdTransaction()
       const held = await session.rows(lockStatement(session.server.user, purpose))

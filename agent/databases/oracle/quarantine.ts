@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../../protocol/errors.ts'
 import { placeOf, positionNumber, type Position } from '../../../protocol/position.ts'
 import type { ApplyTable } from './sql-rows.ts'
 import type { Value } from '../../../protocol/value.ts'
-import { mostKept, type Change, type Part, type QuarantinedKey, type Replayed, type Row, type SinkTable } from '../../database.ts'
+import { maxKept, type Change, type Part, type QuarantinedKey, type Replayed, type Row, type SinkTable } from '../../database.ts'
 import type { Binds, RawValue, Session } from './connection.ts'
 import type { Own } from './queue.ts'
 import { sourceQuarantine } from './setup.ts'
@@ -100,7 +100,7 @@ export async function setAside(
 values (:1, :2, :3, :4, to_number(:5), :6, sys_extract_utc(systimestamp), :7, :8)`
   const keys = aside.map(({ key }) => key)
   await clearQuarantine(session, sink, part, keys)
-  const room = Math.max(0, mostKept - already)
+  const room = Math.max(0, maxKept - already)
   const rows = aside.map(({ key, code, reason, kept }, i) => {
     const values = kept && i < room ? JSON.stringify(kept) : null
     return [sink.route, part, keyDigest(key), code, positionNumber(to), reason.slice(0, 1000) || null, JSON.stringify(key), values]

@@ -7,7 +7,7 @@ import { valueFault, type Value, type ValueType } from '../../../protocol/value.
 import type { Change, MappedColumn, Prepared, RowFault, SinkTable } from '../../database.ts'
 
 /** Up to here one statement with arrays is faster than COPY. */
-const DIRECT_ROWS = 50
+const directRows = 50
 
 /** A row as a quarantine keeps it: values by item, of a delete those of the key. */
 export interface Kept {
@@ -45,7 +45,7 @@ export function prepareBatch(sink: SinkTable, change: Change): Batch {
     upserts,
     deletes,
     faults: [...faults.values()],
-    copy: upserts.length > DIRECT_ROWS ? copyText(sink.columns, change, upserts) : undefined,
+    copy: upserts.length > directRows ? copyText(sink.columns, change, upserts) : undefined,
   }
 }
 

@@ -11,13 +11,13 @@ import { Sleeper } from './sleep.ts'
 import { sourceTable } from './table.ts'
 
 /** SQLSTATE of a statement that waited for a lock too long. */
-const LOCK_NOT_AVAILABLE = '55P03'
-const FIRST_ENTRIES = 16
-const COLLAPSE_LOCK = '200ms'
+const lockNotAvailable = '55P03'
+const firstEntries = 16
+const collapseLock = '200ms'
 /** Somebody else's lock on one table must not keep the other tables waiting for long. */
-const LOCK_WAIT = '3s'
+const lockWait = '3s'
 /** Milliseconds for which the queues are not looked at together after one was found locked. */
-const LOCKED_MS = 15_000
+const lockedMs = 15_000
 
 interface Watched {
   reader: Reader
@@ -26,29 +26,29 @@ interface Watched {
 }
 
 export class PostgresCapture implements Capture {
-  private readonly connection: Connection
-  private readonly sources: readonly SourceTable[]
-  private readonly watched = new Map<SourceTable, Watched>()
-  private sleeper!: Sleeper
-  private waitingQuery: string | undefined
-  private lockedUntil = 0
+  readonly #connection: Connection
+  readonly #sources: readonly SourceTable[]
+  readonly #watched = new Map<SourceTable, Watched>()
+  #sleeper!: Sleeper
+  #waitingQuery: string | undefined
+  #lockedUntil = 0
 
   private constructor(connection: Connection, sources: readonly SourceTable[]) {
-    this.connection = connection
-    this.sources = sources
+    this.#connection = connection
+    this.#sources = sources
   }
 
   /** On a connection that holds the lock; the capture closes it. */
   static async open(connection: Connection, sources: readonly SourceTable[], pace: number): Promise<PostgresCapture> {
     const capture = new PostgresCapture(connection, sources)
-    await connection.script(`set lock_timeout = '${LOCK_WAIT}'`)
-    capture.sleeper = await Sleeper.open(connection, pace, async () => (await capture.waiting()).size > 0)
+    await connection.script(`set lock_timeout = '${lockWait}'`)
+    capture.#sleeper = await Sleeper.open(connection, pace, async () => (await capture.waiting()).size > 0)
     return capture
   }
 
   async state(source: SourceTable): Promise<StreamState> {
-    const [row] = await this.work(source, () =>
-      this.connection.query(
+    const [row] = await this.#work(source, () =>
+      this.#connection.query(
         `select epoch, seq, hash, snapshot_needed, snapshot_epoch, snapshot_seq, snapshot_after, coverage,
            (select count(*) from qianzhi.source_quarantine q where q.resource = s.resource)
          from qianzhi.stream s where resource = $1`,
@@ -67,34 +67,34 @@ export class PostgresCapture implements Capture {
   }
 
   coverage(source: SourceTable): Promise<string> {
-    return this.work(source, () => coverageOf(this.connection, source))
+    return this.#work(source, () => coverageOf(this.#connection, source))
   }
 
   async checkTable(source: SourceTable): Promise<void> {
-    this.watched.delete(source)
-    await this.watch(source)
+    this.#watched.delete(source)
+    await this.#watch(source)
   }
 
   async waiting(): Promise<Set<string>> {
-    this.waitingQuery ??= await this.makeWaitingQuery()
-    if (this.waitingQuery === '') return new Set()
-    if (Date.now() < this.lockedUntil) return this.all()
+    this.#waitingQuery ??= await this.#makeWaitingQuery()
+    if (this.#waitingQuery === '') return new Set()
+    if (Date.now() < this.#lockedUntil) return this.#all()
     try {
-      const rows = await this.connection.prepared(this.waitingQuery)
+      const rows = await this.#connection.prepared(this.#waitingQuery)
       return new Set(rows.map((row) => row[0]!))
     } catch (error) {
-      if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error
-      this.lockedUntil = Date.now() + LOCKED_MS
-      return this.all()
+      if (sqlState(error) !== lockNotAvailable) throw error
+      this.#lockedUntil = Date.now() + lockedMs
+      return this.#all()
     }
   }
 
-  private all(): Set<string> {
-    return new Set(this.sources.map(({ resource }) => resource))
+  #all(): Set<string> {
+    return new Set(this.#sources.map(({ resource }) => resource))
   }
 
   async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
-    const watched = await this.watch(source)
+    const watched = await this.#watch(source)
     const { queue } = sourceNames(source.resource)
     const lists = watched.reader.keys.map((_, i) => `array_to_json(k${i + 1})::text`).join(', ')
     const sql = `select id, cause, ${lists} from ${queue} where id not in (select unnest($1::uuid[])) limit $2`
@@ -103,7 +103,7 @@ export class PostgresCapture implements Capture {
     let marked = false
     while (keys.size < maxKeys) {
       const limit = Math.ceil((maxKeys - keys.size) / watched.keysPerEntry)
-      const rows = await this.work(source, () => this.connection.prepared(sql, [[...inFlight, ...entries], limit]))
+      const rows = await this.#work(source, () => this.#connection.prepared(sql, [[...inFlight, ...entries], limit]))
       let held = 0
       for (const [id, cause, ...texts] of rows) {
         if (keys.size >= maxKeys) break
@@ -122,18 +122,18 @@ export class PostgresCapture implements Capture {
   }
 
   async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
-    const { reader } = await this.watch(source)
-    return this.work(source, () => readByKeys(this.connection, reader, keys))
+    const { reader } = await this.#watch(source)
+    return this.#work(source, () => readByKeys(this.#connection, reader, keys))
   }
 
   async rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
-    const { reader } = await this.watch(source)
-    return this.work(source, () => readAfter(this.connection, reader, after, limit))
+    const { reader } = await this.#watch(source)
+    return this.#work(source, () => readAfter(this.#connection, reader, after, limit))
   }
 
   async count(source: SourceTable): Promise<number> {
-    const { reader } = await this.watch(source)
-    return this.work(source, () => countRows(this.connection, reader))
+    const { reader } = await this.#watch(source)
+    return this.#work(source, () => countRows(this.#connection, reader))
   }
 
   /**
@@ -158,27 +158,27 @@ export class PostgresCapture implements Capture {
       )
     }
     const sql = `with ${parts.join(',\n')} select count(*) from moved`
-    const [row] = await this.work(source, () => this.connection.prepared(sql, values))
+    const [row] = await this.#work(source, () => this.#connection.prepared(sql, values))
     if (row![0] !== '1') throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(step.to) })
-    if (step.entries.length > 0) await this.sleeper.stayAwake()
+    if (step.entries.length > 0) await this.#sleeper.stayAwake()
   }
 
   async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
-    const { reader } = await this.watch(source)
+    const { reader } = await this.#watch(source)
     const { queue } = sourceNames(source.resource)
     const places = reader.keys.map((_, i) => `k${i + 1}`)
-    await this.work(source, () =>
-      this.connection.transaction(async () => {
+    await this.#work(source, () =>
+      this.#connection.transaction(async () => {
         for (let from = 0; from < keys.length; from += entryKeys) {
           const part = keys.slice(from, from + entryKeys)
           const lists = places.map((_, i) => part.map((key) => key[i]))
-          await this.connection.query(
+          await this.#connection.query(
             `insert into ${queue} (${places.join(', ')}) values (${places.map((_, i) => `$${i + 1}`).join(', ')})`,
             lists,
           )
         }
         const values = [source.resource, ...place(position)]
-        await this.connection.query('update qianzhi.stream set epoch = $2, seq = $3, hash = $4 where resource = $1', values)
+        await this.#connection.query('update qianzhi.stream set epoch = $2, seq = $3, hash = $4 where resource = $1', values)
       }),
     )
   }
@@ -188,12 +188,12 @@ export class PostgresCapture implements Capture {
     const entries = change.entries ?? []
     if (change.snapshot && entries.length > 0) {
       const full = `select from ${queue} where id = any($1::uuid[]) and cause = 'limit' limit 1`
-      const found = await this.work(source, () => this.connection.query(full, [entries]))
+      const found = await this.#work(source, () => this.#connection.query(full, [entries]))
       if (found.length > 0) await this.collapse(source)
     }
     const values: unknown[] = [source.resource, entries, change.coverage ?? null]
-    await this.work(source, () =>
-      this.connection.query(
+    await this.#work(source, () =>
+      this.#connection.query(
         `with gone as (delete from ${queue} where id = any($2::uuid[]) and cause is distinct from 'limit')
          update qianzhi.stream set coverage = coalesce($3, coverage)${change.snapshot ? snapshotSet(values, 'needed') : ''} where resource = $1`,
         values,
@@ -204,9 +204,9 @@ export class PostgresCapture implements Capture {
   async collapse(source: SourceTable): Promise<boolean> {
     const { queue } = sourceNames(source.resource)
     try {
-      await this.work(source, () =>
-        this.connection.script(
-          `begin; set local lock_timeout = '${COLLAPSE_LOCK}'; truncate ${queue};
+      await this.#work(source, () =>
+        this.#connection.script(
+          `begin; set local lock_timeout = '${collapseLock}'; truncate ${queue};
            update qianzhi.stream set snapshot_needed = true, snapshot_epoch = null, snapshot_seq = null, snapshot_after = null
              where resource = ${quoteText(source.resource)};
            commit`,
@@ -214,16 +214,16 @@ export class PostgresCapture implements Capture {
       )
       return true
     } catch (error) {
-      await this.connection.script('rollback')
-      if (sqlState(error) === LOCK_NOT_AVAILABLE) return false
+      await this.#connection.script('rollback')
+      if (sqlState(error) === lockNotAvailable) return false
       throw error
     }
   }
 
   async backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }> {
     const { queue } = sourceNames(source.resource)
-    const [row] = await this.work(source, () =>
-      this.connection.query(
+    const [row] = await this.#work(source, () =>
+      this.#connection.query(
         `select count(*), pg_relation_size('${queue}'), extract(epoch from min(at)) * 1000 from (select at from ${queue} limit $1) q`,
         [bound],
       ),
@@ -233,39 +233,39 @@ export class PostgresCapture implements Capture {
   }
 
   idle(busy: boolean, signal: AbortSignal): Promise<void> {
-    return this.sleeper.idle(busy, signal)
+    return this.#sleeper.idle(busy, signal)
   }
 
   async close(): Promise<void> {
-    await this.connection.close()
+    await this.#connection.close()
   }
 
-  private async watch(source: SourceTable): Promise<Watched> {
-    let watched = this.watched.get(source)
+  async #watch(source: SourceTable): Promise<Watched> {
+    let watched = this.#watched.get(source)
     if (!watched) {
-      const reader = readerOf(source, await sourceTable(this.connection, source.table))
-      this.watched.set(source, (watched = { reader, keysPerEntry: entryKeys / FIRST_ENTRIES }))
+      const reader = readerOf(source, await sourceTable(this.#connection, source.table))
+      this.#watched.set(source, (watched = { reader, keysPerEntry: entryKeys / firstEntries }))
     }
     return watched
   }
 
   /** Sources that are not set up have no queue and are left out until the capture is opened again. */
-  private async makeWaitingQuery(): Promise<string> {
+  async #makeWaitingQuery(): Promise<string> {
     const parts: string[] = []
-    for (const { resource } of this.sources) {
+    for (const { resource } of this.#sources) {
       const { queue } = sourceNames(resource)
-      const [row] = await this.connection.query('select to_regclass($1)', [queue])
+      const [row] = await this.#connection.query('select to_regclass($1)', [queue])
       if (row![0] !== null) parts.push(`select ${quoteText(resource)} where exists (select from ${queue})`)
     }
     return parts.join(' union all ')
   }
 
   /** A missing queue or stream is a missing set-up, and a lock that is not to be had holds this source only; everything else keeps its code. */
-  private async work<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {
+  async #work<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
-      if (sqlState(error) === LOCK_NOT_AVAILABLE) throw locked(source, error)
+      if (sqlState(error) === lockNotAvailable) throw locked(source, error)
       throw withTable(error, source.table, 'QZ-SOURCE-NOT-SET-UP')
     }
   }

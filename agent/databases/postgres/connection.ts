@@ -15,7 +15,7 @@ const settings = `
   set idle_in_transaction_session_timeout = '60s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 4`
 
 /** Longer than any statement should take: then the network has swallowed it. */
-const ANSWER_MS = 30 * 60_000
+const answerMs = 30 * 60_000
 
 export class Connection {
   readonly client: pg.Client
@@ -23,25 +23,25 @@ export class Connection {
   /** Set once the session is gone; whoever waits for more than an answer is told. */
   lost: QianzhiError | undefined
   onLost: (() => void) | undefined
-  private readonly statements = new Map<string, string>()
-  private readonly url: string
-  private pid: number | undefined
+  readonly #statements = new Map<string, string>()
+  readonly #url: string
+  #pid: number | undefined
 
   constructor(client: pg.Client, database: string, url: string) {
     this.client = client
     this.database = database
-    this.url = url
-    client.on('error', (error) => this.lose(error))
-    client.on('end', () => this.lose())
+    this.#url = url
+    client.on('error', (error) => this.#lose(error))
+    client.on('end', () => this.#lose())
   }
 
   /** Fixes the session's settings. */
   async prepare(): Promise<void> {
     await this.client.query(settings)
-    this.pid = Number((await this.client.query<{ pid: string }>('select pg_backend_pid() as pid')).rows[0]!.pid)
+    this.#pid = Number((await this.client.query<{ pid: string }>('select pg_backend_pid() as pid')).rows[0]!.pid)
   }
 
-  private lose(cause?: unknown): void {
+  #lose(cause?: unknown): void {
     const reason = cause ? reasonOf(cause) : 'the connection ended'
     this.lost ??= new QianzhiError('QZ-DB-UNREACHABLE', { database: this.database, reason }, { cause })
     this.onLost?.()
@@ -49,14 +49,14 @@ export class Connection {
 
   /** Rows as arrays of texts. */
   async query(sql: string, values: readonly unknown[] = []): Promise<Texts[]> {
-    return this.send({ text: sql, values: [...values] })
+    return this.#send({ text: sql, values: [...values] })
   }
 
   /** The same, parsed once in this session: for statements that come again and again. */
   async prepared(sql: string, values: readonly unknown[] = []): Promise<Texts[]> {
-    let name = this.statements.get(sql)
-    if (!name) this.statements.set(sql, (name = `q${this.statements.size}`))
-    return this.send({ text: sql, values: [...values], name })
+    let name = this.#statements.get(sql)
+    if (!name) this.#statements.set(sql, (name = `q${this.#statements.size}`))
+    return this.#send({ text: sql, values: [...values], name })
   }
 
   /** Columns of a statement's result: name, type's OID, type modifier. */
@@ -90,7 +90,7 @@ export class Connection {
   /** Runs work on the client; what it throws becomes a coded error with its SQLSTATE in `cause`. */
   async guard<T>(work: () => Promise<T>): Promise<T> {
     if (this.lost) throw this.lost
-    const answered = this.watch()
+    const answered = this.#watch()
     try {
       return await work()
     } catch (error) {
@@ -101,15 +101,15 @@ export class Connection {
   }
 
   /** Ends a session that the network has swallowed, whereupon its statement fails. @returns to be called when there is an answer. */
-  private watch(): () => void {
-    if (this.pid === undefined) return () => {}
-    return watchSilence({ url: this.url, pid: this.pid }, (reason) => {
-      this.lose(new Error(reason))
+  #watch(): () => void {
+    if (this.#pid === undefined) return () => {}
+    return watchSilence({ url: this.#url, pid: this.#pid }, (reason) => {
+      this.#lose(new Error(reason))
       ;(this.client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
     })
   }
 
-  private async send(query: { text: string; values: unknown[]; name?: string }): Promise<Texts[]> {
+  async #send(query: { text: string; values: unknown[]; name?: string }): Promise<Texts[]> {
     const result = await this.guard(() => this.client.query<Texts>({ ...query, rowMode: 'array' }))
     return result.rows
   }
@@ -125,7 +125,7 @@ export async function connect(database: string, url: string, role: string): Prom
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: 10_000,
-    query_timeout: ANSWER_MS,
+    query_timeout: answerMs,
     types: types as unknown as pg.CustomTypesConfig,
   })
   const connection = new Connection(client, database, url)

@@ -11,36 +11,36 @@ import { makeStateTables } from './state.ts'
 import { refuse } from './table.ts'
 
 export class PostgresDelivery implements Delivery {
-  private readonly connection: Connection
+  readonly #connection: Connection
   /** Opened parts by route and part. */
-  private readonly opened = new Map<string, OpenSink>()
-  private readonly stages = new Map<string, string>()
-  private last: Promise<unknown> = Promise.resolve()
+  readonly #opened = new Map<string, OpenSink>()
+  readonly #stages = new Map<string, string>()
+  #last: Promise<unknown> = Promise.resolve()
 
   /** On a connection that holds the lock; the delivery closes it. */
   constructor(connection: Connection) {
-    this.connection = connection
+    this.#connection = connection
   }
 
   open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null; left?: string }> {
-    return this.exclusively(sink, async () => {
-      await makeStateTables(this.connection)
-      const live = await openLive(this.connection, sink)
-      const shadow = await openShadow(this.connection, sink)
-      this.keep(sink, 'live', live.open)
-      this.keep(sink, 'shadow', shadow?.open)
+    return this.#exclusively(sink, async () => {
+      await makeStateTables(this.#connection)
+      const live = await openLive(this.#connection, sink)
+      const shadow = await openShadow(this.#connection, sink)
+      this.#keep(sink, 'live', live.open)
+      this.#keep(sink, 'shadow', shadow?.open)
       return { live: live.state, shadow: shadow?.state ?? null, ...(live.left && { left: live.left }) }
     })
   }
 
   beginShadow(sink: SinkTable): Promise<void> {
-    return this.exclusively(sink, async () => this.keep(sink, 'shadow', await beginShadow(this.connection, sink)))
+    return this.#exclusively(sink, async () => this.#keep(sink, 'shadow', await beginShadow(this.#connection, sink)))
   }
 
   swap(sink: SinkTable): Promise<void> {
-    return this.exclusively(sink, async () => {
-      this.keep(sink, 'live', await swapShadow(this.connection, sink))
-      this.keep(sink, 'shadow', undefined)
+    return this.#exclusively(sink, async () => {
+      this.#keep(sink, 'live', await swapShadow(this.#connection, sink))
+      this.#keep(sink, 'shadow', undefined)
     })
   }
 
@@ -49,52 +49,52 @@ export class PostgresDelivery implements Delivery {
   }
 
   apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
-    return this.exclusively(sink, async () => applyBatch(await this.target(sink, part), prepared as Batch))
+    return this.#exclusively(sink, async () => applyBatch(await this.#target(sink, part), prepared as Batch))
   }
 
   replay(sink: SinkTable, part: Part): Promise<Replayed> {
-    return this.exclusively(sink, async () => replayQuarantine(await this.target(sink, part)))
+    return this.#exclusively(sink, async () => replayQuarantine(await this.#target(sink, part)))
   }
 
   remove(route: string): Promise<Removal | null> {
-    return this.inTurn(() => removeRoute(this.connection, route))
+    return this.#inTurn(() => removeRoute(this.#connection, route))
   }
 
   settleRemovals(wanted: readonly string[]): Promise<void> {
-    return this.inTurn(() => settleRemovals(this.connection, wanted))
+    return this.#inTurn(() => settleRemovals(this.#connection, wanted))
   }
 
   async check(): Promise<void> {
-    await this.last
-    await this.connection.query('select 1')
+    await this.#last
+    await this.#connection.query('select 1')
   }
 
   async close(): Promise<void> {
-    await this.last
-    await this.connection.close()
+    await this.#last
+    await this.#connection.close()
   }
 
-  private async target(sink: SinkTable, part: Part): Promise<Target> {
-    const open = this.opened.get(`${part} ${sink.route}`)
+  async #target(sink: SinkTable, part: Part): Promise<Target> {
+    const open = this.#opened.get(`${part} ${sink.route}`)
     if (open?.table.columns.length !== sink.columns.length) throw refuse(sink, `its ${part} part was not made for these items`)
-    await requireUnaltered(this.connection, sink, part, open)
-    return { connection: this.connection, sink, part, open, stages: this.stages }
+    await requireUnaltered(this.#connection, sink, part, open)
+    return { connection: this.#connection, sink, part, open, stages: this.#stages }
   }
 
-  private keep(sink: SinkTable, part: Part, open: OpenSink | undefined): void {
-    if (open) this.opened.set(`${part} ${sink.route}`, open)
-    else this.opened.delete(`${part} ${sink.route}`)
+  #keep(sink: SinkTable, part: Part, open: OpenSink | undefined): void {
+    if (open) this.#opened.set(`${part} ${sink.route}`, open)
+    else this.#opened.delete(`${part} ${sink.route}`)
   }
 
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.last.then(work)
-    this.last = mine.catch(() => {})
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(work)
+    this.#last = mine.catch(() => {})
     return mine
   }
 
-  private async exclusively<T>(sink: SinkTable, work: () => Promise<T>): Promise<T> {
+  async #exclusively<T>(sink: SinkTable, work: () => Promise<T>): Promise<T> {
     try {
-      return await this.inTurn(work)
+      return await this.#inTurn(work)
     } catch (error) {
       throw withTable(error, sink.table, 'QZ-SINK-TABLE')
     }

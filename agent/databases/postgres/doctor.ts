@@ -8,8 +8,8 @@ import { readerOf } from './rows.ts'
 import { sourceNames } from './setup.ts'
 import { findTable, sourceTable } from './table.ts'
 
-const OLDEST_VERSION = 130_000
-const CLOCK_LIMIT_MS = 60_000
+const oldestVersion = 130_000
+const clockLimitMs = 60_000
 
 export async function doctor(
   open: () => Promise<Connection>,
@@ -57,7 +57,7 @@ async function serverChecks(connection: Connection, writes: boolean): Promise<Ch
   return [
     {
       name: 'version',
-      ok: Number(number) >= OLDEST_VERSION,
+      ok: Number(number) >= oldestVersion,
       zh: `PostgreSQL ${version}(需要 13 或更高版本)`,
       en: `PostgreSQL ${version} (13 or later is needed)`,
     },
@@ -77,7 +77,7 @@ async function serverChecks(connection: Connection, writes: boolean): Promise<Ch
     { name: 'encoding', ok: encoding === 'UTF8', zh: `数据库编码 ${encoding}(需要 UTF8)`, en: `Encoding ${encoding} (UTF8 is needed)` },
     {
       name: 'clock',
-      ok: Math.abs(ahead) < CLOCK_LIMIT_MS,
+      ok: Math.abs(ahead) < clockLimitMs,
       zh: `数据库时钟与本机相差 ${ahead} 毫秒`,
       en: `The server clock is ${ahead} ms ahead of this machine`,
     },

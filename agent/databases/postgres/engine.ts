@@ -1,5 +1,5 @@
 /** The PostgreSQL engine (13 and later). */
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { supplyTable } from './sql.ts'
 import {
@@ -30,7 +30,7 @@ import { setupScript, teardownScript } from './setup.ts'
 import { sourceTable, tableMembers } from './table.ts'
 
 /** A killed agent's session lives on until the server notices: so long a lock that is held is asked for again. */
-const LOCK_PATIENCE_MS = 3000
+const lockPatienceMs = 3000
 
 /** Advisory locks belong to the database, and go with the session. */
 const locks = { capture: 'qianzhi capture', delivery: 'qianzhi delivery' }
@@ -47,33 +47,33 @@ class PostgresDatabase implements Database {
   }
 
   async openCapture(sources: readonly SourceTable[]): Promise<Capture> {
-    return this.locked('capture', (connection) => PostgresCapture.open(connection, sources, this.options.pace))
+    return this.#locked('capture', (connection) => PostgresCapture.open(connection, sources, this.options.pace))
   }
 
   async openReading(): Promise<Reading> {
-    const connection = await this.connect('reading')
+    const connection = await this.#connect('reading')
     await connection.script('set default_transaction_read_only = on')
     return new PostgresReading(connection)
   }
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
-    return this.locked('delivery', async (connection) => new PostgresDelivery(connection))
+    return this.#locked('delivery', async (connection) => new PostgresDelivery(connection))
   }
 
   async describe(table: string): Promise<ColumnDescription[]> {
-    return this.briefly((connection) => describeTable(connection, table))
+    return this.#briefly((connection) => describeTable(connection, table))
   }
 
   async tables(limit: number): Promise<TableListing[]> {
-    return this.looking((connection) => listTables(connection, limit))
+    return this.#looking((connection) => listTables(connection, limit))
   }
 
   async sample(table: string, columns: readonly string[], rows: number): Promise<Row[]> {
-    return this.looking((connection) => sampleRows(connection, table, columns, rows))
+    return this.#looking((connection) => sampleRows(connection, table, columns, rows))
   }
 
   async look(source: SourceTable, looking: Looking): Promise<Rows> {
-    return this.looking((connection) => lookAtRows(connection, source, looking))
+    return this.#looking((connection) => lookAtRows(connection, source, looking))
   }
 
   async supplyTable(source: SourceTable): Promise<string[]> {
@@ -81,7 +81,7 @@ class PostgresDatabase implements Database {
   }
 
   async setupScript(source: SourceTable, runtimeUser?: string): Promise<string[]> {
-    return this.briefly(async (connection) => {
+    return this.#briefly(async (connection) => {
       const table = await sourceTable(connection, source.table)
       return setupScript(source, table, await tableMembers(connection, table.oid), runtimeUser)
     })
@@ -92,29 +92,29 @@ class PostgresDatabase implements Database {
   }
 
   async run(statements: readonly string[]): Promise<void> {
-    await this.briefly(async (connection) => {
+    await this.#briefly(async (connection) => {
       for (const statement of statements) await connection.script(statement)
     })
   }
 
   async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
-    return this.looking((connection) => listQuarantine(connection, name, limit))
+    return this.#looking((connection) => listQuarantine(connection, name, limit))
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
-    return doctor(() => this.connect('doctor'), sources, sinks)
+    return doctor(() => this.#connect('doctor'), sources, sinks)
   }
 
   /** Captures and deliveries close their own connections. */
   async close(): Promise<void> {}
 
-  private connect(role: string): Promise<Connection> {
+  #connect(role: string): Promise<Connection> {
     return connect(this.options.name, this.options.url, role)
   }
 
   /** A connection for one piece of work; a transaction that fails ends with it. */
-  private async briefly<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    const connection = await this.connect('command')
+  async #briefly<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.#connect('command')
     try {
       return await work(connection)
     } finally {
@@ -123,8 +123,8 @@ class PostgresDatabase implements Database {
   }
 
   /** The same, reading only, and not for long. */
-  private looking<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    return this.briefly(async (connection) => {
+  #looking<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.#briefly(async (connection) => {
       await connection.script(
         `set statement_timeout = ${lookingMs}; set lock_timeout = ${lookingMs}; set default_transaction_read_only = on`,
       )
@@ -132,11 +132,11 @@ class PostgresDatabase implements Database {
     })
   }
 
-  private async locked<T>(role: keyof typeof locks, open: (connection: Connection) => Promise<T>): Promise<T> {
-    const connection = await this.connect(role)
+  async #locked<T>(role: keyof typeof locks, open: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.#connect(role)
     try {
       await requireWritable(connection)
-      await this.lock(connection, role)
+      await this.#lock(connection, role)
       return await open(connection)
     } catch (error) {
       await connection.close()
@@ -144,8 +144,8 @@ class PostgresDatabase implements Database {
     }
   }
 
-  private async lock(connection: Connection, role: keyof typeof locks): Promise<void> {
-    for (const patience = Date.now() + LOCK_PATIENCE_MS; ; await delay(100)) {
+  async #lock(connection: Connection, role: keyof typeof locks): Promise<void> {
+    for (const patience = Date.now() + lockPatienceMs; ; await sleep(100)) {
       const [row] = await connection.query('select pg_try_advisory_lock(hashtextextended($1, 0))', [locks[role]])
       if (row![0] === 't') return
       if (Date.now() > patience) throw new QianzhiError('QZ-AGENT-CLONED', { database: this.options.name })

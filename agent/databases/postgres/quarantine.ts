@@ -2,7 +2,7 @@
 import type { ErrorCode } from '../../../protocol/errors.ts'
 import type { Position } from '../../../protocol/position.ts'
 import type { Value } from '../../../protocol/value.ts'
-import { mostKept, type Part, type QuarantinedKey, type Row, type SinkTable } from '../../database.ts'
+import { maxKept, type Part, type QuarantinedKey, type Row, type SinkTable } from '../../database.ts'
 import type { Kept, Refused } from './batch.ts'
 import type { Connection, Texts } from './connection.ts'
 
@@ -57,7 +57,7 @@ export async function setAside(
   already: number,
 ): Promise<void> {
   const last = [...new Map(faults.map((fault) => [JSON.stringify(fault.key), fault]))]
-  const room = Math.max(0, mostKept - already)
+  const room = Math.max(0, maxKept - already)
   const rows = last.map(([key, { code, item, reason, kept }], i) => {
     const keep = i < room ? kept : undefined
     return [key, code, item, reason, keep?.op, keep && JSON.stringify(keep.values)]

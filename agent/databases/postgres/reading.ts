@@ -11,51 +11,51 @@ interface Known {
 }
 
 export class PostgresReading implements Reading {
-  private readonly connection: Connection
-  private readonly known = new Map<SourceTable, Known>()
+  readonly #connection: Connection
+  readonly #known = new Map<SourceTable, Known>()
 
   /** On a connection of its own; the reading closes it. */
   constructor(connection: Connection) {
-    this.connection = connection
+    this.#connection = connection
   }
 
   async checkTable(source: SourceTable): Promise<void> {
-    this.known.delete(source)
-    await this.work(source, ({ reader }) => checkKeys(this.connection, reader, source))
+    this.#known.delete(source)
+    await this.#work(source, ({ reader }) => checkKeys(this.#connection, reader, source))
   }
 
   rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
-    return this.work(source, ({ reader }) => readByKeys(this.connection, reader, keys))
+    return this.#work(source, ({ reader }) => readByKeys(this.#connection, reader, keys))
   }
 
   rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
-    return this.work(source, ({ reader }) => readAfter(this.connection, reader, after, limit))
+    return this.#work(source, ({ reader }) => readAfter(this.#connection, reader, after, limit))
   }
 
   keysSince(source: SourceTable, watermark: MappedColumn, from: Value, after: Mark | null, limit: number): Promise<Mark[]> {
-    return this.work(source, ({ reader, table }) => keysSince(this.connection, reader, source, table, watermark, from, after, limit))
+    return this.#work(source, ({ reader, table }) => keysSince(this.#connection, reader, source, table, watermark, from, after, limit))
   }
 
   count(source: SourceTable): Promise<number> {
-    return this.work(source, ({ reader }) => countRows(this.connection, reader))
+    return this.#work(source, ({ reader }) => countRows(this.#connection, reader))
   }
 
   async close(): Promise<void> {
-    await this.connection.close()
+    await this.#connection.close()
   }
 
   /** A table altered under the reading is looked at again the next time. */
-  private async work<T>(source: SourceTable, read: (known: Known) => Promise<T>): Promise<T> {
+  async #work<T>(source: SourceTable, read: (known: Known) => Promise<T>): Promise<T> {
     try {
-      let known = this.known.get(source)
+      let known = this.#known.get(source)
       if (!known) {
-        const table = await sourceRelation(this.connection, source)
+        const table = await sourceRelation(this.#connection, source)
         known = { table, reader: readerOf(source, table) }
-        this.known.set(source, known)
+        this.#known.set(source, known)
       }
       return await read(known)
     } catch (error) {
-      this.known.delete(source)
+      this.#known.delete(source)
       throw withTable(error, source.table, 'QZ-SOURCE-TABLE')
     }
   }

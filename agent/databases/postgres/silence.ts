@@ -2,7 +2,7 @@
  * A statement that is not answered: does the server work on it, or has the network swallowed it? Statements may take long (a table's
  * snapshot is ended, somebody holds a lock), so no time-out can tell; a second connection can.
  */
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 
 export interface Session {
@@ -12,10 +12,10 @@ export interface Session {
 }
 
 /** Milliseconds without an answer before the server is asked, and that it has for its answer. */
-const SILENCE_MS = 15_000
-const PROBE_MS = 10_000
+const silenceMs = 15_000
+const probeMs = 10_000
 /** An answer that is on its way when the server says that it is not working any more gets so long to arrive. */
-const ARRIVAL_MS = 2_000
+const arrivalMs = 2_000
 
 /** Calls `lost` where the session is found to be dead before it is stopped. @returns stops it. */
 export function watchSilence(session: Session, lost: (reason: string) => void): () => void {
@@ -27,7 +27,7 @@ export function watchSilence(session: Session, lost: (reason: string) => void): 
     else lost(verdict)
   }
   let timer: NodeJS.Timeout
-  const again = (): void => void (timer = setTimeout(() => void look(), SILENCE_MS).unref())
+  const again = (): void => void (timer = setTimeout(() => void look(), silenceMs).unref())
   again()
   return () => {
     watch.stopped = true
@@ -37,13 +37,13 @@ export function watchSilence(session: Session, lost: (reason: string) => void): 
 
 /** Why the session counts as dead; undefined where it works, or the server refuses to be asked. */
 async function probe({ url, pid }: Session, watch: { stopped: boolean }): Promise<string | undefined> {
-  const limits = { connectionTimeoutMillis: PROBE_MS, query_timeout: PROBE_MS }
+  const limits = { connectionTimeoutMillis: probeMs, query_timeout: probeMs }
   const client = new pg.Client({ connectionString: url, application_name: 'qianzhi probe', ...limits })
   client.on('error', () => {})
   try {
     await client.connect()
     if (await works(client, pid)) return undefined
-    await delay(ARRIVAL_MS, undefined, { ref: false })
+    await sleep(arrivalMs, undefined, { ref: false })
     if (watch.stopped || (await works(client, pid))) return undefined
     // The dead session still holds its locks: its server process would notice only much later.
     await client.query('select pg_terminate_backend($1)', [pid])

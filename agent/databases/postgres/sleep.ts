@@ -7,34 +7,34 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { channel } from './setup.ts'
 import type { Connection } from './connection.ts'
 
-const POLL_MS = 4
-const AWAKE_MS = 500
-const FIRST_LOOK_MS = 10
-const LONGEST_LOOK_MS = 1000
-const MARK_MS = 60_000
+const pollMs = 4
+const awakeMs = 500
+const firstLookMs = 10
+const longestLookMs = 1000
+const markMs = 60_000
 
 export class Sleeper {
-  private readonly connection: Connection
-  private readonly pace: number
-  private readonly look: () => Promise<boolean>
+  readonly #connection: Connection
+  readonly #pace: number
+  readonly #look: () => Promise<boolean>
   /** False where prepared transactions are possible: NOTIFY would make them fail. */
-  private readonly mayNotify: boolean
-  private lastWork = 0
-  private markedUntil = 0
-  private nextLook = FIRST_LOOK_MS
-  private notified = false
-  private wake: (() => void) | undefined
+  readonly #mayNotify: boolean
+  #lastWork = 0
+  #markedUntil = 0
+  #nextLook = firstLookMs
+  #notified = false
+  #wake: (() => void) | undefined
 
   private constructor(connection: Connection, pace: number, look: () => Promise<boolean>, mayNotify: boolean) {
-    this.connection = connection
-    this.pace = pace
-    this.look = look
-    this.mayNotify = mayNotify
+    this.#connection = connection
+    this.#pace = pace
+    this.#look = look
+    this.#mayNotify = mayNotify
     connection.client.on('notification', () => {
-      this.notified = true
-      this.wake?.()
+      this.#notified = true
+      this.#wake?.()
     })
-    connection.onLost = () => this.wake?.()
+    connection.onLost = () => this.#wake?.()
   }
 
   /** `look`: whether any queue holds entries. */
@@ -44,7 +44,7 @@ export class Sleeper {
     const sleeper = new Sleeper(connection, pace, look, mayNotify)
     if (mayNotify) {
       await connection.script(`listen ${channel}`)
-      await sleeper.write(undefined)
+      await sleeper.#write(undefined)
     }
     return sleeper
   }
@@ -53,49 +53,49 @@ export class Sleeper {
     if (signal.aborted) return
     if (busy) await this.stayAwake()
     const now = Date.now()
-    if (now - this.lastWork < AWAKE_MS) return pause(POLL_MS, signal)
-    if (!this.mayNotify) return pause(this.pace, signal)
-    this.notified = false
-    if (now > this.markedUntil - MARK_MS / 2) {
-      await this.write(MARK_MS)
-      this.markedUntil = now + MARK_MS
-      if (await this.look()) return
+    if (now - this.#lastWork < awakeMs) return pause(pollMs, signal)
+    if (!this.#mayNotify) return pause(this.#pace, signal)
+    this.#notified = false
+    if (now > this.#markedUntil - markMs / 2) {
+      await this.#write(markMs)
+      this.#markedUntil = now + markMs
+      if (await this.#look()) return
     }
-    await this.sleep(signal)
-    if (this.connection.lost) throw this.connection.lost
+    await this.#sleep(signal)
+    if (this.#connection.lost) throw this.#connection.lost
   }
 
   /** While there is work nobody needs to be woken. Cheap when already awake. */
   async stayAwake(): Promise<void> {
-    this.lastWork = Date.now()
-    this.nextLook = FIRST_LOOK_MS
-    if (this.markedUntil === 0) return
-    this.markedUntil = 0
-    await this.write(undefined)
+    this.#lastWork = Date.now()
+    this.#nextLook = firstLookMs
+    if (this.#markedUntil === 0) return
+    this.#markedUntil = 0
+    await this.#write(undefined)
   }
 
-  private async sleep(signal: AbortSignal): Promise<void> {
-    if (this.notified || signal.aborted || this.connection.lost) return
-    const wait = this.nextLook
-    this.nextLook = Math.min(wait * 2, LONGEST_LOOK_MS)
+  async #sleep(signal: AbortSignal): Promise<void> {
+    if (this.#notified || signal.aborted || this.#connection.lost) return
+    const wait = this.#nextLook
+    this.#nextLook = Math.min(wait * 2, longestLookMs)
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         clearTimeout(timer)
         signal.removeEventListener('abort', wake)
-        this.wake = undefined
+        this.#wake = undefined
         resolve()
       }
       const timer = setTimeout(wake, wait)
       signal.addEventListener('abort', wake)
-      this.wake = wake
+      this.#wake = wake
     })
-    if (this.notified) this.nextLook = FIRST_LOOK_MS
+    if (this.#notified) this.#nextLook = firstLookMs
   }
 
   /** Not flushed to disk: forgetting it costs one late look. */
-  private async write(milliseconds: number | undefined): Promise<void> {
+  async #write(milliseconds: number | undefined): Promise<void> {
     const until = milliseconds === undefined ? 'null' : `clock_timestamp() + interval '${milliseconds} ms'`
-    await this.connection.script(`begin; set local synchronous_commit = off; update qianzhi.sleeper set asleep_until = ${until}; commit`)
+    await this.#connection.script(`begin; set local synchronous_commit = off; update qianzhi.sleeper set asleep_until = ${until}; commit`)
   }
 }
 

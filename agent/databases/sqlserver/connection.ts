@@ -2,7 +2,7 @@
  * One session of SQL Server. It is one connection for its whole life: locks, temporary tables and settings belong to it, so a session that
  * is lost is never replaced quietly.
  */
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Connection, Request, TYPES } from 'tedious'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { quoteText, splitTable } from './sql.ts'
@@ -141,7 +141,7 @@ export class ServerSession implements OwnSession {
 
   /** Takes a lock of the database for the life of the session. */
   async lock(purpose: Purpose): Promise<void> {
-    for (const patience = Date.now() + patienceMs; ; await delay(100)) {
+    for (const patience = Date.now() + patienceMs; ; await sleep(100)) {
       const [row] = await this.query(lockStatement(purpose))
       if (Number(row?.[0]) >= 0) {
         this.#purpose = purpose
@@ -208,7 +208,7 @@ export function lockTestStatement(purpose: Purpose): string {
 /** Whether a lock's holder is gone, or its server; false where the server refuses to say. */
 async function lockIsFree(url: string, purpose: Purpose): Promise<boolean> {
   let connection: Connection | undefined
-  const silent = delay(probeMs, undefined, { ref: false })
+  const silent = sleep(probeMs, undefined, { ref: false })
   try {
     connection = await connect(url, 'qianzhi probe')
     const answer = await Promise.race([send(connection, lockTestStatement(purpose)), silent])

@@ -2,7 +2,7 @@
 import type { ErrorCode } from '../../../protocol/errors.ts'
 import type { Place, Position } from '../../../protocol/position.ts'
 import type { Value } from '../../../protocol/value.ts'
-import { mostKept, type Part, type QuarantinedKey, type Row, type SinkTable } from '../../database.ts'
+import { maxKept, type Part, type QuarantinedKey, type Row, type SinkTable } from '../../database.ts'
 import { keyHash, type Kept, type Refused } from './batch.ts'
 import { reads, type RawValue, type Server, type Session } from './connection.ts'
 import { positionTable, quarantineTable, sourceQuarantine } from './names.ts'
@@ -95,7 +95,7 @@ export async function forgetOlder({ session, sink, part }: OfPart, began: Place)
 export async function setAside(target: OfPart, to: Position, faults: readonly Refused[], already: number): Promise<void> {
   const { session, sink, part } = target
   const last = [...new Map(faults.map((fault) => [keyHash(fault.key), fault]))]
-  const room = Math.max(0, mostKept - already)
+  const room = Math.max(0, maxKept - already)
   const rows = last.map(([hash, fault], i) => {
     const kept = i < room ? fault.kept : undefined
     return [...faultRow(hash, fault), kept?.op ?? null, kept ? JSON.stringify(kept.values) : null]

@@ -14,7 +14,7 @@ export interface Rowset {
 }
 
 /** Values up to here are parameters: few enough for any server, and of few different texts. */
-const mostParameters = 60
+const maxParameters = 60
 
 /**
  * `name`: of the FROM item; `use`: row sets that are needed at the same time have different ones. A table must not be made inside a transaction
@@ -27,7 +27,7 @@ export async function rowset(
   name = 's',
   use = name,
 ): Promise<Rowset> {
-  if (rows.length > 0 && rows.length * types.length <= mostParameters) return asParameters(types, rows, name)
+  if (rows.length > 0 && rows.length * types.length <= maxParameters) return asParameters(types, rows, name)
   const table = await stageTable(session, types, use)
   await session.query(`truncate table ${table}`)
   if (rows.length > 0) await session.load(table, types.map(loadColumn), rows)

@@ -5,10 +5,10 @@
  */
 
 /** Milliseconds without an answer before the lock is looked at, and between looks. */
-const SILENCE_MS = 15_000
+const silenceMs = 15_000
 
 /** Calls `lost` where `isDead` says so before it is stopped. @returns stops it. */
-export function watchSilence(isDead: () => Promise<boolean>, lost: () => void, pause = SILENCE_MS): () => void {
+export function watchSilence(isDead: () => Promise<boolean>, lost: () => void, pause = silenceMs): () => void {
   let stopped = false
   let timer: NodeJS.Timeout
   const look = async (): Promise<void> => {

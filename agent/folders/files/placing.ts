@@ -1,7 +1,7 @@
 /** Putting files into a folder under names that a provider chose, and taking them away: nowhere else than in this folder. */
 import { lstat, mkdir, open, realpath, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { hashOf, isGone, isLocked } from './read.ts'
 import { printOf } from './walk.ts'
 
@@ -175,7 +175,7 @@ async function patiently(work: () => Promise<void>): Promise<void> {
       return await work()
     } catch (error) {
       if (n === tries || !isLocked(error)) throw error
-      await pause(between * n)
+      await sleep(between * n)
     }
   }
 }

@@ -6,7 +6,7 @@ import { partValues } from '../../../protocol/files.ts'
 import type { FolderSettings, Row, Rows, SourceTable } from '../../database.ts'
 import { IndexReading, readPartKey } from './index.ts'
 import { FolderTree, hashOf, readParts } from './read.ts'
-import { FileRows, mostPartsAtOnce, type PartPlace } from './rows.ts'
+import { FileRows, maxPartsAtOnce, type PartPlace } from './rows.ts'
 import { printOf } from './walk.ts'
 import type { RememberedRows } from '../reading.ts'
 import { SinkStore } from '../store/sink-store.ts'
@@ -19,7 +19,7 @@ export function readSuppliedFiles(folder: FolderSettings, source: SourceTable): 
   const rows = new FileRows(source, new IndexReading(store), folderOf(folder))
   return {
     rowsByKeys: (keys) => rows.byKeys(keys),
-    rowsAfter: (after, limit) => rows.after(after, Math.min(limit, mostPartsAtOnce)),
+    rowsAfter: (after, limit) => rows.after(after, Math.min(limit, maxPartsAtOnce)),
     count: () => rows.count(),
     close: () => store.close(),
   }
@@ -87,7 +87,7 @@ export class DeliveredFileRows implements RememberedRows {
 
   async rowsAfter(after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
     const { name, part } = after ? readPartKey(after) : { name: '', part: -1 }
-    const most = Math.min(limit, mostPartsAtOnce)
+    const most = Math.min(limit, maxPartsAtOnce)
     const found = this.#stored<Delivered[]>([], (store, generation) =>
       store
         .all(`${delivered} and (p.name, p.part) > (?, ?) order by p.name, p.part limit ?`, generation, name, part, most)

@@ -9,7 +9,7 @@ import { requireFolder } from '../store/owner.ts'
 import type { WatchOptions } from '../store/watched.ts'
 
 /** Rows that should be read at once at most: each may be of 350 KB. */
-export const mostPartsAtOnce = 64
+export const maxPartsAtOnce = 64
 
 export interface PartPlace {
   name: string

@@ -11,7 +11,7 @@ import type { SinkStore } from '../store/sink-store.ts'
 /** Names that are settled together. */
 const atOnce = 64
 /** Files of which it is remembered what they hold while they are as they are. */
-const mostKnown = 1_000
+const maxKnown = 1_000
 /** Milliseconds for which that counts. */
 const knownFor = 600_000
 
@@ -61,7 +61,7 @@ export class Settling {
     if (knows) return known.sha256 === sha256
     if (placed?.print === lying.print && placed.sha256 === sha256) return true
     const found = await this.#context.placing.hash(name)
-    if (this.#known.size >= mostKnown) this.#known.clear()
+    if (this.#known.size >= maxKnown) this.#known.clear()
     this.#known.set(name, { print: lying.print, sha256: found, at: performance.now() })
     return found === sha256
   }

@@ -6,7 +6,7 @@
  */
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { isFileSchema } from '../../../protocol/files.ts'
 import type { Row, Rows, SourceTable } from '../../database.ts'
@@ -23,9 +23,9 @@ import type { WatchedFiles, WatchOptions } from '../store/watched.ts'
 /** Files that are written down together, and the milliseconds after which they are in any case. */
 const [filesAtOnce, longestWait] = [256, 500]
 /** Files not yet complete that are watched at once; the others' turn comes then. */
-const mostWatched = 50_000
+const maxWatched = 50_000
 /** Names that the log tells, each once. */
-const mostTold = 10_000
+const maxTold = 10_000
 /** Milliseconds before a file that another program has is tried again. */
 const lockedAgain = 1_000
 const goneAtOnce = 500
@@ -96,7 +96,7 @@ export class AnyFiles implements WatchedFiles {
   /** A share that is away shows an empty folder: what is not met is only gone where the folder is this agent's own before and after. */
   async look(signal: AbortSignal): Promise<number | undefined> {
     const { folder } = this.#options
-    if (this.#gap > 0) await pause(this.#gap, undefined, { signal }).catch(() => undefined)
+    if (this.#gap > 0) await sleep(this.#gap, undefined, { signal }).catch(() => undefined)
     const began = this.#now()
     const look: Look = {
       met: 0,
@@ -170,7 +170,7 @@ export class AnyFiles implements WatchedFiles {
     const since = before?.print === print ? before.since : now
     const left = since + stable * 1000 - now
     if (left <= 0) return true
-    if (look.seen.size < mostWatched) look.seen.set(name, { print, since })
+    if (look.seen.size < maxWatched) look.seen.set(name, { print, since })
     this.#wait(look, left)
     return false
   }
@@ -233,7 +233,7 @@ export class AnyFiles implements WatchedFiles {
 
   #tell(name: string, reason: string): void {
     if (this.#told.has(`${name} ${reason}`)) return
-    if (this.#told.size >= mostTold) this.#told.clear()
+    if (this.#told.size >= maxTold) this.#told.clear()
     this.#told.add(`${name} ${reason}`)
     this.#options.logger.warn({ resource: this.source.resource, file: name, reason }, 'file is not supplied')
   }

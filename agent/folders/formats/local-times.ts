@@ -20,7 +20,7 @@ export class TimeZone {
       // Within an hour in which clocks are set, times differ.
       const [first, last] = [this.#offsetOf(`${hour}:00:00`), this.#offsetOf(`${hour}:59:59`)]
       if (first !== last) return shifted(local, this.#offsetOf(local.slice(0, 19)))
-      if (this.#offsets.size >= mostHours) this.#offsets.clear()
+      if (this.#offsets.size >= maxHours) this.#offsets.clear()
       this.#offsets.set(hour, (offset = first))
     }
     return shifted(local, offset)
@@ -46,7 +46,7 @@ export class TimeZone {
 }
 
 const day = 86_400_000
-const mostHours = 20_000
+const maxHours = 20_000
 /** Earlier years are shown with fewer digits; zones had no changes yet. */
 const firstFourDigits = Date.UTC(1000, 0, 2)
 

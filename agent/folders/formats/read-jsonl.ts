@@ -48,7 +48,7 @@ async function* lines(text: AsyncIterable<string>): AsyncGenerator<(string | und
 }
 
 /** Names of members that are kept with what they stand for. */
-const mostNames = 10_000
+const maxNames = 10_000
 
 class ObjectReader {
   readonly #source: SourceTable
@@ -104,7 +104,7 @@ class ObjectReader {
   #meaning(name: string): Meaning {
     if (this.#known.has(name)) return this.#known.get(name)
     const meaning = this.#names.meaning(name)
-    if (this.#known.size < mostNames) this.#known.set(name, meaning)
+    if (this.#known.size < maxNames) this.#known.set(name, meaning)
     return meaning
   }
 }

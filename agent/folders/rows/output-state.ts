@@ -19,7 +19,7 @@ const tables = `
   insert or ignore into output (one) values (1)`
 
 /** The provider's statements that are kept for a file: beyond, the first ones and the newest. */
-const mostStatements = 1_000
+const maxStatements = 1_000
 
 /** A file that has its number. */
 export interface Making {
@@ -135,7 +135,7 @@ export class OutputState {
     const live = part === 'live'
     if (live) this.#store.run('update output set batches = batches + 1')
     if (manifest !== undefined)
-      this.#keepStatement(this.#store.generation(part), to, manifest, live && this.#increments ? mostStatements : 1)
+      this.#keepStatement(this.#store.generation(part), to, manifest, live && this.#increments ? maxStatements : 1)
   }
 
   #keepStatement(generation: number, { epoch, seq }: Position, jws: string, kept: number): void {
@@ -238,13 +238,13 @@ export class OutputState {
 }
 
 /** Bytes of the provider's statements in one manifest. */
-const mostStatementBytes = 256 << 10
+const maxStatementBytes = 256 << 10
 
 /** The first ones and the last where they are too many together. */
 function fitting(statements: readonly string[]): string[] {
   const last = statements.at(-1)
   if (last === undefined) return []
-  let room = mostStatementBytes - last.length
+  let room = maxStatementBytes - last.length
   const first = statements.slice(0, -1)
   const end = first.findIndex((jws) => (room -= jws.length) < 0)
   return [...(end < 0 ? first : first.slice(0, end)), last]

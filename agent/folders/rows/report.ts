@@ -18,12 +18,12 @@ export interface FileReport {
   bad: number
 }
 
-const mostFaults = 10_000
+const maxFaults = 10_000
 const columns = ['行 / row', '列 / column', '信息项 / item', '代码 / code', '原因', 'reason']
 
 /** Writes it whole or not at all, over an older one: CSV in UTF-8 with a byte order mark. */
 export async function writeReport(path: string, report: FileReport): Promise<void> {
-  const shown = report.faults.slice(0, mostFaults)
+  const shown = report.faults.slice(0, maxFaults)
   const more = report.total - shown.length
   const lines = [
     [outcome(report)],

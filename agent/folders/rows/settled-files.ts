@@ -9,7 +9,7 @@ const tables = `
     print text)`
 
 /** Refused files that are told of. */
-const mostRefused = 10
+const maxRefused = 10
 
 type Counted = Pick<SettledFile, 'rows' | 'bad'>
 
@@ -40,7 +40,7 @@ export class SettledFiles {
       this.#insert(file, counted, code, print)
       this.#store.run('update folder set refused = refused + 1')
       const kept = 'select number from settled where code is not null order by number desc limit ?'
-      this.#store.run(`delete from settled where code is not null and number not in (${kept})`, mostRefused)
+      this.#store.run(`delete from settled where code is not null and number not in (${kept})`, maxRefused)
     })
   }
 

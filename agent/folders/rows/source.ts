@@ -23,7 +23,7 @@ import type { WatchedFiles, WatchOptions } from '../store/watched.ts'
 
 const [doneFolder, rejectedFolder] = ['done', 'rejected']
 /** Faults of a file that its report lists. */
-const mostFaults = 10_000
+const maxFaults = 10_000
 
 /** A file that was read: what is wrong with it, and where its rows are. */
 interface ReadFile {
@@ -183,7 +183,7 @@ export class RowFiles implements WatchedFiles {
     const read: ReadFile = { staging, faults: [], total: 0 }
     try {
       for await (const rows of readFileRows({ path, source: this.source, signal })) {
-        for (const found of staging.add(rows)) if (++read.total <= mostFaults) read.faults.push(found)
+        for (const found of staging.add(rows)) if (++read.total <= maxFaults) read.faults.push(found)
       }
       staging.finish()
       return read

@@ -2,7 +2,7 @@
  * The rows of a route that is delivered into a folder as files of rows: what a delivered table is to other sinks. Each part has its rows
  * under its generation, in the order of their keys. Beside them stand the changes that the next file of increments will hold.
  */
-import { mostKept, type Applied, type Part, type Replayed, type Row, type SinkTable } from '../../database.ts'
+import { maxKept, type Applied, type Part, type Replayed, type Row, type SinkTable } from '../../database.ts'
 import type { Place } from '../../../protocol/position.ts'
 import { keyOrder } from './key-order.ts'
 import { RowBatches, type KeptRow, type OrderedChange, type RefusedRow, type RowBatch } from './batch.ts'
@@ -116,7 +116,7 @@ export class RowStore {
   /** Only so many rows are kept to be tried again. */
   #setAside(generation: number, faults: readonly RefusedRow[], place: Place): number {
     let fresh = 0
-    let room = faults.length === 0 ? 0 : mostKept - this.#store.countAside(generation)
+    let room = faults.length === 0 ? 0 : maxKept - this.#store.countAside(generation)
     for (const { kept, ...fault } of faults) {
       const row = kept !== undefined && room-- > 0 ? kept : undefined
       if (this.#store.setAside(generation, fault, row, place)) fresh++

@@ -8,13 +8,13 @@ export const resourceSheet = '信息资源 Resources'
 export const itemSheet = '信息项 Items'
 
 /** Resources of one workbook: what is written lies in memory. */
-const mostResources = 5_000
+const maxResources = 5_000
 
 /** The catalog of one agency, or of all, as a workbook that import reads again. Throws QZ-REQUEST-INVALID where it is too much for one. */
 export async function exportCatalog({ store }: Registry, agency: string | null): Promise<Buffer> {
   const entries = await listEntries(store.query, agency)
-  if (entries.length > mostResources) {
-    const reason = `${entries.length} > ${mostResources} 个资源,请按单位导出 / resources: export agency by agency`
+  if (entries.length > maxResources) {
+    const reason = `${entries.length} > ${maxResources} 个资源,请按单位导出 / resources: export agency by agency`
     throw new QianzhiError('QZ-REQUEST-INVALID', { reason })
   }
   return writeWorkbook({ sheets: sheets(entries, false) })

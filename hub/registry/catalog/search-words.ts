@@ -10,7 +10,7 @@ const spaceWithin = new RegExp(String.raw`(?<=[${cjk}])\s+(?=[${cjk}])`, 'gv')
 const separator = /[^\p{L}\p{N}\p{M}\-_.\/]+/v
 /** Longer beginnings are not told apart by tokens, only by the check of the phrase. */
 const longestBeginning = 20
-const mostWords = 10
+const maxWords = 10
 
 /** Full-width forms and case folded (NFKC); no white space between Chinese characters (姓 名), one space elsewhere. */
 export function normaliseText(text: string): string {
@@ -47,7 +47,7 @@ export interface Word {
 export function wordsOf(typed: string): Word[] {
   const parts = typed.normalize('NFKC').toLowerCase().split(separator)
   const texts = parts.map((part) => part.replace(/^[-_./]+|[-_./]+$/g, '')).filter((part) => part !== '')
-  return [...new Set(texts)].slice(0, mostWords).map(wordOf)
+  return [...new Set(texts)].slice(0, maxWords).map(wordOf)
 }
 
 function wordOf(text: string): Word {

@@ -106,7 +106,7 @@ export interface FoundResource {
 }
 
 /** Enough for a person; counting on takes longer than finding the page. */
-export const mostCounted = 200
+export const maxCounted = 200
 
 /**
  * Finds published resources: first the one of this code, then those that hold all words in title, code or agency, then those that hold
@@ -117,7 +117,7 @@ export async function searchCatalog(query: Query, search: CatalogSearch): Promis
   if (words.length === 0 && search.text?.trim()) return { items: [], total: 0 }
   const after = search.after === undefined ? undefined : readPlace(search.after)
   const { found, counted } = words.length === 0 ? { found: await list(query, search, after) } : await find(query, search, words, after)
-  const total = Math.min(counted ?? (await count(query, search, words)), mostCounted)
+  const total = Math.min(counted ?? (await count(query, search, words)), maxCounted)
   const page = found.slice(0, search.limit)
   const items = page.map(({ level: _l, rank: _r, length: _n, of: _o, items, ...resource }) => ({
     ...resource,
@@ -161,7 +161,7 @@ async function find(query: Query, search: CatalogSearch, words: readonly Word[],
     counted += rows[0]?.of ?? 0
     found.push(...rows.map((row) => ({ ...row, level })))
   }
-  const known = counted >= mostCounted || (after === undefined && level === levels.length)
+  const known = counted >= maxCounted || (after === undefined && level === levels.length)
   return { found, ...(known && { counted }) }
 }
 
@@ -198,7 +198,7 @@ async function list(query: Query, search: CatalogSearch, after: Place | undefine
 async function count(query: Query, search: CatalogSearch, words: readonly Word[]): Promise<number> {
   const values = new Values()
   const where = `${words.length === 0 ? 'true' : holds(values, words, widest)} ${filters(values, search)}`
-  const sql = `select count(*)::int as n from (select from catalog_index where ${where} limit ${mostCounted}) found`
+  const sql = `select count(*)::int as n from (select from catalog_index where ${where} limit ${maxCounted}) found`
   return (await query<{ n: number }>(sql, values.all))[0]!.n
 }
 

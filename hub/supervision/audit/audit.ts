@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Checkpoint } from '../../../protocol/checkpoint.ts'
 import type { Place } from '../../../protocol/position.ts'
@@ -26,9 +26,9 @@ export interface Audit {
   stop(): Promise<void>
 }
 
-const betweenSeals = 500
+const sealIntervalMs = 500
 /** Milliseconds between two looks at log and receipts: bounds how many entries a busy stream makes. */
-const betweenRecords = 15_000
+const recordIntervalMs = 15_000
 
 /**
  * Takes its first turn before it resolves, so that what was accepted before the hub ended counts on its own day. A turn that fails is
@@ -80,9 +80,9 @@ async function keepSealing(
   let recorded = performance.now()
   const nothing = async () => {}
   for (;;) {
-    await pause(betweenSeals, undefined, { signal }).catch(() => {})
+    await sleep(sealIntervalMs, undefined, { signal }).catch(() => {})
     if (signal.aborted) return
-    const due = performance.now() - recorded >= betweenRecords
+    const due = performance.now() - recorded >= recordIntervalMs
     try {
       await turn(due ? record : nothing)
       if (due) recorded = performance.now()

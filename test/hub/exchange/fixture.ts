@@ -120,7 +120,7 @@ export class Provider {
   readonly schema: Schema
   epoch: number
   position: Position | null = null
-  private began = 0
+  #began = 0
 
   constructor(agent: TestAgent, schema: Schema, epoch = 10) {
     this.agent = agent
@@ -150,8 +150,8 @@ export class Provider {
   /** The next batch of a snapshot. */
   snapshot(rows: Record<string, string | null>[], { first = true, last = true }: { first?: boolean; last?: boolean } = {}): BuiltBatch {
     const { seq } = this.header()
-    if (first) this.began = seq
-    return this.build(rows, { kind: 'snapshot', snapshot: { began: this.began, last } })
+    if (first) this.#began = seq
+    return this.build(rows, { kind: 'snapshot', snapshot: { began: this.#began, last } })
   }
 
   /** Sends a batch and goes on behind it. */

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { bucketBytes } from '../../../protocol/digest.ts'
 import { differingBuckets, differingKeys } from '../../../hub/reconciliation/comparing.ts'
-import { Judging, mostRounds } from '../../../hub/reconciliation/judging.ts'
+import { Judging, maxRounds } from '../../../hub/reconciliation/judging.ts'
 
 type Row = string | null
 
@@ -71,7 +71,7 @@ t.test('only the same difference twice stands', async (t) => {
 })
 
 t.test('a row that never stands still is moving where the receiver follows, and different where it does not', async (t) => {
-  const rounds = Array.from({ length: mostRounds }, (_, i) => i)
+  const rounds = Array.from({ length: maxRounds }, (_, i) => i)
   t.equal(follow(rounds.map((i) => [`s${i + 1}`, `s${i}`] as const)).state, 'moving')
   t.equal(follow(rounds.map((i) => [`s${i}`, 'old'] as const)).state, 'remaining')
 })
@@ -106,7 +106,7 @@ t.test('what was sent again is looked at anew', async (t) => {
 t.test('a key whose rows were ever equal after the route had passed is never called different', async () => {
   const side = fc.constantFrom('a', 'b', 'c', null)
   fc.assert(
-    fc.property(fc.array(fc.tuple(side, side), { minLength: 1, maxLength: mostRounds }), (rounds) => {
+    fc.property(fc.array(fc.tuple(side, side), { minLength: 1, maxLength: maxRounds }), (rounds) => {
       const { state } = follow(rounds)
       const first = rounds.findIndex(([source, target]) => source === target)
       const stood = rounds.findIndex((now, i) => i > 0 && now[0] !== now[1] && rounds[i - 1]!.join('|') === now.join('|'))

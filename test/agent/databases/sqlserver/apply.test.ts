@@ -5,7 +5,7 @@ import { setAside } from '../../../../agent/databases/sqlserver/quarantine.ts'
 import { replayQuarantine } from '../../../../agent/databases/sqlserver/replay.ts'
 import { prepareBatch } from '../../../../agent/databases/sqlserver/batch.ts'
 import type { RawValue, Session, SqlParameters } from '../../../../agent/databases/sqlserver/connection.ts'
-import { mostKept, type SinkTable } from '../../../../agent/database.ts'
+import { maxKept, type SinkTable } from '../../../../agent/database.ts'
 import { at, schemaOf, sinkOf } from '../conformance/fixture.ts'
 
 const schema = schemaOf([
@@ -132,7 +132,7 @@ for (const survives of [true, false]) {
 t.test('beyond so many keys in a quarantine no rows are kept', async (t) => {
   const session = new Refusing([], true)
   const fault = (id: string) => ({ key: [id], code: 'QZ-ROW-REFUSED' as const, kept: { op: 'u' as const, values: { id, name: null } } })
-  await setAside({ session, sink: sinkOf(schema), part: 'live' }, at(1), [fault('a'), fault('b')], mostKept - 1)
+  await setAside({ session, sink: sinkOf(schema), part: 'live' }, at(1), [fault('a'), fault('b')], maxKept - 1)
   t.same(session.quarantined, ['["a"]', '["b"]'])
   t.same(
     session.kept.map((row) => row[2]),
