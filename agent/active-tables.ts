@@ -5,7 +5,7 @@ import type { SinkTable, SourceTable } from './database.ts'
 import { setFault, type StatusBoard } from './status/board.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, tableConflict } from './config/tables.ts'
 
-export interface ConfiguredTablesContext {
+export interface ActiveTablesDeps {
   config: Pick<AgentConfig, 'databases' | 'sources' | 'sinks' | 'timezone'>
   board: StatusBoard
   policy: () => Policy | undefined
@@ -13,32 +13,32 @@ export interface ConfiguredTablesContext {
 }
 
 /** What is configured in a database as the policy in force lets it run; what it does not let run says so on the status board. */
-export class ConfiguredTables {
-  readonly #context: ConfiguredTablesContext
+export class ActiveTables {
+  readonly #deps: ActiveTablesDeps
 
-  constructor(context: ConfiguredTablesContext) {
-    this.#context = context
+  constructor(deps: ActiveTablesDeps) {
+    this.#deps = deps
   }
 
   sources(database: string): SourceTable[] {
-    return this.#context.config.sources
+    return this.#deps.config.sources
       .filter((source) => source.database === database)
       .flatMap((source) => {
         try {
-          const engine = engineOf(database, this.#context.config.databases[database]!.url)
-          return [sourceTable(source, supplyFor(this.#context.policy(), source.resource), engine, this.#context.config.timezone)]
+          const engine = engineOf(database, this.#deps.config.databases[database]!.url)
+          return [sourceTable(source, supplyFor(this.#deps.policy(), source.resource), engine, this.#deps.config.timezone)]
         } catch (error) {
-          setFault(this.#context.board.source(source.resource, database), codedError(error), this.#context.now())
+          setFault(this.#deps.board.source(source.resource, database), codedError(error), this.#deps.now())
           return []
         }
       })
   }
 
   sinks(database: string): SinkTable[] {
-    return this.#context.config.sinks
+    return this.#deps.config.sinks
       .filter((sink) => sink.database === database)
       .flatMap((sink) => {
-        const receives = receivesFor(this.#context.policy(), sink, this.#context.config.sinks)
+        const receives = receivesFor(this.#deps.policy(), sink, this.#deps.config.sinks)
         return receives.flatMap((receive) => this.#sinkTable(database, sink, receive))
       })
       .filter((sink, i, all) => this.#mayFill(database, sink, all.slice(0, i)))
@@ -47,10 +47,10 @@ export class ConfiguredTables {
   /** A sink whose columns cannot be what the configuration says holds its own route only. */
   #sinkTable(database: string, sink: SinkConfig, receive: Receive): SinkTable[] {
     try {
-      return [sinkTable(sink, receive, this.#context.config)]
+      return [sinkTable(sink, receive, this.#deps.config)]
     } catch (error) {
-      const report = this.#context.board.sink(receive.route, { resource: receive.schema.resource, database, table: sink.table ?? '' })
-      setFault(report, codedError(error), this.#context.now())
+      const report = this.#deps.board.sink(receive.route, { resource: receive.schema.resource, database, table: sink.table ?? '' })
+      setFault(report, codedError(error), this.#deps.now())
       return []
     }
   }
@@ -59,8 +59,8 @@ export class ConfiguredTables {
   #mayFill(database: string, sink: SinkTable, others: readonly SinkTable[]): boolean {
     const conflict = tableConflict(sink, others)
     if (!conflict) return true
-    const report = this.#context.board.sink(sink.route, { resource: sink.resource, database, table: sink.table })
-    setFault(report, conflict, this.#context.now())
+    const report = this.#deps.board.sink(sink.route, { resource: sink.resource, database, table: sink.table })
+    setFault(report, conflict, this.#deps.now())
     return false
   }
 
@@ -69,15 +69,15 @@ export class ConfiguredTables {
    * what was being applied while the hub told the end has then written its report.
    */
   noteEnded(): void {
-    for (const sink of this.#context.config.sinks) {
-      const receives = receivesFor(this.#context.policy(), sink, this.#context.config.sinks)
+    for (const sink of this.#deps.config.sinks) {
+      const receives = receivesFor(this.#deps.policy(), sink, this.#deps.config.sinks)
       if (receives.length === 0) this.#noteEnded(sink)
-      else if (!sink.route) this.#context.board.sinks.delete(sinkName(sink))
+      else if (!sink.route) this.#deps.board.sinks.delete(sinkName(sink))
     }
   }
 
   #noteEnded(sink: SinkConfig): void {
-    const { board, now } = this.#context
+    const { board, now } = this.#deps
     const name = sinkName(sink)
     const known = [...board.sinks.values()].filter(({ route, resource }) => (sink.route ? route === name : resource === sink.resource))
     const place = { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' }
@@ -88,6 +88,6 @@ export class ConfiguredTables {
   }
 
   received(sink: SinkTable): Receive {
-    return this.#context.policy()!.receive.find(({ route }) => route === sink.route)!
+    return this.#deps.policy()!.receive.find(({ route }) => route === sink.route)!
   }
 }

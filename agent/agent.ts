@@ -1,31 +1,31 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { codedError, QianzhiError } from '../protocol/errors.ts'
-import type { Place } from '../protocol/position.ts'
+import type { Position } from '../protocol/position.ts'
 import type { AgentReport } from '../protocol/api.ts'
 import { writerLimits } from '../protocol/batch.ts'
 import { Checkpoints } from './hub/checkpoints.ts'
-import { Answers } from './operator/hub-requests.ts'
+import { HubRequests } from './operator/hub-requests.ts'
 import type { AgentConfig } from './config/config.ts'
-import { ConfiguredTables } from './active-tables.ts'
+import { ActiveTables } from './active-tables.ts'
 import { openControl, type Control } from './operator/control.ts'
-import { Lines, type WantedLine } from './runtime/workers.ts'
-import { LocalStatus } from './status/status-service.ts'
+import { Workers, type WantedWorker } from './runtime/workers.ts'
+import { StatusService } from './status/status-service.ts'
 import { databaseChecks, passed, policyCheck } from './operator/doctor.ts'
 import { maxQuarantined, onlyReads, type Check, type Database, type SinkTable, type SourceTable } from './database.ts'
 import { openHub, type Hub } from './hub.ts'
-import { runDelivery, runPolling, runReceipts, type InboundContext } from './inbound.ts'
+import { runDelivery, runPolling, runReceipts, type InboundDeps } from './inbound.ts'
 import { InboundRoute } from './inbound/route.ts'
-import { runFindings, type FindingsContext } from './operator/findings.ts'
+import { runFindings, type FindingsDeps } from './operator/findings.ts'
 import { runCarriers } from './gaps/carriers.ts'
-import { feedsGap, runGapOutlet, type GapOutletContext } from './gaps/outlet.ts'
+import { feedsGap, runGapOutlet, type GapOutletDeps } from './gaps/outlet.ts'
 import { runOutbound } from './outbound.ts'
-import { Passages } from './outbound/drain-waiters.ts'
+import { DrainWaitersByResource } from './outbound/drain-waiters.ts'
 import { openDatabase, type DatabaseOwner } from './databases/open.ts'
-import { PolicyKeeper } from './hub/policy-store.ts'
+import { PolicyStore } from './hub/policy-store.ts'
 import { Operator } from './operator/operator.ts'
 import { LastReconciliations } from './reconciliation/last-results.ts'
-import { Reconciling } from './reconciliation/reconciler.ts'
+import { Reconciler } from './reconciliation/reconciler.ts'
 import { Removals } from './inbound/removals.ts'
 import { sourceRules } from './outbound/rules.ts'
 import { scanning, type ScanCapture } from './scans/capture.ts'
@@ -58,16 +58,16 @@ class RunningAgent implements Agent {
   readonly #state
   readonly #hub: Hub
   readonly #key
-  readonly #keeper: PolicyKeeper
-  readonly #answers: Answers
-  readonly #tables: ConfiguredTables
-  readonly #passages = new Passages()
-  readonly #reconciling: Reconciling
+  readonly #keeper: PolicyStore
+  readonly #answers: HubRequests
+  readonly #tables: ActiveTables
+  readonly #drainWaiters = new DrainWaitersByResource()
+  readonly #reconciling: Reconciler
   readonly #databases = new Map<string, Database>()
-  readonly #lines = new Lines()
-  readonly #local: LocalStatus
+  readonly #workers = new Workers()
+  readonly #local: StatusService
   readonly #routes = new Map<string, InboundRoute[]>()
-  readonly #wanted = new Map<string, Place | null>()
+  readonly #requestedSnapshots = new Map<string, Position | null>()
   readonly #pollAgain = new Wake()
   readonly #receiptsDue = new Wake()
   readonly #policyChanged = new Wake()
@@ -103,25 +103,25 @@ class RunningAgent implements Agent {
       logger,
       receiptsDue: this.#receiptsDue,
     })
-    this.#keeper = new PolicyKeeper(
+    this.#keeper = new PolicyStore(
       this.#state,
       () => this.#hub.now(),
       () => this.#arrange(),
     )
-    this.#tables = new ConfiguredTables({ config, board: this.#board, policy: () => this.#keeper.policy, now: () => this.#hub.now() })
+    this.#tables = new ActiveTables({ config, board: this.#board, policy: () => this.#keeper.policy, now: () => this.#hub.now() })
     const reconciled = new LastReconciliations(this.#state, () => this.#hub.now())
-    this.#reconciling = new Reconciling({
+    this.#reconciling = new Reconciler({
       config,
       databases: this.#databases,
       policy: () => this.#keeper.policy,
       board: this.#board,
-      passages: this.#passages,
+      drainWaiters: this.#drainWaiters,
       key: this.#key,
       now: () => this.#hub.now(),
       logger,
       signed: (side, statement) => reconciled.note(side, statement),
     })
-    this.#local = new LocalStatus({
+    this.#local = new StatusService({
       config,
       state: this.#state,
       board: this.#board,
@@ -133,7 +133,7 @@ class RunningAgent implements Agent {
       pollAgain: this.#pollAgain,
       logger,
     })
-    this.#answers = new Answers({
+    this.#answers = new HubRequests({
       agent: identity.agent,
       hubKey: identity.hubKey,
       now: () => this.#hub.now(),
@@ -213,9 +213,9 @@ class RunningAgent implements Agent {
   async stop(): Promise<void> {
     await this.#arranging
     this.#reconciling.stop()
-    await this.#lines.stop((name) => !name.startsWith('in '))
+    await this.#workers.stop((name) => !name.startsWith('in '))
     this.#stopping.abort()
-    await this.#lines.stop(() => true)
+    await this.#workers.stop(() => true)
     await Promise.allSettled(this.#services)
     await this.#answers.stop()
     for (const database of this.#databases.values()) await database.close()
@@ -235,17 +235,17 @@ class RunningAgent implements Agent {
     this.#arranging = this.#arranging
       .then(() => this.#arrangeNow())
       .catch((error) => this.#logger.error({ err: codedError(error) }, 'arranging failed'))
-    this.#lines.abortChanged(this.#wantedLines())
+    this.#workers.abortChanged(this.#wantedWorkers())
   }
 
   async #arrangeNow(): Promise<void> {
     if (this.#stopping.signal.aborted) return
-    for (const wanted of this.#wantedLines()) await this.#lines.replace(wanted)
+    for (const wanted of this.#wantedWorkers()) await this.#workers.replace(wanted)
     this.#tables.noteEnded()
     this.#pollAgain.fire()
   }
 
-  #wantedLines(): WantedLine[] {
+  #wantedWorkers(): WantedWorker[] {
     return [...this.#databases].flatMap(([name, database]) => {
       const [sources, sinks] = [this.#tables.sources(name), this.#tables.sinks(name)]
       const keys = sinks.map((sink) => this.#tables.received(sink).keys)
@@ -298,7 +298,7 @@ class RunningAgent implements Agent {
       key: this.#key,
       hub: this.#hub,
       requirePolicy: () => this.#keeper.require(),
-      wanted: this.#wanted,
+      requestedSnapshots: this.#requestedSnapshots,
       board: this.#board,
       logger: this.#logger,
       batchBytes: this.#config.batchBytes ?? writerLimits.encoded,
@@ -309,12 +309,12 @@ class RunningAgent implements Agent {
           this.#config.timezone,
         ),
       folder: this.#config.data,
-      passages: this.#passages,
+      drainWaiters: this.#drainWaiters,
       checkpoints: this.#checkpoints,
     }
   }
 
-  #inbound(): InboundContext {
+  #inbound(): InboundDeps {
     return {
       agent: requireIdentity(this.#state).agent,
       key: this.#key,
@@ -324,7 +324,7 @@ class RunningAgent implements Agent {
       takeAsks: (statements) => this.#answers.take(statements),
       takePolicy: (jws) => this.#takePolicy(jws),
       requirePolicy: () => this.#keeper.require(),
-      wanted: this.#wanted,
+      requestedSnapshots: this.#requestedSnapshots,
       board: this.#board,
       logger: this.#logger,
       pollSeconds: this.#config.hub?.poll ?? 15,
@@ -334,7 +334,7 @@ class RunningAgent implements Agent {
     }
   }
 
-  #gapOutlet(): GapOutletContext {
+  #gapOutlet(): GapOutletDeps {
     return {
       config: this.#config,
       identity: requireIdentity(this.#state),
@@ -348,7 +348,7 @@ class RunningAgent implements Agent {
     }
   }
 
-  #findings(): FindingsContext {
+  #findings(): FindingsDeps {
     const names = this.#config.describe === false ? [] : [...this.#databases.keys()]
     return {
       databases: this.#databases,

@@ -1,5 +1,5 @@
 import type { Item, Schema } from '../protocol/schema.ts'
-import type { Place, Position } from '../protocol/position.ts'
+import type { Position, ChainPosition } from '../protocol/position.ts'
 import type { ErrorCode } from '../protocol/errors.ts'
 import type { Op } from '../protocol/batch.ts'
 import type { Value, ValueLimits } from '../protocol/value.ts'
@@ -83,7 +83,7 @@ export interface SourceTable {
   /** Exactly where the mode only reads. */
   scan?: ScanSettings
   /** Only rows in which these columns have these values (compared as the database compares them): a route's part of a shared table. */
-  only?: readonly { column: string; value: string | null }[]
+  rowFilter?: readonly { column: string; value: string | null }[]
   schema: Schema
   /** Supplied items in schema order; the key items are among them. */
   columns: readonly MappedColumn[]
@@ -163,7 +163,7 @@ export interface TableListing {
   rows: number | null
 }
 
-export interface Looking {
+export interface PreviewRequest {
   /** At most so many rows. */
   rows: number
   /** Only rows whose items have these portable values. */
@@ -171,7 +171,7 @@ export interface Looking {
 }
 
 /** Looking at tables by hand must not weigh on the database: what takes longer ends with QZ-DB-UNREACHABLE. */
-export const lookingMs = 10_000
+export const previewTimeoutMs = 10_000
 
 /** One line of `doctor`. */
 export interface Check {
@@ -210,7 +210,7 @@ export interface Database {
   /** The first 64 characters of these columns' values in some rows: for proposals, made where the rows are. */
   sample(table: string, columns: readonly string[], rows: number): Promise<Row[]>
   /** Some rows as `Capture` reads them, without any set-up. Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE as `checkTable` does. */
-  look(source: SourceTable, looking: Looking): Promise<Rows>
+  previewRows(source: SourceTable, looking: PreviewRequest): Promise<Rows>
   /** DDL of the supply table that the registered resource describes. */
   supplyTable(source: SourceTable): Promise<string[]>
   /** Statements that a DBA may run instead of `setup`; idempotent. `runtimeUser` gets the rights that the running agent needs. */
@@ -230,9 +230,9 @@ export interface Database {
 
 /** What the source database remembers of a stream. */
 export interface StreamState {
-  position: Position | null
+  position: ChainPosition | null
   /** `needed`: a snapshot must begin; running: it began there and has been receipted up to and including the key `after`. */
-  snapshot: 'needed' | { began: Place; after: Row | null } | null
+  snapshot: 'needed' | { began: Position; after: Row | null } | null
   /** Fingerprint of the triggers when they were last looked at; '' for never. */
   coverage: string
   quarantine: number
@@ -263,8 +263,8 @@ export interface Take {
 
 export interface StreamStep {
   /** What the state must hold before: else QZ-CHAIN-BROKEN is thrown and nothing changes. */
-  from: Position | null
-  to: Position
+  from: ChainPosition | null
+  to: ChainPosition
   entries: readonly string[]
   /**
    * New snapshot state; undefined leaves it. A step that begins a snapshot (it began at `to`, or is whole in this step) leaves nothing
@@ -315,7 +315,7 @@ export interface Capture extends Omit<Reading, 'keysSince'> {
   arrived?(source: SourceTable): boolean
   state(source: SourceTable): Promise<StreamState>
   /** Fingerprint of the triggers that cover the table now: it changes when any was dropped, made or disabled. Throws QZ-SOURCE-NOT-SET-UP. */
-  coverage(source: SourceTable): Promise<string>
+  triggerFingerprint(source: SourceTable): Promise<string>
   /** Resources whose queues hold entries. One cheap query over all watched tables. */
   waiting(): Promise<Set<string>>
   /** Entries of about `maxKeys` keys (at least one entry), `inFlight` excepted. */
@@ -323,7 +323,7 @@ export interface Capture extends Omit<Reading, 'keysSince'> {
   /** In one transaction: compare-and-set of the position, deletion of exactly these entries, quarantine. */
   record(source: SourceTable, step: StreamStep): Promise<void>
   /** In one transaction: puts keys into the queue again, sets the position. */
-  requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void>
+  requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void>
   /** Writes down that a snapshot is needed (deleting mark entries), or that coverage was seen. */
   mark(source: SourceTable, change: { snapshot?: 'needed'; coverage?: string; entries?: readonly string[] }): Promise<void>
   /** Empties the queue under a short exclusive lock and marks "snapshot needed"; false where the lock was not to be had at once. */
@@ -336,9 +336,9 @@ export interface Capture extends Omit<Reading, 'keysSince'> {
 
 /** What the target database remembers of a route; a restart fills a shadow table beside the live one. */
 export interface SinkState {
-  position: Position | null
+  position: ChainPosition | null
   /** Set while a snapshot is being received. */
-  snapshot: Place | null
+  snapshot: Position | null
   /** True once a snapshot has been received to its end. */
   complete: boolean
   schemaVersion: number
@@ -364,14 +364,14 @@ export function sameShape({ columns, keys, mapping }: Pick<SinkState, 'columns' 
 export type Part = 'live' | 'shadow'
 
 export interface Change {
-  from: Position | null
-  to: Position
+  from: ChainPosition | null
+  to: ChainPosition
   rows: number
   /** Values of each of the sink's columns, one per row. */
   columns: readonly (readonly Value[])[]
   /** One per row; undefined where all are upserts. */
   ops?: readonly Op[]
-  snapshot?: { began: Place; last: boolean }
+  snapshot?: { began: Position; last: boolean }
   /** The batch as it came, and its manifest as the provider signed it: for folders. */
   bytes?: Buffer
   manifest?: string

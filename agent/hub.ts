@@ -4,7 +4,7 @@ import type { decodeDelivery, HeadAnswer, PollRequest, StoredAnswer } from '../p
 import type { SealedAnswer } from '../protocol/asks.ts'
 import type { QianzhiError } from '../protocol/errors.ts'
 import type { Policy } from '../protocol/policy.ts'
-import type { Place } from '../protocol/position.ts'
+import type { Position } from '../protocol/position.ts'
 import type { ReconciliationProgress } from '../protocol/reconciliation.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 import type { AgentConfig } from './config/config.ts'
@@ -39,13 +39,13 @@ export interface Hub {
   reconciliation(run: string): Promise<ReconciliationProgress>
   head(resource: string, signal?: AbortSignal): Promise<HeadAnswer>
   /** The agent's own batches after a place: key items and ops, perhaps more. */
-  own(resource: string, after: Place, signal: AbortSignal): Promise<Buffer[]>
+  own(resource: string, after: Position, signal: AbortSignal): Promise<Buffer[]>
   /** The operator wants a supplied stream sent anew: where there is no hub to say what it has, in a new epoch. */
   renew?(resource: string): void
   close(): Promise<void>
 }
 
-export interface HubParts {
+export interface HubDeps {
   config: AgentConfig
   identity: NonNullable<AgentState['identity']>
   key: SigningKey
@@ -54,14 +54,14 @@ export interface HubParts {
   logger: Logger
 }
 
-export function openHub({ config, identity, key, policy, logger }: HubParts): Hub {
+export function openHub({ config, identity, key, policy, logger }: HubDeps): Hub {
   const gap = gapOf(config)
   if (gap) return new GapHub({ gap, identity, key, policy, data: config.data, logger, clock: () => new Date() })
   return openHubClient(config, identity, key)
 }
 
 /** The hub itself as an enrolled agent reaches it. */
-export function openHubClient(config: AgentConfig, identity: HubParts['identity'], key: SigningKey, carries?: string): HubClient {
+export function openHubClient(config: AgentConfig, identity: HubDeps['identity'], key: SigningKey, carries?: string): HubClient {
   const ca = config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority
   const urls = config.hub?.urls ?? identity.urls
   return new HubClient({ urls, key, ca, proxy: config.hub?.proxy, clock: () => new Date(), ...(carries !== undefined && { carries }) })

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { codedError, QianzhiError, type ErrorCode } from '../protocol/errors.ts'
-import type { Place } from '../protocol/position.ts'
+import type { Position } from '../protocol/position.ts'
 import { storedReceipt } from '../protocol/receipt.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 import { Backoff } from './runtime/backoff.ts'
@@ -8,9 +8,9 @@ import type { Checkpoints } from './hub/checkpoints.ts'
 import type { Capture, Database, SourceTable } from './database.ts'
 import type { Hub } from './hub.ts'
 import { DeleteGuard } from './outbound/delete-guard.ts'
-import type { Passages } from './outbound/drain-waiters.ts'
+import type { DrainWaitersByResource } from './outbound/drain-waiters.ts'
 import type { Operator } from './operator/operator.ts'
-import { OutboundStream, type Flight } from './outbound/stream.ts'
+import { OutboundStream, type InFlightBatch } from './outbound/stream.ts'
 import { SentRows } from './outbound/sent-rows.ts'
 import { SnapshotPace } from './outbound/snapshot-pace.ts'
 import type { SourceRules } from './outbound/rules.ts'
@@ -22,7 +22,7 @@ import { setFault, type StatusBoard } from './status/board.ts'
  * next is read. After any answer but the expected one everything read ahead is thrown away and the stream begins again from what the
  * source database has written down.
  */
-export interface OutboundContext {
+export interface OutboundDeps {
   database: Pick<Database, 'openCapture' | 'options' | 'quarantine'>
   sources: readonly SourceTable[]
   agent: string
@@ -32,14 +32,14 @@ export interface OutboundContext {
   /** Throws QZ-POLICY-EXPIRED: then nothing is pushed, and the queue waits. */
   requirePolicy: () => void
   /** Snapshots that the hub wants: each must begin after its place. */
-  wanted: ReadonlyMap<string, Place | null>
+  requestedSnapshots: ReadonlyMap<string, Position | null>
   /** What the operator wants of the sources. */
   operator: Pick<Operator, 'restarts' | 'replays' | 'confirms' | 'pauses'>
   rules: (resource: string) => SourceRules
   /** The agent's data folder. */
   folder: string
   /** Who waits for what is queued now, and keys that are to be sent again. */
-  passages: Passages
+  drainWaiters: DrainWaitersByResource
   /** Where the receipts' checkpoints of the hub's audit are kept. */
   checkpoints: Pick<Checkpoints, 'note'>
   board: StatusBoard
@@ -53,14 +53,14 @@ const inspectionInterval = 15_000
 const busyFor = 2_000
 
 /** What a source keeps while connections come and go. */
-export interface Kept {
+export interface StreamResources {
   rules: SourceRules
   sent: SentRows
   guard: DeleteGuard
   pace: SnapshotPace
 }
 
-function keep({ folder, rules, hub, logger }: OutboundContext, source: SourceTable): Kept {
+function openResources({ folder, rules, hub, logger }: OutboundDeps, source: SourceTable): StreamResources {
   const own = rules(source.resource)
   const sent = new SentRows(folder, source, own.reload, logger)
   const guard = new DeleteGuard(own.guard, { resource: source.resource, known: () => sent.rows })
@@ -68,21 +68,21 @@ function keep({ folder, rules, hub, logger }: OutboundContext, source: SourceTab
 }
 
 /** Runs until aborted; never gives up. */
-export async function runOutbound(context: OutboundContext, signal: AbortSignal): Promise<void> {
-  const kept = context.sources.map((source) => keep(context, source))
-  await runDatabase(context, kept, signal)
+export async function runOutbound(deps: OutboundDeps, signal: AbortSignal): Promise<void> {
+  const kept = deps.sources.map((source) => openResources(deps, source))
+  await runDatabase(deps, kept, signal)
   for (const { sent } of kept) sent.close()
 }
 
-async function runDatabase(context: OutboundContext, kept: readonly Kept[], signal: AbortSignal): Promise<void> {
+async function runDatabase(deps: OutboundDeps, kept: readonly StreamResources[], signal: AbortSignal): Promise<void> {
   const backoff = new Backoff()
   while (!signal.aborted) {
     let capture: Capture | undefined
     try {
-      capture = await context.database.openCapture(context.sources)
-      await runCapture(context, capture, kept, { backoff, signal })
+      capture = await deps.database.openCapture(deps.sources)
+      await runCapture(deps, capture, kept, { backoff, signal })
     } catch (error) {
-      if (!signal.aborted) holdAll(context, codedError(error))
+      if (!signal.aborted) holdAll(deps, codedError(error))
     } finally {
       await capture?.close().catch(() => undefined)
     }
@@ -92,62 +92,62 @@ async function runDatabase(context: OutboundContext, kept: readonly Kept[], sign
 
 /** Until the database fails: begins the streams, and begins them again whenever the hub was away. */
 async function runCapture(
-  context: OutboundContext,
+  deps: OutboundDeps,
   capture: Capture,
-  kept: readonly Kept[],
+  kept: readonly StreamResources[],
   { backoff, signal }: { backoff: Backoff; signal: AbortSignal },
 ): Promise<void> {
   while (!signal.aborted) {
-    const streams = context.sources.map((source, i) => new OutboundStream(context, capture, source, kept[i]!))
+    const streams = deps.sources.map((source, i) => new OutboundStream(deps, capture, source, kept[i]!))
     try {
-      await runStreams(context, capture, streams, backoff, signal)
+      await runStreams(deps, capture, streams, backoff, signal)
     } catch (error) {
       if (signal.aborted) return
       const coded = codedError(error)
       if (!concernsHub(coded.code)) throw error
-      holdAll(context, coded)
+      holdAll(deps, coded)
       await backoff.wait(signal)
     }
   }
 }
 
 async function runStreams(
-  context: OutboundContext,
+  deps: OutboundDeps,
   capture: Capture,
   streams: OutboundStream[],
   backoff: Backoff,
   signal: AbortSignal,
 ): Promise<void> {
-  const turns = new Turns(context, capture, streams)
-  let flight: Flight | undefined
+  const turns = new RoundRobin(deps, capture, streams)
+  let inFlight: InFlightBatch | undefined
   let lastWork = 0
   while (!signal.aborted) {
-    context.requirePolicy()
+    deps.requirePolicy()
     const next = await turns.next(signal)
-    if (flight) await land(context, capture, flight, signal)
-    if (flight || next || turns.worked()) lastWork = Date.now()
-    if (flight) backoff.reset()
-    flight = next && !next.stream.discarded(next) ? launch(context, next, signal) : undefined
-    if (!flight && !next) await capture.idle(Date.now() - lastWork < busyFor, signal)
+    if (inFlight) await settleReceipt(deps, capture, inFlight, signal)
+    if (inFlight || next || turns.worked()) lastWork = Date.now()
+    if (inFlight) backoff.reset()
+    inFlight = next && !next.stream.discarded(next) ? send(deps, next, signal) : undefined
+    if (!inFlight && !next) await capture.idle(Date.now() - lastWork < busyFor, signal)
   }
-  await flight?.answer?.catch(() => undefined)
+  await inFlight?.answer?.catch(() => undefined)
 }
 
-function launch(context: OutboundContext, flight: Flight, signal: AbortSignal): Flight {
-  flight.answer = context.hub.sendBatch(flight.built.bytes, signal)
+function send(deps: OutboundDeps, inFlight: InFlightBatch, signal: AbortSignal): InFlightBatch {
+  inFlight.answer = deps.hub.sendBatch(inFlight.built.bytes, signal)
   // The answer is awaited when the next batch has been read; until then a failure must not count as unhandled.
-  flight.answer.catch(() => undefined)
-  return flight
+  inFlight.answer.catch(() => undefined)
+  return inFlight
 }
 
 /** Awaits the hub's receipt for this very manifest, then forgets what it covers, in one transaction. */
-async function land(context: OutboundContext, capture: Capture, flight: Flight, signal: AbortSignal): Promise<void> {
-  const { stream, built } = flight
+async function settleReceipt(deps: OutboundDeps, capture: Capture, inFlight: InFlightBatch, signal: AbortSignal): Promise<void> {
+  const { stream, built } = inFlight
   try {
-    const { receipt } = await flight.answer!
-    const stored = storedReceipt.open(receipt, context.hubKey)
+    const { receipt } = await inFlight.answer!
+    const stored = storedReceipt.open(receipt, deps.hubKey)
     if (stored?.hash !== built.hash) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: 'the hub receipt is for another batch' })
-    context.checkpoints.note(stored.audit, stored.time)
+    deps.checkpoints.note(stored.audit, stored.time)
   } catch (error) {
     if (signal.aborted) return
     const coded = codedError(error)
@@ -156,22 +156,22 @@ async function land(context: OutboundContext, capture: Capture, flight: Flight, 
     return
   }
   try {
-    await stream.record(capture, flight)
+    await stream.record(capture, inFlight)
   } catch (error) {
     refuse(stream, error)
   }
 }
 
 /** Whose turn it is: streams one after the other, so that no table's snapshot holds up another's changes. */
-class Turns {
-  readonly #context: OutboundContext
+class RoundRobin {
+  readonly #deps: OutboundDeps
   readonly #capture: Capture
   readonly #streams: OutboundStream[]
   #nextTurn = 0
   #inspected = 0
 
-  constructor(context: OutboundContext, capture: Capture, streams: OutboundStream[]) {
-    this.#context = context
+  constructor(deps: OutboundDeps, capture: Capture, streams: OutboundStream[]) {
+    this.#deps = deps
     this.#capture = capture
     this.#streams = streams
   }
@@ -184,22 +184,22 @@ class Turns {
   }
 
   /** The next packed batch of any stream, or undefined where nothing waits. */
-  async next(signal: AbortSignal): Promise<Flight | undefined> {
+  async next(signal: AbortSignal): Promise<InFlightBatch | undefined> {
     const ready = await this.#ready(signal)
     if (ready.length === 0) return undefined
     const waiting = ready.length === 1 ? undefined : await this.#capture.waiting()
     for (let i = 0; i < this.#streams.length; i++) {
       const stream = this.#streams[(this.#nextTurn + i) % this.#streams.length]!
       if (!ready.includes(stream)) continue
-      const flight = await this.#read(stream, !waiting || waiting.has(stream.source.resource))
-      if (!flight) continue
+      const inFlight = await this.#read(stream, !waiting || waiting.has(stream.source.resource))
+      if (!inFlight) continue
       this.#nextTurn = (this.#nextTurn + i + 1) % this.#streams.length
-      return flight
+      return inFlight
     }
     return undefined
   }
 
-  async #read(stream: OutboundStream, queueHoldsEntries: boolean): Promise<Flight | undefined> {
+  async #read(stream: OutboundStream, queueHoldsEntries: boolean): Promise<InFlightBatch | undefined> {
     try {
       return await stream.read(queueHoldsEntries)
     } catch (error) {
@@ -213,7 +213,7 @@ class Turns {
     if (inspect) this.#inspected = Date.now()
     const ready: OutboundStream[] = []
     for (const stream of this.#streams) {
-      if (this.#context.operator.pauses.source(stream.source.resource)) {
+      if (this.#deps.operator.pauses.source(stream.source.resource)) {
         stream.pause()
         continue
       }
@@ -221,10 +221,10 @@ class Turns {
       try {
         if (!stream.begun) await stream.begin(signal)
         else if (inspect) await stream.inspect()
-        if (this.#context.operator.restarts.delete(stream.source.resource)) await stream.resync()
-        if (this.#context.operator.replays.delete(stream.source.resource)) await stream.replay()
-        await stream.honour(this.#context.wanted.get(stream.source.resource))
-        await stream.resendWanted()
+        if (this.#deps.operator.restarts.delete(stream.source.resource)) await stream.resync()
+        if (this.#deps.operator.replays.delete(stream.source.resource)) await stream.replay()
+        await stream.satisfySnapshotRequest(this.#deps.requestedSnapshots.get(stream.source.resource))
+        await stream.resendRequested()
         ready.push(stream)
       } catch (error) {
         refuse(stream, error)
@@ -242,19 +242,18 @@ function refuse(stream: OutboundStream, error: unknown): undefined {
   return undefined
 }
 
-function holdAll(context: OutboundContext, error: QianzhiError): void {
+function holdAll(deps: OutboundDeps, error: QianzhiError): void {
   const previous = new Set<string>()
-  for (const source of context.sources) {
-    const report = context.board.source(source.resource, context.database.options.name)
-    if (context.operator.pauses.source(source.resource)) {
+  for (const source of deps.sources) {
+    const report = deps.board.source(source.resource, deps.database.options.name)
+    if (deps.operator.pauses.source(source.resource)) {
       report.state = 'paused'
       continue
     }
     previous.add(report.fault?.code ?? '')
     setFault(report, error, new Date())
   }
-  if (!previous.has(error.code))
-    context.logger.warn({ code: error.code, database: context.database.options.name, err: error }, error.message)
+  if (!previous.has(error.code)) deps.logger.warn({ code: error.code, database: deps.database.options.name, err: error }, error.message)
 }
 
 /** Refusals that concern every stream alike: the hub is away, or will not deal with this agent. */

@@ -1,13 +1,13 @@
 import { encodeDelivery, type HeadAnswer, type PollRequest, type StoredAnswer } from '../protocol/api.ts'
 import { beginsSnapshot, openBatch, projectBatch, splitBatch, type OpenBatch } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
-import type { Place } from '../protocol/position.ts'
+import type { Position } from '../protocol/position.ts'
 import { appliedReceipt, removalReceipt } from '../protocol/receipt.ts'
 import { keyItems } from '../protocol/schema.ts'
 import { keyId } from '../protocol/signature.ts'
 import { answerOf, routesAsked } from './exchange/poll-answer.ts'
-import { batchLimits, exchangeLimits, unlimited, type ExchangeAgent, type ExchangeContext, type ExchangeParts } from './exchange/context.ts'
-import { LatestWriter } from './exchange/coalescing-writer.ts'
+import { batchLimits, exchangeLimits, unlimited, type ExchangeAgent, type ExchangeContext, type ExchangeDeps } from './exchange/context.ts'
+import { CoalescingWriter } from './exchange/coalescing-writer.ts'
 import { PollMemory } from './exchange/poll-memory.ts'
 import { takeReceipt, takeRemoval } from './exchange/receipts.ts'
 import { noteReport } from './exchange/reports.ts'
@@ -19,15 +19,15 @@ import { activeView, append, headOf, suppliedBy, suppliedIn, verify } from './ex
 export class Exchange {
   readonly #context: ExchangeContext
 
-  constructor(parts: ExchangeParts) {
-    const failed = (error: unknown) => parts.logger.warn({ err: error }, 'notes of the exchange not written')
+  constructor(deps: ExchangeDeps) {
+    const failed = (error: unknown) => deps.logger.warn({ err: error }, 'notes of the exchange not written')
     this.#context = {
-      ...parts,
-      limits: { ...exchangeLimits, ...parts.limits },
-      views: new AgentViews(parts.store, parts.wakeups),
+      ...deps,
+      limits: { ...exchangeLimits, ...deps.limits },
+      views: new AgentViews(deps.store, deps.wakeups),
       memory: new PollMemory(),
       policies: new WeakMap(),
-      latest: new LatestWriter(1000, failed),
+      latest: new CoalescingWriter(1000, failed),
     }
   }
 
@@ -75,10 +75,10 @@ export class Exchange {
     using heard = this.#context.wakeups.listen([`agent:${agent.id}`, ...new Set([...received, ...supplied])])
     const until = performance.now() + request.wait * 1000
     for (;;) {
-      const { header, batches, said, asked, news } = await answerOf(this.#context, agent, await activeView(this.#context, agent), request)
+      const { header, batches, digest, asked, news } = await answerOf(this.#context, agent, await activeView(this.#context, agent), request)
       const left = until - performance.now()
       if (news || left <= 0 || signal.aborted) {
-        if (!signal.aborted) this.#context.memory.wasTold(agent.id, said, asked)
+        if (!signal.aborted) this.#context.memory.markDelivered(agent.id, digest, asked)
         return encodeDelivery(header, batches)
       }
       await heard.wait(left, signal)
@@ -97,10 +97,10 @@ export class Exchange {
         continue
       }
       if (!receipt) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'a receipt is not signed by the agent that sends it' })
-      const back = memory.wentBackTo(receipt.route)
+      const back = memory.rewoundTo(receipt.route)
       const taken = await takeReceipt(store, agent.id, receipt, jws, back, clock())
       if (!taken || back === undefined) continue
-      memory.wentOn(receipt.route)
+      memory.resumed(receipt.route)
       views.forget(agent.id)
     }
   }
@@ -112,7 +112,7 @@ export class Exchange {
   }
 
   /** Batches of one's own stream after a place, with their key items only. Throws QZ-SUPPLY-NOT-ALLOWED. */
-  async own(agent: ExchangeAgent, resource: string, after: Place | null): Promise<Buffer> {
+  async own(agent: ExchangeAgent, resource: string, after: Position | null): Promise<Buffer> {
     const { log, limits, clock } = this.#context
     const { schema } = await suppliedBy(this.#context, agent, resource)
     const keys = new Set(keyItems(schema).map(({ id }) => id))

@@ -6,18 +6,18 @@ import { QianzhiError, reasonOf } from '../protocol/errors.ts'
 import type { SigningKey } from '../protocol/signature.ts'
 import { makeAccess, type Access } from './access/access.ts'
 import { activationLink, inviteFirst } from './registry/people/invitations.ts'
-import { Asks } from './exchange/agent-requests.ts'
+import { AgentRequests } from './exchange/agent-requests.ts'
 import type { HubConfig } from './config.ts'
 import { Exchange } from './exchange.ts'
 import { explainRoute } from './status/explain.ts'
 import { healthApi } from './status/health.ts'
-import { startHousekeeping } from './exchange/retention.ts'
+import { startRetention } from './exchange/retention.ts'
 import { adminApi } from './http/admin.ts'
 import { agentApi } from './http/agent.ts'
 import { carrying } from './registry/machines/agents.ts'
-import { auditDoors } from './http/audit.ts'
+import { auditRoutes } from './http/audit.ts'
 import { enrolApi } from './http/enrol.ts'
-import { firstAdminDoors } from './http/first-admin.ts'
+import { firstAdminRoutes } from './http/first-admin.ts'
 import { Refusals } from './http/refusals.ts'
 import { reconciliationApi } from './http/reconciliation.ts'
 import { registryApi } from './http/registry.ts'
@@ -27,8 +27,8 @@ import type { Log } from './log.ts'
 import { openLog } from './logs/index.ts'
 import { operations } from './operations/index.ts'
 import type { Services } from './operations/services.ts'
-import { Conductor } from './reconciliation/conductor.ts'
-import { keepGrants } from './registry/grants/granted.ts'
+import { ReconciliationRunner } from './reconciliation/runner.ts'
+import { keepGrants } from './registry/grants/grant-queries.ts'
 import { attendToReports } from './registry/grants/refusals.ts'
 import { currentPolicy } from './registry/grants/policy.ts'
 import type { Registry } from './records/registry.ts'
@@ -59,7 +59,7 @@ export interface Hub {
   /** Where nobody is known here yet: the link that makes the first administrator. To be shown, and not logged. */
   firstAdmin: { link: string; expires: Date } | null
   /** Asks agents for previews and descriptions. */
-  asks: Asks
+  asks: AgentRequests
   /** Settles when the data folder was lost to another hub: close this one. */
   lost: Promise<QianzhiError>
   /** Ends in the order in which data flows: no more requests, then housekeeping, then the audit, then the store. */
@@ -103,8 +103,8 @@ async function start(
   const policyFor = (agent: string, reported: number) => currentPolicy(store, hubKey, agent, reported, clock(), config.policy, checkpoint())
   const exchange = new Exchange({ store, log, hubKey, wakeups, policyFor, checkpoint, clock, logger, limits: config.limits })
   stops.push(() => exchange.close())
-  const asks = new Asks({ store, wakeups, hubKey, clock })
-  const housekeeping = startHousekeeping({ store, log, wakeups, recorded, rules, logger, clock })
+  const asks = new AgentRequests({ store, wakeups, hubKey, clock })
+  const housekeeping = startRetention({ store, log, wakeups, recorded, rules, logger, clock })
   stops.push(() => housekeeping.stop())
   const catchUp = async () => {
     await recordSupply({ store, log })
@@ -116,7 +116,7 @@ async function start(
   const mailer = config.mail && startMail({ store, config: config.mail, logger, clock })
   stops.push(async () => mailer?.stop())
 
-  const conductor = new Conductor({ store, asks, wakeups, settings: config.reconciliation, logger, clock })
+  const conductor = new ReconciliationRunner({ store, asks, wakeups, settings: config.reconciliation, logger, clock })
   stops.push(() => conductor.stop())
 
   const certificate = await loadCertificate(config, clock())
@@ -156,7 +156,7 @@ async function start(
         adminKey,
         ...services,
         housekeep: () => housekeeping.run(),
-        more: [auditDoors(registry, services.exportAudit), firstAdminDoors(registry, access, () => urls[0]!)],
+        furtherRoutes: [auditRoutes(registry, services.exportAudit), firstAdminRoutes(registry, access, () => urls[0]!)],
       }),
       registryApi(registry, services, operations),
     ],

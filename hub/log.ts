@@ -1,4 +1,4 @@
-import type { Place, Position } from '../protocol/position.ts'
+import type { Position, ChainPosition } from '../protocol/position.ts'
 
 /**
  * The contract of the batch log: one ordered sequence of batches per stream (a resource). It is never in one transaction with the
@@ -23,7 +23,7 @@ export interface NewBatch extends StoredBatch {
 }
 
 /** What the log knows of a batch without its bytes. */
-export interface ListedBatch extends Position {
+export interface ListedBatch extends ChainPosition {
   rows: number
   /** Snapshot marks of the manifest. */
   snapshot?: { began: number; last: boolean }
@@ -33,16 +33,16 @@ export interface ListedBatch extends Position {
 
 /** Where snapshots lie in a stream. */
 export interface SnapshotPlace {
-  began: Place
+  began: Position
   /** Null while it is under way. */
-  ended: Place | null
+  ended: Position | null
 }
 
 export interface LogState {
   /** Newest batch, or null for an empty stream. */
-  head: Position | null
+  head: ChainPosition | null
   /** Oldest batch still held. */
-  first: Place | null
+  first: Position | null
   /** Newest complete snapshot and newest begun one (the same where it is complete). */
   complete: SnapshotPlace | null
   begun: SnapshotPlace | null
@@ -58,18 +58,18 @@ export interface Log {
    * @returns the receipt in force for this batch: the given one, or the first one where it was there already; or the head that was
    * found instead.
    */
-  append(batch: NewBatch, expected: Position | null): Promise<{ receipt: string } | { head: Position | null }>
+  append(batch: NewBatch, expected: ChainPosition | null): Promise<{ receipt: string } | { head: ChainPosition | null }>
   state(resource: string): Promise<LogState>
   /** Receipt of a batch that is in the log with this very hash. */
-  receipt(resource: string, position: Position): Promise<string | undefined>
+  receipt(resource: string, position: ChainPosition): Promise<string | undefined>
   /** True where this exact batch is in the log. */
-  has(resource: string, position: Position): Promise<boolean>
+  has(resource: string, position: ChainPosition): Promise<boolean>
   /** Batches after a place, in order, of at most `bytes` in all but at least one if there is any. */
-  read(resource: string, after: Place | null, bytes: number): Promise<StoredBatch[]>
+  read(resource: string, after: Position | null, bytes: number): Promise<StoredBatch[]>
   /** The same batches without their bytes, at most `most`: what a consumer asks that keeps account of a stream behind a bookmark. */
-  list(resource: string, after: Place | null, most: number): Promise<ListedBatch[]>
+  list(resource: string, after: Position | null, most: number): Promise<ListedBatch[]>
   /** Heads of several streams at once; a stream without batches has none. */
-  heads(resources: readonly string[]): Promise<Map<string, Position>>
+  heads(resources: readonly string[]): Promise<Map<string, ChainPosition>>
   /** Forgets batches before a place, of these only the ones stored before a time if one is given. The head stays known. @returns how many. */
-  trim(resource: string, before: Place, storedBefore?: Date): Promise<number>
+  trim(resource: string, before: Position, storedBefore?: Date): Promise<number>
 }

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError, reasonOf } from './errors.ts'
-import { Position } from './position.ts'
+import { ChainPosition } from './position.ts'
 
 /** The agent API (SPEC section 5): every request is signed (see request.ts) and names the protocol version. */
 export const protocolVersion = 1
@@ -66,7 +66,7 @@ export interface StoredAnswer {
 }
 
 export interface HeadAnswer {
-  head: Position | null
+  head: ChainPosition | null
   /** Highest epoch the hub has ever seen of this stream, also from receivers. */
   epoch: number
 }
@@ -123,7 +123,7 @@ export const SourceReport = Type.Object({
   /** Entries that wait in the queue (counted up to a bound), and the commit time of the oldest if known. */
   waiting: Type.Integer({ minimum: 0 }),
   oldest: Type.Optional(Type.String()),
-  position: Type.Union([Position, Type.Null()]),
+  position: Type.Union([ChainPosition, Type.Null()]),
   lastPush: Type.Optional(Type.String()),
   rows: Type.Integer({ minimum: 0 }),
   /** Keys that could not be sent. */
@@ -159,7 +159,7 @@ export const SinkReport = Type.Object({
   database: Type.String(),
   table: Type.String(),
   state: Type.Enum([...lineStates]),
-  position: Type.Union([Position, Type.Null()]),
+  position: Type.Union([ChainPosition, Type.Null()]),
   lastApplied: Type.Optional(Type.String()),
   rows: Type.Integer({ minimum: 0 }),
   quarantine: Type.Integer({ minimum: 0 }),
@@ -224,7 +224,7 @@ export const PollRequest = Type.Object({
     Type.Object({
       route: Type.String(),
       /** The last batch received (it may still be on its way into the table); null to begin with a snapshot. */
-      after: Type.Union([Position, Type.Null()]),
+      after: Type.Union([ChainPosition, Type.Null()]),
       /** Bytes that the agent has room for; 0 while the sink is down. */
       credit: Type.Integer({ minimum: 0 }),
       /** Set where the stream cannot be gone on with: the code says why; the hub sees to a new snapshot. */

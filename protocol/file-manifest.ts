@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError } from './errors.ts'
-import { Position } from './position.ts'
+import { ChainPosition } from './position.ts'
 import { codePattern } from './schema.ts'
 import { readStatement, sha256, statementKeyId, verifyStatement } from './signature.ts'
 import { trustedManifest } from './batch.ts'
@@ -46,8 +46,8 @@ export const FileManifest = Type.Object({
   /** SHA-256 of the file before this one; null for the first. */
   previous: Type.Union([hash, Type.Null()]),
   /** Position in the provider's stream that the file before reached, and the one that this one does. */
-  from: Type.Union([Position, Type.Null()]),
-  to: Position,
+  from: Type.Union([ChainPosition, Type.Null()]),
+  to: ChainPosition,
   /** Batches between the two. */
   batches: Type.Integer({ minimum: 0 }),
   /** Rows of the resource that could not be delivered: in the file they are as they were before, or missing. */

@@ -4,7 +4,7 @@
  */
 import { Type, type Static, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Position } from './position.ts'
+import { ChainPosition } from './position.ts'
 import { readStatement, signStatement, verifyStatement, type SigningKey } from './signature.ts'
 
 const time = Type.String({ maxLength: 40 })
@@ -33,7 +33,7 @@ export const GapStatement = Type.Object({
 export type GapStatement = Static<typeof GapStatement>
 
 /** How far the outer agent has written a route's batches: what of them is not there inside is missing. */
-export const GapHead = Type.Object({ kind: Type.Literal('gap-head'), route: Type.String(), ...Position.properties, time })
+export const GapHead = Type.Object({ kind: Type.Literal('gap-head'), route: Type.String(), ...ChainPosition.properties, time })
 export type GapHead = Static<typeof GapHead>
 
 /** The inner agent's key, for its receipts and requests: the outer side's operator accepts it once. */

@@ -1,38 +1,38 @@
 import { Type, type Static } from 'typebox'
 
 /** A place in a stream: batches are ordered by epoch, then by seq (from 1). `hash` is the SHA-256 (hex) of the manifest there. */
-export const Position = Type.Object({
+export const ChainPosition = Type.Object({
   epoch: Type.Integer({ minimum: 1 }),
   seq: Type.Integer({ minimum: 1 }),
   hash: Type.String({ pattern: '^[0-9a-f]{64}$' }),
 })
-export type Position = Static<typeof Position>
-export type Place = Pick<Position, 'epoch' | 'seq'>
+export type ChainPosition = Static<typeof ChainPosition>
+export type Position = Pick<ChainPosition, 'epoch' | 'seq'>
 
-export function comparePlaces(a: Place, b: Place): number {
+export function comparePositions(a: Position, b: Position): number {
   return a.epoch - b.epoch || a.seq - b.seq
 }
 
-export function isAfter(a: Place, b: Place | null | undefined): boolean {
-  return !b || comparePlaces(a, b) > 0
+export function isAfter(a: Position, b: Position | null | undefined): boolean {
+  return !b || comparePositions(a, b) > 0
 }
 
-export function samePosition(a: Position | null | undefined, b: Position | null | undefined): boolean {
+export function samePosition(a: ChainPosition | null | undefined, b: ChainPosition | null | undefined): boolean {
   return a && b ? a.epoch === b.epoch && a.seq === b.seq && a.hash === b.hash : !a && !b
 }
 
 /** `qz_position` of delivered rows: epoch × 2³² + seq as decimal text; it orders like the place and fits a signed 64-bit column. */
-export function positionNumber({ epoch, seq }: Place): string {
+export function positionNumber({ epoch, seq }: Position): string {
   return (BigInt(epoch) * 4294967296n + BigInt(seq)).toString()
 }
 
 /** The place that a `qz_position` tells. */
-export function placeOf(position: string): Place {
+export function positionOf(position: string): Position {
   const number = BigInt(position)
   return { epoch: Number(number / 4294967296n), seq: Number(number % 4294967296n) }
 }
 
-export function showPlace(place: Place | null | undefined): string {
+export function showPosition(place: Position | null | undefined): string {
   return place ? `${place.epoch}/${place.seq}` : '-'
 }
 

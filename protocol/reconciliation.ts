@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError } from './errors.ts'
-import { Position } from './position.ts'
+import { ChainPosition } from './position.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 
 /**
@@ -47,7 +47,7 @@ export const ReconciliationStatement = Type.Object({
   items: Type.Array(Type.String()),
   salt: Type.String(),
   /** The place up to which the receiver had applied the stream at the end. */
-  position: Position,
+  position: ChainPosition,
   time: Type.String(),
   source: Side,
   target: Side,
@@ -78,7 +78,7 @@ const Step = Type.Union([
    * The source reads rows now and answers when everything that was queued then is stored at the hub; the receiver answers, and reads, when
    * it has applied the stream up to `after`. Long.
    */
-  Type.Object({ do: Type.Literal('recheck'), round, keys, after: Type.Optional(Position) }),
+  Type.Object({ do: Type.Literal('recheck'), round, keys, after: Type.Optional(ChainPosition) }),
   /** The source sends these keys again: rows as rows, what is not there as deletes. Long. */
   Type.Object({ do: Type.Literal('repair'), keys }),
   Type.Object({ do: Type.Literal('sign'), statement: ReconciliationStatement }),
@@ -106,7 +106,7 @@ const Pending = Type.Object({ done: Type.Literal(false), rows: Type.Integer({ mi
 
 /** The answer to each step. */
 export const reconcileAnswers = {
-  digest: Type.Union([Pending, Type.Object({ done, ...Side.properties, position: Position })]),
+  digest: Type.Union([Pending, Type.Object({ done, ...Side.properties, position: ChainPosition })]),
   /** `bucketBytes` a bucket. */
   buckets: Type.Object({ buckets: base64 }),
   collect: Type.Union([Pending, Type.Object({ done, entries: Type.Integer({ minimum: 0 }) })]),
@@ -119,9 +119,9 @@ export const reconcileAnswers = {
    */
   recheck: Type.Union([
     Pending,
-    Type.Object({ done, hashes: Type.Array(Value), faults: Type.Array(Value), position: Type.Optional(Position) }),
+    Type.Object({ done, hashes: Type.Array(Value), faults: Type.Array(Value), position: Type.Optional(ChainPosition) }),
   ]),
-  repair: Type.Union([Pending, Type.Object({ done, position: Position })]),
+  repair: Type.Union([Pending, Type.Object({ done, position: ChainPosition })]),
   sign: Type.Object({ signature: Type.String({ maxLength: 1 << 20 }) }),
 } as const
 

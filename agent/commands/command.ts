@@ -2,7 +2,7 @@ import type { Language } from '../../protocol/errors.ts'
 import type { AgentConfig } from '../config/config.ts'
 
 /** What every command gets. */
-export interface CommandContext {
+export interface CommandDeps {
   config: AgentConfig
   language: Language
   version: string
@@ -15,4 +15,4 @@ export interface CommandContext {
 }
 
 /** @returns the exit code. */
-export type Command = (context: CommandContext) => Promise<number>
+export type Command = (deps: CommandDeps) => Promise<number>

@@ -9,7 +9,7 @@ import { callControl } from '../operator/control.ts'
 import type { Database } from '../database.ts'
 import { openHub as openAgentHub, type Hub } from '../hub.ts'
 import { openDatabase } from '../databases/open.ts'
-import { PolicyKeeper } from '../hub/policy-store.ts'
+import { PolicyStore } from '../hub/policy-store.ts'
 import { openKey, openState, requireIdentity } from '../runtime/state.ts'
 import { StatusBoard } from '../status/board.ts'
 
@@ -39,7 +39,7 @@ export function openForCommand(config: AgentConfig, name: string, url?: string):
 /** The newest policy: from the running agent, else from the hub, else the saved one. Undefined before the first. */
 export async function freshPolicy(config: AgentConfig, version: string): Promise<Policy | undefined> {
   const state = openState(config.data)
-  const keeper = new PolicyKeeper(
+  const keeper = new PolicyStore(
     state,
     () => new Date(),
     () => undefined,

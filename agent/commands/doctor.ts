@@ -4,7 +4,7 @@ import { gapOf } from '../config/gaps.ts'
 import type { Check } from '../database.ts'
 import { databaseChecks, failed, passed, policyCheck } from '../operator/doctor.ts'
 import { openState } from '../runtime/state.ts'
-import type { Command, CommandContext } from './command.ts'
+import type { Command, CommandDeps } from './command.ts'
 import { freshPolicy, openHub, openForCommand } from './connect.ts'
 
 /** Checks everything that running will need, and says the remedy of what fails. Exit code 1 where anything does. */
@@ -15,8 +15,8 @@ export const doctor: Command = async (context) => {
   return checks.every(({ ok }) => ok) ? 0 : 1
 }
 
-async function allChecks(context: CommandContext): Promise<Check[]> {
-  const { config, version } = context
+async function allChecks(deps: CommandDeps): Promise<Check[]> {
+  const { config, version } = deps
   const identity = openState(config.data).data.identity
   if (!identity)
     return [
@@ -28,7 +28,7 @@ async function allChecks(context: CommandContext): Promise<Check[]> {
   let policy: Policy | undefined
   try {
     policy = await freshPolicy(config, version)
-    checks.push(...(await hubChecks(context)), policyCheck(policy))
+    checks.push(...(await hubChecks(deps)), policyCheck(policy))
   } catch (error) {
     checks.push(failed('hub', codedError(error)))
   }
@@ -43,7 +43,7 @@ async function allChecks(context: CommandContext): Promise<Check[]> {
   return checks
 }
 
-async function hubChecks({ config }: CommandContext): Promise<Check[]> {
+async function hubChecks({ config }: CommandDeps): Promise<Check[]> {
   if (gapOf(config)) return [passed('hub', '在网闸内侧:以目录代替中心', 'behind a one-way gap: folders in the place of the hub')]
   const hub = openHub(config)
   try {

@@ -7,14 +7,14 @@ import { handPolicy, noteCarried } from '../gaps/carrier.ts'
 import { innerFile, listFiles, readStatementFile } from '../gaps/files.ts'
 import { openHubClient } from '../hub.ts'
 import { openKey, openState, requireIdentity } from '../runtime/state.ts'
-import type { CommandContext } from './command.ts'
+import type { CommandDeps } from './command.ts'
 import { readToken } from './connect.ts'
 
 /**
  * Enrols an agent inside a one-way gap at the hub: its word on its key has come out, the hub's policy for it goes in as `gap.json`. From
  * then on this agent brings what that one signs.
  */
-export async function enrollCarried({ config, words, options, say }: CommandContext, name: string): Promise<number> {
+export async function enrollCarried({ config, words, options, say }: CommandDeps, name: string): Promise<number> {
   const entry = (config.carry ?? []).find(({ folder }) => folder === name)
   if (!entry) throw new QianzhiError('QZ-NOT-FOUND', { what: `carry: ${name}` })
   const path = config.databases[name]!.folder!.path

@@ -7,23 +7,23 @@ import { callControl } from '../operator/control.ts'
 import { gapOf, type Gap } from '../config/gaps.ts'
 import { gapFile, listFiles, readStatementFile } from '../gaps/files.ts'
 import { GapOutbox } from '../gaps/outbox.ts'
-import { PolicyKeeper } from '../hub/policy-store.ts'
+import { PolicyStore } from '../hub/policy-store.ts'
 import { openKey, openState } from '../runtime/state.ts'
-import type { CommandContext } from './command.ts'
+import type { CommandDeps } from './command.ts'
 
 /**
  * Enrols an agent behind a one-way gap: pins the hub's key and the outer agent's as `gap.json` names them, once; a person compares their
  * fingerprints. It obeys the outer agent's policy, with a key of its own for receipts.
  */
-export async function enrollBehindGap(context: CommandContext, folder: string): Promise<number> {
-  const { config, say } = context
+export async function enrollBehindGap(deps: CommandDeps, folder: string): Promise<number> {
+  const { config, say } = deps
   const gap = gapOf(config)
   if (!gap?.in)
     throw new QianzhiError('QZ-CONFIG', { key: 'hub.gap.in', reason: '请填写 / name the folder in which files from outside arrive' })
   if (await callControl(config.data, 'ping')) throw new QianzhiError('QZ-DATA-LOCKED', { folder: config.data })
   const arrived = config.databases[folder]?.folder?.path ?? resolve(folder)
   const statement = await readGapStatement(arrived, gap.out !== undefined)
-  if (!statement) return askToBeEnrolled(context, gap)
+  if (!statement) return askToBeEnrolled(deps, gap)
   const { agent, agency, hubKey, publicKey, policy } = statement
   const state = openState(config.data)
   const known = state.data.identity
@@ -32,7 +32,7 @@ export async function enrollBehindGap(context: CommandContext, folder: string): 
   const key = openKey(config.data)
   state.data.identity = { agent, agency, urls: [], hubKey, outer: publicKey }
   // Refuses a policy that the hub did not sign: nothing is kept then.
-  new PolicyKeeper(
+  new PolicyStore(
     state,
     () => new Date(),
     () => undefined,
@@ -48,7 +48,7 @@ export async function enrollBehindGap(context: CommandContext, folder: string): 
 }
 
 /** Nothing has come from outside yet: the key goes out, for an agent that is to supply and must be enrolled at the hub by the outer one. */
-async function askToBeEnrolled({ config, say }: CommandContext, { out, again }: Gap): Promise<number> {
+async function askToBeEnrolled({ config, say }: CommandDeps, { out, again }: Gap): Promise<number> {
   const key = openKey(config.data)
   await new GapOutbox({ folder: out!, agent: '', data: config.data, key, again, clock: () => new Date() }).introduce()
   say(

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { gapKey, type PlaceRange } from '../../protocol/gap.ts'
-import { showPlace, type Place } from '../../protocol/position.ts'
+import { showPosition, type Position } from '../../protocol/position.ts'
 import { keyId } from '../../protocol/signature.ts'
 import { gapOf } from '../config/gaps.ts'
 import { sinkFile, SinkStore } from '../folders/store/sink-store.ts'
@@ -11,7 +11,7 @@ import { GapCopies } from '../gaps/copies.ts'
 import { exportBatch, exportBatches, readRange, wholeEpoch } from '../gaps/export.ts'
 import { folderOf, innerFile, listFiles, readStatementFile } from '../gaps/files.ts'
 import { acceptedKeys, acceptKey } from '../gaps/outlet.ts'
-import type { Command, CommandContext } from './command.ts'
+import type { Command, CommandDeps } from './command.ts'
 import { requireName } from './resync.ts'
 
 /** Writes kept batches of a route into its gap's folder again; also beside a running agent. Exit code 1 where some are not kept any more. */
@@ -32,11 +32,11 @@ export const exportCommand: Command = async (context) => {
   }
 }
 
-async function exportStream({ words, say }: CommandContext, copies: GapCopies, folder: string): Promise<number> {
+async function exportStream({ words, say }: CommandDeps, copies: GapCopies, folder: string): Promise<number> {
   const route = requireName(words)
   const ranges = words.slice(1).map(requireRange)
-  const written: Place[] = []
-  const missing: Place[] = []
+  const written: Position[] = []
+  const missing: Position[] = []
   for (const range of ranges) {
     const exported = await exportBatches(copies, folder, range)
     written.push(...exported.written)
@@ -49,7 +49,7 @@ async function exportStream({ words, say }: CommandContext, copies: GapCopies, f
   }
   say(`${route}:已写 ${written.length} 个批次到 ${folder}`, `${route}: ${written.length} batches written into ${folder}`)
   if (missing.length === 0) return 0
-  const first = showPlace(missing[0])
+  const first = showPosition(missing[0])
   say(
     `${route}:自 ${first} 起有 ${missing.length} 个批次已不保留,请执行 qianzhi-agent resync ${route}`,
     `${route}: ${missing.length} batches from ${first} on are not kept any more: run qianzhi-agent resync ${route}`,

@@ -1,7 +1,7 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import { callControl } from '../operator/control.ts'
 import type { Paused } from '../operator/pauses.ts'
-import type { Command, CommandContext } from './command.ts'
+import type { Command, CommandDeps } from './command.ts'
 import { requireName } from './resync.ts'
 
 /** A source is not read and sends nothing, a route receives nothing, until `resume`; also over restarts. */
@@ -29,7 +29,7 @@ export const confirm: Command = async (context) => {
   return 0
 }
 
-async function ask<T>({ config }: CommandContext, call: string, name: string): Promise<T> {
+async function ask<T>({ config }: CommandDeps, call: string, name: string): Promise<T> {
   const done = await callControl(config.data, call, { name })
   if (!done) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
   return done as T

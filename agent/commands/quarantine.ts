@@ -4,7 +4,7 @@ import { callControl } from '../operator/control.ts'
 import { maxQuarantined, onlyReads, type QuarantinedKey, type Replayed } from '../database.ts'
 import { StreamStore, storeFile } from '../runtime/stream-store.ts'
 import { openForCommand } from './connect.ts'
-import type { Command, CommandContext } from './command.ts'
+import type { Command, CommandDeps } from './command.ts'
 import { requireName } from './resync.ts'
 
 /** Lists what stands in the quarantines of all databases; also while no agent runs. Keys are row values: they go to this terminal alone. */
@@ -19,7 +19,7 @@ export const quarantine: Command = async (context) => {
   return 0
 }
 
-async function keysIn({ config, words }: CommandContext, name: string): Promise<QuarantinedKey[]> {
+async function keysIn({ config, words }: CommandDeps, name: string): Promise<QuarantinedKey[]> {
   const database = await openForCommand(config, name)
   try {
     return await database.quarantine(words[0], maxQuarantined)
@@ -29,7 +29,7 @@ async function keysIn({ config, words }: CommandContext, name: string): Promise<
 }
 
 /** Of sources that are only read: what their files in the data folder hold, which only the running agent can open while it runs. */
-async function scannedKeys({ config, words }: CommandContext): Promise<Listed[]> {
+async function scannedKeys({ config, words }: CommandDeps): Promise<Listed[]> {
   const sources = config.sources.filter(({ capture, resource }) => capture && onlyReads({ capture }) && (words[0] ?? resource) === resource)
   const told = (await callControl(config.data, 'quarantine', words[0] ? { name: words[0] } : {})) as QuarantinedKey[] | undefined
   return sources.flatMap(({ resource, database }) => {
@@ -48,7 +48,7 @@ function storedKeys(folder: string, resource: string): QuarantinedKey[] {
   }
 }
 
-function sayKey({ say }: CommandContext, { database, end, resource, route, key, code, item, reason, since, kept }: Listed): void {
+function sayKey({ say }: CommandDeps, { database, end, resource, route, key, code, item, reason, since, kept }: Listed): void {
   const what = `${JSON.stringify(key)} ${code}${item ? ` ${item}` : ''}${reason ? `:${reason}` : ''}`
   const at = since.toISOString()
   if (end === 'source') return say(`${database} 来源 ${resource} ${what}(自 ${at})`, `${database} source ${resource} ${what} (since ${at})`)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { callControl } from '../operator/control.ts'
-import type { Command, CommandContext } from './command.ts'
+import type { Command, CommandDeps } from './command.ts'
 
 /** Milliseconds between looks at how a run goes. */
 const everyLook = 1_000
@@ -22,39 +22,39 @@ export const reconcile: Command = async (context) => {
 }
 
 /** Until the run has ended, or was put off: then the hub goes on by itself later. */
-async function watch(context: CommandContext, run: string): Promise<ReconciliationProgress> {
+async function watch(deps: CommandDeps, run: string): Promise<ReconciliationProgress> {
   let shown = ''
   for (;;) {
-    const progress = (await callControl(context.config.data, 'reconciliation', { run })) as ReconciliationProgress | undefined
+    const progress = (await callControl(deps.config.data, 'reconciliation', { run })) as ReconciliationProgress | undefined
     if (!progress) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
     const { route, state, step, rows } = progress
     const putOff = state === 'waiting' && progress.code !== null
     const line = `${route} ${step ?? state} ${rows}`
-    if (!context.options['json'] && (state === 'running' || state === 'waiting') && !putOff && line !== shown) {
-      context.say(`${route}:${step ?? state},已读 ${rows} 行`, `${route}: ${step ?? state}, ${rows} rows read`)
+    if (!deps.options['json'] && (state === 'running' || state === 'waiting') && !putOff && line !== shown) {
+      deps.say(`${route}:${step ?? state},已读 ${rows} 行`, `${route}: ${step ?? state}, ${rows} rows read`)
     }
     shown = line
     if ((state !== 'running' && state !== 'waiting') || putOff) {
-      if (!context.options['json']) showEnd(context, progress)
+      if (!deps.options['json']) showEnd(deps, progress)
       return progress
     }
     await sleep(everyLook)
   }
 }
 
-function showEnd(context: CommandContext, { run, route, state, code, details, statement, keys }: ReconciliationProgress): void {
+function showEnd(deps: CommandDeps, { run, route, state, code, details, statement, keys }: ReconciliationProgress): void {
   if (statement) {
     const { source, target, settled, moving, quarantined, repaired, remaining, outcome } = statement
-    context.say(
+    deps.say(
       `${route}(对账 ${run}):${outcome === 'equal' ? '一致' : '不一致'},来源 ${source.rows} 行,落地 ${target.rows} 行;途中 ${settled},持续变化 ${moving},隔离 ${quarantined},已重发修复 ${repaired},仍不一致 ${remaining}`,
       `${route} (reconciliation ${run}): ${outcome}, source ${source.rows} rows, target ${target.rows} rows; under way ${settled}, moving ${moving}, quarantined ${quarantined}, repaired ${repaired}, remaining ${remaining}`,
     )
   } else if (code !== null && isErrorCode(code)) {
     const reason = new QianzhiError(code, { ...details })
     const [zh, en] = state === 'failed' ? ['失败', 'failed'] : ['推迟', 'put off']
-    context.say(`${route}:${zh},${code} ${reason.text('zh')}`, `${route}: ${en}, ${code} ${reason.text('en')}`)
+    deps.say(`${route}:${zh},${code} ${reason.text('zh')}`, `${route}: ${en}, ${code} ${reason.text('en')}`)
   }
   for (const { key, difference, state: became, side, code: fault } of keys.filter(({ state: one }) => one !== 'settled')) {
-    context.print(`  ${JSON.stringify(key)} ${difference} ${became}${side ? ` ${side} ${fault ?? ''}` : ''}`)
+    deps.print(`  ${JSON.stringify(key)} ${difference} ${became}${side ? ` ${side} ${fault ?? ''}` : ''}`)
   }
 }

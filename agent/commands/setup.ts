@@ -6,7 +6,7 @@ import { removeSourceStore } from '../folders/store/stores.ts'
 import { readingChecks } from '../scans/checks.ts'
 import { removeStore } from '../runtime/stream-store.ts'
 import { sourceTable, supplyFor } from '../config/tables.ts'
-import type { Command, CommandContext } from './command.ts'
+import type { Command, CommandDeps } from './command.ts'
 import { freshPolicy, openForCommand } from './connect.ts'
 
 /**
@@ -50,7 +50,7 @@ const captureNames: Record<CaptureMode, [string, string]> = {
 }
 
 /** Nothing is in the database of a source that is only read, or in a folder; what is remembered of it lies in the data folder. */
-async function forgetSource({ config, options, say }: CommandContext, source: SourceTable): Promise<void> {
+async function forgetSource({ config, options, say }: CommandDeps, source: SourceTable): Promise<void> {
   const { resource } = source
   if (options['print']) return say(`-- ${resource}:数据库中没有任何对象`, `-- ${resource}: nothing is in the database`)
   if (await callControl(config.data, 'ping')) throw new QianzhiError('QZ-DATA-LOCKED', { folder: config.data })
@@ -59,26 +59,26 @@ async function forgetSource({ config, options, say }: CommandContext, source: So
   say(`${resource}:采集已拆除`, `${resource}: capture is removed`)
 }
 
-async function setUpTable(context: CommandContext, database: Database, source: SourceTable): Promise<void> {
-  const printed = Boolean(context.options['print'])
-  const table = await missingSupplyTable(context, database, source)
+async function setUpTable(deps: CommandDeps, database: Database, source: SourceTable): Promise<void> {
+  const printed = Boolean(deps.options['print'])
+  const table = await missingSupplyTable(deps, database, source)
   if (table && printed) {
-    printScript(context, database.options.url, source, table)
-    context.say('-- 建表后再次执行 setup --print,得到其余脚本', '-- make the table, then run setup --print again for the rest')
+    printScript(deps, database.options.url, source, table)
+    deps.say('-- 建表后再次执行 setup --print,得到其余脚本', '-- make the table, then run setup --print again for the rest')
     return
   }
   if (table) await database.run(table)
-  if (onlyReads(source)) return checkReading(context, database, source)
-  const script = await database.setupScript(source, optional(context, 'user'))
-  if (printed) return printScript(context, database.options.url, source, script)
+  if (onlyReads(source)) return checkReading(deps, database, source)
+  const script = await database.setupScript(source, optional(deps, 'user'))
+  if (printed) return printScript(deps, database.options.url, source, script)
   await database.run(script)
   const [zh, en] = captureNames[source.capture]
-  context.say(`${source.resource}:${source.table} 已就绪(${zh})`, `${source.resource}: ${source.table} is set up (${en})`)
-  for (const { zh, en } of await limitsOfCapture(database, source)) context.say(`  注意:${zh}`, `  note: ${en}`)
+  deps.say(`${source.resource}:${source.table} 已就绪(${zh})`, `${source.resource}: ${source.table} is set up (${en})`)
+  for (const { zh, en } of await limitsOfCapture(database, source)) deps.say(`  注意:${zh}`, `  note: ${en}`)
 }
 
 /** A source that is only read needs no set-up: whether it can be read, and what its mode cannot see. */
-async function checkReading({ say }: CommandContext, database: Database, source: SourceTable): Promise<void> {
+async function checkReading({ say }: CommandDeps, database: Database, source: SourceTable): Promise<void> {
   const checks = await readingChecks(database, source)
   const failed = checks[0]!
   if (!failed.ok) throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: `${failed.zh} / ${failed.en}` })
@@ -90,13 +90,13 @@ async function checkReading({ say }: CommandContext, database: Database, source:
 }
 
 /** DDL of the supply table where there is none and `--create-table` was given. */
-async function missingSupplyTable(context: CommandContext, database: Database, source: SourceTable): Promise<string[] | undefined> {
+async function missingSupplyTable(deps: CommandDeps, database: Database, source: SourceTable): Promise<string[] | undefined> {
   if (source.query !== undefined || source.files) return undefined
   try {
     await database.describe(source.table)
     return undefined
   } catch (error) {
-    if (!(error instanceof QianzhiError) || error.code !== 'QZ-SOURCE-TABLE' || !context.options['create-table']) throw error
+    if (!(error instanceof QianzhiError) || error.code !== 'QZ-SOURCE-TABLE' || !deps.options['create-table']) throw error
     return database.supplyTable(source)
   }
 }
@@ -117,21 +117,21 @@ export function forClient(statement: string, engine: string): string {
   return engine === 'mysql' && statement.includes(';') ? `DELIMITER $$\n${statement}$$\nDELIMITER ;\n` : `${statement};\n`
 }
 
-function printScript({ print, say }: CommandContext, url: string, source: SourceTable, script: readonly string[]): void {
+function printScript({ print, say }: CommandDeps, url: string, source: SourceTable, script: readonly string[]): void {
   say(`-- 资源 ${source.resource},表 ${source.table}`, `-- resource ${source.resource}, table ${source.table}`)
   // SQL*Plus would ask for a value wherever a text holds an ampersand.
   if (engineOf('', url) === 'oracle') print('set define off\n')
   for (const statement of script) print(forClient(statement.replace(/;\s*$/, ''), engineOf('', url)))
 }
 
-async function watchedTables(context: CommandContext): Promise<{ database: Database; source: SourceTable }[]> {
-  const { config, words, version } = context
+async function watchedTables(deps: CommandDeps): Promise<{ database: Database; source: SourceTable }[]> {
+  const { config, words, version } = deps
   const policy = await freshPolicy(config, version)
   const chosen = config.sources.filter(({ resource }) => words.length === 0 || words.includes(resource))
   if (chosen.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: words.join(' ') || 'sources' })
   return Promise.all(
     chosen.map(async (entry) => ({
-      database: await openForCommand(config, entry.database, optional(context, 'url')),
+      database: await openForCommand(config, entry.database, optional(deps, 'url')),
       source: sourceTable(
         entry,
         supplyFor(policy, entry.resource),
@@ -142,7 +142,7 @@ async function watchedTables(context: CommandContext): Promise<{ database: Datab
   )
 }
 
-function optional({ options }: CommandContext, name: string): string | undefined {
+function optional({ options }: CommandDeps, name: string): string | undefined {
   const value = options[name]
   return typeof value === 'string' ? value : undefined
 }

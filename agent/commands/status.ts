@@ -4,8 +4,8 @@ import { localTime } from '../../protocol/local-time.ts'
 import type { AgentStatus, SinkStatus, SourceStatus } from '../status/agent-status.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { callControl } from '../operator/control.ts'
-import { StatusWords, unknown, type Fact } from '../status/status-text.ts'
-import type { Command, CommandContext } from './command.ts'
+import { StatusText, unknown, type Fact } from '../status/status-text.ts'
+import type { Command, CommandDeps } from './command.ts'
 
 /** Each source and sink of the running agent; exit code 1 where one is held or no agent runs. */
 export const status: Command = async (context) => {
@@ -19,38 +19,38 @@ export const status: Command = async (context) => {
   return [...report.sources, ...report.sinks].some(({ state }) => state === 'held') ? 1 : 0
 }
 
-function showStatus(context: CommandContext, status: AgentStatus): void {
-  const words = new StatusWords(status)
-  for (const { name, value } of words.agent()) context.say(`${name.zh}:${value.zh}`, `${name.en}: ${value.en}`)
+function showStatus(deps: CommandDeps, status: AgentStatus): void {
+  const words = new StatusText(status)
+  for (const { name, value } of words.agent()) deps.say(`${name.zh}:${value.zh}`, `${name.en}: ${value.en}`)
   for (const source of status.sources) {
     const facts = words.source(source)
     const { zh, en } = facts[0]!.value
-    context.say(`来源 ${source.resource}(${source.database})${zh}`, `source ${source.resource} (${source.database}) ${en}`)
-    showLine(context, words, source, facts)
+    deps.say(`来源 ${source.resource}(${source.database})${zh}`, `source ${source.resource} (${source.database}) ${en}`)
+    showLine(deps, words, source, facts)
   }
   for (const sink of status.sinks) {
     const facts = words.sink(sink)
     const { zh, en } = facts[0]!.value
-    context.say(
+    deps.say(
       `落地 ${sink.table}(${sink.database},路由 ${sink.route})${zh}`,
       `sink ${sink.table} (${sink.database}, route ${sink.route}) ${en}`,
     )
-    showLine(context, words, sink, facts)
+    showLine(deps, words, sink, facts)
   }
 }
 
-function showLine(context: CommandContext, words: StatusWords, { lastFault }: SourceStatus | SinkStatus, facts: Fact[]): void {
+function showLine(deps: CommandDeps, words: StatusText, { lastFault }: SourceStatus | SinkStatus, facts: Fact[]): void {
   const known = facts.slice(1).filter(({ value }) => value.en !== unknown.en)
   const zh = known.map(({ name, value }) => `${name.zh} ${value.zh}`).join(',')
-  context.say(`  ${zh}`, `  ${known.map(({ name, value }) => `${name.en.toLowerCase()} ${value.en}`).join(', ')}`)
+  deps.say(`  ${zh}`, `  ${known.map(({ name, value }) => `${name.en.toLowerCase()} ${value.en}`).join(', ')}`)
   if (!lastFault) return
   const fault = words.fault(lastFault)
-  if (lastFault.over) context.say(`  此前的故障(已恢复):${fault.zh}`, `  was held before: ${fault.en}`)
-  else context.say(`  ${fault.zh}`, `  ${fault.en}`)
+  if (lastFault.over) deps.say(`  此前的故障(已恢复):${fault.zh}`, `  was held before: ${fault.en}`)
+  else deps.say(`  ${fault.zh}`, `  ${fault.en}`)
 }
 
 /** Since when it does not run, as far as its log or its files tell. */
-function sayStopped({ config, say }: CommandContext): void {
+function sayStopped({ config, say }: CommandDeps): void {
   const last = lastSign(config)
   if (!last) return say('代理未运行', 'The agent is not running')
   const at = localTime(last.at, config.timezone)

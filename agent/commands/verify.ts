@@ -3,9 +3,9 @@ import { manifestName, openFileManifest, verifyProvider, type FileManifest } fro
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import { keyId } from '../../protocol/signature.ts'
 import { fileHash } from '../folders/store/durable-write.ts'
-import { PolicyKeeper } from '../hub/policy-store.ts'
+import { PolicyStore } from '../hub/policy-store.ts'
 import { openKey, openState } from '../runtime/state.ts'
-import type { Command, CommandContext } from './command.ts'
+import type { Command, CommandDeps } from './command.ts'
 
 /** Bytes of a manifest that is read. */
 const longestManifest = 16 << 20
@@ -40,7 +40,7 @@ export const verify: Command = async (context) => {
   return 0
 }
 
-function tellContent({ say }: CommandContext, { resource, kind, number, to, quarantine }: FileManifest): void {
+function tellContent({ say }: CommandDeps, { resource, kind, number, to, quarantine }: FileManifest): void {
   const what = kind === 'whole' ? { zh: '全量', en: 'all rows' } : { zh: '增量', en: 'changes' }
   say(
     `内容:${resource} 第 ${number} 个文件(${what.zh}),至 ${to.epoch}/${to.seq}`,
@@ -50,14 +50,14 @@ function tellContent({ say }: CommandContext, { resource, kind, number, to, quar
 }
 
 /** By key id. The policy is verified with the pinned key of the hub. */
-function knownKeys({ config, options }: CommandContext): {
+function knownKeys({ config, options }: CommandDeps): {
   agent: Map<string, string>
   provider: (resource: string) => Map<string, string>
 } {
   const state = openState(config.data)
   const enrolled = state.data.identity !== undefined
   const keeper = enrolled
-    ? new PolicyKeeper(
+    ? new PolicyStore(
         state,
         () => new Date(),
         () => undefined,

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { watch, type FSWatcher } from 'chokidar'
 import { codedError, errorForLog, type QianzhiError } from '../../protocol/errors.ts'
-import type { Position } from '../../protocol/position.ts'
+import type { ChainPosition } from '../../protocol/position.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import type { Capture, FolderSettings, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
 import type { Memory } from '../runtime/stream-store.ts'
@@ -90,7 +90,7 @@ export class FolderCapture implements Capture {
     return awaited && files.began === true
   }
 
-  async coverage({ files }: SourceTable): Promise<string> {
+  async triggerFingerprint({ files }: SourceTable): Promise<string> {
     return createHash('sha256').update(JSON.stringify(files?.contents)).digest('hex')
   }
 
@@ -126,7 +126,7 @@ export class FolderCapture implements Capture {
     files.store.record(step, memory)
   }
 
-  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+  async requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void> {
     this.#of(source).store.requeue(keys, position)
   }
 

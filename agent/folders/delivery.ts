@@ -7,7 +7,7 @@ import { removeRoute, settleRemovals } from './removal.ts'
 
 const kinds: Record<NonNullable<SinkTable['files']>['contents'], OpenDelivered> = {
   rows: async (sink, folder) => new (await import('./rows/sink.ts')).RowSink(sink, folder),
-  any: async (sink, folder) => new (await import('./files/sink.ts')).AnySink(sink, folder),
+  any: async (sink, folder) => new (await import('./files/sink.ts')).FileSink(sink, folder),
   batches: async (sink, folder) => new (await import('../gaps/batch-sink.ts')).BatchSink(sink, folder),
 }
 

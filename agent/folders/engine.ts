@@ -8,7 +8,7 @@ import type {
   DatabaseOptions,
   Delivery,
   FolderSettings,
-  Looking,
+  PreviewRequest,
   QuarantinedKey,
   Reading,
   Row,
@@ -17,14 +17,14 @@ import type {
   SourceTable,
   TableListing,
 } from '../database.ts'
-import { AnyFiles } from './files/source.ts'
+import { FileSource } from './files/source.ts'
 import { FolderCapture } from './capture.ts'
 import { openFolderDelivery } from './delivery.ts'
 import { folderChecks } from './doctor.ts'
 import { claimFolder } from './store/owner.ts'
 import { listQuarantine } from './quarantine.ts'
 import { FolderReading } from './reading.ts'
-import { RowFiles } from './rows/source.ts'
+import { RowSource } from './rows/source.ts'
 
 export async function openFolder(options: DatabaseOptions): Promise<Database> {
   return new FolderDatabase(options)
@@ -42,7 +42,7 @@ class FolderDatabase implements Database {
   async openCapture(sources: readonly SourceTable[]): Promise<Capture> {
     await claimFolder(this.#folder)
     return new FolderCapture(this.#folder, sources, (source, options) =>
-      source.files!.contents === 'any' ? new AnyFiles(source, options) : new RowFiles(source, options),
+      source.files!.contents === 'any' ? new FileSource(source, options) : new RowSource(source, options),
     )
   }
 
@@ -67,7 +67,7 @@ class FolderDatabase implements Database {
     return []
   }
 
-  async look(source: SourceTable, { rows, filter }: Looking): Promise<Rows> {
+  async previewRows(source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
     const reading = new FolderReading(this.#folder)
     try {
       return await reading.look(source, rows, filter)

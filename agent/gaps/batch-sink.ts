@@ -8,7 +8,7 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import type { Applied, Change, FolderSettings, Part, Prepared, Replayed, SinkState, SinkTable } from '../database.ts'
 import { GapCopies } from './copies.ts'
 import { batchFileName, clearTemporaries, folderOf, putFile } from './files.ts'
-import type { Place } from '../../protocol/position.ts'
+import type { Position } from '../../protocol/position.ts'
 import type { DeliveredFiles } from '../folders/store/delivered.ts'
 import { requireFolder, unreachable } from '../folders/store/owner.ts'
 import { SinkStore } from '../folders/store/sink-store.ts'
@@ -99,7 +99,7 @@ export class BatchSink implements DeliveredFiles {
 }
 
 /** Removes files that nobody needs any more; a gap may have taken them long ago. */
-export async function takeAway(store: SinkStore, path: string, route: string, places: readonly Place[]): Promise<void> {
+export async function takeAway(store: SinkStore, path: string, route: string, places: readonly Position[]): Promise<void> {
   for (const place of places) {
     const name = batchFileName(place)
     await rm(join(path, name), { force: true }).catch(() => undefined)

@@ -10,7 +10,7 @@ import type { SourceReport } from '../../protocol/api.ts'
 import { splitBatch } from '../../protocol/batch.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import { gapStatement } from '../../protocol/gap.ts'
-import { isAfter, type Place, type Position } from '../../protocol/position.ts'
+import { isAfter, type Position, type ChainPosition } from '../../protocol/position.ts'
 import { storedReceipt } from '../../protocol/receipt.ts'
 import { readStatement, type SigningKey } from '../../protocol/signature.ts'
 import { Backoff, pause } from '../runtime/backoff.ts'
@@ -36,7 +36,7 @@ import {
 } from './files.ts'
 import { GapOutbox } from './outbox.ts'
 
-export interface GapCarrierContext {
+export interface GapCarrierDeps {
   /** The agent inside, as the hub has enrolled it. */
   carried: string
   /** Name of the folder in the configuration, for the status. */
@@ -63,7 +63,7 @@ const maxNamed = 100
 
 interface Stream {
   /** What the hub has; undefined where it is to be asked. */
-  head: Position | null | undefined
+  head: ChainPosition | null | undefined
   report: SourceReport
   /** The hub wants a snapshot. */
   wanted?: boolean
@@ -71,8 +71,8 @@ interface Stream {
 }
 
 /** Runs until aborted; never gives up. */
-export async function runGapCarrier(context: GapCarrierContext, signal: AbortSignal): Promise<void> {
-  const carrier = new GapCarrier(context)
+export async function runGapCarrier(deps: GapCarrierDeps, signal: AbortSignal): Promise<void> {
+  const carrier = new GapCarrier(deps)
   const backoff = new Backoff()
   while (!signal.aborted) {
     try {
@@ -88,7 +88,7 @@ export async function runGapCarrier(context: GapCarrierContext, signal: AbortSig
 }
 
 export class GapCarrier {
-  readonly #context: GapCarrierContext
+  readonly #deps: GapCarrierDeps
   readonly #streams = new Map<string, Stream>()
   readonly #back: GapOutbox | undefined
   #claimed = false
@@ -96,14 +96,14 @@ export class GapCarrier {
   #handed = { serial: 0, jws: '', at: -Infinity }
   #fault: string | undefined
 
-  constructor(context: GapCarrierContext) {
-    this.#context = context
-    const { back, identity, key, hub, data } = context
+  constructor(deps: GapCarrierDeps) {
+    this.#deps = deps
+    const { back, identity, key, hub, data } = deps
     if (back) this.#back = new GapOutbox({ folder: back, agent: identity.agent, data, key, again: handAgain, clock: () => hub.now() })
   }
 
   async look(signal: AbortSignal): Promise<void> {
-    const { folder, identity } = this.#context
+    const { folder, identity } = this.#deps
     const place = { path: folder.path, agent: identity.agent }
     await (this.#claimed ? requireFolder(place, arrivingMark) : claimFolder(place, arrivingMark))
     this.#claimed = true
@@ -118,7 +118,7 @@ export class GapCarrier {
 
   /** Concerns everything that is carried. */
   failed(error: QianzhiError): void {
-    const { logger, name, hub } = this.#context
+    const { logger, name, hub } = this.#deps
     if (this.#fault !== error.code) logger.warn({ carry: name, code: error.code, err: error }, error.message)
     this.#fault = error.code
     for (const stream of this.#streams.values()) {
@@ -129,7 +129,7 @@ export class GapCarrier {
 
   /** The policy of the agent inside, and the snapshots that the hub wants of it. */
   async #ask(signal: AbortSignal): Promise<void> {
-    const { hub, board, back } = this.#context
+    const { hub, board, back } = this.#deps
     const sources = [...this.#streams.values()].map(({ report }) => report)
     const report = Object.assign(board.report(0), { sources, sinks: [] })
     // It is this agent's own.
@@ -146,7 +146,7 @@ export class GapCarrier {
   }
 
   async #hand({ path }: ResolvedFolder): Promise<void> {
-    const { carried, identity, key, hub, data } = this.#context
+    const { carried, identity, key, hub, data } = this.#deps
     await handPolicy(path, { agent: carried, policy: this.#handed.jws, identity, key, data, now: hub.now() })
     this.#handed.at = performance.now()
   }
@@ -154,7 +154,7 @@ export class GapCarrier {
   #stream(resource: string): Stream {
     let stream = this.#streams.get(resource)
     if (!stream) {
-      const { board, name } = this.#context
+      const { board, name } = this.#deps
       this.#streams.set(resource, (stream = { head: undefined, report: board.source(resource, name) }))
     }
     return stream
@@ -174,7 +174,7 @@ export class GapCarrier {
   }
 
   async #carry(resource: string, files: readonly BatchFile[], signal: AbortSignal): Promise<void> {
-    const { hub } = this.#context
+    const { hub } = this.#deps
     const stream = this.#stream(resource)
     stream.report.waiting = files.length
     stream.head ??= (await hub.head(resource, signal)).head
@@ -191,7 +191,7 @@ export class GapCarrier {
   }
 
   /** Files of what the hub has go. */
-  async #passed(files: readonly BatchFile[], head: Position | null): Promise<BatchFile[]> {
+  async #passed(files: readonly BatchFile[], head: ChainPosition | null): Promise<BatchFile[]> {
     const later = files.filter(({ place }) => isAfter(place, head))
     for (const { path, place } of files) if (!isAfter(place, head)) await rm(path, { force: true })
     return later
@@ -209,7 +209,7 @@ export class GapCarrier {
   }
 
   async #send(stream: Stream, resource: string, file: BatchFile, signal: AbortSignal): Promise<boolean> {
-    const { hub, identity } = this.#context
+    const { hub, identity } = this.#deps
     this.#held.delete(resource)
     let sealed
     try {
@@ -231,7 +231,7 @@ export class GapCarrier {
 
   /** Half a file is waited for; what the hub refuses for good is set aside, and asked for again as what is missing. */
   async #refused(stream: Stream, resource: string, file: BatchFile, error: QianzhiError): Promise<void> {
-    const { folder, grace, logger, hub } = this.#context
+    const { folder, grace, logger, hub } = this.#deps
     stream.head = undefined
     this.#held.set(resource, error)
     const stamp = `${file.size} ${file.modified}`
@@ -264,7 +264,7 @@ export class GapCarrier {
     }
     const key = `${first.epoch}/${from}`
     if (stream.lacking?.from !== key) stream.lacking = { from: key, since: performance.now() }
-    if (performance.now() - stream.lacking.since < this.#context.grace) return
+    if (performance.now() - stream.lacking.since < this.#deps.grace) return
     const seqs = new Set(left.flatMap(({ place }) => (place.epoch === first.epoch ? [place.seq] : [])))
     const batches = holesIn(first.epoch, from, seqs)
     await this.#back?.request(resource, { batches })
@@ -272,8 +272,8 @@ export class GapCarrier {
   }
 
   #tell({ report }: Stream, error: QianzhiError): void {
-    if (report.fault?.code !== error.code) this.#context.logger.warn({ resource: report.resource, code: error.code }, error.message)
-    setFault(report, error, this.#context.hub.now())
+    if (report.fault?.code !== error.code) this.#deps.logger.warn({ resource: report.resource, code: error.code }, error.message)
+    setFault(report, error, this.#deps.hub.now())
   }
 }
 
@@ -283,7 +283,7 @@ function concernsAll({ code }: QianzhiError): boolean {
 }
 
 /** The next one, or the first of a later epoch. */
-function follows(place: Place, head: Position | null): boolean {
+function follows(place: Position, head: ChainPosition | null): boolean {
   return place.epoch === head?.epoch ? place.seq === head.seq + 1 : place.seq === 1 && isAfter(place, head)
 }
 

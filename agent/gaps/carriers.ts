@@ -1,14 +1,14 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { openHubClient } from '../hub.ts'
-import { carriedAgents, runGapCarrier, type GapCarrierContext } from './carrier.ts'
+import { carriedAgents, runGapCarrier, type GapCarrierDeps } from './carrier.ts'
 
-interface CarrierParts extends Pick<GapCarrierContext, 'identity' | 'key' | 'board' | 'logger'> {
+interface CarriersDeps extends Pick<GapCarrierDeps, 'identity' | 'key' | 'board' | 'logger'> {
   config: AgentConfig
 }
 
 /** Starts to bring what the configuration says of agents inside one-way gaps; each has a connection of its own. Ends when aborted. */
-export function runCarriers({ config, ...parts }: CarrierParts, signal: AbortSignal): Promise<void>[] {
+export function runCarriers({ config, ...parts }: CarriersDeps, signal: AbortSignal): Promise<void>[] {
   return (config.carry ?? []).map(async ({ folder: name, back, grace = 60 }) => {
     const carried = carriedAgents(config.data)[name]
     if (carried === undefined) {

@@ -1,7 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite'
 import type { GapCopyRules } from '../database.ts'
 import type { PlaceRange } from '../../protocol/gap.ts'
-import { isAfter, type Place, type Position } from '../../protocol/position.ts'
+import { isAfter, type Position, type ChainPosition } from '../../protocol/position.ts'
 
 /** What of a store is used here: `SinkStore`, whose calls may stand in its transactions. */
 interface Store {
@@ -18,12 +18,12 @@ const tables = `
   create table if not exists gap_confirmed (
     one integer primary key check (one = 1), epoch integer not null, seq integer not null, hash text not null, time text not null)`
 
-export interface Copy extends Position {
+export interface Copy extends ChainPosition {
   bytes: Buffer
 }
 
 /** What the inside said last of how far it has applied a route. */
-export interface Confirmed extends Position {
+export interface Confirmed extends ChainPosition {
   /** The inner machine's own. */
   time: string
 }
@@ -57,23 +57,23 @@ export class GapCopies {
   }
 
   /** Places of the copies from one place of an epoch to another. */
-  places(epoch: number, from: number, to: number): Place[] {
+  places(epoch: number, from: number, to: number): Position[] {
     const rows = this.#store.all('select epoch, seq from gap_copy where epoch = ? and seq between ? and ? order by seq', epoch, from, to)
     return rows.map(placeIn)
   }
 
   /** Places of all copies after a place. */
-  after({ epoch, seq }: Place): Place[] {
+  after({ epoch, seq }: Position): Position[] {
     return this.#store.all('select epoch, seq from gap_copy where (epoch, seq) > (?, ?) order by epoch, seq', epoch, seq).map(placeIn)
   }
 
-  copy({ epoch, seq }: Place): Copy | undefined {
+  copy({ epoch, seq }: Position): Copy | undefined {
     const row = this.#store.get('select * from gap_copy where epoch = ? and seq = ?', epoch, seq)
     return row && { ...placeIn(row), hash: String(row['hash']), bytes: Buffer.from(row['bytes'] as Uint8Array) }
   }
 
   /** Where the newest snapshot begins that is later than `after` and of which all batches up to `tip` are here. */
-  snapshotBegin(after: Place | null, tip: Place): Place | undefined {
+  snapshotBegin(after: Position | null, tip: Position): Position | undefined {
     const row = this.#store.get(
       'select epoch, seq from gap_copy where begins = 1 and epoch = ? and seq <= ? order by seq desc limit 1',
       tip.epoch,
@@ -106,7 +106,7 @@ export class GapCopies {
    * Within a transaction: takes down the newest word of the inside, and lets go of what it has applied. @returns the places let go;
    * undefined where it is no news, or of another stream than the one that was written here.
    */
-  confirm({ epoch, seq, hash, time }: Confirmed): Place[] | undefined {
+  confirm({ epoch, seq, hash, time }: Confirmed): Position[] | undefined {
     const before = this.confirmed
     if (before && before.time >= time) return undefined
     const copy = this.#store.get('select hash from gap_copy where epoch = ? and seq = ?', epoch, seq)
@@ -118,7 +118,7 @@ export class GapCopies {
   }
 
   /** Within a transaction: lets go of what is older than the rules say, and of the oldest beyond their bytes. @returns those too old. */
-  prune({ days, bytes }: GapCopyRules): Place[] {
+  prune({ days, bytes }: GapCopyRules): Position[] {
     const old = Date.now() - days * day
     const gone = this.#store.all('select epoch, seq from gap_copy where at < ?', old).map(placeIn)
     if (gone.length > 0) this.#store.run('delete from gap_copy where at < ?', old)
@@ -133,6 +133,6 @@ export class GapCopies {
   }
 }
 
-function placeIn(row: Record<string, unknown>): Place {
+function placeIn(row: Record<string, unknown>): Position {
   return { epoch: Number(row['epoch']), seq: Number(row['seq']) }
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { PlaceRange } from '../../protocol/gap.ts'
-import type { Place } from '../../protocol/position.ts'
+import type { Position } from '../../protocol/position.ts'
 import { unreachable } from '../folders/store/owner.ts'
 import type { GapCopies } from './copies.ts'
 import { batchFileName, putFile } from './files.ts'
@@ -10,11 +10,11 @@ export async function exportBatches(
   copies: GapCopies,
   folder: string,
   { epoch, from, to }: PlaceRange,
-): Promise<{ written: Place[]; missing: Place[] }> {
+): Promise<{ written: Position[]; missing: Position[] }> {
   const written = copies.places(epoch, from, to)
   for (const place of written) await exportBatch(copies, folder, place)
   const there = new Set(written.map(({ seq }) => seq))
-  const missing: Place[] = []
+  const missing: Position[] = []
   for (let seq = from; seq <= to && missing.length < maxNamed; seq++) if (!there.has(seq)) missing.push({ epoch, seq })
   return { written, missing }
 }
@@ -24,7 +24,7 @@ const maxNamed = 1_000
 /** Beyond every seq: the end of a range that has none. */
 export const wholeEpoch = 4_294_967_295
 
-export async function exportBatch(copies: GapCopies, folder: string, place: Place): Promise<void> {
+export async function exportBatch(copies: GapCopies, folder: string, place: Position): Promise<void> {
   const copy = copies.copy(place)
   if (!copy) return
   try {

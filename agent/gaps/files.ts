@@ -8,7 +8,7 @@ import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { readerLimits } from '../../protocol/batch.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
-import { comparePlaces, type Place } from '../../protocol/position.ts'
+import { comparePositions, type Position } from '../../protocol/position.ts'
 
 export const gapFile = 'gap.json'
 export const headFile = 'head.json'
@@ -30,17 +30,17 @@ export interface GapFile {
 }
 
 export interface BatchFile extends GapFile {
-  place: Place
+  place: Position
 }
 
 const batchName = /^(\d{1,10})-(\d{1,10})\.qzb$/i
 
-export function batchFileName({ epoch, seq }: Place): string {
+export function batchFileName({ epoch, seq }: Position): string {
   return `${String(epoch).padStart(10, '0')}-${String(seq).padStart(10, '0')}.qzb`
 }
 
 /** The place that a file's name tells; undefined where it is no batch's. */
-export function placeOfName(name: string): Place | undefined {
+export function placeOfName(name: string): Position | undefined {
   const [, epoch, seq] = batchName.exec(name) ?? []
   const place = { epoch: Number(epoch), seq: Number(seq) }
   return epoch !== undefined && place.epoch >= 1 && place.seq >= 1 ? place : undefined
@@ -91,7 +91,7 @@ export function batchesIn(files: readonly GapFile[]): BatchFile[] {
     const place = placeOfName(file.name)
     return place ? [{ ...file, place }] : []
   })
-  return batches.toSorted((a, b) => comparePlaces(a.place, b.place) || a.modified - b.modified)
+  return batches.toSorted((a, b) => comparePositions(a.place, b.place) || a.modified - b.modified)
 }
 
 async function entriesOf(folder: string) {

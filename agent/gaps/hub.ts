@@ -6,7 +6,7 @@ import type { Logger } from 'pino'
 import type { DeliveryHeader, HeadAnswer, PollRequest, StoredAnswer } from '../../protocol/api.ts'
 import { codedError, errorForLog, QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
-import type { Place } from '../../protocol/position.ts'
+import type { Position } from '../../protocol/position.ts'
 import { appliedReceipt, removalReceipt } from '../../protocol/receipt.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
 import { pause } from '../runtime/backoff.ts'
@@ -19,7 +19,7 @@ import type { Lack } from './route-inbox.ts'
 import type { Hub } from '../hub.ts'
 import type { AgentState } from '../runtime/state.ts'
 
-export interface GapHubParts {
+export interface GapHubDeps {
   gap: Gap
   identity: Pick<NonNullable<AgentState['identity']>, 'agent' | 'hubKey' | 'outer'>
   key: SigningKey
@@ -51,19 +51,19 @@ export class GapHub implements Hub {
   readonly url: string
   answered: Date | undefined
   readonly fault = undefined
-  readonly #parts: GapHubParts
+  readonly #deps: GapHubDeps
   readonly #inbox: GapInbox | undefined
   readonly #outbox: GapOutbox | undefined
   readonly #supply: GapSupply | undefined
   /** Behind a gap the one who writes batches down is this agent itself. */
   readonly receiptKey: string
   /** How far this agent has said that it has applied its routes. */
-  readonly #applied = new Map<string, Place>()
+  readonly #applied = new Map<string, Position>()
   #told = ''
 
-  constructor(parts: GapHubParts) {
-    this.#parts = parts
-    const { gap, identity, policy, logger, key, clock, data } = parts
+  constructor(deps: GapHubDeps) {
+    this.#deps = deps
+    const { gap, identity, policy, logger, key, clock, data } = deps
     this.url = [gap.in && `→ ${gap.in.path}`, gap.out && `${gap.out.path} →`].filter(Boolean).join(' ')
     if (gap.in) this.#inbox = new GapInbox({ gap: { ...gap, in: gap.in }, identity, policy, logger })
     this.receiptKey = key.publicKey
@@ -72,7 +72,7 @@ export class GapHub implements Hub {
   }
 
   now(): Date {
-    return this.#parts.clock()
+    return this.#deps.clock()
   }
 
   learnTime(): void {}
@@ -106,7 +106,7 @@ export class GapHub implements Hub {
       return { answer: { header: { ...header, policy: handed.jws }, batches }, news: true, pending: false }
     }
     await inbox.removeEnded()
-    if (this.#supply) header.snapshots = await this.#supply.take(this.#parts.gap.in!.path)
+    if (this.#supply) header.snapshots = await this.#supply.take(this.#deps.gap.in!.path)
     let pending = 'error' in handed
     for (const ask of request.routes) {
       const found = await inbox.look(ask, this.#applied.get(ask.route))
@@ -118,12 +118,12 @@ export class GapHub implements Hub {
     header.batches = batches.map(({ route, bytes }) => ({ route, length: bytes.length }))
     return {
       answer: { header, batches },
-      news: batches.length > 0 || this.#isNews(request, [...(header.routes as Told[]), ...header.snapshots]),
+      news: batches.length > 0 || this.#hasNews(request, [...(header.routes as Told[]), ...header.snapshots]),
       pending,
     }
   }
 
-  #isNews({ report }: PollRequest, told: readonly object[]): boolean {
+  #hasNews({ report }: PollRequest, told: readonly object[]): boolean {
     const said = JSON.stringify([report.session, told])
     if (said === this.#told) return false
     this.#told = said
@@ -135,7 +135,7 @@ export class GapHub implements Hub {
     try {
       await this.#outbox?.request(route, lack)
     } catch (error) {
-      this.#parts.logger.warn({ route, err: errorForLog(error) }, 'a request for what is missing was not written')
+      this.#deps.logger.warn({ route, err: errorForLog(error) }, 'a request for what is missing was not written')
     }
     if ('after' in lack) return new QianzhiError('QZ-GAP-SNAPSHOT', { route })
     return new QianzhiError('QZ-GAP-MISSING', { route, batches: lack.batches.slice(0, maxNamed).map(showRange).join(' ') })
@@ -143,7 +143,7 @@ export class GapHub implements Hub {
 
   /** Notes how far this agent is, so that files go that nobody needs any more; written for the outside where there is a way out. */
   async receipts(receipts: string[], signal: AbortSignal): Promise<void> {
-    const { publicKey } = this.#parts.key
+    const { publicKey } = this.#deps.key
     for (const jws of receipts) {
       const applied = appliedReceipt.open(jws, publicKey)
       if (applied) {
@@ -165,7 +165,7 @@ export class GapHub implements Hub {
     return this.#supplying(resource).head(resource)
   }
 
-  async own(resource: string, after: Place): Promise<Buffer[]> {
+  async own(resource: string, after: Position): Promise<Buffer[]> {
     return this.#supplying(resource).own(resource, after)
   }
 
@@ -192,7 +192,7 @@ export class GapHub implements Hub {
 
   async close(): Promise<void> {
     this.#supply?.close()
-    await this.#inbox?.close().catch((error) => this.#parts.logger.debug({ err: codedError(error) }, 'folder watch not closed'))
+    await this.#inbox?.close().catch((error) => this.#deps.logger.debug({ err: codedError(error) }, 'folder watch not closed'))
   }
 }
 

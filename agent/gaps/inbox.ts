@@ -6,14 +6,14 @@ import type { PollRequest } from '../../protocol/api.ts'
 import { errorForLog, QianzhiError } from '../../protocol/errors.ts'
 import { gapStatement, type GapStatement } from '../../protocol/gap.ts'
 import { openPolicy, type Policy } from '../../protocol/policy.ts'
-import type { Place } from '../../protocol/position.ts'
+import type { Position } from '../../protocol/position.ts'
 import type { Gap } from '../config/gaps.ts'
 import { arrivingMark, claimFolder, requireFolder, unreachable } from '../folders/store/owner.ts'
 import { Wake } from '../runtime/wake.ts'
 import { doneFolder, gapFile, listFiles, listFolders, readStatementFile, rejectedFolder } from './files.ts'
 import { RouteInbox, type Found } from './route-inbox.ts'
 
-export interface GapInboxContext {
+export interface GapInboxDeps {
   gap: Gap & { in: NonNullable<Gap['in']> }
   identity: { agent: string; hubKey: string; outer?: string }
   policy: () => Policy | undefined
@@ -25,19 +25,19 @@ export type HandedPolicy = { jws: string; serial: number } | { error: QianzhiErr
 
 /** The folder in which the outside's files arrive. */
 export class GapInbox {
-  readonly #context: GapInboxContext
+  readonly #deps: GapInboxDeps
   readonly #routes = new Map<string, RouteInbox>()
   readonly #changed = new Wake()
   #watcher: FSWatcher | undefined
   #handed: { stamp: string; policy: HandedPolicy } | undefined
 
-  constructor(context: GapInboxContext) {
-    this.#context = context
+  constructor(deps: GapInboxDeps) {
+    this.#deps = deps
   }
 
   /** Throws QZ-FOLDER-UNREACHABLE, QZ-FOLDER-SHARED. */
   async require(): Promise<void> {
-    const { gap, identity, logger } = this.#context
+    const { gap, identity, logger } = this.#deps
     const { path } = gap.in
     if (this.#watcher) return requireFolder({ path, agent: identity.agent }, arrivingMark)
     await claimFolder({ path, agent: identity.agent }, arrivingMark)
@@ -49,12 +49,12 @@ export class GapInbox {
 
   /** Waits until something may have arrived, at most so long. */
   async wait(milliseconds: number, signal: AbortSignal): Promise<void> {
-    await this.#changed.wait(Math.min(milliseconds, this.#context.gap.in.look * 1000), signal)
+    await this.#changed.wait(Math.min(milliseconds, this.#deps.gap.in.look * 1000), signal)
   }
 
   /** What `gap.json` brings: signed by the pinned outer agent, and in it by the pinned hub. */
   async policy(): Promise<HandedPolicy> {
-    const { path } = this.#context.gap.in
+    const { path } = this.#deps.gap.in
     const [file] = (await this.#read(() => listFiles([path]))).filter(({ name }) => name.toLowerCase() === gapFile)
     if (!file) return { error: new QianzhiError('QZ-GAP-STATEMENT', { reason: `${path} 中没有 gap.json / no gap.json in ${path}` }) }
     const stamp = `${file.path} ${file.size} ${file.modified}`
@@ -67,7 +67,7 @@ export class GapInbox {
   }
 
   async #open(path: string): Promise<HandedPolicy> {
-    const { hubKey, agent, outer } = this.#context.identity
+    const { hubKey, agent, outer } = this.#deps.identity
     const jws = await readStatementFile(path)
     const statement = jws === undefined || outer === undefined ? undefined : gapStatement.open(jws, outer)
     if (statement?.agent !== agent) return { error: statementError(jws, statement) }
@@ -79,8 +79,8 @@ export class GapInbox {
   }
 
   /** Looks for what follows on a route. `applied`: how far this agent has said that it has applied it. */
-  async look(ask: PollRequest['routes'][number], applied: Place | undefined): Promise<Found> {
-    const { gap, identity, policy, logger } = this.#context
+  async look(ask: PollRequest['routes'][number], applied: Position | undefined): Promise<Found> {
+    const { gap, identity, policy, logger } = this.#deps
     const receive = policy()?.receive.find(({ route }) => route === ask.route)
     if (!receive) return { batches: [], pending: false }
     let inbox = this.#routes.get(ask.route)
@@ -94,7 +94,7 @@ export class GapInbox {
 
   /** Files of routes whose data goes. */
   async removeEnded(): Promise<void> {
-    const { gap, policy } = this.#context
+    const { gap, policy } = this.#deps
     const ended = (policy()?.ended ?? []).filter(({ data }) => data === 'remove')
     if (ended.length === 0) return
     await this.#read(async () => {
@@ -109,7 +109,7 @@ export class GapInbox {
     try {
       return await work()
     } catch (error) {
-      throw unreachable(this.#context.gap.in.path, error)
+      throw unreachable(this.#deps.gap.in.path, error)
     }
   }
 

@@ -7,7 +7,7 @@ import { claimFolder, requireFolder, unreachable } from '../folders/store/owner.
 import { folderOf, innerFile, listFiles, putFile, receiptsFolder, requestsFolder, statementText } from './files.ts'
 import { keyOf, type Lack } from './route-inbox.ts'
 
-export interface GapOutboxContext {
+export interface GapOutboxDeps {
   folder: ResolvedFolder
   agent: string
   /** The agent's data folder. */
@@ -20,16 +20,16 @@ export interface GapOutboxContext {
 
 /** The folder out of which a gap carries what this agent says: its key, receipts and requests. Each file has a name of its own; the newest one counts. */
 export class GapOutbox {
-  readonly #context: GapOutboxContext
+  readonly #deps: GapOutboxDeps
   readonly #asked = new Map<string, { key: string; at: number }>()
   #claimed = false
 
-  constructor(context: GapOutboxContext) {
-    this.#context = context
+  constructor(deps: GapOutboxDeps) {
+    this.#deps = deps
   }
 
   async #require(): Promise<void> {
-    const { folder, agent, data } = this.#context
+    const { folder, agent, data } = this.#deps
     if (this.#claimed) return requireFolder({ path: folder.path, agent })
     await claimFolder({ path: folder.path, agent, data })
     this.#claimed = true
@@ -37,7 +37,7 @@ export class GapOutbox {
 
   /** Introduces this agent, which has perhaps no name yet: its receipts and requests count once the outside has accepted the key. */
   async introduce(): Promise<void> {
-    const { agent, key, clock } = this.#context
+    const { agent, key, clock } = this.#deps
     const statement = { kind: 'gap-key' as const, agent, publicKey: key.publicKey, time: clock().toISOString() }
     await this.#put(innerFile, statementText(gapKey.sign(statement, key), statement))
   }
@@ -49,7 +49,7 @@ export class GapOutbox {
 
   /** Asks for what is missing, once in a while. */
   async request(route: string, lack: Lack): Promise<void> {
-    const { key, clock, again } = this.#context
+    const { key, clock, again } = this.#deps
     const asked = this.#asked.get(route)
     const what = keyOf(lack)
     if (asked?.key === what && performance.now() - asked.at < again) return
@@ -61,8 +61,8 @@ export class GapOutbox {
 
   /** Writes a file under a name that was never there, and removes those it takes the place of. */
   async #newest(folder: string, what: string, text: string): Promise<void> {
-    const { path } = this.#context.folder
-    const name = `${what}.${this.#context.clock().getTime()}.json`
+    const { path } = this.#deps.folder
+    const name = `${what}.${this.#deps.clock().getTime()}.json`
     const older = (await listFiles([join(path, folder)]).catch(() => [])).filter((file) => file.name !== name)
     await this.#write(join(folder, name), text)
     for (const file of older) await rm(file.path, { force: true }).catch(() => undefined)
@@ -74,7 +74,7 @@ export class GapOutbox {
   }
 
   async #put(name: string, text: string): Promise<void> {
-    const { path } = this.#context.folder
+    const { path } = this.#deps.folder
     try {
       await putFile(join(path, name), text)
     } catch (error) {

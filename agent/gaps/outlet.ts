@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { codedError, errorForLog, QianzhiError } from '../../protocol/errors.ts'
 import { gapHead, gapRequest, gapStatement, type GapRequest, type PlaceRange } from '../../protocol/gap.ts'
-import { showPlace, type Place } from '../../protocol/position.ts'
+import { showPosition, type Position } from '../../protocol/position.ts'
 import { appliedReceipt, removalReceipt, type AppliedReceipt } from '../../protocol/receipt.ts'
 import { readStatement, type SigningKey } from '../../protocol/signature.ts'
 import type { AgentConfig } from '../config/config.ts'
@@ -23,7 +23,7 @@ import { exportBatches, showRange } from './export.ts'
 import { GapCopies } from './copies.ts'
 import { folderOf, gapFile, headFile, putFile, receiptsFolder, requestsFolder, statementsBelow, statementText } from './files.ts'
 
-export interface GapOutletContext {
+export interface GapOutletDeps {
   config: Pick<AgentConfig, 'data' | 'databases' | 'sinks'>
   identity: NonNullable<AgentState['identity']>
   key: SigningKey
@@ -43,7 +43,7 @@ const lookEvery = 2_000
 const headEvery = 10_000
 const sayAgain = 10 * 60_000
 
-type Route = ReturnType<GapOutletContext['routes']>[number]
+type Route = ReturnType<GapOutletDeps['routes']>[number]
 
 /** Whether an agent writes into a gap at all. */
 export function feedsGap({ sinks }: Pick<AgentConfig, 'sinks'>): boolean {
@@ -51,27 +51,27 @@ export function feedsGap({ sinks }: Pick<AgentConfig, 'sinks'>): boolean {
 }
 
 /** Runs until aborted; never gives up. */
-export async function runGapOutlet(context: GapOutletContext, signal: AbortSignal): Promise<void> {
-  const outlet = new GapOutlet(context)
+export async function runGapOutlet(deps: GapOutletDeps, signal: AbortSignal): Promise<void> {
+  const outlet = new GapOutlet(deps)
   while (!signal.aborted) {
     await outlet.look()
-    await context.policyChanged.wait(lookEvery, signal)
+    await deps.policyChanged.wait(lookEvery, signal)
   }
 }
 
 export class GapOutlet {
-  readonly #context: GapOutletContext
+  readonly #deps: GapOutletDeps
   /** The policy that each folder's gap.json carries. */
   readonly #handed = new Map<string, { jws: string; at: number }>()
   readonly #heads = new Map<string, { said: string; at: number }>()
   readonly #faults = new Map<string, string>()
 
-  constructor(context: GapOutletContext) {
-    this.#context = context
+  constructor(deps: GapOutletDeps) {
+    this.#deps = deps
   }
 
   async look(): Promise<void> {
-    const { config } = this.#context
+    const { config } = this.#deps
     const sinks = config.sinks.filter(({ contents }) => contents === 'batches')
     for (const database of new Set(sinks.map((sink) => sink.database))) await this.#try(database, () => this.#state(database))
     for (const route of this.#routes()) await this.#try(route.id, () => this.#tellHead(route))
@@ -87,35 +87,35 @@ export class GapOutlet {
     } catch (error) {
       const coded = codedError(error)
       if (this.#faults.get(what) !== coded.code)
-        this.#context.logger.warn({ gap: what, code: coded.code, err: errorForLog(coded) }, coded.message)
+        this.#deps.logger.warn({ gap: what, code: coded.code, err: errorForLog(coded) }, coded.message)
       this.#faults.set(what, coded.code)
     }
   }
 
   /** Those that have been opened. */
   #routes(): Route[] {
-    const { board, routes } = this.#context
+    const { board, routes } = this.#deps
     const fed = routes().filter(({ id, sink }) => sink.files?.contents === 'batches' && board.sinks.has(id))
     return fed.filter(({ id }) => existsSync(sinkFile(this.#stored(id), id)))
   }
 
   #stored(route: string): { data: string; path: string } {
-    const { board, config } = this.#context
+    const { board, config } = this.#deps
     return { data: config.data, path: this.#path(board.sinks.get(route)!.database) }
   }
 
   #path(database: string): string {
-    return this.#context.config.databases[database]!.folder!.path
+    return this.#deps.config.databases[database]!.folder!.path
   }
 
   /** Where a route's files are. */
   #pathOf({ id }: Route): string {
-    return folderOf(this.#path(this.#context.board.sinks.get(id)!.database), id)
+    return folderOf(this.#path(this.#deps.board.sinks.get(id)!.database), id)
   }
 
   /** gap.json, whenever the policy has changed. */
   async #state(database: string): Promise<void> {
-    const { config, identity, key, policy, now } = this.#context
+    const { config, identity, key, policy, now } = this.#deps
     const jws = policy()
     const path = this.#path(database)
     const before = this.#handed.get(database)
@@ -137,10 +137,10 @@ export class GapOutlet {
 
   /** How far a route is written, so that the inside sees what it lacks also where nothing follows. */
   async #tellHead(route: Route): Promise<void> {
-    const { board, key, now } = this.#context
+    const { board, key, now } = this.#deps
     const position = board.sinks.get(route.id)?.position
     const before = this.#heads.get(route.id)
-    const said = showPlace(position)
+    const said = showPosition(position)
     if (!position || performance.now() - (before?.at ?? -Infinity) < (before?.said === said ? sayAgain : headEvery)) return
     const { epoch, seq, hash } = position
     const head = { kind: 'gap-head' as const, route: route.id, epoch, seq, hash, time: now().toISOString() }
@@ -151,7 +151,7 @@ export class GapOutlet {
 
   /** Throws QZ-FOLDER-UNREACHABLE where a route's folder is a share that is gone. */
   async #require({ id }: Route): Promise<void> {
-    const { board, identity } = this.#context
+    const { board, identity } = this.#deps
     await requireFolder({ path: this.#path(board.sinks.get(id)!.database), agent: identity.agent })
   }
 
@@ -168,14 +168,14 @@ export class GapOutlet {
     const path = this.#path(back)
     const [receipts, requests] = [await statementsBelow(path, receiptsFolder), await statementsBelow(path, requestsFolder)]
     if (receipts.length + requests.length === 0) return
-    const publicKey = acceptedKeys(this.#context.config.data)[back]
+    const publicKey = acceptedKeys(this.#deps.config.data)[back]
     if (publicKey === undefined) throw new QianzhiError('QZ-GAP-KEY', { folder: path, name: back })
     let foreign = false
     for (const { file, jws } of receipts) {
       const receipt = appliedReceipt.open(jws, publicKey)
       if (receipt) await this.#confirm(receipt)
       // What says that an ended route's data is gone inside is kept by nobody but the log.
-      else if (removalReceipt.open(jws, publicKey)) this.#context.logger.info({ receipt: readStatement(jws) }, 'removed inside')
+      else if (removalReceipt.open(jws, publicKey)) this.#deps.logger.info({ receipt: readStatement(jws) }, 'removed inside')
       else foreign = true
       await rm(file, { force: true })
     }
@@ -194,7 +194,7 @@ export class GapOutlet {
     await this.#withStore(route, async (store, copies) => {
       const gone = store.transaction(() => copies.confirm({ epoch, seq, hash, time }))
       if (gone === undefined)
-        this.#context.logger.info({ route: id, position: showPlace({ epoch, seq }) }, 'a receipt from inside says nothing new')
+        this.#deps.logger.info({ route: id, position: showPosition({ epoch, seq }) }, 'a receipt from inside says nothing new')
       else await takeAway(store, this.#pathOf(route), id, gone)
     })
   }
@@ -203,7 +203,7 @@ export class GapOutlet {
   async #serve({ route: id, batches, snapshot, time }: GapRequest): Promise<void> {
     const route = this.#routes().find((other) => other.id === id)
     if (!route) return
-    const { logger } = this.#context
+    const { logger } = this.#deps
     await this.#require(route)
     const whole = await this.#withStore(route, async (store, copies) => {
       const tip = store.position
@@ -226,13 +226,13 @@ export class GapOutlet {
     else route.restart()
   }
 
-  #fromSnapshot(copies: GapCopies, after: Place | null, tip: Place): PlaceRange[] {
+  #fromSnapshot(copies: GapCopies, after: Position | null, tip: Position): PlaceRange[] {
     const began = copies.snapshotBegin(after, tip)
     return began ? [{ epoch: tip.epoch, from: began.seq, to: tip.seq }] : []
   }
 
   #report(route: Route): void {
-    const { board, config } = this.#context
+    const { board, config } = this.#deps
     const report = board.sinks.get(route.id)!
     if (!config.sinks.some(({ database, back }) => database === report.database && back !== undefined)) return
     this.#withCopies(route, (copies) => {

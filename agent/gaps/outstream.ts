@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beginsSnapshot, splitBatch, trustedManifest } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
-import { comparePlaces, isAfter, showPlace, type Place, type Position } from '../../protocol/position.ts'
+import { comparePositions, isAfter, showPosition, type Position, type ChainPosition } from '../../protocol/position.ts'
 import type { StoredReceipt } from '../../protocol/receipt.ts'
 import type { GapCopyRules } from '../database.ts'
 import { SinkStore } from '../folders/store/sink-store.ts'
@@ -38,25 +38,25 @@ export class GapOutstream {
   }
 
   /** What was written last, or what the hub has of this stream beyond that. */
-  get head(): Position | null {
+  get head(): ChainPosition | null {
     const [own, stored] = [this.#position('gap_head'), this.#position('gap_stored')]
     return stored && isAfter(stored, own) ? stored : own
   }
 
-  #position(table: 'gap_head' | 'gap_stored'): Position | null {
+  #position(table: 'gap_head' | 'gap_stored'): ChainPosition | null {
     const row = this.#store.get(`select * from ${table}`)
     return row ? { epoch: Number(row['epoch']), seq: Number(row['seq']), hash: String(row['hash']) } : null
   }
 
   /** Writes a batch that follows. The same again changes nothing. Throws QZ-BATCH-HEAD where it does not follow: the stream begins anew then. */
-  async write(bytes: Buffer): Promise<Position> {
+  async write(bytes: Buffer): Promise<ChainPosition> {
     const sealed = splitBatch(bytes)
     const manifest = trustedManifest(sealed)
     const { epoch, seq, prev } = manifest
     const [at, head] = [{ epoch, seq, hash: sealed.hash }, this.head]
     if (head?.hash !== sealed.hash) {
       const follows = head?.epoch === epoch ? head.seq + 1 === seq && head.hash === prev : seq === 1 && isAfter(at, head)
-      if (!follows) throw new QianzhiError('QZ-BATCH-HEAD', { position: showPlace(at), head: showPlace(head) })
+      if (!follows) throw new QianzhiError('QZ-BATCH-HEAD', { position: showPosition(at), head: showPosition(head) })
       this.#store.transaction(() => {
         this.copies.keep({ ...at, bytes }, beginsSnapshot(manifest))
         this.#store.run('insert or replace into gap_head (one, epoch, seq, hash) values (1, ?, ?, ?)', epoch, seq, sealed.hash)
@@ -83,7 +83,7 @@ export class GapOutstream {
   }
 
   /** Own batches after a place, as far as there are copies of them. */
-  own(after: Place, bytes: number): Buffer[] {
+  own(after: Position, bytes: number): Buffer[] {
     const found: Buffer[] = []
     let size = 0
     for (const place of this.copies.after(after)) {
@@ -99,7 +99,7 @@ export class GapOutstream {
   stored({ epoch, seq, hash, time }: StoredReceipt): void {
     this.#store.transaction(() => {
       const before = this.#position('gap_stored')
-      if (before && comparePlaces(before, { epoch, seq }) >= 0) return
+      if (before && comparePositions(before, { epoch, seq }) >= 0) return
       this.#store.run('insert or replace into gap_stored (one, epoch, seq, hash) values (1, ?, ?, ?)', epoch, seq, hash)
       this.copies.confirm({ epoch, seq, hash, time })
     })

@@ -6,7 +6,7 @@ import { beginsSnapshot, openBatch, opBlock, readerLimits, splitBatch, trustedMa
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import { gapHead, maxRanges, type GapHead, type PlaceRange } from '../../protocol/gap.ts'
 import type { Receive } from '../../protocol/policy.ts'
-import { isAfter, showPlace, type Place, type Position } from '../../protocol/position.ts'
+import { isAfter, showPosition, type Position, type ChainPosition } from '../../protocol/position.ts'
 import { keyId } from '../../protocol/signature.ts'
 import {
   batchesIn,
@@ -22,7 +22,7 @@ import {
   type BatchFile,
 } from './files.ts'
 
-export interface InboxContext {
+export interface RouteInboxDeps {
   /** The folder in which the outside's files arrive. */
   path: string
   applied: 'remove' | 'done'
@@ -35,7 +35,7 @@ export interface InboxContext {
 }
 
 /** What is not there of a route: some batches, in their order, or a snapshot that begins after a place. */
-export type Lack = { batches: PlaceRange[] } | { after: Place | null; epoch?: true }
+export type Lack = { batches: PlaceRange[] } | { after: Position | null; epoch?: true }
 
 export interface Found {
   /** Verified, in order; they follow what was asked for. */
@@ -64,7 +64,7 @@ type Unusable = 'broken' | 'foreign' | 'later'
 /** One route's files as they come through a one-way gap: in any order, twice, in pieces, much later. */
 export class RouteInbox {
   readonly #route: string
-  readonly #context: InboxContext
+  readonly #deps: RouteInboxDeps
   readonly #glances = new Map<string, Glance>()
   /** Files that could not be used as they were, and since when they have been the same: milliseconds of `performance.now()`. */
   readonly #held = new Map<string, { size: number; modified: number; since: number; error: QianzhiError }>()
@@ -72,13 +72,13 @@ export class RouteInbox {
   readonly #spared = new Map<string, { size: number; modified: number; since: number }>()
   #lacking: { key: string; since: number } | undefined
 
-  constructor(route: string, context: InboxContext) {
+  constructor(route: string, deps: RouteInboxDeps) {
     this.#route = route
-    this.#context = context
+    this.#deps = deps
   }
 
   /** `applied`: how far this agent has said that it has applied the route. `folders`: those that are called like the route. */
-  async look(folders: readonly string[], ask: Ask, receive: Receive, applied: Place | undefined): Promise<Found> {
+  async look(folders: readonly string[], ask: Ask, receive: Receive, applied: Position | undefined): Promise<Found> {
     const files = batchesIn(await listFiles(folders))
     this.#forget(files)
     const later = await this.#finish(files, ask, receive, applied)
@@ -101,7 +101,7 @@ export class RouteInbox {
   }
 
   /** What is applied, and not asked for again, goes. @returns what is after the place asked for. */
-  async #finish(files: readonly BatchFile[], { after }: Ask, receive: Receive, applied: Place | undefined): Promise<BatchFile[]> {
+  async #finish(files: readonly BatchFile[], { after }: Ask, receive: Receive, applied: Position | undefined): Promise<BatchFile[]> {
     const left: BatchFile[] = []
     for (const file of files) {
       if (isAfter(file.place, after)) left.push(file)
@@ -116,7 +116,7 @@ export class RouteInbox {
    */
   async #isSpent({ path, size, modified }: BatchFile, { items }: Receive): Promise<boolean> {
     const known = this.#spared.get(path)
-    if (known) return performance.now() - known.since >= this.#context.grace
+    if (known) return performance.now() - known.since >= this.#deps.grace
     try {
       const present = splitBatch(await readBytes(path)).blocks.flatMap(({ item }) => (item === opBlock ? [] : [item]))
       if (present.length === items.length && present.every((item) => items.includes(item))) return true
@@ -129,7 +129,7 @@ export class RouteInbox {
   }
 
   async #finished({ path, name }: BatchFile): Promise<void> {
-    const { applied, path: root } = this.#context
+    const { applied, path: root } = this.#deps
     if (applied === 'done') await moveInto(path, join(root, doneFolder, this.#route), name)
     else await rm(path, { force: true })
   }
@@ -150,7 +150,7 @@ export class RouteInbox {
     return batches
   }
 
-  async #next(files: readonly BatchFile[], { epoch, seq, hash }: Position, receive: Receive): Promise<OpenBatch | undefined> {
+  async #next(files: readonly BatchFile[], { epoch, seq, hash }: ChainPosition, receive: Receive): Promise<OpenBatch | undefined> {
     for (const file of files.filter(({ place }) => place.epoch === epoch && place.seq === seq + 1).toReversed()) {
       const batch = await this.#open(file, receive)
       if (batch?.manifest.prev === hash) return batch
@@ -158,7 +158,7 @@ export class RouteInbox {
     return undefined
   }
 
-  async #nextSnapshot(files: readonly BatchFile[], at: Place | null, receive: Receive): Promise<OpenBatch | undefined> {
+  async #nextSnapshot(files: readonly BatchFile[], at: Position | null, receive: Receive): Promise<OpenBatch | undefined> {
     for (const file of files) {
       if (!isAfter(file.place, at) || !(await this.#glance(file))?.begins) continue
       const batch = await this.#open(file, receive)
@@ -200,7 +200,11 @@ export class RouteInbox {
     }
     const { resource, schema: version } = batch.manifest
     const differs =
-      resource !== schema.resource ? resource : showPlace(batch.manifest) !== showPlace(file.place) ? showPlace(batch.manifest) : undefined
+      resource !== schema.resource
+        ? resource
+        : showPosition(batch.manifest) !== showPosition(file.place)
+          ? showPosition(batch.manifest)
+          : undefined
     if (differs !== undefined)
       return this.#unusable(file, new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `it is of ${differs}` }), 'broken')
     if (version > schema.version) {
@@ -222,13 +226,13 @@ export class RouteInbox {
     const same = known?.size === size && known.modified === modified
     const since = same ? known.since : performance.now()
     this.#held.set(path, { size, modified, since, error: coded })
-    const patience = kind === 'broken' ? this.#context.stable : this.#context.grace
+    const patience = kind === 'broken' ? this.#deps.stable : this.#deps.grace
     if (kind !== 'later' && performance.now() - since >= patience) await this.#reject(file, coded)
     return undefined
   }
 
   async #reject({ path, name }: BatchFile, error: QianzhiError): Promise<void> {
-    const { path: root, logger } = this.#context
+    const { path: root, logger } = this.#deps
     const folder = join(root, rejectedFolder, this.#route)
     await moveInto(path, folder, name)
     await putFile(join(folder, `${name}.txt`), `${error.code}\r\n${error.text('zh')}\r\n${error.text('en')}\r\n`)
@@ -240,7 +244,7 @@ export class RouteInbox {
   async #judge(folders: readonly string[], later: readonly BatchFile[], ask: Ask): Promise<Omit<Found, 'batches'>> {
     const head = await this.#head(folders)
     const lack = await this.#lack(later, head && isAfter(head, ask.after) ? head : undefined, ask)
-    const long = (since: number) => performance.now() - since >= this.#context.grace
+    const long = (since: number) => performance.now() - since >= this.#deps.grace
     const error = [...this.#held.values()].find(({ since }) => long(since))?.error
     if (!lack) {
       this.#lacking = undefined
@@ -257,7 +261,7 @@ export class RouteInbox {
     const heads: GapHead[] = []
     for (const { path } of files) {
       const jws = await readStatementFile(path)
-      const head = jws === undefined ? undefined : gapHead.open(jws, this.#context.outerKey)
+      const head = jws === undefined ? undefined : gapHead.open(jws, this.#deps.outerKey)
       if (head?.route === this.#route) heads.push(head)
     }
     return heads.toSorted((a, b) => (a.time < b.time ? 1 : -1))[0]
@@ -288,7 +292,7 @@ export class RouteInbox {
 }
 
 /** What is not there between a place and the last that is known of its epoch. */
-function holes(files: readonly BatchFile[], head: Place | undefined, after: Place): PlaceRange[] {
+function holes(files: readonly BatchFile[], head: Position | undefined, after: Position): PlaceRange[] {
   const { epoch } = after
   const there = new Set(files.flatMap(({ place }) => (place.epoch === epoch ? [place.seq] : [])))
   const ranges: PlaceRange[] = []
@@ -303,11 +307,11 @@ function holes(files: readonly BatchFile[], head: Place | undefined, after: Plac
 
 /** The same as long as the same is waited for first. */
 export function keyOf(lack: Lack): string {
-  if ('after' in lack) return `after ${showPlace(lack.after)}`
+  if ('after' in lack) return `after ${showPosition(lack.after)}`
   const [{ epoch, from }] = lack.batches as [PlaceRange]
   return `${epoch}/${from}`
 }
 
-function positionOf({ manifest: { epoch, seq }, hash }: OpenBatch): Position {
+function positionOf({ manifest: { epoch, seq }, hash }: OpenBatch): ChainPosition {
   return { epoch, seq, hash }
 }

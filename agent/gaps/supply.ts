@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { HeadAnswer, StoredAnswer } from '../../protocol/api.ts'
 import { splitBatch, trustedManifest } from '../../protocol/batch.ts'
 import { gapRequest, type GapRequest } from '../../protocol/gap.ts'
-import { isAfter, type Place } from '../../protocol/position.ts'
+import { isAfter, type Position } from '../../protocol/position.ts'
 import { storedReceipt } from '../../protocol/receipt.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
 import type { Gap } from '../config/gaps.ts'
@@ -12,7 +12,7 @@ import { exportBatches, showRange } from './export.ts'
 import { folderOf, receiptsFolder, requestsFolder, statementsBelow } from './files.ts'
 import { GapOutstream } from './outstream.ts'
 
-export interface GapSupplyContext {
+export interface GapSupplyDeps {
   gap: Gap & { out: NonNullable<Gap['out']> }
   identity: { agent: string; hubKey: string; outer?: string }
   key: SigningKey
@@ -26,27 +26,27 @@ const ownAtOnce = 8 << 20
 
 /** What an agent inside a one-way gap sends out: its batches as files, with a receipt of its own that they are on disk. */
 export class GapSupply {
-  readonly #context: GapSupplyContext
+  readonly #deps: GapSupplyDeps
   readonly #streams = new Map<string, GapOutstream>()
   /** Snapshots that the outside wants, by resource. */
-  readonly #wished = new Map<string, Place | null>()
+  readonly #wished = new Map<string, Position | null>()
   #claimed = false
 
-  constructor(context: GapSupplyContext) {
-    this.#context = context
+  constructor(deps: GapSupplyDeps) {
+    this.#deps = deps
   }
 
   #of(resource: string): GapOutstream {
     let stream = this.#streams.get(resource)
     if (!stream) {
-      const { data, gap } = this.#context
+      const { data, gap } = this.#deps
       this.#streams.set(resource, (stream = new GapOutstream({ data, out: gap.out.path, resource, copies: gap.copies })))
     }
     return stream
   }
 
   async #require(): Promise<void> {
-    const { gap, identity, data } = this.#context
+    const { gap, identity, data } = this.#deps
     const folder = { path: gap.out.path, agent: identity.agent }
     if (this.#claimed) return requireFolder(folder)
     await claimFolder({ ...folder, data })
@@ -55,7 +55,7 @@ export class GapSupply {
 
   async sendBatch(bytes: Buffer): Promise<StoredAnswer> {
     await this.#require()
-    const { identity, key, clock } = this.#context
+    const { identity, key, clock } = this.#deps
     const { resource } = trustedManifest(splitBatch(bytes))
     const at = await this.#of(resource).write(bytes)
     return { receipt: storedReceipt.sign({ resource, producer: identity.agent, ...at, time: clock().toISOString() }, key) }
@@ -68,7 +68,7 @@ export class GapSupply {
     return { head: stream.head, epoch: stream.head?.epoch ?? 0 }
   }
 
-  async own(resource: string, after: Place): Promise<Buffer[]> {
+  async own(resource: string, after: Position): Promise<Buffer[]> {
     return this.#of(resource).own(after, ownAtOnce)
   }
 
@@ -78,8 +78,8 @@ export class GapSupply {
   }
 
   /** Takes what came from outside: receipts of the hub, and requests of the outer agent. @returns the snapshots that are wanted. */
-  async take(folder: string): Promise<{ resource: string; after: Place | null }[]> {
-    const { identity, logger } = this.#context
+  async take(folder: string): Promise<{ resource: string; after: Position | null }[]> {
+    const { identity, logger } = this.#deps
     for (const { file, jws } of await statementsBelow(folder, receiptsFolder)) {
       const receipt = storedReceipt.open(jws, identity.hubKey)
       if (receipt?.producer === identity.agent) this.#of(receipt.resource).stored(receipt)
@@ -94,7 +94,7 @@ export class GapSupply {
     return [...this.#wished].flatMap(([resource, after]) => (this.#fulfilled(resource, after) ? [] : [{ resource, after }]))
   }
 
-  #fulfilled(resource: string, after: Place | null): boolean {
+  #fulfilled(resource: string, after: Position | null): boolean {
     const { head, copies } = this.#of(resource)
     const done = head !== null && copies.snapshotBegin(after, head) !== undefined
     if (done) this.#wished.delete(resource)
@@ -102,7 +102,7 @@ export class GapSupply {
   }
 
   async #serve({ route: resource, batches, snapshot, time }: GapRequest): Promise<void> {
-    const { gap, logger } = this.#context
+    const { gap, logger } = this.#deps
     const stream = this.#of(resource)
     if (snapshot) {
       this.#wished.set(resource, snapshot.after)

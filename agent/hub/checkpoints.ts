@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Checkpoint, CheckpointFile } from '../../protocol/checkpoint.ts'
 import { writeDurably } from '../runtime/state.ts'
 
-type Kept = CheckpointFile['checkpoints'][number]
+type StoredCheckpoint = CheckpointFile['checkpoints'][number]
 
 /** Days that are kept: the audit itself is kept six months at least. */
 const maxDays = 800
@@ -18,7 +18,7 @@ export class Checkpoints {
   readonly #path: string
   readonly #failed: (error: unknown) => void
   readonly #now: () => number
-  readonly #kept: Kept[]
+  readonly #kept: StoredCheckpoint[]
   #written = -Infinity
   #changed = false
 
@@ -26,7 +26,7 @@ export class Checkpoints {
     this.#path = join(folder, 'audit.json')
     this.#failed = failed
     this.#now = now
-    this.#kept = existsSync(this.#path) ? (JSON.parse(readFileSync(this.#path, 'utf8')) as Kept[]) : []
+    this.#kept = existsSync(this.#path) ? (JSON.parse(readFileSync(this.#path, 'utf8')) as StoredCheckpoint[]) : []
   }
 
   /** `time` is the hub's. A lower one of the same day adds nothing: the farther one fixes it, or contradicts it. */
@@ -54,12 +54,12 @@ export class Checkpoints {
   }
 
   /** What the data folder holds, without a running agent. */
-  static read(folder: string): readonly Kept[] {
+  static read(folder: string): readonly StoredCheckpoint[] {
     return new Checkpoints(folder, () => {}).list()
   }
 
   /** Oldest first. */
-  list(): readonly Kept[] {
+  list(): readonly StoredCheckpoint[] {
     return this.#kept
   }
 

@@ -13,7 +13,7 @@ import {
 import type { SealedAnswer } from '../../protocol/asks.ts'
 import { batchMediaType } from '../../protocol/batch.ts'
 import { fromProblem, QianzhiError, reasonOf } from '../../protocol/errors.ts'
-import type { Place } from '../../protocol/position.ts'
+import type { Position } from '../../protocol/position.ts'
 import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { signRequest } from '../../protocol/request.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
@@ -108,7 +108,7 @@ export class HubClient implements Hub {
   }
 
   /** The agent's own batches after a place: key items and ops only. */
-  async own(resource: string, after: Place, signal: AbortSignal): Promise<Buffer[]> {
+  async own(resource: string, after: Position, signal: AbortSignal): Promise<Buffer[]> {
     const query = new URLSearchParams({ resource, epoch: String(after.epoch), seq: String(after.seq) })
     const delivery = decodeDelivery(await this.#send('GET', `${agentPaths.own}?${query.toString()}`, undefined, { signal }))
     return delivery.batches.map((batch) => batch.bytes)

@@ -3,7 +3,7 @@ import { openPolicy, requireCurrent, type Policy } from '../../protocol/policy.t
 import { requireIdentity, type StateFile } from '../runtime/state.ts'
 
 /** The newest policy, kept over restarts, and the provider keys pinned under it. */
-export class PolicyKeeper {
+export class PolicyStore {
   readonly #state: StateFile
   readonly #now: () => Date
   readonly #changed: () => void

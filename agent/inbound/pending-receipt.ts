@@ -3,7 +3,7 @@ import type { AppliedReceipt } from '../../protocol/receipt.ts'
 type Counts = Pick<AppliedReceipt, 'batches' | 'written' | 'deleted' | 'quarantined'>
 
 /** What a route has applied since the receipt that the hub took last. */
-export class DueReceipt {
+export class PendingReceipt {
   #due: AppliedReceipt | undefined
 
   get isDue(): boolean {

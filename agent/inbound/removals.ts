@@ -6,7 +6,7 @@ import { Backoff } from '../runtime/backoff.ts'
 import type { Delivery, Removal } from '../database.ts'
 import type { Wake } from '../runtime/wake.ts'
 
-export interface RemovalContext {
+export interface RemovalsDeps {
   /** Names of all configured databases: each is asked whether it knows the route. */
   databases: readonly string[]
   now: () => Date
@@ -29,11 +29,11 @@ interface Ending {
  * one signed receipt. What is told again is done again, and changes nothing; a database that is down is waited for.
  */
 export class Removals {
-  readonly #context: RemovalContext
+  readonly #deps: RemovalsDeps
   readonly #endings = new Map<string, Ending>()
 
-  constructor(context: RemovalContext) {
-    this.#context = context
+  constructor(deps: RemovalsDeps) {
+    this.#deps = deps
   }
 
   /** The policy in force names these, and no others are removed from now on. */
@@ -43,7 +43,7 @@ export class Removals {
     for (const [route, order] of wanted) {
       if (this.#endings.has(route)) continue
       this.#endings.set(route, { order, done: new Map(), held: new Map(), sent: false })
-      this.#context.logger.info({ route, resource: order.resource }, 'the grant has ended: the delivered data is removed')
+      this.#deps.logger.info({ route, resource: order.resource }, 'the grant has ended: the delivered data is removed')
     }
   }
 
@@ -78,8 +78,8 @@ export class Removals {
     if (removal && !removal.done) return
     ending.done.set(database, removal)
     const { route } = ending.order
-    if (removal) this.#context.logger.info({ route, database, rows: removal.rows, tables: removal.tables }, 'delivered data is removed')
-    if (this.#complete(ending)) this.#context.receiptsDue.fire()
+    if (removal) this.#deps.logger.info({ route, database, rows: removal.rows, tables: removal.tables }, 'delivered data is removed')
+    if (this.#complete(ending)) this.#deps.receiptsDue.fire()
   }
 
   #hold(database: string, ending: Ending, error: unknown): void {
@@ -89,12 +89,12 @@ export class Removals {
     const backoff = before?.backoff ?? new Backoff()
     ending.held.set(database, { until: Date.now() + backoff.next(), backoff, code: coded.code })
     if (before?.code !== coded.code) {
-      this.#context.logger.warn({ code: coded.code, route: ending.order.route, database, err: coded }, coded.message)
+      this.#deps.logger.warn({ code: coded.code, route: ending.order.route, database, err: coded }, coded.message)
     }
   }
 
   #complete({ done }: Ending): boolean {
-    return this.#context.databases.every((database) => done.has(database))
+    return this.#deps.databases.every((database) => done.has(database))
   }
 
   /** Receipts that are due; given back where the hub did not take them. */
@@ -107,7 +107,7 @@ export class Removals {
         route: ending.order.route,
         removed: found.reduce((sum, { rows }) => sum + rows, 0),
         tables: found.flatMap(({ database, tables }) => tables.map((table) => `${database}/${table}`)),
-        time: this.#context.now().toISOString(),
+        time: this.#deps.now().toISOString(),
       }
     })
   }

@@ -3,7 +3,7 @@ import type { SinkReport } from '../../protocol/api.ts'
 import type { OpenBatch } from '../../protocol/batch.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Receive } from '../../protocol/policy.ts'
-import { isAfter, showPlace, type Position } from '../../protocol/position.ts'
+import { isAfter, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import { headStatement, type AppliedReceipt } from '../../protocol/receipt.ts'
 import { openArrived, placeOf, requireItems, toChange } from './verify.ts'
 import { Backoff } from '../runtime/backoff.ts'
@@ -18,7 +18,7 @@ import {
   type SinkState,
   type SinkTable,
 } from '../database.ts'
-import { DueReceipt } from './pending-receipt.ts'
+import { PendingReceipt } from './pending-receipt.ts'
 import { clearFault, setFault } from '../status/board.ts'
 import type { Wake } from '../runtime/wake.ts'
 
@@ -30,7 +30,7 @@ const minCredit = 1 << 20
 const badWindow = 1_000
 const badShare = 0.5
 
-export interface RouteContext {
+export interface RouteDeps {
   now: () => Date
   logger: Logger
   /** Pinned provider keys of a resource, by key id. */
@@ -46,20 +46,20 @@ export class InboundRoute {
   readonly sink: SinkTable
   readonly report: SinkReport
   readonly #receive: Receive
-  readonly #context: RouteContext
+  readonly #deps: RouteDeps
   readonly #backoff = new Backoff()
   #opened = false
   #part: Part = 'live'
   #live: SinkState | undefined
   /** Where the part that is being filled stands in its database, and whether a snapshot has been received to its end. */
-  #applied: Position | null = null
+  #applied: ChainPosition | null = null
   #complete = false
   /** The newest verified batch: in the buffer or applied. */
-  #received: Position | null = null
+  #received: ChainPosition | null = null
   #queue: OpenBatch[] = []
   #queuedBytes = 0
   /** Place of the batch that is prepared and perhaps being applied. */
-  #preparedTo: Position | undefined
+  #preparedTo: ChainPosition | undefined
   /** Rises when the buffer is thrown away: answers to what was asked before are no use then. */
   #generation = 0
   #broken: string | undefined
@@ -72,23 +72,23 @@ export class InboundRoute {
   #paused = false
   /** True where the last ask had no room. */
   #asksNothing = false
-  readonly #due = new DueReceipt()
+  readonly #due = new PendingReceipt()
   #head: { hash: string; time: string } | undefined
   #window = { rows: 0, bad: 0 }
 
-  constructor(receive: Receive, sink: SinkTable, report: SinkReport, context: RouteContext) {
+  constructor(receive: Receive, sink: SinkTable, report: SinkReport, deps: RouteDeps) {
     this.id = receive.route
     this.sink = sink
     this.report = report
     this.#receive = receive
-    this.#context = context
+    this.#deps = deps
   }
 
   /** Finds the route's place in its database; begins a shadow where the delivered items are not the granted ones any more. */
   async open(delivery: Delivery): Promise<void> {
     const { live, shadow, left } = await delivery.open(this.sink)
     if (left)
-      this.#context.logger.info(
+      this.#deps.logger.info(
         { route: this.id, left, table: this.sink.table },
         'the table has another name now: the old one is left as it is',
       )
@@ -101,10 +101,10 @@ export class InboundRoute {
     if (refill) {
       this.#part = 'shadow'
       await delivery.beginShadow(this.sink)
-      this.#context.logger.info({ route: this.id }, 'the table was altered by hand: it is filled anew')
+      this.#deps.logger.info({ route: this.id }, 'the table was altered by hand: it is filled anew')
     } else if (this.#part === 'shadow' && !usable) {
       await delivery.beginShadow(this.sink)
-      this.#context.logger.info({ route: this.id }, 'the granted items, their columns or the key changed: a shadow table is filled')
+      this.#deps.logger.info({ route: this.id }, 'the granted items, their columns or the key changed: a shadow table is filled')
     }
     this.#altered = false
     this.#start(this.#part === 'live' ? live : refill ? null : usable)
@@ -115,10 +115,10 @@ export class InboundRoute {
     if (this.#part === 'live' && live.position) this.#note({ written: 0, deleted: 0, quarantined: 0, quarantine: live.quarantine }, 0)
   }
 
-  #tellIfWentBack(before: Position | null): void {
+  #tellIfWentBack(before: ChainPosition | null): void {
     if (!before || !isAfter(before, this.#applied)) return
-    const way = `from ${showPlace(before)} to ${showPlace(this.#applied)}`
-    this.#context.logger.warn({ route: this.id }, `this database went back ${way}: what came since is asked for again`)
+    const way = `from ${showPosition(before)} to ${showPosition(this.#applied)}`
+    this.#deps.logger.warn({ route: this.id }, `this database went back ${way}: what came since is asked for again`)
   }
 
   #start(state: SinkState | null): void {
@@ -152,7 +152,7 @@ export class InboundRoute {
   /** The operator wants the table filled anew from the log's newest snapshot; readers keep the old rows until then. */
   restart(): void {
     this.#restartWanted = true
-    this.#context.arrived.fire()
+    this.#deps.arrived.fire()
   }
 
   async restartIfWanted(delivery: Delivery): Promise<boolean> {
@@ -167,14 +167,14 @@ export class InboundRoute {
   renew(): void {
     if (!this.#opened) return
     this.#broken = 'QZ-GAP-SNAPSHOT'
-    this.#context.pollAgain.fire()
+    this.#deps.pollAgain.fire()
   }
 
   /** The operator has put right what refused rows: they are tried again when it is this route's turn. Throws why it is held. */
   replay(): Promise<Replayed> {
     if (!this.#opened) throw new QianzhiError('QZ-STATE', { what: this.id, state: this.report.fault?.code ?? 'starting', event: 'replay' })
     this.#replay ??= Promise.withResolvers<Replayed>()
-    this.#context.arrived.fire()
+    this.#deps.arrived.fire()
     return this.#replay.promise
   }
 
@@ -203,7 +203,7 @@ export class InboundRoute {
     this.#replay = undefined
     this.#empty()
     this.#heldUntil = Date.now() + this.#backoff.next()
-    setFault(this.report, error, this.#context.now())
+    setFault(this.report, error, this.#deps.now())
   }
 
   #empty(): void {
@@ -225,7 +225,7 @@ export class InboundRoute {
     return this.#opened && Date.now() >= this.#heldUntil
   }
 
-  ask(share: number): { route: string; after: Position | null; credit: number; broken?: string } {
+  ask(share: number): { route: string; after: ChainPosition | null; credit: number; broken?: string } {
     const room = Math.min(routeBuffer, share) - this.#queuedBytes
     const credit = !this.#paused && room >= Math.min(minCredit, share) ? room : 0
     this.#asksNothing = credit === 0
@@ -244,7 +244,7 @@ export class InboundRoute {
   /** The hub does not answer, or not as it should. */
   hubFailed(error: QianzhiError): void {
     this.#hubFault = error.code
-    setFault(this.report, error, this.#context.now())
+    setFault(this.report, error, this.#deps.now())
   }
 
   /** Nothing has to arrive for the hub's own fault to be over. */
@@ -258,8 +258,8 @@ export class InboundRoute {
 
   /** What the hub says of this route. */
   told(error: QianzhiError): void {
-    if (this.report.fault?.code !== error.code) this.#context.logger.warn({ route: this.id, code: error.code }, error.message)
-    setFault(this.report, error, this.#context.now())
+    if (this.report.fault?.code !== error.code) this.#deps.logger.warn({ route: this.id, code: error.code }, error.message)
+    setFault(this.report, error, this.#deps.now())
   }
 
   /** The provider's own word on where its stream stands: reached when this receiver has applied that batch. */
@@ -291,7 +291,7 @@ export class InboundRoute {
       const batch = openArrived(bytes, {
         receive: this.#receive,
         schema: this.sink.schema,
-        isPinned: (id) => this.#context.pinnedKey(this.sink.resource, id),
+        isPinned: (id) => this.#deps.pinnedKey(this.sink.resource, id),
         received: this.#received,
         broken: this.#broken !== undefined,
       })
@@ -301,7 +301,7 @@ export class InboundRoute {
       this.#broken = undefined
       this.#queue.push(batch)
       this.#queuedBytes += bytes.length
-      this.#context.arrived.fire()
+      this.#deps.arrived.fire()
     } catch (error) {
       this.#break(codedError(error))
     }
@@ -313,7 +313,7 @@ export class InboundRoute {
     const hold = this.#backoff.next()
     this.#heldUntil = Date.now() + hold
     // A poll that is held at the hub meanwhile does not ask for this route.
-    setTimeout(() => this.#context.pollAgain.fire(), hold + 1).unref()
+    setTimeout(() => this.#deps.pollAgain.fire(), hold + 1).unref()
     this.told(error)
   }
 
@@ -354,7 +354,7 @@ export class InboundRoute {
     if (!this.#complete || (this.#live?.position && isAfter(this.#live.position, this.#applied))) return
     await delivery.swap(this.sink)
     this.#part = 'live'
-    this.#context.logger.info({ route: this.id }, `the new table is in place at ${showPlace(this.#applied)}`)
+    this.#deps.logger.info({ route: this.id }, `the new table is in place at ${showPosition(this.#applied)}`)
   }
 
   #report(change: Change, applied: Applied): void {
@@ -362,13 +362,13 @@ export class InboundRoute {
     this.report.position = change.to
     this.report.rows += applied.written + applied.deleted
     this.report.quarantine = applied.quarantine
-    this.report.lastApplied = this.#context.now().toISOString()
+    this.report.lastApplied = this.#deps.now().toISOString()
     this.report.state = this.#broken ? 'held' : this.#state
     this.#reach()
   }
 
   #note({ written, deleted, quarantined, quarantine }: Applied, batches: number): void {
-    const time = this.#context.now().toISOString()
+    const time = this.#deps.now().toISOString()
     this.#due.note({ route: this.id, ...this.#applied!, time, batches, written, deleted, quarantined, quarantine })
   }
 

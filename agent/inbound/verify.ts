@@ -2,7 +2,7 @@
 import { beginsSnapshot, blockValues, openBatch, opBlock, splitBatch, type Op, type OpenBatch } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Receive } from '../../protocol/policy.ts'
-import { isAfter, showPlace, type Position } from '../../protocol/position.ts'
+import { isAfter, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import type { Schema } from '../../protocol/schema.ts'
 import { keyId } from '../../protocol/signature.ts'
 import type { Change, SinkTable } from '../database.ts'
@@ -15,7 +15,7 @@ export interface Awaiting {
   /** Whether a provider's key of this id is pinned for the resource. */
   isPinned: (id: string) => boolean
   /** The newest verified batch. */
-  received: Position | null
+  received: ChainPosition | null
   /** Only the beginning of a later snapshot can be gone on with. */
   broken: boolean
 }
@@ -53,7 +53,7 @@ function follows({ manifest }: OpenBatch, { received, broken }: Awaiting): boole
   if (beginsSnapshot(manifest)) return true
   const next = received?.epoch === manifest.epoch && received.seq + 1 === manifest.seq && received.hash === manifest.prev
   if (next && !broken) return true
-  throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(manifest) })
+  throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(manifest) })
 }
 
 /** Throws QZ-BATCH-ITEM where the batch lacks an item that the route gets: the next snapshot must begin after it. */
@@ -63,12 +63,12 @@ export function requireItems(batch: OpenBatch, { columns }: SinkTable): void {
   if (absent) throw new QianzhiError('QZ-BATCH-ITEM', { item: absent.item.id })
 }
 
-export function placeOf({ manifest: { epoch, seq }, hash }: OpenBatch): Position {
+export function placeOf({ manifest: { epoch, seq }, hash }: OpenBatch): ChainPosition {
   return { epoch, seq, hash }
 }
 
 /** Its rows as they are written; `from`: what the sink must have reached before. Throws QZ-BATCH-BLOCK where they cannot be read. */
-export function toChange(batch: OpenBatch, sink: SinkTable, from: Position | null): Change {
+export function toChange(batch: OpenBatch, sink: SinkTable, from: ChainPosition | null): Change {
   const { epoch, rows, snapshot } = batch.manifest
   const received = sink.columns.map(({ item }) => blockValues(batch, item.id))
   const { columns, without } = localRows(sink.columns, received)

@@ -8,7 +8,7 @@ import type { StatusBoard } from '../status/board.ts'
  * What the agent finds out beside its lines, for its report: rows that the receiver's own tables refuse, and columns of source tables
  * that supply nothing. It reads only, on connections of its own; what it cannot read it leaves unsaid.
  */
-export interface FindingsContext {
+export interface FindingsDeps {
   databases: ReadonlyMap<string, Database>
   routes: () => readonly InboundRoute[]
   /** Sources whose columns may be told. */
@@ -25,18 +25,18 @@ const maxRead = 1_000
 const maxExamples = 5
 
 /** Until aborted; never fails. */
-export async function runFindings(context: FindingsContext, signal: AbortSignal): Promise<void> {
+export async function runFindings(deps: FindingsDeps, signal: AbortSignal): Promise<void> {
   const seen = new Map<string, { quarantine: number; at: number }>()
   let columnsAt = -Infinity
   while (!signal.aborted) {
-    for (const { id, report } of context.routes()) {
+    for (const { id, report } of deps.routes()) {
       if (signal.aborted || !isDue(report, seen.get(id))) continue
       seen.set(id, { quarantine: report.quarantine, at: performance.now() })
-      await lookAtRefusals(context, report)
+      await lookAtRefusals(deps, report)
     }
     if (performance.now() - columnsAt > columnsEvery) {
       columnsAt = performance.now()
-      for (const { database, source } of context.sources()) if (!signal.aborted) await lookAtColumns(context, database, source)
+      for (const { database, source } of deps.sources()) if (!signal.aborted) await lookAtColumns(deps, database, source)
     }
     await sleep(lookEvery, undefined, { signal }).catch(() => {})
   }
@@ -48,7 +48,7 @@ function isDue({ state, quarantine }: SinkReport, seen: { quarantine: number; at
   return seen?.quarantine !== quarantine || (quarantine > 0 && performance.now() - seen.at > readAgainAfter)
 }
 
-async function lookAtRefusals({ databases }: FindingsContext, report: SinkReport): Promise<void> {
+async function lookAtRefusals({ databases }: FindingsDeps, report: SinkReport): Promise<void> {
   try {
     const keys = report.quarantine === 0 ? [] : await databases.get(report.database)!.quarantine(report.route, maxRead)
     report.refused = refusals(keys.filter(({ end }) => end === 'sink'))
@@ -70,7 +70,7 @@ export function refusals(keys: readonly QuarantinedKey[]): Refusal[] {
   return [...groups.values()].slice(0, 20)
 }
 
-async function lookAtColumns({ databases, board }: FindingsContext, database: string, source: SourceTable): Promise<void> {
+async function lookAtColumns({ databases, board }: FindingsDeps, database: string, source: SourceTable): Promise<void> {
   // Of a SELECT only what was chosen can be told.
   if (onlyReads(source) && source.query !== undefined) return
   const report = board.source(source.resource, database)

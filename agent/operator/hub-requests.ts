@@ -17,9 +17,9 @@ import type { AgentConfig } from '../config/config.ts'
 import type { Check, Database } from '../database.ts'
 import { describeDatabases, describeTable } from './describe.ts'
 import { previewRows } from './preview.ts'
-import type { Reconciling } from '../reconciliation/reconciler.ts'
+import type { Reconciler } from '../reconciliation/reconciler.ts'
 
-export interface AnswersContext {
+export interface HubRequestsDeps {
   agent: string
   hubKey: string
   now: () => Date
@@ -34,7 +34,7 @@ export interface AnswersContext {
   logTail: (lines: number) => string[]
   /** Pauses, resumes or confirms a line by the name of its resource or route. Throws QZ-NOT-FOUND. */
   operate: Operate
-  reconciling: Pick<Reconciling, 'answer'>
+  reconciling: Pick<Reconciler, 'answer'>
   logger: Logger
 }
 
@@ -46,20 +46,20 @@ const most = 4
 const remembered = 1000
 
 /** Answers what the hub asks in its answers to polls. What is read for an answer leaves the machine sealed, and stands in no log. */
-export class Answers {
-  readonly #context: AnswersContext
+export class HubRequests {
+  readonly #deps: HubRequestsDeps
   readonly #seen = new Set<string>()
   readonly #stopping = new AbortController()
   readonly #waiting: Ask[] = []
   readonly #running = new Set<Promise<void>>()
 
-  constructor(context: AnswersContext) {
-    this.#context = context
+  constructor(deps: HubRequestsDeps) {
+    this.#deps = deps
   }
 
   /** Takes asks; those that the hub did not sign for this agent, expired ones and those known already are passed over. */
   take(statements: readonly string[]): void {
-    const { hubKey, agent, now } = this.#context
+    const { hubKey, agent, now } = this.#deps
     for (const jws of statements) {
       const ask = openAsk(jws, hubKey, agent, now())
       if (!ask || this.#seen.has(ask.ask)) continue
@@ -87,7 +87,7 @@ export class Answers {
   }
 
   async #answer(ask: Ask): Promise<void> {
-    const { logger, send } = this.#context
+    const { logger, send } = this.#deps
     const { signal } = this.#stopping
     const outcome = await this.#outcome(ask)
     if (signal.aborted) return
@@ -109,7 +109,7 @@ export class Answers {
   }
 
   async #reply(question: Question): Promise<Answer> {
-    const { config, databases, policy, doctor, logTail, operate, reconciling } = this.#context
+    const { config, databases, policy, doctor, logTail, operate, reconciling } = this.#deps
     switch (question.kind) {
       case 'preview':
         return previewRows(config.sources, databases, policy(), question)

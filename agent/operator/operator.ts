@@ -8,7 +8,7 @@ import type { StateFile } from '../runtime/state.ts'
 import type { StatusBoard } from '../status/board.ts'
 import type { Wake } from '../runtime/wake.ts'
 
-export interface OperatorContext {
+export interface OperatorDeps {
   config: Pick<AgentConfig, 'sources' | 'sinks'>
   state: StateFile
   board: StatusBoard
@@ -32,41 +32,41 @@ export class Operator {
   /** Begins a scan of a source that is only read, by resource; kept up by its capture. */
   readonly scans = new Map<string, () => void>()
   readonly pauses: Pauses
-  readonly #context: OperatorContext
+  readonly #deps: OperatorDeps
 
-  constructor(context: OperatorContext) {
-    this.#context = context
-    this.pauses = new Pauses(context.state, context.config, () => context.routes().map(({ sink }) => sink))
+  constructor(deps: OperatorDeps) {
+    this.#deps = deps
+    this.pauses = new Pauses(deps.state, deps.config, () => deps.routes().map(({ sink }) => sink))
   }
 
   /** Of a resource or a route. Throws QZ-NOT-FOUND. */
   pause(name: string): Paused {
     const paused = this.pauses.pause(name)
     this.#followPauses()
-    this.#context.logger.info({ name }, 'paused')
+    this.#deps.logger.info({ name }, 'paused')
     return paused
   }
 
   resume(name: string): Paused {
     const resumed = this.pauses.resume(name)
     this.#followPauses()
-    this.#context.logger.info({ name }, 'resumed')
+    this.#deps.logger.info({ name }, 'resumed')
     return resumed
   }
 
   #followPauses(): void {
-    for (const route of this.#context.routes()) route.pause(this.pauses.route(route.sink))
-    this.#context.pollAgain.fire()
+    for (const route of this.#deps.routes()) route.pause(this.pauses.route(route.sink))
+    this.#deps.pollAgain.fire()
   }
 
   /** The deletes that the guard of a resource holds are meant. Throws QZ-NOT-FOUND, QZ-STATE where it holds none. */
   confirm(resource: string): void {
-    const report = this.#context.board.sources.get(resource)
+    const report = this.#deps.board.sources.get(resource)
     if (!report) throw new QianzhiError('QZ-NOT-FOUND', { what: resource })
     const held = report.fault?.code === 'QZ-GUARD-DELETES' || report.fault?.code === 'QZ-GUARD-SNAPSHOT'
     if (!held) throw new QianzhiError('QZ-STATE', { what: resource, state: report.fault?.code ?? report.state, event: 'confirm' })
     this.confirms.add(resource)
-    this.#context.logger.warn({ resource }, 'the waiting deletes are confirmed')
+    this.#deps.logger.warn({ resource }, 'the waiting deletes are confirmed')
   }
 
   /** `resync` of a supplied resource takes a new snapshot; of a received one it fills the delivered table anew, beside the old one. */
@@ -86,8 +86,8 @@ export class Operator {
 
   /** Throws QZ-NOT-FOUND where neither a source nor a running route is called so. */
   #called(name: string): { source: boolean; routes: InboundRoute[] } {
-    const source = this.#context.config.sources.some(({ resource }) => resource === name)
-    const routes = this.#context.routes().filter((route) => route.id === name || route.sink.resource === name)
+    const source = this.#deps.config.sources.some(({ resource }) => resource === name)
+    const routes = this.#deps.routes().filter((route) => route.id === name || route.sink.resource === name)
     if (!source && routes.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
     return { source, routes }
   }

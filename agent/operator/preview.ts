@@ -32,7 +32,7 @@ export async function previewRows(
     engineOf(config.database, database.options.url),
   )
   const read = (portableRows(source.columns) ?? ((rows) => rows))(
-    await database.look(source, { rows: question.rows, filter: searched(source, filter) }),
+    await database.previewRows(source, { rows: question.rows, filter: searched(source, filter) }),
   )
   const { rows, faults, warned } = checkerOf(source)?.(read) ?? { ...read, warned: [] }
   const places = granted.map(({ id }) => source.columns.findIndex(({ item }) => item.id === id))

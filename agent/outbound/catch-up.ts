@@ -1,5 +1,5 @@
 import { beginsSnapshot, blockValues, openBatch, splitBatch } from '../../protocol/batch.ts'
-import { samePosition, type Position } from '../../protocol/position.ts'
+import { samePosition, type ChainPosition } from '../../protocol/position.ts'
 import { keyItems } from '../../protocol/schema.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
 import type { Row, SourceTable } from '../database.ts'
@@ -8,7 +8,7 @@ import type { Hub } from '../hub.ts'
 /** Own batches that the hub has and the source database does not know of: their keys, and where the stream is after them. */
 export interface Missed {
   keys: Row[]
-  at: Position
+  at: ChainPosition
   /** One of them began a snapshot. */
   snapshot: boolean
 }
@@ -20,7 +20,7 @@ export interface Missed {
 export async function* missedBatches(
   { hub, key }: { hub: Pick<Hub, 'own'>; key: SigningKey },
   source: SourceTable,
-  { from, head }: { from: Position; head: Position },
+  { from, head }: { from: ChainPosition; head: ChainPosition },
   signal: AbortSignal,
 ): AsyncGenerator<Missed> {
   let at = from

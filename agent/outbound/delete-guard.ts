@@ -13,7 +13,7 @@ import type { GuardRules } from './rules.ts'
  * that is deleted in small steps is noticed when the steps together pass the share, and one whose rows come and go is not held. After a
  * restart of the program only what has not been sent counts.
  */
-export interface GuardContext {
+export interface DeleteGuardDeps {
   resource: string
   /** Rows that the receivers have, as far as known. */
   known: () => number | undefined
@@ -38,7 +38,7 @@ const minBetweenCounts = 1_000
 
 export class DeleteGuard {
   readonly #rules: GuardRules | undefined
-  readonly #context: GuardContext
+  readonly #deps: DeleteGuardDeps
   readonly #now: () => number
   /** Deletes sent within `settle`, and the rows that were known before them. */
   #lately: { at: number; deletes: number; known: number }[] = []
@@ -53,10 +53,10 @@ export class DeleteGuard {
   #patience = 0
   #notBefore = -Infinity
 
-  constructor(rules: GuardRules | undefined, context: GuardContext) {
+  constructor(rules: GuardRules | undefined, deps: DeleteGuardDeps) {
     this.#rules = rules
-    this.#context = context
-    this.#now = context.now ?? (() => performance.now())
+    this.#deps = deps
+    this.#now = deps.now ?? (() => performance.now())
   }
 
   get active(): boolean {
@@ -69,7 +69,7 @@ export class DeleteGuard {
 
   /** What stands in the report while something waits. */
   get fault(): QianzhiError | undefined {
-    const { resource } = this.#context
+    const { resource } = this.#deps
     if (this.#deletes) return new QianzhiError('QZ-GUARD-DELETES', { resource, before: this.#deletes.before, rows: this.#deletes.rows })
     if (this.#end) return new QianzhiError('QZ-GUARD-SNAPSHOT', { resource, before: this.#end.before, rows: this.#end.rows })
     return undefined
@@ -89,7 +89,7 @@ export class DeleteGuard {
       this.#notBefore = now + this.#patience
       return false
     }
-    this.#lately.push({ at: now, deletes, known: this.#context.known() ?? 0 })
+    this.#lately.push({ at: now, deletes, known: this.#deps.known() ?? 0 })
     return true
   }
 
@@ -112,14 +112,14 @@ export class DeleteGuard {
    * had where rows come and go, and nobody could bring those back.
    */
   #before(lately: number): number {
-    const known = this.#context.known()
+    const known = this.#deps.known()
     if (known === undefined) return this.#rowsLeft + lately
     return Math.max(this.#rowsLeft, known, ...this.#lately.map((one) => one.known))
   }
 
   /** Whether a snapshot that held so many rows may end. */
   allowsEnd(rows: number | undefined): boolean {
-    const known = this.#context.known()
+    const known = this.#deps.known()
     if (!this.#rules || this.#confirmed || this.#endMayGo || known === undefined || rows === undefined) return true
     if (!this.#misses(known, rows)) return true
     this.#end ??= { before: known, rows }
@@ -135,13 +135,13 @@ export class DeleteGuard {
    * Looks whether what waits may go. `level`: everything that is queued has been sent, so what came back behind a snapshot has
    * travelled. @returns whether something was let go: the waiting entries are to be read again.
    */
-  async examine(count: Count, level: () => Promise<boolean>): Promise<boolean> {
+  async examine(count: Count, caughtUp: () => Promise<boolean>): Promise<boolean> {
     const holds = [this.#deletes, this.#end].filter((hold) => hold !== undefined)
     if (holds.length === 0 || this.#now() < this.#notBefore || !(await this.#count(count))) return false
     for (const hold of holds) hold.rows = this.#counted.rows
     const letDeletes = this.#deletes !== undefined && this.#isSettled(this.#deletes)
     if (letDeletes) this.#deletes = undefined
-    const letEnd = this.#end !== undefined && !this.#deletes && this.#isSettled(this.#end) && (await level())
+    const letEnd = this.#end !== undefined && !this.#deletes && this.#isSettled(this.#end) && (await caughtUp())
     if (letEnd) [this.#end, this.#endMayGo] = [undefined, true]
     return letDeletes || letEnd
   }

@@ -1,22 +1,22 @@
 import type { Row } from '../database.ts'
-import type { Position } from '../../protocol/position.ts'
+import type { ChainPosition } from '../../protocol/position.ts'
 
 /** Who waits until what was queued when they asked is stored at the hub. */
 interface Waiter {
   /** Queue entries that must be stored yet; undefined: the queue has not been looked at to its end since. */
   entries: Set<string> | undefined
-  resolve: (position: Position) => void
+  resolve: (position: ChainPosition) => void
 }
 
 /** One source's queue, as those see it who want to know when their changes have passed. */
-export class Passage {
+export class DrainWaiters {
   readonly #waiters = new Set<Waiter>()
   #resends: Row[][] = []
 
   /** Settles with the stream's position when everything that is queued now is stored at the hub. */
-  async passed(signal: AbortSignal): Promise<Position> {
+  async passed(signal: AbortSignal): Promise<ChainPosition> {
     signal.throwIfAborted()
-    const { promise, resolve, reject } = Promise.withResolvers<Position>()
+    const { promise, resolve, reject } = Promise.withResolvers<ChainPosition>()
     const waiter: Waiter = { entries: undefined, resolve }
     const abort = () => reject(signal.reason as Error)
     signal.addEventListener('abort', abort)
@@ -47,7 +47,7 @@ export class Passage {
   }
 
   /** These entries are stored. `position` is null where the stream has none yet, or a snapshot is on its way. */
-  stored(entries: readonly string[], position: Position | null): void {
+  stored(entries: readonly string[], position: ChainPosition | null): void {
     for (const waiter of this.#waiters) {
       if (!waiter.entries) continue
       for (const entry of entries) waiter.entries.delete(entry)
@@ -62,12 +62,12 @@ export class Passage {
 }
 
 /** The passages of all sources, by resource. They outlive the streams, which begin again whenever the hub or the database was away. */
-export class Passages {
-  readonly #passages = new Map<string, Passage>()
+export class DrainWaitersByResource {
+  readonly #passages = new Map<string, DrainWaiters>()
 
-  of(resource: string): Passage {
+  of(resource: string): DrainWaiters {
     let passage = this.#passages.get(resource)
-    if (!passage) this.#passages.set(resource, (passage = new Passage()))
+    if (!passage) this.#passages.set(resource, (passage = new DrainWaiters()))
     return passage
   }
 }

@@ -1,5 +1,5 @@
 import type { Capture, Row, SourceTable } from '../database.ts'
-import type { Passage } from './drain-waiters.ts'
+import type { DrainWaiters } from './drain-waiters.ts'
 
 /** Keys of queue entries that are read in parts, and whether deletes among them wait. */
 interface Taken {
@@ -18,10 +18,10 @@ const maxWaiting = 20_000
  * The keys in one stream's queue on their way: taken, read in parts, sent. Their entries stay in the queue until what they led to is
  * recorded; until then, and while their deletes wait, they are not taken again.
  */
-export class QueuedKeys {
+export class KeyQueue {
   readonly #capture: Capture
   readonly #source: SourceTable
-  readonly #passage: Passage
+  readonly #passage: DrainWaiters
   #taken: Taken | undefined
   /** Entries that are not to be taken: those taken, those that travel, and the two below. */
   readonly #out = new Set<string>()
@@ -30,7 +30,7 @@ export class QueuedKeys {
   /** Entries of which nothing is to be sent. */
   #done: string[] = []
 
-  constructor(capture: Capture, source: SourceTable, passage: Passage) {
+  constructor(capture: Capture, source: SourceTable, passage: DrainWaiters) {
     this.#capture = capture
     this.#source = source
     this.#passage = passage

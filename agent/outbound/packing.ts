@@ -4,7 +4,7 @@ import type { SigningKey } from '../../protocol/signature.ts'
 import type { Row, RowFault, SourceTable } from '../database.ts'
 
 /** Rows read together that are to travel in one batch, and what is to be written down when the hub has them. */
-export interface Piece {
+export interface BatchDraft {
   rows: Row[]
   /** Keys that have no row. */
   deletes: Row[]
@@ -36,7 +36,7 @@ export function keyText(key: Row): string {
 }
 
 /** Whether there is anything to be sent. */
-export function travels({ rows, deletes, faults }: Piece): boolean {
+export function travels({ rows, deletes, faults }: BatchDraft): boolean {
   return rows.length + deletes.length + faults.length > 0
 }
 
@@ -50,17 +50,17 @@ export function missingKeys(keys: readonly Row[], found: readonly Row[]): Row[] 
  * Packs as much of the piece as fits into one batch. `rest` is what did not fit, to be packed next. A single row that does not fit
  * travels as "cannot send".
  */
-export function packPiece(
+export function packDraft(
   source: SourceTable,
-  piece: Piece,
-  header: (piece: Piece) => ManifestHeader,
+  draft: BatchDraft,
+  header: (draft: BatchDraft) => ManifestHeader,
   options: PackOptions,
-): { piece: Piece; built: BuiltBatch; rest?: Piece } {
-  const built = buildBatch(header(piece), columnsOf(source, piece), options.key)
-  if (built.bytes.length <= options.limit) return { piece, built }
-  const [head, rest] = split(source, piece)
-  if (!head) return { piece, built }
-  const packed = packPiece(source, head, header, options)
+): { draft: BatchDraft; built: BuiltBatch; rest?: BatchDraft } {
+  const built = buildBatch(header(draft), columnsOf(source, draft), options.key)
+  if (built.bytes.length <= options.limit) return { draft, built }
+  const [head, rest] = split(source, draft)
+  if (!head) return { draft, built }
+  const packed = packDraft(source, head, header, options)
   if (!rest) return packed
   return { ...packed, rest: packed.rest ? join(packed.rest, rest) : rest }
 }
@@ -69,20 +69,20 @@ export function packPiece(
  * Two smaller pieces; one with the fault where it was a single row; none where nothing can be made smaller (a single key). Faults and
  * deletes go before rows, and what is written down at the end goes with the second, so that a crash between the two loses nothing.
  */
-function split(source: SourceTable, piece: Piece): [Piece?, Piece?] {
-  const { rows, deletes, faults } = piece
-  if (rows.length + deletes.length + faults.length < 2) return rows[0] ? [refuseRow(source, piece, rows[0])] : []
+function split(source: SourceTable, draft: BatchDraft): [BatchDraft?, BatchDraft?] {
+  const { rows, deletes, faults } = draft
+  if (rows.length + deletes.length + faults.length < 2) return rows[0] ? [refuseRow(source, draft, rows[0])] : []
   const none: Content = { rows: [], deletes: [], faults: [] }
   if (faults.length > 0) {
     const [first, second] = rows.length + deletes.length > 0 ? [faults, []] : halves(faults)
-    return parts(piece, { ...none, faults: first }, { rows, deletes, faults: second }, null)
+    return parts(draft, { ...none, faults: first }, { rows, deletes, faults: second }, null)
   }
   if (deletes.length > 0) {
     const [first, second] = rows.length > 0 ? [deletes, []] : halves(deletes)
-    return parts(piece, { ...none, deletes: first }, { ...none, rows, deletes: second }, null)
+    return parts(draft, { ...none, deletes: first }, { ...none, rows, deletes: second }, null)
   }
   const [first, second] = halves(rows)
-  return parts(piece, { ...none, rows: first }, { ...none, rows: second }, keyOf(first.at(-1)!, keyIndexes(source)))
+  return parts(draft, { ...none, rows: first }, { ...none, rows: second }, keyOf(first.at(-1)!, keyIndexes(source)))
 }
 
 function halves<T>(values: readonly T[]): [T[], T[]] {
@@ -90,41 +90,41 @@ function halves<T>(values: readonly T[]): [T[], T[]] {
   return [values.slice(0, middle), values.slice(middle)]
 }
 
-type Content = Pick<Piece, 'rows' | 'deletes' | 'faults'>
+type Content = Pick<BatchDraft, 'rows' | 'deletes' | 'faults'>
 
 /** `after`: where a snapshot resumes behind the first part; null begins it again, which repeats but loses nothing. */
-function parts(piece: Piece, first: Content, second: Content, after: Row | null): [Piece, Piece] {
-  const head: Piece = { ...first, entries: [] }
-  const rest: Piece = { ...piece, ...second }
-  if (piece.snapshot) {
-    head.snapshot = { first: piece.snapshot.first, last: false, after }
-    rest.snapshot = { ...piece.snapshot, first: false }
+function parts(draft: BatchDraft, first: Content, second: Content, after: Row | null): [BatchDraft, BatchDraft] {
+  const head: BatchDraft = { ...first, entries: [] }
+  const rest: BatchDraft = { ...draft, ...second }
+  if (draft.snapshot) {
+    head.snapshot = { first: draft.snapshot.first, last: false, after }
+    rest.snapshot = { ...draft.snapshot, first: false }
   }
   return [head, rest]
 }
 
-function refuseRow(source: SourceTable, piece: Piece, row: Row): Piece {
-  return { ...piece, rows: [], faults: [{ key: keyOf(row, keyIndexes(source)), code: 'QZ-ROW-TOO-LARGE' }] }
+function refuseRow(source: SourceTable, draft: BatchDraft, row: Row): BatchDraft {
+  return { ...draft, rows: [], faults: [{ key: keyOf(row, keyIndexes(source)), code: 'QZ-ROW-TOO-LARGE' }] }
 }
 
-function join(a: Piece, b: Piece): Piece {
+function join(a: BatchDraft, b: BatchDraft): BatchDraft {
   return { ...b, rows: [...a.rows, ...b.rows], deletes: [...a.deletes, ...b.deletes], faults: [...a.faults, ...b.faults] }
 }
 
-function columnsOf(source: SourceTable, piece: Piece): Column[] {
-  const deletes = piece.deletes.filter((key) => canTravel(source, key))
-  const faults = piece.faults.filter((fault) => canTravel(source, fault.key))
+function columnsOf(source: SourceTable, draft: BatchDraft): Column[] {
+  const deletes = draft.deletes.filter((key) => canTravel(source, key))
+  const faults = draft.faults.filter((fault) => canTravel(source, fault.key))
   const absent = [...deletes, ...faults.map((fault) => fault.key)]
   const keys = keyIndexes(source)
   const columns: Column[] = source.columns.map(({ item }, i) => {
-    const values: Value[] = piece.rows.map((row) => row[i]!)
+    const values: Value[] = draft.rows.map((row) => row[i]!)
     const place = keys.indexOf(i)
     for (const key of absent) values.push(place < 0 ? null : key[place]!)
     return { item: item.id, values }
   })
   if (absent.length === 0) return columns
   const ops: Op[] = [
-    ...piece.rows.map(() => 'u' as const),
+    ...draft.rows.map(() => 'u' as const),
     ...deletes.map(() => 'd' as const),
     ...faults.map(({ code }) => `c:${code}` as const),
   ]

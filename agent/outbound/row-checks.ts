@@ -3,7 +3,7 @@ import type { Row, Rows, SourceTable } from '../database.ts'
 import { portableRows } from '../config/mapping.ts'
 
 /** What becomes of rows read, before they travel: values become portable, and identifiers are checked, where the rows are. */
-export class ExaminedRows {
+export class RowChecks {
   readonly #portable: ReturnType<typeof portableRows>
   readonly #checker: ReturnType<typeof checkerOf>
   /** Rows read that a check warned of: counted when the hub has them. */

@@ -3,9 +3,9 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import { errorForLog } from '../../protocol/errors.ts'
-import { samePosition, type Position } from '../../protocol/position.ts'
+import { samePosition, type ChainPosition } from '../../protocol/position.ts'
 import type { Row, SourceTable } from '../database.ts'
-import { keyIndexes, keyOf, keyText, type Piece } from './packing.ts'
+import { keyIndexes, keyOf, keyText, type BatchDraft } from './packing.ts'
 import { SqliteFile } from '../runtime/sqlite-file.ts'
 
 /**
@@ -38,7 +38,7 @@ export class SentRows {
   }
 
   /** The stream begins (again) at the position that its source database has written down. */
-  begin(position: Position | null): void {
+  begin(position: ChainPosition | null): void {
     this.readAgain()
     this.#open ??= this.#try(() => openFile(this.#path))
     this.#try(() => this.#open?.follow(position, shapeOf(this.#source, this.#prints)))
@@ -50,45 +50,45 @@ export class SentRows {
   }
 
   /** What of a piece must be sent: not the rows that the receivers have, nor deletes of keys that they never had. */
-  sift(piece: Piece): Piece {
-    if (!this.#prints) return piece
-    const sifted = this.#try(() => this.#siftWith(this.#open, piece)) ?? piece
+  withoutUnchanged(draft: BatchDraft): BatchDraft {
+    if (!this.#prints) return draft
+    const sifted = this.#try(() => this.#siftWith(this.#open, draft)) ?? draft
     this.#travel(sifted, 1)
     return sifted
   }
 
-  #siftWith(file: OpenFile | undefined, piece: Piece): Piece | undefined {
+  #siftWith(file: OpenFile | undefined, draft: BatchDraft): BatchDraft | undefined {
     if (!file) return undefined
     const { complete } = file
-    const twice = keysMetTwice(piece.rows.map((row) => this.#keyText(row)))
+    const twice = keysMetTwice(draft.rows.map((row) => this.#keyText(row)))
     const travels = (key: string) => this.#travelling.has(key) || twice.has(key)
     const known = (key: string) => (travels(key) ? unknown : (file.print(key) ?? (complete ? undefined : unknown)))
     return {
-      ...piece,
-      rows: piece.rows.filter((row) => !known(this.#keyText(row))?.equals(file.printOf(row))),
-      deletes: piece.deletes.filter((key) => known(keyText(key)) !== undefined),
+      ...draft,
+      rows: draft.rows.filter((row) => !known(this.#keyText(row))?.equals(file.printOf(row))),
+      deletes: draft.deletes.filter((key) => known(keyText(key)) !== undefined),
     }
   }
 
   /** Parts of snapshots always travel. */
-  reread(piece: Piece): void {
-    if (this.#prints) this.#travel(piece, 1)
+  reread(draft: BatchDraft): void {
+    if (this.#prints) this.#travel(draft, 1)
   }
 
   /** A piece travels no more: it was recorded, or is read again. */
-  drop(piece: Piece): void {
-    if (this.#prints) this.#travel(piece, -1)
+  drop(draft: BatchDraft): void {
+    if (this.#prints) this.#travel(draft, -1)
   }
 
-  #travel(piece: Piece, step: 1 | -1): void {
-    for (const key of this.#keysOf(piece)) {
+  #travel(draft: BatchDraft, step: 1 | -1): void {
+    for (const key of this.#keysOf(draft)) {
       const count = (this.#travelling.get(key) ?? 0) + step
       if (count > 0) this.#travelling.set(key, count)
       else this.#travelling.delete(key)
     }
   }
 
-  *#keysOf({ rows, deletes, faults }: Piece): Generator<string> {
+  *#keysOf({ rows, deletes, faults }: BatchDraft): Generator<string> {
     for (const row of rows) yield this.#keyText(row)
     for (const key of deletes) yield keyText(key)
     for (const { key } of faults) yield keyText(key)
@@ -99,12 +99,12 @@ export class SentRows {
   }
 
   /** The source database has written down that the hub has this piece, and that the stream moved by it. */
-  record(from: Position | null, to: Position, piece: Piece): void {
-    this.#try(() => this.#open?.record(from, to, piece, this.#prints ? (row) => this.#keyText(row) : undefined))
+  record(from: ChainPosition | null, to: ChainPosition, draft: BatchDraft): void {
+    this.#try(() => this.#open?.record(from, to, draft, this.#prints ? (row) => this.#keyText(row) : undefined))
   }
 
   /** These keys travel whatever their rows are now; with `to`, where the source database moved the stream without a piece. */
-  forget(keys: readonly Row[], to?: Position): void {
+  forget(keys: readonly Row[], to?: ChainPosition): void {
     this.#try(() => this.#open?.forget(this.#prints ? keys : [], to))
   }
 
@@ -154,8 +154,8 @@ export class SentRows {
 
 /** Where a key is not unique the last row counts: all of them travel, or their order would tell a change that is none. */
 function keysMetTwice(keys: readonly string[]): Set<string> {
-  const met = new Set(keys)
-  return met.size === keys.length ? new Set() : new Set(keys.filter((key, i) => keys.indexOf(key) !== i))
+  const seen = new Set(keys)
+  return seen.size === keys.length ? new Set() : new Set(keys.filter((key, i) => keys.indexOf(key) !== i))
 }
 
 /** Of a key whose row travels whatever it is. */
@@ -164,10 +164,10 @@ const unknown = Buffer.alloc(0)
 const minBetweenCounts = 1_000
 
 function shapeOf(
-  { table, query, only, columns, schema, zeroDates, valueLimit }: SourceTable,
+  { table, query, rowFilter, columns, schema, zeroDates, valueLimit }: SourceTable,
   prints: boolean,
 ): { table: string; all: string } {
-  const place = JSON.stringify([table, query, only])
+  const place = JSON.stringify([table, query, rowFilter])
   return { table: place, all: JSON.stringify([place, columns, schema.version, zeroDates, valueLimit, prints]) }
 }
 
@@ -247,7 +247,7 @@ class OpenFile extends SqliteFile {
     return hash('sha256', this.#salt + JSON.stringify(row), 'buffer').subarray(0, 16)
   }
 
-  follow(position: Position | null, { table, all }: { table: string; all: string }): void {
+  follow(position: ChainPosition | null, { table, all }: { table: string; all: string }): void {
     const { place, shape } = this.#stream
     const same = samePosition(this.#position(), position) && shape === all
     if (same) return
@@ -259,13 +259,13 @@ class OpenFile extends SqliteFile {
     })
   }
 
-  #position(): Position | null {
+  #position(): ChainPosition | null {
     const { epoch, seq, hash: at } = this.#stream
     return epoch === null ? null : { epoch, seq: seq!, hash: at! }
   }
 
-  record(from: Position | null, to: Position, piece: Piece, keyOfRow: ((row: Row) => string) | undefined): void {
-    const { rows, deletes, faults, snapshot } = piece
+  record(from: ChainPosition | null, to: ChainPosition, draft: BatchDraft, keyOfRow: ((row: Row) => string) | undefined): void {
+    const { rows, deletes, faults, snapshot } = draft
     const follows = samePosition(this.#position(), from)
     this.#change(() => {
       if (snapshot?.first || !follows) this.make('delete from print')
@@ -274,12 +274,12 @@ class OpenFile extends SqliteFile {
         for (const key of deletes) this.run('delete from print where key = ?', keyText(key))
         for (const { key } of faults) this.#put(keyText(key), unknown)
       }
-      return { ...to, ...this.#counts(piece, follows) }
+      return { ...to, ...this.#counts(draft, follows) }
     })
   }
 
   /** `complete`: every key that the receivers have stands here, since a snapshot was followed from its first batch to its last. */
-  #counts({ rows, deletes, snapshot }: Piece, follows: boolean): Partial<Stream> {
+  #counts({ rows, deletes, snapshot }: BatchDraft, follows: boolean): Partial<Stream> {
     const { rows: known, since, snapshot_rows: soFar, complete } = this.#stream
     const left = known === null ? null : Math.max(0, known - deletes.length)
     const sent = since + rows.length + deletes.length
@@ -291,7 +291,7 @@ class OpenFile extends SqliteFile {
     return { rows: total, since: sent + minBetweenCounts, complete: total === null ? 0 : 1, snapshot_rows: null }
   }
 
-  forget(keys: readonly Row[], to: Position | undefined): void {
+  forget(keys: readonly Row[], to: ChainPosition | undefined): void {
     this.#change(() => {
       for (const key of keys) this.#put(keyText(key), unknown)
       return { ...to }

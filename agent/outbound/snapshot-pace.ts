@@ -6,7 +6,7 @@ import type { SnapshotRules } from './rules.ts'
  * When the next part of a snapshot may be read, and how far it is. Hours are those of the configured time zone by the hub's clock: a
  * machine whose clock is wrong keeps to the right ones.
  */
-export interface PaceContext {
+export interface SnapshotPaceDeps {
   /** The hub's time. */
   now: () => Date
   /** Milliseconds of a clock that only goes forward. */
@@ -26,7 +26,7 @@ export class SnapshotPace {
   #took = 0
   #lastAt: number | undefined
 
-  constructor(rules: SnapshotRules, { now, ticks = () => performance.now() }: PaceContext) {
+  constructor(rules: SnapshotRules, { now, ticks = () => performance.now() }: SnapshotPaceDeps) {
     this.#rules = rules
     this.#now = now
     this.#ticks = ticks

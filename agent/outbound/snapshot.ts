@@ -1,9 +1,9 @@
 import type { Manifest } from '../../protocol/batch.ts'
-import { isAfter, type Place } from '../../protocol/position.ts'
+import { isAfter, type Position } from '../../protocol/position.ts'
 import type { Capture, Row, SourceTable, StreamState } from '../database.ts'
-import type { ExaminedRows } from './row-checks.ts'
-import type { Kept } from '../outbound.ts'
-import type { Piece } from './packing.ts'
+import type { RowChecks } from './row-checks.ts'
+import type { StreamResources } from '../outbound.ts'
+import type { BatchDraft } from './packing.ts'
 
 type State = StreamState['snapshot']
 
@@ -11,16 +11,16 @@ type State = StreamState['snapshot']
  * A stream's running snapshot: where it began, how far it has been read (not: receipted), and whether its next part may be read. Parts
  * follow one another by key; which of them are receipted is written down by the source database, and after a break they go on there.
  */
-export class SnapshotReading {
+export class SnapshotReader {
   readonly #capture: Capture
   readonly #source: SourceTable
-  readonly #kept: Kept
-  readonly #examined: ExaminedRows
-  #running: { began: Place | null; after: Row | null } | null = null
+  readonly #kept: StreamResources
+  readonly #examined: RowChecks
+  #running: { began: Position | null; after: Row | null } | null = null
   /** Of the last snapshot, also where it has ended. */
-  #lastBegan: Place | null = null
+  #lastBegan: Position | null = null
 
-  constructor(capture: Capture, source: SourceTable, kept: Kept, examined: ExaminedRows) {
+  constructor(capture: Capture, source: SourceTable, kept: StreamResources, examined: RowChecks) {
     this.#capture = capture
     this.#source = source
     this.#kept = kept
@@ -28,7 +28,7 @@ export class SnapshotReading {
   }
 
   /** Null before its first part is packed. */
-  get began(): Place | null {
+  get began(): Position | null {
     return this.#running?.began ?? null
   }
 
@@ -42,7 +42,7 @@ export class SnapshotReading {
   }
 
   /** Whether this or the last one begins after a place, or is still to begin. */
-  beginsAfter(place: Place | null): boolean {
+  beginsAfter(place: Position | null): boolean {
     return this.isFirst || (this.#lastBegan !== null && isAfter(this.#lastBegan, place))
   }
 
@@ -66,7 +66,7 @@ export class SnapshotReading {
   }
 
   /** The next part; undefined where nothing is left but its end, and that must wait. */
-  async read(rowsAtOnce: number, mayEnd: (rows: number | undefined) => boolean): Promise<Piece | undefined> {
+  async read(rowsAtOnce: number, mayEnd: (rows: number | undefined) => boolean): Promise<BatchDraft | undefined> {
     const { began, after } = this.#running!
     const { pace, sent } = this.#kept
     const first = began === null
@@ -74,24 +74,24 @@ export class SnapshotReading {
     const limit = pace.limit(rowsAtOnce)
     const { last, ...read } = await this.#capture.rowsAfter(this.#source, after, limit)
     const { rows, faults } = this.#examined.take(read)
-    const met = rows.length + faults.length
-    pace.took(met)
-    const ended = met < limit && mayEnd(pace.rows)
-    if (met === 0 && !ended && !first) return undefined
-    const piece = { rows, faults, deletes: [], entries: [], snapshot: { first, last: ended, after: last } }
-    sent.reread(piece)
-    return piece
+    const count = rows.length + faults.length
+    pace.took(count)
+    const ended = count < limit && mayEnd(pace.rows)
+    if (count === 0 && !ended && !first) return undefined
+    const draft = { rows, faults, deletes: [], entries: [], snapshot: { first, last: ended, after: last } }
+    sent.reread(draft)
+    return draft
   }
 
   /** A part is packed as this batch. */
-  move({ first, last, after }: NonNullable<Piece['snapshot']>, place: Place): void {
+  move({ first, last, after }: NonNullable<BatchDraft['snapshot']>, place: Position): void {
     if (first) this.#lastBegan = place
     const began = first ? place : this.#running!.began
     this.#running = last ? null : { began, after: after ?? this.#running!.after }
   }
 
   /** What is to be written down with a batch that the hub has: undefined where it moved no snapshot, or one given up meanwhile for a new one. */
-  recorded({ snapshot }: Piece, manifest: Manifest, before: State): State | undefined {
+  recorded({ snapshot }: BatchDraft, manifest: Manifest, before: State): State | undefined {
     if (!snapshot || (before === 'needed' && !snapshot.first) || this.isFirst) return undefined
     if (snapshot.last) return null
     return { began: { epoch: manifest.epoch, seq: manifest.snapshot!.began }, after: snapshot.after }

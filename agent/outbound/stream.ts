@@ -1,24 +1,24 @@
 import type { BuiltBatch } from '../../protocol/batch.ts'
 import type { SourceReport, StoredAnswer } from '../../protocol/api.ts'
 import type { QianzhiError } from '../../protocol/errors.ts'
-import { isAfter, samePosition, showPlace, type Place, type Position } from '../../protocol/position.ts'
+import { isAfter, samePosition, showPosition, type Position, type ChainPosition } from '../../protocol/position.ts'
 import { sha256 } from '../../protocol/signature.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import { BatchChain } from './batch-chain.ts'
 import { missedBatches } from './catch-up.ts'
 import { mappingText, type Capture, type Row, type SourceTable, type StreamState } from '../database.ts'
-import { ExaminedRows } from './row-checks.ts'
-import type { Kept, OutboundContext } from '../outbound.ts'
-import type { Passage } from './drain-waiters.ts'
-import { keyIndexes, keyOf, missingKeys, travels, type Piece } from './packing.ts'
-import { QueuedKeys } from './key-queue.ts'
-import { SnapshotReading } from './snapshot.ts'
+import { RowChecks } from './row-checks.ts'
+import type { StreamResources, OutboundDeps } from '../outbound.ts'
+import type { DrainWaiters } from './drain-waiters.ts'
+import { keyIndexes, keyOf, missingKeys, travels, type BatchDraft } from './packing.ts'
+import { KeyQueue } from './key-queue.ts'
+import { SnapshotReader } from './snapshot.ts'
 import { clearFault, setFault } from '../status/board.ts'
 
 /** A packed batch on its way to the hub. */
-export interface Flight {
+export interface InFlightBatch {
   stream: OutboundStream
-  piece: Piece
+  draft: BatchDraft
   built: BuiltBatch
   /** Which beginning of the stream it belongs to: it is thrown away if the stream began again meanwhile. */
   generation: number
@@ -43,37 +43,37 @@ export class OutboundStream {
   heldUntil = 0
   /** Set where something was read, though nothing had to be sent. */
   worked = false
-  readonly #kept: Kept
-  readonly #context: OutboundContext
+  readonly #resources: StreamResources
+  readonly #deps: OutboundDeps
   readonly #capture: Capture
   readonly #keys: number[]
-  readonly #examined: ExaminedRows
+  readonly #examined: RowChecks
   readonly #backoff = new Backoff()
-  readonly #passage: Passage
+  readonly #drainWaiters: DrainWaiters
   #state!: StreamState
   #generation = 0
   readonly #chain: BatchChain
-  readonly #snapshot: SnapshotReading
+  readonly #snapshot: SnapshotReader
   #snapshotTurn = false
   /** Read but not packed yet. */
-  #rest: Piece | undefined
-  readonly #queue: QueuedKeys
+  #rest: BatchDraft | undefined
+  readonly #queue: KeyQueue
   /** Batches packed and not recorded yet. */
   #unrecorded = 0
   #logged = 0
 
-  constructor(context: OutboundContext, capture: Capture, source: SourceTable, kept: Kept) {
-    this.#kept = kept
-    this.#context = context
+  constructor(deps: OutboundDeps, capture: Capture, source: SourceTable, kept: StreamResources) {
+    this.#resources = kept
+    this.#deps = deps
     this.#capture = capture
     this.source = source
-    this.#passage = context.passages.of(source.resource)
-    this.#queue = new QueuedKeys(capture, source, this.#passage)
+    this.#drainWaiters = deps.drainWaiters.of(source.resource)
+    this.#queue = new KeyQueue(capture, source, this.#drainWaiters)
     this.#keys = keyIndexes(source)
-    this.#examined = new ExaminedRows(source)
-    this.#chain = new BatchChain(context, source)
-    this.#snapshot = new SnapshotReading(capture, source, kept, this.#examined)
-    this.report = context.board.source(source.resource, context.database.options.name)
+    this.#examined = new RowChecks(source)
+    this.#chain = new BatchChain(deps, source)
+    this.#snapshot = new SnapshotReader(capture, source, kept, this.#examined)
+    this.report = deps.board.source(source.resource, deps.database.options.name)
   }
 
   /** Checks the table and its triggers, and finds the stream's place again at the hub. */
@@ -82,7 +82,7 @@ export class OutboundStream {
     await this.#capture.checkTable(this.source)
     this.#state = await this.#capture.state(this.source)
     await this.#look()
-    this.#kept.sent.begin(this.#state.position)
+    this.#resources.sent.begin(this.#state.position)
     await this.#findPlace(signal)
     this.begun = true
     this.#resumeSnapshot()
@@ -101,7 +101,7 @@ export class OutboundStream {
     const { schema, columns } = this.source
     const mapping = mappingText(columns)
     const shape = JSON.stringify([schema.version, columns.map(({ item, column }) => [item.id, column]), ...(mapping ? [mapping] : [])])
-    const coverage = sha256(`${await this.#capture.coverage(this.source)} ${shape}`)
+    const coverage = sha256(`${await this.#capture.triggerFingerprint(this.source)} ${shape}`)
     if (coverage === this.#state.coverage) return false
     if (this.#state.coverage !== '') this.#log('the triggers or the table changed: a snapshot is taken')
     await this.#capture.mark(this.source, { snapshot: 'needed', coverage })
@@ -111,14 +111,14 @@ export class OutboundStream {
   }
 
   async #findPlace(signal: AbortSignal): Promise<void> {
-    const { head, epoch } = await this.#context.hub.head(this.source.resource, signal)
+    const { head, epoch } = await this.#deps.hub.head(this.source.resource, signal)
     const { position } = this.#state
     if (head && samePosition(head, position)) return this.#chain.follow(position)
     if (head && position && head.epoch === position.epoch && head.seq > position.seq) {
       if (head.seq - position.seq <= maxToCatchUp && (await this.#catchUp(position, head, signal)))
         return this.#chain.follow(this.#state.position)
     }
-    if (head || position) this.#log(`the hub is at ${showPlace(head)}, this database at ${showPlace(position)}: a new epoch begins`)
+    if (head || position) this.#log(`the hub is at ${showPosition(head)}, this database at ${showPosition(position)}: a new epoch begins`)
     this.#beginEpoch(Math.max(epoch, head?.epoch ?? 0))
   }
 
@@ -128,24 +128,24 @@ export class OutboundStream {
   }
 
   /** The keys of what the hub has and this database does not know of go into the queue again, so that the rows they hold now are sent once more. */
-  async #catchUp(from: Position, head: Position, signal: AbortSignal): Promise<boolean> {
-    for await (const { keys, at, snapshot } of missedBatches(this.#context, this.source, { from, head }, signal)) {
+  async #catchUp(from: ChainPosition, head: ChainPosition, signal: AbortSignal): Promise<boolean> {
+    for await (const { keys, at, snapshot } of missedBatches(this.#deps, this.source, { from, head }, signal)) {
       await this.#capture.requeue(this.source, keys, at)
-      if (snapshot) this.#kept.sent.forgetAll()
-      this.#kept.sent.forget(keys, at)
+      if (snapshot) this.#resources.sent.forgetAll()
+      this.#resources.sent.forget(keys, at)
       this.#state = { ...this.#state, position: at }
-      this.#log(`the hub is ahead: ${keys.length} keys queued again up to ${showPlace(at)}`)
+      this.#log(`the hub is ahead: ${keys.length} keys queued again up to ${showPosition(at)}`)
     }
     return samePosition(this.#state.position, head)
   }
 
   #resumeSnapshot(): void {
-    if (this.#rest?.snapshot) this.#kept.sent.drop(this.#takeRest()!)
+    if (this.#rest?.snapshot) this.#resources.sent.drop(this.#takeRest()!)
     this.#snapshot.resume(this.#state.snapshot)
   }
 
   /** The hub wants a snapshot that begins after a place: once is enough. */
-  async honour(after: Place | null | undefined): Promise<void> {
+  async satisfySnapshotRequest(after: Position | null | undefined): Promise<void> {
     if (after && this.#chain.tip && isAfter(after, this.#chain.tip)) return this.#overtake(after)
     if (after === undefined || this.#state.snapshot === 'needed' || this.#snapshot.beginsAfter(after)) return
     this.#log('the hub asks for a snapshot')
@@ -153,8 +153,8 @@ export class OutboundStream {
   }
 
   /** A receiver has batches that hub and source were both put back behind: only a later epoch can follow what it has. */
-  async #overtake(after: Place): Promise<void> {
-    this.#log(`a receiver is at ${showPlace(after)}, ahead of hub and this database: a new epoch begins`)
+  async #overtake(after: Position): Promise<void> {
+    this.#log(`a receiver is at ${showPosition(after)}, ahead of hub and this database: a new epoch begins`)
     this.#forget()
     this.#beginEpoch(after.epoch)
     await this.resync()
@@ -169,14 +169,14 @@ export class OutboundStream {
 
   /** Puts the quarantined keys into the queue again: the rows that they have now are sent, or say why not. */
   async replay(): Promise<void> {
-    const keys = (await this.#context.database.quarantine(this.source.resource, maxToReplay)).filter(({ end }) => end === 'source')
+    const keys = (await this.#deps.database.quarantine(this.source.resource, maxToReplay)).filter(({ end }) => end === 'source')
     this.#log(`${keys.length} quarantined keys are tried again`)
     await this.resend(keys.map(({ key }) => key))
   }
 
   /** Keys of which somebody said that their rows shall be sent again. */
-  async resendWanted(): Promise<void> {
-    const keys = this.#passage.takeResends()
+  async resendRequested(): Promise<void> {
+    const keys = this.#drainWaiters.takeResends()
     if (keys.length > 0) await this.resend(keys)
   }
 
@@ -185,7 +185,7 @@ export class OutboundStream {
     const { position } = this.#state
     // Without a position a snapshot comes, which meets every row.
     if (!position) return
-    this.#kept.sent.forget(keys)
+    this.#resources.sent.forget(keys)
     await this.#capture.requeue(this.source, keys, position)
     this.#log(`${keys.length} keys are sent again`)
   }
@@ -201,31 +201,31 @@ export class OutboundStream {
     this.report.waiting = entries
     if (oldest) this.report.oldest = oldest.toISOString()
     else delete this.report.oldest
-    if (entries === 0) await this.#level()
+    if (entries === 0) await this.#caughtUp()
     if (bytes <= this.source.queueLimit || !(await this.#capture.collapse(this.source))) return
     this.#log('the queue passed its limit: it is emptied and a snapshot taken')
     this.#state = { ...this.#state, snapshot: 'needed' }
     this.#queue.forget()
-    this.#kept.guard.queueEmptied()
+    this.#resources.guard.queueEmptied()
     this.#resumeSnapshot()
   }
 
   /** Nothing is queued and nothing travels. */
-  async #level(): Promise<void> {
+  async #caughtUp(): Promise<void> {
     if (!this.#queue.isQuiet || this.#rest || this.#unrecorded > 0 || this.#state.snapshot !== null) return
-    const { guard, sent } = this.#kept
+    const { guard, sent } = this.#resources
     guard.level()
     if (guard.active && sent.wantsCount) sent.counted(await this.#capture.count(this.source))
   }
 
   /** The next packed batch, or undefined where nothing waits. */
-  async read(queueHoldsEntries: boolean): Promise<Flight | undefined> {
+  async read(queueHoldsEntries: boolean): Promise<InFlightBatch | undefined> {
     await this.#examine()
     for (let turn = 0; turn < maxSilent; turn++) {
-      if (this.#unrecorded === 0 && !this.#rest) this.#passage.stored(await this.#queue.finish(), this.#settledPosition)
-      const piece = this.#takeRest() ?? (await this.#readPiece(queueHoldsEntries))
-      if (!piece) return undefined
-      if (piece.snapshot || travels(piece)) return this.#pack(piece)
+      if (this.#unrecorded === 0 && !this.#rest) this.#drainWaiters.stored(await this.#queue.finish(), this.#settledPosition)
+      const draft = this.#takeRest() ?? (await this.#readDraft(queueHoldsEntries))
+      if (!draft) return undefined
+      if (draft.snapshot || travels(draft)) return this.#pack(draft)
       this.worked = true
     }
     return undefined
@@ -233,8 +233,8 @@ export class OutboundStream {
 
   /** Whether deletes, or a snapshot's end, have waited long enough. */
   async #examine(): Promise<void> {
-    const { guard } = this.#kept
-    const confirmed = this.#context.operator.confirms.delete(this.source.resource) && guard.fault !== undefined
+    const { guard } = this.#resources
+    const confirmed = this.#deps.operator.confirms.delete(this.source.resource) && guard.fault !== undefined
     if (confirmed) guard.confirm()
     const level = async () => !this.#queue.isTaken && !this.#rest && (await this.#capture.backlog(this.source, 1)).entries === 0
     if (!confirmed && !(await guard.examine(() => this.#capture.count(this.source), level))) return
@@ -243,14 +243,14 @@ export class OutboundStream {
     this.#show()
   }
 
-  #takeRest(): Piece | undefined {
+  #takeRest(): BatchDraft | undefined {
     const rest = this.#rest
     this.#rest = undefined
     return rest
   }
 
   /** Changes and parts of a snapshot take turns; a new epoch must begin with a snapshot, and does so at any hour. */
-  async #readPiece(queueHoldsEntries: boolean): Promise<Piece | undefined> {
+  async #readDraft(queueHoldsEntries: boolean): Promise<BatchDraft | undefined> {
     if (this.#chain.tip === null) return this.#readSnapshot()
     const changes = queueHoldsEntries || this.#queue.isTaken
     if (!changes) this.#sawEnd()
@@ -262,27 +262,27 @@ export class OutboundStream {
     return (changes ? await this.#readChanges() : undefined) ?? (snapshot && !snapshotFirst ? this.#readSnapshot() : undefined)
   }
 
-  async #readChanges(): Promise<Piece | undefined> {
+  async #readChanges(): Promise<BatchDraft | undefined> {
     const keys = await this.#queue.next(this.#chain.rowsAtOnce, () => this.#noteUnseen())
     if (!keys) {
-      if (this.#queue.isQuiet) await this.#level()
+      if (this.#queue.isQuiet) await this.#caughtUp()
       return undefined
     }
     const { rows, faults } = this.#examined.take(await this.#capture.rowsByKeys(this.source, keys))
     const deletes = missingKeys(keys, [...rows.map((row) => keyOf(row, this.#keys)), ...faults.map((fault) => fault.key)])
     if (deletes.length > 0) await this.#look()
-    const piece = await this.#guarded(this.#kept.sent.sift({ rows, faults, deletes, entries: [] }))
-    if (this.#kept.rules.reload) this.report.unchanged = (this.report.unchanged ?? 0) + rows.length - piece.rows.length
-    return { ...piece, entries: this.#queue.read(travels(piece)) }
+    const draft = await this.#guarded(this.#resources.sent.withoutUnchanged({ rows, faults, deletes, entries: [] }))
+    if (this.#resources.rules.reload) this.report.unchanged = (this.report.unchanged ?? 0) + rows.length - draft.rows.length
+    return { ...draft, entries: this.#queue.read(travels(draft)) }
   }
 
   #sawEnd(): void {
     this.#queue.sawEnd()
-    this.#passage.stored([], this.#settledPosition)
+    this.#drainWaiters.stored([], this.#settledPosition)
   }
 
   /** Null while a snapshot is due or on its way: it brings rows that are in no queue. */
-  get #settledPosition(): Position | null {
+  get #settledPosition(): ChainPosition | null {
     return this.#state.snapshot === null ? this.#state.position : null
   }
 
@@ -293,83 +293,83 @@ export class OutboundStream {
   }
 
   /** Where the guard does not let the deletes go yet, their entries stay in the queue. */
-  async #guarded(piece: Piece): Promise<Piece> {
-    const { guard, sent } = this.#kept
+  async #guarded(draft: BatchDraft): Promise<BatchDraft> {
+    const { guard, sent } = this.#resources
     const held = guard.fault !== undefined
-    if (await guard.allows(piece.deletes.length, () => this.#capture.count(this.source))) return piece
-    sent.drop({ ...piece, rows: [], faults: [] })
+    if (await guard.allows(draft.deletes.length, () => this.#capture.count(this.source))) return draft
+    sent.drop({ ...draft, rows: [], faults: [] })
     this.#queue.wait()
-    if (!held) this.#context.logger.warn({ code: guard.fault!.code, resource: this.source.resource }, guard.fault!.message)
+    if (!held) this.#deps.logger.warn({ code: guard.fault!.code, resource: this.source.resource }, guard.fault!.message)
     this.#show()
-    return { ...piece, deletes: [] }
+    return { ...draft, deletes: [] }
   }
 
-  async #readSnapshot(): Promise<Piece | undefined> {
-    if (this.#snapshot.isFirst && this.#kept.pace.inWindow) {
+  async #readSnapshot(): Promise<BatchDraft | undefined> {
+    if (this.#snapshot.isFirst && this.#resources.pace.inWindow) {
       await this.#queue.drop()
-      this.#kept.guard.queueEmptied()
+      this.#resources.guard.queueEmptied()
     }
-    const piece = await this.#snapshot.read(this.#chain.rowsAtOnce, (rows) => this.#mayEnd(rows))
-    if (!piece?.snapshot?.last || !(await this.#look())) return piece
-    this.#kept.sent.drop(piece)
+    const draft = await this.#snapshot.read(this.#chain.rowsAtOnce, (rows) => this.#mayEnd(rows))
+    if (!draft?.snapshot?.last || !(await this.#look())) return draft
+    this.#resources.sent.drop(draft)
     return undefined
   }
 
   #mayEnd(rows: number | undefined): boolean {
-    const { guard } = this.#kept
+    const { guard } = this.#resources
     if (guard.allowsEnd(rows)) return true
-    this.#context.logger.warn({ code: guard.fault!.code, resource: this.source.resource }, guard.fault!.message)
+    this.#deps.logger.warn({ code: guard.fault!.code, resource: this.source.resource }, guard.fault!.message)
     this.#show()
     return false
   }
 
-  #pack(whole: Piece): Flight {
-    const { piece, built, rest } = this.#chain.pack(whole, this.#snapshot.began)
+  #pack(whole: BatchDraft): InFlightBatch {
+    const { draft, built, rest } = this.#chain.pack(whole, this.#snapshot.began)
     this.#rest = rest
     const { epoch, seq } = built.manifest
-    if (piece.snapshot) this.#snapshot.move(piece.snapshot, { epoch, seq })
+    if (draft.snapshot) this.#snapshot.move(draft.snapshot, { epoch, seq })
     this.#unrecorded++
-    return { stream: this, piece, built, generation: this.#generation }
+    return { stream: this, draft, built, generation: this.#generation }
   }
 
-  discarded(flight: Flight): boolean {
+  discarded(flight: InFlightBatch): boolean {
     return flight.generation !== this.#generation
   }
 
   /** Forgets exactly what the batch held and writes down its position, in one transaction; what was sent is remembered after it. */
-  async record(capture: Capture, flight: Flight): Promise<void> {
-    const { piece, built } = flight
+  async record(capture: Capture, flight: InFlightBatch): Promise<void> {
+    const { draft, built } = flight
     const { epoch, seq } = built.manifest
     const [from, to] = [this.#state.position, { epoch, seq, hash: built.hash }]
-    const snapshot = this.#snapshot.recorded(piece, built.manifest, this.#state.snapshot)
-    const sent = this.#state.quarantine > 0 ? [...piece.rows.map((row) => keyOf(row, this.#keys)), ...piece.deletes] : []
-    const step = { from, to, entries: piece.entries, faults: piece.faults, sent }
+    const snapshot = this.#snapshot.recorded(draft, built.manifest, this.#state.snapshot)
+    const sent = this.#state.quarantine > 0 ? [...draft.rows.map((row) => keyOf(row, this.#keys)), ...draft.deletes] : []
+    const step = { from, to, entries: draft.entries, faults: draft.faults, sent }
     await capture.record(this.source, snapshot === undefined ? step : { ...step, snapshot })
-    this.#kept.sent.record(from, to, piece)
+    this.#resources.sent.record(from, to, draft)
     if (!this.discarded(flight)) {
-      this.#kept.sent.drop(piece)
+      this.#resources.sent.drop(draft)
       this.#unrecorded--
     }
-    this.#queue.recorded(piece.entries)
+    this.#queue.recorded(draft.entries)
     this.#state = { ...this.#state, position: to, snapshot: snapshot === undefined ? this.#state.snapshot : snapshot }
-    this.#passage.stored(piece.entries, this.#settledPosition)
-    if (piece.faults.length > 0 || this.#state.quarantine > 0) this.#state.quarantine = (await capture.state(this.source)).quarantine
-    this.#tell(piece, to)
+    this.#drainWaiters.stored(draft.entries, this.#settledPosition)
+    if (draft.faults.length > 0 || this.#state.quarantine > 0) this.#state.quarantine = (await capture.state(this.source)).quarantine
+    this.#tell(draft, to)
   }
 
-  #tell(piece: Piece, position: Position): void {
+  #tell(draft: BatchDraft, position: ChainPosition): void {
     this.#backoff.reset()
     this.report.position = position
-    this.report.rows += piece.rows.length + piece.deletes.length
-    if (this.#examined.checks) this.report.warned = (this.report.warned ?? 0) + this.#examined.warnedOf(piece.rows)
-    this.report.lastPush = this.#context.hub.now().toISOString()
+    this.report.rows += draft.rows.length + draft.deletes.length
+    if (this.#examined.checks) this.report.warned = (this.report.warned ?? 0) + this.#examined.warnedOf(draft.rows)
+    this.report.lastPush = this.#deps.hub.now().toISOString()
     this.report.quarantine = this.#state.quarantine
-    if (piece.snapshot?.last) {
-      this.#kept.guard.snapshotMoved()
-      this.#log(`snapshot complete at ${showPlace(position)}`)
-    } else if (piece.snapshot && performance.now() - this.#logged > lineIntervalMs) {
+    if (draft.snapshot?.last) {
+      this.#resources.guard.snapshotMoved()
+      this.#log(`snapshot complete at ${showPosition(position)}`)
+    } else if (draft.snapshot && performance.now() - this.#logged > lineIntervalMs) {
       this.#logged = performance.now()
-      this.#context.logger.info({ resource: this.source.resource, ...this.#kept.pace.progress() }, 'snapshot running')
+      this.#deps.logger.info({ resource: this.source.resource, ...this.#resources.pace.progress() }, 'snapshot running')
     }
     this.#show()
   }
@@ -377,10 +377,10 @@ export class OutboundStream {
   /** State, fault and progress in the report; those of a stream that is stopped say why it is. */
   #show(): void {
     if (!this.begun) return
-    const { guard, pace } = this.#kept
+    const { guard, pace } = this.#resources
     if (this.#state.snapshot) this.report.snapshot = pace.progress()
     else delete this.report.snapshot
-    if (guard.fault) return setFault(this.report, guard.fault, this.#context.hub.now())
+    if (guard.fault) return setFault(this.report, guard.fault, this.#deps.hub.now())
     clearFault(this.report)
     this.report.state = this.#state.snapshot ? 'loading' : 'flowing'
   }
@@ -399,9 +399,9 @@ export class OutboundStream {
   /** The hub or the table refused: everything read ahead is thrown away, and the stream begins again after a while. */
   refused(error: QianzhiError): void {
     if (this.report.fault?.code !== error.code) {
-      this.#context.logger.warn({ code: error.code, resource: this.source.resource, err: error }, error.message)
+      this.#deps.logger.warn({ code: error.code, resource: this.source.resource, err: error }, error.message)
     }
-    setFault(this.report, error, this.#context.hub.now())
+    setFault(this.report, error, this.#deps.hub.now())
     this.begun = false
     this.#forget()
     this.heldUntil = Date.now() + this.#backoff.next()
@@ -412,11 +412,11 @@ export class OutboundStream {
     this.#rest = undefined
     this.#queue.forget()
     this.#unrecorded = 0
-    this.#kept.sent.readAgain()
+    this.#resources.sent.readAgain()
     this.#snapshot.stop()
   }
 
   #log(message: string): void {
-    this.#context.logger.info({ resource: this.source.resource }, message)
+    this.#deps.logger.info({ resource: this.source.resource }, message)
   }
 }

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import { RowHasher, type TableDigest } from '../../protocol/digest.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
-import { isAfter, type Position } from '../../protocol/position.ts'
+import { isAfter, type ChainPosition } from '../../protocol/position.ts'
 import {
   bucketsAtOnce,
   entriesAtOnce,
@@ -22,17 +22,17 @@ import type { SigningKey } from '../../protocol/signature.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { isWithin } from '../config/hours.ts'
 import type { Database, Reading } from '../database.ts'
-import type { Passages } from '../outbound/drain-waiters.ts'
+import type { DrainWaitersByResource } from '../outbound/drain-waiters.ts'
 import { collectRows, digestTable, entriesFrom, lookUp, sourceKeys, type Collected } from './reading.ts'
 import { reconciledTable, type ReconciledTable } from './table.ts'
 import type { StatusBoard } from '../status/board.ts'
 
-export interface ReconcilingContext {
+export interface ReconcilerDeps {
   config: Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'reconcile' | 'timezone'>
   databases: ReadonlyMap<string, Database>
   policy: () => Policy | undefined
   board: StatusBoard
-  passages: Passages
+  drainWaiters: DrainWaitersByResource
   key: SigningKey
   now: () => Date
   logger: Logger
@@ -66,12 +66,12 @@ const maxRuns = 4
  * Takes part in reconciliations: reads this side's table on a connection of its own, and signs what it measured itself. A run lives in
  * memory alone: after a restart the hub begins another one. Everything is judged by the policy of the moment, page by page.
  */
-export class Reconciling {
-  readonly #context: ReconcilingContext
+export class Reconciler {
+  readonly #deps: ReconcilerDeps
   readonly #runs = new Map<string, Run>()
 
-  constructor(context: ReconcilingContext) {
-    this.#context = context
+  constructor(deps: ReconcilerDeps) {
+    this.#deps = deps
   }
 
   /** Throws QZ-RECONCILE-NOT-NOW, QZ-RECONCILE-LOST, QZ-RECONCILE-NUMBERS, what `reconciledTable` throws, and the database's own codes. */
@@ -107,9 +107,9 @@ export class Reconciling {
   }
 
   #table(question: Run['question']): ReconciledTable {
-    const table = reconciledTable(this.#context.config, this.#context.policy(), question)
-    const { reconcile, timezone } = this.#context.config
-    if (isWithin(reconcile?.window, this.#context.now(), timezone)) return table
+    const table = reconciledTable(this.#deps.config, this.#deps.policy(), question)
+    const { reconcile, timezone } = this.#deps.config
+    if (isWithin(reconcile?.window, this.#deps.now(), timezone)) return table
     const reason = `前置机只在 ${reconcile?.window} 对账 / this agent reconciles at ${reconcile?.window} only`
     throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason })
   }
@@ -162,8 +162,8 @@ export class Reconciling {
   }
 
   /** Where a snapshot is on its way, or the line is held, there is nothing to compare yet. */
-  #flowing({ side, database }: ReconciledTable, { resource, route }: Run['question']): Position {
-    const { board } = this.#context
+  #flowing({ side, database }: ReconciledTable, { resource, route }: Run['question']): ChainPosition {
+    const { board } = this.#deps
     const report = side === 'source' ? board.source(resource, database) : board.sinks.get(route)
     if (report?.state === 'flowing' && report.position) return report.position
     const reason = report?.fault ? `${report.fault.code} ${report.fault.zh} / ${report.fault.en}` : `${side} ${report?.state ?? 'starting'}`
@@ -171,7 +171,7 @@ export class Reconciling {
   }
 
   #reading(run: Run, table: ReconciledTable) {
-    const { config, databases } = this.#context
+    const { config, databases } = this.#deps
     return {
       database: databases.get(table.database)!,
       table,
@@ -185,11 +185,11 @@ export class Reconciling {
 
   async #digest(run: Run, table: ReconciledTable): Promise<Done<'digest'>> {
     this.#flowing(table, run.question)
-    const from = this.#context.now().toISOString()
+    const from = this.#deps.now().toISOString()
     const digest = await digestTable(this.#reading(run, table))
     run.digest = digest
-    run.measured = { ...digest.total(), from, to: this.#context.now().toISOString() }
-    this.#context.logger.info({ run: run.question.run, route: run.question.route, rows: digest.rows }, 'a table was summed up')
+    run.measured = { ...digest.total(), from, to: this.#deps.now().toISOString() }
+    this.#deps.logger.info({ run: run.question.run, route: run.question.route, rows: digest.rows }, 'a table was summed up')
     return { done: true, ...run.measured, position: this.#flowing(table, run.question) }
   }
 
@@ -210,7 +210,7 @@ export class Reconciling {
     }
     const position = this.#flowing(table, run.question)
     const found = await this.#read(table, (reading) => lookUp(reading, table, run.hasher, step.keys))
-    const quarantine = await this.#context.databases.get(table.database)!.quarantine(run.question.route, 10_000)
+    const quarantine = await this.#deps.databases.get(table.database)!.quarantine(run.question.route, 10_000)
     const refused = quarantine.filter(({ end }) => end === 'sink')
     const codes = new Map(refused.map(({ key, code }) => [JSON.stringify(run.hasher.canonicalKey(key)), code]))
     return { done: true, ...found, faults: step.keys.map((key) => codes.get(JSON.stringify(key)) ?? null), position }
@@ -219,19 +219,19 @@ export class Reconciling {
   async #repair(run: Run, table: ReconciledTable, step: StepOf<'repair'>): Promise<Done<'repair'>> {
     if (table.side !== 'source') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'only the source sends rows again' })
     const keys = await this.#read(table, (reading) => sourceKeys(reading, table, run.hasher, step.keys))
-    this.#context.passages.of(run.question.resource).resend(keys)
-    this.#context.logger.info({ run: run.question.run, keys: keys.length }, 'rows are sent again after a reconciliation')
+    this.#deps.drainWaiters.of(run.question.resource).resend(keys)
+    this.#deps.logger.info({ run: run.question.run, keys: keys.length }, 'rows are sent again after a reconciliation')
     return { done: true, position: await this.#passed(run, table) }
   }
 
   /** When all that is queued now is stored at the hub. */
-  #passed(run: Run, table: ReconciledTable): Promise<Position> {
+  #passed(run: Run, table: ReconciledTable): Promise<ChainPosition> {
     this.#flowing(table, run.question)
-    return this.#context.passages.of(run.question.resource).passed(run.ending.signal)
+    return this.#deps.drainWaiters.of(run.question.resource).passed(run.ending.signal)
   }
 
   async #read<T>(table: ReconciledTable, work: (reading: Reading) => Promise<T>): Promise<T> {
-    const reading = await this.#context.databases.get(table.database)!.openReading()
+    const reading = await this.#deps.databases.get(table.database)!.openReading()
     try {
       return await work(reading)
     } finally {
@@ -255,8 +255,8 @@ export class Reconciling {
     const wrong = Object.entries(same).find(([, fits]) => !fits)
     if (wrong) throw new QianzhiError('QZ-RECONCILE-NUMBERS', { run: question.run, what: wrong[0] })
     this.#runs.delete(`${question.run} ${question.side}`)
-    const signature = signReconciliation(statement, this.#context.key)
-    this.#context.signed(question.side, statement)
+    const signature = signReconciliation(statement, this.#deps.key)
+    this.#deps.signed(question.side, statement)
     return { signature }
   }
 }

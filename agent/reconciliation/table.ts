@@ -73,14 +73,14 @@ function requireSame(wanted: Wanted, version: number, items: readonly Item[]): v
  * `qz_source` are none of the route's, whoever wrote them.
  */
 function readBack(sink: SinkTable, engine: Engine): SourceTable {
-  const only = [{ column: sourceColumn, value: sink.source }]
-  if (sink.deletes === 'mark') only.push({ column: deletedColumn, value: engine === 'postgres' ? 'false' : '0' })
+  const rowFilter = [{ column: sourceColumn, value: sink.source }]
+  if (sink.deletes === 'mark') rowFilter.push({ column: deletedColumn, value: engine === 'postgres' ? 'false' : '0' })
   return {
     resource: sink.resource,
     table: sink.table,
     route: sink.route,
     capture: 'compare',
-    only,
+    rowFilter,
     schema: sink.schema,
     columns: sink.columns.map((column) => ({ ...column, item: widest(column.item) })),
     zeroDates: 'refuse',

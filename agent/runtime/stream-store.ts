@@ -7,7 +7,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
-import { samePosition, showPlace, type Position } from '../../protocol/position.ts'
+import { samePosition, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import type { QuarantinedKey, Row, RowFault, StreamState, StreamStep, Take } from '../database.ts'
 import { SqliteFile } from './sqlite-file.ts'
 
@@ -88,7 +88,7 @@ export class StreamStore extends SqliteFile {
   record(step: StreamStep, memory: Memory): void {
     this.transaction(() => {
       const { position, snapshot } = this.state()
-      if (!samePosition(position, step.from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(step.to) })
+      if (!samePosition(position, step.from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(step.to) })
       this.#place(step.to)
       const begins = beginsSnapshot(step, snapshot)
       if (begins) {
@@ -128,7 +128,7 @@ export class StreamStore extends SqliteFile {
     else if (running?.after) memory.snapshotReached(writeKey(running.after))
   }
 
-  #place({ epoch, seq, hash }: Position): void {
+  #place({ epoch, seq, hash }: ChainPosition): void {
     this.run('update stream set epoch = ?, seq = ?, hash = ?', epoch, seq, hash)
   }
 
@@ -145,7 +145,7 @@ export class StreamStore extends SqliteFile {
     }))
   }
 
-  requeue(keys: readonly Row[], position: Position): void {
+  requeue(keys: readonly Row[], position: ChainPosition): void {
     this.transaction(() => {
       for (const key of keys) this.enqueue(writeKey(key), null)
       this.#place(position)
@@ -215,6 +215,6 @@ export function readKey(text: string): Row {
 /** A step begins a snapshot where it began there, or is whole in it. */
 function beginsSnapshot({ snapshot, to }: StreamStep, before: StreamState['snapshot']): boolean {
   if (snapshot === undefined || snapshot === 'needed') return false
-  if (snapshot) return showPlace(snapshot.began) === showPlace(to)
+  if (snapshot) return showPosition(snapshot.began) === showPosition(to)
   return before === null || before === 'needed' || before.began.epoch !== to.epoch
 }

@@ -1,11 +1,11 @@
 /** One loop that runs for a set of tables until those change. */
-interface Line {
+interface Worker {
   signature: string
   controller: AbortController
   done: Promise<void>
 }
 
-export interface WantedLine {
+export interface WantedWorker {
   name: string
   signature: string
   /** Undefined where there is nothing to do. */
@@ -13,11 +13,11 @@ export interface WantedLine {
 }
 
 /** The loops that run, by name: each is replaced by another one where what it is for has changed. */
-export class Lines {
-  readonly #running = new Map<string, Line>()
+export class Workers {
+  readonly #running = new Map<string, Worker>()
 
   /** Stops those that are to be others, and waits for none. */
-  abortChanged(wanted: readonly WantedLine[]): void {
+  abortChanged(wanted: readonly WantedWorker[]): void {
     for (const { name, signature } of wanted) {
       const line = this.#running.get(name)
       if (line && line.signature !== signature) line.controller.abort()
@@ -25,7 +25,7 @@ export class Lines {
   }
 
   /** Begins a line; the old one of its name has ended before. */
-  async replace({ name, signature, run }: WantedLine): Promise<void> {
+  async replace({ name, signature, run }: WantedWorker): Promise<void> {
     const old = this.#running.get(name)
     if (old?.signature === signature && !old.controller.signal.aborted) return
     old?.controller.abort()

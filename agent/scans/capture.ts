@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
-import type { Position } from '../../protocol/position.ts'
+import type { ChainPosition } from '../../protocol/position.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import type { Capture, Database, QuarantinedKey, Reading, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
 import { Wake } from '../runtime/wake.ts'
@@ -108,8 +108,8 @@ export class ScanCapture implements Capture {
   }
 
   /** Settings that decide which rows are read, and how changes among them are found. */
-  async coverage({ capture, table, query, only, scan }: SourceTable): Promise<string> {
-    const settings = JSON.stringify([capture, table, query, only, scan?.watermark])
+  async triggerFingerprint({ capture, table, query, rowFilter, scan }: SourceTable): Promise<string> {
+    const settings = JSON.stringify([capture, table, query, rowFilter, scan?.watermark])
     return createHash('sha256').update(settings).digest('hex')
   }
 
@@ -156,7 +156,7 @@ export class ScanCapture implements Capture {
     if (step.snapshot === null) this.#scanDue.fire()
   }
 
-  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+  async requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void> {
     this.#of(source).store.requeue(keys, position)
   }
 

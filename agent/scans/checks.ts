@@ -30,7 +30,7 @@ type Said = Omit<Check, 'name'>
 async function watermarkChecks(reading: Reading, source: SourceTable): Promise<Said[]> {
   const { overlap } = source.scan!.watermark!
   const { item, column } = await watermarkColumn(reading, source)
-  const unmarked = await reading.count({ ...source, only: [...(source.only ?? []), { column, value: null }] })
+  const unmarked = await reading.count({ ...source, rowFilter: [...(source.rowFilter ?? []), { column, value: null }] })
   const unit = ['integer', 'decimal'].includes(item.type) ? ['', ''] : [' 秒', ' s']
   return [
     {

@@ -6,12 +6,12 @@
  * scan comes by, and counts before the chunk's: otherwise a row that changes back would be taken for unchanged. So at all times, for
  * each key: what is remembered is what was sent last, or the key is queued.
  */
-import { endsChunk, gone, printBytes, samePrint, type Print } from './fingerprint.ts'
+import { endsChunk, gone, fingerprintBytes, sameFingerprint, type Fingerprint } from './fingerprint.ts'
 import type { StreamStore } from '../runtime/stream-store.ts'
 
 export interface Prints {
   keys: readonly string[]
-  prints: readonly Print[]
+  prints: readonly Fingerprint[]
 }
 
 /** The chunk behind the last key that ends one. */
@@ -37,7 +37,7 @@ export class ChunkStore {
     return new Map(rows.map((row) => [String(row['ends']), row['digest'] as Uint8Array | null]))
   }
 
-  read(ends: string): Map<string, Print> {
+  read(ends: string): Map<string, Fingerprint> {
     const row = this.#store.get('select keys, prints from chunk where ends = ?', ends)
     return row ? unpack(row) : new Map()
   }
@@ -60,12 +60,12 @@ export class ChunkStore {
     return Number(this.#store.get('select coalesce(max(id), 0) as id from sent')!['id'])
   }
 
-  sentOf(keys: readonly string[]): Map<string, Print> {
+  sentOf(keys: readonly string[]): Map<string, Fingerprint> {
     const rows = this.#store.all('select key, print from sent where key in (select value from json_each(?))', JSON.stringify(keys))
-    return new Map(rows.map((row) => [String(row['key']), row['print'] as Print]))
+    return new Map(rows.map((row) => [String(row['key']), row['print'] as Fingerprint]))
   }
 
-  setSent(key: string, print: Print): void {
+  setSent(key: string, print: Fingerprint): void {
     this.#store.run('insert or replace into sent (key, print) values (?, ?)', key, print)
   }
 
@@ -74,11 +74,11 @@ export class ChunkStore {
   }
 
   /** A faulty key's fingerprint, as remembered. */
-  faultOf(key: string): Print | undefined {
-    return this.#store.get('select print from fault where key = ?', key)?.['print'] as Print | undefined
+  faultOf(key: string): Fingerprint | undefined {
+    return this.#store.get('select print from fault where key = ?', key)?.['print'] as Fingerprint | undefined
   }
 
-  setFault(key: string, print: Print, scan: number): void {
+  setFault(key: string, print: Fingerprint, scan: number): void {
     this.#store.run('insert or replace into fault (key, print, scan) values (?, ?, ?)', key, print, scan)
   }
 
@@ -88,9 +88,9 @@ export class ChunkStore {
   }
 
   /** Keys up to this row of `sent` which no scan has met since. */
-  takeSentUpTo(id: number): [string, Print][] {
+  takeSentUpTo(id: number): [string, Fingerprint][] {
     const rows = this.#store.all('delete from sent where id <= ? returning key, print', id)
-    return rows.map((row) => [String(row['key']), row['print'] as Print])
+    return rows.map((row) => [String(row['key']), row['print'] as Fingerprint])
   }
 
   /** Where the chunk that a snapshot is in the midst of ends so far. */
@@ -124,7 +124,7 @@ export class ChunkStore {
     let changed = 0
     chunk.keys.forEach((key, i) => {
       const print = chunk.prints[i]!
-      if (!samePrint(before.get(key), print)) {
+      if (!sameFingerprint(before.get(key), print)) {
         this.#store.enqueue(key, print)
         changed++
       }
@@ -137,10 +137,10 @@ export class ChunkStore {
   }
 
   /** Keys that were not met where they were: what is queued of them already is newer. */
-  queueGone(keys: Iterable<[string, Print]>): number {
+  queueGone(keys: Iterable<[string, Fingerprint]>): number {
     let count = 0
     for (const [key, print] of keys) {
-      if (samePrint(print, gone)) continue
+      if (sameFingerprint(print, gone)) continue
       this.#store.enqueueOnce(key, gone)
       count++
     }
@@ -148,7 +148,7 @@ export class ChunkStore {
   }
 }
 
-function listed(entries: readonly (readonly [string, Print])[]): Prints {
+function listed(entries: readonly (readonly [string, Fingerprint])[]): Prints {
   return { keys: entries.map(([key]) => key), prints: entries.map(([, print]) => print) }
 }
 
@@ -156,7 +156,7 @@ function pack({ keys, prints }: Prints): [string, Buffer] {
   return [JSON.stringify(keys), Buffer.concat(prints)]
 }
 
-function unpack(row: Record<string, unknown>): Map<string, Print> {
+function unpack(row: Record<string, unknown>): Map<string, Fingerprint> {
   const [keys, prints] = [JSON.parse(String(row['keys'])) as string[], row['prints'] as Uint8Array]
-  return new Map(keys.map((key, i) => [key, prints.subarray(i * printBytes, (i + 1) * printBytes)]))
+  return new Map(keys.map((key, i) => [key, prints.subarray(i * fingerprintBytes, (i + 1) * fingerprintBytes)]))
 }

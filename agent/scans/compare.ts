@@ -4,7 +4,7 @@
  */
 import type { Reading, Row, SourceTable } from '../database.ts'
 import { lastChunk } from './chunks.ts'
-import { endsChunk, OpenChunk, printOfFault, samePrint } from './fingerprint.ts'
+import { endsChunk, OpenChunk, fingerprintOfFault, sameFingerprint } from './fingerprint.ts'
 import type { Fingerprints } from './fingerprints.ts'
 import { readPage, type Page } from './pages.ts'
 import type { Scan, ScanResult } from './scan.ts'
@@ -94,7 +94,7 @@ class Comparison {
     const anySent = this.#chunks.newestSent() > 0
     const changed = closed.filter(({ ends, digest, chunk }) => {
       this.#unmet.delete(ends)
-      return !samePrint(this.#digests.get(ends) ?? undefined, digest) || (anySent && this.#chunks.sentOf(chunk.keys).size > 0)
+      return !sameFingerprint(this.#digests.get(ends) ?? undefined, digest) || (anySent && this.#chunks.sentOf(chunk.keys).size > 0)
     })
     if (changed.length === 0 && !also) return
     this.#scan.commit(() => {
@@ -107,9 +107,9 @@ class Comparison {
 
   #faults({ faults }: Page): void {
     for (const fault of faults) {
-      const [key, print] = [writeKey(fault.key), printOfFault(fault)]
+      const [key, print] = [writeKey(fault.key), fingerprintOfFault(fault)]
       const before = this.#chunks.sentOf([key]).get(key) ?? this.#chunks.faultOf(key)
-      if (!samePrint(before, print)) {
+      if (!sameFingerprint(before, print)) {
         this.#store.enqueue(key, print)
         this.changed++
       }

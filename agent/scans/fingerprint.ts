@@ -3,28 +3,28 @@ import { createHash, hash, type Hash } from 'node:crypto'
 import type { Row, RowFault } from '../database.ts'
 
 /** Sixteen bytes for a row as it was read. */
-export type Print = Uint8Array
+export type Fingerprint = Uint8Array
 
-export const printBytes = 16
+export const fingerprintBytes = 16
 /** Of a key that has no row. */
-export const gone: Print = new Uint8Array(0)
+export const gone: Fingerprint = new Uint8Array(0)
 /** Never equal to what is read. */
-export const unknown: Print = new Uint8Array(1)
+export const unknown: Fingerprint = new Uint8Array(1)
 
 /** A row's values are unambiguous as JSON: null is not the empty text, and no value can reach into the next one. */
-export function printOfRow(row: Row): Print {
+export function fingerprintOfRow(row: Row): Fingerprint {
   return print(JSON.stringify(row))
 }
 
-export function printOfFault({ code, item, reason }: RowFault): Print {
+export function fingerprintOfFault({ code, item, reason }: RowFault): Fingerprint {
   return print(JSON.stringify({ code, item, reason }))
 }
 
-function print(text: string): Print {
-  return hash('sha256', text, 'buffer').subarray(0, printBytes)
+function print(text: string): Fingerprint {
+  return hash('sha256', text, 'buffer').subarray(0, fingerprintBytes)
 }
 
-export function samePrint(a: Print | undefined, b: Print): boolean {
+export function sameFingerprint(a: Fingerprint | undefined, b: Fingerprint): boolean {
   return a !== undefined && Buffer.compare(a, b) === 0
 }
 
@@ -53,7 +53,7 @@ const heldBytes = 4 << 20
 export class OpenChunk {
   readonly keys: string[] = []
   readonly #digest: Hash = createHash('sha256')
-  readonly #prints: Print[] = []
+  readonly #prints: Fingerprint[] = []
   #rows: Row[] = []
   #bytes = 0
 
@@ -70,16 +70,16 @@ export class OpenChunk {
   }
 
   digest(): Uint8Array {
-    return this.#digest.digest().subarray(0, printBytes)
+    return this.#digest.digest().subarray(0, fingerprintBytes)
   }
 
-  prints(): readonly Print[] {
+  prints(): readonly Fingerprint[] {
     this.#settle()
     return this.#prints
   }
 
   #settle(): void {
-    for (const row of this.#rows) this.#prints.push(printOfRow(row))
+    for (const row of this.#rows) this.#prints.push(fingerprintOfRow(row))
     this.#rows = []
     this.#bytes = 0
   }

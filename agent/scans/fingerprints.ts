@@ -1,14 +1,14 @@
 /** What `compare` learns from the line itself: which rows a snapshot and the queue have sent. */
 import type { Rows } from '../database.ts'
 import { ChunkStore } from './chunks.ts'
-import { gone, printOfFault, printOfRow, samePrint, unknown, type Print } from './fingerprint.ts'
+import { gone, fingerprintOfFault, fingerprintOfRow, sameFingerprint, unknown, type Fingerprint } from './fingerprint.ts'
 import type { Page } from './pages.ts'
 import { writeKey, type Memory, type StreamStore } from '../runtime/stream-store.ts'
 
 /** A row read for a snapshot, a faulty key, or (without a fingerprint) the end of a page. */
 interface Observed {
   key: string
-  print?: Print
+  print?: Fingerprint
   fault?: boolean
 }
 
@@ -19,7 +19,7 @@ export class Fingerprints implements Memory {
   /** They do not follow what the tail holds. */
   #fresh = true
   /** Rows read by key which the hub has not got yet. */
-  readonly #read = new Map<string, Print>()
+  readonly #read = new Map<string, Fingerprint>()
 
   constructor(store: StreamStore) {
     this.chunks = new ChunkStore(store)
@@ -35,8 +35,8 @@ export class Fingerprints implements Memory {
   /** A page of a snapshot, that may repeat what was read. */
   observe(after: string | null, { rows, keys, faults, last }: Page): void {
     this.#continueAt(after)
-    for (const fault of faults) this.#observed.push({ key: writeKey(fault.key), print: printOfFault(fault), fault: true })
-    rows.forEach((row, i) => this.#observed.push({ key: keys[i]!, print: printOfRow(row) }))
+    for (const fault of faults) this.#observed.push({ key: writeKey(fault.key), print: fingerprintOfFault(fault), fault: true })
+    rows.forEach((row, i) => this.#observed.push({ key: keys[i]!, print: fingerprintOfRow(row) }))
     if (last) this.#observed.push({ key: writeKey(last) })
   }
 
@@ -54,8 +54,8 @@ export class Fingerprints implements Memory {
   /** Rows that were read because their keys were queued. */
   noteRead(asked: readonly string[], { rows, keys, faults }: Rows & { keys: readonly string[] }): void {
     for (const key of asked) this.#read.set(key, gone)
-    rows.forEach((row, i) => this.#read.set(keys[i]!, printOfRow(row)))
-    for (const fault of faults) this.#read.set(writeKey(fault.key), printOfFault(fault))
+    rows.forEach((row, i) => this.#read.set(keys[i]!, fingerprintOfRow(row)))
+    for (const fault of faults) this.#read.set(writeKey(fault.key), fingerprintOfFault(fault))
   }
 
   snapshotBegan(): void {
@@ -74,10 +74,10 @@ export class Fingerprints implements Memory {
     this.#fresh = false
   }
 
-  sent(key: string, queued: Print | null): void {
+  sent(key: string, queued: Fingerprint | null): void {
     const print = this.#read.get(key) ?? unknown
     this.#read.delete(key)
-    if (queued && samePrint(queued, print)) this.chunks.forgetSent([key])
+    if (queued && sameFingerprint(queued, print)) this.chunks.forgetSent([key])
     else this.chunks.setSent(key, print)
   }
 }

@@ -1,12 +1,12 @@
 import type { AgentReport, MorningLine, SinkReport, SourceReport } from '../../protocol/api.ts'
 import { isErrorCode } from '../../protocol/errors.ts'
-import { remedyOf, type Words } from './remedies.ts'
+import { remedyOf, type LocalizedText } from './remedies.ts'
 
 type Fault = NonNullable<SourceReport['fault']>
 
 /** A fault and what is to be done about it. */
 export interface ToldFault extends Fault {
-  remedy: Words
+  remedy: LocalizedText
 }
 
 /** What both kinds of lines have beyond what the hub is told. */

@@ -6,7 +6,7 @@ import type { AgentStatus, Reconciled } from './agent-status.ts'
 import type { StateFile } from '../runtime/state.ts'
 import type { StatusBoard } from './board.ts'
 
-export interface MorningContext {
+export interface DailyReportDeps {
   /** `08:30`, or false for none. */
   at: string | false
   timezone: string
@@ -29,14 +29,14 @@ const settling = 20_000
  * hub. One that was due while the agent did not run, or while the clock was turned, is made up for. A look at the clock now and then and
  * not a timer for the time of day: that one would be wrong after each change of the clock, also of the hub's, by which it goes.
  */
-export class Morning {
-  readonly #context: MorningContext
+export class DailyReport {
+  readonly #deps: DailyReportDeps
   readonly #started = performance.now()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(context: MorningContext) {
-    this.#context = context
-    const { at, timezone, state, board } = context
+  constructor(deps: DailyReportDeps) {
+    this.#deps = deps
+    const { at, timezone, state, board } = deps
     const line = state.data.morning
     if (at !== false) board.morning = { at, timezone, ...(line && { line }) }
   }
@@ -51,14 +51,14 @@ export class Morning {
 
   /** Writes the line of today if it is due. */
   look(settled = performance.now() - this.#started >= settling): void {
-    const { at, timezone, state, now } = this.#context
+    const { at, timezone, state, now } = this.#deps
     const [day, time] = localTime(now(), timezone).split(' ') as [string, string]
     if (at === false || time.slice(0, 5) < at || !settled || state.data.morning?.day === day) return
-    this.#write(morningLine(day, this.#context.status(), this.#context.reconciled()))
+    this.#write(dailyReportLine(day, this.#deps.status(), this.#deps.reconciled()))
   }
 
   #write(line: MorningLine): void {
-    const { board, state, logger, tell } = this.#context
+    const { board, state, logger, tell } = this.#deps
     board.morning = { ...board.morning!, line }
     logger.info({ morning: line }, morningText(line))
     state.data.morning = line
@@ -72,7 +72,7 @@ export class Morning {
   }
 }
 
-export function morningLine(day: string, status: AgentStatus, reconciled: readonly Reconciled[]): MorningLine {
+export function dailyReportLine(day: string, status: AgentStatus, reconciled: readonly Reconciled[]): MorningLine {
   const { sources, sinks, time } = status
   const lines = [...sources, ...sinks]
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0)

@@ -1,12 +1,12 @@
 import { errorKind, type Actor, type ErrorCode } from '../../protocol/errors.ts'
 
 /** What a person reads, in both languages. */
-export interface Words {
+export interface LocalizedText {
   zh: string
   en: string
 }
 
-const actors: Record<Actor, Words> = {
+const actors: Record<Actor, LocalizedText> = {
   operator: { zh: '本机运维人员处理', en: 'the operator of this machine' },
   provider: { zh: '数据提供方处理', en: 'the agency that provides the data' },
   receiver: { zh: '数据接收方处理', en: 'the agency that receives the data' },
@@ -16,7 +16,7 @@ const actors: Record<Actor, Words> = {
 }
 
 /** What to do first, where the text of a code does not say so itself. */
-const steps: Partial<Record<ErrorCode, Words>> = {
+const steps: Partial<Record<ErrorCode, LocalizedText>> = {
   'QZ-HUB-UNREACHABLE': {
     zh: '检查本机网络、防火墙、代理设置,并确认中心在运行',
     en: "look at this machine's network, firewall and proxy, and whether the hub runs",
@@ -66,7 +66,7 @@ const steps: Partial<Record<ErrorCode, Words>> = {
 }
 
 /** Who must act, and what to do. Lines go on by themselves when it is done. */
-export function remedyOf(code: ErrorCode): Words {
+export function remedyOf(code: ErrorCode): LocalizedText {
   const { who } = errorKind(code)
   const step = steps[code]
   if (who === 'nobody') return { zh: '无需处理,自动重试', en: 'nobody has to act: it is tried again by itself' }

@@ -7,10 +7,10 @@ import { told, type AgentStatus, type SinkStatus, type SourceStatus } from './ag
 import type { AgentConfig } from '../config/config.ts'
 import type { HubClient } from '../hub/client.ts'
 import type { InboundRoute } from '../inbound/route.ts'
-import { LineRates } from './throughput.ts'
-import { Morning } from './daily-report.ts'
+import { Throughput } from './throughput.ts'
+import { DailyReport } from './daily-report.ts'
 import { openPage, type PageServer } from './page/server.ts'
-import type { PolicyKeeper } from '../hub/policy-store.ts'
+import type { PolicyStore } from '../hub/policy-store.ts'
 import type { LastReconciliations } from '../reconciliation/last-results.ts'
 import { requireIdentity, type StateFile } from '../runtime/state.ts'
 import { lastFault, type StatusBoard } from './board.ts'
@@ -23,12 +23,12 @@ export interface ScanTimes {
   next: Date | undefined
 }
 
-export interface LocalStatusContext {
+export interface StatusServiceDeps {
   config: Pick<AgentConfig, 'data' | 'language' | 'morning' | 'page' | 'timezone'>
   state: StateFile
   board: StatusBoard
   hub: Pick<HubClient, 'answered' | 'clockOffset' | 'fault' | 'now' | 'url'>
-  keeper: Pick<PolicyKeeper, 'policy'>
+  keeper: Pick<PolicyStore, 'policy'>
   reconciled: LastReconciliations
   routes: () => readonly InboundRoute[]
   scans: () => ScanTimes[]
@@ -42,29 +42,29 @@ const minShare = 0.05
 const minBytes = 1 << 30
 
 /** What this machine's operator is told of the running agent: by `status`, by the page on 127.0.0.1, by the morning line. */
-export class LocalStatus {
-  readonly #context: LocalStatusContext
+export class StatusService {
+  readonly #deps: StatusServiceDeps
   readonly #started = performance.now()
-  readonly #rates = new LineRates()
-  readonly #morning: Morning
+  readonly #rates = new Throughput()
+  readonly #morning: DailyReport
   #disk: AgentStatus['disk']
   #page: PageServer | undefined
   #pageFault: string | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(context: LocalStatusContext) {
-    const { config, state, board, hub, logger } = context
-    this.#context = context
-    this.#morning = new Morning({
+  constructor(deps: StatusServiceDeps) {
+    const { config, state, board, hub, logger } = deps
+    this.#deps = deps
+    this.#morning = new DailyReport({
       at: config.morning ?? '08:30',
       timezone: config.timezone,
       state,
       board,
       now: () => hub.now(),
       status: () => this.status(),
-      reconciled: () => context.reconciled.all(),
+      reconciled: () => deps.reconciled.all(),
       logger,
-      tell: () => context.pollAgain.fire(),
+      tell: () => deps.pollAgain.fire(),
     })
   }
 
@@ -73,7 +73,7 @@ export class LocalStatus {
     this.#timer = setInterval(() => void this.#sample(), sampleEvery).unref()
     await this.#sample()
     this.#morning.start()
-    const { config, logger } = this.#context
+    const { config, logger } = this.#deps
     if (config.page === false) return
     const port = config.page?.port ?? 8470
     try {
@@ -94,7 +94,7 @@ export class LocalStatus {
 
   /** Never fails. */
   async #sample(): Promise<void> {
-    const { board, config } = this.#context
+    const { board, config } = this.#deps
     this.#rates.sample([...board.sources.values(), ...board.sinks.values()], performance.now())
     try {
       const { bavail, blocks, bsize } = await statfs(config.data)
@@ -106,13 +106,13 @@ export class LocalStatus {
   }
 
   status(): AgentStatus {
-    const { board, config, hub, keeper, state, routes } = this.#context
+    const { board, config, hub, keeper, state, routes } = this.#deps
     const { agent, agency } = requireIdentity(state)
     const { sources, sinks, ...report } = board.report(hub.clockOffset)
     const { policy } = keeper
     const now = hub.now()
     const running = new Map(routes().map((route) => [route.id, route]))
-    const scans = new Map(this.#context.scans().map((times) => [times.resource, times]))
+    const scans = new Map(this.#deps.scans().map((times) => [times.resource, times]))
     return {
       ...report,
       agent,
@@ -132,7 +132,7 @@ export class LocalStatus {
   }
 
   #hub(): AgentStatus['hub'] {
-    const { answered, fault, url } = this.#context.hub
+    const { answered, fault, url } = this.#deps.hub
     const error = fault?.error
     const since = fault?.since.toISOString() ?? ''
     return {
@@ -147,12 +147,12 @@ export class LocalStatus {
     return {
       ...this.#line(source),
       ...(scan && { scan: { ...(last && { last }), ...(next && { next }) } }),
-      ...reconciledOf(this.#context.reconciled.source(source.resource)),
+      ...reconciledOf(this.#deps.reconciled.source(source.resource)),
     }
   }
 
   #sink(sink: SinkReport, route: InboundRoute | undefined): SinkStatus {
-    return { ...this.#line(sink), level: route?.isLevel ?? false, ...reconciledOf(this.#context.reconciled.sink(sink.route)) }
+    return { ...this.#line(sink), level: route?.isLevel ?? false, ...reconciledOf(this.#deps.reconciled.sink(sink.route)) }
   }
 
   #line<T extends SourceReport | SinkReport>(line: T): T & Pick<SourceStatus, 'rate' | 'lastFault'> {

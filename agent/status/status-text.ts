@@ -1,13 +1,13 @@
 import type { SettledFile, SnapshotProgress } from '../../protocol/api.ts'
 import { localTime } from '../../protocol/local-time.ts'
-import { showPlace } from '../../protocol/position.ts'
+import { showPosition } from '../../protocol/position.ts'
 import type { AgentStatus, SinkStatus, SourceStatus, ToldFault } from './agent-status.ts'
-import type { Words } from './remedies.ts'
+import type { LocalizedText } from './remedies.ts'
 
 /** One thing that is told of the agent or a line, as words; `status` prints them, the page makes cells of them. */
 export interface Fact {
-  name: Words
-  value: Words
+  name: LocalizedText
+  value: LocalizedText
   /** Where it is no plain number or time: whether that is good. */
   tone?: 'good' | 'warn' | 'bad'
 }
@@ -24,17 +24,21 @@ const states = {
 const longWait = 10 * 60_000
 
 /** What is not known, or does not apply. */
-export const unknown: Words = same('–')
+export const unknown: LocalizedText = same('–')
 
-export function same(text: string): Words {
+export function same(text: string): LocalizedText {
   return { zh: text, en: text }
 }
 
-const fact = (zh: string, en: string, value: Words, tone?: Fact['tone']): Fact => ({ name: { zh, en }, value, ...(tone && { tone }) })
-const count = (number: number): Words => same(number.toLocaleString('en-US'))
+const fact = (zh: string, en: string, value: LocalizedText, tone?: Fact['tone']): Fact => ({
+  name: { zh, en },
+  value,
+  ...(tone && { tone }),
+})
+const count = (number: number): LocalizedText => same(number.toLocaleString('en-US'))
 
 /** A length of time in milliseconds, in its two largest units. */
-export function span(milliseconds: number): Words {
+export function span(milliseconds: number): LocalizedText {
   const seconds = Math.max(0, Math.round(milliseconds / 1000))
   const parts = [
     [Math.floor(seconds / 86_400), '天', 'd'],
@@ -49,7 +53,7 @@ export function span(milliseconds: number): Words {
 }
 
 /** Says things of one status: its times are of one zone and one moment. */
-export class StatusWords {
+export class StatusText {
   readonly #status: AgentStatus
   readonly #now: number
 
@@ -58,11 +62,11 @@ export class StatusWords {
     this.#now = Date.parse(status.time)
   }
 
-  time(time: string | undefined): Words {
+  time(time: string | undefined): LocalizedText {
     return time === undefined || Number.isNaN(Date.parse(time)) ? unknown : same(localTime(new Date(time), this.#status.timezone))
   }
 
-  #age(time: string): Words {
+  #age(time: string): LocalizedText {
     return span(this.#now - Date.parse(time))
   }
 
@@ -170,7 +174,7 @@ export class StatusWords {
       fact('隔离', 'Quarantine', count(quarantine), quarantine > 0 ? 'warn' : undefined),
       fact('最近扫描', 'Last scan', this.time(scan?.last ?? files?.looked)),
       this.#reconciled(source),
-      fact('位置', 'Position', source.position ? same(showPlace(source.position)) : unknown),
+      fact('位置', 'Position', source.position ? same(showPosition(source.position)) : unknown),
       fact('备注', 'Notes', notes.length > 0 ? joined(notes) : unknown),
     ]
   }
@@ -191,21 +195,21 @@ export class StatusWords {
       fact('最近写入', 'Last applied', this.time(lastApplied)),
       fact('隔离', 'Quarantine', count(quarantine), quarantine > 0 ? 'warn' : undefined),
       this.#reconciled(sink),
-      fact('位置', 'Position', sink.position ? same(showPlace(sink.position)) : unknown),
+      fact('位置', 'Position', sink.position ? same(showPosition(sink.position)) : unknown),
       fact('备注', 'Notes', this.#inside(sink)),
     ]
   }
 
   /** Of a route through a one-way gap: what is known of the inside. */
-  #inside({ confirmed, unconfirmed }: SinkStatus): Words {
+  #inside({ confirmed, unconfirmed }: SinkStatus): LocalizedText {
     const at = this.time(confirmed?.time)
     const age = unconfirmed ? this.#age(unconfirmed) : undefined
     const notes = [
       ...(confirmed
         ? [
             {
-              zh: `网闸内侧已应用至 ${showPlace(confirmed)}(${at.zh})`,
-              en: `applied inside the gap up to ${showPlace(confirmed)} (${at.en})`,
+              zh: `网闸内侧已应用至 ${showPosition(confirmed)}(${at.zh})`,
+              en: `applied inside the gap up to ${showPosition(confirmed)} (${at.en})`,
             },
           ]
         : []),
@@ -215,8 +219,8 @@ export class StatusWords {
   }
 
   /** Of a folder: how many files there are, and the last ones. */
-  #files({ waiting, taken, refused, settled = [] }: NonNullable<SourceStatus['files']>): Words[] {
-    const last = (zh: string, en: string, file: SettledFile | undefined): Words[] => {
+  #files({ waiting, taken, refused, settled = [] }: NonNullable<SourceStatus['files']>): LocalizedText[] {
+    const last = (zh: string, en: string, file: SettledFile | undefined): LocalizedText[] => {
       if (!file) return []
       const at = this.time(file.time).en + (file.code ? ` ${file.code}` : '')
       return [{ zh: `${zh} ${file.file}(${at})`, en: `${en} ${file.file} (${at})` }]
@@ -257,7 +261,7 @@ export class StatusWords {
   }
 
   /** A fault's code, text, since when, and what to do. */
-  fault({ code, zh, en, since, remedy }: ToldFault): Words {
+  fault({ code, zh, en, since, remedy }: ToldFault): LocalizedText {
     const at = this.time(since)
     return { zh: `${code} ${zh}(自 ${at.zh})。${remedy.zh}`, en: `${code} ${en} (since ${at.en}). Remedy: ${remedy.en}` }
   }
@@ -268,7 +272,7 @@ function stateOf({ state }: SourceStatus | SinkStatus): Fact {
   return fact('状态', 'State', { zh, en }, tone)
 }
 
-function progress({ rows, total, rate, left, waits }: SnapshotProgress): Words {
+function progress({ rows, total, rate, left, waits }: SnapshotProgress): LocalizedText {
   const known = rate !== undefined && left !== undefined
   const share = total > 0 ? Math.min(100, Math.floor((rows / total) * 100)) : 0
   const zh = waits ? ',等待允许的时段' : `(${share}%)${known ? `,每秒 ${rate} 行,约剩 ${span(left * 1000).zh}` : ''}`
@@ -276,6 +280,6 @@ function progress({ rows, total, rate, left, waits }: SnapshotProgress): Words {
   return { zh: `${rows}/${total} 行${zh}`, en: `${rows} of ${total} rows${en}` }
 }
 
-function joined(words: readonly Words[]): Words {
+function joined(words: readonly LocalizedText[]): LocalizedText {
   return { zh: words.map(({ zh }) => zh).join(';'), en: words.map(({ en }) => en).join('; ') }
 }

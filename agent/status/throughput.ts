@@ -1,4 +1,4 @@
-interface Line {
+interface Counted {
   rows: number
 }
 
@@ -13,11 +13,11 @@ const span = 60_000
 const least = 4_000
 
 /** Rows per second of each line over the last minute, from the counts in the lines' own reports. */
-export class LineRates {
-  readonly #samples = new WeakMap<Line, Sample[]>()
+export class Throughput {
+  readonly #samples = new WeakMap<Counted, Sample[]>()
 
   /** To be called every few seconds. */
-  sample(lines: Iterable<Line>, at: number): void {
+  sample(lines: Iterable<Counted>, at: number): void {
     for (const line of lines) {
       const samples = this.#samples.get(line) ?? []
       samples.push({ at, rows: line.rows })
@@ -28,7 +28,7 @@ export class LineRates {
   }
 
   /** Undefined until there was time to measure. */
-  rate(line: Line, at: number): number | undefined {
+  rate(line: Counted, at: number): number | undefined {
     const first = this.#samples.get(line)?.[0]
     if (!first || at - first.at < least) return undefined
     return Math.max(0, Math.round(((line.rows - first.rows) * 1000) / (at - first.at)))

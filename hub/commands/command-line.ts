@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { codedError, QianzhiError, reasonOf, type Language } from '../../protocol/errors.ts'
 import { AdminClient } from './admin-client.ts'
 import { auditCommands } from './audit.ts'
-import type { Command, Context, Given, Option } from './command.ts'
+import type { Command, CommandDeps, Given, Option } from './command.ts'
 import { officeCommands } from './office.ts'
 import { operatorCommands } from './operator.ts'
 import { defaults, loadConfig, type HubConfig } from '../config.ts'
@@ -70,7 +70,7 @@ function check(command: Command, args: readonly string[], given: Given): void {
   throw invalid(`用法 / usage: ${usage(command)}`)
 }
 
-function contextOf(given: Given, language: Language, { env, out, err }: Surroundings, { standalone }: Command): Context {
+function contextOf(given: Given, language: Language, { env, out, err }: Surroundings, { standalone }: Command): CommandDeps {
   const named = typeof given['config'] === 'string' ? given['config'] : undefined
   const config: HubConfig = standalone ? defaults() : loadConfig(named ?? defaultConfig, { optional: named === undefined, env })
   const spoken = given['lang'] === undefined ? (config.language ?? language) : language

@@ -24,10 +24,10 @@ export interface Command {
   /** Needs no configuration, and is given none but the defaults. */
   standalone?: true
   /** @returns the exit code where it is not 0. */
-  run(context: Context, args: readonly string[], given: Given): Promise<number | void>
+  run(deps: CommandDeps, args: readonly string[], given: Given): Promise<number | void>
 }
 
-export interface Context {
+export interface CommandDeps {
   language: Language
   config: HubConfig
   /** The running hub. */

@@ -7,7 +7,7 @@ import { requireActiveAgent } from '../registry/machines/agents.ts'
 import type { Query, Store } from '../store/store.ts'
 import type { Listener, Wakeups } from '../store/wakeups.ts'
 
-export interface AsksParts {
+export interface AgentRequestsDeps {
   store: Pick<Store, 'query'>
   wakeups: Wakeups
   hubKey: SigningKey
@@ -33,11 +33,11 @@ const lookAgain = 1000
  * Asks agents and passes their answers on. An ask rides in the answer to the agent's next poll, at whichever process of the hub that
  * polls; the answer comes back through the store, sealed. Nothing of an answer is written down or logged in clear.
  */
-export class Asks {
-  readonly #parts: AsksParts
+export class AgentRequests {
+  readonly #deps: AgentRequestsDeps
 
-  constructor(parts: AsksParts) {
-    this.#parts = parts
+  constructor(deps: AgentRequestsDeps) {
+    this.#deps = deps
   }
 
   /**
@@ -47,14 +47,14 @@ export class Asks {
    */
   async ask<const Q extends Question>(agent: string, question: Q, { signal, timeout = 20_000 }: AskOptions = {}): Promise<AnswerTo<Q>> {
     signal?.throwIfAborted()
-    const { store, wakeups } = this.#parts
+    const { store, wakeups } = this.#deps
     await requireActiveAgent(store.query, agent)
     const id = randomUUID()
     const { reply, secret } = replyKey()
     const patience = Math.min(timeout, longest)
     // Listening begins before the ask can be answered.
     using heard = wakeups.listen([`answer:${id}`])
-    await this.#put({ id, agent, reply, expires: new Date(this.#parts.clock().getTime() + patience) }, question)
+    await this.#put({ id, agent, reply, expires: new Date(this.#deps.clock().getTime() + patience) }, question)
     try {
       wakeups.wake(`agent:${agent}`)
       const sealed = await this.#answered(id, heard, patience, signal)
@@ -66,7 +66,7 @@ export class Asks {
   }
 
   async #put(ask: { id: string; agent: string; reply: string; expires: Date }, question: Question): Promise<void> {
-    const { store, hubKey, clock } = this.#parts
+    const { store, hubKey, clock } = this.#deps
     const { id, agent, reply, expires } = ask
     const statement = signAsk({ ask: id, agent, reply, expires: expires.toISOString() }, question, hubKey)
     const added = await store.query(
@@ -80,7 +80,7 @@ export class Asks {
   async #answered(id: string, heard: Listener, patience: number, signal: AbortSignal | undefined): Promise<SealedAnswer | undefined> {
     const until = performance.now() + patience
     for (;;) {
-      const [row] = await this.#parts.store.query<{ answer: SealedAnswer }>('select answer from ask where id = $1 and answer is not null', [
+      const [row] = await this.#deps.store.query<{ answer: SealedAnswer }>('select answer from ask where id = $1 and answer is not null', [
         id,
       ])
       if (row) return row.answer
@@ -93,7 +93,7 @@ export class Asks {
 
   /** Why no answer came, and so who must act. */
   async #silence(agent: string, patience: number): Promise<QianzhiError> {
-    const { store, clock } = this.#parts
+    const { store, clock } = this.#deps
     const [row] = await store.query<{ seen: Date | null }>('select last_seen as seen from agent where id = $1', [agent])
     const seen = row?.seen ?? null
     if (seen && clock().getTime() - seen.getTime() < awayAfter) {
@@ -104,7 +104,7 @@ export class Asks {
 
   /** Takes what an agent sends: only the one that was asked, once, in time. Throws QZ-ASK-CLOSED. */
   async answer(agent: ExchangeAgent, sealed: SealedAnswer): Promise<void> {
-    const { store, wakeups, clock } = this.#parts
+    const { store, wakeups, clock } = this.#deps
     const taken = await store.query(
       'update ask set answer = $3 where id = $1 and agent = $2 and answer is null and expires_at > $4 returning id',
       [sealed.ask, agent.id, JSON.stringify(sealed), clock()],
@@ -115,20 +115,20 @@ export class Asks {
 }
 
 /** An ask that an agent has not answered yet. */
-export interface OpenAsk {
+export interface OpenRequest {
   id: string
   statement: string
   expires: Date
 }
 
-export function openAsks(query: Query, agent: string): Promise<OpenAsk[]> {
-  return query<OpenAsk>(
+export function openRequests(query: Query, agent: string): Promise<OpenRequest[]> {
+  return query<OpenRequest>(
     'select id, statement, expires_at as expires from ask where agent = $1 and answer is null order by expires_at, id',
     [agent],
   )
 }
 
 /** What a process that died left behind. */
-export async function dropExpiredAsks(query: Query, now: Date): Promise<void> {
+export async function dropExpiredRequests(query: Query, now: Date): Promise<void> {
   await query('delete from ask where expires_at < $1', [now])
 }

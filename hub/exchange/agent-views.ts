@@ -1,7 +1,7 @@
 import type { Manifest } from '../../protocol/batch.ts'
-import type { Position } from '../../protocol/position.ts'
+import type { ChainPosition } from '../../protocol/position.ts'
 import { deliverableItems, itemById, keyItems, type Schema } from '../../protocol/schema.ts'
-import { openAsks, type OpenAsk } from './agent-requests.ts'
+import { openRequests, type OpenRequest } from './agent-requests.ts'
 import { producerOf } from '../registry/catalog/resources.ts'
 import type { Store } from '../store/store.ts'
 import type { Listener, Wakeups } from '../store/wakeups.ts'
@@ -30,7 +30,7 @@ export interface Received {
   because?: string
   expires?: Date
   /** What its receipts said. */
-  position: Position | null
+  position: ChainPosition | null
 }
 
 export interface AgentView {
@@ -39,7 +39,7 @@ export interface AgentView {
   supplies: ReadonlyMap<string, Supplied>
   routes: ReadonlyMap<string, Received>
   /** What it is asked and has not answered. */
-  asks: readonly OpenAsk[]
+  asks: readonly OpenRequest[]
 }
 
 /** Why nothing may be delivered on this route now, or undefined. */
@@ -122,7 +122,7 @@ async function readView({ query }: Pick<Store, 'query'>, agent: string): Promise
     query<{ state: string }>('select state from agent where id = $1', [agent]),
     query<SupplyRow>(suppliesSql, [agent]),
     query<RouteRow>(routesSql, [agent]),
-    openAsks(query, agent),
+    openRequests(query, agent),
   ])
   return {
     active: agents[0]?.state === 'active',

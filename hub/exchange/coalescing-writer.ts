@@ -9,7 +9,7 @@ interface Slot {
  * For what is told often and of which only the newest matters (reports, times): writes each key at most once per `every` milliseconds,
  * the first at once, and always the newest in the end.
  */
-export class LatestWriter {
+export class CoalescingWriter {
   readonly #slots = new Map<string, Slot>()
   readonly #working = new Set<Promise<void>>()
   readonly #every: number

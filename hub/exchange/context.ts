@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { readerLimits, type BatchLimits } from '../../protocol/batch.ts'
 import type { Checkpoint } from '../../protocol/checkpoint.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
-import type { LatestWriter } from './coalescing-writer.ts'
+import type { CoalescingWriter } from './coalescing-writer.ts'
 import type { Log } from '../log.ts'
 import type { PollMemory } from './poll-memory.ts'
 import type { AgentView, AgentViews } from './agent-views.ts'
@@ -46,7 +46,7 @@ export interface IssuedPolicy {
 }
 
 /** What an exchange is made of. */
-export interface ExchangeParts {
+export interface ExchangeDeps {
   store: Store
   log: Log
   hubKey: SigningKey
@@ -61,11 +61,11 @@ export interface ExchangeParts {
 }
 
 /** The same with what an exchange keeps in memory. */
-export interface ExchangeContext extends Omit<ExchangeParts, 'limits'> {
+export interface ExchangeContext extends Omit<ExchangeDeps, 'limits'> {
   limits: ExchangeLimits
   views: AgentViews
   memory: PollMemory
   policies: WeakMap<AgentView, Promise<IssuedPolicy>>
   /** Notes for the pages: at most one write a second for each key. */
-  latest: LatestWriter
+  latest: CoalescingWriter
 }

@@ -1,38 +1,38 @@
 import { beginsSnapshot, projectBatch, splitBatch, trustedManifest, type Manifest, type SealedBatch } from '../../protocol/batch.ts'
-import { isAfter, samePosition, type Place, type Position } from '../../protocol/position.ts'
+import { isAfter, samePosition, type Position, type ChainPosition } from '../../protocol/position.ts'
 import type { Schema } from '../../protocol/schema.ts'
 import { unlimited } from './context.ts'
 import type { Log, StoredBatch } from '../log.ts'
 import { fitsRoute, itemsToDeliver, type AgentViews, type Received } from './agent-views.ts'
 
 /** A route that may get batches, and how much of them. */
-export interface Hungry {
+export interface DeliverableRoute {
   route: Received
   /** What it has (see PollRequest). */
-  after: Position | null
+  after: ChainPosition | null
   /** Bytes that it still has room for. */
   credit: number
   /** The stream's head where it was asked for, null for none: spares a read where there is nothing new. */
-  head?: Position | null
+  head?: ChainPosition | null
   /** The route cannot go on behind `after`: only a snapshot that begins after this place will do. */
-  restart?: { after: Place | null }
+  restart?: { after: Position | null }
 }
 
 /** How a route goes on: batches behind a place; a snapshot that begins after one (or is wanted after another); up to date; ahead of the log. */
-type Next = { read: StoredBatch[] } | { snapshotAfter: Place | null; wanted: Place } | Stays
-export type Stays = 'current' | 'ahead' | { wanted: Place }
+type Next = { read: StoredBatch[] } | { snapshotAfter: Position | null; wanted: Position } | NoDelivery
+export type NoDelivery = 'current' | 'ahead' | { wanted: Position }
 
 /**
  * Where a route goes on. A position in the log goes on behind it, also where its own batch was trimmed but the next one names it. A
  * position that is not in this log (it was trimmed away, or the streams diverged) restarts at the next snapshot that begins after it.
  */
-async function nextOf(log: Log, hungry: Hungry, share: number): Promise<Next> {
-  const { route, after, restart } = hungry
-  if (after && !restart && !samePosition(after, hungry.head)) {
+async function nextOf(log: Log, deliverable: DeliverableRoute, share: number): Promise<Next> {
+  const { route, after, restart } = deliverable
+  if (after && !restart && !samePosition(after, deliverable.head)) {
     const read = await behind(log, route.resource, after, share)
     if (read) return { read }
   }
-  const head = hungry.head === undefined ? ((await log.heads([route.resource])).get(route.resource) ?? null) : hungry.head
+  const head = deliverable.head === undefined ? ((await log.heads([route.resource])).get(route.resource) ?? null) : deliverable.head
   if (!head) return after ? 'ahead' : 'current'
   if (restart || !after) return { snapshotAfter: restart?.after ?? null, wanted: head }
   if (samePosition(after, head)) return 'current'
@@ -43,18 +43,18 @@ async function nextOf(log: Log, hungry: Hungry, share: number): Promise<Next> {
 }
 
 /** Batches that go on behind a position, or undefined where there are none, or it is not in this log. */
-async function behind(log: Log, resource: string, after: Position, share: number): Promise<StoredBatch[] | undefined> {
+async function behind(log: Log, resource: string, after: ChainPosition, share: number): Promise<StoredBatch[] | undefined> {
   const read = await log.read(resource, after, share)
   return read[0] && follows(read[0], after) ? read : undefined
 }
 
-function follows(next: StoredBatch, after: Position): boolean {
+function follows(next: StoredBatch, after: ChainPosition): boolean {
   const manifest = trustedManifest(splitBatch(next.bytes, unlimited))
   const chained = next.epoch === after.epoch && next.seq === after.seq + 1 && manifest.prev === after.hash
   return chained || beginsSnapshot(manifest)
 }
 
-export interface Portion {
+export interface RoutedBatch {
   route: string
   bytes: Buffer
 }
@@ -62,36 +62,36 @@ export interface Portion {
 /** A route's turn is never shorter than this many bytes. */
 const shortestTurn = 64 << 10
 
-export interface Turns {
+export interface DeliveryRound {
   log: Log
   views: AgentViews
   /** Told of each route that begins with a snapshot, and where that begins. */
-  starts: (hungry: Hungry, began: Place) => void
+  starts: (deliverable: DeliverableRoute, began: Position) => void
   /** Told of each route that gets nothing now, and why. */
-  stays: (hungry: Hungry, next: Stays) => Promise<void>
+  undelivered: (deliverable: DeliverableRoute, next: NoDelivery) => Promise<void>
 }
 
 /**
  * Takes batches for several routes, turn by turn, each turn an equal share of the room that is left, until the routes have all, their
  * credit or the room is used up. Whoever has credit gets at least one batch in its turn, however large it is.
  */
-export async function takeTurns(turns: Turns, routes: readonly Hungry[], room: number): Promise<Portion[]> {
-  const portions: Portion[] = []
-  const places = new Map<Hungry, Place>()
+export async function deliverInTurns(turns: DeliveryRound, routes: readonly DeliverableRoute[], room: number): Promise<RoutedBatch[]> {
+  const portions: RoutedBatch[] = []
+  const places = new Map<DeliverableRoute, Position>()
   let waiting = [...routes]
   let left = room
   while (waiting.length > 0 && left > 0) {
     const share = Math.max(shortestTurn, Math.floor(left / waiting.length))
-    const again: Hungry[] = []
-    for (const hungry of waiting) {
+    const again: DeliverableRoute[] = []
+    for (const deliverable of waiting) {
       if (left <= 0) break
-      const taken = await takeTurn(turns, hungry, places, Math.min(share, left, hungry.credit))
+      const taken = await takeTurn(turns, deliverable, places, Math.min(share, left, deliverable.credit))
       for (const bytes of taken.batches) {
-        portions.push({ route: hungry.route.route, bytes })
-        hungry.credit -= bytes.length
+        portions.push({ route: deliverable.route.route, bytes })
+        deliverable.credit -= bytes.length
         left -= bytes.length
       }
-      if (taken.full && hungry.credit > 0) again.push(hungry)
+      if (taken.full && deliverable.credit > 0) again.push(deliverable)
     }
     waiting = again
   }
@@ -100,14 +100,14 @@ export async function takeTurns(turns: Turns, routes: readonly Hungry[], room: n
 
 /** One turn of one route: its batches as far as the share goes, each reduced to what it may have; `full` where more may be waiting. */
 async function takeTurn(
-  turns: Turns,
-  hungry: Hungry,
-  places: Map<Hungry, Place>,
+  turns: DeliveryRound,
+  deliverable: DeliverableRoute,
+  places: Map<DeliverableRoute, Position>,
   share: number,
 ): Promise<{ batches: Buffer[]; full: boolean }> {
-  const ready = await nextBatches(turns, hungry, places.get(hungry), share)
-  if (ready.length > 0) places.set(hungry, ready.at(-1)!)
-  const batches = ready.map(({ sealed, made }) => projectBatch(sealed, itemsToDeliver(made, hungry.route)))
+  const ready = await nextBatches(turns, deliverable, places.get(deliverable), share)
+  if (ready.length > 0) places.set(deliverable, ready.at(-1)!)
+  const batches = ready.map(({ sealed, made }) => projectBatch(sealed, itemsToDeliver(made, deliverable.route)))
   // Where less than half was there to take, the next batch can wait for the next poll.
   return { batches, full: ready.reduce((sum, { bytes }) => sum + bytes.length, 0) >= share / 2 }
 }
@@ -118,30 +118,35 @@ interface Ready extends StoredBatch {
   made: Schema
 }
 
-async function nextBatches(turns: Turns, hungry: Hungry, place: Place | undefined, share: number): Promise<Ready[]> {
-  const { log, starts, stays } = turns
-  const { route } = hungry
+async function nextBatches(
+  turns: DeliveryRound,
+  deliverable: DeliverableRoute,
+  place: Position | undefined,
+  share: number,
+): Promise<Ready[]> {
+  const { log, starts, undelivered } = turns
+  const { route } = deliverable
   if (place) return fitting(turns, route, await log.read(route.resource, place, share))
-  let next = await nextOf(log, hungry, share)
+  let next = await nextOf(log, deliverable, share)
   if (typeof next === 'object' && 'read' in next) {
     const ready = await fitting(turns, route, next.read)
     if (ready.length > 0) return ready
     next = { snapshotAfter: next.read[0]!, wanted: next.read.at(-1)! }
   }
-  if (typeof next !== 'object' || !('snapshotAfter' in next)) return stays(hungry, next).then(() => [])
+  if (typeof next !== 'object' || !('snapshotAfter' in next)) return undelivered(deliverable, next).then(() => [])
   const snapshot = await snapshotFor(turns, route, next.snapshotAfter, share)
-  if (!snapshot) return stays(hungry, { wanted: next.wanted }).then(() => [])
-  starts(hungry, snapshot.began)
+  if (!snapshot) return undelivered(deliverable, { wanted: next.wanted }).then(() => [])
+  starts(deliverable, snapshot.began)
   return snapshot.ready
 }
 
 /** A snapshot of a form that the route takes. Complete ones first: a begun one may never be finished. */
 async function snapshotFor(
-  turns: Turns,
+  turns: DeliveryRound,
   route: Received,
-  after: Place | null,
+  after: Position | null,
   share: number,
-): Promise<{ began: Place; ready: Ready[] } | undefined> {
+): Promise<{ began: Position; ready: Ready[] } | undefined> {
   const { complete, begun } = await turns.log.state(route.resource)
   for (const snapshot of [complete, begun]) {
     if (!snapshot || !isAfter(snapshot.began, after)) continue
@@ -153,7 +158,7 @@ async function snapshotFor(
 }
 
 /** Batches up to the first that was made in a version which lacks what the route is to have now, or has another key. */
-async function fitting({ views }: Turns, route: Received, stored: readonly StoredBatch[]): Promise<Ready[]> {
+async function fitting({ views }: DeliveryRound, route: Received, stored: readonly StoredBatch[]): Promise<Ready[]> {
   const ready: Ready[] = []
   for (const batch of stored) {
     const sealed = splitBatch(batch.bytes, unlimited)

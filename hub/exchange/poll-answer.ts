@@ -1,6 +1,6 @@
 import type { DeliveryHeader, PollRequest } from '../../protocol/api.ts'
-import type { Place, Position } from '../../protocol/position.ts'
-import { takeTurns, type Hungry, type Portion, type Stays } from './deliver.ts'
+import type { Position, ChainPosition } from '../../protocol/position.ts'
+import { deliverInTurns, type DeliverableRoute, type RoutedBatch, type NoDelivery } from './deliver.ts'
 import type { ExchangeAgent, ExchangeContext, IssuedPolicy } from './context.ts'
 import { endedBecause, type AgentView, type Received } from './agent-views.ts'
 import { noteAhead, readStreams, wantSnapshot, type StreamNotes } from './streams.ts'
@@ -22,7 +22,7 @@ export interface PollAnswer {
   header: DeliveryHeader
   batches: Buffer[]
   /** What the answer says besides policy, batches and times: the same again is no news. */
-  said: string
+  digest: string
   /** Ids of the asks told. */
   asked: string[]
   news: boolean
@@ -43,19 +43,19 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
   const header: DeliveryHeader = {
     time: now.toISOString(),
     ...(policy.serial > request.policy && { policy: policy.jws }),
-    snapshots: [...view.supplies.keys()].flatMap((resource) => wishFor(resource, notes.get(resource))),
+    snapshots: [...view.supplies.keys()].flatMap((resource) => snapshotRequests(resource, notes.get(resource))),
     routes: request.routes.flatMap(({ route }) => sayOf(route, view.routes.get(route), notes, now)),
     ...(asks.length > 0 && { asks: asks.map(({ statement }) => statement) }),
     batches: portions.map(({ route, bytes }) => ({ route, length: bytes.length })),
   }
   const asked = asks.map(({ id }) => id)
   const ended = header.routes.flatMap(({ route, code, details }) => (code ? [[route, code, details]] : []))
-  const said = JSON.stringify([request.report.session, header.snapshots, ended])
-  const news = portions.length > 0 || header.policy !== undefined || memory.isNews(agent.id, said, asked)
-  return { header, batches: portions.map(({ bytes }) => bytes), said, asked, news }
+  const digest = JSON.stringify([request.report.session, header.snapshots, ended])
+  const news = portions.length > 0 || header.policy !== undefined || memory.hasChanges(agent.id, digest, asked)
+  return { header, batches: portions.map(({ bytes }) => bytes), digest, asked, news }
 }
 
-function wishFor(resource: string, notes: StreamNotes | undefined): DeliveryHeader['snapshots'] {
+function snapshotRequests(resource: string, notes: StreamNotes | undefined): DeliveryHeader['snapshots'] {
   return notes?.wanted ? [{ resource, after: notes.wanted.after }] : []
 }
 
@@ -83,36 +83,41 @@ async function policyOf({ policies, policyFor }: ExchangeContext, view: AgentVie
 const few = 2
 
 /** Batches for the routes that may have some now, fair between them. */
-async function deliver(context: ExchangeContext, agent: string, routes: readonly AskedRoute[], now: Date): Promise<Portion[]> {
+async function deliver(context: ExchangeContext, agent: string, routes: readonly AskedRoute[], now: Date): Promise<RoutedBatch[]> {
   const { log, views, memory, limits } = context
   const open = routes.filter(({ asked, route }) => asked.credit > 0 && endedBecause(route, now) === undefined)
   const heads = open.length > few ? await log.heads(open.map(({ route }) => route.resource)) : undefined
-  const asks = new Map(open.map(({ asked, route }) => [hungry(context, asked, route, heads), asked]))
+  const asks = new Map(open.map(({ asked, route }) => [deliverable(context, asked, route, heads), asked]))
   const turns = {
     log,
     views,
-    starts: (route: Hungry, began: Place) => memory.restarted(asks.get(route)!, began),
-    stays: (route: Hungry, next: Stays) => stays(context, route, next, now),
+    starts: (route: DeliverableRoute, began: Position) => memory.restarted(asks.get(route)!, began),
+    undelivered: (route: DeliverableRoute, next: NoDelivery) => undelivered(context, route, next, now),
   }
-  const portions = await takeTurns(turns, memory.inTurn(agent, [...asks.keys()]), limits.answerBytes)
+  const portions = await deliverInTurns(turns, memory.inTurn(agent, [...asks.keys()]), limits.answerBytes)
   const last = portions.at(-1)
   if (last) memory.served(agent, last.route)
   return portions
 }
 
-function hungry(
+function deliverable(
   { memory }: ExchangeContext,
   asked: AskedRoute['asked'],
   route: Received,
-  heads: ReadonlyMap<string, Position> | undefined,
-): Hungry {
+  heads: ReadonlyMap<string, ChainPosition> | undefined,
+): DeliverableRoute {
   const restart = memory.restartOf(asked)
   const head = heads && { head: heads.get(route.resource) ?? null }
   return { route, after: asked.after, credit: asked.credit, ...head, ...(restart && { restart }) }
 }
 
 /** A route that cannot go on waits for a new snapshot; ahead of a restored hub, for one in a later epoch. */
-async function stays({ store, wakeups }: ExchangeContext, { route, after }: Hungry, next: Stays, now: Date): Promise<void> {
+async function undelivered(
+  { store, wakeups }: ExchangeContext,
+  { route, after }: DeliverableRoute,
+  next: NoDelivery,
+  now: Date,
+): Promise<void> {
   if (next === 'current') return
   const { resource } = route
   const news = next === 'ahead' ? noteAhead(store, resource, after!, now) : wantSnapshot(store, resource, next.wanted)

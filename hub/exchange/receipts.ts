@@ -1,4 +1,4 @@
-import type { Place } from '../../protocol/position.ts'
+import type { Position } from '../../protocol/position.ts'
 import type { AppliedReceipt, RemovalReceipt } from '../../protocol/receipt.ts'
 import { readStatement } from '../../protocol/signature.ts'
 import { writeAudit } from '../records/audit.ts'
@@ -15,7 +15,7 @@ export async function takeReceipt(
   agent: string,
   receipt: AppliedReceipt,
   jws: string,
-  wentBackTo: Place | 'start' | undefined,
+  wentBackTo: Position | 'start' | undefined,
   now: Date,
 ): Promise<boolean> {
   const { route, epoch, seq, hash, written, deleted, quarantine } = receipt

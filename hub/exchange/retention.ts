@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { dropExpiredAsks } from './agent-requests.ts'
-import { comparePlaces, isAfter, type Place } from '../../protocol/position.ts'
+import { dropExpiredRequests } from './agent-requests.ts'
+import { comparePositions, isAfter, type Position } from '../../protocol/position.ts'
 import type { Log, LogState } from '../log.ts'
 import type { Query, Store } from '../store/store.ts'
 import { wantSnapshot } from './streams.ts'
@@ -16,18 +16,18 @@ export interface HousekeepingRules {
   snapshotFactor: number
 }
 
-export interface HousekeepingParts {
+export interface RetentionDeps {
   store: Pick<Store, 'query'>
   log: Log
   wakeups: Wakeups
   /** Puts a stream's supply on record. @returns up to where it is: later batches are not trimmed. */
-  recorded: (resource: string) => Promise<Place | null>
+  recorded: (resource: string) => Promise<Position | null>
   rules: HousekeepingRules
   logger: Logger
   clock: () => Date
 }
 
-export interface Kept {
+export interface RetentionResult {
   /** Batches trimmed per resource. */
   trimmed: Record<string, number>
   /** Resources of which a new snapshot is wanted now. */
@@ -39,17 +39,17 @@ const day = 86_400_000
 const fewBytes = 4 << 20
 
 /** One round over all streams: trims the log, and wants snapshots where changes have outgrown them. */
-export async function housekeep(parts: HousekeepingParts): Promise<Kept> {
-  const kept: Kept = { trimmed: {}, wanted: [] }
-  await dropExpiredAsks(parts.store.query, parts.clock())
-  for (const { resource, keep } of await parts.store.query<Stream>(
+export async function applyRetention(deps: RetentionDeps): Promise<RetentionResult> {
+  const kept: RetentionResult = { trimmed: {}, wanted: [] }
+  await dropExpiredRequests(deps.store.query, deps.clock())
+  for (const { resource, keep } of await deps.store.query<Stream>(
     'select s.resource, r.keep from stream s join resource r on r.code = s.resource',
   )) {
-    const state = await parts.log.state(resource)
+    const state = await deps.log.state(resource)
     if (!state.head) continue
-    const trimmed = keep === 'relay' ? await trimRelayed(parts, resource, state) : await trimStored(parts, resource, state)
+    const trimmed = keep === 'relay' ? await trimRelayed(deps, resource, state) : await trimStored(deps, resource, state)
     if (trimmed > 0) kept.trimmed[resource] = trimmed
-    if (keep === 'store' && (await wantWhereOutgrown(parts, resource, state))) kept.wanted.push(resource)
+    if (keep === 'store' && (await wantWhereOutgrown(deps, resource, state))) kept.wanted.push(resource)
   }
   return kept
 }
@@ -60,9 +60,9 @@ interface Stream {
 }
 
 /** Stored batches go when a later snapshot is complete, every route that counts has passed them and the retention is over. */
-async function trimStored(parts: HousekeepingParts, resource: string, { complete }: LogState): Promise<number> {
-  const { store, log, rules, clock } = parts
-  const recorded = complete && (await parts.recorded(resource))
+async function trimStored(deps: RetentionDeps, resource: string, { complete }: LogState): Promise<number> {
+  const { store, log, rules, clock } = deps
+  const recorded = complete && (await deps.recorded(resource))
   if (!recorded) return 0
   const now = clock()
   const routes = await routesThatCount(store.query, resource, rules, now)
@@ -72,9 +72,9 @@ async function trimStored(parts: HousekeepingParts, resource: string, { complete
 }
 
 /** Relayed batches go as soon as every route has them. A route that has nothing yet waits for the beginning of a snapshot. */
-async function trimRelayed(parts: HousekeepingParts, resource: string, { head, begun }: LogState): Promise<number> {
-  const { store, log, rules, clock } = parts
-  const recorded = await parts.recorded(resource)
+async function trimRelayed(deps: RetentionDeps, resource: string, { head, begun }: LogState): Promise<number> {
+  const { store, log, rules, clock } = deps
+  const recorded = await deps.recorded(resource)
   if (!recorded) return 0
   const routes = await routesThatCount(store.query, resource, rules, clock())
   const end = following(head!)
@@ -82,17 +82,17 @@ async function trimRelayed(parts: HousekeepingParts, resource: string, { head, b
   return log.trim(resource, earliest(end, [...needed, following(recorded)]))
 }
 
-function following({ epoch, seq }: Place): Place {
+function following({ epoch, seq }: Position): Position {
   return { epoch, seq: seq + 1 }
 }
 
-function earliest(first: Place, others: readonly Place[]): Place {
-  return others.reduce((least, place) => (comparePlaces(place, least) < 0 ? place : least), first)
+function earliest(first: Position, others: readonly Position[]): Position {
+  return others.reduce((least, place) => (comparePositions(place, least) < 0 ? place : least), first)
 }
 
 interface RouteProgress {
   /** Up to where it has everything; null where it begins anew. */
-  passed: Place | null
+  passed: Position | null
 }
 
 /** Active routes that have not lapsed, with what they have: a receiver that was restored has what it asks after, not what its receipts said. */
@@ -105,7 +105,7 @@ async function routesThatCount(query: Query, resource: string, rules: Housekeepi
   })
 }
 
-const start: Place = { epoch: 0, seq: 0 }
+const start: Position = { epoch: 0, seq: 0 }
 
 interface ProgressRow {
   epoch: string | null
@@ -115,7 +115,7 @@ interface ProgressRow {
   asked: boolean
 }
 
-function placeOf(epoch: string | null, seq: string | null): Place | null {
+function placeOf(epoch: string | null, seq: string | null): Position | null {
   return epoch !== null && seq !== null ? { epoch: Number(epoch), seq: Number(seq) } : null
 }
 
@@ -129,7 +129,7 @@ const progressSql = `
     and not ${lapsedSql}`
 
 /** Unless a newer one is under way already. */
-async function wantWhereOutgrown({ store, wakeups, rules }: HousekeepingParts, resource: string, state: LogState): Promise<boolean> {
+async function wantWhereOutgrown({ store, wakeups, rules }: RetentionDeps, resource: string, state: LogState): Promise<boolean> {
   const { head, complete, begun, snapshotBytes, bytesSince } = state
   if (!complete || (begun && isAfter(begun.began, complete.began))) return false
   if (bytesSince <= Math.max(fewBytes, rules.snapshotFactor * snapshotBytes)) return false
@@ -138,9 +138,9 @@ async function wantWhereOutgrown({ store, wakeups, rules }: HousekeepingParts, r
   return true
 }
 
-export interface Housekeeping {
+export interface Retention {
   /** One round now. */
-  run(): Promise<Kept>
+  run(): Promise<RetentionResult>
   /** Ends when the round under way is finished. */
   stop(): Promise<void>
 }
@@ -148,16 +148,16 @@ export interface Housekeeping {
 const between = 60_000
 
 /** Keeps house every minute until stopped. */
-export function startHousekeeping(parts: HousekeepingParts): Housekeeping {
+export function startRetention(deps: RetentionDeps): Retention {
   const ending = new AbortController()
   let last: Promise<unknown> = Promise.resolve()
   // One round at a time.
-  const run = (): Promise<Kept> => {
-    const round = last.then(() => housekeep(parts))
+  const run = (): Promise<RetentionResult> => {
+    const round = last.then(() => applyRetention(deps))
     last = round.catch(() => {})
     return round
   }
-  const looping = keepRunning(run, parts.logger, ending.signal)
+  const looping = keepRunning(run, deps.logger, ending.signal)
   return {
     run,
     async stop() {
@@ -167,7 +167,7 @@ export function startHousekeeping(parts: HousekeepingParts): Housekeeping {
   }
 }
 
-async function keepRunning(run: () => Promise<Kept>, logger: Logger, signal: AbortSignal): Promise<void> {
+async function keepRunning(run: () => Promise<RetentionResult>, logger: Logger, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       const { trimmed, wanted } = await run()

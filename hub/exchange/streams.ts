@@ -1,11 +1,11 @@
-import { nextEpoch, type Place } from '../../protocol/position.ts'
+import { nextEpoch, type Position } from '../../protocol/position.ts'
 import type { Store } from '../store/store.ts'
 
 /** The exchange's own notes on streams, beside the log: who produces, which snapshot is wanted, what is known of epochs. */
 export interface StreamNotes {
   knownEpoch: number
   /** Set where a snapshot is wanted: it must begin after the place (null: anywhere). */
-  wanted?: { after: Place | null }
+  wanted?: { after: Position | null }
   headStatement?: string
 }
 
@@ -43,7 +43,7 @@ function notes(row: Row): StreamNotes {
  * Asks the provider for a snapshot that begins after this place. Of several wishes the latest place counts.
  * @returns true where this is news for the provider.
  */
-export async function wantSnapshot(db: Db, resource: string, after: Place | null): Promise<boolean> {
+export async function wantSnapshot(db: Db, resource: string, after: Position | null): Promise<boolean> {
   const text = `update stream set snapshot_wanted = true, wanted_after_epoch = $2::bigint, wanted_after_seq = $3::bigint
     where resource = $1 and (not snapshot_wanted
       or (coalesce(wanted_after_epoch, 0), coalesce(wanted_after_seq, 0)) < (coalesce($2::bigint, 0), coalesce($3::bigint, 0)))
@@ -52,7 +52,7 @@ export async function wantSnapshot(db: Db, resource: string, after: Place | null
 }
 
 /** A snapshot that began here fulfils every wish for one after an earlier place. */
-export async function snapshotBegan(db: Db, resource: string, at: Place): Promise<void> {
+export async function snapshotBegan(db: Db, resource: string, at: Position): Promise<void> {
   const text = `update stream set snapshot_wanted = false, wanted_after_epoch = null, wanted_after_seq = null
     where resource = $1 and snapshot_wanted and (coalesce(wanted_after_epoch, 0), coalesce(wanted_after_seq, 0)) < ($2::bigint, $3::bigint)`
   await db.query(text, [resource, at.epoch, at.seq])
@@ -72,7 +72,7 @@ const plausibleMinutes = 10_000
  * was restored to the same place, its provider sees nothing wrong: the wish for a snapshot beyond its head tells it.
  * @returns true where this is news for the provider.
  */
-export async function noteAhead(db: Db, resource: string, seen: Place, now: Date): Promise<boolean> {
+export async function noteAhead(db: Db, resource: string, seen: Position, now: Date): Promise<boolean> {
   if (seen.epoch > nextEpoch(0, now) + plausibleMinutes) return false
   await db.query('update stream set known_epoch = $2 where resource = $1 and known_epoch < $2', [resource, seen.epoch])
   return wantSnapshot(db, resource, seen)

@@ -1,7 +1,7 @@
 import { type OpenBatch } from '../../protocol/batch.ts'
 import type { HeadAnswer, StoredAnswer } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
-import { showPlace, type Position } from '../../protocol/position.ts'
+import { showPosition, type ChainPosition } from '../../protocol/position.ts'
 import { storedReceipt } from '../../protocol/receipt.ts'
 import { checkContent } from './accept.ts'
 import type { ExchangeAgent, ExchangeContext } from './context.ts'
@@ -49,7 +49,7 @@ export async function verify(
   agent: ExchangeAgent,
   batch: OpenBatch,
   supplied: Supplied,
-): Promise<StoredAnswer | { head: Position | null }> {
+): Promise<StoredAnswer | { head: ChainPosition | null }> {
   try {
     await checkContent(batch, supplied)
     return { head: await expectedHead(context, agent, batch, supplied) }
@@ -66,7 +66,7 @@ async function expectedHead(
   agent: ExchangeAgent,
   batch: OpenBatch,
   { resource, lastProducer }: Supplied,
-): Promise<Position | null> {
+): Promise<ChainPosition | null> {
   const { epoch, seq, prev } = batch.manifest
   if (seq > 1 && lastProducer === agent.id) return { epoch, seq: seq - 1, hash: prev! }
   const { head, epoch: known } = await headOf(context, resource)
@@ -80,7 +80,7 @@ async function expectedHead(
 export async function append(
   { log, hubKey, clock, checkpoint }: ExchangeContext,
   batch: OpenBatch,
-  expected: Position | null,
+  expected: ChainPosition | null,
 ): Promise<StoredAnswer & { repeated: boolean }> {
   const { resource, producer, rows, snapshot } = batch.manifest
   const at = positionOf(batch)
@@ -100,10 +100,10 @@ export async function headOf({ store, log }: Pick<ExchangeContext, 'store' | 'lo
   return { head, epoch: Math.max(head?.epoch ?? 0, notes.get(resource)?.knownEpoch ?? 0) }
 }
 
-function positionOf({ manifest: { epoch, seq }, hash }: OpenBatch): Position {
+function positionOf({ manifest: { epoch, seq }, hash }: OpenBatch): ChainPosition {
   return { epoch, seq, hash }
 }
 
-function notNext(batch: OpenBatch, head: Position | null): QianzhiError {
-  return new QianzhiError('QZ-BATCH-HEAD', { position: showPlace(batch.manifest), head: showPlace(head) })
+function notNext(batch: OpenBatch, head: ChainPosition | null): QianzhiError {
+  return new QianzhiError('QZ-BATCH-HEAD', { position: showPosition(batch.manifest), head: showPosition(head) })
 }

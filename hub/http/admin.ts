@@ -17,7 +17,7 @@ import { tokenText } from '../registry/machines/token-text.ts'
 import { firstAdminPath } from './first-admin.ts'
 import type { Api } from './server.ts'
 
-export interface AdminParts {
+export interface AdminDeps {
   registry: Registry
   adminKey: string
   /** What tokens carry besides their secret. */
@@ -26,7 +26,7 @@ export interface AdminParts {
   /** Trims logs and asks for snapshots now. */
   housekeep: () => Promise<unknown>
   /** Further doors behind the admin key. */
-  more?: readonly Api[]
+  furtherRoutes?: readonly Api[]
 }
 
 const actor = 'admin'
@@ -43,15 +43,15 @@ const ofTheMachine = new Set([housekeepingPath, firstAdminPath])
  * The office's API on trial, for whoever holds the admin key; once there are people it is left with looking and with operating the
  * machine. Lists are `{items}`.
  */
-export function adminApi(parts: AdminParts): Api {
+export function adminApi(deps: AdminDeps): Api {
   return async (app) => {
-    app.addHook('onRequest', async (request) => checkKey(request, parts.adminKey))
-    app.addHook('onRequest', (request) => checkNoPeople(request, parts.registry))
-    await app.register(agencyDoors(parts))
-    await app.register(catalogDoors(parts))
-    await app.register(grantDoors(parts))
-    await app.register(routeDoors(parts))
-    for (const doors of parts.more ?? []) await app.register(doors)
+    app.addHook('onRequest', async (request) => checkKey(request, deps.adminKey))
+    app.addHook('onRequest', (request) => checkNoPeople(request, deps.registry))
+    await app.register(agencyRoutes(deps))
+    await app.register(catalogRoutes(deps))
+    await app.register(grantRoutes(deps))
+    await app.register(exchangeRoutes(deps))
+    for (const doors of deps.furtherRoutes ?? []) await app.register(doors)
   }
 }
 
@@ -71,7 +71,7 @@ async function checkNoPeople({ method, routeOptions: { url } }: FastifyRequest, 
 const NewAgency = Type.Object({ code: Code, name: Type.String({ minLength: 1, maxLength: 200 }) }, closed)
 const NewToken = Type.Object({ agency: Code, hours: Type.Number({ exclusiveMinimum: 0, maximum: 720 }) }, closed)
 
-function agencyDoors({ registry, address }: AdminParts): Api {
+function agencyRoutes({ registry, address }: AdminDeps): Api {
   return async (app) => {
     app.get('/admin/v1/agencies', async () => ({ items: await listAgencies(registry) }))
     app.post('/admin/v1/agencies', { schema: { body: NewAgency } }, (request) => addAgency(registry, actor, request.body))
@@ -97,7 +97,7 @@ const Publication = Type.Object(
   closed,
 )
 
-function catalogDoors({ registry, housekeep }: AdminParts): Api {
+function catalogRoutes({ registry, housekeep }: AdminDeps): Api {
   return async (app) => {
     app.get('/admin/v1/resources', async () => ({ items: await listResources(registry) }))
     app.post('/admin/v1/resources', { schema: { body: Publication } }, (request) => publishResource(registry, actor, request.body))
@@ -117,7 +117,7 @@ const NewGrant = Type.Object(
   closed,
 )
 
-function grantDoors({ registry }: AdminParts): Api {
+function grantRoutes({ registry }: AdminDeps): Api {
   return async (app) => {
     app.get('/admin/v1/grants', async () => ({ items: await listGrants(registry) }))
     app.post('/admin/v1/grants', { schema: { body: NewGrant } }, (request) => {
@@ -148,7 +148,7 @@ function endOf(until: string): Date {
 
 const NewRoute = Type.Object({ grant: Code, agent: Code }, closed)
 
-function routeDoors({ registry, explain }: AdminParts): Api {
+function exchangeRoutes({ registry, explain }: AdminDeps): Api {
   return async (app) => {
     app.get('/admin/v1/routes', async () => ({ items: await listRoutes(registry) }))
     app.post('/admin/v1/routes', { schema: { body: NewRoute } }, (request) =>

@@ -3,7 +3,7 @@ import { agentPaths, deliveryMediaType, PollRequest, ReceiptsRequest } from '../
 import { answerLimits, SealedAnswer } from '../../protocol/asks.ts'
 import { batchMediaType } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
-import type { Asks } from '../exchange/agent-requests.ts'
+import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { Exchange } from '../exchange.ts'
 import type { ExchangeAgent } from '../exchange/context.ts'
 import type { Api } from './server.ts'
@@ -16,7 +16,11 @@ const digits = Type.String({ pattern: '^[0-9]{1,10}$' })
 const AfterPlace = Type.Object({ resource: Type.String({ maxLength: 64 }), epoch: Type.Optional(digits), seq: Type.Optional(digits) })
 
 /** What agents push, ask for and acknowledge; behind the request signature, which sets `request.agent`. */
-export function agentApi(exchange: Exchange, asks: Asks, carried: (carrier: ExchangeAgent, id: string) => Promise<ExchangeAgent>): Api {
+export function agentApi(
+  exchange: Exchange,
+  asks: AgentRequests,
+  carried: (carrier: ExchangeAgent, id: string) => Promise<ExchangeAgent>,
+): Api {
   const from = async ({ agent, query }: { agent: ExchangeAgent; query: { for?: string } }) =>
     query.for === undefined || query.for === agent.id ? agent : carried(agent, query.for)
   return async (app) => {

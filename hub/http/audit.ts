@@ -9,7 +9,7 @@ const number = Type.String({ pattern: '^[1-9][0-9]{0,14}$' })
 const Range = Type.Object({ from: Type.Optional(number), to: Type.Optional(number) }, { additionalProperties: false })
 
 /** The audit as JSON lines, streamed; behind the admin key. That it was taken is on record, too. */
-export function auditDoors(registry: Registry, exportAudit: Services['exportAudit']): Api {
+export function auditRoutes(registry: Registry, exportAudit: Services['exportAudit']): Api {
   return async (app) => {
     app.get('/admin/v1/audit/export', { schema: { querystring: Range } }, async (request, reply) => {
       const { from, to } = request.query

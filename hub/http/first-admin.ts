@@ -6,7 +6,7 @@ import type { Api } from './server.ts'
 export const firstAdminPath = '/admin/v1/first-admin'
 
 /** A new link for the first administrator while there is none; behind the admin key. */
-export function firstAdminDoors(registry: Registry, { rules }: Access, hub: () => string): Api {
+export function firstAdminRoutes(registry: Registry, { rules }: Access, hub: () => string): Api {
   return async (app) => {
     app.post(firstAdminPath, async () => {
       const invitation = await inviteFirst(registry, rules)

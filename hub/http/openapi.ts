@@ -44,7 +44,7 @@ export function routeSchema(operation: Operation): FastifySchema {
     summary: text.zh,
     description: `${text.en}\n\n${line.join('; ')}`,
     security: [{ bearer: [] }, { cookie: [] }],
-    ...(params ? { params } : operation.about && { params: Type.Object({ id: Type.String({ minLength: 1, maxLength: 100 }) }) }),
+    ...(params ? { params } : operation.objectKind && { params: Type.Object({ id: Type.String({ minLength: 1, maxLength: 100 }) }) }),
     ...(query && { querystring: query }),
     ...(upload ? { consumes: [upload.type] } : body && { body: withExample(body, example) }),
     response: { 200: answerSchema(operation), default: Problem },

@@ -3,7 +3,7 @@ import { agentPaths } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { keysOfRun, readRun } from '../reconciliation/records.ts'
-import { requestRun, type RequestParts } from '../reconciliation/requesting.ts'
+import { requestRun, type RequestDeps } from '../reconciliation/requesting.ts'
 import { routesOfAgent } from '../reconciliation/routes.ts'
 import type { Api } from './server.ts'
 
@@ -11,15 +11,15 @@ const Wanted = Type.Object({ name: Type.String({ minLength: 1, maxLength: 128 })
 const OfRun = Type.Object({ run: Type.String({ pattern: '^[0-9]{1,18}$' }) })
 
 /** What an agent's operator asks the hub for: reconciliations of its own routes, and how they go. */
-export function reconciliationApi(parts: RequestParts): Api {
-  const { query } = parts.store
+export function reconciliationApi(deps: RequestDeps): Api {
+  const { query } = deps.store
   return async (app) => {
     app.post(agentPaths.reconciliations, { schema: { body: Wanted } }, async ({ agent, body }) => {
-      const routes = await routesOfAgent(query, agent.id, body.name, parts.clock())
+      const routes = await routesOfAgent(query, agent.id, body.name, deps.clock())
       if (routes.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: body.name })
       const requester = { actor: agent.id, agency: agent.agency, via: 'agent' } as const
       const runs: string[] = []
-      for (const route of routes) runs.push(await requestRun(parts, requester, route, body.repair))
+      for (const route of routes) runs.push(await requestRun(deps, requester, route, body.repair))
       return { runs }
     })
 

@@ -65,8 +65,8 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
     const { principal, params, query, body } = request
     const gone = new AbortController()
     reply.raw.once('close', () => gone.abort())
-    const only = reachOf(principal, operation.name).has('any') ? null : principal.agency
-    const value = await operation.run({ registry, services, principal, only, params, query, body, signal: gone.signal })
+    const agencyScope = reachOf(principal, operation.name).has('any') ? null : principal.agency
+    const value = await operation.run({ registry, services, principal, agencyScope, params, query, body, signal: gone.signal })
     void reply.header('cache-control', 'no-store')
     if (!(value instanceof FileAnswer)) return value ?? {}
     void reply.type(value.type)
@@ -112,8 +112,8 @@ function checkUpload({ body }: FastifyRequest, { upload }: Operation): void {
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `Content-Type: ${upload.type}` })
 }
 
-async function authoriseObject(registry: Registry, request: FastifyRequest, { name, about }: Operation): Promise<void> {
-  if (!about) return
+async function authoriseObject(registry: Registry, request: FastifyRequest, { name, objectKind }: Operation): Promise<void> {
+  if (!objectKind) return
   const { id } = request.params as { id: string }
-  authorise(request.principal, name, await relationsOf(registry.store.query, about, id))
+  authorise(request.principal, name, await relationsOf(registry.store.query, objectKind, id))
 }

@@ -39,7 +39,7 @@ export type HttpServer = FastifyInstance<
 >
 export type Api = FastifyPluginAsync<FastifyPluginOptions, Server, TypeBoxTypeProvider>
 
-export interface ServerParts {
+export interface ServerDeps {
   registry: Registry
   logger: Logger
   refusals: Refusals
@@ -53,32 +53,32 @@ export interface ServerParts {
 }
 
 /** The HTTPS server. Bodies are judged as they are: nothing is converted, nothing left out. */
-export async function createServer(parts: ServerParts): Promise<HttpServer> {
+export async function createServer(deps: ServerDeps): Promise<HttpServer> {
   const app: HttpServer = fastify({
-    https: { cert: parts.certificate.certificate, key: parts.certificate.key, minVersion: 'TLSv1.2' },
-    bodyLimit: parts.bodyLimit,
+    https: { cert: deps.certificate.certificate, key: deps.certificate.key, minVersion: 'TLSv1.2' },
+    bodyLimit: deps.bodyLimit,
     // Longer than the pause between two polls, so that a connection carries them all.
     keepAliveTimeout: 90_000,
     requestTimeout: 120_000,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
     // What cannot be read as a request at all, such as a path that is not UTF-8.
-    frameworkErrors: (error, request, reply) => void answerError(error, request, reply as FastifyReply, parts.logger, parts.refusals),
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply as FastifyReply, deps.logger, deps.refusals),
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as HttpServer
   keepRawBodies(app)
   endConnections(app)
-  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, parts.logger, parts.refusals))
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, deps.logger, deps.refusals))
   app.setNotFoundHandler((request) => {
     throw new QianzhiError('QZ-NOT-FOUND', { what: `${request.method} ${request.url.slice(0, 200)}` })
   })
   app.addHook('preValidation', checkTexts)
-  for (const api of parts.open) await app.register(api)
+  for (const api of deps.open) await app.register(api)
   await app.register(async (signed) => {
     signed.addHook('onRequest', checkVersion)
-    const agentOf = rememberingAgents(parts.registry)
-    signed.addHook('preValidation', (request) => identify(request, parts.registry.clock(), agentOf))
-    for (const api of parts.agents) await signed.register(api)
+    const agentOf = rememberingAgents(deps.registry)
+    signed.addHook('preValidation', (request) => identify(request, deps.registry.clock(), agentOf))
+    for (const api of deps.agents) await signed.register(api)
   })
   return app
 }

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { listApplications, readApplication } from '../registry/grants/applications.ts'
-import { decideMany, draftApplication, previewApplication } from '../registry/grants/applying.ts'
+import { decideMany, draftApplication, previewApplication } from '../registry/grants/draft-application.ts'
 import { applicationFlow } from '../registry/grants/application-workflow.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'
@@ -111,16 +111,16 @@ export const applicationOperations: readonly Operation[] = [
     text: { zh: '共享申请列表', en: 'applications' },
     query: Filter,
     answer: Type.Object({ items: Type.Array(Application) }),
-    run: async ({ registry, only, principal, query }) => {
+    run: async ({ registry, agencyScope, principal, query }) => {
       const { limit, ...filter } = query
-      return { items: await listApplications(registry, { ...filter, only, agency: principal.agency, limit: Number(limit ?? 50) }) }
+      return { items: await listApplications(registry, { ...filter, agencyScope, agency: principal.agency, limit: Number(limit ?? 50) }) }
     },
   }),
   operation({
     name: 'application.read',
     method: 'GET',
     path: '/applications/:id',
-    about: 'application',
+    objectKind: 'application',
     text: { zh: '查看共享申请', en: 'an application' },
     params: ById,
     answer: Application,
@@ -150,7 +150,7 @@ export const applicationOperations: readonly Operation[] = [
     name: 'application.preview',
     method: 'POST',
     path: '/applications/:id/preview',
-    about: 'application',
+    objectKind: 'application',
     text: { zh: '预览将要共享的数据', en: 'look at rows as they would be delivered' },
     params: ById,
     body: Type.Object({ resource: Type.Optional(ResourceCode) }, closed),

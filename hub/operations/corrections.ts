@@ -50,7 +50,7 @@ export const correctionOperations: readonly Operation[] = [
     answer: Type.Object({ items: Type.Array(CorrectionShape) }),
     run: async (call) => {
       const { before, limit } = call.query
-      const items = await listCorrections(call.registry, call.only, before ?? null, Number(limit ?? 50))
+      const items = await listCorrections(call.registry, call.agencyScope, before ?? null, Number(limit ?? 50))
       return { items: items.map((correction) => shown(call, correction)) }
     },
   }),
@@ -58,7 +58,7 @@ export const correctionOperations: readonly Operation[] = [
     name: 'correction.read',
     method: 'GET',
     path: '/corrections/:id',
-    about: 'correction',
+    objectKind: 'correction',
     text: { zh: '查看数据更正', en: 'a correction' },
     params: ById,
     answer: CorrectionShape,

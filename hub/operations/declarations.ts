@@ -51,15 +51,15 @@ export const declarationOperations: readonly Operation[] = [
     text: { zh: '声明列表', en: 'declarations' },
     query: Paging,
     answer: Type.Object({ items: Type.Array(Declaration) }),
-    run: async ({ registry, only, query: { before, limit } }) => ({
-      items: await listDeclarations(registry, only, before ?? null, Number(limit ?? 50)),
+    run: async ({ registry, agencyScope, query: { before, limit } }) => ({
+      items: await listDeclarations(registry, agencyScope, before ?? null, Number(limit ?? 50)),
     }),
   }),
   operation({
     name: 'declaration.read',
     method: 'GET',
     path: '/declarations/:id',
-    about: 'declaration',
+    objectKind: 'declaration',
     text: { zh: '查看声明', en: 'a declaration' },
     params: ById,
     answer: Declaration,
@@ -69,7 +69,7 @@ export const declarationOperations: readonly Operation[] = [
     name: 'declaration.evidence',
     method: 'GET',
     path: '/resources/:id/evidence/:period',
-    about: 'resource',
+    objectKind: 'resource',
     text: { zh: '某期间数据没有变化的佐证', en: 'what is known of a resource in a period, to sign that nothing changed' },
     params: Type.Object({ id: ResourceCode, period: Type.String({ minLength: 1, maxLength: 10 }) }),
     run: ({ registry, params }) => dutyEvidence(registry.store.query, params.id, params.period, registry.clock()),

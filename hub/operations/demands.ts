@@ -41,16 +41,16 @@ export const demandOperations: readonly Operation[] = [
     text: { zh: '目录外需求列表', en: 'demands outside the catalog' },
     query: Filter,
     answer: Type.Object({ items: Type.Array(Demand) }),
-    run: async ({ registry, only, query }) => {
+    run: async ({ registry, agencyScope, query }) => {
       const { limit, ...filter } = query
-      return { items: await listDemands(registry, { ...filter, only, limit: Number(limit ?? 50) }) }
+      return { items: await listDemands(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
     },
   }),
   operation({
     name: 'demand.read',
     method: 'GET',
     path: '/demands/:id',
-    about: 'demand',
+    objectKind: 'demand',
     text: { zh: '查看目录外需求', en: 'a demand' },
     params: ById,
     answer: Demand,

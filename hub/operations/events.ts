@@ -1,7 +1,7 @@
 import type { TObject, TSchema } from 'typebox'
 import type { OperationName } from '../access/rights.ts'
 import { change } from '../records/registry.ts'
-import { advance, type Workflow } from '../registry/workflow.ts'
+import { applyEvent, type Workflow } from '../registry/workflow.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, NoBody } from './shapes.ts'
 
@@ -23,15 +23,15 @@ export function eventOperations<S extends string, T extends { state: S }>(
       name: `${flow.name}.${event}` as OperationName,
       method: 'POST',
       path: `${path}/:id/${event}`,
-      about: flow.name,
+      objectKind: flow.name,
       text,
       params: ById,
       body,
       answer,
       example,
       run: ({ registry, principal, params, body: input }) =>
-        change(registry, (query, concerned) =>
-          advance(flow, event, params.id, { registry, query, concerned, principal, input: { ...input } }),
+        change(registry, (query, affectedAgents) =>
+          applyEvent(flow, event, params.id, { registry, query, affectedAgents, principal, input: { ...input } }),
         ),
     }),
   )

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { explainGrantRoutes, findGrants, readGrant } from '../registry/grants/granted.ts'
+import { explainGrantRoutes, findGrants, readGrant } from '../registry/grants/grant-queries.ts'
 import { grantFlow } from '../registry/grants/grant-workflow.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'
@@ -56,16 +56,16 @@ export const grantOperations: readonly Operation[] = [
     text: { zh: '授权列表', en: 'grants' },
     query: Filter,
     answer: Type.Object({ items: Type.Array(Type.Object(listed)) }),
-    run: async ({ registry, only, query }) => {
+    run: async ({ registry, agencyScope, query }) => {
       const { limit, ...filter } = query
-      return { items: await findGrants(registry, { ...filter, only, limit: Number(limit ?? 50) }) }
+      return { items: await findGrants(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
     },
   }),
   operation({
     name: 'grant.read',
     method: 'GET',
     path: '/grants/:id',
-    about: 'grant',
+    objectKind: 'grant',
     text: { zh: '查看授权', en: 'a grant and its routes' },
     params: ById,
     answer: Type.Object({ ...listed, routes: Type.Array(Route) }),
@@ -75,7 +75,7 @@ export const grantOperations: readonly Operation[] = [
     name: 'grant.explain',
     method: 'GET',
     path: '/grants/:id/explain',
-    about: 'grant',
+    objectKind: 'grant',
     text: { zh: '交换路由诊断', en: 'what the hub knows of its routes' },
     params: ById,
     answer: Type.Object({ items: Type.Array(Type.Object({})) }),

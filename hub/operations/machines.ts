@@ -52,16 +52,16 @@ export const machineOperations: readonly Operation[] = [
     text: { zh: '前置机申请列表', en: 'applications for front-end machines' },
     query: Filter,
     answer: Type.Object({ items: Type.Array(Machine) }),
-    run: async ({ registry, only, query }) => {
+    run: async ({ registry, agencyScope, query }) => {
       const { limit, ...filter } = query
-      return { items: await listMachines(registry, { ...filter, only, limit: Number(limit ?? 50) }) }
+      return { items: await listMachines(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
     },
   }),
   operation({
     name: 'machine.read',
     method: 'GET',
     path: '/machines/:id',
-    about: 'machine',
+    objectKind: 'machine',
     text: { zh: '查看前置机申请', en: 'an application for a front-end machine' },
     params: ById,
     answer: Machine,
@@ -81,7 +81,7 @@ export const machineOperations: readonly Operation[] = [
     name: 'machine.token',
     method: 'POST',
     path: '/machines/:id/token',
-    about: 'machine',
+    objectKind: 'machine',
     text: { zh: '领取登记令牌(只显示一次)', en: 'take the enrolment token, which is shown once' },
     params: ById,
     body: NoBody,
@@ -95,13 +95,13 @@ export const machineOperations: readonly Operation[] = [
     path: '/agents',
     text: { zh: '前置机代理列表', en: 'agents' },
     answer: Type.Object({ items: Type.Array(Agent) }),
-    run: async ({ registry, only }) => ({ items: await findAgents(registry, only) }),
+    run: async ({ registry, agencyScope }) => ({ items: await findAgents(registry, agencyScope) }),
   }),
   operation({
     name: 'agent.revoke',
     method: 'POST',
     path: '/agents/:id/revoke',
-    about: 'agent',
+    objectKind: 'agent',
     text: { zh: '撤销前置机代理', en: 'revoke an agent for ever' },
     params: ById,
     body: ReasonBody,

@@ -13,7 +13,7 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   services: Services
   principal: Principal
   /** What to restrict lists to, and what new things belong to: the caller's agency; null where the caller's reach is any. */
-  only: string | null
+  agencyScope: string | null
   params: P
   query: Q
   body: B
@@ -46,7 +46,7 @@ export interface Operation {
   /** Below /api/v1, with `:id` for the object where `about` says of which kind it is. */
   path: string
   text: Record<Language, string>
-  about?: ObjectKind
+  objectKind?: ObjectKind
   params?: TObject
   query?: TObject
   body?: TSchema

@@ -42,15 +42,15 @@ export const orderOperations: readonly Operation[] = [
     text: { zh: '责令改正列表', en: 'rectification orders' },
     query: Paging,
     answer: Type.Object({ items: Type.Array(Order) }),
-    run: async ({ registry, only, query: { before, limit } }) => ({
-      items: await listOrders(registry, only, before ?? null, Number(limit ?? 50)),
+    run: async ({ registry, agencyScope, query: { before, limit } }) => ({
+      items: await listOrders(registry, agencyScope, before ?? null, Number(limit ?? 50)),
     }),
   }),
   operation({
     name: 'order.read',
     method: 'GET',
     path: '/orders/:id',
-    about: 'order',
+    objectKind: 'order',
     text: { zh: '查看责令改正', en: 'a rectification order' },
     params: ById,
     answer: Order,

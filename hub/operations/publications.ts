@@ -49,16 +49,16 @@ export const publicationOperations: readonly Operation[] = [
     text: { zh: '公开授权请求列表', en: "requests to publish another agency's data" },
     query: Filter,
     answer: Type.Object({ items: Type.Array(Publication) }),
-    run: async ({ registry, only, query }) => {
+    run: async ({ registry, agencyScope, query }) => {
       const { limit, ...filter } = query
-      return { items: await listPublications(registry, { ...filter, only, limit: Number(limit ?? 50) }) }
+      return { items: await listPublications(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
     },
   }),
   operation({
     name: 'publication.read',
     method: 'GET',
     path: '/publications/:id',
-    about: 'publication',
+    objectKind: 'publication',
     text: { zh: '查看公开授权请求', en: 'a request to publish' },
     params: ById,
     answer: Publication,

@@ -64,16 +64,16 @@ export const reconciliationOperations: readonly Operation[] = [
     text: { zh: '对账列表', en: 'reconciliations' },
     query: Filter,
     answer: Type.Object({ items: Type.Array(Type.Object(run)) }),
-    run: async ({ registry, only, query }) => {
+    run: async ({ registry, agencyScope, query }) => {
       const { limit, ...filter } = query
-      return { items: await listRuns(registry.store.query, { ...filter, only, limit: Number(limit ?? 50) }) }
+      return { items: await listRuns(registry.store.query, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
     },
   }),
   operation({
     name: 'reconciliation.read',
     method: 'GET',
     path: '/reconciliations/:id',
-    about: 'reconciliation',
+    objectKind: 'reconciliation',
     text: { zh: '查看对账', en: 'a reconciliation: what both sides signed, and the keys in which they differed' },
     params: ById,
     answer: Type.Object({ ...run, ...signed, keys: Type.Optional(Type.Array(Key)) }),
@@ -87,7 +87,7 @@ export const reconciliationOperations: readonly Operation[] = [
     name: 'route.reconcile',
     method: 'POST',
     path: '/routes/:id/reconcile',
-    about: 'route',
+    objectKind: 'route',
     text: { zh: '立即对账', en: 'reconcile a route now' },
     params: ById,
     body: Type.Object({ repair: Type.Optional(Type.Boolean()) }, closed),

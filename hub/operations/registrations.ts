@@ -54,15 +54,15 @@ export const registrationOperations: readonly Operation[] = [
     text: { zh: '目录登记列表', en: 'registrations' },
     query: Type.Object({ ...Paging.properties, state: Type.Optional(States) }, closed),
     answer: Type.Object({ items: Type.Array(Registration) }),
-    run: async ({ registry, only, query: { state, before, limit } }) => ({
-      items: await listRegistrations(registry, { only, state, before, limit: Number(limit ?? 50) }),
+    run: async ({ registry, agencyScope, query: { state, before, limit } }) => ({
+      items: await listRegistrations(registry, { agencyScope, state, before, limit: Number(limit ?? 50) }),
     }),
   }),
   operation({
     name: 'registration.read',
     method: 'GET',
     path: '/registrations/:id',
-    about: 'registration',
+    objectKind: 'registration',
     text: { zh: '查看目录登记:内容、问题、与现行版本的差异', en: 'a registration: content, faults, differences' },
     params: ById,
     answer: Type.Object({ ...Registration.properties, ...Checked.properties, changes: Diff }),
@@ -82,7 +82,7 @@ export const registrationOperations: readonly Operation[] = [
     name: 'registration.check',
     method: 'GET',
     path: '/registrations/:id/check',
-    about: 'registration',
+    objectKind: 'registration',
     text: { zh: '检查目录登记:一次列出全部问题', en: 'everything that is wrong with a registration' },
     params: ById,
     answer: Checked,

@@ -1,6 +1,6 @@
 import type { EnrolToken } from '../../protocol/api.ts'
 import type { Access } from '../access/access.ts'
-import type { Asks } from '../exchange/agent-requests.ts'
+import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { ReconciliationSettings } from '../reconciliation/settings.ts'
 import type { ExportRange } from '../supervision/audit/export.ts'
 
@@ -10,7 +10,7 @@ export interface Services {
   address: () => Omit<EnrolToken, 'secret'>
   access: Access
   /** What the hub asks of agents: previews and descriptions. */
-  asks: Pick<Asks, 'ask'>
+  asks: Pick<AgentRequests, 'ask'>
   reconciliation: ReconciliationSettings
   explain: (route: string) => Promise<object>
   /** Lines of the sealed audit, both ends included. */

@@ -89,8 +89,8 @@ const NoticeIds = Type.Object(
 )
 
 /** Whoever does not see all asks about the own agency, whatever they name. */
-function within<Q extends { agency?: string }>({ only, query }: Call<unknown, Q>): Q {
-  return only === null ? query : { ...query, agency: only }
+function within<Q extends { agency?: string }>({ agencyScope, query }: Call<unknown, Q>): Q {
+  return agencyScope === null ? query : { ...query, agency: agencyScope }
 }
 
 /** Update duties, deadlines, notices (Art. 14, 24, 25). */

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { ReconcileQuestion, Step, StepAnswer, StepName, StepOf } from '../../protocol/reconciliation.ts'
 import { entriesAtOnce, bucketsAtOnce, stepAnswer } from '../../protocol/reconciliation.ts'
 import { bucketBytes, hashBytes } from '../../protocol/digest.ts'
-import type { Asks } from '../exchange/agent-requests.ts'
+import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { RunRoute } from './routes.ts'
 
 /** How a run asks one of its two agents. */
-export interface SideParts {
-  asks: Pick<Asks, 'ask'>
+export interface SideDeps {
+  asks: Pick<AgentRequests, 'ask'>
   /** Throws where the run may not go on: its deadline is over, the route is not in force any more. Told what goes on. */
   goOn: (side: 'source' | 'target', step: StepName, rows: number) => Promise<void>
   signal: AbortSignal
@@ -22,11 +22,11 @@ type Done<N extends LongStep> = Extract<StepAnswer<N>, { done: true }>
 /** One end of a route during a run. */
 export class RunSide {
   readonly agent: string
-  readonly #parts: SideParts
+  readonly #deps: SideDeps
   readonly #question: Omit<ReconcileQuestion, 'step'>
 
-  constructor(parts: SideParts, run: string, salt: string, side: 'source' | 'target', route: RunRoute) {
-    this.#parts = parts
+  constructor(deps: SideDeps, run: string, salt: string, side: 'source' | 'target', route: RunRoute) {
+    this.#deps = deps
     this.agent = side === 'source' ? route.sourceAgent : route.targetAgent
     const { resource, schema, items } = route
     this.#question = { kind: 'reconcile', run, route: route.route, resource, side, schema, items, salt }
@@ -37,7 +37,7 @@ export class RunSide {
     for (;;) {
       const answer: StepAnswer<LongStep> = await this.#ask({ do: name, ...step } as unknown as Step, name)
       if (answer.done) return answer as Done<N>
-      await this.#parts.goOn(this.#question.side, name, answer.rows)
+      await this.#deps.goOn(this.#question.side, name, answer.rows)
     }
   }
 
@@ -71,7 +71,7 @@ export class RunSide {
   }
 
   async #ask<N extends StepName>(step: Step, name: N): Promise<StepAnswer<N>> {
-    const { asks, signal, goOn } = this.#parts
+    const { asks, signal, goOn } = this.#deps
     await goOn(this.#question.side, name, 0)
     return stepAnswer(name, await asks.ask(this.agent, { ...this.#question, step }, { signal, timeout: patience }))
   }

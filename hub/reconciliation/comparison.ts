@@ -1,9 +1,9 @@
 import { bitsFor } from '../../protocol/digest.ts'
-import { isAfter, type Position } from '../../protocol/position.ts'
+import { isAfter, type ChainPosition } from '../../protocol/position.ts'
 import { maxKeys, outcomeOf, type Measured, type ReconciliationStatement, type StepAnswer } from '../../protocol/reconciliation.ts'
 import type { RunSide } from './asking.ts'
 import { differingBuckets, differingKeys, type Difference } from './comparing.ts'
-import { Judging, type JudgedKey } from './judging.ts'
+import { Verdict, type JudgedKey } from './verdict.ts'
 import type { RunRoute } from './routes.ts'
 
 /** What a run is about, and its two ends. */
@@ -32,10 +32,10 @@ type Digested = Extract<StepAnswer<'digest'>, { done: true }>
 export async function compare(comparison: Comparison): Promise<Compared> {
   const { source, target } = comparison
   const [here, there] = await Promise.all([source.long('digest', {}), target.long('digest', {})])
-  if (here.rows === there.rows && here.digest === there.digest) return made(comparison, here, there, there.position, new Judging([]))
+  if (here.rows === there.rows && here.digest === there.digest) return made(comparison, here, there, there.position, new Verdict([]))
   const differing = await differences(comparison, Math.max(here.rows, there.rows))
-  if (differing === undefined) return made(comparison, here, there, there.position, new Judging([]), maxKeys)
-  const judging = new Judging(await keysOf(comparison, differing))
+  if (differing === undefined) return made(comparison, here, there, there.position, new Verdict([]), maxKeys)
+  const judging = new Verdict(await keysOf(comparison, differing))
   let position = (await follow(comparison, judging, 1)) ?? there.position
   if (comparison.repair && judging.mendable.length > 0) {
     await source.long('repair', { keys: judging.mendable })
@@ -74,8 +74,8 @@ async function keysOf({ source, target }: Comparison, differing: ReadonlyMap<str
 }
 
 /** @returns the last place that the receiver was read at. */
-async function follow({ source, target }: Comparison, judging: Judging, first: number): Promise<Position | undefined> {
-  let position: Position | undefined
+async function follow({ source, target }: Comparison, judging: Verdict, first: number): Promise<ChainPosition | undefined> {
+  let position: ChainPosition | undefined
   for (let round = first; judging.open.length > 0; round++) {
     const keys = judging.open
     const here = await source.long('recheck', { round, keys })
@@ -86,7 +86,7 @@ async function follow({ source, target }: Comparison, judging: Judging, first: n
   return position
 }
 
-function made(comparison: Comparison, here: Digested, there: Digested, position: Position, judging: Judging, more = 0): Compared {
+function made(comparison: Comparison, here: Digested, there: Digested, position: ChainPosition, judging: Verdict, more = 0): Compared {
   const { run, salt, route, now } = comparison
   const remaining = judging.count('remaining')
   const counts = {

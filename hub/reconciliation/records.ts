@@ -4,7 +4,7 @@ import { writeAudit } from '../records/audit.ts'
 import { notify } from '../records/notices.ts'
 import type { Query, Store } from '../store/store.ts'
 import type { Compared } from './comparison.ts'
-import type { JudgedKey } from './judging.ts'
+import type { JudgedKey } from './verdict.ts'
 import type { RunRoute } from './routes.ts'
 
 export const runStates = ['waiting', 'running', 'equal', 'different', 'failed'] as const
@@ -73,7 +73,7 @@ export async function openRun(query: Query, route: string): Promise<string | und
 
 export interface RunFilter {
   /** Provider or receiver; null: everybody's. */
-  only: string | null
+  agencyScope: string | null
   route?: string | undefined
   state?: string | undefined
   before?: string | undefined
@@ -81,11 +81,11 @@ export interface RunFilter {
 }
 
 /** Newest first. */
-export function listRuns(query: Query, { only, route, state, before, limit }: RunFilter): Promise<Run[]> {
+export function listRuns(query: Query, { agencyScope, route, state, before, limit }: RunFilter): Promise<Run[]> {
   return query<Run>(
     `select ${columns} ${tables} where ($1::text is null or r.agency = $1 or g.agency = $1) and ($2::text is null or c.route = $2)
        and ($3::text is null or c.state = $3) and ($4::bigint is null or c.id < $4) order by c.id desc limit $5`,
-    [only, route ?? null, state ?? null, before ?? null, limit],
+    [agencyScope, route ?? null, state ?? null, before ?? null, limit],
   )
 }
 

@@ -2,12 +2,12 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { writeAudit, type Via } from '../records/audit.ts'
 import type { Store } from '../store/store.ts'
 import type { Wakeups } from '../store/wakeups.ts'
-import { reconciliationTopic } from './conductor.ts'
+import { reconciliationTopic } from './runner.ts'
 import { insertRun, openRun } from './records.ts'
 import { runRoute } from './routes.ts'
 import type { ReconciliationSettings } from './settings.ts'
 
-export interface RequestParts {
+export interface RequestDeps {
   store: Pick<Store, 'query' | 'transaction'>
   wakeups: Wakeups
   clock: () => Date
@@ -26,7 +26,7 @@ export interface Requester {
  * QZ-ROUTE-ENDED for a route that is not in force or has nothing yet.
  */
 export async function requestRun(
-  { store, wakeups, clock, settings }: RequestParts,
+  { store, wakeups, clock, settings }: RequestDeps,
   requester: Requester,
   route: string,
   repair: boolean = settings.repair === 'automatic',

@@ -18,10 +18,10 @@ export interface Registry {
  * Runs a change of the registry: the change and its audit entries commit together, then the agents concerned are woken, whose next poll
  * brings their new policy. `work` adds the ids of those agents to `concerned`.
  */
-export async function change<T>(registry: Registry, work: (query: Query, concerned: Set<string>) => Promise<T>): Promise<T> {
-  const concerned = new Set<string>()
-  const result = await registry.store.transaction((query) => work(query, concerned))
-  for (const agent of concerned) registry.wakeups.wake(`agent:${agent}`)
+export async function change<T>(registry: Registry, work: (query: Query, affectedAgents: Set<string>) => Promise<T>): Promise<T> {
+  const affectedAgents = new Set<string>()
+  const result = await registry.store.transaction((query) => work(query, affectedAgents))
+  for (const agent of affectedAgents) registry.wakeups.wake(`agent:${agent}`)
   return result
 }
 

@@ -8,12 +8,12 @@ import type { Query } from '../store/store.ts'
 import { writeAudit } from '../records/audit.ts'
 import type { Registry } from '../records/registry.ts'
 
-/** One event happening to one object: what conditions and effects are told. */
-export interface Happening<T, I = Record<string, unknown>> {
+/** One event context to one object: what conditions and effects are told. */
+export interface TransitionContext<T, I = Record<string, unknown>> {
   registry: Registry
   query: Query
   /** Ids of agents whose policy changes. */
-  concerned: Set<string>
+  affectedAgents: Set<string>
   principal: Principal
   /** The object as it is before the event. */
   subject: T
@@ -22,18 +22,18 @@ export interface Happening<T, I = Record<string, unknown>> {
   now: Date
 }
 
-type Check<T, I> = (happening: Happening<T, I>) => void | Promise<void>
+type Check<T, I> = (context: TransitionContext<T, I>) => void | Promise<void>
 
 /** A line of a workflow's table: event × states it may happen in → the state after it. */
-export interface Step<S extends string, T, I = Record<string, unknown>> {
+export interface Transition<S extends string, T, I = Record<string, unknown>> {
   from: readonly S[]
   to: S
   /** Only these of the roles that have the right. */
   by?: readonly Role[]
-  /** Of several steps of an event from one state, the first whose guard holds is taken. */
-  guard?: (happening: Happening<T, I>) => boolean | Promise<boolean>
+  /** Of several transitions of an event from one state, the first whose guard holds is taken. */
+  guard?: (context: TransitionContext<T, I>) => boolean | Promise<boolean>
   /** What must be true: throws a coded error. */
-  needs?: readonly Check<T, I>[]
+  preconditions?: readonly Check<T, I>[]
   /** What follows, in the same transaction. */
   effects?: readonly Check<T, I>[]
 }
@@ -44,7 +44,7 @@ export interface Workflow<S extends string, T extends { state: S }> {
   table: string
   states: Record<S, Record<Language, string>>
   initial: S
-  events: Record<string, readonly Step<S, T, never>[]>
+  events: Record<string, readonly Transition<S, T, never>[]>
   /** Locks what an event may need before the object itself, so that all who need both lock them in one order. */
   lockFirst?(query: Query, id: string): Promise<void>
   /** What of an event's input goes on record; all, unless it may tell row values. */
@@ -53,30 +53,30 @@ export interface Workflow<S extends string, T extends { state: S }> {
 }
 
 /**
- * Lets an event happen: locks the object, asks for the right, finds the step, checks what must be true, writes the new state, the history
+ * Lets an event happen: locks the object, asks for the right, finds the transition, checks what must be true, writes the new state, the history
  * and the audit, and does what follows, all in the caller's transaction. Throws QZ-NOT-FOUND, QZ-FORBIDDEN, QZ-STATE, and what the
- * step's conditions say.
+ * transition's preconditions say.
  */
-export async function advance<S extends string, T extends { state: S }>(
+export async function applyEvent<S extends string, T extends { state: S }>(
   workflow: Workflow<S, T>,
   event: string,
   id: string,
-  context: Omit<Happening<T>, 'subject' | 'now'>,
+  request: Omit<TransitionContext<T>, 'subject' | 'now'>,
 ): Promise<T> {
-  const { query, principal, registry, input } = context
+  const { query, principal, registry, input } = request
   await workflow.lockFirst?.(query, id)
   // References to the object are made meanwhile.
   await query(`select from ${workflow.table} where ${keyOf(workflow)} = $1 for no key update`, [id])
   const relations = await relationsOf(query, workflow.name, id)
   authorise(principal, `${workflow.name}.${event}` as OperationName, relations)
-  const happening = { ...context, subject: await workflow.load(query, id), now: registry.clock() }
-  const step = await stepOf(workflow, event, id, happening)
-  for (const need of step.needs ?? []) await need(happening)
-  const from = happening.subject.state
-  await query(`update ${workflow.table} set state = $2 where ${keyOf(workflow)} = $1`, [id, step.to])
+  const context = { ...request, subject: await workflow.load(query, id), now: registry.clock() }
+  const transition = await transitionOf(workflow, event, id, context)
+  for (const precondition of transition.preconditions ?? []) await precondition(context)
+  const from = context.subject.state
+  await query(`update ${workflow.table} set state = $2 where ${keyOf(workflow)} = $1`, [id, transition.to])
   const recorded = workflow.recorded?.(input) ?? input
-  await record(query, { workflow: workflow.name, object: id, event, from, to: step.to, principal, input: recorded })
-  for (const effect of step.effects ?? []) await effect(happening)
+  await record(query, { workflow: workflow.name, object: id, event, from, to: transition.to, principal, input: recorded })
+  for (const effect of transition.effects ?? []) await effect(context)
   return workflow.load(query, id)
 }
 
@@ -85,17 +85,17 @@ function keyOf({ table }: { table: string }): string {
   return table === 'resource' || table === 'standard' ? 'code' : table === 'access_grant' ? 'id' : 'id::text'
 }
 
-async function stepOf<S extends string, T extends { state: S }>(
+async function transitionOf<S extends string, T extends { state: S }>(
   { name, events, states }: Workflow<S, T>,
   event: string,
   id: string,
-  happening: Happening<T>,
-): Promise<Step<S, T>> {
-  const { state } = happening.subject
-  const fitting = ((events[event] ?? []) as readonly Step<S, T>[]).filter(({ from }) => from.includes(state))
-  const allowed = fitting.filter(({ by }) => !by || by.some((role) => happening.principal.roles.includes(role)))
+  context: TransitionContext<T>,
+): Promise<Transition<S, T>> {
+  const { state } = context.subject
+  const fitting = ((events[event] ?? []) as readonly Transition<S, T>[]).filter(({ from }) => from.includes(state))
+  const allowed = fitting.filter(({ by }) => !by || by.some((role) => context.principal.roles.includes(role)))
   if (fitting.length > 0 && allowed.length === 0) throw new QianzhiError('QZ-FORBIDDEN', { operation: `${name}.${event}` })
-  for (const step of allowed) if (await (step.guard?.(happening) ?? true)) return step
+  for (const transition of allowed) if (await (transition.guard?.(context) ?? true)) return transition
   throw new QianzhiError('QZ-STATE', { what: `${name} ${id}`, state: `${states[state].zh} ${state}`, event })
 }
 

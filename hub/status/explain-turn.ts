@@ -1,5 +1,5 @@
 import { errorKind, isErrorCode, type Actor } from '../../protocol/errors.ts'
-import { comparePlaces } from '../../protocol/position.ts'
+import { comparePositions } from '../../protocol/position.ts'
 import type { Explanation } from './explain.ts'
 
 /** Who must act for the data of a route to move on, and what to do. */
@@ -120,8 +120,8 @@ const judges: Judge[] = [
         }
       : undefined,
   ({ hub: { head }, receiver: { applied, delivered } }) => {
-    if (applied && comparePlaces(applied, head!) >= 0) return undefined
-    const fetched = delivered && comparePlaces(delivered, head!) >= 0
+    if (applied && comparePositions(applied, head!) >= 0) return undefined
+    const fetched = delivered && comparePositions(delivered, head!) >= 0
     return fetched
       ? { who: 'nobody', zh: '接收代理正在入库(自动)', en: 'The receiving agent is applying (by itself)' }
       : { who: 'nobody', zh: '接收代理正在取数(自动)', en: 'The receiving agent is fetching (by itself)' }

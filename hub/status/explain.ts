@@ -1,10 +1,10 @@
 import type { AgentReport, SinkReport, SnapshotProgress, SourceReport } from '../../protocol/api.ts'
 import { QianzhiError, type Language } from '../../protocol/errors.ts'
-import { comparePlaces, showPlace, type Place, type Position } from '../../protocol/position.ts'
+import { comparePositions, showPosition, type Position, type ChainPosition } from '../../protocol/position.ts'
 import { turnOf, type Turn } from './explain-turn.ts'
 import type { Log } from '../log.ts'
 import { producerOf } from '../registry/catalog/resources.ts'
-import { lastRun, type LastRun } from '../reconciliation/evidence.ts'
+import { lastRun, type LastRun } from '../reconciliation/last-equal.ts'
 import type { Store } from '../store/store.ts'
 import { standingRefusal, whyRefused } from '../supervision/refused-files.ts'
 import { readStreams } from '../exchange/streams.ts'
@@ -35,15 +35,15 @@ export interface Explanation {
     /** Where its newest file was refused; without its name, which is not for receivers. */
     refusedFile?: ReturnType<typeof standingRefusal>
   }
-  hub: { head: Position | null; lastPush: Date | null; snapshotWanted: boolean }
+  hub: { head: ChainPosition | null; lastPush: Date | null; snapshotWanted: boolean }
   receiver: {
     agency: string
     agent: string
     active: boolean
     seen: Date | null
     /** Last batch that the agent has fetched, and the last one in its table. */
-    delivered: Place | null
-    applied: Position | null
+    delivered: Position | null
+    applied: ChainPosition | null
     quarantine: number
     /** Behind, and not moved for so long that the log does not wait for it. */
     lapsed: boolean
@@ -137,10 +137,10 @@ function sourceOf(row: Row): Explanation['source'] {
   }
 }
 
-function receiverOf(row: Row, head: Position | null, lapsedBefore: Date): Explanation['receiver'] {
+function receiverOf(row: Row, head: ChainPosition | null, lapsedBefore: Date): Explanation['receiver'] {
   const report = row.receiver_report?.sinks.find(({ route }) => route === row.route)
   const applied = row.epoch && row.seq && row.hash ? { epoch: Number(row.epoch), seq: Number(row.seq), hash: row.hash } : null
-  const behind = head !== null && (!applied || comparePlaces(applied, head) < 0)
+  const behind = head !== null && (!applied || comparePositions(applied, head) < 0)
   return {
     agency: row.receiver_agency,
     agent: row.agent,
@@ -173,8 +173,8 @@ export function showExplanation(explanation: Explanation, language: Language): s
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
         ...refusedLine(source.refusedFile, language),
-        `中心:最新批次 ${showPlace(hub.head)},最后接收 ${seen(hub.lastPush)}${hub.snapshotWanted ? ',等待新快照' : ''}`,
-        `接收 ${receiver.agency} ${receiver.agent}:已取 ${showPlace(receiver.delivered)},已入库 ${showPlace(receiver.applied)},` +
+        `中心:最新批次 ${showPosition(hub.head)},最后接收 ${seen(hub.lastPush)}${hub.snapshotWanted ? ',等待新快照' : ''}`,
+        `接收 ${receiver.agency} ${receiver.agent}:已取 ${showPosition(receiver.delivered)},已入库 ${showPosition(receiver.applied)},` +
           `隔离 ${receiver.quarantine},最后联系 ${seen(receiver.seen)}${receiver.lapsed ? ',已失效' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
         `数据截至:${asOf === null ? '未知' : `${asOf}(${age} 秒前)`}`,
@@ -187,8 +187,8 @@ export function showExplanation(explanation: Explanation, language: Language): s
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
         ...refusedLine(source.refusedFile, language),
-        `Hub: head ${showPlace(hub.head)}, last push ${seen(hub.lastPush)}${hub.snapshotWanted ? ', waits for a new snapshot' : ''}`,
-        `Receiver ${receiver.agency} ${receiver.agent}: delivered ${showPlace(receiver.delivered)}, applied ${showPlace(receiver.applied)}, ` +
+        `Hub: head ${showPosition(hub.head)}, last push ${seen(hub.lastPush)}${hub.snapshotWanted ? ', waits for a new snapshot' : ''}`,
+        `Receiver ${receiver.agency} ${receiver.agent}: delivered ${showPosition(receiver.delivered)}, applied ${showPosition(receiver.applied)}, ` +
           `${receiver.quarantine} quarantined, last seen ${seen(receiver.seen)}${receiver.lapsed ? ', lapsed' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
         `Data as of: ${asOf === null ? 'unknown' : `${asOf} (${age} s ago)`}`,

@@ -3,7 +3,7 @@ import type { AgentReport, SourceReport } from '../../protocol/api.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import type { Api } from '../http/server.ts'
 import type { Store } from '../store/store.ts'
-import { unreconciledRoutes } from '../reconciliation/evidence.ts'
+import { unreconciledRoutes } from '../reconciliation/last-equal.ts'
 import { awayAgents } from '../supervision/agents-away.ts'
 import { auditProblems } from '../supervision/audit/health.ts'
 import { supervisionProblems } from '../supervision/problems.ts'
@@ -23,7 +23,7 @@ export interface Health {
   paused: HealthProblem[]
 }
 
-export interface HealthParts {
+export interface HealthDeps {
   store: Store
   data: string
   clock: () => Date
@@ -40,26 +40,26 @@ const minShare = 0.05
 const minBytes = 1 << 30
 
 /** GET /health, open to everybody: 200 unless the hub cannot serve (503). */
-export function healthApi(parts: HealthParts): Api {
+export function healthApi(deps: HealthDeps): Api {
   return async (app) => {
     app.get('/health', async (_request, reply) => {
-      const health = await checkHealth(parts)
+      const health = await checkHealth(deps)
       return reply.code(health.status === 'down' ? 503 : 200).send(health)
     })
   }
 }
 
-export async function checkHealth(parts: HealthParts): Promise<Health> {
-  const disk = await checkDisk(parts.data)
+export async function checkHealth(deps: HealthDeps): Promise<Health> {
+  const disk = await checkDisk(deps.data)
   try {
     // All at once: none is left to fail unheard while another is waited for.
     const [lines, ...found] = await Promise.all([
-      reportedLines(parts),
-      awayAgents(parts.store.query, parts.clock()),
-      lapsedRoutes(parts),
-      unreconciledRoutes(parts.store.query, parts.clock(), parts.reconciled),
-      auditProblems(parts.store.query),
-      supervisionProblems(parts.store.query, parts.clock(), parts),
+      reportedLines(deps),
+      awayAgents(deps.store.query, deps.clock()),
+      lapsedRoutes(deps),
+      unreconciledRoutes(deps.store.query, deps.clock(), deps.reconciled),
+      auditProblems(deps.store.query),
+      supervisionProblems(deps.store.query, deps.clock(), deps),
     ])
     const problems = [...disk, ...lines.filter(({ state }) => state === 'held').map(held), ...lines.flatMap(refusedFile), ...found.flat()]
     const paused = lines.filter(({ state }) => state === 'paused').map(pausedLine)
@@ -91,7 +91,7 @@ interface ReportedLine {
 }
 
 /** Sources and routes as the active agents report them. */
-async function reportedLines({ store }: HealthParts): Promise<ReportedLine[]> {
+async function reportedLines({ store }: HealthDeps): Promise<ReportedLine[]> {
   const rows = await store.query<{ id: string; report: AgentReport }>(
     `select id, report from agent where state = 'active' and report is not null order by id`,
   )
@@ -134,7 +134,7 @@ function pausedLine({ zh, en }: ReportedLine): HealthProblem {
   return { code: 'QZ-HEALTH-PAUSED', zh: `${zh}已由运维暂停`, en: `${en} is paused by its operator` }
 }
 
-async function lapsedRoutes({ store, clock, lapse }: HealthParts): Promise<HealthProblem[]> {
+async function lapsedRoutes({ store, clock, lapse }: HealthDeps): Promise<HealthProblem[]> {
   const now = clock()
   const rows = await store.query<{ id: string; moved: Date }>(
     `select route.id, route.moved_at as moved from route join access_grant g on g.id = route.access_grant

@@ -2,7 +2,7 @@ import { kinds, type Actor } from '../../protocol/error-codes.ts'
 import { isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import type { AgentReport } from '../../protocol/api.ts'
 import type { Query } from '../store/store.ts'
-import { missingLine } from './morning.ts'
+import { missingLine } from './daily-reports.ts'
 import { notify, type Recipient } from '../records/notices.ts'
 
 /** An agent as it last reported. */

@@ -2,7 +2,7 @@ import type { AgentReport } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { HealthProblem } from '../status/health.ts'
 import type { Query } from '../store/store.ts'
-import { missingLine } from './morning.ts'
+import { missingLine } from './daily-reports.ts'
 import { readRules } from '../records/settings.ts'
 
 /** Milliseconds without a poll after which an agent counts as silent. */

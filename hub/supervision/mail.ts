@@ -10,7 +10,7 @@ export interface MailConfig {
   from: string
 }
 
-export interface MailParts {
+export interface MailDeps {
   store: Pick<Store, 'query'>
   config: MailConfig
   logger: Logger
@@ -26,7 +26,7 @@ const longestWait = 60 * minute
 const between = 10_000
 
 /** Finds out to whom new notices go. A notice whose transaction commits late is found like any other: there is no high-water mark. */
-export async function addressNotices({ store, clock }: Pick<MailParts, 'store' | 'clock'>): Promise<void> {
+export async function addressNotices({ store, clock }: Pick<MailDeps, 'store' | 'clock'>): Promise<void> {
   const now = clock()
   for (let more = true; more;) {
     const addressed = await store.query(
@@ -55,7 +55,7 @@ interface Waiting {
 }
 
 /** A message for this process alone: the lease is written down before it is sent. */
-async function takeMail({ store, clock }: MailParts): Promise<Waiting | undefined> {
+async function takeMail({ store, clock }: MailDeps): Promise<Waiting | undefined> {
   const now = clock()
   const [mail] = await store.query<Waiting>(
     `update mail set attempts = attempts + 1, next_at = $2 from notice n
@@ -73,21 +73,21 @@ type Send = (message: SendMailOptions) => Promise<unknown>
  * Sends what is due. A message that the server has taken is never sent again; where the answer was lost it is, under the same Message-ID.
  * Ends early where the server cannot be reached. @returns how many were sent.
  */
-export async function sendMail(parts: MailParts, send: Send, signal: AbortSignal): Promise<number> {
+export async function sendMail(deps: MailDeps, send: Send, signal: AbortSignal): Promise<number> {
   for (let sent = 0; ;) {
-    const mail = signal.aborted ? undefined : await takeMail(parts)
+    const mail = signal.aborted ? undefined : await takeMail(deps)
     if (!mail) return sent
     try {
-      await send(messageOf(mail, parts.config))
+      await send(messageOf(mail, deps.config))
     } catch (error) {
-      await failed(parts, mail, error)
+      await failed(deps, mail, error)
       if (serverAway(error)) return sent
       continue
     }
-    await parts.store.query(`update mail set state = 'sent', sent_at = $3, error = null where notice = $1 and person = $2`, [
+    await deps.store.query(`update mail set state = 'sent', sent_at = $3, error = null where notice = $1 and person = $2`, [
       mail.notice,
       mail.person,
-      parts.clock(),
+      deps.clock(),
     ])
     sent++
   }
@@ -119,7 +119,7 @@ const away = new Set(['ECONNECTION', 'ETIMEDOUT', 'ESOCKET', 'EDNS', 'EAUTH', 'E
 const serverAway = (error: unknown): boolean => away.has((error as SmtpError).code ?? '')
 
 /** A recipient that the server refuses for good is not tried again; everything else is, with growing pauses up to an hour. */
-async function failed({ store, clock, logger }: MailParts, { notice, person, attempts }: Waiting, error: unknown): Promise<void> {
+async function failed({ store, clock, logger }: MailDeps, { notice, person, attempts }: Waiting, error: unknown): Promise<void> {
   const { responseCode = 0, rejected = [] } = error as SmtpError
   const refused = responseCode >= 500 && rejected.length > 0
   const wait = Math.min(2 ** (attempts - 1) * minute, longestWait)
@@ -144,9 +144,9 @@ export interface Mailer {
 }
 
 /** Sends notices by e-mail until stopped. Acts never wait for it: they only store notices. */
-export function startMail(parts: MailParts): Mailer {
+export function startMail(deps: MailDeps): Mailer {
   const transport = createTransport({
-    url: parts.config.url,
+    url: deps.config.url,
     connectionTimeout: 10_000,
     greetingTimeout: 10_000,
     socketTimeout: 30_000,
@@ -158,13 +158,13 @@ export function startMail(parts: MailParts): Mailer {
   const run = (): Promise<number> => {
     const round = last.then(async () => {
       if (ending.signal.aborted) return 0
-      await addressNotices(parts)
-      return sendMail(parts, (message) => transport.sendMail(message), ending.signal)
+      await addressNotices(deps)
+      return sendMail(deps, (message) => transport.sendMail(message), ending.signal)
     })
     last = round.catch(() => {})
     return round
   }
-  const looping = keepRunning(run, parts.logger, ending.signal)
+  const looping = keepRunning(run, deps.logger, ending.signal)
   return {
     run,
     async stop() {

@@ -5,7 +5,7 @@ import { markMissed, recountDeadlines, warnOfDeadlines } from './deadlines-watch
 import { dayToJudge, judgeDay, warnOfDuties } from './duties/judging.ts'
 import { readRules, saveSettings, type Rules, type SupervisionSettings } from '../records/settings.ts'
 
-export interface SupervisionParts {
+export interface SupervisionDeps {
   store: Pick<Store, 'query' | 'transaction'>
   settings: SupervisionSettings
   /** Brings `supply_day` up to date with the log: nothing is judged by an older state of it. */
@@ -21,7 +21,7 @@ const lock = 7_140_007
  * One pass over update duties and deadlines. Each step is a transaction by itself that begins where the last one ended, so that a pass may
  * be killed anywhere and be made again, and every warning and mark is given once.
  */
-export async function superviseOnce({ store, catchUp, clock }: SupervisionParts): Promise<void> {
+export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps): Promise<void> {
   const step = <T>(work: (query: Query, rules: Rules) => Promise<T>): Promise<T> =>
     store.transaction(async (query) => {
       await query('select pg_advisory_xact_lock($1)', [lock])
@@ -49,17 +49,17 @@ export interface Supervision {
 }
 
 /** Writes the settings down, then makes a pass as often as they say, until stopped. */
-export async function startSupervision(parts: SupervisionParts): Promise<Supervision> {
-  await saveSettings(parts.store, parts.settings)
-  await parts.store.transaction(async (query) => recountDeadlines(query, await readRules(query)))
+export async function startSupervision(deps: SupervisionDeps): Promise<Supervision> {
+  await saveSettings(deps.store, deps.settings)
+  await deps.store.transaction(async (query) => recountDeadlines(query, await readRules(query)))
   const ending = new AbortController()
   let last: Promise<unknown> = Promise.resolve()
   const run = (): Promise<void> => {
-    const pass = last.then(() => superviseOnce(parts))
+    const pass = last.then(() => superviseOnce(deps))
     last = pass.catch(() => {})
     return pass
   }
-  const looping = keepRunning(run, parts, ending.signal)
+  const looping = keepRunning(run, deps, ending.signal)
   return {
     run,
     async stop() {
@@ -69,7 +69,7 @@ export async function startSupervision(parts: SupervisionParts): Promise<Supervi
   }
 }
 
-async function keepRunning(run: () => Promise<void>, { logger, settings }: SupervisionParts, signal: AbortSignal): Promise<void> {
+async function keepRunning(run: () => Promise<void>, { logger, settings }: SupervisionDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       await run()

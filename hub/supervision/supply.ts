@@ -1,10 +1,10 @@
-import type { Place } from '../../protocol/position.ts'
+import type { Position } from '../../protocol/position.ts'
 import { readStatement } from '../../protocol/signature.ts'
 import type { ListedBatch, Log } from '../log.ts'
 import { writeAudit } from '../records/audit.ts'
 import type { Query, Store } from '../store/store.ts'
 
-interface SupplyParts {
+interface SupplyDeps {
   store: Pick<Store, 'query' | 'transaction'>
   log: Log
 }
@@ -16,23 +16,23 @@ const most = 1000
  * Puts on record what was supplied since the last turn, of every stream: a consumer of the log with a bookmark, so that no batch waits
  * for the record on its way. A stream that fails holds up no other; it fails the turn in the end.
  */
-export async function recordSupply(parts: SupplyParts): Promise<void> {
-  const streams = await parts.store.query<{ resource: string } & BookmarkRow>(
+export async function recordSupply(deps: SupplyDeps): Promise<void> {
+  const streams = await deps.store.query<{ resource: string } & BookmarkRow>(
     'select s.resource, b.epoch, b.seq from stream s left join supply_bookmark b on b.resource = s.resource order by s.resource',
   )
-  const heads = await parts.log.heads(streams.map(({ resource }) => resource))
+  const heads = await deps.log.heads(streams.map(({ resource }) => resource))
   const failures: unknown[] = []
   for (const { resource, ...bookmark } of streams) {
     const head = heads.get(resource)
     const at = placeOf(bookmark)
     if (!head || (head.epoch === at?.epoch && head.seq === at.seq)) continue
-    await recordStream(parts, resource).catch((error: unknown) => failures.push(error))
+    await recordStream(deps, resource).catch((error: unknown) => failures.push(error))
   }
   if (failures.length > 0) throw new AggregateError(failures, 'supply not put on record')
 }
 
 /** Puts one stream on record up to its head. @returns up to where it is on record: what comes after must not be trimmed. */
-export async function recordStream({ store, log }: SupplyParts, resource: string): Promise<Place | null> {
+export async function recordStream({ store, log }: SupplyDeps, resource: string): Promise<Position | null> {
   for (;;) {
     const [row] = await store.query<BookmarkRow>('select epoch, seq from supply_bookmark where resource = $1', [resource])
     const bookmark = row ? placeOf(row) : null
@@ -47,7 +47,7 @@ interface BookmarkRow {
   seq: string | null
 }
 
-function placeOf({ epoch, seq }: BookmarkRow): Place | null {
+function placeOf({ epoch, seq }: BookmarkRow): Position | null {
   return epoch === null ? null : { epoch: Number(epoch), seq: Number(seq) }
 }
 
@@ -58,7 +58,7 @@ interface Supplied extends ListedBatch {
 }
 
 /** Bookmark, entries and days commit together: a turn that is cut off, or that another hub process took, has counted nothing. */
-async function record(query: Query, resource: string, bookmark: Place | null, listed: readonly ListedBatch[]): Promise<void> {
+async function record(query: Query, resource: string, bookmark: Position | null, listed: readonly ListedBatch[]): Promise<void> {
   const moved = await query(moveSql, [resource, listed.at(-1)!.epoch, listed.at(-1)!.seq, bookmark?.epoch ?? null, bookmark?.seq ?? null])
   if (moved.length === 0) return
   const batches = listed.map(supplied)

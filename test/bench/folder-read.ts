@@ -3,7 +3,7 @@ import { createReadStream, existsSync, linkSync, mkdirSync, readFileSync } from 
 import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import type { FileCounts, FolderSettings, SourceTable } from '../../agent/database.ts'
-import { RowFiles } from '../../agent/folders/rows/source.ts'
+import { RowSource } from '../../agent/folders/rows/source.ts'
 import { folderResource } from './folder.ts'
 
 export interface Measured {
@@ -56,7 +56,7 @@ async function take(): Promise<number> {
   }
   const name = `${Date.now()}.csv`
   if (!existsSync(join(path, name))) linkSync(file, join(path, name))
-  const rows = new RowFiles(source, { folder, queued: () => {}, logger: folder.logger })
+  const rows = new RowSource(source, { folder, queued: () => {}, logger: folder.logger })
   const before = await rows.count()
   while (counts.taken < (before > 0 ? 2 : 1)) await rows.look(AbortSignal.timeout(600_000))
   const count = await rows.count()

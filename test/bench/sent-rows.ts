@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import type { Row, SourceTable } from '../../agent/database.ts'
-import type { Piece } from '../../agent/outbound/packing.ts'
+import type { BatchDraft } from '../../agent/outbound/packing.ts'
 import { SentRows } from '../../agent/outbound/sent-rows.ts'
-import type { Position } from '../../protocol/position.ts'
+import type { ChainPosition } from '../../protocol/position.ts'
 import { villageColumns, villagesResource } from '../../config-examples/demo/villages.ts'
 import type { BenchOptions } from './main.ts'
 
@@ -52,7 +52,7 @@ export async function run({ rows, note }: BenchOptions): Promise<Record<string, 
 class Line {
   readonly #sent: SentRows
   readonly #rows: number
-  #at: Position | null = null
+  #at: ChainPosition | null = null
 
   constructor(sent: SentRows, rows: number) {
     this.#sent = sent
@@ -72,9 +72,9 @@ class Line {
     return Number((took / this.#rows).toFixed(2))
   }
 
-  #send(rows: Row[], snapshot: Piece['snapshot']): void {
-    const read: Piece = { rows, deletes: [], faults: [], entries: [], ...(snapshot && { snapshot }) }
-    const piece = snapshot ? read : this.#sent.sift(read)
+  #send(rows: Row[], snapshot: BatchDraft['snapshot']): void {
+    const read: BatchDraft = { rows, deletes: [], faults: [], entries: [], ...(snapshot && { snapshot }) }
+    const piece = snapshot ? read : this.#sent.withoutUnchanged(read)
     if (snapshot) this.#sent.reread(read)
     if (piece.rows.length === 0) return
     const seq = (this.#at?.seq ?? 0) + 1

@@ -12,7 +12,7 @@ import { villageColumns, villagesResource } from '../../config-examples/demo/vil
 import { buildBatch, opBlock, projectBatch, splitBatch, type Manifest } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { signPolicy, type Policy } from '../../protocol/policy.ts'
-import type { Position } from '../../protocol/position.ts'
+import type { ChainPosition } from '../../protocol/position.ts'
 import { generateSigningKey, readStatement, sha256, signingKeyFromPem, signStatement, type SigningKey } from '../../protocol/signature.ts'
 import { openClient } from '../support/client.ts'
 import { until } from '../support/programs.ts'
@@ -256,7 +256,7 @@ function ofSeveral(change: (batches: Delivered['batches']) => Delivered['batches
 }
 
 /** Another batch in the place of the next one. */
-function instead(make: (after: Position | null) => Buffer): NonNullable<typeof middle.delivery> {
+function instead(make: (after: ChainPosition | null) => Buffer): NonNullable<typeof middle.delivery> {
   return (delivered, { routes }) => {
     const asked = routes.find(({ route }) => route === line.route)
     if (asked?.after && !asked.broken) delivered.batches = [{ route: line.route, bytes: make(asked.after) }]
@@ -278,7 +278,7 @@ function impostor(policy: (key: SigningKey) => string | undefined): NonNullable<
   }
 }
 
-function header(after: Position | null) {
+function header(after: ChainPosition | null) {
   const manifest = { resource: 'villages', schema: 1, producer: provider.id, kind: 'changes' as const, time: new Date().toISOString() }
   return { ...manifest, epoch: after!.epoch, seq: after!.seq + 1, prev: after!.hash }
 }
@@ -288,7 +288,7 @@ function row(item: string): string[] {
 }
 
 /** One row; `names` may be too many for it. */
-function forged(after: Position | null, key: SigningKey, names: readonly string[] = row('name')): Buffer {
+function forged(after: ChainPosition | null, key: SigningKey, names: readonly string[] = row('name')): Buffer {
   const columns = villagesResource().items.map(({ id }) => ({ item: id, values: id === 'name' ? names : row(id) }))
   return buildBatch(header(after), columns, key).bytes
 }
@@ -297,7 +297,7 @@ const bombBytes = 200 << 20
 let packedBomb: Buffer | undefined
 
 /** Every block is a few kilobytes and unpacks to 200 MiB. */
-function bomb(after: Position | null, unpackedLength: number): Buffer {
+function bomb(after: ChainPosition | null, unpackedLength: number): Buffer {
   packedBomb ??= zstdCompressSync(Buffer.alloc(bombBytes, ' '))
   const packed = packedBomb
   const blocks = villagesResource().items.map(({ id }) => ({ item: id, packed, unpackedLength }))

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { Position } from '../../protocol/position.ts'
+import type { ChainPosition } from '../../protocol/position.ts'
 import type { Log, NewBatch } from '../../hub/log.ts'
 
 type Test = typeof import('tap').default
@@ -22,7 +22,7 @@ export function newBatch(resource: string, epoch: number, seq: number, more: Par
   return { resource, epoch, seq, hash, bytes, rows: 1, receipt: `receipt ${epoch}/${seq} ${hash.slice(0, 8)}`, ...more }
 }
 
-function positionOf({ epoch, seq, hash }: Position): Position {
+function positionOf({ epoch, seq, hash }: ChainPosition): ChainPosition {
   return { epoch, seq, hash }
 }
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { comparePlaces, isAfter, nextEpoch, positionNumber, samePosition, showPlace, type Place } from '../../protocol/position.ts'
+import { comparePositions, isAfter, nextEpoch, positionNumber, samePosition, showPosition, type Position } from '../../protocol/position.ts'
 
-const place: fc.Arbitrary<Place> = fc.record({
+const place: fc.Arbitrary<Position> = fc.record({
   epoch: fc.integer({ min: 1, max: 2147483647 }),
   seq: fc.integer({ min: 1, max: 4294967295 }),
 })
@@ -12,7 +12,7 @@ t.test('property: positionNumber orders as places do, and is unique', async () =
   fc.assert(
     fc.property(place, place, (a, b) => {
       const numbers = BigInt(positionNumber(a)) - BigInt(positionNumber(b))
-      return Math.sign(Number(numbers)) === Math.sign(comparePlaces(a, b))
+      return Math.sign(Number(numbers)) === Math.sign(comparePositions(a, b))
     }),
   )
 })
@@ -30,8 +30,8 @@ t.test('order of places', async (t) => {
   t.notOk(isAfter({ epoch: 1, seq: 1 }, { epoch: 1, seq: 1 }))
   t.notOk(isAfter({ epoch: 1, seq: 9 }, { epoch: 2, seq: 1 }))
   t.ok(isAfter({ epoch: 1, seq: 1 }, null))
-  t.equal(showPlace({ epoch: 3, seq: 4 }), '3/4')
-  t.equal(showPlace(null), '-')
+  t.equal(showPosition({ epoch: 3, seq: 4 }), '3/4')
+  t.equal(showPosition(null), '-')
 })
 
 t.test('the same position is the same in epoch, seq and hash', async (t) => {

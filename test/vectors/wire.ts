@@ -3,7 +3,7 @@ import * as api from '../../protocol/api.ts'
 import * as ask from '../../protocol/asks.ts'
 import { batchMediaType, Manifest } from '../../protocol/batch.ts'
 import { Policy } from '../../protocol/policy.ts'
-import { Position } from '../../protocol/position.ts'
+import { ChainPosition } from '../../protocol/position.ts'
 import { AppliedReceipt, HeadStatement, RemovalReceipt, StoredReceipt } from '../../protocol/receipt.ts'
 import { ReconcileQuestion, ReconciliationStatement, reconcileAnswers } from '../../protocol/reconciliation.ts'
 import { Schema } from '../../protocol/schema.ts'
@@ -17,7 +17,7 @@ export interface WireShapes {
 
 export function wireShapes(): WireShapes {
   const { EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport } = api
-  const statements = { Manifest, Policy, Position, StoredReceipt, AppliedReceipt, RemovalReceipt, HeadStatement, Schema }
+  const statements = { Manifest, Policy, ChainPosition, StoredReceipt, AppliedReceipt, RemovalReceipt, HeadStatement, Schema }
   const shapes = { ...statements, EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport }
   const { Ask, PreviewQuestion, DescribeQuestion, SealedAnswer, PreviewAnswer, TablesAnswer, ColumnsAnswer } = ask
   Object.assign(shapes, { Ask, PreviewQuestion, DescribeQuestion, SealedAnswer, PreviewAnswer, TablesAnswer, ColumnsAnswer })

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
-import { showPlace, type Position } from '../../../protocol/position.ts'
+import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
 import { quoteName, quoteText } from './sql.ts'
 import type { Capture, DatabaseOptions, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import { errorNumber, isContention, isMissing, type RawValue, type Session } from './connection.ts'
@@ -53,7 +53,7 @@ export class MysqlCapture implements Capture {
     return streamState(row)
   }
 
-  coverage(source: SourceTable): Promise<string> {
+  triggerFingerprint(source: SourceTable): Promise<string> {
     return this.#work(source, () => this.#coverage(source))
   }
 
@@ -212,7 +212,7 @@ export class MysqlCapture implements Capture {
     })
   }
 
-  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+  async requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void> {
     const { keys: columns } = await this.#plan(source)
     const queue = `${quoteName(queueName(source.resource))} (${columns.map((_, i) => `k${i + 1}`).join(', ')})`
     await this.#transaction(source, async () => {
@@ -224,12 +224,12 @@ export class MysqlCapture implements Capture {
     })
   }
 
-  async #move(source: SourceTable, to: Position, condition: string, snapshot?: StreamState['snapshot']): Promise<void> {
+  async #move(source: SourceTable, to: ChainPosition, condition: string, snapshot?: StreamState['snapshot']): Promise<void> {
     const moved = await this.#session.run(
       `update ${quoteName(streamTable)} set epoch = ${to.epoch}, seq = ${to.seq}, hash = ${quoteText(to.hash)}${snapshotChange(snapshot)}
       where resource = ${quoteText(source.resource)} ${condition}`,
     )
-    if (moved.affectedRows !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(to) })
+    if (moved.affectedRows !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(to) })
   }
 
   /** By primary key, in chunks: nothing is locked but entries that are committed and ours. */
@@ -248,8 +248,8 @@ export class MysqlCapture implements Capture {
   }
 
   /** Where a snapshot begins: also with its end, if none is running in this epoch. */
-  async #emptyQuarantine({ resource }: SourceTable, to: Position, snapshot: StreamState['snapshot']): Promise<void> {
-    if (snapshot && (snapshot === 'needed' || showPlace(snapshot.began) !== showPlace(to))) return
+  async #emptyQuarantine({ resource }: SourceTable, to: ChainPosition, snapshot: StreamState['snapshot']): Promise<void> {
+    if (snapshot && (snapshot === 'needed' || showPosition(snapshot.began) !== showPosition(to))) return
     const of = `resource = ${quoteText(resource)}`
     const running = `exists (select 1 from ${quoteName(streamTable)} where ${of} and began_epoch = ${to.epoch})`
     await this.#session.run(`delete from ${quoteName(sourceQuarantine)} where ${of}${snapshot === null ? ` and not ${running}` : ''}`)

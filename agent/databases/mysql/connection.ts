@@ -12,7 +12,7 @@ import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { quoteText, type Flavour } from './sql.ts'
 import type { DatabaseOptions } from '../../database.ts'
 import { safeName } from './names.ts'
-import { cut, watchSilence } from './silence.ts'
+import { cut, watchSilence } from './keepalive.ts'
 
 export type RawValue = string | number | Buffer | null
 

@@ -1,7 +1,7 @@
 /** Delivery into MySQL and MariaDB: a batch's rows and its position in one transaction. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { positionNumber, samePosition, showPlace } from '../../../protocol/position.ts'
+import { positionNumber, samePosition, showPosition } from '../../../protocol/position.ts'
 import { names, quoteName, type ApplyTable } from './sql.ts'
 import {
   sameShape,
@@ -14,7 +14,7 @@ import {
   type Replayed,
 } from '../../database.ts'
 import type { SinkState, SinkTable } from '../../database.ts'
-import { requireSameColumns, shapeOf, type Shape } from './altered.ts'
+import { requireSameColumns, shapeOf, type Shape } from './schema-drift.ts'
 import { readTable, unfit } from './catalog.ts'
 import { errorNumber, isContention, isMissing, type Session } from './connection.ts'
 import { removeRoute, settleRemovals } from './removal.ts'
@@ -217,7 +217,8 @@ export class MysqlDelivery implements Delivery {
   async #applyOnce(sink: SinkTable, part: Part, table: ApplyTable, prepared: PreparedRows, stage: string | undefined): Promise<Applied> {
     const { change, upserts, deletes } = prepared
     const state = await readState(this.#session, sink.route, part, true)
-    if (!state || !samePosition(state.position, change.from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(change.to) })
+    if (!state || !samePosition(state.position, change.from))
+      throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(change.to) })
     if (state.quarantine > 0) await clearQuarantine(this.#session, sink, part, prepared.keys)
     const writer = new RowWriter(this.#session, table, change)
     const staged = stage !== undefined && (await writer.fromStage(stage))

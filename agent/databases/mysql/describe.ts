@@ -2,9 +2,9 @@
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { literal, quoteName, quoteText } from './sql.ts'
 import {
-  lookingMs,
+  previewTimeoutMs,
   type ColumnDescription,
-  type Looking,
+  type PreviewRequest,
   type Row,
   type Rows,
   type SourceTable,
@@ -19,9 +19,11 @@ import { proposedType } from './proposal.ts'
 const tooLong = [3024, 1969]
 
 /** Reads only, and not for long. The session is for this work alone. */
-export async function lookOnly<T>(session: Session, work: () => Promise<T>): Promise<T> {
+export async function readOnly<T>(session: Session, work: () => Promise<T>): Promise<T> {
   await session.run(
-    session.server.mariadb ? `set session max_statement_time = ${lookingMs / 1000}` : `set session max_execution_time = ${lookingMs}`,
+    session.server.mariadb
+      ? `set session max_statement_time = ${previewTimeoutMs / 1000}`
+      : `set session max_execution_time = ${previewTimeoutMs}`,
   )
   await session.run('set session transaction read only')
   try {
@@ -88,7 +90,7 @@ export async function sampleRows(session: Session, table: string, columns: reado
   return found.map((row) => row.map((value) => (value === null ? null : String(value))))
 }
 
-export async function lookAtRows(session: Session, source: SourceTable, { rows, filter }: Looking): Promise<Rows> {
+export async function previewRows(session: Session, source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
   const plan = await readPlan(session, source)
   if (filter.length === 0) {
     const { rows: found, faults } = await rowsAfter(session, plan, null, rows)

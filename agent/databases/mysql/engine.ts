@@ -7,7 +7,7 @@ import type {
   Database,
   DatabaseOptions,
   Delivery,
-  Looking,
+  PreviewRequest,
   QuarantinedKey,
   Reading,
   Row,
@@ -20,7 +20,7 @@ import { place } from './catalog.ts'
 import { MysqlCapture } from './capture.ts'
 import { Session } from './connection.ts'
 import { MysqlDelivery } from './delivery.ts'
-import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './describe.ts'
+import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
 import { readPlan } from './plan.ts'
 import { listQuarantine } from './quarantine.ts'
@@ -65,15 +65,15 @@ class MysqlDatabase implements Database {
   }
 
   async tables(limit: number): Promise<TableListing[]> {
-    return this.#with((session) => lookOnly(session, () => listTables(session, limit)))
+    return this.#with((session) => readOnly(session, () => listTables(session, limit)))
   }
 
   async sample(table: string, columns: readonly string[], rows: number): Promise<Row[]> {
-    return this.#with((session) => lookOnly(session, () => sampleRows(session, table, columns, rows)))
+    return this.#with((session) => readOnly(session, () => sampleRows(session, table, columns, rows)))
   }
 
-  async look(source: SourceTable, looking: Looking): Promise<Rows> {
-    return this.#with((session) => lookOnly(session, () => lookAtRows(session, source, looking)))
+  async previewRows(source: SourceTable, looking: PreviewRequest): Promise<Rows> {
+    return this.#with((session) => readOnly(session, () => previewRows(session, source, looking)))
   }
 
   async supplyTable(source: SourceTable): Promise<string[]> {
@@ -96,7 +96,7 @@ class MysqlDatabase implements Database {
   }
 
   async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
-    return this.#with((session) => lookOnly(session, () => listQuarantine(session, name, limit)))
+    return this.#with((session) => readOnly(session, () => listQuarantine(session, name, limit)))
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {

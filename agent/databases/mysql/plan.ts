@@ -47,7 +47,7 @@ export async function readPlan(session: Session, source: SourceTable): Promise<P
   const columns = source.columns.map((mapped) => readerFor(source, catalog, mapped))
   const keys = columns.filter(({ item }) => item.key)
   const names = keys.map(({ column }) => column)
-  const index = keyIndex(catalog, keys, source.only)
+  const index = keyIndex(catalog, keys, source.rowFilter)
   if (!index && !onlyReads(source)) throw refused(source, noKey(names))
   const indexOrder = (index?.columns ?? names).map((name) => keys.findIndex(({ column }) => same(column, name)))
   const table = source.query === undefined ? `${quoteName(catalog.database)}.${quoteName(catalog.table)}` : `(${source.query}\n)`
@@ -82,9 +82,11 @@ function readerFor(source: SourceTable, catalog: CatalogTable, mapped: MappedCol
   })
 }
 
-function conditionOf({ only = [] }: SourceTable): string {
-  if (only.length === 0) return 'true'
-  return only.map(({ column, value }) => `t.${quoteName(column)} ${value === null ? 'is null' : `= ${quoteText(value)}`}`).join(' and ')
+function conditionOf({ rowFilter = [] }: SourceTable): string {
+  if (rowFilter.length === 0) return 'true'
+  return rowFilter
+    .map(({ column, value }) => `t.${quoteName(column)} ${value === null ? 'is null' : `= ${quoteText(value)}`}`)
+    .join(' and ')
 }
 
 export function refused({ table }: SourceTable, reason: string): QianzhiError {
@@ -97,7 +99,7 @@ const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCas
 function keyIndex(
   { uniques }: CatalogTable,
   keys: readonly ColumnReader[],
-  only: SourceTable['only'] = [],
+  only: SourceTable['rowFilter'] = [],
 ): CatalogTable['uniques'][number] | undefined {
   return uniques
     .map((unique) => ({ ...unique, columns: unique.columns.filter((name) => !only.some(({ column }) => same(column, name))) }))

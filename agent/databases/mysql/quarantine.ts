@@ -1,6 +1,6 @@
 /** The quarantines of both ends: what stands in them, how refused rows come into the target's, and trying them again. */
 import type { ErrorCode } from '../../../protocol/errors.ts'
-import { placeOf } from '../../../protocol/position.ts'
+import { positionOf } from '../../../protocol/position.ts'
 import { quoteText, type ApplyTable } from './sql.ts'
 import type { Value } from '../../../protocol/value.ts'
 import { maxKept, type Change, type Part, type QuarantinedKey, type Replayed, type Row, type SinkTable } from '../../database.ts'
@@ -118,7 +118,7 @@ async function keptChanges(session: Session, sink: SinkTable, part: Part): Promi
   }
   return [...places].map(([position, rows]) => ({
     from: null,
-    to: { ...placeOf(position), hash: '' },
+    to: { ...positionOf(position), hash: '' },
     rows: rows.length,
     columns: sink.columns.map(({ item }) => rows.map((values) => values[item.id]!)),
   }))

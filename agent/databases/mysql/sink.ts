@@ -10,7 +10,7 @@ import {
   quoteText,
   sourceColumn,
 } from './sql.ts'
-import { positionNumber, type Position } from '../../../protocol/position.ts'
+import { positionNumber, type ChainPosition } from '../../../protocol/position.ts'
 import type { Row, SinkTable } from '../../database.ts'
 import { readTable, unfit, type CatalogTable } from './catalog.ts'
 import type { Session } from './connection.ts'
@@ -114,7 +114,7 @@ async function copyShadow(session: Session, sink: SinkTable): Promise<void> {
 }
 
 /** This route's rows that the shadow does not hold go, quarantined keys excepted. */
-async function removeOthers(session: Session, sink: SinkTable, position: Position): Promise<void> {
+async function removeOthers(session: Session, sink: SinkTable, position: ChainPosition): Promise<void> {
   const [live, shadow] = [quoteTable(partTable(session, sink, 'live')), quoteTable(partTable(session, sink, 'shadow'))]
   const same = keyColumns(sink.columns).map(({ item, column }) => {
     const there = `t.${quoteName(column)}`

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { showPlace, type Position } from '../../../protocol/position.ts'
+import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
 import type { Capture, Row, RowFault, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
-import { coverageOf, notSetUp } from './coverage.ts'
+import { coverageOf, notSetUp } from './trigger-fingerprint.ts'
 import type { Binds, RawValue, Session } from './connection.ts'
 import { isContention, isMissing } from './errors.ts'
 import type { SchemaLock } from './lock.ts'
@@ -44,7 +44,7 @@ export class OracleCapture extends OracleReading implements Capture {
     return streamState(row)
   }
 
-  async coverage(source: SourceTable): Promise<string> {
+  async triggerFingerprint(source: SourceTable): Promise<string> {
     this.forgetPlan(source)
     const coverage = await coverageOf(this.session, await this.plan(source))
     this.#queues?.add(source.resource)
@@ -105,7 +105,7 @@ export class OracleCapture extends OracleReading implements Capture {
     })
   }
 
-  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+  async requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void> {
     const plan = await this.plan(source)
     const kinds = plan.keys.map(() => this.session.textKind)
     await this.session.transaction(async () => {
@@ -121,10 +121,10 @@ export class OracleCapture extends OracleReading implements Capture {
   }
 
   /** `from` undefined: from wherever it is. */
-  async #move(source: SourceTable, to: Position, from?: Position | null, snapshot?: StreamState['snapshot']): Promise<void> {
+  async #move(source: SourceTable, to: ChainPosition, from?: ChainPosition | null, snapshot?: StreamState['snapshot']): Promise<void> {
     const binds = this.session.binds()
     const moved = await this.session.run(statements.move(this.#own, source.resource, binds, { to, from, snapshot }), binds)
-    if (moved !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(to) })
+    if (moved !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(to) })
   }
 
   /** By primary key, in chunks: nothing is locked but entries that are committed and ours. */
@@ -149,8 +149,8 @@ export class OracleCapture extends OracleReading implements Capture {
   }
 
   /** Where a snapshot begins: also with its end, if none is running in this epoch. */
-  async #emptyQuarantine({ resource }: SourceTable, to: Position, snapshot: StreamState['snapshot']): Promise<void> {
-    if (snapshot && (snapshot === 'needed' || showPlace(snapshot.began) !== showPlace(to))) return
+  async #emptyQuarantine({ resource }: SourceTable, to: ChainPosition, snapshot: StreamState['snapshot']): Promise<void> {
+    if (snapshot && (snapshot === 'needed' || showPosition(snapshot.began) !== showPosition(to))) return
     const binds = this.session.binds()
     await this.session.run(statements.emptyQuarantine(this.#own, resource, binds, snapshot === null ? to.epoch : undefined), binds)
   }

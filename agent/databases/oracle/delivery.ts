@@ -1,7 +1,7 @@
 /** Delivery into Oracle: a batch's rows and its position in one transaction. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
-import { positionNumber, samePosition, showPlace } from '../../../protocol/position.ts'
+import { positionNumber, samePosition, showPosition } from '../../../protocol/position.ts'
 import type { ApplyTable } from './sql-rows.ts'
 import {
   sameShape,
@@ -14,7 +14,7 @@ import {
   type Replayed,
 } from '../../database.ts'
 import type { SinkState, SinkTable } from '../../database.ts'
-import { isUntouched, lookAgain, type Look } from './altered.ts'
+import { isUntouched, lookAgain, type Look } from './schema-drift.ts'
 import { readTable, unfit } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { errorNumber, isContention, isMissing } from './errors.ts'
@@ -183,7 +183,8 @@ export class OracleDelivery implements Delivery {
     const { change, upserts, deletes } = prepared
     await lockState(this.#session, sink.route, part)
     const state = await readState(this.#session, sink.route, part)
-    if (!state || !samePosition(state.position, change.from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(change.to) })
+    if (!state || !samePosition(state.position, change.from))
+      throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(change.to) })
     if (state.quarantine > 0) await clearQuarantine(this.#session, sink, part, prepared.keys)
     const writer = new RowWriter(this.#session, table, change)
     const refused = await writer.upsert(upserts)

@@ -3,9 +3,9 @@ import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { quoteName, quoteText, shownName } from './sql.ts'
 import { valueFault } from '../../../protocol/value.ts'
 import {
-  lookingMs,
+  previewTimeoutMs,
   type ColumnDescription,
-  type Looking,
+  type PreviewRequest,
   type Row,
   type Rows,
   type SourceTable,
@@ -19,8 +19,8 @@ import { proposedType } from './proposal.ts'
 import { kindOf } from './types.ts'
 
 /** Reads only, and not for long. The session is for this work alone. */
-export async function lookOnly<T>(session: Session, table: string, work: () => Promise<T>): Promise<T> {
-  session.limit(lookingMs)
+export async function readOnly<T>(session: Session, table: string, work: () => Promise<T>): Promise<T> {
+  session.limit(previewTimeoutMs)
   try {
     return await work()
   } catch (error) {
@@ -149,7 +149,7 @@ function sampled(column: CatalogTable['columns'][number]): string {
   }
 }
 
-export async function lookAtRows(session: Session, source: SourceTable, { rows, filter }: Looking): Promise<Rows> {
+export async function previewRows(session: Session, source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
   const plan = await readPlan(session, source)
   if (filter.length === 0) {
     const { rows: found, faults } = await rowsAfter(session, plan, null, rows)

@@ -2,7 +2,7 @@
 import { codedError } from '../../../protocol/errors.ts'
 import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../database.ts'
 import { readTable } from './catalog.ts'
-import { coverageOf } from './coverage.ts'
+import { coverageOf } from './trigger-fingerprint.ts'
 import type { Session } from './connection.ts'
 import { sourceNames } from './names.ts'
 import { readPlan } from './plan.ts'

@@ -11,7 +11,7 @@ import {
   type Database,
   type DatabaseOptions,
   type Delivery,
-  type Looking,
+  type PreviewRequest,
   type QuarantinedKey,
   type Reading,
   type Row,
@@ -23,7 +23,7 @@ import {
 import { OracleCapture } from './capture.ts'
 import { Session } from './connection.ts'
 import { OracleDelivery } from './delivery.ts'
-import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './describe.ts'
+import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
 import { SchemaLock, type Purpose } from './lock.ts'
 import { sourceNames } from './names.ts'
@@ -61,15 +61,15 @@ class OracleDatabase implements Database {
   }
 
   async tables(limit: number): Promise<TableListing[]> {
-    return this.#with((session) => lookOnly(session, 'all_tables', () => listTables(session, limit)))
+    return this.#with((session) => readOnly(session, 'all_tables', () => listTables(session, limit)))
   }
 
   async sample(table: string, columns: readonly string[], rows: number): Promise<Row[]> {
-    return this.#with((session) => lookOnly(session, table, () => sampleRows(session, table, columns, rows)))
+    return this.#with((session) => readOnly(session, table, () => sampleRows(session, table, columns, rows)))
   }
 
-  async look(source: SourceTable, looking: Looking): Promise<Rows> {
-    return this.#with((session) => lookOnly(session, source.table, () => lookAtRows(session, source, looking)))
+  async previewRows(source: SourceTable, looking: PreviewRequest): Promise<Rows> {
+    return this.#with((session) => readOnly(session, source.table, () => previewRows(session, source, looking)))
   }
 
   async supplyTable(source: SourceTable): Promise<string[]> {

@@ -108,7 +108,7 @@ function fromClause({ catalog }: Plan): string {
 }
 
 function onlyConditions(plan: Plan, binds: Binds): string[] {
-  return (plan.source.only ?? []).map(({ column, value }) => {
+  return (plan.source.rowFilter ?? []).map(({ column, value }) => {
     const found = findColumn(plan.catalog, column)
     if (!found) throw refused(plan.source, `列 ${column} 不存在 / it has no column ${column}`)
     const at = `t.${quoteName(found.column)}`

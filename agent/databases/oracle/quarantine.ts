@@ -1,6 +1,6 @@
 /** The quarantines of both ends: what stands in them, how refused rows come into the target's, and trying them again. */
 import type { ErrorCode } from '../../../protocol/errors.ts'
-import { placeOf, positionNumber, type Position } from '../../../protocol/position.ts'
+import { positionOf, positionNumber, type ChainPosition } from '../../../protocol/position.ts'
 import type { ApplyTable } from './sql-rows.ts'
 import type { Value } from '../../../protocol/value.ts'
 import { maxKept, type Change, type Part, type QuarantinedKey, type Replayed, type Row, type SinkTable } from '../../database.ts'
@@ -91,7 +91,7 @@ export async function setAside(
   session: Session,
   sink: SinkTable,
   part: Part,
-  to: Position,
+  to: ChainPosition,
   aside: readonly Aside[],
   already: number,
 ): Promise<void> {
@@ -166,7 +166,7 @@ order by position for update`,
   }
   return [...places].map(([position, rows]) => ({
     from: null,
-    to: { ...placeOf(position), hash: '' },
+    to: { ...positionOf(position), hash: '' },
     rows: rows.length,
     columns: sink.columns.map(({ item }) => rows.map((values) => values[item.id]!)),
   }))

@@ -1,5 +1,5 @@
 /** The statements of capture: the queue of one source, and what is remembered of its stream. Pure: no connection, no I/O. */
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import { quoteText } from './sql.ts'
 import type { StreamState } from '../../database.ts'
 import type { Binds } from './connection.ts'
@@ -55,9 +55,9 @@ export function enqueue(own: Own, resource: string, keys: number): string {
 }
 
 export interface Move {
-  to: Position
+  to: ChainPosition
   /** undefined: from wherever it is. */
-  from: Position | null | undefined
+  from: ChainPosition | null | undefined
   snapshot: StreamState['snapshot'] | undefined
 }
 
@@ -68,7 +68,7 @@ export function move(own: Own, resource: string, binds: Binds, { to, from, snaps
 where resource_code = ${binds.code(resource)}${from === undefined ? '' : ` and ${standsAt(binds, from)}`}`
 }
 
-function standsAt(binds: Binds, from: Position | null): string {
+function standsAt(binds: Binds, from: ChainPosition | null): string {
   if (!from) return 'epoch is null and seq is null and hash is null'
   return `epoch = ${binds.number(from.epoch)} and seq = ${binds.number(from.seq)} and hash = ${binds.code(from.hash)}`
 }

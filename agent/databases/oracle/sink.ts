@@ -1,5 +1,5 @@
 /** The shadow of a delivered table: how it is made, and how its rows or the table itself take the live one's place. */
-import { positionNumber, type Position } from '../../../protocol/position.ts'
+import { positionNumber, type ChainPosition } from '../../../protocol/position.ts'
 import {
   columnDefinition,
   deliveredTable,
@@ -171,7 +171,7 @@ and not exists (select 1 from ${shadow.name} s where s.${quoteName(sourceColumn)
 async function removeOthers(
   session: Session,
   sink: SinkTable,
-  { live, shadow, position }: { live: ApplyTable; shadow: ApplyTable; position: Position },
+  { live, shadow, position }: { live: ApplyTable; shadow: ApplyTable; position: ChainPosition },
 ): Promise<void> {
   const binds = session.binds()
   for (let i = 0; i < 2; i++) binds.code(sink.source)

@@ -1,5 +1,5 @@
 /** What the target database remembers of each route: where it stands, what its table was made for, and whose rows are whose. */
-import { isAfter, type Place, type Position } from '../../../protocol/position.ts'
+import { isAfter, type Position, type ChainPosition } from '../../../protocol/position.ts'
 import { madeName, quoteName, textType, unlessError, type Flavour } from './sql.ts'
 import { mappingText, type Part, type SinkState, type SinkTable } from '../../database.ts'
 import { place, readTable, unfit } from './catalog.ts'
@@ -134,8 +134,8 @@ export async function moveState(
   session: Session,
   sink: SinkTable,
   part: Part,
-  to: Position,
-  snapshot: Place | null,
+  to: ChainPosition,
+  snapshot: Position | null,
   complete: boolean,
 ): Promise<void> {
   const binds = session.binds()

@@ -2,7 +2,7 @@
 import { finished } from 'node:stream/promises'
 import { from as copyFrom } from 'pg-copy-streams'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
-import { positionNumber, showPlace, type Place, type Position } from '../../../protocol/position.ts'
+import { positionNumber, showPosition, type Position, type ChainPosition } from '../../../protocol/position.ts'
 import { names, remove, removeOlder, rowsOfTexts, stageTable, upsert } from './sql.ts'
 import type { Value } from '../../../protocol/value.ts'
 import type { Applied, Part, SinkTable } from '../../database.ts'
@@ -123,14 +123,14 @@ async function writeAll(target: Target, batch: Batch, stage: string | undefined)
   if (batch.deletes.length > 0) counts.deleted = '(select count(*) from deleted)'
   const sql = `with ${parts.join(',\n')} select (select count(*) from moved), ${counts.written}, ${counts.deleted}`
   const [row] = await connection.prepared(sql, values)
-  if (row![0] !== '1') throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(batch.change.to) })
+  if (row![0] !== '1') throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(batch.change.to) })
   return { written: Number(row![1]), deleted: Number(row![2]) }
 }
 
 function moveOf({ sink, part }: Target, { change }: Batch): Sql {
   const { from, to, snapshot } = change
   const running = snapshot && !snapshot.last ? snapshot.began : undefined
-  const place = (position: Position | null) => [position?.epoch ?? null, position?.seq ?? null, position?.hash ?? null]
+  const place = (position: ChainPosition | null) => [position?.epoch ?? null, position?.seq ?? null, position?.hash ?? null]
   const values = [sink.route, part, ...place(to), ...place(from), snapshot !== undefined, running?.epoch ?? null, running?.seq ?? null]
   return {
     text: `update qianzhi.route_position set epoch = $3, seq = $4, hash = $5, complete = complete or $12,
@@ -186,7 +186,7 @@ async function afterRows({ connection, sink, part, open }: Target, { change }: B
 }
 
 /** A key that was set aside before the snapshot began and that it did not bring is gone from the source: nothing of it is kept. */
-async function forgetOlder(connection: Connection, sink: SinkTable, part: Part, began: Place): Promise<void> {
+async function forgetOlder(connection: Connection, sink: SinkTable, part: Part, began: Position): Promise<void> {
   await connection.query('delete from qianzhi.quarantine where route = $1 and part = $2 and (epoch, seq) < ($3::int, $4::bigint)', [
     sink.route,
     part,

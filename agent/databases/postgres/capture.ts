@@ -1,10 +1,10 @@
 /** Capture from PostgreSQL: the queues that the triggers fill, and what the source database remembers of each stream. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
-import { showPlace, type Position } from '../../../protocol/position.ts'
+import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
 import { quoteText } from './sql.ts'
 import type { Capture, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import { sqlState, withTable, type Connection } from './connection.ts'
-import { coverageOf } from './coverage.ts'
+import { coverageOf } from './trigger-fingerprint.ts'
 import { countRows, portableKeys, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
 import { entryKeys, sourceNames } from './setup.ts'
 import { Sleeper } from './sleep.ts'
@@ -66,7 +66,7 @@ export class PostgresCapture implements Capture {
     }
   }
 
-  coverage(source: SourceTable): Promise<string> {
+  triggerFingerprint(source: SourceTable): Promise<string> {
     return this.#work(source, () => coverageOf(this.#connection, source))
   }
 
@@ -159,11 +159,11 @@ export class PostgresCapture implements Capture {
     }
     const sql = `with ${parts.join(',\n')} select count(*) from moved`
     const [row] = await this.#work(source, () => this.#connection.prepared(sql, values))
-    if (row![0] !== '1') throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(step.to) })
+    if (row![0] !== '1') throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(step.to) })
     if (step.entries.length > 0) await this.#sleeper.stayAwake()
   }
 
-  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+  async requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void> {
     const { reader } = await this.#watch(source)
     const { queue } = sourceNames(source.resource)
     const places = reader.keys.map((_, i) => `k${i + 1}`)
@@ -271,7 +271,7 @@ export class PostgresCapture implements Capture {
   }
 }
 
-function place(position: Position | null): [number | null, number | null, string | null] {
+function place(position: ChainPosition | null): [number | null, number | null, string | null] {
   return position ? [position.epoch, position.seq, position.hash] : [null, null, null]
 }
 
@@ -296,7 +296,7 @@ function quarantined(values: unknown[], faults: readonly RowFault[]): string {
 
 /** Where a snapshot begins: also with its end, if none is running in this epoch. */
 function emptied(values: unknown[], { snapshot, to, faults }: StreamStep): string[] {
-  if (snapshot && (snapshot === 'needed' || showPlace(snapshot.began) !== showPlace(to))) return []
+  if (snapshot && (snapshot === 'needed' || showPosition(snapshot.began) !== showPosition(to))) return []
   const own = values.push(faults.map(({ key }) => JSON.stringify(key)))
   const unlessRunning =
     snapshot === null ? 'and (select snapshot_epoch from qianzhi.stream where resource = $1) is distinct from $2::int' : ''

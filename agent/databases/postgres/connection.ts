@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import pg from 'pg'
 import { QianzhiError, reasonOf, type ErrorCode } from '../../../protocol/errors.ts'
 import type { Value } from '../../../protocol/value.ts'
-import { watchSilence } from './silence.ts'
+import { watchSilence } from './keepalive.ts'
 
 export type Texts = Value[]
 

@@ -1,6 +1,6 @@
 /** Delivery into PostgreSQL: one connection, which does one thing after another for all its routes. */
 import type { Applied, Change, Delivery, Part, Prepared, Removal, Replayed, SinkState, SinkTable } from '../../database.ts'
-import { requireUnaltered } from './altered.ts'
+import { requireUnaltered } from './schema-drift.ts'
 import { applyBatch, type Target } from './apply.ts'
 import { prepareBatch, type Batch } from './batch.ts'
 import { withTable, type Connection } from './connection.ts'

@@ -1,6 +1,6 @@
 /** Looking at PostgreSQL's tables for those who register a resource: names, columns, samples, and rows as they would be sent. */
 import { quoteName } from './sql.ts'
-import type { ColumnDescription, Looking, Row, Rows, SourceTable, TableListing } from '../../database.ts'
+import type { ColumnDescription, PreviewRequest, Row, Rows, SourceTable, TableListing } from '../../database.ts'
 import { sqlState, withTable, type Connection } from './connection.ts'
 import { proposedType } from './proposal.ts'
 import { readAfter, readerOf, readWhere, type Reader } from './rows.ts'
@@ -63,7 +63,7 @@ export async function sampleRows(connection: Connection, name: string, columns: 
   }
 }
 
-export async function lookAtRows(connection: Connection, source: SourceTable, { rows, filter }: Looking): Promise<Rows> {
+export async function previewRows(connection: Connection, source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
   const table = await sourceRelation(connection, source)
   const reader = readerOf(source, table)
   try {
@@ -76,7 +76,7 @@ export async function lookAtRows(connection: Connection, source: SourceTable, { 
 }
 
 /** Compared in the column's own type, so that an index serves; then byte by byte, where the type makes different texts equal. */
-async function filtered(connection: Connection, reader: Reader, table: Table, { rows, filter }: Looking): Promise<Rows> {
+async function filtered(connection: Connection, reader: Reader, table: Table, { rows, filter }: PreviewRequest): Promise<Rows> {
   const values: string[] = []
   const wanted = filter.map(({ item: id, value }) => {
     const place = reader.columns.findIndex(({ item }) => item.id === id)

@@ -3,14 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { supplyTable } from './sql.ts'
 import {
-  lookingMs,
+  previewTimeoutMs,
   type Capture,
   type Check,
   type ColumnDescription,
   type Database,
   type DatabaseOptions,
   type Delivery,
-  type Looking,
+  type PreviewRequest,
   type QuarantinedKey,
   type Reading,
   type Row,
@@ -22,7 +22,7 @@ import {
 import { PostgresCapture } from './capture.ts'
 import { connect, requireWritable, type Connection } from './connection.ts'
 import { PostgresDelivery } from './delivery.ts'
-import { describeTable, listTables, lookAtRows, sampleRows } from './describe.ts'
+import { describeTable, listTables, previewRows, sampleRows } from './describe.ts'
 import { doctor } from './doctor.ts'
 import { listQuarantine } from './quarantine.ts'
 import { PostgresReading } from './reading.ts'
@@ -72,8 +72,8 @@ class PostgresDatabase implements Database {
     return this.#looking((connection) => sampleRows(connection, table, columns, rows))
   }
 
-  async look(source: SourceTable, looking: Looking): Promise<Rows> {
-    return this.#looking((connection) => lookAtRows(connection, source, looking))
+  async previewRows(source: SourceTable, looking: PreviewRequest): Promise<Rows> {
+    return this.#looking((connection) => previewRows(connection, source, looking))
   }
 
   async supplyTable(source: SourceTable): Promise<string[]> {
@@ -126,7 +126,7 @@ class PostgresDatabase implements Database {
   #looking<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     return this.#briefly(async (connection) => {
       await connection.script(
-        `set statement_timeout = ${lookingMs}; set lock_timeout = ${lookingMs}; set default_transaction_read_only = on`,
+        `set statement_timeout = ${previewTimeoutMs}; set lock_timeout = ${previewTimeoutMs}; set default_transaction_read_only = on`,
       )
       return work(connection)
     })

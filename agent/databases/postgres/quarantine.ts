@@ -1,6 +1,6 @@
 /** The quarantines of both ends: what stands in them, and how a batch's refused rows come into the target's. */
 import type { ErrorCode } from '../../../protocol/errors.ts'
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import type { Value } from '../../../protocol/value.ts'
 import { maxKept, type Part, type QuarantinedKey, type Row, type SinkTable } from '../../database.ts'
 import type { Kept, Refused } from './batch.ts'
@@ -52,7 +52,7 @@ export async function setAside(
   connection: Connection,
   sink: SinkTable,
   part: Part,
-  to: Position,
+  to: ChainPosition,
   faults: readonly Refused[],
   already: number,
 ): Promise<void> {

@@ -83,9 +83,11 @@ export function readerOf(source: SourceTable, table: Table): Reader {
   }
 }
 
-function conditionOf({ only = [] }: SourceTable): string {
-  if (only.length === 0) return 'true'
-  return only.map(({ column, value }) => `r.${quoteName(column)} ${value === null ? 'is null' : `= ${quoteText(value)}`}`).join(' and ')
+function conditionOf({ rowFilter = [] }: SourceTable): string {
+  if (rowFilter.length === 0) return 'true'
+  return rowFilter
+    .map(({ column, value }) => `r.${quoteName(column)} ${value === null ? 'is null' : `= ${quoteText(value)}`}`)
+    .join(' and ')
 }
 
 function keylessQuery(source: SourceTable, table: Table, from: string): string | undefined {

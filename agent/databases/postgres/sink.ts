@@ -1,5 +1,5 @@
 /** Delivered tables: made, checked and exchanged; and what the target database remembers of each route. */
-import { positionNumber, type Position } from '../../../protocol/position.ts'
+import { positionNumber, type ChainPosition } from '../../../protocol/position.ts'
 import {
   deliveredTable,
   keyColumns,
@@ -15,7 +15,7 @@ import {
 } from './sql.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
 import { sameShape, type Part, type SinkState, type SinkTable } from '../../database.ts'
-import type { Shape } from './altered.ts'
+import type { Shape } from './schema-drift.ts'
 import type { Connection } from './connection.ts'
 import { addMissing, checkTable, dropVanished, followItems, keyOf, otherKey, replaceKey, shareKey, wasDelivered } from './shape.ts'
 import { forgetPart, noteTable, remember, remembered, takeOver, type Remembered } from './state.ts'
@@ -26,7 +26,7 @@ export interface OpenSink {
   table: ApplyTable
   /** Keys in quarantine, so that most batches need not look for any to clear. */
   quarantine: number
-  /** As last seen (altered.ts). */
+  /** As last seen (schema-drift.ts). */
   shape?: Shape
 }
 
@@ -163,7 +163,7 @@ async function replaceRows(
   connection: Connection,
   sink: SinkTable,
   live: ApplyTable,
-  position: Position,
+  position: ChainPosition,
   emptied: string[],
 ): Promise<void> {
   const shadow = quoteTable(shadowTable(sink.route))

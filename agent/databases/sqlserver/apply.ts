@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
-import { positionNumber, showPlace } from '../../../protocol/position.ts'
+import { positionNumber, showPosition } from '../../../protocol/position.ts'
 import { remove, removeOlder, upsert } from './sql.ts'
 import type { Applied, Change, Part, SinkTable } from '../../database.ts'
 import { keptAt, keyAt, keyHash, keysStage, stagedKeys, stagedUpserts, upsertStage, type Batch, type Refused } from './batch.ts'
@@ -183,7 +183,7 @@ async function movePosition({ session, sink, part }: Target, { from, to, snapsho
     ...(running && { beganEpoch: String(running.epoch), beganSeq: String(running.seq) }),
   }
   const moved = await counted(session, moveStatement(from !== null, snapshot && (snapshot.last ? 'last' : 'running')), parameters)
-  if (moved !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(to) })
+  if (moved !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(to) })
 }
 
 export function moveStatement(from: boolean, snapshot: 'running' | 'last' | undefined): string {

@@ -1,10 +1,10 @@
 /** Capture from SQL Server: the queues that triggers or Change Tracking fill, and what the source's database remembers of each stream. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { showPlace, type Position } from '../../../protocol/position.ts'
+import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
 import type { Capture, DatabaseOptions, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import type { RawValue, OwnSession, SqlParameters } from './connection.ts'
-import { coverageOf } from './coverage.ts'
+import { coverageOf } from './trigger-fingerprint.ts'
 import { databaseError, isContention, isMissing } from './errors.ts'
 import { queueTable, streamTable } from './names.ts'
 import { countRows, keyStage, rowsAfter, rowsByKeys, stagedKeys } from './plan.ts'
@@ -56,7 +56,7 @@ export class ServerCapture implements Capture {
     return streamState(row)
   }
 
-  async coverage(source: SourceTable): Promise<string> {
+  async triggerFingerprint(source: SourceTable): Promise<string> {
     const plan = await this.#plans.again(source)
     const fingerprint = await this.#asking(source, () => coverageOf(this.#session, plan))
     this.#queues?.add(source.resource)
@@ -139,7 +139,7 @@ export class ServerCapture implements Capture {
     })
   }
 
-  async requeue(source: SourceTable, keys: readonly Row[], position: Position): Promise<void> {
+  async requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void> {
     const plan = await this.#plans.of(source)
     const staged = keys.length > 0 ? await rowset(this.#session, keyStage(plan), stagedKeys(plan, keys)) : undefined
     await this.#writing(source, async () => {
@@ -149,10 +149,15 @@ export class ServerCapture implements Capture {
   }
 
   /** `from` undefined: from wherever it is. */
-  async #moveStream(source: SourceTable, to: Position, from?: Position | null, snapshot?: StreamState['snapshot']): Promise<void> {
+  async #moveStream(
+    source: SourceTable,
+    to: ChainPosition,
+    from?: ChainPosition | null,
+    snapshot?: StreamState['snapshot'],
+  ): Promise<void> {
     const parameters = { resource: source.resource, ...moveParameters(to, from, snapshot) }
     const [row] = await this.#session.query(moveStatement(from, snapshot), parameters)
-    if (Number(row?.[0]) !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(to) })
+    if (Number(row?.[0]) !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(to) })
   }
 
   async #entries(entries: readonly string[]): Promise<Rowset | undefined> {

@@ -8,7 +8,7 @@ import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { quoteText, splitTable } from './sql.ts'
 import type { DatabaseOptions } from '../../database.ts'
 import { coded, connectionCode, firstError, isLost } from './errors.ts'
-import { watchSilence } from './silence.ts'
+import { watchSilence } from './keepalive.ts'
 import { connectionOptions } from './url.ts'
 
 /** Only the catalogue is read as numbers and booleans; values of tables come as texts, bytes, or (float, real) as what they are. */

@@ -2,9 +2,9 @@
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { lengthProperty, quoteName } from './sql.ts'
 import {
-  lookingMs,
+  previewTimeoutMs,
   type ColumnDescription,
-  type Looking,
+  type PreviewRequest,
   type Row,
   type Rows,
   type SourceTable,
@@ -18,12 +18,15 @@ import { proposedType } from './proposal.ts'
 import { queueText } from './types.ts'
 
 /** Reads only, and not for long. The session is for this work alone. */
-export async function lookOnly<T>(session: Session, table: string, work: () => Promise<T>): Promise<T> {
-  const late = new QianzhiError('QZ-DB-UNREACHABLE', { database: session.server.database, reason: `no answer within ${lookingMs} ms` })
+export async function readOnly<T>(session: Session, table: string, work: () => Promise<T>): Promise<T> {
+  const late = new QianzhiError('QZ-DB-UNREACHABLE', {
+    database: session.server.database,
+    reason: `no answer within ${previewTimeoutMs} ms`,
+  })
   let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(late), lookingMs)))
+  const limit = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(late), previewTimeoutMs)))
   try {
-    await session.query(`set lock_timeout ${lookingMs}`).catch(() => {})
+    await session.query(`set lock_timeout ${previewTimeoutMs}`).catch(() => {})
     return await Promise.race([work(), limit])
   } catch (error) {
     if (isMissing(error)) throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: reasonOf(error) }, { cause: error })
@@ -99,7 +102,7 @@ export async function sampleRows(session: Session, name: string, columns: readon
   return found.map((row) => row.map((value) => (value === null ? null : String(value))))
 }
 
-export async function lookAtRows(session: Session, source: SourceTable, { rows, filter }: Looking): Promise<Rows> {
+export async function previewRows(session: Session, source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
   const plan = await readPlan(session, source)
   if (filter.length > 0) return filtered(session, plan, { rows, filter })
   const { rows: found, faults } = await rowsAfter(session, plan, null, rows)
@@ -107,7 +110,7 @@ export async function lookAtRows(session: Session, source: SourceTable, { rows, 
 }
 
 /** Compared in the column's own type, so that an index serves; then byte by byte, where the collation makes different texts equal. */
-async function filtered(session: Session, plan: Plan, { rows, filter }: Looking): Promise<Rows> {
+async function filtered(session: Session, plan: Plan, { rows, filter }: PreviewRequest): Promise<Rows> {
   const parameters: Record<string, string> = {}
   const wanted = filter.map(({ item: id, value }, i) => {
     const at = plan.columns.findIndex(({ item }) => item.id === id)

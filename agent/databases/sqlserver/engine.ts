@@ -7,7 +7,7 @@ import type {
   Database,
   DatabaseOptions,
   Delivery,
-  Looking,
+  PreviewRequest,
   QuarantinedKey,
   Reading,
   Row,
@@ -20,7 +20,7 @@ import { ServerCapture } from './capture.ts'
 import { readTable } from './catalog.ts'
 import { ServerSession } from './connection.ts'
 import { ServerDelivery } from './delivery.ts'
-import { describeTable, listTables, lookAtRows, lookOnly, sampleRows } from './describe.ts'
+import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
 import { readPlan } from './plan.ts'
 import { listQuarantine } from './quarantine.ts'
@@ -62,15 +62,15 @@ class SqlserverDatabase implements Database {
   }
 
   async tables(limit: number): Promise<TableListing[]> {
-    return this.#with((session) => lookOnly(session, session.server.database, () => listTables(session, limit)))
+    return this.#with((session) => readOnly(session, session.server.database, () => listTables(session, limit)))
   }
 
   async sample(table: string, columns: readonly string[], rows: number): Promise<Row[]> {
-    return this.#with((session) => lookOnly(session, table, () => sampleRows(session, table, columns, rows)))
+    return this.#with((session) => readOnly(session, table, () => sampleRows(session, table, columns, rows)))
   }
 
-  async look(source: SourceTable, looking: Looking): Promise<Rows> {
-    return this.#with((session) => lookOnly(session, source.table, () => lookAtRows(session, source, looking)))
+  async previewRows(source: SourceTable, looking: PreviewRequest): Promise<Rows> {
+    return this.#with((session) => readOnly(session, source.table, () => previewRows(session, source, looking)))
   }
 
   async supplyTable(source: SourceTable): Promise<string[]> {

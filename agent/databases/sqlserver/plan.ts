@@ -105,7 +105,7 @@ function from({ catalog }: Plan): string {
 
 /** A route's part of a shared table. */
 function onlyCondition({ source }: Plan): { conditions: string[]; parameters: SqlParameters } {
-  const only = source.only ?? []
+  const only = source.rowFilter ?? []
   return {
     conditions: only.map(({ column, value }, i) => `t.${quoteName(column)} ${value === null ? 'is null' : `= @only${i + 1}`}`),
     parameters: Object.fromEntries(only.flatMap(({ value }, i) => (value === null ? [] : [[`only${i + 1}`, value]]))),

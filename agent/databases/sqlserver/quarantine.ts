@@ -1,6 +1,6 @@
 /** The quarantines of both ends: what stands in them, and how a batch's refused rows come into the target's. */
 import type { ErrorCode } from '../../../protocol/errors.ts'
-import type { Place, Position } from '../../../protocol/position.ts'
+import type { Position, ChainPosition } from '../../../protocol/position.ts'
 import type { Value } from '../../../protocol/value.ts'
 import { maxKept, type Part, type QuarantinedKey, type Row, type SinkTable } from '../../database.ts'
 import { keyHash, type Kept, type Refused } from './batch.ts'
@@ -83,7 +83,7 @@ export async function clearQuarantine({ session, sink, part }: OfPart, hashes: R
 }
 
 /** A key that was set aside before the snapshot began and that it did not bring is gone from the source: nothing of it is kept. */
-export async function forgetOlder({ session, sink, part }: OfPart, began: Place): Promise<void> {
+export async function forgetOlder({ session, sink, part }: OfPart, began: Position): Promise<void> {
   await session.query(
     `delete from ${quarantineTable} where ${ofPart}
   and (epoch < convert(bigint, @epoch) or (epoch = convert(bigint, @epoch) and seq < convert(bigint, @seq)))`,
@@ -92,7 +92,7 @@ export async function forgetOlder({ session, sink, part }: OfPart, began: Place)
 }
 
 /** Writes down keys set aside by a batch; `already`: how many there are, beyond `mostKept` no rows are kept. */
-export async function setAside(target: OfPart, to: Position, faults: readonly Refused[], already: number): Promise<void> {
+export async function setAside(target: OfPart, to: ChainPosition, faults: readonly Refused[], already: number): Promise<void> {
   const { session, sink, part } = target
   const last = [...new Map(faults.map((fault) => [keyHash(fault.key), fault]))]
   const room = Math.max(0, maxKept - already)

@@ -1,7 +1,7 @@
 /** The statements on a source's queue and on what is remembered of its stream. */
 import { createHash } from 'node:crypto'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import { quoteText } from './sql.ts'
 import type { Row, SourceTable, StreamState, Take } from '../../database.ts'
 import { pastLocks, reads, type RawValue, type Server, type SqlParameters } from './connection.ts'
@@ -87,7 +87,7 @@ export function backlogStatement({ resource }: SourceTable, server: Server): str
 }
 
 /** `from` undefined: from wherever the stream is. One row comes back: how many rows were changed. */
-export function moveStatement(from: Position | null | undefined, snapshot: StreamState['snapshot'] | undefined): string {
+export function moveStatement(from: ChainPosition | null | undefined, snapshot: StreamState['snapshot'] | undefined): string {
   const condition =
     from === undefined
       ? ''
@@ -107,7 +107,7 @@ function snapshotChange(snapshot: StreamState['snapshot'] | undefined): string {
   return `,\n  snapshot = 'running', began_epoch = convert(bigint, @beganEpoch), began_seq = convert(bigint, @beganSeq), after_key = @afterKey`
 }
 
-export function moveParameters(to: Position, from?: Position | null, snapshot?: StreamState['snapshot']): SqlParameters {
+export function moveParameters(to: ChainPosition, from?: ChainPosition | null, snapshot?: StreamState['snapshot']): SqlParameters {
   return {
     toEpoch: String(to.epoch),
     toSeq: String(to.seq),
@@ -123,7 +123,7 @@ export function moveParameters(to: Position, from?: Position | null, snapshot?: 
 }
 
 /** Where a snapshot begins, the quarantine is emptied: also with its end, if none is running in this epoch. */
-export function emptyStatement({ epoch, seq }: Position, snapshot: StreamState['snapshot'] | undefined): string | undefined {
+export function emptyStatement({ epoch, seq }: ChainPosition, snapshot: StreamState['snapshot'] | undefined): string | undefined {
   if (snapshot === undefined) return undefined
   if (snapshot && (snapshot === 'needed' || snapshot.began.epoch !== epoch || snapshot.began.seq !== seq)) return undefined
   const running = `exists (select 1 from ${streamTable} where resource = @resource and began_epoch = convert(bigint, @epoch))`

@@ -3,7 +3,7 @@
  * among the parts (part-files.ts), and which files lie in the folder. Everything that changes is called within the store's transaction.
  */
 import type { FilePart } from '../../../protocol/files.ts'
-import { positionNumber, type Place } from '../../../protocol/position.ts'
+import { positionNumber, type Position } from '../../../protocol/position.ts'
 import type { SinkStore } from '../store/sink-store.ts'
 
 const tables = `
@@ -42,7 +42,7 @@ export class DeliveredParts {
   }
 
   /** A part has come. @returns the SHA-256 of the version that it took a part from, where nothing is left of that. */
-  put(generation: number, { name, part, ...file }: FilePart, place: Place, held: boolean): string | undefined {
+  put(generation: number, { name, part, ...file }: FilePart, place: Position, held: boolean): string | undefined {
     const left = this.#take(generation, name, part)
     this.#store.run(
       'insert into file_part (generation, name, part, sha256, place, held) values (?, ?, ?, ?, ?, ?)',
@@ -83,7 +83,7 @@ export class DeliveredParts {
   }
 
   /** Names and parts that a snapshot did not bring: their rows are of before its beginning. */
-  older(generation: number, began: Place): { name: string; part: number }[] {
+  older(generation: number, began: Position): { name: string; part: number }[] {
     const rows = this.#store.all(
       'select name, part from file_part where generation = ? and place < ?',
       generation,

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { partBytes, type FilePart } from '../../../protocol/files.ts'
 import type { Version } from './delivered-parts.ts'
-import { flushFolder, inParallel } from './placing.ts'
+import { flushFolder, inParallel } from './target-folder.ts'
 import { hashOf } from './read.ts'
 
 /** Hidden in the folder itself: a file is put in its place by a rename, which must stay within one file system. */

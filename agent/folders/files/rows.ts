@@ -4,7 +4,7 @@ import { partValues } from '../../../protocol/files.ts'
 import type { Row, RowFault, Rows, SourceTable } from '../../database.ts'
 import { isFit, readPartKey, type IndexedFile, type IndexReading, type UnfitFile } from './index.ts'
 import { FolderTree, isGone, readParts } from './read.ts'
-import { inParallel } from './placing.ts'
+import { inParallel } from './target-folder.ts'
 import { requireFolder } from '../store/owner.ts'
 import type { WatchOptions } from '../store/watched.ts'
 

@@ -1,10 +1,10 @@
 /**
  * A route whose rows are parts of files (protocol/files.ts), delivered as these files. The bytes of parts are gathered beside (part-files.ts)
- * and on disk before the position is; a file appears when it is whole and its SHA-256 is the signed one, by a rename (settling.ts).
+ * and on disk before the position is; a file appears when it is whole and its SHA-256 is the signed one, by a rename (placement.ts).
  */
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { fileItemIds, fileNameFault, isFileSchema, readPart, type FilePart } from '../../../protocol/files.ts'
-import { samePosition, showPlace, type Place } from '../../../protocol/position.ts'
+import { samePosition, showPosition, type Position } from '../../../protocol/position.ts'
 import type { ErrorCode } from '../../../protocol/errors.ts'
 import {
   type Applied,
@@ -18,8 +18,8 @@ import {
 } from '../../database.ts'
 import { DeliveredParts } from './delivered-parts.ts'
 import { PartFiles } from './part-files.ts'
-import { Placing } from './placing.ts'
-import { fileKey, Settling } from './settling.ts'
+import { TargetFolder } from './target-folder.ts'
+import { fileKey, FilePlacement } from './placement.ts'
 import type { DeliveredFiles } from '../store/delivered.ts'
 import { requireFolder, unreachable } from '../store/owner.ts'
 import { rememberedRoutes, SinkStore } from '../store/sink-store.ts'
@@ -39,14 +39,14 @@ interface PreparedParts extends Prepared {
   steps: Step[]
 }
 
-export class AnySink implements DeliveredFiles {
+export class FileSink implements DeliveredFiles {
   readonly #sink: SinkTable
   readonly #folder: FolderSettings
   readonly #store: SinkStore
   readonly #parts: DeliveredParts
   readonly #files: PartFiles
-  readonly #placing: Placing
-  readonly #settling: Settling
+  readonly #placing: TargetFolder
+  readonly #settling: FilePlacement
   readonly #folds: boolean | undefined
 
   /** `folds`: whether the folder takes names that differ by case for the same; it is tried out where it is not given. */
@@ -57,8 +57,8 @@ export class AnySink implements DeliveredFiles {
     this.#store = SinkStore.open(folder, sink.route)
     this.#parts = new DeliveredParts(this.#store)
     this.#files = new PartFiles(folder.path, sink.route)
-    this.#placing = new Placing(folder.path)
-    this.#settling = new Settling({ store: this.#store, parts: this.#parts, files: this.#files, placing: this.#placing })
+    this.#placing = new TargetFolder(folder.path)
+    this.#settling = new FilePlacement({ store: this.#store, parts: this.#parts, files: this.#files, placing: this.#placing })
   }
 
   async open(): Promise<{ live: SinkState; shadow: SinkState | null }> {
@@ -148,7 +148,7 @@ export class AnySink implements DeliveredFiles {
   async apply(part: Part, prepared: Prepared): Promise<Applied> {
     const { change, steps } = prepared as PreparedParts
     const before = this.#store.state(part)?.position ?? null
-    if (!samePosition(before, change.from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(change.to) })
+    if (!samePosition(before, change.from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(change.to) })
     return this.#reached(async () => {
       await requireFolder(this.#folder)
       await this.#writeBytes(steps, change.snapshot === undefined)
@@ -197,13 +197,13 @@ export class AnySink implements DeliveredFiles {
     return { aside, left }
   }
 
-  #setAside(generation: number, { name, code, item, reason }: Step & { do: 'set-aside' }, place: Place): boolean {
+  #setAside(generation: number, { name, code, item, reason }: Step & { do: 'set-aside' }, place: Position): boolean {
     const fault = { key: fileKey(name), code, ...(item !== undefined && { item }), ...(reason !== undefined && { reason }) }
     return this.#store.setAside(generation, fault, undefined, place)
   }
 
   /** Rows that the snapshot did not bring go; not of files of which the provider told that it cannot send them. */
-  #endSnapshot(generation: number, began: Place, live: boolean, note: (name: string, left: string | undefined) => void): void {
+  #endSnapshot(generation: number, began: Position, live: boolean, note: (name: string, left: string | undefined) => void): void {
     this.#store.forgetOlder(generation, began)
     const kept = this.#asideIn(generation, 'and epoch is not null')
     for (const { name, part } of this.#parts.older(generation, began))

@@ -52,7 +52,7 @@ interface Look {
   missed: boolean
 }
 
-export class AnyFiles implements WatchedFiles {
+export class FileSource implements WatchedFiles {
   readonly source: SourceTable
   readonly store: StreamStore
   readonly #options: WatchOptions

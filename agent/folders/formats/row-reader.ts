@@ -1,6 +1,6 @@
 import type { Value } from '../../../protocol/value.ts'
 import type { RowFault, SourceTable } from '../../database.ts'
-import { ExaminedRows } from '../../outbound/row-checks.ts'
+import { RowChecks } from '../../outbound/row-checks.ts'
 import { keyIndexes, keyOf } from '../../outbound/packing.ts'
 import { boolean, converterOf, type Convert, type Wrong } from './cell-values.ts'
 import { told } from './file-fault.ts'
@@ -40,7 +40,7 @@ export class RowReader {
   readonly #columns: ReadColumn[]
   readonly #keys: number[]
   readonly #emptyText: boolean
-  readonly #examined: ExaminedRows
+  readonly #examined: RowChecks
   /** Of each column the header under which it was found, for faults. */
   readonly headers: (string | undefined)[]
 
@@ -52,7 +52,7 @@ export class RowReader {
     })
     this.#keys = keyIndexes(source)
     this.#emptyText = emptyText
-    this.#examined = new ExaminedRows(source)
+    this.#examined = new RowChecks(source)
     this.headers = headers
   }
 

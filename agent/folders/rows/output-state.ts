@@ -3,7 +3,7 @@
  * number, and the state of the rows that it will hold, in one transaction; what it became is noted before anybody can see it. So a stop at
  * any moment leaves nothing out, and never gives one number to two contents that were to be seen.
  */
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import type { FileManifest } from '../../../protocol/file-manifest.ts'
 import type { Change, Part, SinkTable } from '../../database.ts'
 import type { SinkStore } from '../store/sink-store.ts'
@@ -25,8 +25,8 @@ const maxStatements = 1_000
 export interface Making {
   number: number
   kind: FileManifest['kind']
-  from: Position | null
-  to: Position
+  from: ChainPosition | null
+  to: ChainPosition
   batches: number
   /** ISO. */
   time: string
@@ -41,7 +41,7 @@ interface Output {
   number: number
   /** Of the last file finished, and the position that it reached. */
   sha256: string | null
-  reached: Position | null
+  reached: ChainPosition | null
   /** Applied since then. */
   batches: number
   /** Milliseconds since 1970 of the first change that no file holds. */
@@ -71,7 +71,7 @@ export class OutputState {
     return {
       number: Number(row['number']),
       sha256: row['sha256'] as string | null,
-      reached: parse(row['reached']) as Position | null,
+      reached: parse(row['reached']) as ChainPosition | null,
       batches: Number(row['batches']),
       changed: row['changed'] as number | null,
       whole: row['whole'] === 1,
@@ -138,7 +138,7 @@ export class OutputState {
       this.#keepStatement(this.#store.generation(part), to, manifest, live && this.#increments ? maxStatements : 1)
   }
 
-  #keepStatement(generation: number, { epoch, seq }: Position, jws: string, kept: number): void {
+  #keepStatement(generation: number, { epoch, seq }: ChainPosition, jws: string, kept: number): void {
     const store = this.#store
     const of = 'statement where generation = ?'
     const { count } = store.get(`select count(*) as count from ${of}`, generation) as { count: number }
@@ -152,7 +152,7 @@ export class OutputState {
   }
 
   /** The provider's statements that a file is made of now, oldest first; of a whole file the newest one alone. */
-  #statements(kind: Making['kind'], from: Position | null): string[] {
+  #statements(kind: Making['kind'], from: ChainPosition | null): string[] {
     const after = kind === 'changes' ? from : null
     const rows = this.#store.all(
       `select jws from statement where generation = ? and (epoch, seq) > (?, ?) order by epoch desc, seq desc limit ?`,

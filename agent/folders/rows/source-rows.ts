@@ -18,7 +18,7 @@ const tables = `
 /** Rows merged, looked through or rewritten in one transaction. */
 const pageRows = 10_000
 
-interface Kept {
+interface StoredRow {
   key: string
   row: string | null
   fault: string | null
@@ -85,7 +85,7 @@ export class SourceRows {
     const read: Rows = { rows: [], faults: [] }
     texts.forEach((text, i) => {
       const entry = found.get(text)
-      if (entry) add(read, entry as unknown as Kept)
+      if (entry) add(read, entry as unknown as StoredRow)
       else read.faults.push({ key: keys[i]!, code: 'QZ-ROW-UNKNOWN' })
     })
     return read
@@ -95,7 +95,7 @@ export class SourceRows {
     const from = after === null ? '' : writeKey(after)
     const entries = this.#store.all(`select key, row, fault from row where key > ? and ${present} order by key limit ?`, from, limit)
     const read: Rows & { last: Row | null } = { rows: [], faults: [], last: null }
-    for (const entry of entries) add(read, entry as unknown as Kept)
+    for (const entry of entries) add(read, entry as unknown as StoredRow)
     const last = entries.at(-1)
     if (last) read.last = readKey(String(last['key']))
     return read
@@ -231,7 +231,7 @@ export class SourceRows {
       const page = this.#store.all('select key, row, fault from row where key > ? order by key limit ?', from, pageRows)
       if (page.length === 0) break
       this.#store.transaction(() => {
-        for (const entry of page) this.#rewriteRow(entry as unknown as Kept, places)
+        for (const entry of page) this.#rewriteRow(entry as unknown as StoredRow, places)
       })
       await setImmediate()
       from = String(page.at(-1)!['key'])
@@ -241,7 +241,7 @@ export class SourceRows {
     })
   }
 
-  #rewriteRow({ key, row, fault }: Kept, places: readonly number[]): void {
+  #rewriteRow({ key, row, fault }: StoredRow, places: readonly number[]): void {
     const insert = 'insert or ignore into next (key, row, fault) values (?, ?, ?)'
     if (row === null) return void this.#store.run(insert, key, null, fault)
     const old = JSON.parse(row) as Row
@@ -263,7 +263,7 @@ export class SourceRows {
   }
 }
 
-function add(read: Rows, { row, fault }: Pick<Kept, 'row' | 'fault'>): void {
+function add(read: Rows, { row, fault }: Pick<StoredRow, 'row' | 'fault'>): void {
   if (fault !== null) read.faults.push(JSON.parse(fault) as RowFault)
   else if (row !== null) read.rows.push(JSON.parse(row) as Row)
 }

@@ -32,7 +32,7 @@ interface ReadFile {
   total: number
 }
 
-export class RowFiles implements WatchedFiles {
+export class RowSource implements WatchedFiles {
   readonly source: SourceTable
   readonly store: StreamStore
   readonly #options: WatchOptions

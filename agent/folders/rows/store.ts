@@ -3,7 +3,7 @@
  * under its generation, in the order of their keys. Beside them stand the changes that the next file of increments will hold.
  */
 import { maxKept, type Applied, type Part, type Replayed, type Row, type SinkTable } from '../../database.ts'
-import type { Place } from '../../../protocol/position.ts'
+import type { Position } from '../../../protocol/position.ts'
 import { keyOrder } from './key-order.ts'
 import { RowBatches, type KeptRow, type OrderedChange, type RefusedRow, type RowBatch } from './batch.ts'
 import type { OutputState } from './output-state.ts'
@@ -65,7 +65,7 @@ export class RowStore {
     })
   }
 
-  #write(generation: number, changes: readonly OrderedChange[], place: Place, live: boolean): { written: number; deleted: number } {
+  #write(generation: number, changes: readonly OrderedChange[], place: Position, live: boolean): { written: number; deleted: number } {
     const counts = { written: 0, deleted: 0 }
     const aside = this.#store.countAside(generation) > 0
     for (const change of changes) {
@@ -86,7 +86,7 @@ export class RowStore {
     return this.#store.get('select row, deleted from row where generation = ? and key = ?', generation, order) as Stored | undefined
   }
 
-  #upsert(generation: number, { order, text }: OrderedChange, stored: Stored | undefined, { epoch, seq }: Place, live: boolean): void {
+  #upsert(generation: number, { order, text }: OrderedChange, stored: Stored | undefined, { epoch, seq }: Position, live: boolean): void {
     this.#store.run(
       'insert or replace into row (generation, key, row, epoch, seq) values (?, ?, ?, ?, ?)',
       generation,
@@ -103,7 +103,7 @@ export class RowStore {
     generation: number,
     { order, text }: Pick<OrderedChange, 'order' | 'text'>,
     { row }: Stored,
-    { epoch, seq }: Place,
+    { epoch, seq }: Position,
     live: boolean,
   ): void {
     const marks = this.#sink.deletes === 'mark'
@@ -114,7 +114,7 @@ export class RowStore {
   }
 
   /** Only so many rows are kept to be tried again. */
-  #setAside(generation: number, faults: readonly RefusedRow[], place: Place): number {
+  #setAside(generation: number, faults: readonly RefusedRow[], place: Position): number {
     let fresh = 0
     let room = faults.length === 0 ? 0 : maxKept - this.#store.countAside(generation)
     for (const { kept, ...fault } of faults) {
@@ -125,7 +125,7 @@ export class RowStore {
   }
 
   /** What a snapshot did not bring is gone from the source; rows that are set aside excepted, as long as the snapshot met them. */
-  #removeOlder(generation: number, began: Place, live: boolean): number {
+  #removeOlder(generation: number, began: Position, live: boolean): number {
     const store = this.#store
     store.forgetOlder(generation, began)
     store.run('delete from temp.kept')

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { QianzhiError, type ErrorCode } from '../../../protocol/errors.ts'
-import { samePosition, showPlace, type Place, type Position } from '../../../protocol/position.ts'
+import { samePosition, showPosition, type Position, type ChainPosition } from '../../../protocol/position.ts'
 import {
   mappingText,
   sameShape,
@@ -128,7 +128,7 @@ export class SinkStore extends SqliteFile {
 
   /** Within a transaction: compare-and-set of a part's position. Throws QZ-CHAIN-BROKEN where it is not `from`. */
   move(part: Part, { from, to, snapshot }: Pick<Change, 'from' | 'to' | 'snapshot'>): void {
-    if (!samePosition(this.state(part)?.position ?? null, from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPlace(to) })
+    if (!samePosition(this.state(part)?.position ?? null, from)) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(to) })
     this.run('update part set epoch = ?, seq = ?, hash = ? where part = ?', to.epoch, to.seq, to.hash, part)
     if (!snapshot) return
     const began = snapshot.last ? null : snapshot.began
@@ -137,12 +137,12 @@ export class SinkStore extends SqliteFile {
   }
 
   /** The live part's position. */
-  get position(): Position | null {
+  get position(): ChainPosition | null {
     return this.state('live')?.position ?? null
   }
 
   /** Within a transaction. `row` is kept to be tried again; `place` is that of its batch. @returns true where the key was not there before. */
-  setAside(generation: number, { key, code, item, reason }: RowFault, row?: Row, place?: Place): boolean {
+  setAside(generation: number, { key, code, item, reason }: RowFault, row?: Row, place?: Position): boolean {
     const text = JSON.stringify(key)
     const known = this.get('select 1 from quarantine where generation = ? and key = ?', generation, text) !== undefined
     const kept = row === undefined ? null : JSON.stringify(row)
@@ -169,7 +169,7 @@ export class SinkStore extends SqliteFile {
   }
 
   /** Within a transaction: what was set aside before a snapshot began and did not come in it is gone from the source. */
-  forgetOlder(generation: number, { epoch, seq }: Place): void {
+  forgetOlder(generation: number, { epoch, seq }: Position): void {
     this.run('delete from quarantine where generation = ? and (epoch, seq) < (?, ?)', generation, epoch, seq)
   }
 

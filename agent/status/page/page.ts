@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import type { Language } from '../../../protocol/errors.ts'
 import type { AgentStatus, SinkStatus, SourceStatus } from '../agent-status.ts'
 import { withoutValues } from '../log-tail.ts'
-import type { Words } from '../remedies.ts'
-import { StatusWords, type Fact } from '../status-text.ts'
+import type { LocalizedText } from '../remedies.ts'
+import { StatusText, type Fact } from '../status-text.ts'
 import { Html, markup } from './markup.ts'
 import { script } from './script.ts'
 import { style } from './style.ts'
@@ -36,15 +36,15 @@ interface Line {
 class Page {
   readonly #status: AgentStatus
   readonly #language: Language
-  readonly #words: StatusWords
+  readonly #words: StatusText
 
   constructor(status: AgentStatus, language: Language) {
     this.#status = status
     this.#language = language
-    this.#words = new StatusWords(status)
+    this.#words = new StatusText(status)
   }
 
-  #say(words: Words): string {
+  #say(words: LocalizedText): string {
     return withoutValues(words[this.#language])
   }
 
@@ -125,7 +125,7 @@ class Page {
     return this.#lines('sinks', { zh: '落地', en: 'Sinks' }, lines)
   }
 
-  #lines(id: string, heading: Words, lines: readonly Line[]): Html {
+  #lines(id: string, heading: LocalizedText, lines: readonly Line[]): Html {
     const none = markup`<p>${this.#say({ zh: '没有配置。', en: 'None is configured.' })}</p>`
     return markup`<section>
       <h2 id="${id}">${this.#say(heading)}</h2>

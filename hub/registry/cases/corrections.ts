@@ -89,11 +89,16 @@ async function insertCorrection(
 }
 
 /** Those of an agency, as reporter or provider; `only` null: all. What was said of rows is shown to the parties and the office alone. */
-export function listCorrections({ store }: Registry, only: string | null, before: string | null, limit: number): Promise<Correction[]> {
+export function listCorrections(
+  { store }: Registry,
+  agencyScope: string | null,
+  before: string | null,
+  limit: number,
+): Promise<Correction[]> {
   return store.query<Correction>(
     `${correctionSql} where ($1::text is null or c.agency = $1 or r.agency = $1) and ($2::bigint is null or c.id < $2)
      order by c.id desc limit $3`,
-    [only, before, limit],
+    [agencyScope, before, limit],
   )
 }
 

@@ -59,10 +59,15 @@ async function insert(query: Query, principal: Principal, wanted: NewDeclaration
   return loadDeclaration(query, id)
 }
 
-export function listDeclarations({ store }: Registry, only: string | null, before: string | null, limit: number): Promise<Declaration[]> {
+export function listDeclarations(
+  { store }: Registry,
+  agencyScope: string | null,
+  before: string | null,
+  limit: number,
+): Promise<Declaration[]> {
   return store.query<Declaration>(
     `${declarationSql} where ($1::text is null or agency = $1) and ($2::bigint is null or id < $2) order by id desc limit $3`,
-    [only, before, limit],
+    [agencyScope, before, limit],
   )
 }
 

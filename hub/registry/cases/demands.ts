@@ -3,7 +3,7 @@ import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { change, type Registry } from '../../records/registry.ts'
-import { advance, record } from '../workflow.ts'
+import { applyEvent, record } from '../workflow.ts'
 import { demandFlow, demandSql, loadDemand, type Demand } from '../workflows/demand.ts'
 
 export interface NewDemand {
@@ -38,18 +38,18 @@ export async function submitDemand(registry: Registry, principal: Principal, wan
 
 export interface DemandFilter {
   /** Demanding agency or assigned provider; null: everybody's. */
-  only: string | null
+  agencyScope: string | null
   state?: string | undefined
   before?: string | undefined
   limit: number
 }
 
 /** Newest first. */
-export function listDemands({ store }: Registry, { only, state, before, limit }: DemandFilter): Promise<Demand[]> {
+export function listDemands({ store }: Registry, { agencyScope, state, before, limit }: DemandFilter): Promise<Demand[]> {
   return store.query<Demand>(
     `${demandSql} where ($1::text is null or d.agency = $1 or d.provider = $1) and ($2::text is null or d.state = $2)
        and ($3::bigint is null or d.id < $3) order by d.id desc limit $4`,
-    [only, state ?? null, before ?? null, limit],
+    [agencyScope, state ?? null, before ?? null, limit],
   )
 }
 
@@ -57,10 +57,10 @@ export function listDemands({ store }: Registry, { only, state, before, limit }:
 export async function demandPublished(
   registry: Registry,
   query: Query,
-  concerned: Set<string>,
+  affectedAgents: Set<string>,
   { principal, demand, resource }: { principal: Principal; demand: string; resource: string },
 ): Promise<void> {
   const { state } = await loadDemand(query, demand)
   if (state !== 'agreed') return
-  await advance(demandFlow, 'fulfil', demand, { registry, query, concerned, principal, input: { resource } })
+  await applyEvent(demandFlow, 'fulfil', demand, { registry, query, affectedAgents, principal, input: { resource } })
 }

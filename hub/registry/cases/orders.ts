@@ -44,10 +44,10 @@ export async function issueOrder(registry: Registry, principal: Principal, wante
   })
 }
 
-export function listOrders({ store }: Registry, only: string | null, before: string | null, limit: number): Promise<Order[]> {
+export function listOrders({ store }: Registry, agencyScope: string | null, before: string | null, limit: number): Promise<Order[]> {
   return store.query<Order>(
     `${orderSql} where ($1::text is null or agency = $1) and ($2::bigint is null or id < $2) order by id desc limit $3`,
-    [only, before, limit],
+    [agencyScope, before, limit],
   )
 }
 

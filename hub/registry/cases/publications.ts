@@ -2,7 +2,7 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { theHub, type Principal } from '../../access/principal.ts'
 import { notify } from '../../records/notices.ts'
 import { change, type Registry } from '../../records/registry.ts'
-import { advance, record } from '../workflow.ts'
+import { applyEvent, record } from '../workflow.ts'
 import { checkGranted, loadPublication, publicationFlow, publicationSql, type PublicationRequest } from '../workflows/publication.ts'
 
 export interface NewPublication {
@@ -41,30 +41,33 @@ export async function askToPublish(registry: Registry, principal: Principal, wan
 
 export interface PublicationFilter {
   /** Receiver or provider; null: everybody's. */
-  only: string | null
+  agencyScope: string | null
   state?: string | undefined
   before?: string | undefined
   limit: number
 }
 
 /** Newest first. */
-export function listPublications({ store }: Registry, { only, state, before, limit }: PublicationFilter): Promise<PublicationRequest[]> {
+export function listPublications(
+  { store }: Registry,
+  { agencyScope, state, before, limit }: PublicationFilter,
+): Promise<PublicationRequest[]> {
   return store.query<PublicationRequest>(
     `${publicationSql} where ($1::text is null or p.agency = $1 or r.agency = $1) and ($2::text is null or p.state = $2)
        and ($3::bigint is null or p.id < $3) order by p.id desc limit $4`,
-    [only, state ?? null, before ?? null, limit],
+    [agencyScope, state ?? null, before ?? null, limit],
   )
 }
 
 /** Ends the consents whose period is over: for the minutely round of supervision. @returns how many. */
 export async function expirePublications(registry: Registry): Promise<number> {
   for (let ended = 0; ; ended++) {
-    const again = await change(registry, async (query, concerned) => {
+    const again = await change(registry, async (query, affectedAgents) => {
       const [due] = await query<{ id: string }>(
         `select id from publication_request where state = 'consented' and until <= $1 order by until, id limit 1 for no key update skip locked`,
         [registry.clock()],
       )
-      if (due) await advance(publicationFlow, 'expire', due.id, { registry, query, concerned, principal: theHub, input: {} })
+      if (due) await applyEvent(publicationFlow, 'expire', due.id, { registry, query, affectedAgents, principal: theHub, input: {} })
       return due !== undefined
     })
     if (!again) return ended

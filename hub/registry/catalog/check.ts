@@ -3,7 +3,7 @@ import { Item, schemaFaults } from '../../../protocol/schema.ts'
 import type { Query } from '../../store/store.ts'
 import { findEntry, type Entry } from './catalog.ts'
 import { CatalogContent, type DraftContent } from './content.ts'
-import { fieldNames, itemFieldNames, type Words } from './words.ts'
+import { fieldNames, itemFieldNames, type LocalizedText } from './labels.ts'
 import { incompatibilities, touches, type Incompatibility } from './compatibility.ts'
 import { sourceWarnings, type SourceWarning } from './one-source.ts'
 import { standardFaults } from './standard-form.ts'
@@ -74,8 +74,8 @@ function shapeFaults(content: DraftContent): Fault[] {
   })
 }
 
-function fieldFault(item: string | null, field: string | null, what: Words): Fault {
-  const names: Record<string, Words> = item === null ? fieldNames : itemFieldNames
+function fieldFault(item: string | null, field: string | null, what: LocalizedText): Fault {
+  const names: Record<string, LocalizedText> = item === null ? fieldNames : itemFieldNames
   const name = (field === null ? undefined : names[field]) ?? { zh: field ?? '', en: field ?? '' }
   const of = item === null ? { zh: '', en: '' } : { zh: `信息项 ${item}:`, en: `item ${item}: ` }
   return { field, item, zh: `${of.zh}${name.zh}${what.zh}`, en: `${of.en}${name.en} ${what.en}` }

@@ -6,7 +6,7 @@ import { change, type Registry } from '../../records/registry.ts'
 
 /** Whether the hub stores a resource's data or only relays it: its provider decides (Art. 5). Throws QZ-NOT-FOUND, QZ-STATE. */
 export async function keepResource(registry: Registry, principal: Principal, code: string, keep: 'store' | 'relay'): Promise<Entry> {
-  return change(registry, async (query, concerned) => {
+  return change(registry, async (query, affectedAgents) => {
     await lockResource(query, code)
     const before = await requireEntry(query, code)
     if (before.state === 'withdrawn')
@@ -14,6 +14,6 @@ export async function keepResource(registry: Registry, principal: Principal, cod
     if (before.keep === keep) return before
     const { agency, standard } = before
     const content = { ...before.content, keep }
-    return putEntry(query, concerned, { code, agency, content, standard, principal, now: registry.clock() }, before)
+    return putEntry(query, affectedAgents, { code, agency, content, standard, principal, now: registry.clock() }, before)
   })
 }

@@ -1,7 +1,7 @@
 import type { Item } from '../../../protocol/schema.ts'
 import type { Entry } from './catalog.ts'
 import type { CatalogContent } from './content.ts'
-import { fieldNames, itemFieldNames, valueName, valueNamed, valueNames, type Enumeration, type Words } from './words.ts'
+import { fieldNames, itemFieldNames, valueName, valueNamed, valueNames, type Enumeration, type LocalizedText } from './labels.ts'
 
 /**
  * The two sheets in which the catalog travels as Excel, after the national guide's form: resources, and their items. Each column says
@@ -9,7 +9,7 @@ import { fieldNames, itemFieldNames, valueName, valueNamed, valueNames, type Enu
  */
 
 /** A cell's text as a value, or what is wrong with it. */
-export type Read = { value: unknown } | { fault: Words }
+export type Read = { value: unknown } | { fault: LocalizedText }
 
 interface Cell {
   write: (value: unknown) => string | null
@@ -188,7 +188,7 @@ export const itemColumns: readonly CatalogColumn<ItemRow>[] = [
 
 function column<T>(
   key: string,
-  { zh, en }: Words,
+  { zh, en }: LocalizedText,
   cell: Cell,
   of: (row: T) => unknown,
   more: Pick<CatalogColumn<T>, 'required' | 'shownOnly'> = {},

@@ -3,12 +3,12 @@ import { notify, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { loadApplication, type Application, type ApplicationState } from './applications.ts'
 import { checkWanted, coveredBy, dayEnd, requireMachine, rule, whyNotShared, type Covered, type Wanted } from './application-rules.ts'
-import { askConsent, grantCovered, lockStandard } from './granting.ts'
+import { askConsent, grantCovered, lockStandard } from './approve-application.ts'
 import { shareResource } from './grants.ts'
 import { agencyWith } from '../agencies/offices.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
-type On<I = unknown> = Happening<Application, I>
+type On<I = unknown> = TransitionContext<Application, I>
 
 /** What an applicant writes; `until` is the last day. */
 export interface ApplicationContent {
@@ -49,30 +49,30 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
         from: ['consulting'],
         to: 'reviewing',
         guard: lastAnswer,
-        needs: [asked],
+        preconditions: [asked],
         effects: [answer('consented'), tellOffice('待审核', 'waits for the office')],
       },
-      { from: ['consulting'], to: 'consulting', needs: [asked], effects: [answer('consented')] },
-      { from: ['reviewing'], to: 'reviewing', needs: [asked], effects: [answer('consented')] },
-      { from: ['approved'], to: 'approved', needs: [asked, notGranted], effects: [answer('consented'), grant] },
+      { from: ['consulting'], to: 'consulting', preconditions: [asked], effects: [answer('consented')] },
+      { from: ['reviewing'], to: 'reviewing', preconditions: [asked], effects: [answer('consented')] },
+      { from: ['approved'], to: 'approved', preconditions: [asked, notGranted], effects: [answer('consented'), grant] },
     ],
     object: [
       {
         from: ['consulting'],
         to: 'reviewing',
         guard: lastAnswer,
-        needs: [asked],
+        preconditions: [asked],
         effects: [answer('objected'), tellOffice('待审核', 'waits for the office')],
       },
-      { from: ['consulting'], to: 'consulting', needs: [asked], effects: [answer('objected')] },
-      { from: ['reviewing'], to: 'reviewing', needs: [asked], effects: [answer('objected')] },
-      { from: ['approved'], to: 'approved', needs: [asked, notGranted], effects: [answer('objected')] },
+      { from: ['consulting'], to: 'consulting', preconditions: [asked], effects: [answer('objected')] },
+      { from: ['reviewing'], to: 'reviewing', preconditions: [asked], effects: [answer('objected')] },
+      { from: ['approved'], to: 'approved', preconditions: [asked, notGranted], effects: [answer('objected')] },
     ],
     approve: [
       {
         from: ['reviewing'],
         to: 'approved',
-        needs: [complete, notMore, consented],
+        preconditions: [complete, notMore, consented],
         effects: [decide, grant, endReply, tellApplicant('已批准', 'approved')],
       },
       // Of a standard one provider does not hold up the others: what it consents to later is granted then.
@@ -80,7 +80,7 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
         from: ['consulting'],
         to: 'approved',
         guard: ({ subject }) => subject.standard !== null,
-        needs: [complete, notMore, consented],
+        preconditions: [complete, notMore, consented],
         effects: [decide, grant, endReply, tellApplicant('已批准', 'approved')],
       },
     ],
@@ -132,18 +132,18 @@ async function shared({ query, subject }: On): Promise<Covered[]> {
   return (await coveredBy(query, subject)).filter((resource) => !whyNotShared(resource, subject.mode))
 }
 
-async function conditional(happening: On): Promise<Covered[]> {
-  return (await shared(happening)).filter(({ sharing }) => sharing === 'conditional')
+async function conditional(context: On): Promise<Covered[]> {
+  return (await shared(context)).filter(({ sharing }) => sharing === 'conditional')
 }
 
-async function isConditional(happening: On): Promise<boolean> {
-  return (await conditional(happening)).length > 0
+async function isConditional(context: On): Promise<boolean> {
+  return (await conditional(context)).length > 0
 }
 
 /** Only exchange needs the whole way (Art. 16), and what is conditional. */
-async function grantedAtOnce(happening: On): Promise<boolean> {
-  const { registry, subject } = happening
-  return registry.applications?.grantAtOnce === true && subject.mode !== 'exchange' && !(await isConditional(happening))
+async function grantedAtOnce(context: On): Promise<boolean> {
+  const { registry, subject } = context
+  return registry.applications?.grantAtOnce === true && subject.mode !== 'exchange' && !(await isConditional(context))
 }
 
 async function noteSubmitted({ query, subject, now }: On): Promise<void> {
@@ -164,23 +164,23 @@ async function dropReply({ query, subject, now }: On): Promise<void> {
   await dropDeadline(query, 'application-reply', `application ${subject.id}`, now)
 }
 
-async function askProviders(happening: On): Promise<void> {
-  for (const resource of await conditional(happening)) await askConsent(happening, happening.subject, resource)
+async function askProviders(context: On): Promise<void> {
+  for (const resource of await conditional(context)) await askConsent(context, context.subject, resource)
 }
 
 /** What this provider may still answer for. */
-async function asksOf(happening: On): Promise<Covered[]> {
-  return (await conditional(happening)).filter(({ agency }) => agency === happening.principal.agency)
+async function asksOf(context: On): Promise<Covered[]> {
+  return (await conditional(context)).filter(({ agency }) => agency === context.principal.agency)
 }
 
-async function asked(happening: On): Promise<void> {
-  if ((await asksOf(happening)).length > 0) return
+async function asked(context: On): Promise<void> {
+  if ((await asksOf(context)).length > 0) return
   throw rule('本单位没有涉及此申请的有条件共享资源', 'the application asks for no conditional resource of your agency')
 }
 
-async function notGranted(happening: On): Promise<void> {
-  const codes = (await asksOf(happening)).map(({ code }) => code)
-  if (codes.some((code) => happening.subject.grants.every(({ resource }) => resource !== code))) return
+async function notGranted(context: On): Promise<void> {
+  const codes = (await asksOf(context)).map(({ code }) => code)
+  if (codes.some((code) => context.subject.grants.every(({ resource }) => resource !== code))) return
   throw rule('已经授权;不能继续提供的按第七条报告', 'it is granted already; what cannot be supplied any more is reported (Art. 7)')
 }
 
@@ -189,10 +189,10 @@ function lastAnswer({ subject, principal }: On): boolean {
 }
 
 function answer(state: 'consented' | 'objected') {
-  return async (happening: On<{ reason?: string }>): Promise<void> => {
-    const { query, subject, principal, input, now } = happening
+  return async (context: On<{ reason?: string }>): Promise<void> => {
+    const { query, subject, principal, input, now } = context
     const granted = new Set(subject.grants.map(({ resource }) => resource))
-    for (const { code } of await asksOf(happening)) {
+    for (const { code } of await asksOf(context)) {
       if (granted.has(code)) continue
       await query(
         `insert into application_consent (application, resource, state, reason, by, at) values ($1, $2, $3, $4, $5, $6)
@@ -214,9 +214,9 @@ function notMore({ subject, input, now }: On<{ items?: string[]; until?: string 
 }
 
 /** Without the provider's consent nothing conditional is granted (Art. 5). */
-async function consented(happening: On): Promise<void> {
-  const all = await shared(happening)
-  const { consents, standard } = happening.subject
+async function consented(context: On): Promise<void> {
+  const all = await shared(context)
+  const { consents, standard } = context.subject
   const stateOf = (code: string) => consents.find(({ resource }) => resource === code)?.state
   const refused = all.filter(({ code, sharing }) => sharing === 'conditional' && stateOf(code) !== 'consented')
   const waiting = refused.filter(({ code }) => stateOf(code) !== 'objected')
@@ -236,8 +236,8 @@ async function decide({ query, subject, input, now }: On<{ items?: string[]; unt
   ])
 }
 
-async function grant(happening: On): Promise<void> {
-  await grantCovered(happening, happening.subject)
+async function grant(context: On): Promise<void> {
+  await grantCovered(context, context.subject)
 }
 
 async function refuse({ query, subject, input, now }: On<{ reason: string }>): Promise<void> {
@@ -262,6 +262,6 @@ function tellOffice(zh: string, en: string) {
 }
 
 async function tell(query: Query, { id, title }: Application, to: Recipient, zh: string, en: string): Promise<void> {
-  const about = { to, kind: 'application', object: `application ${id}` }
-  await notify(query, { ...about, zh: `共享申请 ${id}(${title})${zh}`, en: `Application ${id} (${title}): ${en}` })
+  const objectKind = { to, kind: 'application', object: `application ${id}` }
+  await notify(query, { ...objectKind, zh: `共享申请 ${id}(${title})${zh}`, en: `Application ${id} (${title}): ${en}` })
 }

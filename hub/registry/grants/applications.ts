@@ -49,7 +49,7 @@ export async function loadApplication(query: Query, id: string): Promise<Applica
 
 export interface ApplicationFilter {
   /** Applicant or provider; null: everybody's. */
-  only: string | null
+  agencyScope: string | null
   /** The caller's agency: what was never submitted is its own alone. */
   agency: string | null
   state?: string | undefined
@@ -64,12 +64,12 @@ const within = `($1::text is null or a.agency = $1 or r.agency = $1
 
 /** Newest first. */
 export function listApplications({ store }: Registry, filter: ApplicationFilter): Promise<Application[]> {
-  const { only, agency, state, resource, before, limit } = filter
+  const { agencyScope, agency, state, resource, before, limit } = filter
   return store.query<Application>(
     `${applicationSql} where ${within} and (a.submitted_at is not null or a.agency = $2) and ($3::text is null or a.state = $3)
        and ($4::text is null or a.resource = $4) and ($5::bigint is null or a.id < $5)
      order by a.id desc limit $6`,
-    [only, agency, state ?? null, resource ?? null, before ?? null, limit],
+    [agencyScope, agency, state ?? null, resource ?? null, before ?? null, limit],
   )
 }
 

@@ -5,9 +5,9 @@ import { notify } from '../../records/notices.ts'
 import { checkItems, explainGrant, requireGrant, type Grant, type GrantState } from './grants.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { routesOf } from './routes.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
-type On<I = unknown> = Happening<Grant, I>
+type On<I = unknown> = TransitionContext<Grant, I>
 
 const inForce = ['active', 'suspended', 'held'] as const
 
@@ -31,32 +31,34 @@ export const grantFlow: Workflow<GrantState, Grant> = {
     suspend: [{ from: ['active'], to: 'suspended', effects: [because, tell('已暂停', 'suspended')] }],
     resume: [
       { from: ['suspended'], to: 'held', guard: changedMeanwhile, effects: [becauseOfVersion, tell('待确认新版本', 'held')] },
-      { from: ['suspended'], to: 'active', needs: [notOver], effects: [goesOn, tell('已恢复', 'resumed')] },
+      { from: ['suspended'], to: 'active', preconditions: [notOver], effects: [goesOn, tell('已恢复', 'resumed')] },
     ],
     revoke: [{ from: inForce, to: 'revoked', effects: [because, dropDeliveries, tell('已撤销', 'revoked')] }],
     'give-up': [{ from: inForce, to: 'given-up', effects: [because, dropDeliveries, tell('已由接收方放弃', 'given up by the receiver')] }],
-    accept: [{ from: ['held'], to: 'active', needs: [onlyGranted], effects: [takeItems, goesOn, tell('已接受新版本', 'accepted')] }],
-    expire: [{ from: inForce, to: 'expired', needs: [over], effects: [becauseOver, dropDeliveries, tell('已到期', 'expired')] }],
+    accept: [
+      { from: ['held'], to: 'active', preconditions: [onlyGranted], effects: [takeItems, goesOn, tell('已接受新版本', 'accepted')] },
+    ],
+    expire: [{ from: inForce, to: 'expired', preconditions: [over], effects: [becauseOver, dropDeliveries, tell('已到期', 'expired')] }],
   },
   load: requireGrant,
 }
 
-async function because({ query, subject, input, concerned }: On<{ reason: string }>): Promise<void> {
-  await explainGrant(query, subject.id, input.reason, concerned)
+async function because({ query, subject, input, affectedAgents }: On<{ reason: string }>): Promise<void> {
+  await explainGrant(query, subject.id, input.reason, affectedAgents)
 }
 
-async function becauseOver({ query, subject, concerned }: On): Promise<void> {
-  await explainGrant(query, subject.id, '授权期限已满 / its period is over', concerned)
+async function becauseOver({ query, subject, affectedAgents }: On): Promise<void> {
+  await explainGrant(query, subject.id, '授权期限已满 / its period is over', affectedAgents)
 }
 
-async function becauseOfVersion({ query, subject, concerned }: On): Promise<void> {
+async function becauseOfVersion({ query, subject, affectedAgents }: On): Promise<void> {
   const { heldVersion: version } = subject
   const reason = `资源第 ${version} 版不兼容,待接收方确认 / version ${version} of the resource is not compatible: the receiver must accept it`
-  await explainGrant(query, subject.id, reason, concerned)
+  await explainGrant(query, subject.id, reason, affectedAgents)
 }
 
-async function goesOn({ query, subject, concerned }: On): Promise<void> {
-  await explainGrant(query, subject.id, null, concerned)
+async function goesOn({ query, subject, affectedAgents }: On): Promise<void> {
+  await explainGrant(query, subject.id, null, affectedAgents)
 }
 
 function changedMeanwhile({ subject }: On): boolean {
@@ -67,12 +69,12 @@ function isOver({ subject, now }: On): boolean {
   return subject.validTo !== null && subject.validTo <= now
 }
 
-function notOver(happening: On): void {
-  if (isOver(happening)) throw rule('授权期限已满,请重新申请', 'its period is over: a new application is needed')
+function notOver(context: On): void {
+  if (isOver(context)) throw rule('授权期限已满,请重新申请', 'its period is over: a new application is needed')
 }
 
-function over(happening: On): void {
-  if (!isOver(happening)) throw rule('授权期限未满', 'its period is not over')
+function over(context: On): void {
+  if (!isOver(context)) throw rule('授权期限未满', 'its period is not over')
 }
 
 /** What was not approved takes a new application (Art. 7), also where a version puts an item in another's place. */

@@ -134,14 +134,14 @@ export async function setGrantState(
   state: 'active' | 'suspended' | 'revoked',
   reason: string,
 ): Promise<Grant> {
-  return change(registry, async (query, concerned) => {
+  return change(registry, async (query, affectedAgents) => {
     await query('select from access_grant where id = $1 for no key update', [id])
     const grant = await requireGrant(query, id)
     if (grant.state === state) return grant
     checkInForce(grant)
     if (state === 'active' && grant.state === 'held') throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id} (held)` })
     await query('update access_grant set state = $2 where id = $1', [id, state])
-    await explainGrant(query, id, state === 'active' ? null : reason, concerned)
+    await explainGrant(query, id, state === 'active' ? null : reason, affectedAgents)
     const act = { active: 'grant.resume', suspended: 'grant.suspend', revoked: 'grant.revoke' }[state]
     await writeAudit(query, { actor, act, object: id, details: { reason } })
     return requireGrant(query, id)
@@ -149,9 +149,9 @@ export async function setGrantState(
 }
 
 /** Why it is in the state in which it now is: its receivers are told by their next poll, and get their new policy. */
-export async function explainGrant(query: Query, id: string, reason: string | null, concerned: Set<string>): Promise<void> {
+export async function explainGrant(query: Query, id: string, reason: string | null, affectedAgents: Set<string>): Promise<void> {
   await query('update access_grant set reason = $2 where id = $1', [id, reason])
-  await concernReceivers(query, id, concerned)
+  await concernReceivers(query, id, affectedAgents)
 }
 
 /** Throws QZ-CONFLICT where it has ended for ever. */
@@ -163,7 +163,7 @@ const endStates: readonly GrantState[] = ['revoked', 'expired', 'given-up']
 
 /** Other items from now on, as for `addGrant`: the receiver's next policy names them. What has ended stays as it is (QZ-CONFLICT). */
 export async function setGrantItems(registry: Registry, actor: string, id: string, wanted: readonly string[]): Promise<Grant> {
-  return change(registry, async (query, concerned) => {
+  return change(registry, async (query, affectedAgents) => {
     await query('select from access_grant where id = $1 for no key update', [id])
     const grant = await requireGrant(query, id)
     checkInForce(grant)
@@ -171,13 +171,13 @@ export async function setGrantItems(registry: Registry, actor: string, id: strin
     if (isDeepStrictEqual(items, grant.items)) return grant
     await query('update access_grant set items = $2 where id = $1', [id, items])
     await writeAudit(query, { actor, act: 'grant.items', object: id, details: { before: grant.items, items } })
-    await concernReceivers(query, id, concerned)
+    await concernReceivers(query, id, affectedAgents)
     return requireGrant(query, id)
   })
 }
 
-export async function concernReceivers(query: Query, id: string, concerned: Set<string>): Promise<void> {
-  for (const { agent } of await query<{ agent: string }>('select agent from route where access_grant = $1', [id])) concerned.add(agent)
+export async function concernReceivers(query: Query, id: string, affectedAgents: Set<string>): Promise<void> {
+  for (const { agent } of await query<{ agent: string }>('select agent from route where access_grant = $1', [id])) affectedAgents.add(agent)
 }
 
 export async function requireGrant(query: Query, id: string): Promise<Grant> {

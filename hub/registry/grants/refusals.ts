@@ -3,14 +3,14 @@ import type { AgentReport, Refusal } from '../../../protocol/api.ts'
 import { itemById, type Schema } from '../../../protocol/schema.ts'
 import { theHub, type Principal } from '../../access/principal.ts'
 import { tellOfColumns, tellOfFaults, type ReportingAgent } from '../../supervision/agent-faults.ts'
-import { keepMorning } from '../../supervision/morning.ts'
+import { keepMorning } from '../../supervision/daily-reports.ts'
 import { tellOfRefusedFiles } from '../../supervision/refused-files.ts'
 import { readRules } from '../../records/settings.ts'
 import type { Query } from '../../store/store.ts'
 import { reportRefusal } from '../cases/corrections.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { requireResource } from '../catalog/resources.ts'
-import { advance } from '../workflow.ts'
+import { applyEvent } from '../workflow.ts'
 import { correctionFlow } from '../workflows/correction.ts'
 
 /**
@@ -25,11 +25,11 @@ export async function attendToReports(registry: Registry, logger?: Pick<Logger, 
   for (const agent of agents) {
     const line = await keepMorning(registry.store.query, agent, registry.clock())
     if (line) logger?.info({ agent: agent.id, agency: agent.agency, morning: line }, 'morning line of an agent')
-    await change(registry, async (query, concerned) => {
+    await change(registry, async (query, affectedAgents) => {
       await tellOfFaults(query, agent, registry.clock(), morningMinutes)
       await tellOfColumns(query, agent)
       await tellOfRefusedFiles(query, agent, registry.clock())
-      for (const sink of agent.report.sinks) await attendToSink(registry, query, concerned, agent, sink)
+      for (const sink of agent.report.sinks) await attendToSink(registry, query, affectedAgents, agent, sink)
     })
   }
 }
@@ -46,7 +46,7 @@ interface Route {
 async function attendToSink(
   registry: Registry,
   query: Query,
-  concerned: Set<string>,
+  affectedAgents: Set<string>,
   agent: ReportingAgent,
   { route: id, refused }: AgentReport['sinks'][number],
 ): Promise<void> {
@@ -71,7 +71,7 @@ async function attendToSink(
     if (now.has(origin)) continue
     await query('update correction set over = true where id = $1', [correction])
     if (!['reported', 'passed', 'answered'].includes(state)) continue
-    await advance(correctionFlow, 'settle', correction, { registry, query, concerned, principal: theHub, input: {} })
+    await applyEvent(correctionFlow, 'settle', correction, { registry, query, affectedAgents, principal: theHub, input: {} })
   }
 }
 

@@ -57,7 +57,7 @@ export async function requireActiveAgent(query: Query, id: string): Promise<Agen
 
 /** For ever: its key is refused from now on, so its routes and supply end at once. The same again changes nothing. */
 export async function revokeAgent(registry: Registry, actor: string, id: string, reason: string): Promise<void> {
-  await change(registry, async (query, concerned) => {
+  await change(registry, async (query, affectedAgents) => {
     const [agent] = await query<Agent>('select id, agency, state from agent where id = $1 for no key update', [id])
     if (!agent) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${id}` })
     if (agent.state === 'revoked') return
@@ -70,8 +70,8 @@ export async function revokeAgent(registry: Registry, actor: string, id: string,
       zh: `前置机代理 ${id} 已被撤销:${reason}`,
       en: `Agent ${id} is revoked: ${reason}`,
     })
-    concerned.add(id)
-    await concernAgency(query, agent.agency, concerned)
+    affectedAgents.add(id)
+    await concernAgency(query, agent.agency, affectedAgents)
   })
 }
 
@@ -89,24 +89,24 @@ export function listAgents(registry: Registry): Promise<ListedAgent[]> {
 }
 
 /** Those of one agency; null: all. */
-export async function findAgents({ store }: Registry, only: string | null): Promise<ListedAgent[]> {
+export async function findAgents({ store }: Registry, agencyScope: string | null): Promise<ListedAgent[]> {
   const agents = await store.query<Omit<ListedAgent, 'refusedFiles'> & { report: AgentReport | null }>(
     `select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen", report,
        m.line || jsonb_build_object('received', to_char(m.received_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) as morning
      from agent left join agent_morning m on m.agent = id
      where $1::text is null or agency = $1 order by agency, enrolled_at, id`,
-    [only],
+    [agencyScope],
   )
   return agents.map(({ report, ...agent }) => ({ ...agent, refusedFiles: report ? refusedFiles(report) : [] }))
 }
 
 /** Who produces the agency's resources, and whose key its receivers trust, may have changed. */
-export async function concernAgency(query: Query, agency: string, concerned: Set<string>): Promise<void> {
+export async function concernAgency(query: Query, agency: string, affectedAgents: Set<string>): Promise<void> {
   const rows = await query<{ id: string }>(
     `select id from agent where agency = $1
      union select route.agent from route join access_grant g on g.id = route.access_grant join resource on resource.code = g.resource
        where resource.agency = $1`,
     [agency],
   )
-  for (const { id } of rows) concerned.add(id)
+  for (const { id } of rows) affectedAgents.add(id)
 }

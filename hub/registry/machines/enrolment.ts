@@ -44,7 +44,7 @@ interface Token {
  * (QZ-AGENT-REVOKED).
  */
 export async function enrol(registry: Registry, request: EnrolRequest): Promise<Agent> {
-  return change(registry, async (query, concerned) => {
+  return change(registry, async (query, affectedAgents) => {
     // The agency is not closed meanwhile, which would end the token.
     await query('select from agency where code = (select agency from enrolment_token where secret_hash = $1) for key share', [
       sha256(request.secret),
@@ -71,8 +71,8 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
       object: agent.id,
       details: { agency: agent.agency, publicKey: request.publicKey },
     })
-    if (token.machine !== null) await machineEnrolled(registry, query, concerned, { machine: token.machine, agent: agent.id })
-    await concernAgency(query, agent.agency, concerned)
+    if (token.machine !== null) await machineEnrolled(registry, query, affectedAgents, { machine: token.machine, agent: agent.id })
+    await concernAgency(query, agent.agency, affectedAgents)
     return agent
   })
 }

@@ -3,7 +3,7 @@ import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { concernAgency } from './agents.ts'
 import { replaceAgent } from './replacement.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
 /** An application for a front-end machine 前置机 (Art. 15). */
 export interface Machine {
@@ -23,7 +23,7 @@ export interface Machine {
 }
 
 type State = 'applied' | 'approved' | 'rejected' | 'withdrawn' | 'enrolled'
-type On<I = unknown> = Happening<Machine, I>
+type On<I = unknown> = TransitionContext<Machine, I>
 
 export const machineFlow: Workflow<State, Machine> = {
   name: 'machine',
@@ -41,7 +41,7 @@ export const machineFlow: Workflow<State, Machine> = {
       {
         from: ['applied'],
         to: 'approved',
-        needs: [oldOneKnown],
+        preconditions: [oldOneKnown],
         effects: [tell('已批准,请领取登记令牌', 'approved: take the enrolment token')],
       },
     ],
@@ -87,11 +87,11 @@ async function keepAgent({ query, subject, input }: On<{ agent: string }>): Prom
   await query('update machine_application set agent = $2 where id = $1', [subject.id, input.agent])
 }
 
-async function replace({ query, concerned, subject, input, principal }: On<{ agent: string }>): Promise<void> {
+async function replace({ query, affectedAgents, subject, input, principal }: On<{ agent: string }>): Promise<void> {
   // The same machine, enrolled again with its key, goes on as it is.
   if (subject.replaces === null || subject.replaces === input.agent) return
-  await replaceAgent(query, { from: subject.replaces, to: input.agent, actor: principal.actor, concerned })
-  await concernAgency(query, subject.agency, concerned)
+  await replaceAgent(query, { from: subject.replaces, to: input.agent, actor: principal.actor, affectedAgents })
+  await concernAgency(query, subject.agency, affectedAgents)
 }
 
 function tell(zh: string, en: string) {

@@ -6,7 +6,7 @@ import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { tokenText } from './token-text.ts'
-import { advance, record } from '../workflow.ts'
+import { applyEvent, record } from '../workflow.ts'
 import { loadMachine, machineFlow, machineSql, requireReplaceable, type Machine } from './machine-workflow.ts'
 
 export interface NewMachine {
@@ -40,18 +40,18 @@ export async function applyForMachine(registry: Registry, principal: Principal, 
 }
 
 export interface MachineFilter {
-  only: string | null
+  agencyScope: string | null
   state?: string | undefined
   before?: string | undefined
   limit: number
 }
 
 /** Newest first. */
-export function listMachines({ store }: Registry, { only, state, before, limit }: MachineFilter): Promise<Machine[]> {
+export function listMachines({ store }: Registry, { agencyScope, state, before, limit }: MachineFilter): Promise<Machine[]> {
   return store.query<Machine>(
     `${machineSql} where ($1::text is null or m.agency = $1) and ($2::text is null or m.state = $2) and ($3::bigint is null or m.id < $3)
      order by m.id desc limit $4`,
-    [only, state ?? null, before ?? null, limit],
+    [agencyScope, state ?? null, before ?? null, limit],
   )
 }
 
@@ -66,8 +66,8 @@ export async function takeToken(
 ): Promise<{ token: string; expires: Date }> {
   const secret = randomBytes(24).toString('base64url')
   const expires = new Date(registry.clock().getTime() + hours * 3_600_000)
-  await change(registry, async (query, concerned) => {
-    const { agency } = await advance(machineFlow, 'token', id, { registry, query, concerned, principal, input: {} })
+  await change(registry, async (query, affectedAgents) => {
+    const { agency } = await applyEvent(machineFlow, 'token', id, { registry, query, affectedAgents, principal, input: {} })
     const text = 'insert into enrolment_token (secret_hash, agency, expires_at, machine) values ($1, $2, $3, $4)'
     await query(text, [sha256(secret), agency, expires, id])
   })
@@ -78,8 +78,8 @@ export async function takeToken(
 export async function machineEnrolled(
   registry: Registry,
   query: Query,
-  concerned: Set<string>,
+  affectedAgents: Set<string>,
   { machine, agent }: { machine: string; agent: string },
 ): Promise<void> {
-  await advance(machineFlow, 'enrol', machine, { registry, query, concerned, principal: theHub, input: { agent } })
+  await applyEvent(machineFlow, 'enrol', machine, { registry, query, affectedAgents, principal: theHub, input: { agent } })
 }

@@ -1,14 +1,14 @@
 import type { AnswerTo, Question } from '../../../protocol/asks.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import type { OperationName } from '../../access/rights.ts'
-import type { Asks } from '../../exchange/agent-requests.ts'
+import type { AgentRequests } from '../../exchange/agent-requests.ts'
 import { writeAudit } from '../../records/audit.ts'
 import type { Registry } from '../../records/registry.ts'
 
 /** Who has an agent do something, through what, until when. */
 export interface Operating {
   registry: Registry
-  asks: Pick<Asks, 'ask'>
+  asks: Pick<AgentRequests, 'ask'>
   principal: Principal
   signal: AbortSignal
 }

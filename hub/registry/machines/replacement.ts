@@ -5,7 +5,7 @@ export interface Replacement {
   from: string
   to: string
   actor: string
-  concerned: Set<string>
+  affectedAgents: Set<string>
 }
 
 /**
@@ -13,7 +13,7 @@ export interface Replacement {
  * transaction. Positions stay: an agent with the old one's database goes on from there, one with an empty database says so in its first
  * poll and begins with a snapshot. A new producer is a new epoch.
  */
-export async function replaceAgent(query: Query, { from, to, actor, concerned }: Replacement): Promise<void> {
+export async function replaceAgent(query: Query, { from, to, actor, affectedAgents }: Replacement): Promise<void> {
   const resources = await query<{ code: string }>('update resource set producer = $2 where producer = $1 returning code', [from, to])
   // Whoever grants by one of them waits, and then finds the new machine.
   await query('select from application where agent = $1 order by id for no key update', [from])
@@ -25,7 +25,7 @@ export async function replaceAgent(query: Query, { from, to, actor, concerned }:
          where o.agent = $2 and (og.id = g.id or og.resource = g.resource and og.state in ('active', 'suspended', 'held'))) returning id`,
     [from, to],
   )
-  concerned.add(from).add(to)
+  affectedAgents.add(from).add(to)
   await writeAudit(query, {
     actor,
     act: 'agent.replace',

@@ -27,8 +27,8 @@ const keySql = `select id, agency, name, role,
     expires_at as expires, ended_at as ended, created_by as "createdBy", created_at as created, last_used as "lastUsed"
   from api_key`
 
-export function listKeys({ store, clock }: Registry, only: string | null): Promise<Key[]> {
-  return store.query<Key>(`${keySql} where $2::text is null or agency = $2 order by id desc limit 1000`, [clock(), only])
+export function listKeys({ store, clock }: Registry, agencyScope: string | null): Promise<Key[]> {
+  return store.query<Key>(`${keySql} where $2::text is null or agency = $2 order by id desc limit 1000`, [clock(), agencyScope])
 }
 
 const longestDays = 365

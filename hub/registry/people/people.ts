@@ -63,7 +63,7 @@ export interface PeopleFilter {
 /** Of one agency, or with null of all. */
 export async function listPeople(
   { store }: Registry,
-  only: string | null,
+  agencyScope: string | null,
   filter: PeopleFilter,
 ): Promise<{ items: Person[]; next?: string }> {
   const { agency = null, role = null, state = null, text = null, after = null, limit = 100 } = filter
@@ -72,7 +72,7 @@ export async function listPeople(
        and ($3::text is null or exists (select from person_role where person = p.id and role = $3)) and ($4::text is null or p.state = $4)
        and ($5::text is null or position(lower($5) in lower(p.name || ' ' || p.login)) > 0) and ($6::bigint is null or p.id > $6)
      order by p.id limit $7`,
-    [only, agency, role, state, text, after, limit + 1],
+    [agencyScope, agency, role, state, text, after, limit + 1],
   )
   const page = items.slice(0, limit)
   return items.length > limit ? { items: page, next: page.at(-1)!.id } : { items: page }

@@ -14,7 +14,7 @@ import { itemSheet, resourceSheet } from '../catalog/export.ts'
 import { itemColumns, resourceColumns, type CatalogColumn } from '../catalog/sheets.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { insertRegistration } from './registrations.ts'
-import { advance } from '../workflow.ts'
+import { applyEvent } from '../workflow.ts'
 import { registrationFlow, type Registration } from './registration-workflow.ts'
 
 /** What became of one resource of the file. `faults`: how much must still be put right before it can be submitted. */
@@ -39,10 +39,10 @@ interface ReadResource {
 export async function importCatalog(registry: Registry, principal: Principal, file: Buffer): Promise<Imported[]> {
   const faults: QianzhiError[] = []
   const resources = await readResources(file, faults)
-  return change(registry, async (query, concerned) => {
+  return change(registry, async (query, affectedAgents) => {
     const done: Imported[] = []
     for (const resource of resources.values()) {
-      const context = { registry, query, concerned, principal }
+      const context = { registry, query, affectedAgents, principal }
       const imported = await importResource(context, resource, faults)
       if (imported) done.push(imported)
     }
@@ -89,15 +89,15 @@ function valuesOf<T>(row: TableRow<string>, columns: readonly CatalogColumn<T>[]
   return values
 }
 
-interface Context {
+interface ImportDeps {
   registry: Registry
   query: Query
-  concerned: Set<string>
+  affectedAgents: Set<string>
   principal: Principal
 }
 
-async function importResource(context: Context, resource: ReadResource, faults: QianzhiError[]): Promise<Imported | undefined> {
-  const { query, principal, registry } = context
+async function importResource(deps: ImportDeps, resource: ReadResource, faults: QianzhiError[]): Promise<Imported | undefined> {
+  const { query, principal, registry } = deps
   const { code, row, values } = resource
   const before = faults.length
   const entry = await findEntry(query, code)
@@ -114,7 +114,7 @@ async function importResource(context: Context, resource: ReadResource, faults: 
   const next = { ...entry?.content, ...open?.content, ...content }
   if (known && isDeepStrictEqual(known, next)) return { resource: code, outcome: 'unchanged', registration: open?.id ?? null, faults: 0 }
   const kept = open
-    ? await advance(registrationFlow, 'change', open.id, { ...context, input: { content: next } })
+    ? await applyEvent(registrationFlow, 'change', open.id, { ...deps, input: { content: next } })
     : await insertRegistration(query, principal, principal.agency ?? '', { resource: code, content }, registry.clock())
   const checked = await checkContent(query, kept)
   return { resource: code, outcome: open ? 'changed' : 'created', registration: kept.id, faults: checked.faults.length }

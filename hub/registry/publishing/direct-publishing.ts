@@ -28,7 +28,7 @@ const draftShape = Compile(Type.Omit(Schema, ['version'], { additionalProperties
  */
 export async function publishResource(registry: Registry, actor: string, publication: Publication): Promise<Resource> {
   const draft = checkDraft(publication.schema)
-  return change(registry, async (query, concerned) => {
+  return change(registry, async (query, affectedAgents) => {
     await requireAgency(query, draft.agency)
     await lockResource(query, draft.resource)
     const before = await findEntry(query, draft.resource)
@@ -41,7 +41,7 @@ export async function publishResource(registry: Registry, actor: string, publica
       const standard = before?.standard ?? null
       await putEntry(
         query,
-        concerned,
+        affectedAgents,
         { code: draft.resource, agency: draft.agency, content, standard, principal, now: registry.clock() },
         before,
       )

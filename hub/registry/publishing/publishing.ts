@@ -6,7 +6,7 @@ import { writeAudit } from '../../records/audit.ts'
 import { listEntries, requireEntry, type Entry, type PublishedContent } from '../catalog/catalog.ts'
 import { nextSequence, requireClassification } from '../catalog/classification.ts'
 import { incompatibilities, travelsDifferently } from '../catalog/compatibility.ts'
-import { lockStandard, resourcePublished } from '../grants/granting.ts'
+import { lockStandard, resourcePublished } from '../grants/approve-application.ts'
 import { holdGrants } from '../grants/holds.ts'
 import { noteItems } from '../catalog/one-source.ts'
 import { indexResource } from '../catalog/search.ts'
@@ -27,7 +27,12 @@ export interface Publishing {
  * what hangs on it (search, one source, grants that an incompatible version holds, policies). Checks nothing; `before` is the entry in
  * force, read under the lock of `lockResource`.
  */
-export async function putEntry(query: Query, concerned: Set<string>, publishing: Publishing, before: Entry | undefined): Promise<Entry> {
+export async function putEntry(
+  query: Query,
+  affectedAgents: Set<string>,
+  publishing: Publishing,
+  before: Entry | undefined,
+): Promise<Entry> {
   const { code, agency, content } = publishing
   const version = nextVersion(publishing, before)
   const schema: Schema = { resource: code, version, title: content.title, agency, table: content.table, items: content.items }
@@ -43,9 +48,9 @@ export async function putEntry(query: Query, concerned: Set<string>, publishing:
   await noteItems(query, { code, agency, items: content.items, subject: content.subject, sharing: content.sharing })
   await indexEntry(query, after)
   if (before) await holdGrants(query, publishing, after, incompatibilities(before.schema, schema))
-  await resourcePublished(query, concerned, after, publishing.now)
+  await resourcePublished(query, affectedAgents, after, publishing.now)
   await auditPublishing(query, publishing, after)
-  await concernAgency(query, agency, concerned)
+  await concernAgency(query, agency, affectedAgents)
   return after
 }
 

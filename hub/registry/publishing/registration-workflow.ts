@@ -7,7 +7,7 @@ import { checkContent, type Fault } from '../catalog/check.ts'
 import type { CatalogContent, DraftContent } from '../catalog/content.ts'
 import { demandPublished } from '../cases/demands.ts'
 import { lockResource, putEntry } from './publishing.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
 /** A registration 登记 (Art. 10-12): a catalog entry, or a change of one, from the registrar's draft to its publication by the reviewer. */
 export interface Registration {
@@ -40,7 +40,7 @@ export interface SecrecyReview {
 }
 
 type State = 'draft' | 'submitted' | 'returned' | 'published' | 'discarded'
-type On<I = unknown> = Happening<Registration, I>
+type On<I = unknown> = TransitionContext<Registration, I>
 
 const columns = `id, agency, resource, base, state, content, standard, demand, drafted_by as "draftedBy", drafted_at as "draftedAt",
   submitted_by as "submittedBy", submitted_at as "submittedAt", secrecy_review as "secrecyReview", reason, created_at as created`
@@ -62,14 +62,16 @@ export const registrationFlow: Workflow<State, Registration> = {
       { from: ['draft'], to: 'draft', effects: [keepContent] },
       { from: ['returned'], to: 'returned', effects: [keepContent] },
     ],
-    submit: [{ from: ['draft', 'returned'], to: 'submitted', needs: [upToDate, faultless], effects: [keepReview, tellReviewer] }],
+    submit: [{ from: ['draft', 'returned'], to: 'submitted', preconditions: [upToDate, faultless], effects: [keepReview, tellReviewer] }],
     recall: [{ from: ['submitted'], to: 'draft', effects: [dropReview] }],
-    return: [{ from: ['submitted'], to: 'returned', needs: [otherPerson], effects: [keepReason, tellRegistrar('已退回', 'was returned')] }],
+    return: [
+      { from: ['submitted'], to: 'returned', preconditions: [otherPerson], effects: [keepReason, tellRegistrar('已退回', 'was returned')] },
+    ],
     publish: [
       {
         from: ['submitted'],
         to: 'published',
-        needs: [otherPerson, upToDate, faultless],
+        preconditions: [otherPerson, upToDate, faultless],
         effects: [publish, metDeadline, fulfilDemand, tellRegistrar('已发布', 'is published')],
       },
     ],
@@ -148,16 +150,16 @@ async function keepReason({ query, subject, input }: On<{ reason: string }>): Pr
   await query('update registration set reason = $2 where id = $1', [subject.id, input.reason])
 }
 
-async function publish({ query, subject, principal, concerned, now }: On): Promise<void> {
+async function publish({ query, subject, principal, affectedAgents, now }: On): Promise<void> {
   const { id, resource, agency, standard, submittedBy, submittedAt, secrecyReview } = subject
   const submitted = { registration: id, by: submittedBy!, at: submittedAt!, secrecyReview }
   const content = subject.content as CatalogContent
   const before = await findEntry(query, resource)
-  await putEntry(query, concerned, { code: resource, agency, content, standard, principal, submitted, now }, before)
+  await putEntry(query, affectedAgents, { code: resource, agency, content, standard, principal, submitted, now }, before)
 }
 
-async function fulfilDemand({ registry, query, concerned, principal, subject: { demand, resource } }: On): Promise<void> {
-  if (demand !== null) await demandPublished(registry, query, concerned, { principal, demand, resource })
+async function fulfilDemand({ registry, query, affectedAgents, principal, subject: { demand, resource } }: On): Promise<void> {
+  if (demand !== null) await demandPublished(registry, query, affectedAgents, { principal, demand, resource })
 }
 
 /** The catalog has followed what was found or agreed (Art. 14, 16). */

@@ -105,18 +105,18 @@ async function freeCode(query: Query, agency: string): Promise<string> {
 }
 
 export interface RegistrationFilter {
-  only: string | null
+  agencyScope: string | null
   state?: Registration['state'] | undefined
   before?: string | undefined
   limit: number
 }
 
 /** Newest first. */
-export function listRegistrations({ store }: Registry, { only, state, before, limit }: RegistrationFilter): Promise<Registration[]> {
+export function listRegistrations({ store }: Registry, { agencyScope, state, before, limit }: RegistrationFilter): Promise<Registration[]> {
   return store.query<Registration>(
     `${registrationSql} where ($1::text is null or agency = $1) and ($2::text is null or state = $2) and ($3::bigint is null or id < $3)
      order by id desc limit $4`,
-    [only, state ?? null, before ?? null, limit],
+    [agencyScope, state ?? null, before ?? null, limit],
   )
 }
 

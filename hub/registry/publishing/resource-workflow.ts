@@ -4,7 +4,7 @@ import type { Query } from '../../store/store.ts'
 import { concernAgency } from '../machines/agents.ts'
 import { lockResource } from './publishing.ts'
 import { endGrants, keepWithdrawal, leaveCatalog, discardRegistrations } from './withdrawal.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
 /** What a published resource's own workflow needs to know of it. */
 export interface PublishedResource {
@@ -16,7 +16,7 @@ export interface PublishedResource {
 }
 
 type State = 'active' | 'suspended' | 'withdrawn'
-type On<I = unknown> = Happening<PublishedResource, I>
+type On<I = unknown> = TransitionContext<PublishedResource, I>
 
 /**
  * A published resource: the secrecy supervisor may stop it at once (Art. 26), which publishing a new version does not change; its agency
@@ -74,19 +74,19 @@ async function dropReason({ query, subject }: On): Promise<void> {
 }
 
 /** Supply and every route end or begin with the next policies. */
-async function concernAll({ query, subject, concerned }: On): Promise<void> {
-  await concernAgency(query, subject.agency, concerned)
+async function concernAll({ query, subject, affectedAgents }: On): Promise<void> {
+  await concernAgency(query, subject.agency, affectedAgents)
 }
 
-function tellAll(zh: string, en: string): (happening: On) => Promise<void> {
+function tellAll(zh: string, en: string): (context: On) => Promise<void> {
   return async ({ query, subject: { code, agency, title } }) => {
     const texts = { zh: `资源《${title}》(${code})${zh}`, en: `Resource ${code} ${en}` }
-    const about = { kind: 'resource', object: `resource ${code}`, ...texts }
-    await notify(query, { to: { agency, role: 'reviewer' }, ...about })
-    await notify(query, { to: { role: 'office' }, ...about })
+    const objectKind = { kind: 'resource', object: `resource ${code}`, ...texts }
+    await notify(query, { to: { agency, role: 'reviewer' }, ...objectKind })
+    await notify(query, { to: { role: 'office' }, ...objectKind })
     const receivers = await query<{ agency: string }>(`select distinct agency from access_grant where resource = $1 and state = 'active'`, [
       code,
     ])
-    for (const receiver of receivers) await notify(query, { to: { agency: receiver.agency, role: 'user' }, ...about })
+    for (const receiver of receivers) await notify(query, { to: { agency: receiver.agency, role: 'user' }, ...objectKind })
   }
 }

@@ -5,7 +5,7 @@ import type { Query } from '../../store/store.ts'
 import { notify } from '../../records/notices.ts'
 import { insertRegistration } from './registrations.ts'
 import { standardStates, type StandardForm } from '../catalog/standard-form.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
 /** A data standard 数据标准 (Art. 7.2): a form that the office publishes and agencies adopt, so that one table holds the data of all. */
 export interface Standard {
@@ -20,7 +20,7 @@ export interface Standard {
 }
 
 type State = 'draft' | 'published' | 'withdrawn'
-type On<I = unknown> = Happening<Standard, I>
+type On<I = unknown> = TransitionContext<Standard, I>
 
 export const standardSql = `select code, state, version, form, draft, published_at as published from standard`
 
@@ -34,7 +34,7 @@ export const standardFlow: Workflow<State, Standard> = {
       { from: ['draft'], to: 'draft', effects: [keepDraft] },
       { from: ['published'], to: 'published', effects: [keepDraft] },
     ],
-    publish: [{ from: ['draft', 'published'], to: 'published', needs: [sound], effects: [publish, draftForAdopters] }],
+    publish: [{ from: ['draft', 'published'], to: 'published', preconditions: [sound], effects: [publish, draftForAdopters] }],
     withdraw: [{ from: ['draft', 'published'], to: 'withdrawn', effects: [tellAdopters] }],
   },
   // The form is on record with the version.

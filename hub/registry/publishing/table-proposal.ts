@@ -6,7 +6,7 @@ import { actedBy, type Principal } from '../../access/principal.ts'
 import { relationsOf } from '../../access/relations.ts'
 import { authorise } from '../../access/authorise.ts'
 import type { OperationName } from '../../access/rights.ts'
-import type { Asks } from '../../exchange/agent-requests.ts'
+import type { AgentRequests } from '../../exchange/agent-requests.ts'
 import { writeAudit } from '../../records/audit.ts'
 import type { DraftContent } from '../catalog/content.ts'
 import { change, type Registry } from '../../records/registry.ts'
@@ -17,7 +17,7 @@ import type { Registration } from './registration-workflow.ts'
 /** Who asks, through what, until when. */
 export interface Asking {
   registry: Registry
-  asks: Pick<Asks, 'ask'>
+  asks: Pick<AgentRequests, 'ask'>
   principal: Principal
   signal: AbortSignal
 }

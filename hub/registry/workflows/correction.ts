@@ -2,7 +2,7 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
 /** A correction 更正 (Art. 18): what a receiver found wrong in shared data. Its texts may tell row values: only the parties see them. */
 export interface Correction {
@@ -24,7 +24,7 @@ export interface Correction {
 }
 
 type State = 'reported' | 'passed' | 'answered' | 'closed' | 'dismissed' | 'withdrawn' | 'settled'
-type On<I = unknown> = Happening<Correction, I>
+type On<I = unknown> = TransitionContext<Correction, I>
 
 export const correctionFlow: Workflow<State, Correction> = {
   name: 'correction',
@@ -44,7 +44,9 @@ export const correctionFlow: Workflow<State, Correction> = {
     dismiss: [{ from: ['reported'], to: 'dismissed', effects: [keepReason, tellReporter('不予受理', 'dismissed')] }],
     answer: [{ from: ['passed'], to: 'answered', effects: [keepAnswer, endsDeadline, updateCatalog, tellOffice] }],
     close: [{ from: ['answered'], to: 'closed', effects: [tellReporter('已办结', 'closed')] }],
-    reopen: [{ from: ['closed'], to: 'passed', needs: [onlyOnce], effects: [keepReason, markReopened, beginDeadline, tellProvider] }],
+    reopen: [
+      { from: ['closed'], to: 'passed', preconditions: [onlyOnce], effects: [keepReason, markReopened, beginDeadline, tellProvider] },
+    ],
     withdraw: [{ from: ['reported', 'passed', 'answered'], to: 'withdrawn', effects: [dropsDeadline] }],
     // Reported by an agent, whose table refuses nothing of it any more.
     settle: [{ from: ['reported', 'passed', 'answered'], to: 'settled', effects: [dropsDeadline, tellSettled] }],
@@ -131,7 +133,7 @@ async function tellOffice({ query, subject }: On): Promise<void> {
   await notify(query, { to: { role: 'office' }, kind: 'correction', object: `correction ${id}`, ...texts })
 }
 
-function tellReporter(zh: string, en: string): (happening: On) => Promise<void> {
+function tellReporter(zh: string, en: string): (context: On) => Promise<void> {
   return async ({ query, subject: { id, agency } }) => {
     const texts = { zh: `你单位报告的更正 ${id} ${zh}`, en: `Correction ${id}, reported by your agency, is ${en}` }
     await notify(query, { to: { agency, role: 'user' }, kind: 'correction', object: `correction ${id}`, ...texts })

@@ -5,7 +5,7 @@ import { dutyEvidence } from '../../supervision/duties/evidence.ts'
 import { notify } from '../../records/notices.ts'
 import type { Role } from '../../records/roles.ts'
 import type { Query } from '../../store/store.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
 export const declarationKinds = {
   'no-change': { zh: '数据没有变化说明', en: 'nothing changed' },
@@ -49,7 +49,7 @@ type State =
   | 'settled'
   | 'noticed'
   | 'acknowledged'
-type On<I = unknown> = Happening<Declaration, I>
+type On<I = unknown> = TransitionContext<Declaration, I>
 
 const isKind =
   (kind: DeclarationKind) =>
@@ -128,7 +128,7 @@ async function keepResult({ query, subject, input }: On<{ reason?: string; resul
   await query('update declaration set result = $2 where id = $1', [subject.id, input.result ?? input.reason ?? null])
 }
 
-function about({ id, kind, agency, resource }: Declaration): Record<'zh' | 'en', string> {
+function objectKind({ id, kind, agency, resource }: Declaration): Record<'zh' | 'en', string> {
   const { zh, en } = declarationKinds[kind]
   return {
     zh: `${agency} 的${zh}(声明 ${id}${resource ? `,资源 ${resource}` : ''})`,
@@ -136,15 +136,15 @@ function about({ id, kind, agency, resource }: Declaration): Record<'zh' | 'en',
   }
 }
 
-function tell(role: Role): (happening: On) => Promise<void> {
+function tell(role: Role): (context: On) => Promise<void> {
   return async ({ query, subject }) => {
-    await notify(query, { to: { role }, kind: 'declaration', object: `declaration ${subject.id}`, ...about(subject) })
+    await notify(query, { to: { role }, kind: 'declaration', object: `declaration ${subject.id}`, ...objectKind(subject) })
   }
 }
 
 async function tellAgency({ query, subject }: On): Promise<void> {
   const { state } = await loadDeclaration(query, subject.id)
-  const { zh, en } = about(subject)
+  const { zh, en } = objectKind(subject)
   const now = declarationFlow.states[state]
   const texts = { zh: `${zh}:${now.zh}`, en: `${en}: ${now.en}` }
   for (const role of ['registrar', 'reviewer'] as const) {

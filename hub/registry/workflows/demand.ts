@@ -4,7 +4,7 @@ import { notify, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { dayEnd, rule } from '../grants/application-rules.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
 /** A demand for data outside the catalog 目录外需求 (Art. 8, 16). */
 export interface Demand {
@@ -30,7 +30,7 @@ export interface Demand {
 }
 
 type State = 'submitted' | 'negotiating' | 'agreed' | 'refused' | 'fulfilled' | 'withdrawn'
-type On<I = unknown> = Happening<Demand, I>
+type On<I = unknown> = TransitionContext<Demand, I>
 
 const open = ['submitted', 'negotiating', 'agreed'] as const
 
@@ -51,7 +51,7 @@ export const demandFlow: Workflow<State, Demand> = {
       {
         from: ['submitted', 'negotiating', 'refused'],
         to: 'negotiating',
-        needs: [anotherAgency],
+        preconditions: [anotherAgency],
         effects: [keepProvider, tellProvider, tellDemander('已转提供单位协商', 'is being negotiated')],
       },
     ],
@@ -64,7 +64,7 @@ export const demandFlow: Workflow<State, Demand> = {
       {
         from: ['negotiating'],
         to: 'agreed',
-        needs: [laterDay],
+        preconditions: [laterDay],
         effects: [keepAgreement, startCatalog, tellDemander('已商定', 'is agreed'), tellOffice],
       },
     ],
@@ -75,7 +75,7 @@ export const demandFlow: Workflow<State, Demand> = {
       {
         from: ['agreed'],
         to: 'fulfilled',
-        needs: [published],
+        preconditions: [published],
         effects: [keepResource, endCatalog, tellDemander('已满足,可申请共享', 'is fulfilled: apply for it')],
       },
     ],

@@ -3,7 +3,7 @@ import type { Day } from '../../records/calendar.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
 /** The five causes of Art. 27, in its order. */
 export const orderCauses = {
@@ -35,7 +35,7 @@ export interface Order {
 }
 
 type State = 'issued' | 'answered' | 'closed' | 'transferred' | 'concluded'
-type On<I = unknown> = Happening<Order, I>
+type On<I = unknown> = TransitionContext<Order, I>
 
 export const orderFlow: Workflow<State, Order> = {
   name: 'order',
@@ -50,13 +50,13 @@ export const orderFlow: Workflow<State, Order> = {
   initial: 'issued',
   events: {
     answer: [{ from: ['issued'], to: 'answered', effects: [keep('answer'), tellIssuer] }],
-    'reject-answer': [{ from: ['answered'], to: 'issued', needs: [issuerOrSupervisor], effects: [keep('reason'), tellAgency] }],
-    close: [{ from: ['answered'], to: 'closed', needs: [issuerOrSupervisor], effects: [endsDeadline, tellAgency] }],
+    'reject-answer': [{ from: ['answered'], to: 'issued', preconditions: [issuerOrSupervisor], effects: [keep('reason'), tellAgency] }],
+    close: [{ from: ['answered'], to: 'closed', preconditions: [issuerOrSupervisor], effects: [endsDeadline, tellAgency] }],
     transfer: [
       {
         from: ['issued', 'answered'],
         to: 'transferred',
-        needs: [issuerOrSupervisor],
+        preconditions: [issuerOrSupervisor],
         effects: [keep('reason'), tellAgency, tellSupervisor],
       },
     ],
@@ -79,7 +79,7 @@ function issuerOrSupervisor({ subject, principal }: On): void {
   throw new QianzhiError('QZ-RULE', { reason: '由发出责令的单位处理 / it is for the office that issued the order' })
 }
 
-function keep(field: 'answer' | 'reason' | 'result'): (happening: On<Record<string, unknown>>) => Promise<void> {
+function keep(field: 'answer' | 'reason' | 'result'): (context: On<Record<string, unknown>>) => Promise<void> {
   return async ({ query, subject, input }) => {
     await query(`update rectification_order set ${field} = $2 where id = $1`, [subject.id, input[field]])
   }

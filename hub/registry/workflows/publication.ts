@@ -3,7 +3,7 @@ import { notify, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { dayEnd, rule } from '../grants/application-rules.ts'
 import { requireGrant } from '../grants/grants.ts'
-import type { Happening, Workflow } from '../workflow.ts'
+import type { TransitionContext, Workflow } from '../workflow.ts'
 
 /** A request to publish another agency's data 公开授权 (Art. 5, 17). */
 export interface PublicationRequest {
@@ -26,7 +26,7 @@ export interface PublicationRequest {
 }
 
 type State = 'asked' | 'consented' | 'refused' | 'withdrawn' | 'ended'
-type On<I = unknown> = Happening<PublicationRequest, I>
+type On<I = unknown> = TransitionContext<PublicationRequest, I>
 
 export const publicationFlow: Workflow<State, PublicationRequest> = {
   name: 'publication',
@@ -44,7 +44,7 @@ export const publicationFlow: Workflow<State, PublicationRequest> = {
       {
         from: ['asked'],
         to: 'consented',
-        needs: [stillGranted, laterDay],
+        preconditions: [stillGranted, laterDay],
         effects: [keepConsent, tellReceiver('已获同意', 'is consented to')],
       },
     ],
@@ -57,7 +57,7 @@ export const publicationFlow: Workflow<State, PublicationRequest> = {
       {
         from: ['consented'],
         to: 'ended',
-        needs: [isOver],
+        preconditions: [isOver],
         effects: [tellReceiver('的同意已到期,须停止公开', 'is over: stop publishing'), tellProvider('已到期', 'is over')],
       },
     ],

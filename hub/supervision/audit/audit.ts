@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Checkpoint } from '../../../protocol/checkpoint.ts'
-import type { Place } from '../../../protocol/position.ts'
+import type { Position } from '../../../protocol/position.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { recordDeliveries } from './delivery.ts'
 import { seal } from './sealer.ts'
 import { recordStream, recordSupply } from '../supply.ts'
 
-export interface AuditParts {
+export interface AuditDeps {
   store: Pick<Store, 'query' | 'transaction'>
   log: Log
   logger: Logger
@@ -21,7 +21,7 @@ export interface Audit {
   /** The newest checkpoint that this process knows, from memory; undefined where nothing is sealed. */
   checkpoint: () => Checkpoint | undefined
   /** Puts a stream on record. @returns up to where it is: what comes after must not be trimmed. */
-  recorded: (resource: string) => Promise<Place | null>
+  recorded: (resource: string) => Promise<Position | null>
   /** Ends after a last turn. */
   stop(): Promise<void>
 }
@@ -34,7 +34,7 @@ const recordIntervalMs = 15_000
  * Takes its first turn before it resolves, so that what was accepted before the hub ended counts on its own day. A turn that fails is
  * logged and taken again; it holds up nothing else.
  */
-export async function startAudit(parts: AuditParts): Promise<Audit> {
+export async function startAudit(deps: AuditDeps): Promise<Audit> {
   const ending = new AbortController()
   let newest: Checkpoint | undefined
   let last: Promise<unknown> = Promise.resolve()
@@ -42,7 +42,7 @@ export async function startAudit(parts: AuditParts): Promise<Audit> {
     try {
       await work()
     } finally {
-      newest = (await seal(parts.store)) ?? newest
+      newest = (await seal(deps.store)) ?? newest
     }
     return newest ?? null
   }
@@ -53,20 +53,20 @@ export async function startAudit(parts: AuditParts): Promise<Audit> {
     return done
   }
   const record = async () => {
-    await recordSupply(parts)
-    await recordDeliveries(parts.store)
+    await recordSupply(deps)
+    await recordDeliveries(deps.store)
   }
-  await turn(record).catch((error: unknown) => parts.logger.warn({ err: error }, 'audit not sealed at the start'))
-  const looping = keepSealing(turn, record, parts.logger, ending.signal)
+  await turn(record).catch((error: unknown) => deps.logger.warn({ err: error }, 'audit not sealed at the start'))
+  const looping = keepSealing(turn, record, deps.logger, ending.signal)
   return {
     sealNow: () => turn(record),
     checkpoint: () => newest,
-    recorded: (resource) => recordStream(parts, resource),
+    recorded: (resource) => recordStream(deps, resource),
     async stop() {
       ending.abort()
       await looping
       // Where the store is gone the next start takes the turn.
-      await turn(record).catch((error: unknown) => parts.logger.warn({ err: error }, 'audit not sealed at the end'))
+      await turn(record).catch((error: unknown) => deps.logger.warn({ err: error }, 'audit not sealed at the end'))
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { AgentReport, SourceReport } from '../../../protocol/api.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { lastEqual, type Equal } from '../../reconciliation/evidence.ts'
+import { lastEqual, type Equal } from '../../reconciliation/last-equal.ts'
 import { producerOf } from '../../registry/catalog/resources.ts'
 import type { Query } from '../../store/store.ts'
 import type { Day } from '../../records/calendar.ts'

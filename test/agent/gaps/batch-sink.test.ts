@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type { BuiltBatch } from '../../../protocol/batch.ts'
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import { generateSigningKey, signStatement } from '../../../protocol/signature.ts'
 import type { Change, FolderSettings, GapCopyRules, SinkTable } from '../../../agent/database.ts'
 import { BatchSink } from '../../../agent/gaps/batch-sink.ts'
@@ -56,7 +56,7 @@ function sinkFor(copies: GapCopyRules = { days: 30, bytes: 1 << 30 }): SinkTable
   }
 }
 
-function changeOf({ bytes, manifest }: BuiltBatch, to: Position, from: Position | null): Change {
+function changeOf({ bytes, manifest }: BuiltBatch, to: ChainPosition, from: ChainPosition | null): Change {
   const { snapshot, epoch, rows } = manifest
   return {
     from,
@@ -68,7 +68,12 @@ function changeOf({ bytes, manifest }: BuiltBatch, to: Position, from: Position 
   }
 }
 
-async function applyAll(sink: BatchSink, stream: readonly BuiltBatch[], from: Position | null = null, part: 'live' | 'shadow' = 'live') {
+async function applyAll(
+  sink: BatchSink,
+  stream: readonly BuiltBatch[],
+  from: ChainPosition | null = null,
+  part: 'live' | 'shadow' = 'live',
+) {
   let at = from
   for (const batch of stream) {
     await sink.apply(part, sink.prepare(changeOf(batch, positionOf(batch), at)))
@@ -149,7 +154,7 @@ t.test('killed while it writes, it goes on without a hole', { skip: process.plat
     for (const change of changes.slice(live.position?.seq ?? 0)) await sink.apply('live', { change: { ...change, bytes: Buffer.from(change.bytes, 'base64') } })
     await sink.close()
     process.stdout.write('end')`
-  let from: Position | null = null
+  let from: ChainPosition | null = null
   const changes = stream.map((batch) => {
     const change = { ...changeOf(batch, positionOf(batch), from), bytes: batch.bytes.toString('base64') }
     from = positionOf(batch)

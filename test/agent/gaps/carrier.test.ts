@@ -8,7 +8,7 @@ import { openBatch, splitBatch, type BuiltBatch } from '../../../protocol/batch.
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { gapRequest, gapStatement } from '../../../protocol/gap.ts'
 import { signPolicy } from '../../../protocol/policy.ts'
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import { storedReceipt } from '../../../protocol/receipt.ts'
 import { GapCarrier } from '../../../agent/gaps/carrier.ts'
 import { batchFileName } from '../../../agent/gaps/files.ts'
@@ -25,7 +25,7 @@ function makeOutside(t: Test, { back = true } = {}) {
   for (const name of ['arrived', 'back']) mkdirSync(join(root, name))
   const board = new StatusBoard('test', 's')
   const hub = {
-    head: null as Position | null,
+    head: null as ChainPosition | null,
     got: [] as number[],
     snapshots: [] as DeliveryHeader['snapshots'],
     away: false,

@@ -8,10 +8,10 @@ import type { PollRequest } from '../../../protocol/api.ts'
 import { buildBatch, type BuiltBatch } from '../../../protocol/batch.ts'
 import { gapHead, gapStatement } from '../../../protocol/gap.ts'
 import { signPolicy, type Policy } from '../../../protocol/policy.ts'
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import type { Schema } from '../../../protocol/schema.ts'
 import { generateSigningKey, type SigningKey } from '../../../protocol/signature.ts'
-import { GapHub, type GapHubParts } from '../../../agent/gaps/hub.ts'
+import { GapHub, type GapHubDeps } from '../../../agent/gaps/hub.ts'
 import { batchFileName, putFile, statementText } from '../../../agent/gaps/files.ts'
 
 export const route = 'r1'
@@ -81,7 +81,7 @@ export function makeStream(
   return made
 }
 
-export function positionOf({ manifest: { epoch, seq }, hash }: BuiltBatch): Position {
+export function positionOf({ manifest: { epoch, seq }, hash }: BuiltBatch): ChainPosition {
   return { epoch, seq, hash }
 }
 
@@ -107,13 +107,13 @@ export interface Inside {
 }
 
 /** An agent inside, with its two folders; grace and stability are short. */
-export function makeInside(t: Test, { keys = makeKeys(), gap = {} }: { keys?: Keys; gap?: Partial<GapHubParts['gap']> } = {}): Inside {
+export function makeInside(t: Test, { keys = makeKeys(), gap = {} }: { keys?: Keys; gap?: Partial<GapHubDeps['gap']> } = {}): Inside {
   const root = temporaryFolder(t)
   const [path, out] = [join(root, 'in'), join(root, 'out')]
   mkdirSync(path)
   mkdirSync(out)
   const folder = (path: string) => ({ path, ready: 'stable' as const, stable: 0.3, look: 0.2 })
-  const parts: GapHubParts = {
+  const parts: GapHubDeps = {
     gap: { in: folder(path), out: folder(out), applied: 'remove', grace: 300, again: 60_000, copies: { days: 1, bytes: 1 << 30 }, ...gap },
     identity: { agent: 'outer-1', hubKey: keys.hub.publicKey, outer: keys.outer.publicKey },
     key: keys.inner,

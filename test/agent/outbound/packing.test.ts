@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { packPiece, keyText, type Piece } from '../../../agent/outbound/packing.ts'
+import { packDraft, keyText, type BatchDraft } from '../../../agent/outbound/packing.ts'
 import type { Row, SourceTable } from '../../../agent/database.ts'
 import { blockValues, openBatch, splitBatch, type BuiltBatch, type ManifestHeader } from '../../../protocol/batch.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'
@@ -33,10 +33,10 @@ const source: SourceTable = {
 const noise = (n: number) => Array.from({ length: n }, (_, i) => ((i * 7919 * n) % 65_521).toString(36)).join('')
 
 /** Packs until nothing is left, as the stream does. */
-function packAll(piece: Piece, limit: number): { built: BuiltBatch; piece: Piece }[] {
+function packAll(draft: BatchDraft, limit: number): { built: BuiltBatch; draft: BatchDraft }[] {
   let seq = 0
-  const packed: { built: BuiltBatch; piece: Piece }[] = []
-  const header = (part: Piece): ManifestHeader => ({
+  const packed: { built: BuiltBatch; draft: BatchDraft }[] = []
+  const header = (part: BatchDraft): ManifestHeader => ({
     resource: 'r',
     schema: 1,
     producer: 'p',
@@ -47,8 +47,8 @@ function packAll(piece: Piece, limit: number): { built: BuiltBatch; piece: Piece
     time: '2026-11-22T00:00:00Z',
     ...(part.snapshot ? { snapshot: { began: 1, last: part.snapshot.last } } : {}),
   })
-  for (let rest: Piece | undefined = piece; rest; seq++) {
-    const result = packPiece(source, rest, header, { key, limit })
+  for (let rest: BatchDraft | undefined = draft; rest; seq++) {
+    const result = packDraft(source, rest, header, { key, limit })
     packed.push(result)
     rest = result.rest
   }
@@ -72,15 +72,15 @@ t.test('whatever the limit, every row, delete and fault travels once, and entrie
   const rows = fc.array(fc.string({ maxLength: 300 }), { maxLength: 60 })
   fc.assert(
     fc.property(rows, fc.nat(20), fc.nat(5), fc.integer({ min: 900, max: 5000 }), (texts, gone, bad, limit) => {
-      const piece: Piece = {
+      const draft: BatchDraft = {
         rows: texts.map((text, i) => [`row ${i}`, text]),
         deletes: Array.from({ length: gone }, (_, i) => [`gone ${i}`]),
         faults: Array.from({ length: bad }, (_, i) => ({ key: [`bad ${i}`], code: 'QZ-ROW-VALUE' as const })),
         entries: ['e1', 'e2'],
       }
-      const packed = packAll(piece, limit)
+      const packed = packAll(draft, limit)
       const keys = contents(packed).map((line) => line.replace(/ [ud] .*| c:.*/s, ''))
-      const expected = [...piece.rows.map(([k]) => k), ...piece.deletes.flat(), ...piece.faults.map((fault) => fault.key[0])]
+      const expected = [...draft.rows.map(([k]) => k), ...draft.deletes.flat(), ...draft.faults.map((fault) => fault.key[0])]
       const all =
         new Set(keys).size === keys.length &&
         keys.toSorted((a, b) => (a < b ? -1 : 1)).join('|') ===
@@ -88,7 +88,7 @@ t.test('whatever the limit, every row, delete and fault travels once, and entrie
             .map(String)
             .toSorted((a, b) => (a < b ? -1 : 1))
             .join('|')
-      const entriesLast = packed.every((part, i) => part.piece.entries.length === (i === packed.length - 1 ? 2 : 0))
+      const entriesLast = packed.every((part, i) => part.draft.entries.length === (i === packed.length - 1 ? 2 : 0))
       return all && entriesLast
     }),
     { numRuns: 300 },
@@ -96,7 +96,7 @@ t.test('whatever the limit, every row, delete and fault travels once, and entrie
 })
 
 t.test('a row that fits no batch travels as "cannot send"; the others flow', async (t) => {
-  const piece: Piece = {
+  const draft: BatchDraft = {
     rows: [
       ['a', 'small'],
       ['b', noise(3000)],
@@ -106,10 +106,10 @@ t.test('a row that fits no batch travels as "cannot send"; the others flow', asy
     faults: [],
     entries: ['e'],
   }
-  const packed = packAll(piece, 2500)
+  const packed = packAll(draft, 2500)
   t.strictSame(contents(packed).toSorted(), ['a u small', 'b c:QZ-ROW-TOO-LARGE null', 'c u small'])
   t.strictSame(
-    packed.flatMap((part) => part.piece.faults.map(({ code }) => code)),
+    packed.flatMap((part) => part.draft.faults.map(({ code }) => code)),
     ['QZ-ROW-TOO-LARGE'],
     'and is written down at the source',
   )
@@ -117,15 +117,15 @@ t.test('a row that fits no batch travels as "cannot send"; the others flow', asy
 
 t.test('parts of a snapshot resume at the last key they held', async (t) => {
   const rows: Row[] = Array.from({ length: 64 }, (_, i) => [`key ${String(i).padStart(2, '0')}`, noise(50 + i)])
-  const piece: Piece = { rows, deletes: [], faults: [], entries: [], snapshot: { first: true, last: true, after: ['key 63'] } }
-  const packed = packAll(piece, 4000)
+  const draft: BatchDraft = { rows, deletes: [], faults: [], entries: [], snapshot: { first: true, last: true, after: ['key 63'] } }
+  const packed = packAll(draft, 4000)
   t.ok(packed.length > 1)
   let seen = 0
   for (const [i, part] of packed.entries()) {
-    seen += part.piece.rows.length
-    t.strictSame(part.piece.snapshot?.after, [rows[seen - 1]![0]])
-    t.equal(part.piece.snapshot?.first, i === 0)
-    t.equal(part.piece.snapshot?.last, i === packed.length - 1)
+    seen += part.draft.rows.length
+    t.strictSame(part.draft.snapshot?.after, [rows[seen - 1]![0]])
+    t.equal(part.draft.snapshot?.first, i === 0)
+    t.equal(part.draft.snapshot?.last, i === packed.length - 1)
   }
 })
 
@@ -136,7 +136,7 @@ t.test('a key that is not portable itself does not travel', async (t) => {
   ]
   const [packed] = packAll({ rows: [['a', 'b']], deletes: [], faults, entries: [] }, 1 << 20)
   t.strictSame(contents([packed!]), ['a u b'])
-  t.equal(packed!.piece.faults.length, 2, 'it is written down at the source')
+  t.equal(packed!.draft.faults.length, 2, 'it is written down at the source')
 })
 
 t.test('different keys have different texts', async () => {

@@ -7,9 +7,9 @@ import fc from 'fast-check'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type { Row, SourceTable } from '../../../agent/database.ts'
-import type { Piece } from '../../../agent/outbound/packing.ts'
+import type { BatchDraft } from '../../../agent/outbound/packing.ts'
 import { SentRows } from '../../../agent/outbound/sent-rows.ts'
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 
 const openness = 'internal' as const
 const items = [
@@ -27,9 +27,9 @@ const source: SourceTable = {
   queueLimit: 1 << 30,
 }
 const quiet = pino({ level: 'silent' })
-const at = (seq: number, fork = 0): Position => ({ epoch: 1, seq, hash: (seq * 16 + fork).toString(16).padStart(64, '0') })
-const piece = (part: Partial<Piece>): Piece => ({ rows: [], deletes: [], faults: [], entries: [], ...part })
-const whole = (...rows: Row[]) => piece({ rows, snapshot: { first: true, last: true, after: null } })
+const at = (seq: number, fork = 0): ChainPosition => ({ epoch: 1, seq, hash: (seq * 16 + fork).toString(16).padStart(64, '0') })
+const draft = (part: Partial<BatchDraft>): BatchDraft => ({ rows: [], deletes: [], faults: [], entries: [], ...part })
+const whole = (...rows: Row[]) => draft({ rows, snapshot: { first: true, last: true, after: null } })
 
 function folder(t: Test): string {
   const made = mkdtempSync(join(tmpdir(), 'qianzhi-sent-'))
@@ -37,7 +37,7 @@ function folder(t: Test): string {
   return made
 }
 
-function opened(in_: string, position: Position | null, table = source, prints = true): SentRows {
+function opened(in_: string, position: ChainPosition | null, table = source, prints = true): SentRows {
   const sent = new SentRows(in_, table, prints, quiet)
   sent.begin(position)
   return sent
@@ -45,7 +45,7 @@ function opened(in_: string, position: Position | null, table = source, prints =
 
 /** What would be sent of rows and missing keys that were read now; nothing of it travels. */
 function wouldSend(sent: SentRows, rows: Row[], deletes: Row[] = []): { rows: Row[]; deletes: Row[] } {
-  const sifted = sent.sift(piece({ rows, deletes }))
+  const sifted = sent.withoutUnchanged(draft({ rows, deletes }))
   sent.drop(sifted)
   return { rows: sifted.rows, deletes: sifted.deletes }
 }
@@ -61,11 +61,11 @@ t.test('rows that were sent so, and deletes of what was never sent, are not sent
     ['c', '1'],
   ]
   t.same(wouldSend(sent, read, [['d']]), { rows: read.slice(1), deletes: [] })
-  sent.record(at(1), at(2), piece({ rows: [['b', '']], deletes: [['a']] }))
+  sent.record(at(1), at(2), draft({ rows: [['b', '']], deletes: [['a']] }))
   t.same(wouldSend(sent, [['b', '']], [['a'], ['b']]), { rows: [], deletes: [['b']] }, 'a delete goes once')
-  sent.record(at(2), at(3), piece({ faults: [{ key: ['b'], code: 'QZ-ROW-VALUE' }] }))
+  sent.record(at(2), at(3), draft({ faults: [{ key: ['b'], code: 'QZ-ROW-VALUE' }] }))
   t.same(wouldSend(sent, [['b', '']], [['b']]), { rows: [['b', '']], deletes: [['b']] }, 'what could not be sent goes in any case')
-  sent.record(at(3), at(4), piece({ rows: [['b', '']] }))
+  sent.record(at(3), at(4), draft({ rows: [['b', '']] }))
   sent.forget([['b']])
   t.same(wouldSend(sent, [['b', '']]).rows, [['b', '']], 'somebody asked for it')
 })
@@ -74,13 +74,13 @@ t.test('a row that went back to what it was while the other state travels', asyn
   const sent = opened(folder(t), null)
   t.teardown(() => sent.close())
   sent.record(null, at(1), whole(['a', 'A']))
-  const flight = sent.sift(piece({ rows: [['a', 'B']] }))
+  const flight = sent.withoutUnchanged(draft({ rows: [['a', 'B']] }))
   t.same(wouldSend(sent, [['a', 'A']]).rows, [['a', 'A']], 'the receivers are about to have B')
   sent.record(at(1), at(2), flight)
   sent.drop(flight)
   t.same(wouldSend(sent, [['a', 'A']]).rows, [['a', 'A']])
   t.same(wouldSend(sent, [['a', 'B']]).rows, [])
-  const gone = sent.sift(piece({ deletes: [['a']] }))
+  const gone = sent.withoutUnchanged(draft({ deletes: [['a']] }))
   t.same(wouldSend(sent, [['a', 'B']]).rows, [['a', 'B']])
   sent.drop(gone)
 })
@@ -97,7 +97,7 @@ t.test('keys that are not unique travel with all their rows', async (t) => {
 })
 
 t.test('it counts for one position of one shape of the table only', async (t) => {
-  const sends = (in_: string, position: Position | null, table = source) => {
+  const sends = (in_: string, position: ChainPosition | null, table = source) => {
     const sent = opened(in_, position, table)
     const { rows, deletes } = wouldSend(sent, [['a', '1']], [['z']])
     sent.close()
@@ -120,7 +120,7 @@ t.test('it counts for one position of one shape of the table only', async (t) =>
   for (const end of ['-wal', '-shm']) rmSync(join(broken, 'sent', `r.sqlite${end}`), { force: true })
   t.equal(sends(broken, at(1)), 2, 'a file that is none')
   const stepped = opened(prepared(), at(1))
-  stepped.record(at(5), at(6), piece({ rows: [['b', '1']] }))
+  stepped.record(at(5), at(6), draft({ rows: [['b', '1']] }))
   t.same(wouldSend(stepped, [['a', '1']]).rows, [['a', '1']], 'a step that it did not see')
   stepped.close()
 })
@@ -130,18 +130,18 @@ t.test('the number of rows outlives what the fingerprints do not', async (t) => 
   const sent = opened(in_, null, source, false)
   t.equal(sent.rows, undefined)
   t.ok(sent.wantsCount)
-  sent.record(null, at(1), piece({ rows: [['a', '1']], snapshot: { first: true, last: false, after: ['a'] } }))
+  sent.record(null, at(1), draft({ rows: [['a', '1']], snapshot: { first: true, last: false, after: ['a'] } }))
   t.equal(sent.snapshotRows, 1)
   sent.close()
   const again = opened(in_, at(1), source, false)
   t.equal(again.snapshotRows, 1, 'a snapshot is counted over restarts')
-  again.record(at(1), at(2), piece({ rows: [['b', '1']], snapshot: { first: false, last: true, after: ['b'] } }))
+  again.record(at(1), at(2), draft({ rows: [['b', '1']], snapshot: { first: false, last: true, after: ['b'] } }))
   t.equal(again.rows, 2)
   again.counted(5_000)
   t.notOk(again.wantsCount)
   again.counted(10)
   t.equal(again.rows, 5_000, 'a count only raises it: the table may be loading')
-  again.record(at(2), at(3), piece({ deletes: [['a'], ['b']] }))
+  again.record(at(2), at(3), draft({ deletes: [['a'], ['b']] }))
   t.equal(again.rows, 4_998)
   again.close()
   const restored = opened(in_, at(1), source, false)
@@ -160,15 +160,17 @@ class World {
   readonly folder = mkdtempSync(join(tmpdir(), 'qianzhi-sent-'))
   rows = new Map<string, string>()
   queue = new Set<string>()
-  position: Position | null = null
+  position: ChainPosition | null = null
   snapshotNeeded = true
-  readonly hub: { keys: Row[]; at: Position; first: boolean }[] = []
+  readonly hub: { keys: Row[]; at: ChainPosition; first: boolean }[] = []
   readonly receiver = new Map<string, string>()
   sent!: SentRows
-  flight: { piece: Piece; at: Position; keys: string[] } | undefined
+  flight: { draft: BatchDraft; at: ChainPosition; keys: string[] } | undefined
   forks = 0
   suppressed = 0
-  backup: { rows: Map<string, string>; queue: Set<string>; position: Position | null; snapshotNeeded: boolean; folder?: string } | undefined
+  backup:
+    | { rows: Map<string, string>; queue: Set<string>; position: ChainPosition | null; snapshotNeeded: boolean; folder?: string }
+    | undefined
 
   constructor() {
     this.begin()
@@ -184,8 +186,8 @@ class World {
   read(keys: readonly string[]): void {
     const all = keys.filter((key) => this.queue.has(key))
     const rows = all.filter((key) => this.rows.has(key)).map((key) => [key, this.rows.get(key)!] as const)
-    const read = piece({ rows, deletes: all.filter((key) => !this.rows.has(key)).map((key) => [key]) })
-    const sifted = this.snapshotNeeded ? this.snapshot() : this.sent.sift(read)
+    const read = draft({ rows, deletes: all.filter((key) => !this.rows.has(key)).map((key) => [key]) })
+    const sifted = this.snapshotNeeded ? this.snapshot() : this.sent.withoutUnchanged(read)
     if (!sifted.snapshot) this.suppressed += all.length - sifted.rows.length - sifted.deletes.length
     const done = this.snapshotNeeded ? [...this.queue] : all
     this.land()
@@ -193,15 +195,15 @@ class World {
     if (sifted.snapshot || sifted.rows.length + sifted.deletes.length > 0) this.launch(sifted, done)
   }
 
-  snapshot(): Piece {
+  snapshot(): BatchDraft {
     const snapshot = whole(...[...this.rows].map(([key, value]) => [key, value]))
     this.sent.reread(snapshot)
     return snapshot
   }
 
-  launch(sent: Piece, keys: string[]): void {
+  launch(sent: BatchDraft, keys: string[]): void {
     const seq = (this.hub.at(-1)?.at.seq ?? 0) + 1
-    this.flight = { piece: sent, at: at(seq, this.forks), keys }
+    this.flight = { draft: sent, at: at(seq, this.forks), keys }
     this.hub.push({
       keys: [...sent.rows.map(([key]) => [key!]), ...sent.deletes],
       at: this.flight.at,
@@ -215,7 +217,7 @@ class World {
   /** The source's transaction; then what was sent is remembered, unless it crashes between. */
   land(crash = false): void {
     if (!this.flight) return
-    const { piece: sent, at: to } = this.flight
+    const { draft: sent, at: to } = this.flight
     const from = this.position
     this.flight = undefined
     this.position = to

@@ -3,9 +3,9 @@ import pino from 'pino'
 import t, { type Test } from 'tap'
 import { openPostgres } from '../../../agent/databases/postgres/engine.ts'
 import type { Database } from '../../../agent/database.ts'
-import { Passages } from '../../../agent/outbound/drain-waiters.ts'
+import { DrainWaitersByResource } from '../../../agent/outbound/drain-waiters.ts'
 import { isWithin } from '../../../agent/config/hours.ts'
-import { Reconciling } from '../../../agent/reconciliation/reconciler.ts'
+import { Reconciler } from '../../../agent/reconciliation/reconciler.ts'
 import { StatusBoard } from '../../../agent/status/board.ts'
 import type { Policy } from '../../../protocol/policy.ts'
 import {
@@ -78,14 +78,14 @@ async function open(test: Test, reconcile: { window?: string; pace?: number } = 
     timezone: 'Asia/Shanghai',
     reconcile,
   }
-  const passages = new Passages()
+  const drainWaiters = new DrainWaitersByResource()
   const now = new Date('2026-11-24T18:00:00Z')
-  const reconciling = new Reconciling({
+  const reconciling = new Reconciler({
     config,
     databases,
     policy: () => policy,
     board,
-    passages,
+    drainWaiters,
     key,
     now: () => now,
     logger: pino({ level: 'silent' }),
@@ -108,7 +108,7 @@ async function open(test: Test, reconcile: { window?: string; pace?: number } = 
         ...more,
       }),
     )
-  return { client, board, passages, ask, key, reconciling, revoke: () => (policy = { ...policy!, supply: [] }) }
+  return { client, board, drainWaiters, ask, key, reconciling, revoke: () => (policy = { ...policy!, supply: [] }) }
 }
 
 async function digested({ ask }: Awaited<ReturnType<typeof open>>) {
@@ -197,7 +197,7 @@ t.test('collected rows, their keys, and the way until what is queued has passed'
   const { keys } = await one.ask('keys', { do: 'keys', hashes: [hash, 'A'.repeat(22)] })
   t.equal(keys.length, 1, 'what is not among them has no key')
   const recheck = one.ask('recheck', { do: 'recheck', round: 1, keys: [...keys, ['nobody']] })
-  const passage = one.passages.of('people')
+  const passage = one.drainWaiters.of('people')
   let answered = false
   void recheck.then(() => (answered = true))
   await until('what was queued has passed', () => {
@@ -230,7 +230,7 @@ t.test('the window is the city’s, also over midnight; the pace is kept', async
 })
 
 t.test('a passage is open only when everything that was queued before is stored, and no snapshot is due', async (t) => {
-  const passage = new Passages().of('x')
+  const passage = new DrainWaitersByResource().of('x')
   const ending = new AbortController()
   let passed: unknown
   void passage.passed(ending.signal).then((at) => (passed = at))

@@ -6,7 +6,7 @@ import { Fingerprints } from '../../../agent/scans/fingerprints.ts'
 import { readKeys, readPage } from '../../../agent/scans/pages.ts'
 import { Scan, ScanStopped, type ScanResult } from '../../../agent/scans/scan.ts'
 import { StreamStore, writeKey } from '../../../agent/runtime/stream-store.ts'
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import { licence, sourceOf } from '../databases/conformance/fixture.ts'
 
 export const source: SourceTable = sourceOf(licence, { capture: 'compare', scan: { schedule: '0 * * * *', timezone: 'UTC' } })
@@ -121,7 +121,7 @@ export class LineModel {
   async snapshot(limit: number, broken = -1, sends = 0): Promise<void> {
     this.store.mark({ snapshot: 'needed' })
     this.#unseen = new Set(this.received.keys())
-    let began: Position | undefined
+    let began: ChainPosition | undefined
     let after: Row | null = null
     for (let page = 0; ; page++) {
       const read = await readPage(this.table, source, after, limit)
@@ -151,7 +151,7 @@ export class LineModel {
     this.#unseen.delete(key)
   }
 
-  #next(): Position {
+  #next(): ChainPosition {
     return { epoch: 1, seq: this.#seq + 1, hash: String(this.#seq + 1) }
   }
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
 import t from 'tap'
-import { LineRates } from '../../../agent/status/throughput.ts'
-import { Morning, type MorningContext } from '../../../agent/status/daily-report.ts'
+import { Throughput } from '../../../agent/status/throughput.ts'
+import { DailyReport, type DailyReportDeps } from '../../../agent/status/daily-report.ts'
 import { LastReconciliations } from '../../../agent/reconciliation/last-results.ts'
 import { openState } from '../../../agent/runtime/state.ts'
 import { lastFault, setFault, clearFault, StatusBoard } from '../../../agent/status/board.ts'
@@ -15,7 +15,7 @@ import { statusOf } from './fixture.ts'
 type Test = Pick<typeof t, 'teardown'>
 const at = (time: string) => new Date(`${time}:00+08:00`)
 
-function begun(test: Test, more: Partial<MorningContext> = {}) {
+function begun(test: Test, more: Partial<DailyReportDeps> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'qianzhi-morning-'))
   test.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const clock = { now: at('2026-11-24T08:00') }
@@ -23,7 +23,7 @@ function begun(test: Test, more: Partial<MorningContext> = {}) {
   const told: string[] = []
   const make = () => {
     const board = new StatusBoard('1', 's')
-    const morning = new Morning({
+    const morning = new DailyReport({
       at: '08:30',
       timezone: 'Asia/Shanghai',
       state: openState(folder),
@@ -130,7 +130,7 @@ t.test('the last reconciliations, over restarts', async (t) => {
 })
 
 t.test('rates over the last minute', async (t) => {
-  const rates = new LineRates()
+  const rates = new Throughput()
   const line = { rows: 0 }
   t.equal(rates.rate(line, 0), undefined)
   rates.sample([line], 0)

@@ -4,9 +4,9 @@ import t from 'tap'
 import { decodeDelivery } from '../../../protocol/api.ts'
 import { failure, openAsk, sealAnswer, type Ask, type Outcome, type TablesAnswer } from '../../../protocol/asks.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { Asks } from '../../../hub/exchange/agent-requests.ts'
+import { AgentRequests } from '../../../hub/exchange/agent-requests.ts'
 import { Exchange } from '../../../hub/exchange.ts'
-import { housekeep } from '../../../hub/exchange/retention.ts'
+import { applyRetention } from '../../../hub/exchange/retention.ts'
 import { openPostgresLog } from '../../../hub/logs/postgres.ts'
 import { openStore } from '../../../hub/store/store.ts'
 import { WakeupRelay, Wakeups } from '../../../hub/store/wakeups.ts'
@@ -29,7 +29,7 @@ async function open(t: { teardown(end: () => Promise<void>): void }) {
   const url = await server.createDatabase()
   const bench = await openBench(url)
   t.teardown(() => bench.close())
-  const asks = new Asks({ ...bench, clock: () => bench.time.now })
+  const asks = new AgentRequests({ ...bench, clock: () => bench.time.now })
   const agent = await bench.agent('civil-1', 'civil')
   return { url, bench, asks, agent }
 }
@@ -65,7 +65,7 @@ t.test('what lies in the store can be read by nobody', async (t) => {
   const { bench, asks, agent } = await open(t)
   const stored: string[] = []
   const { query } = bench.store
-  const watching = new Asks({
+  const watching = new AgentRequests({
     ...bench,
     clock: () => bench.time.now,
     store: {
@@ -112,7 +112,7 @@ t.test('asked by one hub process, polled and answered at another', async (t) => 
   }
   const exchange = new Exchange(parts)
   t.teardown(() => exchange.close())
-  const other = new Asks(parts)
+  const other = new AgentRequests(parts)
 
   await asked(bench, agent, exchange)
   const { ends } = await untilItWaits(wakeups, `agent:${agent.id}`, () => asked(bench, agent, exchange, 60))
@@ -203,6 +203,6 @@ t.test('what a process that died left behind is dropped', async (t) => {
   await bench.store.query(add, ['old', new Date(bench.time.now.getTime() - 1)])
   await bench.store.query(add, ['young', new Date(bench.time.now.getTime() + 1)])
   const rules = { retention: 1, lapse: 1, snapshotFactor: 1 }
-  await housekeep({ ...bench, rules, logger, recorded: async () => null, clock: () => bench.time.now })
+  await applyRetention({ ...bench, rules, logger, recorded: async () => null, clock: () => bench.time.now })
   t.same(await bench.store.query('select id from ask'), [{ id: 'young' }])
 })

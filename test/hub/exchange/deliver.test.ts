@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { blockValues, splitBatch } from '../../../protocol/batch.ts'
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import { headStatement } from '../../../protocol/receipt.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import {
@@ -46,13 +46,13 @@ async function newFlow(
   return { ...bench, provider, receiver }
 }
 
-const sendMany = async ({ exchange, provider }: Flow, from: number, to: number): Promise<Position[]> => {
-  const positions: Position[] = []
+const sendMany = async ({ exchange, provider }: Flow, from: number, to: number): Promise<ChainPosition[]> => {
+  const positions: ChainPosition[] = []
   for (let n = from; n <= to; n++) positions.push(await provider.send(exchange, provider.build([person(n)])))
   return positions
 }
 
-const ask = (flow: Flow, after: Position | null = null, more = {}) =>
+const ask = (flow: Flow, after: ChainPosition | null = null, more = {}) =>
   poll(flow.exchange, flow.receiver, pollRequest([{ route: 'r', after, ...more }]), [flow.provider.agent])
 
 const wish = (delivered: { header: { snapshots: unknown } }) => delivered.header.snapshots
@@ -171,7 +171,7 @@ void t.test('a revocation in another process acts within a second', async (t) =>
 void t.test('a waiting poll is answered at once by a batch, a policy, a revocation, a wish; not by anything else', async (t) => {
   const flow = await newFlow(t)
   const { exchange, provider, receiver } = flow
-  const wait = (agent: TestAgent, after: Position | null) => {
+  const wait = (agent: TestAgent, after: ChainPosition | null) => {
     const routes = agent === receiver ? [{ route: 'r', after }] : []
     const request = pollRequest(routes, { wait: 60, policy: flow.policy.serial })
     const topic = agent === receiver ? 'stream:people' : 'snapshot:people'
@@ -318,7 +318,7 @@ void t.test('two loads share the room, whoever asks first', async (t) => {
   const flow = await newFlow(t, { answerBytes: 1 })
   await flow.route('q', 'people', flow.receiver, ['name'])
   await sendMany(flow, 2, 20)
-  const after: Record<string, Position | null> = { q: null, r: null }
+  const after: Record<string, ChainPosition | null> = { q: null, r: null }
   for (let i = 0; i < 6; i++) {
     const request = pollRequest(Object.entries(after).map(([route, after]) => ({ route, after })))
     for (const { route, position } of (await poll(flow.exchange, flow.receiver, request, [flow.provider.agent])).batches)

@@ -9,7 +9,7 @@ import {
   type ManifestHeader,
   type OpenBatch,
 } from '../../../protocol/batch.ts'
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import { appliedReceipt, type AppliedReceipt } from '../../../protocol/receipt.ts'
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import { generateSigningKey, type SigningKey } from '../../../protocol/signature.ts'
@@ -119,7 +119,7 @@ export class Provider {
   readonly agent: TestAgent
   readonly schema: Schema
   epoch: number
-  position: Position | null = null
+  position: ChainPosition | null = null
   #began = 0
 
   constructor(agent: TestAgent, schema: Schema, epoch = 10) {
@@ -155,7 +155,7 @@ export class Provider {
   }
 
   /** Sends a batch and goes on behind it. */
-  async send(exchange: Exchange, batch: BuiltBatch): Promise<Position> {
+  async send(exchange: Exchange, batch: BuiltBatch): Promise<ChainPosition> {
     await exchange.accept(this.agent, batch.bytes)
     this.position = { epoch: batch.manifest.epoch, seq: batch.manifest.seq, hash: batch.hash }
     return this.position
@@ -191,7 +191,7 @@ export function pollRequest(routes: (Partial<AskedRoute> & { route: string })[],
 export interface Delivered {
   header: DeliveryHeader
   bytes: Buffer
-  batches: { route: string; bytes: Buffer; batch: OpenBatch; position: Position }[]
+  batches: { route: string; bytes: Buffer; batch: OpenBatch; position: ChainPosition }[]
 }
 
 const never = new AbortController().signal
@@ -220,7 +220,7 @@ export async function poll(
 export const seqs = ({ batches }: Delivered, route?: string) =>
   batches.filter((batch) => route === undefined || batch.route === route).map(({ position }) => position.seq)
 
-export function receiptFor(agent: TestAgent, route: string, position: Position, more: Partial<AppliedReceipt> = {}): string {
+export function receiptFor(agent: TestAgent, route: string, position: ChainPosition, more: Partial<AppliedReceipt> = {}): string {
   const counts = { batches: 1, written: 1, deleted: 0, quarantined: 0, quarantine: 0 }
   return appliedReceipt.sign({ route, ...position, time: '2026-11-23T08:00:01Z', ...counts, ...more }, agent.key)
 }

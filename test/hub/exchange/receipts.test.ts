@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Position } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor } from './fixture.ts'
 
@@ -18,7 +18,7 @@ async function newFlow(t: { teardown(end: () => Promise<void>): void }) {
   const bench = await openBench(await server.createDatabase())
   t.teardown(() => bench.close())
   const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a'))
-  const at: Position[] = [await provider.send(bench.exchange, provider.snapshot([person(1)]))]
+  const at: ChainPosition[] = [await provider.send(bench.exchange, provider.snapshot([person(1)]))]
   for (let n = 2; n <= 10; n++) at.push(await provider.send(bench.exchange, provider.build([person(n)])))
   const receiver = await bench.agent('receiver', 'b')
   await bench.route('r', 'people', receiver, ['name'])

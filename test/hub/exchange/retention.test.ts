@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import t from 'tap'
-import { housekeep, startHousekeeping, type HousekeepingRules } from '../../../hub/exchange/retention.ts'
-import type { Position } from '../../../protocol/position.ts'
+import { applyRetention, startRetention, type HousekeepingRules } from '../../../hub/exchange/retention.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import { recordStream } from '../../../hub/supervision/supply.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor, type TestAgent } from './fixture.ts'
@@ -18,8 +18,8 @@ async function newFlow(t: { teardown(end: () => Promise<void>): void }, keep: 's
   bench.time.now = new Date()
   const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a', { keep }))
   const { exchange, store, log, wakeups, time } = bench
-  const send = async (...kinds: ('s' | 'c' | 'begin' | 'end')[]): Promise<Position[]> => {
-    const positions: Position[] = []
+  const send = async (...kinds: ('s' | 'c' | 'begin' | 'end')[]): Promise<ChainPosition[]> => {
+    const positions: ChainPosition[] = []
     for (const kind of kinds) {
       const row = [person(positions.length)]
       const built = kind === 'c' ? provider.build(row) : provider.snapshot(row, { first: kind !== 'end', last: kind !== 'begin' })
@@ -27,14 +27,23 @@ async function newFlow(t: { teardown(end: () => Promise<void>): void }, keep: 's
     }
     return positions
   }
-  const applied = (agent: TestAgent, route: string, position: Position) => exchange.receipts(agent, [receiptFor(agent, route, position)])
+  const applied = (agent: TestAgent, route: string, position: ChainPosition) =>
+    exchange.receipts(agent, [receiptFor(agent, route, position)])
   const days = async (n: number) => {
     await store.query(`update log_batch set stored_at = stored_at - make_interval(days => $1)`, [n])
     time.now = new Date()
   }
   const recorded = (resource: string) => recordStream({ store, log }, resource)
   const keepHouse = (more: Partial<HousekeepingRules> = {}) =>
-    housekeep({ store, log, wakeups, recorded, rules: { ...rules, ...more }, logger: pino({ level: 'silent' }), clock: () => time.now })
+    applyRetention({
+      store,
+      log,
+      wakeups,
+      recorded,
+      rules: { ...rules, ...more },
+      logger: pino({ level: 'silent' }),
+      clock: () => time.now,
+    })
   const held = async () => (await log.read('people', null, 1e9)).map(({ seq }) => seq)
   const receiver = async (id: string) => {
     const agent = await bench.agent(id, 'b')
@@ -175,8 +184,8 @@ void t.test('a snapshot is wanted when the changes have outgrown the last one, a
 void t.test('nothing is trimmed that is not on record', async (t) => {
   const { store, log, wakeups, send, recorded, held, time } = await newFlow(t, 'relay')
   await send('s', 'c')
-  const keepHouse = (recorded: Parameters<typeof housekeep>[0]['recorded']) =>
-    housekeep({ store, log, wakeups, recorded, rules, logger: pino({ level: 'silent' }), clock: () => time.now })
+  const keepHouse = (recorded: Parameters<typeof applyRetention>[0]['recorded']) =>
+    applyRetention({ store, log, wakeups, recorded, rules, logger: pino({ level: 'silent' }), clock: () => time.now })
   await keepHouse(async () => null)
   t.same(await held(), [1, 2], 'nothing is on record')
   await keepHouse(async () => ({ epoch: 10, seq: 1 }))
@@ -190,7 +199,7 @@ void t.test('nothing is trimmed that is not on record', async (t) => {
 void t.test('rounds run by themselves, on demand, and end with the program', async (t) => {
   const { store, log, wakeups, recorded, send } = await newFlow(t)
   await send('s')
-  const running = startHousekeeping({ store, log, wakeups, recorded, rules, logger: pino({ level: 'silent' }), clock: () => new Date() })
+  const running = startRetention({ store, log, wakeups, recorded, rules, logger: pino({ level: 'silent' }), clock: () => new Date() })
   t.same(await running.run(), { trimmed: {}, wanted: [] })
   await running.stop()
 })

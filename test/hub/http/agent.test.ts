@@ -12,7 +12,7 @@ import type { Problem } from '../../../protocol/errors.ts'
 import { gapKey } from '../../../protocol/gap.ts'
 import { signRequest } from '../../../protocol/request.ts'
 import { generateSigningKey, sha256 } from '../../../protocol/signature.ts'
-import { Asks } from '../../../hub/exchange/agent-requests.ts'
+import { AgentRequests } from '../../../hub/exchange/agent-requests.ts'
 import { agentApi } from '../../../hub/http/agent.ts'
 import { enrolApi } from '../../../hub/http/enrol.ts'
 import { Refusals } from '../../../hub/http/refusals.ts'
@@ -36,7 +36,11 @@ async function serve(t: { teardown(end: () => Promise<void>): void }) {
   const bench = await openBench(await server.createDatabase())
   const registry = { store: bench.store, wakeups: bench.wakeups, clock: () => bench.time.now }
   const agents = [
-    agentApi(bench.exchange, new Asks({ ...bench, clock: () => bench.time.now }), carrying({ ...bench, clock: () => bench.time.now })),
+    agentApi(
+      bench.exchange,
+      new AgentRequests({ ...bench, clock: () => bench.time.now }),
+      carrying({ ...bench, clock: () => bench.time.now }),
+    ),
   ]
   const app = await createServer({
     registry,

@@ -148,11 +148,11 @@ function attempts({ name, method, path, query, body, upload }: Operation, id: st
 }
 
 /** An object in a state in which the operation may happen. */
-function objectFor(objects: Objects, { name, about }: Operation): Promise<string> {
-  if (!about) return Promise.resolve('')
-  const flow = workflows.find((one) => one.name === about)
+function objectFor(objects: Objects, { name, objectKind }: Operation): Promise<string> {
+  if (!objectKind) return Promise.resolve('')
+  const flow = workflows.find((one) => one.name === objectKind)
   const event = name.slice(name.indexOf('.') + 1)
-  return makeObject(objects, about, flow ? (flow.events[event]?.[0]?.from[0] ?? flow.initial) : undefined)
+  return makeObject(objects, objectKind, flow ? (flow.events[event]?.[0]?.from[0] ?? flow.initial) : undefined)
 }
 
 async function callerFor(city: City, { name }: Operation): Promise<Caller> {
@@ -208,7 +208,7 @@ t.test('what nobody sends by mistake', { timeout: 600_000 }, async (t) => {
         bad.push(`${what}: ${answer.statusCode} after ${Math.round(took)} ms: ${answer.body.slice(0, 300)}`)
       if (answer.statusCode < 300 || answer.statusCode === 401) {
         if (/^(?:me|session)\./.test(operation.name)) caller = await callerFor(city, operation)
-        if (operation.about && operation.method !== 'GET') {
+        if (operation.objectKind && operation.method !== 'GET') {
           const next = await objectFor(objects, operation)
           if (next !== id) all = attempts(operation, (id = next), example)
         }

@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { CatalogContent } from '../../../hub/registry/catalog/content.ts'
 import { enrol, issueToken } from '../../../hub/registry/machines/enrolment.ts'
-import { expireGrants, noteDeliveries } from '../../../hub/registry/grants/granted.ts'
+import { expireGrants, noteDeliveries } from '../../../hub/registry/grants/grant-queries.ts'
 import type { StandardForm } from '../../../hub/registry/catalog/standard-form.ts'
 import { markMissed } from '../../../hub/supervision/deadlines-watch.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'

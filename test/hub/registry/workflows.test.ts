@@ -7,12 +7,12 @@ import { relationsOf } from '../../../hub/access/relations.ts'
 import { rights, type OperationName } from '../../../hub/access/rights.ts'
 import { roleNames, type Role } from '../../../hub/records/roles.ts'
 import { operations } from '../../../hub/operations/index.ts'
-import { advance, type Step, type Workflow } from '../../../hub/registry/workflow.ts'
+import { applyEvent, type Transition, type Workflow } from '../../../hub/registry/workflow.ts'
 import { workflows } from '../../../hub/registry/workflows.ts'
 import { openCity } from '../city.ts'
 import { makeObject, openObjects } from '../objects.ts'
 
-type AnyStep = Step<string, { state: string }>
+type AnyStep = Transition<string, { state: string }>
 const stepsOf = (flow: Workflow<string, never>, event: string) => flow.events[event] as unknown as readonly AnyStep[]
 
 t.test('the tables are whole', async (t) => {
@@ -88,8 +88,8 @@ t.test('what happens is what the tables say', async (t) => {
     let outcome = ''
     try {
       await city.store.transaction(async (query) => {
-        const context = { registry: city, query, concerned: new Set<string>(), principal, input }
-        const after = await advance(flow as unknown as Workflow<string, { state: string }>, event, id, context)
+        const context = { registry: city, query, affectedAgents: new Set<string>(), principal, input }
+        const after = await applyEvent(flow as unknown as Workflow<string, { state: string }>, event, id, context)
         outcome = `→ ${after.state}`
         throw new Undone()
       })

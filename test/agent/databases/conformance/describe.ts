@@ -102,11 +102,11 @@ export function describeConformance(t: Test, engine: Dialect, freshDatabase: () 
     const narrow = sourceOf(schemaOf([licence.items[0]!, { ...licence.items[1]!, length: 10 }, licence.items[2]!]))
     const capture = await database.openCapture([])
     t.teardown(() => capture.close())
-    const looked = await database.look(narrow, { rows: 20, filter: [] })
+    const looked = await database.previewRows(narrow, { rows: 20, filter: [] })
     t.same(sortRows(looked.rows), await tableRows(capture, narrow))
     t.match(looked.faults, [{ key: ['b'], code: 'QZ-ROW-VALUE', item: 'name' }])
-    t.equal((await database.look(narrow, { rows: 1, filter: [] })).rows.length, 1)
-    await t.rejects(database.look(sourceOf(licence, { table: 'nowhere' }), { rows: 1, filter: [] }), { code: 'QZ-SOURCE-TABLE' })
+    t.equal((await database.previewRows(narrow, { rows: 1, filter: [] })).rows.length, 1)
+    await t.rejects(database.previewRows(sourceOf(licence, { table: 'nowhere' }), { rows: 1, filter: [] }), { code: 'QZ-SOURCE-TABLE' })
   })
 
   t.test('a look may ask for values, compared as portable text', async (t) => {
@@ -128,7 +128,7 @@ export function describeConformance(t: Test, engine: Dialect, freshDatabase: () 
       ]),
     )
     const found = async (...filter: [string, string | null][]) => {
-      const { rows } = await database.look(source, { rows: 20, filter: filter.map(([item, value]) => ({ item, value })) })
+      const { rows } = await database.previewRows(source, { rows: 20, filter: filter.map(([item, value]) => ({ item, value })) })
       return rows.map((row) => row[0]!).toSorted((a, b) => Number(a) - Number(b))
     }
     t.same(await found(['name', 'abc']), ['1'], 'byte by byte')

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Capture, Database, Delivery, Row, SinkTable, SourceTable, Take } from '../../../../agent/database.ts'
-import type { Position } from '../../../../protocol/position.ts'
+import type { ChainPosition } from '../../../../protocol/position.ts'
 import { keyItems, type Item, type Schema } from '../../../../protocol/schema.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 
@@ -61,7 +61,7 @@ export function sinkOf(schema: Schema, changes: Partial<SinkTable> = {}): SinkTa
   }
 }
 
-export function at(seq: number, epoch = 1): Position {
+export function at(seq: number, epoch = 1): ChainPosition {
   return { epoch, seq, hash: createHash('sha256').update(`${epoch}/${seq}`).digest('hex') }
 }
 

@@ -1,7 +1,7 @@
 /** Quarantines at both ends: what is listed, and what trying again does and does not do. */
 import type { Test } from 'tap'
 import type { Delivery, QuarantinedKey, Row, SinkTable } from '../../../../agent/database.ts'
-import type { Position } from '../../../../protocol/position.ts'
+import type { ChainPosition } from '../../../../protocol/position.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 import { at, delivered, licence, openDatabase, openSinks, sinkOf, watch } from './fixture.ts'
 
@@ -121,12 +121,12 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
   }
 }
 
-function change(from: Position | null, to: Position, rows: Row[], ops?: string[]) {
+function change(from: ChainPosition | null, to: ChainPosition, rows: Row[], ops?: string[]) {
   const columns = licence.items.map((_, i) => rows.map((row) => row[i]!))
   return { from, to, rows: rows.length, columns, ...(ops && { ops: ops as ('u' | 'd' | `c:${string}`)[] }) }
 }
 
-function apply(delivery: Delivery, sink: SinkTable, from: Position | null, to: Position, rows: Row[]) {
+function apply(delivery: Delivery, sink: SinkTable, from: ChainPosition | null, to: ChainPosition, rows: Row[]) {
   return delivery.apply(sink, 'live', delivery.prepare(sink, change(from, to, rows)))
 }
 

@@ -53,7 +53,7 @@ export function readingConformance(t: Test, engine: Dialect, freshDatabase: () =
       t.same(await pages(reading, part, 1), [rows[0], rows[2]])
       t.same((await reading.rowsByKeys(part, [['a'], ['b']])).rows, [rows[0]])
       t.equal(await reading.count(part), 2)
-      t.equal(await reading.count({ ...source, only: [{ column: 'town', value: null }] }), 0)
+      t.equal(await reading.count({ ...source, rowFilter: [{ column: 'town', value: null }] }), 0)
     }
   })
 
@@ -186,7 +186,7 @@ export function readingConformance(t: Test, engine: Dialect, freshDatabase: () =
       t.same(await reading.keysSince(part, number, null, null, 10), all.slice(2))
       await t.rejects(reading.keysSince(source, { ...time, column: 'nowhere' }, null, null, 1), { code: 'QZ-SOURCE-TABLE' })
       await t.rejects(reading.keysSince(source, { ...time, column: 'n' }, null, null, 1), { code: 'QZ-SOURCE-TYPE' })
-      t.equal(await reading.count({ ...source, only: [{ column: 'n', value: null }] }), 1)
+      t.equal(await reading.count({ ...source, rowFilter: [{ column: 'n', value: null }] }), 1)
     }
   })
 

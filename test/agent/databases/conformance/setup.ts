@@ -12,7 +12,7 @@ export function setupConformance(t: Test, engine: Dialect, freshDatabase: () => 
     const source = capturedAs(engine, sourceOf(licence))
     await database.run(await database.supplyTable(source))
     const before = await database.openCapture([source])
-    await t.rejects(before.coverage(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
+    await t.rejects(before.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
     await before.close()
     await database.run(await database.setupScript(source))
     await database.run(await database.setupScript(source))
@@ -24,7 +24,7 @@ export function setupConformance(t: Test, engine: Dialect, freshDatabase: () => 
     await database.run(await database.teardownScript(source))
     await test.query(`insert into licence values ('a', null, null)`)
     const after = await database.openCapture([source])
-    await t.rejects(after.coverage(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
+    await t.rejects(after.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
     await after.close()
   })
 
@@ -100,48 +100,48 @@ export function setupConformance(t: Test, engine: Dialect, freshDatabase: () => 
 
   t.test('coverage changes when triggers go, and when they come back', async (t) => {
     const { test, database, capture, source } = await watched(t)
-    const first = await capture.coverage(source)
-    t.equal(await capture.coverage(source), first, 'stable while nothing changes')
+    const first = await capture.triggerFingerprint(source)
+    t.equal(await capture.triggerFingerprint(source), first, 'stable while nothing changes')
     await test.query(`insert into licence values ('a', null, null)`)
-    t.equal(await capture.coverage(source), first)
-    const gap = () => capture.coverage(source).catch((error: { code: string }) => error.code)
+    t.equal(await capture.triggerFingerprint(source), first)
+    const gap = () => capture.triggerFingerprint(source).catch((error: { code: string }) => error.code)
     await engine.dropTriggers(test, 'licence')
     t.equal(await gap(), 'QZ-SOURCE-NOT-SET-UP')
     await database.run(await database.setupScript(source))
-    const second = await capture.coverage(source)
+    const second = await capture.triggerFingerprint(source)
     t.not(second, first)
     if (!engine.disableTriggers) return
     await engine.disableTriggers(test, 'licence')
     t.not(await gap(), second)
     await database.run(await database.setupScript(source))
-    t.not(await capture.coverage(source), second)
+    t.not(await capture.triggerFingerprint(source), second)
   })
 
   t.test('coverage changes when rows may have changed under a change of the column', async (t) => {
     const { test, capture, source } = await watched(t)
-    const first = await capture.coverage(source)
+    const first = await capture.triggerFingerprint(source)
     await test.query(`alter table licence drop column amount`)
     await test.query(`alter table licence add column amount decimal(12,2) default 3`)
-    t.not(await capture.coverage(source), first)
+    t.not(await capture.triggerFingerprint(source), first)
   })
 
   const primary = engine.capture === 'tracking' && `${engine.name} tracks the primary key only`
   t.test('triggers that were made for another key cover nothing, until set-up runs again', { skip: primary }, async (t) => {
     const { database, test, capture, source } = await watched(t, sourceOf(twoKeys))
-    await capture.coverage(source)
+    await capture.triggerFingerprint(source)
     await test.query(`alter table licence add constraint other unique (code)`)
     for (const changed of [['code'], ['code', 'region']]) {
       const items = [...twoKeys.items].toReversed().map((item) => ({ ...item, key: changed.includes(item.id) }))
       const next = sourceOf(schemaOf(items, 2))
       await capture.checkTable(next)
-      await t.rejects(capture.coverage(next), { code: 'QZ-SOURCE-NOT-SET-UP', message: /setup/ }, changed.join())
+      await t.rejects(capture.triggerFingerprint(next), { code: 'QZ-SOURCE-NOT-SET-UP', message: /setup/ }, changed.join())
       await database.run(await database.setupScript(next))
-      await capture.coverage(next)
+      await capture.triggerFingerprint(next)
       await test.query(`insert into licence values (1, 'n', '${changed.join('-')}')`)
       const { keys } = await capture.take(next, 10, new Set())
       t.same(keys, [changed.length === 1 ? ['code'] : ['code-region', '1']])
     }
-    await t.rejects(capture.coverage(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
+    await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
   })
 
   t.test('chunks in key order resume after any key', async (t) => {

@@ -5,7 +5,7 @@
 import type { Test } from 'tap'
 import type { CaptureMode, Database, DatabaseOptions } from '../../../../agent/database.ts'
 import type { ValueType } from '../../../../protocol/value.ts'
-import { alteredConformance } from './altered.ts'
+import { alteredConformance } from './schema-drift.ts'
 import { captureConformance } from './capture.ts'
 import { deliveryConformance } from './delivery.ts'
 import { describeConformance } from './describe.ts'

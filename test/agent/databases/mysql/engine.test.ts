@@ -145,7 +145,7 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
     await test.query(`drop table ${quoteName(queue![0]!)}`)
     await test.query(`delete from licence where id = 'short'`)
     t.same(await test.query('select count(*) from licence'), [['1']], 'even without a queue')
-    await t.rejects(capture.coverage(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
+    await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
     t.same(await capture.waiting(), new Set())
   })
 
@@ -293,7 +293,7 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
     const url = test.url.replace('//root@', `//${user}:x@`)
     const capture = await (await openMysql({ name: 'front', url, pace: 5 })).openCapture([source])
     await capture.checkTable(source)
-    await capture.mark(source, { coverage: await capture.coverage(source) })
+    await capture.mark(source, { coverage: await capture.triggerFingerprint(source) })
     await capture.record(source, { from: null, to: at(1), entries: [], snapshot: null, faults: [], sent: [] })
     await test.query(`insert into licence values ('a', null, null)`)
     t.same(await capture.waiting(), new Set([source.resource]))

@@ -87,16 +87,16 @@ function onlyOracle(t: Test, server: OracleServer): void {
     await test.query(`drop table "${queue![0]}" purge`)
     await test.query(`insert into licence values ('a', null, null)`)
     t.same(await test.query('select count(*) from licence'), [['1']])
-    await t.rejects(capture.coverage(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
+    await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
     t.same(await capture.waiting(), new Set())
   })
 
   t.test('TRUNCATE changes the coverage', async (t) => {
     const { test, capture, source } = await watch(t, engine, fresh)
     await test.query(`insert into licence values ('a', null, null)`)
-    const before = await capture.coverage(source)
+    const before = await capture.triggerFingerprint(source)
     await test.query('truncate table licence')
-    t.not(await capture.coverage(source), before)
+    t.not(await capture.triggerFingerprint(source), before)
   })
 
   t.test('views, queries and parts of tables are read with SELECT alone, by watermark too', async (t) => {
@@ -117,7 +117,7 @@ function onlyOracle(t: Test, server: OracleServer): void {
       column: 'changed',
     }
     for (const part of [{ table: 'seen' }, { table: 'query', query: 'select id, name, changed, agency from plain' }]) {
-      const source = sourceOf(schema, { ...part, capture: 'watermark', only: [{ column: 'agency', value: 'x' }] })
+      const source = sourceOf(schema, { ...part, capture: 'watermark', rowFilter: [{ column: 'agency', value: 'x' }] })
       await reading.checkTable(source)
       t.equal(await reading.count(source), 2)
       t.same((await reading.rowsAfter(source, ['1'], 10)).rows, [['2', 'b']])
@@ -156,7 +156,7 @@ function onlyOracle(t: Test, server: OracleServer): void {
     await dba.run(await dba.setupScript(source, user))
     const capture = await runtime.database.openCapture([source])
     t.teardown(() => capture.close())
-    await capture.mark(source, { coverage: await capture.coverage(source) })
+    await capture.mark(source, { coverage: await capture.triggerFingerprint(source) })
     await capture.record(source, { from: null, to: at(1), entries: [], snapshot: null, faults: [], sent: [] })
     await owner.test.query(`insert into licence values ('a', null, null)`)
     t.same(await capture.waiting(), new Set([source.resource]))
@@ -165,7 +165,7 @@ function onlyOracle(t: Test, server: OracleServer): void {
     await capture.record(source, { from: at(1), to: at(2), entries, faults: [], sent: [] })
     t.ok(await capture.collapse(source))
     await dba.run(await dba.teardownScript(source))
-    await t.rejects(capture.coverage(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
+    await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
   })
 }
 

@@ -134,8 +134,8 @@ t.test('reading', async (t) => {
     ['ID', 'CHAR', 'N', '20', '20', 'B', null, null, '1', null],
     ['MOMENT', 'DATE', 'Y', '0', '7', null, null, null, '2', null],
   ])
-  const only = [{ column: 'id', value: 'x' }]
-  const view = plans.planOf(sourceOf(simple, { capture: 'watermark', only }), { ...catalog, columns, keys: [], view: true })
+  const rowFilter = [{ column: 'id', value: 'x' }]
+  const view = plans.planOf(sourceOf(simple, { capture: 'watermark', rowFilter }), { ...catalog, columns, keys: [], view: true })
   const watermark = columnReader({ item: simple.items[1]!, column: 'moment' }, columns[1]!, source)!
   const from = '2026-11-22T08:30:00'
   const wanted = [
@@ -249,7 +249,7 @@ t.test('capture, as it is asked', async (t) => {
     const database = await openOracle({ name: 'front', url: 'oracle://qz:x@localhost:1521/orcl', pace: 5 })
     const capture = await database.openCapture([source])
     await capture.checkTable(source)
-    await capture.coverage(source)
+    await capture.triggerFingerprint(source)
     t.same((await capture.state(source)).position, at(4))
     await capture.waiting()
     const take = await capture.take(source, 10, new Set(['9']))

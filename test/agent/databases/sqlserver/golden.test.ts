@@ -16,7 +16,7 @@ import {
   type Server,
 } from '../../../../agent/databases/sqlserver/connection.ts'
 import { ServerDelivery } from '../../../../agent/databases/sqlserver/delivery.ts'
-import { describeTable, listTables, lookAtRows, sampleRows } from '../../../../agent/databases/sqlserver/describe.ts'
+import { describeTable, listTables, previewRows, sampleRows } from '../../../../agent/databases/sqlserver/describe.ts'
 import { diagnose } from '../../../../agent/databases/sqlserver/doctor.ts'
 import { listQuarantine } from '../../../../agent/databases/sqlserver/quarantine.ts'
 import { readPlan } from '../../../../agent/databases/sqlserver/plan.ts'
@@ -174,7 +174,7 @@ t.test('reading', async (t) => {
   const reading = new ServerReading(session)
   const source = sourceOf(everyType, {
     capture: 'compare',
-    only: [
+    rowFilter: [
       { column: 'number', value: '7' },
       { column: 'long', value: null },
     ],
@@ -236,7 +236,7 @@ t.test('capture', async (t) => {
   ])
   const source = sourceOf(twoKeys)
   const capture = new ServerCapture({ name: 'front', url: '', pace: 5 }, session, [source])
-  await capture.coverage(source)
+  await capture.triggerFingerprint(source)
   await capture.state(source)
   await capture.waiting()
   await capture.take(source, 1000, new Set(['x']))
@@ -486,7 +486,7 @@ t.test('session, describing, doctor', async (t) => {
   await listTables(session, 100)
   await describeTable(session, 'licence')
   await sampleRows(session, 'licence', ['name', '名'], 10)
-  await lookAtRows(session, sourceOf(licence), {
+  await previewRows(session, sourceOf(licence), {
     rows: 20,
     filter: [
       { item: 'name', value: 'abc' },

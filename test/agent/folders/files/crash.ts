@@ -7,7 +7,7 @@ import promises from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
-import type { AnySink } from '../../../../agent/folders/files/sink.ts'
+import type { FileSink } from '../../../../agent/folders/files/sink.ts'
 import type { Scene } from './scene.ts'
 
 const [folder, dies] = [process.argv[2]!, Number(process.argv[3])]
@@ -43,7 +43,7 @@ DatabaseSync.prototype.exec = function (this: DatabaseSync, sql: string) {
 }
 
 const { playScene, openScene } = (await import('./scene.ts')) as Scene
-const sink: AnySink = await openScene(folder)
+const sink: FileSink = await openScene(folder)
 armed = true
 await playScene(sink, folder)
 closeSync(openSync(join(folder, 'ended'), 'w'))

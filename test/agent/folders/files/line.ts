@@ -16,15 +16,15 @@ import type {
   SinkTable,
   SourceTable,
 } from '../../../../agent/database.ts'
-import { AnyFiles } from '../../../../agent/folders/files/source.ts'
+import { FileSource } from '../../../../agent/folders/files/source.ts'
 import { partsFolder } from '../../../../agent/folders/files/part-files.ts'
-import { AnySink } from '../../../../agent/folders/files/sink.ts'
+import { FileSink } from '../../../../agent/folders/files/sink.ts'
 import { claimFolder } from '../../../../agent/folders/store/owner.ts'
 import { SinkStore } from '../../../../agent/folders/store/sink-store.ts'
 import { missingKeys } from '../../../../agent/outbound/packing.ts'
 import type { Op } from '../../../../protocol/batch.ts'
 import { fileItems } from '../../../../protocol/files.ts'
-import type { Position } from '../../../../protocol/position.ts'
+import type { ChainPosition } from '../../../../protocol/position.ts'
 import { schemaOf, sinkOf, sourceOf } from '../../databases/conformance/fixture.ts'
 
 export const fileSchema = schemaOf(fileItems('internal'))
@@ -40,7 +40,7 @@ export const fileSink: SinkTable = sinkOf(fileSchema, {
 
 const memory = { snapshotBegan() {}, snapshotReached() {}, sent() {} }
 
-export function placeAt(seq: number): Position {
+export function placeAt(seq: number): ChainPosition {
   return { epoch: 7, seq, hash: createHash('sha256').update(String(seq)).digest('hex') }
 }
 
@@ -73,7 +73,12 @@ export interface Piece {
 }
 
 /** What a piece is in a batch. */
-export function changeOf({ rows, deletes, faults }: Piece, from: Position | null, to: Position, snapshot?: Change['snapshot']): Change {
+export function changeOf(
+  { rows, deletes, faults }: Piece,
+  from: ChainPosition | null,
+  to: ChainPosition,
+  snapshot?: Change['snapshot'],
+): Change {
   const absent = [...deletes, ...faults.map(({ key }) => key)]
   const width = fileSource.columns.length
   const all = [...rows, ...absent.map(([name, part]) => [name!, part!, ...Array.from({ length: width - 2 }, () => null)])]
@@ -85,7 +90,7 @@ export function changeOf({ rows, deletes, faults }: Piece, from: Position | null
 /** The providing end: a clock that only the test moves. */
 export class Provider {
   readonly folder: FolderSettings
-  files: AnyFiles
+  files: FileSource
   /** Milliseconds. */
   clock = 1_000_000
   queued = 0
@@ -97,9 +102,9 @@ export class Provider {
     this.files = this.#open()
   }
 
-  #open(): AnyFiles {
+  #open(): FileSource {
     const options = { folder: this.folder, queued: () => void this.queued++, logger: this.folder.logger }
-    return new AnyFiles(this.#source, options, () => this.clock)
+    return new FileSource(this.#source, options, () => this.clock)
   }
 
   restart(): void {
@@ -146,15 +151,15 @@ export class Provider {
 export class Line {
   readonly provider: Provider
   readonly target: FolderSettings
-  sink: AnySink
-  at: Position | null = null
+  sink: FileSink
+  at: ChainPosition | null = null
   readonly #options: { folds?: boolean }
 
   private constructor(provider: Provider, target: FolderSettings, options: { folds?: boolean }) {
     this.provider = provider
     this.target = target
     this.#options = options
-    this.sink = new AnySink(fileSink, target, options)
+    this.sink = new FileSink(fileSink, target, options)
   }
 
   static async open(t: Test, { source = {}, ...options }: { source?: Partial<FolderSettings>; folds?: boolean } = {}): Promise<Line> {
@@ -167,7 +172,7 @@ export class Line {
 
   async reopen(): Promise<void> {
     await this.sink.close()
-    this.sink = new AnySink(fileSink, this.target, this.#options)
+    this.sink = new FileSink(fileSink, this.target, this.#options)
     this.at = (await this.sink.open()).live.position
   }
 

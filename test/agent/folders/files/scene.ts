@@ -1,6 +1,6 @@
 /** A story of files, told in batches: for tests that interrupt it. */
 import type { Change, Part } from '../../../../agent/database.ts'
-import { AnySink } from '../../../../agent/folders/files/sink.ts'
+import { FileSink } from '../../../../agent/folders/files/sink.ts'
 import { partBytes, partsOf, partValues } from '../../../../protocol/files.ts'
 import { samePosition, isAfter } from '../../../../protocol/position.ts'
 import type { Row } from '../../../../agent/database.ts'
@@ -64,13 +64,13 @@ function acts(): Act[] {
   ]
 }
 
-export async function openScene(folder: string): Promise<AnySink> {
-  const sink = new AnySink(fileSink, await folderIn(folder, 'target'))
+export async function openScene(folder: string): Promise<FileSink> {
+  const sink = new FileSink(fileSink, await folderIn(folder, 'target'))
   return sink
 }
 
 /** From where the sink stands to the end, as a route would. */
-export async function playScene(sink: AnySink, _folder: string): Promise<void> {
+export async function playScene(sink: FileSink, _folder: string): Promise<void> {
   const { live, shadow } = await sink.open()
   let begun = shadow !== null
   const swapped = live.position !== null && isAfter(live.position, placeAt(4))

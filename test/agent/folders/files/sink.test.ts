@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path'
 import t from 'tap'
 import type { Row } from '../../../../agent/database.ts'
-import { AnySink } from '../../../../agent/folders/files/sink.ts'
+import { FileSink } from '../../../../agent/folders/files/sink.ts'
 import { removeRoute } from '../../../../agent/folders/removal.ts'
 import { partBytes, partsOf, partValues } from '../../../../protocol/files.ts'
 import { smallDisk } from '../../../support/small-disk.ts'
@@ -339,7 +339,7 @@ t.test('a full disk holds the route, loses nothing, and it goes on when there is
   const target = { ...(await folderIn(temporary(t), 'target')), path: join(disk.folder, 'target') }
   mkdirSync(target.path)
   writeFileSync(join(target.path, '.qianzhi.json'), readFileSync(join(target.data, '..', 'target', '.qianzhi.json')))
-  const sink = new AnySink(fileSink, target)
+  const sink = new FileSink(fileSink, target)
   await sink.open()
   const content = Buffer.alloc(8 * partBytes, 'x')
   const rows = rowsOf('a.bin', content)
@@ -347,7 +347,7 @@ t.test('a full disk holds the route, loses nothing, and it goes on when there is
   const first = sink.prepare(changeOf({ ...none, rows: rows.slice(0, 4) }, null, placeAt(1)))
   await t.rejects(sink.apply('live', first), { code: 'QZ-FOLDER-UNREACHABLE', message: /disk is full/ })
   await sink.close()
-  const again = new AnySink(fileSink, target)
+  const again = new FileSink(fileSink, target)
   t.teardown(() => again.close())
   await t.rejects(
     again.open().then(() => again.apply('live', again.prepare(changeOf({ ...none, rows: rows.slice(0, 4) }, null, placeAt(1))))),
@@ -368,7 +368,7 @@ t.test('only a file resource with all its items is delivered', async (t) => {
     { ...fileSink, route: 'r2', columns: fileSink.columns.slice(0, 6) },
     { ...fileSink, route: 'r3', deletes: 'mark' as const },
   ]) {
-    const files = new AnySink(sink, folder)
+    const files = new FileSink(sink, folder)
     await t.rejects(files.open(), { code: 'QZ-SINK-TABLE' })
     await files.close()
   }
@@ -381,7 +381,7 @@ t.test('a data folder that was lost, or is older: files that are what they shoul
   await line.mirror()
   await line.sink.close()
   rmSync(line.target.data, { recursive: true })
-  line.sink = new AnySink(fileSink, line.target)
+  line.sink = new FileSink(fileSink, line.target)
   line.at = (await line.sink.open()).live.position
   t.equal(line.at, null)
   await line.snapshot()
@@ -404,22 +404,22 @@ t.test('the files of an ended route go, and what it had gathered', async (t) => 
   t.match(await removeRoute(fileSink.route, line.target), { rows: 1, tables: ['sub/a.pdf'], done: true })
   t.same(line.delivered(), { 'mine.pdf': hashOf('mine') })
   t.notOk(existsSync(join(line.target.path, '.qianzhi-parts')))
-  line.sink = new AnySink(fileSink, line.target)
+  line.sink = new FileSink(fileSink, line.target)
 })
 
 t.test('a later route of the resource goes on in the files of the one before', async (t) => {
   const target = await folderIn(temporary(t), 'target')
   const snapshot = { began: placeAt(1), last: true }
-  const bring = async (sink: AnySink, files: Record<string, string>) => {
+  const bring = async (sink: FileSink, files: Record<string, string>) => {
     await sink.open()
     const rows = Object.entries(files).flatMap(([name, content]) => rowsOf(name, content))
     return sink.apply('live', sink.prepare(changeOf({ ...none, rows }, null, placeAt(1), snapshot)))
   }
-  const before = new AnySink(fileSink, target)
+  const before = new FileSink(fileSink, target)
   await bring(before, { same: 'same', changed: 'old', gone: 'gone' })
   await before.close()
   writeFileSync(join(target.path, 'theirs'), 'theirs')
-  const later = new AnySink({ ...fileSink, route: 'route-2' }, target)
+  const later = new FileSink({ ...fileSink, route: 'route-2' }, target)
   t.teardown(() => later.close())
   t.match(await bring(later, { same: 'same', changed: 'new', theirs: 'ours' }), { quarantined: 1 })
   t.same(contentsOf(target.path), { same: hashOf('same'), changed: hashOf('new'), theirs: hashOf('theirs') })

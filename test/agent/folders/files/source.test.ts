@@ -18,7 +18,7 @@ import {
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { FileCounts, FolderSettings, Row } from '../../../../agent/database.ts'
-import { AnyFiles } from '../../../../agent/folders/files/source.ts'
+import { FileSource } from '../../../../agent/folders/files/source.ts'
 import { partBytes } from '../../../../protocol/files.ts'
 import { schemaOf } from '../../databases/conformance/fixture.ts'
 import { fileSource, folderIn, hashOf, Provider, temporary } from './line.ts'
@@ -422,11 +422,11 @@ t.test('only a file resource with all its items is supplied', async (t) => {
     { ...fileSource, resource: 'one', schema: other },
     { ...fileSource, resource: 'two', columns: fileSource.columns.slice(0, 6) },
   ]) {
-    const files = new AnyFiles(source, options)
+    const files = new FileSource(source, options)
     await t.rejects(files.check(), { code: 'QZ-SOURCE-TABLE' })
     files.close()
   }
-  const files = new AnyFiles(fileSource, options)
+  const files = new FileSource(fileSource, options)
   await files.check()
   files.close()
 })

@@ -9,7 +9,7 @@ import type { FolderSettings, Row, RowFault, Rows, SourceFiles, SourceTable, Str
 import type { Capture, Database, FileCounts } from '../../../../agent/database.ts'
 import { openFolder } from '../../../../agent/folders/engine.ts'
 import { writeKey } from '../../../../agent/runtime/stream-store.ts'
-import type { Position } from '../../../../protocol/position.ts'
+import type { ChainPosition } from '../../../../protocol/position.ts'
 import type { Item } from '../../../../protocol/schema.ts'
 import { until } from '../../../support/programs.ts'
 
@@ -100,7 +100,7 @@ export class FolderLine {
     await capture.checkTable(this.source)
     await capture.mark(this.source, { snapshot: 'needed' })
     const unseen = new Set(this.received.keys())
-    let began: Position | undefined
+    let began: ChainPosition | undefined
     for (let after: Row | null = null, ended = false; !ended;) {
       const read: Rows & { last: Row | null } = await capture.rowsAfter(this.source, after, limit)
       this.#receive([], read, unseen)
@@ -137,7 +137,7 @@ export class FolderLine {
     for (const key of kept) unseen?.delete(key)
   }
 
-  #next(): Position {
+  #next(): ChainPosition {
     return { epoch: 1, seq: this.#seq + 1, hash: String(this.#seq + 1) }
   }
 

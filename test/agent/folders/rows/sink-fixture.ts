@@ -11,7 +11,7 @@ import { claimFolder } from '../../../../agent/folders/store/owner.ts'
 import { buildBatch } from '../../../../protocol/batch.ts'
 import { readWorkbook } from '../../../../protocol/excel/read.ts'
 import type { FileManifest } from '../../../../protocol/file-manifest.ts'
-import type { Position } from '../../../../protocol/position.ts'
+import type { ChainPosition } from '../../../../protocol/position.ts'
 import type { Schema } from '../../../../protocol/schema.ts'
 import { generateSigningKey, signStatement, type SigningKey } from '../../../../protocol/signature.ts'
 import { until } from '../../../support/programs.ts'
@@ -66,7 +66,7 @@ export async function filled(t: Test, sink: SinkTable): Promise<Filled> {
 
 /** The provider's stream: each batch follows the one before, and is signed. */
 export class Stream {
-  position: Position | null
+  position: ChainPosition | null
   readonly #schema: Schema
   readonly #began: number
 

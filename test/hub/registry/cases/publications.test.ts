@@ -4,7 +4,7 @@ import { addGrant, setGrantState } from '../../../../hub/registry/grants/grants.
 import { expirePublications } from '../../../../hub/registry/cases/publications.ts'
 import { change } from '../../../../hub/records/registry.ts'
 import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
-import { advance } from '../../../../hub/registry/workflow.ts'
+import { applyEvent } from '../../../../hub/registry/workflow.ts'
 import { publicationFlow } from '../../../../hub/registry/workflows/publication.ts'
 import { openCity } from '../../city.ts'
 import { refusal, villages } from '../../office.ts'
@@ -34,8 +34,8 @@ t.test('a receiver publishes only with the provider’s consent, on conditions, 
   })
   t.match((await city.store.query('select agency, role from notice order by id desc limit 1'))[0], { agency: 'water', role: 'user' })
   t.equal(await expirePublications(city), 0)
-  const early = change(city, (query, concerned) =>
-    advance(publicationFlow, 'expire', asked.body.id, { registry: city, query, concerned, principal: theHub, input: {} }),
+  const early = change(city, (query, affectedAgents) =>
+    applyEvent(publicationFlow, 'expire', asked.body.id, { registry: city, query, affectedAgents, principal: theHub, input: {} }),
   )
   t.equal(await refusal(early), 'QZ-RULE')
   city.now = new Date('2027-06-30T16:00:00Z')

@@ -171,16 +171,16 @@ t.test('the open part as DCAT: only public items, only what is shared and in for
   await register(city, 'civil', hidden, { resource: 'hidden' })
   const answer = await city.as('water', 'user').get('/catalog/dcat')
   t.match(answer.type, /application\/ld\+json/)
-  const [only, ...more] = JSON.parse(answer.text)['dcat:dataset']
+  const [agencyScope, ...more] = JSON.parse(answer.text)['dcat:dataset']
   t.same(more, [])
-  t.match(only, {
+  t.match(agencyScope, {
     'dct:identifier': '302000/000001',
     'dct:publisher': { 'foaf:name': { '@value': '民政局' } },
     'dct:accrualPeriodicity': { '@id': /DAILY$/ },
     'dct:accessRights': { 'dct:description': { '@value': '注明来源' } },
   })
   t.same(
-    only['csvw:column'].map((column: any) => column['csvw:name']),
+    agencyScope['csvw:column'].map((column: any) => column['csvw:name']),
     ['holder', 'fee'],
   )
   await city.as('city', 'secrecy').post('/resources/ads/stop', { reason: '核查' })

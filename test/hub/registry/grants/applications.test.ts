@@ -4,8 +4,8 @@ import { generateSigningKey } from '../../../../protocol/signature.ts'
 import { QianzhiError } from '../../../../protocol/errors.ts'
 import { addAgency } from '../../../../hub/registry/agencies/agencies.ts'
 import { revokeAgent } from '../../../../hub/registry/machines/agents.ts'
-import { noteDeliveries } from '../../../../hub/registry/grants/granted.ts'
-import { resourcePublished } from '../../../../hub/registry/grants/granting.ts'
+import { noteDeliveries } from '../../../../hub/registry/grants/grant-queries.ts'
+import { resourcePublished } from '../../../../hub/registry/grants/approve-application.ts'
 import { currentPolicy } from '../../../../hub/registry/grants/policy.ts'
 import { change } from '../../../../hub/records/registry.ts'
 import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
@@ -314,7 +314,7 @@ async function adopted(test: Pick<typeof t, 'teardown'>) {
   const adopt = async (agency: string, sharing: string) => {
     await publishResource(city, 'admin', { schema: villages((d) => Object.assign(d, { resource: `${agency}.register`, agency })) })
     await query(`update resource set standard = 'register', sharing = $2 where code = $1`, [`${agency}.register`, sharing])
-    await change(city, (inside, concerned) => resourcePublished(inside, concerned, { code: `${agency}.register` }, city.now))
+    await change(city, (inside, affectedAgents) => resourcePublished(inside, affectedAgents, { code: `${agency}.register` }, city.now))
   }
   const { resource: _resource, ...rest } = wanted
   return { city, receiver, adopt, wanted: { ...rest, standard: 'register' } }

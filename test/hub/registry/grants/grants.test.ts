@@ -2,13 +2,13 @@ import t from 'tap'
 import { openPolicy } from '../../../../protocol/policy.ts'
 import { generateSigningKey } from '../../../../protocol/signature.ts'
 import { theHub } from '../../../../hub/access/principal.ts'
-import { expireGrants } from '../../../../hub/registry/grants/granted.ts'
+import { expireGrants } from '../../../../hub/registry/grants/grant-queries.ts'
 import { addGrant } from '../../../../hub/registry/grants/grants.ts'
 import { currentPolicy } from '../../../../hub/registry/grants/policy.ts'
 import { change } from '../../../../hub/records/registry.ts'
 import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
 import { addRoute } from '../../../../hub/registry/grants/routes.ts'
-import { advance } from '../../../../hub/registry/workflow.ts'
+import { applyEvent } from '../../../../hub/registry/workflow.ts'
 import { grantFlow } from '../../../../hub/registry/grants/grant-workflow.ts'
 import { AgentViews, endedBecause } from '../../../../hub/exchange/agent-views.ts'
 import { openCity, type City } from '../../city.ts'
@@ -92,8 +92,8 @@ t.test('only the office suspends and revokes; only the receiver gives up', async
 t.test('it expires by itself, once, and both sides are told', async (t) => {
   const { city, receiver } = await granted(t)
   t.equal(await expireGrants(city), 0)
-  const advanced = change(city, (query, concerned) =>
-    advance(grantFlow, 'expire', 'villages.water', { registry: city, query, concerned, principal: theHub, input: {} }),
+  const advanced = change(city, (query, affectedAgents) =>
+    applyEvent(grantFlow, 'expire', 'villages.water', { registry: city, query, affectedAgents, principal: theHub, input: {} }),
   )
   t.equal(await refusal(advanced), 'QZ-RULE', 'not before its time')
   city.now = new Date('2026-12-31')

@@ -13,7 +13,7 @@ import {
 import { QianzhiError } from '../../../../protocol/errors.ts'
 import { checkSchema, type Schema } from '../../../../protocol/schema.ts'
 import { generateSigningKey } from '../../../../protocol/signature.ts'
-import { Asks, openAsks } from '../../../../hub/exchange/agent-requests.ts'
+import { AgentRequests, openRequests } from '../../../../hub/exchange/agent-requests.ts'
 import { openCity, type City } from '../../city.ts'
 import { enrolled } from '../../office.ts'
 
@@ -57,7 +57,7 @@ interface Answering {
 async function answering(test: Test, answer: ColumnsAnswer | QianzhiError = described): Promise<Answering> {
   const city = await openCity(test)
   const hubKey = generateSigningKey()
-  const asks = new Asks({ store: city.store, wakeups: city.wakeups, hubKey, clock: city.clock })
+  const asks = new AgentRequests({ store: city.store, wakeups: city.wakeups, hubKey, clock: city.clock })
   city.services.asks = asks
   const { id, key } = await enrolled(city, 'civil')
   const asked: Question[] = []
@@ -66,7 +66,7 @@ async function answering(test: Test, answer: ColumnsAnswer | QianzhiError = desc
   const agent = { id, agency: 'civil', publicKey: key.publicKey }
   const polls = (async () => {
     while (!ended.signal.aborted) {
-      for (const { statement } of await openAsks(city.store.query, id)) {
+      for (const { statement } of await openRequests(city.store.query, id)) {
         const ask = openAsk(statement, hubKey.publicKey, id, city.now)!
         const question = questionOf(ask) as DescribeQuestion
         asked.push(question)

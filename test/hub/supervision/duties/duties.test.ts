@@ -7,7 +7,7 @@ import type { Cycle } from '../../../../hub/supervision/duties/periods.ts'
 import { dutyStatus, explainPeriod, listDuties } from '../../../../hub/supervision/duties/duties.ts'
 import { listNotices } from '../../../../hub/records/notices.ts'
 import { saveSettings, supervisionSettings } from '../../../../hub/records/settings.ts'
-import { startSupervision, superviseOnce, type SupervisionParts } from '../../../../hub/supervision/supervision.ts'
+import { startSupervision, superviseOnce, type SupervisionDeps } from '../../../../hub/supervision/supervision.ts'
 import { openOffice, refusal, villages, type Office } from '../../office.ts'
 
 const at = (text: string) => new Date(`${text}+08:00`)
@@ -34,7 +34,7 @@ async function accepted({ store }: Office, day: string, changed: number, snapsho
   )
 }
 
-const partsOf = (hub: Office): SupervisionParts => ({
+const partsOf = (hub: Office): SupervisionDeps => ({
   store: hub.store,
   settings: supervisionSettings(),
   catchUp: async () => {},

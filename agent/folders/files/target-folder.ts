@@ -17,7 +17,7 @@ export interface Lying {
   file: boolean
 }
 
-export class Placing {
+export class TargetFolder {
   readonly #root: string
   #real = ''
   #folds = false

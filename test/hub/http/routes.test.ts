@@ -25,9 +25,9 @@ t.test('every right has its operation, and every operation its right', async (t)
 })
 
 t.test('an operation that changes something says what it takes; an object stands in its path', async (t) => {
-  for (const { name, method, path, body, upload, about, text, answer } of operations) {
+  for (const { name, method, path, body, upload, objectKind, text, answer } of operations) {
     t.ok(method === 'GET' || method === 'DELETE' || body !== undefined || upload !== undefined, `${name} has a shape for its body`)
-    t.equal(path.includes('/:id'), about !== undefined, `${name}: ${path}`)
+    t.equal(path.includes('/:id'), objectKind !== undefined, `${name}: ${path}`)
     t.match(text, { zh: /\p{Script=Han}/u, en: /^[\x20-\x7e]+$/ })
     t.ok(answer !== undefined || method === 'GET' || upload, `${name} says what it answers`)
   }
@@ -58,13 +58,13 @@ t.test('doors', async (t) => {
       const who = `${name} by ${caller.principal.name}`
       const reach = reachOf(caller.principal, name)
       const toOthers = await knock(caller, operation, others)
-      if (reach.size === 0 || (operation.about && !reach.has('any'))) {
+      if (reach.size === 0 || (operation.objectKind && !reach.has('any'))) {
         t.match(toOthers, { status: 403, body: { code: 'QZ-FORBIDDEN' } }, `${who}, another agency's object`)
       } else if (!ends(operation)) t.notMatch(toOthers.status, /^(?:401|403|5..)$/, `${who}: ${toOthers.text.slice(0, 200)}`)
-      if (!operation.about || ends(operation)) continue
-      const id = await makeObject(ours, operation.about)
+      if (!operation.objectKind || ends(operation)) continue
+      const id = await makeObject(ours, operation.objectKind)
       const toOurs = await knock(caller, operation, ours, id)
-      if (allows(caller.principal, name, await relationsOf(city.store.query, operation.about, id))) {
+      if (allows(caller.principal, name, await relationsOf(city.store.query, operation.objectKind, id))) {
         t.notMatch(toOurs.status, /^(?:401|403|5..)$/, `${who}, own object: ${toOurs.text.slice(0, 200)}`)
       } else t.match(toOurs, { status: 403, body: { code: 'QZ-FORBIDDEN' } }, `${who}, not theirs`)
     }
@@ -77,8 +77,8 @@ function ends({ method, body, upload }: Operation): boolean {
 }
 
 /** Calls with what no operation takes, so that whoever passes is answered 400, and nothing is changed. */
-async function knock(caller: Caller, { method, path, about, upload }: Operation, objects: Objects, id?: string): Promise<Answer> {
-  const object = about ? (id ?? (await makeObject(objects, about))) : ''
+async function knock(caller: Caller, { method, path, objectKind, upload }: Operation, objects: Objects, id?: string): Promise<Answer> {
+  const object = objectKind ? (id ?? (await makeObject(objects, objectKind))) : ''
   const url = path.replace(':id', encodeURIComponent(object)).replaceAll(/:\w+/g, '1')
   if (upload) return caller.upload(url, upload.type, Buffer.from('nothing'))
   if (method === 'GET') return caller.get(url)

@@ -3,13 +3,13 @@ import fc from 'fast-check'
 import t from 'tap'
 import { bucketBytes } from '../../../protocol/digest.ts'
 import { differingBuckets, differingKeys } from '../../../hub/reconciliation/comparing.ts'
-import { Judging, maxRounds } from '../../../hub/reconciliation/judging.ts'
+import { Verdict, maxRounds } from '../../../hub/reconciliation/verdict.ts'
 
 type Row = string | null
 
 /** One key, followed over rounds of [source, target]. */
 function follow(rounds: readonly (readonly [Row, Row])[], faults: { source?: string; target?: string } = {}) {
-  const judging = new Judging([{ key: ['k'], difference: 'changed' }])
+  const judging = new Verdict([{ key: ['k'], difference: 'changed' }])
   for (const [source, target] of rounds) {
     if (judging.open.length === 0) break
     judging.note({ hashes: [source], faults: [faults.source ?? null] }, { hashes: [target], faults: [faults.target ?? null] })
@@ -83,7 +83,7 @@ t.test('a quarantined key says on which side and why', async (t) => {
 })
 
 t.test('what was sent again is looked at anew', async (t) => {
-  const judging = new Judging([
+  const judging = new Verdict([
     { key: ['1'], difference: 'changed' },
     { key: ['2'], difference: 'missing' },
     { key: ['3'], difference: 'extra' },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { codedError, QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
-import type { Asks } from '../exchange/agent-requests.ts'
+import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { Store } from '../store/store.ts'
 import type { Wakeups } from '../store/wakeups.ts'
 import { newSalt, RunSide } from './asking.ts'
@@ -11,9 +11,9 @@ import { failRun, finishRun, insertRun, putOff } from './records.ts'
 import { runnableRoutes, runRoute, type RunRoute } from './routes.ts'
 import { slotOf, type ReconciliationSettings } from './settings.ts'
 
-export interface ReconciliationParts {
+export interface ReconciliationDeps {
   store: Pick<Store, 'query' | 'transaction'>
-  asks: Pick<Asks, 'ask'>
+  asks: Pick<AgentRequests, 'ask'>
   wakeups: Wakeups
   settings: ReconciliationSettings
   logger: Logger
@@ -48,16 +48,16 @@ interface Claimed {
 }
 
 /** Starts the runs that are due, and conducts those that wait: a few at once, one at a time for each agent. Any number of hub processes may. */
-export class Conductor {
-  readonly #parts: ReconciliationParts
+export class ReconciliationRunner {
+  readonly #deps: ReconciliationDeps
   readonly #name = randomUUID()
   readonly #ending = new AbortController()
   readonly #running = new Map<string, Promise<void>>()
   readonly #looping: Promise<void>
   #scheduled = -Infinity
 
-  constructor(parts: ReconciliationParts) {
-    this.#parts = parts
+  constructor(deps: ReconciliationDeps) {
+    this.#deps = deps
     this.#looping = this.#loop()
   }
 
@@ -68,7 +68,7 @@ export class Conductor {
   }
 
   async #loop(): Promise<void> {
-    const { wakeups, logger } = this.#parts
+    const { wakeups, logger } = this.#deps
     const { signal } = this.#ending
     while (!signal.aborted) {
       using heard = wakeups.listen([reconciliationTopic])
@@ -85,14 +85,14 @@ export class Conductor {
     await this.#interruptDead()
     if (performance.now() - this.#scheduled > everySchedule) {
       this.#scheduled = performance.now()
-      await scheduleRuns(this.#parts)
+      await scheduleRuns(this.#deps)
     }
-    while (this.#running.size < this.#parts.settings.atOnce && !this.#ending.signal.aborted) {
+    while (this.#running.size < this.#deps.settings.atOnce && !this.#ending.signal.aborted) {
       const claimed = await this.#claim()
       if (!claimed) return
       const running = this.#run(claimed).finally(() => {
         this.#running.delete(claimed.id)
-        this.#parts.wakeups.wake(reconciliationTopic)
+        this.#deps.wakeups.wake(reconciliationTopic)
       })
       this.#running.set(claimed.id, running)
     }
@@ -100,7 +100,7 @@ export class Conductor {
 
   /** Runs of a process that died wait again, and so do those of this process before it was started anew. */
   async #interruptDead(): Promise<void> {
-    const { store, clock } = this.#parts
+    const { store, clock } = this.#deps
     await store.query(
       `update reconciliation set state = 'waiting', conductor = null, step = null, not_before = $1, code = 'QZ-RECONCILE-INTERRUPTED', details = jsonb_build_object('run', id)
        where state = 'running' and beat_at < $2`,
@@ -114,18 +114,18 @@ export class Conductor {
   }
 
   #late(run: string): QianzhiError {
-    return new QianzhiError('QZ-RECONCILE-TIME', { run, hours: this.#parts.settings.hours })
+    return new QianzhiError('QZ-RECONCILE-TIME', { run, hours: this.#deps.settings.hours })
   }
 
   /** The next waiting run none of whose agents takes part in another one. */
   async #claim(): Promise<Claimed | undefined> {
-    const { store, clock } = this.#parts
+    const { store, clock } = this.#deps
     const [claimed] = await store.query<Claimed>(claimSql, [clock(), this.#name])
     return claimed
   }
 
   async #run(claimed: Claimed): Promise<void> {
-    const { store, clock, logger, again = 600_000 } = this.#parts
+    const { store, clock, logger, again = 600_000 } = this.#deps
     const { id } = claimed
     const beating = new AbortController()
     const beats = this.#beat(id, beating.signal)
@@ -148,7 +148,7 @@ export class Conductor {
 
   /** Says now and then that this process lives: a run whose process died waits again. */
   async #beat(id: string, signal: AbortSignal): Promise<void> {
-    const { store, clock } = this.#parts
+    const { store, clock } = this.#deps
     while (!signal.aborted) {
       await sleep(deadAfter / 4, undefined, { signal }).catch(() => undefined)
       if (!signal.aborted) await store.query('update reconciliation set beat_at = $2 where id = $1', [id, clock()]).catch(() => undefined)
@@ -156,7 +156,7 @@ export class Conductor {
   }
 
   async #conduct({ id, route: name, repair, deadline }: Claimed): Promise<void> {
-    const { store, asks, clock, logger } = this.#parts
+    const { store, asks, clock, logger } = this.#deps
     const route = await this.#routeOf(name)
     const salt = newSalt()
     const goOn = async (side: string, step: string, rows: number) => {
@@ -182,7 +182,7 @@ export class Conductor {
   }
 
   async #routeOf(name: string): Promise<RunRoute> {
-    const route = await runRoute(this.#parts.store.query, name, this.#parts.clock())
+    const route = await runRoute(this.#deps.store.query, name, this.#deps.clock())
     if (!route) throw new QianzhiError('QZ-ROUTE-ENDED', { route: name, reason: '不在有效期内 / it is not in force' })
     return route
   }
@@ -206,7 +206,7 @@ const claimSql = `
   returning c.id, c.route, c.repair, c.deadline`
 
 /** Every route in force has its run of the night, unless one was made since. */
-async function scheduleRuns({ store, settings, clock }: ReconciliationParts): Promise<void> {
+async function scheduleRuns({ store, settings, clock }: ReconciliationDeps): Promise<void> {
   if (settings.every === 0) return
   const now = clock()
   const latest = new Map(

@@ -5,7 +5,7 @@
 import type { RowFault } from '../../database.ts'
 import type { DeliveredParts, PlacedFile, Version } from './delivered-parts.ts'
 import type { PartFiles } from './part-files.ts'
-import { inParallel, type Lying, type Placing } from './placing.ts'
+import { inParallel, type Lying, type TargetFolder } from './target-folder.ts'
 import type { SinkStore } from '../store/sink-store.ts'
 
 /** Names that are settled together. */
@@ -15,11 +15,11 @@ const maxKnown = 1_000
 /** Milliseconds for which that counts. */
 const knownFor = 600_000
 
-export interface SettlingContext {
+export interface FilePlacementDeps {
   store: SinkStore
   parts: DeliveredParts
   files: PartFiles
-  placing: Placing
+  placing: TargetFolder
 }
 
 /** What is to be done with a file. */
@@ -32,15 +32,15 @@ type Plan =
   /** `kept`: its parts stay, and it may be tried again. */
   | { name: string; do: 'set-aside'; version: Version; fault: RowFault; kept: boolean }
 
-export class Settling {
-  readonly #context: SettlingContext
+export class FilePlacement {
+  readonly #deps: FilePlacementDeps
   /** SHA-256 of files in the folder by name, and when they were hashed: `print` tells whether it still counts. */
   readonly #known = new Map<string, { print: string; sha256: string | undefined; at: number }>()
   /** Names that another program keeps from being written. */
   readonly busy = new Set<string>()
 
-  constructor(context: SettlingContext) {
-    this.#context = context
+  constructor(deps: FilePlacementDeps) {
+    this.#deps = deps
   }
 
   /**
@@ -48,7 +48,7 @@ export class Settling {
    * they were.
    */
   async lies(name: string, sha256: string, read: boolean): Promise<boolean> {
-    const { parts, placing } = this.#context
+    const { parts, placing } = this.#deps
     const placed = parts.placed(name)
     if (placed?.sha256 !== sha256) return false
     return this.#holds(await placing.look(name), { name, ...(!read && { placed }) }, sha256)
@@ -60,7 +60,7 @@ export class Settling {
     const knows = known?.print === lying.print && performance.now() - known.at < knownFor
     if (knows) return known.sha256 === sha256
     if (placed?.print === lying.print && placed.sha256 === sha256) return true
-    const found = await this.#context.placing.hash(name)
+    const found = await this.#deps.placing.hash(name)
     if (this.#known.size >= maxKnown) this.#known.clear()
     this.#known.set(name, { print: lying.print, sha256: found, at: performance.now() })
     return found === sha256
@@ -68,7 +68,7 @@ export class Settling {
 
   /** All names that wait. @returns how many files were newly set aside. */
   async settle(generation: number): Promise<number> {
-    const { parts } = this.#context
+    const { parts } = this.#deps
     let aside = 0
     // What goes may make room for what comes: a file for a folder, another spelling.
     const goes = (name: string): boolean => parts.versions(generation, name).length === 0
@@ -90,7 +90,7 @@ export class Settling {
   }
 
   #pendKept(generation: number): number {
-    const { store, parts } = this.#context
+    const { store, parts } = this.#deps
     const rows = store.all('select row from quarantine where generation = ? and row is not null', generation)
     if (rows.length > 0) store.transaction(() => rows.forEach((row) => parts.pend((JSON.parse(String(row['row'])) as string[])[0]!)))
     return rows.length
@@ -98,7 +98,7 @@ export class Settling {
 
   *#pages(concerns: (name: string) => boolean): Generator<string[]> {
     let after = ''
-    for (let all = this.#context.parts.pending(after, atOnce); all.length > 0; all = this.#context.parts.pending(after, atOnce)) {
+    for (let all = this.#deps.parts.pending(after, atOnce); all.length > 0; all = this.#deps.parts.pending(after, atOnce)) {
       after = all.at(-1)!
       const names = all.filter(concerns)
       if (names.length > 0) yield names
@@ -106,7 +106,7 @@ export class Settling {
   }
 
   async #settleSome(generation: number, names: readonly string[]): Promise<number> {
-    const { store, parts, placing, files } = this.#context
+    const { store, parts, placing, files } = this.#deps
     const plans: Plan[] = []
     await inParallel(names, async (name) => void plans.push(await this.#plan(generation, name)))
     const spellings = new Map<string, string>()
@@ -127,7 +127,7 @@ export class Settling {
   }
 
   async #plan(generation: number, name: string): Promise<Plan> {
-    const { parts, files, placing } = this.#context
+    const { parts, files, placing } = this.#deps
     const version = parts.complete(generation, name)
     if (!version) return parts.versions(generation, name).length === 0 ? { name, do: 'remove' } : { name, do: 'nothing' }
     const placed = parts.placed(name)
@@ -149,7 +149,7 @@ export class Settling {
   /** Of two names that the file system takes for the same the second one is set aside. */
   #apart(plan: Plan, spellings: Map<string, string>): Plan {
     if (plan.do !== 'place' || !plan.fresh) return plan
-    const folded = this.#context.placing.folded(plan.name)
+    const folded = this.#deps.placing.folded(plan.name)
     const other = spellings.get(folded)
     if (other !== undefined) return refused(plan.version, 'name', spelling(other))
     spellings.set(folded, plan.name)
@@ -157,7 +157,7 @@ export class Settling {
   }
 
   async #carryOut(plan: Plan): Promise<Plan> {
-    const { files, placing, parts } = this.#context
+    const { files, placing, parts } = this.#deps
     const { name } = plan
     this.busy.delete(name)
     if (plan.do === 'remove' && parts.placed(name) && !(await placing.remove(name))) {
@@ -173,7 +173,7 @@ export class Settling {
 
   /** @returns whether the file is newly set aside. */
   #writeDown(generation: number, plan: Plan, prints: ReadonlyMap<string, string>): boolean {
-    const { store, parts, placing } = this.#context
+    const { store, parts, placing } = this.#deps
     const { name } = plan
     if (plan.do !== 'nothing' || !this.busy.has(name)) parts.settled(name)
     if (plan.do === 'nothing') return false

@@ -4,7 +4,7 @@ import type { AgentReport, MorningLine } from '../../../protocol/api.ts'
 import { checkHealth } from '../../../hub/status/health.ts'
 import { listAgents } from '../../../hub/registry/machines/agents.ts'
 import { attendToReports } from '../../../hub/registry/grants/refusals.ts'
-import { missingLine } from '../../../hub/supervision/morning.ts'
+import { missingLine } from '../../../hub/supervision/daily-reports.ts'
 import { openCity, type City } from '../city.ts'
 import { enrolled } from '../office.ts'
 

@@ -4,9 +4,9 @@ import type { CatalogContent } from './content.ts'
 import { roleNames } from './subjects.ts'
 
 /** What people call the fields of a catalog entry and their values: in faults, Excel files and differences. */
-export type Words = Record<Language, string>
+export type LocalizedText = Record<Language, string>
 
-export const fieldNames: Record<keyof CatalogContent, Words> = {
+export const fieldNames: Record<keyof CatalogContent, LocalizedText> = {
   title: { zh: '信息资源名称', en: 'title' },
   classification: { zh: '信息资源分类', en: 'classification' },
   abstract: { zh: '信息资源摘要', en: 'abstract' },
@@ -31,7 +31,7 @@ export const fieldNames: Record<keyof CatalogContent, Words> = {
   exceptions: { zh: '一数一源例外', en: 'exceptions to one source' },
 }
 
-export const itemFieldNames: Record<keyof Item, Words> = {
+export const itemFieldNames: Record<keyof Item, LocalizedText> = {
   id: { zh: '信息项标识', en: 'item id' },
   name: { zh: '列名', en: 'column name' },
   label: { zh: '信息项名称', en: 'item label' },
@@ -103,7 +103,7 @@ export const valueNames = {
     binary: { zh: '二进制', en: 'binary' },
     json: { zh: 'JSON', en: 'JSON' },
   },
-  role: roleNames satisfies Record<SubjectRole, Words>,
+  role: roleNames satisfies Record<SubjectRole, LocalizedText>,
   checkKind: {
     uscc: { zh: '统一社会信用代码', en: 'unified social credit code' },
     'organisation-code': { zh: '组织机构代码', en: 'organisation code' },
@@ -111,18 +111,18 @@ export const valueNames = {
     'identity-number': { zh: '公民身份号码', en: 'identity number' },
   },
   checkOn: { warn: { zh: '提示', en: 'warn' }, reject: { zh: '拒绝', en: 'reject' } },
-} as const satisfies Record<string, Record<string, Words>>
+} as const satisfies Record<string, Record<string, LocalizedText>>
 
 export type Enumeration = keyof typeof valueNames
 
 export function valueName(of: Enumeration, value: string, language: Language): string {
-  const names: Record<string, Words> = valueNames[of]
+  const names: Record<string, LocalizedText> = valueNames[of]
   return names[value]?.[language] ?? value
 }
 
 /** The value that a word means: the value itself, or its Chinese or English name. Undefined where it is none. */
 export function valueNamed(of: Enumeration, word: string): string | undefined {
-  const names: Record<string, Words> = valueNames[of]
+  const names: Record<string, LocalizedText> = valueNames[of]
   const plain = (text: string) => text.normalize('NFKC').toLowerCase().replaceAll(/\s/g, '')
   return Object.keys(names).find((value) => [value, names[value]!.zh, names[value]!.en].some((name) => plain(name) === plain(word)))
 }

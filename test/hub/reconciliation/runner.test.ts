@@ -5,8 +5,8 @@ import t, { type Test } from 'tap'
 import type { ReconcileQuestion } from '../../../protocol/reconciliation.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { checkHealth } from '../../../hub/status/health.ts'
-import { Conductor } from '../../../hub/reconciliation/conductor.ts'
-import { lastEqual } from '../../../hub/reconciliation/evidence.ts'
+import { ReconciliationRunner } from '../../../hub/reconciliation/runner.ts'
+import { lastEqual } from '../../../hub/reconciliation/last-equal.ts'
 import { keysOfRun, listRuns, readRun, type WholeRun } from '../../../hub/reconciliation/records.ts'
 import { requestRun } from '../../../hub/reconciliation/requesting.ts'
 import { reconciliationSettings, slotOf, type ReconciliationSettings } from '../../../hub/reconciliation/settings.ts'
@@ -26,7 +26,7 @@ interface Stage {
   source: MemoryAgent
   target: MemoryAgent
   settings: ReconciliationSettings
-  conduct: () => Conductor
+  conduct: () => ReconciliationRunner
   /** A run that somebody asks for, when it has ended or was put off. */
   reconcile: (repair?: boolean) => Promise<WholeRun>
 }
@@ -54,10 +54,10 @@ async function open(test: Test, file: Parameters<typeof reconciliationSettings>[
   ])
   const asks = { ask: async (agent: string, question: unknown) => agents.get(agent)!.answer(question as ReconcileQuestion) as never }
   const parts = { ...office, asks, settings, logger: pino({ level: 'silent' }), clock: office.clock, again: 1_000 }
-  const conductors: Conductor[] = []
+  const conductors: ReconciliationRunner[] = []
   test.teardown(async () => void (await Promise.all(conductors.map((one) => one.stop()))))
   const conduct = () => {
-    const conductor = new Conductor(parts)
+    const conductor = new ReconciliationRunner(parts)
     conductors.push(conductor)
     return conductor
   }
@@ -271,16 +271,16 @@ t.test('each route has its minute of the night, and one run of it', async (t) =>
   office.now = new Date('2026-11-22T16:59:00Z')
   stage.conduct()
   await until('it has looked', async () => (await office.store.query('select 1')).length === 1)
-  t.same(await listRuns(office.store.query, { only: null, limit: 10 }), [], 'not yet')
+  t.same(await listRuns(office.store.query, { agencyScope: null, limit: 10 }), [], 'not yet')
   office.now = new Date('2026-11-22T17:01:00Z')
   stage.conduct()
   const [run] = await until('the night’s run', async () => {
-    const found = await listRuns(office.store.query, { only: 'water', limit: 10 })
+    const found = await listRuns(office.store.query, { agencyScope: 'water', limit: 10 })
     return found[0]?.state === 'equal' && found
   })
   t.match(run, { requestedBy: 'hub', repair: true })
   stage.conduct()
   office.now = new Date('2026-11-22T18:00:00Z')
   stage.conduct()
-  t.equal((await listRuns(office.store.query, { only: null, limit: 10 })).length, 1)
+  t.equal((await listRuns(office.store.query, { agencyScope: null, limit: 10 })).length, 1)
 })

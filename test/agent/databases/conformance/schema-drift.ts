@@ -1,7 +1,7 @@
 /** A delivered table that somebody alters while it is filled: found before a row is harmed, never blamed on the rows. */
 import type { Test } from 'tap'
 import type { Row } from '../../../../agent/database.ts'
-import type { Position } from '../../../../protocol/position.ts'
+import type { ChainPosition } from '../../../../protocol/position.ts'
 import { until } from '../../../support/programs.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 import { at, delivered, licence, openSinks, sinkOf, type Filling } from './fixture.ts'
@@ -16,7 +16,7 @@ export function alteredConformance(t: Test, engine: Dialect, freshDatabase: () =
     return filling
   }
 
-  function apply({ delivery }: Filling, from: Position | null, to: Position, rows: Row[]) {
+  function apply({ delivery }: Filling, from: ChainPosition | null, to: ChainPosition, rows: Row[]) {
     const columns = licence.items.map((_, i) => rows.map((row) => row[i]!))
     return delivery.apply(sink, 'live', delivery.prepare(sink, { from, to, rows: rows.length, columns }))
   }

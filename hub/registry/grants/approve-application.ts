@@ -11,7 +11,7 @@ import { record } from '../workflow.ts'
 
 export interface Granting {
   query: Query
-  concerned: Set<string>
+  affectedAgents: Set<string>
   principal: Principal
   now: Date
 }
@@ -75,10 +75,10 @@ export async function askConsent(
 }
 
 async function grantOne(granting: Granting, application: Application, resource: Covered): Promise<Grant> {
-  const { query, concerned } = granting
+  const { query, affectedAgents } = granting
   const known = await grantInForce(query, application, resource.code)
   const grant = known ? await replaceGrant(granting, known, application, resource) : await newGrant(granting, application, resource)
-  await concernReceivers(query, grant.id, concerned)
+  await concernReceivers(query, grant.id, affectedAgents)
   if (application.mode === 'exchange') await deliver(granting, grant, application, resource)
   await notify(query, {
     to: { agency: resource.agency, role: 'reviewer' },
@@ -139,13 +139,13 @@ async function replaceGrant({ query, principal }: Granting, known: Grant, applic
 }
 
 async function deliver(
-  { query, concerned, principal, now }: Granting,
+  { query, affectedAgents, principal, now }: Granting,
   grant: Grant,
   { agent }: Application,
   { agency }: Covered,
 ): Promise<void> {
   if (agent === null || (await routesOf(query, grant.id)).some((route) => route.agent === agent)) return
-  const route = await bindRoute(query, grant, agent, concerned)
+  const route = await bindRoute(query, grant, agent, affectedAgents)
   const input = { grant: grant.id, agent }
   await record(query, { workflow: 'route', object: route.id, event: 'create', from: null, to: 'active', principal, input })
   await startDeadline(query, { kind: 'delivery', object: `route ${route.id}`, agency, role: 'agency-it', from: now })
@@ -155,7 +155,7 @@ async function deliver(
  * A resource was published, newly or again, in the caller's transaction: approved applications for its standard cover it from now on
  * (Art. 16), at once where it is unconditional, else when its provider consents.
  */
-export async function resourcePublished(query: Query, concerned: Set<string>, resource: { code: string }, now: Date): Promise<void> {
+export async function resourcePublished(query: Query, affectedAgents: Set<string>, resource: { code: string }, now: Date): Promise<void> {
   const [found] = await query<{ standard: string | null }>('select standard from resource where code = $1', [resource.code])
   if (found?.standard == null) return
   await lockStandard(query, found.standard)
@@ -164,5 +164,5 @@ export async function resourcePublished(query: Query, concerned: Set<string>, re
        and agency <> (select agency from resource where code = $3) order by id`,
     [found.standard, now, resource.code],
   )
-  for (const application of approved) await grantCovered({ query, concerned, principal: theHub, now }, application)
+  for (const application of approved) await grantCovered({ query, affectedAgents, principal: theHub, now }, application)
 }

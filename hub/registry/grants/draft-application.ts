@@ -1,13 +1,13 @@
 import type { PreviewAnswer } from '../../../protocol/asks.ts'
 import { codedError, QianzhiError } from '../../../protocol/errors.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
-import type { Asks } from '../../exchange/agent-requests.ts'
+import type { AgentRequests } from '../../exchange/agent-requests.ts'
 import { coveredBy, dayEnd, openItems, requireMachine, rule, whyNotShared, type Covered } from './application-rules.ts'
 import { loadApplication, type Application } from './applications.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { producerOf } from '../catalog/resources.ts'
-import { advance, record } from '../workflow.ts'
+import { applyEvent, record } from '../workflow.ts'
 import { applicationFlow, type ApplicationContent } from './application-workflow.ts'
 
 export interface NewApplication extends ApplicationContent {
@@ -71,8 +71,8 @@ export async function decideMany(
   const decided: Decided[] = []
   for (const id of new Set(ids)) {
     try {
-      const { state } = await change(registry, (query, concerned) =>
-        advance(applicationFlow, decision, id, { registry, query, concerned, principal, input }),
+      const { state } = await change(registry, (query, affectedAgents) =>
+        applyEvent(applicationFlow, decision, id, { registry, query, affectedAgents, principal, input }),
       )
       decided.push({ id, state })
     } catch (error) {
@@ -94,7 +94,7 @@ export interface Preview extends PreviewAnswer {
  */
 export async function previewApplication(
   registry: Registry,
-  asks: Pick<Asks, 'ask'>,
+  asks: Pick<AgentRequests, 'ask'>,
   principal: Principal,
   { id, resource: wanted, signal }: { id: string; resource?: string; signal: AbortSignal },
 ): Promise<Preview> {

@@ -4,7 +4,7 @@ import type { Query } from '../../store/store.ts'
 import { requireGrant, type Grant } from './grants.ts'
 import { expirePublications } from '../cases/publications.ts'
 import { change, type Registry } from '../../records/registry.ts'
-import { advance } from '../workflow.ts'
+import { applyEvent } from '../workflow.ts'
 import { grantFlow } from './grant-workflow.ts'
 
 export interface ListedGrant extends Grant {
@@ -28,7 +28,7 @@ export interface GrantedRoute {
 
 export interface GrantFilter {
   /** Receiver or provider; null: everybody's. */
-  only: string | null
+  agencyScope: string | null
   state?: string | undefined
   resource?: string | undefined
   agency?: string | undefined
@@ -42,12 +42,15 @@ const listed = `select g.id, g.resource, g.agency, g.items, g.mode, g.state, g.r
   from access_grant g join resource r on r.code = g.resource`
 
 /** By id. */
-export function findGrants({ store }: Registry, { only, state, resource, agency, after, limit }: GrantFilter): Promise<ListedGrant[]> {
+export function findGrants(
+  { store }: Registry,
+  { agencyScope, state, resource, agency, after, limit }: GrantFilter,
+): Promise<ListedGrant[]> {
   return store.query<ListedGrant>(
     `${listed} where ($1::text is null or g.agency = $1 or r.agency = $1) and ($2::text is null or g.state = $2)
        and ($3::text is null or g.resource = $3) and ($4::text is null or g.agency = $4) and ($5::text is null or g.id > $5)
      order by g.id limit $6`,
-    [only, state ?? null, resource ?? null, agency ?? null, after ?? null, limit],
+    [agencyScope, state ?? null, resource ?? null, agency ?? null, after ?? null, limit],
   )
 }
 
@@ -77,13 +80,13 @@ export async function explainGrantRoutes({ store }: Registry, id: string, explai
  */
 export async function expireGrants(registry: Registry): Promise<number> {
   for (let ended = 0; ; ended++) {
-    const again = await change(registry, async (query, concerned) => {
+    const again = await change(registry, async (query, affectedAgents) => {
       const [due] = await query<{ id: string }>(
         `select id from access_grant where state in ('active', 'suspended', 'held') and valid_to <= $1 order by valid_to, id limit 1
          for no key update skip locked`,
         [registry.clock()],
       )
-      if (due) await advance(grantFlow, 'expire', due.id, { registry, query, concerned, principal: theHub, input: {} })
+      if (due) await applyEvent(grantFlow, 'expire', due.id, { registry, query, affectedAgents, principal: theHub, input: {} })
       return due !== undefined
     })
     if (!again) return ended

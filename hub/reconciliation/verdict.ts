@@ -31,7 +31,7 @@ export const maxRounds = 6
  * source had queued when it was read. A key stands as different only when two rounds, one after the other, found the same different
  * rows on both sides: whatever was under way has come by then.
  */
-export class Judging {
+export class Verdict {
   readonly #keys: Followed[]
   #rounds = 0
   /** What a settled key is called: `repaired` once rows were sent again. */
