@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { DeliveryHeader } from '../protocol/api.ts'
-import { codedError, isErrorCode, QianzhiError } from '../protocol/errors.ts'
+import { codedError, detailsFromWire, isErrorCode, QianzhiError } from '../protocol/errors.ts'
 import type { Position } from '../protocol/position.ts'
 import { appliedReceipt, headStatement, removalReceipt } from '../protocol/receipt.ts'
 import type { SigningKey } from '../protocol/signature.ts'
@@ -109,7 +109,7 @@ function takeHeader(deps: InboundDeps, header: DeliveryHeader, sent: number): vo
   for (const told of header.routes) {
     const route = routes.get(told.route)
     if (told.head) route?.noteHead(told.head)
-    if (told.code && isErrorCode(told.code)) route?.told(new QianzhiError(told.code, told.details))
+    if (told.code && isErrorCode(told.code)) route?.told(new QianzhiError(told.code, detailsFromWire(told)))
   }
 }
 

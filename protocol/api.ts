@@ -261,6 +261,8 @@ export const DeliveryHeader = Type.Object({
       head: Type.Optional(Type.String()),
       code: Type.Optional(Type.String()),
       details: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String(), Type.Number()]))),
+      /** The details that are texts in both languages (errors.ts, WireDetails). */
+      texts: Type.Optional(Type.Record(Type.String(), Type.Object({ zh: Type.String(), en: Type.String() }))),
     }),
   ),
   /** What the hub asks of the agent: `qz-ask` statements (asks.ts), told until they are answered or expire. */
@@ -285,16 +287,21 @@ export function encodeDelivery(header: DeliveryHeader, batches: readonly Buffer[
 
 /** Throws QZ-BATCH-FORMAT where the container is cut off or is none. */
 export function decodeDelivery(bytes: Buffer): { header: DeliveryHeader; batches: { route: string; bytes: Buffer }[] } {
-  if (bytes.length < 8 || !bytes.subarray(0, 4).equals(magic)) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: 'no QZD1 container' })
+  if (bytes.length < 8 || !bytes.subarray(0, 4).equals(magic))
+    throw new QianzhiError('QZ-BATCH-FORMAT', { reason: { zh: '不是 QZD1 容器', en: 'no QZD1 container' } })
   let at = 8 + bytes.readUInt32BE(4)
-  if (at > bytes.length) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: 'the delivery header is cut off' })
+  if (at > bytes.length)
+    throw new QianzhiError('QZ-BATCH-FORMAT', { reason: { zh: '交付的头部不完整', en: 'the delivery header is cut off' } })
   const header = decodeHeader(bytes.subarray(8, at))
   const batches = header.batches.map(({ route, length }) => {
     const part = bytes.subarray(at, (at += length))
-    if (part.length !== length) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: 'the delivery is cut off' })
+    if (part.length !== length) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: { zh: '交付不完整', en: 'the delivery is cut off' } })
     return { route, bytes: part }
   })
-  if (at !== bytes.length) throw new QianzhiError('QZ-BATCH-FORMAT', { reason: 'the delivery goes on after its last batch' })
+  if (at !== bytes.length)
+    throw new QianzhiError('QZ-BATCH-FORMAT', {
+      reason: { zh: '最后一个批次之后还有内容', en: 'the delivery goes on after its last batch' },
+    })
   return { header, batches }
 }
 
@@ -303,8 +310,12 @@ function decodeHeader(json: Buffer): DeliveryHeader {
   try {
     header = JSON.parse(json.toString())
   } catch (cause) {
-    throw new QianzhiError('QZ-BATCH-FORMAT', { reason: `delivery header: ${reasonOf(cause)}` }, { cause })
+    throw badHeader(reasonOf(cause), cause)
   }
   if (headerShape.Check(header)) return header
-  throw new QianzhiError('QZ-BATCH-FORMAT', { reason: `delivery header: ${headerShape.Errors(header)[0]?.message ?? 'shape'}` })
+  throw badHeader(headerShape.Errors(header)[0]?.message ?? 'shape')
+}
+
+function badHeader(fault: string, cause?: unknown): QianzhiError {
+  return new QianzhiError('QZ-BATCH-FORMAT', { reason: { zh: `交付头部:${fault}`, en: `delivery header: ${fault}` } }, { cause })
 }

@@ -1,7 +1,7 @@
 import nacl from 'tweetnacl'
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { codedError, isErrorCode, QianzhiError, type ErrorCode, type ErrorDetails } from './errors.ts'
+import { codedError, detailsFromWire, detailsToWire, isErrorCode, QianzhiError, type ErrorCode, type WireDetails } from './errors.ts'
 import { identifierKinds } from './identifiers.ts'
 import { ReconcileAnswer, ReconcileQuestion } from './reconciliation.ts'
 import { Schema, subjectRoles } from './schema.ts'
@@ -179,7 +179,9 @@ export function openAsk(jws: string, hubKey: string, agent: string, now: Date): 
 export function questionOf(ask: Ask): Question {
   const question: unknown = ask
   if (questionShapes.some((shape) => shape.Check(question))) return question as Question
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `no question of kind ${ask.kind} that this agent knows` })
+  throw new QianzhiError('QZ-REQUEST-INVALID', {
+    reason: { zh: `此代理不认识的问询:${ask.kind}`, en: `no question of kind ${ask.kind} that this agent knows` },
+  })
 }
 
 /** Bytes of a request with a sealed answer, and of the answer before it is sealed (base64 takes a third more). */
@@ -198,7 +200,7 @@ export const SealedAnswer = Type.Object({
 export type SealedAnswer = Static<typeof SealedAnswer>
 
 /** An answer, or why there is none. */
-export type Outcome = { answer: Answer } | { error: { code: ErrorCode; details: ErrorDetails } }
+export type Outcome = { answer: Answer } | { error: { code: ErrorCode } & WireDetails }
 
 /** One answer that is too large becomes QZ-BATCH-LIMIT. */
 export function sealAnswer({ ask, reply }: Pick<Ask, 'ask' | 'reply'>, outcome: Outcome): SealedAnswer {
@@ -211,13 +213,13 @@ export function sealAnswer({ ask, reply }: Pick<Ask, 'ask' | 'reply'>, outcome: 
 }
 
 function tooLarge(bytes: number): QianzhiError {
-  return new QianzhiError('QZ-BATCH-LIMIT', { reason: `an answer of ${bytes} bytes` })
+  return new QianzhiError('QZ-BATCH-LIMIT', { reason: { zh: `答复为 ${bytes} 字节`, en: `an answer of ${bytes} bytes` } })
 }
 
 /** An error as an outcome; what has no code becomes QZ-INTERNAL. */
 export function failure(error: unknown): Outcome {
   const { code, details } = codedError(error)
-  return { error: { code, details } }
+  return { error: { code, ...detailsToWire(details) } }
 }
 
 /** The pair of keys of one ask: the secret one stays in memory. */
@@ -253,10 +255,10 @@ function shapeOfAnswer(question: Question) {
 /** Opens an answer. Throws the agent's own coded error, and QZ-REQUEST-INVALID where this is no answer to the question. */
 export function openAnswer<Q extends Question>(sealed: SealedAnswer, secret: Uint8Array, question: Q): AnswerTo<Q> {
   const outcome = unseal(sealed, secret)
-  const error = outcome?.['error'] as { code?: unknown; details?: ErrorDetails } | undefined
-  if (error && isErrorCode(error.code)) throw new QianzhiError(error.code, { ...error.details })
+  const error = outcome?.['error'] as { code?: unknown; details?: unknown; texts?: unknown } | undefined
+  if (error && isErrorCode(error.code)) throw new QianzhiError(error.code, detailsFromWire(error))
   if (outcome && shapeOfAnswer(question).Check(outcome['answer'])) return outcome['answer'] as AnswerTo<Q>
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'the agent sent no answer to this question' })
+  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: '代理的答复与问询不符', en: 'the agent sent no answer to this question' } })
 }
 
 /** No cause is kept: it could hold a part of the answer. */

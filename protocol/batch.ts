@@ -132,11 +132,10 @@ export interface SealedBatch {
 
 /** Takes a container apart. Throws QZ-BATCH-FORMAT or QZ-BATCH-LIMIT. */
 export function splitBatch(bytes: Buffer, limits: BatchLimits = readerLimits): SealedBatch {
-  if (bytes.length > limits.encoded)
-    throw new QianzhiError('QZ-BATCH-LIMIT', { reason: `${bytes.length} bytes, at most ${limits.encoded}` })
-  if (bytes.length < 8 || !bytes.subarray(0, 4).equals(magic)) throw malformed('no QZB1 container')
+  if (bytes.length > limits.encoded) throw overLimit(bytes.length, limits.encoded, '字节', 'bytes')
+  if (bytes.length < 8 || !bytes.subarray(0, 4).equals(magic)) throw malformed('不是 QZB1 容器', 'no QZB1 container')
   const start = 8 + bytes.readUInt32BE(4)
-  if (start > bytes.length) throw malformed('the manifest is cut off')
+  if (start > bytes.length) throw malformed('清单不完整', 'the manifest is cut off')
   const jws = bytes.toString('latin1', 8, start)
   return { jws, hash: sha256(jws), blocks: splitBlocks(bytes, start, limits), bytes }
 }
@@ -146,16 +145,15 @@ function splitBlocks(bytes: Buffer, start: number, limits: BatchLimits): PackedB
   let unpacked = 0
   for (let at = start; at < bytes.length;) {
     const data = at + 1 + bytes.readUInt8(at) + 8
-    if (data > bytes.length) throw malformed('a block header is cut off')
+    if (data > bytes.length) throw malformed('数据块头部不完整', 'a block header is cut off')
     const end = data + bytes.readUInt32BE(data - 8)
-    if (end > bytes.length) throw malformed('a block is cut off')
+    if (end > bytes.length) throw malformed('数据块不完整', 'a block is cut off')
     const unpackedLength = bytes.readUInt32BE(data - 4)
     unpacked += unpackedLength
     blocks.push({ item: bytes.toString('latin1', at + 1, data - 8), packed: bytes.subarray(data, end), unpackedLength })
     at = end
   }
-  if (unpacked > limits.unpacked)
-    throw new QianzhiError('QZ-BATCH-LIMIT', { reason: `${unpacked} bytes unpacked, at most ${limits.unpacked}` })
+  if (unpacked > limits.unpacked) throw overLimit(unpacked, limits.unpacked, '字节(解压后)', 'bytes unpacked')
   return blocks
 }
 
@@ -175,12 +173,14 @@ export function openBatch(
   limits: BatchLimits = readerLimits,
 ): OpenBatch {
   const keyId = statementKeyId(sealed.jws, 'qz-batch')
-  if (keyId === undefined) throw malformed('the manifest is no batch statement')
+  if (keyId === undefined) throw malformed('清单不是批次声明', 'the manifest is no batch statement')
   const publicKey = publicKeyOf(keyId)
-  if (!publicKey) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `key ${keyId} is not the provider's` })
+  if (!publicKey)
+    throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: { zh: `密钥 ${keyId} 不是提供方的`, en: `key ${keyId} is not the provider's` } })
   const manifest = verifyStatement(sealed.jws, 'qz-batch', publicKey)
-  if (manifest === undefined) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: 'the signature does not match' })
-  if (!manifestShape.Check(manifest)) throw malformed(`manifest: ${manifestShape.Errors(manifest)[0]?.message ?? 'shape'}`)
+  if (manifest === undefined)
+    throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: { zh: '签名不符', en: 'the signature does not match' } })
+  if (!manifestShape.Check(manifest)) throw badManifest(manifestShape.Errors(manifest)[0]?.message ?? 'shape')
   checkManifest(manifest, limits)
   checkBlocks(manifest, sealed.blocks)
   return { ...sealed, manifest, keyId }
@@ -192,25 +192,29 @@ export function trustedManifest(sealed: Pick<SealedBatch, 'jws'>): Manifest {
 }
 
 function checkManifest(manifest: Manifest, limits: BatchLimits): void {
-  if (manifest.rows > limits.rows) throw new QianzhiError('QZ-BATCH-LIMIT', { reason: `${manifest.rows} rows, at most ${limits.rows}` })
-  if ((manifest.kind === 'snapshot') !== (manifest.snapshot !== undefined)) throw malformed('snapshot marks do not fit the kind')
-  if (manifest.snapshot && manifest.snapshot.began > manifest.seq) throw malformed('the snapshot begins after the batch')
-  if ((manifest.seq === 1) !== (manifest.prev === null)) throw malformed('prev must be null exactly where an epoch begins')
-  if (manifest.seq === 1 && manifest.snapshot?.began !== 1) throw malformed('an epoch must begin with a snapshot')
-  if (manifest.scope !== undefined) throw malformed('scope is reserved')
-  if (new Set(manifest.blocks.map((block) => block.item)).size !== manifest.blocks.length) throw malformed('an item is listed twice')
+  if (manifest.rows > limits.rows) throw overLimit(manifest.rows, limits.rows, '行', 'rows')
+  if ((manifest.kind === 'snapshot') !== (manifest.snapshot !== undefined))
+    throw malformed('快照标记与批次类型不符', 'snapshot marks do not fit the kind')
+  if (manifest.snapshot && manifest.snapshot.began > manifest.seq)
+    throw malformed('快照起点在批次之后', 'the snapshot begins after the batch')
+  if ((manifest.seq === 1) !== (manifest.prev === null))
+    throw malformed('只有一代的首批次可以没有前一批次(prev)', 'prev must be null exactly where an epoch begins')
+  if (manifest.seq === 1 && manifest.snapshot?.began !== 1) throw malformed('每一代必须以快照开始', 'an epoch must begin with a snapshot')
+  if (manifest.scope !== undefined) throw malformed('scope 为保留字段', 'scope is reserved')
+  if (new Set(manifest.blocks.map((block) => block.item)).size !== manifest.blocks.length)
+    throw malformed('信息项重复列出', 'an item is listed twice')
 }
 
 function checkBlocks(manifest: Manifest, blocks: readonly PackedBlock[]): void {
   const listed = new Map(manifest.blocks.map((block) => [block.item, block.sha256]))
   for (const { item, packed } of blocks) {
     const expected = listed.get(item)
-    if (expected === undefined) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'not in the manifest, or twice' })
+    if (expected === undefined) throw badBlock(item, '不在清单中,或重复', 'not in the manifest, or twice')
     listed.delete(item)
-    if (sha256(packed) !== expected) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'its SHA-256 differs' })
+    if (sha256(packed) !== expected) throw badBlock(item, 'SHA-256 不同', 'its SHA-256 differs')
   }
   // Without it deletes would read as upserts.
-  if (listed.has(opBlock)) throw new QianzhiError('QZ-BATCH-BLOCK', { item: opBlock, reason: 'missing' })
+  if (listed.has(opBlock)) throw badBlock(opBlock, '缺失', 'missing')
 }
 
 /** True where this batch is the first of a snapshot: a receiver may begin here. */
@@ -221,14 +225,14 @@ export function beginsSnapshot(manifest: Manifest): boolean {
 /** The values of one block, one per row. Throws QZ-BATCH-BLOCK where it does not unpack to exactly that. */
 export function blockValues(batch: OpenBatch, item: string): Value[] {
   const block = batch.blocks.find((candidate) => candidate.item === item)
-  if (!block) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: 'missing' })
+  if (!block) throw badBlock(item, '缺失', 'missing')
   try {
     const values: unknown = JSON.parse(unpack(batch.manifest.codec, block).toString('utf8', saltLength))
     if (Array.isArray(values) && values.length === batch.manifest.rows && values.every(isValue)) return values
   } catch (cause) {
     throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: reasonOf(cause) }, { cause })
   }
-  throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: `not ${batch.manifest.rows} texts or nulls` })
+  throw wrongCount(item, batch.manifest.rows)
 }
 
 /** What `blockValues` checks, without making the values: the hub reads none. Keys have no `nulls`. Throws QZ-BATCH-BLOCK. */
@@ -240,7 +244,7 @@ export function checkBlock({ manifest }: OpenBatch, block: PackedBlock, nulls: b
   } catch (cause) {
     throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: reasonOf(cause) }, { cause })
   }
-  if (count !== manifest.rows) throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: `not ${manifest.rows} texts or nulls` })
+  if (count !== manifest.rows) throw wrongCount(item, manifest.rows)
 }
 
 function isValue(value: unknown): value is Value {
@@ -264,6 +268,22 @@ export function projectBatch(sealed: SealedBatch, items: ReadonlySet<string>): B
   return Buffer.concat(parts)
 }
 
-function malformed(reason: string): QianzhiError {
-  return new QianzhiError('QZ-BATCH-FORMAT', { reason })
+function malformed(zh: string, en: string): QianzhiError {
+  return new QianzhiError('QZ-BATCH-FORMAT', { reason: { zh, en } })
+}
+
+function badManifest(fault: string): QianzhiError {
+  return malformed(`清单:${fault}`, `manifest: ${fault}`)
+}
+
+function overLimit(count: number, limit: number, zh: string, en: string): QianzhiError {
+  return new QianzhiError('QZ-BATCH-LIMIT', { reason: { zh: `${count} ${zh},最多 ${limit}`, en: `${count} ${en}, at most ${limit}` } })
+}
+
+function badBlock(item: string, zh: string, en: string): QianzhiError {
+  return new QianzhiError('QZ-BATCH-BLOCK', { item, reason: { zh, en } })
+}
+
+function wrongCount(item: string, rows: number): QianzhiError {
+  return badBlock(item, `不是 ${rows} 个文本或空值`, `not ${rows} texts or nulls`)
 }

@@ -4,6 +4,7 @@ import type { Static, TObject } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { LineCounter, parseDocument } from 'yaml'
 import { QianzhiError, reasonOf } from './errors.ts'
+import { same, type LocalizedText } from './localized.ts'
 
 export interface ReadingOptions {
   /** A missing file means defaults only. */
@@ -30,7 +31,7 @@ function readText(path: string, optional: boolean): string {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (optional && (error as NodeJS.ErrnoException).code === 'ENOENT') return ''
-    throw fault(path, `无法读取 / cannot be read: ${reasonOf(error)}`, error)
+    throw fault(path, { zh: `无法读取:${reasonOf(error)}`, en: `cannot be read: ${reasonOf(error)}` }, error)
   }
 }
 
@@ -38,7 +39,7 @@ function parse(path: string, text: string): unknown {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
   const [error] = document.errors
-  if (error) throw fault(`${path}:${lines.linePos(error.pos[0]).line}`, `YAML: ${error.message.split('\n')[0]}`, error)
+  if (error) throw fault(`${path}:${lines.linePos(error.pos[0]).line}`, same(`YAML: ${error.message.split('\n')[0]}`), error)
   return document.toJS({ maxAliasCount: 100 }) ?? {}
 }
 
@@ -68,15 +69,21 @@ function reference(kind: string, name: string, key: string, { folder, env }: Sur
   if (kind === 'env') {
     const value = env[name]
     if (value !== undefined) return value
-    throw fault(key, `环境变量 ${name} 未设置,请设置后再启动 / environment variable ${name} is not set: set it and start again`)
+    throw fault(key, {
+      zh: `环境变量 ${name} 未设置,请设置后再启动`,
+      en: `environment variable ${name} is not set: set it and start again`,
+    })
   }
   if (kind !== 'file') {
-    throw fault(key, `只支持 \${env:NAME} 与 \${file:path} / only \${env:NAME} and \${file:path} are known, not \${${kind}:…}`)
+    throw fault(key, {
+      zh: `只支持 \${env:NAME} 与 \${file:path},不支持 \${${kind}:…}`,
+      en: `only \${env:NAME} and \${file:path} are known, not \${${kind}:…}`,
+    })
   }
   try {
     return readFileSync(resolve(folder, name), 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
-    throw fault(key, `无法读取文件 ${name} / file ${name} cannot be read: ${reasonOf(error)}`, error)
+    throw fault(key, { zh: `无法读取文件 ${name}:${reasonOf(error)}`, en: `file ${name} cannot be read: ${reasonOf(error)}` }, error)
   }
 }
 
@@ -92,11 +99,16 @@ function misfit(errors: readonly ShapeError[], shape: TObject): QianzhiError {
   const foreign = errors.find((error) => error.keyword === 'additionalProperties')
   const error = foreign ?? errors[0]
   const at = (error?.instancePath ?? '').split('/').slice(1)
-  if (!foreign) return fault(at.join('.') || 'file', `取值不符合要求,请改正 / correct the value, it ${error?.message ?? 'does not fit'}`)
+  if (!foreign) {
+    const wrong = error?.message ?? 'does not fit'
+    return fault(at.join('.') || 'file', { zh: `取值不符合要求,请改正:${wrong}`, en: `correct the value, it ${wrong}` })
+  }
   const unknown = (foreign.params as { additionalProperties: string[] }).additionalProperties[0]!
   const known = knownKeys(shape, at).join(', ')
-  const reason = `未知配置项,请删除或改正;此处可用: ${known} / unknown key: remove or correct it; known here: ${known}`
-  return fault([...at, unknown].join('.'), reason)
+  return fault([...at, unknown].join('.'), {
+    zh: `未知配置项,请删除或改正;此处可用:${known}`,
+    en: `unknown key: remove or correct it; known here: ${known}`,
+  })
 }
 
 interface ShapePart {
@@ -111,7 +123,7 @@ function knownKeys(shape: ShapePart, at: readonly string[]): string[] {
   return Object.keys(part?.properties ?? {})
 }
 
-function fault(key: string, reason: string, cause?: unknown): QianzhiError {
+function fault(key: string, reason: LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-CONFIG', { key, reason }, { cause })
 }
 

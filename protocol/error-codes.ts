@@ -1,18 +1,16 @@
 /** Every code of Qianzhi, once: HTTP status, who must act, whether the same request may succeed later, and the texts. See errors.ts. */
 
-export type Language = 'zh' | 'en'
+import type { LocalizedText } from './localized.ts'
 
 /** Who must act before the thing can succeed. */
 export type Actor = 'provider' | 'receiver' | 'office' | 'operator' | 'requester' | 'nobody'
 
-export interface ErrorKind {
+export interface ErrorKind extends LocalizedText {
   /** HTTP status when the error is an answer. */
   status: number
   who: Actor
   /** True where the same request can succeed later without anybody changing it. */
   retry: boolean
-  zh: string
-  en: string
 }
 
 export const kinds = {

@@ -3,12 +3,15 @@
  * whether the same request may succeed later; the texts are shown to people in Chinese and English.
  */
 
-import { kinds, type Actor, type ErrorKind, type Language } from './error-codes.ts'
+import { kinds, type Actor, type ErrorKind } from './error-codes.ts'
+import { inLanguage, isLocalized, type Language, type LocalizedText } from './localized.ts'
 
-export type { Actor, ErrorKind, Language } from './error-codes.ts'
+export type { Actor, ErrorKind } from './error-codes.ts'
+export type { Language, LocalizedText } from './localized.ts'
 
 export type ErrorCode = keyof typeof kinds
-export type ErrorDetails = Record<string, string | number>
+/** What a text's placeholders stand for. A reason that is ours is given in both languages: `reason: { zh: '…', en: '…' }`. */
+export type ErrorDetails = Record<string, string | number | LocalizedText>
 
 /** An error with a stable code. `message` is the English text; `text('zh')` the Chinese one. */
 export class QianzhiError extends Error {
@@ -43,12 +46,15 @@ export const errorCodes = Object.keys(kinds) as ErrorCode[]
 
 /** The text of a code with `{name}` replaced from `details`; a missing detail stays visible as its name. */
 export function errorText(code: ErrorCode, details: ErrorDetails, language: Language): string {
-  return kinds[code][language].replace(/\{(\w+)\}/g, (whole, name: string) => String(details[name] ?? whole))
+  return kinds[code][language].replace(/\{(\w+)\}/g, (whole, name: string) => inLanguage(details[name] ?? whole, language))
 }
 
 /** The message of anything thrown, for the `reason` of a coded error. AggregateErrors of connection attempts give their parts. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join('; ')
+export function reasonOf(error: unknown, language: Language = 'en'): string {
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    return error.errors.map((part) => reasonOf(part, language)).join('; ')
+  }
+  if (error instanceof QianzhiError) return error.text(language)
   if (error instanceof Error) return error.message || error.name
   return String(error)
 }
@@ -66,26 +72,52 @@ export function errorForLog(error: unknown): { code?: string; message: string; s
   return { ...code, message: error.message, ...(error.stack ? { stack: error.stack } : {}), ...cause }
 }
 
+/**
+ * Details as they travel, in a problem, a delivery or an answer to an ask: `details` is flat, and shows a text of ours in both languages
+ * to a peer that does not know `texts`, which is what counts.
+ */
+export interface WireDetails {
+  details: Record<string, string | number>
+  texts?: Record<string, LocalizedText>
+}
+
+export function detailsToWire(details: ErrorDetails): WireDetails {
+  const texts = Object.fromEntries(Object.entries(details).filter((entry): entry is [string, LocalizedText] => isLocalized(entry[1])))
+  const flat = Object.entries(details).map(([name, value]) => [name, isLocalized(value) ? `${value.zh} / ${value.en}` : value])
+  return { details: Object.fromEntries(flat), ...(Object.keys(texts).length > 0 && { texts }) }
+}
+
+/** Of anything that a peer sent: what is neither a text nor a number is left out. */
+export function detailsFromWire(sent: object): ErrorDetails {
+  const { details, texts } = sent as { details?: unknown; texts?: unknown }
+  const flat = entriesOf(details).filter(([, value]) => typeof value === 'string' || typeof value === 'number')
+  const pairs = entriesOf(texts).filter(([, value]) => isLocalized(value))
+  return Object.fromEntries([...flat, ...pairs])
+}
+
+function entriesOf(value: unknown): [string, string | number | LocalizedText][] {
+  return typeof value === 'object' && value !== null ? Object.entries(value) : []
+}
+
 /** RFC 9457 problem details, with both languages. */
-export interface Problem {
+export interface Problem extends WireDetails {
   type: string
   title: string
   status: number
   code: ErrorCode
   who: Actor
   retry: boolean
-  detail: { zh: string; en: string }
-  details: ErrorDetails
+  detail: LocalizedText
 }
 
 export function toProblem(error: QianzhiError): Problem {
   const { status, who, retry } = error.kind
   const detail = { zh: error.text('zh'), en: error.text('en') }
-  return { type: `urn:qianzhi:error:${error.code}`, title: detail.en, status, code: error.code, who, retry, detail, details: error.details }
+  const { code } = error
+  return { type: `urn:qianzhi:error:${code}`, title: detail.en, status, code, who, retry, detail, ...detailsToWire(error.details) }
 }
 
 export function fromProblem(body: unknown): QianzhiError | undefined {
   if (typeof body !== 'object' || body === null || !('code' in body) || !isErrorCode(body.code)) return undefined
-  const details = 'details' in body && typeof body.details === 'object' && body.details !== null ? (body.details as ErrorDetails) : {}
-  return new QianzhiError(body.code, details)
+  return new QianzhiError(body.code, detailsFromWire(body))
 }

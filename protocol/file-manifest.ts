@@ -118,5 +118,5 @@ export function verifyProvider({ resource, to, provider }: FileManifest, provide
 }
 
 function fault(zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-FILE-SIGNATURE', { reason: `${zh} / ${en}` })
+  return new QianzhiError('QZ-FILE-SIGNATURE', { reason: { zh, en } })
 }

@@ -3,6 +3,7 @@
  * where it was cut off. Every part's row names the SHA-256 of the whole file under the provider's signature: who has all parts and finds
  * that hash over them has verified the signature over the whole.
  */
+import type { LocalizedText } from './localized.ts'
 import { longestTextKey, type Item, type Openness, type Schema } from './schema.ts'
 import { valueFault, type Value } from './value.ts'
 
@@ -87,20 +88,20 @@ const reserved = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|cono
 
 /**
  * Why a name is not written into any folder, or undefined where it may be: every system must take it for the same file, and none for
- * something outside the folder. In Chinese and English.
+ * something outside the folder.
  */
-export function fileNameFault(name: string): string | undefined {
-  if (!name.isWellFormed() || name.includes('\uFFFD')) return '文件名编码有误 / the name is not well encoded'
-  if (unseen.test(name)) return '文件名含控制字符 / the name holds control characters'
+export function fileNameFault(name: string): LocalizedText | undefined {
+  if (!name.isWellFormed() || name.includes('\uFFFD')) return { zh: '文件名编码有误', en: 'the name is not well encoded' }
+  if (unseen.test(name)) return { zh: '文件名含控制字符', en: 'the name holds control characters' }
   if (valueFault({ type: 'text', length: longestTextKey }, name) !== undefined)
-    return `文件名(含路径)超过 ${longestTextKey} 个字符 / the name with its path is longer than ${longestTextKey} characters`
+    return { zh: `文件名(含路径)超过 ${longestTextKey} 个字符`, en: `the name with its path is longer than ${longestTextKey} characters` }
   const wrong = /[\\:*?"<>|]/.exec(name)?.[0]
-  if (wrong !== undefined) return `文件名含字符 ${wrong} / the name holds the character ${wrong}`
+  if (wrong !== undefined) return { zh: `文件名含字符 ${wrong}`, en: `the name holds the character ${wrong}` }
   for (const segment of name.split('/')) {
-    if (segment === '') return '文件名含空的路径段 / a part of the path is empty'
-    if (segment.startsWith('.')) return '文件名或目录名以点开头 / a part of the path begins with a dot'
-    if (/[. ]$/.test(segment)) return '文件名或目录名以点或空格结尾 / a part of the path ends with a dot or a space'
-    if (reserved.test(segment)) return `${segment} 是 Windows 保留名 / ${segment} is a reserved name of Windows`
+    if (segment === '') return { zh: '文件名含空的路径段', en: 'a part of the path is empty' }
+    if (segment.startsWith('.')) return { zh: '文件名或目录名以点开头', en: 'a part of the path begins with a dot' }
+    if (/[. ]$/.test(segment)) return { zh: '文件名或目录名以点或空格结尾', en: 'a part of the path ends with a dot or a space' }
+    if (reserved.test(segment)) return { zh: `${segment} 是 Windows 保留名`, en: `${segment} is a reserved name of Windows` }
   }
   return undefined
 }

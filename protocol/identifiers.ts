@@ -1,3 +1,5 @@
+import { joinTexts, type LocalizedText } from './localized.ts'
+
 /**
  * The four identifiers whose check characters are verified where the rows are: at the provider's agent, in forms and in uploads.
  * Made to be called for every row: no regular expressions, nothing allocated.
@@ -23,23 +25,23 @@ export function checkIdentifier(kind: IdentifierKind, text: string): IdentifierF
   return checks[kind](text)
 }
 
-const faultTexts: Record<IdentifierFault, string> = {
-  length: '位数不对 / wrong number of characters',
-  character: '含有不允许的字符 / a character that is not allowed',
-  date: '出生日期不存在 / a date of birth that does not exist',
-  check: '校验码不对 / wrong check character',
+const faultTexts: Record<IdentifierFault, LocalizedText> = {
+  length: { zh: '位数不对', en: 'wrong number of characters' },
+  character: { zh: '含有不允许的字符', en: 'a character that is not allowed' },
+  date: { zh: '出生日期不存在', en: 'a date of birth that does not exist' },
+  check: { zh: '校验码不对', en: 'wrong check character' },
 }
 
-const names: Record<IdentifierKind, string> = {
-  uscc: '统一社会信用代码 / unified social credit code',
-  'organisation-code': '组织机构代码 / organisation code',
-  'registration-number': '工商注册号 / registration number',
-  'identity-number': '公民身份号码 / identity number',
+const names: Record<IdentifierKind, LocalizedText> = {
+  uscc: { zh: '统一社会信用代码', en: 'unified social credit code' },
+  'organisation-code': { zh: '组织机构代码', en: 'organisation code' },
+  'registration-number': { zh: '工商注册号', en: 'registration number' },
+  'identity-number': { zh: '公民身份号码', en: 'identity number' },
 }
 
-/** In Chinese and English, for people. Never holds the value. */
-export function identifierFaultText(kind: IdentifierKind, fault: IdentifierFault): string {
-  return `${names[kind]}: ${faultTexts[fault]}`
+/** For people. Never holds the value. */
+export function identifierFaultText(kind: IdentifierKind, fault: IdentifierFault): LocalizedText {
+  return joinTexts([names[kind], faultTexts[fault]], { zh: ':', en: ': ' })
 }
 
 /** Values of at least so many different identifiers, and so large a share of all that are there. */

@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { QianzhiError } from './errors.ts'
+import { QianzhiError, type WireDetails } from './errors.ts'
 import { ChainPosition } from './position.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 
@@ -138,7 +138,9 @@ const shapes = new Map(Object.entries(reconcileAnswers).map(([name, shape]) => [
 /** Throws QZ-REQUEST-INVALID where an agent's answer is none to this step. */
 export function stepAnswer<N extends StepName>(name: N, answer: unknown): StepAnswer<N> {
   if (shapes.get(name)!.Check(answer)) return answer as StepAnswer<N>
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `no answer to the step ${name} of a reconciliation` })
+  throw new QianzhiError('QZ-REQUEST-INVALID', {
+    reason: { zh: `与对账步骤 ${name} 不符的答复`, en: `no answer to the step ${name} of a reconciliation` },
+  })
 }
 
 const statementShape = Compile(ReconciliationStatement)
@@ -168,7 +170,8 @@ export interface ReconciliationProgress {
   rows: number
   /** Why it failed, or was put off. */
   code: string | null
-  details: Record<string, string | number> | null
+  details: WireDetails['details'] | null
+  texts?: WireDetails['texts']
   statement: ReconciliationStatement | null
   /** Keys in which the two differed, and what has become of each. */
   keys: readonly { key: ReconciledKey; difference: string; state: string; side?: string | null; code?: string | null }[]

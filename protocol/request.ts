@@ -2,6 +2,7 @@ import { createHash, sign, verify } from 'node:crypto'
 import { httpbis } from 'http-message-signatures'
 import { protocolVersion, versionHeader } from './api.ts'
 import { QianzhiError, reasonOf } from './errors.ts'
+import { same, type LocalizedText } from './localized.ts'
 import { publicKeyObject, type SigningKey } from './signature.ts'
 
 /**
@@ -43,11 +44,12 @@ export const clockTolerance = 300
  * Throws QZ-REQUEST-SIGNATURE, QZ-REQUEST-CLOCK.
  */
 export async function verifyRequest(request: ReceivedRequest, publicKeyOf: (keyId: string) => Promise<string>, now: Date): Promise<string> {
-  const invalid = (reason: string, cause?: unknown) => new QianzhiError('QZ-REQUEST-SIGNATURE', { reason }, { cause })
-  if (request.headers['content-digest'] !== contentDigest(request.body)) throw invalid('Content-Digest does not match the body')
+  const invalid = (reason: LocalizedText, cause?: unknown) => new QianzhiError('QZ-REQUEST-SIGNATURE', { reason }, { cause })
+  if (request.headers['content-digest'] !== contentDigest(request.body))
+    throw invalid({ zh: 'Content-Digest 与正文不符', en: 'Content-Digest does not match the body' })
   let keyId = ''
   const keyLookup = async (params: { keyid?: string; created?: unknown }) => {
-    if (keyId) throw invalid('more than one signature')
+    if (keyId) throw invalid({ zh: '签名多于一个', en: 'more than one signature' })
     checkClock(params.created, now)
     keyId = params.keyid ?? ''
     const key = publicKeyObject(await publicKeyOf(keyId))
@@ -64,9 +66,9 @@ export async function verifyRequest(request: ReceivedRequest, publicKeyOf: (keyI
     }
     if (await httpbis.verifyMessage(config, message)) return keyId
   } catch (error) {
-    throw error instanceof QianzhiError ? error : invalid(reasonOf(error), error)
+    throw error instanceof QianzhiError ? error : invalid(same(reasonOf(error)), error)
   }
-  throw invalid('it does not match, or there is none')
+  throw invalid({ zh: '签名不符或没有签名', en: 'it does not match, or there is none' })
 }
 
 function checkClock(created: unknown, now: Date): void {

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { QianzhiError } from './errors.ts'
 import { identifierKinds } from './identifiers.ts'
+import type { LocalizedText } from './localized.ts'
 import { keyTypes, valueTypes } from './value.ts'
 
 /** ASCII identifier of a column or table in delivered databases: at most 30 bytes, so that every engine takes it. */
@@ -100,16 +101,14 @@ export function itemById(schema: Pick<Schema, 'items'>, id: string): Item | unde
 }
 
 /** Something that is wrong with a schema. `item` is the id of the item concerned. */
-export interface SchemaFault {
+export interface SchemaFault extends LocalizedText {
   item: string | null
-  zh: string
-  en: string
 }
 
 /** What TypeBox cannot say. Throws QZ-SCHEMA naming the first thing that is wrong. */
 export function checkSchema(schema: Schema): Schema {
   const [fault] = schemaFaults(schema)
-  if (fault) throw new QianzhiError('QZ-SCHEMA', { reason: `${fault.zh} / ${fault.en}` })
+  if (fault) throw new QianzhiError('QZ-SCHEMA', { reason: { zh: fault.zh, en: fault.en } })
   return schema
 }
 

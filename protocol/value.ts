@@ -1,3 +1,5 @@
+import type { LocalizedText } from './localized.ts'
+
 /**
  * Portable values: every value travels as one text form, or null (which is not the empty text).
  *
@@ -39,45 +41,51 @@ const min64 = -(2n ** 63n)
 const max64 = 2n ** 63n - 1n
 
 /** Why `value` cannot travel as this type, in words a person can act on, or undefined when it can. */
-export function valueFault(limits: ValueLimits, value: Value): string | undefined {
+export function valueFault(limits: ValueLimits, value: Value): LocalizedText | undefined {
   return value === null ? undefined : checks[limits.type](value, limits)
 }
 
-const checks: Record<ValueType, (value: string, limits: ValueLimits) => string | undefined> = {
+const checks: Record<ValueType, (value: string, limits: ValueLimits) => LocalizedText | undefined> = {
   text(value, { length }) {
-    if (value.includes('\0')) return 'contains U+0000'
-    if (!value.isWellFormed()) return 'is not well-formed Unicode'
-    if (length !== undefined && value.length > length && characters(value) > length) return `is longer than ${length} characters`
+    if (value.includes('\0')) return { zh: '含有 U+0000', en: 'contains U+0000' }
+    if (!value.isWellFormed()) return { zh: '不是完整的 Unicode 文本', en: 'is not well-formed Unicode' }
+    if (length !== undefined && value.length > length && characters(value) > length)
+      return { zh: `超过 ${length} 个字符`, en: `is longer than ${length} characters` }
     return undefined
   },
   integer(value) {
-    if (!integerForm.test(value) || value === '-0') return 'is not an integer'
+    if (!integerForm.test(value) || value === '-0') return { zh: '不是整数', en: 'is not an integer' }
     if (value.length < 19) return undefined
-    if (value.length > 20) return 'is outside the 64-bit range'
+    if (value.length > 20) return { zh: '超出 64 位整数范围', en: 'is outside the 64-bit range' }
     const number = BigInt(value)
-    return number < min64 || number > max64 ? 'is outside the 64-bit range' : undefined
+    return number < min64 || number > max64 ? { zh: '超出 64 位整数范围', en: 'is outside the 64-bit range' } : undefined
   },
   decimal(value, { precision = 38, scale = 0 }) {
     const parts = decimalForm.exec(value)
-    if (!parts) return 'is not a decimal number'
+    if (!parts) return { zh: '不是小数', en: 'is not a decimal number' }
     const whole = parts[1]!.replace(/^0+/, '')
     const fraction = (parts[2] ?? '').replace(/0+$/, '')
-    return whole.length > precision - scale || fraction.length > scale ? `does not fit decimal(${precision},${scale})` : undefined
+    return whole.length > precision - scale || fraction.length > scale
+      ? { zh: `超出 decimal(${precision},${scale})`, en: `does not fit decimal(${precision},${scale})` }
+      : undefined
   },
-  boolean: (value) => (value === 'true' || value === 'false' ? undefined : 'is not true or false'),
-  date: (value) => (isDate(value) ? undefined : 'is not a date of the years 0001–9999'),
-  timestamp: (value) => (isTimestamp(value) ? undefined : 'is not a timestamp of the years 0001–9999'),
+  boolean: (value) => (value === 'true' || value === 'false' ? undefined : { zh: '不是 true 或 false', en: 'is not true or false' }),
+  date: (value) => (isDate(value) ? undefined : { zh: '不是公元 0001–9999 年间的日期', en: 'is not a date of the years 0001–9999' }),
+  timestamp: (value) =>
+    isTimestamp(value) ? undefined : { zh: '不是公元 0001–9999 年间的时间', en: 'is not a timestamp of the years 0001–9999' },
   timestamptz: (value) =>
-    value.endsWith('Z') && isTimestamp(value.slice(0, -1)) ? undefined : 'is not a UTC timestamp of the years 0001–9999',
-  time: (value) => (timeForm.test(value) ? undefined : 'is not a time of day'),
-  binary: (value) => (value.length % 4 === 0 && base64Form.test(value) ? undefined : 'is not base64'),
+    value.endsWith('Z') && isTimestamp(value.slice(0, -1))
+      ? undefined
+      : { zh: '不是公元 0001–9999 年间的 UTC 时间', en: 'is not a UTC timestamp of the years 0001–9999' },
+  time: (value) => (timeForm.test(value) ? undefined : { zh: '不是一天中的时刻', en: 'is not a time of day' }),
+  binary: (value) => (value.length % 4 === 0 && base64Form.test(value) ? undefined : { zh: '不是 base64', en: 'is not base64' }),
   json(value) {
-    if (!value.isWellFormed()) return 'is not well-formed Unicode'
+    if (!value.isWellFormed()) return { zh: '不是完整的 Unicode 文本', en: 'is not well-formed Unicode' }
     try {
       JSON.parse(value)
       return undefined
     } catch {
-      return 'is not JSON'
+      return { zh: '不是 JSON', en: 'is not JSON' }
     }
   },
 }

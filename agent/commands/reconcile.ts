@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isErrorCode, QianzhiError } from '../../protocol/errors.ts'
+import { detailsFromWire, isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { callControl } from '../operator/control.ts'
 import type { Command, CommandDeps } from './command.ts'
@@ -42,7 +42,7 @@ async function watch(deps: CommandDeps, run: string): Promise<ReconciliationProg
   }
 }
 
-function showEnd(deps: CommandDeps, { run, route, state, code, details, statement, keys }: ReconciliationProgress): void {
+function showEnd(deps: CommandDeps, { run, route, state, code, details, texts, statement, keys }: ReconciliationProgress): void {
   if (statement) {
     const { source, target, settled, moving, quarantined, repaired, remaining, outcome } = statement
     deps.say(
@@ -50,7 +50,7 @@ function showEnd(deps: CommandDeps, { run, route, state, code, details, statemen
       `${route} (reconciliation ${run}): ${outcome}, source ${source.rows} rows, target ${target.rows} rows; under way ${settled}, moving ${moving}, quarantined ${quarantined}, repaired ${repaired}, remaining ${remaining}`,
     )
   } else if (code !== null && isErrorCode(code)) {
-    const reason = new QianzhiError(code, { ...details })
+    const reason = new QianzhiError(code, detailsFromWire({ details, texts }))
     const [zh, en] = state === 'failed' ? ['失败', 'failed'] : ['推迟', 'put off']
     deps.say(`${route}:${zh},${code} ${reason.text('zh')}`, `${route}: ${en}, ${code} ${reason.text('en')}`)
   }

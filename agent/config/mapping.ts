@@ -52,7 +52,7 @@ export function portableRows(columns: readonly MappedColumn[]): ((read: Rows) =>
 
 function translate(values: Value[], place: number, mapping: ValueMapping): Omit<RowFault, 'key'> | undefined {
   const value = toPortable(values[place]!, mapping)
-  const reason = value === undefined ? noCode(values[place]!) : valueFault(mapping.item, value)
+  const reason = value === undefined ? noCode(values[place]!) : valueFault(mapping.item, value)?.en
   if (reason !== undefined) return { code: 'QZ-ROW-VALUE', item: mapping.item.id, reason }
   values[place] = value!
   return undefined

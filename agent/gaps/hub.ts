@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import type { DeliveryHeader, HeadAnswer, PollRequest, StoredAnswer } from '../../protocol/api.ts'
-import { codedError, errorForLog, QianzhiError } from '../../protocol/errors.ts'
+import { codedError, detailsToWire, errorForLog, QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import type { Position } from '../../protocol/position.ts'
 import { appliedReceipt, removalReceipt } from '../../protocol/receipt.ts'
@@ -113,7 +113,7 @@ export class GapHub implements Hub {
       pending ||= found.pending
       batches.push(...found.batches.map((bytes) => ({ route: ask.route, bytes })))
       const error = found.lack ? await this.#miss(ask.route, found.lack) : (found.error ?? ('error' in handed ? handed.error : undefined))
-      if (error && found.batches.length === 0) header.routes.push({ route: ask.route, code: error.code, details: error.details })
+      if (error && found.batches.length === 0) header.routes.push({ route: ask.route, code: error.code, ...detailsToWire(error.details) })
     }
     header.batches = batches.map(({ route, bytes }) => ({ route, length: bytes.length }))
     return {

@@ -67,7 +67,7 @@ function checkFilter(filter: NonNullable<PreviewQuestion['filter']>, granted: re
     const item = itemById({ items: [...granted] }, id)
     if (!item || !keyTypes.includes(item.type)) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `filter: item ${id}` })
     const reason = valueFault(item, value)
-    if (reason) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `filter: item ${id} ${reason}` })
+    if (reason) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `filter: item ${id} ${reason.en}` })
   }
   return filter
 }

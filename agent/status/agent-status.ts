@@ -1,6 +1,7 @@
 import type { AgentReport, MorningLine, SinkReport, SourceReport } from '../../protocol/api.ts'
 import { isErrorCode } from '../../protocol/errors.ts'
-import { remedyOf, type LocalizedText } from './remedies.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
+import { remedyOf } from './remedies.ts'
 
 type Fault = NonNullable<SourceReport['fault']>
 

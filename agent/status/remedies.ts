@@ -1,10 +1,5 @@
 import { errorKind, type Actor, type ErrorCode } from '../../protocol/errors.ts'
-
-/** What a person reads, in both languages. */
-export interface LocalizedText {
-  zh: string
-  en: string
-}
+import type { LocalizedText } from '../../protocol/localized.ts'
 
 const actors: Record<Actor, LocalizedText> = {
   operator: { zh: '本机运维人员处理', en: 'the operator of this machine' },

@@ -1,8 +1,8 @@
 import type { SettledFile, SnapshotProgress } from '../../protocol/api.ts'
 import { localTime } from '../../protocol/local-time.ts'
 import { showPosition } from '../../protocol/position.ts'
+import { same, type LocalizedText } from '../../protocol/localized.ts'
 import type { AgentStatus, SinkStatus, SourceStatus, ToldFault } from './agent-status.ts'
-import type { LocalizedText } from './remedies.ts'
 
 /** One thing that is told of the agent or a line, as words; `status` prints them, the page makes cells of them. */
 export interface Fact {
@@ -25,10 +25,6 @@ const longWait = 10 * 60_000
 
 /** What is not known, or does not apply. */
 export const unknown: LocalizedText = same('–')
-
-export function same(text: string): LocalizedText {
-  return { zh: text, en: text }
-}
 
 const fact = (zh: string, en: string, value: LocalizedText, tone?: Fact['tone']): Fact => ({
   name: { zh, en },

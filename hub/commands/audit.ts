@@ -4,7 +4,8 @@ import { Compile } from 'typebox/compile'
 import { CheckpointFile } from '../../protocol/checkpoint.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { verifyExport, type HeldCheckpoint, type Verified } from '../supervision/audit/verify.ts'
-import type { Command, Given, Text } from './command.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
+import type { Command, Given } from './command.ts'
 
 /** The audit leaves the hub, and is verified anywhere. */
 export const auditCommands: readonly Command[] = [
@@ -117,7 +118,7 @@ function unreadable(file: string, error: unknown): QianzhiError {
   return new QianzhiError('QZ-REQUEST-INVALID', { reason: `${file}: ${reasonOf(error)}` }, { cause: error })
 }
 
-function report({ from, to, count, head, time, key, keyExpected, checkpoints }: Verified): Text {
+function report({ from, to, count, head, time, key, keyExpected, checkpoints }: Verified): LocalizedText {
   const { matched, later, outside } = checkpoints
   const unchecked = {
     zh: '未与已知的中心公钥核对(请用 --hub-key 或 --checkpoints)',

@@ -1,14 +1,12 @@
-import type { Language } from '../../protocol/errors.ts'
+import type { Language, LocalizedText } from '../../protocol/localized.ts'
 import type { HubConfig } from '../config.ts'
 import type { AdminClient } from './admin-client.ts'
-
-export type Text = Record<Language, string>
 
 export interface Option {
   type: 'string' | 'boolean'
   /** What stands for the value in the help. */
   value?: string
-  text: Text
+  text: LocalizedText
 }
 
 export type Given = Record<string, string | boolean | undefined>
@@ -20,7 +18,7 @@ export interface Command {
   /** Names of its arguments, all needed. */
   arguments: readonly string[]
   options?: Record<string, Option>
-  text: Text
+  text: LocalizedText
   /** Needs no configuration, and is given none but the defaults. */
   standalone?: true
   /** @returns the exit code where it is not 0. */
@@ -35,7 +33,7 @@ export interface CommandDeps {
   /** The text for people, or with --json the value. */
   show: (value: unknown, text: string) => void
   /** For people only: does not get in the way of what a script reads from standard output. */
-  hint: (text: Text) => void
+  hint: (text: LocalizedText) => void
 }
 
 /** Rows under headings, columns apart by two spaces; Chinese characters take two columns of a terminal. */

@@ -1,7 +1,8 @@
 import { errorForLog } from '../../protocol/errors.ts'
 import type { Explanation } from '../status/explain.ts'
 import type { Health } from '../status/health.ts'
-import type { Command, Text } from './command.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
+import type { Command } from './command.ts'
 
 /** What the operator of the hub's machine does. */
 export const operatorCommands: readonly Command[] = [
@@ -67,7 +68,7 @@ export const operatorCommands: readonly Command[] = [
   },
 ]
 
-function firstAdminText(link: string, expires: string): Text {
+function firstAdminText(link: string, expires: string): LocalizedText {
   // The page behind the link comes with the console.
   const call = 'POST /api/v1/activation {"secret": …}(docs/registry.md)'
   return {

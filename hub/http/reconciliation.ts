@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { agentPaths } from '../../protocol/api.ts'
-import { QianzhiError } from '../../protocol/errors.ts'
+import { detailsToWire, QianzhiError } from '../../protocol/errors.ts'
 import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { keysOfRun, readRun } from '../reconciliation/records.ts'
 import { requestRun, type RequestDeps } from '../reconciliation/requesting.ts'
@@ -32,7 +32,17 @@ export function reconciliationApi(deps: RequestDeps): Api {
           throw new QianzhiError('QZ-NOT-FOUND', { what: `reconciliation ${run}` })
         const { route, state, step, rows, code, details, statement } = found
         const keys = await keysOfRun(query, run)
-        return { run, route, state, step, rows: Number(rows ?? 0), code, details, statement, keys }
+        return {
+          run,
+          route,
+          state,
+          step,
+          rows: Number(rows ?? 0),
+          code,
+          ...(details ? detailsToWire(details) : { details }),
+          statement,
+          keys,
+        }
       },
     )
   }

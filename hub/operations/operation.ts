@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Static, TObject, TSchema } from 'typebox'
-import type { Language } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Principal } from '../access/principal.ts'
 import type { ObjectKind } from '../access/relations.ts'
 import type { OperationName } from '../access/rights.ts'
@@ -45,7 +45,7 @@ export interface Operation {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Below /api/v1, with `:id` for the object where `about` says of which kind it is. */
   path: string
-  text: Record<Language, string>
+  text: LocalizedText
   objectKind?: ObjectKind
   params?: TObject
   query?: TObject

@@ -1,4 +1,4 @@
-import { QianzhiError, type QianzhiError as Coded } from '../../protocol/errors.ts'
+import { QianzhiError, type ErrorDetails, type QianzhiError as Coded } from '../../protocol/errors.ts'
 import type { ReconciliationStatement } from '../../protocol/reconciliation.ts'
 import { writeAudit } from '../records/audit.ts'
 import { notify } from '../records/notices.ts'
@@ -28,7 +28,7 @@ export interface Run {
   step: string | null
   rows: string | null
   code: string | null
-  details: Record<string, string | number> | null
+  details: ErrorDetails | null
   statement: ReconciliationStatement | null
 }
 

@@ -1,4 +1,4 @@
-import type { Language } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 
 /** What a person may be. The names of the offices are settings; these are their parts in the regulation. */
 export const roles = {
@@ -13,7 +13,7 @@ export const roles = {
   'audit-admin': { zh: '审计管理员', en: 'audit administrator' },
   supervisor: { zh: '监察员', en: 'supervisor' },
   secrecy: { zh: '保密监督员', en: 'secrecy supervisor' },
-} as const satisfies Record<string, Record<Language, string>>
+} as const satisfies Record<string, LocalizedText>
 
 export type Role = keyof typeof roles
 

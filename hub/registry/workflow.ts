@@ -1,4 +1,5 @@
-import { QianzhiError, type Language } from '../../protocol/errors.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import { authorise } from '../access/authorise.ts'
 import { actedBy, type Principal } from '../access/principal.ts'
 import { relationsOf, type ObjectKind } from '../access/relations.ts'
@@ -42,7 +43,7 @@ export interface Transition<S extends string, T, I = Record<string, unknown>> {
 export interface Workflow<S extends string, T extends { state: S }> {
   name: ObjectKind
   table: string
-  states: Record<S, Record<Language, string>>
+  states: Record<S, LocalizedText>
   initial: S
   events: Record<string, readonly Transition<S, T, never>[]>
   /** Locks what an event may need before the object itself, so that all who need both lock them in one order. */

@@ -1,6 +1,7 @@
 import { kinds, type Actor } from '../../protocol/error-codes.ts'
 import { isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import type { AgentReport } from '../../protocol/api.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Query } from '../store/store.ts'
 import { missingLine } from './daily-reports.ts'
 import { notify, type Recipient } from '../records/notices.ts'
@@ -140,7 +141,7 @@ async function tellOver(query: Query, agent: ReportingAgent, { line, code, told 
   })
 }
 
-function nameOf({ line, resource }: Pick<Held, 'line' | 'resource'>): { zh: string; en: string } {
+function nameOf({ line, resource }: Pick<Held, 'line' | 'resource'>): LocalizedText {
   const name = line.slice(line.indexOf(' ') + 1)
   if (line.startsWith('source ')) return { zh: `资源 ${resource} 的采集`, en: `Capture of resource ${resource}` }
   const of = resource === name ? '' : ` (${resource})`

@@ -1,3 +1,4 @@
+import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Role } from '../records/roles.ts'
 import { writeAudit } from '../records/audit.ts'
 import type { Query } from '../store/store.ts'
@@ -7,7 +8,7 @@ import { notify, type Recipient } from '../records/notices.ts'
 import type { DeadlineKind, Rules } from '../records/settings.ts'
 
 /** What each deadline is for. */
-export const deadlineTitles: Record<DeadlineKind, { zh: string; en: string }> = {
+export const deadlineTitles: Record<DeadlineKind, LocalizedText> = {
   'catalog-update': { zh: '目录更新', en: 'update of the catalog' },
   'application-reply': { zh: '共享申请答复', en: 'reply to an application' },
   delivery: { zh: '数据提供', en: 'delivery of approved data' },

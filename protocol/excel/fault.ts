@@ -1,11 +1,11 @@
-import { QianzhiError } from '../errors.ts'
+import { QianzhiError, type LocalizedText } from '../errors.ts'
 
 /** Where a fault is said to be when it concerns no cell. */
-export const wholeFile = '文件 / file'
+export const wholeFile: LocalizedText = { zh: '文件', en: 'file' }
 
 /** QZ-EXCEL with a reason in both languages. `where` is `sheet!B3`, a sheet, or `wholeFile`. */
-export function excelFault(where: string, zh: string, en: string, cause?: unknown): QianzhiError {
-  return new QianzhiError('QZ-EXCEL', { where, reason: `${zh} / ${en}` }, cause === undefined ? undefined : { cause })
+export function excelFault(where: string | LocalizedText, zh: string, en: string, cause?: unknown): QianzhiError {
+  return new QianzhiError('QZ-EXCEL', { where, reason: { zh, en } }, cause === undefined ? undefined : { cause })
 }
 
 /** `人员!B3` from a sheet's name, a row counted from 1 and a column counted from 0. */

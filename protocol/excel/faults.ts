@@ -1,4 +1,5 @@
 import { QianzhiError } from '../errors.ts'
+import { joinTexts, type LocalizedText } from '../localized.ts'
 
 const maxShown = 50
 
@@ -6,7 +7,14 @@ const maxShown = 50
 export function refuseFaults(faults: readonly QianzhiError[]): void {
   if (faults.length === 0) return
   if (faults.length === 1) throw faults[0]!
-  const lines = faults.slice(0, maxShown).map(({ details }) => `${details['where']}: ${details['reason']}`)
   const more = faults.length > maxShown ? [`… ${faults.length - maxShown}`] : []
-  throw new QianzhiError('QZ-EXCEL', { where: `${faults.length} 处 / places`, reason: [...lines, ...more].join('\n') })
+  const lines = [...faults.slice(0, maxShown).map(faultLine), ...more]
+  throw new QianzhiError('QZ-EXCEL', {
+    where: { zh: `${faults.length} 处`, en: `${faults.length} places` },
+    reason: joinTexts(lines, '\n'),
+  })
+}
+
+function faultLine({ details: { where = '', reason = '' } }: QianzhiError): LocalizedText {
+  return joinTexts([where, reason], ': ')
 }

@@ -1,6 +1,8 @@
 import t from 'tap'
 import {
   codedError,
+  detailsFromWire,
+  detailsToWire,
   errorCodes,
   errorForLog,
   errorKind,
@@ -61,6 +63,26 @@ t.test('texts', async (t) => {
   t.equal(errorText('QZ-NOT-FOUND', {}, 'en'), '{what} does not exist', 'a missing detail shows')
   t.equal(errorText('QZ-NOT-FOUND', { what: '$& {what}' }, 'en'), '$& {what} does not exist', 'details are put in as they are')
   t.equal(new QianzhiError('QZ-NOT-FOUND', { what: '资源 x' }).text('zh'), '没有找到 资源 x')
+})
+
+t.test('a reason in both languages is shown in the reader’s, and travels', async (t) => {
+  const reason = { zh: '不在有效期内', en: 'it is not in force' }
+  const error = new QianzhiError('QZ-ROUTE-ENDED', { route: 'r', reason })
+  t.match(error.text('zh'), /r 已终止:不在有效期内$/)
+  t.equal(error.message, 'Route r has ended: it is not in force')
+  const problem = JSON.parse(JSON.stringify(toProblem(error))) as ReturnType<typeof toProblem>
+  t.same(fromProblem(problem)?.details, { route: 'r', reason })
+  t.same(problem.details, { route: 'r', reason: '不在有效期内 / it is not in force' }, 'a peer that knows only `details` shows both')
+  t.same(detailsToWire({ route: 'r', n: 1 }), { details: { route: 'r', n: 1 } })
+  t.equal(reasonOf(error, 'zh'), error.text('zh'))
+})
+
+t.test('of a peer’s details only texts and numbers are taken', async (t) => {
+  const details = { a: 'a', n: 1, o: { toString: 1 }, z: null, l: [1] }
+  const texts = { a: { zh: '甲', en: 'a' }, half: { zh: '甲' }, wrong: { zh: 1, en: 'a' } }
+  t.same(detailsFromWire({ details, texts }), { a: { zh: '甲', en: 'a' }, n: 1 })
+  t.same(detailsFromWire({ details: 'ab', texts: 7 }), {})
+  t.same(detailsFromWire({ details: null }), {})
 })
 
 t.test('anything thrown becomes a coded error', async (t) => {

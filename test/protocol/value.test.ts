@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { canonicalTime, keyTypes, valueFault, valueTypes, type ValueLimits, type ValueType } from '../../protocol/value.ts'
 
-const fault = (type: ValueType, value: string, limits: Omit<ValueLimits, 'type'> = {}) => valueFault({ type, ...limits }, value)
+const fault = (type: ValueType, value: string, limits: Omit<ValueLimits, 'type'> = {}) => valueFault({ type, ...limits }, value)?.en
 
 const values: Record<ValueType, { good: string[]; bad: string[]; limits?: Omit<ValueLimits, 'type'> }> = {
   text: {

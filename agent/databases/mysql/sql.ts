@@ -177,7 +177,7 @@ export function lineField({ type }: ValueLimits): (value: string) => string {
 /** Why the value may not go to the server, which would round, clip or misread it without an error. Texts it checks itself. */
 export function deliveryFault(item: Item, value: Value): string | undefined {
   if (value === null) return item.key ? 'the key is null' : undefined
-  return item.type === 'text' || item.type === 'json' ? undefined : valueFault(item, value)
+  return item.type === 'text' || item.type === 'json' ? undefined : valueFault(item, value)?.en
 }
 
 /** `columns in (keys)`, in the columns' own types and collations, so that their index is used. */

@@ -163,7 +163,7 @@ function faultOf({ item }: MappedColumn, group: Group, raw: RawValue): string {
   const value = String(raw)
   if (['date', 'datetime', 'timestamp'].includes(group)) return isZeroDate(value) ? `zero date ${value}` : `${value} is not a date`
   if (item.type === 'boolean') return `${value} is neither 0 nor 1`
-  return valueFault(item, value) ?? 'cannot travel'
+  return valueFault(item, value)?.en ?? 'cannot travel'
 }
 
 /** Portable key text as the queue holds it, so that the reader turns it into the same portable text again. */

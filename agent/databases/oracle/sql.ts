@@ -258,7 +258,7 @@ export function deliveryFault(item: Item, value: Value): string | undefined {
     return item.key || item.required ? 'is an empty text, which Oracle holds for null, and must have a value' : undefined
   }
   if (item.type === 'json' && value === '') return 'is not JSON'
-  const fault = valueFault(item, value)
+  const fault = valueFault(item, value)?.en
   if (fault || item.type !== 'decimal') return fault
   return value.replace(/^-?0*|\./g, '').length > numberDigits ? `has more than ${numberDigits} digits` : undefined
 }

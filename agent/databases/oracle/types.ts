@@ -210,5 +210,5 @@ export function faultOf({ item, kind }: ColumnReader, raw: string | Buffer): str
   if (item.type === 'date' && kind === 'date' && !value.endsWith('T00:00:00')) return `${value} has a time of day`
   if (item.type === 'boolean') return `${value} is neither 0 nor 1`
   if (kind === 'interval') return `${value} is no time of day`
-  return valueFault(item, item.type === 'text' ? raw : plainNumber(value)) ?? `${value.slice(0, 60)} cannot travel`
+  return valueFault(item, item.type === 'text' ? raw : plainNumber(value))?.en ?? `${value.slice(0, 60)} cannot travel`
 }

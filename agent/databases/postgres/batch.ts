@@ -82,7 +82,7 @@ function badRows(sink: SinkTable, change: Change): Map<number, RowFault> {
     for (let i = 0; i < change.rows; i++) {
       const value = values[i]!
       if (value === null ? !item.key : shape?.test(value)) continue
-      const reason = value === null ? 'is a key and null' : valueFault(item, value)
+      const reason = value === null ? 'is a key and null' : valueFault(item, value)?.en
       if (reason === undefined || (!item.key && change.ops && change.ops[i] !== 'u')) continue
       faults.set(i, { key: keyAt(sink, change, i), code: 'QZ-ROW-REFUSED', item: item.id, reason: `${item.id} ${reason}` })
     }

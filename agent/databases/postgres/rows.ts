@@ -285,7 +285,7 @@ function convertRow(reader: Reader, conversions: readonly ColumnConversion[], ro
     const value = convert(text)
     if (value === undefined) {
       const { item } = reader.columns[place]!
-      const reason = valueFault(item, text) ?? 'cannot travel'
+      const reason = valueFault(item, text)?.en ?? 'cannot travel'
       return { key: keyOf(reader, row), code: 'QZ-ROW-VALUE', item: item.id, reason: `${text.slice(0, 60)}: ${reason}` }
     }
     row[place] = value

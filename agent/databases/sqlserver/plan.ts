@@ -319,5 +319,5 @@ function portableRow(plan: Plan, raw: readonly RawValue[]): Value[] | RowFault {
 
 function faultReason({ columns }: Plan, i: number, raw: RawValue): string {
   const shown = Buffer.isBuffer(raw) ? `${raw.length} bytes` : String(raw).slice(0, 60)
-  return `${shown}: ${valueFault(columns[i]!.item, String(raw)) ?? 'cannot travel'}`
+  return `${shown}: ${valueFault(columns[i]!.item, String(raw))?.en ?? 'cannot travel'}`
 }

@@ -256,7 +256,7 @@ export function fromStage(item: ValueLimits, reference: string): string {
 
 /** Why the value may not go to the server, which would round or misread it without an error. */
 export function deliveryFault(item: Item, value: Value): string | undefined {
-  return value === null ? (item.key ? 'the key is null' : undefined) : valueFault(item, value)
+  return value === null ? (item.key ? 'the key is null' : undefined) : valueFault(item, value)?.en
 }
 
 /** A key column of text as it is in the database. */

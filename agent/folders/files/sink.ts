@@ -249,7 +249,7 @@ function stepOf(values: Record<string, string | null>, op: string): Step {
   if (op === 'd') return { do: 'remove', name, part }
   if (op !== 'u') return { do: 'set-aside', name, code: op.slice(2) as ErrorCode }
   const reason = fileNameFault(name)
-  if (reason !== undefined) return { do: 'set-aside', name, code: 'QZ-ROW-REFUSED', item: 'name', reason }
+  if (reason !== undefined) return { do: 'set-aside', name, code: 'QZ-ROW-REFUSED', item: 'name', reason: `${reason.zh} / ${reason.en}` }
   const read = readPart(values)
   if (read) return { do: 'put', ...read, held: true }
   const wrong = '分段的各项互不相符 / the items of the part do not fit together'

@@ -83,8 +83,8 @@ export class Walk {
     const name = prefix + own
     const walked: WalkedFile = { name, marked: marks.has(doneMark(own)) }
     if (kind !== 'file') return { ...walked, passedOver: kind }
-    const unfit = broken ? '文件名编码有误 / the name is not well encoded' : fileNameFault(name)
-    if (unfit !== undefined) return { ...walked, unfit }
+    const unfit = fileNameFault(broken ? '\uFFFD' : name)
+    if (unfit !== undefined) return { ...walked, unfit: `${unfit.zh} / ${unfit.en}` }
     try {
       const stats = await lstat(join(this.#root, name), { bigint: true })
       return stats.isFile() ? { ...walked, stats } : { ...walked, passedOver: 'no file any more' }

@@ -71,7 +71,7 @@ const jsonTypes: readonly ValueType[] = ['integer', 'decimal', 'boolean', 'json'
 function jsonFault(value: string, type: ValueType): string | undefined {
   if (!jsonTypes.includes(type)) return undefined
   const reason = valueFault(type === 'decimal' ? { type, precision: 1000, scale: 500 } : { type }, value)
-  return reason && `不是 ${type} / ${reason}`
+  return reason && `不是 ${type} / ${reason.en}`
 }
 
 /** Characters that Excel holds in one cell. */

@@ -253,7 +253,12 @@ export class SourceRows {
     const text = writeKey(newKey)
     if (wrong < 0) return void this.#store.run(insert, text, JSON.stringify(values), null)
     const { item } = columns[wrong]!
-    const found: RowFault = { key: newKey, code: 'QZ-ROW-VALUE', item: item.id, reason: valueFault(item, values[wrong]!) ?? 'is required' }
+    const found: RowFault = {
+      key: newKey,
+      code: 'QZ-ROW-VALUE',
+      item: item.id,
+      reason: valueFault(item, values[wrong]!)?.en ?? 'is required',
+    }
     this.#store.run(insert, text, null, JSON.stringify(found))
   }
 

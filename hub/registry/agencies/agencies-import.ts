@@ -1,4 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
+import { inLanguage } from '../../../protocol/localized.ts'
 import { checkIdentifier } from '../../../protocol/identifiers.ts'
 import type { Principal } from '../../access/principal.ts'
 import { refuseFaults } from '../../../protocol/excel/faults.ts'
@@ -143,7 +144,7 @@ async function setParent(query: Query, principal: Principal, { values, fault }: 
     return !same(before, await updateAgency(query, principal, code!, { parent }, now))
   } catch (error) {
     if (!(error instanceof QianzhiError && error.code === 'QZ-RULE')) throw error
-    faults.push(fault('parent', ...(String(error.details['reason']).split(' / ') as [string, string])))
+    faults.push(fault('parent', inLanguage(error.details['reason']!, 'zh'), inLanguage(error.details['reason']!, 'en')))
     return false
   }
 }

@@ -134,7 +134,7 @@ async function checkParent(query: Query, code: string, parent: string | null): P
     [parent],
   )
   if (!above.some((ancestor) => ancestor.code === code)) return
-  throw new QianzhiError('QZ-RULE', { reason: `${parent} 是 ${code} 的下级单位 / ${parent} is below ${code}` })
+  throw new QianzhiError('QZ-RULE', { reason: { zh: `${parent} 是 ${code} 的下级单位`, en: `${parent} is below ${code}` } })
 }
 
 export interface Named {

@@ -1,10 +1,9 @@
-import type { Language } from '../../../protocol/errors.ts'
+import type { Language, LocalizedText } from '../../../protocol/localized.ts'
 import type { Item, SubjectRole } from '../../../protocol/schema.ts'
 import type { CatalogContent } from './content.ts'
 import { roleNames } from './subjects.ts'
 
-/** What people call the fields of a catalog entry and their values: in faults, Excel files and differences. */
-export type LocalizedText = Record<Language, string>
+/* What people call the fields of a catalog entry and their values: in faults, Excel files and differences. */
 
 export const fieldNames: Record<keyof CatalogContent, LocalizedText> = {
   title: { zh: '信息资源名称', en: 'title' },

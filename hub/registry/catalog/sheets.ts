@@ -1,7 +1,8 @@
 import type { Item } from '../../../protocol/schema.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Entry } from './catalog.ts'
 import type { CatalogContent } from './content.ts'
-import { fieldNames, itemFieldNames, valueName, valueNamed, valueNames, type Enumeration, type LocalizedText } from './labels.ts'
+import { fieldNames, itemFieldNames, valueName, valueNamed, valueNames, type Enumeration } from './labels.ts'
 
 /**
  * The two sheets in which the catalog travels as Excel, after the national guide's form: resources, and their items. Each column says

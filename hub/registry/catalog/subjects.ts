@@ -1,12 +1,12 @@
-import type { Language } from '../../../protocol/errors.ts'
 import type { Item, SubjectRole } from '../../../protocol/schema.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 
 /** What a resource's rows are about (Art. 6). A licence 市场经营许可, 业务资质, 从业资格 is a flag beside it. */
 export const subjects = ['enterprise', 'social-organisation', 'public-institution', 'person', 'other'] as const
 export type Subject = (typeof subjects)[number]
 
 /** The mandatory items' names in the regulation. */
-export const roleNames: Record<SubjectRole, Record<Language, string>> = {
+export const roleNames: Record<SubjectRole, LocalizedText> = {
   'institution-name': { zh: '机构名称', en: 'name of the institution' },
   'registration-number': { zh: '工商企业注册号', en: 'enterprise registration number' },
   'social-registration-number': { zh: '社会组织登记号', en: 'registration number of the social organisation' },

@@ -1,4 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { invite, type Invitation } from './invitations.ts'
 import { checkLogin } from '../../access/login.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
@@ -15,7 +16,7 @@ import { record } from '../workflow.ts'
 
 export type PersonState = 'invited' | 'active' | 'disabled'
 
-export const personStates: Record<PersonState, { zh: string; en: string }> = {
+export const personStates: Record<PersonState, LocalizedText> = {
   invited: { zh: '待激活', en: 'invited' },
   active: { zh: '正常', en: 'active' },
   disabled: { zh: '已停用', en: 'disabled' },

@@ -1,11 +1,12 @@
 import type { WrittenColumn } from '../../../protocol/excel/write.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import type { Figures, Scores } from './figures.ts'
 import { evaluationLines, requireEvaluation, type EvaluationLine } from './evaluation.ts'
 
 /** An evaluation as a table for people, ready for a workbook: every figure stands beside the score. */
 export interface EvaluationTable {
-  title: { zh: string; en: string }
+  title: LocalizedText
   columns: { zh: string; en: string; format: NonNullable<WrittenColumn['format']> }[]
   rows: (string | null)[][]
 }

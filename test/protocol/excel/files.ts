@@ -1,6 +1,7 @@
 /** Workbooks made by hand, so that they can be as wrong as a test needs. */
 import { crc32, deflateRawSync } from 'node:zlib'
 import { QianzhiError } from '../../../protocol/errors.ts'
+import { joinTexts } from '../../../protocol/localized.ts'
 import { readWorkbook, type ReadOptions } from '../../../protocol/excel/read.ts'
 
 export interface Entry {
@@ -122,13 +123,15 @@ export async function readAll(source: Buffer | string, options?: ReadOptions) {
   }
 }
 
-/** `where: reason` of the QZ-EXCEL with which something is refused. */
+/** `where: reason`, in Chinese and then in English, of the QZ-EXCEL with which something is refused. */
 export async function excelRefusal(work: Promise<unknown>): Promise<string> {
   try {
     await work
     return 'not refused'
   } catch (error) {
     if (!(error instanceof QianzhiError) || error.code !== 'QZ-EXCEL') return String(error)
-    return `${error.details['where']}: ${error.details['reason']}`
+    const { where = '', reason = '' } = error.details
+    const { zh, en } = joinTexts([where, reason], ': ')
+    return zh === en ? zh : `${zh} / ${en}`
   }
 }

@@ -69,7 +69,7 @@ t.test('faults name the cell; all of them are given to whoever asks', async (t) 
   )
   const book = await readWorkbook(sheet([row(1, 'code', 'name'), row(2, 'a', 'A')]))
   for await (const { fault } of readTable(book, columns)) {
-    t.match(fault('name', '已存在', 'it exists').details, { where: '机构!B2', reason: '已存在 / it exists' })
+    t.match(fault('name', '已存在', 'it exists').details, { where: '机构!B2', reason: { zh: '已存在', en: 'it exists' } })
     t.equal(fault('phone', '缺', 'none').details['where'], '机构!2', 'a column that is not there')
   }
 })

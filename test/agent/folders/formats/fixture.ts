@@ -5,6 +5,7 @@ import type { FileFormat, MappedColumn, SourceTable } from '../../../../agent/da
 import { readFileRows, type CellFault, type FileRow } from '../../../../agent/folders/formats/read-file.ts'
 import { mappedColumn } from '../../../../agent/config/mapping.ts'
 import { QianzhiError } from '../../../../protocol/errors.ts'
+import { joinTexts } from '../../../../protocol/localized.ts'
 import type { Item } from '../../../../protocol/schema.ts'
 
 const open = { openness: 'public' } as const
@@ -58,7 +59,9 @@ export async function refusal(work: Promise<readonly FileRow[]>): Promise<string
     return `${(await work).length} rows`
   } catch (error) {
     if (!(error instanceof QianzhiError) || error.code !== 'QZ-FILE') return String(error)
-    return `${error.details['where']}: ${error.details['reason']}`
+    const { where = '', reason = '' } = error.details
+    const { zh, en } = joinTexts([where, reason], ': ')
+    return zh === en ? zh : `${zh} / ${en}`
   }
 }
 

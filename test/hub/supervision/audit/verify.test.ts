@@ -56,7 +56,7 @@ async function finding(lines: readonly string[] | Buffer, expected?: Expected): 
     return 'intact'
   } catch (error) {
     if (!(error instanceof QianzhiError)) throw error
-    return `${error.code} ${error.details['line']}`
+    return [error.code, error.details['line']].join(' ')
   }
 }
 
