@@ -51,7 +51,7 @@ t.test('headers that are missing, unknown or there twice are all named', async (
   const refused = await excelRefusal(read(sheet([row(1, '机构代码', 'Code', '传真', '电话')])))
   t.equal(
     refused,
-    '机构: 缺少列:机构名称 (Name);不认识的列:C1 传真;重复的列:B1 Code / columns missing: 机构名称 (Name); unknown columns: C1 传真; columns there twice: B1 Code',
+    '机构: 缺少列:机构名称 (Name);不认识的列:C1 传真;重复的列:B1 Code / 机构: columns missing: 机构名称 (Name); unknown columns: C1 传真; columns there twice: B1 Code',
   )
   t.match(await excelRefusal(read(sheet([row(1, 'a'), row(25, 'code', 'name')]))), /^机构: .*no header.*机构代码 \(Code\)/)
   t.match(await excelRefusal(read(sheet([]))), /no header/)
