@@ -1,4 +1,5 @@
 import type { Server } from 'node:https'
+import { AjvCompiler, type BuildCompilerFromPool } from '@fastify/ajv-compiler'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, {
   type FastifyInstance,
@@ -65,6 +66,7 @@ export async function createServer(deps: ServerDeps): Promise<HttpServer> {
     // What cannot be read as a request at all, such as a path that is not UTF-8.
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply as FastifyReply, deps.logger, deps.refusals),
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: false } },
+    schemaController: { compilersFactory: { buildValidator: compiledWhenUsed(AjvCompiler()) } },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as HttpServer
   keepRawBodies(app)
   endConnections(app)
@@ -81,6 +83,19 @@ export async function createServer(deps: ServerDeps): Promise<HttpServer> {
     for (const api of deps.agents) await signed.register(api)
   })
   return app
+}
+
+/** A shape is compiled by the first request that it judges: all of them at once are a third of the work of a start. */
+function compiledWhenUsed(compilers: BuildCompilerFromPool): BuildCompilerFromPool {
+  return (...options) => {
+    const compile = compilers(...options)
+    return (route) => {
+      let compiled: ReturnType<typeof compile> | undefined
+      const judge = (value: unknown) => (compiled ??= compile(route))(value)
+      // All that the server asks of it.
+      return Object.defineProperty(judge, 'errors', { get: () => compiled?.errors }) as ReturnType<typeof compile>
+    }
+  }
 }
 
 const noBody = Buffer.alloc(0)
