@@ -10,12 +10,13 @@ import type { SinkReport, SourceReport } from '../../protocol/api.ts'
 import { deliveredTable, loadVillages, settle } from '../flow/real-run.ts'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type AgentOptions, type ResourceFile, type TestAgent } from '../support/exchange.ts'
-import { startPostgres, type TestDatabaseServer } from '../support/postgres.ts'
+import { findPostgres, type TestDatabases } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { startProxy, type Proxy } from '../support/proxy.ts'
 
 export interface LineOptions {
-  server?: TestDatabaseServer
+  /** The run's where it is not given. */
+  server?: Pick<TestDatabases, 'createDatabase'>
   rows?: number
   resource?: ResourceFile
   items?: readonly string[]
@@ -32,7 +33,6 @@ export interface LineOptions {
 
 export interface Line {
   readonly exchange: Exchange
-  readonly server: TestDatabaseServer
   readonly provider: TestAgent
   readonly receiver: TestAgent
   readonly options: { provider: AgentOptions; receiver: AgentOptions }
@@ -43,13 +43,16 @@ export interface Line {
   readonly target: Client
   readonly store: Client
   readonly table: string
+  /** Past the proxies. */
+  readonly targetUrl: string
   readonly links: Record<'providerHub' | 'receiverHub' | 'source' | 'target', Proxy>
 }
 
 /** Enrolled, set up, granted and loaded with rows, not started. Stopped at the end of the test. */
 export async function makeLine(t: Test, options: LineOptions = {}): Promise<Line> {
-  const server = options.server ?? (await startPostgres())
-  if (!options.server) t.teardown(() => server.stop())
+  const own = options.server ? undefined : await findPostgres()
+  if (own) t.teardown(() => own.stop())
+  const server = options.server ?? own!
   const storeUrl = await server.createDatabase()
   const sourceUrl = options.sourceUrl ?? (await server.createDatabase())
   const targetUrl = options.targetUrl ?? (await server.createDatabase())
@@ -88,7 +91,7 @@ export async function makeLine(t: Test, options: LineOptions = {}): Promise<Line
   const [source, target, store] = [await openClient(sourceUrl), await openClient(targetUrl), await openClient(storeUrl)]
   for (const client of [source, target, store]) t.teardown(() => client.end().catch(() => undefined))
   if (options.rows !== 0) await loadVillages(source, readVillages().slice(0, options.rows ?? 500))
-  return { exchange, server, provider, receiver, options: agents, ...granted, source, target, store, table, links }
+  return { exchange, provider, receiver, options: agents, ...granted, source, target, store, table, targetUrl, links }
 }
 
 function addressOf(url: string): { host: string; port: number } {

@@ -311,7 +311,7 @@ function watchTable(): { stop: () => Promise<{ looks: number; wrong: string[] }>
   const found = { looks: 0, wrong: [] as string[] }
   const watch = { stopped: false }
   const run = async () => {
-    const reader = await openClient(line.server.url(new URL(line.options.receiver.databases['front']!.url).pathname.slice(1)))
+    const reader = await openClient(line.targetUrl)
     while (!watch.stopped) {
       const names = (await reader.query(`select distinct name from ${line.table}`)).map(([name]) => name!)
       found.wrong.push(...names.filter((name) => !known.has(name) && !/^(新增|改名)\d+$|^stored$/.test(name)))

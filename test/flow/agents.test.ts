@@ -2,7 +2,7 @@
 import t from 'tap'
 import { openClient } from '../support/client.ts'
 import { Exchange, type ResourceFile } from '../support/exchange.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 
 function register(resource: string, agency: string): ResourceFile {
@@ -21,7 +21,7 @@ function register(resource: string, agency: string): ResourceFile {
 }
 
 t.test('two agencies supply and receive at once, with names of their own', async (t) => {
-  const postgres = await startPostgres()
+  const postgres = await findPostgres()
   const exchange = await Exchange.start()
   const [left, right, second] = [
     await postgres.createDatabase('left'),

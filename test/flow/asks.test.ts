@@ -16,7 +16,7 @@ import type { Draft } from '../../hub/registry/catalog/compatibility.ts'
 import { publishResource } from '../../hub/registry/publishing/direct-publishing.ts'
 import { openClient } from '../support/client.ts'
 import { TestAgent } from '../support/exchange.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { runProgram, until } from '../support/programs.ts'
 import { freePort } from '../support/server.ts'
 
@@ -59,7 +59,7 @@ const rows = [
 ]
 
 async function start(t: { teardown: (fn: () => Promise<unknown>) => unknown }) {
-  const postgres = await startPostgres()
+  const postgres = await findPostgres()
   const folder = await mkdtemp(join(tmpdir(), 'qianzhi-asks-'))
   const port = await freePort()
   const file = join(folder, 'qianzhi-hub.yaml')

@@ -7,10 +7,10 @@ import { faulted, flowing, logged, logLength, sinkOf, startLine, type Line, type
 import { longer } from '../support/longer.ts'
 import { openClient } from '../support/client.ts'
 import { findMariadb } from '../support/mariadb.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 const mariadb = await findMariadb()
 

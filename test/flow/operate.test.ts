@@ -3,14 +3,14 @@ import t from 'tap'
 import { villageColumns } from '../../config-examples/demo/villages.ts'
 import { openClient } from '../support/client.ts'
 import { Exchange } from '../support/exchange.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { runProgram, until } from '../support/programs.ts'
 import { connectVillages, loadVillages, settle } from './real-run.ts'
 
 const rows = Array.from({ length: 500 }, (_, i) => [String(441900000000 + i), `村${i}`, '街', '区', '市', '省'])
 
 t.test('set-up, operation and teardown by the commands', async (t) => {
-  const postgres = await startPostgres()
+  const postgres = await findPostgres()
   const exchange = await Exchange.start()
   const [sourceUrl, targetUrl] = [await postgres.createDatabase('source'), await postgres.createDatabase('target')]
   const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]

@@ -4,11 +4,11 @@ import { villageColumns, villagesResource } from '../../config-examples/demo/vil
 import { longer } from '../support/longer.ts'
 import { openClient } from '../support/client.ts'
 import { findMariadb } from '../support/mariadb.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { equal, faulted, flowing, makeLine, sinkOf, sourceOf, start, type Line, type LineOptions } from '../faults/line.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 t.test('PostgreSQL', async (test) => {
@@ -27,7 +27,10 @@ t.test('PostgreSQL', async (test) => {
     await otherFlows(line, '停时')
     paused.equal(await delivered(line, `name = '停时改的'`), 0)
     paused.match((await provider.command('status', '--lang', 'en')).stdout, /source villages .* paused/)
-    await until('the hub sees it', async () => (await line.exchange.office('health'))['status'] === 'ok')
+    await until('the hub sees it', async () => {
+      const [{ status }, explained] = [await line.exchange.office('health'), await line.exchange.office('explain', line.route)]
+      return status === 'ok' && /resume villages/.test((explained as unknown as Explained).turn.en)
+    })
     paused.match(await line.exchange.office('health'), { problems: [], paused: [{ en: /villages/ }] }, 'and it is no fault')
     paused.match(await line.exchange.office('explain', line.route), { turn: { en: /resume villages/ } })
     await provider.commandLine('resume', 'villages')
@@ -85,6 +88,7 @@ t.test('MariaDB', { skip: mariadb ? longer : 'MariaDB is not reachable' }, async
 interface Explained {
   hub: { head: { seq: number } }
   receiver: { applied: { seq: number } }
+  turn: { en: string }
 }
 
 /** Changes are queued while the source is paused, so that the agent meets the lock when it goes on. */

@@ -2,12 +2,12 @@ import t, { type Test } from 'tap'
 import { readVillages } from '../../config-examples/demo/villages.ts'
 import { longer } from '../support/longer.ts'
 import { findMariadb } from '../support/mariadb.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { realRun } from './real-run.ts'
 
 const mariadb = await findMariadb()
 const skip = mariadb ? false : 'no MariaDB is reachable (QIANZHI_TEST_MARIADB_URL)'
-const postgres = await startPostgres()
+const postgres = await findPostgres()
 t.teardown(() => postgres.stop())
 
 async function run(t: Test, sourceUrl: string, targetUrl: string): Promise<void> {

@@ -7,10 +7,10 @@ import type { Item } from '../../protocol/schema.ts'
 import { openClient } from '../support/client.ts'
 import { Exchange, type ResourceFile, type TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { runProgram, until } from '../support/programs.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 const mariadb = await findMariadb()
 

@@ -7,10 +7,10 @@ import { Agent, request } from 'undici'
 import { villagesResource } from '../../config-examples/demo/villages.ts'
 import { openClient } from '../support/client.ts'
 import { Exchange } from '../support/exchange.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 const insecure = new Agent({ connect: { rejectUnauthorized: false } })
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openClient } from '../support/client.ts'
 import { Exchange } from '../support/exchange.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { runProgram, until } from '../support/programs.ts'
 import { City, frontEnd } from '../support/registry.ts'
 
@@ -37,7 +37,7 @@ const content = {
 }
 
 t.test('from an agency that has data to the table of another that fills', async (t) => {
-  const postgres = await startPostgres()
+  const postgres = await findPostgres()
   const exchange = await Exchange.start()
   const [sourceUrl, targetUrl] = [await postgres.createDatabase('source'), await postgres.createDatabase('target')]
   const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]

@@ -6,10 +6,10 @@ import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type ResourceFile, type TestAgent } from '../support/exchange.ts'
 import { longer } from '../support/longer.ts'
 import { findMariadb } from '../support/mariadb.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 const mariadb = await findMariadb()
 

@@ -5,11 +5,11 @@ import { longer } from '../support/longer.ts'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { adopt, licenceItems, licences, publishVersion } from './standard.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 const mariadb = await findMariadb()
 const items = licenceItems.map(({ id }) => id)

@@ -1,11 +1,11 @@
 /** A snapshot waits for the hours that the operator allows, changes flow meanwhile, and it goes on where it was. */
 import t from 'tap'
 import { longer } from '../support/longer.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { equal, flowing, makeLine, sourceOf, start, type Line } from '../faults/line.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 const rows = 3_000

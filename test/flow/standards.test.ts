@@ -5,7 +5,7 @@
 import t from 'tap'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type TestAgent } from '../support/exchange.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { City, frontEnd, type Json, type Person } from '../support/registry.ts'
 
@@ -45,7 +45,7 @@ interface Provider {
 }
 
 t.test('one standard, several providers, one table', async (t) => {
-  const postgres = await startPostgres()
+  const postgres = await findPostgres()
   const exchange = await Exchange.start()
   const clients: Client[] = []
   const database = async (name: string) => {

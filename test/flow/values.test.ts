@@ -5,7 +5,7 @@ import { longer } from '../support/longer.ts'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type ResourceFile } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 
 const item = (id: string, rest: Omit<Item, 'id' | 'name' | 'label' | 'openness'>): Item => ({
@@ -108,7 +108,7 @@ async function readRows(client: Client, engine: 'postgres' | 'mysql', table: str
 
 const mariadb = await findMariadb()
 const skip = mariadb ? false : 'no MariaDB is reachable (QIANZHI_TEST_MARIADB_URL)'
-const postgres = await startPostgres()
+const postgres = await findPostgres()
 t.teardown(() => postgres.stop())
 
 async function roundTrip(t: Test, sourceUrl: string, targetUrl: string): Promise<void> {

@@ -4,11 +4,11 @@ import t, { type Test } from 'tap'
 import { openClient, tableRows, type Client } from '../support/client.ts'
 import { Exchange, type TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { licenceItems, licences, openness, publishVersion } from './standard.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 const mariadb = await findMariadb()
 

@@ -65,7 +65,8 @@ export interface City extends Office {
  * office and every supervising and administrating role, each its own person.
  */
 export async function openCity(test: Pick<typeof t, 'teardown'>, services: Partial<Services> = {}): Promise<City> {
-  const office = await officeAt(test, await copyOf('city', settle))
+  const { url, filled: settled } = await copyOf('city', settle)
+  const office = await officeAt(test, url)
   const hubKey = generateSigningKey()
   const all: Services = {
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
@@ -97,7 +98,7 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
   await app.ready()
   test.teardown(() => app.close())
   const as = (agency: string, role: Role): Caller => {
-    const known = settled.get(`${agency} ${role}`)
+    const known = settled![`${agency} ${role}`]
     if (!known) throw new Error(`nobody is ${role} of ${agency}`)
     return caller(app, known.secret, known.principal)
   }
@@ -110,23 +111,23 @@ const folder = mkdtempSync(join(tmpdir(), 'qianzhi-city-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
 const certificate = ownCertificate(folder, ['localhost'], new Date('2026-11-22T00:00:00Z'))
 
-/** Who is signed in, in every city of this file. */
-const settled = new Map<string, Settled>()
-
 interface Settled {
   secret: string
   principal: Principal
 }
 
-async function settle(office: Office): Promise<void> {
+/** @returns who is signed in, in every city of a run: `agency role`. */
+async function settle(office: Office): Promise<Record<string, Settled>> {
+  const settled: Record<string, Settled> = {}
   await addAgency(office, 'admin', { code: 'health', name: '卫健局' })
   await addAgency(office, 'admin', { code: 'city', name: '市电子政务办' })
   for (const agency of ['civil', 'water', 'health']) {
-    for (const role of agencyRoles) settled.set(`${agency} ${role}`, await signedIn(office, agency, role))
+    for (const role of agencyRoles) settled[`${agency} ${role}`] = await signedIn(office, agency, role)
   }
   for (const role of roleNames.filter((name) => !agencyRoles.includes(name))) {
-    settled.set(`city ${role}`, await signedIn(office, 'city', role))
+    settled[`city ${role}`] = await signedIn(office, 'city', role)
   }
+  return settled
 }
 
 /** Another person, e.g. a second reviewer. */

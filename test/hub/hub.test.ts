@@ -13,7 +13,7 @@ import { loadConfig } from '../../hub/config.ts'
 import { startHub } from '../../hub/hub.ts'
 import { authorityPath } from '../../hub/store/durable-files.ts'
 import { Program, runProgram, until } from '../support/programs.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { freePort } from '../support/server.ts'
 import { refusal, villages } from './office.ts'
 
@@ -108,7 +108,7 @@ t.test('two hubs on one data folder', async (t) => {
 })
 
 t.test('hubs that share a store must have one key', async (t) => {
-  const server = await startPostgres({ settings: { fsync: 'off' } })
+  const server = await findPostgres()
   t.teardown(() => server.stop())
   const store = await server.createDatabase()
   const { config } = await configured(t, { store })

@@ -2,10 +2,10 @@ import t from 'tap'
 import { RecentBatches } from '../../hub/logs/postgres-recent.ts'
 import { openPostgresLog } from '../../hub/logs/postgres.ts'
 import { openStore } from '../../hub/store/store.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 import { newBatch, testLog } from './log-conformance.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 void t.test('log in PostgreSQL', (t) => {

@@ -8,19 +8,20 @@ import { enrol, issueToken } from '../../hub/registry/machines/enrolment.ts'
 import type { Registry } from '../../hub/records/registry.ts'
 import { openStore } from '../../hub/store/store.ts'
 import { Wakeups } from '../../hub/store/wakeups.ts'
-import { startPostgres } from '../support/postgres.ts'
+import { findPostgres } from '../support/postgres.ts'
 
 export interface Office extends Registry {
   /** The hub's clock, which tests set. */
   now: Date
 }
 
-/** One server per test file, ended with it; each call makes a database. */
-const server = startPostgres({ settings: { fsync: 'off' } })
+/** Its databases are dropped with the file; each call makes one. */
+const server = findPostgres()
 t.teardown(async () => (await server).stop())
 
 export async function openOffice(test: Pick<typeof t, 'teardown'>): Promise<Office> {
-  return officeAt(test, await copyOf('office', async () => undefined))
+  const { url } = await copyOf('office', async () => undefined)
+  return officeAt(test, url)
 }
 
 export async function officeAt(test: Pick<typeof t, 'teardown'>, url: string): Promise<Office> {
@@ -30,23 +31,25 @@ export async function officeAt(test: Pick<typeof t, 'teardown'>, url: string): P
   return office
 }
 
-const templates = new Map<string, Promise<unknown>>()
-
-/** A database of its own: the copy of one with two agencies that `fill` completes, once for the tests of a file. */
-export async function copyOf(name: string, fill: (office: Office) => Promise<unknown>): Promise<string> {
+/**
+ * A database of its own: the copy of one with two agencies that `fill` completes, once for the tests of a run.
+ * @returns with it what `fill` returned, which must be JSON.
+ */
+export async function copyOf<T>(name: string, fill: (office: Office) => Promise<T>): Promise<{ url: string; filled: T | undefined }> {
   const template = `template_${name}`
-  if (!templates.has(name)) templates.set(name, makeTemplate(template, fill))
-  await templates.get(name)
-  return (await server).createDatabase(undefined, template)
+  const databases = await server
+  const said = await databases.makeTemplate(template, (url) => fillTemplate(url, fill))
+  return { url: await databases.createDatabase(name, template), filled: said === '' ? undefined : (JSON.parse(said) as T) }
 }
 
-async function makeTemplate(name: string, fill: (office: Office) => Promise<unknown>): Promise<void> {
+async function fillTemplate(url: string, fill: (office: Office) => Promise<unknown>): Promise<string> {
   const ends: (() => unknown)[] = []
-  const office = await officeAt({ teardown: (end) => void ends.push(end) }, await (await server).createDatabase(name))
+  const office = await officeAt({ teardown: (end) => void ends.push(end) }, url)
   await addAgency(office, 'admin', { code: 'civil', name: '民政局' })
   await addAgency(office, 'admin', { code: 'water', name: '水务局' })
-  await fill(office)
+  const filled = await fill(office)
   for (const end of ends) await end()
+  return filled === undefined ? '' : JSON.stringify(filled)
 }
 
 export async function databaseUrl(): Promise<string> {

@@ -56,21 +56,72 @@ export async function startPostgres(options: { settings?: Record<string, string>
   return { ...server, url, port, dataDir, createDatabase }
 }
 
-/** The server at QIANZHI_TEST_POSTGRES_URL (a superuser's), which must be there; else one of our own. */
-export async function findPostgres(): Promise<Pick<TestDatabaseServer, 'createDatabase' | 'stop'>> {
-  const server = process.env['QIANZHI_TEST_POSTGRES_URL']
-  if (!server) return startPostgres()
+/** Databases for one test file. */
+export interface TestDatabases {
+  /** Makes an empty database, or a copy of a template, and returns its URL. `name` is for the eye. */
+  createDatabase(name?: string, template?: string): Promise<string>
+  /**
+   * Makes a template by `fill` where there is none of that name: the files of a run share it, so the name must say what is in it.
+   * @returns what `fill` had to say when it was made.
+   */
+  makeTemplate(name: string, fill: (url: string) => Promise<string>): Promise<string>
+  /** Drops the databases, or ends the server where it is this file's own. */
+  stop(): Promise<void>
+}
+
+/** Where the run's server is: run.ts starts one, whose databases do not outlive it. */
+export const runServer = 'QIANZHI_TEST_RUN_POSTGRES_URL'
+
+/**
+ * For whoever neither kills the server nor changes it: the server at QIANZHI_TEST_POSTGRES_URL (a superuser's), which must be there; else
+ * the run's; else one of our own.
+ */
+export async function findPostgres(): Promise<TestDatabases> {
+  const server = process.env['QIANZHI_TEST_POSTGRES_URL'] ?? process.env[runServer]
+  if (server) return databasesAt(server)
+  const own = await startPostgres({ settings: unsafeButFast })
+  return { ...databasesAt(own.url()), stop: () => own.stop() }
+}
+
+/** For servers whose machine never loses power. */
+export const unsafeButFast = { fsync: 'off', full_page_writes: 'off', max_connections: '500' }
+
+function databasesAt(server: string): TestDatabases {
   const made: string[] = []
+  const urlOf = (name: string): string => {
+    const url = new URL(server)
+    url.pathname = `/${name}`
+    return url.href
+  }
   return {
-    async createDatabase(name = `qianzhi_test_${randomBytes(6).toString('hex')}`, template = 'template0') {
-      await query(server, `create database ${pg.escapeIdentifier(name)} encoding 'UTF8' template ${pg.escapeIdentifier(template)}`)
-      made.push(name)
-      const url = new URL(server)
-      url.pathname = `/${name}`
-      return url.href
+    async createDatabase(name = 'test', template = 'template0') {
+      const full = `qianzhi_${name}_${randomBytes(6).toString('hex')}`
+      await query(server, `create database ${pg.escapeIdentifier(full)} encoding 'UTF8' template ${pg.escapeIdentifier(template)}`)
+      made.push(full)
+      return urlOf(full)
+    },
+    async makeTemplate(name, fill) {
+      const client = await connect(server)
+      try {
+        await client.query('select pg_advisory_lock(hashtext($1))', [name])
+        const found = 'select shobj_description(oid, $2) as said from pg_database where datname = $1'
+        const [row] = (await client.query<{ said: string | null }>(found, [name, 'pg_database'])).rows
+        if (row?.said != null) return row.said
+        // Whoever began it has ended before it was complete.
+        if (row) await client.query(`drop database ${pg.escapeIdentifier(name)} with (force)`)
+        await client.query(`create database ${pg.escapeIdentifier(name)} encoding 'UTF8' template template0`)
+        const said = await fill(urlOf(name))
+        await client.query(`comment on database ${pg.escapeIdentifier(name)} is ${pg.escapeLiteral(said)}`)
+        return said
+      } finally {
+        await client.end()
+      }
     },
     async stop() {
-      for (const name of made) await query(server, `drop database if exists ${pg.escapeIdentifier(name)} with (force)`)
+      if (made.length === 0) return
+      const client = await connect(server)
+      for (const name of made) await client.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`)
+      await client.end()
     },
   }
 }
@@ -86,12 +137,17 @@ async function binaries(): Promise<{ initdb: string; postgres: string }> {
 }
 
 async function query(connectionString: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5_000 })
-  client.on('error', () => {})
-  await client.connect()
+  const client = await connect(connectionString)
   try {
     await client.query(sql)
   } finally {
     await client.end()
   }
+}
+
+async function connect(connectionString: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5_000 })
+  client.on('error', () => {})
+  await client.connect()
+  return client
 }

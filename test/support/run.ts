@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { changedFiles, reachedBy } from './changed.ts'
 import { sources } from './imports.ts'
 import { lanes, type Lane } from './lanes.ts'
+import { runServer, startPostgres, unsafeButFast } from './postgres.ts'
 import { runTestFile, type FileResult } from './test-file.ts'
 
 const { values: options, positionals } = parseArgs({
@@ -22,7 +23,12 @@ const ending = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort())
 
 const results: FileResult[] = []
-await Promise.all(lanes(chosen(), options.jobs === undefined ? undefined : Number(options.jobs)).map(runLane))
+const files = chosen()
+// One server for all files that neither kill nor change it; where none needs it, it is not started.
+const server = reachedBy(['test/support/postgres.ts'], files).length > 0 ? await startPostgres({ settings: unsafeButFast }) : undefined
+if (server) process.env[runServer] = server.url()
+await Promise.all(lanes(files, options.jobs === undefined ? undefined : Number(options.jobs)).map(runLane))
+await server?.stop()
 
 function chosen(): string[] {
   if (positionals.length > 0) return positionals

@@ -20,10 +20,10 @@ import {
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'
 import { openClient } from '../../support/client.ts'
-import { startPostgres } from '../../support/postgres.ts'
+import { findPostgres } from '../../support/postgres.ts'
 import { until } from '../../support/programs.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 const item = (id: string, more: Partial<Item> = {}): Item => ({

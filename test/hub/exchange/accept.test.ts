@@ -3,10 +3,10 @@ import { buildBatch, projectBatch, splitBatch } from '../../../protocol/batch.ts
 import type { QianzhiError } from '../../../protocol/errors.ts'
 import { storedReceipt } from '../../../protocol/receipt.ts'
 import { generateSigningKey, sha256, signStatement } from '../../../protocol/signature.ts'
-import { startPostgres } from '../../support/postgres.ts'
+import { findPostgres } from '../../support/postgres.ts'
 import { columnsOf, openBench, person, Provider, secretItem, idItem, nameItem, phoneItem, type Bench } from './fixture.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 const newBench = async (t: { teardown(end: () => Promise<void>): void }): Promise<Bench> => {

@@ -10,10 +10,10 @@ import { applyRetention } from '../../../hub/exchange/retention.ts'
 import { openPostgresLog } from '../../../hub/logs/postgres.ts'
 import { openStore } from '../../../hub/store/store.ts'
 import { WakeupRelay, Wakeups } from '../../../hub/store/wakeups.ts'
-import { startPostgres } from '../../support/postgres.ts'
+import { findPostgres } from '../../support/postgres.ts'
 import { openBench, pollRequest, untilItWaits, type Bench, type TestAgent } from './fixture.ts'
 
-const server = await startPostgres({ settings: { fsync: 'off' } })
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 const describe = { kind: 'describe' } as const

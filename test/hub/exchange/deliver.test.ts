@@ -3,7 +3,7 @@ import t from 'tap'
 import { blockValues, splitBatch } from '../../../protocol/batch.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
 import { headStatement } from '../../../protocol/receipt.ts'
-import { startPostgres } from '../../support/postgres.ts'
+import { findPostgres } from '../../support/postgres.ts'
 import {
   idItem,
   nameItem,
@@ -20,7 +20,7 @@ import {
   type TestAgent,
 } from './fixture.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 interface Flow extends Bench {

@@ -5,10 +5,10 @@ import { listRoutes } from '../../../hub/registry/grants/routes.ts'
 import { openPolicy, type EndedRoute } from '../../../protocol/policy.ts'
 import { removalReceipt } from '../../../protocol/receipt.ts'
 import type { Item } from '../../../protocol/schema.ts'
-import { startPostgres } from '../../support/postgres.ts'
+import { findPostgres } from '../../support/postgres.ts'
 import { idItem, nameItem, openBench, person, phoneItem, poll, pollRequest, Provider, receiptFor, seqs, type Bench } from './fixture.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 async function newFlow(t: { teardown(end: () => Promise<void>): void }) {

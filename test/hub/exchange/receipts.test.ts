@@ -1,9 +1,9 @@
 import t from 'tap'
 import type { ChainPosition } from '../../../protocol/position.ts'
-import { startPostgres } from '../../support/postgres.ts'
+import { findPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor } from './fixture.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 interface RouteRow {

@@ -4,10 +4,10 @@ import t from 'tap'
 import { applyRetention, startRetention, type HousekeepingRules } from '../../../hub/exchange/retention.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
 import { recordStream } from '../../../hub/supervision/supply.ts'
-import { startPostgres } from '../../support/postgres.ts'
+import { findPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor, type TestAgent } from './fixture.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 const rules: HousekeepingRules = { retention: 3, lapse: 7, snapshotFactor: 2 }

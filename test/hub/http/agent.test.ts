@@ -20,10 +20,10 @@ import { createServer } from '../../../hub/http/server.ts'
 import { carrying } from '../../../hub/registry/machines/agents.ts'
 import { ownCertificate } from '../../../hub/tls.ts'
 import { Listener } from '../../../hub/store/wakeups.ts'
-import { startPostgres } from '../../support/postgres.ts'
+import { findPostgres } from '../../support/postgres.ts'
 import { openBench, person, pollRequest, Provider, receiptFor, type TestAgent } from '../exchange/fixture.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 const folder = await mkdtemp(join(tmpdir(), 'qianzhi-agent-api-'))
 t.teardown(() => rm(folder, { recursive: true }))

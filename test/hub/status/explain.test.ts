@@ -1,10 +1,10 @@
 import t from 'tap'
 import type { AgentReport, SinkReport, SourceReport } from '../../../protocol/api.ts'
 import { explainRoute, showExplanation } from '../../../hub/status/explain.ts'
-import { startPostgres } from '../../support/postgres.ts'
+import { findPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor } from '../exchange/fixture.ts'
 
-const server = await startPostgres()
+const server = await findPostgres()
 t.teardown(() => server.stop())
 
 const fault = { code: 'QZ-DB-UNREACHABLE', zh: '数据库 main 无法使用', en: 'Database main cannot be used', since: '2026-11-23T07:00:00Z' }

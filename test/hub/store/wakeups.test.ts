@@ -39,7 +39,9 @@ t.test('wakes reach the other hub processes of a store, also after the connectio
   const { Client } = (await import('pg')).default
   const client = new Client(url)
   await client.connect()
-  await client.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'qianzhi-hub wake-ups'`)
+  await client.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'qianzhi-hub wake-ups'`,
+  )
   t.equal(await heard.wait(5000), true, 'everybody looks once when it is back')
   await until('a wake gets through', async () => {
     here.wake('stream:a')

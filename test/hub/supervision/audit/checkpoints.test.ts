@@ -10,7 +10,7 @@ import { currentPolicy } from '../../../../hub/registry/grants/policy.ts'
 import type { Verified } from '../../../../hub/supervision/audit/verify.ts'
 import { openClient } from '../../../support/client.ts'
 import { Exchange } from '../../../support/exchange.ts'
-import { startPostgres } from '../../../support/postgres.ts'
+import { findPostgres } from '../../../support/postgres.ts'
 import { runProgram, until } from '../../../support/programs.ts'
 import { enrolled, openOffice } from '../../office.ts'
 
@@ -32,7 +32,7 @@ t.test('a policy carries the checkpoint of its issue; a new one alone issues non
 })
 
 t.test('what agents hold convicts whoever changes the audit', async (t) => {
-  const postgres = await startPostgres({ settings: { fsync: 'off' } })
+  const postgres = await findPostgres()
   const exchange = await Exchange.start()
   const url = await postgres.createDatabase()
   const source = await openClient(url)

@@ -11,11 +11,11 @@ import { recordDeliveries } from '../../../../hub/supervision/audit/delivery.ts'
 import { startAudit } from '../../../../hub/supervision/audit/audit.ts'
 import { recordStream, recordSupply } from '../../../../hub/supervision/supply.ts'
 import { openStore } from '../../../../hub/store/store.ts'
-import { startPostgres } from '../../../support/postgres.ts'
+import { findPostgres } from '../../../support/postgres.ts'
 import { Program, until } from '../../../support/programs.ts'
 import { openBench, person, Provider, receiptFor } from '../../exchange/fixture.ts'
 
-const server = await startPostgres({ settings: { fsync: 'off' } })
+const server = await findPostgres()
 t.teardown(() => server.stop())
 const logger = pino({ level: 'silent' })
 
