@@ -16,14 +16,16 @@ import type {
   SourceTable,
   TableListing,
 } from '../../database.ts'
+import { QuarantineBook } from '../bookkeeping/quarantine-book.ts'
+import { TableDelivery } from '../bookkeeping/delivery.ts'
+import { bookSession, booksThere, dialect } from './books.ts'
 import { place } from './catalog.ts'
 import { MysqlCapture } from './capture.ts'
 import { Session } from './connection.ts'
-import { MysqlDelivery } from './delivery.ts'
+import { MysqlSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
 import { readPlan } from './plan.ts'
-import { listQuarantine } from './quarantine.ts'
 import { MysqlReading } from './reading.ts'
 import { setupStatements, teardownStatements } from './setup.ts'
 
@@ -57,7 +59,7 @@ class MysqlDatabase implements Database {
     const session = await Session.open(this.options)
     await session.requireWritable()
     await session.lock('delivery')
-    return new MysqlDelivery(session)
+    return new TableDelivery(new MysqlSinks(session), () => session.close())
   }
 
   async describe(table: string): Promise<ColumnDescription[]> {
@@ -96,7 +98,9 @@ class MysqlDatabase implements Database {
   }
 
   async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
-    return this.#with((session) => readOnly(session, () => listQuarantine(session, name, limit)))
+    return this.#with((session) =>
+      readOnly(session, async () => new QuarantineBook(bookSession(session), dialect).list(await booksThere(session), name, limit)),
+    )
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {

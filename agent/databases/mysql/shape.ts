@@ -12,14 +12,13 @@ import {
   sourceColumn,
   type ApplyTable,
 } from './sql.ts'
-import { widerDecimal, type Part, type SinkTable } from '../../database.ts'
+import { widerDecimal, type SinkTable } from '../../database.ts'
+import { otherKey } from '../bookkeeping/delivery.ts'
 import { readTable, unfit, type CatalogColumn, type CatalogTable } from './catalog.ts'
 import { errorNumber, type Session } from './connection.ts'
-import { partTable } from './state.ts'
 
 /** Makes the table if it is missing, adds the qz_ columns to one that the receiver made, checks the rest. */
-export async function provideTable(session: Session, sink: SinkTable, part: Part): Promise<ApplyTable> {
-  const table = partTable(session, sink, part)
+export async function provideTable(session: Session, sink: SinkTable, table: string): Promise<ApplyTable> {
   if (!(await readTable(session, table))) await session.run(deliveredTable({ ...sink, table }, session.server))
   await addMissingColumns(session, sink, (await readTable(session, table))!, table)
   return checkedTable(sink, (await readTable(session, table))!, table)
@@ -43,7 +42,7 @@ async function alter(session: Session, sink: SinkTable, table: string, changes: 
 
 /** Brings a table that was delivered into to the sink: columns of new items, longer texts, the source in the key; another key where it is empty. */
 export async function followSchema(session: Session, sink: SinkTable, changed: boolean): Promise<void> {
-  const table = partTable(session, sink, 'live')
+  const { table } = sink
   if (changed) await followItems(session, sink, table)
   await addMissingColumns(session, sink, (await readTable(session, table))!, table)
   const catalog = (await readTable(session, table))!
@@ -69,12 +68,6 @@ export async function followItems(session: Session, sink: SinkTable, table: stri
 
 function find({ columns }: CatalogTable, column: string): CatalogColumn | undefined {
   return columns.find(({ column: name }) => name.toLowerCase() === column.toLowerCase())
-}
-
-/** Why a key cannot change under the rows of others. */
-export function otherKey(sink: SinkTable): string {
-  const keys = keyNames(sink).join(', ')
-  return `主键改为 (${keys}),表中另有他方数据:数据标准须换表名 / its key becomes (${keys}) under rows of others: the standard needs another table name`
 }
 
 function keyNames(sink: SinkTable): string[] {

@@ -1,78 +1,16 @@
-/** Writing one batch's rows: what is prepared without the database, and the statements inside the transaction. */
-import { createHash } from 'node:crypto'
-import type { Op } from '../../../protocol/batch.ts'
-import type { ErrorCode } from '../../../protocol/errors.ts'
-import { reasonOf } from '../../../protocol/errors.ts'
-import { positionNumber } from '../../../protocol/position.ts'
-import { addedValues, deliveryFault, keyIn, lineField, literal, names, quoteName, remove, upsert, type ApplyTable } from './sql.ts'
-import type { Value } from '../../../protocol/value.ts'
-import type { Change, Prepared, Row, SinkTable } from '../../database.ts'
-import { isRowError, type Session } from './connection.ts'
-
-/** A row set aside: its key and why. */
-export interface Aside {
-  key: Row
-  code: ErrorCode
-  reason: string
-  /** Values by item of a row that the database refused: it may be tried again. */
-  kept?: Record<string, Value>
-}
-
-export interface PreparedRows extends Prepared {
-  /** Row numbers; of a key that comes twice only the last. */
-  upserts: readonly number[]
-  deletes: readonly number[]
-  aside: readonly Aside[]
-  /** All keys that the batch touches. */
-  keys: readonly Row[]
-  /** Lines for LOAD DATA where the batch is worth it. */
-  lines?: Buffer
-}
+/** Writing one batch's rows: the stage that is filled before the transaction, and the statements inside it. */
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { positionNumber, type Position } from '../../../protocol/position.ts'
+import type { Change, Row, SinkTable } from '../../database.ts'
+import { keyAt, type PreparedBatch } from '../bookkeeping/batch.ts'
+import type { BatchWriter, Piece, Target, Written } from '../bookkeeping/sink-engine.ts'
+import { isMissing, type Session } from './connection.ts'
+import { addedValues, keyIn, lineField, literal, names, quoteName, remove, upsert, type ApplyTable } from './sql.ts'
 
 /** Below this many rows a statement with values is quicker than LOAD DATA and its stage. */
 const loadFrom = 100
-
-export function prepareRows(sink: SinkTable, change: Change): PreparedRows {
-  const faults = columnFaults(sink, change)
-  const last = lastOfEachKey(sink, change)
-  const upserts: number[] = []
-  const deletes: number[] = []
-  const aside: Aside[] = []
-  for (const [row, key] of last) {
-    const op: Op = change.ops?.[row] ?? 'u'
-    const fault = faults.get(row)
-    if (op === 'd') deletes.push(row)
-    else if (op !== 'u') aside.push({ key, code: op.slice(2) as ErrorCode, reason: '' })
-    else if (fault) aside.push({ key, code: 'QZ-ROW-REFUSED', reason: fault })
-    else upserts.push(row)
-  }
-  const lines = upserts.length >= loadFrom ? { lines: loadLines(sink, change, upserts) } : {}
-  return { change, upserts, deletes, aside, keys: last.map(([, key]) => key), ...lines }
-}
-
-/** What the server would clip or round without an error is found here, column by column. */
-function columnFaults({ columns }: SinkTable, change: Change): Map<number, string> {
-  const faults = new Map<number, string>()
-  for (const [i, { item }] of columns.entries()) {
-    if (item.type === 'text' && !item.key) continue
-    const values = change.columns[i]!
-    for (let row = 0; row < change.rows; row++) {
-      const fault = deliveryFault(item, values[row]!)
-      if (fault && (item.key || !change.ops || change.ops[row] === 'u')) faults.set(row, `${item.id}: ${fault}`)
-    }
-  }
-  return faults
-}
-
-function lastOfEachKey({ columns }: SinkTable, change: Change): [number, Row][] {
-  const keys = columns.flatMap(({ item }, i) => (item.key ? [change.columns[i]!] : []))
-  const last = new Map<string, [number, Row]>()
-  for (let row = 0; row < change.rows; row++) {
-    const key = keys.map((values) => values[row]!)
-    last.set(key.length === 1 ? String(key[0]) : JSON.stringify(key), [row, key])
-  }
-  return [...last.values()]
-}
+/** Rows and keys of one statement with values. */
+const rowsAtOnce = { values: 500, keys: 1000, older: 5000 }
 
 function loadLines({ columns }: SinkTable, change: Change, rows: readonly number[]): Buffer {
   const fields = columns.map(({ item }, i) => ({ values: change.columns[i]!, field: lineField(item) }))
@@ -89,71 +27,94 @@ function loadLines({ columns }: SinkTable, change: Change, rows: readonly number
   return Buffer.from(`${lines.join('\n')}\n`)
 }
 
-/** Fills the stage outside the transaction (TRUNCATE commits). False where a value did not go in as it is: LOAD DATA only warns. */
-export async function loadStage(session: Session, stage: string, sink: SinkTable, lines: Buffer): Promise<boolean> {
-  const into = sink.columns.map(({ item, column }, i) => (item.type === 'binary' ? `@v${i}` : quoteName(column)))
-  const set = sink.columns.flatMap(({ item, column }, i) => (item.type === 'binary' ? [`${quoteName(column)} = unhex(@v${i})`] : []))
-  await session.run(`truncate table ${stage}`)
-  const loaded = await session.load(
-    `load data local infile 'batch' into table ${stage} character set utf8mb4 fields terminated by '\\t' escaped by '\\\\' lines terminated by '\\n' (${into.join(', ')})${set.length > 0 ? ` set ${set.join(', ')}` : ''}`,
-    lines,
-  )
-  return loaded.warningStatus === 0
+/** Temporary tables that LOAD DATA fills: Aria keeps no undo, and the stage is this connection's own. */
+export class Stages {
+  readonly #session: Session
+  readonly #made = new WeakMap<ApplyTable, string>()
+  #count = 0
+  /** LOAD DATA LOCAL is often switched off, temporary tables are a right of their own: without them rows go as values. */
+  #usable: boolean
+
+  constructor(session: Session) {
+    this.#session = session
+    this.#usable = session.server.localInfile
+  }
+
+  /** The filled stage, or undefined where the rows must go as values. Outside of transactions: TRUNCATE commits. */
+  async fill({ sink, open: { table } }: Target<ApplyTable>, { change, upserts }: PreparedBatch): Promise<string | undefined> {
+    if (!this.#usable || upserts.length < loadFrom) return undefined
+    try {
+      const stage = await this.#stage(table)
+      return (await this.#load(stage, sink, loadLines(sink, change, upserts))) ? stage : undefined
+    } catch (error) {
+      if (error instanceof QianzhiError && error.code === 'QZ-DB-UNREACHABLE') throw error
+      if (isMissing(error)) throw error
+      this.#usable = false
+      return undefined
+    }
+  }
+
+  /** A table that was altered was looked at anew: it gets another stage. */
+  async #stage(table: ApplyTable): Promise<string> {
+    const known = this.#made.get(table)
+    if (known) return known
+    const stage = quoteName(`qz_stage_${this.#count++}`)
+    const engine = this.#session.server.mariadb ? 'Aria' : 'InnoDB'
+    const columns = names(table.columns.map(({ column }) => column))
+    await this.#session.run(`create temporary table ${stage} engine=${engine} select ${columns} from ${table.name} limit 0`)
+    this.#made.set(table, stage)
+    return stage
+  }
+
+  /** False where a value did not go in as it is: LOAD DATA only warns. */
+  async #load(stage: string, sink: SinkTable, lines: Buffer): Promise<boolean> {
+    const into = sink.columns.map(({ item, column }, i) => (item.type === 'binary' ? `@v${i}` : quoteName(column)))
+    const set = sink.columns.flatMap(({ item, column }, i) => (item.type === 'binary' ? [`${quoteName(column)} = unhex(@v${i})`] : []))
+    await this.#session.run(`truncate table ${stage}`)
+    const loaded = await this.#session.load(
+      `load data local infile 'batch' into table ${stage} character set utf8mb4 fields terminated by '\\t' escaped by '\\\\' lines terminated by '\\n' (${into.join(', ')})${set.length > 0 ? ` set ${set.join(', ')}` : ''}`,
+      lines,
+    )
+    return loaded.warningStatus === 0
+  }
 }
 
-/** One sink's writer within a transaction. */
-export class RowWriter {
+/** Writes one batch within a transaction: all rows from the stage, parts of them as values. */
+export class MysqlWriter implements BatchWriter {
   readonly #session: Session
   readonly #table: ApplyTable
-  readonly #change: Change
+  readonly #sink: SinkTable
+  readonly #batch: PreparedBatch
+  readonly #stage: string | undefined
   readonly #position: string
   readonly #texts = new Map<number, string>()
 
-  constructor(session: Session, table: ApplyTable, change: Change) {
+  constructor(session: Session, { sink, open }: Target<ApplyTable>, batch: PreparedBatch, stage: string | undefined) {
     this.#session = session
-    this.#table = table
-    this.#change = change
-    this.#position = positionNumber(change.to)
+    this.#sink = sink
+    this.#table = open.table
+    this.#batch = batch
+    this.#stage = stage
+    this.#position = positionNumber(batch.change.to)
   }
 
-  /** From the stage in one statement; false where a row was refused: then nothing was written. */
-  async fromStage(stage: string): Promise<boolean> {
+  async write({ op, from, to, whole }: Piece): Promise<Written> {
+    const rows = this.#batch[op].slice(from, to)
+    if (op === 'deletes') return { rows: await this.#delete(rows) }
+    if (!whole || !this.#stage) return this.#insert(rows)
     const written = names(this.#table.columns.map(({ column }) => column))
-    return this.#attempt(upsert(this.#table, `select ${written}, ${addedValues(this.#table, this.#position)} from ${stage}`)).then(
-      (error) => !error,
-    )
+    await this.#session.run(upsert(this.#table, `select ${written}, ${addedValues(this.#table, this.#position)} from ${this.#stage}`))
+    return { rows: rows.length }
   }
 
-  /** As values; a refused row is found by halving. */
-  async fromValues(rows: readonly number[]): Promise<Aside[]> {
-    const aside: Aside[] = []
-    for (const part of this.#parts(rows)) aside.push(...(await this.#halving(part)))
-    return aside
-  }
-
-  async #halving(rows: readonly number[]): Promise<Aside[]> {
-    if (rows.length === 1 && this.#text(rows[0]!).length * 3 > this.#session.server.maxPacket) {
-      return [{ key: this.#key(rows[0]!), code: 'QZ-ROW-REFUSED', reason: 'the row is larger than max_allowed_packet' }]
-    }
-    const error = await this.#attempt(upsert(this.#table, `values ${rows.map((row) => this.#text(row)).join(', ')}`))
-    if (!error) return []
-    if (rows.length === 1)
-      return [{ key: this.#key(rows[0]!), code: 'QZ-ROW-REFUSED', reason: reasonOf(error), kept: this.#values(rows[0]!) }]
-    const middle = rows.length >> 1
-    return [...(await this.#halving(rows.slice(0, middle))), ...(await this.#halving(rows.slice(middle)))]
-  }
-
-  /** Runs inside a savepoint; gives the error where the server refused a value, throws any other. */
-  async #attempt(sql: string): Promise<unknown> {
-    await this.#session.run('savepoint qz_rows')
-    try {
-      await this.#session.run(sql)
-      return undefined
-    } catch (error) {
-      if (!isRowError(error)) throw error
-      await this.#session.run('rollback to savepoint qz_rows')
-      return error
-    }
+  /** A row that no packet holds is refused here: the server would end the connection. */
+  async #insert(rows: readonly number[]): Promise<Written> {
+    const large = rows.filter((row) => this.#text(row).length * 3 > this.#session.server.maxPacket)
+    const fitting = large.length === 0 ? rows : rows.filter((row) => !large.includes(row))
+    for (const part of this.#parts(fitting))
+      await this.#session.run(upsert(this.#table, `values ${part.map((row) => this.#text(row)).join(', ')}`))
+    const error = new Error('the row is larger than max_allowed_packet')
+    return { rows: fitting.length, refused: large.map((row) => ({ row, error, keep: false })) }
   }
 
   *#parts(rows: readonly number[]): Generator<number[]> {
@@ -161,8 +122,8 @@ export class RowWriter {
     let part: number[] = []
     let size = 0
     for (const row of rows) {
-      const length = this.#text(row).length
-      if (part.length > 0 && (part.length >= 500 || size + length > most)) {
+      const { length } = this.#text(row)
+      if (part.length > 0 && (part.length >= rowsAtOnce.values || size + length > most)) {
         yield part
         part = []
         size = 0
@@ -176,40 +137,33 @@ export class RowWriter {
   #text(row: number): string {
     const known = this.#texts.get(row)
     if (known !== undefined) return known
-    const values = this.#table.columns.map(({ item }, i) => literal(item, this.#change.columns[i]![row]!))
+    const values = this.#table.columns.map(({ item }, i) => literal(item, this.#batch.change.columns[i]![row]!))
     const text = `(${values.join(', ')}, ${addedValues(this.#table, this.#position)})`
     this.#texts.set(row, text)
     return text
   }
 
-  #values(row: number): Record<string, Value> {
-    return Object.fromEntries(this.#table.columns.map(({ item }, i) => [item.id, this.#change.columns[i]![row]!]))
-  }
-
-  #key(row: number): Row {
-    return this.#table.columns.flatMap(({ item }, i) => (item.key ? [this.#change.columns[i]![row]!] : []))
-  }
-
-  async deleteKeys(rows: readonly number[]): Promise<number> {
+  async #delete(rows: readonly number[]): Promise<number> {
     let deleted = 0
-    for (let at = 0; at < rows.length; at += 1000) {
-      const condition = keysCondition(
-        this.#table,
-        rows.slice(at, at + 1000).map((row) => this.#key(row)),
-      )
-      deleted += (await this.#session.run(remove(this.#table, condition, this.#position))).affectedRows
+    for (let at = 0; at < rows.length; at += rowsAtOnce.keys) {
+      const keys = rows.slice(at, at + rowsAtOnce.keys).map((row) => keyAt(this.#sink, this.#batch.change, row))
+      deleted += (await this.#session.run(remove(this.#table, keysCondition(this.#table, keys), this.#position))).affectedRows
     }
     return deleted
   }
 
-  /** At a snapshot's end: this source's rows that it did not bring, quarantined keys excepted. */
-  async deleteOlder(began: string, kept: readonly Row[]): Promise<number> {
-    const condition = `${quoteName('qz_position')} < ${began}${kept.length > 0 ? ` and not (${keysCondition(this.#table, kept)})` : ''}`
-    let deleted = 0
-    for (;;) {
-      const { affectedRows } = await this.#session.run(remove(this.#table, condition, this.#position, 5000))
+  async removeOlder(began: Position, kept: readonly Row[]): Promise<number> {
+    const spared = kept.length > 0 ? ` and not (${keysCondition(this.#table, kept)})` : ''
+    const statement = remove(
+      this.#table,
+      `${quoteName('qz_position')} < ${positionNumber(began)}${spared}`,
+      this.#position,
+      rowsAtOnce.older,
+    )
+    for (let deleted = 0; ;) {
+      const { affectedRows } = await this.#session.run(statement)
       deleted += affectedRows
-      if (affectedRows < 5000) return deleted
+      if (affectedRows < rowsAtOnce.older) return deleted
     }
   }
 }
@@ -228,8 +182,4 @@ export function keysCondition({ columns }: Pick<ApplyTable, 'columns'>, keys: re
     item.type === 'text' ? `cast(convert(${name(column)} using utf8mb4) as binary)` : name(column),
   )
   return `${byIndex} and ${keyIn(exact, literals)}`
-}
-
-export function keyDigest(key: Row): string {
-  return createHash('sha256').update(JSON.stringify(key)).digest('hex')
 }

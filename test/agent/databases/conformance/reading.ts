@@ -49,7 +49,7 @@ export function readingConformance(t: Test, engine: Dialect, freshDatabase: () =
       t.same(await pages(reading, source, 2), rows)
       t.same((await reading.rowsByKeys(source, [['b']])).rows, [rows[1]])
       t.equal(await reading.count(source), 3)
-      const part = { ...source, only: [{ column: 'town', value: 'north' }] }
+      const part = { ...source, rowFilter: [{ column: 'town', value: 'north' }] }
       t.same(await pages(reading, part, 1), [rows[0], rows[2]])
       t.same((await reading.rowsByKeys(part, [['a'], ['b']])).rows, [rows[0]])
       t.equal(await reading.count(part), 2)
@@ -182,7 +182,7 @@ export function readingConformance(t: Test, engine: Dialect, freshDatabase: () =
         ],
       )
       t.same(await reading.keysSince(source, time, null, times[1]!, 10), [times[2]])
-      const part = { ...source, only: [{ column: 'n', value: '3' }] }
+      const part = { ...source, rowFilter: [{ column: 'n', value: '3' }] }
       t.same(await reading.keysSince(part, number, null, null, 10), all.slice(2))
       await t.rejects(reading.keysSince(source, { ...time, column: 'nowhere' }, null, null, 1), { code: 'QZ-SOURCE-TABLE' })
       await t.rejects(reading.keysSince(source, { ...time, column: 'n' }, null, null, 1), { code: 'QZ-SOURCE-TYPE' })

@@ -1,0 +1,284 @@
+/**
+ * Delivery into tables, the same on every engine. A route has a live table and, while it is filled anew, a shadow beside it:
+ *
+ *   readers ─► live    ◄─ batches                 a restart: another shape, a new first load
+ *   readers ─► live       shadow ◄─ batches       readers go on seeing the old rows
+ *   readers ─► live ◄═ swap ═ shadow              caught up: old rows or new ones, nothing between
+ *
+ * Where DDL can be undone the live table takes the shadow's rows in one transaction and stays the same table. Elsewhere a shared table takes them
+ * so too, and any other is exchanged by renames, which a crash may part: `swapping` is written down before, so that `open` can finish them.
+ */
+import {
+  sameShape,
+  type Applied,
+  type Change,
+  type Delivery,
+  type Part,
+  type Prepared,
+  type Removal,
+  type Replayed,
+  type SinkState,
+  type SinkTable,
+} from '../../database.ts'
+import { BatchApplier } from './apply.ts'
+import type { PreparedBatch } from './batch.ts'
+import { QuarantineBook } from './quarantine-book.ts'
+import { removeRoute } from './removal.ts'
+import { RouteBook, type StoredState } from './route-book.ts'
+import type { OpenPart, SinkEngine, Target } from './sink-engine.ts'
+import { raw } from './statement.ts'
+
+type Opened = Awaited<ReturnType<Delivery['open']>>
+
+export class TableDelivery<Table, Batch extends PreparedBatch> implements Delivery {
+  readonly #engine: SinkEngine<Table, Batch>
+  readonly #close: () => Promise<void>
+  readonly #routes: RouteBook
+  readonly #quarantine: QuarantineBook
+  readonly #applier: BatchApplier<Table, Batch>
+  /** By part and route; forgotten when tables are made anew. */
+  readonly #parts = new Map<string, OpenPart<Table>>()
+  /** Several routes share the session: their calls take turns. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  /** On a session that holds the lock; `close` ends it. */
+  constructor(engine: SinkEngine<Table, Batch>, close: () => Promise<void>) {
+    this.#engine = engine
+    this.#close = close
+    this.#routes = new RouteBook(engine.session, engine.dialect)
+    this.#quarantine = new QuarantineBook(engine.session, engine.dialect)
+    this.#applier = new BatchApplier(engine, this.#routes, this.#quarantine)
+  }
+
+  open(sink: SinkTable): Promise<Opened> {
+    return this.#working(sink, async () => {
+      await this.#engine.makeBooks()
+      this.#forget(sink)
+      const unfinished = await this.#routes.read(sink.route, 'shadow')
+      // Also where the configuration or the schema has named another table since.
+      if (unfinished?.swapping) await this.#finishRename({ ...sink, table: unfinished.table ?? sink.table })
+      await this.#takeOver(sink)
+      const { live, left } = await this.#openLive(sink)
+      const shadow = await this.#soundShadow(sink)
+      return { live: plainState(live), shadow: shadow ? plainState(shadow) : null, ...(left && { left }) }
+    })
+  }
+
+  /**
+   * A later grant of a resource fills the table that an earlier one filled: its rows are this route's now, and it goes on from where the other
+   * one was, so that no row goes back. Throws QZ-SINK-TABLE while rows are being removed from the table.
+   */
+  async #takeOver(sink: SinkTable): Promise<void> {
+    for (const { route, removal } of await this.#routes.othersOf(sink)) {
+      if (removal)
+        throw this.#engine.unfit(sink, `已结束的授权 ${route} 的数据正在清除 / the rows of ended route ${route} are being removed from it`)
+      await this.#engine.session.transaction(() => this.#routes.inherit(sink, route))
+    }
+  }
+
+  /** Until its first batch the table follows the sink; afterwards another shape is only told of: the caller fills a shadow. */
+  async #openLive(sink: SinkTable): Promise<{ live: StoredState; left?: string }> {
+    const engine = this.#engine
+    const before = await this.#routes.read(sink.route, 'live')
+    const there = await engine.exists(sink.table)
+    const left = before?.table && before.table !== sink.table ? before.table : undefined
+    // A table that somebody dropped begins again; so does one of another name.
+    const fresh = !there || left !== undefined || !before?.position
+    if (!fresh && !sameShape(before, sink)) return { live: before }
+    await this.#undoable(async () => {
+      if (there && before && !left) await engine.follow(sink, fresh || before.schemaVersion !== sink.schema.version)
+      else if (there && (await engine.wasDelivered(sink.table))) await engine.follow(sink, true)
+      const table = await engine.provide(sink, 'live')
+      if (!fresh) await this.#routes.noteTable(sink)
+      this.#parts.set(partKey(sink, 'live'), { table, quarantine: before?.quarantine ?? 0 })
+    })
+    if (fresh) await engine.session.transaction(() => this.#routes.writeFresh(sink, 'live', before))
+    const live = (await this.#routes.read(sink.route, 'live'))!
+    this.#parts.get(partKey(sink, 'live'))!.quarantine = live.quarantine
+    return { live, ...(left && { left }) }
+  }
+
+  /** Changes of tables in one transaction, where that can be. */
+  #undoable<T>(work: () => Promise<T>): Promise<T> {
+    return this.#engine.transactionalDdl ? this.#engine.session.transaction(work) : work()
+  }
+
+  /** A shadow whose table is gone, or that was filled for a table of another name, is none. */
+  async #soundShadow(sink: SinkTable): Promise<StoredState | null> {
+    const shadow = await this.#routes.read(sink.route, 'shadow')
+    if (!shadow) return null
+    const table = this.#engine.partTable(sink, 'shadow')
+    if ((shadow.table === null || shadow.table === sink.table) && (await this.#engine.exists(table))) return shadow
+    await this.#engine.session.transaction(() => this.#routes.forget(sink.route, 'shadow'))
+    await this.#engine.drop(table)
+    return null
+  }
+
+  beginShadow(sink: SinkTable): Promise<void> {
+    return this.#working(sink, async () => {
+      this.#forget(sink)
+      const live = await this.#routes.read(sink.route, 'live')
+      await this.#undoable(async () => {
+        await this.#engine.drop(this.#engine.partTable(sink, 'shadow'))
+        await this.#engine.makeShadow(sink, live)
+        this.#parts.set(partKey(sink, 'shadow'), { table: await this.#engine.provide(sink, 'shadow'), quarantine: 0 })
+      })
+      await this.#engine.session.transaction(() => this.#routes.writeFresh(sink, 'shadow'))
+    })
+  }
+
+  swap(sink: SinkTable): Promise<void> {
+    return this.#working(sink, async () => {
+      const [live, shadow] = [await this.#routes.read(sink.route, 'live'), await this.#routes.read(sink.route, 'shadow')]
+      if (!shadow?.position) throw this.#engine.unfit(sink, '没有已填充的影子表 / it has no filled shadow to put in its place')
+      this.#forget(sink)
+      if (live && (await this.#takesRows(sink))) return this.#copyRows(sink, live, shadow)
+      const exists = sink.shared && (await this.#engine.exists(sink.table))
+      if (exists && (await this.#engine.holdsOthers(sink))) throw this.#engine.unfit(sink, otherKey(sink))
+      await this.#finishRename(sink)
+    })
+  }
+
+  async #takesRows(sink: SinkTable): Promise<boolean> {
+    const engine = this.#engine
+    if (!engine.renameShadow) return true
+    return sink.shared && (await engine.exists(sink.table)) && engine.hasKey(sink)
+  }
+
+  /** Readers see the old rows or the new ones: rows and state move in one transaction. Other routes' rows stay as they are. */
+  async #copyRows(sink: SinkTable, live: StoredState, shadow: StoredState): Promise<void> {
+    const engine = this.#engine
+    const kept = await this.#quarantine.keys(sink, 'shadow')
+    const ended = await this.#ended(sink, live)
+    const move = async (table: Table) => {
+      await engine.replaceRows(sink, table, { position: shadow.position!, kept, emptied: ended.map(({ column }) => column) })
+      await this.#routes.shadowToLive(sink)
+    }
+    if (engine.transactionalDdl) await engine.session.transaction(async () => move(await engine.followShadow(sink, live)))
+    else {
+      const table = await engine.followShadow(sink, live)
+      await engine.session.transaction(() => move(table))
+    }
+    await engine.drop(engine.partTable(sink, 'shadow'))
+    const registered = new Set(sink.schema.items.map(({ id }) => id))
+    // Another agency may still be at the version before, in the same table.
+    const theirs = await this.#routes.othersColumns(sink)
+    const vanished = ended.filter(({ id, column }) => !registered.has(id) && !theirs.has(column))
+    if (vanished.length > 0)
+      await engine.dropColumns(
+        sink,
+        vanished.map(({ column }) => column),
+      )
+  }
+
+  /** Columns that were delivered and no longer are: their old values must not stay behind. */
+  #ended(sink: SinkTable, live: StoredState): ReturnType<SinkEngine['emptiable']> {
+    const kept = new Set(sink.columns.map(({ column }) => column.toLowerCase()))
+    const ended = Object.entries(live.columns).flatMap(([id, column]) => (kept.has(column.toLowerCase()) ? [] : [{ id, column }]))
+    return this.#engine.emptiable(sink, ended, live)
+  }
+
+  async #finishRename(sink: SinkTable): Promise<void> {
+    await this.#routes.markSwapping(sink)
+    await this.#engine.renameShadow!(sink)
+    await this.#engine.session.transaction(() => this.#routes.shadowToLive(sink))
+    await this.#engine.drop(this.#engine.partTable(sink, 'old'))
+  }
+
+  prepare(sink: SinkTable, change: Change): Prepared {
+    return this.#engine.prepare(sink, change)
+  }
+
+  apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
+    return this.#working(sink, async () => this.#applier.apply(await this.#target(sink, part), prepared as Batch))
+  }
+
+  replay(sink: SinkTable, part: Part): Promise<Replayed> {
+    return this.#working(sink, async () => this.#applier.replay(await this.#target(sink, part)))
+  }
+
+  /**
+   * The part as it is now: a table that was altered under way is looked at again. Throws QZ-SINK-TABLE where it cannot be written any more as
+   * it should; also where it, or a delivered column, is another one now: what it held may be gone, and the route must fill it anew.
+   */
+  async #target(sink: SinkTable, part: Part): Promise<Target<Table>> {
+    const engine = this.#engine
+    const known = this.#parts.get(partKey(sink, part))
+    const before = known?.shape
+    const shape = await engine.shapeOf(sink, part, before)
+    const open = known ?? (await this.#openPart(sink, part))
+    // Before the first batch nobody has looked since the part was opened.
+    if (known && !before) open.table = await engine.provide(sink, part)
+    if (before && (before.own !== shape.own || before.whole !== shape.whole)) {
+      open.table = await engine.provide(sink, part)
+      if (before.own !== shape.own)
+        throw engine.unfit(sink, '表或其列已被更换,将重新填充 / it or its columns were exchanged by hand: it is filled anew')
+    }
+    open.shape = shape
+    return { sink, part, open }
+  }
+
+  async #openPart(sink: SinkTable, part: Part): Promise<OpenPart<Table>> {
+    const state = await this.#routes.read(sink.route, part)
+    if (!state || !sameShape(state, sink))
+      throw this.#engine.unfit(sink, `${part} 部分不是按这些信息项建立的 / its ${part} part was not made for these items`)
+    const open = { table: await this.#engine.provide(sink, part), quarantine: state.quarantine }
+    this.#parts.set(partKey(sink, part), open)
+    return open
+  }
+
+  remove(route: string): Promise<Removal | null> {
+    return this.#inTurn(() => removeRoute(this.#engine as unknown as SinkEngine, this.#routes, route))
+  }
+
+  settleRemovals(wanted: readonly string[]): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!(await this.#engine.hasBooks())) return
+      await this.#engine.makeBooks()
+      await this.#routes.settleRemovals(wanted)
+    })
+  }
+
+  async check(): Promise<void> {
+    await this.#inTurn(() => this.#engine.session.rows(raw(this.#engine.dialect.alive)))
+  }
+
+  async close(): Promise<void> {
+    await this.#turn
+    await this.#close()
+  }
+
+  #forget(sink: SinkTable): void {
+    for (const part of ['live', 'shadow'] as const) this.#parts.delete(partKey(sink, part))
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work)
+    this.#turn = mine.catch(() => {})
+    return mine
+  }
+
+  async #working<T>(sink: SinkTable, work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#inTurn(work)
+    } catch (error) {
+      throw this.#engine.tableError(sink, error)
+    }
+  }
+}
+
+function partKey({ route }: SinkTable, part: Part): string {
+  return `${part} ${route}`
+}
+
+function plainState({ swapping: _swapping, table: _table, former: _former, ...state }: StoredState): SinkState {
+  return state
+}
+
+/** Why a key cannot change under the rows of others. */
+export function otherKey(sink: SinkTable): string {
+  const keys = [...sink.columns.filter(({ item }) => item.key).map(({ column }) => column), ...(sink.shared ? ['qz_source'] : [])].join(
+    ', ',
+  )
+  return `主键改为 (${keys}),表中另有他方数据:数据标准须换表名 / its key becomes (${keys}) under rows of others: the standard needs another table name`
+}
