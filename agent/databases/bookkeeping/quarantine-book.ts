@@ -113,19 +113,19 @@ where ${ofPart(sink.route, part)} and key_hash = ${keyHash(key)}`,
 
   /** See `Database.quarantine`; `there`: which ends this database has. */
   async list(there: { source: boolean; sink: boolean }, name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
-    const { first, moment, at, resource, positions, sourceQuarantine } = this.#dialect
+    const { first, moment, at, resource, positions, sourceQuarantine, sourceKey } = this.#dialect
     const listed: QuarantinedKey[] = []
-    const common = `q.code, q.item, ${moment(`q.${at}`)}, q.reason, q.key_text`
+    const common = `q.code, q.item, ${moment(`q.${at}`)}, q.reason`
     if (there.source) {
       const from = sql`${raw(sourceQuarantine)} q${name === undefined ? raw('') : sql` where q.${raw(resource)} = ${name}`}`
-      const columns = `q.${resource}, ${common}`
+      const columns = `q.${resource}, ${common}, q.${sourceKey}`
       for (const [of, ...rest] of await this.#session.rows(first({ columns, from, order: `q.${at}` }, limit)))
         listed.push({ end: 'source', resource: String(of), ...keyFrom(rest), kept: false })
     }
     if (there.sink) {
       const named = name === undefined ? raw('') : sql` and (q.route = ${name} or p.${raw(resource)} = ${name})`
       const from = sql`${this.#table} q inner join ${raw(positions)} p on p.route = q.route and p.part = q.part where q.part = 'live'${named}`
-      const columns = `p.${resource}, q.route, case when q.kept is null then 0 else 1 end, ${common}`
+      const columns = `p.${resource}, q.route, case when q.kept is null then 0 else 1 end, ${common}, q.key_text`
       for (const [of, route, kept, ...rest] of await this.#session.rows(first({ columns, from, order: `q.${at}` }, limit)))
         listed.push({ end: 'sink', resource: of ? String(of) : '', route: String(route), ...keyFrom(rest), kept: Number(kept) === 1 })
     }

@@ -12,6 +12,7 @@ export const dialect: BookDialect = {
   quarantine: 'qz_quarantine',
   streams: streamTable,
   sourceQuarantine,
+  sourceKey: 'key_text',
   source: 'source',
   resource: 'resource',
   at: 'at',

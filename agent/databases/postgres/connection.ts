@@ -49,14 +49,29 @@ export class Connection {
 
   /** Rows as arrays of texts. */
   async query(sql: string, values: readonly unknown[] = []): Promise<Texts[]> {
-    return this.#send({ text: sql, values: [...values] })
+    return (await this.result(sql, values, false)).rows
   }
 
   /** The same, parsed once in this session: for statements that come again and again. */
   async prepared(sql: string, values: readonly unknown[] = []): Promise<Texts[]> {
-    let name = this.#statements.get(sql)
-    if (!name) this.#statements.set(sql, (name = `q${this.#statements.size}`))
-    return this.#send({ text: sql, values: [...values], name })
+    return (await this.result(sql, values, true)).rows
+  }
+
+  /** Rows, and how many the statement changed. */
+  async result(sql: string, values: readonly unknown[], prepared: boolean): Promise<{ rows: Texts[]; changed: number }> {
+    const name = prepared ? { name: this.#nameOf(sql) } : {}
+    const { rows, rowCount } = await this.guard(() =>
+      this.client.query<Texts>({ text: sql, values: [...values], rowMode: 'array', ...name }),
+    )
+    return { rows, changed: rowCount ?? 0 }
+  }
+
+  #nameOf(sql: string): string {
+    const known = this.#statements.get(sql)
+    if (known) return known
+    const name = `q${this.#statements.size}`
+    this.#statements.set(sql, name)
+    return name
   }
 
   /** Columns of a statement's result: name, type's OID, type modifier. */
@@ -107,11 +122,6 @@ export class Connection {
       this.#lose(new Error(reason))
       ;(this.client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
     })
-  }
-
-  async #send(query: { text: string; values: unknown[]; name?: string }): Promise<Texts[]> {
-    const result = await this.guard(() => this.client.query<Texts>({ ...query, rowMode: 'array' }))
-    return result.rows
   }
 }
 

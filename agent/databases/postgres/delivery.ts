@@ -1,102 +1,143 @@
-/** Delivery into PostgreSQL: one connection, which does one thing after another for all its routes. */
-import type { Applied, Change, Delivery, Part, Prepared, Removal, Replayed, SinkState, SinkTable } from '../../database.ts'
-import { requireUnaltered } from './schema-drift.ts'
-import { applyBatch, type Target } from './apply.ts'
-import { prepareBatch, type Batch } from './batch.ts'
-import { withTable, type Connection } from './connection.ts'
-import { removeRoute, settleRemovals } from './removal.ts'
-import { replayQuarantine } from './replay.ts'
-import { beginShadow, openLive, openShadow, swapShadow, type OpenSink } from './sink.ts'
-import { makeStateTables } from './state.ts'
-import { refuse } from './table.ts'
+/** Delivery into PostgreSQL: what only this server does with delivered tables. The rest is the bookkeeper's. */
+import type { QianzhiError } from '../../../protocol/errors.ts'
+import type { Change, Part, Reading, SinkTable } from '../../database.ts'
+import type { StoredState } from '../bookkeeping/route-book.ts'
+import type { BatchWriter, Counts, EndedColumn, Shape, SinkEngine, Target } from '../bookkeeping/sink-engine.ts'
+import type { Sql } from '../bookkeeping/statement.ts'
+import { prepareRows, type CopyBatch } from './batch.ts'
+import { bookSession, dialect, hasBooks, makeBooks } from './books.ts'
+import { sqlState, withTable, type Connection } from './connection.ts'
+import { PostgresReading } from './reading.ts'
+import { shapeOf } from './schema-drift.ts'
+import { followShadow, removeSome, replaceRows } from './shadow.ts'
+import { dropColumns, followSchema, keyOf, provideTable, wasDelivered } from './shape.ts'
+import { deliveredTable, quoteTable, sourceColumn, type ApplyTable } from './sql.ts'
+import { findTable, refuse, shadowTable } from './table.ts'
+import { PostgresWriter, Stages, writeAtOnce } from './writing.ts'
 
-export class PostgresDelivery implements Delivery {
+export class PostgresSinks implements SinkEngine<ApplyTable, CopyBatch> {
+  readonly session
+  readonly dialect = dialect
+  readonly transactionalDdl = true
   readonly #connection: Connection
-  /** Opened parts by route and part. */
-  readonly #opened = new Map<string, OpenSink>()
-  readonly #stages = new Map<string, string>()
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #stages: Stages
 
-  /** On a connection that holds the lock; the delivery closes it. */
   constructor(connection: Connection) {
     this.#connection = connection
+    this.session = bookSession(connection)
+    this.#stages = new Stages(connection)
   }
 
-  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null; left?: string }> {
-    return this.#exclusively(sink, async () => {
-      await makeStateTables(this.#connection)
-      const live = await openLive(this.#connection, sink)
-      const shadow = await openShadow(this.#connection, sink)
-      this.#keep(sink, 'live', live.open)
-      this.#keep(sink, 'shadow', shadow?.open)
-      return { live: live.state, shadow: shadow?.state ?? null, ...(live.left && { left: live.left }) }
+  makeBooks(): Promise<void> {
+    return makeBooks(this.#connection)
+  }
+
+  hasBooks(): Promise<boolean> {
+    return hasBooks(this.#connection)
+  }
+
+  partTable({ table, route }: Pick<SinkTable, 'table' | 'route'>, part: Part | 'old'): string {
+    return part === 'live' ? table : shadowTable(route)
+  }
+
+  async exists(table: string): Promise<boolean> {
+    return (await findTable(this.#connection, table)) !== undefined
+  }
+
+  async wasDelivered(table: string): Promise<boolean> {
+    const found = await findTable(this.#connection, table)
+    return found !== undefined && wasDelivered(found)
+  }
+
+  async follow(sink: SinkTable, changed: boolean): Promise<void> {
+    await followSchema(this.#connection, sink, (await findTable(this.#connection, sink.table))!, changed)
+  }
+
+  provide(sink: SinkTable, part: Part): Promise<ApplyTable> {
+    return provideTable(this.#connection, sink, this.partTable(sink, part))
+  }
+
+  shapeOf(sink: SinkTable, part: Part): Promise<Shape> {
+    return shapeOf(this.#connection, sink, this.partTable(sink, part))
+  }
+
+  async drop(table: string): Promise<void> {
+    await this.#connection.query(`drop table if exists ${quoteTable(table)}`)
+  }
+
+  async makeShadow(sink: SinkTable): Promise<void> {
+    const table = this.partTable(sink, 'shadow')
+    for (const statement of deliveredTable({ ...sink, table })) await this.#connection.query(statement)
+  }
+
+  async hasKey(sink: SinkTable): Promise<boolean> {
+    const live = await findTable(this.#connection, sink.table)
+    return live !== undefined && keyOf(sink, live) !== undefined
+  }
+
+  async holdsOthers(sink: SinkTable): Promise<boolean> {
+    const others = `select exists (select from ${quoteTable(sink.table)} where ${sourceColumn} is distinct from $1)`
+    const [row] = await this.#connection.query(others, [sink.source])
+    return row![0] === 't'
+  }
+
+  /** Where columns are added, lengthened or dropped, readers wait for the end of the transaction. */
+  async followShadow(sink: SinkTable, live: StoredState): Promise<ApplyTable> {
+    return followShadow(this.#connection, sink, live, () => this.holdsOthers(sink))
+  }
+
+  replaceRows(sink: SinkTable, table: ApplyTable, shadow: Parameters<SinkEngine['replaceRows']>[2]): Promise<void> {
+    return replaceRows(this.#connection, sink, table, shadow)
+  }
+
+  /** Columns of a former key lose their NOT NULL with it. */
+  async emptiable(sink: SinkTable, ended: readonly EndedColumn[], { keys }: StoredState): Promise<EndedColumn[]> {
+    const columns = (await findTable(this.#connection, sink.table))?.columns
+    return ended.filter(({ id, column }) => {
+      const there = columns?.get(column)
+      return there && (!there.notNull || keys?.includes(id))
     })
   }
 
-  beginShadow(sink: SinkTable): Promise<void> {
-    return this.#exclusively(sink, async () => this.#keep(sink, 'shadow', await beginShadow(this.#connection, sink)))
+  dropColumns(sink: SinkTable, columns: readonly string[]): Promise<void> {
+    return dropColumns(this.#connection, sink, columns)
   }
 
-  swap(sink: SinkTable): Promise<void> {
-    return this.#exclusively(sink, async () => {
-      this.#keep(sink, 'live', await swapShadow(this.#connection, sink))
-      this.#keep(sink, 'shadow', undefined)
-    })
+  prepare(sink: SinkTable, change: Change): CopyBatch {
+    return prepareRows(sink, change)
   }
 
-  prepare(sink: SinkTable, change: Change): Prepared {
-    return prepareBatch(sink, change)
+  async writer(target: Target<ApplyTable>, batch: CopyBatch): Promise<BatchWriter> {
+    return new PostgresWriter(this.#connection, target, batch)
   }
 
-  apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
-    return this.#exclusively(sink, async () => applyBatch(await this.#target(sink, part), prepared as Batch))
+  writeAtOnce(
+    target: Target<ApplyTable>,
+    batch: CopyBatch,
+    move: Sql,
+    clearing: readonly Sql[],
+  ): Promise<Counts | 'refused' | 'elsewhere'> {
+    return writeAtOnce(this.#connection, this.#stages, target, batch, { move, clearing })
   }
 
-  replay(sink: SinkTable, part: Part): Promise<Replayed> {
-    return this.#exclusively(sink, async () => replayQuarantine(await this.#target(sink, part)))
+  removeSome(table: string, source: string, limit: number): Promise<number> {
+    return removeSome(this.#connection, table, source, limit)
   }
 
-  remove(route: string): Promise<Removal | null> {
-    return this.#inTurn(() => removeRoute(this.#connection, route))
+  reading(): Reading {
+    return new PostgresReading(this.#connection)
   }
 
-  settleRemovals(wanted: readonly string[]): Promise<void> {
-    return this.#inTurn(() => settleRemovals(this.#connection, wanted))
+  unfit(sink: SinkTable, reason: string, cause?: unknown): QianzhiError {
+    return refuse(sink, reason, cause)
   }
 
-  async check(): Promise<void> {
-    await this.#last
-    await this.#connection.query('select 1')
+  tableError(sink: SinkTable, error: unknown): unknown {
+    return withTable(error, sink.table, 'QZ-SINK-TABLE')
   }
 
-  async close(): Promise<void> {
-    await this.#last
-    await this.#connection.close()
-  }
-
-  async #target(sink: SinkTable, part: Part): Promise<Target> {
-    const open = this.#opened.get(`${part} ${sink.route}`)
-    if (open?.table.columns.length !== sink.columns.length) throw refuse(sink, `its ${part} part was not made for these items`)
-    await requireUnaltered(this.#connection, sink, part, open)
-    return { connection: this.#connection, sink, part, open, stages: this.#stages }
-  }
-
-  #keep(sink: SinkTable, part: Part, open: OpenSink | undefined): void {
-    if (open) this.#opened.set(`${part} ${sink.route}`, open)
-    else this.#opened.delete(`${part} ${sink.route}`)
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#last.then(work)
-    this.#last = mine.catch(() => {})
-    return mine
-  }
-
-  async #exclusively<T>(sink: SinkTable, work: () => Promise<T>): Promise<T> {
-    try {
-      return await this.#inTurn(work)
-    } catch (error) {
-      throw withTable(error, sink.table, 'QZ-SINK-TABLE')
-    }
+  /** Deadlocks, and serialisation failures of a default that is stricter than ours. */
+  isContention(error: unknown): boolean {
+    return ['40P01', '40001'].includes(sqlState(error) ?? '')
   }
 }

@@ -19,12 +19,14 @@ import {
   type SourceTable,
   type TableListing,
 } from '../../database.ts'
+import { QuarantineBook } from '../bookkeeping/quarantine-book.ts'
+import { TableDelivery } from '../bookkeeping/delivery.ts'
+import { bookSession, booksThere, dialect } from './books.ts'
 import { PostgresCapture } from './capture.ts'
 import { connect, requireWritable, type Connection } from './connection.ts'
-import { PostgresDelivery } from './delivery.ts'
+import { PostgresSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, sampleRows } from './describe.ts'
 import { doctor } from './doctor.ts'
-import { listQuarantine } from './quarantine.ts'
 import { PostgresReading } from './reading.ts'
 import { setupScript, teardownScript } from './setup.ts'
 import { sourceTable, tableMembers } from './table.ts'
@@ -57,7 +59,7 @@ class PostgresDatabase implements Database {
   }
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
-    return this.#locked('delivery', async (connection) => new PostgresDelivery(connection))
+    return this.#locked('delivery', async (connection) => new TableDelivery(new PostgresSinks(connection), () => connection.close()))
   }
 
   async describe(table: string): Promise<ColumnDescription[]> {
@@ -98,7 +100,9 @@ class PostgresDatabase implements Database {
   }
 
   async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
-    return this.#looking((connection) => listQuarantine(connection, name, limit))
+    return this.#looking(async (connection) =>
+      new QuarantineBook(bookSession(connection), dialect).list(await booksThere(connection), name, limit),
+    )
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {

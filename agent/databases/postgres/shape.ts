@@ -5,15 +5,18 @@ import {
   addedColumns,
   columnType,
   deliveredKey,
+  deliveredTable,
   deliveredType,
   keyColumns,
   positionColumn,
   quoteName,
   quoteTable,
   sourceColumn,
+  splitTable,
   type ApplyTable,
 } from './sql.ts'
 import { widerDecimal, type SinkTable } from '../../database.ts'
+import { otherKey } from '../bookkeeping/delivery.ts'
 import { sqlState, type Connection } from './connection.ts'
 import { findTable, refuse, type Table } from './table.ts'
 import { canReceive, numericLimits } from './types.ts'
@@ -31,6 +34,29 @@ async function alter(connection: Connection, sink: SinkTable, statements: readon
 /** True where delivery has been at work in the table before: then it may be changed as the schema does. */
 export function wasDelivered(table: Table): boolean {
   return table.columns.has(positionColumn)
+}
+
+/** See `SinkEngine.provide`. */
+export async function provideTable(connection: Connection, sink: SinkTable, name: string): Promise<ApplyTable> {
+  if (!(await findTable(connection, name))) await createTable(connection, { ...sink, table: name })
+  return checkTable(sink, await addMissing(connection, sink, name))
+}
+
+async function createTable(connection: Connection, sink: SinkTable): Promise<void> {
+  const [schema, name] = splitTable(sink.table)
+  if (name !== undefined) {
+    const [row] = await connection.query('select to_regnamespace($1)', [quoteName(schema!)])
+    if (row![0] === null) await connection.query(`create schema ${quoteName(schema!)}`)
+  }
+  for (const statement of deliveredTable(sink)) await connection.query(statement)
+}
+
+/** A table that the receiver made must have its mapped columns when it is first opened: a typing error is no column. */
+export async function followSchema(connection: Connection, sink: SinkTable, table: Table, changed: boolean): Promise<void> {
+  if (changed) await followItems(connection, sink, table)
+  const now = await addMissing(connection, sink, sink.table)
+  await shareKey(connection, sink, now)
+  if (!keyOf(sink, (await findTable(connection, sink.table))!)) await replaceKey(connection, sink, now)
 }
 
 /** Columns of new items; texts and numbers that got longer. Those under a view cannot be altered: QZ-SINK-TABLE. */
@@ -88,7 +114,7 @@ function keyNames(sink: SinkTable): string {
 }
 
 /** A resource that came to follow a standard: its table's key gains the source. */
-export async function shareKey(connection: Connection, sink: SinkTable, table: Table): Promise<void> {
+async function shareKey(connection: Connection, sink: SinkTable, table: Table): Promise<void> {
   if (!sink.shared || keyOf(sink, table) || !keyOf({ ...sink, shared: false }, table)) return
   await exchangeKey(connection, sink, table, keyColumns(sink.columns))
 }
@@ -101,12 +127,6 @@ export async function replaceKey(connection: Connection, sink: SinkTable, table:
   const [row] = await connection.query(`select exists (select from ${table.name})`)
   if (row![0] === 't') throw refuse(sink, otherKey(sink))
   await exchangeKey(connection, sink, table, former)
-}
-
-/** Why a key cannot change under the rows of others. */
-export function otherKey(sink: SinkTable): string {
-  const keys = keyNames(sink)
-  return `主键改为 (${keys}),表中另有他方数据:数据标准须换表名 / its key becomes (${keys}) under rows of others: the standard needs another table name`
 }
 
 /** Every unique index over the former key goes: rows of the new key would meet it. */
@@ -138,16 +158,13 @@ async function withoutIndexes(connection: Connection, table: Table, former: read
   })
 }
 
-/** Columns of items that the resource has no more. One that the receiver's own view reads stays, empty. */
-export async function dropVanished(connection: Connection, sink: SinkTable, columns: readonly string[]): Promise<void> {
+/** See `SinkEngine.dropColumns`: one that the receiver's own view reads stays, empty. */
+export async function dropColumns(connection: Connection, sink: SinkTable, columns: readonly string[]): Promise<void> {
   for (const column of columns) {
-    await connection.script('savepoint vanished')
     try {
       await connection.query(`alter table ${quoteTable(sink.table)} drop column if exists ${quoteName(column)}`)
     } catch (error) {
       if (sqlState(error) !== '2BP01') throw error
-      await connection.script('rollback to savepoint vanished')
     }
-    await connection.script('release savepoint vanished')
   }
 }

@@ -116,8 +116,8 @@ export function shadowTable(route: string): string {
   return `qianzhi.shadow_${createHash('sha256').update(route).digest('hex').slice(0, 16)}`
 }
 
-export function refuse(sink: SinkTable, reason: string): QianzhiError {
-  return new QianzhiError('QZ-SINK-TABLE', { table: sink.table, reason })
+export function refuse(sink: SinkTable, reason: string, cause?: unknown): QianzhiError {
+  return new QianzhiError('QZ-SINK-TABLE', { table: sink.table, reason }, { cause })
 }
 
 /** Throws QZ-SOURCE-TABLE where it does not exist. */
