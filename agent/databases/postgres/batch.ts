@@ -38,7 +38,7 @@ function checkOf(item: Item): ReturnType<ValueCheck> {
   const shape = shapes[item.type]
   return (value) => {
     if (value === null) return item.key ? 'is a key and null' : undefined
-    return shape?.test(value) ? undefined : valueFault(item, value)
+    return shape?.test(value) ? undefined : valueFault(item, value)?.en
   }
 }
 
