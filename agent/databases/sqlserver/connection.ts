@@ -113,6 +113,7 @@ export class ServerSession implements OwnSession {
 
   async transaction<T>(work: () => Promise<T>, isolation?: 'snapshot'): Promise<T> {
     await this.query(isolation ? 'set transaction isolation level snapshot; begin transaction' : 'begin transaction')
+    const stages = new Map(this.stages)
     try {
       const result = await work()
       await this.query('commit transaction')
@@ -120,6 +121,8 @@ export class ServerSession implements OwnSession {
     } catch (error) {
       // What a trigger or the server has rolled back already is no transaction any more.
       if (!this.#lost) await this.query('if @@trancount > 0 rollback transaction').catch(() => {})
+      // Temporary tables that were made within it are gone with it.
+      for (const use of this.stages.keys()) if (!stages.has(use)) this.stages.delete(use)
       throw error
     } finally {
       if (isolation && !this.#lost) await this.query('set transaction isolation level read committed').catch(() => {})

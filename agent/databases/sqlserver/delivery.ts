@@ -1,104 +1,134 @@
-/** Delivery into SQL Server: one session, which does one thing after another for all its routes. */
-import type { Applied, Change, Delivery, Part, Prepared, Removal, Replayed, SinkState, SinkTable } from '../../database.ts'
-import { requireUnaltered } from './schema-drift.ts'
-import { applyBatch, type Target } from './apply.ts'
-import { prepareBatch, type Batch } from './batch.ts'
-import { unfit } from './catalog.ts'
+/** Delivery into SQL Server: what only this server does with delivered tables. The rest is the bookkeeper's. */
+import { reasonOf, type QianzhiError } from '../../../protocol/errors.ts'
+import type { Change, Part, Reading, SinkTable } from '../../database.ts'
+import type { PreparedBatch } from '../bookkeeping/batch.ts'
+import type { StoredState } from '../bookkeeping/route-book.ts'
+import type { BatchWriter, EndedColumn, Shape, SinkEngine, Target } from '../bookkeeping/sink-engine.ts'
+import { bookSession, dialect, hasBooks, makeBooks } from './books.ts'
+import { findColumn, readTable, unfit } from './catalog.ts'
 import type { OwnSession } from './connection.ts'
-import { databaseError, isMissing } from './errors.ts'
-import { removeRoute, settleRemovals } from './removal.ts'
-import { replayQuarantine } from './replay.ts'
-import { beginShadow, openLive, openShadow, swapShadow, type OpenSink } from './sink.ts'
-import { makeStateTables } from './state.ts'
+import { databaseError, isContention, isMissing } from './errors.ts'
+import { shadowTable } from './names.ts'
+import { ServerReading } from './reading.ts'
+import { shapeOf } from './schema-drift.ts'
+import { followShadow, holdsOthers, replaceRows } from './shadow.ts'
+import { dropColumns, followSchema, keyOf, provideTable, wasDelivered } from './shape.ts'
+import { deliveredTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
+import { prepareRows, ServerWriter } from './writing.ts'
 
-export class ServerDelivery implements Delivery {
+export class ServerSinks implements SinkEngine<ApplyTable> {
+  readonly session
+  readonly dialect = dialect
+  readonly transactionalDdl = true
   readonly #session: OwnSession
-  /** Opened parts by route and part. */
-  readonly #opened = new Map<string, OpenSink>()
-  /** Several routes share the session: their calls take turns. */
-  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(session: OwnSession) {
     this.#session = session
+    this.session = bookSession(session)
   }
 
-  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null; left?: string }> {
-    return this.#exclusively(sink, async () => {
-      await makeStateTables(this.#session)
-      const live = await openLive(this.#session, sink)
-      const shadow = await openShadow(this.#session, sink)
-      this.#keep(sink, 'live', live.open)
-      this.#keep(sink, 'shadow', shadow?.open)
-      return { live: live.state, shadow: shadow?.state ?? null, ...(live.left && { left: live.left }) }
+  makeBooks(): Promise<void> {
+    return makeBooks(this.#session)
+  }
+
+  hasBooks(): Promise<boolean> {
+    return hasBooks(this.#session)
+  }
+
+  partTable({ table, route }: Pick<SinkTable, 'table' | 'route'>, part: Part | 'old'): string {
+    return part === 'live' ? table : shadowTable(route)
+  }
+
+  async exists(table: string): Promise<boolean> {
+    return (await readTable(this.#session, table)) !== undefined
+  }
+
+  async wasDelivered(table: string): Promise<boolean> {
+    const found = await readTable(this.#session, table)
+    return found !== undefined && wasDelivered(found)
+  }
+
+  follow(sink: SinkTable, changed: boolean): Promise<void> {
+    return followSchema(this.#session, sink, changed)
+  }
+
+  provide(sink: SinkTable, part: Part): Promise<ApplyTable> {
+    return provideTable(this.#session, sink, this.partTable(sink, part))
+  }
+
+  async shapeOf(sink: SinkTable, part: Part): Promise<Shape> {
+    const table = await readTable(this.#session, this.partTable(sink, part))
+    if (!table) throw unfit(sink, '不存在 / it does not exist')
+    return shapeOf(sink, table)
+  }
+
+  async drop(table: string): Promise<void> {
+    await this.#session.query(`if object_id(${quoteText(table)}, N'U') is not null drop table ${table}`)
+  }
+
+  async makeShadow(sink: SinkTable): Promise<void> {
+    const [make] = deliveredTable({ ...sink, table: this.partTable(sink, 'shadow') })
+    await this.#session.query(make!)
+  }
+
+  async hasKey(sink: SinkTable): Promise<boolean> {
+    const live = await readTable(this.#session, sink.table)
+    return live !== undefined && keyOf(sink, live) !== undefined
+  }
+
+  holdsOthers(sink: SinkTable): Promise<boolean> {
+    return holdsOthers(this.#session, sink, this.#session.qualify(sink.table))
+  }
+
+  followShadow(sink: SinkTable, live: StoredState): Promise<ApplyTable> {
+    return followShadow(this.#session, sink, live)
+  }
+
+  replaceRows(sink: SinkTable, table: ApplyTable, shadow: Parameters<SinkEngine['replaceRows']>[2]): Promise<void> {
+    return replaceRows(this.#session, sink, table, shadow)
+  }
+
+  /** Columns of a former key lose their NOT NULL with it. */
+  async emptiable(sink: SinkTable, ended: readonly EndedColumn[], { keys }: StoredState): Promise<EndedColumn[]> {
+    const live = await readTable(this.#session, sink.table)
+    return ended.filter(({ id, column }) => {
+      const there = live && findColumn(live, column)
+      return there && (there.nullable || keys?.includes(id))
     })
   }
 
-  beginShadow(sink: SinkTable): Promise<void> {
-    return this.#exclusively(sink, async () => this.#keep(sink, 'shadow', await beginShadow(this.#session, sink)))
+  dropColumns(sink: SinkTable, columns: readonly string[]): Promise<void> {
+    return dropColumns(this.#session, sink, columns)
   }
 
-  swap(sink: SinkTable): Promise<void> {
-    return this.#exclusively(sink, async () => {
-      this.#keep(sink, 'live', await swapShadow(this.#session, sink))
-      this.#keep(sink, 'shadow', undefined)
-    })
+  prepare(sink: SinkTable, change: Change): PreparedBatch {
+    return prepareRows(sink, change)
   }
 
-  prepare(sink: SinkTable, change: Change): Prepared {
-    return prepareBatch(sink, change)
+  writer(target: Target<ApplyTable>, batch: PreparedBatch): Promise<BatchWriter> {
+    return ServerWriter.open(this.#session, target, batch)
   }
 
-  apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
-    return this.#exclusively(sink, async () => {
-      return applyBatch(await this.#target(sink, part), prepared as Batch)
-    })
+  async removeSome(name: string, source: string, limit: number): Promise<number> {
+    const table = await readTable(this.#session, name)
+    if (!table || !findColumn(table, sourceColumn)) return 0
+    const sql = `delete top (${limit}) from ${table.name} where ${sourceColumn} = @source;\nselect @@rowcount`
+    return Number((await this.#session.query(sql, { source })).at(-1)?.[0] ?? 0)
   }
 
-  replay(sink: SinkTable, part: Part): Promise<Replayed> {
-    return this.#exclusively(sink, async () => replayQuarantine(await this.#target(sink, part)))
+  reading(): Reading {
+    return new ServerReading(this.#session)
   }
 
-  async #target(sink: SinkTable, part: Part): Promise<Target> {
-    const open = this.#opened.get(`${part} ${sink.route}`)
-    if (open?.table.columns.length !== sink.columns.length) throw unfit(sink, `its ${part} part was not made for these items`)
-    await requireUnaltered(this.#session, sink, part, open)
-    return { session: this.#session, sink, part, open }
+  unfit(sink: SinkTable, reason: string, cause?: unknown): QianzhiError {
+    return unfit(sink, reason, cause)
   }
 
-  remove(route: string): Promise<Removal | null> {
-    return this.#inTurn(() => removeRoute(this.#session, route))
+  tableError(sink: SinkTable, error: unknown): unknown {
+    return isMissing(error) ? unfit(sink, reasonOf(error), error) : databaseError(sink.table, error)
   }
 
-  settleRemovals(wanted: readonly string[]): Promise<void> {
-    return this.#inTurn(() => settleRemovals(this.#session, wanted))
-  }
-
-  async check(): Promise<void> {
-    await this.#inTurn(() => this.#session.query('select 1'))
-  }
-
-  async close(): Promise<void> {
-    await this.#turn
-    await this.#session.close()
-  }
-
-  #keep(sink: SinkTable, part: Part, open: OpenSink | undefined): void {
-    if (open) this.#opened.set(`${part} ${sink.route}`, open)
-    else this.#opened.delete(`${part} ${sink.route}`)
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work)
-    this.#turn = mine.catch(() => {})
-    return mine
-  }
-
-  async #exclusively<T>(sink: SinkTable, work: () => Promise<T>): Promise<T> {
-    try {
-      return await this.#inTurn(work)
-    } catch (error) {
-      if (isMissing(error)) throw unfit(sink, error instanceof Error ? error.message : String(error), error)
-      throw databaseError(sink.table, error)
-    }
+  isContention(error: unknown): boolean {
+    return isContention(error)
   }
 }

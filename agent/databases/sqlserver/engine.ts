@@ -16,14 +16,16 @@ import type {
   SourceTable,
   TableListing,
 } from '../../database.ts'
+import { QuarantineBook } from '../bookkeeping/quarantine-book.ts'
+import { TableDelivery } from '../bookkeeping/delivery.ts'
+import { bookSession, booksThere, dialect } from './books.ts'
 import { ServerCapture } from './capture.ts'
 import { readTable } from './catalog.ts'
 import { ServerSession } from './connection.ts'
-import { ServerDelivery } from './delivery.ts'
+import { ServerSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
 import { readPlan } from './plan.ts'
-import { listQuarantine } from './quarantine.ts'
 import { ServerReading } from './reading.ts'
 import { setupStatements, teardownStatements } from './setup.ts'
 
@@ -54,7 +56,7 @@ class SqlserverDatabase implements Database {
     const session = await ServerSession.open(this.options, 'delivery')
     await session.requireWritable()
     await session.lock('delivery')
-    return new ServerDelivery(session)
+    return new TableDelivery(new ServerSinks(session), () => session.close())
   }
 
   async describe(table: string): Promise<ColumnDescription[]> {
@@ -96,7 +98,9 @@ class SqlserverDatabase implements Database {
   }
 
   async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
-    return this.#with((session) => listQuarantine(session, name, limit))
+    return this.#with(async (session) =>
+      new QuarantineBook(bookSession(session, false), dialect).list(await booksThere(session), name, limit),
+    )
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {

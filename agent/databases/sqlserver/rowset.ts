@@ -17,8 +17,7 @@ export interface Rowset {
 const maxParameters = 60
 
 /**
- * `name`: of the FROM item; `use`: row sets that are needed at the same time have different ones. A table must not be made inside a transaction
- * that may be rolled back: an empty set makes it before.
+ * `name`: of the FROM item; `use`: row sets that are needed at the same time have different ones.
  */
 export async function rowset(
   session: Session,

@@ -19,6 +19,7 @@ import {
   type TextColumn,
 } from './sql.ts'
 import { widerDecimal, type SinkTable } from '../../database.ts'
+import { otherKey } from '../bookkeeping/delivery.ts'
 import {
   findColumn,
   fullType,
@@ -45,13 +46,13 @@ async function alter(session: Session, sink: SinkTable, statements: readonly str
 }
 
 /** Makes the table if it is missing, adds the qz_ columns to one that the receiver made, checks the rest. */
-export async function provideTable(session: Session, sink: SinkTable): Promise<ApplyTable> {
-  const table = session.qualify(sink.table)
-  if (!(await readTable(session, sink.table))) {
+export async function provideTable(session: Session, sink: SinkTable, name: string): Promise<ApplyTable> {
+  const table = session.qualify(name)
+  if (!(await readTable(session, name))) {
     const { schema } = splitTable(table)
     await alter(session, sink, [makeSchemaOf(schema!), ...deliveredTable({ ...sink, table })])
   }
-  return checkTable(sink, await addMissing(session, sink))
+  return checkTable(sink, await addMissing(session, sink, name))
 }
 
 export function makeSchemaOf(schema: string): string {
@@ -66,7 +67,7 @@ export function wasDelivered(table: CatalogTable): boolean {
 /** Brings a table that was delivered into to the sink: columns of new items, longer texts, the source in the key; another key where it is empty. */
 export async function followSchema(session: Session, sink: SinkTable, changed: boolean): Promise<void> {
   if (changed) await followItems(session, sink)
-  const table = await addMissing(session, sink)
+  const table = await addMissing(session, sink, sink.table)
   if (keyOf(sink, table)) return
   if (!keyOf({ ...sink, shared: false }, table) && (await holdsRows(session, table))) throw unfit(sink, otherKey(sink))
   await exchangeKey(session, sink, table)
@@ -99,13 +100,13 @@ function alterColumn({ name }: CatalogTable, { column }: Pick<CatalogColumn, 'co
 }
 
 /** The columns that tell source, position and time. */
-export async function addMissing(session: Session, sink: SinkTable): Promise<CatalogTable> {
-  const table = (await readTable(session, sink.table))!
+export async function addMissing(session: Session, sink: SinkTable, name: string): Promise<CatalogTable> {
+  const table = (await readTable(session, name))!
   const missing = addedColumns(sink.deletes).filter(({ column }) => !findColumn(table, column))
   if (missing.length === 0) return table
   const additions = missing.map(({ column, type }) => `${quoteName(column)} ${type}${type.includes('not null') ? '' : ' null'}`)
   await alter(session, sink, [`alter table ${table.name} add ${additions.join(', ')}`])
-  return (await readTable(session, sink.table))!
+  return (await readTable(session, name))!
 }
 
 export function checkTable(sink: SinkTable, table: CatalogTable): ApplyTable {
@@ -161,12 +162,6 @@ function keyNames(sink: SinkTable): string {
   return [...keyColumns(sink.columns).map(({ column }) => column), ...(sink.shared ? [sourceColumn] : [])].join(', ')
 }
 
-/** Why a key cannot change under the rows of others. */
-export function otherKey(sink: SinkTable): string {
-  const keys = keyNames(sink)
-  return `主键改为 (${keys}),表中另有他方数据:数据标准须换表名 / its key becomes (${keys}) under rows of others: the standard needs another table name`
-}
-
 /** Puts the sink's key in the place of the former one, of which every unique index goes: rows of the new key would meet it. */
 export async function exchangeKey(
   session: Session,
@@ -213,8 +208,8 @@ function asDeclared(column: CatalogColumn): string {
   return `${fullType(column)}${column.collation ? ` collate ${column.collation}` : ''}`
 }
 
-/** Columns of items that the resource has no more. One that something of the receiver's own needs stays, empty. */
-export async function dropVanished(session: Session, sink: SinkTable, columns: readonly string[]): Promise<void> {
+/** See `SinkEngine.dropColumns`: one that something of the receiver's own needs stays, empty. */
+export async function dropColumns(session: Session, sink: SinkTable, columns: readonly string[]): Promise<void> {
   const table = (await readTable(session, sink.table))!
   for (const column of columns) {
     await session.query(`alter table ${table.name} drop column ${quoteName(column)}`).catch((error: unknown) => {

@@ -1,10 +1,10 @@
 /** How refused rows are found: against a stand-in that keeps a set of rows, refuses some, and loses its transaction over it or not. */
 import t from 'tap'
-import { applyBatch } from '../../../../agent/databases/sqlserver/apply.ts'
-import { setAside } from '../../../../agent/databases/sqlserver/quarantine.ts'
-import { replayQuarantine } from '../../../../agent/databases/sqlserver/replay.ts'
-import { prepareBatch } from '../../../../agent/databases/sqlserver/batch.ts'
-import type { RawValue, Session, SqlParameters } from '../../../../agent/databases/sqlserver/connection.ts'
+import { BatchApplier } from '../../../../agent/databases/bookkeeping/apply.ts'
+import { QuarantineBook } from '../../../../agent/databases/bookkeeping/quarantine-book.ts'
+import { RouteBook } from '../../../../agent/databases/bookkeeping/route-book.ts'
+import type { OwnSession, RawValue, SqlParameters } from '../../../../agent/databases/sqlserver/connection.ts'
+import { ServerSinks } from '../../../../agent/databases/sqlserver/delivery.ts'
 import { maxKept, type SinkTable } from '../../../../agent/database.ts'
 import { at, schemaOf, sinkOf } from '../conformance/fixture.ts'
 
@@ -14,7 +14,7 @@ const schema = schemaOf([
 ])
 
 /** Understands the statements of one batch and no more. */
-class Refusing implements Session {
+class Refusing implements OwnSession {
   readonly stages = new Map<string, string>()
   readonly server = {
     version: '15',
@@ -30,9 +30,8 @@ class Refusing implements Session {
   readonly #loaded = new Map<string, (string | Buffer | null)[][]>()
   /** Committed, and as the transaction sees them; undefined where it has ended. */
   rows = new Set<string>()
-  quarantined: string[] = []
-  /** Rows of its quarantine: epoch, seq, op and values. */
-  kept: RawValue[][] = []
+  /** Its quarantine by the keys' hashes: position, op, values and the key. */
+  readonly #aside = new Map<string, RawValue[]>()
   #open: Set<string> | undefined
   #saved = new Set<string>()
   transactions = 0
@@ -48,16 +47,31 @@ class Refusing implements Session {
     if (sql === 'select xact_state()') return [[this.#open ? 1 : 0]]
     if (sql.startsWith('truncate table')) this.#loaded.set(sql.split(' ')[2]!, [])
     if (sql.startsWith('insert into [t]')) this.#write(sql, parameters)
-    if (sql.startsWith('insert into qianzhi.quarantine')) {
-      const rows = this.#staged(sql, parameters)
-      this.quarantined = rows.map((row) => String(row[1]))
-      this.kept = rows.map((row) => ['1', '1', String(row[5]), String(row[6])])
-    }
-    if (sql.startsWith('select epoch, seq, op, kept')) return this.kept
-    if (sql.startsWith('update q set code')) this.quarantined = this.#staged(sql, parameters).map((row) => String(row[1]))
-    if (sql.startsWith('select count')) return [[this.quarantined.length]]
+    if (sql.startsWith('insert into qianzhi.quarantine')) this.#setAside(Object.values(parameters) as string[])
+    if (sql.startsWith('delete from qianzhi.quarantine')) for (const hash of Object.values(parameters)) this.#aside.delete(String(hash))
+    if (sql.startsWith('select position, op, kept')) return [...this.#aside.values()]
+    if (sql.startsWith('select count')) return [[this.#aside.size]]
     return sql.endsWith('select @@rowcount') ? [[1]] : []
   }
+
+  /** Nine values a row: route, part, hash, code, item, op, reason, key, kept. */
+  #setAside(values: readonly (string | null)[]): void {
+    for (let at = 0; at < values.length; at += 9) {
+      const [, , hash, , , op, , key, kept] = values.slice(at, at + 9)
+      this.#aside.set(hash!, ['4294967297', op!, kept!, key!])
+    }
+  }
+
+  /** Keys in quarantine, and whether their rows are kept. */
+  get quarantined(): string[] {
+    return Array.from(this.#aside.values(), (row) => String(row[3]))
+  }
+
+  get kept(): boolean[] {
+    return Array.from(this.#aside.values(), (row) => row[2] !== null)
+  }
+
+  async close(): Promise<void> {}
 
   refuse(keys: readonly string[]): void {
     this.#refused = new Set(keys)
@@ -111,9 +125,12 @@ for (const survives of [true, false]) {
       const sink: SinkTable = sinkOf(schema)
       const table = { name: '[t]', columns: sink.columns, key: ['id', 'qz_spaces'], texts: new Map(), deletes: 'remove' as const }
       const keys = Array.from({ length: count }, (_, i) => `k${i}`)
-      const batch = prepareBatch(sink, { from: null, to: at(1), rows: count, columns: [keys, keys] })
-      const target = { session, sink, part: 'live' as const, open: { table, quarantine: 0 } }
-      const applied = await applyBatch(target, batch)
+      const engine = new ServerSinks(session)
+      const books = [new RouteBook(engine.session, engine.dialect), new QuarantineBook(engine.session, engine.dialect)] as const
+      const applier = new BatchApplier(engine, ...books)
+      const batch = engine.prepare(sink, { from: null, to: at(1), rows: count, columns: [keys, keys] })
+      const target = { sink, part: 'live' as const, open: { table, quarantine: 0 } }
+      const applied = await applier.apply(target, batch)
       t.same(applied, { written: count - refused.length, deleted: 0, quarantined: refused.length, quarantine: refused.length })
       t.same([...session.rows].toSorted(), keys.filter((key) => !refused.includes(key)).toSorted())
       t.same(session.quarantined.toSorted(), refused.map((key) => JSON.stringify([key])).toSorted())
@@ -122,7 +139,7 @@ for (const survives of [true, false]) {
 
       const [first, ...rest] = refused
       session.refuse([first!])
-      t.same(await replayQuarantine(target), { tried: refused.length, applied: rest.length, quarantine: 1 })
+      t.same(await applier.replay(target), { tried: refused.length, applied: rest.length, quarantine: 1 })
       t.same([...session.rows].toSorted(), keys.filter((key) => key !== first).toSorted())
       t.same(session.quarantined, [JSON.stringify([first])], 'the other one has its new reason')
     })
@@ -132,10 +149,8 @@ for (const survives of [true, false]) {
 t.test('beyond so many keys in a quarantine no rows are kept', async (t) => {
   const session = new Refusing([], true)
   const fault = (id: string) => ({ key: [id], code: 'QZ-ROW-REFUSED' as const, kept: { op: 'u' as const, values: { id, name: null } } })
-  await setAside({ session, sink: sinkOf(schema), part: 'live' }, at(1), [fault('a'), fault('b')], maxKept - 1)
+  const { session: books, dialect } = new ServerSinks(session)
+  await new QuarantineBook(books, dialect).add(sinkOf(schema), 'live', at(1), [fault('a'), fault('b')], maxKept - 1)
   t.same(session.quarantined, ['["a"]', '["b"]'])
-  t.same(
-    session.kept.map((row) => row[2]),
-    ['u', 'null'],
-  )
+  t.same(session.kept, [true, false])
 })

@@ -15,10 +15,12 @@ import {
   type RawValue,
   type Server,
 } from '../../../../agent/databases/sqlserver/connection.ts'
-import { ServerDelivery } from '../../../../agent/databases/sqlserver/delivery.ts'
+import { TableDelivery } from '../../../../agent/databases/bookkeeping/delivery.ts'
+import { QuarantineBook } from '../../../../agent/databases/bookkeeping/quarantine-book.ts'
+import { bookSession, booksThere, dialect } from '../../../../agent/databases/sqlserver/books.ts'
+import { ServerSinks } from '../../../../agent/databases/sqlserver/delivery.ts'
 import { describeTable, listTables, previewRows, sampleRows } from '../../../../agent/databases/sqlserver/describe.ts'
 import { diagnose } from '../../../../agent/databases/sqlserver/doctor.ts'
-import { listQuarantine } from '../../../../agent/databases/sqlserver/quarantine.ts'
 import { readPlan } from '../../../../agent/databases/sqlserver/plan.ts'
 import { ServerReading } from '../../../../agent/databases/sqlserver/reading.ts'
 import { keyColumnsText, setupStatements, teardownStatements } from '../../../../agent/databases/sqlserver/setup.ts'
@@ -299,8 +301,12 @@ const deliveredColumns: RawValue[][] = [
 ]
 const remembers = (part: string, quarantine = 0): Answer => [
   /from qianzhi\.route_position p where/,
-  [['1', '1', at(1).hash, null, null, 1, '1', '{"id":"id","name":"name","amount":"amount"}', '["id"]', '', part, '[]', quarantine]],
+  [['1', '1', at(1).hash, null, null, 1, '1', 0, part, quarantine, '{"id":"id","name":"name","amount":"amount"}', '["id"]', '[]', '']],
 ]
+
+const deliveryOf = (session: OwnSession) => new TableDelivery(new ServerSinks(session), () => session.close())
+const listQuarantine = async (session: OwnSession, name: string | undefined, limit: number) =>
+  new QuarantineBook(bookSession(session, false), dialect).list(await booksThere(session), name, limit)
 
 const deliveredKey: Answer = [
   /from sys\.indexes i/,
@@ -323,7 +329,7 @@ t.test('delivery', async (t) => {
   ]
   for (const deletes of ['remove', 'mark'] as const) {
     const session = new Recorder([remembers('delivered', 1), ...common])
-    const delivery = new ServerDelivery(session)
+    const delivery = deliveryOf(session)
     const sink = sinkOf(licence, { deletes })
     await delivery.open(sink)
     golden(t, `delivery-open-${deletes}`, session.taken())
@@ -341,7 +347,7 @@ t.test('delivery', async (t) => {
   }
   const own = catalogue([text('id', 20, 0), ...deliveredColumns.slice(1, 6)], ['id'])
   const session = new Recorder([remembers('own'), ...own, ...common])
-  const delivery = new ServerDelivery(session)
+  const delivery = deliveryOf(session)
   const sink = sinkOf(licence, { table: 'own' })
   await delivery.open(sink)
   session.taken()
@@ -361,12 +367,12 @@ t.test('quarantine', async (t) => {
     remembers('delivered', 2),
     [/object_id\(N'qianzhi\.route_position', N'U'\), object_id/, [[1, 2]]],
     [
-      /select epoch, seq, op, kept/,
+      /select position, op, kept/,
       [
-        ['1', '1', 'u', kept('a')],
-        ['1', '1', 'd', '{"id":"b "}'],
-        ['1', '2', 'u', kept('c')],
-        ['1', '2', 'u', '{"id":"of another shape"}'],
+        ['4294967297', 'u', kept('a')],
+        ['4294967297', 'd', '{"id":"b "}'],
+        ['4294967298', 'u', kept('c')],
+        ['4294967298', 'u', '{"id":"of another shape"}'],
       ],
     ],
     [/select xact_state/, [[1]]],
@@ -381,7 +387,7 @@ t.test('quarantine', async (t) => {
     if (sql.startsWith('insert into [dbo].[licence]') && Object.values(parameters ?? {}).includes('c')) throw refused
     return rows
   }
-  const delivery = new ServerDelivery(session)
+  const delivery = deliveryOf(session)
   const sink = sinkOf(licence)
   await delivery.open(sink)
   session.taken()
@@ -390,13 +396,8 @@ t.test('quarantine', async (t) => {
   const listed = new Recorder(
     [
       [/^select object_id/, [[1, 2, 3]]],
-      [
-        /union all/,
-        [
-          ['source', 'scjg.licence', null, '["a"]', 'QZ-ROW-VALUE', 'name', '坏', '2026-11-24 08:30:00.500', 0],
-          ['sink', 'scjg.licence', 'route-1', '["b"]', 'QZ-ROW-REFUSED', null, 'no', '2026-11-24 08:31:00.000', 1],
-        ],
-      ],
+      [/from qianzhi\.source_quarantine/, [['scjg.licence', 'QZ-ROW-VALUE', 'name', '2026-11-24 08:30:00.500', '坏', '["a"]']]],
+      [/from qianzhi\.quarantine/, [['scjg.licence', 'route-1', 1, 'QZ-ROW-REFUSED', null, '2026-11-24 08:31:00.000', 'no', '["b"]']]],
     ],
     { reading: 'snapshot' },
   )
@@ -435,7 +436,7 @@ t.test('a delivered table that was altered is not written', async (t) => {
     if (sql.includes('from sys.columns c')) return columns
     return sql.includes('where o.name = @name') ? [[id, 'dbo', 'delivered', 'U']] : rows
   }
-  const delivery = new ServerDelivery(session)
+  const delivery = deliveryOf(session)
   const sink = sinkOf(licence)
   await delivery.open(sink)
   const change = { from: at(1), to: at(2), rows: 1, columns: [['a'], ['甲'], ['1.50']] }
@@ -462,13 +463,19 @@ t.test('a delivered table that was altered is not written', async (t) => {
 
 t.test('removal', async (t) => {
   const session = new Recorder([
-    [/^select object_id\(N'qianzhi\.route_position', N'U'\)$/, [[1]]],
     [/object_id\(N'qianzhi\.route_position', N'U'\), object_id/, [[1, 2]]],
-    [/select table_name, source, former/, [['delivered', 'scjg', '[]', null, '0']]],
+    [/select table_name, source, removal/, [['delivered', 'scjg', null, '0', '[]']]],
+    [
+      /removal is not null/,
+      [
+        ['ended', 'done'],
+        ['route-1', 'begun'],
+      ],
+    ],
     counted,
     ...catalogue(deliveredColumns, ['id']),
   ])
-  const delivery = new ServerDelivery(session)
+  const delivery = deliveryOf(session)
   await delivery.remove('route-1')
   await delivery.settleRemovals(['route-1'])
   golden(t, 'removal', session.taken())

@@ -8,7 +8,7 @@ import { watchSilence } from '../../../../agent/databases/sqlserver/keepalive.ts
 import { proposedType } from '../../../../agent/databases/sqlserver/proposal.ts'
 import { connectionOptions } from '../../../../agent/databases/sqlserver/url.ts'
 import { connectionCode, isContention, isLost, isMissing, isRowError } from '../../../../agent/databases/sqlserver/errors.ts'
-import { prepareBatch } from '../../../../agent/databases/sqlserver/batch.ts'
+import { prepareRows } from '../../../../agent/databases/sqlserver/writing.ts'
 import type { CatalogColumn } from '../../../../agent/databases/sqlserver/catalog.ts'
 import type { RawValue } from '../../../../agent/databases/sqlserver/connection.ts'
 import { quoteName, quoteText, spacesOf, stageValue } from '../../../../agent/databases/sqlserver/sql.ts'
@@ -173,7 +173,7 @@ t.test('a batch is made ready: the last row of a key, what cannot be written set
     ['1', '2', '3', '4', null],
     ['1.00', 'x', '2.00', '1.005', 'none'],
   ]
-  const batch = prepareBatch(sink, { from: null, to: at(1), rows: 5, columns, ops: ['u', 'u', 'u', 'u', 'd'] })
+  const batch = prepareRows(sink, { from: null, to: at(1), rows: 5, columns, ops: ['u', 'u', 'u', 'u', 'd'] })
   t.same(batch.upserts, [2])
   t.same(batch.deletes, [4], 'of a delete only the key counts')
   t.same(

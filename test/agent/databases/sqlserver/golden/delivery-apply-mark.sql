@@ -18,29 +18,57 @@ where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 
 order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
-create table #qz_stage_1 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(max) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null, c4 nvarchar(4000) collate Latin1_General_100_BIN2 null, c5 nvarchar(4000) collate Latin1_General_100_BIN2 null, c6 nvarchar(4000) collate Latin1_General_100_BIN2 null, c7 nvarchar(max) collate Latin1_General_100_BIN2 null)
+-- {"name":"delivered","schema":"dbo","fallback":"dbo"}
+select o.object_id, s.name, o.name, rtrim(o.type) from sys.objects o join sys.schemas s on s.schema_id = o.schema_id
+where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback) order by case when s.name = @schema then 0 else 1 end
 
 -- next batch
-truncate table #qz_stage_1
+-- {"id":"77"}
+select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
+where c.object_id = convert(int, @id) order by c.column_id
 
 -- next batch
-create table #qz_stage_2 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(4000) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null)
+-- {"id":"77"}
+select i.name, convert(int, i.is_primary_key), convert(int, i.is_unique_constraint), c.name, convert(int, c.is_nullable)
+from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
+order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
-truncate table #qz_stage_2
+-- {"name":"delivered","schema":"dbo","fallback":"dbo"}
+select o.object_id, s.name, o.name, rtrim(o.type) from sys.objects o join sys.schemas s on s.schema_id = o.schema_id
+where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback) order by case when s.name = @schema then 0 else 1 end
+
+-- next batch
+-- {"id":"77"}
+select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
+where c.object_id = convert(int, @id) order by c.column_id
+
+-- next batch
+-- {"id":"77"}
+select i.name, convert(int, i.is_primary_key), convert(int, i.is_unique_constraint), c.name, convert(int, c.is_nullable)
+from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
+order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
 begin transaction
 
 -- next batch
--- {"route":"route-1","part":"live","toEpoch":"1","toSeq":"2","toHash":"d939926f05444b0f4495fb9629ecbfa80d99a8ec1a20d06800ca5a3d5f4fd276","fromEpoch":"1","fromSeq":"1","fromHash":"253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290"}
-update qianzhi.route_position set epoch = convert(bigint, @toEpoch), seq = convert(bigint, @toSeq), hash = convert(varchar(64), @toHash), began_epoch = null, began_seq = null, complete = 1
-where route = @route and part = @part and epoch = convert(bigint, @fromEpoch) and seq = convert(bigint, @fromSeq) and hash = convert(varchar(64), @fromHash);
+-- {"p1":"1","p2":"2","p3":"d939926f05444b0f4495fb9629ecbfa80d99a8ec1a20d06800ca5a3d5f4fd276","p4":null,"p5":null,"p6":"route-1","p7":"live","p8":"1","p9":"1","p10":"253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290"}
+update qianzhi.route_position set epoch = convert(bigint, @p1), seq = convert(bigint, @p2), hash = convert(varchar(128), @p3), at = sysutcdatetime(), began_epoch = @p4, began_seq = @p5, complete = 1 where route = convert(varchar(128), @p6) and part = convert(varchar(128), @p7) and epoch = convert(bigint, @p8) and seq = convert(bigint, @p9) and hash = convert(varchar(128), @p10);
 select @@rowcount
 
 -- next batch
--- {"route":"route-1","part":"live","h1":"0eb5b8d6f81bc677da8a08567cc4fa9a06a57e9ec8da85ed73a7f62727996002","h2":"28cd6e237c8bb004f3f41147cf6b5f0be27deaa856af880ad774f73b9ef26618","h3":"fd2079a3096d5abb9bdf54cc5c80262e7b58bac10d524846455474beff760be9"}
-delete from qianzhi.quarantine where route = @route and part = @part and key_hash in (select convert(varchar(64), c1) from (values (@h1), (@h2), (@h3)) h(c1))
+-- {"p1":"route-1","p2":"live","p3":"0eb5b8d6f81bc677da8a08567cc4fa9a06a57e9ec8da85ed73a7f62727996002","p4":"28cd6e237c8bb004f3f41147cf6b5f0be27deaa856af880ad774f73b9ef26618","p5":"fd2079a3096d5abb9bdf54cc5c80262e7b58bac10d524846455474beff760be9"}
+delete from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2) and key_hash in (convert(varchar(128), @p3), convert(varchar(128), @p4), convert(varchar(128), @p5));
+select @@rowcount
 
 -- next batch
 save transaction qz_rows
@@ -66,13 +94,16 @@ from [dbo].[licence] t inner join (values (@s1, @s2, @s3)) s(c1, c2, c3) on t.[i
 select @@rowcount
 
 -- next batch
--- {"route":"route-1","part":"live","epoch":"1","seq":"2"}
-delete from qianzhi.quarantine where route = @route and part = @part
-  and (epoch < convert(bigint, @epoch) or (epoch = convert(bigint, @epoch) and seq < convert(bigint, @seq)))
+-- {"p1":"route-1","p2":"live"}
+delete from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2) and position < 4294967298;
+select @@rowcount
 
 -- next batch
--- {"route":"route-1","part":"live"}
-select key_text from qianzhi.quarantine where route = @route and part = @part
+-- {"p1":"route-1","p2":"live"}
+select key_text from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2)
+
+-- next batch
+save transaction qz_rows
 
 -- next batch
 -- {"source":"scjg","position":"4294967298","began":"4294967298","s1":"q ","s2":"1","s3":"0"}
@@ -81,8 +112,8 @@ from [dbo].[licence] t where t.qz_source = @source and t.qz_position < convert(b
 select @@rowcount
 
 -- next batch
--- {"route":"route-1","part":"live"}
-select count(*) from qianzhi.quarantine where route = @route and part = @part
+-- {"p1":"route-1","p2":"live"}
+select count(*) from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2)
 
 -- next batch
 commit transaction

@@ -1,3 +1,9 @@
+-- {"p1":"route-1","p2":"live"}
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
+from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
+
+-- next batch
 begin transaction
 
 -- next batch
@@ -15,22 +21,6 @@ create table [qianzhi].[shadow_route_1_84fa41f7] (
   [qz_spaces] nvarchar(30) collate Latin1_General_100_BIN2 not null default N'',
   primary key ([id], [qz_spaces])
 )
-
--- next batch
--- {"route":"route-1","part":"shadow"}
-delete from qianzhi.quarantine where route = @route and part = @part
-
--- next batch
--- {"route":"route-1","part":"shadow"}
-delete from qianzhi.route_position where route = @route and part = @part
-
--- next batch
--- {"version":"1","table":"delivered","source":"scjg","resource":"scjg.licence","route":"route-1","part":"shadow","columns":"{\"id\":\"id\",\"name\":\"name\",\"amount\":\"amount\"}","keys":"[\"id\"]","mapping":"","former":"[]"}
-insert into qianzhi.route_position (route, part, schema_version, columns, key_items, mapping, table_name, source, resource, former)
-values (@route, @part, convert(bigint, @version), @columns, @keys, @mapping, @table, @source, @resource, @former)
-
--- next batch
-commit transaction
 
 -- next batch
 -- {"name":"shadow_route_1_84fa41f7","schema":"qianzhi","fallback":"qianzhi"}
@@ -53,20 +43,66 @@ where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 
 order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
--- {"route":"route-1","part":"live"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.mapping, p.table_name, p.former,
-  (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part)
-from qianzhi.route_position p where p.route = @route and p.part = @part
+-- {"name":"shadow_route_1_84fa41f7","schema":"qianzhi","fallback":"qianzhi"}
+select o.object_id, s.name, o.name, rtrim(o.type) from sys.objects o join sys.schemas s on s.schema_id = o.schema_id
+where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback) order by case when s.name = @schema then 0 else 1 end
 
 -- next batch
--- {"route":"route-1","part":"shadow"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, convert(int, p.complete), p.schema_version, p.columns, p.key_items, p.mapping, p.table_name, p.former,
-  (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part)
-from qianzhi.route_position p where p.route = @route and p.part = @part
+-- {"id":"77"}
+select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
+where c.object_id = convert(int, @id) order by c.column_id
 
 -- next batch
--- {"route":"route-1","part":"shadow"}
-select key_text from qianzhi.quarantine where route = @route and part = @part
+-- {"id":"77"}
+select i.name, convert(int, i.is_primary_key), convert(int, i.is_unique_constraint), c.name, convert(int, c.is_nullable)
+from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
+order by i.is_primary_key desc, i.index_id, k.key_ordinal
+
+-- next batch
+commit transaction
+
+-- next batch
+begin transaction
+
+-- next batch
+-- {"p1":"route-1","p2":"shadow"}
+delete from qianzhi.route_position where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2);
+select @@rowcount
+
+-- next batch
+-- {"p1":"route-1","p2":"shadow"}
+delete from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2);
+select @@rowcount
+
+-- next batch
+-- {"p1":"route-1","p2":"shadow","p3":"1","p4":"delivered","p5":"scjg","p6":"scjg.licence","p7":"{\"id\":\"id\",\"name\":\"name\",\"amount\":\"amount\"}","p8":"[\"id\"]","p9":"[]","p10":""}
+insert into qianzhi.route_position (route, part, schema_version, table_name, source, resource, at, items, key_items, former, mapping)
+values (convert(varchar(128), @p1), convert(varchar(128), @p2), convert(bigint, @p3), convert(varchar(128), @p4), convert(varchar(128), @p5), convert(varchar(128), @p6), sysutcdatetime(),
+  convert(varchar(128), @p7), convert(varchar(128), @p8), convert(varchar(128), @p9), convert(varchar(128), @p10));
+select @@rowcount
+
+-- next batch
+commit transaction
+
+-- next batch
+-- {"p1":"route-1","p2":"live"}
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
+from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
+
+-- next batch
+-- {"p1":"route-1","p2":"shadow"}
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
+from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
+
+-- next batch
+-- {"p1":"route-1","p2":"shadow"}
+select key_text from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2)
 
 -- next batch
 -- {"name":"delivered","schema":"dbo","fallback":"dbo"}
@@ -165,47 +201,37 @@ select s.[id], s.[name], s.[amount], s.[qz_source], s.[qz_position], s.[qz_recei
 where not exists (select 1 from [dbo].[licence] t where t.[id] = s.[id] collate Latin1_General_100_BIN2 and t.qz_spaces = s.qz_spaces collate Latin1_General_100_BIN2)
 
 -- next batch
--- {"route":"route-1","part":"live"}
-delete from qianzhi.route_position where route = @route and part = @part
+-- {"p1":"route-1","p2":"live"}
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
+from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
 
 -- next batch
--- {"route":"route-1","part":"live"}
-delete from qianzhi.quarantine where route = @route and part = @part
+-- {"p1":"route-1","p2":"live"}
+delete from qianzhi.route_position where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2);
+select @@rowcount
 
 -- next batch
--- {"route":"route-1","former":"[]"}
-update qianzhi.route_position set part = 'live', former = @former where route = @route
+-- {"p1":"route-1","p2":"live"}
+delete from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2);
+select @@rowcount
 
 -- next batch
--- {"route":"route-1"}
-update qianzhi.quarantine set part = 'live' where route = @route
+-- {"p1":"[]","p2":"route-1","p3":"shadow"}
+update qianzhi.route_position set part = 'live', swapping = 0, former = convert(varchar(128), @p1) where route = convert(varchar(128), @p2) and part = convert(varchar(128), @p3);
+select @@rowcount
 
 -- next batch
-if object_id(N'qianzhi.shadow_route_1_84fa41f7', N'U') is not null drop table qianzhi.shadow_route_1_84fa41f7
+-- {"p1":"route-1","p2":"shadow"}
+update qianzhi.quarantine set part = 'live' where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2);
+select @@rowcount
 
 -- next batch
 commit transaction
 
 -- next batch
--- {"route":"route-1","table":"delivered"}
-select columns from qianzhi.route_position where route <> @route and table_name = @table
+if object_id(N'qianzhi.shadow_route_1_84fa41f7', N'U') is not null drop table qianzhi.shadow_route_1_84fa41f7
 
 -- next batch
--- {"name":"delivered","schema":"dbo","fallback":"dbo"}
-select o.object_id, s.name, o.name, rtrim(o.type) from sys.objects o join sys.schemas s on s.schema_id = o.schema_id
-where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback) order by case when s.name = @schema then 0 else 1 end
-
--- next batch
--- {"id":"77"}
-select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
-  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
-from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
-where c.object_id = convert(int, @id) order by c.column_id
-
--- next batch
--- {"id":"77"}
-select i.name, convert(int, i.is_primary_key), convert(int, i.is_unique_constraint), c.name, convert(int, c.is_nullable)
-from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
-  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
-where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
-order by i.is_primary_key desc, i.index_id, k.key_ordinal
+-- {"p1":"route-1","p2":"delivered"}
+select items from qianzhi.route_position where route <> convert(varchar(128), @p1) and table_name = convert(varchar(128), @p2)

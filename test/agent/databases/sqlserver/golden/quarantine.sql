@@ -1,22 +1,16 @@
-select object_id(N'qianzhi.source_quarantine', N'U'), object_id(N'qianzhi.quarantine', N'U'), object_id(N'qianzhi.route_position', N'U')
+select object_id(N'qianzhi.source_quarantine', N'U'), object_id(N'qianzhi.route_position', N'U'), object_id(N'qianzhi.quarantine', N'U')
 
 -- next batch
--- {"limit":"10","name":"route-1"}
-set transaction isolation level snapshot; select top (convert(int, @limit)) place, resource, route, key_text, code, item, reason, since, kept from (
-select 'source' as place, q.resource, convert(nvarchar(128), null) as route, q.key_text, q.code, q.item, q.reason, convert(nvarchar(30), q.at, 121) as since, 0 as kept
-from qianzhi.source_quarantine q where q.resource = @name
-union all
-select 'sink' as place, p.resource, q.route, q.key_text, q.code, q.item, q.reason, convert(nvarchar(30), q.at, 121) as since, case when q.kept is null then 0 else 1 end as kept
-from qianzhi.quarantine q inner join qianzhi.route_position p on p.route = q.route and p.part = q.part
-where q.part = 'live' and (q.route = @name or p.resource = @name)
-) found order by since, key_text
+-- {"p1":"route-1"}
+set transaction isolation level snapshot; select top (10) q.resource, q.code, q.item, convert(nvarchar(30), q.at, 121), q.reason, q.key_text from qianzhi.source_quarantine q where q.resource = convert(varchar(128), @p1) order by q.at
 
 -- next batch
-select object_id(N'qianzhi.source_quarantine', N'U'), object_id(N'qianzhi.quarantine', N'U'), object_id(N'qianzhi.route_position', N'U')
+-- {"p1":"route-1","p2":"route-1"}
+set transaction isolation level snapshot; select top (10) p.resource, q.route, case when q.kept is null then 0 else 1 end, q.code, q.item, convert(nvarchar(30), q.at, 121), q.reason, q.key_text from qianzhi.quarantine q inner join qianzhi.route_position p on p.route = q.route and p.part = q.part where q.part = 'live' and (q.route = convert(varchar(128), @p1) or p.resource = convert(varchar(128), @p2)) order by q.at
 
 -- next batch
--- {"limit":"10"}
-select top (convert(int, @limit)) place, resource, route, key_text, code, item, reason, since, kept from (
-select 'source' as place, q.resource, convert(nvarchar(128), null) as route, q.key_text, q.code, q.item, q.reason, convert(nvarchar(30), q.at, 121) as since, 0 as kept
-from qianzhi.source_quarantine q
-) found order by since, key_text
+select object_id(N'qianzhi.source_quarantine', N'U'), object_id(N'qianzhi.route_position', N'U'), object_id(N'qianzhi.quarantine', N'U')
+
+-- next batch
+-- {}
+select top (10) q.resource, q.code, q.item, convert(nvarchar(30), q.at, 121), q.reason, q.key_text from qianzhi.source_quarantine q order by q.at

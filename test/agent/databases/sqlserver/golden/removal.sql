@@ -1,34 +1,63 @@
-select object_id(N'qianzhi.route_position', N'U')
+select object_id(N'qianzhi.route_position', N'U'), object_id(N'qianzhi.quarantine', N'U')
 
 -- next batch
 select object_id(N'qianzhi.route_position', N'U'), object_id(N'qianzhi.quarantine', N'U')
 
 -- next batch
+-- {"p1":"route-1","p2":"live"}
+select table_name, source, removal, removed, former from qianzhi.route_position where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2)
+
+-- next batch
 begin transaction
 
 -- next batch
--- {"route":"route-1"}
-select table_name, source, former, removal, removed from qianzhi.route_position where route = @route and part = 'live'
+-- {"p1":"route-1","p2":"shadow"}
+delete from qianzhi.route_position where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2);
+select @@rowcount
+
+-- next batch
+-- {"p1":"route-1","p2":"shadow"}
+delete from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2);
+select @@rowcount
+
+-- next batch
+-- {"p1":"route-1"}
+delete from qianzhi.quarantine where route = convert(varchar(128), @p1);
+select @@rowcount
+
+-- next batch
+-- {"p1":"route-1","p2":"live"}
+update qianzhi.route_position set removal = 'begun', removed = 0, epoch = null, seq = null, hash = null, began_epoch = null, began_seq = null,
+  complete = 0 where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2);
+select @@rowcount
+
+-- next batch
+commit transaction
+
+-- next batch
+-- {"p1":"route-1","p2":"delivered","p3":"scjg"}
+select 1 from qianzhi.route_position where part = 'live' and route <> convert(varchar(128), @p1) and table_name = convert(varchar(128), @p2)
+and source = convert(varchar(128), @p3) and removal is null
 
 -- next batch
 if object_id(N'qianzhi.shadow_route_1_84fa41f7', N'U') is not null drop table qianzhi.shadow_route_1_84fa41f7
 
 -- next batch
--- {"route":"route-1","part":"shadow"}
-delete from qianzhi.route_position where route = @route and part = @part
+if object_id(N'qianzhi.shadow_route_1_84fa41f7', N'U') is not null drop table qianzhi.shadow_route_1_84fa41f7
 
 -- next batch
--- {"route":"route-1","part":"shadow"}
-delete from qianzhi.quarantine where route = @route and part = @part
+if object_id(N'qianzhi.shadow_route_1_84fa41f7', N'U') is not null drop table qianzhi.shadow_route_1_84fa41f7
 
 -- next batch
--- {"route":"route-1"}
-delete from qianzhi.quarantine where route = @route
+if object_id(N'qianzhi.shadow_route_1_84fa41f7', N'U') is not null drop table qianzhi.shadow_route_1_84fa41f7
 
 -- next batch
--- {"route":"route-1"}
-update qianzhi.route_position set epoch = null, seq = null, hash = null, began_epoch = null, began_seq = null, complete = 0, removed = 0
-where route = @route
+begin transaction
+
+-- next batch
+-- {"p1":"route-1","p2":"delivered","p3":"scjg"}
+select 1 from qianzhi.route_position where part = 'live' and route <> convert(varchar(128), @p1) and table_name = convert(varchar(128), @p2)
+and source = convert(varchar(128), @p3) and removal is null
 
 -- next batch
 -- {"name":"delivered","schema":"dbo","fallback":"dbo"}
@@ -51,31 +80,33 @@ where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 
 order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
--- {"route":"route-1","table":"delivered","source":"scjg"}
-select 1 from qianzhi.route_position where route <> @route and part = 'live' and table_name = @table and source = @source and removal is null
-
--- next batch
 -- {"source":"scjg"}
 delete top (5000) from [dbo].[licence] where qz_source = @source;
 select @@rowcount
 
 -- next batch
--- {"route":"route-1","state":"done","removed":"1"}
-update qianzhi.route_position set removal = @state, removed = removed + convert(bigint, @removed) where route = @route and part = 'live'
+-- {"p1":"done","p2":"1","p3":"route-1","p4":"live"}
+update qianzhi.route_position set removal = convert(varchar(128), @p1), removed = removed + convert(bigint, @p2) where route = convert(varchar(128), @p3) and part = convert(varchar(128), @p4);
+select @@rowcount
 
 -- next batch
 commit transaction
 
 -- next batch
-select object_id(N'qianzhi.route_position', N'U')
+-- {"p1":"route-1","p2":"live"}
+select table_name, source, removal, removed, former from qianzhi.route_position where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2)
 
 -- next batch
 select object_id(N'qianzhi.route_position', N'U'), object_id(N'qianzhi.quarantine', N'U')
 
 -- next batch
--- {"w1":"route-1"}
-delete from qianzhi.route_position where removal = 'done' and route not in (select c1 from (values (@w1)) w(c1))
+select object_id(N'qianzhi.route_position', N'U'), object_id(N'qianzhi.quarantine', N'U')
 
 -- next batch
--- {"w1":"route-1"}
-update qianzhi.route_position set removal = null where removal = 'begun' and route not in (select c1 from (values (@w1)) w(c1))
+-- {}
+select route, removal from qianzhi.route_position where removal is not null
+
+-- next batch
+-- {"p1":"ended","p2":"live"}
+delete from qianzhi.route_position where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2);
+select @@rowcount

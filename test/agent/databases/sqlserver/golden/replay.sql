@@ -18,8 +18,48 @@ where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 
 order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
--- {"route":"route-1","part":"live"}
-select epoch, seq, op, kept from qianzhi.quarantine where route = @route and part = @part and kept is not null order by epoch, seq, key_hash
+-- {"name":"delivered","schema":"dbo","fallback":"dbo"}
+select o.object_id, s.name, o.name, rtrim(o.type) from sys.objects o join sys.schemas s on s.schema_id = o.schema_id
+where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback) order by case when s.name = @schema then 0 else 1 end
+
+-- next batch
+-- {"id":"77"}
+select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
+where c.object_id = convert(int, @id) order by c.column_id
+
+-- next batch
+-- {"id":"77"}
+select i.name, convert(int, i.is_primary_key), convert(int, i.is_unique_constraint), c.name, convert(int, c.is_nullable)
+from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
+order by i.is_primary_key desc, i.index_id, k.key_ordinal
+
+-- next batch
+-- {"name":"delivered","schema":"dbo","fallback":"dbo"}
+select o.object_id, s.name, o.name, rtrim(o.type) from sys.objects o join sys.schemas s on s.schema_id = o.schema_id
+where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback) order by case when s.name = @schema then 0 else 1 end
+
+-- next batch
+-- {"id":"77"}
+select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
+where c.object_id = convert(int, @id) order by c.column_id
+
+-- next batch
+-- {"id":"77"}
+select i.name, convert(int, i.is_primary_key), convert(int, i.is_unique_constraint), c.name, convert(int, c.is_nullable)
+from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
+order by i.is_primary_key desc, i.index_id, k.key_ordinal
+
+-- next batch
+-- {"p1":"route-1","p2":"live"}
+select position, op, kept from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2) and kept is not null order by position, key_hash
 
 -- next batch
 create table #qz_stage_1 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(4000) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null, c4 nvarchar(4000) collate Latin1_General_100_BIN2 null, c5 nvarchar(4000) collate Latin1_General_100_BIN2 null)
@@ -32,18 +72,6 @@ create table #qz_stage_2 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null
 
 -- next batch
 truncate table #qz_stage_2
-
--- next batch
-create table #qz_stage_3 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(max) collate Latin1_General_100_BIN2 null, c3 nvarchar(4000) collate Latin1_General_100_BIN2 null, c4 nvarchar(4000) collate Latin1_General_100_BIN2 null, c5 nvarchar(4000) collate Latin1_General_100_BIN2 null, c6 nvarchar(4000) collate Latin1_General_100_BIN2 null, c7 nvarchar(max) collate Latin1_General_100_BIN2 null)
-
--- next batch
-truncate table #qz_stage_3
-
--- next batch
-create table #qz_stage_4 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null)
-
--- next batch
-truncate table #qz_stage_4
 
 -- next batch
 begin transaction
@@ -94,17 +122,19 @@ select xact_state()
 rollback transaction qz_rows
 
 -- next batch
--- {"route":"route-1","part":"live","h1":"0eb5b8d6f81bc677da8a08567cc4fa9a06a57e9ec8da85ed73a7f62727996002","h2":"28cd6e237c8bb004f3f41147cf6b5f0be27deaa856af880ad774f73b9ef26618"}
-delete from qianzhi.quarantine where route = @route and part = @part and key_hash in (select convert(varchar(64), c1) from (values (@h1), (@h2)) h(c1))
+-- {"p1":"route-1","p2":"live","p3":"0eb5b8d6f81bc677da8a08567cc4fa9a06a57e9ec8da85ed73a7f62727996002","p4":"28cd6e237c8bb004f3f41147cf6b5f0be27deaa856af880ad774f73b9ef26618"}
+delete from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2) and key_hash in (convert(varchar(128), @p3), convert(varchar(128), @p4));
+select @@rowcount
 
 -- next batch
--- {"f1":"fd2079a3096d5abb9bdf54cc5c80262e7b58bac10d524846455474beff760be9","f2":"[\"c\"]","f3":"QZ-ROW-REFUSED","f4":null,"f5":"refused here","f6":null,"f7":null,"route":"route-1","part":"live"}
-update q set code = f.c3, item = f.c4, reason = f.c5
-from qianzhi.quarantine q inner join (values (@f1, @f2, @f3, @f4, @f5, @f6, @f7)) f(c1, c2, c3, c4, c5, c6, c7) on q.key_hash = convert(varchar(64), f.c1) where q.route = @route and q.part = @part
+-- {"p1":"QZ-ROW-REFUSED","p2":null,"p3":"refused here","p4":"route-1","p5":"live","p6":"fd2079a3096d5abb9bdf54cc5c80262e7b58bac10d524846455474beff760be9"}
+update qianzhi.quarantine set code = convert(varchar(128), @p1), item = @p2, reason = convert(varchar(128), @p3)
+where route = convert(varchar(128), @p4) and part = convert(varchar(128), @p5) and key_hash = convert(varchar(128), @p6);
+select @@rowcount
 
 -- next batch
--- {"route":"route-1","part":"live"}
-select count(*) from qianzhi.quarantine where route = @route and part = @part
+-- {"p1":"route-1","p2":"live"}
+select count(*) from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2)
 
 -- next batch
 commit transaction
