@@ -23,8 +23,11 @@ export interface PreparedBatch extends Prepared {
   readonly faults: readonly RowFault[]
 }
 
-/** Why a value may not go to the server, which would round, clip or misread it without an error. Undefined where any value may. */
-export type ValueCheck = (item: Item) => ((value: Value) => RowFault['reason']) | undefined
+/**
+ * Why a value may not go to the server, which would round, clip or misread it without an error. Undefined where any value may. `deleted`: it is
+ * part of the key of a row that goes.
+ */
+export type ValueCheck = (item: Item) => ((value: Value, deleted: boolean) => RowFault['reason']) | undefined
 
 export function prepareBatch(sink: SinkTable, change: Change, check: ValueCheck): PreparedBatch {
   const bad = badRows(sink, change, check)
@@ -54,8 +57,10 @@ function badRows({ columns }: SinkTable, change: Change, check: ValueCheck): Map
     if (!fault) continue
     const values = change.columns[i]!
     for (let row = 0; row < change.rows; row++) {
-      const reason = fault(values[row]!)
-      if (reason === undefined || (!item.key && change.ops && change.ops[row] !== 'u')) continue
+      const deleted = change.ops !== undefined && change.ops[row] !== 'u'
+      if (deleted && !item.key) continue
+      const reason = fault(values[row]!, deleted)
+      if (reason === undefined) continue
       ;(bad ??= new Map()).set(row, { item: item.id, reason })
     }
   }

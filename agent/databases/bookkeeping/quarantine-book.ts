@@ -72,7 +72,9 @@ export class QuarantineBook {
         sql`${keep ? JSON.stringify(keep.values) : null}`,
       ]
     })
-    for (const some of chunks(lines, rowsAtOnce)) await this.#session.run(insert(this.#dialect.quarantine, columns, some))
+    for (const some of chunks(lines, rowsAtOnce)) {
+      for (const statement of insert(this.#dialect.quarantine, columns, some)) await this.#session.run(statement)
+    }
   }
 
   /** A key that was set aside before a snapshot began and that it did not bring is gone from the source: nothing of it is kept. */
@@ -115,7 +117,7 @@ where ${ofPart(sink.route, part)} and key_hash = ${keyHash(key)}`,
   async list(there: { source: boolean; sink: boolean }, name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
     const { first, moment, at, resource, positions, sourceQuarantine, sourceKey } = this.#dialect
     const listed: QuarantinedKey[] = []
-    const common = `q.code, q.item, ${moment(`q.${at}`)}, q.reason`
+    const common = `q.code, q.item, ${moment(`q.${at}`)} as since, q.reason`
     if (there.source) {
       const from = sql`${raw(sourceQuarantine)} q${name === undefined ? raw('') : sql` where q.${raw(resource)} = ${name}`}`
       const columns = `q.${resource}, ${common}, q.${sourceKey}`
@@ -125,7 +127,7 @@ where ${ofPart(sink.route, part)} and key_hash = ${keyHash(key)}`,
     if (there.sink) {
       const named = name === undefined ? raw('') : sql` and (q.route = ${name} or p.${raw(resource)} = ${name})`
       const from = sql`${this.#table} q inner join ${raw(positions)} p on p.route = q.route and p.part = q.part where q.part = 'live'${named}`
-      const columns = `p.${resource}, q.route, case when q.kept is null then 0 else 1 end, ${common}, q.key_text`
+      const columns = `p.${resource}, q.route, case when q.kept is null then 0 else 1 end as is_kept, ${common}, q.key_text`
       for (const [of, route, kept, ...rest] of await this.#session.rows(first({ columns, from, order: `q.${at}` }, limit)))
         listed.push({ end: 'sink', resource: of ? String(of) : '', route: String(route), ...keyFrom(rest), kept: Number(kept) === 1 })
     }

@@ -22,10 +22,11 @@ export async function removeRoute(engine: SinkEngine, routes: RouteBook, route: 
 /** Outside of transactions, since DDL may commit. A table that another route fills now keeps what is that one's. */
 async function dropShadows(engine: SinkEngine, routes: RouteBook, ending: Ending): Promise<void> {
   for (const table of ending.tables) {
-    const taken = await routes.isTaken(ending, table)
-    for (const shared of taken ? [true] : [true, false]) {
-      for (const part of ['shadow', 'old'] as const) await engine.drop(engine.partTable({ table, route: ending.route, shared }, part))
-    }
+    const shared = (await routes.isTaken(ending, table)) ? [true] : [true, false]
+    const names = shared.flatMap((shared) =>
+      (['shadow', 'old'] as const).map((part) => engine.partTable({ table, route: ending.route, shared }, part)),
+    )
+    for (const name of new Set(names)) await engine.drop(name)
   }
 }
 

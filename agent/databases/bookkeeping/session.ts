@@ -67,8 +67,8 @@ export interface BookDialect {
   alive: string
   /** Names in a list that one statement may have. */
   listLength: number
-  /** Inserts several rows at once. */
-  insert(table: string, columns: readonly string[], rows: readonly (readonly Sql[])[]): Sql
+  /** Statements that insert rows. */
+  insert(table: string, columns: readonly string[], rows: readonly (readonly Sql[])[]): Sql[]
   /** The first rows of a SELECT. */
   first(select: { columns: string; from: Sql; order: string }, limit: number): Sql
 }

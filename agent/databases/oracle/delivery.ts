@@ -1,237 +1,157 @@
-/** Delivery into Oracle: a batch's rows and its position in one transaction. */
-import { setTimeout as sleep } from 'node:timers/promises'
+/** Delivery into Oracle: what only this server does with delivered tables. The rest is the bookkeeper's. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
-import { positionNumber, samePosition, showPosition } from '../../../protocol/position.ts'
-import type { ApplyTable } from './sql-rows.ts'
-import {
-  sameShape,
-  type Applied,
-  type Change,
-  type Delivery,
-  type Part,
-  type Prepared,
-  type Removal,
-  type Replayed,
-} from '../../database.ts'
-import type { SinkState, SinkTable } from '../../database.ts'
-import { isUntouched, lookAgain, type Look } from './schema-drift.ts'
-import { readTable, unfit } from './catalog.ts'
+import type { Change, Part, Reading, SinkTable } from '../../database.ts'
+import type { PreparedBatch } from '../bookkeeping/batch.ts'
+import type { StoredState } from '../bookkeeping/route-book.ts'
+import type { BatchWriter, EndedColumn, Shape, SinkEngine, Target } from '../bookkeeping/sink-engine.ts'
+import { bookSession, dialectOf, hasBooks, makeBooks } from './books.ts'
+import { findColumn, place, readTable, unfit } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { errorNumber, isContention, isMissing } from './errors.ts'
-import type { SchemaLock } from './lock.ts'
-import { clearQuarantine, forgetOlder, quarantinedKeys, replayQuarantine, setAside } from './quarantine.ts'
-import { removeRoute, settleRemovals } from './removal.ts'
-import { followSchema, provideTable, wasDelivered } from './shape.ts'
-import { makeShadow, swapShadow } from './sink.ts'
-import {
-  lockState,
-  makeStateTables,
-  moveState,
-  noteTable,
-  partTable,
-  readState,
-  soundShadow,
-  takeOver,
-  writeFreshState,
-  type StoredState,
-} from './state.ts'
-import { prepareRows, RowWriter, type PreparedRows } from './writing.ts'
+import { safeName } from './names.ts'
+import { OracleReading } from './reading.ts'
+import { ShapeReader } from './schema-drift.ts'
+import { dropColumns, dropTable, holdsOthers, makeShadow, renameShadow, replaceRows } from './shadow.ts'
+import { followItems, followSchema, keyOf, provideTable, wasDelivered } from './shape.ts'
+import type { ApplyTable } from './sql-rows.ts'
+import { madeName, quoteName, sourceColumn } from './sql.ts'
+import { OracleWriter, prepareRows } from './writing.ts'
 
-const attempts = 5
+/** What the table itself forbids: 932 types that do not go together, 1720 a view, and their kin; 1031 has a code already. */
+const tableErrors = [932, 1702, 1732, 1733, 1776, 1779, 12081, 14411]
 
-export class OracleDelivery implements Delivery {
+export class OracleSinks implements SinkEngine<ApplyTable> {
+  readonly session
+  readonly dialect
+  readonly transactionalDdl = false
   readonly #session: Session
-  readonly #lock: SchemaLock | undefined
-  /** By route and part; forgotten when the tables are made anew. */
-  readonly #tables = new Map<string, ApplyTable>()
-  readonly #looks = new Map<string, Look>()
-  /** Several routes share the connection: their calls take turns. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #shapes: ShapeReader
 
-  constructor(session: Session, lock: SchemaLock | undefined) {
+  constructor(session: Session) {
     this.#session = session
-    this.#lock = lock
-    lock?.guard(session)
+    this.session = bookSession(session)
+    this.dialect = dialectOf(session.server.user)
+    this.#shapes = new ShapeReader(session)
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work)
-    this.#turn = result.catch(() => {})
-    return result
+  makeBooks(): Promise<void> {
+    return makeBooks(this.#session)
   }
 
-  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null; left?: string }> {
-    return this.#inTurn(async () => {
-      await makeStateTables(this.#session)
-      this.#forget(sink)
-      await this.#finishSwap(sink)
-      await takeOver(this.#session, sink)
-      const { state, left } = await this.#openLive(sink)
-      const shadow = await soundShadow(this.#session, sink)
-      return { live: plainState(state), shadow: shadow ? plainState(shadow) : null, ...(left && { left }) }
+  hasBooks(): Promise<boolean> {
+    return hasBooks(this.#session)
+  }
+
+  partTable(sink: Pick<SinkTable, 'table' | 'route' | 'shared'>, part: Part | 'old'): string {
+    return partTable(this.#session, sink, part)
+  }
+
+  async exists(table: string): Promise<boolean> {
+    return (await readTable(this.#session, table)) !== undefined
+  }
+
+  async wasDelivered(table: string): Promise<boolean> {
+    const found = await readTable(this.#session, table)
+    return found !== undefined && wasDelivered(found)
+  }
+
+  follow(sink: SinkTable, changed: boolean): Promise<void> {
+    return followSchema(this.#session, sink, changed)
+  }
+
+  provide(sink: SinkTable, part: Part): Promise<ApplyTable> {
+    return provideTable(this.#session, sink, this.partTable(sink, part))
+  }
+
+  shapeOf(sink: SinkTable, part: Part, before: Shape | undefined): Promise<Shape> {
+    return this.#shapes.read(sink, this.partTable(sink, part), before)
+  }
+
+  drop(table: string): Promise<void> {
+    return dropTable(this.#session, table)
+  }
+
+  makeShadow(sink: SinkTable, live: StoredState | null): Promise<void> {
+    return makeShadow(this.#session, sink, live)
+  }
+
+  async hasKey(sink: SinkTable): Promise<boolean> {
+    const live = await readTable(this.#session, sink.table)
+    return live !== undefined && keyOf(sink, live) !== undefined
+  }
+
+  holdsOthers(sink: SinkTable): Promise<boolean> {
+    return holdsOthers(this.#session, sink)
+  }
+
+  async followShadow(sink: SinkTable): Promise<ApplyTable> {
+    await followItems(this.#session, sink, sink.table)
+    return this.provide(sink, 'live')
+  }
+
+  async replaceRows(sink: SinkTable, live: ApplyTable, change: Parameters<SinkEngine['replaceRows']>[2]): Promise<void> {
+    const shadow = await this.provide(sink, 'shadow')
+    await replaceRows(this.#session, sink, { live, shadow }, change)
+  }
+
+  /** Under the names that the dictionary has. */
+  async emptiable(sink: SinkTable, ended: readonly EndedColumn[]): Promise<EndedColumn[]> {
+    const live = await readTable(this.#session, sink.table)
+    return ended.flatMap(({ id, column }) => {
+      const there = live && findColumn(live, column)
+      return there?.nullable ? [{ id, column: there.column }] : []
     })
   }
 
-  /** Renames that a crash parted; also where the configuration or the schema has named another table since. */
-  async #finishSwap(sink: SinkTable): Promise<void> {
-    const shadow = await readState(this.#session, sink.route, 'shadow')
-    if (shadow?.swapping) await swapShadow(this.#session, { ...sink, table: shadow.table ?? sink.table })
+  dropColumns(sink: SinkTable, columns: readonly string[]): Promise<void> {
+    return dropColumns(this.#session, sink, columns)
   }
 
-  /** Until its first batch the table follows the sink; afterwards another shape is only told of: the caller fills a shadow. */
-  async #openLive(sink: SinkTable): Promise<{ state: StoredState; left?: string }> {
-    const before = await readState(this.#session, sink.route, 'live')
-    const there = await readTable(this.#session, partTable(this.#session, sink, 'live'))
-    const left = before?.table && before.table !== sink.table ? before.table : undefined
-    // A table that somebody dropped begins again; so does one of another name.
-    const fresh = !there || left !== undefined || !before?.position
-    if (!fresh && !sameShape(before, sink)) return { state: before }
-    if (there && before && !left) await followSchema(this.#session, sink, fresh || before.schemaVersion !== sink.schema.version)
-    else if (there && wasDelivered(there)) await followSchema(this.#session, sink, true)
-    if (!fresh) await noteTable(this.#session, sink)
-    this.#tables.set(partKey(sink, 'live'), await provideTable(this.#session, sink, 'live'))
-    if (fresh) await this.#session.transaction(() => writeFreshState(this.#session, sink, 'live', before))
-    const state = (await readState(this.#session, sink.route, 'live'))!
-    return { state, ...(left && { left }) }
+  renameShadow(sink: SinkTable): Promise<void> {
+    return renameShadow(this.#session, sink)
   }
 
-  beginShadow(sink: SinkTable): Promise<void> {
-    return this.#inTurn(async () => {
-      this.#forget(sink)
-      await makeShadow(this.#session, sink)
-      this.#tables.set(partKey(sink, 'shadow'), await provideTable(this.#session, sink, 'shadow'))
-      await this.#session.transaction(() => writeFreshState(this.#session, sink, 'shadow'))
-    })
-  }
-
-  swap(sink: SinkTable): Promise<void> {
-    return this.#inTurn(async () => {
-      if (!(await readState(this.#session, sink.route, 'shadow'))) throw unfit(sink, 'it has no shadow to put in its place')
-      this.#forget(sink)
-      try {
-        await swapShadow(this.#session, sink)
-      } catch (error) {
-        throw this.#tableError(sink, error)
-      }
-    })
-  }
-
-  remove(route: string): Promise<Removal | null> {
-    return this.#inTurn(() => removeRoute(this.#session, route))
-  }
-
-  settleRemovals(wanted: readonly string[]): Promise<void> {
-    return this.#inTurn(() => settleRemovals(this.#session, wanted))
-  }
-
-  #forget(sink: SinkTable): void {
-    for (const part of ['live', 'shadow'] as const) {
-      this.#tables.delete(partKey(sink, part))
-      this.#looks.delete(partKey(sink, part))
-    }
-  }
-
-  prepare(sink: SinkTable, change: Change): PreparedRows {
+  prepare(sink: SinkTable, change: Change): PreparedBatch {
     return prepareRows(sink, change)
   }
 
-  apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
-    return this.#inTurn(async () => {
-      try {
-        return await this.#applyWithRetries(sink, part, prepared as PreparedRows)
-      } catch (error) {
-        throw this.#tableError(sink, error)
-      }
-    })
+  async writer(target: Target<ApplyTable>, batch: PreparedBatch): Promise<BatchWriter> {
+    return new OracleWriter(this.#session, target, batch)
   }
 
-  #tableError(sink: SinkTable, error: unknown): unknown {
+  async removeSome(table: string, source: string, limit: number): Promise<number> {
+    const found = await readTable(this.#session, table)
+    if (!found || !findColumn(found, sourceColumn)) return 0
+    const binds = this.#session.binds()
+    const where = `${quoteName(sourceColumn)} = ${binds.code(source)} and rownum <= ${binds.number(limit)}`
+    return this.#session.run(`delete from ${found.name} where ${where}`, binds)
+  }
+
+  reading(): Reading {
+    return new OracleReading(this.#session)
+  }
+
+  unfit(sink: SinkTable, reason: string, cause?: unknown): QianzhiError {
+    return unfit(sink, reason, cause)
+  }
+
+  tableError(sink: SinkTable, error: unknown): unknown {
     if (error instanceof QianzhiError) return error
     if (isContention(error))
       return new QianzhiError('QZ-DB-UNREACHABLE', { database: sink.table, reason: reasonOf(error) }, { cause: error })
-    // 1031 and its kin have a code already; 932 types that do not go together, 1720 a view; what the table itself forbids.
-    if (isMissing(error) || [932, 1702, 1732, 1733, 1776, 1779, 12081, 14411].includes(errorNumber(error) ?? 0))
-      return unfit(sink, reasonOf(error), error)
+    if (isMissing(error) || tableErrors.includes(errorNumber(error) ?? 0)) return unfit(sink, reasonOf(error), error)
     return error
   }
 
-  async #applyWithRetries(sink: SinkTable, part: Part, prepared: PreparedRows): Promise<Applied> {
-    const table = await this.#table(sink, part)
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#session.transaction(() => this.#applyOnce(sink, part, table, prepared))
-      } catch (error) {
-        if (!isContention(error) || attempt === attempts) throw error
-        await sleep(20 * attempt)
-      }
-    }
-  }
-
-  /** As it is now: a table that was altered under way is looked at again, or refused. */
-  async #table(sink: SinkTable, part: Part): Promise<ApplyTable> {
-    const key = partKey(sink, part)
-    const [known, before] = [this.#tables.get(key), this.#looks.get(key)]
-    if (known && before && (await isUntouched(this.#session, before))) return known
-    if (!known) await provideTable(this.#session, sink, part)
-    const { table, look } = await lookAgain(this.#session, sink, part, before)
-    this.#tables.set(key, table)
-    this.#looks.set(key, look)
-    return table
-  }
-
-  async #applyOnce(sink: SinkTable, part: Part, table: ApplyTable, prepared: PreparedRows): Promise<Applied> {
-    const { change, upserts, deletes } = prepared
-    await lockState(this.#session, sink.route, part)
-    const state = await readState(this.#session, sink.route, part)
-    if (!state || !samePosition(state.position, change.from))
-      throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(change.to) })
-    if (state.quarantine > 0) await clearQuarantine(this.#session, sink, part, prepared.keys)
-    const writer = new RowWriter(this.#session, table, change)
-    const refused = await writer.upsert(upserts)
-    const aside = [...prepared.aside, ...refused]
-    await setAside(this.#session, sink, part, change.to, aside, state.quarantine)
-    let deleted = await writer.deleteKeys(deletes)
-    if (change.snapshot?.last) {
-      // A key that was set aside before the snapshot began and that it did not bring is gone from the source.
-      const began = positionNumber(change.snapshot.began)
-      if (state.quarantine > 0) await forgetOlder(this.#session, sink, part, began)
-      deleted += await writer.deleteOlder(began, await quarantinedKeys(this.#session, sink, part))
-    }
-    await moveState(this.#session, sink, part, change.to, nextSnapshot(state, change), state.complete || change.snapshot?.last === true)
-    const quarantine = state.quarantine > 0 || aside.length > 0 ? (await quarantinedKeys(this.#session, sink, part)).length : 0
-    return { written: upserts.length - refused.length, deleted, quarantined: aside.length, quarantine }
-  }
-
-  replay(sink: SinkTable, part: Part): Promise<Replayed> {
-    return this.#inTurn(async () => {
-      try {
-        const table = await this.#table(sink, part)
-        return await this.#session.transaction(() => replayQuarantine(this.#session, sink, part, table))
-      } catch (error) {
-        throw this.#tableError(sink, error)
-      }
-    })
-  }
-
-  async check(): Promise<void> {
-    await this.#inTurn(() => this.#session.rows('select 1 from dual'))
-  }
-
-  async close(): Promise<void> {
-    await this.#session.close()
-    await this.#lock?.close()
+  isContention(error: unknown): boolean {
+    return isContention(error)
   }
 }
 
-function partKey(sink: SinkTable, part: Part): string {
-  return `${sink.route} ${part}`
-}
-
-function nextSnapshot(state: SinkState, { snapshot }: Change): SinkState['snapshot'] {
-  if (!snapshot) return state.snapshot
-  return snapshot.last ? null : { epoch: snapshot.began.epoch, seq: snapshot.began.seq }
-}
-
-function plainState({ swapping: _swapping, table: _table, former: _former, ...state }: StoredState): SinkState {
-  return state
+/** The table of a part, as configured or its shadow beside it: of a shared table each route has its own. */
+export function partTable(session: Session, sink: Pick<SinkTable, 'table' | 'route' | 'shared'>, part: Part | 'old'): string {
+  if (part === 'live') return sink.table
+  const { owner, name } = place(session, sink.table)
+  const prefix = part === 'shadow' ? 'QZ_SHADOW_' : 'QZ_OLD_'
+  return `${madeName(owner)}.${prefix}${safeName(`${name.toLowerCase()}${sink.shared ? `_${sink.route}` : ''}`, 20)}`
 }

@@ -20,15 +20,17 @@ import {
   type SourceTable,
   type TableListing,
 } from '../../database.ts'
+import { QuarantineBook } from '../bookkeeping/quarantine-book.ts'
+import { TableDelivery } from '../bookkeeping/delivery.ts'
+import { bookSession, booksThere, dialectOf } from './books.ts'
 import { OracleCapture } from './capture.ts'
 import { Session } from './connection.ts'
-import { OracleDelivery } from './delivery.ts'
+import { OracleSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
 import { SchemaLock, type Purpose } from './lock.ts'
 import { sourceNames } from './names.ts'
 import { readPlan, refused } from './plan.ts'
-import { listQuarantine } from './quarantine.ts'
 import { OracleReading } from './reading.ts'
 import { grantStatements, setupStatements, teardownStatements } from './setup.ts'
 
@@ -53,7 +55,7 @@ class OracleDatabase implements Database {
   }
 
   async openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
-    return this.#locked('delivery', (session, lock) => new OracleDelivery(session, lock))
+    return this.#locked('delivery', (session, lock) => deliver(session, lock))
   }
 
   async describe(table: string): Promise<ColumnDescription[]> {
@@ -113,7 +115,9 @@ class OracleDatabase implements Database {
   }
 
   async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
-    return this.#with((session) => listQuarantine(session, name, limit))
+    return this.#with(async (session) =>
+      new QuarantineBook(bookSession(session), dialectOf(session.server.user)).list(await booksThere(session), name, limit),
+    )
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
@@ -140,4 +144,12 @@ class OracleDatabase implements Database {
       await session.close()
     }
   }
+}
+
+function deliver(session: Session, lock: SchemaLock | undefined): Delivery {
+  lock?.guard(session)
+  return new TableDelivery(new OracleSinks(session), async () => {
+    await session.close()
+    await lock?.close()
+  })
 }

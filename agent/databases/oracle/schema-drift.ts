@@ -1,20 +1,11 @@
 /** Whether somebody has altered a delivered table under way: found before a batch is applied, by one quick look. */
-import { addedColumns } from './sql.ts'
-import type { ApplyTable } from './sql-rows.ts'
-import type { Part, SinkTable } from '../../database.ts'
+import type { SinkTable } from '../../database.ts'
+import type { Shape } from '../bookkeeping/sink-engine.ts'
 import { readTable, sameName, unfit, type CatalogTable } from './catalog.ts'
 import type { Session } from './connection.ts'
-import { checkedTable } from './shape.ts'
-import { partTable } from './state.ts'
+import { addedColumns } from './sql.ts'
 
-/** What a part's table looked like when it was last looked at. */
-export interface Look {
-  catalog: Pick<CatalogTable, 'owner' | 'table'>
-  /** Its number, and when it was last altered; undefined where that is so lately that another change could have the same time. */
-  ddl: string | undefined
-  /** The table itself and the columns that delivery fills, in the table's order: where these change, values may be lost. */
-  own: string
-}
+type Place = Pick<CatalogTable, 'owner' | 'table'>
 
 /** Times of the dictionary are whole seconds of the server's clock. */
 export const ddlQuery = (owner: string, table: string): string =>
@@ -22,36 +13,36 @@ export const ddlQuery = (owner: string, table: string): string =>
   case when o.last_ddl_time < sysdate - 5 / 86400 then 1 else 0 end
 from all_objects o where o.owner = ${owner} and o.object_name = ${table} and o.object_type = 'TABLE'`
 
-async function ddlOf(session: Session, { owner, table }: Look['catalog']): Promise<{ id: string; ddl: string | undefined }> {
+async function ddlOf(session: Session, { owner, table }: Place): Promise<{ id: string; ddl: string | undefined }> {
   const binds = session.binds()
   const [row] = await session.rows(ddlQuery(binds.typed(owner, false), binds.typed(table, false)), binds)
   const [id, at, settled] = row ?? []
   return { id: String(id), ddl: Number(settled) === 1 ? `${String(id)} ${String(at)}` : undefined }
 }
 
-/** The dictionary's columns and keys need not be read again. */
-export async function isUntouched(session: Session, { catalog, ddl }: Look): Promise<boolean> {
-  return ddl !== undefined && (await ddlOf(session, catalog)).ddl === ddl
-}
+export class ShapeReader {
+  readonly #session: Session
+  /** Where the table of a shape lies. */
+  readonly #places = new WeakMap<Shape, Place>()
 
-/**
- * Throws QZ-SINK-TABLE where the table cannot be written any more as it should; also where it, or a delivered column, is another one now
- * than `before` or of another type: what it held may be gone, and the route must fill it anew.
- */
-export async function lookAgain(
-  session: Session,
-  sink: SinkTable,
-  part: Part,
-  before: Look | undefined,
-): Promise<{ table: ApplyTable; look: Look }> {
-  const catalog = await readTable(session, partTable(session, sink, part))
-  if (!catalog) throw unfit(sink, '不存在 / it does not exist')
-  const table = checkedTable(sink, catalog)
-  const { id, ddl } = await ddlOf(session, catalog)
-  const look = { catalog, ddl, own: JSON.stringify([id, filled(sink, catalog)]) }
-  if (before && before.own !== look.own)
-    throw unfit(sink, '表或其列已被更换,将重新填充 / it or its columns were exchanged by hand: it is filled anew')
-  return { table, look }
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  /**
+   * The table's identity and the columns that delivery fills, in the table's order; whatever else is not rows. An untouched table's columns and
+   * keys are not read again. Throws QZ-SINK-TABLE where it is gone.
+   */
+  async read(sink: SinkTable, name: string, before: Shape | undefined): Promise<Shape> {
+    const known = before && this.#places.get(before)
+    if (before && known && (await ddlOf(this.#session, known)).ddl === before.whole) return before
+    const catalog = await readTable(this.#session, name)
+    if (!catalog) throw unfit(sink, '不存在 / it does not exist')
+    const { id, ddl } = await ddlOf(this.#session, catalog)
+    const shape = { own: JSON.stringify([id, filled(sink, catalog)]), whole: ddl ?? JSON.stringify([catalog.columns, catalog.keys]) }
+    this.#places.set(shape, catalog)
+    return shape
+  }
 }
 
 function filled(sink: SinkTable, { columns }: CatalogTable): object[] {

@@ -15,16 +15,15 @@ import {
   sourceColumn,
 } from './sql.ts'
 import { type ApplyColumn, type ApplyTable } from './sql-rows.ts'
-import { widerDecimal, type Part, type SinkTable } from '../../database.ts'
+import { widerDecimal, type SinkTable } from '../../database.ts'
+import { otherKey } from '../bookkeeping/delivery.ts'
 import { findColumn, readTable, sameName, unfit, type CatalogColumn, type CatalogTable, type Key } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { safeName } from './names.ts'
-import { partTable } from './state.ts'
 import { kindOf } from './types.ts'
 
 /** Makes the table if it is missing, adds the qz_ columns to one that the receiver made, checks the rest. */
-export async function provideTable(session: Session, sink: SinkTable, part: Part): Promise<ApplyTable> {
-  const table = partTable(session, sink, part)
+export async function provideTable(session: Session, sink: SinkTable, table: string): Promise<ApplyTable> {
   if (!(await readTable(session, table))) {
     for (const statement of deliveredTable({ ...sink, table }, session.server)) await session.run(statement)
   }
@@ -57,7 +56,7 @@ export async function alter(session: Session, sink: SinkTable, statements: reado
 
 /** Brings a table that was delivered into to the sink: columns of new items, longer texts, the source in the key; another key where it is empty. */
 export async function followSchema(session: Session, sink: SinkTable, changed: boolean): Promise<void> {
-  const table = partTable(session, sink, 'live')
+  const { table } = sink
   if (changed) await followItems(session, sink, table)
   await addMissingColumns(session, sink, (await needed(session, sink, table)).name, table)
   const catalog = await needed(session, sink, table)
@@ -125,12 +124,6 @@ function toLarge(catalog: CatalogTable, { column, spare }: { column: string; spa
     `alter table ${catalog.name} drop column ${quoteName(column)}`,
     renameColumn(catalog, spare, column),
   ]
-}
-
-/** Why a key cannot change under the rows of others. */
-export function otherKey(sink: SinkTable): string {
-  const keys = keyNames(sink).join(', ')
-  return `主键改为 (${keys}),表中另有他方数据:数据标准须换表名 / its key becomes (${keys}) under rows of others: the standard needs another table name`
 }
 
 function keyNames(sink: SinkTable): string[] {

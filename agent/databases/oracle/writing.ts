@@ -1,9 +1,10 @@
-/** Writing one batch's rows: what is prepared without the database, and the statements inside the transaction. */
-import { createHash } from 'node:crypto'
-import type { Op } from '../../../protocol/batch.ts'
-import { reasonOf, type ErrorCode } from '../../../protocol/errors.ts'
-import { positionNumber } from '../../../protocol/position.ts'
-import { bindText, deliveryFault, quoteName, fromText } from './sql.ts'
+/** Writing one batch's rows within a transaction. */
+import { positionNumber, type Position } from '../../../protocol/position.ts'
+import type { Change, Row, SinkTable } from '../../database.ts'
+import { prepareBatch, type PreparedBatch } from '../bookkeeping/batch.ts'
+import type { BatchWriter, Piece, RefusedRow, Target, Written } from '../bookkeeping/sink-engine.ts'
+import type { BindKind, RawValue, Session } from './connection.ts'
+import { errorNumber, isRowError } from './errors.ts'
 import {
   insertRow,
   olderRows,
@@ -15,142 +16,78 @@ import {
   type RowStatement,
   type Slot,
 } from './sql-rows.ts'
-import type { Value } from '../../../protocol/value.ts'
-import type { Change, Prepared, Row, SinkTable } from '../../database.ts'
-import type { BindKind, RawValue, Session } from './connection.ts'
-import { errorNumber, isRowError } from './errors.ts'
+import { bindText, deliveryFault, fromText, quoteName } from './sql.ts'
 import { isNational } from './types.ts'
 
-/** A row set aside: its key and why. */
-export interface Aside {
-  key: Row
-  code: ErrorCode
-  reason: string
-  /** Where the server refused it: values by item, for another try. */
-  kept?: Record<string, Value>
-}
-
-export interface PreparedRows extends Prepared {
-  /** Row numbers; of a key that comes twice only the last. */
-  upserts: readonly number[]
-  deletes: readonly number[]
-  aside: readonly Aside[]
-  /** All keys that the batch touches. */
-  keys: readonly Row[]
-}
-
-export function prepareRows(sink: SinkTable, change: Change): PreparedRows {
-  const faults = columnFaults(sink, change)
-  const last = lastOfEachKey(sink, change)
-  const upserts: number[] = []
-  const deletes: number[] = []
-  const aside: Aside[] = []
-  for (const [row, key] of last) {
-    const op: Op = change.ops?.[row] ?? 'u'
-    const fault = faults.get(row)
-    if (op !== 'u' && op !== 'd') aside.push({ key, code: op.slice(2) as ErrorCode, reason: '' })
-    else if (fault) aside.push({ key, code: 'QZ-ROW-REFUSED', reason: fault })
-    else if (op === 'd') deletes.push(row)
-    else upserts.push(row)
-  }
-  return { change, upserts, deletes, aside, keys: last.map(([, key]) => key) }
-}
-
 /**
- * What the server would round or hold for null is found here, column by column. The delete of a key that cannot be written is set aside
- * only where the key is no value of its type: an empty one was never written.
+ * The delete of a key that cannot be written is set aside only where the key is no value of its type: an empty one was never written.
  */
-function columnFaults({ columns }: SinkTable, change: Change): Map<number, string> {
-  const faults = new Map<number, string>()
-  for (const [i, { item }] of columns.entries()) {
-    const values = change.columns[i]!
-    for (let row = 0; row < change.rows; row++) {
-      const upsert = !change.ops || change.ops[row] === 'u'
-      if (!upsert && (!item.key || values[row] === '')) continue
-      const fault = deliveryFault(item, values[row]!)
-      if (fault) faults.set(row, `${item.id}: ${fault}`)
-    }
-  }
-  return faults
-}
-
-function lastOfEachKey({ columns }: SinkTable, change: Change): [number, Row][] {
-  const keys = columns.flatMap(({ item }, i) => (item.key ? [change.columns[i]!] : []))
-  const last = new Map<string, [number, Row]>()
-  for (let row = 0; row < change.rows; row++) {
-    const key = keys.map((values) => values[row]!)
-    last.set(key.length === 1 ? String(key[0]) : JSON.stringify(key), [row, key])
-  }
-  return [...last.values()]
+export function prepareRows(sink: SinkTable, change: Change): PreparedBatch {
+  return prepareBatch(sink, change, (item) => (value, deleted) => (deleted && value === '' ? undefined : deliveryFault(item, value)))
 }
 
 /** Rows and bytes of one array statement. A client library allots the widest value for every row: a row with a longer one goes alone. */
 const most = { rows: 1000, bytes: 4 << 20, value: 32_767 }
 
-/** One sink's writer within a transaction. */
-export class RowWriter {
+/** Rows are updated, and those that are not there inserted: large values can then be bound as they are, where MERGE could not take them. */
+export class OracleWriter implements BatchWriter {
   readonly #session: Session
   readonly #table: ApplyTable
+  readonly #batch: PreparedBatch
   readonly #change: Change
   readonly #position: string
 
-  constructor(session: Session, table: ApplyTable, change: Change) {
+  constructor(session: Session, { open }: Target<ApplyTable>, batch: PreparedBatch) {
     this.#session = session
-    this.#table = table
-    this.#change = change
-    this.#position = positionNumber(change.to)
+    this.#table = open.table
+    this.#batch = batch
+    this.#change = batch.change
+    this.#position = positionNumber(batch.change.to)
   }
 
-  /**
-   * Rows are updated, and those that are not there inserted: large values can then be bound as they are, where MERGE could not take them.
-   * A refused row is set aside alone.
-   */
-  async upsert(rows: readonly number[]): Promise<Aside[]> {
-    const aside: Aside[] = []
+  /** The server names the rows that it refuses; where the array as a whole is refused because of a row, it is thrown. */
+  async write({ op, from, to }: Piece): Promise<Written> {
+    const rows = this.#batch[op].slice(from, to)
+    if (op === 'deletes') return this.#delete(rows)
+    const refused: RefusedRow[] = []
     for (const [empty, alike] of this.#byEmptyBlobs(rows)) {
-      for (const part of this.#parts(alike)) aside.push(...(await this.#attempt(part, empty)))
+      for (const part of this.#parts(alike)) {
+        const counts = this.#session.server.counts
+        refused.push(...(await (counts ? this.#updateFirst(part, empty) : this.#insertFirst(part, empty))))
+      }
     }
-    return aside
+    return { rows: rows.length - refused.length, refused }
   }
 
-  /** Where the array as a whole is refused because of a row, that row is found by halving. */
-  async #attempt(rows: readonly number[], empty: readonly number[]): Promise<Aside[]> {
-    await this.#session.run('savepoint qz_rows')
-    try {
-      return await (this.#session.server.counts ? this.#updateFirst(rows, empty) : this.#insertFirst(rows, empty))
-    } catch (error) {
-      if (!isRowError(error)) throw error
-      await this.#session.run('rollback to savepoint qz_rows')
-      if (rows.length === 1) return [this.#refused(rows[0]!, error)]
+  async #delete(rows: readonly number[]): Promise<Written> {
+    const all: RefusedRow[] = []
+    let deleted = 0
+    for (const part of this.#parts(rows)) {
+      const { affected, refused } = await this.#run(removeRow(this.#table), part)
+      deleted += affected
+      all.push(...refused)
     }
-    const middle = rows.length >> 1
-    return [...(await this.#attempt(rows.slice(0, middle), empty)), ...(await this.#attempt(rows.slice(middle), empty))]
+    return { rows: deleted, refused: all }
   }
 
-  async #updateFirst(rows: readonly number[], empty: readonly number[]): Promise<Aside[]> {
-    const updated = await this.#run(updateRow(this.#table, empty), rows, true)
-    const aside = updated.refused.map(({ row, error }) => this.#refused(row, error))
-    const failed = new Set(updated.refused.map(({ row }) => row))
-    const missing = rows.filter((row, i) => !failed.has(row) && !(updated.counts[i]! > 0))
-    return [...aside, ...(await this.#insertFirst(missing, empty))]
+  async #updateFirst(rows: readonly number[], empty: readonly number[]): Promise<RefusedRow[]> {
+    const { refused, counts } = await this.#run(updateRow(this.#table, empty), rows, true)
+    const failed = new Set(refused.map(({ row }) => row))
+    const missing = rows.filter((row, i) => !failed.has(row) && !(counts[i]! > 0))
+    return [...refused, ...(await this.#insertFirst(missing, empty))]
   }
 
   /** A row that is there already is updated by itself: how many rows it affected tells whether it was the key that was taken. */
-  async #insertFirst(rows: readonly number[], empty: readonly number[]): Promise<Aside[]> {
-    const aside: Aside[] = []
+  async #insertFirst(rows: readonly number[], empty: readonly number[]): Promise<RefusedRow[]> {
+    const all: RefusedRow[] = []
     for (const { row, error } of (await this.#run(insertRow(this.#table, empty), rows)).refused) {
-      if (errorNumber(error) !== 1) aside.push(this.#refused(row, error))
+      if (errorNumber(error) !== 1) all.push({ row, error })
       else {
         const { affected, refused } = await this.#run(updateRow(this.#table, empty), [row])
-        if (affected === 0) aside.push(this.#refused(row, refused[0]?.error ?? error))
+        if (affected === 0) all.push({ row, error: refused[0]?.error ?? error })
       }
     }
-    return aside
-  }
-
-  #refused(row: number, error: unknown): Aside {
-    const kept = Object.fromEntries(this.#table.columns.map(({ item }, i) => [item.id, this.#change.columns[i]![row]!]))
-    return { key: this.#key(row), code: 'QZ-ROW-REFUSED', reason: reasonOf(error), kept }
+    return all
   }
 
   async #run({ sql, slots }: RowStatement, rows: readonly number[], counted = false) {
@@ -202,23 +139,8 @@ export class RowWriter {
     if (part.length > 0) yield part
   }
 
-  #key(row: number): Row {
-    return this.#table.columns.flatMap(({ item }, i) => (item.key ? [this.#change.columns[i]![row]!] : []))
-  }
-
-  async deleteKeys(rows: readonly number[]): Promise<number> {
-    let deleted = 0
-    for (const part of this.#parts(rows)) {
-      const { affected, refused } = await this.#run(removeRow(this.#table), part)
-      if (refused[0]) throw refused[0].error
-      deleted += affected
-    }
-    return deleted
-  }
-
-  /** At a snapshot's end: this source's rows that it did not bring, quarantined keys excepted. */
-  async deleteOlder(began: string, kept: readonly Row[]): Promise<number> {
-    const values = { position: this.#position, source: this.#table.source, began }
+  async removeOlder(began: Position, kept: readonly Row[]): Promise<number> {
+    const values = { position: this.#position, source: this.#table.source, began: positionNumber(began) }
     if (kept.length === 0) {
       const { sql, binds: wanted } = removeOlder(this.#table)
       const binds = this.#session.binds()
@@ -271,8 +193,4 @@ export async function keptAddresses(session: Session, table: ApplyTable, keys: r
     for (const [address] of rows) found.add(String(address))
   }
   return found
-}
-
-export function keyDigest(key: Row): string {
-  return createHash('sha256').update(JSON.stringify(key)).digest('hex')
 }

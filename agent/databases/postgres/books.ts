@@ -24,7 +24,7 @@ export const dialect: BookDialect = {
   listLength: 1000,
   insert: (table, columns, rows) => {
     const lines = rows.map((row) => sql`(${join(row, ', ')})`)
-    return sql`insert into ${raw(table)} (${raw(columns.join(', '))}) values ${join(lines, ', ')}`
+    return [sql`insert into ${raw(table)} (${raw(columns.join(', '))}) values ${join(lines, ', ')}`]
   },
   first: ({ columns, from, order }, limit) => sql`select ${raw(columns)} from ${from} order by ${raw(order)} limit ${limit}`,
 }

@@ -29,7 +29,7 @@ export const dialect: BookDialect = {
   listLength: 500,
   insert: (table, columns, rows) => {
     const lines = rows.map((row) => sql`(${join(row, ', ')})`)
-    return sql`insert into ${raw(table)} (${raw(columns.join(', '))}) values ${join(lines, ',\n  ')}`
+    return [sql`insert into ${raw(table)} (${raw(columns.join(', '))}) values ${join(lines, ',\n  ')}`]
   },
   first: ({ columns, from, order }, limit) => sql`select top (${raw(String(limit))}) ${raw(columns)} from ${from} order by ${raw(order)}`,
 }

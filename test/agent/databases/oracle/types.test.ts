@@ -377,7 +377,7 @@ t.test('what is written', async (t) => {
   const prepared = prepareRows(sink, { from: null, to: at(1), rows: 5, columns, ops: ['u', 'u', 'u', 'd', 'd'] })
   t.match(prepared, { upserts: [2], deletes: [4] })
   t.same(
-    prepared.aside.map(({ key }) => key),
+    prepared.faults.map(({ key }) => key),
     [['2'], ['x']],
   )
 })

@@ -4,21 +4,20 @@ from all_objects o where o.owner = :1 and o.object_name = :2 and o.object_type =
 -- :1 VARCHAR "QZ"
 -- :2 VARCHAR "DELIVERED"
 
-select seq from "QZ"."QZ_ROUTE_POSITION" where route = :1 and part = :2 for update;
+update "QZ"."QZ_ROUTE_POSITION" set epoch = :1, seq = :2, hash = :3, written_at = sys_extract_utc(systimestamp) where route = :4 and part = :5 and epoch is null and seq is null and hash is null;
+-- :1 NUMBER 1
+-- :2 NUMBER 1
+-- :3 VARCHAR "253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290"
+-- :4 VARCHAR "route-1"
+-- :5 VARCHAR "live"
+
+delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash in (:3, :4, :5, :6);
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
-
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
-from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
--- :1 VARCHAR "route-1"
--- :2 VARCHAR "live"
-
-delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash = :3;
--- for 4 rows
--- :1 VARCHAR(7) ["route-1","route-1","route-1","route-1"]
--- :2 VARCHAR(4) ["live","live","live","live"]
--- :3 VARCHAR(64) ["ef1bc6edff204e0f0e919a9917275830095ef25c79cc502f92f378c12dd52fed","1b530165af01a9cf7dcb526fe37fc0a094dd241aa4f7de4d1d76d21e867676b7","1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601","8991424b6b0664d1a78414ff0898f56a71b9b8b218f409370a8c8716f08f53a4"]
+-- :3 VARCHAR "ef1bc6edff204e0f0e919a9917275830095ef25c79cc502f92f378c12dd52fed"
+-- :4 VARCHAR "1b530165af01a9cf7dcb526fe37fc0a094dd241aa4f7de4d1d76d21e867676b7"
+-- :5 VARCHAR "1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"
+-- :6 VARCHAR "8991424b6b0664d1a78414ff0898f56a71b9b8b218f409370a8c8716f08f53a4"
 
 savepoint qz_rows;
 
@@ -60,8 +59,6 @@ values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-D
 -- :14 RAW(1) [{"type":"Buffer","data":[0]}]
 -- :15 VARCHAR(2) ["{}"]
 
-savepoint qz_rows;
-
 update "QZ"."DELIVERED" set "QZ_SOURCE" = :1, "QZ_POSITION" = to_number(:2), "QZ_RECEIVED_AT" = systimestamp, "SHORT" = :3, "NUMBER" = to_number(:4), "EXACT" = to_number(:5), "FLAG" = to_number(:6), "DAY" = to_date(:7, 'YYYY-MM-DD"T"HH24:MI:SS'), "MOMENT" = to_timestamp(:8, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), "INSTANT" = to_timestamp_tz(:9, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), "CLOCK" = to_dsinterval(:10), "LONG" = :11, "BYTES" = empty_blob(), "DOC" = :12
 where "ID" = :13 and "SEEN" = cast(to_timestamp_tz(:14, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone);
 -- for 1 rows
@@ -98,23 +95,7 @@ values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-D
 -- :13 VARCHAR(1) [null]
 -- :14 VARCHAR(1) [null]
 
-delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash = :3;
--- for 1 rows
--- :1 VARCHAR(7) ["route-1"]
--- :2 VARCHAR(4) ["live"]
--- :3 VARCHAR(64) ["1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"]
-
-insert into "QZ"."QZ_QUARANTINE" (route, part, key_hash, code, position, reason, written_at, key_text, kept)
-values (:1, :2, :3, :4, to_number(:5), :6, sys_extract_utc(systimestamp), :7, :8);
--- for 1 rows
--- :1 VARCHAR(7) ["route-1"]
--- :2 VARCHAR(4) ["live"]
--- :3 VARCHAR(64) ["1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"]
--- :4 VARCHAR(14) ["QZ-ROW-REFUSED"]
--- :5 VARCHAR(10) ["4294967297"]
--- :6 VARCHAR(72) ["id: is an empty text, which Oracle holds for null, and must have a value"]
--- :7 VARCHAR(27) ["[\"\",\"2026-11-22T08:30:00Z\"]"]
--- :8 VARCHAR(1) [null]
+savepoint qz_rows;
 
 delete from "QZ"."DELIVERED"
 where "ID" = :1 and "SEEN" = cast(to_timestamp_tz(:2, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :3;
@@ -123,18 +104,24 @@ where "ID" = :1 and "SEEN" = cast(to_timestamp_tz(:2, 'YYYY-MM-DD"T"HH24:MI:SS.F
 -- :2 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
 -- :3 VARCHAR(4) ["scjg"]
 
-update "QZ"."QZ_ROUTE_POSITION" set epoch = :1, seq = :2, hash = :3,
-  began_epoch = :4, began_seq = :5, complete = 0,
-  written_at = sys_extract_utc(systimestamp) where route = :6 and part = :7;
--- :1 NUMBER 1
--- :2 NUMBER 1
--- :3 VARCHAR "253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290"
--- :4 NUMBER null
--- :5 NUMBER null
--- :6 VARCHAR "route-1"
--- :7 VARCHAR "live"
+delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash in (:3);
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "live"
+-- :3 VARCHAR "1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"
 
-select key_text from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
+insert into "QZ"."QZ_QUARANTINE" (route, part, key_hash, code, item, position, op, written_at, reason, key_text, kept)
+values (:1, :2, :3, :4, :5, 4294967297, :6, sys_extract_utc(systimestamp), :7, :8, :9);
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "live"
+-- :3 VARCHAR "1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"
+-- :4 VARCHAR "QZ-ROW-REFUSED"
+-- :5 VARCHAR "id"
+-- :6 VARCHAR null
+-- :7 VARCHAR "is an empty text, which Oracle holds for null, and must have a value"
+-- :8 VARCHAR "[\"\",\"2026-11-22T08:30:00Z\"]"
+-- :9 VARCHAR null
+
+select count(*) from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 

@@ -4,27 +4,27 @@ select sys_context('userenv', 'session_user'), sys_context('userenv', 'database_
 
 select purpose from "QZ"."QZ_LOCK" where purpose = 'delivery' for update nowait;
 
-select table_name from all_tables where owner = :1 and table_name in (:2, :3);
+select table_name from all_tables where owner = :1 and table_name in (:2, :3, :4);
 -- :1 VARCHAR "QZ"
--- :2 VARCHAR "QZ_ROUTE_POSITION"
+-- :2 VARCHAR "QZ_SOURCE_QUARANTINE"
 -- :3 VARCHAR "QZ_QUARANTINE"
+-- :4 VARCHAR "QZ_ROUTE_POSITION"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "shadow"
 
-select route, removal from "QZ"."QZ_ROUTE_POSITION" where part = 'live' and route <> :1
-and table_name = :2 and source_code = :3 and resource_code = :4
-and nvl(removal, '-') <> 'done';
+select route, removal from "QZ"."QZ_ROUTE_POSITION" where part = 'live' and route <> :1 and table_name = :2
+and source_code = :3 and resource_code = :4 and (removal is null or removal <> 'done');
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "delivered"
 -- :3 VARCHAR "scjg"
 -- :4 VARCHAR "scjg.licence"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
@@ -63,8 +63,9 @@ delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
-insert into "QZ"."QZ_ROUTE_POSITION" (written_at, route, part, schema_version, table_name, source_code, resource_code, items, key_items, former, mapping)
-values (sys_extract_utc(systimestamp), :1, :2, :3, :4, :5, :6, :7, :8, :9, :10);
+insert into "QZ"."QZ_ROUTE_POSITION" (route, part, schema_version, table_name, source_code, resource_code, written_at, items, key_items, former, mapping)
+values (:1, :2, :3, :4, :5, :6, sys_extract_utc(systimestamp),
+  :7, :8, :9, :10);
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 -- :3 NUMBER 1
@@ -78,14 +79,14 @@ values (sys_extract_utc(systimestamp), :1, :2, :3, :4, :5, :6, :7, :8, :9, :10);
 
 -- commit
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "shadow"

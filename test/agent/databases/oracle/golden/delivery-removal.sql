@@ -13,8 +13,8 @@ delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
 delete from "QZ"."QZ_QUARANTINE" where route = :1;
 -- :1 VARCHAR "route-1"
 
-update "QZ"."QZ_ROUTE_POSITION" set removal = 'begun', removed = 0, epoch = null, seq = null, hash = null, began_epoch = null,
-  began_seq = null, complete = 0 where route = :1 and part = :2;
+update "QZ"."QZ_ROUTE_POSITION" set removal = 'begun', removed = 0, epoch = null, seq = null, hash = null, began_epoch = null, began_seq = null,
+  complete = 0 where route = :1 and part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
@@ -37,6 +37,12 @@ drop table "QZ"."QZ_SHADOW_DELIVERED" purge;
 select 1 from "QZ"."QZ_ROUTE_POSITION" where part = 'live' and route <> :1 and table_name = :2
 and source_code = :3 and removal is null;
 -- :1 VARCHAR "route-1"
+-- :2 VARCHAR "former"
+-- :3 VARCHAR "scjg"
+
+select 1 from "QZ"."QZ_ROUTE_POSITION" where part = 'live' and route <> :1 and table_name = :2
+and source_code = :3 and removal is null;
+-- :1 VARCHAR "route-1"
 -- :2 VARCHAR "delivered"
 -- :3 VARCHAR "scjg"
 
@@ -44,8 +50,7 @@ delete from "QZ"."DELIVERED" where "QZ_SOURCE" = :1 and rownum <= :2;
 -- :1 VARCHAR "scjg"
 -- :2 NUMBER 5000
 
-update "QZ"."QZ_ROUTE_POSITION" set removal = :1, removed = removed + :2
-where route = :3 and part = :4;
+update "QZ"."QZ_ROUTE_POSITION" set removal = :1, removed = removed + :2 where route = :3 and part = :4;
 -- :1 VARCHAR "done"
 -- :2 NUMBER 1
 -- :3 VARCHAR "route-1"

@@ -1,5 +1,4 @@
-select position, kept from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and kept is not null
-order by position for update;
+select position, op, kept from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and kept is not null order by position, key_hash for update;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
@@ -81,21 +80,22 @@ values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-D
 -- :13 VARCHAR(1) [null]
 -- :14 VARCHAR(1) [null]
 
-delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash = :3;
--- for 2 rows
--- :1 VARCHAR(7) ["route-1","route-1"]
--- :2 VARCHAR(4) ["live","live"]
--- :3 VARCHAR(64) ["ef1bc6edff204e0f0e919a9917275830095ef25c79cc502f92f378c12dd52fed","1b530165af01a9cf7dcb526fe37fc0a094dd241aa4f7de4d1d76d21e867676b7"]
+delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash in (:3, :4);
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "live"
+-- :3 VARCHAR "ef1bc6edff204e0f0e919a9917275830095ef25c79cc502f92f378c12dd52fed"
+-- :4 VARCHAR "1b530165af01a9cf7dcb526fe37fc0a094dd241aa4f7de4d1d76d21e867676b7"
 
-update "QZ"."QZ_QUARANTINE" set code = :1, reason = :2 where route = :3 and part = :4 and key_hash = :5;
--- for 1 rows
--- :1 VARCHAR(14) ["QZ-ROW-REFUSED"]
--- :2 VARCHAR(72) ["id: is an empty text, which Oracle holds for null, and must have a value"]
--- :3 VARCHAR(7) ["route-1"]
--- :4 VARCHAR(4) ["live"]
--- :5 VARCHAR(64) ["1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"]
+update "QZ"."QZ_QUARANTINE" set code = :1, item = :2, reason = :3
+where route = :4 and part = :5 and key_hash = :6;
+-- :1 VARCHAR "QZ-ROW-REFUSED"
+-- :2 VARCHAR "id"
+-- :3 VARCHAR "is an empty text, which Oracle holds for null, and must have a value"
+-- :4 VARCHAR "route-1"
+-- :5 VARCHAR "live"
+-- :6 VARCHAR "1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"
 
-select key_text from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
+select count(*) from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 

@@ -1,10 +1,10 @@
-drop table "QZ"."QZ_SHADOW_DELIVERED" purge;
-
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
+
+drop table "QZ"."QZ_SHADOW_DELIVERED" purge;
 
 create table "QZ"."QZ_SHADOW_DELIVERED" (
   "ID" varchar2(60 char) not null,
@@ -68,8 +68,9 @@ delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "shadow"
 
-insert into "QZ"."QZ_ROUTE_POSITION" (written_at, route, part, schema_version, table_name, source_code, resource_code, items, key_items, former, mapping)
-values (sys_extract_utc(systimestamp), :1, :2, :3, :4, :5, :6, :7, :8, :9, :10);
+insert into "QZ"."QZ_ROUTE_POSITION" (route, part, schema_version, table_name, source_code, resource_code, written_at, items, key_items, former, mapping)
+values (:1, :2, :3, :4, :5, :6, sys_extract_utc(systimestamp),
+  :7, :8, :9, :10);
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "shadow"
 -- :3 NUMBER 1

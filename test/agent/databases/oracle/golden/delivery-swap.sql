@@ -1,11 +1,11 @@
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
--- :2 VARCHAR "shadow"
+-- :2 VARCHAR "live"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "shadow"
@@ -31,8 +31,8 @@ alter table "QZ"."DELIVERED" rename to "QZ_OLD_DELIVERED";
 
 alter table "QZ"."QZ_SHADOW_DELIVERED" rename to "DELIVERED";
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name, p.items, p.key_items, p.former, p.mapping,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part)
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
@@ -45,8 +45,7 @@ delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
-update "QZ"."QZ_ROUTE_POSITION" set part = 'live', swapping = 0, former = :1
-where route = :2 and part = :3;
+update "QZ"."QZ_ROUTE_POSITION" set part = 'live', swapping = 0, former = :1 where route = :2 and part = :3;
 -- :1 VARCHAR "[]"
 -- :2 VARCHAR "route-1"
 -- :3 VARCHAR "shadow"

@@ -8,28 +8,20 @@ select table_name from all_tables where owner = :1 and table_name in (:2, :3, :4
 -- :3 VARCHAR "QZ_QUARANTINE"
 -- :4 VARCHAR "QZ_ROUTE_POSITION"
 
-select place, resource_code, route, code, item, reason, since, is_kept, key_text from (
 select * from (
-select 'source' as place, q.resource_code as resource_code, null as route, q.code as code, q.item as item, q.reason as reason, to_char(q.written_at, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') as since, to_nchar(substr(q.key_text, 1, 500)) as beginning,
-  0 as is_kept, q.key_text as key_text
-from "QZ"."QZ_SOURCE_QUARANTINE" q
-) order by since, beginning
+select q.resource_code, q.code, q.item, to_char(q.written_at, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') as since, q.reason, q.key_text from "QZ"."QZ_SOURCE_QUARANTINE" q order by q.written_at
 ) where rownum <= :1;
 -- :1 NUMBER 10
 
-select place, resource_code, route, code, item, reason, since, is_kept, key_text from (
 select * from (
-select 'source' as place, q.resource_code as resource_code, null as route, q.code as code, q.item as item, q.reason as reason, to_char(q.written_at, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') as since, to_nchar(substr(q.key_text, 1, 500)) as beginning,
-  0 as is_kept, q.key_text as key_text
-from "QZ"."QZ_SOURCE_QUARANTINE" q where q.resource_code = :1
-union all
-select 'sink' as place, p.resource_code as resource_code, q.route as route, q.code as code, null as item, q.reason as reason, to_char(q.written_at, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') as since, to_nchar(substr(q.key_text, 1, 500)) as beginning,
-  case when q.kept is null then 0 else 1 end as is_kept, q.key_text as key_text
-from "QZ"."QZ_QUARANTINE" q join "QZ"."QZ_ROUTE_POSITION" p on p.route = q.route and p.part = q.part
-where q.part = 'live' and (q.route = :2 or p.resource_code = :3)
-) order by since, beginning
-) where rownum <= :4;
+select q.resource_code, q.code, q.item, to_char(q.written_at, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') as since, q.reason, q.key_text from "QZ"."QZ_SOURCE_QUARANTINE" q where q.resource_code = :1 order by q.written_at
+) where rownum <= :2;
+-- :1 VARCHAR "route-1"
+-- :2 NUMBER 10
+
+select * from (
+select p.resource_code, q.route, case when q.kept is null then 0 else 1 end as is_kept, q.code, q.item, to_char(q.written_at, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"') as since, q.reason, q.key_text from "QZ"."QZ_QUARANTINE" q inner join "QZ"."QZ_ROUTE_POSITION" p on p.route = q.route and p.part = q.part where q.part = 'live' and (q.route = :1 or p.resource_code = :2) order by q.written_at
+) where rownum <= :3;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "route-1"
--- :3 VARCHAR "route-1"
--- :4 NUMBER 10
+-- :3 NUMBER 10
