@@ -251,6 +251,12 @@ export interface Rows {
   faults: RowFault[]
 }
 
+/** What a look-up by keys found: every key that was handed to it is the key of a row or of a fault, or is missing. */
+export interface Found extends Rows {
+  /** Keys that no row has: shown by two looks of different kinds, since receivers delete what is missing. */
+  missing: Row[]
+}
+
 /** Queue entries taken to be sent; they stay in the queue until `record`. */
 export interface Take {
   /** Identities of the entries, to be deleted by `record`. */
@@ -286,8 +292,12 @@ export interface Reading {
    * row has no value in a key column, since such rows would never be met.
    */
   checkTable(source: SourceTable): Promise<void>
-  /** Current rows of these keys, in any order. A key without a row is simply not there; a key that is not unique comes more than once. */
-  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows>
+  /**
+   * Current rows of these keys, in any order; a key that is not unique comes more than once. Keys are compared as portable text, byte by byte:
+   * where the database finds a row under another text, that row is among `rows` and the key that was asked for is missing. What one key makes
+   * the database refuse says nothing about the others.
+   */
+  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found>
   /** Rows in the engine's key order after a key. `last` is the key of the last row read (also of a faulty one), null where none was left. */
   rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }>
   /**

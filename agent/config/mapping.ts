@@ -3,7 +3,7 @@ import type { Item } from '../../protocol/schema.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
 import type { LocalColumn } from './config.ts'
 import type { MappedColumn, RowFault, Rows, ValueMapping } from '../database.ts'
-import { keyIndexes, keyOf } from '../outbound/packing.ts'
+import { keyIndexes, keyOf } from '../row-keys.ts'
 
 /**
  * The layer between engine and line where a local table writes values in its own way: codes of its own, padded texts, numbers for texts.

@@ -8,8 +8,9 @@ import { watch, type FSWatcher } from 'chokidar'
 import { codedError, errorForLog, type QianzhiError } from '../../protocol/errors.ts'
 import type { ChainPosition } from '../../protocol/position.ts'
 import { Backoff } from '../runtime/backoff.ts'
-import type { Capture, FolderSettings, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
+import type { Capture, FolderSettings, Found, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
 import type { Memory } from '../runtime/stream-store.ts'
+import { keyIndexes, keysOf, missingKeys } from '../row-keys.ts'
 import { Wake } from '../runtime/wake.ts'
 import type { WatchedFiles, WatchOptions } from './store/watched.ts'
 
@@ -103,8 +104,10 @@ export class FolderCapture implements Capture {
     return this.#of(source).store.take(maxKeys, inFlight)
   }
 
-  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
-    return this.#of(source).rowsByKeys(keys)
+  /** What is remembered of a folder is read from the agent's own store, where a key has one text: a second look would be the same. */
+  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
+    const read = await this.#of(source).rowsByKeys(keys)
+    return { ...read, missing: missingKeys(keys, keysOf(read, keyIndexes(source))) }
   }
 
   async rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {

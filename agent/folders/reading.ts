@@ -4,7 +4,8 @@
  */
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Value } from '../../protocol/value.ts'
-import type { FolderSettings, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../database.ts'
+import type { Found, FolderSettings, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../database.ts'
+import { keyIndexes, keysOf, missingKeys } from '../row-keys.ts'
 import { DeliveredFileRows, readSuppliedFiles } from './files/reading.ts'
 import { DeliveredRows } from './rows/delivered-rows.ts'
 import { SourceRows } from './rows/source-rows.ts'
@@ -44,8 +45,9 @@ export class FolderReading implements Reading {
     this.#of(source)
   }
 
-  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
-    return this.#of(source).rowsByKeys(keys)
+  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
+    const read = await this.#of(source).rowsByKeys(keys)
+    return { ...read, missing: missingKeys(keys, keysOf(read, keyIndexes(source))) }
   }
 
   async rowsAfter(source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {

@@ -1,7 +1,7 @@
 import { checkIdentifier, identifierFaultText } from '../../protocol/identifiers.ts'
 import type { Item, ItemCheck } from '../../protocol/schema.ts'
 import type { Row, RowFault, Rows, SourceTable } from '../database.ts'
-import { keyIndexes, keyOf } from './packing.ts'
+import { keyIndexes, keyOf } from '../row-keys.ts'
 
 export interface CheckedRows extends Rows {
   /** Rows that are sent although a value in them fails its check. */

@@ -2,6 +2,7 @@ import { buildBatch, type BuiltBatch, type Column, type ManifestHeader, type Op 
 import { valueFault, type Value } from '../../protocol/value.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
 import type { Row, RowFault, SourceTable } from '../database.ts'
+import { keyIndexes, keyOf } from '../row-keys.ts'
 
 /** Rows read together that are to travel in one batch, and what is to be written down when the hub has them. */
 export interface BatchDraft {
@@ -21,29 +22,9 @@ export interface PackOptions {
   limit: number
 }
 
-/** Indexes of the key items within the source's columns. */
-export function keyIndexes(source: Pick<SourceTable, 'columns'>): number[] {
-  return source.columns.flatMap(({ item }, i) => (item.key ? [i] : []))
-}
-
-export function keyOf(row: Row, indexes: readonly number[]): Row {
-  return indexes.map((i) => row[i]!)
-}
-
-/** One text per key, for sets: different keys have different texts. */
-export function keyText(key: Row): string {
-  return key.length === 1 ? String(key[0]) : JSON.stringify(key)
-}
-
 /** Whether there is anything to be sent. */
 export function travels({ rows, deletes, faults }: BatchDraft): boolean {
   return rows.length + deletes.length + faults.length > 0
-}
-
-/** Keys for which no row was found, compared as portable text byte by byte. */
-export function missingKeys(keys: readonly Row[], found: readonly Row[]): Row[] {
-  const texts = new Set(found.map(keyText))
-  return texts.size === keys.length && keys.length === found.length ? [] : keys.filter((key) => !texts.has(keyText(key)))
 }
 
 /**

@@ -5,7 +5,8 @@ import type { Logger } from 'pino'
 import { errorForLog } from '../../protocol/errors.ts'
 import { samePosition, type ChainPosition } from '../../protocol/position.ts'
 import type { Row, SourceTable } from '../database.ts'
-import { keyIndexes, keyOf, keyText, type BatchDraft } from './packing.ts'
+import type { BatchDraft } from './packing.ts'
+import { keyIndexes, keyOf, keyText } from '../row-keys.ts'
 import { SqliteFile } from '../runtime/sqlite-file.ts'
 
 /**

@@ -10,7 +10,8 @@ import { mappingText, type Capture, type Row, type SourceTable, type StreamState
 import { RowChecks } from './row-checks.ts'
 import type { StreamResources, OutboundDeps } from '../outbound.ts'
 import type { DrainWaiters } from './drain-waiters.ts'
-import { keyIndexes, keyOf, missingKeys, travels, type BatchDraft } from './packing.ts'
+import { travels, type BatchDraft } from './packing.ts'
+import { keyIndexes, keyOf } from '../row-keys.ts'
 import { KeyQueue } from './key-queue.ts'
 import { SnapshotReader } from './snapshot.ts'
 import { clearFault, setFault } from '../status/board.ts'
@@ -268,8 +269,8 @@ export class OutboundStream {
       if (this.#queue.isQuiet) await this.#caughtUp()
       return undefined
     }
-    const { rows, faults } = this.#examined.take(await this.#capture.rowsByKeys(this.source, keys))
-    const deletes = missingKeys(keys, [...rows.map((row) => keyOf(row, this.#keys)), ...faults.map((fault) => fault.key)])
+    const { missing: deletes, ...read } = await this.#capture.rowsByKeys(this.source, keys)
+    const { rows, faults } = this.#examined.take(read)
     if (deletes.length > 0) await this.#look()
     const draft = await this.#guarded(this.#resources.sent.withoutUnchanged({ rows, faults, deletes, entries: [] }))
     if (this.#resources.rules.reload) this.report.unchanged = (this.report.unchanged ?? 0) + rows.length - draft.rows.length

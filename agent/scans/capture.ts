@@ -8,7 +8,19 @@ import type { Logger } from 'pino'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { ChainPosition } from '../../protocol/position.ts'
 import { Backoff } from '../runtime/backoff.ts'
-import type { Capture, Database, QuarantinedKey, Reading, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../database.ts'
+import type {
+  Capture,
+  Database,
+  Found,
+  QuarantinedKey,
+  Reading,
+  Row,
+  Rows,
+  SourceTable,
+  StreamState,
+  StreamStep,
+  Take,
+} from '../database.ts'
 import { Wake } from '../runtime/wake.ts'
 import { compareTable } from './compare.ts'
 import { Fingerprints } from './fingerprints.ts'
@@ -122,7 +134,7 @@ export class ScanCapture implements Capture {
     return this.#of(source).store.take(maxKeys, inFlight)
   }
 
-  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
     const { memory } = this.#of(source)
     const read = await readKeys(await this.#read(), source, keys)
     if (memory instanceof Fingerprints) memory.noteRead(keys.map(writeKey), read)

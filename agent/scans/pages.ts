@@ -1,6 +1,6 @@
 /** Reading in the order of a key that need not be unique. */
-import type { Reading, Row, RowFault, Rows, SourceTable } from '../database.ts'
-import { keyIndexes, keyOf } from '../outbound/packing.ts'
+import type { Found, Reading, Row, RowFault, Rows, SourceTable } from '../database.ts'
+import { keyIndexes, keyOf } from '../row-keys.ts'
 import { writeKey } from '../runtime/stream-store.ts'
 
 export interface Page extends Rows {
@@ -24,8 +24,9 @@ export async function readPage(reading: Reading, source: SourceTable, after: Row
 }
 
 /** Current rows of keys; of a key that several rows have, a fault. */
-export async function readKeys(reading: Reading, source: SourceTable, keys: readonly Row[]): Promise<Rows & { keys: string[] }> {
-  return singled(source, await reading.rowsByKeys(source, keys))
+export async function readKeys(reading: Reading, source: SourceTable, keys: readonly Row[]): Promise<Found & { keys: string[] }> {
+  const { missing, ...read } = await reading.rowsByKeys(source, keys)
+  return { ...singled(source, read), missing }
 }
 
 /** The page with all rows of the group that it ends with. */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
 import { quoteName, quoteText } from './sql.ts'
-import type { Capture, DatabaseOptions, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import type { Capture, DatabaseOptions, Found, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import { errorNumber, isContention, isMissing, type RawValue, type Session } from './connection.ts'
 import { countRows, queuedKey, readPlan, refused, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
 import { queueName, triggerEvents, triggerName } from './names.ts'
@@ -150,7 +150,7 @@ export class MysqlCapture implements Capture {
     }
   }
 
-  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
     return this.#reading(source, (plan) => rowsByKeys(this.#session, plan, keys))
   }
 

@@ -262,6 +262,15 @@ export function isMissing(error: unknown): boolean {
 
 const rowErrors = new Set([118, 139, 1118, 1265, 1364, 1366, 1366, 3819, 4025])
 
+/** Collations that cannot be compared: a character which the column's character set lacks. */
+const incomparable = new Set([1267, 1270, 1271])
+
+/** The server refused a statement because of a value in it or in a row that it read. */
+export function isValueError(error: unknown): boolean {
+  const { errno, sqlState } = error as DriverError
+  return errno !== undefined && (incomparable.has(errno) || errno === 1525 || /^22/.test(sqlState ?? ''))
+}
+
 /** The server refused a value or a row: SQLSTATE classes 22 (data), 23 (constraint), 44 (check option), 45 (a trigger's SIGNAL). */
 export function isRowError(error: unknown): boolean {
   const { errno, sqlState } = error as DriverError

@@ -1,11 +1,13 @@
 /** How one watched table is read: its readers, its key index, and the conversion of what comes back. */
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { keyAfter, keyIn, literal, quoteName, quoteText } from './sql.ts'
+import { byPlace, lookUp } from '../look-up.ts'
+import { columnText, keyAfter, keyIn, keyIs, literal, quoteName, quoteText } from './sql.ts'
 import {
   keyless,
   missingColumns,
   noKey,
   onlyReads,
+  type Found,
   type MappedColumn,
   type Mark,
   type Row,
@@ -13,10 +15,10 @@ import {
   type Rows,
   type SourceTable,
 } from '../../database.ts'
-import type { Value } from '../../../protocol/value.ts'
+import { valueFault as portableFault, type Value } from '../../../protocol/value.ts'
 import { needTable, queryCatalog, type CatalogColumn, type CatalogTable } from './catalog.ts'
-import type { RawValue, Session } from './connection.ts'
-import { columnReader, type ColumnReader } from './types.ts'
+import { isValueError, type RawValue, type Session } from './connection.ts'
+import { columnReader, labelNumber, rawText, type ColumnReader } from './types.ts'
 
 export interface Plan {
   source: SourceTable
@@ -31,6 +33,10 @@ export interface Plan {
   /** The table has no unique index over the key: texts are compared byte by byte, so that none is passed over. */
   binaryOrder: boolean
   select: string
+  /** `table` as `t`, by the index of the key where there is one. */
+  keyed: string
+  /** Of the rows that are this source's. */
+  condition: string
   /** With a WHERE clause that further conditions can follow. */
   from: string
   /** The same by any index. */
@@ -52,6 +58,7 @@ export async function readPlan(session: Session, source: SourceTable): Promise<P
   const indexOrder = (index?.columns ?? names).map((name) => keys.findIndex(({ column }) => same(column, name)))
   const table = source.query === undefined ? `${quoteName(catalog.database)}.${quoteName(catalog.table)}` : `(${source.query}\n)`
   const condition = conditionOf(source)
+  const keyed = `${table} t${index ? ` force index (${quoteName(index.name)})` : ''}`
   return {
     source,
     table,
@@ -61,7 +68,9 @@ export async function readPlan(session: Session, source: SourceTable): Promise<P
     indexOrder,
     binaryOrder: !index,
     select: selectList(columns, source.valueLimit),
-    from: `${table} t ${index ? `force index (${quoteName(index.name)})` : ''} where ${condition}`,
+    keyed,
+    condition,
+    from: `${keyed} where ${condition}`,
     fromAny: `${table} t where ${condition}`,
   }
 }
@@ -129,6 +138,15 @@ function keyLiterals(plan: Plan, key: Row): string[] {
   })
 }
 
+/** The same to compare with `>`: an ENUM or SET is ordered by its number, while with a text it would be compared as text. */
+function orderLiterals(plan: Plan, key: Row): string[] {
+  return keyLiterals(plan, key).map((text, i) => {
+    const at = plan.indexOrder[i]!
+    const number = inBytes(plan, plan.keys[at]!) ? undefined : labelNumber(findColumn(plan.catalog, plan.keys[at]!.column)!, key[at]!)
+    return number === undefined ? text : String(number)
+  })
+}
+
 /** The key's columns as rows are ordered and found by. */
 function indexColumns(plan: Plan): string[] {
   return plan.indexOrder.map((at) => {
@@ -141,29 +159,80 @@ function inBytes(plan: Plan, { item }: ColumnReader): boolean {
   return plan.binaryOrder && item.type === 'text'
 }
 
-const keysAtOnce = 1000
+/** Keys of one statement, and of one that has a part for each of them. */
+const [keysAtOnce, apartAtOnce] = [1000, 100]
 
-export async function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows> {
-  const found: RawValue[][] = []
-  for (let at = 0; at < keys.length; at += keysAtOnce) {
-    const condition = keyIn(
-      indexColumns(plan),
-      keys.slice(at, at + keysAtOnce).map((key) => keyLiterals(plan, key)),
-    )
-    for (const row of await session.rows(`select ${plan.select} from ${plan.from} and ${condition}`)) found.push(row)
-  }
-  // Where the collation makes two queued keys one row, that row may come from two chunks.
-  if (keys.length <= keysAtOnce || plan.binaryOrder) return convertRows(plan, found)
-  return convertRows(plan, [...new Map(found.map((row) => [rawKey(plan, row), row])).values()])
+export function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): Promise<Found> {
+  return lookUp(plan.source, keys, {
+    together: (keys) => together(session, plan, keys),
+    apart: (keys) => (plan.binaryOrder ? byTexts(session, plan, keys) : apart(session, plan, keys)),
+    isValueError,
+    couldBe: (key) => couldBe(session, plan, key),
+  })
 }
 
-function rawKey(plan: Plan, row: readonly RawValue[]): string {
-  return JSON.stringify(plan.keys.map((key) => row[plan.columns.indexOf(key)]))
+/** By literals in the columns' own character sets. */
+async function together(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows[]> {
+  const groups: Rows[] = []
+  for (let at = 0; at < keys.length; at += keysAtOnce) {
+    const literals = keys.slice(at, at + keysAtOnce).map((key) => indexLiterals(plan, key))
+    const condition = keyIn(indexColumns(plan), literals)
+    groups.push(convertRows(plan, await session.rows(`select ${plan.select} from ${plan.from} and ${condition}`)))
+  }
+  return groups
+}
+
+function indexLiterals(plan: Plan, key: Row): string[] {
+  return keyLiterals(plan, key).map((text, i) => {
+    const reader = plan.keys[plan.indexOrder[i]!]!
+    return inBytes(plan, reader) ? text : columnText(text, findColumn(plan.catalog, reader.column)!)
+  })
+}
+
+/** Each key by a statement of its own, its literals as the server understands them. */
+async function apart(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows[]> {
+  const isThere = `${reference(plan.keys[0]!)} is not null`
+  const groups: Rows[] = []
+  for (let at = 0; at < keys.length; at += apartAtOnce) {
+    const part = keys.slice(at, at + apartAtOnce)
+    const looks = part.map((key, place) => {
+      const on = `${plan.condition} and ${keyIs(indexColumns(plan), keyLiterals(plan, key))}`
+      return `(select ${place}, ${isThere}, ${plan.select} from (select 1) one left join ${plan.keyed} on ${on})`
+    })
+    const lines = await session.rows(looks.join(' union all '))
+    const there = (lines: RawValue[][]) => lines.filter((line) => Number(line[1]) === 1).map((line) => line.slice(2))
+    for (const found of byPlace(lines, part.length, (line) => Number(line[0]))) groups.push(convertRows(plan, there(found)))
+  }
+  return groups
+}
+
+/** Where there is no index to find each by: the whole key as one text, as the queue holds it. */
+async function byTexts(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows[]> {
+  const bytes = (text: string) => `cast(convert(${text} using utf8mb4) as binary)`
+  const whole = `concat_ws(x'00', ${plan.keys.map((key) => bytes(key.select(reference(key)))).join(', ')})`
+  const groups: Rows[] = []
+  for (let at = 0; at < keys.length; at += keysAtOnce) {
+    const texts = keys.slice(at, at + keysAtOnce).map((key) => plan.keys.map(({ item }, i) => rawText(item.type, key[i]!)).join('\0'))
+    const within = texts.map((text) => `cast(${quoteText(text)} as binary)`).join(', ')
+    groups.push(convertRows(plan, await session.rows(`select ${plan.select} from ${plan.from} and ${whole} in (${within})`)))
+  }
+  return groups
+}
+
+/** Portable, and of characters that the column's character set has. */
+async function couldBe(session: Session, { keys, catalog }: Plan, key: Row): Promise<boolean> {
+  if (keys.some(({ item }, i) => portableFault(item, key[i]!) !== undefined)) return false
+  const texts = keys.map(({ column }, i) => {
+    const own = columnText(quoteText(key[i]!), { charset: findColumn(catalog, column)!.charset ?? 'utf8mb4' })
+    return `convert(${own} using utf8mb4) = ${quoteText(key[i]!)}`
+  })
+  const [row] = await session.rows(`select ${texts.join(' and ')}`)
+  return Number(row![0]) === 1
 }
 
 export async function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
   const columns = indexColumns(plan)
-  const further = after ? `and (${keyAfter(columns, keyLiterals(plan, after))})` : ''
+  const further = after ? `and (${keyAfter(columns, orderLiterals(plan, after))})` : ''
   const raw = await session.rows(`select ${plan.select} from ${plan.from} ${further} order by ${columns.join(', ')} limit ${limit}`)
   const last = raw.at(-1)
   // The key is taken before the conversion, which works in place.
@@ -205,7 +274,8 @@ export async function keysSince(
   const column = reference(reader)
   const columns = indexColumns(plan)
   const conditions = [`${column} is not null`]
-  if (after) conditions.push(`(${keyAfter([column, ...columns], [literal(watermark.item, after.value), ...keyLiterals(plan, after.key)])})`)
+  if (after)
+    conditions.push(`(${keyAfter([column, ...columns], [literal(watermark.item, after.value), ...orderLiterals(plan, after.key)])})`)
   else if (from !== null) conditions.push(`${column} >= ${literal(watermark.item, from)}`)
   const texts = plan.keys.map((key) => key.select(reference(key)))
   const found = await session.rows(

@@ -1,7 +1,7 @@
 /** Reading a MySQL or MariaDB table, view or SELECT without anything of Qianzhi's in the database. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { Value } from '../../../protocol/value.ts'
-import type { MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../../database.ts'
+import type { Found, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../../database.ts'
 import { errorNumber, type Session } from './connection.ts'
 import { checkKeys, countRows, keysSince, readPlan, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
 
@@ -19,7 +19,7 @@ export class MysqlReading implements Reading {
     await this.#work(source, (plan) => checkKeys(this.#session, plan))
   }
 
-  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
     return this.#work(source, (plan) => rowsByKeys(this.#session, plan, keys))
   }
 

@@ -180,10 +180,23 @@ export function deliveryFault(item: Item, value: Value): string | undefined {
   return item.type === 'text' || item.type === 'json' ? undefined : valueFault(item, value)?.en
 }
 
-/** `columns in (keys)`, in the columns' own types and collations, so that their index is used. */
+/**
+ * That the columns hold one of these keys, in the columns' own types and collations, so that their index is used. Never a list of tuples:
+ * the server finds nothing for `(a, b) in (('东莞', 1), ('莞城', 1))` where `a` is GBK, Big5, Latin-1, UCS-2 or UTF-16.
+ */
 export function keyIn(columns: readonly string[], keys: readonly (readonly string[])[]): string {
   if (columns.length === 1) return `${columns[0]!} in (${keys.map((key) => key[0]!).join(', ')})`
-  return `(${columns.join(', ')}) in (${keys.map((key) => `(${key.join(', ')})`).join(', ')})`
+  return `(${keys.map((key) => keyIs(columns, key)).join(' or ')})`
+}
+
+export function keyIs(columns: readonly string[], key: readonly string[]): string {
+  return columns.map((column, i) => `${column} = ${key[i]!}`).join(' and ')
+}
+
+/** A text as one of a column's: in its character set, where a character that this lacks becomes another, and compared by its collation. */
+export function columnText(text: string, { charset, collation }: { charset?: string; collation?: string }): string {
+  if (charset === undefined || charset.startsWith('utf8')) return text
+  return `convert(${text} using ${charset})${collation === undefined ? '' : ` collate ${collation}`}`
 }
 
 /** Keyset condition as OR of prefixes: row comparison `(a, b) > (x, y)` does not use an index here. */

@@ -2,7 +2,7 @@
  * Which column types may supply which items, and how their values become portable text. Each column gets its functions once; the
  * trigger writes a key down in the same raw text in which the column is read, so both go through one conversion.
  */
-import { canonicalTime, valueFault, type ValueType } from '../../../protocol/value.ts'
+import { canonicalTime, valueFault, type Value, type ValueType } from '../../../protocol/value.ts'
 import type { MappedColumn, SourceTable } from '../../database.ts'
 import type { CatalogColumn } from './catalog.ts'
 import type { RawValue } from './connection.ts'
@@ -96,6 +96,16 @@ function selection({ fullType }: CatalogColumn, group: Group): (reference: strin
 /** A TIMESTAMP prints in the session's time zone: from its seconds since 1970, which do not depend on it. Zero stays zero. */
 function utcText(at: string): string {
   return `if(${at} = 0, '0000-00-00 00:00:00', cast('1970-01-01 00:00:00' as datetime(6)) + interval unix_timestamp(${at}) second)`
+}
+
+/** The number by which a label of an ENUM, or labels of a SET, are ordered; undefined for other columns, and for what is no label. */
+export function labelNumber({ type, fullType }: CatalogColumn, value: Value): bigint | undefined {
+  if ((type !== 'enum' && type !== 'set') || value === null) return undefined
+  if (value === '') return 0n
+  const labels = Array.from(fullType.matchAll(/'((?:[^']|'')*)'/g), ([, label]) => label!.replaceAll("''", "'"))
+  const places = (type === 'set' ? value.split(',') : [value]).map((label) => labels.indexOf(label.toLowerCase()))
+  if (places.includes(-1)) return undefined
+  return type === 'enum' ? BigInt(places[0]! + 1) : places.reduce((sum, place) => sum | (1n << BigInt(place)), 0n)
 }
 
 type Convert = NonNullable<ColumnReader['convert']>

@@ -1,10 +1,12 @@
 /** How one table, view or query is read: its statements, and the conversion of what comes back. */
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
+import { byPlace, lookUp } from '../look-up.ts'
 import { bindText, fromText, quoteName, type ColumnKind, type Flavour } from './sql.ts'
 import {
   missingColumns,
   onlyReads,
+  type Found,
   type Mark,
   type MappedColumn,
   type Row,
@@ -14,6 +16,7 @@ import {
 } from '../../database.ts'
 import { findColumn, needTable, readQuery, type CatalogTable, type Key } from './catalog.ts'
 import { Binds, type RawValue, type Session } from './connection.ts'
+import { isRowError } from './errors.ts'
 import { columnReader, faultOf, isNational, type ColumnReader } from './types.ts'
 
 export interface Plan {
@@ -157,6 +160,23 @@ export function keyIn(plan: Plan, keys: readonly Row[], binds: Binds): string {
   return `(${columns.join(', ')}) in (${values.map((key) => `select ${key.join(', ')} from dual`).join(' union all ')})`
 }
 
+/** A join from the keys: each comes back with its place, and with 1 and its row or with 0; `place` -1 are those that fill up the list. */
+export function fromKeysStatement(flavour: Flavour, plan: Plan, keys: readonly Row[]): Statement {
+  const binds = new Binds(flavour)
+  const lines = Array.from({ length: listSize(keys.length) }, (_, place) => {
+    const key = keys[Math.min(place, keys.length - 1)]!
+    const first = binds.number(place < keys.length ? place : -1)
+    const values = plan.keys.map((one, i) => `${boundKey(one, key[i]!, binds)} as k${i + 1}`)
+    return `select ${first} as place, ${values.join(', ')} from dual`
+  })
+  const same = plan.keys.map((key, i) => `${reference(key)} = k.k${i + 1}`)
+  const on = [...same, ...onlyConditions(plan, binds)].join(' and ')
+  const isThere = `case when ${reference(plan.keys[0]!)} is null then 0 else 1 end`
+  const sql = `select k.place as place, ${isThere} as is_there, ${plan.select}
+from (${lines.join(' union all ')}) k left join ${fromClause(plan)} on ${on}`
+  return { sql, binds }
+}
+
 /** Rows after a key: the first column's range alone is what an index is entered by. */
 export function keyAfter(plan: Plan, after: Row, binds: Binds): string {
   const columns = plan.order.map((at) => ({ name: reference(plan.keys[at]!), bind: () => boundKey(plan.keys[at]!, after[at]!, binds) }))
@@ -257,17 +277,41 @@ export function lookStatement(
   return { sql: `select ${plan.select}\nfrom ${fromClause(plan)}${where(conditions)}`, binds }
 }
 
-export async function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows> {
+export function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): Promise<Found> {
+  return lookUp(plan.source, keys, {
+    together: (keys) => together(session, plan, keys),
+    apart: (keys) => apart(session, plan, keys),
+    isValueError: isRowError,
+    couldBe: async (key) => couldBe(plan, key),
+  })
+}
+
+/** Keys that could be values, as many as one statement takes. */
+function* keyLists(plan: Plan, keys: readonly Row[]): Generator<Row[]> {
   const known = keys.filter((key) => couldBe(plan, key))
-  const rows: Row[] = []
-  const faults: RowFault[] = []
-  for (let at = 0; at < known.length; at += listSizes.at(-1)!) {
-    const { sql, binds } = byKeysStatement(session.server, plan, known.slice(at, at + listSizes.at(-1)!))
-    const found = convertRows(plan, await session.rows(sql, binds))
-    rows.push(...found.rows)
-    faults.push(...found.faults)
+  const most = listSizes.at(-1)!
+  for (let at = 0; at < known.length; at += most) yield known.slice(at, at + most)
+}
+
+async function together(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows[]> {
+  const groups: Rows[] = []
+  for (const list of keyLists(plan, keys)) {
+    const { sql, binds } = byKeysStatement(session.server, plan, list)
+    groups.push(convertRows(plan, await session.rows(sql, binds)))
   }
-  return { rows, faults }
+  return groups
+}
+
+async function apart(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows[]> {
+  const groups: Rows[] = []
+  const there = (lines: RawValue[][]) => lines.filter((line) => Number(line[1]) === 1).map((line) => line.slice(2))
+  for (const list of keyLists(plan, keys)) {
+    const { sql, binds } = fromKeysStatement(session.server, plan, list)
+    const lines: RawValue[][] = await session.rows(sql, binds)
+    const asked = lines.filter(([place]) => Number(place) >= 0)
+    for (const found of byPlace(asked, list.length, ([place]) => Number(place))) groups.push(convertRows(plan, there(found)))
+  }
+  return groups
 }
 
 export async function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {

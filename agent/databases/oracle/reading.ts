@@ -1,6 +1,6 @@
 /** Reading tables, views and queries of Oracle with no more than SELECT: nothing of ours is in the database. */
 import type { Value } from '../../../protocol/value.ts'
-import { onlyReads, type Mark, type MappedColumn, type Reading, type Row, type Rows, type SourceTable } from '../../database.ts'
+import { onlyReads, type Found, type Mark, type MappedColumn, type Reading, type Row, type Rows, type SourceTable } from '../../database.ts'
 import { findColumn } from './catalog.ts'
 import type { RawValue, Session } from './connection.ts'
 import { isMissing } from './errors.ts'
@@ -35,7 +35,7 @@ export class OracleReading implements Reading {
       throw refused(source, '有行的主键列为空,永远不会传送 / a row has no value in a key column: such rows would never be met')
   }
 
-  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
     return this.reading(source, (plan) => rowsByKeys(this.session, plan, keys))
   }
 

@@ -2,7 +2,7 @@
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
 import { quoteText } from './sql.ts'
-import type { Capture, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import type { Capture, Found, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import { sqlState, withTable, type Connection } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
 import { countRows, portableKeys, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
@@ -121,7 +121,7 @@ export class PostgresCapture implements Capture {
     return { entries, keys: [...keys.values()], marked }
   }
 
-  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+  async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
     const { reader } = await this.#watch(source)
     return this.#work(source, () => readByKeys(this.#connection, reader, keys))
   }

@@ -1,5 +1,5 @@
 /** Reading a PostgreSQL table, view or SELECT without anything of Qianzhi's in the database. */
-import type { MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../../database.ts'
+import type { Found, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../../database.ts'
 import type { Value } from '../../../protocol/value.ts'
 import { withTable, type Connection } from './connection.ts'
 import { checkKeys, countRows, keysSince, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
@@ -24,7 +24,7 @@ export class PostgresReading implements Reading {
     await this.#work(source, ({ reader }) => checkKeys(this.#connection, reader, source))
   }
 
-  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
     return this.#work(source, ({ reader }) => readByKeys(this.#connection, reader, keys))
   }
 

@@ -4,6 +4,7 @@
  */
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { keyItems } from '../../../protocol/schema.ts'
+import { byPlace, lookUp } from '../look-up.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
 import {
@@ -11,6 +12,7 @@ import {
   missingColumns,
   noKey,
   onlyReads,
+  type Found,
   type MappedColumn,
   type Mark,
   type Row,
@@ -48,7 +50,10 @@ export interface Reader {
   /** A row without a value in its key, where the table allows one and the database is not asked to forbid it. */
   keyless: string | undefined
   byKeys: string
-  byKeyTexts: string
+  /** A join from the keys: each comes back, with the first of its row's key columns or null, then the row. */
+  fromKeys: string
+  /** The texts of one key as values of their columns. */
+  keyValues: string
   first: string
   next: string
   /** Keyset order: the index's columns as places in `keys`. */
@@ -68,7 +73,8 @@ export function readerOf(source: SourceTable, table: Table): Reader {
     return test ? `case when ${test} then null else ${value} end` : value
   })
   if (over.length > 0) values.push(`case ${over.map((one) => `when ${one.test} then ${one.place}`).join(' ')} end`)
-  const from = `from ${table.name} r where ${conditionOf(source)}`
+  const rows = `${table.name} r where ${conditionOf(source)}`
+  const from = `from ${rows}`
   const select = `select ${values.join(', ')} ${from}`
   const conversions = readings.flatMap(({ convert }, place) => (convert ? [{ place, convert }] : []))
   return {
@@ -80,6 +86,8 @@ export function readerOf(source: SourceTable, table: Table): Reader {
     count: `select count(*) ${from}`,
     keyless: keylessQuery(source, table, from),
     ...statements(select, keys, keyIndex(source, table) ?? keys.map((key) => key.column)),
+    fromKeys: joinFromKeys(values, rows, keys),
+    keyValues: `select ${keys.map((key, i) => `$${i + 1}::${key.cast}`).join(', ')}`,
   }
 }
 
@@ -102,25 +110,25 @@ function statements(select: string, keys: readonly KeyReading[], index: readonly
   const after = order.map((key, i) => `$${i + 1}::${keys[key]!.cast}`).join(', ')
   const limited = `order by ${ordered} limit`
   const columns = keys.map((key) => `r.${quoteName(key.column)}`)
-  const arrays = (cast: (key: KeyReading) => string) => keys.map((key, i) => `$${i + 1}::${cast(key)}[]`)
-  const within = (columns: readonly string[], lists: readonly string[]) =>
-    keys.length === 1
-      ? `${select} and ${columns[0]} = any(${lists[0]})`
-      : `${select} and (${columns.join(', ')}) in (select * from unnest(${lists.join(', ')}))`
+  const lists = keys.map((key, i) => `$${i + 1}::${key.cast}[]`)
   return {
     order,
     // A semi-join, so that a row which two queued keys name (where the source compares without case) comes once.
-    byKeys: within(
-      columns,
-      arrays((key) => key.cast),
-    ),
-    byKeyTexts: within(
-      columns.map((column) => `${column}::text`),
-      arrays(() => 'text'),
-    ),
+    byKeys:
+      keys.length === 1
+        ? `${select} and ${columns[0]} = any(${lists[0]})`
+        : `${select} and (${columns.join(', ')}) in (select * from unnest(${lists.join(', ')}))`,
     first: `${select} ${limited} $1`,
     next: `${select} and (${ordered}) > (${after}) ${limited} $${order.length + 1}`,
   }
+}
+
+function joinFromKeys(values: readonly string[], rows: string, keys: readonly KeyReading[]): string {
+  const lists = keys.map((_, i) => `$${i + 1}::text[]`).join(', ')
+  const names = keys.map((_, i) => `k${i + 1}`).join(', ')
+  const same = keys.map((key, i) => `r.${quoteName(key.column)} = k.k${i + 1}::${key.cast}`).join(' and ')
+  return `select k.place, r.${quoteName(keys[0]!.column)}::text, ${values.join(', ')}
+    from unnest(${lists}) with ordinality k(${names}, place) left join (select r.* from ${rows}) r on ${same}`
 }
 
 function bytesOf(column: TableColumn): string {
@@ -172,15 +180,36 @@ export function keyReading(source: SourceTable, table: Table): KeyReading[] {
   })
 }
 
-export async function readByKeys(connection: Connection, reader: Reader, keys: readonly Row[]): Promise<Rows> {
-  if (keys.length === 0) return { rows: [], faults: [] }
-  const lists = reader.keys.map((_, i) => keys.map((key) => key[i]))
+export function readByKeys(connection: Connection, reader: Reader, keys: readonly Row[]): Promise<Found> {
+  const lists = (keys: readonly Row[]) => reader.keys.map((_, i) => keys.map((key) => key[i]))
+  return lookUp(reader, keys, {
+    together: async (keys) => [portableRows(reader, await connection.prepared(reader.byKeys, lists(keys)))],
+    async apart(keys) {
+      const lines = byPlace(await connection.prepared(reader.fromKeys, lists(keys)), keys.length, ([place]) => Number(place) - 1)
+      return lines.map((found) =>
+        portableRows(
+          reader,
+          found.filter(([, there]) => there !== null).map((line) => line.slice(2)),
+        ),
+      )
+    },
+    isValueError,
+    couldBe: (key) => isKey(connection, reader, key),
+  })
+}
+
+/** Data exceptions. */
+function isValueError(error: unknown): boolean {
+  return sqlState(error)?.startsWith('22') ?? false
+}
+
+async function isKey(connection: Connection, reader: Reader, key: Row): Promise<boolean> {
   try {
-    return portableRows(reader, await connection.prepared(reader.byKeys, lists))
+    await connection.query(reader.keyValues, key)
+    return true
   } catch (error) {
-    // A key queued before its column's type was altered is no value of the new type: slower, but nothing is stuck.
-    if (!sqlState(error)?.startsWith('22')) throw error
-    return portableRows(reader, await connection.query(reader.byKeyTexts, lists))
+    if (isValueError(error)) return false
+    throw error
   }
 }
 

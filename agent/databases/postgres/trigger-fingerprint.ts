@@ -1,12 +1,12 @@
 /**
  * The fingerprint of what covers a source: the triggers and functions, the tables that hold its rows, and the shape of the supplied
- * columns, because `ALTER TABLE … ADD … DEFAULT` and `ALTER … TYPE … USING` change rows without firing a trigger. Catalog rows are
- * told apart by their `xmin`: what was switched off and on again is another row.
+ * columns, because `ALTER TABLE … ADD … DEFAULT`, `ALTER … TYPE … USING` and `ALTER TYPE … RENAME VALUE` change rows without firing a
+ * trigger. Catalog rows are told apart by their `xmin`: what was switched off and on again is another row.
  */
 import { createHash } from 'node:crypto'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { SourceTable } from '../../database.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Texts } from './connection.ts'
 import { readKeys, sourceNames } from './setup.ts'
 import { sourceTable, tableMembers } from './table.ts'
 
@@ -75,6 +75,17 @@ export async function coverageOf(connection: Connection, source: SourceTable): P
      where a.attrelid = $1 and a.attname = any($2) order by a.attnum`,
     [root!.oid, source.columns.map(({ column }) => column)],
   )
-  const text = JSON.stringify([members.map((member) => [member.oid, member.fingerprint]), shape])
+  const labels = await enumLabels(connection, source)
+  const text = JSON.stringify([members.map((member) => [member.oid, member.fingerprint]), shape, ...(labels.length > 0 ? [labels] : [])])
   return createHash('sha256').update(text).digest('hex')
+}
+
+/** The labels of the supplied columns' types, whose renaming is another text in every row that has them. */
+async function enumLabels(connection: Connection, source: SourceTable): Promise<Texts[]> {
+  const { columns } = await sourceTable(connection, source.table)
+  const types = source.columns.map(({ column }) => columns.get(column)).filter((column) => column?.isEnum)
+  if (types.length === 0) return []
+  return connection.query(`select enumtypid, oid, enumlabel from pg_enum where enumtypid = any($1::regtype[]) order by oid`, [
+    [...new Set(types.map((type) => type!.cast))],
+  ])
 }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
-import type { Capture, DatabaseOptions, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import type { Capture, DatabaseOptions, Found, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import type { RawValue, OwnSession, SqlParameters } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
 import { databaseError, isContention, isMissing } from './errors.ts'
@@ -111,7 +111,7 @@ export class ServerCapture implements Capture {
     return taken(plan, rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys))
   }
 
-  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
     return this.#plans.reading(source, (plan) => rowsByKeys(this.#session, plan, keys))
   }
 

@@ -1,10 +1,12 @@
 /** How one table, view or SELECT is read: its readers, its key, the statements, and the conversion of what comes back. */
 import { QianzhiError } from '../../../protocol/errors.ts'
+import { byPlace, lookUp } from '../look-up.ts'
 import { binaryCollation, quoteName, spacesColumn, spacesOf, stageValue } from './sql.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
 import {
   missingColumns,
   onlyReads,
+  type Found,
   type MappedColumn,
   type Mark,
   type Row,
@@ -14,6 +16,7 @@ import {
 } from '../../database.ts'
 import { describeQuery, findColumn, fullType, needTable, sameName, type CatalogTable } from './catalog.ts'
 import { reads, type SqlParameters, type RawValue, type Session } from './connection.ts'
+import { isRowError } from './errors.ts'
 import { rowset, type StageType } from './rowset.ts'
 import { columnReader, queueText, type ColumnReader } from './types.ts'
 
@@ -127,6 +130,14 @@ export function byKeysStatement(plan: Plan, staged: string): string {
 from (select distinct ${wanted.join(', ')} from ${staged}) k inner loop join ${from(plan)} on ${same.join(' and ')}${where(onlyCondition(plan).conditions)}`
 }
 
+/** A join from the keys, `place` being the column behind theirs: each comes back, with 1 and its row or with 0. */
+export function fromKeysStatement(plan: Plan, staged: string): string {
+  const same = plan.keys.map((key, i) => `${reference(key)} = ${key.fromText(`s.c${i + 1}`)}`)
+  const on = [...same, ...onlyCondition(plan).conditions].join(' and ')
+  return `select s.c${plan.keys.length + 1}, case when ${reference(plan.keys[0]!)} is null then 0 else 1 end, ${plan.select}
+from ${staged} left loop join ${from(plan)} on ${on}`
+}
+
 export function keyStage({ keys }: Plan): StageType[] {
   return keys.map(() => 'nvarchar(4000)')
 }
@@ -135,11 +146,29 @@ export function stagedKeys({ keys }: Plan, rows: readonly Row[]): string[][] {
   return rows.map((key) => keys.map(({ item }, i) => queueText(item.type, key[i]!)))
 }
 
-export async function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows> {
-  if (keys.length === 0) return { rows: [], faults: [] }
+export function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): Promise<Found> {
+  return lookUp(plan.source, keys, {
+    together: (keys) => together(session, plan, keys),
+    apart: (keys) => apart(session, plan, keys),
+    isValueError: isRowError,
+    // A text that is no value of its column's type is nothing's (try_convert): what the server refuses lies in the row.
+    couldBe: async () => true,
+  })
+}
+
+async function together(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows[]> {
   const staged = await rowset(session, keyStage(plan), stagedKeys(plan, keys))
   const sql = reads(session.server, byKeysStatement(plan, staged.from))
-  return portableRows(plan, await session.query(sql, { ...staged.parameters, ...onlyCondition(plan).parameters }))
+  return [portableRows(plan, await session.query(sql, { ...staged.parameters, ...onlyCondition(plan).parameters }))]
+}
+
+async function apart(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows[]> {
+  const placed = stagedKeys(plan, keys).map((key, place) => [...key, String(place)])
+  const staged = await rowset(session, [...keyStage(plan), 'nvarchar(4000)'], placed, 's', 'placed')
+  const sql = reads(session.server, fromKeysStatement(plan, staged.from))
+  const lines = await session.query(sql, { ...staged.parameters, ...onlyCondition(plan).parameters })
+  const there = (lines: RawValue[][]) => lines.filter((line) => Number(line[1]) === 1).map((line) => line.slice(2))
+  return byPlace(lines, keys.length, ([place]) => Number(place)).map((found) => portableRows(plan, there(found)))
 }
 
 /**

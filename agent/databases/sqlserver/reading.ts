@@ -1,5 +1,5 @@
 /** Reading rows of a table, a view or a SELECT: nothing of the agent's need be in the database. */
-import type { MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../../database.ts'
+import type { Found, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../../database.ts'
 import { onlyReads } from '../../database.ts'
 import type { Value } from '../../../protocol/value.ts'
 import type { OwnSession, Session } from './connection.ts'
@@ -56,7 +56,7 @@ export class ServerReading implements Reading {
     return this.#plans.check(source)
   }
 
-  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+  rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
     return this.#plans.reading(source, (plan) => rowsByKeys(this.#session, plan, keys))
   }
 

@@ -1,7 +1,7 @@
 import type { Value } from '../../../protocol/value.ts'
 import type { RowFault, SourceTable } from '../../database.ts'
 import { RowChecks } from '../../outbound/row-checks.ts'
-import { keyIndexes, keyOf } from '../../outbound/packing.ts'
+import { keyIndexes, keyOf } from '../../row-keys.ts'
 import { boolean, converterOf, type Convert, type Wrong } from './cell-values.ts'
 import { told } from './file-fault.ts'
 import { deletedHeader } from './header.ts'

@@ -19,7 +19,7 @@ export interface WatchedFiles {
    * undefined where none waits.
    */
   look(signal: AbortSignal): Promise<number | undefined>
-  /** As `Reading.rowsByKeys`, `rowsAfter` and `count`. */
+  /** What is there of these keys; then as `Reading.rowsAfter` and `count`. */
   rowsByKeys(keys: readonly Row[]): Promise<Rows>
   rowsAfter(after: Row | null, limit: number): Promise<Rows & { last: Row | null }>
   count(): Promise<number>

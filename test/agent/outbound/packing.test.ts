@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { packDraft, keyText, type BatchDraft } from '../../../agent/outbound/packing.ts'
+import { packDraft, type BatchDraft } from '../../../agent/outbound/packing.ts'
+import { keyText } from '../../../agent/row-keys.ts'
 import type { Row, SourceTable } from '../../../agent/database.ts'
 import { blockValues, openBatch, splitBatch, type BuiltBatch, type ManifestHeader } from '../../../protocol/batch.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'

@@ -1,6 +1,6 @@
 /** A table in memory, what a receiver of its stream holds, and the line between them, for tests of `compare` without a database. */
 import { setImmediate } from 'node:timers/promises'
-import type { Reading, Row, RowFault, Rows, SourceTable, StreamState } from '../../../agent/database.ts'
+import type { Found, Reading, Row, RowFault, Rows, SourceTable, StreamState } from '../../../agent/database.ts'
 import { compareTable } from '../../../agent/scans/compare.ts'
 import { Fingerprints } from '../../../agent/scans/fingerprints.ts'
 import { readKeys, readPage } from '../../../agent/scans/pages.ts'
@@ -28,9 +28,10 @@ export class TableModel implements Reading {
 
   async checkTable(): Promise<void> {}
 
-  async rowsByKeys(_source: SourceTable, keys: readonly Row[]): Promise<Rows> {
+  async rowsByKeys(_source: SourceTable, keys: readonly Row[]): Promise<Found> {
     this.during.shift()?.()
-    return split(keys.map(([key]) => key!).flatMap((key) => this.#rowsOf(key)))
+    const read = split(keys.map(([key]) => key!).flatMap((key) => this.#rowsOf(key)))
+    return { ...read, missing: keys.filter(([key]) => !this.rows.has(key!)) }
   }
 
   async rowsAfter(_source: SourceTable, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {

@@ -149,7 +149,7 @@ export function sortRows(rows: readonly Row[]): Row[] {
 }
 
 /** All rows of a table, read in chunks as a snapshot is. */
-export async function tableRows(capture: Capture, source: SourceTable, chunk = 1000): Promise<Row[]> {
+export async function tableRows(capture: Pick<Capture, 'rowsAfter'>, source: SourceTable, chunk = 1000): Promise<Row[]> {
   const rows: Row[] = []
   for (let after: Row | null = null; ;) {
     const read: Awaited<ReturnType<Capture['rowsAfter']>> = await capture.rowsAfter(source, after, chunk)

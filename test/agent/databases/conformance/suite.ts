@@ -4,11 +4,12 @@
  */
 import type { Test } from 'tap'
 import type { CaptureMode, Database, DatabaseOptions } from '../../../../agent/database.ts'
-import type { ValueType } from '../../../../protocol/value.ts'
+import type { ValueLimits, ValueType } from '../../../../protocol/value.ts'
 import { alteredConformance } from './schema-drift.ts'
 import { captureConformance } from './capture.ts'
 import { deliveryConformance } from './delivery.ts'
 import { describeConformance } from './describe.ts'
+import { lookUpConformance } from './look-up.ts'
 import { quarantineConformance } from './quarantine.ts'
 import { readingConformance } from './reading.ts'
 import { routeConformance } from './routes.ts'
@@ -61,8 +62,17 @@ export interface Dialect {
   oddTable?: string
   /** Makes an account that may read these tables and views, and nothing else; its URL. */
   readOnlyAccount?(test: TestDatabase, tables: readonly string[]): Promise<string>
+  /** Column types that a key may have, with the item each supplies and values: in all character sets and collations that tables have. */
+  keyColumns: readonly KeyColumn[]
   /** Extremes beyond the common ones that the engine's own columns can hold. */
   extremes?: { type: ValueType; precision?: number; scale?: number; value: string }[]
+}
+
+export interface KeyColumn {
+  column: string
+  item: ValueLimits
+  /** Portable; the last one is in no row. */
+  values: readonly string[]
 }
 
 export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
@@ -75,4 +85,5 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   routeConformance(t, engine, freshDatabase)
   describeConformance(t, engine, freshDatabase)
   readingConformance(t, engine, freshDatabase)
+  lookUpConformance(t, engine, freshDatabase)
 }

@@ -91,6 +91,46 @@ const mariadb: Dialect = {
     url.password = 'secret'
     return url.href
   },
+  keyColumns: [
+    ...[
+      'utf8mb4 collate utf8mb4_general_ci',
+      'utf8mb4 collate utf8mb4_nopad_bin',
+      'utf8mb3',
+      'gbk',
+      'gbk collate gbk_bin',
+      'gb2312',
+      'ucs2',
+      'utf16 collate utf16_unicode_ci',
+      'utf32',
+    ].map((charset) => ({
+      column: `varchar(20) character set ${charset}`,
+      item: { type: 'text' as const, length: 20 },
+      values: ['东莞', '莞城', 'ascii', '无'],
+    })),
+    { column: 'char(9) character set big5', item: { type: 'text', length: 20 }, values: ['中文', '台北', 'x', '無'] },
+    ...['latin1', 'latin1 collate latin1_german1_ci', 'latin2'].map((charset) => ({
+      column: `varchar(20) character set ${charset}`,
+      item: { type: 'text' as const, length: 20 },
+      values: ['Würth', 'Ödenburg', 'x', '莞'],
+    })),
+    { column: `enum('东莞', '莞城', '城') character set gbk`, item: { type: 'text', length: 20 }, values: ['东莞', '莞城', '城', '无'] },
+    { column: 'int', item: { type: 'integer' }, values: ['-7', '0', '12', '13'] },
+    { column: 'bigint unsigned', item: { type: 'integer' }, values: ['0', '9223372036854775807', '5'] },
+    { column: 'decimal(12,2)', item: { type: 'decimal', precision: 12, scale: 2 }, values: ['-1.50', '2.00', '3.00'] },
+    { column: 'date', item: { type: 'date' }, values: ['2026-11-22', '1999-01-01', '2026-11-23'] },
+    {
+      column: 'datetime(6)',
+      item: { type: 'timestamp' },
+      values: ['2026-11-22T08:30:00.123456', '2026-11-22T08:30:00', '2026-11-22T08:30:01'],
+    },
+    {
+      column: 'timestamp(3)',
+      item: { type: 'timestamptz' },
+      values: ['2026-11-22T08:30:00.123Z', '2026-11-22T08:30:00Z', '2026-11-22T08:30:01Z'],
+    },
+    { column: 'time', item: { type: 'time' }, values: ['08:30:00', '23:59:59', '08:30:01'] },
+    { column: 'bit(8)', item: { type: 'integer' }, values: ['7', '48', '8'] },
+  ],
   extremes: [
     { type: 'date', value: '0001-01-01' },
     { type: 'timestamp', value: '1000-01-01T00:00:00' },

@@ -253,6 +253,19 @@ export function oracle(server: Pick<OracleServer, 'endSessions'>): Dialect {
       `create trigger refuse before insert or update on ${table} for each row
 begin if :new.name = 'refused' then raise_application_error(-20001, 'refused here'); end if; end;`,
     ],
+    keyColumns: [
+      { column: 'varchar2(20 char)', item: { type: 'text', length: 20 }, values: ['东莞', '莞城', 'ascii', '无'] },
+      { column: 'nvarchar2(20)', item: { type: 'text', length: 20 }, values: ['东莞', '莞城', 'ascii', '无'] },
+      { column: 'char(9 char)', item: { type: 'text', length: 20 }, values: ['东莞', 'x', '无'] },
+      { column: 'number(19)', item: { type: 'integer' }, values: ['-7', '0', '12', '13'] },
+      { column: 'number(12,2)', item: { type: 'decimal', precision: 12, scale: 2 }, values: ['-1.50', '2.00', '3.00'] },
+      { column: 'date', item: { type: 'date' }, values: ['2026-11-22', '1999-01-01', '2026-11-23'] },
+      {
+        column: 'timestamp(6)',
+        item: { type: 'timestamp' },
+        values: ['2026-11-22T08:30:00.123456', '2026-11-22T08:30:00', '2026-11-22T08:30:01'],
+      },
+    ],
     extremes: [
       { type: 'date', value: '0001-01-01' },
       { type: 'timestamp', value: '0001-01-01T00:00:00.000001' },

@@ -245,6 +245,7 @@ t.test('capture, as it is asked', async (t) => {
   ])
   recorder.answer(/min\(written_at\)/, [['2', '2026-11-22T08:30:00.000Z']])
   recorder.answer(/nextval from dual/, [['5000']])
+  recorder.answer(/^select k\.place/, [['0', '0']])
   await recorder.recording(async () => {
     const database = await openOracle({ name: 'front', url: 'oracle://qz:x@localhost:1521/orcl', pace: 5 })
     const capture = await database.openCapture([source])
@@ -254,7 +255,7 @@ t.test('capture, as it is asked', async (t) => {
     await capture.waiting()
     const take = await capture.take(source, 10, new Set(['9']))
     t.same(take, { entries: ['11', '12'], keys: [['a', '2026-11-22T08:30:00.5Z']], marked: true })
-    await capture.rowsByKeys(source, take.keys)
+    t.same(await capture.rowsByKeys(source, take.keys), { rows: [], faults: [], missing: take.keys })
     const faults = [{ key: ['b', 'x'], code: 'QZ-ROW-VALUE' as const, item: 'short', reason: 'too long' }]
     const began = { epoch: 1, seq: 5 }
     await capture.record(source, {

@@ -262,3 +262,57 @@ t.test('idle rests on the engine: asleep it is woken, and an abandoned mark runs
   await drained(watched)
   t.not(await asleep(), 't')
 })
+
+t.test('a label of the key is renamed while changes wait: only keys of the old label are missing, and a snapshot is due', async (t) => {
+  const schema = schemaOf([
+    { id: 'a', type: 'text', length: 20, key: true, required: true },
+    { id: 'at', type: 'timestamptz', key: true, required: true },
+    { id: 'v', type: 'integer' },
+  ])
+  const watched = await watchTable(
+    t,
+    `create type lamp as enum ('down', 'up', 'off'); create table licence (a lamp, at timestamptz, v integer, primary key (a, at))`,
+    sourceOf(schema),
+  )
+  const { test, capture, source } = watched
+  await test.query(
+    `insert into licence select a::lamp, '2026-11-22 08:00+08'::timestamptz + n * interval '1 second', n
+     from unnest(array['down', 'up', 'off']) a, generate_series(1, 10) n`,
+  )
+  const model = await drained(watched)
+  t.equal(model.rows.size, 30)
+  const before = await capture.triggerFingerprint(source)
+  await test.query(`begin; update licence set v = -v where a = 'down'; alter type lamp rename value 'down' to 'low';
+    update licence set v = -v where a = 'up'; commit`)
+  const { keys } = await capture.take(source, 1000, new Set())
+  t.equal(keys.length, 20)
+  const found = await capture.rowsByKeys(source, keys)
+  t.same(
+    found.rows.map(([a, , v]) => `${a} ${Number(v) < 0}`),
+    Array.from({ length: 10 }, () => 'up true'),
+  )
+  t.same(found.faults, [])
+  t.same(
+    found.missing,
+    keys.filter(([a]) => a === 'down'),
+  )
+  t.not(await capture.triggerFingerprint(source), before, 'the rows live on under the new label: a snapshot brings them')
+})
+
+t.test('a row that cannot be read is set aside under its key; the others of its look-up come', async (t) => {
+  const watched = await watchTable(
+    t,
+    `create function reciprocal(n integer) returns integer language sql immutable as 'select 100 / n';
+     create table licence (id varchar(20) primary key, name varchar(100), amount integer)`,
+  )
+  const { test, database } = watched
+  await test.query(`create view risky as select id, name, reciprocal(amount)::numeric(12,2) as amount from licence`)
+  await test.query(`insert into licence select n::text, 'x', n from generate_series(0, 40) n`)
+  const reading = await database.openReading()
+  t.teardown(() => reading.close())
+  const keys = Array.from({ length: 42 }, (_, n) => [String(n)])
+  const { rows, faults, missing } = await reading.rowsByKeys(sourceOf(licence, { table: 'risky', capture: 'compare' }), keys)
+  t.equal(rows.length, 40)
+  t.match(faults, [{ key: ['0'], code: 'QZ-ROW-VALUE', reason: /division by zero/ }])
+  t.same(missing, [['41']])
+})

@@ -71,6 +71,28 @@ export const postgres: Dialect = {
     url.password = 'secret'
     return url.href
   },
+  keyColumns: [
+    { column: 'text', item: { type: 'text', length: 20 }, values: ['东莞', '莞城', 'ascii', '无'] },
+    { column: 'varchar(20) collate "C"', item: { type: 'text', length: 20 }, values: ['东莞', 'A', 'a', '无'] },
+    { column: 'char(9)', item: { type: 'text', length: 20 }, values: ['东莞', 'x', 'y'] },
+    { column: 'uuid', item: { type: 'text', length: 36 }, values: [`${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`, 'not-a-uuid'] },
+    { column: 'inet', item: { type: 'text', length: 50 }, values: ['10.0.0.1/32', '10.0.0.0/8', '10.0.0.2/32'] },
+    { column: 'integer', item: { type: 'integer' }, values: ['-7', '0', '12', '13'] },
+    { column: 'bigint', item: { type: 'integer' }, values: ['0', '9223372036854775807', '5'] },
+    { column: 'numeric(12,2)', item: { type: 'decimal', precision: 12, scale: 2 }, values: ['-1.50', '2.00', '3.00'] },
+    { column: 'date', item: { type: 'date' }, values: ['2026-11-22', '1999-01-01', '2026-02-31'] },
+    {
+      column: 'timestamp',
+      item: { type: 'timestamp' },
+      values: ['2026-11-22T08:30:00.123456', '2026-11-22T08:30:00', '2026-11-22T08:30:01'],
+    },
+    {
+      column: 'timestamptz',
+      item: { type: 'timestamptz' },
+      values: ['2026-11-22T08:30:00.123Z', '2026-11-22T08:30:00Z', '2026-11-22T08:30:01Z'],
+    },
+    { column: 'time', item: { type: 'time' }, values: ['08:30:00', '23:59:59.5', '08:30:01'] },
+  ],
   extremes: [
     { type: 'date', value: '0001-01-01' },
     { type: 'timestamp', value: '0001-01-01T00:00:00.000001' },

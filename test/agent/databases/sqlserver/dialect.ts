@@ -176,6 +176,20 @@ exec(@drop)`,
         throw 50001, 'refused here', 1;
       end`,
     ],
+    keyColumns: [
+      { column: 'nvarchar(20)', item: { type: 'text', length: 20 }, values: ['东莞', '莞城', 'ascii', '无'] },
+      { column: 'varchar (20) collate Chinese_PRC_CI_AS', item: { type: 'text', length: 20 }, values: ['东莞', '莞城', 'ascii', '无'] },
+      { column: 'varchar (20) collate Chinese_PRC_BIN2', item: { type: 'text', length: 20 }, values: ['东莞', '莞城', 'ascii', '无'] },
+      { column: 'nchar(9)', item: { type: 'text', length: 20 }, values: ['东莞', 'x', '无'] },
+      { column: 'bigint', item: { type: 'integer' }, values: ['-7', '0', '12', '13'] },
+      { column: 'decimal(12,2)', item: { type: 'decimal', precision: 12, scale: 2 }, values: ['-1.50', '2.00', '3.00'] },
+      { column: 'date', item: { type: 'date' }, values: ['2026-11-22', '1999-01-01', '2026-11-23'] },
+      {
+        column: 'datetime2(6)',
+        item: { type: 'timestamp' },
+        values: ['2026-11-22T08:30:00.123456', '2026-11-22T08:30:00', '2026-11-22T08:30:01'],
+      },
+    ],
     extremes: [
       { type: 'date', value: '0001-01-01' },
       { type: 'timestamp', value: '0001-01-01T00:00:00.000001' },

@@ -72,6 +72,12 @@ where (t."ID", t."SEEN") in (select :1, cast(to_timestamp_tz(:2, 'YYYY-MM-DD"T"H
 -- :1 VARCHAR "a"
 -- :2 VARCHAR "2026-11-22T08:30:00.500000+00:00"
 
+select k.place as place, case when t."ID" is null then 0 else 1 end as is_there, t."ID" as c1, to_char(t."SEEN" at time zone '+00:00', 'SYYYY-MM-DD"T"HH24:MI:SS.FF6', 'NLS_CALENDAR=GREGORIAN') as c2, t."SHORT" as c3, case when length(t."LONG") <= 1048576 then t."LONG" end as c4, to_char(t."NUMBER", 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,''') as c5, to_char(t."EXACT", 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,''') as c6, to_char(t."FLAG", 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,''') as c7, to_char(t."DAY", 'SYYYY-MM-DD"T"HH24:MI:SS', 'NLS_CALENDAR=GREGORIAN') as c8, to_char(t."MOMENT", 'SYYYY-MM-DD"T"HH24:MI:SS.FF6', 'NLS_CALENDAR=GREGORIAN') as c9, to_char(t."INSTANT" at time zone '+00:00', 'SYYYY-MM-DD"T"HH24:MI:SS.FF6', 'NLS_CALENDAR=GREGORIAN') as c10, to_char(t."CLOCK") as c11, case when length(t."BYTES") <= 1048576 then t."BYTES" end as c12, case when length(t."DOC") <= 1048576 then t."DOC" end as c13, length(t."LONG") as l4, length(t."BYTES") as l12, length(t."DOC") as l13
+from (select :1 as place, :2 as k1, cast(to_timestamp_tz(:3, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) as k2 from dual) k left join "QZ"."LICENCE" t on t."ID" = k.k1 and t."SEEN" = k.k2;
+-- :1 NUMBER 0
+-- :2 VARCHAR "a"
+-- :3 VARCHAR "2026-11-22T08:30:00.500000+00:00"
+
 delete from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1;
 -- :1 VARCHAR "scjg.licence"
 

@@ -23,6 +23,11 @@ select t.[id], case when datalength(t.[long]) > 2097152 then null else t.[long] 
 from (select distinct s.c1 collate Chinese_PRC_CI_AS as k1 from (values (@s1), (@s2)) s(c1)) k inner loop join [dbo].[licence] t on t.[id] = k.k1 where t.[number] = @only1 and t.[long] is null
 
 -- next batch
+-- {"s1":"a","s2":"0","s3":"b ","s4":"1","only1":"7"}
+select s.c2, case when t.[id] is null then 0 else 1 end, t.[id], case when datalength(t.[long]) > 2097152 then null else t.[long] end, convert(nvarchar(20), t.[number]), convert(nvarchar(41), t.[exact]), convert(nvarchar(1), t.[flag]), convert(nvarchar(10), t.[day], 23), convert(nvarchar(27), t.[moment], 121), convert(nvarchar(27), convert(datetime2(6), switchoffset(t.[instant], '+00:00')), 121), convert(nvarchar(16), t.[clock], 121), case when datalength(t.[bytes]) > 1048576 then null else convert(varbinary(max), t.[bytes]) end, case when datalength(t.[doc]) > 2097152 then null else t.[doc] end, case when datalength(t.[long]) > 2097152 then 2 when datalength(t.[bytes]) > 1048576 then 10 when datalength(t.[doc]) > 2097152 then 11 else 0 end
+from (values (@s1, @s2), (@s3, @s4)) s(c1, c2) left loop join [dbo].[licence] t on t.[id] = s.c1 collate Chinese_PRC_CI_AS and t.[number] = @only1 and t.[long] is null
+
+-- next batch
 create table #qz_stage_1 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null)
 
 -- next batch
@@ -35,6 +40,20 @@ truncate table #qz_stage_1
 -- {"only1":"7"}
 select t.[id], case when datalength(t.[long]) > 2097152 then null else t.[long] end, convert(nvarchar(20), t.[number]), convert(nvarchar(41), t.[exact]), convert(nvarchar(1), t.[flag]), convert(nvarchar(10), t.[day], 23), convert(nvarchar(27), t.[moment], 121), convert(nvarchar(27), convert(datetime2(6), switchoffset(t.[instant], '+00:00')), 121), convert(nvarchar(16), t.[clock], 121), case when datalength(t.[bytes]) > 1048576 then null else convert(varbinary(max), t.[bytes]) end, case when datalength(t.[doc]) > 2097152 then null else t.[doc] end, case when datalength(t.[long]) > 2097152 then 2 when datalength(t.[bytes]) > 1048576 then 10 when datalength(t.[doc]) > 2097152 then 11 else 0 end
 from (select distinct s.c1 collate Chinese_PRC_CI_AS as k1 from #qz_stage_1 s) k inner loop join [dbo].[licence] t on t.[id] = k.k1 where t.[number] = @only1 and t.[long] is null
+
+-- next batch
+create table #qz_stage_2 (c1 nvarchar(4000) collate Latin1_General_100_BIN2 null, c2 nvarchar(4000) collate Latin1_General_100_BIN2 null)
+
+-- next batch
+truncate table #qz_stage_2
+
+-- next batch
+-- insert bulk #qz_stage_2 (c1, c2): 100 rows
+
+-- next batch
+-- {"only1":"7"}
+select s.c2, case when t.[id] is null then 0 else 1 end, t.[id], case when datalength(t.[long]) > 2097152 then null else t.[long] end, convert(nvarchar(20), t.[number]), convert(nvarchar(41), t.[exact]), convert(nvarchar(1), t.[flag]), convert(nvarchar(10), t.[day], 23), convert(nvarchar(27), t.[moment], 121), convert(nvarchar(27), convert(datetime2(6), switchoffset(t.[instant], '+00:00')), 121), convert(nvarchar(16), t.[clock], 121), case when datalength(t.[bytes]) > 1048576 then null else convert(varbinary(max), t.[bytes]) end, case when datalength(t.[doc]) > 2097152 then null else t.[doc] end, case when datalength(t.[long]) > 2097152 then 2 when datalength(t.[bytes]) > 1048576 then 10 when datalength(t.[doc]) > 2097152 then 11 else 0 end
+from #qz_stage_2 s left loop join [dbo].[licence] t on t.[id] = s.c1 collate Chinese_PRC_CI_AS and t.[number] = @only1 and t.[long] is null
 
 -- next batch
 -- {"limit":"500","only1":"7"}

@@ -1,0 +1,80 @@
+import { reasonOf } from '../../protocol/errors.ts'
+import type { Found, Row, Rows, SourceTable } from '../database.ts'
+import { keyIndexes, keysOf, keyText } from '../row-keys.ts'
+
+/**
+ * Looking rows up by their keys. A key that comes back as missing becomes a delete at every receiver, so absence is never inferred from a
+ * look-up that could fail:
+ *
+ *     keys ──▶ together ──▶ rows found ─────────────────────────────────────────▶ rows, faults
+ *                 │ not found, or refused by the server (halved until one key is left)
+ *                 ▼
+ *               apart ────▶ rows found after all ───────────────────────────────▶ rows, faults
+ *                 │ not found              │ one key refused
+ *                 ▼                        ▼
+ *              missing ◀── no value ── could it be one? ── yes: its row is unreadable ──▶ fault
+ *
+ * Servers do pass over rows: MySQL finds nothing for `(a, b) in (('东莞', 1), ('莞城', 1))` where `a` is GBK, and an index may be damaged. So
+ * `apart` asks in another way than `together`. What one key makes the server refuse says nothing about the others. A text that cannot be a
+ * value of its column's type any more (the type was altered, a label renamed) is that of no row; rows that live on under another text come
+ * with the snapshot that an altered table gets (Capture.triggerFingerprint).
+ */
+export interface LookUpWays {
+  /** Rows of all these keys in few statements over the index. In groups: within one they differ, in several the same row may come. */
+  together(keys: readonly Row[]): Promise<readonly Rows[]>
+  /** The same asked in another way. */
+  apart(keys: readonly Row[]): Promise<readonly Rows[]>
+  /** Whether the server refused because of a value, of a key or in a row: not because of the connection, a right or a lock. */
+  isValueError(error: unknown): boolean
+  /** Whether the key's texts are values of its columns' types now. */
+  couldBe(key: Row): Promise<boolean>
+}
+
+export async function lookUp(source: Pick<SourceTable, 'columns'>, keys: readonly Row[], ways: LookUpWays): Promise<Found> {
+  const indexes = keyIndexes(source)
+  const found: Rows = { rows: [], faults: [] }
+  const met = new Set<string>()
+  const take = (group: Rows): void => {
+    const texts = keysOf(group, indexes).map(keyText)
+    found.rows.push(...group.rows.filter((_, i) => !met.has(texts[i]!)))
+    found.faults.push(...group.faults.filter((_, i) => !met.has(texts[group.rows.length + i]!)))
+    for (const text of texts) met.add(text)
+  }
+  const unmet = (): Row[] => keys.filter((key) => !met.has(keyText(key)))
+  await halved(keys, ways, async (part) => (await ways.together(part)).forEach(take))
+  await halved(
+    unmet(),
+    ways,
+    async (part) => (await ways.apart(part)).forEach(take),
+    async (key, error) => {
+      if (await ways.couldBe(key)) take({ rows: [], faults: [{ key, code: 'QZ-ROW-VALUE', reason: reasonOf(error) }] })
+    },
+  )
+  return { ...found, missing: unmet() }
+}
+
+async function halved(
+  keys: readonly Row[],
+  ways: Pick<LookUpWays, 'isValueError'>,
+  look: (keys: readonly Row[]) => Promise<void>,
+  refused: (key: Row, error: unknown) => Promise<void> = async () => {},
+): Promise<void> {
+  if (keys.length === 0) return
+  try {
+    return await look(keys)
+  } catch (error) {
+    if (!ways.isValueError(error)) throw error
+    if (keys.length === 1) return refused(keys[0]!, error)
+  }
+  const middle = keys.length >> 1
+  await halved(keys.slice(0, middle), ways, look, refused)
+  await halved(keys.slice(middle), ways, look, refused)
+}
+
+/** Lines of a join from the keys, each beginning with its key's place and whether it has a row. Throws where a key did not come back. */
+export function byPlace<T>(lines: readonly T[], count: number, placeOf: (line: T) => number): T[][] {
+  const groups = Array.from({ length: count }, (): T[] => [])
+  for (const line of lines) groups[placeOf(line)]!.push(line)
+  if (groups.some((group) => group.length === 0)) throw new Error('a key did not come back from the look-up')
+  return groups
+}
