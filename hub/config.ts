@@ -114,7 +114,7 @@ export function defaults(): HubConfig {
 
 function withDefaults(file: ConfigFile, folder: string, { env }: ReadingOptions = {}): HubConfig {
   if (file.storeOwner !== undefined && file.store === undefined) {
-    const reason = '只能与 store 一起使用 / only together with store'
+    const reason = { zh: '只能与 store 一起使用', en: 'only together with store' }
     throw new QianzhiError('QZ-CONFIG', { key: 'storeOwner', reason })
   }
   const config: HubConfig = {

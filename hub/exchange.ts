@@ -96,7 +96,10 @@ export class Exchange {
         if (await takeRemoval(store, agent.id, removal, jws)) wakeups.wake(`agent:${agent.id}`)
         continue
       }
-      if (!receipt) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'a receipt is not signed by the agent that sends it' })
+      if (!receipt)
+        throw new QianzhiError('QZ-REQUEST-INVALID', {
+          reason: { zh: '回执不是发送它的代理所签', en: 'a receipt is not signed by the agent that sends it' },
+        })
       const back = memory.rewoundTo(receipt.route)
       const taken = await takeReceipt(store, agent.id, receipt, jws, back, clock())
       if (!taken || back === undefined) continue

@@ -197,8 +197,10 @@ async function checkHubKey(store: Store, hubKey: SigningKey): Promise<void> {
   await store.query(`insert into setting (key, value) values ('hub_key', $1) on conflict do nothing`, [hubKey.publicKey])
   const [row] = await store.query<{ value: string }>(`select value from setting where key = 'hub_key'`)
   if (row?.value === hubKey.publicKey) return
-  const reason =
-    '此数据库属于另一把中心密钥,请把原数据目录中的 hub.key 复制过来 / this store belongs to another hub key: copy hub.key here from the data folder it was used with'
+  const reason = {
+    zh: '此数据库属于另一把中心密钥,请把原数据目录中的 hub.key 复制过来',
+    en: 'this store belongs to another hub key: copy hub.key here from the data folder it was used with',
+  }
   throw new QianzhiError('QZ-CONFIG', { key: 'data', reason })
 }
 
@@ -212,7 +214,7 @@ async function loadCertificate(config: HubConfig, now: Date): Promise<ServerCert
     return readFile(path, 'utf8').catch((error: unknown) => {
       throw new QianzhiError(
         'QZ-CONFIG',
-        { key: `tls.${key}`, reason: `无法读取 ${path} / cannot be read: ${reasonOf(error)}` },
+        { key: `tls.${key}`, reason: { zh: `无法读取 ${path}:${reasonOf(error)}`, en: `${path} cannot be read: ${reasonOf(error)}` } },
         { cause: error },
       )
     })
@@ -225,7 +227,11 @@ async function listen(app: HttpServer, { listen }: HubConfig): Promise<number> {
     await app.listen({ ...listen })
   } catch (error) {
     const key = `listen ${listen.host}:${listen.port}`
-    throw new QianzhiError('QZ-CONFIG', { key, reason: `无法监听 / cannot be listened on: ${reasonOf(error)}` }, { cause: error })
+    throw new QianzhiError(
+      'QZ-CONFIG',
+      { key, reason: { zh: `无法监听:${reasonOf(error)}`, en: `cannot be listened on: ${reasonOf(error)}` } },
+      { cause: error },
+    )
   }
   return (app.server.address() as AddressInfo).port
 }

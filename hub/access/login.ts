@@ -4,7 +4,10 @@ import { QianzhiError } from '../../protocol/errors.ts'
 export function checkLogin(login: string): string {
   const lower = login.toLowerCase()
   if (isLogin(lower)) return lower
-  const reason = '登录名须以字母开头,3 至 40 位,只含字母、数字和 . _ - / a login name begins with a letter, has 3 to 40 of a-z 0-9 . _ -'
+  const reason = {
+    zh: '登录名须以字母开头,3 至 40 位,只含字母、数字和 . _ -',
+    en: 'a login name begins with a letter, has 3 to 40 of a-z 0-9 . _ -',
+  }
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason })
 }
 

@@ -12,6 +12,8 @@ export async function checkNewPassword(query: Query, { rules, passwords }: Acces
   for (const hash of earlier) {
     if (!(await passwords.verify(password, hash))) continue
     const { earlier: count } = rules.password
-    throw new QianzhiError('QZ-RULE', { reason: `口令不能与最近 ${count} 次相同 / the password may be none of the last ${count}` })
+    throw new QianzhiError('QZ-RULE', {
+      reason: { zh: `口令不能与最近 ${count} 次相同`, en: `the password may be none of the last ${count}` },
+    })
   }
 }

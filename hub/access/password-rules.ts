@@ -33,7 +33,8 @@ export function checkPassword(password: string, login: string, { length, kinds: 
   if (isCommon(password)) faults.push(['属于常见口令', 'it is one of the commonest passwords'])
   if (faults.length === 0) return
   const zh = faults.map(([text]) => text).join(',')
-  throw new QianzhiError('QZ-RULE', { reason: `口令${zh} / password: ${faults.map(([, text]) => text).join('; ')}` })
+  const en = faults.map(([, text]) => text).join('; ')
+  throw new QianzhiError('QZ-RULE', { reason: { zh: `口令${zh}`, en: `password: ${en}` } })
 }
 
 /** One of the commonest words, whole, behind and before digits and signs (`Admin@2026!`), or few different characters. */

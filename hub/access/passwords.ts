@@ -55,7 +55,8 @@ export class Passwords {
   }
 
   async #turn(): Promise<void> {
-    if (this.#waiting.length >= maxWaiting) throw new QianzhiError('QZ-HUB-BUSY', { reason: '登录请求过多 / too many sign-ins' })
+    if (this.#waiting.length >= maxWaiting)
+      throw new QianzhiError('QZ-HUB-BUSY', { reason: { zh: '登录请求过多', en: 'too many sign-ins' } })
     if (this.#working >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#working += 1
   }
@@ -67,6 +68,6 @@ function stored(cost: number, salt: Buffer, hash: Buffer): string {
 
 function parse(kept: string): { cost: number; salt: Buffer; hash: Buffer } {
   const parts = /^\$argon2id\$v=19\$m=(\d+),t=3,p=1\$([\w-]+)\$([\w-]+)$/.exec(kept)
-  if (!parts) throw new QianzhiError('QZ-INTERNAL', { reason: 'stored password of an unknown form' })
+  if (!parts) throw new QianzhiError('QZ-INTERNAL', { reason: { zh: '存储的口令格式未知', en: 'stored password of an unknown form' } })
   return { cost: Math.log2(Number(parts[1])), salt: Buffer.from(parts[2]!, 'base64url'), hash: Buffer.from(parts[3]!, 'base64url') }
 }

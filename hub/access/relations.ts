@@ -1,6 +1,6 @@
-import { QianzhiError } from '../../protocol/errors.ts'
 import type { Query } from '../store/store.ts'
 import type { Relations } from './authorise.ts'
+import { notFound } from '../records/refusals.ts'
 
 /** Of each kind of object: the agencies and the person it belongs to, as arrays; no row where the object does not exist. */
 const relationSql = {
@@ -39,6 +39,6 @@ export const objectKinds = Object.keys(relationSql) as ObjectKind[]
 /** Throws QZ-NOT-FOUND. */
 export async function relationsOf(query: Query, kind: ObjectKind, id: string): Promise<Relations> {
   const [relations] = await query<Relations>(relationSql[kind], [id])
-  if (!relations) throw new QianzhiError('QZ-NOT-FOUND', { what: `${kind} ${id.slice(0, 100)}` })
+  if (!relations) throw notFound(kind, id.slice(0, 100))
   return relations
 }

@@ -28,7 +28,11 @@ export class Sealed {
       decipher.setAuthTag(sealed.subarray(-16))
       return decipher.update(sealed.subarray(12, -16), undefined, 'utf8') + decipher.final('utf8')
     } catch (error) {
-      throw new QianzhiError('QZ-INTERNAL', { reason: `the sealed secret of ${of} cannot be opened` }, { cause: error })
+      throw new QianzhiError(
+        'QZ-INTERNAL',
+        { reason: { zh: `无法解密 ${of} 的密文`, en: `the sealed secret of ${of} cannot be opened` } },
+        { cause: error },
+      )
     }
   }
 }

@@ -40,7 +40,8 @@ export async function principalOf(registry: Registry, secret: string, rules: Acc
   const key = secret.startsWith(keyPrefix) ? await keyIdentity(registry.store.query, hash, now) : undefined
   if (key) return { actor: `key ${key.id}`, person: null, name: key.name, agency: key.agency, roles: key.roles, via: 'key' }
   const found = secret.startsWith(sessionPrefix) ? await sessionIdentity(registry.store.query, hash, rules, now) : undefined
-  if (!found) throw new QianzhiError('QZ-SIGN-IN', { reason: '会话不存在或已超时 / the session does not exist or has timed out' })
+  if (!found)
+    throw new QianzhiError('QZ-SIGN-IN', { reason: { zh: '会话不存在或已超时', en: 'the session does not exist or has timed out' } })
   const { id, name, agency, roles } = found
   const due = dueOf(found, rules, now)
   return { actor: `person ${id}`, person: id, name, agency, roles, via: 'session', session: hash, ...(due && { due }) }

@@ -78,9 +78,8 @@ const refused = { act: 'session.open', outcome: 'QZ-SIGN-IN' satisfies ErrorCode
 /** One error for all that may be wrong. */
 function wrongCredentials(): QianzhiError {
   const zh = '登录名、口令或验证码有误;多次失败后账户会锁定一段时间'
-  return new QianzhiError('QZ-SIGN-IN', {
-    reason: `${zh} / login name, password or code is wrong; after several failures an account is locked for a while`,
-  })
+  const en = 'login name, password or code is wrong; after several failures an account is locked for a while'
+  return new QianzhiError('QZ-SIGN-IN', { reason: { zh, en } })
 }
 
 interface Attempt {

@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile'
 import { CheckpointFile } from '../../protocol/checkpoint.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { verifyExport, type HeldCheckpoint, type Verified } from '../supervision/audit/verify.ts'
-import type { LocalizedText } from '../../protocol/localized.ts'
+import { joinTexts, type LocalizedText, same } from '../../protocol/localized.ts'
 import type { Command, Given } from './command.ts'
 
 /** The audit leaves the hub, and is verified anywhere. */
@@ -59,7 +59,10 @@ async function expected(given: Given): Promise<{ checkpoints: HeldCheckpoint[]; 
   const keys = new Set(files.map((file) => file.hubKey))
   const named = typeof given['hub-key'] === 'string' ? given['hub-key'] : undefined
   if (named !== undefined) keys.add(named)
-  if (keys.size > 1) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `hub keys differ: ${[...keys].join(', ')}` })
+  if (keys.size > 1)
+    throw new QianzhiError('QZ-REQUEST-INVALID', {
+      reason: { zh: `中心密钥不一致:${[...keys].join('、')}`, en: `hub keys differ: ${[...keys].join(', ')}` },
+    })
   const checkpoints = files.flatMap(({ agent, checkpoints }) => checkpoints.map((checkpoint) => ({ ...checkpoint, agent })))
   return { checkpoints, hubKey: [...keys][0] }
 }
@@ -69,12 +72,12 @@ const shape = Compile(CheckpointFile)
 /** One JSON text, or one on each line. */
 async function readCheckpoints(file: string): Promise<CheckpointFile[]> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw unreadable(file, error)
+    throw unreadable(file, same(reasonOf(error)), error)
   })
   const values = parsed(text) ?? text.split('\n').flatMap((line) => (line.trim() ? [parsed(line)] : []))
   return [values].flat().map((value) => {
     if (shape.Check(value)) return value
-    throw unreadable(file, '不是 qianzhi-agent audit --json 的输出 / not what qianzhi-agent audit --json prints')
+    throw unreadable(file, { zh: '不是 qianzhi-agent audit --json 的输出', en: 'not what qianzhi-agent audit --json prints' })
   })
 }
 
@@ -106,16 +109,16 @@ async function* lines(file: string): AsyncGenerator<Buffer> {
       if (from === chunk.length) continue
       rest.push(chunk.subarray(from))
       held += chunk.length - from
-      if (held > longestLine) throw unreadable(file, 'a line is too long')
+      if (held > longestLine) throw unreadable(file, { zh: '有一行过长', en: 'a line is too long' })
     }
   } catch (error) {
-    throw error instanceof QianzhiError ? error : unreadable(file, error)
+    throw error instanceof QianzhiError ? error : unreadable(file, same(reasonOf(error)), error)
   }
   if (rest.length > 0) yield Buffer.concat([...rest, Buffer.from('\n')])
 }
 
-function unreadable(file: string, error: unknown): QianzhiError {
-  return new QianzhiError('QZ-REQUEST-INVALID', { reason: `${file}: ${reasonOf(error)}` }, { cause: error })
+function unreadable(file: string, why: LocalizedText, cause?: unknown): QianzhiError {
+  return new QianzhiError('QZ-REQUEST-INVALID', { reason: joinTexts([file, why], ': ') }, { cause })
 }
 
 function report({ from, to, count, head, time, key, keyExpected, checkpoints }: Verified): LocalizedText {

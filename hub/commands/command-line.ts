@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { codedError, QianzhiError, reasonOf, type Language } from '../../protocol/errors.ts'
+import { type LocalizedText, same } from '../../protocol/localized.ts'
 import { AdminClient } from './admin-client.ts'
 import { auditCommands } from './audit.ts'
 import type { Command, CommandDeps, Given, Option } from './command.ts'
@@ -39,7 +40,7 @@ export async function runCommand(argv: readonly string[], around: Surroundings):
       around.out(`${command ? commandHelp(command, language) : help(language)}\n`)
       return 0
     }
-    if (!command) throw invalid(`没有命令 ${words.join(' ')} / there is no command ${words.join(' ')}`)
+    if (!command) throw invalid({ zh: `没有命令 ${words.join(' ')}`, en: `there is no command ${words.join(' ')}` })
     const args = words.slice(command.name.split(' ').length)
     check(command, args, given)
     return (await command.run(contextOf(given, language, around, command), args, given)) ?? 0
@@ -59,15 +60,15 @@ function read(argv: readonly string[]): { words: string[]; given: Given } {
     })
     return { words: positionals, given: values }
   } catch (error) {
-    throw invalid(reasonOf(error))
+    throw invalid(same(reasonOf(error)))
   }
 }
 
 function check(command: Command, args: readonly string[], given: Given): void {
   const foreign = Object.keys(given).find((name) => !(name in globalOptions) && !(name in (command.options ?? {})))
-  if (foreign) throw invalid(`${command.name}: 没有选项 --${foreign} / there is no option --${foreign}`)
+  if (foreign) throw invalid({ zh: `${command.name}:没有选项 --${foreign}`, en: `${command.name}: there is no option --${foreign}` })
   if (args.length === command.arguments.length) return
-  throw invalid(`用法 / usage: ${usage(command)}`)
+  throw invalid({ zh: `用法:${usage(command)}`, en: `usage: ${usage(command)}` })
 }
 
 function contextOf(given: Given, language: Language, { env, out, err }: Surroundings, { standalone }: Command): CommandDeps {
@@ -87,7 +88,7 @@ function contextOf(given: Given, language: Language, { env, out, err }: Surround
 function languageOf(asked: string | boolean | undefined, env: NodeJS.ProcessEnv): Language {
   if (asked === undefined) return (env['LC_ALL'] || env['LANG'] || '').startsWith('en') ? 'en' : 'zh'
   if (asked === 'zh' || asked === 'en') return asked
-  throw invalid(`--lang ${asked}: zh, en`)
+  throw invalid({ zh: `--lang 只能是 zh 或 en,不是 ${asked}`, en: `--lang is zh or en, not ${asked}` })
 }
 
 function help(language: Language): string {
@@ -126,6 +127,6 @@ function report(error: QianzhiError, language: Language, json: boolean, { err }:
   return error.code === 'QZ-REQUEST-INVALID' || error.code === 'QZ-CONFIG' ? 2 : 1
 }
 
-function invalid(reason: string): QianzhiError {
+function invalid(reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-REQUEST-INVALID', { reason })
 }

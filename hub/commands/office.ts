@@ -255,5 +255,5 @@ async function readYaml(file: string): Promise<unknown> {
 }
 
 function missing(option: string): QianzhiError {
-  return new QianzhiError('QZ-REQUEST-INVALID', { reason: `缺少 ${option} / ${option} is missing` })
+  return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `缺少 ${option}`, en: `${option} is missing` } })
 }

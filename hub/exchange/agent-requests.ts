@@ -74,7 +74,10 @@ export class AgentRequests {
        where (select count(*) from ask where agent = $2 and answer is null and expires_at > $5) < ${maxOpen} returning id`,
       [id, agent, statement, expires, clock()],
     )
-    if (added.length === 0) throw new QianzhiError('QZ-HUB-BUSY', { reason: `${maxOpen} asks are open at agent ${agent}` })
+    if (added.length === 0)
+      throw new QianzhiError('QZ-HUB-BUSY', {
+        reason: { zh: `代理 ${agent} 已有 ${maxOpen} 个未答复的问询`, en: `${maxOpen} asks are open at agent ${agent}` },
+      })
   }
 
   async #answered(id: string, heard: Listener, patience: number, signal: AbortSignal | undefined): Promise<SealedAnswer | undefined> {

@@ -1,6 +1,7 @@
 import type { Manifest } from '../../protocol/batch.ts'
 import type { ChainPosition } from '../../protocol/position.ts'
 import { deliverableItems, itemById, keyItems, type Schema } from '../../protocol/schema.ts'
+import { type LocalizedText, readText, same } from '../../protocol/localized.ts'
 import { openRequests, type OpenRequest } from './agent-requests.ts'
 import { producerOf } from '../registry/catalog/resources.ts'
 import type { Store } from '../store/store.ts'
@@ -25,9 +26,9 @@ export interface Received {
   schema: Schema
   granted: readonly string[]
   /** Why nothing may be delivered, whatever the time is. */
-  ended?: string
-  /** What the office wrote as the reason. */
-  because?: string
+  ended?: LocalizedText
+  /** What the office wrote as the reason, or the hub itself. */
+  because?: string | LocalizedText
   expires?: Date
   /** What its receipts said. */
   position: ChainPosition | null
@@ -42,9 +43,21 @@ export interface AgentView {
   asks: readonly OpenRequest[]
 }
 
+/** Why a route gets nothing: states of its grant and of its resource, and what is no state. */
+const endings: Record<string, LocalizedText> = {
+  suspended: { zh: '已暂停', en: 'suspended' },
+  held: { zh: '待接收方确认新版本', en: 'held' },
+  revoked: { zh: '授权已撤销', en: 'revoked' },
+  expired: { zh: '授权已到期', en: 'expired' },
+  'given-up': { zh: '接收方已放弃', en: 'given up' },
+  withdrawn: { zh: '资源已撤销', en: 'withdrawn' },
+  'not granted': { zh: '未授权', en: 'not granted' },
+}
+export const unknownRoute: LocalizedText = { zh: '没有此路由', en: 'unknown' }
+
 /** Why nothing may be delivered on this route now, or undefined. */
-export function endedBecause(route: Received, now: Date): string | undefined {
-  return route.ended ?? (route.expires && route.expires <= now ? 'expired' : undefined)
+export function endedBecause(route: Received, now: Date): LocalizedText | undefined {
+  return route.ended ?? (route.expires && route.expires <= now ? endings['expired'] : undefined)
 }
 
 /**
@@ -138,7 +151,11 @@ function supplied({ resource, schema, stored_closed_items, last_producer }: Supp
 
 function received({ route, resource, keep, schema, items, valid_to, epoch, seq, hash, ended, reason }: RouteRow): Received {
   const position = epoch && seq && hash ? { epoch: Number(epoch), seq: Number(seq), hash } : null
-  const end = { ...(ended && { ended }), ...(reason && { because: reason }), ...(valid_to && { expires: valid_to }) }
+  const end = {
+    ...(ended && { ended: endings[ended] ?? same(ended) }),
+    ...(reason && { because: readText(reason) }),
+    ...(valid_to && { expires: valid_to }),
+  }
   return { route, resource, keep, schema, granted: items, position, ...end }
 }
 

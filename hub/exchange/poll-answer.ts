@@ -1,8 +1,9 @@
 import type { DeliveryHeader, PollRequest } from '../../protocol/api.ts'
 import type { Position, ChainPosition } from '../../protocol/position.ts'
+import { detailsToWire } from '../../protocol/errors.ts'
 import { deliverInTurns, type DeliverableRoute, type RoutedBatch, type NoDelivery } from './deliver.ts'
 import type { ExchangeAgent, ExchangeContext, IssuedPolicy } from './context.ts'
-import { endedBecause, type AgentView, type Received } from './agent-views.ts'
+import { type AgentView, endedBecause, type Received, unknownRoute } from './agent-views.ts'
 import { noteAhead, readStreams, wantSnapshot, type StreamNotes } from './streams.ts'
 
 /** A route of the request that is this agent's. */
@@ -61,10 +62,10 @@ function snapshotRequests(resource: string, notes: StreamNotes | undefined): Del
 
 /** The provider's newest head statement, or why the route gets nothing. */
 function sayOf(id: string, route: Received | undefined, notes: ReadonlyMap<string, StreamNotes>, now: Date): DeliveryHeader['routes'] {
-  const reason = route ? endedBecause(route, now) : 'unknown'
+  const reason = route ? endedBecause(route, now) : unknownRoute
   if (reason !== undefined) {
     const details = { route: id, reason, ...(route?.because && { because: route.because }) }
-    return [{ route: id, code: 'QZ-ROUTE-ENDED', details }]
+    return [{ route: id, code: 'QZ-ROUTE-ENDED', ...detailsToWire(details) }]
   }
   const head = notes.get(route!.resource)?.headStatement
   return head === undefined ? [] : [{ route: id, head }]

@@ -37,7 +37,10 @@ export async function suppliedBy(
 /** What the agent may supply of the resource that its batch names. A batch that another agent made is none of its own. */
 export async function suppliedIn(context: ExchangeContext, agent: ExchangeAgent, { manifest }: OpenBatch): Promise<Supplied> {
   const { producer, resource, seq, schema } = manifest
-  if (producer !== agent.id) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `the producer is ${producer}, the sender ${agent.id}` })
+  if (producer !== agent.id) {
+    const reason = { zh: `生成者是 ${producer},发送者是 ${agent.id}`, en: `the producer is ${producer}, the sender ${agent.id}` }
+    throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason })
+  }
   return suppliedBy(context, agent, resource, (supplied) => {
     return supplied.schema.version === schema && (seq === 1 || supplied.lastProducer === agent.id)
   })

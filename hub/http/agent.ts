@@ -30,7 +30,9 @@ export function agentApi(
 
     app.post(agentPaths.batches, { schema: { querystring: Carried } }, async (request) => {
       if (!request.headers['content-type']?.startsWith(batchMediaType)) {
-        throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `the body must be ${batchMediaType}` })
+        throw new QianzhiError('QZ-REQUEST-INVALID', {
+          reason: { zh: `正文须为 ${batchMediaType}`, en: `the body must be ${batchMediaType}` },
+        })
       }
       return exchange.accept(await from(request), request.rawBody)
     })

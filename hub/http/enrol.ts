@@ -19,11 +19,11 @@ export function enrolApi(registry: Registry, policyFor: (agent: string, reported
       async (request): Promise<EnrolAnswer> => {
         const { publicKey, carried } = request.body
         if (carried !== undefined && gapKey.openOwn(carried)?.publicKey !== publicKey)
-          throw new QianzhiError('QZ-REQUEST-SIGNATURE', { reason: 'what is carried is not by the key that is to be enrolled' })
+          throw notByKey('所携声明不是待登记的密钥所签', 'what is carried is not by the key that is to be enrolled')
         await verifySignature(request, registry.clock(), async (signer) => {
           if (carried !== undefined) return (await agentByKey(registry, signer)).publicKey
           if (signer === keyId(publicKey)) return publicKey
-          throw new QianzhiError('QZ-REQUEST-SIGNATURE', { reason: 'it is not by the key that is to be enrolled' })
+          throw notByKey('不是待登记的密钥所签', 'it is not by the key that is to be enrolled')
         })
         const agent = await enrol(registry, request.body)
         const { jws } = await policyFor(agent.id, 0)
@@ -31,4 +31,8 @@ export function enrolApi(registry: Registry, policyFor: (agent: string, reported
       },
     )
   }
+}
+
+function notByKey(zh: string, en: string): QianzhiError {
+  return new QianzhiError('QZ-REQUEST-SIGNATURE', { reason: { zh, en } })
 }

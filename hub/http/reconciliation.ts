@@ -6,6 +6,7 @@ import { keysOfRun, readRun } from '../reconciliation/records.ts'
 import { requestRun, type RequestDeps } from '../reconciliation/requesting.ts'
 import { routesOfAgent } from '../reconciliation/routes.ts'
 import type { Api } from './server.ts'
+import { notFound } from '../records/refusals.ts'
 
 const Wanted = Type.Object({ name: Type.String({ minLength: 1, maxLength: 128 }), repair: Type.Optional(Type.Boolean()) })
 const OfRun = Type.Object({ run: Type.String({ pattern: '^[0-9]{1,18}$' }) })
@@ -28,8 +29,7 @@ export function reconciliationApi(deps: RequestDeps): Api {
       { schema: { querystring: OfRun } },
       async ({ agent, query: { run } }): Promise<ReconciliationProgress> => {
         const found = await readRun(query, run)
-        if (![found.provider, found.receiver].includes(agent.agency))
-          throw new QianzhiError('QZ-NOT-FOUND', { what: `reconciliation ${run}` })
+        if (![found.provider, found.receiver].includes(agent.agency)) throw notFound('reconciliation', run)
         const { route, state, step, rows, code, details, statement } = found
         const keys = await keysOfRun(query, run)
         return {

@@ -42,7 +42,7 @@ function codeOf(error: unknown): QianzhiError {
   if (validation || (statusCode >= 400 && statusCode < 500)) return new QianzhiError('QZ-REQUEST-INVALID', { reason }, { cause: error })
   const away = code !== undefined && (connectionErrors.test(code) || (code.length === 5 && passing.test(code)))
   if (away || /timeout exceeded when trying to connect|Connection terminated|pool after calling end/.test(reason)) {
-    return new QianzhiError('QZ-HUB-BUSY', { reason: code ?? 'store' }, { cause: error })
+    return new QianzhiError('QZ-HUB-BUSY', { reason: code ?? { zh: '数据库', en: 'store' } }, { cause: error })
   }
   return codedError(error)
 }

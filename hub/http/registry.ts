@@ -79,7 +79,7 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
 /** By `Authorization: Bearer` (programs), or the session cookie (the console). Throws QZ-SIGN-IN. */
 export async function identify(registry: Registry, request: FastifyRequest, rules?: AccessRules): Promise<Principal> {
   const secret = secretOf(request)
-  if (secret === undefined) throw new QianzhiError('QZ-SIGN-IN', { reason: '请求没有凭证 / the request has no credentials' })
+  if (secret === undefined) throw new QianzhiError('QZ-SIGN-IN', { reason: { zh: '请求没有凭证', en: 'the request has no credentials' } })
   return { ...(await principalOf(registry, secret, rules)), ip: request.ip }
 }
 
@@ -96,7 +96,7 @@ function checkOrigin(request: FastifyRequest): void {
   if (request.method === 'GET' || request.method === 'HEAD') return
   const { origin, host } = request.headers
   if (origin !== undefined && URL.canParse(origin) && new URL(origin).host === host) return
-  throw new QianzhiError('QZ-SIGN-IN', { reason: '请求来自其他网站 / the request comes from another site' })
+  throw new QianzhiError('QZ-SIGN-IN', { reason: { zh: '请求来自其他网站', en: 'the request comes from another site' } })
 }
 
 /** Who must choose another password, or set up the second factor, may do what is for oneself, and nothing else before. */
@@ -109,7 +109,9 @@ function authoriseRole(principal: Principal, { name }: Operation): void {
 /** Other media types are read as something else than bytes. */
 function checkUpload({ body }: FastifyRequest, { upload }: Operation): void {
   if (!upload || Buffer.isBuffer(body)) return
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `Content-Type: ${upload.type}` })
+  throw new QianzhiError('QZ-REQUEST-INVALID', {
+    reason: { zh: `正文类型须为 ${upload.type}`, en: `Content-Type must be ${upload.type}` },
+  })
 }
 
 async function authoriseObject(registry: Registry, request: FastifyRequest, { name, objectKind }: Operation): Promise<void> {

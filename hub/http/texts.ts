@@ -20,6 +20,6 @@ export async function checkTexts({ params, query, body }: FastifyRequest): Promi
 
 function checkText(text: string): void {
   if (text.isWellFormed() && !text.includes('\0')) return
-  const reason = '文本含有 U+0000 或不完整的字符 / a text holds U+0000 or half a character'
+  const reason = { zh: '文本含有 U+0000 或不完整的字符', en: 'a text holds U+0000 or half a character' }
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason })
 }

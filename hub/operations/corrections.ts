@@ -4,7 +4,7 @@ import { listCorrections, reportCorrection, withoutValues } from '../registry/ca
 import { correctionFlow, loadCorrection, type Correction } from '../registry/workflows/correction.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Call, type Operation } from './operation.ts'
-import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'
+import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, ShownText, Text } from './shapes.ts'
 
 const CorrectionShape = Type.Object({
   id: Type.String(),
@@ -13,7 +13,7 @@ const CorrectionShape = Type.Object({
   provider: Type.String(),
   key: nullable(Type.Record(Type.String(), Type.String())),
   items: Type.Array(Type.String()),
-  fault: Type.String(),
+  fault: ShownText,
   wanted: nullable(Type.String()),
   state: Type.String(),
   result: nullable(Type.String()),

@@ -3,7 +3,7 @@ import { explainGrantRoutes, findGrants, readGrant } from '../registry/grants/gr
 import { grantFlow } from '../registry/grants/grant-workflow.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'
-import { AgencyCode, ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode } from './shapes.ts'
+import { AgencyCode, ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, ShownText } from './shapes.ts'
 
 const grant = {
   id: Type.String(),
@@ -12,7 +12,7 @@ const grant = {
   items: Type.Array(Type.String()),
   mode: Type.String(),
   state: Type.String(),
-  reason: nullable(Type.String()),
+  reason: nullable(ShownText),
   validTo: nullable(Type.String()),
   atEnd: Type.Enum(['keep', 'remove']),
   application: nullable(Type.String()),

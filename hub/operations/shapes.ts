@@ -22,9 +22,12 @@ export const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })
 
 /** Throws QZ-REQUEST-INVALID where there is no such day. */
 export function requireDay(day: string): string {
-  if (!isDay(day)) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: day })
+  if (!isDay(day)) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `没有 ${day} 这一天`, en: `there is no day ${day}` } })
   return day
 }
+
+/** A text that a person wrote, or one of the hub's own in both languages. */
+export const ShownText = Type.Union([Type.String(), Type.Object({ zh: Type.String(), en: Type.String() })])
 
 export const ReasonBody = Type.Object({ reason: Text(1000) }, closed)
 

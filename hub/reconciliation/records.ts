@@ -1,4 +1,4 @@
-import { QianzhiError, type ErrorDetails, type QianzhiError as Coded } from '../../protocol/errors.ts'
+import type { ErrorDetails, QianzhiError as Coded } from '../../protocol/errors.ts'
 import type { ReconciliationStatement } from '../../protocol/reconciliation.ts'
 import { writeAudit } from '../records/audit.ts'
 import { notify } from '../records/notices.ts'
@@ -6,6 +6,7 @@ import type { Query, Store } from '../store/store.ts'
 import type { Compared } from './comparison.ts'
 import type { JudgedKey } from './verdict.ts'
 import type { RunRoute } from './routes.ts'
+import { notFound } from '../records/refusals.ts'
 
 export const runStates = ['waiting', 'running', 'equal', 'different', 'failed'] as const
 export type RunState = (typeof runStates)[number]
@@ -97,7 +98,7 @@ export async function readRun(query: Query, id: string): Promise<WholeRun> {
      ${tables} left join agent s on s.id = c.source_agent left join agent a on a.id = c.target_agent where c.id = $1`,
     [id],
   )
-  if (!run) throw new QianzhiError('QZ-NOT-FOUND', { what: `reconciliation ${id}` })
+  if (!run) throw notFound('reconciliation', id)
   return run
 }
 

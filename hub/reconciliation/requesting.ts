@@ -6,6 +6,7 @@ import { reconciliationTopic } from './runner.ts'
 import { insertRun, openRun } from './records.ts'
 import { runRoute } from './routes.ts'
 import type { ReconciliationSettings } from './settings.ts'
+import { conflict } from '../records/refusals.ts'
 
 export interface RequestDeps {
   store: Pick<Store, 'query' | 'transaction'>
@@ -35,11 +36,14 @@ export async function requestRun(
   const deadline = new Date(now.getTime() + settings.hours * 3_600_000)
   const id = await store.transaction(async (query) => {
     if (!(await runRoute(query, route, now))) {
-      throw new QianzhiError('QZ-ROUTE-ENDED', { route, reason: '未生效,或尚未交换 / it is not in force, or nothing was delivered yet' })
+      throw new QianzhiError('QZ-ROUTE-ENDED', {
+        route,
+        reason: { zh: '未生效,或尚未交换', en: 'it is not in force, or nothing was delivered yet' },
+      })
     }
     const made = await insertRun(query, { route, by: requester.actor, repair, now, deadline })
     const run = made ?? (await openRun(query, route))
-    if (run === undefined) throw new QianzhiError('QZ-CONFLICT', { what: `route ${route}` })
+    if (run === undefined) throw conflict('route', route)
     if (made === null)
       await query(`update reconciliation set not_before = $2, code = null, details = null where id = $1 and state = 'waiting'`, [run, now])
     await writeAudit(query, { ...requester, act: 'route.reconcile', object: `route ${route}`, details: { reconciliation: run, repair } })

@@ -164,7 +164,9 @@ export class ReconciliationRunner {
       if (clock() > deadline) throw this.#late(id)
       const now = await this.#routeOf(name)
       if (JSON.stringify(now) !== JSON.stringify(route)) {
-        throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason: '授权或版本刚改变 / the grant or the version has just changed' })
+        throw new QianzhiError('QZ-RECONCILE-NOT-NOW', {
+          reason: { zh: '授权或版本刚改变', en: 'the grant or the version has just changed' },
+        })
       }
       const text = 'update reconciliation set step = $3, rows = $4 where id = $1 and conductor = $2'
       await store.query(text, [id, this.#name, `${side} ${step}`, rows])
@@ -183,7 +185,7 @@ export class ReconciliationRunner {
 
   async #routeOf(name: string): Promise<RunRoute> {
     const route = await runRoute(this.#deps.store.query, name, this.#deps.clock())
-    if (!route) throw new QianzhiError('QZ-ROUTE-ENDED', { route: name, reason: '不在有效期内 / it is not in force' })
+    if (!route) throw new QianzhiError('QZ-ROUTE-ENDED', { route: name, reason: { zh: '不在有效期内', en: 'it is not in force' } })
     return route
   }
 }

@@ -54,7 +54,10 @@ function daysOf(range: string): Day[] {
 function checkYear({ year, holidays, workdays }: CalendarYear): void {
   for (const day of [...holidays.flatMap((range) => range.split('/')), ...workdays]) {
     if (isDay(day) && day.startsWith(`${year}-`)) continue
-    throw new QianzhiError('QZ-CONFIG', { key: `calendar ${year}`, reason: `${day} 不是该年的日期 / is no day of that year` })
+    throw new QianzhiError('QZ-CONFIG', {
+      key: `calendar ${year}`,
+      reason: { zh: `${day} 不是该年的日期`, en: `${day} is no day of that year` },
+    })
   }
 }
 

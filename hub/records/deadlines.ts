@@ -3,6 +3,7 @@ import type { Role } from './roles.ts'
 import type { Query } from '../store/store.ts'
 import { addWorkingDays, dayOf, endOf, isDay, workingDaysBetween, type Day } from './calendar.ts'
 import { readRules, type DeadlineKind, type Rules } from './settings.ts'
+import { notFound } from './refusals.ts'
 
 export interface NewDeadline {
   kind: DeadlineKind
@@ -40,7 +41,10 @@ export interface Deadline {
 export async function startDeadline(query: Query, { kind, object, agency, role, from, due }: NewDeadline): Promise<void> {
   const rules = await readRules(query)
   const { days } = rules.deadlines[kind]
-  if ((days === null) !== (due !== undefined && isDay(due))) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `${kind}: due ${due}` })
+  if ((days === null) !== (due !== undefined && isDay(due)))
+    throw new QianzhiError('QZ-REQUEST-INVALID', {
+      reason: { zh: `${kind} 的期限 ${due} 无效`, en: `due ${due} does not fit ${kind}` },
+    })
   await query(
     `insert into deadline (kind, object, agency, role, started_at, days, due) values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (kind, object) where ended_at is null do nothing`,
@@ -56,9 +60,11 @@ export async function extendDeadline(query: Query, kind: DeadlineKind, object: s
     `select id, started_at as started, days, extended, due::text from deadline where kind = $1 and object = $2 and ended_at is null for no key update`,
     [kind, object],
   )
-  if (!open) throw new QianzhiError('QZ-NOT-FOUND', { what: `deadline ${kind} ${object}` })
+  if (!open) throw notFound('deadline', `${kind} ${object}`)
   if (extension === null || open.days === null || open.extended > 0 || now >= endOf(open.due)) {
-    throw new QianzhiError('QZ-RULE', { reason: '期限只能在届满前延长一次 / a deadline can be extended once, before it is over' })
+    throw new QianzhiError('QZ-RULE', {
+      reason: { zh: '期限只能在届满前延长一次', en: 'a deadline can be extended once, before it is over' },
+    })
   }
   const due = addWorkingDays(rules.calendar, dayOf(open.started), open.days + extension)
   await query('update deadline set extended = $2, due = $3 where id = $1', [open.id, extension, due])

@@ -31,5 +31,7 @@ const code = Compile(Type.String({ pattern: codePattern }))
 export function checkCode(value: string, what: string, longest = 64): string {
   if (code.Check(value) && value.length <= longest) return value
   const rule = `a-z 0-9 . _ -, ≤ ${longest}`
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `${what} "${value}": 只能用 ${rule} / use only ${rule}` })
+  throw new QianzhiError('QZ-REQUEST-INVALID', {
+    reason: { zh: `${what} “${value}”:只能用 ${rule}`, en: `${what} "${value}": use only ${rule}` },
+  })
 }

@@ -8,6 +8,7 @@ import type { Role } from '../records/roles.ts'
 import type { Query } from '../store/store.ts'
 import { writeAudit } from '../records/audit.ts'
 import type { Registry } from '../records/registry.ts'
+import { wrongState } from '../records/refusals.ts'
 
 /** One event context to one object: what conditions and effects are told. */
 export interface TransitionContext<T, I = Record<string, unknown>> {
@@ -97,7 +98,7 @@ async function transitionOf<S extends string, T extends { state: S }>(
   const allowed = fitting.filter(({ by }) => !by || by.some((role) => context.principal.roles.includes(role)))
   if (fitting.length > 0 && allowed.length === 0) throw new QianzhiError('QZ-FORBIDDEN', { operation: `${name}.${event}` })
   for (const transition of allowed) if (await (transition.guard?.(context) ?? true)) return transition
-  throw new QianzhiError('QZ-STATE', { what: `${name} ${id}`, state: `${states[state].zh} ${state}`, event })
+  throw wrongState(name, id, states[state], event)
 }
 
 interface Recorded {

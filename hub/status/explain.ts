@@ -1,5 +1,5 @@
 import type { AgentReport, SinkReport, SnapshotProgress, SourceReport } from '../../protocol/api.ts'
-import { QianzhiError, type Language } from '../../protocol/errors.ts'
+import type { Language } from '../../protocol/errors.ts'
 import { comparePositions, showPosition, type Position, type ChainPosition } from '../../protocol/position.ts'
 import { turnOf, type Turn } from './explain-turn.ts'
 import type { Log } from '../log.ts'
@@ -8,6 +8,7 @@ import { lastRun, type LastRun } from '../reconciliation/last-equal.ts'
 import type { Store } from '../store/store.ts'
 import { standingRefusal, whyRefused } from '../supervision/refused-files.ts'
 import { readStreams } from '../exchange/streams.ts'
+import { notFound } from '../records/refusals.ts'
 
 type Fault = NonNullable<SourceReport['fault']>
 
@@ -101,7 +102,7 @@ export async function explainRoute(
   { now = new Date(), lapse = 7 }: { now?: Date; lapse?: number } = {},
 ): Promise<Explanation> {
   const [row] = await store.query<Row>(explainSql, [routeId, now])
-  if (!row) throw new QianzhiError('QZ-NOT-FOUND', { what: `route ${routeId}` })
+  if (!row) throw notFound('route', routeId)
   const [heads, notes, reconciled] = await Promise.all([
     log.heads([row.resource]),
     readStreams(store, [row.resource]),

@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import { readIfThere, syncFolder, writeDurably } from './durable-files.ts'
 
 /**
@@ -227,12 +228,12 @@ export async function stopPostmaster(folder: string, { pid }: Postmaster, patien
   process.kill(pid, 'SIGINT')
   const deadline = Date.now() + patience
   while (isAlive(pid)) {
-    if (Date.now() > deadline) throw unusable(`进程 ${pid} 未停止 / process ${pid} does not stop`)
+    if (Date.now() > deadline) throw unusable({ zh: `进程 ${pid} 未停止`, en: `process ${pid} does not stop` })
     await sleep(20)
   }
 }
 
-export function unusable(reason: string, cause?: unknown): QianzhiError {
+export function unusable(reason: string | LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-DB-UNREACHABLE', { database: 'store', reason }, { cause })
 }
 
@@ -252,7 +253,10 @@ async function binaries(): Promise<Binaries> {
     return found
   } catch (error) {
     if (error instanceof QianzhiError) throw error
-    const reason = `本机没有内置数据库(${name}),请配置外部 PostgreSQL / there is no embedded database for this machine (${name}): name a PostgreSQL`
+    const reason = {
+      zh: `本机没有内置数据库(${name}),请配置外部 PostgreSQL`,
+      en: `there is no embedded database for this machine (${name}): name a PostgreSQL`,
+    }
     throw new QianzhiError('QZ-CONFIG', { key: 'store', reason }, { cause: error })
   }
 }
@@ -262,9 +266,10 @@ async function checkReachable(path: string): Promise<void> {
   if (process.getuid?.() !== 0) return
   for (let above = dirname(path); above !== dirname(above); above = dirname(above)) {
     if ((await stat(above)).mode & 0o001) continue
-    const reason =
-      `账号 postgres 无法进入 ${above}:请安装到别处(如 /opt),或不以 root 运行,或配置外部 PostgreSQL / the account postgres cannot enter ` +
-      `${above}: install elsewhere (/opt), do not run as root, or name a PostgreSQL`
+    const reason = {
+      zh: `账号 postgres 无法进入 ${above}:请安装到别处(如 /opt),或不以 root 运行,或配置外部 PostgreSQL`,
+      en: `the account postgres cannot enter ${above}: install elsewhere (/opt), do not run as root, or name a PostgreSQL`,
+    }
     throw new QianzhiError('QZ-CONFIG', { key: 'store', reason })
   }
 }
@@ -286,6 +291,6 @@ async function freePort(preferred: number): Promise<number> {
         })
     })
   const port = (preferred && (await tryPort(preferred))) || (await tryPort(0))
-  if (!port) throw unusable('没有可用端口 / no port is free')
+  if (!port) throw unusable({ zh: '没有可用端口', en: 'no port is free' })
   return port
 }

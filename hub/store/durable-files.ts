@@ -13,7 +13,7 @@ export async function loadHubKey(data: string): Promise<SigningKey> {
   } catch (error) {
     throw new QianzhiError(
       'QZ-CONFIG',
-      { key: path, reason: `不是 Ed25519 私钥 / no Ed25519 private key: ${reasonOf(error)}` },
+      { key: path, reason: { zh: `不是 Ed25519 私钥:${reasonOf(error)}`, en: `no Ed25519 private key: ${reasonOf(error)}` } },
       { cause: error },
     )
   }

@@ -163,7 +163,7 @@ class Keeper {
       try {
         await this.start()
         // Everybody else's connections go to the old port.
-        if (this.#postmaster.port !== port) this.#reportLost(unusable(`端口 ${port} 已被占用 / port ${port} is taken`))
+        if (this.#postmaster.port !== port) this.#reportLost(unusable({ zh: `端口 ${port} 已被占用`, en: `port ${port} is taken` }))
         return
       } catch (error) {
         if (error instanceof QianzhiError && error.code === 'QZ-DATA-LOCKED') return this.#reportLost(error)

@@ -48,7 +48,7 @@ async function read(from: URL): Promise<Migration[]> {
 
 async function runOnce(client: pg.PoolClient, { name, sql, checksum }: Migration, ran: string | undefined): Promise<void> {
   if (ran === checksum) return
-  if (ran !== undefined) throw new QianzhiError('QZ-CONFLICT', { what: `migration ${name}` })
+  if (ran !== undefined) throw new QianzhiError('QZ-CONFLICT', { what: { zh: `迁移 ${name}`, en: `migration ${name}` } })
   await client.query('begin')
   await client.query(sql)
   await client.query('insert into migration (name, checksum) values ($1, $2)', [name, checksum])

@@ -1,3 +1,4 @@
+import type { LocalizedText } from '../localized.ts'
 import { buffer } from 'node:stream/consumers'
 import { PassThrough } from 'node:stream'
 import type { DataValidation, WorkbookWriter } from '@cj-tech-master/excelts'
@@ -9,7 +10,7 @@ export interface WrittenColumn {
   /** In characters of Latin script; a Chinese one takes two. */
   width?: number
   /** What a person sees who points at the header. */
-  note?: string
+  note?: LocalizedText
   /** The only values that Excel lets a person enter. */
   list?: readonly string[]
   /**
@@ -58,7 +59,7 @@ function writeSheet(book: WorkbookWriter, { name, columns, rows, frozen = true }
   columns.forEach(({ note, list }, at) => {
     const header = sheet.getCell(1, at + 1)
     header.style = { numFmt: '@', font: { bold: true } }
-    if (note !== undefined) header.note = note
+    if (note !== undefined) header.note = `${note.zh}\n${note.en}`
     const letter = columnLetters(at)
     const last = Math.max(templateRows, rows.length + 1)
     if (list && list.length > 0) sheet.dataValidations.add(`${letter}2:${letter}${last}`, oneOf(lists.formula(list)))
@@ -108,8 +109,8 @@ function oneOf(formula: string): DataValidation {
     formulae: [formula],
     allowBlank: true,
     showErrorMessage: true,
-    errorTitle: '请从列表中选择 / Choose from the list',
-    error: '只能填写下拉列表中的值 / Only values of the list are taken',
+    errorTitle: '请从列表中选择 Choose from the list',
+    error: '只能填写下拉列表中的值\nOnly values of the list are taken',
   }
 }
 

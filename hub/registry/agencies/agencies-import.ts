@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { inLanguage } from '../../../protocol/localized.ts'
+import { inLanguage, type LocalizedText } from '../../../protocol/localized.ts'
 import { checkIdentifier } from '../../../protocol/identifiers.ts'
 import type { Principal } from '../../access/principal.ts'
 import { refuseFaults } from '../../../protocol/excel/faults.ts'
@@ -26,9 +26,9 @@ const kindByName = new Map(
 
 /** An empty workbook with the columns of the import. */
 export function agencyTemplate(): Promise<Buffer> {
-  const notes: Partial<Record<Key, string>> = {
-    code: '小写字母、数字和 . _ -,不可更改 / a-z 0-9 . _ -, for ever',
-    parent: '可留空;可以是本表中的单位 / may be empty, or an agency of this sheet',
+  const notes: Partial<Record<Key, LocalizedText>> = {
+    code: { zh: '小写字母、数字和 . _ -,不可更改', en: 'a-z 0-9 . _ -, for ever' },
+    parent: { zh: '可留空;可以是本表中的单位', en: 'may be empty, or an agency of this sheet' },
   }
   const kinds = Object.values(agencyKinds).map(({ zh }) => zh)
   return writeWorkbook({

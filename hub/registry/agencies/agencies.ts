@@ -1,7 +1,7 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
+import { conflict, notFound, wrongState } from '../../records/refusals.ts'
 
 /** An agency 机关单位: provides or receives data. */
 export interface Agency {
@@ -19,7 +19,7 @@ export async function addAgency(registry: Registry, actor: string, agency: Agenc
     ])
     if (added.length > 0) await writeAudit(query, { actor, act: 'agency.add', object: agency.code, details: { name: agency.name } })
     const known = await requireAgency(query, agency.code)
-    if (known.name !== agency.name) throw new QianzhiError('QZ-CONFLICT', { what: `agency ${agency.code} (${known.name})` })
+    if (known.name !== agency.name) throw conflict('agency', agency.code, known.name)
     return known
   })
 }
@@ -27,9 +27,8 @@ export async function addAgency(registry: Registry, actor: string, agency: Agenc
 /** For whatever is made for an agency: it is not closed meanwhile. Throws QZ-NOT-FOUND, and QZ-STATE where it is closed. */
 export async function requireAgency(query: Query, code: string): Promise<Agency> {
   const [agency] = await query<Agency & { state: string }>('select code, name, state from agency where code = $1 for key share', [code])
-  if (!agency) throw new QianzhiError('QZ-NOT-FOUND', { what: `agency ${code}` })
-  if (agency.state === 'closed')
-    throw new QianzhiError('QZ-STATE', { what: `agency ${code}`, state: '已撤销 closed', event: '新增事项 / new things' })
+  if (!agency) throw notFound('agency', code)
+  if (agency.state === 'closed') throw wrongState('agency', code, { zh: '已撤销', en: 'closed' }, { zh: '新增事项', en: 'anything new' })
   return { code: agency.code, name: agency.name }
 }
 

@@ -1,23 +1,33 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
+import { joinTexts } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
+import { rule } from '../../records/refusals.ts'
 
 /** Of each kind of thing that may be in force for an agency: how many there are. */
 const inForceSql = `select
-  (select count(*) from agency where parent = $1 and state = 'active')::int as "下级单位 / agencies below",
-  (select count(*) from person where agency = $1 and state <> 'disabled')::int as "人员 / people",
-  (select count(*) from agent where agency = $1 and state = 'active')::int as "前置机代理 / agents",
-  (select count(*) from resource where agency = $1 and state <> 'withdrawn')::int as "资源 / resources",
-  (select count(*) from access_grant where agency = $1 and state in ('active', 'suspended', 'held'))::int as "授权 / grants"`
+  (select count(*) from agency where parent = $1 and state = 'active')::int as below,
+  (select count(*) from person where agency = $1 and state <> 'disabled')::int as people,
+  (select count(*) from agent where agency = $1 and state = 'active')::int as agents,
+  (select count(*) from resource where agency = $1 and state <> 'withdrawn')::int as resources,
+  (select count(*) from access_grant where agency = $1 and state in ('active', 'suspended', 'held'))::int as grants`
+
+const countNames = {
+  below: { zh: '下级单位', en: 'agencies below' },
+  people: { zh: '人员', en: 'people' },
+  agents: { zh: '前置机代理', en: 'agents' },
+  resources: { zh: '资源', en: 'resources' },
+  grants: { zh: '授权', en: 'grants' },
+} as const
 
 /** An agency is closed only when nothing is in force for it (QZ-RULE, which names what is). */
 export async function checkClosable(query: Query, code: string): Promise<void> {
   // What is being made for it comes first, or sees that it is closed.
   await query('select from agency where code = $1 for update', [code])
-  const [counts] = await query<Record<string, number>>(inForceSql, [code])
-  const left = Object.entries(counts!).filter(([, count]) => count > 0)
+  const [counts] = await query<Record<keyof typeof countNames, number>>(inForceSql, [code])
+  const left = Object.entries(countNames).filter(([name]) => counts![name as keyof typeof countNames] > 0)
   if (left.length === 0) return
-  const names = left.map(([name, count]) => `${name} ${count}`).join('; ')
-  throw new QianzhiError('QZ-RULE', { reason: `该单位仍有未了结事项 / something is still in force for the agency: ${names}` })
+  const named = left.map(([name, text]) => joinTexts([text, counts![name as keyof typeof countNames]], ' '))
+  const { zh, en } = joinTexts(named, { zh: '、', en: ', ' })
+  throw rule(`该单位仍有未了结事项:${zh}`, `something is still in force for the agency: ${en}`)
 }
 
 /** What opens doors in its name no longer does. */

@@ -45,7 +45,7 @@ export async function putRules(
   const document = documents[/\.(\w+)$/.exec(name)?.[1]?.toLowerCase() ?? '']
   if (!document || content.length === 0 || !document.holds(content) || !/^[^/\\\p{C}]+$/u.test(name)) {
     throw new QianzhiError('QZ-REQUEST-INVALID', {
-      reason: '只接受 PDF、DOCX 或 UTF-8 文本文件(.pdf .docx .txt) / only PDF, DOCX or UTF-8 text (.pdf .docx .txt)',
+      reason: { zh: '只接受 PDF、DOCX 或 UTF-8 文本文件(.pdf .docx .txt)', en: 'only PDF, DOCX or UTF-8 text (.pdf .docx .txt)' },
     })
   }
   return change(registry, async (query) => {
@@ -87,6 +87,9 @@ export async function readRules(
     `select name, type, content from agency_rules where agency = $1 and version = $2`,
     [agency, version],
   )
-  if (!found) throw new QianzhiError('QZ-NOT-FOUND', { what: `agency ${agency}: rules ${version}` })
+  if (!found)
+    throw new QianzhiError('QZ-NOT-FOUND', {
+      what: { zh: `${agency} 的内部制度第 ${version} 版`, en: `agency ${agency}: rules ${version}` },
+    })
   return found
 }

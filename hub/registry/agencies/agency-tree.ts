@@ -7,6 +7,7 @@ import { checkClosable, endOfAgency } from './agency-closing.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { indexAgency } from '../publishing/publishing.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
+import { conflict, notFound } from '../../records/refusals.ts'
 
 /** Towns and streets; municipal bodies; central and provincial bodies stationed in the city; others (Art. 2, 4). */
 export const agencyKinds = {
@@ -46,7 +47,7 @@ export function listAgencyTree({ store }: Registry, { state, parent }: { state?:
 
 export async function readAgency(query: Query, code: string): Promise<AgencyRecord> {
   const [agency] = await query<AgencyRecord>(`${agencySql} where a.code = $1`, [code])
-  if (!agency) throw new QianzhiError('QZ-NOT-FOUND', { what: `agency ${code}` })
+  if (!agency) throw notFound('agency', code)
   return agency
 }
 
@@ -72,7 +73,7 @@ export async function insertAgency(query: Query, principal: Principal, input: Ag
     'insert into agency (code, name, parent, kind, uscc) values ($1, $2, $3, $4, $5) on conflict do nothing returning 1',
     [code, name, parent, kind, uscc],
   )
-  if (added.length === 0) throw new QianzhiError('QZ-CONFLICT', { what: `agency ${code}` })
+  if (added.length === 0) throw conflict('agency', code)
   await writeAudit(query, { ...actedBy(principal), act: 'agency.create', object: `agency ${code}`, details: { name, parent, kind, uscc } })
   return readAgency(query, code)
 }
@@ -149,7 +150,7 @@ export async function nameResponsible(registry: Registry, principal: Principal, 
     const ids = [named.responsible, named.deputy].filter((id) => id !== null)
     const people = await query(`select from person where id::text = any($1) and agency = $2 and state <> 'disabled'`, [ids, code])
     if (people.length !== ids.length) {
-      const reason = '须是本单位两名不同的在用人员(第二十三条) / two different people of the agency, not disabled (Art. 23)'
+      const reason = { zh: '须是本单位两名不同的在用人员(第二十三条)', en: 'two different people of the agency, not disabled (Art. 23)' }
       throw new QianzhiError('QZ-RULE', { reason })
     }
     await query('update agency set responsible = $2, deputy = $3 where code = $1', [code, named.responsible, named.deputy])

@@ -1,12 +1,13 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { itemById, keyItems } from '../../../protocol/schema.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Principal } from '../../access/principal.ts'
 import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { record } from '../workflow.ts'
-import { correctionFlow, correctionSql, loadCorrection, type Correction } from '../workflows/correction.ts'
+import { correctionFlow, correctionSql, loadCorrection, withFault, type Correction } from '../workflows/correction.ts'
 
 export interface NewCorrection {
   resource: string
@@ -31,18 +32,18 @@ async function checkReceives(query: Query, { agency }: Principal, resource: stri
   const [grant] = await query('select from access_grant where resource = $1 and agency = $2 limit 1', [resource, agency])
   if (grant) return
   throw new QianzhiError('QZ-RULE', {
-    reason: '只能更正本单位获取的数据(第十八条) / only data that your agency receives can be corrected (Art. 18)',
+    reason: { zh: '只能更正本单位获取的数据(第十八条)', en: 'only data that your agency receives can be corrected (Art. 18)' },
   })
 }
 
 async function checkNames(query: Query, { resource, key, items = [] }: NewCorrection): Promise<void> {
   const { schema } = await requireResource(query, resource)
   const unknown = items.find((id) => !itemById(schema, id))
-  if (unknown !== undefined) throw invalid(`没有信息项 ${unknown} / item ${unknown} does not exist`)
+  if (unknown !== undefined) throw invalid({ zh: `没有信息项 ${unknown}`, en: `item ${unknown} does not exist` })
   if (!key) return
   const wanted = keyItems(schema).map(({ id }) => id)
   if (wanted.toSorted().join() === Object.keys(key).toSorted().join()) return
-  throw invalid(`行须以主键 ${wanted.join('、')} 指明 / a row is named by its key items ${wanted.join(', ')}`)
+  throw invalid({ zh: `行须以主键 ${wanted.join('、')} 指明`, en: `a row is named by its key items ${wanted.join(', ')}` })
 }
 
 /** A receiver's agent reports what its table refuses (see refusals.ts); the provider is told at once, the office passes it on. */
@@ -89,17 +90,18 @@ async function insertCorrection(
 }
 
 /** Those of an agency, as reporter or provider; `only` null: all. What was said of rows is shown to the parties and the office alone. */
-export function listCorrections(
+export async function listCorrections(
   { store }: Registry,
   agencyScope: string | null,
   before: string | null,
   limit: number,
 ): Promise<Correction[]> {
-  return store.query<Correction>(
+  const corrections = await store.query<Correction>(
     `${correctionSql} where ($1::text is null or c.agency = $1 or r.agency = $1) and ($2::bigint is null or c.id < $2)
      order by c.id desc limit $3`,
     [agencyScope, before, limit],
   )
+  return corrections.map(withFault)
 }
 
 /** Supervisors see acts and states, not row values (Art. 25). */
@@ -107,6 +109,6 @@ export function withoutValues(correction: Correction): Correction {
   return { ...correction, key: null, fault: '', wanted: null, answer: null, reason: null }
 }
 
-function invalid(reason: string): QianzhiError {
+function invalid(reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-REQUEST-INVALID', { reason })
 }

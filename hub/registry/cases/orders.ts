@@ -1,4 +1,3 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Principal } from '../../access/principal.ts'
 import { dayOf, type Day } from '../../records/calendar.ts'
 import { startDeadline } from '../../records/deadlines.ts'
@@ -8,6 +7,7 @@ import { change, type Registry } from '../../records/registry.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { record } from '../workflow.ts'
 import { loadOrder, orderCauses, orderSql, type Order, type OrderCause } from '../workflows/order.ts'
+import { rule } from '../../records/refusals.ts'
 
 export interface NewOrder {
   agency: string
@@ -49,8 +49,4 @@ export function listOrders({ store }: Registry, agencyScope: string | null, befo
     `${orderSql} where ($1::text is null or agency = $1) and ($2::bigint is null or id < $2) order by id desc limit $3`,
     [agencyScope, before, limit],
   )
-}
-
-function rule(zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-RULE', { reason: `${zh} / ${en}` })
 }

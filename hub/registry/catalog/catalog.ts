@@ -4,6 +4,7 @@ import { opennessState, type CatalogContent, type OpennessState } from './conten
 import { diffContent, type CatalogDiff } from './diff.ts'
 import { catalogCode } from './classification.ts'
 import type { Resource } from './resources.ts'
+import { notFound } from '../../records/refusals.ts'
 
 /** What is published of a resource. One that was published without a registration may not be classified yet. */
 export type PublishedContent = Omit<CatalogContent, 'classification'> & { classification?: string }
@@ -48,7 +49,7 @@ export async function findEntry(query: Query, code: string): Promise<Entry | und
 /** Throws QZ-NOT-FOUND. */
 export async function requireEntry(query: Query, code: string): Promise<Entry> {
   const entry = await findEntry(query, code)
-  if (!entry) throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${code}` })
+  if (!entry) throw notFound('resource', code)
   return entry
 }
 
@@ -91,7 +92,10 @@ export function listVersions(query: Query, resource: string): Promise<CatalogVer
 /** Throws QZ-NOT-FOUND. */
 export async function requireVersion(query: Query, resource: string, number: number): Promise<CatalogVersion> {
   const [version] = await query<CatalogVersion>(`${versionSql} and number = $2`, [resource, number])
-  if (!version) throw new QianzhiError('QZ-NOT-FOUND', { what: `version ${number} of resource ${resource}` })
+  if (!version)
+    throw new QianzhiError('QZ-NOT-FOUND', {
+      what: { zh: `资源 ${resource} 的第 ${number} 版`, en: `version ${number} of resource ${resource}` },
+    })
   return version
 }
 

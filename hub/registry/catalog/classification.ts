@@ -3,6 +3,7 @@ import { actedBy, type Principal } from '../../access/principal.ts'
 import type { Query } from '../../store/store.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import { conflict, notFound } from '../../records/refusals.ts'
 
 /** A class of the national catalog guide: class (1 digit), item (2), sub-item (3), detail (up to 6). */
 export interface Classification {
@@ -19,7 +20,7 @@ export function listClassifications({ store }: Registry): Promise<Classification
 /** Throws QZ-NOT-FOUND. */
 export async function requireClassification(query: Query, code: string): Promise<Classification> {
   const [found] = await query<Classification>('select code, parent, zh, en from classification where code = $1', [code])
-  if (!found) throw new QianzhiError('QZ-NOT-FOUND', { what: `classification ${code}` })
+  if (!found) throw notFound('classification', code)
   return found
 }
 
@@ -37,7 +38,7 @@ export async function addClassification(
       [added.code, parent, added.zh, added.en],
     )
     const found = await requireClassification(query, added.code)
-    if (found.zh !== added.zh) throw new QianzhiError('QZ-CONFLICT', { what: `classification ${added.code} (${found.zh})` })
+    if (found.zh !== added.zh) throw conflict('classification', added.code, found.zh)
     if (row)
       await writeAudit(query, {
         ...actedBy(principal),
@@ -53,7 +54,7 @@ export async function addClassification(
 function parentOf(code: string): string {
   const parts = /^([1-9])([0-9]{2})(?:([0-9]{3})([0-9]{1,6})?)?$/.exec(code)
   if (!parts || parts[2] === '00' || parts[3] === '000') {
-    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `分类编码 ${code} / classification code ${code}` })
+    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `分类编码 ${code} 无效`, en: `${code} is no classification code` } })
   }
   const [, top, item, subItem, detail] = parts
   return detail ? `${top}${item}${subItem}` : subItem ? `${top}${item}` : top!
@@ -74,6 +75,6 @@ export async function nextSequence(query: Query, classification: string): Promis
     'update classification set last_sequence = last_sequence + 1 where code = $1 returning last_sequence as last',
     [classification],
   )
-  if (!row) throw new QianzhiError('QZ-NOT-FOUND', { what: `classification ${classification}` })
+  if (!row) throw notFound('classification', classification)
   return row.last
 }

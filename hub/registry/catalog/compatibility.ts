@@ -65,7 +65,7 @@ export function checkCompatible(before: Schema, after: Draft): void {
   const [first] = incompatibilities(before, after)
   if (!first) return
   throw new QianzhiError('QZ-SCHEMA', {
-    reason: `与现行版本 ${before.version} 不兼容:${first.zh} / not compatible with version ${before.version}: ${first.en}`,
+    reason: { zh: `与现行版本 ${before.version} 不兼容:${first.zh}`, en: `not compatible with version ${before.version}: ${first.en}` },
   })
 }
 

@@ -14,7 +14,10 @@ const maxResources = 5_000
 export async function exportCatalog({ store }: Registry, agency: string | null): Promise<Buffer> {
   const entries = await listEntries(store.query, agency)
   if (entries.length > maxResources) {
-    const reason = `${entries.length} > ${maxResources} 个资源,请按单位导出 / resources: export agency by agency`
+    const reason = {
+      zh: `共 ${entries.length} 个资源,超过 ${maxResources} 个,请按单位导出`,
+      en: `${entries.length} resources are more than ${maxResources}: export agency by agency`,
+    }
     throw new QianzhiError('QZ-REQUEST-INVALID', { reason })
   }
   return writeWorkbook({ sheets: sheets(entries, false) })

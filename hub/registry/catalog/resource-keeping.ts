@@ -1,16 +1,15 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Principal } from '../../access/principal.ts'
 import { requireEntry, type Entry } from './catalog.ts'
 import { lockResource, putEntry } from '../publishing/publishing.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import { wrongState } from '../../records/refusals.ts'
 
 /** Whether the hub stores a resource's data or only relays it: its provider decides (Art. 5). Throws QZ-NOT-FOUND, QZ-STATE. */
 export async function keepResource(registry: Registry, principal: Principal, code: string, keep: 'store' | 'relay'): Promise<Entry> {
   return change(registry, async (query, affectedAgents) => {
     await lockResource(query, code)
     const before = await requireEntry(query, code)
-    if (before.state === 'withdrawn')
-      throw new QianzhiError('QZ-STATE', { what: `resource ${code}`, state: '已撤销 withdrawn', event: 'resource.keep' })
+    if (before.state === 'withdrawn') throw wrongState('resource', code, { zh: '已撤销', en: 'withdrawn' }, 'resource.keep')
     if (before.keep === keep) return before
     const { agency, standard } = before
     const content = { ...before.content, keep }

@@ -1,7 +1,7 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Schema } from '../../../protocol/schema.ts'
 import type { Query } from '../../store/store.ts'
 import type { Registry } from '../../records/registry.ts'
+import { notFound } from '../../records/refusals.ts'
 
 export interface Resource {
   code: string
@@ -22,7 +22,7 @@ const columns = `r.code, r.agency, r.producer, r.keep, r.state, r.version, v.sch
 
 export async function requireResource(query: Query, code: string): Promise<Resource> {
   const [resource] = await query<Resource>(`select ${columns} where r.code = $1`, [code])
-  if (!resource) throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${code}` })
+  if (!resource) throw notFound('resource', code)
   return resource
 }
 

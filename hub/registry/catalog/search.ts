@@ -262,5 +262,5 @@ function readPlace(after: string): Place {
   } catch {
     // Refused below.
   }
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'after 不是上一页给出的值 / after is not what the page before gave' })
+  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: 'after 不是上一页给出的值', en: 'after is not what the page before gave' } })
 }

@@ -23,7 +23,7 @@ export interface CatalogColumn<T> {
   key: string
   headers: readonly [zh: string, en: string]
   required?: boolean
-  note?: string
+  note?: LocalizedText
   cell: Cell
   /** What export writes. */
   of: (row: T) => unknown
@@ -117,17 +117,17 @@ const resourceCells: Partial<Record<keyof CatalogContent, Cell>> = {
   table: text,
 }
 
-const notes: Record<string, string> = {
-  code: '小写字母、数字和 . _ -,发布后不可更改;信息项表以此对应 / a-z 0-9 . _ -, for ever; items refer to it',
-  classification: '分类编码:类1位+项2位+目3位+细目 / class, item, sub-item, detail',
-  shareModes: '多个以“、”分隔 / several with 、 between',
-  keywords: '多个以“、”分隔 / several with 、 between',
-  related: '资源标识,多个以“、”分隔 / resource codes, with 、 between',
-  cycle: '最低每季度更新一次(第十四条) / at least quarterly (Art. 14)',
-  id: '小写字母开头,只用 a-z 0-9 _,至多 30 位,发布后不可更改 / for ever',
-  name: '落地表的列名;空则同信息项标识 / as the item id where empty',
-  role: '第六条规定的必备信息项 / the mandatory item of Art. 6 that it is',
-  basis: '该数据已由其他单位提供时须填(第十三条) / needed where another agency supplies it (Art. 13)',
+const notes: Record<string, LocalizedText> = {
+  code: { zh: '小写字母、数字和 . _ -,发布后不可更改;信息项表以此对应', en: 'a-z 0-9 . _ -, for ever; items refer to it' },
+  classification: { zh: '分类编码:类1位+项2位+目3位+细目', en: 'class, item, sub-item, detail' },
+  shareModes: { zh: '多个以“、”分隔', en: 'several with 、 between' },
+  keywords: { zh: '多个以“、”分隔', en: 'several with 、 between' },
+  related: { zh: '资源标识,多个以“、”分隔', en: 'resource codes, with 、 between' },
+  cycle: { zh: '最低每季度更新一次(第十四条)', en: 'at least quarterly (Art. 14)' },
+  id: { zh: '小写字母开头,只用 a-z 0-9 _,至多 30 位,发布后不可更改', en: 'for ever' },
+  name: { zh: '落地表的列名;空则同信息项标识', en: 'as the item id where empty' },
+  role: { zh: '第六条规定的必备信息项', en: 'the mandatory item of Art. 6 that it is' },
+  basis: { zh: '该数据已由其他单位提供时须填(第十三条)', en: 'needed where another agency supplies it (Art. 13)' },
 }
 
 /** The resources' sheet; import ignores what is shown only. */

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Type, type Static } from 'typebox'
 import { identifierPattern } from '../../../protocol/schema.ts'
-import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
 import type { Fault } from './check.ts'
 import { CatalogContent, type DraftContent } from './content.ts'
+import { notFound, wrongState } from '../../records/refusals.ts'
 
 const closed = { additionalProperties: false }
 
@@ -79,8 +79,8 @@ export async function publishedForm(query: Query, code: string): Promise<Standar
     'select form, state from standard where code = $1',
     [code],
   )
-  if (!standard) throw new QianzhiError('QZ-NOT-FOUND', { what: `standard ${code}` })
+  if (!standard) throw notFound('standard', code)
   const { form, state } = standard
   if (form && state === 'published') return form
-  throw new QianzhiError('QZ-STATE', { what: `standard ${code}`, state: `${standardStates[state].zh} ${state}`, event: 'standard.adopt' })
+  throw wrongState('standard', code, standardStates[state], 'standard.adopt')
 }

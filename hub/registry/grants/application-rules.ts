@@ -5,6 +5,7 @@ import { endOf, isDay } from '../../records/calendar.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { requireActiveAgent } from '../machines/agents.ts'
 import type { ShareMode } from './grants.ts'
+import { notFound, rule } from '../../records/refusals.ts'
 
 /** What is asked for: one resource, or all adopters of a standard. */
 export interface Wanted {
@@ -77,7 +78,7 @@ async function checkForm(query: Query, wanted: Wanted): Promise<void> {
   if (wanted.items.length === 0) throw rule('没有写信息项(第十六条)', 'it names no item (Art. 16)')
   if (wanted.standard !== null) return checkOpen(await standardItems(query, wanted.standard), wanted.items)
   const [resource] = await coveredBy(query, wanted)
-  if (!resource) throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${wanted.resource}` })
+  if (!resource) throw notFound('resource', wanted.resource!)
   if (resource.agency === wanted.agency) throw rule('这是本单位自己的资源', 'the resource is its own')
   const why = whyNotShared(resource, wanted.mode)
   if (why) throw rule(...why)
@@ -89,7 +90,7 @@ async function standardItems(query: Query, code: string): Promise<Item[]> {
   const [standard] = await query<{ state: string; items: Item[] }>(`select state, form -> 'items' as items from standard where code = $1`, [
     code,
   ])
-  if (!standard) throw new QianzhiError('QZ-NOT-FOUND', { what: `standard ${code}` })
+  if (!standard) throw notFound('standard', code)
   if (standard.state === 'published') return standard.items
   throw rule(`数据标准 ${code} 未发布`, `standard ${code} is not published`)
 }
@@ -116,15 +117,11 @@ async function checkAgent(query: Query, { mode, agent, agency }: Wanted): Promis
 export async function requireMachine(query: Query, agent: string | undefined): Promise<void> {
   if (agent === undefined) return
   const [known] = await query('select from agent where id = $1', [agent])
-  if (!known) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${agent}` })
+  if (!known) throw notFound('agent', agent)
 }
 
 /** To the end of that day where the city is. Throws QZ-REQUEST-INVALID. */
 export function dayEnd(day: string): Date {
   if (isDay(day)) return endOf(day)
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `${day}: 日期 / a day` })
-}
-
-export function rule(zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-RULE', { reason: `${zh} / ${en}` })
+  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `${day} 不是日期`, en: `${day} is no day` } })
 }

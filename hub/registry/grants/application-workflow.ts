@@ -2,11 +2,12 @@ import { dropDeadline, endDeadline, extendDeadline, startDeadline } from '../../
 import { notify, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { loadApplication, type Application, type ApplicationState } from './applications.ts'
-import { checkWanted, coveredBy, dayEnd, requireMachine, rule, whyNotShared, type Covered, type Wanted } from './application-rules.ts'
+import { checkWanted, coveredBy, dayEnd, requireMachine, whyNotShared, type Covered, type Wanted } from './application-rules.ts'
 import { askConsent, grantCovered, lockStandard } from './approve-application.ts'
 import { shareResource } from './grants.ts'
 import { agencyWith } from '../agencies/offices.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { rule } from '../../records/refusals.ts'
 
 type On<I = unknown> = TransitionContext<Application, I>
 

@@ -1,7 +1,7 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
 import type { Wanted } from './application-rules.ts'
 import type { Registry } from '../../records/registry.ts'
+import { notFound } from '../../records/refusals.ts'
 
 /** An application 共享申请 (Art. 7, 16). */
 export interface Application extends Wanted {
@@ -43,7 +43,7 @@ const applicationSql = `select a.id, a.agency, a.resource, a.standard, coalesce(
 
 export async function loadApplication(query: Query, id: string): Promise<Application> {
   const [application] = await query<Application>(`${applicationSql} where a.id::text = $1`, [id])
-  if (!application) throw new QianzhiError('QZ-NOT-FOUND', { what: `application ${id}` })
+  if (!application) throw notFound('application', id)
   return application
 }
 
@@ -77,5 +77,5 @@ export function listApplications({ store }: Registry, filter: ApplicationFilter)
 export async function readApplication({ store }: Registry, id: string, agency: string | null): Promise<Application> {
   const application = await loadApplication(store.query, id)
   if (application.submitted !== null || application.agency === agency) return application
-  throw new QianzhiError('QZ-NOT-FOUND', { what: `application ${id}` })
+  throw notFound('application', id)
 }

@@ -2,13 +2,14 @@ import type { PreviewAnswer } from '../../../protocol/asks.ts'
 import { codedError, QianzhiError } from '../../../protocol/errors.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import type { AgentRequests } from '../../exchange/agent-requests.ts'
-import { coveredBy, dayEnd, openItems, requireMachine, rule, whyNotShared, type Covered } from './application-rules.ts'
+import { coveredBy, dayEnd, openItems, requireMachine, whyNotShared, type Covered } from './application-rules.ts'
 import { loadApplication, type Application } from './applications.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { producerOf } from '../catalog/resources.ts'
 import { applyEvent, record } from '../workflow.ts'
 import { applicationFlow, type ApplicationContent } from './application-workflow.ts'
+import { notFound, rule } from '../../records/refusals.ts'
 
 export interface NewApplication extends ApplicationContent {
   /** One of the two. */
@@ -20,12 +21,12 @@ export interface NewApplication extends ApplicationContent {
 export async function draftApplication(registry: Registry, principal: Principal, wanted: NewApplication): Promise<Application> {
   const { resource = null, standard = null, ...input } = wanted
   if ((resource === null) === (standard === null)) {
-    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: '资源或数据标准,二选一 / either a resource or a standard' })
+    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: '资源或数据标准,二选一', en: 'either a resource or a standard' } })
   }
   const { mode, items, purpose, basis, agent = null, until, atEnd = 'keep' } = input
   return change(registry, async (query) => {
     const [known] = await query('select from resource where code = $1 union all select from standard where code = $2', [resource, standard])
-    if (!known) throw new QianzhiError('QZ-NOT-FOUND', { what: resource === null ? `standard ${standard}` : `resource ${resource}` })
+    if (!known) throw resource === null ? notFound('standard', standard!) : notFound('resource', resource)
     await requireMachine(query, input.agent)
     const [row] = await query<{ id: string }>(
       `insert into application (agency, resource, standard, mode, items, purpose, basis, agent, until, at_end, state, created_at)
@@ -107,7 +108,10 @@ export async function previewApplication(
   const why = whyNotShared(resource, application.mode)
   if (why) throw rule(...why)
   const [producer] = await query<{ id: string | null }>(`select ${producerOf} as id from resource r where r.code = $1`, [resource.code])
-  if (!producer?.id) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent of resource ${resource.code}` })
+  if (!producer?.id)
+    throw new QianzhiError('QZ-NOT-FOUND', {
+      what: { zh: `资源 ${resource.code} 的前置机代理`, en: `agent of resource ${resource.code}` },
+    })
   const items = openItems(resource.schema, application.items)
   const question = { kind: 'preview', resource: resource.code, schema: resource.schema, items, rows: 20 } as const
   const answer = await asks.ask(producer.id, question, { signal })
@@ -126,5 +130,7 @@ async function previewed(registry: Registry, principal: Principal, application: 
   const within = principal.roles.includes('office') ? covered : covered.filter(({ agency }) => agency === principal.agency)
   const resource = wanted === undefined ? within[0] : within.find(({ code }) => code === wanted)
   if (resource) return resource
-  throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${wanted ?? ''} of application ${application.id}` })
+  throw new QianzhiError('QZ-NOT-FOUND', {
+    what: { zh: `申请 ${application.id} 中的资源 ${wanted ?? ''}`, en: `resource ${wanted ?? ''} of application ${application.id}` },
+  })
 }

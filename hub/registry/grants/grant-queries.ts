@@ -1,7 +1,7 @@
 import { theHub } from '../../access/principal.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import type { Query } from '../../store/store.ts'
-import { requireGrant, type Grant } from './grants.ts'
+import { type Grant, requireGrant, withReason } from './grants.ts'
 import { expirePublications } from '../cases/publications.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { applyEvent } from '../workflow.ts'
@@ -42,22 +42,23 @@ const listed = `select g.id, g.resource, g.agency, g.items, g.mode, g.state, g.r
   from access_grant g join resource r on r.code = g.resource`
 
 /** By id. */
-export function findGrants(
+export async function findGrants(
   { store }: Registry,
   { agencyScope, state, resource, agency, after, limit }: GrantFilter,
 ): Promise<ListedGrant[]> {
-  return store.query<ListedGrant>(
+  const grants = await store.query<ListedGrant>(
     `${listed} where ($1::text is null or g.agency = $1 or r.agency = $1) and ($2::text is null or g.state = $2)
        and ($3::text is null or g.resource = $3) and ($4::text is null or g.agency = $4) and ($5::text is null or g.id > $5)
      order by g.id limit $6`,
     [agencyScope, state ?? null, resource ?? null, agency ?? null, after ?? null, limit],
   )
+  return grants.map(withReason)
 }
 
 export async function readGrant({ store }: Registry, id: string): Promise<ListedGrant & { routes: GrantedRoute[] }> {
   await requireGrant(store.query, id)
   const [grant] = await store.query<ListedGrant>(`${listed} where g.id = $1`, [id])
-  return { ...grant!, routes: await grantedRoutes(store.query, id) }
+  return { ...withReason(grant!), routes: await grantedRoutes(store.query, id) }
 }
 
 function grantedRoutes(query: Query, grant: string): Promise<GrantedRoute[]> {

@@ -1,4 +1,3 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import { itemById } from '../../../protocol/schema.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
@@ -6,6 +5,7 @@ import { checkItems, explainGrant, requireGrant, type Grant, type GrantState } f
 import { requireResource } from '../catalog/resources.ts'
 import { routesOf } from './routes.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { rule } from '../../records/refusals.ts'
 
 type On<I = unknown> = TransitionContext<Grant, I>
 
@@ -48,12 +48,15 @@ async function because({ query, subject, input, affectedAgents }: On<{ reason: s
 }
 
 async function becauseOver({ query, subject, affectedAgents }: On): Promise<void> {
-  await explainGrant(query, subject.id, '授权期限已满 / its period is over', affectedAgents)
+  await explainGrant(query, subject.id, { zh: '授权期限已满', en: 'its period is over' }, affectedAgents)
 }
 
 async function becauseOfVersion({ query, subject, affectedAgents }: On): Promise<void> {
   const { heldVersion: version } = subject
-  const reason = `资源第 ${version} 版不兼容,待接收方确认 / version ${version} of the resource is not compatible: the receiver must accept it`
+  const reason = {
+    zh: `资源第 ${version} 版不兼容,待接收方确认`,
+    en: `version ${version} of the resource is not compatible: the receiver must accept it`,
+  }
   await explainGrant(query, subject.id, reason, affectedAgents)
 }
 
@@ -113,8 +116,4 @@ function tell(zh: string, en: string) {
       en: `Grant ${id} (resource ${resource} to ${agency}) is ${en}${why}`,
     })
   }
-}
-
-function rule(zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-RULE', { reason: `${zh} / ${en}` })
 }

@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { itemById, type Schema } from '../../../protocol/schema.ts'
+import { type LocalizedText, readText, storeText } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { requireResource } from '../catalog/resources.ts'
+import { conflict, notFound } from '../../records/refusals.ts'
 
 /** A grant 授权: what an approved application permits. */
 export interface Grant {
@@ -16,7 +18,8 @@ export interface Grant {
   items: string[]
   mode: ShareMode
   state: GrantState
-  reason: string | null
+  /** A person's own words, or the hub's in both languages. */
+  reason: string | LocalizedText | null
   validTo: Date | null
   /** What becomes of the delivered data when the grant ends. */
   atEnd: 'keep' | 'remove'
@@ -112,7 +115,7 @@ async function findSame(query: Query, id: string | undefined, content: Content):
     return all.find(same)
   }
   const [known] = await query<Grant>(`select ${columns} where id = $1`, [id])
-  if (known && !same(known)) throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id}` })
+  if (known && !same(known)) throw conflict('grant', id)
   return known
 }
 
@@ -139,7 +142,7 @@ export async function setGrantState(
     const grant = await requireGrant(query, id)
     if (grant.state === state) return grant
     checkInForce(grant)
-    if (state === 'active' && grant.state === 'held') throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id} (held)` })
+    if (state === 'active' && grant.state === 'held') throw conflict('grant', id, 'held')
     await query('update access_grant set state = $2 where id = $1', [id, state])
     await explainGrant(query, id, state === 'active' ? null : reason, affectedAgents)
     const act = { active: 'grant.resume', suspended: 'grant.suspend', revoked: 'grant.revoke' }[state]
@@ -149,14 +152,19 @@ export async function setGrantState(
 }
 
 /** Why it is in the state in which it now is: its receivers are told by their next poll, and get their new policy. */
-export async function explainGrant(query: Query, id: string, reason: string | null, affectedAgents: Set<string>): Promise<void> {
-  await query('update access_grant set reason = $2 where id = $1', [id, reason])
+export async function explainGrant(
+  query: Query,
+  id: string,
+  reason: string | LocalizedText | null,
+  affectedAgents: Set<string>,
+): Promise<void> {
+  await query('update access_grant set reason = $2 where id = $1', [id, reason === null ? null : storeText(reason)])
   await concernReceivers(query, id, affectedAgents)
 }
 
 /** Throws QZ-CONFLICT where it has ended for ever. */
 function checkInForce({ id, state }: Grant): void {
-  if (endStates.includes(state)) throw new QianzhiError('QZ-CONFLICT', { what: `grant ${id} (${state})` })
+  if (endStates.includes(state)) throw conflict('grant', id, state)
 }
 
 const endStates: readonly GrantState[] = ['revoked', 'expired', 'given-up']
@@ -182,14 +190,19 @@ export async function concernReceivers(query: Query, id: string, affectedAgents:
 
 export async function requireGrant(query: Query, id: string): Promise<Grant> {
   const [grant] = await query<Grant>(`select ${columns} where id = $1`, [id])
-  if (!grant) throw new QianzhiError('QZ-NOT-FOUND', { what: `grant ${id}` })
-  return grant
+  if (!grant) throw notFound('grant', id)
+  return withReason(grant)
 }
 
-export function listGrants({ store }: Registry): Promise<Grant[]> {
-  return store.query<Grant>(`select ${columns} order by id`)
+export async function listGrants({ store }: Registry): Promise<Grant[]> {
+  return (await store.query<Grant>(`select ${columns} order by id`)).map(withReason)
+}
+
+/** A grant as it is read from its row, where the reason is a text. */
+export function withReason<G extends Pick<Grant, 'reason'>>(row: G): G {
+  return typeof row.reason === 'string' ? { ...row, reason: readText(row.reason) } : row
 }
 
 function invalid(zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-REQUEST-INVALID', { reason: `授权:${zh} / grant: ${en}` })
+  return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `授权:${zh}`, en: `grant: ${en}` } })
 }

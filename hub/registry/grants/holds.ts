@@ -1,3 +1,4 @@
+import { storeText } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { notify } from '../../records/notices.ts'
 import type { Entry } from '../catalog/catalog.ts'
@@ -37,7 +38,7 @@ export async function holdGrants(
     const to = grant.state === 'suspended' ? 'suspended' : 'held'
     await query(
       `update access_grant set state = $2, held_version = $3, reason = case when state = 'suspended' then reason else $4 end where id = $1`,
-      [grant.id, to, version, `${reason.zh} / ${reason.en}`],
+      [grant.id, to, version, storeText(reason)],
     )
     const by = { ...principal, person: null, roles: [], via: 'hub' as const }
     await record(query, { workflow: 'grant', object: grant.id, event: 'hold', from: grant.state, to, principal: by, input: { version } })

@@ -29,7 +29,10 @@ export async function currentPolicy(
   config: { days: number },
   audit?: Checkpoint,
 ): Promise<IssuedPolicy> {
-  if (!Number.isSafeInteger(reportedSerial + 2)) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `policy serial ${reportedSerial}` })
+  if (!Number.isSafeInteger(reportedSerial + 2))
+    throw new QianzhiError('QZ-REQUEST-INVALID', {
+      reason: { zh: `策略序号 ${reportedSerial} 过大`, en: `policy serial ${reportedSerial} is too large` },
+    })
   const life = config.days * day
   const wanted = { content: await policyContent(store.query, agentId, now), now, life, reportedSerial }
   const kept = await keptPolicy(store.query, agentId)

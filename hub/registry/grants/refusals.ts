@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { AgentReport, Refusal } from '../../../protocol/api.ts'
 import { itemById, type Schema } from '../../../protocol/schema.ts'
+import { storeText } from '../../../protocol/localized.ts'
 import { theHub, type Principal } from '../../access/principal.ts'
 import { tellOfColumns, tellOfFaults, type ReportingAgent } from '../../supervision/agent-faults.ts'
 import { keepMorning } from '../../supervision/daily-reports.ts'
@@ -99,12 +100,15 @@ async function report(
   if (recent) return
   const item = origin.split(' ')[2]
   const principal: Principal = { ...theHub, actor: `agent ${agent.id}`, name: agent.id, agency: agent.agency }
-  const some = examples.map((key) => JSON.stringify(key)).join(' ')
-  const fault = `落地表拒绝 ${keys} 行,主键如 ${some} / the delivered table refuses ${keys} rows, with keys such as ${some}`
+  const some = examples
+    .map((key) => JSON.stringify(key))
+    .join(' ')
+    .slice(0, 900)
+  const fault = { zh: `落地表拒绝 ${keys} 行,主键如 ${some}`, en: `the delivered table refuses ${keys} rows, with keys such as ${some}` }
   await reportRefusal(
     query,
     principal,
-    { resource: route.resource, ...(item && { items: [item] }), fault: fault.slice(0, 2000) },
+    { resource: route.resource, ...(item && { items: [item] }), fault: storeText(fault) },
     origin,
     clock(),
   )

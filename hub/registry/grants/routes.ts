@@ -88,5 +88,5 @@ export function listRoutes({ store, clock }: Registry): Promise<ListedRoute[]> {
 }
 
 function refused(zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-REQUEST-INVALID', { reason: `交换路由:${zh} / route: ${en}` })
+  return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `交换路由:${zh}`, en: `route: ${en}` } })
 }

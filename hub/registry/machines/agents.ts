@@ -5,6 +5,7 @@ import { writeAudit } from '../../records/audit.ts'
 import { notify } from '../../records/notices.ts'
 import { refusedFiles, type RefusedFile } from '../../supervision/refused-files.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import { notFound } from '../../records/refusals.ts'
 
 /** An agent: the program on an agency's front-end machine. */
 export interface Agent {
@@ -50,7 +51,7 @@ export function carrying({ store, clock }: Pick<Registry, 'store' | 'clock'>) {
 
 export async function requireActiveAgent(query: Query, id: string): Promise<Agent> {
   const [agent] = await query<Agent>('select id, agency, name, state from agent where id = $1', [id])
-  if (!agent) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${id}` })
+  if (!agent) throw notFound('agent', id)
   if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: id })
   return agent
 }
@@ -59,7 +60,7 @@ export async function requireActiveAgent(query: Query, id: string): Promise<Agen
 export async function revokeAgent(registry: Registry, actor: string, id: string, reason: string): Promise<void> {
   await change(registry, async (query, affectedAgents) => {
     const [agent] = await query<Agent>('select id, agency, state from agent where id = $1 for no key update', [id])
-    if (!agent) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${id}` })
+    if (!agent) throw notFound('agent', id)
     if (agent.state === 'revoked') return
     await query(`update agent set state = 'revoked' where id = $1`, [id])
     await writeAudit(query, { actor, act: 'agent.revoke', object: id, details: { reason } })

@@ -8,6 +8,7 @@ import { concernAgency, type Agent } from './agents.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { machineEnrolled } from './machines.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import { conflict } from '../../records/refusals.ts'
 
 export interface IssuedToken {
   secret: string
@@ -53,14 +54,15 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
       'select agency, expires_at, used_by, machine from enrolment_token where secret_hash = $1 for update',
       [sha256(request.secret)],
     )
-    if (!token) throw new QianzhiError('QZ-TOKEN', { reason: '不存在 / unknown' })
+    if (!token) throw new QianzhiError('QZ-TOKEN', { reason: { zh: '不存在', en: 'unknown' } })
     const known = await agentWithKey(query, request.publicKey)
     if (known?.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: known.id })
     if (token.used_by !== null && token.used_by === known?.id) return known
-    if (token.used_by !== null) throw new QianzhiError('QZ-TOKEN', { reason: '已被另一密钥使用 / used already by another key' })
+    if (token.used_by !== null)
+      throw new QianzhiError('QZ-TOKEN', { reason: { zh: '已被另一密钥使用', en: 'used already by another key' } })
     if (token.expires_at <= registry.clock())
-      throw new QianzhiError('QZ-TOKEN', { reason: '已过期,请向市电子政务办重新索取 / expired: ask for a new one' })
-    if (known && known.agency !== token.agency) throw new QianzhiError('QZ-CONFLICT', { what: `key of agent ${known.id}` })
+      throw new QianzhiError('QZ-TOKEN', { reason: { zh: '已过期,请向市电子政务办重新索取', en: 'expired: ask for a new one' } })
+    if (known && known.agency !== token.agency) throw conflict('key', `of agent ${known.id}`)
     const agent = known ?? (await addAgent(query, token.agency, request))
     await query('update enrolment_token set used_by = $2 where secret_hash = $1', [sha256(request.secret), agent.id])
     await writeAudit(query, {

@@ -4,6 +4,7 @@ import type { Query } from '../../store/store.ts'
 import { concernAgency } from './agents.ts'
 import { replaceAgent } from './replacement.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { notFound } from '../../records/refusals.ts'
 
 /** An application for a front-end machine 前置机 (Art. 15). */
 export interface Machine {
@@ -59,7 +60,7 @@ export const machineSql = `select m.id, m.agency, m.name, m.purpose, m.provided_
 
 export async function loadMachine(query: Query, id: string): Promise<Machine> {
   const [machine] = await query<Machine>(`${machineSql} where m.id::text = $1`, [id])
-  if (!machine) throw new QianzhiError('QZ-NOT-FOUND', { what: `machine ${id}` })
+  if (!machine) throw notFound('machine', id)
   return machine
 }
 
@@ -70,9 +71,9 @@ async function oldOneKnown({ query, subject }: On): Promise<void> {
 /** Also one that is revoked: a stolen machine is revoked first. */
 export async function requireReplaceable(query: Query, agency: string, agent: string): Promise<void> {
   const [known] = await query<{ agency: string }>('select agency from agent where id = $1', [agent])
-  if (!known) throw new QianzhiError('QZ-NOT-FOUND', { what: `agent ${agent}` })
+  if (!known) throw notFound('agent', agent)
   if (known.agency === agency) return
-  throw new QianzhiError('QZ-RULE', { reason: `前置机 ${agent} 不属于本单位 / machine ${agent} is not one of its own` })
+  throw new QianzhiError('QZ-RULE', { reason: { zh: `前置机 ${agent} 不属于本单位`, en: `machine ${agent} is not one of its own` } })
 }
 
 async function keepReason({ query, subject, input }: On<{ reason: string }>): Promise<void> {

@@ -7,6 +7,7 @@ import { notify } from '../../records/notices.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import { notFound } from '../../records/refusals.ts'
 
 /** A machine's key to the registry's API. */
 export interface Key {
@@ -50,7 +51,7 @@ export async function createKey(
   if (!machineRoles.includes(role) || !(days > 0 && days <= longestDays)) {
     const zh = `密钥只能有角色 ${machineRoles.join('、')},有效期不超过 ${longestDays} 天`
     const en = `a key has one of the roles ${machineRoles.join(', ')} and is good for ${longestDays} days at most`
-    throw new QianzhiError('QZ-RULE', { reason: `${zh} / ${en}` })
+    throw new QianzhiError('QZ-RULE', { reason: { zh, en } })
   }
   const secret = newSecret('qzk_')
   const now = registry.clock()
@@ -83,7 +84,7 @@ export async function endKey(registry: Registry, principal: Principal, id: strin
     const ended = await query('update api_key set ended_at = $2 where id::text = $1 and ended_at is null returning 1', [id, now])
     if (ended.length > 0) await writeAudit(query, { ...actedBy(principal), act: 'key.end', object: `key ${id}` })
     const [key] = await query<Key>(`${keySql} where id::text = $2`, [now, id])
-    if (!key) throw new QianzhiError('QZ-NOT-FOUND', { what: `key ${id}` })
+    if (!key) throw notFound('key', id)
     return key
   })
 }

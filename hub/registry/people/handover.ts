@@ -58,7 +58,7 @@ export async function handOver(
 
 function checkHandover({ person }: Principal, agency: string, from: Person, to: Person, within: boolean): void {
   const refuse = (zh: string, en: string) => {
-    throw new QianzhiError('QZ-RULE', { reason: `${zh} / ${en}` })
+    throw new QianzhiError('QZ-RULE', { reason: { zh, en } })
   }
   if (from.id === to.id || from.agency !== agency || to.agency !== agency)
     refuse('移交须在同一单位的两人之间', 'work passes between two people of one agency')

@@ -14,6 +14,7 @@ import type { Principal } from '../../access/principal.ts'
 import { hasActive } from '../../access/separation.ts'
 import { closeSessions } from '../../access/sessions.ts'
 import type { AccessRules } from '../../access/settings.ts'
+import { conflict } from '../../records/refusals.ts'
 
 export interface Invitation {
   /** Behind `#` in the link, so that it stands in no server's log. */
@@ -63,7 +64,7 @@ async function lockFirst(query: Query): Promise<void> {
 
 async function requireNoAdministrator(query: Query): Promise<void> {
   if (!(await hasActive(query, 'system-admin'))) return
-  const operation = 'first-admin(已有系统管理员 / there is a system administrator)'
+  const operation = { zh: 'first-admin(已有系统管理员)', en: 'first-admin (there is a system administrator)' }
   throw new QianzhiError('QZ-FORBIDDEN', { operation })
 }
 
@@ -85,10 +86,10 @@ async function invited(query: Query, secret: string, now: Date): Promise<Invited
      from invitation i left join person p on p.id = i.person where i.secret_hash = $1`,
     [sha256(secret), now],
   )
-  if (!found) throw new QianzhiError('QZ-LINK', { reason: '不存在或已被新链接取代 / unknown, or replaced by a newer one' })
-  if (found.used) throw new QianzhiError('QZ-LINK', { reason: '已使用 / used already' })
-  if (found.expired) throw new QianzhiError('QZ-LINK', { reason: '已过期 / expired' })
-  if (found.state === 'disabled') throw new QianzhiError('QZ-LINK', { reason: '账户已停用 / the account is disabled' })
+  if (!found) throw new QianzhiError('QZ-LINK', { reason: { zh: '不存在或已被新链接取代', en: 'unknown, or replaced by a newer one' } })
+  if (found.used) throw new QianzhiError('QZ-LINK', { reason: { zh: '已使用', en: 'used already' } })
+  if (found.expired) throw new QianzhiError('QZ-LINK', { reason: { zh: '已过期', en: 'expired' } })
+  if (found.state === 'disabled') throw new QianzhiError('QZ-LINK', { reason: { zh: '账户已停用', en: 'the account is disabled' } })
   const { person, login, name, agency } = found
   return { person, login, name, agency }
 }
@@ -125,7 +126,7 @@ export async function activate(registry: Registry, access: Access, activation: A
 }
 
 function misfit(): QianzhiError {
-  const reason = '首个管理员须给出登录名、姓名和单位,其他人不必 / login, name and agency are for the first administrator only'
+  const reason = { zh: '首个管理员须给出登录名、姓名和单位,其他人不必', en: 'login, name and agency are for the first administrator only' }
   return new QianzhiError('QZ-REQUEST-INVALID', { reason })
 }
 
@@ -145,7 +146,7 @@ async function makeFirst(query: Query, { login, name, agency, hash }: First, now
      on conflict (login) do nothing returning id`,
     [agency.code, login, name, hash, now],
   )
-  if (!person) throw new QianzhiError('QZ-CONFLICT', { what: `login ${login}` })
+  if (!person) throw conflict('login', login)
   const { id } = person
   const actor = `person ${id}`
   await query(`insert into person_role (person, role, given_by) values ($1, 'system-admin', $2)`, [id, 'first-admin'])

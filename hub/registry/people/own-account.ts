@@ -9,6 +9,7 @@ import { accountSql, prove, type Account } from '../../access/sign-in.ts'
 import { newTotpSecret, stepOf, totpUri } from '../../access/totp.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import { wrongState } from '../../records/refusals.ts'
 
 export interface Me {
   /** Null for a machine, as is what follows from it. */
@@ -133,7 +134,7 @@ export async function confirmFactor(registry: Registry, { sealed }: Access, prin
       account.id,
     ])
     const what = `person ${account.id}`
-    if (!row?.pending) throw new QianzhiError('QZ-STATE', { what, state: '未开始 not begun', event: 'factor-confirm' })
+    if (!row?.pending) throw wrongState('person', account.id, { zh: '未开始', en: 'not begun' }, 'factor-confirm')
     const step = stepOf(sealed.open(row.pending, what), code, registry.clock(), 0)
     if (step === undefined) throw new QianzhiError('QZ-SECOND-FACTOR')
     await query('update person set factor = factor_pending, factor_pending = null, factor_step = $2 where id = $1', [account.id, step])

@@ -13,6 +13,7 @@ import { requireAgency } from '../agencies/agencies.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { record } from '../workflow.ts'
+import { conflict, notFound, wrongState } from '../../records/refusals.ts'
 
 export type PersonState = 'invited' | 'active' | 'disabled'
 
@@ -81,7 +82,7 @@ export async function listPeople(
 
 export async function readPerson(query: Query, id: string): Promise<Person> {
   const [person] = await query<Person>(`${personSql} where p.id::text = $1`, [id])
-  if (!person) throw new QianzhiError('QZ-NOT-FOUND', { what: `person ${id}` })
+  if (!person) throw notFound('person', id)
   return person
 }
 
@@ -116,7 +117,7 @@ export async function addPerson(
     'insert into person (agency, login, name, email, phone) values ($1, $2, $3, $4, $5) on conflict (login) do nothing returning id',
     [agency, lower, name, email, phone],
   )
-  if (!added) throw new QianzhiError('QZ-CONFLICT', { what: `login ${lower}` })
+  if (!added) throw conflict('login', lower)
   await giveRoles(query, added.id, roles, principal)
   const event = roles.length > 0 ? 'found' : 'create'
   const input = { agency, login: lower, ...(roles.length > 0 && { roles }) }
@@ -151,7 +152,7 @@ export async function foundAdministrator(
     if (!foundable.includes(role) || held.length > 0 || (await hasActive(query, 'security-admin'))) {
       const zh = '只能设置尚缺的安全管理员或审计管理员;已有安全管理员后,由其分配角色'
       const en = 'only a missing security or audit administrator; once there is a security administrator, that one gives roles'
-      throw new QianzhiError('QZ-RULE', { reason: `${zh} / ${en}` })
+      throw new QianzhiError('QZ-RULE', { reason: { zh, en } })
     }
     return addPerson(query, rules, principal, input, [role], registry.clock())
   })
@@ -183,7 +184,7 @@ export async function updatePerson(query: Query, principal: Principal, id: strin
 export async function invitePerson(registry: Registry, rules: AccessRules, principal: Principal, id: string): Promise<Invited> {
   return change(registry, async (query) => {
     const person = await lockPerson(query, id)
-    if (person.state === 'disabled') throw wrongState(person, 'invite')
+    if (person.state === 'disabled') throw notInState(person, 'invite')
     const invitation = await invite(query, rules, id, registry.clock())
     await onRecord(query, person, principal, 'invite', { expires: invitation.expires.toISOString() })
     await tell(
@@ -208,7 +209,7 @@ export async function disablePerson(registry: Registry, principal: Principal, id
 
 /** Within a transaction that has locked the person. */
 export async function disable(query: Query, principal: Principal, person: Person, reason: string): Promise<void> {
-  if (person.state === 'disabled') throw wrongState(person, 'disable')
+  if (person.state === 'disabled') throw notInState(person, 'disable')
   await keepAdministrators(query, person.id, person.roles)
   await query(`update person set state = 'disabled' where id = $1`, [person.id])
   await query('delete from invitation where person = $1 and used_at is null', [person.id])
@@ -245,7 +246,7 @@ async function leaveOffice(query: Query, principal: Principal, { id, agency }: P
 export async function enablePerson(registry: Registry, principal: Principal, id: string): Promise<Person> {
   return change(registry, async (query) => {
     const person = await lockPerson(query, id)
-    if (person.state !== 'disabled') throw wrongState(person, 'enable')
+    if (person.state !== 'disabled') throw notInState(person, 'enable')
     await query(`update person set state = case when password is null then 'invited' else 'active' end where id = $1`, [id])
     const enabled = await readPerson(query, id)
     const states = { from: 'disabled', to: enabled.state }
@@ -258,7 +259,7 @@ export async function enablePerson(registry: Registry, principal: Principal, id:
 export async function setRoles(registry: Registry, principal: Principal, id: string, roles: readonly Role[]): Promise<Person> {
   return change(registry, async (query) => {
     const person = await lockPerson(query, id)
-    if (person.state === 'disabled') throw wrongState(person, 'roles')
+    if (person.state === 'disabled') throw notInState(person, 'roles')
     notOneself(principal, id, '不能给自己分配角色', 'nobody gives roles to oneself')
     checkSeparation([...new Set(roles)])
     const gone = person.roles.filter((role) => !roles.includes(role))
@@ -308,11 +309,11 @@ export async function signOutPerson(registry: Registry, principal: Principal, id
 }
 
 function notOneself({ person }: Principal, id: string, zh: string, en: string): void {
-  if (person === id) throw new QianzhiError('QZ-RULE', { reason: `${zh} / ${en}` })
+  if (person === id) throw new QianzhiError('QZ-RULE', { reason: { zh, en } })
 }
 
-function wrongState({ id, state }: Person, event: string): QianzhiError {
-  return new QianzhiError('QZ-STATE', { what: `person ${id}`, state: `${personStates[state].zh} ${state}`, event })
+function notInState({ id, state }: Person, event: string): QianzhiError {
+  return wrongState('person', id, personStates[state], event)
 }
 
 async function onRecord(

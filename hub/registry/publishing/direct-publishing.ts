@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { checkSchema, itemById, Schema } from '../../../protocol/schema.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { requireActiveAgent } from '../machines/agents.ts'
@@ -11,6 +12,7 @@ import { checkCompatible, type Draft } from '../catalog/compatibility.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { requireResource, type Resource } from '../catalog/resources.ts'
+import { conflict } from '../../records/refusals.ts'
 
 export interface Publication {
   schema: Draft
@@ -57,7 +59,7 @@ function checkDraft(value: Draft): Draft {
     const where = (foreign ?? errors[0])?.instancePath ?? ''
     throw new QianzhiError('QZ-SCHEMA', {
       reason: foreign
-        ? `${where}: 未知属性 / unknown: ${foreign.params.additionalProperties.join(', ')}`
+        ? unknownProperty(where, foreign.params.additionalProperties.join(', '))
         : `${where} ${errors[0]?.message ?? ''}`.trim(),
     })
   }
@@ -66,10 +68,14 @@ function checkDraft(value: Draft): Draft {
   return value
 }
 
+function unknownProperty(where: string, names: string): LocalizedText {
+  return { zh: `${where}:未知属性 ${names}`, en: `${where}: unknown: ${names}` }
+}
+
 function checkAgainst(before: Entry, draft: Draft): void {
   const { code, agency, state } = before
-  if (agency !== draft.agency) throw new QianzhiError('QZ-CONFLICT', { what: `resource ${code} (${agency})` })
-  if (state === 'withdrawn') throw new QianzhiError('QZ-CONFLICT', { what: `resource ${code} (withdrawn)` })
+  if (agency !== draft.agency) throw conflict('resource', code, agency)
+  if (state === 'withdrawn') throw conflict('resource', code, 'withdrawn')
   checkCompatible(before.schema, draft)
 }
 
@@ -106,12 +112,14 @@ function merge(before: Entry | undefined, { keep, storedClosed, producer }: Publ
 function checkStoredClosed(content: PublishedContent): void {
   for (const id of content.storedClosed) {
     if (itemById(content, id)) continue
-    throw new QianzhiError('QZ-SCHEMA', { reason: `没有信息项 ${id} / item ${id} does not exist` })
+    throw new QianzhiError('QZ-SCHEMA', { reason: { zh: `没有信息项 ${id}`, en: `item ${id} does not exist` } })
   }
 }
 
 async function checkProducer(query: Query, producer: string, agency: string): Promise<void> {
   const agent = await requireActiveAgent(query, producer)
   if (agent.agency === agency) return
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `代理 ${producer} 不属于 ${agency} / agent ${producer} is not one of ${agency}` })
+  throw new QianzhiError('QZ-REQUEST-INVALID', {
+    reason: { zh: `代理 ${producer} 不属于 ${agency}`, en: `agent ${producer} is not one of ${agency}` },
+  })
 }

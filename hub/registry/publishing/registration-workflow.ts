@@ -1,4 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
+import { joinTexts } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
@@ -8,6 +9,7 @@ import type { CatalogContent, DraftContent } from '../catalog/content.ts'
 import { demandPublished } from '../cases/demands.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { conflict, notFound } from '../../records/refusals.ts'
 
 /** A registration 登记 (Art. 10-12): a catalog entry, or a change of one, from the registrar's draft to its publication by the reviewer. */
 export interface Registration {
@@ -94,7 +96,7 @@ async function lockFirst(query: Query, id: string): Promise<void> {
 
 export async function loadRegistration(query: Query, id: string): Promise<Registration> {
   const [registration] = await query<Registration>(`${registrationSql} where id::text = $1`, [id])
-  if (!registration) throw new QianzhiError('QZ-NOT-FOUND', { what: `registration ${id}` })
+  if (!registration) throw notFound('registration', id)
   return registration
 }
 
@@ -114,10 +116,10 @@ function otherPerson({ subject, principal }: On): void {
 async function upToDate({ query, subject: { resource, agency, base } }: On): Promise<void> {
   const entry = await findEntry(query, resource)
   if (entry && (entry.agency !== agency || entry.state === 'withdrawn')) {
-    throw new QianzhiError('QZ-CONFLICT', { what: `resource ${resource} (${entry.agency}, ${entry.state})` })
+    throw conflict('resource', resource, `${entry.agency}, ${entry.state}`)
   }
   if ((entry?.catalogVersion ?? null) === base) return
-  throw new QianzhiError('QZ-CONFLICT', { what: `resource ${resource}, version ${entry?.catalogVersion ?? 0}` })
+  throw conflict('resource', `${resource}, version ${entry?.catalogVersion ?? 0}`)
 }
 
 async function faultless({ query, subject }: On): Promise<void> {
@@ -129,7 +131,8 @@ async function faultless({ query, subject }: On): Promise<void> {
 function refused(faults: readonly Fault[]): QianzhiError {
   const shown = faults.slice(0, 20)
   const more = faults.length > shown.length ? ` (+${faults.length - shown.length})` : ''
-  const reason = `${shown.map(({ zh }) => zh).join(';')}${more} / ${shown.map(({ en }) => en).join('; ')}${more}`
+  const texts = joinTexts(shown, { zh: ';', en: '; ' })
+  const reason = { zh: texts.zh + more, en: texts.en + more }
   return new QianzhiError('QZ-RULE', { reason, faults: faults.length })
 }
 

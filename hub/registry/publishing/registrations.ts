@@ -11,6 +11,7 @@ import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { adoptedContent, publishedForm } from '../catalog/standard-form.ts'
 import { record } from '../workflow.ts'
 import { loadRegistration, registrationFlow, registrationSql, type Registration } from './registration-workflow.ts'
+import { conflict, wrongState } from '../../records/refusals.ts'
 
 export interface NewRegistration {
   /** An own resource to change, or the code that a new one shall have; made from the agency's code where it is not given. */
@@ -55,22 +56,22 @@ export async function insertRegistration(
 }
 
 async function checkFree(query: Query, agency: string, code: string, entry: Entry | undefined): Promise<void> {
-  if (entry && entry.agency !== agency) throw new QianzhiError('QZ-CONFLICT', { what: `resource ${code} (${entry.agency})` })
+  if (entry && entry.agency !== agency) throw conflict('resource', code, entry.agency)
   if (entry?.state === 'withdrawn') {
-    throw new QianzhiError('QZ-STATE', { what: `resource ${code}`, state: '已撤销 withdrawn', event: 'registration.create' })
+    throw wrongState('resource', code, { zh: '已撤销', en: 'withdrawn' }, 'registration.create')
   }
   const [open] = await query<{ id: string }>(
     `select id from registration where resource = $1 and state in ('draft', 'submitted', 'returned')`,
     [code],
   )
-  if (open) throw new QianzhiError('QZ-CONFLICT', { what: `registration ${open.id} (${code})` })
+  if (open) throw conflict('registration', open.id, code)
 }
 
 async function checkDemand(query: Query, agency: string, demand: string): Promise<void> {
   const { provider = [] } = await relationsOf(query, 'demand', demand)
   if (provider.includes(agency)) return
   throw new QianzhiError('QZ-RULE', {
-    reason: `需求 ${demand} 不是向本单位提出的(第十六条) / demand ${demand} is not made to your agency (Art. 16)`,
+    reason: { zh: `需求 ${demand} 不是向本单位提出的(第十六条)`, en: `demand ${demand} is not made to your agency (Art. 16)` },
   })
 }
 

@@ -1,10 +1,10 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { concernAgency } from '../machines/agents.ts'
 import { lockResource } from './publishing.ts'
 import { endGrants, keepWithdrawal, leaveCatalog, discardRegistrations } from './withdrawal.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { notFound } from '../../records/refusals.ts'
 
 /** What a published resource's own workflow needs to know of it. */
 export interface PublishedResource {
@@ -61,7 +61,7 @@ async function loadPublished(query: Query, code: string): Promise<PublishedResou
      from resource r join resource_version v on v.resource = r.code and v.version = r.version where r.code = $1`,
     [code],
   )
-  if (!resource) throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${code}` })
+  if (!resource) throw notFound('resource', code)
   return resource
 }
 

@@ -1,4 +1,3 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import { schemaFaults } from '../../../protocol/schema.ts'
 import { theHub } from '../../access/principal.ts'
 import type { Query } from '../../store/store.ts'
@@ -6,6 +5,7 @@ import { notify } from '../../records/notices.ts'
 import { insertRegistration } from './registrations.ts'
 import { standardStates, type StandardForm } from '../catalog/standard-form.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { notFound, rule } from '../../records/refusals.ts'
 
 /** A data standard 数据标准 (Art. 7.2): a form that the office publishes and agencies adopt, so that one table holds the data of all. */
 export interface Standard {
@@ -44,7 +44,7 @@ export const standardFlow: Workflow<State, Standard> = {
 
 export async function loadStandard(query: Query, code: string): Promise<Standard> {
   const [standard] = await query<Standard>(`${standardSql} where code = $1`, [code])
-  if (!standard) throw new QianzhiError('QZ-NOT-FOUND', { what: `standard ${code.slice(0, 100)}` })
+  if (!standard) throw notFound('standard', code.slice(0, 100))
   return standard
 }
 
@@ -126,8 +126,4 @@ async function tellAdopters({ query, subject: { code } }: On): Promise<void> {
       en: `Standard ${code} is withdrawn: resource ${resource} stays in force, nobody can adopt the standard any more`,
     })
   }
-}
-
-function rule(zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-RULE', { reason: `${zh} / ${en}` })
 }

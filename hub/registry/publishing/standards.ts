@@ -1,9 +1,9 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Principal } from '../../access/principal.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import type { StandardForm } from '../catalog/standard-form.ts'
 import { record } from '../workflow.ts'
 import { loadStandard, standardFlow, standardSql, type Standard } from './standard-workflow.ts'
+import { conflict, notFound } from '../../records/refusals.ts'
 
 /** Drafts a standard of the office. Throws QZ-CONFLICT where the code is taken. */
 export async function createStandard(registry: Registry, principal: Principal, code: string, form: StandardForm): Promise<Standard> {
@@ -14,7 +14,7 @@ export async function createStandard(registry: Registry, principal: Principal, c
       JSON.stringify(form),
       registry.clock(),
     ])
-    if (!made) throw new QianzhiError('QZ-CONFLICT', { what: `standard ${code}` })
+    if (!made) throw conflict('standard', code)
     const { initial } = standardFlow
     await record(query, { workflow: 'standard', object: code, event: 'create', from: null, to: initial, principal, input: {} })
     return loadStandard(query, code)
@@ -38,6 +38,6 @@ const adoptersSql = `select s.*, array(select distinct agency from resource r wh
 /** Throws QZ-NOT-FOUND, also for a draft that is none of the caller's. */
 export async function readStandard({ store }: Registry, code: string, drafts: boolean): Promise<ListedStandard> {
   const [standard] = await store.query<ListedStandard>(`${adoptersSql} where code = $1`, [code])
-  if (!standard || (standard.state === 'draft' && !drafts)) throw new QianzhiError('QZ-NOT-FOUND', { what: `standard ${code}` })
+  if (!standard || (standard.state === 'draft' && !drafts)) throw notFound('standard', code)
   return drafts ? standard : { ...standard, draft: null }
 }

@@ -52,7 +52,9 @@ export async function proposeFromTable(asking: Asking, { agent, database, table,
   await onRecord(asking, 'table.propose', agent, { database, table })
   const found = await asking.asks.ask(agent, { kind: 'describe', database, table }, { signal: asking.signal })
   if (found.columns.every(({ type }) => !type)) {
-    throw new QianzhiError('QZ-RULE', { reason: `表 ${table} 没有可登记的列 / table ${table} has no column that can be registered` })
+    throw new QianzhiError('QZ-RULE', {
+      reason: { zh: `表 ${table} 没有可登记的列`, en: `table ${table} has no column that can be registered` },
+    })
   }
   const registration = await change(registry, async (query) => {
     const agents = await query('select from agent where agency = $1 and state = $2', [principal.agency, 'active'])

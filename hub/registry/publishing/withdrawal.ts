@@ -1,3 +1,4 @@
+import { storeText } from '../../../protocol/localized.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import { forgetItems } from '../catalog/one-source.ts'
@@ -15,12 +16,12 @@ export async function keepWithdrawal({ query, subject, input, now }: On<{ reason
 /** Every grant ends for ever, and its receiver is told why. */
 export async function endGrants({ query, subject, input, principal, now }: On<{ reason: string }>): Promise<void> {
   const { code, title } = subject
-  const reason = `提供单位已撤销该资源:${input.reason} / the provider has withdrawn the resource: ${input.reason}`
+  const reason = { zh: `提供单位已撤销该资源:${input.reason}`, en: `the provider has withdrawn the resource: ${input.reason}` }
   const grants = await query<{ id: string; agency: string; state: string }>(
     `select id, agency, state from access_grant where resource = $1 and state in ('active', 'suspended', 'held') order by id for no key update`,
     [code],
   )
-  await query(`update access_grant set state = 'revoked', reason = $2 where id = any($1)`, [grants.map(({ id }) => id), reason])
+  await query(`update access_grant set state = 'revoked', reason = $2 where id = any($1)`, [grants.map(({ id }) => id), storeText(reason)])
   for (const { id, agency, state } of grants) {
     await record(query, { workflow: 'grant', object: id, event: 'revoke', from: state, to: 'revoked', principal, input: { reason } })
     for (const route of await query<{ id: string }>('select id from route where access_grant = $1', [id])) {

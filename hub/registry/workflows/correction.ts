@@ -1,8 +1,10 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
+import { type LocalizedText, readText } from '../../../protocol/localized.ts'
 import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { notFound } from '../../records/refusals.ts'
 
 /** A correction 更正 (Art. 18): what a receiver found wrong in shared data. Its texts may tell row values: only the parties see them. */
 export interface Correction {
@@ -13,7 +15,8 @@ export interface Correction {
   provider: string
   key: Record<string, string> | null
   items: string[]
-  fault: string
+  /** As a person wrote it, or an agent's report in both languages. */
+  fault: string | LocalizedText
   wanted: string | null
   state: State
   result: 'corrected' | 'no-error' | null
@@ -57,8 +60,13 @@ export const correctionFlow: Workflow<State, Correction> = {
 
 export async function loadCorrection(query: Query, id: string): Promise<Correction> {
   const [correction] = await query<Correction>(`${correctionSql} where c.id::text = $1`, [id])
-  if (!correction) throw new QianzhiError('QZ-NOT-FOUND', { what: `correction ${id}` })
-  return correction
+  if (!correction) throw notFound('correction', id)
+  return withFault(correction)
+}
+
+/** A correction as it is read from its row, where the fault is a text. */
+export function withFault(row: Correction): Correction {
+  return typeof row.fault === 'string' ? { ...row, fault: readText(row.fault) } : row
 }
 
 export const correctionSql = `select c.id, c.agency, c.resource, r.agency as provider, c.row_key as key, c.items, c.fault, c.wanted, c.state,
@@ -67,7 +75,7 @@ export const correctionSql = `select c.id, c.agency, c.resource, r.agency as pro
 
 function onlyOnce({ subject }: On): void {
   if (!subject.reopened) return
-  throw new QianzhiError('QZ-RULE', { reason: '同一更正只能重新报告一次 / a correction can be reported again only once' })
+  throw new QianzhiError('QZ-RULE', { reason: { zh: '同一更正只能重新报告一次', en: 'a correction can be reported again only once' } })
 }
 
 async function keepReason({ query, subject, input }: On<{ reason: string }>): Promise<void> {

@@ -6,6 +6,7 @@ import { notify } from '../../records/notices.ts'
 import type { Role } from '../../records/roles.ts'
 import type { Query } from '../../store/store.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { notFound } from '../../records/refusals.ts'
 
 export const declarationKinds = {
   'no-change': { zh: '数据没有变化说明', en: 'nothing changed' },
@@ -102,7 +103,7 @@ export const declarationSql = `select id, agency, kind, resource, period, text, 
 
 export async function loadDeclaration(query: Query, id: string): Promise<Declaration> {
   const [declaration] = await query<Declaration>(`${declarationSql} where id::text = $1`, [id])
-  if (!declaration) throw new QianzhiError('QZ-NOT-FOUND', { what: `declaration ${id}` })
+  if (!declaration) throw notFound('declaration', id)
   return declaration
 }
 

@@ -1,10 +1,10 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
-import { dayEnd, rule } from '../grants/application-rules.ts'
+import { dayEnd } from '../grants/application-rules.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { notFound, rule } from '../../records/refusals.ts'
 
 /** A demand for data outside the catalog 目录外需求 (Art. 8, 16). */
 export interface Demand {
@@ -94,7 +94,7 @@ export const demandSql = `select d.id, d.agency, d.title, d.what, d.why, d.basis
 
 export async function loadDemand(query: Query, id: string): Promise<Demand> {
   const [demand] = await query<Demand>(`${demandSql} where d.id::text = $1`, [id])
-  if (!demand) throw new QianzhiError('QZ-NOT-FOUND', { what: `demand ${id}` })
+  if (!demand) throw notFound('demand', id)
   return demand
 }
 
@@ -145,7 +145,7 @@ async function dropCatalog({ query, subject, now }: On): Promise<void> {
 
 async function published({ query, subject, input }: On<{ resource: string }>): Promise<void> {
   const [found] = await query<{ agency: string; state: string }>('select agency, state from resource where code = $1', [input.resource])
-  if (!found) throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${input.resource}` })
+  if (!found) throw notFound('resource', input.resource)
   if (found.agency === subject.provider && found.state === 'active') return
   throw rule(`${input.resource} 不是 ${subject.provider} 已发布的资源`, `${input.resource} is no published resource of ${subject.provider}`)
 }

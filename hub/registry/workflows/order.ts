@@ -4,6 +4,7 @@ import { endDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { notFound } from '../../records/refusals.ts'
 
 /** The five causes of Art. 27, in its order. */
 export const orderCauses = {
@@ -70,13 +71,13 @@ export const orderSql = `select id, agency, resource, cause, text, due::text, is
 
 export async function loadOrder(query: Query, id: string): Promise<Order> {
   const [order] = await query<Order>(`${orderSql} where id::text = $1`, [id])
-  if (!order) throw new QianzhiError('QZ-NOT-FOUND', { what: `order ${id}` })
+  if (!order) throw notFound('order', id)
   return order
 }
 
 function issuerOrSupervisor({ subject, principal }: On): void {
   if (principal.roles.includes(subject.issuer) || principal.roles.includes('supervisor')) return
-  throw new QianzhiError('QZ-RULE', { reason: '由发出责令的单位处理 / it is for the office that issued the order' })
+  throw new QianzhiError('QZ-RULE', { reason: { zh: '由发出责令的单位处理', en: 'it is for the office that issued the order' } })
 }
 
 function keep(field: 'answer' | 'reason' | 'result'): (context: On<Record<string, unknown>>) => Promise<void> {

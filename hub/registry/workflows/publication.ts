@@ -1,9 +1,9 @@
-import { QianzhiError } from '../../../protocol/errors.ts'
 import { notify, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
-import { dayEnd, rule } from '../grants/application-rules.ts'
+import { dayEnd } from '../grants/application-rules.ts'
 import { requireGrant } from '../grants/grants.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
+import { notFound, rule } from '../../records/refusals.ts'
 
 /** A request to publish another agency's data 公开授权 (Art. 5, 17). */
 export interface PublicationRequest {
@@ -71,7 +71,7 @@ export const publicationSql = `select p.id, p.agency, p.access_grant as grant, p
 
 export async function loadPublication(query: Query, id: string): Promise<PublicationRequest> {
   const [request] = await query<PublicationRequest>(`${publicationSql} where p.id::text = $1`, [id])
-  if (!request) throw new QianzhiError('QZ-NOT-FOUND', { what: `publication ${id}` })
+  if (!request) throw notFound('publication', id)
   return request
 }
 
@@ -83,7 +83,7 @@ export async function checkGranted(
 ): Promise<{ resource: string }> {
   const grant = await requireGrant(query, id)
   // Whether others have one is not told.
-  if (grant.agency !== agency) throw new QianzhiError('QZ-NOT-FOUND', { what: `grant ${id}` })
+  if (grant.agency !== agency) throw notFound('grant', id)
   if (grant.state !== 'active' || (grant.validTo && grant.validTo <= now)) throw rule(`授权 ${id} 未生效`, `grant ${id} is not in force`)
   const more = items.find((item) => !grant.items.includes(item))
   if (more !== undefined) throw rule(`信息项 ${more} 不在授权之内(第十七条)`, `item ${more} is not granted (Art. 17)`)

@@ -28,7 +28,8 @@ export async function openExport(
   const time = clock().toISOString()
   const head = await seal(store)
   const last = Math.min(to, head?.seq ?? 0)
-  if (!head || from > last) throw new QianzhiError('QZ-NOT-FOUND', { what: `audit ${from} – ${Number.isFinite(to) ? to : ''}` })
+  const range = `${from} – ${Number.isFinite(to) ? to : ''}`
+  if (!head || from > last) throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: `审计 ${range}`, en: `audit ${range}` } })
   return lines(store, hubKey, from, last, { head, time })
 }
 

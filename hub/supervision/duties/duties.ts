@@ -15,6 +15,7 @@ import {
   type Period,
 } from './periods.ts'
 import { readRules, type Rules } from '../../records/settings.ts'
+import { notFound } from '../../records/refusals.ts'
 
 /** Of an update duty (Art. 14): 待更新 upcoming, 进行中 running, 已更新, 已说明, 逾期; excused while the resource is stopped by an office. */
 export type DutyState = 'upcoming' | 'running' | 'updated' | 'explained' | 'overdue' | 'excused'
@@ -135,7 +136,7 @@ export async function dutyStatus(query: Query, resource: string, now: Date): Pro
     `select code as resource, agency, cycle, published_at as "publishedAt", withdrawn_at as "withdrawnAt" from resource where code = $1`,
     [resource],
   )
-  if (!found) throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${resource}` })
+  if (!found) throw notFound('resource', resource)
   const { duties: settings } = await readRules(query)
   return {
     ...found,
@@ -159,14 +160,14 @@ export interface Explanation {
  */
 export async function explainPeriod(query: Query, { resource, period, declaration, now }: Explanation): Promise<void> {
   const { from, to, frequency } = parsePeriod(period)
-  if (declaration === '') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: '缺少说明 / the declaration is missing' })
+  if (declaration === '') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: '缺少说明', en: 'the declaration is missing' } })
   await query('select from resource where code = $1 for no key update', [resource])
   const duties = await listDuties(query, { resource, from, to, limit: 5000 }, now)
   const duty = duties.find((one) => one.period === period)
-  if (!duty) throw new QianzhiError('QZ-NOT-FOUND', { what: `duty ${resource} ${period} (${frequency})` })
+  if (!duty) throw notFound('duty', `${resource} ${period} (${frequency})`)
   if (duty.state === 'explained' && duty.declaration === declaration) return
   const [zh, en] = refusals[duty.state] ?? []
-  if (zh) throw new QianzhiError('QZ-RULE', { reason: `${resource} ${period} ${zh} / ${en}` })
+  if (zh) throw new QianzhiError('QZ-RULE', { reason: { zh: `${resource} ${period} ${zh}`, en: `${resource} ${period} ${en}` } })
   await query(
     `insert into duty_mark (resource, period, mark, agency, ends, at, declaration) values ($1, $2, 'explained', $3, $4, $5, $6)`,
     [resource, period, duty.agency, to, now, declaration],

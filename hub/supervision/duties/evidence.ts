@@ -1,11 +1,11 @@
 import type { AgentReport, SourceReport } from '../../../protocol/api.ts'
-import { QianzhiError } from '../../../protocol/errors.ts'
 import { lastEqual, type Equal } from '../../reconciliation/last-equal.ts'
 import { producerOf } from '../../registry/catalog/resources.ts'
 import type { Query } from '../../store/store.ts'
 import type { Day } from '../../records/calendar.ts'
 import { silentAfter } from '../agents-away.ts'
 import { parsePeriod } from './periods.ts'
+import { notFound } from '../../records/refusals.ts'
 
 /** How old a resource's data on the hub is at most, by its agent's last report. */
 export interface DataAge {
@@ -67,7 +67,7 @@ async function sourceOf(query: Query, resource: string): Promise<Reported> {
      where r.code = $1`,
     [resource],
   )
-  if (!row) throw new QianzhiError('QZ-NOT-FOUND', { what: `resource ${resource}` })
+  if (!row) throw notFound('resource', resource)
   return { agent: row.agent, lastSeen: row.seen, source: row.report?.sources.find((source) => source.resource === resource) }
 }
 

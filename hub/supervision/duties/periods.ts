@@ -69,7 +69,12 @@ export function parsePeriod(key: string): Period {
   const [, year = '', rest = ''] = /^(2[01]\d{2})-(.{2,5})$/.exec(key) ?? []
   const found = frequencies.map((frequency) => periodOf(frequency, dayWithin(year, rest))).find(({ period }) => period === key)
   if (found && isDay(found.from)) return found
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `period ${key.slice(0, 40)}: 2026-11-22, 2026-W47, 2026-11, 2026-Q4` })
+  throw new QianzhiError('QZ-REQUEST-INVALID', {
+    reason: {
+      zh: `期间 ${key.slice(0, 40)} 应形如 2026-11-22、2026-W47、2026-11 或 2026-Q4`,
+      en: `period ${key.slice(0, 40)} is not like 2026-11-22, 2026-W47, 2026-11 or 2026-Q4`,
+    },
+  })
 }
 
 function dayWithin(year: string, rest: string): Day {

@@ -1,4 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
@@ -8,6 +9,7 @@ import { firstDayOfQuarter } from '../duties/periods.ts'
 import { countFigures, scoreAll, type Figures, type Scores } from './figures.ts'
 import { notify } from '../../records/notices.ts'
 import { readRules, type Weights } from '../../records/settings.ts'
+import { notFound, wrongState } from '../../records/refusals.ts'
 
 /** 草稿, 已固定, 已公布 */
 export type EvaluationState = 'draft' | 'frozen' | 'published'
@@ -39,7 +41,10 @@ export interface EvaluationLine {
 /** First and last day of `2026-Q4` or `2026`. Throws QZ-REQUEST-INVALID. */
 export function evaluationDays(period: string): { starts: Day; ends: Day } {
   const [, year, quarter] = /^(20\d\d)(?:-Q([1-4]))?$/.exec(period) ?? []
-  if (year === undefined) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `period ${period.slice(0, 40)}: 2026-Q4, 2026` })
+  if (year === undefined)
+    throw new QianzhiError('QZ-REQUEST-INVALID', {
+      reason: { zh: `期间 ${period.slice(0, 40)} 应形如 2026-Q4 或 2026`, en: `period ${period.slice(0, 40)} is not like 2026-Q4 or 2026` },
+    })
   if (quarter === undefined) return { starts: `${year}-01-01`, ends: `${year}-12-31` }
   const starts = firstDayOfQuarter(year, Number(quarter))
   const next = addDays(starts, 93).slice(0, 7)
@@ -88,7 +93,10 @@ export async function freeze(registry: Registry, principal: Principal, id: strin
   return change(registry, async (query) => {
     const { ends, drawnAt } = await requireState(query, id, 'draft', 'freeze')
     if (drawnAt < endOf(ends) || (await judgedLater(query, ends, drawnAt))) {
-      const reason = `考核期至 ${ends} 尚未结束,请结束后重新汇总 / the period lasts until ${ends}: draw it up again when it is over`
+      const reason = {
+        zh: `考核期至 ${ends} 尚未结束,请结束后重新汇总`,
+        en: `the period lasts until ${ends}: draw it up again when it is over`,
+      }
       throw new QianzhiError('QZ-RULE', { reason })
     }
     await query(`update evaluation set state = 'frozen', frozen_at = $2, frozen_by = $3 where id = $1`, [
@@ -115,9 +123,9 @@ async function judgedLater(query: Query, ends: Day, drawnAt: Date): Promise<bool
 export async function advise(registry: Registry, principal: Principal, id: string, agency: string, advice: string): Promise<void> {
   await change(registry, async (query) => {
     const { state, period } = await lockEvaluation(query, id)
-    if (state === 'published') throw wrongState(id, state, 'advise')
+    if (state === 'published') throw notNow(id, state, 'advise')
     const [line] = await query('select from evaluation_line where evaluation = $1 and agency = $2', [id, agency])
-    if (!line) throw new QianzhiError('QZ-NOT-FOUND', { what: `evaluation ${period} ${agency}` })
+    if (!line) throw notFound('evaluation', `${period} ${agency}`)
     if (advice === '') await query('delete from evaluation_advice where evaluation = $1 and agency = $2', [id, agency])
     else {
       await query(
@@ -163,7 +171,7 @@ export function listEvaluations(query: Query, { published = false }: { published
 /** Throws QZ-NOT-FOUND. */
 export async function requireEvaluation(query: Query, id: string): Promise<Evaluation> {
   const [evaluation] = await query<Evaluation>(`${columns} where id::text = $1`, [id])
-  if (!evaluation) throw new QianzhiError('QZ-NOT-FOUND', { what: `evaluation ${id}` })
+  if (!evaluation) throw notFound('evaluation', id)
   return evaluation
 }
 
@@ -185,14 +193,18 @@ async function lockEvaluation(query: Query, id: string): Promise<Evaluation> {
 
 async function requireState(query: Query, id: string, wanted: EvaluationState, event: string): Promise<Evaluation> {
   const evaluation = await lockEvaluation(query, id)
-  if (evaluation.state !== wanted) throw wrongState(id, evaluation.state, event)
+  if (evaluation.state !== wanted) throw notNow(id, evaluation.state, event)
   return evaluation
 }
 
-const stateNames: Record<EvaluationState, string> = { draft: '草稿', frozen: '已固定', published: '已公布' }
+const stateNames: Record<EvaluationState, LocalizedText> = {
+  draft: { zh: '草稿', en: 'draft' },
+  frozen: { zh: '已固定', en: 'frozen' },
+  published: { zh: '已公布', en: 'published' },
+}
 
-function wrongState(id: string, state: EvaluationState, event: string): QianzhiError {
-  return new QianzhiError('QZ-STATE', { what: `evaluation ${id}`, state: `${stateNames[state]} ${state}`, event })
+function notNow(id: string, state: EvaluationState, event: string): QianzhiError {
+  return wrongState('evaluation', id, stateNames[state], event)
 }
 
 function onRecord(query: Query, principal: Principal, event: string, id: string, details: Record<string, unknown> = {}): Promise<void> {

@@ -7,7 +7,7 @@ import { writeWorkbook, type WrittenColumn } from '../../../protocol/excel/write
 import { readAll } from './files.ts'
 
 const columns: WrittenColumn[] = [
-  { header: '身份证件号码', width: 22, note: '18 位' },
+  { header: '身份证件号码', width: 22, note: { zh: '18 位', en: '18 places' } },
   { header: '日期', format: 'date' },
   { header: '金额', format: 'number' },
   { header: '类型', list: ['有,逗号', '"引号"', 'x'.repeat(300)] },

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { QianzhiError } from '../../../../protocol/errors.ts'
+import { inLanguage } from '../../../../protocol/localized.ts'
 import { generateSigningKey } from '../../../../protocol/signature.ts'
 import { canonicalJson, entryHash, entryText, type ChainedEntry } from '../../../../hub/supervision/audit/entry.ts'
 import { endLine, entryLine, readEntryLine } from '../../../../hub/supervision/audit/lines.ts'
@@ -56,7 +57,7 @@ async function finding(lines: readonly string[] | Buffer, expected?: Expected): 
     return 'intact'
   } catch (error) {
     if (!(error instanceof QianzhiError)) throw error
-    return [error.code, error.details['line']].join(' ')
+    return `${error.code} ${inLanguage(error.details['line'] ?? '', 'en')}`
   }
 }
 

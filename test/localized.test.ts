@@ -1,0 +1,67 @@
+/** What people read stands in both languages as a pair `{ zh, en }`: never both in one string, never English alone. */
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { sources } from './support/imports.ts'
+
+/** Comes to `agent` too, once its texts are pairs. */
+const folders = ['protocol', 'hub']
+
+/** `'中文 / English'` in one string, with or without what is put in. */
+const joined = /\p{Script=Han}[^'"`]*\/ [A-Za-z$'`]|zh\} \/ \$\{|['`] \/ ['`]/u
+
+/** `reason: 'not found'`: a literal of words of ours in no Chinese; what is put in may be anything. */
+const english = /\b(?:reason|what|operation): (?:'([^']*)'|`((?:\$\{[^}]*\}|[^`])*)`)/gu
+
+const exceptions = new Map([
+  ['protocol/errors.ts', 'detailsToWire joins both for peers that do not know `texts`'],
+  ['hub/operations/', 'examples of what people write'],
+])
+
+function excepted(file: string): boolean {
+  return Array.from(exceptions.keys()).some((path) => file.startsWith(path))
+}
+
+/** Lines of code, without comments. */
+function code(file: string): [line: number, text: string][] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .map((text, i): [number, string] => [i + 1, text])
+    .filter(([, text]) => !/^\s*(?:\/?\*|\/\/)/.test(text))
+}
+
+function isEnglish(text: string): boolean {
+  const own = text.replaceAll(/\$\{[^}]*\}/g, '')
+  return !/\p{Script=Han}/u.test(own) && /[a-z]{3,}/.test(own) && !/^[a-z-]+\.[a-z-]+$/.test(own)
+}
+
+function found(wrong: (text: string) => boolean): string[] {
+  const files = folders.flatMap(sources).filter((file) => !excepted(file))
+  return files.flatMap((file) => code(file).flatMap(([line, text]) => (wrong(text) ? [`${file}:${line} ${text.trim()}`] : [])))
+}
+
+t.test('the look finds what it is for', async (t) => {
+  for (const text of [
+    "'不存在 / unknown'",
+    '`无法写入(${why})/ not written`',
+    '`无法读取 ${path} / cannot be read`',
+    '`${zh} / ${en}`',
+    "zh + ' / ' + en",
+  ])
+    t.match(text, joined, text)
+  for (const text of ["'第 1/2 页'", "{ zh: '不存在', en: 'unknown' }", '`请安装到别处(如 /opt)`', '`/opt/${name}`'])
+    t.notMatch(text, joined, text)
+  t.ok(isEnglish('route ${id} has ended'))
+  for (const text of ['没有 ${id}', 'HTTP ${status}', '${file}: ${why}', 'grant.suspend']) t.notOk(isEnglish(text), text)
+})
+
+t.test('no text joins both languages', async (t) => {
+  t.same(
+    found((text) => joined.test(text)),
+    [],
+  )
+})
+
+t.test('no reason is in English alone', async (t) => {
+  const alone = (text: string) => Array.from(text.matchAll(english)).some(([, plain, template]) => isEnglish(plain ?? template ?? ''))
+  t.same(found(alone), [])
+})
