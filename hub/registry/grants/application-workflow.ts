@@ -6,7 +6,7 @@ import { checkWanted, coveredBy, dayEnd, requireMachine, whyNotShared, type Cove
 import { askConsent, grantCovered, lockStandard } from './approve-application.ts'
 import { shareResource } from './grants.ts'
 import { agencyWith } from '../agencies/offices.ts'
-import type { TransitionContext, Workflow } from '../workflow.ts'
+import type { Transition, TransitionContext, Workflow } from '../workflow.ts'
 import { rule } from '../../records/refusals.ts'
 
 type On<I = unknown> = TransitionContext<Application, I>
@@ -23,7 +23,7 @@ export interface ApplicationContent {
 }
 
 const open = ['consulting', 'reviewing'] as const
-const submitting = { from: ['draft'], needs: [complete] } as const
+const submitting = { from: ['draft'], preconditions: [complete] } satisfies Partial<Transition<ApplicationState, Application>>
 const told = [noteSubmitted, startReply, askProviders, tellOffice('已提交', 'submitted')]
 
 export const applicationFlow: Workflow<ApplicationState, Application> = {

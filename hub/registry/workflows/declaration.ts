@@ -5,7 +5,7 @@ import { dutyEvidence } from '../../supervision/duties/evidence.ts'
 import { notify } from '../../records/notices.ts'
 import type { Role } from '../../records/roles.ts'
 import type { Query } from '../../store/store.ts'
-import type { TransitionContext, Workflow } from '../workflow.ts'
+import type { Transition, TransitionContext, Workflow } from '../workflow.ts'
 import { notFound } from '../../records/refusals.ts'
 
 export const declarationKinds = {
@@ -57,7 +57,7 @@ const isKind =
   ({ subject }: On) =>
     subject.kind === kind
 
-const signing = { from: ['drafted'] as const, needs: [anotherPerson] }
+const signing = { from: ['drafted'], preconditions: [anotherPerson] } satisfies Partial<Transition<State, Declaration>>
 
 export const declarationFlow: Workflow<State, Declaration> = {
   name: 'declaration',

@@ -81,7 +81,7 @@ void t.test('every refusal has its own code, and the stream goes on after it', a
   await refused('QZ-BATCH-LIMIT', Buffer.alloc((8 << 20) + 1))
   await refused('QZ-BATCH-SIGNATURE', p.build(rows, {}, generateSigningKey()).bytes)
   await refused('QZ-BATCH-SIGNATURE', p.build(rows, { producer: 'somebody' }).bytes, {
-    reason: 'the producer is somebody, the sender provider',
+    reason: { zh: '生成者是 somebody,发送者是 provider', en: 'the producer is somebody, the sender provider' },
   })
   await refused('QZ-SUPPLY-NOT-ALLOWED', p.build(rows, { resource: 'other' }).bytes, { resource: 'other' })
   await refused('QZ-BATCH-SCHEMA', p.build(rows, { schema: 2 }).bytes, { version: 2, expected: 1 })
@@ -97,7 +97,10 @@ void t.test('every refusal has its own code, and the stream goes on after it', a
   await refused('QZ-BATCH-ITEM', without('phone'), { item: 'phone' })
   const unknown = [...columns, { item: 'unknown', values: ['1'] }]
   await refused('QZ-BATCH-ITEM', buildBatch(p.header(), unknown, p.agent.key).bytes, { item: 'unknown' })
-  await refused('QZ-BATCH-BLOCK', projectBatch(sealed, new Set(['id', 'name'])), { item: 'phone', reason: 'missing' })
+  await refused('QZ-BATCH-BLOCK', projectBatch(sealed, new Set(['id', 'name'])), {
+    item: 'phone',
+    reason: { zh: '缺失', en: 'missing' },
+  })
   await refused('QZ-BATCH-BLOCK', p.build([{ id: null, name: 'n', phone: null }]).bytes, { item: 'id' })
   for (const op of ['x', 'c:', 'c:lower', 'uu']) await refused('QZ-BATCH-BLOCK', p.build([person(3, { $op: op })]).bytes, { item: '$op' })
   await refused('QZ-BATCH-HEAD', p.build(rows, { seq: 4 }).bytes, { position: '10/4', head: '10/2' })

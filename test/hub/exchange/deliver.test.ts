@@ -3,6 +3,9 @@ import t from 'tap'
 import { blockValues, splitBatch } from '../../../protocol/batch.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
 import { headStatement } from '../../../protocol/receipt.ts'
+import type { DeliveryHeader } from '../../../protocol/api.ts'
+import { detailsFromWire } from '../../../protocol/errors.ts'
+import { inLanguage } from '../../../protocol/localized.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import {
   idItem,
@@ -135,24 +138,26 @@ void t.test('after a grant has ended nothing is delivered, and the receiver is t
     flow.wakeups.wake('agent:receiver')
     const { header, batches } = await ask(flow)
     t.equal(batches.length, 0)
-    return header.routes
+    return told(header.routes)
   }
-  const told = (reason: string, more = {}) => [{ route: 'r', code: 'QZ-ROUTE-ENDED', details: { route: 'r', reason, ...more } }]
+  const told = (routes: DeliveryHeader['routes']) =>
+    routes.map(({ code, ...wire }) => [code, ...Object.values(detailsFromWire(wire)).map((text) => inLanguage(text, 'en'))])
+  const because = (...texts: string[]) => [['QZ-ROUTE-ENDED', 'r', ...texts]]
   await flow.store.query(`update access_grant set state = 'suspended', reason = '核查'`)
-  t.same(await ended(), told('suspended', { because: '核查' }))
+  t.same(await ended(), because('suspended', '核查'))
   await flow.store.query(`update access_grant set state = 'revoked', reason = null`)
-  t.same(await ended(), told('revoked'))
+  t.same(await ended(), because('revoked'))
   await flow.store.query(`update access_grant set state = 'active', valid_to = '2026-11-23T08:00:30Z'`)
   flow.wakeups.wake('agent:receiver')
   t.equal((await ask(flow)).batches.length, 1)
   flow.time.now = new Date('2026-11-23T08:00:30Z')
-  t.same((await ask(flow)).header.routes, told('expired'), 'to the second, with nobody waking')
+  t.same(told((await ask(flow)).header.routes), because('expired'), 'to the second, with nobody waking')
   await flow.store.query(`update access_grant set valid_to = null, agency = 'a'`)
-  t.same(await ended(), told('not granted'))
+  t.same(await ended(), because('not granted'))
   const other = await flow.store.query(`update access_grant set agency = 'b'`)
   t.same(other, [])
   const unknown = await poll(flow.exchange, flow.provider.agent, pollRequest([{ route: 'r' }]))
-  t.same(unknown.header.routes, told('unknown'), "another agent's route")
+  t.same(told(unknown.header.routes), because('unknown'), "another agent's route")
   t.equal(unknown.batches.length, 0)
   await flow.store.query(`update agent set state = 'revoked' where id = 'receiver'`)
   flow.wakeups.wake('agent:receiver')

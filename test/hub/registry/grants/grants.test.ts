@@ -45,7 +45,7 @@ async function said(city: City, agent: string) {
   const views = new AgentViews(city.store, city.wakeups)
   const [route] = (await views.of(agent)).routes.values()
   views.close()
-  return { ended: endedBecause(route!, city.now), because: route!.because }
+  return { ended: endedBecause(route!, city.now)?.en, because: route!.because }
 }
 
 t.test('suspended, resumed, revoked: it stops at once, and the receiver is told why', async (t) => {
@@ -103,7 +103,7 @@ t.test('it expires by itself, once, and both sides are told', async (t) => {
     t.equal((await Promise.all([expireGrants(city), expireGrants(city)])).toSorted().join(), '0,1'),
   )
   t.same(both, [receiver.id])
-  t.match(await said(city, receiver.id), { ended: 'expired', because: /期限已满/ })
+  t.match(await said(city, receiver.id), { ended: 'expired', because: { zh: '授权期限已满', en: 'its period is over' } })
   t.equal((await city.store.query(`select from notice where zh like '%已到期%'`)).length, 3)
   t.match((await city.as('water', 'user').get(path)).body, { state: 'expired' })
 })
@@ -129,7 +129,7 @@ t.test('held by an incompatible version until the receiver accepts it, with what
   await hold('suspended')
   t.match(
     (await city.as('city', 'office').post(`${path}/resume`)).body,
-    { state: 'held', reason: /2/ },
+    { state: 'held', reason: { zh: /2/, en: /2/ } },
     'a suspended one is held when it resumes',
   )
   t.equal((await user.post(`${path}/give-up`, { reason: '不再需要' })).body.state, 'given-up')

@@ -66,9 +66,13 @@ t.test('an incompatible version holds the grants it touches until their receiver
 
   t.same(await city.received(city.health), [{ grant: 'ads.health', version: 2, items: ['number', 'holder'] }])
   t.same(await city.received(city.water), [], 'its route has stopped')
-  t.match(await city.grant('ads.water'), { state: 'held', heldVersion: 2, reason: /版本 2.*place.*等待接收单位 water.*version 2.*waits/ })
+  t.match(await city.grant('ads.water'), {
+    state: 'held',
+    heldVersion: 2,
+    reason: { zh: /版本 2.*place.*等待接收单位 water/, en: /version 2.*waits/ },
+  })
   const views = new AgentViews(city.store, city.wakeups)
-  t.match((await views.of(city.water)).routes.get('ads.water'), { ended: 'held', because: /place/ })
+  t.match((await views.of(city.water)).routes.get('ads.water'), { ended: { en: 'held' }, because: { zh: /place/, en: /place/ } })
   views.close()
   const told = await city.store.query(
     `select agency, role from notice where object = 'grant ads.water' and kind = 'grant-held' order by id`,
@@ -143,7 +147,7 @@ t.test('withdrawal ends every route, and receivers are told why', async (t) => {
   const awake = await woken(city, [city.water, city.health], () => reviewer.post('/resources/ads/withdraw', { reason: '职能调整' }))
   t.same(awake, [city.water, city.health])
   t.same(await city.received(city.water), [])
-  t.match(await city.grant('ads.water'), { state: 'revoked', reason: /职能调整/ })
+  t.match(await city.grant('ads.water'), { state: 'revoked', reason: { zh: /职能调整/, en: /职能调整/ } })
   const told = await city.store.query(`select distinct agency from notice where kind = 'grant' and zh like '%职能调整%' order by 1`)
   t.same(told, [{ agency: 'health' }, { agency: 'water' }])
   t.equal((await reviewer.post('/resources/ads/withdraw', { reason: 'x' })).status, 409)
