@@ -66,7 +66,7 @@ export async function createServer(deps: ServerDeps): Promise<HttpServer> {
     // What cannot be read as a request at all, such as a path that is not UTF-8.
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply as FastifyReply, deps.logger, deps.refusals),
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: false } },
-    schemaController: { compilersFactory: { buildValidator: compiledWhenUsed(AjvCompiler()) } },
+    schemaController: { compilersFactory: { buildValidator: compiledWhenUsed(compilers) } },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as HttpServer
   keepRawBodies(app)
   endConnections(app)
@@ -84,6 +84,9 @@ export async function createServer(deps: ServerDeps): Promise<HttpServer> {
   })
   return app
 }
+
+/** One for all servers of a process: each shape is compiled once. */
+const compilers = AjvCompiler()
 
 /** A shape is compiled by the first request that it judges: all of them at once are a third of the work of a start. */
 function compiledWhenUsed(compilers: BuildCompilerFromPool): BuildCompilerFromPool {

@@ -158,7 +158,7 @@ t.test('a resource is described, previewed, registered, and checked at the agent
   await t.rejects(asks.ask(agent.id, { ...question, resource: 'unknown' }, patient), { code: 'QZ-NOT-FOUND' })
 
   await publishResource(hub.registry, 'test', { schema: draft() })
-  await agent.command('setup', 'people')
+  await agent.setUp('people')
   const flowing = await until('the first snapshot is sent', async () => {
     const source = (await agent.report())?.sources.find(({ resource }) => resource === 'people')
     return source?.state === 'flowing' && source.position && source
@@ -222,7 +222,7 @@ t.test('an agent is asked for its checks and its log, in which no value of a row
     `create table people (id varchar(20) primary key, name varchar(50), kind varchar(50), number varchar(50), employer varchar(50), opinion varchar(50))`,
   )
   await publishResource(hub.registry, 'test', { schema: draft() })
-  await agent.command('setup', 'people')
+  await agent.setUp('people')
   for (const row of rows) await client.query('insert into people values ($1, $2, $3, $4, $5, $6)', row)
   agent.program.start()
   await until('rows that cannot be sent are set aside', async () => {

@@ -134,7 +134,7 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
       await until('its triggers were made for the old key', async () => {
         return (await agent.report())?.sources[0]?.fault?.code === 'QZ-SOURCE-NOT-SET-UP'
       })
-      await agent.command('setup', 'culture.licences')
+      await agent.setUp('culture.licences')
       const fault = await until('its route is held', async () => {
         const report = (await receiver.report())?.sinks.find(({ resource }) => resource === 'culture.licences')
         return report?.state === 'held' && report.fault?.code === 'QZ-SINK-TABLE' && report.fault

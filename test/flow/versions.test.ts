@@ -120,7 +120,7 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
       return report?.fault?.code === 'QZ-SOURCE-NOT-SET-UP' && report.fault
     })
     test.match(asks, { en: /serial.*run setup again/, zh: /setup/ })
-    await provider.command('setup', 'agri.licences')
+    await provider.setUp('agri.licences')
 
     const now = ['serial', 'number', 'holder', 'category']
     await equal('the new version is delivered', 'licences', now)

@@ -184,6 +184,11 @@ export class TestAgent {
     return runHere(['agent/main.ts', ...words, '--config', this.configFile])
   }
 
+  /** Sets the resource up at a running agent, as soon as it has the policy that allows it. */
+  setUp(resource: string): Promise<unknown> {
+    return until(`${this.name} may supply ${resource}`, () => this.command('setup', resource))
+  }
+
   /** The same as a program of its own, as an operator runs it: for tests of the command. */
   commandLine(...words: string[]): Promise<{ code: number; stdout: string }> {
     return runProgram(['agent/main.ts', ...words, '--config', this.configFile])

@@ -106,12 +106,13 @@ function databasesAt(server: string): TestDatabases {
         await client.query('select pg_advisory_lock(hashtext($1))', [name])
         const found = 'select shobj_description(oid, $2) as said from pg_database where datname = $1'
         const [row] = (await client.query<{ said: string | null }>(found, [name, 'pg_database'])).rows
-        if (row?.said != null) return row.said
+        if (row?.said != null) return row.said.slice(1)
         // Whoever began it has ended before it was complete.
         if (row) await client.query(`drop database ${pg.escapeIdentifier(name)} with (force)`)
         await client.query(`create database ${pg.escapeIdentifier(name)} encoding 'UTF8' template template0`)
         const said = await fill(urlOf(name))
-        await client.query(`comment on database ${pg.escapeIdentifier(name)} is ${pg.escapeLiteral(said)}`)
+        // An empty comment would be none.
+        await client.query(`comment on database ${pg.escapeIdentifier(name)} is ${pg.escapeLiteral(`=${said}`)}`)
         return said
       } finally {
         await client.end()
