@@ -12,6 +12,7 @@ import { describeConformance } from './describe.ts'
 import { lookUpConformance } from './look-up.ts'
 import { quarantineConformance } from './quarantine.ts'
 import { readingConformance } from './reading.ts'
+import { refusalConformance } from './refusals.ts'
 import { routeConformance } from './routes.ts'
 import { setupConformance } from './setup.ts'
 import { valueConformance } from './values.ts'
@@ -54,6 +55,12 @@ export interface Dialect {
   endOthers(session: Session): Promise<void>
   /** Statements that make a trigger of the receiver's own refuse rows whose `name` is `refused`. */
   refusingTrigger(table: string): string[]
+  /** Statements that make a trigger `keep` of the receiver's own refuse the deletion of rows whose `id` is in a list of literals. */
+  keepingTrigger(table: string, ids: string): string[]
+  /** Statements that drop it. */
+  dropKeepingTrigger?: string
+  /** Makes a table of the receiver's own that refers by a foreign key to one row of `delivered`. */
+  referTo(session: Session, table: string, id: string): Promise<void>
   /** True where no column compares text without regard to case: the type above is then a plain one. */
   comparesCase?: boolean
   /** True where an empty text is null. */
@@ -82,6 +89,7 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   deliveryConformance(t, engine, freshDatabase)
   alteredConformance(t, engine, freshDatabase)
   quarantineConformance(t, engine, freshDatabase)
+  refusalConformance(t, engine, freshDatabase)
   routeConformance(t, engine, freshDatabase)
   describeConformance(t, engine, freshDatabase)
   readingConformance(t, engine, freshDatabase)

@@ -82,6 +82,19 @@ const mariadb: Dialect = {
     `create trigger refuse before insert on ${quoteName(table)} for each row
     begin if NEW.name = 'refused' then signal sqlstate '45000' set message_text = 'refused here'; end if; end`,
   ],
+  keepingTrigger: (table, ids) => [
+    `create trigger keep before delete on ${quoteName(table)} for each row
+    begin if OLD.id in (${ids}) then signal sqlstate '45000' set message_text = 'kept here'; end if; end`,
+  ],
+  async referTo(session, table, id) {
+    const [[collation] = []] = await session.query(
+      `select collation_name from information_schema.columns where table_schema = database() and table_name = 'delivered' and column_name = 'id'`,
+    )
+    await session.query(
+      `create table ${table} (parent varchar(20) character set utf8mb4 collate ${collation}, foreign key (parent) references delivered (id))`,
+    )
+    await session.query(`insert into ${table} values ('${id}')`)
+  },
   async readOnlyAccount(test, tables) {
     const name = `reader_${randomBytes(4).toString('hex')}`
     await test.query(`create user ${name}@'%' identified by 'secret'`)

@@ -266,6 +266,14 @@ begin if :new.name = 'refused' then raise_application_error(-20001, 'refused her
         values: ['2026-11-22T08:30:00.123456', '2026-11-22T08:30:00', '2026-11-22T08:30:01'],
       },
     ],
+    keepingTrigger: (table, ids) => [
+      `create trigger keep before delete on ${table} for each row
+begin if :old.id in (${ids}) then raise_application_error(-20001, 'kept here'); end if; end;`,
+    ],
+    async referTo(session, table, id) {
+      await session.query(`create table ${table} (parent varchar2(20 char) references delivered (id))`)
+      await session.query(`insert into ${table} values ('${id}')`)
+    },
     extremes: [
       { type: 'date', value: '0001-01-01' },
       { type: 'timestamp', value: '0001-01-01T00:00:00.000001' },

@@ -62,6 +62,16 @@ export const postgres: Dialect = {
        if new.name = 'refused' then raise exception 'not wanted'; end if; return new; end $$`,
     `create trigger refuse before insert or update on ${table} for each row execute function refuse()`,
   ],
+  keepingTrigger: (table, ids) => [
+    `create or replace function keep() returns trigger language plpgsql as $$ begin
+       if old.id in (${ids}) then raise exception 'kept here'; end if; return old; end $$`,
+    `create trigger keep before delete on ${table} for each row execute function keep()`,
+  ],
+  dropKeepingTrigger: 'drop trigger keep on delivered',
+  async referTo(session, table, id) {
+    await session.query(`create table ${table} (parent varchar(20) collate "C" references delivered (id))`)
+    await session.query(`insert into ${table} values ('${id}')`)
+  },
   async readOnlyAccount(test, tables) {
     const name = `reader_${randomBytes(4).toString('hex')}`
     await test.query(`create role ${name} login password 'secret'`)

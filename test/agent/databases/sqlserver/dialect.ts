@@ -190,6 +190,20 @@ exec(@drop)`,
         values: ['2026-11-22T08:30:00.123456', '2026-11-22T08:30:00', '2026-11-22T08:30:01'],
       },
     ],
+    keepingTrigger: (table, ids) => [
+      `create trigger keep on ${quoteName(table)} after delete as
+      if exists (select 1 from deleted where id in (${ids}))
+      begin
+        throw 50001, 'kept here', 1;
+      end`,
+    ],
+    async referTo(session, table, id) {
+      await session.query(
+        `create table ${table} (parent nvarchar(40) collate Latin1_General_100_BIN2, spaces nvarchar(30) collate Latin1_General_100_BIN2,
+        foreign key (parent, spaces) references delivered (id, qz_spaces))`,
+      )
+      await session.query(`insert into ${table} values (N'${id}', N'')`)
+    },
     extremes: [
       { type: 'date', value: '0001-01-01' },
       { type: 'timestamp', value: '0001-01-01T00:00:00.000001' },
