@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { codedError, QianzhiError, type ErrorCode } from '../protocol/errors.ts'
+import { codedError, QianzhiError } from '../protocol/errors.ts'
 import type { Position } from '../protocol/position.ts'
 import { storedReceipt } from '../protocol/receipt.ts'
 import type { SigningKey } from '../protocol/signature.ts'
@@ -104,7 +104,7 @@ async function runCapture(
     } catch (error) {
       if (signal.aborted) return
       const coded = codedError(error)
-      if (!concernsHub(coded.code)) throw error
+      if (coded.kind.scope !== 'hub') throw error
       holdAll(deps, coded)
       await backoff.wait(signal)
     }
@@ -151,7 +151,7 @@ async function settleReceipt(deps: OutboundDeps, capture: Capture, inFlight: InF
   } catch (error) {
     if (signal.aborted) return
     const coded = codedError(error)
-    if (concernsHub(coded.code)) throw error
+    if (coded.kind.scope === 'hub') throw error
     stream.refused(coded)
     return
   }
@@ -237,7 +237,7 @@ class RoundRobin {
 /** Holds this stream; throws what concerns more than it. */
 function refuse(stream: OutboundStream, error: unknown): undefined {
   const coded = codedError(error)
-  if (concernsHub(coded.code) || concernsDatabase(coded.code)) throw error
+  if (coded.kind.scope !== 'one') throw error
   stream.refused(coded)
   return undefined
 }
@@ -254,14 +254,4 @@ function holdAll(deps: OutboundDeps, error: QianzhiError): void {
     setFault(report, error, new Date())
   }
   if (!previous.has(error.code)) deps.logger.warn({ code: error.code, database: deps.database.options.name, err: error }, error.message)
-}
-
-/** Refusals that concern every stream alike: the hub is away, or will not deal with this agent. */
-function concernsHub(code: ErrorCode): boolean {
-  return /^QZ-(HUB|REQUEST|AGENT-UNKNOWN|AGENT-REVOKED|POLICY|VERSION)/.test(code)
-}
-
-/** Faults after which the capturing connection is given up. */
-function concernsDatabase(code: ErrorCode): boolean {
-  return /^QZ-(DB-UNREACHABLE|DB-READ-ONLY|AGENT-CLONED|CHAIN-BROKEN|INTERNAL)/.test(code)
 }

@@ -5,52 +5,62 @@ import type { LocalizedText } from './localized.ts'
 /** Who must act before the thing can succeed. */
 export type Actor = 'provider' | 'receiver' | 'office' | 'operator' | 'requester' | 'nobody'
 
+export type Scope = 'hub' | 'database' | 'one'
+
 export interface ErrorKind extends LocalizedText {
   /** HTTP status when the error is an answer. */
   status: number
   who: Actor
   /** True where the same request can succeed later without anybody changing it. */
   retry: boolean
+  /** What of an agent it stops: all that goes to the hub, all streams of one database, or the one stream, route or request alone. */
+  scope: Scope
 }
 
 export const kinds = {
   // Transport and identity
-  'QZ-HUB-UNREACHABLE': kind(503, 'operator', true, '无法连接中心 {url}:{reason}', 'The hub at {url} cannot be reached: {reason}'),
-  'QZ-HUB-CERTIFICATE': kind(
+  'QZ-HUB-UNREACHABLE': ofHub(503, 'operator', true, '无法连接中心 {url}:{reason}', 'The hub at {url} cannot be reached: {reason}'),
+  'QZ-HUB-CERTIFICATE': ofHub(
     495,
     'operator',
     false,
     '中心证书与登记时不一致:{reason}',
     'The hub certificate is not the one pinned at enrolment: {reason}',
   ),
-  'QZ-VERSION': kind(
+  'QZ-VERSION': ofHub(
     400,
     'operator',
     false,
     '协议版本 {version} 不受支持(支持 {supported})',
     'Protocol version {version} is not served (served: {supported})',
   ),
-  'QZ-REQUEST-SIGNATURE': kind(401, 'operator', false, '请求签名无效:{reason}', 'The request signature is not valid: {reason}'),
-  'QZ-REQUEST-CLOCK': kind(
+  'QZ-REQUEST-SIGNATURE': ofHub(401, 'operator', false, '请求签名无效:{reason}', 'The request signature is not valid: {reason}'),
+  'QZ-REQUEST-CLOCK': ofHub(
     401,
     'nobody',
     true,
     '请求时间与中心相差 {seconds} 秒',
     'The request was signed {seconds} s away from the hub time',
   ),
-  'QZ-REQUEST-INVALID': kind(400, 'operator', false, '请求内容无效:{reason}', 'The request is not valid: {reason}'),
+  'QZ-REQUEST-INVALID': ofHub(400, 'operator', false, '请求内容无效:{reason}', 'The request is not valid: {reason}'),
   'QZ-NOT-FOUND': kind(404, 'operator', false, '没有找到 {what}', '{what} does not exist'),
   'QZ-CONFLICT': kind(409, 'operator', false, '{what} 已存在且内容不同', '{what} exists already and differs'),
   'QZ-ADMIN-KEY': kind(401, 'operator', false, '管理密钥无效', 'The admin key is not valid'),
   'QZ-TOKEN': kind(403, 'office', false, '登记令牌无效:{reason}', 'The enrolment token is not valid: {reason}'),
-  'QZ-AGENT-UNKNOWN': kind(401, 'office', false, '中心不认识此前置机代理 {agent}', 'The hub does not know agent {agent}'),
-  'QZ-AGENT-REVOKED': kind(403, 'office', false, '前置机代理 {agent} 已被撤销', 'Agent {agent} is revoked'),
-  'QZ-AGENT-CLONED': kind(409, 'operator', true, '另一个代理正在使用同一数据库 {database}', 'Another agent holds database {database}'),
-  'QZ-HUB-BUSY': kind(503, 'nobody', true, '中心暂时不可用:{reason}', 'The hub cannot serve this now: {reason}'),
+  'QZ-AGENT-UNKNOWN': ofHub(401, 'office', false, '中心不认识此前置机代理 {agent}', 'The hub does not know agent {agent}'),
+  'QZ-AGENT-REVOKED': ofHub(403, 'office', false, '前置机代理 {agent} 已被撤销', 'Agent {agent} is revoked'),
+  'QZ-AGENT-CLONED': ofDatabase(
+    409,
+    'operator',
+    true,
+    '另一个代理正在使用同一数据库 {database}',
+    'Another agent holds database {database}',
+  ),
+  'QZ-HUB-BUSY': ofHub(503, 'nobody', true, '中心暂时不可用:{reason}', 'The hub cannot serve this now: {reason}'),
   // Policy
-  'QZ-POLICY-SIGNATURE': kind(502, 'office', false, '策略签名无效', 'The policy is not signed by the pinned hub key'),
-  'QZ-POLICY-EXPIRED': kind(403, 'office', true, '策略已于 {expires} 过期', 'The policy expired at {expires}'),
-  'QZ-POLICY-OLD': kind(
+  'QZ-POLICY-SIGNATURE': ofHub(502, 'office', false, '策略签名无效', 'The policy is not signed by the pinned hub key'),
+  'QZ-POLICY-EXPIRED': ofHub(403, 'office', true, '策略已于 {expires} 过期', 'The policy expired at {expires}'),
+  'QZ-POLICY-OLD': ofHub(
     409,
     'office',
     false,
@@ -92,7 +102,7 @@ export const kinds = {
     '批次 {position} 不接在中心现有位置 {head} 之后',
     'Batch {position} does not follow the head {head}',
   ),
-  'QZ-CHAIN-BROKEN': kind(
+  'QZ-CHAIN-BROKEN': ofDatabase(
     409,
     'provider',
     true,
@@ -133,7 +143,13 @@ export const kinds = {
     'A value of the row has no local code: complete codes in the columns of the sink',
   ),
   // Source and sink databases
-  'QZ-DB-UNREACHABLE': kind(503, 'operator', true, '数据库 {database} 无法使用:{reason}', 'Database {database} cannot be used: {reason}'),
+  'QZ-DB-UNREACHABLE': ofDatabase(
+    503,
+    'operator',
+    true,
+    '数据库 {database} 无法使用:{reason}',
+    'Database {database} cannot be used: {reason}',
+  ),
   'QZ-DB-RIGHTS': kind(
     403,
     'operator',
@@ -141,7 +157,7 @@ export const kinds = {
     '数据库 {database} 缺少权限:{reason}',
     'A right is missing in database {database}: {reason}',
   ),
-  'QZ-DB-READ-ONLY': kind(
+  'QZ-DB-READ-ONLY': ofDatabase(
     409,
     'operator',
     false,
@@ -420,9 +436,19 @@ export const kinds = {
     '审计导出末行(第 {line} 行)的签名与内容或中心密钥不符:{key}',
     'The last line ({line}) of the audit export is not signed by the hub for what stands before it: {key}',
   ),
-  'QZ-INTERNAL': kind(500, 'nobody', true, '内部错误:{reason}', 'Internal error: {reason}'),
+  'QZ-INTERNAL': ofDatabase(500, 'nobody', true, '内部错误:{reason}', 'Internal error: {reason}'),
 } satisfies Record<string, ErrorKind>
 
-function kind(status: number, who: Actor, retry: boolean, zh: string, en: string): ErrorKind {
-  return { status, who, retry, zh, en }
+function kind(status: number, who: Actor, retry: boolean, zh: string, en: string, scope: Scope = 'one'): ErrorKind {
+  return { status, who, retry, scope, zh, en }
+}
+
+/** The hub is away, or will not deal with this agent. */
+function ofHub(status: number, who: Actor, retry: boolean, zh: string, en: string): ErrorKind {
+  return kind(status, who, retry, zh, en, 'hub')
+}
+
+/** The connection to the database is given up, and made anew. */
+function ofDatabase(status: number, who: Actor, retry: boolean, zh: string, en: string): ErrorKind {
+  return kind(status, who, retry, zh, en, 'database')
 }

@@ -278,8 +278,8 @@ export class GapCarrier {
 }
 
 /** It is not of one resource: the hub, its answer to this agent, or a folder. */
-function concernsAll({ code }: QianzhiError): boolean {
-  return /^QZ-(HUB|REQUEST|AGENT|VERSION|POLICY|FOLDER)/.test(code)
+function concernsAll({ code, kind }: QianzhiError): boolean {
+  return kind.scope === 'hub' || code.startsWith('QZ-FOLDER-')
 }
 
 /** The next one, or the first of a later epoch. */

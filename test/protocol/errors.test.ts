@@ -30,6 +30,25 @@ t.test('every code is complete', async (t) => {
   }
 })
 
+t.test('what concerns more than one stream', async (t) => {
+  const of = (scope: string) => errorCodes.filter((code) => errorKind(code).scope === scope).toSorted()
+  t.same(of('hub'), [
+    'QZ-AGENT-REVOKED',
+    'QZ-AGENT-UNKNOWN',
+    'QZ-HUB-BUSY',
+    'QZ-HUB-CERTIFICATE',
+    'QZ-HUB-UNREACHABLE',
+    'QZ-POLICY-EXPIRED',
+    'QZ-POLICY-OLD',
+    'QZ-POLICY-SIGNATURE',
+    'QZ-REQUEST-CLOCK',
+    'QZ-REQUEST-INVALID',
+    'QZ-REQUEST-SIGNATURE',
+    'QZ-VERSION',
+  ])
+  t.same(of('database'), ['QZ-AGENT-CLONED', 'QZ-CHAIN-BROKEN', 'QZ-DB-READ-ONLY', 'QZ-DB-UNREACHABLE', 'QZ-INTERNAL'])
+})
+
 t.test('an error travels as a problem and comes back', async (t) => {
   for (const code of errorCodes) {
     const details: ErrorDetails = Object.fromEntries(placeholders(errorKind(code).en).map((name, i) => [name, i % 2 ? i : `值 ${name}`]))
