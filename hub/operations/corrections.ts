@@ -1,7 +1,13 @@
 import { Type } from 'typebox'
 import type { Role } from '../records/roles.ts'
-import { listCorrections, reportCorrection, withoutValues } from '../registry/cases/corrections.ts'
-import { correctionFlow, loadCorrection, type Correction } from '../registry/workflows/correction.ts'
+import {
+  type Correction,
+  correctionFlow,
+  listCorrections,
+  loadCorrection,
+  reportCorrection,
+  withoutValues,
+} from '../registry/cases/corrections.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Call, type Operation } from './operation.ts'
 import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, ShownText, Text } from './shapes.ts'

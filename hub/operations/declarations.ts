@@ -1,6 +1,12 @@
 import { Type } from 'typebox'
-import { draftDeclaration, listDeclarations } from '../registry/cases/declarations.ts'
-import { declarationFlow, declarationKinds, loadDeclaration, type DeclarationKind } from '../registry/workflows/declaration.ts'
+import {
+  declarationFlow,
+  type DeclarationKind,
+  declarationKinds,
+  draftDeclaration,
+  listDeclarations,
+  loadDeclaration,
+} from '../registry/cases/declarations.ts'
 import { dutyEvidence } from '../supervision/duties/evidence.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'

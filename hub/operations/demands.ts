@@ -1,6 +1,5 @@
 import { Type } from 'typebox'
-import { listDemands, submitDemand } from '../registry/cases/demands.ts'
-import { demandFlow, loadDemand } from '../registry/workflows/demand.ts'
+import { demandFlow, listDemands, loadDemand, submitDemand } from '../registry/cases/demands.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'

@@ -1,6 +1,5 @@
 import { Type } from 'typebox'
-import { askToPublish, listPublications } from '../registry/cases/publications.ts'
-import { loadPublication, publicationFlow } from '../registry/workflows/publication.ts'
+import { askToPublish, listPublications, loadPublication, publicationFlow } from '../registry/cases/publications.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, closed, nullable, Paging, ReasonBody, Text } from './shapes.ts'

@@ -69,7 +69,7 @@ export function workflowsPage(): string {
     const title = `## ${flow.name}`
     return [title, '', `States: ${states.join('; ')}.`, '', '| event | from | to | roles |', '| --- | --- | --- | --- |', ...lines, '']
   })
-  return ['# Workflows', '', 'Printed from `hub/registry/workflows/` by `npm run docs`.', '', ...parts].join('\n')
+  return ['# Workflows', '', 'Printed from `hub/registry/workflows.ts` by `npm run docs`.', '', ...parts].join('\n')
 }
 
 /** Paths from the top, and what stands in them. */

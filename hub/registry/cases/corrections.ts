@@ -1,13 +1,81 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
+import { type LocalizedText, readText } from '../../../protocol/localized.ts'
 import { itemById, keyItems } from '../../../protocol/schema.ts'
-import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Principal } from '../../access/principal.ts'
+import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
-import type { Query } from '../../store/store.ts'
+import { notFound } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import type { Query } from '../../store/store.ts'
 import { requireResource } from '../catalog/resources.ts'
-import { record } from '../workflow.ts'
-import { correctionFlow, correctionSql, loadCorrection, withFault, type Correction } from '../workflows/correction.ts'
+import { record, type TransitionContext, type Workflow } from '../workflow.ts'
+
+/** A correction 更正 (Art. 18): what a receiver found wrong in shared data. Its texts may tell row values: only the parties see them. */
+export interface Correction {
+  id: string
+  /** Who reports. */
+  agency: string
+  resource: string
+  provider: string
+  key: Record<string, string> | null
+  items: string[]
+  /** As a person wrote it, or an agent's report in both languages. */
+  fault: string | LocalizedText
+  wanted: string | null
+  state: State
+  result: 'corrected' | 'no-error' | null
+  answer: string | null
+  reason: string | null
+  reopened: boolean
+  created: Date
+}
+
+type State = 'reported' | 'passed' | 'answered' | 'closed' | 'dismissed' | 'withdrawn' | 'settled'
+type On<I = unknown> = TransitionContext<Correction, I>
+
+export const correctionFlow: Workflow<State, Correction> = {
+  name: 'correction',
+  table: 'correction',
+  states: {
+    reported: { zh: '已报告', en: 'reported' },
+    passed: { zh: '提供单位处理中', en: 'with the provider' },
+    answered: { zh: '已答复', en: 'answered' },
+    closed: { zh: '已办结', en: 'closed' },
+    dismissed: { zh: '不予受理', en: 'dismissed' },
+    withdrawn: { zh: '已撤回', en: 'withdrawn' },
+    settled: { zh: '已自行消除', en: 'settled by itself' },
+  },
+  initial: 'reported',
+  events: {
+    pass: [{ from: ['reported'], to: 'passed', effects: [beginDeadline, tellProvider] }],
+    dismiss: [{ from: ['reported'], to: 'dismissed', effects: [keepReason, tellReporter('不予受理', 'dismissed')] }],
+    answer: [{ from: ['passed'], to: 'answered', effects: [keepAnswer, endsDeadline, updateCatalog, tellOffice] }],
+    close: [{ from: ['answered'], to: 'closed', effects: [tellReporter('已办结', 'closed')] }],
+    reopen: [
+      { from: ['closed'], to: 'passed', preconditions: [onlyOnce], effects: [keepReason, markReopened, beginDeadline, tellProvider] },
+    ],
+    withdraw: [{ from: ['reported', 'passed', 'answered'], to: 'withdrawn', effects: [dropsDeadline] }],
+    // Reported by an agent, whose table refuses nothing of it any more.
+    settle: [{ from: ['reported', 'passed', 'answered'], to: 'settled', effects: [dropsDeadline, tellSettled] }],
+  },
+  recorded: ({ result, catalog }) => ({ ...(result !== undefined && { result }), ...(catalog !== undefined && { catalog }) }),
+  load: loadCorrection,
+}
+
+export async function loadCorrection(query: Query, id: string): Promise<Correction> {
+  const [correction] = await query<Correction>(`${correctionSql} where c.id::text = $1`, [id])
+  if (!correction) throw notFound('correction', id)
+  return withFault(correction)
+}
+
+/** A correction as it is read from its row, where the fault is a text. */
+function withFault(row: Correction): Correction {
+  return typeof row.fault === 'string' ? { ...row, fault: readText(row.fault) } : row
+}
+
+const correctionSql = `select c.id, c.agency, c.resource, r.agency as provider, c.row_key as key, c.items, c.fault, c.wanted, c.state,
+    c.result, c.answer, c.reason, c.reopened, c.created_at as created
+  from correction c join resource r on r.code = c.resource`
 
 export interface NewCorrection {
   resource: string
@@ -111,4 +179,81 @@ export function withoutValues(correction: Correction): Correction {
 
 function invalid(reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-REQUEST-INVALID', { reason })
+}
+
+// What the events of the table check and do.
+
+function onlyOnce({ subject }: On): void {
+  if (!subject.reopened) return
+  throw new QianzhiError('QZ-RULE', { reason: { zh: '同一更正只能重新报告一次', en: 'a correction can be reported again only once' } })
+}
+
+async function keepReason({ query, subject, input }: On<{ reason: string }>): Promise<void> {
+  await query('update correction set reason = $2 where id = $1', [subject.id, input.reason])
+}
+
+async function markReopened({ query, subject }: On): Promise<void> {
+  await query('update correction set reopened = true where id = $1', [subject.id])
+}
+
+async function keepAnswer({ query, subject, input }: On<{ result: string; answer: string }>): Promise<void> {
+  await query('update correction set result = $2, answer = $3 where id = $1', [subject.id, input.result, input.answer])
+}
+
+async function beginDeadline({ query, subject, now }: On): Promise<void> {
+  await startDeadline(query, {
+    kind: 'correction',
+    object: `correction ${subject.id}`,
+    agency: subject.provider,
+    role: 'reviewer',
+    from: now,
+  })
+}
+
+async function endsDeadline({ query, subject, now }: On): Promise<void> {
+  await endDeadline(query, 'correction', `correction ${subject.id}`, now)
+}
+
+async function dropsDeadline({ query, subject, now }: On): Promise<void> {
+  await dropDeadline(query, 'correction', `correction ${subject.id}`, now)
+}
+
+/** The provider says that the catalog has to follow. */
+async function updateCatalog({ query, subject, input, now }: On<{ catalog?: boolean }>): Promise<void> {
+  if (!input.catalog) return
+  const { resource, provider } = subject
+  await startDeadline(query, { kind: 'catalog-update', object: `resource ${resource}`, agency: provider, role: 'registrar', from: now })
+}
+
+async function tellProvider({ query, subject }: On): Promise<void> {
+  const { id, resource, provider } = subject
+  const texts = {
+    zh: `资源 ${resource} 有数据更正待处理(更正 ${id})`,
+    en: `Correction ${id} on resource ${resource} waits for your answer`,
+  }
+  await notify(query, { to: { agency: provider, role: 'reviewer' }, kind: 'correction', object: `correction ${id}`, ...texts })
+  await notify(query, { to: { agency: provider, role: 'registrar' }, kind: 'correction', object: `correction ${id}`, ...texts })
+}
+
+async function tellSettled({ query, subject: { id, provider } }: On): Promise<void> {
+  const texts = { zh: `更正 ${id} 已自行消除`, en: `Correction ${id} has settled by itself` }
+  await notify(query, {
+    to: [{ role: 'office' }, { agency: provider, role: 'registrar' }],
+    kind: 'correction',
+    object: `correction ${id}`,
+    ...texts,
+  })
+}
+
+async function tellOffice({ query, subject }: On): Promise<void> {
+  const { id } = subject
+  const texts = { zh: `更正 ${id} 已由提供单位答复`, en: `The provider has answered correction ${id}` }
+  await notify(query, { to: { role: 'office' }, kind: 'correction', object: `correction ${id}`, ...texts })
+}
+
+function tellReporter(zh: string, en: string): (context: On) => Promise<void> {
+  return async ({ query, subject: { id, agency } }) => {
+    const texts = { zh: `你单位报告的更正 ${id} ${zh}`, en: `Correction ${id}, reported by your agency, is ${en}` }
+    await notify(query, { to: { agency, role: 'user' }, kind: 'correction', object: `correction ${id}`, ...texts })
+  }
 }

@@ -1,13 +1,115 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Principal } from '../../access/principal.ts'
 import type { Day } from '../../records/calendar.ts'
 import { notify } from '../../records/notices.ts'
-import { parsePeriod } from '../../supervision/duties/periods.ts'
-import type { Query } from '../../store/store.ts'
+import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import type { Role } from '../../records/roles.ts'
+import type { Query } from '../../store/store.ts'
+import { explainPeriod } from '../../supervision/duties/duties.ts'
+import { dutyEvidence } from '../../supervision/duties/evidence.ts'
+import { parsePeriod } from '../../supervision/duties/periods.ts'
 import { requireResource } from '../catalog/resources.ts'
-import { record } from '../workflow.ts'
-import { declarationSql, loadDeclaration, type Declaration, type DeclarationKind } from '../workflows/declaration.ts'
-import { rule } from '../../records/refusals.ts'
+import { record, type Transition, type TransitionContext, type Workflow } from '../workflow.ts'
+
+export const declarationKinds = {
+  'no-change': { zh: '数据没有变化说明', en: 'nothing changed' },
+  'cannot-supply': { zh: '不能提供报告', en: 'cannot supply' },
+  'force-majeure': { zh: '不可抗力通知', en: 'force majeure' },
+} as const
+
+export type DeclarationKind = keyof typeof declarationKinds
+
+/** What an agency declares in writing: nothing changed (Art. 14), it cannot supply (Art. 7.4), force majeure (Art. 20). */
+export interface Declaration {
+  id: string
+  agency: string
+  kind: DeclarationKind
+  /** Null: the whole agency. */
+  resource: string | null
+  /** Of no-change: the period, as duties name it. */
+  period: string | null
+  text: string
+  basis: string | null
+  measures: string | null
+  until: Day | null
+  /** Of no-change: what was known of the data when it was signed. */
+  evidence: object | null
+  draftedBy: string
+  signedBy: string | null
+  signedAt: Date | null
+  state: State
+  result: string | null
+  created: Date
+}
+
+type State =
+  | 'drafted'
+  | 'returned'
+  | 'withdrawn'
+  | 'accepted'
+  | 'reported'
+  | 'delegated'
+  | 'escalated'
+  | 'settled'
+  | 'noticed'
+  | 'acknowledged'
+type On<I = unknown> = TransitionContext<Declaration, I>
+
+const isKind =
+  (kind: DeclarationKind) =>
+  ({ subject }: On) =>
+    subject.kind === kind
+
+const signing = { from: ['drafted'], preconditions: [anotherPerson] } satisfies Partial<Transition<State, Declaration>>
+
+export const declarationFlow: Workflow<State, Declaration> = {
+  name: 'declaration',
+  table: 'declaration',
+  states: {
+    drafted: { zh: '待审签', en: 'drafted' },
+    returned: { zh: '已退回', en: 'returned' },
+    withdrawn: { zh: '已撤回', en: 'withdrawn' },
+    accepted: { zh: '已说明', en: 'accepted' },
+    reported: { zh: '已报市政府办公室', en: 'with the city government office' },
+    delegated: { zh: '市电子政务办协商中', en: 'delegated to the office' },
+    escalated: { zh: '已报请市委市政府', en: 'escalated' },
+    settled: { zh: '已解决', en: 'settled' },
+    noticed: { zh: '已通知市电子政务办', en: 'noticed' },
+    acknowledged: { zh: '市电子政务办已确认', en: 'acknowledged' },
+  },
+  initial: 'drafted',
+  events: {
+    sign: [
+      { ...signing, to: 'accepted', guard: isKind('no-change'), effects: [keepEvidence, keepSignature, explain, tell('supervisor')] },
+      { ...signing, to: 'reported', guard: isKind('cannot-supply'), effects: [keepSignature, tell('government'), tell('office')] },
+      { ...signing, to: 'noticed', guard: isKind('force-majeure'), effects: [keepSignature, tell('office'), tell('supervisor')] },
+    ],
+    return: [{ from: ['drafted'], to: 'returned', effects: [keepResult, tellAgency] }],
+    withdraw: [{ from: ['drafted'], to: 'withdrawn' }],
+    acknowledge: [{ from: ['noticed'], to: 'acknowledged', effects: [tellAgency] }],
+    delegate: [{ from: ['reported'], to: 'delegated', effects: [tell('office'), tellAgency] }],
+    escalate: [
+      { from: ['reported', 'delegated'], to: 'escalated', by: ['government'], effects: [tellAgency, tell('supervisor')] },
+      { from: ['delegated'], to: 'escalated', by: ['office'], effects: [tellAgency, tell('government')] },
+    ],
+    settle: [
+      { from: ['reported', 'delegated', 'escalated'], to: 'settled', by: ['government'], effects: [keepResult, tellAgency] },
+      { from: ['delegated'], to: 'settled', by: ['office'], effects: [keepResult, tellAgency, tell('government')] },
+    ],
+  },
+  load: loadDeclaration,
+}
+
+const declarationSql = `select id, agency, kind, resource, period, text, basis, measures, until::text, evidence, drafted_by as "draftedBy",
+    signed_by as "signedBy", signed_at as "signedAt", state, result, created_at as created
+  from declaration`
+
+export async function loadDeclaration(query: Query, id: string): Promise<Declaration> {
+  const [declaration] = await query<Declaration>(`${declarationSql} where id::text = $1`, [id])
+  if (!declaration) throw notFound('declaration', id)
+  return declaration
+}
 
 export interface NewDeclaration {
   kind: DeclarationKind
@@ -69,4 +171,52 @@ export function listDeclarations(
     `${declarationSql} where ($1::text is null or agency = $1) and ($2::bigint is null or id < $2) order by id desc limit $3`,
     [agencyScope, before, limit],
   )
+}
+
+// What the events of the table check and do.
+
+function anotherPerson({ subject, principal }: On): void {
+  if (principal.person === subject.draftedBy) throw new QianzhiError('QZ-SAME-PERSON')
+}
+
+async function keepSignature({ query, subject, principal, now }: On): Promise<void> {
+  await query('update declaration set signed_by = $2, signed_at = $3 where id = $1', [subject.id, principal.person, now])
+}
+
+/** What the platform knows of the period goes with the signature, whether it bears the declaration out or not. */
+async function keepEvidence({ query, subject, now }: On): Promise<void> {
+  const evidence = await dutyEvidence(query, subject.resource!, subject.period!, now)
+  await query('update declaration set evidence = $2 where id = $1', [subject.id, JSON.stringify(evidence)])
+}
+
+async function explain({ query, subject, now }: On): Promise<void> {
+  await explainPeriod(query, { resource: subject.resource!, period: subject.period!, declaration: subject.id, now })
+}
+
+async function keepResult({ query, subject, input }: On<{ reason?: string; result?: string }>): Promise<void> {
+  await query('update declaration set result = $2 where id = $1', [subject.id, input.result ?? input.reason ?? null])
+}
+
+function objectKind({ id, kind, agency, resource }: Declaration): Record<'zh' | 'en', string> {
+  const { zh, en } = declarationKinds[kind]
+  return {
+    zh: `${agency} 的${zh}(声明 ${id}${resource ? `,资源 ${resource}` : ''})`,
+    en: `Declaration ${id} of ${agency}: ${en}${resource ? `, resource ${resource}` : ''}`,
+  }
+}
+
+function tell(role: Role): (context: On) => Promise<void> {
+  return async ({ query, subject }) => {
+    await notify(query, { to: { role }, kind: 'declaration', object: `declaration ${subject.id}`, ...objectKind(subject) })
+  }
+}
+
+async function tellAgency({ query, subject }: On): Promise<void> {
+  const { state } = await loadDeclaration(query, subject.id)
+  const { zh, en } = objectKind(subject)
+  const now = declarationFlow.states[state]
+  const texts = { zh: `${zh}:${now.zh}`, en: `${en}: ${now.en}` }
+  for (const role of ['registrar', 'reviewer'] as const) {
+    await notify(query, { to: { agency: subject.agency, role }, kind: 'declaration', object: `declaration ${subject.id}`, ...texts })
+  }
 }

@@ -1,10 +1,104 @@
 import type { Principal } from '../../access/principal.ts'
-import { notify } from '../../records/notices.ts'
+import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'
+import { notify, type Recipient } from '../../records/notices.ts'
+import { notFound, rule } from '../../records/refusals.ts'
+import { change, type Registry } from '../../records/registry.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
-import { change, type Registry } from '../../records/registry.ts'
-import { applyEvent, record } from '../workflow.ts'
-import { demandFlow, demandSql, loadDemand, type Demand } from '../workflows/demand.ts'
+import { dayEnd } from '../grants/application-rules.ts'
+import { applyEvent, record, type TransitionContext, type Workflow } from '../workflow.ts'
+
+/** A demand for data outside the catalog 目录外需求 (Art. 8, 16). */
+export interface Demand {
+  id: string
+  agency: string
+  title: string
+  what: string
+  why: string
+  basis: string
+  /** Who the demanding agency thinks has it. */
+  supposed: string | null
+  /** Whom the office assigned. */
+  provider: string | null
+  state: State
+  agreedWhat: string | null
+  agreedUntil: Date | null
+  reason: string | null
+  /** What was registered for it. */
+  resource: string | null
+  created: Date
+  /** The negotiation, in order. */
+  notes: { agency: string; name: string; at: string; text: string }[]
+}
+
+type State = 'submitted' | 'negotiating' | 'agreed' | 'refused' | 'fulfilled' | 'withdrawn'
+type On<I = unknown> = TransitionContext<Demand, I>
+
+const open = ['submitted', 'negotiating', 'agreed'] as const
+
+export const demandFlow: Workflow<State, Demand> = {
+  name: 'demand',
+  table: 'demand',
+  states: {
+    submitted: { zh: '已提交', en: 'submitted' },
+    negotiating: { zh: '协商中', en: 'being negotiated' },
+    agreed: { zh: '已商定', en: 'agreed' },
+    refused: { zh: '未能提供', en: 'refused' },
+    fulfilled: { zh: '已满足', en: 'fulfilled' },
+    withdrawn: { zh: '已撤回', en: 'withdrawn' },
+  },
+  initial: 'submitted',
+  events: {
+    assign: [
+      {
+        from: ['submitted', 'negotiating', 'refused'],
+        to: 'negotiating',
+        preconditions: [anotherAgency],
+        effects: [keepProvider, tellProvider, tellDemander('已转提供单位协商', 'is being negotiated')],
+      },
+    ],
+    note: [
+      { from: ['submitted'], to: 'submitted', effects: [keepNote] },
+      { from: ['negotiating'], to: 'negotiating', effects: [keepNote] },
+      { from: ['agreed'], to: 'agreed', effects: [keepNote] },
+    ],
+    agree: [
+      {
+        from: ['negotiating'],
+        to: 'agreed',
+        preconditions: [laterDay],
+        effects: [keepAgreement, startCatalog, tellDemander('已商定', 'is agreed'), tellOffice],
+      },
+    ],
+    refuse: [
+      { from: ['submitted', 'negotiating'], to: 'refused', effects: [keepReason, tellDemander('未能提供', 'is refused'), tellOffice] },
+    ],
+    fulfil: [
+      {
+        from: ['agreed'],
+        to: 'fulfilled',
+        preconditions: [published],
+        effects: [keepResource, endCatalog, tellDemander('已满足,可申请共享', 'is fulfilled: apply for it')],
+      },
+    ],
+    withdraw: [{ from: open, to: 'withdrawn', effects: [dropCatalog, tellOffice, tellProvider] }],
+  },
+  // The history says that something was noted; the note stands with the demand.
+  recorded: ({ text: _text, ...input }) => input,
+  load: loadDemand,
+}
+
+const demandSql = `select d.id, d.agency, d.title, d.what, d.why, d.basis, d.supposed, d.provider, d.state, d.agreed_what as "agreedWhat",
+    d.agreed_until as "agreedUntil", d.reason, d.resource, d.created_at as created,
+    coalesce((select json_agg(json_build_object('agency', n.agency, 'name', n.name, 'at', n.at, 'text', n.text) order by n.id)
+      from demand_note n where n.demand = d.id), '[]') as notes
+  from demand d`
+
+export async function loadDemand(query: Query, id: string): Promise<Demand> {
+  const [demand] = await query<Demand>(`${demandSql} where d.id::text = $1`, [id])
+  if (!demand) throw notFound('demand', id)
+  return demand
+}
 
 export interface NewDemand {
   title: string
@@ -63,4 +157,85 @@ export async function demandPublished(
   const { state } = await loadDemand(query, demand)
   if (state !== 'agreed') return
   await applyEvent(demandFlow, 'fulfil', demand, { registry, query, affectedAgents, principal, input: { resource } })
+}
+
+// What the events of the table check and do.
+
+async function anotherAgency({ query, subject, input }: On<{ provider: string }>): Promise<void> {
+  await requireAgency(query, input.provider)
+  if (input.provider === subject.agency) throw rule('提供单位不能是需求单位自己', 'the demanding agency cannot be the provider')
+}
+
+async function keepProvider({ query, subject, input }: On<{ provider: string }>): Promise<void> {
+  await query('update demand set provider = $2, reason = null where id = $1', [subject.id, input.provider])
+}
+
+async function keepNote({ query, subject, principal, input, now }: On<{ text: string }>): Promise<void> {
+  await query('insert into demand_note (demand, agency, name, at, text) values ($1, $2, $3, $4, $5)', [
+    subject.id,
+    principal.agency,
+    principal.name,
+    now,
+    input.text,
+  ])
+}
+
+function laterDay({ input, now }: On<{ until: string }>): void {
+  if (dayEnd(input.until) <= now) throw rule('商定的日期已过', 'the agreed day is over')
+}
+
+async function keepAgreement({ query, subject, input }: On<{ what: string; until: string }>): Promise<void> {
+  await query('update demand set agreed_what = $2, agreed_until = $3 where id = $1', [subject.id, input.what, dayEnd(input.until)])
+}
+
+async function keepReason({ query, subject, input }: On<{ reason: string }>): Promise<void> {
+  await query('update demand set reason = $2 where id = $1', [subject.id, input.reason])
+}
+
+/** What was agreed goes into the catalog in time (Art. 16). */
+async function startCatalog({ query, subject, now }: On): Promise<void> {
+  const object = `demand ${subject.id}`
+  await startDeadline(query, { kind: 'catalog-update', object, agency: subject.provider!, role: 'registrar', from: now })
+}
+
+async function endCatalog({ query, subject, now }: On): Promise<void> {
+  await endDeadline(query, 'catalog-update', `demand ${subject.id}`, now)
+}
+
+async function dropCatalog({ query, subject, now }: On): Promise<void> {
+  await dropDeadline(query, 'catalog-update', `demand ${subject.id}`, now)
+}
+
+async function published({ query, subject, input }: On<{ resource: string }>): Promise<void> {
+  const [found] = await query<{ agency: string; state: string }>('select agency, state from resource where code = $1', [input.resource])
+  if (!found) throw notFound('resource', input.resource)
+  if (found.agency === subject.provider && found.state === 'active') return
+  throw rule(`${input.resource} 不是 ${subject.provider} 已发布的资源`, `${input.resource} is no published resource of ${subject.provider}`)
+}
+
+async function keepResource({ query, subject, input }: On<{ resource: string }>): Promise<void> {
+  await query('update demand set resource = $2 where id = $1', [subject.id, input.resource])
+}
+
+async function tellProvider({ query, subject: { id, agency, provider, title }, input }: On<{ provider?: string }>): Promise<void> {
+  const whom = input.provider ?? provider
+  if (whom === null) return
+  const to = (['reviewer', 'registrar'] as const).map((role) => ({ agency: whom, role }))
+  const [zh, en] = input.provider === undefined ? ['已撤回', 'is withdrawn'] : ['待协商', 'waits for your answer']
+  await tell(query, id, to, `${agency} 的目录外需求“${title}”(${id})${zh}`, `Demand ${id} of ${agency} (${title}) ${en}`)
+}
+
+function tellDemander(zh: string, en: string) {
+  return async ({ query, subject: { id, agency, title }, input }: On<{ reason?: string }>): Promise<void> => {
+    const why = input.reason === undefined ? '' : `:${input.reason}`
+    await tell(query, id, { agency, role: 'user' }, `目录外需求“${title}”(${id})${zh}${why}`, `Demand ${id} (${title}) ${en}${why}`)
+  }
+}
+
+async function tellOffice({ query, subject: { id, title } }: On): Promise<void> {
+  await tell(query, id, { role: 'office' }, `目录外需求“${title}”(${id})有新进展`, `Demand ${id} (${title}) has moved on`)
+}
+
+async function tell(query: Query, id: string, to: Recipient | Recipient[], zh: string, en: string): Promise<void> {
+  await notify(query, { to, kind: 'demand', object: `demand ${id}`, zh, en })
 }

@@ -1,13 +1,83 @@
+import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Principal } from '../../access/principal.ts'
-import { dayOf, type Day } from '../../records/calendar.ts'
-import { startDeadline } from '../../records/deadlines.ts'
+import { type Day, dayOf } from '../../records/calendar.ts'
+import { endDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
-import { requireAgency } from '../agencies/agencies.ts'
+import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import type { Query } from '../../store/store.ts'
+import { requireAgency } from '../agencies/agencies.ts'
 import { requireResource } from '../catalog/resources.ts'
-import { record } from '../workflow.ts'
-import { loadOrder, orderCauses, orderSql, type Order, type OrderCause } from '../workflows/order.ts'
-import { rule } from '../../records/refusals.ts'
+import { record, type TransitionContext, type Workflow } from '../workflow.ts'
+
+/** The five causes of Art. 27, in its order. */
+export const orderCauses = {
+  openness: { zh: '不依法履行政务信息公开义务', en: 'open government duties not met' },
+  update: { zh: '不及时更新公开的政务信息内容和目录', en: 'content or catalog not updated in time' },
+  secrecy: { zh: '未经审查上传涉及国家秘密的信息数据', en: 'state secrets supplied without review' },
+  misuse: { zh: '违规使用或发布市共享平台的信息数据', en: 'data used or published against the rules' },
+  other: { zh: '违反本规定要求的其他行为', en: 'another act against the regulation' },
+} as const
+
+export type OrderCause = keyof typeof orderCauses
+
+/** A rectification order 责令改正 (Art. 27). */
+export interface Order {
+  id: string
+  /** Who has to put it right. */
+  agency: string
+  resource: string | null
+  cause: OrderCause
+  text: string
+  due: Day
+  /** The role in which it was issued: only the same office, or the supervisor, closes it. */
+  issuer: 'office' | 'supervisor' | 'secrecy'
+  state: State
+  answer: string | null
+  reason: string | null
+  result: string | null
+  created: Date
+}
+
+type State = 'issued' | 'answered' | 'closed' | 'transferred' | 'concluded'
+type On<I = unknown> = TransitionContext<Order, I>
+
+export const orderFlow: Workflow<State, Order> = {
+  name: 'order',
+  table: 'rectification_order',
+  states: {
+    issued: { zh: '责令改正', en: 'issued' },
+    answered: { zh: '已报告整改', en: 'answered' },
+    closed: { zh: '已办结', en: 'closed' },
+    transferred: { zh: '已移送市监察局', en: 'transferred to the supervisor' },
+    concluded: { zh: '市监察局已处理', en: 'concluded by the supervisor' },
+  },
+  initial: 'issued',
+  events: {
+    answer: [{ from: ['issued'], to: 'answered', effects: [keep('answer'), tellIssuer] }],
+    'reject-answer': [{ from: ['answered'], to: 'issued', preconditions: [issuerOrSupervisor], effects: [keep('reason'), tellAgency] }],
+    close: [{ from: ['answered'], to: 'closed', preconditions: [issuerOrSupervisor], effects: [endsDeadline, tellAgency] }],
+    transfer: [
+      {
+        from: ['issued', 'answered'],
+        to: 'transferred',
+        preconditions: [issuerOrSupervisor],
+        effects: [keep('reason'), tellAgency, tellSupervisor],
+      },
+    ],
+    conclude: [{ from: ['transferred'], to: 'concluded', effects: [keep('result'), endsDeadline, tellAgency] }],
+  },
+  load: loadOrder,
+}
+
+const orderSql = `select id, agency, resource, cause, text, due::text, issuer, state, answer, reason, result, created_at as created
+  from rectification_order`
+
+export async function loadOrder(query: Query, id: string): Promise<Order> {
+  const [order] = await query<Order>(`${orderSql} where id::text = $1`, [id])
+  if (!order) throw notFound('order', id)
+  return order
+}
 
 export interface NewOrder {
   agency: string
@@ -49,4 +119,37 @@ export function listOrders({ store }: Registry, agencyScope: string | null, befo
     `${orderSql} where ($1::text is null or agency = $1) and ($2::bigint is null or id < $2) order by id desc limit $3`,
     [agencyScope, before, limit],
   )
+}
+
+// What the events of the table check and do.
+
+function issuerOrSupervisor({ subject, principal }: On): void {
+  if (principal.roles.includes(subject.issuer) || principal.roles.includes('supervisor')) return
+  throw new QianzhiError('QZ-RULE', { reason: { zh: '由发出责令的单位处理', en: 'it is for the office that issued the order' } })
+}
+
+function keep(field: 'answer' | 'reason' | 'result'): (context: On<Record<string, unknown>>) => Promise<void> {
+  return async ({ query, subject, input }) => {
+    await query(`update rectification_order set ${field} = $2 where id = $1`, [subject.id, input[field]])
+  }
+}
+
+async function endsDeadline({ query, subject, now }: On): Promise<void> {
+  await endDeadline(query, 'rectification', `order ${subject.id}`, now)
+}
+
+async function tellIssuer({ query, subject: { id, issuer, agency } }: On): Promise<void> {
+  const texts = { zh: `${agency} 已就责令改正 ${id} 报告整改`, en: `${agency} has answered order ${id}` }
+  await notify(query, { to: { role: issuer }, kind: 'order', object: `order ${id}`, ...texts })
+}
+
+async function tellAgency({ query, subject: { id, agency } }: On): Promise<void> {
+  const { state } = await loadOrder(query, id)
+  const texts = { zh: `责令改正 ${id}:${orderFlow.states[state].zh}`, en: `Rectification order ${id}: ${orderFlow.states[state].en}` }
+  await notify(query, { to: { agency, role: 'reviewer' }, kind: 'order', object: `order ${id}`, ...texts })
+}
+
+async function tellSupervisor({ query, subject: { id, agency } }: On): Promise<void> {
+  const texts = { zh: `责令改正 ${id}(${agency})已移送`, en: `Rectification order ${id} against ${agency} was transferred to you` }
+  await notify(query, { to: { role: 'supervisor' }, kind: 'order', object: `order ${id}`, ...texts })
 }

@@ -1,9 +1,82 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { theHub, type Principal } from '../../access/principal.ts'
-import { notify } from '../../records/notices.ts'
+import { type Principal, theHub } from '../../access/principal.ts'
+import { notify, type Recipient } from '../../records/notices.ts'
+import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
-import { applyEvent, record } from '../workflow.ts'
-import { checkGranted, loadPublication, publicationFlow, publicationSql, type PublicationRequest } from '../workflows/publication.ts'
+import type { Query } from '../../store/store.ts'
+import { dayEnd } from '../grants/application-rules.ts'
+import { requireGrant } from '../grants/grants.ts'
+import { applyEvent, record, type TransitionContext, type Workflow } from '../workflow.ts'
+
+/** A request to publish another agency's data 公开授权 (Art. 5, 17). */
+export interface PublicationRequest {
+  id: string
+  agency: string
+  grant: string
+  resource: string
+  provider: string
+  items: string[]
+  /** Where it is to be published. */
+  place: string
+  purpose: string
+  /** How the source is named. */
+  source: string
+  state: State
+  conditions: string | null
+  until: Date | null
+  reason: string | null
+  created: Date
+}
+
+type State = 'asked' | 'consented' | 'refused' | 'withdrawn' | 'ended'
+type On<I = unknown> = TransitionContext<PublicationRequest, I>
+
+export const publicationFlow: Workflow<State, PublicationRequest> = {
+  name: 'publication',
+  table: 'publication_request',
+  states: {
+    asked: { zh: '待提供单位答复', en: 'with the provider' },
+    consented: { zh: '已同意公开', en: 'consented' },
+    refused: { zh: '不同意公开', en: 'refused' },
+    withdrawn: { zh: '已撤回', en: 'withdrawn' },
+    ended: { zh: '已终止', en: 'ended' },
+  },
+  initial: 'asked',
+  events: {
+    consent: [
+      {
+        from: ['asked'],
+        to: 'consented',
+        preconditions: [stillGranted, laterDay],
+        effects: [keepConsent, tellReceiver('已获同意', 'is consented to')],
+      },
+    ],
+    refuse: [{ from: ['asked'], to: 'refused', effects: [keepReason, tellReceiver('未获同意', 'is refused')] }],
+    withdraw: [{ from: ['asked', 'consented'], to: 'withdrawn', effects: [tellProvider('已撤回', 'is withdrawn')] }],
+    end: [
+      { from: ['consented'], to: 'ended', effects: [keepReason, tellReceiver('的同意已终止,须停止公开', 'is ended: stop publishing')] },
+    ],
+    expire: [
+      {
+        from: ['consented'],
+        to: 'ended',
+        preconditions: [isOver],
+        effects: [tellReceiver('的同意已到期,须停止公开', 'is over: stop publishing'), tellProvider('已到期', 'is over')],
+      },
+    ],
+  },
+  load: loadPublication,
+}
+
+const publicationSql = `select p.id, p.agency, p.access_grant as grant, p.resource, r.agency as provider, p.items, p.place, p.purpose,
+    p.source, p.state, p.conditions, p.until, p.reason, p.created_at as created
+  from publication_request p join resource r on r.code = p.resource`
+
+export async function loadPublication(query: Query, id: string): Promise<PublicationRequest> {
+  const [request] = await query<PublicationRequest>(`${publicationSql} where p.id::text = $1`, [id])
+  if (!request) throw notFound('publication', id)
+  return request
+}
 
 export interface NewPublication {
   grant: string
@@ -72,4 +145,63 @@ export async function expirePublications(registry: Registry): Promise<number> {
     })
     if (!again) return ended
   }
+}
+
+// What the events of the table check and do.
+
+/** Only what one is granted can be published (Art. 17). Throws QZ-RULE. */
+async function checkGranted(
+  query: Query,
+  { grant: id, agency, items }: Pick<PublicationRequest, 'grant' | 'agency' | 'items'>,
+  now: Date,
+): Promise<{ resource: string }> {
+  const grant = await requireGrant(query, id)
+  // Whether others have one is not told.
+  if (grant.agency !== agency) throw notFound('grant', id)
+  if (grant.state !== 'active' || (grant.validTo && grant.validTo <= now)) throw rule(`授权 ${id} 未生效`, `grant ${id} is not in force`)
+  const more = items.find((item) => !grant.items.includes(item))
+  if (more !== undefined) throw rule(`信息项 ${more} 不在授权之内(第十七条)`, `item ${more} is not granted (Art. 17)`)
+  return { resource: grant.resource }
+}
+
+async function stillGranted({ query, subject, now }: On): Promise<void> {
+  await checkGranted(query, subject, now)
+}
+
+function laterDay({ input, now }: On<{ until?: string }>): void {
+  if (input.until !== undefined && dayEnd(input.until) <= now) throw rule('期限已过', 'the period is over')
+}
+
+function isOver({ subject, now }: On): void {
+  if (subject.until === null || subject.until > now) throw rule('期限未满', 'the period is not over')
+}
+
+async function keepConsent({ query, subject, input }: On<{ conditions?: string; until?: string }>): Promise<void> {
+  const until = input.until === undefined ? null : dayEnd(input.until)
+  await query('update publication_request set conditions = $2, until = $3 where id = $1', [subject.id, input.conditions ?? null, until])
+}
+
+async function keepReason({ query, subject, input }: On<{ reason: string }>): Promise<void> {
+  await query('update publication_request set reason = $2 where id = $1', [subject.id, input.reason])
+}
+
+function tellReceiver(zh: string, en: string) {
+  return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
+    const why = input.reason === undefined ? '' : `:${input.reason}`
+    await tell(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why}`, `${en}${why}`)
+  }
+}
+
+function tellProvider(zh: string, en: string) {
+  return ({ query, subject }: On): Promise<void> => tell(query, subject, { agency: subject.provider, role: 'reviewer' }, zh, en)
+}
+
+async function tell(query: Query, { id, agency, resource }: PublicationRequest, to: Recipient, zh: string, en: string): Promise<void> {
+  await notify(query, {
+    to,
+    kind: 'publication',
+    object: `publication ${id}`,
+    zh: `${agency} 公开资源 ${resource} 数据的请求 ${id} ${zh}`,
+    en: `Request ${id} of ${agency} to publish data of resource ${resource} ${en}`,
+  })
 }

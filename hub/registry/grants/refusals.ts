@@ -8,11 +8,10 @@ import { keepMorning } from '../../supervision/daily-reports.ts'
 import { tellOfRefusedFiles } from '../../supervision/refused-files.ts'
 import { readRules } from '../../records/settings.ts'
 import type { Query } from '../../store/store.ts'
-import { reportRefusal } from '../cases/corrections.ts'
+import { correctionFlow, reportRefusal } from '../cases/corrections.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { applyEvent } from '../workflow.ts'
-import { correctionFlow } from '../workflows/correction.ts'
 
 /**
  * Looks at what agents last reported and tells those whom it concerns: lines that are held, morning lines, new columns, refused files, and

@@ -1,11 +1,10 @@
 import t from 'tap'
 import { theHub } from '../../../../hub/access/principal.ts'
 import { addGrant, setGrantState } from '../../../../hub/registry/grants/grants.ts'
-import { expirePublications } from '../../../../hub/registry/cases/publications.ts'
+import { expirePublications, publicationFlow } from '../../../../hub/registry/cases/publications.ts'
 import { change } from '../../../../hub/records/registry.ts'
 import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
 import { applyEvent } from '../../../../hub/registry/workflow.ts'
-import { publicationFlow } from '../../../../hub/registry/workflows/publication.ts'
 import { openCity } from '../../city.ts'
 import { refusal, villages } from '../../office.ts'
 
