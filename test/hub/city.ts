@@ -23,7 +23,7 @@ import type { Services } from '../../hub/operations/services.ts'
 import { addAgency } from '../../hub/registry/agencies/agencies.ts'
 import { openExport } from '../../hub/supervision/audit/export.ts'
 import { ownCertificate } from '../../hub/tls.ts'
-import { copyOf, officeAt, type Office } from './office.ts'
+import { copyOf, type Office } from './office.ts'
 
 /** Roles that people of an agency have; the others belong to the city's own offices. */
 export const agencyRoles: readonly Role[] = ['registrar', 'reviewer', 'user', 'agency-it']
@@ -65,8 +65,7 @@ export interface City extends Office {
  * office and every supervising and administrating role, each its own person.
  */
 export async function openCity(test: Pick<typeof t, 'teardown'>, services: Partial<Services> = {}): Promise<City> {
-  const { url, filled: settled } = await copyOf('city', settle)
-  const office = await officeAt(test, url)
+  const { office, filled: settled } = await copyOf(test, 'city', settle)
   const hubKey = generateSigningKey()
   const all: Services = {
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
