@@ -174,7 +174,7 @@ t.test('a resource is described, previewed, registered, and checked at the agent
     batch.values.filter((_, i) => batch.ops[i] === 'c:QZ-ROW-CHECK'),
     [['rejected', null, null]],
   )
-  const kept = await client.query('select key, code, item, reason from qianzhi.source_quarantine')
+  const kept = await client.query('select key_text as key, code, item, reason from qianzhi.source_quarantine')
   t.same(
     kept.map((row) => row.slice(0, 3)),
     [['["rejected"]', 'QZ-ROW-CHECK', 'number']],

@@ -6,7 +6,7 @@ import { maxKept, type Part, type QuarantinedKey, type Row, type SinkTable } fro
 import { keyHash, type KeptRow, type QuarantinedRow } from './batch.ts'
 import { ofPart } from './route-book.ts'
 import type { BookDialect, BookSession, Cell } from './session.ts'
-import { join, raw, sql, type Sql } from './statement.ts'
+import { chunks, join, raw, sql, type Sql } from './statement.ts'
 
 /** Rows that one statement writes. */
 const rowsAtOnce = 200
@@ -115,12 +115,12 @@ where ${ofPart(sink.route, part)} and key_hash = ${keyHash(key)}`,
 
   /** See `Database.quarantine`; `there`: which ends this database has. */
   async list(there: { source: boolean; sink: boolean }, name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
-    const { first, moment, at, resource, positions, sourceQuarantine, sourceKey } = this.#dialect
+    const { first, moment, at, resource, positions, sourceQuarantine } = this.#dialect
     const listed: QuarantinedKey[] = []
     const common = `q.code, q.item, ${moment(`q.${at}`)} as since, q.reason`
     if (there.source) {
       const from = sql`${raw(sourceQuarantine)} q${name === undefined ? raw('') : sql` where q.${raw(resource)} = ${name}`}`
-      const columns = `q.${resource}, ${common}, q.${sourceKey}`
+      const columns = `q.${resource}, ${common}, q.key_text`
       for (const [of, ...rest] of await this.#session.rows(first({ columns, from, order: `q.${at}` }, limit)))
         listed.push({ end: 'source', resource: String(of), ...keyFrom(rest), kept: false })
     }
@@ -151,10 +151,6 @@ function keyFrom([code, item, at, reason, key]: readonly Cell[]): Pick<Quarantin
 }
 
 /** On Oracle an empty text is null. */
-function textOfReason(reason: QuarantinedRow['reason']): string | null {
+export function textOfReason(reason: QuarantinedRow['reason']): string | null {
   return reason ? reason.slice(0, reasonLength) : null
-}
-
-function chunks<T>(list: readonly T[], length: number): (readonly T[])[] {
-  return Array.from({ length: Math.ceil(list.length / length) }, (_, i) => list.slice(i * length, (i + 1) * length))
 }

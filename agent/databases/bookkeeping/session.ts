@@ -48,8 +48,6 @@ export interface BookDialect {
   /** Tables of the supplying side. */
   streams: string
   sourceQuarantine: string
-  /** Its column of the key's text. */
-  sourceKey: string
   /** Columns whose usual name the engine reserves: `source`, `resource`, `at`. */
   source: string
   resource: string

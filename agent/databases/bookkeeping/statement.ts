@@ -53,3 +53,8 @@ function append(made: { texts: string[]; values: SqlValue[] }, { texts, values }
     made.texts.push(texts[i + 1]!)
   }
 }
+
+/** A list in parts that one statement can hold. */
+export function chunks<T>(list: readonly T[], length: number): (readonly T[])[] {
+  return Array.from({ length: Math.ceil(list.length / length) }, (_, i) => list.slice(i * length, (i + 1) * length))
+}

@@ -12,7 +12,6 @@ export const dialect: BookDialect = {
   quarantine: 'qz_quarantine',
   streams: streamTable,
   sourceQuarantine,
-  sourceKey: 'key_text',
   source: 'source',
   resource: 'resource',
   at: 'at',

@@ -4,6 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
 import { quoteName, quoteText } from './sql.ts'
+import { StreamBook, takenFrom, type Queue } from '../bookkeeping/stream-book.ts'
+import { chunks } from '../bookkeeping/statement.ts'
+import { bookSession, dialect } from './books.ts'
 import type { Capture, DatabaseOptions, Found, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import { errorNumber, isContention, isMissing, type RawValue, type Session } from './connection.ts'
 import { countRows, queuedKey, readPlan, refused, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
@@ -23,6 +26,7 @@ export class MysqlCapture implements Capture {
   readonly #options: DatabaseOptions
   readonly #session: Session
   readonly #sources: readonly SourceTable[]
+  readonly #book: StreamBook
   readonly #plans = new Map<SourceTable, Plan>()
   /** Resources whose queues are known to be there: a source that is not set up must not blind the others. */
   #queues: Set<string> | undefined
@@ -40,17 +44,13 @@ export class MysqlCapture implements Capture {
     this.#options = options
     this.#session = session
     this.#sources = sources
+    this.#book = new StreamBook(bookSession(session), dialect)
   }
 
   async state(source: SourceTable): Promise<StreamState> {
-    const quarantine = `(select count(*) from ${quoteName(sourceQuarantine)} q where q.resource = s.resource)`
-    const [row] = await this.#rows(
-      source,
-      `select epoch, seq, hash, snapshot, began_epoch, began_seq, after_key, coverage, ${quarantine}
-      from ${quoteName(streamTable)} s where resource = ${quoteText(source.resource)}`,
-    )
-    if (!row) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
-    return streamState(row)
+    const state = await this.#asking(source, () => this.#book.state(source.resource))
+    if (!state) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
+    return state
   }
 
   triggerFingerprint(source: SourceTable): Promise<string> {
@@ -129,7 +129,8 @@ export class MysqlCapture implements Capture {
     )
     const first = rows[0]
     if (first) await this.#raiseCeiling(source, Number(first[0]))
-    return taken(plan, rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys))
+    const taken = rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys)
+    return takenFrom(taken, (columns) => queuedKey(plan, columns as RawValue[]))
   }
 
   /** Lets the queue grow to its limit above the oldest entry. Never waits: an application may hold the row for its transaction. */
@@ -197,87 +198,34 @@ export class MysqlCapture implements Capture {
     return plan
   }
 
-  async record(source: SourceTable, { from, to, entries, snapshot, faults, sent }: StreamStep): Promise<void> {
-    await this.#transaction(source, async () => {
-      if (snapshot !== undefined) await this.#emptyQuarantine(source, to, snapshot)
-      await this.#move(
-        source,
-        to,
-        `and epoch <=> ${from?.epoch ?? null} and seq <=> ${from?.seq ?? null} and hash <=> ${text(from?.hash ?? null)}`,
-        snapshot,
-      )
-      await this.#deleteEntries(source, entries)
-      await this.#clearQuarantine(source, sent)
-      await this.#addFaults(source, faults)
-    })
+  async record(source: SourceTable, step: StreamStep): Promise<void> {
+    await this.#work(source, () => this.#book.record(source.resource, step, this.#queueOf(source)))
+  }
+
+  /** By primary key, in chunks: nothing is locked but entries that are committed and ours. */
+  #queueOf({ resource }: SourceTable): Queue {
+    return {
+      forget: async (entries) => {
+        for (const part of chunks(entries, chunk))
+          await this.#session.run(`delete from ${quoteName(queueName(resource))} where id in (${part.join(', ')})`)
+      },
+    }
   }
 
   async requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void> {
     const { keys: columns } = await this.#plan(source)
     const queue = `${quoteName(queueName(source.resource))} (${columns.map((_, i) => `k${i + 1}`).join(', ')})`
     await this.#transaction(source, async () => {
-      for (const part of chunks(keys)) {
+      for (const part of chunks(keys, chunk)) {
         const values = part.map((key) => `(${columns.map(({ item }, i) => quoteText(rawText(item.type, key[i]!))).join(', ')})`)
         await this.#session.run(`insert into ${queue} values ${values.join(', ')}`)
       }
-      await this.#move(source, position, '')
+      await this.#book.place(source.resource, position)
     })
   }
 
-  async #move(source: SourceTable, to: ChainPosition, condition: string, snapshot?: StreamState['snapshot']): Promise<void> {
-    const moved = await this.#session.run(
-      `update ${quoteName(streamTable)} set epoch = ${to.epoch}, seq = ${to.seq}, hash = ${quoteText(to.hash)}${snapshotChange(snapshot)}
-      where resource = ${quoteText(source.resource)} ${condition}`,
-    )
-    if (moved.affectedRows !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(to) })
-  }
-
-  /** By primary key, in chunks: nothing is locked but entries that are committed and ours. */
-  async #deleteEntries({ resource }: SourceTable, entries: readonly string[]): Promise<void> {
-    for (const part of chunks(entries))
-      await this.#session.run(`delete from ${quoteName(queueName(resource))} where id in (${part.join(', ')})`)
-  }
-
-  async #clearQuarantine({ resource }: SourceTable, keys: readonly Row[]): Promise<void> {
-    for (const part of chunks(keys)) {
-      const hashes = part.map((key) => quoteText(keyHash(key))).join(', ')
-      await this.#session.run(
-        `delete from ${quoteName(sourceQuarantine)} where resource = ${quoteText(resource)} and key_hash in (${hashes})`,
-      )
-    }
-  }
-
-  /** Where a snapshot begins: also with its end, if none is running in this epoch. */
-  async #emptyQuarantine({ resource }: SourceTable, to: ChainPosition, snapshot: StreamState['snapshot']): Promise<void> {
-    if (snapshot && (snapshot === 'needed' || showPosition(snapshot.began) !== showPosition(to))) return
-    const of = `resource = ${quoteText(resource)}`
-    const running = `exists (select 1 from ${quoteName(streamTable)} where ${of} and began_epoch = ${to.epoch})`
-    await this.#session.run(`delete from ${quoteName(sourceQuarantine)} where ${of}${snapshot === null ? ` and not ${running}` : ''}`)
-  }
-
-  async #addFaults({ resource }: SourceTable, faults: readonly RowFault[]): Promise<void> {
-    for (const part of chunks(faults)) {
-      const rows = part.map(({ key, code, item, reason }) => {
-        const values = [resource, keyHash(key), JSON.stringify(key), code, item ?? null, reason?.slice(0, 1000) ?? null]
-        return `(${values.map(text).join(', ')}, utc_timestamp(6))`
-      })
-      await this.#session.run(
-        `replace into ${quoteName(sourceQuarantine)} (resource, key_hash, key_text, code, item, reason, at) values ${rows.join(', ')}`,
-      )
-    }
-  }
-
-  async mark(source: SourceTable, { snapshot, coverage, entries = [] }: Parameters<Capture['mark']>[1]): Promise<void> {
-    const changes = [...(snapshot ? [`snapshot = 'needed'`] : []), ...(coverage === undefined ? [] : [`coverage = ${quoteText(coverage)}`])]
-    await this.#transaction(source, async () => {
-      if (changes.length > 0) {
-        await this.#session.run(
-          `insert into ${quoteName(streamTable)} (resource) values (${quoteText(source.resource)}) on duplicate key update resource = resource`,
-        )
-        await this.#session.run(`update ${quoteName(streamTable)} set ${changes.join(', ')} where resource = ${quoteText(source.resource)}`)
-      }
-      await this.#deleteEntries(source, entries)
-    })
+  async mark(source: SourceTable, change: Parameters<Capture['mark']>[1]): Promise<void> {
+    await this.#work(source, () => this.#book.mark(source.resource, change, this.#queueOf(source)))
   }
 
   /**
@@ -324,9 +272,13 @@ export class MysqlCapture implements Capture {
     await sleep(busy ? this.#options.pace : 2 * this.#options.pace, undefined, { signal }).catch(() => {})
   }
 
-  async #rows(source: SourceTable, sql: string): Promise<RawValue[][]> {
+  #rows(source: SourceTable, sql: string): Promise<RawValue[][]> {
+    return this.#asking(source, () => this.#session.rows(sql))
+  }
+
+  async #asking<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#work(source, () => this.#session.rows(sql))
+      return await this.#work(source, work)
     } catch (error) {
       throw isMissing(error) ? notSetUp(source, 'its companion tables are missing', error) : error
     }
@@ -339,49 +291,6 @@ export class MysqlCapture implements Capture {
 
 function notSetUp({ table }: SourceTable, reason: string, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table, reason }, { cause })
-}
-
-function streamState([epoch, seq, hash, snapshot, beganEpoch, beganSeq, after, coverage, quarantine]: RawValue[]): StreamState {
-  const running = () => ({ began: { epoch: Number(beganEpoch), seq: Number(beganSeq) }, after: JSON.parse(String(after)) as Row | null })
-  return {
-    position: epoch === null ? null : { epoch: Number(epoch), seq: Number(seq), hash: String(hash) },
-    snapshot: snapshot === null ? null : snapshot === 'needed' ? 'needed' : running(),
-    coverage: String(coverage),
-    quarantine: Number(quarantine),
-  }
-}
-
-function snapshotChange(snapshot: StreamState['snapshot'] | undefined): string {
-  if (snapshot === undefined) return ''
-  if (snapshot === null || snapshot === 'needed')
-    return `, snapshot = ${text(snapshot)}, began_epoch = null, began_seq = null, after_key = null`
-  const { began, after } = snapshot
-  return `, snapshot = 'running', began_epoch = ${began.epoch}, began_seq = ${began.seq}, after_key = ${quoteText(JSON.stringify(after))}`
-}
-
-function taken(plan: Plan, rows: readonly RawValue[][]): Take {
-  const keys = new Map<string, Row>()
-  let marked = false
-  for (const [, mark, ...texts] of rows) {
-    if (Number(mark) === 1) marked = true
-    else {
-      const key = queuedKey(plan, texts)
-      keys.set(key.length === 1 ? key[0]! : JSON.stringify(key), key)
-    }
-  }
-  return { entries: rows.map((row) => String(row[0])), keys: [...keys.values()], marked }
-}
-
-function text(value: string | null): string {
-  return value === null ? 'null' : quoteText(value)
-}
-
-export function keyHash(key: Row): string {
-  return createHash('sha256').update(JSON.stringify(key)).digest('hex')
-}
-
-function* chunks<T>(list: readonly T[]): Generator<readonly T[]> {
-  for (let at = 0; at < list.length; at += chunk) yield list.slice(at, at + chunk)
 }
 
 /** Whether a trigger writes down these key columns, in this order: it was made for the version of the resource that there was then. */

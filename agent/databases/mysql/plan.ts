@@ -1,6 +1,6 @@
 /** How one watched table is read: its readers, its key index, and the conversion of what comes back. */
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { byPlace, lookUp } from '../look-up.ts'
+import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
 import { columnText, keyAfter, keyIn, keyIs, literal, quoteName, quoteText } from './sql.ts'
 import {
   keyless,

@@ -17,7 +17,6 @@ export function dialectOf(owner: string): BookDialect {
     quarantine: own(quarantineTable),
     streams: own(streamTable),
     sourceQuarantine: own(sourceQuarantine),
-    sourceKey: 'key_text',
     source: 'source_code',
     resource: 'resource_code',
     at: 'written_at',

@@ -1,9 +1,10 @@
 /** Capture from Oracle: the queues that the triggers fill, and what the source's database remembers of each stream. */
-import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { QianzhiError } from '../../../protocol/errors.ts'
-import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
-import type { Capture, Row, RowFault, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
+import type { Capture, Row, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import { chunks } from '../bookkeeping/statement.ts'
+import { StreamBook, takenFrom, type Queue } from '../bookkeeping/stream-book.ts'
+import { bookSession, dialectOf } from './books.ts'
 import { coverageOf, notSetUp } from './trigger-fingerprint.ts'
 import type { Binds, RawValue, Session } from './connection.ts'
 import { isContention, isMissing } from './errors.ts'
@@ -20,6 +21,7 @@ const chunk = 1000
 export class OracleCapture extends OracleReading implements Capture {
   readonly #lock: SchemaLock | undefined
   readonly #sources: readonly SourceTable[]
+  readonly #book: StreamBook
   /** Resources whose queues are known to be there: a source that is not set up must not blind the others. */
   #queues: Set<string> | undefined
   readonly #ceilings = new Map<string, number>()
@@ -28,6 +30,7 @@ export class OracleCapture extends OracleReading implements Capture {
     super(session)
     this.#lock = lock
     this.#sources = sources
+    this.#book = new StreamBook(bookSession(session), dialectOf(session.server.user))
     lock?.guard(session)
   }
 
@@ -39,9 +42,9 @@ export class OracleCapture extends OracleReading implements Capture {
   }
 
   async state(source: SourceTable): Promise<StreamState> {
-    const [row] = await this.#rows(source, (binds) => statements.state(this.#own, binds.code(source.resource)))
-    if (!row) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
-    return streamState(row)
+    const state = await this.#asking(source, () => this.#book.state(source.resource))
+    if (!state) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
+    return state
   }
 
   async triggerFingerprint(source: SourceTable): Promise<string> {
@@ -78,7 +81,8 @@ export class OracleCapture extends OracleReading implements Capture {
     )
     const first = rows[0]
     if (first) await this.#raiseCeiling(source, Number(first[0]))
-    return taken(plan, rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys))
+    const taken = rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys)
+    return takenFrom(taken, (columns) => queuedKey(plan, columns as RawValue[]))
   }
 
   /** Lets the queue grow to its limit above the oldest entry. Triggers only read the ceiling: nobody waits for it. */
@@ -95,89 +99,42 @@ export class OracleCapture extends OracleReading implements Capture {
     this.#ceilings.set(resource, ceiling)
   }
 
-  async record(source: SourceTable, { from, to, entries, snapshot, faults, sent }: StreamStep): Promise<void> {
-    await this.session.transaction(async () => {
-      if (snapshot !== undefined) await this.#emptyQuarantine(source, to, snapshot)
-      await this.#move(source, to, from, snapshot)
-      await this.#deleteEntries(source, entries)
-      await this.#clearQuarantine(source, sent)
-      await this.#addFaults(source, faults)
-    })
+  record(source: SourceTable, step: StreamStep): Promise<void> {
+    return this.#book.record(source.resource, step, this.#queueOf(source))
+  }
+
+  /** By primary key, in chunks: nothing is locked but entries that are committed and ours. */
+  #queueOf({ resource }: SourceTable): Queue {
+    return {
+      forget: async (entries) => {
+        for (const part of chunks(entries, chunk)) {
+          await this.session.all(
+            statements.deleteEntry(this.#own, resource),
+            part.map((entry) => [entry]),
+            ['text'],
+          )
+        }
+      },
+    }
   }
 
   async requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void> {
     const plan = await this.plan(source)
     const kinds = plan.keys.map(() => this.session.textKind)
     await this.session.transaction(async () => {
-      for (const part of chunks(keys)) {
+      for (const part of chunks(keys, chunk)) {
         await this.session.all(
           statements.enqueue(this.#own, source.resource, plan.keys.length),
           part.map((key) => [...key]),
           kinds,
         )
       }
-      await this.#move(source, position)
+      await this.#book.place(source.resource, position)
     })
   }
 
-  /** `from` undefined: from wherever it is. */
-  async #move(source: SourceTable, to: ChainPosition, from?: ChainPosition | null, snapshot?: StreamState['snapshot']): Promise<void> {
-    const binds = this.session.binds()
-    const moved = await this.session.run(statements.move(this.#own, source.resource, binds, { to, from, snapshot }), binds)
-    if (moved !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(to) })
-  }
-
-  /** By primary key, in chunks: nothing is locked but entries that are committed and ours. */
-  async #deleteEntries({ resource }: SourceTable, entries: readonly string[]): Promise<void> {
-    for (const part of chunks(entries)) {
-      await this.session.all(
-        statements.deleteEntry(this.#own, resource),
-        part.map((entry) => [entry]),
-        ['text'],
-      )
-    }
-  }
-
-  async #clearQuarantine({ resource }: SourceTable, keys: readonly Row[]): Promise<void> {
-    for (const part of chunks(keys)) {
-      await this.session.all(
-        statements.clearQuarantine(this.#own),
-        part.map((key) => [resource, keyHash(key)]),
-        ['text', 'text'],
-      )
-    }
-  }
-
-  /** Where a snapshot begins: also with its end, if none is running in this epoch. */
-  async #emptyQuarantine({ resource }: SourceTable, to: ChainPosition, snapshot: StreamState['snapshot']): Promise<void> {
-    if (snapshot && (snapshot === 'needed' || showPosition(snapshot.began) !== showPosition(to))) return
-    const binds = this.session.binds()
-    await this.session.run(statements.emptyQuarantine(this.#own, resource, binds, snapshot === null ? to.epoch : undefined), binds)
-  }
-
-  async #addFaults(source: SourceTable, faults: readonly RowFault[]): Promise<void> {
-    const last = [...new Map(faults.map((fault) => [keyHash(fault.key), fault])).values()]
-    await this.#clearQuarantine(
-      source,
-      last.map(({ key }) => key),
-    )
-    const { textKind } = this.session
-    for (const part of chunks(last)) {
-      const rows = part.map(({ key, code, item, reason }) => {
-        return [source.resource, keyHash(key), code, item ?? null, reason?.slice(0, 1000) ?? null, JSON.stringify(key)]
-      })
-      await this.session.all(statements.addFault(this.#own), rows, ['text', 'text', 'text', 'text', textKind, textKind])
-    }
-  }
-
-  async mark(source: SourceTable, { snapshot, coverage, entries = [] }: Parameters<Capture['mark']>[1]): Promise<void> {
-    await this.session.transaction(async () => {
-      if (snapshot || coverage !== undefined) {
-        const binds = this.session.binds()
-        await this.session.run(statements.markStream(this.#own, source.resource, binds, { snapshot, coverage }), binds)
-      }
-      await this.#deleteEntries(source, entries)
-    })
+  mark(source: SourceTable, change: Parameters<Capture['mark']>[1]): Promise<void> {
+    return this.#book.mark(source.resource, change, this.#queueOf(source))
   }
 
   /**
@@ -216,10 +173,14 @@ export class OracleCapture extends OracleReading implements Capture {
 
   readonly #own = (name: string): string => this.session.own(name)
 
-  async #rows(source: SourceTable, statement: (binds: Binds) => string): Promise<RawValue[][]> {
+  #rows(source: SourceTable, statement: (binds: Binds) => string): Promise<RawValue[][]> {
     const binds = this.session.binds()
+    return this.#asking(source, () => this.session.rows(statement(binds), binds))
+  }
+
+  async #asking<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {
     try {
-      return await this.session.rows(statement(binds), binds)
+      return await work()
     } catch (error) {
       throw isMissing(error) ? notSetUp(source, 'its companion tables are missing', error) : error
     }
@@ -229,35 +190,4 @@ export class OracleCapture extends OracleReading implements Capture {
     await super.close()
     await this.#lock?.close()
   }
-}
-
-function streamState([epoch, seq, hash, snapshot, beganEpoch, beganSeq, after, coverage, quarantine]: RawValue[]): StreamState {
-  const running = () => ({ began: { epoch: Number(beganEpoch), seq: Number(beganSeq) }, after: JSON.parse(String(after)) as Row | null })
-  return {
-    position: epoch === null ? null : { epoch: Number(epoch), seq: Number(seq), hash: String(hash) },
-    snapshot: snapshot === null ? null : snapshot === 'needed' ? 'needed' : running(),
-    coverage: coverage === null || coverage === undefined ? '' : String(coverage),
-    quarantine: Number(quarantine),
-  }
-}
-
-function taken(plan: Plan, rows: readonly RawValue[][]): Take {
-  const keys = new Map<string, Row>()
-  let marked = false
-  for (const [, mark, ...texts] of rows) {
-    if (mark !== null) marked = true
-    else {
-      const key = queuedKey(plan, texts)
-      keys.set(key.length === 1 ? key[0]! : JSON.stringify(key), key)
-    }
-  }
-  return { entries: rows.map((row) => String(row[0])), keys: [...keys.values()], marked }
-}
-
-export function keyHash(key: Row): string {
-  return createHash('sha256').update(JSON.stringify(key)).digest('hex')
-}
-
-function* chunks<T>(list: readonly T[]): Generator<readonly T[]> {
-  for (let at = 0; at < list.length; at += chunk) yield list.slice(at, at + chunk)
 }

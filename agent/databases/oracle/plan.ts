@@ -1,7 +1,7 @@
 /** How one table, view or query is read: its statements, and the conversion of what comes back. */
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
-import { byPlace, lookUp } from '../look-up.ts'
+import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
 import { bindText, fromText, quoteName, type ColumnKind, type Flavour } from './sql.ts'
 import {
   missingColumns,

@@ -11,7 +11,6 @@ export const dialect: BookDialect = {
   quarantine: 'qianzhi.quarantine',
   streams: 'qianzhi.stream',
   sourceQuarantine: 'qianzhi.source_quarantine',
-  sourceKey: 'key',
   source: 'source',
   resource: 'resource',
   at: 'at',

@@ -1,8 +1,10 @@
 /** Capture from PostgreSQL: the queues that the triggers fill, and what the source database remembers of each stream. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
-import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
 import { quoteText } from './sql.ts'
-import type { Capture, Found, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import type { Capture, Found, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import { StreamBook, type Queue } from '../bookkeeping/stream-book.ts'
+import { bookSession, dialect, textOf } from './books.ts'
 import { sqlState, withTable, type Connection } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
 import { countRows, portableKeys, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
@@ -28,6 +30,7 @@ interface Watched {
 export class PostgresCapture implements Capture {
   readonly #connection: Connection
   readonly #sources: readonly SourceTable[]
+  readonly #book: StreamBook
   readonly #watched = new Map<SourceTable, Watched>()
   #sleeper!: Sleeper
   #waitingQuery: string | undefined
@@ -36,6 +39,7 @@ export class PostgresCapture implements Capture {
   private constructor(connection: Connection, sources: readonly SourceTable[]) {
     this.#connection = connection
     this.#sources = sources
+    this.#book = new StreamBook(bookSession(connection), dialect)
   }
 
   /** On a connection that holds the lock; the capture closes it. */
@@ -47,23 +51,9 @@ export class PostgresCapture implements Capture {
   }
 
   async state(source: SourceTable): Promise<StreamState> {
-    const [row] = await this.#work(source, () =>
-      this.#connection.query(
-        `select epoch, seq, hash, snapshot_needed, snapshot_epoch, snapshot_seq, snapshot_after, coverage,
-           (select count(*) from qianzhi.source_quarantine q where q.resource = s.resource)
-         from qianzhi.stream s where resource = $1`,
-        [source.resource],
-      ),
-    )
-    if (!row) throw notSetUp(source, 'it has no stream')
-    const [epoch, seq, hash, needed, snapshotEpoch, snapshotSeq, after, coverage, quarantine] = row
-    const began = snapshotEpoch ? { epoch: Number(snapshotEpoch), seq: Number(snapshotSeq) } : undefined
-    return {
-      position: epoch ? { epoch: Number(epoch), seq: Number(seq), hash: hash! } : null,
-      snapshot: needed === 't' ? 'needed' : began ? { began, after: after ? (JSON.parse(after) as Row) : null } : null,
-      coverage: coverage!,
-      quarantine: Number(quarantine),
-    }
+    const state = await this.#work(source, () => this.#book.state(source.resource))
+    if (!state) throw notSetUp(source, 'it has no stream')
+    return state
   }
 
   triggerFingerprint(source: SourceTable): Promise<string> {
@@ -136,31 +126,31 @@ export class PostgresCapture implements Capture {
     return this.#work(source, () => countRows(this.#connection, reader))
   }
 
-  /**
-   * One statement, so one transaction and one round trip. A mark that the queue was full is left: transactions that are still open may
-   * have written nothing because of it, so only `collapse` may remove it.
-   */
   async record(source: SourceTable, step: StreamStep): Promise<void> {
-    const values: unknown[] = [source.resource, ...place(step.to), ...place(step.from), step.entries]
-    const parts = [
-      `moved as (update qianzhi.stream set epoch = $2, seq = $3, hash = $4${snapshotSet(values, step.snapshot)}
-        where resource = $1 and (epoch, seq, hash) is not distinct from ($5::int, $6::bigint, $7::text) returning 1)`,
-      `gone as (delete from ${sourceNames(source.resource).queue}
-        where id = any($8::uuid[]) and cause is distinct from 'limit' and exists (select from moved))`,
-    ]
-    if (step.faults.length > 0) parts.push(quarantined(values, step.faults))
-    if (step.snapshot !== undefined) parts.push(...emptied(values, step))
-    if (step.sent.length > 0) {
-      values.push(step.sent.map((key) => JSON.stringify(key)))
-      parts.push(
-        `cleared as (delete from qianzhi.source_quarantine
-          where resource = $1 and key = any($${values.length}::text[]) and exists (select from moved))`,
-      )
-    }
-    const sql = `with ${parts.join(',\n')} select count(*) from moved`
-    const [row] = await this.#work(source, () => this.#connection.prepared(sql, values))
-    if (row![0] !== '1') throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(step.to) })
+    await this.#work(source, () => this.#book.record(source.resource, step, this.#queueOf(source)))
     if (step.entries.length > 0) await this.#sleeper.stayAwake()
+  }
+
+  /**
+   * A mark that the queue was full is left: transactions that are still open may have written nothing because of it, so only `collapse` may
+   * remove it.
+   */
+  #queueOf({ resource }: SourceTable): Queue {
+    const forget = (place: string) =>
+      `delete from ${sourceNames(resource).queue} where id = any(${place}::uuid[]) and cause is distinct from 'limit'`
+    return {
+      forget: async (entries) => {
+        if (entries.length > 0) await this.#connection.prepared(forget('$1'), [entries])
+      },
+      // One statement, so one round trip.
+      moveAndForget: async (move, entries) => {
+        const { text, values } = textOf(move)
+        const gone = `${forget(`$${values.length + 1}`)} and exists (select from moved)`
+        const sql = `with moved as (${text} returning 1), gone as (${gone}) select count(*) from moved`
+        const [row] = await this.#connection.prepared(sql, [...values, entries])
+        return row![0] === '1'
+      },
+    }
   }
 
   async requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void> {
@@ -177,8 +167,7 @@ export class PostgresCapture implements Capture {
             lists,
           )
         }
-        const values = [source.resource, ...place(position)]
-        await this.#connection.query('update qianzhi.stream set epoch = $2, seq = $3, hash = $4 where resource = $1', values)
+        await this.#book.place(source.resource, position)
       }),
     )
   }
@@ -191,14 +180,7 @@ export class PostgresCapture implements Capture {
       const found = await this.#work(source, () => this.#connection.query(full, [entries]))
       if (found.length > 0) await this.collapse(source)
     }
-    const values: unknown[] = [source.resource, entries, change.coverage ?? null]
-    await this.#work(source, () =>
-      this.#connection.query(
-        `with gone as (delete from ${queue} where id = any($2::uuid[]) and cause is distinct from 'limit')
-         update qianzhi.stream set coverage = coalesce($3, coverage)${change.snapshot ? snapshotSet(values, 'needed') : ''} where resource = $1`,
-        values,
-      ),
-    )
+    await this.#work(source, () => this.#book.mark(source.resource, change, this.#queueOf(source)))
   }
 
   async collapse(source: SourceTable): Promise<boolean> {
@@ -207,7 +189,7 @@ export class PostgresCapture implements Capture {
       await this.#work(source, () =>
         this.#connection.script(
           `begin; set local lock_timeout = '${collapseLock}'; truncate ${queue};
-           update qianzhi.stream set snapshot_needed = true, snapshot_epoch = null, snapshot_seq = null, snapshot_after = null
+           update qianzhi.stream set snapshot = 'needed', began_epoch = null, began_seq = null, after_key = null
              where resource = ${quoteText(source.resource)};
            commit`,
         ),
@@ -269,41 +251,6 @@ export class PostgresCapture implements Capture {
       throw withTable(error, source.table, 'QZ-SOURCE-NOT-SET-UP')
     }
   }
-}
-
-function place(position: ChainPosition | null): [number | null, number | null, string | null] {
-  return position ? [position.epoch, position.seq, position.hash] : [null, null, null]
-}
-
-/** Assignments of a new snapshot state; its values are appended to the statement's. */
-function snapshotSet(values: unknown[], snapshot: StreamState['snapshot'] | undefined): string {
-  if (snapshot === undefined) return ''
-  const running = snapshot === 'needed' ? null : snapshot
-  const state = [snapshot === 'needed', running?.began.epoch, running?.began.seq, running?.after ? JSON.stringify(running.after) : null]
-  const from = values.push(...state) - state.length
-  return `, snapshot_needed = $${from + 1}, snapshot_epoch = $${from + 2}, snapshot_seq = $${from + 3}, snapshot_after = $${from + 4}`
-}
-
-function quarantined(values: unknown[], faults: readonly RowFault[]): string {
-  const last = new Map(faults.map((fault) => [JSON.stringify(fault.key), fault]))
-  const columns = [...last].map(([key, { code, item, reason }]) => [key, code, item ?? null, reason ?? null] as const)
-  const from = values.push(...[0, 1, 2, 3].map((i) => columns.map((row) => row[i]))) - 4
-  const lists = [1, 2, 3, 4].map((i) => `$${from + i}::text[]`).join(', ')
-  return `kept as (insert into qianzhi.source_quarantine (resource, key, code, item, reason)
-    select $1, * from unnest(${lists}) where exists (select from moved)
-    on conflict (resource, key) do update set code = excluded.code, item = excluded.item, reason = excluded.reason, at = now())`
-}
-
-/** Where a snapshot begins: also with its end, if none is running in this epoch. */
-function emptied(values: unknown[], { snapshot, to, faults }: StreamStep): string[] {
-  if (snapshot && (snapshot === 'needed' || showPosition(snapshot.began) !== showPosition(to))) return []
-  const own = values.push(faults.map(({ key }) => JSON.stringify(key)))
-  const unlessRunning =
-    snapshot === null ? 'and (select snapshot_epoch from qianzhi.stream where resource = $1) is distinct from $2::int' : ''
-  return [
-    `emptied as (delete from qianzhi.source_quarantine
-      where resource = $1 and key <> all($${own}::text[]) and exists (select from moved) ${unlessRunning})`,
-  ]
 }
 
 function locked({ table }: SourceTable, error: unknown): QianzhiError {

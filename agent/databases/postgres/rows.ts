@@ -4,7 +4,7 @@
  */
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { keyItems } from '../../../protocol/schema.ts'
-import { byPlace, lookUp } from '../look-up.ts'
+import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
 import {

@@ -27,12 +27,26 @@ export function sourceNames(resource: string): { queue: string; statementFunctio
 const sharedTables = [
   'create schema if not exists qianzhi',
   `create table if not exists qianzhi.stream (
-  resource text primary key, epoch integer, seq bigint, hash text,
-  snapshot_needed boolean not null default true, snapshot_epoch integer, snapshot_seq bigint, snapshot_after text,
-  coverage text not null default '')`,
+  resource text primary key, epoch bigint, seq bigint, hash text,
+  snapshot text default 'needed', began_epoch bigint, began_seq bigint, after_key text, coverage text not null default '')`,
   `create table if not exists qianzhi.source_quarantine (
-  resource text, key text collate "C", code text not null, item text, reason text, at timestamptz not null default now(),
-  primary key (resource, key))`,
+  resource text, key_hash text, key_text text not null, code text not null, item text, reason text,
+  at timestamptz not null default now(), primary key (resource, key_hash))`,
+  // What an older set-up made: the state of a snapshot stood in other columns, a key in quarantine was its text.
+  `do $$ begin
+  if exists (select from pg_attribute where attrelid = 'qianzhi.stream'::regclass and attname = 'snapshot_needed' and not attisdropped) then
+    alter table qianzhi.stream add column snapshot text default 'needed';
+    update qianzhi.stream set snapshot = case when snapshot_needed then 'needed' when snapshot_epoch is not null then 'running' end;
+    alter table qianzhi.stream drop column snapshot_needed;
+    alter table qianzhi.stream rename column snapshot_epoch to began_epoch;
+    alter table qianzhi.stream rename column snapshot_seq to began_seq;
+    alter table qianzhi.stream rename column snapshot_after to after_key;
+    alter table qianzhi.source_quarantine drop constraint source_quarantine_pkey, add column key_hash text;
+    update qianzhi.source_quarantine set key_hash = encode(sha256(convert_to(key, 'UTF8')), 'hex');
+    alter table qianzhi.source_quarantine rename column key to key_text;
+    alter table qianzhi.source_quarantine add primary key (resource, key_hash);
+  end if;
+end $$`,
   'create table if not exists qianzhi.sleeper (id boolean primary key default true check (id), asleep_until timestamptz)',
   'insert into qianzhi.sleeper default values on conflict do nothing',
 ]
@@ -61,7 +75,7 @@ export function setupScript(source: SourceTable, table: Table, members: readonly
     triggerFunction(rowFunction, keys, rowBody(queue, keys, source.queueLimit)),
     ...triggers(table, members, trigger, { statementFunction, rowFunction }),
     `insert into qianzhi.stream (resource) values (${quoteText(source.resource)})
-on conflict (resource) do update set snapshot_needed = true, snapshot_epoch = null, snapshot_seq = null, snapshot_after = null, coverage = ''`,
+on conflict (resource) do update set snapshot = 'needed', began_epoch = null, began_seq = null, after_key = null, coverage = ''`,
     ...(runtimeUser ? grants(source, table, quoteName(runtimeUser)) : []),
     'commit',
   ]

@@ -14,7 +14,6 @@ export const dialect: BookDialect = {
   quarantine: quarantineTable,
   streams: streamTable,
   sourceQuarantine,
-  sourceKey: 'key_text',
   source: 'source',
   resource: 'resource',
   at: 'at',

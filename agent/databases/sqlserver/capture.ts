@@ -1,33 +1,19 @@
 /** Capture from SQL Server: the queues that triggers or Change Tracking fill, and what the source's database remembers of each stream. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
+import type { ChainPosition } from '../../../protocol/position.ts'
+import type { Cell } from '../bookkeeping/session.ts'
+import { StreamBook, takenFrom, type Queue } from '../bookkeeping/stream-book.ts'
+import { bookSession, dialect } from './books.ts'
 import type { Capture, DatabaseOptions, Found, Row, RowFault, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import type { RawValue, OwnSession, SqlParameters } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
 import { databaseError, isContention, isMissing } from './errors.ts'
 import { queueTable, streamTable } from './names.ts'
-import { countRows, keyStage, rowsAfter, rowsByKeys, stagedKeys } from './plan.ts'
-import {
-  backlogStatement,
-  clearStatement,
-  deleteStatement,
-  emptyStatement,
-  faultStatement,
-  keyHash,
-  moveParameters,
-  moveStatement,
-  noteStatement,
-  notSetUp,
-  requeueStatement,
-  stateStatement,
-  streamState,
-  taken,
-  takeStatement,
-  waitingStatement,
-} from './queue.ts'
+import { countRows, keyStage, queuedKey, rowsAfter, rowsByKeys, stagedKeys } from './plan.ts'
+import { backlogStatement, deleteStatement, notSetUp, requeueStatement, takeStatement, waitingStatement } from './queue.ts'
 import { Plans } from './reading.ts'
-import { rowset, type Rowset } from './rowset.ts'
+import { rowset } from './rowset.ts'
 import { entryBytes } from './setup.ts'
 import { Tracking } from './tracking.ts'
 
@@ -37,6 +23,7 @@ export class ServerCapture implements Capture {
   readonly #options: DatabaseOptions
   readonly #session: OwnSession
   readonly #sources: readonly SourceTable[]
+  readonly #book: StreamBook
   readonly #plans: Plans
   readonly #tracking: Tracking
   /** Resources whose queues are known to be there: a source that is not set up must not blind the others. */
@@ -46,14 +33,15 @@ export class ServerCapture implements Capture {
     this.#options = options
     this.#session = session
     this.#sources = sources
+    this.#book = new StreamBook(bookSession(session), dialect)
     this.#plans = new Plans(session)
     this.#tracking = new Tracking(session)
   }
 
   async state(source: SourceTable): Promise<StreamState> {
-    const [row] = await this.#query(source, stateStatement, { resource: source.resource })
-    if (!row) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
-    return streamState(row)
+    const state = await this.#asking(source, () => this.#book.state(source.resource))
+    if (!state) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
+    return state
   }
 
   async triggerFingerprint(source: SourceTable): Promise<string> {
@@ -108,7 +96,8 @@ export class ServerCapture implements Capture {
     await this.#asking(source, () => this.#move(source))
     const sql = takeStatement(plan, this.#session.server)
     const rows = await this.#query(source, sql, { limit: String(maxKeys + inFlight.size) })
-    return taken(plan, rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys))
+    const taken = rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys)
+    return takenFrom(taken as Cell[][], (columns) => queuedKey(plan, columns))
   }
 
   rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
@@ -123,88 +112,38 @@ export class ServerCapture implements Capture {
     return this.#plans.reading(source, (plan) => countRows(this.#session, plan))
   }
 
-  async record(source: SourceTable, { from, to, entries, snapshot, faults, sent }: StreamStep): Promise<void> {
-    const { resource } = source
-    // Temporary tables are filled before: what made them must not be rolled back.
-    const [gone, cleared, added] = [await this.#entries(entries), await this.#hashes(sent), await this.#faults(faults)]
-    await this.#writing(source, async () => {
-      const emptied = emptyStatement(to, snapshot)
-      if (emptied) await this.#session.query(emptied, { resource, epoch: String(to.epoch) })
-      await this.#moveStream(source, to, from, snapshot)
-      await this.#delete(source, gone)
-      if (cleared) await this.#session.query(clearStatement(cleared), { ...cleared.parameters, resource })
-      if (!added) return
-      await this.#session.query(clearStatement(added), { ...added.parameters, resource })
-      await this.#session.query(faultStatement(added), { ...added.parameters, resource })
-    })
+  async record(source: SourceTable, step: StreamStep): Promise<void> {
+    await this.#asking(source, () => this.#book.record(source.resource, step, this.#queueOf(source)))
+  }
+
+  #queueOf({ resource }: SourceTable): Queue {
+    return {
+      forget: async (entries) => {
+        if (entries.length === 0) return
+        const gone = await rowset(
+          this.#session,
+          ['nvarchar(4000)'],
+          entries.map((entry) => [entry]),
+          'e',
+        )
+        await this.#session.query(deleteStatement(resource, gone), gone.parameters)
+      },
+    }
   }
 
   async requeue(source: SourceTable, keys: readonly Row[], position: ChainPosition): Promise<void> {
     const plan = await this.#plans.of(source)
     const staged = keys.length > 0 ? await rowset(this.#session, keyStage(plan), stagedKeys(plan, keys)) : undefined
-    await this.#writing(source, async () => {
-      if (staged) await this.#session.query(requeueStatement(plan, staged), staged.parameters)
-      await this.#moveStream(source, position)
-    })
-  }
-
-  /** `from` undefined: from wherever it is. */
-  async #moveStream(
-    source: SourceTable,
-    to: ChainPosition,
-    from?: ChainPosition | null,
-    snapshot?: StreamState['snapshot'],
-  ): Promise<void> {
-    const parameters = { resource: source.resource, ...moveParameters(to, from, snapshot) }
-    const [row] = await this.#session.query(moveStatement(from, snapshot), parameters)
-    if (Number(row?.[0]) !== 1) throw new QianzhiError('QZ-CHAIN-BROKEN', { position: showPosition(to) })
-  }
-
-  async #entries(entries: readonly string[]): Promise<Rowset | undefined> {
-    if (entries.length === 0) return undefined
-    return rowset(
-      this.#session,
-      ['nvarchar(4000)'],
-      entries.map((entry) => [entry]),
-      'e',
+    await this.#asking(source, () =>
+      this.#session.transaction(async () => {
+        if (staged) await this.#session.query(requeueStatement(plan, staged), staged.parameters)
+        await this.#book.place(source.resource, position)
+      }),
     )
   }
 
-  async #hashes(keys: readonly Row[]): Promise<Rowset | undefined> {
-    if (keys.length === 0) return undefined
-    return rowset(
-      this.#session,
-      ['nvarchar(4000)'],
-      keys.map((key) => [keyHash(key)]),
-      'h',
-    )
-  }
-
-  async #faults(faults: readonly RowFault[]): Promise<Rowset | undefined> {
-    if (faults.length === 0) return undefined
-    const last = new Map(faults.map((fault) => [keyHash(fault.key), fault]))
-    const rows = Array.from(last, ([hash, { key, code, item, reason }]) => {
-      return [hash, JSON.stringify(key), code, item ?? null, reason?.slice(0, 1000) ?? null]
-    })
-    return rowset(this.#session, ['nvarchar(4000)', 'nvarchar(max)', 'nvarchar(4000)', 'nvarchar(4000)', 'nvarchar(4000)'], rows, 'f')
-  }
-
-  async #delete({ resource }: SourceTable, gone: Rowset | undefined): Promise<void> {
-    if (gone) await this.#session.query(deleteStatement(resource, gone), gone.parameters)
-  }
-
-  async mark(source: SourceTable, { snapshot, coverage, entries = [] }: Parameters<Capture['mark']>[1]): Promise<void> {
-    const { resource } = source
-    const gone = await this.#entries(entries)
-    await this.#writing(source, async () => {
-      if (snapshot || coverage !== undefined) {
-        await this.#session.query(noteStatement(snapshot !== undefined, coverage !== undefined), {
-          resource,
-          ...(coverage !== undefined && { coverage }),
-        })
-      }
-      await this.#delete(source, gone)
-    })
+  async mark(source: SourceTable, change: Parameters<Capture['mark']>[1]): Promise<void> {
+    await this.#asking(source, () => this.#book.mark(source.resource, change, this.#queueOf(source)))
   }
 
   /**
@@ -246,10 +185,6 @@ export class ServerCapture implements Capture {
 
   #query(source: SourceTable, sql: string, parameters: SqlParameters): Promise<RawValue[][]> {
     return this.#asking(source, () => this.#session.query(sql, parameters))
-  }
-
-  #writing(source: SourceTable, work: () => Promise<void>): Promise<void> {
-    return this.#asking(source, () => this.#session.transaction(work))
   }
 
   async #asking<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 /** How one table, view or SELECT is read: its readers, its key, the statements, and the conversion of what comes back. */
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { byPlace, lookUp } from '../look-up.ts'
+import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
 import { binaryCollation, quoteName, spacesColumn, spacesOf, stageValue } from './sql.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
 import {

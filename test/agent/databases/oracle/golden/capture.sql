@@ -48,8 +48,8 @@ order by object_type, object_id;
 -- :1 VARCHAR "QZ"
 -- :2 VARCHAR "LICENCE"
 
-select s.epoch, s.seq, s.hash, s.snapshot, s.began_epoch, s.began_seq, s.after_key, s.coverage,
-  (select count(*) from "QZ"."QZ_SOURCE_QUARANTINE" q where q.resource_code = s.resource_code)
+select s.epoch, s.seq, s.hash, s.snapshot, s.began_epoch, s.began_seq, s.coverage,
+  (select count(*) from "QZ"."QZ_SOURCE_QUARANTINE" q where q.resource_code = s.resource_code), s.after_key
 from "QZ"."QZ_STREAM" s where s.resource_code = :1;
 -- :1 VARCHAR "scjg.licence"
 
@@ -81,57 +81,58 @@ from (select :1 as place, :2 as k1, cast(to_timestamp_tz(:3, 'YYYY-MM-DD"T"HH24:
 delete from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1;
 -- :1 VARCHAR "scjg.licence"
 
-update "QZ"."QZ_STREAM" set epoch = :1, seq = :2, hash = :3, snapshot = 'running', began_epoch = :4, began_seq = :5, after_key = :6
-where resource_code = :7 and epoch = :8 and seq = :9 and hash = :10;
+update "QZ"."QZ_STREAM" set epoch = :1, seq = :2, hash = :3, snapshot = :4, began_epoch = :5, began_seq = :6,
+  after_key = :7 where resource_code = :8 and epoch = :9 and seq = :10 and hash = :11;
 -- :1 NUMBER 1
 -- :2 NUMBER 5
 -- :3 VARCHAR "bd82a28b1f088b3a186737712fb16fe7323aecb3abc234b38c9534349aaa1757"
--- :4 NUMBER 1
--- :5 NUMBER 5
--- :6 VARCHAR "[\"b\",\"x\"]"
--- :7 VARCHAR "scjg.licence"
--- :8 NUMBER 1
--- :9 NUMBER 4
--- :10 VARCHAR "f70b94aeb67de2a5eb4bd8c2ea85128f13776cb545a661abe422b378a6cf3099"
+-- :4 VARCHAR "running"
+-- :5 NUMBER 1
+-- :6 NUMBER 5
+-- :7 VARCHAR "[\"b\",\"x\"]"
+-- :8 VARCHAR "scjg.licence"
+-- :9 NUMBER 1
+-- :10 NUMBER 4
+-- :11 VARCHAR "f70b94aeb67de2a5eb4bd8c2ea85128f13776cb545a661abe422b378a6cf3099"
 
 delete from "QZ"."QZ_Q_SCJG_LICENCE_E9E61FDF" where id = to_number(:1);
 -- for 2 rows
 -- :1 VARCHAR(2) ["11","12"]
 
-delete from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1 and key_hash = :2;
--- for 1 rows
--- :1 VARCHAR(12) ["scjg.licence"]
--- :2 VARCHAR(64) ["ce8b78724affc3d8052d59edf0c2846cf36e2fc13d0804009c331e0d4831292c"]
+delete from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1 and key_hash in (:2);
+-- :1 VARCHAR "scjg.licence"
+-- :2 VARCHAR "ce8b78724affc3d8052d59edf0c2846cf36e2fc13d0804009c331e0d4831292c"
 
-delete from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1 and key_hash = :2;
--- for 1 rows
--- :1 VARCHAR(12) ["scjg.licence"]
--- :2 VARCHAR(64) ["0aaa98e2de509ce3ead35afcb6d814415b4be88f253d781129eff88c103fc2ba"]
+delete from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1 and key_hash in (:2);
+-- :1 VARCHAR "scjg.licence"
+-- :2 VARCHAR "0aaa98e2de509ce3ead35afcb6d814415b4be88f253d781129eff88c103fc2ba"
 
-insert into "QZ"."QZ_SOURCE_QUARANTINE" (resource_code, key_hash, code, item, reason, written_at, key_text)
-values (:1, :2, :3, :4, :5, sys_extract_utc(systimestamp), :6);
--- for 1 rows
--- :1 VARCHAR(12) ["scjg.licence"]
--- :2 VARCHAR(64) ["0aaa98e2de509ce3ead35afcb6d814415b4be88f253d781129eff88c103fc2ba"]
--- :3 VARCHAR(12) ["QZ-ROW-VALUE"]
--- :4 VARCHAR(5) ["short"]
--- :5 VARCHAR(8) ["too long"]
--- :6 VARCHAR(9) ["[\"b\",\"x\"]"]
+insert into "QZ"."QZ_SOURCE_QUARANTINE" (resource_code, key_hash, code, item, written_at, reason, key_text)
+values (:1, :2, :3, :4, sys_extract_utc(systimestamp), :5, :6);
+-- :1 VARCHAR "scjg.licence"
+-- :2 VARCHAR "0aaa98e2de509ce3ead35afcb6d814415b4be88f253d781129eff88c103fc2ba"
+-- :3 VARCHAR "QZ-ROW-VALUE"
+-- :4 VARCHAR "short"
+-- :5 VARCHAR "too long"
+-- :6 VARCHAR "[\"b\",\"x\"]"
 
 -- commit
 
-delete from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1
-and not exists (select 1 from "QZ"."QZ_STREAM" where resource_code = :2 and began_epoch = :3);
+delete from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1 and not exists (select 1 from "QZ"."QZ_STREAM" where resource_code = :2 and began_epoch = :3);
 -- :1 VARCHAR "scjg.licence"
 -- :2 VARCHAR "scjg.licence"
 -- :3 NUMBER 1
 
-update "QZ"."QZ_STREAM" set epoch = :1, seq = :2, hash = :3, snapshot = null, began_epoch = null, began_seq = null, after_key = null
-where resource_code = :4 and epoch is null and seq is null and hash is null;
+update "QZ"."QZ_STREAM" set epoch = :1, seq = :2, hash = :3, snapshot = :4, began_epoch = :5, began_seq = :6,
+  after_key = :7 where resource_code = :8 and epoch is null and seq is null and hash is null;
 -- :1 NUMBER 1
 -- :2 NUMBER 6
 -- :3 VARCHAR "8f854692d8bc8def84a88d511dd150de9dd8b6bfe000d5a417dde49e4a3d12c2"
--- :4 VARCHAR "scjg.licence"
+-- :4 VARCHAR null
+-- :5 VARCHAR null
+-- :6 VARCHAR null
+-- :7 VARCHAR null
+-- :8 VARCHAR "scjg.licence"
 
 -- commit
 
@@ -140,8 +141,7 @@ insert into "QZ"."QZ_Q_SCJG_LICENCE_E9E61FDF" (id, k1, k2) values ("QZ"."QZ_S_SC
 -- :1 VARCHAR(1) ["a","c"]
 -- :2 VARCHAR(1) ["b","d"]
 
-update "QZ"."QZ_STREAM" set epoch = :1, seq = :2, hash = :3
-where resource_code = :4;
+update "QZ"."QZ_STREAM" set epoch = :1, seq = :2, hash = :3 where resource_code = :4;
 -- :1 NUMBER 1
 -- :2 NUMBER 7
 -- :3 VARCHAR "2da190e578ddcfcde27e772094a620aacca6b6b5f26f3ce58a42640b4363b509"
@@ -149,12 +149,9 @@ where resource_code = :4;
 
 -- commit
 
-merge into "QZ"."QZ_STREAM" t using (select :1 as k from dual) s on (t.resource_code = s.k)
-when matched then update set t.snapshot = 'needed', t.coverage = :2
-when not matched then insert (t.resource_code, t.snapshot, t.coverage) values (s.k, 'needed', :3);
--- :1 VARCHAR "scjg.licence"
--- :2 VARCHAR "abc"
--- :3 VARCHAR "abc"
+update "QZ"."QZ_STREAM" set snapshot = 'needed', coverage = :1 where resource_code = :2;
+-- :1 VARCHAR "abc"
+-- :2 VARCHAR "scjg.licence"
 
 delete from "QZ"."QZ_Q_SCJG_LICENCE_E9E61FDF" where id = to_number(:1);
 -- for 1 rows
@@ -162,9 +159,7 @@ delete from "QZ"."QZ_Q_SCJG_LICENCE_E9E61FDF" where id = to_number(:1);
 
 -- commit
 
-merge into "QZ"."QZ_STREAM" t using (select :1 as k from dual) s on (t.resource_code = s.k)
-when matched then update set t.snapshot = 'needed'
-when not matched then insert (t.resource_code, t.snapshot) values (s.k, 'needed');
+update "QZ"."QZ_STREAM" set snapshot = 'needed' where resource_code = :1;
 -- :1 VARCHAR "scjg.licence"
 
 -- commit

@@ -27,10 +27,10 @@ from sys.triggers t where t.parent_id = convert(int, @table) and t.name in (@nam
 select object_id(@queue, N'U'), (select key_columns from qianzhi.stream where resource = @resource)
 
 -- next batch
--- {"resource":"scjg.licence"}
-select s.epoch, s.seq, s.hash, s.snapshot, s.began_epoch, s.began_seq, s.after_key, s.coverage,
-  (select count(*) from qianzhi.source_quarantine q where q.resource = s.resource)
-from qianzhi.stream s where s.resource = @resource
+-- {"p1":"scjg.licence"}
+select s.epoch, s.seq, s.hash, s.snapshot, s.began_epoch, s.began_seq, s.coverage,
+  (select count(*) from qianzhi.source_quarantine q where q.resource = s.resource), s.after_key
+from qianzhi.stream s where s.resource = convert(varchar(128), @p1)
 
 -- next batch
 select t.name from sys.tables t join sys.schemas s on s.schema_id = t.schema_id where s.name = N'qianzhi' and t.name like N'q[_]%'

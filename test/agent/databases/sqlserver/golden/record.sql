@@ -1,14 +1,14 @@
 begin transaction
 
 -- next batch
--- {"resource":"scjg.licence","epoch":"1"}
-delete from qianzhi.source_quarantine where resource = @resource and not exists (select 1 from qianzhi.stream where resource = @resource and began_epoch = convert(bigint, @epoch))
+-- {"p1":"scjg.licence","p2":"scjg.licence","p3":"1"}
+delete from qianzhi.source_quarantine where resource = convert(varchar(128), @p1) and not exists (select 1 from qianzhi.stream where resource = convert(varchar(128), @p2) and began_epoch = convert(bigint, @p3));
+select @@rowcount
 
 -- next batch
--- {"resource":"scjg.licence","toEpoch":"1","toSeq":"1","toHash":"253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290"}
-update qianzhi.stream set epoch = convert(bigint, @toEpoch), seq = convert(bigint, @toSeq), hash = convert(varchar(64), @toHash),
-  snapshot = null, began_epoch = null, began_seq = null, after_key = null
-where resource = @resource and epoch is null and seq is null and hash is null;
+-- {"p1":"1","p2":"1","p3":"253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290","p4":null,"p5":null,"p6":null,"p7":null,"p8":"scjg.licence"}
+update qianzhi.stream set epoch = convert(bigint, @p1), seq = convert(bigint, @p2), hash = convert(varchar(128), @p3), snapshot = @p4, began_epoch = @p5, began_seq = @p6,
+  after_key = @p7 where resource = convert(varchar(128), @p8) and epoch is null and seq is null and hash is null;
 select @@rowcount
 
 -- next batch
@@ -22,28 +22,30 @@ commit transaction
 begin transaction
 
 -- next batch
--- {"resource":"scjg.licence","epoch":"1"}
-delete from qianzhi.source_quarantine where resource = @resource
-
--- next batch
--- {"resource":"scjg.licence","toEpoch":"1","toSeq":"2","toHash":"d939926f05444b0f4495fb9629ecbfa80d99a8ec1a20d06800ca5a3d5f4fd276","fromEpoch":"1","fromSeq":"1","fromHash":"253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290","beganEpoch":"1","beganSeq":"2","afterKey":"[\"1\",\"x\"]"}
-update qianzhi.stream set epoch = convert(bigint, @toEpoch), seq = convert(bigint, @toSeq), hash = convert(varchar(64), @toHash),
-  snapshot = 'running', began_epoch = convert(bigint, @beganEpoch), began_seq = convert(bigint, @beganSeq), after_key = @afterKey
-where resource = @resource and epoch = convert(bigint, @fromEpoch) and seq = convert(bigint, @fromSeq) and hash = convert(varchar(64), @fromHash);
+-- {"p1":"scjg.licence"}
+delete from qianzhi.source_quarantine where resource = convert(varchar(128), @p1);
 select @@rowcount
 
 -- next batch
--- {"h1":"53f6bb2fcbb6f3811278632af5561fea1e17ecfe694b3de160bed7d083e7a6aa","resource":"scjg.licence"}
-delete from qianzhi.source_quarantine where resource = @resource and key_hash in (select convert(varchar(64), c1) from (values (@h1)) h(c1))
+-- {"p1":"1","p2":"2","p3":"d939926f05444b0f4495fb9629ecbfa80d99a8ec1a20d06800ca5a3d5f4fd276","p4":"running","p5":"1","p6":"2","p7":"[\"1\",\"x\"]","p8":"scjg.licence","p9":"1","p10":"1","p11":"253d950f11ebdbeb4c2d54c57803deb69869b832a2e03010620d462a85d15290"}
+update qianzhi.stream set epoch = convert(bigint, @p1), seq = convert(bigint, @p2), hash = convert(varchar(128), @p3), snapshot = convert(varchar(128), @p4), began_epoch = convert(bigint, @p5), began_seq = convert(bigint, @p6),
+  after_key = convert(varchar(128), @p7) where resource = convert(varchar(128), @p8) and epoch = convert(bigint, @p9) and seq = convert(bigint, @p10) and hash = convert(varchar(128), @p11);
+select @@rowcount
 
 -- next batch
--- {"f1":"0ec8878371262b937781335a8f10e6419e3fe6f58c6d217137d87a744b61e9cd","f2":"[\"1\",\"x\"]","f3":"QZ-ROW-VALUE","f4":"name","f5":"zero","resource":"scjg.licence"}
-delete from qianzhi.source_quarantine where resource = @resource and key_hash in (select convert(varchar(64), c1) from (values (@f1, @f2, @f3, @f4, @f5)) f(c1, c2, c3, c4, c5))
+-- {"p1":"scjg.licence","p2":"53f6bb2fcbb6f3811278632af5561fea1e17ecfe694b3de160bed7d083e7a6aa"}
+delete from qianzhi.source_quarantine where resource = convert(varchar(128), @p1) and key_hash in (convert(varchar(128), @p2));
+select @@rowcount
 
 -- next batch
--- {"f1":"0ec8878371262b937781335a8f10e6419e3fe6f58c6d217137d87a744b61e9cd","f2":"[\"1\",\"x\"]","f3":"QZ-ROW-VALUE","f4":"name","f5":"zero","resource":"scjg.licence"}
-insert into qianzhi.source_quarantine (resource, key_hash, key_text, code, item, reason)
-select @resource, c1, c2, c3, c4, c5 from (values (@f1, @f2, @f3, @f4, @f5)) f(c1, c2, c3, c4, c5)
+-- {"p1":"scjg.licence","p2":"0ec8878371262b937781335a8f10e6419e3fe6f58c6d217137d87a744b61e9cd"}
+delete from qianzhi.source_quarantine where resource = convert(varchar(128), @p1) and key_hash in (convert(varchar(128), @p2));
+select @@rowcount
+
+-- next batch
+-- {"p1":"scjg.licence","p2":"0ec8878371262b937781335a8f10e6419e3fe6f58c6d217137d87a744b61e9cd","p3":"QZ-ROW-VALUE","p4":"name","p5":"zero","p6":"[\"1\",\"x\"]"}
+insert into qianzhi.source_quarantine (resource, key_hash, code, item, at, reason, key_text) values (convert(varchar(128), @p1), convert(varchar(128), @p2), convert(varchar(128), @p3), convert(varchar(128), @p4), sysutcdatetime(), convert(varchar(128), @p5), convert(varchar(128), @p6));
+select @@rowcount
 
 -- next batch
 commit transaction

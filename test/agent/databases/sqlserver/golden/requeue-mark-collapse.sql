@@ -5,9 +5,8 @@ begin transaction
 insert into qianzhi.[q_scjg_licence_e9e61fdf] (k1, k2) select s.c1, s.c2 from (values (@s1, @s2), (@s3, @s4)) s(c1, c2)
 
 -- next batch
--- {"resource":"scjg.licence","toEpoch":"1","toSeq":"5","toHash":"bd82a28b1f088b3a186737712fb16fe7323aecb3abc234b38c9534349aaa1757"}
-update qianzhi.stream set epoch = convert(bigint, @toEpoch), seq = convert(bigint, @toSeq), hash = convert(varchar(64), @toHash)
-where resource = @resource;
+-- {"p1":"1","p2":"5","p3":"bd82a28b1f088b3a186737712fb16fe7323aecb3abc234b38c9534349aaa1757","p4":"scjg.licence"}
+update qianzhi.stream set epoch = convert(bigint, @p1), seq = convert(bigint, @p2), hash = convert(varchar(128), @p3) where resource = convert(varchar(128), @p4);
 select @@rowcount
 
 -- next batch
@@ -17,10 +16,9 @@ commit transaction
 begin transaction
 
 -- next batch
--- {"resource":"scjg.licence"}
-if not exists (select 1 from qianzhi.stream where resource = @resource)
-insert into qianzhi.stream (resource) values (@resource);
-update qianzhi.stream set snapshot = 'needed' where resource = @resource
+-- {"p1":"scjg.licence"}
+update qianzhi.stream set snapshot = 'needed' where resource = convert(varchar(128), @p1);
+select @@rowcount
 
 -- next batch
 -- {"e1":"6F9619FF-8B86-D011-B42D-00C04FC964FF"}
@@ -33,10 +31,9 @@ commit transaction
 begin transaction
 
 -- next batch
--- {"resource":"scjg.licence","coverage":"abc"}
-if not exists (select 1 from qianzhi.stream where resource = @resource)
-insert into qianzhi.stream (resource) values (@resource);
-update qianzhi.stream set coverage = @coverage where resource = @resource
+-- {"p1":"abc","p2":"scjg.licence"}
+update qianzhi.stream set coverage = convert(varchar(128), @p1) where resource = convert(varchar(128), @p2);
+select @@rowcount
 
 -- next batch
 commit transaction
@@ -45,10 +42,9 @@ commit transaction
 begin transaction
 
 -- next batch
--- {"resource":"scjg.licence"}
-if not exists (select 1 from qianzhi.stream where resource = @resource)
-insert into qianzhi.stream (resource) values (@resource);
-update qianzhi.stream set snapshot = 'needed' where resource = @resource
+-- {"p1":"scjg.licence"}
+update qianzhi.stream set snapshot = 'needed' where resource = convert(varchar(128), @p1);
+select @@rowcount
 
 -- next batch
 commit transaction

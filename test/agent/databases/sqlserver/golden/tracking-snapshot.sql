@@ -72,10 +72,19 @@ from qianzhi.[q_scjg_licence_e9e61fdf] order by marked desc, at
 begin transaction
 
 -- next batch
--- {"resource":"scjg.licence"}
-if not exists (select 1 from qianzhi.stream where resource = @resource)
-insert into qianzhi.stream (resource) values (@resource);
-update qianzhi.stream set snapshot = 'needed' where resource = @resource
+-- {"p1":"scjg.licence"}
+update qianzhi.stream set snapshot = 'needed' where resource = convert(varchar(128), @p1);
+select @@rowcount
+
+-- next batch
+-- {"p1":"scjg.licence"}
+insert into qianzhi.stream (resource) values (convert(varchar(128), @p1));
+select @@rowcount
+
+-- next batch
+-- {"p1":"scjg.licence"}
+update qianzhi.stream set snapshot = 'needed' where resource = convert(varchar(128), @p1);
+select @@rowcount
 
 -- next batch
 commit transaction

@@ -1,6 +1,6 @@
-import { reasonOf } from '../../protocol/errors.ts'
-import type { Found, Row, Rows, SourceTable } from '../database.ts'
-import { keyIndexes, keysOf, keyText } from '../row-keys.ts'
+import { reasonOf } from '../../../protocol/errors.ts'
+import type { Found, Row, Rows, SourceTable } from '../../database.ts'
+import { keyIndexes, keysOf, keyText } from '../../row-keys.ts'
 
 /**
  * Looking rows up by their keys. A key that comes back as missing becomes a delete at every receiver, so absence is never inferred from a
