@@ -268,7 +268,7 @@ const incomparable = new Set([1267, 1270, 1271])
 /** The server refused a statement because of a value in it or in a row that it read. */
 export function isValueError(error: unknown): boolean {
   const { errno, sqlState } = error as DriverError
-  return errno !== undefined && (incomparable.has(errno) || errno === 1525 || /^22/.test(sqlState ?? ''))
+  return errno !== undefined && (incomparable.has(errno) || errno === 1525 || (sqlState?.startsWith('22') ?? false))
 }
 
 /** The server refused a value or a row: SQLSTATE classes 22 (data), 23 (constraint), 44 (check option), 45 (a trigger's SIGNAL). */
