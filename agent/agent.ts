@@ -119,6 +119,11 @@ class RunningAgent implements Agent {
       key: this.#key,
       now: () => this.#hub.now(),
       logger,
+      removeRows: (id, choose) => {
+        const route = this.#allRoutes().find((one) => one.id === id)
+        if (!route) throw new QianzhiError('QZ-ROUTE-ENDED', { route: id, reason: '未在接收 / it is not being received' })
+        return route.removeRows(choose)
+      },
       signed: (side, statement) => reconciled.note(side, statement),
     })
     this.#local = new StatusService({

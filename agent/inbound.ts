@@ -204,6 +204,7 @@ async function applyAll(deps: InboundDeps, line: Line, signal: AbortSignal): Pro
       const generation = route?.generation
       if (applying) await applying
       applying = undefined
+      if (!signal.aborted) await removeRows(deps, line)
       if (route && prepared && !signal.aborted && route.generation === generation) applying = apply(deps, line, route, prepared)
       if (!signal.aborted) await reopen(deps, line)
       if (!signal.aborted) await replay(deps, line)
@@ -231,6 +232,17 @@ async function apply(deps: InboundDeps, line: Line, route: InboundRoute, prepare
 async function reopen(deps: InboundDeps, line: Line): Promise<void> {
   const closed = line.routes.filter((route) => route.mayReopen())
   if (closed.length > 0) await openRoutes(deps, line.delivery, closed)
+}
+
+/** Rows of which a reconciliation found that the source does not have them. */
+async function removeRows(deps: InboundDeps, line: Line): Promise<void> {
+  for (const route of line.routes) {
+    try {
+      await route.removeRowsIfWanted(line.delivery)
+    } catch (error) {
+      if (codedError(error).code !== 'QZ-RECONCILE-NOT-NOW') holdForTable(deps, route, error)
+    }
+  }
 }
 
 /** What a route's table refused is tried again where the operator says so. */

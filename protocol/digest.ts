@@ -201,6 +201,27 @@ export class TableDigest {
   }
 }
 
+/** Of single rows' hashes and of whole buckets, added up one after the other. */
+export class Summation {
+  #rows = 0
+  #sum = 0n
+
+  addRow(hash: string): void {
+    this.#rows++
+    this.#sum += BigInt(`0x${Buffer.from(hash, 'latin1').toString('hex')}`)
+  }
+
+  /** `bucketBytes` as `TableDigest.buckets` tells them. */
+  addBucket(bucket: Buffer): void {
+    this.#rows += bucket.readUInt32BE(0)
+    this.#sum += BigInt(`0x${bucket.toString('hex', 4, bucketBytes)}`)
+  }
+
+  total(): Sum {
+    return { rows: this.#rows, digest: BigInt.asUintN(128, this.#sum).toString(16).padStart(32, '0') }
+  }
+}
+
 function quarter(hash: string, at: number): number {
   return hash.charCodeAt(at) * 0x1000000 + ((hash.charCodeAt(at + 1) << 16) | (hash.charCodeAt(at + 2) << 8) | hash.charCodeAt(at + 3))
 }

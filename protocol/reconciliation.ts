@@ -29,8 +29,9 @@ const keys = Type.Array(Key, { maxItems: maxKeys })
 const round = Type.Integer({ minimum: 1, maximum: 100 })
 
 const Side = Type.Object({
+  /** Without keys that are moving or in a quarantine; each other one that was followed as it was read last. */
   rows: Type.Integer({ minimum: 0 }),
-  /** Sum of the row hashes modulo 2^128. */
+  /** Sum of their hashes modulo 2^128. */
   digest: Type.String({ pattern: '^[0-9a-f]{32}$' }),
   /** When its table was read. */
   from: Type.String({ maxLength: 40 }),
@@ -79,8 +80,12 @@ const Step = Type.Union([
    * it has applied the stream up to `after`. Long.
    */
   Type.Object({ do: Type.Literal('recheck'), round, keys, after: Type.Optional(ChainPosition) }),
-  /** The source sends these keys again: rows as rows, what is not there as deletes. Long. */
+  /** The source sends the rows at these keys again, and says at which it has none. It sends no delete for a key that somebody named. Long. */
   Type.Object({ do: Type.Literal('repair'), keys }),
+  /** The receiver removes its rows at these keys, at which the source has none, if they came no later than `before`. Long. */
+  Type.Object({ do: Type.Literal('remove'), keys, before: ChainPosition }),
+  /** Sums up what was read, each key that was followed as it was read last, these left out. */
+  Type.Object({ do: Type.Literal('total'), without: keys }),
   Type.Object({ do: Type.Literal('sign'), statement: ReconciliationStatement }),
 ])
 export type Step = Static<typeof Step>
@@ -121,7 +126,9 @@ export const reconcileAnswers = {
     Pending,
     Type.Object({ done, hashes: Type.Array(Value), faults: Type.Array(Value), position: Type.Optional(ChainPosition) }),
   ]),
-  repair: Type.Union([Pending, Type.Object({ done, position: ChainPosition })]),
+  repair: Type.Union([Pending, Type.Object({ done, position: ChainPosition, absent: keys })]),
+  remove: Type.Union([Pending, Type.Object({ done, removed: Type.Integer({ minimum: 0 }) })]),
+  total: Type.Object({ rows: Side.properties.rows, digest: Side.properties.digest }),
   sign: Type.Object({ signature: Type.String({ maxLength: 1 << 20 }) }),
 } as const
 
@@ -155,9 +162,18 @@ export function openReconciliation(jws: string, publicKey: string): Reconciliati
   return statementShape.Check(value) ? value : undefined
 }
 
-/** Equal: nothing remains that neither is under way nor lies in a quarantine, where both sides see it. */
-export function outcomeOf({ remaining, more }: Pick<ReconciliationStatement, 'remaining' | 'more'>): 'equal' | 'different' {
-  return remaining > 0 || more ? 'different' : 'equal'
+/**
+ * Equal: rows and digests are the same on both sides, and nothing remains. Left out are only keys that are under way, or lie in a quarantine
+ * where both sides see them.
+ */
+export function outcomeOf({
+  source,
+  target,
+  remaining,
+  more,
+}: Pick<ReconciliationStatement, 'source' | 'target' | 'remaining' | 'more'>): 'equal' | 'different' {
+  const same = source.rows === target.rows && source.digest === target.digest
+  return same && remaining === 0 && !more ? 'equal' : 'different'
 }
 
 /** How a run goes, for the operators of both its agents. */

@@ -5,7 +5,7 @@ import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Receive } from '../../protocol/policy.ts'
 import { isAfter, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import { headStatement, type AppliedReceipt } from '../../protocol/receipt.ts'
-import { openArrived, placeOf, requireItems, toChange } from './verify.ts'
+import { deletesOf, openArrived, placeOf, requireItems, toChange } from './verify.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import {
   sameShape,
@@ -15,6 +15,7 @@ import {
   type Part,
   type Prepared,
   type Replayed,
+  type Row,
   type SinkState,
   type SinkTable,
 } from '../database.ts'
@@ -38,6 +39,13 @@ export interface RouteDeps {
   arrived: Wake
   /** Fired where the poll should ask again. */
   pollAgain: Wake
+}
+
+/** Rows that are to go without a batch of the stream. */
+interface RowRemoval {
+  choose: (applied: ChainPosition) => Promise<Row[]>
+  resolve: (removed: number) => void
+  reject: (error: unknown) => void
 }
 
 /** One route while it is being received: its buffer, its place, and which of its two tables it fills. */
@@ -69,6 +77,7 @@ export class InboundRoute {
   /** The table could not be used any more while it was being filled. */
   #altered = false
   #replay: PromiseWithResolvers<Replayed> | undefined
+  #rowRemovals: RowRemoval[] = []
   #paused = false
   /** True where the last ask had no room. */
   #asksNothing = false
@@ -178,6 +187,43 @@ export class InboundRoute {
     return this.#replay.promise
   }
 
+  /**
+   * Between two batches: rows of the keys that `choose` gives go, as if the stream had brought their deletes. The place stays as it is. Throws
+   * QZ-RECONCILE-NOT-NOW where no live table is being filled.
+   */
+  removeRows(choose: (applied: ChainPosition) => Promise<Row[]>): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    this.#rowRemovals.push({ choose, resolve, reject })
+    this.#deps.arrived.fire()
+    return promise
+  }
+
+  /** Not while a batch is being applied. */
+  async removeRowsIfWanted(delivery: Delivery): Promise<void> {
+    for (const { choose, resolve, reject } of this.#rowRemovals.splice(0)) {
+      try {
+        resolve(await this.#removeRows(delivery, choose))
+      } catch (error) {
+        reject(error)
+        throw error
+      }
+    }
+  }
+
+  async #removeRows(delivery: Delivery, choose: (applied: ChainPosition) => Promise<Row[]>): Promise<number> {
+    const place = this.#applied
+    if (!this.#opened || this.#part !== 'live' || !place) {
+      throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason: this.report.fault?.code ?? this.report.state })
+    }
+    const keys = await choose(place)
+    if (keys.length === 0) return 0
+    const change = deletesOf(keys, this.sink, place)
+    const applied = await delivery.apply(this.sink, 'live', delivery.prepare(this.sink, change))
+    this.#report(change, applied)
+    this.#note(applied, 0)
+    return applied.deleted
+  }
+
   async replayIfWanted(delivery: Delivery): Promise<boolean> {
     const wanted = this.#replay
     if (!wanted || !this.#opened) return false
@@ -201,6 +247,7 @@ export class InboundRoute {
     this.#opened = false
     this.#replay?.reject(error)
     this.#replay = undefined
+    for (const { reject } of this.#rowRemovals.splice(0)) reject(error)
     this.#empty()
     this.#heldUntil = Date.now() + this.#backoff.next()
     setFault(this.report, error, this.#deps.now())

@@ -5,7 +5,7 @@ import type { Receive } from '../../protocol/policy.ts'
 import { isAfter, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import type { Schema } from '../../protocol/schema.ts'
 import { keyId } from '../../protocol/signature.ts'
-import type { Change, SinkTable } from '../database.ts'
+import type { Change, Row, SinkTable } from '../database.ts'
 import { localRows } from '../config/mapping.ts'
 
 /** What a route knows when a batch arrives. */
@@ -81,6 +81,16 @@ export function toChange(batch: OpenBatch, sink: SinkTable, from: ChainPosition 
     change.manifest = batch.jws
   }
   return change
+}
+
+/** Deletes that no batch brought: the place stays as it is. */
+export function deletesOf(keys: readonly Row[], { columns }: SinkTable, place: ChainPosition): Change {
+  let at = 0
+  const values = columns.map(({ item }) => {
+    const key = item.key ? at++ : undefined
+    return keys.map((row) => (key === undefined ? null : row[key]!))
+  })
+  return { from: place, to: place, rows: keys.length, columns: values, ops: keys.map(() => 'd') }
 }
 
 /** A row with a value that has no local code is set aside like one that cannot be sent. */

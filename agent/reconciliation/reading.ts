@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hashBytes, RowHasher, TableDigest } from '../../protocol/digest.ts'
-import { QianzhiError } from '../../protocol/errors.ts'
+import { bucketBytes, hashBytes, RowHasher, Summation, TableDigest, type Sum } from '../../protocol/digest.ts'
+import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
+import { isAfter, positionOf, type Position } from '../../protocol/position.ts'
 import { maxEntries, type StepAnswer, type StepOf } from '../../protocol/reconciliation.ts'
 import type { Value } from '../../protocol/value.ts'
 import { checkerOf } from '../outbound/item-checks.ts'
 import type { Database, Reading, Row, Rows, SourceTable } from '../database.ts'
 import { portableRows } from '../config/mapping.ts'
+import { keyIndexes, keysOf } from '../row-keys.ts'
 import { comparedRow, type ReconciledTable } from './table.ts'
 
 /** How a run reads: on a connection of its own that only reads, page by page, each a statement by itself. */
@@ -35,7 +37,7 @@ export async function digestTable(options: ReadingOptions): Promise<TableDigest>
 }
 
 /** Rows of differing buckets: hashes as they are told, and the keys by their hash. */
-export interface Collected {
+export interface Collected extends Pick<StepOf<'collect'>, 'bits' | 'buckets'> {
   entries: Buffer
   keys: ReadonlyMap<string, Value[]>
 }
@@ -56,7 +58,7 @@ export async function collectRows(options: ReadingOptions, { bits, buckets }: St
     }
     if (hashes.length > maxEntries) throw new QianzhiError('QZ-RECONCILE-MANY', { route: table.table.table, limit: maxEntries })
   }
-  return { entries: Buffer.from(hashes.join(''), 'latin1'), keys }
+  return { bits, buckets, entries: Buffer.from(hashes.join(''), 'latin1'), keys }
 }
 
 /** In the order of the keys; a page's rows are `items` of the table, those that may not go taken out. */
@@ -103,17 +105,53 @@ type Found = Pick<Extract<StepAnswer<'recheck'>, { done: true }>, 'hashes' | 'fa
 /** What stands at these keys now: hashes of rows, and the faults of the source's rows that cannot be sent. */
 export async function lookUp(reading: Reading, table: ReconciledTable, hasher: RowHasher, keys: readonly Row[]): Promise<Found> {
   const { rows, faults } = portableAndChecked(table, table.whole)(await reading.rowsByKeys(table.whole, keys))
-  const hashes = new Map<string, string>()
+  const hashes = new Map<string, string[]>()
   for (const row of rows) {
     const compared = comparedRow(table, row)
-    hashes.set(hasher.keyText(compared), Buffer.from(hasher.row(compared), 'latin1').toString('base64url'))
+    const [text, hash] = [hasher.keyText(compared), Buffer.from(hasher.row(compared), 'latin1').toString('base64url')]
+    hashes.set(text, [...(hashes.get(text) ?? []), hash])
   }
-  const broken = new Map(faults.map(({ key, code }) => [JSON.stringify(hasher.canonicalKey(key)), code]))
-  const texts = keys.map((key) => keyTextOf(hasher, table, key))
+  const broken = new Map<string, ErrorCode>(faults.map(({ key, code }) => [JSON.stringify(hasher.canonicalKey(key)), code]))
+  const found = keys.map((key) => hashes.get(keyTextOf(hasher, table, key)) ?? [])
   return {
-    hashes: texts.map((text) => hashes.get(text) ?? null),
-    faults: keys.map((key) => broken.get(JSON.stringify(key)) ?? null),
+    hashes: found.map(([hash]) => hash ?? null),
+    faults: keys.map((key, i) => (found[i]!.length > 1 ? 'QZ-ROW-KEY-TWICE' : (broken.get(JSON.stringify(key)) ?? null))),
   }
+}
+
+/**
+ * Rows and digest of all that was read: of the buckets that were the same on both sides as they were summed up, of the others as their rows
+ * were collected, and of the keys that were followed what they held last.
+ */
+export function totalOf(
+  digest: TableDigest,
+  { bits, buckets, entries }: Collected,
+  {
+    table,
+    hasher,
+    followed,
+    without,
+  }: {
+    table: ReconciledTable
+    hasher: RowHasher
+    /** By the key as JSON; base64url, null where it has no row. */
+    followed: ReadonlyMap<string, string | null>
+    without: readonly Row[]
+  },
+): Sum {
+  const sum = new Summation()
+  const collected = new Set(buckets)
+  const all = digest.buckets(bits)
+  for (let bucket = 0; bucket < 1 << bits; bucket++)
+    if (!collected.has(bucket)) sum.addBucket(all.subarray(bucket * bucketBytes, (bucket + 1) * bucketBytes))
+  const hashes = new Set([...followed.keys()].map((key) => hasher.keyHash(keyTextOf(hasher, table, JSON.parse(key) as Row))))
+  for (let at = 0; at < entries.length; at += 2 * hashBytes) {
+    const key = entries.toString('latin1', at, at + hashBytes)
+    if (!hashes.has(key)) sum.addRow(entries.toString('latin1', at + hashBytes, at + 2 * hashBytes))
+  }
+  const left = new Set(without.map((key) => JSON.stringify(key)))
+  for (const [key, hash] of followed) if (hash !== null && !left.has(key)) sum.addRow(Buffer.from(hash, 'base64url').toString('latin1'))
+  return sum.total()
 }
 
 /** The key text of a key that is there without its row. */
@@ -122,13 +160,42 @@ function keyTextOf(hasher: RowHasher, { items }: ReconciledTable, key: Row): str
   return hasher.keyText(items.map((item) => (item.key ? key[at++]! : null)))
 }
 
-/** The keys as the source writes them where it has their rows: only so does the stream find them again. */
-export async function sourceKeys(reading: Reading, table: ReconciledTable, hasher: RowHasher, keys: readonly Row[]): Promise<Row[]> {
-  const { rows, faults } = await reading.rowsByKeys(table.whole, keys)
-  const places = table.whole.columns.flatMap(({ item }, place) => (item.key ? [place] : []))
-  const own = [...rows.map((row) => places.map((place) => row[place]!)), ...faults.map(({ key }) => key)]
+/**
+ * What the source has at keys that somebody named: `own` as it writes them where it has their rows, for only so does the stream find them
+ * again, and those at which it has none.
+ */
+export async function sourceKeys(
+  reading: Reading,
+  table: ReconciledTable,
+  hasher: RowHasher,
+  keys: readonly Row[],
+): Promise<{ own: Row[]; absent: Value[][] }> {
+  const own = keysOf(await reading.rowsByKeys(table.whole, keys), keyIndexes(table.whole))
   const known = new Set(own.map((key) => JSON.stringify(hasher.canonicalKey(key))))
-  return [...own, ...keys.filter((key) => !known.has(JSON.stringify(key)))]
+  return { own, absent: keys.filter((key) => !known.has(JSON.stringify(key))).map((key) => [...key]) }
+}
+
+const positionItem = { id: 'qz_position', name: 'qz_position', label: '', type: 'integer', openness: 'internal' } as const
+
+/**
+ * Of these keys those at which the receiver has a row that came no later than `before`; one without a position came with no batch. Where rows
+ * have no positions (folders) that is known only if nothing came since.
+ */
+export async function staleKeys(
+  reading: Reading,
+  { whole }: ReconciledTable,
+  keys: readonly Row[],
+  { before, applied, positions }: { before: Position; applied: Position; positions: boolean },
+): Promise<Row[]> {
+  if (!positions && isAfter(applied, before)) return []
+  const placed = positions ? { ...whole, columns: [...whole.columns, { item: positionItem, column: positionItem.id }] } : whole
+  const { rows, faults } = await reading.rowsByKeys(placed, keys)
+  const stale = positions ? rows.filter((row) => !isAfter(placeOf(row.at(-1)!), before)) : rows
+  return keysOf({ rows: stale, faults: positions ? [] : faults }, keyIndexes(whole))
+}
+
+function placeOf(position: Value): Position {
+  return position === null ? { epoch: 0, seq: 0 } : positionOf(position)
 }
 
 /** Base64 of so many entries, from one on. */

@@ -21,9 +21,9 @@ import {
 import type { SigningKey } from '../../protocol/signature.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { isWithin } from '../config/hours.ts'
-import type { Database, Reading } from '../database.ts'
+import type { Database, Reading, Row } from '../database.ts'
 import type { DrainWaitersByResource } from '../outbound/drain-waiters.ts'
-import { collectRows, digestTable, entriesFrom, lookUp, sourceKeys, type Collected } from './reading.ts'
+import { collectRows, digestTable, entriesFrom, lookUp, sourceKeys, staleKeys, totalOf, type Collected } from './reading.ts'
 import { reconciledTable, type ReconciledTable } from './table.ts'
 import type { StatusBoard } from '../status/board.ts'
 
@@ -36,6 +36,11 @@ export interface ReconcilerDeps {
   key: SigningKey
   now: () => Date
   logger: Logger
+  /**
+   * In this route's turn, between two batches: removes the rows of the keys that `choose` gives for the place that the route has applied, as if
+   * the stream had brought their deletes. Throws QZ-RECONCILE-NOT-NOW where it fills no live table.
+   */
+  removeRows: (route: string, choose: (applied: ChainPosition) => Promise<Row[]>) => Promise<number>
   /** Told of each statement that this side signed. */
   signed: (side: 'source' | 'target', statement: ReconciliationStatement) => void
 }
@@ -51,9 +56,11 @@ interface Run {
   digest?: TableDigest
   measured?: Measured
   collected?: Collected
+  /** Hashes at the keys that were looked at again, as they were last: by the key as JSON, null where there is no row. */
+  followed: Map<string, string | null>
 }
 
-type LongStep = Extract<StepName, 'digest' | 'collect' | 'recheck' | 'repair'>
+type LongStep = Extract<StepName, 'digest' | 'collect' | 'recheck' | 'repair' | 'remove'>
 type Done<N extends LongStep> = Extract<StepAnswer<N>, { done: true }>
 
 /** Milliseconds for which an ask is held while its step goes on. */
@@ -90,6 +97,10 @@ export class Reconciler {
         return this.#long(run, 'recheck', `recheck ${step.round}`, () => this.#recheck(run, table, step))
       case 'repair':
         return this.#long(run, 'repair', 'repair', () => this.#repair(run, table, step))
+      case 'remove':
+        return this.#long(run, 'remove', 'remove', () => this.#remove(run, table, step))
+      case 'total':
+        return this.#total(run, table, step)
       case 'buckets':
         return { buckets: known(run.digest, run).buckets(step.bits, step.from, bucketsAtOnce).toString('base64') }
       case 'entries':
@@ -127,6 +138,7 @@ export class Reconciler {
       hasher: new RowHasher(items, question.salt),
       rows: 0,
       steps: new Map(),
+      followed: new Map(),
       lastAsked: Date.now(),
       ending: new AbortController(),
     }
@@ -202,26 +214,51 @@ export class Reconciler {
   /** The source reads first and waits then; the receiver waits first, and reads what the source's rows have become. */
   async #recheck(run: Run, table: ReconciledTable, step: StepOf<'recheck'>): Promise<Done<'recheck'>> {
     if (table.side === 'source') {
-      const found = await this.#read(table, (reading) => lookUp(reading, table, run.hasher, step.keys))
+      const found = await this.#lookUp(run, table, step.keys)
       return { done: true, ...found, position: await this.#passed(run, table) }
     }
     while (isAfter(step.after ?? { epoch: 0, seq: 0 }, this.#flowing(table, run.question))) {
       await sleep(50, undefined, { signal: run.ending.signal })
     }
     const position = this.#flowing(table, run.question)
-    const found = await this.#read(table, (reading) => lookUp(reading, table, run.hasher, step.keys))
+    const found = await this.#lookUp(run, table, step.keys)
     const quarantine = await this.#deps.databases.get(table.database)!.quarantine(run.question.route, 10_000)
     const refused = quarantine.filter(({ end }) => end === 'sink')
     const codes = new Map(refused.map(({ key, code }) => [JSON.stringify(run.hasher.canonicalKey(key)), code]))
-    return { done: true, ...found, faults: step.keys.map((key) => codes.get(JSON.stringify(key)) ?? null), position }
+    const faults = step.keys.map((key, i) => codes.get(JSON.stringify(key)) ?? found.faults[i]!)
+    return { done: true, ...found, faults, position }
+  }
+
+  async #lookUp(run: Run, table: ReconciledTable, keys: readonly Row[]) {
+    const found = await this.#read(table, (reading) => lookUp(reading, table, run.hasher, keys))
+    keys.forEach((key, i) => run.followed.set(JSON.stringify(key), found.hashes[i]!))
+    return found
   }
 
   async #repair(run: Run, table: ReconciledTable, step: StepOf<'repair'>): Promise<Done<'repair'>> {
     if (table.side !== 'source') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'only the source sends rows again' })
-    const keys = await this.#read(table, (reading) => sourceKeys(reading, table, run.hasher, step.keys))
-    this.#deps.drainWaiters.of(run.question.resource).resend(keys)
-    this.#deps.logger.info({ run: run.question.run, keys: keys.length }, 'rows are sent again after a reconciliation')
-    return { done: true, position: await this.#passed(run, table) }
+    const { own, absent } = await this.#read(table, (reading) => sourceKeys(reading, table, run.hasher, step.keys))
+    this.#deps.drainWaiters.of(run.question.resource).resend(own)
+    this.#deps.logger.info({ run: run.question.run, keys: own.length }, 'rows are sent again after a reconciliation')
+    return { done: true, position: await this.#passed(run, table), absent }
+  }
+
+  /** What came after the source looked is newer than its word: such a row stays. */
+  async #remove(run: Run, table: ReconciledTable, { keys, before }: StepOf<'remove'>): Promise<Done<'remove'>> {
+    if (table.side !== 'target') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'only the receiver removes its rows' })
+    const positions = this.#deps.config.databases[table.database]!.folder === undefined
+    const choose = (applied: ChainPosition) =>
+      this.#read(table, (reading) => staleKeys(reading, table, keys, { before, applied, positions }))
+    const removed = await this.#deps.removeRows(run.question.route, choose)
+    this.#deps.logger.info({ run: run.question.run, route: run.question.route, removed }, 'rows that the source does not have are removed')
+    return { done: true, removed }
+  }
+
+  #total(run: Run, table: ReconciledTable, { without }: StepOf<'total'>): StepAnswer<'total'> {
+    const { hasher, followed } = run
+    const total = totalOf(known(run.digest, run), known(run.collected, run), { table, hasher, followed, without })
+    run.measured = { ...known(run.measured, run), ...total }
+    return total
   }
 
   /** When all that is queued now is stored at the hub. */
@@ -250,7 +287,7 @@ export class Reconciler {
       items: isDeepStrictEqual(statement.items, question.items),
       salt: statement.salt === question.salt,
       [question.side]: isDeepStrictEqual({ ...statement[question.side] }, { ...measured }),
-      outcome: statement.outcome === outcomeOf(statement) && addsUp(statement),
+      outcome: statement.outcome === outcomeOf(statement) && addsUp(statement, run.followed.size),
     }
     const wrong = Object.entries(same).find(([, fits]) => !fits)
     if (wrong) throw new QianzhiError('QZ-RECONCILE-NUMBERS', { run: question.run, what: wrong[0] })
@@ -261,11 +298,9 @@ export class Reconciler {
   }
 }
 
-/** Every differing key is accounted for; equal sums leave none. */
-function addsUp(statement: StepOf<'sign'>['statement']): boolean {
-  const { source, target, differing, settled, moving, quarantined, repaired, remaining, more } = statement
-  const equal = source.rows === target.rows && source.digest === target.digest
-  return more || ((!equal || differing === 0) && differing === settled + moving + quarantined + repaired + remaining)
+/** Every differing key was followed here, and is accounted for. */
+function addsUp({ differing, settled, moving, quarantined, repaired, remaining, more }: StepOf<'sign'>['statement'], followed: number) {
+  return more || (differing === followed && differing === settled + moving + quarantined + repaired + remaining)
 }
 
 /** Throws QZ-RECONCILE-LOST where the step before was taken before a restart. */

@@ -16,7 +16,7 @@ export interface SideDeps {
 /** Milliseconds for an answer: agents hold an ask for ten seconds, and may be between two polls. */
 const patience = 45_000
 
-type LongStep = Extract<StepName, 'digest' | 'collect' | 'recheck' | 'repair'>
+type LongStep = Extract<StepName, 'digest' | 'collect' | 'recheck' | 'repair' | 'remove'>
 type Done<N extends LongStep> = Extract<StepAnswer<N>, { done: true }>
 
 /** One end of a route during a run. */
@@ -58,6 +58,11 @@ export class RunSide {
 
   async keys(hashes: string[]): Promise<StepAnswer<'keys'>['keys']> {
     return hashes.length === 0 ? [] : (await this.#ask({ do: 'keys', hashes }, 'keys')).keys
+  }
+
+  /** Its rows and digest without these keys, those that were followed as they were read last. */
+  total(without: StepOf<'total'>['without']): Promise<StepAnswer<'total'>> {
+    return this.#ask({ do: 'total', without }, 'total')
   }
 
   async sign(statement: StepOf<'sign'>['statement']): Promise<string> {

@@ -27,11 +27,13 @@ export function differingKeys(source: Buffer, target: Buffer): Map<string, Diffe
   return found
 }
 
+/** The rows of each key: a table without a unique key may hold several. */
 function entriesOf(bytes: Buffer): Map<string, string> {
-  const entries = new Map<string, string>()
+  const entries = new Map<string, string[]>()
   for (let at = 0; at + 2 * hashBytes <= bytes.length; at += 2 * hashBytes) {
     const middle = at + hashBytes
-    entries.set(bytes.toString('base64url', at, middle), bytes.toString('base64url', middle, middle + hashBytes))
+    const [key, row] = [bytes.toString('base64url', at, middle), bytes.toString('base64url', middle, middle + hashBytes)]
+    entries.set(key, [...(entries.get(key) ?? []), row])
   }
-  return entries
+  return new Map([...entries].map(([key, rows]) => [key, rows.toSorted().join()]))
 }

@@ -1,6 +1,13 @@
 import { bitsFor } from '../../protocol/digest.ts'
 import { isAfter, type ChainPosition } from '../../protocol/position.ts'
-import { maxKeys, outcomeOf, type Measured, type ReconciliationStatement, type StepAnswer } from '../../protocol/reconciliation.ts'
+import {
+  maxKeys,
+  outcomeOf,
+  type Measured,
+  type ReconciledKey,
+  type ReconciliationStatement,
+  type StepAnswer,
+} from '../../protocol/reconciliation.ts'
 import type { RunSide } from './asking.ts'
 import { differingBuckets, differingKeys, type Difference } from './comparing.ts'
 import { Verdict, type JudgedKey } from './verdict.ts'
@@ -27,7 +34,8 @@ type Digested = Extract<StepAnswer<'digest'>, { done: true }>
 /**
  * The way of a reconciliation, from top to bottom: both sum their tables up; where the sums differ the buckets are compared, then the
  * rows of the buckets that differ, by hashes; the keys that differ are followed until they are settled or explained; what remains is
- * sent again, where that is wanted, and followed once more; and what came of it is put into one statement. Nothing is stored here.
+ * mended, where that is wanted, and followed once more; both sum up again, the followed keys as they were read last; and what came of it is
+ * put into one statement. Nothing is stored here.
  */
 export async function compare(comparison: Comparison): Promise<Compared> {
   const { source, target } = comparison
@@ -38,11 +46,23 @@ export async function compare(comparison: Comparison): Promise<Compared> {
   const judging = new Verdict(await keysOf(comparison, differing))
   let position = (await follow(comparison, judging, 1)) ?? there.position
   if (comparison.repair && judging.mendable.length > 0) {
-    await source.long('repair', { keys: judging.mendable })
+    await repair(comparison, judging.mendable, position)
     judging.resent()
     position = (await follow(comparison, judging, 51)) ?? position
   }
-  return made(comparison, here, there, position, judging)
+  const without = judging.keys.filter(({ state }) => state === 'moving' || state === 'quarantined').map(({ key }) => key)
+  const [ours, theirs] = await Promise.all([source.total(without), target.total(without)])
+  return made(comparison, { ...here, ...ours }, { ...there, ...theirs }, position, judging)
+}
+
+/**
+ * Keys that a receiver named are only proposals: the source sends the rows that it finds there to all its receivers, but a delete for none.
+ * At the others it has no row, nor had it one when it read what the receiver had applied up to `position`: of such rows this receiver, and no
+ * other, removes those that came no later.
+ */
+async function repair({ source, target }: Comparison, keys: ReconciledKey[], position: ChainPosition): Promise<void> {
+  const { absent } = await source.long('repair', { keys })
+  if (absent.length > 0) await target.long('remove', { keys: absent, before: position })
 }
 
 /** Hashes of the keys that differ; undefined where there are more than can be followed. */
@@ -111,8 +131,9 @@ function made(comparison: Comparison, here: Digested, there: Digested, position:
     source: measured(here),
     target: measured(there),
     ...counts,
-    outcome: outcomeOf(counts),
+    outcome: 'different',
   }
+  statement.outcome = outcomeOf(statement)
   return { statement, keys: judging.keys }
 }
 

@@ -5,7 +5,8 @@ import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type AgentOptions, type ResourceFile, type TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { startPostgres } from '../support/postgres.ts'
-import { until } from '../support/programs.ts'
+import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
+import { runProgram, until } from '../support/programs.ts'
 
 const server = await startPostgres()
 t.teardown(() => server.stop())
@@ -154,4 +155,38 @@ t.test('a label of the key is renamed between two updates: nothing is lost, and 
   await line.source.query(`begin; update lamps set v = -v where a = 'down'; alter type lamp rename value 'down' to 'low';
     update lamps set v = -v where a = 'up'; commit`)
   await line.equal(test, 'after the renaming')
+})
+
+t.test('an odd local row at one receiver: reconciliation mends that receiver, and takes no row from the others', async (test) => {
+  const file = resource('meters', [
+    item('u', { length: 36, key: true, required: true }),
+    item('at', { type: 'timestamptz', key: true, required: true }),
+    item('v', { type: 'integer' }),
+  ])
+  const line = await Line.start(
+    test,
+    file,
+    await server.createDatabase(),
+    [
+      'create table meters (u uuid, at timestamptz, v integer, primary key (u, at))',
+      `insert into meters select md5(n::text)::uuid, '2026-11-22 08:00+08'::timestamptz + n * interval '1 second', n from generate_series(1, 20) n`,
+    ],
+    [{ url: await server.createDatabase() }, { url: await server.createDatabase() }],
+  )
+  const [one, other] = line.receivers as [Receiver, Receiver]
+  for (const { client } of [one, other]) {
+    await client.query(`insert into delivered.meters (u, at, v, qz_source, qz_position)
+      select 'not-a-uuid', at, v, qz_source, qz_position from delivered.meters limit 1`)
+  }
+  await one.client.query(`update delivered.meters set v = v + 1000 where v in (select v from delivered.meters order by v limit 5)`)
+  const words = ['agent/main.ts', 'reconcile', 'meters', '--json', '--config', one.agent.configFile]
+  const { stdout } = await runProgram(words, { failing: true })
+  const [run] = JSON.parse(stdout) as [ReconciliationProgress]
+  test.match(run, { state: 'equal', statement: { source: { rows: 20 }, target: { rows: 20 }, remaining: 0, moving: 0, quarantined: 0 } })
+  test.equal(run.statement!.source.digest, run.statement!.target.digest)
+  const wanted = await line.rows(line.source, 'meters')
+  test.same(await line.rows(one.client, one.table), wanted, 'mended')
+  const left = (await line.rows(other.client, other.table)).filter((row) => !wanted.includes(row))
+  test.equal((await line.rows(other.client, other.table)).length, 21, 'the other receiver has all rows')
+  test.match(left.join(), /not-a-uuid/, 'and its own local row: nobody told it of one')
 })

@@ -6,7 +6,11 @@ import type { Database } from '../../../agent/database.ts'
 import { DrainWaitersByResource } from '../../../agent/outbound/drain-waiters.ts'
 import { isWithin } from '../../../agent/config/hours.ts'
 import { Reconciler } from '../../../agent/reconciliation/reconciler.ts'
+import { staleKeys } from '../../../agent/reconciliation/reading.ts'
+import type { ReconciledTable } from '../../../agent/reconciliation/table.ts'
+import { positionNumber } from '../../../protocol/position.ts'
 import { StatusBoard } from '../../../agent/status/board.ts'
+import { RowHasher } from '../../../protocol/digest.ts'
 import type { Policy } from '../../../protocol/policy.ts'
 import {
   openReconciliation,
@@ -19,6 +23,7 @@ import {
 } from '../../../protocol/reconciliation.ts'
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'
+import { schemaOf, sourceOf } from '../databases/conformance/fixture.ts'
 import { openClient } from '../../support/client.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { until } from '../../support/programs.ts'
@@ -89,6 +94,7 @@ async function open(test: Test, reconcile: { window?: string; pace?: number } = 
     key,
     now: () => now,
     logger: pino({ level: 'silent' }),
+    removeRows: async () => 0,
     signed: () => {},
   })
   test.teardown(() => reconciling.stop())
@@ -108,7 +114,15 @@ async function open(test: Test, reconcile: { window?: string; pace?: number } = 
         ...more,
       }),
     )
-  return { client, board, drainWaiters, ask, key, reconciling, revoke: () => (policy = { ...policy!, supply: [] }) }
+  return {
+    client: Object.assign(client, { url }),
+    board,
+    drainWaiters,
+    ask,
+    key,
+    reconciling,
+    revoke: () => (policy = { ...policy!, supply: [] }),
+  }
 }
 
 async function digested({ ask }: Awaited<ReturnType<typeof open>>) {
@@ -148,7 +162,7 @@ t.test('nothing is signed that this side has not measured, or that does not foll
     source: measured,
     target: measured,
     ...counts,
-    outcome: outcomeOf(counts),
+    outcome: outcomeOf({ ...counts, source: measured, target: measured }),
   }
   const other = { ...measured, digest: 'f'.repeat(32) }
   const wrong: [string, Partial<ReconciliationStatement>][] = [
@@ -159,6 +173,8 @@ t.test('nothing is signed that this side has not measured, or that does not foll
     ['route', { route: 'other' }],
     ['salt', { salt: '1'.repeat(32) }],
     ['an outcome that does not follow', { target: other, differing: 1, remaining: 1, outcome: 'equal' }],
+    ['other rows called equal', { target: other }],
+    ['fewer rows called equal', { target: { ...measured, rows: measured.rows - 1 } }],
     ['counts that do not add up', { target: other, differing: 3, settled: 1 }],
     ['differences between equal tables', { differing: 1, settled: 1 }],
   ]
@@ -208,6 +224,83 @@ t.test('collected rows, their keys, and the way until what is queued has passed'
   const found = await recheck
   t.match(found, { done: true, position, faults: [null, null] })
   t.same(found.done && found.hashes, [entries.toString('base64url', 16, 32), null])
+})
+
+/** Steps whose answers wait until what was queued has passed. */
+async function passed<T>({ drainWaiters }: Awaited<ReturnType<typeof open>>, step: Promise<T>): Promise<T> {
+  const waiters = drainWaiters.of('people')
+  let answered = false
+  void step.then(() => (answered = true))
+  await until('what was queued has passed', () => {
+    waiters.takeResends()
+    waiters.sawEnd(new Set())
+    waiters.stored([], position)
+    return answered
+  })
+  return step
+}
+
+t.test('the total is of what was read, the keys that were followed as they were read last', async (t) => {
+  const one = await open(t)
+  await digested(one)
+  const keys = ['p7', 'p8', 'p9', 'new', 'nobody'].map((id) => [id])
+  const hasher = new RowHasher([{ id: 'id', type: 'text', key: true }], salt)
+  const buckets = [...new Set(keys.map((key) => hasher.bucket(hasher.keyText(key)) >> 9))]
+  await one.ask('collect', { do: 'collect', bits: 7, buckets })
+  await one.client.query(`delete from people where id = 'p7'`)
+  await one.client.query(`update people set name = 'changed' where id in ('p8', 'p9')`)
+  await one.client.query(`insert into people values ('new', 'x', 0, '')`)
+  await passed(one, one.ask('recheck', { do: 'recheck', round: 1, keys }))
+  const now = await one.ask('digest', { do: 'digest' }, { run: '8' })
+  t.match(await one.ask('total', { do: 'total', without: [] }), now.done && { rows: now.rows, digest: now.digest })
+  await one.client.query(`delete from people where id = 'p9'`)
+  const without = await one.ask('digest', { do: 'digest' }, { run: '10' })
+  t.match(await one.ask('total', { do: 'total', without: [['p9']] }), without.done && { rows: without.rows, digest: without.digest })
+})
+
+t.test('of keys that somebody names only those with rows are sent again; at the others the source says that it has none', async (t) => {
+  const one = await open(t)
+  await digested(one)
+  const resent: unknown[] = []
+  const waiters = one.drainWaiters.of('people')
+  const { resend } = waiters
+  waiters.resend = (keys) => {
+    resent.push(...keys)
+    resend.call(waiters, keys)
+  }
+  const repaired = await passed(one, one.ask('repair', { do: 'repair', keys: [['p1'], ['nobody'], ['p2']] }))
+  t.match(repaired, { done: true, absent: [['nobody']] })
+  t.same(resent, [['p1'], ['p2']])
+  await t.rejects(
+    one.ask('remove', { do: 'remove', keys: [['p1']], before: position }),
+    { code: 'QZ-REQUEST-INVALID' },
+    'a source removes nothing',
+  )
+})
+
+t.test('a receiver removes only rows that came no later than the source’s word', async (t) => {
+  const { client } = await open(t)
+  const database = await openPostgres({ name: 'front', url: client.url, pace: 50 })
+  t.teardown(() => database.close())
+  await client.query('create table got (id varchar(20) primary key, qz_position bigint)')
+  const at = (seq: number) => positionNumber({ epoch: 3, seq })
+  await client.query(`insert into got values ('old', ${at(7)}), ('same', ${at(8)}), ('later', ${at(9)}), ('hand', null)`)
+  const whole = sourceOf(schemaOf([{ id: 'id', type: 'text', length: 20, key: true }]), { table: 'got', capture: 'compare' })
+  const table: ReconciledTable = { side: 'target', database: 'front', table: whole, items: [], whole, places: [0] }
+  const reading = await database.openReading()
+  t.teardown(() => reading.close())
+  const keys = ['old', 'same', 'later', 'hand', 'nobody'].map((id) => [id])
+  const [before, applied] = [
+    { epoch: 3, seq: 8 },
+    { epoch: 3, seq: 12 },
+  ]
+  const stale = async (positions: boolean, upTo = applied) => {
+    const found = await staleKeys(reading, table, keys, { before, applied: upTo, positions })
+    return new Set(found.map(([id]) => id))
+  }
+  t.same(await stale(true), new Set(['hand', 'old', 'same']))
+  t.same(await stale(false), new Set(), 'without positions nothing, if anything came since')
+  t.same(await stale(false, before), new Set(['hand', 'later', 'old', 'same']))
 })
 
 t.test('the window is the city’s, also over midnight; the pace is kept', async (t) => {

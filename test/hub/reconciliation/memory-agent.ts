@@ -1,5 +1,5 @@
 /** An agent whose table is in memory: it answers the steps of a reconciliation as a real one does. */
-import { RowHasher, TableDigest } from '../../../protocol/digest.ts'
+import { RowHasher, Summation, TableDigest } from '../../../protocol/digest.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { signReconciliation, type ReconcileQuestion, type Step } from '../../../protocol/reconciliation.ts'
 import type { SigningKey } from '../../../protocol/signature.ts'
@@ -61,8 +61,17 @@ export class MemoryAgent {
         return { done: true, hashes, faults: step.keys.map(([code]) => this.faults.get(code!) ?? null), position }
       }
       case 'repair':
-        this.resend(step.keys.map(([code]) => code!))
-        return { done: true, position }
+        this.resend(step.keys.map(([code]) => code!).filter((code) => this.rows.has(code)))
+        return { done: true, position, absent: step.keys.filter(([code]) => !this.rows.has(code!)) }
+      case 'remove':
+        for (const [code] of step.keys) this.rows.delete(code!)
+        return { done: true, removed: step.keys.length }
+      case 'total': {
+        const without = new Set(step.without.map(([code]) => code!))
+        const total = new Summation()
+        for (const { row, hash } of entries) if (!without.has(row[0]!)) total.addRow(hash)
+        return total.total()
+      }
       case 'sign':
         return { signature: signReconciliation(step.statement, this.key) }
     }

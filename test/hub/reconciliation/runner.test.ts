@@ -42,9 +42,7 @@ async function open(test: Test, file: Parameters<typeof reconciliationSettings>[
   const target = new MemoryAgent(receiver.key, rows)
   source.resend = (keys) => {
     for (const key of keys) {
-      const row = source.rows.get(key)
-      if (row) target.rows.set(key, row)
-      else target.rows.delete(key)
+      target.rows.set(key, source.rows.get(key)!)
     }
   }
   const settings = reconciliationSettings(file)
