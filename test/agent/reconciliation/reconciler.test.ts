@@ -263,10 +263,10 @@ t.test('of keys that somebody names only those with rows are sent again; at the 
   await digested(one)
   const resent: unknown[] = []
   const waiters = one.drainWaiters.of('people')
-  const { resend } = waiters
+  const resend = waiters.resend.bind(waiters)
   waiters.resend = (keys) => {
     resent.push(...keys)
-    resend.call(waiters, keys)
+    resend(keys)
   }
   const repaired = await passed(one, one.ask('repair', { do: 'repair', keys: [['p1'], ['nobody'], ['p2']] }))
   t.match(repaired, { done: true, absent: [['nobody']] })
