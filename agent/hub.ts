@@ -1,17 +1,8 @@
-import { readFileSync } from 'node:fs'
-import type { Logger } from 'pino'
 import type { decodeDelivery, HeadAnswer, PollRequest, StoredAnswer } from '../protocol/api.ts'
 import type { SealedAnswer } from '../protocol/asks.ts'
 import type { QianzhiError } from '../protocol/errors.ts'
-import type { Policy } from '../protocol/policy.ts'
 import type { Position } from '../protocol/position.ts'
 import type { ReconciliationProgress } from '../protocol/reconciliation.ts'
-import type { SigningKey } from '../protocol/signature.ts'
-import type { AgentConfig } from './config/config.ts'
-import { gapOf } from './config/gaps.ts'
-import { GapHub } from './gaps/hub.ts'
-import { HubClient } from './hub/client.ts'
-import type { AgentState } from './runtime/state.ts'
 
 /** What an agent asks of its hub: the hub itself (hub/client.ts), or folders behind a one-way gap (gaps/hub.ts). Every call may throw a coded error. */
 export interface Hub {
@@ -43,26 +34,4 @@ export interface Hub {
   /** The operator wants a supplied stream sent anew: where there is no hub to say what it has, in a new epoch. */
   renew?(resource: string): void
   close(): Promise<void>
-}
-
-export interface HubDeps {
-  config: AgentConfig
-  identity: NonNullable<AgentState['identity']>
-  key: SigningKey
-  /** The policy in force. */
-  policy: () => Policy | undefined
-  logger: Logger
-}
-
-export function openHub({ config, identity, key, policy, logger }: HubDeps): Hub {
-  const gap = gapOf(config)
-  if (gap) return new GapHub({ gap, identity, key, policy, data: config.data, logger, clock: () => new Date() })
-  return openHubClient(config, identity, key)
-}
-
-/** The hub itself as an enrolled agent reaches it. */
-export function openHubClient(config: AgentConfig, identity: HubDeps['identity'], key: SigningKey, carries?: string): HubClient {
-  const ca = config.hub?.ca ? readFileSync(config.hub.ca, 'utf8') : identity.authority
-  const urls = config.hub?.urls ?? identity.urls
-  return new HubClient({ urls, key, ca, proxy: config.hub?.proxy, clock: () => new Date(), ...(carries !== undefined && { carries }) })
 }

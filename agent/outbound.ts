@@ -9,12 +9,22 @@ import type { Capture, Database, SourceTable } from './database.ts'
 import type { Hub } from './hub.ts'
 import { DeleteGuard } from './outbound/delete-guard.ts'
 import type { DrainWaitersByResource } from './outbound/drain-waiters.ts'
-import type { Operator } from './operator/operator.ts'
 import { OutboundStream, type InFlightBatch } from './outbound/stream.ts'
 import { SentRows } from './outbound/sent-rows.ts'
 import { SnapshotPace } from './outbound/snapshot-pace.ts'
-import type { SourceRules } from './outbound/rules.ts'
+import type { SourceRules } from './config/source-rules.ts'
 import { setFault, type StatusBoard } from './status/board.ts'
+
+/** What the operator wants of sources, by the names of their resources. */
+export interface SourceRequests {
+  /** A new snapshot. */
+  readonly restarts: Set<string>
+  /** The quarantined keys once more. */
+  readonly replays: Set<string>
+  /** The deletes that wait are meant. */
+  readonly confirms: Set<string>
+  readonly pauses: { source(resource: string): boolean }
+}
 
 /**
  * The way of a row out of a database, from top to bottom: look, take keys or a part of a snapshot, read rows, pack and sign, push,
@@ -34,7 +44,7 @@ export interface OutboundDeps {
   /** Snapshots that the hub wants: each must begin after its place. */
   requestedSnapshots: ReadonlyMap<string, Position | null>
   /** What the operator wants of the sources. */
-  operator: Pick<Operator, 'restarts' | 'replays' | 'confirms' | 'pauses'>
+  operator: SourceRequests
   rules: (resource: string) => SourceRules
   /** The agent's data folder. */
   folder: string

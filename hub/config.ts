@@ -3,11 +3,12 @@ import { Type, type Static } from 'typebox'
 import { readerLimits } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import { deepFreeze, readConfiguration, type ReadingOptions } from '../protocol/configuration.ts'
-import { CalendarYear, makeCalendar } from './records/calendar.ts'
+import { makeCalendar } from './records/calendar.ts'
 import type { MailConfig } from './supervision/mail.ts'
 import { SupervisionFile, supervisionSettings, type SupervisionSettings } from './records/settings.ts'
 import { AccessFile, accessRules, type AccessRules } from './access/settings.ts'
 import { ReconciliationFile, reconciliationSettings, type ReconciliationSettings } from './reconciliation/settings.ts'
+import { CalendarYear } from './records/calendars/year.ts'
 
 const closed = { additionalProperties: false }
 const days = Type.Number({ exclusiveMinimum: 0, maximum: 3650 })

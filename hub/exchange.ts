@@ -6,7 +6,7 @@ import { appliedReceipt, removalReceipt } from '../protocol/receipt.ts'
 import { keyItems } from '../protocol/schema.ts'
 import { keyId } from '../protocol/signature.ts'
 import { answerOf, routesAsked } from './exchange/poll-answer.ts'
-import { batchLimits, exchangeLimits, unlimited, type ExchangeAgent, type ExchangeContext, type ExchangeDeps } from './exchange/context.ts'
+import { batchLimits, exchangeLimits, unlimited, type ExchangeContext, type ExchangeDeps } from './exchange/context.ts'
 import { CoalescingWriter } from './exchange/coalescing-writer.ts'
 import { PollMemory } from './exchange/poll-memory.ts'
 import { takeReceipt, takeRemoval } from './exchange/receipts.ts'
@@ -14,6 +14,7 @@ import { noteReport } from './exchange/reports.ts'
 import { AgentViews } from './exchange/agent-views.ts'
 import { snapshotBegan } from './exchange/streams.ts'
 import { activeView, append, headOf, suppliedBy, suppliedIn, verify } from './exchange/verify-supply.ts'
+import type { ExchangeAgent } from './exchange/agent.ts'
 
 /** The way of a batch through the hub: accept → verify → durable append → wake → deliver → project. */
 export class Exchange {

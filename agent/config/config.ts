@@ -16,8 +16,8 @@ import {
 } from './folders.ts'
 import { CarryConfig, checkCarry, GapConfig, gapOf } from './gaps.ts'
 import { captureModes } from '../database.ts'
-import { mappingFault } from './mapping.ts'
-import { SendingConfig } from '../outbound/rules.ts'
+import { LocalColumn, mappingFault } from './mapping.ts'
+import { SendingConfig } from './source-rules.ts'
 
 export const chinaTime = 'Asia/Shanghai'
 
@@ -34,25 +34,6 @@ const DatabaseConfig = Type.Object(
 )
 
 /** A column that writes an item's values in its own way (mapping.ts). */
-const LocalColumn = Type.Object(
-  {
-    /** Without it the item's own name. */
-    column: Type.Optional(Type.String({ minLength: 1 })),
-    /** Local value → portable value. */
-    codes: Type.Optional(Type.Record(Type.String(), Type.String())),
-    /** Sinks: portable value → local value, where several local values stand for one. */
-    write: Type.Optional(Type.Record(Type.String(), Type.String())),
-    /** A value that has no code: kept as it is, or null; without it its row is set aside. */
-    otherwise: Type.Optional(Type.Enum(['keep', 'null'])),
-    /** Spaces around a text go before anything else. */
-    trim: Type.Optional(Type.Boolean()),
-    /** Type of the local column where it is not the item's. */
-    type: Type.Optional(Type.Enum(['text', 'integer', 'boolean'])),
-  },
-  strict,
-)
-export type LocalColumn = Static<typeof LocalColumn>
-
 const Columns = Type.Record(Type.String(), Type.Union([Type.String({ minLength: 1 }), LocalColumn]))
 export type ColumnNames = Static<typeof Columns>
 

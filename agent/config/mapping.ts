@@ -1,7 +1,7 @@
+import { Type, type Static } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Item } from '../../protocol/schema.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
-import type { LocalColumn } from './config.ts'
 import type { MappedColumn, RowFault, Rows, ValueMapping } from '../database.ts'
 import { keyIndexes, keyOf } from '../row-keys.ts'
 
@@ -9,6 +9,25 @@ import { keyIndexes, keyOf } from '../row-keys.ts'
  * The layer between engine and line where a local table writes values in its own way: codes of its own, padded texts, numbers for texts.
  * The engine sees columns whose items have the local type; everything else sees the registered item and portable values.
  */
+
+export const LocalColumn = Type.Object(
+  {
+    /** Without it the item's own name. */
+    column: Type.Optional(Type.String({ minLength: 1 })),
+    /** Local value → portable value. */
+    codes: Type.Optional(Type.Record(Type.String(), Type.String())),
+    /** Sinks: portable value → local value, where several local values stand for one. */
+    write: Type.Optional(Type.Record(Type.String(), Type.String())),
+    /** A value that has no code: kept as it is, or null; without it its row is set aside. */
+    otherwise: Type.Optional(Type.Enum(['keep', 'null'])),
+    /** Spaces around a text go before anything else. */
+    trim: Type.Optional(Type.Boolean()),
+    /** Type of the local column where it is not the item's. */
+    type: Type.Optional(Type.Enum(['text', 'integer', 'boolean'])),
+  },
+  { additionalProperties: false },
+)
+export type LocalColumn = Static<typeof LocalColumn>
 
 /** Characters of a value that a reason may tell. */
 const toldCharacters = 40

@@ -9,17 +9,7 @@ import { keyIndexes, keysOf, missingKeys } from '../row-keys.ts'
 import { DeliveredFileRows, readSuppliedFiles } from './files/reading.ts'
 import { DeliveredRows } from './rows/delivered-rows.ts'
 import { SourceRows } from './rows/source-rows.ts'
-
-type Page = Rows & { last: Row | null }
-
-/** Rows that somebody remembers, for one source or route. See `Reading`. */
-export interface RememberedRows {
-  rowsByKeys(keys: readonly Row[]): Rows | Promise<Rows>
-  /** As `Reading.rowsAfter`; fewer than `limit` may come though more are there. */
-  rowsAfter(after: Row | null, limit: number): Page | Promise<Page>
-  count(): number
-  close(): void
-}
+import type { Page, RememberedRows } from './remembered-rows.ts'
 
 export class FolderReading implements Reading {
   readonly #folder: FolderSettings

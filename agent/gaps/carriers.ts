@@ -1,6 +1,6 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { AgentConfig } from '../config/config.ts'
-import { openHubClient } from '../hub.ts'
+import { openHubClient } from './open-hub.ts'
 import { carriedAgents, runGapCarrier, type GapCarrierDeps } from './carrier.ts'
 
 interface CarriersDeps extends Pick<GapCarrierDeps, 'identity' | 'key' | 'board' | 'logger'> {

@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../protocol/errors.ts'
-import type { GuardRules } from './rules.ts'
+import type { GuardRules } from '../config/source-rules.ts'
 
 /**
  * Keeps a table that is emptied to be loaded again from emptying its receivers. Deletes above a share of the table wait, their entries

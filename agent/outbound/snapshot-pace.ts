@@ -1,6 +1,6 @@
 import type { SnapshotProgress } from '../../protocol/api.ts'
 import { isWithin } from '../config/hours.ts'
-import type { SnapshotRules } from './rules.ts'
+import type { SnapshotRules } from '../config/source-rules.ts'
 
 /**
  * When the next part of a snapshot may be read, and how far it is. Hours are those of the configured time zone by the hub's clock: a

@@ -6,12 +6,11 @@ import { policyExpired } from '../../protocol/policy.ts'
 import { told, type AgentStatus, type SinkStatus, type SourceStatus } from './agent-status.ts'
 import type { AgentConfig } from '../config/config.ts'
 import type { HubClient } from '../hub/client.ts'
-import type { InboundRoute } from '../inbound/route.ts'
 import { Throughput } from './throughput.ts'
 import { DailyReport } from './daily-report.ts'
 import { openPage, type PageServer } from './page/server.ts'
 import type { PolicyStore } from '../hub/policy-store.ts'
-import type { LastReconciliations } from '../reconciliation/last-results.ts'
+import type { LastReconciliations } from './last-reconciliations.ts'
 import { requireIdentity, type StateFile } from '../runtime/state.ts'
 import { lastFault, type StatusBoard } from './board.ts'
 import type { Wake } from '../runtime/wake.ts'
@@ -23,6 +22,15 @@ export interface ScanTimes {
   next: Date | undefined
 }
 
+/** What is shown of a route beside its report. */
+export interface ReceivedRoute {
+  readonly id: string
+  /** It has applied all that its provider says there is. */
+  readonly isLevel: boolean
+  /** A receipt of it is still to be sent. */
+  readonly owesReceipt: boolean
+}
+
 export interface StatusServiceDeps {
   config: Pick<AgentConfig, 'data' | 'language' | 'morning' | 'page' | 'timezone'>
   state: StateFile
@@ -30,7 +38,7 @@ export interface StatusServiceDeps {
   hub: Pick<HubClient, 'answered' | 'clockOffset' | 'fault' | 'now' | 'url'>
   keeper: Pick<PolicyStore, 'policy'>
   reconciled: LastReconciliations
-  routes: () => readonly InboundRoute[]
+  routes: () => readonly ReceivedRoute[]
   scans: () => ScanTimes[]
   /** Fired where the hub should be told at once. */
   pollAgain: Wake
@@ -151,7 +159,7 @@ export class StatusService {
     }
   }
 
-  #sink(sink: SinkReport, route: InboundRoute | undefined): SinkStatus {
+  #sink(sink: SinkReport, route: ReceivedRoute | undefined): SinkStatus {
     return { ...this.#line(sink), level: route?.isLevel ?? false, ...reconciledOf(this.#deps.reconciled.sink(sink.route)) }
   }
 

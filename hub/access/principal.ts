@@ -28,3 +28,6 @@ export const theHub: Principal = { actor: 'hub', person: null, name: 'hub', agen
 export function actedBy({ actor, agency, via, ip }: Principal) {
   return { actor, agency, via, ...(ip !== undefined && { ip }) }
 }
+
+/** Who publishes: a person, a machine, or the admin key, of which less is known. */
+export type Publisher = Pick<Principal, 'actor' | 'name' | 'agency'> & Partial<Pick<Principal, 'via' | 'ip'>>

@@ -1,8 +1,8 @@
 import { errorForLog } from '../../protocol/errors.ts'
-import type { Explanation } from '../status/explain.ts'
 import type { Health } from '../status/health.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Command } from './command.ts'
+import type { Explanation } from '../status/explanation.ts'
 
 /** What the operator of the hub's machine does. */
 export const operatorCommands: readonly Command[] = [

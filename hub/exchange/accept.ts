@@ -2,8 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import { blockValues, checkBlock, opBlock, type OpenBatch } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { keyItems } from '../../protocol/schema.ts'
-import { suppliedItems } from '../registry/catalog/compatibility.ts'
 import type { Supplied } from './agent-views.ts'
+import { suppliedItems } from '../records/supply.ts'
 
 /** Packed bytes from which a block is worth giving others a turn before it is unpacked. */
 const large = 16 << 10

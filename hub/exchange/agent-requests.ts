@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { openAnswer, replyKey, signAsk, type AnswerTo, type Question, type SealedAnswer } from '../../protocol/asks.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
-import type { ExchangeAgent } from './context.ts'
-import { requireActiveAgent } from '../registry/machines/agents.ts'
 import type { Query, Store } from '../store/store.ts'
 import type { Listener, Wakeups } from '../store/wakeups.ts'
+import type { ExchangeAgent } from './agent.ts'
+import { requireActiveAgent } from '../records/agents.ts'
 
 export interface AgentRequestsDeps {
   store: Pick<Store, 'query'>

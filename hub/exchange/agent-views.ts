@@ -3,9 +3,9 @@ import type { ChainPosition } from '../../protocol/position.ts'
 import { deliverableItems, itemById, keyItems, type Schema } from '../../protocol/schema.ts'
 import { type LocalizedText, readText, same } from '../../protocol/localized.ts'
 import { openRequests, type OpenRequest } from './agent-requests.ts'
-import { producerOf } from '../registry/catalog/resources.ts'
 import type { Store } from '../store/store.ts'
 import type { Listener, Wakeups } from '../store/wakeups.ts'
+import { producerOf } from '../records/supply.ts'
 
 /** What an agent may supply now. */
 export interface Supplied {

@@ -9,14 +9,6 @@ import type { AgentView, AgentViews } from './agent-views.ts'
 import type { Store } from '../store/store.ts'
 import type { Wakeups } from '../store/wakeups.ts'
 
-/** Who sent a request: its signature was verified. */
-export interface ExchangeAgent {
-  id: string
-  agency: string
-  /** Ed25519, base64url. */
-  publicKey: string
-}
-
 export interface ExchangeLimits {
   /** Bytes of one container, of its blocks unpacked, and rows of one batch. */
   batchBytes: number

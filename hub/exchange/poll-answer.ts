@@ -2,9 +2,10 @@ import type { DeliveryHeader, PollRequest } from '../../protocol/api.ts'
 import type { Position, ChainPosition } from '../../protocol/position.ts'
 import { detailsToWire } from '../../protocol/errors.ts'
 import { deliverInTurns, type DeliverableRoute, type RoutedBatch, type NoDelivery } from './deliver.ts'
-import type { ExchangeAgent, ExchangeContext, IssuedPolicy } from './context.ts'
+import type { ExchangeContext, IssuedPolicy } from './context.ts'
 import { type AgentView, endedBecause, type Received, unknownRoute } from './agent-views.ts'
 import { noteAhead, readStreams, wantSnapshot, type StreamNotes } from './streams.ts'
+import type { ExchangeAgent } from './agent.ts'
 
 /** A route of the request that is this agent's. */
 export interface AskedRoute {

@@ -1,6 +1,5 @@
 import type { PollRequest } from '../../protocol/api.ts'
 import { isAfter, showPosition, type Position } from '../../protocol/position.ts'
-import type { DeliverableRoute } from './deliver.ts'
 import type { Received } from './agent-views.ts'
 
 type AskedRoute = PollRequest['routes'][number]
@@ -36,7 +35,7 @@ export class PollMemory {
   }
 
   /** The routes in the order of their turns: first those behind the one that was served last. */
-  inTurn(agent: string, routes: readonly DeliverableRoute[]): DeliverableRoute[] {
+  inTurn<R extends { route: Pick<Received, 'route'> }>(agent: string, routes: readonly R[]): R[] {
     const last = routes.findIndex(({ route }) => route.route === this.#lastServed.get(agent))
     return [...routes.slice(last + 1), ...routes.slice(0, last + 1)]
   }

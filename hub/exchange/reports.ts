@@ -2,9 +2,10 @@ import type { PollRequest } from '../../protocol/api.ts'
 import { headStatement } from '../../protocol/receipt.ts'
 import { readStatement } from '../../protocol/signature.ts'
 import type { AskedRoute } from './poll-answer.ts'
-import type { ExchangeAgent, ExchangeContext } from './context.ts'
+import type { ExchangeContext } from './context.ts'
 import type { AgentView } from './agent-views.ts'
 import type { Query } from '../store/store.ts'
+import type { ExchangeAgent } from './agent.ts'
 
 /** Notes what a poll says about its agent. Written at most once a second, and always the newest in the end. */
 export function noteReport(

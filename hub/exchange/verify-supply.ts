@@ -4,9 +4,10 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { showPosition, type ChainPosition } from '../../protocol/position.ts'
 import { storedReceipt } from '../../protocol/receipt.ts'
 import { checkContent } from './accept.ts'
-import type { ExchangeAgent, ExchangeContext } from './context.ts'
+import type { ExchangeContext } from './context.ts'
 import type { AgentView, Supplied } from './agent-views.ts'
 import { produces, readStreams } from './streams.ts'
+import type { ExchangeAgent } from './agent.ts'
 
 /** The registry's view of an agent. Throws QZ-AGENT-REVOKED. */
 export async function activeView({ views }: Pick<ExchangeContext, 'views'>, agent: ExchangeAgent): Promise<AgentView> {

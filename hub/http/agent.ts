@@ -5,8 +5,8 @@ import { batchMediaType } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { Exchange } from '../exchange.ts'
-import type { ExchangeAgent } from '../exchange/context.ts'
 import type { Api } from './server.ts'
+import type { ExchangeAgent } from '../exchange/agent.ts'
 
 /** An agent of the same agency, behind a one-way gap. */
 const carriedId = Type.Optional(Type.String({ minLength: 1, maxLength: 64 }))

@@ -1,6 +1,6 @@
-import type { HealthProblem } from '../status/health.ts'
 import type { Query } from '../store/store.ts'
 import { runnableRoutes } from './routes.ts'
+import type { HealthProblem } from '../records/problem.ts'
 
 /** A reconciliation that found both sides equal, as evidence. */
 export interface Equal {

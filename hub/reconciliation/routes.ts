@@ -1,6 +1,6 @@
 import { deliverableItems, type Schema } from '../../protocol/schema.ts'
-import { producerOf } from '../registry/catalog/resources.ts'
 import type { Query } from '../store/store.ts'
+import { producerOf } from '../records/supply.ts'
 
 /** A route as it can be reconciled now. */
 export interface RunRoute {

@@ -1,25 +1,9 @@
-import { Type, type Static } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { officialYears } from './calendars/official.ts'
+import type { CalendarYear } from './calendars/year.ts'
 
 /** A calendar day in Asia/Shanghai, `2026-11-22`, whatever the machine's zone. */
 export type Day = string
-
-const dayPattern = '\\d{4}-\\d{2}-\\d{2}'
-
-/** One year of the official calendar: single days, or first and last day with `/` between them. */
-export const CalendarYear = Type.Object(
-  {
-    year: Type.Integer({ minimum: 2000, maximum: 2100 }),
-    /** The publication it comes from. */
-    source: Type.String({ minLength: 1 }),
-    holidays: Type.Array(Type.String({ pattern: `^${dayPattern}(/${dayPattern})?$` }), { maxItems: 100 }),
-    /** Days of a weekend that are worked instead (调休). */
-    workdays: Type.Array(Type.String({ pattern: `^${dayPattern}$` }), { maxItems: 100 }),
-  },
-  { additionalProperties: false },
-)
-export type CalendarYear = Static<typeof CalendarYear>
 
 /** Which days are worked. In a year without data only weekends are free. */
 export interface Calendar {

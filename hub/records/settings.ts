@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { Type, type Static } from 'typebox'
 import { writeAudit } from './audit.ts'
 import type { Query, Store } from '../store/store.ts'
-import { makeCalendar, type Calendar, type CalendarYear } from './calendar.ts'
+import { makeCalendar, type Calendar } from './calendar.ts'
+import type { CalendarYear } from './calendars/year.ts'
 
 const closed = { additionalProperties: false }
 const workingDays = Type.Integer({ minimum: 1, maximum: 250 })

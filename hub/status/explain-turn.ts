@@ -1,15 +1,6 @@
-import { errorKind, isErrorCode, type Actor } from '../../protocol/errors.ts'
+import { errorKind, isErrorCode } from '../../protocol/errors.ts'
 import { comparePositions } from '../../protocol/position.ts'
-import type { Explanation } from './explain.ts'
-
-/** Who must act for the data of a route to move on, and what to do. */
-export interface Turn {
-  who: Actor
-  /** The agency whose turn it is; absent for the office and where nobody has to act. */
-  agency?: string
-  zh: string
-  en: string
-}
+import type { Explanation, Turn } from './explanation.ts'
 
 type Known = Omit<Explanation, 'turn'>
 /** Undefined where this is not what holds the route up. */

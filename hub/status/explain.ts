@@ -1,62 +1,15 @@
-import type { AgentReport, SinkReport, SnapshotProgress, SourceReport } from '../../protocol/api.ts'
+import type { AgentReport, SnapshotProgress } from '../../protocol/api.ts'
 import type { Language } from '../../protocol/errors.ts'
-import { comparePositions, showPosition, type Position, type ChainPosition } from '../../protocol/position.ts'
-import { turnOf, type Turn } from './explain-turn.ts'
+import { comparePositions, showPosition, type ChainPosition } from '../../protocol/position.ts'
+import { turnOf } from './explain-turn.ts'
 import type { Log } from '../log.ts'
-import { producerOf } from '../registry/catalog/resources.ts'
-import { lastRun, type LastRun } from '../reconciliation/last-equal.ts'
+import { lastRun } from '../reconciliation/last-equal.ts'
 import type { Store } from '../store/store.ts'
 import { standingRefusal, whyRefused } from '../supervision/refused-files.ts'
 import { readStreams } from '../exchange/streams.ts'
 import { notFound } from '../records/refusals.ts'
-
-type Fault = NonNullable<SourceReport['fault']>
-
-/** Where the data of one route are, from the source to the delivered table. */
-export interface Explanation {
-  route: string
-  resource: string
-  /** `active`, or why nothing is delivered. */
-  state: string
-  source: {
-    agency: string
-    /** Null where no active agent is to produce the resource. */
-    agent: string | null
-    seen: Date | null
-    /** What the agent says of its source table; absent where it has none for this resource. */
-    report?: {
-      state: SourceReport['state']
-      waiting: number
-      oldest?: string
-      quarantine: number
-      /** How far a snapshot is that is needed or runs. */
-      snapshot?: SnapshotProgress
-      fault?: Fault
-    }
-    /** Where its newest file was refused; without its name, which is not for receivers. */
-    refusedFile?: ReturnType<typeof standingRefusal>
-  }
-  hub: { head: ChainPosition | null; lastPush: Date | null; snapshotWanted: boolean }
-  receiver: {
-    agency: string
-    agent: string
-    active: boolean
-    seen: Date | null
-    /** Last batch that the agent has fetched, and the last one in its table. */
-    delivered: Position | null
-    applied: ChainPosition | null
-    quarantine: number
-    /** Behind, and not moved for so long that the log does not wait for it. */
-    lapsed: boolean
-    report?: { state: SinkReport['state']; reached?: string; fault?: Fault }
-  }
-  /** The delivered table is known to be what the source was at this time; null where that is not known. Age in seconds. */
-  asOf: string | null
-  age: number | null
-  /** The last reconciliation that ended, and when both sides were last found equal. */
-  reconciled: LastRun
-  turn: Turn
-}
+import type { Explanation, Fault } from './explanation.ts'
+import { producerOf } from '../records/supply.ts'
 
 interface Row {
   route: string

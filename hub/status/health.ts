@@ -8,13 +8,7 @@ import { awayAgents } from '../supervision/agents-away.ts'
 import { auditProblems } from '../supervision/audit/health.ts'
 import { supervisionProblems } from '../supervision/problems.ts'
 import { standingRefusal, whyRefused } from '../supervision/refused-files.ts'
-
-/** What is wrong, and who or what it is about, in both languages. */
-export interface HealthProblem {
-  code: string
-  zh: string
-  en: string
-}
+import type { HealthProblem } from '../records/problem.ts'
 
 export interface Health {
   status: 'ok' | 'degraded' | 'down'

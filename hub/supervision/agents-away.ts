@@ -1,9 +1,9 @@
 import type { AgentReport } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
-import type { HealthProblem } from '../status/health.ts'
 import type { Query } from '../store/store.ts'
 import { missingLine } from './daily-reports.ts'
 import { readRules } from '../records/settings.ts'
+import type { HealthProblem } from '../records/problem.ts'
 
 /** Milliseconds without a poll after which an agent counts as silent. */
 export const silentAfter = 5 * 60_000

@@ -1,8 +1,8 @@
-import type { HealthProblem } from '../status/health.ts'
 import type { Query } from '../store/store.ts'
 import { dayOf, yearsWithoutData } from '../records/calendar.ts'
 import { dayToJudge } from './duties/judging.ts'
 import { readRules } from '../records/settings.ts'
+import type { HealthProblem } from '../records/problem.ts'
 
 const hour = 3_600_000
 

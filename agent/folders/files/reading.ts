@@ -8,9 +8,9 @@ import { IndexReading, readPartKey } from './index.ts'
 import { FolderTree, hashOf, readParts } from './read.ts'
 import { FileRows, maxPartsAtOnce, type PartPlace } from './rows.ts'
 import { printOf } from './walk.ts'
-import type { RememberedRows } from '../reading.ts'
 import { SinkStore } from '../store/sink-store.ts'
 import { readSourceStore } from '../store/stores.ts'
+import type { RememberedRows } from '../remembered-rows.ts'
 
 /** The files of a source; undefined where nothing is remembered of it. */
 export function readSuppliedFiles(folder: FolderSettings, source: SourceTable): RememberedRows | undefined {

@@ -3,8 +3,8 @@ import type { SourceTable } from '../../database.ts'
 import { CsvParser, unclosed } from './csv.ts'
 import { lineName, type Refuse } from './file-fault.ts'
 import { HeaderNames, knownHeaders, type RawRow } from './header.ts'
-import type { FileRow } from './read-file.ts'
 import { tableRows } from './table-rows.ts'
+import type { FileRow } from './file-row.ts'
 
 /** The last one is what Chinese input makes of a comma. */
 const separators = [',', ';', '\t', '|', '\uff0c']

@@ -5,8 +5,8 @@ import { readWorkbook, type Sheet } from '../../../protocol/excel/read.ts'
 import { checkMerged, findSheet } from '../../../protocol/excel/table.ts'
 import type { Refuse } from './file-fault.ts'
 import type { RawRow } from './header.ts'
-import type { FileRow, ReadFileOptions } from './read-file.ts'
 import { tableRows } from './table-rows.ts'
+import type { FileRow, ReadFileOptions } from './file-row.ts'
 
 /** Larger than what is uploaded by hand: the rows pass, and only different texts are kept. */
 const limits: Partial<ExcelLimits> = { fileBytes: 200 << 20, unpackedBytes: 4 * 2 ** 30, rows: 1_048_576 }

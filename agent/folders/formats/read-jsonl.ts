@@ -1,8 +1,8 @@
 import type { SourceTable } from '../../database.ts'
 import { lineName, told, type Refuse } from './file-fault.ts'
 import { HeaderNames, isOperation, longestRow, noOperations, tooLong, type Meaning } from './header.ts'
-import type { FileRow } from './read-file.ts'
 import { rowFault, RowReader, unreadRow, type FileCells } from './row-reader.ts'
+import type { FileRow } from './file-row.ts'
 
 /**
  * JSON lines: an object per line, whose names are headers. Numbers are taken as they are written. What a line lacks is null; a name that is

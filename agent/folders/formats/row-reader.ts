@@ -5,7 +5,7 @@ import { keyIndexes, keyOf } from '../../row-keys.ts'
 import { boolean, converterOf, type Convert, type Wrong } from './cell-values.ts'
 import { told } from './file-fault.ts'
 import { deletedHeader } from './header.ts'
-import type { CellFault, FileRow } from './read-file.ts'
+import type { CellFault, FileRow } from './file-row.ts'
 
 interface ReadColumn {
   convert: Convert

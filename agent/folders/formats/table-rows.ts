@@ -3,8 +3,8 @@ import { headerWithin } from '../../../protocol/excel/table.ts'
 import type { SourceTable } from '../../database.ts'
 import { told, type Refuse } from './file-fault.ts'
 import { findHeader, HeaderNames, type Header, type RawRow } from './header.ts'
-import type { FileRow } from './read-file.ts'
 import { rowFault, RowReader, unreadRow } from './row-reader.ts'
+import type { FileRow } from './file-row.ts'
 
 /** A table as it stands in a file, whatever its format: a header, perhaps below a title, and rows. */
 export interface RawTable {

@@ -4,8 +4,8 @@
  */
 import type { Value } from '../../../protocol/value.ts'
 import { encodeGb18030 } from './gb18030.ts'
-import type { FileColumn, RowsToWrite } from './write-file.ts'
 import { zonedWriter } from './zoned-time.ts'
+import type { FileColumn, RowsToWrite } from './rows-to-write.ts'
 
 export async function* writeCsv({ columns, pages, files }: RowsToWrite): AsyncGenerator<Buffer> {
   const { encoding = 'utf-8', separator = ',', timezone } = files.format

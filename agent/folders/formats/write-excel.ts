@@ -1,8 +1,8 @@
 /** Excel: sheets of texts with a header each. No cell is null; the empty text is a cell that is empty. */
 import { writePages } from '../../../protocol/excel/write-pages.ts'
 import type { Row } from '../../database.ts'
-import type { RowsToWrite } from './write-file.ts'
 import { shown } from './write-csv.ts'
+import type { RowsToWrite } from './rows-to-write.ts'
 
 export function writeExcel({ columns, pages, files, title }: RowsToWrite): AsyncGenerator<Buffer> {
   // Texts in cells are never formulas.

@@ -1,26 +1,11 @@
 import type { Value, ValueType } from '../../../protocol/value.ts'
 import { valueFault } from '../../../protocol/value.ts'
-import type { Row, SinkFiles } from '../../database.ts'
+import type { SinkFiles } from '../../database.ts'
 import { encodable } from './gb18030.ts'
 import { writeCsv } from './write-csv.ts'
 import { writeExcel } from './write-excel.ts'
 import { writeJsonLines } from './write-jsonl.ts'
-
-/** A column of a file that is written. */
-export interface FileColumn {
-  header: string
-  /** Of its values, which are portable texts. */
-  type: ValueType
-}
-
-export interface RowsToWrite {
-  columns: readonly FileColumn[]
-  /** Pages of rows; each row has the values of the columns. */
-  pages: Iterable<readonly Row[]>
-  files: SinkFiles
-  /** Of a sheet, where the format has some. */
-  title: string
-}
+import type { RowsToWrite } from './rows-to-write.ts'
 
 type Kind = NonNullable<SinkFiles['format']['kind']>
 

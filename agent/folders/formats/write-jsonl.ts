@@ -1,7 +1,7 @@
 /** JSON lines: one object a line. Numbers, booleans and JSON stand as such, digit by digit as they came; everything else is text. */
 import type { Value, ValueType } from '../../../protocol/value.ts'
 import { encodeGb18030 } from './gb18030.ts'
-import type { RowsToWrite } from './write-file.ts'
+import type { RowsToWrite } from './rows-to-write.ts'
 
 export async function* writeJsonLines({ columns, pages, files }: RowsToWrite): AsyncGenerator<Buffer> {
   const encode = files.format.encoding === 'gb18030' ? encodeGb18030 : (text: string) => Buffer.from(text)

@@ -1,8 +1,8 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { FolderSettings, Row, Rows, SourceTable } from '../../database.ts'
 import { keyOrder } from './key-order.ts'
-import type { RememberedRows } from '../reading.ts'
 import { SinkStore } from '../store/sink-store.ts'
+import type { RememberedRows } from '../remembered-rows.ts'
 
 /** The rows of a route that is delivered here as files of rows, without those that are only marked as deleted. */
 export class DeliveredRows implements RememberedRows {

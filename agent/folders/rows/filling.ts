@@ -1,5 +1,5 @@
 import { writeKey, type StreamStore } from '../../runtime/stream-store.ts'
-import type { FileRow } from '../formats/read-file.ts'
+import type { FileRow } from '../formats/file-row.ts'
 
 /** SQLite's SQLITE_CONSTRAINT_PRIMARYKEY. */
 const keyTwice = 1555

@@ -3,8 +3,8 @@ import type { MappedColumn, Row, SinkTable } from '../../database.ts'
 import { deletedHeader, opHeader, sourceHeader } from '../formats/header.ts'
 import type { Making } from './output-state.ts'
 import { storedOrder } from './batch.ts'
-import type { FileColumn } from '../formats/write-file.ts'
 import type { SinkStore } from '../store/sink-store.ts'
+import type { FileColumn } from '../formats/rows-to-write.ts'
 
 /** Rows that are written at a time. */
 const pageRows = 1_000

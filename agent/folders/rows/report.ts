@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { CellFault } from '../formats/read-file.ts'
+import type { CellFault } from '../formats/file-row.ts'
 
 export interface FileReport {
   /** Its name. */

@@ -13,13 +13,14 @@ import { doneMark, InboxWatch, statFile, type InboxFile } from './inbox.ts'
 import { Filling } from './filling.ts'
 import { requireFolder, unreachable } from '../store/owner.ts'
 import { doneName, doneNumber, fittingName, freeName } from '../store/names.ts'
-import { readFileRows, type CellFault } from '../formats/read-file.ts'
+import { readFileRows } from '../formats/read-file.ts'
 import { writeReport } from './report.ts'
 import { SettledFiles } from './settled-files.ts'
 import { SourceRows, type AcceptedFile } from './source-rows.ts'
 import { removeStaging, Staging } from './staging.ts'
 import { openSourceStore } from '../store/stores.ts'
 import type { WatchedFiles, WatchOptions } from '../store/watched.ts'
+import type { CellFault } from '../formats/file-row.ts'
 
 const [doneFolder, rejectedFolder] = ['done', 'rejected']
 /** Faults of a file that its report lists. */

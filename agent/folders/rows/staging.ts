@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { RowFault } from '../../database.ts'
 import { writeKey } from '../../runtime/stream-store.ts'
-import type { CellFault, FileRow } from '../formats/read-file.ts'
+import type { CellFault, FileRow } from '../formats/file-row.ts'
 
 export class Staging {
   readonly path: string

@@ -1,4 +1,4 @@
-import type { CalendarYear } from '../calendar.ts'
+import type { CalendarYear } from './year.ts'
 
 /**
  * Holidays and make-up days (调休) of the mainland as the General Office of the State Council published them. Further years come from

@@ -9,14 +9,7 @@ import { incompatibilities, touches, type Incompatibility } from './compatibilit
 import { sourceWarnings, type SourceWarning } from './one-source.ts'
 import { standardFaults } from './standard-form.ts'
 import { missingRoles, roleNames } from './subjects.ts'
-
-/** Something that keeps a registration from being submitted. `field`: of the entry, or of the item where one is named. */
-export interface Fault {
-  field: string | null
-  item: string | null
-  zh: string
-  en: string
-}
+import type { Fault } from './fault.ts'
 
 export interface Checked {
   /** Everything that is wrong. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { itemById, type Item, type Schema } from '../../../protocol/schema.ts'
+import { suppliedItems } from '../../records/supply.ts'
 
 /** A schema as it is handed in: the hub numbers the versions. */
 export type Draft = Omit<Schema, 'version'>
@@ -67,11 +68,6 @@ export function checkCompatible(before: Schema, after: Draft): void {
   throw new QianzhiError('QZ-SCHEMA', {
     reason: { zh: `与现行版本 ${before.version} 不兼容:${first.zh}`, en: `not compatible with version ${before.version}: ${first.en}` },
   })
-}
-
-/** Ids of the items whose data goes to the hub: all, less the closed ones that the provider does not store there (Art. 5). */
-export function suppliedItems(schema: Pick<Schema, 'items'>, storedClosed: readonly string[]): string[] {
-  return schema.items.filter((item) => item.openness !== 'closed' || storedClosed.includes(item.id)).map((item) => item.id)
 }
 
 /** Whether what travels in the stream differs, so that a new version (which begins with a snapshot) is needed. */

@@ -29,11 +29,3 @@ export async function requireResource(query: Query, code: string): Promise<Resou
 export function listResources({ store }: Registry): Promise<Resource[]> {
   return store.query<Resource>(`select ${columns} order by r.code`)
 }
-
-/**
- * SQL for the id of the agent that produces a resource `r` now: the named one while it is active, or the agency's only active one;
- * null where there is none or it is not clear.
- */
-export const producerOf = `coalesce(
-  (select id from agent where id = r.producer and state = 'active'),
-  case when r.producer is null then (select min(id) from agent where agency = r.agency and state = 'active' having count(*) = 1) end)`

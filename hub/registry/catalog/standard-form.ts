@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { Type, type Static } from 'typebox'
 import { identifierPattern } from '../../../protocol/schema.ts'
 import type { Query } from '../../store/store.ts'
-import type { Fault } from './check.ts'
 import { CatalogContent, type DraftContent } from './content.ts'
 import { notFound, wrongState } from '../../records/refusals.ts'
+import type { Fault } from './fault.ts'
 
 const closed = { additionalProperties: false }
 

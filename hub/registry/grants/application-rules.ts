@@ -3,9 +3,9 @@ import { itemById, type Item, type Schema } from '../../../protocol/schema.ts'
 import type { Query } from '../../store/store.ts'
 import { endOf, isDay } from '../../records/calendar.ts'
 import { requireAgency } from '../agencies/agencies.ts'
-import { requireActiveAgent } from '../machines/agents.ts'
 import type { ShareMode } from './grants.ts'
 import { notFound, rule } from '../../records/refusals.ts'
+import { requireActiveAgent } from '../../records/agents.ts'
 
 /** What is asked for: one resource, or all adopters of a standard. */
 export interface Wanted {

@@ -6,10 +6,10 @@ import { coveredBy, dayEnd, openItems, requireMachine, whyNotShared, type Covere
 import { loadApplication, type Application } from './applications.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
-import { producerOf } from '../catalog/resources.ts'
 import { applyEvent, record } from '../workflow.ts'
 import { applicationFlow, type ApplicationContent } from './application-workflow.ts'
 import { notFound, rule } from '../../records/refusals.ts'
+import { producerOf } from '../../records/supply.ts'
 
 export interface NewApplication extends ApplicationContent {
   /** One of the two. */

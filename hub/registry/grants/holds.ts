@@ -3,8 +3,8 @@ import type { Query } from '../../store/store.ts'
 import { notify } from '../../records/notices.ts'
 import type { Entry } from '../catalog/catalog.ts'
 import { touches, type Incompatibility } from '../catalog/compatibility.ts'
-import type { Publishing } from '../publishing/publishing.ts'
 import { record } from '../workflow.ts'
+import type { Publisher } from '../../access/principal.ts'
 
 interface Touched {
   id: string
@@ -19,7 +19,7 @@ interface Touched {
  */
 export async function holdGrants(
   query: Query,
-  { principal, now }: Pick<Publishing, 'principal' | 'now'>,
+  { principal, now }: { principal: Publisher; now: Date },
   { code, version, content }: Entry,
   found: readonly Incompatibility[],
 ): Promise<void> {

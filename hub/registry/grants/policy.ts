@@ -4,8 +4,7 @@ import { signPolicy, type EndedRoute, type Policy, type Receive, type Supply } f
 import { deliverableItems, type Schema } from '../../../protocol/schema.ts'
 import { sha256, type SigningKey } from '../../../protocol/signature.ts'
 import type { Query, Store } from '../../store/store.ts'
-import { suppliedItems } from '../catalog/compatibility.ts'
-import { producerOf } from '../catalog/resources.ts'
+import { producerOf, suppliedItems } from '../../records/supply.ts'
 
 export interface IssuedPolicy {
   serial: number

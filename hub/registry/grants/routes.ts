@@ -1,10 +1,11 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { concernAgency, requireActiveAgent } from '../machines/agents.ts'
+import { concernAgency } from '../machines/agents.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { requireGrant, type Grant, type GrantState } from './grants.ts'
 import type { Query } from '../../store/store.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { requireResource } from '../catalog/resources.ts'
+import { requireActiveAgent } from '../../records/agents.ts'
 
 /** A route 交换路由: a grant bound to a receiving agent. */
 export interface Route {

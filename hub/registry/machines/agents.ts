@@ -6,14 +6,7 @@ import { notify } from '../../records/notices.ts'
 import { refusedFiles, type RefusedFile } from '../../supervision/refused-files.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { notFound } from '../../records/refusals.ts'
-
-/** An agent: the program on an agency's front-end machine. */
-export interface Agent {
-  id: string
-  agency: string
-  name: string
-  state: 'active' | 'revoked'
-}
+import type { Agent } from '../../records/agents.ts'
 
 export interface KnownAgent extends Agent {
   publicKey: string
@@ -47,13 +40,6 @@ export function carrying({ store, clock }: Pick<Registry, 'store' | 'clock'>) {
     }
     return agent
   }
-}
-
-export async function requireActiveAgent(query: Query, id: string): Promise<Agent> {
-  const [agent] = await query<Agent>('select id, agency, name, state from agent where id = $1', [id])
-  if (!agent) throw notFound('agent', id)
-  if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: id })
-  return agent
 }
 
 /** For ever: its key is refused from now on, so its routes and supply end at once. The same again changes nothing. */

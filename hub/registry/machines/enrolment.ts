@@ -4,11 +4,12 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { sha256 } from '../../../protocol/signature.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
-import { concernAgency, type Agent } from './agents.ts'
+import { concernAgency } from './agents.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { machineEnrolled } from './machines.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { conflict } from '../../records/refusals.ts'
+import type { Agent } from '../../records/agents.ts'
 
 export interface IssuedToken {
   secret: string

@@ -6,13 +6,13 @@ import { checkSchema, itemById, Schema } from '../../../protocol/schema.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
-import { requireActiveAgent } from '../machines/agents.ts'
 import { findEntry, type Entry, type PublishedContent } from '../catalog/catalog.ts'
 import { checkCompatible, type Draft } from '../catalog/compatibility.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { requireResource, type Resource } from '../catalog/resources.ts'
 import { conflict } from '../../records/refusals.ts'
+import { requireActiveAgent } from '../../records/agents.ts'
 
 export interface Publication {
   schema: Draft

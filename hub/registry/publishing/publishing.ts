@@ -1,5 +1,5 @@
 import type { Schema } from '../../../protocol/schema.ts'
-import type { Principal } from '../../access/principal.ts'
+import type { Publisher } from '../../access/principal.ts'
 import type { Query } from '../../store/store.ts'
 import { concernAgency } from '../machines/agents.ts'
 import { writeAudit } from '../../records/audit.ts'
@@ -16,7 +16,7 @@ export interface Publishing {
   agency: string
   content: PublishedContent
   standard: string | null
-  principal: Pick<Principal, 'actor' | 'name' | 'agency'> & Partial<Pick<Principal, 'via' | 'ip'>>
+  principal: Publisher
   /** What a registration adds to the record. */
   submitted?: { registration: string; by: string; at: Date; secrecyReview: unknown }
   now: Date

@@ -4,12 +4,13 @@ import type { Query } from '../../store/store.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import { findEntry } from '../catalog/catalog.ts'
-import { checkContent, type Fault } from '../catalog/check.ts'
+import { checkContent } from '../catalog/check.ts'
 import type { CatalogContent, DraftContent } from '../catalog/content.ts'
 import { demandPublished } from '../cases/demands.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
 import { conflict, notFound } from '../../records/refusals.ts'
+import type { Fault } from '../catalog/fault.ts'
 
 /** A registration 登记 (Art. 10-12): a catalog entry, or a change of one, from the registrar's draft to its publication by the reviewer. */
 export interface Registration {

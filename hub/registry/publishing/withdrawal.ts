@@ -4,10 +4,9 @@ import { notify } from '../../records/notices.ts'
 import { forgetItems } from '../catalog/one-source.ts'
 import { dropFromIndex } from '../catalog/search.ts'
 import { record, type TransitionContext } from '../workflow.ts'
-import type { PublishedResource } from './resource-workflow.ts'
 
 /** What follows when an agency withdraws a resource: the steps of `resource.withdraw`. */
-type On<I = unknown> = TransitionContext<PublishedResource, I>
+type On<I = unknown> = TransitionContext<{ code: string; title: string }, I>
 
 export async function keepWithdrawal({ query, subject, input, now }: On<{ reason: string }>): Promise<void> {
   await query('update resource set withdrawn_at = $2, withdrawn_because = $3 where code = $1', [subject.code, now, input.reason])

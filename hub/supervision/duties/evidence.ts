@@ -1,11 +1,11 @@
 import type { AgentReport, SourceReport } from '../../../protocol/api.ts'
 import { lastEqual, type Equal } from '../../reconciliation/last-equal.ts'
-import { producerOf } from '../../registry/catalog/resources.ts'
 import type { Query } from '../../store/store.ts'
 import type { Day } from '../../records/calendar.ts'
 import { silentAfter } from '../agents-away.ts'
 import { parsePeriod } from './periods.ts'
 import { notFound } from '../../records/refusals.ts'
+import { producerOf } from '../../records/supply.ts'
 
 /** How old a resource's data on the hub is at most, by its agent's last report. */
 export interface DataAge {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { readAgentConfig } from '../../../agent/config/config.ts'
-import { SendingConfig, sourceRules } from '../../../agent/outbound/rules.ts'
+import { SendingConfig, sourceRules } from '../../../agent/config/source-rules.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'qianzhi-config-'))
 const database = 'databases: { front: { url: "postgres://u@h/d" } }'
@@ -30,7 +30,7 @@ t.test('defaults and references', async (t) => {
 
 t.test('faults name the key', async (t) => {
   const faults: [string, RegExp][] = [
-    ['dataa: x', /dataa.*未知.*unknown key.*databases/s],
+    ['dataa: x', /dataa.*unknown key.*databases/s],
     ['hub: { url: x }', /hub\.url.*unknown key.*proxy/s],
     ['databases: { front: { url: "postgres://h/d", pase: 5 } }', /databases\.front\.pase.*unknown key.*pace/s],
     ['databases: { front: { url: "db2://h/d" } }', /databases\.front\.url/],

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { HubClient } from '../../../agent/hub/client.ts'
 import { SnapshotPace } from '../../../agent/outbound/snapshot-pace.ts'
-import { sourceRules } from '../../../agent/outbound/rules.ts'
+import { sourceRules } from '../../../agent/config/source-rules.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'
 
 const at = (time: string) => new Date(`2026-11-24T${time}:00+08:00`)

@@ -14,11 +14,12 @@ import { appliedReceipt, type AppliedReceipt } from '../../../protocol/receipt.t
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import { generateSigningKey, type SigningKey } from '../../../protocol/signature.ts'
 import { Exchange } from '../../../hub/exchange.ts'
-import type { ExchangeAgent, ExchangeLimits } from '../../../hub/exchange/context.ts'
+import type { ExchangeLimits } from '../../../hub/exchange/context.ts'
 import type { Log } from '../../../hub/log.ts'
 import { openPostgresLog } from '../../../hub/logs/postgres.ts'
 import { openStore, type Store } from '../../../hub/store/store.ts'
 import { Wakeups } from '../../../hub/store/wakeups.ts'
+import type { ExchangeAgent } from '../../../hub/exchange/agent.ts'
 
 /** An exchange on a fresh database, without HTTP and registry: rows are put into the registry's tables as they are needed. */
 export interface Bench {

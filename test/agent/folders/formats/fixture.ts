@@ -2,11 +2,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FileFormat, MappedColumn, SourceTable } from '../../../../agent/database.ts'
-import { readFileRows, type CellFault, type FileRow } from '../../../../agent/folders/formats/read-file.ts'
+import { readFileRows } from '../../../../agent/folders/formats/read-file.ts'
 import { mappedColumn } from '../../../../agent/config/mapping.ts'
 import { QianzhiError } from '../../../../protocol/errors.ts'
 import { joinTexts } from '../../../../protocol/localized.ts'
 import type { Item } from '../../../../protocol/schema.ts'
+import type { CellFault, FileRow } from '../../../../agent/folders/formats/file-row.ts'
 
 const open = { openness: 'public' } as const
 

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'csv-parse/sync'
 import t, { type Test } from 'tap'
-import type { CellFault } from '../../../../agent/folders/formats/read-file.ts'
 import { writeReport, type FileReport } from '../../../../agent/folders/rows/report.ts'
+import type { CellFault } from '../../../../agent/folders/formats/file-row.ts'
 
 const fault: CellFault = { code: 'QZ-ROW-VALUE', column: '数量', item: 'count', zh: '“x”不是整数', en: '"x" is not an integer' }
 

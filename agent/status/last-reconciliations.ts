@@ -1,5 +1,5 @@
 import type { ReconciliationStatement } from '../../protocol/reconciliation.ts'
-import type { Reconciled } from '../status/agent-status.ts'
+import type { Reconciled } from './agent-status.ts'
 import type { StateFile } from '../runtime/state.ts'
 
 /** Milliseconds for which the last reconciliation of a route is worth telling. */

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { hoursPattern } from '../config/hours.ts'
+import { hoursPattern } from './hours.ts'
 
 /**
  * How a source's changes are sent, as configured. What the source *is* (table, columns) stands in `SourceTable`; an engine knows nothing

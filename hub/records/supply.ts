@@ -1,0 +1,14 @@
+import type { Schema } from '../../protocol/schema.ts'
+
+/**
+ * SQL for the id of the agent that produces a resource `r` now: the named one while it is active, or the agency's only active one;
+ * null where there is none or it is not clear.
+ */
+export const producerOf = `coalesce(
+  (select id from agent where id = r.producer and state = 'active'),
+  case when r.producer is null then (select min(id) from agent where agency = r.agency and state = 'active' having count(*) = 1) end)`
+
+/** Ids of the items whose data goes to the hub: all, less the closed ones that the provider does not store there (Art. 5). */
+export function suppliedItems(schema: Pick<Schema, 'items'>, storedClosed: readonly string[]): string[] {
+  return schema.items.filter((item) => item.openness !== 'closed' || storedClosed.includes(item.id)).map((item) => item.id)
+}

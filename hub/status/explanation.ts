@@ -1,0 +1,62 @@
+import type { SinkReport, SnapshotProgress, SourceReport } from '../../protocol/api.ts'
+import type { Actor } from '../../protocol/errors.ts'
+import type { ChainPosition, Position } from '../../protocol/position.ts'
+import type { LastRun } from '../reconciliation/last-equal.ts'
+import type { standingRefusal } from '../supervision/refused-files.ts'
+
+export type Fault = NonNullable<SourceReport['fault']>
+
+/** Where the data of one route are, from the source to the delivered table. */
+export interface Explanation {
+  route: string
+  resource: string
+  /** `active`, or why nothing is delivered. */
+  state: string
+  source: {
+    agency: string
+    /** Null where no active agent is to produce the resource. */
+    agent: string | null
+    seen: Date | null
+    /** What the agent says of its source table; absent where it has none for this resource. */
+    report?: {
+      state: SourceReport['state']
+      waiting: number
+      oldest?: string
+      quarantine: number
+      /** How far a snapshot is that is needed or runs. */
+      snapshot?: SnapshotProgress
+      fault?: Fault
+    }
+    /** Where its newest file was refused; without its name, which is not for receivers. */
+    refusedFile?: ReturnType<typeof standingRefusal>
+  }
+  hub: { head: ChainPosition | null; lastPush: Date | null; snapshotWanted: boolean }
+  receiver: {
+    agency: string
+    agent: string
+    active: boolean
+    seen: Date | null
+    /** Last batch that the agent has fetched, and the last one in its table. */
+    delivered: Position | null
+    applied: ChainPosition | null
+    quarantine: number
+    /** Behind, and not moved for so long that the log does not wait for it. */
+    lapsed: boolean
+    report?: { state: SinkReport['state']; reached?: string; fault?: Fault }
+  }
+  /** The delivered table is known to be what the source was at this time; null where that is not known. Age in seconds. */
+  asOf: string | null
+  age: number | null
+  /** The last reconciliation that ended, and when both sides were last found equal. */
+  reconciled: LastRun
+  turn: Turn
+}
+
+/** Who must act for the data of a route to move on, and what to do. */
+export interface Turn {
+  who: Actor
+  /** The agency whose turn it is; absent for the office and where nobody has to act. */
+  agency?: string
+  zh: string
+  en: string
+}
