@@ -2,12 +2,15 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { runHere } from '../support/commands.ts'
 import { runProgram } from '../support/programs.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'qianzhi-main-'))
 const file = join(folder, 'qianzhi-agent.yaml')
 writeFileSync(file, 'databases: { front: { url: "postgres://127.0.0.1:1/x" } }')
-const agent = (...words: string[]) => runProgram(['agent/main.ts', ...words, '--config', file], { failing: true, env: { LANG: 'C.UTF-8' } })
+const given = { failing: true, env: { LANG: 'C.UTF-8' } }
+const agent = (...words: string[]) => runProgram(['agent/main.ts', ...words, '--config', file], given)
+const agentHere = (...words: string[]) => runHere(['agent/main.ts', ...words, '--config', file], given)
 
 t.test('help in Chinese by default, in English by LANG or a flag', async (t) => {
   t.match((await agent('--help')).stdout, /前置机代理/)
@@ -29,10 +32,11 @@ t.test('errors are coded, in the language of the person, with exit code 1', asyn
     [['trust-gap', 'in', `-${'a'.repeat(42)}`], /QZ-NOT-FOUND 没有找到 folders\.in/],
   ]
   for (const [words, expected] of cases) {
-    const { code, stderr } = await agent(...words)
+    const { code, stderr } = await agentHere(...words)
     t.equal(code, 1, words.join(' '))
     t.match(stderr, expected)
   }
-  t.match((await agent('status')).stdout, /代理未运行/)
-  t.match((await agent('doctor')).stdout, /✗ enrolment/)
+  t.match(await agent('start'), { code: 1, stderr: /QZ-NOT-ENROLLED/ })
+  t.match((await agentHere('status')).stdout, /代理未运行/)
+  t.match((await agentHere('doctor')).stdout, /✗ enrolment/)
 })

@@ -10,7 +10,8 @@ import { stringify } from 'yaml'
 import type { AgentStatus } from '../../agent/status/agent-status.ts'
 import { callControl } from '../../agent/operator/control.ts'
 import { generateSigningKey } from '../../protocol/signature.ts'
-import { Program, runProgram, until } from '../support/programs.ts'
+import { runHere } from '../support/commands.ts'
+import { Program, until } from '../support/programs.ts'
 
 /** Enrolled with a hub that is not there; its one source's database is not there either. */
 function enrolled(test: Test, more: object = {}) {
@@ -31,7 +32,7 @@ function enrolled(test: Test, more: object = {}) {
   writeFileSync(file, stringify(config))
   const program = new Program(['agent/main.ts', 'start', '--config', file], join(folder, 'out.txt'))
   test.teardown(() => program.end('SIGKILL'))
-  const command = (...words: string[]) => runProgram(['agent/main.ts', ...words, '--config', file], { failing: true })
+  const command = (...words: string[]) => runHere(['agent/main.ts', ...words, '--config', file], { failing: true })
   const call = (name: string, body: Record<string, string> = {}) => callControl(data, name, body)
   const status = async () => (await call('status')) as AgentStatus | undefined
   const start = async () => {

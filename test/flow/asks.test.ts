@@ -17,7 +17,8 @@ import { publishResource } from '../../hub/registry/publishing/direct-publishing
 import { openClient } from '../support/client.ts'
 import { TestAgent } from '../support/exchange.ts'
 import { findPostgres } from '../support/postgres.ts'
-import { runProgram, until } from '../support/programs.ts'
+import { runHere } from '../support/commands.ts'
+import { until } from '../support/programs.ts'
 import { freePort } from '../support/server.ts'
 
 const item = (id: string, label: string, more: Partial<Item> = {}): Item => {
@@ -88,7 +89,7 @@ async function start(t: { teardown: (fn: () => Promise<unknown>) => unknown }) {
   }
   await configure()
   await addAgency(hub.registry, 'test', { code: 'civil', name: '民政局' })
-  const { stdout } = await runProgram(['hub/main.ts', 'token', 'civil', '--config', file, '--json'])
+  const { stdout } = await runHere(['hub/main.ts', 'token', 'civil', '--config', file, '--json'])
   await agent.command('enroll', (JSON.parse(stdout) as { token: string }).token, '--name', 'civil')
   const state = JSON.parse(await readFile(join(agent.folder, 'data', 'state.json'), 'utf8')) as { identity: { agent: string } }
   agent.id = state.identity.agent

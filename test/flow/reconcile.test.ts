@@ -8,7 +8,8 @@ import { openClient } from '../support/client.ts'
 import { Exchange, type ResourceFile, type TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { findPostgres } from '../support/postgres.ts'
-import { runProgram, until } from '../support/programs.ts'
+import { runHere } from '../support/commands.ts'
+import { until } from '../support/programs.ts'
 
 const server = await findPostgres()
 t.teardown(() => server.stop())
@@ -16,8 +17,8 @@ const mariadb = await findMariadb()
 
 /** The command of an agent's operator; its last word on each run. */
 async function reconcile(agent: TestAgent, ...words: string[]): Promise<ReconciliationProgress[]> {
-  const command = ['agent/main.ts', 'reconcile', ...words, '--json', '--config', agent.configFile]
-  const { stdout, stderr, code } = await runProgram(command, { failing: true })
+  const command = ['reconcile', ...words, '--json', '--config', agent.configFile]
+  const { stdout, stderr, code } = await runHere(['agent/main.ts', ...command], { failing: true })
   if (stdout === '') throw new Error(stderr)
   const runs = JSON.parse(stdout) as ReconciliationProgress[]
   if ((code === 0) !== runs.every(({ state }) => state === 'equal')) throw new Error(`exit code ${code}: ${stdout}`)

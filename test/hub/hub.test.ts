@@ -12,6 +12,7 @@ import { generateSigningKey } from '../../protocol/signature.ts'
 import { loadConfig } from '../../hub/config.ts'
 import { startHub } from '../../hub/hub.ts'
 import { authorityPath } from '../../hub/store/durable-files.ts'
+import { runHere } from '../support/commands.ts'
 import { Program, runProgram, until } from '../support/programs.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { freePort } from '../support/server.ts'
@@ -37,7 +38,7 @@ t.test('a hub from the first start to a waiting agent, and its end', async (t) =
   t.match((await office('agency', 'list')).error, /QZ-HUB-UNREACHABLE.*qianzhi-hub start/, 'not running yet')
   program.start()
   t.teardown(() => program.end('SIGKILL'))
-  await until('the hub answers', async () => (await office('health')).json['status'] === 'ok')
+  await until('the hub answers', () => runHere(['hub/main.ts', 'health', '--config', file]))
 
   t.equal((await office('agency', 'add', 'civil', '民政局')).json['name'], '民政局')
   t.equal((await office('agency', 'add', 'water', '水务局')).code, 0)

@@ -3,15 +3,47 @@ import { availableParallelism } from 'node:os'
 
 /** Mostly wait, for time-outs and for programs to start again; longest first. */
 export const waiting: readonly string[] = [
+  'test/faults/restore.test.ts',
   'test/faults/network.test.ts',
   'test/faults/policy.test.ts',
   'test/faults/network-database.test.ts',
   'test/faults/drift.test.ts',
   'test/faults/crash.test.ts',
+  'test/flow/start.test.ts',
+  'test/flow/pause.test.ts',
+  'test/flow/ended.test.ts',
+  'test/faults/source.test.ts',
+  'test/flow/gap.test.ts',
+  'test/faults/registry.test.ts',
+  'test/flow/values.test.ts',
+  'test/flow/folders.test.ts',
+  'test/flow/refused-files.test.ts',
+  'test/flow/status-page.test.ts',
+  'test/agent/start.test.ts',
+  'test/agent/gaps/hub.test.ts',
+  'test/flow/gap-provider.test.ts',
+  'test/flow/snapshot-window.test.ts',
 ]
 
 /** The longest of the others, longest first. */
-export const busy: readonly string[] = ['test/agent/databases/postgres/engine.test.ts', 'test/agent/databases/mysql/engine.test.ts']
+export const busy: readonly string[] = [
+  'test/hub/http/races.test.ts',
+  'test/hub/http/inputs.test.ts',
+  'test/agent/databases/postgres/engine.test.ts',
+  'test/agent/databases/mysql/engine.test.ts',
+  'test/flow/reconcile.test.ts',
+  'test/flow/real-run.test.ts',
+  'test/hub/hub.test.ts',
+  'test/faults/reload.test.ts',
+  'test/agent/folders/rows/sink-crash.test.ts',
+  'test/hub/store/embedded.test.ts',
+  'test/hub/registry/workflows.test.ts',
+  'test/flow/any-files.test.ts',
+  'test/flow/versions.test.ts',
+  'test/flow/operate.test.ts',
+  'test/faults/tamper.test.ts',
+  'test/hub/http/routes.test.ts',
+]
 
 export interface Lane {
   readonly files: readonly string[]

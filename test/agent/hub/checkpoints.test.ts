@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { Checkpoints } from '../../../agent/hub/checkpoints.ts'
-import { runProgram } from '../../support/programs.ts'
+import { runHere } from '../../support/commands.ts'
 
 const top = mkdtempSync(join(tmpdir(), 'qianzhi-checkpoints-'))
 t.teardown(() => rmSync(top, { recursive: true }))
@@ -72,7 +72,7 @@ t.test('the command prints them, with and without a running agent', async (t) =>
   const folder = fresh()
   const file = join(folder, 'qianzhi-agent.yaml')
   writeFileSync(file, `data: ${folder}\n`)
-  const audit = (...words: string[]) => runProgram(['agent/main.ts', 'audit', '--config', file, ...words], { failing: true })
+  const audit = (...words: string[]) => runHere(['agent/main.ts', 'audit', '--config', file, ...words], { failing: true })
   t.match((await audit()).stderr, 'QZ-NOT-ENROLLED')
   const identity = { agent: 'a', agency: 'b', urls: ['https://h'], hubKey: 'k' }
   writeFileSync(join(folder, 'state.json'), JSON.stringify({ identity, pins: {} }))

@@ -8,6 +8,7 @@ import { stringify } from 'yaml'
 import { loadConfig } from '../../../hub/config.ts'
 import { adminKeyPath, authorityPath } from '../../../hub/store/durable-files.ts'
 import { villages } from '../office.ts'
+import { runHere } from '../../support/commands.ts'
 import { Program, runProgram, until } from '../../support/programs.ts'
 import { freePort } from '../../support/server.ts'
 
@@ -21,7 +22,8 @@ t.test('from the printed link to people who decide', async (t) => {
     stringify({ listen: { host: '127.0.0.1', port }, urls: ['https://hub.test'], logLevel: 'info', access: { factor: [] } }),
   )
   const command = async (...words: string[]) => {
-    const { stdout, stderr, code } = await runProgram(['hub/main.ts', ...words, '--config', file, '--json'], { failing: true })
+    const run = words[0] === 'first-admin' ? runProgram : runHere
+    const { stdout, stderr, code } = await run(['hub/main.ts', ...words, '--config', file, '--json'], { failing: true })
     return { code, error: stderr, json: (stdout ? JSON.parse(stdout) : {}) as Record<string, string> }
   }
   const log = join(folder, 'hub.log')

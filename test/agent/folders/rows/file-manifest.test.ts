@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openFileManifest, verifyProvider, type FileManifest } from '../../../../protocol/file-manifest.ts'
 import { generateSigningKey, sha256, signStatement } from '../../../../protocol/signature.ts'
-import { runProgram } from '../../../support/programs.ts'
+import { runHere } from '../../../support/commands.ts'
 import { licence } from '../../databases/conformance/fixture.ts'
 import {
   agentKey,
@@ -157,7 +157,7 @@ t.test('qianzhi-agent verify', async (t) => {
   const config = join(folder.path, '..', 'agent.yaml')
   writeFileSync(config, 'databases: {}')
   const run = (name: string, ...options: string[]) =>
-    runProgram(['agent/main.ts', 'verify', join(folder.path, name), '--config', config, '--lang', 'en', ...options], { failing: true })
+    runHere(['agent/main.ts', 'verify', join(folder.path, name), '--config', config, '--lang', 'en', ...options], { failing: true })
   const keys = ['--key', `${agentKey.publicKey},${providerKey.publicKey}`]
   const [good, byManifest, half, unknown] = await Promise.all([
     run(file, ...keys),
