@@ -44,7 +44,7 @@ export async function runTestFile(file: string, seconds: number, ending: AbortSi
   const kill = (): void => void child.kill('SIGKILL')
   ending.addEventListener('abort', kill)
   const limit = new AbortController()
-  pause((seconds + 30) * 1000, undefined, { signal: limit.signal }).then(kill, () => undefined)
+  pause(seconds * 1.1 * 1000, undefined, { signal: limit.signal }).then(kill, () => undefined)
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
   await pipeline(child.stdout, parser)
   const [code, signal] = await exited
