@@ -142,7 +142,6 @@ export class Session {
   async requireWritable(): Promise<void> {
     const [row] = await this.rows('select @@global.read_only')
     if (Number(row?.[0]) === 0) return
-    await this.close()
     throw new QianzhiError('QZ-DB-READ-ONLY', { database: this.#options.name, reason: 'read_only' })
   }
 
@@ -152,7 +151,6 @@ export class Session {
     const name = quoteText(`qianzhi:${purpose}:${safeName(this.server.database, 40)}`)
     const [answer] = await this.rows(`select get_lock(${name}, 1)`)
     if (String(answer?.[0]) === '1') return
-    this.destroy()
     throw new QianzhiError('QZ-AGENT-CLONED', { database: this.#options.name })
   }
 
@@ -163,10 +161,6 @@ export class Session {
 
   async close(): Promise<void> {
     await this.#connection.end().catch(() => {})
-    cut(this.#connection)
-  }
-
-  destroy(): void {
     cut(this.#connection)
   }
 }

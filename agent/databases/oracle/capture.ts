@@ -8,7 +8,6 @@ import { bookSession, dialectOf } from './books.ts'
 import { coverageOf, notSetUp } from './trigger-fingerprint.ts'
 import type { Binds, RawValue, Session } from './connection.ts'
 import { isContention, isMissing } from './errors.ts'
-import type { SchemaLock } from './lock.ts'
 import { sourceNames } from './names.ts'
 import { queuedKey, refused, type Plan } from './plan.ts'
 import { OracleReading } from './reading.ts'
@@ -19,19 +18,16 @@ import * as statements from './queue.ts'
 const chunk = 1000
 
 export class OracleCapture extends OracleReading implements Capture {
-  readonly #lock: SchemaLock | undefined
   readonly #sources: readonly SourceTable[]
   readonly #book: StreamBook
   /** Resources whose queues are known to be there: a source that is not set up must not blind the others. */
   #queues: Set<string> | undefined
   readonly #ceilings = new Map<string, number>()
 
-  constructor(session: Session, lock: SchemaLock | undefined, sources: readonly SourceTable[]) {
+  constructor(session: Session, sources: readonly SourceTable[]) {
     super(session)
-    this.#lock = lock
     this.#sources = sources
     this.#book = new StreamBook(bookSession(session), dialectOf(session.server.user))
-    lock?.guard(session)
   }
 
   override async checkTable(source: SourceTable): Promise<void> {
@@ -184,10 +180,5 @@ export class OracleCapture extends OracleReading implements Capture {
     } catch (error) {
       throw isMissing(error) ? notSetUp(source, 'its companion tables are missing', error) : error
     }
-  }
-
-  override async close(): Promise<void> {
-    await super.close()
-    await this.#lock?.close()
   }
 }

@@ -96,6 +96,7 @@ export class Session {
   readonly #connection: Connection
   readonly server: Server
   #inTransaction = false
+  #lock: { close(): Promise<void> } | undefined
   #abandon: (error: QianzhiError) => void = () => {}
   readonly #abandoned: Promise<never>
 
@@ -227,6 +228,12 @@ export class Session {
   async close(): Promise<void> {
     const closed = this.#connection.close({ drop: true }).catch(() => {})
     await Promise.race([closed, sleep(closeMs, undefined, { ref: false })])
+    await this.#lock?.close()
+  }
+
+  /** What keeps others out as long as this session lives. */
+  endsWith(lock: { close(): Promise<void> }): void {
+    this.#lock = lock
   }
 }
 

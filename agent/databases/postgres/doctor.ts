@@ -11,26 +11,12 @@ import { findTable, sourceTable } from './table.ts'
 const oldestVersion = 130_000
 const clockLimitMs = 60_000
 
-export async function doctor(
-  open: () => Promise<Connection>,
-  sources: readonly SourceTable[],
-  sinks: readonly SinkTable[],
-): Promise<Check[]> {
-  let connection: Connection
-  try {
-    connection = await open()
-  } catch (error) {
-    return [failed('connection', error)]
-  }
-  try {
-    const watched = sources.filter((source) => !onlyReads(source))
-    const checks = await serverChecks(connection, watched.length + sinks.length > 0)
-    for (const source of watched) checks.push(...(await attempt(`source ${source.table}`, () => sourceChecks(connection, source))))
-    for (const sink of sinks) checks.push(...(await attempt(`sink ${sink.table}`, () => sinkChecks(connection, sink))))
-    return checks
-  } finally {
-    await connection.close()
-  }
+export async function doctor(connection: Connection, sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
+  const watched = sources.filter((source) => !onlyReads(source))
+  const checks = await serverChecks(connection, watched.length + sinks.length > 0)
+  for (const source of watched) checks.push(...(await attempt(`source ${source.table}`, () => sourceChecks(connection, source))))
+  for (const sink of sinks) checks.push(...(await attempt(`sink ${sink.table}`, () => sinkChecks(connection, sink))))
+  return checks
 }
 
 function failed(name: string, error: unknown): Check {

@@ -95,11 +95,11 @@ export class ServerSession implements OwnSession {
     let connection: Connection | undefined
     try {
       connection = await connect(options.url, `qianzhi ${role}`)
-      return new ServerSession(options, connection, await prepare(connection))
+      const own = connection
+      return new ServerSession(options, own, await prepare((sql) => send(own, sql)))
     } catch (error) {
       connection?.close()
-      const code = connectionCode(error) === 'QZ-DB-RIGHTS' ? 'QZ-DB-RIGHTS' : 'QZ-DB-UNREACHABLE'
-      throw new QianzhiError(code, { database: options.name, reason: reasonOf(firstError(error)) }, { cause: error })
+      throw connectError(options, error)
     }
   }
 
@@ -130,15 +130,13 @@ export class ServerSession implements OwnSession {
   }
 
   qualify(table: string): string {
-    const { schema, name } = splitTable(table)
-    return `${schema ?? this.server.schema}.${name}`
+    return qualify(this.server, table)
   }
 
   /** A readable secondary would give rows and forget no queue entry. Throws QZ-DB-READ-ONLY. */
   async requireWritable(): Promise<void> {
     const [row] = await this.query(updateabilityQuery)
     if (row?.[0] !== 'READ_ONLY') return
-    await this.close()
     throw new QianzhiError('QZ-DB-READ-ONLY', { database: this.#options.name, reason: 'Updateability = READ_ONLY' })
   }
 
@@ -151,7 +149,6 @@ export class ServerSession implements OwnSession {
         return
       }
       if (Date.now() < patience) continue
-      this.#connection.close()
       throw new QianzhiError('QZ-AGENT-CLONED', { database: this.#options.name })
     }
   }
@@ -193,6 +190,17 @@ export class ServerSession implements OwnSession {
 
 /** Null where a compatible server does not know the property. */
 const updateabilityQuery = `select convert(nvarchar(20), databasepropertyex(db_name(), 'Updateability'))`
+
+export function connectError({ name }: DatabaseOptions, error: unknown): QianzhiError {
+  const code = connectionCode(error) === 'QZ-DB-RIGHTS' ? 'QZ-DB-RIGHTS' : 'QZ-DB-UNREACHABLE'
+  return new QianzhiError(code, { database: name, reason: reasonOf(firstError(error)) }, { cause: error })
+}
+
+/** `schema.table` of a table as configured. */
+export function qualify(server: Pick<Server, 'schema'>, table: string): string {
+  const { schema, name } = splitTable(table)
+  return `${schema ?? server.schema}.${name}`
+}
 
 export function lockStatement(purpose: Purpose): string {
   return `declare @answer int;
@@ -246,9 +254,10 @@ const probe = `select convert(nvarchar(128), serverproperty('ProductVersion')), 
   isnull(schema_name(), N'dbo'), d.collation_name, convert(int, d.snapshot_isolation_state), convert(int, d.is_read_committed_snapshot_on)
 from sys.databases d where d.database_id = db_id()`
 
-async function prepare(connection: Connection): Promise<Server> {
+/** Fixes a session's settings, and asks what must be known of its server. */
+export async function prepare(query: (sql: string) => Promise<RawValue[][]>): Promise<Server> {
   const optional = (sql: string) =>
-    send(connection, sql).then(
+    query(sql).then(
       () => true,
       (error: unknown) => {
         if (isLost(error)) throw error
@@ -257,7 +266,7 @@ async function prepare(connection: Connection): Promise<Server> {
     )
   for (const setting of optionalSettings) await optional(setting)
   const rowcount = await optional('set rowcount 0')
-  const [row] = await send(connection, probe)
+  const [row] = await query(probe)
   const [version, edition, database, schema, collation, snapshot, versioned] = row ?? []
   return {
     version: String(version),

@@ -1,0 +1,161 @@
+/** A database engine over what is its own: opens sessions for each piece of work, takes the lock of those that stay, and closes them. */
+import { codedError } from '../../../protocol/errors.ts'
+import type {
+  Capture,
+  Check,
+  ColumnDescription,
+  Database,
+  DatabaseOptions,
+  Delivery,
+  PreviewRequest,
+  QuarantinedKey,
+  Reading,
+  Row,
+  Rows,
+  SinkTable,
+  SourceTable,
+  TableListing,
+} from '../../database.ts'
+import { QuarantineBook } from './quarantine-book.ts'
+import type { BookDialect, BookSession } from './session.ts'
+
+/** What a session is for: messages and the server's list of sessions name it. */
+export type Role = 'capture' | 'delivery' | 'reading' | 'command' | 'doctor'
+
+export interface Closable {
+  close(): Promise<void>
+}
+
+/** An engine's own part. `Brief` is a session for one piece of work. */
+export interface TableEngine<Session extends Closable, Brief extends Closable = Session> {
+  open(options: DatabaseOptions, role: Role): Promise<Session>
+  /** A session that is closed after one piece of work. */
+  openBrief(options: DatabaseOptions, role: Role): Promise<Brief>
+  /** Closes what brief sessions share. */
+  end?(): Promise<void>
+  /** Refuses a standby, and keeps a second agent out while the session lives. Throws QZ-DB-READ-ONLY, QZ-AGENT-CLONED. */
+  hold(session: Session, role: 'capture' | 'delivery', options: DatabaseOptions): Promise<void>
+  capture(session: Session, sources: readonly SourceTable[], options: DatabaseOptions): Promise<Capture>
+  reading(session: Session): Promise<Reading>
+  deliver(session: Session): Delivery
+  /** Reading only, and not for long; `table` names what is read in a message. */
+  readOnly<T>(session: Brief, table: string, work: () => Promise<T>): Promise<T>
+  describe(session: Brief, table: string): Promise<ColumnDescription[]>
+  tables(session: Brief, limit: number): Promise<TableListing[]>
+  sample(session: Brief, table: string, columns: readonly string[], rows: number): Promise<Row[]>
+  previewRows(session: Brief, source: SourceTable, request: PreviewRequest): Promise<Rows>
+  supplyTable(session: Brief, source: SourceTable): Promise<string[]>
+  setupScript(session: Brief, source: SourceTable, runtimeUser: string | undefined): Promise<string[]>
+  teardownScript(session: Brief, source: SourceTable): Promise<string[]>
+  /** Statements in this order, on one session. */
+  run(session: Brief, statements: readonly string[]): Promise<void>
+  /** Where the quarantines are, and which ends have one. */
+  books(session: Brief): Promise<{ session: BookSession; dialect: BookDialect; there: { source: boolean; sink: boolean } }>
+  doctor(session: Brief, sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]>
+}
+
+/** Connects only when something is asked of it. */
+export class TableDatabase<Session extends Closable, Brief extends Closable = Session> implements Database {
+  readonly options: DatabaseOptions
+  readonly #engine: TableEngine<Session, Brief>
+
+  constructor(options: DatabaseOptions, engine: TableEngine<Session, Brief>) {
+    this.options = options
+    this.#engine = engine
+  }
+
+  openCapture(sources: readonly SourceTable[]): Promise<Capture> {
+    return this.#holding('capture', (session) => this.#engine.capture(session, sources, this.options))
+  }
+
+  async openReading(): Promise<Reading> {
+    return this.#engine.reading(await this.#engine.open(this.options, 'reading'))
+  }
+
+  openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
+    return this.#holding('delivery', async (session) => this.#engine.deliver(session))
+  }
+
+  describe(table: string): Promise<ColumnDescription[]> {
+    return this.#briefly((session) => this.#engine.describe(session, table))
+  }
+
+  tables(limit: number): Promise<TableListing[]> {
+    return this.#reading(this.options.name, (session) => this.#engine.tables(session, limit))
+  }
+
+  sample(table: string, columns: readonly string[], rows: number): Promise<Row[]> {
+    return this.#reading(table, (session) => this.#engine.sample(session, table, columns, rows))
+  }
+
+  previewRows(source: SourceTable, request: PreviewRequest): Promise<Rows> {
+    return this.#reading(source.table, (session) => this.#engine.previewRows(session, source, request))
+  }
+
+  supplyTable(source: SourceTable): Promise<string[]> {
+    return this.#briefly((session) => this.#engine.supplyTable(session, source))
+  }
+
+  setupScript(source: SourceTable, runtimeUser?: string): Promise<string[]> {
+    return this.#briefly((session) => this.#engine.setupScript(session, source, runtimeUser))
+  }
+
+  teardownScript(source: SourceTable): Promise<string[]> {
+    return this.#briefly((session) => this.#engine.teardownScript(session, source))
+  }
+
+  run(statements: readonly string[]): Promise<void> {
+    return this.#briefly((session) => this.#engine.run(session, statements))
+  }
+
+  quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {
+    return this.#reading(this.options.name, async (brief) => {
+      const { session, dialect, there } = await this.#engine.books(brief)
+      return new QuarantineBook(session, dialect).list(there, name, limit)
+    })
+  }
+
+  async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
+    let session: Brief
+    try {
+      session = await this.#engine.openBrief(this.options, 'doctor')
+    } catch (error) {
+      const coded = codedError(error)
+      return [{ name: 'connection', ok: false, zh: coded.text('zh'), en: coded.text('en') }]
+    }
+    try {
+      return await this.#engine.doctor(session, sources, sinks)
+    } finally {
+      await session.close()
+    }
+  }
+
+  /** Captures, readings and deliveries close their own sessions. */
+  async close(): Promise<void> {
+    await this.#engine.end?.()
+  }
+
+  async #holding<T>(role: 'capture' | 'delivery', open: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.#engine.open(this.options, role)
+    try {
+      await this.#engine.hold(session, role, this.options)
+      return await open(session)
+    } catch (error) {
+      await session.close()
+      throw error
+    }
+  }
+
+  #reading<T>(table: string, work: (session: Brief) => Promise<T>): Promise<T> {
+    return this.#briefly((session) => this.#engine.readOnly(session, table, () => work(session)))
+  }
+
+  async #briefly<T>(work: (session: Brief) => Promise<T>): Promise<T> {
+    const session = await this.#engine.openBrief(this.options, 'command')
+    try {
+      return await work(session)
+    } finally {
+      await session.close()
+    }
+  }
+}
