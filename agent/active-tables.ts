@@ -1,6 +1,7 @@
 import { codedError, QianzhiError } from '../protocol/errors.ts'
 import type { Policy, Receive } from '../protocol/policy.ts'
-import { engineOf, sinkName, type AgentConfig, type SinkConfig } from './config/config.ts'
+import { sinkName, type AgentConfig, type SinkConfig } from './config/config.ts'
+import { engineOf } from './databases/index.ts'
 import type { SinkTable, SourceTable } from './database.ts'
 import { setFault, type StatusBoard } from './status/board.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, tableConflict } from './config/tables.ts'

@@ -132,6 +132,20 @@ export interface SinkTable {
   files?: SinkFiles
 }
 
+/** Columns that delivery adds to a table: 注明出处, the stream's place, when it came, and whether the source has deleted the row. */
+export const addedColumns = {
+  source: 'qz_source',
+  position: 'qz_position',
+  received: 'qz_received_at',
+  deleted: 'qz_deleted',
+} as const
+
+/** A route's rows of its table, without those that are only marked as deleted. */
+export function deliveredRows({ source, deletes }: Pick<SinkTable, 'source' | 'deletes'>): NonNullable<SourceTable['rowFilter']> {
+  const own = { column: addedColumns.source, value: source }
+  return deletes === 'mark' ? [own, { column: addedColumns.deleted, value: '0' }] : [own]
+}
+
 export interface DatabaseOptions {
   /** Name in the configuration: for messages. */
   name: string

@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../protocol/errors.ts'
-import { engineOf } from '../config/config.ts'
+import { engineOf, type Engine } from '../databases/index.ts'
 import { callControl } from '../operator/control.ts'
 import { onlyReads, type CaptureMode, type Database, type SourceTable } from '../database.ts'
 import { removeSourceStore } from '../folders/store/stores.ts'
@@ -111,17 +111,18 @@ async function limitsOfCapture(database: Database, source: SourceTable) {
  * statement is a batch: a trigger must be the first of its own. SQL*Plus runs a block of PL/SQL, which ends with a semicolon of its own,
  * when a line holds nothing but a slash.
  */
-export function forClient(statement: string, engine: string): string {
-  if (engine === 'sqlserver') return `${statement}\nGO\n`
-  if (engine === 'oracle' && /^(begin|declare|create trigger)\s/.test(statement)) return `${statement};\n/\n`
-  return engine === 'mysql' && statement.includes(';') ? `DELIMITER $$\n${statement}$$\nDELIMITER ;\n` : `${statement};\n`
+export function forClient(statement: string, client: Engine['client']): string {
+  if (client === 'batches') return `${statement}\nGO\n`
+  if (client === 'sqlplus' && /^(begin|declare|create trigger)\s/.test(statement)) return `${statement};\n/\n`
+  return client === 'delimiter' && statement.includes(';') ? `DELIMITER $$\n${statement}$$\nDELIMITER ;\n` : `${statement};\n`
 }
 
 function printScript({ print, say }: CommandDeps, url: string, source: SourceTable, script: readonly string[]): void {
   say(`-- 资源 ${source.resource},表 ${source.table}`, `-- resource ${source.resource}, table ${source.table}`)
   // SQL*Plus would ask for a value wherever a text holds an ampersand.
-  if (engineOf('', url) === 'oracle') print('set define off\n')
-  for (const statement of script) print(forClient(statement.replace(/;\s*$/, ''), engineOf('', url)))
+  const { client } = engineOf('', url)
+  if (client === 'sqlplus') print('set define off\n')
+  for (const statement of script) print(forClient(statement.replace(/;\s*$/, ''), client))
 }
 
 async function watchedTables(deps: CommandDeps): Promise<{ database: Database; source: SourceTable }[]> {

@@ -4,16 +4,8 @@ import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../../protocol/configuration.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { hoursPattern } from './hours.ts'
-import {
-  FolderConfig,
-  FolderSink,
-  folderScheme,
-  FolderSource,
-  placedSink,
-  placedSource,
-  resolveFolders,
-  type ResolvedFolder,
-} from './folders.ts'
+import { FolderConfig, FolderSink, FolderSource, placedSink, placedSource, resolveFolders, type ResolvedFolder } from './folders.ts'
+import { engineOf } from '../databases/index.ts'
 import { CarryConfig, checkCarry, GapConfig, gapOf } from './gaps.ts'
 import { captureModes } from '../database.ts'
 import { LocalColumn, mappingFault } from './mapping.ts'
@@ -296,20 +288,4 @@ function checkFolders({ sources, sinks }: AgentConfig): void {
 function checkTwice(names: string[], key: string): void {
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw new QianzhiError('QZ-CONFIG', { key, reason: `${twice} is named twice` })
-}
-
-export type Engine = 'postgres' | 'mysql' | 'sqlserver' | 'oracle' | 'folder'
-
-/** The engine that a database URL names. Throws QZ-CONFIG. */
-export function engineOf(name: string, url: string): Engine {
-  const scheme = /^(\w+):\/\//.exec(url)?.[1]
-  if (scheme === 'postgres' || scheme === 'postgresql') return 'postgres'
-  if (scheme === 'mysql' || scheme === 'mariadb') return 'mysql'
-  if (scheme === 'sqlserver' || scheme === 'mssql') return 'sqlserver'
-  if (scheme === 'oracle') return 'oracle'
-  if (url.startsWith(folderScheme)) return 'folder'
-  throw new QianzhiError('QZ-CONFIG', {
-    key: `databases.${name}.url`,
-    reason: 'begins with none of postgres://, mysql://, mariadb://, sqlserver://, oracle://',
-  })
 }

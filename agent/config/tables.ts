@@ -1,7 +1,8 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Policy, Receive, Supply } from '../../protocol/policy.ts'
 import type { Item, Schema } from '../../protocol/schema.ts'
-import { chinaTime, engineOf, type AgentConfig, type ColumnNames, type Engine, type SinkConfig, type SourceConfig } from './config.ts'
+import { engineOf, type Engine } from '../databases/index.ts'
+import { chinaTime, type AgentConfig, type ColumnNames, type SinkConfig, type SourceConfig } from './config.ts'
 import { sinkFiles, sourceFiles } from './folders.ts'
 import { mappedColumn } from './mapping.ts'
 import type { MappedColumn, SinkTable, SourceTable } from '../database.ts'
@@ -13,7 +14,7 @@ export function sourceTable(config: SourceConfig, supply: Supply, engine: Engine
   return {
     resource: config.resource,
     table: config.table,
-    capture: files ? 'files' : (config.capture ?? (engine === 'sqlserver' ? 'tracking' : 'triggers')),
+    capture: files ? 'files' : (config.capture ?? engine.capture),
     ...(files && { files }),
     ...(config.query !== undefined && { query: config.query }),
     ...scanSettings(config, timezone),
@@ -42,11 +43,12 @@ export function sinkTable(
 ): SinkTable {
   const engine = engineOf(config.database, databases[config.database]!.url)
   const files = sinkFiles(config, timezone)
+  // Files are called by their resource, which is one of its kind in a folder.
   return {
     ...(files && { files }),
     route: receive.route,
     resource: receive.schema.resource,
-    table: config.table ?? deliveredName(engine, receive),
+    table: config.table ?? (files ? receive.schema.resource : deliveredName(engine, receive)),
     schema: receive.schema,
     columns: mapColumns(receive.schema, receive.items, config.columns),
     source: receive.schema.agency,
@@ -55,10 +57,8 @@ export function sinkTable(
   }
 }
 
-/** Files are called by their resource, which is one of its kind in a folder. */
-function deliveredName(engine: Engine, { schema }: Receive): string {
-  if (engine === 'folder') return schema.resource
-  return engine === 'postgres' ? `delivered.${schema.table}` : schema.table
+function deliveredName({ deliveredIn }: Engine, { schema }: Receive): string {
+  return deliveredIn === '' ? schema.table : `${deliveredIn}.${schema.table}`
 }
 
 /** A name that the schema does not have (any more) maps nothing: see `unknownColumns`. */

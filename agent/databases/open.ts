@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
 import type { SigningKey } from '../../protocol/signature.ts'
 import { signStatement } from '../../protocol/signature.ts'
-import { engineOf, type AgentConfig } from '../config/config.ts'
+import type { AgentConfig } from '../config/config.ts'
 import type { Database, FileCounts, FolderSettings } from '../database.ts'
-import { engines } from './index.ts'
+import { engineOf } from './index.ts'
 
 /** What a folder in a database's place needs of the agent. */
 export interface DatabaseOwner {
@@ -17,9 +17,9 @@ export interface DatabaseOwner {
 /** A configured database; `url` in the place of its own where a DBA's account is to be used. */
 export async function openDatabase(config: AgentConfig, name: string, owner: DatabaseOwner, url?: string): Promise<Database> {
   const entry = config.databases[name]!
-  const engine = engineOf(name, url ?? entry.url)
   const folder = folderSettings(config, name, owner)
-  return engines[engine]!({ name, url: url ?? entry.url, pace: entry.pace ?? 50, ...(folder && { folder }) })
+  const options = { name, url: url ?? entry.url, pace: entry.pace ?? 50, ...(folder && { folder }) }
+  return engineOf(name, options.url).open(options)
 }
 
 function folderSettings(

@@ -2,9 +2,9 @@ import type { ReconcileQuestion } from '../../protocol/reconciliation.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { deliverableItems, type Item } from '../../protocol/schema.ts'
-import { deletedColumn, sourceColumn } from '../databases/postgres/sql.ts'
-import { engineOf, type AgentConfig, type Engine } from '../config/config.ts'
-import type { Row, SinkTable, SourceTable } from '../database.ts'
+import type { AgentConfig } from '../config/config.ts'
+import { engineOf } from '../databases/index.ts'
+import { deliveredRows, type Row, type SinkTable, type SourceTable } from '../database.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor } from '../config/tables.ts'
 
 /** One side of a route as it is read for a reconciliation. */
@@ -56,7 +56,7 @@ function deliveredTable(config: Tables, policy: Policy | undefined, wanted: Want
     const delivered = sinkTable(sink, receive, config)
     const items = delivered.columns.map(({ item, mapping }) => mapping?.item ?? item)
     requireSame(wanted, receive.schema.version, items)
-    const table = readBack(delivered, engineOf(sink.database, config.databases[sink.database]!.url))
+    const table = readBack(delivered)
     return { side: 'target', database: sink.database, table, items, whole: table, places: items.map((_, i) => i) }
   }
   throw new QianzhiError('QZ-ROUTE-ENDED', { route: wanted.route, reason: 'it is not in the policy, or has no sink here' })
@@ -72,15 +72,13 @@ function requireSame(wanted: Wanted, version: number, items: readonly Item[]): v
  * A delivered table as a source: this route's rows alone, without those that are only marked as deleted. Rows without this agency in
  * `qz_source` are none of the route's, whoever wrote them.
  */
-function readBack(sink: SinkTable, engine: Engine): SourceTable {
-  const rowFilter = [{ column: sourceColumn, value: sink.source }]
-  if (sink.deletes === 'mark') rowFilter.push({ column: deletedColumn, value: engine === 'postgres' ? 'false' : '0' })
+function readBack(sink: SinkTable): SourceTable {
   return {
     resource: sink.resource,
     table: sink.table,
     route: sink.route,
     capture: 'compare',
-    rowFilter,
+    rowFilter: deliveredRows(sink),
     schema: sink.schema,
     columns: sink.columns.map((column) => ({ ...column, item: widest(column.item) })),
     zeroDates: 'refuse',

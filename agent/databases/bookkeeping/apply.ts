@@ -11,7 +11,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { showPosition, type Position } from '../../../protocol/position.ts'
-import type { Applied, Change, Replayed, Row, SinkTable, SourceTable } from '../../database.ts'
+import {
+  addedColumns,
+  deliveredRows,
+  type Applied,
+  type Change,
+  type Replayed,
+  type Row,
+  type SinkTable,
+  type SourceTable,
+} from '../../database.ts'
 import { changeOf, isWhole, keptAt, keyAt, keyHash, keysOf, type KeptRow, type PreparedBatch, type QuarantinedRow } from './batch.ts'
 import type { QuarantineBook } from './quarantine-book.ts'
 import type { RouteBook } from './route-book.ts'
@@ -239,7 +248,8 @@ function positionBigint({ epoch, seq }: Position): bigint {
 
 /** A delivered table as a source of its keys and of the position behind them; this source's rows alone. */
 function deliveredKeys(sink: SinkTable, table: string): SourceTable {
-  const position = { id: 'qz_position', name: 'qz_position', label: '', type: 'integer', openness: 'internal' } as const
+  const { position: name } = addedColumns
+  const position = { id: name, name, label: '', type: 'integer', openness: 'internal' } as const
   const keys = sink.columns.filter(({ item }) => item.key).map(({ item, column }) => ({ item, column }))
   return {
     resource: sink.resource,

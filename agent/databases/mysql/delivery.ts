@@ -6,12 +6,11 @@ import { prepareBatch } from '../bookkeeping/batch.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
 import type { BatchWriter, EndedColumn, Shape, SinkEngine, Target } from '../bookkeeping/sink-engine.ts'
 import { bookSession, dialect, hasBooks, makeBooks } from './books.ts'
-import { place, readTable, unfit } from './catalog.ts'
+import { readTable, unfit } from './catalog.ts'
 import { errorNumber, isContention, isMissing, type Session } from './connection.ts'
-import { safeName } from './names.ts'
 import { MysqlReading } from './reading.ts'
 import { shapeOf } from './schema-drift.ts'
-import { dropColumns, holdsOthers, makeShadow, renameShadow, replaceRows } from './shadow.ts'
+import { dropColumns, holdsOthers, makeShadow, partTable, renameShadow, replaceRows } from './shadow.ts'
 import { followItems, followSchema, keyOf, provideTable, wasDelivered } from './shape.ts'
 import { deliveryFault, quoteTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
 import { MysqlWriter, Stages } from './writing.ts'
@@ -137,11 +136,4 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
   isContention(error: unknown): boolean {
     return isContention(error)
   }
-}
-
-/** The table of a part, as configured or its shadow beside it: of a shared table each route has its own. */
-export function partTable(session: Session, sink: Pick<SinkTable, 'table' | 'route' | 'shared'>, part: Part | 'old'): string {
-  if (part === 'live') return sink.table
-  const { database, name } = place(session, sink.table)
-  return `${database}.${safeName(`qz_${part}_${name.toLowerCase()}${sink.shared ? `_${sink.route}` : ''}`, 64)}`
 }

@@ -1,10 +1,10 @@
 /** The shadow of a delivered table: how it is made, and how its rows or the table itself take the live one's place. */
 import { positionNumber, type ChainPosition } from '../../../protocol/position.ts'
-import type { Row, SinkTable } from '../../database.ts'
+import type { Part, Row, SinkTable } from '../../database.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
-import { readTable, type CatalogTable } from './catalog.ts'
+import { place, readTable, type CatalogTable } from './catalog.ts'
 import type { Session } from './connection.ts'
-import { partTable } from './delivery.ts'
+import { safeName } from './names.ts'
 import { exchangeKey, keyOf } from './shape.ts'
 import {
   addedColumns,
@@ -19,6 +19,13 @@ import {
   type ApplyTable,
 } from './sql.ts'
 import { keysCondition } from './writing.ts'
+
+/** The table of a part, as configured or its shadow beside it: of a shared table each route has its own. */
+export function partTable(session: Session, sink: Pick<SinkTable, 'table' | 'route' | 'shared'>, part: Part | 'old'): string {
+  if (part === 'live') return sink.table
+  const { database, name } = place(session, sink.table)
+  return `${database}.${safeName(`qz_${part}_${name.toLowerCase()}${sink.shared ? `_${sink.route}` : ''}`, 64)}`
+}
 
 /**
  * An empty table with the sink's present columns. One that will be renamed into the live table's place keeps that one's indexes and the

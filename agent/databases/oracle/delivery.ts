@@ -5,16 +5,15 @@ import type { PreparedBatch } from '../bookkeeping/batch.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
 import type { BatchWriter, EndedColumn, Shape, SinkEngine, Target } from '../bookkeeping/sink-engine.ts'
 import { bookSession, dialectOf, hasBooks, makeBooks } from './books.ts'
-import { findColumn, place, readTable, unfit } from './catalog.ts'
+import { findColumn, readTable, unfit } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { errorNumber, isContention, isMissing } from './errors.ts'
-import { safeName } from './names.ts'
 import { OracleReading } from './reading.ts'
 import { ShapeReader } from './schema-drift.ts'
-import { dropColumns, dropTable, holdsOthers, makeShadow, renameShadow, replaceRows } from './shadow.ts'
+import { dropColumns, dropTable, holdsOthers, makeShadow, partTable, renameShadow, replaceRows } from './shadow.ts'
 import { followItems, followSchema, keyOf, provideTable, wasDelivered } from './shape.ts'
 import type { ApplyTable } from './sql-rows.ts'
-import { madeName, quoteName, sourceColumn } from './sql.ts'
+import { quoteName, sourceColumn } from './sql.ts'
 import { OracleWriter, prepareRows } from './writing.ts'
 
 /** What the table itself forbids: 932 types that do not go together, 1720 a view, and their kin; 1031 has a code already. */
@@ -146,12 +145,4 @@ export class OracleSinks implements SinkEngine<ApplyTable> {
   isContention(error: unknown): boolean {
     return isContention(error)
   }
-}
-
-/** The table of a part, as configured or its shadow beside it: of a shared table each route has its own. */
-export function partTable(session: Session, sink: Pick<SinkTable, 'table' | 'route' | 'shared'>, part: Part | 'old'): string {
-  if (part === 'live') return sink.table
-  const { owner, name } = place(session, sink.table)
-  const prefix = part === 'shadow' ? 'QZ_SHADOW_' : 'QZ_OLD_'
-  return `${madeName(owner)}.${prefix}${safeName(`${name.toLowerCase()}${sink.shared ? `_${sink.route}` : ''}`, 20)}`
 }

@@ -1,10 +1,10 @@
 /** The shadow of a delivered table: how it is made, and how its rows or the table itself take the live one's place. */
 import { positionNumber, type ChainPosition } from '../../../protocol/position.ts'
-import type { Row, SinkTable } from '../../database.ts'
+import type { Part, Row, SinkTable } from '../../database.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
-import { findColumn, readTable, sameName, type CatalogTable } from './catalog.ts'
+import { findColumn, place, readTable, sameName, type CatalogTable } from './catalog.ts'
 import type { Session } from './connection.ts'
-import { partTable } from './delivery.ts'
+import { safeName } from './names.ts'
 import { alter, keyOf } from './shape.ts'
 import { mergeTable, type ApplyTable } from './sql-rows.ts'
 import {
@@ -19,6 +19,14 @@ import {
   tableComments,
 } from './sql.ts'
 import { keptAddresses, removeAddresses } from './writing.ts'
+
+/** The table of a part, as configured or its shadow beside it: of a shared table each route has its own. */
+export function partTable(session: Session, sink: Pick<SinkTable, 'table' | 'route' | 'shared'>, part: Part | 'old'): string {
+  if (part === 'live') return sink.table
+  const { owner, name } = place(session, sink.table)
+  const prefix = part === 'shadow' ? 'QZ_SHADOW_' : 'QZ_OLD_'
+  return `${madeName(owner)}.${prefix}${safeName(`${name.toLowerCase()}${sink.shared ? `_${sink.route}` : ''}`, 20)}`
+}
 
 /**
  * An empty table with the sink's present columns. One that will be renamed into the live table's place keeps the receiver's own columns

@@ -102,7 +102,7 @@ const unicode = { unicode: true }
 const gbk = { unicode: false }
 const source = sourceOf(everyType)
 const script = (statements: readonly string[]): string =>
-  statements.map((statement) => forClient(statement.replace(/;\s*$/, ''), 'oracle')).join('\n')
+  statements.map((statement) => forClient(statement.replace(/;\s*$/, ''), 'sqlplus')).join('\n')
 
 t.test('tables that are made', async (t) => {
   golden(t, 'supply-table', script(supplyTable('app.licence', everyType, source.columns, unicode)))
