@@ -45,26 +45,25 @@ const ranks = {
 } as const
 
 /** Imports against the ranks, each with its reason. */
-const exceptions: { from: string; to: string; reason: string }[] = [
+const exceptions: { from?: string; to: string; reason: string }[] = [
   {
     from: 'agent/folders/delivery.ts',
     to: 'agent/gaps/batch-sink.ts',
     reason: 'what a folder holds is named in one table; batches for a one-way gap are loaded when a route wants them',
   },
   {
-    from: 'agent/reconciliation/table.ts',
-    to: 'agent/databases/postgres/sql.ts',
-    reason: 'the names of the columns that delivery adds, which are the same in every engine',
+    to: 'agent/databases/index.ts',
+    reason: 'the list of engines: whoever reads a database URL asks it; it loads an engine when that is first used',
   },
 ]
 
 /** Files whose circles stand for now. */
-const circles = ['agent/outbound.ts', 'agent/databases/mysql/shadow.ts', 'agent/databases/oracle/shadow.ts']
+const circles = ['agent/outbound.ts']
 
 const imports = ['agent', 'hub', 'protocol', 'config-examples', 'test'].flatMap(sources).flatMap(importsOf)
 
 function isException({ from, to }: Import): boolean {
-  return exceptions.some((exception) => exception.from === from && exception.to === to)
+  return exceptions.some((exception) => exception.to === to && (exception.from ?? from) === from)
 }
 
 /** The imports which a rule forbids, as lines a failure shows. */
@@ -117,8 +116,8 @@ t.test('imports run from higher rooms to lower ones', async (t) => {
 t.test('each exception is one', async (t) => {
   for (const exception of exceptions)
     t.ok(
-      imports.some((found) => isException(found) && found.from === exception.from),
-      exception.from,
+      imports.some((found) => isUpward(found) && found.to === exception.to && (exception.from ?? found.from) === found.from),
+      exception.to,
     )
 })
 
