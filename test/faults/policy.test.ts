@@ -15,13 +15,29 @@ import { equal, faulted, flowing, logged, logLength, makeLine, sinkOf, sourceOf,
 const server = await startPostgres()
 t.teardown(() => server.stop())
 
-t.test('a grant', async (test) => {
+t.test('a line, and its grant', async (test) => {
   const line = await startLine(test, { server })
+  await test.test('the hub is away for a while: an agent with a valid policy goes on by itself', async (away) => {
+    const writer = new Writer(line)
+    await line.exchange.hub.end('SIGKILL')
+    await faulted(() => sinkOf(line), 'QZ-HUB-UNREACHABLE')
+    for (const agent of [line.provider, line.receiver]) {
+      await agent.program.end()
+      agent.program.start()
+    }
+    await faulted(() => sourceOf(line), 'QZ-HUB-UNREACHABLE')
+    line.exchange.hub.start()
+    await line.exchange.ready()
+    await flowing(line)
+    await writer.stop()
+    await equal(away, line)
+  })
+
   await test.test('is suspended and resumed: nothing is lost', async (suspended) => {
     const writer = new Writer(line)
     await line.exchange.office('grant', 'suspend', line.grant, '--reason', '核查')
     await faulted(() => sinkOf(line), 'QZ-ROUTE-ENDED')
-    suspended.match((await sinkOf(line))?.fault?.zh, /suspended/)
+    suspended.match((await sinkOf(line))?.fault?.en, /suspended/)
     await providerGoesOn(line)
     await line.exchange.office('grant', 'resume', line.grant)
     await flowing(line)
@@ -33,7 +49,7 @@ t.test('a grant', async (test) => {
     const writer = new Writer(line)
     await line.exchange.office('grant', 'revoke', line.grant, '--reason', '事由')
     await faulted(() => sinkOf(line), 'QZ-ROUTE-ENDED')
-    revoked.match((await sinkOf(line))?.fault?.zh, /revoked/)
+    revoked.match((await sinkOf(line))?.fault?.en, /revoked/)
     revoked.ok(logged(line.receiver, 'QZ-ROUTE-ENDED'), 'and its log says so')
     const rows = await tableRows(line.target, line.table, villageColumns)
     await providerGoesOn(line)
@@ -160,23 +176,6 @@ t.test('a policy', async (test) => {
   await flowing(line)
   await writer.stop()
   await equal(test, line, 'a new policy, and all flows')
-})
-
-t.test('the hub is away for a while: an agent with a valid policy goes on by itself', async (test) => {
-  const line = await startLine(test, { server })
-  const writer = new Writer(line)
-  await line.exchange.hub.end('SIGKILL')
-  await faulted(() => sinkOf(line), 'QZ-HUB-UNREACHABLE')
-  for (const agent of [line.provider, line.receiver]) {
-    await agent.program.end()
-    agent.program.start()
-  }
-  await faulted(() => sourceOf(line), 'QZ-HUB-UNREACHABLE')
-  line.exchange.hub.start()
-  await line.exchange.ready()
-  await flowing(line)
-  await writer.stop()
-  await equal(test, line)
 })
 
 const columnsSql = `select column_name from information_schema.columns where table_schema = 'delivered' and table_name = $1`
