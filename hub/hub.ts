@@ -116,8 +116,8 @@ async function start(
   const mailer = config.mail && startMail({ store, config: config.mail, logger, clock })
   stops.push(async () => mailer?.stop())
 
-  const conductor = new ReconciliationRunner({ store, asks, wakeups, settings: config.reconciliation, logger, clock })
-  stops.push(() => conductor.stop())
+  const reconciliations = new ReconciliationRunner({ store, asks, wakeups, settings: config.reconciliation, logger, clock })
+  stops.push(() => reconciliations.stop())
 
   const certificate = await loadCertificate(config, clock())
   const urls: string[] = [...config.urls]

@@ -18,15 +18,15 @@ export function checkSeparation(roles: readonly Role[]): void {
  * on the other. Throws QZ-RULE where this person is the last of one of the roles that are to go.
  */
 export async function keepAdministrators(query: Query, person: string, going: readonly Role[]): Promise<void> {
-  const affectedAgents = going.filter((role) => administrators.includes(role))
-  if (affectedAgents.length === 0) return
+  const goingPowers = going.filter((role) => administrators.includes(role))
+  if (goingPowers.length === 0) return
   await query(`select pg_advisory_xact_lock(hashtext('last administrator'))`)
   const active = await query<{ person: string; role: Role }>(
     `select r.person, r.role from person_role r join person p on p.id = r.person
      where r.role = any($1) and p.state = 'active'`,
     [administrators],
   )
-  const mine = active.filter((line) => line.person === person && affectedAgents.includes(line.role))
+  const mine = active.filter((line) => line.person === person && goingPowers.includes(line.role))
   const last = mine.find(({ role }) => !active.some((other) => other.role === role && other.person !== person))
   if (!last) return
   const { zh, en } = roleTexts[last.role]

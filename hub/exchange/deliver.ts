@@ -75,8 +75,8 @@ export interface DeliveryRound {
  * Takes batches for several routes, turn by turn, each turn an equal share of the room that is left, until the routes have all, their
  * credit or the room is used up. Whoever has credit gets at least one batch in its turn, however large it is.
  */
-export async function deliverInTurns(turns: DeliveryRound, routes: readonly DeliverableRoute[], room: number): Promise<RoutedBatch[]> {
-  const portions: RoutedBatch[] = []
+export async function deliverInTurns(round: DeliveryRound, routes: readonly DeliverableRoute[], room: number): Promise<RoutedBatch[]> {
+  const routed: RoutedBatch[] = []
   const places = new Map<DeliverableRoute, Position>()
   let waiting = [...routes]
   let left = room
@@ -85,9 +85,9 @@ export async function deliverInTurns(turns: DeliveryRound, routes: readonly Deli
     const again: DeliverableRoute[] = []
     for (const deliverable of waiting) {
       if (left <= 0) break
-      const taken = await takeTurn(turns, deliverable, places, Math.min(share, left, deliverable.credit))
+      const taken = await takeTurn(round, deliverable, places, Math.min(share, left, deliverable.credit))
       for (const bytes of taken.batches) {
-        portions.push({ route: deliverable.route.route, bytes })
+        routed.push({ route: deliverable.route.route, bytes })
         deliverable.credit -= bytes.length
         left -= bytes.length
       }
@@ -95,17 +95,17 @@ export async function deliverInTurns(turns: DeliveryRound, routes: readonly Deli
     }
     waiting = again
   }
-  return portions
+  return routed
 }
 
 /** One turn of one route: its batches as far as the share goes, each reduced to what it may have; `full` where more may be waiting. */
 async function takeTurn(
-  turns: DeliveryRound,
+  round: DeliveryRound,
   deliverable: DeliverableRoute,
   places: Map<DeliverableRoute, Position>,
   share: number,
 ): Promise<{ batches: Buffer[]; full: boolean }> {
-  const ready = await nextBatches(turns, deliverable, places.get(deliverable), share)
+  const ready = await nextBatches(round, deliverable, places.get(deliverable), share)
   if (ready.length > 0) places.set(deliverable, ready.at(-1)!)
   const batches = ready.map(({ sealed, made }) => projectBatch(sealed, itemsToDeliver(made, deliverable.route)))
   // Where less than half was there to take, the next batch can wait for the next poll.
@@ -119,22 +119,22 @@ interface Ready extends StoredBatch {
 }
 
 async function nextBatches(
-  turns: DeliveryRound,
+  round: DeliveryRound,
   deliverable: DeliverableRoute,
   place: Position | undefined,
   share: number,
 ): Promise<Ready[]> {
-  const { log, starts, undelivered } = turns
+  const { log, starts, undelivered } = round
   const { route } = deliverable
-  if (place) return fitting(turns, route, await log.read(route.resource, place, share))
+  if (place) return fitting(round, route, await log.read(route.resource, place, share))
   let next = await nextOf(log, deliverable, share)
   if (typeof next === 'object' && 'read' in next) {
-    const ready = await fitting(turns, route, next.read)
+    const ready = await fitting(round, route, next.read)
     if (ready.length > 0) return ready
     next = { snapshotAfter: next.read[0]!, wanted: next.read.at(-1)! }
   }
   if (typeof next !== 'object' || !('snapshotAfter' in next)) return undelivered(deliverable, next).then(() => [])
-  const snapshot = await snapshotFor(turns, route, next.snapshotAfter, share)
+  const snapshot = await snapshotFor(round, route, next.snapshotAfter, share)
   if (!snapshot) return undelivered(deliverable, { wanted: next.wanted }).then(() => [])
   starts(deliverable, snapshot.began)
   return snapshot.ready
@@ -142,16 +142,16 @@ async function nextBatches(
 
 /** A snapshot of a form that the route takes. Complete ones first: a begun one may never be finished. */
 async function snapshotFor(
-  turns: DeliveryRound,
+  round: DeliveryRound,
   route: Received,
   after: Position | null,
   share: number,
 ): Promise<{ began: Position; ready: Ready[] } | undefined> {
-  const { complete, begun } = await turns.log.state(route.resource)
+  const { complete, begun } = await round.log.state(route.resource)
   for (const snapshot of [complete, begun]) {
     if (!snapshot || !isAfter(snapshot.began, after)) continue
     const { epoch, seq } = snapshot.began
-    const ready = await fitting(turns, route, await turns.log.read(route.resource, { epoch, seq: seq - 1 }, share))
+    const ready = await fitting(round, route, await round.log.read(route.resource, { epoch, seq: seq - 1 }, share))
     if (ready.length > 0) return { began: snapshot.began, ready }
   }
   return undefined

@@ -36,7 +36,7 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
   const routes = routesAsked(view, request)
   const resources = routes.map(({ route }) => route.resource)
   const now = clock()
-  const [policy, notes, portions] = await Promise.all([
+  const [policy, notes, routed] = await Promise.all([
     policyOf(context, view, agent.id, request.policy),
     readStreams(store, [...resources, ...view.supplies.keys()]),
     deliver(context, agent.id, routes, now),
@@ -46,15 +46,15 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
     time: now.toISOString(),
     ...(policy.serial > request.policy && { policy: policy.jws }),
     snapshots: [...view.supplies.keys()].flatMap((resource) => snapshotRequests(resource, notes.get(resource))),
-    routes: request.routes.flatMap(({ route }) => sayOf(route, view.routes.get(route), notes, now)),
+    routes: request.routes.flatMap(({ route }) => routeAnswer(route, view.routes.get(route), notes, now)),
     ...(asks.length > 0 && { asks: asks.map(({ statement }) => statement) }),
-    batches: portions.map(({ route, bytes }) => ({ route, length: bytes.length })),
+    batches: routed.map(({ route, bytes }) => ({ route, length: bytes.length })),
   }
   const asked = asks.map(({ id }) => id)
   const ended = header.routes.flatMap(({ route, code, details }) => (code ? [[route, code, details]] : []))
   const digest = JSON.stringify([request.report.session, header.snapshots, ended])
-  const news = portions.length > 0 || header.policy !== undefined || memory.hasChanges(agent.id, digest, asked)
-  return { header, batches: portions.map(({ bytes }) => bytes), digest, asked, news }
+  const news = routed.length > 0 || header.policy !== undefined || memory.hasChanges(agent.id, digest, asked)
+  return { header, batches: routed.map(({ bytes }) => bytes), digest, asked, news }
 }
 
 function snapshotRequests(resource: string, notes: StreamNotes | undefined): DeliveryHeader['snapshots'] {
@@ -62,7 +62,12 @@ function snapshotRequests(resource: string, notes: StreamNotes | undefined): Del
 }
 
 /** The provider's newest head statement, or why the route gets nothing. */
-function sayOf(id: string, route: Received | undefined, notes: ReadonlyMap<string, StreamNotes>, now: Date): DeliveryHeader['routes'] {
+function routeAnswer(
+  id: string,
+  route: Received | undefined,
+  notes: ReadonlyMap<string, StreamNotes>,
+  now: Date,
+): DeliveryHeader['routes'] {
   const reason = route ? endedBecause(route, now) : unknownRoute
   if (reason !== undefined) {
     const details = { route: id, reason, ...(route?.because && { because: route.because }) }
@@ -90,16 +95,16 @@ async function deliver(context: ExchangeContext, agent: string, routes: readonly
   const open = routes.filter(({ asked, route }) => asked.credit > 0 && endedBecause(route, now) === undefined)
   const heads = open.length > few ? await log.heads(open.map(({ route }) => route.resource)) : undefined
   const asks = new Map(open.map(({ asked, route }) => [deliverable(context, asked, route, heads), asked]))
-  const turns = {
+  const round = {
     log,
     views,
     starts: (route: DeliverableRoute, began: Position) => memory.restarted(asks.get(route)!, began),
     undelivered: (route: DeliverableRoute, next: NoDelivery) => undelivered(context, route, next, now),
   }
-  const portions = await deliverInTurns(turns, memory.inTurn(agent, [...asks.keys()]), limits.answerBytes)
-  const last = portions.at(-1)
+  const routed = await deliverInTurns(round, memory.inTurn(agent, [...asks.keys()]), limits.answerBytes)
+  const last = routed.at(-1)
   if (last) memory.served(agent, last.route)
-  return portions
+  return routed
 }
 
 function deliverable(

@@ -16,7 +16,7 @@ interface Restart {
 
 /** What has to be remembered from one poll of an agent to the next. All of it may be lost: then something is said or sent once more. */
 export class PollMemory {
-  readonly #told = new Map<string, { digest: string; asked: readonly string[] }>()
+  readonly #delivered = new Map<string, { digest: string; asked: readonly string[] }>()
   readonly #lastServed = new Map<string, string>()
   readonly #restarts = new Map<string, Restart>()
   readonly #back = new Map<string, RewoundTo>()
@@ -26,12 +26,12 @@ export class PollMemory {
    * was answered is none.
    */
   hasChanges(agent: string, digest: string, asked: readonly string[]): boolean {
-    const told = this.#told.get(agent)
-    return told?.digest !== digest || asked.some((ask) => !told.asked.includes(ask))
+    const last = this.#delivered.get(agent)
+    return last?.digest !== digest || asked.some((ask) => !last.asked.includes(ask))
   }
 
   markDelivered(agent: string, digest: string, asked: readonly string[]): void {
-    this.#told.set(agent, { digest, asked })
+    this.#delivered.set(agent, { digest, asked })
   }
 
   /** The routes in the order of their turns: first those behind the one that was served last. */

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { dropExpiredRequests } from './agent-requests.ts'
 import { comparePositions, isAfter, type Position } from '../../protocol/position.ts'
@@ -6,6 +5,7 @@ import type { Log, LogState } from '../log.ts'
 import type { Query, Store } from '../store/store.ts'
 import { wantSnapshot } from './streams.ts'
 import type { Wakeups } from '../store/wakeups.ts'
+import { type Rounds, startRounds } from '../store/rounds.ts'
 
 export interface HousekeepingRules {
   /** Days that a stored batch stays at least. */
@@ -138,43 +138,16 @@ async function wantWhereOutgrown({ store, wakeups, rules }: RetentionDeps, resou
   return true
 }
 
-export interface Retention {
-  /** One round now. */
-  run(): Promise<RetentionResult>
-  /** Ends when the round under way is finished. */
-  stop(): Promise<void>
-}
-
-const between = 60_000
+const intervalMs = 60_000
 
 /** Keeps house every minute until stopped. */
-export function startRetention(deps: RetentionDeps): Retention {
-  const ending = new AbortController()
-  let last: Promise<unknown> = Promise.resolve()
-  // One round at a time.
-  const run = (): Promise<RetentionResult> => {
-    const round = last.then(() => applyRetention(deps))
-    last = round.catch(() => {})
-    return round
-  }
-  const looping = keepRunning(run, deps.logger, ending.signal)
-  return {
-    run,
-    async stop() {
-      ending.abort()
-      await Promise.all([looping, last])
+export function startRetention(deps: RetentionDeps): Rounds<RetentionResult> {
+  return startRounds({
+    intervalMs,
+    round: () => applyRetention(deps),
+    done({ trimmed, wanted }) {
+      if (Object.keys(trimmed).length + wanted.length > 0) deps.logger.info({ trimmed, wanted }, 'log kept')
     },
-  }
-}
-
-async function keepRunning(run: () => Promise<RetentionResult>, logger: Logger, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      const { trimmed, wanted } = await run()
-      if (Object.keys(trimmed).length + wanted.length > 0) logger.info({ trimmed, wanted }, 'log kept')
-    } catch (error) {
-      logger.warn({ err: error }, 'housekeeping failed, tries again')
-    }
-    await sleep(between, undefined, { signal }).catch(() => {})
-  }
+    failed: (error) => deps.logger.warn({ err: error }, 'housekeeping failed, tries again'),
+  })
 }

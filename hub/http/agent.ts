@@ -42,8 +42,8 @@ export function agentApi(
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
       // For another one its policy is fetched, and what the hub wants of it: its deliveries are for itself alone.
-      const said = request.query.for === undefined ? request.body : { ...request.body, routes: [] }
-      const delivery = await exchange.poll(await from(request), said, AbortSignal.any([gone.signal, ending.signal]))
+      const body = request.query.for === undefined ? request.body : { ...request.body, routes: [] }
+      const delivery = await exchange.poll(await from(request), body, AbortSignal.any([gone.signal, ending.signal]))
       // A connection that was in use when the server began to close would be kept alive for its whole idle time.
       if (ending.signal.aborted) void reply.header('connection', 'close')
       return reply.type(deliveryMediaType).send(delivery)

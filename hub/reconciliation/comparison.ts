@@ -85,10 +85,10 @@ async function keysOf({ source, target }: Comparison, differing: ReadonlyMap<str
     hashes((one) => one === 'changed'),
     hashes((one) => one === 'extra'),
   ]
-  const told = await source.keys([...missing, ...changed])
+  const keys = await source.keys([...missing, ...changed])
   const others = await target.keys(extra)
   return [
-    ...told.map((key, i) => ({ key, difference: i < missing.length ? ('missing' as const) : ('changed' as const) })),
+    ...keys.map((key, i) => ({ key, difference: i < missing.length ? ('missing' as const) : ('changed' as const) })),
     ...others.map((key) => ({ key, difference: 'extra' as const })),
   ]
 }

@@ -107,19 +107,19 @@ export function keysOfRun(query: Query, id: string): Promise<JudgedKey[]> {
   return query<JudgedKey>('select key, difference, state, side, code from reconciliation_key where reconciliation = $1 order by key', [id])
 }
 
-/** Puts off, or ends, a run that could not go on; compare-and-set on its conductor. */
-export async function putOff(query: Query, id: string, conductor: string, error: Coded, until: Date): Promise<void> {
+/** Puts off, or ends, a run that could not go on; compare-and-set on the runner that has it. */
+export async function putOff(query: Query, id: string, runner: string, error: Coded, until: Date): Promise<void> {
   await query(
     `update reconciliation set state = 'waiting', conductor = null, not_before = $3, code = $4, details = $5, step = null
      where id = $1 and conductor = $2 and state = 'running'`,
-    [id, conductor, until, error.code, JSON.stringify(error.details)],
+    [id, runner, until, error.code, JSON.stringify(error.details)],
   )
 }
 
 export async function failRun(
   store: Pick<Store, 'transaction'>,
   id: string,
-  conductor: string | null,
+  runner: string | null,
   error: Coded,
   now: Date,
 ): Promise<void> {
@@ -127,7 +127,7 @@ export async function failRun(
     const [failed] = await query<{ route: string }>(
       `update reconciliation set state = 'failed', ended_at = $3, code = $4, details = $5, step = null
        where id = $1 and conductor is not distinct from $2 and state in ('waiting', 'running') returning route`,
-      [id, conductor, now, error.code, JSON.stringify(error.details)],
+      [id, runner, now, error.code, JSON.stringify(error.details)],
     )
     if (!failed) return
     await writeAudit(query, {
@@ -145,10 +145,10 @@ export interface Signatures {
   target: string
 }
 
-/** What both have signed: run, keys, audit and notices together. False where the run is not this conductor's any more. */
+/** What both have signed: run, keys, audit and notices together. False where the run is not this runner's any more. */
 export async function finishRun(
   store: Pick<Store, 'transaction'>,
-  { id, conductor, route, now }: { id: string; conductor: string; route: RunRoute; now: Date },
+  { id, runner, route, now }: { id: string; runner: string; route: RunRoute; now: Date },
   { statement, keys }: Compared,
   signatures: Signatures,
 ): Promise<boolean> {
@@ -158,7 +158,7 @@ export async function finishRun(
       `update reconciliation set state = $3, ended_at = $4, statement = $5, source_signature = $6, target_signature = $7, source_agent = $8,
          target_agent = $9, step = null, code = null, details = null
        where id = $1 and conductor = $2 and state = 'running' returning 1`,
-      [id, conductor, outcome, now, JSON.stringify(statement), signatures.source, signatures.target, route.sourceAgent, route.targetAgent],
+      [id, runner, outcome, now, JSON.stringify(statement), signatures.source, signatures.target, route.sourceAgent, route.targetAgent],
     )
     if (ended.length === 0) return false
     await insertKeys(query, id, keys)
@@ -168,7 +168,7 @@ export async function finishRun(
       object: `reconciliation ${id}`,
       details: { route: route.route, rows, ...counts },
     })
-    if (outcome === 'different') await tell(query, id, route, statement)
+    if (outcome === 'different') await notifyDifferent(query, id, route, statement)
     return true
   })
 }
@@ -188,7 +188,7 @@ async function insertKeys(query: Query, id: string, keys: readonly JudgedKey[]):
   )
 }
 
-function tell(query: Query, id: string, route: RunRoute, { remaining, more }: ReconciliationStatement): Promise<void> {
+function notifyDifferent(query: Query, id: string, route: RunRoute, { remaining, more }: ReconciliationStatement): Promise<void> {
   const { provider, receiver, title } = route
   const [zh, en] = more
     ? [`${remaining} 个以上主键不一致,请重新快照`, 'more keys differ than could be followed: take a new snapshot']

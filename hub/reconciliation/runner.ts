@@ -25,10 +25,10 @@ export interface ReconciliationDeps {
 /** Topic that a new run wakes. */
 export const reconciliationTopic = 'reconciliations'
 /** Milliseconds between looks at what is due. */
-const everyLook = 5_000
-const everySchedule = 30_000
-/** Milliseconds after which a run whose conductor says nothing is one that died. */
-const deadAfter = 120_000
+const pollIntervalMs = 5_000
+const scheduleIntervalMs = 30_000
+/** Milliseconds after which a run of whose runner nothing is heard is one that died. */
+const deadAfterMs = 120_000
 
 /** Refusals after which the same may succeed later: the run waits, within its deadline. */
 const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -47,7 +47,7 @@ interface Claimed {
   deadline: Date
 }
 
-/** Starts the runs that are due, and conducts those that wait: a few at once, one at a time for each agent. Any number of hub processes may. */
+/** Starts the runs that are due, and runs those that wait: a few at once, one at a time for each agent. Any number of hub processes may. */
 export class ReconciliationRunner {
   readonly #deps: ReconciliationDeps
   readonly #name = randomUUID()
@@ -77,13 +77,13 @@ export class ReconciliationRunner {
       } catch (error) {
         logger.warn({ err: error }, 'reconciliations not looked at, tried again')
       }
-      await heard.wait(everyLook, signal).catch(() => undefined)
+      await heard.wait(pollIntervalMs, signal).catch(() => undefined)
     }
   }
 
   async #look(): Promise<void> {
     await this.#interruptDead()
-    if (performance.now() - this.#scheduled > everySchedule) {
+    if (performance.now() - this.#scheduled > scheduleIntervalMs) {
       this.#scheduled = performance.now()
       await scheduleRuns(this.#deps)
     }
@@ -104,7 +104,7 @@ export class ReconciliationRunner {
     await store.query(
       `update reconciliation set state = 'waiting', conductor = null, step = null, not_before = $1, code = 'QZ-RECONCILE-INTERRUPTED', details = jsonb_build_object('run', id)
        where state = 'running' and beat_at < $2`,
-      [clock(), new Date(clock().getTime() - deadAfter)],
+      [clock(), new Date(clock().getTime() - deadAfterMs)],
     )
     const late = await store.query<{ id: string; deadline: Date }>(
       `select id, deadline from reconciliation where state = 'waiting' and deadline < $1`,
@@ -130,7 +130,7 @@ export class ReconciliationRunner {
     const beating = new AbortController()
     const beats = this.#beat(id, beating.signal)
     try {
-      await this.#conduct(claimed)
+      await this.#reconcile(claimed)
     } catch (error) {
       const coded = codedError(error)
       const stopped = this.#ending.signal.aborted
@@ -150,12 +150,12 @@ export class ReconciliationRunner {
   async #beat(id: string, signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#deps
     while (!signal.aborted) {
-      await sleep(deadAfter / 4, undefined, { signal }).catch(() => undefined)
+      await sleep(deadAfterMs / 4, undefined, { signal }).catch(() => undefined)
       if (!signal.aborted) await store.query('update reconciliation set beat_at = $2 where id = $1', [id, clock()]).catch(() => undefined)
     }
   }
 
-  async #conduct({ id, route: name, repair, deadline }: Claimed): Promise<void> {
+  async #reconcile({ id, route: name, repair, deadline }: Claimed): Promise<void> {
     const { store, asks, clock, logger } = this.#deps
     const route = await this.#routeOf(name)
     const salt = newSalt()
@@ -176,7 +176,7 @@ export class ReconciliationRunner {
     const compared = await compare({ run: id, salt, route, source, target, repair, now: clock })
     const { statement } = compared
     const signatures = { source: await source.sign(statement), target: await target.sign(statement) }
-    await finishRun(store, { id, conductor: this.#name, route, now: clock() }, compared, signatures)
+    await finishRun(store, { id, runner: this.#name, route, now: clock() }, compared, signatures)
     logger.info(
       { run: id, route: name, outcome: statement.outcome, rows: statement.target.rows, differing: statement.differing },
       'reconciled',

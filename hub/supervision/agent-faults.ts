@@ -35,7 +35,7 @@ interface Held {
 interface Known {
   line: string
   code: string
-  told: Date | null
+  notified: Date | null
   gone: Date | null
 }
 
@@ -43,20 +43,20 @@ interface Known {
  * Tells those who must act of each line that is held, and of a morning line that is missing: once, and once when it is over. Told again
  * only where it comes again after that.
  */
-export async function tellOfFaults(query: Query, agent: ReportingAgent, now: Date, morningMinutes: number): Promise<void> {
+export async function notifyOfFaults(query: Query, agent: ReportingAgent, now: Date, morningMinutes: number): Promise<void> {
   const held = [...heldLines(agent.report), ...missingMorning(agent, now, morningMinutes)]
-  const known = await query<Known>('select line, code, told_at as told, gone_at as gone from agent_fault where agent = $1', [agent.id])
+  const known = await query<Known>('select line, code, told_at as notified, gone_at as gone from agent_fault where agent = $1', [agent.id])
   const same = (a: { line: string; code: string }) => (b: { line: string; code: string }) => a.line === b.line && a.code === b.code
   for (const fault of held) {
     const before = known.find(same(fault))
     if (!before || before.gone) await keepFault(query, agent.id, fault, now)
-    if (!before?.told && isDue(fault, now)) await tellHeld(query, agent, fault, now)
+    if (!before?.notified && isDue(fault, now)) await notifyHeld(query, agent, fault, now)
   }
   for (const before of known) {
     if (held.some(same(before))) continue
     if (!before.gone)
       await query('update agent_fault set gone_at = $4 where agent = $1 and line = $2 and code = $3', keyOf(agent, before, now))
-    else if (now.getTime() - before.gone.getTime() >= overAfter) await tellOver(query, agent, before)
+    else if (now.getTime() - before.gone.getTime() >= overAfter) await notifyOver(query, agent, before)
   }
 }
 
@@ -93,7 +93,7 @@ function isDue({ code, since }: Held, now: Date): boolean {
   return isErrorCode(code) && (!kinds[code].retry || now.getTime() - Date.parse(since) >= patience)
 }
 
-async function tellHeld(query: Query, agent: ReportingAgent, fault: Held, now: Date): Promise<void> {
+async function notifyHeld(query: Query, agent: ReportingAgent, fault: Held, now: Date): Promise<void> {
   const first = await query(
     'update agent_fault set told_at = $4 where agent = $1 and line = $2 and code = $3 and told_at is null returning 1',
     keyOf(agent, fault, now),
@@ -117,12 +117,12 @@ async function tellHeld(query: Query, agent: ReportingAgent, fault: Held, now: D
   await notify(query, { to: await otherPeople(query, fault), kind: 'line-held', object, zh, en })
 }
 
-async function tellOver(query: Query, agent: ReportingAgent, { line, code, told }: Known): Promise<void> {
+async function notifyOver(query: Query, agent: ReportingAgent, { line, code, notified }: Known): Promise<void> {
   const gone = await query(
     'delete from agent_fault where agent = $1 and line = $2 and code = $3 and gone_at is not null returning 1',
     keyOf(agent, { line, code }),
   )
-  if (gone.length === 0 || !told) return
+  if (gone.length === 0 || !notified) return
   const object = `agent ${agent.id}`
   if (line === morning) {
     const [zh, en] = [`前置机代理 ${agent.id} 的早报已收到`, `The morning line of agent ${agent.id} is here`]
@@ -173,7 +173,7 @@ function whoOf(code: string): Actor | undefined {
 }
 
 /** Tells of columns that a source table has gained since they were last reported: they could be registered. Nothing is held by them. */
-export async function tellOfColumns(query: Query, { id, agency, report }: ReportingAgent): Promise<void> {
+export async function notifyOfColumns(query: Query, { id, agency, report }: ReportingAgent): Promise<void> {
   for (const { resource, unregistered } of report.sources) {
     if (!unregistered) continue
     const [before] = await query<{ columns: string[] }>('select columns from agent_columns where agent = $1 and resource = $2', [

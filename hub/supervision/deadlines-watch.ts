@@ -29,10 +29,7 @@ interface Open {
 const openSql = `select d.id, d.kind, d.object, d.agency, a.name as "agencyName", d.role, d.due::text as due
   from deadline d join agency a on a.code = d.agency where d.ended_at is null and d.missed_at is null`
 
-const affectedAgents = ({ agency, role }: Open): Recipient[] => [
-  { agency, role },
-  ...(role === 'office' ? [] : [{ role: 'office' } as const]),
-]
+const recipients = ({ agency, role }: Open): Recipient[] => [{ agency, role }, ...(role === 'office' ? [] : [{ role: 'office' } as const])]
 
 /** Warns of what is nearly over, once for each due day. Tells those who must act, and the office. */
 export async function warnOfDeadlines(query: Query, rules: Rules, now: Date): Promise<void> {
@@ -48,7 +45,7 @@ export async function warnOfDeadlines(query: Query, rules: Rules, now: Date): Pr
     if (warned.length === 0) continue
     const { zh, en } = deadlineTitles[deadline.kind]
     await notify(query, {
-      to: affectedAgents(deadline),
+      to: recipients(deadline),
       kind: 'deadline-warning',
       object: deadline.object,
       zh: `${deadline.agencyName}:${zh}(${deadline.object})将于 ${deadline.due} 到期,剩余 ${left} 个工作日`,
@@ -66,7 +63,7 @@ export async function markMissed(query: Query, now: Date): Promise<void> {
     await writeAudit(query, { actor: 'hub', act: 'deadline.missed', object, details: { kind, agency, due } })
     const { zh, en } = deadlineTitles[kind]
     await notify(query, {
-      to: affectedAgents(deadline),
+      to: recipients(deadline),
       kind: 'deadline-missed',
       object,
       zh: `${agencyName}:${zh}(${object})已逾期,应于 ${due} 前完成`,

@@ -1,8 +1,8 @@
 import { createTransport, type SendMailOptions } from 'nodemailer'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { errorForLog, reasonOf } from '../../protocol/errors.ts'
 import type { Store } from '../store/store.ts'
+import { type Rounds, startRounds } from '../store/rounds.ts'
 
 export interface MailConfig {
   /** smtp://user:password@host:port or smtps://… */
@@ -23,7 +23,7 @@ const freshFor = 3 * 24 * 60 * minute
 /** How long a process has for one message before another one may send it. */
 const lease = 10 * minute
 const longestWait = 60 * minute
-const between = 10_000
+const intervalMs = 10_000
 
 /** Finds out to whom new notices go. A notice whose transaction commits late is found like any other: there is no high-water mark. */
 export async function addressNotices({ store, clock }: Pick<MailDeps, 'store' | 'clock'>): Promise<void> {
@@ -136,15 +136,8 @@ async function failed({ store, clock, logger }: MailDeps, { notice, person, atte
   )
 }
 
-export interface Mailer {
-  /** One round now. @returns how many were sent. */
-  run(): Promise<number>
-  /** Ends when the message under way is sent. */
-  stop(): Promise<void>
-}
-
-/** Sends notices by e-mail until stopped. Acts never wait for it: they only store notices. */
-export function startMail(deps: MailDeps): Mailer {
+/** Sends notices by e-mail until stopped; a round says how many were sent. Acts never wait for it: they only store notices. */
+export function startMail(deps: MailDeps): Rounds<number> {
   const transport = createTransport({
     url: deps.config.url,
     connectionTimeout: 10_000,
@@ -153,36 +146,21 @@ export function startMail(deps: MailDeps): Mailer {
     disableFileAccess: true,
     disableUrlAccess: true,
   })
-  const ending = new AbortController()
-  let last: Promise<unknown> = Promise.resolve()
-  const run = (): Promise<number> => {
-    const round = last.then(async () => {
-      if (ending.signal.aborted) return 0
+  const rounds = startRounds({
+    intervalMs,
+    async round(signal) {
+      if (signal.aborted) return 0
       await addressNotices(deps)
-      return sendMail(deps, (message) => transport.sendMail(message), ending.signal)
-    })
-    last = round.catch(() => {})
-    return round
-  }
-  const looping = keepRunning(run, deps.logger, ending.signal)
+      return sendMail(deps, (message) => transport.sendMail(message), signal)
+    },
+    done: (sent) => void (sent > 0 && deps.logger.info({ sent }, 'notices mailed')),
+    failed: (error) => deps.logger.warn({ err: errorForLog(error) }, 'mail failed, tries again'),
+  })
   return {
-    run,
+    run: rounds.run,
     async stop() {
-      ending.abort()
-      await Promise.all([looping, last])
+      await rounds.stop()
       transport.close()
     },
-  }
-}
-
-async function keepRunning(run: () => Promise<number>, logger: Logger, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      const sent = await run()
-      if (sent > 0) logger.info({ sent }, 'notices mailed')
-    } catch (error) {
-      logger.warn({ err: errorForLog(error) }, 'mail failed, tries again')
-    }
-    await sleep(between, undefined, { signal }).catch(() => {})
   }
 }

@@ -40,7 +40,7 @@ export function standingRefusal(files: SourceReport['files']): Omit<RefusedFile,
  * Tells an agency of files that were refused, each once: by its id, whatever counters do when an agent's data folder is lost or put back.
  * Of more than a report names only the count is told.
  */
-export async function tellOfRefusedFiles(query: Query, { agency, report }: ReportingAgent, now: Date): Promise<void> {
+export async function notifyOfRefusedFiles(query: Query, { agency, report }: ReportingAgent, now: Date): Promise<void> {
   for (const { resource, files } of report.sources) {
     const refusals = refusalsOf(files)
     if (refusals.length === 0) continue
@@ -48,7 +48,7 @@ export async function tellOfRefusedFiles(query: Query, { agency, report }: Repor
       `insert into refused_file (agency, id, told_at) select $1, unnest($2::text[]), $3 on conflict do nothing returning id`,
       [agency, refusals.map(({ id }) => id), now],
     )
-    const news = refusals.filter(({ id }) => first.some((told) => told.id === id))
+    const news = refusals.filter(({ id }) => first.some((reported) => reported.id === id))
     if (news.length === 0) continue
     const zh = news.map((file) => `${file.file}(${whyRefused(file).zh})`).join('、')
     const en = news.map((file) => `${file.file} (${whyRefused(file).en})`).join(', ')

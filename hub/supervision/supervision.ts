@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Query, Store } from '../store/store.ts'
 import { markMissed, recountDeadlines, warnOfDeadlines } from './deadlines-watch.ts'
 import { dayToJudge, judgeDay, warnOfDuties } from './duties/judging.ts'
 import { readRules, saveSettings, type Rules, type SupervisionSettings } from '../records/settings.ts'
+import { type Rounds, startRounds } from '../store/rounds.ts'
 
 export interface SupervisionDeps {
   store: Pick<Store, 'query' | 'transaction'>
@@ -41,41 +41,13 @@ export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps):
   await step((query, rules) => warnOfDeadlines(query, rules, now))
 }
 
-export interface Supervision {
-  /** One pass now. */
-  run(): Promise<void>
-  /** Ends when the pass under way is finished. */
-  stop(): Promise<void>
-}
-
 /** Writes the settings down, then makes a pass as often as they say, until stopped. */
-export async function startSupervision(deps: SupervisionDeps): Promise<Supervision> {
+export async function startSupervision(deps: SupervisionDeps): Promise<Rounds<void>> {
   await saveSettings(deps.store, deps.settings)
   await deps.store.transaction(async (query) => recountDeadlines(query, await readRules(query)))
-  const ending = new AbortController()
-  let last: Promise<unknown> = Promise.resolve()
-  const run = (): Promise<void> => {
-    const pass = last.then(() => superviseOnce(deps))
-    last = pass.catch(() => {})
-    return pass
-  }
-  const looping = keepRunning(run, deps, ending.signal)
-  return {
-    run,
-    async stop() {
-      ending.abort()
-      await Promise.all([looping, last])
-    },
-  }
-}
-
-async function keepRunning(run: () => Promise<void>, { logger, settings }: SupervisionDeps, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await run()
-    } catch (error) {
-      logger.warn({ err: error }, 'supervision failed, tries again')
-    }
-    await sleep(settings.everySeconds * 1000, undefined, { signal }).catch(() => {})
-  }
+  return startRounds({
+    intervalMs: deps.settings.everySeconds * 1000,
+    round: () => superviseOnce(deps),
+    failed: (error) => deps.logger.warn({ err: error }, 'supervision failed, tries again'),
+  })
 }

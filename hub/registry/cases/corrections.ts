@@ -47,16 +47,16 @@ export const correctionFlow: Workflow<State, Correction> = {
   },
   initial: 'reported',
   events: {
-    pass: [{ from: ['reported'], to: 'passed', effects: [beginDeadline, tellProvider] }],
-    dismiss: [{ from: ['reported'], to: 'dismissed', effects: [keepReason, tellReporter('不予受理', 'dismissed')] }],
-    answer: [{ from: ['passed'], to: 'answered', effects: [keepAnswer, endsDeadline, updateCatalog, tellOffice] }],
-    close: [{ from: ['answered'], to: 'closed', effects: [tellReporter('已办结', 'closed')] }],
+    pass: [{ from: ['reported'], to: 'passed', effects: [beginDeadline, notifyProvider] }],
+    dismiss: [{ from: ['reported'], to: 'dismissed', effects: [keepReason, notifyReporter('不予受理', 'dismissed')] }],
+    answer: [{ from: ['passed'], to: 'answered', effects: [keepAnswer, endsDeadline, updateCatalog, notifyOffice] }],
+    close: [{ from: ['answered'], to: 'closed', effects: [notifyReporter('已办结', 'closed')] }],
     reopen: [
-      { from: ['closed'], to: 'passed', preconditions: [onlyOnce], effects: [keepReason, markReopened, beginDeadline, tellProvider] },
+      { from: ['closed'], to: 'passed', preconditions: [onlyOnce], effects: [keepReason, markReopened, beginDeadline, notifyProvider] },
     ],
     withdraw: [{ from: ['reported', 'passed', 'answered'], to: 'withdrawn', effects: [dropsDeadline] }],
     // Reported by an agent, whose table refuses nothing of it any more.
-    settle: [{ from: ['reported', 'passed', 'answered'], to: 'settled', effects: [dropsDeadline, tellSettled] }],
+    settle: [{ from: ['reported', 'passed', 'answered'], to: 'settled', effects: [dropsDeadline, notifySettled] }],
   },
   recorded: ({ result, catalog }) => ({ ...(result !== undefined && { result }), ...(catalog !== undefined && { catalog }) }),
   load: loadCorrection,
@@ -225,7 +225,7 @@ async function updateCatalog({ query, subject, input, now }: On<{ catalog?: bool
   await startDeadline(query, { kind: 'catalog-update', object: `resource ${resource}`, agency: provider, role: 'registrar', from: now })
 }
 
-async function tellProvider({ query, subject }: On): Promise<void> {
+async function notifyProvider({ query, subject }: On): Promise<void> {
   const { id, resource, provider } = subject
   const texts = {
     zh: `资源 ${resource} 有数据更正待处理(更正 ${id})`,
@@ -235,7 +235,7 @@ async function tellProvider({ query, subject }: On): Promise<void> {
   await notify(query, { to: { agency: provider, role: 'registrar' }, kind: 'correction', object: `correction ${id}`, ...texts })
 }
 
-async function tellSettled({ query, subject: { id, provider } }: On): Promise<void> {
+async function notifySettled({ query, subject: { id, provider } }: On): Promise<void> {
   const texts = { zh: `更正 ${id} 已自行消除`, en: `Correction ${id} has settled by itself` }
   await notify(query, {
     to: [{ role: 'office' }, { agency: provider, role: 'registrar' }],
@@ -245,13 +245,13 @@ async function tellSettled({ query, subject: { id, provider } }: On): Promise<vo
   })
 }
 
-async function tellOffice({ query, subject }: On): Promise<void> {
+async function notifyOffice({ query, subject }: On): Promise<void> {
   const { id } = subject
   const texts = { zh: `更正 ${id} 已由提供单位答复`, en: `The provider has answered correction ${id}` }
   await notify(query, { to: { role: 'office' }, kind: 'correction', object: `correction ${id}`, ...texts })
 }
 
-function tellReporter(zh: string, en: string): (context: On) => Promise<void> {
+function notifyReporter(zh: string, en: string): (context: On) => Promise<void> {
   return async ({ query, subject: { id, agency } }) => {
     const texts = { zh: `你单位报告的更正 ${id} ${zh}`, en: `Correction ${id}, reported by your agency, is ${en}` }
     await notify(query, { to: { agency, role: 'user' }, kind: 'correction', object: `correction ${id}`, ...texts })

@@ -1,4 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Principal } from '../../access/principal.ts'
 import type { Day } from '../../records/calendar.ts'
 import { notify } from '../../records/notices.ts'
@@ -81,21 +82,31 @@ export const declarationFlow: Workflow<State, Declaration> = {
   initial: 'drafted',
   events: {
     sign: [
-      { ...signing, to: 'accepted', guard: isKind('no-change'), effects: [keepEvidence, keepSignature, explain, tell('supervisor')] },
-      { ...signing, to: 'reported', guard: isKind('cannot-supply'), effects: [keepSignature, tell('government'), tell('office')] },
-      { ...signing, to: 'noticed', guard: isKind('force-majeure'), effects: [keepSignature, tell('office'), tell('supervisor')] },
+      { ...signing, to: 'accepted', guard: isKind('no-change'), effects: [keepEvidence, keepSignature, explain, notifyRole('supervisor')] },
+      {
+        ...signing,
+        to: 'reported',
+        guard: isKind('cannot-supply'),
+        effects: [keepSignature, notifyRole('government'), notifyRole('office')],
+      },
+      {
+        ...signing,
+        to: 'noticed',
+        guard: isKind('force-majeure'),
+        effects: [keepSignature, notifyRole('office'), notifyRole('supervisor')],
+      },
     ],
-    return: [{ from: ['drafted'], to: 'returned', effects: [keepResult, tellAgency] }],
+    return: [{ from: ['drafted'], to: 'returned', effects: [keepResult, notifyAgency] }],
     withdraw: [{ from: ['drafted'], to: 'withdrawn' }],
-    acknowledge: [{ from: ['noticed'], to: 'acknowledged', effects: [tellAgency] }],
-    delegate: [{ from: ['reported'], to: 'delegated', effects: [tell('office'), tellAgency] }],
+    acknowledge: [{ from: ['noticed'], to: 'acknowledged', effects: [notifyAgency] }],
+    delegate: [{ from: ['reported'], to: 'delegated', effects: [notifyRole('office'), notifyAgency] }],
     escalate: [
-      { from: ['reported', 'delegated'], to: 'escalated', by: ['government'], effects: [tellAgency, tell('supervisor')] },
-      { from: ['delegated'], to: 'escalated', by: ['office'], effects: [tellAgency, tell('government')] },
+      { from: ['reported', 'delegated'], to: 'escalated', by: ['government'], effects: [notifyAgency, notifyRole('supervisor')] },
+      { from: ['delegated'], to: 'escalated', by: ['office'], effects: [notifyAgency, notifyRole('government')] },
     ],
     settle: [
-      { from: ['reported', 'delegated', 'escalated'], to: 'settled', by: ['government'], effects: [keepResult, tellAgency] },
-      { from: ['delegated'], to: 'settled', by: ['office'], effects: [keepResult, tellAgency, tell('government')] },
+      { from: ['reported', 'delegated', 'escalated'], to: 'settled', by: ['government'], effects: [keepResult, notifyAgency] },
+      { from: ['delegated'], to: 'settled', by: ['office'], effects: [keepResult, notifyAgency, notifyRole('government')] },
     ],
   },
   load: loadDeclaration,
@@ -197,7 +208,7 @@ async function keepResult({ query, subject, input }: On<{ reason?: string; resul
   await query('update declaration set result = $2 where id = $1', [subject.id, input.result ?? input.reason ?? null])
 }
 
-function objectKind({ id, kind, agency, resource }: Declaration): Record<'zh' | 'en', string> {
+function nameOf({ id, kind, agency, resource }: Declaration): LocalizedText {
   const { zh, en } = declarationKinds[kind]
   return {
     zh: `${agency} 的${zh}(声明 ${id}${resource ? `,资源 ${resource}` : ''})`,
@@ -205,15 +216,15 @@ function objectKind({ id, kind, agency, resource }: Declaration): Record<'zh' | 
   }
 }
 
-function tell(role: Role): (context: On) => Promise<void> {
+function notifyRole(role: Role): (context: On) => Promise<void> {
   return async ({ query, subject }) => {
-    await notify(query, { to: { role }, kind: 'declaration', object: `declaration ${subject.id}`, ...objectKind(subject) })
+    await notify(query, { to: { role }, kind: 'declaration', object: `declaration ${subject.id}`, ...nameOf(subject) })
   }
 }
 
-async function tellAgency({ query, subject }: On): Promise<void> {
+async function notifyAgency({ query, subject }: On): Promise<void> {
   const { state } = await loadDeclaration(query, subject.id)
-  const { zh, en } = objectKind(subject)
+  const { zh, en } = nameOf(subject)
   const now = declarationFlow.states[state]
   const texts = { zh: `${zh}:${now.zh}`, en: `${en}: ${now.en}` }
   for (const role of ['registrar', 'reviewer'] as const) {

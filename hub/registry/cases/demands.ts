@@ -54,7 +54,7 @@ export const demandFlow: Workflow<State, Demand> = {
         from: ['submitted', 'negotiating', 'refused'],
         to: 'negotiating',
         preconditions: [anotherAgency],
-        effects: [keepProvider, tellProvider, tellDemander('已转提供单位协商', 'is being negotiated')],
+        effects: [keepProvider, notifyProvider, notifyDemander('已转提供单位协商', 'is being negotiated')],
       },
     ],
     note: [
@@ -67,21 +67,21 @@ export const demandFlow: Workflow<State, Demand> = {
         from: ['negotiating'],
         to: 'agreed',
         preconditions: [laterDay],
-        effects: [keepAgreement, startCatalog, tellDemander('已商定', 'is agreed'), tellOffice],
+        effects: [keepAgreement, startCatalog, notifyDemander('已商定', 'is agreed'), notifyOffice],
       },
     ],
     refuse: [
-      { from: ['submitted', 'negotiating'], to: 'refused', effects: [keepReason, tellDemander('未能提供', 'is refused'), tellOffice] },
+      { from: ['submitted', 'negotiating'], to: 'refused', effects: [keepReason, notifyDemander('未能提供', 'is refused'), notifyOffice] },
     ],
     fulfil: [
       {
         from: ['agreed'],
         to: 'fulfilled',
         preconditions: [published],
-        effects: [keepResource, endCatalog, tellDemander('已满足,可申请共享', 'is fulfilled: apply for it')],
+        effects: [keepResource, endCatalog, notifyDemander('已满足,可申请共享', 'is fulfilled: apply for it')],
       },
     ],
-    withdraw: [{ from: open, to: 'withdrawn', effects: [dropCatalog, tellOffice, tellProvider] }],
+    withdraw: [{ from: open, to: 'withdrawn', effects: [dropCatalog, notifyOffice, notifyProvider] }],
   },
   // The history says that something was noted; the note stands with the demand.
   recorded: ({ text: _text, ...input }) => input,
@@ -217,25 +217,25 @@ async function keepResource({ query, subject, input }: On<{ resource: string }>)
   await query('update demand set resource = $2 where id = $1', [subject.id, input.resource])
 }
 
-async function tellProvider({ query, subject: { id, agency, provider, title }, input }: On<{ provider?: string }>): Promise<void> {
+async function notifyProvider({ query, subject: { id, agency, provider, title }, input }: On<{ provider?: string }>): Promise<void> {
   const whom = input.provider ?? provider
   if (whom === null) return
   const to = (['reviewer', 'registrar'] as const).map((role) => ({ agency: whom, role }))
   const [zh, en] = input.provider === undefined ? ['已撤回', 'is withdrawn'] : ['待协商', 'waits for your answer']
-  await tell(query, id, to, `${agency} 的目录外需求“${title}”(${id})${zh}`, `Demand ${id} of ${agency} (${title}) ${en}`)
+  await sendNotice(query, id, to, `${agency} 的目录外需求“${title}”(${id})${zh}`, `Demand ${id} of ${agency} (${title}) ${en}`)
 }
 
-function tellDemander(zh: string, en: string) {
+function notifyDemander(zh: string, en: string) {
   return async ({ query, subject: { id, agency, title }, input }: On<{ reason?: string }>): Promise<void> => {
     const why = input.reason === undefined ? '' : `:${input.reason}`
-    await tell(query, id, { agency, role: 'user' }, `目录外需求“${title}”(${id})${zh}${why}`, `Demand ${id} (${title}) ${en}${why}`)
+    await sendNotice(query, id, { agency, role: 'user' }, `目录外需求“${title}”(${id})${zh}${why}`, `Demand ${id} (${title}) ${en}${why}`)
   }
 }
 
-async function tellOffice({ query, subject: { id, title } }: On): Promise<void> {
-  await tell(query, id, { role: 'office' }, `目录外需求“${title}”(${id})有新进展`, `Demand ${id} (${title}) has moved on`)
+async function notifyOffice({ query, subject: { id, title } }: On): Promise<void> {
+  await sendNotice(query, id, { role: 'office' }, `目录外需求“${title}”(${id})有新进展`, `Demand ${id} (${title}) has moved on`)
 }
 
-async function tell(query: Query, id: string, to: Recipient | Recipient[], zh: string, en: string): Promise<void> {
+async function sendNotice(query: Query, id: string, to: Recipient | Recipient[], zh: string, en: string): Promise<void> {
   await notify(query, { to, kind: 'demand', object: `demand ${id}`, zh, en })
 }

@@ -54,18 +54,18 @@ export const orderFlow: Workflow<State, Order> = {
   },
   initial: 'issued',
   events: {
-    answer: [{ from: ['issued'], to: 'answered', effects: [keep('answer'), tellIssuer] }],
-    'reject-answer': [{ from: ['answered'], to: 'issued', preconditions: [issuerOrSupervisor], effects: [keep('reason'), tellAgency] }],
-    close: [{ from: ['answered'], to: 'closed', preconditions: [issuerOrSupervisor], effects: [endsDeadline, tellAgency] }],
+    answer: [{ from: ['issued'], to: 'answered', effects: [keep('answer'), notifyIssuer] }],
+    'reject-answer': [{ from: ['answered'], to: 'issued', preconditions: [issuerOrSupervisor], effects: [keep('reason'), notifyAgency] }],
+    close: [{ from: ['answered'], to: 'closed', preconditions: [issuerOrSupervisor], effects: [endsDeadline, notifyAgency] }],
     transfer: [
       {
         from: ['issued', 'answered'],
         to: 'transferred',
         preconditions: [issuerOrSupervisor],
-        effects: [keep('reason'), tellAgency, tellSupervisor],
+        effects: [keep('reason'), notifyAgency, notifySupervisor],
       },
     ],
-    conclude: [{ from: ['transferred'], to: 'concluded', effects: [keep('result'), endsDeadline, tellAgency] }],
+    conclude: [{ from: ['transferred'], to: 'concluded', effects: [keep('result'), endsDeadline, notifyAgency] }],
   },
   load: loadOrder,
 }
@@ -138,18 +138,18 @@ async function endsDeadline({ query, subject, now }: On): Promise<void> {
   await endDeadline(query, 'rectification', `order ${subject.id}`, now)
 }
 
-async function tellIssuer({ query, subject: { id, issuer, agency } }: On): Promise<void> {
+async function notifyIssuer({ query, subject: { id, issuer, agency } }: On): Promise<void> {
   const texts = { zh: `${agency} 已就责令改正 ${id} 报告整改`, en: `${agency} has answered order ${id}` }
   await notify(query, { to: { role: issuer }, kind: 'order', object: `order ${id}`, ...texts })
 }
 
-async function tellAgency({ query, subject: { id, agency } }: On): Promise<void> {
+async function notifyAgency({ query, subject: { id, agency } }: On): Promise<void> {
   const { state } = await loadOrder(query, id)
   const texts = { zh: `责令改正 ${id}:${orderFlow.states[state].zh}`, en: `Rectification order ${id}: ${orderFlow.states[state].en}` }
   await notify(query, { to: { agency, role: 'reviewer' }, kind: 'order', object: `order ${id}`, ...texts })
 }
 
-async function tellSupervisor({ query, subject: { id, agency } }: On): Promise<void> {
+async function notifySupervisor({ query, subject: { id, agency } }: On): Promise<void> {
   const texts = { zh: `责令改正 ${id}(${agency})已移送`, en: `Rectification order ${id} against ${agency} was transferred to you` }
   await notify(query, { to: { role: 'supervisor' }, kind: 'order', object: `order ${id}`, ...texts })
 }

@@ -48,20 +48,20 @@ export const publicationFlow: Workflow<State, PublicationRequest> = {
         from: ['asked'],
         to: 'consented',
         preconditions: [stillGranted, laterDay],
-        effects: [keepConsent, tellReceiver('已获同意', 'is consented to')],
+        effects: [keepConsent, notifyReceiver('已获同意', 'is consented to')],
       },
     ],
-    refuse: [{ from: ['asked'], to: 'refused', effects: [keepReason, tellReceiver('未获同意', 'is refused')] }],
-    withdraw: [{ from: ['asked', 'consented'], to: 'withdrawn', effects: [tellProvider('已撤回', 'is withdrawn')] }],
+    refuse: [{ from: ['asked'], to: 'refused', effects: [keepReason, notifyReceiver('未获同意', 'is refused')] }],
+    withdraw: [{ from: ['asked', 'consented'], to: 'withdrawn', effects: [notifyProvider('已撤回', 'is withdrawn')] }],
     end: [
-      { from: ['consented'], to: 'ended', effects: [keepReason, tellReceiver('的同意已终止,须停止公开', 'is ended: stop publishing')] },
+      { from: ['consented'], to: 'ended', effects: [keepReason, notifyReceiver('的同意已终止,须停止公开', 'is ended: stop publishing')] },
     ],
     expire: [
       {
         from: ['consented'],
         to: 'ended',
         preconditions: [isOver],
-        effects: [tellReceiver('的同意已到期,须停止公开', 'is over: stop publishing'), tellProvider('已到期', 'is over')],
+        effects: [notifyReceiver('的同意已到期,须停止公开', 'is over: stop publishing'), notifyProvider('已到期', 'is over')],
       },
     ],
   },
@@ -185,18 +185,24 @@ async function keepReason({ query, subject, input }: On<{ reason: string }>): Pr
   await query('update publication_request set reason = $2 where id = $1', [subject.id, input.reason])
 }
 
-function tellReceiver(zh: string, en: string) {
+function notifyReceiver(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
     const why = input.reason === undefined ? '' : `:${input.reason}`
-    await tell(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why}`, `${en}${why}`)
+    await sendNotice(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why}`, `${en}${why}`)
   }
 }
 
-function tellProvider(zh: string, en: string) {
-  return ({ query, subject }: On): Promise<void> => tell(query, subject, { agency: subject.provider, role: 'reviewer' }, zh, en)
+function notifyProvider(zh: string, en: string) {
+  return ({ query, subject }: On): Promise<void> => sendNotice(query, subject, { agency: subject.provider, role: 'reviewer' }, zh, en)
 }
 
-async function tell(query: Query, { id, agency, resource }: PublicationRequest, to: Recipient, zh: string, en: string): Promise<void> {
+async function sendNotice(
+  query: Query,
+  { id, agency, resource }: PublicationRequest,
+  to: Recipient,
+  zh: string,
+  en: string,
+): Promise<void> {
   await notify(query, {
     to,
     kind: 'publication',

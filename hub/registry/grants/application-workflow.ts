@@ -24,7 +24,7 @@ export interface ApplicationContent {
 
 const open = ['consulting', 'reviewing'] as const
 const submitting = { from: ['draft'], preconditions: [complete] } satisfies Partial<Transition<ApplicationState, Application>>
-const told = [noteSubmitted, startReply, askProviders, tellOffice('已提交', 'submitted')]
+const submitted = [noteSubmitted, startReply, askProviders, notifyOffice('已提交', 'submitted')]
 
 export const applicationFlow: Workflow<ApplicationState, Application> = {
   name: 'application',
@@ -41,9 +41,14 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
   events: {
     change: [{ from: ['draft'], to: 'draft', effects: [keepContent] }],
     submit: [
-      { ...submitting, to: 'approved', guard: grantedAtOnce, effects: [noteSubmitted, decide, grant, tellApplicant('已批准', 'approved')] },
-      { ...submitting, to: 'consulting', guard: isConditional, effects: told },
-      { ...submitting, to: 'reviewing', effects: told },
+      {
+        ...submitting,
+        to: 'approved',
+        guard: grantedAtOnce,
+        effects: [noteSubmitted, decide, grant, notifyApplicant('已批准', 'approved')],
+      },
+      { ...submitting, to: 'consulting', guard: isConditional, effects: submitted },
+      { ...submitting, to: 'reviewing', effects: submitted },
     ],
     consent: [
       {
@@ -51,7 +56,7 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
         to: 'reviewing',
         guard: lastAnswer,
         preconditions: [asked],
-        effects: [answer('consented'), tellOffice('待审核', 'waits for the office')],
+        effects: [answer('consented'), notifyOffice('待审核', 'waits for the office')],
       },
       { from: ['consulting'], to: 'consulting', preconditions: [asked], effects: [answer('consented')] },
       { from: ['reviewing'], to: 'reviewing', preconditions: [asked], effects: [answer('consented')] },
@@ -63,7 +68,7 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
         to: 'reviewing',
         guard: lastAnswer,
         preconditions: [asked],
-        effects: [answer('objected'), tellOffice('待审核', 'waits for the office')],
+        effects: [answer('objected'), notifyOffice('待审核', 'waits for the office')],
       },
       { from: ['consulting'], to: 'consulting', preconditions: [asked], effects: [answer('objected')] },
       { from: ['reviewing'], to: 'reviewing', preconditions: [asked], effects: [answer('objected')] },
@@ -74,7 +79,7 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
         from: ['reviewing'],
         to: 'approved',
         preconditions: [complete, notMore, consented],
-        effects: [decide, grant, endReply, tellApplicant('已批准', 'approved')],
+        effects: [decide, grant, endReply, notifyApplicant('已批准', 'approved')],
       },
       // Of a standard one provider does not hold up the others: what it consents to later is granted then.
       {
@@ -82,17 +87,17 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
         to: 'approved',
         guard: ({ subject }) => subject.standard !== null,
         preconditions: [complete, notMore, consented],
-        effects: [decide, grant, endReply, tellApplicant('已批准', 'approved')],
+        effects: [decide, grant, endReply, notifyApplicant('已批准', 'approved')],
       },
     ],
-    reject: [{ from: open, to: 'rejected', effects: [refuse, endReply, tellApplicant('已驳回', 'rejected')] }],
+    reject: [{ from: open, to: 'rejected', effects: [refuse, endReply, notifyApplicant('已驳回', 'rejected')] }],
     extend: [
-      { from: ['consulting'], to: 'consulting', effects: [extend, tellApplicant('办理期限已延长', 'given more time')] },
-      { from: ['reviewing'], to: 'reviewing', effects: [extend, tellApplicant('办理期限已延长', 'given more time')] },
+      { from: ['consulting'], to: 'consulting', effects: [extend, notifyApplicant('办理期限已延长', 'given more time')] },
+      { from: ['reviewing'], to: 'reviewing', effects: [extend, notifyApplicant('办理期限已延长', 'given more time')] },
     ],
     withdraw: [
       { from: ['draft'], to: 'withdrawn' },
-      { from: open, to: 'withdrawn', effects: [dropReply, tellOffice('已撤回', 'withdrawn')] },
+      { from: open, to: 'withdrawn', effects: [dropReply, notifyOffice('已撤回', 'withdrawn')] },
     ],
   },
   lockFirst,
@@ -251,18 +256,18 @@ async function extend({ query, subject, now }: On): Promise<void> {
   await query('update application set extended = true where id = $1', [subject.id])
 }
 
-function tellApplicant(zh: string, en: string) {
+function notifyApplicant(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
     const why = input.reason === undefined ? '' : `:${input.reason}`
-    await tell(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why}`, `${en}${why}`)
+    await sendNotice(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why}`, `${en}${why}`)
   }
 }
 
-function tellOffice(zh: string, en: string) {
-  return async ({ query, subject }: On): Promise<void> => tell(query, subject, { role: 'office' }, zh, en)
+function notifyOffice(zh: string, en: string) {
+  return async ({ query, subject }: On): Promise<void> => sendNotice(query, subject, { role: 'office' }, zh, en)
 }
 
-async function tell(query: Query, { id, title }: Application, to: Recipient, zh: string, en: string): Promise<void> {
-  const objectKind = { to, kind: 'application', object: `application ${id}` }
-  await notify(query, { ...objectKind, zh: `共享申请 ${id}(${title})${zh}`, en: `Application ${id} (${title}): ${en}` })
+async function sendNotice(query: Query, { id, title }: Application, to: Recipient, zh: string, en: string): Promise<void> {
+  const texts = { zh: `共享申请 ${id}(${title})${zh}`, en: `Application ${id} (${title}): ${en}` }
+  await notify(query, { to, kind: 'application', object: `application ${id}`, ...texts })
 }

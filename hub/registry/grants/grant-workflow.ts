@@ -28,17 +28,21 @@ export const grantFlow: Workflow<GrantState, Grant> = {
   },
   initial: 'active',
   events: {
-    suspend: [{ from: ['active'], to: 'suspended', effects: [because, tell('已暂停', 'suspended')] }],
+    suspend: [{ from: ['active'], to: 'suspended', effects: [because, notifyBoth('已暂停', 'suspended')] }],
     resume: [
-      { from: ['suspended'], to: 'held', guard: changedMeanwhile, effects: [becauseOfVersion, tell('待确认新版本', 'held')] },
-      { from: ['suspended'], to: 'active', preconditions: [notOver], effects: [goesOn, tell('已恢复', 'resumed')] },
+      { from: ['suspended'], to: 'held', guard: changedMeanwhile, effects: [becauseOfVersion, notifyBoth('待确认新版本', 'held')] },
+      { from: ['suspended'], to: 'active', preconditions: [notOver], effects: [goesOn, notifyBoth('已恢复', 'resumed')] },
     ],
-    revoke: [{ from: inForce, to: 'revoked', effects: [because, dropDeliveries, tell('已撤销', 'revoked')] }],
-    'give-up': [{ from: inForce, to: 'given-up', effects: [because, dropDeliveries, tell('已由接收方放弃', 'given up by the receiver')] }],
+    revoke: [{ from: inForce, to: 'revoked', effects: [because, dropDeliveries, notifyBoth('已撤销', 'revoked')] }],
+    'give-up': [
+      { from: inForce, to: 'given-up', effects: [because, dropDeliveries, notifyBoth('已由接收方放弃', 'given up by the receiver')] },
+    ],
     accept: [
-      { from: ['held'], to: 'active', preconditions: [onlyGranted], effects: [takeItems, goesOn, tell('已接受新版本', 'accepted')] },
+      { from: ['held'], to: 'active', preconditions: [onlyGranted], effects: [takeItems, goesOn, notifyBoth('已接受新版本', 'accepted')] },
     ],
-    expire: [{ from: inForce, to: 'expired', preconditions: [over], effects: [becauseOver, dropDeliveries, tell('已到期', 'expired')] }],
+    expire: [
+      { from: inForce, to: 'expired', preconditions: [over], effects: [becauseOver, dropDeliveries, notifyBoth('已到期', 'expired')] },
+    ],
   },
   load: requireGrant,
 }
@@ -99,7 +103,7 @@ async function dropDeliveries({ query, subject, now }: On): Promise<void> {
 }
 
 /** Both sides. */
-function tell(zh: string, en: string) {
+function notifyBoth(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
     const { id, agency, resource } = subject
     const { agency: provider } = await requireResource(query, resource)

@@ -3,9 +3,9 @@ import type { AgentReport, Refusal } from '../../../protocol/api.ts'
 import { itemById, type Schema } from '../../../protocol/schema.ts'
 import { storeText } from '../../../protocol/localized.ts'
 import { theHub, type Principal } from '../../access/principal.ts'
-import { tellOfColumns, tellOfFaults, type ReportingAgent } from '../../supervision/agent-faults.ts'
+import { notifyOfColumns, notifyOfFaults, type ReportingAgent } from '../../supervision/agent-faults.ts'
 import { keepMorning } from '../../supervision/daily-reports.ts'
-import { tellOfRefusedFiles } from '../../supervision/refused-files.ts'
+import { notifyOfRefusedFiles } from '../../supervision/refused-files.ts'
 import { readRules } from '../../records/settings.ts'
 import type { Query } from '../../store/store.ts'
 import { correctionFlow, reportRefusal } from '../cases/corrections.ts'
@@ -26,9 +26,9 @@ export async function attendToReports(registry: Registry, logger?: Pick<Logger, 
     const line = await keepMorning(registry.store.query, agent, registry.clock())
     if (line) logger?.info({ agent: agent.id, agency: agent.agency, morning: line }, 'morning line of an agent')
     await change(registry, async (query, affectedAgents) => {
-      await tellOfFaults(query, agent, registry.clock(), morningMinutes)
-      await tellOfColumns(query, agent)
-      await tellOfRefusedFiles(query, agent, registry.clock())
+      await notifyOfFaults(query, agent, registry.clock(), morningMinutes)
+      await notifyOfColumns(query, agent)
+      await notifyOfRefusedFiles(query, agent, registry.clock())
       for (const sink of agent.report.sinks) await attendToSink(registry, query, affectedAgents, agent, sink)
     })
   }

@@ -43,14 +43,14 @@ export const machineFlow: Workflow<State, Machine> = {
         from: ['applied'],
         to: 'approved',
         preconditions: [oldOneKnown],
-        effects: [tell('已批准,请领取登记令牌', 'approved: take the enrolment token')],
+        effects: [notifyAgency('已批准,请领取登记令牌', 'approved: take the enrolment token')],
       },
     ],
-    reject: [{ from: ['applied'], to: 'rejected', effects: [keepReason, tell('已驳回', 'rejected')] }],
+    reject: [{ from: ['applied'], to: 'rejected', effects: [keepReason, notifyAgency('已驳回', 'rejected')] }],
     withdraw: [{ from: ['applied', 'approved'], to: 'withdrawn', effects: [endTokens] }],
     // The one before counts no longer.
     token: [{ from: ['approved'], to: 'approved', effects: [endTokens] }],
-    enrol: [{ from: ['approved'], to: 'enrolled', effects: [keepAgent, replace, tell('已登记', 'enrolled')] }],
+    enrol: [{ from: ['approved'], to: 'enrolled', effects: [keepAgent, replace, notifyAgency('已登记', 'enrolled')] }],
   },
   load: loadMachine,
 }
@@ -95,7 +95,7 @@ async function replace({ query, affectedAgents, subject, input, principal }: On<
   await concernAgency(query, subject.agency, affectedAgents)
 }
 
-function tell(zh: string, en: string) {
+function notifyAgency(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
     const why = input.reason === undefined ? '' : `:${input.reason}`
     await notify(query, {

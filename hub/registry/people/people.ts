@@ -187,7 +187,7 @@ export async function invitePerson(registry: Registry, rules: AccessRules, princ
     if (person.state === 'disabled') throw notInState(person, 'invite')
     const invitation = await invite(query, rules, id, registry.clock())
     await onRecord(query, person, principal, 'invite', { expires: invitation.expires.toISOString() })
-    await tell(
+    await notifyPerson(
       query,
       id,
       'person-invited',
@@ -234,10 +234,10 @@ async function leaveOffice(query: Query, principal: Principal, { id, agency }: P
   )
   if (left.length === 0) return
   await writeAudit(query, { ...actedBy(principal), act: 'agency.responsible', object: agency, details: { left: id } })
-  const said = { kind: 'agency-responsible', object: `agency ${agency}` }
+  const about = { kind: 'agency-responsible', object: `agency ${agency}` }
   await notify(query, {
     to: { role: 'office' },
-    ...said,
+    ...about,
     zh: `${agency} 的负责人或联系人已停用,请督促另行指定(第二十三条)`,
     en: `The responsible person or deputy of ${agency} has been disabled: another must be named (Art. 23)`,
   })
@@ -270,7 +270,7 @@ export async function setRoles(registry: Registry, principal: Principal, id: str
     if (changed.roles.join() === person.roles.join()) return person
     await closeSessions(query, id)
     await onRecord(query, person, principal, 'roles', { before: person.roles, roles: changed.roles })
-    await tell(query, id, 'person-roles', '您的角色已变更,请重新登录', 'Your roles have changed: sign in again')
+    await notifyPerson(query, id, 'person-roles', '您的角色已变更,请重新登录', 'Your roles have changed: sign in again')
     return changed
   })
 }
@@ -293,7 +293,7 @@ export async function resetFactor(registry: Registry, principal: Principal, id: 
     await query('update person set factor = null, factor_pending = null, factor_step = 0 where id = $1', [id])
     await closeSessions(query, id)
     await onRecord(query, person, principal, 'reset-factor')
-    await tell(query, id, 'person-factor', '您的动态验证码已被重置', 'Your second factor has been reset')
+    await notifyPerson(query, id, 'person-factor', '您的动态验证码已被重置', 'Your second factor has been reset')
     return readPerson(query, id)
   })
 }
@@ -326,6 +326,6 @@ async function onRecord(
   await record(query, { workflow: 'person', object: id, event, from: state, to: state, principal, input })
 }
 
-async function tell(query: Query, person: string, kind: string, zh: string, en: string): Promise<void> {
+async function notifyPerson(query: Query, person: string, kind: string, zh: string, en: string): Promise<void> {
   await notify(query, { to: { person }, kind, object: `person ${person}`, zh, en })
 }

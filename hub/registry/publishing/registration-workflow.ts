@@ -65,17 +65,22 @@ export const registrationFlow: Workflow<State, Registration> = {
       { from: ['draft'], to: 'draft', effects: [keepContent] },
       { from: ['returned'], to: 'returned', effects: [keepContent] },
     ],
-    submit: [{ from: ['draft', 'returned'], to: 'submitted', preconditions: [upToDate, faultless], effects: [keepReview, tellReviewer] }],
+    submit: [{ from: ['draft', 'returned'], to: 'submitted', preconditions: [upToDate, faultless], effects: [keepReview, notifyReviewer] }],
     recall: [{ from: ['submitted'], to: 'draft', effects: [dropReview] }],
     return: [
-      { from: ['submitted'], to: 'returned', preconditions: [otherPerson], effects: [keepReason, tellRegistrar('已退回', 'was returned')] },
+      {
+        from: ['submitted'],
+        to: 'returned',
+        preconditions: [otherPerson],
+        effects: [keepReason, notifyRegistrar('已退回', 'was returned')],
+      },
     ],
     publish: [
       {
         from: ['submitted'],
         to: 'published',
         preconditions: [otherPerson, upToDate, faultless],
-        effects: [publish, metDeadline, fulfilDemand, tellRegistrar('已发布', 'is published')],
+        effects: [publish, metDeadline, fulfilDemand, notifyRegistrar('已发布', 'is published')],
       },
     ],
     discard: [{ from: ['draft', 'returned'], to: 'discarded' }],
@@ -171,7 +176,7 @@ async function metDeadline({ query, subject, now }: On): Promise<void> {
   await endDeadline(query, 'catalog-update', `resource ${subject.resource}`, now)
 }
 
-async function tellReviewer({ query, subject }: On): Promise<void> {
+async function notifyReviewer({ query, subject }: On): Promise<void> {
   const { id, agency, resource } = subject
   await notify(query, {
     to: { agency, role: 'reviewer' },
@@ -182,7 +187,7 @@ async function tellReviewer({ query, subject }: On): Promise<void> {
   })
 }
 
-function tellRegistrar(zh: string, en: string) {
+function notifyRegistrar(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
     const { id, agency, resource } = subject
     const why = input.reason === undefined ? '' : `:${input.reason}`

@@ -33,7 +33,7 @@ export const resourceFlow: Workflow<State, PublishedResource> = {
   initial: 'active',
   events: {
     stop: [
-      { from: ['active'], to: 'suspended', effects: [keepReason, concernAll, tellAll('已被保密部门叫停', 'was stopped for secrecy')] },
+      { from: ['active'], to: 'suspended', effects: [keepReason, concernAll, notifyAll('已被保密部门叫停', 'was stopped for secrecy')] },
     ],
     withdraw: [
       {
@@ -45,11 +45,11 @@ export const resourceFlow: Workflow<State, PublishedResource> = {
           discardRegistrations,
           leaveCatalog,
           concernAll,
-          tellAll('已撤销', 'was withdrawn by its agency'),
+          notifyAll('已撤销', 'was withdrawn by its agency'),
         ],
       },
     ],
-    release: [{ from: ['suspended'], to: 'active', effects: [dropReason, concernAll, tellAll('已恢复', 'was released')] }],
+    release: [{ from: ['suspended'], to: 'active', effects: [dropReason, concernAll, notifyAll('已恢复', 'was released')] }],
   },
   lockFirst: lockResource,
   load: loadPublished,
@@ -78,15 +78,15 @@ async function concernAll({ query, subject, affectedAgents }: On): Promise<void>
   await concernAgency(query, subject.agency, affectedAgents)
 }
 
-function tellAll(zh: string, en: string): (context: On) => Promise<void> {
+function notifyAll(zh: string, en: string): (context: On) => Promise<void> {
   return async ({ query, subject: { code, agency, title } }) => {
     const texts = { zh: `资源《${title}》(${code})${zh}`, en: `Resource ${code} ${en}` }
-    const objectKind = { kind: 'resource', object: `resource ${code}`, ...texts }
-    await notify(query, { to: { agency, role: 'reviewer' }, ...objectKind })
-    await notify(query, { to: { role: 'office' }, ...objectKind })
+    const notice = { kind: 'resource', object: `resource ${code}`, ...texts }
+    await notify(query, { to: { agency, role: 'reviewer' }, ...notice })
+    await notify(query, { to: { role: 'office' }, ...notice })
     const receivers = await query<{ agency: string }>(`select distinct agency from access_grant where resource = $1 and state = 'active'`, [
       code,
     ])
-    for (const receiver of receivers) await notify(query, { to: { agency: receiver.agency, role: 'user' }, ...objectKind })
+    for (const receiver of receivers) await notify(query, { to: { agency: receiver.agency, role: 'user' }, ...notice })
   }
 }

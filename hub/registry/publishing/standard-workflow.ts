@@ -35,7 +35,7 @@ export const standardFlow: Workflow<State, Standard> = {
       { from: ['published'], to: 'published', effects: [keepDraft] },
     ],
     publish: [{ from: ['draft', 'published'], to: 'published', preconditions: [sound], effects: [publish, draftForAdopters] }],
-    withdraw: [{ from: ['draft', 'published'], to: 'withdrawn', effects: [tellAdopters] }],
+    withdraw: [{ from: ['draft', 'published'], to: 'withdrawn', effects: [notifyAdopters] }],
   },
   // The form is on record with the version.
   recorded: () => ({}),
@@ -116,7 +116,7 @@ async function draftForAdopters({ query, subject: { code, version }, now }: On):
   }
 }
 
-async function tellAdopters({ query, subject: { code } }: On): Promise<void> {
+async function notifyAdopters({ query, subject: { code } }: On): Promise<void> {
   for (const { resource, agency, title } of await adopters(query, code)) {
     await notify(query, {
       to: { agency, role: 'registrar' },

@@ -1,9 +1,10 @@
 import pino from 'pino'
 import t from 'tap'
-import { addressNotices, startMail, type Mailer } from '../../../hub/supervision/mail.ts'
+import { addressNotices, startMail } from '../../../hub/supervision/mail.ts'
 import { notify } from '../../../hub/records/notices.ts'
 import { openOffice, type Office } from '../office.ts'
 import { startSmtp, type SmtpServer } from './smtp-server.ts'
+import type { Rounds } from '../../../hub/store/rounds.ts'
 
 type Test = Pick<typeof t, 'teardown'>
 
@@ -11,7 +12,7 @@ const text = { kind: 'duty-overdue', object: 'resource villages', zh: '村居名
 
 interface Post extends Office {
   smtp: SmtpServer
-  mailer(url?: string): Mailer
+  mailer(url?: string): Rounds<number>
   later(minutes: number): void
 }
 
