@@ -27,7 +27,12 @@ export function startRounds<T>({ round, intervalMs, done, failed }: RoundsDeps<T
   }
   const loop = async (): Promise<void> => {
     while (!ending.signal.aborted) {
-      await run().then(done, failed)
+      try {
+        const result = await run()
+        done?.(result)
+      } catch (error) {
+        failed(error)
+      }
       await sleep(intervalMs, undefined, { signal: ending.signal }).catch(() => {})
     }
   }

@@ -157,7 +157,7 @@ export function startMail(deps: MailDeps): Rounds<number> {
     failed: (error) => deps.logger.warn({ err: errorForLog(error) }, 'mail failed, tries again'),
   })
   return {
-    run: rounds.run,
+    run: () => rounds.run(),
     async stop() {
       await rounds.stop()
       transport.close()
