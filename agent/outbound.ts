@@ -1,30 +1,10 @@
-import type { Logger } from 'pino'
 import { codedError, QianzhiError } from '../protocol/errors.ts'
-import type { Position } from '../protocol/position.ts'
 import { storedReceipt } from '../protocol/receipt.ts'
-import type { SigningKey } from '../protocol/signature.ts'
 import { Backoff } from './runtime/backoff.ts'
-import type { Checkpoints } from './hub/checkpoints.ts'
-import type { Capture, Database, SourceTable } from './database.ts'
-import type { Hub } from './hub.ts'
-import { DeleteGuard } from './outbound/delete-guard.ts'
-import type { DrainWaitersByResource } from './outbound/drain-waiters.ts'
+import type { Capture } from './database.ts'
+import { openResources, type OutboundDeps, type StreamResources } from './outbound/context.ts'
 import { OutboundStream, type InFlightBatch } from './outbound/stream.ts'
-import { SentRows } from './outbound/sent-rows.ts'
-import { SnapshotPace } from './outbound/snapshot-pace.ts'
-import type { SourceRules } from './config/source-rules.ts'
-import { setFault, type StatusBoard } from './status/board.ts'
-
-/** What the operator wants of sources, by the names of their resources. */
-export interface SourceRequests {
-  /** A new snapshot. */
-  readonly restarts: Set<string>
-  /** The quarantined keys once more. */
-  readonly replays: Set<string>
-  /** The deletes that wait are meant. */
-  readonly confirms: Set<string>
-  readonly pauses: { source(resource: string): boolean }
-}
+import { setFault } from './status/board.ts'
 
 /**
  * The way of a row out of a database, from top to bottom: look, take keys or a part of a snapshot, read rows, pack and sign, push,
@@ -32,50 +12,11 @@ export interface SourceRequests {
  * next is read. After any answer but the expected one everything read ahead is thrown away and the stream begins again from what the
  * source database has written down.
  */
-export interface OutboundDeps {
-  database: Pick<Database, 'openCapture' | 'options' | 'quarantine'>
-  sources: readonly SourceTable[]
-  agent: string
-  key: SigningKey
-  hub: Hub
-  hubKey: string
-  /** Throws QZ-POLICY-EXPIRED: then nothing is pushed, and the queue waits. */
-  requirePolicy: () => void
-  /** Snapshots that the hub wants: each must begin after its place. */
-  requestedSnapshots: ReadonlyMap<string, Position | null>
-  /** What the operator wants of the sources. */
-  operator: SourceRequests
-  rules: (resource: string) => SourceRules
-  /** The agent's data folder. */
-  folder: string
-  /** Who waits for what is queued now, and keys that are to be sent again. */
-  drainWaiters: DrainWaitersByResource
-  /** Where the receipts' checkpoints of the hub's audit are kept. */
-  checkpoints: Pick<Checkpoints, 'note'>
-  board: StatusBoard
-  logger: Logger
-  batchBytes: number
-}
 
 /** Milliseconds between looks at triggers and backlog. */
 const inspectionInterval = 15_000
 /** Milliseconds after work during which the engine looks for more at its quickest. */
 const busyFor = 2_000
-
-/** What a source keeps while connections come and go. */
-export interface StreamResources {
-  rules: SourceRules
-  sent: SentRows
-  guard: DeleteGuard
-  pace: SnapshotPace
-}
-
-function openResources({ folder, rules, hub, logger }: OutboundDeps, source: SourceTable): StreamResources {
-  const own = rules(source.resource)
-  const sent = new SentRows(folder, source, own.reload, logger)
-  const guard = new DeleteGuard(own.guard, { resource: source.resource, known: () => sent.rows })
-  return { rules: own, sent, guard, pace: new SnapshotPace(own.snapshot, { now: () => hub.now() }) }
-}
 
 /** Runs until aborted; never gives up. */
 export async function runOutbound(deps: OutboundDeps, signal: AbortSignal): Promise<void> {
@@ -134,7 +75,7 @@ async function runStreams(
   while (!signal.aborted) {
     deps.requirePolicy()
     const next = await turns.next(signal)
-    if (inFlight) await settleReceipt(deps, capture, inFlight, signal)
+    if (inFlight) await settleReceipt(deps, inFlight, signal)
     if (inFlight || next || turns.worked()) lastWork = Date.now()
     if (inFlight) backoff.reset()
     inFlight = next && !next.stream.discarded(next) ? send(deps, next, signal) : undefined
@@ -151,7 +92,7 @@ function send(deps: OutboundDeps, inFlight: InFlightBatch, signal: AbortSignal):
 }
 
 /** Awaits the hub's receipt for this very manifest, then forgets what it covers, in one transaction. */
-async function settleReceipt(deps: OutboundDeps, capture: Capture, inFlight: InFlightBatch, signal: AbortSignal): Promise<void> {
+async function settleReceipt(deps: OutboundDeps, inFlight: InFlightBatch, signal: AbortSignal): Promise<void> {
   const { stream, built } = inFlight
   try {
     const { receipt } = await inFlight.answer!
@@ -166,7 +107,7 @@ async function settleReceipt(deps: OutboundDeps, capture: Capture, inFlight: InF
     return
   }
   try {
-    await stream.record(capture, inFlight)
+    await stream.record(inFlight)
   } catch (error) {
     refuse(stream, error)
   }
@@ -188,9 +129,7 @@ class RoundRobin {
 
   /** Whether a stream read something since the last look, though it had nothing to send. */
   worked(): boolean {
-    const worked = this.#streams.some((stream) => stream.worked)
-    for (const stream of this.#streams) stream.worked = false
-    return worked
+    return this.#streams.filter((stream) => stream.takeWorked()).length > 0
   }
 
   /** The next packed batch of any stream, or undefined where nothing waits. */

@@ -2,7 +2,7 @@ import type { ManifestHeader } from '../../protocol/batch.ts'
 import { isFileSchema } from '../../protocol/files.ts'
 import { nextEpoch, type Position, type ChainPosition } from '../../protocol/position.ts'
 import type { SourceTable } from '../database.ts'
-import type { OutboundDeps } from '../outbound.ts'
+import type { OutboundDeps } from './context.ts'
 import { packDraft, type BatchDraft } from './packing.ts'
 
 /** Rows that are read for one batch, the first time and at least and at most. */

@@ -4,14 +4,20 @@ import type { GuardRules } from '../config/source-rules.ts'
 /**
  * Keeps a table that is emptied to be loaded again from emptying its receivers. Deletes above a share of the table wait, their entries
  * stay in the queue; so does the end of a snapshot that met much fewer rows than were sent before, since at its end receivers remove what
- * it did not hold. They go on when
- * - the rows are there again (at once), or
- * - the rows that are missing have been no more than the share for a while (`settle`), or
- * - a person says that it is meant.
+ * it did not hold.
  *
- * A table that stays empty waits for that person, however long. What counts is how much the table has become smaller within `settle`: one
- * that is deleted in small steps is noticed when the steps together pass the share, and one whose rows come and go is not held. After a
- * restart of the program only what has not been sent counts.
+ *     rows
+ *     known ────────┐                        ┌────────────   there again: what waits goes on at once
+ *                   │                     ┌──┘               nearly there (no more than the share is missing) for `settle`: it goes on
+ *     known-share ··│·····················│··················
+ *                   │  deletes wait       │
+ *                   └─────────────────────┘                  a table that stays down here waits for a person (`confirm`), however long
+ *              DELETE                 INSERT …
+ *
+ * What counts is how much the table has become smaller within `settle`: deletes that were let go lately are added to those just read, so that
+ * one that is deleted in small steps is noticed when the steps together pass the share; and rows that there are now are counted, so that one
+ * whose rows come and go is not held. Counting reads the whole table: it is done only where so many deletes came that they could be too many,
+ * for at most a twentieth of the time. After a restart of the program only what has not been sent counts.
  */
 export interface DeleteGuardDeps {
   resource: string
@@ -132,7 +138,7 @@ export class DeleteGuard {
   }
 
   /**
-   * Looks whether what waits may go. `level`: everything that is queued has been sent, so what came back behind a snapshot has
+   * Looks whether what waits may go. `caughtUp`: whether everything that is queued has been sent, so what came back behind a snapshot has
    * travelled. @returns whether something was let go: the waiting entries are to be read again.
    */
   async examine(count: Count, caughtUp: () => Promise<boolean>): Promise<boolean> {
@@ -161,7 +167,7 @@ export class DeleteGuard {
   }
 
   /** Nothing waits any more and no snapshot runs: the next mass of deletes is a new one. */
-  level(): void {
+  caughtUp(): void {
     if (this.#deletes || this.#end) return
     if (this.#confirmed) this.#lately = []
     this.#confirmed = false

@@ -8,13 +8,28 @@ interface Waiter {
   resolve: (position: ChainPosition) => void
 }
 
-/** One source's queue, as those see it who want to know when their changes have passed. */
+/**
+ * Those who wait until what is queued at one source now is stored at the hub. Entries have no order that could be waited for ("all up to id n"):
+ * a transaction that commits late writes an id below others that have passed. So a waiter waits for a look at the queue to its end, and then for
+ * exactly the entries that were on their way at that moment:
+ *
+ *     waiter asks ──┐
+ *                   │   sawEnd(out = {b, c})      nothing else is queued: a has been stored before
+ *     a  ═══════════╪═▶ ·                         entries = {b, c}
+ *     b     ════════╪════════▶ stored(b)          entries = {c}
+ *     c        ═════╪═════════════▶ stored(c)     entries = {}  ──▶ resolved with the place of c's batch
+ *     d             │    ══════════════════▶      queued later: not waited for
+ *
+ * `forgot` comes between where the stream begins again: what was on its way is read anew, under the same entries or in a snapshot, so every
+ * waiter waits for the next look to the end. While a snapshot is due or on its way `stored` is given no place and resolves nobody: it brings
+ * rows that are in no queue. Nor does a look count while keys that are to be sent again are not queued yet.
+ */
 export class DrainWaiters {
   readonly #waiters = new Set<Waiter>()
   #resends: Row[][] = []
 
   /** Settles with the stream's position when everything that is queued now is stored at the hub. */
-  async passed(signal: AbortSignal): Promise<ChainPosition> {
+  async drained(signal: AbortSignal): Promise<ChainPosition> {
     signal.throwIfAborted()
     const { promise, resolve, reject } = Promise.withResolvers<ChainPosition>()
     const waiter: Waiter = { entries: undefined, resolve }
@@ -61,13 +76,13 @@ export class DrainWaiters {
   }
 }
 
-/** The passages of all sources, by resource. They outlive the streams, which begin again whenever the hub or the database was away. */
+/** The waiters of all sources, by resource. They outlive the streams, which begin again whenever the hub or the database was away. */
 export class DrainWaitersByResource {
-  readonly #passages = new Map<string, DrainWaiters>()
+  readonly #byResource = new Map<string, DrainWaiters>()
 
   of(resource: string): DrainWaiters {
-    let passage = this.#passages.get(resource)
-    if (!passage) this.#passages.set(resource, (passage = new DrainWaiters()))
-    return passage
+    let waiters = this.#byResource.get(resource)
+    if (!waiters) this.#byResource.set(resource, (waiters = new DrainWaiters()))
+    return waiters
   }
 }

@@ -21,7 +21,7 @@ const maxWaiting = 20_000
 export class KeyQueue {
   readonly #capture: Capture
   readonly #source: SourceTable
-  readonly #passage: DrainWaiters
+  readonly #drainWaiters: DrainWaiters
   #taken: Taken | undefined
   /** Entries that are not to be taken: those taken, those that travel, and the two below. */
   readonly #out = new Set<string>()
@@ -30,10 +30,10 @@ export class KeyQueue {
   /** Entries of which nothing is to be sent. */
   #done: string[] = []
 
-  constructor(capture: Capture, source: SourceTable, passage: DrainWaiters) {
+  constructor(capture: Capture, source: SourceTable, drainWaiters: DrainWaiters) {
     this.#capture = capture
     this.#source = source
-    this.#passage = passage
+    this.#drainWaiters = drainWaiters
   }
 
   /** Whether keys are taken that have not been read. */
@@ -68,7 +68,7 @@ export class KeyQueue {
 
   /** Nothing is in the queue but what is taken, travels or waits. */
   sawEnd(): void {
-    this.#passage.sawEnd(this.#out)
+    this.#drainWaiters.sawEnd(this.#out)
   }
 
   /** Deletes among the keys just read wait: so do their entries. */
@@ -109,7 +109,7 @@ export class KeyQueue {
     this.recorded([...(this.#taken?.entries ?? []), ...this.#done.splice(0)])
     this.letGo()
     this.#taken = undefined
-    this.#passage.forgot()
+    this.#drainWaiters.forgot()
     for (let turn = 0; turn < maxToDrop; turn++) {
       const { entries, keys } = await this.#capture.take(this.#source, maxRows, this.#out)
       if (entries.length > 0) await this.#capture.mark(this.#source, { snapshot: 'needed', entries })
@@ -123,6 +123,6 @@ export class KeyQueue {
     this.#waiting = []
     this.#done = []
     this.#out.clear()
-    this.#passage.forgot()
+    this.#drainWaiters.forgot()
   }
 }

@@ -125,8 +125,8 @@ export class SentRows {
   }
 
   /** Whether so much was sent since the rows were counted that they should be counted again. */
-  get wantsCount(): boolean {
-    return this.#open?.wantsCount ?? false
+  get needsCount(): boolean {
+    return this.#open?.needsCount ?? false
   }
 
   /** Rows counted while nothing waited. It only raises the figure: the table may just be emptied to be loaded again. */
@@ -233,7 +233,7 @@ class OpenFile extends SqliteFile {
     return this.#stream.snapshot_rows ?? undefined
   }
 
-  get wantsCount(): boolean {
+  get needsCount(): boolean {
     const { rows, since } = this.#stream
     return rows === null || since > Math.max(minBetweenCounts, rows / 10)
   }

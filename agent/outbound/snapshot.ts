@@ -2,7 +2,7 @@ import type { Manifest } from '../../protocol/batch.ts'
 import { isAfter, type Position } from '../../protocol/position.ts'
 import type { Capture, Row, SourceTable, StreamState } from '../database.ts'
 import type { RowChecks } from './row-checks.ts'
-import type { StreamResources } from '../outbound.ts'
+import type { StreamResources } from './context.ts'
 import type { BatchDraft } from './packing.ts'
 
 type State = StreamState['snapshot']
@@ -14,17 +14,17 @@ type State = StreamState['snapshot']
 export class SnapshotReader {
   readonly #capture: Capture
   readonly #source: SourceTable
-  readonly #kept: StreamResources
-  readonly #examined: RowChecks
+  readonly #resources: StreamResources
+  readonly #checks: RowChecks
   #running: { began: Position | null; after: Row | null } | null = null
   /** Of the last snapshot, also where it has ended. */
   #lastBegan: Position | null = null
 
-  constructor(capture: Capture, source: SourceTable, kept: StreamResources, examined: RowChecks) {
+  constructor(capture: Capture, source: SourceTable, resources: StreamResources, checks: RowChecks) {
     this.#capture = capture
     this.#source = source
-    this.#kept = kept
-    this.#examined = examined
+    this.#resources = resources
+    this.#checks = checks
   }
 
   /** Null before its first part is packed. */
@@ -38,7 +38,7 @@ export class SnapshotReader {
   }
 
   get mayRead(): boolean {
-    return this.#running !== null && !this.#kept.guard.holdsEnd && this.#kept.pace.mayRead
+    return this.#running !== null && !this.#resources.guard.holdsEnd && this.#resources.pace.mayRead
   }
 
   /** Whether this or the last one begins after a place, or is still to begin. */
@@ -48,7 +48,7 @@ export class SnapshotReader {
 
   /** Goes on with what the source database has written down. */
   resume(state: State): void {
-    const { guard, pace, sent } = this.#kept
+    const { guard, pace, sent } = this.#resources
     if (state === 'needed') {
       this.#running = { began: null, after: null }
       guard.snapshotMoved()
@@ -68,12 +68,12 @@ export class SnapshotReader {
   /** The next part; undefined where nothing is left but its end, and that must wait. */
   async read(rowsAtOnce: number, mayEnd: (rows: number | undefined) => boolean): Promise<BatchDraft | undefined> {
     const { began, after } = this.#running!
-    const { pace, sent } = this.#kept
+    const { pace, sent } = this.#resources
     const first = began === null
     if (!pace.isMeasured) pace.measure(await this.#capture.count(this.#source))
     const limit = pace.limit(rowsAtOnce)
     const { last, ...read } = await this.#capture.rowsAfter(this.#source, after, limit)
-    const { rows, faults } = this.#examined.take(read)
+    const { rows, faults } = this.#checks.take(read)
     const count = rows.length + faults.length
     pace.took(count)
     const ended = count < limit && mayEnd(pace.rows)

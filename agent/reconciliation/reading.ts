@@ -45,13 +45,13 @@ export interface Collected extends Pick<StepOf<'collect'>, 'bits' | 'buckets'> {
 /** Throws QZ-RECONCILE-MANY beyond `mostEntries` rows. */
 export async function collectRows(options: ReadingOptions, { bits, buckets }: StepOf<'collect'>): Promise<Collected> {
   const { hasher, table } = options
-  const wanted = new Set(buckets)
+  const differing = new Set(buckets)
   const hashes: string[] = []
   const keys = new Map<string, Value[]>()
   for await (const { rows } of pages(options)) {
     for (const row of rows) {
       const text = hasher.keyText(row)
-      if (!wanted.has(hasher.bucket(text) >> (16 - bits))) continue
+      if (!differing.has(hasher.bucket(text) >> (16 - bits))) continue
       const key = hasher.keyHash(text)
       hashes.push(key + hasher.row(row))
       keys.set(key, hasher.key(row))

@@ -215,7 +215,7 @@ export class Reconciler {
   async #recheck(run: Run, table: ReconciledTable, step: StepOf<'recheck'>): Promise<Done<'recheck'>> {
     if (table.side === 'source') {
       const found = await this.#lookUp(run, table, step.keys)
-      return { done: true, ...found, position: await this.#passed(run, table) }
+      return { done: true, ...found, position: await this.#drained(run, table) }
     }
     while (isAfter(step.after ?? { epoch: 0, seq: 0 }, this.#flowing(table, run.question))) {
       await sleep(50, undefined, { signal: run.ending.signal })
@@ -240,7 +240,7 @@ export class Reconciler {
     const { own, absent } = await this.#read(table, (reading) => sourceKeys(reading, table, run.hasher, step.keys))
     this.#deps.drainWaiters.of(run.question.resource).resend(own)
     this.#deps.logger.info({ run: run.question.run, keys: own.length }, 'rows are sent again after a reconciliation')
-    return { done: true, position: await this.#passed(run, table), absent }
+    return { done: true, position: await this.#drained(run, table), absent }
   }
 
   /** What came after the source looked is newer than its word: such a row stays. */
@@ -262,9 +262,9 @@ export class Reconciler {
   }
 
   /** When all that is queued now is stored at the hub. */
-  #passed(run: Run, table: ReconciledTable): Promise<ChainPosition> {
+  #drained(run: Run, table: ReconciledTable): Promise<ChainPosition> {
     this.#flowing(table, run.question)
-    return this.#deps.drainWaiters.of(run.question.resource).passed(run.ending.signal)
+    return this.#deps.drainWaiters.of(run.question.resource).drained(run.ending.signal)
   }
 
   async #read<T>(table: ReconciledTable, work: (reading: Reading) => Promise<T>): Promise<T> {

@@ -20,7 +20,7 @@ export interface ReconciledTable {
   places: readonly number[]
 }
 
-type Wanted = Pick<ReconcileQuestion, 'side' | 'resource' | 'route' | 'schema' | 'items'>
+type TableQuestion = Pick<ReconcileQuestion, 'side' | 'resource' | 'route' | 'schema' | 'items'>
 type Tables = Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'timezone'>
 
 /**
@@ -28,18 +28,18 @@ type Tables = Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'timezone'>
  * QZ-SUPPLY-NOT-ALLOWED, QZ-ROUTE-ENDED, QZ-NOT-FOUND where none is configured, QZ-RECONCILE-NOT-NOW where the hub and this agent do not
  * have the same policy yet.
  */
-export function reconciledTable(config: Tables, policy: Policy | undefined, wanted: Wanted): ReconciledTable {
-  return wanted.side === 'source' ? suppliedTable(config, policy, wanted) : deliveredTable(config, policy, wanted)
+export function reconciledTable(config: Tables, policy: Policy | undefined, question: TableQuestion): ReconciledTable {
+  return question.side === 'source' ? suppliedTable(config, policy, question) : deliveredTable(config, policy, question)
 }
 
-function suppliedTable(config: Tables, policy: Policy | undefined, wanted: Wanted): ReconciledTable {
-  const supply = supplyFor(policy, wanted.resource)
-  const source = config.sources.find(({ resource }) => resource === wanted.resource)
-  if (!source) throw new QianzhiError('QZ-NOT-FOUND', { what: `sources: ${wanted.resource}` })
-  const items = deliverableItems(supply.schema, wanted.items)
-  requireSame(wanted, supply.schema.version, items)
+function suppliedTable(config: Tables, policy: Policy | undefined, question: TableQuestion): ReconciledTable {
+  const supply = supplyFor(policy, question.resource)
+  const source = config.sources.find(({ resource }) => resource === question.resource)
+  if (!source) throw new QianzhiError('QZ-NOT-FOUND', { what: `sources: ${question.resource}` })
+  const items = deliverableItems(supply.schema, question.items)
+  requireSame(question, supply.schema.version, items)
   const missing = items.find(({ id }) => !supply.items.includes(id))
-  if (missing) throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource: `${wanted.resource}.${missing.id}` })
+  if (missing) throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource: `${question.resource}.${missing.id}` })
   const engine = engineOf(source.database, config.databases[source.database]!.url)
   const whole = sourceTable(source, supply, engine)
   const places = items.map((item) => whole.columns.findIndex((column) => column.item.id === item.id))
@@ -47,23 +47,23 @@ function suppliedTable(config: Tables, policy: Policy | undefined, wanted: Wante
   return { side: 'source', database: source.database, table, items, whole, places }
 }
 
-function deliveredTable(config: Tables, policy: Policy | undefined, wanted: Wanted): ReconciledTable {
+function deliveredTable(config: Tables, policy: Policy | undefined, question: TableQuestion): ReconciledTable {
   for (const sink of config.sinks) {
-    const receive = receivesFor(policy, sink, config.sinks).find(({ route }) => route === wanted.route)
+    const receive = receivesFor(policy, sink, config.sinks).find(({ route }) => route === question.route)
     if (!receive) continue
     // The rows are inside the gap, where nobody can ask.
-    if (sink.contents === 'batches') throw new QianzhiError('QZ-GAP-ONE-WAY', { what: `reconcile ${wanted.route}` })
+    if (sink.contents === 'batches') throw new QianzhiError('QZ-GAP-ONE-WAY', { what: `reconcile ${question.route}` })
     const delivered = sinkTable(sink, receive, config)
     const items = delivered.columns.map(({ item, mapping }) => mapping?.item ?? item)
-    requireSame(wanted, receive.schema.version, items)
+    requireSame(question, receive.schema.version, items)
     const table = readBack(delivered)
     return { side: 'target', database: sink.database, table, items, whole: table, places: items.map((_, i) => i) }
   }
-  throw new QianzhiError('QZ-ROUTE-ENDED', { route: wanted.route, reason: 'it is not in the policy, or has no sink here' })
+  throw new QianzhiError('QZ-ROUTE-ENDED', { route: question.route, reason: 'it is not in the policy, or has no sink here' })
 }
 
-function requireSame(wanted: Wanted, version: number, items: readonly Item[]): void {
-  if (wanted.schema === version && wanted.items.join() === items.map(({ id }) => id).join()) return
+function requireSame(question: TableQuestion, version: number, items: readonly Item[]): void {
+  if (question.schema === version && question.items.join() === items.map(({ id }) => id).join()) return
   const reason = `策略正在更新(第 ${version} 版)/ the policy is changing (version ${version})`
   throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason })
 }

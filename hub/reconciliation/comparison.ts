@@ -43,16 +43,16 @@ export async function compare(comparison: Comparison): Promise<Compared> {
   if (here.rows === there.rows && here.digest === there.digest) return made(comparison, here, there, there.position, new Verdict([]))
   const differing = await differences(comparison, Math.max(here.rows, there.rows))
   if (differing === undefined) return made(comparison, here, there, there.position, new Verdict([]), maxKeys)
-  const judging = new Verdict(await keysOf(comparison, differing))
-  let position = (await follow(comparison, judging, 1)) ?? there.position
-  if (comparison.repair && judging.mendable.length > 0) {
-    await repair(comparison, judging.mendable, position)
-    judging.resent()
-    position = (await follow(comparison, judging, 51)) ?? position
+  const verdict = new Verdict(await keysOf(comparison, differing))
+  let position = (await follow(comparison, verdict, 1)) ?? there.position
+  if (comparison.repair && verdict.mendable.length > 0) {
+    await repair(comparison, verdict.mendable, position)
+    verdict.resent()
+    position = (await follow(comparison, verdict, 51)) ?? position
   }
-  const without = judging.keys.filter(({ state }) => state === 'moving' || state === 'quarantined').map(({ key }) => key)
+  const without = verdict.keys.filter(({ state }) => state === 'moving' || state === 'quarantined').map(({ key }) => key)
   const [ours, theirs] = await Promise.all([source.total(without), target.total(without)])
-  return made(comparison, { ...here, ...ours }, { ...there, ...theirs }, position, judging)
+  return made(comparison, { ...here, ...ours }, { ...there, ...theirs }, position, verdict)
 }
 
 /**
@@ -94,28 +94,28 @@ async function keysOf({ source, target }: Comparison, differing: ReadonlyMap<str
 }
 
 /** @returns the last place that the receiver was read at. */
-async function follow({ source, target }: Comparison, judging: Verdict, first: number): Promise<ChainPosition | undefined> {
+async function follow({ source, target }: Comparison, verdict: Verdict, first: number): Promise<ChainPosition | undefined> {
   let position: ChainPosition | undefined
-  for (let round = first; judging.open.length > 0; round++) {
-    const keys = judging.open
+  for (let round = first; verdict.open.length > 0; round++) {
+    const keys = verdict.open
     const here = await source.long('recheck', { round, keys })
     const there = await target.long('recheck', { round, keys, ...(here.position && { after: here.position }) })
-    judging.note(here, there)
+    verdict.note(here, there)
     if (there.position && isAfter(there.position, position)) position = there.position
   }
   return position
 }
 
-function made(comparison: Comparison, here: Digested, there: Digested, position: ChainPosition, judging: Verdict, more = 0): Compared {
+function made(comparison: Comparison, here: Digested, there: Digested, position: ChainPosition, verdict: Verdict, more = 0): Compared {
   const { run, salt, route, now } = comparison
-  const remaining = judging.count('remaining')
+  const remaining = verdict.count('remaining')
   const counts = {
-    differing: more || judging.keys.length,
+    differing: more || verdict.keys.length,
     more: more > 0,
-    settled: judging.count('settled'),
-    moving: judging.count('moving'),
-    quarantined: judging.count('quarantined'),
-    repaired: judging.count('repaired'),
+    settled: verdict.count('settled'),
+    moving: verdict.count('moving'),
+    quarantined: verdict.count('quarantined'),
+    repaired: verdict.count('repaired'),
     remaining,
   }
   const { resource, schema, items } = route
@@ -134,7 +134,7 @@ function made(comparison: Comparison, here: Digested, there: Digested, position:
     outcome: 'different',
   }
   statement.outcome = outcomeOf(statement)
-  return { statement, keys: judging.keys }
+  return { statement, keys: verdict.keys }
 }
 
 function measured({ rows, digest, from, to }: Digested): Measured {

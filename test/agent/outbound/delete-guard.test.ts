@@ -102,7 +102,7 @@ t.test('a table that stays shrunken waits for a person', async (t) => {
   guard.confirm()
   t.equal(guard.fault, undefined)
   t.ok(await reads(300))
-  guard.level()
+  guard.caughtUp()
   world.rows = 0
   t.notOk(await reads(700), 'the next mass of deletes needs another word')
 })

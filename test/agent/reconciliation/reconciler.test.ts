@@ -213,12 +213,12 @@ t.test('collected rows, their keys, and the way until what is queued has passed'
   const { keys } = await one.ask('keys', { do: 'keys', hashes: [hash, 'A'.repeat(22)] })
   t.equal(keys.length, 1, 'what is not among them has no key')
   const recheck = one.ask('recheck', { do: 'recheck', round: 1, keys: [...keys, ['nobody']] })
-  const passage = one.drainWaiters.of('people')
+  const waiters = one.drainWaiters.of('people')
   let answered = false
   void recheck.then(() => (answered = true))
   await until('what was queued has passed', () => {
-    passage.sawEnd(new Set())
-    passage.stored([], position)
+    waiters.sawEnd(new Set())
+    waiters.stored([], position)
     return answered
   })
   const found = await recheck
@@ -227,7 +227,7 @@ t.test('collected rows, their keys, and the way until what is queued has passed'
 })
 
 /** Steps whose answers wait until what was queued has passed. */
-async function passed<T>({ drainWaiters }: Awaited<ReturnType<typeof open>>, step: Promise<T>): Promise<T> {
+async function drained<T>({ drainWaiters }: Awaited<ReturnType<typeof open>>, step: Promise<T>): Promise<T> {
   const waiters = drainWaiters.of('people')
   let answered = false
   void step.then(() => (answered = true))
@@ -250,7 +250,7 @@ t.test('the total is of what was read, the keys that were followed as they were 
   await one.client.query(`delete from people where id = 'p7'`)
   await one.client.query(`update people set name = 'changed' where id in ('p8', 'p9')`)
   await one.client.query(`insert into people values ('new', 'x', 0, '')`)
-  await passed(one, one.ask('recheck', { do: 'recheck', round: 1, keys }))
+  await drained(one, one.ask('recheck', { do: 'recheck', round: 1, keys }))
   const now = await one.ask('digest', { do: 'digest' }, { run: '8' })
   t.match(await one.ask('total', { do: 'total', without: [] }), now.done && { rows: now.rows, digest: now.digest })
   await one.client.query(`delete from people where id = 'p9'`)
@@ -268,7 +268,7 @@ t.test('of keys that somebody names only those with rows are sent again; at the 
     resent.push(...keys)
     resend(keys)
   }
-  const repaired = await passed(one, one.ask('repair', { do: 'repair', keys: [['p1'], ['nobody'], ['p2']] }))
+  const repaired = await drained(one, one.ask('repair', { do: 'repair', keys: [['p1'], ['nobody'], ['p2']] }))
   t.match(repaired, { done: true, absent: [['nobody']] })
   t.same(resent, [['p1'], ['p2']])
   await t.rejects(
@@ -322,34 +322,34 @@ t.test('the window is the city’s, also over midnight; the pace is kept', async
   t.ok(performance.now() - began >= 1_000, 'more than a second for 25,000 rows')
 })
 
-t.test('a passage is open only when everything that was queued before is stored, and no snapshot is due', async (t) => {
-  const passage = new DrainWaitersByResource().of('x')
+t.test('a waiter is told only when everything that was queued before is stored, and no snapshot is due', async (t) => {
+  const waiters = new DrainWaitersByResource().of('x')
   const ending = new AbortController()
   let passed: unknown
-  void passage.passed(ending.signal).then((at) => (passed = at))
+  void waiters.drained(ending.signal).then((at) => (passed = at))
   const turn = () => new Promise((resolve) => setImmediate(resolve))
-  passage.stored(['before'], position)
+  waiters.stored(['before'], position)
   await turn()
   t.equal(passed, undefined, 'the queue was not looked at to its end')
-  passage.sawEnd(new Set(['a', 'b']))
-  passage.stored(['a'], position)
+  waiters.sawEnd(new Set(['a', 'b']))
+  waiters.stored(['a'], position)
   await turn()
   t.equal(passed, undefined)
-  passage.forgot()
-  passage.stored(['b'], position)
+  waiters.forgot()
+  waiters.stored(['b'], position)
   await turn()
   t.equal(passed, undefined, 'what was thrown away is taken again')
-  passage.sawEnd(new Set(['b']))
-  passage.stored(['b'], null)
+  waiters.sawEnd(new Set(['b']))
+  waiters.stored(['b'], null)
   await turn()
   t.equal(passed, undefined, 'a snapshot is on its way')
-  passage.stored([], position)
+  waiters.stored([], position)
   await turn()
   t.same(passed, position)
-  passage.resend([['k']])
-  const later = passage.passed(ending.signal)
-  passage.sawEnd(new Set())
-  t.same(passage.takeResends(), [['k']])
+  waiters.resend([['k']])
+  const later = waiters.drained(ending.signal)
+  waiters.sawEnd(new Set())
+  t.same(waiters.takeResends(), [['k']])
   ending.abort(new Error('stopped'))
   await t.rejects(later, { message: 'stopped' }, 'keys that are to be sent again are not yet queued')
 })
