@@ -53,11 +53,17 @@ const endings: Record<string, LocalizedText> = {
   withdrawn: { zh: '资源已撤销', en: 'withdrawn' },
   'not granted': { zh: '未授权', en: 'not granted' },
 }
+
 export const unknownRoute: LocalizedText = { zh: '没有此路由', en: 'unknown' }
+
+/** The state of a grant or resource that ends a route, for people. */
+export function endingOf(state: string): LocalizedText {
+  return endings[state] ?? same(state)
+}
 
 /** Why nothing may be delivered on this route now, or undefined. */
 export function endedBecause(route: Received, now: Date): LocalizedText | undefined {
-  return route.ended ?? (route.expires && route.expires <= now ? endings['expired'] : undefined)
+  return route.ended ?? (route.expires && route.expires <= now ? endingOf('expired') : undefined)
 }
 
 /**
@@ -152,7 +158,7 @@ function supplied({ resource, schema, stored_closed_items, last_producer }: Supp
 function received({ route, resource, keep, schema, items, valid_to, epoch, seq, hash, ended, reason }: RouteRow): Received {
   const position = epoch && seq && hash ? { epoch: Number(epoch), seq: Number(seq), hash } : null
   const end = {
-    ...(ended && { ended: endings[ended] ?? same(ended) }),
+    ...(ended && { ended: endingOf(ended) }),
     ...(reason && { because: readText(reason) }),
     ...(valid_to && { expires: valid_to }),
   }

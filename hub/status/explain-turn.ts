@@ -1,6 +1,7 @@
 import { errorKind, isErrorCode } from '../../protocol/errors.ts'
 import { comparePositions } from '../../protocol/position.ts'
 import type { Explanation, Turn } from './explanation.ts'
+import { endingOf } from '../exchange/agent-views.ts'
 
 type Known = Omit<Explanation, 'turn'>
 /** Undefined where this is not what holds the route up. */
@@ -26,8 +27,8 @@ const judges: Judge[] = [
       ? undefined
       : {
           who: 'office',
-          zh: `授权或资源状态为 ${state},由市电子政务办处理`,
-          en: `The grant or its resource is ${state}: the office decides`,
+          zh: `授权或资源的状态:${endingOf(state).zh};由市电子政务办处理`,
+          en: `The grant or its resource is ${endingOf(state).en}: the office decides`,
         },
   ({ receiver }) =>
     receiver.active

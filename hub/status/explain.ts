@@ -10,6 +10,7 @@ import { readStreams } from '../exchange/streams.ts'
 import { notFound } from '../records/refusals.ts'
 import type { Explanation, Fault } from './explanation.ts'
 import { producerOf } from '../records/supply.ts'
+import { endingOf } from '../exchange/agent-views.ts'
 
 interface Row {
   route: string
@@ -112,6 +113,13 @@ function pick<T extends object, K extends keyof T>(from: T, names: readonly K[])
   return Object.fromEntries(names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]]))) as Pick<T, K>
 }
 
+const reconciledNames = {
+  equal: { zh: '一致', en: 'equal' },
+  different: { zh: '不一致', en: 'different' },
+  failed: { zh: '失败', en: 'failed' },
+  never: { zh: '从未', en: 'never' },
+} as const
+
 /** For the terminal. */
 export function showExplanation(explanation: Explanation, language: Language): string {
   const { route, resource, state, source, hub, receiver, asOf, age, reconciled, turn } = explanation
@@ -122,7 +130,7 @@ export function showExplanation(explanation: Explanation, language: Language): s
   const queue = source.report ? `${source.report.waiting}${source.report.oldest ? ` (${source.report.oldest})` : ''}` : '?'
   const lines = zh
     ? [
-        `路由 ${route}(资源 ${resource}):${state}`,
+        `路由 ${route}(资源 ${resource}):${state === 'active' ? '有效' : endingOf(state).zh}`,
         `来源 ${source.agency} ${source.agent ?? '无代理'}:待送 ${queue},隔离 ${source.report?.quarantine ?? '?'},最后联系 ${seen(source.seen)}${paused(source.report?.state)}`,
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
@@ -132,11 +140,11 @@ export function showExplanation(explanation: Explanation, language: Language): s
           `隔离 ${receiver.quarantine},最后联系 ${seen(receiver.seen)}${receiver.lapsed ? ',已失效' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
         `数据截至:${asOf === null ? '未知' : `${asOf}(${age} 秒前)`}`,
-        `对账:${reconciled.state ?? '从未'},最近一致 ${seen(reconciled.equal)}`,
+        `对账:${reconciledNames[reconciled.state ?? 'never'].zh},最近一致 ${seen(reconciled.equal)}`,
         `下一步:${turn.zh}`,
       ]
     : [
-        `Route ${route} (resource ${resource}): ${state}`,
+        `Route ${route} (resource ${resource}): ${endingOf(state).en}`,
         `Source ${source.agency} ${source.agent ?? 'no agent'}: ${queue} waiting, ${source.report?.quarantine ?? '?'} quarantined, last seen ${seen(source.seen)}${paused(source.report?.state)}`,
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
@@ -146,7 +154,7 @@ export function showExplanation(explanation: Explanation, language: Language): s
           `${receiver.quarantine} quarantined, last seen ${seen(receiver.seen)}${receiver.lapsed ? ', lapsed' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
         `Data as of: ${asOf === null ? 'unknown' : `${asOf} (${age} s ago)`}`,
-        `Reconciled: ${reconciled.state ?? 'never'}, last equal ${seen(reconciled.equal)}`,
+        `Reconciled: ${reconciledNames[reconciled.state ?? 'never'].en}, last equal ${seen(reconciled.equal)}`,
         `Next: ${turn.en}`,
       ]
   return lines.join('\n')
