@@ -23,6 +23,7 @@ const ranks = {
     'databases',
     'operator',
     'active-tables',
+    'agent-parts',
     'agent',
     'commands',
     'main',

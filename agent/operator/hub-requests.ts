@@ -34,7 +34,7 @@ export interface HubRequestsDeps {
   logTail: (lines: number) => string[]
   /** Pauses, resumes or confirms a line by the name of its resource or route. Throws QZ-NOT-FOUND. */
   operate: Operate
-  reconciling: Pick<Reconciler, 'answer'>
+  reconciler: Pick<Reconciler, 'answer'>
   logger: Logger
 }
 
@@ -109,12 +109,12 @@ export class HubRequests {
   }
 
   async #reply(question: Question): Promise<Answer> {
-    const { config, databases, policy, doctor, logTail, operate, reconciling } = this.#deps
+    const { config, databases, policy, doctor, logTail, operate, reconciler } = this.#deps
     switch (question.kind) {
       case 'preview':
         return previewRows(config.sources, databases, policy(), question)
       case 'reconcile':
-        return reconciling.answer(question)
+        return reconciler.answer(question)
       case 'doctor':
         return { checks: await doctor() }
       case 'log':
