@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile'
 import { CheckpointFile } from '../../protocol/checkpoint.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { verifyExport, type HeldCheckpoint, type Verified } from '../supervision/audit/verify.ts'
-import { joinTexts, type LocalizedText, same } from '../../protocol/localized.ts'
+import { joinTexts, same, type LocalizedText } from '../../protocol/localized.ts'
 import type { Command, Given } from './command.ts'
 
 /** The audit leaves the hub, and is verified anywhere. */

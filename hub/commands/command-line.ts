@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { codedError, QianzhiError, reasonOf, type Language } from '../../protocol/errors.ts'
-import { type LocalizedText, same } from '../../protocol/localized.ts'
+import { same, type LocalizedText } from '../../protocol/localized.ts'
 import { AdminClient } from './admin-client.ts'
 import { auditCommands } from './audit.ts'
 import type { Command, CommandDeps, Given, Option } from './command.ts'

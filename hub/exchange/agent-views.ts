@@ -1,7 +1,7 @@
 import type { Manifest } from '../../protocol/batch.ts'
 import type { ChainPosition } from '../../protocol/position.ts'
 import { deliverableItems, itemById, keyItems, type Schema } from '../../protocol/schema.ts'
-import { type LocalizedText, readText, same } from '../../protocol/localized.ts'
+import { readText, same, type LocalizedText } from '../../protocol/localized.ts'
 import { openRequests, type OpenRequest } from './agent-requests.ts'
 import type { Store } from '../store/store.ts'
 import type { Listener, Wakeups } from '../store/wakeups.ts'

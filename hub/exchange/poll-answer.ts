@@ -3,7 +3,7 @@ import type { Position, ChainPosition } from '../../protocol/position.ts'
 import { detailsToWire } from '../../protocol/errors.ts'
 import { deliverInTurns, type DeliverableRoute, type RoutedBatch, type NoDelivery } from './deliver.ts'
 import type { ExchangeContext, IssuedPolicy } from './context.ts'
-import { type AgentView, endedBecause, type Received, unknownRoute } from './agent-views.ts'
+import { endedBecause, unknownRoute, type AgentView, type Received } from './agent-views.ts'
 import { noteAhead, readStreams, wantSnapshot, type StreamNotes } from './streams.ts'
 import type { ExchangeAgent } from './agent.ts'
 

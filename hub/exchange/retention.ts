@@ -5,7 +5,7 @@ import type { Log, LogState } from '../log.ts'
 import type { Query, Store } from '../store/store.ts'
 import { wantSnapshot } from './streams.ts'
 import type { Wakeups } from '../store/wakeups.ts'
-import { type Rounds, startRounds } from '../store/rounds.ts'
+import { startRounds, type Rounds } from '../store/rounds.ts'
 
 export interface HousekeepingRules {
   /** Days that a stored batch stays at least. */

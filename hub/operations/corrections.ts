@@ -1,12 +1,12 @@
 import { Type } from 'typebox'
 import type { Role } from '../records/roles.ts'
 import {
-  type Correction,
   correctionFlow,
   listCorrections,
   loadCorrection,
   reportCorrection,
   withoutValues,
+  type Correction,
 } from '../registry/cases/corrections.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Call, type Operation } from './operation.ts'

@@ -1,11 +1,11 @@
 import { Type } from 'typebox'
 import {
   declarationFlow,
-  type DeclarationKind,
   declarationKinds,
   draftDeclaration,
   listDeclarations,
   loadDeclaration,
+  type DeclarationKind,
 } from '../registry/cases/declarations.ts'
 import { dutyEvidence } from '../supervision/duties/evidence.ts'
 import { eventOperations } from './events.ts'

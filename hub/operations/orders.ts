@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { issueOrder, listOrders, loadOrder, type OrderCause, orderCauses, orderFlow } from '../registry/cases/orders.ts'
+import { issueOrder, listOrders, loadOrder, orderCauses, orderFlow, type OrderCause } from '../registry/cases/orders.ts'
 import { eventOperations } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, Day, nullable, Paging, ReasonBody, requireDay, ResourceCode, Text } from './shapes.ts'

@@ -2,7 +2,7 @@ import { createTransport, type SendMailOptions } from 'nodemailer'
 import type { Logger } from 'pino'
 import { errorForLog, reasonOf } from '../../protocol/errors.ts'
 import type { Store } from '../store/store.ts'
-import { type Rounds, startRounds } from '../store/rounds.ts'
+import { startRounds, type Rounds } from '../store/rounds.ts'
 
 export interface MailConfig {
   /** smtp://user:password@host:port or smtps://… */

@@ -3,7 +3,7 @@ import type { Query, Store } from '../store/store.ts'
 import { markMissed, recountDeadlines, warnOfDeadlines } from './deadlines-watch.ts'
 import { dayToJudge, judgeDay, warnOfDuties } from './duties/judging.ts'
 import { readRules, saveSettings, type Rules, type SupervisionSettings } from '../records/settings.ts'
-import { type Rounds, startRounds } from '../store/rounds.ts'
+import { startRounds, type Rounds } from '../store/rounds.ts'
 
 export interface SupervisionDeps {
   store: Pick<Store, 'query' | 'transaction'>

@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { type LocalizedText, readText } from '../../../protocol/localized.ts'
+import { readText, type LocalizedText } from '../../../protocol/localized.ts'
 import { itemById, keyItems } from '../../../protocol/schema.ts'
 import type { Principal } from '../../access/principal.ts'
 import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'

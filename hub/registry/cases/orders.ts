@@ -1,6 +1,6 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Principal } from '../../access/principal.ts'
-import { type Day, dayOf } from '../../records/calendar.ts'
+import { dayOf, type Day } from '../../records/calendar.ts'
 import { endDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import { notFound, rule } from '../../records/refusals.ts'

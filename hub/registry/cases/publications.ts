@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { type Principal, theHub } from '../../access/principal.ts'
+import { theHub, type Principal } from '../../access/principal.ts'
 import { notify, type Recipient } from '../../records/notices.ts'
 import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'

@@ -1,7 +1,7 @@
 import { theHub } from '../../access/principal.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import type { Query } from '../../store/store.ts'
-import { type Grant, requireGrant, withReason } from './grants.ts'
+import { requireGrant, withReason, type Grant } from './grants.ts'
 import { expirePublications } from '../cases/publications.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { applyEvent } from '../workflow.ts'

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { itemById, type Schema } from '../../../protocol/schema.ts'
-import { type LocalizedText, readText, storeText } from '../../../protocol/localized.ts'
+import { readText, storeText, type LocalizedText } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { writeAudit } from '../../records/audit.ts'
@@ -108,13 +108,10 @@ async function findSame(query: Query, id: string | undefined, content: Content):
   const same = ({ resource, agency, items, validTo, atEnd }: Grant) =>
     isDeepStrictEqual({ resource, agency, items, validTo, atEnd }, content)
   if (id === undefined) {
-    const all = await query<Grant>(`select ${columns} where resource = $1 and agency = $2 and state = 'active'`, [
-      content.resource,
-      content.agency,
-    ])
-    return all.find(same)
+    const inForce = `where resource = $1 and agency = $2 and state = 'active'`
+    return (await selectGrants(query, inForce, [content.resource, content.agency])).find(same)
   }
-  const [known] = await query<Grant>(`select ${columns} where id = $1`, [id])
+  const [known] = await selectGrants(query, 'where id = $1', [id])
   if (known && !same(known)) throw conflict('grant', id)
   return known
 }
@@ -189,13 +186,17 @@ export async function concernReceivers(query: Query, id: string, affectedAgents:
 }
 
 export async function requireGrant(query: Query, id: string): Promise<Grant> {
-  const [grant] = await query<Grant>(`select ${columns} where id = $1`, [id])
+  const [grant] = await selectGrants(query, 'where id = $1', [id])
   if (!grant) throw notFound('grant', id)
-  return withReason(grant)
+  return grant
 }
 
-export async function listGrants({ store }: Registry): Promise<Grant[]> {
-  return (await store.query<Grant>(`select ${columns} order by id`)).map(withReason)
+export function listGrants({ store }: Registry): Promise<Grant[]> {
+  return selectGrants(store.query, 'order by id')
+}
+
+async function selectGrants(query: Query, rest: string, values: unknown[] = []): Promise<Grant[]> {
+  return (await query<Grant>(`select ${columns} ${rest}`, values)).map(withReason)
 }
 
 /** A grant as it is read from its row, where the reason is a text. */

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { openPolicy } from '../../../../protocol/policy.ts'
 import { generateSigningKey } from '../../../../protocol/signature.ts'
 import type { CatalogContent } from '../../../../hub/registry/catalog/content.ts'
-import { addGrant, setGrantState } from '../../../../hub/registry/grants/grants.ts'
+import { addGrant, listGrants, setGrantState } from '../../../../hub/registry/grants/grants.ts'
 import { currentPolicy } from '../../../../hub/registry/grants/policy.ts'
 import { addRoute } from '../../../../hub/registry/grants/routes.ts'
 import { AgentViews } from '../../../../hub/exchange/agent-views.ts'
@@ -71,6 +71,10 @@ t.test('an incompatible version holds the grants it touches until their receiver
     heldVersion: 2,
     reason: { zh: /版本 2.*place.*等待接收单位 water/, en: /version 2.*waits/ },
   })
+  const { reason } = await city.grant('ads.water')
+  t.same((await listGrants(city)).find(({ id }) => id === 'ads.water')?.reason, reason, 'in every list')
+  const [listed] = (await city.as('city', 'office').get('/grants?agency=water')).body.items
+  t.same(listed.reason, reason)
   const views = new AgentViews(city.store, city.wakeups)
   t.match((await views.of(city.water)).routes.get('ads.water'), { ended: { en: 'held' }, because: { zh: /place/, en: /place/ } })
   views.close()
