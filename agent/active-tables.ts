@@ -84,7 +84,11 @@ export class ActiveTables {
     const place = { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' }
     for (const report of known.length > 0 ? known : [board.sink(name, place)]) {
       if (report.fault?.code === 'QZ-ROUTE-ENDED') continue
-      setFault(report, new QianzhiError('QZ-ROUTE-ENDED', { route: report.route, reason: 'not in the policy' }), now())
+      setFault(
+        report,
+        new QianzhiError('QZ-ROUTE-ENDED', { route: report.route, reason: { zh: '不在策略中', en: 'not in the policy' } }),
+        now(),
+      )
     }
   }
 

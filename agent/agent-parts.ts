@@ -68,7 +68,7 @@ export function buildParts({ config, logger, version, logTail, arrange }: AgentS
     logger,
     removeRows: async (id, choose) => {
       const route = allRoutes().find((one) => one.id === id)
-      if (!route) throw new QianzhiError('QZ-ROUTE-ENDED', { route: id, reason: '未在接收 / it is not being received' })
+      if (!route) throw new QianzhiError('QZ-ROUTE-ENDED', { route: id, reason: { zh: '未在接收', en: 'it is not being received' } })
       return route.removeRows(choose)
     },
     signed: (side, statement) => reconciled.note(side, statement),

@@ -1,3 +1,4 @@
+import type { LocalizedText } from '../protocol/localized.ts'
 import type { Item, Schema } from '../protocol/schema.ts'
 import type { Position, ChainPosition } from '../protocol/position.ts'
 import type { ErrorCode } from '../protocol/errors.ts'
@@ -96,22 +97,30 @@ export interface SourceTable {
 }
 
 /** Why a source table cannot supply: columns that the resource's version needs and the table lacks. Undefined where all are there. */
-export function missingColumns({ schema, columns }: SourceTable, has: (column: string) => boolean): string | undefined {
+export function missingColumns({ schema, columns }: SourceTable, has: (column: string) => boolean): LocalizedText | undefined {
   const missing = columns.map(({ column }) => column).filter((column) => !has(column))
   if (missing.length === 0) return undefined
   const list = missing.join(', ')
-  return `缺少列 ${list}(资源第 ${schema.version} 版所需):请在表中添加 / it has no column ${list}, which version ${schema.version} of the resource needs: add it`
+  return {
+    zh: `缺少列 ${list}(资源第 ${schema.version} 版所需):请在表中添加`,
+    en: `it has no column ${list}, which version ${schema.version} of the resource needs: add it`,
+  }
 }
 
 /** Why triggers cannot watch a table, and what can. */
-export function noKey(columns: readonly string[]): string {
+export function noKey(columns: readonly string[]): LocalizedText {
   const list = columns.join(', ')
-  return `没有恰好由 (${list}) 组成的主键或唯一约束:请添加,或在配置中对该来源改用 capture: compare,以 (${list}) 为键定时比对 / it has no primary key or unique constraint over exactly (${list}): add one, or configure capture: compare for this source, which compares by the key (${list})`
+  return {
+    zh: `没有恰好由 (${list}) 组成的主键或唯一约束:请添加,或在配置中对该来源改用 capture: compare,以 (${list}) 为键定时比对`,
+    en: `it has no primary key or unique constraint over exactly (${list}): add one, or configure capture: compare for this source, which compares by the key (${list})`,
+  }
 }
 
 /** Why a source that is read by its key is refused. */
-export const keyless =
-  '有的行键列为空:请补全或在视图中排除 / there are rows without a value in a key column: fill it, or leave them out in a view'
+export const keyless: LocalizedText = {
+  zh: '有的行键列为空:请补全或在视图中排除',
+  en: 'there are rows without a value in a key column: fill it, or leave them out in a view',
+}
 
 /** A delivered table. */
 export interface SinkTable {
@@ -257,7 +266,8 @@ export interface RowFault {
   key: Row
   code: ErrorCode
   item?: string
-  reason?: string
+  /** A text is what a server or a library said. */
+  reason?: string | LocalizedText
 }
 
 export interface Rows {

@@ -97,7 +97,10 @@ async function settleReceipt(deps: OutboundDeps, inFlight: InFlightBatch, signal
   try {
     const { receipt } = await inFlight.answer!
     const stored = storedReceipt.open(receipt, deps.hubKey)
-    if (stored?.hash !== built.hash) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: 'the hub receipt is for another batch' })
+    if (stored?.hash !== built.hash)
+      throw new QianzhiError('QZ-BATCH-SIGNATURE', {
+        reason: { zh: '中心回执对应的是另一批次', en: 'the hub receipt is for another batch' },
+      })
     deps.checkpoints.note(stored.audit, stored.time)
   } catch (error) {
     if (signal.aborted) return

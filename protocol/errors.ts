@@ -59,6 +59,11 @@ export function reasonOf(error: unknown, language: Language = 'en'): string {
   return String(error)
 }
 
+/** The same to be kept or told in both languages; a text where it is the message of a server or a library. */
+export function localizedReason(error: unknown): string | LocalizedText {
+  return error instanceof QianzhiError ? { zh: error.text('zh'), en: error.text('en') } : reasonOf(error)
+}
+
 /** Any thrown thing as a coded error; what has no code becomes QZ-INTERNAL with its cause kept. */
 export function codedError(error: unknown): QianzhiError {
   return error instanceof QianzhiError ? error : new QianzhiError('QZ-INTERNAL', { reason: reasonOf(error) }, { cause: error })

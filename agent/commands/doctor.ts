@@ -1,4 +1,4 @@
-import { codedError } from '../../protocol/errors.ts'
+import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { gapOf } from '../config/gaps.ts'
 import type { Check } from '../database.ts'
@@ -18,10 +18,7 @@ export const doctor: Command = async (context) => {
 async function allChecks(deps: CommandDeps): Promise<Check[]> {
   const { config, version } = deps
   const identity = openState(config.data).data.identity
-  if (!identity)
-    return [
-      failed('enrolment', codedError(new Error('not enrolled')), '请执行 qianzhi-agent enroll 令牌', 'run qianzhi-agent enroll TOKEN'),
-    ]
+  if (!identity) return [failed('enrolment', new QianzhiError('QZ-NOT-ENROLLED'))]
   const checks: Check[] = [
     passed('enrolment', `代理 ${identity.agent},机关单位 ${identity.agency}`, `agent ${identity.agent} of ${identity.agency}`),
   ]

@@ -16,7 +16,7 @@ import { readToken } from './connect.ts'
  */
 export async function enrollCarried({ config, words, options, say }: CommandDeps, name: string): Promise<number> {
   const entry = (config.carry ?? []).find(({ folder }) => folder === name)
-  if (!entry) throw new QianzhiError('QZ-NOT-FOUND', { what: `carry: ${name}` })
+  if (!entry) throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: `carry 中的 ${name}`, en: `carry: ${name}` } })
   const path = config.databases[name]!.folder!.path
   const [file] = (await listFiles([path])).filter((found) => found.name.toLowerCase() === innerFile)
   const carried = file && (await readStatementFile(file.path))

@@ -19,7 +19,10 @@ export async function enrollBehindGap(deps: CommandDeps, folder: string): Promis
   const { config, say } = deps
   const gap = gapOf(config)
   if (!gap?.in)
-    throw new QianzhiError('QZ-CONFIG', { key: 'hub.gap.in', reason: '请填写 / name the folder in which files from outside arrive' })
+    throw new QianzhiError('QZ-CONFIG', {
+      key: 'hub.gap.in',
+      reason: { zh: '请填写外来文件所在的目录', en: 'name the folder in which files from outside arrive' },
+    })
   if (await callControl(config.data, 'ping')) throw new QianzhiError('QZ-DATA-LOCKED', { folder: config.data })
   const arrived = config.databases[folder]?.folder?.path ?? resolve(folder)
   const statement = await readGapStatement(arrived, gap.out !== undefined)
@@ -64,5 +67,5 @@ async function readGapStatement(folder: string, mayLack: boolean): Promise<GapSt
   const jws = file && (await readStatementFile(file.path))
   const statement = jws === undefined ? undefined : gapStatement.openOwn(jws)
   if (statement || (!file && mayLack)) return statement
-  throw new QianzhiError('QZ-GAP-STATEMENT', { reason: `${folder} 中没有有效的 gap.json / no valid gap.json in ${folder}` })
+  throw new QianzhiError('QZ-GAP-STATEMENT', { reason: { zh: `${folder} 中没有有效的 gap.json`, en: `no valid gap.json in ${folder}` } })
 }

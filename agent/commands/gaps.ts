@@ -60,14 +60,17 @@ async function exportStream({ words, say }: CommandDeps, copies: GapCopies, fold
 function requireRange(text: string): PlaceRange {
   const range = readRange(text)
   if (range) return range
-  throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: `${text}:范围写作 期-批..批 / a range is EPOCH-SEQ..SEQ` })
+  throw new QianzhiError('QZ-CONFIG', {
+    key: 'argument',
+    reason: { zh: `${text}:范围写作 期-批..批`, en: `${text}: a range is EPOCH-SEQ..SEQ` },
+  })
 }
 
 /** Shows the key of the agent behind a gap; accepts it when its fingerprint is given, as that agent showed it. */
 export const trustGap: Command = async ({ config, words, say }) => {
   const back = requireName(words)
   const path = config.databases[back]?.folder?.path
-  if (path === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: `folders.${back}` })
+  if (path === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: `folders 中的 ${back}`, en: `folders.${back}` } })
   const [file] = (await listFiles([path])).filter(({ name }) => name.toLowerCase() === innerFile)
   const jws = file && (await readStatementFile(file.path))
   const named = jws === undefined ? undefined : gapKey.openOwn(jws)

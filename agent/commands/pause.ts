@@ -1,5 +1,4 @@
-import { QianzhiError } from '../../protocol/errors.ts'
-import { callControl } from '../operator/control.ts'
+import { callControl, noRunningAgent } from '../operator/control.ts'
 import type { Paused } from '../operator/pauses.ts'
 import type { Command, CommandDeps } from './command.ts'
 import { requireName } from './resync.ts'
@@ -31,6 +30,6 @@ export const confirm: Command = async (context) => {
 
 async function ask<T>({ config }: CommandDeps, call: string, name: string): Promise<T> {
   const done = await callControl(config.data, call, { name })
-  if (!done) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
+  if (!done) throw noRunningAgent()
   return done as T
 }

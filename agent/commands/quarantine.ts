@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { QianzhiError } from '../../protocol/errors.ts'
-import { callControl } from '../operator/control.ts'
+import { joinTexts, same } from '../../protocol/localized.ts'
+import { callControl, noRunningAgent } from '../operator/control.ts'
 import { maxQuarantined, onlyReads, type QuarantinedKey, type Replayed } from '../database.ts'
 import { StreamStore, storeFile } from '../runtime/stream-store.ts'
 import { openForCommand } from './connect.ts'
@@ -49,11 +49,13 @@ function storedKeys(folder: string, resource: string): QuarantinedKey[] {
 }
 
 function sayKey({ say }: CommandDeps, { database, end, resource, route, key, code, item, reason, since, kept }: Listed): void {
-  const what = `${JSON.stringify(key)} ${code}${item ? ` ${item}` : ''}${reason ? `:${reason}` : ''}`
+  const which = `${JSON.stringify(key)} ${code}${item ? ` ${item}` : ''}`
+  const what = reason ? joinTexts([which, reason], { zh: ':', en: ': ' }) : same(which)
   const at = since.toISOString()
-  if (end === 'source') return say(`${database} 来源 ${resource} ${what}(自 ${at})`, `${database} source ${resource} ${what} (since ${at})`)
+  if (end === 'source')
+    return say(`${database} 来源 ${resource} ${what.zh}(自 ${at})`, `${database} source ${resource} ${what.en} (since ${at})`)
   const again = kept ? { zh: ',可重试', en: ', can be replayed' } : { zh: '', en: '' }
-  say(`${database} 落地 ${route} ${what}(自 ${at}${again.zh})`, `${database} sink ${route} ${what} (since ${at}${again.en})`)
+  say(`${database} 落地 ${route} ${what.zh}(自 ${at}${again.zh})`, `${database} sink ${route} ${what.en} (since ${at}${again.en})`)
 }
 
 type Listed = { database: string } & QuarantinedKey
@@ -62,7 +64,7 @@ type Listed = { database: string } & QuarantinedKey
 export const replay: Command = async ({ config, words, say }) => {
   const name = requireName(words)
   const done = (await callControl(config.data, 'replay', { name })) as Answer | undefined
-  if (!done) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
+  if (!done) throw noRunningAgent()
   if (done.source) say(`${name}:隔离的行将重新读取并发送`, `${name}: the quarantined rows will be read and sent again`)
   for (const { route, tried, applied, quarantine: left } of done.routes) {
     say(

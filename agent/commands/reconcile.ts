@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { detailsFromWire, isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
-import { callControl } from '../operator/control.ts'
+import { callControl, noRunningAgent } from '../operator/control.ts'
 import type { Command, CommandDeps } from './command.ts'
 
 /** Milliseconds between looks at how a run goes. */
@@ -11,10 +11,10 @@ const everyLook = 1_000
 export const reconcile: Command = async (context) => {
   const { config, words, options } = context
   const [name] = words
-  if (!name) throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: 'name a resource or route / 请给出资源或路由名' })
+  if (!name) throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: { zh: '请给出资源或路由名', en: 'name a resource or route' } })
   const repair = options['repair'] ? { repair: 'true' } : options['no-repair'] ? { repair: 'false' } : {}
   const begun = (await callControl(config.data, 'reconcile', { name, ...repair })) as { runs: string[] } | undefined
-  if (!begun) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
+  if (!begun) throw noRunningAgent()
   const ended: ReconciliationProgress[] = []
   for (const run of begun.runs) ended.push(await watch(context, run))
   if (options['json']) context.print(JSON.stringify(ended, undefined, 2))
@@ -26,7 +26,7 @@ async function watch(deps: CommandDeps, run: string): Promise<ReconciliationProg
   let shown = ''
   for (;;) {
     const progress = (await callControl(deps.config.data, 'reconciliation', { run })) as ReconciliationProgress | undefined
-    if (!progress) throw new QianzhiError('QZ-NOT-FOUND', { what: 'a running agent on this data folder' })
+    if (!progress) throw noRunningAgent()
     const { route, state, step, rows } = progress
     const putOff = state === 'waiting' && progress.code !== null
     const line = `${route} ${step ?? state} ${rows}`

@@ -81,7 +81,7 @@ async function setUpTable(deps: CommandDeps, database: Database, source: SourceT
 async function checkReading({ say }: CommandDeps, database: Database, source: SourceTable): Promise<void> {
   const checks = await readingChecks(database, source)
   const failed = checks[0]!
-  if (!failed.ok) throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: `${failed.zh} / ${failed.en}` })
+  if (!failed.ok) throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: { zh: failed.zh, en: failed.en } })
   say(
     `${source.resource}:${source.table} 只读采集(${source.capture}),数据库中无需建立任何对象`,
     `${source.resource}: ${source.table} is only read (${source.capture}); nothing is made in the database`,

@@ -18,7 +18,7 @@ const longestManifest = 16 << 20
 export const verify: Command = async (context) => {
   const { words, say, language } = context
   const [given] = words
-  if (given === undefined) throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: 'name a file / 请给出文件名' })
+  if (given === undefined) throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: { zh: '请给出文件名', en: 'name a file' } })
   const file = given.endsWith(manifestName('')) ? given.slice(0, -manifestName('').length) : given
   const keys = knownKeys(context)
   const manifest = openFileManifest(await manifestText(file), (id) => keys.agent.get(id))
@@ -91,5 +91,5 @@ async function checkContent(file: string, { size, sha256 }: FileManifest): Promi
 }
 
 function wrong(zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-FILE-SIGNATURE', { reason: `${zh} / ${en}` })
+  return new QianzhiError('QZ-FILE-SIGNATURE', { reason: { zh, en } })
 }

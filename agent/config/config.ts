@@ -3,6 +3,7 @@ import { validate } from 'node-cron'
 import { Type, type Static } from 'typebox'
 import { deepFreeze, readConfiguration } from '../../protocol/configuration.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import { hoursPattern } from './hours.ts'
 import { FolderConfig, FolderSink, FolderSource, placedSink, placedSource, resolveFolders, type ResolvedFolder } from './folders.ts'
 import { engineOf } from '../databases/index.ts'
@@ -209,7 +210,10 @@ function checkSources({ sources, timezone }: AgentConfig): void {
   try {
     Intl.DateTimeFormat('en', { timeZone: timezone })
   } catch {
-    throw new QianzhiError('QZ-CONFIG', { key: 'timezone', reason: `${timezone} is no time zone: write one such as Asia/Shanghai` })
+    throw new QianzhiError('QZ-CONFIG', {
+      key: 'timezone',
+      reason: { zh: `${timezone} 不是时区,应写作 Asia/Shanghai 等`, en: `${timezone} is no time zone: write one such as Asia/Shanghai` },
+    })
   }
   sources.forEach((source, i) => {
     const fault = sourceFault(source)
@@ -218,17 +222,47 @@ function checkSources({ sources, timezone }: AgentConfig): void {
 }
 
 /** The wrong key and the remedy. */
-function sourceFault(source: SourceConfig): [string, string] | undefined {
+function sourceFault(source: SourceConfig): [string, LocalizedText] | undefined {
   const { capture = 'triggers', query, watermark, compare } = source
   const reads = capture === 'watermark' || capture === 'compare'
-  if (query !== undefined && !reads) return ['query', `${capture} cannot watch a SELECT: set capture to compare or watermark`]
+  if (query !== undefined && !reads)
+    return [
+      'query',
+      {
+        zh: `${capture} 不能监视 SELECT:请将 capture 设为 compare 或 watermark`,
+        en: `${capture} cannot watch a SELECT: set capture to compare or watermark`,
+      },
+    ]
   if (capture === 'watermark' && !watermark)
-    return ['watermark', 'capture: watermark needs watermark.column, a column that grows with every change']
-  if (watermark && capture !== 'watermark') return ['watermark', 'is used with capture: watermark only: set capture, or leave it out']
-  if (compare && capture !== 'compare') return ['compare', 'is used with capture: compare only: set capture, or leave it out']
+    return [
+      'watermark',
+      {
+        zh: 'capture: watermark 须有 watermark.column,即每次变更都增大的列',
+        en: 'capture: watermark needs watermark.column, a column that grows with every change',
+      },
+    ]
+  if (watermark && capture !== 'watermark')
+    return [
+      'watermark',
+      {
+        zh: '仅用于 capture: watermark:请设置 capture,或删去此项',
+        en: 'is used with capture: watermark only: set capture, or leave it out',
+      },
+    ]
+  if (compare && capture !== 'compare')
+    return [
+      'compare',
+      { zh: '仅用于 capture: compare:请设置 capture,或删去此项', en: 'is used with capture: compare only: set capture, or leave it out' },
+    ]
   const { schedule } = watermark ?? compare ?? {}
   if (schedule === undefined || validate(schedule)) return undefined
-  return [`${capture}.schedule`, `${schedule} is no cron expression: write minute, hour, day, month and weekday, such as "*/5 * * * *"`]
+  return [
+    `${capture}.schedule`,
+    {
+      zh: `${schedule} 不是 cron 表达式:请依次写分、时、日、月、星期,如 "*/5 * * * *"`,
+      en: `${schedule} is no cron expression: write minute, hour, day, month and weekday, such as "*/5 * * * *"`,
+    },
+  ]
 }
 
 /** What a sink is called where its routes are not known: by its route, its resource or its standard. */
@@ -240,9 +274,9 @@ function checkSinks({ sinks }: AgentConfig): void {
   sinks.forEach(({ resource, standard, route }, i) => {
     const reason =
       (resource === undefined) === (standard === undefined)
-        ? 'names either a resource or a standard'
+        ? { zh: '资源和数据标准须写一个,且只能写一个', en: 'names either a resource or a standard' }
         : route !== undefined && standard !== undefined
-          ? 'a standard takes all its routes: name the resource of this one'
+          ? { zh: '数据标准接收其全部路由:指定路由时请写资源', en: 'a standard takes all its routes: name the resource of this one' }
           : undefined
     if (reason) throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}]`, reason })
   })
@@ -266,7 +300,10 @@ function checkDatabases(config: AgentConfig): void {
   ] as const) {
     entries.forEach((entry, i) => {
       if (!Object.hasOwn(config.databases, entry.database)) {
-        throw new QianzhiError('QZ-CONFIG', { key: `${kind}[${i}].database`, reason: `databases has no ${entry.database}` })
+        throw new QianzhiError('QZ-CONFIG', {
+          key: `${kind}[${i}].database`,
+          reason: { zh: `databases 中没有 ${entry.database}`, en: `databases has no ${entry.database}` },
+        })
       }
     })
   }
@@ -278,7 +315,10 @@ function checkFolders({ sources, sinks }: AgentConfig): void {
   const read = new Set(sources.flatMap(({ folder }) => folder ?? []))
   const i = sinks.findIndex(({ folder }) => folder !== undefined && read.has(folder))
   if (i >= 0)
-    throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}].folder`, reason: 'is the folder of a source too: give it one of its own' })
+    throw new QianzhiError('QZ-CONFIG', {
+      key: `sinks[${i}].folder`,
+      reason: { zh: '同时是来源目录:请另用一个目录', en: 'is the folder of a source too: give it one of its own' },
+    })
   checkTwice(
     sources.filter(({ folder }) => folder !== undefined).map(({ folder, table }) => `${folder}/${table}`),
     'sources',
@@ -287,5 +327,5 @@ function checkFolders({ sources, sinks }: AgentConfig): void {
 
 function checkTwice(names: string[], key: string): void {
   const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice !== undefined) throw new QianzhiError('QZ-CONFIG', { key, reason: `${twice} is named twice` })
+  if (twice !== undefined) throw new QianzhiError('QZ-CONFIG', { key, reason: { zh: `${twice} 重复`, en: `${twice} is named twice` } })
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import type { FileFormat, SinkFiles, SourceFiles } from '../database.ts'
 
 /**
@@ -93,7 +94,8 @@ export function resolveFolders(
   base: string,
 ): Record<string, { url: string; folder: ResolvedFolder }> {
   const both = Object.keys(folders).find((name) => Object.hasOwn(databases, name))
-  if (both !== undefined) throw new QianzhiError('QZ-CONFIG', { key: `folders.${both}`, reason: 'a database has this name too' })
+  if (both !== undefined)
+    throw new QianzhiError('QZ-CONFIG', { key: `folders.${both}`, reason: { zh: '与数据库重名', en: 'a database has this name too' } })
   return Object.fromEntries(
     Object.entries(folders).map(([name, { path, ready = 'stable', stable = 2, look = 60 }]) => {
       const folder = { path: resolve(base, path), ready, stable, look }
@@ -111,18 +113,25 @@ export function placedSource<S extends Place & SourceKeys>(
   const { folder, database, table, contents = 'rows' } = source
   if (folder === undefined) {
     refuseKeys(source, ['files', 'contents', 'whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty'], key)
-    if (database === undefined || table === undefined) throw fault(key, 'names either a database and a table, or a folder')
+    if (database === undefined || table === undefined)
+      throw fault(key, { zh: '须写数据库和表,或写目录', en: 'names either a database and a table, or a folder' })
     return { ...source, database, table }
   }
   requireFolder(source, key, folders)
-  refuseKeys(source, ['table', 'capture', 'query', 'watermark', 'compare', 'zeroDates'], key, 'is for tables, not for a folder')
+  refuseKeys(source, ['table', 'capture', 'query', 'watermark', 'compare', 'zeroDates'], key, {
+    zh: '只用于表,不用于目录',
+    en: 'is for tables, not for a folder',
+  })
   if (contents === 'rows' && source.whole === undefined)
-    throw fault(
-      `${key}.whole`,
-      'is missing: true where each file is the whole table (what it lacks is deleted), false where it holds new and changed rows',
-    )
+    throw fault(`${key}.whole`, {
+      zh: '未写:每个文件都是全表的(文件中没有的即删除)写 true,只含新增和修改的写 false',
+      en: 'is missing: true where each file is the whole table (what it lacks is deleted), false where it holds new and changed rows',
+    })
   if (contents === 'any')
-    refuseKeys(source, ['whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, 'is for files of rows')
+    refuseKeys(source, ['whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, {
+      zh: '只用于数据行文件',
+      en: 'is for files of rows',
+    })
   return { ...source, database: folder, table: source.files ?? '*' }
 }
 
@@ -134,28 +143,32 @@ export function placedSink<S extends Place & SinkKeys>(sink: S, key: string, fol
   const { folder, database, contents = 'rows' } = sink
   if (folder === undefined) {
     refuseKeys(sink, ['contents', 'write', 'gather', ...ofRows, ...ofBatches], key)
-    if (database === undefined) throw fault(key, 'names either a database or a folder')
+    if (database === undefined) throw fault(key, { zh: '须写数据库或目录', en: 'names either a database or a folder' })
     return { ...sink, database }
   }
   requireFolder(sink, key, folders)
-  refuseKeys(sink, ['table'], key, 'is for databases: a folder has files')
-  if (contents !== 'rows') refuseKeys(sink, ['write', 'columns', ...ofRows], key, 'is for files of rows')
-  if (contents !== 'batches') refuseKeys(sink, ofBatches, key, 'is for contents: batches')
-  if (sink.back !== undefined && !Object.hasOwn(folders ?? {}, sink.back)) throw fault(`${key}.back`, `folders has no ${sink.back}`)
+  refuseKeys(sink, ['table'], key, { zh: '只用于数据库:目录中是文件', en: 'is for databases: a folder has files' })
+  if (contents !== 'rows') refuseKeys(sink, ['write', 'columns', ...ofRows], key, { zh: '只用于数据行文件', en: 'is for files of rows' })
+  if (contents !== 'batches') refuseKeys(sink, ofBatches, key, { zh: '只用于 contents: batches', en: 'is for contents: batches' })
+  if (sink.back !== undefined && !Object.hasOwn(folders ?? {}, sink.back))
+    throw fault(`${key}.back`, { zh: `folders 中没有 ${sink.back}`, en: `folders has no ${sink.back}` })
   return { ...sink, database: folder }
 }
 
 function requireFolder({ folder, database }: Place & { folder?: string }, key: string, folders: Folders): void {
-  if (database !== undefined) throw fault(key, 'names either a database or a folder, not both')
-  if (!Object.hasOwn(folders ?? {}, folder!)) throw fault(`${key}.folder`, `folders has no ${folder}`)
+  if (database !== undefined) throw fault(key, { zh: '数据库和目录只能写一个', en: 'names either a database or a folder, not both' })
+  if (!Object.hasOwn(folders ?? {}, folder!))
+    throw fault(`${key}.folder`, { zh: `folders 中没有 ${folder}`, en: `folders has no ${folder}` })
 }
 
-function refuseKeys(entry: object, keys: readonly string[], key: string, reason = 'is for folders: name a folder, or leave it out'): void {
+const forFolders: LocalizedText = { zh: '只用于目录:请写明目录,或删去此项', en: 'is for folders: name a folder, or leave it out' }
+
+function refuseKeys(entry: object, keys: readonly string[], key: string, reason = forFolders): void {
   const found = keys.find((name) => (entry as Record<string, unknown>)[name] !== undefined)
   if (found !== undefined) throw fault(`${key}.${found}`, reason)
 }
 
-function fault(key: string, reason: string): QianzhiError {
+function fault(key: string, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-CONFIG', { key, reason })
 }
 

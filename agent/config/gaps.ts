@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import type { ResolvedFolder } from './folders.ts'
 import type { GapCopyRules } from '../database.ts'
 
@@ -43,7 +44,10 @@ export function checkCarry({ carry = [], databases }: { carry?: readonly CarryCo
     for (const key of ['folder', 'back'] as const) {
       const name = entry[key]
       if (name === undefined || databases[name]?.folder) continue
-      throw new QianzhiError('QZ-CONFIG', { key: `carry[${i}].${key}`, reason: `folders has no ${name}` })
+      throw new QianzhiError('QZ-CONFIG', {
+        key: `carry[${i}].${key}`,
+        reason: { zh: `folders 中没有 ${name}`, en: `folders has no ${name}` },
+      })
     }
   })
 }
@@ -69,19 +73,20 @@ export function gapOf({ hub, databases }: Configured): Gap | undefined {
   if (!hub?.gap) return undefined
   const { gap } = hub
   const other = (['urls', 'ca', 'proxy'] as const).find((key) => hub[key] !== undefined)
-  if (other) throw fault(other, 'is of no use behind a gap: leave it out, or leave out gap')
-  if (gap.in === undefined && gap.out === undefined) throw fault('gap', 'names neither in nor out')
+  if (other)
+    throw fault(other, { zh: '在网闸之后无用:请删去此项,或删去 gap', en: 'is of no use behind a gap: leave it out, or leave out gap' })
+  if (gap.in === undefined && gap.out === undefined) throw fault('gap', { zh: '未写 in,也未写 out', en: 'names neither in nor out' })
   const named = (key: 'in' | 'out') => {
     const name = gap[key]
     if (name === undefined) return {}
     const { folder } = databases[name] ?? {}
-    if (!folder) throw fault(`gap.${key}`, `folders has no ${name}`)
+    if (!folder) throw fault(`gap.${key}`, { zh: `folders 中没有 ${name}`, en: `folders has no ${name}` })
     return { [key]: folder }
   }
   const { applied = 'remove', grace = 60, again = 600, keep = 30, limit = 4 * 1024 ** 3 } = gap
   return { ...named('in'), ...named('out'), applied, grace: grace * 1000, again: again * 1000, copies: { days: keep, bytes: limit } }
 }
 
-function fault(key: string, reason: string): QianzhiError {
+function fault(key: string, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-CONFIG', { key: `hub.${key}`, reason })
 }

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Item } from '../../protocol/schema.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
 import type { MappedColumn, RowFault, Rows, ValueMapping } from '../database.ts'
@@ -38,7 +39,10 @@ export function mappedColumn(item: Item, configured: string | LocalColumn | unde
   const { column = item.name, ...how } = configured
   if (Object.keys(how).length === 0) return { item, column }
   if (item.key) {
-    const reason = `${item.id} 是主键,不能换码、去空格或改类型 / ${item.id} is a key item: it cannot be mapped, trimmed or of another type`
+    const reason = {
+      zh: `${item.id} 是主键,不能换码、去空格或改类型`,
+      en: `${item.id} is a key item: it cannot be mapped, trimmed or of another type`,
+    }
     throw new QianzhiError('QZ-CONFIG', { key: `columns.${item.id}`, reason })
   }
   const type = how.type ?? (how.trim && !how.codes ? 'text' : item.type)
@@ -71,15 +75,20 @@ export function portableRows(columns: readonly MappedColumn[]): ((read: Rows) =>
 
 function translate(values: Value[], place: number, mapping: ValueMapping): Omit<RowFault, 'key'> | undefined {
   const value = toPortable(values[place]!, mapping)
-  const reason = value === undefined ? noCode(values[place]!) : valueFault(mapping.item, value)?.en
+  const reason = value === undefined ? noCode(values[place]!) : misfit(mapping.item, value)
   if (reason !== undefined) return { code: 'QZ-ROW-VALUE', item: mapping.item.id, reason }
   values[place] = value!
   return undefined
 }
 
-function noCode(value: Value): string {
+function misfit(item: Item, value: Value): LocalizedText | undefined {
+  const fault = valueFault(item, value)
+  return fault && { zh: `换码后的值${fault.zh}`, en: `its value by the mapping ${fault.en}` }
+}
+
+function noCode(value: Value): LocalizedText {
   const told = (value ?? '').slice(0, toldCharacters)
-  return `本地值“${told}”没有对应代码 / the local value has no code`
+  return { zh: `本地值“${told}”没有对应代码`, en: `the local value "${told}" has no code` }
 }
 
 /** Undefined where the value has no code. */
@@ -113,22 +122,28 @@ export function searchedValue({ mapping }: MappedColumn, value: Value): Value {
   const { codes, trim, otherwise, item } = mapping
   const locals = codes ? Object.keys(codes).filter((local) => codes[local] === value) : [value]
   if (locals.length === 1 && !trim && otherwise !== 'keep') return locals[0]!
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `filter: item ${item.id} is mapped to local codes` })
+  throw new QianzhiError('QZ-REQUEST-INVALID', {
+    reason: { zh: `filter:信息项 ${item.id} 已换码`, en: `filter: item ${item.id} is mapped to local codes` },
+  })
 }
 
 /** Why a configured column cannot be used; `writes`: a sink, whose codes must lead back. */
-export function mappingFault({ codes, write, otherwise }: LocalColumn, writes: boolean): string | undefined {
-  if (codes && Object.keys(codes).length === 0) return 'codes is empty'
-  if (otherwise && !codes) return 'otherwise needs codes'
-  if (write && !writes) return 'write is for sinks'
-  if (write && !codes) return 'write needs codes'
+export function mappingFault({ codes, write, otherwise }: LocalColumn, writes: boolean): LocalizedText | undefined {
+  if (codes && Object.keys(codes).length === 0) return { zh: 'codes 为空', en: 'codes is empty' }
+  if (otherwise && !codes) return { zh: '有 otherwise 必须有 codes', en: 'otherwise needs codes' }
+  if (write && !writes) return { zh: 'write 只用于落地(sinks)', en: 'write is for sinks' }
+  if (write && !codes) return { zh: '有 write 必须有 codes', en: 'write needs codes' }
   const wrong = Object.entries(write ?? {}).find(([portable, local]) => codes?.[local] !== portable)
-  if (wrong) return `write: ${wrong[1]} does not stand for ${wrong[0]} in codes`
+  if (wrong)
+    return { zh: `write:codes 中 ${wrong[1]} 不对应 ${wrong[0]}`, en: `write: ${wrong[1]} does not stand for ${wrong[0]} in codes` }
   if (!codes || !writes) return undefined
   const seen = new Set<string>()
   for (const portable of Object.values(codes)) {
     if (seen.has(portable) && !write?.[portable])
-      return `codes: several local values stand for ${portable}: say in write which one is written`
+      return {
+        zh: `codes:多个本地值对应 ${portable},请在 write 中写明写入哪一个`,
+        en: `codes: several local values stand for ${portable}: say in write which one is written`,
+      }
     seen.add(portable)
   }
   return undefined

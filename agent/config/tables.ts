@@ -106,6 +106,9 @@ export function receivesFor(policy: Policy | undefined, sink: SinkConfig, all: r
 export function tableConflict(sink: SinkTable, others: readonly SinkTable[]): QianzhiError | undefined {
   const other = others.find(({ table, source, shared }) => table === sink.table && !(shared && sink.shared && source !== sink.source))
   if (!other) return undefined
-  const reason = `${other.resource} 已落地到此表 / ${other.resource} (${other.source}) is delivered into this table already`
+  const reason = {
+    zh: `${other.resource}(${other.source})已落地到此表`,
+    en: `${other.resource} (${other.source}) is delivered into this table already`,
+  }
   return new QianzhiError('QZ-SINK-TABLE', { table: sink.table, reason })
 }

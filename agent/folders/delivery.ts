@@ -33,7 +33,7 @@ class FolderDelivery implements Delivery {
 
   #of({ route }: SinkTable): DeliveredFiles {
     const open = this.#routes.get(route)
-    if (!open) throw new QianzhiError('QZ-INTERNAL', { reason: `route ${route} is not open` })
+    if (!open) throw new QianzhiError('QZ-INTERNAL', { reason: { zh: `路由 ${route} 未打开`, en: `route ${route} is not open` } })
     return open
   }
 

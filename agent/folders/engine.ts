@@ -56,7 +56,7 @@ class FolderDatabase implements Database {
   }
 
   async describe(table: string): Promise<ColumnDescription[]> {
-    throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: '目录没有列 / a folder has no columns' })
+    throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: { zh: '目录没有列', en: 'a folder has no columns' } })
   }
 
   async tables(_limit: number): Promise<TableListing[]> {

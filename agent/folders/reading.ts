@@ -3,6 +3,7 @@
  * are those in its files or will be shortly.
  */
 import { QianzhiError } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Value } from '../../protocol/value.ts'
 import type { Found, FolderSettings, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../database.ts'
 import { keyIndexes, keysOf, missingKeys } from '../row-keys.ts'
@@ -21,7 +22,7 @@ export class FolderReading implements Reading {
 
   #of(source: SourceTable): RememberedRows {
     const opened = this.#opened.get(source) ?? this.#open(source)
-    if (!opened) throw refuse(source, '尚无已读入的数据 / nothing is remembered of it yet')
+    if (!opened) throw refuse(source, { zh: '尚无已读入的数据', en: 'nothing is remembered of it yet' })
     this.#opened.set(source, opened)
     return opened
   }
@@ -46,7 +47,7 @@ export class FolderReading implements Reading {
 
   /** Folders have no watermark. */
   async keysSince(source: SourceTable, _watermark: MappedColumn, _from: Value, _after: Mark | null, _limit: number): Promise<Mark[]> {
-    throw refuse(source, '目录没有水位列 / a folder has no watermark column')
+    throw refuse(source, { zh: '目录没有水位列', en: 'a folder has no watermark column' })
   }
 
   async count(source: SourceTable): Promise<number> {
@@ -76,6 +77,6 @@ export class FolderReading implements Reading {
 /** Rows of a page that is searched. */
 const lookedAt = 1_000
 
-function refuse({ table }: SourceTable, reason: string): QianzhiError {
+function refuse({ table }: SourceTable, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-SOURCE-TABLE', { table, reason })
 }

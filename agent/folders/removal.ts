@@ -88,7 +88,7 @@ async function removeFile(folder: string, file: string): Promise<boolean> {
   } catch (error) {
     if (isGone(error)) return false
     if (!isBusy(error)) throw unreachable(folder, error)
-    const reason = `文件 ${file} 正被其他程序打开 / file ${file} is open in another program`
+    const reason = { zh: `文件 ${file} 正被其他程序打开`, en: `file ${file} is open in another program` }
     throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder, reason }, { cause: error })
   }
 }

@@ -63,7 +63,7 @@ export class BatchSink implements DeliveredFiles {
 
   async apply(part: Part, { change }: Prepared): Promise<Applied> {
     const { to, bytes, snapshot, rows } = change
-    if (!bytes) throw new QianzhiError('QZ-INTERNAL', { reason: 'the batch as it came is not there' })
+    if (!bytes) throw new QianzhiError('QZ-INTERNAL', { reason: { zh: '收到的原批次已不在', en: 'the batch as it came is not there' } })
     const name = batchFileName(to)
     await requireFolder(this.#folder)
     try {

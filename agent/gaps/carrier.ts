@@ -216,7 +216,10 @@ export class GapCarrier {
       sealed = splitBatch(await readBytes(file.path))
       const { receipt } = await hub.sendBatch(sealed.bytes, signal)
       const stored = storedReceipt.open(receipt, identity.hubKey)
-      if (stored?.hash !== sealed.hash) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: 'the hub receipt is for another batch' })
+      if (stored?.hash !== sealed.hash)
+        throw new QianzhiError('QZ-BATCH-SIGNATURE', {
+          reason: { zh: '中心回执对应的是另一批次', en: 'the hub receipt is for another batch' },
+        })
       stream.head = { epoch: stored.epoch, seq: stored.seq, hash: stored.hash }
       stream.report.lastPush = hub.now().toISOString()
       await this.#back?.receipt(resource, `${stored.epoch}-${stored.seq}`, receipt)

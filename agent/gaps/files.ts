@@ -56,7 +56,8 @@ export function mayBeFolder(name: string): boolean {
 
 /** A route's or resource's part of a gap folder. Throws QZ-CONFIG where there can be none. */
 export function folderOf(root: string, name: string): string {
-  if (!mayBeFolder(name)) throw new QianzhiError('QZ-CONFIG', { key: name, reason: '不能作目录名 / cannot be the name of a folder' })
+  if (!mayBeFolder(name))
+    throw new QianzhiError('QZ-CONFIG', { key: name, reason: { zh: '不能作目录名', en: 'cannot be the name of a folder' } })
   return join(root, name)
 }
 

@@ -5,6 +5,7 @@
 import type { Logger } from 'pino'
 import type { DeliveryHeader, HeadAnswer, PollRequest, StoredAnswer } from '../../protocol/api.ts'
 import { codedError, detailsToWire, errorForLog, QianzhiError } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import type { Position } from '../../protocol/position.ts'
 import { appliedReceipt, removalReceipt } from '../../protocol/receipt.ts'
@@ -158,7 +159,7 @@ export class GapHub implements Hub {
   }
 
   async sendBatch(bytes: Buffer): Promise<StoredAnswer> {
-    return this.#supplying('sources').sendBatch(bytes)
+    return this.#supplying({ zh: '提供数据', en: 'sources' }).sendBatch(bytes)
   }
 
   async head(resource: string): Promise<HeadAnswer> {
@@ -173,21 +174,21 @@ export class GapHub implements Hub {
     this.#supply?.renew(resource)
   }
 
-  #supplying(what: string): GapSupply {
+  #supplying(what: string | LocalizedText): GapSupply {
     if (!this.#supply) throw oneWay(what)
     return this.#supply
   }
 
   async answer(): Promise<void> {
-    throw oneWay('answer')
+    throw oneWay({ zh: '答复中心', en: 'answer' })
   }
 
   async reconcile(): Promise<string[]> {
-    throw oneWay('reconcile')
+    throw oneWay({ zh: '对账', en: 'reconcile' })
   }
 
   async reconciliation(): Promise<never> {
-    throw oneWay('reconcile')
+    throw oneWay({ zh: '对账', en: 'reconcile' })
   }
 
   async close(): Promise<void> {
@@ -196,6 +197,6 @@ export class GapHub implements Hub {
   }
 }
 
-function oneWay(what: string): QianzhiError {
+function oneWay(what: string | LocalizedText): QianzhiError {
   return new QianzhiError('QZ-GAP-ONE-WAY', { what })
 }

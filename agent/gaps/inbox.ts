@@ -56,7 +56,8 @@ export class GapInbox {
   async policy(): Promise<HandedPolicy> {
     const { path } = this.#deps.gap.in
     const [file] = (await this.#read(() => listFiles([path]))).filter(({ name }) => name.toLowerCase() === gapFile)
-    if (!file) return { error: new QianzhiError('QZ-GAP-STATEMENT', { reason: `${path} 中没有 gap.json / no gap.json in ${path}` }) }
+    if (!file)
+      return { error: new QianzhiError('QZ-GAP-STATEMENT', { reason: { zh: `${path} 中没有 gap.json`, en: `no gap.json in ${path}` } }) }
     const stamp = `${file.path} ${file.size} ${file.modified}`
     if (this.#handed?.stamp !== stamp) {
       const policy = await this.#read(() => this.#open(file.path))
@@ -121,9 +122,9 @@ export class GapInbox {
 function statementError(jws: string | undefined, statement: GapStatement | undefined): QianzhiError {
   const reason =
     jws === undefined
-      ? '无法读取 / it cannot be read'
+      ? { zh: '无法读取', en: 'it cannot be read' }
       : statement
-        ? `它属于代理 ${statement.agent} / it is of agent ${statement.agent}`
-        : '签名不是登记时的外侧代理 / it is not signed by the outer agent that was pinned at enrolment'
+        ? { zh: `它属于代理 ${statement.agent}`, en: `it is of agent ${statement.agent}` }
+        : { zh: '签名不是登记时的外侧代理', en: 'it is not signed by the outer agent that was pinned at enrolment' }
   return new QianzhiError('QZ-GAP-STATEMENT', { reason })
 }

@@ -206,9 +206,13 @@ export class RouteInbox {
           ? showPosition(batch.manifest)
           : undefined
     if (differs !== undefined)
-      return this.#unusable(file, new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `it is of ${differs}` }), 'broken')
+      return this.#unusable(
+        file,
+        new QianzhiError('QZ-BATCH-SIGNATURE', { reason: { zh: `它属于 ${differs}`, en: `it is of ${differs}` } }),
+        'broken',
+      )
     if (version > schema.version) {
-      const reason = `第 ${version} 版结构尚未获准 / version ${version} of the schema is not in it`
+      const reason = { zh: `第 ${version} 版结构尚未获准`, en: `version ${version} of the schema is not in it` }
       return this.#unusable(file, new QianzhiError('QZ-GAP-STATEMENT', { reason }), 'later')
     }
     const present = new Set(batch.blocks.map(({ item }) => item))

@@ -214,7 +214,10 @@ function problemOf(status: number, body: Buffer, url: string): QianzhiError {
   } catch {
     // Not ours: a proxy's or firewall's own page.
   }
-  return new QianzhiError('QZ-HUB-UNREACHABLE', { url, reason: `HTTP ${status} without a problem that Qianzhi knows` })
+  return new QianzhiError('QZ-HUB-UNREACHABLE', {
+    url,
+    reason: { zh: `HTTP ${status},答复不是中心的答复`, en: `HTTP ${status} without a problem that Qianzhi knows` },
+  })
 }
 
 function isCertificateFault(error: unknown): boolean {
@@ -232,13 +235,22 @@ export async function fetchAuthority(url: string, fingerprint: string): Promise<
       servername: /[a-z]/i.test(hostname) ? hostname : '',
       rejectUnauthorized: false,
     })
-    socket.setTimeout(10_000, () => socket.destroy(new Error('time-out')))
-    socket.once('error', (cause) => reject(new QianzhiError('QZ-HUB-UNREACHABLE', { url, reason: reasonOf(cause) }, { cause })))
+    socket.setTimeout(10_000, () =>
+      socket.destroy(new QianzhiError('QZ-HUB-UNREACHABLE', { url, reason: { zh: '连接超时', en: 'time-out' } })),
+    )
+    socket.once('error', (cause) =>
+      reject(cause instanceof QianzhiError ? cause : new QianzhiError('QZ-HUB-UNREACHABLE', { url, reason: reasonOf(cause) }, { cause })),
+    )
     socket.once('secureConnect', () => {
       const top = topCertificate(socket.getPeerCertificate(true))
       socket.destroy()
       if (createHash('sha256').update(top).digest('hex') === fingerprint) resolvePem(pemOf(top))
-      else reject(new QianzhiError('QZ-HUB-CERTIFICATE', { reason: 'its authority is not the one in the token' }))
+      else
+        reject(
+          new QianzhiError('QZ-HUB-CERTIFICATE', {
+            reason: { zh: '签发机构与令牌中的不同', en: 'its authority is not the one in the token' },
+          }),
+        )
     })
   })
 }

@@ -28,7 +28,8 @@ export function openArrived(bytes: Buffer, awaiting: Awaiting): OpenBatch | unde
   const { schema } = awaiting
   const batch = openBatch(splitBatch(bytes), (id) => providerKey(id, awaiting))
   const { manifest } = batch
-  if (manifest.resource !== schema.resource) throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `it is of ${manifest.resource}` })
+  if (manifest.resource !== schema.resource)
+    throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: { zh: `它属于资源 ${manifest.resource}`, en: `it is of ${manifest.resource}` } })
   checkEpoch(batch, awaiting)
   // Our policy is older than the batch: the new one is on its way.
   if (manifest.schema > schema.version) return undefined
@@ -44,7 +45,9 @@ function providerKey(id: string, { receive, schema, isPinned }: Awaiting): strin
 function checkEpoch({ manifest, keyId: id }: OpenBatch, { receive }: Awaiting): void {
   const entry = receive.keys.find(({ key }) => keyId(key) === id)!
   if (manifest.epoch >= entry.from && (entry.to === undefined || manifest.epoch <= entry.to)) return
-  throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: `the key does not count for epoch ${manifest.epoch}` })
+  throw new QianzhiError('QZ-BATCH-SIGNATURE', {
+    reason: { zh: `该密钥不适用于第 ${manifest.epoch} 期`, en: `the key does not count for epoch ${manifest.epoch}` },
+  })
 }
 
 /** The next seq with the right prev, or the beginning of a later snapshot. What came before already is passed over. */

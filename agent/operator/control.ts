@@ -56,6 +56,11 @@ async function answerCall(incoming: IncomingMessage, answer: ServerResponse, sec
   }
 }
 
+/** Of a command that needs the running agent, where none runs. */
+export function noRunningAgent(): QianzhiError {
+  return new QianzhiError('QZ-NOT-FOUND', { what: { zh: '使用此数据目录且正在运行的代理', en: 'a running agent on this data folder' } })
+}
+
 /** Asks the running agent. Undefined where none runs on this data folder. Throws the agent's own coded errors. */
 export async function callControl(folder: string, call: string, body: Record<string, string> = {}): Promise<unknown> {
   const path = join(folder, 'control.json')

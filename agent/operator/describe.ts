@@ -33,7 +33,7 @@ function chosen(databases: ReadonlyMap<string, Database>, only: string | undefin
 /** Without a name, the only one. */
 function named(databases: ReadonlyMap<string, Database>, name: string | undefined): Database {
   const database = name === undefined && databases.size === 1 ? databases.values().next().value : databases.get(name ?? '')
-  if (!database) throw new QianzhiError('QZ-NOT-FOUND', { what: `databases: ${name ?? ''}` })
+  if (!database) throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: `databases 中的 ${name ?? ''}`, en: `databases: ${name ?? ''}` } })
   return database
 }
 

@@ -94,7 +94,10 @@ export class Operator {
 
   scan(resource: string): void {
     const request = this.scans.get(resource)
-    if (!request) throw new QianzhiError('QZ-NOT-FOUND', { what: `${resource} (capture: watermark, compare)` })
+    if (!request)
+      throw new QianzhiError('QZ-NOT-FOUND', {
+        what: { zh: `${resource}(capture: watermark 或 compare)`, en: `${resource} (capture: watermark, compare)` },
+      })
     request()
   }
 }

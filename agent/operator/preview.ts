@@ -23,7 +23,8 @@ export async function previewRows(
 ): Promise<PreviewAnswer> {
   const config = sources.find(({ resource }) => resource === question.resource)
   const database = config && databases.get(config.database)
-  if (!config || !database) throw new QianzhiError('QZ-NOT-FOUND', { what: `sources: ${question.resource}` })
+  if (!config || !database)
+    throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: `sources 中的 ${question.resource}`, en: `sources: ${question.resource}` } })
   const schema = checkSchema(question.schema)
   const granted = deliverableItems(schema, question.items)
   const filter = checkFilter(question.filter ?? [], granted)
@@ -66,9 +67,18 @@ function suppliedIds({ resource, schema }: PreviewQuestion, policy: Policy | und
 function checkFilter(filter: NonNullable<PreviewQuestion['filter']>, granted: readonly Item[]): NonNullable<PreviewQuestion['filter']> {
   for (const { item: id, value } of filter) {
     const item = itemById({ items: [...granted] }, id)
-    if (!item || !keyTypes.includes(item.type)) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `filter: item ${id}` })
+    if (!item || !keyTypes.includes(item.type))
+      throw new QianzhiError('QZ-REQUEST-INVALID', {
+        reason: {
+          zh: `filter:信息项 ${id} 不存在或不能用于筛选`,
+          en: `filter: item ${id} is not there, or is of a type that cannot be filtered by`,
+        },
+      })
     const reason = valueFault(item, value)
-    if (reason) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: `filter: item ${id} ${reason.en}` })
+    if (reason)
+      throw new QianzhiError('QZ-REQUEST-INVALID', {
+        reason: { zh: `filter:信息项 ${id} ${reason.zh}`, en: `filter: item ${id} ${reason.en}` },
+      })
   }
   return filter
 }

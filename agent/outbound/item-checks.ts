@@ -59,5 +59,5 @@ function fails(row: Row, { place, check, when }: PlacedCheck): boolean {
 /** The reason names no value: the quarantine may be seen by more people than the row. */
 function rejected(row: Row, { place, item, check }: PlacedCheck, keys: readonly number[]): RowFault {
   const reason = identifierFaultText(check.kind, checkIdentifier(check.kind, row[place]!)!)
-  return { key: keyOf(row, keys), code: 'QZ-ROW-CHECK', item: item.id, reason: `${reason.zh} / ${reason.en}` }
+  return { key: keyOf(row, keys), code: 'QZ-ROW-CHECK', item: item.id, reason }
 }

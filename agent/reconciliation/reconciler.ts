@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { RowHasher, type TableDigest } from '../../protocol/digest.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
+import { joinTexts } from '../../protocol/localized.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { isAfter, type ChainPosition } from '../../protocol/position.ts'
 import {
@@ -121,7 +122,7 @@ export class Reconciler {
     const table = reconciledTable(this.#deps.config, this.#deps.policy(), question)
     const { reconcile, timezone } = this.#deps.config
     if (isWithin(reconcile?.window, this.#deps.now(), timezone)) return table
-    const reason = `前置机只在 ${reconcile?.window} 对账 / this agent reconciles at ${reconcile?.window} only`
+    const reason = { zh: `前置机只在 ${reconcile?.window} 对账`, en: `this agent reconciles at ${reconcile?.window} only` }
     throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason })
   }
 
@@ -178,7 +179,7 @@ export class Reconciler {
     const { board } = this.#deps
     const report = side === 'source' ? board.source(resource, database) : board.sinks.get(route)
     if (report?.state === 'flowing' && report.position) return report.position
-    const reason = report?.fault ? `${report.fault.code} ${report.fault.zh} / ${report.fault.en}` : `${side} ${report?.state ?? 'starting'}`
+    const reason = report?.fault ? joinTexts([report.fault.code, report.fault], ' ') : `${side} ${report?.state ?? 'starting'}`
     throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason })
   }
 
@@ -236,7 +237,8 @@ export class Reconciler {
   }
 
   async #repair(run: Run, table: ReconciledTable, step: StepOf<'repair'>): Promise<Done<'repair'>> {
-    if (table.side !== 'source') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'only the source sends rows again' })
+    if (table.side !== 'source')
+      throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: '只有来源方可以重新发送', en: 'only the source sends rows again' } })
     const { own, absent } = await this.#read(table, (reading) => sourceKeys(reading, table, run.hasher, step.keys))
     this.#deps.drainWaiters.of(run.question.resource).resend(own)
     this.#deps.logger.info({ run: run.question.run, keys: own.length }, 'rows are sent again after a reconciliation')
@@ -245,7 +247,10 @@ export class Reconciler {
 
   /** What came after the source looked is newer than its word: such a row stays. */
   async #remove(run: Run, table: ReconciledTable, { keys, before }: StepOf<'remove'>): Promise<Done<'remove'>> {
-    if (table.side !== 'target') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: 'only the receiver removes its rows' })
+    if (table.side !== 'target')
+      throw new QianzhiError('QZ-REQUEST-INVALID', {
+        reason: { zh: '只有接收方可以删除其数据行', en: 'only the receiver removes its rows' },
+      })
     const positions = this.#deps.config.databases[table.database]!.folder === undefined
     const choose = (applied: ChainPosition) =>
       this.#read(table, (reading) => staleKeys(reading, table, keys, { before, applied, positions }))

@@ -7,6 +7,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
+import { readText, storeText } from '../../protocol/localized.ts'
 import { samePosition, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import type { QuarantinedKey, Row, RowFault, StreamState, StreamStep, Take } from '../database.ts'
 import { SqliteFile } from './sqlite-file.ts'
@@ -111,7 +112,7 @@ export class StreamStore extends SqliteFile {
   }
 
   #quarantine({ key, code, item, reason }: RowFault): void {
-    const values = [writeKey(key), code, item ?? null, reason ?? null, Date.now()]
+    const values = [writeKey(key), code, item ?? null, reason === undefined ? null : storeText(reason), Date.now()]
     this.run('insert or replace into quarantine (key, code, item, reason, at) values (?, ?, ?, ?, ?)', ...values)
   }
 
@@ -139,7 +140,7 @@ export class StreamStore extends SqliteFile {
       key: readKey(String(row['key'])),
       code: row['code'] as ErrorCode,
       ...(row['item'] !== null && { item: row['item'] as string }),
-      ...(row['reason'] !== null && { reason: row['reason'] as string }),
+      ...(row['reason'] !== null && { reason: readText(row['reason'] as string) }),
       since: new Date(Number(row['at'])),
       kept: false,
     }))

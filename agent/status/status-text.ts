@@ -125,7 +125,7 @@ export class StatusText {
     const { disk } = this.#status
     if (!disk) return fact('数据目录磁盘', 'Disk of the data folder', unknown)
     const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1)
-    const value = { zh: `剩余 ${gib(disk.free)} GiB / ${gib(disk.size)} GiB`, en: `${gib(disk.free)} of ${gib(disk.size)} GiB free` }
+    const value = { zh: `剩余 ${gib(disk.free)} GiB(共 ${gib(disk.size)} GiB)`, en: `${gib(disk.free)} of ${gib(disk.size)} GiB free` }
     return fact('数据目录磁盘', 'Disk of the data folder', value, disk.low ? 'bad' : 'good')
   }
 

@@ -9,7 +9,8 @@
  * transaction (a trigger's ROLLBACK): then it is done again with the pieces into which it has been split so far.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import { localizedReason, QianzhiError } from '../../../protocol/errors.ts'
+import { isLocalized } from '../../../protocol/localized.ts'
 import { showPosition, type Position } from '../../../protocol/position.ts'
 import {
   addedColumns,
@@ -232,7 +233,7 @@ function split(piece: Piece, length: number): Piece[] {
 }
 
 function refusal(sink: SinkTable, { change }: PreparedBatch, { op }: Piece, row: number, error: unknown, keep = true): QuarantinedRow {
-  const reason = reasonOf(error instanceof QianzhiError && error.cause ? error.cause : error)
+  const reason = isLocalized(error) ? error : localizedReason(error instanceof QianzhiError && error.cause ? error.cause : error)
   const kept = keep ? { kept: keptAt(sink, change, row, op === 'upserts' ? 'u' : 'd') } : {}
   return { key: keyAt(sink, change, row), code: 'QZ-ROW-REFUSED', reason, ...kept }
 }

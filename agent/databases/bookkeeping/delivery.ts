@@ -8,6 +8,7 @@
  * Where DDL can be undone the live table takes the shadow's rows in one transaction and stays the same table. Elsewhere a shared table takes them
  * so too, and any other is exchanged by renames, which a crash may part: `swapping` is written down before, so that `open` can finish them.
  */
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import {
   sameShape,
   type Applied,
@@ -71,7 +72,10 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
   async #takeOver(sink: SinkTable): Promise<void> {
     for (const { route, removal } of await this.#routes.othersOf(sink)) {
       if (removal)
-        throw this.#engine.unfit(sink, `已结束的授权 ${route} 的数据正在清除 / the rows of ended route ${route} are being removed from it`)
+        throw this.#engine.unfit(sink, {
+          zh: `已结束的授权 ${route} 的数据正在清除`,
+          en: `the rows of ended route ${route} are being removed from it`,
+        })
       await this.#engine.session.transaction(() => this.#routes.inherit(sink, route))
     }
   }
@@ -130,7 +134,7 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
   swap(sink: SinkTable): Promise<void> {
     return this.#working(sink, async () => {
       const [live, shadow] = [await this.#routes.read(sink.route, 'live'), await this.#routes.read(sink.route, 'shadow')]
-      if (!shadow?.position) throw this.#engine.unfit(sink, '没有已填充的影子表 / it has no filled shadow to put in its place')
+      if (!shadow?.position) throw this.#engine.unfit(sink, { zh: '没有已填充的影子表', en: 'it has no filled shadow to put in its place' })
       this.#forget(sink)
       if (live && (await this.#takesRows(sink))) return this.#copyRows(sink, live, shadow)
       const exists = sink.shared && (await this.#engine.exists(sink.table))
@@ -212,7 +216,7 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
     if (before && (before.own !== shape.own || before.whole !== shape.whole)) {
       open.table = await engine.provide(sink, part)
       if (before.own !== shape.own)
-        throw engine.unfit(sink, '表或其列已被更换,将重新填充 / it or its columns were exchanged by hand: it is filled anew')
+        throw engine.unfit(sink, { zh: '表或其列已被更换,将重新填充', en: 'it or its columns were exchanged by hand: it is filled anew' })
     }
     open.shape = shape
     return { sink, part, open }
@@ -221,7 +225,7 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
   async #openPart(sink: SinkTable, part: Part): Promise<OpenPart<Table>> {
     const state = await this.#routes.read(sink.route, part)
     if (!state || !sameShape(state, sink))
-      throw this.#engine.unfit(sink, `${part} 部分不是按这些信息项建立的 / its ${part} part was not made for these items`)
+      throw this.#engine.unfit(sink, { zh: `${part} 部分不是按这些信息项建立的`, en: `its ${part} part was not made for these items` })
     const open = { table: await this.#engine.provide(sink, part), quarantine: state.quarantine }
     this.#parts.set(partKey(sink, part), open)
     return open
@@ -276,9 +280,12 @@ function plainState({ swapping: _swapping, table: _table, former: _former, ...st
 }
 
 /** Why a key cannot change under the rows of others. */
-export function otherKey(sink: SinkTable): string {
+export function otherKey(sink: SinkTable): LocalizedText {
   const keys = [...sink.columns.filter(({ item }) => item.key).map(({ column }) => column), ...(sink.shared ? ['qz_source'] : [])].join(
     ', ',
   )
-  return `主键改为 (${keys}),表中另有他方数据:数据标准须换表名 / its key becomes (${keys}) under rows of others: the standard needs another table name`
+  return {
+    zh: `主键改为 (${keys}),表中另有他方数据:数据标准须换表名`,
+    en: `its key becomes (${keys}) under rows of others: the standard needs another table name`,
+  }
 }

@@ -1,4 +1,4 @@
-import { reasonOf } from '../../../protocol/errors.ts'
+import { localizedReason } from '../../../protocol/errors.ts'
 import type { Found, Row, Rows, SourceTable } from '../../database.ts'
 import { keyIndexes, keysOf, keyText } from '../../row-keys.ts'
 
@@ -47,7 +47,7 @@ export async function lookUp(source: Pick<SourceTable, 'columns'>, keys: readonl
     ways,
     async (part) => (await ways.apart(part)).forEach(take),
     async (key, error) => {
-      if (await ways.couldBe(key)) take({ rows: [], faults: [{ key, code: 'QZ-ROW-VALUE', reason: reasonOf(error) }] })
+      if (await ways.couldBe(key)) take({ rows: [], faults: [{ key, code: 'QZ-ROW-VALUE', reason: localizedReason(error) }] })
     },
   )
   return { ...found, missing: unmet() }

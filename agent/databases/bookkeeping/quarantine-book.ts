@@ -1,5 +1,6 @@
 /** The quarantines of both ends: what stands in them, how refused rows come into the receiver's, and rows that are tried again. */
 import type { ErrorCode } from '../../../protocol/errors.ts'
+import { isLocalized, readText, storeText } from '../../../protocol/localized.ts'
 import { positionNumber, positionOf, type ChainPosition, type Position } from '../../../protocol/position.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
 import { maxKept, type Part, type QuarantinedKey, type Row, type SinkTable } from '../../database.ts'
@@ -10,6 +11,7 @@ import { chunks, join, raw, sql, type Sql } from './statement.ts'
 
 /** Rows that one statement writes. */
 const rowsAtOnce = 200
+/** Characters of the column. */
 const reasonLength = 1000
 
 /** Rows kept of one batch. */
@@ -145,12 +147,17 @@ function keyFrom([code, item, at, reason, key]: readonly Cell[]): Pick<Quarantin
     key: JSON.parse(String(key)) as Row,
     code: String(code) as ErrorCode,
     ...(item && { item: String(item) }),
-    ...(reason && { reason: String(reason) }),
+    ...(reason && { reason: readText(String(reason)) }),
     since: new Date(moment.endsWith('Z') ? moment : `${moment}Z`),
   }
 }
 
-/** On Oracle an empty text is null. */
+/** Of both languages as much as fits. On Oracle an empty text is null. */
 export function textOfReason(reason: QuarantinedRow['reason']): string | null {
-  return reason ? reason.slice(0, reasonLength) : null
+  if (!isLocalized(reason)) return reason ? reason.slice(0, reasonLength) : null
+  const part = (text: string, length: number) => text.slice(0, length).toWellFormed()
+  for (let length = reasonLength; ; length = Math.floor(length * 0.8)) {
+    const text = storeText({ zh: part(reason.zh, length), en: part(reason.en, length) })
+    if (text.length <= reasonLength) return text
+  }
 }

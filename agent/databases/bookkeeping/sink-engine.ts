@@ -1,5 +1,6 @@
 /** What an engine does itself with delivered tables: whatever depends on its types, its catalogue and its quickest way to write. */
 import type { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { ChainPosition, Position } from '../../../protocol/position.ts'
 import type { Change, Part, Reading, Row, SinkTable } from '../../database.ts'
 import type { PreparedBatch } from './batch.ts'
@@ -42,6 +43,7 @@ export interface Piece {
 export interface RefusedRow {
   /** Its number in the batch. */
   row: number
+  /** What the server said, or a reason of ours. */
   error: unknown
   /** False where it is not to be kept for another try. */
   keep?: boolean
@@ -129,7 +131,7 @@ export interface SinkEngine<Table = unknown, Batch extends PreparedBatch = Prepa
   /** Reads over the same session. */
   reading(): Reading
 
-  unfit(sink: SinkTable, reason: string, cause?: unknown): QianzhiError
+  unfit(sink: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError
   /** The error under the name of the sink's table. */
   tableError(sink: SinkTable, error: unknown): unknown
   /** A deadlock or a lock wait that took too long: the transaction may be tried again. */

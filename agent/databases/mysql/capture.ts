@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { showPosition, type ChainPosition } from '../../../protocol/position.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { StreamBook, takenFrom, type Queue } from '../bookkeeping/stream-book.ts'
@@ -49,7 +50,8 @@ export class MysqlCapture implements Capture {
 
   async state(source: SourceTable): Promise<StreamState> {
     const state = await this.#asking(source, () => this.#book.state(source.resource))
-    if (!state) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
+    if (!state)
+      throw notSetUp(source, { zh: `${streamTable} 中没有 ${source.resource}`, en: `${streamTable} has no row for ${source.resource}` })
     return state
   }
 
@@ -63,16 +65,17 @@ export class MysqlCapture implements Capture {
     const triggers = await this.#triggers(plan)
     const there = triggers.map((row) => String(row[0]))
     const gone = triggerEvents.map((event) => triggerName(source.resource, event)).filter((name) => !there.includes(name))
-    if (gone.length > 0) throw notSetUp(source, `trigger ${gone.join(', ')} is missing`)
+    if (gone.length > 0) throw notSetUp(source, { zh: `缺少触发器 ${gone.join(', ')}`, en: `trigger ${gone.join(', ')} is missing` })
     const keys = plan.keys.map(({ column }) => column)
     if (!triggers.every((row) => writesKeys(String(row[7]), keys))) {
       const list = keys.join(', ')
-      throw notSetUp(source, `主键已改为 (${list}),请重新执行 setup / the key is (${list}) now: run setup again`)
+      throw notSetUp(source, { zh: `主键已改为 (${list}),请重新执行 setup`, en: `the key is (${list}) now: run setup again` })
     }
     const [queue] = await this.#session.rows(
       `select cast(create_time as char) from information_schema.tables where table_schema = database() and table_name = ${quoteText(queueName(source.resource))}`,
     )
-    if (!queue) throw notSetUp(source, `queue ${queueName(source.resource)} is missing`)
+    if (!queue)
+      throw notSetUp(source, { zh: `缺少队列 ${queueName(source.resource)}`, en: `queue ${queueName(source.resource)} is missing` })
     this.#queues?.add(source.resource)
     const { kind, engine, shape } = plan.catalog
     return createHash('sha256')
@@ -92,9 +95,16 @@ export class MysqlCapture implements Capture {
   async checkTable(source: SourceTable): Promise<void> {
     const plan = await this.#work(source, () => readPlan(this.#session, source))
     const { kind, engine } = plan.catalog
-    if (kind !== 'BASE TABLE') throw refused(source, `it is a ${kind.toLowerCase()}: triggers see tables only`)
+    if (kind !== 'BASE TABLE')
+      throw refused(source, {
+        zh: `类型为 ${kind.toLowerCase()},不是表,触发器看不到变化`,
+        en: `it is a ${kind.toLowerCase()}: triggers see tables only`,
+      })
     if (engine.toLowerCase() !== 'innodb')
-      throw refused(source, `its engine is ${engine}: changes and their queue entries would not commit together, InnoDB is needed`)
+      throw refused(source, {
+        zh: `存储引擎是 ${engine},数据与队列不能一同提交:请改用 InnoDB`,
+        en: `its engine is ${engine}: changes and their queue entries would not commit together, InnoDB is needed`,
+      })
     this.#plans.set(source, plan)
   }
 
@@ -280,7 +290,7 @@ export class MysqlCapture implements Capture {
     try {
       return await this.#work(source, work)
     } catch (error) {
-      throw isMissing(error) ? notSetUp(source, 'its companion tables are missing', error) : error
+      throw isMissing(error) ? notSetUp(source, { zh: '缺少配套表', en: 'its companion tables are missing' }, error) : error
     }
   }
 
@@ -289,7 +299,7 @@ export class MysqlCapture implements Capture {
   }
 }
 
-function notSetUp({ table }: SourceTable, reason: string, cause?: unknown): QianzhiError {
+function notSetUp({ table }: SourceTable, reason: LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table, reason }, { cause })
 }
 

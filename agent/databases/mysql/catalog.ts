@@ -1,5 +1,6 @@
 /** What the server's catalogue says of a table: columns and indexes. */
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { quoteText, splitTable } from './sql.ts'
 import type { SinkTable } from '../../database.ts'
 import type { RawValue, ResultColumn, Session } from './connection.ts'
@@ -121,13 +122,13 @@ function resultColumn({ name, type, charset, length, decimals, flags: has }: Res
   return column
 }
 
-export function unfit({ table }: SinkTable, reason: string, cause?: unknown): QianzhiError {
+export function unfit({ table }: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SINK-TABLE', { table, reason }, { cause })
 }
 
 export async function needTable(session: Session, table: string, code: 'QZ-SOURCE-TABLE' | 'QZ-SINK-TABLE'): Promise<CatalogTable> {
   const found = await readTable(session, table)
-  if (!found) throw new QianzhiError(code, { table, reason: 'it does not exist' })
+  if (!found) throw new QianzhiError(code, { table, reason: { zh: '不存在', en: 'it does not exist' } })
   return found
 }
 

@@ -1,5 +1,6 @@
 /** Delivery into MySQL and MariaDB: what only these servers do with delivered tables. The rest is the bookkeeper's. */
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Change, Part, Reading, SinkTable } from '../../database.ts'
 import type { PreparedBatch } from '../bookkeeping/batch.ts'
 import { prepareBatch } from '../bookkeeping/batch.ts'
@@ -121,7 +122,7 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
     return new MysqlReading(this.#session)
   }
 
-  unfit(sink: SinkTable, reason: string, cause?: unknown): QianzhiError {
+  unfit(sink: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError {
     return unfit(sink, reason, cause)
   }
 

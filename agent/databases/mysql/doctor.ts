@@ -84,7 +84,12 @@ async function sourceCheck(session: Session, source: SourceTable): Promise<Check
       `engine, queue and triggers of ${source.table}: ${state}`,
     )
   } catch (error) {
-    return check(name, false, `来源表 ${source.table} 不可用:${reasonOf(error)}`, `${source.table} cannot be used: ${reasonOf(error)}`)
+    return check(
+      name,
+      false,
+      `来源表 ${source.table} 不可用:${reasonOf(error, 'zh')}`,
+      `${source.table} cannot be used: ${reasonOf(error)}`,
+    )
   }
 }
 

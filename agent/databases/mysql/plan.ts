@@ -15,6 +15,7 @@ import {
   type Rows,
   type SourceTable,
 } from '../../database.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { valueFault as portableFault, type Value } from '../../../protocol/value.ts'
 import { needTable, queryCatalog, type CatalogColumn, type CatalogTable } from './catalog.ts'
 import { isValueError, type RawValue, type Session } from './connection.ts'
@@ -98,7 +99,7 @@ function conditionOf({ rowFilter = [] }: SourceTable): string {
     .join(' and ')
 }
 
-export function refused({ table }: SourceTable, reason: string): QianzhiError {
+export function refused({ table }: SourceTable, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-SOURCE-TABLE', { table, reason })
 }
 

@@ -1,5 +1,5 @@
 /** How a delivered table follows its schema: what it must look like, columns added, texts lengthened, the key exchanged. */
-import { reasonOf } from '../../../protocol/errors.ts'
+import { localizedReason } from '../../../protocol/errors.ts'
 import type { Item } from '../../../protocol/schema.ts'
 import {
   addedColumns,
@@ -36,7 +36,7 @@ async function alter(session: Session, sink: SinkTable, table: string, changes: 
     await session.run(`alter table ${quoteTable(table)} ${changes.join(', ')}`)
   } catch (error) {
     if (errorNumber(error) === undefined) throw error
-    throw unfit(sink, reasonOf(error), error)
+    throw unfit(sink, localizedReason(error), error)
   }
 }
 
@@ -110,21 +110,40 @@ async function addMissingColumns(session: Session, sink: SinkTable, { columns }:
   try {
     await session.run(`alter table ${quoteTable(table)} ${add.join(', ')}`)
   } catch (error) {
-    throw unfit(sink, `columns ${missing.map(({ column }) => column).join(', ')} are missing and cannot be added`, error)
+    throw unfit(
+      sink,
+      {
+        zh: `缺少列 ${missing.map(({ column }) => column).join(', ')} 且不能添加`,
+        en: `columns ${missing.map(({ column }) => column).join(', ')} are missing and cannot be added`,
+      },
+      error,
+    )
   }
 }
 
 function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string): ApplyTable {
-  if (catalog.kind !== 'BASE TABLE') throw unfit(sink, `it is a ${catalog.kind.toLowerCase()}`)
+  if (catalog.kind !== 'BASE TABLE')
+    throw unfit(sink, { zh: `类型为 ${catalog.kind.toLowerCase()},不是表`, en: `it is a ${catalog.kind.toLowerCase()}` })
   if (catalog.engine.toLowerCase() !== 'innodb')
-    throw unfit(sink, `its engine is ${catalog.engine}: rows and position would not commit together`)
+    throw unfit(sink, {
+      zh: `存储引擎是 ${catalog.engine},数据与位置不能一同提交`,
+      en: `its engine is ${catalog.engine}: rows and position would not commit together`,
+    })
   for (const { item, column } of sink.columns) {
     const there = catalog.columns.find(({ column: name }) => name.toLowerCase() === column.toLowerCase())
-    if (!there) throw unfit(sink, `column ${column} is missing`)
-    if (!holds(there, item)) throw unfit(sink, `column ${column} (${there.fullType}) cannot hold ${item.id} (${item.type}) without loss`)
+    if (!there) throw unfit(sink, { zh: `缺少列 ${column}`, en: `column ${column} is missing` })
+    if (!holds(there, item))
+      throw unfit(sink, {
+        zh: `列 ${column}(${there.fullType})不能无损保存 ${item.id}(${item.type})`,
+        en: `column ${column} (${there.fullType}) cannot hold ${item.id} (${item.type}) without loss`,
+      })
   }
   const key = keyOf(sink, catalog)
-  if (!key) throw unfit(sink, `the key items (${keyNames(sink).join(', ')}) are not a unique index of not-null columns`)
+  if (!key)
+    throw unfit(sink, {
+      zh: `主键信息项 (${keyNames(sink).join(', ')}) 不是非空列上的唯一索引`,
+      en: `the key items (${keyNames(sink).join(', ')}) are not a unique index of not-null columns`,
+    })
   return { name: quoteTable(table), columns: sink.columns, key, deletes: sink.deletes, source: sink.source }
 }
 

@@ -1,4 +1,5 @@
 /** How a schema becomes MySQL and MariaDB tables: DDL and apply statements as text. Pure: no connection, no I/O. */
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import { valueFault, type Value, type ValueLimits } from '../../../protocol/value.ts'
 
@@ -175,9 +176,9 @@ export function lineField({ type }: ValueLimits): (value: string) => string {
 }
 
 /** Why the value may not go to the server, which would round, clip or misread it without an error. Texts it checks itself. */
-export function deliveryFault(item: Item, value: Value): string | undefined {
-  if (value === null) return item.key ? 'the key is null' : undefined
-  return item.type === 'text' || item.type === 'json' ? undefined : valueFault(item, value)?.en
+export function deliveryFault(item: Item, value: Value): LocalizedText | undefined {
+  if (value === null) return item.key ? { zh: '主键为空', en: 'the key is null' } : undefined
+  return item.type === 'text' || item.type === 'json' ? undefined : valueFault(item, value)
 }
 
 /**

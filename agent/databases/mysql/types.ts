@@ -2,6 +2,7 @@
  * Which column types may supply which items, and how their values become portable text. Each column gets its functions once; the
  * trigger writes a key down in the same raw text in which the column is read, so both go through one conversion.
  */
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { canonicalTime, valueFault, type Value, type ValueType } from '../../../protocol/value.ts'
 import type { MappedColumn, SourceTable } from '../../database.ts'
 import type { CatalogColumn } from './catalog.ts'
@@ -15,7 +16,7 @@ export interface ColumnReader extends MappedColumn {
   /** Raw value to portable text (null by the rule for zero dates); undefined = the value cannot travel. Absent: it is portable as read. */
   convert?: (raw: never) => string | null | undefined
   /** Why it cannot. */
-  fault(raw: RawValue): string
+  fault(raw: RawValue): LocalizedText
   /** A value may be longer than the source's limit. */
   limited: boolean
 }
@@ -169,11 +170,14 @@ function moment(zone: '' | 'Z', zero: null | undefined): Convert {
   }
 }
 
-function faultOf({ item }: MappedColumn, group: Group, raw: RawValue): string {
+function faultOf({ item }: MappedColumn, group: Group, raw: RawValue): LocalizedText {
   const value = String(raw)
-  if (['date', 'datetime', 'timestamp'].includes(group)) return isZeroDate(value) ? `zero date ${value}` : `${value} is not a date`
-  if (item.type === 'boolean') return `${value} is neither 0 nor 1`
-  return valueFault(item, value)?.en ?? 'cannot travel'
+  if (['date', 'datetime', 'timestamp'].includes(group))
+    return isZeroDate(value)
+      ? { zh: `零日期 ${value}`, en: `zero date ${value}` }
+      : { zh: `${value} 不是日期`, en: `${value} is not a date` }
+  if (item.type === 'boolean') return { zh: `${value} 不是 0 或 1`, en: `${value} is neither 0 nor 1` }
+  return valueFault(item, value) ?? { zh: '无法传送', en: 'cannot travel' }
 }
 
 /** Portable key text as the queue holds it, so that the reader turns it into the same portable text again. */

@@ -1,5 +1,6 @@
 /** Writing one batch's rows: the stage that is filled before the transaction, and the statements inside it. */
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { positionNumber, type Position } from '../../../protocol/position.ts'
 import type { Change, Row, SinkTable } from '../../database.ts'
 import { keyAt, type PreparedBatch } from '../bookkeeping/batch.ts'
@@ -113,7 +114,7 @@ export class MysqlWriter implements BatchWriter {
     const fitting = large.length === 0 ? rows : rows.filter((row) => !large.includes(row))
     for (const part of this.#parts(fitting))
       await this.#session.run(upsert(this.#table, `values ${part.map((row) => this.#text(row)).join(', ')}`))
-    const error = new Error('the row is larger than max_allowed_packet')
+    const error: LocalizedText = { zh: '该行超过 max_allowed_packet', en: 'the row is larger than max_allowed_packet' }
     return { rows: fitting.length, refused: large.map((row) => ({ row, error, keep: false })) }
   }
 

@@ -33,13 +33,14 @@ export class OracleCapture extends OracleReading implements Capture {
   override async checkTable(source: SourceTable): Promise<void> {
     await super.checkTable(source)
     const { catalog } = await this.plan(source)
-    if (catalog.view) throw refused(source, '不是表,触发器看不到变化 / it is no table: triggers see tables only')
-    if (catalog.temporary) throw refused(source, '是临时表 / it is a temporary table: other sessions do not see its rows')
+    if (catalog.view) throw refused(source, { zh: '不是表,触发器看不到变化', en: 'it is no table: triggers see tables only' })
+    if (catalog.temporary) throw refused(source, { zh: '是临时表', en: 'it is a temporary table: other sessions do not see its rows' })
   }
 
   async state(source: SourceTable): Promise<StreamState> {
     const state = await this.#asking(source, () => this.#book.state(source.resource))
-    if (!state) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
+    if (!state)
+      throw notSetUp(source, { zh: `${streamTable} 中没有 ${source.resource}`, en: `${streamTable} has no row for ${source.resource}` })
     return state
   }
 
@@ -178,7 +179,7 @@ export class OracleCapture extends OracleReading implements Capture {
     try {
       return await work()
     } catch (error) {
-      throw isMissing(error) ? notSetUp(source, 'its companion tables are missing', error) : error
+      throw isMissing(error) ? notSetUp(source, { zh: '缺少配套表', en: 'its companion tables are missing' }, error) : error
     }
   }
 }

@@ -1,6 +1,7 @@
 /** What Oracle's dictionary says of a table, view or query: its place, columns and keys. */
 import type oracledb from 'oracledb'
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { madeName, quoteName, splitTable } from './sql.ts'
 import type { SinkTable, SourceTable } from '../../database.ts'
 import type { RawValue, Session } from './connection.ts'
@@ -170,12 +171,13 @@ export function queryColumn({ name, dbTypeName, byteSize, precision, scale, null
   return { column: name, type, nullable: nullable ?? true, countsBytes: true, ...length, ...limits, ...timed }
 }
 
-export function unfit({ table }: SinkTable, reason: string, cause?: unknown): QianzhiError {
+export function unfit({ table }: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SINK-TABLE', { table, reason }, { cause })
 }
 
 export async function needTable(session: Session, table: string, code: 'QZ-SOURCE-TABLE' | 'QZ-SINK-TABLE'): Promise<CatalogTable> {
   const found = await readTable(session, table)
-  if (!found) throw new QianzhiError(code, { table, reason: '不存在或无权读取 / it does not exist, or this account may not read it' })
+  if (!found)
+    throw new QianzhiError(code, { table, reason: { zh: '不存在或无权读取', en: 'it does not exist, or this account may not read it' } })
   return found
 }

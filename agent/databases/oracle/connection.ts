@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import oracledb, { type BindDefinition, type BindParameter, type Connection } from 'oracledb'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { quoteName, type Flavour } from './sql.ts'
 import type { DatabaseOptions } from '../../database.ts'
 import { connectionCode } from './errors.ts'
@@ -220,7 +221,7 @@ export class Session {
   }
 
   /** What is asked, and will be, ends with QZ-DB-UNREACHABLE: the session is known to be of no use any more. */
-  abandon(reason: string): void {
+  abandon(reason: LocalizedText): void {
     this.#abandon(new QianzhiError('QZ-DB-UNREACHABLE', { database: this.options.name, reason }))
   }
 
@@ -243,15 +244,24 @@ let loadedClient: string | undefined
 /** Throws QZ-CONFIG where the library cannot be loaded, or another one is. */
 function useClient(name: string, { client }: Address): void {
   if (client === undefined || client === loadedClient) return
-  const fail = (reason: string, cause?: unknown): never => {
+  const fail = (reason: LocalizedText, cause?: unknown): never => {
     throw new QianzhiError('QZ-CONFIG', { key: `databases.${name}.url`, reason }, { cause })
   }
   if (loadedClient !== undefined)
-    fail(`client=${client}: this process uses the client library in ${loadedClient}, and there can be only one`)
+    fail({
+      zh: `client=${client}:本进程已使用 ${loadedClient} 中的客户端库,只能有一个`,
+      en: `client=${client}: this process uses the client library in ${loadedClient}, and there can be only one`,
+    })
   try {
     oracledb.initOracleClient({ libDir: client })
   } catch (error) {
-    fail(`client=${client}: ${reasonOf(error)}; where several oracle:// databases are configured, name the client in each`, error)
+    fail(
+      {
+        zh: `client=${client}:${reasonOf(error, 'zh')};配置了多个 oracle:// 数据库时,每个都要写 client`,
+        en: `client=${client}: ${reasonOf(error)}; where several oracle:// databases are configured, name the client in each`,
+      },
+      error,
+    )
   }
   loadedClient = client
 }

@@ -1,5 +1,6 @@
 /** Delivery into Oracle: what only this server does with delivered tables. The rest is the bookkeeper's. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Change, Part, Reading, SinkTable } from '../../database.ts'
 import type { PreparedBatch } from '../bookkeeping/batch.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
@@ -130,7 +131,7 @@ export class OracleSinks implements SinkEngine<ApplyTable> {
     return new OracleReading(this.#session)
   }
 
-  unfit(sink: SinkTable, reason: string, cause?: unknown): QianzhiError {
+  unfit(sink: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError {
     return unfit(sink, reason, cause)
   }
 

@@ -120,7 +120,7 @@ export async function sampleRows(session: Session, table: string, columns: reado
   const binds = session.binds()
   const values = columns.map((name) => {
     const column = findColumn(catalog, name)
-    if (!column) throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: `列 ${name} 不存在 / it has no column ${name}` })
+    if (!column) throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: { zh: `列 ${name} 不存在`, en: `it has no column ${name}` } })
     return sampled(column)
   })
   const found = await session.rows(`select ${values.join(', ')} from ${catalog.name} t where rownum <= ${binds.number(rows)}`, binds)

@@ -48,7 +48,7 @@ const engine: TableEngine<Session> = {
     const grants =
       runtimeUser === undefined || source.query !== undefined || plan.catalog.owner === owner ? [] : grantStatements(plan, runtimeUser)
     if (onlyReads(source)) return grants
-    if (plan.catalog.view || plan.catalog.temporary) throw refused(source, '不是普通表 / triggers see plain tables only')
+    if (plan.catalog.view || plan.catalog.temporary) throw refused(source, { zh: '不是普通表', en: 'triggers see plain tables only' })
     return [...grants, ...setupStatements(plan, owner, session.server)]
   },
   async teardownScript(session, source) {

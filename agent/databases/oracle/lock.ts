@@ -74,7 +74,11 @@ export class SchemaLock {
         await this.#session.rows('select 1 from dual')
         if (!this.#closed) again()
       } catch (error) {
-        if (!this.#closed) working.abandon(`the session that holds its lock is lost: ${reasonOf(error)}`)
+        if (!this.#closed)
+          working.abandon({
+            zh: `持锁会话已断开:${reasonOf(error, 'zh')}`,
+            en: `the session that holds its lock is lost: ${reasonOf(error)}`,
+          })
       }
     }
     const again = (): void => void (this.#timer = setTimeout(() => void look(), signMs).unref())

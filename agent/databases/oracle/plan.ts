@@ -1,5 +1,6 @@
 /** How one table, view or query is read: its statements, and the conversion of what comes back. */
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
 import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
 import { bindText, fromText, quoteName, type ColumnKind, type Flavour } from './sql.ts'
@@ -37,10 +38,10 @@ export interface Plan {
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
 export async function readPlan(session: Session, source: SourceTable): Promise<Plan> {
   if (source.capture === 'tracking')
-    throw refused(
-      source,
-      'Oracle 没有 tracking 采集方式,请用 triggers、watermark 或 compare / Oracle has no tracking: capture is one of triggers, watermark, compare',
-    )
+    throw refused(source, {
+      zh: 'Oracle 没有 tracking 采集方式,请用 triggers、watermark 或 compare',
+      en: 'Oracle has no tracking: capture is one of triggers, watermark, compare',
+    })
   const catalog = source.query === undefined ? await needTable(session, source.table, 'QZ-SOURCE-TABLE') : await readQuery(session, source)
   return planOf(source, catalog)
 }
@@ -53,7 +54,10 @@ export function planOf(source: SourceTable, catalog: CatalogTable): Plan {
   const key = keyIndex(catalog, keys)
   if (!key && !onlyReads(source)) {
     const list = keys.map(({ column }) => column).join(', ')
-    throw refused(source, `主键信息项 (${list}) 不是非空唯一键 / the key items (${list}) are not a unique key of not-null columns`)
+    throw refused(source, {
+      zh: `主键信息项 (${list}) 不是非空唯一键`,
+      en: `the key items (${list}) are not a unique key of not-null columns`,
+    })
   }
   return {
     source,
@@ -80,7 +84,7 @@ function readerOf(source: SourceTable, catalog: CatalogTable, mapped: MappedColu
   })
 }
 
-export function refused({ table }: SourceTable, reason: string): QianzhiError {
+export function refused({ table }: SourceTable, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-SOURCE-TABLE', { table, reason })
 }
 
@@ -113,7 +117,7 @@ function fromClause({ catalog }: Plan): string {
 function onlyConditions(plan: Plan, binds: Binds): string[] {
   return (plan.source.rowFilter ?? []).map(({ column, value }) => {
     const found = findColumn(plan.catalog, column)
-    if (!found) throw refused(plan.source, `列 ${column} 不存在 / it has no column ${column}`)
+    if (!found) throw refused(plan.source, { zh: `列 ${column} 不存在`, en: `it has no column ${column}` })
     const at = `t.${quoteName(found.column)}`
     if (value === null || value === '') return `${at} is null`
     // Compared as the database compares its column with a literal.

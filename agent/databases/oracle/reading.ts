@@ -32,7 +32,7 @@ export class OracleReading implements Reading {
     if (!onlyReads(source)) return
     const { sql, binds } = withoutKeyStatement(this.session.server, plan)
     if ((await this.session.rows(sql, binds)).length > 0)
-      throw refused(source, '有行的主键列为空,永远不会传送 / a row has no value in a key column: such rows would never be met')
+      throw refused(source, { zh: '有行的主键列为空,永远不会传送', en: 'a row has no value in a key column: such rows would never be met' })
   }
 
   rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
@@ -46,7 +46,7 @@ export class OracleReading implements Reading {
   keysSince(source: SourceTable, watermark: MappedColumn, from: Value, after: Mark | null, limit: number): Promise<Mark[]> {
     return this.reading(source, async (plan) => {
       const column = findColumn(plan.catalog, watermark.column)
-      if (!column) throw refused(source, `列 ${watermark.column} 不存在 / it has no column ${watermark.column}`)
+      if (!column) throw refused(source, { zh: `列 ${watermark.column} 不存在`, en: `it has no column ${watermark.column}` })
       const reader = columnReader(watermark, column, source)
       if (!reader || reader.large) {
         const { item } = watermark

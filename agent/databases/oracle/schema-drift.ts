@@ -37,7 +37,7 @@ export class ShapeReader {
     const known = before && this.#places.get(before)
     if (before && known && (await ddlOf(this.#session, known)).ddl === before.whole) return before
     const catalog = await readTable(this.#session, name)
-    if (!catalog) throw unfit(sink, '不存在 / it does not exist')
+    if (!catalog) throw unfit(sink, { zh: '不存在', en: 'it does not exist' })
     const { id, ddl } = await ddlOf(this.#session, catalog)
     const shape = { own: JSON.stringify([id, filled(sink, catalog)]), whole: ddl ?? JSON.stringify([catalog.columns, catalog.keys]) }
     this.#places.set(shape, catalog)

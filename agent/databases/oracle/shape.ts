@@ -1,5 +1,5 @@
 /** How a delivered table follows its schema: what it must look like, columns added, texts lengthened, the key exchanged. */
-import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import { localizedReason, QianzhiError } from '../../../protocol/errors.ts'
 import type { Item } from '../../../protocol/schema.ts'
 import {
   addedColumns,
@@ -33,7 +33,7 @@ export async function provideTable(session: Session, sink: SinkTable, table: str
 
 async function needed(session: Session, sink: SinkTable, table: string): Promise<CatalogTable> {
   const found = await readTable(session, table)
-  if (!found) throw unfit(sink, `${table} 不存在,也不能建立 / ${table} does not exist and cannot be made`)
+  if (!found) throw unfit(sink, { zh: `${table} 不存在,也不能建立`, en: `${table} does not exist and cannot be made` })
   return found
 }
 
@@ -49,7 +49,7 @@ export async function alter(session: Session, sink: SinkTable, statements: reado
       await session.run(statement)
     } catch (error) {
       if (error instanceof QianzhiError) throw error
-      throw unfit(sink, reasonOf(error), error)
+      throw unfit(sink, localizedReason(error), error)
     }
   }
 }
@@ -171,29 +171,29 @@ async function addMissingColumns(session: Session, sink: SinkTable, name: string
     await session.run(`alter table ${name} add (${missing.map(({ column, type }) => `${quoteName(column)} ${type}`).join(', ')})`)
     for (const { column, comment } of missing) await session.run(`comment on column ${name}.${quoteName(column)} is ${quoteText(comment)}`)
   } catch (error) {
-    throw unfit(sink, `缺少列 ${list} 且不能添加 / columns ${list} are missing and cannot be added`, error)
+    throw unfit(sink, { zh: `缺少列 ${list} 且不能添加`, en: `columns ${list} are missing and cannot be added` }, error)
   }
 }
 
 export function checkedTable(sink: SinkTable, catalog: CatalogTable): ApplyTable {
-  if (catalog.view) throw unfit(sink, '是视图 / it is a view')
-  if (catalog.temporary) throw unfit(sink, '是临时表 / it is a temporary table')
+  if (catalog.view) throw unfit(sink, { zh: '是视图', en: 'it is a view' })
+  if (catalog.temporary) throw unfit(sink, { zh: '是临时表', en: 'it is a temporary table' })
   const columns = sink.columns.map(({ item, column }): ApplyColumn => {
     const there = findColumn(catalog, column)
-    if (!there) throw unfit(sink, `缺少列 ${column} / column ${column} is missing`)
+    if (!there) throw unfit(sink, { zh: `缺少列 ${column}`, en: `column ${column} is missing` })
     const kind = kindOf(there)
     if (!kind || kind === 'raw' || !holds(there, item)) {
-      throw unfit(
-        sink,
-        `列 ${column}(${there.type})不能无损保存 ${item.id} / column ${column} (${there.type}) cannot hold ${item.id} (${item.type}) without loss`,
-      )
+      throw unfit(sink, {
+        zh: `列 ${column}(${there.type})不能无损保存 ${item.id}`,
+        en: `column ${column} (${there.type}) cannot hold ${item.id} (${item.type}) without loss`,
+      })
     }
     return { item, column: there.column, kind }
   })
   const key = keyOf(sink, catalog)
   if (!key) {
     const list = keyNames(sink).join(', ')
-    throw unfit(sink, `主键信息项 (${list}) 不是非空唯一键 / the key items (${list}) are not a unique key of not-null columns`)
+    throw unfit(sink, { zh: `主键信息项 (${list}) 不是非空唯一键`, en: `the key items (${list}) are not a unique key of not-null columns` })
   }
   return { name: catalog.name, columns, key, deletes: sink.deletes, source: sink.source }
 }

@@ -4,6 +4,7 @@
  * Names: what is configured in plain lower case means what SQL written without quotation marks means, an upper-case name; any other name
  * is made as it is written. Statements always quote. Empty text is null on Oracle.
  */
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import { valueFault, type Value, type ValueLimits } from '../../../protocol/value.ts'
 
@@ -252,13 +253,17 @@ function sixDigits(moment: string): string {
 }
 
 /** Why the value may not go to the server, which would round, shorten or misread it without an error, or hold it for null. */
-export function deliveryFault(item: Item, value: Value): string | undefined {
-  if (value === null) return item.key ? 'the key is null' : undefined
+export function deliveryFault(item: Item, value: Value): LocalizedText | undefined {
+  if (value === null) return item.key ? { zh: '主键为空', en: 'the key is null' } : undefined
   if (item.type === 'text' && value === '') {
-    return item.key || item.required ? 'is an empty text, which Oracle holds for null, and must have a value' : undefined
+    return item.key || item.required
+      ? { zh: '必填,但为空文本,Oracle 视为空值', en: 'is an empty text, which Oracle holds for null, and must have a value' }
+      : undefined
   }
-  if (item.type === 'json' && value === '') return 'is not JSON'
-  const fault = valueFault(item, value)?.en
+  if (item.type === 'json' && value === '') return { zh: '不是 JSON', en: 'is not JSON' }
+  const fault = valueFault(item, value)
   if (fault || item.type !== 'decimal') return fault
-  return value.replace(/^-?0*|\./g, '').length > numberDigits ? `has more than ${numberDigits} digits` : undefined
+  return value.replace(/^-?0*|\./g, '').length > numberDigits
+    ? { zh: `超过 ${numberDigits} 位数字`, en: `has more than ${numberDigits} digits` }
+    : undefined
 }

@@ -1,13 +1,14 @@
 /** Whether the trigger covers the table, and whether rows may have changed that it did not see. */
 import { createHash } from 'node:crypto'
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { SourceTable } from '../../database.ts'
 import type { Session } from './connection.ts'
 import { sourceNames } from './names.ts'
 import type { Plan } from './plan.ts'
 import { writesKeys } from './trigger.ts'
 
-export function notSetUp({ table }: SourceTable, reason: string, cause?: unknown): QianzhiError {
+export function notSetUp({ table }: SourceTable, reason: LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table, reason }, { cause })
 }
 
@@ -39,15 +40,15 @@ export async function coverageOf(session: Session, plan: Plan): Promise<string> 
   }
   const { user } = session.server
   const [found] = await ask((code) => triggerQuery(code(user), code(trigger), code(catalog.owner), code(catalog.table)))
-  if (!found) throw notSetUp(source, `trigger ${user}.${trigger} is missing`)
+  if (!found) throw notSetUp(source, { zh: `缺少触发器 ${user}.${trigger}`, en: `trigger ${user}.${trigger} is missing` })
   const [status, id, body] = found.map(String) as [string, string, string]
-  if (status !== 'ENABLED') throw notSetUp(source, `trigger ${user}.${trigger} is disabled`)
+  if (status !== 'ENABLED') throw notSetUp(source, { zh: `触发器 ${user}.${trigger} 已停用`, en: `trigger ${user}.${trigger} is disabled` })
   if (!writesKeys(body, plan.keys)) {
     const list = plan.keys.map(({ column }) => column).join(', ')
-    throw notSetUp(source, `主键已改为 (${list}),请重新执行 setup / the key is (${list}) now: run setup again`)
+    throw notSetUp(source, { zh: `主键已改为 (${list}),请重新执行 setup`, en: `the key is (${list}) now: run setup again` })
   }
   const [there] = await ask((code) => queueQuery(code(user), code(queue)))
-  if (!there) throw notSetUp(source, `queue ${user}.${queue} is missing`)
+  if (!there) throw notSetUp(source, { zh: `缺少队列 ${user}.${queue}`, en: `queue ${user}.${queue} is missing` })
   const segments = await ask((code) => segmentsQuery(code(catalog.owner), code(catalog.table)))
   return createHash('sha256')
     .update(JSON.stringify([id, body, there, segments, catalog.shape]))

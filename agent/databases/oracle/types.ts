@@ -3,6 +3,7 @@
  * trigger writes a key down in the same raw text in which the column is read, so both go through one conversion, which leaves portable
  * text as it is: keys pass through it twice.
  */
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { canonicalTime, valueFault, type ValueType } from '../../../protocol/value.ts'
 import type { ColumnKind } from './sql.ts'
 import type { MappedColumn, SourceTable } from '../../database.ts'
@@ -204,11 +205,17 @@ export function timeOfDay(raw: string): string | undefined {
 }
 
 /** Why a value cannot travel. */
-export function faultOf({ item, kind }: ColumnReader, raw: string | Buffer): string {
-  if (Buffer.isBuffer(raw)) return 'cannot travel'
+export function faultOf({ item, kind }: ColumnReader, raw: string | Buffer): LocalizedText {
+  if (Buffer.isBuffer(raw)) return { zh: '无法传送', en: 'cannot travel' }
   const value = raw.trimStart()
-  if (item.type === 'date' && kind === 'date' && !value.endsWith('T00:00:00')) return `${value} has a time of day`
-  if (item.type === 'boolean') return `${value} is neither 0 nor 1`
-  if (kind === 'interval') return `${value} is no time of day`
-  return valueFault(item, item.type === 'text' ? raw : plainNumber(value))?.en ?? `${value.slice(0, 60)} cannot travel`
+  if (item.type === 'date' && kind === 'date' && !value.endsWith('T00:00:00'))
+    return { zh: `${value} 含有时刻`, en: `${value} has a time of day` }
+  if (item.type === 'boolean') return { zh: `${value} 不是 0 或 1`, en: `${value} is neither 0 nor 1` }
+  if (kind === 'interval') return { zh: `${value} 不是时刻`, en: `${value} is no time of day` }
+  return (
+    valueFault(item, item.type === 'text' ? raw : plainNumber(value)) ?? {
+      zh: `${value.slice(0, 60)} 无法传送`,
+      en: `${value.slice(0, 60)} cannot travel`,
+    }
+  )
 }

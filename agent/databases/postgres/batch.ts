@@ -37,8 +37,8 @@ function checkOf(item: Item): ReturnType<ValueCheck> {
   if (item.type === 'json' && !item.key) return undefined
   const shape = shapes[item.type]
   return (value) => {
-    if (value === null) return item.key ? 'is a key and null' : undefined
-    return shape?.test(value) ? undefined : valueFault(item, value)?.en
+    if (value === null) return item.key ? { zh: '主键为空', en: 'is a key and null' } : undefined
+    return shape?.test(value) ? undefined : valueFault(item, value)
   }
 }
 

@@ -1,5 +1,6 @@
 /** Capture from PostgreSQL: the queues that the triggers fill, and what the source database remembers of each stream. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
 import { quoteText } from './sql.ts'
 import type { Capture, Found, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
@@ -52,7 +53,7 @@ export class PostgresCapture implements Capture {
 
   async state(source: SourceTable): Promise<StreamState> {
     const state = await this.#work(source, () => this.#book.state(source.resource))
-    if (!state) throw notSetUp(source, 'it has no stream')
+    if (!state) throw notSetUp(source, { zh: '没有数据流', en: 'it has no stream' })
     return state
   }
 
@@ -258,6 +259,6 @@ function locked({ table }: SourceTable, error: unknown): QianzhiError {
   return new QianzhiError('QZ-SOURCE-LOCKED', { table, reason: reasonOf(cause) }, { cause })
 }
 
-export function notSetUp(source: SourceTable, reason: string): QianzhiError {
+export function notSetUp(source: SourceTable, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table: source.table, reason })
 }

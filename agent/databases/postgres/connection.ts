@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import pg from 'pg'
 import { QianzhiError, reasonOf, type ErrorCode } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Value } from '../../../protocol/value.ts'
 import { watchSilence } from './keepalive.ts'
 
@@ -41,8 +42,8 @@ export class Connection {
     this.#pid = Number((await this.client.query<{ pid: string }>('select pg_backend_pid() as pid')).rows[0]!.pid)
   }
 
-  #lose(cause?: unknown): void {
-    const reason = cause ? reasonOf(cause) : 'the connection ended'
+  #lose(cause?: unknown, why: LocalizedText = { zh: '连接已断开', en: 'the connection ended' }): void {
+    const reason = cause ? reasonOf(cause) : why
     this.lost ??= new QianzhiError('QZ-DB-UNREACHABLE', { database: this.database, reason }, { cause })
     this.onLost?.()
   }
@@ -119,7 +120,7 @@ export class Connection {
   #watch(): () => void {
     if (this.#pid === undefined) return () => {}
     return watchSilence({ url: this.#url, pid: this.#pid }, (reason) => {
-      this.#lose(new Error(reason))
+      this.#lose(undefined, reason)
       ;(this.client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
     })
   }

@@ -1,5 +1,6 @@
 /** Delivery into PostgreSQL: what only this server does with delivered tables. The rest is the bookkeeper's. */
 import type { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Change, Part, Reading, SinkTable } from '../../database.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
 import type { BatchWriter, Counts, EndedColumn, Shape, SinkEngine, Target } from '../bookkeeping/sink-engine.ts'
@@ -128,7 +129,7 @@ export class PostgresSinks implements SinkEngine<ApplyTable, CopyBatch> {
     return new PostgresReading(this.#connection)
   }
 
-  unfit(sink: SinkTable, reason: string, cause?: unknown): QianzhiError {
+  unfit(sink: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError {
     return refuse(sink, reason, cause)
   }
 

@@ -2,6 +2,7 @@
  * A statement that is not answered: does the server work on it, or has the network swallowed it? Statements may take long (a table's
  * snapshot is ended, somebody holds a lock), so no time-out can tell; a second connection can.
  */
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 
@@ -18,7 +19,7 @@ const probeMs = 10_000
 const arrivalMs = 2_000
 
 /** Calls `lost` where the session is found to be dead before it is stopped. @returns stops it. */
-export function watchSilence(session: Session, lost: (reason: string) => void): () => void {
+export function watchSilence(session: Session, lost: (reason: LocalizedText) => void): () => void {
   const watch = { stopped: false }
   const look = async (): Promise<void> => {
     const verdict = await probe(session, watch)
@@ -36,7 +37,7 @@ export function watchSilence(session: Session, lost: (reason: string) => void): 
 }
 
 /** Why the session counts as dead; undefined where it works, or the server refuses to be asked. */
-async function probe({ url, pid }: Session, watch: { stopped: boolean }): Promise<string | undefined> {
+async function probe({ url, pid }: Session, watch: { stopped: boolean }): Promise<LocalizedText | undefined> {
   const limits = { connectionTimeoutMillis: probeMs, query_timeout: probeMs }
   const client = new pg.Client({ connectionString: url, application_name: 'qianzhi probe', ...limits })
   client.on('error', () => {})
@@ -47,9 +48,9 @@ async function probe({ url, pid }: Session, watch: { stopped: boolean }): Promis
     if (watch.stopped || (await works(client, pid))) return undefined
     // The dead session still holds its locks: its server process would notice only much later.
     await client.query('select pg_terminate_backend($1)', [pid])
-    return 'the connection was cut without notice'
+    return { zh: '连接已中断', en: 'the connection was cut without notice' }
   } catch (error) {
-    return answered(error) ? undefined : 'no answer'
+    return answered(error) ? undefined : { zh: '无答复', en: 'no answer' }
   } finally {
     void client.end().catch(() => {})
   }

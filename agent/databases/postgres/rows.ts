@@ -3,6 +3,7 @@
  * a few steps only for the columns that need any.
  */
 import { QianzhiError } from '../../../protocol/errors.ts'
+import { joinTexts, type LocalizedText } from '../../../protocol/localized.ts'
 import { keyItems } from '../../../protocol/schema.ts'
 import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
 import { quoteName, quoteText } from './sql.ts'
@@ -137,13 +138,18 @@ function bytesOf(column: TableColumn): string {
 }
 
 function checkShape(source: SourceTable, table: Table): void {
-  const fail = (reason: string): never => {
+  const fail = (reason: LocalizedText): never => {
     throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason })
   }
   const reads = onlyReads(source)
-  if (!reads && !['r', 'p'].includes(table.kind)) fail('it is no table, so triggers cannot see what changes in it')
-  if (table.persistence === 't') fail('it is temporary')
-  if (table.rowSecurity) fail('row security hides rows from this user: exempt it (BYPASSRLS) or switch row security off')
+  if (!reads && !['r', 'p'].includes(table.kind))
+    fail({ zh: '不是表,触发器看不到变化', en: 'it is no table, so triggers cannot see what changes in it' })
+  if (table.persistence === 't') fail({ zh: '是临时表', en: 'it is temporary' })
+  if (table.rowSecurity)
+    fail({
+      zh: '行级安全策略使本账号看不到全部数据行:请授予 BYPASSRLS,或关闭行级安全',
+      en: 'row security hides rows from this user: exempt it (BYPASSRLS) or switch row security off',
+    })
   const missing = missingColumns(source, (column) => table.columns.has(column))
   if (missing) fail(missing)
   if (reads) return
@@ -152,7 +158,7 @@ function checkShape(source: SourceTable, table: Table): void {
     fail(noKey(names))
   }
   for (const { item, column } of source.columns) {
-    if (item.key && !table.columns.get(column)!.notNull) fail(`key column ${column} may be null`)
+    if (item.key && !table.columns.get(column)!.notNull) fail({ zh: `主键列 ${column} 允许为空`, en: `key column ${column} may be null` })
   }
 }
 
@@ -174,7 +180,11 @@ export function keyReading(source: SourceTable, table: Table): KeyReading[] {
   return keyItems(source.schema).map((item) => {
     const place = source.columns.findIndex((mapped) => mapped.item.id === item.id)
     const mapped = source.columns[place]
-    if (!mapped) throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: `key item ${item.id} has no column` })
+    if (!mapped)
+      throw new QianzhiError('QZ-SOURCE-TABLE', {
+        table: source.table,
+        reason: { zh: `主键信息项 ${item.id} 没有对应的列`, en: `key item ${item.id} has no column` },
+      })
     const { convert } = readingFor(source, table, mapped)
     return { place, column: mapped.column, cast: table.columns.get(mapped.column)!.cast, convert }
   })
@@ -314,8 +324,13 @@ function convertRow(reader: Reader, conversions: readonly ColumnConversion[], ro
     const value = convert(text)
     if (value === undefined) {
       const { item } = reader.columns[place]!
-      const reason = valueFault(item, text)?.en ?? 'cannot travel'
-      return { key: keyOf(reader, row), code: 'QZ-ROW-VALUE', item: item.id, reason: `${text.slice(0, 60)}: ${reason}` }
+      const reason = valueFault(item, text) ?? { zh: '无法传送', en: 'cannot travel' }
+      return {
+        key: keyOf(reader, row),
+        code: 'QZ-ROW-VALUE',
+        item: item.id,
+        reason: joinTexts([text.slice(0, 60), reason], { zh: ':', en: ': ' }),
+      }
     }
     row[place] = value
   }

@@ -17,7 +17,7 @@ const shapeQuery = `
 /** The table's identity and its delivered columns; whatever else is not rows. */
 export async function shapeOf(connection: Connection, sink: SinkTable, table: string): Promise<Shape> {
   const [row] = await connection.prepared(shapeQuery, [quoteTable(table), sink.columns.map(({ column }) => column)])
-  if (!row) throw refuse(sink, '不存在 / it does not exist')
+  if (!row) throw refuse(sink, { zh: '不存在', en: 'it does not exist' })
   const [oid, columns, ...rest] = row
   return { own: `${oid} ${columns}`, whole: JSON.stringify(rest) }
 }

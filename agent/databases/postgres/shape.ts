@@ -1,5 +1,5 @@
 /** How a delivered table follows its schema: columns added, texts lengthened, the key exchanged, vanished columns dropped. */
-import { reasonOf } from '../../../protocol/errors.ts'
+import { localizedReason } from '../../../protocol/errors.ts'
 import {
   addColumn,
   addedColumns,
@@ -27,7 +27,7 @@ async function alter(connection: Connection, sink: SinkTable, statements: readon
     for (const statement of statements) await connection.query(statement)
   } catch (error) {
     if (!/^(?:2B|0A|22|23|42)/.test(sqlState(error) ?? '') || sqlState(error) === '42501') throw error
-    throw refuse(sink, reasonOf(error instanceof Error && error.cause ? error.cause : error))
+    throw refuse(sink, localizedReason(error instanceof Error && error.cause ? error.cause : error))
   }
 }
 
@@ -85,17 +85,26 @@ export async function addMissing(connection: Connection, sink: SinkTable, name: 
 export function checkTable(sink: SinkTable, table: Table): ApplyTable {
   for (const { item, column } of sink.columns) {
     const found = table.columns.get(column)
-    if (!found) throw refuse(sink, `it has no column ${column}`)
-    if (!canReceive(item, found)) throw refuse(sink, `column ${column} (${found.type}) cannot hold ${columnType(item)}`)
-    if (item.key && !found.notNull) throw refuse(sink, `key column ${column} may be null`)
+    if (!found) throw refuse(sink, { zh: `缺少列 ${column}`, en: `it has no column ${column}` })
+    if (!canReceive(item, found))
+      throw refuse(sink, {
+        zh: `列 ${column}(${found.type})不能保存 ${columnType(item)}`,
+        en: `column ${column} (${found.type}) cannot hold ${columnType(item)}`,
+      })
+    if (item.key && !found.notNull) throw refuse(sink, { zh: `主键列 ${column} 允许为空`, en: `key column ${column} may be null` })
   }
   const ours = new Set([...sink.columns, ...addedColumns(sink.deletes)].map(({ column }) => column))
   const foreign = [...table.columns.values()].find(
     (found) => found.notNull && !found.defaulted && !found.generated && !ours.has(found.name),
   )
-  if (foreign) throw refuse(sink, `column ${foreign.name} needs a value that is not delivered`)
+  if (foreign)
+    throw refuse(sink, { zh: `列 ${foreign.name} 必填,但不在交付范围内`, en: `column ${foreign.name} needs a value that is not delivered` })
   const key = keyOf(sink, table)
-  if (!key) throw refuse(sink, `no primary key or unique constraint over exactly (${keyNames(sink)})`)
+  if (!key)
+    throw refuse(sink, {
+      zh: `没有恰好由 (${keyNames(sink)}) 组成的主键或唯一约束`,
+      en: `no primary key or unique constraint over exactly (${keyNames(sink)})`,
+    })
   return { name: table.name, columns: sink.columns, key, deletes: sink.deletes }
 }
 

@@ -1,6 +1,7 @@
 /** What PostgreSQL's catalog says of one table: its columns down to their base types, its unique keys, and the tables below it. */
 import { createHash } from 'node:crypto'
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { quoteName, quoteTable } from './sql.ts'
 import type { SinkTable, SourceTable } from '../../database.ts'
 import type { Connection } from './connection.ts'
@@ -116,14 +117,14 @@ export function shadowTable(route: string): string {
   return `qianzhi.shadow_${createHash('sha256').update(route).digest('hex').slice(0, 16)}`
 }
 
-export function refuse(sink: SinkTable, reason: string, cause?: unknown): QianzhiError {
+export function refuse(sink: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SINK-TABLE', { table: sink.table, reason }, { cause })
 }
 
 /** Throws QZ-SOURCE-TABLE where it does not exist. */
 export async function sourceTable(connection: Connection, table: string): Promise<Table> {
   const found = await findTable(connection, table)
-  if (!found) throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: 'it does not exist' })
+  if (!found) throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: { zh: '不存在', en: 'it does not exist' } })
   return found
 }
 

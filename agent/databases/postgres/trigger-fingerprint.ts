@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { SourceTable } from '../../database.ts'
 import type { Connection, Texts } from './connection.ts'
 import { readKeys, sourceNames } from './setup.ts'
@@ -43,9 +44,9 @@ export async function memberCoverage(connection: Connection, source: SourceTable
 }
 
 /** The triggers were made for a version of the resource that had another key. */
-function otherKey(keys: SourceTable['columns']): string {
+function otherKey(keys: SourceTable['columns']): LocalizedText {
   const list = keys.map(({ column }) => column).join(', ')
-  return `主键已改为 (${list}),请重新执行 setup / the key is (${list}) now: run setup again`
+  return { zh: `主键已改为 (${list}),请重新执行 setup`, en: `the key is (${list}) now: run setup again` }
 }
 
 /** True where these triggers see every statement on their table. */
@@ -55,18 +56,18 @@ export function covers(firing: readonly string[]): boolean {
 
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-NOT-SET-UP. A partition without triggers only changes the fingerprint: writes through the table are seen. */
 export async function coverageOf(connection: Connection, source: SourceTable): Promise<string> {
-  const fail = (reason: string): never => {
+  const fail = (reason: LocalizedText): never => {
     throw new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table: source.table, reason })
   }
   const members = await memberCoverage(connection, source)
   const [root] = members
-  if (!root || !covers(root.firing)) fail('triggers are missing or switched off')
+  if (!root || !covers(root.firing)) fail({ zh: '缺少触发器,或触发器已停用', en: 'triggers are missing or switched off' })
   const { queue, statementFunction } = sourceNames(source.resource)
   const [found] = await connection.query(
     `select to_regclass($1), to_regclass('qianzhi.stream'), (select prosrc from pg_proc where oid = to_regproc($2))`,
     [queue, statementFunction],
   )
-  if (found!.includes(null)) fail('its queue is missing')
+  if (found!.includes(null)) fail({ zh: '缺少队列', en: 'its queue is missing' })
   const keys = source.columns.filter(({ item }) => item.key)
   if (!found![2]!.includes(readKeys(keys, 'qz_new'))) fail(otherKey(keys))
   const shape = await connection.query(

@@ -40,7 +40,8 @@ export class ServerCapture implements Capture {
 
   async state(source: SourceTable): Promise<StreamState> {
     const state = await this.#asking(source, () => this.#book.state(source.resource))
-    if (!state) throw notSetUp(source, `${streamTable} has no row for ${source.resource}`)
+    if (!state)
+      throw notSetUp(source, { zh: `${streamTable} 中没有 ${source.resource}`, en: `${streamTable} has no row for ${source.resource}` })
     return state
   }
 
@@ -159,7 +160,7 @@ export class ServerCapture implements Capture {
       await this.#session.query(`truncate table ${queueTable(source.resource)}`)
     } catch (error) {
       if (isContention(error)) return false
-      throw isMissing(error) ? notSetUp(source, 'its queue is missing', error) : error
+      throw isMissing(error) ? notSetUp(source, { zh: '缺少队列', en: 'its queue is missing' }, error) : error
     } finally {
       await this.#session.query(`set lock_timeout ${lockWaitMs.usual}`)
     }
@@ -191,7 +192,9 @@ export class ServerCapture implements Capture {
     try {
       return await work()
     } catch (error) {
-      throw isMissing(error) ? notSetUp(source, 'its companion tables are missing', error) : databaseError(this.#options.name, error)
+      throw isMissing(error)
+        ? notSetUp(source, { zh: '缺少配套表', en: 'its companion tables are missing' }, error)
+        : databaseError(this.#options.name, error)
     }
   }
 

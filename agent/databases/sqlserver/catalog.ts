@@ -1,5 +1,6 @@
 /** What the server's catalogue says of a table, a view or a SELECT: columns and unique indexes. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { quoteName, splitTable, type TextColumn } from './sql.ts'
 import type { SinkTable, SourceTable } from '../../database.ts'
 import type { RawValue, Session } from './connection.ts'
@@ -74,7 +75,7 @@ where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback)
 
 export async function needTable(session: Session, table: string): Promise<CatalogTable> {
   const found = await readTable(session, table)
-  if (!found) throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: 'it does not exist' })
+  if (!found) throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: { zh: '不存在', en: 'it does not exist' } })
   return found
 }
 
@@ -161,6 +162,6 @@ export function fullType({ type, bytes, precision, scale }: CatalogColumn): stri
   return ['datetime2', 'datetimeoffset', 'time'].includes(type) ? `${type}(${scale})` : type
 }
 
-export function unfit({ table }: SinkTable, reason: string, cause?: unknown): QianzhiError {
+export function unfit({ table }: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SINK-TABLE', { table, reason }, { cause })
 }

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Connection, Request, TYPES } from 'tedious'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { quoteText, splitTable } from './sql.ts'
 import type { DatabaseOptions } from '../../database.ts'
 import { coded, connectionCode, firstError, isLost } from './errors.ts'
@@ -88,7 +89,7 @@ export class ServerSession implements OwnSession {
     this.#options = options
     this.#connection = connection
     this.server = server
-    connection.on('end', () => this.#lose(new Error('the connection ended')))
+    connection.on('end', () => this.#lose(undefined, { zh: '连接已断开', en: 'the connection ended' }))
   }
 
   static async open(options: DatabaseOptions, role: string): Promise<ServerSession> {
@@ -177,13 +178,15 @@ export class ServerSession implements OwnSession {
     const purpose = this.#purpose
     if (!purpose) return () => {}
     const gone = () => lockIsFree(this.#options.url, purpose)
-    return watchSilence(gone, () => this.#lose(new Error('the server has ended the session, or cannot be reached')))
+    return watchSilence(gone, () =>
+      this.#lose(undefined, { zh: '服务器已结束会话,或无法连接', en: 'the server has ended the session, or cannot be reached' }),
+    )
   }
 
   /** A session that did not answer in time is ended too: nobody knows what became of its statement. */
-  #lose(cause: unknown): void {
+  #lose(cause: unknown, reason: string | LocalizedText = reasonOf(firstError(cause))): void {
     if (this.#lost) return
-    this.#lost = new QianzhiError('QZ-DB-UNREACHABLE', { database: this.#options.name, reason: reasonOf(firstError(cause)) }, { cause })
+    this.#lost = new QianzhiError('QZ-DB-UNREACHABLE', { database: this.#options.name, reason }, { cause })
     this.#connection.close()
   }
 }

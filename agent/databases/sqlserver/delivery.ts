@@ -1,5 +1,6 @@
 /** Delivery into SQL Server: what only this server does with delivered tables. The rest is the bookkeeper's. */
 import { reasonOf, type QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Change, Part, Reading, SinkTable } from '../../database.ts'
 import type { PreparedBatch } from '../bookkeeping/batch.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
@@ -58,7 +59,7 @@ export class ServerSinks implements SinkEngine<ApplyTable> {
 
   async shapeOf(sink: SinkTable, part: Part): Promise<Shape> {
     const table = await readTable(this.#session, this.partTable(sink, part))
-    if (!table) throw unfit(sink, '不存在 / it does not exist')
+    if (!table) throw unfit(sink, { zh: '不存在', en: 'it does not exist' })
     return shapeOf(sink, table)
   }
 
@@ -120,7 +121,7 @@ export class ServerSinks implements SinkEngine<ApplyTable> {
     return new ServerReading(this.#session)
   }
 
-  unfit(sink: SinkTable, reason: string, cause?: unknown): QianzhiError {
+  unfit(sink: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError {
     return unfit(sink, reason, cause)
   }
 

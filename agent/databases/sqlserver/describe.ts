@@ -21,7 +21,7 @@ import { queueText } from './types.ts'
 export async function readOnly<T>(session: Session, table: string, work: () => Promise<T>): Promise<T> {
   const late = new QianzhiError('QZ-DB-UNREACHABLE', {
     database: session.server.database,
-    reason: `no answer within ${previewTimeoutMs} ms`,
+    reason: { zh: `${previewTimeoutMs} 毫秒内没有答复`, en: `no answer within ${previewTimeoutMs} ms` },
   })
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(late), previewTimeoutMs)))

@@ -2,6 +2,7 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
 import { binaryCollation, quoteName, spacesColumn, spacesOf, stageValue } from './sql.ts'
+import { joinTexts, type LocalizedText } from '../../../protocol/localized.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
 import {
   missingColumns,
@@ -48,10 +49,7 @@ export function planOf(source: SourceTable, catalog: CatalogTable): Plan {
   const index = keyIndex(source, catalog, keys)
   if (!index && !onlyReads(source)) {
     const list = keys.map(({ column }) => column).join(', ')
-    throw refused(
-      source,
-      source.capture === 'tracking' ? notPrimary(list) : `the key items (${list}) are not a unique index of not-null columns`,
-    )
+    throw refused(source, source.capture === 'tracking' ? notPrimary(list) : noIndex(list))
   }
   const place = (name: string) =>
     sameName(name, spacesColumn) ? ('spaces' as const) : keys.findIndex(({ column }) => sameName(column, name))
@@ -63,19 +61,29 @@ export function planOf(source: SourceTable, catalog: CatalogTable): Plan {
 
 export function readerFor(source: SourceTable, catalog: CatalogTable, mapped: MappedColumn): ColumnReader {
   const column = findColumn(catalog, mapped.column)
-  if (!column) throw refused(source, `it has no column ${mapped.column}`)
+  if (!column) throw refused(source, { zh: `缺少列 ${mapped.column}`, en: `it has no column ${mapped.column}` })
   const reader = columnReader({ ...mapped, column: column.column }, column, source.valueLimit)
   if (reader) return reader
   const item = `${mapped.item.id} (${mapped.item.type})`
   throw new QianzhiError('QZ-SOURCE-TYPE', { table: source.table, column: mapped.column, type: fullType(column), item })
 }
 
-export function refused({ table }: SourceTable, reason: string): QianzhiError {
+export function refused({ table }: SourceTable, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-SOURCE-TABLE', { table, reason })
 }
 
-function notPrimary(list: string): string {
-  return `更改跟踪只记录主键,而资源的主键 (${list}) 不是表的主键:请用 capture: triggers / Change Tracking knows rows by the primary key, which (${list}) is not: use capture: triggers`
+function noIndex(list: string): LocalizedText {
+  return {
+    zh: `主键信息项 (${list}) 不是非空列上的唯一索引`,
+    en: `the key items (${list}) are not a unique index of not-null columns`,
+  }
+}
+
+function notPrimary(list: string): LocalizedText {
+  return {
+    zh: `更改跟踪只记录主键,而资源的主键 (${list}) 不是表的主键:请用 capture: triggers`,
+    en: `Change Tracking knows rows by the primary key, which (${list}) is not: use capture: triggers`,
+  }
 }
 
 /** Change Tracking gives the columns of the primary key and no others. */
@@ -293,7 +301,7 @@ export async function checkKeysPresent(session: Session, plan: Plan): Promise<vo
   const sql = `select top (1) 1 from ${from(plan)}${where([`(${missing})`, ...conditions])}`
   if ((await session.query(reads(session.server, sql), { ...parameters })).length === 0) return
   const list = nullable.map(({ column }) => column).join(', ')
-  throw refused(plan.source, `有行的主键列 ${list} 为空 / rows have no value in the key column ${list}`)
+  throw refused(plan.source, { zh: `有行的主键列 ${list} 为空`, en: `rows have no value in the key column ${list}` })
 }
 
 /** The key of a raw row; a key that cannot travel stays as it was read, so that its fault can name it. */
@@ -346,7 +354,8 @@ function portableRow(plan: Plan, raw: readonly RawValue[]): Value[] | RowFault {
   return row
 }
 
-function faultReason({ columns }: Plan, i: number, raw: RawValue): string {
-  const shown = Buffer.isBuffer(raw) ? `${raw.length} bytes` : String(raw).slice(0, 60)
-  return `${shown}: ${valueFault(columns[i]!.item, String(raw))?.en ?? 'cannot travel'}`
+function faultReason({ columns }: Plan, i: number, raw: RawValue): LocalizedText {
+  const shown = Buffer.isBuffer(raw) ? { zh: `${raw.length} 字节`, en: `${raw.length} bytes` } : String(raw).slice(0, 60)
+  const reason = valueFault(columns[i]!.item, String(raw)) ?? { zh: '无法传送', en: 'cannot travel' }
+  return joinTexts([shown, reason], { zh: ':', en: ': ' })
 }

@@ -1,5 +1,6 @@
 /** The statements on a source's queue and on what is remembered of its stream. */
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { quoteText } from './sql.ts'
 import type { SourceTable } from '../../database.ts'
 import { pastLocks, reads, type Server } from './connection.ts'
@@ -47,6 +48,6 @@ export function backlogStatement({ resource }: SourceTable, server: Server): str
   )
 }
 
-export function notSetUp({ table }: SourceTable, reason: string, cause?: unknown): QianzhiError {
+export function notSetUp({ table }: SourceTable, reason: LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table, reason }, { cause })
 }

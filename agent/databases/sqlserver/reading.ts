@@ -39,7 +39,8 @@ export class Plans {
   async check(source: SourceTable): Promise<void> {
     const plan = await this.again(source)
     if (onlyReads(source)) await checkKeysPresent(this.#session, plan)
-    else if (plan.catalog.kind !== 'table') throw refused(source, 'it is a view: changes are seen in tables only')
+    else if (plan.catalog.kind !== 'table')
+      throw refused(source, { zh: '是视图:只能看到表的变化', en: 'it is a view: changes are seen in tables only' })
   }
 }
 

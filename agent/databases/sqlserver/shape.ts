@@ -1,5 +1,5 @@
 /** How a delivered table follows its schema: what it must look like, columns added, texts lengthened, the key exchanged. */
-import { reasonOf } from '../../../protocol/errors.ts'
+import { localizedReason } from '../../../protocol/errors.ts'
 import {
   addColumn,
   addedColumns,
@@ -41,7 +41,7 @@ async function alter(session: Session, sink: SinkTable, statements: readonly str
     for (const statement of statements) await session.query(statement)
   } catch (error) {
     if (errorNumber(error) === undefined || (error as { code?: string }).code?.startsWith('QZ-')) throw error
-    throw unfit(sink, reasonOf(error), error)
+    throw unfit(sink, localizedReason(error), error)
   }
 }
 
@@ -110,23 +110,35 @@ export async function addMissing(session: Session, sink: SinkTable, name: string
 }
 
 export function checkTable(sink: SinkTable, table: CatalogTable): ApplyTable {
-  if (table.kind !== 'table') throw unfit(sink, 'it is a view')
+  if (table.kind !== 'table') throw unfit(sink, { zh: '是视图', en: 'it is a view' })
   for (const { item, column } of sink.columns) {
     const found = findColumn(table, column)
-    if (!found) throw unfit(sink, `it has no column ${column}`)
-    if (found.computed || found.identity) throw unfit(sink, `column ${column} is filled by the server`)
+    if (!found) throw unfit(sink, { zh: `缺少列 ${column}`, en: `it has no column ${column}` })
+    if (found.computed || found.identity)
+      throw unfit(sink, { zh: `列 ${column} 由服务器填写`, en: `column ${column} is filled by the server` })
     if (!canReceive(item, found))
-      throw unfit(sink, `column ${column} (${fullType(found)}) cannot hold ${item.id} (${deliveredType(item)}) without loss`)
-    if (item.key && found.nullable) throw unfit(sink, `key column ${column} may be null`)
+      throw unfit(sink, {
+        zh: `列 ${column}(${fullType(found)})不能无损保存 ${item.id}(${deliveredType(item)})`,
+        en: `column ${column} (${fullType(found)}) cannot hold ${item.id} (${deliveredType(item)}) without loss`,
+      })
+    if (item.key && found.nullable) throw unfit(sink, { zh: `主键列 ${column} 允许为空`, en: `key column ${column} may be null` })
   }
   const ours = [...sink.columns, ...addedColumns(sink.deletes), spacesDefinition].map(({ column }) => column.toLowerCase())
   const foreign = table.columns.find(
     ({ column, nullable, defaulted, computed, identity }) =>
       !(nullable || defaulted || computed || identity || ours.includes(column.toLowerCase())),
   )
-  if (foreign) throw unfit(sink, `column ${foreign.column} needs a value that is not delivered`)
+  if (foreign)
+    throw unfit(sink, {
+      zh: `列 ${foreign.column} 必填,但不在交付范围内`,
+      en: `column ${foreign.column} needs a value that is not delivered`,
+    })
   const key = keyOf(sink, table)
-  if (!key) throw unfit(sink, `no primary key or unique index over exactly (${keyNames(sink)})`)
+  if (!key)
+    throw unfit(sink, {
+      zh: `没有恰好由 (${keyNames(sink)}) 组成的主键或唯一索引`,
+      en: `no primary key or unique index over exactly (${keyNames(sink)})`,
+    })
   return { name: table.name, columns: sink.columns, key: asMapped(sink, key.columns), texts: textsOf(sink, table), deletes: sink.deletes }
 }
 

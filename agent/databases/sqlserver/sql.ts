@@ -1,4 +1,5 @@
 /** How a schema becomes SQL Server tables: DDL and apply statements as text. Pure: no connection, no I/O. */
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import { valueFault, type Value, type ValueLimits } from '../../../protocol/value.ts'
 
@@ -255,8 +256,8 @@ export function fromStage(item: ValueLimits, reference: string): string {
 }
 
 /** Why the value may not go to the server, which would round or misread it without an error. */
-export function deliveryFault(item: Item, value: Value): string | undefined {
-  return value === null ? (item.key ? 'the key is null' : undefined) : valueFault(item, value)?.en
+export function deliveryFault(item: Item, value: Value): LocalizedText | undefined {
+  return value === null ? (item.key ? { zh: '主键为空', en: 'the key is null' } : undefined) : valueFault(item, value)
 }
 
 /** A key column of text as it is in the database. */

@@ -7,6 +7,7 @@
  * of CHANGETABLE asks for), so that the check of the valid version and the reading of the changes see the same.
  */
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { SourceTable } from '../../database.ts'
 import type { Session } from './connection.ts'
 import { isContention } from './errors.ts'
@@ -92,8 +93,16 @@ export class Tracking {
   /** Throws QZ-SOURCE-NOT-SET-UP where the table is not tracked. */
   async #state({ source, catalog }: Plan): Promise<Tracked> {
     const [row] = await this.#session.query(trackedState, { table: String(catalog.id), resource: source.resource })
-    if (!row || row[1] === null || row[2] === null) throw notTracked(source, `${streamTable} has no version for ${source.resource}`)
-    if (row.includes(null)) throw notTracked(source, 'Change Tracking is off for the table, or VIEW CHANGE TRACKING is not granted')
+    if (!row || row[1] === null || row[2] === null)
+      throw notTracked(source, {
+        zh: `${streamTable} 中没有 ${source.resource} 的版本`,
+        en: `${streamTable} has no version for ${source.resource}`,
+      })
+    if (row.includes(null))
+      throw notTracked(source, {
+        zh: '该表未启用更改跟踪,或没有 VIEW CHANGE TRACKING 权限',
+        en: 'Change Tracking is off for the table, or VIEW CHANGE TRACKING is not granted',
+      })
     const [version, tracked, from, began, least] = row.map(String) as [string, string, string, string, string]
     return { version, tracked, from, began, least }
   }
@@ -120,6 +129,6 @@ function isValid({ version, tracked, from, began, least }: Tracked): boolean {
   return BigInt(tracked) >= BigInt(least) && BigInt(tracked) <= BigInt(version) && from === began
 }
 
-function notTracked({ table }: SourceTable, reason: string): QianzhiError {
+function notTracked({ table }: SourceTable, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table, reason })
 }

@@ -24,10 +24,10 @@ export async function coverageOf(session: Session, plan: Plan): Promise<string> 
     queue,
     resource: source.resource,
   })
-  if (!row || row[0] === null) throw notSetUp(source, `queue ${queue} is missing`)
+  if (!row || row[0] === null) throw notSetUp(source, { zh: `缺少队列 ${queue}`, en: `queue ${queue} is missing` })
   if (row[1] !== keyColumnsText(plan)) {
     const list = plan.keys.map(({ column }) => column).join(', ')
-    throw notSetUp(source, `主键已改为 (${list}),请重新执行 setup / the key is (${list}) now: run setup again`)
+    throw notSetUp(source, { zh: `主键已改为 (${list}),请重新执行 setup`, en: `the key is (${list}) now: run setup again` })
   }
   const shape = plan.columns.map(({ column: name }) => {
     const column = findColumn(catalog, name)!
@@ -44,14 +44,14 @@ async function triggersOf(session: Session, { source, catalog }: Plan): Promise<
   const rows = await session.query(triggersStatement, { table: String(catalog.id), name1, name2, name3 })
   const there = rows.map((row) => String(row[0]))
   const gone = names.filter((name) => !there.includes(name))
-  if (gone.length > 0) throw notSetUp(source, `trigger ${gone.join(', ')} is missing`)
+  if (gone.length > 0) throw notSetUp(source, { zh: `缺少触发器 ${gone.join(', ')}`, en: `trigger ${gone.join(', ')} is missing` })
   const off = rows.filter((row) => Number(row[2]) === 1).map((row) => String(row[0]))
-  if (off.length > 0) throw notSetUp(source, `trigger ${off.join(', ')} is disabled`)
+  if (off.length > 0) throw notSetUp(source, { zh: `触发器 ${off.join(', ')} 已停用`, en: `trigger ${off.join(', ')} is disabled` })
   return rows
 }
 
 async function trackingOf(session: Session, { source, catalog }: Plan): Promise<RawValue[]> {
   const [row] = await session.query(trackingStatement, { table: String(catalog.id) })
-  if (!row) throw notSetUp(source, 'Change Tracking is off for the table')
+  if (!row) throw notSetUp(source, { zh: '该表未启用更改跟踪', en: 'Change Tracking is off for the table' })
   return row
 }

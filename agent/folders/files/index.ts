@@ -1,5 +1,6 @@
 /** What is remembered of the files of a folder whose files themselves are supplied: what was last seen of each, whole and at rest. */
 import type { FilePart } from '../../../protocol/files.ts'
+import { type LocalizedText, readText, storeText } from '../../../protocol/localized.ts'
 import type { Row } from '../../database.ts'
 import { writeKey, type StreamStore } from '../../runtime/stream-store.ts'
 
@@ -12,7 +13,7 @@ export interface IndexedFile extends Omit<FilePart, 'part'> {
 /** A file that cannot be supplied under its name. */
 export interface UnfitFile {
   name: string
-  reason: string
+  reason: string | LocalizedText
 }
 
 const tables = `
@@ -88,14 +89,14 @@ export class FileIndex extends IndexReading {
 
   #write(file: IndexedFile | UnfitFile): void {
     const sql = 'insert or replace into file (name, print, size, modified, sha256, parts, reason) values (?, ?, ?, ?, ?, ?, ?)'
-    if (!isFit(file)) return void this.#store.run(sql, file.name, null, null, null, null, 1, file.reason)
+    if (!isFit(file)) return void this.#store.run(sql, file.name, null, null, null, null, 1, storeText(file.reason))
     const { name, print, size, modified, sha256, parts } = file
     this.#store.run(sql, name, print, size, modified, sha256, parts, null)
   }
 
   /** All parts of the new version, and those of the old one beyond its end: they are gone. */
   #queueChanged(before: IndexedFile | UnfitFile | undefined, file: IndexedFile | UnfitFile): boolean {
-    if (before && !isFit(before) && !isFit(file) && before.reason === file.reason) return false
+    if (before && !isFit(before) && !isFit(file) && storeText(before.reason) === storeText(file.reason)) return false
     return this.#queue(file.name, Math.max(partsOfFile(before), partsOfFile(file)))
   }
 
@@ -139,7 +140,7 @@ export function isFit(file: IndexedFile | UnfitFile): file is IndexedFile {
 
 function fileOf(row: Record<string, unknown>): IndexedFile | UnfitFile {
   const [name, reason] = [String(row['name']), row['reason'] as string | null]
-  if (reason !== null) return { name, reason }
+  if (reason !== null) return { name, reason: readText(reason) }
   return {
     name,
     print: String(row['print']),

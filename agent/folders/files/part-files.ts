@@ -42,7 +42,7 @@ export class PartFiles {
         if (error.code !== 'EEXIST') throw error
       })
       if (!(await lstat(folder)).isDirectory()) {
-        throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder, reason: '不是目录 / it is no folder' })
+        throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder, reason: { zh: '不是目录', en: 'it is no folder' } })
       }
     }
   }

@@ -2,6 +2,7 @@
  * Making a folder fit what has come of its files: complete versions are verified and put in their places, files without rows are removed.
  * The names concerned are written down before; each of them may be settled again after a crash, with the same end.
  */
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { RowFault } from '../../database.ts'
 import type { DeliveredParts, PlacedFile, Version } from './delivered-parts.ts'
 import type { PartFiles } from './part-files.ts'
@@ -138,7 +139,7 @@ export class FilePlacement {
       return { name, do: 'keep', version, print: lying!.print }
     if (version.held < version.parts) return { name, do: 'nothing' }
     if (lying && !placed) {
-      const reason = '目录中已有同名的其他文件,不予覆盖 / another file of this name is there, which is not overwritten'
+      const reason = { zh: '目录中已有同名的其他文件,不予覆盖', en: 'another file of this name is there, which is not overwritten' }
       return refused(version, 'name', reason)
     }
     const verified = await files.verify(version)
@@ -200,8 +201,8 @@ function leavesParts(plan: Plan): plan is Plan & { version: Version } {
 }
 
 const faultOf = {
-  bad: '全文件 SHA-256 与提供方签名的不符 / the SHA-256 of the whole is not the one that the provider signed',
-  missing: '已收到的分段丢失,需重新发送 / parts that had come are lost: the file must be sent again',
+  bad: { zh: '全文件 SHA-256 与提供方签名的不符', en: 'the SHA-256 of the whole is not the one that the provider signed' },
+  missing: { zh: '已收到的分段丢失,需重新发送', en: 'parts that had come are lost: the file must be sent again' },
 }
 
 /** A file is set aside as one, by the key of its first part. */
@@ -209,11 +210,14 @@ export function fileKey(name: string): string[] {
   return [name, '0']
 }
 
-function spelling(other: string): string {
-  return `与 ${other} 仅大小写等写法不同,此目录不能区分 / it differs from ${other} only in spelling, which this folder does not tell apart`
+function spelling(other: string): LocalizedText {
+  return {
+    zh: `与 ${other} 仅大小写等写法不同,此目录不能区分`,
+    en: `it differs from ${other} only in spelling, which this folder does not tell apart`,
+  }
 }
 
-function refused(version: Version, item: string, reason: string): Plan & { do: 'set-aside' } {
+function refused(version: Version, item: string, reason: LocalizedText): Plan & { do: 'set-aside' } {
   const { name } = version
   return { name, do: 'set-aside', version, fault: { key: fileKey(name), code: 'QZ-ROW-REFUSED', item, reason }, kept: true }
 }

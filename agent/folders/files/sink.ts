@@ -4,6 +4,7 @@
  */
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { fileItemIds, fileNameFault, isFileSchema, readPart, type FilePart } from '../../../protocol/files.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { samePosition, showPosition, type Position } from '../../../protocol/position.ts'
 import type { ErrorCode } from '../../../protocol/errors.ts'
 import {
@@ -28,7 +29,7 @@ import { rememberedRoutes, SinkStore } from '../store/sink-store.ts'
 type Step =
   | { do: 'put'; part: FilePart; content: Buffer; held: boolean }
   | { do: 'remove'; name: string; part: number }
-  | { do: 'set-aside'; name: string; code: ErrorCode; item?: string; reason?: string }
+  | { do: 'set-aside'; name: string; code: ErrorCode; item?: string; reason?: LocalizedText }
 
 interface Named {
   name: string
@@ -93,11 +94,11 @@ export class FileSink implements DeliveredFiles {
   #checkSink(): void {
     const { schema, columns, deletes, table } = this.#sink
     const reason = !isFileSchema(schema)
-      ? '资源的信息项不是文件资源的信息项 / the items of the resource are not those of a file resource'
+      ? { zh: '资源的信息项不是文件资源的信息项', en: 'the items of the resource are not those of a file resource' }
       : columns.length < schema.items.length
-        ? '文件资源的全部信息项均须获得授权 / all items of a file resource must be granted'
+        ? { zh: '文件资源的全部信息项均须获得授权', en: 'all items of a file resource must be granted' }
         : deletes === 'mark'
-          ? '文件不能标记为已删除:请去掉 deletes: mark / files cannot be marked as deleted: leave out deletes: mark'
+          ? { zh: '文件不能标记为已删除:请去掉 deletes: mark', en: 'files cannot be marked as deleted: leave out deletes: mark' }
           : undefined
     if (reason) throw new QianzhiError('QZ-SINK-TABLE', { table, reason })
   }
@@ -249,9 +250,9 @@ function stepOf(values: Record<string, string | null>, op: string): Step {
   if (op === 'd') return { do: 'remove', name, part }
   if (op !== 'u') return { do: 'set-aside', name, code: op.slice(2) as ErrorCode }
   const reason = fileNameFault(name)
-  if (reason !== undefined) return { do: 'set-aside', name, code: 'QZ-ROW-REFUSED', item: 'name', reason: `${reason.zh} / ${reason.en}` }
+  if (reason !== undefined) return { do: 'set-aside', name, code: 'QZ-ROW-REFUSED', item: 'name', reason }
   const read = readPart(values)
   if (read) return { do: 'put', ...read, held: true }
-  const wrong = '分段的各项互不相符 / the items of the part do not fit together'
+  const wrong = { zh: '分段的各项互不相符', en: 'the items of the part do not fit together' }
   return { do: 'set-aside', name, code: 'QZ-ROW-REFUSED', item: 'content', reason: wrong }
 }

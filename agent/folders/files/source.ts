@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { isFileSchema } from '../../../protocol/files.ts'
+import { storeText } from '../../../protocol/localized.ts'
 import type { Row, Rows, SourceTable } from '../../database.ts'
 import type { StreamStore } from '../../runtime/stream-store.ts'
 import { RecentContents } from './contents.ts'
@@ -86,9 +87,9 @@ export class FileSource implements WatchedFiles {
     await requireFolder(this.#options.folder)
     const { schema, columns, table } = this.source
     const reason = !isFileSchema(schema)
-      ? `资源的信息项不是文件资源的信息项 / the items of the resource are not those of a file resource`
+      ? { zh: '资源的信息项不是文件资源的信息项', en: 'the items of the resource are not those of a file resource' }
       : columns.length < schema.items.length
-        ? `文件资源须提供全部信息项 / all items of a file resource must be supplied`
+        ? { zh: '文件资源须提供全部信息项', en: 'all items of a file resource must be supplied' }
         : undefined
     if (reason) throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason })
   }
@@ -149,8 +150,8 @@ export class FileSource implements WatchedFiles {
     }
     const before = this.#index.get(name)
     if (unfit !== undefined) {
-      if (before && !isFit(before) && before.reason === unfit) return
-      this.#tell(name, unfit)
+      if (before && !isFit(before) && storeText(before.reason) === storeText(unfit)) return
+      this.#tell(name, unfit.en)
       return this.#take(look, { name, reason: unfit })
     }
     if (!stats) return

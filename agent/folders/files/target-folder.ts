@@ -1,4 +1,5 @@
 /** Putting files into a folder under names that a provider chose, and taking them away: nowhere else than in this folder. */
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { lstat, mkdir, open, realpath, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -67,7 +68,7 @@ export class TargetFolder {
   }
 
   /** Renames a file of the same file system to its name. @returns why it cannot have it; `busy` where that may pass. */
-  async place(from: string, name: string): Promise<{ reason: string; busy: boolean } | undefined> {
+  async place(from: string, name: string): Promise<{ reason: LocalizedText; busy: boolean } | undefined> {
     const folder = dirname(name)
     try {
       const reason = await this.#makeFolders(folder)
@@ -79,14 +80,14 @@ export class TargetFolder {
       this.#known.clear()
       const said = (error as NodeJS.ErrnoException).code ?? ''
       if (isOfName(error))
-        return { reason: `文件系统不接受该文件名(${said})/ the file system does not take this name (${said})`, busy: false }
+        return { reason: { zh: `文件系统不接受该文件名(${said})`, en: `the file system does not take this name (${said})` }, busy: false }
       if (isLocked(error))
-        return { reason: `文件被占用或无权写入(${said})/ the file is in use, or may not be written (${said})`, busy: true }
+        return { reason: { zh: `文件被占用或无权写入(${said})`, en: `the file is in use, or may not be written (${said})` }, busy: true }
       throw error
     }
   }
 
-  async #makeFolders(folder: string): Promise<string | undefined> {
+  async #makeFolders(folder: string): Promise<LocalizedText | undefined> {
     if (folder === '.' || this.#known.has(folder)) return undefined
     const above = await this.#makeFolders(dirname(folder))
     if (above !== undefined) return above
@@ -96,7 +97,7 @@ export class TargetFolder {
       this.#touched.add(dirname(path))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-      if (!(await lstat(path)).isDirectory()) return `${folder} 不是目录 / ${folder} is no folder`
+      if (!(await lstat(path)).isDirectory()) return { zh: `${folder} 不是目录`, en: `${folder} is no folder` }
     }
     const outside = await this.#outside(folder)
     if (outside === undefined) this.#known.add(folder)
@@ -104,10 +105,10 @@ export class TargetFolder {
   }
 
   /** A link on the way leads elsewhere. */
-  async #outside(folder: string): Promise<string | undefined> {
+  async #outside(folder: string): Promise<LocalizedText | undefined> {
     const real = await realpath(join(this.#root, folder))
     const same = this.folded(real) === this.folded(join(this.#real, folder))
-    return same ? undefined : `${folder} 经符号链接指向别处 / ${folder} leads elsewhere by a symbolic link`
+    return same ? undefined : { zh: `${folder} 经符号链接指向别处`, en: `${folder} leads elsewhere by a symbolic link` }
   }
 
   /** The file, and the folders that are empty without it. @returns false where another program keeps it from going. */

@@ -4,6 +4,7 @@ import type { BigIntStats, Dirent } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileNameFault } from '../../../protocol/files.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { doneMark, isPassing, patternOf } from '../rows/inbox.ts'
 
 export interface WalkedFile {
@@ -14,7 +15,7 @@ export interface WalkedFile {
   /** Whether its mark lies beside it. */
   marked: boolean
   /** Why it cannot be supplied under this name. */
-  unfit?: string
+  unfit?: LocalizedText
   /** What it is where it is no file: it is passed over. */
   passedOver?: string
 }
@@ -84,7 +85,7 @@ export class Walk {
     const walked: WalkedFile = { name, marked: marks.has(doneMark(own)) }
     if (kind !== 'file') return { ...walked, passedOver: kind }
     const unfit = fileNameFault(broken ? '\uFFFD' : name)
-    if (unfit !== undefined) return { ...walked, unfit: `${unfit.zh} / ${unfit.en}` }
+    if (unfit !== undefined) return { ...walked, unfit }
     try {
       const stats = await lstat(join(this.#root, name), { bigint: true })
       return stats.isFile() ? { ...walked, stats } : { ...walked, passedOver: 'no file any more' }

@@ -1,5 +1,6 @@
 import { columnLetters } from '../../../protocol/excel/fault.ts'
 import { headerWithin, plainHeader } from '../../../protocol/excel/table.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { MappedColumn, SourceTable } from '../../database.ts'
 import { told, type Refuse } from './file-fault.ts'
 
@@ -90,7 +91,7 @@ export function findHeader(
   rows: readonly RawRow[],
   source: SourceTable,
   names: HeaderNames,
-  where: (row: number) => string,
+  where: (row: number) => string | LocalizedText,
   refuse: Refuse,
 ): Header {
   let best: RawRow | undefined

@@ -1,3 +1,4 @@
+import { isLocalized, same } from '../../../protocol/localized.ts'
 import type { Value } from '../../../protocol/value.ts'
 import type { RowFault, SourceTable } from '../../database.ts'
 import { RowChecks } from '../../outbound/row-checks.ts'
@@ -88,7 +89,12 @@ export class RowReader {
 
   #examinedFault({ code, item, reason = '' }: RowFault): CellFault {
     const column = this.headers[this.#columns.findIndex(({ id }) => id === item)]
-    return { code, ...(column !== undefined && { column }), ...(item !== undefined && { item }), ...inBoth(reason) }
+    return {
+      code,
+      ...(column !== undefined && { column }),
+      ...(item !== undefined && { item }),
+      ...(isLocalized(reason) ? reason : same(reason)),
+    }
   }
 
   #value({ convert, text, key }: ReadColumn, cell: string | null): Value | Wrong {
@@ -137,14 +143,4 @@ export function rowFault(zh: string, en: string): CellFault {
 /** A row of which nothing can be told: not even its key. */
 export function unreadRow(number: number, zh: string, en: string): FileRow {
   return { number, op: 'u', row: undefined, key: undefined, faults: [rowFault(zh, en)] }
-}
-
-/** `统一代码 / credit code: 校验码不对 / wrong check character` */
-const checkForm = /^(.+?) \/ (.+?): (.+?) \/ (.+)$/
-
-function inBoth(reason: string): Wrong {
-  const check = checkForm.exec(reason)
-  if (check) return { zh: `${check[1]}:${check[3]}`, en: `${check[2]}: ${check[4]}` }
-  const [zh, en] = reason.split(' / ')
-  return en === undefined ? { zh: '换码后的值不符合信息项的类型或长度', en: `its value by the mapping ${reason}` } : { zh: zh!, en }
 }

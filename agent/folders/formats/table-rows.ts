@@ -1,5 +1,6 @@
 import { columnLetters } from '../../../protocol/excel/fault.ts'
 import { headerWithin } from '../../../protocol/excel/table.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { SourceTable } from '../../database.ts'
 import { told, type Refuse } from './file-fault.ts'
 import { findHeader, HeaderNames, type Header, type RawRow } from './header.ts'
@@ -10,7 +11,7 @@ import type { FileRow } from './file-row.ts'
 export interface RawTable {
   rows: AsyncIterable<readonly RawRow[]>
   /** How refusals name a row. */
-  where: (row: number) => string
+  where: (row: number) => string | LocalizedText
   /** A row that has not as many cells as the header has lost its order. */
   even: boolean
   /** Called behind the last row. Throws what is seen only there. */

@@ -1,3 +1,4 @@
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Value, ValueType } from '../../../protocol/value.ts'
 import { valueFault } from '../../../protocol/value.ts'
 import type { SinkFiles } from '../../database.ts'
@@ -15,7 +16,7 @@ interface RowFormat {
   ending: string
   write: (rows: RowsToWrite) => AsyncIterable<Buffer>
   /** Why it cannot hold a value that any text file could. */
-  fault?: (value: string, type: ValueType) => string | undefined
+  fault?: (value: string, type: ValueType) => LocalizedText | undefined
 }
 
 const formats: Record<Kind, RowFormat> = {
@@ -38,14 +39,14 @@ export function formatOf(files: SinkFiles): RowFormat {
 }
 
 /** Says of a value why a file of this kind cannot hold it, or undefined where it can. */
-export function valueChecker(files: SinkFiles): (value: Value, type: ValueType) => string | undefined {
+export function valueChecker(files: SinkFiles): (value: Value, type: ValueType) => LocalizedText | undefined {
   const { fault } = formatOf(files)
   const narrow = encodingOf(files) === 'gb18030'
   return (value, type) => {
     if (value === null) return undefined
-    if (value.includes('\0')) return '含有 U+0000 / contains U+0000'
-    if (!value.isWellFormed()) return '不是合法的 Unicode / is not well-formed Unicode'
-    if (narrow && !encodable(value)) return '含有 GB18030 没有的字符 / has a character that GB18030 has not'
+    if (value.includes('\0')) return { zh: '含有 U+0000', en: 'contains U+0000' }
+    if (!value.isWellFormed()) return { zh: '不是合法的 Unicode', en: 'is not well-formed Unicode' }
+    if (narrow && !encodable(value)) return { zh: '含有 GB18030 没有的字符', en: 'has a character that GB18030 has not' }
     return fault?.(value, type)
   }
 }
@@ -53,17 +54,16 @@ export function valueChecker(files: SinkFiles): (value: Value, type: ValueType) 
 /** These stand in JSON as they are. */
 const jsonTypes: readonly ValueType[] = ['integer', 'decimal', 'boolean', 'json']
 
-function jsonFault(value: string, type: ValueType): string | undefined {
+function jsonFault(value: string, type: ValueType): LocalizedText | undefined {
   if (!jsonTypes.includes(type)) return undefined
-  const reason = valueFault(type === 'decimal' ? { type, precision: 1000, scale: 500 } : { type }, value)
-  return reason && `不是 ${type} / ${reason.en}`
+  return valueFault(type === 'decimal' ? { type, precision: 1000, scale: 500 } : { type }, value)
 }
 
 /** Characters that Excel holds in one cell. */
 const longestCell = 32_767
 
-function excelFault(value: string): string | undefined {
+function excelFault(value: string): LocalizedText | undefined {
   return value.length > longestCell
-    ? `超过 Excel 单元格的 ${longestCell} 个字符 / is longer than the ${longestCell} characters of an Excel cell`
+    ? { zh: `超过 Excel 单元格的 ${longestCell} 个字符`, en: `is longer than the ${longestCell} characters of an Excel cell` }
     : undefined
 }

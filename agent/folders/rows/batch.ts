@@ -91,7 +91,7 @@ export class RowBatches {
     const row = op === 'u' ? stored : this.keyAlone(stored)
     for (const [i, { item }] of columns.entries()) {
       if (op === 'd' && !item.key) continue
-      const reason = item.key && values[i] === null ? '主键为空 / a key item is empty' : this.#check(values[i]!, item.type)
+      const reason = item.key && values[i] === null ? { zh: '主键为空', en: 'a key item is empty' } : this.#check(values[i]!, item.type)
       if (reason !== undefined) return { key, code: 'QZ-ROW-REFUSED', item: item.id, reason, kept: [op, ...row] }
     }
     return { key, op, row }

@@ -29,7 +29,8 @@ export class DeliveredRows implements RememberedRows {
       if (!live) return undefined
       const order = live.items.toSorted()
       const places = this.#source.columns.map(({ item }) => order.indexOf(item.id))
-      if (places.includes(-1)) throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason: '正在重新填充 / it is being filled anew' })
+      if (places.includes(-1))
+        throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason: { zh: '正在重新填充', en: 'it is being filled anew' } })
       return work(store, store.generation('live'), places)
     } finally {
       store.close()

@@ -186,7 +186,10 @@ export class RowOutput {
       await putInPlace(this.#folder.path, name, this.#closing.signal)
     } catch (error) {
       if (!isBusy(error)) throw error
-      const reason = `文件 ${name} 正被其他程序打开,关闭后自动更新 / file ${name} is open in another program: it is replaced when that closes it`
+      const reason = {
+        zh: `文件 ${name} 正被其他程序打开,关闭后自动更新`,
+        en: `file ${name} is open in another program: it is replaced when that closes it`,
+      }
       throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: this.#folder.path, reason }, { cause: error })
     }
   }
@@ -197,7 +200,10 @@ export class RowOutput {
     if (this.#store.get('select 1 from written where file = ?', name)) return
     if (!(await lstat(join(path, name)).catch(() => undefined))) return
     if (manifestOf(path, name)?.resource === this.#sink.schema.resource) return
-    const reason = `已有同名文件 ${name},不是本系统写入的:请移走 / there is a file ${name} that Qianzhi did not write: move it away`
+    const reason = {
+      zh: `已有同名文件 ${name},不是本系统写入的:请移走`,
+      en: `there is a file ${name} that Qianzhi did not write: move it away`,
+    }
     throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: path, reason })
   }
 

@@ -55,7 +55,10 @@ export class RowSink implements DeliveredFiles {
   }
 
   get #open(): Opened {
-    if (!this.#opened) throw new QianzhiError('QZ-INTERNAL', { reason: `route ${this.#sink.route} is not open` })
+    if (!this.#opened)
+      throw new QianzhiError('QZ-INTERNAL', {
+        reason: { zh: `路由 ${this.#sink.route} 未打开`, en: `route ${this.#sink.route} is not open` },
+      })
     return this.#opened
   }
 

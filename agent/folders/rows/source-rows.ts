@@ -257,7 +257,7 @@ export class SourceRows {
       key: newKey,
       code: 'QZ-ROW-VALUE',
       item: item.id,
-      reason: valueFault(item, values[wrong]!)?.en ?? 'is required',
+      reason: valueFault(item, values[wrong]!) ?? { zh: '必填', en: 'is required' },
     }
     this.#store.run(insert, text, null, JSON.stringify(found))
   }

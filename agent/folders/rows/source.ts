@@ -13,6 +13,7 @@ import { doneMark, InboxWatch, statFile, type InboxFile } from './inbox.ts'
 import { Filling } from './filling.ts'
 import { requireFolder, unreachable } from '../store/owner.ts'
 import { doneName, doneNumber, fittingName, freeName } from '../store/names.ts'
+import { wholeFile } from '../formats/file-fault.ts'
 import { readFileRows } from '../formats/read-file.ts'
 import { writeReport } from './report.ts'
 import { SettledFiles } from './settled-files.ts'
@@ -265,8 +266,8 @@ export class RowSource implements WatchedFiles {
 }
 
 function linkFault(file: string): QianzhiError {
-  const reason = '是符号链接:请投放文件本身 / it is a symbolic link: put in the file itself'
-  return new QianzhiError('QZ-FILE', { file, where: '文件 / file', reason })
+  const reason = { zh: '是符号链接:请投放文件本身', en: 'it is a symbolic link: put in the file itself' }
+  return new QianzhiError('QZ-FILE', { file, where: wholeFile, reason })
 }
 
 function whole(error: QianzhiError): Pick<ReadFile, 'faults' | 'total'> {

@@ -67,7 +67,7 @@ export function removeStaging(path: string): void {
 }
 
 function rowFault(key: FileRow['key'] & {}, { code, item, zh, en }: CellFault): RowFault {
-  return { key, code, ...(item !== undefined && { item }), reason: `${zh} / ${en}` }
+  return { key, code, ...(item !== undefined && { item }), reason: { zh, en } }
 }
 
 function repeated(number: number): CellFault {

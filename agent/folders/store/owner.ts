@@ -4,6 +4,7 @@ import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { codedError, QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { FolderSettings } from '../../database.ts'
 import { writeDurably } from '../../runtime/state.ts'
 
@@ -41,7 +42,7 @@ async function requireMark(place: Claim, mark: string, note: string): Promise<vo
   if (!existsSync(join(place.path, mark))) {
     const zh = `其中的标记 ${mark} 不见了,共享可能未连接;确已更换目录的,请删除 ${note}`
     const en = `its mark ${mark} is gone: the share may not be connected; if the folder was replaced on purpose, remove ${note}`
-    throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: place.path, reason: `${zh} / ${en}` })
+    throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: place.path, reason: { zh, en } })
   }
   await requireFolder(place, mark)
 }
@@ -65,7 +66,7 @@ async function readOwner(path: string, file: string): Promise<{ agent?: unknown;
   try {
     return JSON.parse(text) as { agent?: unknown; host?: unknown }
   } catch (error) {
-    const reason = `其中的标记 ${file} 已损坏,请删除 / its mark ${file} is damaged: remove it`
+    const reason = { zh: `其中的标记 ${file} 已损坏,请删除`, en: `its mark ${file} is damaged: remove it` }
     throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: path, reason }, { cause: error })
   }
 }
@@ -79,9 +80,10 @@ export function unreachable(folder: string, error: unknown): QianzhiError {
 /** SQLITE_FULL. */
 const sqliteFull = 13
 
-function failureOfDisk(error: unknown): string | undefined {
+function failureOfDisk(error: unknown): string | LocalizedText | undefined {
   const { code, errcode } = error as { code?: unknown; errcode?: unknown }
-  if (code === 'ENOSPC') return '磁盘已满 / the disk is full'
-  if (code === 'ERR_SQLITE_ERROR' && errcode === sqliteFull) return '数据目录所在的磁盘已满 / the disk of the data folder is full'
+  if (code === 'ENOSPC') return { zh: '磁盘已满', en: 'the disk is full' }
+  if (code === 'ERR_SQLITE_ERROR' && errcode === sqliteFull)
+    return { zh: '数据目录所在的磁盘已满', en: 'the disk of the data folder is full' }
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? reasonOf(error) : undefined
 }

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { QianzhiError, type ErrorCode } from '../../../protocol/errors.ts'
+import { readText, storeText } from '../../../protocol/localized.ts'
 import { samePosition, showPosition, type Position, type ChainPosition } from '../../../protocol/position.ts'
 import {
   mappingText,
@@ -154,7 +155,7 @@ export class SinkStore extends SqliteFile {
       text,
       code,
       item ?? null,
-      reason ?? null,
+      reason === undefined ? null : storeText(reason),
       kept,
       Date.now(),
       place?.epoch ?? null,
@@ -195,7 +196,7 @@ export class SinkStore extends SqliteFile {
       key: JSON.parse(String(row['key'])) as Row,
       code: row['code'] as ErrorCode,
       ...(row['item'] !== null && { item: row['item'] as string }),
-      ...(row['reason'] !== null && { reason: row['reason'] as string }),
+      ...(row['reason'] !== null && { reason: readText(row['reason'] as string) }),
       since: new Date(Number(row['at'])),
       kept: row['row'] !== null,
     }))

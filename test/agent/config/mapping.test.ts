@@ -2,6 +2,7 @@
 import t from 'tap'
 import { mappingText, sameShape, type MappedColumn, type SinkTable } from '../../../agent/database.ts'
 import { localRows, mappedColumn, mappingFault, portableRows, searchedValue } from '../../../agent/config/mapping.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Item } from '../../../protocol/schema.ts'
 
 const key: Item = { id: 'id', name: 'id', label: '编号', type: 'text', length: 10, key: true, openness: 'public' }
@@ -37,8 +38,8 @@ t.test('local values become portable ones; a row with a value that has no code i
       ['b', null],
     ],
     faults: [
-      { key: ['c'], code: 'QZ-ROW-VALUE', item: 'sex', reason: '本地值“9”没有对应代码 / the local value has no code' },
-      { key: ['d'], code: 'QZ-ROW-VALUE', item: 'sex', reason: '本地值“ 2 ”没有对应代码 / the local value has no code' },
+      { key: ['c'], code: 'QZ-ROW-VALUE', item: 'sex', reason: { zh: '本地值“9”没有对应代码', en: 'the local value "9" has no code' } },
+      { key: ['d'], code: 'QZ-ROW-VALUE', item: 'sex', reason: { zh: '本地值“ 2 ”没有对应代码', en: 'the local value " 2 " has no code' } },
     ],
   })
   t.same(
@@ -51,10 +52,17 @@ t.test('local values become portable ones; a row with a value that has no code i
       ['b', null],
       ['c', '9'],
     ],
-    faults: [{ key: ['d'], code: 'QZ-ROW-VALUE', item: 'sex', reason: 'is longer than 2 characters' }],
+    faults: [
+      {
+        key: ['d'],
+        code: 'QZ-ROW-VALUE',
+        item: 'sex',
+        reason: { zh: '换码后的值超过 2 个字符', en: 'its value by the mapping is longer than 2 characters' },
+      },
+    ],
   })
   const long = portableRows(columns({ codes }))!({ rows: [['e', 'x'.repeat(10_000)]], faults: [] })
-  t.ok(long.faults[0]!.reason!.length < 120, 'a long value is told in part')
+  t.ok((long.faults[0]!.reason as LocalizedText).zh.length < 120, 'a long value is told in part')
   t.same(portableRows(columns({ trim: true }))!({ rows: [['a', '男　 ']], faults: [] }).rows, [['a', '男']])
   t.same(portableRows(columns({ type: 'integer' }))!({ rows: [['a', '7']], faults: [] }).rows, [['a', '7']])
   t.equal(

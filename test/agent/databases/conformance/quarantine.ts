@@ -13,18 +13,27 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
 
   t.test('keys that cannot be sent are listed, and queued again', async (t) => {
     const { database, capture, source, test } = await watch(t, engine, freshDatabase)
-    const fault = { key: ['k1'], code: 'QZ-ROW-VALUE', item: 'name', reason: '坏' } as const
+    const fault = { key: ['k1'], code: 'QZ-ROW-VALUE', item: 'name', reason: { zh: '坏', en: 'bad' } } as const
+    const long = { zh: '长"'.repeat(500), en: 'long"'.repeat(300) }
     await capture.record(source, {
       from: at(1),
       to: at(2),
       entries: [],
-      faults: [fault, { key: ['k2'], code: 'QZ-ROW-TOO-LARGE' }],
+      faults: [fault, { key: ['k2'], code: 'QZ-ROW-VALUE', reason: long }],
       sent: [],
     })
     const listed = await database.quarantine(source.resource, 10)
     t.match(bare(listed), [
-      { end: 'source', resource: source.resource, key: ['k1'], code: 'QZ-ROW-VALUE', item: 'name', reason: '坏', kept: false },
-      { end: 'source', key: ['k2'], code: 'QZ-ROW-TOO-LARGE' },
+      {
+        end: 'source',
+        resource: source.resource,
+        key: ['k1'],
+        code: 'QZ-ROW-VALUE',
+        item: 'name',
+        reason: { zh: '坏', en: 'bad' },
+        kept: false,
+      },
+      { end: 'source', key: ['k2'], code: 'QZ-ROW-VALUE', reason: { zh: /^长"长/, en: /^long"long/ } },
     ])
     t.ok(Math.abs(listed[0]!.since.getTime() - Date.now()) < 60_000, 'since when')
     t.same(await database.quarantine('other', 10), [])

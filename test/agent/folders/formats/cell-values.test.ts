@@ -217,8 +217,8 @@ t.test('item checks and codes are made, each fault at its row', async (t) => {
   const rows = await readRows(t.testdir(), 'a.csv', content, sourceOf([items.id, checked, sex], { columns }))
   t.same(faultsOf(rows), [
     '3: 身份证号 card 公民身份号码:校验码不对 / identity number: wrong check character',
-    '4: 性别 sex 本地值“3”没有对应代码 / the local value has no code',
-    '5: 性别 sex 换码后的值不符合信息项的类型或长度 / its value by the mapping is longer than 1 characters',
+    '4: 性别 sex 本地值“3”没有对应代码 / the local value "3" has no code',
+    '5: 性别 sex 换码后的值超过 1 个字符 / its value by the mapping is longer than 1 characters',
   ])
   t.same(
     rows.map(({ faults }) => faults[0]?.code),
