@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { gapKey, type PlaceRange } from '../../protocol/gap.ts'
+import { same } from '../../protocol/localized.ts'
 import { showPosition, type Position } from '../../protocol/position.ts'
 import { keyId } from '../../protocol/signature.ts'
 import { gapOf } from '../config/gaps.ts'
@@ -70,7 +71,7 @@ function requireRange(text: string): PlaceRange {
 export const trustGap: Command = async ({ config, words, say }) => {
   const back = requireName(words)
   const path = config.databases[back]?.folder?.path
-  if (path === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: `folders 中的 ${back}`, en: `folders.${back}` } })
+  if (path === undefined) throw new QianzhiError('QZ-NOT-FOUND', { what: same(`folders.${back}`) })
   const [file] = (await listFiles([path])).filter(({ name }) => name.toLowerCase() === innerFile)
   const jws = file && (await readStatementFile(file.path))
   const named = jws === undefined ? undefined : gapKey.openOwn(jws)

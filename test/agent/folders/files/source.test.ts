@@ -20,6 +20,7 @@ import t, { type Test } from 'tap'
 import type { FileCounts, FolderSettings, Row } from '../../../../agent/database.ts'
 import { FileSource } from '../../../../agent/folders/files/source.ts'
 import { partBytes } from '../../../../protocol/files.ts'
+import type { LocalizedText } from '../../../../protocol/localized.ts'
 import { schemaOf } from '../../databases/conformance/fixture.ts'
 import { fileSource, folderIn, hashOf, Provider, temporary } from './line.ts'
 
@@ -312,12 +313,12 @@ t.test('names that no folder should have are told, and the others go on', async 
     piece.rows.map(([name]) => name),
     ['good.pdf'],
   )
-  const reasons = new Map(piece.faults.map(({ key, reason }) => [key[0], reason]))
-  t.match(reasons.get(long), /190/)
-  t.match(reasons.get(bidi), /control/)
-  t.match(reasons.get('con.txt'), /Windows/)
-  t.match(reasons.get('a\\b'), /\\/)
-  t.match(reasons.get(String.raw`\xB1\xED\xB8\xF1`), /encoded/)
+  const reasons = new Map(piece.faults.map(({ key, reason }) => [key[0], reason as LocalizedText]))
+  t.match(reasons.get(long)?.en, /190/)
+  t.match(reasons.get(bidi)?.en, /control/)
+  t.match(reasons.get('con.txt')?.en, /Windows/)
+  t.match(reasons.get('a\\b')?.en, /\\/)
+  t.match(reasons.get(String.raw`\xB1\xED\xB8\xF1`)?.en, /encoded/)
   t.equal(reasons.size, 8)
   done()
   t.equal(provider.files.store.state().quarantine, 8)

@@ -39,13 +39,13 @@ t.test('of two columns with one label each is told by a name that is its own', a
 t.test('headers that are missing, unknown or there twice are all named', async (t) => {
   t.equal(
     await refusal(read('编号,传真,数量,quantity,操作\n', sourceOf([items.id, items.name, items.count], { whole: true }))),
-    '第 1 行 / line 1: 缺少列:姓名 (full_name);整表文件不能有操作列:E 操作;不认识的列:B 传真;重复的列:D quantity / columns missing: 姓名 (full_name); a file of the whole table has no operations: E 操作; unknown columns: B 传真; columns there twice: D quantity',
+    '第 1 行: 缺少列:姓名 (full_name);整表文件不能有操作列:E 操作;不认识的列:B 传真;重复的列:D quantity / line 1: columns missing: 姓名 (full_name); a file of the whole table has no operations: E 操作; unknown columns: B 传真; columns there twice: D quantity',
   )
   t.match(await refusal(read(`${'x\n'.repeat(20)}编号,姓名\n1,张三\n`)), /line 1: .*no header within the first 20 rows: 编号 \(id\), /)
   t.equal(await refusal(read(`${'x\n'.repeat(19)}编号,姓名\n1,张三\n`)), '1 rows')
   t.match(await refusal(read('')), /no header/)
   t.match(await refusal(read(`编号,姓名,${'长'.repeat(100)}\n`)), /unknown columns: C 长{40}…$/)
-  t.match(await refusal(readRows(folder, 'a.doc', 'x', source)), /^文件 \/ file: .*ending "\.doc"/)
+  t.match(await refusal(readRows(folder, 'a.doc', 'x', source)), /^文件: .* \/ file: .*ending "\.doc"/)
 })
 
 t.test('separators are found, or configured', async (t) => {
@@ -103,7 +103,7 @@ t.test('text behind a quoted cell: that row alone; a quote that does not end: th
   const rows = await read('编号,姓名\n1,"a"b\n2,b\n')
   t.same(faultsOf(rows), ['2: - - 引号之后还有内容 / text follows a closing quote'])
   t.same(valuesOf(rows)[1], [3, '2', 'b', null])
-  t.match(await refusal(read('编号,姓名\n1,a\n2,"b\n3,c\n')), /^第 3 行 \/ line 3: .*a quote is not closed/)
+  t.match(await refusal(read('编号,姓名\n1,a\n2,"b\n3,c\n')), /^第 3 行: .* \/ line 3: .*a quote is not closed/)
 })
 
 t.test('rows that are too long: alone where they end, else the whole file; memory is bounded', async (t) => {

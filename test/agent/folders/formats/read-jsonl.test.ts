@@ -76,7 +76,7 @@ t.test('operations', async (t) => {
   )
   t.match(faultsOf(rows), [/^4: .*the operation "x" is neither/])
   const whole = read('{"id":"1"}\n{"qz_op":"d","id":"2"}', sourceOf([items.id], { whole: true }))
-  t.match(await refusal(whole), /^第 2 行 .*a file of the whole table has no operations/, 'it is none: the file is refused')
+  t.match(await refusal(whole), /^第 2 行: .*a file of the whole table has no operations/, 'it is none: the file is refused')
 })
 
 t.test('a line that is too long is a fault of its own', async (t) => {

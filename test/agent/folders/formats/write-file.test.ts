@@ -164,7 +164,7 @@ t.test('GB18030: what is written is read back, over all of Unicode', async (t) =
   t.notOk(encodable('\udc00'))
   t.equal(encodeGb18030('中国€𠮷').toString('hex'), 'd6d0b9faa2e39534b235')
   const check = valueChecker(fileSink(all, { format: { encoding: 'gb18030', timezone: 'UTC' } }).files!)
-  t.match(check('\ue5e5', 'text'), /GB18030/)
+  t.match(check('\ue5e5', 'text')?.en, /GB18030/)
   t.equal(check('中', 'text'), undefined)
 })
 
