@@ -35,7 +35,8 @@ export function reconciledTable(config: Tables, policy: Policy | undefined, ques
 function suppliedTable(config: Tables, policy: Policy | undefined, question: TableQuestion): ReconciledTable {
   const supply = supplyFor(policy, question.resource)
   const source = config.sources.find(({ resource }) => resource === question.resource)
-  if (!source) throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: `sources 中的 ${question.resource}`, en: `sources: ${question.resource}` } })
+  if (!source)
+    throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: `sources 中的 ${question.resource}`, en: `sources: ${question.resource}` } })
   const items = deliverableItems(supply.schema, question.items)
   requireSame(question, supply.schema.version, items)
   const missing = items.find(({ id }) => !supply.items.includes(id))
@@ -52,14 +53,18 @@ function deliveredTable(config: Tables, policy: Policy | undefined, question: Ta
     const receive = receivesFor(policy, sink, config.sinks).find(({ route }) => route === question.route)
     if (!receive) continue
     // The rows are inside the gap, where nobody can ask.
-    if (sink.contents === 'batches') throw new QianzhiError('QZ-GAP-ONE-WAY', { what: { zh: `对账 ${question.route}`, en: `reconcile ${question.route}` } })
+    if (sink.contents === 'batches')
+      throw new QianzhiError('QZ-GAP-ONE-WAY', { what: { zh: `对账 ${question.route}`, en: `reconcile ${question.route}` } })
     const delivered = sinkTable(sink, receive, config)
     const items = delivered.columns.map(({ item, mapping }) => mapping?.item ?? item)
     requireSame(question, receive.schema.version, items)
     const table = readBack(delivered)
     return { side: 'target', database: sink.database, table, items, whole: table, places: items.map((_, i) => i) }
   }
-  throw new QianzhiError('QZ-ROUTE-ENDED', { route: question.route, reason: { zh: '不在策略中,或此处没有落地', en: 'it is not in the policy, or has no sink here' } })
+  throw new QianzhiError('QZ-ROUTE-ENDED', {
+    route: question.route,
+    reason: { zh: '不在策略中,或此处没有落地', en: 'it is not in the policy, or has no sink here' },
+  })
 }
 
 function requireSame(question: TableQuestion, version: number, items: readonly Item[]): void {
