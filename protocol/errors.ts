@@ -59,8 +59,9 @@ export function reasonOf(error: unknown, language: Language = 'en'): string {
   return String(error)
 }
 
-/** The same to be kept or told in both languages; a text where it is the message of a server or a library. */
+/** The same for a code that stands before it: what a server or a library said, also where that is the cause; else both languages. */
 export function localizedReason(error: unknown): string | LocalizedText {
+  if (error instanceof QianzhiError && error.cause !== undefined) return localizedReason(error.cause)
   return error instanceof QianzhiError ? { zh: error.text('zh'), en: error.text('en') } : reasonOf(error)
 }
 

@@ -21,6 +21,7 @@ import {
 } from '../database.ts'
 import { PendingReceipt } from './pending-receipt.ts'
 import { clearFault, setFault } from '../status/board.ts'
+import { stateNames } from '../status/line-states.ts'
 import type { Wake } from '../runtime/wake.ts'
 
 /** Encoded bytes that one route may hold unapplied. */
@@ -181,7 +182,12 @@ export class InboundRoute {
 
   /** The operator has put right what refused rows: they are tried again when it is this route's turn. Throws why it is held. */
   replay(): Promise<Replayed> {
-    if (!this.#opened) throw new QianzhiError('QZ-STATE', { what: this.id, state: this.report.fault?.code ?? 'starting', event: 'replay' })
+    if (!this.#opened)
+      throw new QianzhiError('QZ-STATE', {
+        what: this.id,
+        state: this.report.fault?.code ?? stateNames.starting,
+        event: { zh: '重试', en: 'replay' },
+      })
     this.#replay ??= Promise.withResolvers<Replayed>()
     this.#deps.arrived.fire()
     return this.#replay.promise

@@ -6,6 +6,7 @@ import type { InboundRoute } from '../inbound/route.ts'
 import { Pauses, type Paused } from './pauses.ts'
 import type { StateFile } from '../runtime/state.ts'
 import type { StatusBoard } from '../status/board.ts'
+import { stateNames } from '../status/line-states.ts'
 import type { Wake } from '../runtime/wake.ts'
 
 export interface OperatorDeps {
@@ -64,7 +65,12 @@ export class Operator {
     const report = this.#deps.board.sources.get(resource)
     if (!report) throw new QianzhiError('QZ-NOT-FOUND', { what: resource })
     const held = report.fault?.code === 'QZ-GUARD-DELETES' || report.fault?.code === 'QZ-GUARD-SNAPSHOT'
-    if (!held) throw new QianzhiError('QZ-STATE', { what: resource, state: report.fault?.code ?? report.state, event: 'confirm' })
+    if (!held)
+      throw new QianzhiError('QZ-STATE', {
+        what: resource,
+        state: report.fault?.code ?? stateNames[report.state],
+        event: { zh: '确认删除', en: 'confirm' },
+      })
     this.confirms.add(resource)
     this.#deps.logger.warn({ resource }, 'the waiting deletes are confirmed')
   }

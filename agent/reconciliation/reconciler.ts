@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { RowHasher, type TableDigest } from '../../protocol/digest.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
-import { joinTexts } from '../../protocol/localized.ts'
+import { joinTexts, type LocalizedText } from '../../protocol/localized.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { isAfter, type ChainPosition } from '../../protocol/position.ts'
 import {
@@ -27,6 +27,7 @@ import type { DrainWaitersByResource } from '../outbound/drain-waiters.ts'
 import { collectRows, digestTable, entriesFrom, lookUp, sourceKeys, staleKeys, totalOf, type Collected } from './reading.ts'
 import { reconciledTable, type ReconciledTable } from './table.ts'
 import type { StatusBoard } from '../status/board.ts'
+import { stateNames } from '../status/line-states.ts'
 
 export interface ReconcilerDeps {
   config: Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'reconcile' | 'timezone'>
@@ -69,6 +70,11 @@ const holds = 10_000
 /** Milliseconds without an ask after which the hub has given a run up. */
 const forgetAfter = 10 * 60_000
 const maxRuns = 4
+
+const ends = {
+  source: { zh: '来源方', en: 'source' },
+  target: { zh: '接收方', en: 'target' },
+} as const satisfies Record<ReconciledTable['side'], LocalizedText>
 
 /**
  * Takes part in reconciliations: reads this side's table on a connection of its own, and signs what it measured itself. A run lives in
@@ -179,7 +185,9 @@ export class Reconciler {
     const { board } = this.#deps
     const report = side === 'source' ? board.source(resource, database) : board.sinks.get(route)
     if (report?.state === 'flowing' && report.position) return report.position
-    const reason = report?.fault ? joinTexts([report.fault.code, report.fault], ' ') : `${side} ${report?.state ?? 'starting'}`
+    const reason = report?.fault
+      ? joinTexts([report.fault.code, report.fault], ' ')
+      : joinTexts([ends[side], stateNames[report?.state ?? 'starting']], ' ')
     throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason })
   }
 

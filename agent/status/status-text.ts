@@ -3,6 +3,7 @@ import { localTime } from '../../protocol/local-time.ts'
 import { showPosition } from '../../protocol/position.ts'
 import { same, type LocalizedText } from '../../protocol/localized.ts'
 import type { AgentStatus, SinkStatus, SourceStatus, ToldFault } from './agent-status.ts'
+import { stateNames } from './line-states.ts'
 
 /** One thing that is told of the agent or a line, as words; `status` prints them, the page makes cells of them. */
 export interface Fact {
@@ -12,13 +13,7 @@ export interface Fact {
   tone?: 'good' | 'warn' | 'bad'
 }
 
-const states = {
-  starting: ['启动中', 'starting', 'warn'],
-  flowing: ['正常', 'flowing', 'good'],
-  loading: ['首次加载', 'loading', 'warn'],
-  held: ['停住', 'held', 'bad'],
-  paused: ['已暂停', 'paused', 'warn'],
-} as const
+const tones = { starting: 'warn', flowing: 'good', loading: 'warn', held: 'bad', paused: 'warn' } as const
 
 /** Milliseconds that a change may wait before that is remarkable. */
 const longWait = 10 * 60_000
@@ -264,8 +259,7 @@ export class StatusText {
 }
 
 function stateOf({ state }: SourceStatus | SinkStatus): Fact {
-  const [zh, en, tone] = states[state]
-  return fact('状态', 'State', { zh, en }, tone)
+  return fact('状态', 'State', stateNames[state], tones[state])
 }
 
 function progress({ rows, total, rate, left, waits }: SnapshotProgress): LocalizedText {

@@ -8,6 +8,7 @@ import {
   errorKind,
   errorText,
   fromProblem,
+  localizedReason,
   isErrorCode,
   QianzhiError,
   reasonOf,
@@ -113,6 +114,14 @@ t.test('anything thrown becomes a coded error', async (t) => {
   t.equal(reasonOf(new AggregateError([], 'none')), 'none')
   t.equal(reasonOf(new RangeError('')), 'RangeError')
   t.equal(reasonOf(7), '7')
+})
+
+t.test('a reason behind a code: the server’s own words, or both languages', async (t) => {
+  t.equal(localizedReason(new Error('disk full')), 'disk full')
+  const wrapped = new QianzhiError('QZ-DB-UNREACHABLE', { database: 'd', reason: 'r' }, { cause: new Error('terminated') })
+  t.equal(localizedReason(wrapped), 'terminated')
+  const own = new QianzhiError('QZ-ROW-TOO-LARGE')
+  t.same(localizedReason(own), { zh: own.text('zh'), en: own.text('en') })
 })
 
 t.test('a log line keeps code, message, stack and the cause in words, and nothing that a driver hangs on its errors', async (t) => {

@@ -233,7 +233,7 @@ function split(piece: Piece, length: number): Piece[] {
 }
 
 function refusal(sink: SinkTable, { change }: PreparedBatch, { op }: Piece, row: number, error: unknown, keep = true): QuarantinedRow {
-  const reason = isLocalized(error) ? error : localizedReason(error instanceof QianzhiError && error.cause ? error.cause : error)
+  const reason = isLocalized(error) ? error : localizedReason(error)
   const kept = keep ? { kept: keptAt(sink, change, row, op === 'upserts' ? 'u' : 'd') } : {}
   return { key: keyAt(sink, change, row), code: 'QZ-ROW-REFUSED', reason, ...kept }
 }

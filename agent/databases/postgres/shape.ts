@@ -27,7 +27,7 @@ async function alter(connection: Connection, sink: SinkTable, statements: readon
     for (const statement of statements) await connection.query(statement)
   } catch (error) {
     if (!/^(?:2B|0A|22|23|42)/.test(sqlState(error) ?? '') || sqlState(error) === '42501') throw error
-    throw refuse(sink, localizedReason(error instanceof Error && error.cause ? error.cause : error))
+    throw refuse(sink, localizedReason(error))
   }
 }
 
