@@ -38,6 +38,7 @@ export const engines: readonly Engine[] = [
     open: async (options) => (await import('./sqlserver/engine.ts')).openSqlserver(options),
   },
   { ...usual, schemes: ['oracle'], client: 'sqlplus', open: async (options) => (await import('./oracle/engine.ts')).openOracle(options) },
+  { ...usual, schemes: ['sqlite'], open: async (options) => (await import('./sqlite/engine.ts')).openSqlite(options) },
   { ...usual, schemes: ['folder'], capture: 'files', open: async (options) => (await import('../folders/engine.ts')).openFolder(options) },
 ]
 

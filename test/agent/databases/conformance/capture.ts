@@ -72,7 +72,8 @@ export function captureConformance(t: Test, engine: Dialect, freshDatabase: () =
     t.equal((await capture.rowsByKeys(source, [['002X'], ['002x']])).rows.length, 1)
   })
 
-  t.test('what is rolled back is not seen; what commits late is', async (t) => {
+  const alone = engine.oneWriter === true && `in ${engine.name} nobody else writes while a transaction is open`
+  t.test('what is rolled back is not seen; what commits late is', { skip: alone }, async (t) => {
     const { test, capture, source } = await watched(t)
     const model = new Model()
     const [late, gone] = await sessions(t, test, 2)

@@ -24,7 +24,7 @@ export function describeConformance(t: Test, engine: Dialect, freshDatabase: () 
         ['企业', false],
       ],
     )
-    t.match(tables[1], { comment: licence.title })
+    t.match(tables[1], { comment: engine.noComments ? '' : licence.title })
     t.same((await database.tables(2)).length, 2)
     for (const { table } of tables) t.ok((await database.describe(table)).length > 0, `${table} can be named as it is listed`)
   })
@@ -47,7 +47,7 @@ export function describeConformance(t: Test, engine: Dialect, freshDatabase: () 
     const described = await database.describe('licence')
     t.same(
       described.map(({ column, comment }) => [column, comment]),
-      made.items.map(({ name, label }) => [name, label]),
+      made.items.map(({ name, label }) => [name, engine.noComments ? '' : label]),
     )
     t.same(
       described.map(({ proposal }) => proposal),
@@ -75,7 +75,7 @@ export function describeConformance(t: Test, engine: Dialect, freshDatabase: () 
     t.same(byColumn.get('char(5)'), { type: 'text', length: 5 })
     t.same(byColumn.get('smallint'), { type: 'integer' })
     t.same(byColumn.get('decimal(18,0)'), { type: 'integer' })
-    t.same(byColumn.get('decimal(19,0)'), { type: 'decimal', precision: 19, scale: 0 })
+    t.same(byColumn.get('decimal(19,0)'), (engine.exactDigits ?? 38) < 19 ? undefined : { type: 'decimal', precision: 19, scale: 0 })
     t.same(byColumn.get('decimal(5,5)'), { type: 'decimal', precision: 5, scale: 5 })
   })
 

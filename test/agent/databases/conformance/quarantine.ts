@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import type { Delivery, QuarantinedKey, Row, SinkTable } from '../../../../agent/database.ts'
 import type { ChainPosition } from '../../../../protocol/position.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
-import { at, delivered, licence, openDatabase, openSinks, sinkOf, watch } from './fixture.ts'
+import { at, delivered, licence, openDatabase, openSinks, sinkOf, watch, type Filling } from './fixture.ts'
 
 export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
   t.test('a database that knows nothing of Qianzhi has no quarantine', async (t) => {
@@ -61,7 +61,7 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
 
     t.same(await delivery.replay(sink, 'live'), { tried: 2, applied: 0, quarantine: 2 }, 'still refused')
     t.match((await database.quarantine('route-1', 10))[0]!.reason, /wanted/i)
-    await test.query('alter table delivered drop constraint wanted')
+    await uncheck(filling, 'wanted')
     t.same(await delivery.replay(sink, 'live'), { tried: 2, applied: 2, quarantine: 0 })
     t.same(await delivered(filling, licence), [
       ['a', 'refused', '1.00'],
@@ -97,7 +97,7 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
         ),
       ),
     )
-    await test.query('alter table delivered drop constraint wanted')
+    await uncheck(filling, 'wanted')
     t.same(await delivery.replay(sink, 'live'), { tried: 0, applied: 0, quarantine: 0 })
     t.same(await delivered(filling, licence), [['a', 'newer', '2.00']])
   })
@@ -110,8 +110,8 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
       ['b', 'refused', '-1.00'],
     ])
     await delivery.apply(sink, 'live', delivery.prepare(sink, change(at(2), at(3), [['c', null, null]], ['c:QZ-ROW-TOO-LARGE'])))
-    await test.query('alter table delivered drop constraint wanted')
-    await test.query('alter table delivered add constraint positive check (amount > 0)')
+    await uncheck(filling, 'wanted')
+    await check(filling, 'positive', 'amount', '> 0')
     t.same(await delivery.replay(sink, 'live'), { tried: 2, applied: 1, quarantine: 2 })
     t.same(await delivered(filling, licence), [['a', 'refused', '1.00']])
     const left = new Map((await database.quarantine(undefined, 10)).map((found) => [found.key[0], found]))
@@ -119,11 +119,21 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
     t.match(left.get('c'), { code: 'QZ-ROW-TOO-LARGE', kept: false })
   })
 
+  async function check({ test }: Filling, name: string, column: string, condition: string): Promise<void> {
+    const plain = [`alter table delivered add constraint ${name} check (${column} ${condition})`]
+    for (const statement of engine.addCheck?.('delivered', name, column, condition) ?? plain) await test.query(statement)
+  }
+
+  async function uncheck({ test }: Filling, name: string): Promise<void> {
+    const plain = [`alter table delivered drop constraint ${name}`]
+    for (const statement of engine.dropCheck?.('delivered', name) ?? plain) await test.query(statement)
+  }
+
   async function refusing(t: Test) {
     const sink = sinkOf(licence)
     const filling = await openSinks(t, engine, freshDatabase, [sink])
     await filling.delivery.open(sink)
-    await filling.test.query(`alter table delivered add constraint wanted check (name <> 'refused')`)
+    await check(filling, 'wanted', 'name', `<> 'refused'`)
     await apply(filling.delivery, sink, null, at(1), [['z', 'n', null]])
     await filling.test.query('delete from delivered')
     return { sink, filling }

@@ -51,8 +51,21 @@ export interface Dialect {
   disableTriggers?(session: Session, table: string): Promise<void>
   /** Drops the primary key of a delivered table, where `alter table … rename to` and `for update skip locked` are known too. */
   dropKey?(table: string): string
-  /** Ends all other sessions in this one's database. */
-  endOthers(session: Session): Promise<void>
+  /** Ends all other sessions in this one's database; without it a session cannot be lost. */
+  endOthers?(session: Session): Promise<void>
+  /** Statements that have the table refuse rows that fail a condition on one of their columns, and those that end it. */
+  addCheck?(table: string, name: string, column: string, condition: string): string[]
+  dropCheck?(table: string, name: string): string[]
+  /** Where a table cannot be given another unique key by `alter table … add constraint`. */
+  addUnique?(table: string, column: string): string
+  /** A URL at which nothing is; without it, one with a port at which nobody listens. */
+  nowhere?: string
+  /** True where a transaction that writes keeps all others from writing. */
+  oneWriter?: boolean
+  /** True where tables and columns have no comments. */
+  noComments?: boolean
+  /** Digits that a column of numbers keeps, where they are fewer than 38. */
+  exactDigits?: number
   /** Statements that make a trigger of the receiver's own refuse rows whose `name` is `refused`. */
   refusingTrigger(table: string): string[]
   /** Statements that make a trigger `keep` of the receiver's own refuse the deletion of rows whose `id` is in a list of literals. */
