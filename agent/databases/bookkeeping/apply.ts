@@ -12,16 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { localizedReason, QianzhiError } from '../../../protocol/errors.ts'
 import { isLocalized } from '../../../protocol/localized.ts'
 import { showPosition, type Position } from '../../../protocol/position.ts'
-import {
-  addedColumns,
-  deliveredRows,
-  type Applied,
-  type Change,
-  type Replayed,
-  type Row,
-  type SinkTable,
-  type SourceTable,
-} from '../../database.ts'
+import { addedColumns, type Applied, type Change, type Replayed, type Row, type SinkTable, type SourceTable } from '../../database.ts'
 import { changeOf, isWhole, keptAt, keyAt, keyHash, keysOf, type KeptRow, type PreparedBatch, type QuarantinedRow } from './batch.ts'
 import type { QuarantineBook } from './quarantine-book.ts'
 import type { RouteBook } from './route-book.ts'

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
 import type { Capture, Found, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import type { Cell } from '../bookkeeping/session.ts'
@@ -12,7 +13,7 @@ import { refused } from './catalog.ts'
 import { checkKeys } from './plan.ts'
 import { SqliteReading } from './reading.ts'
 import { isContention, isMissing, type Raw, type Session } from './session.ts'
-import { entryBytes, streamTable, triggerEvents, triggerName } from './setup.ts'
+import { entryBytes, keyValues, streamTable, triggerEvents, triggerName } from './setup.ts'
 import { queueName, quoteText, stored } from './sql.ts'
 import { portable } from './types.ts'
 
@@ -32,14 +33,15 @@ export class SqliteCapture implements Capture {
   async checkTable(source: SourceTable): Promise<void> {
     this.#reading.forget(source)
     await this.#reading.work(source, async (plan) => {
-      if (plan.table.view) throw refused(source, '是视图,触发器只能看到表 / it is a view: triggers see tables only')
+      if (plan.table.view) throw refused(source, { zh: '是视图,触发器只能看到表', en: 'it is a view: triggers see tables only' })
       await checkKeys(this.#session, plan)
     })
   }
 
   async state(source: SourceTable): Promise<StreamState> {
     const state = await this.#asking(source, () => this.#book.state(source.resource))
-    if (!state) throw notSetUp(source, `${streamTable} 中没有 ${source.resource} / ${streamTable} has no row for ${source.resource}`)
+    if (!state)
+      throw notSetUp(source, { zh: `${streamTable} 中没有 ${source.resource}`, en: `${streamTable} has no row for ${source.resource}` })
     return state
   }
 
@@ -52,15 +54,16 @@ export class SqliteCapture implements Capture {
       )
       const there = found.filter(([name, of]) => name === ours[0] || String(of).toLowerCase() === table.name.toLowerCase())
       const gone = ours.filter((name) => !there.some((row) => row[0] === name))
-      if (gone.length > 0) throw notSetUp(source, `缺少 ${gone.join(', ')} / ${gone.join(', ')} is missing`)
-      const [width] = await this.#session.rows(`select count(*) from pragma_table_info(${quoteText(ours[0]!)}) where name like 'k%'`)
+      if (gone.length > 0) throw notSetUp(source, { zh: `缺少 ${gone.join(', ')}`, en: `${gone.join(', ')} is missing` })
       const written = String(there.find(([name]) => name === ours[1])![3])
-      if (Number(width![0]) !== keys.length || !keys.every(({ column }) => written.includes(`new."${column.replaceAll('"', '""')}"`))) {
-        const list = keys.map(({ column }) => column).join(', ')
-        throw notSetUp(source, `主键已改为 (${list}),请重新执行 setup / the key is (${list}) now: run setup again`)
+      const columns = keys.map(({ column }) => column)
+      if (!written.includes(`${keyValues('new', columns)} where`)) {
+        const list = columns.join(', ')
+        throw notSetUp(source, { zh: `主键已改为 (${list}),请重新执行 setup`, en: `the key is (${list}) now: run setup again` })
       }
+      const setUp = await this.#session.rows(`select set_up from ${streamTable} where resource = ${quoteText(source.resource)}`)
       return createHash('sha256')
-        .update(JSON.stringify([there.map((row) => row.map(String)), table.made, table.columns]))
+        .update(JSON.stringify([setUp, there.map((row) => row.map(String)), table.made, table.columns]))
         .digest('hex')
     })
   }
@@ -173,13 +176,13 @@ export class SqliteCapture implements Capture {
     try {
       return await work()
     } catch (error) {
-      if (isMissing(error)) throw notSetUp(source, '缺少配套的表 / its companion tables are missing', error)
+      if (isMissing(error)) throw notSetUp(source, { zh: '缺少配套的表', en: 'its companion tables are missing' }, error)
       if (!isContention(error)) throw error
       throw new QianzhiError('QZ-SOURCE-LOCKED', { table: source.table, reason: reasonOf(error) }, { cause: error })
     }
   }
 }
 
-function notSetUp({ table }: SourceTable, reason: string, cause?: unknown): QianzhiError {
+function notSetUp({ table }: SourceTable, reason: LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table, reason }, { cause })
 }

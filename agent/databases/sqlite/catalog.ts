@@ -1,5 +1,6 @@
 /** What SQLite's schema says of a table: its columns with their affinities, and its unique indexes. */
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { SinkTable, SourceTable } from '../../database.ts'
 import type { Session } from './session.ts'
 import { quoteName, quoteText } from './sql.ts'
@@ -91,10 +92,10 @@ export function findColumn({ columns }: Pick<Table, 'columns'>, column: string):
   return columns.find(({ column: name }) => name.toLowerCase() === column.toLowerCase())
 }
 
-export function unfit({ table }: SinkTable, reason: string, cause?: unknown): QianzhiError {
+export function unfit({ table }: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SINK-TABLE', { table, reason }, { cause })
 }
 
-export function refused({ table }: Pick<SourceTable, 'table'>, reason: string, cause?: unknown): QianzhiError {
+export function refused({ table }: Pick<SourceTable, 'table'>, reason: string | LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SOURCE-TABLE', { table, reason }, { cause })
 }

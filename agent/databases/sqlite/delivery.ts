@@ -1,6 +1,7 @@
 /** Delivery into a SQLite file: what only SQLite does with delivered tables. The rest is the bookkeeper's. */
 import { createHash } from 'node:crypto'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { positionNumber, type Position } from '../../../protocol/position.ts'
 import { addedColumns, type Change, type Part, type Reading, type Row, type SinkTable } from '../../database.ts'
 import { keyAt, prepareBatch, type PreparedBatch } from '../bookkeeping/batch.ts'
@@ -83,10 +84,10 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
     for (const { name, columns } of table.uniques) {
       if (items(columns) !== items(former)) continue
       if (name === '' || name.startsWith('sqlite_autoindex'))
-        throw unfit(
-          sink,
-          `主键 (${columns.join(', ')}) 写在表的定义中,不能更换 / its primary key (${columns.join(', ')}) is part of its definition and cannot be exchanged`,
-        )
+        throw unfit(sink, {
+          zh: `主键 (${columns.join(', ')}) 写在表的定义中,不能更换`,
+          en: `its primary key (${columns.join(', ')}) is part of its definition and cannot be exchanged`,
+        })
       await this.#session.run(`drop index ${quoteName(name)}`)
     }
     await this.#session.run(keyIndex(sink, table.name))
@@ -100,7 +101,7 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
 
   async #need(sink: SinkTable, name: string): Promise<Table> {
     const found = await readTable(this.#session, name)
-    if (!found) throw unfit(sink, '不存在 / it does not exist')
+    if (!found) throw unfit(sink, { zh: '不存在', en: 'it does not exist' })
     return found
   }
 
@@ -210,7 +211,7 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
     return new SqliteReading(this.#session)
   }
 
-  unfit(sink: SinkTable, reason: string, cause?: unknown): QianzhiError {
+  unfit(sink: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError {
     return unfit(sink, reason, cause)
   }
 
@@ -239,27 +240,30 @@ function keyOf(sink: SinkTable, table: Table): string[] | undefined {
 }
 
 function checked(sink: SinkTable, table: Table): ApplyTable {
-  if (table.view) throw unfit(sink, '是视图 / it is a view')
+  if (table.view) throw unfit(sink, { zh: '是视图', en: 'it is a view' })
   for (const { item, column } of sink.columns) {
     const found = findColumn(table, column)
-    if (!found) throw unfit(sink, `缺少列 ${column} / it has no column ${column}`)
-    if (found.generated) throw unfit(sink, `列 ${column} 由数据库计算 / column ${column} is filled by the database`)
+    if (!found) throw unfit(sink, { zh: `缺少列 ${column}`, en: `it has no column ${column}` })
+    if (found.generated) throw unfit(sink, { zh: `列 ${column} 由数据库计算`, en: `column ${column} is filled by the database` })
     if (!canHold(item, found))
-      throw unfit(
-        sink,
-        `列 ${column}(${found.type})不能无损保存 ${item.id} / column ${column} (${found.type}) cannot hold ${item.id} (${item.type}) without loss`,
-      )
+      throw unfit(sink, {
+        zh: `列 ${column}(${found.type})不能无损保存 ${item.id}`,
+        en: `column ${column} (${found.type}) cannot hold ${item.id} (${item.type}) without loss`,
+      })
   }
   const ours = new Set([...sink.columns, ...addedDefinitions(sink)].map(({ column }) => column.toLowerCase()))
   const foreign = table.columns.find(
     ({ column, notNull, defaulted, generated }) => notNull && !defaulted && !generated && !ours.has(column.toLowerCase()),
   )
   if (foreign)
-    throw unfit(sink, `列 ${foreign.column} 必须有值,而本系统不填 / column ${foreign.column} needs a value that is not delivered`)
+    throw unfit(sink, {
+      zh: `列 ${foreign.column} 必须有值,而本系统不填`,
+      en: `column ${foreign.column} needs a value that is not delivered`,
+    })
   const key = keyOf(sink, table)
   if (!key) {
     const list = keyColumns(sink.columns).join(', ')
-    throw unfit(sink, `没有恰好由 (${list}) 组成的主键或唯一索引 / no primary key or unique index over exactly (${list})`)
+    throw unfit(sink, { zh: `没有恰好由 (${list}) 组成的主键或唯一索引`, en: `no primary key or unique index over exactly (${list})` })
   }
   return { name: table.name, key }
 }

@@ -10,7 +10,7 @@ export async function describeTable(session: Session, table: string): Promise<Co
   const { columns, uniques } = await readSource(session, { table })
   const key = uniques[0]?.columns ?? []
   return columns.map((column) => {
-    const proposal = proposedType(column)
+    const proposal = proposedType(column, key.includes(column.column))
     return {
       column: column.column,
       type: column.type,
@@ -32,8 +32,9 @@ export async function listTables(session: Session, limit: number): Promise<Table
 }
 
 export async function sampleRows(session: Session, table: string, columns: readonly string[], rows: number): Promise<Row[]> {
+  const { from } = await readSource(session, { table })
   const values = columns.map((column) => `substr(cast(t.${quoteName(column)} as text), 1, 64)`).join(', ')
-  const found = await session.rows(`select ${values} from ${quoteName(table)} t limit ${rows}`)
+  const found = await session.rows(`select ${values} from ${from} t limit ${rows}`)
   return found.map((row) => row.map((value) => (value === null ? null : String(value))))
 }
 

@@ -70,7 +70,7 @@ const rowsAtOnce = 200
 
 export function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): Promise<Found> {
   return lookUp(plan.source, keys, {
-    together: async (some) => [await joined(session, plan, some)],
+    together: (some) => joined(session, plan, some),
     async apart(some) {
       const groups: Rows[] = []
       for (const key of some) groups.push(await oneByOne(session, plan, key))
@@ -82,8 +82,8 @@ export function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): 
 }
 
 /** A join from the keys: each comes back, with its row or without one. */
-async function joined(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows> {
-  const found: Raw[][] = []
+async function joined(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows[]> {
+  const found: Rows[] = []
   const filter = filterOf(plan.source)
   const same = plan.keys.map(({ column }, i) => `t.${quoteName(column)} = k.column${i + 2}`).join(' and ')
   for (let at = 0; at < keys.length; at += rowsAtOnce) {
@@ -93,9 +93,15 @@ async function joined(session: Session, plan: Plan, keys: readonly Row[]): Promi
       left join (select 1 as there, * from ${plan.table.from} t) t on ${same}${filter.text}`
     const values = some.flatMap((key) => plan.keys.map(({ item }, i) => stored(item, key[i]!)))
     const lineups = byPlace(await session.rows(sql, [...values, ...filter.values]), some.length, ([place]) => Number(place))
-    for (const [, there, ...row] of lineups.flat()) if (there !== null) found.push(row)
+    for (const lines of lineups)
+      found.push(
+        portableRows(
+          plan,
+          lines.flatMap(([, there, ...row]) => (there === null ? [] : [row])),
+        ),
+      )
   }
-  return portableRows(plan, found)
+  return found
 }
 
 /** Past every index. */
@@ -151,7 +157,7 @@ export async function keysSince(
 ): Promise<Mark[]> {
   const { item, column } = watermark
   const found = findColumn(table, column)
-  if (!found) throw refused(source, `列 ${column} 不存在 / it has no column ${column}`)
+  if (!found) throw refused(source, { zh: `列 ${column} 不存在`, en: `it has no column ${column}` })
   if (!canHold(item, found)) {
     throw new QianzhiError('QZ-SOURCE-TYPE', { table: source.table, column, type: found.type, item: `${item.id} (${item.type})` })
   }

@@ -1,6 +1,6 @@
 /** One connection to a SQLite file. Its calls are synchronous within and short; whoever else writes is waited for without blocking the agent. */
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { DatabaseOptions } from '../../database.ts'
 
@@ -10,11 +10,14 @@ export type Raw = string | bigint | number | Uint8Array | null
 const codes = { busy: 5, locked: 6, readonly: 8, full: 13, cantOpen: 14, tooBig: 18, constraint: 19, mismatch: 20, notADatabase: 26 }
 /** How long somebody else's transaction is waited for. */
 const patienceMs = 3_000
+/** How long others in the process wait for their turn at most. */
+const breathMs = 5
 
 export class Session {
   readonly options: DatabaseOptions
   readonly #database: DatabaseSync
   #lock: { close(): void } | undefined
+  #breathed = performance.now()
 
   private constructor(options: DatabaseOptions, database: DatabaseSync) {
     this.options = options
@@ -95,7 +98,15 @@ export class Session {
     this.#lock = undefined
   }
 
+  /** Calls are synchronous within: now and then everything else in the process has its turn. */
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#breathed < breathMs) return
+    await setImmediate()
+    this.#breathed = performance.now()
+  }
+
   async #patiently<T>(work: () => T): Promise<T> {
+    await this.#breathe()
     for (const patience = Date.now() + patienceMs; ; await sleep(10)) {
       try {
         return work()

@@ -15,7 +15,8 @@ export function triggerName(resource: string, event: (typeof triggerEvents)[numb
 
 const sharedTables = [
   `create table if not exists ${streamTable} (resource text not null primary key, epoch integer, seq integer, hash text, snapshot text,
-  began_epoch integer, began_seq integer, after_key text, coverage text not null default '')`,
+  began_epoch integer, began_seq integer, after_key text, coverage text not null default '',
+  set_up text)`,
   `create table if not exists qz_source_quarantine (resource text not null, key_hash text not null, key_text text not null, code text not null,
   item text, reason text, at text not null, primary key (resource, key_hash))`,
 ]
@@ -39,9 +40,15 @@ export function setupStatements({ source, table, keys }: Plan): string[] {
         event,
       ),
     ),
-    `insert into ${streamTable} (resource, snapshot) values (${quoteText(source.resource)}, 'needed')
-  on conflict (resource) do update set snapshot = 'needed'`,
+    // What was changed between two set-ups was not seen: each leaves another mark in the fingerprint.
+    `insert into ${streamTable} (resource, snapshot, set_up) values (${quoteText(source.resource)}, 'needed', hex(randomblob(8)))
+  on conflict (resource) do update set snapshot = 'needed', set_up = excluded.set_up`,
   ]
+}
+
+/** As a trigger takes a row's key. */
+export function keyValues(row: 'old' | 'new', keys: readonly string[]): string {
+  return `select ${keys.map((key) => `${row}.${quoteName(key)}`).join(', ')}`
 }
 
 /** Keys are written as they are; beyond the limit only a mark. A statement that names the table by another spelling is seen all the same. */
@@ -54,8 +61,7 @@ function trigger(
   const queue = queueName(resource)
   const full = `(select max(id) from ${queue}) - (select min(id) from ${queue}) >= ${Math.max(1000, Math.floor(queueLimit / entryBytes))}`
   const columns = keys.map((_, i) => `k${i + 1}`).join(', ')
-  const values = (row: 'old' | 'new') => keys.map((key) => `${row}.${quoteName(key)}`).join(', ')
-  const write = (row: 'old' | 'new') => `  insert into ${queue} (${columns}) select ${values(row)} where not ifnull(${full}, 0);`
+  const write = (row: 'old' | 'new') => `  insert into ${queue} (${columns}) ${keyValues(row, keys)} where not ifnull(${full}, 0);`
   const rows = { insert: ['new'], update: ['old', 'new'], delete: ['old'] } as const
   return `create trigger ${triggerName(resource, event)} after ${event} on ${quoteName(table)} for each row begin
 ${rows[event].map(write).join('\n')}

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { SQLInputValue } from 'node:sqlite'
 import type { Item, Schema } from '../../../protocol/schema.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { valueFault, type Value, type ValueLimits } from '../../../protocol/value.ts'
 import { addedColumns, type MappedColumn, type SinkTable } from '../../database.ts'
 
@@ -33,10 +34,8 @@ function columnType({ type, length, precision = 38, scale = 0 }: ValueLimits): s
   return type === 'integer' || type === 'boolean' || type === 'date' || type === 'time' ? type : 'text'
 }
 
-function definitions(columns: readonly MappedColumn[], required: boolean): string[] {
-  return columns.map(({ item, column }) => {
-    return `${quoteName(column)} ${columnType(item)}${item.key || (required && item.required) ? ' not null' : ''}`
-  })
+function definition({ item, column }: MappedColumn): string {
+  return `${quoteName(column)} ${columnType(item)}`
 }
 
 /** The columns that delivery adds. */
@@ -50,9 +49,9 @@ export function addedDefinitions({ deletes }: Pick<SinkTable, 'deletes'>): { col
   return deletes === 'mark' ? [...columns, { column: deleted, definition: 'integer not null default 0' }] : columns
 }
 
-/** An index stands for the primary key, since SQLite can exchange it. */
+/** An index stands for the primary key, and no column is NOT NULL: SQLite can take neither back when a later version has another key. */
 export function deliveredTable(sink: SinkTable, table: string): string[] {
-  const lines = [...definitions(sink.columns, false), ...addedDefinitions(sink).map(({ column, definition }) => `${column} ${definition}`)]
+  const lines = [...sink.columns.map(definition), ...addedDefinitions(sink).map(({ column, definition }) => `${column} ${definition}`)]
   return [`create table ${quoteName(table)} (\n  ${lines.join(',\n  ')}\n)`, keyIndex(sink, table)]
 }
 
@@ -64,12 +63,13 @@ export function keyIndex({ columns, shared }: Pick<SinkTable, 'columns' | 'share
 }
 
 export function addColumn(table: string, mapped: MappedColumn): string {
-  return `alter table ${quoteName(table)} add column ${quoteName(mapped.column)} ${columnType(mapped.item)}`
+  return `alter table ${quoteName(table)} add column ${definition(mapped)}`
 }
 
 /** The table into which an agency writes what it supplies (Art. 15). */
 export function supplyTable(table: string, _schema: Schema, columns: readonly MappedColumn[]): string[] {
-  const lines = [...definitions(columns, true), `primary key (${names(keyColumns(columns))})`]
+  const required = columns.map((mapped) => definition(mapped) + (mapped.item.key || mapped.item.required ? ' not null' : ''))
+  const lines = [...required, `primary key (${names(keyColumns(columns))})`]
   return [`create table if not exists ${quoteName(table)} (\n  ${lines.join(',\n  ')}\n)`]
 }
 
@@ -82,9 +82,9 @@ export function stored({ type }: ValueLimits, value: Value): SQLInputValue {
 }
 
 /** Why a value may not be written: SQLite would take any. */
-export function deliveryFault(item: Item, value: Value) {
-  if (value === null) return item.key ? 'the key is null' : undefined
-  return valueFault(item, value)?.en
+export function deliveryFault(item: Item, value: Value): LocalizedText | undefined {
+  if (value === null) return item.key ? { zh: '主键为空', en: 'the key is null' } : undefined
+  return valueFault(item, value)
 }
 
 /** A part of a name made from any text. */

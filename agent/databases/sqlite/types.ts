@@ -1,5 +1,6 @@
 /** Which columns can hold an item's values without loss, and what is stored in them as portable text. */
-import type { Item } from '../../../protocol/schema.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
+import { longestTextKey, type Item } from '../../../protocol/schema.ts'
 import { valueFault, type Value, type ValueLimits } from '../../../protocol/value.ts'
 import type { Column } from './catalog.ts'
 import type { Raw } from './session.ts'
@@ -25,11 +26,12 @@ export function canHold({ type, precision = 38 }: ValueLimits, { affinity }: Pic
 }
 
 /** The portable value of what is stored, or why it cannot travel. */
-export function portable(item: Item, raw: Raw): { value: Value } | { fault: string } {
+export function portable(item: Item, raw: Raw): { value: Value } | { fault: LocalizedText } {
   if (raw === null) return { value: null }
   const value = textOf(item, raw)
-  const fault = value === undefined ? 'is stored as another type' : valueFault(item, value)?.en
-  return fault || value === undefined ? { fault: `${shown(raw)} ${fault}` } : { value }
+  if (value === undefined) return { fault: { zh: `${shown(raw)} 存成了其他类型`, en: `${shown(raw)} is stored as another type` } }
+  const fault = valueFault(item, value)
+  return fault ? { fault: { zh: `${shown(raw)} ${fault.zh}`, en: `${shown(raw)} ${fault.en}` } } : { value }
 }
 
 function textOf({ type, scale = 0 }: Item, raw: NonNullable<Raw>): string | undefined {
@@ -67,12 +69,17 @@ function shown(raw: NonNullable<Raw>): string {
 }
 
 /** The item type that holds all values which the declared type means; undefined where none is meant. */
-export function proposedType({ type, affinity }: Column): ValueLimits | undefined {
+export function proposedType({ type, affinity }: Column, key: boolean): ValueLimits | undefined {
   const [length, scale] = Array.from(type.matchAll(/\d+/g), ([digits]) => Number(digits))
   if (/bool/i.test(type)) return { type: 'boolean' }
   if (/^timestamp(tz| with time zone)/i.test(type)) return { type: 'timestamptz' }
   if (affinity === 'integer') return { type: 'integer' }
-  if (affinity === 'text') return length ? { type: 'text', length } : { type: 'text' }
+  if (affinity === 'text')
+    return length
+      ? { type: 'text', length: key ? Math.min(length, longestTextKey) : length }
+      : key
+        ? { type: 'text', length: longestTextKey }
+        : { type: 'text' }
   if (affinity === 'blob' && type !== '') return { type: 'binary' }
   if (/^date$/i.test(type)) return { type: 'date' }
   if (/^(datetime|timestamp)/i.test(type)) return { type: 'timestamp' }

@@ -76,7 +76,7 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
 
   t.test('a row that something newer has touched is never brought back', async (t) => {
     const { sink, filling } = await refusing(t)
-    const { delivery, test } = filling
+    const { delivery } = filling
     await apply(delivery, sink, at(1), at(2), [
       ['a', 'refused', '1.00'],
       ['b', 'refused', '1.00'],
@@ -104,7 +104,7 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
 
   t.test('of rows that can be tried some may be refused again; what the provider could not send is not tried', async (t) => {
     const { sink, filling } = await refusing(t)
-    const { delivery, test, database } = filling
+    const { delivery, database } = filling
     await apply(delivery, sink, at(1), at(2), [
       ['a', 'refused', '1.00'],
       ['b', 'refused', '-1.00'],

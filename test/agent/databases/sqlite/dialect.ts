@@ -109,7 +109,11 @@ export const sqlite: Dialect = {
     { column: 'bigint', item: { type: 'integer' }, values: ['0', '9223372036854775807', '5'] },
     { column: 'decimal(12,2)', item: { type: 'decimal', precision: 12, scale: 2 }, values: ['-1.50', '2.00', '3.00'] },
     { column: 'date', item: { type: 'date' }, values: ['2026-11-22', '1999-01-01', '2026-02-31'] },
-    { column: 'datetime', item: { type: 'timestamp' }, values: ['2026-11-22T08:30:00.123456', '2026-11-22T08:30:00', '2026-11-22T08:30:01'] },
+    {
+      column: 'datetime',
+      item: { type: 'timestamp' },
+      values: ['2026-11-22T08:30:00.123456', '2026-11-22T08:30:00', '2026-11-22T08:30:01'],
+    },
     { column: 'time', item: { type: 'time' }, values: ['08:30:00', '23:59:59.5', '08:30:01'] },
   ],
   extremes: [
