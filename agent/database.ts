@@ -8,8 +8,8 @@ import type { SinkFiles, SourceFiles, FolderSettings } from './folder-settings.t
 
 /**
  * The contract of a database engine: how the agent captures from tables and delivers into them. All values cross it as portable
- * text or null (protocol/value.ts). An engine is one file in agent/databases/, one in protocol/tables/, one line in
- * agent/databases/index.ts, and finished when the conformance suite (test/agent/databases/conformance/suite.ts) passes on it.
+ * text or null (protocol/value.ts). An engine is a folder in agent/databases/ and a line in agent/databases/index.ts; where it has tables
+ * it stands on agent/databases/bookkeeping/. It is finished when the conformance suite (test/agent/databases/conformance/suite.ts) passes.
  */
 
 export type { FileFormat, SourceFiles, SinkFiles, GapCopyRules, FolderSettings, FileCounts } from './folder-settings.ts'
