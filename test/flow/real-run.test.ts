@@ -3,6 +3,7 @@ import { readVillages } from '../../config-examples/demo/villages.ts'
 import { longer } from '../support/longer.ts'
 import { findMariadb } from '../support/mariadb.ts'
 import { findPostgres } from '../support/postgres.ts'
+import { makeFile } from '../support/sqlite.ts'
 import { realRun } from './real-run.ts'
 
 const mariadb = await findMariadb()
@@ -29,3 +30,13 @@ t.test('PostgreSQL to MariaDB', { skip }, async (t) => run(t, await postgres.cre
 t.test('MariaDB to MariaDB', { skip: skip || longer }, async (t) =>
   run(t, await mariadb!.createDatabase(), await mariadb!.createDatabase()),
 )
+
+t.test('SQLite to PostgreSQL', async (t) => run(t, await file(t), await postgres.createDatabase('e')))
+
+t.test('PostgreSQL to SQLite', async (t) => run(t, await postgres.createDatabase('f'), await file(t)))
+
+async function file(t: Test): Promise<string> {
+  const { url, drop } = await makeFile()
+  t.teardown(drop)
+  return url
+}

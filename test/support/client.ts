@@ -1,14 +1,16 @@
-/** One plain client for both engines, as an application would use it: values come as text. */
+/** One plain client for three engines, as an application would use it: values come as text. */
 import mysql from 'mysql2/promise'
 import pg from 'pg'
+import { FileSession } from './sqlite.ts'
 
 export interface Client {
-  /** Rows as texts. Parameters are `$1…` (PostgreSQL) or `?` (MySQL). */
+  /** Rows as texts. Parameters are `$1…` (PostgreSQL) or `?` (MySQL); on SQLite none. */
   query(sql: string, values?: readonly unknown[]): Promise<(string | null)[][]>
   end(): Promise<void>
 }
 
 export async function openClient(url: string): Promise<Client> {
+  if (url.startsWith('sqlite')) return openSqlite(url)
   return url.startsWith('postgres') ? openPostgres(url) : openMysql(url)
 }
 
@@ -20,6 +22,11 @@ async function openPostgres(connectionString: string): Promise<Client> {
     query: async (text, values = []) => (await client.query<(string | null)[]>({ text, values: [...values], rowMode: 'array' })).rows,
     end: () => client.end(),
   }
+}
+
+function openSqlite(url: string): Client {
+  const session = new FileSession(url)
+  return { query: (sql) => session.query(sql), end: () => session.close() }
 }
 
 async function openMysql(uri: string): Promise<Client> {

@@ -1,64 +1,20 @@
 /** SQLite for the conformance suite: each database a file, each session a connection of its own to it. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { openSqlite } from '../../../../agent/databases/sqlite/engine.ts'
 import { quoteName, quoteText } from '../../../../agent/databases/sqlite/sql.ts'
-import type { Dialect, Session, TestDatabase } from '../conformance/suite.ts'
-
-const busy = 5
-
-class FileSession implements Session {
-  readonly #database: DatabaseSync
-
-  constructor(path: string) {
-    this.#database = new DatabaseSync(path, { timeout: 0 })
-  }
-
-  /** Waits for another's transaction without blocking this process, in which the other may be. */
-  async query(sql: string): Promise<(string | null)[][]> {
-    for (;;) {
-      try {
-        return this.#run(sql)
-      } catch (error) {
-        if (((error as { errcode?: number }).errcode ?? 0) % 256 !== busy) throw error
-        await sleep(2)
-      }
-    }
-  }
-
-  #run(sql: string): (string | null)[][] {
-    const statement = this.#database.prepare(sql)
-    statement.setReturnArrays(true)
-    statement.setReadBigInts(true)
-    const scales = statement.columns().map(({ type }) => /^decimal\(\d+,(\d+)\)/.exec(type ?? '')?.[1])
-    return (statement.all() as unknown as (string | number | bigint | null)[][]).map((row) =>
-      row.map((value, i) => (value === null ? null : scales[i] === undefined ? String(value) : Number(value).toFixed(Number(scales[i])))),
-    )
-  }
-
-  async close(): Promise<void> {
-    if (this.#database.isOpen) this.#database.close()
-  }
-}
+import { FileSession, makeFile } from '../../../support/sqlite.ts'
+import type { Dialect, TestDatabase } from '../conformance/suite.ts'
 
 export async function freshDatabase(): Promise<TestDatabase> {
-  const folder = await mkdtemp(join(tmpdir(), 'qianzhi-sqlite-'))
-  const path = join(folder, 'front.db')
-  const session = new FileSession(path)
-  // An empty file is none yet.
-  await session.query('pragma user_version = 1')
+  const made = await makeFile()
+  const session = new FileSession(made.url)
   return {
-    url: pathToFileURL(path).href.replace('file:', 'sqlite:'),
+    url: made.url,
     query: (sql) => session.query(sql),
     close: () => session.close(),
-    connect: async () => new FileSession(path),
+    connect: async () => new FileSession(made.url),
     async drop() {
       await session.close()
-      await rm(folder, { recursive: true })
+      await made.drop()
     },
   }
 }
