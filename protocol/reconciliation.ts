@@ -126,7 +126,7 @@ export const reconcileAnswers = {
     Pending,
     Type.Object({ done, hashes: Type.Array(Value), faults: Type.Array(Value), position: Type.Optional(ChainPosition) }),
   ]),
-  repair: Type.Union([Pending, Type.Object({ done, position: ChainPosition, absent: keys })]),
+  repair: Type.Union([Pending, Type.Object({ done, position: ChainPosition, absent: Type.Optional(keys) })]),
   remove: Type.Union([Pending, Type.Object({ done, removed: Type.Integer({ minimum: 0 }) })]),
   total: Type.Object({ rows: Side.properties.rows, digest: Side.properties.digest }),
   sign: Type.Object({ signature: Type.String({ maxLength: 1 << 20 }) }),

@@ -61,7 +61,8 @@ export async function compare(comparison: Comparison): Promise<Compared> {
  * other, removes those that came no later.
  */
 async function repair({ source, target }: Comparison, keys: ReconciledKey[], position: ChainPosition): Promise<void> {
-  const { absent } = await source.long('repair', { keys })
+  // A program of before the step `remove` names none: what its receiver has too much stays a difference.
+  const { absent = [] } = await source.long('repair', { keys })
   if (absent.length > 0) await target.long('remove', { keys: absent, before: position })
 }
 

@@ -109,6 +109,7 @@ export async function until<T>(what: string, look: () => Promise<T | undefined |
   const deadline = Date.now() + seconds * 1000
   let failure: unknown
   for (let wait = 5; ; wait = Math.min(200, wait * 1.5)) {
+    const began = performance.now()
     try {
       const found = await look()
       if (found !== undefined && found !== false) return found
@@ -117,6 +118,7 @@ export async function until<T>(what: string, look: () => Promise<T | undefined |
       failure = error
     }
     if (Date.now() > deadline) throw new Error(`${seconds} s passed without: ${what}`, { cause: failure })
-    await sleep(wait)
+    // A look that takes long leaves the processors to what is waited for.
+    await sleep(Math.max(wait, 2 * (performance.now() - began)))
   }
 }
