@@ -58,7 +58,7 @@ export interface BookDialect {
   /** The present moment in UTC. */
   now: string
   /** A moment as text, `2026-11-28T08:30:00.123Z` or with a blank for the T. */
-  moment(column: string): string
+  moment: (column: string) => string
   /** Behind a SELECT: its rows are locked until the transaction ends. '' where the first update does that. */
   forUpdate: string
   /** A SELECT that shows that the session lives. */
@@ -66,7 +66,7 @@ export interface BookDialect {
   /** Names in a list that one statement may have. */
   listLength: number
   /** Statements that insert rows. */
-  insert(table: string, columns: readonly string[], rows: readonly (readonly Sql[])[]): Sql[]
+  insert: (table: string, columns: readonly string[], rows: readonly (readonly Sql[])[]) => Sql[]
   /** The first rows of a SELECT. */
-  first(select: { columns: string; from: Sql; order: string }, limit: number): Sql
+  first: (select: { columns: string; from: Sql; order: string }, limit: number) => Sql
 }

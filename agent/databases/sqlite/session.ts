@@ -51,7 +51,7 @@ export class Session {
     return this.#database
       .prepare(sql)
       .columns()
-      .map(({ name, type }) => ({ name: String(name), type: type ?? '' }))
+      .map(({ name, type }) => ({ name, type: type ?? '' }))
   }
 
   /** Gives how many rows were changed. */

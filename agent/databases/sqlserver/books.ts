@@ -3,7 +3,7 @@ import type { Attempt, BookDialect, BookSession, ColumnKind } from '../bookkeepi
 import { join, raw, render, sql, type Sql, type SqlValue } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines, missingColumns } from '../bookkeeping/tables.ts'
 import { readTable } from './catalog.ts'
-import { reads, type RawValue, type Session, type SqlParameters } from './connection.ts'
+import { reads, type Session, type SqlParameters } from './connection.ts'
 import { isRowError } from './errors.ts'
 import { positionTable, quarantineTable, sourceQuarantine, streamTable } from './names.ts'
 import { makeSchema, makeTable } from './setup.ts'
@@ -38,7 +38,7 @@ export function bookSession(session: Session, waits = true): BookSession {
   return {
     rows(statement) {
       const { text, parameters } = textOf(statement)
-      return session.query(waits ? text : reads(session.server, text), parameters) as Promise<Exclude<RawValue, boolean>[][]>
+      return session.query(waits ? text : reads(session.server, text), parameters)
     },
     async run(statement) {
       const { text, parameters } = textOf(statement)

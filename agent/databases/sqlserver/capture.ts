@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
-import type { Cell } from '../bookkeeping/session.ts'
 import { StreamBook, takenFrom, type Queue } from '../bookkeeping/stream-book.ts'
 import { bookSession, dialect } from './books.ts'
 import type { Capture, DatabaseOptions, Found, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
@@ -98,7 +97,7 @@ export class ServerCapture implements Capture {
     const sql = takeStatement(plan, this.#session.server)
     const rows = await this.#query(source, sql, { limit: String(maxKeys + inFlight.size) })
     const taken = rows.filter((row) => !inFlight.has(String(row[0]))).slice(0, maxKeys)
-    return takenFrom(taken as Cell[][], (columns) => queuedKey(plan, columns))
+    return takenFrom(taken, (columns) => queuedKey(plan, columns))
   }
 
   rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
