@@ -18,7 +18,7 @@ const strict = { additionalProperties: false }
 
 const DatabaseConfig = Type.Object(
   {
-    /** postgres://…, mysql://… (also for MariaDB), sqlserver://… or oracle://…; passwords as references. */
+    /** postgres://…, mysql://… (also for MariaDB), sqlserver://…, oracle://… or sqlite:///folder/file.db; passwords as references. */
     url: Type.String({ minLength: 1 }),
     /** Milliseconds between looks at the queues where the engine cannot wake the agent. */
     pace: Type.Optional(Type.Integer({ minimum: 5, maximum: 60_000 })),

@@ -50,12 +50,12 @@ export class SqliteCapture implements Capture {
     return this.#reading.work(source, async ({ table, keys }) => {
       const ours = [queueName(source.resource), ...triggerEvents.map((event) => triggerName(source.resource, event))]
       const found = await this.#session.rows(
-        `select name, tbl_name, rootpage, sql from sqlite_schema where name in (${ours.map(quoteText).join(', ')}) order by name`,
+        `select name, tbl_name, sql from sqlite_schema where name in (${ours.map(quoteText).join(', ')}) order by name`,
       )
       const there = found.filter(([name, of]) => name === ours[0] || String(of).toLowerCase() === table.name.toLowerCase())
       const gone = ours.filter((name) => !there.some((row) => row[0] === name))
       if (gone.length > 0) throw notSetUp(source, { zh: `缺少 ${gone.join(', ')}`, en: `${gone.join(', ')} is missing` })
-      const written = String(there.find(([name]) => name === ours[1])![3])
+      const written = String(there.find(([name]) => name === ours[1])![2])
       const columns = keys.map(({ column }) => column)
       if (!written.includes(`${keyValues('new', columns)} where`)) {
         const list = columns.join(', ')

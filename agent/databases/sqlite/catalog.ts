@@ -21,7 +21,7 @@ export interface Column {
 export interface Table {
   name: string
   view: boolean
-  /** The statements that made it and its indexes, and where it lies. */
+  /** The statements that made it and its indexes. Not where it lies: VACUUM changes that. */
   made: string
   columns: Column[]
   /** Columns of each unique index over whole columns, the primary key first. */
@@ -39,10 +39,10 @@ export function affinityOf(type: string): Affinity {
 
 export async function readTable(session: Session, table: string): Promise<Table | undefined> {
   const [found] = await session.rows(
-    `select name, type, rootpage, sql from sqlite_schema where type in ('table', 'view') and lower(name) = lower(${quoteText(table)})`,
+    `select name, type, sql from sqlite_schema where type in ('table', 'view') and lower(name) = lower(${quoteText(table)})`,
   )
   if (!found) return undefined
-  const [name, kind, page, made] = found.map(String) as [string, string, string, string]
+  const [name, kind, made] = found.map(String) as [string, string, string]
   const columns = await session.rows(`select name, type, "notnull", dflt_value, pk, hidden from pragma_table_xinfo(${quoteText(name)})`)
   const indexes = await session.rows(
     `select l.name, l.origin, group_concat(i.name, char(10)), (select sql from sqlite_schema s where s.name = l.name)
@@ -57,7 +57,7 @@ export async function readTable(session: Session, table: string): Promise<Table 
   return {
     name,
     view: kind === 'view',
-    made: JSON.stringify([page, made, indexes.map((row) => row.map(String))]),
+    made: JSON.stringify([made, indexes.map((row) => row.map(String))]),
     columns: columns.map(([column, type, notNull, initial, pk, hidden]) => ({
       column: String(column),
       type: String(type),

@@ -112,7 +112,7 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
     return checked(sink, await this.#need(sink, name))
   }
 
-  /** A column that was exchanged stands in another place; a table that was made anew has other statements, or lies elsewhere. */
+  /** A column that was exchanged stands in another place; a table that was made anew has other statements. */
   async shapeOf(sink: SinkTable, part: Part): Promise<Shape> {
     const table = await this.#need(sink, this.partTable(sink, part))
     const filled = [...sink.columns.map(({ column }) => column), ...addedDefinitions(sink).map(({ column }) => column)]
