@@ -31,6 +31,7 @@ export const busy: readonly string[] = [
   'test/hub/http/inputs.test.ts',
   'test/agent/databases/postgres/engine.test.ts',
   'test/agent/databases/mysql/engine.test.ts',
+  'test/agent/databases/sqlite/engine.test.ts',
   'test/flow/reconcile.test.ts',
   'test/flow/real-run.test.ts',
   'test/hub/hub.test.ts',
@@ -57,6 +58,6 @@ export function lanes(files: readonly string[], jobs?: number): Lane[] {
   const within = new Set(files)
   return [
     { files: waiting.filter((file) => within.has(file)), jobs: jobs ?? 3 },
-    { files: [...busy.filter((file) => within.has(file)), ...rest], jobs: jobs ?? availableParallelism() },
+    { files: [...busy.filter((file) => within.has(file)), ...rest], jobs: jobs ?? availableParallelism() + 1 },
   ]
 }

@@ -93,7 +93,7 @@ export async function replaceRows(
   })
   const where = `where t.${sourceColumn} = ${quoteText(sink.source)}
     and not exists (select 1 from ${shadow} s where s.${sourceColumn} = ${quoteText(sink.source)} and ${same.join(' and ')})
-    ${kept.length > 0 ? `and not (${keysCondition({ columns: sink.columns }, kept, 't.')})` : ''}`
+    ${kept.length > 0 ? `and not (${keysCondition(live, kept, 't.')})` : ''}`
   if (sink.deletes === 'remove') await session.run(`delete t from ${live.name} t ${where}`)
   else {
     const marked = `t.qz_deleted = 1, t.qz_position = ${positionNumber(position)}, t.qz_received_at = utc_timestamp(6)`

@@ -129,7 +129,8 @@ function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string): Ap
       zh: `存储引擎是 ${catalog.engine},数据与位置不能一同提交`,
       en: `its engine is ${catalog.engine}: rows and position would not commit together`,
     })
-  for (const { item, column } of sink.columns) {
+  const columns = sink.columns.map((mapped) => {
+    const { item, column } = mapped
     const there = catalog.columns.find(({ column: name }) => name.toLowerCase() === column.toLowerCase())
     if (!there) throw unfit(sink, { zh: `缺少列 ${column}`, en: `column ${column} is missing` })
     if (!holds(there, item))
@@ -137,14 +138,16 @@ function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string): Ap
         zh: `列 ${column}(${there.fullType})不能无损保存 ${item.id}(${item.type})`,
         en: `column ${column} (${there.fullType}) cannot hold ${item.id} (${item.type}) without loss`,
       })
-  }
+    const { charset, collation } = there
+    return { ...mapped, ...(charset !== undefined && { charset }), ...(collation !== undefined && { collation }) }
+  })
   const key = keyOf(sink, catalog)
   if (!key)
     throw unfit(sink, {
       zh: `主键信息项 (${keyNames(sink).join(', ')}) 不是非空列上的唯一索引`,
       en: `the key items (${keyNames(sink).join(', ')}) are not a unique index of not-null columns`,
     })
-  return { name: quoteTable(table), columns: sink.columns, key, deletes: sink.deletes, source: sink.source }
+  return { name: quoteTable(table), columns, key, deletes: sink.deletes, source: sink.source }
 }
 
 /** Whether the server would keep the value or refuse it: what it would round or clip without an error is not for delivery. */

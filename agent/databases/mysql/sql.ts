@@ -213,7 +213,7 @@ export function keyAfter(columns: readonly string[], key: readonly string[]): st
 export interface ApplyTable {
   /** Quoted. */
   name: string
-  columns: readonly TableColumn[]
+  columns: readonly (TableColumn & { charset?: string; collation?: string })[]
   /** Names of the unique index's columns: never changed by an upsert. */
   key: readonly string[]
   deletes: 'remove' | 'mark'

@@ -6,7 +6,7 @@ import type { Change, Row, SinkTable } from '../../database.ts'
 import { keyAt, type PreparedBatch } from '../bookkeeping/batch.ts'
 import type { BatchWriter, Piece, Target, Written } from '../bookkeeping/sink-engine.ts'
 import { isMissing, type Session } from './connection.ts'
-import { addedValues, keyIn, lineField, literal, names, quoteName, remove, upsert, type ApplyTable } from './sql.ts'
+import { addedValues, columnText, keyIn, lineField, literal, names, quoteName, remove, upsert, type ApplyTable } from './sql.ts'
 
 /** Below this many rows a statement with values is quicker than LOAD DATA and its stage. */
 const loadFrom = 100
@@ -174,9 +174,10 @@ export function keysCondition({ columns }: Pick<ApplyTable, 'columns'>, keys: re
   const key = columns.filter(({ item }) => item.key)
   const name = (column: string) => `${prefix}${quoteName(column)}`
   const literals = keys.map((values) => key.map(({ item }, i) => literal(item, values[i]!)))
+  // A character that the column's own set lacks would be refused; as another one it meets no row by its bytes.
   const byIndex = keyIn(
     key.map(({ column }) => name(column)),
-    literals,
+    literals.map((values) => values.map((text, i) => (key[i]!.item.type === 'text' ? columnText(text, key[i]!) : text))),
   )
   if (!key.some(({ item }) => item.type === 'text')) return byIndex
   const exact = key.map(({ item, column }) =>
