@@ -121,8 +121,8 @@ export class StreamReader {
    * A gap in coverage ends in a snapshot. Also looked at after a read that found rows gone: where another table has taken the name meanwhile,
    * its triggers are missing, and nothing is deleted. True where there was a gap.
    */
-  async lookAtCoverage(): Promise<boolean> {
-    const coverage = await this.#record.lookAtCoverage()
+  async lookAtTriggers(): Promise<boolean> {
+    const coverage = await this.#record.lookAtTriggers()
     if (coverage === 'changed') this.#status.log('the triggers or the table changed: a snapshot is taken')
     if (coverage !== 'same') this.resumeSnapshot()
     return coverage !== 'same'
@@ -189,7 +189,7 @@ export class StreamReader {
     }
     const { missing: deletes, ...read } = await this.#capture.rowsByKeys(this.#record.source, keys)
     const { rows, faults } = this.#checks.take(read)
-    if (deletes.length > 0) await this.lookAtCoverage()
+    if (deletes.length > 0) await this.lookAtTriggers()
     const draft = await this.#guarded(this.#resources.sent.withoutUnchanged({ rows, faults, deletes, entries: [] }))
     const { report } = this.#status
     if (this.#resources.rules.reload) report.unchanged = (report.unchanged ?? 0) + rows.length - draft.rows.length
@@ -225,7 +225,7 @@ export class StreamReader {
       this.#resources.guard.queueEmptied()
     }
     const draft = await this.#snapshot.read(this.#chain.rowsAtOnce, (rows) => this.#mayEnd(rows))
-    if (!draft?.snapshot?.last || !(await this.lookAtCoverage())) return draft
+    if (!draft?.snapshot?.last || !(await this.lookAtTriggers())) return draft
     this.#resources.sent.drop(draft)
     return undefined
   }

@@ -53,12 +53,12 @@ export class SentRows {
   /** What of a piece must be sent: not the rows that the receivers have, nor deletes of keys that they never had. */
   withoutUnchanged(draft: BatchDraft): BatchDraft {
     if (!this.#prints) return draft
-    const sifted = this.#try(() => this.#siftWith(this.#open, draft)) ?? draft
-    this.#travel(sifted, 1)
-    return sifted
+    const changed = this.#try(() => this.#withoutUnchangedBy(this.#open, draft)) ?? draft
+    this.#travel(changed, 1)
+    return changed
   }
 
-  #siftWith(file: OpenFile | undefined, draft: BatchDraft): BatchDraft | undefined {
+  #withoutUnchangedBy(file: OpenFile | undefined, draft: BatchDraft): BatchDraft | undefined {
     if (!file) return undefined
     const { complete } = file
     const twice = keysMetTwice(draft.rows.map((row) => this.#keyText(row)))

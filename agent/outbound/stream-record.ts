@@ -38,7 +38,7 @@ export class StreamRecord {
    * A gap in coverage — trigger dropped, table altered, another schema version — ends in a snapshot, which is written down here. What covered
    * a table that was never looked at before is `first`.
    */
-  async lookAtCoverage(): Promise<'same' | 'first' | 'changed'> {
+  async lookAtTriggers(): Promise<'same' | 'first' | 'changed'> {
     const { schema, columns } = this.source
     const mapping = mappingText(columns)
     const shape = JSON.stringify([schema.version, columns.map(({ item, column }) => [item.id, column]), ...(mapping ? [mapping] : [])])

@@ -66,7 +66,7 @@ export class OutboundStream {
     this.#reader.forget()
     await this.#capture.checkTable(this.source)
     await this.#record.load()
-    if ((await this.#record.lookAtCoverage()) === 'changed') this.#status.log('the triggers or the table changed: a snapshot is taken')
+    if ((await this.#record.lookAtTriggers()) === 'changed') this.#status.log('the triggers or the table changed: a snapshot is taken')
     this.#resources.sent.begin(this.#record.position)
     await this.#findPlace(signal)
     this.begun = true
@@ -154,7 +154,7 @@ export class OutboundStream {
   }
 
   async inspect(): Promise<void> {
-    await this.#reader.lookAtCoverage()
+    await this.#reader.lookAtTriggers()
     await this.#lookAtQueue()
     this.#status.show()
   }

@@ -72,11 +72,11 @@ export class BatchApplier<Table, Batch extends PreparedBatch> {
       if ((await session.run(this.#move(target, batch.change))) !== 1) throw broken(batch.change)
       for (const statement of this.#clearing(target, batch.change)) await session.run(statement)
       const counts = await this.#write(target, batch, writer, pieces, refused)
-      await this.#setAside(target, batch.change, refused)
+      await this.#quarantineRows(target, batch.change, refused)
       if (batch.change.snapshot?.last) {
         await this.#quarantine.forgetOlder(target.sink, target.part, batch.change.snapshot.began)
         counts.deleted += await this.#removeOlder(target, batch, writer, end)
-        await this.#setAside(target, batch.change, end.refused)
+        await this.#quarantineRows(target, batch.change, end.refused)
       }
       return this.#finish(target, counts, refused.length + end.refused.length)
     })
@@ -90,7 +90,7 @@ export class BatchApplier<Table, Batch extends PreparedBatch> {
     return open.quarantine > 0 ? this.#quarantine.clearing(sink, part, keysOf(sink, change)) : []
   }
 
-  async #setAside({ sink, part, open }: Target<Table>, { to }: Change, rows: readonly QuarantinedRow[]): Promise<void> {
+  async #quarantineRows({ sink, part, open }: Target<Table>, { to }: Change, rows: readonly QuarantinedRow[]): Promise<void> {
     if (rows.length > 0) await this.#quarantine.add(sink, part, to, rows, open.quarantine)
   }
 

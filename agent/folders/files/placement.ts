@@ -181,7 +181,7 @@ export class FilePlacement {
     if (plan.do === 'set-aside') {
       if (!plan.kept) parts.release(generation, name, plan.version.sha256)
       if (!parts.placed(name)) parts.displace(name)
-      return store.setAside(generation, plan.fault, plan.kept ? fileKey(name) : undefined)
+      return store.quarantine(generation, plan.fault, plan.kept ? fileKey(name) : undefined)
     }
     store.clear(generation, fileKey(name))
     if (plan.do === 'remove') {

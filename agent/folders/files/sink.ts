@@ -191,16 +191,16 @@ export class FileSink implements DeliveredFiles {
     for (const step of steps) {
       if (step.do === 'put') note(step.part.name, this.#parts.put(generation, step.part, change.to, step.held))
       else if (step.do === 'remove') note(step.name, this.#parts.remove(generation, step.name, step.part))
-      else if (this.#setAside(generation, step, change.to)) aside++
+      else if (this.#quarantine(generation, step, change.to)) aside++
     }
     if (change.snapshot?.last) this.#endSnapshot(generation, change.snapshot.began, part === 'live', note)
     if (part === 'live') for (const name of touched) if (this.#isSettleable(generation, name)) this.#parts.pend(name)
     return { aside, left }
   }
 
-  #setAside(generation: number, { name, code, item, reason }: Step & { do: 'set-aside' }, place: Position): boolean {
+  #quarantine(generation: number, { name, code, item, reason }: Step & { do: 'set-aside' }, place: Position): boolean {
     const fault = { key: fileKey(name), code, ...(item !== undefined && { item }), ...(reason !== undefined && { reason }) }
-    return this.#store.setAside(generation, fault, undefined, place)
+    return this.#store.quarantine(generation, fault, undefined, place)
   }
 
   /** Rows that the snapshot did not bring go; not of files of which the provider told that it cannot send them. */

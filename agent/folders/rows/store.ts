@@ -57,7 +57,7 @@ export class RowStore {
       const generation = store.generation(part)
       const live = part === 'live'
       const counts = this.#write(generation, changes, change.to, live)
-      const quarantined = this.#setAside(generation, faults, change.to)
+      const quarantined = this.#quarantine(generation, faults, change.to)
       if (change.snapshot?.last) counts.deleted += this.#removeOlder(generation, change.snapshot.began, live)
       this.#output.applied(part, change)
       this.#output.settle()
@@ -114,12 +114,12 @@ export class RowStore {
   }
 
   /** Only so many rows are kept to be tried again. */
-  #setAside(generation: number, faults: readonly RefusedRow[], place: Position): number {
+  #quarantine(generation: number, faults: readonly RefusedRow[], place: Position): number {
     let fresh = 0
     let room = faults.length === 0 ? 0 : maxKept - this.#store.countAside(generation)
     for (const { kept, ...fault } of faults) {
       const row = kept !== undefined && room-- > 0 ? kept : undefined
-      if (this.#store.setAside(generation, fault, row, place)) fresh++
+      if (this.#store.quarantine(generation, fault, row, place)) fresh++
     }
     return fresh
   }
@@ -162,7 +162,7 @@ export class RowStore {
         const row = JSON.parse(String(entry['row'])) as KeptRow
         const found = this.#batches.again(key, row)
         if ('code' in found) {
-          store.setAside(generation, found, row, place)
+          store.quarantine(generation, found, row, place)
           continue
         }
         store.clear(generation, key)

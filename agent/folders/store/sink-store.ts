@@ -143,7 +143,7 @@ export class SinkStore extends SqliteFile {
   }
 
   /** Within a transaction. `row` is kept to be tried again; `place` is that of its batch. @returns true where the key was not there before. */
-  setAside(generation: number, { key, code, item, reason }: RowFault, row?: Row, place?: Position): boolean {
+  quarantine(generation: number, { key, code, item, reason }: RowFault, row?: Row, place?: Position): boolean {
     const text = JSON.stringify(key)
     const known = this.get('select 1 from quarantine where generation = ? and key = ?', generation, text) !== undefined
     const kept = row === undefined ? null : JSON.stringify(row)

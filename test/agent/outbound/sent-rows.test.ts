@@ -45,9 +45,9 @@ function opened(in_: string, position: ChainPosition | null, table = source, pri
 
 /** What would be sent of rows and missing keys that were read now; nothing of it travels. */
 function wouldSend(sent: SentRows, rows: Row[], deletes: Row[] = []): { rows: Row[]; deletes: Row[] } {
-  const sifted = sent.withoutUnchanged(draft({ rows, deletes }))
-  sent.drop(sifted)
-  return { rows: sifted.rows, deletes: sifted.deletes }
+  const changed = sent.withoutUnchanged(draft({ rows, deletes }))
+  sent.drop(changed)
+  return { rows: changed.rows, deletes: changed.deletes }
 }
 
 t.test('rows that were sent so, and deletes of what was never sent, are not sent again', async (t) => {
@@ -187,12 +187,12 @@ class World {
     const all = keys.filter((key) => this.queue.has(key))
     const rows = all.filter((key) => this.rows.has(key)).map((key) => [key, this.rows.get(key)!] as const)
     const read = draft({ rows, deletes: all.filter((key) => !this.rows.has(key)).map((key) => [key]) })
-    const sifted = this.snapshotNeeded ? this.snapshot() : this.sent.withoutUnchanged(read)
-    if (!sifted.snapshot) this.suppressed += all.length - sifted.rows.length - sifted.deletes.length
+    const changed = this.snapshotNeeded ? this.snapshot() : this.sent.withoutUnchanged(read)
+    if (!changed.snapshot) this.suppressed += all.length - changed.rows.length - changed.deletes.length
     const done = this.snapshotNeeded ? [...this.queue] : all
     this.land()
     for (const key of done) this.queue.delete(key)
-    if (sifted.snapshot || sifted.rows.length + sifted.deletes.length > 0) this.launch(sifted, done)
+    if (changed.snapshot || changed.rows.length + changed.deletes.length > 0) this.launch(changed, done)
   }
 
   snapshot(): BatchDraft {
