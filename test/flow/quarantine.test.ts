@@ -2,6 +2,7 @@
 import t from 'tap'
 import { villagesResource } from '../../config-examples/demo/villages.ts'
 import type { QuarantinedKey } from '../../agent/database.ts'
+import { sourceNames } from '../../agent/databases/postgres/setup.ts'
 import { equal, logged, sinkOf, sourceOf, startLine, type Line } from '../faults/line.ts'
 import type { TestAgent } from '../support/exchange.ts'
 import { runProgram, until } from '../support/programs.ts'
@@ -18,7 +19,9 @@ t.test('quarantined rows are listed, and tried again when the cause is put right
     t.same(before, [], 'nothing was sent in its place')
 
     t.equal((await replay(provider, 'villages')).code, 0, 'what happens to it is seen later')
-    await until('it is read again', () => logged(provider, '1 quarantined keys are tried again'))
+    await until('it is queued again', () => logged(provider, '1 keys are sent again'))
+    const { queue } = sourceNames('villages')
+    await until('it is read again', async () => (await source.query(`select 1 from ${queue}`)).length === 0)
     t.equal((await listed(provider)).length, 1, 'the limit still holds')
 
     await provider.program.end()

@@ -58,6 +58,6 @@ export function lanes(files: readonly string[], jobs?: number): Lane[] {
   const within = new Set(files)
   return [
     { files: waiting.filter((file) => within.has(file)), jobs: jobs ?? 3 },
-    { files: [...busy.filter((file) => within.has(file)), ...rest], jobs: jobs ?? availableParallelism() + 1 },
+    { files: [...busy.filter((file) => within.has(file)), ...rest], jobs: jobs ?? availableParallelism() },
   ]
 }
