@@ -154,7 +154,7 @@ async function driftsAtTarget(test: Test, line: Line, { dropKey }: { dropKey: st
     await target.query(`drop table ${table}`)
     await source.query(`update villages set name = '丙' where code like '%2'`)
     await recovered(gone, line)
-    gone.ok(logged(receiver, '"code":"QZ-SINK-TABLE"', from), 'it was noticed when a batch came')
+    gone.ok(await until('the log says so', () => logged(receiver, '"code":"QZ-SINK-TABLE"', from)), 'it was noticed when a batch came')
     gone.ok((await deliveredRows(line)).length > 0)
   })
 }

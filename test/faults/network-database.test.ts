@@ -26,7 +26,8 @@ for (const [what, trouble] of Object.entries(troubles)) {
     await Promise.all([faulted(() => sourceOf(line), 'QZ-DB-UNREACHABLE'), faulted(() => sinkOf(line), 'QZ-DB-UNREACHABLE')])
     for (const link of links) link.resume()
     await over(test, writer)
-    for (const agent of [line.provider, line.receiver]) test.ok(logged(agent, 'QZ-DB-UNREACHABLE'), `${agent.name} logs the code`)
+    for (const agent of [line.provider, line.receiver])
+      test.ok(await until('the log says so', () => logged(agent, 'QZ-DB-UNREACHABLE')), `${agent.name} logs the code`)
   })
 }
 

@@ -5,6 +5,7 @@
 import t, { type Test } from 'tap'
 import type { Proxy } from '../support/proxy.ts'
 import { equal, faulted, flowing, logged, sinkOf, sourceOf, startLine, Writer } from './line.ts'
+import { until } from '../support/programs.ts'
 
 const line = await startLine(t)
 const pids = [line.provider.program.pid, line.receiver.program.pid]
@@ -23,7 +24,8 @@ for (const [what, trouble] of Object.entries(troubles)) {
     await unreachable()
     for (const link of links) link.resume()
     await over(test, writer)
-    for (const agent of [line.provider, line.receiver]) test.ok(logged(agent, 'QZ-HUB-UNREACHABLE'), `${agent.name} logs the code`)
+    for (const agent of [line.provider, line.receiver])
+      test.ok(await until('the log says so', () => logged(agent, 'QZ-HUB-UNREACHABLE')), `${agent.name} logs the code`)
   })
 }
 

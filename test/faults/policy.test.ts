@@ -50,7 +50,7 @@ t.test('a line, and its grant', async (test) => {
     await line.exchange.office('grant', 'revoke', line.grant, '--reason', '事由')
     await faulted(() => sinkOf(line), 'QZ-ROUTE-ENDED')
     revoked.match((await sinkOf(line))?.fault?.en, /revoked/)
-    revoked.ok(logged(line.receiver, 'QZ-ROUTE-ENDED'), 'and its log says so')
+    revoked.ok(await until('the log says so', () => logged(line.receiver, 'QZ-ROUTE-ENDED')), 'and its log says so')
     const rows = await tableRows(line.target, line.table, villageColumns)
     await providerGoesOn(line)
     await writer.stop()

@@ -21,7 +21,7 @@ t.test('PostgreSQL', async (test) => {
       await source.query(`drop trigger ${name} on villages`)
     await source.query(`update villages set name = 'unseen' where code like '%3'`)
     await faulted(() => sourceOf(line), 'QZ-SOURCE-NOT-SET-UP')
-    dropped.ok(logged(provider, '"code":"QZ-SOURCE-NOT-SET-UP"'))
+    dropped.ok(await until('the log says so', () => logged(provider, '"code":"QZ-SOURCE-NOT-SET-UP"')))
     await provider.command('setup')
     await snapshotAndEqual(dropped, line)
   })
