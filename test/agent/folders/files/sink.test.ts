@@ -195,7 +195,10 @@ t.test('what is not the route’s is neither overwritten nor removed', async (t)
   t.match(applied, { written: 5, quarantined: 3, quarantine: 3 })
   t.same(readFileSync(join(line.target.path, 'mine.pdf'), 'utf8'), 'mine')
   t.match(
-    line.quarantine().map(({ key, kept }) => [key[0], kept]),
+    line
+      .quarantine()
+      .map(({ key, kept }) => [key[0]!, kept] as const)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
     [
       ['folder.pdf', true],
       ['mine.pdf', true],
