@@ -6,7 +6,7 @@ import type { Session } from './session.ts'
 import { quoteName, quoteText } from './sql.ts'
 
 /** How SQLite converts what is stored in a column, by its declared type (sqlite.org/datatype3.html, section 3.1); `any` of an expression. */
-export type Affinity = 'integer' | 'text' | 'blob' | 'real' | 'numeric' | 'any'
+type Affinity = 'integer' | 'text' | 'blob' | 'real' | 'numeric' | 'any'
 
 export interface Column {
   column: string
@@ -26,11 +26,9 @@ export interface Table {
   columns: Column[]
   /** Columns of each unique index over whole columns, the primary key first. */
   uniques: { name: string; columns: string[] }[]
-  /** Its primary key is made with it: no index that could be dropped. */
-  primary: string[]
 }
 
-export function affinityOf(type: string): Affinity {
+function affinityOf(type: string): Affinity {
   if (/int/i.test(type)) return 'integer'
   if (/char|clob|text/i.test(type)) return 'text'
   if (/blob/i.test(type) || type === '') return 'blob'
@@ -67,7 +65,6 @@ export async function readTable(session: Session, table: string): Promise<Table 
       generated: Number(hidden) > 1,
     })),
     uniques,
-    primary: own,
   }
 }
 
@@ -85,7 +82,7 @@ export async function readSource(
   const columns = session.columns(`select * from ${from} limit 0`).map(({ name, type }): Column => {
     return { column: name, type, affinity: type === '' ? 'any' : affinityOf(type), notNull: false, defaulted: false, generated: false }
   })
-  return { name: table, from, view: true, made: JSON.stringify(columns), columns, uniques: [], primary: [] }
+  return { name: table, from, view: true, made: JSON.stringify(columns), columns, uniques: [] }
 }
 
 export function findColumn({ columns }: Pick<Table, 'columns'>, column: string): Column | undefined {

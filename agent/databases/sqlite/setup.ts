@@ -69,7 +69,7 @@ ${rows[event].map(write).join('\n')}
 end`
 }
 
-export function dropStatements({ resource }: SourceTable): string[] {
+function dropStatements({ resource }: SourceTable): string[] {
   return [
     ...triggerEvents.map((event) => `drop trigger if exists ${triggerName(resource, event)}`),
     `drop table if exists ${queueName(resource)}`,

@@ -88,7 +88,7 @@ export function deliveryFault(item: Item, value: Value): LocalizedText | undefin
 }
 
 /** A part of a name made from any text. */
-export function safeName(text: string): string {
+function safeName(text: string): string {
   return `${text.replaceAll(/[^A-Za-z0-9_]/g, '_').slice(0, 40)}_${createHash('sha256').update(text).digest('hex').slice(0, 8)}`
 }
 
