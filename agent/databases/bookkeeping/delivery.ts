@@ -5,8 +5,8 @@
  *   readers ─► live       shadow ◄─ batches       readers go on seeing the old rows
  *   readers ─► live ◄═ swap ═ shadow              caught up: old rows or new ones, nothing between
  *
- * Where DDL can be undone the live table takes the shadow's rows in one transaction and stays the same table. Elsewhere a shared table takes them
- * so too, and any other is exchanged by renames, which a crash may part: `swapping` is written down before, so that `open` can finish them.
+ * The live table takes the shadow's rows in one transaction and stays the same table, with all that is not delivered: rows, columns, indexes,
+ * triggers, rights. Where DDL cannot be undone it is brought to the new shape before; a swap that was cut short is done again.
  */
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import {
@@ -55,9 +55,6 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
     return this.#working(sink, async () => {
       await this.#engine.makeBooks()
       this.#forget(sink)
-      const unfinished = await this.#routes.read(sink.route, 'shadow')
-      // Also where the configuration or the schema has named another table since.
-      if (unfinished?.swapping) await this.#finishRename({ ...sink, table: unfinished.table ?? sink.table })
       await this.#takeOver(sink)
       const { live, left } = await this.#openLive(sink)
       const shadow = await this.#soundShadow(sink)
@@ -121,10 +118,9 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
   beginShadow(sink: SinkTable): Promise<void> {
     return this.#working(sink, async () => {
       this.#forget(sink)
-      const live = await this.#routes.read(sink.route, 'live')
       await this.#undoable(async () => {
         await this.#engine.drop(this.#engine.partTable(sink, 'shadow'))
-        await this.#engine.makeShadow(sink, live)
+        await this.#engine.makeShadow(sink)
         this.#parts.set(partKey(sink, 'shadow'), { table: await this.#engine.provide(sink, 'shadow'), quarantine: 0 })
       })
       await this.#engine.session.transaction(() => this.#routes.writeFresh(sink, 'shadow'))
@@ -136,17 +132,8 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
       const [live, shadow] = [await this.#routes.read(sink.route, 'live'), await this.#routes.read(sink.route, 'shadow')]
       if (!shadow?.position) throw this.#engine.unfit(sink, { zh: '没有已填充的影子表', en: 'it has no filled shadow to put in its place' })
       this.#forget(sink)
-      if (live && (await this.#takesRows(sink))) return this.#copyRows(sink, live, shadow)
-      const exists = sink.shared && (await this.#engine.exists(sink.table))
-      if (exists && (await this.#engine.holdsOthers(sink))) throw this.#engine.unfit(sink, otherKey(sink))
-      await this.#finishRename(sink)
+      await this.#copyRows(sink, live!, shadow)
     })
-  }
-
-  async #takesRows(sink: SinkTable): Promise<boolean> {
-    const engine = this.#engine
-    if (!engine.renameShadow) return true
-    return sink.shared && (await engine.exists(sink.table)) && engine.hasKey(sink)
   }
 
   /** Readers see the old rows or the new ones: rows and state move in one transaction. Other routes' rows stay as they are. */
@@ -180,13 +167,6 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
     const kept = new Set(sink.columns.map(({ column }) => column.toLowerCase()))
     const ended = Object.entries(live.columns).flatMap(([id, column]) => (kept.has(column.toLowerCase()) ? [] : [{ id, column }]))
     return this.#engine.emptiable(sink, ended, live)
-  }
-
-  async #finishRename(sink: SinkTable): Promise<void> {
-    await this.#routes.markSwapping(sink)
-    await this.#engine.renameShadow!(sink)
-    await this.#engine.session.transaction(() => this.#routes.shadowToLive(sink))
-    await this.#engine.drop(this.#engine.partTable(sink, 'old'))
   }
 
   prepare(sink: SinkTable, change: Change): Prepared {
@@ -275,7 +255,7 @@ function partKey({ route }: SinkTable, part: Part): string {
   return `${part} ${route}`
 }
 
-function plainState({ swapping: _swapping, table: _table, former: _former, ...state }: StoredState): SinkState {
+function plainState({ table: _table, former: _former, ...state }: StoredState): SinkState {
   return state
 }
 

@@ -13,21 +13,15 @@ export async function removeRoute(engine: SinkEngine, routes: RouteBook, route: 
   if (!ending) return null
   if (ending.removal === 'done') return { rows: ending.removed, tables: ending.tables, done: true }
   if (!ending.removal) await engine.session.transaction(() => routes.beginRemoval(route))
-  await dropShadows(engine, routes, ending)
+  await dropShadows(engine, ending)
   const removed = await engine.session.transaction(() => removeChunk(engine, routes, ending))
   const { removed: rows } = (await routes.ending(route))!
   return { rows, tables: ending.tables, done: removed < chunk }
 }
 
-/** Outside of transactions, since DDL may commit. A table that another route fills now keeps what is that one's. */
-async function dropShadows(engine: SinkEngine, routes: RouteBook, ending: Ending): Promise<void> {
-  for (const table of ending.tables) {
-    const shared = (await routes.isTaken(ending, table)) ? [true] : [true, false]
-    const names = shared.flatMap((shared) =>
-      (['shadow', 'old'] as const).map((part) => engine.partTable({ table, route: ending.route, shared }, part)),
-    )
-    for (const name of new Set(names)) await engine.drop(name)
-  }
+/** Outside of transactions, since DDL may commit. */
+async function dropShadows(engine: SinkEngine, { route, tables }: Ending): Promise<void> {
+  for (const name of new Set(tables.map((table) => engine.partTable({ table, route }, 'shadow')))) await engine.drop(name)
 }
 
 /** Up to `chunk` rows in all. A table that another route of this source fills now is left to that one. */

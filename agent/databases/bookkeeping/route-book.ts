@@ -5,8 +5,6 @@ import type { BookDialect, BookSession, Cell } from './session.ts'
 import { join, raw, same, sql, type Sql } from './statement.ts'
 
 export interface StoredState extends SinkState {
-  /** Renames have begun: the shadow is taking the live table's place. */
-  swapping: boolean
   /** As configured. */
   table: string | null
   /** Tables that it filled before. */
@@ -59,7 +57,7 @@ export class RouteBook {
   async read(route: string, part: Part): Promise<StoredState | null> {
     const { positions, quarantine } = this.#n
     const [row] = await this.#session.rows(
-      sql`select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+      sql`select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from ${quarantine} q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from ${positions} p where p.route = ${route} and p.part = ${part}`,
     )
@@ -102,19 +100,14 @@ values (${sink.route}, ${part}, ${sink.schema.version}, ${sink.table}, ${sink.so
     return sql`update ${positions} set ${join(changes, ', ')} where ${ofPart(route, part)} and ${standsAt(from)}`
   }
 
-  /** That a swap by renaming has begun. */
-  async markSwapping({ route }: SinkTable): Promise<void> {
-    await this.#session.run(sql`update ${this.#n.positions} set swapping = ${this.#n.yes} where ${ofPart(route, 'shadow')}`)
-  }
-
   /** The shadow's state takes the live one's place; within a transaction. */
   async shadowToLive({ route }: SinkTable): Promise<void> {
-    const { positions, quarantine, no } = this.#n
+    const { positions, quarantine } = this.#n
     const live = await this.read(route, 'live')
     await this.forget(route, 'live')
     const former = JSON.stringify(live?.former ?? [])
     await this.#session.run(
-      sql`update ${positions} set part = 'live', swapping = ${no}, former = ${former} where ${ofPart(route, 'shadow')}`,
+      sql`update ${positions} set part = 'live', former = ${former} where ${ofPart(route, 'shadow')}`,
     )
     await this.#session.run(sql`update ${quarantine} set part = 'live' where ${ofPart(route, 'shadow')}`)
   }
@@ -220,7 +213,7 @@ function standsAt(from: ChainPosition | null): Sql {
 }
 
 function storedState(row: readonly Cell[]): StoredState {
-  const [epoch, seq, hash, beganEpoch, beganSeq, complete, version, swapping, table, quarantine, items, keys, former, mapping] = row
+  const [epoch, seq, hash, beganEpoch, beganSeq, complete, version, table, quarantine, items, keys, former, mapping] = row
   const columns = columnsOf(items!)
   return {
     position: epoch === null ? null : { epoch: Number(epoch), seq: Number(seq), hash: String(hash) },
@@ -232,7 +225,6 @@ function storedState(row: readonly Cell[]): StoredState {
     keys: keys ? listOf(keys) : undefined,
     // On Oracle an empty text is null.
     mapping: mapping ? String(mapping) : '',
-    swapping: isSet(swapping!),
     table: table ? String(table) : null,
     former: listOf(former!),
     quarantine: Number(quarantine),

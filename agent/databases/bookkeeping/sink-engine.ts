@@ -75,7 +75,7 @@ export interface EndedColumn {
 export interface SinkEngine<Table = unknown, Batch extends PreparedBatch = PreparedBatch> {
   readonly session: BookSession
   readonly dialect: BookDialect
-  /** Whether DDL can be undone with its transaction. Where not, the tables are exchanged by renaming them, and a mark says how far that is. */
+  /** Whether DDL can be undone with its transaction. */
   readonly transactionalDdl: boolean
 
   /** Makes or completes the books' tables. Throws QZ-DB-RIGHTS. */
@@ -83,8 +83,8 @@ export interface SinkEngine<Table = unknown, Batch extends PreparedBatch = Prepa
   /** False where nothing was ever delivered into the database. */
   hasBooks(): Promise<boolean>
 
-  /** Name, as configured or in full, of a part's table; `old`: of the one that was renamed away. */
-  partTable(sink: Pick<SinkTable, 'table' | 'route' | 'shared'>, part: Part | 'old'): string
+  /** Name, as configured or in full, of a part's table. */
+  partTable(sink: Pick<SinkTable, 'table' | 'route'>, part: Part): string
   exists(table: string): Promise<boolean>
   /** Whether delivery has been at work in the table before: then it may be changed as the schema does. */
   wasDelivered(table: string): Promise<boolean>
@@ -97,12 +97,11 @@ export interface SinkEngine<Table = unknown, Batch extends PreparedBatch = Prepa
   drop(table: string): Promise<void>
 
   /** An empty table with the sink's present columns. */
-  makeShadow(sink: SinkTable, live: StoredState | null): Promise<void>
-  /** Whether the live table has the sink's key already. */
-  hasKey(sink: SinkTable): Promise<boolean>
-  /** Whether rows of other sources are in the live table. */
-  holdsOthers(sink: SinkTable): Promise<boolean>
-  /** Brings the live table to the sink, before it takes the shadow's rows. `live`: what it was made for. */
+  makeShadow(sink: SinkTable): Promise<void>
+  /**
+   * Brings the live table to the sink, before it takes the shadow's rows. `live`: what it was made for. Another key needs a table without
+   * rows: this route's go, and rows of others are refused (QZ-SINK-TABLE).
+   */
   followShadow(sink: SinkTable, live: StoredState): Promise<Table>
   /** The live table's rows of this source become the shadow's; of `kept` keys they stay. `emptied` columns become null. */
   replaceRows(
@@ -114,8 +113,6 @@ export interface SinkEngine<Table = unknown, Batch extends PreparedBatch = Prepa
   emptiable(sink: SinkTable, ended: readonly EndedColumn[], live: StoredState): Promise<EndedColumn[]>
   /** What something of the receiver's own needs stays. */
   dropColumns(sink: SinkTable, columns: readonly string[]): Promise<void>
-  /** The shadow gets the live table's name; again after a crash. Only where DDL cannot be undone. */
-  renameShadow?(sink: SinkTable): Promise<void>
 
   /** Without the database. */
   prepare(sink: SinkTable, change: Change): Batch

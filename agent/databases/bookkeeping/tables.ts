@@ -3,8 +3,7 @@ import type { BookColumn, BookDialect, BookTable, ColumnKind } from './session.t
 
 /**
  * A route has a `live` part and, while it is filled anew, a `shadow`. `items` holds the local column of each item by its id, `key_items` the
- * items of the key, `mapping` what the mappings say; `former` the tables that it filled before; `removal`: null, `begun`, `done`; `swapping`
- * says that renames have begun which must be finished. Long texts stand last: some drivers want them so.
+ * items of the key, `mapping` what the mappings say; `former` the tables that it filled before; `removal`: null, `begun`, `done`. Long texts stand last: some drivers want them so.
  */
 export function positionTable({ positions, source, resource, at }: BookDialect): BookTable {
   return {
@@ -18,7 +17,6 @@ export function positionTable({ positions, source, resource, at }: BookDialect):
       { name: 'began_epoch', kind: 'integer' },
       { name: 'began_seq', kind: 'integer' },
       { name: 'complete', kind: 'flag', zero: true },
-      { name: 'swapping', kind: 'flag', zero: true },
       { name: 'schema_version', kind: 'integer', notNull: true },
       { name: at, kind: 'time' },
       { name: 'table_name', kind: { text: 260 } },

@@ -11,9 +11,9 @@ import { readTable, unfit } from './catalog.ts'
 import { errorNumber, isContention, isMissing, type Session } from './connection.ts'
 import { MysqlReading } from './reading.ts'
 import { shapeOf } from './schema-drift.ts'
-import { dropColumns, holdsOthers, makeShadow, partTable, renameShadow, replaceRows } from './shadow.ts'
-import { followItems, followSchema, keyOf, provideTable, wasDelivered } from './shape.ts'
-import { deliveryFault, quoteTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
+import { dropColumns, followShadow, partTable, replaceRows } from './shadow.ts'
+import { followSchema, provideTable, wasDelivered } from './shape.ts'
+import { deliveredTable, deliveryFault, quoteTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
 import { MysqlWriter, Stages } from './writing.ts'
 
 export class MysqlSinks implements SinkEngine<ApplyTable> {
@@ -37,7 +37,7 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
     return hasBooks(this.#session)
   }
 
-  partTable(sink: Pick<SinkTable, 'table' | 'route' | 'shared'>, part: Part | 'old'): string {
+  partTable(sink: Pick<SinkTable, 'table' | 'route'>, part: Part): string {
     return partTable(this.#session, sink, part)
   }
 
@@ -66,21 +66,12 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
     await this.#session.run(`drop table if exists ${quoteTable(table)}`)
   }
 
-  async makeShadow(sink: SinkTable, live: StoredState | null): Promise<void> {
-    await makeShadow(this.#session, sink, live)
+  async makeShadow(sink: SinkTable): Promise<void> {
+    await this.#session.run(deliveredTable({ ...sink, table: this.partTable(sink, 'shadow') }, this.#session.server))
   }
 
-  async hasKey(sink: SinkTable): Promise<boolean> {
-    const live = await readTable(this.#session, sink.table)
-    return live !== undefined && keyOf(sink, live) !== undefined
-  }
-
-  holdsOthers(sink: SinkTable): Promise<boolean> {
-    return holdsOthers(this.#session, sink)
-  }
-
-  async followShadow(sink: SinkTable): Promise<ApplyTable> {
-    await followItems(this.#session, sink, sink.table)
+  async followShadow(sink: SinkTable, live: StoredState): Promise<ApplyTable> {
+    await followShadow(this.#session, sink, live)
     return this.provide(sink, 'live')
   }
 
@@ -88,18 +79,17 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
     await replaceRows(this.#session, sink, table, quoteTable(this.partTable(sink, 'shadow')), shadow)
   }
 
-  async emptiable(sink: SinkTable, ended: readonly EndedColumn[]): Promise<EndedColumn[]> {
+  /** Columns of a former key lose their NOT NULL with it. */
+  async emptiable(sink: SinkTable, ended: readonly EndedColumn[], { keys }: StoredState): Promise<EndedColumn[]> {
     const live = await readTable(this.#session, sink.table)
-    const there = new Set(live?.columns.map(({ column }) => column.toLowerCase()))
-    return ended.filter(({ column }) => there.has(column.toLowerCase()))
+    return ended.filter(({ id, column }) => {
+      const there = live?.columns.find((one) => one.column.toLowerCase() === column.toLowerCase())
+      return there && (there.nullable || keys?.includes(id))
+    })
   }
 
   dropColumns(sink: SinkTable, columns: readonly string[]): Promise<void> {
     return dropColumns(this.#session, sink, columns)
-  }
-
-  renameShadow(sink: SinkTable): Promise<void> {
-    return renameShadow(this.#session, sink)
   }
 
   /** Other texts the server checks itself. */

@@ -1,15 +1,14 @@
-/** The shadow of a delivered table: how it is made, and how its rows or the table itself take the live one's place. */
+/** How a live table takes its shadow's rows. */
 import { positionNumber, type ChainPosition } from '../../../protocol/position.ts'
 import type { Part, Row, SinkTable } from '../../database.ts'
+import { otherKey } from '../bookkeeping/delivery.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
-import { place, readTable, type CatalogTable } from './catalog.ts'
-import type { Session } from './connection.ts'
+import { place, readTable, unfit } from './catalog.ts'
+import { errorNumber, type Session } from './connection.ts'
 import { safeName } from './names.ts'
-import { exchangeKey, keyOf } from './shape.ts'
+import { alter, exchangeKey, followItems, keyOf } from './shape.ts'
 import {
   addedColumns,
-  columnDefinitions,
-  deliveredTable,
   keyColumns,
   names,
   quoteName,
@@ -20,63 +19,25 @@ import {
 } from './sql.ts'
 import { keysCondition } from './writing.ts'
 
-/** The table of a part, as configured or its shadow beside it: of a shared table each route has its own. */
-export function partTable(session: Session, sink: Pick<SinkTable, 'table' | 'route' | 'shared'>, part: Part | 'old'): string {
-  if (part === 'live') return sink.table
-  const { database, name } = place(session, sink.table)
-  return `${database}.${safeName(`qz_${part}_${name.toLowerCase()}${sink.shared ? `_${sink.route}` : ''}`, 64)}`
+/** The table of a part, as configured or its shadow in the same database: each route has its own. */
+export function partTable(session: Session, sink: Pick<SinkTable, 'table' | 'route'>, part: Part): string {
+  return part === 'live' ? sink.table : `${place(session, sink.table).database}.qz_shadow_${safeName(sink.route, 54)}`
 }
 
-/**
- * An empty table with the sink's present columns. One that will be renamed into the live table's place keeps that one's indexes and the
- * receiver's own columns; of a shared table it holds nothing but this route's rows, which are copied.
- */
-export async function makeShadow(session: Session, sink: SinkTable, state: StoredState | null): Promise<void> {
-  const shadow = partTable(session, sink, 'shadow')
-  const live = await readTable(session, sink.table)
-  if (!live || (sink.shared && keyOf(sink, live))) {
-    await session.run(deliveredTable({ ...sink, table: shadow }, session.server))
-    return
-  }
-  const changes = changesOf(session, sink, live, state)
-  await session.run(`create table ${quoteTable(shadow)} like ${quoteTable(sink.table)}`)
-  if (changes.length > 0) await session.run(`alter table ${quoteTable(shadow)} ${changes.join(', ')}`)
+/** See `SinkEngine.followShadow`. DDL commits: where the key changes, readers find no rows until the shadow's are there. */
+export async function followShadow(session: Session, sink: SinkTable, { keys, columns }: StoredState): Promise<void> {
+  await followItems(session, sink, sink.table)
+  const live = (await readTable(session, sink.table))!
+  if (keyOf(sink, live)) return
+  if (await holdsOthers(session, sink)) throw unfit(sink, otherKey(sink))
+  await session.run(`delete from ${quoteTable(sink.table)}`)
+  const former = keys?.flatMap((id) => columns[id] ?? []) ?? live.uniques[0]?.columns ?? []
+  await alter(session, sink, sink.table, exchangeKey(session, sink, live, former))
 }
 
-function changesOf(session: Session, sink: SinkTable, live: CatalogTable, state: StoredState | null): string[] {
-  const there = (column: string) => live.columns.some(({ column: name }) => name.toLowerCase() === column.toLowerCase())
-  const definitions = columnDefinitions(sink.columns, session.server)
-  const key = keyOf(sink, live)
-  const former = (state?.keys ?? []).flatMap((id) => state?.columns[id] ?? [])
-  const kept = new Set(sink.columns.map(({ column }) => column.toLowerCase()))
-  const ended = Object.values(state?.columns ?? {}).filter((column) => !kept.has(column.toLowerCase()) && there(column))
-  return [
-    ...sink.columns.flatMap(({ item, column }, i) => {
-      if (!there(column)) return [`add column ${definitions[i]!}`]
-      return item.key ? [] : [`modify column ${definitions[i]!}`]
-    }),
-    ...(key ? [] : exchangeKey(session, sink, live, former).filter((change) => !addedAlready(change, sink, there))),
-    ...ended.map((column) => `drop column ${quoteName(column)}`),
-  ]
-}
-
-/** A key column that is new is added with its definition and needs no other. */
-function addedAlready(change: string, sink: SinkTable, there: (column: string) => boolean): boolean {
-  return sink.columns.some(({ column }) => !there(column) && change.startsWith(`modify column ${quoteName(column)} `))
-}
-
-export async function holdsOthers(session: Session, sink: SinkTable): Promise<boolean> {
+async function holdsOthers(session: Session, sink: SinkTable): Promise<boolean> {
   const where = `not (${sourceColumn} <=> ${quoteText(sink.source)})`
   return (await session.rows(`select 1 from ${quoteTable(sink.table)} where ${where} limit 1`)).length > 0
-}
-
-/** Both names change at once; whether the shadow is still there tells whether that has been done. */
-export async function renameShadow(session: Session, sink: SinkTable): Promise<void> {
-  const [shadow, old] = [partTable(session, sink, 'shadow'), partTable(session, sink, 'old')]
-  if (!(await readTable(session, shadow))) return
-  await session.run(`drop table if exists ${quoteTable(old)}`)
-  const live = (await readTable(session, sink.table)) ? `${quoteTable(sink.table)} to ${quoteTable(old)}, ` : ''
-  await session.run(`rename table ${live}${quoteTable(shadow)} to ${quoteTable(sink.table)}`)
 }
 
 /** This route's rows that the shadow does not hold go, quarantined keys excepted; its rows are written. */
@@ -110,6 +71,20 @@ function copyStatement(sink: SinkTable, live: ApplyTable, shadow: string, emptie
     on duplicate key update ${[...changed, ...emptied.map((column) => `${quoteName(column)} = null`)].join(', ')}`
 }
 
+/** See `SinkEngine.dropColumns`: one that an index, a view, a trigger or an expression of the receiver's own has in it stays, empty. */
 export async function dropColumns(session: Session, sink: SinkTable, columns: readonly string[]): Promise<void> {
-  await session.run(`alter table ${quoteTable(sink.table)} ${columns.map((column) => `drop column ${quoteName(column)}`).join(', ')}`)
+  const { database, name } = place(session, sink.table)
+  const of = `table_schema = ${quoteText(database)} and table_name = ${quoteText(name)}`
+  for (const column of columns) {
+    const inText = (text: string) => `locate(${quoteText(column)}, ${text}) > 0`
+    const used = `select 1 from information_schema.statistics where ${of} and column_name = ${quoteText(column)}
+union all select 1 from information_schema.views where locate(${quoteText(quoteName(name))}, view_definition) > 0 and ${inText('view_definition')}
+union all select 1 from information_schema.triggers where ${inText('action_statement')} and locate(${quoteText(name)}, concat(event_object_table, action_statement)) > 0`
+    if ((await session.rows(used)).length > 0) continue
+    try {
+      await session.run(`alter table ${quoteTable(sink.table)} drop column ${quoteName(column)}`)
+    } catch (error) {
+      if (errorNumber(error) === undefined) throw error
+    }
+  }
 }

@@ -30,7 +30,7 @@ export function wasDelivered({ columns }: CatalogTable): boolean {
 }
 
 /** Statements that the receiver's own constraints or rows may forbid: then the table is refused and says why. */
-async function alter(session: Session, sink: SinkTable, table: string, changes: readonly string[]): Promise<void> {
+export async function alter(session: Session, sink: SinkTable, table: string, changes: readonly string[]): Promise<void> {
   if (changes.length === 0) return
   try {
     await session.run(`alter table ${quoteTable(table)} ${changes.join(', ')}`)
@@ -93,14 +93,25 @@ export function exchangeKey(session: Session, sink: SinkTable, catalog: CatalogT
   })
   const definitions = columnDefinitions(sink.columns, session.server)
   const keys = sink.columns.flatMap(({ item }, i) => (item.key ? [`modify column ${definitions[i]!}`] : []))
+  const wantedKeys = keyNames(sink)
+  // A column of the former key must not be null, but is no longer delivered, or may be without a value.
+  const freed = [...before].flatMap((column) => {
+    const there = wantedKeys.includes(column) ? undefined : find(catalog, column)
+    return there ? [`modify column ${quoteName(there.column)} ${nullableType(there)}`] : []
+  })
   const kept = catalog.uniques.some((unique) => unique.name === 'PRIMARY' && !gone.includes(unique))
   const wanted = deliveredKey(sink.columns, sink.shared)
   return [
     ...gone.map(({ name }) => (name === 'PRIMARY' ? 'drop primary key' : `drop index ${quoteName(name)}`)),
     ...(sink.shared ? [`modify column ${quoteName(sourceColumn)} ${keySource}`] : []),
+    ...freed,
     ...keys,
     `add ${kept ? wanted.replace('primary key', 'unique key') : wanted}`,
   ]
+}
+
+function nullableType({ fullType, charset, collation }: CatalogColumn): string {
+  return `${fullType}${charset === undefined ? '' : ` character set ${charset} collate ${collation}`} null`
 }
 
 async function addMissingColumns(session: Session, sink: SinkTable, { columns }: CatalogTable, table: string): Promise<void> {
@@ -131,7 +142,7 @@ function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string): Ap
     })
   const columns = sink.columns.map((mapped) => {
     const { item, column } = mapped
-    const there = catalog.columns.find(({ column: name }) => name.toLowerCase() === column.toLowerCase())
+    const there = find(catalog, column)
     if (!there) throw unfit(sink, { zh: `缺少列 ${column}`, en: `column ${column} is missing` })
     if (!holds(there, item))
       throw unfit(sink, {

@@ -11,10 +11,10 @@ import type { Session } from './connection.ts'
 import { errorNumber, isContention, isMissing } from './errors.ts'
 import { OracleReading } from './reading.ts'
 import { ShapeReader } from './schema-drift.ts'
-import { dropColumns, dropTable, holdsOthers, makeShadow, partTable, renameShadow, replaceRows } from './shadow.ts'
-import { followItems, followSchema, keyOf, provideTable, wasDelivered } from './shape.ts'
+import { dropColumns, dropTable, followShadow, partTable, replaceRows } from './shadow.ts'
+import { followSchema, provideTable, wasDelivered } from './shape.ts'
 import type { ApplyTable } from './sql-rows.ts'
-import { quoteName, sourceColumn } from './sql.ts'
+import { deliveredTable, quoteName, sourceColumn } from './sql.ts'
 import { OracleWriter, prepareRows } from './writing.ts'
 
 /** What the table itself forbids: 932 types that do not go together, 1720 a view, and their kin; 1031 has a code already. */
@@ -42,7 +42,7 @@ export class OracleSinks implements SinkEngine<ApplyTable> {
     return hasBooks(this.#session)
   }
 
-  partTable(sink: Pick<SinkTable, 'table' | 'route' | 'shared'>, part: Part | 'old'): string {
+  partTable(sink: Pick<SinkTable, 'table' | 'route'>, part: Part): string {
     return partTable(this.#session, sink, part)
   }
 
@@ -71,21 +71,13 @@ export class OracleSinks implements SinkEngine<ApplyTable> {
     return dropTable(this.#session, table)
   }
 
-  makeShadow(sink: SinkTable, live: StoredState | null): Promise<void> {
-    return makeShadow(this.#session, sink, live)
+  async makeShadow(sink: SinkTable): Promise<void> {
+    const table = this.partTable(sink, 'shadow')
+    for (const statement of deliveredTable({ ...sink, table }, this.#session.server)) await this.#session.run(statement)
   }
 
-  async hasKey(sink: SinkTable): Promise<boolean> {
-    const live = await readTable(this.#session, sink.table)
-    return live !== undefined && keyOf(sink, live) !== undefined
-  }
-
-  holdsOthers(sink: SinkTable): Promise<boolean> {
-    return holdsOthers(this.#session, sink)
-  }
-
-  async followShadow(sink: SinkTable): Promise<ApplyTable> {
-    await followItems(this.#session, sink, sink.table)
+  async followShadow(sink: SinkTable, live: StoredState): Promise<ApplyTable> {
+    await followShadow(this.#session, sink, live)
     return this.provide(sink, 'live')
   }
 
@@ -94,21 +86,17 @@ export class OracleSinks implements SinkEngine<ApplyTable> {
     await replaceRows(this.#session, sink, { live, shadow }, change)
   }
 
-  /** Under the names that the dictionary has. */
-  async emptiable(sink: SinkTable, ended: readonly EndedColumn[]): Promise<EndedColumn[]> {
+  /** Under the names that the dictionary has. Columns of a former key lose their NOT NULL with it. */
+  async emptiable(sink: SinkTable, ended: readonly EndedColumn[], { keys }: StoredState): Promise<EndedColumn[]> {
     const live = await readTable(this.#session, sink.table)
     return ended.flatMap(({ id, column }) => {
       const there = live && findColumn(live, column)
-      return there?.nullable ? [{ id, column: there.column }] : []
+      return there && (there.nullable || keys?.includes(id)) ? [{ id, column: there.column }] : []
     })
   }
 
   dropColumns(sink: SinkTable, columns: readonly string[]): Promise<void> {
     return dropColumns(this.#session, sink, columns)
-  }
-
-  renameShadow(sink: SinkTable): Promise<void> {
-    return renameShadow(this.#session, sink)
   }
 
   prepare(sink: SinkTable, change: Change): PreparedBatch {

@@ -150,6 +150,7 @@ export function exchangeKey(sink: SinkTable, catalog: CatalogTable, former: read
   const columns = keyColumns(sink.columns).map(({ column }) => findColumn(catalog, column)?.column ?? madeName(column))
   const all = sink.shared ? [sourceColumn, ...columns] : columns
   const nullable = all.filter((name) => findColumn(catalog, name)?.nullable !== false)
+  const freed = before.flatMap((name) => findColumn(catalog, name) ?? []).filter((one) => !one.nullable && !all.includes(one.column))
   const kept = catalog.keys.some((key) => key.primary && !gone.includes(key))
   return [
     ...gone.map(({ constraint, primary, index, columns: held }) =>
@@ -157,6 +158,7 @@ export function exchangeKey(sink: SinkTable, catalog: CatalogTable, former: read
         ? `drop index ${quoteName(catalog.owner)}.${quoteName(index)}`
         : `alter table ${catalog.name} drop ${primary ? 'primary key' : `unique (${names(held)})`} cascade drop index`,
     ),
+    ...freed.map(({ column }) => `alter table ${catalog.name} modify (${quoteName(column)} null)`),
     ...nullable.map((name) => `alter table ${catalog.name} modify (${quoteName(name)} not null)`),
     `alter table ${catalog.name} add ${kept ? 'unique' : 'primary key'} (${names(all)})`,
   ]

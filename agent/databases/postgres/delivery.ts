@@ -37,7 +37,7 @@ export class PostgresSinks implements SinkEngine<ApplyTable, CopyBatch> {
     return hasBooks(this.#connection)
   }
 
-  partTable({ table, route }: Pick<SinkTable, 'table' | 'route'>, part: Part | 'old'): string {
+  partTable({ table, route }: Pick<SinkTable, 'table' | 'route'>, part: Part): string {
     return part === 'live' ? table : shadowTable(route)
   }
 
@@ -71,12 +71,7 @@ export class PostgresSinks implements SinkEngine<ApplyTable, CopyBatch> {
     for (const statement of deliveredTable({ ...sink, table })) await this.#connection.query(statement)
   }
 
-  async hasKey(sink: SinkTable): Promise<boolean> {
-    const live = await findTable(this.#connection, sink.table)
-    return live !== undefined && keyOf(sink, live) !== undefined
-  }
-
-  async holdsOthers(sink: SinkTable): Promise<boolean> {
+  async #holdsOthers(sink: SinkTable): Promise<boolean> {
     const others = `select exists (select from ${quoteTable(sink.table)} where ${sourceColumn} is distinct from $1)`
     const [row] = await this.#connection.query(others, [sink.source])
     return row![0] === 't'
@@ -84,7 +79,7 @@ export class PostgresSinks implements SinkEngine<ApplyTable, CopyBatch> {
 
   /** Where columns are added, lengthened or dropped, readers wait for the end of the transaction. */
   async followShadow(sink: SinkTable, live: StoredState): Promise<ApplyTable> {
-    return followShadow(this.#connection, sink, live, () => this.holdsOthers(sink))
+    return followShadow(this.#connection, sink, live, () => this.#holdsOthers(sink))
   }
 
   replaceRows(sink: SinkTable, table: ApplyTable, shadow: Parameters<SinkEngine['replaceRows']>[2]): Promise<void> {

@@ -42,7 +42,7 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
     return hasBooks(this.#session)
   }
 
-  partTable({ table, route }: Pick<SinkTable, 'table' | 'route'>, part: Part | 'old'): string {
+  partTable({ table, route }: Pick<SinkTable, 'table' | 'route'>, part: Part): string {
     return part === 'live' ? table : `qz_shadow_${createHash('sha256').update(route).digest('hex').slice(0, 16)}`
   }
 
@@ -130,11 +130,7 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
     for (const statement of deliveredTable(sink, this.partTable(sink, 'shadow'))) await this.#session.run(statement)
   }
 
-  async hasKey(sink: SinkTable): Promise<boolean> {
-    return keyOf(sink, await this.#need(sink, sink.table)) !== undefined
-  }
-
-  async holdsOthers(sink: SinkTable): Promise<boolean> {
+  async #holdsOthers(sink: SinkTable): Promise<boolean> {
     const sql = `select 1 from ${quoteName(sink.table)} where ${sourceColumn} is not ? limit 1`
     return (await this.#session.rows(sql, [sink.source])).length > 0
   }
@@ -144,7 +140,7 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
     await this.#addMissing(sink, sink.table)
     const table = await this.#need(sink, sink.table)
     if (!keyOf(sink, table)) {
-      if (await this.holdsOthers(sink)) throw unfit(sink, otherKey(sink))
+      if (await this.#holdsOthers(sink)) throw unfit(sink, otherKey(sink))
       await this.#session.run(`delete from ${quoteName(table.name)}`)
       const former = keys?.flatMap((id) => columns[id] ?? []) ?? table.uniques[0]?.columns ?? []
       await this.#exchangeKey(sink, table, former)

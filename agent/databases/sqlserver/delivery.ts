@@ -12,7 +12,7 @@ import { databaseError, isContention, isMissing } from './errors.ts'
 import { shadowTable } from './names.ts'
 import { ServerReading } from './reading.ts'
 import { shapeOf } from './schema-drift.ts'
-import { followShadow, holdsOthers, replaceRows } from './shadow.ts'
+import { followShadow, replaceRows } from './shadow.ts'
 import { dropColumns, followSchema, keyOf, provideTable, wasDelivered } from './shape.ts'
 import { deliveredTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
 import { prepareRows, ServerWriter } from './writing.ts'
@@ -36,7 +36,7 @@ export class ServerSinks implements SinkEngine<ApplyTable> {
     return hasBooks(this.#session)
   }
 
-  partTable({ table, route }: Pick<SinkTable, 'table' | 'route'>, part: Part | 'old'): string {
+  partTable({ table, route }: Pick<SinkTable, 'table' | 'route'>, part: Part): string {
     return part === 'live' ? table : shadowTable(route)
   }
 
@@ -70,15 +70,6 @@ export class ServerSinks implements SinkEngine<ApplyTable> {
   async makeShadow(sink: SinkTable): Promise<void> {
     const [make] = deliveredTable({ ...sink, table: this.partTable(sink, 'shadow') })
     await this.#session.query(make!)
-  }
-
-  async hasKey(sink: SinkTable): Promise<boolean> {
-    const live = await readTable(this.#session, sink.table)
-    return live !== undefined && keyOf(sink, live) !== undefined
-  }
-
-  holdsOthers(sink: SinkTable): Promise<boolean> {
-    return holdsOthers(this.#session, sink, this.#session.qualify(sink.table))
   }
 
   followShadow(sink: SinkTable, live: StoredState): Promise<ApplyTable> {

@@ -10,7 +10,7 @@ import { addMissing, checkTable, exchangeKey, followItems, keyOf } from './shape
 import { removeOthers, sourceColumn, takeShadow, type ApplyTable } from './sql.ts'
 import { keysFrom } from './writing.ts'
 
-export async function holdsOthers(session: Session, { source }: SinkTable, table: string): Promise<boolean> {
+async function holdsOthers(session: Session, { source }: SinkTable, table: string): Promise<boolean> {
   const others = `select top (1) 1 from ${table} where ${sourceColumn} is null or ${sourceColumn} <> @source`
   return (await session.query(others, { source })).length > 0
 }

@@ -10,6 +10,7 @@ import { captureConformance } from './capture.ts'
 import { deliveryConformance } from './delivery.ts'
 import { describeConformance } from './describe.ts'
 import { lookUpConformance } from './look-up.ts'
+import { ownConformance } from './receivers-own.ts'
 import { quarantineConformance } from './quarantine.ts'
 import { readingConformance } from './reading.ts'
 import { refusalConformance } from './refusals.ts'
@@ -101,6 +102,7 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   valueConformance(t, engine, freshDatabase)
   deliveryConformance(t, engine, freshDatabase)
   alteredConformance(t, engine, freshDatabase)
+  ownConformance(t, engine, freshDatabase)
   quarantineConformance(t, engine, freshDatabase)
   refusalConformance(t, engine, freshDatabase)
   routeConformance(t, engine, freshDatabase)

@@ -345,26 +345,6 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
     t.same(await test.query(`select count(*), max(length(name)) from delivered`), [['299', '6']])
   })
 
-  t.test('a crash between the steps of a swap is finished when the sink is opened', async (t) => {
-    const sink = sinkOf(licence)
-    const { test, delivery } = await openSinks(t, mariadb, freshDatabase, [sink])
-    const one = (name: string) => ({ from: null, to: at(1), rows: 1, columns: [['a'], [name], [null]] })
-    for (const step of ['written down', 'renamed']) {
-      await test.query('drop table if exists delivered')
-      await delivery.open(sink)
-      await delivery.apply(sink, 'live', delivery.prepare(sink, one('old')))
-      await delivery.beginShadow(sink)
-      await delivery.apply(sink, 'shadow', delivery.prepare(sink, one('new')))
-      await test.query(`update qz_route_position set swapping = 1 where part = 'shadow'`)
-      if (step === 'renamed') await test.query('rename table delivered to qz_old_delivered, qz_shadow_delivered to delivered')
-      const { live, shadow } = await delivery.open(sink)
-      t.match(live, { position: at(1) }, step)
-      t.equal(shadow, null)
-      t.same(await test.query('select name from delivered'), [['new']], step)
-      t.same(await test.query(`show tables like 'qz\\_old%'`), [], step)
-    }
-  })
-
   t.test('the running agent needs no more rights than set-up grants', async (t) => {
     const opened = await openDatabase(t, mariadb, freshDatabase)
     const { test, database } = opened

@@ -126,26 +126,6 @@ function onlyOracle(t: Test, server: OracleServer): void {
     await t.rejects(reading.checkTable(sourceOf(schema, { table: 'plain', capture: 'tracking' })), { code: 'QZ-SOURCE-TABLE' })
   })
 
-  t.test('a swap that a crash parted is finished when the sink is opened', async (t) => {
-    const sink = sinkOf(licence)
-    const { test, delivery } = await openSinks(t, engine, fresh, [sink])
-    const one = (name: string) => ({ from: null, to: at(1), rows: 1, columns: [['a'], [name], [null]] })
-    for (const step of ['written down', 'renamed away', 'renamed']) {
-      await test.query("begin execute immediate 'drop table delivered purge'; exception when others then null; end;").catch(() => {})
-      await delivery.open(sink)
-      await delivery.apply(sink, 'live', delivery.prepare(sink, one('old')))
-      await delivery.beginShadow(sink)
-      await delivery.apply(sink, 'shadow', delivery.prepare(sink, one('new')))
-      await test.query(`update qz_route_position set swapping = 1 where part = 'shadow'`)
-      if (step !== 'written down') await test.query('alter table delivered rename to qz_old_delivered')
-      if (step === 'renamed') await test.query('alter table qz_shadow_delivered rename to delivered')
-      const { live, shadow } = await delivery.open(sink)
-      t.match(live, { position: at(1) }, step)
-      t.equal(shadow, null)
-      t.same(await test.query('select name from delivered'), [['new']], step)
-    }
-  })
-
   t.test('the running agent needs no right on the table but SELECT, and nothing of ours lies elsewhere', async (t) => {
     const owner = await openDatabase(t, engine, fresh)
     const runtime = await openDatabase(t, engine, fresh)

@@ -306,7 +306,7 @@ const deliveredColumns: RawValue[][] = [
 ]
 const remembers = (part: string, quarantine = 0): Answer => [
   /from qianzhi\.route_position p where/,
-  [['1', '1', at(1).hash, null, null, 1, '1', 0, part, quarantine, '{"id":"id","name":"name","amount":"amount"}', '["id"]', '[]', '']],
+  [['1', '1', at(1).hash, null, null, 1, '1', part, quarantine, '{"id":"id","name":"name","amount":"amount"}', '["id"]', '[]', '']],
 ]
 
 const deliveryOf = (session: OwnSession) => new TableDelivery(new ServerSinks(session), () => session.close())

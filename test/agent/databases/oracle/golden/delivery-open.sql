@@ -10,12 +10,6 @@ select table_name from all_tables where owner = :1 and table_name in (:2, :3, :4
 -- :3 VARCHAR "QZ_QUARANTINE"
 -- :4 VARCHAR "QZ_ROUTE_POSITION"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
-from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
--- :1 VARCHAR "route-1"
--- :2 VARCHAR "shadow"
-
 select route, removal from "QZ"."QZ_ROUTE_POSITION" where part = 'live' and route <> :1 and table_name = :2
 and source_code = :3 and resource_code = :4 and (removal is null or removal <> 'done');
 -- :1 VARCHAR "route-1"
@@ -23,7 +17,7 @@ and source_code = :3 and resource_code = :4 and (removal is null or removal <> '
 -- :3 VARCHAR "scjg"
 -- :4 VARCHAR "scjg.licence"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
@@ -79,13 +73,13 @@ values (:1, :2, :3, :4, :5, :6, sys_extract_utc(systimestamp),
 
 -- commit
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"

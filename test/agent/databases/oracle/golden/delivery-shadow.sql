@@ -1,12 +1,7 @@
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
-from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
--- :1 VARCHAR "route-1"
--- :2 VARCHAR "live"
+drop table "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7" purge;
 
-drop table "QZ"."QZ_SHADOW_DELIVERED" purge;
-
-create table "QZ"."QZ_SHADOW_DELIVERED" (
+begin
+  execute immediate 'create table "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7" (
   "ID" varchar2(60 char) not null,
   "SEEN" timestamp(6) with local time zone not null,
   "SHORT" varchar2(12 char),
@@ -24,41 +19,44 @@ create table "QZ"."QZ_SHADOW_DELIVERED" (
   "QZ_POSITION" number(19),
   "QZ_RECEIVED_AT" timestamp(6) with time zone,
   primary key ("ID", "SEEN")
-);
+)';
+exception when others then
+  if sqlcode <> -955 then raise; end if;
+end;;
 
-comment on table "QZ"."QZ_SHADOW_DELIVERED" is '食品经营许可证';
+comment on table "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7" is '食品经营许可证';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."ID" is '信息项''id';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."ID" is '信息项''id';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."SEEN" is '信息项''seen';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."SEEN" is '信息项''seen';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."SHORT" is '信息项''short';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."SHORT" is '信息项''short';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."LONG" is '信息项''long';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."LONG" is '信息项''long';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."NUMBER" is '信息项''number';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."NUMBER" is '信息项''number';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."EXACT" is '信息项''exact';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."EXACT" is '信息项''exact';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."FLAG" is '信息项''flag';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."FLAG" is '信息项''flag';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."DAY" is '信息项''day';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."DAY" is '信息项''day';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."MOMENT" is '信息项''moment';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."MOMENT" is '信息项''moment';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."INSTANT" is '信息项''instant';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."INSTANT" is '信息项''instant';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."CLOCK" is '信息项''clock';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."CLOCK" is '信息项''clock';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."BYTES" is '信息项''bytes';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."BYTES" is '信息项''bytes';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."DOC" is '信息项''doc';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."DOC" is '信息项''doc';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."QZ_SOURCE" is '数据来源机关';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."QZ_SOURCE" is '数据来源机关';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."QZ_POSITION" is '交换批次位置';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."QZ_POSITION" is '交换批次位置';
 
-comment on column "QZ"."QZ_SHADOW_DELIVERED"."QZ_RECEIVED_AT" is '接收时间';
+comment on column "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7"."QZ_RECEIVED_AT" is '接收时间';
 
 delete from "QZ"."QZ_ROUTE_POSITION" where route = :1 and part = :2;
 -- :1 VARCHAR "route-1"

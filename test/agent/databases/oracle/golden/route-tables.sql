@@ -8,7 +8,6 @@ begin
   began_epoch number(19) null,
   began_seq number(19) null,
   complete number(1) default 0 not null,
-  swapping number(1) default 0 not null,
   schema_version number(19) not null,
   written_at timestamp(6) null,
   table_name varchar2(260 char) null,

@@ -1,19 +1,13 @@
 select object_id(N'qianzhi.route_position', N'U'), object_id(N'qianzhi.quarantine', N'U')
 
 -- next batch
--- {"p1":"route-1","p2":"shadow"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
-  (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
-from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
-
--- next batch
 -- {"p1":"route-1","p2":"delivered","p3":"scjg","p4":"scjg.licence"}
 select route, removal from qianzhi.route_position where part = 'live' and route <> convert(varchar(128), @p1) and table_name = convert(varchar(128), @p2)
 and source = convert(varchar(128), @p3) and resource = convert(varchar(128), @p4) and (removal is null or removal <> 'done')
 
 -- next batch
 -- {"p1":"route-1","p2":"live"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
 
@@ -111,13 +105,13 @@ commit transaction
 
 -- next batch
 -- {"p1":"route-1","p2":"live"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
 
 -- next batch
 -- {"p1":"route-1","p2":"shadow"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
 

@@ -1,9 +1,3 @@
--- {"p1":"route-1","p2":"live"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
-  (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
-from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
-
--- next batch
 begin transaction
 
 -- next batch
@@ -90,13 +84,13 @@ commit transaction
 
 -- next batch
 -- {"p1":"route-1","p2":"live"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
 
 -- next batch
 -- {"p1":"route-1","p2":"shadow"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
 
@@ -202,7 +196,7 @@ where not exists (select 1 from [dbo].[licence] t where t.[id] = s.[id] collate 
 
 -- next batch
 -- {"p1":"route-1","p2":"live"}
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.swapping, p.table_name,
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from qianzhi.quarantine q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
 from qianzhi.route_position p where p.route = convert(varchar(128), @p1) and p.part = convert(varchar(128), @p2)
 
@@ -218,7 +212,7 @@ select @@rowcount
 
 -- next batch
 -- {"p1":"[]","p2":"route-1","p3":"shadow"}
-update qianzhi.route_position set part = 'live', swapping = 0, former = convert(varchar(128), @p1) where route = convert(varchar(128), @p2) and part = convert(varchar(128), @p3);
+update qianzhi.route_position set part = 'live', former = convert(varchar(128), @p1) where route = convert(varchar(128), @p2) and part = convert(varchar(128), @p3);
 select @@rowcount
 
 -- next batch

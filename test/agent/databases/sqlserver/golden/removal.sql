@@ -35,11 +35,6 @@ select @@rowcount
 commit transaction
 
 -- next batch
--- {"p1":"route-1","p2":"delivered","p3":"scjg"}
-select 1 from qianzhi.route_position where part = 'live' and route <> convert(varchar(128), @p1) and table_name = convert(varchar(128), @p2)
-and source = convert(varchar(128), @p3) and removal is null
-
--- next batch
 if object_id(N'qianzhi.shadow_route_1_84fa41f7', N'U') is not null drop table qianzhi.shadow_route_1_84fa41f7
 
 -- next batch
