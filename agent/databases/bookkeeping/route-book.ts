@@ -106,9 +106,7 @@ values (${sink.route}, ${part}, ${sink.schema.version}, ${sink.table}, ${sink.so
     const live = await this.read(route, 'live')
     await this.forget(route, 'live')
     const former = JSON.stringify(live?.former ?? [])
-    await this.#session.run(
-      sql`update ${positions} set part = 'live', former = ${former} where ${ofPart(route, 'shadow')}`,
-    )
+    await this.#session.run(sql`update ${positions} set part = 'live', former = ${former} where ${ofPart(route, 'shadow')}`)
     await this.#session.run(sql`update ${quarantine} set part = 'live' where ${ofPart(route, 'shadow')}`)
   }
 

@@ -7,16 +7,7 @@ import { place, readTable, unfit } from './catalog.ts'
 import { errorNumber, type Session } from './connection.ts'
 import { safeName } from './names.ts'
 import { alter, exchangeKey, followItems, keyOf } from './shape.ts'
-import {
-  addedColumns,
-  keyColumns,
-  names,
-  quoteName,
-  quoteTable,
-  quoteText,
-  sourceColumn,
-  type ApplyTable,
-} from './sql.ts'
+import { addedColumns, keyColumns, names, quoteName, quoteTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
 import { keysCondition } from './writing.ts'
 
 /** The table of a part, as configured or its shadow in the same database: each route has its own. */

@@ -43,7 +43,11 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
       const refused: Row = ['e', 'refused', '1.00', 'x'].slice(0, next.columns.length)
       t.match(await apply(delivery, next, { from: at(1, 2), to: at(2, 2), of: [refused] }), { quarantined: 1 }, 'the trigger')
       await t.rejects(test.query('create index by_remark on delivered (remark)'), 'the index')
-      t.match(await apply(delivery, next, { from: at(2, 2), to: at(3, 2), of: [fill[0]!], ops: ['d'] }), { quarantined: 1 }, 'the reference')
+      t.match(
+        await apply(delivery, next, { from: at(2, 2), to: at(3, 2), of: [fill[0]!], ops: ['d'] }),
+        { quarantined: 1 },
+        'the reference',
+      )
 
       await test.query('drop table refers')
       while (!(await delivery.remove(next.route))!.done);
