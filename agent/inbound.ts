@@ -91,8 +91,8 @@ function pollRequest(deps: InboundDeps) {
   const open = deps.routes().filter((route) => route.mayAsk())
   const share = Math.floor(bufferBudget / Math.max(4, open.length))
   const time = deps.hub.now().toISOString()
-  const heads = [...deps.board.sources.values()].flatMap(({ resource, position }) =>
-    position ? [headStatement.sign({ resource, producer: deps.agent, ...position, time }, deps.key)] : [],
+  const heads = [...deps.board.sources.values()].flatMap(({ resource, position, delivered: rows }) =>
+    position ? [headStatement.sign({ resource, producer: deps.agent, ...position, time, ...(rows !== undefined && { rows }) }, deps.key)] : [],
   )
   const report = deps.board.report(deps.hub.clockOffset)
   return { policy: deps.policySerial(), routes: open.map((route) => route.ask(share)), heads, report, wait: deps.pollSeconds }

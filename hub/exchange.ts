@@ -2,9 +2,9 @@ import { encodeDelivery, type HeadAnswer, type PollRequest, type StoredAnswer } 
 import { beginsSnapshot, openBatch, projectBatch, splitBatch, type OpenBatch } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import type { Position } from '../protocol/position.ts'
-import { appliedReceipt, removalReceipt } from '../protocol/receipt.ts'
+import { appliedReceipt, removalReceipt, type HeadStatement, type StoredReceipt } from '../protocol/receipt.ts'
 import { keyItems } from '../protocol/schema.ts'
-import { keyId } from '../protocol/signature.ts'
+import { keyId, readStatement } from '../protocol/signature.ts'
 import { answerOf, routesAsked } from './exchange/poll-answer.ts'
 import { batchLimits, exchangeLimits, unlimited, type ExchangeContext, type ExchangeDeps } from './exchange/context.ts'
 import { CoalescingWriter } from './exchange/coalescing-writer.ts'
@@ -12,7 +12,7 @@ import { PollMemory } from './exchange/poll-memory.ts'
 import { takeReceipt, takeRemoval } from './exchange/receipts.ts'
 import { noteReport } from './exchange/reports.ts'
 import { AgentViews } from './exchange/agent-views.ts'
-import { snapshotBegan } from './exchange/streams.ts'
+import { readStreams, snapshotBegan } from './exchange/streams.ts'
 import { activeView, append, headOf, suppliedBy, suppliedIn, verify } from './exchange/verify-supply.ts'
 import type { ExchangeAgent } from './exchange/agent.ts'
 
@@ -112,7 +112,16 @@ export class Exchange {
   /** The head of a stream that this agent supplies, and the highest epoch that was ever heard of. Throws QZ-SUPPLY-NOT-ALLOWED. */
   async head(agent: ExchangeAgent, resource: string): Promise<HeadAnswer> {
     await suppliedBy(this.#context, agent, resource)
-    return headOf(this.#context, resource)
+    const answer = await headOf(this.#context, resource)
+    const receipt = answer.head && (await this.#context.log.receipt(resource, answer.head))
+    const stored = receipt ? (readStatement(receipt) as StoredReceipt | undefined) : undefined
+    const told = (await readStreams(this.#context.store, [resource])).get(resource)?.headStatement
+    const statement = told ? (readStatement(told) as HeadStatement | undefined) : undefined
+    return {
+      ...answer,
+      ...(stored && { producer: stored.producer }),
+      ...(statement?.rows !== undefined && { rows: statement.rows }),
+    }
   }
 
   /** Batches of one's own stream after a place, with their key items only. Throws QZ-SUPPLY-NOT-ALLOWED. */

@@ -69,6 +69,10 @@ export interface HeadAnswer {
   head: ChainPosition | null
   /** Highest epoch the hub has ever seen of this stream, also from receivers. */
   epoch: number
+  /** Who made the head; absent where there is none. Another one's stream is not gone on with: a new epoch begins. */
+  producer?: string
+  /** Rows that the receivers have, by the last head statement that told it. */
+  rows?: number
 }
 
 const Fault = Type.Object({ code: Type.String(), zh: Type.String(), en: Type.String(), since: Type.String() })
@@ -126,6 +130,8 @@ export const SourceReport = Type.Object({
   position: Type.Union([ChainPosition, Type.Null()]),
   lastPush: Type.Optional(Type.String()),
   rows: Type.Integer({ minimum: 0 }),
+  /** Rows that the receivers have; absent where that is not known. */
+  delivered: Type.Optional(Type.Integer({ minimum: 0 })),
   /** Keys that could not be sent. */
   quarantine: Type.Integer({ minimum: 0 }),
   /** Rows sent since the program started although a check warned of a value in them; absent where no item has a check. */

@@ -201,6 +201,13 @@ export const kinds = {
     '资源 {resource} 此前约有 {before} 行,现有 {rows} 行,快照暂不结束,接收方不删行:行重新装载后自动继续;确属删除的,请执行 qianzhi-agent confirm {resource}',
     'There were about {before} rows of {resource} and are {rows} now, so the snapshot does not end and receivers remove nothing: it goes on once the rows are loaded again; if they are meant to be gone, run qianzhi-agent confirm {resource}',
   ),
+  'QZ-GUARD-UNKNOWN': kind(
+    409,
+    'provider',
+    true,
+    '资源 {resource} 现有 {rows} 行,接收方此前有多少行已无从得知,快照暂不结束,接收方不删行:核对行数无误后,请执行 qianzhi-agent confirm {resource}',
+    'There are {rows} rows of {resource} now; how many the receivers have is not known here any more, so the snapshot does not end and they remove nothing: if these are all, run qianzhi-agent confirm {resource}',
+  ),
   'QZ-SINK-TABLE': kind(409, 'operator', false, '落地表 {table} 不可用:{reason}', 'Delivered table {table} cannot be used: {reason}'),
   'QZ-SINK-BAD-SHARE': kind(
     409,

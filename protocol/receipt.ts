@@ -47,7 +47,13 @@ export const RemovalReceipt = Type.Object({
 export type RemovalReceipt = Static<typeof RemovalReceipt>
 
 /** The provider's word that its stream's newest batch at `time` was this one: a hub that withholds shows by the statement's age. */
-export const HeadStatement = Type.Object({ resource: Type.String(), producer: Type.String(), ...place })
+export const HeadStatement = Type.Object({
+  resource: Type.String(),
+  producer: Type.String(),
+  ...place,
+  /** Rows that its receivers have then, as far as the provider knows. */
+  rows: Type.Optional(Type.Integer({ minimum: 0 })),
+})
 export type HeadStatement = Static<typeof HeadStatement>
 
 function statement<T extends TSchema>(shape: T, typ: 'qz-receipt' | 'qz-head') {

@@ -64,7 +64,7 @@ export class Operator {
   confirm(resource: string): void {
     const report = this.#deps.board.sources.get(resource)
     if (!report) throw new QianzhiError('QZ-NOT-FOUND', { what: resource })
-    const held = report.fault?.code === 'QZ-GUARD-DELETES' || report.fault?.code === 'QZ-GUARD-SNAPSHOT'
+    const held = report.fault?.code.startsWith('QZ-GUARD-')
     if (!held)
       throw new QianzhiError('QZ-STATE', {
         what: resource,

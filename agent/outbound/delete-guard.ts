@@ -1,5 +1,7 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { GuardRules } from '../config/source-rules.ts'
+import type { Row } from '../database.ts'
+import { keyText } from '../row-keys.ts'
 
 /**
  * Keeps a table that is emptied to be loaded again from emptying its receivers. Deletes above a share of the table wait, their entries
@@ -18,10 +20,13 @@ import type { GuardRules } from '../config/source-rules.ts'
  * one that is deleted in small steps is noticed when the steps together pass the share; and rows that there are now are counted, so that one
  * whose rows come and go is not held. Counting reads the whole table: it is done only where so many deletes came that they could be too many,
  * for at most a twentieth of the time. After a restart of the program only what has not been sent counts.
+ *
+ * A confirmation frees what was shown, once: the keys that wait, and of deletes that had not been read yet as many as the count told, until
+ * all that was queued then is read. Whatever is deleted afterwards is judged anew, and so is a key that has had a row again.
  */
 export interface DeleteGuardDeps {
   resource: string
-  /** Rows that the receivers have, as far as known. */
+  /** Rows that the receivers have; undefined where that is not known: then no snapshot ends by itself. */
   known: () => number | undefined
   /** Milliseconds of a clock that only goes forward. */
   now?: () => number
@@ -31,13 +36,15 @@ export interface DeleteGuardDeps {
 type Count = () => Promise<number>
 
 interface Hold {
-  /** Rows before, and when last counted. */
-  before: number
+  /** Rows before (undefined: not known), and when last counted. */
+  before: number | undefined
   rows: number
   /** Since when no more than the share is missing. */
   nearly?: number
 }
 
+/** Keys of waiting deletes that are remembered; those beyond are counted. */
+const maxHeld = 200_000
 /** A count may take a twentieth of the time, and is made once a second at most. */
 const countShare = 20
 const minBetweenCounts = 1_000
@@ -50,7 +57,11 @@ export class DeleteGuard {
   #lately: { at: number; deletes: number; known: number }[] = []
   #deletes: Hold | undefined
   #end: Hold | undefined
-  #confirmed = false
+  /** Keys whose deletes wait, and those whose deletes may go. */
+  #held = new Set<string>()
+  #confirmed = new Set<string>()
+  /** Further deletes that may go, of what was queued when they were confirmed. */
+  #allowance = 0
   #endMayGo = false
   #counted = { rows: 0, again: -Infinity }
   /** Deletes read since that count. */
@@ -76,14 +87,32 @@ export class DeleteGuard {
   /** What stands in the report while something waits. */
   get fault(): QianzhiError | undefined {
     const { resource } = this.#deps
-    if (this.#deletes) return new QianzhiError('QZ-GUARD-DELETES', { resource, before: this.#deletes.before, rows: this.#deletes.rows })
-    if (this.#end) return new QianzhiError('QZ-GUARD-SNAPSHOT', { resource, before: this.#end.before, rows: this.#end.rows })
-    return undefined
+    const hold = this.#deletes ?? this.#end
+    if (!hold) return undefined
+    const { before, rows } = hold
+    if (before === undefined) return new QianzhiError('QZ-GUARD-UNKNOWN', { resource, rows })
+    return new QianzhiError(this.#deletes ? 'QZ-GUARD-DELETES' : 'QZ-GUARD-SNAPSHOT', { resource, before, rows })
   }
 
-  /** Whether these deletes may be sent now. */
+  /** @returns of these keys without a row those whose deletes may be sent now. `present`: keys that have been read with their rows. */
+  async filter(deletes: readonly Row[], present: readonly Row[], count: Count): Promise<readonly Row[]> {
+    if (this.#held.size + this.#confirmed.size > 0) {
+      for (const text of present.map(keyText)) [this.#held, this.#confirmed].forEach((keys) => keys.delete(text))
+    }
+    const free = deletes.filter((key) => this.#confirmed.has(keyText(key)))
+    const others = free.length === 0 ? deletes : deletes.filter((key) => !this.#confirmed.has(keyText(key)))
+    if (others.length <= this.#allowance) {
+      this.#allowance -= others.length
+      return deletes
+    }
+    if (await this.allows(others.length, count)) return deletes
+    for (const key of others) if (this.#held.size < maxHeld) this.#held.add(keyText(key))
+    return free
+  }
+
+  /** Whether so many deletes may be sent now. */
   async allows(deletes: number, count: Count): Promise<boolean> {
-    if (!this.#rules || this.#confirmed || deletes === 0) return true
+    if (!this.#rules || deletes === 0) return true
     const now = this.#now()
     if (this.#deletes) return false
     this.#sinceCounted += deletes
@@ -126,8 +155,8 @@ export class DeleteGuard {
   /** Whether a snapshot that held so many rows may end. */
   allowsEnd(rows: number | undefined): boolean {
     const known = this.#deps.known()
-    if (!this.#rules || this.#confirmed || this.#endMayGo || known === undefined || rows === undefined) return true
-    if (!this.#misses(known, rows)) return true
+    if (!this.#rules || this.#endMayGo || rows === undefined) return true
+    if (known !== undefined && !this.#misses(known, rows)) return true
     this.#end ??= { before: known, rows }
     return false
   }
@@ -146,31 +175,46 @@ export class DeleteGuard {
     if (holds.length === 0 || this.#now() < this.#notBefore || !(await this.#count(count))) return false
     for (const hold of holds) hold.rows = this.#counted.rows
     const letDeletes = this.#deletes !== undefined && this.#isSettled(this.#deletes)
-    if (letDeletes) this.#deletes = undefined
+    if (letDeletes) this.#letDeletes()
     const letEnd = this.#end !== undefined && !this.#deletes && this.#isSettled(this.#end) && (await caughtUp())
     if (letEnd) [this.#end, this.#endMayGo] = [undefined, true]
     return letDeletes || letEnd
   }
 
+  #letDeletes(): void {
+    this.#deletes = undefined
+    this.#held.clear()
+  }
+
   #isSettled(hold: Hold): boolean {
+    if (hold.before === undefined) return false
     if (hold.rows >= hold.before) return true
     if (this.#misses(hold.before, hold.rows)) delete hold.nearly
     else hold.nearly ??= this.#now()
     return hold.nearly !== undefined && this.#now() - hold.nearly >= this.#rules!.settle
   }
 
-  /** Somebody says that the rows are meant to go. Counts until all that is queued now has been sent. */
+  /** Somebody says that the rows are meant to go: those that are shown as gone, and this snapshot's. */
   confirm(): void {
-    this.#confirmed = true
-    this.#deletes = undefined
-    this.#end = undefined
+    if (this.#deletes) {
+      this.#allowance = Math.max(0, this.#deletes.before! - this.#deletes.rows - this.#held.size)
+      for (const key of this.#held) this.#confirmed.add(key)
+      this.#letDeletes()
+      this.#lately = []
+    }
+    if (this.#end) [this.#end, this.#endMayGo] = [undefined, true]
+  }
+
+  /** All that was queued has been read: what was counted and not read before a confirmation is among it. */
+  sawEnd(): void {
+    this.#allowance = 0
   }
 
   /** Nothing waits any more and no snapshot runs: the next mass of deletes is a new one. */
   caughtUp(): void {
     if (this.#deletes || this.#end) return
-    if (this.#confirmed) this.#lately = []
-    this.#confirmed = false
+    this.#confirmed.clear()
+    this.#allowance = 0
     this.#patience = 0
   }
 
@@ -182,7 +226,9 @@ export class DeleteGuard {
 
   /** The waiting entries are not in the queue any more. */
   queueEmptied(): void {
-    this.#deletes = undefined
+    this.#letDeletes()
+    this.#confirmed.clear()
+    this.#allowance = 0
   }
 
   /** @returns whether the figure is a new one. */

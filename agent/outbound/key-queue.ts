@@ -29,6 +29,8 @@ export class KeyQueue {
   #waiting: string[] = []
   /** Entries of which nothing is to be sent. */
   #done: string[] = []
+  /** Whether the last take found no more than it took. */
+  #tookAll = false
 
   constructor(capture: Capture, source: SourceTable, drainWaiters: DrainWaiters) {
     this.#capture = capture
@@ -46,6 +48,11 @@ export class KeyQueue {
     return !this.#taken && this.#out.size === 0
   }
 
+  /** Nothing was queued, when it was looked at last, but what has been read since or waits. */
+  get isAtEnd(): boolean {
+    return this.#tookAll && !this.#taken
+  }
+
   /** The next keys to be read; undefined where there are none, or where the source says that changes were not written down. */
   async next(limit: number, unseen: () => void): Promise<Row[] | undefined> {
     this.#taken ??= await this.#take(limit, unseen)
@@ -61,7 +68,8 @@ export class KeyQueue {
       return undefined
     }
     for (const entry of entries) this.#out.add(entry)
-    if (Math.max(keys.length, entries.length) < limit) this.sawEnd()
+    this.#tookAll = Math.max(keys.length, entries.length) < limit
+    if (this.#tookAll) this.sawEnd()
     if (entries.length === 0) return undefined
     return { keys, entries, waits: false }
   }
@@ -101,6 +109,7 @@ export class KeyQueue {
 
   /** Entries whose deletes waited are taken again. */
   letGo(): void {
+    this.#tookAll = false
     this.recorded(this.#waiting.splice(0))
   }
 
@@ -120,6 +129,7 @@ export class KeyQueue {
   /** The queue was emptied, or all is read again. */
   forget(): void {
     this.#taken = undefined
+    this.#tookAll = false
     this.#waiting = []
     this.#done = []
     this.#out.clear()

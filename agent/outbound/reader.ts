@@ -1,7 +1,7 @@
 import type { BuiltBatch } from '../../protocol/batch.ts'
 import type { ChainPosition, Position } from '../../protocol/position.ts'
-import type { Capture } from '../database.ts'
-import { keyIndexes, keyOf } from '../row-keys.ts'
+import type { Capture, Row } from '../database.ts'
+import { keyIndexes, keyOf, keysOf } from '../row-keys.ts'
 import { BatchChain } from './batch-chain.ts'
 import type { OutboundDeps, StreamResources } from './context.ts'
 import type { DrainWaiters } from './drain-waiters.ts'
@@ -184,16 +184,20 @@ export class StreamReader {
   async #readChanges(): Promise<BatchDraft | undefined> {
     const keys = await this.#queue.next(this.#chain.rowsAtOnce, () => this.#noteUnseen())
     if (!keys) {
+      if (this.#queue.isAtEnd) this.#resources.guard.sawEnd()
       if (this.#queue.isQuiet) await this.noteEmptyQueue()
       return undefined
     }
     const { missing: deletes, ...read } = await this.#capture.rowsByKeys(this.#record.source, keys)
+    const present = keysOf(read, this.#keys)
     const { rows, faults } = this.#checks.take(read)
     if (deletes.length > 0) await this.lookAtTriggers()
-    const draft = await this.#guarded(this.#resources.sent.withoutUnchanged({ rows, faults, deletes, entries: [] }))
+    const draft = await this.#guarded(this.#resources.sent.withoutUnchanged({ rows, faults, deletes, entries: [] }), present)
     const { report } = this.#status
     if (this.#resources.rules.reload) report.unchanged = (report.unchanged ?? 0) + rows.length - draft.rows.length
-    return { ...draft, entries: this.#queue.read(travels(draft)) }
+    const entries = this.#queue.read(travels(draft))
+    if (this.#queue.isAtEnd) this.#resources.guard.sawEnd()
+    return { ...draft, entries }
   }
 
   #sawEnd(): void {
@@ -208,15 +212,16 @@ export class StreamReader {
   }
 
   /** Where the guard does not let the deletes go yet, their entries stay in the queue. */
-  async #guarded(draft: BatchDraft): Promise<BatchDraft> {
+  async #guarded(draft: BatchDraft, present: readonly Row[]): Promise<BatchDraft> {
     const { guard, sent } = this.#resources
     const held = guard.fault !== undefined
-    if (await guard.allows(draft.deletes.length, () => this.#capture.count(this.#record.source))) return draft
-    sent.drop({ ...draft, rows: [], faults: [] })
+    const free = new Set(await guard.filter(draft.deletes, present, () => this.#capture.count(this.#record.source)))
+    if (free.size === draft.deletes.length) return draft
+    sent.drop({ ...draft, rows: [], faults: [], deletes: draft.deletes.filter((key) => !free.has(key)) })
     this.#queue.wait()
     if (held) this.#status.show()
     else this.#status.guarded()
-    return { ...draft, deletes: [] }
+    return { ...draft, deletes: [...free] }
   }
 
   async #readSnapshot(): Promise<BatchDraft | undefined> {

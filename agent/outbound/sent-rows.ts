@@ -119,6 +119,11 @@ export class SentRows {
     return this.#open?.rows
   }
 
+  /** As many rows are known from elsewhere; what is known here counts more. */
+  learn(rows: number): void {
+    this.#try(() => this.#open?.learn(rows))
+  }
+
   /** Rows of the running snapshot that are sent; undefined where that is not known. */
   get snapshotRows(): number | undefined {
     return this.#open?.snapshotRows
@@ -304,6 +309,10 @@ class OpenFile extends SqliteFile {
       this.make('delete from print')
       return { complete: 0, snapshot_rows: null }
     })
+  }
+
+  learn(rows: number): void {
+    if (this.rows === undefined) this.#change(() => ({ rows }))
   }
 
   counted(count: number): void {

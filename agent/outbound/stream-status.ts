@@ -14,7 +14,7 @@ export class StreamStatus {
   readonly report: SourceReport
   readonly #deps: Pick<OutboundDeps, 'hub' | 'logger'>
   readonly #record: StreamRecord
-  readonly #resources: Pick<StreamResources, 'guard' | 'pace'>
+  readonly #resources: Pick<StreamResources, 'guard' | 'pace' | 'sent'>
   #logged = 0
 
   constructor(deps: OutboundDeps, record: StreamRecord, resources: StreamResources) {
@@ -37,7 +37,14 @@ export class StreamStatus {
 
   began(): void {
     this.report.position = this.#record.position
+    this.#tellRows()
     this.report.quarantine = this.#record.quarantine
+  }
+
+  #tellRows(): void {
+    const { rows, snapshotRows = 0 } = this.#resources.sent
+    if (rows === undefined) delete this.report.delivered
+    else this.report.delivered = Math.max(rows, snapshotRows)
   }
 
   queued(entries: number, oldest: Date | undefined): void {
@@ -49,6 +56,7 @@ export class StreamStatus {
   /** A batch is stored. `warned`: rows of it that a check warned of; undefined where nothing is checked. */
   stored(draft: BatchDraft, position: ChainPosition, warned: number | undefined): void {
     this.report.position = position
+    this.#tellRows()
     this.report.rows += draft.rows.length + draft.deletes.length
     if (warned !== undefined) this.report.warned = (this.report.warned ?? 0) + warned
     this.report.lastPush = this.#deps.hub.now().toISOString()

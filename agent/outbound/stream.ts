@@ -30,7 +30,8 @@ const maxToReplay = 100_000
  *     hub 7/44 > source 7/41             the hub has batches of ours that the source does not know of (we crashed, or the source was restored):
  *                                        their keys are queued again, so that the rows that they hold now are sent; then go on with 7/45
  *     hub 7/38 < source 7/41             the hub was restored: 39 to 41 cannot be said again, and receivers may have them
- *     hub 7/41' ≠ source 7/41            another agent wrote there, or the chain forked
+ *     hub 7/41' ≠ source 7/41            the chain forked
+ *     hub 7/41 made by another agent     this one took its place, on the same database as a rule
  *                                   ──▶  epoch 8 begins: 8/1 is the first part of a whole snapshot, and later than all that ever was
  *
  * Receivers take 8/1 after any place of epoch 7, whatever they have applied of it: a new epoch is always right, only never cheap.
@@ -77,8 +78,15 @@ export class OutboundStream {
   }
 
   async #findPlace(signal: AbortSignal): Promise<void> {
-    const { head, epoch } = await this.#deps.hub.head(this.source.resource, signal)
+    const { head, epoch, producer, rows } = await this.#deps.hub.head(this.source.resource, signal)
     const { position } = this.#record
+    const { sent } = this.#resources
+    // Without a place on either side nobody has any row.
+    if (rows !== undefined || (!head && !position)) sent.learn(rows ?? 0)
+    if (producer !== undefined && producer !== this.#deps.agent) {
+      this.#status.log(`the stream was made by ${producer} up to ${showPosition(head)}: a new epoch begins`)
+      return this.#beginEpoch(epoch)
+    }
     if (head && samePosition(head, position)) return this.#reader.follow(position)
     if (head && position && head.epoch === position.epoch && head.seq > position.seq) {
       if (head.seq - position.seq <= maxToCatchUp && (await this.#catchUp(position, head, signal)))

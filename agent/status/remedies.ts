@@ -25,6 +25,10 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
     en: 'ask the office why; apply for a front-end machine again if needed',
   },
   'QZ-POLICY-EXPIRED': { zh: '恢复与中心的连接,策略会自动更新', en: 'restore the connection to the hub: the policy is renewed by itself' },
+  'QZ-SUPPLY-NOT-ALLOWED': {
+    zh: '确认资源已发布;本单位有多台前置机时,请市电子政务办在资源中指定由本机提供(producer),或撤销原前置机',
+    en: 'see that the resource is published; where the agency has several machines, have the office name this one as its producer, or revoke the one before',
+  },
   'QZ-PROVIDER-KEY': {
     zh: '向提供方核实密钥已更换,再执行 qianzhi-agent trust 资源',
     en: 'ask the provider whether its key was changed, then run qianzhi-agent trust RESOURCE',

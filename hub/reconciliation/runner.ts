@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { codedError, QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
+import { producerOf } from '../records/supply.ts'
 import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { Store } from '../store/store.ts'
 import type { Wakeups } from '../store/wakeups.ts'
@@ -196,7 +197,7 @@ const claimSql = `
   ), next as (
     select c.id, p.id as source, t.agent as target from reconciliation c join route t on t.id = c.route
       join access_grant g on g.id = t.access_grant join resource r on r.code = g.resource
-      left join lateral (select coalesce(r.producer, (select min(id) from agent where agency = r.agency and state = 'active')) as id) p on true
+      left join lateral (select ${producerOf} as id) p on true
     where c.state = 'waiting' and c.not_before <= $1 and c.deadline >= $1
       and t.agent not in (select agent from busy where agent is not null)
       and (p.id is null or p.id not in (select agent from busy where agent is not null))

@@ -1,12 +1,15 @@
 import type { Schema } from '../../protocol/schema.ts'
 
 /**
- * SQL for the id of the agent that produces a resource `r` now: the named one while it is active, or the agency's only active one;
- * null where there is none or it is not clear.
+ * SQL for the id of the agent that produces a resource `r` now: the named one while it is active; where none is named, the one that made the
+ * stream so far, or the agency's only active one. Null where there is none or it is not clear.
  */
 export const producerOf = `coalesce(
   (select id from agent where id = r.producer and state = 'active'),
-  case when r.producer is null then (select min(id) from agent where agency = r.agency and state = 'active' having count(*) = 1) end)`
+  case when r.producer is null then coalesce(
+    (select made.id from stream join agent made on made.id = stream.producer
+      where stream.resource = r.code and made.agency = r.agency and made.state = 'active'),
+    (select min(id) from agent where agency = r.agency and state = 'active' having count(*) = 1)) end)`
 
 /** Ids of the items whose data goes to the hub: all, less the closed ones that the provider does not store there (Art. 5). */
 export function suppliedItems(schema: Pick<Schema, 'items'>, storedClosed: readonly string[]): string[] {

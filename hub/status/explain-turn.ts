@@ -43,8 +43,8 @@ const judges: Judge[] = [
       ? {
           who: 'office',
           agency,
-          zh: `${agency} 没有可提供此资源的代理,请登记或指定`,
-          en: `${agency} has no agent that supplies this resource: enrol or name one`,
+          zh: `${agency} 没有可提供此资源的代理,或有多个而未指定:请登记,或在资源中指定提供的代理(producer)`,
+          en: `${agency} has no agent that supplies this resource, or several and none is named: enrol one, or name the producer of the resource`,
         }
       : undefined,
   ({ source: { agent, agency, seen } }, now) => (isSilent(seen, now) ? start(agency, agent!) : undefined),

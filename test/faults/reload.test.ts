@@ -11,7 +11,7 @@ import { findMariadb } from '../support/mariadb.ts'
 import { openClient } from '../support/client.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
-import { equal, faulted, flowing, sourceOf, startLine, type Line } from './line.ts'
+import { equal, faulted, flowing, sourceOf, startLine, Writer, type Line } from './line.ts'
 import { Random, seedOfThisRun } from './random.ts'
 
 const rows = 3_000
@@ -61,7 +61,14 @@ t.test('PostgreSQL', async (test) => {
       const { turn } = (await line.exchange.office('explain', line.route)) as { turn: { who: string; zh: string } }
       return turn.who === 'provider' && turn.zh.includes('confirm villages')
     })
+    const writer = new Writer(line)
     await provider.commandLine('confirm', 'villages')
+    await until('the confirmed deletes are gone', async () => (await delivered(line, `code like '%1' and code not like '8%'`)) === 0)
+    await line.source.query(`delete from villages where code like '%6' or code like '%7'`)
+    await faulted(() => sourceOf(line), 'QZ-GUARD-DELETES')
+    await writer.stop()
+    waits.ok((await delivered(line, `code like '%6'`)) > 0, 'what is deleted after the confirmation waits for another one')
+    await provider.command('confirm', 'villages')
     await equal(waits, line)
     await flowing(line)
   })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Row } from '../../../agent/database.ts'
 import { DeleteGuard } from '../../../agent/outbound/delete-guard.ts'
 
 const minute = 60_000
@@ -92,19 +93,61 @@ t.test('what is missing goes when it has been below the share for a while', asyn
 })
 
 t.test('a table that stays shrunken waits for a person', async (t) => {
-  const { world, reads, examine, guard } = table(0, 1_000)
+  const { world, reads, examine } = table(0, 1_000)
   await reads(200)
   world.rows = 700
   for (let days = 0; days < 30; days++) {
     world.now += 86_400_000
     t.notOk(await examine())
   }
+})
+
+t.test('a confirmation frees the deletes that were shown, once', async (t) => {
+  const { world, guard } = table(5_000, 5_000)
+  const keys = (from: number, to: number): Row[] => Array.from({ length: to - from }, (_, i) => [String(from + i)])
+  const reads = (deletes: Row[], present: Row[] = []) => guard.filter(deletes, present, async () => world.rows)
+  world.rows = 3_000
+  t.same(await reads(keys(0, 2_000)), [])
   guard.confirm()
   t.equal(guard.fault, undefined)
-  t.ok(await reads(300))
-  guard.caughtUp()
-  world.rows = 0
-  t.notOk(await reads(700), 'the next mass of deletes needs another word')
+  t.same(await reads(keys(0, 1_000)), keys(0, 1_000))
+  world.known = 3_000
+  world.rows = 500
+  t.same(await reads([...keys(1_000, 2_000), ...keys(2_000, 4_500)]), keys(1_000, 2_000), 'what is deleted later waits, though traffic went on')
+  t.match(guard.fault, { code: 'QZ-GUARD-DELETES', details: { rows: 500 } })
+  t.same(await reads(keys(0, 7)), keys(0, 7), 'what has gone already may go again')
+  t.same(await reads([], keys(0, 7)), [])
+  t.same(await reads(keys(0, 7)), [], 'but for rows that were there again meanwhile')
+})
+
+t.test('what was counted and not read before a confirmation goes up to that number, until the end of the queue is seen', async (t) => {
+  const { world, guard } = table(500, 5_000)
+  const reads = (deletes: number) => guard.filter(Array.from({ length: deletes }, () => [String(world.counts++)]), [], async () => world.rows)
+  await reads(1_000)
+  guard.confirm()
+  t.equal((await reads(3_000)).length, 3_000)
+  guard.sawEnd()
+  t.equal((await reads(400)).length, 0)
+})
+
+t.test('a confirmed end is that of one snapshot', (t) => {
+  const { guard } = table(0, 1_000)
+  t.notOk(guard.allowsEnd(100))
+  guard.confirm()
+  t.ok(guard.allowsEnd(100))
+  guard.snapshotMoved()
+  t.notOk(guard.allowsEnd(100))
+  t.end()
+})
+
+t.test('where it is not known what the receivers have, a snapshot does not end by itself', async (t) => {
+  const { guard, world, examine } = table(5_000)
+  t.notOk(guard.allowsEnd(5_000))
+  t.match(guard.fault, { code: 'QZ-GUARD-UNKNOWN', details: { rows: 5_000 } })
+  world.rows = 100_000
+  t.notOk(await examine())
+  guard.confirm()
+  t.ok(guard.allowsEnd(5_000))
 })
 
 t.test('counts are few', async (t) => {
@@ -132,8 +175,7 @@ t.test('a snapshot of a table that is being loaded does not end', async (t) => {
   t.ok(guard.allowsEnd(0))
 })
 
-t.test('where nothing is known, or the guard is off, nothing waits', async (t) => {
-  t.ok(table(0).guard.allowsEnd(0))
+t.test('where the guard is off nothing waits', async (t) => {
   const off = new DeleteGuard(undefined, { resource: 'r', known: () => 1_000 })
   t.ok(off.allowsEnd(0))
   t.ok(await off.allows(1_000_000, async () => t.fail('no count') as never))

@@ -49,7 +49,7 @@ void t.test('a receipt is given for what is on disk, and a repeat gets the first
   t.equal((await exchange.accept(p.agent, batch.bytes)).receipt, receipt, 'also far behind the head')
   const all = await Promise.all([1, 2, 3, 4].map(() => exchange.accept(p.agent, two.bytes)))
   t.equal(new Set(all.map(({ receipt }) => receipt)).size, 1)
-  t.same(await exchange.head(p.agent, 'people'), { head: p.position, epoch: 10 })
+  t.same(await exchange.head(p.agent, 'people'), { head: p.position, epoch: 10, producer: 'provider' })
 })
 
 void t.test('every refusal has its own code, and the stream goes on after it', async (t) => {

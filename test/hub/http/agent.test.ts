@@ -91,7 +91,7 @@ t.test('the agents push, poll, acknowledge and look at their own stream', async 
   t.equal(stored.status, 200)
   t.ok(stored.json().receipt)
   const position = { epoch: 10, seq: 1, hash: batch.hash }
-  t.same((await send(provider.agent, `${agentPaths.head}?resource=people`)).json(), { head: position, epoch: 10 })
+  t.same((await send(provider.agent, `${agentPaths.head}?resource=people`)).json(), { head: position, epoch: 10, producer: 'provider' })
 
   const polled = await send(receiver, agentPaths.poll, pollRequest([{ route: 'r' }]))
   t.equal(polled.type, deliveryMediaType)
