@@ -92,7 +92,9 @@ function pollRequest(deps: InboundDeps) {
   const share = Math.floor(bufferBudget / Math.max(4, open.length))
   const time = deps.hub.now().toISOString()
   const heads = [...deps.board.sources.values()].flatMap(({ resource, position, delivered: rows }) =>
-    position ? [headStatement.sign({ resource, producer: deps.agent, ...position, time, ...(rows !== undefined && { rows }) }, deps.key)] : [],
+    position
+      ? [headStatement.sign({ resource, producer: deps.agent, ...position, time, ...(rows !== undefined && { rows }) }, deps.key)]
+      : [],
   )
   const report = deps.board.report(deps.hub.clockOffset)
   return { policy: deps.policySerial(), routes: open.map((route) => route.ask(share)), heads, report, wait: deps.pollSeconds }

@@ -113,7 +113,11 @@ t.test('a confirmation frees the deletes that were shown, once', async (t) => {
   t.same(await reads(keys(0, 1_000)), keys(0, 1_000))
   world.known = 3_000
   world.rows = 500
-  t.same(await reads([...keys(1_000, 2_000), ...keys(2_000, 4_500)]), keys(1_000, 2_000), 'what is deleted later waits, though traffic went on')
+  t.same(
+    await reads([...keys(1_000, 2_000), ...keys(2_000, 4_500)]),
+    keys(1_000, 2_000),
+    'what is deleted later waits, though traffic went on',
+  )
   t.match(guard.fault, { code: 'QZ-GUARD-DELETES', details: { rows: 500 } })
   t.same(await reads(keys(0, 7)), keys(0, 7), 'what has gone already may go again')
   t.same(await reads([], keys(0, 7)), [])
@@ -122,7 +126,12 @@ t.test('a confirmation frees the deletes that were shown, once', async (t) => {
 
 t.test('what was counted and not read before a confirmation goes up to that number, until the end of the queue is seen', async (t) => {
   const { world, guard } = table(500, 5_000)
-  const reads = (deletes: number) => guard.filter(Array.from({ length: deletes }, () => [String(world.counts++)]), [], async () => world.rows)
+  const reads = (deletes: number) =>
+    guard.filter(
+      Array.from({ length: deletes }, () => [String(world.counts++)]),
+      [],
+      async () => world.rows,
+    )
   await reads(1_000)
   guard.confirm()
   t.equal((await reads(3_000)).length, 3_000)
