@@ -14,6 +14,12 @@ export function keyText(key: Row): string {
   return key.length === 1 ? String(key[0]) : JSON.stringify(key)
 }
 
+/** `keyText` of a row's key. */
+export function keyTextOf(indexes: readonly number[]): (row: Row) => string {
+  const [only] = indexes
+  return indexes.length === 1 ? (row) => String(row[only!]) : (row) => keyText(keyOf(row, indexes))
+}
+
 /** Keys of the rows and faults that were read. */
 export function keysOf({ rows, faults }: Rows, indexes: readonly number[]): Row[] {
   return [...rows.map((row) => keyOf(row, indexes)), ...faults.map(({ key }) => key)]

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { changedFiles, reachedBy } from './changed.ts'
 import { sources } from './imports.ts'
 import { lanes, type Lane } from './lanes.ts'
+import { bundledLibraries } from './libraries.ts'
 import { runServer, startPostgres, unsafeButFast } from './postgres.ts'
 import { runTestFile, type FileResult } from './test-file.ts'
 
@@ -27,6 +28,7 @@ const files = chosen()
 // One server for all files that neither kill nor change it; where none needs it, it is not started.
 const server = reachedBy(['test/support/postgres.ts'], files).length > 0 ? await startPostgres({ settings: unsafeButFast }) : undefined
 if (server) process.env[runServer] = server.url()
+Object.assign(process.env, await bundledLibraries())
 await Promise.all(lanes(files, options.jobs === undefined ? undefined : Number(options.jobs)).map(runLane))
 await server?.stop()
 

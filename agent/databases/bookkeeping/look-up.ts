@@ -1,6 +1,6 @@
 import { localizedReason } from '../../../protocol/errors.ts'
 import type { Found, Row, Rows, SourceTable } from '../../database.ts'
-import { keyIndexes, keysOf, keyText } from '../../row-keys.ts'
+import { keyIndexes, keyText, keyTextOf } from '../../row-keys.ts'
 
 /**
  * Looking rows up by their keys. A key that comes back as missing becomes a delete at every receiver, so absence is never inferred from a
@@ -31,40 +31,40 @@ export interface LookUpWays {
 }
 
 export async function lookUp(source: Pick<SourceTable, 'columns'>, keys: readonly Row[], ways: LookUpWays): Promise<Found> {
-  const indexes = keyIndexes(source)
+  const textOf = keyTextOf(keyIndexes(source))
   const found: Rows = { rows: [], faults: [] }
   const met = new Set<string>()
-  const take = (group: Rows): void => {
-    const texts = keysOf(group, indexes).map(keyText)
-    found.rows.push(...group.rows.filter((_, i) => !met.has(texts[i]!)))
-    found.faults.push(...group.faults.filter((_, i) => !met.has(texts[group.rows.length + i]!)))
-    for (const text of texts) met.add(text)
+  let missing = keys.slice()
+  const take = ({ rows, faults }: Rows): void => {
+    const [rowTexts, faultTexts] = [rows.map(textOf), faults.map(({ key }) => keyText(key))]
+    found.rows.push(...(met.size === 0 ? rows : rows.filter((_, i) => !met.has(rowTexts[i]!))))
+    found.faults.push(...faults.filter((_, i) => !met.has(faultTexts[i]!)))
+    for (const text of rowTexts) met.add(text)
+    for (const text of faultTexts) met.add(text)
   }
-  const unmet = (): Row[] => keys.filter((key) => !met.has(keyText(key)))
-  await halved(keys, ways, async (part) => (await ways.together(part)).forEach(take))
-  await halved(
-    unmet(),
-    ways,
-    async (part) => (await ways.apart(part)).forEach(take),
-    async (key, error) => {
-      if (await ways.couldBe(key)) take({ rows: [], faults: [{ key, code: 'QZ-ROW-VALUE', reason: localizedReason(error) }] })
-    },
-  )
-  return { ...found, missing: unmet() }
+  const look = async (way: 'together' | 'apart', refused?: (key: Row, error: unknown) => Promise<void>): Promise<void> => {
+    await halved(missing, ways, async (part) => (await ways[way](part)).forEach(take), refused)
+    missing = missing.filter((key) => !met.has(keyText(key)))
+  }
+  await look('together')
+  await look('apart', async (key, error) => {
+    if (await ways.couldBe(key)) take({ rows: [], faults: [{ key, code: 'QZ-ROW-VALUE', reason: localizedReason(error) }] })
+  })
+  return { ...found, missing }
 }
 
 async function halved(
   keys: readonly Row[],
   ways: Pick<LookUpWays, 'isValueError'>,
   look: (keys: readonly Row[]) => Promise<void>,
-  refused: (key: Row, error: unknown) => Promise<void> = async () => {},
+  refused: ((key: Row, error: unknown) => Promise<void>) | undefined,
 ): Promise<void> {
   if (keys.length === 0) return
   try {
     return await look(keys)
   } catch (error) {
     if (!ways.isValueError(error)) throw error
-    if (keys.length === 1) return refused(keys[0]!, error)
+    if (keys.length === 1) return refused?.(keys[0]!, error)
   }
   const middle = keys.length >> 1
   await halved(keys.slice(0, middle), ways, look, refused)

@@ -1,0 +1,95 @@
+/**
+ * Libraries as one file each. Some have hundreds (typebox 683, tap 291): reading them is half of what a test process or a program costs to
+ * start. They are bundled once for a package-lock.json, and a hook gives them to whoever of the project imports them.
+ */
+import { build } from 'esbuild'
+import 'reflect-metadata'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const libraries = [
+  '@cj-tech-master/excelts',
+  '@fastify/ajv-compiler',
+  '@fastify/cookie',
+  '@fastify/swagger',
+  '@fastify/type-provider-typebox',
+  '@peculiar/x509',
+  'fast-check',
+  'fastify',
+  'http-message-signatures',
+  'nodemailer',
+  'pg',
+  'reflect-metadata',
+  'tap',
+  'tap-parser',
+  'typebox',
+  'typebox/compile',
+  'typebox/value',
+  'undici',
+  'yaml',
+]
+
+/** Environment in which Node takes the bundled libraries; shared with the programs that a test starts. */
+export async function bundledLibraries(): Promise<NodeJS.ProcessEnv> {
+  const hash = createHash('sha256').update(process.version)
+  for (const file of ['package-lock.json', 'test/support/libraries.ts']) hash.update(readFileSync(join(root, file)))
+  const folder = join(root, 'node_modules/.qianzhi', hash.digest('hex').slice(0, 16))
+  if (!existsSync(folder)) await bundle(folder)
+  return { NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --import=${pathToFileURL(join(folder, 'hook.mjs')).href}` }
+}
+
+async function bundle(folder: string): Promise<void> {
+  const parent = join(folder, '..')
+  rmSync(parent, { recursive: true, force: true })
+  mkdirSync(join(parent, 'entries'), { recursive: true })
+  const making = join(parent, 'making')
+  const files: Record<string, string> = {}
+  for (const library of libraries) {
+    files[library] = `${library.replaceAll(/\W+/g, '_')}.mjs`
+    writeFileSync(join(parent, 'entries', files[library]), await entry(library))
+  }
+  await build({
+    absWorkingDir: root,
+    entryPoints: Object.values(files).map((file) => join(parent, 'entries', file)),
+    outdir: making,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    // They find files beside themselves.
+    external: ['pino', 'pg-native'],
+    banner: { js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" },
+    logLevel: 'error',
+  })
+  writeFileSync(join(making, 'hook.mjs'), hook(files))
+  renameSync(making, folder)
+}
+
+/** A module that gives what the library gives; the names of a CommonJS library are those that Node finds in it. */
+async function entry(library: string): Promise<string> {
+  const names = Object.keys((await import(library)) as object)
+  const from = JSON.stringify(library)
+  if (!names.includes('module.exports')) return `export * from ${from}\n${names.includes('default') ? `export { default } from ${from}\n` : ''}`
+  const own = names.filter((name) => name !== 'module.exports' && name !== 'default')
+  return `import library from ${from}\nexport default library\nexport const { ${own.join(', ')} } = library\n`
+}
+
+/** Only what the project itself imports: libraries go on finding their own. */
+function hook(files: Record<string, string>): string {
+  return `import { registerHooks } from 'node:module'
+const files = new Map(Object.entries(${JSON.stringify(files)}))
+registerHooks({
+  resolve(specifier, context, next) {
+    const file = files.get(specifier)
+    if (file === undefined || context.parentURL?.includes('/node_modules/')) return next(specifier, context)
+    return { url: new URL(file, import.meta.url).href, format: 'module', shortCircuit: true }
+  },
+})
+`
+}
