@@ -75,7 +75,8 @@ async function bundle(folder: string): Promise<void> {
 async function entry(library: string): Promise<string> {
   const names = Object.keys((await import(library)) as object)
   const from = JSON.stringify(library)
-  if (!names.includes('module.exports')) return `export * from ${from}\n${names.includes('default') ? `export { default } from ${from}\n` : ''}`
+  if (!names.includes('module.exports'))
+    return `export * from ${from}\n${names.includes('default') ? `export { default } from ${from}\n` : ''}`
   const own = names.filter((name) => name !== 'module.exports' && name !== 'default')
   return `import library from ${from}\nexport default library\nexport const { ${own.join(', ')} } = library\n`
 }
