@@ -11,8 +11,10 @@ import { bookSession, dialect } from './books.ts'
 import type { Capture, DatabaseOptions, Found, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import { errorNumber, isContention, isMissing, type RawValue, type Session } from './connection.ts'
 import { countRows, queuedKey, readPlan, refused, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
-import { queueName, triggerEvents, triggerName } from './names.ts'
-import { ceilingTable, entryBytes, queueEntries, streamTable } from './setup.ts'
+import { ceilingTable, procedureName, queueName, triggerEvents, triggerName } from './names.ts'
+import { cascadeCoverage } from './cascades.ts'
+import { probe } from './trigger.ts'
+import { entryBytes, queueEntries, streamTable } from './setup.ts'
 import { rawText } from './types.ts'
 
 /** Entries deleted, or keys written, by one statement. */
@@ -76,10 +78,18 @@ export class MysqlCapture implements Capture {
     )
     if (!queue)
       throw notSetUp(source, { zh: `缺少队列 ${queueName(source.resource)}`, en: `queue ${queueName(source.resource)} is missing` })
+    const [procedure] = await this.#session.rows(
+      `select definer, cast(created as char), cast(last_altered as char), sql_mode from information_schema.routines
+      where routine_schema = database() and routine_name = ${quoteText(procedureName(source.resource))}`,
+    )
+    if (!procedure) throw notSetUp(source, { zh: '缺少存储过程,请重新执行 setup', en: 'its procedure is missing: run setup again' })
+    const fault = await probe(this.#session, plan)
+    if (fault) throw notSetUp(source, fault)
+    const cascades = (await cascadeCoverage(this.#session, plan)).map(({ there }) => there)
     this.#queues?.add(source.resource)
     const { kind, engine, shape } = plan.catalog
     return createHash('sha256')
-      .update(JSON.stringify([triggers.map((row) => row.slice(0, 7)), queue, kind, engine, shape]))
+      .update(JSON.stringify([triggers.map((row) => row.slice(0, 7)), queue, procedure, cascades, kind, engine, shape]))
       .digest('hex')
   }
 

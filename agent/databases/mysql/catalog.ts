@@ -48,7 +48,7 @@ export async function readTable(session: Session, table: string): Promise<Catalo
   if (!found) return undefined
   const columns = await session.rows(
     `select column_name, data_type, column_type, is_nullable, character_maximum_length, character_octet_length, numeric_precision,
-      numeric_scale, datetime_precision, character_set_name, collation_name, md5(ifnull(column_default, '')), extra
+      numeric_scale, datetime_precision, character_set_name, collation_name, sha2(ifnull(column_default, ''), 256), extra
     from information_schema.columns ${where} order by ordinal_position`,
   )
   const indexes = await session.rows(

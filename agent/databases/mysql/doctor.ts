@@ -4,15 +4,17 @@ import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../d
 import { readTable } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { quoteText } from './sql.ts'
-import { readPlan } from './plan.ts'
-import { queueName, triggerEvents, triggerName } from './names.ts'
+import { cascadeCoverage } from './cascades.ts'
+import { readPlan, type Plan } from './plan.ts'
+import { probe } from './trigger.ts'
+import { procedureName, queueName, triggerEvents, triggerName } from './names.ts'
 
 export async function diagnose(session: Session, sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
   const watched = sources.filter((source) => !onlyReads(source))
   const checks = [versionCheck(session), await clockCheck(session)]
   if (watched.length + sinks.length > 0) checks.push(await writableCheck(session))
   if (watched.length > 0) checks.push(await binlogCheck(session))
-  for (const source of watched) checks.push(await sourceCheck(session, source), await hiddenCheck(session, source))
+  for (const source of watched) checks.push(await sourceCheck(session, source), ...(await captureChecks(session, source)))
   if (sinks.length > 0) checks.push(loadCheck(session), packetCheck(session))
   for (const sink of sinks) checks.push(await sinkCheck(session, sink))
   return checks
@@ -100,20 +102,61 @@ async function missingParts(session: Session, { resource }: SourceTable, databas
   return (await readTable(session, queueName(resource))) ? missing : [...missing, queueName(resource)]
 }
 
-/** Not a fault, but to be known: reconciliation finds these changes within its interval. */
-async function hiddenCheck(session: Session, source: SourceTable): Promise<Check> {
-  const [name] = source.table.split('.').slice(-1)
-  const rows = await session.rows(
-    `select constraint_name from information_schema.referential_constraints where table_name = ${quoteText(name!)}
-    and (delete_rule in ('CASCADE', 'SET NULL') or update_rule in ('CASCADE', 'SET NULL'))`,
-  )
-  const cascades = rows.map((row) => String(row[0])).join(', ') || '-'
-  return check(
-    `hidden ${source.resource}`,
+/** What is named `capture` is told after set-up too: reconciliation finds what triggers do not see within its interval. */
+async function captureChecks(session: Session, source: SourceTable): Promise<Check[]> {
+  const name = `capture ${source.resource}`
+  const limits = check(
+    name,
     true,
-    `触发器看不到:TRUNCATE、外键级联(${cascades})、分区操作、SET sql_log_bin 之外的物理恢复;由定期核对发现`,
-    `triggers do not see TRUNCATE, foreign-key cascades (${cascades}), partition exchange, physical restores; the scheduled reconciliation does`,
+    '触发器看不到:TRUNCATE、分区操作、SET sql_log_bin 之外的物理恢复;由定期核对发现',
+    'triggers do not see TRUNCATE, partition exchange, physical restores; the scheduled reconciliation does',
   )
+  try {
+    const plan = await readPlan(session, source)
+    return [limits, ...(await cascadeChecks(session, name, plan)), ...(await definerChecks(session, name, plan))]
+  } catch {
+    // That the table cannot be used is told by the check before.
+    return [limits]
+  }
+}
+
+async function cascadeChecks(session: Session, name: string, plan: Plan): Promise<Check[]> {
+  const coverage = await cascadeCoverage(session, plan)
+  return coverage.map(({ cascade: { from, event, links }, wanted, there }) => {
+    const ok = there.length === wanted.length
+    const [key, table] = [links.map((link) => link.name).join(', '), `${from.database}.${from.table}`]
+    const what = { update: { zh: '修改', en: 'updates' }, delete: { zh: '删除', en: 'deletes' } }[event]
+    return check(
+      name,
+      ok,
+      `外键级联(${key}):${table} 的${what.zh}会改动本表而不触发其触发器,${ok ? `已由 ${table} 上的触发器记录` : '尚未记录:请重新执行 setup'}`,
+      `foreign keys (${key}): ${what.en} of ${table} change rows here without firing triggers here; ${ok ? `triggers on ${table} write them down` : 'nothing writes them down: run setup again'}`,
+    )
+  })
+}
+
+async function definerChecks(session: Session, name: string, plan: Plan): Promise<Check[]> {
+  const [[definer], [self]] = await Promise.all([
+    one(
+      session,
+      `select definer from information_schema.routines where routine_schema = database() and routine_name = ${quoteText(procedureName(plan.source.resource))}`,
+    ),
+    one(session, 'select current_user()'),
+  ])
+  if (definer === undefined) return []
+  const fault = await probe(session, plan)
+  if (fault) return [check(name, false, fault.zh, fault.en)]
+  const other = definer === self ? undefined : definer
+  return [
+    check(
+      name,
+      true,
+      other ? `触发器以 ${other} 的权限运行:删除该账号会使应用的写入失败(setup --user 可指定定义者)` : '触发器以代理账号的权限运行',
+      other
+        ? `the triggers run with the rights of ${other}: the application's writes would fail without that account (setup --user names another)`
+        : 'the triggers run with the rights of the agent',
+    ),
+  ]
 }
 
 function loadCheck({ server }: Session): Check {

@@ -4,6 +4,7 @@ import { TableDelivery } from '../bookkeeping/delivery.ts'
 import { TableDatabase, type TableEngine } from '../bookkeeping/engine.ts'
 import { bookSession, booksThere, dialect } from './books.ts'
 import { MysqlCapture } from './capture.ts'
+import { cascadesInto, cascadeTriggers } from './cascades.ts'
 import { place } from './catalog.ts'
 import { Session } from './connection.ts'
 import { MysqlSinks } from './delivery.ts'
@@ -38,8 +39,15 @@ const engine: TableEngine<Session> = {
   sample: sampleRows,
   previewRows,
   supplyTable: async ({ server }, { table, schema, columns }) => [supplyTable(table, schema, columns, server)],
-  setupScript: async (session, source, runtimeUser) => setupStatements(await readPlan(session, source), session.server, runtimeUser),
-  teardownScript: async (session, source) => teardownStatements(source, place(session, source.table), session.server),
+  async setupScript(session, source, runtimeUser) {
+    const plan = await readPlan(session, source)
+    const around = { cascades: await cascadesInto(session, plan.catalog), there: await cascadeTriggers(session, source) }
+    return setupStatements(plan, session.server, around, runtimeUser)
+  },
+  async teardownScript(session, source) {
+    const there = await cascadeTriggers(session, source)
+    return teardownStatements(source, place(session, source.table), session.server, { there })
+  },
   async run(session, statements) {
     await session.requireWritable()
     for (const statement of statements) await session.run(statement)

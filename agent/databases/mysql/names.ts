@@ -8,6 +8,9 @@ export function safeName(text: string, length: number): string {
   return `${plain.slice(0, length - 9)}_${createHash('sha256').update(text).digest('hex').slice(0, 8)}`
 }
 
+/** One row per queue: the id beyond which triggers leave only marks. */
+export const ceilingTable = 'qz_queue'
+
 export function queueName(resource: string): string {
   return `qz_q_${safeName(resource, 59)}`
 }
@@ -18,4 +21,23 @@ export type TriggerEvent = (typeof triggerEvents)[number]
 
 export function triggerName(resource: string, event: TriggerEvent): string {
   return `qz_${safeName(resource, 59)}_${event[0]}`
+}
+
+export function procedureName(resource: string): string {
+  return `qz_c_${safeName(resource, 59)}`
+}
+
+/** What the names of a resource's triggers on other tables begin with. */
+export function cascadePrefix(resource: string): string {
+  return `qz_p_${createHash('sha256').update(resource).digest('hex').slice(0, 16)}_`
+}
+
+/** Of the trigger for a chain of foreign keys. */
+export function cascadeTriggerName(
+  resource: string,
+  { links, event }: { links: readonly { database: string; name: string }[]; event: 'update' | 'delete' },
+  moment: 'before' | 'after',
+): string {
+  const chain = createHash('sha256').update(JSON.stringify(links.map(({ database, name }) => [database, name])))
+  return `${cascadePrefix(resource)}${chain.digest('hex').slice(0, 16)}_${moment[0]}${event[0]}`
 }

@@ -1,13 +1,16 @@
 /** The MySQL and MariaDB engine: the conformance suite, and what only these servers do. */
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { createConnection, type Connection } from 'mysql2/promise'
 import t, { type Test } from 'tap'
 import { openMysql } from '../../../../agent/databases/mysql/engine.ts'
+import { queueName } from '../../../../agent/databases/mysql/names.ts'
 import { literal, quoteName } from '../../../../agent/databases/mysql/sql.ts'
 import type { Op } from '../../../../protocol/batch.ts'
 import { findMariadb, startMariadb } from '../../../support/mariadb.ts'
 import { conformance, type Dialect, type Session, type TestDatabase } from '../conformance/suite.ts'
-import { at, licence, Model, openDatabase, openSinks, schemaOf, setUp, sinkOf, sortRows, sourceOf, watch } from '../conformance/fixture.ts'
+import { at, licence, Model, openDatabase, openSinks, schemaOf, setUp, sinkOf, sortRows, sourceOf, tableRows, twoKeys, watch } from '../conformance/fixture.ts'
 
 const server = await findMariadb()
 
@@ -201,6 +204,118 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
     t.same(await test.query('select count(*) from licence'), [['1']], 'even without a queue')
     await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
     t.same(await capture.waiting(), new Set())
+  })
+
+  t.test('what is written under LOCK TABLES, and by the restore of a dump, is captured', async (t) => {
+    const { test, capture, source } = await watch(t, mariadb, freshDatabase)
+    const model = new Model()
+    await test.query('lock tables licence write')
+    await test.query(`insert into licence values ('a', '甲', 1), ('b', '乙', 2), ('c', '丙', 3)`)
+    await test.query(`update licence set name = '丁' where id = 'a'`)
+    await test.query(`delete from licence where id = 'b'`)
+    await test.query('unlock tables')
+    await model.drain({ capture, source })
+    t.notOk(model.marked)
+    t.same(model.sorted(), await tableRows(capture, source))
+    if (!existsSync('/usr/bin/mysqldump')) return void t.pass('a dump is restored', { skip: 'there is no mysqldump' })
+    const url = new URL(test.url)
+    const to = ['-h', url.hostname, '-P', url.port || '3306', '-u', url.username]
+    const dump = execFileSync('mysqldump', [...to, '--no-create-info', '--skip-triggers', '--compact', '--add-locks', url.pathname.slice(1), 'licence'])
+    t.match(dump.toString(), /LOCK TABLES/)
+    await test.query('delete from licence')
+    await model.drain({ capture, source })
+    execFileSync('mysql', [...to, url.pathname.slice(1)], { input: dump })
+    await model.drain({ capture, source })
+    t.same(model.sorted(), await tableRows(capture, source))
+    t.equal(model.sorted().length, 2)
+  })
+
+  t.test('rows that foreign keys change are captured with the table whose change reaches them', async (t) => {
+    const opened = await openDatabase(t, mariadb, freshDatabase)
+    const { test, database } = opened
+    for (const statement of [
+      'create table land (id int primary key)',
+      'create table town (id int primary key, land int, unique (id, land), foreign key (land) references land (id) on update cascade on delete cascade)',
+      'create table class (id int primary key)',
+      `create table licence (id varchar(20) not null, name varchar(100), amount decimal(12,2), town int, class int, up varchar(20), primary key (id),
+        foreign key (town) references town (id) on update cascade on delete cascade,
+        foreign key (class) references class (id) on delete set null,
+        foreign key (up) references licence (id) on delete cascade)`,
+      'insert into land values (1), (2)',
+      'insert into town values (1, 1), (2, 2), (3, 2)',
+      'insert into class values (1), (2)',
+    ])
+      await test.query(statement)
+    const schema = schemaOf([
+      { id: 'id', type: 'text', length: 20, key: true, required: true },
+      { id: 'town', type: 'integer' },
+      { id: 'class', type: 'integer' },
+    ])
+    const { capture, source } = await setUp(t, opened, sourceOf(schema))
+    const model = new Model()
+    const change = async (statement: string, marked = false) => {
+      await test.query(statement)
+      await model.drain({ capture, source })
+      t.equal(model.marked, marked, statement)
+      if (!marked) t.same(model.sorted(), await tableRows(capture, source), statement)
+    }
+    await change(`insert into licence (id, town, class, up) values ('a', 1, 1, null), ('b', 2, 1, null), ('c', 3, 2, null), ('d', 3, 2, null), ('e', 1, 2, 'd')`)
+    await change('delete from class where id = 1')
+    await change('update town set id = 9 where id = 1')
+    await change('delete from land where id = 1')
+    await change('delete from town where id = 2')
+    await change(`insert into licence (id, town, class, up) values ('f', 3, 2, 'd')`)
+    await change(`delete from licence where id = 'd'`, true)
+    const notes = (await database.doctor([source], [])).filter(({ name }) => name.startsWith('capture'))
+    t.match(notes.map(({ en }) => en).join('\n'), /deletes of [^.]+\.class .*; triggers on/)
+    t.ok(notes.every(({ ok }) => ok))
+    await test.query('create table later (id int primary key)')
+    await test.query('alter table licence add column later int, add foreign key (later) references later (id) on delete cascade')
+    t.match(
+      (await database.doctor([source], [])).filter(({ ok }) => !ok).map(({ en }) => en),
+      [/deletes of [^.]+\.later .* nothing writes them down/],
+    )
+    await database.run(await database.teardownScript(source))
+    t.same(await test.query('select trigger_name from information_schema.triggers where trigger_schema = database()'), [])
+    t.same(await test.query(`select routine_name from information_schema.routines where routine_schema = database()`), [])
+  })
+
+  t.test('a composite key that a foreign key changes leaves its old value behind as a delete', async (t) => {
+    const opened = await openDatabase(t, mariadb, freshDatabase)
+    const { test } = opened
+    await test.query('create table town (id int primary key)')
+    await test.query(
+      'create table licence (region int not null, name varchar(100), code varchar(20) not null, primary key (region, code), foreign key (region) references town (id) on update cascade)',
+    )
+    const { capture, source } = await setUp(t, opened, sourceOf(twoKeys))
+    const model = new Model()
+    await test.query('insert into town values (1), (2)')
+    await test.query(`insert into licence values (1, 'x', 'a'), (1, 'y', 'b'), (2, 'z', 'a')`)
+    await model.drain({ capture, source })
+    await test.query('update town set id = 7 where id = 1')
+    await model.drain({ capture, source })
+    t.same(model.sorted(), [
+      ['2', 'z', 'a'],
+      ['7', 'x', 'a'],
+      ['7', 'y', 'b'],
+    ])
+  })
+
+  t.test('a definer that is gone is seen, by coverage and doctor', async (t) => {
+    const { test, database, capture, source } = await watch(t, mariadb, freshDatabase)
+    const user = `qz_d${new URL(test.url).pathname.slice(-8)}`
+    await test.query(`create user ${user}@'%'`)
+    await database.run(await database.setupScript(source, user))
+    await capture.triggerFingerprint(source)
+    await test.query(`insert into licence values ('a', null, null)`)
+    t.same((await capture.take(source, 10, new Set())).keys, [['a']], 'its rights are enough')
+    const notes = (await database.doctor([source], [])).filter(({ name }) => name.startsWith('capture'))
+    t.ok(notes.some(({ ok, en }) => ok && en.includes(`rights of ${user}@%`)))
+    await test.query(`revoke insert on ${quoteName(queueName(source.resource))} from ${user}@'%'`)
+    await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP', message: /definer/ })
+    await test.query(`drop user ${user}@'%'`)
+    await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP', message: /definer/ })
+    t.notOk((await database.doctor([source], [])).every(({ ok }) => ok))
   })
 
   t.test('key texts do not depend on the application’s session', async (t) => {
