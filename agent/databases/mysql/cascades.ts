@@ -114,7 +114,10 @@ export interface CascadeCoverage {
 }
 
 /** How the rows are watched that others' changes reach. */
-export async function cascadeCoverage(session: Session, { source: { resource }, catalog }: Pick<Plan, 'source' | 'catalog'>): Promise<CascadeCoverage[]> {
+export async function cascadeCoverage(
+  session: Session,
+  { source: { resource }, catalog }: Pick<Plan, 'source' | 'catalog'>,
+): Promise<CascadeCoverage[]> {
   const coverage: CascadeCoverage[] = []
   for (const cascade of await cascadesInto(session, catalog)) {
     const { database, table } = cascade.from

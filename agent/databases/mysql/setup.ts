@@ -95,7 +95,9 @@ function queueTable({ source, keys }: Plan, server: Server): string {
 /** DROP on the queue is what TRUNCATE asks for; TRIGGER on the source what seeing its triggers asks for, and what running them does. */
 function grants({ source, table }: Plan, server: Server, cascades: readonly Cascade[], user: string): string[] {
   const grantee = accountOf(user)
-  const around = new Set(cascades.flatMap(({ from, links }) => [from, ...links]).map((one) => `${quoteName(one.database)}.${quoteName(one.table)}`))
+  const around = new Set(
+    cascades.flatMap(({ from, links }) => [from, ...links]).map((one) => `${quoteName(one.database)}.${quoteName(one.table)}`),
+  )
   return [
     ...[...new Set([table, ...around])].map((name) => `grant select, trigger on ${name} to ${grantee}`),
     `grant select, insert, update, delete, drop on ${own(server, queueName(source.resource))} to ${grantee}`,

@@ -7,7 +7,16 @@ import type { LocalizedText } from '../../../protocol/localized.ts'
 import { errorNumber, type Server, type Session } from './connection.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { cascadeMoments, type Cascade } from './cascades.ts'
-import { cascadeTriggerName, ceilingTable, procedureName, queueName, safeName, triggerEvents, triggerName, type TriggerEvent } from './names.ts'
+import {
+  cascadeTriggerName,
+  ceilingTable,
+  procedureName,
+  queueName,
+  safeName,
+  triggerEvents,
+  triggerName,
+  type TriggerEvent,
+} from './names.ts'
 import type { Plan } from './plan.ts'
 import type { ColumnReader } from './types.ts'
 
@@ -134,7 +143,10 @@ function cascadeTriggers(plan: Plan, server: Server, cascade: Cascade, by: strin
     const write = circular
       ? `if exists (select 1 ${found}) then\n${mark}\nend if;`
       : `insert into ${queue} (${keys.map((_, i) => `k${i + 1}`).join(', ')}) select ${texts.join(', ')} ${found};`
-    const moves = links.at(-1)!.referenced.map((column) => `not (OLD.${quoteName(column)} <=> NEW.${quoteName(column)})`).join(' or ')
+    const moves = links
+      .at(-1)!
+      .referenced.map((column) => `not (OLD.${quoteName(column)} <=> NEW.${quoteName(column)})`)
+      .join(' or ')
     const body = event === 'update' ? `if ${moves} then\n${write}\nend if;` : write
     const name = `${quoteName(from.database)}.${quoteName(cascadeTriggerName(source.resource, cascade, moment))}`
     return `create ${by}trigger ${name} ${moment} ${event} on ${at} for each row\n${guarded(plan, server, body)}`

@@ -10,7 +10,21 @@ import { literal, quoteName } from '../../../../agent/databases/mysql/sql.ts'
 import type { Op } from '../../../../protocol/batch.ts'
 import { findMariadb, startMariadb } from '../../../support/mariadb.ts'
 import { conformance, type Dialect, type Session, type TestDatabase } from '../conformance/suite.ts'
-import { at, licence, Model, openDatabase, openSinks, schemaOf, setUp, sinkOf, sortRows, sourceOf, tableRows, twoKeys, watch } from '../conformance/fixture.ts'
+import {
+  at,
+  licence,
+  Model,
+  openDatabase,
+  openSinks,
+  schemaOf,
+  setUp,
+  sinkOf,
+  sortRows,
+  sourceOf,
+  tableRows,
+  twoKeys,
+  watch,
+} from '../conformance/fixture.ts'
 
 const server = await findMariadb()
 
@@ -220,7 +234,15 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
     if (!existsSync('/usr/bin/mysqldump')) return void t.pass('a dump is restored', { skip: 'there is no mysqldump' })
     const url = new URL(test.url)
     const to = ['-h', url.hostname, '-P', url.port || '3306', '-u', url.username]
-    const dump = execFileSync('mysqldump', [...to, '--no-create-info', '--skip-triggers', '--compact', '--add-locks', url.pathname.slice(1), 'licence'])
+    const dump = execFileSync('mysqldump', [
+      ...to,
+      '--no-create-info',
+      '--skip-triggers',
+      '--compact',
+      '--add-locks',
+      url.pathname.slice(1),
+      'licence',
+    ])
     t.match(dump.toString(), /LOCK TABLES/)
     await test.query('delete from licence')
     await model.drain({ capture, source })
@@ -259,7 +281,9 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
       t.equal(model.marked, marked, statement)
       if (!marked) t.same(model.sorted(), await tableRows(capture, source), statement)
     }
-    await change(`insert into licence (id, town, class, up) values ('a', 1, 1, null), ('b', 2, 1, null), ('c', 3, 2, null), ('d', 3, 2, null), ('e', 1, 2, 'd')`)
+    await change(
+      `insert into licence (id, town, class, up) values ('a', 1, 1, null), ('b', 2, 1, null), ('c', 3, 2, null), ('d', 3, 2, null), ('e', 1, 2, 'd')`,
+    )
     await change('delete from class where id = 1')
     await change('update town set id = 9 where id = 1')
     await change('delete from land where id = 1')
