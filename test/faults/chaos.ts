@@ -68,7 +68,7 @@ export class Chaos {
 
   /** Both ends hold the same first load when it returns. */
   static async start(options: ChaosOptions): Promise<Chaos> {
-    const exchange = await Exchange.start(options.exchange)
+    const exchange = await Exchange.start({ embedded: true, ...options.exchange })
     try {
       const [sourceUrl, targetUrl] = [await options.source.createDatabase(), await options.target.createDatabase()]
       const connected = await connectVillages(exchange, sourceUrl, targetUrl)

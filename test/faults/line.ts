@@ -10,6 +10,7 @@ import type { SinkReport, SourceReport } from '../../protocol/api.ts'
 import { deliveredTable, loadVillages, settle } from '../flow/real-run.ts'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type AgentOptions, type ResourceFile, type TestAgent } from '../support/exchange.ts'
+import { hubStore } from '../support/hub-store.ts'
 import { findPostgres, type TestDatabases } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { startProxy, type Proxy } from '../support/proxy.ts'
@@ -53,7 +54,7 @@ export async function makeLine(t: Test, options: LineOptions = {}): Promise<Line
   const own = options.server ? undefined : await findPostgres()
   if (own) t.teardown(() => own.stop())
   const server = options.server ?? own!
-  const storeUrl = await server.createDatabase()
+  const storeUrl = own ? await hubStore(own) : await server.createDatabase()
   const sourceUrl = options.sourceUrl ?? (await server.createDatabase())
   const targetUrl = options.targetUrl ?? (await server.createDatabase())
   const exchange = await Exchange.start({ hub: { store: storeUrl, ...options.hub } })

@@ -4,12 +4,13 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync }
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { hashesOf, makeFileExchange, namesOf } from '../support/file-exchange.ts'
+import { hubStore } from '../support/hub-store.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 
 t.test('scanned licences are delivered as they are', async (t) => {
   const postgres = await findPostgres()
-  const { exchange, provider, receiver, source, target } = await makeFileExchange(await postgres.createDatabase())
+  const { exchange, provider, receiver, source, target } = await makeFileExchange(await hubStore(postgres))
   t.teardown(async () => {
     await exchange.stop()
     await postgres.stop()

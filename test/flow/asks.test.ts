@@ -16,6 +16,7 @@ import type { Draft } from '../../hub/registry/catalog/compatibility.ts'
 import { publishResource } from '../../hub/registry/publishing/direct-publishing.ts'
 import { openClient } from '../support/client.ts'
 import { TestAgent } from '../support/exchange.ts'
+import { hubStore } from '../support/hub-store.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { runHere } from '../support/commands.ts'
 import { until } from '../support/programs.ts'
@@ -64,7 +65,7 @@ async function start(t: { teardown: (fn: () => Promise<unknown>) => unknown }) {
   const folder = await mkdtemp(join(tmpdir(), 'qianzhi-asks-'))
   const port = await freePort()
   const file = join(folder, 'qianzhi-hub.yaml')
-  const store = await postgres.createDatabase('store')
+  const store = await hubStore(postgres)
   await writeFile(file, stringify({ listen: { host: '127.0.0.1', port }, urls: [`https://127.0.0.1:${port}`], store }))
   const log: string[] = []
   const stream = new Writable({ write: (chunk: Buffer, _, done) => (log.push(chunk.toString()), done()) })

@@ -44,7 +44,7 @@ class Line {
     const source = await openClient(sourceUrl)
     test.teardown(() => source.end())
     for (const statement of statements) await source.query(statement)
-    const exchange = await Exchange.start({ hub: { store: await server.createDatabase(), reconciliation: { every: 0 } } })
+    const exchange = await Exchange.start({ hub: { reconciliation: { every: 0 } } })
     test.teardown(() => exchange.stop())
     const line = new Line(exchange, source, file)
     await line.#provide(sourceUrl)

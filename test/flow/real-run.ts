@@ -25,7 +25,7 @@ export interface RealRunResult extends Difference {
 }
 
 export async function realRun(options: RealRunOptions): Promise<RealRunResult> {
-  const exchange = await Exchange.start()
+  const exchange = await Exchange.start({ embedded: true })
   const [source, target] = [await openClient(options.sourceUrl), await openClient(options.targetUrl)]
   try {
     const { receiver } = await connectVillages(exchange, options.sourceUrl, options.targetUrl)

@@ -130,7 +130,7 @@ t.test(
     test.teardown(() => mariadb!.dropDatabase(sourceUrl))
     const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
     test.teardown(() => Promise.all([source.end(), target.end()]))
-    const exchange = await Exchange.start({ hub: { store: await server.createDatabase(), ...manual.hub } })
+    const exchange = await Exchange.start({ hub: { reconciliation: { every: 0 } } })
     test.teardown(() => exchange.stop())
     const sources = [{ resource: 'places', database: 'front', table: 'places', valueLimit: 1024 }]
     const provider = await exchange.enrol('provider', {

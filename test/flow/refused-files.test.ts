@@ -7,6 +7,7 @@ import { Agent, request } from 'undici'
 import { villagesResource } from '../../config-examples/demo/villages.ts'
 import { openClient } from '../support/client.ts'
 import { Exchange } from '../support/exchange.ts'
+import { hubStore } from '../support/hub-store.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 
@@ -15,7 +16,7 @@ t.teardown(() => server.stop())
 const insecure = new Agent({ connect: { rejectUnauthorized: false } })
 
 t.test('from the folder to the people', async (t) => {
-  const url = await server.createDatabase('store')
+  const url = await hubStore(server)
   const store = await openClient(url)
   const exchange = await Exchange.start({ hub: { store: url, supervision: { everySeconds: 1 } } })
   t.teardown(async () => {

@@ -6,6 +6,7 @@ import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type ResourceFile, type TestAgent } from '../support/exchange.ts'
 import { longer } from '../support/longer.ts'
 import { findMariadb } from '../support/mariadb.ts'
+import { hubStore } from '../support/hub-store.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 
@@ -63,7 +64,7 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
   t.test(`from ${engine}, with an account that may only read`, { skip }, async (t) => {
     const url = engine === 'MariaDB' ? await mariadb!.createDatabase() : await server.createDatabase()
     if (engine === 'MariaDB') t.teardown(() => mariadb!.dropDatabase(url))
-    const [targetUrl, storeUrl] = [await server.createDatabase(), await server.createDatabase()]
+    const [targetUrl, storeUrl] = [await server.createDatabase(), await hubStore(server)]
     const [application, target] = [await openClient(url), await openClient(targetUrl)]
     t.teardown(() => Promise.all([application.end(), target.end()]))
     for (const statement of tables) await application.query(statement)

@@ -5,6 +5,7 @@ import { longer } from '../support/longer.ts'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
+import { hubStore } from '../support/hub-store.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { adopt, licenceItems, licences, publishVersion } from './standard.ts'
@@ -39,7 +40,7 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
   const skip = engine === 'MariaDB' && (mariadb ? longer : 'no MariaDB server can be reached')
   t.test(`one table on ${engine}`, { skip }, async (test) => {
     const [storeUrl, targetUrl] = [
-      await server.createDatabase(),
+      await hubStore(server),
       engine === 'MariaDB' ? await mariadb!.createDatabase() : await server.createDatabase(),
     ]
     if (engine === 'MariaDB') test.teardown(() => mariadb!.dropDatabase(targetUrl))

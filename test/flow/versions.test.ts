@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { openClient, tableRows, type Client } from '../support/client.ts'
 import { Exchange, type TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
+import { hubStore } from '../support/hub-store.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { licenceItems, licences, openness, publishVersion } from './standard.ts'
@@ -30,7 +31,7 @@ const database = async (test: Test, engine: string): Promise<string> => {
 
 /** Two resources of one provider; both flow. */
 async function begin(test: Test, engine: string): Promise<Flow> {
-  const urls = { store: await server.createDatabase(), source: await database(test, engine), target: await database(test, engine) }
+  const urls = { store: await hubStore(server), source: await database(test, engine), target: await database(test, engine) }
   const exchange = await Exchange.start({ hub: { store: urls.store } })
   test.teardown(() => exchange.stop())
   const clients = await Promise.all(Object.values(urls).map(openClient))

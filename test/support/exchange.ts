@@ -7,7 +7,9 @@ import { stringify } from 'yaml'
 import type { AgentReport } from '../../protocol/api.ts'
 import type { Schema } from '../../protocol/schema.ts'
 import { startEmbedded } from '../../hub/store/embedded.ts'
-import { postgresVersion } from './postgres.ts'
+import { openStore } from '../../hub/store/store.ts'
+import { hubStore, migrationsHash } from './hub-store.ts'
+import { findPostgres, postgresVersion, type TestDatabases } from './postgres.ts'
 import { fillPrepared } from './prepared.ts'
 import { runHere } from './commands.ts'
 import { Program, runProgram, until } from './programs.ts'
@@ -20,6 +22,8 @@ export interface ExchangeOptions {
   folder?: string
   /** Additions to hub.yaml. */
   hub?: object
+  /** The hub's own PostgreSQL, as where nothing else is configured. In a folder that is given it is the default; else a database of the run's server is. */
+  embedded?: boolean
   /** What agents connect to instead of the hub's own port (a proxy). */
   hubUrl?: (port: number) => string
 }
@@ -45,6 +49,7 @@ export class Exchange {
   readonly hub: Program
   readonly agents = new Map<string, TestAgent>()
   readonly #options: ExchangeOptions
+  #databases: TestDatabases | undefined
 
   private constructor(folder: string, port: number, options: ExchangeOptions) {
     this.folder = folder
@@ -58,6 +63,7 @@ export class Exchange {
     mkdirSync(folder, { recursive: true })
     const exchange = new Exchange(folder, await freePort(), options)
     const config = {
+      ...(await exchange.#store()),
       data: './hub',
       listen: { host: '127.0.0.1', port: exchange.port },
       urls: [exchange.url],
@@ -65,10 +71,21 @@ export class Exchange {
       ...options.hub,
     }
     writeFileSync(exchange.hubFile, stringify(config))
-    if (!options.folder && !(options.hub && 'store' in options.hub)) await prepareStore(join(folder, 'hub'))
     exchange.hub.start()
     await exchange.ready()
     return exchange
+  }
+
+  /** What hub.yaml says of the store. */
+  async #store(): Promise<{ store?: string }> {
+    const { folder, hub, embedded } = this.#options
+    if (folder !== undefined || (hub && 'store' in hub)) return {}
+    if (embedded) {
+      await prepareStore(join(this.folder, 'hub'))
+      return {}
+    }
+    this.#databases = await findPostgres()
+    return { store: await hubStore(this.#databases) }
   }
 
   get hubFile(): string {
@@ -124,16 +141,18 @@ export class Exchange {
   async stop(): Promise<void> {
     for (const agent of this.agents.values()) await agent.program.end()
     await this.hub.end()
+    await this.#databases?.stop()
     if (!this.#options.folder) rmSync(this.folder, { recursive: true, force: true })
   }
 }
 
-/** The hub's own PostgreSQL, empty, as its first start would make it. */
+/** The hub's own PostgreSQL as its first start makes it. */
 async function prepareStore(data: string): Promise<void> {
   if (existsSync(join(data, 'store'))) return
   mkdirSync(data, { recursive: true, mode: 0o700 })
-  await fillPrepared(data, `hub-${await postgresVersion()}`, undefined, async (made) => {
+  await fillPrepared(data, `hub-${await postgresVersion()}-${migrationsHash()}`, undefined, async (made) => {
     const store = await startEmbedded(made)
+    await (await openStore(store.url, { owner: store.ownerUrl })).close()
     await store.stop()
     const file = join(made, 'store', 'secret.json')
     const secret = JSON.parse(readFileSync(file, 'utf8')) as object

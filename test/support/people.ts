@@ -1,6 +1,7 @@
 /** A resource of one agency and the table that supplies it, for flows in which only the way counts. */
 import { openClient, type Client } from './client.ts'
 import { Exchange, type ResourceFile, type TestAgent } from './exchange.ts'
+import { hubStore } from './hub-store.ts'
 import { findPostgres } from './postgres.ts'
 
 const openness = 'internal' as const
@@ -31,11 +32,7 @@ export interface PeopleScene {
 /** A hub, a database with so many people, and one for a receiver. `hub`: settings beside its store. */
 export async function startPeople(rows: number, hub: object = {}): Promise<PeopleScene> {
   const postgres = await findPostgres()
-  const [storeUrl, sourceUrl, targetUrl] = [
-    await postgres.createDatabase(),
-    await postgres.createDatabase(),
-    await postgres.createDatabase(),
-  ]
+  const [storeUrl, sourceUrl, targetUrl] = [await hubStore(postgres), await postgres.createDatabase(), await postgres.createDatabase()]
   const exchange = await Exchange.start({ hub: { store: storeUrl, ...hub } })
   const [store, source, target] = [await openClient(storeUrl), await openClient(sourceUrl), await openClient(targetUrl)]
   await source.query(
