@@ -11,7 +11,7 @@ export interface StepBack {
 }
 
 /** Milliseconds between looks. */
-const pace = 15
+const pace = 30
 
 export class Watch {
   readonly stepsBack: StepBack[] = []

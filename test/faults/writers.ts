@@ -10,7 +10,7 @@ export const counterPrefix = '80000000000'
 export const neverCommitted = '从未提交'
 
 /** Milliseconds between a writer's transactions: leaves the machine to those that are tested. */
-const pace = 4
+const pace = 12
 
 export class Writers {
   readonly #url: string

@@ -3,7 +3,7 @@
  * concurrent writers while it flows. Both ends must be equal at rest.
  */
 import { villageColumns, villagesResource } from '../../config-examples/demo/villages.ts'
-import { difference, openClient, tableRows, type Client, type Difference } from '../support/client.ts'
+import { difference, mayBeEqual, openClient, tableRows, type Client, type Difference } from '../support/client.ts'
 import { Exchange, type TestAgent } from '../support/exchange.ts'
 import { until } from '../support/programs.ts'
 
@@ -141,14 +141,11 @@ function statement(codes: string[], writer: number, n: number): string {
 export async function settle(source: Client, target: Client, table: string, seconds = 60): Promise<Difference> {
   const compare = async () =>
     difference(await tableRows(source, 'villages', villageColumns), await tableRows(target, table, villageColumns))
-  let last: Difference = { rows: 0, missing: ['the target could not be read'], surplus: [] }
-  await until(
-    'both ends are equal',
-    async () => {
-      last = await compare()
-      return last.missing.length + last.surplus.length === 0
-    },
-    seconds,
-  ).catch(() => undefined)
-  return last
+  const equal = async (): Promise<Difference | false> => {
+    if (!(await mayBeEqual(source, 'villages', target, table, villageColumns))) return false
+    const found = await compare()
+    return found.missing.length + found.surplus.length === 0 && found
+  }
+  const unread: Difference = { rows: 0, missing: ['an end could not be read'], surplus: [] }
+  return until('both ends are equal', equal, seconds).catch(() => compare().catch(() => unread))
 }

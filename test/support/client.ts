@@ -4,6 +4,7 @@ import pg from 'pg'
 import { FileSession } from './sqlite.ts'
 
 export interface Client {
+  readonly engine: 'postgres' | 'mysql' | 'sqlite'
   /** Rows as texts. Parameters are `$1…` (PostgreSQL) or `?` (MySQL); on SQLite none. */
   query(sql: string, values?: readonly unknown[]): Promise<(string | null)[][]>
   end(): Promise<void>
@@ -19,6 +20,7 @@ async function openPostgres(connectionString: string): Promise<Client> {
   client.on('error', () => undefined)
   await client.connect()
   return {
+    engine: 'postgres',
     query: async (text, values = []) => (await client.query<(string | null)[]>({ text, values: [...values], rowMode: 'array' })).rows,
     end: () => client.end(),
   }
@@ -26,7 +28,7 @@ async function openPostgres(connectionString: string): Promise<Client> {
 
 function openSqlite(url: string): Client {
   const session = new FileSession(url)
-  return { query: (sql) => session.query(sql), end: () => session.close() }
+  return { engine: 'sqlite', query: (sql) => session.query(sql), end: () => session.close() }
 }
 
 async function openMysql(uri: string): Promise<Client> {
@@ -40,6 +42,7 @@ async function openMysql(uri: string): Promise<Client> {
   })
   connection.on('error', () => undefined)
   return {
+    engine: 'mysql',
     async query(sql, values = []) {
       const [rows] = await connection.query({ sql, values: [...values] })
       if (!Array.isArray(rows)) return []
@@ -53,6 +56,18 @@ async function openMysql(uri: string): Promise<Client> {
 export async function tableRows(client: Client, table: string, columns: readonly string[], where = ''): Promise<string[]> {
   const rows = await client.query(`select ${columns.join(', ')} from ${table} ${where}`)
   return rows.map((row) => JSON.stringify(row)).toSorted()
+}
+
+/** Whether it may be worth while to compare two tables row by row: cheap, and no proof. */
+export async function mayBeEqual(a: Client, tableA: string, b: Client, tableB: string, columns: readonly string[]): Promise<boolean> {
+  const hashes = {
+    postgres: `hashtext(concat_ws('|', ${columns.join(', ')}))::bigint`,
+    mysql: `crc32(concat_ws('|', ${columns.join(', ')}))`,
+    sqlite: '1',
+  }
+  const hashed = (client: Client) => (a.engine === b.engine ? hashes[client.engine] : '1')
+  const sums = [`select sum(${hashed(a)}) from ${tableA}`, `select sum(${hashed(b)}) from ${tableB}`] as const
+  return (await a.query(sums[0]))[0]![0] === (await b.query(sums[1]))[0]![0]
 }
 
 export interface Difference {

@@ -98,11 +98,12 @@ export class Exchange {
 
   async ready(): Promise<void> {
     await until('the hub answers', async () => {
-      if (!this.hub.running) throw new Error(`the hub has ended: ${readFileSync(this.hub.log, 'utf8').slice(-2000)}`)
+      if (!this.hub.running) return true
       const answer = await request(`https://127.0.0.1:${this.port}/health`, { dispatcher: insecure })
       await answer.body.dump()
       return true
     })
+    if (!this.hub.running) throw new Error(`the hub has ended: ${readFileSync(this.hub.log, 'utf8').slice(-2000)}`)
   }
 
   /** A `qianzhi-hub` command in this process; its JSON answer. */
