@@ -2,15 +2,17 @@ import { posix } from 'node:path'
 import type { Archive, Part } from './archive.ts'
 import { excelFault, wholeFile } from './fault.ts'
 import type { ExcelLimits } from './limits.ts'
-import { shownByFormat, type Shown } from './numbers.ts'
+import { cellFormat, type CellFormat } from './numbers.ts'
 import { parseXml, prefixedAttribute, readXml } from './xml.ts'
 
 /** What the sheets of a workbook share. */
 export interface Book {
   sheets: { name: string; hidden: boolean; part: Part }[]
   /** How a cell's style shows a number. */
-  shown: readonly Shown[]
+  formats: readonly CellFormat[]
   dateSystem: 1900 | 1904
+  /** A program that calculates has saved the formulas' values. */
+  calculated: boolean
   texts: readonly string[]
 }
 
@@ -21,7 +23,8 @@ interface Relationship {
 
 /** Reads everything but the rows. Throws QZ-EXCEL. */
 export async function readBook(archive: Archive, limits: ExcelLimits): Promise<Book> {
-  const top = [...(await relationships(archive, '')).values()].find(({ type }) => type === 'officeDocument')
+  const tops = [...(await relationships(archive, '')).values()]
+  const top = tops.find(({ type }) => type === 'officeDocument')
   const workbook = top && archive.part(top.target)
   if (!workbook || !/\.xml$/i.test(workbook.name))
     throw excelFault(wholeFile, '不是 .xlsx 工作簿,请在 Excel 中另存为 .xlsx', 'this is no .xlsx workbook: save it as .xlsx in Excel')
@@ -30,7 +33,7 @@ export async function readBook(archive: Archive, limits: ExcelLimits): Promise<B
     const found = [...related.values()].find(({ type }) => type === wanted)
     return found && archive.part(found.target)
   }
-  const { listed, dateSystem } = await readWorkbookPart(workbook)
+  const { listed, dateSystem, uncalculated } = await readWorkbookPart(workbook)
   if (listed.length > limits.sheets)
     throw excelFault(wholeFile, `工作表超过 ${limits.sheets} 个`, `it has more than ${limits.sheets} sheets`)
   const sheets = listed.flatMap(({ name, hidden, id }) => {
@@ -42,7 +45,15 @@ export async function readBook(archive: Archive, limits: ExcelLimits): Promise<B
     return [{ name, hidden, part }]
   })
   const [styles, strings] = [ofType('styles'), ofType('sharedStrings')]
-  return { sheets, dateSystem, shown: styles ? await readStyles(styles) : [], texts: strings ? await readTexts(strings, limits) : [] }
+  const about = tops.find(({ type }) => type === 'extended-properties')
+  const calculated = !uncalculated && (ofType('calcChain') !== undefined || (await isOfCalculator(about && archive.part(about.target))))
+  return {
+    sheets,
+    dateSystem,
+    calculated,
+    formats: styles ? await readStyles(styles) : [],
+    texts: strings ? await readTexts(strings, limits) : [],
+  }
 }
 
 /** A part's relationships by id; types by their last word, which is the same in both variants of the standard. */
@@ -64,19 +75,47 @@ async function relationships(archive: Archive, of: string): Promise<Map<string, 
 async function readWorkbookPart(part: Part) {
   const listed: { name: string; hidden: boolean; id: string }[] = []
   let dateSystem: 1900 | 1904 = 1900
+  let uncalculated = false
   await readXml(part, {
     open(name, attributes) {
       if (name === 'workbookPr' && ['1', 'true'].includes(attributes['date1904'] ?? '')) dateSystem = 1904
+      if (name === 'calcPr') uncalculated = wantsCalculation(attributes)
       if (name !== 'sheet') return
       const id = prefixedAttribute(attributes, 'id')
       if (id === undefined) return
       listed.push({ name: attributes['name'] ?? '', hidden: (attributes['state'] ?? 'visible') !== 'visible', id })
     },
   })
-  return { listed, dateSystem }
+  return { listed, dateSystem, uncalculated }
 }
 
-async function readStyles(part: Part): Promise<Shown[]> {
+/** Libraries that write formulas leave their values to the program that opens the file. */
+function wantsCalculation({ fullCalcOnLoad, forceFullCalc, calcCompleted }: Readonly<Record<string, string>>): boolean {
+  const isTrue = (value: string | undefined) => value === '1' || value === 'true'
+  return isTrue(fullCalcOnLoad) || isTrue(forceFullCalc) || calcCompleted === '0' || calcCompleted === 'false'
+}
+
+const calculators = /excel|office|wps|表格|gnumeric|numbers|calligra/i
+
+/** Whether the program that saved the file is one that calculates. */
+async function isOfCalculator(about: Part | undefined): Promise<boolean> {
+  if (!about) return false
+  let [inside, application] = [false, '']
+  await readXml(about, {
+    open(name) {
+      inside = name === 'Application'
+    },
+    text(found) {
+      if (inside) application += found
+    },
+    close() {
+      inside = false
+    },
+  })
+  return calculators.test(application)
+}
+
+async function readStyles(part: Part): Promise<CellFormat[]> {
   const codes = new Map<string, string>()
   const ids: string[] = []
   let inCells = false
@@ -90,7 +129,7 @@ async function readStyles(part: Part): Promise<Shown[]> {
       if (name === 'cellXfs') inCells = false
     },
   })
-  return ids.map((id) => shownByFormat(Number(id), codes.get(id)))
+  return ids.map((id) => cellFormat(Number(id), codes.get(id)))
 }
 
 async function readTexts(part: Part, limits: ExcelLimits): Promise<string[]> {

@@ -3,7 +3,8 @@ import type { Part } from './archive.ts'
 import { RichText, unescapeText, type Book } from './book.ts'
 import { cellName, columnLetters, excelFault, lastRow, parseCellName } from './fault.ts'
 import type { ExcelLimits } from './limits.ts'
-import { numberText, serialText, type Found } from './numbers.ts'
+import type { CellShown } from './number-format.ts'
+import { numberText, serialText, type CellFormat, type Found } from './numbers.ts'
 import { parseXml, type XmlHandler } from './xml.ts'
 
 export interface Row {
@@ -11,6 +12,8 @@ export interface Row {
   number: number
   /** By column from A, up to the last cell that holds something. An empty text is not null. */
   cells: (string | null)[]
+  /** By column, of cells whose format shows something else than their value: what a person reads. */
+  shown?: Map<number, CellShown>
 }
 
 export interface SheetReading {
@@ -127,6 +130,12 @@ class SheetHandler implements XmlHandler {
         throw this.#fault(cell, '公式没有计算结果,请在 Excel 中打开并保存', 'its formula has no result: open and save it in Excel')
       return
     }
+    if (cell.formula && !(this.#book.calculated && isCalculated(cell.value)))
+      throw this.#fault(
+        cell,
+        '公式未经计算,其值不可信:请在 Excel 中打开并保存',
+        'its formula was not calculated: open and save it in Excel',
+      )
     if (cell.column >= limits.columns) throw this.#fault(cell, `超过 ${limits.columns} 列`, `it is beyond ${limits.columns} columns`)
     const found = cellText(cell, cell.value, this.#book)
     if (!('text' in found)) throw this.#fault(cell, found.zh, found.en)
@@ -134,6 +143,7 @@ class SheetHandler implements XmlHandler {
       throw this.#fault(cell, `内容超过 ${limits.cellLength} 个字符`, `it is longer than ${limits.cellLength} characters`)
     while (this.#row.cells.length < cell.column) this.#row.cells.push(null)
     this.#row.cells.push(found.text)
+    if (found.shown) (this.#row.shown ??= new Map()).set(cell.column, found.shown)
   }
 
   #closeRow(): void {
@@ -148,23 +158,34 @@ class SheetHandler implements XmlHandler {
   }
 }
 
+/** Programs that calculate write `3`, and spell no number as `3.0` as Java does. */
+function isCalculated(value: string): boolean {
+  return !/^-?\d+\.0(?:E-?\d+)?$/.test(value)
+}
+
 const textTypes = new Set(['inlineStr', 'str'])
+
+const plain: CellFormat = { kind: 'number' }
 
 function cellText({ type, style }: Cell, value: string, book: Book): Found {
   if (type === 'n') {
-    const shown = book.shown[style] ?? 'number'
-    return shown === 'number' ? numberText(value) : serialText(value, shown, book.dateSystem)
+    const format = book.formats[style] ?? plain
+    return format.kind === 'number' ? numberText(value, format.show) : serialText(value, format, book.dateSystem)
   }
   if (type === 's') {
     const text = /^\d+$/.test(value) ? book.texts[Number(value)] : undefined
     return text === undefined ? { zh: '引用的文本不存在', en: 'it names a text that is not there' } : { text }
   }
   if (type === 'inlineStr') return { text: value }
-  if (type === 'str') return { text: unescapeText(value) }
+  if (type === 'str')
+    return imageForm.test(value) ? { zh: '是图片,不是值', en: 'it holds a picture, no value' } : { text: unescapeText(value) }
   if (type === 'b' && (value === '0' || value === '1')) return { text: value === '1' ? 'true' : 'false' }
   if (type === 'd') return isoText(value)
   return { zh: `错误值 ${value}`, en: `it holds the error ${value}` }
 }
+
+/** What WPS writes where a picture lies in a cell. */
+export const imageForm = /^=(?:_xlfn\.)?DISPIMG\(/i
 
 /** A date cell in words (`t="d"`), as the strict variant of the standard has them. */
 function isoText(value: string): Found {

@@ -124,7 +124,7 @@ export function plainHeader(header: string): string {
 
 function* takeRow<Key extends string>(
   sheet: string,
-  { number, cells }: Row,
+  { number, cells, shown }: Row,
   header: Header<Key>,
   columns: readonly TableColumn<Key>[],
   onFault: TableOptions['onFault'],
@@ -140,13 +140,23 @@ function* takeRow<Key extends string>(
   const faults: QianzhiError[] = []
   cells.forEach((cell, at) => {
     const key = header.keys[at]
-    if (key !== undefined) values[key] = blank(cell)
+    const read = shown?.get(at)
+    if (key !== undefined && read?.text === null) faults.push(row.fault(key, ...hiddenValue(cell!)))
+    else if (key !== undefined) values[key] = blank(read?.text ?? cell)
     else if (blank(cell) !== null) faults.push(excelFault(place(at), '该列没有表头', 'its column has no header'))
   })
   for (const { key, required } of columns) if (required && values[key] === null) faults.push(row.fault(key, '必填', 'a value is required'))
   if (faults.length === 0) yield row
   else if (onFault) faults.forEach(onFault)
   else throw faults[0]!
+}
+
+/** Why a cell's value is not taken for what a person reads there. */
+export function hiddenValue(value: string): [zh: string, en: string] {
+  return [
+    `单元格存储的是“${value}”,按其格式显示为另一内容:请改用文本或常规格式`,
+    `it holds "${value}", and its format shows something else: format it as text or general`,
+  ]
 }
 
 function blank(cell: string | null): string | null {

@@ -1,4 +1,5 @@
 import { columnLetters } from '../../../protocol/excel/fault.ts'
+import type { CellShown } from '../../../protocol/excel/number-format.ts'
 import { headerWithin, plainHeader } from '../../../protocol/excel/table.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { MappedColumn, SourceTable } from '../../database.ts'
@@ -9,6 +10,8 @@ export interface RawRow {
   /** As a person counts: the row of a sheet, the line of a text file on which it begins. */
   number: number
   cells: readonly (string | null)[]
+  /** By cell, of a sheet: what a person reads, where that is something else. */
+  shown?: ReadonlyMap<number, CellShown>
   /** Why its cells cannot be told. */
   wrong?: { zh: string; en: string }
 }

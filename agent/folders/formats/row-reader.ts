@@ -19,8 +19,8 @@ interface ReadColumn {
 
 export interface FileCells {
   number: number
-  /** Of each of the source's columns; null is nothing, also where an empty cell is the empty text. */
-  cells: readonly (string | null)[]
+  /** Of each of the source's columns; null is nothing, also where an empty cell is the empty text. Or why a cell is not taken. */
+  cells: readonly (string | null | Wrong)[]
   /** Undefined where the file has no operations. */
   op: string | null | undefined
   /** Undefined where no row is marked. */
@@ -97,8 +97,8 @@ export class RowReader {
     }
   }
 
-  #value({ convert, text, key }: ReadColumn, cell: string | null): Value | Wrong {
-    if (cell === null) return null
+  #value({ convert, text, key }: ReadColumn, cell: string | null | Wrong): Value | Wrong {
+    if (cell === null || typeof cell === 'object') return cell
     if (cell === '') return text && this.#emptyText && !key ? '' : null
     const value = convert(cell)
     if (typeof value === 'string') return key && value.trim() === '' ? null : value

@@ -1,7 +1,9 @@
 import { columnLetters } from '../../../protocol/excel/fault.ts'
-import { headerWithin } from '../../../protocol/excel/table.ts'
+import type { CellShown } from '../../../protocol/excel/number-format.ts'
+import { headerWithin, hiddenValue } from '../../../protocol/excel/table.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { SourceTable } from '../../database.ts'
+import type { Wrong } from './cell-values.ts'
 import { told, type Refuse } from './file-fault.ts'
 import { findHeader, HeaderNames, type Header, type RawRow } from './header.ts'
 import { rowFault, RowReader, unreadRow } from './row-reader.ts'
@@ -50,12 +52,15 @@ class TableReader {
   readonly #even: boolean
   /** The first key column: what stands there tells a header that is there again. */
   readonly #keyCell: number
+  /** Of each column whether it is a text. */
+  readonly #texts: readonly boolean[]
 
   constructor(source: SourceTable, names: HeaderNames, header: Header, even: boolean) {
     this.header = header
     this.#names = names
     this.#even = even
     this.#keyCell = header.cells[source.columns.findIndex(({ item }) => item.key)]!
+    this.#texts = source.columns.map(({ item }) => item.type === 'text')
     const headers = header.cells.map((at) => (at < 0 ? undefined : header.texts[at]))
     this.#rows = new RowReader(source, source.files!.format.empty === 'text', headers)
   }
@@ -69,7 +74,7 @@ class TableReader {
     return this.#rows.examine(read)
   }
 
-  #read({ number, cells }: RawRow): FileRow {
+  #read({ number, cells, shown }: RawRow): FileRow {
     const { header } = this
     if (cells[this.#keyCell]?.trim() === header.texts[this.#keyCell] && this.#isHeader(cells))
       return unreadRow(number, '表头再次出现', 'the header is there again')
@@ -79,12 +84,21 @@ class TableReader {
       const count = cells.length < header.width ? cells.length : there
       return unreadRow(number, `有 ${count} 个单元格,表头有 ${header.width} 个`, `it has ${count} cells, the header has ${header.width}`)
     }
-    const placed: (string | null)[] = []
+    const placed: (string | null | Wrong)[] = []
     for (const at of header.cells) placed.push(at < 0 ? null : (cells[at] ?? ''))
+    if (shown) header.cells.forEach((at, place) => (placed[place] = this.#asRead(placed[place]!, shown.get(at), place)))
     const said = (at: number) => (at < 0 ? undefined : (cells[at] ?? null))
     const row = this.#rows.read({ number, cells: placed, op: said(header.op), deleted: said(header.deleted), faults: [] })
     if (outside >= 0) row.faults.push(withoutHeader(outside, cells[outside]!))
     return row
+  }
+
+  /** A text is what a person reads in its cell; of other values it is enough that they are the same. */
+  #asRead(cell: string | null | Wrong, shown: CellShown | undefined, place: number): string | null | Wrong {
+    if (!shown || typeof cell !== 'string' || (shown.same && !this.#texts[place])) return cell
+    if (this.#texts[place] && shown.text !== null) return shown.text
+    const [zh, en] = hiddenValue(told(cell))
+    return { zh, en }
   }
 
   #isHeader(cells: RawRow['cells']): boolean {

@@ -58,9 +58,20 @@ export interface Parts {
   /** Number formats of the styles 1, 2, …: an id, or a format's code. */
   formats?: (number | string)[]
   date1904?: boolean
+  /** What `docProps/app.xml` says of the program that saved the file, and attributes of the workbook's `calcPr`. */
+  application?: string
+  calculation?: string
 }
 
-export function entriesOf({ sheets = { one: '' }, behind = '', texts = '', formats = [], date1904 = false }: Parts): Entry[] {
+export function entriesOf({
+  sheets = { one: '' },
+  behind = '',
+  texts = '',
+  formats = [],
+  date1904 = false,
+  application,
+  calculation,
+}: Parts): Entry[] {
   const names = Object.keys(sheets)
   const file = (i: number) => `worksheets/sheet${names.length - i}.xml`
   const listed = names.map((name, i) => `<sheet name="${name}" sheetId="${i + 1}" r:id="s${i}"/>`).join('')
@@ -70,11 +81,20 @@ export function entriesOf({ sheets = { one: '' }, behind = '', texts = '', forma
     )
     .join('')
   const styles = formats.map((format, i) => `<xf numFmtId="${typeof format === 'string' ? 200 + i : format}"/>`).join('')
+  const top = relationship('r1', 'officeDocument', 'xl/workbook.xml')
+  const about =
+    application === undefined
+      ? []
+      : [{ name: 'docProps/app.xml', data: `${xml}<Properties><Application>${application}</Application></Properties>` }]
   return [
-    { name: '_rels/.rels', data: relationships(relationship('r1', 'officeDocument', 'xl/workbook.xml')) },
+    {
+      name: '_rels/.rels',
+      data: relationships(about.length > 0 ? top + relationship('r2', 'extended-properties', 'docProps/app.xml') : top),
+    },
+    ...about,
     {
       name: 'xl/workbook.xml',
-      data: `${xml}<workbook ${main} xmlns:r="${related}"><workbookPr date1904="${date1904 ? 1 : 0}"/><sheets>${listed}</sheets></workbook>`,
+      data: `${xml}<workbook ${main} xmlns:r="${related}"><workbookPr date1904="${date1904 ? 1 : 0}"/><sheets>${listed}</sheets>${calculation === undefined ? '' : `<calcPr ${calculation}/>`}</workbook>`,
     },
     {
       name: 'xl/_rels/workbook.xml.rels',

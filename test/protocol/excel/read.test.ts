@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { entriesOf, excelRefusal, firstRow, readAll, workbook, zip, type Parts } from './files.ts'
 
+/** Saved by a program that calculates. */
+const excel: Parts = { application: 'Microsoft Excel' }
+
 /** The cells of one row. */
 async function cells(row: string, parts: Parts = {}): Promise<unknown[]> {
   const [sheet] = await readAll(firstRow(row, parts))
@@ -47,7 +50,10 @@ t.test('texts: shared, rich, phonetic, escaped, inline, of formulas', async (t) 
     <si><t>x_x000D_y_x005F_x0041_</t></si><si><t/></si>`
   const row = [0, 1, 2, 3].map((n) => `<c t="s"><v>${n}</v></c>`).join('')
   t.same(await cells(row, { texts }), [' a ', '东莞', 'x\ry_x0041_', ''])
-  t.same(await cells('<c t="inlineStr"><is><r><t>a&amp;</t></r><r><t>b</t></r></is></c><c t="str"><f>A1</f><v>c</v></c>'), ['a&b', 'c'])
+  t.same(await cells('<c t="inlineStr"><is><r><t>a&amp;</t></r><r><t>b</t></r></is></c><c t="str"><f>A1</f><v>c</v></c>', excel), [
+    'a&b',
+    'c',
+  ])
   t.match(await excelRefusal(readAll(firstRow('<c t="s"><v>7</v></c>'))), /one!A1: .*not there/)
 })
 
@@ -68,6 +74,11 @@ t.test('rows and columns: gaps are filled, empty cells and rows are none', async
 t.test('numbers are plain digits, fifteen of them; longer ones are refused by cell', async (t) => {
   const given = [
     '12.50',
+    '10010.0',
+    '441900.0',
+    '1.380013800E10',
+    '0012',
+    '0.0',
     '0',
     '-0',
     '19.899999999999999',
@@ -78,9 +89,25 @@ t.test('numbers are plain digits, fifteen of them; longer ones are refused by ce
     '1.2E+3',
     '-0.000001234567890123456',
   ]
-  const wanted = ['12.50', '0', '0', '19.9', '0.3', '0.001', '0.00000015', '999999999999999', '1200', '-0.00000123456789012346']
+  const wanted = [
+    '12.5',
+    '10010',
+    '441900',
+    '13800138000',
+    '12',
+    '0',
+    '0',
+    '0',
+    '19.9',
+    '0.3',
+    '0.001',
+    '0.00000015',
+    '999999999999999',
+    '1200',
+    '-0.00000123456789012346',
+  ]
   t.same(await cells(given.map((v) => `<c><v>${v}</v></c>`).join('')), wanted)
-  for (const long of ['441900198505120000', '4.4190019850512E+17', '1000000000000000', '-1E15'])
+  for (const long of ['441900198505120000', '999999999999999.9', '4.4190019850512E+17', '1000000000000000', '-1E15'])
     t.match(await excelRefusal(readAll(firstRow(`<c r="AB1"><v>${long}</v></c>`))), /^one!AB1: .*文本格式.*15 digits/, long)
   t.match(await excelRefusal(readAll(firstRow('<c><v>0x10</v></c>'))), /one!A1: .*not a number/)
 })
@@ -113,9 +140,37 @@ t.test('dates are told by their style, in both date systems', async (t) => {
 t.test('booleans, errors, formulas', async (t) => {
   t.same(await cells('<c t="b"><v>1</v></c><c t="b"><v>0</v></c>'), ['true', 'false'])
   t.match(await excelRefusal(readAll(firstRow('<c/><c t="e"><v>#N/A</v></c>'))), /^one!B1: 错误值 #N\/A/)
-  t.same(await cells('<c><f>1+1</f><v>2</v></c>'), ['2'])
-  t.match(await excelRefusal(readAll(firstRow('<c><f>1+1</f></c>'))), /^one!A1: .*no result/)
+  t.same(await cells('<c><f>1+1</f><v>2</v></c>', excel), ['2'])
+  t.match(await excelRefusal(readAll(firstRow('<c><f>1+1</f></c>', excel))), /^one!A1: .*no result/)
   t.match(await excelRefusal(readAll(firstRow('<c><f>1+1</f><v>2</v></c>'), { formulas: 'refuse' })), /^one!A1: .*not taken/)
+  t.match(
+    await excelRefusal(readAll(firstRow('<c t="str"><f>_xlfn.DISPIMG("ID_1",1)</f><v>=DISPIMG("ID_1",1)</v></c>', excel))),
+    /a picture/,
+  )
+})
+
+t.test('formulas that no program has calculated are refused, whoever wrote them', async (t) => {
+  const calculators = [
+    'Microsoft Excel',
+    'Microsoft Macintosh Excel',
+    'LibreOffice/24.2.7.2$Linux_X86_64',
+    'WPS 表格',
+    'WPS Office_12.1.0',
+    'ONLYOFFICE',
+  ]
+  const formula = (value: string) => `<c><f>1+1</f><v>${value}</v></c>`
+  for (const application of calculators) t.same(await cells(formula('2'), { application }), ['2'], application)
+  const writers: [string, string, Parts][] = [
+    ['POI', '0.0', { application: 'Apache POI' }],
+    ['POI with a template of Excel', '0.0', excel],
+    ['POI, negative and small', '-1.0E-7', excel],
+    ['xlsxwriter, openpyxl', '0', { ...excel, calculation: 'calcId="124519" fullCalcOnLoad="1"' }],
+    ['another library', '0', { application: 'SheetJS' }],
+    ['one that says nothing', '0', {}],
+    ['Excel, before it had calculated', '0', { ...excel, calculation: 'calcId="191029" calcCompleted="0"' }],
+  ]
+  for (const [writer, value, parts] of writers)
+    t.match(await excelRefusal(readAll(firstRow(formula(value), parts))), /^one!A1: .*was not calculated/, writer)
 })
 
 t.test('limits', async (t) => {

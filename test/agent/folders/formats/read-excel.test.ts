@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readFileRows } from '../../../../agent/folders/formats/read-file.ts'
 import { writeWorkbook } from '../../../../protocol/excel/write.ts'
+import type { Item } from '../../../../protocol/schema.ts'
 import { entriesOf, workbook, zip, type Parts } from '../../../protocol/excel/files.ts'
 import { faultsOf, items, readRows, refusal, sourceOf, valuesOf } from './fixture.ts'
 
@@ -37,7 +38,9 @@ t.test('rows, blank ones left out, numbered as in the sheet', async (t) => {
 
 t.test('numbers, dates and what a formula gave; the first visible sheet, or the named one', async (t) => {
   const cells = row(2, '<c><v>440106</v></c>', '<c t="str"><f>B9</f><v>张三</v></c>', '<c><v>5</v></c>', '<c s="1"><v>46348</v></c>')
-  t.same(valuesOf(await read(book([header, cells], { formats: [14] }))), [[2, '440106', '张三', '5', '2026-11-22']])
+  t.same(valuesOf(await read(book([header, cells], { formats: [14], application: 'WPS 表格' }))), [
+    [2, '440106', '张三', '5', '2026-11-22'],
+  ])
   const column = (header: string) => ({ header })
   const columns = [column('编号'), column('姓名')]
   const two = await writeWorkbook({
@@ -49,6 +52,63 @@ t.test('numbers, dates and what a formula gave; the first visible sheet, or the 
   t.match(await refusal(read(two)), /^说明!1: .*no header/)
   t.same(valuesOf(await read(two, sourceOf([items.id, items.name], { format: { sheet: '数据' } }))), [[2, '1', '=a']])
   t.match(await refusal(read(two, sourceOf([items.id], { format: { sheet: '没有' } }))), /there is no sheet 没有/)
+})
+
+t.test('a text is what a person reads in its cell; another number than its value, or a part of it, is none', async (t) => {
+  const read1 = async (format: string, value: string, of: Item = items.name) => {
+    const column = of.label
+    const bytes = book(
+      [
+        row(1, '编号', ...(of === items.name ? [column] : ['姓名', column])),
+        row(2, '1', ...(of === items.name ? [] : ['a']), `<c s="1"><v>${value}</v></c>`),
+      ],
+      { formats: [format] },
+    )
+    const rows = await read(bytes, sourceOf([items.id, items.name, ...(of === items.name ? [] : [of])]))
+    return faultsOf(rows)[0]?.replace(/.* \/ /, '') ?? rows[0]!.row!.at(-1)
+  }
+  const held = (value: string) => `it holds "${value}", and its format shows something else: format it as text or general`
+  const texts: [string, string, string][] = [
+    ['General', '10010.0', '10010'],
+    ['000000', '10010', '010010'],
+    ['0.00', '19.5', '19.50'],
+    ['#,##0', '10010', '10010'],
+    ['0%', '0.5', '50%'],
+    ['"第"0"号"', '5', '第5号'],
+    ['000-0000', '7654321', '765-4321'],
+    ['yyyy/m/d', '46348', '2026-11-22'],
+    ['h:mm', '0.5', '12:00:00'],
+    ['0', '10010.4', held('10010.4')],
+    ['0.0,', '12345', held('12345')],
+    ['0%', '0.505', held('0.505')],
+    ['[DBNum1]General', '5', held('5')],
+    ['[=1]"男";[=2]"女"', '1', held('1')],
+    ['0.00E+00', '12345', held('12345')],
+    ['yyyy"年"m"月"', '46348', held('2026-11-22')],
+    ['aaaa', '46348', held('2026-11-22')],
+    ['yyyy/m/d', '46348.5', held('2026-11-22T12:00:00')],
+    ['h:mm', '0.50001157', held('12:00:01')],
+  ]
+  for (const [format, value, wanted] of texts) t.equal(await read1(format, value), wanted, `${format} of ${value}`)
+  const others: [Item, string, string, string][] = [
+    [items.count, '000000', '10010', '10010'],
+    [items.count, '"第"0"号"', '5', '5'],
+    [items.count, '0"万"', '5', held('5')],
+    [items.price, '0.0', '19.46', '19.46'],
+    [items.price, '0%', '0.5', held('0.5')],
+    [items.price, '0.0,', '12300', held('12300')],
+    [items.price, '0;0', '-5', held('-5')],
+    [items.born, 'aaaa', '46348', '2026-11-22'],
+  ]
+  for (const [item, format, value, wanted] of others)
+    t.equal(await read1(format, value, item), wanted, `${format} of ${value} as ${item.type}`)
+  const key = book([row(1, '编号', '姓名'), row(2, '<c s="1"><v>10010</v></c>', 'a'), row(3, '<c s="1"><v>1.5</v></c>', 'b')], {
+    formats: ['000000'],
+  })
+  t.same(
+    (await read(key, sourceOf([items.id, items.name]))).map(({ key }) => key?.[0]),
+    ['010010', undefined],
+  )
 })
 
 t.test('refused with the place: long numbers, formulas without a value, errors, merged cells', async (t) => {
