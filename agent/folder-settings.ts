@@ -17,6 +17,8 @@ export interface FileFormat {
   sheet?: string
   /** What an empty cell says of a text item: null (without it), or the empty text. Of every other item it is null. */
   empty?: 'null' | 'text'
+  /** Read, of tables: marks that other programs write (`\N`, `="000123"`, a tab behind digits, 0x1A at the end) are faults (without it), or taken for what they mean. */
+  marks?: 'refuse' | 'take'
   /** IANA name of the zone in which times without one are meant, and written. */
   timezone: string
 }

@@ -54,6 +54,8 @@ export const FolderSource = {
   whole: Type.Optional(Type.Boolean()),
   /** A file with bad rows: refused as a whole (without it), or its good rows are taken. */
   faults: Type.Optional(Type.Enum(['refuse', 'accept'])),
+  /** Marks that other programs write into tables (`\N`, `="000123"`, a tab behind digits): faults (without it), or taken for what they mean. */
+  marks: Type.Optional(Type.Enum(['refuse', 'take'])),
   ...Format,
 }
 
@@ -104,6 +106,8 @@ export function resolveFolders(
   )
 }
 
+const ofSourceRows = ['whole', 'faults', 'marks', 'format', 'encoding', 'separator', 'sheet', 'empty']
+
 /** A configured source with its place. Throws QZ-CONFIG, naming the key. */
 export function placedSource<S extends Place & SourceKeys>(
   source: S,
@@ -112,7 +116,7 @@ export function placedSource<S extends Place & SourceKeys>(
 ): S & { database: string; table: string } {
   const { folder, database, table, contents = 'rows' } = source
   if (folder === undefined) {
-    refuseKeys(source, ['files', 'contents', 'whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty'], key)
+    refuseKeys(source, ['files', 'contents', ...ofSourceRows], key)
     if (database === undefined || table === undefined)
       throw fault(key, { zh: '须写数据库和表,或写目录', en: 'names either a database and a table, or a folder' })
     return { ...source, database, table }
@@ -128,7 +132,7 @@ export function placedSource<S extends Place & SourceKeys>(
       en: 'is missing: true where each file is the whole table (what it lacks is deleted), false where it holds new and changed rows',
     })
   if (contents === 'any')
-    refuseKeys(source, ['whole', 'faults', 'format', 'encoding', 'separator', 'sheet', 'empty', 'columns'], key, {
+    refuseKeys(source, [...ofSourceRows, 'columns'], key, {
       zh: '只用于数据行文件',
       en: 'is for files of rows',
     })
@@ -175,8 +179,8 @@ function fault(key: string, reason: LocalizedText): QianzhiError {
 /** What a configured source's files are; undefined where it is no folder. */
 export function sourceFiles(source: SourceKeys, timezone: string): SourceFiles | undefined {
   if (source.folder === undefined) return undefined
-  const { contents = 'rows', files = '*', whole = false, faults = 'refuse' } = source
-  return { contents, names: files, whole, faults, format: fileFormat(source, timezone) }
+  const { contents = 'rows', files = '*', whole = false, faults = 'refuse', marks } = source
+  return { contents, names: files, whole, faults, format: { ...fileFormat(source, timezone), ...(marks !== undefined && { marks }) } }
 }
 
 /** What a configured sink writes; undefined where it is no folder. */

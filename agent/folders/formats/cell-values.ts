@@ -1,6 +1,7 @@
 /** Texts of cells as local values of a column's type, or why a text is none. Made ready once for each column: every cell passes here. */
 import { canonicalDecimal } from '../../../protocol/digest.ts'
 import { valueFault, type ValueLimits, type ValueType } from '../../../protocol/value.ts'
+import { imageForm } from '../../../protocol/excel/sheet.ts'
 import type { MappedColumn, SourceTable } from '../../database.ts'
 import { told } from './file-fault.ts'
 import { TimeZone } from './local-times.ts'
@@ -70,12 +71,43 @@ function spoiled(text: string): Wrong {
 
 function textFault(limits: ValueLimits, text: string): Wrong | undefined {
   if (text.length < 30 && spoiledForm.test(text)) return spoiled(text)
+  if (text.includes('\ufffd'))
+    return { zh: '含有 U+FFFD:原字符已在转码时丢失', en: 'it holds U+FFFD: a character was lost in another encoding' }
+  if (imageForm.test(text)) return { zh: '是图片,不是值', en: 'it holds a picture, no value' }
   if (valueFault(limits, text) === undefined) return undefined
   const { length } = limits
   const count = Array.from(text).length
   if (length !== undefined && count > length)
     return { zh: `有 ${count} 个字符,最多 ${length} 个`, en: `it has ${count} characters, at most ${length} are allowed` }
   return { zh: '含有不允许的字符', en: 'it holds characters that are not allowed' }
+}
+
+/** Not from the empty text: null is one of them. */
+export type Unmarked = string | null | Wrong
+
+/**
+ * Marks by which other programs write null (`\\N`, as MySQL's SELECT INTO OUTFILE) or keep Excel from changing digits (`="000123"`, a tab behind
+ * them): taken off where the folder says so, else a fault that names them.
+ */
+export function unmarked(cell: string, marks: 'refuse' | 'take'): Unmarked {
+  const first = cell.charCodeAt(0)
+  if (first === 0x5c && cell === '\\N') return marks === 'take' ? null : marked('\\N', '空值', 'null')
+  if (first === 0x3d) {
+    const inside = /^="([^"]*)"\t?$/.exec(cell)?.[1]
+    if (inside !== undefined) return marks === 'take' ? inside : marked('="…"', '文本', 'a text')
+  }
+  if (cell.charCodeAt(cell.length - 1) === 0x09) {
+    const inside = /^\t?(\d[\d-]{3,}X?)\t$/i.exec(cell)?.[1]
+    if (inside !== undefined) return marks === 'take' ? inside : marked('U+0009', '文本', 'a text')
+  }
+  return cell
+}
+
+function marked(mark: string, zh: string, en: string): Wrong {
+  return {
+    zh: `含有导出程序的标记 ${mark}(表示${zh}):在来源中设 marks: take 即可识别`,
+    en: `it holds ${mark}, by which some programs mark ${en}: with marks: take at the source it is taken so`,
+  }
 }
 
 const integerForm = /^-?[1-9]\d{0,14}$/

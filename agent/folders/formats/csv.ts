@@ -3,6 +3,12 @@ import { longestRow, tooLong, type RawRow } from './header.ts'
 
 const [quote, lineFeed, carriageReturn] = [0x22, 0x0a, 0x0d]
 
+const byteOrderMark = 0xfeff
+const joined = {
+  zh: '行首有字节顺序标记:多个文件被拼接在一起',
+  en: 'it begins with a byte order mark: files were put together',
+}
+
 /** Wrong of the last row alone: nothing behind it can be read. */
 export const unclosed = {
   zh: `引号没有结束,或引号内超过 ${longestRow} 个字符:其后各行无法读取`,
@@ -52,7 +58,8 @@ export class CsvParser {
     while (at < text.length) {
       const row = this.#row(text, at, last)
       if (!row) break
-      rows.push(this.#next - at > longestRow ? { number: row.number, cells: [], wrong: tooLong } : row)
+      if (this.#next - at > longestRow) rows.push({ number: row.number, cells: [], wrong: tooLong })
+      else rows.push(text.charCodeAt(at) === byteOrderMark && row.number > 1 ? { ...row, cells: [], wrong: joined } : row)
       at = this.#next
       this.#line += this.#lines
     }

@@ -1,5 +1,5 @@
 /** Which encoding a text file has: people save UTF-8, GB18030 (GBK and GB2312 are parts of it) and UTF-16, and say so nowhere. */
-import { isUtf8 } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 import type { FileHandle } from 'node:fs/promises'
 import type { FileFormat } from '../../database.ts'
 import { lineName, wholeFile, type Refuse } from './file-fault.ts'
@@ -9,6 +9,9 @@ export interface Encoding {
   /** Bytes of the byte order mark. */
   mark: number
 }
+
+/** What a file without a byte order mark was said to be, where that was certain. */
+export type Known = 'utf-8' | 'gb18030'
 
 export interface OpenText {
   file: FileHandle
@@ -24,23 +27,79 @@ const marks: readonly (Encoding & { bytes: readonly number[] })[] = [
 ]
 
 /**
- * By the byte order mark; else as configured; else UTF-8 where all of the file is, else GB18030. Throws QZ-FILE where lines of both are in
- * it, which is seen only here: nearly all UTF-8 is also GB18030, of other characters. What is not of the encoding at all is refused when it
- * is read.
+ * By the byte order mark; else as configured; else UTF-8 where all of the file is, else GB18030. Where it may be either, as the folder's files
+ * were before. Throws QZ-FILE where that is not known, and where lines of both are in it, which is seen only here: nearly all UTF-8 is also
+ * GB18030, of other characters. What is not of the encoding at all is refused when it is read.
  */
-export async function encodingOf(text: OpenText, wanted: FileFormat['encoding']): Promise<Encoding> {
+export async function encodingOf(text: OpenText, wanted: FileFormat['encoding'], before?: Known): Promise<Encoding & { certain?: Known }> {
   const { buffer } = await text.file.read(Buffer.alloc(4), 0, 4, 0)
   const marked = marks.find(({ bytes }) => bytes.every((byte, i) => buffer[i] === byte))
   if (marked) return { name: marked.name, mark: marked.mark }
-  const whole: Encoding = { name: 'utf-8', mark: 0 }
-  if (wanted === 'utf-8' || (wanted === undefined && (await isAllUtf8(text)))) return whole
+  if (wanted === 'utf-8') return { name: wanted, mark: 0 }
+  if (wanted === undefined) {
+    const read = await readsAsUtf8(text)
+    if (read === 'ascii') return { name: 'utf-8', mark: 0 }
+    if (read === 'narrow' && (await readsAsCommon(text))) {
+      if (before === undefined) throw await ambiguous(text)
+      return { name: before, mark: 0 }
+    }
+    if (read) return { name: 'utf-8', mark: 0, certain: 'utf-8' }
+  }
   await refuseMixed(text)
-  return { name: 'gb18030', mark: 0 }
+  if (wanted === undefined) await refuseBig5(text)
+  return { name: 'gb18030', mark: 0, certain: 'gb18030' }
 }
 
-async function isAllUtf8(text: OpenText): Promise<boolean> {
-  for await (const piece of pieces(text, 0)) if (!isUtf8(piece)) return false
+/** False where it is not; `narrow` where all its characters beyond ASCII have two bytes, as those of GB18030 may that read as UTF-8 by chance. */
+async function readsAsUtf8(text: OpenText): Promise<'ascii' | 'narrow' | 'wide' | false> {
+  let read: 'ascii' | 'narrow' | 'wide' = 'ascii'
+  for await (const piece of pieces(text, 0)) {
+    if (!isUtf8(piece)) return false
+    if (read !== 'wide' && !isAscii(piece)) read = piece.some((byte) => byte >= 0xe0) ? 'wide' : 'narrow'
+  }
+  return read
+}
+
+/** Whether all that is not ASCII would be common Chinese characters in GB18030. */
+async function readsAsCommon(text: OpenText): Promise<boolean> {
+  for await (const piece of pieces(text, 0)) if (!isOf('gb18030', piece) || !isCommon(gb.decode(piece))) return false
   return true
+}
+
+async function ambiguous(text: OpenText): Promise<Error> {
+  const line = (await firstLine(text, (bytes) => !isAscii(bytes))) ?? 1
+  return text.refuse(
+    lineName(line),
+    '既可能是 GB18030 也可能是 UTF-8:请在来源中设 encoding,或存为带 BOM 的 UTF-8',
+    'it may be GB18030 as well as UTF-8: set encoding at the source, or save the file with a byte order mark',
+  )
+}
+
+/** Bytes by which a text in Big5 is told. */
+const sampledBytes = 1 << 20
+
+/** Nearly all of Big5 is GB18030 too, of rare characters. */
+async function refuseBig5(text: OpenText): Promise<void> {
+  const counted = { wide: 0, common: 0 }
+  const big5 = { wide: 0, common: 0 }
+  let bytes = 0
+  for await (const piece of pieces(text, 0)) {
+    if (!isOf('gb18030', piece) || !isOf('big5', piece)) return
+    count(gb.decode(piece), isCommonOne, counted)
+    // The first level of Big5, by use.
+    for (const character of new TextDecoder('big5').decode(piece)) count(character, isTraditional, big5)
+    if ((bytes += piece.length) >= sampledBytes) break
+  }
+  if (counted.wide < 8 || counted.common > counted.wide * 0.6 || big5.common < big5.wide * 0.9) return
+  throw text.refuse(wholeFile, '编码像是 Big5:请转换为 UTF-8 或 GB18030', 'its encoding seems to be Big5: save it as UTF-8 or GB18030')
+}
+
+function count(text: string, common: (character: string) => boolean, counted: { wide: number; common: number }): void {
+  for (const character of text) {
+    if (character < '\u0080') continue
+    counted.wide++
+    if (common(character)) counted.common++
+  }
 }
 
 async function refuseMixed(text: OpenText): Promise<void> {
@@ -88,7 +147,7 @@ async function notOf(text: OpenText, name: Encoding['name'], cause: unknown): Pr
   return refuse(lineName(wrong), '既不是 UTF-8 也不是 GB18030', 'it is neither UTF-8 nor GB18030', cause)
 }
 
-function isOf(name: Encoding['name'], line: Buffer): boolean {
+function isOf(name: Encoding['name'] | 'big5', line: Buffer): boolean {
   if (name === 'utf-8') return isUtf8(line)
   try {
     new TextDecoder(name, { fatal: true }).decode(line)
@@ -113,14 +172,38 @@ async function firstLine(text: OpenText, isSo: (line: Buffer) => boolean): Promi
   return undefined
 }
 
-/** The 3,755 characters of the first level of GB 2312: nearly all that texts consist of. */
-let common: ReadonlySet<string> | undefined
+const gb = new TextDecoder('gb18030')
 
-function commonCharacters(): ReadonlySet<string> {
-  if (common) return common
+/** The 3,755 characters of the first level of GB 2312, and the 5,401 of Big5's: nearly all that texts consist of. */
+let common: ReadonlySet<string> | undefined
+let traditional: ReadonlySet<string> | undefined
+
+function isCommonOne(character: string): boolean {
+  common ??= charactersOf('gb18030', [0xb0, 0xd7], [[0xa1, 0xfe]])
+  return common.has(character) || isPunctuation(character)
+}
+
+function isTraditional(character: string): boolean {
+  traditional ??= charactersOf(
+    'big5',
+    [0xa4, 0xc6],
+    [
+      [0x40, 0x7e],
+      [0xa1, 0xfe],
+    ],
+  )
+  return traditional.has(character) || isPunctuation(character)
+}
+
+function isPunctuation(character: string): boolean {
+  return (character >= '\u3000' && character <= '\u303f') || character >= '\uff00'
+}
+
+function charactersOf(encoding: string, [first, last]: [number, number], cells: [number, number][]): ReadonlySet<string> {
   const bytes: number[] = []
-  for (let row = 0xb0; row <= 0xd7; row++) for (let cell = 0xa1; cell <= (row === 0xd7 ? 0xf9 : 0xfe); cell++) bytes.push(row, cell)
-  return (common = new Set(new TextDecoder('gb18030').decode(Uint8Array.from(bytes))))
+  for (let row = first; row <= last; row++) for (const [from, to] of cells) for (let cell = from; cell <= to; cell++) bytes.push(row, cell)
+  const text = new TextDecoder(encoding).decode(Uint8Array.from(bytes))
+  return new Set(Array.from(text).filter((character) => character > '\u007f' && character !== '\ufffd' && !/\p{Co}/u.test(character)))
 }
 
 const lineFeed = 0x0a
@@ -138,7 +221,7 @@ function hasUtf8Line(bytes: Buffer): boolean {
       if (width === 3) wide++
     }
     const ended = at >= bytes.length || bytes[at] === lineFeed
-    if (ended && wide >= 2 && isCommon(bytes.subarray(start, at))) return true
+    if (ended && wide >= 2 && isCommon(bytes.subarray(start, at).toString('utf8'))) return true
     const end = bytes.indexOf(lineFeed, at)
     if (end < 0) return false
     start = end + 1
@@ -157,9 +240,9 @@ function isTrail(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 0x80 && byte <= 0xbf
 }
 
-function isCommon(line: Buffer): boolean {
-  const known = commonCharacters()
-  return Array.from(line.toString('utf8')).every((c) => c < '\u0080' || known.has(c) || (c >= '\u3000' && c <= '\u303f') || c >= '\uff00')
+function isCommon(text: string): boolean {
+  for (const character of text) if (character >= '\u0080' && !isCommonOne(character)) return false
+  return true
 }
 
 /** Small, so that what is made of a piece is forgotten soon; a line that is longer makes it grow. */

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../../protocol/errors.ts'
 import type { Row, SourceTable } from '../../database.ts'
+import type { Known } from './encoding.ts'
 
 /** What is wrong with one cell, or with one row. */
 export interface CellFault {
@@ -19,6 +20,8 @@ export interface FileRow {
   op: 'u' | 'd'
   /** In the order of the source's columns, local values of their types; undefined where a value is not of its type. Of a delete the key alone. */
   row: Row | undefined
+  /** Places of items that the file says nothing of: null in the row. */
+  absent?: readonly number[]
   /** Undefined where the key cannot be read. */
   key: Row | undefined
   faults: CellFault[]
@@ -29,4 +32,6 @@ export interface ReadFileOptions {
   path: string
   source: SourceTable
   signal: AbortSignal
+  /** Of the folder's files before, where that was certain; and of this one, once it is being read. */
+  encoding?: { readonly before?: Known; certain?: Known }
 }

@@ -36,6 +36,8 @@ export type Meaning = number | 'op' | 'source' | 'deleted' | 'ambiguous' | undef
  */
 export class HeaderNames {
   readonly #names = new Map<string, Exclude<Meaning, undefined>>()
+  /** As they are. */
+  readonly #written = new Set<string>()
 
   constructor({ columns, files }: Pick<SourceTable, 'columns' | 'files'>) {
     const kinds: ((column: MappedColumn) => string)[] = [
@@ -46,6 +48,7 @@ export class HeaderNames {
       // As sinks call it where the label is there twice.
       ({ item }) => `${item.label}(${item.name})`,
     ]
+    for (const nameOf of kinds) for (const column of columns) this.#written.add(nameOf(column))
     for (const nameOf of kinds) this.#add(columns.map((column) => plainHeader(nameOf(column))))
     for (const [name, meaning] of [
       [sourceHeader, 'source'],
@@ -63,6 +66,11 @@ export class HeaderNames {
     names.forEach((name, place) => {
       if (!earlier.has(name)) this.#names.set(name, this.#names.has(name) ? 'ambiguous' : place)
     })
+  }
+
+  /** Whether a cell may be a header, told without much work. */
+  isWritten(cell: string): boolean {
+    return this.#written.has(cell)
   }
 
   meaning(header: string): Meaning {

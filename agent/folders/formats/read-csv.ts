@@ -1,7 +1,7 @@
 import { headerWithin } from '../../../protocol/excel/table.ts'
 import type { SourceTable } from '../../database.ts'
 import { CsvParser, unclosed } from './csv.ts'
-import { lineName, type Refuse } from './file-fault.ts'
+import { lineName, wholeFile, type Refuse } from './file-fault.ts'
 import { HeaderNames, knownHeaders, type RawRow } from './header.ts'
 import { tableRows } from './table-rows.ts'
 import type { FileRow } from './file-row.ts'
@@ -16,7 +16,7 @@ export async function* readCsv(
   refuse: Refuse,
   chunk: number,
 ): AsyncGenerator<FileRow[]> {
-  yield* tableRows({ rows: rowsOf(text, source, chunk, refuse), where: lineName, even: true }, source, refuse)
+  yield* tableRows({ rows: rowsOf(withoutEnd(text, source, refuse), source, chunk, refuse), where: lineName, even: true }, source, refuse)
 }
 
 async function* rowsOf(text: AsyncGenerator<string>, source: SourceTable, chunk: number, refuse: Refuse): AsyncGenerator<RawRow[]> {
@@ -26,6 +26,22 @@ async function* rowsOf(text: AsyncGenerator<string>, source: SourceTable, chunk:
   yield* inChunks(parser.parse(first.value), chunk, refuse)
   for await (const piece of text) yield* inChunks(parser.parse(piece), chunk, refuse)
   yield* inChunks(parser.parse('', true), chunk, refuse)
+}
+
+/** DOS ended texts with 0x1A, and some programs still do. */
+async function* withoutEnd(text: AsyncGenerator<string>, source: SourceTable, refuse: Refuse): AsyncGenerator<string> {
+  let held = ''
+  for await (const piece of text) {
+    if (held !== '') yield held
+    held = piece
+  }
+  if (!held.endsWith('\u001a')) return yield held
+  if (source.files!.format.marks === 'take') return yield held.slice(0, -1)
+  throw refuse(
+    wholeFile,
+    '最后一个字节是 0x1A(DOS 的文件结束符):在来源中设 marks: take 即可略去',
+    'its last byte is 0x1A, by which DOS ended texts: with marks: take at the source it is left out',
+  )
 }
 
 function* inChunks(rows: RawRow[], chunk: number, refuse: Refuse): Generator<RawRow[]> {

@@ -50,11 +50,12 @@ function rowsOf(options: ReadFileOptions): AsyncGenerator<FileRow[]> {
 }
 
 async function* readTextFile(kind: 'csv' | 'jsonl', options: ReadFileOptions, refuse: Refuse): AsyncGenerator<FileRow[]> {
-  const { path, source, signal } = options
+  const { path, source, signal, encoding: memory } = options
   const file = await open(path)
   try {
     const opened = { file, refuse, signal }
-    const encoding = await encodingOf(opened, source.files!.format.encoding)
+    const encoding = await encodingOf(opened, source.files!.format.encoding, memory?.before)
+    if (memory && encoding.certain) memory.certain = encoding.certain
     const text = readText(opened, encoding)
     yield* kind === 'csv' ? readCsv(text, source, refuse, chunk) : readJsonLines(text, source, refuse, chunk)
   } finally {

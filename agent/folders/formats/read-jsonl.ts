@@ -5,7 +5,7 @@ import { rowFault, RowReader, unreadRow, type FileCells } from './row-reader.ts'
 import type { FileRow } from './file-row.ts'
 
 /**
- * JSON lines: an object per line, whose names are headers. Numbers are taken as they are written. What a line lacks is null; a name that is
+ * JSON lines: an object per line, whose names are headers. Numbers are taken as they are written. What a line lacks is not said; a name that is
  * not known is that row's fault, since no line speaks for the others. Throws QZ-FILE where a file of the whole table tells an operation.
  */
 export async function* readJsonLines(
@@ -80,6 +80,7 @@ class ObjectReader {
   #readObject(number: number, object: Record<string, unknown>): FileRow {
     const { columns } = this.#source
     const cells: (string | null)[] = columns.map(() => null)
+    const absent = new Set(columns.keys())
     const row: FileCells = { number, cells, op: undefined, deleted: undefined, faults: [] }
     const seen = new Set<Meaning>()
     for (const name of Object.keys(object)) {
@@ -88,12 +89,13 @@ class ObjectReader {
       else if (seen.has(meaning)) row.faults.push(rowFault(`列“${told(name)}”重复`, `column "${told(name)}" is there twice`))
       else if (meaning === 'op' || meaning === 'deleted') row[meaning] = textOf(object[name], false)
       else if (meaning !== 'source') {
+        absent.delete(meaning)
         this.rows.headers[meaning] = name
         cells[meaning] = textOf(object[name], columns[meaning]!.item.type === 'json')
       }
       seen.add(meaning)
     }
-    return this.rows.read(row)
+    return this.rows.read(absent.size > 0 ? { ...row, absent: [...absent] } : row)
   }
 
   #unknownName(number: number, name: string) {

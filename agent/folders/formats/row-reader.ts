@@ -3,7 +3,7 @@ import type { Value } from '../../../protocol/value.ts'
 import type { RowFault, SourceTable } from '../../database.ts'
 import { RowChecks } from '../../outbound/row-checks.ts'
 import { keyIndexes, keyOf } from '../../row-keys.ts'
-import { boolean, converterOf, type Convert, type Wrong } from './cell-values.ts'
+import { boolean, converterOf, unmarked, type Convert, type Wrong } from './cell-values.ts'
 import { told } from './file-fault.ts'
 import { deletedHeader } from './header.ts'
 import type { CellFault, FileRow } from './file-row.ts'
@@ -25,6 +25,8 @@ export interface FileCells {
   op: string | null | undefined
   /** Undefined where no row is marked. */
   deleted: string | null | undefined
+  /** Places of columns that are not said. */
+  absent?: readonly number[]
   /** What is wrong with it already. */
   faults: CellFault[]
 }
@@ -41,12 +43,14 @@ export class RowReader {
   readonly #columns: ReadColumn[]
   readonly #keys: number[]
   readonly #emptyText: boolean
+  readonly #marks: 'refuse' | 'take' | undefined
   readonly #examined: RowChecks
   /** Of each column the header under which it was found, for faults. */
   readonly headers: (string | undefined)[]
 
-  /** `emptyText`: an empty cell of a text item is the empty text, not null. */
-  constructor(source: SourceTable, emptyText: boolean, headers: (string | undefined)[] = []) {
+  /** `emptyText`: an empty cell of a text item is the empty text, not null. `marks`: what becomes of other programs' marks. */
+  constructor(source: SourceTable, emptyText: boolean, headers: (string | undefined)[] = [], marks?: 'refuse' | 'take') {
+    this.#marks = marks
     this.#columns = source.columns.map((column) => {
       const { id, type, key = false, required = false } = column.item
       return { convert: converterOf(column, source), text: type === 'text', id, key, required: key || required }
@@ -57,7 +61,7 @@ export class RowReader {
     this.headers = headers
   }
 
-  read({ number, cells, faults, ...said }: FileCells): FileRow {
+  read({ number, cells, faults, absent = [], ...said }: FileCells): FileRow {
     const op = readOp(said, faults)
     const values: Value[] = []
     let [whole, keyed] = [true, true]
@@ -73,7 +77,8 @@ export class RowReader {
       whole = false
       if (column.key) keyed = false
     }
-    return { number, op, row: whole ? values : undefined, key: keyed ? keyOf(values, this.#keys) : undefined, faults }
+    const unsaid = op === 'u' && absent.length > 0 ? { absent } : {}
+    return { number, op, row: whole ? values : undefined, ...unsaid, key: keyed ? keyOf(values, this.#keys) : undefined, faults }
   }
 
   /** Makes item checks and mappings, whose faults are those of their rows; the rows stay as they are. */
@@ -97,7 +102,8 @@ export class RowReader {
     }
   }
 
-  #value({ convert, text, key }: ReadColumn, cell: string | null | Wrong): Value | Wrong {
+  #value({ convert, text, key }: ReadColumn, given: string | null | Wrong): Value | Wrong {
+    const cell = this.#marks && typeof given === 'string' ? unmarked(given, this.#marks) : given
     if (cell === null || typeof cell === 'object') return cell
     if (cell === '') return text && this.#emptyText && !key ? '' : null
     const value = convert(cell)

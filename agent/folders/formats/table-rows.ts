@@ -6,6 +6,7 @@ import type { SourceTable } from '../../database.ts'
 import type { Wrong } from './cell-values.ts'
 import { told, type Refuse } from './file-fault.ts'
 import { findHeader, HeaderNames, type Header, type RawRow } from './header.ts'
+import { areTypes, isRemark, shapeOf } from './no-rows.ts'
 import { rowFault, RowReader, unreadRow } from './row-reader.ts'
 import type { FileRow } from './file-row.ts'
 
@@ -25,7 +26,15 @@ export async function* tableRows(table: RawTable, source: SourceTable, refuse: R
   const names = new HeaderNames(source)
   const found = (rows: readonly RawRow[]) => {
     const header = findHeader(rows.slice(0, headerWithin), source, names, table.where, refuse)
-    return new TableReader(source, names, header, table.even)
+    const reader = new TableReader(source, names, header, table.even)
+    const above = reader.rowAbove(rows)
+    if (above !== undefined)
+      throw refuse(
+        table.where(above),
+        `这一行在表头(第 ${header.row} 行)之上,却像是数据:请将表头移到所有数据之上`,
+        `it stands above the header (row ${header.row}) and looks like one of the rows: put the header above all of them`,
+      )
+    return reader
   }
   let above: RawRow[] = []
   let reader: TableReader | undefined
@@ -54,6 +63,10 @@ class TableReader {
   readonly #keyCell: number
   /** Of each column whether it is a text. */
   readonly #texts: readonly boolean[]
+  /** Places of columns that the file has not. */
+  readonly #absent: readonly number[]
+  /** Cells of columns that are no keys. */
+  readonly #others: readonly { at: number; required: boolean; text: boolean }[]
 
   constructor(source: SourceTable, names: HeaderNames, header: Header, even: boolean) {
     this.header = header
@@ -62,7 +75,33 @@ class TableReader {
     this.#keyCell = header.cells[source.columns.findIndex(({ item }) => item.key)]!
     this.#texts = source.columns.map(({ item }) => item.type === 'text')
     const headers = header.cells.map((at) => (at < 0 ? undefined : header.texts[at]))
-    this.#rows = new RowReader(source, source.files!.format.empty === 'text', headers)
+    const { empty, marks = 'refuse' } = source.files!.format
+    this.#rows = new RowReader(source, empty === 'text', headers, marks)
+    this.#absent = [...header.cells.keys()].filter((place) => header.cells[place]! < 0)
+    this.#others = source.columns.flatMap(({ item }, place) => {
+      const at = header.cells[place]!
+      return at < 0 || item.key ? [] : [{ at, required: item.required === true, text: item.type === 'text' }]
+    })
+  }
+
+  /** The first row above the header that may be one of the table's: people sort sheets, header and all. */
+  rowAbove(rows: readonly RawRow[]): number | undefined {
+    const { cells, row: headerRow, texts } = this.header
+    const there = cells.filter((at) => at >= 0)
+    const filled = ({ cells: of }: RawRow) => there.filter((at) => of[at]?.trim()).length
+    const shapes = new Set(rows.flatMap(({ number, cells: of }) => (number > headerRow ? shapeOf(of[this.#keyCell] ?? '') : [])))
+    return rows.find((row) => {
+      const key = row.cells[this.#keyCell]?.trim()
+      if (row.wrong || row.number >= headerRow || !key || this.#isHeader(row.cells)) return false
+      const count = filled(row)
+      if (shapes.has(shapeOf(key)) && count >= Math.min(2, there.length) && count * 2 >= there.length) return true
+      return count * 3 > there.length * 2 && !row.cells.some((cell, at) => cell?.trim() && !texts[at]) && this.#isGood(row)
+    })?.number
+  }
+
+  #isGood(row: RawRow): boolean {
+    const read = this.#rows.examine([this.#read(row)])[0]!
+    return read.key !== undefined && read.faults.length === 0
   }
 
   read(rows: readonly RawRow[]): FileRow[] {
@@ -76,8 +115,10 @@ class TableReader {
 
   #read({ number, cells, shown }: RawRow): FileRow {
     const { header } = this
-    if (cells[this.#keyCell]?.trim() === header.texts[this.#keyCell] && this.#isHeader(cells))
+    const first = cells[this.#keyCell]?.trim() ?? ''
+    if ((first === header.texts[this.#keyCell] || this.#names.isWritten(first)) && this.#isHeader(cells))
       return unreadRow(number, '表头再次出现', 'the header is there again')
+    if (areTypes(first, cells)) return unreadRow(number, '是各列的数据类型,不是数据', 'it names the types of the columns')
     const outside = this.#outside(cells)
     if (this.#even && (outside >= header.width || cells.length < header.width)) {
       const there = cells.findLastIndex((cell) => cell !== '') + 1
@@ -88,7 +129,10 @@ class TableReader {
     for (const at of header.cells) placed.push(at < 0 ? null : (cells[at] ?? ''))
     if (shown) header.cells.forEach((at, place) => (placed[place] = this.#asRead(placed[place]!, shown.get(at), place)))
     const said = (at: number) => (at < 0 ? undefined : (cells[at] ?? null))
-    const row = this.#rows.read({ number, cells: placed, op: said(header.op), deleted: said(header.deleted), faults: [] })
+    const absent = this.#absent
+    const row = this.#rows.read({ number, cells: placed, op: said(header.op), deleted: said(header.deleted), absent, faults: [] })
+    if (isRemark(first) && this.#isSparse(cells))
+      row.faults.push(rowFault(`“${told(first)}”是合计或说明,不是数据`, `"${told(first)}" is a sum or a remark, no row of the table`))
     if (outside >= 0) row.faults.push(withoutHeader(outside, cells[outside]!))
     return row
   }
@@ -104,6 +148,13 @@ class TableReader {
   #isHeader(cells: RawRow['cells']): boolean {
     const { texts } = this.header
     return texts.every((text, at) => this.#names.meaning(text) === this.#names.meaning(cells[at] ?? ''))
+  }
+
+  /** Whether a required column, or where there is none every text, is empty. */
+  #isSparse(cells: RawRow['cells']): boolean {
+    const required = this.#others.filter((other) => other.required)
+    const isEmpty = ({ at }: { at: number }): boolean => !cells[at]?.trim()
+    return required.length > 0 ? required.some(isEmpty) : this.#others.filter(({ text }) => text).every(isEmpty)
   }
 
   /** The first cell that holds something and has no header; -1 for none. */

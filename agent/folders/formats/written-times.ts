@@ -52,8 +52,13 @@ function dateAndTime(text: string): { local: string; zone?: string } | undefined
   if (!parts || (parts[2] === undefined && !dateForm.test(parts[1]!))) return undefined
   const [, day, clock = '00:00:00', zone] = parts
   const [date, time] = [dateForm.test(day!) ? writtenDate(day!) : undefined, writtenTime(clock)]
-  if (date === undefined || time === undefined) return undefined
+  if (date === undefined || time === undefined || (zone !== undefined && !isZone(zone))) return undefined
   return { local: canonicalTime(`${date}T${time}`), ...(zone !== undefined && { zone }) }
+}
+
+/** Clocks are at most fourteen hours away from UTC. */
+function isZone(zone: string): boolean {
+  return Math.abs(milliseconds(zone)) <= 14 * 3_600_000 && !/[6-9]\d$/.test(zone.slice(3))
 }
 
 /** `+08:00`, `+0800`, `+08`, `Z` */

@@ -1,5 +1,10 @@
 /** Which encoding a text has, and files in which two of them are. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import iconv from 'iconv-lite'
 import t from 'tap'
+import type { ReadFileOptions } from '../../../../agent/folders/formats/file-row.ts'
+import { readFileRows } from '../../../../agent/folders/formats/read-file.ts'
 import { gb18030, items, readRows, refusal, sourceOf, valuesOf } from './fixture.ts'
 
 const source = sourceOf([items.id, items.name])
@@ -64,6 +69,41 @@ t.test('Chinese that reads as UTF-8 by chance is no second encoding', async (t) 
   // 女 alone, and characters whose bytes are in UTF-8 those of 丵 and 峡.
   t.equal(gb18030('涓靛场').toString(), '丵峡')
   t.same(valuesOf(await read(gb18030(`${text}3,女\n4,涓靛场\n`))), [...rows, [4, '3', '女'], [5, '4', '涓靛场']])
+})
+
+t.test('a file that may be either: as the folder was before, as it is set, or refused', async (t) => {
+  const bytes = gb18030('id,full_name\n6,女\n')
+  t.equal(bytes.toString(), 'id,full_name\n6,\u016e\n', 'all of it is UTF-8')
+  t.match(await refusal(read(bytes)), /^第 2 行: .* \/ line 2: it may be GB18030 as well as UTF-8: set encoding/)
+  t.same(valuesOf(await read(bytes, 'gb18030')), [[2, '6', '女']])
+  const path = join(folder, 'b.csv')
+  const found = async (content: Uint8Array, before?: 'utf-8' | 'gb18030') => {
+    writeFileSync(path, content)
+    const encoding: ReadFileOptions['encoding'] & {} = before ? { before } : {}
+    const read = await Array.fromAsync(readFileRows({ path, source, signal: new AbortController().signal, encoding }))
+    return [read[0]![0]!.row![1], encoding.certain]
+  }
+  t.same(await found(bytes, 'gb18030'), ['女', undefined])
+  t.same(await found(bytes, 'utf-8'), ['\u016e', undefined])
+  t.same(await found(gb18030(text)), ['张三', 'gb18030'])
+  t.same(await found(Buffer.from(text), 'gb18030'), ['张三', 'utf-8'], 'what is certain counts more')
+  t.same(await found(Buffer.from('id,full_name\n1,À propos\n')), ['À propos', 'utf-8'], 'not only common characters in GB18030')
+  let wrong = 0
+  for (let row = 0xb0; row <= 0xd7; row++) {
+    for (let cell = 0xa1; cell <= (row === 0xd7 ? 0xf9 : 0xfe); cell++) {
+      const character = new TextDecoder('gb18030').decode(Uint8Array.of(row, cell))
+      const content = Buffer.concat([Buffer.from('id,full_name\n1,'), Buffer.of(row, cell), Buffer.from('\n')])
+      const read = await found(content).catch((error: { code?: string }) => [error.code])
+      if (read[0] !== character && read[0] !== 'QZ-FILE') wrong++
+    }
+  }
+  t.equal(wrong, 0, 'of 3,755 common characters alone none is read as another')
+})
+
+t.test('Big5 is told, however well it reads as GB18030', async (t) => {
+  const people = 'id,full_name\n1,王小明\n2,陳建國\n3,廣東省東莞市\n'
+  t.match(await refusal(read(iconv.encode(people, 'big5'))), /seems to be Big5/)
+  t.equal(await refusal(read(iconv.encode(people, 'gbk'))), '3 rows', 'the same characters in GBK')
 })
 
 t.test('neither encoding: the line is named', async (t) => {

@@ -36,6 +36,61 @@ t.test('of two columns with one label each is told by a name that is its own', a
   t.same(valuesOf(await read('id,name,count\n1,a,2\n', crossed)), [[2, '1', 'a', '2']], 'an id goes before a name')
 })
 
+t.test('rows above the header are refused, wherever sorting has put it; titles are not', async (t) => {
+  const rows = Array.from({ length: 24 }, (_, n) => `${10_000 + n},张三,${n}`)
+  const sorted = (at: number) => [...rows.slice(0, at), '编号,姓名,数量', ...rows.slice(at)].join('\n')
+  for (const at of [1, 2, 15, 19]) t.match(await refusal(read(sorted(at))), /line 1: .*looks like one of the rows/, `behind ${at} rows`)
+  t.match(await refusal(read([...rows.slice(0, 5), '编号,姓名,数量', ''].join('\n'))), /looks like one of the rows/, 'behind all of them')
+  t.match(await refusal(read('x1,张三,many\n编号,姓名,数量\nx2,李四,2\n')), /looks like one of the rows/, 'one with a fault')
+  t.match(await refusal(read('1,张三,\n编号,姓名,数量\n2,李四,\n')), /looks like one of the rows/, 'one with an empty cell')
+  for (const title of ['人员表', '人员表,,', '填报单位:统计局,2026年11月,单位:人', ',,2026-11'])
+    t.equal(await refusal(read(`${title}\n编号,姓名,数量\n1,张三,2\n`)), '1 rows', title)
+})
+
+t.test('rows that are none: sums, remarks, types, a header in the other language', async (t) => {
+  const faults = async (row: string, of = source) => faultsOf(await read(`编号,姓名,数量\n1,张三,2\n${row}\n`, of))[0]
+  for (const row of ['合计,,2', '总 计,,2', '注:本表不含外籍,,', '填表人:李四,,', 'Total,,3'])
+    t.match(await faults(row), /is a sum or a remark|a value is required/, row)
+  const optional = sourceOf([items.id, { ...items.name, required: false }, items.count])
+  for (const row of ['合计,,2', '注:本表不含外籍,,'])
+    t.match(await faults(row, optional), /is a sum or a remark/, `${row}, nothing else is required`)
+  t.match(await faults('varchar(18),varchar,int'), /names the types/)
+  t.match(await faults('id,full_name,quantity'), /the header is there again/)
+  for (const row of ['合计,全市,2', '注册,李四,2', 'int,李四,2']) t.equal(await faults(row), undefined, row)
+})
+
+t.test('marks of other programs: named, or taken where the folder says so', async (t) => {
+  const optional = (marks?: 'take') =>
+    sourceOf([items.id, { ...items.name, required: false }, items.count], { format: marks ? { marks } : {} })
+  const cellOf = async (cell: string, marks?: 'take') => {
+    const rows = await read(`编号,姓名,数量\n1,${cell},2\n`, optional(marks))
+    return faultsOf(rows)[0] ?? rows[0]!.row![1]
+  }
+  const marked: [cell: string, mark: string, meant: string | null][] = [
+    ['\\N', '\\N', null],
+    ['="000123"', '="…"', '000123'],
+    ['"=""000123"""', '="…"', '000123'],
+    ['440106\t', 'U+0009', '440106'],
+    ['\t44010X\t', 'U+0009', '44010X'],
+  ]
+  for (const [cell, mark, meant] of marked) {
+    t.ok(String(await cellOf(cell)).includes(`it holds ${mark}, by which`), JSON.stringify(cell))
+    t.equal(await cellOf(cell, 'take'), meant)
+  }
+  t.equal(await cellOf('\\Nx'), '\\Nx')
+  const ended = '编号,姓名,数量\n1,a,2\n\u001a'
+  t.match(await refusal(read(ended)), /its last byte is 0x1A/)
+  t.equal(await refusal(read(ended, optional('take'))), '1 rows')
+})
+
+t.test('texts that are none: characters that were lost, pictures, joined files', async (t) => {
+  const faults = async (cell: string) => faultsOf(await read(`编号,姓名,数量\n1,${cell},2\n`))[0]
+  t.match(await faults('张\ufffd'), /U\+FFFD/)
+  t.match(await faults('"=DISPIMG(""ID_1"",1)"'), /a picture/)
+  const joined = '3: - - 行首有字节顺序标记:多个文件被拼接在一起 / it begins with a byte order mark: files were put together'
+  t.same(faultsOf(await read('\ufeff编号,姓名,数量\n1,a,2\n\ufeff2,b,3\n')), [joined])
+})
+
 t.test('headers that are missing, unknown or there twice are all named', async (t) => {
   t.equal(
     await refusal(read('编号,传真,数量,quantity,操作\n', sourceOf([items.id, items.name, items.count], { whole: true }))),

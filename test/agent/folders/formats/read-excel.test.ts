@@ -133,6 +133,18 @@ t.test('headers: missing, unknown, there twice, there again', async (t) => {
   t.match(await refusal(read(book([]))), /no header/)
 })
 
+t.test('a second visible sheet of the same table is refused, unless one is named', async (t) => {
+  const rows = [header, row(2, '1', 'a')].join('')
+  const two = (second: string) => workbook({ sheets: { 人员: rows, 人员2: second } })
+  t.match(await refusal(read(two(rows))), /人员2: .*the header of sheet "人员" and rows too/)
+  t.equal(await refusal(read(two(header))), '1 rows', 'a header alone')
+  t.equal(await refusal(read(two(row(1, '编号', '说明')))), '1 rows', 'another table')
+  t.equal(
+    await refusal(read(two(rows), sourceOf([items.id, items.name, items.count, items.born], { format: { sheet: '人员' } }))),
+    '1 rows',
+  )
+})
+
 t.test('archive bombs, and what is no workbook', async (t) => {
   t.match(await refusal(read(book([header, '<row/>'.repeat(1 << 20)]))), /^文件: .* \/ file: .*100 to 1/)
   const lying = entriesOf({}).map((entry) =>
