@@ -19,6 +19,8 @@ export interface FileFormat {
   empty?: 'null' | 'text'
   /** Read, of tables: marks that other programs write (`\N`, `="000123"`, a tab behind digits, 0x1A at the end) are faults (without it), or taken for what they mean. */
   marks?: 'refuse' | 'take'
+  /** Read, of Excel: bytes that a file may unpack to, however well they are packed; without it 4 GiB, and 512 MiB where they are packed by more than 100 to 1. */
+  unpackedLimit?: number
   /** IANA name of the zone in which times without one are meant, and written. */
   timezone: string
 }

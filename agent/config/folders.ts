@@ -56,6 +56,8 @@ export const FolderSource = {
   faults: Type.Optional(Type.Enum(['refuse', 'accept'])),
   /** Marks that other programs write into tables (`\N`, `="000123"`, a tab behind digits): faults (without it), or taken for what they mean. */
   marks: Type.Optional(Type.Enum(['refuse', 'take'])),
+  /** Bytes that a file of Excel may unpack to. */
+  unpackedLimit: Type.Optional(Type.Integer({ minimum: 1 << 20 })),
   ...Format,
 }
 
@@ -106,7 +108,7 @@ export function resolveFolders(
   )
 }
 
-const ofSourceRows = ['whole', 'faults', 'marks', 'format', 'encoding', 'separator', 'sheet', 'empty']
+const ofSourceRows = ['whole', 'faults', 'marks', 'unpackedLimit', 'format', 'encoding', 'separator', 'sheet', 'empty']
 
 /** A configured source with its place. Throws QZ-CONFIG, naming the key. */
 export function placedSource<S extends Place & SourceKeys>(
@@ -179,8 +181,13 @@ function fault(key: string, reason: LocalizedText): QianzhiError {
 /** What a configured source's files are; undefined where it is no folder. */
 export function sourceFiles(source: SourceKeys, timezone: string): SourceFiles | undefined {
   if (source.folder === undefined) return undefined
-  const { contents = 'rows', files = '*', whole = false, faults = 'refuse', marks } = source
-  return { contents, names: files, whole, faults, format: { ...fileFormat(source, timezone), ...(marks !== undefined && { marks }) } }
+  const { contents = 'rows', files = '*', whole = false, faults = 'refuse', marks, unpackedLimit } = source
+  const format = {
+    ...fileFormat(source, timezone),
+    ...(marks !== undefined && { marks }),
+    ...(unpackedLimit !== undefined && { unpackedLimit }),
+  }
+  return { contents, names: files, whole, faults, format }
 }
 
 /** What a configured sink writes; undefined where it is no folder. */

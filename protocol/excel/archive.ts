@@ -25,7 +25,8 @@ export async function openArchive(source: Buffer | string, limits: ExcelLimits):
   if (size > limits.fileBytes)
     throw excelFault(wholeFile, `文件大于 ${limits.fileBytes} 字节`, `the file is larger than ${limits.fileBytes} bytes`)
   await checkKind(source)
-  const options = { lazyEntries: true, autoClose: false, strictFileNames: true }
+  // Some programs for Windows separate folders by `\`.
+  const options = { lazyEntries: true, autoClose: false, strictFileNames: false }
   const zip = await unzipping(typeof source === 'string' ? yauzl.openPromise(source, options) : yauzl.fromBufferPromise(source, options))
   try {
     const entries = await unzipping(readEntries(zip, limits))
@@ -72,13 +73,16 @@ async function readEntries(zip: yauzl.ZipFile, limits: ExcelLimits): Promise<Map
   return entries
 }
 
-/** yauzl itself refuses names that are absolute, climb with `..` or hold a backslash. */
-function checkEntry(entry: yauzl.Entry, { ratio }: ExcelLimits): void {
+/** yauzl itself refuses names that are absolute or climb with `..`. */
+function checkEntry(entry: yauzl.Entry, { ratio, ratioBytes }: ExcelLimits): void {
   const { fileName, compressedSize, uncompressedSize } = entry
   if (entry.isEncrypted()) throw refused('文件已加密,请去除密码后再上传', 'the file is encrypted: remove its password')
   if (!entry.canDecodeFileData()) throw refused(`${fileName} 的压缩方式不受支持`, `${fileName} is packed in an unsupported way`)
-  if (uncompressedSize > 1 << 20 && uncompressedSize > compressedSize * ratio)
-    throw refused(`${fileName} 压缩比超过 ${ratio}`, `${fileName} is packed by more than ${ratio} to 1`)
+  if (uncompressedSize > ratioBytes && uncompressedSize > compressedSize * ratio)
+    throw refused(
+      `${fileName} 解压后大于 ${ratioBytes} 字节且压缩比超过 ${ratio}:请删除数据之外的空行、空列后另存`,
+      `${fileName} unpacks to more than ${ratioBytes} bytes and by more than ${ratio} to 1: delete empty rows and columns beside the data and save it again`,
+    )
 }
 
 async function* unpack(zip: yauzl.ZipFile, entry: yauzl.Entry): AsyncGenerator<Buffer> {

@@ -4,8 +4,9 @@ export interface ExcelLimits {
   fileBytes: number
   /** Bytes of all its parts, unpacked: as declared, and as they come. */
   unpackedBytes: number
-  /** Unpacked to packed bytes of a part that is over a megabyte. */
+  /** Unpacked to packed bytes of a part that unpacks to more than `ratioBytes`: sheets of empty cells that are only styled are packed well. */
   ratio: number
+  ratioBytes: number
   /** Parts of the file. */
   entries: number
   sheets: number
@@ -25,6 +26,7 @@ export const excelLimits: Readonly<ExcelLimits> = {
   fileBytes: 50 << 20,
   unpackedBytes: 512 << 20,
   ratio: 100,
+  ratioBytes: 64 << 20,
   entries: 1_000,
   sheets: 64,
   rows: 200_000,

@@ -85,7 +85,7 @@ export function cellText(value: string): string {
     .toWellFormed()
     .replace(/_(?=x[0-9a-f]{4}_)/gi, '_x005F_')
     .replace(/[\p{Cc}\ufffe\uffff]/gu, (c) =>
-      /[\t\n\u007f-\u009f]/.test(c) ? c : `_x${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}_`,
+      /[\t\n\u0080-\u009f]/.test(c) ? c : `_x${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}_`,
     )
 }
 

@@ -10,12 +10,15 @@ import { tableRows } from './table-rows.ts'
 import type { FileRow, ReadFileOptions } from './file-row.ts'
 
 /** Larger than what is uploaded by hand: the rows pass, and only different texts are kept. */
-const limits: Partial<ExcelLimits> = { fileBytes: 200 << 20, unpackedBytes: 4 * 2 ** 30, rows: 1_048_576 }
+function limitsOf(unpackedLimit: number | undefined): Partial<ExcelLimits> {
+  const unpackedBytes = unpackedLimit ?? 4 * 2 ** 30
+  return { fileBytes: 200 << 20, unpackedBytes, ratioBytes: unpackedLimit ?? 512 << 20, rows: 1_048_576 }
+}
 
 /** The rows of a sheet. Throws QZ-FILE naming the cell. */
 export async function* readExcel({ path, source, signal }: ReadFileOptions, refuse: Refuse, chunk: number): AsyncGenerator<FileRow[]> {
   try {
-    const book = await readWorkbook(path, { limits })
+    const book = await readWorkbook(path, { limits: limitsOf(source.files!.format.unpackedLimit) })
     try {
       const sheet = findSheet(book, source.files!.format.sheet)
       const where = (row: number): string => `${sheet.name}!${row}`

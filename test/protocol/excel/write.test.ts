@@ -48,6 +48,24 @@ t.test('as another program reads it: types, formats, lists, notes, frozen header
   t.equal(lists.state, 'hidden')
 })
 
+t.test('every character comes back', async (t) => {
+  const texts: string[] = []
+  for (let from = 0; from < 0x110000; from += 0x100) {
+    const points = Array.from({ length: 0x100 }, (_, n) => from + n).filter((point) => point < 0xd800 || point > 0xdfff)
+    if (points.length > 0) texts.push(points.map((point) => `a${String.fromCodePoint(point)}`).join(''))
+  }
+  const book = await readWorkbook(
+    await writeWorkbook({ sheets: [{ name: 'a', columns: [{ header: 'x' }], rows: texts.map((text) => [text]) }] }),
+  )
+  const wrong: string[] = []
+  for await (const { number, cells } of book.sheets[0]!.rows()) {
+    const text = number > 1 ? texts[number - 2] : 'x'
+    if (cells[0] !== text) wrong.push(JSON.stringify(text))
+  }
+  book.close()
+  t.same(wrong, [])
+})
+
 t.test('any text comes back as it was, but for halves of characters', async (t) => {
   const text = fc.oneof(
     fc.string({ unit: 'grapheme', maxLength: 40 }),
