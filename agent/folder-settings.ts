@@ -35,6 +35,8 @@ export interface SourceFiles {
   whole: boolean
   /** A file with bad rows: none of it is taken, or its good rows are and the others set aside. */
   faults: 'refuse' | 'accept'
+  /** A file whose time is older than that of one taken before: refused (without it), or taken. */
+  older?: 'refuse' | 'take'
   format: FileFormat
 }
 

@@ -10,6 +10,7 @@ import { engineOf } from '../databases/index.ts'
 import { CarryConfig, checkCarry, GapConfig, gapOf } from './gaps.ts'
 import { captureModes } from '../database.ts'
 import { LocalColumn, mappingFault } from './mapping.ts'
+import { patternsOverlap } from './name-patterns.ts'
 import { SendingConfig } from './source-rules.ts'
 
 export const chinaTime = 'Asia/Shanghai'
@@ -319,10 +320,17 @@ function checkFolders({ sources, sinks }: AgentConfig): void {
       key: `sinks[${i}].folder`,
       reason: { zh: '同时是来源目录:请另用一个目录', en: 'is the folder of a source too: give it one of its own' },
     })
-  checkTwice(
-    sources.filter(({ folder }) => folder !== undefined).map(({ folder, table }) => `${folder}/${table}`),
-    'sources',
-  )
+  sources.forEach(({ folder, table, resource }, at) => {
+    const other = sources
+      .slice(0, at)
+      .find((source) => folder !== undefined && source.folder === folder && patternsOverlap(source.table, table))
+    if (!other) return
+    const reason = {
+      zh: `${table} 与 ${other.resource} 的 ${other.table} 可匹配同一文件:请改用互不重叠的文件名,或另用一个目录`,
+      en: `${table} can match files of ${other.resource} (${other.table}): choose names that no file has both of, or give ${resource} a folder of its own`,
+    }
+    throw new QianzhiError('QZ-CONFIG', { key: `sources[${at}].files`, reason })
+  })
 }
 
 function checkTwice(names: string[], key: string): void {

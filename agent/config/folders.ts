@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
@@ -54,6 +55,8 @@ export const FolderSource = {
   whole: Type.Optional(Type.Boolean()),
   /** A file with bad rows: refused as a whole (without it), or its good rows are taken. */
   faults: Type.Optional(Type.Enum(['refuse', 'accept'])),
+  /** A file whose time is older than that of one taken before: refused (without it), or taken. */
+  older: Type.Optional(Type.Enum(['refuse', 'take'])),
   /** Marks that other programs write into tables (`\N`, `="000123"`, a tab behind digits): faults (without it), or taken for what they mean. */
   marks: Type.Optional(Type.Enum(['refuse', 'take'])),
   /** Bytes that a file of Excel may unpack to. */
@@ -92,7 +95,7 @@ interface Place {
   table?: string
 }
 
-/** The folders as databases. Throws QZ-CONFIG where a name is both. */
+/** The folders as databases. Throws QZ-CONFIG where a name is both, or a folder is there under two names. */
 export function resolveFolders(
   { folders = {}, databases = {} }: { folders?: Folders; databases?: Record<string, unknown> },
   base: string,
@@ -100,6 +103,14 @@ export function resolveFolders(
   const both = Object.keys(folders).find((name) => Object.hasOwn(databases, name))
   if (both !== undefined)
     throw new QianzhiError('QZ-CONFIG', { key: `folders.${both}`, reason: { zh: '与数据库重名', en: 'a database has this name too' } })
+  const names = new Map<string, string>()
+  for (const [name, { path }] of Object.entries(folders)) {
+    const place = placeOf(resolve(base, path))
+    const other = names.get(place)
+    if (other !== undefined)
+      throw fault(`folders.${name}.path`, { zh: `与 folders.${other} 是同一目录`, en: `is the folder of folders.${other} too` })
+    names.set(place, name)
+  }
   return Object.fromEntries(
     Object.entries(folders).map(([name, { path, ready = 'stable', stable = 2, look = 60 }]) => {
       const folder = { path: resolve(base, path), ready, stable, look }
@@ -108,7 +119,13 @@ export function resolveFolders(
   )
 }
 
-const ofSourceRows = ['whole', 'faults', 'marks', 'unpackedLimit', 'format', 'encoding', 'separator', 'sheet', 'empty']
+const ofSourceRows = ['whole', 'faults', 'older', 'marks', 'unpackedLimit', 'format', 'encoding', 'separator', 'sheet', 'empty']
+
+/** The same for whatever leads to one folder; one that is not there yet, or a share that is away, is what it is called. */
+function placeOf(path: string): string {
+  const place = existsSync(path) ? realpathSync.native(path) : path
+  return process.platform === 'win32' ? place.toLowerCase() : place
+}
 
 /** A configured source with its place. Throws QZ-CONFIG, naming the key. */
 export function placedSource<S extends Place & SourceKeys>(
@@ -181,13 +198,13 @@ function fault(key: string, reason: LocalizedText): QianzhiError {
 /** What a configured source's files are; undefined where it is no folder. */
 export function sourceFiles(source: SourceKeys, timezone: string): SourceFiles | undefined {
   if (source.folder === undefined) return undefined
-  const { contents = 'rows', files = '*', whole = false, faults = 'refuse', marks, unpackedLimit } = source
+  const { contents = 'rows', files = '*', whole = false, faults = 'refuse', older, marks, unpackedLimit } = source
   const format = {
     ...fileFormat(source, timezone),
     ...(marks !== undefined && { marks }),
     ...(unpackedLimit !== undefined && { unpackedLimit }),
   }
-  return { contents, names: files, whole, faults, format }
+  return { contents, names: files, whole, faults, ...(older !== undefined && { older }), format }
 }
 
 /** What a configured sink writes; undefined where it is no folder. */

@@ -59,6 +59,6 @@ export interface StreamResources {
 export function openResources({ folder, rules, hub, logger }: OutboundDeps, source: SourceTable): StreamResources {
   const own = rules(source.resource)
   const sent = new SentRows(folder, source, own.reload, logger)
-  const guard = new DeleteGuard(own.guard, { resource: source.resource, known: () => sent.rows })
+  const guard = new DeleteGuard(own.guard, { resource: source.resource, whole: source.files?.whole === true, known: () => sent.rows })
   return { rules: own, sent, guard, pace: new SnapshotPace(own.snapshot, { now: () => hub.now() }) }
 }

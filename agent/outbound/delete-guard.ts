@@ -26,6 +26,8 @@ import { keyText } from '../row-keys.ts'
  */
 export interface DeleteGuardDeps {
   resource: string
+  /** It comes as files of the whole table: one that is empty, or has lost more than half, waits however small it is. */
+  whole?: boolean
   /** Rows that the receivers have; undefined where that is not known: then no snapshot ends by itself. */
   known: () => number | undefined
   /** Milliseconds of a clock that only goes forward. */
@@ -130,7 +132,7 @@ export class DeleteGuard {
 
   /** Counted only where so many deletes came that they could be too many. */
   async #tooMany(lately: number, count: Count): Promise<boolean> {
-    if (lately < this.#rules!.least) return false
+    if (lately < (this.#deps.whole ? 1 : this.#rules!.least)) return false
     await this.#count(count)
     if (!this.#misses(this.#before(lately), this.#rowsLeft)) return false
     if (this.#sinceCounted > 0) await this.#countNow(count)
@@ -163,7 +165,8 @@ export class DeleteGuard {
 
   #misses(before: number, rows: number): boolean {
     const { share, least } = this.#rules!
-    return before - rows >= least && before - rows > share * before
+    const gone = before - rows
+    return (gone >= least && gone > share * before) || (this.#deps.whole === true && gone * 2 > before)
   }
 
   /**

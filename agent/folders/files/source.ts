@@ -162,17 +162,14 @@ export class FileSource implements WatchedFiles {
 
   #isComplete(look: Look, { name, marked }: WalkedFile, print: string): boolean {
     const { ready, stable } = this.#options.folder
-    if (ready === 'done') {
-      if (!marked) look.waiting++
-      return marked
-    }
     const now = this.#now()
     const before = this.#seen.get(name)
     const since = before?.print === print ? before.since : now
     const left = since + stable * 1000 - now
-    if (left <= 0) return true
+    const awaited = ready === 'done' && !marked
+    if (left <= 0 && !awaited) return true
     if (look.seen.size < maxWatched) look.seen.set(name, { print, since })
-    this.#wait(look, left)
+    this.#wait(look, awaited ? Infinity : left)
     return false
   }
 

@@ -5,14 +5,14 @@ import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileNameFault } from '../../../protocol/files.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
-import { doneMark, isPassing, patternOf } from '../rows/inbox.ts'
+import { doneMark, isPassing, markCounts, patternOf } from '../rows/inbox.ts'
 
 export interface WalkedFile {
   /** Path from the folder's top, `/` between its segments; bytes that are no UTF-8 as `\xNN`. */
   name: string
   /** Undefined where it cannot be had. */
   stats?: BigIntStats
-  /** Whether its mark lies beside it. */
+  /** Whether its mark lies beside it, and is no older. */
   marked: boolean
   /** Why it cannot be supplied under this name. */
   unfit?: LocalizedText
@@ -88,7 +88,9 @@ export class Walk {
     if (unfit !== undefined) return { ...walked, unfit }
     try {
       const stats = await lstat(join(this.#root, name), { bigint: true })
-      return stats.isFile() ? { ...walked, stats } : { ...walked, passedOver: 'no file any more' }
+      if (!stats.isFile()) return { ...walked, passedOver: 'no file any more' }
+      const mark = walked.marked && (await lstat(join(this.#root, doneMark(name)), { bigint: true }).catch(() => undefined))
+      return { ...walked, stats, marked: mark ? markCounts(mark, stats) : false }
     } catch {
       return walked
     }

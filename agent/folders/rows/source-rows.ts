@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { valueFault } from '../../../protocol/value.ts'
-import type { FolderSettings, Row, RowFault, Rows, SourceTable } from '../../database.ts'
+import type { FolderSettings, MappedColumn, Row, RowFault, Rows, SourceTable } from '../../database.ts'
 import { readKey, writeKey, type StreamStore } from '../../runtime/stream-store.ts'
 import { Filling } from './filling.ts'
 import { readSourceStore } from '../store/stores.ts'
@@ -148,8 +148,37 @@ export class SourceRows {
     merged()
   }
 
+  /** What a file of changes does not say of a row is as it was; where that is not known, the row stays as it is. */
+  #complete(range: string, values: readonly string[]): void {
+    const found = this.#store.all(
+      `select s.key, s.row, s.absent, r.row as known, r.fault from staged.row s join main.row r on r.key = s.key
+       where ${range} and s.absent is not null and s.row is not null and (r.row is not null or r.fault is not null)`,
+      ...values,
+    )
+    for (const { key, row, absent, known, fault } of found) {
+      const before = known === null ? undefined : (JSON.parse(String(known)) as Row)
+      const places = JSON.parse(String(absent)) as number[]
+      const whole = before && (JSON.parse(String(row)) as Row).map((value, place) => (places.includes(place) ? before[place]! : value))
+      this.#store.run(
+        'update staged.row set row = ?, fault = ?, absent = null where key = ?',
+        whole ? JSON.stringify(whole) : null,
+        whole ? null : String(fault),
+        String(key),
+      )
+    }
+  }
+
+  /** The first of these items that any row has a value of; undefined where none has. */
+  firstWithValues(places: readonly number[]): MappedColumn | undefined {
+    const place = places.find((at) =>
+      this.#store.get(`select 1 from row where row is not null and json_extract(row, ?) is not null limit 1`, `$[${at}]`),
+    )
+    return place === undefined ? undefined : this.#source.columns[place]
+  }
+
   #mergePage(from: string, to: string | undefined): number {
     const [range, values] = to === undefined ? ['s.key > ?', [from]] : ['s.key > ? and s.key <= ?', [from, to]]
+    this.#complete(range, values)
     if (this.#mustQueue) {
       this.#store.run(
         `insert or replace into queue (key, print, at)

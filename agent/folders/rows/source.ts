@@ -7,9 +7,9 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codedError, QianzhiError } from '../../../protocol/errors.ts'
-import type { Row, Rows, SourceTable } from '../../database.ts'
+import type { MappedColumn, Row, Rows, SourceTable } from '../../database.ts'
 import { StreamStore } from '../../runtime/stream-store.ts'
-import { doneMark, InboxWatch, statFile, type InboxFile } from './inbox.ts'
+import { doneMark, InboxWatch, Rest, statFile, wait, type Inbox, type InboxFile } from './inbox.ts'
 import { Filling } from './filling.ts'
 import { requireFolder, unreachable } from '../store/owner.ts'
 import { doneName, doneNumber, fittingName, freeName } from '../store/names.ts'
@@ -19,19 +19,26 @@ import { writeReport } from './report.ts'
 import { SettledFiles } from './settled-files.ts'
 import { SourceRows, type AcceptedFile } from './source-rows.ts'
 import { removeStaging, Staging } from './staging.ts'
+import { TakenFiles } from './taken-files.ts'
 import { openSourceStore } from '../store/stores.ts'
 import type { WatchedFiles, WatchOptions } from '../store/watched.ts'
-import type { CellFault } from '../formats/file-row.ts'
+import type { CellFault, FileRow, ReadFileOptions } from '../formats/file-row.ts'
 
 const [doneFolder, rejectedFolder] = ['done', 'rejected']
 /** Faults of a file that its report lists. */
 const maxFaults = 10_000
+/** Seconds of a writer's pause that are learnt. */
+const longestPause = 900
+/** Milliseconds: some file systems tell times no finer. */
+const sameTime = 2_000
 
 /** A file that was read: what is wrong with it, and where its rows are. */
 interface ReadFile {
   staging: Staging | Filling
   faults: { number: number; fault: CellFault }[]
   total: number
+  /** Places of items that the file has no column of. */
+  absent: ReadonlySet<number>
 }
 
 export class RowSource implements WatchedFiles {
@@ -39,8 +46,11 @@ export class RowSource implements WatchedFiles {
   readonly store: StreamStore
   readonly #options: WatchOptions
   readonly #inbox: InboxWatch
+  /** Of files in `done/`. */
+  readonly #rest = new Rest()
   readonly #rows: SourceRows
   readonly #settled: SettledFiles
+  readonly #taken: TakenFiles
   readonly #staging: string
   readonly #done: string
   readonly #rejected: string
@@ -58,6 +68,7 @@ export class RowSource implements WatchedFiles {
     this.#staging = staging
     this.#rows = new SourceRows(store, source).make()
     this.#settled = new SettledFiles(store)
+    this.#taken = new TakenFiles(store)
     this.#inbox = new InboxWatch(options.folder, source.files!.names)
     this.#done = join(path, doneFolder)
     this.#rejected = join(path, rejectedFolder)
@@ -91,9 +102,12 @@ export class RowSource implements WatchedFiles {
       await mkdir(this.#done, { recursive: true })
       await mkdir(this.#rejected, { recursive: true })
       await this.#mergeDone(signal)
-      const { complete, next, waiting } = await this.#inbox.look()
+      const stable = Math.max(folder.stable, this.#taken.pause)
+      const inbox = await this.#inbox.look(stable)
+      const again = await this.#lookAgain(inbox, stable)
+      const { complete, next, waiting } = inbox
       this.#note({ waiting: complete.length + waiting })
-      for (const file of complete) {
+      for (const file of [...again, ...complete]) {
         if (signal.aborted) return undefined
         await this.#take(file, signal)
       }
@@ -117,6 +131,50 @@ export class RowSource implements WatchedFiles {
     })
   }
 
+  /** Files that were taken and have been written on since. The last one is taken anew, of others it is told: newer rows may have come. */
+  async #lookAgain(inbox: Inbox, stable: number): Promise<InboxFile[]> {
+    const again: InboxFile[] = []
+    const paths = new Set<string>()
+    for (const { number, name, file, print, content, modified } of this.#taken.list()) {
+      const now = await statFile(join(this.#done, name), file)
+      if (!now || now.link) this.#taken.forget(number)
+      if (!now || now.link || now.print === print) continue
+      paths.add(now.path)
+      const left = this.#rest.left(now, stable)
+      if (left > 0) {
+        wait(inbox, left)
+        continue
+      }
+      if (now.content !== content) this.#learnPause(file, (now.modified - modified) / 1000)
+      if (number === this.#rows.merged) {
+        again.push(now)
+        continue
+      }
+      if (now.content !== content) await this.#tellGrown(now)
+      this.#taken.keep(number, { name, file: now })
+    }
+    this.#rest.keepOnly(paths)
+    return again
+  }
+
+  #learnPause(file: string, seconds: number): void {
+    const { resource } = this.source
+    this.#options.logger.warn({ resource, file, seconds, code: 'QZ-FILE-CHANGED' }, 'the file was written on after it was taken')
+    if (seconds > 0 && seconds <= longestPause) this.#taken.learn('pause', Math.max(this.#taken.pause, 2 * seconds))
+  }
+
+  async #tellGrown(file: InboxFile): Promise<void> {
+    const reason = {
+      zh: '被接收后又有写入,其后已接收了别的文件:请重新投放;建议写完后再放入 NAME.done,并设 ready: done',
+      en: 'it was written on after it had been taken, and others were taken since: put it in again; best with NAME.done behind it, and ready: done',
+    }
+    const fault = new QianzhiError('QZ-FILE', { file: file.name, where: wholeFile, reason })
+    const name = await freeName(this.#rejected, file.name)
+    this.#settled.refused(file.print, name, { code: fault.code })
+    await this.#report(name, whole(fault), 'refused')
+    this.#settled.moved(file.print)
+  }
+
   /** Files that were accepted and are not merged, or not any more. */
   async #mergeDone(signal: AbortSignal): Promise<void> {
     const { merged } = this.#rows
@@ -124,37 +182,61 @@ export class RowSource implements WatchedFiles {
     names.sort((a, b) => doneNumber(a, this.source.resource) - doneNumber(b, this.source.resource))
     for (const name of names) {
       if (signal.aborted) return
-      const read = await this.#read(join(this.#done, name), signal)
-      await this.#merge(read, name)
+      const path = join(this.#done, name)
+      const file = await statFile(path, name.slice(doneName(doneNumber(name, this.source.resource), this.source.resource, '').length))
+      // Another file than the one that was checked came under its name.
+      const other = this.#taken.accepting?.name === name && file?.content !== this.#taken.accepting.content
+      if (file && other) await this.#take(file, signal)
+      else await this.#merge(await this.#read(path, signal), name)
     }
   }
 
   async #take(file: InboxFile, signal: AbortSignal): Promise<void> {
     if (file.link) return this.#refuse(file, linkFault(file.name))
+    const late = this.#lateFault(file)
+    if (late) return this.#refuse(file, late)
     try {
       const read = await this.#read(file.path, signal)
       const now = await statFile(file.path, file.name)
       if (now?.print !== file.print) {
         read.staging.discard()
-        return this.#changed(file.name)
+        return this.#changed(file)
+      }
+      const lacking = this.source.files!.whole ? this.#rows.firstWithValues([...read.absent]) : undefined
+      if (lacking) {
+        read.staging.discard()
+        return this.#refuse(file, lackingFault(file.name, lacking))
       }
       if (read.total > 0 && this.source.files!.faults === 'refuse') {
         read.staging.discard()
         return this.#refuse(file, undefined, read)
       }
-      await this.#accept(file, read)
+      await this.#accept(file, read, signal)
     } catch (error) {
       if (signal.aborted) return
       const coded = codedError(error)
       if (coded.code !== 'QZ-FILE' && coded.code !== 'QZ-EXCEL') throw error
       // A file that was not whole yet may look broken.
-      if ((await statFile(file.path, file.name))?.print !== file.print) return this.#changed(file.name)
+      if ((await statFile(file.path, file.name))?.print !== file.print) return this.#changed(file)
       await this.#refuse(file, coded)
     }
   }
 
-  #changed(name: string): void {
-    this.#inbox.changed(name)
+  /** Rows of an older file would take the place of newer ones. */
+  #lateFault({ name, path, modified }: InboxFile): QianzhiError | undefined {
+    const { newest } = this.#taken
+    if (this.source.files!.older === 'take' || newest === undefined || path.startsWith(this.#done)) return undefined
+    if (modified > newest.modified - sameTime) return undefined
+    const reason = {
+      zh: `文件时间早于已接收的 ${newest.file}:确需接收的,请更新其修改时间后重新投放,或设 older: take`,
+      en: `it is older than ${newest.file}, which was taken: if it is meant, put it in with a newer time, or set older: take`,
+    }
+    return new QianzhiError('QZ-FILE', { file: name, where: wholeFile, reason })
+  }
+
+  #changed({ name, path }: InboxFile): void {
+    this.#inbox.changed(path)
+    this.#rest.forget(path)
     this.#options.logger.info({ resource: this.source.resource, file: name, code: 'QZ-FILE-CHANGED' }, 'the file changed while it was read')
   }
 
@@ -167,13 +249,14 @@ export class RowSource implements WatchedFiles {
     const filling = this.#rows.filling()
     if (!filling) return undefined
     try {
-      for await (const rows of readFileRows({ path, source: this.source, signal })) {
+      const { read, absent } = this.#rowsOf(path, signal)
+      for await (const rows of read) {
         if (filling.add(rows)) continue
         filling.discard()
         return undefined
       }
       filling.finish()
-      return { staging: filling, faults: [], total: 0 }
+      return { staging: filling, faults: [], total: 0, absent }
     } catch (error) {
       filling.discard()
       throw error
@@ -181,10 +264,11 @@ export class RowSource implements WatchedFiles {
   }
 
   async #stage(path: string, signal: AbortSignal): Promise<ReadFile> {
-    const staging = new Staging(this.#staging)
-    const read: ReadFile = { staging, faults: [], total: 0 }
+    const staging = new Staging(this.#staging, { lastCounts: !this.source.files!.whole })
+    const { read: all, absent } = this.#rowsOf(path, signal)
+    const read: ReadFile = { staging, faults: [], total: 0, absent }
     try {
-      for await (const rows of readFileRows({ path, source: this.source, signal })) {
+      for await (const rows of all) {
         for (const found of staging.add(rows)) if (++read.total <= maxFaults) read.faults.push(found)
       }
       staging.finish()
@@ -195,14 +279,51 @@ export class RowSource implements WatchedFiles {
     }
   }
 
+  /** A file's rows, and the items that none of them names. */
+  #rowsOf(path: string, signal: AbortSignal): { read: AsyncGenerator<FileRow[]>; absent: ReadonlySet<number> } {
+    const { source } = this
+    const before = this.#taken.encoding
+    const encoding: ReadFileOptions['encoding'] & {} = before === undefined ? {} : { before }
+    const absent = new Set<number>()
+    let first = true
+    const noteSaid = (rows: readonly FileRow[]) => {
+      for (const { op, absent: lacks = [] } of rows) {
+        if (op === 'd' || (!first && absent.size === 0)) continue
+        if (first) for (const place of lacks) absent.add(place)
+        else for (const place of absent) if (!lacks.includes(place)) absent.delete(place)
+        first = false
+      }
+    }
+    const read = async function* (taken: TakenFiles) {
+      for await (const rows of readFileRows({ path, source, signal, encoding })) {
+        noteSaid(rows)
+        yield rows
+      }
+      if (encoding.certain !== undefined && encoding.certain !== before) taken.learn('encoding', encoding.certain)
+    }
+    return { read: read(this.#taken), absent }
+  }
+
   /** The move is the acceptance: from here on the file is merged, whatever happens. */
-  async #accept({ name, path }: InboxFile, read: ReadFile): Promise<void> {
+  async #accept(file: InboxFile, read: ReadFile, signal: AbortSignal): Promise<void> {
+    const { name, path, modified } = file
     if (read.total > 0) await this.#report(name, read, 'accepted')
-    const taken = doneName(this.#rows.merged + 1, this.source.resource, name)
-    await move(path, join(this.#done, taken))
+    const number = this.#rows.merged + 1
+    const taken = doneName(number, this.source.resource, name)
+    const now = join(this.#done, taken)
+    this.#taken.learn('accepting', JSON.stringify({ name: taken, content: file.content }))
+    await move(path, now)
     await flushFolder(this.#done)
+    const moved = await statFile(now, name)
+    if (moved && moved.content !== file.content) {
+      // Another one had taken its name meanwhile.
+      read.staging.discard()
+      return this.#take(moved, signal)
+    }
     await rm(doneMark(path), { force: true })
     await this.#merge(read, taken)
+    if (moved) this.#taken.keep(number, { name: taken, file: moved })
+    this.#taken.learnNewest({ file: name, modified: Math.min(modified, Date.now()) })
   }
 
   async #merge({ staging, total }: ReadFile, name: string): Promise<void> {
@@ -228,11 +349,21 @@ export class RowSource implements WatchedFiles {
     const code = fault?.code ?? read!.faults[0]!.fault.code
     this.#settled.refused(file.print, name, { code, ...(read && { rows: read.staging.rows, bad: read.staging.bad }) })
     await this.#report(name, read ?? whole(fault!), 'refused')
-    await move(file.path, join(this.#rejected, name))
+    const now = join(this.#rejected, name)
+    await move(file.path, now)
     await flushFolder(this.#rejected)
-    await rm(doneMark(file.path), { force: true })
+    const moved = await statFile(now, name)
+    // Another one had taken its name meanwhile: it has not been read.
+    if (moved && (moved.size !== file.size || moved.modified !== file.modified)) await this.#putBack(now, file.name)
+    else await rm(doneMark(file.path), { force: true })
     this.#settled.moved(file.print)
     this.#options.logger.warn({ resource: this.source.resource, file: file.name, code, faults: read?.total ?? 1 }, 'file refused')
+  }
+
+  async #putBack(path: string, name: string): Promise<void> {
+    const { folder } = this.#options
+    await move(path, join(folder.path, await freeName(folder.path, name)))
+    await flushFolder(folder.path)
   }
 
   async #report(
@@ -267,6 +398,14 @@ export class RowSource implements WatchedFiles {
 
 function linkFault(file: string): QianzhiError {
   const reason = { zh: '是符号链接:请投放文件本身', en: 'it is a symbolic link: put in the file itself' }
+  return new QianzhiError('QZ-FILE', { file, where: wholeFile, reason })
+}
+
+function lackingFault(file: string, { item, column }: MappedColumn): QianzhiError {
+  const reason = {
+    zh: `缺少列 ${item.label} (${column}),而已接收的数据中有它的值:请补上该列(值可以为空)`,
+    en: `it has no column ${item.label} (${column}), of which rows that were taken have values: put the column in, empty where it is meant`,
+  }
   return new QianzhiError('QZ-FILE', { file, where: wholeFile, reason })
 }
 

@@ -1,9 +1,12 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import t from 'tap'
 import { readAgentConfig } from '../../../agent/config/config.ts'
+import { patternsOverlap } from '../../../agent/config/name-patterns.ts'
 import { SendingConfig, sourceRules } from '../../../agent/config/source-rules.ts'
+import { patternOf } from '../../../agent/folders/rows/inbox.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'qianzhi-config-'))
 const database = 'databases: { front: { url: "postgres://u@h/d" } }'
@@ -56,6 +59,52 @@ t.test('faults name the key', async (t) => {
     ['a: [', /yaml/i],
   ]
   for (const [text, expected] of faults) t.throws(() => configured(text), { code: 'QZ-CONFIG', message: expected }, text)
+})
+
+t.test('no file can be taken by two sources, nor a folder be there twice', async (t) => {
+  const two = (one: string, other: string) =>
+    `folders: { in: { path: ./in } }\nsources:\n${[one, other].map((files, n) => `  - { resource: r${n}, folder: in, whole: true, files: '${files}' }\n`).join('')}`
+  const overlapping: [string, string][] = [
+    ['*.csv', 'chg*.csv'],
+    ['*.csv', 'CHG*.csv'],
+    ['*', 'a.csv'],
+    ['a*', '*a'],
+    ['村?.csv', '村*'],
+    ['a*b*c', '*bc'],
+    ['*', '*'],
+  ]
+  for (const [one, other] of overlapping)
+    t.throws(
+      () => configured(two(one, other)),
+      { code: 'QZ-CONFIG', message: /sources\[1\]\.files.*can match files of r0/ },
+      `${one} ${other}`,
+    )
+  const apart: [string, string][] = [
+    ['村*.csv', '镇*.csv'],
+    ['*.csv', '*.xlsx'],
+    ['a?.csv', 'a??.csv'],
+    ['x*.csv', '*x'],
+  ]
+  for (const [one, other] of apart) t.equal(configured(two(one, other)).sources.length, 2, `${one} ${other}`)
+  const pattern = fc.array(fc.constantFrom('a', 'b', '*', '?'), { minLength: 1, maxLength: 5 }).map((all) => all.join(''))
+  const names = ['', 'a', 'b'].flatMap((x) =>
+    ['', 'a', 'b'].flatMap((y) => ['', 'a', 'b'].flatMap((z) => ['', 'a', 'b'].map((w) => x + y + z + w))),
+  )
+  fc.assert(
+    fc.property(pattern, pattern, (one, other) => {
+      const both = names.some((name) => patternOf(one).test(name) && patternOf(other).test(name))
+      return !both || patternsOverlap(one, other)
+    }),
+    { numRuns: 2000 },
+  )
+  mkdirSync(join(folder, 'in'))
+  symlinkSync(join(folder, 'in'), join(folder, 'link'))
+  for (const other of ['./in/', 'in/../in', './link'])
+    t.throws(
+      () => configured(`folders: { in: { path: ./in }, again: { path: ${other} } }`),
+      { message: /folders\.again\.path.*folders\.in too/ },
+      other,
+    )
 })
 
 t.test('how a source is sent', async (t) => {

@@ -6,9 +6,9 @@ const minute = 60_000
 const rules = { share: 0.2, least: 100, settle: 10 * minute }
 
 /** A table of which only the number of rows matters, and a clock. */
-function table(rows: number, known?: number) {
+function table(rows: number, known?: number, whole = false) {
   const world = { rows, now: 0, counts: 0, known }
-  const guard = new DeleteGuard(rules, { resource: 'r', known: () => world.known, now: () => world.now })
+  const guard = new DeleteGuard(rules, { resource: 'r', whole, known: () => world.known, now: () => world.now })
   const count = async () => (world.counts++, world.rows)
   const empty = async () => true
   return {
@@ -189,4 +189,22 @@ t.test('where the guard is off nothing waits', async (t) => {
   t.ok(off.allowsEnd(0))
   t.ok(await off.allows(1_000_000, async () => t.fail('no count') as never))
   t.notOk(off.active)
+})
+
+t.test('a file of the whole table that is empty, or has lost more than half, waits whatever the size', async (t) => {
+  for (const [before, after] of [
+    [185, 0],
+    [185, 92],
+    [3, 1],
+    [1, 0],
+  ] as const) {
+    const { deletes, guard, world, examine } = table(before, before, true)
+    t.notOk(await deletes(before - after), `${before} to ${after}`)
+    t.match(guard.fault, { code: 'QZ-GUARD-DELETES', details: { before, rows: after } })
+    world.rows = before
+    t.ok(await examine(), 'the next file has them again')
+  }
+  t.ok(await table(185, 185, true).deletes(92), 'half of them')
+  t.notOk(table(0, 185, true).guard.allowsEnd(0), 'the end of a snapshot too')
+  t.ok(await table(185, 185).deletes(99), 'other sources as before')
 })

@@ -100,14 +100,28 @@ t.test('the machine’s clock and the times of files do not count', async (t) =>
   )
 })
 
-t.test('with marks a file is taken as soon as its mark is there, and marks are no files', async (t) => {
+t.test('with marks a file at rest is taken as soon as its mark is there, and marks are no files', async (t) => {
   const provider = await provide(t, { ready: 'done' })
   provider.put('a.pdf', 'a')
-  provider.clock += 1_000_000
-  await provider.look()
+  await provider.settle()
   t.notOk(provider.files.store.hasEntries())
   provider.put('a.pdf.done', '')
   await provider.look()
+  t.same(await queued(provider), ['a.pdf#0'])
+})
+
+t.test('a mark that is older than its file is one of an earlier file', async (t) => {
+  const provider = await provide(t, { ready: 'done' })
+  provider.put('a.pdf', 'a')
+  provider.put('a.pdf.done', '')
+  await provider.settle()
+  t.same(await queued(provider), ['a.pdf#0'])
+  provider.put('a.pdf', 'half of')
+  await provider.settle()
+  t.notOk(provider.files.store.hasEntries(), 'the next version is being written')
+  provider.put('a.pdf', 'half of it, and the rest')
+  provider.put('a.pdf.done', '')
+  await provider.settle()
   t.same(await queued(provider), ['a.pdf#0'])
 })
 

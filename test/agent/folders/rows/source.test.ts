@@ -1,5 +1,5 @@
 /** Files of rows from the folder to the queue: complete, accepted, refused, merged, and never lost, whenever the program ends. */
-import { cpSync, existsSync, renameSync, rmSync, symlinkSync, utimesSync } from 'node:fs'
+import { cpSync, existsSync, renameSync, rmSync, statSync, symlinkSync, utimesSync } from 'node:fs'
 import { appendFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -8,6 +8,7 @@ import { statFile } from '../../../../agent/folders/rows/inbox.ts'
 import { sourceFile } from '../../../../agent/folders/store/stores.ts'
 import type { Item } from '../../../../protocol/schema.ts'
 import { until } from '../../../support/programs.ts'
+import { gb18030 } from '../formats/fixture.ts'
 import { FolderLine, rowSource, villageItems } from './line.ts'
 
 const csv = (...rows: string[]): string => ['区划代码,名称,人口', ...rows, ''].join('\r\n')
@@ -226,6 +227,165 @@ t.test('a first file that cannot be filled in as it is read: its end is bad, a k
   t.equal(await capture.count(line.source), 3000)
 })
 
+t.test("a file that is written on after it was taken is taken anew, and the writer's pause is learnt", async (t) => {
+  const line = new FolderLine(t, rowSource())
+  await line.start()
+  await line.put('1.csv', csv('1,东村,10', '2,西村,20'))
+  await line.taken(1)
+  await line.snapshot()
+  const file = await open(join(line.folder.path, '2.csv'), 'w')
+  await file.write(csv('1,东村,10'))
+  await line.taken(2)
+  await line.drain()
+  t.same(line.rows(), ['1 东村 10'])
+  await file.write('2,西村,21\r\n3,南村,30\r\n')
+  await line.taken(3)
+  await file.close()
+  await line.drain()
+  t.same(line.rows(), ['1 东村 10', '2 西村 21', '3 南村 30'])
+  t.same(await line.names('done'), ['00000001@villages@1.csv', '00000003@villages@2.csv'])
+  await line.stop()
+  const store = new DatabaseSync(sourceFile(line.folder.data, 'villages'))
+  const pause = Number(store.prepare(`select value from learnt where name = 'pause'`).get()!['value'])
+  store.close()
+  t.ok(pause > line.folder.stable, `files must be at rest for ${pause} seconds from now on`)
+})
+
+t.test('a file that is rewritten after it was taken, with its size and time, is taken anew; one before the last is told', async (t) => {
+  const line = new FolderLine(t, rowSource({ whole: false }))
+  await line.start()
+  for (const [n, name] of ['1.csv', '2.csv'].entries()) {
+    await line.put(name, csv(`${n},东村,10`))
+    await line.taken(n + 1)
+  }
+  await line.snapshot()
+  const last = join(line.folder.path, 'done', '00000002@villages@2.csv')
+  const { atime, mtime } = statSync(last)
+  const file = await open(last, 'r+')
+  await file.write(csv('1,西村,10'))
+  await file.close()
+  utimesSync(last, atime, mtime)
+  await line.taken(3)
+  await line.drain()
+  t.same(line.rows(), ['0 东村 10', '1 西村 10'])
+  await appendFile(join(line.folder.path, 'done', '00000001@villages@1.csv'), '7,北村,70\r\n')
+  await line.refused(1)
+  t.equal(await line.drain(), 0)
+  t.match(await readFile(join(line.folder.path, 'rejected', '1.csv.report.csv'), 'utf8'), /written on after it had been taken/)
+  await line.stop()
+  await line.start()
+  await until('it was looked at', () => line.counts.get('villages')?.looked !== undefined)
+  t.equal(line.counts.get('villages')!.refused, 1, 'told once')
+})
+
+t.test('a mark that is older than its file is one of an earlier file; a file with a mark must be at rest too', async (t) => {
+  const line = new FolderLine(t, rowSource(), { ready: 'done', stable: 0.3 })
+  await mkdir(line.folder.path, { recursive: true })
+  await line.put('1.csv.done', '')
+  await line.put('1.csv', csv('1,东村,10'))
+  await line.start()
+  for (let n = 2; n <= 5; n++) {
+    const { looked } = line.counts.get('villages') ?? {}
+    await until(
+      'it was looked at',
+      () => line.counts.get('villages')?.looked !== undefined && line.counts.get('villages')?.looked !== looked,
+    )
+    await appendFile(join(line.folder.path, '1.csv'), `${n},村,1\r\n`)
+  }
+  await line.put('1.csv.done', '')
+  await appendFile(join(line.folder.path, '1.csv'), '6,村,1\r\n')
+  await line.put('1.csv.done', '')
+  await line.taken(1)
+  await line.snapshot()
+  t.equal(line.rows().length, 6)
+})
+
+t.test('files of one time are taken by the numbers in their names; one that is older than what was taken is refused', async (t) => {
+  const line = new FolderLine(t, rowSource({ whole: false }))
+  await mkdir(line.folder.path, { recursive: true })
+  const seconds = Math.floor(Date.now() / 1000) - 60
+  const put = async (name: string, at: number, ...rows: string[]) => {
+    await line.put(name, csv(...rows))
+    utimesSync(join(line.folder.path, name), at, at)
+  }
+  await put('changes_10.csv', seconds, '1,新村,10')
+  await put('changes_9.csv', seconds, '1,旧村,9')
+  await line.start()
+  await line.taken(2)
+  await line.snapshot()
+  t.same(line.rows(), ['1 新村 10'])
+  await put('changes_8.csv', seconds - 10, '1,老村,8')
+  await line.refused(1)
+  t.match(await readFile(join(line.folder.path, 'rejected', 'changes_8.csv.report.csv'), 'utf8'), /it is older than changes_10\.csv/)
+  t.equal(await line.drain(), 0)
+  await line.stop()
+  line.source = rowSource({ whole: false, older: 'take' })
+  await line.start()
+  await put('changes_8.csv', seconds - 10, '1,老村,8')
+  await line.taken(3)
+})
+
+t.test('a column that a file of changes lacks is not said; what a whole table lacks must have had no values', async (t) => {
+  const changes = new FolderLine(t, rowSource({ whole: false }))
+  await changes.start()
+  await changes.put('1.csv', csv('1,东村,10', '2,西村,20', '3,南村,30'))
+  await changes.taken(1)
+  await changes.snapshot()
+  await changes.put('2.csv', 'code,name,qz_op\n1,新村,u\n4,北村,u\n3,,d\n')
+  await changes.put(
+    '3.jsonl',
+    '{"code":"2","name":"西村二"}\n{"code":"4","name":"北村","people":null}\n{"code":"1","name":"新村","people":11}\n',
+  )
+  await changes.taken(3)
+  await changes.drain()
+  t.same(changes.rows(), ['1 新村 11', '2 西村二 20', '4 北村 ∅'])
+  const whole = new FolderLine(t, rowSource())
+  await whole.start()
+  await whole.put('1.csv', 'code,name\n1,东村\n')
+  await whole.taken(1)
+  await whole.put('2.csv', csv('1,东村,10', '2,西村,'))
+  await whole.taken(2)
+  await whole.snapshot()
+  await whole.put('3.csv', 'code,name\n1,东村\n')
+  await whole.refused(1)
+  t.match(await readFile(join(whole.folder.path, 'rejected', '3.csv.report.csv'), 'utf8'), /no column 人口 \(people\)/)
+  t.equal(await whole.drain(), 0)
+})
+
+t.test('in a file of changes the last row of a key counts', async (t) => {
+  const line = new FolderLine(t, rowSource({ whole: false }))
+  await line.start()
+  await line.put('1.csv', csv('1,东村,10', '2,西村,20', '9,老村,90'))
+  await line.taken(1)
+  await line.snapshot()
+  const ops = ['3,南村,30,u', '3,南村,31,u', '3,,,d', '1,,,d', '1,东村,11,u', '2,西村,21,u', '2,西村,22,u', '9,,,d']
+  await line.put('2.csv', ['code,name,people,qz_op', ...ops, ''].join('\n'))
+  await line.taken(2)
+  await line.drain()
+  t.same(line.rows(), ['1 东村 11', '2 西村 22'])
+  // Of a row that was deleted in between nothing is left; else what a later row does not say is as an earlier one had it.
+  await line.put(
+    '3.jsonl',
+    '{"code":"1","name":"东村","qz_op":"d"}\n{"code":"1","name":"新村","qz_op":"u"}\n{"code":"2","name":"西村","people":23,"qz_op":"u"}\n{"code":"2","name":"西村三","qz_op":"u"}\n',
+  )
+  await line.taken(3)
+  await line.drain()
+  t.same(line.rows(), ['1 新村 ∅', '2 西村三 23'])
+})
+
+t.test('a file that may be in two encodings is read as those before it', async (t) => {
+  const line = new FolderLine(t, rowSource({ whole: false }))
+  await line.start()
+  await line.put('1.csv', gb18030('code,name,people\n6,女,3\n'))
+  await line.refused(1)
+  await line.put('2.csv', gb18030('code,name,people\n1,东村,3\n'))
+  await line.taken(1)
+  await line.put('3.csv', gb18030('code,name,people\n6,女,3\n'))
+  await line.taken(2)
+  await line.snapshot()
+  t.same(line.rows(), ['1 东村 3', '6 女 3'])
+})
+
 t.test('a link is refused, and its target is not read', async (t) => {
   const line = new FolderLine(t, rowSource())
   await mkdir(line.folder.path, { recursive: true })
@@ -301,6 +461,36 @@ t.test('an accepted file that was not merged is merged at the next start', async
   await line.taken(2)
   await line.drain()
   t.same(line.rows(), ['1 东村 11', '2 西村 20'])
+})
+
+t.test('a file that took the name of the checked one before the move is checked itself', async (t) => {
+  const line = new FolderLine(t, rowSource())
+  await line.start()
+  await line.put('1.csv', csv('1,东村,10'))
+  await line.taken(1)
+  await line.snapshot()
+  await line.stop()
+  // As if the program had ended between the move and the look at what was moved.
+  const moved = '00000002@villages@2.csv'
+  const store = new DatabaseSync(sourceFile(line.folder.data, 'villages'))
+  store.prepare(`insert or replace into learnt values ('accepting', ?)`).run(JSON.stringify({ name: moved, content: 'another' }))
+  store.close()
+  await writeFile(join(line.folder.path, 'done', moved), csv('2,西村,many'))
+  await line.start()
+  await line.refused(1)
+  t.same(await line.names('done'), ['00000001@villages@1.csv'])
+  t.equal(await line.drain(), 0, 'nothing of it is merged')
+  await line.put('2.csv', csv('1,东村,11'))
+  await line.taken(2)
+})
+
+t.test("a file's print changes when it is written again with its size and time", async (t) => {
+  const path = join(t.testdir({ 'a.csv': 'one' }), 'a.csv')
+  const before = (await statFile(path, 'a.csv'))!
+  const { atime, mtime } = statSync(path)
+  await writeFile(path, 'two')
+  utimesSync(path, atime, mtime)
+  t.not((await statFile(path, 'a.csv'))!.print, before.print)
 })
 
 t.test('a data folder of yesterday takes what lies in done/ again', async (t) => {
