@@ -126,13 +126,17 @@ function show(sections: readonly Section[], digits: string): CellShown {
   const negative = value < 0
   if (section.foreign) return { text: null, same: section.shift === 0 }
   if (!section.general && !hasPlace(section)) return { text: null, same: value === 0 }
-  const shown = section.general ? { text: section.tokens.join('') + digits.replace('-', ''), whole: true } : places(section, digits)
+  const shown = section.general ? { text: wordsOf(section.tokens) + digits.replace('-', ''), whole: true } : places(section, digits)
   // The first section shows a sign by itself, the others only what they say.
   const own = sections.indexOf(section) === 0
   const text = (negative && own ? '-' : '') + shown.text.trim()
   const signed = !negative || own || /[-(]/.test(shown.text) || section.coloured
   const told = shown.whole && (!negative || own || /[-(]/.test(shown.text)) && !(section.general && section.tokens.length > 0)
   return { text: told ? text : null, same: signed && section.shift === 0 && !misleads(section) }
+}
+
+function wordsOf(tokens: Section['tokens']): string {
+  return tokens.filter((token) => typeof token === 'string').join('')
 }
 
 /** Words by which another number is read. */
@@ -178,7 +182,7 @@ function beforePoint(tokens: Section['tokens'], digits: string, grouped: boolean
   const end = tokens.indexOf('.')
   const mine = tokens.slice(0, end < 0 ? undefined : end)
   const first = mine.findIndex((token) => typeof token !== 'string')
-  if (first < 0) return mine.join('') + digits
+  if (first < 0) return wordsOf(mine) + digits
   let [left, written, text] = [digits, 0, '']
   const write = (digit: string) => {
     text = (grouped && written > 0 && written % 3 === 0 ? `${digit},` : digit) + text

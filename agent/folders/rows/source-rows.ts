@@ -156,7 +156,7 @@ export class SourceRows {
       ...values,
     )
     for (const { key, row, absent, known, fault } of found) {
-      const before = known === null ? undefined : (JSON.parse(String(known)) as Row)
+      const before = known === null ? undefined : (JSON.parse(known as string) as Row)
       const places = JSON.parse(String(absent)) as number[]
       const whole = before && (JSON.parse(String(row)) as Row).map((value, place) => (places.includes(place) ? before[place]! : value))
       this.#store.run(

@@ -53,6 +53,11 @@ export class TakenFiles {
     return this.#store.get('select value from learnt where name = ?', name)?.['value'] as string | undefined
   }
 
+  #parsed(name: string): unknown {
+    const text = this.#learnt(name)
+    return text === undefined ? undefined : JSON.parse(text)
+  }
+
   /** Seconds that a file must be at rest, since writers here paused for as long. */
   get pause(): number {
     return Number(this.#learnt('pause') ?? 0)
@@ -65,19 +70,15 @@ export class TakenFiles {
 
   /** The file that was moved into `done/` last, under its name there, as it was checked. */
   get accepting(): { name: string; content: string } | undefined {
-    return parsed(this.#learnt('accepting'))
+    return this.#parsed('accepting') as { name: string; content: string } | undefined
   }
 
   /** Of the files taken the one with the newest time, on no later one than the agent's own clock. */
   get newest(): { file: string; modified: number } | undefined {
-    return parsed(this.#learnt('newest'))
+    return this.#parsed('newest') as { file: string; modified: number } | undefined
   }
 
   learnNewest(taken: { file: string; modified: number }): void {
     if (taken.modified >= (this.newest?.modified ?? 0)) this.learn('newest', JSON.stringify(taken))
   }
-}
-
-function parsed<T>(text: string | undefined): T | undefined {
-  return text === undefined ? undefined : (JSON.parse(text) as T)
 }
