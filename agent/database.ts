@@ -345,6 +345,8 @@ export interface Mark {
  * Any call may throw QZ-DB-UNREACHABLE when the connection is lost: the caller then closes it, forgets what it read, and opens another.
  */
 export interface Capture extends Omit<Reading, 'keysSince'> {
+  /** True where rows may have one key though the database knows it as unique: those of tables that inherit from one another. */
+  repeatsKeys?(source: SourceTable): boolean
   /** True where `checkTable` has thrown because something was awaited, and it is there now: the stream need not wait any longer. */
   arrived?(source: SourceTable): boolean
   state(source: SourceTable): Promise<StreamState>

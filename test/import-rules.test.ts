@@ -13,6 +13,7 @@ const ranks = {
     'database',
     'row-keys',
     'runtime',
+    'row-pages',
     'hub',
     'config',
     'status',

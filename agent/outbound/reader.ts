@@ -1,6 +1,7 @@
 import type { BuiltBatch } from '../../protocol/batch.ts'
 import type { ChainPosition, Position } from '../../protocol/position.ts'
-import type { Capture, Row } from '../database.ts'
+import type { Capture, Found, Row } from '../database.ts'
+import { readKeys } from '../row-pages.ts'
 import { keyIndexes, keyOf, keysOf } from '../row-keys.ts'
 import { BatchChain } from './batch-chain.ts'
 import type { OutboundDeps, StreamResources } from './context.ts'
@@ -188,7 +189,7 @@ export class StreamReader {
       if (this.#queue.isQuiet) await this.noteEmptyQueue()
       return undefined
     }
-    const { missing: deletes, ...read } = await this.#capture.rowsByKeys(this.#record.source, keys)
+    const { missing: deletes, ...read } = await this.#look(keys)
     const present = keysOf(read, this.#keys)
     const { rows, faults } = this.#checks.take(read)
     if (deletes.length > 0) await this.lookAtTriggers()
@@ -198,6 +199,11 @@ export class StreamReader {
     const entries = this.#queue.read(travels(draft))
     if (this.#queue.isAtEnd) this.#resources.guard.sawEnd()
     return { ...draft, entries }
+  }
+
+  #look(keys: readonly Row[]): Promise<Found> {
+    const { source } = this.#record
+    return this.#capture.repeatsKeys?.(source) ? readKeys(this.#capture, source, keys) : this.#capture.rowsByKeys(source, keys)
   }
 
   #sawEnd(): void {

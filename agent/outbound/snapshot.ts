@@ -1,6 +1,7 @@
 import type { Manifest } from '../../protocol/batch.ts'
 import { isAfter, type Position } from '../../protocol/position.ts'
-import type { Capture, Row, SourceTable, StreamState } from '../database.ts'
+import type { Capture, Row, Rows, SourceTable, StreamState } from '../database.ts'
+import { readPage } from '../row-pages.ts'
 import type { RowChecks } from './row-checks.ts'
 import type { StreamResources } from './context.ts'
 import type { BatchDraft } from './packing.ts'
@@ -72,15 +73,25 @@ export class SnapshotReader {
     const first = began === null
     if (!pace.isMeasured) pace.measure(await this.#capture.count(this.#source))
     const limit = pace.limit(rowsAtOnce)
-    const { last, ...read } = await this.#capture.rowsAfter(this.#source, after, limit)
+    const { last, met, ...read } = await this.#part(after, limit)
     const { rows, faults } = this.#checks.take(read)
     const count = rows.length + faults.length
     pace.took(count)
-    const ended = count < limit && mayEnd(pace.rows)
+    const ended = met < limit && mayEnd(pace.rows)
     if (count === 0 && !ended && !first) return undefined
     const draft = { rows, faults, deletes: [], entries: [], snapshot: { first, last: ended, after: last } }
     sent.reread(draft)
     return draft
+  }
+
+  /** `met`: rows that the database gave, before those of one key became one that cannot be sent. */
+  async #part(after: Row | null, limit: number): Promise<Rows & { last: Row | null; met: number }> {
+    if (this.#capture.repeatsKeys?.(this.#source)) {
+      const { rows, faults, last, ended } = await readPage(this.#capture, this.#source, after, limit)
+      return { rows, faults, last, met: ended ? 0 : limit }
+    }
+    const read = await this.#capture.rowsAfter(this.#source, after, limit)
+    return { ...read, met: read.rows.length + read.faults.length }
   }
 
   /** A part is packed as this batch. */

@@ -24,7 +24,7 @@ import type {
 import { Wake } from '../runtime/wake.ts'
 import { compareTable } from './compare.ts'
 import { Fingerprints } from './fingerprints.ts'
-import { readKeys, readPage } from './pages.ts'
+import { readKeys, readPage } from '../row-pages.ts'
 import { Scan, ScanStopped, type ScanResult } from './scan.ts'
 import { Schedule } from './schedule.ts'
 import { StreamStore, writeKey } from '../runtime/stream-store.ts'

@@ -6,7 +6,7 @@ import type { Reading, Row, SourceTable } from '../database.ts'
 import { lastChunk } from './chunks.ts'
 import { endsChunk, OpenChunk, fingerprintOfFault, sameFingerprint } from './fingerprint.ts'
 import type { Fingerprints } from './fingerprints.ts'
-import { readPage, type Page } from './pages.ts'
+import { readPage, type Page } from '../row-pages.ts'
 import type { Scan, ScanResult } from './scan.ts'
 import { writeKey, type StreamStore } from '../runtime/stream-store.ts'
 

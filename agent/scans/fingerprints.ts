@@ -2,7 +2,7 @@
 import type { Rows } from '../database.ts'
 import { ChunkStore } from './chunks.ts'
 import { gone, fingerprintOfFault, fingerprintOfRow, sameFingerprint, unknown, type Fingerprint } from './fingerprint.ts'
-import type { Page } from './pages.ts'
+import type { Page } from '../row-pages.ts'
 import { writeKey, type Memory, type StreamStore } from '../runtime/stream-store.ts'
 
 /** A row read for a snapshot, a faulty key, or (without a fingerprint) the end of a page. */

@@ -11,7 +11,7 @@ import { coverageOf } from './trigger-fingerprint.ts'
 import { countRows, portableKeys, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
 import { entryKeys, sourceNames } from './setup.ts'
 import { Sleeper } from './sleep.ts'
-import { sourceTable } from './table.ts'
+import { sourceTable, tableMembers } from './table.ts'
 
 /** SQLSTATE of a statement that waited for a lock too long. */
 const lockNotAvailable = '55P03'
@@ -24,6 +24,8 @@ const lockedMs = 15_000
 
 interface Watched {
   reader: Reader
+  /** Tables inherit from it, each with keys of its own. */
+  inherited: boolean
   /** Entries to ask for, by what the last ones held. */
   keysPerEntry: number
 }
@@ -58,12 +60,18 @@ export class PostgresCapture implements Capture {
   }
 
   triggerFingerprint(source: SourceTable): Promise<string> {
+    // What was altered is read anew.
+    this.#watched.delete(source)
     return this.#work(source, () => coverageOf(this.#connection, source))
   }
 
   async checkTable(source: SourceTable): Promise<void> {
     this.#watched.delete(source)
     await this.#watch(source)
+  }
+
+  repeatsKeys(source: SourceTable): boolean {
+    return this.#watched.get(source)?.inherited ?? false
   }
 
   async waiting(): Promise<Set<string>> {
@@ -226,8 +234,9 @@ export class PostgresCapture implements Capture {
   async #watch(source: SourceTable): Promise<Watched> {
     let watched = this.#watched.get(source)
     if (!watched) {
-      const reader = readerOf(source, await sourceTable(this.#connection, source.table))
-      this.#watched.set(source, (watched = { reader, keysPerEntry: entryKeys / firstEntries }))
+      const table = await sourceTable(this.#connection, source.table)
+      const inherited = table.kind === 'r' && (await tableMembers(this.#connection, table.oid)).length > 1
+      this.#watched.set(source, (watched = { reader: readerOf(source, table), inherited, keysPerEntry: entryKeys / firstEntries }))
     }
     return watched
   }

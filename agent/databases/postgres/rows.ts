@@ -86,7 +86,7 @@ export function readerOf(source: SourceTable, table: Table): Reader {
     select,
     count: `select count(*) ${from}`,
     keyless: keylessQuery(source, table, from),
-    ...statements(select, keys, keyIndex(source, table) ?? keys.map((key) => key.column)),
+    ...statements(select, keys, keyIndex(source, table) ?? keys.map(({ column }) => ({ column, collation: null }))),
     fromKeys: joinFromKeys(values, rows, keys),
     keyValues: `select ${keys.map((key, i) => `$${i + 1}::${key.cast}`).join(', ')}`,
   }
@@ -105,12 +105,17 @@ function keylessQuery(source: SourceTable, table: Table, from: string): string |
   return `select 1 ${from} and (${open.map(({ column }) => `r.${quoteName(column)} is null`).join(' or ')}) limit 1`
 }
 
-function statements(select: string, keys: readonly KeyReading[], index: readonly string[]) {
-  const order = index.map((column) => keys.findIndex((key) => key.column === column))
-  const ordered = index.map((column) => `r.${quoteName(column)}`).join(', ')
+/** In the index's own collation: two keys that are one in the column's would be passed over else, and the index not used. */
+function statements(select: string, keys: readonly KeyReading[], index: readonly IndexColumn[]) {
+  const order = index.map(({ column }) => keys.findIndex((key) => key.column === column))
+  const compared = (name: string) => {
+    const collation = index.find(({ column }) => column === name)?.collation
+    return `r.${quoteName(name)}${collation ? ` collate ${collation}` : ''}`
+  }
+  const ordered = index.map(({ column }) => compared(column)).join(', ')
   const after = order.map((key, i) => `$${i + 1}::${keys[key]!.cast}`).join(', ')
   const limited = `order by ${ordered} limit`
-  const columns = keys.map((key) => `r.${quoteName(key.column)}`)
+  const columns = keys.map((key) => compared(key.column))
   const lists = keys.map((key, i) => `$${i + 1}::${key.cast}[]`)
   return {
     order,
@@ -162,9 +167,16 @@ function checkShape(source: SourceTable, table: Table): void {
   }
 }
 
-function keyIndex(source: SourceTable, table: Table): readonly string[] | undefined {
+interface IndexColumn {
+  column: string
+  /** Where it is not the column's own. */
+  collation: string | null
+}
+
+function keyIndex(source: SourceTable, table: Table): readonly IndexColumn[] | undefined {
   const wanted = new Set(source.columns.filter(({ item }) => item.key).map(({ column }) => column))
-  return table.keys.find((key) => key.length === wanted.size && key.every((column) => wanted.has(column)))
+  const place = table.keys.findIndex((key) => key.length === wanted.size && key.every((column) => wanted.has(column)))
+  return table.keys[place]?.map((column, i) => ({ column, collation: table.collations[place]![i]! }))
 }
 
 function readingFor(source: SourceTable, table: Table, { item, column }: MappedColumn) {

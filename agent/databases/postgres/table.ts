@@ -35,6 +35,8 @@ export interface Table {
   columns: ReadonlyMap<string, TableColumn>
   /** Columns of each unique index without condition, the primary key first. */
   keys: readonly (readonly string[])[]
+  /** For each of them and each of its columns the collation in which the index compares, quoted, where that is not the column's own. */
+  collations: readonly (readonly (string | null)[])[]
 }
 
 const columnsQuery = `
@@ -56,6 +58,12 @@ const columnsQuery = `
 const keysQuery = `
   select array_to_json(array(
     select a.attname from unnest(i.indkey::int2[]) with ordinality as k(number, place)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number where k.place <= i.indnkeyatts order by k.place))::text,
+    array_to_json(array(
+    select case when k.coll <> a.attcollation and k.coll <> 0 then
+        (select quote_ident(n.nspname) || '.' || quote_ident(c.collname) from pg_collation c join pg_namespace n on n.oid = c.collnamespace where c.oid = k.coll)
+      end
+    from unnest(i.indkey::int2[], i.indcollation::oid[]) with ordinality as k(number, coll, place)
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number where k.place <= i.indnkeyatts order by k.place))::text
   from pg_index i where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
   order by i.indisprimary desc, i.indexrelid`
@@ -94,6 +102,7 @@ export async function findTable(connection: Connection, table: string): Promise<
     rowSecurity: rowSecurity === 't',
     columns: new Map(columns.map((row) => [row[0]!, columnOf(row as string[])])),
     keys: keys.map((row) => JSON.parse(row[0]!) as string[]),
+    collations: keys.map((row) => JSON.parse(row[1]!) as (string | null)[]),
   }
 }
 
@@ -142,6 +151,7 @@ export async function sourceRelation(connection: Connection, source: SourceTable
     rowSecurity: false,
     columns: new Map(columns.map(({ name }, i) => [name, columnOf([name, String(i + 1), ...(types[i] as string[]), 'f', 'f', 'f'])])),
     keys: [],
+    collations: [],
   }
 }
 

@@ -8,15 +8,18 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { SourceTable } from '../../database.ts'
 import type { Connection, Texts } from './connection.ts'
+import { keyReading } from './rows.ts'
 import { readKeys, sourceNames } from './setup.ts'
 import { sourceTable, tableMembers } from './table.ts'
 
 export interface MemberCoverage {
   oid: string
   name: string
+  /** A subscription fills it. */
+  subscribed: boolean
   /** Names (without the source's prefix) of the triggers that fire. */
   firing: string[]
-  /** Names of those that are switched off, or fire only outside replication. */
+  /** Names of those that are switched off, or fire only outside or only inside replication. */
   weak: string[]
   fingerprint: string
 }
@@ -31,12 +34,13 @@ export async function memberCoverage(connection: Connection, source: SourceTable
      where t.tgrelid = any($1::oid[]) and starts_with(t.tgname, $2) order by t.tgname`,
     [members.map((member) => member.oid), `${trigger}_`, trigger.length + 2],
   )
-  return members.map(({ oid, name }) => {
+  return members.map(({ oid, name, subscribed }) => {
     const own = rows.filter((row) => row[0] === oid)
     return {
       oid,
       name,
-      firing: own.filter((row) => row[2] !== 'D').map((row) => row[1]!),
+      subscribed,
+      firing: own.filter((row) => row[2] === 'A' || row[2] === 'O').map((row) => row[1]!),
       weak: own.filter((row) => row[2] !== 'A').map((row) => row[1]!),
       fingerprint: own.map((row) => row[3]).join(';'),
     }
@@ -54,14 +58,31 @@ export function covers(firing: readonly string[]): boolean {
   return firing.includes('truncate') && (firing.includes('row') || ['insert', 'update', 'delete'].every((event) => firing.includes(event)))
 }
 
+/**
+ * Whether what some sessions write is missed: those in the role of a replica, by triggers that fire only elsewhere, and a subscription's
+ * apply, by triggers of statements.
+ */
+function missesSome({ weak, subscribed, firing }: MemberCoverage): boolean {
+  return weak.length > 0 || (subscribed && !firing.includes('row'))
+}
+
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-NOT-SET-UP. A partition without triggers only changes the fingerprint: writes through the table are seen. */
 export async function coverageOf(connection: Connection, source: SourceTable): Promise<string> {
   const fail = (reason: LocalizedText): never => {
     throw new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table: source.table, reason })
   }
+  keyReading(source, await sourceTable(connection, source.table))
   const members = await memberCoverage(connection, source)
   const [root] = members
   if (!root || !covers(root.firing)) fail({ zh: '缺少触发器,或触发器已停用', en: 'triggers are missing or switched off' })
+  const missing = members.filter(missesSome).map(({ name }) => name)
+  if (missing.length > 0) {
+    const list = missing.join(', ')
+    fail({
+      zh: `${list} 的触发器不是 ENABLE ALWAYS,或该表由订阅填充:复制会话的修改会遗漏,请重新执行 setup`,
+      en: `triggers on ${list} are not ENABLE ALWAYS, or a subscription fills it: what replication writes is missed, run setup again`,
+    })
+  }
   const { queue, statementFunction } = sourceNames(source.resource)
   const [found] = await connection.query(
     `select to_regclass($1), to_regclass('qianzhi.stream'), (select prosrc from pg_proc where oid = to_regproc($2))`,
@@ -73,11 +94,15 @@ export async function coverageOf(connection: Connection, source: SourceTable): P
   const shape = await connection.query(
     `select concat_ws(' ', a.attname, a.attnum, a.attmissingval::text, a.xmin, d.xmin)
      from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated <> ''
-     where a.attrelid = $1 and a.attname = any($2) order by a.attnum`,
-    [root!.oid, source.columns.map(({ column }) => column)],
+     where a.attrelid = any($1::oid[]) and a.attname = any($2) order by a.attrelid = $3::oid desc, a.attrelid, a.attnum`,
+    [members.map(({ oid }) => oid), source.columns.map(({ column }) => column), root!.oid],
+  )
+  const keyed = await connection.query(
+    'select indexrelid from pg_index where indrelid = $1 and indisunique and indisvalid and indpred is null and indexprs is null order by 1',
+    [root!.oid],
   )
   const labels = await enumLabels(connection, source)
-  const text = JSON.stringify([members.map((member) => [member.oid, member.fingerprint]), shape, ...(labels.length > 0 ? [labels] : [])])
+  const text = JSON.stringify([members.map((member) => [member.oid, member.fingerprint]), shape, keyed, ...(labels.length > 0 ? [labels] : [])])
   return createHash('sha256').update(text).digest('hex')
 }
 

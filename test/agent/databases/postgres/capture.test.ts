@@ -1,6 +1,7 @@
 /** What only PostgreSQL does to an application and its tables while they are captured. */
 import t, { type Test } from 'tap'
-import type { SourceTable } from '../../../../agent/database.ts'
+import type { Row, RowFault, SourceTable } from '../../../../agent/database.ts'
+import { readKeys, readPage } from '../../../../agent/row-pages.ts'
 import { startPostgres } from '../../../support/postgres.ts'
 import { licence, Model, openDatabase, schemaOf, setUp, sortRows, sourceOf, tableRows, type Watched } from '../conformance/fixture.ts'
 import { freshDatabase, postgres } from './dialect.ts'
@@ -315,4 +316,90 @@ t.test('a row that cannot be read is set aside under its key; the others of its 
   t.equal(rows.length, 40)
   t.match(faults, [{ key: ['0'], code: 'QZ-ROW-VALUE', reason: /division by zero/ }])
   t.same(missing, [['41']])
+})
+
+t.test('triggers that would miss what replication writes are told, however they came to it', async (t) => {
+  const watched = await watchTable(t, plain)
+  const { test, capture, source, database } = watched
+  const before = await capture.triggerFingerprint(source)
+  const refused = () => t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP', message: /replication/ })
+  // As `pg_dump --data-only --disable-triggers` writes it.
+  await test.query('alter table licence disable trigger all')
+  await test.query(`copy licence from program 'printf "a\\tcopied\\t1\\n"'`)
+  await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
+  await test.query('alter table licence enable trigger all')
+  await refused()
+  await database.run(await database.setupScript(source))
+  t.not(await capture.triggerFingerprint(source), before)
+  const [[trigger]] = (await test.query(`select tgname from pg_trigger where tgrelid = 'licence'::regclass and tgname like '%insert'`)) as [[string]]
+  await test.query(`alter table licence enable replica trigger ${trigger}`)
+  await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
+  await database.run(await database.setupScript(source))
+  await test.query(`create subscription later connection 'dbname=nowhere' publication p with (connect = false)`)
+  await test.query(`insert into pg_subscription_rel values ((select oid from pg_subscription), 'licence'::regclass, 'r', null)`)
+  await refused()
+  await test.query(`delete from pg_subscription_rel; alter subscription later set (slot_name = none); drop subscription later`)
+})
+
+t.test('a key that the database guarantees no longer is refused, and one made anew ends in a snapshot', async (t) => {
+  const watched = await watchTable(t, 'create table licence (id varchar(20) not null, name varchar(100), amount numeric(12,2), constraint own unique (id))')
+  const { test, capture, source } = watched
+  const before = await capture.triggerFingerprint(source)
+  await test.query('alter table licence drop constraint own')
+  await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-TABLE' })
+  await test.query('alter table licence add unique (id)')
+  t.not(await capture.triggerFingerprint(source), before)
+})
+
+t.test('where the key’s index compares in another collation than the column, no row is passed over', async (t) => {
+  const watched = await watchTable(
+    t,
+    `create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+     create table licence (id varchar(20) collate loose not null, name varchar(100), amount numeric(12,2));
+     create unique index on licence (id collate "C")`,
+  )
+  const { test, capture, source } = watched
+  const ids = ['a', 'A', 'b', 'B', 'ß', 'c', 'C']
+  await test.query(`insert into licence (id) values ${ids.map((id) => `('${id}')`).join(', ')}`)
+  const keys = sortRows(ids.map((id) => [id]))
+  t.same((await tableRows(capture, source, 1)).map(([id]) => [id]), keys)
+  const found = await capture.rowsByKeys(source, keys)
+  t.same(sortRows(found.rows.map(([id]) => [id!])), keys)
+  await test.query(`delete from licence where id collate "C" = 'A'`)
+  t.same((await capture.rowsByKeys(source, [['A']])).missing, [['A']])
+})
+
+t.test('a partition whose column gets another expression changes the coverage', async (t) => {
+  const watched = await watchTable(
+    t,
+    `create table licence (id varchar(20) primary key, name varchar(100), amount numeric(12,2) generated always as (1) stored) partition by range (id);
+     create table leaf partition of licence for values from ('a') to ('z')`,
+  )
+  const { test, capture, source } = watched
+  const before = await capture.triggerFingerprint(source)
+  const [[version]] = (await test.query('show server_version_num')) as [[string]]
+  if (Number(version) < 170_000) return void t.pass('another expression', { skip: 'PostgreSQL 17 and later have SET EXPRESSION' })
+  await test.query('alter table leaf alter column amount set expression as (2)')
+  t.not(await capture.triggerFingerprint(source), before)
+})
+
+t.test('a key that a table and one inheriting from it both have is set aside, in snapshots and changes', async (t) => {
+  const watched = await watchTable(t, `${plain}; create table child (primary key (id)) inherits (licence)`)
+  const { test, capture, source } = watched
+  await test.query(`insert into licence values ('a', '甲', 1), ('b', '乙', 2), ('c', '丙', 3)`)
+  await test.query(`insert into child values ('b', '另', 4), ('d', '丁', 5)`)
+  await capture.checkTable(source)
+  t.ok(capture.repeatsKeys!(source))
+  const faults: RowFault[] = []
+  const rows: Row[] = []
+  for (let after: Row | null = null; ;) {
+    const page = await readPage(capture, source, after, 2)
+    rows.push(...page.rows)
+    faults.push(...page.faults)
+    if (page.ended) break
+    after = page.last
+  }
+  t.same(rows.map(([id]) => id), ['a', 'c', 'd'])
+  t.match(faults, [{ key: ['b'], code: 'QZ-ROW-KEY-TWICE' }])
+  t.match(await readKeys(capture, source, [['b'], ['d'], ['x']]), { rows: [['d']], faults: [{ key: ['b'] }], missing: [['x']] })
 })
