@@ -16,7 +16,12 @@ export interface Page extends Rows {
  * The next rows after a key. Rows that have one key between them cannot be told apart by a receiver: the key cannot be sent. Where the
  * page ends within rows that the database takes for equal, the others of them come with it, since the next page begins behind them.
  */
-export async function readPage(reading: Pick<Reading, 'rowsAfter' | 'rowsByKeys'>, source: SourceTable, after: Row | null, limit: number): Promise<Page> {
+export async function readPage(
+  reading: Pick<Reading, 'rowsAfter' | 'rowsByKeys'>,
+  source: SourceTable,
+  after: Row | null,
+  limit: number,
+): Promise<Page> {
   const { last, ...read } = await reading.rowsAfter(source, after, limit)
   const ended = last === null || read.rows.length + read.faults.length < limit
   const whole = ended ? read : joined(source, read, await reading.rowsByKeys(source, [last]))
@@ -24,7 +29,11 @@ export async function readPage(reading: Pick<Reading, 'rowsAfter' | 'rowsByKeys'
 }
 
 /** Current rows of keys; of a key that several rows have, a fault. */
-export async function readKeys(reading: Pick<Reading, 'rowsByKeys'>, source: SourceTable, keys: readonly Row[]): Promise<Found & { keys: string[] }> {
+export async function readKeys(
+  reading: Pick<Reading, 'rowsByKeys'>,
+  source: SourceTable,
+  keys: readonly Row[],
+): Promise<Found & { keys: string[] }> {
   const { missing, ...read } = await reading.rowsByKeys(source, keys)
   return { ...singled(source, read), missing }
 }

@@ -102,7 +102,12 @@ export async function coverageOf(connection: Connection, source: SourceTable): P
     [root!.oid],
   )
   const labels = await enumLabels(connection, source)
-  const text = JSON.stringify([members.map((member) => [member.oid, member.fingerprint]), shape, keyed, ...(labels.length > 0 ? [labels] : [])])
+  const text = JSON.stringify([
+    members.map((member) => [member.oid, member.fingerprint]),
+    shape,
+    keyed,
+    ...(labels.length > 0 ? [labels] : []),
+  ])
   return createHash('sha256').update(text).digest('hex')
 }
 

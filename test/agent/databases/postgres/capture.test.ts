@@ -331,7 +331,9 @@ t.test('triggers that would miss what replication writes are told, however they 
   await refused()
   await database.run(await database.setupScript(source))
   t.not(await capture.triggerFingerprint(source), before)
-  const [[trigger]] = (await test.query(`select tgname from pg_trigger where tgrelid = 'licence'::regclass and tgname like '%insert'`)) as [[string]]
+  const [[trigger]] = (await test.query(`select tgname from pg_trigger where tgrelid = 'licence'::regclass and tgname like '%insert'`)) as [
+    [string],
+  ]
   await test.query(`alter table licence enable replica trigger ${trigger}`)
   await t.rejects(capture.triggerFingerprint(source), { code: 'QZ-SOURCE-NOT-SET-UP' })
   await database.run(await database.setupScript(source))
@@ -342,7 +344,10 @@ t.test('triggers that would miss what replication writes are told, however they 
 })
 
 t.test('a key that the database guarantees no longer is refused, and one made anew ends in a snapshot', async (t) => {
-  const watched = await watchTable(t, 'create table licence (id varchar(20) not null, name varchar(100), amount numeric(12,2), constraint own unique (id))')
+  const watched = await watchTable(
+    t,
+    'create table licence (id varchar(20) not null, name varchar(100), amount numeric(12,2), constraint own unique (id))',
+  )
   const { test, capture, source } = watched
   const before = await capture.triggerFingerprint(source)
   await test.query('alter table licence drop constraint own')
@@ -362,7 +367,10 @@ t.test('where the key’s index compares in another collation than the column, n
   const ids = ['a', 'A', 'b', 'B', 'ß', 'c', 'C']
   await test.query(`insert into licence (id) values ${ids.map((id) => `('${id}')`).join(', ')}`)
   const keys = sortRows(ids.map((id) => [id]))
-  t.same((await tableRows(capture, source, 1)).map(([id]) => [id]), keys)
+  t.same(
+    (await tableRows(capture, source, 1)).map(([id]) => [id]),
+    keys,
+  )
   const found = await capture.rowsByKeys(source, keys)
   t.same(sortRows(found.rows.map(([id]) => [id!])), keys)
   await test.query(`delete from licence where id collate "C" = 'A'`)
@@ -399,7 +407,10 @@ t.test('a key that a table and one inheriting from it both have is set aside, in
     if (page.ended) break
     after = page.last
   }
-  t.same(rows.map(([id]) => id), ['a', 'c', 'd'])
+  t.same(
+    rows.map(([id]) => id),
+    ['a', 'c', 'd'],
+  )
   t.match(faults, [{ key: ['b'], code: 'QZ-ROW-KEY-TWICE' }])
   t.match(await readKeys(capture, source, [['b'], ['d'], ['x']]), { rows: [['d']], faults: [{ key: ['b'] }], missing: [['x']] })
 })
