@@ -39,14 +39,27 @@ export interface ReceivedRequest extends RequestToSign {
 /** Seconds by which `created` may differ from the hub's clock. */
 export const clockTolerance = 300
 
-/**
- * The key id that signed the request. `publicKeyOf` may throw its own coded error for a key that is unknown or revoked.
- * Throws QZ-REQUEST-SIGNATURE, QZ-REQUEST-CLOCK.
- */
+/** `verifyBody` and `verifyHead`. */
 export async function verifyRequest(request: ReceivedRequest, publicKeyOf: (keyId: string) => Promise<string>, now: Date): Promise<string> {
-  const invalid = (reason: LocalizedText, cause?: unknown) => new QianzhiError('QZ-REQUEST-SIGNATURE', { reason }, { cause })
-  if (request.headers['content-digest'] !== contentDigest(request.body))
+  verifyBody(request)
+  return verifyHead(request, publicKeyOf, now)
+}
+
+/** Whether the body is the one that the signature covers. Throws QZ-REQUEST-SIGNATURE. */
+export function verifyBody({ headers, body }: Pick<ReceivedRequest, 'headers' | 'body'>): void {
+  if (headers['content-digest'] !== contentDigest(body))
     throw invalid({ zh: 'Content-Digest 与正文不符', en: 'Content-Digest does not match the body' })
+}
+
+/**
+ * The key id that signed the request, told before its body was read. `publicKeyOf` may throw its own coded error for a key that is unknown or
+ * revoked. Throws QZ-REQUEST-SIGNATURE, QZ-REQUEST-CLOCK.
+ */
+export async function verifyHead(
+  request: Omit<ReceivedRequest, 'body'>,
+  publicKeyOf: (keyId: string) => Promise<string>,
+  now: Date,
+): Promise<string> {
   let keyId = ''
   const keyLookup = async (params: { keyid?: string; created?: unknown }) => {
     if (keyId) throw invalid({ zh: '签名多于一个', en: 'more than one signature' })
@@ -69,6 +82,10 @@ export async function verifyRequest(request: ReceivedRequest, publicKeyOf: (keyI
     throw error instanceof QianzhiError ? error : invalid(same(reasonOf(error)), error)
   }
   throw invalid({ zh: '签名不符或没有签名', en: 'it does not match, or there is none' })
+}
+
+function invalid(reason: LocalizedText, cause?: unknown): QianzhiError {
+  return new QianzhiError('QZ-REQUEST-SIGNATURE', { reason }, { cause })
 }
 
 function checkClock(created: unknown, now: Date): void {

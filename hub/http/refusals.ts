@@ -19,6 +19,8 @@ export async function answerError(
   else logger.debug({ code: coded.code, url: request.url, agent: request.agent?.id }, coded.message)
   await refusals.record(coded, request)
   if (coded.kind.status === 503) void reply.header('retry-after', '2')
+  // What is left of a large body is not waited for.
+  if (!request.raw.complete && !(Number(request.headers['content-length']) <= worthReading)) void reply.header('connection', 'close')
   return reply
     .code(coded.kind.status)
     .type('application/problem+json')
@@ -29,6 +31,9 @@ export async function answerError(
 function outside(coded: QianzhiError, { id }: FastifyRequest): QianzhiError {
   return coded.code === 'QZ-INTERNAL' ? new QianzhiError('QZ-INTERNAL', { reason: id }) : coded
 }
+
+/** Bytes of a refused body that are read all the same, so that the connection can be used again. */
+const worthReading = 64 << 10
 
 /** SQLSTATE classes of a store that is away, starting, stopping, full or overloaded: all pass. */
 const passing = /^(?:08|53|57|58|40)/
@@ -52,8 +57,8 @@ const ordinary = new Set(['QZ-BATCH-HEAD', 'QZ-HUB-BUSY', 'QZ-INTERNAL'])
 /** On record with the person whom they concern (access/sign-in.ts). */
 const signingIn = new Set(['QZ-SIGN-IN', 'QZ-SECOND-FACTOR'])
 const window = 60_000
-/** Of one caller and code in a minute; what goes beyond is counted, and the number put on record. */
-const singly = 30
+/** Of one known caller and code in a minute, and of one address; what goes beyond is counted, and the number put on record. */
+const singly = { known: 30, unknown: 1 }
 const remembered = 10_000
 
 interface Counted {
@@ -64,7 +69,10 @@ interface Counted {
   entry: Act
 }
 
-/** Puts refusals on record: each by itself, unless a caller makes so many that they would fill the store: those are counted. */
+/**
+ * Puts refusals on record. Each by itself, unless a caller makes so many that they would fill the store: those are counted. Of an address
+ * that nobody is known by, one in a minute is written, for the audit is never trimmed.
+ */
 export class Refusals {
   readonly #store: Store
   readonly #logger: Logger
@@ -104,16 +112,17 @@ export class Refusals {
 
   /** @returns whether this one is to be written by itself. */
   #count(entry: Act): boolean {
-    const key = `${entry.actor} ${entry.outcome}`
-    const known = this.#counted.get(key) ?? { since: Date.now(), written: 0, more: 0, entry }
-    this.#counted.set(key, known)
+    const known = entry.via !== undefined
+    const key = known ? `${entry.actor} ${entry.outcome}` : entry.actor
+    const counted = this.#counted.get(key) ?? { since: Date.now(), written: 0, more: 0, entry }
+    this.#counted.set(key, counted)
     if (this.#counted.size > remembered) void this.sum()
-    if (known.written < singly) {
-      known.written++
+    if (counted.written < (known ? singly.known : singly.unknown)) {
+      counted.written++
       return true
     }
-    known.more++
-    known.entry = entry
+    counted.more++
+    counted.entry = entry
     return false
   }
 

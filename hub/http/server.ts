@@ -14,12 +14,13 @@ import type { Logger } from 'pino'
 import { servedVersions, versionHeader } from '../../protocol/api.ts'
 import { batchMediaType } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
-import { verifyRequest } from '../../protocol/request.ts'
+import { verifyBody, verifyHead, verifyRequest } from '../../protocol/request.ts'
 import { agentByKey } from '../registry/machines/agents.ts'
 import type { Registry } from '../records/registry.ts'
 import type { ServerCertificate } from '../tls.ts'
 import type { Listener } from '../store/wakeups.ts'
 import { answerError, type Refusals } from './refusals.ts'
+import { bytesOf, InFlight, inFlightLimits } from './in-flight.ts'
 import { checkTexts } from './texts.ts'
 
 declare module 'fastify' {
@@ -71,15 +72,24 @@ export async function createServer(deps: ServerDeps): Promise<HttpServer> {
   keepRawBodies(app)
   endConnections(app)
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, deps.logger, deps.refusals))
-  app.setNotFoundHandler((request) => {
-    throw new QianzhiError('QZ-NOT-FOUND', { what: `${request.method} ${request.url.slice(0, 200)}` })
+  // Before a body is read.
+  app.addHook('onRequest', async (request) => {
+    if (request.is404) throw new QianzhiError('QZ-NOT-FOUND', { what: `${request.method} ${request.url.slice(0, 200)}` })
   })
   app.addHook('preValidation', checkTexts)
   for (const api of deps.open) await app.register(api)
   await app.register(async (signed) => {
     signed.addHook('onRequest', checkVersion)
     const agentOf = rememberingAgents(deps.registry)
-    signed.addHook('preValidation', (request) => identify(request, deps.registry.clock(), agentOf))
+    signed.addHook('onRequest', (request) => identify(request, deps.registry.clock(), agentOf))
+    // Before a body is read.
+    const inFlight = new InFlight(inFlightLimits(deps.bodyLimit))
+    signed.addHook('onRequest', async (request, reply) => {
+      reply.raw.once('close', inFlight.begin(request.agent.id, bytesOf(request)))
+    })
+    signed.addHook('preValidation', async (request) => {
+      if (request.rawBody === noBody) verifyBody({ headers: request.headers, body: noBody })
+    })
     for (const api of deps.agents) await signed.register(api)
   })
   return app
@@ -110,13 +120,19 @@ function keepRawBodies(app: HttpServer): void {
   app.removeAllContentTypeParsers()
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request: FastifyRequest, body: Buffer, done) => {
-    request.rawBody = body
+    keep(request, body)
     void parseJson(request, body.toString('utf8'), done)
   })
   app.addContentTypeParser(batchMediaType, { parseAs: 'buffer' }, (request: FastifyRequest, body: Buffer, done) => {
-    request.rawBody = body
+    keep(request, body)
     done(null, body)
   })
+}
+
+/** A body that is not the signed one is not parsed. Throws QZ-REQUEST-SIGNATURE. */
+function keep(request: FastifyRequest, body: Buffer): void {
+  if (request.agent) verifyBody({ headers: request.headers, body })
+  request.rawBody = body
 }
 
 /** Milliseconds that a request under way may still take when the server ends. */
@@ -163,12 +179,21 @@ function rememberingAgents(registry: Registry): (keyId: string) => Promise<Ident
   }
 }
 
-/** Sets `request.agent` to who signed (RFC 9421). Throws QZ-REQUEST-SIGNATURE, QZ-REQUEST-CLOCK, QZ-AGENT-UNKNOWN, QZ-AGENT-REVOKED. */
+/**
+ * Sets `request.agent` to who signed (RFC 9421), before the body is read: what others send costs nothing. Throws QZ-REQUEST-SIGNATURE,
+ * QZ-REQUEST-CLOCK, QZ-AGENT-UNKNOWN, QZ-AGENT-REVOKED.
+ */
 async function identify(request: FastifyRequest, now: Date, agentOf: (keyId: string) => Promise<Identified>): Promise<void> {
-  await verifySignature(request, now, async (keyId) => {
-    request.agent = await agentOf(keyId)
-    return request.agent.publicKey
-  })
+  let agent: Identified | undefined
+  await verifyHead(
+    { method: request.method, path: request.url, headers: request.headers },
+    async (keyId) => {
+      agent = await agentOf(keyId)
+      return agent.publicKey
+    },
+    now,
+  )
+  request.agent = agent!
 }
 
 export async function verifySignature(request: FastifyRequest, now: Date, publicKeyOf: (keyId: string) => Promise<string>): Promise<void> {

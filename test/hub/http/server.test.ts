@@ -1,6 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { connect } from 'node:tls'
 import pino from 'pino'
 import t from 'tap'
 import { Type } from 'typebox'
@@ -12,6 +15,7 @@ import { signRequest } from '../../../protocol/request.ts'
 import { generateSigningKey, type SigningKey } from '../../../protocol/signature.ts'
 import { adminApi } from '../../../hub/http/admin.ts'
 import { enrolApi } from '../../../hub/http/enrol.ts'
+import { InFlight } from '../../../hub/http/in-flight.ts'
 import { Refusals } from '../../../hub/http/refusals.ts'
 import { createServer, type Api, type HttpServer } from '../../../hub/http/server.ts'
 import { revokeAgent } from '../../../hub/registry/machines/agents.ts'
@@ -113,7 +117,7 @@ t.test('behind the signature hook a request has an agent', async (t) => {
 })
 
 t.test('what is not right is refused as a problem, and goes on record', async (t) => {
-  const { office, app, refusals } = await serve(t)
+  const { office, app, refusals, refused } = await serve(t)
   const { id, key } = await enrolled(office, 'civil')
   const code = async (sent: Partial<Sent>) => {
     const { json, type, status } = await send(app, { path: agentPaths.poll, body: '{"n":1}', key, created: office.now, ...sent })
@@ -137,27 +141,73 @@ t.test('what is not right is refused as a problem, and goes on record', async (t
     t.equal(await code({ body }), 'QZ-REQUEST-INVALID', body)
   t.equal(await code({ type: 'text/plain' }), 'QZ-REQUEST-INVALID')
   t.equal(await code({ path: '/agent/v1/nothing' }), 'QZ-NOT-FOUND')
+  const bad = `${id} POST ${agentPaths.poll} QZ-REQUEST-INVALID`
+  const before = await refusals()
+  t.ok(before.includes(bad), before.join('\n'))
+  t.equal(await code({ body: '{' }), 'QZ-REQUEST-INVALID')
+  t.same(await refusals(), [...before, bad], 'each of them')
+  await refused.sum()
   await revokeAgent(office, 'admin', id, '')
   t.equal(await code({}), 'QZ-AGENT-REVOKED')
-  const before = await refusals()
-  t.ok(before.includes(`address 127.0.0.1 POST ${agentPaths.poll} QZ-AGENT-REVOKED`), before.join('\n'))
-  const more = `address 127.0.0.1 POST ${agentPaths.poll} QZ-AGENT-REVOKED`
-  await code({})
-  t.same(await refusals(), [...before, more], 'each of them')
+  t.equal((await refusals()).at(-1), `address 127.0.0.1 POST ${agentPaths.poll} QZ-AGENT-REVOKED`)
 })
 
 t.test('a flood of refusals is counted, not written one by one', async (t) => {
   const { office, app, refused } = await serve(t)
-  for (let n = 0; n < 50; n++) await send(app, { path: agentPaths.poll, body: '{"n":1}', key: generateSigningKey(), created: office.now })
+  const { key } = await enrolled(office, 'civil')
+  for (let n = 0; n < 50; n++) {
+    await send(app, { path: agentPaths.poll, body: '{', key, created: office.now })
+    const stranger = { key: generateSigningKey(), created: n % 2 ? office.now : new Date(0) }
+    await send(app, { path: agentPaths.poll, body: '{"n":1}', ...stranger })
+  }
   await refused.close()
   const entries = await office.store.query(
     `select act, object, outcome, details->'count' as count from audit_entry where outcome <> 'done' order by id`,
   )
-  t.same(
-    entries.map(({ act }) => act),
-    [...Array.from({ length: 30 }, () => 'request'), 'requests'],
-  )
-  t.match(entries.at(-1), { outcome: 'QZ-AGENT-UNKNOWN', count: 20 })
+  t.equal(entries.filter(({ act }) => act === 'request').length, 31, '30 of the agent, one of the address')
+  t.match(entries.slice(31), [
+    { act: 'requests', outcome: 'QZ-REQUEST-INVALID', count: 20 },
+    { act: 'requests', outcome: 'QZ-AGENT-UNKNOWN', count: 49 },
+  ])
+})
+
+t.test('the body of somebody unknown is not read', async (t) => {
+  const { office, app } = await serve(t)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const lengths = ['content-length: 60000000', 'transfer-encoding: chunked']
+  const stranger = await signRequest({ method: 'POST', path: agentPaths.poll, body: Buffer.from('{}') }, generateSigningKey(), office.now)
+  const cases = [
+    { path: agentPaths.poll, signed: { [versionHeader]: '1' }, status: 401 },
+    { path: agentPaths.poll, signed: stranger, status: 401 },
+    { path: '/nothing', signed: {}, status: 404 },
+  ]
+  for (const { path, signed, status } of cases) {
+    for (const length of lengths) {
+      const head = [`POST ${path} HTTP/1.1`, 'host: hub', 'content-type: application/json', length]
+      const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false })
+      socket.write([...head, ...Object.entries(signed).map(([name, value]) => `${name}: ${value}`), '', ''].join('\r\n'))
+      // Nothing of the body is ever sent, and the answer is the end.
+      t.match(await text(socket), new RegExp(`^HTTP/1.1 ${status} [^]*connection: close`, 'i'), `${path} ${length}`)
+    }
+  }
+})
+
+t.test('an agent has only so much under way at once', async (t) => {
+  const { office, app } = await serve(t)
+  const { key } = await enrolled(office, 'civil')
+  for (let n = 0; n < 70; n++) await send(app, { path: agentPaths.poll, body: '{"n":1}', key, created: office.now })
+  const inFlight = new InFlight({ requests: 3, bytes: 100, bytesOfAll: 150 })
+  const refuses = (agent: string, bytes: number) => t.throws(() => inFlight.begin(agent, bytes), { code: 'QZ-HUB-BUSY' })
+  const first = inFlight.begin('a', 60)
+  refuses('a', 41)
+  const second = inFlight.begin('b', 60)
+  refuses('b', 31)
+  second()
+  for (let n = 0; n < 3; n++) inFlight.begin('c', 0)
+  refuses('c', 0)
+  first()
+  t.doesNotThrow(() => inFlight.begin('a', 100))
 })
 
 t.test('enrolment proves that the agent holds its key', async (t) => {
