@@ -10,7 +10,7 @@ import { AgentRequests } from './exchange/agent-requests.ts'
 import type { HubConfig } from './config.ts'
 import { Exchange } from './exchange.ts'
 import { explainRoute } from './status/explain.ts'
-import { healthApi } from './status/health.ts'
+import { checkHealth, healthApi, healthDetails, KeptHealth } from './status/health.ts'
 import { startRetention } from './exchange/retention.ts'
 import { adminApi } from './http/admin.ts'
 import { agentApi } from './http/agent.ts'
@@ -122,12 +122,23 @@ async function start(
   const certificate = await loadCertificate(config, clock())
   const urls: string[] = [...config.urls]
   const access = makeAccess(config.access, hubKey.privateKey)
+  const health = new KeptHealth(() =>
+    checkHealth({
+      store,
+      data: config.data,
+      clock,
+      lapse: config.log.lapse,
+      mail: config.mail !== undefined,
+      reconciled: config.reconciliation.every,
+    }),
+  )
   const services: Services = {
     access,
     asks,
     reconciliation: config.reconciliation,
     address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),
     explain: (route) => explainRoute(store, log, route, { now: clock(), lapse: config.log.lapse }),
+    health: () => health.current(),
     exportAudit: async (range) => {
       await audit.sealNow()
       return openExport(store, hubKey, range, clock)
@@ -142,21 +153,18 @@ async function start(
     certificate,
     bodyLimit: config.limits.batchBytes + (1 << 20),
     open: [
-      healthApi({
-        store,
-        data: config.data,
-        clock,
-        lapse: config.log.lapse,
-        mail: config.mail !== undefined,
-        reconciled: config.reconciliation.every,
-      }),
+      healthApi(health),
       enrolApi(registry, policyFor),
       adminApi({
         registry,
         adminKey,
         ...services,
         housekeep: () => housekeeping.run(),
-        furtherRoutes: [auditRoutes(registry, services.exportAudit), firstAdminRoutes(registry, access, () => urls[0]!)],
+        furtherRoutes: [
+          healthDetails(health),
+          auditRoutes(registry, services.exportAudit),
+          firstAdminRoutes(registry, access, () => urls[0]!),
+        ],
       }),
       registryApi(registry, services, operations),
     ],

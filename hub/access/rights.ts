@@ -212,6 +212,7 @@ export const rights = {
   'audit.export': { 'audit-admin': 'any', supervisor: 'any' },
   // Of what one may read.
   'history.read': { everybody: 'any' },
+  'health.read': { ...watching, 'system-admin': 'any' },
   'feed.read': { supervisor: 'any' },
 } as const satisfies Record<string, Line>
 

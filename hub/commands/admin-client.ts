@@ -22,21 +22,16 @@ export class AdminClient {
     return this.#send('POST', path, body)
   }
 
-  /** The hub's health, also where it says 503. */
-  health<T>(): Promise<T> {
-    return this.#send('GET', '/health', undefined, [200, 503])
-  }
-
-  async #send<T>(method: 'GET' | 'POST', path: string, body?: unknown, good: readonly number[] = [200]): Promise<T> {
+  async #send<T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> {
     const url = this.#address()
-    const key = path === '/health' ? '' : await this.#key(url)
+    const key = await this.#key(url)
     const dispatcher = await this.#connection()
     try {
       const { request } = await import('undici')
       const headers = { authorization: `Bearer ${key}`, ...(body !== undefined && { 'content-type': 'application/json' }) }
       const answer = await request(url + path, { method, headers, dispatcher, body: body === undefined ? null : JSON.stringify(body) })
       const value: unknown = JSON.parse(await answer.body.text())
-      if (good.includes(answer.statusCode)) return value as T
+      if (answer.statusCode === 200) return value as T
       throw problemOf(value, answer.statusCode)
     } catch (error) {
       throw error instanceof QianzhiError ? error : notRunning(url, error)

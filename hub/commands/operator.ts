@@ -1,5 +1,5 @@
 import { errorForLog } from '../../protocol/errors.ts'
-import type { Health } from '../status/health.ts'
+import type { Health } from '../records/problem.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Command } from './command.ts'
 import type { Explanation } from '../status/explanation.ts'
@@ -60,7 +60,7 @@ export const operatorCommands: readonly Command[] = [
     arguments: [],
     text: { zh: '检查中心状况(有问题时退出码为 1)', en: 'check the hub (exit code 1 where something is wrong)' },
     async run({ api, show, language }) {
-      const health = await api.health<Health>()
+      const health = await api.get<Health>('/admin/v1/health')
       const lines = [...health.problems, ...health.paused].map((problem) => `${problem.code}  ${problem[language]}`)
       show(health, [health.status, ...lines].join('\n'))
       return health.status === 'ok' ? 0 : 1

@@ -27,6 +27,8 @@ const Duty = Type.Object({
   declaration: text,
 })
 
+const HealthProblem = Type.Object({ code: Type.String(), zh: Type.String(), en: Type.String() })
+
 const DutyQuery = Type.Object(
   {
     resource: Type.Optional(ResourceCode),
@@ -95,6 +97,18 @@ function within<Q extends { agency?: string }>({ agencyScope, query }: Call<unkn
 
 /** Update duties, deadlines, notices (Art. 14, 24, 25). */
 export const supervisionOperations: readonly Operation[] = [
+  operation({
+    name: 'health.read',
+    method: 'GET',
+    path: '/health',
+    text: { zh: '平台运行中的问题', en: 'what is wrong with the exchange and its hub' },
+    answer: Type.Object({
+      status: Type.Enum(['ok', 'degraded', 'down']),
+      problems: Type.Array(HealthProblem),
+      paused: Type.Array(HealthProblem),
+    }),
+    run: ({ services }) => services.health(),
+  }),
   operation({
     name: 'duty.list',
     method: 'GET',

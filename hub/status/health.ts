@@ -8,14 +8,7 @@ import { awayAgents } from '../supervision/agents-away.ts'
 import { auditProblems } from '../supervision/audit/health.ts'
 import { supervisionProblems } from '../supervision/problems.ts'
 import { standingRefusal, whyRefused } from '../supervision/refused-files.ts'
-import type { HealthProblem } from '../records/problem.ts'
-
-export interface Health {
-  status: 'ok' | 'degraded' | 'down'
-  problems: HealthProblem[]
-  /** What operators of agents have paused: no problem, but nothing moves there. */
-  paused: HealthProblem[]
-}
+import type { Health, HealthProblem } from '../records/problem.ts'
 
 export interface HealthDeps {
   store: Store
@@ -33,13 +26,45 @@ const day = 86_400_000
 const minShare = 0.05
 const minBytes = 1 << 30
 
-/** GET /health, open to everybody: 200 unless the hub cannot serve (503). */
-export function healthApi(deps: HealthDeps): Api {
+/** GET /health, open to everybody: a word and how many problems there are; 200 unless the hub cannot serve (503). */
+export function healthApi(kept: KeptHealth): Api {
   return async (app) => {
     app.get('/health', async (_request, reply) => {
-      const health = await checkHealth(deps)
-      return reply.code(health.status === 'down' ? 503 : 200).send(health)
+      const { status, problems } = await kept.current()
+      return reply.code(status === 'down' ? 503 : 200).send({ status, problems: problems.length })
     })
+  }
+}
+
+/** What is wrong, for whoever holds the admin key. */
+export function healthDetails(kept: KeptHealth): Api {
+  return async (app) => {
+    app.get('/admin/v1/health', () => kept.current())
+  }
+}
+
+/** The shortest time for which a look at the hub counts, and how much longer than it took, at least. */
+const looked = { ms: 500, times: 20 }
+
+/** The health as it was just now: however many ask, only a twentieth of a processor's time goes into looking. */
+export class KeptHealth {
+  readonly #check: () => Promise<Health>
+  #last: Promise<Health> | undefined
+  #until = 0
+
+  constructor(check: () => Promise<Health>) {
+    this.#check = check
+  }
+
+  current(): Promise<Health> {
+    if (this.#last && performance.now() < this.#until) return this.#last
+    const began = performance.now()
+    this.#until = Infinity
+    this.#last = this.#check().finally(() => {
+      const took = performance.now() - began
+      this.#until = performance.now() + Math.max(looked.ms, looked.times * took)
+    })
+    return this.#last
   }
 }
 

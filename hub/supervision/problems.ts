@@ -6,7 +6,7 @@ import type { HealthProblem } from '../records/problem.ts'
 
 const hour = 3_600_000
 
-/** What keeps supervision from its work, for /health, which everybody may read: no names, no addresses. */
+/** What keeps supervision from its work, for `qianzhi-hub health`: no names, no addresses. */
 export async function supervisionProblems(query: Query, now: Date, { mail }: { mail: boolean }): Promise<HealthProblem[]> {
   const found = await Promise.all([missingYears(query, now), stalled(query, now), mail ? waitingMail(query, now) : []])
   return found.flat()

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { Agent, request } from 'undici'
+import { runHere } from '../support/commands.ts'
 import { villagesResource } from '../../config-examples/demo/villages.ts'
 import { openClient } from '../support/client.ts'
 import { Exchange } from '../support/exchange.ts'
@@ -13,7 +13,6 @@ import { until } from '../support/programs.ts'
 
 const server = await findPostgres()
 t.teardown(() => server.stop())
-const insecure = new Agent({ connect: { rejectUnauthorized: false } })
 
 t.test('from the folder to the people', async (t) => {
   const url = await hubStore(server)
@@ -45,8 +44,8 @@ t.test('from the folder to the people', async (t) => {
       return found.length === count && found
     })
   const problems = async () => {
-    const answer = await request(`https://127.0.0.1:${exchange.port}/health`, { dispatcher: insecure })
-    const { problems } = (await answer.body.json()) as { problems: { code: string; zh: string }[] }
+    const { stdout } = await runHere(['hub/main.ts', 'health', '--config', exchange.hubFile, '--json'], { failing: true })
+    const { problems } = JSON.parse(stdout) as { problems: { code: string; zh: string }[] }
     return problems.filter(({ code }) => code === 'QZ-HEALTH-FILE-REFUSED')
   }
   const refusedBy = async () => {

@@ -81,6 +81,7 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
     },
     reconciliation: reconciliationSettings(),
     explain: async () => ({}),
+    health: async () => ({ status: 'ok', problems: [], paused: [] }),
     exportAudit: (range) => openExport(office.store, hubKey, range, office.clock),
     ...services,
   }

@@ -1,0 +1,30 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import { healthApi, KeptHealth } from '../../../hub/status/health.ts'
+import type { Health } from '../../../hub/records/problem.ts'
+
+const problem = { code: 'QZ-HEALTH-HELD', zh: '来源 people(agent-1)已停止:身份证号 441900199001011234', en: 'Source people is held' }
+
+t.test('however many ask, the hub is looked at once', async (t) => {
+  let looks = 0
+  const looking = Promise.withResolvers<Health>()
+  const kept = new KeptHealth(() => (looks++, looking.promise))
+  const asked = Array.from({ length: 100 }, () => kept.current())
+  looking.resolve({ status: 'ok', problems: [], paused: [] })
+  await Promise.all(asked)
+  await kept.current()
+  t.equal(looks, 1)
+})
+
+t.test('a stranger reads a word and a number', async (t) => {
+  const answer = async (status: Health['status']) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    const kept = new KeptHealth(async () => ({ status, problems: [problem, problem], paused: [problem] }))
+    await app.register(healthApi(kept) as never)
+    const { statusCode, body } = await app.inject('/health')
+    return { statusCode, body }
+  }
+  t.same(await answer('degraded'), { statusCode: 200, body: '{"status":"degraded","problems":2}' })
+  t.same(await answer('down'), { statusCode: 503, body: '{"status":"down","problems":2}' })
+})
