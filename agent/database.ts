@@ -137,6 +137,8 @@ export interface SinkTable {
   deletes: 'remove' | 'mark'
   /** Routes of other agencies fill the same table: `qz_source` is part of its key, and each keeps to its own rows. */
   shared: boolean
+  /** Rows of the receiver's own that have a delivered row's key become this route's; without it the delivered row is set aside. */
+  takeOver?: boolean
   /** Exactly where the database is a folder. */
   files?: SinkFiles
 }
@@ -455,13 +457,17 @@ export interface Removal {
   done: boolean
 }
 
+/** The cause of a QZ-SINK-TABLE where somebody has altered the table under way: what it held may be gone, and the route must fill it anew. */
+export class TableAltered extends Error {}
+
 export interface Delivery {
   /**
    * Creates what is missing (schema, tables, state), checks what is there (QZ-SINK-TABLE), and tells the states. A live part of another
    * shape is only told of. A route that follows another one of the same resource in the same table goes on from that one's position.
-   * `left`: the table that the route filled before its name changed; it stays as it is.
+   * `left`: the table that the route filled before its name changed; it stays as it is. `local`: rows of the receiver's own in a table that
+   * the route begins to fill.
    */
-  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null; left?: string }>
+  open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null; left?: string; local?: number }>
   /** Makes an empty shadow with the sink's present columns; drops an older one. */
   beginShadow(sink: SinkTable): Promise<void>
   /** Puts the shadow in the live table's place: readers see the old rows or the new ones, nothing between. */

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { DeliveryHeader } from '../protocol/api.ts'
-import { codedError, detailsFromWire, isErrorCode, QianzhiError } from '../protocol/errors.ts'
+import { codedError, detailsFromWire, isErrorCode, QianzhiError, type ErrorCode } from '../protocol/errors.ts'
 import type { Position } from '../protocol/position.ts'
 import { appliedReceipt, headStatement, removalReceipt } from '../protocol/receipt.ts'
 import type { SigningKey } from '../protocol/signature.ts'
@@ -163,25 +163,27 @@ export async function runDelivery(
   }
 }
 
-/** A table that cannot be used holds its own route, not the others of the database. */
 async function openRoutes(deps: InboundDeps, delivery: Delivery, routes: readonly InboundRoute[]): Promise<void> {
-  for (const route of routes) {
-    try {
-      await route.open(delivery)
-    } catch (error) {
-      holdForTable(deps, route, error)
-    }
-  }
+  for (const route of routes) await alone(deps, delivery, route, () => route.open(delivery))
   deps.pollAgain.fire()
   deps.receiptsDue.fire()
 }
 
-/** Throws what concerns more than this route's table. */
-function holdForTable(deps: InboundDeps, route: InboundRoute, error: unknown): void {
-  const coded = codedError(error)
-  if (coded.code !== 'QZ-SINK-TABLE' && coded.code !== 'QZ-DB-RIGHTS') throw error
-  if (route.report.fault?.code !== coded.code) deps.logger.warn({ code: coded.code, route: route.id }, coded.message)
-  route.close(coded)
+/** Faults that name the database, but that one route's rows or place can bring about. */
+const ownFaults: ReadonlySet<ErrorCode> = new Set(['QZ-INTERNAL', 'QZ-CHAIN-BROKEN'])
+
+/** Whatever fails while the connection lives holds the route that it came from, which is opened again later. Undefined where it failed. */
+async function alone<T>(deps: InboundDeps, delivery: Delivery, route: InboundRoute, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    const coded = codedError(error)
+    if (coded.kind.scope !== 'one' && !ownFaults.has(coded.code)) throw error
+    if (ownFaults.has(coded.code)) await delivery.check()
+    if (route.report.fault?.code !== coded.code) deps.logger.warn({ code: coded.code, route: route.id, err: coded }, coded.message)
+    route.close(coded)
+    return undefined
+  }
 }
 
 interface Line {
@@ -207,7 +209,11 @@ async function applyAll(deps: InboundDeps, line: Line, signal: AbortSignal): Pro
       if (applying) await applying
       applying = undefined
       if (!signal.aborted) await removeRows(deps, line)
-      if (route && prepared && !signal.aborted && route.generation === generation) applying = apply(deps, line, route, prepared)
+      if (route && prepared && !signal.aborted && route.generation === generation) {
+        applying = apply(deps, line, route, prepared)
+        // What it throws is taken up at its await: until then other routes may be waited for.
+        applying.catch(() => undefined)
+      }
       if (!signal.aborted) await reopen(deps, line)
       if (!signal.aborted) await replay(deps, line)
       const removed = !signal.aborted && (await deps.removals.step(line.database, line.delivery))
@@ -220,11 +226,7 @@ async function applyAll(deps: InboundDeps, line: Line, signal: AbortSignal): Pro
 }
 
 async function apply(deps: InboundDeps, line: Line, route: InboundRoute, prepared: Prepared): Promise<void> {
-  try {
-    await route.apply(line.delivery, prepared)
-  } catch (error) {
-    return holdForTable(deps, route, error)
-  }
+  if (!(await alone(deps, line.delivery, route, () => route.apply(line.delivery, prepared).then(() => true)))) return
   line.backoff.reset()
   deps.receiptsDue.fire()
   if (route.wantsMore()) deps.pollAgain.fire()
@@ -238,23 +240,13 @@ async function reopen(deps: InboundDeps, line: Line): Promise<void> {
 
 /** Rows of which a reconciliation found that the source does not have them. */
 async function removeRows(deps: InboundDeps, line: Line): Promise<void> {
-  for (const route of line.routes) {
-    try {
-      await route.removeRowsIfWanted(line.delivery)
-    } catch (error) {
-      if (codedError(error).code !== 'QZ-RECONCILE-NOT-NOW') holdForTable(deps, route, error)
-    }
-  }
+  for (const route of line.routes) await alone(deps, line.delivery, route, () => route.removeRowsIfWanted(line.delivery))
 }
 
-/** What a route's table refused is tried again where the operator says so. */
+/** What a route's table refused is tried again where the operator says so, and now and then by itself. */
 async function replay(deps: InboundDeps, line: Line): Promise<void> {
   for (const route of line.routes) {
-    try {
-      if (await route.replayIfWanted(line.delivery)) deps.receiptsDue.fire()
-    } catch (error) {
-      holdForTable(deps, route, error)
-    }
+    if (await alone(deps, line.delivery, route, () => route.replayIfWanted(line.delivery))) deps.receiptsDue.fire()
   }
 }
 
@@ -266,7 +258,9 @@ async function rest(deps: InboundDeps, line: Line, signal: AbortSignal): Promise
   await line.arrived.wait(5_000, signal)
   if (signal.aborted) return
   if (!line.routes.some((route) => route.hasBatch())) await line.delivery.check()
-  for (const route of line.routes) if (await route.restartIfWanted(line.delivery)) deps.pollAgain.fire()
+  for (const route of line.routes) {
+    if (await alone(deps, line.delivery, route, () => route.restartIfWanted(line.delivery))) deps.pollAgain.fire()
+  }
 }
 
 /** Posts signed receipts: one request on its way, what comes due meanwhile is gathered for the next. */

@@ -87,6 +87,7 @@ const SinkConfig = Type.Object(
     ...FolderSink,
     columns: Type.Optional(Columns),
     deletes: Type.Optional(Type.Enum(['remove', 'mark'])),
+    takeOver: Type.Optional(Type.Boolean()),
   },
   strict,
 )

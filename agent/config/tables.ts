@@ -54,6 +54,7 @@ export function sinkTable(
     source: receive.schema.agency,
     deletes: config.deletes ?? 'remove',
     shared: receive.shared ?? false,
+    ...(config.takeOver && { takeOver: true }),
   }
 }
 

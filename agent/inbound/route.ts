@@ -9,6 +9,7 @@ import { deletesOf, openArrived, placeOf, requireItems, toChange } from './verif
 import { Backoff } from '../runtime/backoff.ts'
 import {
   sameShape,
+  TableAltered,
   type Applied,
   type Change,
   type Delivery,
@@ -20,6 +21,7 @@ import {
   type SinkTable,
 } from '../database.ts'
 import { PendingReceipt } from './pending-receipt.ts'
+import { Retries } from './retries.ts'
 import { clearFault, setFault } from '../status/board.ts'
 import { stateNames } from '../status/line-states.ts'
 import type { Wake } from '../runtime/wake.ts'
@@ -83,6 +85,7 @@ export class InboundRoute {
   /** True where the last ask had no room. */
   #asksNothing = false
   readonly #due = new PendingReceipt()
+  readonly #retries = new Retries()
   #head: { hash: string; time: string } | undefined
   #window = { rows: 0, bad: 0 }
 
@@ -96,11 +99,16 @@ export class InboundRoute {
 
   /** Finds the route's place in its database; begins a shadow where the delivered items are not the granted ones any more. */
   async open(delivery: Delivery): Promise<void> {
-    const { live, shadow, left } = await delivery.open(this.sink)
+    const { live, shadow, left, local } = await delivery.open(this.sink)
     if (left)
       this.#deps.logger.info(
         { route: this.id, left, table: this.sink.table },
         'the table has another name now: the old one is left as it is',
+      )
+    if (local && !this.sink.takeOver)
+      this.#deps.logger.warn(
+        { route: this.id, table: this.sink.table, rows: local },
+        'the table holds rows of no route: delivered rows of the same keys are set aside unless the sink says takeOver: true',
       )
     this.#live = live
     const before = this.#part === 'live' ? this.#applied : null
@@ -139,6 +147,7 @@ export class InboundRoute {
     this.#received = this.#applied
     this.#complete = state?.complete ?? false
     this.#opened = true
+    this.#retries.begin((state?.quarantine ?? 0) > 0)
     clearFault(this.report)
     this.report.position = this.#applied
     this.report.state = this.#state
@@ -166,9 +175,9 @@ export class InboundRoute {
   }
 
   async restartIfWanted(delivery: Delivery): Promise<boolean> {
-    if (!this.#restartWanted) return false
-    this.#restartWanted = false
+    if (!this.#restartWanted || !this.#opened) return false
     await delivery.beginShadow(this.sink)
+    this.#restartWanted = false
     await this.open(delivery)
     return true
   }
@@ -211,7 +220,7 @@ export class InboundRoute {
         resolve(await this.#removeRows(delivery, choose))
       } catch (error) {
         reject(error)
-        throw error
+        if (codedError(error).code !== 'QZ-RECONCILE-NOT-NOW') throw error
       }
     }
   }
@@ -232,16 +241,18 @@ export class InboundRoute {
 
   async replayIfWanted(delivery: Delivery): Promise<boolean> {
     const wanted = this.#replay
-    if (!wanted || !this.#opened) return false
+    if (!this.#opened || !(wanted || this.#retries.isDue)) return false
     try {
-      const replayed = await delivery.replay(this.sink, this.#part)
+      const replayed = await this.#retries.run(() => delivery.replay(this.sink, this.#part))
+      if (!wanted && replayed.applied > 0)
+        this.#deps.logger.info({ route: this.id, rows: replayed.applied, left: replayed.quarantine }, 'rows that were set aside went in')
       this.report.quarantine = replayed.quarantine
       const counts = { written: replayed.applied, deleted: 0, quarantined: 0, quarantine: replayed.quarantine }
       if (this.#part === 'live' && this.#applied) this.#note(counts, 0)
-      wanted.resolve(replayed)
+      wanted?.resolve(replayed)
       return true
     } catch (error) {
-      wanted.reject(codedError(error))
+      wanted?.reject(codedError(error))
       throw error
     } finally {
       this.#replay = undefined
@@ -249,7 +260,7 @@ export class InboundRoute {
   }
 
   close(error: QianzhiError): void {
-    if (this.#opened && this.#part === 'live' && error.code === 'QZ-SINK-TABLE') this.#altered = true
+    if (this.#opened && this.#part === 'live' && error.cause instanceof TableAltered) this.#altered = true
     this.#opened = false
     this.#replay?.reject(error)
     this.#replay = undefined
@@ -417,6 +428,7 @@ export class InboundRoute {
     this.report.quarantine = applied.quarantine
     this.report.lastApplied = this.#deps.now().toISOString()
     this.report.state = this.#broken ? 'held' : this.#state
+    if (applied.quarantined > 0) this.#retries.add()
     this.#reach()
   }
 

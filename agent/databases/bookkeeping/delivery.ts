@@ -8,9 +8,12 @@
  * The live table takes the shadow's rows in one transaction and stays the same table, with all that is not delivered: rows, columns, indexes,
  * triggers, rights. Where DDL cannot be undone it is brought to the new shape before; a swap that was cut short is done again.
  */
+import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import {
+  addedColumns,
   sameShape,
+  TableAltered,
   type Applied,
   type Change,
   type Delivery,
@@ -24,14 +27,15 @@ import {
 import { BatchApplier } from './apply.ts'
 import type { PreparedBatch } from './batch.ts'
 import { QuarantineBook } from './quarantine-book.ts'
+import { asSource } from './read-back.ts'
 import { removeRoute } from './removal.ts'
 import { RouteBook, type StoredState } from './route-book.ts'
-import type { OpenPart, SinkEngine, Target } from './sink-engine.ts'
+import type { OpenPart, SinkEngine, TableFacts, Target } from './sink-engine.ts'
 import { raw } from './statement.ts'
 
 type Opened = Awaited<ReturnType<Delivery['open']>>
 
-export class TableDelivery<Table, Batch extends PreparedBatch> implements Delivery {
+export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch> implements Delivery {
   readonly #engine: SinkEngine<Table, Batch>
   readonly #close: () => Promise<void>
   readonly #routes: RouteBook
@@ -56,9 +60,9 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
       await this.#engine.makeBooks()
       this.#forget(sink)
       await this.#takeOver(sink)
-      const { live, left } = await this.#openLive(sink)
+      const { live, left, local } = await this.#openLive(sink)
       const shadow = await this.#soundShadow(sink)
-      return { live: plainState(live), shadow: shadow ? plainState(shadow) : null, ...(left && { left }) }
+      return { live: plainState(live), shadow: shadow ? plainState(shadow) : null, ...(left && { left }), ...(local && { local }) }
     })
   }
 
@@ -78,7 +82,7 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
   }
 
   /** Until its first batch the table follows the sink; afterwards another shape is only told of: the caller fills a shadow. */
-  async #openLive(sink: SinkTable): Promise<{ live: StoredState; left?: string }> {
+  async #openLive(sink: SinkTable): Promise<{ live: StoredState; left?: string; local?: number }> {
     const engine = this.#engine
     const before = await this.#routes.read(sink.route, 'live')
     const there = await engine.exists(sink.table)
@@ -96,7 +100,12 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
     if (fresh) await engine.session.transaction(() => this.#routes.writeFresh(sink, 'live', before))
     const live = (await this.#routes.read(sink.route, 'live'))!
     this.#parts.get(partKey(sink, 'live'))!.quarantine = live.quarantine
-    return { live, ...(left && { left }) }
+    return { live, ...(left && { left }), ...(fresh && there && { local: await this.#localRows(sink) }) }
+  }
+
+  #localRows(sink: SinkTable): Promise<number> {
+    const keys = sink.columns.filter(({ item }) => item.key)
+    return this.#engine.reading().count(asSource(sink, sink.table, keys, [{ column: addedColumns.source, value: null }]))
   }
 
   /** Changes of tables in one transaction, where that can be. */
@@ -139,17 +148,19 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
   /** Readers see the old rows or the new ones: rows and state move in one transaction. Other routes' rows stay as they are. */
   async #copyRows(sink: SinkTable, live: StoredState, shadow: StoredState): Promise<void> {
     const engine = this.#engine
-    const kept = await this.#quarantine.keys(sink, 'shadow')
+    if (!(await engine.exists(sink.table))) await engine.provide(sink, 'live')
     const ended = await this.#ended(sink, live)
-    const move = async (table: Table) => {
-      await engine.replaceRows(sink, table, { position: shadow.position!, kept, emptied: ended.map(({ column }) => column) })
-      await this.#routes.shadowToLive(sink)
+    const followed = engine.transactionalDdl ? undefined : await engine.followShadow(sink, live)
+    const follow = async () => {
+      const table = followed ?? (await engine.followShadow(sink, live))
+      if (ended.length > 0)
+        await engine.empty(
+          sink,
+          ended.map(({ column }) => column),
+        )
+      return table
     }
-    if (engine.transactionalDdl) await engine.session.transaction(async () => move(await engine.followShadow(sink, live)))
-    else {
-      const table = await engine.followShadow(sink, live)
-      await engine.session.transaction(() => move(table))
-    }
+    await this.#applier.takeShadow(sink, { position: shadow.position!, follow, finish: () => this.#routes.shadowToLive(sink) })
     await engine.drop(engine.partTable(sink, 'shadow'))
     const registered = new Set(sink.schema.items.map(({ id }) => id))
     // Another agency may still be at the version before, in the same table.
@@ -174,7 +185,22 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
   }
 
   apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {
-    return this.#working(sink, async () => this.#applier.apply(await this.#target(sink, part), prepared as Batch))
+    return this.#working(sink, async () => {
+      const target = await this.#target(sink, part)
+      try {
+        return await this.#applier.apply(target, prepared as Batch)
+      } catch (error) {
+        throw await this.#alteredSince(target, error)
+      }
+    })
+  }
+
+  /** The same error, or, where the table was altered since it was looked at, one that says so. */
+  async #alteredSince({ sink, part, open }: Target<Table>, error: unknown): Promise<unknown> {
+    const coded = this.#engine.tableError(sink, error)
+    if (!(coded instanceof QianzhiError) || coded.code !== 'QZ-SINK-TABLE') return error
+    const now = await this.#engine.shapeOf(sink, part, undefined).catch(() => undefined)
+    return now?.own === open.shape?.own ? error : asAltered(coded)
   }
 
   replay(sink: SinkTable, part: Part): Promise<Replayed> {
@@ -189,14 +215,21 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
     const engine = this.#engine
     const known = this.#parts.get(partKey(sink, part))
     const before = known?.shape
-    const shape = await engine.shapeOf(sink, part, before)
+    const shape = await engine.shapeOf(sink, part, before).catch((error: unknown) => {
+      throw before ? asAltered(engine.tableError(sink, error)) : error
+    })
     const open = known ?? (await this.#openPart(sink, part))
     // Before the first batch nobody has looked since the part was opened.
     if (known && !before) open.table = await engine.provide(sink, part)
     if (before && (before.own !== shape.own || before.whole !== shape.whole)) {
-      open.table = await engine.provide(sink, part)
-      if (before.own !== shape.own)
-        throw engine.unfit(sink, { zh: '表或其列已被更换,将重新填充', en: 'it or its columns were exchanged by hand: it is filled anew' })
+      const own = before.own !== shape.own
+      open.table = await engine.provide(sink, part).catch((error: unknown) => {
+        throw own ? asAltered(engine.tableError(sink, error)) : error
+      })
+      if (own)
+        throw asAltered(
+          engine.unfit(sink, { zh: '表或其列已被更换,将重新填充', en: 'it or its columns were exchanged by hand: it is filled anew' }),
+        )
     }
     open.shape = shape
     return { sink, part, open }
@@ -249,6 +282,11 @@ export class TableDelivery<Table, Batch extends PreparedBatch> implements Delive
       throw this.#engine.tableError(sink, error)
     }
   }
+}
+
+function asAltered(error: unknown): unknown {
+  if (!(error instanceof QianzhiError) || error.code !== 'QZ-SINK-TABLE') return error
+  return new QianzhiError(error.code, error.details, { cause: new TableAltered(error.message, { cause: error }) })
 }
 
 function partKey({ route }: SinkTable, part: Part): string {

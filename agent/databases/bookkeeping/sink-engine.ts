@@ -2,11 +2,35 @@
 import type { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { ChainPosition, Position } from '../../../protocol/position.ts'
-import type { Change, Part, Reading, Row, SinkTable } from '../../database.ts'
+import type { Change, MappedColumn, Part, Reading, Row, SinkTable } from '../../database.ts'
 import type { PreparedBatch } from './batch.ts'
 import type { StoredState } from './route-book.ts'
 import type { BookDialect, BookSession } from './session.ts'
 import type { Sql } from './statement.ts'
+
+/** What the bookkeeper must know of a delivered table. */
+export interface TableFacts {
+  /** Items other than those of the key that stand in further unique indexes or exclusion constraints: another row may hold their values. */
+  contested: readonly { item: string; nullable: boolean }[]
+  /** The sink's columns as they are read back, where the table could alter a value or drop a row without an error; undefined where not. */
+  readBack: readonly MappedColumn[] | undefined
+}
+
+export const notWritten: LocalizedText = {
+  zh: '接收方的表未写入该行,也未报错(触发器、规则或策略)',
+  en: 'the table did not take the row and told no error (a trigger, a rule or a policy)',
+}
+
+/** Thrown within an attempt by the bookkeeper, or by a writer, for what the server took without an error: all is undone. */
+export class RowsRefused extends Error {
+  /** Which rows; undefined where it is not known. */
+  readonly rows: readonly RefusedRow[] | undefined
+
+  constructor(rows?: readonly RefusedRow[]) {
+    super(notWritten.en)
+    this.rows = rows
+  }
+}
 
 /** What a part's table looked like when it was last looked at. */
 export interface Shape {
@@ -56,6 +80,10 @@ export interface Written {
 
 /** Writes one batch's rows within a transaction. Its calls throw what the server refuses. */
 export interface BatchWriter {
+  /**
+   * Rows of another source, or of none, and of keys that are only alike (letter case, blanks) stay as they are: then fewer rows are
+   * written than there are, and the bookkeeper sets them aside. Throws `RowsRefused` where the count would not tell.
+   */
   write(piece: Piece): Promise<Written>
   /** Removes, or marks, this source's rows whose position is before `began`, some keys excepted. Gives how many. */
   removeOlder(began: Position, kept: readonly Row[]): Promise<number>
@@ -72,7 +100,7 @@ export interface EndedColumn {
   column: string
 }
 
-export interface SinkEngine<Table = unknown, Batch extends PreparedBatch = PreparedBatch> {
+export interface SinkEngine<Table extends TableFacts = TableFacts, Batch extends PreparedBatch = PreparedBatch> {
   readonly session: BookSession
   readonly dialect: BookDialect
   /** Whether DDL can be undone with its transaction. */
@@ -103,12 +131,13 @@ export interface SinkEngine<Table = unknown, Batch extends PreparedBatch = Prepa
    * rows: this route's go, and rows of others are refused (QZ-SINK-TABLE).
    */
   followShadow(sink: SinkTable, live: StoredState): Promise<Table>
-  /** The live table's rows of this source become the shadow's; of `kept` keys they stay. `emptied` columns become null. */
-  replaceRows(
-    sink: SinkTable,
-    table: Table,
-    shadow: { position: ChainPosition; kept: readonly Row[]; emptied: readonly string[] },
-  ): Promise<void>
+  /** These columns of this source's rows in the live table become null. */
+  empty(sink: SinkTable, columns: readonly string[]): Promise<void>
+  /**
+   * The live table's rows of this source become the shadow's; of `kept` keys they stay. Gives how many of the shadow's it has written; throws
+   * what the server refuses.
+   */
+  replaceRows(sink: SinkTable, table: Table, shadow: { position: ChainPosition; kept: readonly Row[] }): Promise<number>
   /** Those of the live table that are there and can be without a value. */
   emptiable(sink: SinkTable, ended: readonly EndedColumn[], live: StoredState): Promise<EndedColumn[]>
   /** What something of the receiver's own needs stays. */
@@ -131,6 +160,8 @@ export interface SinkEngine<Table = unknown, Batch extends PreparedBatch = Prepa
   unfit(sink: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError
   /** The error under the name of the sink's table. */
   tableError(sink: SinkTable, error: unknown): unknown
+  /** A refusal because of other rows: a unique key, an exclusion, a foreign key. They may be gone in a moment. */
+  isConflict(error: unknown): boolean
   /** A deadlock or a lock wait that took too long: the transaction may be tried again. */
   isContention(error: unknown): boolean
 }

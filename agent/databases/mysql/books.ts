@@ -1,5 +1,6 @@
 /** How the bookkeeper's tables are kept in MySQL and MariaDB. */
 import type { BookDialect, BookSession, ColumnKind } from '../bookkeeping/session.ts'
+import { RowsRefused } from '../bookkeeping/sink-engine.ts'
 import { join, raw, render, sql, type Sql, type SqlValue } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines, missingColumns } from '../bookkeeping/tables.ts'
 import { readTable } from './catalog.ts'
@@ -40,7 +41,7 @@ export function bookSession(session: Session): BookSession {
       try {
         return { done: await work() }
       } catch (error) {
-        if (!isRowError(error)) throw error
+        if (!(isRowError(error) || error instanceof RowsRefused)) throw error
         await session.run('rollback to savepoint qz_rows')
         return { refused: error, transactionEnded: false }
       }

@@ -12,6 +12,9 @@ export interface CatalogColumn {
   /** `varchar(20)`, `bigint(20) unsigned` … */
   fullType: string
   nullable: boolean
+  /** Has a value where none is given. */
+  defaulted?: boolean
+  generated?: boolean
   length?: number
   bytes?: number
   precision?: number
@@ -31,6 +34,8 @@ export interface CatalogTable {
   columns: CatalogColumn[]
   /** Unique indexes over whole, not-null columns, the primary key first. */
   uniques: { name: string; columns: string[] }[]
+  /** All unique indexes, with whatever columns they have. */
+  allUniques: { name: string; columns: string[] }[]
 }
 
 /** Where a table as configured lies: `= 'database' and table_name = 'table'`. */
@@ -48,7 +53,7 @@ export async function readTable(session: Session, table: string): Promise<Catalo
   if (!found) return undefined
   const columns = await session.rows(
     `select column_name, data_type, column_type, is_nullable, character_maximum_length, character_octet_length, numeric_precision,
-      numeric_scale, datetime_precision, character_set_name, collation_name, sha2(ifnull(column_default, ''), 256), extra
+      numeric_scale, datetime_precision, character_set_name, collation_name, sha2(ifnull(column_default, ''), 256), extra, column_default is not null
     from information_schema.columns ${where} order by ordinal_position`,
   )
   const indexes = await session.rows(
@@ -61,7 +66,7 @@ export async function readTable(session: Session, table: string): Promise<Catalo
     kind: String(found[2]),
     shape: JSON.stringify([found[3], columns]),
     columns: columns.map(catalogColumn),
-    uniques: uniqueIndexes(indexes.map((row) => row.map((value) => (value === null ? '' : String(value))))),
+    ...uniqueIndexes(indexes.map((row) => row.map((value) => (value === null ? '' : String(value))))),
   }
 }
 
@@ -96,7 +101,7 @@ const binaryCharset = 63
 export async function queryCatalog(session: Session, query: string): Promise<CatalogTable> {
   const columns = await session.columns(`select * from (${query}\n) t limit 0`)
   const shape = JSON.stringify(columns)
-  return { database: '', table: '', engine: '', kind: 'VIEW', shape, columns: columns.map(resultColumn), uniques: [] }
+  return { database: '', table: '', engine: '', kind: 'VIEW', shape, columns: columns.map(resultColumn), uniques: [], allUniques: [] }
 }
 
 function resultColumn({ name, type, charset, length, decimals, flags: has }: ResultColumn): CatalogColumn {
@@ -140,6 +145,8 @@ function catalogColumn(row: readonly RawValue[]): CatalogColumn {
     type: String(row[1]).toLowerCase(),
     fullType: String(row[2]).toLowerCase(),
     nullable: row[3] === 'YES',
+    defaulted: Number(row[13]) === 1 || /auto_increment/i.test(String(row[12])),
+    generated: /generated/i.test(String(row[12])) && !/default_generated/i.test(String(row[12])),
     ...number(4, 'length'),
     ...number(5, 'bytes'),
     ...number(6, 'precision'),
@@ -150,7 +157,7 @@ function catalogColumn(row: readonly RawValue[]): CatalogColumn {
   }
 }
 
-function uniqueIndexes(rows: readonly string[][]): { name: string; columns: string[] }[] {
+function uniqueIndexes(rows: readonly string[][]): Pick<CatalogTable, 'uniques' | 'allUniques'> {
   const found = new Map<string, string[]>()
   const unusable = new Set<string>()
   for (const [name, column, prefix, nullable] of rows as [string, string, string, string][]) {
@@ -158,5 +165,6 @@ function uniqueIndexes(rows: readonly string[][]): { name: string; columns: stri
     found.set(name, [...(found.get(name) ?? []), column])
   }
   const primaryFirst = ([a]: [string, string[]], [b]: [string, string[]]) => Number(b === 'PRIMARY') - Number(a === 'PRIMARY')
-  return [...found].toSorted(primaryFirst).flatMap(([name, columns]) => (unusable.has(name) ? [] : [{ name, columns }]))
+  const allUniques = [...found].toSorted(primaryFirst).map(([name, columns]) => ({ name, columns }))
+  return { allUniques, uniques: allUniques.filter(({ name }) => !unusable.has(name)) }
 }

@@ -254,7 +254,25 @@ export function isMissing(error: unknown): boolean {
   return [1049, 1051, 1054, 1146].includes(errorNumber(error) ?? 0)
 }
 
-const rowErrors = new Set([118, 139, 1118, 1265, 1364, 1366, 1366, 3819, 4025])
+/**
+ * Of a table or a statement: its engine, its definition, a lock, its partitions, a view; the server's limits of statements and transactions.
+ */
+const statementErrors = new Set([
+  1015, 1016, 1017, 1033, 1034, 1035, 1036, 1099, 1100, 1103, 1136, 1194, 1195, 1196, 1197, 1206, 1235, 1286, 1288, 1347, 1356, 1394, 1395,
+  1471, 1665, 1785, 1786, 3100,
+])
+/** Rows that are too long for their table, under the class of syntax errors. */
+const longRows = new Set([1118, 1071, 1139])
+
+/** "Column … cannot be null". */
+export function isGuarded(error: unknown): boolean {
+  return errorNumber(error) === 1048
+}
+
+/** A unique key, or a foreign key from or to the row. */
+export function isConflict(error: unknown): boolean {
+  return [1022, 1062, 1169, 1216, 1217, 1451, 1452, 1586, 1761, 1762].includes(errorNumber(error) ?? 0)
+}
 
 /** Collations that cannot be compared: a character which the column's character set lacks. */
 const incomparable = new Set([1267, 1270, 1271])
@@ -265,8 +283,11 @@ export function isValueError(error: unknown): boolean {
   return errno !== undefined && (incomparable.has(errno) || errno === 1525 || (sqlState?.startsWith('22') ?? false))
 }
 
-/** The server refused a value or a row: SQLSTATE classes 22 (data), 23 (constraint), 44 (check option), 45 (a trigger's SIGNAL). */
+/** Whatever the server says while the connection lives concerns a row, under any SQLSTATE that a trigger may signal, unless it names another thing. */
 export function isRowError(error: unknown): boolean {
   const { errno, sqlState } = error as DriverError
-  return errno !== undefined && (rowErrors.has(errno) || /^(22|23|44|45)/.test(sqlState ?? ''))
+  if (errno === undefined || errno <= 0 || error instanceof QianzhiError) return false
+  if (longRows.has(errno)) return true
+  if (isContention(error) || isMissing(error) || statementErrors.has(errno) || connectionCode(error)) return false
+  return !/^(08|25|28|3D|40|42|70|HV|XA)/.test(sqlState ?? '')
 }

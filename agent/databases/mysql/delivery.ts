@@ -8,12 +8,12 @@ import type { StoredState } from '../bookkeeping/route-book.ts'
 import type { BatchWriter, EndedColumn, Shape, SinkEngine, Target } from '../bookkeeping/sink-engine.ts'
 import { bookSession, dialect, hasBooks, makeBooks } from './books.ts'
 import { readTable, unfit } from './catalog.ts'
-import { errorNumber, isContention, isMissing, type Session } from './connection.ts'
+import { errorNumber, isConflict, isContention, type Session } from './connection.ts'
 import { MysqlReading } from './reading.ts'
 import { shapeOf } from './schema-drift.ts'
 import { dropColumns, followShadow, partTable, replaceRows } from './shadow.ts'
 import { followSchema, provideTable, wasDelivered } from './shape.ts'
-import { deliveredTable, deliveryFault, quoteTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
+import { deliveredTable, deliveryFault, quoteName, quoteTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
 import { MysqlWriter, Stages } from './writing.ts'
 
 export class MysqlSinks implements SinkEngine<ApplyTable> {
@@ -75,8 +75,13 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
     return this.provide(sink, 'live')
   }
 
-  async replaceRows(sink: SinkTable, table: ApplyTable, shadow: Parameters<SinkEngine['replaceRows']>[2]): Promise<void> {
-    await replaceRows(this.#session, sink, table, quoteTable(this.partTable(sink, 'shadow')), shadow)
+  async empty(sink: SinkTable, columns: readonly string[]): Promise<void> {
+    const nulls = columns.map((column) => `${quoteName(column)} = null`).join(', ')
+    await this.#session.run(`update ${quoteTable(sink.table)} set ${nulls} where ${sourceColumn} = ${quoteText(sink.source)}`)
+  }
+
+  replaceRows(sink: SinkTable, table: ApplyTable, shadow: Parameters<SinkEngine['replaceRows']>[2]): Promise<number> {
+    return replaceRows(this.#session, sink, table, quoteTable(this.partTable(sink, 'shadow')), shadow)
   }
 
   /** Columns of a former key lose their NOT NULL with it. */
@@ -117,11 +122,11 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
   }
 
   tableError(sink: SinkTable, error: unknown): unknown {
-    if (isMissing(error) || [1099, 1100, 1136, 1288, 1356].includes(errorNumber(error) ?? 0))
-      return unfit(sink, (error as Error).message, error)
-    if (isContention(error))
-      return new QianzhiError('QZ-DB-UNREACHABLE', { database: sink.table, reason: (error as Error).message }, { cause: error })
-    return error
+    return errorNumber(error) === undefined || error instanceof QianzhiError ? error : unfit(sink, (error as Error).message, error)
+  }
+
+  isConflict(error: unknown): boolean {
+    return isConflict(error)
   }
 
   isContention(error: unknown): boolean {

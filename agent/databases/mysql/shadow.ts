@@ -7,7 +7,7 @@ import { place, readTable, unfit } from './catalog.ts'
 import { errorNumber, type Session } from './connection.ts'
 import { safeName } from './names.ts'
 import { alter, exchangeKey, followItems, keyOf } from './shape.ts'
-import { addedColumns, keyColumns, names, quoteName, quoteTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
+import { addedColumns, keyColumns, names, quoteName, quoteTable, quoteText, sourceColumn, upsert, type ApplyTable } from './sql.ts'
 import { keysCondition } from './writing.ts'
 
 /** The table of a part, as configured or its shadow in the same database: each route has its own. */
@@ -37,8 +37,8 @@ export async function replaceRows(
   sink: SinkTable,
   live: ApplyTable,
   shadow: string,
-  { position, kept, emptied }: { position: ChainPosition; kept: readonly Row[]; emptied: readonly string[] },
-): Promise<void> {
+  { position, kept }: { position: ChainPosition; kept: readonly Row[] },
+): Promise<number> {
   const same = keyColumns(sink.columns).map(({ item, column }) => {
     const there = `t.${quoteName(column)}`
     return `s.${quoteName(column)} = ${item.type === 'text' ? `convert(${there} using utf8mb4) collate ${session.server.binaryCollation}` : there}`
@@ -51,15 +51,10 @@ export async function replaceRows(
     const marked = `t.qz_deleted = 1, t.qz_position = ${positionNumber(position)}, t.qz_received_at = utc_timestamp(6)`
     await session.run(`update ${live.name} t set ${marked} ${where} and t.qz_deleted = 0`)
   }
-  await session.run(copyStatement(sink, live, shadow, emptied))
-}
-
-function copyStatement(sink: SinkTable, live: ApplyTable, shadow: string, emptied: readonly string[]): string {
   const columns = [...sink.columns.map(({ column }) => column), ...addedColumns(sink.deletes).map(({ column }) => column)]
-  const keys = new Set([...keyColumns(sink.columns).map(({ column }) => column), sourceColumn])
-  const changed = columns.filter((column) => !keys.has(column)).map((column) => `${quoteName(column)} = values(${quoteName(column)})`)
-  return `insert into ${live.name} (${names(columns)}) select ${names(columns)} from ${shadow}
-    on duplicate key update ${[...changed, ...emptied.map((column) => `${quoteName(column)} = null`)].join(', ')}`
+  // An updated row counts twice; one that is not written is refused.
+  await session.run(upsert(live, `select ${names(columns)} from ${shadow}`))
+  return Infinity
 }
 
 /** See `SinkEngine.dropColumns`: one that an index, a view, a trigger or an expression of the receiver's own has in it stays, empty. */

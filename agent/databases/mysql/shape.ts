@@ -9,6 +9,7 @@ import {
   keySource,
   quoteName,
   quoteTable,
+  quoteText,
   sourceColumn,
   type ApplyTable,
 } from './sql.ts'
@@ -21,7 +22,17 @@ import { errorNumber, type Session } from './connection.ts'
 export async function provideTable(session: Session, sink: SinkTable, table: string): Promise<ApplyTable> {
   if (!(await readTable(session, table))) await session.run(deliveredTable({ ...sink, table }, session.server))
   await addMissingColumns(session, sink, (await readTable(session, table))!, table)
-  return checkedTable(sink, (await readTable(session, table))!, table)
+  const catalog = (await readTable(session, table))!
+  return checkedTable(sink, catalog, table, await hasTriggers(session, catalog))
+}
+
+/** Whether triggers of the receiver's own could alter a row before it is written. */
+async function hasTriggers(session: Session, { database, table }: CatalogTable): Promise<boolean> {
+  const where = `event_object_schema = ${quoteText(database)} and event_object_table = ${quoteText(table)}`
+  const found = await session.rows(
+    `select 1 from information_schema.triggers where ${where} and action_timing = 'BEFORE' and event_manipulation <> 'DELETE' limit 1`,
+  )
+  return found.length > 0
 }
 
 /** True where delivery has been at work in the table before: then it may be changed as the schema does. */
@@ -66,7 +77,7 @@ export async function followItems(session: Session, sink: SinkTable, table: stri
   await alter(session, sink, table, changes)
 }
 
-function find({ columns }: CatalogTable, column: string): CatalogColumn | undefined {
+function find({ columns }: Pick<CatalogTable, 'columns'>, column: string): CatalogColumn | undefined {
   return columns.find(({ column: name }) => name.toLowerCase() === column.toLowerCase())
 }
 
@@ -132,7 +143,7 @@ async function addMissingColumns(session: Session, sink: SinkTable, { columns }:
   }
 }
 
-function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string): ApplyTable {
+function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string, triggers: boolean): ApplyTable {
   if (catalog.kind !== 'BASE TABLE')
     throw unfit(sink, { zh: `类型为 ${catalog.kind.toLowerCase()},不是表`, en: `it is a ${catalog.kind.toLowerCase()}` })
   if (catalog.engine.toLowerCase() !== 'innodb')
@@ -149,6 +160,7 @@ function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string): Ap
         zh: `列 ${column}(${there.fullType})不能无损保存 ${item.id}(${item.type})`,
         en: `column ${column} (${there.fullType}) cannot hold ${item.id} (${item.type}) without loss`,
       })
+    if (there.generated) throw unfit(sink, { zh: `列 ${column} 由数据库计算`, en: `column ${column} is filled by the database` })
     const { charset, collation } = there
     return { ...mapped, ...(charset !== undefined && { charset }), ...(collation !== undefined && { collation }) }
   })
@@ -158,7 +170,36 @@ function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string): Ap
       zh: `主键信息项 (${keyNames(sink).join(', ')}) 不是非空列上的唯一索引`,
       en: `the key items (${keyNames(sink).join(', ')}) are not a unique index of not-null columns`,
     })
-  return { name: quoteTable(table), columns, key, deletes: sink.deletes, source: sink.source }
+  const ours = new Set([...sink.columns, ...addedColumns(sink.deletes)].map(({ column }) => column.toLowerCase()))
+  const foreign = catalog.columns.find((one) => !(one.nullable || one.defaulted || one.generated || ours.has(one.column.toLowerCase())))
+  if (foreign)
+    throw unfit(sink, {
+      zh: `列 ${foreign.column} 必填,但不在交付范围内`,
+      en: `column ${foreign.column} needs a value that is not delivered`,
+    })
+  const readable = sink.columns.map((mapped) => readColumn(mapped, find(catalog, mapped.column)!))
+  const altering = sink.columns.some(({ item, column }) => !faithful(item, find(catalog, column)!))
+  return {
+    name: quoteTable(table),
+    columns,
+    key,
+    deletes: sink.deletes,
+    source: sink.source,
+    takeOver: sink.takeOver ?? false,
+    contested: contestedItems(sink, catalog, key),
+    staged: sink.columns.every(({ column }) => find(catalog, column)!.type !== 'bit'),
+    readBack: altering || triggers ? readable : undefined,
+  }
+}
+
+/** Items in unique indexes besides the key. */
+function contestedItems(sink: SinkTable, { allUniques, ...catalog }: CatalogTable, key: readonly string[]): ApplyTable['contested'] {
+  const held = new Set(allUniques.flatMap(({ columns }) => columns.map((column) => column.toLowerCase())))
+  const keys = new Set(key.map((column) => column.toLowerCase()))
+  return sink.columns.flatMap(({ item, column }) => {
+    const name = column.toLowerCase()
+    return held.has(name) && !keys.has(name) ? [{ item: item.id, nullable: find(catalog, column)!.nullable }] : []
+  })
 }
 
 /** Whether the server would keep the value or refuse it: what it would round or clip without an error is not for delivery. */
@@ -185,4 +226,22 @@ function holds({ type, scale = 0, fraction = 0 }: CatalogColumn, item: Item): bo
     default:
       return text || (item.type === 'text' && ['enum', 'set', 'uuid', 'inet4', 'inet6'].includes(type))
   }
+}
+
+/** Whether the server itself refuses whatever the column would not give back as it came. Clipped blanks, padding and labels it does not. */
+function faithful(item: Item, { type, length = 0, charset }: CatalogColumn): boolean {
+  if (['char', 'binary', 'enum', 'set', 'uuid', 'inet4', 'inet6', 'bit', 'year', 'json'].includes(type)) return false
+  if (item.type !== 'text') return charset === undefined || charset.startsWith('utf8') || item.type !== 'json'
+  return charset !== undefined && charset.startsWith('utf8') && (/^(medium|long)text$/.test(type) || length >= (item.length ?? Infinity))
+}
+
+/** The column as a source of the widest item of its kind. */
+function readColumn({ item, column }: SinkTable['columns'][number], { type, scale = 0 }: CatalogColumn): SinkTable['columns'][number] {
+  const { length: _length, precision: _precision, scale: _scale, ...plain } = item
+  if (item.type === 'integer' || item.type === 'decimal' || item.type === 'boolean') {
+    const number = { ...plain, type: 'decimal' as const, precision: 65, scale }
+    return { column, item: type === 'decimal' ? number : { ...plain, type: 'integer' } }
+  }
+  if (item.type === 'date' && type === 'datetime') return { column, item: { ...plain, type: 'timestamp' } }
+  return { column, item: plain }
 }

@@ -2,6 +2,7 @@
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import { valueFault, type Value, type ValueLimits } from '../../../protocol/value.ts'
+import type { TableFacts } from '../bookkeeping/sink-engine.ts'
 
 export interface TableColumn {
   item: Item
@@ -219,15 +220,40 @@ export interface ApplyTable {
   deletes: 'remove' | 'mark'
   /** Agency code. */
   source: string
+  /** Rows of another source, or of none, with the same key are written over too. */
+  takeOver: boolean
+  contested: TableFacts['contested']
+  /** LOAD DATA would take the digits of a BIT for its bytes. */
+  staged: boolean
+  readBack: TableFacts['readBack']
 }
 
-/** Upsert of `rows`: `values (…), (…)` or `select … from stage`, in the order of the written columns. */
+/**
+ * Upsert of `rows`: `values (…), (…)` or `select … from stage`, in the order of the written columns. The server updates the row that it meets by
+ * any unique index: where that has not this key, byte by byte, and this source, its key would become null, which is refused (`isGuarded`).
+ */
 export function upsert(table: ApplyTable, rows: string): string {
   const written = [...table.columns.map(({ column }) => column), ...addedColumns(table.deletes).map(({ column }) => column)]
+  const there = (column: string) => `${table.name}.${quoteName(column)}`
   const changed = written
-    .filter((column) => !table.key.includes(column))
-    .map((column) => `${quoteName(column)} = values(${quoteName(column)})`)
-  return `insert into ${table.name} (${names(written)}) ${rows} on duplicate key update ${changed.join(', ')}`
+    .filter((column) => !table.key.some((key) => key.toLowerCase() === column.toLowerCase()))
+    .map((column) => `${there(column)} = values(${quoteName(column)})`)
+  const keys = keyColumns(table.columns)
+  const same = [
+    ...keys.map(({ item, column }) => {
+      const bytes = (text: string) => (item.type === 'text' ? `cast(convert(${text} using utf8mb4) as binary)` : text)
+      return `${bytes(there(column))} = ${bytes(`values(${quoteName(column)})`)}`
+    }),
+    ...(table.takeOver ? [] : [`${there(sourceColumn)} <=> values(${sourceColumn})`]),
+  ]
+  const guard = `${there(keys[0]!.column)} = if(${same.join(' and ')}, ${there(keys[0]!.column)}, null)`
+  return `insert into ${table.name} (${names(written)}) ${rows} on duplicate key update ${[guard, ...changed].join(', ')}`
+}
+
+/** A plain insert of the same rows: tells which unique index they meet. */
+export function insert(table: ApplyTable, rows: string): string {
+  const written = [...table.columns.map(({ column }) => column), ...addedColumns(table.deletes).map(({ column }) => column)]
+  return `insert into ${table.name} (${names(written)}) ${rows}`
 }
 
 /** What the added columns hold, in the order of `upsert`. */

@@ -5,8 +5,8 @@ import { positionNumber, type Position } from '../../../protocol/position.ts'
 import type { Change, Row, SinkTable } from '../../database.ts'
 import { keyAt, type PreparedBatch } from '../bookkeeping/batch.ts'
 import type { BatchWriter, Piece, Target, Written } from '../bookkeeping/sink-engine.ts'
-import { isMissing, type Session } from './connection.ts'
-import { addedValues, columnText, keyIn, lineField, literal, names, quoteName, remove, upsert, type ApplyTable } from './sql.ts'
+import { isGuarded, isMissing, type Session } from './connection.ts'
+import { addedValues, columnText, insert, keyIn, lineField, literal, names, quoteName, remove, upsert, type ApplyTable } from './sql.ts'
 
 /** Below this many rows a statement with values is quicker than LOAD DATA and its stage. */
 const loadFrom = 100
@@ -43,7 +43,7 @@ export class Stages {
 
   /** The filled stage, or undefined where the rows must go as values. Outside of transactions: TRUNCATE commits. */
   async fill({ sink, open: { table } }: Target<ApplyTable>, { change, upserts }: PreparedBatch): Promise<string | undefined> {
-    if (!this.#usable || upserts.length < loadFrom) return undefined
+    if (!this.#usable || !table.staged || upserts.length < loadFrom) return undefined
     try {
       const stage = await this.#stage(table)
       return (await this.#load(stage, sink, loadLines(sink, change, upserts))) ? stage : undefined
@@ -113,9 +113,19 @@ export class MysqlWriter implements BatchWriter {
     const large = rows.filter((row) => this.#text(row).length * 3 > this.#session.server.maxPacket)
     const fitting = large.length === 0 ? rows : rows.filter((row) => !large.includes(row))
     for (const part of this.#parts(fitting))
-      await this.#session.run(upsert(this.#table, `values ${part.map((row) => this.#text(row)).join(', ')}`))
+      await this.#upsert(`values ${part.map((row) => this.#text(row)).join(', ')}`, part.length === 1)
     const error: LocalizedText = { zh: '该行超过 max_allowed_packet', en: 'the row is larger than max_allowed_packet' }
     return { rows: fitting.length, refused: large.map((row) => ({ row, error, keep: false })) }
+  }
+
+  /** Of a single row the server then says itself which other one is in its way. */
+  async #upsert(rows: string, single: boolean): Promise<void> {
+    try {
+      await this.#session.run(upsert(this.#table, rows))
+    } catch (error) {
+      if (single && isGuarded(error)) await this.#session.run(insert(this.#table, rows))
+      throw error
+    }
   }
 
   *#parts(rows: readonly number[]): Generator<number[]> {

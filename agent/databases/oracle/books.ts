@@ -1,5 +1,6 @@
 /** How the bookkeeper's tables are kept in Oracle: in the running account's schema. */
 import type { BookDialect, BookSession, ColumnKind } from '../bookkeeping/session.ts'
+import { RowsRefused } from '../bookkeeping/sink-engine.ts'
 import { join, raw, render, sql, type Sql } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines } from '../bookkeeping/tables.ts'
 import type { Binds, Session } from './connection.ts'
@@ -51,7 +52,7 @@ export function bookSession(session: Session): BookSession {
       try {
         return { done: await work() }
       } catch (error) {
-        if (!isRowError(error)) throw error
+        if (!(isRowError(error) || error instanceof RowsRefused)) throw error
         await session.run('rollback to savepoint qz_rows')
         return { refused: error, transactionEnded: false }
       }

@@ -39,6 +39,8 @@ export interface CatalogTable {
   columns: CatalogColumn[]
   /** Unique keys over not-null columns, the primary key first. */
   keys: Key[]
+  /** Columns of all unique keys. */
+  uniqueColumns: string[]
   /** Changes when the columns or their defaults do. */
   shape: string
 }
@@ -62,7 +64,7 @@ export async function readTable(session: Session, table: string): Promise<Catalo
     view: kind === 'VIEW',
     temporary: temporary === 'Y',
     columns: columns.map(catalogColumn),
-    keys: kind === 'VIEW' ? [] : await readKeys(session, owner, name, columns),
+    ...(kind === 'VIEW' ? { keys: [], uniqueColumns: [] } : await readKeys(session, owner, name, columns)),
     shape: JSON.stringify(columns),
   }
 }
@@ -119,11 +121,12 @@ from all_indexes i join all_ind_columns k on k.index_owner = i.owner and k.index
 where i.table_owner = ${owner2} and i.table_name = ${name2} and i.uniqueness = 'UNIQUE' and i.status <> 'UNUSABLE'
 order by 1, 2, 3, 5`
 
-async function readKeys(session: Session, owner: string, name: string, columns: readonly RawValue[][]): Promise<Key[]> {
+async function readKeys(session: Session, owner: string, name: string, columns: readonly RawValue[][]) {
   const binds = session.binds()
   const [a, b, c, d] = [owner, name, owner, name].map((text) => binds.typed(text, false)) as [string, string, string, string]
   const notNull = new Set(columns.filter((row) => row[2] !== 'Y').map((row) => String(row[0])))
-  return keysOf((await session.rows(keysQuery(a, b, c, d), binds)) as (string | null)[][], notNull)
+  const rows = (await session.rows(keysQuery(a, b, c, d), binds)) as (string | null)[][]
+  return { keys: keysOf(rows, notNull), uniqueColumns: rows.map((row) => String(row[3])) }
 }
 
 export function keysOf(rows: readonly (string | null)[][], notNull: ReadonlySet<string>): Key[] {
@@ -157,7 +160,17 @@ export function sameName(a: string, b: string): boolean {
 /** The columns of a query in the place of a table. */
 export async function readQuery(session: Session, { query }: SourceTable): Promise<CatalogTable> {
   const columns = (await session.columnsOf(query!)).map(queryColumn)
-  return { owner: '', table: '', name: `(${query!})`, view: true, temporary: false, columns, keys: [], shape: JSON.stringify(columns) }
+  return {
+    owner: '',
+    table: '',
+    name: `(${query!})`,
+    view: true,
+    temporary: false,
+    columns,
+    keys: [],
+    uniqueColumns: [],
+    shape: JSON.stringify(columns),
+  }
 }
 
 /** The driver gives a timestamp's precision as its scale. */

@@ -8,7 +8,7 @@ import type { BatchWriter, EndedColumn, Shape, SinkEngine, Target } from '../boo
 import { bookSession, dialectOf, hasBooks, makeBooks } from './books.ts'
 import { findColumn, readTable, unfit } from './catalog.ts'
 import type { Session } from './connection.ts'
-import { errorNumber, isContention, isMissing } from './errors.ts'
+import { errorNumber, isContention } from './errors.ts'
 import { OracleReading } from './reading.ts'
 import { ShapeReader } from './schema-drift.ts'
 import { dropColumns, dropTable, followShadow, partTable, replaceRows } from './shadow.ts'
@@ -16,9 +16,6 @@ import { followSchema, provideTable, wasDelivered } from './shape.ts'
 import type { ApplyTable } from './sql-rows.ts'
 import { deliveredTable, quoteName, sourceColumn } from './sql.ts'
 import { OracleWriter, prepareRows } from './writing.ts'
-
-/** What the table itself forbids: 932 types that do not go together, 1720 a view, and their kin; 1031 has a code already. */
-const tableErrors = [932, 1702, 1732, 1733, 1776, 1779, 12081, 14411]
 
 export class OracleSinks implements SinkEngine<ApplyTable> {
   readonly session
@@ -81,9 +78,16 @@ export class OracleSinks implements SinkEngine<ApplyTable> {
     return this.provide(sink, 'live')
   }
 
-  async replaceRows(sink: SinkTable, live: ApplyTable, change: Parameters<SinkEngine['replaceRows']>[2]): Promise<void> {
+  async empty(sink: SinkTable, columns: readonly string[]): Promise<void> {
+    const { name } = (await readTable(this.#session, sink.table))!
+    const binds = this.#session.binds()
+    const nulls = columns.map((column) => `${quoteName(column)} = null`).join(', ')
+    await this.#session.run(`update ${name} set ${nulls} where ${quoteName(sourceColumn)} = ${binds.code(sink.source)}`, binds)
+  }
+
+  async replaceRows(sink: SinkTable, live: ApplyTable, change: Parameters<SinkEngine['replaceRows']>[2]): Promise<number> {
     const shadow = await this.provide(sink, 'shadow')
-    await replaceRows(this.#session, sink, { live, shadow }, change)
+    return replaceRows(this.#session, sink, { live, shadow }, change)
   }
 
   /** Under the names that the dictionary has. Columns of a former key lose their NOT NULL with it. */
@@ -125,10 +129,12 @@ export class OracleSinks implements SinkEngine<ApplyTable> {
 
   tableError(sink: SinkTable, error: unknown): unknown {
     if (error instanceof QianzhiError) return error
-    if (isContention(error))
-      return new QianzhiError('QZ-DB-UNREACHABLE', { database: sink.table, reason: reasonOf(error) }, { cause: error })
-    if (isMissing(error) || tableErrors.includes(errorNumber(error) ?? 0)) return unfit(sink, reasonOf(error), error)
-    return error
+    return errorNumber(error) === undefined ? error : unfit(sink, reasonOf(error), error)
+  }
+
+  /** 1 a unique key; 2291, 2292 a foreign key from or to the row. */
+  isConflict(error: unknown): boolean {
+    return [1, 2291, 2292].includes(errorNumber(error) ?? 0)
   }
 
   isContention(error: unknown): boolean {

@@ -50,16 +50,14 @@ export function isMissing(error: unknown): boolean {
   return [904, 942, 1418, 2289, 4043, 4063, 4080, 4098].includes(errorNumber(error) ?? 0)
 }
 
-const rowErrors = new Set([
-  // Unique; null (insert, update); too long; too large a number; no number; PL/SQL value; overflow; a view's WITH CHECK OPTION.
-  1, 1400, 1407, 1401, 12899, 1438, 1722, 6502, 1426, 1402,
-  // Check, parent missing, child there; a text for a large object that is too long; hexadecimal; interval; partition; policy; JSON; lost characters.
-  2290,
-  2291, 2292, 1461, 1465, 1489, 910, 1867, 1873, 14400, 14402, 28115, 40441, 12713, 22835,
+/** Of the statement or the table: syntax and names, types that do not go together, an object's state. */
+const statementErrors = new Set([
+  900, 903, 904, 905, 911, 913, 917, 921, 923, 926, 928, 932, 933, 936, 942, 947, 969, 1418, 1446, 1702, 1732, 1733, 1747, 1776, 1779, 2089,
+  2289, 4043, 4063, 4080, 4098, 12081, 14411, 24816, 25402, 38104,
 ])
 
-/** The server, or a trigger's raise_application_error, refused a value or a row. 1830 to 1899 are dates and intervals. */
+/** Whatever else the server says while the session lives concerns a row: its values, constraints, and what triggers raise under any number. */
 export function isRowError(error: unknown): boolean {
   const number = errorNumber(error)
-  return number !== undefined && (rowErrors.has(number) || within(number, [1830, 1899], [20000, 20999]))
+  return number !== undefined && !statementErrors.has(number) && !isContention(error) && connectionCode(error) === undefined
 }

@@ -49,14 +49,14 @@ export async function replaceRows(
   session: Session,
   sink: SinkTable,
   { live, shadow }: { live: ApplyTable; shadow: ApplyTable },
-  { position, kept, emptied }: { position: ChainPosition; kept: readonly Row[]; emptied: readonly string[] },
-): Promise<void> {
+  { position, kept }: { position: ChainPosition; kept: readonly Row[] },
+): Promise<number> {
   const binds = session.binds()
   for (let i = 0; i < 2; i++) binds.code(sink.source)
   const gone = (await session.rows(vanishedRows(live, shadow), binds)).map((row) => String(row[0]))
   const spared = gone.length > 0 && kept.length > 0 ? await keptAddresses(session, live, kept) : new Set<string>()
   await removeAddresses(session, live, positionNumber(position), gone, spared)
-  await session.run(mergeTable(live, shadow, emptied))
+  return session.run(mergeTable(live, shadow))
 }
 
 /** See `SinkEngine.dropColumns`. The dictionary knows on which table something depends, not on which column: then all stay, empty. */

@@ -28,7 +28,16 @@ export async function provideTable(session: Session, sink: SinkTable, table: str
     for (const statement of deliveredTable({ ...sink, table }, session.server)) await session.run(statement)
   }
   await addMissingColumns(session, sink, (await needed(session, sink, table)).name, table)
-  return checkedTable(sink, await needed(session, sink, table))
+  const catalog = await needed(session, sink, table)
+  return checkedTable(sink, catalog, await hasTriggers(session, catalog))
+}
+
+/** Whether row triggers of the receiver's own could alter a row. */
+async function hasTriggers(session: Session, { owner, table }: CatalogTable): Promise<boolean> {
+  const binds = session.binds()
+  const of = `table_owner = ${binds.code(owner)} and table_name = ${binds.code(table)}`
+  const sql = `select 1 from all_triggers where ${of} and status = 'ENABLED' and trigger_name not like 'QZ\\_T\\_%' escape '\\' and rownum = 1`
+  return (await session.rows(sql, binds)).length > 0
 }
 
 async function needed(session: Session, sink: SinkTable, table: string): Promise<CatalogTable> {
@@ -177,7 +186,7 @@ async function addMissingColumns(session: Session, sink: SinkTable, name: string
   }
 }
 
-export function checkedTable(sink: SinkTable, catalog: CatalogTable): ApplyTable {
+export function checkedTable(sink: SinkTable, catalog: CatalogTable, triggers = false): ApplyTable {
   if (catalog.view) throw unfit(sink, { zh: '是视图', en: 'it is a view' })
   if (catalog.temporary) throw unfit(sink, { zh: '是临时表', en: 'it is a temporary table' })
   const columns = sink.columns.map(({ item, column }): ApplyColumn => {
@@ -197,7 +206,20 @@ export function checkedTable(sink: SinkTable, catalog: CatalogTable): ApplyTable
     const list = keyNames(sink).join(', ')
     throw unfit(sink, { zh: `主键信息项 (${list}) 不是非空唯一键`, en: `the key items (${list}) are not a unique key of not-null columns` })
   }
-  return { name: catalog.name, columns, key, deletes: sink.deletes, source: sink.source }
+  const contested = columns.flatMap(({ item, column }) => {
+    const held = catalog.uniqueColumns.includes(column) && !key.includes(column)
+    return held ? [{ item: item.id, nullable: findColumn(catalog, column)!.nullable }] : []
+  })
+  return {
+    name: catalog.name,
+    columns,
+    key,
+    deletes: sink.deletes,
+    source: sink.source,
+    takeOver: sink.takeOver ?? false,
+    contested,
+    readBack: triggers ? sink.columns : undefined,
+  }
 }
 
 /** Whether the server would keep the value or refuse it: what it would round or pad without an error is not for delivery. */

@@ -1,4 +1,5 @@
 /** The statements that write a delivered Oracle table: rows, deletes, the exchange with a shadow. Pure: no connection, no I/O. */
+import type { TableFacts } from '../bookkeeping/sink-engine.ts'
 import {
   addedColumns,
   deletedColumn,
@@ -22,6 +23,10 @@ export interface ApplyTable {
   deletes: 'remove' | 'mark'
   /** Agency code. */
   source: string
+  /** Rows of another source, or of none, with the same key are written over too. */
+  takeOver: boolean
+  contested: TableFacts['contested']
+  readBack: TableFacts['readBack']
 }
 
 export interface ApplyColumn extends TableColumn {
@@ -82,7 +87,7 @@ export function updateRow(table: ApplyTable, emptyBlobs: readonly number[] = [])
     set.push(`${quoteName(column)} = ${emptyBlobs.includes(place) ? 'empty_blob()' : slots.value(table, place)}`)
   }
   const where = sameKey(table, slots)
-  if (table.key.includes(sourceColumn)) where.push(`${quoteName(sourceColumn)} = ${slots.bind('source')}`)
+  if (!table.takeOver || table.key.includes(sourceColumn)) where.push(`${quoteName(sourceColumn)} = ${slots.bind('source')}`)
   return { sql: `update ${table.name} set ${set.join(', ')}\nwhere ${where.join(' and ')}`, slots: slots.list }
 }
 
@@ -142,8 +147,8 @@ function addedValue(column: string, slots: Slots): string {
   return column === receivedColumn ? now : '0'
 }
 
-/** All of the shadow's rows into the live table, in one statement. `emptied`: columns that are delivered no more. */
-export function mergeTable(live: ApplyTable, shadow: ApplyTable, emptied: readonly string[]): string {
+/** All of the shadow's rows into the live table, in one statement. Rows of other sources stay as they are, unless they are taken over. */
+export function mergeTable(live: ApplyTable, shadow: ApplyTable): string {
   const added = addedColumns(live.deletes).map(({ column }) => column)
   const pairs = [
     ...live.columns.map(({ column }, place) => ({ column, from: shadow.columns[place]!.column })),
@@ -152,8 +157,9 @@ export function mergeTable(live: ApplyTable, shadow: ApplyTable, emptied: readon
   const isKey = ({ column }: { column: string }) => live.key.includes(column)
   const on = pairs.filter(isKey).map(({ column, from }) => `t.${quoteName(column)} = s.${quoteName(from)}`)
   const set = pairs.filter((pair) => !isKey(pair)).map(({ column, from }) => `t.${quoteName(column)} = s.${quoteName(from)}`)
+  const own = live.takeOver || live.key.includes(sourceColumn) ? '' : `\nwhere t.${quoteName(sourceColumn)} = s.${quoteName(sourceColumn)}`
   return `merge into ${live.name} t using ${shadow.name} s on (${on.join(' and ')})
-when matched then update set ${[...set, ...emptied.map((column) => `t.${quoteName(column)} = null`)].join(', ')}
+when matched then update set ${set.join(', ')}${own}
 when not matched then insert (${names(
     pairs.map(({ column }) => column),
     't.',

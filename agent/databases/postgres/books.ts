@@ -1,5 +1,6 @@
 /** How the bookkeeper's tables are kept in PostgreSQL. */
 import type { BookDialect, BookSession, ColumnKind } from '../bookkeeping/session.ts'
+import { RowsRefused } from '../bookkeeping/sink-engine.ts'
 import { join, raw, sql, type Sql } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines, missingColumns } from '../bookkeeping/tables.ts'
 import { isRowError, type Connection } from './connection.ts'
@@ -49,7 +50,7 @@ export function bookSession(connection: Connection): BookSession {
         await connection.script('release savepoint qz_rows')
         return { done }
       } catch (error) {
-        if (!isRowError(error)) throw error
+        if (!(isRowError(error) || error instanceof RowsRefused)) throw error
         await connection.script('rollback to savepoint qz_rows; release savepoint qz_rows')
         return { refused: error, transactionEnded: false }
       }

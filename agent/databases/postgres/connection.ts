@@ -163,12 +163,27 @@ export function sqlState(error: unknown): string | undefined {
   return inner instanceof Error && 'code' in inner && typeof inner.code === 'string' ? inner.code : undefined
 }
 
-/**
- * Errors that one row's values cause: data (22), constraints (23), a row named twice (21), limits such as an index entry's size (54),
- * WITH CHECK (44), and what the receiver's own triggers raise (P0).
- */
+/** Class 08 the connection, 53 resources, 57 an operator, 58 the system, F0 and XX001, XX002 damaged files: the database cannot be used. */
+const unusable = /^(?:08|53|57|58|F0|XX00[12])/
+/** 0A not supported, 26, 34, 3D, 3F, 42 names and syntax, 55 a state of the table, 28 and 42501 rights, 25 and 40 the transaction. */
+const ofStatement = /^(?:0A|0B|24|25|26|28|2D|34|3B|3D|3F|40|42|55)/
+
+/** Whatever else the server says concerns a row: its values, constraints, limits, and what triggers of the receiver's own raise, under any code. */
 export function isRowError(error: unknown): boolean {
-  return /^(?:21|22|23|44|54|P0)...$/.test(sqlState(error) ?? '')
+  const state = serverState(error)
+  return state !== undefined && !unusable.test(state) && !ofStatement.test(state)
+}
+
+/** The server itself has answered, and goes on: what it refuses lies with the statement. */
+export function isOfStatement(error: unknown): boolean {
+  const state = serverState(error)
+  return state !== undefined && !unusable.test(state)
+}
+
+/** The SQLSTATE where the server itself has answered. */
+function serverState(error: unknown): string | undefined {
+  const inner = error instanceof QianzhiError ? error.cause : error
+  return inner instanceof Error && 'severity' in inner ? sqlState(error) : undefined
 }
 
 /** SQLSTATE (PostgreSQL manual, appendix A) to a stable code. Whatever is not known to need a person may be tried again. */

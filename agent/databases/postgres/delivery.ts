@@ -1,5 +1,5 @@
 /** Delivery into PostgreSQL: what only this server does with delivered tables. The rest is the bookkeeper's. */
-import type { QianzhiError } from '../../../protocol/errors.ts'
+import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Change, Part, Reading, SinkTable } from '../../database.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
@@ -7,12 +7,12 @@ import type { BatchWriter, Counts, EndedColumn, Shape, SinkEngine, Target } from
 import type { Sql } from '../bookkeeping/statement.ts'
 import { prepareRows, type CopyBatch } from './batch.ts'
 import { bookSession, dialect, hasBooks, makeBooks } from './books.ts'
-import { sqlState, withTable, type Connection } from './connection.ts'
+import { isOfStatement, sqlState, withTable, type Connection } from './connection.ts'
 import { PostgresReading } from './reading.ts'
 import { shapeOf } from './schema-drift.ts'
 import { followShadow, removeSome, replaceRows } from './shadow.ts'
-import { dropColumns, followSchema, keyOf, provideTable, wasDelivered } from './shape.ts'
-import { deliveredTable, quoteTable, sourceColumn, type ApplyTable } from './sql.ts'
+import { dropColumns, followSchema, provideTable, wasDelivered } from './shape.ts'
+import { deliveredTable, quoteName, quoteTable, sourceColumn, type ApplyTable } from './sql.ts'
 import { findTable, refuse, shadowTable } from './table.ts'
 import { PostgresWriter, Stages, writeAtOnce } from './writing.ts'
 
@@ -82,7 +82,12 @@ export class PostgresSinks implements SinkEngine<ApplyTable, CopyBatch> {
     return followShadow(this.#connection, sink, live, () => this.#holdsOthers(sink))
   }
 
-  replaceRows(sink: SinkTable, table: ApplyTable, shadow: Parameters<SinkEngine['replaceRows']>[2]): Promise<void> {
+  async empty(sink: SinkTable, columns: readonly string[]): Promise<void> {
+    const nulls = columns.map((column) => `${quoteName(column)} = null`).join(', ')
+    await this.#connection.query(`update ${quoteTable(sink.table)} set ${nulls} where ${sourceColumn} = $1`, [sink.source])
+  }
+
+  replaceRows(sink: SinkTable, table: ApplyTable, shadow: Parameters<SinkEngine['replaceRows']>[2]): Promise<number> {
     return replaceRows(this.#connection, sink, table, shadow)
   }
 
@@ -129,7 +134,13 @@ export class PostgresSinks implements SinkEngine<ApplyTable, CopyBatch> {
   }
 
   tableError(sink: SinkTable, error: unknown): unknown {
+    if (error instanceof QianzhiError && error.code === 'QZ-DB-UNREACHABLE' && isOfStatement(error))
+      return refuse(sink, reasonOf(error.cause), error.cause)
     return withTable(error, sink.table, 'QZ-SINK-TABLE')
+  }
+
+  isConflict(error: unknown): boolean {
+    return /^23(?:505|P01|503|001)$/.test(sqlState(error) ?? '')
   }
 
   /** Deadlocks, and serialisation failures of a default that is stricter than ours. */

@@ -4,7 +4,7 @@ import type { Row, SinkTable } from '../../database.ts'
 import { otherKey } from '../bookkeeping/delivery.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
 import type { Connection } from './connection.ts'
-import { addMissing, checkTable, followItems, keyOf, replaceKey } from './shape.ts'
+import { addMissing, checkedTable, followItems, keyOf, replaceKey } from './shape.ts'
 import { keyColumns, quoteName, quoteTable, removeOthers, sourceColumn, upsert, type ApplyTable } from './sql.ts'
 import { findTable, refuse, shadowTable } from './table.ts'
 import { keysFrom } from './writing.ts'
@@ -28,7 +28,7 @@ export async function followShadow(
       keys?.flatMap((id) => columns[id] ?? []),
     )
   }
-  return checkTable(sink, (await findTable(connection, sink.table))!)
+  return checkedTable(connection, sink, (await findTable(connection, sink.table))!)
 }
 
 /** See `SinkEngine.replaceRows`. */
@@ -36,15 +36,16 @@ export async function replaceRows(
   connection: Connection,
   sink: SinkTable,
   live: ApplyTable,
-  { position, kept, emptied }: { position: ChainPosition; kept: readonly Row[]; emptied: readonly string[] },
-): Promise<void> {
+  { position, kept }: { position: ChainPosition; kept: readonly Row[] },
+): Promise<number> {
   const shadow = quoteTable(shadowTable(sink.route))
   const marked = sink.deletes === 'mark' ? [positionNumber(position)] : []
   const spared = keysFrom(sink, kept, 2 + marked.length)
   const others = removeOthers(live, '$1', '$2::bigint', [`${shadow} s`, ...(spared ? [spared.from] : [])])
   await connection.query(others, [sink.source, ...marked, ...(spared?.values ?? [])])
-  await connection.query(upsert(live, `${shadow} s`, `s.${sourceColumn}`, `s.qz_position`, emptied))
+  const written = await connection.result(upsert(live, `${shadow} s`, `s.${sourceColumn}`, `s.qz_position`), [], false)
   if (sink.deletes === 'mark') await markDeleted(connection, live, shadow)
+  return written.changed
 }
 
 /** Rows deleted since the shadow's snapshot are marked in it. */

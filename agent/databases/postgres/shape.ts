@@ -1,5 +1,6 @@
 /** How a delivered table follows its schema: columns added, texts lengthened, the key exchanged, vanished columns dropped. */
 import { localizedReason } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import {
   addColumn,
   addedColumns,
@@ -18,7 +19,7 @@ import {
 import { widerDecimal, type SinkTable } from '../../database.ts'
 import { otherKey } from '../bookkeeping/delivery.ts'
 import { sqlState, type Connection } from './connection.ts'
-import { findTable, refuse, type Table } from './table.ts'
+import { findTable, refuse, type Table, type TableColumn } from './table.ts'
 import { canReceive, numericLimits } from './types.ts'
 
 /** Statements that the receiver's own views, constraints or rows may forbid: then the table is refused and says why. */
@@ -39,7 +40,7 @@ export function wasDelivered(table: Table): boolean {
 /** See `SinkEngine.provide`. */
 export async function provideTable(connection: Connection, sink: SinkTable, name: string): Promise<ApplyTable> {
   if (!(await findTable(connection, name))) await createTable(connection, { ...sink, table: name })
-  return checkTable(sink, await addMissing(connection, sink, name))
+  return checkedTable(connection, sink, await addMissing(connection, sink, name))
 }
 
 async function createTable(connection: Connection, sink: SinkTable): Promise<void> {
@@ -82,7 +83,47 @@ export async function addMissing(connection: Connection, sink: SinkTable, name: 
   return (await findTable(connection, name))!
 }
 
-export function checkTable(sink: SinkTable, table: Table): ApplyTable {
+export async function checkedTable(connection: Connection, sink: SinkTable, table: Table): Promise<ApplyTable> {
+  const checked = checkTable(sink, table)
+  return {
+    ...checked,
+    contested: await contestedItems(connection, sink, table, checked.key),
+    readBack: await readBack(connection, sink, table),
+  }
+}
+
+/** Items in unique indexes and exclusion constraints besides the key, also where only an expression or a condition has them. */
+async function contestedItems(
+  connection: Connection,
+  { columns }: SinkTable,
+  table: Table,
+  key: readonly string[],
+): Promise<ApplyTable['contested']> {
+  const rows = await connection.query(
+    `select distinct a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid
+     where i.indrelid = $1 and (i.indisunique or i.indisexclusion) and (a.attnum = any(i.indkey::int2[])
+       or exists (select from pg_depend d where d.objid = i.indexrelid and d.refobjid = i.indrelid and d.refobjsubid = a.attnum))`,
+    [table.oid],
+  )
+  const held = new Set(rows.map(([name]) => name))
+  return columns.flatMap(({ item, column }) =>
+    held.has(column) && !key.includes(column) ? [{ item: item.id, nullable: !table.columns.get(column)!.notNull }] : [],
+  )
+}
+
+/** Types hold their values or refuse them: what alters rows or drops them are triggers, rules and policies of the receiver's own. */
+async function readBack(connection: Connection, { columns }: SinkTable, table: Table): Promise<ApplyTable['readBack']> {
+  const [row] = await connection.query(
+    `with recursive tree(oid) as (select $1::oid union select i.inhrelid from tree join pg_inherits i on i.inhparent = tree.oid)
+     select exists (select from tree join pg_trigger t on t.tgrelid = tree.oid join pg_proc p on p.oid = t.tgfoid
+         where not t.tgisinternal and t.tgenabled <> 'D' and p.pronamespace is distinct from to_regnamespace('qianzhi'))
+       or exists (select from tree join pg_rewrite r on r.ev_class = tree.oid where r.ev_type <> '1')`,
+    [table.oid],
+  )
+  return row![0] === 't' || table.rowSecurity ? columns : undefined
+}
+
+function checkTable(sink: SinkTable, table: Table): Omit<ApplyTable, 'contested' | 'readBack'> {
   for (const { item, column } of sink.columns) {
     const found = table.columns.get(column)
     if (!found) throw refuse(sink, { zh: `缺少列 ${column}`, en: `it has no column ${column}` })
@@ -91,6 +132,9 @@ export function checkTable(sink: SinkTable, table: Table): ApplyTable {
         zh: `列 ${column}(${found.type})不能保存 ${columnType(item)}`,
         en: `column ${column} (${found.type}) cannot hold ${columnType(item)}`,
       })
+    if (found.generated || (found.identity && !item.key))
+      throw refuse(sink, { zh: `列 ${column} 由数据库计算`, en: `column ${column} is filled by the database` })
+    if (item.key && found.loose) throw refuse(sink, looseKey(table, found, columnType(item)))
     if (item.key && !found.notNull) throw refuse(sink, { zh: `主键列 ${column} 允许为空`, en: `key column ${column} may be null` })
   }
   const ours = new Set([...sink.columns, ...addedColumns(sink.deletes)].map(({ column }) => column))
@@ -100,22 +144,36 @@ export function checkTable(sink: SinkTable, table: Table): ApplyTable {
   if (foreign)
     throw refuse(sink, { zh: `列 ${foreign.name} 必填,但不在交付范围内`, en: `column ${foreign.name} needs a value that is not delivered` })
   const key = keyOf(sink, table)
+  if (!key && keyOf(sink, { arbiters: table.keys }))
+    throw refuse(sink, {
+      zh: `(${keyNames(sink)}) 的约束可延迟(deferrable),不能按它更新:请另建唯一索引,create unique index on ${table.name} (${keyNames(sink)})`,
+      en: `its constraint over (${keyNames(sink)}) is deferrable, by which no row can be updated: create unique index on ${table.name} (${keyNames(sink)})`,
+    })
   if (!key)
     throw refuse(sink, {
       zh: `没有恰好由 (${keyNames(sink)}) 组成的主键或唯一约束`,
       en: `no primary key or unique constraint over exactly (${keyNames(sink)})`,
     })
-  return { name: table.name, columns: sink.columns, key, deletes: sink.deletes }
+  const overriding = sink.columns.some(({ column }) => table.columns.get(column)!.identity)
+  return { name: table.name, columns: sink.columns, key, deletes: sink.deletes, takeOver: sink.takeOver ?? false, overriding }
 }
 
 /** The unique index over the key items, or over them and the source: no other where several sources fill the table. */
-export function keyOf(sink: SinkTable, table: Table): readonly string[] | undefined {
+export function keyOf(sink: SinkTable, table: Pick<Table, 'arbiters'>): readonly string[] | undefined {
   const keys = keyColumns(sink.columns)
   for (const wanted of sink.shared ? [[...keys, sourceColumn]] : [keys, [...keys, sourceColumn]]) {
-    const found = table.keys.find((key) => key.length === wanted.length && wanted.every((column) => key.includes(column)))
+    const found = table.arbiters.find((key) => key.length === wanted.length && wanted.every((column) => key.includes(column)))
     if (found) return found
   }
   return undefined
+}
+
+function looseKey({ name }: Table, { name: column }: TableColumn, type: string): LocalizedText {
+  const mend = `alter table ${name} alter column ${quoteName(column)} type ${type} collate "C"`
+  return {
+    zh: `主键列 ${column} 的排序规则会把不同的值视为相同:${mend}`,
+    en: `the collation of key column ${column} takes different values for one: ${mend}`,
+  }
 }
 
 function keyNames(sink: SinkTable): string {

@@ -1,6 +1,7 @@
 /** How a schema becomes PostgreSQL tables: DDL and apply statements as text. Pure: no connection, no I/O. */
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import type { ValueLimits } from '../../../protocol/value.ts'
+import type { TableFacts } from '../bookkeeping/sink-engine.ts'
 
 export interface TableColumn {
   item: Item
@@ -154,13 +155,19 @@ export interface ApplyTable {
   columns: readonly TableColumn[]
   key: readonly string[]
   deletes: 'remove' | 'mark'
+  /** Rows of another source, or of none, with the same key are written over too. */
+  takeOver: boolean
+  /** A column is GENERATED ALWAYS AS IDENTITY. */
+  overriding: boolean
+  contested: TableFacts['contested']
+  readBack: TableFacts['readBack']
 }
 
 /**
  * Upsert of the rows of `from`, a FROM item named `s` that has the table's own columns.
- * `source`, `position`: SQL expressions for the added columns. `emptied`: columns that are no longer delivered.
+ * Rows of other sources stay as they are, unless they are taken over. `source`, `position`: SQL expressions for the added columns.
  */
-export function upsert(table: ApplyTable, from: string, source: string, position: string, emptied: readonly string[] = []): string {
+export function upsert(table: ApplyTable, from: string, source: string, position: string): string {
   const written = table.columns.map(({ column }) => column)
   const added = [sourceColumn, positionColumn, receivedColumn]
   const values = [source, position, 'now()']
@@ -171,10 +178,10 @@ export function upsert(table: ApplyTable, from: string, source: string, position
   const changed = [...written, ...added]
     .filter((column) => !table.key.includes(column))
     .map((column) => `${quoteName(column)} = excluded.${quoteName(column)}`)
-  for (const column of emptied) changed.push(`${quoteName(column)} = null`)
-  return `insert into ${table.name} as t (${names([...written, ...added])})
+  const own = table.takeOver ? '' : `\n    where t.${sourceColumn} is not distinct from excluded.${sourceColumn}`
+  return `insert into ${table.name} as t (${names([...written, ...added])})${table.overriding ? ' overriding system value' : ''}
     select ${names(written, 's.')}, ${values.join(', ')} from ${from}
-    on conflict (${names(table.key)}) do update set ${changed.join(', ')}`
+    on conflict (${names(table.key)}) do update set ${changed.join(', ')}${own}`
 }
 
 /** Removes, or marks, the rows of this source whose keys are in `from` (a FROM item named `s`). */

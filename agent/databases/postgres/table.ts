@@ -20,6 +20,10 @@ export interface TableColumn {
   isEnum: boolean
   notNull: boolean
   generated: boolean
+  /** GENERATED ALWAYS AS IDENTITY: values are taken only where the statement overrides it. */
+  identity: boolean
+  /** Its collation takes different texts for one. */
+  loose: boolean
   /** Gets a value when none is given. */
   defaulted: boolean
 }
@@ -37,12 +41,14 @@ export interface Table {
   keys: readonly (readonly string[])[]
   /** For each of them and each of its columns the collation in which the index compares, quoted, where that is not the column's own. */
   collations: readonly (readonly (string | null)[])[]
+  /** Those of them by which rows can be written: not such as a deferrable constraint checks late. */
+  arbiters: readonly (readonly string[])[]
 }
 
 const columnsQuery = `
   select a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), t.typname, base.modifier, format_type(base.oid, -1), t.typtype = 'e',
     a.attnotnull or base.not_null, a.attgenerated <> '',
-    a.atthasdef or a.attidentity <> ''
+    a.atthasdef or a.attidentity <> '', a.attidentity = 'a', coalesce(not c.collisdeterministic, false)
   from pg_attribute a
   cross join lateral (
     with recursive below(oid, modifier, not_null) as (
@@ -53,10 +59,11 @@ const columnsQuery = `
     select below.* from below join pg_type t on t.oid = below.oid where t.typtype <> 'd'
   ) base
   join pg_type t on t.oid = base.oid
+  left join pg_collation c on c.oid = a.attcollation
   where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum`
 
 const keysQuery = `
-  select array_to_json(array(
+  select i.indimmediate, array_to_json(array(
     select a.attname from unnest(i.indkey::int2[]) with ordinality as k(number, place)
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number where k.place <= i.indnkeyatts order by k.place))::text,
     array_to_json(array(
@@ -101,12 +108,30 @@ export async function findTable(connection: Connection, table: string): Promise<
     persistence: persistence!,
     rowSecurity: rowSecurity === 't',
     columns: new Map(columns.map((row) => [row[0]!, columnOf(row as string[])])),
-    keys: keys.map((row) => JSON.parse(row[0]!) as string[]),
-    collations: keys.map((row) => JSON.parse(row[1]!) as (string | null)[]),
+    keys: keysOf(keys),
+    arbiters: keysOf(keys.filter(([immediate]) => immediate === 't')),
+    collations: keys.map((row) => JSON.parse(row[2]!) as (string | null)[]),
   }
 }
 
-function columnOf([name, number, type, base, modifier, cast, isEnum, notNull, generated, defaulted]: string[]): TableColumn {
+function keysOf(rows: readonly (string | null)[][]): string[][] {
+  return rows.map((row) => JSON.parse(row[1]!) as string[])
+}
+
+function columnOf([
+  name,
+  number,
+  type,
+  base,
+  modifier,
+  cast,
+  isEnum,
+  notNull,
+  generated,
+  defaulted,
+  identity,
+  loose,
+]: string[]): TableColumn {
   return {
     name: name!,
     number: Number(number),
@@ -118,6 +143,8 @@ function columnOf([name, number, type, base, modifier, cast, isEnum, notNull, ge
     notNull: notNull === 't',
     generated: generated === 't',
     defaulted: defaulted === 't',
+    identity: identity === 't',
+    loose: loose === 't',
   }
 }
 
@@ -149,9 +176,12 @@ export async function sourceRelation(connection: Connection, source: SourceTable
     kind: 'v',
     persistence: 'p',
     rowSecurity: false,
-    columns: new Map(columns.map(({ name }, i) => [name, columnOf([name, String(i + 1), ...(types[i] as string[]), 'f', 'f', 'f'])])),
+    columns: new Map(
+      columns.map(({ name }, i) => [name, columnOf([name, String(i + 1), ...(types[i] as string[]), 'f', 'f', 'f', 'f', 'f'])]),
+    ),
     keys: [],
     collations: [],
+    arbiters: [],
   }
 }
 

@@ -1,5 +1,6 @@
 /** How the bookkeeper's tables are kept in SQLite. */
 import type { BookDialect, BookSession, ColumnKind } from '../bookkeeping/session.ts'
+import { RowsRefused } from '../bookkeeping/sink-engine.ts'
 import { join, raw, render, sql, type Sql, type SqlValue } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines } from '../bookkeeping/tables.ts'
 import { isRowError, type Session } from './session.ts'
@@ -48,7 +49,7 @@ export function bookSession(session: Session): BookSession {
         session.script('release qz_rows')
         return { done }
       } catch (error) {
-        if (!isRowError(error)) throw error
+        if (!(isRowError(error) || error instanceof RowsRefused)) throw error
         const transactionEnded = !session.inTransaction
         if (!transactionEnded) session.script('rollback to qz_rows; release qz_rows')
         return { refused: error, transactionEnded }

@@ -26,6 +26,8 @@ export interface Table {
   columns: Column[]
   /** Columns of each unique index over whole columns, the primary key first. */
   uniques: { name: string; columns: string[] }[]
+  /** Columns of all unique indexes, in lower case; where one has an expression or a condition, all that stand in its statement. */
+  contested: string[]
 }
 
 function affinityOf(type: string): Affinity {
@@ -47,6 +49,11 @@ export async function readTable(session: Session, table: string): Promise<Table 
      from pragma_index_list(${quoteText(name)}) l, pragma_index_info(l.name) i where l."unique" = 1 and l.partial = 0
      group by l.seq order by l.origin = 'pk' desc, l.seq`,
   )
+  const contested = await session.rows(
+    `select distinct lower(c.name) from pragma_table_xinfo(${quoteText(name)}) c, pragma_index_list(${quoteText(name)}) l
+     where l."unique" = 1 and (c.name in (select name from pragma_index_info(l.name))
+       or exists (select 1 from sqlite_schema s where s.name = l.name and instr(lower(s.sql), lower(c.name)) > 0))`,
+  )
   // An INTEGER PRIMARY KEY is the row's own number and has no index.
   const primary = columns.filter((row) => Number(row[4]) > 0).toSorted((a, b) => Number(a[4]) - Number(b[4]))
   const own = primary.map((row) => String(row[0]))
@@ -65,6 +72,7 @@ export async function readTable(session: Session, table: string): Promise<Table 
       generated: Number(hidden) > 1,
     })),
     uniques,
+    contested: contested.map(([column]) => String(column)),
   }
 }
 
@@ -82,7 +90,7 @@ export async function readSource(
   const columns = session.columns(`select * from ${from} limit 0`).map(({ name, type }): Column => {
     return { column: name, type, affinity: type === '' ? 'any' : affinityOf(type), notNull: false, defaulted: false, generated: false }
   })
-  return { name: table, from, view: true, made: JSON.stringify(columns), columns, uniques: [] }
+  return { name: table, from, view: true, made: JSON.stringify(columns), columns, uniques: [], contested: [] }
 }
 
 export function findColumn({ columns }: Pick<Table, 'columns'>, column: string): Column | undefined {

@@ -7,16 +7,27 @@ import { addedColumns, type Change, type Part, type Reading, type Row, type Sink
 import { keyAt, prepareBatch, type PreparedBatch } from '../bookkeeping/batch.ts'
 import { otherKey } from '../bookkeeping/delivery.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
-import type { BatchWriter, EndedColumn, Piece, Shape, SinkEngine, Target, Written } from '../bookkeeping/sink-engine.ts'
+import type { BatchWriter, EndedColumn, Piece, Shape, SinkEngine, TableFacts, Target, Written } from '../bookkeeping/sink-engine.ts'
 import { bookSession, dialect, hasBooks, makeBooks } from './books.ts'
 import { findColumn, readTable, unfit, type Table } from './catalog.ts'
 import { SqliteReading } from './reading.ts'
-import { isContention, isMissing, type Session } from './session.ts'
-import { addColumn, addedDefinitions, deliveredTable, deliveryFault, keyColumns, keyIndex, names, quoteName, stored } from './sql.ts'
+import { isConflict, isContention, isOfStatement, type Session } from './session.ts'
+import {
+  addColumn,
+  addedDefinitions,
+  deliveredTable,
+  deliveryFault,
+  keyColumns,
+  keyIndex,
+  names,
+  quoteName,
+  quoteText,
+  stored,
+} from './sql.ts'
 import { canHold } from './types.ts'
 
 /** A delivered table's name as it is in the file, and the columns of its key. */
-interface ApplyTable {
+interface ApplyTable extends TableFacts {
   name: string
   key: readonly string[]
 }
@@ -109,7 +120,15 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
     const name = this.partTable(sink, part)
     if (!(await this.exists(name))) for (const statement of deliveredTable(sink, name)) await this.#session.run(statement)
     await this.#addMissing(sink, name)
-    return checked(sink, await this.#need(sink, name))
+    return this.#checked(sink, name)
+  }
+
+  async #checked(sink: SinkTable, name: string): Promise<ApplyTable> {
+    const table = await this.#need(sink, name)
+    const triggers = await this.#session.rows(
+      `select 1 from sqlite_schema where type = 'trigger' and lower(tbl_name) = lower(${quoteText(name)}) and name not like 'qz\\_%' escape '\\'`,
+    )
+    return checked(sink, table, triggers.length > 0)
   }
 
   /** A column that was exchanged stands in another place; a table that was made anew has other statements. */
@@ -145,29 +164,28 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
       const former = keys?.flatMap((id) => columns[id] ?? []) ?? table.uniques[0]?.columns ?? []
       await this.#exchangeKey(sink, table, former)
     }
-    return checked(sink, await this.#need(sink, sink.table))
+    return this.#checked(sink, sink.table)
   }
 
-  async replaceRows(
-    sink: SinkTable,
-    { name, key }: ApplyTable,
-    { position, kept, emptied }: Parameters<SinkEngine['replaceRows']>[2],
-  ): Promise<void> {
+  async empty(sink: SinkTable, columns: readonly string[]): Promise<void> {
+    const nulls = columns.map((column) => `${quoteName(column)} = null`).join(', ')
+    await this.#session.run(`update ${quoteName(sink.table)} set ${nulls} where ${sourceColumn} = ?`, [sink.source])
+  }
+
+  async replaceRows(sink: SinkTable, table: ApplyTable, { position, kept }: Parameters<SinkEngine['replaceRows']>[2]): Promise<number> {
+    const { name, key } = table
     const shadow = quoteName(this.partTable(sink, 'shadow'))
     const keys = keyColumns(sink.columns)
     const gone = `not exists (select 1 from ${shadow} s where ${keys.map((column) => `s.${quoteName(column)} = t.${quoteName(column)}`).join(' and ')})`
     const spared = sparing(sink, kept)
     await this.#session.run(`${removal(sink, name, positionNumber(position))} and ${gone}${spared.text}`, [sink.source, ...spared.values])
     const columns = [...sink.columns.map(({ column }) => column), ...addedDefinitions(sink).map(({ column }) => column)]
-    const changed = [
-      ...columns
-        .filter((column) => !key.includes(column.toLowerCase()))
-        .map((column) => `${quoteName(column)} = excluded.${quoteName(column)}`),
-      ...emptied.map((column) => `${quoteName(column)} = null`),
-    ]
-    await this.#session.run(
+    const changed = columns
+      .filter((column) => !key.includes(column.toLowerCase()))
+      .map((column) => `${quoteName(column)} = excluded.${quoteName(column)}`)
+    return this.#session.run(
       `insert into ${quoteName(name)} (${names(columns)}) select ${names(columns)} from ${shadow} where true
-       on conflict (${names(key)}) do update set ${changed.join(', ')}`,
+       on conflict (${names(key)}) do update set ${changed.join(', ')}${ownRow(sink, name)}`,
     )
   }
 
@@ -212,9 +230,11 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
   }
 
   tableError(sink: SinkTable, error: unknown): unknown {
-    if (isContention(error))
-      return new QianzhiError('QZ-DB-UNREACHABLE', { database: sink.table, reason: reasonOf(error) }, { cause: error })
-    return isMissing(error) ? unfit(sink, reasonOf(error), error) : error
+    return isOfStatement(error) ? unfit(sink, reasonOf(error), error) : error
+  }
+
+  isConflict(error: unknown): boolean {
+    return isConflict(error)
   }
 
   isContention(error: unknown): boolean {
@@ -235,7 +255,7 @@ function keyOf(sink: SinkTable, table: Table): string[] | undefined {
     )
 }
 
-function checked(sink: SinkTable, table: Table): ApplyTable {
+function checked(sink: SinkTable, table: Table, triggers: boolean): ApplyTable {
   if (table.view) throw unfit(sink, { zh: '是视图', en: 'it is a view' })
   for (const { item, column } of sink.columns) {
     const found = findColumn(table, column)
@@ -261,7 +281,20 @@ function checked(sink: SinkTable, table: Table): ApplyTable {
     const list = keyColumns(sink.columns).join(', ')
     throw unfit(sink, { zh: `没有恰好由 (${list}) 组成的主键或唯一索引`, en: `no primary key or unique index over exactly (${list})` })
   }
-  return { name: table.name, key }
+  const held = new Set(table.contested)
+  const contested = sink.columns.flatMap(({ item, column }) => {
+    const name = column.toLowerCase()
+    return held.has(name) && !key.includes(name) ? [{ item: item.id, nullable: !findColumn(table, column)!.notNull }] : []
+  })
+  return { name: table.name, key, contested, readBack: triggers ? sink.columns : undefined }
+}
+
+/** An upsert writes over a row only where it is this source's and has its very key: the index may compare more loosely. */
+function ownRow({ columns, takeOver }: Pick<SinkTable, 'columns' | 'takeOver'>, name: string): string {
+  const there = (column: string) => `${quoteName(name)}.${quoteName(column)}`
+  const same = keyColumns(columns).map((column) => `${there(column)} = excluded.${quoteName(column)} collate binary`)
+  if (!takeOver) same.push(`${there(sourceColumn)} is excluded.${sourceColumn}`)
+  return ` where ${same.join(' and ')}`
 }
 
 /** Removes, or marks, rows `t` of the source that is the first value; to be continued by further conditions. */
@@ -318,7 +351,7 @@ class SqliteWriter implements BatchWriter {
     const places = [...columns.map(() => '?'), '?', this.#position, dialect.now, ...(deletes === 'mark' ? ['0'] : [])]
     return this.#session.run(
       `insert into ${quoteName(this.#table.name)} (${names(all)}) values (${places.join(', ')})
-       on conflict (${names(this.#table.key)}) do update set ${changed.join(', ')}`,
+       on conflict (${names(this.#table.key)}) do update set ${changed.join(', ')}${ownRow(this.#sink, this.#table.name)}`,
       [...columns.map(({ item }, i) => stored(item, this.#batch.change.columns[i]![row]!)), source],
     )
   }

@@ -145,7 +145,20 @@ export function isMissing(error: unknown): boolean {
   return codeOf(error) === 1 && /no such (table|column)/.test(reasonOf(error))
 }
 
-/** A constraint, a trigger's RAISE, or a value that does not fit. */
+/** A unique key or a foreign key (extended codes). */
+export function isConflict(error: unknown): boolean {
+  return [787, 1555, 2067, 2579].includes((error as { errcode?: number }).errcode ?? 0)
+}
+
+/** The engine itself refused the statement. */
+export function isOfStatement(error: unknown): boolean {
+  return codeOf(error) !== undefined && !(error instanceof QianzhiError)
+}
+
+/** Memory, interruption, the file and its locks, the schema, misuse: no matter of a row. */
+const noRowErrors = new Set([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 17, 21, 22, 23, 26])
+
+/** Whatever else is refused concerns a row: a constraint, a trigger's RAISE, a value that does not fit or that an expression cannot take. */
 export function isRowError(error: unknown): boolean {
-  return [codes.constraint, codes.mismatch, codes.tooBig].includes(codeOf(error) ?? 0)
+  return isOfStatement(error) && !isMissing(error) && !noRowErrors.has(codeOf(error)!)
 }

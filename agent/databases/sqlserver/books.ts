@@ -1,5 +1,6 @@
 /** How the bookkeeper's tables are kept in SQL Server. */
 import type { Attempt, BookDialect, BookSession, ColumnKind } from '../bookkeeping/session.ts'
+import { RowsRefused } from '../bookkeeping/sink-engine.ts'
 import { join, raw, render, sql, type Sql, type SqlValue } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines, missingColumns } from '../bookkeeping/tables.ts'
 import { readTable } from './catalog.ts'
@@ -57,7 +58,7 @@ async function attempt<T>(session: Session, work: () => Promise<T>): Promise<Att
   try {
     return { done: await work() }
   } catch (error) {
-    if (!isRowError(error)) throw error
+    if (!(isRowError(error) || error instanceof RowsRefused)) throw error
     // Temporary tables that were made since go with what is undone.
     for (const use of session.stages.keys()) if (!stages.has(use)) session.stages.delete(use)
     const [row] = await session.query('select xact_state()')

@@ -17,6 +17,8 @@ export interface CatalogColumn {
   collation: string | undefined
   computed: boolean
   identity: boolean
+  /** The server fills it: a rowversion, or a period's or ledger's column. */
+  automatic: boolean
   /** Unlike that of a column that was dropped and made again. */
   id: number
   defaulted: boolean
@@ -43,7 +45,8 @@ export interface CatalogTable {
 }
 
 const columnsQuery = `select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
-  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end,
+  convert(int, coalesce(columnproperty(c.object_id, c.name, 'GeneratedAlwaysType'), 0))
 from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
 where c.object_id = convert(int, @id) order by c.column_id`
 
@@ -92,7 +95,7 @@ export async function describeQuery(session: Session, { table, query }: SourceTa
 }
 
 function catalogColumn(row: readonly RawValue[]): CatalogColumn {
-  const [column, type, bytes, precision, scale, nullable, collation, computed, identity, id, defaulted] = row
+  const [column, type, bytes, precision, scale, nullable, collation, computed, identity, id, defaulted, automatic] = row
   return {
     column: String(column),
     type: String(type).toLowerCase(),
@@ -103,6 +106,7 @@ function catalogColumn(row: readonly RawValue[]): CatalogColumn {
     collation: typeof collation === 'string' ? collation : undefined,
     computed: Number(computed) === 1,
     identity: Number(identity) === 1,
+    automatic: String(type).toLowerCase() === 'timestamp' || Number(automatic ?? 0) > 0,
     id: Number(id),
     defaulted: Number(defaulted) === 1,
   }
@@ -121,6 +125,7 @@ function queryColumn(row: readonly RawValue[]): CatalogColumn {
     collation: typeof collation === 'string' ? collation : undefined,
     computed: false,
     identity: false,
+    automatic: false,
     id: Number(ordinal),
     defaulted: false,
   }

@@ -1,5 +1,5 @@
 /** Delivery into SQL Server: what only this server does with delivered tables. The rest is the bookkeeper's. */
-import { reasonOf, type QianzhiError } from '../../../protocol/errors.ts'
+import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Change, Part, Reading, SinkTable } from '../../database.ts'
 import type { PreparedBatch } from '../bookkeeping/batch.ts'
@@ -8,13 +8,13 @@ import type { BatchWriter, EndedColumn, Shape, SinkEngine, Target } from '../boo
 import { bookSession, dialect, hasBooks, makeBooks } from './books.ts'
 import { findColumn, readTable, unfit } from './catalog.ts'
 import type { OwnSession } from './connection.ts'
-import { databaseError, isContention, isMissing } from './errors.ts'
+import { errorNumber, isConflict, isContention } from './errors.ts'
 import { shadowTable } from './names.ts'
 import { ServerReading } from './reading.ts'
 import { shapeOf } from './schema-drift.ts'
 import { followShadow, replaceRows } from './shadow.ts'
-import { dropColumns, followSchema, keyOf, provideTable, wasDelivered } from './shape.ts'
-import { deliveredTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
+import { dropColumns, followSchema, provideTable, wasDelivered } from './shape.ts'
+import { deliveredTable, quoteName, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
 import { prepareRows, ServerWriter } from './writing.ts'
 
 export class ServerSinks implements SinkEngine<ApplyTable> {
@@ -76,7 +76,13 @@ export class ServerSinks implements SinkEngine<ApplyTable> {
     return followShadow(this.#session, sink, live)
   }
 
-  replaceRows(sink: SinkTable, table: ApplyTable, shadow: Parameters<SinkEngine['replaceRows']>[2]): Promise<void> {
+  async empty(sink: SinkTable, columns: readonly string[]): Promise<void> {
+    const nulls = columns.map((column) => `${quoteName(column)} = null`).join(', ')
+    const { source } = sink
+    await this.#session.query(`update ${this.#session.qualify(sink.table)} set ${nulls} where ${sourceColumn} = @source`, { source })
+  }
+
+  replaceRows(sink: SinkTable, table: ApplyTable, shadow: Parameters<SinkEngine['replaceRows']>[2]): Promise<number> {
     return replaceRows(this.#session, sink, table, shadow)
   }
 
@@ -117,7 +123,11 @@ export class ServerSinks implements SinkEngine<ApplyTable> {
   }
 
   tableError(sink: SinkTable, error: unknown): unknown {
-    return isMissing(error) ? unfit(sink, reasonOf(error), error) : databaseError(sink.table, error)
+    return errorNumber(error) === undefined || error instanceof QianzhiError ? error : unfit(sink, reasonOf(error), error)
+  }
+
+  isConflict(error: unknown): boolean {
+    return isConflict(error)
   }
 
   isContention(error: unknown): boolean {

@@ -52,23 +52,27 @@ export function isContention(error: unknown): boolean {
   return number !== undefined && /lock timeout|deadlock detected/i.test(reasonOf(firstError(error)))
 }
 
+/** A unique index, or a foreign key from or to the row. */
+export function isConflict(error: unknown): boolean {
+  return [547, 2601, 2627].includes(errorNumber(error) ?? 0)
+}
+
 /** The table or a column of the statement is not there. */
 export function isMissing(error: unknown): boolean {
   return [207, 208, 213, 1088, 4502, 4701, 4902, 4924, 22105].includes(errorNumber(error) ?? 0)
 }
 
-/**
- * The server refused a value or a row: duplicate key, constraint, null, too long, out of range, not convertible, too long for an index or
- * a page, a view's check option, and what the receiver's own triggers raise (from 50000) or roll back (3609).
- */
-const rowErrors = new Set([
-  220, 232, 241, 242, 245, 248, 295, 296, 511, 515, 517, 547, 550, 2601, 2627, 2628, 3609, 3616, 8114, 8115, 8134, 8152, 8169, 1944, 1946,
-  9420, 9436, 9455, 13609,
+/** Of the statement, the table or the transaction: syntax and names (severity 15, 1xx, 2xx below), permissions, locks, snapshots, options. */
+const statementErrors = new Set([
+  102, 156, 207, 208, 213, 1088, 1204, 1205, 1222, 1934, 2812, 3902, 3903, 3930, 3931, 3952, 3960, 3961, 4502, 4701, 4902, 4924, 8180,
+  22105,
 ])
 
+/** Whatever else the server says while the session lives concerns a row: its values, constraints, and what triggers raise or roll back. */
 export function isRowError(error: unknown): boolean {
   const number = errorNumber(error)
-  return number !== undefined && (rowErrors.has(number) || number >= 50_000)
+  if (number === undefined || number <= 0 || statementErrors.has(number)) return false
+  return connectionCode(error instanceof QianzhiError ? error.cause : error) === undefined && !isContention(error)
 }
 
 export function coded(database: string, error: unknown): unknown {

@@ -6,9 +6,9 @@ import type { StoredState } from '../bookkeeping/route-book.ts'
 import { readTable, unfit } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { shadowTable } from './names.ts'
-import { addMissing, checkTable, exchangeKey, followItems, keyOf } from './shape.ts'
+import { addMissing, checkedTable, exchangeKey, followItems, keyOf } from './shape.ts'
 import { removeOthers, sourceColumn, takeShadow, type ApplyTable } from './sql.ts'
-import { keysFrom } from './writing.ts'
+import { counted, keysFrom } from './writing.ts'
 
 async function holdsOthers(session: Session, { source }: SinkTable, table: string): Promise<boolean> {
   const others = `select top (1) 1 from ${table} where ${sourceColumn} is null or ${sourceColumn} <> @source`
@@ -29,7 +29,7 @@ export async function followShadow(session: Session, sink: SinkTable, { keys, co
       keys?.flatMap((id) => columns[id] ?? []),
     )
   }
-  return checkTable(sink, (await readTable(session, sink.table))!)
+  return checkedTable(session, sink, (await readTable(session, sink.table))!)
 }
 
 /** See `SinkEngine.replaceRows`. Readers see the old rows (or wait, where the database has no versions), then the new ones. */
@@ -37,11 +37,13 @@ export async function replaceRows(
   session: Session,
   sink: SinkTable,
   live: ApplyTable,
-  { position, kept, emptied }: { position: ChainPosition; kept: readonly Row[]; emptied: readonly string[] },
-): Promise<void> {
+  { position, kept }: { position: ChainPosition; kept: readonly Row[] },
+): Promise<number> {
   const spared = await keysFrom(session, sink, kept)
   const values = { source: sink.source, position: positionNumber(position) }
   const from = shadowTable(sink.route)
   await session.query(removeOthers(live, from, spared?.from), { ...spared?.parameters, ...values })
-  for (const statement of takeShadow(live, from, emptied)) await session.query(statement)
+  let written = 0
+  for (const statement of takeShadow(live, from)) written += await counted(session, statement)
+  return written
 }

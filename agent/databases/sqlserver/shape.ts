@@ -52,7 +52,7 @@ export async function provideTable(session: Session, sink: SinkTable, name: stri
     const { schema } = splitTable(table)
     await alter(session, sink, [makeSchemaOf(schema!), ...deliveredTable({ ...sink, table })])
   }
-  return checkTable(sink, await addMissing(session, sink, name))
+  return checkedTable(session, sink, await addMissing(session, sink, name))
 }
 
 export function makeSchemaOf(schema: string): string {
@@ -109,12 +109,30 @@ export async function addMissing(session: Session, sink: SinkTable, name: string
   return (await readTable(session, name))!
 }
 
-export function checkTable(sink: SinkTable, table: CatalogTable): ApplyTable {
+export async function checkedTable(session: Session, sink: SinkTable, table: CatalogTable): Promise<ApplyTable> {
+  const checked = checkTable(sink, table)
+  const found = await session.query(factsQuery, { id: String(table.id) })
+  const held = found.flatMap(([column]) => (column === null ? [] : [String(column)]))
+  const contested = sink.columns.flatMap(({ item, column }) =>
+    held.some((name) => sameName(name, column)) && !checked.key.includes(column)
+      ? [{ item: item.id, nullable: findColumn(table, column)!.nullable }]
+      : [],
+  )
+  return { ...checked, contested, readBack: found.length > held.length ? sink.columns : undefined }
+}
+
+/** Columns of unique indexes, also of those with a filter; null where a trigger of the receiver's own may alter rows. */
+const factsQuery = `select distinct c.name from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and k.key_ordinal > 0
+union all select null from sys.triggers where parent_id = convert(int, @id) and is_disabled = 0`
+
+function checkTable(sink: SinkTable, table: CatalogTable): Omit<ApplyTable, 'contested' | 'readBack'> {
   if (table.kind !== 'table') throw unfit(sink, { zh: '是视图', en: 'it is a view' })
   for (const { item, column } of sink.columns) {
     const found = findColumn(table, column)
     if (!found) throw unfit(sink, { zh: `缺少列 ${column}`, en: `it has no column ${column}` })
-    if (found.computed || found.identity)
+    if (found.computed || found.identity || found.automatic)
       throw unfit(sink, { zh: `列 ${column} 由服务器填写`, en: `column ${column} is filled by the server` })
     if (!canReceive(item, found))
       throw unfit(sink, {
@@ -125,8 +143,8 @@ export function checkTable(sink: SinkTable, table: CatalogTable): ApplyTable {
   }
   const ours = [...sink.columns, ...addedColumns(sink.deletes), spacesDefinition].map(({ column }) => column.toLowerCase())
   const foreign = table.columns.find(
-    ({ column, nullable, defaulted, computed, identity }) =>
-      !(nullable || defaulted || computed || identity || ours.includes(column.toLowerCase())),
+    ({ column, nullable, defaulted, computed, identity, automatic }) =>
+      !(nullable || defaulted || computed || identity || automatic || ours.includes(column.toLowerCase())),
   )
   if (foreign)
     throw unfit(sink, {
@@ -139,7 +157,14 @@ export function checkTable(sink: SinkTable, table: CatalogTable): ApplyTable {
       zh: `没有恰好由 (${keyNames(sink)}) 组成的主键或唯一索引`,
       en: `no primary key or unique index over exactly (${keyNames(sink)})`,
     })
-  return { name: table.name, columns: sink.columns, key: asMapped(sink, key.columns), texts: textsOf(sink, table), deletes: sink.deletes }
+  return {
+    name: table.name,
+    columns: sink.columns,
+    key: asMapped(sink, key.columns),
+    texts: textsOf(sink, table),
+    deletes: sink.deletes,
+    takeOver: sink.takeOver ?? false,
+  }
 }
 
 /** Names as the sink writes them. */

@@ -1,4 +1,5 @@
 /** How a schema becomes SQL Server tables: DDL and apply statements as text. Pure: no connection, no I/O. */
+import type { TableFacts } from '../bookkeeping/sink-engine.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import { valueFault, type Value, type ValueLimits } from '../../../protocol/value.ts'
@@ -277,6 +278,10 @@ export interface ApplyTable {
   /** Key columns of text by name. */
   texts: ReadonlyMap<string, TextColumn>
   deletes: 'remove' | 'mark'
+  /** Rows of another source, or of none, with the same key are written over too. */
+  takeOver: boolean
+  contested: TableFacts['contested']
+  readBack: TableFacts['readBack']
 }
 
 /** Parameters: `@source`, `@position`. Rows come as a FROM item named `s` with the columns c1, c2 …; after the items' comes `qz_spaces`. */
@@ -313,8 +318,8 @@ function sameKey({ key, texts }: ApplyTable, staged: readonly TableColumn[]): st
   return conditions.join(' and ')
 }
 
-/** Upsert of the rows of `from` in two statements. `emptied`: columns that are no longer delivered. */
-export function upsert(table: ApplyTable, from: string, emptied: readonly string[] = []): string[] {
+/** Upsert of the rows of `from` in two statements. Rows of other sources stay as they are, unless they are taken over. */
+export function upsert(table: ApplyTable, from: string): string[] {
   const values = [
     ...table.columns.map(({ item, column }, i) => ({ column, value: fromStage(item, stage(i)) })),
     { column: sourceColumn, value: '@source' },
@@ -326,12 +331,16 @@ export function upsert(table: ApplyTable, from: string, emptied: readonly string
   const same = sameKey(table, table.columns)
   const changed = values.filter(({ column }) => !table.key.includes(column)).map(({ column, value }) => `${quoteName(column)} = ${value}`)
   return [
-    `update t set ${[...changed, ...emptied.map((column) => `${quoteName(column)} = null`)].join(', ')}
-from ${table.name} t inner join ${from} on ${same}`,
+    `update t set ${changed.join(', ')}
+from ${table.name} t inner join ${from} on ${same}${ownRow(table, '@source')}`,
     `insert into ${table.name} (${names(values.map(({ column }) => column))})
 select ${values.map(({ value }) => value).join(', ')} from ${from}
 where not exists (select 1 from ${table.name} t where ${same})`,
   ]
+}
+
+function ownRow({ takeOver, key }: ApplyTable, source: string): string {
+  return takeOver || key.includes(sourceColumn) ? '' : `\nwhere t.${sourceColumn} = ${source}`
 }
 
 /** Removes, or marks, the rows of this source whose keys (key columns, then `qz_spaces`) are in `from`. */
@@ -377,7 +386,7 @@ export function removeOthers(table: ApplyTable, shadow: string, kept: string | u
 }
 
 /** The live table takes the shadow's rows, with their position, time and mark. */
-export function takeShadow(table: ApplyTable, shadow: string, emptied: readonly string[]): string[] {
+export function takeShadow(table: ApplyTable, shadow: string): string[] {
   const columns = [
     ...table.columns.map(({ column }) => column),
     ...addedColumns(table.deletes).map(({ column }) => column),
@@ -386,8 +395,8 @@ export function takeShadow(table: ApplyTable, shadow: string, emptied: readonly 
   const same = sameAsShadow(table)
   const changed = columns.filter((column) => !table.key.includes(column)).map((column) => `${quoteName(column)} = s.${quoteName(column)}`)
   return [
-    `update t set ${[...changed, ...emptied.map((column) => `${quoteName(column)} = null`)].join(', ')}
-from ${table.name} t inner join ${shadow} s on ${same}`,
+    `update t set ${changed.join(', ')}
+from ${table.name} t inner join ${shadow} s on ${same}${ownRow(table, `s.${sourceColumn} collate ${binaryCollation}`)}`,
     `insert into ${table.name} (${names(columns)})
 select ${names(columns, 's.')} from ${shadow} s
 where not exists (select 1 from ${table.name} t where ${same})`,

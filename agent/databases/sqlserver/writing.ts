@@ -40,9 +40,10 @@ export class ServerWriter implements BatchWriter {
     const values = { source: sink.source, position: positionNumber(this.#change.to) }
     if (piece.op === 'upserts') {
       const from = pieceOf(this.#staged.upserts, upsertStage(sink), piece)
+      let rows = 0
       for (const statement of upsert(open.table, from))
-        await this.#session.query(statement, { ...values, ...this.#staged.upserts.parameters })
-      return { rows: piece.to - piece.from }
+        rows += await counted(this.#session, statement, { ...values, ...this.#staged.upserts.parameters })
+      return { rows }
     }
     const from = pieceOf(this.#staged.deletes, keysStage(sink), piece)
     return { rows: await counted(this.#session, remove(open.table, from), { ...values, ...this.#staged.deletes.parameters }) }
@@ -68,7 +69,7 @@ export function pieceOf({ from }: Pick<Rowset, 'from'>, types: readonly StageTyp
   return `(select s.* from ${from} where ${number} >= ${piece.from} and ${number} < ${piece.to}) s`
 }
 
-async function counted(session: Session, sql: string, parameters: SqlParameters): Promise<number> {
+export async function counted(session: Session, sql: string, parameters: SqlParameters = {}): Promise<number> {
   const rows = await session.query(`${sql};\nselect @@rowcount`, parameters)
   return Number(rows.at(-1)?.[0] ?? 0)
 }

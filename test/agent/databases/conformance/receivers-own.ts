@@ -54,6 +54,160 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
       t.same(await test.query('select id, name, remark from delivered'), [['local', 'ours', 'r']])
     })
   }
+
+  const coded = schemaOf([
+    { id: 'id', type: 'text', length: 20, key: true, required: true },
+    { id: 'code', type: 'text', length: 20 },
+    { id: 'name', type: 'text', length: 100 },
+  ])
+  for (const empty of [true, false]) {
+    t.test(`a further unique index over a column that ${empty ? 'may' : 'may not'} be null loses no row, and keeps none out`, async (t) => {
+      const sink = sinkOf(coded)
+      const filling = await openSinks(t, engine, freshDatabase, [sink])
+      const { test, delivery } = filling
+      await test.query(
+        `create table delivered (id varchar(20) not null primary key, code varchar(20)${empty ? '' : ' not null'}, name varchar(100), remark varchar(20))`,
+      )
+      await test.query(engine.addUnique?.('delivered', 'code') ?? 'alter table delivered add constraint by_code unique (code)')
+      await delivery.open(sink)
+      let seq = 0
+      const put = async (of: Row[], ops?: ('u' | 'd')[], count?: Partial<Applied>): Promise<void> => {
+        const applied = await apply(delivery, sink, { from: seq === 0 ? null : at(seq), to: at(++seq), of, ...(ops && { ops }) })
+        t.match(applied, { quarantined: 0, quarantine: 0, ...count })
+      }
+      const rows = () => test.query('select id, code, remark from delivered order by id')
+      await put([
+        ['1', 'X', null],
+        ['2', 'Y', null],
+        ['3', 'Z', null],
+      ])
+      await test.query('update delivered set remark = id')
+      await put(
+        [
+          ['1', null, null],
+          ['11', 'X', null],
+        ],
+        ['d', 'u'],
+      )
+      t.same(await rows(), [
+        ['11', 'X', null],
+        ['2', 'Y', '2'],
+        ['3', 'Z', '3'],
+      ])
+      await put([
+        ['11', 'Y', null],
+        ['2', 'Z', null],
+        ['3', 'W', null],
+      ])
+      await put([
+        ['2', 'W', null],
+        ['3', 'Z', null],
+      ])
+      t.same(
+        await rows(),
+        [
+          ['11', 'Y', null],
+          ['2', 'W', '2'],
+          ['3', 'Z', '3'],
+        ],
+        'a chain, and a swap',
+      )
+      await put([['12', 'Y', null]], undefined, { quarantined: 1, quarantine: 1 })
+      t.same((await rows()).length, 3, 'no row is written over because of another index')
+      await put([['11', null, null]], ['d'], { quarantine: 1 })
+      t.match(await delivery.replay(sink, 'live'), { applied: 1, quarantine: 0 })
+      const many = Array.from({ length: 300 }, (_, i): Row => [`m${i}`, `c${i}`, 'n'])
+      await put(many)
+      await put(
+        [...many.map((row): Row => [row[0]!, null, null]), ...many.map((row): Row => [`n${row[0]!}`, row[1]!, 'n'])],
+        [...many.map(() => 'd' as const), ...many.map(() => 'u' as const)],
+      )
+      t.same(await test.query(`select count(*) from delivered where id like 'nm%'`), [['300']])
+    })
+  }
+
+  t.test('rows of the receiver with a delivered key stay, and the delivered row is set aside, until they are taken over', async (t) => {
+    const filling = await openSinks(t, engine, freshDatabase, [all])
+    const { test, delivery, database } = filling
+    await test.query(
+      'create table delivered (id varchar(20) not null primary key, name varchar(100), amount decimal(12,2), remark varchar(20))',
+    )
+    const rows = () => test.query('select id, name, remark, qz_source from delivered order by id')
+    await test.query(`insert into delivered values ('a', 'ours', 7, 'r'), ('z', 'ours', 7, 'r')`)
+    t.match(await delivery.open(all), { local: 2 }, 'told when it is opened')
+    const of: Row[] = ['a', 'b'].map((id) => [id, 'new', '1.00'])
+    t.match(await apply(delivery, all, { from: null, to: at(1), of }), { written: 1, quarantined: 1 })
+    const own = [
+      ['a', 'ours', 'r', null],
+      ['b', 'new', null, 'scjg'],
+      ['z', 'ours', 'r', null],
+    ]
+    t.same(await rows(), own)
+    const [aside] = await database.quarantine(all.route, 10)
+    t.match(aside, { key: ['a'], reason: { en: /takeOver/ } })
+    t.match(await apply(delivery, all, { from: at(1), to: at(2), of: [of[0]!], ops: ['d'] }), { deleted: 0 })
+    t.same(await rows(), own, 'a delete of it concerns no row of ours')
+    const many = Array.from({ length: 300 }, (_, i): Row => [i === 7 ? 'z' : `k${i}`, 'n', null])
+    t.match(await apply(delivery, all, { from: at(2), to: at(3), of: many }), { written: 299, quarantined: 1 })
+    const taking = { ...all, takeOver: true }
+    await delivery.open(taking)
+    t.match(await delivery.replay(taking, 'live'), { applied: 1, quarantine: 0 })
+    t.match(await apply(delivery, taking, { from: at(3), to: at(4), of: [of[0]!] }), { written: 1 })
+    t.same(
+      (await rows()).filter(([id]) => id === 'a' || id === 'z'),
+      [
+        ['a', 'new', 'r', 'scjg'],
+        ['z', 'n', 'r', 'scjg'],
+      ],
+    )
+  })
+
+  const exact = engine.comparesCase === true && `${engine.name} compares texts by their bytes`
+  t.test('of two keys that the receiver takes for one the second is set aside, or the table is refused', { skip: exact }, async (t) => {
+    const filling = await openSinks(t, engine, freshDatabase, [all])
+    const { test, delivery, database } = filling
+    const { type, prepare } = engine.caseInsensitive
+    for (const statement of prepare) await test.query(statement)
+    await test.query(`create table delivered (id ${type} not null primary key, name varchar(100), amount decimal(12,2))`)
+    const refused = await delivery.open(all).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (refused) return t.match(refused, { code: 'QZ-SINK-TABLE' })
+    const first: Row[] = ['abc', 'x'].map((id) => [id, 'first', '1.00'])
+    await apply(delivery, all, { from: null, to: at(1), of: first })
+    const second: Row[] = ['ABC', 'd', 'D'].map((id) => [id, 'second', '1.00'])
+    t.match(await apply(delivery, all, { from: at(1), to: at(2), of: second }), { written: 1, quarantined: 2 })
+    t.same(await test.query('select id, name from delivered order by id'), [
+      ['abc', 'first'],
+      ['d', 'second'],
+      ['x', 'first'],
+    ])
+    t.match((await database.quarantine(all.route, 10))[0], { reason: { en: /takes it for/ } })
+    t.match(await apply(delivery, all, { from: at(2), to: at(3), of: [['ABC', null, null]], ops: ['d'] }), { deleted: 0, quarantine: 1 })
+    t.equal((await test.query('select id from delivered')).length, 3, 'nor is it deleted by the other')
+  })
+
+  t.test('a row that the receiver refuses at a swap or at the end of a snapshot is set aside alone', async (t) => {
+    const filling = await openSinks(t, engine, freshDatabase, [all])
+    const { test, delivery } = filling
+    await delivery.open(all)
+    const of: Row[] = Array.from({ length: 200 }, (_, i) => [`k${i}`, 'old', '1.00'])
+    await apply(delivery, all, { from: null, to: at(1), of })
+    const check = engine.addCheck?.('delivered', 'wanted', 'name', `<> 'refused'`)
+    for (const statement of check ?? [`alter table delivered add constraint wanted check (name <> 'refused')`]) await test.query(statement)
+    await engine.referTo(test, 'refers', 'k9')
+    await delivery.beginShadow(all)
+    const fill = of.filter(([id]) => id !== 'k9' && id !== 'k10').map(([id]): Row => [id!, id === 'k7' ? 'refused' : 'new', '2.00'])
+    fill.push(['added', 'refused', null], ['fine', 'new', null])
+    await apply(delivery, all, { from: null, to: at(1, 2), of: fill, snapshot: { began: at(1, 2), last: true } }, 'shadow')
+    await delivery.swap(all)
+    t.same((await filling.database.quarantine(all.route, 10)).map(({ key }) => key.join()).toSorted(), ['added', 'k7', 'k9'])
+    t.match((await delivery.open(all)).live, { position: at(1, 2), quarantine: 3 })
+    const [[fresh]] = (await test.query(`select count(*) from delivered where name = 'new'`)) as [[string]]
+    t.equal(Number(fresh), 198)
+    t.same(await test.query(`select id from delivered where id in ('k9', 'k10', 'added', 'fine') order by id`), [['fine'], ['k9']])
+  })
 }
 
 /** Applies rows given as rows. */

@@ -9,6 +9,7 @@ import { alteredConformance } from './schema-drift.ts'
 import { captureConformance } from './capture.ts'
 import { deliveryConformance } from './delivery.ts'
 import { describeConformance } from './describe.ts'
+import { localTypeConformance } from './local-types.ts'
 import { lookUpConformance } from './look-up.ts'
 import { ownConformance } from './receivers-own.ts'
 import { quarantineConformance } from './quarantine.ts'
@@ -79,6 +80,12 @@ export interface Dialect {
   comparesCase?: boolean
   /** True where an empty text is null. */
   emptyIsNull?: boolean
+  /** Types that columns of a receiver's own table may have: those that alter values, and others, for the long run. */
+  localTypes?: { altering: readonly string[]; others: readonly string[] }
+  /** SQL that shows such a column as a text; of binary values in hexadecimal. */
+  shown?: (column: string, type: ValueType) => string
+  /** A type of whole numbers. */
+  integer?: string
   /** A table name that needs quoting, of the characters that names may hold. */
   oddTable?: string
   /** Makes an account that may read these tables and views, and nothing else; its URL. */
@@ -109,4 +116,5 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   describeConformance(t, engine, freshDatabase)
   readingConformance(t, engine, freshDatabase)
   lookUpConformance(t, engine, freshDatabase)
+  localTypeConformance(t, engine, freshDatabase)
 }

@@ -122,6 +122,24 @@ const mariadb: Dialect = {
     url.password = 'secret'
     return url.href
   },
+  localTypes: {
+    altering: `
+      enum('0','1','2','9'); set('a','b','c'); char(20); bit(8); binary(8); uuid; inet6; tinytext; varchar(5); json;
+      varchar(400) character set latin1; decimal(20,4); tinyint(1); longtext; longblob`
+      .split(';')
+      .map((type) => type.trim()),
+    others: `
+      tinyint; tinyint unsigned; smallint; mediumint; int; int unsigned zerofill; bigint; bigint unsigned;
+      decimal(12,2); decimal(4,1); float; double; bit(1); bit(64); year; varchar(400); text;
+      varchar(400) character set gbk; enum('a','b',''); set('0','1','2'); inet4; varbinary(8); tinyblob; blob; date;
+      datetime; datetime(6); timestamp(6) null; time; time(6)`
+      .split(';')
+      .map((type) => type.trim()),
+  },
+  shown: (column, type) => {
+    if (type === 'binary') return `hex(${column})`
+    return `cast(${column}${['integer', 'decimal', 'boolean'].includes(type) ? ' + 0' : ''} as char)`
+  },
   keyColumns: [
     ...[
       'utf8mb4 collate utf8mb4_general_ci',

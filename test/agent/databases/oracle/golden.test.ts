@@ -95,6 +95,7 @@ const catalog: CatalogTable = {
   temporary: false,
   columns: columnsOf(describedColumns),
   keys: [{ index: 'SYS_C001', constraint: 'SYS_C001', primary: true, columns: ['ID', 'SEEN'] }],
+  uniqueColumns: ['ID', 'SEEN'],
   shape: '',
 }
 

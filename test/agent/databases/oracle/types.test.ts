@@ -235,6 +235,7 @@ t.test('rows: large objects by their lengths, faults by their keys', async (t) =
       { ...column('CLOB'), column: 'DOC' },
       { ...column('BLOB'), column: 'SCAN' },
     ],
+    uniqueColumns: [],
     keys: [{ index: 'I', primary: true, columns: ['ID'] }],
     shape: '',
   }

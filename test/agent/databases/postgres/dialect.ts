@@ -81,6 +81,22 @@ export const postgres: Dialect = {
     url.password = 'secret'
     return url.href
   },
+  localTypes: {
+    altering: `
+      char(20); varchar(5); varchar(400); uuid; inet; bit(8); numeric(20,4); bigint; boolean; bytea; jsonb; json`
+      .split(';')
+      .map((type) => type.trim()),
+    others: `
+      smallint; int; numeric; numeric(12,2); numeric(4,1); real; double precision; money; text; varchar; "char"; name;
+      varbit; cidr; macaddr; xml; date; timestamp; timestamp(3); timestamptz; timestamptz(0); time; timetz; interval;
+      int4range; text[]`
+      .split(';')
+      .map((type) => type.trim()),
+  },
+  shown: (column, type) => {
+    if (type === 'binary') return `encode(${column}, 'hex')`
+    return type === 'timestamptz' ? `(${column} at time zone 'UTC')::text` : `${column}::text`
+  },
   keyColumns: [
     { column: 'text', item: { type: 'text', length: 20 }, values: ['东莞', '莞城', 'ascii', '无'] },
     { column: 'varchar(20) collate "C"', item: { type: 'text', length: 20 }, values: ['东莞', 'A', 'a', '无'] },

@@ -57,6 +57,17 @@ export const sqlite: Dialect = {
     await session.query(`create table ${table} (parent varchar(20) references delivered (id))`)
     await session.query(`insert into ${table} values ('${id}')`)
   },
+  localTypes: {
+    altering: `
+      integer; boolean; real; numeric; decimal(12,2); decimal(20,4); text; varchar(5); char(20); blob; json; uuid`
+      .split(';')
+      .map((type) => type.trim()),
+    others: `
+      int; bigint; double; clob; text collate nocase; text collate rtrim; date; datetime; timestamp; timestamptz; time`
+      .split(';')
+      .map((type) => type.trim()),
+  },
+  shown: (column, type) => (type === 'binary' ? `hex(${column})` : `cast(${column} as text)`),
   keyColumns: [
     { column: 'text', item: { type: 'text', length: 20 }, values: ['东莞', '莞城', 'ascii', '无'] },
     { column: 'varchar(20) collate nocase', item: { type: 'text', length: 20 }, values: ['东莞', 'a', 'b', '无'] },

@@ -46,7 +46,8 @@ class Refusing implements OwnSession {
     if (sql === 'rollback transaction qz_rows') this.#open = new Set(this.#saved)
     if (sql === 'select xact_state()') return [[this.#open ? 1 : 0]]
     if (sql.startsWith('truncate table')) this.#loaded.set(sql.split(' ')[2]!, [])
-    if (sql.startsWith('insert into [t]')) this.#write(sql, parameters)
+    if (sql.startsWith('insert into [t]')) return [[this.#write(sql, parameters)]]
+    if (sql.startsWith('update t')) return [[0]]
     if (sql.startsWith('insert into qianzhi.quarantine')) this.#setAside(Object.values(parameters) as string[])
     if (sql.startsWith('delete from qianzhi.quarantine')) for (const hash of Object.values(parameters)) this.#aside.delete(String(hash))
     if (sql.startsWith('select position, op, kept')) return [...this.#aside.values()]
@@ -77,13 +78,13 @@ class Refusing implements OwnSession {
     this.#refused = new Set(keys)
   }
 
-  #write(sql: string, parameters: SqlParameters): void {
+  #write(sql: string, parameters: SqlParameters): number {
     const [, from, to] = /convert\(int, s\.c4\) >= (\d+) and convert\(int, s\.c4\) < (\d+)/.exec(sql) ?? []
     const keys = this.#staged(sql, parameters)
       .map((row) => String(row[0]))
       .slice(Number(from ?? 0), to === undefined ? undefined : Number(to))
     for (const key of keys) this.#open!.add(key)
-    if (!keys.some((key) => this.#refused.has(key))) return
+    if (!keys.some((key) => this.#refused.has(key))) return keys.length
     if (!this.#survives) this.#open = undefined
     throw Object.assign(new Error('refused here'), { number: this.#survives ? 547 : 50_001, class: 16, code: 'EREQUEST' })
   }
@@ -117,13 +118,15 @@ class Refusing implements OwnSession {
   }
 }
 
+const plain = { takeOver: false, contested: [], readBack: undefined }
+
 for (const survives of [true, false]) {
   for (const count of [4, 300]) {
     t.test(`of ${count} rows the refused ones are set aside, where the transaction ${survives ? 'survives' : 'ends'}`, async (t) => {
       const refused = count === 4 ? ['k0', 'k3'] : ['k0', 'k7', 'k150', 'k299']
       const session = new Refusing(refused, survives)
       const sink: SinkTable = sinkOf(schema)
-      const table = { name: '[t]', columns: sink.columns, key: ['id', 'qz_spaces'], texts: new Map(), deletes: 'remove' as const }
+      const table = { name: '[t]', columns: sink.columns, key: ['id', 'qz_spaces'], texts: new Map(), deletes: 'remove' as const, ...plain }
       const keys = Array.from({ length: count }, (_, i) => `k${i}`)
       const engine = new ServerSinks(session)
       const books = [new RouteBook(engine.session, engine.dialect), new QuarantineBook(engine.session, engine.dialect)] as const

@@ -231,6 +231,11 @@ t.test('reading', async (t) => {
 
 const stream: Answer = [/from qianzhi\.stream s where s\.resource = /, [[null, null, null, 'needed', null, null, '', 0, null]]]
 const counted: Answer = [/select @@rowcount$/, [[1]]]
+/** No row is there yet: all are inserted. */
+const inserting = (rows: number): Answer[] => [
+  [/^update t set \[/, [[0]]],
+  [/^insert into \[dbo\]\.\[\w+\] \(\[id\]/, [[rows]]],
+]
 
 t.test('capture', async (t) => {
   const session = new Recorder([
@@ -333,7 +338,7 @@ t.test('delivery', async (t) => {
     ...catalogue(deliveredColumns, []),
   ]
   for (const deletes of ['remove', 'mark'] as const) {
-    const session = new Recorder([remembers('delivered', 1), ...common])
+    const session = new Recorder([remembers('delivered', 1), ...inserting(2), ...common])
     const delivery = deliveryOf(session)
     const sink = sinkOf(licence, { deletes })
     await delivery.open(sink)
@@ -351,7 +356,7 @@ t.test('delivery', async (t) => {
     golden(t, `delivery-shadow-${deletes}`, session.taken())
   }
   const own = catalogue([text('id', 20, 0), ...deliveredColumns.slice(1, 6)], ['id'])
-  const session = new Recorder([remembers('own'), ...own, ...common])
+  const session = new Recorder([remembers('own'), ...own, ...inserting(100), ...common])
   const delivery = deliveryOf(session)
   const sink = sinkOf(licence, { table: 'own' })
   await delivery.open(sink)
@@ -432,6 +437,7 @@ t.test('a delivered table that was altered is not written', async (t) => {
   const session = new Recorder([
     remembers('delivered', 0),
     [/object_id\(N'qianzhi\.route_position', N'U'\), object_id/, [[1, 2]]],
+    ...inserting(1),
     counted,
     deliveredKey,
   ])

@@ -26,6 +26,7 @@ function column(declared: string, changes: Partial<CatalogColumn> = {}): Catalog
   const isTime = /^(time|datetime2|datetimeoffset)$/.test(type!)
   return {
     column: 'c',
+    automatic: false,
     type: type!,
     bytes,
     precision: number,

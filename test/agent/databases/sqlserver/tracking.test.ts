@@ -15,6 +15,7 @@ const column = (name: string, id: number) => ({
   collation: 'Chinese_PRC_CI_AS',
   computed: false,
   identity: false,
+  automatic: false,
   id,
   defaulted: false,
 })

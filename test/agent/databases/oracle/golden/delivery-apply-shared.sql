@@ -24,6 +24,16 @@ delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash in 
 
 savepoint qz_rows;
 
+update "QZ"."DELIVERED" set "QZ_DELETED" = 1, "QZ_POSITION" = to_number(:1), "QZ_RECEIVED_AT" = systimestamp
+where "ID" = :2 and "SEEN" = cast(to_timestamp_tz(:3, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :4 and "QZ_DELETED" = 0;
+-- for 1 rows
+-- :1 VARCHAR(10) ["4294967298"]
+-- :2 VARCHAR(1) ["d"]
+-- :3 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+-- :4 VARCHAR(4) ["scjg"]
+
+savepoint qz_rows;
+
 update "QZ"."DELIVERED" set "QZ_POSITION" = to_number(:1), "QZ_RECEIVED_AT" = systimestamp, "QZ_DELETED" = 0, "SHORT" = :2, "NUMBER" = to_number(:3), "EXACT" = to_number(:4), "FLAG" = to_number(:5), "DAY" = to_date(:6, 'YYYY-MM-DD"T"HH24:MI:SS'), "MOMENT" = to_timestamp(:7, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), "INSTANT" = to_timestamp_tz(:8, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), "CLOCK" = to_dsinterval(:9), "LONG" = :10, "BYTES" = :11, "DOC" = :12
 where "ID" = :13 and "SEEN" = cast(to_timestamp_tz(:14, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :15;
 -- for 1 rows
@@ -97,16 +107,6 @@ values (:1, to_number(:2), systimestamp, 0, :3, cast(to_timestamp_tz(:4, 'YYYY-M
 -- :12 VARCHAR(1) [null]
 -- :13 VARCHAR(1) [null]
 -- :14 VARCHAR(1) [null]
-
-savepoint qz_rows;
-
-update "QZ"."DELIVERED" set "QZ_DELETED" = 1, "QZ_POSITION" = to_number(:1), "QZ_RECEIVED_AT" = systimestamp
-where "ID" = :2 and "SEEN" = cast(to_timestamp_tz(:3, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :4 and "QZ_DELETED" = 0;
--- for 1 rows
--- :1 VARCHAR(10) ["4294967298"]
--- :2 VARCHAR(1) ["d"]
--- :3 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
--- :4 VARCHAR(4) ["scjg"]
 
 delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash in (:3);
 -- :1 VARCHAR "route-1"

@@ -49,6 +49,10 @@ order by 1, 2, 3, 5;
 -- :3 VARCHAR "QZ"
 -- :4 VARCHAR "DELIVERED"
 
+select 1 from all_triggers where table_owner = :1 and table_name = :2 and status = 'ENABLED' and trigger_name not like 'QZ\_T\_%' escape '\' and rownum = 1;
+-- :1 VARCHAR "QZ"
+-- :2 VARCHAR "DELIVERED"
+
 delete from "QZ"."QZ_ROUTE_POSITION" where route = :1 and part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
@@ -78,6 +82,9 @@ select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_
 from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
+
+select count(*) from "QZ"."DELIVERED" t
+where t."QZ_SOURCE" is null;
 
 select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping

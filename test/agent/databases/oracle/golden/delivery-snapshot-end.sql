@@ -20,8 +20,17 @@ delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash in 
 
 savepoint qz_rows;
 
+delete from "QZ"."DELIVERED"
+where "ID" = :1 and "SEEN" = cast(to_timestamp_tz(:2, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :3;
+-- for 1 rows
+-- :1 VARCHAR(1) ["d"]
+-- :2 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+-- :3 VARCHAR(4) ["scjg"]
+
+savepoint qz_rows;
+
 update "QZ"."DELIVERED" set "QZ_SOURCE" = :1, "QZ_POSITION" = to_number(:2), "QZ_RECEIVED_AT" = systimestamp, "SHORT" = :3, "NUMBER" = to_number(:4), "EXACT" = to_number(:5), "FLAG" = to_number(:6), "DAY" = to_date(:7, 'YYYY-MM-DD"T"HH24:MI:SS'), "MOMENT" = to_timestamp(:8, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), "INSTANT" = to_timestamp_tz(:9, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), "CLOCK" = to_dsinterval(:10), "LONG" = :11, "BYTES" = :12, "DOC" = :13
-where "ID" = :14 and "SEEN" = cast(to_timestamp_tz(:15, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone);
+where "ID" = :14 and "SEEN" = cast(to_timestamp_tz(:15, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :16;
 -- for 1 rows
 -- :1 VARCHAR(4) ["scjg"]
 -- :2 VARCHAR(10) ["4294967298"]
@@ -38,6 +47,7 @@ where "ID" = :14 and "SEEN" = cast(to_timestamp_tz(:15, 'YYYY-MM-DD"T"HH24:MI:SS
 -- :13 VARCHAR(2) ["{}"]
 -- :14 VARCHAR(1) ["a"]
 -- :15 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+-- :16 VARCHAR(4) ["scjg"]
 
 insert into "QZ"."DELIVERED" ("QZ_SOURCE", "QZ_POSITION", "QZ_RECEIVED_AT", "ID", "SEEN", "SHORT", "NUMBER", "EXACT", "FLAG", "DAY", "MOMENT", "INSTANT", "CLOCK", "LONG", "BYTES", "DOC")
 values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone), :5, to_number(:6), to_number(:7), to_number(:8), to_date(:9, 'YYYY-MM-DD"T"HH24:MI:SS'), to_timestamp(:10, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), to_timestamp_tz(:11, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), to_dsinterval(:12), :13, :14, :15);
@@ -59,7 +69,7 @@ values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-D
 -- :15 VARCHAR(2) ["{}"]
 
 update "QZ"."DELIVERED" set "QZ_SOURCE" = :1, "QZ_POSITION" = to_number(:2), "QZ_RECEIVED_AT" = systimestamp, "SHORT" = :3, "NUMBER" = to_number(:4), "EXACT" = to_number(:5), "FLAG" = to_number(:6), "DAY" = to_date(:7, 'YYYY-MM-DD"T"HH24:MI:SS'), "MOMENT" = to_timestamp(:8, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), "INSTANT" = to_timestamp_tz(:9, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), "CLOCK" = to_dsinterval(:10), "LONG" = :11, "BYTES" = empty_blob(), "DOC" = :12
-where "ID" = :13 and "SEEN" = cast(to_timestamp_tz(:14, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone);
+where "ID" = :13 and "SEEN" = cast(to_timestamp_tz(:14, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :15;
 -- for 1 rows
 -- :1 VARCHAR(4) ["scjg"]
 -- :2 VARCHAR(10) ["4294967298"]
@@ -75,6 +85,7 @@ where "ID" = :13 and "SEEN" = cast(to_timestamp_tz(:14, 'YYYY-MM-DD"T"HH24:MI:SS
 -- :12 VARCHAR(1) [null]
 -- :13 VARCHAR(1) ["b"]
 -- :14 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
+-- :15 VARCHAR(4) ["scjg"]
 
 insert into "QZ"."DELIVERED" ("QZ_SOURCE", "QZ_POSITION", "QZ_RECEIVED_AT", "ID", "SEEN", "SHORT", "NUMBER", "EXACT", "FLAG", "DAY", "MOMENT", "INSTANT", "CLOCK", "LONG", "BYTES", "DOC")
 values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone), :5, to_number(:6), to_number(:7), to_number(:8), to_date(:9, 'YYYY-MM-DD"T"HH24:MI:SS'), to_timestamp(:10, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'), to_timestamp_tz(:11, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM'), to_dsinterval(:12), :13, empty_blob(), :14);
@@ -93,15 +104,6 @@ values (:1, to_number(:2), systimestamp, :3, cast(to_timestamp_tz(:4, 'YYYY-MM-D
 -- :12 VARCHAR(1) [null]
 -- :13 VARCHAR(1) [null]
 -- :14 VARCHAR(1) [null]
-
-savepoint qz_rows;
-
-delete from "QZ"."DELIVERED"
-where "ID" = :1 and "SEEN" = cast(to_timestamp_tz(:2, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM') as timestamp(6) with local time zone) and "QZ_SOURCE" = :3;
--- for 1 rows
--- :1 VARCHAR(1) ["d"]
--- :2 VARCHAR(32) ["2026-11-22T08:30:00.000000+00:00"]
--- :3 VARCHAR(4) ["scjg"]
 
 delete from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2 and key_hash in (:3);
 -- :1 VARCHAR "route-1"

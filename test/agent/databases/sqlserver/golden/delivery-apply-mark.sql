@@ -5,7 +5,8 @@ where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback)
 -- next batch
 -- {"id":"77"}
 select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
-  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end,
+  convert(int, coalesce(columnproperty(c.object_id, c.name, 'GeneratedAlwaysType'), 0))
 from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
 where c.object_id = convert(int, @id) order by c.column_id
 
@@ -25,7 +26,8 @@ where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback)
 -- next batch
 -- {"id":"77"}
 select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
-  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end,
+  convert(int, coalesce(columnproperty(c.object_id, c.name, 'GeneratedAlwaysType'), 0))
 from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
 where c.object_id = convert(int, @id) order by c.column_id
 
@@ -45,7 +47,8 @@ where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback)
 -- next batch
 -- {"id":"77"}
 select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
-  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end,
+  convert(int, coalesce(columnproperty(c.object_id, c.name, 'GeneratedAlwaysType'), 0))
 from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
 where c.object_id = convert(int, @id) order by c.column_id
 
@@ -56,6 +59,13 @@ from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.i
   join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
 where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
 order by i.is_primary_key desc, i.index_id, k.key_ordinal
+
+-- next batch
+-- {"id":"77"}
+select distinct c.name from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and k.key_ordinal > 0
+union all select null from sys.triggers where parent_id = convert(int, @id) and is_disabled = 0
 
 -- next batch
 begin transaction
@@ -74,23 +84,26 @@ select @@rowcount
 save transaction qz_rows
 
 -- next batch
--- {"source":"scjg","position":"4294967298","s1":"a","s2":"甲","s3":"1.50","s4":"","s5":"0","s6":"b ","s7":null,"s8":null,"s9":"1","s10":"1"}
-update t set [name] = s.c2, [amount] = convert(decimal(12,2), s.c3), [qz_source] = @source, [qz_position] = convert(bigint, @position), [qz_received_at] = sysutcdatetime(), [qz_deleted] = 0
-from [dbo].[licence] t inner join (values (@s1, @s2, @s3, @s4, @s5), (@s6, @s7, @s8, @s9, @s10)) s(c1, c2, c3, c4, c5) on t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c4 collate Latin1_General_100_BIN2
-
--- next batch
--- {"source":"scjg","position":"4294967298","s1":"a","s2":"甲","s3":"1.50","s4":"","s5":"0","s6":"b ","s7":null,"s8":null,"s9":"1","s10":"1"}
-insert into [dbo].[licence] ([id], [name], [amount], [qz_source], [qz_position], [qz_received_at], [qz_deleted], [qz_spaces])
-select s.c1, s.c2, convert(decimal(12,2), s.c3), @source, convert(bigint, @position), sysutcdatetime(), 0, s.c4 from (values (@s1, @s2, @s3, @s4, @s5), (@s6, @s7, @s8, @s9, @s10)) s(c1, c2, c3, c4, c5)
-where not exists (select 1 from [dbo].[licence] t where t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c4 collate Latin1_General_100_BIN2)
+-- {"source":"scjg","position":"4294967298","s1":"c","s2":"","s3":"0"}
+update t set qz_deleted = 1, qz_position = convert(bigint, @position), qz_received_at = sysutcdatetime()
+from [dbo].[licence] t inner join (values (@s1, @s2, @s3)) s(c1, c2, c3) on t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c2 collate Latin1_General_100_BIN2 where t.qz_source = @source and t.qz_deleted = 0;
+select @@rowcount
 
 -- next batch
 save transaction qz_rows
 
 -- next batch
--- {"source":"scjg","position":"4294967298","s1":"c","s2":"","s3":"0"}
-update t set qz_deleted = 1, qz_position = convert(bigint, @position), qz_received_at = sysutcdatetime()
-from [dbo].[licence] t inner join (values (@s1, @s2, @s3)) s(c1, c2, c3) on t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c2 collate Latin1_General_100_BIN2 where t.qz_source = @source and t.qz_deleted = 0;
+-- {"source":"scjg","position":"4294967298","s1":"a","s2":"甲","s3":"1.50","s4":"","s5":"0","s6":"b ","s7":null,"s8":null,"s9":"1","s10":"1"}
+update t set [name] = s.c2, [amount] = convert(decimal(12,2), s.c3), [qz_source] = @source, [qz_position] = convert(bigint, @position), [qz_received_at] = sysutcdatetime(), [qz_deleted] = 0
+from [dbo].[licence] t inner join (values (@s1, @s2, @s3, @s4, @s5), (@s6, @s7, @s8, @s9, @s10)) s(c1, c2, c3, c4, c5) on t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c4 collate Latin1_General_100_BIN2
+where t.qz_source = @source;
+select @@rowcount
+
+-- next batch
+-- {"source":"scjg","position":"4294967298","s1":"a","s2":"甲","s3":"1.50","s4":"","s5":"0","s6":"b ","s7":null,"s8":null,"s9":"1","s10":"1"}
+insert into [dbo].[licence] ([id], [name], [amount], [qz_source], [qz_position], [qz_received_at], [qz_deleted], [qz_spaces])
+select s.c1, s.c2, convert(decimal(12,2), s.c3), @source, convert(bigint, @position), sysutcdatetime(), 0, s.c4 from (values (@s1, @s2, @s3, @s4, @s5), (@s6, @s7, @s8, @s9, @s10)) s(c1, c2, c3, c4, c5)
+where not exists (select 1 from [dbo].[licence] t where t.[id] = s.c1 collate Latin1_General_100_BIN2 and t.qz_spaces = s.c4 collate Latin1_General_100_BIN2);
 select @@rowcount
 
 -- next batch

@@ -19,7 +19,8 @@ where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback)
 -- next batch
 -- {"id":"77"}
 select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
-  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end,
+  convert(int, coalesce(columnproperty(c.object_id, c.name, 'GeneratedAlwaysType'), 0))
 from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
 where c.object_id = convert(int, @id) order by c.column_id
 
@@ -42,7 +43,8 @@ where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback)
 -- next batch
 -- {"id":"77"}
 select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
-  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end,
+  convert(int, coalesce(columnproperty(c.object_id, c.name, 'GeneratedAlwaysType'), 0))
 from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
 where c.object_id = convert(int, @id) order by c.column_id
 
@@ -62,7 +64,8 @@ where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback)
 -- next batch
 -- {"id":"77"}
 select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
-  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end,
+  convert(int, coalesce(columnproperty(c.object_id, c.name, 'GeneratedAlwaysType'), 0))
 from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
 where c.object_id = convert(int, @id) order by c.column_id
 
@@ -82,7 +85,8 @@ where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback)
 -- next batch
 -- {"id":"77"}
 select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
-  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end,
+  convert(int, coalesce(columnproperty(c.object_id, c.name, 'GeneratedAlwaysType'), 0))
 from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
 where c.object_id = convert(int, @id) order by c.column_id
 
@@ -93,6 +97,13 @@ from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.i
   join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
 where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
 order by i.is_primary_key desc, i.index_id, k.key_ordinal
+
+-- next batch
+-- {"id":"77"}
+select distinct c.name from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and k.key_ordinal > 0
+union all select null from sys.triggers where parent_id = convert(int, @id) and is_disabled = 0
 
 -- next batch
 -- {"p1":"delivered","p2":"scjg","p3":"scjg.licence","p4":"1","p5":"route-1","p6":"live"}
@@ -123,7 +134,8 @@ where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback)
 -- next batch
 -- {"id":"77"}
 select c.name, coalesce(b.name, u.name), convert(int, c.max_length), convert(int, c.precision), convert(int, c.scale), convert(int, c.is_nullable),
-  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end
+  c.collation_name, convert(int, c.is_computed), convert(int, c.is_identity), c.column_id, case when c.default_object_id <> 0 then 1 else 0 end,
+  convert(int, coalesce(columnproperty(c.object_id, c.name, 'GeneratedAlwaysType'), 0))
 from sys.columns c left join sys.types b on b.user_type_id = c.system_type_id left join sys.types u on u.user_type_id = c.user_type_id
 where c.object_id = convert(int, @id) order by c.column_id
 
