@@ -1,4 +1,4 @@
-import { codedError, QianzhiError } from '../protocol/errors.ts'
+import { codedError, QianzhiError, reasonOf } from '../protocol/errors.ts'
 import { storedReceipt } from '../protocol/receipt.ts'
 import { Backoff } from './runtime/backoff.ts'
 import type { Capture } from './database.ts'
@@ -75,7 +75,7 @@ async function runStreams(
   while (!signal.aborted) {
     deps.requirePolicy()
     const next = await turns.next(signal)
-    if (inFlight) await settleReceipt(deps, inFlight, signal)
+    if (inFlight) await settleReceipt(deps, capture, inFlight, signal)
     if (inFlight || next || turns.worked()) lastWork = Date.now()
     if (inFlight) backoff.reset()
     inFlight = next && !next.stream.discarded(next) ? send(deps, next, signal) : undefined
@@ -92,7 +92,7 @@ function send(deps: OutboundDeps, inFlight: InFlightBatch, signal: AbortSignal):
 }
 
 /** Awaits the hub's receipt for this very manifest, then forgets what it covers, in one transaction. */
-async function settleReceipt(deps: OutboundDeps, inFlight: InFlightBatch, signal: AbortSignal): Promise<void> {
+async function settleReceipt(deps: OutboundDeps, capture: Capture, inFlight: InFlightBatch, signal: AbortSignal): Promise<void> {
   const { stream, built } = inFlight
   try {
     const { receipt } = await inFlight.answer!
@@ -112,7 +112,7 @@ async function settleReceipt(deps: OutboundDeps, inFlight: InFlightBatch, signal
   try {
     await stream.record(inFlight)
   } catch (error) {
-    refuse(stream, error)
+    await refuse(capture, stream, error)
   }
 }
 
@@ -155,7 +155,7 @@ class RoundRobin {
     try {
       return await stream.read(queueHoldsEntries)
     } catch (error) {
-      return refuse(stream, error)
+      return refuse(this.#capture, stream, error)
     }
   }
 
@@ -179,19 +179,34 @@ class RoundRobin {
         await stream.resendRequested()
         ready.push(stream)
       } catch (error) {
-        refuse(stream, error)
+        await refuse(this.#capture, stream, error)
       }
     }
     return ready
   }
 }
 
-/** Holds this stream; throws what concerns more than it. */
-function refuse(stream: OutboundStream, error: unknown): undefined {
+/** Holds this stream; throws what concerns more than it: what the server refuses and goes on answering lies with the table alone. */
+async function refuse(capture: Capture, stream: OutboundStream, error: unknown): Promise<undefined> {
   const coded = codedError(error)
-  if (coded.kind.scope !== 'one') throw error
-  stream.refused(coded)
+  const unnamed = coded.code === 'QZ-DB-UNREACHABLE' || coded.code === 'QZ-INTERNAL'
+  if (coded.kind.scope !== 'one' && !(unnamed && (await stillAnswers(capture)))) throw error
+  stream.refused(unnamed ? ofTable(stream, coded) : coded)
   return undefined
+}
+
+async function stillAnswers(capture: Capture): Promise<boolean> {
+  return capture.waiting().then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Under the table's name where the server, or its driver, said it; else it is a fault of ours. */
+function ofTable({ source }: OutboundStream, error: QianzhiError): QianzhiError {
+  const { cause } = error
+  if (!(cause instanceof Error && 'code' in cause)) return error
+  return new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: reasonOf(cause) }, { cause })
 }
 
 function holdAll(deps: OutboundDeps, error: QianzhiError): void {

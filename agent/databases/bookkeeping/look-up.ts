@@ -71,6 +71,30 @@ async function halved(
   await halved(keys.slice(middle), ways, look, refused)
 }
 
+export interface PageWays extends Pick<LookUpWays, 'isValueError'> {
+  page(after: Row | null, limit: number): Promise<Rows & { last: Row | null }>
+  /** The key alone of the next row. */
+  keyAfter(after: Row | null): Promise<Row | null>
+}
+
+/** The next rows in the key's order. One that the server cannot read is found by halving and is a fault of its key. */
+export async function pageOf(ways: PageWays, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+  try {
+    return await ways.page(after, limit)
+  } catch (error) {
+    if (!ways.isValueError(error)) throw error
+    if (limit === 1) {
+      const key = await ways.keyAfter(after)
+      return { rows: [], faults: key ? [{ key, code: 'QZ-ROW-VALUE', reason: localizedReason(error) }] : [], last: key }
+    }
+  }
+  const half = limit >> 1
+  const first = await pageOf(ways, after, half)
+  if (first.rows.length + first.faults.length < half) return first
+  const second = await pageOf(ways, first.last, limit - half)
+  return { rows: [...first.rows, ...second.rows], faults: [...first.faults, ...second.faults], last: second.last ?? first.last }
+}
+
 /** Lines of a join from the keys, each beginning with its key's place and whether it has a row. Throws where a key did not come back. */
 export function byPlace<T>(lines: readonly T[], count: number, placeOf: (line: T) => number): T[][] {
   const groups = Array.from({ length: count }, (): T[] => [])

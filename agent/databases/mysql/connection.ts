@@ -277,10 +277,13 @@ export function isConflict(error: unknown): boolean {
 /** Collations that cannot be compared: a character which the column's character set lacks. */
 const incomparable = new Set([1267, 1270, 1271])
 
-/** The server refused a statement because of a value in it or in a row that it read. */
+/**
+ * The server refused a statement because of a value in it or in a row that it read: SQLSTATE classes 21 and 22, 45 and those that are
+ * nobody's, which functions of the agency's own raise.
+ */
 export function isValueError(error: unknown): boolean {
   const { errno, sqlState } = error as DriverError
-  return errno !== undefined && (incomparable.has(errno) || errno === 1525 || (sqlState?.startsWith('22') ?? false))
+  return errno !== undefined && (incomparable.has(errno) || errno === 1525 || /^(21|22|45|[5689I-WYZ])/.test(sqlState ?? ''))
 }
 
 /** Whatever the server says while the connection lives concerns a row, under any SQLSTATE that a trigger may signal, unless it names another thing. */

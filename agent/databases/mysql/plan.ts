@@ -1,6 +1,6 @@
 /** How one watched table is read: its readers, its key index, and the conversion of what comes back. */
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
+import { byPlace, lookUp, pageOf } from '../bookkeeping/look-up.ts'
 import { columnText, keyAfter, keyIn, keyIs, literal, quoteName, quoteText } from './sql.ts'
 import {
   keyless,
@@ -231,7 +231,17 @@ async function couldBe(session: Session, { keys, catalog }: Plan, key: Row): Pro
   return Number(row![0]) === 1
 }
 
-export async function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+export function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+  const ofKeys: Plan = { ...plan, columns: plan.keys, select: selectList(plan.keys, plan.source.valueLimit) }
+  const ways = {
+    page: (after: Row | null, limit: number) => pageAfter(session, plan, after, limit),
+    keyAfter: async (after: Row | null) => (await pageAfter(session, ofKeys, after, 1)).last,
+    isValueError,
+  }
+  return pageOf(ways, after, limit)
+}
+
+async function pageAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
   const columns = indexColumns(plan)
   const further = after ? `and (${keyAfter(columns, orderLiterals(plan, after))})` : ''
   const raw = await session.rows(`select ${plan.select} from ${plan.from} ${further} order by ${columns.join(', ')} limit ${limit}`)

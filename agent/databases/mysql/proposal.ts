@@ -27,7 +27,7 @@ function bestType(column: CatalogColumn): ValueLimits | undefined {
     case 'decimal':
       return decimalType(column)
     case 'real':
-      return { type: 'text', length: 30 }
+      return { type: 'text', length: realLength(column) }
     case 'text':
     case 'name':
       return textType(column)
@@ -53,4 +53,9 @@ function textType({ type, length }: CatalogColumn): ValueLimits {
   if (type === 'uuid') return { type: 'text', length: 36 }
   if (type.startsWith('inet')) return { type: 'text', length: 45 }
   return type.endsWith('text') || length === undefined || length < 1 ? { type: 'text' } : { type: 'text', length }
+}
+
+/** Characters of the longest text: 17 digits behind up to 16 zeros, with sign and point; with fixed decimals as many as those and 309 before them. */
+function realLength({ scale }: CatalogColumn): number {
+  return scale === undefined ? 40 : 311 + scale
 }

@@ -4,6 +4,7 @@
  */
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { canonicalTime, valueFault, type Value, type ValueType } from '../../../protocol/value.ts'
+import type { Item } from '../../../protocol/schema.ts'
 import type { MappedColumn, SourceTable } from '../../database.ts'
 import type { CatalogColumn } from './catalog.ts'
 import type { RawValue } from './connection.ts'
@@ -65,7 +66,7 @@ export function columnReader(
   const { item } = mapped
   const group = groups[column.type]
   if (!group || !suppliers[item.type].includes(group) || isLossy(mapped, column, group)) return undefined
-  const select = selection(column, group)
+  const select = selection(column, group, item)
   const convert = conversion(mapped, column, group, source.zeroDates)
   return {
     ...mapped,
@@ -87,9 +88,13 @@ function isLossy({ item }: MappedColumn, column: CatalogColumn, group: Group): b
   return false
 }
 
-/** Small numbers would come as JavaScript numbers, bits as bytes; `+ 0` drops the zeros of ZEROFILL. */
-function selection({ fullType }: CatalogColumn, group: Group): (reference: string) => string {
-  if (group === 'bit' || fullType.includes('zerofill')) return (at) => `cast(${at} + 0 as char)`
+/**
+ * Small numbers would come as JavaScript numbers, bits as bytes; `+ 0` drops the zeros of ZEROFILL and of the year 0000. A FLOAT alone is
+ * written with six digits: as a DOUBLE with all that it has.
+ */
+function selection({ type, fullType }: CatalogColumn, group: Group, item: Item): (reference: string) => string {
+  if (type === 'float') return (at) => `cast(${at} + 0e0 as char)`
+  if (group === 'bit' || fullType.includes('zerofill') || (type === 'year' && item.type !== 'text')) return (at) => `cast(${at} + 0 as char)`
   if (group === 'real' || (group === 'integer' && !fullType.startsWith('bigint'))) return (at) => `cast(${at} as char)`
   return (at) => at
 }

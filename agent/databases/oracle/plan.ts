@@ -2,7 +2,7 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
-import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
+import { byPlace, lookUp, pageOf } from '../bookkeeping/look-up.ts'
 import { bindText, fromText, quoteName, type ColumnKind, type Flavour } from './sql.ts'
 import {
   missingColumns,
@@ -318,7 +318,19 @@ async function apart(session: Session, plan: Plan, keys: readonly Row[]): Promis
   return groups
 }
 
-export async function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+export function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+  const { keys, source } = plan
+  const large = keys.flatMap((key, place) => (key.large ? [place] : []))
+  const ofKeys: Plan = { ...plan, columns: keys, select: selectList(keys, source.valueLimit), large }
+  const ways = {
+    page: (after: Row | null, limit: number) => pageAfter(session, plan, after, limit),
+    keyAfter: async (after: Row | null) => (await pageAfter(session, ofKeys, after, 1)).last,
+    isValueError: isRowError,
+  }
+  return pageOf(ways, after, limit)
+}
+
+async function pageAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
   const { sql, binds } = afterStatement(session.server, plan, after, limit)
   const raw = await session.rows(sql, binds)
   const last = raw.at(-1)

@@ -5,7 +5,7 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { joinTexts, type LocalizedText } from '../../../protocol/localized.ts'
 import { keyItems } from '../../../protocol/schema.ts'
-import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
+import { byPlace, lookUp, pageOf } from '../bookkeeping/look-up.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
 import {
@@ -59,6 +59,8 @@ export interface Reader {
   next: string
   /** Keyset order: the index's columns as places in `keys`. */
   order: readonly number[]
+  /** The same of the key's columns alone. */
+  ofKeys(): Reader
 }
 
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
@@ -88,6 +90,7 @@ export function readerOf(source: SourceTable, table: Table): Reader {
     keyless: keylessQuery(source, table, from),
     ...statements(select, keys, keyIndex(source, table) ?? keys.map(({ column }) => ({ column, collation: null }))),
     fromKeys: joinFromKeys(values, rows, keys),
+    ofKeys: () => readerOf({ ...source, columns: source.columns.filter(({ item }) => item.key) }, table),
     keyValues: `select ${keys.map((key, i) => `$${i + 1}::${key.cast}`).join(', ')}`,
   }
 }
@@ -220,9 +223,13 @@ export function readByKeys(connection: Connection, reader: Reader, keys: readonl
   })
 }
 
-/** Data exceptions. */
+/** Classes of SQLSTATE that lie with the statement, its session or the server (PostgreSQL manual, appendix A). */
+const notOfRows = /^(0|20|24|25|26|27|28|2B|2D|34|3B|3D|3F|40|42|53|55|57|58|72|HV|XX)/
+
+/** Raised for what a row holds: data exceptions, what functions of the agency's own raise, a row that is damaged on the disk. */
 function isValueError(error: unknown): boolean {
-  return sqlState(error)?.startsWith('22') ?? false
+  const state = sqlState(error)
+  return state !== undefined && /^[0-9A-Z]{5}$/.test(state) && (!notOfRows.test(state) || state === 'XX001')
 }
 
 async function isKey(connection: Connection, reader: Reader, key: Row): Promise<boolean> {
@@ -235,7 +242,16 @@ async function isKey(connection: Connection, reader: Reader, key: Row): Promise<
   }
 }
 
-export async function readAfter(connection: Connection, reader: Reader, after: Row | null, limit: number) {
+export function readAfter(connection: Connection, reader: Reader, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+  const ways = {
+    page: (after: Row | null, limit: number) => pageAfter(connection, reader, after, limit),
+    keyAfter: async (after: Row | null) => (await pageAfter(connection, reader.ofKeys(), after, 1)).last,
+    isValueError,
+  }
+  return pageOf(ways, after, limit)
+}
+
+async function pageAfter(connection: Connection, reader: Reader, after: Row | null, limit: number) {
   const texts = after
     ? await connection.prepared(reader.next, [...reader.order.map((key) => after[key]), limit])
     : await connection.prepared(reader.first, [limit])

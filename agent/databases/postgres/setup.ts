@@ -166,7 +166,8 @@ function statementBody(queue: string, keys: readonly KeyColumn[], limit: number)
     end if;
   end if;
 `
-  return `declare n bigint := -1; ${places.map((place) => `a_${place} text[];`).join(' ')}
+  return `#variable_conflict use_column
+declare n bigint := -1; ${places.map((place) => `a_${place} text[];`).join(' ')}
 begin
 ${limitCheck(queue, limit)}${branch('INSERT', read('qz_new'))}${branch('UPDATE', `${read('qz_new')} union ${read('qz_old')}`)}${branch('DELETE', read('qz_old'))}  if n between 1 and ${entryKeys} then
     insert into ${queue} (${list}) values (${places.map((place) => `a_${place}`).join(', ')});
@@ -184,7 +185,8 @@ function rowBody(queue: string, keys: readonly KeyColumn[], limit: number): stri
   const places = keys.map((_, i) => `k${i + 1}`)
   const assign = (rows: readonly string[]) =>
     keys.map(({ column }, i) => `a_k${i + 1} := array[${rows.map((row) => `${row}.${quoteName(column)}::text`).join(', ')}];`).join(' ')
-  return `declare ${places.map((place) => `a_${place} text[];`).join(' ')} failed boolean := false;
+  return `#variable_conflict use_column
+declare ${places.map((place) => `a_${place} text[];`).join(' ')} failed boolean := false;
 begin
 ${limitCheck(queue, limit)}  begin
     if tg_op = 'INSERT' then ${assign(['new'])}

@@ -15,9 +15,9 @@ import {
   type Rows,
   type SourceTable,
 } from '../../database.ts'
-import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
+import { byPlace, lookUp, pageOf } from '../bookkeeping/look-up.ts'
 import { findColumn, readSource, refused, type Table } from './catalog.ts'
-import { isRowError, type Raw, type Session } from './session.ts'
+import { isValueError, type Raw, type Session } from './session.ts'
 import { names, quoteName, stored } from './sql.ts'
 import { canHold, portable } from './types.ts'
 
@@ -76,7 +76,7 @@ export function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): 
       for (const key of some) groups.push(await oneByOne(session, plan, key))
       return groups
     },
-    isValueError: isRowError,
+    isValueError,
     couldBe: async () => true,
   })
 }
@@ -120,7 +120,16 @@ function listed({ columns }: Plan): string {
   )
 }
 
-export async function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+export function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+  const ways = {
+    page: (after: Row | null, limit: number) => pageAfter(session, plan, after, limit),
+    keyAfter: async (after: Row | null) => (await pageAfter(session, { ...plan, columns: plan.keys }, after, 1)).last,
+    isValueError,
+  }
+  return pageOf(ways, after, limit)
+}
+
+async function pageAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
   const order = names(
     plan.keys.map(({ column }) => column),
     't.',

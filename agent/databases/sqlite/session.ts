@@ -162,3 +162,8 @@ const noRowErrors = new Set([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 17, 21,
 export function isRowError(error: unknown): boolean {
   return isOfStatement(error) && !isMissing(error) && !noRowErrors.has(codeOf(error)!)
 }
+
+/** A row of a view cannot be read: SQLite has one code for it and for a statement that it does not understand, which is refused before it runs. */
+export function isValueError(error: unknown): boolean {
+  return isRowError(error) || (codeOf(error) === 1 && /overflow|malformed JSON|JSON path|too (big|large|long)|raised/.test(reasonOf(error)))
+}

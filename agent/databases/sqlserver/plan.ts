@@ -1,6 +1,6 @@
 /** How one table, view or SELECT is read: its readers, its key, the statements, and the conversion of what comes back. */
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { byPlace, lookUp } from '../bookkeeping/look-up.ts'
+import { byPlace, lookUp, pageOf } from '../bookkeeping/look-up.ts'
 import { binaryCollation, quoteName, spacesColumn, spacesOf, stageValue } from './sql.ts'
 import { joinTexts, type LocalizedText } from '../../../protocol/localized.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
@@ -159,7 +159,7 @@ export function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): 
     together: (keys) => together(session, plan, keys),
     apart: (keys) => apart(session, plan, keys),
     isValueError: isRowError,
-    // A text that is no value of its column's type is nothing's (try_convert): what the server refuses lies in the row.
+    // A text that is no value of its column's type is nothing's (try_cast): what the server refuses lies in the row.
     couldBe: async () => true,
   })
 }
@@ -218,7 +218,17 @@ export function afterStatement(plan: Plan, after: boolean): string {
 from ${from(plan)}${where(conditions)} order by ${columns}`
 }
 
-export async function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+export function rowsAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
+  const ofKeys: Plan = { ...plan, columns: plan.keys, select: selectList(plan.keys), limited: plan.keys.some(({ over }) => over) }
+  const ways = {
+    page: (after: Row | null, limit: number) => pageAfter(session, plan, after, limit),
+    keyAfter: async (after: Row | null) => (await pageAfter(session, ofKeys, after, 1)).last,
+    isValueError: isRowError,
+  }
+  return pageOf(ways, after, limit)
+}
+
+async function pageAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
   const parameters = { limit: String(limit), ...(after && afterParameters(plan, after)), ...onlyCondition(plan).parameters }
   const raw = await session.query(reads(session.server, afterStatement(plan, after !== null)), parameters)
   const end = raw.at(-1)

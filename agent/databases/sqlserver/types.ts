@@ -157,8 +157,8 @@ function typed(column: CatalogColumn, group: Group): (reference: string) => stri
     return (at) => (narrow ? `convert(varchar(8000), ${at} collate ${collation})` : `${at} collate ${collation}`)
   }
   const type = fullTypeOf(column)
-  if (column.type === 'datetime' || column.type === 'smalldatetime') return (at) => `try_convert(${type}, try_convert(datetime2(3), ${at}))`
-  return (at) => `try_convert(${type}, ${at})`
+  if (column.type === 'datetime' || column.type === 'smalldatetime') return (at) => `try_cast(try_cast(${at} as datetime2(3)) as ${type})`
+  return (at) => `try_cast(${at} as ${type})`
 }
 
 function fullTypeOf({ type, precision, scale }: CatalogColumn): string {

@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import type { Capture, SourceTable, StreamStep } from '../../../../agent/database.ts'
 import type { Dialect, Session, TestDatabase } from './suite.ts'
-import { at, licence, Model, setUp, openDatabase, sortRows, sourceOf, tableRows, twoKeys, watch, schemaOf } from './fixture.ts'
+import { at, capturedAs, licence, Model, setUp, openDatabase, sortRows, sourceOf, tableRows, twoKeys, watch, schemaOf } from './fixture.ts'
 
 export function captureConformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
   const watched = (t: Test, source = sourceOf(licence)) => watch(t, engine, freshDatabase, source)
@@ -49,6 +49,29 @@ export function captureConformance(t: Test, engine: Dialect, freshDatabase: () =
       ['1', 'b'],
     ])
     t.same(model.sorted(), await tableRows(capture, source))
+  })
+
+  t.test('key columns may be called like anything that a trigger has names of its own for', async (t) => {
+    const names = ['n', 'found', 'k1', 'a_k1', 'failed', 'id', 'marked', 'cause', 'at', 'tg_op', 'new', 'old', 's', 'part', 'qz_k1', 'qz_new', 'ceiling']
+    for (const some of [names.slice(0, 6), names.slice(6, 12), names.slice(12)]) {
+      const opened = await openDatabase(t, engine, freshDatabase)
+      const { test } = opened
+      const schema = schemaOf([
+        ...some.map((id) => ({ id, type: 'integer' as const, key: true, required: true })),
+        { id: 'v', type: 'integer' as const },
+      ])
+      await opened.database.run(await opened.database.supplyTable(sourceOf(schema)))
+      const { capture, source } = await setUp(t, opened, capturedAs(engine, sourceOf(schema)))
+      const model = new Model()
+      const key = (n: number) => some.map((_, i) => String(n + i)).join(', ')
+      await test.query(`insert into licence values (${key(1)}, 1), (${key(2)}, 2), (${key(3)}, 3)`)
+      await test.query(`update licence set ${engine.quote(some[0]!)} = 9, v = 4 where v = 2`)
+      await test.query('delete from licence where v = 3')
+      await model.drain({ capture, source })
+      t.notOk(model.marked, some.join(', '))
+      t.same(model.sorted(), await tableRows(capture, source))
+      t.equal(model.sorted().length, 2)
+    }
   })
 
   const unlike =

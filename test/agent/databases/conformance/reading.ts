@@ -1,6 +1,6 @@
 /** Connections that only read: tables, views, SELECTs, tables without a key, and accounts that may do no more than SELECT. */
 import type { Test } from 'tap'
-import type { Mark, Reading, Row, SourceTable } from '../../../../agent/database.ts'
+import type { Mark, Reading, Row, RowFault, SourceTable } from '../../../../agent/database.ts'
 import type { Item } from '../../../../protocol/schema.ts'
 import type { ValueType } from '../../../../protocol/value.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
@@ -30,6 +30,37 @@ export function readingConformance(t: Test, engine: Dialect, freshDatabase: () =
     t.same((await reading.rowsByKeys(source, [['c'], ['none']])).rows, [['c', null, null]])
     t.same((await reading.rowsByKeys(source, [])).rows, [])
     t.equal(await reading.count(source), 3)
+  })
+
+  t.test('rows that cannot be read are set aside under their keys; the others come, in pages and by key', async (t) => {
+    const { test, reading } = await open(t)
+    const { prepare, value } = engine.unreadable
+    for (const statement of prepare) await test.query(statement)
+    const ids = Array.from({ length: 23 }, (_, i) => `k${String(i).padStart(2, '0')}`)
+    const bad = ['k00', 'k07', 'k08', 'k22']
+    await test.query(`insert into licence values ${ids.map((id) => `('${id}', 'x', ${bad.includes(id) ? 0 : 1})`).join(', ')}`)
+    await test.query(`create view risky as select id, name, ${value} as amount from licence`)
+    const source = compared({ table: 'risky' })
+    for (const limit of [1, 5, 23, 100]) {
+      const [rows, faults]: [Row[], RowFault[]] = [[], []]
+      for (let after: Row | null = null; ;) {
+        const page: Awaited<ReturnType<Reading['rowsAfter']>> = await reading.rowsAfter(source, after, limit)
+        rows.push(...page.rows)
+        faults.push(...page.faults)
+        after = page.last
+        if (page.rows.length + page.faults.length < limit) break
+      }
+      t.same(
+        rows.map(([id]) => id),
+        ids.filter((id) => !bad.includes(id)),
+      )
+      t.same(
+        faults.map(({ key, code }) => [...key, code]),
+        bad.map((id) => [id, 'QZ-ROW-VALUE']),
+      )
+    }
+    const found = await reading.rowsByKeys(source, [...ids, 'none'].map((id) => [id]))
+    t.same([found.rows.length, found.faults.length, found.missing], [ids.length - bad.length, bad.length, [['none']]])
   })
 
   t.test('views, SELECTs with a comment behind them, and parts of a table', async (t) => {

@@ -90,6 +90,8 @@ export interface Dialect {
   oddTable?: string
   /** Makes an account that may read these tables and views, and nothing else; its URL. */
   readOnlyAccount?(test: TestDatabase, tables: readonly string[]): Promise<string>
+  /** An expression over `amount` that cannot be read where it is 0, and statements that must run before it can be used. */
+  unreadable: { prepare: string[]; value: string }
   /** Column types that a key may have, with the item each supplies and values: in all character sets and collations that tables have. */
   keyColumns: readonly KeyColumn[]
   /** Extremes beyond the common ones that the engine's own columns can hold. */

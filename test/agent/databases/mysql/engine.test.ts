@@ -68,6 +68,9 @@ const mariadb: Dialect = {
   literal: (type, value) => literal({ type }, value),
   seesTruncate: false,
   dropKey: (table) => `alter table ${table} drop primary key`,
+  unreadable: { prepare: [
+      `create function whole(n decimal(12,2)) returns decimal(12,2) deterministic begin if n = 0 then signal sqlstate '99001' set message_text = 'n/a'; end if; return n; end`,
+    ], value: 'whole(amount)' },
   caseInsensitive: { type: 'varchar(20) character set utf8mb4 collate utf8mb4_general_ci', prepare: [] },
   lossy: [
     { column: 'float', type: 'decimal', precision: 10, scale: 2 },
@@ -457,6 +460,29 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
       ['moment', null, null],
       ['zero', null, '2024-02-29T01:02:03'],
     ])
+  })
+
+  t.test('FLOAT and DOUBLE are read with all their digits, the year 0000 as 0', async (t) => {
+    const schema = schemaOf([
+      { id: 'id', type: 'integer', key: true, required: true },
+      { id: 'f', type: 'text', length: 60 },
+      { id: 'd', type: 'text', length: 400 },
+      { id: 'y', type: 'integer' },
+    ])
+    const opened = await openDatabase(t, mariadb, freshDatabase)
+    const { test } = opened
+    await test.query('create table licence (id int primary key, f float, d double, y year)')
+    const { capture, source } = await setUp(t, opened, sourceOf(schema))
+    const random = Array.from({ length: 500 }, () => new Float64Array(new Uint8Array(randomBytes(8)).buffer)[0]!).filter(Number.isFinite)
+    const numbers = [16777216, 16777217, 0.1, 1 / 3, 123456789, 5e-324, 1.7976931348623157e308, -2.2250738585072014e-308, ...random]
+    const single = (n: number) => (Math.abs(n) < 3.4e38 && Math.abs(n) > 1.2e-38 ? Math.fround(n) : 0)
+    await test.query(`insert into licence values ${numbers.map((n, i) => `(${i}, ${single(n)}, ${n}, 0)`).join(', ')}`)
+    const rows = await tableRows(capture, source)
+    const wrong = rows.filter(([id, f, d, y]) => Number(f) !== single(numbers[Number(id)]!) || Number(d) !== numbers[Number(id)]! || y !== '0')
+    t.same(wrong, [], `${rows.length} numbers`)
+    t.equal(rows.length, numbers.length)
+    const proposed = await opened.database.describe('licence')
+    t.ok(rows.every(([, f, d]) => f!.length <= proposed[1]!.proposal!.length! && d!.length <= proposed[2]!.proposal!.length!))
   })
 
   t.test('a key with a character that the receiver’s own column lacks is set aside, and its delete holds nothing up', async (t) => {

@@ -217,6 +217,7 @@ export function oracle(server: Pick<OracleServer, 'endSessions'>): Dialect {
     quote: quoteName,
     literal: oracleLiteral,
     seesTruncate: false,
+    unreadable: { prepare: [], value: 'cast(amount * (amount / amount) as number(12,2))' },
     caseInsensitive: { type: 'varchar2(20)', prepare: [] },
     comparesCase: true,
     emptyIsNull: true,

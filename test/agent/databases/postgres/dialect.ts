@@ -34,6 +34,7 @@ export const postgres: Dialect = {
   },
   seesTruncate: true,
   dropKey: (table) => `alter table ${table} drop constraint ${table}_pkey`,
+  unreadable: { prepare: [], value: 'cast(amount * (amount / amount) as numeric(12,2))' },
   caseInsensitive: { type: 'citext', prepare: ['create extension citext'] },
   lossy: [
     { column: 'double precision', type: 'decimal', precision: 20, scale: 5 },

@@ -32,6 +32,7 @@ export const sqlite: Dialect = {
   noComments: true,
   exactDigits: 15,
   nowhere: 'sqlite:///nowhere/front.db',
+  unreadable: { prepare: [], value: 'case when amount = 0 then abs(-9223372036854775807 - 1) else amount end' },
   caseInsensitive: { type: 'varchar(20) collate nocase', prepare: [] },
   lossy: [
     { column: 'real', type: 'decimal', precision: 10, scale: 2 },

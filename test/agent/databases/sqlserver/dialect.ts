@@ -133,6 +133,7 @@ export function sqlserver(capture: CaptureMode): Dialect {
       return type === 'integer' || type === 'decimal' || type === 'boolean' ? String(staged) : quoteText(String(staged))
     },
     seesTruncate: false,
+    unreadable: { prepare: [], value: 'cast(amount * (amount / amount) as decimal(12,2))' },
     caseInsensitive: { type: 'nvarchar(20) collate Chinese_PRC_CI_AS', prepare: [] },
     lossy: [
       { column: 'float', type: 'decimal', precision: 20, scale: 5 },

@@ -103,8 +103,8 @@ t.test('texts are read as nvarchar, and sought in the column’s own type and co
   const sought = (declared: string, limits: ValueLimits = { type: 'text' }) => reader(declared, limits)!.fromText('@k')
   t.equal(sought('nvarchar(20)'), `@k collate ${chinese}`)
   t.equal(sought('varchar(20)'), `convert(varchar(8000), @k collate ${chinese})`)
-  t.equal(sought('datetime', { type: 'timestamp' }), 'try_convert(datetime, try_convert(datetime2(3), @k))')
-  t.equal(sought('decimal(12,2)', { type: 'decimal', precision: 12, scale: 2 }), 'try_convert(decimal(12,2), @k)')
+  t.equal(sought('datetime', { type: 'timestamp' }), 'try_cast(try_cast(@k as datetime2(3)) as datetime)')
+  t.equal(sought('decimal(12,2)', { type: 'decimal', precision: 12, scale: 2 }), 'try_cast(@k as decimal(12,2))')
 })
 
 t.test('the limit of a value counts UTF-8 bytes; what is surely over it stays on the server', async (t) => {

@@ -21,7 +21,7 @@ order by i.is_primary_key desc, i.index_id, k.key_ordinal
 -- next batch
 -- {"limit":"500","after1":"a","after2":"7"}
 set transaction isolation level snapshot; select top (convert(int, @limit)) convert(nvarchar(20), t.[region]), t.[name], t.[code]
-from [dbo].[licence] t where t.[code] >= @after1 collate Chinese_PRC_CI_AS and ((t.[code] > @after1 collate Chinese_PRC_CI_AS) or (t.[code] = @after1 collate Chinese_PRC_CI_AS and t.[region] > try_convert(bigint, @after2))) order by t.[code], t.[region]
+from [dbo].[licence] t where t.[code] >= @after1 collate Chinese_PRC_CI_AS and ((t.[code] > @after1 collate Chinese_PRC_CI_AS) or (t.[code] = @after1 collate Chinese_PRC_CI_AS and t.[region] > try_cast(@after2 as bigint))) order by t.[code], t.[region]
 
 -- next batch
 -- {"name":"licence","schema":"dbo","fallback":"dbo"}
@@ -47,9 +47,9 @@ order by i.is_primary_key desc, i.index_id, k.key_ordinal
 -- next batch
 -- {"s1":"7","s2":"a"}
 set transaction isolation level snapshot; select convert(nvarchar(20), t.[region]), t.[name], t.[code]
-from (select distinct try_convert(bigint, s.c1) as k1, s.c2 collate Chinese_PRC_CI_AS as k2 from (values (@s1, @s2)) s(c1, c2)) k inner loop join [dbo].[licence] t on t.[region] = k.k1 and t.[code] = k.k2
+from (select distinct try_cast(s.c1 as bigint) as k1, s.c2 collate Chinese_PRC_CI_AS as k2 from (values (@s1, @s2)) s(c1, c2)) k inner loop join [dbo].[licence] t on t.[region] = k.k1 and t.[code] = k.k2
 
 -- next batch
 -- {"s1":"7","s2":"a","s3":"0"}
 set transaction isolation level snapshot; select s.c3, case when t.[region] is null then 0 else 1 end, convert(nvarchar(20), t.[region]), t.[name], t.[code]
-from (values (@s1, @s2, @s3)) s(c1, c2, c3) left loop join [dbo].[licence] t on t.[region] = try_convert(bigint, s.c1) and t.[code] = s.c2 collate Chinese_PRC_CI_AS
+from (values (@s1, @s2, @s3)) s(c1, c2, c3) left loop join [dbo].[licence] t on t.[region] = try_cast(s.c1 as bigint) and t.[code] = s.c2 collate Chinese_PRC_CI_AS

@@ -74,7 +74,7 @@ from [dbo].[licence] t where t.[moment] is not null and t.[number] = @only1 and 
 -- next batch
 -- {"limit":"100","since":"2026-11-22T08:30:00","mark":"2026-11-22T08:30:00.5","key1":"a","only1":"7"}
 select top (convert(int, @limit)) convert(nvarchar(27), t.[moment], 121), t.[id]
-from [dbo].[licence] t where t.[moment] is not null and t.[moment] >= try_convert(datetime2(6), @since) and t.[moment] >= try_convert(datetime2(6), @mark) and ((t.[moment] > try_convert(datetime2(6), @mark)) or (t.[moment] = try_convert(datetime2(6), @mark) and t.[id] > @key1 collate Chinese_PRC_CI_AS)) and t.[number] = @only1 and t.[long] is null order by t.[moment], t.[id]
+from [dbo].[licence] t where t.[moment] is not null and t.[moment] >= try_cast(@since as datetime2(6)) and t.[moment] >= try_cast(@mark as datetime2(6)) and ((t.[moment] > try_cast(@mark as datetime2(6))) or (t.[moment] = try_cast(@mark as datetime2(6)) and t.[id] > @key1 collate Chinese_PRC_CI_AS)) and t.[number] = @only1 and t.[long] is null order by t.[moment], t.[id]
 
 -- next batch
 -- {"only1":"7"}
