@@ -94,7 +94,8 @@ function isLossy({ item }: MappedColumn, column: CatalogColumn, group: Group): b
  */
 function selection({ type, fullType }: CatalogColumn, group: Group, item: Item): (reference: string) => string {
   if (type === 'float') return (at) => `cast(${at} + 0e0 as char)`
-  if (group === 'bit' || fullType.includes('zerofill') || (type === 'year' && item.type !== 'text')) return (at) => `cast(${at} + 0 as char)`
+  if (group === 'bit' || fullType.includes('zerofill') || (type === 'year' && item.type !== 'text'))
+    return (at) => `cast(${at} + 0 as char)`
   if (group === 'real' || (group === 'integer' && !fullType.startsWith('bigint'))) return (at) => `cast(${at} as char)`
   return (at) => at
 }

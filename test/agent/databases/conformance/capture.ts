@@ -52,7 +52,25 @@ export function captureConformance(t: Test, engine: Dialect, freshDatabase: () =
   })
 
   t.test('key columns may be called like anything that a trigger has names of its own for', async (t) => {
-    const names = ['n', 'found', 'k1', 'a_k1', 'failed', 'id', 'marked', 'cause', 'at', 'tg_op', 'new', 'old', 's', 'part', 'qz_k1', 'qz_new', 'ceiling']
+    const names = [
+      'n',
+      'found',
+      'k1',
+      'a_k1',
+      'failed',
+      'id',
+      'marked',
+      'cause',
+      'at',
+      'tg_op',
+      'new',
+      'old',
+      's',
+      'part',
+      'qz_k1',
+      'qz_new',
+      'ceiling',
+    ]
     for (const some of [names.slice(0, 6), names.slice(6, 12), names.slice(12)]) {
       const opened = await openDatabase(t, engine, freshDatabase)
       const { test } = opened

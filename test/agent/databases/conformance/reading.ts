@@ -59,7 +59,10 @@ export function readingConformance(t: Test, engine: Dialect, freshDatabase: () =
         bad.map((id) => [id, 'QZ-ROW-VALUE']),
       )
     }
-    const found = await reading.rowsByKeys(source, [...ids, 'none'].map((id) => [id]))
+    const found = await reading.rowsByKeys(
+      source,
+      [...ids, 'none'].map((id) => [id]),
+    )
     t.same([found.rows.length, found.faults.length, found.missing], [ids.length - bad.length, bad.length, [['none']]])
   })
 

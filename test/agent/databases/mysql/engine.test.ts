@@ -68,9 +68,12 @@ const mariadb: Dialect = {
   literal: (type, value) => literal({ type }, value),
   seesTruncate: false,
   dropKey: (table) => `alter table ${table} drop primary key`,
-  unreadable: { prepare: [
+  unreadable: {
+    prepare: [
       `create function whole(n decimal(12,2)) returns decimal(12,2) deterministic begin if n = 0 then signal sqlstate '99001' set message_text = 'n/a'; end if; return n; end`,
-    ], value: 'whole(amount)' },
+    ],
+    value: 'whole(amount)',
+  },
   caseInsensitive: { type: 'varchar(20) character set utf8mb4 collate utf8mb4_general_ci', prepare: [] },
   lossy: [
     { column: 'float', type: 'decimal', precision: 10, scale: 2 },
@@ -478,7 +481,9 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
     const single = (n: number) => (Math.abs(n) < 3.4e38 && Math.abs(n) > 1.2e-38 ? Math.fround(n) : 0)
     await test.query(`insert into licence values ${numbers.map((n, i) => `(${i}, ${single(n)}, ${n}, 0)`).join(', ')}`)
     const rows = await tableRows(capture, source)
-    const wrong = rows.filter(([id, f, d, y]) => Number(f) !== single(numbers[Number(id)]!) || Number(d) !== numbers[Number(id)]! || y !== '0')
+    const wrong = rows.filter(
+      ([id, f, d, y]) => Number(f) !== single(numbers[Number(id)]!) || Number(d) !== numbers[Number(id)]! || y !== '0',
+    )
     t.same(wrong, [], `${rows.length} numbers`)
     t.equal(rows.length, numbers.length)
     const proposed = await opened.database.describe('licence')
