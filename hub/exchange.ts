@@ -1,11 +1,11 @@
-import { encodeDelivery, type HeadAnswer, type PollRequest, type StoredAnswer } from '../protocol/api.ts'
+import { encodeDelivery, type HeadAnswer, type StoredAnswer } from '../protocol/api.ts'
 import { beginsSnapshot, openBatch, projectBatch, splitBatch, type OpenBatch } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
 import type { Position } from '../protocol/position.ts'
 import { appliedReceipt, removalReceipt, type HeadStatement, type StoredReceipt } from '../protocol/receipt.ts'
 import { keyItems } from '../protocol/schema.ts'
 import { keyId, readStatement } from '../protocol/signature.ts'
-import { answerOf, routesAsked } from './exchange/poll-answer.ts'
+import { answerOf, routesAsked, type Poll } from './exchange/poll-answer.ts'
 import { batchLimits, exchangeLimits, unlimited, type ExchangeContext, type ExchangeDeps } from './exchange/context.ts'
 import { CoalescingWriter } from './exchange/coalescing-writer.ts'
 import { PollMemory } from './exchange/poll-memory.ts'
@@ -66,7 +66,7 @@ export class Exchange {
    * One long poll: everything that the hub has to say to an agent, as a delivery container, its batches projected to what each route
    * may have now. Waits up to `request.wait` seconds, or until the signal aborts, while that is nothing new.
    */
-  async poll(agent: ExchangeAgent, request: PollRequest, signal: AbortSignal): Promise<Buffer> {
+  async poll(agent: ExchangeAgent, request: Poll, signal: AbortSignal): Promise<Buffer> {
     const view = await activeView(this.#context, agent)
     const routes = routesAsked(view, request)
     noteReport(this.#context, agent, view, request, routes)
@@ -86,9 +86,10 @@ export class Exchange {
     }
   }
 
-  /** Takes down what a receiver says it has applied. A receipt that says nothing new changes nothing. Throws QZ-REQUEST-INVALID. */
+  /** Takes down what a receiver says it has applied. A receipt that says nothing new changes nothing; one that is none holds no other. Throws QZ-REQUEST-INVALID. */
   async receipts(agent: ExchangeAgent, statements: readonly string[]): Promise<void> {
     const { store, clock, memory, views, wakeups } = this.#context
+    let foreign = 0
     for (const jws of statements) {
       const receipt = appliedReceipt.open(jws, agent.publicKey)
       const removal = receipt ? undefined : removalReceipt.open(jws, agent.publicKey)
@@ -97,16 +98,19 @@ export class Exchange {
         if (await takeRemoval(store, agent.id, removal, jws)) wakeups.wake(`agent:${agent.id}`)
         continue
       }
-      if (!receipt)
-        throw new QianzhiError('QZ-REQUEST-INVALID', {
-          reason: { zh: '回执不是发送它的代理所签', en: 'a receipt is not signed by the agent that sends it' },
-        })
+      if (!receipt) {
+        foreign++
+        continue
+      }
       const back = memory.rewoundTo(receipt.route)
       const taken = await takeReceipt(store, agent.id, receipt, jws, back, clock())
       if (!taken || back === undefined) continue
       memory.resumed(receipt.route)
       views.forget(agent.id)
     }
+    if (foreign === 0) return
+    const reason = { zh: '回执不是发送它的代理所签', en: 'a receipt is not signed by the agent that sends it' }
+    throw new QianzhiError('QZ-REQUEST-INVALID', { reason })
   }
 
   /** The head of a stream that this agent supplies, and the highest epoch that was ever heard of. Throws QZ-SUPPLY-NOT-ALLOWED. */

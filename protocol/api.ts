@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError, reasonOf } from './errors.ts'
-import { ChainPosition } from './position.ts'
+import { ChainPosition, Count, Epoch, Seq } from './position.ts'
 
 /** The agent API (SPEC section 5): every request is signed (see request.ts) and names the protocol version. */
 export const protocolVersion = 1
@@ -75,14 +75,22 @@ export interface HeadAnswer {
   rows?: number
 }
 
-const Fault = Type.Object({ code: Type.String(), zh: Type.String(), en: Type.String(), since: Type.String() })
+/** Of a resource, a route, a database. */
+const Name = Type.String({ maxLength: 128 })
+
+const Fault = Type.Object({
+  code: Type.String({ maxLength: 40 }),
+  zh: Type.String({ maxLength: 4000 }),
+  en: Type.String({ maxLength: 4000 }),
+  since: Type.String({ maxLength: 40 }),
+})
 
 /** How far a snapshot is: rows read, of about so many; rows per second and seconds left at that rate, once they can be told. */
 export const SnapshotProgress = Type.Object({
-  rows: Type.Integer({ minimum: 0 }),
-  total: Type.Integer({ minimum: 0 }),
-  rate: Type.Optional(Type.Integer({ minimum: 0 })),
-  left: Type.Optional(Type.Integer({ minimum: 0 })),
+  rows: Count,
+  total: Count,
+  rate: Type.Optional(Count),
+  left: Type.Optional(Count),
   /** Set while it waits for the hours that the operator allows. */
   waits: Type.Optional(Type.Enum(['window'])),
 })
@@ -101,18 +109,18 @@ export const SettledFile = Type.Object({
   /** Of its first fault; absent where the file was taken. */
   code: Type.Optional(Type.String({ maxLength: 40 })),
   /** Rows, and those of them with faults; absent where it was refused before they were read. */
-  rows: Type.Optional(Type.Integer({ minimum: 0 })),
-  bad: Type.Optional(Type.Integer({ minimum: 0 })),
+  rows: Type.Optional(Count),
+  bad: Type.Optional(Count),
 })
 export type SettledFile = Static<typeof SettledFile>
 
 /** Files of a source that is a folder. */
 export const FileCounts = Type.Object({
   /** That lie in it now. */
-  waiting: Type.Integer({ minimum: 0 }),
+  waiting: Count,
   /** Taken and refused since its first set-up; where files themselves are supplied, those that are and those that cannot be now. */
-  taken: Type.Integer({ minimum: 0 }),
-  refused: Type.Integer({ minimum: 0 }),
+  taken: Count,
+  refused: Count,
   /** When the folder was last looked through to the end since the agent started, by the agent's clock. */
   looked: Type.Optional(Type.String({ maxLength: 40 })),
   /** Newest first: the last file of rows that was taken, and the last ones that were refused. */
@@ -121,25 +129,25 @@ export const FileCounts = Type.Object({
 export type FileCounts = Static<typeof FileCounts>
 
 export const SourceReport = Type.Object({
-  resource: Type.String(),
-  database: Type.String(),
+  resource: Name,
+  database: Name,
   state: Type.Enum([...lineStates]),
   /** Entries that wait in the queue (counted up to a bound), and the commit time of the oldest if known. */
-  waiting: Type.Integer({ minimum: 0 }),
-  oldest: Type.Optional(Type.String()),
+  waiting: Count,
+  oldest: Type.Optional(Type.String({ maxLength: 40 })),
   position: Type.Union([ChainPosition, Type.Null()]),
-  lastPush: Type.Optional(Type.String()),
-  rows: Type.Integer({ minimum: 0 }),
+  lastPush: Type.Optional(Type.String({ maxLength: 40 })),
+  rows: Count,
   /** Rows that the receivers have; absent where that is not known. */
-  delivered: Type.Optional(Type.Integer({ minimum: 0 })),
+  delivered: Type.Optional(Count),
   /** Keys that could not be sent. */
-  quarantine: Type.Integer({ minimum: 0 }),
+  quarantine: Count,
   /** Rows sent since the program started although a check warned of a value in them; absent where no item has a check. */
-  warned: Type.Optional(Type.Integer({ minimum: 0 })),
+  warned: Type.Optional(Count),
   /** Columns of the table that supply no item, by name: they could be registered. Absent where they are not known or not to be told. */
   unregistered: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 100 })),
   /** Keys that were changed but whose rows the receivers have already, since the program started; absent where that is not looked at. */
-  unchanged: Type.Optional(Type.Integer({ minimum: 0 })),
+  unchanged: Type.Optional(Count),
   /** Set while a snapshot is needed or runs. */
   snapshot: Type.Optional(SnapshotProgress),
   /** Exactly of a folder, once it was looked at. */
@@ -153,35 +161,35 @@ export const Refusal = Type.Object({
   code: Type.String({ maxLength: 40 }),
   item: Type.Optional(Type.String({ maxLength: 30 })),
   /** Counted up to a bound. */
-  keys: Type.Integer({ minimum: 1 }),
+  keys: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
   /** Keys of some of them. */
   examples: Type.Array(Type.Array(Type.Union([Type.String({ maxLength: 200 }), Type.Null()]), { maxItems: 16 }), { maxItems: 5 }),
 })
 export type Refusal = Static<typeof Refusal>
 
 export const SinkReport = Type.Object({
-  route: Type.String(),
-  resource: Type.String(),
-  database: Type.String(),
-  table: Type.String(),
+  route: Name,
+  resource: Name,
+  database: Name,
+  table: Type.String({ maxLength: 300 }),
   state: Type.Enum([...lineStates]),
   position: Type.Union([ChainPosition, Type.Null()]),
-  lastApplied: Type.Optional(Type.String()),
-  rows: Type.Integer({ minimum: 0 }),
-  quarantine: Type.Integer({ minimum: 0 }),
+  lastApplied: Type.Optional(Type.String({ maxLength: 40 })),
+  rows: Count,
+  quarantine: Count,
   /** What this receiver's own table refuses now (Art. 18: told to the provider); absent where it was not looked at yet. */
   refused: Type.Optional(Type.Array(Refusal, { maxItems: 20 })),
   /** Time of the newest head statement of the provider that this receiver has reached. */
-  reached: Type.Optional(Type.String()),
+  reached: Type.Optional(Type.String({ maxLength: 40 })),
   /** Of a route that is handed to a one-way gap: how far the inside says that it has applied it, and when it said so. */
-  confirmed: Type.Optional(Type.Object({ epoch: Type.Integer(), seq: Type.Integer(), time: Type.String({ maxLength: 40 }) })),
+  confirmed: Type.Optional(Type.Object({ epoch: Epoch, seq: Seq, time: Type.String({ maxLength: 40 }) })),
   /** The same: when the oldest batch was handed over that the inside has not confirmed. */
   unconfirmed: Type.Optional(Type.String({ maxLength: 40 })),
   fault: Type.Optional(Fault),
 })
 export type SinkReport = Static<typeof SinkReport>
 
-const Share = Type.Object({ level: Type.Integer({ minimum: 0 }), all: Type.Integer({ minimum: 0 }) })
+const Share = Type.Object({ level: Count, all: Count })
 
 /** How an agent stands on a morning. */
 export const MorningLine = Type.Object({
@@ -193,14 +201,14 @@ export const MorningLine = Type.Object({
   /** Received routes that have applied all that their provider says there is, of all. */
   routes: Share,
   /** Entries that wait in all queues, and the commit time of the oldest if known. */
-  waiting: Type.Integer({ minimum: 0 }),
+  waiting: Count,
   oldest: Type.Optional(Type.String({ maxLength: 40 })),
-  quarantine: Type.Integer({ minimum: 0 }),
+  quarantine: Count,
   /** Lines that are held, or paused. */
-  held: Type.Integer({ minimum: 0 }),
-  paused: Type.Integer({ minimum: 0 }),
+  held: Count,
+  paused: Count,
   /** The last reconciliation of each route that had one in the 32 days before: when the newest ended, how many were equal, of all. */
-  reconciled: Type.Optional(Type.Object({ time: Type.String({ maxLength: 40 }), equal: Type.Integer(), all: Type.Integer() })),
+  reconciled: Type.Optional(Type.Object({ time: Type.String({ maxLength: 40 }), equal: Count, all: Count })),
 })
 export type MorningLine = Static<typeof MorningLine>
 
@@ -209,7 +217,7 @@ export const AgentReport = Type.Object({
   /** Random, new at every start of the program. */
   session: Type.String({ maxLength: 40 }),
   /** Milliseconds that the hub's clock is ahead of the agent's. */
-  clockOffset: Type.Integer(),
+  clockOffset: Type.Integer({ minimum: -Number.MAX_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
   sources: Type.Array(SourceReport, { maxItems: 2000 }),
   sinks: Type.Array(SinkReport, { maxItems: 2000 }),
   /** When (`08:30`, in that IANA time zone) the agent writes its morning line, and the newest one; absent where it writes none. */
@@ -225,28 +233,28 @@ export type AgentReport = Static<typeof AgentReport>
 
 export const PollRequest = Type.Object({
   /** Serial of the policy that the agent obeys; 0 for none. */
-  policy: Type.Integer({ minimum: 0 }),
+  policy: Count,
   routes: Type.Array(
     Type.Object({
-      route: Type.String(),
+      route: Name,
       /** The last batch received (it may still be on its way into the table); null to begin with a snapshot. */
       after: Type.Union([ChainPosition, Type.Null()]),
       /** Bytes that the agent has room for; 0 while the sink is down. */
-      credit: Type.Integer({ minimum: 0 }),
+      credit: Count,
       /** Set where the stream cannot be gone on with: the code says why; the hub sees to a new snapshot. */
-      broken: Type.Optional(Type.String()),
+      broken: Type.Optional(Type.String({ maxLength: 40 })),
     }),
     { maxItems: 2000 },
   ),
   /** JWS of HeadStatement, one per supplied stream. */
-  heads: Type.Array(Type.String(), { maxItems: 2000 }),
+  heads: Type.Array(Type.String({ maxLength: 4000 }), { maxItems: 2000 }),
   report: AgentReport,
   /** Seconds that the hub may hold the request when there is nothing to say. */
   wait: Type.Number({ minimum: 0, maximum: 60 }),
 })
 export type PollRequest = Static<typeof PollRequest>
 
-export const ReceiptsRequest = Type.Object({ receipts: Type.Array(Type.String(), { maxItems: 2000 }) })
+export const ReceiptsRequest = Type.Object({ receipts: Type.Array(Type.String({ maxLength: 64_000 }), { maxItems: 2000 }) })
 export type ReceiptsRequest = Static<typeof ReceiptsRequest>
 
 /** JSON head of a delivery. */

@@ -5,7 +5,8 @@ import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError, reasonOf } from './errors.ts'
 import { countTexts } from './json-texts.ts'
-import { codePattern } from './schema.ts'
+import { codePattern, longestTextKey } from './schema.ts'
+import { Epoch, Seq, Time } from './position.ts'
 import { sha256, signStatement, statementKeyId, verifyStatement, type SigningKey } from './signature.ts'
 import type { Value } from './value.ts'
 
@@ -26,15 +27,15 @@ export const Manifest = Type.Object({
   schema: Type.Integer({ minimum: 1 }),
   /** Agent (or `hub`) that made the batch. */
   producer: Type.String({ pattern: codePattern }),
-  epoch: Type.Integer({ minimum: 1, maximum: 2147483647 }),
-  seq: Type.Integer({ minimum: 1, maximum: 4294967295 }),
+  epoch: Epoch,
+  seq: Seq,
   /** Hash of the manifest before this one in the epoch; null where the epoch begins. */
   prev: Type.Union([Type.String({ pattern: '^[0-9a-f]{64}$' }), Type.Null()]),
   kind: Type.Enum(['changes', 'snapshot']),
   /** In every batch of a snapshot: the seq at which it began, and whether this is its end. */
   snapshot: Type.Optional(Type.Object({ began: Type.Integer({ minimum: 1 }), last: Type.Boolean() })),
   rows: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
-  time: Type.String({ maxLength: 40 }),
+  time: Time,
   codec: Type.Enum(['none', 'zstd']),
   blocks: Type.Array(Block, { maxItems: 500 }),
   /** Reserved: the part of the resource that the stream carries. */
@@ -46,6 +47,8 @@ const manifestShape = Compile(Manifest)
 /** `$op`, present where not all rows are upserts: `u`, `d` (delete), or `c:CODE` (the provider cannot send this key's row, because). */
 export const opBlock = '$op'
 export type Op = 'u' | 'd' | `c:${string}`
+/** A code has up to 40 characters. */
+export const opForm = /^(?:u|d|c:[A-Z][A-Z0-9-]{0,39})$/
 
 export interface BatchLimits {
   /** Bytes of the whole container. */
@@ -235,12 +238,15 @@ export function blockValues(batch: OpenBatch, item: string): Value[] {
   throw wrongCount(item, batch.manifest.rows)
 }
 
-/** What `blockValues` checks, without making the values: the hub reads none. Keys have no `nulls`. Throws QZ-BATCH-BLOCK. */
-export function checkBlock({ manifest }: OpenBatch, block: PackedBlock, nulls: boolean): void {
+/** Bytes of a key's text as JSON, each character escaped. */
+const longestKey = 2 + 12 * longestTextKey
+
+/** What `blockValues` checks and what every receiver would choke on, without making the values: the hub reads none. Throws QZ-BATCH-BLOCK. */
+export function checkBlock({ manifest }: OpenBatch, block: PackedBlock, key: boolean): void {
   const { item } = block
   let count: number
   try {
-    count = countTexts(unpack(manifest.codec, block), saltLength, nulls)
+    count = countTexts(unpack(manifest.codec, block), saltLength, key ? { nulls: false, longest: longestKey } : {})
   } catch (cause) {
     throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: reasonOf(cause) }, { cause })
   }

@@ -1,9 +1,17 @@
 import { Type, type Static } from 'typebox'
 
+/** They fit `qz_position` together. */
+export const Epoch = Type.Integer({ minimum: 1, maximum: 2147483647 })
+export const Seq = Type.Integer({ minimum: 1, maximum: 4294967295 })
+/** RFC 3339 in UTC. */
+export const Time = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?Z$' })
+/** How many there are of something. */
+export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+
 /** A place in a stream: batches are ordered by epoch, then by seq (from 1). `hash` is the SHA-256 (hex) of the manifest there. */
 export const ChainPosition = Type.Object({
-  epoch: Type.Integer({ minimum: 1 }),
-  seq: Type.Integer({ minimum: 1 }),
+  epoch: Epoch,
+  seq: Seq,
   hash: Type.String({ pattern: '^[0-9a-f]{64}$' }),
 })
 export type ChainPosition = Static<typeof ChainPosition>
@@ -42,4 +50,11 @@ export function showPosition(place: Position | null | undefined): string {
  */
 export function nextEpoch(known: number, now: Date): number {
   return Math.max(known + 1, Math.floor((now.getTime() - Date.UTC(2020, 0, 1)) / 60_000))
+}
+
+/** Epochs ahead of the minutes that a wrong clock may explain: a year. Whoever names later ones would use them up. */
+const epochLeeway = 525_600
+
+export function isPlausibleEpoch(epoch: number, known: number, now: Date): boolean {
+  return epoch <= Math.max(known + 1, nextEpoch(0, now) + epochLeeway)
 }

@@ -1,19 +1,16 @@
 import { Type, type Static, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Checkpoint } from './checkpoint.ts'
+import { ChainPosition, Count, Time } from './position.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 
-const place = {
-  epoch: Type.Integer({ minimum: 1 }),
-  seq: Type.Integer({ minimum: 1 }),
-  hash: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-  time: Type.String({ maxLength: 40 }),
-}
+const place = { ...ChainPosition.properties, time: Time }
+const Id = Type.String({ maxLength: 128 })
 
 /** The hub's word that the batch with this manifest hash is on its disk; with the newest checkpoint of its audit, once there is one. */
 export const StoredReceipt = Type.Object({
-  resource: Type.String(),
-  producer: Type.String(),
+  resource: Id,
+  producer: Id,
   ...place,
   audit: Type.Optional(Checkpoint),
 })
@@ -24,13 +21,13 @@ export type StoredReceipt = Static<typeof StoredReceipt>
  * rows written, rows deleted, keys newly quarantined; `quarantine` is how many keys lie there now.
  */
 export const AppliedReceipt = Type.Object({
-  route: Type.String(),
+  route: Id,
   ...place,
-  batches: Type.Integer({ minimum: 0 }),
-  written: Type.Integer({ minimum: 0 }),
-  deleted: Type.Integer({ minimum: 0 }),
-  quarantined: Type.Integer({ minimum: 0 }),
-  quarantine: Type.Integer({ minimum: 0 }),
+  batches: Count,
+  written: Count,
+  deleted: Count,
+  quarantined: Count,
+  quarantine: Count,
 })
 export type AppliedReceipt = Static<typeof AppliedReceipt>
 
@@ -39,20 +36,20 @@ export type AppliedReceipt = Static<typeof AppliedReceipt>
  * (`database/table` as configured there; none where no database knew the route).
  */
 export const RemovalReceipt = Type.Object({
-  route: Type.String(),
-  removed: Type.Integer({ minimum: 0 }),
+  route: Id,
+  removed: Count,
   tables: Type.Array(Type.String({ maxLength: 300 }), { maxItems: 100 }),
-  time: Type.String({ maxLength: 40 }),
+  time: Time,
 })
 export type RemovalReceipt = Static<typeof RemovalReceipt>
 
 /** The provider's word that its stream's newest batch at `time` was this one: a hub that withholds shows by the statement's age. */
 export const HeadStatement = Type.Object({
-  resource: Type.String(),
-  producer: Type.String(),
+  resource: Id,
+  producer: Id,
   ...place,
   /** Rows that its receivers have then, as far as the provider knows. */
-  rows: Type.Optional(Type.Integer({ minimum: 0 })),
+  rows: Type.Optional(Count),
 })
 export type HeadStatement = Static<typeof HeadStatement>
 

@@ -64,10 +64,15 @@ export function refusals(keys: readonly QuarantinedKey[]): Refusal[] {
     if (code !== 'QZ-ROW-REFUSED' && code !== 'QZ-ROW-CODE') continue
     const group: Refusal = groups.get(`${code} ${item}`) ?? { code, ...(item !== undefined && { item }), keys: 0, examples: [] }
     group.keys++
-    if (group.examples.length < maxExamples) group.examples.push(key.slice(0, 16).map((value) => value && value.slice(0, 200)))
+    if (group.examples.length < maxExamples) group.examples.push(key.slice(0, 16).map((value) => value && shown(value)))
     groups.set(`${code} ${item}`, group)
   }
   return [...groups.values()].slice(0, 20)
+}
+
+/** What could not be read is shown, not repeated: the hub refuses U+0000 and halves of characters wherever they stand. */
+function shown(value: string): string {
+  return value.slice(0, 200).replaceAll('\0', '\u2400').toWellFormed()
 }
 
 async function lookAtColumns({ databases, board }: FindingsDeps, database: string, source: SourceTable): Promise<void> {

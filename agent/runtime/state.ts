@@ -33,6 +33,8 @@ export type StateFile = LowSync<AgentState>
 export function openState(folder: string): StateFile {
   const state = new LowSync<AgentState>(new DurableJsonFile(join(folder, 'state.json')), { pins: {} })
   state.read()
+  // A resource may be called `constructor`.
+  state.data.pins = Object.assign(Object.create(null) as object, state.data.pins)
   return state
 }
 

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { blockValues, checkBlock, opBlock, type OpenBatch } from '../../protocol/batch.ts'
+import { blockValues, checkBlock, opBlock, opForm, type OpenBatch } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { keyItems } from '../../protocol/schema.ts'
 import type { Supplied } from './agent-views.ts'
@@ -7,7 +7,6 @@ import { suppliedItems } from '../records/supply.ts'
 
 /** Packed bytes from which a block is worth giving others a turn before it is unpacked. */
 const large = 16 << 10
-const opForm = /^(?:u|d|c:[A-Z][A-Z0-9-]{0,59})$/
 
 /**
  * Refuses a signed batch that a receiver could not apply, so that one bad batch cannot wedge every receiver: QZ-BATCH-SCHEMA,
@@ -23,7 +22,7 @@ export async function checkContent(batch: OpenBatch, supplied: Supplied): Promis
   for (const { item } of batch.manifest.blocks) {
     const block = batch.blocks.find((candidate) => candidate.item === item)
     if ((block?.packed.length ?? 0) >= large) await setImmediate()
-    if (block && item !== opBlock) checkBlock(batch, block, !keys.has(item))
+    if (block && item !== opBlock) checkBlock(batch, block, keys.has(item))
     else checkOps(batch, item)
   }
 }

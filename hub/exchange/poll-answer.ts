@@ -1,4 +1,4 @@
-import type { DeliveryHeader, PollRequest } from '../../protocol/api.ts'
+import type { AgentReport, DeliveryHeader, PollRequest } from '../../protocol/api.ts'
 import type { Position, ChainPosition } from '../../protocol/position.ts'
 import { detailsToWire } from '../../protocol/errors.ts'
 import { deliverInTurns, type DeliverableRoute, type RoutedBatch, type NoDelivery } from './deliver.ts'
@@ -7,13 +7,16 @@ import { endedBecause, unknownRoute, type AgentView, type Received } from './age
 import { noteAhead, readStreams, wantSnapshot, type StreamNotes } from './streams.ts'
 import type { ExchangeAgent } from './agent.ts'
 
+/** `report` is undefined where it is not understood. */
+export type Poll = Omit<PollRequest, 'report'> & { report: AgentReport | undefined }
+
 /** A route of the request that is this agent's. */
 export interface AskedRoute {
   asked: PollRequest['routes'][number]
   route: Received
 }
 
-export function routesAsked(view: AgentView, request: PollRequest): AskedRoute[] {
+export function routesAsked(view: AgentView, request: Pick<Poll, 'routes'>): AskedRoute[] {
   return request.routes.flatMap((asked) => {
     const route = view.routes.get(asked.route)
     return route ? [{ asked, route }] : []
@@ -31,7 +34,7 @@ export interface PollAnswer {
 }
 
 /** One look at everything that the hub has to say to an agent now. */
-export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, view: AgentView, request: PollRequest): Promise<PollAnswer> {
+export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, view: AgentView, request: Poll): Promise<PollAnswer> {
   const { store, clock, memory } = context
   const routes = routesAsked(view, request)
   const resources = routes.map(({ route }) => route.resource)
@@ -52,7 +55,7 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
   }
   const asked = asks.map(({ id }) => id)
   const ended = header.routes.flatMap(({ route, code, details }) => (code ? [[route, code, details]] : []))
-  const digest = JSON.stringify([request.report.session, header.snapshots, ended])
+  const digest = JSON.stringify([request.report?.session, header.snapshots, ended])
   const news = routed.length > 0 || header.policy !== undefined || memory.hasChanges(agent.id, digest, asked)
   return { header, batches: routed.map(({ bytes }) => bytes), digest, asked, news }
 }

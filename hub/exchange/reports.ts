@@ -1,7 +1,7 @@
 import type { PollRequest } from '../../protocol/api.ts'
 import { headStatement } from '../../protocol/receipt.ts'
 import { readStatement } from '../../protocol/signature.ts'
-import type { AskedRoute } from './poll-answer.ts'
+import type { AskedRoute, Poll } from './poll-answer.ts'
 import type { ExchangeContext } from './context.ts'
 import type { AgentView } from './agent-views.ts'
 import type { Query } from '../store/store.ts'
@@ -9,13 +9,14 @@ import type { ExchangeAgent } from './agent.ts'
 
 /** Notes what a poll says about its agent. Written at most once a second, and always the newest in the end. */
 export function noteReport(
-  { store, latest, memory, clock }: ExchangeContext,
+  { store, latest, memory, clock, logger }: ExchangeContext,
   agent: ExchangeAgent,
   view: AgentView,
-  request: PollRequest,
+  request: Poll,
   routes: readonly AskedRoute[],
 ): void {
   const now = clock()
+  if (!request.report) logger.warn({ agent: agent.id }, 'the report of an agent is not understood: what it told last stays')
   for (const { asked, route } of routes) memory.noteAsked(asked, route)
   const asked = routes.map(({ asked }) => asked)
   latest.put(`agent:${agent.id}`, () => writeReport(store.query, agent.id, request.report, asked, now))
@@ -25,14 +26,12 @@ export function noteReport(
   }
 }
 
-async function writeReport(
-  query: Query,
-  agent: string,
-  report: PollRequest['report'],
-  asked: PollRequest['routes'],
-  now: Date,
-): Promise<void> {
-  await query('update agent set last_seen = $2, report = $3 where id = $1', [agent, now, JSON.stringify(report)])
+async function writeReport(query: Query, agent: string, report: Poll['report'], asked: PollRequest['routes'], now: Date): Promise<void> {
+  await query('update agent set last_seen = $2, report = coalesce($3, report) where id = $1', [
+    agent,
+    now,
+    report ? JSON.stringify(report) : null,
+  ])
   const places = asked.map(({ after }) => after)
   await query(askedSql, [asked.map(({ route }) => route), places.map((at) => at?.epoch), places.map((at) => at?.seq), agent, now])
 }

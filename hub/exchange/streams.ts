@@ -1,4 +1,4 @@
-import { nextEpoch, type Position } from '../../protocol/position.ts'
+import { isPlausibleEpoch, type Position } from '../../protocol/position.ts'
 import type { Store } from '../store/store.ts'
 
 /** The exchange's own notes on streams, beside the log: who produces, which snapshot is wanted, what is known of epochs. */
@@ -64,16 +64,14 @@ export async function produces(db: Db, resource: string, producer: string): Prom
   await db.query(text, [resource, producer])
 }
 
-/** Epochs follow the minutes (see nextEpoch); a receiver that names one from a farther future must not exhaust them. */
-const plausibleMinutes = 10_000
-
 /**
  * A receiver ahead of the log shows that the hub was restored: the next epoch must be later than the one it has seen. Where the source
  * was restored to the same place, its provider sees nothing wrong: the wish for a snapshot beyond its head tells it.
  * @returns true where this is news for the provider.
  */
 export async function noteAhead(db: Db, resource: string, seen: Position, now: Date): Promise<boolean> {
-  if (seen.epoch > nextEpoch(0, now) + plausibleMinutes) return false
+  // A receiver that names one from a farther future must not exhaust them.
+  if (!isPlausibleEpoch(seen.epoch, 0, now)) return false
   await db.query('update stream set known_epoch = $2 where resource = $1 and known_epoch < $2', [resource, seen.epoch])
   return wantSnapshot(db, resource, seen)
 }

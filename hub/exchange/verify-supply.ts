@@ -1,7 +1,7 @@
 import { type OpenBatch } from '../../protocol/batch.ts'
 import type { HeadAnswer, StoredAnswer } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
-import { showPosition, type ChainPosition } from '../../protocol/position.ts'
+import { isPlausibleEpoch, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import { storedReceipt } from '../../protocol/receipt.ts'
 import { checkContent } from './accept.ts'
 import type { ExchangeContext } from './context.ts'
@@ -75,6 +75,10 @@ async function expectedHead(
   if (seq > 1 && lastProducer === agent.id) return { epoch, seq: seq - 1, hash: prev! }
   const { head, epoch: known } = await headOf(context, resource)
   if (seq > 1 || epoch <= known) throw notNext(batch, head)
+  if (!isPlausibleEpoch(epoch, known, context.clock()))
+    throw new QianzhiError('QZ-BATCH-LIMIT', {
+      reason: { zh: `代次 ${epoch} 过于超前,请检查时钟`, en: `epoch ${epoch} is too far ahead: look at the clock` },
+    })
   await produces(context.store, resource, agent.id)
   context.views.forget(agent.id)
   return head

@@ -1,12 +1,22 @@
 import { Type } from 'typebox'
-import { agentPaths, deliveryMediaType, PollRequest, ReceiptsRequest } from '../../protocol/api.ts'
+import { Compile } from 'typebox/compile'
+import { AgentReport, agentPaths, deliveryMediaType, PollRequest, ReceiptsRequest } from '../../protocol/api.ts'
 import { answerLimits, SealedAnswer } from '../../protocol/asks.ts'
 import { batchMediaType } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Api } from './server.ts'
+import { holdsSoundTexts } from './texts.ts'
 import type { ExchangeAgent } from '../exchange/agent.ts'
+
+/** What an agent tells beside must not hold what it asks for. */
+const PollBody = Type.Object({ ...PollRequest.properties, report: Type.Unknown() })
+const reportShape = Compile(AgentReport)
+
+function soundReport(report: unknown): AgentReport | undefined {
+  return reportShape.Check(report) && holdsSoundTexts(report) ? report : undefined
+}
 
 /** An agent of the same agency, behind a one-way gap. */
 const carriedId = Type.Optional(Type.String({ minLength: 1, maxLength: 64 }))
@@ -37,13 +47,15 @@ export function agentApi(
       return exchange.accept(await from(request), request.rawBody)
     })
 
-    app.post(agentPaths.poll, { schema: { body: PollRequest, querystring: Carried }, bodyLimit: 8 << 20 }, async (request, reply) => {
+    const polling = { schema: { body: PollBody, querystring: Carried }, bodyLimit: 8 << 20, config: { apart: 'report' } }
+    app.post(agentPaths.poll, polling, async (request, reply) => {
       // An agent that hung up waits for nothing any more.
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
       // For another one its policy is fetched, and what the hub wants of it: its deliveries are for itself alone.
-      const body = request.query.for === undefined ? request.body : { ...request.body, routes: [] }
-      const delivery = await exchange.poll(await from(request), body, AbortSignal.any([gone.signal, ending.signal]))
+      const routes = request.query.for === undefined ? request.body.routes : []
+      const poll = { ...request.body, routes, report: soundReport(request.body.report) }
+      const delivery = await exchange.poll(await from(request), poll, AbortSignal.any([gone.signal, ending.signal]))
       // A connection that was in use when the server began to close would be kept alive for its whole idle time.
       if (ending.signal.aborted) void reply.header('connection', 'close')
       return reply.type(deliveryMediaType).send(delivery)

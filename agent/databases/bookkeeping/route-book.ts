@@ -240,5 +240,6 @@ function listOf(text: Cell): string[] {
 /** An older agent wrote down the ids alone; columns that are not known are taken for the items' names. */
 function columnsOf(items: Cell): Record<string, string> {
   const found = JSON.parse(String(items)) as Record<string, string> | string[]
-  return Array.isArray(found) ? Object.fromEntries(found.map((id) => [id, id])) : found
+  const columns = Array.isArray(found) ? Object.fromEntries(found.map((id) => [id, id])) : found
+  return Object.assign(Object.create(null) as object, columns)
 }

@@ -102,7 +102,11 @@ void t.test('every refusal has its own code, and the stream goes on after it', a
     reason: { zh: '缺失', en: 'missing' },
   })
   await refused('QZ-BATCH-BLOCK', p.build([{ id: null, name: 'n', phone: null }]).bytes, { item: 'id' })
-  for (const op of ['x', 'c:', 'c:lower', 'uu']) await refused('QZ-BATCH-BLOCK', p.build([person(3, { $op: op })]).bytes, { item: '$op' })
+  // What a receiver's tables or its report of what they refuse would choke on.
+  for (const id of ['a\0', '\ud800', 'k'.repeat(3000)]) await refused('QZ-BATCH-BLOCK', p.build([person(3, { id })]).bytes, { item: 'id' })
+  await refused('QZ-BATCH-BLOCK', p.build([person(3, { name: 'a\0' })]).bytes, { item: 'name' })
+  for (const op of ['x', 'c:', 'c:lower', 'uu', `c:${'A'.repeat(41)}`])
+    await refused('QZ-BATCH-BLOCK', p.build([person(3, { $op: op })]).bytes, { item: '$op' })
   await refused('QZ-BATCH-HEAD', p.build(rows, { seq: 4 }).bytes, { position: '10/4', head: '10/2' })
   await refused('QZ-BATCH-HEAD', p.build(rows, { prev: first.hash }).bytes, { position: '10/3', head: '10/2' })
   await refused('QZ-BATCH-HEAD', p.build([person(9)], { seq: 2, prev: first.hash }).bytes, { position: '10/2', head: '10/2' })
@@ -112,6 +116,9 @@ void t.test('every refusal has its own code, and the stream goes on after it', a
   )
   await refused('QZ-BATCH-HEAD', p.build(rows, { seq: 1, prev: null, kind: 'snapshot', snapshot: { began: 1, last: true } }).bytes)
   await refused('QZ-BATCH-HEAD', p.build(rows, { epoch: 11, seq: 2 }).bytes)
+  const began = { seq: 1, prev: null, kind: 'snapshot', snapshot: { began: 1, last: true } } as const
+  await refused('QZ-BATCH-LIMIT', p.build(rows, { ...began, epoch: 2147483647 }).bytes)
+  await refused('QZ-BATCH-FORMAT', p.build(rows, { time: 'x' }).bytes)
   const intruder = await bench.agent('intruder', 'b')
   await refused('QZ-BATCH-SIGNATURE', good.bytes, {}, intruder)
   const own = new Provider(intruder, p.schema)

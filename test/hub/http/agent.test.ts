@@ -21,6 +21,7 @@ import { carrying } from '../../../hub/registry/machines/agents.ts'
 import { ownCertificate } from '../../../hub/tls.ts'
 import { Listener } from '../../../hub/store/wakeups.ts'
 import { findPostgres } from '../../support/postgres.ts'
+import { until } from '../../support/programs.ts'
 import { openBench, person, pollRequest, Provider, receiptFor, type TestAgent } from '../exchange/fixture.ts'
 
 const server = await findPostgres()
@@ -164,6 +165,33 @@ t.test('refusals are coded', async (t) => {
   t.equal(await code(receiver, agentPaths.poll, { routes: [] }), 'QZ-REQUEST-INVALID')
   t.equal(await code(receiver, `${agentPaths.head}?resource=people`), 'QZ-SUPPLY-NOT-ALLOWED')
   t.equal(await code(provider.agent, `${agentPaths.own}?resource=people&epoch=x`), 'QZ-REQUEST-INVALID')
+})
+
+t.test('a report that is not understood holds no route', async (t) => {
+  const { provider, receiver, send, exchange, store } = await serve(t)
+  await provider.send(exchange, provider.snapshot([person(1)]))
+  const sink = { route: 'r', resource: 'people', database: 'front', table: 't', state: 'flowing', position: null, rows: 0, quarantine: 1 }
+  const refused = (keys: string[][], code = 'QZ-ROW-REFUSED') => [{ ...sink, refused: [{ code, keys: 1, examples: keys }] }]
+  for (const sinks of [refused([['a\0']]), refused([['\ud800']]), refused([], 'C'.repeat(60)), [{ ...sink, quarantine: 2 ** 60 }], 'x']) {
+    const sound = pollRequest([{ route: 'r' }])
+    const answer = await send(receiver, agentPaths.poll, { ...sound, report: { ...sound.report, sinks } })
+    t.equal(decodeDelivery(answer.bytes).batches.length, 1, JSON.stringify(sinks).slice(0, 80))
+  }
+  await until(
+    'it was seen',
+    async () => (await store.query(`select 1 from agent where id = 'receiver' and last_seen is not null`)).length === 1,
+  )
+  t.same(await store.query(`select report from agent where id = 'receiver'`), [{ report: null }])
+  t.match((await send(receiver, agentPaths.poll, pollRequest([{ route: 'r\0' }]))).json(), { code: 'QZ-REQUEST-INVALID' })
+})
+
+t.test('a receipt that is none holds no other', async (t) => {
+  const { provider, receiver, send, exchange, store } = await serve(t)
+  const at = await provider.send(exchange, provider.snapshot([person(1)]))
+  const far = receiptFor(receiver, 'r', { ...at, seq: 2 ** 60 })
+  const receipts = ['none', far, receiptFor(receiver, 'r', at)]
+  t.match((await send(receiver, agentPaths.receipts, { receipts })).json(), { code: 'QZ-REQUEST-INVALID' })
+  t.same(await store.query(`select seq from route where id = 'r'`), [{ seq: '1' }])
 })
 
 t.test('answers are taken from the agent that was asked, within their limit', async (t) => {
