@@ -19,6 +19,7 @@ import { arrivingMark, claimFolder, requireFolder, unreachable } from '../folder
 import type { HubClient } from '../hub/client.ts'
 import { writeDurably, type AgentState } from '../runtime/state.ts'
 import { clearFault, setFault, type StatusBoard } from '../status/board.ts'
+import { CarriedBatches } from './carried-batches.ts'
 import { showRange } from './export.ts'
 import {
   batchesIn,
@@ -60,6 +61,7 @@ const lookEvery = 1_000
 const askEvery = 15_000
 const handAgain = 10 * 60_000
 const maxNamed = 100
+const maxCompared = 10_000
 
 interface Stream {
   /** What the hub has; undefined where it is to be asked. */
@@ -74,16 +76,22 @@ interface Stream {
 export async function runGapCarrier(deps: GapCarrierDeps, signal: AbortSignal): Promise<void> {
   const carrier = new GapCarrier(deps)
   const backoff = new Backoff()
-  while (!signal.aborted) {
-    try {
-      await carrier.look(signal)
-      backoff.reset()
-      await pause(lookEvery, signal)
-    } catch (error) {
-      if (signal.aborted) return
-      carrier.failed(codedError(error))
-      await backoff.wait(signal)
-    }
+  try {
+    while (!signal.aborted) await lookOnce(carrier, backoff, signal)
+  } finally {
+    carrier.close()
+  }
+}
+
+async function lookOnce(carrier: GapCarrier, backoff: Backoff, signal: AbortSignal): Promise<void> {
+  try {
+    await carrier.look(signal)
+    backoff.reset()
+    await pause(lookEvery, signal)
+  } catch (error) {
+    if (signal.aborted) return
+    carrier.failed(codedError(error))
+    await backoff.wait(signal)
   }
 }
 
@@ -91,6 +99,7 @@ export class GapCarrier {
   readonly #deps: GapCarrierDeps
   readonly #streams = new Map<string, Stream>()
   readonly #back: GapOutbox | undefined
+  readonly #carried: CarriedBatches
   #claimed = false
   #asked = -Infinity
   #handed = { serial: 0, jws: '', at: -Infinity }
@@ -98,7 +107,8 @@ export class GapCarrier {
 
   constructor(deps: GapCarrierDeps) {
     this.#deps = deps
-    const { back, identity, key, hub, data } = deps
+    const { back, identity, key, hub, data, name } = deps
+    this.#carried = new CarriedBatches(data, name)
     if (back) this.#back = new GapOutbox({ folder: back, agent: identity.agent, data, key, again: handAgain, clock: () => hub.now() })
   }
 
@@ -114,6 +124,10 @@ export class GapCarrier {
       if (files.length > 0 || this.#streams.has(resource)) await this.#try(resource, files, signal)
     }
     this.#fault = undefined
+  }
+
+  close(): void {
+    this.#carried.close()
   }
 
   /** Concerns everything that is carried. */
@@ -180,21 +194,67 @@ export class GapCarrier {
     stream.head ??= (await hub.head(resource, signal)).head
     let left = files
     for (;;) {
-      left = await this.#passed(left, stream.head ?? null)
+      left = await this.#passed(resource, left, stream.head ?? null)
       if (!(await this.#sendOne(stream, resource, left, signal))) break
     }
     stream.report.waiting = left.length
     if (stream.head) stream.report.position = stream.head
+    const { head } = stream
+    if (head && this.#carried.awaitsRenewal(resource, head.epoch)) {
+      await this.#back?.request(resource, { after: head, epoch: true })
+      return this.#tell(stream, new QianzhiError('QZ-GAP-RENEW', { resource }))
+    }
     const error = this.#held.get(resource)
     if (error) return this.#tell(stream, error)
     await this.#judge(stream, resource, left)
   }
 
-  /** Files of what the hub has go. */
-  async #passed(files: readonly BatchFile[], head: ChainPosition | null): Promise<BatchFile[]> {
+  /** Files of what the hub has go; those that say something else at its places are of another past. */
+  async #passed(resource: string, files: readonly BatchFile[], head: ChainPosition | null): Promise<BatchFile[]> {
     const later = files.filter(({ place }) => isAfter(place, head))
-    for (const { path, place } of files) if (!isAfter(place, head)) await rm(path, { force: true })
+    for (const file of files) {
+      if (isAfter(file.place, head)) continue
+      const told = await this.#differs(resource, file, head!)
+      if (told === 'differs') await this.#setAside(resource, file, head!)
+      else if (told === 'same') await rm(file.path, { force: true })
+    }
     return later
+  }
+
+  /** Files of places that the hub has, which a gap that mirrors folders puts back: by path. */
+  readonly #compared = new Map<string, string>()
+
+  /** What is not known any more is taken for the same. `unread`: it is not all there yet. */
+  async #differs(resource: string, file: BatchFile, head: ChainPosition): Promise<'same' | 'differs' | 'unread'> {
+    const { path, place } = file
+    const isHead = place.epoch === head.epoch && place.seq === head.seq
+    const hash = isHead ? head.hash : this.#carried.hash(resource, place)
+    const stamp = `${file.size} ${file.modified} ${hash}`
+    if (hash === undefined || this.#compared.get(path) === stamp) return 'same'
+    try {
+      if (splitBatch(await readBytes(path)).hash !== hash) return 'differs'
+    } catch (error) {
+      if (isGone(error)) return 'unread'
+      return this.#atRest(file) ? 'same' : 'unread'
+    }
+    if (this.#compared.size >= maxCompared) this.#compared.clear()
+    this.#compared.set(path, stamp)
+    return 'same'
+  }
+
+  #atRest({ path, size, modified }: BatchFile): boolean {
+    const stamp = `${size} ${modified}`
+    const known = this.#unread.get(path)
+    if (known?.stamp !== stamp) this.#unread.set(path, { stamp, since: performance.now() })
+    else if (performance.now() - known.since > this.#deps.folder.stable * 1000) return this.#unread.delete(path)
+    return false
+  }
+
+  async #setAside(resource: string, { path, name, place }: BatchFile, head: ChainPosition): Promise<void> {
+    const { folder, logger } = this.#deps
+    this.#carried.needsRenewal(resource, head.epoch)
+    logger.warn({ resource, file: name, place, code: 'QZ-GAP-RENEW' }, 'it says something else than what the hub has at its place')
+    await moveInto(path, join(folder.path, rejectedFolder, resource), name)
   }
 
   /** Why the next file of a resource is not taken. */
@@ -221,6 +281,7 @@ export class GapCarrier {
           reason: { zh: '中心回执对应的是另一批次', en: 'the hub receipt is for another batch' },
         })
       stream.head = { epoch: stored.epoch, seq: stored.seq, hash: stored.hash }
+      this.#carried.note(resource, stream.head)
       stream.report.lastPush = hub.now().toISOString()
       await this.#back?.receipt(resource, `${stored.epoch}-${stored.seq}`, receipt)
       await rm(file.path, { force: true })

@@ -175,6 +175,26 @@ t.test('another past than the hub has: a new epoch is asked for', async (t) => {
   t.strictSame(outside.files(), [], 'what was of the other past goes')
 })
 
+t.test('a machine inside that was put back says other things at places that the hub has: a new epoch is asked for at once', async (t) => {
+  const outside = makeOutside(t)
+  const ours = makeStream(keys, 4)
+  for (const batch of ours) outside.deliver(batch)
+  await outside.look()
+  // Put back to its second batch, it goes on from there.
+  const other = makeStream(keys, 3, { items: ['id', 'name', 'since'] })
+  for (const batch of [ours[1]!, other[2]!]) outside.deliver(batch)
+  await outside.look()
+  t.match(outside.report(), { state: 'held', fault: { code: 'QZ-GAP-RENEW' } })
+  t.match(outside.request(), { route: 'people', snapshot: { after: { epoch: 5, seq: 4 }, epoch: true } })
+  t.strictSame(outside.hub.got, [1, 2, 3, 4])
+  t.equal(outside.rejected().length, 1)
+  await outside.look()
+  t.match(outside.report()!.fault, { code: 'QZ-GAP-RENEW' }, 'as long as there is no new epoch')
+  outside.deliver(makeStream(keys, 1, { epoch: 6 })[0]!)
+  await outside.look()
+  t.match(outside.report(), { state: 'flowing', fault: undefined, position: { epoch: 6 } })
+})
+
 t.test('without a way in the operator is told what the hub wants', async (t) => {
   const outside = makeOutside(t, { back: false })
   outside.hub.snapshots = [{ resource: 'people', after: null }]
