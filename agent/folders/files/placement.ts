@@ -6,7 +6,7 @@ import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { RowFault } from '../../database.ts'
 import type { DeliveredParts, PlacedFile, Version } from './delivered-parts.ts'
 import type { PartFiles } from './part-files.ts'
-import { inParallel, type Lying, type TargetFolder } from './target-folder.ts'
+import { inParallel, notOurs, type Lying, type TargetFolder } from './target-folder.ts'
 import type { SinkStore } from '../store/sink-store.ts'
 
 /** Names that are settled together. */
@@ -138,10 +138,7 @@ export class FilePlacement {
     if (await this.#holds(lying, { name, ...(placed && { placed }) }, version.sha256))
       return { name, do: 'keep', version, print: lying!.print }
     if (version.held < version.parts) return { name, do: 'nothing' }
-    if (lying && !placed) {
-      const reason = { zh: '目录中已有同名的其他文件,不予覆盖', en: 'another file of this name is there, which is not overwritten' }
-      return refused(version, 'name', reason)
-    }
+    if (lying && !placed) return refused(version, 'name', notOurs)
     const verified = await files.verify(version)
     if (verified === 'good') return { name, do: 'place', version, fresh: !placed }
     return { ...refused(version, 'sha256', faultOf[verified]), kept: false }
@@ -166,7 +163,7 @@ export class FilePlacement {
       return { name, do: 'nothing' }
     }
     if (plan.do !== 'place') return plan
-    const why = await placing.place(files.path(plan.version), name)
+    const why = await placing.place(files.path(plan.version), name, plan.fresh)
     if (!why) return plan
     if (why.busy) this.busy.add(name)
     return refused(plan.version, 'name', why.reason)

@@ -3,6 +3,7 @@ import type { LocalizedText } from '../../../protocol/localized.ts'
 import { lstat, mkdir, open, realpath, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { renameNew } from '../store/durable-write.ts'
 import { hashOf, isGone, isLocked } from './read.ts'
 import { printOf } from './walk.ts'
 
@@ -11,6 +12,8 @@ const atOnce = 8
 /** A program that reads files as they come (a virus scanner) may hold one for a moment: tries, and milliseconds between them. */
 const [tries, between] = [6, 60]
 const nameErrors = ['ENAMETOOLONG', 'EINVAL', 'EILSEQ', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'ELOOP']
+
+export const notOurs = { zh: '目录中已有同名的其他文件,不予覆盖', en: 'another file of this name is there, which is not overwritten' }
 
 /** What lies at a name. */
 export interface Lying {
@@ -67,18 +70,19 @@ export class TargetFolder {
     }
   }
 
-  /** Renames a file of the same file system to its name. @returns why it cannot have it; `busy` where that may pass. */
-  async place(from: string, name: string): Promise<{ reason: LocalizedText; busy: boolean } | undefined> {
+  /** Renames a file of the same file system to its name; `fresh`: it replaces nothing. @returns why it cannot have it; `busy` where that may pass. */
+  async place(from: string, name: string, fresh: boolean): Promise<{ reason: LocalizedText; busy: boolean } | undefined> {
     const folder = dirname(name)
     try {
       const reason = await this.#makeFolders(folder)
       if (reason !== undefined) return { reason, busy: false }
-      await patiently(() => rename(from, join(this.#root, name)))
+      await patiently(() => (fresh ? renameNew : rename)(from, join(this.#root, name)))
       this.#touched.add(join(this.#root, folder))
       return undefined
     } catch (error) {
       this.#known.clear()
       const said = (error as NodeJS.ErrnoException).code ?? ''
+      if (said === 'EEXIST' && fresh) return { reason: notOurs, busy: false }
       if (isOfName(error))
         return { reason: { zh: `文件系统不接受该文件名(${said})`, en: `the file system does not take this name (${said})` }, busy: false }
       if (isLocked(error))

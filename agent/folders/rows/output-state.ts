@@ -16,7 +16,8 @@ const tables = `
   create table if not exists output (
     one integer primary key check (one = 1), number integer not null default 0, sha256 text, reached text, batches integer not null default 0,
     changed integer, whole integer not null default 1, form text not null default '', making text);
-  insert or ignore into output (one) values (1)`
+  insert or ignore into output (one) values (1);
+  create table if not exists shown (file text primary key, content text not null)`
 
 /** The provider's statements that are kept for a file: beyond, the first ones and the newest. */
 const maxStatements = 1_000
@@ -34,6 +35,8 @@ export interface Making {
   provider: readonly string[]
   /** Once it lies on the disk under its temporary name: from then on it may have been seen. */
   manifest?: FileManifest
+  /** Nothing lay at its name when it was written: it replaces nothing. */
+  fresh?: boolean
 }
 
 interface Output {
@@ -220,9 +223,34 @@ export class OutputState {
     })
   }
 
-  /** It is in its place, with its manifest. */
-  finished({ number, to, manifest }: Making, generation: number): void {
+  /** The file that was written last, as it lay in the folder then (`InboxFile.content`). */
+  get shown(): { file: string; content: string } | undefined {
+    return this.#store.get('select file, content from shown') as { file: string; content: string } | undefined
+  }
+
+  /** It lies there otherwise, with the same bytes. */
+  showsAs(file: string, content: string): void {
+    this.#store.run('delete from shown where file <> ?', file)
+    this.#store.run('insert or replace into shown (file, content) values (?, ?)', file, content)
+  }
+
+  /** The file is not what was written: all rows are written once more. */
+  again(): void {
     this.#store.transaction(() => {
+      this.#store.run('delete from shown')
+      this.#wholeNext()
+    })
+  }
+
+  /** Somebody else's file has the name. */
+  notWritten(name: string): void {
+    this.#store.run('delete from written where file = ?', name)
+  }
+
+  /** It is in its place, with its manifest. `names`: of both. */
+  finished({ number, to, manifest }: Making, generation: number, names: readonly string[]): void {
+    this.#store.transaction(() => {
+      for (const name of names) this.#store.run('insert or ignore into written (file) values (?)', name)
       this.#store.run('update output set making = null, sha256 = ?, reached = ?', manifest!.sha256, JSON.stringify(to))
       this.#store.run('delete from change where number <= ?', number)
       this.#store.run(

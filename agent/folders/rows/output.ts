@@ -9,10 +9,11 @@ import type { FolderSettings, SinkTable } from '../../database.ts'
 import type { Making, OutputState } from './output-state.ts'
 import { requireFolder, unreachable } from '../store/owner.ts'
 import { fileName, fileNumber } from './file-names.ts'
+import { statFile } from './inbox.ts'
 import { encodingOf, formatOf, kindOf } from '../formats/write-file.ts'
 import { columnsOf, pagesOf } from './pages.ts'
 import { SinkStore } from '../store/sink-store.ts'
-import { fileHash, isBusy, putInPlace, removeTemporaries, temporaryName, writeTemporary } from '../store/durable-write.ts'
+import { fileHash, isBusy, putInPlace, removeTemporaries, renameNew, temporaryName, writeTemporary } from '../store/durable-write.ts'
 
 export class RowOutput {
   readonly #sink: SinkTable
@@ -22,6 +23,7 @@ export class RowOutput {
   readonly #backoff = new Backoff()
   #closing = new AbortController()
   #timer: NodeJS.Timeout | undefined
+  #looks: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
   /** Whether what is in the store can be written: not while its rows have another shape than the sink. */
   #open = false
@@ -51,6 +53,7 @@ export class RowOutput {
       throw unreachable(path, error)
     }
     this.wake()
+    this.#watchShown()
   }
 
   /** Files that readers have taken away are not remembered for ever. */
@@ -112,6 +115,35 @@ export class RowOutput {
     if (this.#failure) throw this.#failure
   }
 
+  /** A file that is the whole table was deleted or edited: it is told, and written anew. Increments are taken away by who reads them. */
+  async #lookAtShown(): Promise<void> {
+    const { path } = this.#folder
+    const shown = this.#sink.files!.write === 'whole' ? this.#state.shown : undefined
+    if (!shown || this.#running || this.#failure || this.#state.read().making) return
+    const { file, content } = shown
+    await requireFolder(this.#folder)
+    const [lying, manifest] = await Promise.all([file, manifestName(file)].map((name) => statFile(join(path, name), name)))
+    if (lying && manifest && lying.content === content) return
+    const same = lying && manifest && (await fileHash(lying.path))?.sha256 === this.#state.read().sha256
+    if (this.#closing.signal.aborted || this.#running) return
+    if (same) return this.#state.showsAs(file, lying.content)
+    const { route, resource } = this.#sink
+    this.#folder.logger.warn(
+      { route, resource, file, gone: !lying || !manifest },
+      'a file that was written is gone or was changed: it is written anew',
+    )
+    this.#state.again()
+    this.wake(true)
+  }
+
+  #watchShown(): void {
+    clearInterval(this.#looks)
+    const look = () =>
+      this.#lookAtShown().catch((error) => this.#folder.logger.debug({ err: errorForLog(error) }, 'written files cannot be looked at'))
+    this.#looks = setInterval(() => void look(), this.#folder.look * 1000).unref()
+    void look()
+  }
+
   /** Writes the file under its temporary name and notes what it is. */
   async #make(making: Making): Promise<Making> {
     const { path } = this.#folder
@@ -119,7 +151,7 @@ export class RowOutput {
     // Before anything is awaited: what is applied from here on belongs to the next file.
     const view = SinkStore.read(this.#folder, this.#sink.route)!
     try {
-      await this.#requireOurs(name)
+      const fresh = await this.#requireOurs(name)
       const counted = { rows: 0 }
       const columns = columnsOf(this.#sink, making.kind)
       const pages = pagesOf(view, this.#sink, making, counted)
@@ -128,8 +160,8 @@ export class RowOutput {
       const written = await writeTemporary(path, name, content, this.#closing.signal)
       const quarantine = view.countAside(view.generation('live'))
       const manifest = this.#manifest(making, { file: name, ...counted, ...written, quarantine })
-      this.#state.made(making, manifest, [name, manifestName(name)])
-      return { ...making, manifest }
+      this.#state.made({ ...making, fresh }, manifest, [name, manifestName(name)])
+      return { ...making, fresh, manifest }
     } finally {
       view.close()
     }
@@ -172,19 +204,25 @@ export class RowOutput {
     const { file, sha256 } = manifest
     const made = fresh || (await fileHash(join(path, temporaryName(file))))?.sha256 === sha256
     if (!made && (await fileHash(join(path, file)))?.sha256 !== sha256) return this.#state.lost(making)
-    if (made) await this.#place(file)
+    if (made) await this.#place(file, making.fresh)
     const signature = this.#folder.sign('qz-file', manifest)
     await writeTemporary(path, manifestName(file), once(Buffer.from(fileManifestText(manifest, signature))), signal)
     await this.#place(manifestName(file))
-    this.#state.finished(making, this.#store.generation('live'))
+    this.#state.finished(making, this.#store.generation('live'), [file, manifestName(file)])
+    const lying = await statFile(join(path, file), file)
+    if (lying) this.#state.showsAs(file, lying.content)
     const { route, resource } = this.#sink
     this.#folder.logger.info({ route, resource, file, rows: manifest.rows, bytes: manifest.size }, 'file written')
   }
 
-  async #place(name: string): Promise<void> {
+  async #place(name: string, fresh = false): Promise<void> {
     try {
-      await putInPlace(this.#folder.path, name, this.#closing.signal)
+      await putInPlace(this.#folder.path, name, this.#closing.signal, fresh ? renameNew : undefined)
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
+        this.#state.notWritten(name)
+        throw this.#notOurs(name)
+      }
       if (!isBusy(error)) throw error
       const reason = {
         zh: `文件 ${name} 正被其他程序打开,关闭后自动更新`,
@@ -194,23 +232,28 @@ export class RowOutput {
     }
   }
 
-  /** What somebody else put into the folder is not written over. */
-  async #requireOurs(name: string): Promise<void> {
+  /** What somebody else put into the folder is not written over. @returns whether nothing lies there. */
+  async #requireOurs(name: string): Promise<boolean> {
     const { path } = this.#folder
-    if (this.#store.get('select 1 from written where file = ?', name)) return
-    if (!(await lstat(join(path, name)).catch(() => undefined))) return
-    if (manifestOf(path, name)?.resource === this.#sink.schema.resource) return
+    if (!(await lstat(join(path, name)).catch(() => undefined))) return true
+    if (this.#store.get('select 1 from written where file = ?', name)) return false
+    if (manifestOf(path, name)?.resource === this.#sink.schema.resource) return false
+    throw this.#notOurs(name)
+  }
+
+  #notOurs(name: string): QianzhiError {
     const reason = {
       zh: `已有同名文件 ${name},不是本系统写入的:请移走`,
       en: `there is a file ${name} that Qianzhi did not write: move it away`,
     }
-    throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: path, reason })
+    return new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: this.#folder.path, reason })
   }
 
   /** Stops what is being written: it goes on, or begins again, after `open`. */
   async pause(): Promise<void> {
     this.#closing.abort()
     clearTimeout(this.#timer)
+    clearInterval(this.#looks)
     await this.#running
     this.#closing = new AbortController()
   }
@@ -218,6 +261,7 @@ export class RowOutput {
   async close(): Promise<void> {
     this.#closing.abort()
     clearTimeout(this.#timer)
+    clearInterval(this.#looks)
     await this.#running
   }
 }

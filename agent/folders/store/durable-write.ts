@@ -1,7 +1,7 @@
 /** Files written whole or not at all: a temporary name in the same folder, flushed, then renamed. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { lstat, open, readdir, rename, rm } from 'node:fs/promises'
+import { link, lstat, open, readdir, rename, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -57,8 +57,10 @@ export async function writeTemporary(folder: string, name: string, content: Asyn
 const tries = 15
 const pause = 200
 
+type Move = (from: string, to: string) => Promise<void>
+
 /** The temporary file takes the name. Throws the last EBUSY, EPERM or EACCES where another program has the older file open all the time. */
-export async function putInPlace(folder: string, name: string, signal?: AbortSignal, move: typeof rename = rename): Promise<void> {
+export async function putInPlace(folder: string, name: string, signal?: AbortSignal, move: Move = rename): Promise<void> {
   for (let tried = 1; ; tried++) {
     try {
       await move(join(folder, temporaryName(name)), join(folder, name))
@@ -69,6 +71,30 @@ export async function putInPlace(folder: string, name: string, signal?: AbortSig
     }
   }
   await flushFolder(folder)
+}
+
+/** Errors by which file systems say that they have no second names for a file. */
+const noLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL']
+
+/** A rename that replaces nothing: throws EEXIST where something else has the name. Where the file system cannot do so, it is looked before. */
+export async function renameNew(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? ''
+    if (noLinks.includes(code)) {
+      if (await lstat(to).catch(() => undefined)) throw Object.assign(new Error(`EEXIST: ${to}`, { cause: error }), { code: 'EEXIST' })
+      return rename(from, to)
+    }
+    // A stop left it with both names.
+    if (code !== 'EEXIST' || !(await isSame(from, to))) throw error
+  }
+  await unlink(from)
+}
+
+async function isSame(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([one, other].map((path) => lstat(path, { bigint: true })))
+  return a!.ino === b!.ino && a!.dev === b!.dev
 }
 
 /** Whether the file may be open in another program: so Windows says it. */

@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Row } from '../../../../agent/database.ts'
 import { FileSink } from '../../../../agent/folders/files/sink.ts'
+import { TargetFolder } from '../../../../agent/folders/files/target-folder.ts'
 import { removeRoute } from '../../../../agent/folders/removal.ts'
 import { partBytes, partsOf, partValues } from '../../../../protocol/files.ts'
 import { smallDisk } from '../../../support/small-disk.ts'
@@ -215,6 +216,19 @@ t.test('what is not the route’s is neither overwritten nor removed', async (t)
   t.ok(statSync(join(line.target.path, 'folder.pdf')).isDirectory())
   t.same(line.quarantine(), [])
   t.same(line.parts(), [])
+})
+
+t.test('a file that a person puts at the name while the new one is verified stays', async (t) => {
+  const root = t.testdir({ parts: { whole: 'theirs' }, out: { 'a.pdf': 'mine' } })
+  const folder = new TargetFolder(join(root, 'out'))
+  await folder.prepare(join(root, 'parts'))
+  t.match(await folder.place(join(root, 'parts', 'whole'), 'a.pdf', true), {
+    busy: false,
+    reason: { en: /another file of this name is there/ },
+  })
+  t.equal(readFileSync(join(root, 'out', 'a.pdf'), 'utf8'), 'mine')
+  t.equal(await folder.place(join(root, 'parts', 'whole'), 'b.pdf', true), undefined)
+  t.same([existsSync(join(root, 'parts', 'whole')), readFileSync(join(root, 'out', 'b.pdf'), 'utf8')], [false, 'theirs'])
 })
 
 t.test('a file makes room for a folder of its name, and the other way round, in any order', async (t) => {

@@ -2,6 +2,7 @@
 import {
   cpSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   readlinkSync,
@@ -18,7 +19,7 @@ import type { Delivery } from '../../../../agent/database.ts'
 import { listQuarantine } from '../../../../agent/folders/quarantine.ts'
 import { removeRoute } from '../../../../agent/folders/removal.ts'
 import { SinkStore } from '../../../../agent/folders/store/sink-store.ts'
-import { putInPlace, writeTemporary } from '../../../../agent/folders/store/durable-write.ts'
+import { putInPlace, renameNew, writeTemporary } from '../../../../agent/folders/store/durable-write.ts'
 import { until } from '../../../support/programs.ts'
 import { smallDisk } from '../../../support/small-disk.ts'
 import { licence } from '../../databases/conformance/fixture.ts'
@@ -101,6 +102,73 @@ t.test('a file that another program has open is tried again, and then said', asy
     putInPlace(folder.path, 'x.csv', closing, () => Promise.reject(busy)),
     { name: 'AbortError' },
   )
+})
+
+t.test('a rename that replaces nothing, and one that was stopped in the middle', async (t) => {
+  const [from, to] = ['from', 'to'].map((name) => join(t.testdir(), name)) as [string, string]
+  writeFileSync(from, 'ours')
+  writeFileSync(to, 'theirs')
+  await t.rejects(renameNew(from, to), { code: 'EEXIST' })
+  t.same(
+    [from, to].map((path) => readFileSync(path, 'utf8')),
+    ['ours', 'theirs'],
+  )
+  unlinkSync(to)
+  linkSync(from, to)
+  await renameNew(from, to)
+  t.notOk(existsSync(from))
+  t.equal(readFileSync(to, 'utf8'), 'ours')
+})
+
+t.test('a file that a person puts at the name while the first one is written stays', async (t) => {
+  const sink = fileSink()
+  const opened = await filled(t, sink)
+  const { delivery, folder } = opened
+  await apply(opened, sink, new Stream().next([['a', 'x', null]], { snapshot: 'only' }))
+  const made = await manifestWhen(opened, file)
+  const bytes = readFileSync(join(folder.path, file))
+  await delivery.close()
+  // As if the program had ended before the move, and a person had been faster than it.
+  const store = SinkStore.open(folder, sink.route)
+  const { number, kind, from, to, batches, time, provider } = made
+  const making = { number, kind, from, to, batches, time, provider, fresh: true, manifest: made }
+  store.run('update output set making = ?, sha256 = null', JSON.stringify(making))
+  store.close()
+  writeFileSync(join(folder.path, `.${file}.qz-tmp`), bytes)
+  writeFileSync(join(folder.path, file), 'mine')
+  rmSync(join(folder.path, `${file}.manifest.json`))
+  const again = await openDelivery(t, folder)
+  await again.delivery.open(sink)
+  t.match(await failureOf(again.delivery), { code: 'QZ-FOLDER-UNREACHABLE', message: /did not write: move it away/ })
+  t.equal(readFileSync(join(folder.path, file), 'utf8'), 'mine')
+  renameSync(join(folder.path, file), join(folder.path, 'mine.csv'))
+  await again.delivery.open(sink)
+  t.same(await manifestWhen(again, file), made)
+  t.same(readFileSync(join(folder.path, file)), bytes)
+})
+
+t.test('a whole table that was deleted or edited in the folder is written anew', async (t) => {
+  const sink = fileSink()
+  const opened = await openDelivery(t, { ...freshFolder(t), look: 0.1 })
+  await opened.delivery.open(sink)
+  const path = join(opened.folder.path, file)
+  await apply(opened, sink, new Stream().next([['a', 'x', null]], { snapshot: 'only' }))
+  await manifestWhen(opened, file)
+  const rows = readFileSync(path, 'utf8')
+  writeFileSync(path, rows.replace('x', 'y'))
+  await manifestWhen(opened, file, ({ number }) => number === 2)
+  t.equal(readFileSync(path, 'utf8'), rows)
+  unlinkSync(path)
+  await manifestWhen(opened, file, ({ number }) => number === 3)
+  t.equal(readFileSync(path, 'utf8'), rows)
+  rmSync(`${path}.manifest.json`)
+  await manifestWhen(opened, file, ({ number }) => number === 4)
+  await opened.delivery.close()
+  unlinkSync(path)
+  const again = await openDelivery(t, opened.folder)
+  await again.delivery.open(sink)
+  await manifestWhen(again, file, ({ number }) => number === 5)
+  t.equal(readFileSync(path, 'utf8'), rows, 'also while the agent was down')
 })
 
 t.test('a file that a reader took before its manifest came is shown again with the same content', async (t) => {
