@@ -125,6 +125,16 @@ export const FileCounts = Type.Object({
   looked: Type.Optional(Type.String({ maxLength: 40 })),
   /** Newest first: the last file of rows that was taken, and the last ones that were refused. */
   settled: Type.Optional(Type.Array(SettledFile, { maxItems: 20 })),
+  /** What lies there and is not taken, or stays though it is gone from the folder, and why; the first ones. Absent where there is nothing. */
+  untaken: Type.Optional(
+    Type.Array(
+      Type.Object({
+        file: Type.String({ maxLength: 255 }),
+        reason: Type.Object({ zh: Type.String({ maxLength: 200 }), en: Type.String({ maxLength: 200 }) }),
+      }),
+      { maxItems: 20 },
+    ),
+  ),
 })
 export type FileCounts = Static<typeof FileCounts>
 

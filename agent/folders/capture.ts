@@ -13,6 +13,7 @@ import type { Memory } from '../runtime/stream-store.ts'
 import { keyIndexes, keysOf, missingKeys } from '../row-keys.ts'
 import { Wake } from '../runtime/wake.ts'
 import type { WatchedFiles, WatchOptions } from './store/watched.ts'
+import { untakenFiles } from './untaken.ts'
 
 interface Watched {
   files: WatchedFiles
@@ -42,8 +43,9 @@ export class FolderCapture implements Capture {
     this.#folder = folder
     const options: WatchOptions = { folder, queued: () => this.#queued.fire(), logger: folder.logger }
     try {
-      for (const source of sources) {
-        this.#watched.set(source, { files: open(source, options), awaited: false, failure: undefined, backoff: new Backoff(), next: 0 })
+      for (const [at, source] of sources.entries()) {
+        const first = at === 0 ? { ...options, untaken: () => untakenFiles(folder, sources) } : options
+        this.#watched.set(source, { files: open(source, first), awaited: false, failure: undefined, backoff: new Backoff(), next: 0 })
       }
     } catch (error) {
       this.#release()

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises'
 import { codedError } from '../../protocol/errors.ts'
 import type { Check, FolderSettings, SinkTable, SourceTable } from '../database.ts'
 import { claimFolder } from './store/owner.ts'
+import { untakenFiles, type Untaken } from './untaken.ts'
 
 /** Bytes below which a folder's disk is said to be short. */
 const littleSpace = 1 << 30
@@ -19,6 +20,8 @@ export async function folderChecks(folder: FolderSettings, sources: readonly Sou
       { name: 'folder', ok: true, zh: `${path} 可读写`, en: `${path} can be read and written` },
       { name: 'space', ok: free >= littleSpace, zh: `剩余 ${gigabytes} GB`, en: `${gigabytes} GB are free` },
       ...sources.filter(({ files }) => files?.contents === 'rows' && !files.whole).map(incrementCheck),
+      ...(sources.length > 0 && folder.ready === 'stable' ? [marksCheck(path)] : []),
+      ...(sources.length > 0 ? (await untakenFiles(folder, sources)).map(untakenCheck) : []),
       ...(sources.length > 0 && sinks.length > 0 ? [bothCheck(path)] : []),
     ]
   } catch (error) {
@@ -35,6 +38,16 @@ function incrementCheck({ resource }: SourceTable): Check {
     zh,
     en: `${resource}: files hold changes (whole: false): a delete is seen only where a file says so in a column qz_op`,
   }
+}
+
+function marksCheck(path: string): Check {
+  const zh = `${path}:文件静止后即视为写完;写入方能在写完后放入 NAME.done 的,请设 ready: done`
+  const en = `${path}: a file that is at rest counts as complete; where its writer can put NAME.done behind it, set ready: done`
+  return { name: 'capture', ok: true, zh, en }
+}
+
+function untakenCheck({ file, reason }: Untaken): Check {
+  return { name: 'files', ok: false, zh: `${file}:${reason.zh}`, en: `${file}: ${reason.en}` }
 }
 
 function bothCheck(path: string): Check {

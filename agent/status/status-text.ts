@@ -210,7 +210,7 @@ export class StatusText {
   }
 
   /** Of a folder: how many files there are, and the last ones. */
-  #files({ waiting, taken, refused, settled = [] }: NonNullable<SourceStatus['files']>): LocalizedText[] {
+  #files({ waiting, taken, refused, settled = [], untaken = [] }: NonNullable<SourceStatus['files']>): LocalizedText[] {
     const last = (zh: string, en: string, file: SettledFile | undefined): LocalizedText[] => {
       if (!file) return []
       const at = this.time(file.time).en + (file.code ? ` ${file.code}` : '')
@@ -231,6 +231,7 @@ export class StatusText {
         'last refused',
         settled.find(({ code }) => code !== undefined),
       ),
+      ...untaken.map(({ file, reason }) => ({ zh: `未接收 ${file}:${reason.zh}`, en: `not taken: ${file}: ${reason.en}` })),
     ]
   }
 

@@ -62,6 +62,11 @@ export class FileIndex extends IndexReading {
     return { fit: Number(row['files']) - Number(row['unfit']), unfit: Number(row['unfit']) }
   }
 
+  /** Files in a folder, its subfolders included. */
+  countBelow(folder: string): number {
+    return Number(this.#store.get('select count(*) as files from file where name > ? and name < ?', `${folder}/`, `${folder}0`)!['files'])
+  }
+
   /** Whether parts of any file, or of this one, could not be read when they were to be sent. */
   hasMissed(name?: string): boolean {
     if (name === undefined) return this.#store.get('select 1 from missed limit 1') !== undefined

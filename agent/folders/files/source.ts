@@ -10,9 +10,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { isFileSchema } from '../../../protocol/files.ts'
 import { storeText } from '../../../protocol/localized.ts'
-import type { Row, Rows, SourceTable } from '../../database.ts'
+import type { FileCounts, Row, Rows, SourceTable } from '../../database.ts'
 import type { StreamStore } from '../../runtime/stream-store.ts'
 import { RecentContents } from './contents.ts'
+import { EmptiedFolders } from './emptied-folders.ts'
 import { FileIndex, IndexCursor, isFit, type IndexedFile, type UnfitFile } from './index.ts'
 import { FolderTree, indexFile, isGone, isLocked } from './read.ts'
 import { FileRows } from './rows.ts'
@@ -67,6 +68,8 @@ export class FileSource implements WatchedFiles {
   #gap = 0
   /** When the last look ended. */
   #looked: string | undefined
+  /** Subfolders whose files stay though they are gone. */
+  #held: NonNullable<FileCounts['untaken']> = []
   readonly #told = new Set<string>()
 
   /** Throws QZ-DATA-LOCKED. */
@@ -138,7 +141,8 @@ export class FileSource implements WatchedFiles {
   #note(waiting: number): void {
     const { fit, unfit } = this.#index.files()
     const looked = this.#looked !== undefined && { looked: this.#looked }
-    this.#options.folder.note?.(this.source.resource, { waiting, taken: fit, refused: unfit, ...looked })
+    const untaken = this.#held.length > 0 && { untaken: this.#held }
+    this.#options.folder.note?.(this.source.resource, { waiting, taken: fit, refused: unfit, ...looked, ...untaken })
   }
 
   async #meet(look: Look, walked: WalkedFile): Promise<void> {
@@ -217,16 +221,20 @@ export class FileSource implements WatchedFiles {
   /** Once more each by itself: a folder that could not be read says nothing of its files. */
   async #removeUnmet(walk: Walk, signal: AbortSignal): Promise<void> {
     const { folder, queued } = this.#options
+    const emptied = new EmptiedFolders(folder.path, this.#index)
     for (let after = ''; ;) {
       signal.throwIfAborted()
       const names = this.#index.unmet.after(after, goneAtOnce)
-      if (names.length === 0) return
+      if (names.length === 0) break
       after = names.at(-1)!
-      const gone = await Promise.all(names.map((name) => isNoFile(this.#tree, name).then((no) => no || !walk.meets(name))))
+      const gone: boolean[] = []
+      for (const name of names) gone.push(!walk.meets(name) || ((await isNoFile(this.#tree, name)) && !(await emptied.holds(name))))
       await requireFolder(folder)
       this.store.transaction(() => names.forEach((name, i) => gone[i] && this.#index.remove(name)))
       queued()
     }
+    this.#held = emptied.held.slice(0, 20)
+    for (const { file, reason } of this.#held) this.#tell(file, reason.en)
   }
 
   #tell(name: string, reason: string): void {

@@ -154,6 +154,11 @@ export function isPassing(name: string): boolean {
   return passing.test(name)
 }
 
+/** Whether a name is that of what lies beside a file that a sink wrote. */
+export function isManifest(name: string): boolean {
+  return manifest.test(name)
+}
+
 export function doneMark(name: string): string {
   return `${name}.done`
 }

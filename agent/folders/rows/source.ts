@@ -4,16 +4,17 @@
  * under a later number than the last one merged is merged first: so a stop at any moment, and a data folder that was put back to an older
  * copy, lose nothing. A refused file goes to `rejected/` with a report.
  */
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codedError, QianzhiError } from '../../../protocol/errors.ts'
-import type { MappedColumn, Row, Rows, SourceTable } from '../../database.ts'
+import type { FileCounts, Row, Rows, SourceTable } from '../../database.ts'
 import { StreamStore } from '../../runtime/stream-store.ts'
 import { doneMark, InboxWatch, Rest, statFile, wait, type Inbox, type InboxFile } from './inbox.ts'
 import { Filling } from './filling.ts'
 import { requireFolder, unreachable } from '../store/owner.ts'
 import { doneName, doneNumber, fittingName, freeName } from '../store/names.ts'
-import { wholeFile } from '../formats/file-fault.ts'
+import { grownFault, lackingFault, linkFault, olderFault } from './file-refusals.ts'
+import { flushFolder } from '../store/durable-write.ts'
 import { readFileRows } from '../formats/read-file.ts'
 import { writeReport } from './report.ts'
 import { SettledFiles } from './settled-files.ts'
@@ -55,8 +56,9 @@ export class RowSource implements WatchedFiles {
   readonly #done: string
   readonly #rejected: string
   #ready: Promise<void> | undefined
-  /** When the last look ended. */
+  /** When the last look ended, and what it found that nobody takes. */
   #looked: string | undefined
+  #untaken: NonNullable<FileCounts['untaken']> = []
 
   /** Throws QZ-DATA-LOCKED. */
   constructor(source: SourceTable, options: WatchOptions) {
@@ -102,7 +104,7 @@ export class RowSource implements WatchedFiles {
       await mkdir(this.#done, { recursive: true })
       await mkdir(this.#rejected, { recursive: true })
       await this.#mergeDone(signal)
-      const stable = Math.max(folder.stable, this.#taken.pause)
+      const stable = folder.ready === 'done' ? folder.stable : Math.max(folder.stable, this.#taken.pause)
       const inbox = await this.#inbox.look(stable)
       const again = await this.#lookAgain(inbox, stable)
       const { complete, next, waiting } = inbox
@@ -112,6 +114,7 @@ export class RowSource implements WatchedFiles {
         await this.#take(file, signal)
       }
       this.#looked = new Date().toISOString()
+      this.#untaken = (await this.#options.untaken?.()) ?? []
       this.#note({ waiting })
       return next
     } catch (error) {
@@ -128,6 +131,7 @@ export class RowSource implements WatchedFiles {
       refused: this.#settled.refusedCount,
       ...(this.#looked !== undefined && { looked: this.#looked }),
       settled: this.#settled.list(),
+      ...(this.#untaken.length > 0 && { untaken: this.#untaken }),
     })
   }
 
@@ -164,11 +168,7 @@ export class RowSource implements WatchedFiles {
   }
 
   async #tellGrown(file: InboxFile): Promise<void> {
-    const reason = {
-      zh: '被接收后又有写入,其后已接收了别的文件:请重新投放;建议写完后再放入 NAME.done,并设 ready: done',
-      en: 'it was written on after it had been taken, and others were taken since: put it in again; best with NAME.done behind it, and ready: done',
-    }
-    const fault = new QianzhiError('QZ-FILE', { file: file.name, where: wholeFile, reason })
+    const fault = grownFault(file.name)
     const name = await freeName(this.#rejected, file.name)
     this.#settled.refused(file.print, name, { code: fault.code })
     await this.#report(name, whole(fault), 'refused')
@@ -186,8 +186,12 @@ export class RowSource implements WatchedFiles {
       const file = await statFile(path, name.slice(doneName(doneNumber(name, this.source.resource), this.source.resource, '').length))
       // Another file than the one that was checked came under its name.
       const other = this.#taken.accepting?.name === name && file?.content !== this.#taken.accepting.content
-      if (file && other) await this.#take(file, signal)
-      else await this.#merge(await this.#read(path, signal), name)
+      if (file && other) {
+        await this.#take(file, signal)
+        continue
+      }
+      await this.#merge(await this.#read(path, signal), name)
+      if (file) this.#remember(name, file)
     }
   }
 
@@ -227,11 +231,7 @@ export class RowSource implements WatchedFiles {
     const { newest } = this.#taken
     if (this.source.files!.older === 'take' || newest === undefined || path.startsWith(this.#done)) return undefined
     if (modified > newest.modified - sameTime) return undefined
-    const reason = {
-      zh: `文件时间早于已接收的 ${newest.file}:确需接收的,请更新其修改时间后重新投放,或设 older: take`,
-      en: `it is older than ${newest.file}, which was taken: if it is meant, put it in with a newer time, or set older: take`,
-    }
-    return new QianzhiError('QZ-FILE', { file: name, where: wholeFile, reason })
+    return olderFault(name, newest.file)
   }
 
   #changed({ name, path }: InboxFile): void {
@@ -306,7 +306,7 @@ export class RowSource implements WatchedFiles {
 
   /** The move is the acceptance: from here on the file is merged, whatever happens. */
   async #accept(file: InboxFile, read: ReadFile, signal: AbortSignal): Promise<void> {
-    const { name, path, modified } = file
+    const { name, path } = file
     if (read.total > 0) await this.#report(name, read, 'accepted')
     const number = this.#rows.merged + 1
     const taken = doneName(number, this.source.resource, name)
@@ -322,8 +322,13 @@ export class RowSource implements WatchedFiles {
     }
     await rm(doneMark(path), { force: true })
     await this.#merge(read, taken)
-    if (moved) this.#taken.keep(number, { name: taken, file: moved })
-    this.#taken.learnNewest({ file: name, modified: Math.min(modified, Date.now()) })
+    this.#remember(taken, moved ?? file)
+  }
+
+  /** `name`: in `done/`. */
+  #remember(name: string, file: InboxFile): void {
+    this.#taken.keep(doneNumber(name, this.source.resource), { name, file })
+    this.#taken.learnNewest({ file: file.name, modified: Math.min(file.modified, Date.now()) })
   }
 
   async #merge({ staging, total }: ReadFile, name: string): Promise<void> {
@@ -396,19 +401,6 @@ export class RowSource implements WatchedFiles {
   }
 }
 
-function linkFault(file: string): QianzhiError {
-  const reason = { zh: '是符号链接:请投放文件本身', en: 'it is a symbolic link: put in the file itself' }
-  return new QianzhiError('QZ-FILE', { file, where: wholeFile, reason })
-}
-
-function lackingFault(file: string, { item, column }: MappedColumn): QianzhiError {
-  const reason = {
-    zh: `缺少列 ${item.label} (${column}),而已接收的数据中有它的值:请补上该列(值可以为空)`,
-    en: `it has no column ${item.label} (${column}), of which rows that were taken have values: put the column in, empty where it is meant`,
-  }
-  return new QianzhiError('QZ-FILE', { file, where: wholeFile, reason })
-}
-
 function whole(error: QianzhiError): Pick<ReadFile, 'faults' | 'total'> {
   return { faults: [{ number: 0, fault: { code: error.code, zh: error.text('zh'), en: error.text('en') } }], total: 1 }
 }
@@ -423,15 +415,5 @@ async function move(from: string, to: string): Promise<void> {
       if (tries === 20 || (code !== 'EBUSY' && code !== 'EPERM' && code !== 'EACCES')) throw error
       await new Promise((resolve) => setTimeout(resolve, 50 * (tries + 1)))
     }
-  }
-}
-
-async function flushFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { FolderSettings, Row, Rows, SourceTable } from '../../database.ts'
+import type { FileCounts, FolderSettings, Row, Rows, SourceTable } from '../../database.ts'
 import type { StreamStore } from '../../runtime/stream-store.ts'
 
 /**
@@ -30,6 +30,8 @@ export interface WatchedFiles {
 
 export interface WatchOptions {
   folder: FolderSettings
+  /** What lies in the folder and no source takes: told by its first source. */
+  untaken?: () => Promise<NonNullable<FileCounts['untaken']>>
   /** Called when keys were queued. */
   queued: () => void
   logger: Logger

@@ -125,6 +125,26 @@ t.test('a mark that is older than its file is one of an earlier file', async (t)
   t.same(await queued(provider), ['a.pdf#0'])
 })
 
+t.test('an emptied subfolder keeps its files until it is removed; a few that go are deletes', async (t) => {
+  let counts: FileCounts | undefined
+  const provider = await provide(t, { note: (_, told) => void (counts = told) })
+  const names = Array.from({ length: 20 }, (_, n) => `share/${n}.pdf`)
+  for (const name of [...names, 'few/1.pdf', 'few/2.pdf', 'a.pdf']) provider.put(name, name)
+  await provider.settle()
+  await queued(provider)
+  for (const name of [...names, 'few/1.pdf', 'few/2.pdf']) rmSync(join(provider.folder.path, name))
+  await provider.settle()
+  t.same(await queued(provider), ['few/1.pdf#0', 'few/2.pdf#0'])
+  t.match(counts?.untaken, [{ file: 'share/', reason: { en: /its files stay/ } }])
+  for (const name of names.slice(1)) provider.put(name, name)
+  await provider.settle()
+  t.same(await queued(provider), ['share/0.pdf#0'], 'they are back, but for one')
+  t.equal(counts?.untaken, undefined)
+  provider.remove('share')
+  await provider.settle()
+  t.equal((await queued(provider)).length, 19)
+})
+
 t.test('large files come in parts of one version; what changed is all sent, what is beyond the end deleted', async (t) => {
   const provider = await provide(t)
   const first = Buffer.alloc(2.5 * partBytes, 'first')
