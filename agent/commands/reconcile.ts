@@ -49,6 +49,11 @@ function showEnd(deps: CommandDeps, { run, route, state, code, details, texts, s
       `${route}(对账 ${run}):${outcome === 'equal' ? '一致' : '不一致'},来源 ${source.rows} 行,落地 ${target.rows} 行;途中 ${settled},持续变化 ${moving},隔离 ${quarantined},已重发修复 ${repaired},仍不一致 ${remaining}`,
       `${route} (reconciliation ${run}): ${outcome}, source ${source.rows} rows, target ${target.rows} rows; under way ${settled}, moving ${moving}, quarantined ${quarantined}, repaired ${repaired}, remaining ${remaining}`,
     )
+    if (statement.more)
+      deps.say(
+        `  不一致的主键超过 ${statement.differing} 个,不逐一修复:要求修复的对账会请来源重新快照`,
+        `  more than ${statement.differing} keys differ, so they are not mended one by one: a run that repairs asks the source for a new snapshot`,
+      )
   } else if (code !== null && isErrorCode(code)) {
     const reason = new QianzhiError(code, detailsFromWire({ details, texts }))
     const [zh, en] = state === 'failed' ? ['失败', 'failed'] : ['推迟', 'put off']

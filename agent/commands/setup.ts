@@ -1,4 +1,4 @@
-import { QianzhiError } from '../../protocol/errors.ts'
+import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import { engineOf, type Engine } from '../databases/index.ts'
 import { callControl } from '../operator/control.ts'
 import { onlyReads, type CaptureMode, type Database, type SourceTable } from '../database.ts'
@@ -15,16 +15,32 @@ import { freshPolicy, openForCommand } from './connect.ts'
  * that the running agent uses, which then gets the rights it needs and no more.
  */
 export const setup: Command = async (context) => {
-  for (const { database, source } of await watchedTables(context)) {
-    await setUpTable(context, database, source)
-    await database.close()
+  const failed: unknown[] = []
+  for (const chosen of await chosenSources(context)) {
+    try {
+      const { database, source } = await chosen()
+      try {
+        await setUpTable(context, database, source)
+      } finally {
+        await database.close()
+      }
+    } catch (error) {
+      failed.push(error)
+    }
   }
+  // One source that cannot be set up keeps no other from it.
+  for (const error of failed.slice(1)) {
+    const coded = codedError(error)
+    context.say(`${coded.code} ${coded.text('zh')}`, `${coded.code} ${coded.text('en')}`)
+  }
+  if (failed.length > 0) throw failed[0]
   return 0
 }
 
 /** Removes triggers, queue and state again; the table and its rows stay. A later set-up begins with a snapshot. */
 export const teardown: Command = async (context) => {
-  for (const { database, source } of await watchedTables(context)) {
+  for (const chosen of await chosenSources(context)) {
+    const { database, source } = await chosen()
     if (onlyReads(source) || source.files) {
       await forgetSource(context, source)
       await database.close()
@@ -125,22 +141,17 @@ function printScript({ print, say }: CommandDeps, url: string, source: SourceTab
   for (const statement of script) print(forClient(statement.replace(/;\s*$/, ''), client))
 }
 
-async function watchedTables(deps: CommandDeps): Promise<{ database: Database; source: SourceTable }[]> {
+/** Each opened when its turn comes; throws then where the policy does not have it. */
+async function chosenSources(deps: CommandDeps): Promise<(() => Promise<{ database: Database; source: SourceTable }>)[]> {
   const { config, words, version } = deps
   const policy = await freshPolicy(config, version)
   const chosen = config.sources.filter(({ resource }) => words.length === 0 || words.includes(resource))
   if (chosen.length === 0) throw new QianzhiError('QZ-NOT-FOUND', { what: words.join(' ') || 'sources' })
-  return Promise.all(
-    chosen.map(async (entry) => ({
-      database: await openForCommand(config, entry.database, optional(deps, 'url')),
-      source: sourceTable(
-        entry,
-        supplyFor(policy, entry.resource),
-        engineOf(entry.database, config.databases[entry.database]!.url),
-        config.timezone,
-      ),
-    })),
-  )
+  return chosen.map((entry) => async () => {
+    const engine = engineOf(entry.database, config.databases[entry.database]!.url)
+    const source = sourceTable(entry, supplyFor(policy, entry.resource), engine, config.timezone)
+    return { database: await openForCommand(config, entry.database, optional(deps, 'url')), source }
+  })
 }
 
 function optional({ options }: CommandDeps, name: string): string | undefined {

@@ -67,6 +67,8 @@ type Done<N extends LongStep> = Extract<StepAnswer<N>, { done: true }>
 
 /** Milliseconds for which an ask is held while its step goes on. */
 const holds = 10_000
+/** Milliseconds between looks whether a line that is waited for still flows. */
+const looks = 500
 /** Milliseconds without an ask after which the hub has given a run up. */
 const forgetAfter = 10 * 60_000
 const maxRuns = 4
@@ -274,10 +276,21 @@ export class Reconciler {
     return total
   }
 
-  /** When all that is queued now is stored at the hub. */
-  #drained(run: Run, table: ReconciledTable): Promise<ChainPosition> {
-    this.#flowing(table, run.question)
-    return this.#deps.drainWaiters.of(run.question.resource).drained(run.ending.signal)
+  /** When all that is queued now is stored at the hub. Throws QZ-RECONCILE-NOT-NOW where the line is held before. */
+  async #drained(run: Run, table: ReconciledTable): Promise<ChainPosition> {
+    const waiting = new AbortController()
+    const signal = AbortSignal.any([run.ending.signal, waiting.signal])
+    const drained = this.#deps.drainWaiters.of(run.question.resource).drained(signal)
+    drained.catch(() => undefined)
+    try {
+      for (;;) {
+        this.#flowing(table, run.question)
+        const position = await Promise.race([drained, sleep(looks, undefined, { signal })])
+        if (position) return position
+      }
+    } finally {
+      waiting.abort()
+    }
   }
 
   async #read<T>(table: ReconciledTable, work: (reading: Reading) => Promise<T>): Promise<T> {

@@ -109,7 +109,8 @@ async function follow({ source, target }: Comparison, verdict: Verdict, first: n
 
 function made(comparison: Comparison, here: Digested, there: Digested, position: ChainPosition, verdict: Verdict, more = 0): Compared {
   const { run, salt, route, now } = comparison
-  const remaining = verdict.count('remaining')
+  // What nobody could follow is not mended.
+  const remaining = more || verdict.count('remaining')
   const counts = {
     differing: more || verdict.keys.length,
     more: more > 0,

@@ -191,7 +191,10 @@ async function insertKeys(query: Query, id: string, keys: readonly JudgedKey[]):
 function notifyDifferent(query: Query, id: string, route: RunRoute, { remaining, more }: ReconciliationStatement): Promise<void> {
   const { provider, receiver, title } = route
   const [zh, en] = more
-    ? [`${remaining} 个以上主键不一致,请重新快照`, 'more keys differ than could be followed: take a new snapshot']
+    ? [
+        `${remaining} 个以上主键不一致,需重新快照(要求修复的对账会自行请求)`,
+        `${remaining} keys or more differ: a new snapshot is needed, which a run that repairs asks for by itself`,
+      ]
     : [`${remaining} 个主键不一致`, `${remaining} keys differ`]
   return notify(query, {
     to: [

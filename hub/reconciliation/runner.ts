@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { codedError, QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
 import { producerOf } from '../records/supply.ts'
+import { wantSnapshot } from '../exchange/streams.ts'
 import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { Store } from '../store/store.ts'
 import type { Wakeups } from '../store/wakeups.ts'
@@ -157,7 +158,7 @@ export class ReconciliationRunner {
   }
 
   async #reconcile({ id, route: name, repair, deadline }: Claimed): Promise<void> {
-    const { store, asks, clock, logger } = this.#deps
+    const { store, asks, clock, logger, wakeups } = this.#deps
     const route = await this.#routeOf(name)
     const salt = newSalt()
     const goOn = async (side: string, step: string, rows: number) => {
@@ -178,6 +179,9 @@ export class ReconciliationRunner {
     const { statement } = compared
     const signatures = { source: await source.sign(statement), target: await target.sign(statement) }
     await finishRun(store, { id, runner: this.#name, route, now: clock() }, compared, signatures)
+    // More than can be mended key by key: the provider sends the whole table again, as soon as it looks.
+    if (repair && statement.more && (await wantSnapshot(store, route.resource, statement.position)))
+      wakeups.wake(`snapshot:${route.resource}`)
     logger.info(
       { run: id, route: name, outcome: statement.outcome, rows: statement.target.rows, differing: statement.differing },
       'reconciled',

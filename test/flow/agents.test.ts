@@ -35,7 +35,6 @@ t.test('two agencies supply and receive at once, with names of their own', async
     await postgres.stop()
   })
   await a.query('create table shangpin (bianma bigint primary key, mingcheng varchar(50), mimi varchar(50))')
-  await b.query('create table people (code bigint primary key, name varchar(50), secret varchar(50))')
   await c.query('create table houses (code bigint primary key, name varchar(50), secret varchar(50))')
 
   const columns = { code: 'bianma', name: 'mingcheng', secret: 'mimi' }
@@ -61,6 +60,9 @@ t.test('two agencies supply and receive at once, with names of their own', async
   await exchange.publish(register('people', 'two'))
   await exchange.publish(register('houses', 'two'))
   await one.command('setup')
+  await t.rejects(two.command('setup'), /QZ-SOURCE-TABLE/, 'a table is missing')
+  t.same(await c.query('select resource from qianzhi.stream'), [['houses']], 'the other one is set up all the same')
+  await b.query('create table people (code bigint primary key, name varchar(50), secret varchar(50))')
   await two.command('setup')
   await exchange.grant('people', one, ['code', 'name'])
   await exchange.grant('houses', one, ['code', 'name'])

@@ -9,7 +9,8 @@ import { Reconciler } from '../../../agent/reconciliation/reconciler.ts'
 import { staleKeys } from '../../../agent/reconciliation/reading.ts'
 import type { ReconciledTable } from '../../../agent/reconciliation/table.ts'
 import { positionNumber } from '../../../protocol/position.ts'
-import { StatusBoard } from '../../../agent/status/board.ts'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import { setFault, StatusBoard } from '../../../agent/status/board.ts'
 import { RowHasher } from '../../../protocol/digest.ts'
 import type { Policy } from '../../../protocol/policy.ts'
 import {
@@ -276,6 +277,15 @@ t.test('of keys that somebody names only those with rows are sent again; at the 
     { code: 'QZ-REQUEST-INVALID' },
     'a source removes nothing',
   )
+})
+
+t.test('a repair whose source is held meanwhile ends with the fault', async (t) => {
+  const one = await open(t)
+  await digested(one)
+  const repair = one.ask('repair', { do: 'repair', keys: [['p1']] })
+  const held = t.rejects(repair, { code: 'QZ-RECONCILE-NOT-NOW', message: /QZ-SOURCE-LOCKED/ })
+  setFault(one.board.source('people', 'front'), new QianzhiError('QZ-SOURCE-LOCKED', { table: 'people', reason: 'x' }), new Date())
+  await held
 })
 
 t.test('a receiver removes only rows that came no later than the source’s word', async (t) => {

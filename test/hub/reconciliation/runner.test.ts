@@ -168,8 +168,13 @@ t.test('more differences than can be followed: the table wants a snapshot', asyn
   conduct()
   for (let i = 0; i < 1100; i++) target.rows.set(`x${i}`, [`x${i}`, 'extra'])
   const run = await reconcile()
-  t.match(run, { state: 'different', statement: { differing: 1000, more: true, outcome: 'different' } })
+  t.match(run, { state: 'different', statement: { differing: 1000, remaining: 1000, more: true, outcome: 'different' } })
   t.same(await keysOfRun(office.store.query, run.id), [])
+  await office.store.query(`insert into stream (resource, producer) select 'villages', min(id) from agent on conflict do nothing`)
+  const wanted = () => office.store.query('select snapshot_wanted as wanted from stream')
+  t.match(await wanted(), [{ wanted: false }], 'nobody asked for a repair')
+  await reconcile(true)
+  t.match(await wanted(), [{ wanted: true }], 'what cannot be mended key by key comes with a snapshot')
 })
 
 t.test('an agent that is away, outside its window or restarted: put off, and begun anew', async (t) => {
