@@ -16,7 +16,7 @@ import { HubRequests } from './operator/hub-requests.ts'
 import { Operator } from './operator/operator.ts'
 import { DrainWaitersByResource } from './outbound/drain-waiters.ts'
 import { Reconciler } from './reconciliation/reconciler.ts'
-import { openKey, openState, requireIdentity } from './runtime/state.ts'
+import { enrolledKey, openState, requireIdentity } from './runtime/state.ts'
 import { Wake } from './runtime/wake.ts'
 import type { ScanCapture } from './scans/capture.ts'
 import { StatusBoard } from './status/board.ts'
@@ -48,7 +48,7 @@ export function buildParts({ config, logger, version, logTail, arrange }: AgentS
   const operator = new Operator({ config, state, board, routes: allRoutes, pollAgain, logger })
   const checkpoints = new Checkpoints(config.data, (error) => logger.warn({ err: codedError(error) }, 'audit checkpoints not written'))
   const identity = requireIdentity(state)
-  const key = openKey(config.data)
+  const key = enrolledKey(config.data)
   const hub: Hub = openHub({ config, identity, key, policy: () => keeper.policy, logger })
   const now = () => hub.now()
   const removals = new Removals({ databases: Object.keys(config.databases), now, logger, receiptsDue })

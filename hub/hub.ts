@@ -1,5 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import { QianzhiError, reasonOf } from '../protocol/errors.ts'
@@ -39,12 +40,14 @@ import { startAudit } from './supervision/audit/audit.ts'
 import { startMail } from './supervision/mail.ts'
 import { startSupervision } from './supervision/supervision.ts'
 import { recordSupply } from './supervision/supply.ts'
-import { ownCertificate, type OwnCertificate, type ServerCertificate } from './tls.ts'
+import { ownCertificate, restoreAuthority, type OwnCertificate, type ServerCertificate } from './tls.ts'
 import { WakeupRelay, Wakeups } from './store/wakeups.ts'
 
 export interface HubDependencies {
   logger: Logger
   clock?: () => Date
+  /** The operator has said that the authority which agents pinned is lost. */
+  newAuthority?: boolean
 }
 
 export interface Hub {
@@ -84,7 +87,7 @@ export async function startHub(config: HubConfig, dependencies: HubDependencies)
 
 async function start(
   config: HubConfig,
-  { logger, clock = () => new Date() }: HubDependencies,
+  { logger, clock = () => new Date(), newAuthority = false }: HubDependencies,
   stops: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<Hub> {
@@ -120,6 +123,7 @@ async function start(
   stops.push(() => reconciliations.stop())
 
   const certificate = await loadCertificate(config, clock())
+  if ('authority' in certificate) await checkAuthority(store, config.data, certificate.authority, newAuthority)
   const urls: string[] = [...config.urls]
   const access = makeAccess(config.access, hubKey.privateKey)
   const health = new KeptHealth(() =>
@@ -210,6 +214,22 @@ async function checkHubKey(store: Store, hubKey: SigningKey): Promise<void> {
     en: 'this store belongs to another hub key: copy hub.key here from the data folder it was used with',
   }
   throw new QianzhiError('QZ-CONFIG', { key: 'data', reason })
+}
+
+/** Agents pin the hub's own authority: one that is made anew by itself would lock them all out (QZ-FILE-DAMAGED). */
+async function checkAuthority(store: Store, data: string, authority: string, accepted: boolean): Promise<void> {
+  const kept = accepted ? 'on conflict (key) do update set value = $1' : 'on conflict do nothing'
+  await store.query(`insert into setting (key, value) values ('authority', $1) ${kept}`, [authority])
+  const [row] = await store.query<{ value: string }>(`select value from setting where key = 'authority'`)
+  if (row?.value === authority) return
+  throw new QianzhiError('QZ-FILE-DAMAGED', {
+    file: join(data, 'tls', 'authority.key'),
+    reason: { zh: '不是各代理登记时的那一个', en: 'it is not the one that agents enrolled with' },
+    remedy: {
+      zh: `${restoreAuthority.zh};无法恢复时执行一次 qianzhi-hub start --new-authority,各代理须重新登记`,
+      en: `${restoreAuthority.en}; if it is lost, start once with qianzhi-hub start --new-authority: each agent must enrol again`,
+    },
+  })
 }
 
 async function loadCertificate(config: HubConfig, now: Date): Promise<ServerCertificate | OwnCertificate> {

@@ -2,9 +2,10 @@ import 'reflect-metadata'
 import { createHash, randomBytes, webcrypto, X509Certificate as NodeCertificate } from 'node:crypto'
 import { mkdir, rename } from 'node:fs/promises'
 import { isIP } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import * as x509 from '@peculiar/x509'
-import { authorityPath, keepFile, readIfThere, syncFolder, writeDurably } from './store/durable-files.ts'
+import { authorityPath, keepFile, readIfThere, readKept, syncFolder, writeDurably } from './store/durable-files.ts'
 
 type CryptoKey = webcrypto.CryptoKey
 type CryptoKeyPair = webcrypto.CryptoKeyPair
@@ -57,8 +58,19 @@ async function loadAuthority(data: string, folder: string, now: Date): Promise<A
   const path = join(folder, 'authority.key')
   const fresh = (await readIfThere(path)) === undefined ? await makeAuthority(now) : ''
   const { key, certificate } = split(await keepFile(path, () => fresh))
-  await keepFile(authorityPath(data), () => certificate)
-  return { certificate: new x509.X509Certificate(certificate), key: await importKey(key) }
+  const authority = await readKept(
+    path,
+    async () => ({ certificate: new x509.X509Certificate(certificate), key: await importKey(key) }),
+    restoreAuthority,
+  )
+  if ((await readIfThere(authorityPath(data))) !== certificate) await replaceFile(authorityPath(data), certificate)
+  return authority
+}
+
+/** Agents have pinned it. */
+export const restoreAuthority = {
+  zh: '从备份恢复(各代理在登记时已固定该证书颁发机构)',
+  en: 'restore it from a backup (agents pinned this authority when they enrolled)',
 }
 
 async function makeAuthority(now: Date): Promise<string> {
@@ -98,16 +110,27 @@ async function renew(folder: string, authority: Authority, hosts: readonly strin
     ],
   })
   const pem = `${await exportKey(keys.privateKey)}\n${certificate.toString('pem')}\n${authority.certificate.toString('pem')}\n`
-  const path = join(folder, 'server.pem')
-  const temporary = `${path}.${randomBytes(6).toString('hex')}`
-  await writeDurably(temporary, pem)
-  await rename(temporary, path)
-  await syncFolder(folder)
+  await replaceFile(join(folder, 'server.pem'), pem)
   return pem
 }
 
+async function replaceFile(path: string, content: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}`
+  await writeDurably(temporary, content)
+  await rename(temporary, path)
+  await syncFolder(dirname(path))
+}
+
+/** One that cannot be read is as good as none: another is made. */
 function stillGood(pem: string, authority: x509.X509Certificate, hosts: readonly string[], now: Date): boolean {
-  const certificate = new NodeCertificate(split(pem).certificate)
+  const { certificate: kept, key } = split(pem)
+  let certificate: NodeCertificate
+  try {
+    certificate = new NodeCertificate(kept)
+    createSecureContext({ cert: kept, key })
+  } catch {
+    return false
+  }
   if (!certificate.verify(new NodeCertificate(authority.toString('pem')).publicKey)) return false
   if (Date.parse(certificate.validTo) - now.getTime() < renewDays * day) return false
   return hosts.every((host) => (isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined)

@@ -293,6 +293,13 @@ export const kinds = {
     'An agent behind a one-way gap has no connection to the hub, so this cannot be done: {what}',
   ),
   'QZ-DATA-LOCKED': kind(409, 'operator', true, '数据目录 {folder} 正被另一进程使用', 'Data folder {folder} is in use by another process'),
+  'QZ-FILE-DAMAGED': kind(
+    500,
+    'operator',
+    false,
+    '文件 {file} 缺失或已损坏({reason}):{remedy}',
+    'File {file} is missing or damaged ({reason}): {remedy}',
+  ),
   'QZ-SCHEMA': kind(400, 'provider', false, '资源结构有误:{reason}', 'The resource schema is not valid: {reason}'),
   // People and rights
   'QZ-SIGN-IN': kind(401, 'requester', true, '请先登录:{reason}', 'Sign in first: {reason}'),

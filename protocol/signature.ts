@@ -28,8 +28,11 @@ export function generateSigningKey(): SigningKey {
 }
 
 /** Reads a PKCS#8 PEM private key. */
+/** Throws where it is no Ed25519 private key. */
 export function signingKeyFromPem(pem: string): SigningKey {
-  return signingKey(createPrivateKey(pem))
+  const key = createPrivateKey(pem)
+  if (key.asymmetricKeyType !== 'ed25519') throw new TypeError(`a key of type ${key.asymmetricKeyType}`)
+  return signingKey(key)
 }
 
 export function signingKeyToPem(key: SigningKey): string {

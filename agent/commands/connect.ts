@@ -11,7 +11,7 @@ import { openHub as openAgentHub } from '../gaps/open-hub.ts'
 import type { Hub } from '../hub.ts'
 import { openDatabase } from '../databases/open.ts'
 import { PolicyStore } from '../hub/policy-store.ts'
-import { openKey, openState, requireIdentity } from '../runtime/state.ts'
+import { enrolledKey, openKey, openState, requireIdentity } from '../runtime/state.ts'
 import { StatusBoard } from '../status/board.ts'
 
 /** Reads `qzt1.…`. Throws QZ-TOKEN. */
@@ -28,7 +28,7 @@ export function readToken(text: string): EnrolToken {
 /** The hub as an enrolled agent's command reaches it; behind a one-way gap its folders. */
 export function openHub(config: AgentConfig): Hub {
   const identity = requireIdentity(openState(config.data))
-  return openAgentHub({ config, identity, key: openKey(config.data), policy: () => undefined, logger: pino({ level: 'silent' }) })
+  return openAgentHub({ config, identity, key: enrolledKey(config.data), policy: () => undefined, logger: pino({ level: 'silent' }) })
 }
 
 /** A configured database as a command opens it, also before the agent is enrolled. */

@@ -2,7 +2,6 @@
  * Brings to the hub what an agent inside a one-way gap has sent out: its batches in their order, unchanged, in its name. What the hub says
  * of them goes back as files where there is a way in; else this agent's status names what is to be done inside.
  */
-import { existsSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
@@ -17,7 +16,7 @@ import { Backoff, pause } from '../runtime/backoff.ts'
 import type { ResolvedFolder } from '../config/folders.ts'
 import { arrivingMark, claimFolder, requireFolder, unreachable } from '../folders/store/owner.ts'
 import type { HubClient } from '../hub/client.ts'
-import { writeDurably, type AgentState } from '../runtime/state.ts'
+import { readJson, readKept, writeDurably, type AgentState } from '../runtime/state.ts'
 import { clearFault, setFault, type StatusBoard } from '../status/board.ts'
 import { CarriedBatches } from './carried-batches.ts'
 import { showRange } from './export.ts'
@@ -392,13 +391,18 @@ export async function handPolicy(path: string, { agent, policy, identity, key, d
   }
 }
 
+const enrolCarriedAgain = {
+  zh: '从备份恢复,或移走它后重新执行 qianzhi-agent enroll --carry',
+  en: 'restore it from a backup, or move it away and run qianzhi-agent enroll --carry again',
+}
+
 function carriedFile(data: string): string {
   return join(data, 'gap-carried.json')
 }
 
 /** Agents inside, by the name of the folder in which their batches arrive. */
 export function carriedAgents(data: string): Record<string, string> {
-  return existsSync(carriedFile(data)) ? (JSON.parse(readFileSync(carriedFile(data), 'utf8')) as Record<string, string>) : {}
+  return readKept(carriedFile(data), (text) => readJson<Record<string, string>>(text), enrolCarriedAgain) ?? {}
 }
 
 export function noteCarried(data: string, folder: string, agent: string): void {

@@ -2,7 +2,7 @@
  * The outer side of one-way gaps, beside the line that writes the batches (folders/batch-sink.ts): tells the inside the policy and how far
  * each route is written, and takes what comes back: receipts, and requests for what was lost.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
@@ -16,7 +16,7 @@ import type { SinkTable } from '../database.ts'
 import { takeAway } from './batch-sink.ts'
 import { claimFolder, requireFolder, unreachable } from '../folders/store/owner.ts'
 import { sinkFile, SinkStore } from '../folders/store/sink-store.ts'
-import { writeDurably, type AgentState } from '../runtime/state.ts'
+import { readJson, readKept, writeDurably, type AgentState } from '../runtime/state.ts'
 import type { StatusBoard } from '../status/board.ts'
 import type { Wake } from '../runtime/wake.ts'
 import { exportBatches, showRange } from './export.ts'
@@ -262,14 +262,18 @@ export class GapOutlet {
   }
 }
 
+const acceptAgain = {
+  zh: '从备份恢复,或移走它后重新执行 qianzhi-agent trust-gap',
+  en: 'restore it from a backup, or move it away and run qianzhi-agent trust-gap again',
+}
+
 function keysFile(data: string): string {
   return join(data, 'gap-keys.json')
 }
 
 /** Keys of inner agents that the operator has accepted, by the name of the folder in which their files arrive. */
 export function acceptedKeys(data: string): Record<string, string> {
-  const file = keysFile(data)
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>) : {}
+  return readKept(keysFile(data), (text) => readJson<Record<string, string>>(text), acceptAgain) ?? {}
 }
 
 export function acceptKey(data: string, back: string, publicKey: string): void {

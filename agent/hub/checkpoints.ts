@@ -1,13 +1,16 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Checkpoint, CheckpointFile } from '../../protocol/checkpoint.ts'
-import { writeDurably } from '../runtime/state.ts'
+import { readJson, readKept, writeDurably } from '../runtime/state.ts'
 
 type StoredCheckpoint = CheckpointFile['checkpoints'][number]
 
 /** Days that are kept: the audit itself is kept six months at least. */
 const maxDays = 800
 const writeIntervalMs = 60_000
+const setAside = {
+  zh: '从备份恢复,或移走它重新开始记录(以前的核对点不再能用于核对)',
+  en: 'restore it from a backup, or move it away to begin anew (what it held proves nothing any more)',
+}
 
 /**
  * What the hub has told this agent of its audit: the farthest checkpoint of each day (Asia/Shanghai), in `audit.json` in the data folder.
@@ -26,7 +29,7 @@ export class Checkpoints {
     this.#path = join(folder, 'audit.json')
     this.#failed = failed
     this.#now = now
-    this.#kept = existsSync(this.#path) ? (JSON.parse(readFileSync(this.#path, 'utf8')) as StoredCheckpoint[]) : []
+    this.#kept = readKept(this.#path, (text) => readJson<StoredCheckpoint[]>(text), setAside) ?? []
   }
 
   /** `time` is the hub's. A lower one of the same day adds nothing: the farther one fixes it, or contradicts it. */

@@ -65,8 +65,9 @@ export function noRunningAgent(): QianzhiError {
 export async function callControl(folder: string, call: string, body: Record<string, string> = {}): Promise<unknown> {
   const path = join(folder, 'control.json')
   if (!existsSync(path)) return undefined
-  const { port, secret } = JSON.parse(readFileSync(path, 'utf8')) as { port: number; secret: string }
   try {
+    // One that is damaged is nobody's: the next start writes it anew.
+    const { port, secret } = JSON.parse(readFileSync(path, 'utf8')) as { port: number; secret: string }
     const answer = await request(`http://127.0.0.1:${port}/${call}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${secret}` },

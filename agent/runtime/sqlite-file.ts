@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import { QianzhiError } from '../../protocol/errors.ts'
+import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 
 export interface SqliteOptions {
   /** The file is there, and others may be writing it. */
@@ -10,12 +10,19 @@ export interface SqliteOptions {
   prepare: string
 }
 
+/** SQLITE_CORRUPT, SQLITE_NOTADB. */
+const damage = new Set([11, 26])
+const moveAway = {
+  zh: '从备份恢复,或移走它后启动(已有数据会重新读取并核对)',
+  en: 'restore it from a backup, or move it away and start (what is there is read and compared anew)',
+}
+
 /** An SQLite file in the data folder. Statements are prepared once. `':memory:'` for none on disk. */
 export class SqliteFile {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
 
-  /** Throws QZ-DATA-LOCKED where another program has the file. */
+  /** Throws QZ-DATA-LOCKED where another program has the file, QZ-FILE-DAMAGED where it is none of SQLite's. */
   constructor(file: string, { readOnly = false, patience = 0, prepare }: SqliteOptions) {
     this.#database = new DatabaseSync(file, { readOnly, timeout: patience })
     if (readOnly) return
@@ -23,6 +30,8 @@ export class SqliteFile {
       this.#database.exec(prepare)
     } catch (error) {
       this.#database.close()
+      if (damage.has((error as { errcode?: number }).errcode ?? 0))
+        throw new QianzhiError('QZ-FILE-DAMAGED', { file, reason: reasonOf(error), remedy: moveAway }, { cause: error })
       throw new QianzhiError('QZ-DATA-LOCKED', { folder: file }, { cause: error })
     }
   }

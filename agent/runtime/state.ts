@@ -2,7 +2,8 @@ import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readF
 import { dirname, join } from 'node:path'
 import { LowSync, type SyncAdapter } from 'lowdb'
 import type { MorningLine } from '../../protocol/api.ts'
-import { QianzhiError } from '../../protocol/errors.ts'
+import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import { generateSigningKey, signingKeyFromPem, signingKeyToPem, type SigningKey } from '../../protocol/signature.ts'
 
 /** What the agent remembers outside its databases: who it is, and the newest policy. Positions are never here (guarantee 4). */
@@ -44,13 +45,43 @@ export function requireIdentity(state: StateFile): NonNullable<AgentState['ident
   return state.data.identity
 }
 
-/** The agent's key from `agent.key`, made on first use. */
+/** The agent's key from `agent.key`, made on first use. Throws QZ-FILE-DAMAGED. */
 export function openKey(folder: string): SigningKey {
   const path = join(folder, 'agent.key')
-  if (existsSync(path)) return signingKeyFromPem(readFileSync(path, 'utf8'))
+  const kept = readKept(path, signingKeyFromPem, enrolAgain)
+  if (kept) return kept
   const key = generateSigningKey()
   writeDurably(path, signingKeyToPem(key))
   return key
+}
+
+/** The key of an agent that is enrolled: another one would be nobody's. Throws QZ-FILE-DAMAGED. */
+export function enrolledKey(folder: string): SigningKey {
+  const path = join(folder, 'agent.key')
+  if (existsSync(path)) return openKey(folder)
+  throw new QianzhiError('QZ-FILE-DAMAGED', { file: path, reason: { zh: '文件不存在', en: 'it is not there' }, remedy: enrolAgain })
+}
+
+const enrolAgain = {
+  zh: '从备份恢复,或删除 agent.key 和 state.json 后用新令牌执行 qianzhi-agent enroll',
+  en: 'restore it from a backup, or delete agent.key and state.json and run qianzhi-agent enroll with a new token',
+}
+
+/** What a file in the data folder holds, or undefined where it is not there. Throws QZ-FILE-DAMAGED where `read` cannot read it. */
+export function readKept<T>(path: string, read: (text: string) => T, remedy: LocalizedText): T | undefined {
+  if (!existsSync(path)) return undefined
+  try {
+    return read(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    throw new QianzhiError('QZ-FILE-DAMAGED', { file: path, reason: reasonOf(cause), remedy }, { cause })
+  }
+}
+
+/** For `readKept`: JSON of an object, or a list. */
+export function readJson<T extends object>(text: string): T {
+  const value: unknown = JSON.parse(text)
+  if (typeof value !== 'object' || value === null) throw new TypeError('no JSON object')
+  return value as T
 }
 
 /** lowdb adapter: temporary file, flush, rename, flush folder, so that a crash leaves the old state or the new one. */
@@ -62,7 +93,7 @@ class DurableJsonFile implements SyncAdapter<AgentState> {
   }
 
   read(): AgentState | null {
-    return existsSync(this.#path) ? (JSON.parse(readFileSync(this.#path, 'utf8')) as AgentState) : null
+    return readKept(this.#path, (text) => ({ pins: {}, ...readJson<Partial<AgentState>>(text) }), enrolAgain) ?? null
   }
 
   write(state: AgentState): void {

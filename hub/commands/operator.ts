@@ -10,13 +10,22 @@ export const operatorCommands: readonly Command[] = [
     name: 'start',
     arguments: [],
     text: { zh: '启动中心,直到收到 SIGTERM 或 Ctrl-C', en: 'run the hub until SIGTERM or Ctrl-C' },
-    async run({ config, hint }) {
+    options: {
+      'new-authority': {
+        type: 'boolean',
+        text: {
+          zh: '原证书颁发机构已丢失:启用新的(各代理须重新登记)',
+          en: 'the old certificate authority is lost: take a new one (agents must enrol again)',
+        },
+      },
+    },
+    async run({ config, hint }, _arguments, { 'new-authority': newAuthority }) {
       // Loaded here: the other commands need nothing of it and should answer quickly.
       const [{ startHub }, { default: pino }] = await Promise.all([import('../hub.ts'), import('pino')])
       const timestamp = pino.stdTimeFunctions.isoTime
       const logger = pino({ level: config.logLevel, base: null, timestamp, serializers: { err: errorForLog } }, pino.destination(1))
       const stop = stopSignal()
-      const hub = await startHub(config, { logger })
+      const hub = await startHub(config, { logger, newAuthority: newAuthority === true })
       hint({
         zh: `中心已启动:${hub.urls.join(' ')}\n数据目录:${config.data}`,
         en: `The hub is running: ${hub.urls.join(' ')}\nData folder: ${config.data}`,

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
-import { readIfThere, syncFolder, writeDurably } from './durable-files.ts'
+import { readIfThere, readKept, syncFolder, writeDurably } from './durable-files.ts'
 
 /**
  * A PostgreSQL cluster in a folder: making, starting and stopping it. `<folder>/cluster` is PostgreSQL's, `<folder>/secret.json` (0600)
@@ -54,8 +54,9 @@ export function servingUrl(secret: Secret, port: number): string {
 
 /** The cluster's secret; a new cluster is made beside and renamed, so that a killed initdb leaves none that is half made. */
 export async function ensureCluster(folder: string): Promise<Secret> {
-  const kept = await readIfThere(join(folder, 'secret.json'))
-  if (kept !== undefined) return JSON.parse(kept) as Secret
+  const file = join(folder, 'secret.json')
+  const kept = await readIfThere(file)
+  if (kept !== undefined) return readKept(file, () => secretOf(kept), restoreSecret)
   const fresh = `${folder}.${randomBytes(4).toString('hex')}`
   const secret = { password: randomBytes(24).toString('base64url'), port: 0 }
   try {
@@ -69,6 +70,17 @@ export async function ensureCluster(folder: string): Promise<Secret> {
     throw error instanceof QianzhiError ? error : unusable(reasonOf(error), error)
   }
   return secret
+}
+
+function secretOf(text: string): Secret {
+  const secret = JSON.parse(text) as Secret | null
+  if (typeof secret?.password === 'string' && Number.isInteger(secret.port)) return secret
+  throw new TypeError('no password and port')
+}
+
+const restoreSecret = {
+  zh: '从备份恢复(它是内置 PostgreSQL 的口令)',
+  en: 'restore it from a backup (it is the password of the embedded PostgreSQL)',
 }
 
 async function initialise(fresh: string, secret: Secret): Promise<void> {

@@ -2,26 +2,40 @@ import { randomBytes } from 'node:crypto'
 import { link, open, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import { generateSigningKey, signingKeyFromPem, signingKeyToPem, type SigningKey } from '../../protocol/signature.ts'
 
 /** The hub's Ed25519 key: signs receipts and policies. Agents pin it, so it is never made again while its file is there. */
 export async function loadHubKey(data: string): Promise<SigningKey> {
   const path = join(data, 'hub.key')
   const pem = await keepFile(path, () => signingKeyToPem(generateSigningKey()))
+  return readKept(path, () => signingKeyFromPem(pem), {
+    zh: '从备份恢复(各代理只认这把密钥)',
+    en: 'restore it from a backup (agents know no other key)',
+  })
+}
+
+/** What `read` makes of a file. Throws QZ-FILE-DAMAGED where it cannot. */
+export async function readKept<T>(file: string, read: () => T | Promise<T>, remedy: LocalizedText): Promise<T> {
   try {
-    return signingKeyFromPem(pem)
-  } catch (error) {
-    throw new QianzhiError(
-      'QZ-CONFIG',
-      { key: path, reason: { zh: `不是 Ed25519 私钥:${reasonOf(error)}`, en: `no Ed25519 private key: ${reasonOf(error)}` } },
-      { cause: error },
-    )
+    return await read()
+  } catch (cause) {
+    throw new QianzhiError('QZ-FILE-DAMAGED', { file, reason: reasonOf(cause), remedy }, { cause })
   }
 }
 
 /** What the admin API asks for: whoever can read this file administers the hub. */
 export async function loadAdminKey(data: string): Promise<string> {
-  return (await keepFile(adminKeyPath(data), () => `qza_${randomBytes(32).toString('base64url')}\n`)).trim()
+  const path = adminKeyPath(data)
+  const key = (await keepFile(path, () => `qza_${randomBytes(32).toString('base64url')}\n`)).trim()
+  return readKept(
+    path,
+    () => {
+      if (/^qza_[\w-]{43}$/.test(key)) return key
+      throw new TypeError('not qza_…')
+    },
+    { zh: '删除它,下次启动时会生成新的', en: 'delete it: the next start makes another' },
+  )
 }
 
 export function adminKeyPath(data: string): string {
