@@ -470,8 +470,11 @@ export interface Delivery {
   open(sink: SinkTable): Promise<{ live: SinkState; shadow: SinkState | null; left?: string; local?: number }>
   /** Makes an empty shadow with the sink's present columns; drops an older one. */
   beginShadow(sink: SinkTable): Promise<void>
-  /** Puts the shadow in the live table's place: readers see the old rows or the new ones, nothing between. */
-  swap(sink: SinkTable): Promise<void>
+  /**
+   * Puts the shadow in the live table's place: readers see the old rows or the new ones, nothing between. A row that the receiver refuses is
+   * set aside; undefined where none can be.
+   */
+  swap(sink: SinkTable): Promise<Pick<Applied, 'quarantine'> | undefined>
   /** Work that needs no database: may run while an earlier batch is applied. */
   prepare(sink: SinkTable, change: Change): Prepared
   /**

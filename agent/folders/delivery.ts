@@ -41,8 +41,8 @@ class FolderDelivery implements Delivery {
     return this.#of(sink).beginShadow()
   }
 
-  swap(sink: SinkTable): Promise<void> {
-    return this.#of(sink).swap()
+  async swap(sink: SinkTable): Promise<undefined> {
+    await this.#of(sink).swap()
   }
 
   prepare(sink: SinkTable, change: Change): Prepared {

@@ -128,9 +128,11 @@ export class InboundRoute {
     this.#start(this.#part === 'live' ? live : refill ? null : usable)
     if (this.#part === 'live') this.#tellIfWentBack(before)
     // A crash may have come before, or the table could not take the new rows then.
-    if (this.#part === 'shadow') await this.#swapIfCaughtUp(delivery)
-    this.report.quarantine = live.quarantine
-    if (this.#part === 'live' && live.position) this.#note({ written: 0, deleted: 0, quarantined: 0, quarantine: live.quarantine }, 0)
+    const swapped = this.#part === 'shadow' ? await this.#swapIfCaughtUp(delivery) : undefined
+    const { quarantine } = swapped ?? live
+    if (swapped && quarantine > 0) this.#retries.add()
+    this.report.quarantine = quarantine
+    if (this.#part === 'live' && live.position) this.#note({ written: 0, deleted: 0, quarantined: 0, quarantine }, 0)
   }
 
   #tellIfWentBack(before: ChainPosition | null): void {
@@ -408,17 +410,20 @@ export class InboundRoute {
     if (this.#preparedTo?.hash === change.to.hash) this.#preparedTo = undefined
     if (change.snapshot?.last) this.#complete = true
     this.#backoff.reset()
-    if (this.#part === 'shadow') await this.#swapIfCaughtUp(delivery)
-    this.#report(change, applied)
-    if (this.#part === 'live') this.#note(applied, 1)
-    this.#judge(change.rows, applied)
+    const swapped = this.#part === 'shadow' ? await this.#swapIfCaughtUp(delivery) : undefined
+    const done = { ...applied, ...swapped }
+    if (swapped && swapped.quarantine > 0) this.#retries.add()
+    this.#report(change, done)
+    if (this.#part === 'live') this.#note(done, 1)
+    this.#judge(change.rows, done)
   }
 
-  async #swapIfCaughtUp(delivery: Delivery): Promise<void> {
-    if (!this.#complete || (this.#live?.position && isAfter(this.#live.position, this.#applied))) return
-    await delivery.swap(this.sink)
+  async #swapIfCaughtUp(delivery: Delivery): Promise<Pick<Applied, 'quarantine'> | undefined> {
+    if (!this.#complete || (this.#live?.position && isAfter(this.#live.position, this.#applied))) return undefined
+    const swapped = await delivery.swap(this.sink)
     this.#part = 'live'
     this.#deps.logger.info({ route: this.id }, `the new table is in place at ${showPosition(this.#applied)}`)
+    return swapped
   }
 
   #report(change: Change, applied: Applied): void {

@@ -43,6 +43,8 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
   readonly #applier: BatchApplier<Table, Batch>
   /** By part and route; forgotten when tables are made anew. */
   readonly #parts = new Map<string, OpenPart<Table>>()
+  /** Tables of the routes that were opened. */
+  readonly #claims = new Map<string, { identity: string; sink: SinkTable }>()
   /** Several routes share the session: their calls take turns. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -59,11 +61,28 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
     return this.#working(sink, async () => {
       await this.#engine.makeBooks()
       this.#forget(sink)
+      await this.#claim(sink)
       await this.#takeOver(sink)
       const { live, left, local } = await this.#openLive(sink)
+      // It may have been made just now.
+      await this.#claim(sink)
       const shadow = await this.#soundShadow(sink)
       return { live: plainState(live), shadow: shadow ? plainState(shadow) : null, ...(left && { left }), ...(local && { local }) }
     })
+  }
+
+  /** Two routes may share one table only as routes of a standard: also where the configuration spells it in two ways. Throws QZ-SINK-TABLE. */
+  async #claim(sink: SinkTable): Promise<void> {
+    const identity = await this.#engine.identity(sink.table)
+    this.#claims.delete(sink.route)
+    if (identity === undefined) return
+    const other = Array.from(this.#claims.values()).find((one) => one.identity === identity && one.sink.table !== sink.table)
+    if (other && !(other.sink.shared && sink.shared && other.sink.source !== sink.source))
+      throw this.#engine.unfit(sink, {
+        zh: `它就是 ${other.sink.table},${other.sink.resource}(${other.sink.source})已落地到此表`,
+        en: `it is ${other.sink.table}, into which ${other.sink.resource} (${other.sink.source}) is delivered already`,
+      })
+    this.#claims.set(sink.route, { identity, sink })
   }
 
   /**
@@ -85,8 +104,10 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
   async #openLive(sink: SinkTable): Promise<{ live: StoredState; left?: string; local?: number }> {
     const engine = this.#engine
     const before = await this.#routes.read(sink.route, 'live')
-    const there = await engine.exists(sink.table)
-    const left = before?.table && before.table !== sink.table ? before.table : undefined
+    const identity = await engine.identity(sink.table)
+    const there = identity !== undefined
+    const elsewhere = before?.table && before.table !== sink.table && (!there || (await engine.identity(before.table)) !== identity)
+    const left = elsewhere ? before.table! : undefined
     // A table that somebody dropped begins again; so does one of another name.
     const fresh = !there || left !== undefined || !before?.position
     if (!fresh && !sameShape(before, sink)) return { live: before }
@@ -118,7 +139,7 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
     const shadow = await this.#routes.read(sink.route, 'shadow')
     if (!shadow) return null
     const table = this.#engine.partTable(sink, 'shadow')
-    if ((shadow.table === null || shadow.table === sink.table) && (await this.#engine.exists(table))) return shadow
+    if ((shadow.table === null || shadow.table === sink.table) && (await this.#engine.identity(table)) !== undefined) return shadow
     await this.#engine.session.transaction(() => this.#routes.forget(sink.route, 'shadow'))
     await this.#engine.drop(table)
     return null
@@ -136,19 +157,20 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
     })
   }
 
-  swap(sink: SinkTable): Promise<void> {
+  swap(sink: SinkTable): Promise<Pick<Applied, 'quarantine'>> {
     return this.#working(sink, async () => {
       const [live, shadow] = [await this.#routes.read(sink.route, 'live'), await this.#routes.read(sink.route, 'shadow')]
       if (!shadow?.position) throw this.#engine.unfit(sink, { zh: '没有已填充的影子表', en: 'it has no filled shadow to put in its place' })
       this.#forget(sink)
       await this.#copyRows(sink, live!, shadow)
+      return { quarantine: await this.#quarantine.count(sink, 'live') }
     })
   }
 
   /** Readers see the old rows or the new ones: rows and state move in one transaction. Other routes' rows stay as they are. */
   async #copyRows(sink: SinkTable, live: StoredState, shadow: StoredState): Promise<void> {
     const engine = this.#engine
-    if (!(await engine.exists(sink.table))) await engine.provide(sink, 'live')
+    if ((await engine.identity(sink.table)) === undefined) await engine.provide(sink, 'live')
     const ended = await this.#ended(sink, live)
     const followed = engine.transactionalDdl ? undefined : await engine.followShadow(sink, live)
     const follow = async () => {

@@ -180,13 +180,13 @@ and ${source} = ${sink.source} and ${resource} = ${sink.resource} and (removal i
     )
   }
 
-  /** Whether another route of this source fills the table now: its rows are that one's. */
-  async isTaken({ route, source }: Ending, table: string): Promise<boolean> {
+  /** Tables that other routes of this source fill now: the rows in them are theirs. */
+  async takenTables({ route, source }: Ending): Promise<string[]> {
     const rows = await this.#session.rows(
-      sql`select 1 from ${this.#n.positions} where part = 'live' and route <> ${route} and table_name = ${table}
+      sql`select distinct table_name from ${this.#n.positions} where part = 'live' and route <> ${route} and table_name is not null
 and ${this.#n.source} = ${source} and removal is null`,
     )
-    return rows.length > 0
+    return rows.map(([table]) => String(table))
   }
 
   /** See `Delivery.settleRemovals`. */

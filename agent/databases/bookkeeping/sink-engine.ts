@@ -113,7 +113,8 @@ export interface SinkEngine<Table extends TableFacts = TableFacts, Batch extends
 
   /** Name, as configured or in full, of a part's table. */
   partTable(sink: Pick<SinkTable, 'table' | 'route'>, part: Part): string
-  exists(table: string): Promise<boolean>
+  /** One text for each table, however it is spelled; undefined where there is none. */
+  identity(table: string): Promise<string | undefined>
   /** Whether delivery has been at work in the table before: then it may be changed as the schema does. */
   wasDelivered(table: string): Promise<boolean>
   /** Columns of new items, longer texts, the source in the key; another key where the table is empty. `changed`: the version has changed. */
@@ -159,7 +160,7 @@ export interface SinkEngine<Table extends TableFacts = TableFacts, Batch extends
 
   unfit(sink: SinkTable, reason: string | LocalizedText, cause?: unknown): QianzhiError
   /** The error under the name of the sink's table. */
-  tableError(sink: SinkTable, error: unknown): unknown
+  tableError(sink: Pick<SinkTable, 'table'>, error: unknown): unknown
   /** A refusal because of other rows: a unique key, an exclusion, a foreign key. They may be gone in a moment. */
   isConflict(error: unknown): boolean
   /** A deadlock or a lock wait that took too long: the transaction may be tried again. */

@@ -41,8 +41,12 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
     return partTable(this.#session, sink, part)
   }
 
-  async exists(table: string): Promise<boolean> {
-    return (await readTable(this.#session, table)) !== undefined
+  async identity(table: string): Promise<string | undefined> {
+    const found = await readTable(this.#session, table)
+    if (!found) return undefined
+    const name = `${found.database}.${found.table}`
+    // On some systems names in another case are the same.
+    return Number((await this.#session.rows('select @@lower_case_table_names'))[0]![0]) === 0 ? name : name.toLowerCase()
   }
 
   async wasDelivered(table: string): Promise<boolean> {

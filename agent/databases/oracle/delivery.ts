@@ -43,8 +43,8 @@ export class OracleSinks implements SinkEngine<ApplyTable> {
     return partTable(this.#session, sink, part)
   }
 
-  async exists(table: string): Promise<boolean> {
-    return (await readTable(this.#session, table)) !== undefined
+  async identity(table: string): Promise<string | undefined> {
+    return (await readTable(this.#session, table))?.name
   }
 
   async wasDelivered(table: string): Promise<boolean> {

@@ -41,8 +41,8 @@ export class PostgresSinks implements SinkEngine<ApplyTable, CopyBatch> {
     return part === 'live' ? table : shadowTable(route)
   }
 
-  async exists(table: string): Promise<boolean> {
-    return (await findTable(this.#connection, table)) !== undefined
+  async identity(table: string): Promise<string | undefined> {
+    return (await findTable(this.#connection, table))?.name
   }
 
   async wasDelivered(table: string): Promise<boolean> {

@@ -11,7 +11,10 @@ const shapeQuery = `
       from pg_attribute a where a.attrelid = c.oid and a.attname = any($2) and not a.attisdropped),
     (select md5(string_agg(concat_ws(' ', a.attnum, a.attname, a.attnotnull, a.atthasdef, a.attgenerated), ',' order by a.attnum))
       from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
-    (select string_agg(concat_ws(' ', i.indexrelid, i.indisvalid), ',' order by i.indexrelid) from pg_index i where i.indrelid = c.oid and i.indisunique)
+    (select string_agg(concat_ws(' ', i.indexrelid, i.indisvalid), ',' order by i.indexrelid) from pg_index i
+      where i.indrelid = c.oid and (i.indisunique or i.indisexclusion)),
+    (select string_agg(concat_ws(' ', t.oid, t.tgenabled), ',' order by t.oid) from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal),
+    concat_ws(' ', c.relhasrules, c.relrowsecurity)
   from pg_class c where c.oid = to_regclass($1)`
 
 /** The table's identity and its delivered columns; whatever else is not rows. */

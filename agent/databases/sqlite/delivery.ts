@@ -57,8 +57,8 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
     return part === 'live' ? table : `qz_shadow_${createHash('sha256').update(route).digest('hex').slice(0, 16)}`
   }
 
-  async exists(table: string): Promise<boolean> {
-    return (await readTable(this.#session, table)) !== undefined
+  async identity(table: string): Promise<string | undefined> {
+    return (await readTable(this.#session, table))?.name
   }
 
   async wasDelivered(table: string): Promise<boolean> {
@@ -118,7 +118,7 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
 
   async provide(sink: SinkTable, part: Part): Promise<ApplyTable> {
     const name = this.partTable(sink, part)
-    if (!(await this.exists(name))) for (const statement of deliveredTable(sink, name)) await this.#session.run(statement)
+    if ((await this.identity(name)) === undefined) for (const statement of deliveredTable(sink, name)) await this.#session.run(statement)
     await this.#addMissing(sink, name)
     return this.#checked(sink, name)
   }
@@ -138,7 +138,10 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
     const own = table.columns.flatMap(({ column, type, generated }, place) =>
       filled.some((name) => name.toLowerCase() === column.toLowerCase()) ? [[place, column, type, generated]] : [],
     )
-    return { own: JSON.stringify(own), whole: JSON.stringify([table.made, table.columns]) }
+    const triggers = await this.#session.rows(
+      `select sql from sqlite_schema where type = 'trigger' and lower(tbl_name) = lower(${quoteText(table.name)}) order by name`,
+    )
+    return { own: JSON.stringify(own), whole: JSON.stringify([table.made, table.columns, triggers.map(String)]) }
   }
 
   async drop(table: string): Promise<void> {

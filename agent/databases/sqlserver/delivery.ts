@@ -40,8 +40,8 @@ export class ServerSinks implements SinkEngine<ApplyTable> {
     return part === 'live' ? table : shadowTable(route)
   }
 
-  async exists(table: string): Promise<boolean> {
-    return (await readTable(this.#session, table)) !== undefined
+  async identity(table: string): Promise<string | undefined> {
+    return (await readTable(this.#session, table))?.name
   }
 
   async wasDelivered(table: string): Promise<boolean> {
@@ -60,7 +60,10 @@ export class ServerSinks implements SinkEngine<ApplyTable> {
   async shapeOf(sink: SinkTable, part: Part): Promise<Shape> {
     const table = await readTable(this.#session, this.partTable(sink, part))
     if (!table) throw unfit(sink, { zh: '不存在', en: 'it does not exist' })
-    return shapeOf(sink, table)
+    const triggers = await this.#session.query('select object_id, modify_date from sys.triggers where parent_id = convert(int, @id)', {
+      id: String(table.id),
+    })
+    return shapeOf(sink, table, triggers.map(String))
   }
 
   async drop(table: string): Promise<void> {

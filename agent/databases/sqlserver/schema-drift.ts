@@ -5,10 +5,10 @@ import { sameName, type CatalogTable } from './catalog.ts'
 import { addedColumns } from './sql.ts'
 
 /** The table's identity and the columns that delivery fills; whatever else is not rows. */
-export function shapeOf(sink: SinkTable, { id, columns, uniques }: CatalogTable): Shape {
+export function shapeOf(sink: SinkTable, { id, columns, uniques }: CatalogTable, triggers: readonly string[]): Shape {
   const filled = [...sink.columns, ...addedColumns(sink.deletes)]
   const own = columns
     .filter(({ column }) => filled.some((one) => sameName(one.column, column)))
     .map(({ nullable: _nullable, defaulted: _defaulted, ...definition }) => definition)
-  return { own: JSON.stringify([id, own]), whole: JSON.stringify([columns, uniques]) }
+  return { own: JSON.stringify([id, own]), whole: JSON.stringify([columns, uniques, triggers]) }
 }

@@ -208,6 +208,60 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
     t.equal(Number(fresh), 198)
     t.same(await test.query(`select id from delivered where id in ('k9', 'k10', 'added', 'fine') order by id`), [['fine'], ['k9']])
   })
+
+  const noSilence = !engine.silentTriggers && `triggers of ${engine.name} are not tried`
+  t.test('a row that a trigger drops, alters or keeps without an error is set aside', { skip: noSilence }, async (t) => {
+    const { test, delivery, database } = await openSinks(t, engine, freshDatabase, [all])
+    await delivery.open(all)
+    await apply(delivery, all, { from: null, to: at(1), of: [['kept', 'n', null]] })
+    for (const statement of engine.silentTriggers!('delivered')) await test.query(statement)
+    for (const [n, count] of [3, 200].entries()) {
+      const of: Row[] = Array.from({ length: count }, (_, i) => [`${n}-${i}`, i === 1 ? 'altered' : i === 2 ? 'dropped' : 'n', null])
+      t.match(await apply(delivery, all, { from: at(n + 1), to: at(n + 2), of }), { written: count - 2, quarantined: 2 })
+    }
+    const aside = (await database.quarantine(all.route, 10)).map(({ key }) => key.join()).toSorted()
+    t.same(aside, ['0-1', '0-2', '1-1', '1-2'])
+    t.same(await test.query(`select count(*) from delivered where name <> 'n' or id = 'elsewhere'`), [['0']])
+    const deleted = await apply(delivery, all, { from: at(3), to: at(4), of: [['kept', null, null]], ops: ['d'] })
+    const [[there]] = (await test.query(`select count(*) from delivered where id = 'kept'`)) as [[string]]
+    t.equal(deleted.quarantined, Number(there), 'a delete that did not happen')
+  })
+
+  const noCode = !engine.oddTrigger && `${engine.name} has no codes that a trigger may choose`
+  t.test('what a trigger refuses under a code that no list names is set aside alone', { skip: noCode }, async (t) => {
+    const { test, delivery } = await openSinks(t, engine, freshDatabase, [all])
+    await delivery.open(all)
+    for (const statement of engine.oddTrigger!('delivered')) await test.query(statement)
+    const of: Row[] = Array.from({ length: 120 }, (_, i) => [`k${i}`, i === 7 ? 'odd' : 'n', null])
+    t.match(await apply(delivery, all, { from: null, to: at(1), of }), { written: 119, quarantined: 1 })
+  })
+
+  const noSpelling = !engine.otherSpelling && `names of ${engine.name} are not tried`
+  t.test('one table under two spellings is one table', { skip: noSpelling }, async (t) => {
+    const { test, delivery } = await openSinks(t, engine, freshDatabase, [all])
+    await delivery.open(all)
+    await apply(delivery, all, { from: null, to: at(1), of: [['a', 'n', null]] })
+    const table = engine.otherSpelling!(test.url)
+    const other = { ...all, route: 'other', resource: 'other.licence', table }
+    await t.rejects(delivery.open(other), { code: 'QZ-SINK-TABLE', message: /delivered already/ })
+    const { live, left } = await delivery.open({ ...all, table })
+    t.match([live.position, left], [at(1), undefined], 'nor does a route begin anew that writes the name otherwise')
+  })
+
+  t.test('a removal that the receiver refuses names the table, and removes what it can', async (t) => {
+    const { test, delivery } = await openSinks(t, engine, freshDatabase, [all])
+    await delivery.open(all)
+    await apply(delivery, all, { from: null, to: at(1), of: ['a', 'b', 'c'].map((id) => [id, 'n', null]) })
+    await engine.referTo(test, 'refers', 'c')
+    const whole = async () => {
+      while (!(await delivery.remove(all.route))!.done);
+    }
+    await t.rejects(whole(), { code: 'QZ-SINK-TABLE' })
+    await delivery.check()
+    await test.query('drop table refers')
+    await whole()
+    t.same(await test.query('select count(*) from delivered'), [['0']])
+  })
 }
 
 /** Applies rows given as rows. */

@@ -70,6 +70,12 @@ export interface Dialect {
   exactDigits?: number
   /** Statements that make a trigger of the receiver's own refuse rows whose `name` is `refused`. */
   refusingTrigger(table: string): string[]
+  /** The same, under a code or state that no list names. */
+  oddTrigger?(table: string): string[]
+  /** Statements that make triggers drop rows whose `name` is `dropped`, alter those whose `name` is `altered`, and keep `kept` from being deleted: without an error. */
+  silentTriggers?(table: string): string[]
+  /** Another way to write the name of a table `delivered`. */
+  otherSpelling?(url: string): string
   /** Statements that make a trigger `keep` of the receiver's own refuse the deletion of rows whose `id` is in a list of literals. */
   keepingTrigger(table: string, ids: string): string[]
   /** Statements that drop it. */

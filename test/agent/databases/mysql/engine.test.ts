@@ -106,6 +106,16 @@ const mariadb: Dialect = {
     `create trigger refuse before insert on ${quoteName(table)} for each row
     begin if NEW.name = 'refused' then signal sqlstate '45000' set message_text = 'refused here'; end if; end`,
   ],
+  oddTrigger: (table) => [
+    `create trigger odd before insert on ${quoteName(table)} for each row
+    begin if NEW.name = 'odd' then signal sqlstate '99001' set message_text = 'odd'; end if; end`,
+  ],
+  silentTriggers: (table) => [
+    `create trigger silent before insert on ${quoteName(table)} for each row
+    begin if NEW.name = 'altered' then set NEW.name = 'other'; end if;
+    if NEW.name = 'dropped' then set NEW.id = 'elsewhere'; end if; end`,
+  ],
+  otherSpelling: (url) => `${new URL(url).pathname.slice(1)}.delivered`,
   keepingTrigger: (table, ids) => [
     `create trigger keep before delete on ${quoteName(table)} for each row
     begin if OLD.id in (${ids}) then signal sqlstate '45000' set message_text = 'kept here'; end if; end`,

@@ -63,6 +63,19 @@ export const postgres: Dialect = {
        if new.name = 'refused' then raise exception 'not wanted'; end if; return new; end $$`,
     `create trigger refuse before insert or update on ${table} for each row execute function refuse()`,
   ],
+  oddTrigger: (table) => [
+    `create function odd() returns trigger language plpgsql as $$ begin
+       if new.name = 'odd' then raise exception 'odd' using errcode = 'QX001'; end if; return new; end $$`,
+    `create trigger odd before insert or update on ${table} for each row execute function odd()`,
+  ],
+  silentTriggers: (table) => [
+    `create function silent() returns trigger language plpgsql as $$ begin
+       if tg_op = 'DELETE' then if old.id = 'kept' then return null; end if; return old; end if;
+       if new.name = 'dropped' then return null; end if;
+       if new.name = 'altered' then new.name := 'other'; end if; return new; end $$`,
+    `create trigger silent before insert or update or delete on ${table} for each row execute function silent()`,
+  ],
+  otherSpelling: () => 'public.delivered',
   keepingTrigger: (table, ids) => [
     `create or replace function keep() returns trigger language plpgsql as $$ begin
        if old.id in (${ids}) then raise exception 'kept here'; end if; return old; end $$`,

@@ -25,7 +25,7 @@ t.test('a receiver', async (t) => {
     'alter table qianzhi.route_position rename column began_seq to snapshot_seq',
     'alter table qianzhi.route_position rename column items to columns',
     'alter table qianzhi.route_position rename column key_items to keys',
-    'alter table qianzhi.route_position drop column swapping, drop column at',
+    'alter table qianzhi.route_position drop column removed, drop column at',
     'alter table qianzhi.quarantine drop constraint quarantine_pkey, add column epoch integer, add column seq bigint',
     'update qianzhi.quarantine set epoch = position / 4294967296, seq = position % 4294967296',
     'alter table qianzhi.quarantine drop column key_hash, drop column position',

@@ -48,6 +48,12 @@ export const sqlite: Dialect = {
       await session.query(`drop trigger ${quoteName(name!)}`)
   },
   refusingTrigger: (table) => refusing(table, 'refuse', 'name', `<> 'refused'`),
+  silentTriggers: (table) => [
+    `create trigger silent before insert on ${table} when new.name = 'dropped' begin select raise(ignore); end`,
+    `create trigger silent_after after insert on ${table} when new.name = 'altered' begin update ${table} set name = 'other' where id = new.id; end`,
+    `create trigger silent_delete before delete on ${table} when old.id = 'kept' begin select raise(ignore); end`,
+  ],
+  otherSpelling: () => 'DELIVERED',
   keepingTrigger: (table, ids) => [
     `create trigger keep before delete on ${table} when old.id in (${ids}) begin select raise(abort, 'kept here'); end`,
   ],

@@ -10,19 +10,6 @@ select table_name from all_tables where owner = :1 and table_name in (:2, :3, :4
 -- :3 VARCHAR "QZ_QUARANTINE"
 -- :4 VARCHAR "QZ_ROUTE_POSITION"
 
-select route, removal from "QZ"."QZ_ROUTE_POSITION" where part = 'live' and route <> :1 and table_name = :2
-and source_code = :3 and resource_code = :4 and (removal is null or removal <> 'done');
--- :1 VARCHAR "route-1"
--- :2 VARCHAR "delivered"
--- :3 VARCHAR "scjg"
--- :4 VARCHAR "scjg.licence"
-
-select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
-  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
-from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
--- :1 VARCHAR "route-1"
--- :2 VARCHAR "live"
-
 select owner, name, kind, temporary from (
   select owner, table_name as name, 'TABLE' as kind, temporary from all_tables where dropped = 'NO'
   union all select owner, view_name, 'VIEW', 'N' from all_views)
@@ -48,6 +35,19 @@ order by 1, 2, 3, 5;
 -- :2 VARCHAR "DELIVERED"
 -- :3 VARCHAR "QZ"
 -- :4 VARCHAR "DELIVERED"
+
+select route, removal from "QZ"."QZ_ROUTE_POSITION" where part = 'live' and route <> :1 and table_name = :2
+and source_code = :3 and resource_code = :4 and (removal is null or removal <> 'done');
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "delivered"
+-- :3 VARCHAR "scjg"
+-- :4 VARCHAR "scjg.licence"
+
+select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
+  (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
+from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "live"
 
 select 1 from all_triggers where table_owner = :1 and table_name = :2 and status = 'ENABLED' and trigger_name not like 'QZ\_T\_%' escape '\' and rownum = 1;
 -- :1 VARCHAR "QZ"

@@ -22,11 +22,10 @@ update "QZ"."QZ_ROUTE_POSITION" set removal = 'begun', removed = 0, epoch = null
 
 drop table "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7" purge;
 
-select 1 from "QZ"."QZ_ROUTE_POSITION" where part = 'live' and route <> :1 and table_name = :2
-and source_code = :3 and removal is null;
+select distinct table_name from "QZ"."QZ_ROUTE_POSITION" where part = 'live' and route <> :1 and table_name is not null
+and source_code = :2 and removal is null;
 -- :1 VARCHAR "route-1"
--- :2 VARCHAR "former"
--- :3 VARCHAR "scjg"
+-- :2 VARCHAR "scjg"
 
 select owner, name, kind, temporary from (
   select owner, table_name as name, 'TABLE' as kind, temporary from all_tables where dropped = 'NO'
@@ -34,12 +33,6 @@ select owner, name, kind, temporary from (
 where upper(owner) in (:1) and upper(name) in (:2);
 -- :1 VARCHAR "QZ"
 -- :2 VARCHAR "FORMER"
-
-select 1 from "QZ"."QZ_ROUTE_POSITION" where part = 'live' and route <> :1 and table_name = :2
-and source_code = :3 and removal is null;
--- :1 VARCHAR "route-1"
--- :2 VARCHAR "delivered"
--- :3 VARCHAR "scjg"
 
 delete from "QZ"."DELIVERED" where "QZ_SOURCE" = :1 and rownum <= :2;
 -- :1 VARCHAR "scjg"

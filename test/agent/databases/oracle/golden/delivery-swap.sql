@@ -62,3 +62,7 @@ drop table "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7" purge;
 select items from "QZ"."QZ_ROUTE_POSITION" where route <> :1 and table_name = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "delivered"
+
+select count(*) from "QZ"."QZ_QUARANTINE" where route = :1 and part = :2;
+-- :1 VARCHAR "route-1"
+-- :2 VARCHAR "live"

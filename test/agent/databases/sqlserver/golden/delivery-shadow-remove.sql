@@ -303,3 +303,7 @@ if object_id(N'qianzhi.shadow_route_1_84fa41f7', N'U') is not null drop table qi
 -- next batch
 -- {"p1":"route-1","p2":"delivered"}
 select items from qianzhi.route_position where route <> convert(varchar(128), @p1) and table_name = convert(varchar(128), @p2)
+
+-- next batch
+-- {"p1":"route-1","p2":"live"}
+select count(*) from qianzhi.quarantine where route = convert(varchar(128), @p1) and part = convert(varchar(128), @p2)

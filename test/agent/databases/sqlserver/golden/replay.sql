@@ -19,6 +19,10 @@ where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 
 order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
+-- {"id":"77"}
+select object_id, modify_date from sys.triggers where parent_id = convert(int, @id)
+
+-- next batch
 -- {"name":"delivered","schema":"dbo","fallback":"dbo"}
 select o.object_id, s.name, o.name, rtrim(o.type) from sys.objects o join sys.schemas s on s.schema_id = o.schema_id
 where o.name = @name and o.type in ('U', 'V') and s.name in (@schema, @fallback) order by case when s.name = @schema then 0 else 1 end
