@@ -43,6 +43,7 @@ export async function encodingOf(text: OpenText, wanted: FileFormat['encoding'],
       if (before === undefined) throw await ambiguous(text)
       return { name: before, mark: 0 }
     }
+    if (read === 'wide') await refuseByChance(text)
     if (read) return { name: 'utf-8', mark: 0, certain: 'utf-8' }
   }
   await refuseMixed(text)
@@ -58,6 +59,41 @@ async function readsAsUtf8(text: OpenText): Promise<'ascii' | 'narrow' | 'wide' 
     if (read !== 'wide' && !isAscii(piece)) read = piece.some((byte) => byte >= 0xe0) ? 'wide' : 'narrow'
   }
   return read
+}
+
+/** In a file of UTF-8 a line of GB18030 that reads as UTF-8 by chance. */
+async function refuseByChance(text: OpenText): Promise<void> {
+  let found = false
+  for await (const piece of pieces(text, 0)) if ((found = hasNarrow(piece) && hasLine(piece, isByChance))) break
+  if (!found) return
+  const [utf8, other] = [await firstLine(text, (line) => line.some((byte) => byte >= 0xe0)), await firstLine(text, isByChance)]
+  throw mixed(text.refuse, utf8!, other!)
+}
+
+function hasNarrow(bytes: Buffer): boolean {
+  for (const byte of bytes) if (byte >= 0xc2 && byte <= 0xdf) return true
+  return false
+}
+
+function hasLine(piece: Buffer, isSo: (line: Buffer) => boolean): boolean {
+  for (let from = 0; from < piece.length;) {
+    const end = piece.indexOf(lineFeed, from)
+    if (isSo(piece.subarray(from, end < 0 ? piece.length : end))) return true
+    if (end < 0) return false
+    from = end + 1
+  }
+  return false
+}
+
+/** Cells of nothing but characters of two bytes, which are all common ones in GB18030: neither words of other scripts nor signs beside digits. */
+function isByChance(line: Buffer): boolean {
+  if (isAscii(line) || line.some((byte) => byte >= 0xe0)) return false
+  const text = line.toString('latin1')
+  return [...text.matchAll(/[\x80-\xff]+/g)].every(({ 0: run, index }) => {
+    const beside = text.slice(Math.max(0, index - 1), index) + text.slice(index + run.length, index + run.length + 1)
+    const bytes = Buffer.from(run, 'latin1')
+    return !/[a-z\d]/i.test(beside) && isOf('gb18030', bytes) && isCommon(gb.decode(bytes))
+  })
 }
 
 /** Whether all that is not ASCII would be common Chinese characters in GB18030. */

@@ -331,7 +331,7 @@ export class RowSource implements WatchedFiles {
     this.#taken.learnNewest({ file: file.name, modified: Math.min(file.modified, Date.now()) })
   }
 
-  async #merge({ staging, total }: ReadFile, name: string): Promise<void> {
+  async #merge({ staging, total, absent }: ReadFile, name: string): Promise<void> {
     const { resource } = this.source
     const number = doneNumber(name, resource)
     const file = name.slice(doneName(number, resource, '').length)
@@ -339,7 +339,9 @@ export class RowSource implements WatchedFiles {
     const changed = staging instanceof Filling ? this.#rows.takeFilled(staging, accepted) : await this.#mergeStaged(staging, accepted)
     staging.discard()
     this.#options.queued()
-    this.#options.logger.info({ resource, file: name, rows: staging.rows, changed, faults: total }, 'file taken')
+    const missing = [...absent].map((place) => this.source.columns[place]!.item.label)
+    const counts = { rows: staging.rows, changed, faults: total, ...(missing.length > 0 && { missing }) }
+    this.#options.logger.info({ resource, file: name, ...counts }, 'file taken')
   }
 
   /** A row whose key cannot be read may be any row: then none is taken for deleted. */

@@ -1,4 +1,5 @@
 /** Which encoding a text has, and files in which two of them are. */
+import { isUtf8 } from 'node:buffer'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import iconv from 'iconv-lite'
@@ -88,16 +89,23 @@ t.test('a file that may be either: as the folder was before, as it is set, or re
   t.same(await found(gb18030(text)), ['张三', 'gb18030'])
   t.same(await found(Buffer.from(text), 'gb18030'), ['张三', 'utf-8'], 'what is certain counts more')
   t.same(await found(Buffer.from('id,full_name\n1,À propos\n')), ['À propos', 'utf-8'], 'not only common characters in GB18030')
-  let wrong = 0
+  let [wrong, both] = [0, 0]
   for (let row = 0xb0; row <= 0xd7; row++) {
     for (let cell = 0xa1; cell <= (row === 0xd7 ? 0xf9 : 0xfe); cell++) {
+      if (!isUtf8(Buffer.of(row, cell))) continue
+      both++
       const character = new TextDecoder('gb18030').decode(Uint8Array.of(row, cell))
       const content = Buffer.concat([Buffer.from('id,full_name\n1,'), Buffer.of(row, cell), Buffer.from('\n')])
       const read = await found(content).catch((error: { code?: string }) => [error.code])
       if (read[0] !== character && read[0] !== 'QZ-FILE') wrong++
     }
   }
-  t.equal(wrong, 0, 'of 3,755 common characters alone none is read as another')
+  t.same([wrong, both], [0, 682], 'of the common characters whose bytes are UTF-8 too none is read as another')
+})
+
+t.test('in a file of UTF-8 a line of GB18030 that reads as UTF-8 by chance is a second encoding', async (t) => {
+  t.match(await refusal(read(Buffer.concat([Buffer.from(text), gb18030('6,女\n')]))), /line 4: .*line 1 is UTF-8, line 4 is GB18030/)
+  t.same(valuesOf(await read(`${text}3,José\n4,5°\n5,±3\n6,Ωmega\n`)).length, 6, 'words and signs of other scripts are none')
 })
 
 t.test('Big5 is told, however well it reads as GB18030', async (t) => {
