@@ -73,7 +73,7 @@ function textFault(limits: ValueLimits, text: string): Wrong | undefined {
   if (text.length < 30 && spoiledForm.test(text)) return spoiled(text)
   if (text.includes('\ufffd'))
     return { zh: '含有 U+FFFD:原字符已在转码时丢失', en: 'it holds U+FFFD: a character was lost in another encoding' }
-  if (imageForm.test(text)) return { zh: '是图片,不是值', en: 'it holds a picture, no value' }
+  if (text.charCodeAt(0) === 0x3d && imageForm.test(text)) return { zh: '是图片,不是值', en: 'it holds a picture, no value' }
   if (valueFault(limits, text) === undefined) return undefined
   const { length } = limits
   const count = Array.from(text).length

@@ -43,7 +43,7 @@ export async function encodingOf(text: OpenText, wanted: FileFormat['encoding'],
       if (before === undefined) throw await ambiguous(text)
       return { name: before, mark: 0 }
     }
-    if (read === 'wide') await refuseByChance(text)
+    if (read === 'both') await refuseByChance(text)
     if (read) return { name: 'utf-8', mark: 0, certain: 'utf-8' }
   }
   await refuseMixed(text)
@@ -51,38 +51,28 @@ export async function encodingOf(text: OpenText, wanted: FileFormat['encoding'],
   return { name: 'gb18030', mark: 0, certain: 'gb18030' }
 }
 
-/** False where it is not; `narrow` where all its characters beyond ASCII have two bytes, as those of GB18030 may that read as UTF-8 by chance. */
-async function readsAsUtf8(text: OpenText): Promise<'ascii' | 'narrow' | 'wide' | false> {
-  let read: 'ascii' | 'narrow' | 'wide' = 'ascii'
+/**
+ * False where it is not. `narrow` where all its characters beyond ASCII have two bytes, as those of GB18030 may that read as UTF-8 by chance;
+ * `both` where some have.
+ */
+async function readsAsUtf8(text: OpenText): Promise<'ascii' | 'narrow' | 'wide' | 'both' | false> {
+  let [narrow, wide] = [false, false]
   for await (const piece of pieces(text, 0)) {
     if (!isUtf8(piece)) return false
-    if (read !== 'wide' && !isAscii(piece)) read = piece.some((byte) => byte >= 0xe0) ? 'wide' : 'narrow'
+    if (isAscii(piece)) continue
+    const bytes = narrow && wide ? '' : piece.toString('latin1')
+    wide ||= /[\xe0-\xff]/.test(bytes)
+    narrow ||= /[\xc2-\xdf]/.test(bytes)
   }
-  return read
+  return wide ? (narrow ? 'both' : 'wide') : narrow ? 'narrow' : 'ascii'
 }
 
 /** In a file of UTF-8 a line of GB18030 that reads as UTF-8 by chance. */
 async function refuseByChance(text: OpenText): Promise<void> {
-  let found = false
-  for await (const piece of pieces(text, 0)) if ((found = hasNarrow(piece) && hasLine(piece, isByChance))) break
-  if (!found) return
-  const [utf8, other] = [await firstLine(text, (line) => line.some((byte) => byte >= 0xe0)), await firstLine(text, isByChance)]
-  throw mixed(text.refuse, utf8!, other!)
-}
-
-function hasNarrow(bytes: Buffer): boolean {
-  for (const byte of bytes) if (byte >= 0xc2 && byte <= 0xdf) return true
-  return false
-}
-
-function hasLine(piece: Buffer, isSo: (line: Buffer) => boolean): boolean {
-  for (let from = 0; from < piece.length;) {
-    const end = piece.indexOf(lineFeed, from)
-    if (isSo(piece.subarray(from, end < 0 ? piece.length : end))) return true
-    if (end < 0) return false
-    from = end + 1
-  }
-  return false
+  const other = await firstLine(text, isByChance)
+  if (other === undefined) return
+  const utf8 = await firstLine(text, (line) => line.some((byte) => byte >= 0xe0))
+  throw mixed(text.refuse, utf8!, other)
 }
 
 /** Cells of nothing but characters of two bytes, which are all common ones in GB18030: neither words of other scripts nor signs beside digits. */

@@ -77,8 +77,9 @@ export class RowReader {
       whole = false
       if (column.key) keyed = false
     }
-    const unsaid = op === 'u' && absent.length > 0 ? { absent } : {}
-    return { number, op, row: whole ? values : undefined, ...unsaid, key: keyed ? keyOf(values, this.#keys) : undefined, faults }
+    const read: FileRow = { number, op, row: whole ? values : undefined, key: keyed ? keyOf(values, this.#keys) : undefined, faults }
+    if (op === 'u' && absent.length > 0) read.absent = absent
+    return read
   }
 
   /** Makes item checks and mappings, whose faults are those of their rows; the rows stay as they are. */

@@ -6,7 +6,7 @@ import type { SourceTable } from '../../database.ts'
 import type { Wrong } from './cell-values.ts'
 import { told, type Refuse } from './file-fault.ts'
 import { findHeader, HeaderNames, type Header, type RawRow } from './header.ts'
-import { areTypes, isRemark, shapeOf } from './no-rows.ts'
+import { areTypes, beginsWithDigit, isRemark, shapeOf } from './no-rows.ts'
 import { rowFault, RowReader, unreadRow } from './row-reader.ts'
 import type { FileRow } from './file-row.ts'
 
@@ -116,9 +116,10 @@ class TableReader {
   #read({ number, cells, shown }: RawRow): FileRow {
     const { header } = this
     const first = cells[this.#keyCell]?.trim() ?? ''
-    if ((first === header.texts[this.#keyCell] || this.#names.isWritten(first)) && this.#isHeader(cells))
+    const usual = beginsWithDigit(first)
+    if ((first === header.texts[this.#keyCell] || (!usual && this.#names.isWritten(first))) && this.#isHeader(cells))
       return unreadRow(number, '表头再次出现', 'the header is there again')
-    if (areTypes(first, cells)) return unreadRow(number, '是各列的数据类型,不是数据', 'it names the types of the columns')
+    if (!usual && areTypes(first, cells)) return unreadRow(number, '是各列的数据类型,不是数据', 'it names the types of the columns')
     const outside = this.#outside(cells)
     if (this.#even && (outside >= header.width || cells.length < header.width)) {
       const there = cells.findLastIndex((cell) => cell !== '') + 1
@@ -131,7 +132,7 @@ class TableReader {
     const said = (at: number) => (at < 0 ? undefined : (cells[at] ?? null))
     const absent = this.#absent
     const row = this.#rows.read({ number, cells: placed, op: said(header.op), deleted: said(header.deleted), absent, faults: [] })
-    if (isRemark(first) && this.#isSparse(cells))
+    if (!usual && isRemark(first) && this.#isSparse(cells))
       row.faults.push(rowFault(`“${told(first)}”是合计或说明,不是数据`, `"${told(first)}" is a sum or a remark, no row of the table`))
     if (outside >= 0) row.faults.push(withoutHeader(outside, cells[outside]!))
     return row
