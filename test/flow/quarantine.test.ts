@@ -54,8 +54,8 @@ t.test('quarantined rows are listed, and tried again when the cause is put right
     t.same(await listed(receiver), [])
     t.equal((await sinkOf(line))?.quarantine, 0)
 
-    await target.query(`alter table ${table} add constraint wanted check (name <> 'refuse me')`)
-    await source.query(`update villages set name = 'refuse me' where code = '91'`)
+    await target.query(`alter table ${table} add constraint wanted check (name <> 'refuse me too')`)
+    await source.query(`update villages set name = 'refuse me too' where code = '90'`)
     await until('it is set aside', async () => (await sinkOf(line))?.quarantine === 1)
     await target.query(`alter table ${table} drop constraint wanted`)
     await until('it goes in by itself', async () => (await sinkOf(line))?.quarantine === 0)
