@@ -4,6 +4,7 @@
  */
 
 import { kinds, type Actor, type ErrorKind } from './error-codes.ts'
+import { withoutValues } from './server-texts.ts'
 import { inLanguage, isLocalized, type Language, type LocalizedText } from './localized.ts'
 
 export type { Actor, ErrorKind } from './error-codes.ts'
@@ -49,13 +50,16 @@ export function errorText(code: ErrorCode, details: ErrorDetails, language: Lang
   return kinds[code][language].replace(/\{(\w+)\}/g, (whole, name: string) => inLanguage(details[name] ?? whole, language))
 }
 
-/** The message of anything thrown, for the `reason` of a coded error. AggregateErrors of connection attempts give their parts. */
+/**
+ * The message of anything thrown, for the `reason` of a coded error: of a database server without the values of rows. AggregateErrors of
+ * connection attempts give their parts.
+ */
 export function reasonOf(error: unknown, language: Language = 'en'): string {
   if (error instanceof AggregateError && error.errors.length > 0) {
     return error.errors.map((part) => reasonOf(part, language)).join('; ')
   }
   if (error instanceof QianzhiError) return error.text(language)
-  if (error instanceof Error) return error.message || error.name
+  if (error instanceof Error) return withoutValues(error) ?? (error.message || error.name)
   return String(error)
 }
 
@@ -65,17 +69,25 @@ export function localizedReason(error: unknown): string | LocalizedText {
   return error instanceof QianzhiError ? { zh: error.text('zh'), en: error.text('en') } : reasonOf(error)
 }
 
+/** The same with the values of rows that a server repeats: for those who may see the row, on their own machine. */
+export function rowReason(error: unknown): string | LocalizedText {
+  if (error instanceof QianzhiError && error.cause !== undefined) return rowReason(error.cause)
+  return error instanceof Error && withoutValues(error) !== undefined ? error.message : localizedReason(error)
+}
+
 /** Any thrown thing as a coded error; what has no code becomes QZ-INTERNAL with its cause kept. */
 export function codedError(error: unknown): QianzhiError {
   return error instanceof QianzhiError ? error : new QianzhiError('QZ-INTERNAL', { reason: reasonOf(error) }, { cause: error })
 }
 
-/** What a log line keeps of an error: never the driver's objects that hang on it. */
+/** What a log line keeps of an error: never the driver's objects that hang on it, nor values of rows. */
 export function errorForLog(error: unknown): { code?: string; message: string; stack?: string; cause?: string } {
   if (!(error instanceof Error)) return { message: String(error) }
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}
   const cause = error.cause === undefined ? {} : { cause: reasonOf(error.cause) }
-  return { ...code, message: error.message, ...(error.stack ? { stack: error.stack } : {}), ...cause }
+  // A stack begins with the message.
+  const stack = error.stack?.match(/^ +at .*$/gm)?.join('\n')
+  return { ...code, message: reasonOf(error), ...(stack ? { stack } : {}), ...cause }
 }
 
 /**

@@ -11,7 +11,7 @@
  * transaction (a trigger's ROLLBACK): then it is done again with the pieces into which it has been split so far.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { localizedReason, QianzhiError } from '../../../protocol/errors.ts'
+import { rowReason, QianzhiError } from '../../../protocol/errors.ts'
 import { isLocalized, type LocalizedText } from '../../../protocol/localized.ts'
 import { showPosition, type ChainPosition, type Position } from '../../../protocol/position.ts'
 import type { Value } from '../../../protocol/value.ts'
@@ -498,7 +498,7 @@ function split(piece: Piece, length: number): Piece[] {
 }
 
 function refusal(sink: SinkTable, { change }: PreparedBatch, { op }: Piece, row: number, error: unknown, keep = true): QuarantinedRow {
-  const reason = isLocalized(error) ? error : localizedReason(error)
+  const reason = isLocalized(error) ? error : rowReason(error)
   const kept = keep ? { kept: keptAt(sink, change, row, op === 'upserts' ? 'u' : 'd') } : {}
   return { key: keyAt(sink, change, row), code: 'QZ-ROW-REFUSED', reason, ...kept }
 }

@@ -1,4 +1,4 @@
-import { localizedReason } from '../../../protocol/errors.ts'
+import { rowReason } from '../../../protocol/errors.ts'
 import type { Found, Row, Rows, SourceTable } from '../../database.ts'
 import { keyIndexes, keyText, keyTextOf } from '../../row-keys.ts'
 
@@ -48,7 +48,7 @@ export async function lookUp(source: Pick<SourceTable, 'columns'>, keys: readonl
   }
   await look('together')
   await look('apart', async (key, error) => {
-    if (await ways.couldBe(key)) take({ rows: [], faults: [{ key, code: 'QZ-ROW-VALUE', reason: localizedReason(error) }] })
+    if (await ways.couldBe(key)) take({ rows: [], faults: [{ key, code: 'QZ-ROW-VALUE', reason: rowReason(error) }] })
   })
   return { ...found, missing }
 }
@@ -85,7 +85,7 @@ export async function pageOf(ways: PageWays, after: Row | null, limit: number): 
     if (!ways.isValueError(error)) throw error
     if (limit === 1) {
       const key = await ways.keyAfter(after)
-      return { rows: [], faults: key ? [{ key, code: 'QZ-ROW-VALUE', reason: localizedReason(error) }] : [], last: key }
+      return { rows: [], faults: key ? [{ key, code: 'QZ-ROW-VALUE', reason: rowReason(error) }] : [], last: key }
     }
   }
   const half = limit >> 1

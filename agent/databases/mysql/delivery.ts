@@ -1,5 +1,5 @@
 /** Delivery into MySQL and MariaDB: what only these servers do with delivered tables. The rest is the bookkeeper's. */
-import { QianzhiError } from '../../../protocol/errors.ts'
+import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Change, Part, Reading, SinkTable } from '../../database.ts'
 import type { PreparedBatch } from '../bookkeeping/batch.ts'
@@ -126,7 +126,7 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
   }
 
   tableError(sink: SinkTable, error: unknown): unknown {
-    return errorNumber(error) === undefined || error instanceof QianzhiError ? error : unfit(sink, (error as Error).message, error)
+    return errorNumber(error) === undefined || error instanceof QianzhiError ? error : unfit(sink, reasonOf(error), error)
   }
 
   isConflict(error: unknown): boolean {

@@ -49,7 +49,7 @@ export function isLost(error: unknown): boolean {
 export function isContention(error: unknown): boolean {
   const number = errorNumber(error)
   if ([1204, 1205, 1222, 3960, 3961].includes(number ?? 0)) return true
-  return number !== undefined && /lock timeout|deadlock detected/i.test(reasonOf(firstError(error)))
+  return number !== undefined && /lock timeout|deadlock detected/i.test((firstError(error) as Error).message)
 }
 
 /** A unique index, or a foreign key from or to the row. */
