@@ -10,7 +10,7 @@ import { chunks } from '../bookkeeping/statement.ts'
 import { bookSession, dialect } from './books.ts'
 import type { Capture, DatabaseOptions, Found, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import { errorNumber, isContention, isMissing, type RawValue, type Session } from './connection.ts'
-import { countRows, queuedKey, readPlan, refused, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
+import { countRows, queuedKey, readPlan, requireWatchable, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
 import { ceilingTable, procedureName, queueName, triggerEvents, triggerName } from './names.ts'
 import { cascadeCoverage } from './cascades.ts'
 import { probe } from './trigger.ts'
@@ -104,17 +104,7 @@ export class MysqlCapture implements Capture {
 
   async checkTable(source: SourceTable): Promise<void> {
     const plan = await this.#work(source, () => readPlan(this.#session, source))
-    const { kind, engine } = plan.catalog
-    if (kind !== 'BASE TABLE')
-      throw refused(source, {
-        zh: `类型为 ${kind.toLowerCase()},不是表,触发器看不到变化`,
-        en: `it is a ${kind.toLowerCase()}: triggers see tables only`,
-      })
-    if (engine.toLowerCase() !== 'innodb')
-      throw refused(source, {
-        zh: `存储引擎是 ${engine},数据与队列不能一同提交:请改用 InnoDB`,
-        en: `its engine is ${engine}: changes and their queue entries would not commit together, InnoDB is needed`,
-      })
+    requireWatchable(plan)
     this.#plans.set(source, plan)
   }
 

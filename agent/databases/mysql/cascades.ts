@@ -101,7 +101,7 @@ async function foreignKeys(session: Session, { database, table }: TableName): Pr
 /** Triggers of a resource's on the tables that others' rows cascade from, wherever those are. */
 export async function cascadeTriggers(session: Session, { resource }: SourceTable): Promise<{ database: string; name: string }[]> {
   const found = await session.rows(
-    `select trigger_schema, trigger_name from information_schema.triggers where trigger_name like ${quoteText(`${cascadePrefix(resource).replaceAll('_', '\\_')}%`)}`,
+    `select trigger_schema, trigger_name from information_schema.triggers where trigger_name like ${quoteText(`${cascadePrefix(session.server.database, resource).replaceAll('_', '\\_')}%`)}`,
   )
   return found.map(([database, name]) => ({ database: String(database), name: String(name) }))
 }
@@ -121,7 +121,7 @@ export async function cascadeCoverage(
   const coverage: CascadeCoverage[] = []
   for (const cascade of await cascadesInto(session, catalog)) {
     const { database, table } = cascade.from
-    const wanted = cascadeMoments(cascade).map((moment) => cascadeTriggerName(resource, cascade, moment))
+    const wanted = cascadeMoments(cascade).map((moment) => cascadeTriggerName(session.server.database, resource, cascade, moment))
     const found = await session.rows(
       `select trigger_name, cast(created as char) from information_schema.triggers
       where event_object_schema = ${quoteText(database)} and event_object_table = ${quoteText(table)} and trigger_name in (${wanted.map(quoteText).join(', ')})`,

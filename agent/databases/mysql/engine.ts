@@ -10,7 +10,7 @@ import { Session } from './connection.ts'
 import { MysqlSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
-import { readPlan } from './plan.ts'
+import { readPlan, requireWatchable } from './plan.ts'
 import { MysqlReading } from './reading.ts'
 import { setupStatements, teardownStatements } from './setup.ts'
 import { supplyTable } from './sql.ts'
@@ -41,6 +41,7 @@ const engine: TableEngine<Session> = {
   supplyTable: async ({ server }, { table, schema, columns }) => [supplyTable(table, schema, columns, server)],
   async setupScript(session, source, runtimeUser) {
     const plan = await readPlan(session, source)
+    requireWatchable(plan)
     const around = { cascades: await cascadesInto(session, plan.catalog), there: await cascadeTriggers(session, source) }
     return setupStatements(plan, session.server, around, runtimeUser)
   },

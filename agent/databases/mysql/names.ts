@@ -27,17 +27,18 @@ export function procedureName(resource: string): string {
   return `qz_c_${safeName(resource, 59)}`
 }
 
-/** What the names of a resource's triggers on other tables begin with. */
-export function cascadePrefix(resource: string): string {
-  return `qz_p_${createHash('sha256').update(resource).digest('hex').slice(0, 16)}_`
+/** What the names of a resource's triggers on other tables, wherever those are, begin with; `home`: the database of its queue. */
+export function cascadePrefix(home: string, resource: string): string {
+  return `qz_p_${createHash('sha256').update(JSON.stringify([home, resource])).digest('hex').slice(0, 16)}_`
 }
 
 /** Of the trigger for a chain of foreign keys. */
 export function cascadeTriggerName(
+  home: string,
   resource: string,
   { links, event }: { links: readonly { database: string; name: string }[]; event: 'update' | 'delete' },
   moment: 'before' | 'after',
 ): string {
   const chain = createHash('sha256').update(JSON.stringify(links.map(({ database, name }) => [database, name])))
-  return `${cascadePrefix(resource)}${chain.digest('hex').slice(0, 16)}_${moment[0]}${event[0]}`
+  return `${cascadePrefix(home, resource)}${chain.digest('hex').slice(0, 16)}_${moment[0]}${event[0]}`
 }

@@ -103,6 +103,20 @@ export function refused({ table }: SourceTable, reason: LocalizedText): QianzhiE
   return new QianzhiError('QZ-SOURCE-TABLE', { table, reason })
 }
 
+/** Throws QZ-SOURCE-TABLE where triggers could not watch it: asked at set-up and by the running agent. */
+export function requireWatchable({ source, catalog: { kind, engine } }: Plan): void {
+  if (kind !== 'BASE TABLE')
+    throw refused(source, {
+      zh: `类型为 ${kind.toLowerCase()},不是表,触发器看不到变化`,
+      en: `it is a ${kind.toLowerCase()}: triggers see tables only`,
+    })
+  if (engine.toLowerCase() !== 'innodb')
+    throw refused(source, {
+      zh: `存储引擎是 ${engine},数据与队列不能一同提交:请改用 InnoDB`,
+      en: `its engine is ${engine}: changes and their queue entries would not commit together, InnoDB is needed`,
+    })
+}
+
 const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
 
 /** What `only` fixes may stand in the index besides: a shared table's key begins with the source. */

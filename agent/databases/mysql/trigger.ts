@@ -148,7 +148,7 @@ function cascadeTriggers(plan: Plan, server: Server, cascade: Cascade, by: strin
       .referenced.map((column) => `not (OLD.${quoteName(column)} <=> NEW.${quoteName(column)})`)
       .join(' or ')
     const body = event === 'update' ? `if ${moves} then\n${write}\nend if;` : write
-    const name = `${quoteName(from.database)}.${quoteName(cascadeTriggerName(source.resource, cascade, moment))}`
+    const name = `${quoteName(from.database)}.${quoteName(cascadeTriggerName(server.database, source.resource, cascade, moment))}`
     return `create ${by}trigger ${name} ${moment} ${event} on ${at} for each row\n${guarded(plan, server, body)}`
   })
 }

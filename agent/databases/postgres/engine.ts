@@ -11,6 +11,7 @@ import { PostgresSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, sampleRows } from './describe.ts'
 import { doctor } from './doctor.ts'
 import { PostgresReading } from './reading.ts'
+import { readerOf } from './rows.ts'
 import { setupScript, teardownScript } from './setup.ts'
 import { supplyTable } from './sql.ts'
 import { sourceTable, tableMembers } from './table.ts'
@@ -54,6 +55,8 @@ const engine: TableEngine<Connection> = {
   supplyTable: async (_, { table, schema, columns }) => supplyTable(table, schema, columns),
   async setupScript(connection, source, runtimeUser) {
     const table = await sourceTable(connection, source.table)
+    // What running would refuse is not set up.
+    readerOf(source, table)
     return setupScript(source, table, await tableMembers(connection, table.oid), runtimeUser)
   },
   teardownScript: async (_, source) => teardownScript(source),

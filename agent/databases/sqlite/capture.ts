@@ -9,8 +9,7 @@ import type { Cell } from '../bookkeeping/session.ts'
 import { chunks } from '../bookkeeping/statement.ts'
 import { StreamBook, takenFrom, type Queue } from '../bookkeeping/stream-book.ts'
 import { bookSession, dialect } from './books.ts'
-import { refused } from './catalog.ts'
-import { checkKeys } from './plan.ts'
+import { checkKeys, requireWatchable } from './plan.ts'
 import { SqliteReading } from './reading.ts'
 import { isContention, isMissing, type Raw, type Session } from './session.ts'
 import { entryBytes, keyValues, streamTable, triggerEvents, triggerName } from './setup.ts'
@@ -33,7 +32,7 @@ export class SqliteCapture implements Capture {
   async checkTable(source: SourceTable): Promise<void> {
     this.#reading.forget(source)
     await this.#reading.work(source, async (plan) => {
-      if (plan.table.view) throw refused(source, { zh: '是视图,触发器只能看到表', en: 'it is a view: triggers see tables only' })
+      requireWatchable(plan)
       await checkKeys(this.#session, plan)
     })
   }

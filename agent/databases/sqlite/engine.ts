@@ -7,7 +7,7 @@ import { SqliteCapture } from './capture.ts'
 import { SqliteSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
-import { readPlan } from './plan.ts'
+import { readPlan, requireWatchable } from './plan.ts'
 import { SqliteReading } from './reading.ts'
 import { Session } from './session.ts'
 import { setupStatements, teardownStatements } from './setup.ts'
@@ -36,7 +36,11 @@ const engine: TableEngine<Session> = {
   sample: sampleRows,
   previewRows,
   supplyTable: async (_, { table, schema, columns }) => supplyTable(table, schema, columns),
-  setupScript: async (session, source) => setupStatements(await readPlan(session, source)),
+  async setupScript(session, source) {
+    const plan = await readPlan(session, source)
+    requireWatchable(plan)
+    return setupStatements(plan)
+  },
   teardownScript: async (_, source) => teardownStatements(source),
   async run(session, statements) {
     for (const statement of statements) session.script(statement)

@@ -8,7 +8,7 @@ import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { quoteText, splitTable } from './sql.ts'
 import type { DatabaseOptions } from '../../database.ts'
-import { coded, connectionCode, firstError, isLost } from './errors.ts'
+import { coded, connectionCode, firstError, isLost, withNumber } from './errors.ts'
 import { watchSilence } from './keepalive.ts'
 import { connectionOptions } from './url.ts'
 
@@ -249,7 +249,10 @@ function connect(url: string, application: string): Promise<Connection> {
     const connection = new Connection(connectionOptions(url, application))
     // Without a listener a connection lost between two statements would end the process; the next statement tells.
     connection.on('error', () => {})
-    connection.connect((error) => (error ? (connection.close(), reject(error)) : resolve(connection)))
+    // The driver's own error says no more than that the login failed; what the server said of it comes before.
+    const said: number[] = []
+    connection.on('errorMessage', ({ number }: { number: number }) => void said.push(number))
+    connection.connect((error) => (error ? (connection.close(), reject(withNumber(error, said))) : resolve(connection)))
   })
 }
 

@@ -154,6 +154,9 @@ async function trackingChecks(session: Session, { source, catalog }: Plan): Prom
     `select convert(nvarchar(10), retention_period), retention_period_units_desc, convert(nvarchar(1), is_auto_cleanup_on)
 from sys.change_tracking_databases where database_id = db_id()`,
   )
+  const [partitions] = await one(session, 'select convert(nvarchar(10), count(*)) from sys.partitions where object_id = @id and index_id in (0, 1)', {
+    id: String(catalog.id),
+  })
   const kept = cleanup === '0' ? 'AUTO_CLEANUP OFF' : `${period} ${units}`
   return [
     check(
@@ -165,9 +168,19 @@ from sys.change_tracking_databases where database_id = db_id()`,
     check(
       name,
       true,
-      `更改跟踪看不到:分区切换(SWITCH)、物理恢复;TRUNCATE 由最小有效版本发现(${catalog.table})`,
-      `Change Tracking does not see partition switches and restores; TRUNCATE is seen by the valid version (${catalog.table})`,
+      `更改跟踪看不到物理恢复;TRUNCATE 由最小有效版本发现(${catalog.table});启用期间 ALTER TABLE … SWITCH 和删除主键会失败`,
+      `Change Tracking does not see restores; TRUNCATE is seen by the valid version (${catalog.table}); while it is on, ALTER TABLE … SWITCH and dropping the primary key fail`,
     ),
+    ...(Number(partitions) > 1
+      ? [
+          check(
+            name,
+            false,
+            `${catalog.table} 是分区表:更改跟踪使分区切换失败,请改用 capture: triggers`,
+            `${catalog.table} is partitioned: Change Tracking makes partition switches fail, use capture: triggers`,
+          ),
+        ]
+      : []),
   ]
 }
 

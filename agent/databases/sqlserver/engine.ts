@@ -9,7 +9,7 @@ import { ServerSession, type OwnSession } from './connection.ts'
 import { ServerSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
-import { readPlan } from './plan.ts'
+import { readPlan, requireWatchable } from './plan.ts'
 import { Pool } from './pool.ts'
 import { ServerReading } from './reading.ts'
 import { setupStatements, teardownStatements } from './setup.ts'
@@ -36,7 +36,11 @@ const engine: Omit<TableEngine<ServerSession, OwnSession>, 'openBrief' | 'end'> 
   sample: sampleRows,
   previewRows,
   supplyTable: async (session, { table, schema, columns }) => supplyTable(session.qualify(table), schema, columns),
-  setupScript: async (session, source, runtimeUser) => setupStatements(await readPlan(session, source), session.server, runtimeUser),
+  async setupScript(session, source, runtimeUser) {
+    const plan = await readPlan(session, source)
+    requireWatchable(plan)
+    return setupStatements(plan, session.server, runtimeUser)
+  },
   /** Also where the table is gone. */
   async teardownScript(session, source) {
     const table = (await readTable(session, source.table))?.table ?? session.qualify(source.table)

@@ -19,9 +19,13 @@ export function errorNumber(error: unknown): number | undefined {
 }
 
 const rights = new Set([229, 230, 262, 297, 300, 916, 4060, 4064, 15151, 15247, 18452, 18456, 18470, 18487, 18488])
-/** The server is stopping, the session was killed, the log or the disk is full, the database is damaged or offline. */
+/**
+ * The server is stopping or starting, the session was killed, the log or the disk is full, the database is damaged, offline, restoring, in
+ * recovery, in single-user mode, or a secondary that cannot be read.
+ */
 const unusable = new Set([
-  233, 596, 701, 823, 824, 845, 926, 942, 945, 983, 1105, 3908, 6005, 6107, 9001, 9002, 10054, 17142, 40197, 40501, 40613,
+  233, 596, 701, 823, 824, 845, 904, 921, 922, 924, 926, 927, 942, 945, 952, 976, 978, 979, 982, 983, 1105, 3908, 6005, 6107, 9001, 9002,
+  10054, 17142, 18401, 18451, 40197, 40501, 40613,
 ])
 /** Severity from which the server ends the session. */
 const fatal = 20
@@ -33,8 +37,8 @@ export function connectionCode(error: unknown): 'QZ-DB-RIGHTS' | 'QZ-DB-READ-ONL
   const { number, class: severity, code } = firstError(error) as DriverError
   if (number !== undefined && rights.has(number)) return 'QZ-DB-RIGHTS'
   if (number === readOnly) return 'QZ-DB-READ-ONLY'
-  if (code === 'ELOGIN') return 'QZ-DB-RIGHTS'
   if (number !== undefined && (unusable.has(number) || (severity ?? 0) >= fatal)) return 'QZ-DB-UNREACHABLE'
+  if (code === 'ELOGIN') return 'QZ-DB-RIGHTS'
   return isLost(error) ? 'QZ-DB-UNREACHABLE' : undefined
 }
 
@@ -85,4 +89,10 @@ export function coded(database: string, error: unknown): unknown {
 export function databaseError(database: string, error: unknown): unknown {
   if (!isContention(error) || error instanceof QianzhiError) return error
   return new QianzhiError('QZ-DB-UNREACHABLE', { database, reason: reasonOf(error) }, { cause: error })
+}
+
+/** A failed login under the number of what the server said first that passes by itself, else of what it said last. */
+export function withNumber(error: Error, said: readonly number[]): Error {
+  const number = said.find((one) => unusable.has(one)) ?? said.at(-1)
+  return number === undefined || 'number' in error ? error : Object.assign(error, { number })
 }

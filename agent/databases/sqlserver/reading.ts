@@ -4,7 +4,7 @@ import { onlyReads } from '../../database.ts'
 import type { Value } from '../../../protocol/value.ts'
 import type { OwnSession, Session } from './connection.ts'
 import { databaseError, isMissing } from './errors.ts'
-import { checkKeysPresent, countRows, keysSince, readPlan, refused, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
+import { checkKeysPresent, countRows, keysSince, readPlan, requireWatchable, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
 
 /** The plans of one session's sources. */
 export class Plans {
@@ -39,8 +39,7 @@ export class Plans {
   async check(source: SourceTable): Promise<void> {
     const plan = await this.again(source)
     if (onlyReads(source)) await checkKeysPresent(this.#session, plan)
-    else if (plan.catalog.kind !== 'table')
-      throw refused(source, { zh: '是视图:只能看到表的变化', en: 'it is a view: changes are seen in tables only' })
+    else requireWatchable(plan)
   }
 }
 

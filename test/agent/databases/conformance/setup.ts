@@ -182,12 +182,14 @@ export function setupConformance(t: Test, engine: Dialect, freshDatabase: () => 
         { item: schema.items[0]!, column: 'id' },
         { item: schema.items[1]!, column: '值' },
       ]
-      await t.rejects(
-        capture.checkTable(sourceOf(schema, { table: `lossy_${i}`, columns })),
-        { code: 'QZ-SOURCE-TYPE' },
-        `${column} as ${item.type}`,
-      )
+      const source = sourceOf(schema, { table: `lossy_${i}`, columns })
+      await t.rejects(capture.checkTable(source), { code: 'QZ-SOURCE-TYPE' }, `${column} as ${item.type}`)
+      await t.rejects(database.setupScript(source), { code: 'QZ-SOURCE-TYPE' }, 'at set-up too')
     }
+    await test.query('create view seen as select id, name, amount from without_key')
+    const seen = capturedAs(engine, sourceOf(licence, { table: 'seen' }))
+    await t.rejects(capture.checkTable(seen), { code: 'QZ-SOURCE-TABLE' })
+    await t.rejects(database.setupScript(seen), { code: 'QZ-SOURCE-TABLE' }, 'a view')
   })
 
   t.test('describe tells columns, keys and nulls', async (t) => {

@@ -318,6 +318,10 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
     await change(
       `insert into licence (id, town, class, up) values ('a', 1, 1, null), ('b', 2, 1, null), ('c', 3, 2, null), ('d', 3, 2, null), ('e', 1, 2, 'd')`,
     )
+    const other = await openDatabase(t, mariadb, freshDatabase)
+    await other.database.run(await other.database.supplyTable(source))
+    await other.database.run(await other.database.setupScript(source))
+    await other.database.run(await other.database.teardownScript(source))
     await change('delete from class where id = 1')
     await change('update town set id = 9 where id = 1')
     await change('delete from land where id = 1')

@@ -7,7 +7,7 @@ import { columnReader, canReceive, shortestReal } from '../../../../agent/databa
 import { watchSilence } from '../../../../agent/databases/sqlserver/keepalive.ts'
 import { proposedType } from '../../../../agent/databases/sqlserver/proposal.ts'
 import { connectionOptions } from '../../../../agent/databases/sqlserver/url.ts'
-import { connectionCode, isContention, isLost, isMissing, isRowError } from '../../../../agent/databases/sqlserver/errors.ts'
+import { connectionCode, isContention, isLost, isMissing, isRowError, withNumber } from '../../../../agent/databases/sqlserver/errors.ts'
 import { prepareRows } from '../../../../agent/databases/sqlserver/writing.ts'
 import type { CatalogColumn } from '../../../../agent/databases/sqlserver/catalog.ts'
 import type { RawValue } from '../../../../agent/databases/sqlserver/connection.ts'
@@ -210,6 +210,12 @@ t.test('error numbers', async (t) => {
   t.notOk(isLost(error(2627)))
   t.equal(connectionCode(error(3906)), 'QZ-DB-READ-ONLY')
   t.equal(connectionCode(error(9002)), 'QZ-DB-UNREACHABLE')
+  const login = (...said: number[]) => connectionCode(withNumber(Object.assign(new Error('Login failed'), { code: 'ELOGIN' }), said))
+  t.equal(login(), 'QZ-DB-RIGHTS')
+  t.equal(login(18456), 'QZ-DB-RIGHTS')
+  t.equal(login(927, 4060, 18456), 'QZ-DB-UNREACHABLE', 'the database is being restored')
+  t.equal(login(983, 4060), 'QZ-DB-UNREACHABLE', 'a secondary')
+  t.equal(login(18401), 'QZ-DB-UNREACHABLE', 'the server is starting')
 })
 
 t.test('a server that is not there is a coded error, and one that breaks off too', async (t) => {
