@@ -29,7 +29,10 @@ export function procedureName(resource: string): string {
 
 /** What the names of a resource's triggers on other tables, wherever those are, begin with; `home`: the database of its queue. */
 export function cascadePrefix(home: string, resource: string): string {
-  return `qz_p_${createHash('sha256').update(JSON.stringify([home, resource])).digest('hex').slice(0, 16)}_`
+  return `qz_p_${createHash('sha256')
+    .update(JSON.stringify([home, resource]))
+    .digest('hex')
+    .slice(0, 16)}_`
 }
 
 /** Of the trigger for a chain of foreign keys. */

@@ -154,9 +154,13 @@ async function trackingChecks(session: Session, { source, catalog }: Plan): Prom
     `select convert(nvarchar(10), retention_period), retention_period_units_desc, convert(nvarchar(1), is_auto_cleanup_on)
 from sys.change_tracking_databases where database_id = db_id()`,
   )
-  const [partitions] = await one(session, 'select convert(nvarchar(10), count(*)) from sys.partitions where object_id = @id and index_id in (0, 1)', {
-    id: String(catalog.id),
-  })
+  const [partitions] = await one(
+    session,
+    'select convert(nvarchar(10), count(*)) from sys.partitions where object_id = @id and index_id in (0, 1)',
+    {
+      id: String(catalog.id),
+    },
+  )
   const kept = cleanup === '0' ? 'AUTO_CLEANUP OFF' : `${period} ${units}`
   return [
     check(

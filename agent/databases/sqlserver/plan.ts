@@ -74,7 +74,8 @@ export function refused({ table }: SourceTable, reason: LocalizedText): QianzhiE
 
 /** Throws QZ-SOURCE-TABLE where its changes could not be watched: asked at set-up and by the running agent. */
 export function requireWatchable({ source, catalog }: Plan): void {
-  if (catalog.kind !== 'table') throw refused(source, { zh: '是视图:只能看到表的变化', en: 'it is a view: changes are seen in tables only' })
+  if (catalog.kind !== 'table')
+    throw refused(source, { zh: '是视图:只能看到表的变化', en: 'it is a view: changes are seen in tables only' })
 }
 
 function noIndex(list: string): LocalizedText {
