@@ -20,6 +20,17 @@ t.test('the state file is written whole, for its owner only, and read back', asy
   t.equal(readFileSync(join(folder, 'state.json'), 'utf8'), '{}')
 })
 
+t.test('a resource may have the name of something of the language', async (t) => {
+  const folder = fresh()
+  for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty']) {
+    t.notOk(openState(folder).data.pins[name], name)
+    const state = openState(folder)
+    state.data.pins[name] = ['key']
+    state.write()
+    t.same(openState(folder).data.pins[name], ['key'], name)
+  }
+})
+
 t.test('the key is made once', async (t) => {
   const folder = fresh()
   t.equal(openKey(folder).publicKey, openKey(folder).publicKey)
