@@ -3,11 +3,12 @@
  * start. They are bundled once for a package-lock.json, and a hook gives them to whoever of the project imports them.
  */
 import { build } from 'esbuild'
-import 'reflect-metadata'
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const libraries = [
@@ -42,18 +43,19 @@ export async function bundledLibraries(): Promise<NodeJS.ProcessEnv> {
 }
 
 async function bundle(folder: string): Promise<void> {
-  const parent = join(folder, '..')
-  rmSync(parent, { recursive: true, force: true })
-  mkdirSync(join(parent, 'entries'), { recursive: true })
-  const making = join(parent, 'making')
+  mkdirSync(dirname(folder), { recursive: true })
+  const making = mkdtempSync(`${folder}.`)
+  const entries = join(making, 'entries')
+  mkdirSync(entries)
   const files: Record<string, string> = {}
+  const names = await exportedNames()
   for (const library of libraries) {
     files[library] = `${library.replaceAll(/\W+/g, '_')}.mjs`
-    writeFileSync(join(parent, 'entries', files[library]), await entry(library))
+    writeFileSync(join(entries, files[library]), entry(library, names[library]!))
   }
   await build({
     absWorkingDir: root,
-    entryPoints: Object.values(files).map((file) => join(parent, 'entries', file)),
+    entryPoints: Object.values(files).map((file) => join(entries, file)),
     outdir: making,
     outExtension: { '.js': '.mjs' },
     bundle: true,
@@ -67,17 +69,28 @@ async function bundle(folder: string): Promise<void> {
     logLevel: 'error',
   })
   writeFileSync(join(making, 'hook.mjs'), hook(files))
-  renameSync(making, folder)
+  // Another run may have been first.
+  if (!existsSync(folder)) renameSync(making, folder)
 }
 
 /** A module that gives what the library gives; the names of a CommonJS library are those that Node finds in it. */
-async function entry(library: string): Promise<string> {
-  const names = Object.keys((await import(library)) as object)
+function entry(library: string, names: readonly string[]): string {
   const from = JSON.stringify(library)
   if (!names.includes('module.exports'))
     return `export * from ${from}\n${names.includes('default') ? `export { default } from ${from}\n` : ''}`
   const own = names.filter((name) => name !== 'module.exports' && name !== 'default')
   return `import library from ${from}\nexport default library\nexport const { ${own.join(', ')} } = library\n`
+}
+
+/** What each library exports. Asked in a process of its own, for tap begins a test where it is imported. */
+async function exportedNames(): Promise<Record<string, string[]>> {
+  const script = `import 'reflect-metadata'
+    const names = {}
+    for (const library of ${JSON.stringify(libraries)}) names[library] = Object.keys(await import(library))
+    console.error(JSON.stringify(names))
+    process.exit(0)`
+  const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { cwd: root })
+  return JSON.parse(stderr.slice(stderr.indexOf('{"'))) as Record<string, string[]>
 }
 
 /** Only what the project itself imports: libraries go on finding their own. */
