@@ -126,7 +126,7 @@ async function start(
   if ('authority' in certificate) await checkAuthority(store, config.data, certificate.authority, newAuthority)
   const urls: string[] = [...config.urls]
   const access = makeAccess(config.access, hubKey.privateKey)
-  const health = new KeptHealth(() =>
+  const lookAtHealth = () =>
     checkHealth({
       store,
       data: config.data,
@@ -134,8 +134,8 @@ async function start(
       lapse: config.log.lapse,
       mail: config.mail !== undefined,
       reconciled: config.reconciliation.every,
-    }),
-  )
+    })
+  const health = new KeptHealth(lookAtHealth)
   const services: Services = {
     access,
     asks,
@@ -165,7 +165,7 @@ async function start(
         ...services,
         housekeep: () => housekeeping.run(),
         furtherRoutes: [
-          healthDetails(health),
+          healthDetails(lookAtHealth),
           auditRoutes(registry, services.exportAudit),
           firstAdminRoutes(registry, access, () => urls[0]!),
         ],
