@@ -25,7 +25,7 @@ export function withoutValues(error: Error): string | undefined {
 function ofState(state: string, message: string): string {
   if (/^(?:P0|45|99)/.test(state)) return `SQLSTATE ${state}`
   // Data exceptions of PostgreSQL quote values alone.
-  return `${masked(/^22/.test(state) ? message.replace(/".*"/s, '"…"') : message)} (SQLSTATE ${state})`
+  return `${masked(state.startsWith('22') ? message.replace(/".*"/s, '"…"') : message)} (SQLSTATE ${state})`
 }
 
 function isRaised(number: number): boolean {

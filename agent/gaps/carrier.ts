@@ -402,7 +402,7 @@ function carriedFile(data: string): string {
 
 /** Agents inside, by the name of the folder in which their batches arrive. */
 export function carriedAgents(data: string): Record<string, string> {
-  return readKept(carriedFile(data), (text) => readJson<Record<string, string>>(text), enrolCarriedAgain) ?? {}
+  return readKept(carriedFile(data), (text) => readJson(text) as Record<string, string>, enrolCarriedAgain) ?? {}
 }
 
 export function noteCarried(data: string, folder: string, agent: string): void {

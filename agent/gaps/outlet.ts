@@ -273,7 +273,7 @@ function keysFile(data: string): string {
 
 /** Keys of inner agents that the operator has accepted, by the name of the folder in which their files arrive. */
 export function acceptedKeys(data: string): Record<string, string> {
-  return readKept(keysFile(data), (text) => readJson<Record<string, string>>(text), acceptAgain) ?? {}
+  return readKept(keysFile(data), (text) => readJson(text) as Record<string, string>, acceptAgain) ?? {}
 }
 
 export function acceptKey(data: string, back: string, publicKey: string): void {

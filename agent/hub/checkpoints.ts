@@ -29,7 +29,7 @@ export class Checkpoints {
     this.#path = join(folder, 'audit.json')
     this.#failed = failed
     this.#now = now
-    this.#kept = readKept(this.#path, (text) => readJson<StoredCheckpoint[]>(text), setAside) ?? []
+    this.#kept = readKept(this.#path, (text) => readJson(text) as StoredCheckpoint[], setAside) ?? []
   }
 
   /** `time` is the hub's. A lower one of the same day adds nothing: the farther one fixes it, or contradicts it. */

@@ -78,10 +78,10 @@ export function readKept<T>(path: string, read: (text: string) => T, remedy: Loc
 }
 
 /** For `readKept`: JSON of an object, or a list. */
-export function readJson<T extends object>(text: string): T {
+export function readJson(text: string): object {
   const value: unknown = JSON.parse(text)
   if (typeof value !== 'object' || value === null) throw new TypeError('no JSON object')
-  return value as T
+  return value
 }
 
 /** lowdb adapter: temporary file, flush, rename, flush folder, so that a crash leaves the old state or the new one. */
@@ -93,7 +93,7 @@ class DurableJsonFile implements SyncAdapter<AgentState> {
   }
 
   read(): AgentState | null {
-    return readKept(this.#path, (text) => ({ pins: {}, ...readJson<Partial<AgentState>>(text) }), enrolAgain) ?? null
+    return readKept(this.#path, (text): AgentState => ({ pins: {}, ...readJson(text) }), enrolAgain) ?? null
   }
 
   write(state: AgentState): void {

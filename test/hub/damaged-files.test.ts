@@ -31,8 +31,9 @@ async function start(newAuthority = false): Promise<string> {
     await hub.close()
     return `${hub.hubKey.id} ${readFileSync(join(data, 'tls', 'authority.pem'), 'utf8')}`
   } catch (error) {
-    const { code, details } = error as QianzhiError
-    return `${code} ${String(details?.['file'] ?? details?.['key'])}`
+    const { code, details = {} } = error as Partial<QianzhiError>
+    const place = details['file'] ?? details['key']
+    return `${code} ${typeof place === 'string' ? place : ''}`
   }
 }
 
