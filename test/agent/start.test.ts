@@ -9,6 +9,7 @@ import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
 import type { AgentStatus } from '../../agent/status/agent-status.ts'
 import { callControl } from '../../agent/operator/control.ts'
+import { openKey } from '../../agent/runtime/state.ts'
 import { generateSigningKey } from '../../protocol/signature.ts'
 import { runHere } from '../support/commands.ts'
 import { Program, until } from '../support/programs.ts'
@@ -27,6 +28,7 @@ function enrolled(test: Test, more: object = {}) {
     ...more,
   }
   mkdirSync(data)
+  openKey(data)
   writeFileSync(join(data, 'state.json'), JSON.stringify({ identity, pins: {} }))
   const file = join(folder, 'qianzhi-agent.yaml')
   writeFileSync(file, stringify(config))

@@ -25,6 +25,7 @@ export class Connection {
   lost: QianzhiError | undefined
   onLost: (() => void) | undefined
   readonly #statements = new Map<string, string>()
+  #prepared = 0
   readonly #url: string
   #pid: number | undefined
 
@@ -61,16 +62,22 @@ export class Connection {
   /** Rows, and how many the statement changed. */
   async result(sql: string, values: readonly unknown[], prepared: boolean): Promise<{ rows: Texts[]; changed: number }> {
     const name = prepared ? { name: this.#nameOf(sql) } : {}
-    const { rows, rowCount } = await this.guard(() =>
-      this.client.query<Texts>({ text: sql, values: [...values], rowMode: 'array', ...name }),
-    )
-    return { rows, changed: rowCount ?? 0 }
+    try {
+      const { rows, rowCount } = await this.guard(() =>
+        this.client.query<Texts>({ text: sql, values: [...values], rowMode: 'array', ...name }),
+      )
+      return { rows, changed: rowCount ?? 0 }
+    } catch (error) {
+      // "cached plan must not change result type": a column was altered. It is prepared anew the next time.
+      if (sqlState(error) === '0A000') this.#statements.delete(sql)
+      throw error
+    }
   }
 
   #nameOf(sql: string): string {
     const known = this.#statements.get(sql)
     if (known) return known
-    const name = `q${this.#statements.size}`
+    const name = `q${this.#prepared++}`
     this.#statements.set(sql, name)
     return name
   }

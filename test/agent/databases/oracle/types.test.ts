@@ -334,9 +334,9 @@ t.test('addresses', async (t) => {
 
 t.test('errors', async (t) => {
   const error = (errorNum: number, code = `ORA-${String(errorNum).padStart(5, '0')}`) => Object.assign(new Error(code), { errorNum, code })
-  for (const number of [1, 1400, 1407, 1438, 1722, 1830, 1861, 2290, 2291, 12899, 20001, 6502, 12713])
+  for (const number of [1, 1400, 1407, 1438, 1722, 1830, 1861, 2290, 2291, 12899, 20001, 6502, 12713, 4091])
     t.ok(isRowError(error(number)), String(number))
-  for (const number of [60, 54, 942, 1031, 1653, 3113, 4091, 16000]) t.notOk(isRowError(error(number)), String(number))
+  for (const number of [60, 54, 942, 1031, 1653, 3113, 16000]) t.notOk(isRowError(error(number)), String(number))
   for (const number of [28, 1012, 1033, 1089, 1653, 3113, 3114, 3135, 12514, 12537, 12541])
     t.equal(connectionCode(error(number)), 'QZ-DB-UNREACHABLE', String(number))
   for (const code of ['NJS-500', 'NJS-511', 'NJS-123', 'DPI-1080']) t.equal(connectionCode(error(0, code)), 'QZ-DB-UNREACHABLE', code)
