@@ -17,6 +17,13 @@ import { tokenText } from '../registry/machines/token-text.ts'
 import { firstAdminPath } from './first-admin.ts'
 import type { Api } from './server.ts'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Behind the doors of the admin key. */
+    byAdminKey?: boolean
+  }
+}
+
 export interface AdminDeps {
   registry: Registry
   adminKey: string
@@ -59,6 +66,7 @@ export function adminApi(deps: AdminDeps): Api {
 function checkKey(request: FastifyRequest, adminKey: string): void {
   const hash = (text: string) => createHash('sha256').update(text).digest()
   if (!timingSafeEqual(hash(request.headers.authorization ?? ''), hash(`Bearer ${adminKey}`))) throw new QianzhiError('QZ-ADMIN-KEY')
+  request.byAdminKey = true
 }
 
 /** Decisions are people's as soon as there are people (Art. 21). Throws QZ-FORBIDDEN. */

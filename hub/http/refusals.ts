@@ -138,12 +138,15 @@ export class Refusals {
 function whoAsked({
   agent,
   principal,
+  byAdminKey,
   ip,
 }: {
   agent?: FastifyRequest['agent']
   principal?: Principal
+  byAdminKey?: boolean
   ip: string
 }): Pick<Act, 'actor' | 'agency' | 'via'> {
   if (agent) return { actor: agent.id, agency: agent.agency, via: 'agent' }
+  if (byAdminKey) return { actor: 'admin', via: 'admin-key' }
   return principal ? actedBy(principal) : { actor: `address ${ip}` }
 }
