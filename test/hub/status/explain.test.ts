@@ -110,6 +110,8 @@ void t.test('says where the data of a route are, and whose turn it is', async (t
   time.now = new Date(time.now.getTime() + 4 * 60_000)
   await turn({ who: 'operator', agency: 'a', en: /Start agent sender/ }, 'the source agent went silent')
   await bench.agent('second', 'a')
+  await turn({ who: 'operator', agency: 'a', en: /Start agent sender/ }, 'who made the stream goes on supplying it')
+  await store.query(`update stream set producer = 'receiver'`)
   await turn({ who: 'office', en: /no agent that supplies/ }, 'it is not clear who supplies')
   await store.query(`update agent set state = 'revoked' where id = 'receiver'`)
   await turn({ who: 'office', en: /is revoked/ }, 'the receiver was revoked')
