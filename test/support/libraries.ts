@@ -1,11 +1,10 @@
 /**
- * Libraries as one file each. Some have hundreds (typebox 683, tap 291): reading them is half of what a test process or a program costs to
- * start. They are bundled once for a package-lock.json, and a hook gives them to whoever of the project imports them.
+ * Libraries as one file each. Some have hundreds (typebox 683, tap 291): reading them is half of what a small test file costs. They are bundled once for a package-lock.json, and a hook gives them to whoever of the project imports them.
  */
 import { build } from 'esbuild'
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
@@ -69,8 +68,10 @@ async function bundle(folder: string): Promise<void> {
     logLevel: 'error',
   })
   writeFileSync(join(making, 'hook.mjs'), hook(files))
+  rmSync(entries, { recursive: true })
   // Another run may have been first.
-  if (!existsSync(folder)) renameSync(making, folder)
+  if (existsSync(folder)) rmSync(making, { recursive: true })
+  else renameSync(making, folder)
 }
 
 /** A module that gives what the library gives; the names of a CommonJS library are those that Node finds in it. */
