@@ -9,6 +9,8 @@ import { makeAccess, type Access } from './access/access.ts'
 import { activationLink, inviteFirst } from './registry/people/invitations.ts'
 import { AgentRequests } from './exchange/agent-requests.ts'
 import type { HubConfig } from './config.ts'
+import { HubClock } from './records/clock.ts'
+import { clockProblems, lastKnownTime, startClockWatch } from './supervision/clock-watch.ts'
 import { Exchange } from './exchange.ts'
 import { explainRoute } from './status/explain.ts'
 import { checkHealth, healthApi, healthDetails, KeptHealth } from './status/health.ts'
@@ -87,7 +89,7 @@ export async function startHub(config: HubConfig, dependencies: HubDependencies)
 
 async function start(
   config: HubConfig,
-  { logger, clock = () => new Date(), newAuthority = false }: HubDependencies,
+  { logger, clock: machine, newAuthority = false }: HubDependencies,
   stops: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<Hub> {
@@ -97,6 +99,8 @@ async function start(
   const hubKey = await loadHubKey(config.data)
   await checkHubKey(store, hubKey)
   const adminKey = await loadAdminKey(config.data)
+  const hubClock = new HubClock(await lastKnownTime(store.query), machine && { wall: () => machine().getTime() })
+  const clock = () => hubClock.now()
   const registry: Registry = { store, wakeups, clock, applications: config.applications }
   const log = await openLog(store)
   const rules = config.log
@@ -104,6 +108,8 @@ async function start(
   stops.push(() => audit.stop())
   const { checkpoint, recorded } = audit
   const policyFor = (agent: string, reported: number) => currentPolicy(store, hubKey, agent, reported, clock(), config.policy, checkpoint())
+  const clockWatch = startClockWatch({ store, clock: hubClock, logger })
+  stops.push(() => clockWatch.stop())
   const exchange = new Exchange({ store, log, hubKey, wakeups, policyFor, checkpoint, clock, logger, limits: config.limits })
   stops.push(() => exchange.close())
   const asks = new AgentRequests({ store, wakeups, hubKey, clock })
@@ -131,6 +137,7 @@ async function start(
       store,
       data: config.data,
       clock,
+      clockProblems: () => clockProblems(hubClock),
       lapse: config.log.lapse,
       mail: config.mail !== undefined,
       reconciled: config.reconciliation.every,
@@ -140,6 +147,7 @@ async function start(
     access,
     asks,
     reconciliation: config.reconciliation,
+    clock: hubClock,
     address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),
     explain: (route) => explainRoute(store, log, route, { now: clock(), lapse: config.log.lapse }),
     health: () => health.current(),

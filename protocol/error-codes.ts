@@ -293,6 +293,13 @@ export const kinds = {
     'An agent behind a one-way gap has no connection to the hub, so this cannot be done: {what}',
   ),
   'QZ-DATA-LOCKED': kind(409, 'operator', true, '数据目录 {folder} 正被另一进程使用', 'Data folder {folder} is in use by another process'),
+  'QZ-CLOCK-JUMPED': kind(
+    503,
+    'operator',
+    true,
+    '中心服务器的时钟为 {wall},按推算应为 {reckoned}:到期、清除、清理等按推算时间处理。请校正服务器时钟;时钟无误的,由市电子政务办确认(POST /api/v1/clock/confirm,或 qianzhi-hub clock confirm)',
+    'The clock of the hub says {wall}, and it should be about {reckoned}: what ends by time goes by the latter. Put the clock right; where it is right, the office confirms it (POST /api/v1/clock/confirm, or qianzhi-hub clock confirm)',
+  ),
   'QZ-FILE-DAMAGED': kind(
     500,
     'operator',

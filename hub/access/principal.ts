@@ -10,7 +10,7 @@ export interface Principal {
   /** Code of the agency; null for the hub. */
   agency: string | null
   roles: readonly Role[]
-  via: 'session' | 'key' | 'hub'
+  via: 'session' | 'key' | 'hub' | 'admin-key'
   /** Hash of the session's secret, where there is one. */
   session?: string
   /** Address of the request. */
@@ -23,6 +23,9 @@ export type Due = 'password' | 'factor'
 
 /** Deadlines, expiry and whatever else happens because of the time. */
 export const theHub: Principal = { actor: 'hub', person: null, name: 'hub', agency: null, roles: [], via: 'hub' }
+
+/** Whoever holds the admin key, on trial without people: what the office does. */
+export const theAdmin: Principal = { actor: 'admin', person: null, name: 'admin', agency: null, roles: ['office'], via: 'admin-key' }
 
 /** What the audit says of who acted. */
 export function actedBy({ actor, agency, via, ip }: Principal) {

@@ -117,6 +117,7 @@ export const rights = {
   'grant.give-up': { user: 'receiver' },
   'grant.accept': { user: 'receiver' },
   'grant.expire': { hub: 'any' },
+  'grant.reinstate': { office: 'any' },
   'grant.explain': { ...bothSides, 'agency-it': parties },
 
   // Reconciliation of routes; keys are shown to both sides and the office alone
@@ -212,6 +213,8 @@ export const rights = {
   'audit.export': { 'audit-admin': 'any', supervisor: 'any' },
   // Of what one may read.
   'history.read': { everybody: 'any' },
+  'clock.read': { ...watching, 'system-admin': 'any' },
+  'clock.confirm': { office: 'any' },
   'health.read': { ...watching, 'system-admin': 'any' },
   'feed.read': { supervisor: 'any' },
 } as const satisfies Record<string, Line>

@@ -152,6 +152,7 @@ export const officeCommands: readonly Command[] = [
   grantVerb('suspend', { zh: '暂停授权', en: 'suspend a grant' }),
   grantVerb('resume', { zh: '恢复授权', en: 'resume a suspended grant' }),
   grantVerb('revoke', { zh: '撤销授权(不可恢复)', en: 'revoke a grant (for ever)' }),
+  grantVerb('reinstate', { zh: '撤回有误的到期(授权期限未满)', en: 'undo an expiry that a wrong clock brought about' }),
   {
     name: 'route add',
     arguments: ['GRANT', 'AGENT'],

@@ -2,6 +2,7 @@ import { errorForLog } from '../../protocol/errors.ts'
 import type { Health } from '../records/problem.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Command } from './command.ts'
+import type { ClockState } from '../supervision/clock-watch.ts'
 import type { Explanation } from '../status/explanation.ts'
 
 /** What the operator of the hub's machine does. */
@@ -65,6 +66,26 @@ export const operatorCommands: readonly Command[] = [
     },
   },
   {
+    name: 'clock show',
+    arguments: [],
+    text: {
+      zh: '显示中心所依据的时间(时钟不可信时退出码为 1)',
+      en: 'show the time that the hub goes by (exit code 1 where its clock is not believed)',
+    },
+    async run({ api, show }) {
+      return showClock(show, await api.get<ClockState>('/admin/v1/clock'))
+    },
+  },
+  {
+    name: 'clock confirm',
+    arguments: [],
+    options: { reason: { type: 'string', value: 'TEXT', text: { zh: '理由,记入审计', en: 'the reason, which goes on record' } } },
+    text: { zh: '确认服务器时钟无误', en: "say that the machine's clock is right" },
+    async run({ api, show }, _arguments, { reason }) {
+      return showClock(show, await api.post<ClockState>('/admin/v1/clock/confirm', { reason: reason ?? '' }))
+    },
+  },
+  {
     name: 'health',
     arguments: [],
     text: { zh: '检查中心状况(有问题时退出码为 1)', en: 'check the hub (exit code 1 where something is wrong)' },
@@ -84,6 +105,12 @@ function firstAdminText(link: string, expires: string): LocalizedText {
     zh: `尚无系统管理员。请在 ${expires} 前由首个系统管理员凭此链接激活(只能用一次,请保密):\n${link}\n# 之后是激活密钥;没有界面时用接口 ${call}`,
     en: `There is no system administrator yet. Let the first one activate by this link before ${expires} (it works once; keep it secret):\n${link}\nBehind the # is the secret; without a console: ${call}`,
   }
+}
+
+function showClock(show: (value: object, text: string) => void, state: ClockState): number {
+  const [now, wall, held] = [state.now, state.wall, state.heldSince].map((time) => String(time))
+  show(state, state.heldSince ? `QZ-CLOCK-JUMPED  ${now} ≠ ${wall} (${held})` : now!)
+  return state.heldSince ? 1 : 0
 }
 
 /** JSON has no dates. */

@@ -9,7 +9,13 @@ import { listAgents, revokeAgent } from '../registry/machines/agents.ts'
 import type { Draft } from '../registry/catalog/compatibility.ts'
 import { issueToken } from '../registry/machines/enrolment.ts'
 import { addGrant, listGrants, setGrantItems, setGrantState } from '../registry/grants/grants.ts'
-import type { Registry } from '../records/registry.ts'
+import { change, type Registry } from '../records/registry.ts'
+import type { HubClock } from '../records/clock.ts'
+import { clockState, confirmClock } from '../supervision/clock-watch.ts'
+import { grantFlow } from '../registry/grants/grant-workflow.ts'
+import { applyEvent } from '../registry/workflow.ts'
+import { theAdmin } from '../access/principal.ts'
+import { ReasonBody } from '../operations/shapes.ts'
 import { publishResource } from '../registry/publishing/direct-publishing.ts'
 import { listResources } from '../registry/catalog/resources.ts'
 import { addRoute, listRoutes } from '../registry/grants/routes.ts'
@@ -32,6 +38,7 @@ export interface AdminDeps {
   explain: (route: string) => Promise<object>
   /** Trims logs and asks for snapshots now. */
   housekeep: () => Promise<unknown>
+  clock: HubClock
   /** Further doors behind the admin key. */
   furtherRoutes?: readonly Api[]
 }
@@ -43,8 +50,10 @@ const ById = Type.Object({ id: Code })
 const Reason = Type.Union([Type.Object({ reason: Type.Optional(Type.String({ maxLength: 500 })) }, closed), Type.Null()])
 
 const housekeepingPath = '/admin/v1/housekeeping'
+/** Where the clock is held nobody may be able to sign in: codes of second factors go by the time. */
+const confirmClockPath = '/admin/v1/clock/confirm'
 /** What changes something and yet is the operation of the machine. */
-const ofTheMachine = new Set([housekeepingPath, firstAdminPath])
+const ofTheMachine = new Set([housekeepingPath, firstAdminPath, confirmClockPath])
 
 /**
  * The office's API on trial, for whoever holds the admin key; once there are people it is left with looking and with operating the
@@ -58,6 +67,7 @@ export function adminApi(deps: AdminDeps): Api {
     await app.register(catalogRoutes(deps))
     await app.register(grantRoutes(deps))
     await app.register(exchangeRoutes(deps))
+    await app.register(clockRoutes(deps))
     for (const doors of deps.furtherRoutes ?? []) await app.register(doors)
   }
 }
@@ -114,6 +124,15 @@ function catalogRoutes({ registry, housekeep }: AdminDeps): Api {
   }
 }
 
+function clockRoutes({ registry, clock }: AdminDeps): Api {
+  return async (app) => {
+    app.get('/admin/v1/clock', async () => clockState(clock))
+    app.post(confirmClockPath, { schema: { body: ReasonBody } }, (request) =>
+      confirmClock(registry.store, clock, theAdmin, request.body.reason),
+    )
+  }
+}
+
 const NewGrant = Type.Object(
   {
     id: Type.Optional(Code),
@@ -145,6 +164,11 @@ function grantRoutes({ registry }: AdminDeps): Api {
         setGrantState(registry, actor, request.params.id, state, request.body?.reason ?? ''),
       )
     }
+    app.post('/admin/v1/grants/:id/reinstate', { schema: { params: ById, body: ReasonBody } }, ({ params: { id }, body: input }) =>
+      change(registry, (query, affectedAgents) =>
+        applyEvent(grantFlow, 'reinstate', id, { registry, query, affectedAgents, principal: theAdmin, input }),
+      ),
+    )
   }
 }
 

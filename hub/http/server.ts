@@ -77,6 +77,8 @@ export async function createServer(deps: ServerDeps): Promise<HttpServer> {
     if (request.is404) throw new QianzhiError('QZ-NOT-FOUND', { what: `${request.method} ${request.url.slice(0, 200)}` })
   })
   app.addHook('preValidation', checkTexts)
+  // Agents learn the time from it: the hub's own, which a clock that jumped does not change.
+  app.addHook('onSend', async (_request, reply) => void reply.header('date', deps.registry.clock().toUTCString()))
   for (const api of deps.open) await app.register(api)
   await app.register(async (signed) => {
     signed.addHook('onRequest', checkVersion)

@@ -85,6 +85,11 @@ export const grantOperations: readonly Operation[] = [
     suspend: { text: { zh: '暂停', en: 'suspend' }, ...reason },
     resume: { text: { zh: '恢复', en: 'resume' } },
     revoke: { text: { zh: '撤销', en: 'revoke' }, ...reason },
+    reinstate: {
+      text: { zh: '撤回有误的到期', en: 'undo an expiry that a wrong clock brought about' },
+      body: ReasonBody,
+      example: { reason: '中心时钟有误,授权期限未满' },
+    },
     'give-up': { text: { zh: '放弃', en: 'give up' }, body: ReasonBody, example: { reason: '业务已停办' } },
     accept: {
       text: { zh: '接受不兼容的新版本', en: 'accept an incompatible version' },

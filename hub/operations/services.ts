@@ -1,6 +1,7 @@
 import type { EnrolToken } from '../../protocol/api.ts'
 import type { Access } from '../access/access.ts'
 import type { AgentRequests } from '../exchange/agent-requests.ts'
+import type { HubClock } from '../records/clock.ts'
 import type { Health } from '../records/problem.ts'
 import type { ReconciliationSettings } from '../reconciliation/settings.ts'
 import type { ExportRange } from '../supervision/audit/export.ts'
@@ -14,6 +15,8 @@ export interface Services {
   asks: Pick<AgentRequests, 'ask'>
   reconciliation: ReconciliationSettings
   explain: (route: string) => Promise<object>
+  /** The time that the hub goes by. */
+  clock: HubClock
   /** What is wrong with the exchange and its hub, as of just now. */
   health: () => Promise<Health>
   /** Lines of the sealed audit, both ends included. */

@@ -4,7 +4,8 @@ import { listDuties, type DutyState } from '../supervision/duties/duties.ts'
 import { countUnread, listNotices, markRead } from '../records/notices.ts'
 import { deadlineKinds } from '../records/settings.ts'
 import { operation, type Call, type Operation } from './operation.ts'
-import { AgencyCode, closed, Day, nullable, requireDay, ResourceCode } from './shapes.ts'
+import { clockState, confirmClock } from '../supervision/clock-watch.ts'
+import { AgencyCode, closed, Day, nullable, ReasonBody, requireDay, ResourceCode } from './shapes.ts'
 
 const text = nullable(Type.String())
 const dutyStates = ['upcoming', 'running', 'updated', 'explained', 'overdue', 'excused'] satisfies DutyState[]
@@ -95,6 +96,8 @@ function within<Q extends { agency?: string }>({ agencyScope, query }: Call<unkn
   return agencyScope === null ? query : { ...query, agency: agencyScope }
 }
 
+const Clock = Type.Object({ now: Type.String(), wall: Type.String(), heldSince: nullable(Type.String()) })
+
 /** Update duties, deadlines, notices (Art. 14, 24, 25). */
 export const supervisionOperations: readonly Operation[] = [
   operation({
@@ -108,6 +111,24 @@ export const supervisionOperations: readonly Operation[] = [
       paused: Type.Array(HealthProblem),
     }),
     run: ({ services }) => services.health(),
+  }),
+  operation({
+    name: 'clock.read',
+    method: 'GET',
+    path: '/clock',
+    text: { zh: '平台时间', en: 'the time that the hub goes by' },
+    answer: Clock,
+    run: async ({ services }) => clockState(services.clock),
+  }),
+  operation({
+    name: 'clock.confirm',
+    method: 'POST',
+    path: '/clock/confirm',
+    text: { zh: '确认服务器时钟无误', en: "the clock of the hub's machine is right" },
+    body: ReasonBody,
+    answer: Clock,
+    example: { reason: '停机十天后开机,时钟已核对' },
+    run: ({ registry, services, principal, body }) => confirmClock(registry.store, services.clock, principal, body.reason),
   }),
   operation({
     name: 'duty.list',

@@ -90,6 +90,11 @@ export async function dropDeadline(query: Query, kind: DeadlineKind, object: str
   )
 }
 
+/** It was not needless after all. */
+export async function resumeDeadline(query: Query, kind: DeadlineKind, object: string): Promise<void> {
+  await query(`update deadline set ended_at = null, outcome = null where kind = $1 and object = $2 and outcome = 'dropped'`, [kind, object])
+}
+
 export interface DeadlineFilter {
   agency?: string
   kind?: DeadlineKind

@@ -14,6 +14,8 @@ export interface HealthDeps {
   store: Store
   data: string
   clock: () => Date
+  /** What is wrong with the clock. */
+  clockProblems?: () => HealthProblem[]
   /** Days after which a route that has not moved no longer holds its log back. */
   lapse: number
   /** Whether notices are to go by e-mail. */
@@ -80,7 +82,13 @@ export async function checkHealth(deps: HealthDeps): Promise<Health> {
       auditProblems(deps.store.query),
       supervisionProblems(deps.store.query, deps.clock(), deps),
     ])
-    const problems = [...disk, ...lines.filter(({ state }) => state === 'held').map(held), ...lines.flatMap(refusedFile), ...found.flat()]
+    const problems = [
+      ...disk,
+      ...(deps.clockProblems?.() ?? []),
+      ...lines.filter(({ state }) => state === 'held').map(held),
+      ...lines.flatMap(refusedFile),
+      ...found.flat(),
+    ]
     const paused = lines.filter(({ state }) => state === 'paused').map(pausedLine)
     return { status: problems.length > 0 ? 'degraded' : 'ok', problems, paused }
   } catch (error) {

@@ -11,6 +11,7 @@ import { makeAccess } from '../../hub/access/access.ts'
 import { generateSigningKey } from '../../protocol/signature.ts'
 import type { Principal } from '../../hub/access/principal.ts'
 import { principalOf, openSession } from '../../hub/access/sessions.ts'
+import { HubClock } from '../../hub/records/clock.ts'
 import { roleNames, type Role } from '../../hub/records/roles.ts'
 import { reconciliationSettings } from '../../hub/reconciliation/settings.ts'
 import { defaultAccess } from '../../hub/access/settings.ts'
@@ -80,6 +81,7 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
       },
     },
     reconciliation: reconciliationSettings(),
+    clock: new HubClock(undefined, { wall: () => office.now.getTime(), ticks: () => office.now.getTime() }),
     explain: async () => ({}),
     health: async () => ({ status: 'ok', problems: [], paused: [] }),
     exportAudit: (range) => openExport(office.store, hubKey, range, office.clock),

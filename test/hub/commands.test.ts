@@ -15,6 +15,9 @@ const commands = [
 ]
 commands.push(
   'grant revoke',
+  'grant reinstate',
+  'clock show',
+  'clock confirm',
   'route add',
   'route list',
   'agent list',

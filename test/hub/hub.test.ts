@@ -98,13 +98,23 @@ t.test('a hub from the first start to a waiting agent, and its end', async (t) =
 })
 
 t.test('two hubs on one data folder', async (t) => {
-  const { config } = await configured(t)
+  const { config, file } = await configured(t)
   const first = await startHub(config, { logger })
   const other = { ...config, listen: { ...config.listen, port: await freePort() } }
   t.equal(await refusal(startHub(other, { logger })), 'QZ-DATA-LOCKED')
   await first.close()
-  const second = await startHub(other, { logger })
+  const year = 366 * 86_400_000
+  const second = await startHub(config, { logger, clock: () => new Date(Date.now() + year) })
   t.equal(second.hubKey.id, first.hubKey.id, 'the key is kept')
+
+  const said = (...words: string[]) => runHere(['hub/main.ts', ...words, '--config', file], { failing: true })
+  const ahead = () => Math.round((second.registry.clock().getTime() - Date.now()) / year)
+  t.equal(ahead(), 0, 'a clock that went a year ahead while it stood still is not believed')
+  t.match(await said('health'), { code: 1, stdout: /QZ-CLOCK-JUMPED/ })
+  t.match(await said('clock', 'show'), { code: 1, stdout: /QZ-CLOCK-JUMPED/ })
+  t.match(await said('clock', 'confirm'), { code: 2 }, 'not without a reason')
+  t.match(await said('clock', 'confirm', '--reason', 'checked'), { code: 0 })
+  t.equal(ahead(), 1)
   await second.close()
 })
 

@@ -82,12 +82,19 @@ export async function explainGrantRoutes({ store }: Registry, id: string, explai
 export async function expireGrants(registry: Registry): Promise<number> {
   for (let ended = 0; ; ended++) {
     const again = await change(registry, async (query, affectedAgents) => {
-      const [due] = await query<{ id: string }>(
-        `select id from access_grant where state in ('active', 'suspended', 'held') and valid_to <= $1 order by valid_to, id limit 1
+      const [due] = await query<{ id: string; version: number }>(
+        `select id, (select version from resource where code = resource) as version from access_grant where state in ('active', 'suspended', 'held') and valid_to <= $1 order by valid_to, id limit 1
          for no key update skip locked`,
         [registry.clock()],
       )
-      if (due) await applyEvent(grantFlow, 'expire', due.id, { registry, query, affectedAgents, principal: theHub, input: {} })
+      if (due)
+        await applyEvent(grantFlow, 'expire', due.id, {
+          registry,
+          query,
+          affectedAgents,
+          principal: theHub,
+          input: { version: due.version },
+        })
       return due !== undefined
     })
     if (!again) return ended

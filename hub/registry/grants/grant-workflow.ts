@@ -3,6 +3,7 @@ import { dropDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import { checkItems, explainGrant, requireGrant, type Grant, type GrantState } from './grants.ts'
 import { requireResource } from '../catalog/resources.ts'
+import { reinstatement } from './reinstate.ts'
 import { routesOf } from './routes.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
 import { rule } from '../../records/refusals.ts'
@@ -43,6 +44,7 @@ export const grantFlow: Workflow<GrantState, Grant> = {
     expire: [
       { from: inForce, to: 'expired', preconditions: [over], effects: [becauseOver, dropDeliveries, notifyBoth('已到期', 'expired')] },
     ],
+    reinstate: reinstatement(notifyBoth),
   },
   load: requireGrant,
 }

@@ -17,6 +17,7 @@ import { adminApi } from '../../../hub/http/admin.ts'
 import { enrolApi } from '../../../hub/http/enrol.ts'
 import { InFlight } from '../../../hub/http/in-flight.ts'
 import { Refusals } from '../../../hub/http/refusals.ts'
+import { HubClock } from '../../../hub/records/clock.ts'
 import { createServer, type Api, type HttpServer } from '../../../hub/http/server.ts'
 import { revokeAgent } from '../../../hub/registry/machines/agents.ts'
 import { issueToken } from '../../../hub/registry/machines/enrolment.ts'
@@ -68,6 +69,7 @@ async function serve(t: Parameters<typeof openOffice>[0]): Promise<Served> {
           throw new QianzhiError('QZ-NOT-FOUND', { what: route })
         },
         housekeep: async () => ({ trimmed: {} }),
+        clock: new HubClock(undefined),
       }),
     ],
     agents: [echo],

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { openPolicy } from '../../../../protocol/policy.ts'
 import { generateSigningKey } from '../../../../protocol/signature.ts'
+import { startDeadline } from '../../../../hub/records/deadlines.ts'
 import { theHub } from '../../../../hub/access/principal.ts'
 import { expireGrants } from '../../../../hub/registry/grants/grant-queries.ts'
 import { addGrant } from '../../../../hub/registry/grants/grants.ts'
@@ -106,6 +107,71 @@ t.test('it expires by itself, once, and both sides are told', async (t) => {
   t.match(await said(city, receiver.id), { ended: 'expired', because: { zh: '授权期限已满', en: 'its period is over' } })
   t.equal((await city.store.query(`select from notice where zh like '%已到期%'`)).length, 3)
   t.match((await city.as('water', 'user').get(path)).body, { state: 'expired' })
+})
+
+t.test('an expiry that a wrong clock brought about is undone by the office', async (t) => {
+  const { city, receiver } = await granted(t)
+  const office = city.as('city', 'office')
+  const truth = city.now
+  const reinstate = (who = office) => who.post(`${path}/reinstate`, { reason: '时钟有误' })
+  const state = async () => (await office.get(path)).body
+  const expire = async (before: string) => {
+    city.now = new Date('2027-11-22')
+    t.equal(await expireGrants(city), 1, `${before} expires`)
+    city.now = truth
+  }
+  await startDeadline(city.store.query, {
+    kind: 'delivery',
+    object: 'route villages.water',
+    agency: 'civil',
+    role: 'agency-it',
+    from: truth,
+  })
+  t.match(await reinstate(), { status: 409, body: { code: 'QZ-STATE' } }, 'what has not expired')
+  await expire('what is in force')
+  t.match((await policyOf(city, receiver.id)).ended, [{ route: 'villages.water', data: 'remove' }])
+  for (const who of [city.as('water', 'user'), city.as('civil', 'reviewer'), city.as('city', 'supervisor')])
+    t.equal((await reinstate(who)).status, 403)
+  t.equal((await office.post(`${path}/reinstate`, {})).status, 400, 'not without a reason')
+  city.now = new Date('2027-01-01')
+  t.match(await reinstate(), { status: 422, body: { code: 'QZ-RULE' } }, 'not what is over')
+  city.now = truth
+
+  t.same(await woken(city, [receiver.id], reinstate), [receiver.id])
+  t.match(await state(), { state: 'active', reason: null, heldVersion: null })
+  t.same(await said(city, receiver.id), { ended: undefined, because: undefined })
+  const { receive, ended } = await policyOf(city, receiver.id)
+  t.equal(receive.length, 1, 'the route goes on')
+  t.equal(ended, undefined, 'nothing is removed any more')
+  t.equal((await city.store.query(`select from deadline where object = 'route villages.water' and ended_at is null`)).length, 1)
+  const [line] = await city.store.query(`select details from audit_entry where act = 'grant.reinstate'`)
+  t.match(line, { details: { from: 'expired', to: 'active', reason: '时钟有误' } })
+  t.equal((await city.store.query(`select from notice where zh like '%到期有误%时钟有误%'`)).length, 3, 'both sides are told')
+
+  await office.post(`${path}/suspend`, { reason: '待核查' })
+  await expire('what is suspended')
+  t.match((await reinstate()).body, { state: 'suspended', heldVersion: null }, 'it stays suspended')
+  await office.post(`${path}/resume`)
+
+  await expire('what is in force')
+  await publishResource(city, 'admin', { schema: villages((draft) => void (draft.items[1]!.length = 120)) })
+  t.match((await reinstate()).body, { state: 'active' }, 'a version that it need not accept')
+
+  await expire('what is in force')
+  // As the registration of an incompatible version leaves it.
+  await city.store.query(`update resource_version set schema = jsonb_set(schema, '{items,1,length}', '200') where version = 1`)
+  await city.store.query(`update history set details = '{"version": 1}' where event = 'expire'`)
+  t.match(
+    (await reinstate()).body,
+    { state: 'held', heldVersion: 2, reason: { en: /version 2/ } },
+    'a version that came meanwhile is for the receiver',
+  )
+  t.match((await city.as('water', 'user').post(`${path}/accept`, { items: ['name'] })).body, { state: 'active', heldVersion: null })
+
+  await expire('what is in force')
+  const other = await addGrant(city, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
+  await addRoute(city, 'admin', other.id, receiver.id)
+  t.match(await reinstate(), { status: 422, body: { code: 'QZ-RULE', detail: { en: new RegExp(other.id) } } }, 'what was approved since stays')
 })
 
 t.test('held by an incompatible version until the receiver accepts it, with what was approved', async (t) => {

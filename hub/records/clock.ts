@@ -1,0 +1,83 @@
+import { QianzhiError } from '../../protocol/errors.ts'
+
+/**
+ * The hub's one clock. It is the machine's, as long as that agrees with the time that was reckoned on with a monotonic counter from the last
+ * moment at which it was known. Where it does not, the reckoned time goes on: grants, decisions, deadlines and sessions end by it, what is
+ * delivered is removed by it and logs are trimmed by it, so nothing ends for ever because somebody set a clock. The machine's time counts
+ * again when it agrees, when most of the agents agree with it, or when a person says that it is right.
+ *
+ * What is given is never ahead of the last known time by more than what has passed since, an hour, and a thousandth of what has passed.
+ * Only a start cannot know how long the program was away: there a week is believed, until agents say otherwise. All times are milliseconds.
+ */
+export class HubClock {
+  readonly #wall: () => number
+  readonly #ticks: () => number
+  /** The machine's time is believed while it is within `allowed` of this. */
+  #anchor: { time: number; at: number }
+  #allowed = hour
+  #heldSince: Date | undefined
+  #contradicted = 0
+
+  /** `last`: the time that was saved last; undefined in a new store. */
+  constructor(
+    last: number | undefined,
+    { wall = Date.now, ticks = () => performance.now() }: { wall?: () => number; ticks?: () => number } = {},
+  ) {
+    this.#wall = wall
+    this.#ticks = ticks
+    const now = wall()
+    const believed = last === undefined || (now >= last - hour && now <= last + longestAway)
+    this.#anchor = { time: believed ? now : last, at: ticks() }
+  }
+
+  now(): Date {
+    const wall = this.#wall()
+    const reckoned = this.#reckoned()
+    const slack = this.#allowed + (this.#ticks() - this.#anchor.at) / 1000
+    const trusted = Math.abs(wall - reckoned) <= slack
+    if (trusted) this.#heldSince = undefined
+    else this.#heldSince ??= new Date(reckoned)
+    return new Date(trusted ? wall : reckoned)
+  }
+
+  /** What the machine's clock says. */
+  wall(): Date {
+    return new Date(this.#wall())
+  }
+
+  /** What holds everything that would end by time, or undefined. */
+  fault(): { error: QianzhiError; since: Date } | undefined {
+    const now = this.now()
+    if (!this.#heldSince) return undefined
+    const details = { wall: new Date(this.#wall()).toISOString(), reckoned: now.toISOString() }
+    return { error: new QianzhiError('QZ-CLOCK-JUMPED', details), since: this.#heldSince }
+  }
+
+  /** A person says that the machine's time is right. */
+  confirm(): void {
+    this.#anchor = { time: this.#wall(), at: this.#ticks() }
+    this.#contradicted = 0
+  }
+
+  /**
+   * Takes up what the clocks of the agents heard of just now show. More than half of at least two that agree with the machine: it is right.
+   * More than half of at least three that do not, two times one after the other: its time counts no more, and the earlier one does.
+   */
+  compare(clocks: readonly number[]): void {
+    const wall = this.#wall()
+    const agree = clocks.filter((clock) => Math.abs(clock - wall) <= hour).length
+    if (clocks.length >= 2 && agree > clocks.length / 2) return this.confirm()
+    const contradicted = clocks.length >= 3 && clocks.length - agree > clocks.length / 2
+    this.#contradicted = contradicted ? this.#contradicted + 1 : 0
+    if (this.#contradicted < 2) return
+    const middle = clocks.toSorted((a, b) => a - b)[Math.floor((clocks.length - 1) / 2)]!
+    this.#anchor = { time: Math.min(middle, this.now().getTime()), at: this.#ticks() }
+  }
+
+  #reckoned(): number {
+    return Math.floor(this.#anchor.time + this.#ticks() - this.#anchor.at)
+  }
+}
+
+const hour = 3_600_000
+const longestAway = 7 * 24 * hour
