@@ -171,7 +171,11 @@ t.test('an expiry that a wrong clock brought about is undone by the office', asy
   await expire('what is in force')
   const other = await addGrant(city, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
   await addRoute(city, 'admin', other.id, receiver.id)
-  t.match(await reinstate(), { status: 422, body: { code: 'QZ-RULE', detail: { en: new RegExp(other.id) } } }, 'what was approved since stays')
+  t.match(
+    await reinstate(),
+    { status: 422, body: { code: 'QZ-RULE', detail: { en: new RegExp(other.id) } } },
+    'what was approved since stays',
+  )
 })
 
 t.test('held by an incompatible version until the receiver accepts it, with what was approved', async (t) => {
