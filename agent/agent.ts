@@ -162,7 +162,7 @@ class RunningAgent implements Agent {
   }
 
   #outbound(database: OutboundDeps['database'], sources: readonly SourceTable[]): OutboundDeps {
-    const { config, identity, hub, key, keeper, requestedSnapshots, board, logger, operator, drainWaiters, checkpoints } = this.#parts
+    const { config, identity, hub, key, keeper, requestedSnapshots, board, logger, operator, drainWaiters, checkpoints, pollAgain } = this.#parts
     const { agent, hubKey } = identity()
     return {
       database,
@@ -174,6 +174,7 @@ class RunningAgent implements Agent {
       requirePolicy: () => keeper.require(),
       requestedSnapshots,
       board,
+      tellHub: () => pollAgain.fire(),
       logger,
       batchBytes: config.batchBytes ?? writerLimits.encoded,
       operator,

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
 import type { SinkReport } from '../../protocol/api.ts'
-import type { OpenBatch } from '../../protocol/batch.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Receive } from '../../protocol/policy.ts'
 import { isAfter, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import { headStatement, type AppliedReceipt } from '../../protocol/receipt.ts'
-import { deletesOf, openArrived, placeOf, requireItems, toChange } from './verify.ts'
+import { Arrivals } from './arrivals.ts'
+import { deletesOf, openArrived, requireItems, toChange } from './verify.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import {
   sameShape,
@@ -16,23 +16,16 @@ import {
   type Part,
   type Prepared,
   type Replayed,
-  type Row,
   type SinkState,
   type SinkTable,
 } from '../database.ts'
 import { PendingReceipt } from './pending-receipt.ts'
+import { RefusedShare } from './refused-share.ts'
 import { Retries } from './retries.ts'
+import { RowRemovals, type ChooseRows } from './row-removals.ts'
 import { clearFault, setFault } from '../status/board.ts'
 import { stateNames } from '../status/line-states.ts'
 import type { Wake } from '../runtime/wake.ts'
-
-/** Encoded bytes that one route may hold unapplied. */
-const routeBuffer = 8 << 20
-/** Room below which a route does not ask for more. */
-const minCredit = 1 << 20
-/** Rows after which the share of bad ones is judged, and the share that stops a route. */
-const badWindow = 1_000
-const badShare = 0.5
 
 export interface RouteDeps {
   now: () => Date
@@ -42,13 +35,6 @@ export interface RouteDeps {
   arrived: Wake
   /** Fired where the poll should ask again. */
   pollAgain: Wake
-}
-
-/** Rows that are to go without a batch of the stream. */
-interface RowRemoval {
-  choose: (applied: ChainPosition) => Promise<Row[]>
-  resolve: (removed: number) => void
-  reject: (error: unknown) => void
 }
 
 /** One route while it is being received: its buffer, its place, and which of its two tables it fills. */
@@ -65,14 +51,9 @@ export class InboundRoute {
   /** Where the part that is being filled stands in its database, and whether a snapshot has been received to its end. */
   #applied: ChainPosition | null = null
   #complete = false
-  /** The newest verified batch: in the buffer or applied. */
-  #received: ChainPosition | null = null
-  #queue: OpenBatch[] = []
-  #queuedBytes = 0
+  readonly #arrivals = new Arrivals()
   /** Place of the batch that is prepared and perhaps being applied. */
   #preparedTo: ChainPosition | undefined
-  /** Rises when the buffer is thrown away: answers to what was asked before are no use then. */
-  #generation = 0
   #broken: string | undefined
   #hubFault: string | undefined
   #heldUntil = 0
@@ -80,14 +61,12 @@ export class InboundRoute {
   /** The table could not be used any more while it was being filled. */
   #altered = false
   #replay: PromiseWithResolvers<Replayed> | undefined
-  #rowRemovals: RowRemoval[] = []
+  readonly #rowRemovals = new RowRemovals()
   #paused = false
-  /** True where the last ask had no room. */
-  #asksNothing = false
   readonly #due = new PendingReceipt()
   readonly #retries = new Retries()
   #head: { hash: string; time: string } | undefined
-  #window = { rows: 0, bad: 0 }
+  readonly #refused = new RefusedShare()
 
   constructor(receive: Receive, sink: SinkTable, report: SinkReport, deps: RouteDeps) {
     this.id = receive.route
@@ -142,11 +121,10 @@ export class InboundRoute {
   }
 
   #start(state: SinkState | null): void {
-    this.#empty()
+    this.#startAt(state?.position ?? null)
     // The wait after a failed opening is over: the next poll asks for this route.
     this.#heldUntil = 0
     this.#applied = state?.position ?? null
-    this.#received = this.#applied
     this.#complete = state?.complete ?? false
     this.#opened = true
     this.#retries.begin((state?.quarantine ?? 0) > 0)
@@ -165,8 +143,7 @@ export class InboundRoute {
     if (paused === this.#paused) return
     this.#paused = paused
     if (!this.#opened) return
-    this.#empty()
-    this.#received = this.#applied
+    this.#startAt(this.#applied)
     if (!this.report.fault) this.report.state = this.#state
   }
 
@@ -208,26 +185,18 @@ export class InboundRoute {
    * Between two batches: rows of the keys that `choose` gives go, as if the stream had brought their deletes. The place stays as it is. Throws
    * QZ-RECONCILE-NOT-NOW where no live table is being filled.
    */
-  removeRows(choose: (applied: ChainPosition) => Promise<Row[]>): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>()
-    this.#rowRemovals.push({ choose, resolve, reject })
+  removeRows(choose: ChooseRows): Promise<number> {
+    const removed = this.#rowRemovals.want(choose)
     this.#deps.arrived.fire()
-    return promise
+    return removed
   }
 
   /** Not while a batch is being applied. */
-  async removeRowsIfWanted(delivery: Delivery): Promise<void> {
-    for (const { choose, resolve, reject } of this.#rowRemovals.splice(0)) {
-      try {
-        resolve(await this.#removeRows(delivery, choose))
-      } catch (error) {
-        reject(error)
-        if (codedError(error).code !== 'QZ-RECONCILE-NOT-NOW') throw error
-      }
-    }
+  removeRowsIfWanted(delivery: Delivery): Promise<void> {
+    return this.#rowRemovals.run((choose) => this.#removeRows(delivery, choose))
   }
 
-  async #removeRows(delivery: Delivery, choose: (applied: ChainPosition) => Promise<Row[]>): Promise<number> {
+  async #removeRows(delivery: Delivery, choose: ChooseRows): Promise<number> {
     const place = this.#applied
     if (!this.#opened || this.#part !== 'live' || !place) {
       throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason: this.report.fault?.code ?? this.report.state })
@@ -266,21 +235,19 @@ export class InboundRoute {
     this.#opened = false
     this.#replay?.reject(error)
     this.#replay = undefined
-    for (const { reject } of this.#rowRemovals.splice(0)) reject(error)
-    this.#empty()
+    this.#rowRemovals.reject(error)
+    this.#startAt(this.#arrivals.last)
     this.#heldUntil = Date.now() + this.#backoff.next()
     setFault(this.report, error, this.#deps.now())
   }
 
-  #empty(): void {
-    this.#queue = []
-    this.#queuedBytes = 0
+  #startAt(place: ChainPosition | null): void {
+    this.#arrivals.startAt(place)
     this.#preparedTo = undefined
-    this.#generation++
   }
 
   get generation(): number {
-    return this.#generation
+    return this.#arrivals.generation
   }
 
   mayReopen(): boolean {
@@ -292,19 +259,17 @@ export class InboundRoute {
   }
 
   ask(share: number): { route: string; after: ChainPosition | null; credit: number; broken?: string } {
-    const room = Math.min(routeBuffer, share) - this.#queuedBytes
-    const credit = !this.#paused && room >= Math.min(minCredit, share) ? room : 0
-    this.#asksNothing = credit === 0
-    return { route: this.id, after: this.#received, credit, ...(this.#broken ? { broken: this.#broken } : {}) }
+    const credit = this.#arrivals.credit(share, this.#paused)
+    return { route: this.id, after: this.#arrivals.last, credit, ...(this.#broken ? { broken: this.#broken } : {}) }
   }
 
   /** True where the last ask had no room and there is some now. */
   wantsMore(): boolean {
-    return this.#opened && !this.#paused && this.#asksNothing && this.#queuedBytes < minCredit
+    return this.#opened && !this.#paused && this.#arrivals.hasRoomAgain
   }
 
   hasBatch(): boolean {
-    return this.#opened && this.#queue.length > 0
+    return this.#opened && !this.#arrivals.isEmpty
   }
 
   /** The hub does not answer, or not as it should. */
@@ -352,21 +317,20 @@ export class InboundRoute {
 
   /** Verifies a batch that arrived and puts it into the buffer. A batch that does not fit is refused; the stream goes on from what is sound. */
   receive(bytes: Buffer, generation: number): void {
-    if (!this.#opened || generation !== this.#generation || Date.now() < this.#heldUntil) return
+    if (!this.#opened || generation !== this.generation || Date.now() < this.#heldUntil) return
     try {
       const batch = openArrived(bytes, {
         receive: this.#receive,
         schema: this.sink.schema,
         isPinned: (id) => this.#deps.pinnedKey(this.sink.resource, id),
-        received: this.#received,
+        received: this.#arrivals.last,
         broken: this.#broken !== undefined,
       })
       if (!batch) return
-      this.#received = placeOf(batch)
+      this.#arrivals.verified(batch)
       requireItems(batch, this.sink)
       this.#broken = undefined
-      this.#queue.push(batch)
-      this.#queuedBytes += bytes.length
+      this.#arrivals.add(batch)
       this.#deps.arrived.fire()
     } catch (error) {
       this.#break(codedError(error))
@@ -385,17 +349,14 @@ export class InboundRoute {
 
   /** Takes the next batch from the buffer and does all that needs no database. Undefined where it cannot be read: the route is broken. */
   prepareNext(delivery: Delivery): Prepared | undefined {
-    const batch = this.#queue.shift()!
-    this.#queuedBytes -= batch.bytes.length
+    const batch = this.#arrivals.take()
     const from = this.#preparedTo ?? this.#applied
     try {
       const change = toChange(batch, this.sink, from)
       this.#preparedTo = change.to
       return delivery.prepare(this.sink, change)
     } catch (error) {
-      this.#queue = []
-      this.#queuedBytes = 0
-      this.#received = placeOf(batch)
+      this.#arrivals.dropBehind(batch)
       this.#break(codedError(error))
       return undefined
     }
@@ -405,8 +366,7 @@ export class InboundRoute {
     const { change } = prepared
     const applied = await delivery.apply(this.sink, this.#part, prepared)
     this.#applied = change.to
-    // It was paused meanwhile.
-    if (!this.#received || isAfter(change.to, this.#received)) this.#received = change.to
+    this.#arrivals.applied(change.to)
     if (this.#preparedTo?.hash === change.to.hash) this.#preparedTo = undefined
     if (change.snapshot?.last) this.#complete = true
     this.#backoff.reset()
@@ -415,7 +375,8 @@ export class InboundRoute {
     if (swapped && swapped.quarantine > 0) this.#retries.add()
     this.#report(change, done)
     if (this.#part === 'live') this.#note(done, 1)
-    this.#judge(change.rows, done)
+    const tooMany = this.#refused.note(change.rows, done.quarantined)
+    if (tooMany) this.#break(tooMany)
   }
 
   async #swapIfCaughtUp(delivery: Delivery): Promise<Pick<Applied, 'quarantine'> | undefined> {
@@ -450,15 +411,5 @@ export class InboundRoute {
   /** The hub did not take it. */
   returnReceipt(receipt: AppliedReceipt): void {
     this.#due.giveBack(receipt)
-  }
-
-  /** Too large a share of refused rows: something is wrong with the table, not with the rows. */
-  #judge(rows: number, { quarantined }: Applied): void {
-    this.#window.rows += rows
-    this.#window.bad += quarantined
-    const { rows: seen, bad } = this.#window
-    if (seen < badWindow) return
-    this.#window = { rows: 0, bad: 0 }
-    if (bad / seen > badShare) this.#break(new QianzhiError('QZ-SINK-BAD-SHARE', { bad, rows: seen }))
   }
 }

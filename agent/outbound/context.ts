@@ -44,6 +44,8 @@ export interface OutboundDeps {
   /** Where the receipts' checkpoints of the hub's audit are kept. */
   checkpoints: Pick<Checkpoints, 'note'>
   board: StatusBoard
+  /** Called where the hub is to hear at once what stands here: how many rows the receivers have, or that something waits. */
+  tellHub: () => void
   logger: Logger
   batchBytes: number
 }

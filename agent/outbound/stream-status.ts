@@ -12,7 +12,7 @@ const lineIntervalMs = 60_000
 /** What one stream says of itself, in its report and in the log. */
 export class StreamStatus {
   readonly report: SourceReport
-  readonly #deps: Pick<OutboundDeps, 'hub' | 'logger'>
+  readonly #deps: Pick<OutboundDeps, 'hub' | 'logger' | 'tellHub'>
   readonly #record: StreamRecord
   readonly #resources: Pick<StreamResources, 'guard' | 'pace' | 'sent'>
   #logged = 0
@@ -33,6 +33,7 @@ export class StreamStatus {
     const { code, message } = this.#resources.guard.fault!
     this.#deps.logger.warn({ code, resource: this.report.resource }, message)
     this.show()
+    this.#deps.tellHub()
   }
 
   began(): void {
@@ -61,8 +62,10 @@ export class StreamStatus {
     if (warned !== undefined) this.report.warned = (this.report.warned ?? 0) + warned
     this.report.lastPush = this.#deps.hub.now().toISOString()
     this.report.quarantine = this.#record.quarantine
-    if (draft.snapshot?.last) this.log(`snapshot complete at ${showPosition(position)}`)
-    else if (draft.snapshot && performance.now() - this.#logged > lineIntervalMs) {
+    if (draft.snapshot?.last) {
+      this.log(`snapshot complete at ${showPosition(position)}`)
+      this.#deps.tellHub()
+    } else if (draft.snapshot && performance.now() - this.#logged > lineIntervalMs) {
       this.#logged = performance.now()
       this.#deps.logger.info({ resource: this.report.resource, ...this.#resources.pace.progress() }, 'snapshot running')
     }

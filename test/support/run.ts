@@ -8,6 +8,7 @@ import { sources } from './imports.ts'
 import { lanes, type Lane } from './lanes.ts'
 import { bundledLibraries } from './libraries.ts'
 import { runServer, startPostgres, unsafeButFast } from './postgres.ts'
+import { portsOf } from './server.ts'
 import { runTestFile, type FileResult } from './test-file.ts'
 
 const { values: options, positionals } = parseArgs({
@@ -29,7 +30,8 @@ const files = chosen()
 const server = reachedBy(['test/support/postgres.ts'], files).length > 0 ? await startPostgres({ settings: unsafeButFast }) : undefined
 if (server) process.env[runServer] = server.url()
 Object.assign(process.env, await bundledLibraries())
-await Promise.all(lanes(files, options.jobs === undefined ? undefined : Number(options.jobs)).map(runLane))
+const workers = lanes(files, options.jobs === undefined ? undefined : Number(options.jobs)).flatMap(workersOf)
+await Promise.all(workers.map((left, index) => runFiles(left, portsOf(index, workers.length))))
 await server?.stop()
 
 function chosen(): string[] {
@@ -44,18 +46,20 @@ function chosen(): string[] {
   return reached
 }
 
-async function runLane({ files, jobs }: Lane): Promise<void> {
+/** What each of a lane's workers takes its files from. */
+function workersOf({ files, jobs }: Lane): Iterable<string>[] {
   const left = files.values()
-  const worker = async (): Promise<void> => {
-    for (const file of left) {
-      if (ending.signal.aborted) return
-      const result = await runTestFile(file, Number(options.timeout), ending.signal)
-      results.push(result)
-      for (const line of result.lines) print(line)
-      print(`${result.failed > 0 ? 'not ok' : 'ok    '} ${file} ${Math.round(result.ms)} ms`)
-    }
+  return Array.from({ length: jobs }, () => left)
+}
+
+async function runFiles(left: Iterable<string>, own: NodeJS.ProcessEnv): Promise<void> {
+  for (const file of left) {
+    if (ending.signal.aborted) return
+    const result = await runTestFile(file, { seconds: Number(options.timeout), ending: ending.signal, own })
+    results.push(result)
+    for (const line of result.lines) print(line)
+    print(`${result.failed > 0 ? 'not ok' : 'ok    '} ${file} ${Math.round(result.ms)} ms`)
   }
-  await Promise.all(Array.from({ length: jobs }, worker))
 }
 
 if (results.length > 1) {

@@ -147,10 +147,25 @@ async function processStatus(pid: number): Promise<{ state?: string | undefined;
   return { state, parent: Number(parent) }
 }
 
+/** Below the ports that systems give to connections: one of those could take it before it is listened on. */
+const ports = { from: 15_000, to: 32_000 }
+/** A part of them, that no file beside this one takes ports from: the runner gives it. */
+const ownPorts = 'QIANZHI_TEST_PORTS'
+const given = new Set<number>()
+
+/** What the `index`th of so many files at a time is told, of its own ports. */
+export function portsOf(index: number, files: number): { [ownPorts]: string } {
+  const share = Math.floor((ports.to - ports.from) / files)
+  return { [ownPorts]: `${ports.from + index * share} ${ports.from + (index + 1) * share}` }
+}
+
+/** Never the same twice: who listened on it may be killed, and come back. */
 export async function freePort(): Promise<number> {
+  const [from = ports.from, to = ports.to] = process.env[ownPorts]?.split(' ').map(Number) ?? []
   for (;;) {
-    // Below the ports that systems give to connections: another process's could take it before it is listened on.
-    const port = randomInt(15_000, 32_000)
+    const port = randomInt(from, to)
+    if (given.has(port)) continue
+    given.add(port)
     const server = createServer().listen(port, '127.0.0.1')
     const free = await once(server, 'listening').then(
       () => true,

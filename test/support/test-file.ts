@@ -17,8 +17,11 @@ export interface FileResult {
   readonly lines: readonly string[]
 }
 
-/** Ends with SIGKILL where the file goes on after `seconds`, or where `ending` is aborted. */
-export async function runTestFile(file: string, seconds: number, ending: AbortSignal): Promise<FileResult> {
+/** Ends with SIGKILL where the file goes on after `seconds`, or where `ending` is aborted. `own`: environment of this file alone. */
+export async function runTestFile(
+  file: string,
+  { seconds, ending, own }: { seconds: number; ending: AbortSignal; own?: NodeJS.ProcessEnv },
+): Promise<FileResult> {
   const total = { passed: 0, failed: 0, skipped: 0 }
   const lines: string[] = []
   const fail = (name: string, diagnostics?: unknown): void => {
@@ -39,7 +42,7 @@ export async function runTestFile(file: string, seconds: number, ending: AbortSi
 
   const started = performance.now()
   // tap's own limit comes first: it says what was not done.
-  const env = { ...compileCache, ...process.env, TAP: '1', TAP_CHILD_ID: '1', TAP_TIMEOUT: String(seconds) }
+  const env = { ...compileCache, ...process.env, ...own, TAP: '1', TAP_CHILD_ID: '1', TAP_TIMEOUT: String(seconds) }
   const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const kill = (): void => void child.kill('SIGKILL')
   ending.addEventListener('abort', kill)
