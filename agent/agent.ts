@@ -162,7 +162,8 @@ class RunningAgent implements Agent {
   }
 
   #outbound(database: OutboundDeps['database'], sources: readonly SourceTable[]): OutboundDeps {
-    const { config, identity, hub, key, keeper, requestedSnapshots, board, logger, operator, drainWaiters, checkpoints, pollAgain } = this.#parts
+    const { config, identity, hub, key, keeper, requestedSnapshots, board, logger, operator, drainWaiters, checkpoints, pollAgain } =
+      this.#parts
     const { agent, hubKey } = identity()
     return {
       database,

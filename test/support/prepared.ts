@@ -2,13 +2,13 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chown, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { run, type Account } from './server.ts'
+import { keptFolder } from './temporary.ts'
 
 /**
- * Fills `folder`, which is empty and the account's, as `make` would fill it. What `make` made lies in the machine's temporary folder under
+ * Fills `folder`, which is empty and the account's, as `make` would fill it. What `make` made lies where it outlives a run, under
  * `name`, which must say everything that it depends on.
  */
 export async function fillPrepared(
@@ -18,7 +18,7 @@ export async function fillPrepared(
   make: (folder: string) => Promise<void>,
 ): Promise<void> {
   if (process.platform === 'win32') return make(folder)
-  const prepared = join(tmpdir(), `qianzhi-test-${account?.uid ?? process.getuid?.()}`, name)
+  const prepared = join(keptFolder(), `qianzhi-test-${account?.uid ?? process.getuid?.()}`, name)
   if (!existsSync(prepared)) await prepare(prepared, account, make)
   await run('cp', ['-a', `${prepared}/.`, folder], account)
 }

@@ -2,14 +2,14 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createWriteStream, readFileSync } from 'node:fs'
 import { once } from 'node:events'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { keptFolder } from './temporary.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Compiled code is kept between runs: a command starts in two thirds of the time. */
-export const compileCache = { NODE_COMPILE_CACHE: join(tmpdir(), 'qianzhi-compile-cache') }
+export const compileCache = { NODE_COMPILE_CACHE: join(keptFolder(), 'qianzhi-compile-cache') }
 
 export interface Finished {
   code: number

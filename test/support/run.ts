@@ -9,6 +9,7 @@ import { lanes, type Lane } from './lanes.ts'
 import { bundledLibraries } from './libraries.ts'
 import { runServer, startPostgres, unsafeButFast } from './postgres.ts'
 import { portsOf } from './server.ts'
+import { memoryFolder } from './temporary.ts'
 import { runTestFile, type FileResult } from './test-file.ts'
 
 const { values: options, positionals } = parseArgs({
@@ -23,6 +24,8 @@ const { values: options, positionals } = parseArgs({
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 const ending = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort())
+
+Object.assign(process.env, memoryFolder())
 
 const results: FileResult[] = []
 const files = chosen()
