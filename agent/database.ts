@@ -331,8 +331,12 @@ export interface Reading {
    * place `after`, at most `limit`. `item` gives the column's portable type; `value` is its portable text. Null `from`: from the first row.
    */
   keysSince(source: SourceTable, watermark: MappedColumn, from: Value, after: Mark | null, limit: number): Promise<Mark[]>
-  /** How many rows there are now. */
+  /** How many rows there are now: counted without the key's index where the engine can. */
   count(source: SourceTable): Promise<number>
+  /** Some rows that have these values, each compared by the database in its column's own type. */
+  rowsLike(source: SourceTable, looking: PreviewRequest): Promise<Rows>
+  /** Whatever `work` reads is of one moment, where the engine has that without keeping writers waiting; else it is just called. */
+  atOneMoment<T>(work: () => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -346,7 +350,7 @@ export interface Mark {
  * One connection that reads the queues and remembers positions. Not for concurrent use: the caller makes one call after another.
  * Any call may throw QZ-DB-UNREACHABLE when the connection is lost: the caller then closes it, forgets what it read, and opens another.
  */
-export interface Capture extends Omit<Reading, 'keysSince'> {
+export interface Capture extends Omit<Reading, 'keysSince' | 'rowsLike' | 'atOneMoment'> {
   /** True where rows may have one key though the database knows it as unique: those of tables that inherit from one another. */
   repeatsKeys?(source: SourceTable): boolean
   /** True where `checkTable` has thrown because something was awaited, and it is there now: the stream need not wait any longer. */

@@ -6,6 +6,8 @@ import { writeKey } from './runtime/stream-store.ts'
 export interface Page extends Rows {
   /** Texts of the rows' keys. */
   keys: string[]
+  /** Rows of the database in it, also those that have one key between them. */
+  count: number
   /** Key of the last row read; null where none was left. */
   last: Row | null
   /** Nothing comes behind it. */
@@ -25,7 +27,7 @@ export async function readPage(
   const { last, ...read } = await reading.rowsAfter(source, after, limit)
   const ended = last === null || read.rows.length + read.faults.length < limit
   const whole = ended ? read : joined(source, read, await reading.rowsByKeys(source, [last]))
-  return { ...singled(source, whole), last, ended }
+  return { ...singled(source, whole), count: whole.rows.length + whole.faults.length, last, ended }
 }
 
 /** Current rows of keys; of a key that several rows have, a fault. */

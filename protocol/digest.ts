@@ -217,6 +217,11 @@ export class Summation {
     this.#sum += BigInt(`0x${bucket.toString('hex', 4, bucketBytes)}`)
   }
 
+  add(other: Summation): void {
+    this.#rows += other.#rows
+    this.#sum += other.#sum
+  }
+
   total(): Sum {
     return { rows: this.#rows, digest: BigInt.asUintN(128, this.#sum).toString(16).padStart(32, '0') }
   }

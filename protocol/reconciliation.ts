@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError, type WireDetails } from './errors.ts'
+import type { LocalizedText } from './localized.ts'
 import { ChainPosition } from './position.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 
@@ -28,6 +29,22 @@ const from = Type.Integer({ minimum: 0 })
 const keys = Type.Array(Key, { maxItems: maxKeys })
 const round = Type.Integer({ minimum: 1, maximum: 100 })
 
+/**
+ * What a second look found wrong in a side's reading of its table: the database counts other rows than were read, does not have values that
+ * were read, or has several rows of one key.
+ */
+export const Doubt = Type.Enum(['rows', 'values', 'keys'])
+export type Doubt = Static<typeof Doubt>
+
+/** An item whose values the receiver's mapping does not keep: without spaces around them, and null where they are none of `values`. */
+const NarrowedItem = Type.Object({
+  item: Type.String({ maxLength: 30 }),
+  trim: Type.Optional(Type.Boolean()),
+  values: Type.Optional(Type.Array(Type.String(), { maxItems: 10_000 })),
+})
+export type NarrowedItem = Static<typeof NarrowedItem>
+const narrowed = Type.Array(NarrowedItem, { maxItems: 400 })
+
 const Side = Type.Object({
   /** Without keys that are moving or in a quarantine; each other one that was followed as it was read last. */
   rows: Type.Integer({ minimum: 0 }),
@@ -36,6 +53,7 @@ const Side = Type.Object({
   /** When its table was read. */
   from: Type.String({ maxLength: 40 }),
   to: Type.String({ maxLength: 40 }),
+  doubt: Type.Optional(Doubt),
 })
 export type Measured = Static<typeof Side>
 
@@ -46,6 +64,8 @@ export const ReconciliationStatement = Type.Object({
   resource: Type.String(),
   schema: Type.Integer(),
   items: Type.Array(Type.String()),
+  /** Those compared as the receiver's mapping leaves their values. */
+  narrowed: Type.Optional(Type.Array(Type.String())),
   salt: Type.String(),
   /** The place up to which the receiver had applied the stream at the end. */
   position: ChainPosition,
@@ -67,6 +87,8 @@ export const ReconciliationStatement = Type.Object({
 export type ReconciliationStatement = Static<typeof ReconciliationStatement>
 
 const Step = Type.Union([
+  /** What the receiver's mappings do not keep. */
+  Type.Object({ do: Type.Literal('narrowing') }),
   /** Reads the table and sums it up. Long. */
   Type.Object({ do: Type.Literal('digest') }),
   Type.Object({ do: Type.Literal('buckets'), bits, from }),
@@ -100,6 +122,7 @@ export const ReconcileQuestion = Type.Object({
   /** The items compared: those that the route delivers, in schema order. */
   items: Type.Array(Type.String({ maxLength: 30 }), { minItems: 1, maxItems: 400 }),
   salt: Type.String({ pattern: '^[0-9a-f]{32}$' }),
+  narrowed: Type.Optional(narrowed),
   step: Step,
 })
 export type ReconcileQuestion = Static<typeof ReconcileQuestion>
@@ -111,6 +134,7 @@ const Pending = Type.Object({ done: Type.Literal(false), rows: Type.Integer({ mi
 
 /** The answer to each step. */
 export const reconcileAnswers = {
+  narrowing: Type.Object({ narrowed }),
   digest: Type.Union([Pending, Type.Object({ done, ...Side.properties, position: ChainPosition })]),
   /** `bucketBytes` a bucket. */
   buckets: Type.Object({ buckets: base64 }),
@@ -163,7 +187,7 @@ export function openReconciliation(jws: string, publicKey: string): Reconciliati
 }
 
 /**
- * Equal: rows and digests are the same on both sides, and nothing remains. Left out are only keys that are under way, or lie in a quarantine
+ * Equal: rows and digests are the same on both sides, each side's database confirms what was read of it, and nothing remains. Left out are only keys that are under way, or lie in a quarantine
  * where both sides see them.
  */
 export function outcomeOf({
@@ -172,8 +196,30 @@ export function outcomeOf({
   remaining,
   more,
 }: Pick<ReconciliationStatement, 'source' | 'target' | 'remaining' | 'more'>): 'equal' | 'different' {
-  const same = source.rows === target.rows && source.digest === target.digest
+  const same = source.rows === target.rows && source.digest === target.digest && !source.doubt && !target.doubt
   return same && remaining === 0 && !more ? 'equal' : 'different'
+}
+
+const doubted: Readonly<Record<Doubt, LocalizedText>> = {
+  rows: {
+    zh: '读到的行数与数据库自己统计的行数不同:请检查键的索引(重建后再对账)',
+    en: 'the database counts other rows than were read: look at the index of the key (rebuild it and reconcile again)',
+  },
+  values: {
+    zh: '读到的值在数据库中按其自己的比较找不到:该列不能无损读取',
+    en: 'values that were read are not what the database itself compares: a column is not read without loss',
+  },
+  keys: {
+    zh: '同一主键有多行:请去除重复,或恢复唯一约束(QZ-ROW-KEY-TWICE)',
+    en: 'several rows have one key: remove what is double, or restore the unique constraint (QZ-ROW-KEY-TWICE)',
+  },
+}
+
+/** What second looks found wrong, for people. */
+export function doubtTexts({ source, target }: Pick<ReconciliationStatement, 'source' | 'target'>): LocalizedText[] {
+  const of = (zh: string, en: string, doubt: Doubt | undefined) =>
+    doubt ? [{ zh: `${zh}:${doubted[doubt].zh}`, en: `${en}: ${doubted[doubt].en}` }] : []
+  return [...of('来源方', 'source', source.doubt), ...of('接收方', 'receiver', target.doubt)]
 }
 
 /** How a run goes, for the operators of both its agents. */

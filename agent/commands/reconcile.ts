@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { detailsFromWire, isErrorCode, QianzhiError } from '../../protocol/errors.ts'
-import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
+import { doubtTexts, type ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { callControl, noRunningAgent } from '../operator/control.ts'
 import type { Command, CommandDeps } from './command.ts'
 
@@ -49,6 +49,7 @@ function showEnd(deps: CommandDeps, { run, route, state, code, details, texts, s
       `${route}(对账 ${run}):${outcome === 'equal' ? '一致' : '不一致'},来源 ${source.rows} 行,落地 ${target.rows} 行;途中 ${settled},持续变化 ${moving},隔离 ${quarantined},已重发修复 ${repaired},仍不一致 ${remaining}`,
       `${route} (reconciliation ${run}): ${outcome}, source ${source.rows} rows, target ${target.rows} rows; under way ${settled}, moving ${moving}, quarantined ${quarantined}, repaired ${repaired}, remaining ${remaining}`,
     )
+    for (const { zh, en } of doubtTexts(statement)) deps.say(`  ${zh}`, `  ${en}`)
     if (statement.more)
       deps.say(
         `  不一致的主键超过 ${statement.differing} 个,不逐一修复:要求修复的对账会请来源重新快照`,

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
+import type { NarrowedItem } from '../../protocol/reconciliation.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Item } from '../../protocol/schema.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
@@ -113,6 +114,26 @@ export function localValue({ mapping }: MappedColumn): ((value: Value) => Value 
     const local = inverse.get(text)
     if (local !== undefined) return local
     return otherwise === 'keep' ? text : otherwise === 'null' ? null : undefined
+  }
+}
+
+/** Items whose values a sink's mapping does not keep: those without a local code are null there, or spaces around them are gone. */
+export function narrowedItems(columns: readonly MappedColumn[]): NarrowedItem[] {
+  return columns.flatMap(({ mapping }) => {
+    if (!mapping) return []
+    const { item, codes, trim, otherwise } = mapping
+    const values = codes && otherwise === 'null' ? [...new Set(Object.values(codes))] : undefined
+    return values || trim ? [{ item: item.id, ...(trim && { trim }), ...(values && { values }) }] : []
+  })
+}
+
+/** A portable value as it comes back from such a sink. */
+export function narrowedValue({ trim, values }: NarrowedItem): (value: Value) => Value {
+  const kept = values && new Set(values)
+  return (value) => {
+    if (value === null) return null
+    const text = trim ? value.trim() : value
+    return kept && !kept.has(text) ? null : text
   }
 }
 

@@ -70,7 +70,7 @@ class FolderDatabase implements Database {
   async previewRows(source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
     const reading = new FolderReading(this.#folder)
     try {
-      return await reading.look(source, rows, filter)
+      return await reading.rowsLike(source, { rows, filter })
     } finally {
       await reading.close()
     }

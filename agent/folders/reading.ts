@@ -5,7 +5,7 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Value } from '../../protocol/value.ts'
-import type { Found, FolderSettings, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../database.ts'
+import type { Found, FolderSettings, MappedColumn, Mark, PreviewRequest, Reading, Row, Rows, SourceTable } from '../database.ts'
 import { keyIndexes, keysOf, missingKeys } from '../row-keys.ts'
 import { DeliveredFileRows, readSuppliedFiles } from './files/reading.ts'
 import { DeliveredRows } from './rows/delivered-rows.ts'
@@ -55,7 +55,7 @@ export class FolderReading implements Reading {
   }
 
   /** Some rows whose items have these portable values. */
-  async look(source: SourceTable, rows: number, filter: readonly { item: string; value: Value }[]): Promise<Rows> {
+  async rowsLike(source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
     const places = filter.map(({ item, value }) => ({ place: source.columns.findIndex((column) => column.item.id === item), value }))
     const found: Rows = { rows: [], faults: [] }
     for (let after: Row | null = null; found.rows.length < rows;) {
@@ -66,6 +66,11 @@ export class FolderReading implements Reading {
       after = page.last
     }
     return { rows: found.rows.slice(0, rows), faults: found.faults.slice(0, rows) }
+  }
+
+  /** Files have no moments. */
+  atOneMoment<T>(work: () => Promise<T>): Promise<T> {
+    return work()
   }
 
   async close(): Promise<void> {

@@ -2,38 +2,31 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { bucketBytes, hashBytes, RowHasher, Summation, TableDigest, type Sum } from '../../protocol/digest.ts'
 import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
 import { isAfter, positionOf, type Position } from '../../protocol/position.ts'
-import { maxEntries, type StepAnswer, type StepOf } from '../../protocol/reconciliation.ts'
+import { maxEntries, type Doubt, type StepAnswer, type StepOf } from '../../protocol/reconciliation.ts'
 import type { Value } from '../../protocol/value.ts'
 import { checkerOf } from '../outbound/item-checks.ts'
-import type { Database, Reading, Row, Rows, SourceTable } from '../database.ts'
+import type { Reading, Row, Rows, SourceTable } from '../database.ts'
 import { portableRows } from '../config/mapping.ts'
 import { keyIndexes, keysOf } from '../row-keys.ts'
+import { readPage, type Page } from '../row-pages.ts'
+import { pageRows, type ReadingOptions } from './reading-options.ts'
+import { countRows, Sample, secondLook } from './second-look.ts'
 import { comparedRow, type ReconciledTable } from './table.ts'
 
-/** How a run reads: on a connection of its own that only reads, page by page, each a statement by itself. */
-export interface ReadingOptions {
-  database: Database
-  table: ReconciledTable
-  hasher: RowHasher
-  /** Rows a second; undefined: as fast as it goes. */
-  pace: number | undefined
-  /** Called before every page: throws where the run may not go on. */
-  check: () => void
-  /** Told the rows read so far. */
-  progress: (rows: number) => void
-  signal: AbortSignal
-}
-
-const pageRows = 10_000
-
-/** Sums up the whole table. Rows that cannot be sent are no part of it. */
-export async function digestTable(options: ReadingOptions): Promise<TableDigest> {
+/** Sums up the whole table, and has the database confirm what was read. Rows that cannot be sent are no part of it. */
+export async function digestTable(options: ReadingOptions): Promise<{ digest: TableDigest; doubt: Doubt | undefined }> {
   const digest = new TableDigest()
   const { hasher } = options
-  for await (const { rows } of pages(options)) {
+  const sample = new Sample(options.chance)
+  const counted = await countRows(options)
+  let [count, twice] = [0, false]
+  for await (const { rows, faults, read } of pages(options)) {
     for (const row of rows) digest.add(hasher.bucket(hasher.keyText(row)), hasher.row(row))
+    count += read.count
+    twice ||= faults.some(({ code }) => code === 'QZ-ROW-KEY-TWICE')
+    sample.add(read.rows)
   }
-  return digest
+  return { digest, doubt: await secondLook(options, { rows: count, counted, twice, sample: sample.rows }) }
 }
 
 /** Rows of differing buckets: hashes as they are told, and the keys by their hash. */
@@ -61,24 +54,28 @@ export async function collectRows(options: ReadingOptions, { bits, buckets }: St
   return { bits, buckets, entries: Buffer.from(hashes.join(''), 'latin1'), keys }
 }
 
-/** In the order of the keys; a page's rows are `items` of the table, those that may not go taken out. */
-async function* pages(options: ReadingOptions): AsyncGenerator<Rows> {
+/**
+ * In the order of the keys; a page's rows are `items` of the table, those that may not go, and those that have one key between them, taken
+ * out; `read` is what was there.
+ */
+async function* pages(options: ReadingOptions): AsyncGenerator<Rows & { read: Page }> {
   const { database, table, pace, check, progress, signal } = options
   const asSent = portableAndChecked(table, table.table)
   const reading = await database.openReading()
   const began = performance.now()
-  let read = 0
+  let count = 0
   try {
     for (let after: Row | null = null, more = true; more;) {
       signal.throwIfAborted()
       check()
-      const { last, ...found }: Rows & { last: Row | null } = await reading.rowsAfter(table.table, after, pageRows)
-      yield asSent(found)
-      after = last
-      read += found.rows.length + found.faults.length
-      progress(read)
-      more = last !== null
-      if (more && pace !== undefined) await keepPace(began, read, pace, signal)
+      const read: Page = await readPage(reading, table.table, after, pageRows)
+      const { rows, faults } = asSent(read)
+      yield { rows: table.narrow ? rows.map(table.narrow) : rows, faults, read }
+      after = read.last
+      count += read.count
+      progress(count)
+      more = !read.ended
+      if (more && pace !== undefined) await keepPace(began, count, pace, signal)
     }
   } finally {
     await reading.close()
@@ -119,43 +116,54 @@ export async function lookUp(reading: Reading, table: ReconciledTable, hasher: R
   }
 }
 
-/**
- * Rows and digest of all that was read: of the buckets that were the same on both sides as they were summed up, of the others as their rows
- * were collected, and of the keys that were followed what they held last.
- */
-export function totalOf(
-  digest: TableDigest,
-  { bits, buckets, entries }: Collected,
-  {
-    table,
-    hasher,
-    followed,
-    without,
-  }: {
-    table: ReconciledTable
-    hasher: RowHasher
-    /** By the key as JSON; base64url, null where it has no row. */
-    followed: ReadonlyMap<string, string | null>
-    without: readonly Row[]
-  },
-): Sum {
-  const sum = new Summation()
-  const collected = new Set(buckets)
-  const all = digest.buckets(bits)
-  for (let bucket = 0; bucket < 1 << bits; bucket++)
-    if (!collected.has(bucket)) sum.addBucket(all.subarray(bucket * bucketBytes, (bucket + 1) * bucketBytes))
-  const hashes = new Set([...followed.keys()].map((key) => hasher.keyHash(keyTextOf(hasher, table, JSON.parse(key) as Row))))
-  for (let at = 0; at < entries.length; at += 2 * hashBytes) {
-    const key = entries.toString('latin1', at, at + hashBytes)
-    if (!hashes.has(key)) sum.addRow(entries.toString('latin1', at + hashBytes, at + 2 * hashBytes))
+/** Rows of differing buckets, collected portion by portion: only the last one's rows are kept, of the others the sum of what nobody followed. */
+export class Portions {
+  readonly #sum = new Summation()
+  readonly #buckets = new Set<number>()
+  #last: Collected | undefined
+
+  get last(): Collected | undefined {
+    return this.#last
   }
-  const left = new Set(without.map((key) => JSON.stringify(key)))
-  for (const [key, hash] of followed) if (hash !== null && !left.has(key)) sum.addRow(Buffer.from(hash, 'base64url').toString('latin1'))
-  return sum.total()
+
+  begin(collected: Collected, followed: FollowedKeys): void {
+    if (this.#last) addUnfollowed(this.#sum, this.#last, followed)
+    this.#last = collected
+    for (const bucket of collected.buckets) this.#buckets.add(bucket)
+  }
+
+  /**
+   * Rows and digest of all that was read: of the buckets that were the same on both sides as they were summed up, of the others as their rows
+   * were collected, and of the keys that were followed what they held last, but for those that `isLeft` out.
+   */
+  total(digest: TableDigest, followed: FollowedKeys, isLeft: (key: string) => boolean): Sum {
+    const sum = new Summation()
+    sum.add(this.#sum)
+    if (this.#last) {
+      addUnfollowed(sum, this.#last, followed)
+      const { bits } = this.#last
+      const all = digest.buckets(bits)
+      for (let bucket = 0; bucket < 1 << bits; bucket++)
+        if (!this.#buckets.has(bucket)) sum.addBucket(all.subarray(bucket * bucketBytes, (bucket + 1) * bucketBytes))
+    }
+    for (const [key, { hash }] of followed) if (hash !== null && !isLeft(key)) sum.addRow(Buffer.from(hash, 'base64url').toString('latin1'))
+    return sum.total()
+  }
+}
+
+/** By the key as JSON: the hash of the key, and that of its row as it was read last (base64url), null where it has none. */
+export type FollowedKeys = ReadonlyMap<string, { keyHash: string; hash: string | null }>
+
+function addUnfollowed(sum: Summation, { entries }: Collected, followed: FollowedKeys): void {
+  const hashes = new Set(Array.from(followed.values(), ({ keyHash }) => keyHash))
+  for (let at = 0; at < entries.length; at += 2 * hashBytes) {
+    if (!hashes.has(entries.toString('latin1', at, at + hashBytes)))
+      sum.addRow(entries.toString('latin1', at + hashBytes, at + 2 * hashBytes))
+  }
 }
 
 /** The key text of a key that is there without its row. */
-function keyTextOf(hasher: RowHasher, { items }: ReconciledTable, key: Row): string {
+export function keyTextOf(hasher: RowHasher, { items }: ReconciledTable, key: Row): string {
   let at = 0
   return hasher.keyText(items.map((item) => (item.key ? key[at++]! : null)))
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -22,9 +23,10 @@ import {
 import type { SigningKey } from '../../protocol/signature.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { isWithin } from '../config/hours.ts'
+import { narrowedItems } from '../config/mapping.ts'
 import type { Database, Reading, Row } from '../database.ts'
 import type { DrainWaitersByResource } from '../outbound/drain-waiters.ts'
-import { collectRows, digestTable, entriesFrom, lookUp, sourceKeys, staleKeys, totalOf, type Collected } from './reading.ts'
+import { collectRows, digestTable, entriesFrom, keyTextOf, lookUp, Portions, sourceKeys, staleKeys, type Collected } from './reading.ts'
 import { reconciledTable, type ReconciledTable } from './table.ts'
 import type { StatusBoard } from '../status/board.ts'
 import { stateNames } from '../status/line-states.ts'
@@ -57,9 +59,11 @@ interface Run {
   ending: AbortController
   digest?: TableDigest
   measured?: Measured
-  collected?: Collected
-  /** Hashes at the keys that were looked at again, as they were last: by the key as JSON, null where there is no row. */
-  followed: Map<string, string | null>
+  portions: Portions
+  /** Hashes at the keys that were looked at again, as they were last: by the key as JSON. */
+  followed: Map<string, { keyHash: string; hash: string | null }>
+  /** Those of them that the total leaves out, as JSON. */
+  left: Set<string>
 }
 
 type LongStep = Extract<StepName, 'digest' | 'collect' | 'recheck' | 'repair' | 'remove'>
@@ -91,31 +95,32 @@ export class Reconciler {
   }
 
   /** Throws QZ-RECONCILE-NOT-NOW, QZ-RECONCILE-LOST, QZ-RECONCILE-NUMBERS, what `reconciledTable` throws, and the database's own codes. */
-  async answer({ step, run: id, route, resource, side, schema, items, salt }: ReconcileQuestion): Promise<ReconcileAnswer> {
-    const question = { run: id, route, resource, side, schema, items, salt }
+  async answer({ step, run: id, route, resource, side, schema, items, salt, narrowed }: ReconcileQuestion): Promise<ReconcileAnswer> {
+    const question = { run: id, route, resource, side, schema, items, salt, ...(narrowed && { narrowed }) }
     this.#forgetOld()
     const table = this.#table(question)
+    if (step.do === 'narrowing') return { narrowed: table.side === 'target' ? narrowedItems(table.table.columns) : [] }
     const run = this.#runOf(question, step.do)
     run.lastAsked = Date.now()
     switch (step.do) {
       case 'digest':
-        return this.#long(run, 'digest', 'digest', () => this.#digest(run, table))
+        return this.#long(run, step, () => this.#digest(run, table))
       case 'collect':
-        return this.#long(run, 'collect', 'collect', () => this.#collect(run, table, step))
+        return this.#long(run, step, () => this.#collect(run, table, step))
       case 'recheck':
-        return this.#long(run, 'recheck', `recheck ${step.round}`, () => this.#recheck(run, table, step))
+        return this.#long(run, step, () => this.#recheck(run, table, step))
       case 'repair':
-        return this.#long(run, 'repair', 'repair', () => this.#repair(run, table, step))
+        return this.#long(run, step, () => this.#repair(run, table, step))
       case 'remove':
-        return this.#long(run, 'remove', 'remove', () => this.#remove(run, table, step))
+        return this.#long(run, step, () => this.#remove(run, table, step))
       case 'total':
-        return this.#total(run, table, step)
+        return this.#total(run, step)
       case 'buckets':
         return { buckets: known(run.digest, run).buckets(step.bits, step.from, bucketsAtOnce).toString('base64') }
       case 'entries':
-        return { entries: entriesFrom(known(run.collected, run), step.from, entriesAtOnce) }
+        return { entries: entriesFrom(known(run.portions.last, run), step.from, entriesAtOnce) }
       case 'keys':
-        return { keys: keysOf(known(run.collected, run), step) }
+        return { keys: keysOf(known(run.portions.last, run), step) }
       case 'sign':
         return this.#sign(run, step)
     }
@@ -147,7 +152,9 @@ export class Reconciler {
       hasher: new RowHasher(items, question.salt),
       rows: 0,
       steps: new Map(),
+      portions: new Portions(),
       followed: new Map(),
+      left: new Set(),
       lastAsked: Date.now(),
       ending: new AbortController(),
     }
@@ -165,7 +172,8 @@ export class Reconciler {
   }
 
   /** Begins the step where it was not, and says within `holds` whether it is done. A step that failed may be begun again. */
-  async #long<N extends LongStep>(run: Run, _name: N, id: string, work: () => Promise<Done<N>>): Promise<StepAnswer<N>> {
+  async #long<N extends LongStep>(run: Run, asked: StepOf<N>, work: () => Promise<Done<N>>): Promise<StepAnswer<N>> {
+    const id = createHash('sha256').update(JSON.stringify(asked)).digest('base64url')
     let step = run.steps.get(id) as Promise<Done<N>> | undefined
     if (!step) {
       run.rows = 0
@@ -203,22 +211,25 @@ export class Reconciler {
       check: () => void this.#table(run.question),
       progress: (rows: number) => void (run.rows = rows),
       signal: run.ending.signal,
+      chance: Number.parseInt(run.question.salt.slice(8, 16), 16),
     }
   }
 
   async #digest(run: Run, table: ReconciledTable): Promise<Done<'digest'>> {
     this.#flowing(table, run.question)
     const from = this.#deps.now().toISOString()
-    const digest = await digestTable(this.#reading(run, table))
+    const { digest, doubt } = await digestTable(this.#reading(run, table))
     run.digest = digest
-    run.measured = { ...digest.total(), from, to: this.#deps.now().toISOString() }
-    this.#deps.logger.info({ run: run.question.run, route: run.question.route, rows: digest.rows }, 'a table was summed up')
+    run.measured = { ...digest.total(), from, to: this.#deps.now().toISOString(), ...(doubt && { doubt }) }
+    const told = { run: run.question.run, route: run.question.route, rows: digest.rows }
+    this.#deps.logger.info(told, 'a table was summed up')
+    if (doubt) this.#deps.logger.error({ ...told, doubt }, 'the database does not confirm what was read of the table')
     return { done: true, ...run.measured, position: this.#flowing(table, run.question) }
   }
 
   async #collect(run: Run, table: ReconciledTable, step: StepOf<'collect'>): Promise<Done<'collect'>> {
     const collected = await collectRows(this.#reading(run, table), step)
-    run.collected = collected
+    run.portions.begin(collected, run.followed)
     return { done: true, entries: collected.keys.size }
   }
 
@@ -242,7 +253,10 @@ export class Reconciler {
 
   async #lookUp(run: Run, table: ReconciledTable, keys: readonly Row[]) {
     const found = await this.#read(table, (reading) => lookUp(reading, table, run.hasher, keys))
-    keys.forEach((key, i) => run.followed.set(JSON.stringify(key), found.hashes[i]!))
+    keys.forEach((key, i) => {
+      const keyHash = run.hasher.keyHash(keyTextOf(run.hasher, table, key))
+      run.followed.set(JSON.stringify(key), { keyHash, hash: found.hashes[i]! })
+    })
     return found
   }
 
@@ -269,9 +283,10 @@ export class Reconciler {
     return { done: true, removed }
   }
 
-  #total(run: Run, table: ReconciledTable, { without }: StepOf<'total'>): StepAnswer<'total'> {
-    const { hasher, followed } = run
-    const total = totalOf(known(run.digest, run), known(run.collected, run), { table, hasher, followed, without })
+  /** What is left out is told in as many asks as it takes; the last one's answer counts. */
+  #total(run: Run, { without }: StepOf<'total'>): StepAnswer<'total'> {
+    for (const key of without) run.left.add(JSON.stringify(key))
+    const total = run.portions.total(known(run.digest, run), run.followed, (key) => run.left.has(key))
     run.measured = { ...known(run.measured, run), ...total }
     return total
   }
@@ -310,7 +325,12 @@ export class Reconciler {
       run: statement.run === question.run,
       route: statement.route === question.route && statement.resource === question.resource,
       schema: statement.schema === question.schema,
-      items: isDeepStrictEqual(statement.items, question.items),
+      items:
+        isDeepStrictEqual(statement.items, question.items) &&
+        isDeepStrictEqual(
+          statement.narrowed,
+          question.narrowed?.map(({ item }) => item),
+        ),
       salt: statement.salt === question.salt,
       [question.side]: isDeepStrictEqual({ ...statement[question.side] }, { ...measured }),
       outcome: statement.outcome === outcomeOf(statement) && addsUp(statement, run.followed.size),

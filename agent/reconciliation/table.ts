@@ -1,10 +1,11 @@
-import type { ReconcileQuestion } from '../../protocol/reconciliation.ts'
+import type { NarrowedItem, ReconcileQuestion } from '../../protocol/reconciliation.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { deliverableItems, type Item } from '../../protocol/schema.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { engineOf } from '../databases/index.ts'
 import { deliveredRows, type Row, type SinkTable, type SourceTable } from '../database.ts'
+import { narrowedValue } from '../config/mapping.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor } from '../config/tables.ts'
 
 /** One side of a route as it is read for a reconciliation. */
@@ -18,9 +19,11 @@ export interface ReconciledTable {
   whole: SourceTable
   /** The compared items' places in a row of `whole`. */
   places: readonly number[]
+  /** A row of the compared items as the receiver's mapping leaves it; undefined where that alters nothing. */
+  narrow?: (row: Row) => Row
 }
 
-type TableQuestion = Pick<ReconcileQuestion, 'side' | 'resource' | 'route' | 'schema' | 'items'>
+type TableQuestion = Pick<ReconcileQuestion, 'side' | 'resource' | 'route' | 'schema' | 'items' | 'narrowed'>
 type Tables = Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'timezone'>
 
 /**
@@ -29,7 +32,19 @@ type Tables = Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'timezone'>
  * have the same policy yet.
  */
 export function reconciledTable(config: Tables, policy: Policy | undefined, question: TableQuestion): ReconciledTable {
-  return question.side === 'source' ? suppliedTable(config, policy, question) : deliveredTable(config, policy, question)
+  const table = question.side === 'source' ? suppliedTable(config, policy, question) : deliveredTable(config, policy, question)
+  const narrow = narrowing(table.items, question.narrowed ?? [])
+  return narrow ? { ...table, narrow } : table
+}
+
+function narrowing(items: readonly Item[], narrowed: readonly NarrowedItem[]): ((row: Row) => Row) | undefined {
+  const places = narrowed.map((one) => ({ place: items.findIndex(({ id }) => id === one.item), value: narrowedValue(one) }))
+  if (places.length === 0) return undefined
+  return (row) => {
+    const values = [...row]
+    for (const { place, value } of places) if (place >= 0) values[place] = value(values[place]!)
+    return values
+  }
 }
 
 function suppliedTable(config: Tables, policy: Policy | undefined, question: TableQuestion): ReconciledTable {
@@ -101,6 +116,7 @@ function widest(item: Item): Item {
 }
 
 /** The compared items of a row of `whole`. */
-export function comparedRow({ places }: ReconciledTable, row: Row): Row {
-  return places.map((place) => row[place]!)
+export function comparedRow({ places, narrow }: ReconciledTable, row: Row): Row {
+  const compared = places.map((place) => row[place]!)
+  return narrow ? narrow(compared) : compared
 }

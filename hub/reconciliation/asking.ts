@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import type { ReconcileQuestion, Step, StepAnswer, StepName, StepOf } from '../../protocol/reconciliation.ts'
-import { entriesAtOnce, bucketsAtOnce, stepAnswer } from '../../protocol/reconciliation.ts'
+import type { NarrowedItem, ReconcileQuestion, Step, StepAnswer, StepName, StepOf } from '../../protocol/reconciliation.ts'
+import { codedError } from '../../protocol/errors.ts'
+import { entriesAtOnce, bucketsAtOnce, maxKeys, stepAnswer } from '../../protocol/reconciliation.ts'
 import { bucketBytes, hashBytes } from '../../protocol/digest.ts'
 import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { RunRoute } from './routes.ts'
@@ -24,6 +25,8 @@ export class RunSide {
   readonly agent: string
   readonly #deps: SideDeps
   readonly #question: Omit<ReconcileQuestion, 'step'>
+  /** Items that both sides compare as the receiver's mapping leaves them. */
+  narrowed: NarrowedItem[] = []
 
   constructor(deps: SideDeps, run: string, salt: string, side: 'source' | 'target', route: RunRoute) {
     this.#deps = deps
@@ -38,6 +41,16 @@ export class RunSide {
       const answer: StepAnswer<LongStep> = await this.#ask({ do: name, ...step } as unknown as Step, name)
       if (answer.done) return answer as Done<N>
       await this.#deps.goOn(this.#question.side, name, answer.rows)
+    }
+  }
+
+  /** What the receiver's mappings do not keep. An agent of before the step has no answer to it. */
+  async narrowing(): Promise<StepAnswer<'narrowing'>> {
+    try {
+      return await this.#ask({ do: 'narrowing' }, 'narrowing')
+    } catch (error) {
+      if (codedError(error).code === 'QZ-REQUEST-INVALID') return { narrowed: [] }
+      throw error
     }
   }
 
@@ -61,8 +74,10 @@ export class RunSide {
   }
 
   /** Its rows and digest without these keys, those that were followed as they were read last. */
-  total(without: StepOf<'total'>['without']): Promise<StepAnswer<'total'>> {
-    return this.#ask({ do: 'total', without }, 'total')
+  async total(without: StepOf<'total'>['without']): Promise<StepAnswer<'total'>> {
+    for (let at = 0; at + maxKeys < without.length; at += maxKeys)
+      await this.#ask({ do: 'total', without: without.slice(at, at + maxKeys) }, 'total')
+    return this.#ask({ do: 'total', without: without.slice(Math.floor(Math.max(0, without.length - 1) / maxKeys) * maxKeys) }, 'total')
   }
 
   async sign(statement: StepOf<'sign'>['statement']): Promise<string> {
@@ -78,7 +93,8 @@ export class RunSide {
   async #ask<N extends StepName>(step: Step, name: N): Promise<StepAnswer<N>> {
     const { asks, signal, goOn } = this.#deps
     await goOn(this.#question.side, name, 0)
-    return stepAnswer(name, await asks.ask(this.agent, { ...this.#question, step }, { signal, timeout: patience }))
+    const narrowed = this.narrowed.length > 0 ? { narrowed: this.narrowed } : {}
+    return stepAnswer(name, await asks.ask(this.agent, { ...this.#question, ...narrowed, step }, { signal, timeout: patience }))
   }
 }
 

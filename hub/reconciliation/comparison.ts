@@ -22,6 +22,8 @@ export interface Comparison {
   target: RunSide
   repair: boolean
   now: () => Date
+  /** Keys that it follows at all: beyond, a snapshot is the shorter way. */
+  mostKeys?: number
 }
 
 export interface Compared {
@@ -31,28 +33,72 @@ export interface Compared {
 
 type Digested = Extract<StepAnswer<'digest'>, { done: true }>
 
+/** Keys, where a run is not told otherwise, and readings for differing buckets. */
+const [usualKeys, mostReadings] = [50_000, 8]
+
 /**
  * The way of a reconciliation, from top to bottom: both sum their tables up; where the sums differ the buckets are compared, then the
- * rows of the buckets that differ, by hashes; the keys that differ are followed until they are settled or explained; what remains is
- * mended, where that is wanted, and followed once more; both sum up again, the followed keys as they were read last; and what came of it is
- * put into one statement. Nothing is stored here.
+ * rows of the buckets that differ, by hashes; the keys that differ are followed, a portion after the other, until they are settled or
+ * explained; what remains is mended, where that is wanted, and followed once more; both sum up again, the followed keys as they were read
+ * last; and what came of it is put into one statement. Nothing is stored here.
  */
 export async function compare(comparison: Comparison): Promise<Compared> {
   const { source, target } = comparison
+  const { narrowed } = await target.narrowing()
+  source.narrowed = target.narrowed = narrowed
   const [here, there] = await Promise.all([source.long('digest', {}), target.long('digest', {})])
-  if (here.rows === there.rows && here.digest === there.digest) return made(comparison, here, there, there.position, new Verdict([]))
-  const differing = await differences(comparison, Math.max(here.rows, there.rows))
-  if (differing === undefined) return made(comparison, here, there, there.position, new Verdict([]), maxKeys)
+  if (here.rows === there.rows && here.digest === there.digest)
+    return made(comparison, here, there, { keys: [], position: there.position, more: 0 })
+  const followed = await followDifferences(comparison, Math.max(here.rows, there.rows), there.position)
+  if (followed.more > 0) return made(comparison, here, there, followed)
+  const left = followed.keys.filter(({ state }) => state === 'moving' || state === 'quarantined').map(({ key }) => key)
+  const [ours, theirs] = await Promise.all([source.total(left), target.total(left)])
+  return made(comparison, { ...here, ...ours }, { ...there, ...theirs }, followed)
+}
+
+interface Outcome {
+  keys: readonly JudgedKey[]
+  /** The last place that the receiver was read at. */
+  position: ChainPosition
+  /** Differences that were not followed, as far as they are known: at least so many. */
+  more: number
+}
+
+async function followDifferences(comparison: Comparison, rows: number, from: ChainPosition): Promise<Outcome> {
+  const { source, target, mostKeys = usualKeys } = comparison
+  const outcome = { keys: [] as JudgedKey[], position: from, more: 0 }
+  const bits = bitsFor(rows)
+  const [here, there] = await Promise.all([source.buckets(bits), target.buckets(bits)])
+  const readings = portions(differingBuckets(here, there, 0))
+  if (readings.length > mostReadings) return { ...outcome, more: readings.flat().length }
+  for (const [read, buckets] of readings.entries()) {
+    const differing = await differences(comparison, { bits, buckets })
+    for (const part of portions([...differing])) {
+      if (outcome.keys.length >= mostKeys) outcome.more += part.length
+      else {
+        const { keys, position } = await followPortion(comparison, new Map(part), outcome.position)
+        outcome.keys.push(...keys)
+        outcome.position = position
+      }
+    }
+    if (outcome.more > 0) return { ...outcome, more: outcome.more + readings.slice(read + 1).flat().length }
+  }
+  return outcome
+}
+
+function portions<T>(all: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(all.length / maxKeys) }, (_, i) => all.slice(i * maxKeys, (i + 1) * maxKeys))
+}
+
+async function followPortion(comparison: Comparison, differing: ReadonlyMap<string, Difference>, from: ChainPosition) {
   const verdict = new Verdict(await keysOf(comparison, differing))
-  let position = (await follow(comparison, verdict, 1)) ?? there.position
+  let position = (await follow(comparison, verdict, 1)) ?? from
   if (comparison.repair && verdict.mendable.length > 0) {
     await repair(comparison, verdict.mendable, position)
     verdict.resent()
     position = (await follow(comparison, verdict, 51)) ?? position
   }
-  const without = verdict.keys.filter(({ state }) => state === 'moving' || state === 'quarantined').map(({ key }) => key)
-  const [ours, theirs] = await Promise.all([source.total(without), target.total(without)])
-  return made(comparison, { ...here, ...ours }, { ...there, ...theirs }, position, verdict)
+  return { keys: verdict.keys, position }
 }
 
 /**
@@ -66,16 +112,10 @@ async function repair({ source, target }: Comparison, keys: ReconciledKey[], pos
   if (absent.length > 0) await target.long('remove', { keys: absent, before: position })
 }
 
-/** Hashes of the keys that differ; undefined where there are more than can be followed. */
-async function differences({ source, target }: Comparison, rows: number): Promise<Map<string, Difference> | undefined> {
-  const bits = bitsFor(rows)
-  const [here, there] = await Promise.all([source.buckets(bits), target.buckets(bits)])
-  const buckets = differingBuckets(here, there, 0)
-  if (buckets.length > maxKeys) return undefined
-  const step = { bits, buckets }
+/** Hashes of the keys that differ in some buckets. */
+async function differences({ source, target }: Comparison, step: { bits: number; buckets: number[] }): Promise<Map<string, Difference>> {
   const [ours, theirs] = await Promise.all([source.long('collect', step), target.long('collect', step)])
-  const keys = differingKeys(await source.entries(ours.entries), await target.entries(theirs.entries))
-  return keys.size > maxKeys ? undefined : keys
+  return differingKeys(await source.entries(ours.entries), await target.entries(theirs.entries))
 }
 
 /** The keys themselves: only of rows that differ, from the side that has the row. */
@@ -107,18 +147,19 @@ async function follow({ source, target }: Comparison, verdict: Verdict, first: n
   return position
 }
 
-function made(comparison: Comparison, here: Digested, there: Digested, position: ChainPosition, verdict: Verdict, more = 0): Compared {
-  const { run, salt, route, now } = comparison
-  // What nobody could follow is not mended.
-  const remaining = more || verdict.count('remaining')
+function made(comparison: Comparison, here: Digested, there: Digested, { keys, position, more }: Outcome): Compared {
+  const { run, salt, route, now, source } = comparison
+  const count = (state: JudgedKey['state']) => keys.filter((key) => key.state === state).length
+  const narrowed = source.narrowed.map(({ item }) => item)
   const counts = {
-    differing: more || verdict.keys.length,
+    differing: keys.length + more,
     more: more > 0,
-    settled: verdict.count('settled'),
-    moving: verdict.count('moving'),
-    quarantined: verdict.count('quarantined'),
-    repaired: verdict.count('repaired'),
-    remaining,
+    settled: count('settled'),
+    moving: count('moving'),
+    quarantined: count('quarantined'),
+    repaired: count('repaired'),
+    // What nobody could follow is not mended.
+    remaining: count('remaining') + more,
   }
   const { resource, schema, items } = route
   const statement: ReconciliationStatement = {
@@ -127,6 +168,7 @@ function made(comparison: Comparison, here: Digested, there: Digested, position:
     resource,
     schema,
     items,
+    ...(narrowed.length > 0 && { narrowed }),
     salt,
     position,
     time: now().toISOString(),
@@ -136,9 +178,9 @@ function made(comparison: Comparison, here: Digested, there: Digested, position:
     outcome: 'different',
   }
   statement.outcome = outcomeOf(statement)
-  return { statement, keys: verdict.keys }
+  return { statement, keys }
 }
 
-function measured({ rows, digest, from, to }: Digested): Measured {
-  return { rows, digest, from, to }
+function measured({ rows, digest, from, to, doubt }: Digested): Measured {
+  return { rows, digest, from, to, ...(doubt && { doubt }) }
 }

@@ -1,5 +1,5 @@
 import type { ErrorDetails, QianzhiError as Coded } from '../../protocol/errors.ts'
-import type { ReconciliationStatement } from '../../protocol/reconciliation.ts'
+import { doubtTexts, type ReconciliationStatement } from '../../protocol/reconciliation.ts'
 import { writeAudit } from '../records/audit.ts'
 import { notify } from '../records/notices.ts'
 import type { Query, Store } from '../store/store.ts'
@@ -175,7 +175,8 @@ export async function finishRun(
 
 function shown({ outcome, source, target, differing, more, settled, moving, quarantined, repaired, remaining }: ReconciliationStatement) {
   const rows = { source: source.rows, target: target.rows }
-  return { outcome, rows, differing, more, settled, moving, quarantined, repaired, remaining }
+  const doubts = { ...(source.doubt && { source: source.doubt }), ...(target.doubt && { target: target.doubt }) }
+  return { outcome, rows, doubts, differing, more, settled, moving, quarantined, repaired, remaining }
 }
 
 /** Settled ones were only under way: they are counted, and not kept. */
@@ -188,14 +189,19 @@ async function insertKeys(query: Query, id: string, keys: readonly JudgedKey[]):
   )
 }
 
-function notifyDifferent(query: Query, id: string, route: RunRoute, { remaining, more }: ReconciliationStatement): Promise<void> {
+function notifyDifferent(query: Query, id: string, route: RunRoute, statement: ReconciliationStatement): Promise<void> {
   const { provider, receiver, title } = route
-  const [zh, en] = more
-    ? [
-        `${remaining} 个以上主键不一致,需重新快照(要求修复的对账会自行请求)`,
-        `${remaining} keys or more differ: a new snapshot is needed, which a run that repairs asks for by itself`,
-      ]
-    : [`${remaining} 个主键不一致`, `${remaining} keys differ`]
+  const { remaining, more } = statement
+  const doubts = doubtTexts(statement)
+  const [zh, en] =
+    doubts.length > 0
+      ? [doubts.map((text) => text.zh).join(';'), doubts.map((text) => text.en).join('; ')]
+      : more
+        ? [
+            `${remaining} 个以上主键不一致,需重新快照(要求修复的对账会自行请求)`,
+            `${remaining} keys or more differ: a new snapshot is needed, which a run that repairs asks for by itself`,
+          ]
+        : [`${remaining} 个主键不一致`, `${remaining} keys differ`]
   return notify(query, {
     to: [
       { role: 'office' },

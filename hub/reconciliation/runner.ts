@@ -22,6 +22,8 @@ export interface ReconciliationDeps {
   clock: () => Date
   /** Milliseconds after which a run that was put off is tried again: ten minutes where not given. */
   again?: number
+  /** Differing keys that a run follows, where it is not the usual number. */
+  mostKeys?: number
 }
 
 /** Topic that a new run wakes. */
@@ -158,7 +160,7 @@ export class ReconciliationRunner {
   }
 
   async #reconcile({ id, route: name, repair, deadline }: Claimed): Promise<void> {
-    const { store, asks, clock, logger, wakeups } = this.#deps
+    const { store, asks, clock, logger, wakeups, mostKeys } = this.#deps
     const route = await this.#routeOf(name)
     const salt = newSalt()
     const goOn = async (side: string, step: string, rows: number) => {
@@ -175,7 +177,7 @@ export class ReconciliationRunner {
     }
     const parts = { asks, goOn, signal: this.#ending.signal }
     const [source, target] = (['source', 'target'] as const).map((side) => new RunSide(parts, id, salt, side, route)) as [RunSide, RunSide]
-    const compared = await compare({ run: id, salt, route, source, target, repair, now: clock })
+    const compared = await compare({ run: id, salt, route, source, target, repair, now: clock, ...(mostKeys && { mostKeys }) })
     const { statement } = compared
     const signatures = { source: await source.sign(statement), target: await target.sign(statement) }
     await finishRun(store, { id, runner: this.#name, route, now: clock() }, compared, signatures)

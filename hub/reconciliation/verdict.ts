@@ -55,10 +55,6 @@ export class Verdict {
     return this.#keys.map(({ seen: _seen, ...key }) => key)
   }
 
-  count(state: KeyState): number {
-    return this.#keys.filter((key) => key.state === state).length
-  }
-
   /** A round's finding about the keys that were open. */
   note(source: Looked, target: Looked): void {
     this.#rounds++

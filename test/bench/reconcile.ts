@@ -42,7 +42,7 @@ export async function run({ rows, note }: BenchOptions): Promise<Record<string, 
       times.read.push(await timed(async () => void (await Promise.all(sides.map(read)))))
       times.compare.push(
         await timed(async () => {
-          const [a, b] = (await Promise.all(sides.map(sum))).map((digest) => digest.total())
+          const [a, b] = (await Promise.all(sides.map(sum))).map(({ digest }) => digest.total())
           equal &&= a!.rows === rows && a!.rows === b!.rows && a!.digest === b!.digest
         }),
       )
@@ -113,6 +113,7 @@ function sum({ database, table }: Side) {
     check: () => {},
     progress: () => {},
     signal: new AbortController().signal,
+    chance: 0,
   })
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../../database.ts'
 import { needTable, place } from './catalog.ts'
 import { errorNumber, isMissing, type Session } from './connection.ts'
-import { readPlan, rowsAfter, rowsWhere } from './plan.ts'
+import { readPlan, rowsAfter, rowsWhere, type Plan } from './plan.ts'
 import { proposedType } from './proposal.ts'
 
 /** Numbers of the servers' "statement took too long": MySQL's and MariaDB's. */
@@ -92,14 +92,18 @@ export async function sampleRows(session: Session, table: string, columns: reado
 
 export async function previewRows(session: Session, source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
   const plan = await readPlan(session, source)
-  if (filter.length === 0) {
-    const { rows: found, faults } = await rowsAfter(session, plan, null, rows)
-    return { rows: found, faults }
-  }
+  if (filter.length > 0) return rowsLike(session, plan, { rows, filter })
+  const { rows: found, faults } = await rowsAfter(session, plan, null, rows)
+  return { rows: found, faults }
+}
+
+export async function rowsLike(session: Session, plan: Plan, { rows, filter }: PreviewRequest): Promise<Rows> {
   const wanted = filter.map(({ item: id, value }) => {
     const at = plan.columns.findIndex(({ item }) => item.id === id)
     const { item, column } = plan.columns[at]!
-    const condition = `t.${quoteName(column)} ${value === null ? 'is null' : `= ${literal(item, value)}`}`
+    const document = plan.catalog.columns.find((one) => one.column === column)?.type === 'json'
+    const text = value === null ? '' : document ? `cast(${quoteText(value)} as json)` : literal(item, value)
+    const condition = `t.${quoteName(column)} ${value === null ? 'is null' : `= ${text}`}`
     return { at, item, value, condition }
   })
   const found = await rowsWhere(session, plan, wanted.map(({ condition }) => condition).join(' and '), rows)

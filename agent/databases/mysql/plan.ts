@@ -271,7 +271,9 @@ export async function rowsWhere(session: Session, plan: Plan, condition: string,
 }
 
 export async function countRows(session: Session, plan: Plan): Promise<number> {
-  const [row] = await session.rows(`select count(*) from ${plan.fromAny}`)
+  // Of a table as it is stored, not by the index that rows are paged by.
+  const hint = plan.catalog.kind === 'BASE TABLE' ? ' use index ()' : ''
+  const [row] = await session.rows(`select count(*) from ${plan.table} t${hint} where ${plan.condition}`)
   return Number(row![0])
 }
 

@@ -1,8 +1,9 @@
 /** Reading a MySQL or MariaDB table, view or SELECT without anything of Qianzhi's in the database. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { Value } from '../../../protocol/value.ts'
-import type { Found, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../../database.ts'
+import type { Found, MappedColumn, Mark, PreviewRequest, Reading, Row, Rows, SourceTable } from '../../database.ts'
 import { errorNumber, type Session } from './connection.ts'
+import { rowsLike } from './describe.ts'
 import { checkKeys, countRows, keysSince, readPlan, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
 
 export class MysqlReading implements Reading {
@@ -33,6 +34,20 @@ export class MysqlReading implements Reading {
 
   count(source: SourceTable): Promise<number> {
     return this.#work(source, (plan) => countRows(this.#session, plan))
+  }
+
+  rowsLike(source: SourceTable, looking: PreviewRequest): Promise<Rows> {
+    return this.#work(source, (plan) => rowsLike(this.#session, plan, looking))
+  }
+
+  async atOneMoment<T>(work: () => Promise<T>): Promise<T> {
+    await this.#session.run('set transaction isolation level repeatable read')
+    await this.#session.run('start transaction with consistent snapshot')
+    try {
+      return await work()
+    } finally {
+      await this.#session.run('rollback').catch(() => {})
+    }
   }
 
   close(): Promise<void> {

@@ -14,7 +14,7 @@ import {
 import { findColumn, needTable, type CatalogTable } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { isMissing } from './errors.ts'
-import { convertRows, lookStatement, readPlan, rowsAfter } from './plan.ts'
+import { convertRows, lookStatement, readPlan, rowsAfter, type Plan } from './plan.ts'
 import { proposedType } from './proposal.ts'
 import { kindOf } from './types.ts'
 
@@ -151,10 +151,12 @@ function sampled(column: CatalogTable['columns'][number]): string {
 
 export async function previewRows(session: Session, source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
   const plan = await readPlan(session, source)
-  if (filter.length === 0) {
-    const { rows: found, faults } = await rowsAfter(session, plan, null, rows)
-    return { rows: found, faults }
-  }
+  if (filter.length > 0) return rowsLike(session, plan, { rows, filter })
+  const { rows: found, faults } = await rowsAfter(session, plan, null, rows)
+  return { rows: found, faults }
+}
+
+export async function rowsLike(session: Session, plan: Plan, { rows, filter }: PreviewRequest): Promise<Rows> {
   const wanted = filter.map(({ item: id, value }) => {
     const at = plan.columns.findIndex(({ item }) => item.id === id)
     return { at, value, column: plan.columns[at]! }

@@ -1,8 +1,19 @@
 /** Reading tables, views and queries of Oracle with no more than SELECT: nothing of ours is in the database. */
 import type { Value } from '../../../protocol/value.ts'
-import { onlyReads, type Found, type Mark, type MappedColumn, type Reading, type Row, type Rows, type SourceTable } from '../../database.ts'
+import {
+  onlyReads,
+  type Found,
+  type Mark,
+  type MappedColumn,
+  type PreviewRequest,
+  type Reading,
+  type Row,
+  type Rows,
+  type SourceTable,
+} from '../../database.ts'
 import { findColumn } from './catalog.ts'
 import type { RawValue, Session } from './connection.ts'
+import { rowsLike } from './describe.ts'
 import { isMissing } from './errors.ts'
 import {
   countStatement,
@@ -70,6 +81,17 @@ export class OracleReading implements Reading {
     return this.reading(source, async (plan) => {
       const { sql, binds } = countStatement(this.session.server, plan)
       return Number((await this.session.rows(sql, binds))[0]![0])
+    })
+  }
+
+  rowsLike(source: SourceTable, looking: PreviewRequest): Promise<Rows> {
+    return this.reading(source, (plan) => rowsLike(this.session, plan, looking))
+  }
+
+  atOneMoment<T>(work: () => Promise<T>): Promise<T> {
+    return this.session.transaction(async () => {
+      await this.session.run('set transaction read only')
+      return work()
     })
   }
 

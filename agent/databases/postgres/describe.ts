@@ -67,7 +67,7 @@ export async function previewRows(connection: Connection, source: SourceTable, {
   const table = await sourceRelation(connection, source)
   const reader = readerOf(source, table)
   try {
-    if (filter.length > 0) return await filtered(connection, reader, table, { rows, filter })
+    if (filter.length > 0) return await rowsLike(connection, reader, table, { rows, filter })
     const { rows: found, faults } = await readAfter(connection, reader, null, rows)
     return { rows: found, faults }
   } catch (error) {
@@ -76,14 +76,15 @@ export async function previewRows(connection: Connection, source: SourceTable, {
 }
 
 /** Compared in the column's own type, so that an index serves; then byte by byte, where the type makes different texts equal. */
-async function filtered(connection: Connection, reader: Reader, table: Table, { rows, filter }: PreviewRequest): Promise<Rows> {
+export async function rowsLike(connection: Connection, reader: Reader, table: Table, { rows, filter }: PreviewRequest): Promise<Rows> {
   const values: string[] = []
   const wanted = filter.map(({ item: id, value }) => {
     const place = reader.columns.findIndex(({ item }) => item.id === id)
     const { item, column } = reader.columns[place]!
     if (value === null) return { place, item, value, condition: `r.${quoteName(column)} is null` }
     values.push(value)
-    return { place, item, value, condition: `r.${quoteName(column)} = $${values.length}::${table.columns.get(column)!.cast}` }
+    const given = item.type === 'binary' ? `decode($${values.length}, 'base64')` : `$${values.length}::${table.columns.get(column)!.cast}`
+    return { place, item, value, condition: `r.${quoteName(column)} = ${given}` }
   })
   const conditions = wanted.map(({ condition }) => condition).join(' and ')
   const found = await readWhere(connection, reader, conditions, values, rows).catch(nothingWhereNoValue)

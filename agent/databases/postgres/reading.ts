@@ -1,7 +1,8 @@
 /** Reading a PostgreSQL table, view or SELECT without anything of Qianzhi's in the database. */
-import type { Found, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../../database.ts'
+import type { Found, MappedColumn, Mark, PreviewRequest, Reading, Row, Rows, SourceTable } from '../../database.ts'
 import type { Value } from '../../../protocol/value.ts'
 import { withTable, type Connection } from './connection.ts'
+import { rowsLike } from './describe.ts'
 import { checkKeys, countRows, keysSince, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
 import { sourceRelation, type Table } from './table.ts'
 
@@ -36,8 +37,28 @@ export class PostgresReading implements Reading {
     return this.#work(source, ({ reader, table }) => keysSince(this.#connection, reader, source, table, watermark, from, after, limit))
   }
 
+  /** Of a table without its indexes, by which rows are paged through. */
   count(source: SourceTable): Promise<number> {
-    return this.#work(source, ({ reader }) => countRows(this.#connection, reader))
+    return this.#work(source, async ({ reader, table }) => {
+      if (!['r', 'p'].includes(table.kind)) return countRows(this.#connection, reader)
+      await this.#connection.script('set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off')
+      try {
+        return await countRows(this.#connection, reader)
+      } finally {
+        await this.#connection.script('reset enable_indexscan; reset enable_indexonlyscan; reset enable_bitmapscan')
+      }
+    })
+  }
+
+  rowsLike(source: SourceTable, looking: PreviewRequest): Promise<Rows> {
+    return this.#work(source, ({ reader, table }) => rowsLike(this.#connection, reader, table, looking))
+  }
+
+  atOneMoment<T>(work: () => Promise<T>): Promise<T> {
+    return this.#connection.transaction(async () => {
+      await this.#connection.script('set transaction isolation level repeatable read')
+      return work()
+    })
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** What people ask of a SQLite file by hand. */
 import { type ColumnDescription, type PreviewRequest, type Row, type Rows, type SourceTable, type TableListing } from '../../database.ts'
 import { readSource } from './catalog.ts'
-import { readPlan, rowsAfter, rowsWhere } from './plan.ts'
+import { readPlan, rowsAfter, rowsWhere, type Plan } from './plan.ts'
 import type { Session } from './session.ts'
 import { names, quoteName, stored } from './sql.ts'
 import { proposedType } from './types.ts'
@@ -40,10 +40,12 @@ export async function sampleRows(session: Session, table: string, columns: reado
 
 export async function previewRows(session: Session, source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
   const plan = await readPlan(session, source)
-  if (filter.length === 0) {
-    const { rows: found, faults } = await rowsAfter(session, plan, null, rows)
-    return { rows: found, faults }
-  }
+  if (filter.length > 0) return rowsLike(session, plan, { rows, filter })
+  const { rows: found, faults } = await rowsAfter(session, plan, null, rows)
+  return { rows: found, faults }
+}
+
+export function rowsLike(session: Session, plan: Plan, { rows, filter }: PreviewRequest): Promise<Rows> {
   const wanted = filter.map(({ item: id, value }) => ({ ...plan.columns.find(({ item }) => item.id === id)!, value }))
   const conditions = wanted.map(({ column, value }) => `${names([column], 't.')} ${value === null ? 'is null' : '= ? collate binary'}`)
   const values = wanted.flatMap(({ item, value }) => (value === null ? [] : [stored(item, value)]))

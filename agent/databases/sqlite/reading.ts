@@ -1,7 +1,8 @@
 /** Reading a SQLite table, view or SELECT without anything of Qianzhi's in the file. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { Value } from '../../../protocol/value.ts'
-import type { Found, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../../database.ts'
+import type { Found, MappedColumn, Mark, PreviewRequest, Reading, Row, Rows, SourceTable } from '../../database.ts'
+import { rowsLike } from './describe.ts'
 import { checkKeys, countRows, keysSince, readPlan, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
 import type { Session } from './session.ts'
 
@@ -33,6 +34,15 @@ export class SqliteReading implements Reading {
 
   count(source: SourceTable): Promise<number> {
     return this.work(source, (plan) => countRows(this.#session, plan))
+  }
+
+  rowsLike(source: SourceTable, looking: PreviewRequest): Promise<Rows> {
+    return this.work(source, (plan) => rowsLike(this.#session, plan, looking))
+  }
+
+  /** Writers would wait. */
+  atOneMoment<T>(work: () => Promise<T>): Promise<T> {
+    return work()
   }
 
   close(): Promise<void> {

@@ -104,13 +104,13 @@ export async function sampleRows(session: Session, name: string, columns: readon
 
 export async function previewRows(session: Session, source: SourceTable, { rows, filter }: PreviewRequest): Promise<Rows> {
   const plan = await readPlan(session, source)
-  if (filter.length > 0) return filtered(session, plan, { rows, filter })
+  if (filter.length > 0) return rowsLike(session, plan, { rows, filter })
   const { rows: found, faults } = await rowsAfter(session, plan, null, rows)
   return { rows: found, faults }
 }
 
 /** Compared in the column's own type, so that an index serves; then byte by byte, where the collation makes different texts equal. */
-async function filtered(session: Session, plan: Plan, { rows, filter }: PreviewRequest): Promise<Rows> {
+export async function rowsLike(session: Session, plan: Plan, { rows, filter }: PreviewRequest): Promise<Rows> {
   const parameters: Record<string, string> = {}
   const wanted = filter.map(({ item: id, value }, i) => {
     const at = plan.columns.findIndex(({ item }) => item.id === id)

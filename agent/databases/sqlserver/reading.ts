@@ -1,8 +1,9 @@
 /** Reading rows of a table, a view or a SELECT: nothing of the agent's need be in the database. */
-import type { Found, MappedColumn, Mark, Reading, Row, Rows, SourceTable } from '../../database.ts'
+import type { Found, MappedColumn, Mark, PreviewRequest, Reading, Row, Rows, SourceTable } from '../../database.ts'
 import { onlyReads } from '../../database.ts'
 import type { Value } from '../../../protocol/value.ts'
 import type { OwnSession, Session } from './connection.ts'
+import { rowsLike } from './describe.ts'
 import { databaseError, isMissing } from './errors.ts'
 import { checkKeysPresent, countRows, keysSince, readPlan, requireWatchable, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
 
@@ -70,6 +71,14 @@ export class ServerReading implements Reading {
 
   count(source: SourceTable): Promise<number> {
     return this.#plans.reading(source, (plan) => countRows(this.#session, plan))
+  }
+
+  rowsLike(source: SourceTable, looking: PreviewRequest): Promise<Rows> {
+    return this.#plans.reading(source, (plan) => rowsLike(this.#session, plan, looking))
+  }
+
+  atOneMoment<T>(work: () => Promise<T>): Promise<T> {
+    return this.#session.server.reading === 'snapshot' ? this.#session.transaction(work, 'snapshot') : work()
   }
 
   close(): Promise<void> {

@@ -2,7 +2,7 @@
 import pino from 'pino'
 import t, { type Test } from 'tap'
 import { openPostgres } from '../../../agent/databases/postgres/engine.ts'
-import type { Database } from '../../../agent/database.ts'
+import type { Database, Rows } from '../../../agent/database.ts'
 import { DrainWaitersByResource } from '../../../agent/outbound/drain-waiters.ts'
 import { isWithin } from '../../../agent/config/hours.ts'
 import { Reconciler } from '../../../agent/reconciliation/reconciler.ts'
@@ -57,13 +57,26 @@ const schema: Schema = {
 const position = { epoch: 1, seq: 1, hash: 'a'.repeat(64) }
 const salt = '0'.repeat(32)
 
-async function open(test: Test, reconcile: { window?: string; pace?: number } = {}) {
+/** What the database's own answers are altered to on their way to the reconciliation. */
+type Alter = (read: Rows) => Rows
+interface Altered {
+  pages?: Alter
+  keys?: Alter
+}
+
+async function open(
+  test: Test,
+  reconcile: { window?: string; pace?: number } = {},
+  { rows = 25_000, ...alter }: Altered & { rows?: number } = {},
+) {
   const url = await server.createDatabase()
   const client = await openClient(url)
   test.teardown(() => client.end())
   await client.query('create table people (id varchar(20) primary key, name varchar(50), salary numeric, opinion text)')
-  await client.query(`insert into people select 'p' || n, 'name ' || n, n / 100.0, 'geheim' from generate_series(1, 25000) n`)
-  const databases = new Map<string, Database>([['front', await openPostgres({ name: 'front', url, pace: 50 })]])
+  await client.query(`insert into people select 'p' || n, 'name ' || n, n / 100.0, 'geheim' from generate_series(1, ${rows}) n`)
+  const database = await openPostgres({ name: 'front', url, pace: 50 })
+  alterReadings(database, alter)
+  const databases = new Map<string, Database>([['front', database]])
   const board = new StatusBoard('1', 'session')
   Object.assign(board.source('people', 'front'), { state: 'flowing', position })
   let policy: Policy | undefined = {
@@ -126,6 +139,23 @@ async function open(test: Test, reconcile: { window?: string; pace?: number } = 
   }
 }
 
+function alterReadings(database: Database, { pages = (read) => read, keys = (read) => read }: Altered): void {
+  const openReading = database.openReading.bind(database)
+  database.openReading = async () => {
+    const reading = await openReading()
+    const [rowsAfter, rowsByKeys] = [reading.rowsAfter.bind(reading), reading.rowsByKeys.bind(reading)]
+    reading.rowsAfter = async (...asked) => {
+      const { last, ...read } = await rowsAfter(...asked)
+      return { ...pages(read), last }
+    }
+    reading.rowsByKeys = async (...asked) => {
+      const { missing, ...read } = await rowsByKeys(...asked)
+      return { ...keys(read), missing }
+    }
+    return reading
+  }
+}
+
 async function digested({ ask }: Awaited<ReturnType<typeof open>>) {
   for (;;) {
     const answer = await ask('digest', { do: 'digest' })
@@ -145,6 +175,46 @@ t.test('only granted items are hashed; closed ones and others change nothing', a
   await t.rejects(one.ask('digest', { do: 'digest' }, { run: '10', items: ['id', 'name', 'opinion'] }), { code: 'QZ-RECONCILE-NOT-NOW' })
   await t.rejects(one.ask('digest', { do: 'digest' }, { run: '10', schema: 2 }), { code: 'QZ-RECONCILE-NOT-NOW' })
   await t.rejects(one.ask('digest', { do: 'digest' }, { run: '10', side: 'target' }), { code: 'QZ-ROUTE-ENDED' })
+})
+
+t.test('a reading that the database does not confirm is named: rows passed over, values cut, a key twice', async (t) => {
+  t.notOk('doubt' in (await digested(await open(t, {}, { rows: 900 }))), 'a right one')
+  const skipping = await open(t, {}, { rows: 900, pages: ({ rows, faults }) => ({ rows: rows.filter(([id]) => id !== 'p77'), faults }) })
+  t.match(await digested(skipping), { rows: 899, doubt: 'rows' })
+
+  const cut: Alter = ({ rows, faults }) => ({ rows: rows.map(([id, name, ...more]) => [id!, name?.slice(0, 6) ?? null, ...more]), faults })
+  t.match(
+    await digested(await open(t, {}, { rows: 900, pages: cut, keys: cut })),
+    { rows: 900, doubt: 'values' },
+    'read alike wherever it is read',
+  )
+
+  const twice = await open(t, {}, { rows: 900 })
+  await twice.client.query('create table child () inherits (people)')
+  await twice.client.query(`insert into child values ('p5', 'another', 0, '')`)
+  t.match(await digested(twice), { rows: 899, doubt: 'keys' }, 'set aside, and never equal')
+})
+
+t.test('who writes meanwhile raises no doubt, nor keeps a wrong reading from being found', async (t) => {
+  for (const skips of [false, true]) {
+    let [written, n] = [Promise.resolve<unknown>(undefined), 0]
+    const one = await open(
+      t,
+      {},
+      {
+        rows: 900,
+        pages: ({ rows, faults }) => {
+          n++
+          const changes = `insert into people values ('new ${n}', '', 0, ''); delete from people where id in ('p1${n}', 'p2${n}')`
+          written = written.then(() => one.client.query(`${changes}; update people set name = 'm' || name where id like 'p%5'`))
+          return { rows: skips ? rows.filter(([id]) => id !== 'p77') : rows, faults }
+        },
+      },
+    )
+    const { doubt } = await digested(one)
+    await written
+    t.equal(doubt, skips ? 'rows' : undefined)
+  }
 })
 
 t.test('nothing is signed that this side has not measured, or that does not follow', async (t) => {
@@ -173,6 +243,7 @@ t.test('nothing is signed that this side has not measured, or that does not foll
     ['items', { items: ['id'] }],
     ['route', { route: 'other' }],
     ['salt', { salt: '1'.repeat(32) }],
+    ['a doubt left out', { target: { ...measured, doubt: 'rows' } }],
     ['an outcome that does not follow', { target: other, differing: 1, remaining: 1, outcome: 'equal' }],
     ['other rows called equal', { target: other }],
     ['fewer rows called equal', { target: { ...measured, rows: measured.rows - 1 } }],

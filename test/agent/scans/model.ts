@@ -53,6 +53,14 @@ export class TableModel implements Reading {
     throw new Error('not used')
   }
 
+  async rowsLike(): Promise<never> {
+    throw new Error('not used')
+  }
+
+  atOneMoment<T>(work: () => Promise<T>): Promise<T> {
+    return work()
+  }
+
   async count(): Promise<number> {
     return this.rows.size
   }

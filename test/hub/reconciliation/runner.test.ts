@@ -31,7 +31,7 @@ interface Stage {
   reconcile: (repair?: boolean) => Promise<WholeRun>
 }
 
-async function open(test: Test, file: Parameters<typeof reconciliationSettings>[0] = { every: 0 }): Promise<Stage> {
+async function open(test: Test, file: Parameters<typeof reconciliationSettings>[0] = { every: 0 }, mostKeys?: number): Promise<Stage> {
   const office = await openOffice(test)
   await publishResource(office, 'admin', { schema: villages() })
   const [provider, receiver] = [await enrolled(office, 'civil'), await enrolled(office, 'water')]
@@ -51,7 +51,15 @@ async function open(test: Test, file: Parameters<typeof reconciliationSettings>[
     [receiver.id, target],
   ])
   const asks = { ask: async (agent: string, question: unknown) => agents.get(agent)!.answer(question as ReconcileQuestion) as never }
-  const parts = { ...office, asks, settings, logger: pino({ level: 'silent' }), clock: office.clock, again: 1_000 }
+  const parts = {
+    ...office,
+    asks,
+    settings,
+    logger: pino({ level: 'silent' }),
+    clock: office.clock,
+    again: 1_000,
+    ...(mostKeys && { mostKeys }),
+  }
   const conductors: ReconciliationRunner[] = []
   test.teardown(async () => void (await Promise.all(conductors.map((one) => one.stop()))))
   const conduct = () => {
@@ -79,7 +87,7 @@ t.test('equal tables: nothing is told but two sums, and both signatures verify w
     [source.asked, target.asked],
     [
       ['digest', 'sign'],
-      ['digest', 'sign'],
+      ['narrowing', 'digest', 'sign'],
     ],
   )
   for (const [jws, x] of [
@@ -163,13 +171,56 @@ t.test('a quarantined key is said to be that; what is under way settles', async 
   t.match(await keysOfRun(office.store.query, run.id), [{ key: ['44012'], state: 'quarantined', side: 'target', code: 'QZ-ROW-REFUSED' }])
 })
 
+t.test(
+  'thousands of differences are followed and mended a portion after the other, those in a quarantine left out of the total',
+  async (t) => {
+    const { target, source, conduct, reconcile, office } = await open(t)
+    conduct()
+    for (let i = 0; i < 2500; i++) target.rows.set(`x${i}`, [`x${i}`, 'extra'])
+    for (let i = 0; i < 600; i++) target.rows.delete(`4401${i}`)
+    for (let i = 0; i < 1200; i++) {
+      source.rows.set(`q${i}`, [`q${i}`, 'refused there'])
+      target.faults.set(`q${i}`, 'QZ-ROW-REFUSED')
+    }
+    source.resend = (keys) => {
+      for (const key of keys) if (!key.startsWith('q')) target.rows.set(key, source.rows.get(key)!)
+    }
+    const run = await reconcile(true)
+    t.match(run, { state: 'equal', statement: { differing: 4300, repaired: 3100, quarantined: 1200, more: false, target: { rows: 600 } } })
+    t.equal(source.asked.filter((step) => step === 'repair').length, 5, 'a thousand keys at a time')
+    t.match(await office.store.query(`select count(*) as keys from reconciliation_key where state = 'repaired'`), [{ keys: '3100' }])
+  },
+)
+
+t.test('what one side’s database does not confirm is never equal, and named', async (t) => {
+  const { source, conduct, reconcile, office } = await open(t)
+  conduct()
+  source.doubt = 'rows'
+  t.match(await reconcile(), {
+    state: 'different',
+    statement: { differing: 0, remaining: 0, source: { doubt: 'rows' }, outcome: 'different' },
+  })
+  const notices = await office.store.query<{ en: string }>(`select en from notice where kind = 'reconciliation-different'`)
+  t.match(notices[0]?.en, /source: the database counts other rows/)
+})
+
+t.test('values that the receiver’s mapping does not keep are compared as it leaves them', async (t) => {
+  const { source, target, conduct, reconcile } = await open(t)
+  conduct()
+  source.rows.set('44011', ['44011', 'no code'])
+  target.rows.set('44011', ['44011', null])
+  target.narrowed = [{ item: 'name', values: rows.map(([, name]) => name!) }]
+  t.match(await reconcile(), { state: 'equal', statement: { differing: 0, narrowed: ['name'] } })
+  target.rows.set('44012', ['44012', null])
+  t.match(await reconcile(false), { state: 'different', statement: { remaining: 1 } }, 'what has a code is no null')
+})
+
 t.test('more differences than can be followed: the table wants a snapshot', async (t) => {
-  const { target, conduct, reconcile, office } = await open(t)
+  const { target, conduct, reconcile, office } = await open(t, undefined, 1000)
   conduct()
   for (let i = 0; i < 1100; i++) target.rows.set(`x${i}`, [`x${i}`, 'extra'])
-  const run = await reconcile()
-  t.match(run, { state: 'different', statement: { differing: 1000, remaining: 1000, more: true, outcome: 'different' } })
-  t.same(await keysOfRun(office.store.query, run.id), [])
+  const run = await reconcile(false)
+  t.match(run, { state: 'different', statement: { differing: 1100, remaining: 1100, more: true, outcome: 'different' } })
   await office.store.query(`insert into stream (resource, producer) select 'villages', min(id) from agent on conflict do nothing`)
   const wanted = () => office.store.query('select snapshot_wanted as wanted from stream')
   t.match(await wanted(), [{ wanted: false }], 'nobody asked for a repair')

@@ -32,6 +32,19 @@ export function readingConformance(t: Test, engine: Dialect, freshDatabase: () =
     t.equal(await reading.count(source), 3)
   })
 
+  t.test('paging and counting are of one moment where the engine has that without keeping writers waiting', async (t) => {
+    const { test, reading } = await open(t)
+    await test.query(`insert into licence values ('a', 'x', 1), ('b', 'x', 1)`)
+    const source = compared()
+    const seen = await reading.atOneMoment(async () => {
+      const before = await reading.count(source)
+      await test.query(`insert into licence values ('c', 'x', 1)`)
+      return [before, (await pages(reading, source, 2)).length, await reading.count(source)]
+    })
+    t.same(seen, engine.oneWriter ? [2, 3, 3] : [2, 2, 2])
+    t.equal(await reading.count(source), 3, 'and not longer')
+  })
+
   t.test('rows that cannot be read are set aside under their keys; the others come, in pages and by key', async (t) => {
     const { test, reading } = await open(t)
     const { prepare, value } = engine.unreadable

@@ -1,6 +1,7 @@
 /** Values: every type's extremes come out of a source, go into a delivered table and come out again unchanged, byte for byte. */
 import type { Test } from 'tap'
-import type { Row } from '../../../../agent/database.ts'
+import type { Database, Row, SourceTable } from '../../../../agent/database.ts'
+import type { Item } from '../../../../protocol/schema.ts'
 import { keyTypes, type Value, type ValueType } from '../../../../protocol/value.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 import { at, delivered, openSinks, schemaOf, sinkOf, sortRows, sourceOf, tableRows, watch, Model } from './fixture.ts'
@@ -49,12 +50,13 @@ export function valueConformance(t: Test, engine: Dialect, freshDatabase: () => 
   const rows = everyRow(engine)
 
   t.test('every type and extreme is read as its portable text', async (t) => {
-    const { test, capture, source } = await watch(t, engine, freshDatabase, sourceOf(everyType))
+    const { test, database, capture, source } = await watch(t, engine, freshDatabase, sourceOf(everyType))
     for (const row of rows) await test.query(`insert into licence values (${literals(engine, row)})`)
     const model = new Model()
     await model.drain({ capture, source })
     sameValues(t, model.sorted(), kept(engine, rows))
     sameValues(t, await tableRows(capture, source, 3), kept(engine, rows))
+    await confirmed(t, engine, database, source, everyType.items)
   })
 
   t.test('every type and extreme is delivered, whatever the size of the batch', async (t) => {
@@ -162,6 +164,35 @@ export function valueConformance(t: Test, engine: Dialect, freshDatabase: () => 
     t.same(read.last, ['b'])
     t.ok(source)
   })
+}
+
+/** The database, by its own comparison, has each value that was read, and none in its place that another row has. */
+async function confirmed(t: Test, engine: Dialect, database: Database, source: SourceTable, items: readonly Item[]): Promise<void> {
+  const reading = await database.openReading()
+  t.teardown(() => reading.close())
+  const { rows } = await reading.rowsAfter(source, null, 100)
+  const wrong: string[] = []
+  let asked = 0
+  for (const [place, { id, type }] of items.entries()) {
+    if (type === 'json' || (type === 'binary' && engine.emptyIsNull)) continue
+    const plain = rows.filter((row) => (row[place]?.length ?? 0) < 1_000)
+    for (const [i, row] of plain.entries()) {
+      const like = async (value: Value) => {
+        asked++
+        const filter = [
+          ...new Map([
+            ['id', row[0]!],
+            [id, value],
+          ]),
+        ].map(([item, one]) => ({ item, value: one }))
+        return (await reading.rowsLike(source, { rows: 1, filter })).rows.length
+      }
+      const other = plain[(i + 1) % plain.length]![place]!
+      if ((await like(row[place]!)) !== 1) wrong.push(`${id} ${shorten(row[place]!)} is not found`)
+      if (place > 0 && other !== row[place] && (await like(other)) !== 0) wrong.push(`${id} ${shorten(other)} is found`)
+    }
+  }
+  t.same(wrong, [], `${asked} values asked for`)
 }
 
 function valuesOf(engine: Dialect, type: ValueType): string[] {

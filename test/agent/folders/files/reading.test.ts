@@ -46,7 +46,7 @@ t.test('both ends tell the same rows, and what went bad is mended', async (t) =>
     ).rows,
     wanted.filter(([name, part]) => name === 'b/b.bin' && part === '1'),
   )
-  t.equal((await atTarget.look(readBack, 3, [{ item: 'name', value: 'empty' }])).rows.length, 1)
+  t.equal((await atTarget.rowsLike(readBack, { rows: 3, filter: [{ item: 'name', value: 'empty' }] })).rows.length, 1)
 
   const path = join(line.target.path, 'a.bin')
   const file = openSync(path, 'r+')

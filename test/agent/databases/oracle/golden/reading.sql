@@ -53,7 +53,7 @@ order by t."MOMENT", t."ID"
 ) where rownum <= :2;
 
 -- count
-select count(*) from "APP"."LICENCE" t
+select /*+ full(t) */ count(*) from "APP"."LICENCE" t
 where t."ID" = :1;
 
 -- rows without a key
