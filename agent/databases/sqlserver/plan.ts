@@ -303,9 +303,7 @@ function text({ item }: ColumnReader, value: Value): string {
 
 export async function countRows(session: Session, plan: Plan): Promise<number> {
   const { conditions, parameters } = onlyCondition(plan)
-  // Of a table as it is stored, not by the index that rows are paged by.
-  const hint = plan.catalog.kind === 'table' ? ' with (index(0))' : ''
-  const sql = `select count_big(*) from ${from(plan)}${hint}${where(conditions)}`
+  const sql = `select count_big(*) from ${from(plan)}${where(conditions)}`
   const [row] = await session.query(reads(session.server, sql), { ...parameters })
   return Number(row?.[0])
 }

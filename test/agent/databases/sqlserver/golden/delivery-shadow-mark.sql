@@ -268,7 +268,7 @@ order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
 -- {}
-select count_big(*) from [dbo].[licence] t with (index(0))
+select count_big(*) from [dbo].[licence] t
 
 -- next batch
 -- {"p1":"route-1","p2":"live"}

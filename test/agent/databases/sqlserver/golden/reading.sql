@@ -78,4 +78,4 @@ from [dbo].[licence] t where t.[moment] is not null and t.[moment] >= try_cast(@
 
 -- next batch
 -- {"only1":"7"}
-select count_big(*) from [dbo].[licence] t with (index(0)) where t.[number] = @only1 and t.[long] is null
+select count_big(*) from [dbo].[licence] t where t.[number] = @only1 and t.[long] is null
