@@ -11,7 +11,7 @@ import { Checkpoints } from './hub/checkpoints.ts'
 import { PolicyStore } from './hub/policy-store.ts'
 import { Removals } from './inbound/removals.ts'
 import type { InboundRoute } from './inbound/route.ts'
-import { databaseChecks, passed, policyCheck } from './operator/doctor.ts'
+import { clockChecks, databaseChecks, passed, policyCheck } from './operator/doctor.ts'
 import { HubRequests } from './operator/hub-requests.ts'
 import { Operator } from './operator/operator.ts'
 import { DrainWaitersByResource } from './outbound/drain-waiters.ts'
@@ -143,12 +143,12 @@ interface Checked {
 
 async function agentChecks({ config, state, hub, keeper, databases }: Checked): Promise<Check[]> {
   const { agent, agency } = requireIdentity(state)
-  const seconds = Math.round(hub.clockOffset / 1000)
   const { policy } = keeper
   const checks: Check[] = [
     passed('enrolment', `代理 ${agent},机关单位 ${agency}`, `agent ${agent} of ${agency}`),
-    passed('hub', `连接与证书正常,时钟差 ${seconds} 秒`, `connection and certificate are good, clock offset ${seconds} s`),
-    policyCheck(policy),
+    passed('hub', '连接与证书正常', 'connection and certificate are good'),
+    ...clockChecks(hub.clockOffset),
+    policyCheck(policy, hub.now()),
   ]
   for (const database of databases.values()) checks.push(...(await databaseChecks(config, database, policy)))
   return checks

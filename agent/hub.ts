@@ -16,7 +16,7 @@ export interface Hub {
   readonly clockOffset: number
   /** The hub's time as far as the agent knows it. */
   now(): Date
-  /** Notes the hub's time from an answer that took from `sent` until now. */
+  /** Notes the hub's time from an answer that took from `sent` (milliseconds of `performance.now()`) until now. */
   learnTime(time: string, sent: number): void
   /** Whose signature a stored receipt bears, where it is not the hub's. */
   readonly receiptKey?: string

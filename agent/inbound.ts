@@ -74,7 +74,7 @@ async function pollOnce(deps: InboundDeps, watch: Promise<void>, done: AbortSign
   const request = pollRequest(deps)
   const asked = new Map(deps.routes().map((route) => [route, route.generation]))
   void watch.then(() => !done.aborted && !signal.aborted && interrupt.abort())
-  const sent = Date.now()
+  const sent = performance.now()
   let answer
   try {
     answer = await deps.hub.poll(request, AbortSignal.any([signal, interrupt.signal]))
@@ -102,7 +102,7 @@ function pollRequest(deps: InboundDeps) {
 
 function takeHeader(deps: InboundDeps, header: DeliveryHeader, sent: number): void {
   // An answer to a held poll tells the hub's time only at its end: the way back is what is uncertain, not the waiting.
-  deps.hub.learnTime(header.time, Math.max(sent, Date.now() - 1000))
+  deps.hub.learnTime(header.time, Math.max(sent, performance.now() - 1000))
   if (header.policy) deps.takePolicy(header.policy)
   deps.takeAsks(header.asks ?? [])
   deps.requestedSnapshots.clear()

@@ -71,15 +71,15 @@ async function runStreams(
 ): Promise<void> {
   const turns = new RoundRobin(deps, capture, streams)
   let inFlight: InFlightBatch | undefined
-  let lastWork = 0
+  let lastWork = -Infinity
   while (!signal.aborted) {
     deps.requirePolicy()
     const next = await turns.next(signal)
     if (inFlight) await settleReceipt(deps, capture, inFlight, signal)
-    if (inFlight || next || turns.worked()) lastWork = Date.now()
+    if (inFlight || next || turns.worked()) lastWork = performance.now()
     if (inFlight) backoff.reset()
     inFlight = next && !next.stream.discarded(next) ? send(deps, next, signal) : undefined
-    if (!inFlight && !next) await capture.idle(Date.now() - lastWork < busyFor, signal)
+    if (!inFlight && !next) await capture.idle(performance.now() - lastWork < busyFor, signal)
   }
   await inFlight?.answer?.catch(() => undefined)
 }
@@ -122,7 +122,7 @@ class RoundRobin {
   readonly #capture: Capture
   readonly #streams: OutboundStream[]
   #nextTurn = 0
-  #inspected = 0
+  #inspected = -Infinity
 
   constructor(deps: OutboundDeps, capture: Capture, streams: OutboundStream[]) {
     this.#deps = deps
@@ -161,15 +161,15 @@ class RoundRobin {
 
   /** Streams that are not held, begun where they were not; every while their triggers and queues are looked at. */
   async #ready(signal: AbortSignal): Promise<OutboundStream[]> {
-    const inspect = Date.now() - this.#inspected > inspectionInterval
-    if (inspect) this.#inspected = Date.now()
+    const inspect = performance.now() - this.#inspected > inspectionInterval
+    if (inspect) this.#inspected = performance.now()
     const ready: OutboundStream[] = []
     for (const stream of this.#streams) {
       if (this.#deps.operator.pauses.source(stream.source.resource)) {
         stream.pause()
         continue
       }
-      if (stream.heldUntil > Date.now() && !this.#capture.arrived?.(stream.source)) continue
+      if (stream.heldUntil > performance.now() && !this.#capture.arrived?.(stream.source)) continue
       try {
         if (!stream.begun) await stream.begin(signal)
         else if (inspect) await stream.inspect()

@@ -27,6 +27,13 @@ export const kinds = {
     '中心证书与登记时不一致:{reason}',
     'The hub certificate is not the one pinned at enrolment: {reason}',
   ),
+  'QZ-CLOCK-AGENT': ofHub(
+    503,
+    'operator',
+    true,
+    '本机时钟为 {here},中心为 {hub}:请校正本机时钟',
+    "The clock of this machine says {here}, the hub's {hub}: put it right",
+  ),
   'QZ-VERSION': ofHub(
     400,
     'operator',

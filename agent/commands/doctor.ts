@@ -2,7 +2,7 @@ import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { gapOf } from '../config/gaps.ts'
 import type { Check } from '../database.ts'
-import { databaseChecks, failed, passed, policyCheck } from '../operator/doctor.ts'
+import { clockChecks, databaseChecks, failed, passed, policyCheck } from '../operator/doctor.ts'
 import { openState } from '../runtime/state.ts'
 import type { Command, CommandDeps } from './command.ts'
 import { freshPolicy, openHub, openForCommand } from './connect.ts'
@@ -25,7 +25,7 @@ async function allChecks(deps: CommandDeps): Promise<Check[]> {
   let policy: Policy | undefined
   try {
     policy = await freshPolicy(config, version)
-    checks.push(...(await hubChecks(deps)), policyCheck(policy))
+    checks.push(...(await hubChecks(deps, policy)))
   } catch (error) {
     checks.push(failed('hub', codedError(error)))
   }
@@ -40,16 +40,22 @@ async function allChecks(deps: CommandDeps): Promise<Check[]> {
   return checks
 }
 
-async function hubChecks({ config }: CommandDeps): Promise<Check[]> {
-  if (gapOf(config)) return [passed('hub', '在网闸内侧:以目录代替中心', 'behind a one-way gap: folders in the place of the hub')]
+async function hubChecks({ config }: CommandDeps, policy: Policy | undefined): Promise<Check[]> {
+  if (gapOf(config)) {
+    const inside = passed('hub', '在网闸内侧:以目录代替中心', 'behind a one-way gap: folders in the place of the hub')
+    return [inside, policyCheck(policy, new Date())]
+  }
   const hub = openHub(config)
   try {
     const resource = config.sources[0]?.resource ?? 'none'
     await hub.head(resource).catch((error) => {
       if (!['QZ-NOT-FOUND', 'QZ-SUPPLY-NOT-ALLOWED'].includes(codedError(error).code)) throw error
     })
-    const seconds = Math.round(hub.clockOffset / 1000)
-    return [passed('hub', `连接与证书正常,时钟差 ${seconds} 秒`, `connection and certificate are good, clock offset ${seconds} s`)]
+    return [
+      passed('hub', '连接与证书正常', 'connection and certificate are good'),
+      ...clockChecks(hub.clockOffset),
+      policyCheck(policy, hub.now()),
+    ]
   } finally {
     await hub.close()
   }

@@ -1,6 +1,6 @@
 import { connect } from 'node:tls'
 import { createHash } from 'node:crypto'
-import { Agent, ProxyAgent, request, type Dispatcher } from 'undici'
+import { request, type Dispatcher } from 'undici'
 import {
   agentPaths,
   decodeDelivery,
@@ -18,14 +18,12 @@ import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { signRequest } from '../../protocol/request.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
 import type { Hub } from '../hub.ts'
+import { askTime, openConnections, type ConnectionOptions } from './connection.ts'
 
-export interface HubClientOptions {
+export interface HubClientOptions extends ConnectionOptions {
   /** Tried in order; the one that answered last is tried first. */
   urls: readonly string[]
   key: SigningKey
-  /** PEM of the authority that must have signed the hub's certificate; without it the system's. */
-  ca?: string | undefined
-  proxy?: string | undefined
   /** An agent of the same agency behind a one-way gap, for which everything is said. */
   carries?: string
   clock: () => Date
@@ -35,14 +33,15 @@ type Body = Buffer | object | undefined
 
 /** Milliseconds without an answer after which a connection counts as dead (a poll: after its own wait). */
 const answerTimeout = 30_000
+const hour = 3_600_000
 
 /** The agent's one way to the hub: signed requests, connection reuse, failover between addresses. Every call may throw a coded error. */
 export class HubClient implements Hub {
   readonly #options: HubClientOptions
   readonly #dispatcher: Dispatcher
   #current = 0
-  /** Milliseconds that the hub's clock is ahead. */
-  clockOffset = 0
+  /** The hub's time as it was told, and when: milliseconds of `performance.now()`. */
+  #told: { time: number; at: number } | undefined
   /** When the hub answered last, whatever it said. */
   answered: Date | undefined
   /** Why the last request did not reach it, and since when none does. */
@@ -50,7 +49,7 @@ export class HubClient implements Hub {
 
   constructor(options: HubClientOptions) {
     this.#options = options
-    this.#dispatcher = dispatcherFor(options)
+    this.#dispatcher = openConnections(options)
   }
 
   /** The address that is used. */
@@ -58,16 +57,25 @@ export class HubClient implements Hub {
     return this.#options.urls[this.#current]!
   }
 
-  /** The hub's time as far as the agent knows it. */
+  /** The hub's time as far as the agent knows it: once it was told, whatever happens to the machine's own clock. */
   now(): Date {
-    return new Date(this.#options.clock().getTime() + this.clockOffset)
+    return new Date(this.#told ? this.#told.time + performance.now() - this.#told.at : this.#options.clock())
   }
 
-  /** Notes the hub's time from an answer that took from `sent` until now. Offsets below the uncertainty of the way are noise. */
+  /** Milliseconds that the hub's clock is ahead of the machine's. */
+  get clockOffset(): number {
+    return this.#told ? this.now().getTime() - this.#options.clock().getTime() : 0
+  }
+
+  /**
+   * Notes the hub's time from an answer that took from `sent` (milliseconds of `performance.now()`) until now. Differences below the
+   * uncertainty of the way are noise.
+   */
   learnTime(time: string, sent: number): void {
-    const here = this.#options.clock().getTime()
-    const offset = Date.parse(time) - here
-    if (Number.isFinite(offset) && Math.abs(offset - this.clockOffset) > Math.max(50, here - sent)) this.clockOffset = offset
+    const [told, known, at] = [Date.parse(time), this.now().getTime(), performance.now()]
+    if (!Number.isFinite(told)) return
+    if (Math.abs(told - known) > Math.max(50, at - sent)) this.#told = { time: told, at }
+    else this.#told ??= { time: known, at }
   }
 
   async enrol(body: EnrolRequest): Promise<EnrolAnswer> {
@@ -165,9 +173,7 @@ export class HubClient implements Hub {
       if (error.code === 'QZ-REQUEST-CLOCK') this.#learnFromDate(answer.headers['date'])
       return error
     } catch (cause) {
-      const error = isCertificateFault(cause)
-        ? new QianzhiError('QZ-HUB-CERTIFICATE', { reason: reasonOf(cause) }, { cause })
-        : new QianzhiError('QZ-HUB-UNREACHABLE', { url, reason: reasonOf(cause) }, { cause })
+      const error = await this.#whyNot(url, cause)
       if (!signal?.aborted) this.#noteConnection(error)
       throw error
     }
@@ -178,9 +184,19 @@ export class HubClient implements Hub {
     this.fault = error && { error, since: this.fault?.since ?? this.now() }
   }
 
+  /** What is wrong with a certificate's dates may be wrong with this machine's. */
+  async #whyNot(url: string, cause: unknown): Promise<QianzhiError> {
+    if (!isCertificateFault(cause)) return new QianzhiError('QZ-HUB-UNREACHABLE', { url, reason: reasonOf(cause) }, { cause })
+    const here = this.#options.clock()
+    const hub = /CERT_(NOT_YET_VALID|HAS_EXPIRED)/.test(codeOf(cause)) && !this.#options.proxy ? await askTime(url) : undefined
+    if (!hub || Math.abs(hub.getTime() - here.getTime()) < hour)
+      return new QianzhiError('QZ-HUB-CERTIFICATE', { reason: reasonOf(cause) }, { cause })
+    return new QianzhiError('QZ-CLOCK-AGENT', { here: here.toISOString(), hub: hub.toISOString() }, { cause })
+  }
+
   #learnFromDate(date: string | string[] | undefined): void {
     const time = Date.parse(String(date))
-    if (Number.isFinite(time)) this.clockOffset = time - this.#options.clock().getTime()
+    if (Number.isFinite(time)) this.#told = { time, at: performance.now() }
   }
 }
 
@@ -199,14 +215,6 @@ interface SendOptions {
   timeout?: number
 }
 
-/** Connections idle for 10 s are not used again: firewalls on the way cut them at 20. */
-function dispatcherFor({ ca, proxy }: HubClientOptions): Dispatcher {
-  const tls = ca ? { ca } : {}
-  const options = { keepAliveTimeout: 10_000, keepAliveMaxTimeout: 10_000, connections: 8, pipelining: 1 }
-  if (proxy) return new ProxyAgent({ uri: proxy, requestTls: tls, ...options })
-  return new Agent({ connect: { ...tls, timeout: 10_000 }, ...options })
-}
-
 function problemOf(status: number, body: Buffer, url: string): QianzhiError {
   try {
     const error = fromProblem(JSON.parse(body.toString()))
@@ -220,9 +228,12 @@ function problemOf(status: number, body: Buffer, url: string): QianzhiError {
   })
 }
 
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
+}
+
 function isCertificateFault(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return /CERT|SELF_SIGNED|ALTNAME|UNABLE_TO_(GET|VERIFY)/.test(code)
+  return /CERT|SELF_SIGNED|ALTNAME|UNABLE_TO_(GET|VERIFY)/.test(codeOf(error))
 }
 
 /** The PEM of the hub's authority if the chain it shows ends in the one with this SHA-256; nothing is sent to it before. */

@@ -62,7 +62,7 @@ export class Removals {
    */
   async step(database: string, delivery: Delivery): Promise<boolean> {
     for (const [route, ending] of this.#endings) {
-      if (ending.done.has(database) || (ending.held.get(database)?.until ?? 0) > Date.now()) continue
+      if (ending.done.has(database) || (ending.held.get(database)?.until ?? 0) > performance.now()) continue
       try {
         this.#note(database, ending, await delivery.remove(route))
       } catch (error) {
@@ -87,7 +87,7 @@ export class Removals {
     if (/^QZ-(DB-UNREACHABLE|AGENT-CLONED)$/.test(coded.code)) throw coded
     const before = ending.held.get(database)
     const backoff = before?.backoff ?? new Backoff()
-    ending.held.set(database, { until: Date.now() + backoff.next(), backoff, code: coded.code })
+    ending.held.set(database, { until: performance.now() + backoff.next(), backoff, code: coded.code })
     if (before?.code !== coded.code) {
       this.#deps.logger.warn({ code: coded.code, route: ending.order.route, database, err: coded }, coded.message)
     }

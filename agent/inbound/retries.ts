@@ -11,7 +11,7 @@ export class Retries {
   #wait = first
   #at = Infinity
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now
   }
 

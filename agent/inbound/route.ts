@@ -237,7 +237,7 @@ export class InboundRoute {
     this.#replay = undefined
     this.#rowRemovals.reject(error)
     this.#startAt(this.#arrivals.last)
-    this.#heldUntil = Date.now() + this.#backoff.next()
+    this.#heldUntil = performance.now() + this.#backoff.next()
     setFault(this.report, error, this.#deps.now())
   }
 
@@ -251,11 +251,11 @@ export class InboundRoute {
   }
 
   mayReopen(): boolean {
-    return !this.#opened && Date.now() >= this.#heldUntil
+    return !this.#opened && performance.now() >= this.#heldUntil
   }
 
   mayAsk(): boolean {
-    return this.#opened && Date.now() >= this.#heldUntil
+    return this.#opened && performance.now() >= this.#heldUntil
   }
 
   ask(share: number): { route: string; after: ChainPosition | null; credit: number; broken?: string } {
@@ -317,7 +317,7 @@ export class InboundRoute {
 
   /** Verifies a batch that arrived and puts it into the buffer. A batch that does not fit is refused; the stream goes on from what is sound. */
   receive(bytes: Buffer, generation: number): void {
-    if (!this.#opened || generation !== this.generation || Date.now() < this.#heldUntil) return
+    if (!this.#opened || generation !== this.generation || performance.now() < this.#heldUntil) return
     try {
       const batch = openArrived(bytes, {
         receive: this.#receive,
@@ -341,7 +341,7 @@ export class InboundRoute {
     // A key that is not accepted yet says nothing against the stream.
     if (error.code !== 'QZ-PROVIDER-KEY') this.#broken = error.code
     const hold = this.#backoff.next()
-    this.#heldUntil = Date.now() + hold
+    this.#heldUntil = performance.now() + hold
     // A poll that is held at the hub meanwhile does not ask for this route.
     setTimeout(() => this.#deps.pollAgain.fire(), hold + 1).unref()
     this.told(error)

@@ -9,15 +9,26 @@ import { receivesFor, sinkTable, sourceTable, supplyFor, unknownColumns } from '
 
 /** The checks of `doctor`, by the command and, where the hub asks, by the running agent. */
 
-export function policyCheck(policy: Policy | undefined): Check {
+export function policyCheck(policy: Policy | undefined, now: Date): Check {
   if (!policy) return { name: 'policy', ok: false, zh: '尚无策略', en: 'no policy yet' }
-  const ok = !policyExpired(policy, new Date())
+  const ok = !policyExpired(policy, now)
   return {
     name: 'policy',
     ok,
     zh: `序号 ${policy.serial},有效至 ${policy.expires}`,
     en: `serial ${policy.serial}, valid to ${policy.expires}`,
   }
+}
+
+/** `offset`: milliseconds that the hub's clock is ahead. An agent goes by the hub's time, but its databases go by the machine's. */
+export function clockChecks(offset: number): Check[] {
+  const seconds = Math.round(Math.abs(offset) / 1000)
+  const [zh, en] = offset > 0 ? ['慢', 'behind'] : ['快', 'ahead']
+  const ok = seconds <= 60
+  const remedy = ok ? ['', ''] : [',请校正', ': put it right']
+  return [
+    { name: 'clock', ok, zh: `本机比中心${zh} ${seconds} 秒${remedy[0]}`, en: `this machine is ${seconds} s ${en} of the hub${remedy[1]}` },
+  ]
 }
 
 /** Everything that is configured in one database; `database` is opened for it, or the running agent's. */

@@ -214,6 +214,6 @@ export class OutboundStream {
     this.#status.refused(error)
     this.begun = false
     this.#reader.forget()
-    this.heldUntil = Date.now() + this.#backoff.next()
+    this.heldUntil = performance.now() + this.#backoff.next()
   }
 }

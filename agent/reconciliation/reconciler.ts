@@ -101,7 +101,7 @@ export class Reconciler {
     const table = this.#table(question)
     if (step.do === 'narrowing') return { narrowed: table.side === 'target' ? narrowedItems(table.table.columns) : [] }
     const run = this.#runOf(question, step.do)
-    run.lastAsked = Date.now()
+    run.lastAsked = performance.now()
     switch (step.do) {
       case 'digest':
         return this.#long(run, step, () => this.#digest(run, table))
@@ -155,7 +155,7 @@ export class Reconciler {
       portions: new Portions(),
       followed: new Map(),
       left: new Set(),
-      lastAsked: Date.now(),
+      lastAsked: performance.now(),
       ending: new AbortController(),
     }
     this.#runs.set(id, made)
@@ -165,7 +165,7 @@ export class Reconciler {
   /** The hub has one run at a time: the others were given up there. */
   #forgetOld(): void {
     const latest = [...this.#runs].toSorted(([, a], [, b]) => b.lastAsked - a.lastAsked)
-    for (const [id, run] of latest.filter(([, run], i) => i >= maxRuns || Date.now() - run.lastAsked > forgetAfter)) {
+    for (const [id, run] of latest.filter(([, run], i) => i >= maxRuns || performance.now() - run.lastAsked > forgetAfter)) {
       run.ending.abort()
       this.#runs.delete(id)
     }

@@ -74,7 +74,7 @@ export class ScanCapture implements Capture {
   readonly #scans: Promise<void>
   #reading: Reading | undefined
   #scanReading: Reading | undefined
-  #lastUse = 0
+  #lastUse = -Infinity
 
   /** Throws QZ-DATA-LOCKED. */
   constructor(database: Database, sources: readonly SourceTable[], options: ScanOptions) {
@@ -103,7 +103,7 @@ export class ScanCapture implements Capture {
   }
 
   async #read(): Promise<Reading> {
-    this.#lastUse = Date.now()
+    this.#lastUse = performance.now()
     return (this.#reading ??= await this.#database.openReading())
   }
 
@@ -192,7 +192,7 @@ export class ScanCapture implements Capture {
 
   async idle(_busy: boolean, signal: AbortSignal): Promise<void> {
     await this.#queued.wait(idleMs, signal)
-    if (!this.#reading || Date.now() - this.#lastUse < unusedMs) return
+    if (!this.#reading || performance.now() - this.#lastUse < unusedMs) return
     const reading = this.#reading
     this.#reading = undefined
     await reading.close()
@@ -246,7 +246,7 @@ export class ScanCapture implements Capture {
     } catch (error) {
       if (this.#closing.signal.aborted || error instanceof ScanStopped) return
       watched.failure = codedError(error)
-      watched.heldUntil = Date.now() + backoff.next()
+      watched.heldUntil = performance.now() + backoff.next()
       this.#options.logger.warn({ resource: source.resource, err: watched.failure }, 'scan failed')
     } finally {
       await this.#scanReading?.close()
@@ -265,5 +265,5 @@ export class ScanCapture implements Capture {
 
 /** A scan waits while a snapshot is sent, which tells of every row. */
 function isReady({ schedule, store, heldUntil }: Watched): boolean {
-  return heldUntil <= Date.now() && schedule.due && store.state().snapshot === null
+  return heldUntil <= performance.now() && schedule.due && store.state().snapshot === null
 }

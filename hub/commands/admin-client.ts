@@ -3,6 +3,7 @@ import { readFile, rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import type { Agent } from 'undici'
 import { fromProblem, QianzhiError, reasonOf } from '../../protocol/errors.ts'
+import { pinnedConnection } from '../../protocol/pinned-connection.ts'
 import type { HubConfig } from '../config.ts'
 import { adminKeyPath, authorityPath } from '../store/durable-files.ts'
 
@@ -86,9 +87,12 @@ export class AdminClient {
     const given = this.#config.tls
     try {
       const ca = await readFile(given ? given.certificate : authorityPath(this.#config.data), 'utf8')
-      const named = given ? { allowPartialTrustChain: true, checkServerIdentity: () => undefined } : {}
-      const { Agent } = await import('undici')
-      return new Agent({ connect: { ca, timeout: 5000, ...named }, headersTimeout: 120_000 })
+      const { Agent, buildConnector } = await import('undici')
+      const connect = pinnedConnection(
+        buildConnector({ timeout: 5000, allowH2: false, rejectUnauthorized: false, maxCachedSessions: 0 }),
+        ca,
+      )
+      return new Agent({ connect, headersTimeout: 120_000 })
     } catch (error) {
       throw notRunning(this.#address(), error)
     }

@@ -36,6 +36,7 @@ t.test('what concerns more than one stream', async (t) => {
   t.same(of('hub'), [
     'QZ-AGENT-REVOKED',
     'QZ-AGENT-UNKNOWN',
+    'QZ-CLOCK-AGENT',
     'QZ-HUB-BUSY',
     'QZ-HUB-CERTIFICATE',
     'QZ-HUB-UNREACHABLE',

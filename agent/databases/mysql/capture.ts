@@ -110,12 +110,12 @@ export class MysqlCapture implements Capture {
 
   async waiting(): Promise<Set<string>> {
     const queues = (this.#queues ??= await this.#existingQueues())
-    if (queues.size === 0 || Date.now() < this.#lockedUntil) return queues
+    if (queues.size === 0 || performance.now() < this.#lockedUntil) return queues
     const looks = [...queues].map((resource) => `(select ${quoteText(resource)} from ${quoteName(queueName(resource))} limit 1)`)
     try {
       return new Set((await this.#session.rows(looks.join(' union all '))).map((row) => String(row[0])))
     } catch (error) {
-      if (isContention(error)) this.#lockedUntil = Date.now() + lockedFor
+      if (isContention(error)) this.#lockedUntil = performance.now() + lockedFor
       else if (isMissing(error)) this.#queues = undefined
       else throw error
       return this.#queues ?? new Set()

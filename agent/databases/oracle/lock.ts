@@ -94,7 +94,7 @@ export class SchemaLock {
 }
 
 async function holdRow(session: Session, purpose: Purpose): Promise<boolean> {
-  for (const patience = Date.now() + patienceMs; ; await sleep(askMs)) {
+  for (const patience = performance.now() + patienceMs; ; await sleep(askMs)) {
     try {
       session.holdTransaction()
       const held = await session.rows(lockStatement(session.server.user, purpose))
@@ -104,7 +104,7 @@ async function holdRow(session: Session, purpose: Purpose): Promise<boolean> {
       if (isMissing(error)) {
         if (!(await mayMakeTable(session))) return false
       } else if (errorNumber(error) !== 54) throw error
-      else if (Date.now() > patience) throw new QianzhiError('QZ-AGENT-CLONED', { database: session.options.name }, { cause: error })
+      else if (performance.now() > patience) throw new QianzhiError('QZ-AGENT-CLONED', { database: session.options.name }, { cause: error })
     }
   }
 }

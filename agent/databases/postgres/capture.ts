@@ -77,13 +77,13 @@ export class PostgresCapture implements Capture {
   async waiting(): Promise<Set<string>> {
     this.#waitingQuery ??= await this.#makeWaitingQuery()
     if (this.#waitingQuery === '') return new Set()
-    if (Date.now() < this.#lockedUntil) return this.#all()
+    if (performance.now() < this.#lockedUntil) return this.#all()
     try {
       const rows = await this.#connection.prepared(this.#waitingQuery)
       return new Set(rows.map((row) => row[0]!))
     } catch (error) {
       if (sqlState(error) !== lockNotAvailable) throw error
-      this.#lockedUntil = Date.now() + lockedMs
+      this.#lockedUntil = performance.now() + lockedMs
       return this.#all()
     }
   }

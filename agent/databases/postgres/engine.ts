@@ -31,10 +31,10 @@ const engine: TableEngine<Connection> = {
   /** Advisory locks belong to the database, and go with the session. */
   async hold(connection, role, { name }) {
     await requireWritable(connection)
-    for (const patience = Date.now() + lockPatienceMs; ; await sleep(100)) {
+    for (const patience = performance.now() + lockPatienceMs; ; await sleep(100)) {
       const [row] = await connection.query('select pg_try_advisory_lock(hashtextextended($1, 0))', [`qianzhi ${role}`])
       if (row![0] === 't') return
-      if (Date.now() > patience) throw new QianzhiError('QZ-AGENT-CLONED', { database: name })
+      if (performance.now() > patience) throw new QianzhiError('QZ-AGENT-CLONED', { database: name })
     }
   },
   capture: (connection, sources, { pace }) => PostgresCapture.open(connection, sources, pace),

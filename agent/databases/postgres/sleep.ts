@@ -19,7 +19,7 @@ export class Sleeper {
   readonly #look: () => Promise<boolean>
   /** False where prepared transactions are possible: NOTIFY would make them fail. */
   readonly #mayNotify: boolean
-  #lastWork = 0
+  #lastWork = -Infinity
   #markedUntil = 0
   #nextLook = firstLookMs
   #notified = false
@@ -52,7 +52,7 @@ export class Sleeper {
   async idle(busy: boolean, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
     if (busy) await this.stayAwake()
-    const now = Date.now()
+    const now = performance.now()
     if (now - this.#lastWork < awakeMs) return pause(pollMs, signal)
     if (!this.#mayNotify) return pause(this.#pace, signal)
     this.#notified = false
@@ -67,7 +67,7 @@ export class Sleeper {
 
   /** While there is work nobody needs to be woken. Cheap when already awake. */
   async stayAwake(): Promise<void> {
-    this.#lastWork = Date.now()
+    this.#lastWork = performance.now()
     this.#nextLook = firstLookMs
     if (this.#markedUntil === 0) return
     this.#markedUntil = 0

@@ -107,11 +107,11 @@ export class Session {
 
   async #patiently<T>(work: () => T): Promise<T> {
     await this.#breathe()
-    for (const patience = Date.now() + patienceMs; ; await sleep(10)) {
+    for (const patience = performance.now() + patienceMs; ; await sleep(10)) {
       try {
         return work()
       } catch (error) {
-        if (isContention(error) && !this.inTransaction && Date.now() < patience) continue
+        if (isContention(error) && !this.inTransaction && performance.now() < patience) continue
         throw isLost(error) ? unreachable(this.options, error) : error
       }
     }

@@ -143,13 +143,13 @@ export class ServerSession implements OwnSession {
 
   /** Takes a lock of the database for the life of the session. */
   async lock(purpose: Purpose): Promise<void> {
-    for (const patience = Date.now() + patienceMs; ; await sleep(100)) {
+    for (const patience = performance.now() + patienceMs; ; await sleep(100)) {
       const [row] = await this.query(lockStatement(purpose))
       if (Number(row?.[0]) >= 0) {
         this.#purpose = purpose
         return
       }
-      if (Date.now() < patience) continue
+      if (performance.now() < patience) continue
       throw new QianzhiError('QZ-AGENT-CLONED', { database: this.#options.name })
     }
   }

@@ -64,11 +64,11 @@ export class Tracking {
     const { resource } = plan.source
     const now = await this.#state(plan)
     const seen = this.#seen.get(resource)
-    if (seen?.version === now.version && Date.now() - seen.written < refreshMs && isValid(now)) return
+    if (seen?.version === now.version && performance.now() - seen.written < refreshMs && isValid(now)) return
     try {
       const isolation = this.#session.server.reading === 'snapshot' ? 'snapshot' : undefined
-      const written = await this.#session.transaction(() => this.#moveAll(plan, now.version, seen?.written ?? 0), isolation)
-      this.#seen.set(resource, { version: now.version, written: written ? Date.now() : (seen?.written ?? 0) })
+      const written = await this.#session.transaction(() => this.#moveAll(plan, now.version, seen?.written ?? -Infinity), isolation)
+      this.#seen.set(resource, { version: now.version, written: written ? performance.now() : (seen?.written ?? -Infinity) })
     } catch (error) {
       if (!isContention(error)) throw error
     }
@@ -82,7 +82,7 @@ export class Tracking {
     const [row] = await this.#session.query(countStatement(plan), { tracked: state.tracked })
     const changes = Number(row?.[0])
     if (changes > queueEntries(source)) return this.#mark(plan, version, state.began)
-    if (changes === 0 && Date.now() - written < refreshMs) return false
+    if (changes === 0 && performance.now() - written < refreshMs) return false
     if (changes > 0) await this.#session.query(moveStatement(plan), { tracked: state.tracked })
     // The clean-up, or a TRUNCATE, may have come in between.
     const after = await this.#state(plan)

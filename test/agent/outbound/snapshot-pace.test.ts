@@ -25,7 +25,7 @@ t.test('a machine whose clock is a day and five hours off keeps to the right hou
   t.teardown(() => hub.close())
   const pace = paceOf({ window: '20:00-06:00' }, () => hub.now())
   t.notOk(pace.inWindow, 'it is 16:00 as far as the machine knows')
-  hub.learnTime(hubTime.toISOString(), wrong.getTime())
+  hub.learnTime(hubTime.toISOString(), performance.now())
   t.ok(pace.inWindow)
 })
 
