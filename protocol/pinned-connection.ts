@@ -24,9 +24,9 @@ export function pinnedConnection(connect: Connector, pinned: string): Connector 
 
 function certificateFault(socket: TLSSocket, pinned: string, hostname: string): Error | undefined {
   const shown = socket.getPeerX509Certificate()
-  const authority = new X509Certificate(pinned)
-  if (shown?.fingerprint256 === authority.fingerprint256) return undefined
-  if (!shown || shown.ca || !shown.checkIssued(authority) || !shown.verify(authority.publicKey)) {
+  const authorities = pinned.match(pemForm)?.map((pem) => new X509Certificate(pem)) ?? []
+  if (shown && authorities.some((authority) => shown.fingerprint256 === authority.fingerprint256)) return undefined
+  if (!shown || shown.ca || !isIssued(shown, authorities)) {
     return Object.assign(new Error('certificate not issued by the pinned authority'), { code: 'CERT_NOT_PINNED' })
   }
   const host = hostname.replace(/^\[|\]$/g, '')
@@ -35,4 +35,24 @@ function certificateFault(socket: TLSSocket, pinned: string, hostname: string): 
   return Object.assign(new Error(`certificate is for ${shown.subjectAltName ?? 'no name'}, not for ${host}`), {
     code: 'ERR_TLS_CERT_ALTNAME_INVALID',
   })
+}
+
+const pemForm = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+/** Authorities between the server's certificate and a pinned one. */
+const longestChain = 4
+
+/** By one of the authorities, or by one that is shown and is issued so itself. */
+function isIssued(shown: X509Certificate, authorities: readonly X509Certificate[]): boolean {
+  let certificate = shown
+  for (let length = 0; length <= longestChain; length++) {
+    if (authorities.some((authority) => issued(certificate, authority))) return true
+    const issuer = certificate.issuerCertificate
+    if (!issuer?.ca || !issued(certificate, issuer)) return false
+    certificate = issuer
+  }
+  return false
+}
+
+function issued(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
 }

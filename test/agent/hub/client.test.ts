@@ -33,22 +33,23 @@ async function hubOf(name: string, made = new Date(), hosts = ['127.0.0.1']) {
   return { url: await serve(certificate, secret), ca: readFileSync(join(data, 'tls', 'authority.pem'), 'utf8') }
 }
 
-/** A certificate that says it is of this authority, and is not signed by it. */
-async function forged(ca: string): Promise<[string, string]> {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+
+/** A certificate of `issuer` by name, signed with `by`, or with its own key. @returns it with its key. */
+async function certificateOf(subject: string, issuer: string, { by, ca = false }: { by?: webcrypto.CryptoKey; ca?: boolean } = {}) {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await x509.X509CertificateGenerator.create({
-    subject: 'CN=Qianzhi hub',
-    issuer: new x509.X509Certificate(ca).subject,
+    subject,
+    issuer,
     notBefore: new Date(Date.now() - day),
     notAfter: new Date(Date.now() + day),
     signingAlgorithm: algorithm,
     publicKey: keys.publicKey,
-    signingKey: keys.privateKey,
-    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])],
+    signingKey: by ?? keys.privateKey,
+    extensions: [new x509.BasicConstraintsExtension(ca), new x509.SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])],
   })
   const secret = x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY')
-  return [certificate.toString('pem'), secret]
+  return { pem: `${certificate.toString('pem')}\n`, key: keys.privateKey, secret }
 }
 
 async function serve(certificate: string, secret: string): Promise<string> {
@@ -92,8 +93,26 @@ t.test('the pinned authority decides, whatever dates a certificate has', async (
   }
   const named = await hubOf('named', new Date(), ['hub.example.gov.cn'])
   t.equal(await codeOf(clientOf(named)), 'QZ-HUB-CERTIFICATE', 'for another name')
-  const url = await serve(...(await forged(other.ca)))
+  const forged = await certificateOf('CN=hub', new x509.X509Certificate(other.ca).subject)
+  const url = await serve(forged.pem, forged.secret)
   t.equal(await codeOf(clientOf({ url, ca: other.ca })), 'QZ-HUB-CERTIFICATE', 'that only says of whom it is')
+})
+
+t.test('of an authority with others below it', async (t) => {
+  const root = await certificateOf('CN=root', 'CN=root', { ca: true })
+  const other = await certificateOf('CN=other', 'CN=other', { ca: true })
+  for (const ca of [true, false]) {
+    const below = await certificateOf('CN=below', 'CN=root', { by: root.key, ca })
+    const hub = await certificateOf('CN=hub', 'CN=below', { by: below.key })
+    const url = await serve(hub.pem + below.pem, hub.secret)
+    const found = ca ? 'epoch 7' : 'QZ-HUB-CERTIFICATE'
+    t.equal(
+      await codeOf(clientOf({ url, ca: other.pem + root.pem })),
+      found,
+      ca ? 'one of two that are pinned' : 'one that is no authority',
+    )
+    t.equal(await codeOf(clientOf({ url, ca: other.pem })), 'QZ-HUB-CERTIFICATE')
+  }
 })
 
 t.test('an agent whose clock is days away is served, and says how far it is', async (t) => {
