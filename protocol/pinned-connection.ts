@@ -16,8 +16,8 @@ export function pinnedConnection(connect: Connector, pinned: string): Connector 
     connect(options, (error, socket) => {
       if (error) return callback(error, null)
       const fault = certificateFault(socket as TLSSocket, pinned, options.hostname)
-      if (!fault) return callback(null, socket!)
-      socket!.destroy()
+      if (!fault) return callback(null, socket)
+      socket.destroy()
       callback(fault, null)
     })
 }
