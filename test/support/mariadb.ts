@@ -70,7 +70,7 @@ export async function startMariadb(options: { settings?: Record<string, string> 
   return { ...server, url: (database = 'mysql') => url(database), port, dataDir, createDatabase }
 }
 
-function databases(server: string): Omit<Mariadb, 'version'> {
+export function databases(server: string): Omit<Mariadb, 'version'> {
   const url = (database: string): string => {
     const address = new URL(server)
     address.pathname = `/${database}`
@@ -89,7 +89,7 @@ function databases(server: string): Omit<Mariadb, 'version'> {
   }
 }
 
-async function query(uri: string, sql: string): Promise<string> {
+export async function query(uri: string, sql: string): Promise<string> {
   const connection = await createConnection({ uri, connectTimeout: 5_000 })
   try {
     const [rows] = await connection.query<RowDataPacket[]>(sql)

@@ -22,7 +22,7 @@ export function memoryFolder(): { TMPDIR: string; [kept]: string } | undefined {
   if (!hasRoom()) return undefined
   const folder = mkdtempSync(join(memory, `${prefix}${process.pid}-`))
   // Database servers run under accounts of their own.
-  chmodSync(folder, 0o711)
+  chmodSync(folder, 0o1777)
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   return { TMPDIR: folder, [kept]: tmpdir() }
 }

@@ -274,8 +274,8 @@ export function isConflict(error: unknown): boolean {
   return [1022, 1062, 1169, 1216, 1217, 1451, 1452, 1586, 1761, 1762].includes(errorNumber(error) ?? 0)
 }
 
-/** Collations that cannot be compared: a character which the column's character set lacks. */
-const incomparable = new Set([1267, 1270, 1271])
+/** What cannot be compared: a character which the column’s character set lacks (MySQL 9: ER_CANNOT_CONVERT_STRING). */
+const incomparable = new Set([1267, 1270, 1271, 3854])
 
 /**
  * The server refused a statement because of a value in it or in a row that it read: SQLSTATE classes 21 and 22, 45 and those that are

@@ -90,10 +90,11 @@ function isLossy({ item }: MappedColumn, column: CatalogColumn, group: Group): b
 
 /**
  * Small numbers would come as JavaScript numbers, bits as bytes; `+ 0` drops the zeros of ZEROFILL and of the year 0000. A FLOAT alone is
- * written with six digits: as a DOUBLE with all that it has.
+ * written with six digits, and as a DOUBLE by MySQL 9 with sixteen: within JSON with all that it has.
  */
 function selection({ type, fullType }: CatalogColumn, group: Group, item: Item): (reference: string) => string {
-  if (type === 'float') return (at) => `cast(${at} + 0e0 as char)`
+  if (type === 'float')
+    return (at) => `if(${at} is null, null, trim(trailing '.0' from json_unquote(json_extract(json_array(${at} + 0e0), '$[0]'))))`
   if (group === 'bit' || fullType.includes('zerofill') || (type === 'year' && item.type !== 'text'))
     return (at) => `cast(${at} + 0 as char)`
   if (group === 'real' || (group === 'integer' && !fullType.startsWith('bigint'))) return (at) => `cast(${at} as char)`

@@ -1,14 +1,14 @@
-/** The MySQL and MariaDB engine: the conformance suite, and what only these servers do. */
+/** The MySQL and MariaDB engine on one server: the conformance suite, and what only these servers do. */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { createConnection, type Connection } from 'mysql2/promise'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { openMysql } from '../../../../agent/databases/mysql/engine.ts'
 import { queueName } from '../../../../agent/databases/mysql/names.ts'
 import { literal, quoteName } from '../../../../agent/databases/mysql/sql.ts'
 import type { Op } from '../../../../protocol/batch.ts'
-import { findMariadb, startMariadb } from '../../../support/mariadb.ts'
+import { startMariadb, type Mariadb } from '../../../support/mariadb.ts'
 import { conformance, type Dialect, type Session, type TestDatabase } from '../conformance/suite.ts'
 import {
   at,
@@ -26,7 +26,7 @@ import {
   watch,
 } from '../conformance/fixture.ts'
 
-const server = await findMariadb()
+let server: Mariadb | undefined
 
 async function connect(url: string): Promise<Session> {
   const connection = await createConnection({
@@ -58,6 +58,14 @@ async function freshDatabase(): Promise<TestDatabase> {
       await (await session)?.close()
       await server!.dropDatabase(url)
     },
+  }
+}
+
+function textKey(charset: string) {
+  return {
+    column: `varchar(20) character set ${charset}`,
+    item: { type: 'text' as const, length: 20 },
+    values: ['东莞', '莞城', 'ascii', '无'],
   }
 }
 
@@ -140,14 +148,14 @@ const mariadb: Dialect = {
   },
   localTypes: {
     altering: `
-      enum('0','1','2','9'); set('a','b','c'); char(20); bit(8); binary(8); uuid; inet6; tinytext; varchar(5); json;
+      enum('0','1','2','9'); set('a','b','c'); char(20); bit(8); binary(8); tinytext; varchar(5); json;
       varchar(400) character set latin1; decimal(20,4); tinyint(1); longtext; longblob`
       .split(';')
       .map((type) => type.trim()),
     others: `
       tinyint; tinyint unsigned; smallint; mediumint; int; int unsigned zerofill; bigint; bigint unsigned;
       decimal(12,2); decimal(4,1); float; double; bit(1); bit(64); year; varchar(400); text;
-      varchar(400) character set gbk; enum('a','b',''); set('0','1','2'); inet4; varbinary(8); tinyblob; blob; date;
+      varchar(400) character set gbk; enum('a','b',''); set('0','1','2'); varbinary(8); tinyblob; blob; date;
       datetime; datetime(6); timestamp(6) null; time; time(6)`
       .split(';')
       .map((type) => type.trim()),
@@ -159,7 +167,6 @@ const mariadb: Dialect = {
   keyColumns: [
     ...[
       'utf8mb4 collate utf8mb4_general_ci',
-      'utf8mb4 collate utf8mb4_nopad_bin',
       'utf8mb3',
       'gbk',
       'gbk collate gbk_bin',
@@ -167,11 +174,7 @@ const mariadb: Dialect = {
       'ucs2',
       'utf16 collate utf16_unicode_ci',
       'utf32',
-    ].map((charset) => ({
-      column: `varchar(20) character set ${charset}`,
-      item: { type: 'text' as const, length: 20 },
-      values: ['东莞', '莞城', 'ascii', '无'],
-    })),
+    ].map(textKey),
     { column: 'char(9) character set big5', item: { type: 'text', length: 20 }, values: ['中文', '台北', 'x', '無'] },
     ...['latin1', 'latin1 collate latin1_german1_ci', 'latin2'].map((charset) => ({
       column: `varchar(20) character set ${charset}`,
@@ -203,17 +206,31 @@ const mariadb: Dialect = {
   ],
 }
 
-async function suite(t: Test): Promise<void> {
-  conformance(t, mariadb, freshDatabase)
+/** What MariaDB has besides. */
+const onlyMariadb = { altering: ['uuid', 'inet6'], others: ['inet4'], charset: 'utf8mb4 collate utf8mb4_nopad_bin' }
+
+function dialectOf({ version }: Mariadb): Dialect {
+  if (!version.includes('MariaDB')) {
+    return { ...mariadb, name: 'MySQL', keyColumns: [...mariadb.keyColumns!, textKey('utf8mb4 collate utf8mb4_0900_bin')] }
+  }
+  const { altering, others } = mariadb.localTypes!
+  return {
+    ...mariadb,
+    localTypes: { altering: [...altering, ...onlyMariadb.altering], others: [...others, ...onlyMariadb.others] },
+    keyColumns: [...mariadb.keyColumns!, textKey(onlyMariadb.charset)],
+  }
 }
 
-await t.test(
-  `conformance on ${server?.version ?? 'MariaDB'}`,
-  { skip: !server && 'no MariaDB server is reachable (QIANZHI_TEST_MARIADB_URL)' },
-  suite,
-)
+/** `found`: undefined where there is none, with the reason. */
+export async function engineTests(t: Test, found: Mariadb | undefined, missing: string): Promise<void> {
+  server = found
+  const skip = !found && missing
+  const dialect = found ? dialectOf(found) : mariadb
+  await t.test(`conformance on ${found?.version ?? mariadb.name}`, { skip }, async (t) => conformance(t, dialect, freshDatabase))
+  await t.test('only MySQL and MariaDB', { skip }, onlyHere)
+}
 
-await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is reachable (QIANZHI_TEST_MARIADB_URL)' }, async (t) => {
+async function onlyHere(t: Test): Promise<void> {
   t.test('last_insert_id and row_count stay the application’s', async (t) => {
     const schema = schemaOf([
       { id: 'id', type: 'integer', key: true, required: true },
@@ -230,7 +247,8 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
     t.same(await test.query('select last_insert_id()'), [['700']])
     await test.query(`update licence set id = id + 1 where id = 9000`)
     t.same(await test.query('select row_count(), last_insert_id()'), [['1', '700']])
-    await test.query(`insert into licence (name) select seq from seq_1_to_3000`)
+    await test.query(`insert into licence (name) with recursive seq (n) as (select 1 union all select n + 1 from seq where n < 60)
+      select (a.n - 1) * 50 + b.n from seq a join seq b on b.n <= 50 order by 1`)
     const first = await test.query('select last_insert_id()')
     t.same(await test.query(`select min(id) from licence where name = '1'`), first, 'also where the queue is full')
     t.ok(source)
@@ -595,4 +613,4 @@ await t.test('only MySQL and MariaDB', { skip: !server && 'no MariaDB server is 
     await t.rejects(delivery.open(sink), { code: 'QZ-DB-UNREACHABLE' })
     await delivery.close()
   })
-})
+}
