@@ -36,7 +36,13 @@ export async function findMysql(): Promise<Mysql | undefined> {
     await run(loader, [...libraries, mysqld, ...usual, '--initialize-insecure', `--datadir=${folder}`], owner)
   })
   const port = await freePort()
-  const settings = { datadir: dataDir, socket: join(temporary, 'socket'), 'pid-file': join(temporary, 'pid'), port, 'bind-address': '127.0.0.1' }
+  const settings = {
+    datadir: dataDir,
+    socket: join(temporary, 'socket'),
+    'pid-file': join(temporary, 'pid'),
+    port,
+    'bind-address': '127.0.0.1',
+  }
   const address = `mysql://root@127.0.0.1:${port}`
   const server = await startServer({
     program: loader,

