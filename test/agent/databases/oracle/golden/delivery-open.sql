@@ -83,7 +83,7 @@ from "QZ"."QZ_ROUTE_POSITION" p where p.route = :1 and p.part = :2;
 -- :1 VARCHAR "route-1"
 -- :2 VARCHAR "live"
 
-select count(*) from "QZ"."DELIVERED" t
+select /*+ full(t) */ count(*) from "QZ"."DELIVERED" t
 where t."QZ_SOURCE" is null;
 
 select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,

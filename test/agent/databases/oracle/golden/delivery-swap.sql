@@ -30,7 +30,7 @@ when matched then update set t."SHORT" = s."SHORT", t."LONG" = s."LONG", t."NUMB
 where t."QZ_SOURCE" = s."QZ_SOURCE"
 when not matched then insert (t."ID", t."SEEN", t."SHORT", t."LONG", t."NUMBER", t."EXACT", t."FLAG", t."DAY", t."MOMENT", t."INSTANT", t."CLOCK", t."BYTES", t."DOC", t."QZ_SOURCE", t."QZ_POSITION", t."QZ_RECEIVED_AT") values (s."ID", s."SEEN", s."SHORT", s."LONG", s."NUMBER", s."EXACT", s."FLAG", s."DAY", s."MOMENT", s."INSTANT", s."CLOCK", s."BYTES", s."DOC", s."QZ_SOURCE", s."QZ_POSITION", s."QZ_RECEIVED_AT");
 
-select count(*) from "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7" t;
+select /*+ full(t) */ count(*) from "QZ"."QZ_SHADOW_ROUTE_1_84FA41F7" t;
 
 select p.epoch, p.seq, p.hash, p.began_epoch, p.began_seq, p.complete, p.schema_version, p.table_name,
   (select count(*) from "QZ"."QZ_QUARANTINE" q where q.route = p.route and q.part = p.part), p.items, p.key_items, p.former, p.mapping
