@@ -13,6 +13,7 @@ import { runFindings, type FindingsDeps } from './operator/findings.ts'
 import { runCarriers } from './gaps/carriers.ts'
 import { feedsGap, runGapOutlet, type GapOutletDeps } from './gaps/outlet.ts'
 import { runOutbound } from './outbound.ts'
+import { BatchSize } from './outbound/batch-size.ts'
 import type { OutboundDeps } from './outbound/context.ts'
 import { openDatabase, type DatabaseOwner } from './databases/open.ts'
 import { sourceRules } from './config/source-rules.ts'
@@ -162,7 +163,7 @@ class RunningAgent implements Agent {
   }
 
   #outbound(database: OutboundDeps['database'], sources: readonly SourceTable[]): OutboundDeps {
-    const { config, identity, hub, key, keeper, requestedSnapshots, board, logger, operator, drainWaiters, checkpoints, pollAgain } =
+    const { config, identity, hub, key, keeper, requestedSnapshots, board, logger, operator, drainWaiters, checkpoints, pollAgain, state } =
       this.#parts
     const { agent, hubKey } = identity()
     return {
@@ -177,7 +178,7 @@ class RunningAgent implements Agent {
       board,
       tellHub: () => pollAgain.fire(),
       logger,
-      batchBytes: config.batchBytes ?? writerLimits.encoded,
+      batchSize: new BatchSize(config.batchBytes ?? writerLimits.encoded, state, () => hub.now()),
       operator,
       rules: (resource) =>
         sourceRules(

@@ -106,6 +106,7 @@ async function settleReceipt(deps: OutboundDeps, capture: Capture, inFlight: InF
     if (signal.aborted) return
     const coded = codedError(error)
     if (coded.kind.scope === 'hub') throw error
+    if (coded.code === 'QZ-HUB-BODY-SIZE') deps.batchSize.refused(built.bytes.length)
     stream.refused(coded)
     return
   }

@@ -20,6 +20,20 @@ export interface ErrorKind extends LocalizedText {
 export const kinds = {
   // Transport and identity
   'QZ-HUB-UNREACHABLE': ofHub(503, 'operator', true, '无法连接中心 {url}:{reason}', 'The hub at {url} cannot be reached: {reason}'),
+  'QZ-HUB-GATEWAY': ofHub(
+    502,
+    'operator',
+    true,
+    '在 {url} 应答的不是中心,而是途中的网关或代理:HTTP {status},服务器 {server},{reason}',
+    'What answers at {url} is not the hub but a gateway or proxy on the way: HTTP {status}, server {server}, {reason}',
+  ),
+  'QZ-HUB-BODY-SIZE': kind(
+    413,
+    'operator',
+    true,
+    '到 {url} 途中的网关或代理(服务器 {server})不让 {bytes} 字节的请求通过;批次会自动改小,仍请将其上限调到 16 MiB',
+    'A gateway or proxy on the way to {url} (server {server}) lets no request of {bytes} bytes through: batches are made smaller by themselves; have its limit raised to 16 MiB all the same',
+  ),
   'QZ-HUB-CERTIFICATE': ofHub(
     495,
     'operator',

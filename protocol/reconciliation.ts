@@ -18,9 +18,9 @@ export type ReconciledKey = Static<typeof Key>
 
 /** Keys that a run follows one by one; beyond, the table wants a new snapshot. */
 export const maxKeys = 1000
-/** Buckets told in one answer, and hashes of rows: what fits. */
-export const bucketsAtOnce = 16_384
-export const entriesAtOnce = 12_000
+/** Buckets told in one answer, and hashes of rows: what gateways that let 256 KiB through let through. */
+export const bucketsAtOnce = 4_096
+export const entriesAtOnce = 3_000
 /** Rows of differing buckets that an agent holds for a run. */
 export const maxEntries = 250_000
 

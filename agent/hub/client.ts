@@ -4,6 +4,7 @@ import { request, type Dispatcher } from 'undici'
 import {
   agentPaths,
   decodeDelivery,
+  deliveryMediaType,
   type EnrolAnswer,
   type EnrolRequest,
   type HeadAnswer,
@@ -12,13 +13,14 @@ import {
 } from '../../protocol/api.ts'
 import type { SealedAnswer } from '../../protocol/asks.ts'
 import { batchMediaType } from '../../protocol/batch.ts'
-import { fromProblem, QianzhiError, reasonOf } from '../../protocol/errors.ts'
+import { QianzhiError, reasonOf, type ErrorCode } from '../../protocol/errors.ts'
 import type { Position } from '../../protocol/position.ts'
 import type { ReconciliationProgress } from '../../protocol/reconciliation.ts'
 import { signRequest } from '../../protocol/request.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
 import type { Hub } from '../hub.ts'
 import { askTime, openConnections, type ConnectionOptions } from './connection.ts'
+import { answerFault } from './foreign-answer.ts'
 
 export interface HubClientOptions extends ConnectionOptions {
   /** Tried in order; the one that answered last is tried first. */
@@ -34,6 +36,8 @@ type Body = Buffer | object | undefined
 /** Milliseconds without an answer after which a connection counts as dead (a poll: after its own wait). */
 const answerTimeout = 30_000
 const hour = 3_600_000
+/** Faults of one address: another one may lead to the hub. */
+const elsewhere: ReadonlySet<ErrorCode> = new Set(['QZ-HUB-UNREACHABLE', 'QZ-HUB-GATEWAY'])
 
 /** The agent's one way to the hub: signed requests, connection reuse, failover between addresses. Every call may throw a coded error. */
 export class HubClient implements Hub {
@@ -87,7 +91,9 @@ export class HubClient implements Hub {
   }
 
   async poll(body: PollRequest, signal: AbortSignal): Promise<ReturnType<typeof decodeDelivery>> {
-    return decodeDelivery(await this.#send('POST', agentPaths.poll, body, { signal, timeout: body.wait * 1000 + answerTimeout }))
+    return decodeDelivery(
+      await this.#send('POST', agentPaths.poll, body, { signal, timeout: body.wait * 1000 + answerTimeout, expected: deliveryMediaType }),
+    )
   }
 
   async receipts(receipts: string[], signal: AbortSignal): Promise<void> {
@@ -118,7 +124,9 @@ export class HubClient implements Hub {
   /** The agent's own batches after a place: key items and ops only. */
   async own(resource: string, after: Position, signal: AbortSignal): Promise<Buffer[]> {
     const query = new URLSearchParams({ resource, epoch: String(after.epoch), seq: String(after.seq) })
-    const delivery = decodeDelivery(await this.#send('GET', `${agentPaths.own}?${query.toString()}`, undefined, { signal }))
+    const delivery = decodeDelivery(
+      await this.#send('GET', `${agentPaths.own}?${query.toString()}`, undefined, { signal, expected: deliveryMediaType }),
+    )
     return delivery.batches.map((batch) => batch.bytes)
   }
 
@@ -134,7 +142,7 @@ export class HubClient implements Hub {
       try {
         return await this.#sendTo(this.#options.urls[this.#current]!, { method, path, body }, options)
       } catch (error) {
-        if (!(error instanceof QianzhiError) || error.code !== 'QZ-HUB-UNREACHABLE' || options.signal?.aborted) throw error
+        if (!(error instanceof QianzhiError) || !elsewhere.has(error.code) || options.signal?.aborted) throw error
         unreachable = error
         this.#current = (this.#current + 1) % this.#options.urls.length
       }
@@ -152,7 +160,11 @@ export class HubClient implements Hub {
     return second
   }
 
-  async #exchange(url: string, { method, path, body }: Outgoing, { signal, timeout }: SendOptions): Promise<Buffer | QianzhiError> {
+  async #exchange(
+    url: string,
+    { method, path, body }: Outgoing,
+    { signal, timeout, expected = 'application/json' }: SendOptions,
+  ): Promise<Buffer | QianzhiError> {
     const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body ? JSON.stringify(body) : '')
     const headers = await signRequest({ method, path, body: bytes }, this.#options.key, this.now())
     if (body) headers['content-type'] = Buffer.isBuffer(body) ? batchMediaType : 'application/json'
@@ -167,8 +179,9 @@ export class HubClient implements Hub {
         bodyTimeout: answerTimeout,
       })
       const received = Buffer.from(await answer.body.arrayBuffer())
-      const error = answer.statusCode < 300 ? undefined : problemOf(answer.statusCode, received, url)
-      this.#noteConnection(error?.code === 'QZ-HUB-UNREACHABLE' ? error : undefined)
+      const sent = { url, bytes: bytes.length, expected }
+      const error = answerFault({ status: answer.statusCode, headers: answer.headers, body: received }, sent)
+      this.#noteConnection(error?.code === 'QZ-HUB-GATEWAY' ? error : undefined)
       if (!error) return received
       if (error.code === 'QZ-REQUEST-CLOCK') this.#learnFromDate(answer.headers['date'])
       return error
@@ -213,19 +226,8 @@ interface Outgoing {
 interface SendOptions {
   signal?: AbortSignal | undefined
   timeout?: number
-}
-
-function problemOf(status: number, body: Buffer, url: string): QianzhiError {
-  try {
-    const error = fromProblem(JSON.parse(body.toString()))
-    if (error) return error
-  } catch {
-    // Not ours: a proxy's or firewall's own page.
-  }
-  return new QianzhiError('QZ-HUB-UNREACHABLE', {
-    url,
-    reason: { zh: `HTTP ${status},答复不是中心的答复`, en: `HTTP ${status} without a problem that Qianzhi knows` },
-  })
+  /** Media type of the answer; JSON where not given. */
+  expected?: string
 }
 
 function codeOf(error: unknown): string {

@@ -54,10 +54,11 @@ export class BatchChain {
 
   /** `began`: where the running snapshot began; not needed for its first part. */
   pack(whole: BatchDraft, began: Position | null): ReturnType<typeof packDraft> {
-    const { key, batchBytes: limit } = this.#deps
+    const { key, batchSize } = this.#deps
+    const { limit } = batchSize
     const packed = packDraft(this.#source, whole, (part) => this.#header(part, began), { key, limit })
     const { draft, built, rest } = packed
-    this.#adapt(draft, built.bytes.length, rest !== undefined)
+    this.#adapt(draft, { bytes: built.bytes.length, limit }, rest !== undefined)
     const { epoch, seq } = built.manifest
     this.#tip = { epoch, seq, hash: built.hash }
     return packed
@@ -80,8 +81,7 @@ export class BatchChain {
   }
 
   /** Keeps batches near the size limit without reading rows that do not fit. */
-  #adapt(draft: BatchDraft, bytes: number, split: boolean): void {
-    const limit = this.#deps.batchBytes
+  #adapt(draft: BatchDraft, { bytes, limit }: { bytes: number; limit: number }, split: boolean): void {
     const { least, most } = this.#limits
     const rows = draft.rows.length
     // Parts of files are of one size as a rule, and few: as many as fit.

@@ -5,6 +5,7 @@ import type { Database, SourceTable } from '../database.ts'
 import type { Hub } from '../hub.ts'
 import type { Checkpoints } from '../hub/checkpoints.ts'
 import type { StatusBoard } from '../status/board.ts'
+import type { BatchSize } from './batch-size.ts'
 import { DeleteGuard } from './delete-guard.ts'
 import type { DrainWaitersByResource } from './drain-waiters.ts'
 import type { SourceRules } from '../config/source-rules.ts'
@@ -47,7 +48,7 @@ export interface OutboundDeps {
   /** Called where the hub is to hear at once what stands here: how many rows the receivers have, or that something waits. */
   tellHub: () => void
   logger: Logger
-  batchBytes: number
+  batchSize: Pick<BatchSize, 'limit' | 'refused'>
 }
 
 /** What a source keeps while connections come and go. */

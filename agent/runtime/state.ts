@@ -25,6 +25,8 @@ export interface AgentState {
   paused?: string[]
   /** How the last reconciliation of each route ended, by side and route. */
   reconciled?: Record<string, { resource: string; time: string; equal: boolean }>
+  /** Bytes of a batch that a gateway on the way to the hub lets through. */
+  batchSize?: { bytes: number; time: string }
   /** The newest morning line. */
   morning?: MorningLine
 }

@@ -16,6 +16,10 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
     zh: '检查本机网络、防火墙、代理设置,并确认中心在运行',
     en: "look at this machine's network, firewall and proxy, and whether the hub runs",
   },
+  'QZ-HUB-GATEWAY': {
+    zh: '请网络管理员放行到中心的连接:不经登录页面、不改写应答;网关报 502、503、504 时确认中心在运行',
+    en: 'have the network let connections to the hub through, without a sign-in page and unaltered; where a gateway says 502, 503 or 504, see whether the hub runs',
+  },
   'QZ-HUB-CERTIFICATE': {
     zh: '向市电子政务办核实中心证书;确已更换的,重新登记(enroll)',
     en: "ask the office whether the hub's certificate was changed; if it was, enrol again",

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { NarrowedItem, ReconcileQuestion, Step, StepAnswer, StepName, StepOf } from '../../protocol/reconciliation.ts'
-import { codedError } from '../../protocol/errors.ts'
-import { entriesAtOnce, bucketsAtOnce, maxKeys, stepAnswer } from '../../protocol/reconciliation.ts'
+import { codedError, QianzhiError } from '../../protocol/errors.ts'
+import { maxKeys, stepAnswer } from '../../protocol/reconciliation.ts'
 import { bucketBytes, hashBytes } from '../../protocol/digest.ts'
 import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { RunRoute } from './routes.ts'
@@ -56,7 +56,7 @@ export class RunSide {
 
   /** The sums of all buckets. */
   async buckets(bits: number): Promise<Buffer> {
-    return this.#all((1 << bits) * bucketBytes, bucketsAtOnce * bucketBytes, async (at) => {
+    return this.#all((1 << bits) * bucketBytes, async (at) => {
       return (await this.#ask({ do: 'buckets', bits, from: at / bucketBytes }, 'buckets')).buckets
     })
   }
@@ -64,7 +64,7 @@ export class RunSide {
   /** The hashes of all rows that were collected. */
   async entries(count: number): Promise<Buffer> {
     const bytes = 2 * hashBytes
-    return this.#all(count * bytes, entriesAtOnce * bytes, async (at) => {
+    return this.#all(count * bytes, async (at) => {
       return (await this.#ask({ do: 'entries', from: at / bytes }, 'entries')).entries
     })
   }
@@ -84,9 +84,14 @@ export class RunSide {
     return (await this.#ask({ do: 'sign', statement }, 'sign')).signature
   }
 
-  async #all(length: number, atOnce: number, part: (at: number) => Promise<string>): Promise<Buffer> {
+  /** Each answer holds as much as the agent tells at once. */
+  async #all(length: number, part: (at: number) => Promise<string>): Promise<Buffer> {
     const parts: Buffer[] = []
-    for (let at = 0; at < length; at += atOnce) parts.push(Buffer.from(await part(at), 'base64'))
+    for (let at = 0, told = Buffer.alloc(0); at < length; at += told.length) {
+      told = Buffer.from(await part(at), 'base64')
+      if (told.length === 0) throw new QianzhiError('QZ-RECONCILE-LOST', { run: this.#question.run })
+      parts.push(told)
+    }
     return Buffer.concat(parts)
   }
 

@@ -39,6 +39,7 @@ t.test('what concerns more than one stream', async (t) => {
     'QZ-CLOCK-AGENT',
     'QZ-HUB-BUSY',
     'QZ-HUB-CERTIFICATE',
+    'QZ-HUB-GATEWAY',
     'QZ-HUB-UNREACHABLE',
     'QZ-POLICY-EXPIRED',
     'QZ-POLICY-OLD',
