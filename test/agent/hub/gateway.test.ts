@@ -139,7 +139,7 @@ t.test('a gateway that lets 20 KiB through: batches become smaller, that is reme
   const noise = Array.from(
     { length: 3_000 },
     (_, i) =>
-      `('k${i}', '${[...`${i}`]
+      `('k${i}', '${Array.from(String(i))
         .map((d) => String.fromCodePoint(0x4e00 + (((Number(d) + 1) * (i + 7) * 7_919) % 20_000)))
         .join('')
         .repeat(12)}', ${i})`,
