@@ -1,6 +1,6 @@
 /** What stands between an agent and its hub: gateways, sign-in pages, proxies. What they say is never taken for the hub's word. */
-import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
-import { connect, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import pino from 'pino'
 import t, { type Test } from 'tap'
 import { sourceRules } from '../../../agent/config/source-rules.ts'
@@ -34,8 +34,8 @@ async function listen(test: Test, answer: Answer): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-function clientTo(test: Test, urls: string[], proxy?: string): HubClient {
-  const client = new HubClient({ urls, key, proxy, clock: () => new Date() })
+function clientTo(test: Test, urls: string[]): HubClient {
+  const client = new HubClient({ urls, key, clock: () => new Date() })
   test.teardown(() => client.close())
   return client
 }
@@ -84,34 +84,6 @@ t.test('the hub’s own answers are its own, and another address is tried behind
   t.same(await client.head('r'), { head: null, epoch: 0 })
   t.equal(client.url, hub)
   await t.rejects(client.sendBatch(Buffer.from('x'), signal), { code: 'QZ-BATCH-LIMIT' }, 'its own 413 is no gateway’s')
-})
-
-t.test('hub.proxy: everything goes through it; what it refuses is named', async (t) => {
-  const hub = await listen(t, (_, response) => void response.writeHead(200, json).end('{"head":null,"epoch":7}'))
-  const asked: string[] = []
-  const proxy = createServer(({ url, method, headers }, response) => {
-    asked.push(`${method} ${url}`)
-    request(url!, { method, headers }, (answer) => answer.pipe(response.writeHead(answer.statusCode!, answer.headers))).end()
-  })
-  proxy.on('connect', ({ url }, socket: Socket) => {
-    asked.push(`CONNECT ${url}`)
-    const [host, port] = url!.split(':')
-    const target = connect(Number(port), host, () => {
-      socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
-      target.pipe(socket).pipe(target)
-    })
-  })
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => void (proxy.closeAllConnections(), proxy.close()))
-  const through = clientTo(t, [hub], `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
-  t.match(await through.head('r'), { epoch: 7 })
-  t.equal(asked.length, 1)
-  t.match(asked[0], new URL(hub).host)
-  const refusing = createServer().on('connect', (_, socket: Socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'))
-  await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => void refusing.close())
-  const shut = clientTo(t, ['https://127.0.0.1:9'], `http://127.0.0.1:${(refusing.address() as AddressInfo).port}`)
-  await t.rejects(shut.head('r'), { code: 'QZ-HUB-UNREACHABLE', message: /407/ })
 })
 
 t.test('a gateway that lets 20 KiB through: batches become smaller, that is remembered, and everything arrives', async (t) => {
