@@ -1,7 +1,7 @@
 import { encodeDelivery, type HeadAnswer, type StoredAnswer } from '../protocol/api.ts'
 import { beginsSnapshot, openBatch, projectBatch, splitBatch, type OpenBatch } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
-import type { Position } from '../protocol/position.ts'
+import { isAfter, type Position } from '../protocol/position.ts'
 import { appliedReceipt, removalReceipt, type HeadStatement, type StoredReceipt } from '../protocol/receipt.ts'
 import { keyItems } from '../protocol/schema.ts'
 import { keyId, readStatement } from '../protocol/signature.ts'
@@ -10,6 +10,7 @@ import { batchLimits, exchangeLimits, unlimited, type ExchangeContext, type Exch
 import { CoalescingWriter } from './exchange/coalescing-writer.ts'
 import { PollMemory } from './exchange/poll-memory.ts'
 import { takeReceipt, takeRemoval } from './exchange/receipts.ts'
+import { RouteHeads } from './exchange/route-heads.ts'
 import { noteReport } from './exchange/reports.ts'
 import { AgentViews } from './exchange/agent-views.ts'
 import { readStreams, snapshotBegan } from './exchange/streams.ts'
@@ -19,6 +20,7 @@ import type { ExchangeAgent } from './exchange/agent.ts'
 /** The way of a batch through the hub: accept → verify → durable append → wake → deliver → project. */
 export class Exchange {
   readonly #context: ExchangeContext
+  readonly #heads: RouteHeads
 
   constructor(deps: ExchangeDeps) {
     const failed = (error: unknown) => deps.logger.warn({ err: error }, 'notes of the exchange not written')
@@ -30,6 +32,7 @@ export class Exchange {
       policies: new WeakMap(),
       latest: new CoalescingWriter(1000, failed),
     }
+    this.#heads = new RouteHeads(deps)
   }
 
   /**
@@ -89,9 +92,11 @@ export class Exchange {
   /** Takes down what a receiver says it has applied. A receipt that says nothing new changes nothing; one that is none holds no other. Throws QZ-REQUEST-INVALID. */
   async receipts(agent: ExchangeAgent, statements: readonly string[]): Promise<void> {
     const { store, clock, memory, views, wakeups } = this.#context
+    const applied = statements.map((jws) => appliedReceipt.open(jws, agent.publicKey))
+    const heads = await this.#heads.of(applied.flatMap((receipt) => receipt?.route ?? []))
     let foreign = 0
-    for (const jws of statements) {
-      const receipt = appliedReceipt.open(jws, agent.publicKey)
+    for (const [i, jws] of statements.entries()) {
+      const receipt = applied[i]
       const removal = receipt ? undefined : removalReceipt.open(jws, agent.publicKey)
       if (removal) {
         // What the agent obeys names the route no longer: its next poll brings that.
@@ -102,6 +107,8 @@ export class Exchange {
         foreign++
         continue
       }
+      // What is not in the log was put back behind it, or never was: the receiver's next poll tells where it stands.
+      if (isAfter(receipt, heads.get(receipt.route) ?? null)) continue
       const back = memory.rewoundTo(receipt.route)
       const taken = await takeReceipt(store, agent.id, receipt, jws, back, clock())
       if (!taken || back === undefined) continue

@@ -137,6 +137,7 @@ async function start(
       store,
       data: config.data,
       clock,
+      log,
       clockProblems: () => clockProblems(hubClock),
       lapse: config.log.lapse,
       mail: config.mail !== undefined,

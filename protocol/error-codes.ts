@@ -123,6 +123,20 @@ export const kinds = {
     '批次 {position} 不接在中心现有位置 {head} 之后',
     'Batch {position} does not follow the head {head}',
   ),
+  'QZ-LOG-BACK': kind(
+    409,
+    'nobody',
+    true,
+    '资源 {resource} 的批次日志止于 {head},此前已到 {known}(可能恢复了旧备份):提供方将自动开始新代次',
+    'The log of {resource} ends at {head}, and was at {known} before (perhaps an older copy was put back): its provider begins a new epoch by itself',
+  ),
+  'QZ-SNAPSHOT-LIMIT': kind(
+    429,
+    'receiver',
+    true,
+    '交换路由 {route} 一小时内已要求 {count} 次新快照,{until} 之后再取:请检查接收方为何不能继续',
+    'Route {route} has asked for {count} new snapshots within an hour, the next is taken after {until}: look why the receiver cannot go on',
+  ),
   'QZ-CHAIN-BROKEN': ofDatabase(
     409,
     'provider',

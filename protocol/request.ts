@@ -42,7 +42,7 @@ export const clockTolerance = 300
 /** `verifyBody` and `verifyHead`. */
 export async function verifyRequest(request: ReceivedRequest, publicKeyOf: (keyId: string) => Promise<string>, now: Date): Promise<string> {
   verifyBody(request)
-  return verifyHead(request, publicKeyOf, now)
+  return (await verifyHead(request, publicKeyOf, now)).keyId
 }
 
 /** Whether the body is the one that the signature covers. Throws QZ-REQUEST-SIGNATURE. */
@@ -52,18 +52,19 @@ export function verifyBody({ headers, body }: Pick<ReceivedRequest, 'headers' | 
 }
 
 /**
- * The key id that signed the request, told before its body was read. `publicKeyOf` may throw its own coded error for a key that is unknown or
+ * Who signed the request and when, told before its body was read. `publicKeyOf` may throw its own coded error for a key that is unknown or
  * revoked. Throws QZ-REQUEST-SIGNATURE, QZ-REQUEST-CLOCK.
  */
 export async function verifyHead(
   request: Omit<ReceivedRequest, 'body'>,
   publicKeyOf: (keyId: string) => Promise<string>,
   now: Date,
-): Promise<string> {
+): Promise<{ keyId: string; created: Date }> {
   let keyId = ''
+  let created = now
   const keyLookup = async (params: { keyid?: string; created?: unknown }) => {
     if (keyId) throw invalid({ zh: '签名多于一个', en: 'more than one signature' })
-    checkClock(params.created, now)
+    created = checkClock(params.created, now)
     keyId = params.keyid ?? ''
     const key = publicKeyObject(await publicKeyOf(keyId))
     return { id: keyId, algs: ['ed25519'], verify: async (data: Buffer, signature: Buffer) => verify(null, data, key, signature) }
@@ -77,7 +78,7 @@ export async function verifyHead(
       tolerance: clockTolerance,
       notAfter: now,
     }
-    if (await httpbis.verifyMessage(config, message)) return keyId
+    if (await httpbis.verifyMessage(config, message)) return { keyId, created }
   } catch (error) {
     throw error instanceof QianzhiError ? error : invalid(same(reasonOf(error)), error)
   }
@@ -88,9 +89,9 @@ function invalid(reason: LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-REQUEST-SIGNATURE', { reason }, { cause })
 }
 
-function checkClock(created: unknown, now: Date): void {
+function checkClock(created: unknown, now: Date): Date {
   const seconds = created instanceof Date ? (created.getTime() - now.getTime()) / 1000 : Number(created) - now.getTime() / 1000
-  if (Number.isFinite(seconds) && Math.abs(seconds) <= clockTolerance) return
+  if (Number.isFinite(seconds) && Math.abs(seconds) <= clockTolerance) return new Date(now.getTime() + seconds * 1000)
   throw new QianzhiError('QZ-REQUEST-CLOCK', { seconds: Number.isFinite(seconds) ? Math.round(seconds) : '?' })
 }
 

@@ -4,4 +4,6 @@ export interface ExchangeAgent {
   agency: string
   /** Ed25519, base64url. */
   publicKey: string
+  /** When it signed the request, in milliseconds of the hub's time as it knows it, to the second. */
+  signed?: number
 }

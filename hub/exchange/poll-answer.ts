@@ -39,7 +39,7 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
   const routes = routesAsked(view, request)
   const resources = routes.map(({ route }) => route.resource)
   const now = clock()
-  const [policy, notes, routed] = await Promise.all([
+  const [policy, notes, { routed, limited }] = await Promise.all([
     policyOf(context, view, agent.id, request.policy),
     readStreams(store, [...resources, ...view.supplies.keys()]),
     deliver(context, agent.id, routes, now),
@@ -49,7 +49,7 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
     time: now.toISOString(),
     ...(policy.serial > request.policy && { policy: policy.jws }),
     snapshots: [...view.supplies.keys()].flatMap((resource) => snapshotRequests(resource, notes.get(resource))),
-    routes: request.routes.flatMap(({ route }) => routeAnswer(route, view.routes.get(route), notes, now)),
+    routes: request.routes.flatMap(({ route }) => routeAnswer(route, view.routes.get(route), { notes, limited, now })),
     ...(asks.length > 0 && { asks: asks.map(({ statement }) => statement) }),
     batches: routed.map(({ route, bytes }) => ({ route, length: bytes.length })),
   }
@@ -64,18 +64,21 @@ function snapshotRequests(resource: string, notes: StreamNotes | undefined): Del
   return notes?.wanted ? [{ resource, after: notes.wanted.after }] : []
 }
 
+interface Told {
+  notes: ReadonlyMap<string, StreamNotes>
+  limited: Limited
+  now: Date
+}
+
 /** The provider's newest head statement, or why the route gets nothing. */
-function routeAnswer(
-  id: string,
-  route: Received | undefined,
-  notes: ReadonlyMap<string, StreamNotes>,
-  now: Date,
-): DeliveryHeader['routes'] {
+function routeAnswer(id: string, route: Received | undefined, { notes, limited, now }: Told): DeliveryHeader['routes'] {
   const reason = route ? endedBecause(route, now) : unknownRoute
   if (reason !== undefined) {
     const details = { route: id, reason, ...(route?.because && { because: route.because }) }
     return [{ route: id, code: 'QZ-ROUTE-ENDED', ...detailsToWire(details) }]
   }
+  const limit = limited.get(id)
+  if (limit) return [{ route: id, code: 'QZ-SNAPSHOT-LIMIT', ...detailsToWire({ route: id, ...limit }) }]
   const head = notes.get(route!.resource)?.headStatement
   return head === undefined ? [] : [{ route: id, head }]
 }
@@ -92,22 +95,31 @@ async function policyOf({ policies, policyFor }: ExchangeContext, view: AgentVie
 /** Up to so many routes are read without asking for their heads first, which is a round trip more on the way of a row. */
 const few = 2
 
+/** Routes that need a new snapshot and have cost their providers too many. */
+type Limited = Map<string, { count: number; until: string }>
+
+interface Delivered {
+  routed: RoutedBatch[]
+  limited: Limited
+}
+
 /** Batches for the routes that may have some now, fair between them. */
-async function deliver(context: ExchangeContext, agent: string, routes: readonly AskedRoute[], now: Date): Promise<RoutedBatch[]> {
+async function deliver(context: ExchangeContext, agent: string, routes: readonly AskedRoute[], now: Date): Promise<Delivered> {
   const { log, views, memory, limits } = context
   const open = routes.filter(({ asked, route }) => asked.credit > 0 && endedBecause(route, now) === undefined)
   const heads = open.length > few ? await log.heads(open.map(({ route }) => route.resource)) : undefined
   const asks = new Map(open.map(({ asked, route }) => [deliverable(context, asked, route, heads), asked]))
+  const limited: Limited = new Map()
   const round = {
     log,
     views,
     starts: (route: DeliverableRoute, began: Position) => memory.restarted(asks.get(route)!, began),
-    undelivered: (route: DeliverableRoute, next: NoDelivery) => undelivered(context, route, next, now),
+    undelivered: (route: DeliverableRoute, next: NoDelivery) => undelivered(context, route, next, { now, limited }),
   }
   const routed = await deliverInTurns(round, memory.inTurn(agent, [...asks.keys()]), limits.answerBytes)
   const last = routed.at(-1)
   if (last) memory.served(agent, last.route)
-  return routed
+  return { routed, limited }
 }
 
 function deliverable(
@@ -123,13 +135,17 @@ function deliverable(
 
 /** A route that cannot go on waits for a new snapshot; ahead of a restored hub, for one in a later epoch. */
 async function undelivered(
-  { store, wakeups }: ExchangeContext,
+  { store, wakeups, memory }: ExchangeContext,
   { route, after }: DeliverableRoute,
   next: NoDelivery,
-  now: Date,
+  { now, limited }: { now: Date; limited: Limited },
 ): Promise<void> {
   if (next === 'current') return
   const { resource } = route
+  const limit = memory.limitOf(route.route, now)
+  if (limit) return void limited.set(route.route, limit)
   const news = next === 'ahead' ? noteAhead(store, resource, after!, now) : wantSnapshot(store, resource, next.wanted)
-  if (await news) wakeups.wake(`snapshot:${resource}`)
+  if (!(await news)) return
+  memory.demanded(route.route, now)
+  wakeups.wake(`snapshot:${resource}`)
 }

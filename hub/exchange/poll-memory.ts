@@ -1,11 +1,16 @@
 import type { PollRequest } from '../../protocol/api.ts'
 import { isAfter, showPosition, type Position } from '../../protocol/position.ts'
+import type { ExchangeAgent } from './agent.ts'
 import type { Received } from './agent-views.ts'
 
 type AskedRoute = PollRequest['routes'][number]
 
 /** A receiver that was restored from a backup asks from an earlier place than its receipts named; `start` where it has nothing. */
 export type RewoundTo = Position | 'start'
+
+/** New snapshots that one route may cost its provider in an hour. */
+export const demandsPerHour = 6
+const hour = 3_600_000
 
 interface Restart {
   /** What the route asked with when it was broken. */
@@ -20,6 +25,35 @@ export class PollMemory {
   readonly #lastServed = new Map<string, string>()
   readonly #restarts = new Map<string, Restart>()
   readonly #back = new Map<string, RewoundTo>()
+  readonly #newest = new Map<string, number>()
+  readonly #misunderstood = new Set<string>()
+  readonly #demands = new Map<string, number[]>()
+
+  /** A poll that was signed before another one of its agent that was heard already: it says nothing new, it was late or sent twice. */
+  isLate({ id, signed = Infinity }: ExchangeAgent): boolean {
+    if (signed < (this.#newest.get(id) ?? 0)) return true
+    if (signed !== Infinity) this.#newest.set(id, signed)
+    return false
+  }
+
+  /** Whether it is the first of an agent's reports that is not understood, since one that was. */
+  isNewFault(agent: string, understood: boolean): boolean {
+    if (understood) this.#misunderstood.delete(agent)
+    if (understood || this.#misunderstood.has(agent)) return false
+    this.#misunderstood.add(agent)
+    return true
+  }
+
+  /** How many new snapshots a route has cost its provider, and until when it gets no further one; undefined where it may. */
+  limitOf(route: string, now: Date): { count: number; until: string } | undefined {
+    const recent = (this.#demands.get(route) ?? []).filter((at) => at > now.getTime() - hour)
+    if (recent.length < demandsPerHour) return undefined
+    return { count: recent.length, until: new Date(recent[0]! + hour).toISOString() }
+  }
+
+  demanded(route: string, now: Date): void {
+    this.#demands.set(route, [...(this.#demands.get(route) ?? []), now.getTime()].slice(-demandsPerHour))
+  }
 
   /**
    * True where this differs from what the agent was told last; waiting polls are answered only for news. An ask is news once; that it

@@ -1,4 +1,5 @@
 import type { PollRequest } from '../../protocol/api.ts'
+import { isAfter } from '../../protocol/position.ts'
 import { headStatement } from '../../protocol/receipt.ts'
 import { readStatement } from '../../protocol/signature.ts'
 import type { AskedRoute, Poll } from './poll-answer.ts'
@@ -15,14 +16,16 @@ export function noteReport(
   request: Poll,
   routes: readonly AskedRoute[],
 ): void {
+  if (memory.isLate(agent)) return
   const now = clock()
-  if (!request.report) logger.warn({ agent: agent.id }, 'the report of an agent is not understood: what it told last stays')
+  if (memory.isNewFault(agent.id, request.report !== undefined))
+    logger.warn({ agent: agent.id }, 'the report of an agent is not understood: what it told last stays')
   for (const { asked, route } of routes) memory.noteAsked(asked, route)
   const asked = routes.map(({ asked }) => asked)
   latest.put(`agent:${agent.id}`, () => writeReport(store.query, agent.id, request.report, asked, now))
   for (const jws of request.heads) {
     const resource = String(readStatement(jws)?.['resource'])
-    if (view.supplies.has(resource)) latest.put(`head:${resource}`, () => writeHead(store.query, agent, resource, jws))
+    if (view.supplies.has(resource)) latest.put(`head:${resource}`, () => writeHead(store.query, agent, { resource, jws, now }))
   }
 }
 
@@ -48,9 +51,17 @@ const askedSql = `
   where t.id = a.route and t.agent = $4 and (t.asked_at is null or t.asked_at < $5::timestamptz - interval '1 hour'
     or (t.asked_epoch, t.asked_seq) is distinct from (a.epoch, a.seq))`
 
-/** The provider's newest word on its head, for the receivers. */
-async function writeHead(query: Query, agent: ExchangeAgent, resource: string, jws: string): Promise<void> {
+/** Milliseconds that a statement may be ahead of the hub's time. */
+const ahead = 300_000
+
+/** The provider's newest word on its head, for the receivers: one that was said before another, and of no later place, changes nothing. */
+async function writeHead(query: Query, agent: ExchangeAgent, said: { resource: string; jws: string; now: Date }): Promise<void> {
+  const { resource, jws, now } = said
   const statement = headStatement.open(jws, agent.publicKey)
   if (statement?.resource !== resource || statement.producer !== agent.id) return
+  const [row] = await query<{ jws: string | null }>('select head_statement as jws from stream where resource = $1', [resource])
+  const known = row?.jws ? headStatement.open(row.jws, agent.publicKey) : undefined
+  const credible = known !== undefined && Date.parse(known.time) <= now.getTime() + ahead
+  if (credible && Date.parse(statement.time) < Date.parse(known.time) && !isAfter(statement, known)) return
   await query('update stream set head_statement = $2 where resource = $1', [resource, jws])
 }

@@ -3,6 +3,7 @@ import { dropExpiredRequests } from './agent-requests.ts'
 import { comparePositions, isAfter, type Position } from '../../protocol/position.ts'
 import type { Log, LogState } from '../log.ts'
 import type { Query, Store } from '../store/store.ts'
+import { mendSetBack } from './set-back.ts'
 import { wantSnapshot } from './streams.ts'
 import type { Wakeups } from '../store/wakeups.ts'
 import { startRounds, type Rounds } from '../store/rounds.ts'
@@ -42,6 +43,7 @@ const fewBytes = 4 << 20
 export async function applyRetention(deps: RetentionDeps): Promise<RetentionResult> {
   const kept: RetentionResult = { trimmed: {}, wanted: [] }
   await dropExpiredRequests(deps.store.query, deps.clock())
+  await mendSetBack(deps)
   for (const { resource, keep } of await deps.store.query<Stream>(
     'select s.resource, r.keep from stream s join resource r on r.code = s.resource',
   )) {

@@ -32,7 +32,7 @@ export function agentApi(
   carried: (carrier: ExchangeAgent, id: string) => Promise<ExchangeAgent>,
 ): Api {
   const from = async ({ agent, query }: { agent: ExchangeAgent; query: { for?: string } }) =>
-    query.for === undefined || query.for === agent.id ? agent : carried(agent, query.for)
+    query.for === undefined || query.for === agent.id ? agent : { ...(await carried(agent, query.for)), signed: agent.signed! }
   return async (app) => {
     // Waiting polls are answered when the hub stops.
     const ending = new AbortController()

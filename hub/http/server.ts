@@ -26,7 +26,7 @@ import { checkTexts } from './texts.ts'
 declare module 'fastify' {
   interface FastifyRequest {
     /** Behind the signature hook: who signed the request. */
-    agent: { id: string; agency: string; publicKey: string }
+    agent: { id: string; agency: string; publicKey: string; signed: number }
     /** The body's bytes as they came: what Content-Digest covers. Empty where there is none. */
     rawBody: Buffer
   }
@@ -159,7 +159,7 @@ export async function checkVersion(request: FastifyRequest): Promise<void> {
   throw new QianzhiError('QZ-VERSION', { version: version.slice(0, 20), supported: servedVersions.join(', ') })
 }
 
-type Identified = FastifyRequest['agent']
+type Identified = Omit<FastifyRequest['agent'], 'signed'>
 
 /** Milliseconds for which a key's agent is remembered: the bound on how late a revocation in another hub process acts. */
 const rememberedFor = 1000
@@ -187,7 +187,7 @@ function rememberingAgents(registry: Registry): (keyId: string) => Promise<Ident
  */
 async function identify(request: FastifyRequest, now: Date, agentOf: (keyId: string) => Promise<Identified>): Promise<void> {
   let agent: Identified | undefined
-  await verifyHead(
+  const { created } = await verifyHead(
     { method: request.method, path: request.url, headers: request.headers },
     async (keyId) => {
       agent = await agentOf(keyId)
@@ -195,7 +195,7 @@ async function identify(request: FastifyRequest, now: Date, agentOf: (keyId: str
     },
     now,
   )
-  request.agent = agent!
+  request.agent = { ...agent!, signed: created.getTime() }
 }
 
 export async function verifySignature(request: FastifyRequest, now: Date, publicKeyOf: (keyId: string) => Promise<string>): Promise<void> {

@@ -2,6 +2,8 @@ import { statfs } from 'node:fs/promises'
 import type { AgentReport, SourceReport } from '../../protocol/api.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import type { Api } from '../http/server.ts'
+import { findSetBack, setBackFault } from '../exchange/set-back.ts'
+import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { unreconciledRoutes } from '../reconciliation/last-equal.ts'
 import { awayAgents } from '../supervision/agents-away.ts'
@@ -14,6 +16,7 @@ export interface HealthDeps {
   store: Store
   data: string
   clock: () => Date
+  log?: Pick<Log, 'heads'>
   /** What is wrong with the clock. */
   clockProblems?: () => HealthProblem[]
   /** Days after which a route that has not moved no longer holds its log back. */
@@ -78,6 +81,7 @@ export async function checkHealth(deps: HealthDeps): Promise<Health> {
       reportedLines(deps),
       awayAgents(deps.store.query, deps.clock()),
       lapsedRoutes(deps),
+      deps.log ? setBackStreams(deps.store, deps.log) : [],
       unreconciledRoutes(deps.store.query, deps.clock(), deps.reconciled),
       auditProblems(deps.store.query),
       supervisionProblems(deps.store.query, deps.clock(), deps),
@@ -107,6 +111,12 @@ async function checkDisk(data: string): Promise<HealthProblem[]> {
   const mebibytes = Math.floor((bavail * bsize) / (1 << 20))
   const zh = `数据目录 ${data} 所在磁盘仅剩 ${mebibytes} MiB`
   return [{ code: 'QZ-HEALTH-DISK', zh, en: `Only ${mebibytes} MiB are left on the disk of data folder ${data}` }]
+}
+
+async function setBackStreams(store: Store, log: Pick<Log, 'heads'>): Promise<HealthProblem[]> {
+  return (await findSetBack(store, log))
+    .map(setBackFault)
+    .map((error) => ({ code: error.code, zh: error.text('zh'), en: error.text('en') }))
 }
 
 interface ReportedLine {

@@ -16,6 +16,7 @@ import {
   poll,
   pollRequest,
   Provider,
+  receiptFor,
   secretItem,
   seqs,
   untilItWaits,
@@ -283,6 +284,31 @@ void t.test('a broken route gets a later snapshot, and another one only if that 
   t.same(seqs(await ask(flow, flow.provider.position)), [])
 })
 
+void t.test('a route costs its provider only so many snapshots in an hour, and is told so', async (t) => {
+  const flow = await newFlow(t)
+  const diverged = () => ({ ...flow.provider.position!, hash: randomBytes(32).toString('hex') })
+  let taken = 0
+  const next = async () => {
+    const { header, batches } = await ask(flow, diverged())
+    t.equal(batches.length, 0)
+    if ((wish(await askProvider(flow)) as unknown[]).length > 0) {
+      taken++
+      await flow.provider.send(flow.exchange, flow.provider.snapshot([person(1)]))
+    }
+    return header.routes
+  }
+  for (let n = 1; n <= 6; n++) t.same(await next(), [], `${n}`)
+  for (let n = 7; n <= 10; n++) {
+    const [told] = await next()
+    t.match(told, { route: 'r', code: 'QZ-SNAPSHOT-LIMIT', details: { count: 6, until: '2026-11-23T09:00:00.000Z' } })
+  }
+  t.equal(taken, 6)
+  t.same(seqs(await ask(flow)), [7], 'what is there it gets')
+  flow.time.now = new Date(flow.time.now.getTime() + 3_600_001)
+  await next()
+  t.equal(taken, 7, 'after an hour it may again')
+})
+
 void t.test('credit bounds what a route gets; none means nothing at all', async (t) => {
   const flow = await newFlow(t)
   await sendMany(flow, 2, 9)
@@ -361,6 +387,52 @@ void t.test("the provider's newest head statement reaches the receiver; nobody e
   await exchange.close()
   const { header } = await poll(flow.another(), receiver, pollRequest([{ route: 'r', after: position }]))
   t.same(header.routes, [{ route: 'r', head: genuine }])
+})
+
+void t.test('an older head statement does not come after a newer one', async (t) => {
+  const flow = await newFlow(t)
+  const { provider, exchange, store } = flow
+  const [two] = await sendMany(flow, 2, 2)
+  const one = { ...two!, seq: 1 }
+  const said = (position: ChainPosition, time: string) =>
+    headStatement.sign({ resource: 'people', producer: 'provider', ...position, time }, provider.agent.key)
+  const after = async (...statements: string[]) => {
+    await store.query('update stream set head_statement = null')
+    for (const jws of statements) {
+      const serving = flow.another()
+      await poll(serving, provider.agent, pollRequest([], { heads: [jws] }))
+      await serving.close()
+    }
+    return (await store.query<{ jws: string }>('select head_statement as jws from stream'))[0]!.jws
+  }
+  await exchange.close()
+  const [early, newer] = [said(one, '2026-11-23T07:59:00Z'), said(two!, '2026-11-23T08:00:01Z')]
+  t.equal(await after(newer, early), newer)
+  t.equal(await after(newer, said(two!, '2026-11-23T08:00:00Z')), newer, 'nor of the same place')
+  t.equal(await after(early, newer), newer)
+  const back = said(one, '2026-11-23T08:00:02Z')
+  t.equal(await after(newer, back), back, 'a provider that was put back says so later')
+  t.equal(await after(said(two!, '2027-11-23T08:00:00Z'), newer), newer, 'a time that has not come yet holds up nothing')
+})
+
+void t.test('a poll that was signed before the last one heard changes nothing', async (t) => {
+  const flow = await newFlow(t)
+  const { exchange, receiver, provider, store } = flow
+  const [two] = await sendMany(flow, 2, 2)
+  const at = async (seconds: number, session: string, after: ChainPosition | null) => {
+    const request = pollRequest([{ route: 'r', after }])
+    const agent = { ...receiver, signed: flow.time.now.getTime() + 1000 * seconds }
+    return poll(exchange, agent, { ...request, report: { ...request.report, session } }, [provider.agent])
+  }
+  const receipt = (seconds: number) => receiptFor(receiver, 'r', { ...two!, seq: 1 }, { time: `2026-11-23T08:00:0${seconds}Z` })
+  await at(5, 'new', two!)
+  await exchange.receipts(receiver, [receiptFor(receiver, 'r', two!)])
+  flow.wakeups.wake('agent:receiver')
+  t.equal((await at(4, 'old', null)).batches.length, 2, 'it is answered')
+  await exchange.receipts(receiver, [receipt(2)])
+  await exchange.close()
+  t.match(await store.query('select asked_seq, seq from route'), [{ asked_seq: '2', seq: '2' }])
+  t.match(await store.query(`select report ->> 'session' as session from agent where id = 'receiver'`), [{ session: 'new' }])
 })
 
 void t.test('reports are kept, the newest in the end', async (t) => {

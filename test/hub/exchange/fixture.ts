@@ -1,4 +1,4 @@
-import { pino } from 'pino'
+import { pino, type Logger } from 'pino'
 import { decodeDelivery, type DeliveryHeader, type PollRequest } from '../../../protocol/api.ts'
 import {
   buildBatch,
@@ -49,7 +49,11 @@ export const nameItem: Item = { id: 'name', name: 'name', label: '名称', type:
 export const phoneItem: Item = { id: 'phone', name: 'phone', label: '电话', type: 'text', openness: 'internal' }
 export const secretItem: Item = { id: 'secret', name: 'secret', label: '内部意见', type: 'text', openness: 'closed' }
 
-export async function openBench(url: string, limits: Partial<ExchangeLimits> = {}): Promise<Bench> {
+export async function openBench(
+  url: string,
+  limits: Partial<ExchangeLimits> = {},
+  logger: Logger = pino({ level: 'silent' }),
+): Promise<Bench> {
   const store = await openStore(url)
   const wakeups = new Wakeups()
   const hubKey = generateSigningKey()
@@ -65,7 +69,7 @@ export async function openBench(url: string, limits: Partial<ExchangeLimits> = {
       wakeups,
       policyFor: async () => ({ ...policy }),
       clock: () => time.now,
-      logger: pino({ level: 'silent' }),
+      logger,
     }
     const exchange = new Exchange({ ...parts, limits })
     exchanges.push(exchange)

@@ -88,3 +88,10 @@ void t.test('a receiver that was restored goes on from where it asks', async (t)
   await exchange.receipts(receiver, [receipt(1, { written: 5 })])
   t.equal((await route()).seq, '1', 'also from the beginning')
 })
+
+void t.test('a receipt for what is not in the log counts for nothing', async (t) => {
+  const { exchange, receiver, route, at } = await newFlow(t)
+  for (const place of [{ seq: 11 }, { seq: 4_294_967_295 }, { epoch: 2_147_483_647 }])
+    await exchange.receipts(receiver, [receiptFor(receiver, 'r', { ...at[9]!, ...place })])
+  t.equal((await route()).seq, null)
+})

@@ -3,6 +3,8 @@ import { pino } from 'pino'
 import t from 'tap'
 import { applyRetention, startRetention, type HousekeepingRules } from '../../../hub/exchange/retention.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
+import type { Exchange } from '../../../hub/exchange.ts'
+import { checkHealth } from '../../../hub/status/health.ts'
 import { recordStream } from '../../../hub/supervision/supply.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor, type TestAgent } from './fixture.ts'
@@ -179,6 +181,37 @@ void t.test('a snapshot is wanted when the changes have outgrown the last one, a
   t.same((await keepHouse()).wanted, [], 'it is under way')
   await send('end')
   t.same((await keepHouse()).wanted, [])
+})
+
+void t.test('a log that was set back by hand is a fault with a name, and its provider begins a new epoch', async (t) => {
+  const flow = await newFlow(t)
+  const { store, log, exchange, provider, receiver, send, applied, keepHouse, another } = flow
+  const water = await receiver('water')
+  const places = await send('s', 'c', 'c', 'c')
+  await applied(water, 'water', places[3]!)
+  await exchange.close()
+  const health = async () => {
+    const { problems } = await checkHealth({ store, log, data: '/', clock: () => flow.time.now, lapse: 7, mail: false, reconciled: 0 })
+    return problems.filter(({ code }) => code === 'QZ-LOG-BACK').map(({ en }) => en)
+  }
+  t.same(await health(), [])
+  await store.query('delete from log_batch where seq > 2')
+  await store.query('update log_stream set seq = 2, hash = $1, receipt = (select receipt from log_batch where seq = 2)', [places[1]!.hash])
+  t.match(await health(), [/The log of people ends at 10\/2, and was at 10\/4 before/])
+  const wishes = async (serving: Exchange) => (await poll(serving, provider.agent, pollRequest([]))).header.snapshots
+  t.same(await wishes(another()), [], 'before anybody has looked')
+  await keepHouse()
+  const serving = another()
+  t.same(await wishes(serving), [{ resource: 'people', after: { epoch: 10, seq: 4 } }], 'the provider is told')
+  // As an agent does: what it sends is refused, it looks where the hub stands, and begins anew.
+  await t.rejects(provider.send(serving, provider.snapshot([person(1)])), { code: 'QZ-BATCH-HEAD' })
+  t.match(await serving.head(provider.agent, 'people'), { head: { epoch: 10, seq: 2 }, epoch: 10 })
+  provider.epoch = 11
+  await provider.send(serving, provider.snapshot([person(1)]))
+  t.same(await health(), [], 'it is mended')
+  t.same(await wishes(serving), [])
+  const { batches } = await poll(serving, water, pollRequest([{ route: 'water', after: places[3]! }]), [provider.agent])
+  t.match(batches[0]?.position, { epoch: 11, seq: 1 }, 'the receiver goes on')
 })
 
 void t.test('nothing is trimmed that is not on record', async (t) => {

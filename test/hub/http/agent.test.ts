@@ -33,8 +33,8 @@ const certificate = await ownCertificate(folder, ['localhost'], new Date())
 const dispatcher = new Agent({ connect: { rejectUnauthorized: false } })
 t.teardown(() => dispatcher.close())
 
-async function serve(t: { teardown(end: () => Promise<void>): void }) {
-  const bench = await openBench(await server.createDatabase())
+async function serve(t: { teardown(end: () => Promise<void>): void }, warned?: (line: string) => void) {
+  const bench = await openBench(await server.createDatabase(), {}, warned && pino({ level: 'warn' }, { write: warned }))
   const registry = { store: bench.store, wakeups: bench.wakeups, clock: () => bench.time.now }
   const agents = [
     agentApi(
@@ -168,7 +168,8 @@ t.test('refusals are coded', async (t) => {
 })
 
 t.test('a report that is not understood holds no route', async (t) => {
-  const { provider, receiver, send, exchange, store } = await serve(t)
+  const warned: string[] = []
+  const { provider, receiver, send, exchange, store, time } = await serve(t, (line) => warned.push(line))
   await provider.send(exchange, provider.snapshot([person(1)]))
   const sink = { route: 'r', resource: 'people', database: 'front', table: 't', state: 'flowing', position: null, rows: 0, quarantine: 1 }
   const refused = (keys: string[][], code = 'QZ-ROW-REFUSED') => [{ ...sink, refused: [{ code, keys: 1, examples: keys }] }]
@@ -182,6 +183,17 @@ t.test('a report that is not understood holds no route', async (t) => {
     async () => (await store.query(`select 1 from agent where id = 'receiver' and last_seen is not null`)).length === 1,
   )
   t.same(await store.query(`select report from agent where id = 'receiver'`), [{ report: null }])
+  t.equal(warned.filter((line) => line.includes('not understood')).length, 1, 'told once')
+
+  const session = (name: string) => {
+    const request = pollRequest([])
+    return send(receiver, agentPaths.poll, { ...request, report: { ...request.report, session: name } })
+  }
+  await session('sound')
+  time.now = new Date(time.now.getTime() - 5000)
+  await session('signed before')
+  await exchange.close()
+  t.match(await store.query(`select report ->> 'session' as session from agent where id = 'receiver'`), [{ session: 'sound' }])
   t.match((await send(receiver, agentPaths.poll, pollRequest([{ route: 'r\0' }]))).json(), { code: 'QZ-REQUEST-INVALID' })
 })
 
