@@ -55,6 +55,7 @@ async function certificateOf(subject: string, issuer: string, { by, ca = false }
 async function serve(certificate: string, secret: string): Promise<string> {
   const server = createServer({ cert: certificate, key: secret }, (request, answer) => {
     answer.setHeader('date', new Date().toUTCString())
+    answer.setHeader('content-type', 'application/json')
     const judged = verifyRequest(
       { method: request.method!, path: request.url!, headers: request.headers, body: Buffer.alloc(0) },
       async () => key.publicKey,
