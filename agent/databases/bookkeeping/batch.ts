@@ -16,6 +16,9 @@ export interface QuarantinedRow extends RowFault {
   kept?: KeptRow
 }
 
+/** Rows of a batch that is made within a transaction: fewer than an engine would stage outside of it. */
+export const madeAtOnce = 90
+
 export interface PreparedBatch extends Prepared {
   /** Numbers of the rows to write and to remove. */
   readonly upserts: readonly number[]

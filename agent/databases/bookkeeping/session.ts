@@ -16,7 +16,7 @@ export interface BookSession {
   transaction<T>(work: () => Promise<T>): Promise<T>
   /**
    * Within a transaction: where the server refuses a row, what `work` has done is undone and the error given. A refusal may also end the
-   * transaction (a trigger's ROLLBACK). Throws what is no matter of a row.
+   * transaction (a trigger's ROLLBACK). Throws what is no matter of a row. Attempts may stand within one another.
    */
   attempt<T>(work: () => Promise<T>): Promise<Attempt<T>>
 }
@@ -69,4 +69,18 @@ export interface BookDialect {
   insert: (table: string, columns: readonly string[], rows: readonly (readonly Sql[])[]) => Sql[]
   /** The first rows of a SELECT. */
   first: (select: { columns: string; from: Sql; order: string }, limit: number) => Sql
+}
+
+/** Runs work under the name of a savepoint: each within another has its own, for engines where a second of one name takes the first one's place. */
+export function savepoints(): <T>(work: (name: string) => Promise<T>) => Promise<T> {
+  let depth = 0
+  return async (work) => {
+    const name = depth === 0 ? 'qz_rows' : `qz_rows_${depth}`
+    depth++
+    try {
+      return await work(name)
+    } finally {
+      depth--
+    }
+  }
 }

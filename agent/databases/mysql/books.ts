@@ -1,5 +1,5 @@
 /** How the bookkeeper's tables are kept in MySQL and MariaDB. */
-import type { BookDialect, BookSession, ColumnKind } from '../bookkeeping/session.ts'
+import { savepoints, type BookDialect, type BookSession, type ColumnKind } from '../bookkeeping/session.ts'
 import { RowsRefused } from '../bookkeeping/sink-engine.ts'
 import { join, raw, render, sql, type Sql, type SqlValue } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines, missingColumns } from '../bookkeeping/tables.ts'
@@ -32,20 +32,22 @@ export const dialect: BookDialect = {
 
 /** A session as the bookkeeper uses it. */
 export function bookSession(session: Session): BookSession {
+  const savepoint = savepoints()
   return {
     rows: (statement) => session.rows(textOf(statement)),
     run: async (statement) => (await session.run(textOf(statement))).affectedRows,
     transaction: (work) => session.transaction(work),
-    async attempt(work) {
-      await session.run('savepoint qz_rows')
-      try {
-        return { done: await work() }
-      } catch (error) {
-        if (!(isRowError(error) || error instanceof RowsRefused)) throw error
-        await session.run('rollback to savepoint qz_rows')
-        return { refused: error, transactionEnded: false }
-      }
-    },
+    attempt: (work) =>
+      savepoint(async (name) => {
+        await session.run(`savepoint ${name}`)
+        try {
+          return { done: await work() }
+        } catch (error) {
+          if (!(isRowError(error) || error instanceof RowsRefused)) throw error
+          await session.run(`rollback to savepoint ${name}`)
+          return { refused: error, transactionEnded: false }
+        }
+      }),
   }
 }
 

@@ -1,5 +1,5 @@
 /** How the bookkeeper's tables are kept in SQL Server. */
-import type { Attempt, BookDialect, BookSession, ColumnKind } from '../bookkeeping/session.ts'
+import { savepoints, type Attempt, type BookDialect, type BookSession, type ColumnKind } from '../bookkeeping/session.ts'
 import { RowsRefused } from '../bookkeeping/sink-engine.ts'
 import { join, raw, render, sql, type Sql, type SqlValue } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines, missingColumns } from '../bookkeeping/tables.ts'
@@ -36,6 +36,7 @@ export const dialect: BookDialect = {
 
 /** A session as the bookkeeper uses it; `waits`: whether what another session has locked is waited for. */
 export function bookSession(session: Session, waits = true): BookSession {
+  const savepoint = savepoints()
   return {
     rows(statement) {
       const { text, parameters } = textOf(statement)
@@ -47,13 +48,13 @@ export function bookSession(session: Session, waits = true): BookSession {
       return Number(rows.at(-1)?.[0] ?? 0)
     },
     transaction: (work) => session.transaction(work),
-    attempt: (work) => attempt(session, work),
+    attempt: (work) => savepoint((name) => attempt(session, name, work)),
   }
 }
 
 /** A refusal may leave the transaction as it was, or end it (a trigger's ROLLBACK, a value that is not to be converted). */
-async function attempt<T>(session: Session, work: () => Promise<T>): Promise<Attempt<T>> {
-  await session.query('save transaction qz_rows')
+async function attempt<T>(session: Session, name: string, work: () => Promise<T>): Promise<Attempt<T>> {
+  await session.query(`save transaction ${name}`)
   const stages = new Map(session.stages)
   try {
     return { done: await work() }
@@ -63,7 +64,7 @@ async function attempt<T>(session: Session, work: () => Promise<T>): Promise<Att
     for (const use of session.stages.keys()) if (!stages.has(use)) session.stages.delete(use)
     const [row] = await session.query('select xact_state()')
     const transactionEnded = Number(row?.[0]) !== 1
-    if (!transactionEnded) await session.query('rollback transaction qz_rows')
+    if (!transactionEnded) await session.query(`rollback transaction ${name}`)
     return { refused: error, transactionEnded }
   }
 }

@@ -68,7 +68,7 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
       await test.query(
         `create table delivered (id varchar(20) not null primary key, code varchar(20)${empty ? '' : ' not null'}, name varchar(100), remark varchar(20))`,
       )
-      await test.query(engine.addUnique?.('delivered', 'code') ?? 'alter table delivered add constraint by_code unique (code)')
+      await test.query(engine.addUnique?.('delivered', 'code', 'by_code') ?? 'alter table delivered add constraint by_code unique (code)')
       await delivery.open(sink)
       let seq = 0
       const put = async (of: Row[], ops?: ('u' | 'd')[], count?: Partial<Applied>): Promise<void> => {

@@ -13,6 +13,7 @@ import { localTypeConformance } from './local-types.ts'
 import { lookUpConformance } from './look-up.ts'
 import { ownConformance } from './receivers-own.ts'
 import { quarantineConformance } from './quarantine.ts'
+import { randomRowsConformance } from './random-rows.ts'
 import { readingConformance } from './reading.ts'
 import { refusalConformance } from './refusals.ts'
 import { routeConformance } from './routes.ts'
@@ -59,7 +60,9 @@ export interface Dialect {
   addCheck?(table: string, name: string, column: string, condition: string): string[]
   dropCheck?(table: string, name: string): string[]
   /** Where a table cannot be given another unique key by `alter table … add constraint`. */
-  addUnique?(table: string, column: string): string
+  addUnique?(table: string, columns: string, name: string): string
+  /** Where a unique constraint takes two nulls for the same: an index that leaves them out. */
+  addUniqueOverNulls?(table: string, columns: string, name: string): string
   /** A URL at which nothing is; without it, one with a port at which nobody listens. */
   nowhere?: string
   /** True where a transaction that writes keeps all others from writing. */
@@ -118,6 +121,7 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   deliveryConformance(t, engine, freshDatabase)
   alteredConformance(t, engine, freshDatabase)
   ownConformance(t, engine, freshDatabase)
+  randomRowsConformance(t, engine, freshDatabase)
   quarantineConformance(t, engine, freshDatabase)
   refusalConformance(t, engine, freshDatabase)
   routeConformance(t, engine, freshDatabase)

@@ -59,7 +59,7 @@ export const postgres: Dialect = {
     )
   },
   refusingTrigger: (table) => [
-    `create function refuse() returns trigger language plpgsql as $$ begin
+    `create or replace function refuse() returns trigger language plpgsql as $$ begin
        if new.name = 'refused' then raise exception 'not wanted'; end if; return new; end $$`,
     `create trigger refuse before insert or update on ${table} for each row execute function refuse()`,
   ],
@@ -69,7 +69,7 @@ export const postgres: Dialect = {
     `create trigger odd before insert or update on ${table} for each row execute function odd()`,
   ],
   silentTriggers: (table) => [
-    `create function silent() returns trigger language plpgsql as $$ begin
+    `create or replace function silent() returns trigger language plpgsql as $$ begin
        if tg_op = 'DELETE' then if old.id = 'kept' then return null; end if; return old; end if;
        if new.name = 'dropped' then return null; end if;
        if new.name = 'altered' then new.name := 'other'; end if; return new; end $$`,

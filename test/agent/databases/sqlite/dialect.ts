@@ -59,7 +59,7 @@ export const sqlite: Dialect = {
   ],
   addCheck: refusing,
   dropCheck: (_, name) => ways.map((event) => `drop trigger ${name}_${event}`),
-  addUnique: (table, column) => `create unique index other on ${table} (${column})`,
+  addUnique: (table, columns, name) => `create unique index ${name} on ${table} (${columns})`,
   async referTo(session, table, id) {
     await session.query(`create table ${table} (parent varchar(20) references delivered (id))`)
     await session.query(`insert into ${table} values ('${id}')`)

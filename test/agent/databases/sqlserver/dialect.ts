@@ -170,6 +170,10 @@ exec(@drop)`,
         await session.query(`kill ${id}`).catch(() => {})
       }
     },
+    addUniqueOverNulls: (table, columns, name) => {
+      const filled = columns.split(', ').map((column) => `${column} is not null`)
+      return `create unique index ${name} on ${quoteName(table)} (${columns}) where ${filled.join(' and ')}`
+    },
     refusingTrigger: (table) => [
       `create trigger refuse on ${quoteName(table)} after insert, update as
       if exists (select 1 from inserted where name = 'refused')
