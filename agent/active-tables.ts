@@ -1,5 +1,5 @@
 import { codedError, QianzhiError } from '../protocol/errors.ts'
-import type { Policy, Receive } from '../protocol/policy.ts'
+import type { Policy, Receive, StoppedRoute } from '../protocol/policy.ts'
 import { sinkName, type AgentConfig, type SinkConfig } from './config/config.ts'
 import { engineOf } from './databases/index.ts'
 import type { SinkTable, SourceTable } from './database.ts'
@@ -83,13 +83,18 @@ export class ActiveTables {
     const known = [...board.sinks.values()].filter(({ route, resource }) => (sink.route ? route === name : resource === sink.resource))
     const place = { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' }
     for (const report of known.length > 0 ? known : [board.sink(name, place)]) {
-      if (report.fault?.code === 'QZ-ROUTE-ENDED') continue
-      setFault(
-        report,
-        new QianzhiError('QZ-ROUTE-ENDED', { route: report.route, reason: { zh: '不在策略中', en: 'not in the policy' } }),
-        now(),
-      )
+      const why = this.#whyStopped(report)
+      // Of an older hub only its answer tells the reason.
+      if (!why && report.fault?.code === 'QZ-ROUTE-ENDED') continue
+      const reason = why?.reason ?? { zh: '不在策略中', en: 'not in the policy' }
+      const details = { route: report.route, reason, ...(why?.because !== undefined && { because: why.because }) }
+      setFault(report, new QianzhiError('QZ-ROUTE-ENDED', details), now())
     }
+  }
+
+  #whyStopped({ route, resource }: { route: string; resource: string }): StoppedRoute | undefined {
+    const stopped = this.#deps.policy()?.stopped ?? []
+    return stopped.find((one) => one.route === route) ?? stopped.find((one) => one.resource === resource)
   }
 
   received(sink: SinkTable): Receive {

@@ -5,6 +5,8 @@ import { QianzhiError } from './errors.ts'
 import { Schema } from './schema.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 
+const Localized = Type.Object({ zh: Type.String(), en: Type.String() })
+
 /** What one agent may supply and receive, signed by the hub. Its serial only grows; it expires. */
 export const Policy = Type.Object({
   v: Type.Literal(1),
@@ -57,10 +59,22 @@ export const Policy = Type.Object({
       }),
     ),
   ),
+  /** Routes that get nothing now, newest first, at most 200: why, as the hub tells it of them, and what the office wrote. */
+  stopped: Type.Optional(
+    Type.Array(
+      Type.Object({
+        route: Type.String(),
+        resource: Type.String(),
+        reason: Localized,
+        because: Type.Optional(Type.Union([Type.String(), Localized])),
+      }),
+    ),
+  ),
 })
 export type Policy = Static<typeof Policy>
 export type Supply = Policy['supply'][number]
 export type Receive = Policy['receive'][number]
+export type StoppedRoute = NonNullable<Policy['stopped']>[number]
 export type EndedRoute = NonNullable<Policy['ended']>[number]
 
 const policyShape = Compile(Policy)

@@ -104,10 +104,14 @@ const suppliesSql = `
   left join stream s on s.resource = r.code
   where a.id = $1 and a.state = 'active'`
 
+/** Of route t of agent a, its grant g and resource r: the state that ends it, whatever the time is; and what was written as the reason. */
+export const endedSql = `case when g.state <> 'active' then g.state when r.state <> 'active' then r.state
+      when g.mode <> 'exchange' or g.agency <> a.agency then 'not granted' end`
+export const becauseSql = `case when g.state = 'active' and r.state <> 'active' then r.stop_reason else g.reason end`
+
 const routesSql = `
-  select t.id as route, r.code as resource, r.keep, v.schema, g.items, g.valid_to, t.epoch, t.seq, t.hash, case when r.state = 'active' then g.reason else r.stop_reason end as reason,
-    case when g.state <> 'active' then g.state when r.state <> 'active' then r.state
-      when g.mode <> 'exchange' or g.agency <> a.agency then 'not granted' end as ended
+  select t.id as route, r.code as resource, r.keep, v.schema, g.items, g.valid_to, t.epoch, t.seq, t.hash, ${becauseSql} as reason,
+    ${endedSql} as ended
   from route t
   join agent a on a.id = t.agent
   join access_grant g on g.id = t.access_grant

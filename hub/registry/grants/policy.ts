@@ -1,8 +1,10 @@
 import type { Checkpoint } from '../../../protocol/checkpoint.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { signPolicy, type EndedRoute, type Policy, type Receive, type Supply } from '../../../protocol/policy.ts'
+import { readText } from '../../../protocol/localized.ts'
+import { signPolicy, type EndedRoute, type Policy, type Receive, type StoppedRoute, type Supply } from '../../../protocol/policy.ts'
 import { deliverableItems, type Schema } from '../../../protocol/schema.ts'
 import { sha256, type SigningKey } from '../../../protocol/signature.ts'
+import { becauseSql, endedSql, endingOf } from '../../exchange/agent-views.ts'
 import type { Query, Store } from '../../store/store.ts'
 import { producerOf, suppliedItems } from '../../records/supply.ts'
 
@@ -62,7 +64,7 @@ export async function currentPolicy(
   })
 }
 
-type Content = Pick<Policy, 'agency' | 'supply' | 'receive' | 'ended'>
+type Content = Pick<Policy, 'agency' | 'supply' | 'receive' | 'ended' | 'stopped'>
 
 interface KeptPolicy extends IssuedPolicy {
   hash: string
@@ -85,7 +87,9 @@ interface Wanted {
 }
 
 function stillGood(kept: KeptPolicy, { content, now, life, reportedSerial }: Wanted): boolean {
-  return kept.serial >= reportedSerial && kept.expires.getTime() - now.getTime() >= life / 2 && kept.hash === contentHash(content)
+  const left = kept.expires.getTime() - now.getTime()
+  // One that was signed while the clock was wrong must not outlive the others.
+  return kept.serial >= reportedSerial && left >= life / 2 && left <= life + day && kept.hash === contentHash(content)
 }
 
 function contentHash(content: Content): string {
@@ -99,7 +103,8 @@ async function policyContent(query: Query, agentId: string, now: Date): Promise<
   if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agentId })
   const [supply, receive] = [await supplies(query, agentId, agent.agency), await receives(query, agentId, now)]
   const ended = await toBeRemoved(query, agentId, now)
-  return { agency: agent.agency, supply, receive, ...(ended.length > 0 && { ended }) }
+  const stopped = await stoppedRoutes(query, agentId, now)
+  return { agency: agent.agency, supply, receive, ...(ended.length > 0 && { ended }), ...(stopped.length > 0 && { stopped }) }
 }
 
 async function supplies(query: Query, agentId: string, agency: string): Promise<Supply[]> {
@@ -153,4 +158,22 @@ function toBeRemoved(query: Query, agentId: string, now: Date): Promise<EndedRou
      order by route.id`,
     [agentId, now],
   )
+}
+
+/** As the exchange says of them. */
+async function stoppedRoutes(query: Query, agentId: string, now: Date): Promise<StoppedRoute[]> {
+  const rows = await query<{ route: string; resource: string; ended: string; reason: string | null }>(
+    `select * from (
+       select t.id as route, g.resource, coalesce(${endedSql}, case when g.valid_to <= $2 then 'expired' end) as ended, ${becauseSql} as reason
+       from route t join agent a on a.id = t.agent join access_grant g on g.id = t.access_grant join resource r on r.code = g.resource
+       where t.agent = $1 order by t.created_at desc, t.id
+     ) as routes where ended is not null limit 200`,
+    [agentId, now],
+  )
+  return rows.map(({ route, resource, ended, reason }) => ({
+    route,
+    resource,
+    reason: endingOf(ended),
+    ...(reason !== null && { because: readText(reason) }),
+  }))
 }

@@ -71,6 +71,32 @@ t.test('a policy ends with its grant, its agent, its provider', async (t) => {
   t.equal(await refusal(policyOf(office, receiver.id)), 'QZ-AGENT-REVOKED')
 })
 
+t.test('a policy says why a route gets nothing', async (t) => {
+  const office = await openOffice(t)
+  const { receiver, grant } = await exchange(office)
+  const stopped = async () => (await policyOf(office, receiver.id)).policy.stopped
+  const route = { route: grant.id, resource: 'villages' }
+  t.equal(await stopped(), undefined)
+  await setGrantState(office, 'admin', grant.id, 'suspended', '待核查')
+  t.same(await stopped(), [{ ...route, reason: { zh: '已暂停', en: 'suspended' }, because: '待核查' }])
+  await setGrantState(office, 'admin', grant.id, 'active', '')
+  t.equal(await stopped(), undefined)
+  const before = office.now
+  office.now = new Date('2027-01-01T00:00:01Z')
+  t.match(await stopped(), [{ ...route, reason: { en: 'expired' } }], 'before it is written down')
+  office.now = before
+  await setGrantState(office, 'admin', grant.id, 'revoked', '违规')
+  t.match(await stopped(), [{ ...route, reason: { en: 'revoked' }, because: '违规' }])
+  const next = await addGrant(office, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
+  await addRoute(office, 'admin', next.id, receiver.id)
+  t.match(await stopped(), [route], 'also beside one that goes on')
+  await office.store.query(`update resource set state = 'withdrawn', stop_reason = '资源已停办'`)
+  t.match((await stopped())!.map(({ route, reason, because }) => [route, reason.en, because]).toSorted(), [
+    [grant.id, 'revoked', '违规'],
+    [next.id, 'withdrawn', '资源已停办'],
+  ])
+})
+
 t.test('it is signed again only when it must, and its serial only grows', async (t) => {
   const office = await openOffice(t)
   const { receiver, grant } = await exchange(office)
@@ -81,10 +107,13 @@ t.test('it is signed again only when it must, and its serial only grows', async 
   office.now = new Date(office.now.getTime() + 2 * day)
   const renewed = await policyOf(office, receiver.id, first.serial)
   t.ok(renewed.serial > first.serial && Date.parse(renewed.policy.expires) > Date.parse(first.policy.expires), 'renewed')
+  await office.store.query(`update policy set expires_at = expires_at + interval '1 year'`)
+  const shorter = await policyOf(office, receiver.id, renewed.serial)
+  t.ok(shorter.serial > renewed.serial, 'one that would outlive the others is replaced')
   office.now = new Date(0)
   await setGrantState(office, 'admin', grant.id, 'revoked', '')
   const changed = await policyOf(office, receiver.id)
-  t.equal(changed.serial, renewed.serial + 1, 'also when the clock has gone back')
+  t.equal(changed.serial, shorter.serial + 1, 'also when the clock has gone back')
   t.equal((await policyOf(office, receiver.id, changed.serial)).jws, changed.jws)
 })
 

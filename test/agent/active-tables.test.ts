@@ -1,0 +1,40 @@
+import t from 'tap'
+import { ActiveTables } from '../../agent/active-tables.ts'
+import type { AgentConfig } from '../../agent/config/config.ts'
+import { StatusBoard } from '../../agent/status/board.ts'
+import type { Policy } from '../../protocol/policy.ts'
+
+const sinks = [
+  { route: 'r', resource: undefined },
+  { route: undefined, resource: 'people' },
+  { route: undefined, resource: 'roads' },
+].map((sink) => ({ ...sink, database: 'front', table: 't' }))
+
+/** What each sink says where the policy has no route for it. */
+function said(stopped: Policy['stopped'], before?: Policy['stopped']) {
+  const board = new StatusBoard('0', 'session')
+  let policy = before
+  const config = { databases: {}, sources: [], sinks } as unknown as AgentConfig
+  const none = (): Policy => ({ receive: [], supply: [], ...(policy && { stopped: policy }) }) as unknown as Policy
+  const tables = new ActiveTables({ config, board, policy: none, now: () => new Date() })
+  if (before) tables.noteEnded()
+  policy = stopped
+  tables.noteEnded()
+  return [...board.sinks.values()].map(({ fault }) => [fault?.code, fault?.en.replace(/.*: /, '')])
+}
+
+const why = (en: string) => ({ reason: { zh: en, en } })
+
+t.test('a sink without a route says why, as the policy does', async (t) => {
+  const stopped = [
+    { route: 'r2', resource: 'people', ...why('revoked') },
+    { route: 'r', resource: 'villages', ...why('suspended'), because: '待核查' },
+    { route: 'r1', resource: 'people', ...why('expired') },
+  ]
+  const expected = (...reasons: string[]) => reasons.map((reason) => ['QZ-ROUTE-ENDED', reason])
+  t.same(said(stopped), expected('suspended', 'revoked', 'not in the policy'), 'the newest of a resource')
+  t.same(said(undefined), expected('not in the policy', 'not in the policy', 'not in the policy'), 'an older hub does not say')
+  const later = stopped.map((one) => ({ ...one, ...why('revoked') }))
+  t.same(said(later, stopped), expected('revoked', 'revoked', 'not in the policy'), 'and when that changes')
+  t.same(said(undefined, stopped), expected('suspended', 'revoked', 'not in the policy'), 'what was told stays')
+})
