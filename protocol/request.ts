@@ -62,11 +62,17 @@ export async function verifyHead(
 ): Promise<{ keyId: string; created: Date }> {
   let keyId = ''
   let created = now
+  /** Whose key it is could not be found out: no fault of the signature's. */
+  let unasked: { error: unknown } | undefined
   const keyLookup = async (params: { keyid?: string; created?: unknown }) => {
     if (keyId) throw invalid({ zh: '签名多于一个', en: 'more than one signature' })
     created = checkClock(params.created, now)
     keyId = params.keyid ?? ''
-    const key = publicKeyObject(await publicKeyOf(keyId))
+    const publicKey = await publicKeyOf(keyId).catch((error: unknown) => {
+      unasked = { error }
+      throw error
+    })
+    const key = publicKeyObject(publicKey)
     return { id: keyId, algs: ['ed25519'], verify: async (data: Buffer, signature: Buffer) => verify(null, data, key, signature) }
   }
   const message = { method: request.method, url: absolute(request.path), headers: definedHeaders(request.headers) }
@@ -80,6 +86,7 @@ export async function verifyHead(
     }
     if (await httpbis.verifyMessage(config, message)) return { keyId, created }
   } catch (error) {
+    if (unasked) throw unasked.error
     throw error instanceof QianzhiError ? error : invalid(same(reasonOf(error)), error)
   }
   throw invalid({ zh: '签名不符或没有签名', en: 'it does not match, or there is none' })

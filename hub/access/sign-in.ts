@@ -59,18 +59,29 @@ export async function signIn(registry: Registry, access: Access, credentials: Cr
   const { password } = credentials
   const right = await access.passwords.verify(password.slice(0, longestPassword + 1), known?.password ?? null)
   const rehashed = right && access.passwords.isOutdated(known!.password!) ? await access.passwords.hash(password) : null
-  if (!known) {
-    // What was typed as a login name may be a password: it is not written down.
-    await writeAudit(registry.store.query, { actor: `address ${address}`, ip: address, ...refused, object: 'person ?' })
-    throw wrongCredentials()
-  }
   // What follows is committed also where it ends in a refusal.
   const outcome = await registry.store.transaction(async (query) => {
-    const refusal = await prove(query, access, known, right, credentials.code, { address, now: registry.clock() })
-    return refusal ?? open(query, access.rules, known, rehashed, { address, now: registry.clock() })
+    const refusal = await prove(query, access, known ?? nobody, right, credentials.code, { address, now: registry.clock() })
+    return refusal ?? open(query, access.rules, known!, rehashed, { address, now: registry.clock() })
   })
   if (outcome instanceof QianzhiError) throw outcome
   return outcome
+}
+
+/** Whoever is not known here: the same is done, so that the time tells nothing. */
+const nobody: Account = {
+  id: '0',
+  login: '',
+  name: '',
+  agency: '',
+  state: 'unknown',
+  password: null,
+  passwordSet: null,
+  factor: null,
+  factorStep: '0',
+  failures: 0,
+  lockedUntil: null,
+  roles: [],
 }
 
 const refused = { act: 'session.open', outcome: 'QZ-SIGN-IN' satisfies ErrorCode } as const
@@ -103,12 +114,12 @@ export async function prove(
 ): Promise<QianzhiError | undefined> {
   const { address, now } = attempt
   await query('select from person where id = $1 for no key update', [compared.id])
-  const [account] = await query<Account>(`${accountSql} where p.id = $1`, [compared.id])
-  const usable = account!.state === 'active' && !(account!.lockedUntil && account!.lockedUntil > now)
-  const proved = usable && right && account!.password === compared.password
-  if (proved && account!.factor !== null && code === undefined) return new QianzhiError('QZ-SECOND-FACTOR')
-  const secret = proved && account!.factor !== null ? sealed.open(account!.factor, `person ${account!.id}`) : null
-  const step = secret === null ? 0 : stepOf(secret, code!, now, Number(account!.factorStep))
+  const [account = nobody] = await query<Account>(`${accountSql} where p.id = $1`, [compared.id])
+  const usable = account.state === 'active' && !(account.lockedUntil && account.lockedUntil > now)
+  const proved = usable && right && account.password === compared.password
+  if (proved && account.factor !== null && code === undefined) return new QianzhiError('QZ-SECOND-FACTOR')
+  const secret = proved && account.factor !== null ? sealed.open(account.factor, `person ${account.id}`) : null
+  const step = secret === null ? 0 : stepOf(secret, code!, now, Number(account.factorStep))
   if (proved && step !== undefined) {
     await query('update person set failures = 0, locked_until = null, factor_step = greatest(factor_step, $2) where id = $1', [
       compared.id,
@@ -116,9 +127,11 @@ export async function prove(
     ])
     return undefined
   }
-  if (usable) await countFailure(query, rules, account!, now)
+  await countFailure(query, rules, usable ? account : nobody, now)
   const actor = attempt.session === undefined ? `address ${address}` : `person ${compared.id}`
-  await writeAudit(query, { actor, agency: account!.agency, ip: address, ...refused, object: `person ${compared.id}` })
+  // What was typed as a login name may be a password: it is not written down.
+  const object = account === nobody ? 'person ?' : `person ${compared.id}`
+  await writeAudit(query, { actor, agency: account.agency || null, ip: address, ...refused, object })
   return wrongCredentials()
 }
 

@@ -2,6 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { agentPaths } from '../../protocol/api.ts'
 import { QianzhiError, codedError, reasonOf, toProblem } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import { actedBy, type Principal } from '../access/principal.ts'
 import { writeAudit, type Act } from '../records/audit.ts'
 import type { Store } from '../store/store.ts'
@@ -37,6 +38,10 @@ const worthReading = 64 << 10
 
 /** SQLSTATE classes of a store that is away, starting, stopping, full or overloaded: all pass. */
 const passing = /^(?:08|53|57|58|40)/
+/** SQLSTATEs that somebody must do something about. */
+const busy: Record<string, LocalizedText> = {
+  '53100': { zh: '中心数据库的磁盘已满(53100)', en: "the disk of the hub's store is full (53100)" },
+}
 const connectionErrors = /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/
 
 function codeOf(error: unknown): QianzhiError {
@@ -47,7 +52,7 @@ function codeOf(error: unknown): QianzhiError {
   if (validation || (statusCode >= 400 && statusCode < 500)) return new QianzhiError('QZ-REQUEST-INVALID', { reason }, { cause: error })
   const away = code !== undefined && (connectionErrors.test(code) || (code.length === 5 && passing.test(code)))
   if (away || /timeout exceeded when trying to connect|Connection terminated|pool after calling end/.test(reason)) {
-    return new QianzhiError('QZ-HUB-BUSY', { reason: code ?? { zh: '数据库', en: 'store' } }, { cause: error })
+    return new QianzhiError('QZ-HUB-BUSY', { reason: busy[code ?? ''] ?? code ?? { zh: '数据库', en: 'store' } }, { cause: error })
   }
   return codedError(error)
 }

@@ -15,10 +15,9 @@ import { servedVersions, versionHeader } from '../../protocol/api.ts'
 import { batchMediaType } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { verifyBody, verifyHead, verifyRequest } from '../../protocol/request.ts'
-import { agentByKey } from '../registry/machines/agents.ts'
+import { AgentKeys, type KeyHolder } from '../registry/machines/agent-keys.ts'
 import type { Registry } from '../records/registry.ts'
 import type { ServerCertificate } from '../tls.ts'
-import type { Listener } from '../store/wakeups.ts'
 import { answerError, type Refusals } from './refusals.ts'
 import { bytesOf, InFlight, inFlightLimits } from './in-flight.ts'
 import { checkTexts } from './texts.ts'
@@ -82,8 +81,8 @@ export async function createServer(deps: ServerDeps): Promise<HttpServer> {
   for (const api of deps.open) await app.register(api)
   await app.register(async (signed) => {
     signed.addHook('onRequest', checkVersion)
-    const agentOf = rememberingAgents(deps.registry)
-    signed.addHook('onRequest', (request) => identify(request, deps.registry.clock(), agentOf))
+    const keys = new AgentKeys(deps.registry)
+    signed.addHook('onRequest', (request) => identify(request, deps.registry.clock(), keys))
     // Before a body is read.
     const inFlight = new InFlight(inFlightLimits(deps.bodyLimit))
     signed.addHook('onRequest', async (request, reply) => {
@@ -159,38 +158,16 @@ export async function checkVersion(request: FastifyRequest): Promise<void> {
   throw new QianzhiError('QZ-VERSION', { version: version.slice(0, 20), supported: servedVersions.join(', ') })
 }
 
-type Identified = Omit<FastifyRequest['agent'], 'signed'>
-
-/** Milliseconds for which a key's agent is remembered: the bound on how late a revocation in another hub process acts. */
-const rememberedFor = 1000
-const noWait = AbortSignal.abort()
-
-/** Whose key a key id is, remembered until `agent:<id>` wakes: a query less on the way of a row. */
-function rememberingAgents(registry: Registry): (keyId: string) => Promise<Identified> {
-  const known = new Map<string, { agent: Identified; until: number; heard: Listener }>()
-  return async (keyId) => {
-    const remembered = known.get(keyId)
-    // An aborted wait only asks whether a wake was heard.
-    if (remembered && !(await remembered.heard.wait(0, noWait)) && remembered.until > performance.now()) return remembered.agent
-    remembered?.heard.close()
-    known.delete(keyId)
-    const { id, agency, publicKey } = await agentByKey(registry, keyId)
-    const agent = { id, agency, publicKey }
-    known.set(keyId, { agent, until: performance.now() + rememberedFor, heard: registry.wakeups.listen([`agent:${id}`]) })
-    return agent
-  }
-}
-
 /**
  * Sets `request.agent` to who signed (RFC 9421), before the body is read: what others send costs nothing. Throws QZ-REQUEST-SIGNATURE,
  * QZ-REQUEST-CLOCK, QZ-AGENT-UNKNOWN, QZ-AGENT-REVOKED.
  */
-async function identify(request: FastifyRequest, now: Date, agentOf: (keyId: string) => Promise<Identified>): Promise<void> {
-  let agent: Identified | undefined
+async function identify(request: FastifyRequest, now: Date, keys: AgentKeys): Promise<void> {
+  let agent: KeyHolder | undefined
   const { created } = await verifyHead(
     { method: request.method, path: request.url, headers: request.headers },
     async (keyId) => {
-      agent = await agentOf(keyId)
+      agent = await keys.holderOf(keyId)
       return agent.publicKey
     },
     now,

@@ -4,6 +4,7 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { sha256 } from '../../../protocol/signature.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
+import { keysTopic } from './agent-keys.ts'
 import { concernAgency } from './agents.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { machineEnrolled } from './machines.ts'
@@ -46,7 +47,7 @@ interface Token {
  * (QZ-AGENT-REVOKED).
  */
 export async function enrol(registry: Registry, request: EnrolRequest): Promise<Agent> {
-  return change(registry, async (query, affectedAgents) => {
+  const enrolled = await change(registry, async (query, affectedAgents) => {
     // The agency is not closed meanwhile, which would end the token.
     await query('select from agency where code = (select agency from enrolment_token where secret_hash = $1) for key share', [
       sha256(request.secret),
@@ -78,6 +79,8 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
     await concernAgency(query, agent.agency, affectedAgents)
     return agent
   })
+  registry.wakeups.wake(keysTopic)
+  return enrolled
 }
 
 async function agentWithKey(query: Query, publicKey: string): Promise<Agent | undefined> {

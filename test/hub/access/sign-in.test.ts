@@ -92,6 +92,28 @@ t.test('unknown, wrong, invited, disabled and of a closed agency: one answer', a
   for (const typed of ['nobody', 'wrong', good]) t.notMatch(all, `"${typed}`, 'neither password nor an unknown name is written down')
 })
 
+t.test('the same statements run whether a name is known or not', async (t) => {
+  const city = await town(t)
+  await resident(city, 'known')
+  await resident(city, 'locked')
+  await city.store.query(`update person set failures = 9, locked_until = '2999-01-01' where login = 'locked'`)
+  const { query, transaction } = city.store
+  let ran: string[] = []
+  const noting = (inner: typeof query): typeof query => ((text, values) => (ran.push(text), inner(text, values))) as typeof query
+  city.store.query = noting(query)
+  city.store.transaction = (work) => (ran.push('begin'), transaction.call(city.store, (inner) => work(noting(inner)))) as never
+  t.teardown(() => Object.assign(city.store, { query, transaction }))
+  const statements: Record<string, string[]> = {}
+  for (const login of ['nobody', 'known', 'locked']) {
+    ran = []
+    await signIn(city, login, 'wrong')
+    statements[login] = ran
+  }
+  t.ok(statements['known']!.length >= 5, `${statements['known']!.length} statements`)
+  t.same(statements['nobody'], statements['known'])
+  t.same(statements['locked'], statements['known'])
+})
+
 t.test('five failures lock, each further one for twice as long', async (t) => {
   const city = await town(t)
   const id = await resident(city, 'zhang.san')

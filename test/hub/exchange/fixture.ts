@@ -18,6 +18,7 @@ import type { ExchangeLimits } from '../../../hub/exchange/context.ts'
 import type { Log } from '../../../hub/log.ts'
 import { openPostgresLog } from '../../../hub/logs/postgres.ts'
 import { openStore, type Store } from '../../../hub/store/store.ts'
+import { keysTopic } from '../../../hub/registry/machines/agent-keys.ts'
 import { Wakeups } from '../../../hub/store/wakeups.ts'
 import type { ExchangeAgent } from '../../../hub/exchange/agent.ts'
 
@@ -84,7 +85,11 @@ export async function openBench(
     time,
     policy,
     another,
-    agent: (id, agency) => addAgent(store, id, agency),
+    async agent(id, agency) {
+      const agent = await addAgent(store, id, agency)
+      wakeups.wake(keysTopic)
+      return agent
+    },
     resource: (code, agency, more) => addResource(store, code, agency, more),
     route: (id, resource, agent, items) => addRoute(store, id, resource, agent, items),
     async close() {

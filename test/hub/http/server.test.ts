@@ -118,6 +118,33 @@ t.test('behind the signature hook a request has an agent', async (t) => {
   t.same((await to({ method: 'GET', path: `${agentPaths.head}?resource=a` })).json, { agent: id })
 })
 
+t.test('strangers cost no query each, and who enrols is known at once', async (t) => {
+  const { office, app } = await serve(t)
+  const asked: string[] = []
+  const { query } = office.store
+  office.store.query = ((text, values) => (asked.push(text), query(text, values))) as typeof query
+  const by = async (key: SigningKey) => (await send(app, { path: agentPaths.poll, body: '{}', key, created: office.now })).json['code']
+  const began = performance.now()
+  for (let n = 0; n < 40; n++) t.equal(await by(generateSigningKey()), 'QZ-AGENT-UNKNOWN')
+  const looks = asked.filter((text) => text.includes('from agent')).length
+  t.ok(looks <= 1 + (performance.now() - began) / 1000, `${looks} looks for 40 strangers`)
+  const { key } = await enrolled(office, 'civil')
+  t.equal(await by(key), 'QZ-REQUEST-INVALID', 'it is heard')
+  office.store.query = query
+})
+
+t.test('a store without room is told as that', async (t) => {
+  const { office, app } = await serve(t)
+  const { key } = await enrolled(office, 'civil')
+  const { query } = office.store
+  office.store.query = async () => {
+    throw Object.assign(new Error('could not extend file'), { code: '53100' })
+  }
+  const { json } = await send(app, { path: agentPaths.poll, body: '{}', key, created: office.now })
+  office.store.query = query
+  t.match(json, { code: 'QZ-HUB-BUSY', detail: { zh: /磁盘已满/, en: /disk of the hub's store is full/ } })
+})
+
 t.test('what is not right is refused as a problem, and goes on record', async (t) => {
   const { office, app, refusals, refused } = await serve(t)
   const { id, key } = await enrolled(office, 'civil')

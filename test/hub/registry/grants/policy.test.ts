@@ -91,10 +91,13 @@ t.test('a policy says why a route gets nothing', async (t) => {
   await addRoute(office, 'admin', next.id, receiver.id)
   t.match(await stopped(), [route], 'also beside one that goes on')
   await office.store.query(`update resource set state = 'withdrawn', stop_reason = '资源已停办'`)
-  t.match((await stopped())!.map(({ route, reason, because }) => [route, reason.en, because]).toSorted(), [
-    [grant.id, 'revoked', '违规'],
-    [next.id, 'withdrawn', '资源已停办'],
-  ])
+  t.match(
+    (await stopped())!.map(({ route, reason, because }) => [route, reason.en, because]).toSorted(([a], [b]) => (a! < b! ? -1 : 1)),
+    [
+      [grant.id, 'revoked', '违规'],
+      [next.id, 'withdrawn', '资源已停办'],
+    ],
+  )
 })
 
 t.test('it is signed again only when it must, and its serial only grows', async (t) => {
