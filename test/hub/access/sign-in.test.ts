@@ -6,6 +6,7 @@ import { Sealed } from '../../../hub/access/sealed.ts'
 import { defaultAccess, type AccessRules } from '../../../hub/access/settings.ts'
 import { fromBase32, totp } from '../../../hub/access/totp.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'
+import type { Query } from '../../../hub/store/store.ts'
 import { openCity, type City } from '../city.ts'
 
 const quick: AccessRules = { ...defaultAccess, attempts: 1000, password: { ...defaultAccess.password, cost: 10 } }
@@ -97,12 +98,16 @@ t.test('the same statements run whether a name is known or not', async (t) => {
   await resident(city, 'known')
   await resident(city, 'locked')
   await city.store.query(`update person set failures = 9, locked_until = '2999-01-01' where login = 'locked'`)
-  const { query, transaction } = city.store
   let ran: string[] = []
-  const noting = (inner: typeof query): typeof query => ((text, values) => (ran.push(text), inner(text, values))) as typeof query
-  city.store.query = noting(query)
-  city.store.transaction = (work) => (ran.push('begin'), transaction.call(city.store, (inner) => work(noting(inner)))) as never
-  t.teardown(() => Object.assign(city.store, { query, transaction }))
+  const { store } = city
+  const noting =
+    (inner: Query): Query =>
+    (text, values) => (ran.push(text), inner(text, values))
+  city.store = {
+    ...store,
+    query: noting(store.query),
+    transaction: (work) => (ran.push('begin'), store.transaction((inner) => work(noting(inner)))),
+  }
   const statements: Record<string, string[]> = {}
   for (const login of ['nobody', 'known', 'locked']) {
     ran = []
