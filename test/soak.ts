@@ -1,91 +1,27 @@
 /**
- * `npm run soak -- --rounds N [--seed S] [--rows R]`: rounds of faults, several in each and often two at once, with a network between
- * agents and hub that drops and stalls. Ends at the first difference, with the rows that differ and the seed; exit code 1 then.
+ * `npm run soak -- [--rounds N] [--seed S] [--rows R]`: one table, kills under writes (soak/crash.ts).
+ * `npm run soak -- truth [--minutes N] [--seed S]`: schemas of several tables on two engines, every kind of fault (soak/truth.ts).
+ * Both end at the first difference, with the seed, and exit code 1.
  */
 import { parseArgs } from 'node:util'
-import { Chaos, faults, isEqual, showDifference, type Fault } from './faults/chaos.ts'
-import { Random, seedOfThisRun } from './faults/random.ts'
-import { startPostgres } from './support/postgres.ts'
-import { startProxy, type Proxy } from './support/proxy.ts'
+import { seedOfThisRun } from './faults/random.ts'
 
-const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '10' }, seed: { type: 'string' }, rows: { type: 'string', default: '5000' } },
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '10' },
+    minutes: { type: 'string', default: '3' },
+    seed: { type: 'string' },
+    rows: { type: 'string', default: '5000' },
+  },
 })
-const seed = options.seed === undefined ? seedOfThisRun() : Number(options.seed)
+const seed = values.seed === undefined ? seedOfThisRun() : Number(values.seed)
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-process.exitCode = await soak(Number(options.rounds))
-
-async function soak(rounds: number): Promise<number> {
-  say(`${rounds} rounds, seed ${seed}`)
-  const [source, target] = await Promise.all([startPostgres(), startPostgres()])
-  const hub = { host: '127.0.0.1', port: 0 }
-  const proxy = await startProxy(hub)
-  const hubUrl = (port: number): string => {
-    hub.port = port
-    return `https://127.0.0.1:${proxy.port}`
-  }
-  const chaos = await Chaos.start({ seed, source, target, rows: Number(options.rows), exchange: { hubUrl }, note: say })
-  try {
-    for (let round = 1; round <= rounds; round++) {
-      const found = await soakRound(chaos, proxy, round)
-      if (found === undefined) continue
-      say(`${found}\nround ${round} failed; again with: npm run soak -- --rounds ${round} --seed ${seed}`)
-      return 1
-    }
-    say(`${rounds} rounds, both ends equal after each; ${chaos.writers.committed} transactions, ${chaos.watch.looks} looks at the target`)
-    return 0
-  } finally {
-    await chaos.stop()
-    await proxy.close()
-    await Promise.all([source.stop(), target.stop()])
-  }
-}
-
-/** @returns what is wrong after it. */
-async function soakRound(chaos: Chaos, proxy: Proxy, round: number): Promise<string | undefined> {
-  const { random } = chaos
-  say(`round ${round}`)
-  const weather = disturb(chaos, proxy, random.fork())
-  const result = await chaos.round(someFaults(random), async () => {
-    for (let more = random.between(0, 2); more > 0; more--) {
-      await chaos.writers.pass(random.between(1, 60))
-      const struck = someFaults(random)
-      say(`and ${struck.join(' + ')}`)
-      await chaos.strike(struck)
-    }
-    await weather.clear()
-  })
-  const wrong = await chaos.faultsFound()
-  if (!isEqual(result)) wrong.unshift(showDifference(result))
-  return wrong.length > 0 ? wrong.join('\n') : undefined
-}
-
-/** One fault, or two at once. */
-function someFaults(random: Random): Fault[] {
-  const first = random.pick(faults)
-  const second = random.pick(faults)
-  return random.chance(0.4) && second !== first ? [first, second] : [first]
-}
-
-/** The network drops, stalls, or loses answers, for some transactions at a time, until it clears. */
-function disturb({ writers }: Chaos, proxy: Proxy, random: Random): { clear: () => Promise<void> } {
-  const clearing = new AbortController()
-  const storm = async (): Promise<void> => {
-    while (!clearing.signal.aborted) {
-      await writers.pass(random.between(10, 80))
-      if (clearing.signal.aborted) break
-      proxy[random.pick(['drop', 'stall', 'halfOpen'] as const)]()
-      await writers.pass(random.between(1, 40))
-      proxy.resume()
-    }
-  }
-  const storming = storm().finally(() => proxy.resume())
-  storming.catch(() => undefined)
-  return {
-    async clear() {
-      clearing.abort()
-      await storming
-    },
-  }
+if (positionals[0] === 'truth') {
+  const { soakTruth } = await import('./soak/truth.ts')
+  process.exitCode = await soakTruth({ minutes: Number(values.minutes), seed, say })
+} else {
+  const { soakCrashes } = await import('./soak/crash.ts')
+  process.exitCode = await soakCrashes({ rounds: Number(values.rounds), rows: Number(values.rows), seed, say })
 }

@@ -1,0 +1,127 @@
+/** Faults of the soak: each begins, and has an end that puts everything in order again. */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Agent, request } from 'undici'
+import { agentPaths } from '../../protocol/api.ts'
+import { openClient } from '../support/client.ts'
+import type { Program } from '../support/programs.ts'
+import type { City } from './city.ts'
+import { tables, type Engine } from './tables.ts'
+
+export interface Strike {
+  name: string
+  end(): Promise<void>
+}
+
+type Begin = (city: City) => Promise<Strike | undefined>
+
+const insecure = new Agent({ connect: { rejectUnauthorized: false }, keepAliveTimeout: 1 })
+
+/** By kind; undefined where it cannot be here. */
+export const strikes: Record<string, Begin> = {
+  kill: async (city) => {
+    const who = city.random.pick(['provider', 'receiver', 'hub'] as const)
+    const program = who === 'hub' ? city.exchange.hub : city[who].program
+    await program.end('SIGKILL')
+    return { name: `kill ${who}`, end: () => revive(city, program) }
+  },
+  'kill-database': async (city) => {
+    const engine = city.random.pick(['postgres', 'mysql'] as const)
+    await city.servers[engine].kill('SIGKILL')
+    return { name: `kill ${engine}`, end: () => city.servers[engine].restart() }
+  },
+  'kill-store': async (city) => {
+    const file = join(city.exchange.folder, 'hub', 'store', 'cluster', 'postmaster.pid')
+    process.kill(Number(readFileSync(file, 'utf8').split('\n')[0]), 'SIGKILL')
+    return { name: "kill the hub's store", end: () => city.exchange.ready() }
+  },
+  network: async (city) => {
+    const [name, link] = city.random.pick(Object.entries(city.links))
+    const how = city.random.pick(['drop', 'stall', 'halfOpen'] as const)
+    link[how]()
+    return { name: `${how} ${name}`, end: async () => link.resume() }
+  },
+  lock: async (city) => {
+    const { engine, end, url } = somewhere(city)
+    const table = city.random.pick(tables).name
+    const client = await openClient(url)
+    const lock =
+      engine === 'postgres' ? `begin; set lock_timeout = '5s'; lock table ${table} in access exclusive mode` : `lock tables ${table} write`
+    await client.query(lock)
+    return { name: `lock ${end} ${engine} ${table}`, end: () => client.end() }
+  },
+  ddl: async (city) => {
+    const { engine, end, url } = somewhere(city)
+    const table = city.random.pick(tables).name
+    const client = await openClient(url)
+    const column = `extra_${city.random.between(0, 1e6)}`
+    const wait = engine === 'postgres' ? `set lock_timeout = '5s'` : 'set lock_wait_timeout = 5'
+    try {
+      await client.query(wait)
+      await client.query(`alter table ${table} add column ${column} varchar(20)`)
+    } catch (error) {
+      await client.end()
+      throw error
+    }
+    return {
+      name: `alter ${end} ${engine} ${table}`,
+      async end() {
+        const again = await openClient(url)
+        await client.end().catch(() => undefined)
+        try {
+          await again.query(`alter table ${table} drop column ${column}`)
+        } finally {
+          await again.end()
+        }
+      },
+    }
+  },
+  hostile: async (city) => {
+    for (const path of Object.values(agentPaths)) {
+      const body = randomBytes(city.random.between(0, 4096))
+      const headers = { signature: 'sig1=:AAAA:', 'signature-input': 'sig1=("@method");created=1;keyid="x"' }
+      const answer = await request(`https://127.0.0.1:${city.exchange.port}${path}`, {
+        method: 'POST',
+        body,
+        headers,
+        dispatcher: insecure,
+      })
+      await answer.body.dump()
+      if (answer.statusCode < 400) throw new Error(`${path} took ${answer.statusCode} random bytes`)
+    }
+    return { name: 'random bytes to the hub', end: async () => undefined }
+  },
+  clock: async (city) => {
+    const who = city.random.pick(['provider', 'receiver'] as const)
+    const by = city.random.pick([-90, -20, 20, 90]) * 1000
+    await city[who].program.end('SIGKILL')
+    const shim = fileURLToPath(new URL('clock.ts', import.meta.url))
+    const environment = { NODE_OPTIONS: `--import=${shim}`, QIANZHI_TEST_CLOCK: String(by) }
+    Object.assign(process.env, environment)
+    city[who].program.start()
+    for (const name of Object.keys(environment)) delete process.env[name]
+    return {
+      name: `clock of ${who} ${by / 1000} s`,
+      async end() {
+        await city[who].program.end('SIGTERM')
+        city[who].program.start()
+      },
+    }
+  },
+  disk: async ({ disk }) => {
+    disk?.fill()
+    return disk && { name: 'full disk below target postgres wide', end: async () => disk.free() }
+  },
+}
+
+async function revive(city: City, program: Program): Promise<void> {
+  program.start()
+  if (program === city.exchange.hub) await city.exchange.ready()
+}
+
+function somewhere({ random, urls }: City): { engine: Engine; end: 'source' | 'target'; url: string } {
+  const [engine, end] = [random.pick(['postgres', 'mysql'] as const), random.pick(['source', 'target'] as const)]
+  return { engine, end, url: urls[end][engine] }
+}
