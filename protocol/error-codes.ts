@@ -199,6 +199,13 @@ export const kinds = {
     '数据库 {database} 只读(只读副本或只读设置),请连接主库:{reason}',
     'Database {database} is read-only (a replica, or set so): connect to the primary: {reason}',
   ),
+  'QZ-DB-POOLED': ofDatabase(
+    409,
+    'operator',
+    false,
+    '数据库 {database} 前有按事务分配会话的连接池(如 pgbouncer 的 pool_mode=transaction):会话设置、锁和预处理语句都不能保留。请直接连接数据库,或让连接池对本账号使用 pool_mode=session',
+    'A pooler that hands out sessions by transaction (such as pgbouncer with pool_mode=transaction) stands before database {database}: neither settings nor locks nor prepared statements last. Connect to the database itself, or have the pooler use pool_mode=session for this account',
+  ),
   'QZ-DB-VERSION': kind(400, 'operator', false, '数据库版本不受支持:{reason}', 'The database version is not supported: {reason}'),
   'QZ-SOURCE-TABLE': kind(409, 'operator', false, '来源表 {table} 不可用:{reason}', 'Source table {table} cannot be used: {reason}'),
   'QZ-SOURCE-TYPE': kind(

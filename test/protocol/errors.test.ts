@@ -49,7 +49,7 @@ t.test('what concerns more than one stream', async (t) => {
     'QZ-REQUEST-SIGNATURE',
     'QZ-VERSION',
   ])
-  t.same(of('database'), ['QZ-AGENT-CLONED', 'QZ-CHAIN-BROKEN', 'QZ-DB-READ-ONLY', 'QZ-DB-UNREACHABLE', 'QZ-INTERNAL'])
+  t.same(of('database'), ['QZ-AGENT-CLONED', 'QZ-CHAIN-BROKEN', 'QZ-DB-POOLED', 'QZ-DB-READ-ONLY', 'QZ-DB-UNREACHABLE', 'QZ-INTERNAL'])
 })
 
 t.test('an error travels as a problem and comes back', async (t) => {

@@ -149,12 +149,38 @@ export async function connect(database: string, url: string, role: string): Prom
   const connection = new Connection(client, database, url)
   try {
     await client.connect()
+    await requireSession(client, { database, url })
     await connection.prepare()
   } catch (error) {
     await client.end().catch(() => {})
-    throw connectError(database, error)
+    throw error instanceof QianzhiError ? error : connectError(database, error)
   }
   return connection
+}
+
+const pidQuery = 'select pg_backend_pid() as pid'
+
+/**
+ * A pooler gives a connection a number of its own in place of the server's. One that hands out sessions by transaction is told by another
+ * connection: while that one holds a session, this one has another than before, or it has been given this one's. Throws QZ-DB-POOLED.
+ */
+async function requireSession(client: pg.Client, { database, url }: { database: string; url: string }): Promise<void> {
+  const pidOf = async (one: pg.Client) => Number((await one.query<{ pid: number }>(pidQuery)).rows[0]!.pid)
+  const first = await pidOf(client)
+  if ((client as unknown as { processID: number | null }).processID === first) return
+  const other = new pg.Client({ connectionString: url, application_name: 'qianzhi pooler', connectionTimeoutMillis: 10_000 })
+  other.on('error', () => {})
+  try {
+    await other.connect()
+    // Some poolers allow no transactions at all.
+    const [, held] = (await other.query<{ pid: number }>(`begin; ${pidQuery}`)) as unknown as pg.QueryResult<{ pid: number }>[]
+    if (Number(held!.rows[0]!.pid) !== first && (await pidOf(client)) === first) return
+  } catch (error) {
+    if (sqlState(error) !== '08P01') throw error
+  } finally {
+    await other.end().catch(() => {})
+  }
+  throw new QianzhiError('QZ-DB-POOLED', { database })
 }
 
 /** A replica would give rows and forget no queue entry. Throws QZ-DB-READ-ONLY. */
