@@ -16,7 +16,8 @@ export class HubClock {
   #anchor: { time: number; at: number }
   #allowed = hour
   #heldSince: Date | undefined
-  #contradicted = 0
+  /** Since when most agents do not agree: of the counter. */
+  #contradicted: number | undefined
 
   /** `last`: the time that was saved last; undefined in a new store. */
   constructor(
@@ -56,20 +57,21 @@ export class HubClock {
   /** A person says that the machine's time is right. */
   confirm(): void {
     this.#anchor = { time: this.#wall(), at: this.#ticks() }
-    this.#contradicted = 0
+    this.#contradicted = undefined
   }
 
   /**
    * Takes up what the clocks of the agents heard of just now show. More than half of at least two that agree with the machine: it is right.
-   * More than half of at least three that do not, two times one after the other: its time counts no more, and the earlier one does.
+   * More than half of at least three that do not, for longer than what they said last may be old: its time counts no more, theirs does
+   * where it is earlier.
    */
   compare(clocks: readonly number[]): void {
     const wall = this.#wall()
     const agree = clocks.filter((clock) => Math.abs(clock - wall) <= hour).length
     if (clocks.length >= 2 && agree > clocks.length / 2) return this.confirm()
     const contradicted = clocks.length >= 3 && clocks.length - agree > clocks.length / 2
-    this.#contradicted = contradicted ? this.#contradicted + 1 : 0
-    if (this.#contradicted < 2) return
+    this.#contradicted = contradicted ? (this.#contradicted ?? this.#ticks()) : undefined
+    if (!contradicted || this.#ticks() - this.#contradicted! < longestSilence) return
     const middle = clocks.toSorted((a, b) => a - b)[Math.floor((clocks.length - 1) / 2)]!
     this.#anchor = { time: Math.min(middle, this.now().getTime()), at: this.#ticks() }
   }
@@ -81,3 +83,5 @@ export class HubClock {
 
 const hour = 3_600_000
 const longestAway = 7 * 24 * hour
+/** An agent's poll is held for a minute at most, and what it says may be from before the one before. */
+const longestSilence = hour / 30

@@ -26,9 +26,9 @@ export async function lastKnownTime(query: Query): Promise<number | undefined> {
   return entry?.at.getTime()
 }
 
-const intervalMs = 60_000
+const intervalMs = 15_000
 
-/** Looks every minute whether the hub's clock still agrees with itself and with the agents, and saves the time. */
+/** Looks again and again whether the hub's clock still agrees with itself and with the agents, and saves the time. */
 export function startClockWatch(deps: ClockWatchDeps): Rounds<void> {
   const watch = new ClockWatch(deps)
   return startRounds({

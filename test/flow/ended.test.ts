@@ -72,8 +72,8 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
   })
 }
 
-t.test('expired: the data goes; of another route of the resource it stays', async (test) => {
-  const line = await startLine(test, { server })
+t.test('expired: the data goes; of another route of the resource it stays; an expiry that is undone brings it back', async (test) => {
+  const line = await startLine(test, { server, hub: { supervision: { everySeconds: 1 } } })
   const second = await line.exchange.grant('villages', line.receiver, [villageColumns[0], villageColumns[1]])
   await line.store.query(`update access_grant set at_end = 'remove' where id = $1`, [line.grant])
   await line.exchange.office('grant', 'revoke', line.grant, '--reason', '换发')
@@ -91,6 +91,11 @@ t.test('expired: the data goes; of another route of the resource it stays', asyn
   )
   line.links.target.resume()
   await emptied(line)
+  const stateOf = async () => (await line.store.query('select state from access_grant where id = $1', [second.grant]))[0]![0]
+  await until('it is written down', async () => (await stateOf()) === 'expired')
+  await line.store.query(`update access_grant set valid_to = now() + interval '1 day' where id = $1`, [second.grant])
+  await line.exchange.office('grant', 'reinstate', second.grant, '--reason', '时钟有误')
+  await until('the rows are back', async () => (await count(line)) === 500)
 })
 
 t.test('kept: nothing is removed', async (test) => {

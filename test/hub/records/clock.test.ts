@@ -39,6 +39,7 @@ type Step =
 
 const offs = fc.constantFrom(0, 0, 5 * minute, -5 * minute, 50 * minute, 3 * hour, -3 * hour, 2 * day, 30 * day, 366 * day, -366 * day)
 const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(minute, 2 * minute, hour), running: fc.constant(true) }),
   fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 3 * day }), running: fc.boolean() }),
   fc.record({ do: fc.constant('set' as const), off: offs }),
   // Most of the agents are right to ten minutes.
@@ -55,7 +56,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 class Oracle {
   #lead = 0
   #since = 0
-  #contradicted = 0
+  #contradicted: number | undefined
 
   bound(ticks: number): number {
     return this.#lead + hour + (ticks - this.#since) / 1000
@@ -65,20 +66,23 @@ class Oracle {
   restarted(ticks: number): void {
     this.#lead = this.bound(ticks) + 7 * day
     this.#since = ticks
-    this.#contradicted = 0
+    this.#contradicted = undefined
   }
 
   looked(off: number, agents: readonly number[], ticks: number): void {
     const agree = agents.filter((agent) => Math.abs(agent - off) <= hour).length > agents.length / 2
-    this.#contradicted = agree ? 0 : this.#contradicted + 1
-    if (agree) this.known(off, ticks)
-    else if (this.#contradicted >= 2) this.known(10 * minute, ticks)
+    if (agree) return this.known(off, ticks)
+    this.#contradicted ??= ticks
+    if (ticks - this.#contradicted < 2 * minute) return
+    const since = this.#contradicted
+    this.known(10 * minute, ticks)
+    this.#contradicted = since
   }
 
   known(lead: number, ticks: number): void {
     this.#lead = Math.max(lead, 0)
     this.#since = ticks
-    this.#contradicted = 0
+    this.#contradicted = undefined
   }
 }
 
@@ -119,6 +123,30 @@ t.test('whatever happens to the clock of the machine, the time that counts is no
     { numRuns: 2000 },
   )
   t.ok(steps > 20_000 && held > 1000, `${steps} steps, in ${held} of them the clock was held`)
+})
+
+t.test('what most agents say counts when they go on saying it', async (t) => {
+  const machine = new Machine()
+  const clock = machine.start(undefined)
+  const say = (off: number, count: number) => {
+    clock.compare(Array.from({ length: count }, () => machine.truth + off))
+    return clock.fault()?.error.code
+  }
+  t.equal(say(-2 * day, 3), undefined, 'what they said last may be old')
+  machine.pass(minute)
+  t.equal(say(-2 * day, 3), undefined)
+  machine.pass(minute)
+  t.equal(say(0, 3), undefined)
+  t.equal(say(-2 * day, 3), undefined, 'it begins anew')
+  machine.pass(2 * minute)
+  t.equal(say(-2 * day, 2), undefined, 'two are too few')
+  say(-2 * day, 3)
+  machine.pass(2 * minute)
+  t.equal(say(-2 * day, 3), 'QZ-CLOCK-JUMPED')
+  t.equal(clock.now().getTime(), machine.truth - 2 * day)
+  say(0, 1)
+  t.ok(clock.fault(), 'one is too few')
+  t.equal(say(0, 2), undefined)
 })
 
 t.test('a clock that runs a year ahead for a minute ends nothing, and is told to those who must act', async (t) => {
