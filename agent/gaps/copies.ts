@@ -2,6 +2,7 @@ import type { SQLInputValue } from 'node:sqlite'
 import type { GapCopyRules } from '../database.ts'
 import type { PlaceRange } from '../../protocol/gap.ts'
 import { isAfter, type Position, type ChainPosition } from '../../protocol/position.ts'
+import { steadyClock } from '../runtime/steady-clock.ts'
 
 /** What of a store is used here: `SinkStore`, whose calls may stand in its transactions. */
 interface Store {
@@ -119,7 +120,7 @@ export class GapCopies {
 
   /** Within a transaction: lets go of what is older than the rules say, and of the oldest beyond their bytes. @returns those too old. */
   prune({ days, bytes }: GapCopyRules): Position[] {
-    const old = Date.now() - days * day
+    const old = steadyClock.now() - days * day
     const gone = this.#store.all('select epoch, seq from gap_copy where at < ?', old).map(placeIn)
     if (gone.length > 0) this.#store.run('delete from gap_copy where at < ?', old)
     let over = Number(this.#store.get('select coalesce(sum(size), 0) as size from gap_copy')!['size']) - bytes

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { basename, dirname, extname, join } from 'node:path'
 import { localDay } from '../../protocol/local-time.ts'
+import { steadyClock } from '../runtime/steady-clock.ts'
 
 export interface LogFileOptions {
   file: string
@@ -126,7 +127,7 @@ export class LogFile {
 
   #removeOld(): void {
     const { days, files, timezone, now } = this.#options
-    const oldest = localDay(new Date(now().getTime() - days * day), timezone)
+    const oldest = localDay(new Date(Math.min(now().getTime(), steadyClock.now()) - days * day), timezone)
     try {
       const old = this.#rolled().filter(({ day: of }, i) => i >= files || of < oldest)
       for (const { path } of old) rmSync(path, { force: true })

@@ -147,6 +147,10 @@ t.test('what most agents say counts when they go on saying it', async (t) => {
   say(0, 1)
   t.ok(clock.fault(), 'one is too few')
   t.equal(say(0, 2), undefined)
+  say(2 * day, 3)
+  machine.pass(2 * minute)
+  say(2 * day, 3)
+  t.equal(clock.now().getTime(), machine.truth, 'nor do they set it ahead')
 })
 
 t.test('a clock that runs a year ahead for a minute ends nothing, and is told to those who must act', async (t) => {
