@@ -78,6 +78,62 @@ export const strikes: Record<string, Begin> = {
       },
     }
   },
+  /** What the receiver's own rule refuses is set aside, and goes in by itself when the rule is gone. */
+  refusal: async ({ random, urls }) => {
+    const engine = random.pick(['postgres', 'mysql'] as const)
+    const [table, wanted] = random.pick([
+      ['licences', 'active'],
+      ['orders', 'amount > 0'],
+      ['persons', "born > date '1990-01-01'"],
+      ['tree', 'place < 500000'],
+    ] as const)
+    const [begin, end] =
+      engine === 'postgres'
+        ? [
+            `alter table ${table} add constraint refusal check (${wanted}) not valid`,
+            `alter table ${table} drop constraint if exists refusal`,
+          ]
+        : [
+            `create trigger refusal before insert on ${table} for each row begin
+             if not (NEW.${wanted}) then signal sqlstate '45000' set message_text = 'not wanted'; end if; end`,
+            'drop trigger if exists refusal',
+          ]
+    await inTarget(urls.target[engine], begin)
+    return { name: `target ${engine} wants ${table} with ${wanted} only`, end: () => inTarget(urls.target[engine], end) }
+  },
+  /** A receiver fills a table anew while changes come. */
+  refill: async ({ random, pairs, receiver }) => {
+    const { resource } = random.pick(pairs)
+    await receiver.command('resync', resource)
+    return { name: `refill ${resource}`, end: async () => undefined }
+  },
+  /** One transaction of very many rows, among them hundreds that hand on their unique values. */
+  storm: async ({ random, urls }) => {
+    const engine = random.pick(['postgres', 'mysql'] as const)
+    const client = await openClient(urls.source[engine])
+    const mark = `s${random.between(0, 1e6)}-`
+    const postgres = engine === 'postgres'
+    const name = postgres ? `'${mark}' || n` : `concat('${mark}', n)`
+    const numbers = `with recursive r (n) as (select 1 union all select n + 1 from r where n < 900)`
+    const into = `insert into licences`
+    const made = `select ${name}, ${name}, ${name}, '2031-01-01', true from r`
+    const number = postgres ? `split_part(licence_no, '-', 2)::int` : `substring_index(licence_no, '-', -1)`
+    const next = postgres ? `'${mark}' || (${number} % 900 + 1)` : `concat('${mark}', ${number} % 900 + 1)`
+    const those = `where licence_no like '${mark}%'`
+    try {
+      await client.query('begin')
+      await client.query(`delete from licences where licence_no like 's%'`)
+      await client.query(postgres ? `${numbers} ${into} ${made}` : `${into} ${numbers} ${made}`)
+      await client.query('commit')
+      await client.query('begin')
+      await client.query(`update licences set uscc = concat('~', uscc), holder = concat('~', holder) ${those}`)
+      await client.query(`update licences set uscc = ${next}, holder = ${next} ${those}`)
+      await client.query('commit')
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+    return { name: `900 licences on ${engine}, twice`, end: async () => undefined }
+  },
   hostile: async (city) => {
     for (const path of Object.values(agentPaths)) {
       const body = randomBytes(city.random.between(0, 4096))
@@ -114,6 +170,16 @@ export const strikes: Record<string, Begin> = {
     disk?.fill()
     return disk && { name: 'full disk below target postgres wide', end: async () => disk.free() }
   },
+}
+
+async function inTarget(url: string, statement: string): Promise<void> {
+  const client = await openClient(url)
+  try {
+    await client.query(client.engine === 'postgres' ? `set lock_timeout = '5s'` : 'set lock_wait_timeout = 5')
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
 }
 
 async function revive(city: City, program: Program): Promise<void> {

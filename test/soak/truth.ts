@@ -102,7 +102,7 @@ async function round(city: City, found: Found, say: (line: string) => void): Pro
       say(strike.name)
       open.set(kind, strike)
     }
-    await pass(city, random.between(20, 120))
+    await pass(city, random.chance(0.15) ? 400 : random.between(20, 120))
     if (open.size === 2 || random.chance(0.6)) await endAll(open)
   }
   await endAll(open)
