@@ -211,13 +211,13 @@ const onlyMariadb = { altering: ['uuid', 'inet6'], others: ['inet4'], charset: '
 
 function dialectOf({ version }: Mariadb): Dialect {
   if (!version.includes('MariaDB')) {
-    return { ...mariadb, name: 'MySQL', keyColumns: [...mariadb.keyColumns!, textKey('utf8mb4 collate utf8mb4_0900_bin')] }
+    return { ...mariadb, name: 'MySQL', keyColumns: [...mariadb.keyColumns, textKey('utf8mb4 collate utf8mb4_0900_bin')] }
   }
   const { altering, others } = mariadb.localTypes!
   return {
     ...mariadb,
     localTypes: { altering: [...altering, ...onlyMariadb.altering], others: [...others, ...onlyMariadb.others] },
-    keyColumns: [...mariadb.keyColumns!, textKey(onlyMariadb.charset)],
+    keyColumns: [...mariadb.keyColumns, textKey(onlyMariadb.charset)],
   }
 }
 
