@@ -1,4 +1,4 @@
-import { codedError, QianzhiError, reasonOf } from '../protocol/errors.ts'
+import { codedError, QianzhiError, reasonOf, type ErrorCode } from '../protocol/errors.ts'
 import { storedReceipt } from '../protocol/receipt.ts'
 import { Backoff } from './runtime/backoff.ts'
 import type { Capture } from './database.ts'
@@ -174,8 +174,8 @@ class RoundRobin {
       try {
         if (!stream.begun) await stream.begin(signal)
         else if (inspect) await stream.inspect()
-        if (this.#deps.operator.restarts.delete(stream.source.resource)) await stream.resync()
-        if (this.#deps.operator.replays.delete(stream.source.resource)) await stream.replay()
+        await this.#do(this.#deps.operator.restarts, stream, () => stream.resync())
+        await this.#do(this.#deps.operator.replays, stream, () => stream.replay())
         await stream.satisfySnapshotRequest(this.#deps.requestedSnapshots.get(stream.source.resource))
         await stream.resendRequested()
         ready.push(stream)
@@ -185,14 +185,23 @@ class RoundRobin {
     }
     return ready
   }
+
+  /** What the operator wants is wanted until it is done. */
+  async #do(wanted: Set<string>, { source }: OutboundStream, work: () => Promise<void>): Promise<void> {
+    if (!wanted.has(source.resource)) return
+    await work()
+    wanted.delete(source.resource)
+  }
 }
+
+/** Faults that name the database, but that one table or one stream's place can bring about. */
+const ownFaults: ReadonlySet<ErrorCode> = new Set(['QZ-DB-UNREACHABLE', 'QZ-INTERNAL', 'QZ-CHAIN-BROKEN'])
 
 /** Holds this stream; throws what concerns more than it: what the server refuses and goes on answering lies with the table alone. */
 async function refuse(capture: Capture, stream: OutboundStream, error: unknown): Promise<undefined> {
   const coded = codedError(error)
-  const unnamed = coded.code === 'QZ-DB-UNREACHABLE' || coded.code === 'QZ-INTERNAL'
-  if (coded.kind.scope !== 'one' && !(unnamed && (await stillAnswers(capture)))) throw error
-  stream.refused(unnamed ? ofTable(stream, coded) : coded)
+  if (coded.kind.scope !== 'one' && !(ownFaults.has(coded.code) && (await stillAnswers(capture)))) throw error
+  stream.refused(ofTable(stream, coded))
   return undefined
 }
 
@@ -203,10 +212,11 @@ async function stillAnswers(capture: Capture): Promise<boolean> {
   )
 }
 
-/** Under the table's name where the server, or its driver, said it; else it is a fault of ours. */
+/** Under the table's name where the server, or its driver, said it and nobody gave it a name; else it is a fault of ours. */
 function ofTable({ source }: OutboundStream, error: QianzhiError): QianzhiError {
   const { cause } = error
-  if (!(cause instanceof Error && 'code' in cause)) return error
+  const unnamed = error.code === 'QZ-DB-UNREACHABLE' || error.code === 'QZ-INTERNAL'
+  if (!unnamed || !(cause instanceof Error && 'code' in cause)) return error
   return new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: reasonOf(cause) }, { cause })
 }
 

@@ -147,8 +147,15 @@ export class OutboundStream {
 
   /** Keys of which somebody said that their rows shall be sent again. */
   async resendRequested(): Promise<void> {
-    const keys = this.#deps.drainWaiters.of(this.source.resource).takeResends()
-    if (keys.length > 0) await this.#resend(keys)
+    const waiters = this.#deps.drainWaiters.of(this.source.resource)
+    const keys = waiters.takeResends()
+    if (keys.length === 0) return
+    try {
+      await this.#resend(keys)
+    } catch (error) {
+      waiters.resend(keys)
+      throw error
+    }
   }
 
   /** Puts keys into the queue as if their rows had changed, also where those are what was sent last. Between two reads only. */

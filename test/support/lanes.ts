@@ -10,6 +10,7 @@ export const waiting: readonly string[] = [
   'test/faults/drift.test.ts',
   'test/faults/crash.test.ts',
   'test/faults/move.test.ts',
+  'test/agent/injected-faults.test.ts',
   'test/flow/start.test.ts',
   'test/flow/pause.test.ts',
   'test/flow/ended.test.ts',
