@@ -16,6 +16,7 @@ import type {
   SourceTable,
   TableListing,
 } from '../../database.ts'
+import { LoginPause } from './login-pause.ts'
 import { QuarantineBook } from './quarantine-book.ts'
 import type { BookDialect, BookSession } from './session.ts'
 
@@ -31,6 +32,8 @@ export interface TableEngine<Session extends Closable, Brief extends Closable = 
   open(options: DatabaseOptions, role: Role): Promise<Session>
   /** A session that is closed after one piece of work. */
   openBrief(options: DatabaseOptions, role: Role): Promise<Brief>
+  /** Whether the server has refused account or password; absent where there are none. */
+  loginRefused?(error: unknown): boolean
   /** Closes what brief sessions share. */
   end?(): Promise<void>
   /** Refuses a standby, and keeps a second agent out while the session lives. Throws QZ-DB-READ-ONLY, QZ-AGENT-CLONED. */
@@ -58,10 +61,12 @@ export interface TableEngine<Session extends Closable, Brief extends Closable = 
 export class TableDatabase<Session extends Closable, Brief extends Closable = Session> implements Database {
   readonly options: DatabaseOptions
   readonly #engine: TableEngine<Session, Brief>
+  readonly #logins: LoginPause
 
   constructor(options: DatabaseOptions, engine: TableEngine<Session, Brief>) {
     this.options = options
     this.#engine = engine
+    this.#logins = new LoginPause((error) => engine.loginRefused?.(error) ?? false)
   }
 
   openCapture(sources: readonly SourceTable[]): Promise<Capture> {
@@ -69,7 +74,7 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
   }
 
   async openReading(): Promise<Reading> {
-    return this.#engine.reading(await this.#engine.open(this.options, 'reading'))
+    return this.#engine.reading(await this.#open('reading'))
   }
 
   openDelivery(_sinks: readonly SinkTable[]): Promise<Delivery> {
@@ -118,7 +123,7 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
     let session: Brief
     try {
-      session = await this.#engine.openBrief(this.options, 'doctor')
+      session = await this.#openBrief('doctor')
     } catch (error) {
       const coded = codedError(error)
       return [{ name: 'connection', ok: false, zh: coded.text('zh'), en: coded.text('en') }]
@@ -135,8 +140,16 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
     await this.#engine.end?.()
   }
 
+  #open(role: Role): Promise<Session> {
+    return this.#logins.open(() => this.#engine.open(this.options, role))
+  }
+
+  #openBrief(role: Role): Promise<Brief> {
+    return this.#logins.open(() => this.#engine.openBrief(this.options, role))
+  }
+
   async #holding<T>(role: 'capture' | 'delivery', open: (session: Session) => Promise<T>): Promise<T> {
-    const session = await this.#engine.open(this.options, role)
+    const session = await this.#open(role)
     try {
       await this.#engine.hold(session, role, this.options)
       return await open(session)
@@ -151,7 +164,7 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
   }
 
   async #briefly<T>(work: (session: Brief) => Promise<T>): Promise<T> {
-    const session = await this.#engine.openBrief(this.options, 'command')
+    const session = await this.#openBrief('command')
     try {
       return await work(session)
     } finally {

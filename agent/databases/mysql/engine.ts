@@ -1,4 +1,5 @@
 /** MySQL 8 and MariaDB as a source and as a target (agent/database.ts). One engine: what differs is probed at connection. */
+import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Database, DatabaseOptions } from '../../database.ts'
 import { TableDelivery } from '../bookkeeping/delivery.ts'
 import { TableDatabase, type TableEngine } from '../bookkeeping/engine.ts'
@@ -6,7 +7,7 @@ import { bookSession, booksThere, dialect } from './books.ts'
 import { MysqlCapture } from './capture.ts'
 import { cascadesInto, cascadeTriggers } from './cascades.ts'
 import { place } from './catalog.ts'
-import { Session } from './connection.ts'
+import { errorNumber, Session } from './connection.ts'
 import { MysqlSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
@@ -22,6 +23,8 @@ export async function openMysql(options: DatabaseOptions): Promise<Database> {
 const engine: TableEngine<Session> = {
   open: (options) => Session.open(options),
   openBrief: (options) => Session.open(options),
+  // Wrong password, or an account that logs in in another way.
+  loginRefused: (error) => error instanceof QianzhiError && [1045, 1698].includes(errorNumber(error.cause) ?? 0),
   async hold(session, role) {
     await session.requireWritable()
     await session.lock(role)

@@ -2,12 +2,14 @@
  * Oracle as a source and as a target (agent/database.ts): 12.1 and later by the driver alone, 11.2 by a client library
  * (`client=` in the URL, see url.ts). docs/databases-oracle.md tells what a DBA needs to know.
  */
+import { QianzhiError } from '../../../protocol/errors.ts'
 import { onlyReads, type Database, type DatabaseOptions, type SourceTable } from '../../database.ts'
 import { TableDelivery } from '../bookkeeping/delivery.ts'
 import { TableDatabase, type TableEngine } from '../bookkeeping/engine.ts'
 import { bookSession, booksThere, dialectOf } from './books.ts'
 import { OracleCapture } from './capture.ts'
 import { Session } from './connection.ts'
+import { errorNumber } from './errors.ts'
 import { OracleSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
@@ -25,6 +27,8 @@ export async function openOracle(options: DatabaseOptions): Promise<Database> {
 const engine: TableEngine<Session> = {
   open: (options) => Session.open(options),
   openBrief: (options) => Session.open(options),
+  // Wrong user or password, or a locked account.
+  loginRefused: (error) => error instanceof QianzhiError && [1017, 28000].includes(errorNumber(error.cause) ?? 0),
   /** The lock has a session of its own, which ends with the working one. */
   async hold(session, role, options) {
     const lock = await SchemaLock.take(options, role)

@@ -165,16 +165,21 @@ const pidQuery = 'select pg_backend_pid() as pid'
  * connection: while that one holds a session, this one has another than before, or it has been given this one's. Throws QZ-DB-POOLED.
  */
 async function requireSession(client: pg.Client, { database, url }: { database: string; url: string }): Promise<void> {
-  const pidOf = async (one: pg.Client) => Number((await one.query<{ pid: number }>(pidQuery)).rows[0]!.pid)
+  const pidOf = async (one: pg.Client) => (await one.query<{ pid: number }>(pidQuery)).rows[0]!.pid
   const first = await pidOf(client)
   if ((client as unknown as { processID: number | null }).processID === first) return
-  const other = new pg.Client({ connectionString: url, application_name: 'qianzhi pooler', connectionTimeoutMillis: 10_000 })
+  const other = new pg.Client({
+    connectionString: url,
+    application_name: 'qianzhi pooler',
+    connectionTimeoutMillis: 10_000,
+    query_timeout: 10_000,
+  })
   other.on('error', () => {})
   try {
     await other.connect()
     // Some poolers allow no transactions at all.
     const [, held] = (await other.query<{ pid: number }>(`begin; ${pidQuery}`)) as unknown as pg.QueryResult<{ pid: number }>[]
-    if (Number(held!.rows[0]!.pid) !== first && (await pidOf(client)) === first) return
+    if (held!.rows[0]!.pid !== first && (await pidOf(client)) === first) return
   } catch (error) {
     if (sqlState(error) !== '08P01') throw error
   } finally {

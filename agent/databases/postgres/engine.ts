@@ -6,7 +6,7 @@ import { TableDelivery } from '../bookkeeping/delivery.ts'
 import { TableDatabase, type TableEngine } from '../bookkeeping/engine.ts'
 import { bookSession, booksThere, dialect } from './books.ts'
 import { PostgresCapture } from './capture.ts'
-import { connect, requireWritable, type Connection } from './connection.ts'
+import { connect, requireWritable, sqlState, type Connection } from './connection.ts'
 import { PostgresSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, sampleRows } from './describe.ts'
 import { doctor } from './doctor.ts'
@@ -28,6 +28,7 @@ const open = ({ name, url }: DatabaseOptions, role: string): Promise<Connection>
 const engine: TableEngine<Connection> = {
   open,
   openBrief: open,
+  loginRefused: (error) => ['28P01', '28000'].includes(sqlState(error) ?? ''),
   /** Advisory locks belong to the database, and go with the session. */
   async hold(connection, role, { name }) {
     await requireWritable(connection)

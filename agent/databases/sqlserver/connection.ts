@@ -143,15 +143,9 @@ export class ServerSession implements OwnSession {
 
   /** Takes a lock of the database for the life of the session. */
   async lock(purpose: Purpose): Promise<void> {
-    for (const patience = performance.now() + patienceMs; ; await sleep(100)) {
-      const [row] = await this.query(lockStatement(purpose))
-      if (Number(row?.[0]) >= 0) {
-        this.#purpose = purpose
-        return
-      }
-      if (performance.now() < patience) continue
-      throw new QianzhiError('QZ-AGENT-CLONED', { database: this.#options.name })
-    }
+    const [row] = await this.query(lockStatement(purpose))
+    if (!(Number(row?.[0]) >= 0)) throw new QianzhiError('QZ-AGENT-CLONED', { database: this.#options.name })
+    this.#purpose = purpose
   }
 
   async close(): Promise<void> {
@@ -206,17 +200,20 @@ export function qualify(server: Pick<Server, 'schema'>, table: string): string {
 }
 
 export function lockStatement(purpose: Purpose): string {
-  return `declare @answer int;
-exec @answer = sp_getapplock @Resource = ${lockName(purpose)}, @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = 0;
+  // The server waits: Babelfish does not survive being asked for a refused lock again and again.
+  return `declare @answer int, @resource nvarchar(255) = ${lockName(purpose)};
+exec @answer = sp_getapplock @Resource = @resource, @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = ${patienceMs};
 select @answer`
 }
 
+/** With the database's name: such locks are each database's own in SQL Server, and one server's in Babelfish. */
 function lockName(purpose: Purpose): string {
-  return quoteText(`qianzhi:${purpose}`)
+  return `${quoteText(`qianzhi:${purpose}:`)} + db_name()`
 }
 
 export function lockTestStatement(purpose: Purpose): string {
-  return `select applock_test(N'public', ${lockName(purpose)}, N'Exclusive', N'Session')`
+  return `declare @resource nvarchar(255) = ${lockName(purpose)};
+select applock_test(N'public', @resource, N'Exclusive', N'Session')`
 }
 
 /** Whether a lock's holder is gone, or its server; false where the server refuses to say. */

@@ -6,6 +6,7 @@ import { readTable, type CatalogTable } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
 import { positionTable, queueTable, sourceQuarantine, streamTable } from './names.ts'
+import { requireUnmasked } from './masks.ts'
 import { readPlan, type Plan } from './plan.ts'
 import { keyOf } from './shape.ts'
 
@@ -91,6 +92,7 @@ function isolationCheck({ server }: Session): Check {
 async function sourceChecks(session: Session, source: SourceTable): Promise<Check[]> {
   const name = `source ${source.resource}`
   const plan = await readPlan(session, source)
+  await requireUnmasked(session, plan)
   if (onlyReads(source)) return [check(name, true, `可以读取 ${source.table}`, `${source.table} can be read`)]
   if (plan.catalog.kind !== 'table')
     return [check(name, false, '触发器和更改跟踪只用于表', 'it is a view: triggers and Change Tracking see tables only')]

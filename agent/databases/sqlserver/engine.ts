@@ -6,9 +6,11 @@ import { bookSession, booksThere, dialect } from './books.ts'
 import { ServerCapture } from './capture.ts'
 import { readTable } from './catalog.ts'
 import { ServerSession, type OwnSession } from './connection.ts'
+import { errorNumber } from './errors.ts'
 import { ServerSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
+import { requireUnmasked } from './masks.ts'
 import { readPlan, requireWatchable } from './plan.ts'
 import { Pool } from './pool.ts'
 import { ServerReading } from './reading.ts'
@@ -23,6 +25,7 @@ export async function openSqlserver(options: DatabaseOptions): Promise<Database>
 /** Sessions that hold locks stay on one connection of their own; short pieces of work take that of `mssql`'s pool (decision 017). */
 const engine: Omit<TableEngine<ServerSession, OwnSession>, 'openBrief' | 'end'> = {
   open: (options, role) => ServerSession.open(options, role),
+  loginRefused: (error) => [18452, 18456, 18486, 18487, 18488].includes(errorNumber(error) ?? 0),
   async hold(session, role) {
     await session.requireWritable()
     await session.lock(role)
@@ -39,6 +42,7 @@ const engine: Omit<TableEngine<ServerSession, OwnSession>, 'openBrief' | 'end'> 
   async setupScript(session, source, runtimeUser) {
     const plan = await readPlan(session, source)
     requireWatchable(plan)
+    await requireUnmasked(session, plan)
     return setupStatements(plan, session.server, runtimeUser)
   },
   /** Also where the table is gone. */

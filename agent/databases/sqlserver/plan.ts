@@ -17,11 +17,13 @@ import {
 } from '../../database.ts'
 import { describeQuery, findColumn, fullType, needTable, sameName, type CatalogTable } from './catalog.ts'
 import { reads, type SqlParameters, type RawValue, type Session } from './connection.ts'
-import { isRowError } from './errors.ts'
+import { errorNumber, isRowError } from './errors.ts'
 import { rowset, type StageType } from './rowset.ts'
 import { columnReader, queueText, type ColumnReader } from './types.ts'
 
 export interface Plan {
+  /** What it reads from cannot be read by snapshot isolation: set once the server has said so. */
+  waits?: boolean
   source: SourceTable
   catalog: CatalogTable
   columns: readonly ColumnReader[]
@@ -110,7 +112,10 @@ export function reference({ column }: Pick<ColumnReader, 'column'>): string {
 function selectList(columns: readonly ColumnReader[]): string {
   const list = columns.map((column) => {
     const at = reference(column)
-    return column.over ? `case when ${column.over(at)} then null else ${column.select(at)} end` : column.select(at)
+    if (!column.over) return column.select(at)
+    const read = `case when ${column.over(at)} then null else ${column.select(at)} end`
+    // Babelfish sends a CASE over long texts in the server's code page.
+    return column.item.type === 'binary' ? read : `convert(nvarchar(max), ${read})`
   })
   const cases = columns.flatMap((column, i) => (column.over ? [`when ${column.over(reference(column))} then ${i + 1}`] : []))
   return cases.length > 0 ? `${list.join(', ')}, case ${cases.join(' ')} else 0 end` : list.join(', ')
@@ -160,6 +165,21 @@ export function stagedKeys({ keys }: Plan, rows: readonly Row[]): string[][] {
   return rows.map((key) => keys.map(({ item }, i) => queueText(item.type, key[i]!)))
 }
 
+/** Sources that snapshot isolation does not reach: another database that does not allow it (3952), remote ones (3996), memory-optimized (41332). */
+export const beyondSnapshots: ReadonlySet<number> = new Set([3952, 3996, 41332])
+
+/** Without waiting for writers, where all that is read allows it. */
+async function read(session: Session, plan: Plan, sql: string, parameters: SqlParameters): Promise<RawValue[][]> {
+  if (plan.waits) return session.query(sql, parameters)
+  try {
+    return await session.query(reads(session.server, sql), parameters)
+  } catch (error) {
+    if (session.server.reading !== 'snapshot' || !beyondSnapshots.has(errorNumber(error) ?? 0)) throw error
+    plan.waits = true
+    return session.query(sql, parameters)
+  }
+}
+
 export function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): Promise<Found> {
   return lookUp(plan.source, keys, {
     together: (keys) => together(session, plan, keys),
@@ -172,15 +192,15 @@ export function rowsByKeys(session: Session, plan: Plan, keys: readonly Row[]): 
 
 async function together(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows[]> {
   const staged = await rowset(session, keyStage(plan), stagedKeys(plan, keys))
-  const sql = reads(session.server, byKeysStatement(plan, staged.from))
-  return [portableRows(plan, await session.query(sql, { ...staged.parameters, ...onlyCondition(plan).parameters }))]
+  const sql = byKeysStatement(plan, staged.from)
+  return [portableRows(plan, await read(session, plan, sql, { ...staged.parameters, ...onlyCondition(plan).parameters }))]
 }
 
 async function apart(session: Session, plan: Plan, keys: readonly Row[]): Promise<Rows[]> {
   const placed = stagedKeys(plan, keys).map((key, place) => [...key, String(place)])
   const staged = await rowset(session, [...keyStage(plan), 'nvarchar(4000)'], placed, 's', 'placed')
-  const sql = reads(session.server, fromKeysStatement(plan, staged.from))
-  const lines = await session.query(sql, { ...staged.parameters, ...onlyCondition(plan).parameters })
+  const sql = fromKeysStatement(plan, staged.from)
+  const lines = await read(session, plan, sql, { ...staged.parameters, ...onlyCondition(plan).parameters })
   const there = (lines: RawValue[][]) => lines.filter((line) => Number(line[1]) === 1).map((line) => line.slice(2))
   return byPlace(lines, keys.length, ([place]) => Number(place)).map((found) => portableRows(plan, there(found)))
 }
@@ -236,7 +256,7 @@ export function rowsAfter(session: Session, plan: Plan, after: Row | null, limit
 
 async function pageAfter(session: Session, plan: Plan, after: Row | null, limit: number): Promise<Rows & { last: Row | null }> {
   const parameters = { limit: String(limit), ...(after && afterParameters(plan, after)), ...onlyCondition(plan).parameters }
-  const raw = await session.query(reads(session.server, afterStatement(plan, after !== null)), parameters)
+  const raw = await read(session, plan, afterStatement(plan, after !== null), parameters)
   const end = raw.at(-1)
   return { ...portableRows(plan, raw), last: end ? keyOf(plan, end) : null }
 }
@@ -251,7 +271,7 @@ export async function rowsWhere(
 ): Promise<Rows> {
   const only = onlyCondition(plan)
   const sql = `select top (${limit}) ${plan.select} from ${from(plan)}${where([...conditions, ...only.conditions])}`
-  return portableRows(plan, await session.query(reads(session.server, sql), { ...parameters, ...only.parameters }))
+  return portableRows(plan, await read(session, plan, sql, { ...parameters, ...only.parameters }))
 }
 
 /** Keys in the order of (watermark, key); `after` and `since` tell which conditions there are. */
@@ -290,7 +310,7 @@ export async function keysSince(
     for (const [i, key] of plan.keys.entries()) parameters[`key${i + 1}`] = text(key, after.key[i]!)
   }
   const sql = sinceStatement(plan, watermark, { since: since !== null, after: after !== null })
-  const raw = await session.query(reads(session.server, sql), {
+  const raw = await read(session, plan, sql, {
     ...parameters,
     ...(onlyCondition(plan).parameters as Record<string, string>),
   })
@@ -304,7 +324,7 @@ function text({ item }: ColumnReader, value: Value): string {
 export async function countRows(session: Session, plan: Plan): Promise<number> {
   const { conditions, parameters } = onlyCondition(plan)
   const sql = `select count_big(*) from ${from(plan)}${where(conditions)}`
-  const [row] = await session.query(reads(session.server, sql), { ...parameters })
+  const [row] = await read(session, plan, sql, { ...parameters })
   return Number(row?.[0])
 }
 
@@ -315,7 +335,7 @@ export async function checkKeysPresent(session: Session, plan: Plan): Promise<vo
   const missing = nullable.map((key) => `${reference(key)} is null`).join(' or ')
   const { conditions, parameters } = onlyCondition(plan)
   const sql = `select top (1) 1 from ${from(plan)}${where([`(${missing})`, ...conditions])}`
-  if ((await session.query(reads(session.server, sql), { ...parameters })).length === 0) return
+  if ((await read(session, plan, sql, { ...parameters })).length === 0) return
   const list = nullable.map(({ column }) => column).join(', ')
   throw refused(plan.source, { zh: `有行的主键列 ${list} 为空`, en: `rows have no value in the key column ${list}` })
 }

@@ -4,7 +4,16 @@
  */
 import mssql from 'mssql'
 import type { DatabaseOptions } from '../../database.ts'
-import { connectError, prepare, qualify, type OwnSession, type RawValue, type Server, type SqlParameters } from './connection.ts'
+import {
+  connectError,
+  prepare,
+  qualify,
+  ServerSession,
+  type OwnSession,
+  type RawValue,
+  type Server,
+  type SqlParameters,
+} from './connection.ts'
 import { coded } from './errors.ts'
 import { connectionOptions } from './url.ts'
 
@@ -27,6 +36,8 @@ export class Pool {
       return new PooledSession(this.#options.name, pool, server)
     } catch (error) {
       this.#connected = undefined
+      // The pool keeps to itself what the server said of a refused login: a session of its own is told.
+      if ((error as { code?: string }).code === 'ELOGIN') return ServerSession.open(this.#options, 'command')
       throw connectError(this.#options, error)
     }
   }

@@ -4,8 +4,19 @@ import { onlyReads } from '../../database.ts'
 import type { Value } from '../../../protocol/value.ts'
 import type { OwnSession, Session } from './connection.ts'
 import { rowsLike } from './describe.ts'
-import { databaseError, isMissing } from './errors.ts'
-import { checkKeysPresent, countRows, keysSince, readPlan, requireWatchable, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
+import { databaseError, errorNumber, isMissing } from './errors.ts'
+import { requireUnmasked } from './masks.ts'
+import {
+  beyondSnapshots,
+  checkKeysPresent,
+  countRows,
+  keysSince,
+  readPlan,
+  requireWatchable,
+  rowsAfter,
+  rowsByKeys,
+  type Plan,
+} from './plan.ts'
 
 /** The plans of one session's sources. */
 export class Plans {
@@ -41,6 +52,7 @@ export class Plans {
     const plan = await this.again(source)
     if (onlyReads(source)) await checkKeysPresent(this.#session, plan)
     else requireWatchable(plan)
+    await requireUnmasked(this.#session, plan)
   }
 }
 
@@ -77,8 +89,14 @@ export class ServerReading implements Reading {
     return this.#plans.reading(source, (plan) => rowsLike(this.#session, plan, looking))
   }
 
-  atOneMoment<T>(work: () => Promise<T>): Promise<T> {
-    return this.#session.server.reading === 'snapshot' ? this.#session.transaction(work, 'snapshot') : work()
+  async atOneMoment<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#session.server.reading !== 'snapshot') return work()
+    try {
+      return await this.#session.transaction(work, 'snapshot')
+    } catch (error) {
+      if (!beyondSnapshots.has(errorNumber(error) ?? 0)) throw error
+      return work()
+    }
   }
 
   close(): Promise<void> {

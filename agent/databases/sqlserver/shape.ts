@@ -77,17 +77,21 @@ async function holdsRows(session: Session, { name }: CatalogTable): Promise<bool
   return (await session.query(`select top (1) 1 from ${name}`)).length > 0
 }
 
-/** Columns of new items; texts and numbers that got longer. */
+/** Columns of new items; texts and numbers that got longer. Those of the key cannot be altered under it: it is dropped and made again. */
 export async function followItems(session: Session, sink: SinkTable): Promise<void> {
   const table = (await readTable(session, sink.table))!
+  const key = keyOf(sink, table)
+  let rekeyed = false
   for (const mapped of sink.columns) {
     const found = findColumn(table, mapped.column)
     if (!found) await alter(session, sink, addColumn(table.table, mapped))
     else {
       const item = widerDecimal(mapped.item, decimalLimits(found)) ?? (canReceive(mapped.item, found) ? undefined : mapped.item)
-      if (item) await alter(session, sink, [alterColumn(table, found, deliveredType(item), found.nullable)])
+      if (item?.key && key) rekeyed = true
+      else if (item) await alter(session, sink, [alterColumn(table, found, deliveredType(item), found.nullable)])
     }
   }
+  if (rekeyed) await exchangeKey(session, sink, (await readTable(session, sink.table))!, key!.columns)
 }
 
 function decimalLimits({ type, precision, scale }: CatalogColumn): { precision?: number; scale?: number } {

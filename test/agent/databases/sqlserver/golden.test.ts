@@ -22,6 +22,7 @@ import { ServerSinks } from '../../../../agent/databases/sqlserver/delivery.ts'
 import { describeTable, listTables, previewRows, sampleRows } from '../../../../agent/databases/sqlserver/describe.ts'
 import { diagnose } from '../../../../agent/databases/sqlserver/doctor.ts'
 import { readPlan } from '../../../../agent/databases/sqlserver/plan.ts'
+import { followItems } from '../../../../agent/databases/sqlserver/shape.ts'
 import { ServerReading } from '../../../../agent/databases/sqlserver/reading.ts'
 import { keyColumnsText, setupStatements, teardownStatements } from '../../../../agent/databases/sqlserver/setup.ts'
 import { supplyTable, deliveredTable } from '../../../../agent/databases/sqlserver/sql.ts'
@@ -514,4 +515,50 @@ t.test('session, describing, doctor', async (t) => {
   golden(t, 'describe', session.taken())
   await diagnose(session, [sourceOf(licence)], [sinkOf(licence)])
   golden(t, 'doctor', session.taken())
+})
+
+t.test('a key that gets longer is dropped, altered and made again', async (t) => {
+  const session = new Recorder(catalogue(deliveredColumns, ['id']))
+  const items = licence.items.map((item) => (item.id === 'id' ? { ...item, length: 400 } : item))
+  await followItems(session, sinkOf(schemaOf(items, 2)))
+  golden(
+    t,
+    'delivery-longer-key',
+    session.taken().filter((one) => one.includes('alter table')),
+  )
+})
+
+t.test('what snapshot isolation does not reach is read with locks from then on', async (t) => {
+  const session = new Recorder(licenceTable, { reading: 'snapshot' })
+  const query = session.query.bind(session)
+  session.query = async (sql, parameters) => {
+    const rows = await query(sql, parameters)
+    if (sql.includes('snapshot; select top')) throw Object.assign(new Error('not allowed'), { number: 3952 })
+    return rows
+  }
+  const reading = new ServerReading(session)
+  const source = sourceOf(licence, { capture: 'compare' })
+  await reading.rowsAfter(source, null, 10)
+  await reading.rowsAfter(source, null, 10)
+  const pages = session.taken().filter((sql) => sql.includes('select top (convert(int, @limit))'))
+  t.same(
+    pages.map((sql) => sql.includes('isolation level snapshot')),
+    [true, false, false],
+  )
+})
+
+t.test('an account that reads masks is refused, by set-up, doctor and the running agent', async (t) => {
+  const session = new Recorder([[/from sys\.masked_columns/, [['NAME']]], ...licenceTable])
+  const refused = { code: 'QZ-SOURCE-TABLE', message: /masks.* of name: grant it UNMASK/ }
+  await t.rejects(new ServerReading(session).checkTable(sourceOf(licence)), refused)
+  const said = await diagnose(session, [sourceOf(licence)], [])
+  t.match(
+    said
+      .filter(({ ok }) => !ok)
+      .map(({ en }) => en)
+      .join(),
+    /grant it UNMASK/,
+  )
+  const other = new Recorder([[/from sys\.masked_columns/, [['elsewhere']]], ...licenceTable])
+  await new ServerReading(other).checkTable(sourceOf(licence))
 })

@@ -23,6 +23,12 @@ where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 
 order by i.is_primary_key desc, i.index_id, k.key_ordinal
 
 -- next batch
+-- {"id":"77","table":"[dbo].[licence]"}
+select c.name from sys.masked_columns c where c.object_id = convert(int, @id) and c.is_masked = 1
+  and coalesce(nullif(has_perms_by_name(@table, N'OBJECT', N'UNMASK', c.name, N'COLUMN'), 0), nullif(has_perms_by_name(@table, N'OBJECT', N'UNMASK'), 0),
+    nullif(has_perms_by_name(db_name(), N'DATABASE', N'UNMASK'), 0)) is null
+
+-- next batch
 -- {"table":"77","name1":"qz_scjg_licence_e9e61fdf_i","name2":"qz_scjg_licence_e9e61fdf_u","name3":"qz_scjg_licence_e9e61fdf_d"}
 select t.name, t.object_id, convert(int, t.is_disabled), convert(nvarchar(30), t.create_date, 121), convert(nvarchar(30), t.modify_date, 121)
 from sys.triggers t where t.parent_id = convert(int, @table) and t.name in (@name1, @name2, @name3) order by t.name

@@ -1,6 +1,7 @@
-declare @answer int;
-exec @answer = sp_getapplock @Resource = N'qianzhi:capture', @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = 0;
+declare @answer int, @resource nvarchar(255) = N'qianzhi:capture:' + db_name();
+exec @answer = sp_getapplock @Resource = @resource, @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = 3000;
 select @answer
 
 -- next batch
-select applock_test(N'public', N'qianzhi:capture', N'Exclusive', N'Session')
+declare @resource nvarchar(255) = N'qianzhi:capture:' + db_name();
+select applock_test(N'public', @resource, N'Exclusive', N'Session')
