@@ -179,6 +179,16 @@ function shown({ outcome, source, target, differing, more, settled, moving, quar
   return { outcome, rows, doubts, differing, more, settled, moving, quarantined, repaired, remaining }
 }
 
+/** Runs that ended before have gone, but for the newest of each route and its newest equal one; the audit keeps what came of each. */
+export async function forgetRuns(query: Query, before: Date): Promise<void> {
+  await query(
+    `delete from reconciliation c where c.ended_at < $1 and c.id not in (
+       select max(id) from reconciliation where ended_at is not null group by route
+       union all select max(id) from reconciliation where state = 'equal' group by route)`,
+    [before],
+  )
+}
+
 /** Settled ones were only under way: they are counted, and not kept. */
 async function insertKeys(query: Query, id: string, keys: readonly JudgedKey[]): Promise<void> {
   await query(

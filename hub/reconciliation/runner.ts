@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts'
 import type { Wakeups } from '../store/wakeups.ts'
 import { newSalt, RunSide } from './asking.ts'
 import { compare } from './comparison.ts'
-import { failRun, finishRun, insertRun, putOff } from './records.ts'
+import { failRun, finishRun, forgetRuns, insertRun, putOff } from './records.ts'
 import { runnableRoutes, runRoute, type RunRoute } from './routes.ts'
 import { slotOf, type ReconciliationSettings } from './settings.ts'
 
@@ -90,6 +90,8 @@ export class ReconciliationRunner {
     if (performance.now() - this.#scheduled > scheduleIntervalMs) {
       this.#scheduled = performance.now()
       await scheduleRuns(this.#deps)
+      const { store, clock, settings } = this.#deps
+      await forgetRuns(store.query, new Date(clock().getTime() - settings.keep * 86_400_000))
     }
     while (this.#running.size < this.#deps.settings.atOnce && !this.#ending.signal.aborted) {
       const claimed = await this.#claim()

@@ -13,6 +13,8 @@ export const ReconciliationFile = Type.Object(
     hours: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 72 })),
     /** Whether rows found different are sent again by themselves. */
     repair: Type.Optional(Type.Enum(['automatic', 'off'])),
+    /** Days for which runs, their statements and keys are kept; the newest of a route, and its newest equal one, always are. */
+    keep: Type.Optional(Type.Integer({ minimum: 30, maximum: 36_500 })),
     /** Runs under way at once. */
     atOnce: Type.Optional(Type.Integer({ minimum: 1, maximum: 64 })),
   },
@@ -22,7 +24,7 @@ export type ReconciliationFile = Static<typeof ReconciliationFile>
 export type ReconciliationSettings = Required<ReconciliationFile>
 
 export function reconciliationSettings(file: ReconciliationFile = {}): ReconciliationSettings {
-  return { every: 1, at: '01:00', spread: 3, hours: 6, repair: 'automatic', atOnce: 4, ...file }
+  return { every: 1, at: '01:00', spread: 3, hours: 6, repair: 'automatic', keep: 400, atOnce: 4, ...file }
 }
 
 const day = 86_400_000

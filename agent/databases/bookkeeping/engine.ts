@@ -16,6 +16,7 @@ import type {
   SourceTable,
   TableListing,
 } from '../../database.ts'
+import { ownRowsCheck } from './own-rows.ts'
 import { LoginPause } from './login-pause.ts'
 import { QuarantineBook } from './quarantine-book.ts'
 import type { BookDialect, BookSession } from './session.ts'
@@ -129,9 +130,21 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
       return [{ name: 'connection', ok: false, zh: coded.text('zh'), en: coded.text('en') }]
     }
     try {
-      return await this.#engine.doctor(session, sources, sinks)
+      return [...(await this.#engine.doctor(session, sources, sinks)), ...(await this.#ownRows(sinks))]
     } finally {
       await session.close()
+    }
+  }
+
+  async #ownRows(sinks: readonly SinkTable[]): Promise<Check[]> {
+    if (sinks.length === 0) return []
+    const reading = await this.openReading()
+    try {
+      const checks: Check[] = []
+      for (const sink of sinks) checks.push(...(await ownRowsCheck(reading, sink)))
+      return checks
+    } finally {
+      await reading.close()
     }
   }
 

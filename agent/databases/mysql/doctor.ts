@@ -1,6 +1,7 @@
 /** What `doctor` finds out about a MySQL or MariaDB server: versions, settings, triggers, and what capture cannot see. */
 import { reasonOf } from '../../../protocol/errors.ts'
 import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../database.ts'
+import { furtherUniqueCheck } from '../bookkeeping/own-rows.ts'
 import { readTable } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { quoteText } from './sql.ts'
@@ -16,7 +17,7 @@ export async function diagnose(session: Session, sources: readonly SourceTable[]
   if (watched.length > 0) checks.push(await binlogCheck(session))
   for (const source of watched) checks.push(await sourceCheck(session, source), ...(await captureChecks(session, source)))
   if (sinks.length > 0) checks.push(loadCheck(session), packetCheck(session))
-  for (const sink of sinks) checks.push(await sinkCheck(session, sink))
+  for (const sink of sinks) checks.push(await sinkCheck(session, sink), ...(await uniqueCheck(session, sink)))
   return checks
 }
 
@@ -177,6 +178,16 @@ function packetCheck({ server }: Session): Check {
     `max_allowed_packet 为 ${mebibytes} MiB`,
     `max_allowed_packet is ${mebibytes} MiB (4 or more)`,
   )
+}
+
+async function uniqueCheck(session: Session, sink: SinkTable): Promise<Check[]> {
+  const table = await readTable(session, sink.table)
+  return table
+    ? furtherUniqueCheck(
+        sink,
+        table.allUniques.flatMap(({ columns }) => columns),
+      )
+    : []
 }
 
 async function sinkCheck(session: Session, sink: SinkTable): Promise<Check> {

@@ -6,6 +6,7 @@ import { coverageOf } from './trigger-fingerprint.ts'
 import type { Session } from './connection.ts'
 import { sourceNames } from './names.ts'
 import { readPlan } from './plan.ts'
+import { furtherUniqueCheck } from '../bookkeeping/own-rows.ts'
 import { checkedTable } from './shape.ts'
 
 /** 11.2, which only a client library can speak to. */
@@ -149,7 +150,8 @@ async function sinkChecks(session: Session, sink: SinkTable): Promise<Check[]> {
   const table = await readTable(session, sink.table)
   if (!table) return [check(name, true, `落地表 ${sink.table} 尚不存在,将由前置建立`, `${sink.table} does not exist yet and will be made`)]
   const delivered = table.columns.some(({ column }) => column === 'QZ_POSITION')
-  if (!delivered || sink.shared) return [check(name, true, `落地表 ${sink.table} 已存在`, `${sink.table} is there`)]
+  const further = furtherUniqueCheck(sink, table.uniqueColumns)
+  if (!delivered || sink.shared) return [check(name, true, `落地表 ${sink.table} 已存在`, `${sink.table} is there`), ...further]
   checkedTable(sink, table)
-  return [check(name, true, `落地表 ${sink.table} 相符`, `${sink.table} fits`)]
+  return [...further, check(name, true, `落地表 ${sink.table} 相符`, `${sink.table} fits`)]
 }

@@ -1,11 +1,13 @@
 /** What must hold for the running agent, each as one line with its remedy, asked as the user that runs it. */
 import { codedError } from '../../../protocol/errors.ts'
 import { quoteName, splitTable } from './sql.ts'
+import { furtherUniqueCheck } from '../bookkeeping/own-rows.ts'
 import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../database.ts'
 import type { Connection } from './connection.ts'
 import { covers, memberCoverage, type MemberCoverage } from './trigger-fingerprint.ts'
 import { readerOf } from './rows.ts'
 import { sourceNames } from './setup.ts'
+import { uniqueColumns } from './shape.ts'
 import { findTable, sourceTable } from './table.ts'
 
 const oldestVersion = 130_000
@@ -167,8 +169,10 @@ async function sinkChecks(connection: Connection, sink: SinkTable): Promise<Chec
   const [row] = await connection.query(`select has_database_privilege(current_database(), 'temp')`)
   const checks: Check[] = [{ name, ok: row![0] === 't', zh: '临时表权限', en: 'The right to make temporary tables' }]
   const table = await findTable(connection, sink.table)
-  if (table) checks.push(await tableRights(connection, name, table.name, 'select, insert, update, delete'))
-  else checks.push(await creationRight(connection, sink, name))
+  if (table) {
+    checks.push(await tableRights(connection, name, table.name, 'select, insert, update, delete'))
+    checks.push(...furtherUniqueCheck(sink, await uniqueColumns(connection, table)))
+  } else checks.push(await creationRight(connection, sink, name))
   checks.push(await stateRight(connection, name))
   return checks
 }

@@ -99,16 +99,21 @@ async function contestedItems(
   table: Table,
   key: readonly string[],
 ): Promise<ApplyTable['contested']> {
+  const held = new Set(await uniqueColumns(connection, table))
+  return columns.flatMap(({ item, column }) =>
+    held.has(column) && !key.includes(column) ? [{ item: item.id, nullable: !table.columns.get(column)!.notNull }] : [],
+  )
+}
+
+/** Columns of unique indexes and exclusion constraints, also where only an expression or a condition has them. */
+export async function uniqueColumns(connection: Connection, { oid }: Pick<Table, 'oid'>): Promise<string[]> {
   const rows = await connection.query(
     `select distinct a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid
      where i.indrelid = $1 and (i.indisunique or i.indisexclusion) and (a.attnum = any(i.indkey::int2[])
        or exists (select from pg_depend d where d.objid = i.indexrelid and d.refobjid = i.indrelid and d.refobjsubid = a.attnum))`,
-    [table.oid],
+    [oid],
   )
-  const held = new Set(rows.map(([name]) => name))
-  return columns.flatMap(({ item, column }) =>
-    held.has(column) && !key.includes(column) ? [{ item: item.id, nullable: !table.columns.get(column)!.notNull }] : [],
-  )
+  return rows.map(([name]) => name!)
 }
 
 /** Types hold their values or refuse them: what alters rows or drops them are triggers, rules and policies of the receiver's own. */

@@ -1,4 +1,5 @@
 /** Whether a SQLite file can be a source and a target, and what its triggers do not see. */
+import { furtherUniqueCheck } from '../bookkeeping/own-rows.ts'
 import { codedError } from '../../../protocol/errors.ts'
 import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../database.ts'
 import { readTable } from './catalog.ts'
@@ -22,7 +23,10 @@ export async function diagnose(session: Session, sources: readonly SourceTable[]
     },
   ]
   for (const source of sources.filter((one) => !onlyReads(one))) checks.push(...(await sourceChecks(session, source)))
-  for (const sink of sinks) checks.push(await attempt(`sink ${sink.table}`, () => sinkCheck(session, sink)))
+  for (const sink of sinks) {
+    checks.push(await attempt(`sink ${sink.table}`, () => sinkCheck(session, sink)))
+    checks.push(...furtherUniqueCheck(sink, (await readTable(session, sink.table))?.contested ?? []))
+  }
   return checks
 }
 

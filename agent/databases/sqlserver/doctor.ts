@@ -6,9 +6,10 @@ import { readTable, type CatalogTable } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
 import { positionTable, queueTable, sourceQuarantine, streamTable } from './names.ts'
+import { furtherUniqueCheck } from '../bookkeeping/own-rows.ts'
 import { requireUnmasked } from './masks.ts'
 import { readPlan, type Plan } from './plan.ts'
-import { keyOf } from './shape.ts'
+import { keyOf, uniqueColumns } from './shape.ts'
 
 /** 2012, whose number is 11. */
 const oldestVersion = 11
@@ -233,6 +234,7 @@ async function sinkChecks(session: Session, sink: SinkTable): Promise<Check[]> {
   const checks = [await stateCheck(session, name)]
   if (!table) return [...checks, await creationCheck(session, name)]
   checks.push(await rightsCheck(session, name, table.name, ['SELECT', 'INSERT', 'UPDATE', 'DELETE']))
+  checks.push(...furtherUniqueCheck(sink, await uniqueColumns(session, table)))
   return [...checks, ...padCheck(sink, table, name)]
 }
 

@@ -131,6 +131,10 @@ const factsQuery = `select distinct c.name from sys.indexes i join sys.index_col
 where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and k.key_ordinal > 0
 union all select null from sys.triggers where parent_id = convert(int, @id) and is_disabled = 0`
 
+export async function uniqueColumns(session: Session, { id }: CatalogTable): Promise<string[]> {
+  return (await session.query(factsQuery, { id: String(id) })).flatMap(([column]) => (column === null ? [] : [String(column)]))
+}
+
 function checkTable(sink: SinkTable, table: CatalogTable): Omit<ApplyTable, 'contested' | 'readBack'> {
   if (table.kind !== 'table') throw unfit(sink, { zh: '是视图', en: 'it is a view' })
   for (const { item, column } of sink.columns) {

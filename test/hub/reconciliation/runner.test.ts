@@ -300,6 +300,24 @@ t.test('a grant that ends stops its run; so does the deadline; nothing half done
   t.match(await reconcile(), { state: 'failed', code: 'QZ-RECONCILE-TIME' })
 })
 
+t.test('old runs go with their keys, but for the newest of a route and its newest equal one', async (t) => {
+  const { target, conduct, reconcile, office } = await open(t)
+  conduct()
+  await reconcile()
+  const equal = await reconcile()
+  target.rows.delete('44015')
+  await reconcile(false)
+  const last = await reconcile(false)
+  await office.store.query(`update reconciliation set ended_at = ended_at - interval '401 days'`)
+  conduct()
+  const kept = await until('the old ones have gone', async () => {
+    const runs = await listRuns(office.store.query, { agencyScope: null, limit: 10 })
+    return runs.length < 4 && runs
+  })
+  t.same(kept.map(({ id }) => id).toSorted(), [equal.id, last.id].toSorted())
+  t.equal((await office.store.query('select 1 from reconciliation_key')).length, 1)
+})
+
 t.test('an agent that does not sign: the run fails, and says why', async (t) => {
   const { target, conduct, reconcile } = await open(t)
   conduct()

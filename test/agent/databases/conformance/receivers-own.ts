@@ -68,7 +68,10 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
       await test.query(
         `create table delivered (id varchar(20) not null primary key, code varchar(20)${empty ? '' : ' not null'}, name varchar(100), remark varchar(20))`,
       )
+      const warned = async () => (await filling.database.doctor([], [sink])).some(({ en }) => en.includes('further unique indexes (code)'))
+      t.notOk(await warned())
       await test.query(engine.addUnique?.('delivered', 'code', 'by_code') ?? 'alter table delivered add constraint by_code unique (code)')
+      t.ok(await warned(), 'told by doctor')
       await delivery.open(sink)
       let seq = 0
       const put = async (of: Row[], ops?: ('u' | 'd')[], count?: Partial<Applied>): Promise<void> => {
@@ -134,6 +137,9 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
     )
     const rows = () => test.query('select id, name, remark, qz_source from delivered order by id')
     await test.query(`insert into delivered values ('a', 'ours', 7, 'r'), ('z', 'ours', 7, 'r')`)
+    const said = async (sink: SinkTable) => (await database.doctor([], [sink])).map(({ en }) => en).join('; ')
+    t.match(await said(all), /holds 2 rows of the receiver's own: .*is set aside; takeOver: true/, 'told by doctor')
+    t.match(await said({ ...all, takeOver: true }), /become the route's/)
     t.match(await delivery.open(all), { local: 2 }, 'told when it is opened')
     const of: Row[] = ['a', 'b'].map((id) => [id, 'new', '1.00'])
     t.match(await apply(delivery, all, { from: null, to: at(1), of }), { written: 1, quarantined: 1 })

@@ -81,3 +81,10 @@ select object_id(N'qianzhi.route_position', N'U'), has_perms_by_name(db_name(), 
 -- next batch
 -- {"table":"[dbo].[licence]"}
 select has_perms_by_name(@table, N'OBJECT', N'SELECT'), has_perms_by_name(@table, N'OBJECT', N'INSERT'), has_perms_by_name(@table, N'OBJECT', N'UPDATE'), has_perms_by_name(@table, N'OBJECT', N'DELETE')
+
+-- next batch
+-- {"id":"77"}
+select distinct c.name from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.index_id = i.index_id
+  join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
+where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and k.key_ordinal > 0
+union all select null from sys.triggers where parent_id = convert(int, @id) and is_disabled = 0
