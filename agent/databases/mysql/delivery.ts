@@ -10,6 +10,7 @@ import { bookSession, dialect, hasBooks, makeBooks } from './books.ts'
 import { readTable, unfit } from './catalog.ts'
 import { errorNumber, isConflict, isContention, type Session } from './connection.ts'
 import { MysqlReading } from './reading.ts'
+import { removeSome } from './removal.ts'
 import { shapeOf } from './schema-drift.ts'
 import { dropColumns, followShadow, partTable, replaceRows } from './shadow.ts'
 import { followSchema, provideTable, wasDelivered } from './shape.ts'
@@ -110,11 +111,8 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
     return new MysqlWriter(this.#session, target, batch, await this.#stages.fill(target, batch))
   }
 
-  async removeSome(table: string, source: string, limit: number): Promise<number> {
-    const found = await readTable(this.#session, table)
-    if (!found?.columns.some(({ column }) => column.toLowerCase() === sourceColumn)) return 0
-    const sql = `delete from ${quoteTable(table)} where ${sourceColumn} = ${quoteText(source)} limit ${limit}`
-    return (await this.#session.run(sql)).affectedRows
+  removeSome(table: string, source: string, limit: number): Promise<number> {
+    return removeSome(this.#session, table, source, limit)
   }
 
   reading(): Reading {

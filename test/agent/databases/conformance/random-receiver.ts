@@ -81,7 +81,6 @@ export class Receiver {
 
   /** Nothing of it stays. */
   async end(): Promise<void> {
-    await this.#sql('update delivered set parent = null')
     while (!(await this.#filling.delivery.remove(sink.route))!.done);
     await this.#filling.delivery.settleRemovals([])
     await this.#sql('drop table delivered')

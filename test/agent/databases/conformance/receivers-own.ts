@@ -254,6 +254,26 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
     t.match([live.position, left], [at(1), undefined], 'nor does a route begin anew that writes the name otherwise')
   })
 
+  t.test('rows that refer to one another, and to themselves, are removed', async (t) => {
+    const text = { type: 'text', length: 20 } as const
+    const tree = sinkOf(
+      schemaOf([
+        { id: 'id', ...text, key: true, required: true },
+        { id: 'parent', ...text },
+      ]),
+    )
+    const { test, delivery } = await openSinks(t, engine, freshDatabase, [tree])
+    await test.query(
+      `create table delivered (id varchar(20) not null primary key, parent varchar(20), constraint fk_within foreign key (parent) references delivered (id))`,
+    )
+    await delivery.open(tree)
+    const parents = { a: null, b: 'a', c: 'b', d: 'c', self: 'self', x: null, y: 'x' }
+    t.match(await apply(delivery, tree, { from: null, to: at(1), of: Object.entries(parents) }), { quarantine: 0 })
+    await test.query(`update delivered set parent = 'y' where id = 'x'`)
+    while (!(await delivery.remove(tree.route))!.done);
+    t.same(await test.query('select count(*) from delivered'), [['0']])
+  })
+
   t.test('a removal that the receiver refuses names the table, and removes what it can', async (t) => {
     const { test, delivery } = await openSinks(t, engine, freshDatabase, [all])
     await delivery.open(all)
