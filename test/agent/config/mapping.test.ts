@@ -1,9 +1,19 @@
 /** Local codes, padded texts and local types: what becomes of values on their way out and in, and which configurations are refused. */
+import fc from 'fast-check'
 import t from 'tap'
-import { mappingText, sameShape, type MappedColumn, type SinkTable } from '../../../agent/database.ts'
-import { localRows, mappedColumn, mappingFault, portableRows, searchedValue } from '../../../agent/config/mapping.ts'
+import { mappingText, sameShape, type MappedColumn, type Rows, type SinkTable } from '../../../agent/database.ts'
+import {
+  localRows,
+  mappedColumn,
+  mappingFault,
+  narrowedItems,
+  narrowedValue,
+  portableRows,
+  searchedValue,
+} from '../../../agent/config/mapping.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Item } from '../../../protocol/schema.ts'
+import type { Value } from '../../../protocol/value.ts'
 
 const key: Item = { id: 'id', name: 'id', label: '编号', type: 'text', length: 10, key: true, openness: 'public' }
 const sex: Item = { id: 'sex', name: 'sex', label: '性别', type: 'text', length: 2, openness: 'public' }
@@ -132,4 +142,29 @@ t.test('a preview is searched by the one local code of a value', async (t) => {
   t.equal(searchedValue(columns(undefined)[1]!, '女'), '女')
   t.throws(() => searchedValue(columns({ codes: { '1': '男', M: '男' } })[1]!, '男'), { code: 'QZ-REQUEST-INVALID' })
   t.throws(() => searchedValue(columns({ codes })[1]!, '无'), { code: 'QZ-REQUEST-INVALID' })
+})
+
+t.test('what a sink wrote comes back as reconciliation narrows it', async (t) => {
+  const texts = fc.constantFrom('男', '女', ' 男 ', '未知', '', ' ', '1')
+  const codes = fc.dictionary(fc.constantFrom('1', '2', '9'), fc.constantFrom('男', '女', '未知'), { minKeys: 1 })
+  const mappings = fc.record({ codes: fc.option(codes, { nil: undefined }), trim: fc.boolean(), nulls: fc.boolean() })
+  let compared = 0
+  fc.assert(
+    fc.property(mappings, texts, ({ codes: given, trim, nulls }, value) => {
+      const configured = { ...(given && { codes: given }), ...(trim && { trim }), ...(given && nulls && { otherwise: 'null' as const }) }
+      if (mappingFault(configured, true)) return true
+      const both = columns(configured)
+      const written = localRows(both, [['a'], [value]])
+      if (written.without.size > 0) return true
+      const { rows, faults } = (portableRows(both) ?? ((read: Rows) => read))({
+        rows: [written.columns.map(([one]) => one!)],
+        faults: [],
+      })
+      const narrowed = narrowedItems(both).map(narrowedValue)
+      compared++
+      return faults.length === 0 && rows[0]![1] === narrowed.reduce<Value>((one, narrow) => narrow(one), value)
+    }),
+    { numRuns: 500 },
+  )
+  t.ok(compared > 100, `${compared} values compared`)
 })

@@ -195,6 +195,22 @@ t.test('a reading that the database does not confirm is named: rows passed over,
   t.match(await digested(twice), { rows: 899, doubt: 'keys' }, 'set aside, and never equal')
 })
 
+t.test('values that the receiver’s mapping does not keep are hashed as it leaves them, in sums and when looked at again', async (t) => {
+  const one = await open(t, {}, { rows: 900 })
+  const narrowed = [{ item: 'name', trim: true, values: ['name 7'] }]
+  await one.client.query(`update people set name = ' name 7 ' where id = 'p7'`)
+  const asked = await one.ask('digest', { do: 'digest' }, { narrowed })
+  await one.ask('collect', { do: 'collect', bits: 0, buckets: [0] }, { narrowed })
+  const looked = await drained(one, one.ask('recheck', { do: 'recheck', round: 1, keys: [['p7'], ['p8']] }, { narrowed }))
+  await one.client.query(`update people set name = case when id = 'p7' then 'name 7' end`)
+  const left = await one.ask('digest', { do: 'digest' }, { run: '8' })
+  t.equal(asked.done && asked.digest, left.done && left.digest)
+  await one.ask('collect', { do: 'collect', bits: 0, buckets: [0] }, { run: '8' })
+  const again = await drained(one, one.ask('recheck', { do: 'recheck', round: 1, keys: [['p7'], ['p8']] }, { run: '8' }))
+  t.same(looked.done && looked.hashes, again.done && again.hashes)
+  t.same(await one.ask('narrowing', { do: 'narrowing' }), { narrowed: [] }, 'a source keeps all')
+})
+
 t.test('who writes meanwhile raises no doubt, nor keeps a wrong reading from being found', async (t) => {
   for (const skips of [false, true]) {
     let [written, n] = [Promise.resolve<unknown>(undefined), 0]
