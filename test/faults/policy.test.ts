@@ -33,6 +33,25 @@ t.test('a line, and its grant', async (test) => {
     await equal(away, line)
   })
 
+  await test.test('the log is set back by two batches, and nobody writes: the provider begins a new epoch', async (back) => {
+    for (const city of ['一', '二', '三']) {
+      await line.source.query(`update villages set city = '${city}'`)
+      await equal(back, line)
+    }
+    const from = logLength(line.provider)
+    await line.store.query(
+      `with kept as (select resource, epoch, seq, hash, receipt from log_batch order by epoch desc, seq desc offset 2 limit 1),
+         gone as (delete from log_batch b using kept k where (b.epoch, b.seq) > (k.epoch, k.seq))
+       update log_stream s set epoch = k.epoch, seq = k.seq, hash = k.hash, receipt = k.receipt from kept k`,
+    )
+    await line.exchange.office('housekeeping')
+    await until('the provider has seen it', () => logged(line.provider, 'a new epoch begins', from))
+    await flowing(line)
+    await line.source.query(`update villages set city = '四'`)
+    await equal(back, line)
+    back.match(readFileSync(line.exchange.hub.log, 'utf8'), 'QZ-LOG-BACK', 'the hub says so')
+  })
+
   await test.test('is suspended and resumed: nothing is lost', async (suspended) => {
     const writer = new Writer(line)
     await line.exchange.office('grant', 'suspend', line.grant, '--reason', '核查')
