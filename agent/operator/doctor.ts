@@ -23,11 +23,11 @@ export function policyCheck(policy: Policy | undefined, now: Date): Check {
 /** `offset`: milliseconds that the hub's clock is ahead. An agent goes by the hub's time, but its databases go by the machine's. */
 export function clockChecks(offset: number): Check[] {
   const seconds = Math.round(Math.abs(offset) / 1000)
-  const [zh, en] = offset > 0 ? ['慢', 'behind'] : ['快', 'ahead']
+  const [zh, en] = offset > 0 ? ['慢', 'behind'] : ['快', 'ahead of']
   const ok = seconds <= 60
   const remedy = ok ? ['', ''] : [',请校正', ': put it right']
   return [
-    { name: 'clock', ok, zh: `本机比中心${zh} ${seconds} 秒${remedy[0]}`, en: `this machine is ${seconds} s ${en} of the hub${remedy[1]}` },
+    { name: 'clock', ok, zh: `本机比中心${zh} ${seconds} 秒${remedy[0]}`, en: `this machine is ${seconds} s ${en} the hub${remedy[1]}` },
   ]
 }
 

@@ -65,11 +65,14 @@ export class ClockWatch {
   }
 }
 
-/** How far an agent's own clock is from the hub's time it tells itself: of each agency the agent that was heard last, in ten minutes. */
+/**
+ * The agents' own clocks now, by what they tell of the hub's: of each agency that of the agent that was heard last, in ten minutes. Who was
+ * not told the time yet, or is behind a one-way gap, says 0, which says nothing.
+ */
 async function agentClocks(query: Query, started: Date, now: Date): Promise<number[]> {
   const rows = await query<{ offset: number }>(
     `select distinct on (agency) (report ->> 'clockOffset')::float8 as "offset" from agent
-     where state = 'active' and report is not null and last_seen > $1 and last_seen > $2::timestamptz - interval '10 minutes'
+     where state = 'active' and (report ->> 'clockOffset')::float8 <> 0 and last_seen > $1 and last_seen > $2::timestamptz - interval '10 minutes'
      order by agency, last_seen desc`,
     [started, now],
   )
