@@ -37,7 +37,7 @@ export function randomRowsConformance(t: Test, engine: Dialect, freshDatabase: (
   })
 }
 
-export async function oneRun(receiver: Receiver, source: SourceModel, batches: number): Promise<void> {
+async function oneRun(receiver: Receiver, source: SourceModel, batches: number): Promise<void> {
   const { random } = source
   for (let n = 0; n < batches; n++) {
     for (let ops = random.between(1, 8); ops > 0; ops--) source.change()
