@@ -163,6 +163,7 @@ export const rights = {
   'publication.withdraw': { user: 'receiver' },
   'publication.end': { reviewer: 'provider' },
   'publication.expire': { hub: 'any' },
+  'publication.lapse': { hub: 'any' },
 
   // Corrections, declarations, orders (Art. 14, 18, 20, 27)
   'correction.list': bothSides,

@@ -5,7 +5,7 @@ import { readText, same, type LocalizedText } from '../../protocol/localized.ts'
 import { openRequests, type OpenRequest } from './agent-requests.ts'
 import type { Store } from '../store/store.ts'
 import type { Listener, Wakeups } from '../store/wakeups.ts'
-import { producerOf } from '../records/supply.ts'
+import { flowsSql, producerOf, sharedSql } from '../records/supply.ts'
 
 /** What an agent may supply now. */
 export interface Supplied {
@@ -51,6 +51,7 @@ const endings: Record<string, LocalizedText> = {
   expired: { zh: '授权已到期', en: 'expired' },
   'given-up': { zh: '接收方已放弃', en: 'given up' },
   withdrawn: { zh: '资源已撤销', en: 'withdrawn' },
+  'not shared': { zh: '资源已不予共享', en: 'the resource is not shared any more' },
   'not granted': { zh: '未授权', en: 'not granted' },
 }
 
@@ -99,14 +100,14 @@ function wasOpen(made: Schema, id: string): boolean {
 const suppliesSql = `
   select r.code as resource, v.schema, v.stored_closed_items, s.producer as last_producer
   from agent a
-  join resource r on r.state = 'active' and r.agency = a.agency and ${producerOf} = a.id
+  join resource r on ${sharedSql} and r.agency = a.agency and ${producerOf} = a.id
   join resource_version v on v.resource = r.code and v.version = r.version
   left join stream s on s.resource = r.code
   where a.id = $1 and a.state = 'active'`
 
 /** Of route t of agent a, its grant g and resource r: the state that ends it, whatever the time is; and what was written as the reason. */
 export const endedSql = `case when g.state <> 'active' then g.state when r.state <> 'active' then r.state
-      when g.mode <> 'exchange' or g.agency <> a.agency then 'not granted' end`
+      when not ${flowsSql} then 'not shared' when g.mode <> 'exchange' or g.agency <> a.agency then 'not granted' end`
 export const becauseSql = `case when g.state = 'active' and r.state <> 'active' then r.stop_reason else g.reason end`
 
 const routesSql = `

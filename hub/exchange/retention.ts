@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { dropExpiredRequests } from './agent-requests.ts'
 import { comparePositions, isAfter, type Position } from '../../protocol/position.ts'
 import type { Log, LogState } from '../log.ts'
+import { flowsSql } from '../records/supply.ts'
 import type { Query, Store } from '../store/store.ts'
 import { mendSetBack } from './set-back.ts'
 import { wantSnapshot } from './streams.ts'
@@ -126,8 +127,9 @@ export const lapsedSql = `(t.moved_at < $3 and (t.epoch, t.seq) is distinct from
 
 const progressSql = `
   select t.epoch, t.seq, t.asked_epoch, t.asked_seq, t.asked_at is not null as asked
-  from route t join access_grant g on g.id = t.access_grant join agent a on a.id = t.agent left join log_stream s on s.resource = g.resource
-  where g.resource = $1 and g.state = 'active' and g.mode = 'exchange' and (g.valid_to is null or g.valid_to > $2) and a.state = 'active'
+  from route t join access_grant g on g.id = t.access_grant join resource r on r.code = g.resource join agent a on a.id = t.agent
+    left join log_stream s on s.resource = g.resource
+  where g.resource = $1 and ${flowsSql} and g.mode = 'exchange' and (g.valid_to is null or g.valid_to > $2) and a.state = 'active'
     and not ${lapsedSql}`
 
 /** Unless a newer one is under way already. */

@@ -1,6 +1,6 @@
 import { deliverableItems, type Schema } from '../../protocol/schema.ts'
 import type { Query } from '../store/store.ts'
-import { producerOf } from '../records/supply.ts'
+import { flowsSql, producerOf } from '../records/supply.ts'
 
 /** A route as it can be reconciled now. */
 export interface RunRoute {
@@ -24,9 +24,9 @@ interface Row extends Omit<RunRoute, 'schema' | 'items'> {
 /** SQL: routes `t` in force at $1, whose receiver has applied something and whose resource somebody produces. */
 const inForce = `
   from route t
-  join access_grant g on g.id = t.access_grant and g.state = 'active' and g.mode = 'exchange' and (g.valid_to is null or g.valid_to > $1)
+  join access_grant g on g.id = t.access_grant and g.mode = 'exchange' and (g.valid_to is null or g.valid_to > $1)
   join agent a on a.id = t.agent and a.state = 'active' and a.agency = g.agency
-  join resource r on r.code = g.resource and r.state = 'active'
+  join resource r on r.code = g.resource and ${flowsSql}
   join resource_version v on v.resource = r.code and v.version = r.version
   join agent p on p.id = ${producerOf} and p.state = 'active'
   where t.epoch is not null`

@@ -11,6 +11,12 @@ export const producerOf = `coalesce(
       where stream.resource = r.code and made.agency = r.agency and made.state = 'active'),
     (select min(id) from agent where agency = r.agency and state = 'active' having count(*) = 1)) end)`
 
+/** SQL: whether a resource `r` may be shared at all now (Art. 5, 26, 27): only then its data goes to the hub, and on. */
+export const sharedSql = `(r.state = 'active' and r.sharing <> 'none' and not r.secrecy)`
+
+/** SQL: whether a grant `g` of a resource `r` lets data flow, but for its period (Art. 16). */
+export const flowsSql = `(g.state = 'active' and g.mode = any(r.share_modes) and ${sharedSql})`
+
 /** Ids of the items whose data goes to the hub: all, less the closed ones that the provider does not store there (Art. 5). */
 export function suppliedItems(schema: Pick<Schema, 'items'>, storedClosed: readonly string[]): string[] {
   return schema.items.filter((item) => item.openness !== 'closed' || storedClosed.includes(item.id)).map((item) => item.id)

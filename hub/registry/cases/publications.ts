@@ -3,6 +3,7 @@ import { theHub, type Principal } from '../../access/principal.ts'
 import { notify, type Recipient } from '../../records/notices.ts'
 import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import { sharedSql } from '../../records/supply.ts'
 import type { Query } from '../../store/store.ts'
 import { dayEnd } from '../grants/application-rules.ts'
 import { requireGrant } from '../grants/grants.ts'
@@ -55,6 +56,20 @@ export const publicationFlow: Workflow<State, PublicationRequest> = {
     withdraw: [{ from: ['asked', 'consented'], to: 'withdrawn', effects: [notifyProvider('已撤回', 'is withdrawn')] }],
     end: [
       { from: ['consented'], to: 'ended', effects: [keepReason, notifyReceiver('的同意已终止,须停止公开', 'is ended: stop publishing')] },
+    ],
+    lapse: [
+      {
+        from: ['consented'],
+        to: 'ended',
+        preconditions: [unfounded],
+        effects: [
+          notifyReceiver(
+            '的同意已失效(授权、资源或信息项不再有效),须停止公开',
+            'has lost its ground (grant, resource or items): stop publishing',
+          ),
+          notifyProvider('已失效', 'has lost its ground'),
+        ],
+      },
     ],
     expire: [
       {
@@ -132,6 +147,30 @@ export function listPublications(
   )
 }
 
+/**
+ * SQL: a consent `p` whose grant has ended, whose resource was stopped, withdrawn or is not shared any more, or one of whose items is not
+ * granted any more or was closed (Art. 5, 17, 26).
+ */
+const unfoundedSql = `(p.state = 'consented' and exists (
+  select from access_grant g join resource r on r.code = g.resource join resource_version v on v.resource = r.code and v.version = r.version
+  where g.id = p.access_grant and (g.state in ('revoked', 'expired', 'given-up') or not ${sharedSql} or not p.items <@ g.items
+    or exists (select from jsonb_array_elements(v.schema -> 'items') item where item ->> 'id' = any(p.items) and item ->> 'openness' = 'closed')
+    or exists (select from unnest(p.items) wanted where not v.schema -> 'items' @> jsonb_build_array(jsonb_build_object('id', wanted))))))`
+
+/** Ends the consents that have lost their ground: for the minutely round of supervision. @returns how many. */
+export async function lapsePublications(registry: Registry): Promise<number> {
+  for (let ended = 0; ; ended++) {
+    const again = await change(registry, async (query, affectedAgents) => {
+      const [due] = await query<{ id: string }>(
+        `select p.id from publication_request p where ${unfoundedSql} order by p.id limit 1 for no key update of p skip locked`,
+      )
+      if (due) await applyEvent(publicationFlow, 'lapse', due.id, { registry, query, affectedAgents, principal: theHub, input: {} })
+      return due !== undefined
+    })
+    if (!again) return ended
+  }
+}
+
 /** Ends the consents whose period is over: for the minutely round of supervision. @returns how many. */
 export async function expirePublications(registry: Registry): Promise<number> {
   for (let ended = 0; ; ended++) {
@@ -174,6 +213,11 @@ function laterDay({ input, now }: On<{ until?: string }>): void {
 
 function isOver({ subject, now }: On): void {
   if (subject.until === null || subject.until > now) throw rule('期限未满', 'the period is not over')
+}
+
+async function unfounded({ query, subject }: On): Promise<void> {
+  const found = await query(`select from publication_request p where p.id = $1 and ${unfoundedSql}`, [subject.id])
+  if (found.length === 0) throw rule('所依据的仍然有效', 'what it stands on is in force')
 }
 
 async function keepConsent({ query, subject, input }: On<{ conditions?: string; until?: string }>): Promise<void> {

@@ -43,7 +43,7 @@ export async function checkContent(query: Query, registered: Registered): Promis
     ...sourceFaults(sources, content),
     ...incompatible.filter(({ never }) => never).map(({ items, zh, en }): Fault => ({ field: 'type', item: items?.[0] ?? null, zh, en })),
     ...(await storeFaults(query, registered, entry, complete.items)),
-    ...(await standardFaults(query, registered.standard, complete)),
+    ...(await standardFaults(query, registered.standard, complete, entry?.standard === registered.standard)),
   ]
   return { faults, sources, incompatible }
 }

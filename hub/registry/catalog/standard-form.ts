@@ -39,13 +39,23 @@ function has({ items = [] }: DraftContent, id: string): boolean {
 
 interface Published {
   code: string
+  state: string
   form: StandardForm
 }
 
 /** What a draft that adopts a standard may not do: other items, or another table, would not fill the one that the adopters share. */
-export async function standardFaults(query: Query, code: string | null, content: DraftContent): Promise<Fault[]> {
+export async function standardFaults(query: Query, code: string | null, content: DraftContent, adopted: boolean): Promise<Fault[]> {
   if (code === null) return []
-  const [standard] = await query<Published>('select code, form from standard where code = $1 and form is not null', [code])
+  const [standard] = await query<Published>('select code, form, state from standard where code = $1 and form is not null', [code])
+  if (standard?.state === 'withdrawn' && !adopted)
+    return [
+      {
+        field: 'standard',
+        item: null,
+        zh: `标准 ${code} 已废止,不能再按此新登记`,
+        en: `standard ${code} is withdrawn: nobody can adopt it any more`,
+      },
+    ]
   if (!standard) return [{ field: 'standard', item: null, zh: `标准 ${code} 尚未发布`, en: `standard ${code} is not published` }]
   const { form } = standard
   const faults: Fault[] = []
@@ -57,7 +67,8 @@ export async function standardFaults(query: Query, code: string | null, content:
   for (const item of content.items ?? []) {
     const fixed = form.items.find(({ id }) => id === item.id)
     if (!fixed) fail('items', item.id ?? null, `标准 ${code} 没有信息项 ${item.id}`, `standard ${code} has no item ${item.id}`)
-    else if (!isDeepStrictEqual(fixed, item))
+    // Its own data an agency may always close (Art. 5).
+    else if (!isDeepStrictEqual(fixed, item) && !isDeepStrictEqual({ ...fixed, openness: 'closed' }, item))
       fail('items', fixed.id, `信息项 ${fixed.id} 须与标准一致`, `item ${fixed.id} must be as in the standard`)
   }
   for (const { id } of form.items) {

@@ -3,6 +3,7 @@ import { itemById, type Item, type Schema } from '../../../protocol/schema.ts'
 import type { Query } from '../../store/store.ts'
 import { endOf, isDay } from '../../records/calendar.ts'
 import { requireAgency } from '../agencies/agencies.ts'
+import { opennessState } from '../catalog/content.ts'
 import type { ShareMode } from './grants.ts'
 import { notFound, rule } from '../../records/refusals.ts'
 import { requireActiveAgent } from '../../records/agents.ts'
@@ -47,12 +48,13 @@ export function coveredBy(
 
 /** Why a resource cannot be had in a share mode, or undefined. */
 export function whyNotShared(
-  { code, state, sharing, secrecy, shareModes }: Covered,
+  { code, state, sharing, secrecy, shareModes, schema }: Covered,
   mode: ShareMode,
 ): [zh: string, en: string] | undefined {
   if (state === 'withdrawn') return [`资源 ${code} 已撤销`, `resource ${code} is withdrawn`]
   if (state === 'suspended') return [`资源 ${code} 已停止共享`, `resource ${code} is stopped`]
   if (sharing === 'none' || secrecy) return [`资源 ${code} 不予共享(第五条)`, `resource ${code} is not shared (Art. 5)`]
+  if (opennessState(schema) === 'closed') return [`资源 ${code} 不公开(第五条)`, `resource ${code} is closed (Art. 5)`]
   if (!shareModes.includes(mode))
     return [`资源 ${code} 不以 ${mode} 方式共享(第十六条)`, `resource ${code} is not shared by ${mode} (Art. 16)`]
   return undefined

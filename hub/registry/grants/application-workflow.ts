@@ -149,7 +149,20 @@ async function isConditional(context: On): Promise<boolean> {
 /** Only exchange needs the whole way (Art. 16), and what is conditional. */
 async function grantedAtOnce(context: On): Promise<boolean> {
   const { registry, subject } = context
-  return registry.applications?.grantAtOnce === true && subject.mode !== 'exchange' && !(await isConditional(context))
+  if (registry.applications?.grantAtOnce !== true || subject.mode === 'exchange' || (await isConditional(context))) return false
+  return !(await wasRevoked(context))
+}
+
+/** Access that was taken away is given again by the office alone (Art. 21). */
+async function wasRevoked(context: On): Promise<boolean> {
+  const { query, subject } = context
+  const codes = (await coveredBy(query, subject)).map(({ code }) => code)
+  const last = await query<{ state: string }>(
+    `select distinct on (resource) state from access_grant where resource = any($1) and agency = $2 and mode = $3
+     order by resource, coalesce(ended, basis) desc`,
+    [codes, subject.agency, subject.mode],
+  )
+  return last.some(({ state }) => state === 'revoked')
 }
 
 async function noteSubmitted({ query, subject, now }: On): Promise<void> {
@@ -233,13 +246,10 @@ async function consented(context: On): Promise<void> {
 async function decide({ query, subject, input, now }: On<{ items?: string[]; until?: string; reason?: string }>): Promise<void> {
   const items = subject.items.filter((id) => input.items?.includes(id) ?? true)
   const until = input.until === undefined ? subject.until : dayEnd(input.until)
-  await query('update application set approved_items = $2, approved_until = $3, reason = $4, decided_at = $5 where id = $1', [
-    subject.id,
-    items,
-    until,
-    input.reason ?? null,
-    now,
-  ])
+  await query(
+    'update application set approved_items = $2, approved_until = $3, reason = $4, decided_at = $5, decision = nextval($6) where id = $1',
+    [subject.id, items, until, input.reason ?? null, now, 'decision'],
+  )
 }
 
 async function grant(context: On): Promise<void> {

@@ -42,17 +42,34 @@ export async function lockStandard(query: Query, standard: string): Promise<void
 
 async function mayGrant(granting: Granting, application: Application, resource: Covered): Promise<boolean> {
   const { query, now } = granting
-  const { id, agency, mode, approvedItems, approvedUntil } = application
+  const { agency, mode, approvedItems, approvedUntil } = application
   if (approvedUntil && approvedUntil <= now) return false
   if ((await query(`select from agency where code = $1 and state = 'active' for key share`, [agency])).length === 0) return false
   if (whyNotShared(resource, mode) || openItems(resource.schema, approvedItems ?? []).length === 0) return false
-  const [known] = await query('select from access_grant where application = $1 and resource = $2 limit 1', [id, resource.code])
-  if (known) return false
+  if (await decidedSince(query, application, resource.code)) return false
   if (resource.sharing === 'unconditional') return true
   const consent = application.consents.find((one) => one.resource === resource.code)
   if (!consent) await askConsent(granting, application, resource)
   return consent?.state === 'consented'
 }
+
+/**
+ * Whether what this approval permits has been granted, or decided otherwise since: by a newer approval that took its place, or by the end of
+ * what its agency had. An approval gives access once; what was taken away takes another one.
+ */
+async function decidedSince(query: Query, { id, agency, mode, agent }: Application, resource: string): Promise<boolean> {
+  const decided = await query(
+    `select from application a join access_grant g on g.resource = $2 and g.agency = $3 and g.mode = $4
+     where a.id = $1 and (g.application = a.id
+       or g.ended > a.decision and (g.state <> 'expired' or ${sameMachine})
+       or g.basis > a.decision and g.state in ('active', 'suspended', 'held') and ${sameMachine}) limit 1`,
+    [id, resource, agency, mode, agent],
+  )
+  return decided.length > 0
+}
+
+/** Grants of an agency to two of its machines stand beside each other. */
+const sameMachine = `($5::text is null or exists (select from route where access_grant = g.id and agent = $5))`
 
 /** The provider of a conditional resource is asked (Art. 5). */
 export async function askConsent(
@@ -127,6 +144,7 @@ async function replaceGrant({ query, principal }: Granting, known: Grant, applic
   const to = known.state === 'held' ? 'active' : known.state
   await query(
     `update access_grant set items = $2, valid_to = $3, at_end = $4, application = $5, state = $6, held_version = null,
+       basis = (select decision from application where id = $5),
        reason = case when $6 = 'active' then null else reason end where id = $1`,
     [known.id, items, validTo, atEnd, id, to],
   )

@@ -2,7 +2,7 @@ import { theHub } from '../../access/principal.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import type { Query } from '../../store/store.ts'
 import { requireGrant, withReason, type Grant } from './grants.ts'
-import { expirePublications } from '../cases/publications.ts'
+import { expirePublications, lapsePublications } from '../cases/publications.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { applyEvent } from '../workflow.ts'
 import { grantFlow } from './grant-workflow.ts'
@@ -106,6 +106,7 @@ export async function keepGrants(registry: Registry): Promise<void> {
   await noteDeliveries(registry)
   await expireGrants(registry)
   await expirePublications(registry)
+  await lapsePublications(registry)
 }
 
 /** A delivery is in time when its route's first receipt has come: for the minutely round of supervision. @returns how many were noted. */

@@ -32,7 +32,8 @@ export interface Grant {
 /** `held`: waits until the receiver accepts an incompatible version of the resource. The last three are for ever. */
 export type GrantState = 'active' | 'suspended' | 'held' | 'revoked' | 'expired' | 'given-up'
 
-export type ShareMode = 'query' | 'api' | 'exchange'
+export const shareModes = ['query', 'api', 'exchange'] as const
+export type ShareMode = (typeof shareModes)[number]
 
 export interface NewGrant {
   id?: string | undefined
@@ -75,7 +76,8 @@ export async function insertGrant(query: Query, wanted: Inserted): Promise<strin
   const id = wanted.id ?? (await freeId(query, `${resource}.${agency}`))
   checkCode(id, 'grant', 60)
   await query(
-    `insert into access_grant (id, resource, agency, items, mode, valid_to, at_end, application) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    `insert into access_grant (id, resource, agency, items, mode, valid_to, at_end, application, basis)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce((select decision from application where id = $8), nextval('decision')))`,
     [id, resource, agency, items, mode, validTo, atEnd, application],
   )
   return id

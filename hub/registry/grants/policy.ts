@@ -6,7 +6,7 @@ import { deliverableItems, type Schema } from '../../../protocol/schema.ts'
 import { sha256, type SigningKey } from '../../../protocol/signature.ts'
 import { becauseSql, endedSql, endingOf } from '../../exchange/agent-views.ts'
 import type { Query, Store } from '../../store/store.ts'
-import { producerOf, suppliedItems } from '../../records/supply.ts'
+import { flowsSql, producerOf, sharedSql, suppliedItems } from '../../records/supply.ts'
 
 export interface IssuedPolicy {
   serial: number
@@ -111,7 +111,7 @@ async function supplies(query: Query, agentId: string, agency: string): Promise<
   const rows = await query<{ keep: 'store' | 'relay'; schema: Schema; stored: string[] }>(
     `select r.keep, v.schema, v.stored_closed_items as stored
      from resource r join resource_version v on v.resource = r.code and v.version = r.version
-     where r.agency = $2 and r.state = 'active' and ${producerOf} = $1 order by r.code`,
+     where r.agency = $2 and ${sharedSql} and ${producerOf} = $1 order by r.code`,
     [agentId, agency],
   )
   return rows.map(({ keep, schema, stored }) => ({ schema, items: suppliedItems(schema, stored), keep }))
@@ -133,7 +133,7 @@ async function receives(query: Query, agentId: string, now: Date): Promise<Recei
      from route join access_grant g on g.id = route.access_grant join resource r on r.code = g.resource
        join resource_version v on v.resource = r.code and v.version = r.version
        left join agent producer on producer.id = ${producerOf}
-     where route.agent = $1 and g.state = 'active' and (g.valid_to is null or g.valid_to > $2) and r.state = 'active'
+     where route.agent = $1 and ${flowsSql} and (g.valid_to is null or g.valid_to > $2)
      order by route.id`,
     [agentId, now],
   )

@@ -7,6 +7,8 @@ import { listEntries, requireEntry, type Entry, type PublishedContent } from '..
 import { nextSequence, requireClassification } from '../catalog/classification.ts'
 import { incompatibilities, travelsDifferently } from '../catalog/compatibility.ts'
 import { lockStandard, resourcePublished } from '../grants/approve-application.ts'
+import { endGrantsOf } from '../grants/ending.ts'
+import { shareModes } from '../grants/grants.ts'
 import { holdGrants } from '../grants/holds.ts'
 import { noteItems } from '../catalog/one-source.ts'
 import { indexResource } from '../catalog/search.ts'
@@ -47,11 +49,23 @@ export async function putEntry(
   const after = await requireEntry(query, code)
   await noteItems(query, { code, agency, items: content.items, subject: content.subject, sharing: content.sharing })
   await indexEntry(query, after)
+  if (before) await endUnshared(query, publishing, after)
   if (before) await holdGrants(query, publishing, after, incompatibilities(before.schema, schema))
   await resourcePublished(query, affectedAgents, after, publishing.now)
   await auditPublishing(query, publishing, after)
   await concernAgency(query, agency, affectedAgents)
   return after
+}
+
+/** What is not shared any more, or not in this mode, flows to nobody from now on (Art. 5, 17, 27); what is secret leaves those who have it. */
+async function endUnshared(query: Query, { principal, now }: Publishing, { code, version, content }: Entry): Promise<void> {
+  const { title, sharing, secrecy } = content
+  const none = sharing === 'none' || secrecy
+  const modes = shareModes.filter((mode) => none || !content.shareModes.includes(mode))
+  const reason = none
+    ? { zh: `自第 ${version} 版起不予共享(第五条)`, en: `from version ${version} on it is not shared (Art. 5)` }
+    : { zh: `自第 ${version} 版起不再以此方式共享(第十六条)`, en: `from version ${version} on it is not shared in this way (Art. 16)` }
+  if (modes.length > 0) await endGrantsOf(query, { code, title, reason, modes, remove: secrecy, principal, now })
 }
 
 /**

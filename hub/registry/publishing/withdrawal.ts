@@ -1,8 +1,8 @@
-import { storeText } from '../../../protocol/localized.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
-import { notify } from '../../records/notices.ts'
 import { forgetItems } from '../catalog/one-source.ts'
 import { dropFromIndex } from '../catalog/search.ts'
+import { endGrantsOf } from '../grants/ending.ts'
+import { shareModes } from '../grants/grants.ts'
 import { record, type TransitionContext } from '../workflow.ts'
 
 /** What follows when an agency withdraws a resource: the steps of `resource.withdraw`. */
@@ -14,29 +14,8 @@ export async function keepWithdrawal({ query, subject, input, now }: On<{ reason
 
 /** Every grant ends for ever, and its receiver is told why. */
 export async function endGrants({ query, subject, input, principal, now }: On<{ reason: string }>): Promise<void> {
-  const { code, title } = subject
   const reason = { zh: `提供单位已撤销该资源:${input.reason}`, en: `the provider has withdrawn the resource: ${input.reason}` }
-  const grants = await query<{ id: string; agency: string; state: string }>(
-    `select id, agency, state from access_grant where resource = $1 and state in ('active', 'suspended', 'held') order by id for no key update`,
-    [code],
-  )
-  await query(`update access_grant set state = 'revoked', reason = $2 where id = any($1)`, [grants.map(({ id }) => id), storeText(reason)])
-  for (const { id, agency, state } of grants) {
-    await record(query, { workflow: 'grant', object: id, event: 'revoke', from: state, to: 'revoked', principal, input: { reason } })
-    for (const route of await query<{ id: string }>('select id from route where access_grant = $1', [id])) {
-      await dropDeadline(query, 'delivery', `route ${route.id}`, now)
-    }
-    await notify(query, {
-      to: [
-        { agency, role: 'user' },
-        { agency, role: 'agency-it' },
-      ],
-      kind: 'grant',
-      object: `grant ${id}`,
-      zh: `资源《${title}》(${code})已由提供单位撤销,授权 ${id} 终止:${input.reason}`,
-      en: `Resource ${code} was withdrawn by its provider, grant ${id} has ended: ${input.reason}`,
-    })
-  }
+  await endGrantsOf(query, { ...subject, reason, modes: shareModes, principal, now })
 }
 
 /** A change of what is gone has nowhere to go. */
