@@ -9,7 +9,7 @@ type AskedRoute = PollRequest['routes'][number]
 export type RewoundTo = Position | 'start'
 
 /** New snapshots that one route may cost its provider in an hour. */
-export const demandsPerHour = 6
+export const demandsPerHour = 20
 const hour = 3_600_000
 
 interface Restart {
