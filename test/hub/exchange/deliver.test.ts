@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
+import { demandsPerHour } from '../../../hub/exchange/poll-memory.ts'
 import { blockValues, splitBatch } from '../../../protocol/batch.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
 import { headStatement } from '../../../protocol/receipt.ts'
@@ -297,16 +298,16 @@ void t.test('a route costs its provider only so many snapshots in an hour, and i
     }
     return header.routes
   }
-  for (let n = 1; n <= 6; n++) t.same(await next(), [], `${n}`)
-  for (let n = 7; n <= 10; n++) {
+  for (let n = 1; n <= demandsPerHour; n++) t.same(await next(), [], `${n}`)
+  for (let n = 1; n <= 4; n++) {
     const [told] = await next()
-    t.match(told, { route: 'r', code: 'QZ-SNAPSHOT-LIMIT', details: { count: 6, until: '2026-11-23T09:00:00.000Z' } })
+    t.match(told, { route: 'r', code: 'QZ-SNAPSHOT-LIMIT', details: { count: demandsPerHour, until: '2026-11-23T09:00:00.000Z' } })
   }
-  t.equal(taken, 6)
-  t.same(seqs(await ask(flow)), [7], 'what is there it gets')
+  t.equal(taken, demandsPerHour)
+  t.same(seqs(await ask(flow)), [demandsPerHour + 1], 'what is there it gets')
   flow.time.now = new Date(flow.time.now.getTime() + 3_600_001)
   await next()
-  t.equal(taken, 7, 'after an hour it may again')
+  t.equal(taken, demandsPerHour + 1, 'after an hour it may again')
 })
 
 void t.test('credit bounds what a route gets; none means nothing at all', async (t) => {
