@@ -45,11 +45,16 @@ export async function applyRetention(deps: RetentionDeps): Promise<RetentionResu
   const kept: RetentionResult = { trimmed: {}, wanted: [] }
   await dropExpiredRequests(deps.store.query, deps.clock())
   await mendSetBack(deps)
-  for (const { resource, keep } of await deps.store.query<Stream>(
-    'select s.resource, r.keep from stream s join resource r on r.code = s.resource',
+  for (const { resource, keep, over } of await deps.store.query<Stream>(
+    `select s.resource, r.keep, r.state = 'withdrawn' or r.secrecy as over from stream s join resource r on r.code = s.resource`,
   )) {
     const state = await deps.log.state(resource)
     if (!state.head) continue
+    if (over) {
+      const dropped = await trimAll(deps, resource, state.head)
+      if (dropped > 0) kept.trimmed[resource] = dropped
+      continue
+    }
     const trimmed = keep === 'relay' ? await trimRelayed(deps, resource, state) : await trimStored(deps, resource, state)
     if (trimmed > 0) kept.trimmed[resource] = trimmed
     if (keep === 'store' && (await wantWhereOutgrown(deps, resource, state))) kept.wanted.push(resource)
@@ -60,6 +65,14 @@ export async function applyRetention(deps: RetentionDeps): Promise<RetentionResu
 interface Stream {
   resource: string
   keep: 'store' | 'relay'
+  /** Withdrawn, or declared secret: nobody may have it any more. */
+  over: boolean
+}
+
+/** Nothing of it stays (Art. 5, 26). */
+async function trimAll({ log, recorded }: RetentionDeps, resource: string, head: Position): Promise<number> {
+  const on = await recorded(resource)
+  return on ? log.trim(resource, earliest(following(head), [following(on)])) : 0
 }
 
 /** Stored batches go when a later snapshot is complete, every route that counts has passed them and the retention is over. */

@@ -165,6 +165,19 @@ void t.test('relayed batches go as soon as every route has them', async (t) => {
   t.same(await held(), [5])
 })
 
+void t.test('of a resource that is withdrawn, or declared secret, nothing stays', async (t) => {
+  for (const over of [`state = 'withdrawn'`, 'secrecy = true']) {
+    const { send, keepHouse, held, receiver, store } = await newFlow(t)
+    await receiver('behind')
+    await send('s', 'c')
+    await keepHouse()
+    t.same(await held(), [1, 2])
+    await store.query(`update resource set ${over}`)
+    t.same(await keepHouse(), { trimmed: { people: 2 }, wanted: [] }, over)
+    t.same(await held(), [])
+  }
+})
+
 void t.test('a snapshot is wanted when the changes have outgrown the last one, and not twice', async (t) => {
   const { send, keepHouse, provider, exchange } = await newFlow(t)
   await send('s', 'c')
