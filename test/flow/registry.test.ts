@@ -128,6 +128,46 @@ t.test('from an agency that has data to the table of another that fills', async 
     t.equal(await count(), 0)
   })
 
+  await t.test('what was revoked a publication does not bring back; another approval does', async (t) => {
+    await reviewer.put('/resources/food-licence/keep', { keep: 'relay' })
+    await reviewer.put('/resources/food-licence/keep', { keep: 'store' })
+    const sent = (await provider.report())!.sources[0]!.rows
+    await source.query(`insert into food_licence (licence_no, org_name) values ('JY901', '新企业')`)
+    await until('the hub has the new row', async () => (await provider.report())!.sources[0]!.rows > sent)
+    t.equal(await count(), 0)
+    const again = await user.post('/applications', {
+      resource: 'food-licence',
+      mode: 'exchange',
+      items: ['licence_no', 'org_name', 'credit_code', 'valid_until'],
+      purpose: '税务登记核验',
+      basis: '《税收征收管理法》第十五条',
+      agent: receiver.id,
+    })
+    await user.post(`/applications/${again['id']}/submit`)
+    await office.post(`/applications/${again['id']}/approve`)
+    await until('the rows arrive again', async () => (await count()) === 501)
+  })
+
+  await t.test('what is declared secret flows no more, and leaves those who have it', async (t) => {
+    const { content: now } = await registrar.get('/resources/food-licence')
+    const items = (now.items as { openness: string }[]).map((one) => ({ ...one, openness: one.openness === 'public' ? 'internal' : one.openness }))
+    const secret = { ...now, items, sharing: 'none', sharingConditions: '《保守国家秘密法》第九条', secrecy: true }
+    const { id: next } = await registrar.post('/registrations', { resource: 'food-licence', content: secret })
+    await registrar.post(`/registrations/${next}/submit`, { secrecy: { reviewed: true, by: '张三' } })
+    await reviewer.post(`/registrations/${next}/publish`)
+    await until('the delivered table is empty', async () => (await count()) === 0)
+    await until('the provider is told to send nothing', async () => {
+      return (await provider.report())!.sources[0]!.fault?.code === 'QZ-SUPPLY-NOT-ALLOWED'
+    })
+    await source.query(`insert into food_licence (licence_no, org_name) values ('JY902', '新企业')`)
+    await until('the removal receipts', async () => {
+      const { items: grants } = (await office.get('/grants')) as { items: { id: string }[] }
+      const all = await Promise.all(grants.map(async (one) => (await office.get(`/grants/${one.id}`)).routes as { removed: unknown }[]))
+      return all.flat().every(({ removed }) => removed)
+    })
+    t.equal(await count(), 0)
+  })
+
   await t.test('all of it is on record, and a program that has the export alone can tell', async (t) => {
     const file = join(exchange.folder, 'audit.jsonl')
     await exchange.office('audit', 'export', file)
