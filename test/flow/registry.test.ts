@@ -150,7 +150,10 @@ t.test('from an agency that has data to the table of another that fills', async 
 
   await t.test('what is declared secret flows no more, and leaves those who have it', async (t) => {
     const { content: now } = await registrar.get('/resources/food-licence')
-    const items = (now.items as { openness: string }[]).map((one) => ({ ...one, openness: one.openness === 'public' ? 'internal' : one.openness }))
+    const items = (now.items as { openness: string }[]).map((one) => ({
+      ...one,
+      openness: one.openness === 'public' ? 'internal' : one.openness,
+    }))
     const secret = { ...now, items, sharing: 'none', sharingConditions: '《保守国家秘密法》第九条', secrecy: true }
     const { id: next } = await registrar.post('/registrations', { resource: 'food-licence', content: secret })
     await registrar.post(`/registrations/${next}/submit`, { secrecy: { reviewed: true, by: '张三' } })
