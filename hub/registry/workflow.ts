@@ -32,6 +32,8 @@ export interface Transition<S extends string, T, I = Record<string, unknown>> {
   to: S
   /** Only these of the roles that have the right. */
   by?: readonly Role[]
+  /** Nobody who did one of these with the object: nobody decides on what they asked for (QZ-SAME-PERSON). */
+  notBy?: readonly string[]
   /** Of several transitions of an event from one state, the first whose guard holds is taken. */
   guard?: (context: TransitionContext<T, I>) => boolean | Promise<boolean>
   /** What must be true: throws a coded error. */
@@ -56,7 +58,7 @@ export interface Workflow<S extends string, T extends { state: S }> {
 
 /**
  * Lets an event happen: locks the object, asks for the right, finds the transition, checks what must be true, writes the new state, the history
- * and the audit, and does what follows, all in the caller's transaction. Throws QZ-NOT-FOUND, QZ-FORBIDDEN, QZ-STATE, and what the
+ * and the audit, and does what follows, all in the caller's transaction. Throws QZ-NOT-FOUND, QZ-FORBIDDEN, QZ-STATE, QZ-SAME-PERSON, and what the
  * transition's preconditions say.
  */
 export async function applyEvent<S extends string, T extends { state: S }>(
@@ -73,6 +75,7 @@ export async function applyEvent<S extends string, T extends { state: S }>(
   authorise(principal, `${workflow.name}.${event}` as OperationName, relations)
   const context = { ...request, subject: await workflow.load(query, id), now: registry.clock() }
   const transition = await transitionOf(workflow, event, id, context)
+  if (transition.notBy) await requireAnother(query, workflow.name, id, principal, transition.notBy)
   for (const precondition of transition.preconditions ?? []) await precondition(context)
   const from = context.subject.state
   await query(`update ${workflow.table} set state = $2 where ${keyOf(workflow)} = $1`, [id, transition.to])
@@ -80,6 +83,22 @@ export async function applyEvent<S extends string, T extends { state: S }>(
   await record(query, { workflow: workflow.name, object: id, event, from, to: transition.to, principal, input: recorded })
   for (const effect of transition.effects ?? []) await effect(context)
   return workflow.load(query, id)
+}
+
+async function requireAnother(
+  query: Query,
+  workflow: string,
+  object: string,
+  { actor }: Principal,
+  events: readonly string[],
+): Promise<void> {
+  const own = await query('select from history where workflow = $1 and object = $2 and actor = $3 and event = any($4) limit 1', [
+    workflow,
+    object,
+    actor,
+    events,
+  ])
+  if (own.length > 0) throw new QianzhiError('QZ-SAME-PERSON')
 }
 
 /** Resources, standards and grants have codes for keys, all others numbers. */

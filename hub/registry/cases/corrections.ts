@@ -47,9 +47,9 @@ export const correctionFlow: Workflow<State, Correction> = {
   },
   initial: 'reported',
   events: {
-    pass: [{ from: ['reported'], to: 'passed', effects: [beginDeadline, notifyProvider] }],
-    dismiss: [{ from: ['reported'], to: 'dismissed', effects: [keepReason, notifyReporter('不予受理', 'dismissed')] }],
-    answer: [{ from: ['passed'], to: 'answered', effects: [keepAnswer, endsDeadline, updateCatalog, notifyOffice] }],
+    pass: [{ from: ['reported'], notBy: ['create'], to: 'passed', effects: [beginDeadline, notifyProvider] }],
+    dismiss: [{ from: ['reported'], notBy: ['create'], to: 'dismissed', effects: [keepReason, notifyReporter('不予受理', 'dismissed')] }],
+    answer: [{ from: ['passed'], notBy: ['create'], to: 'answered', effects: [keepAnswer, endsDeadline, updateCatalog, notifyOffice] }],
     close: [{ from: ['answered'], to: 'closed', effects: [notifyReporter('已办结', 'closed')] }],
     reopen: [
       { from: ['closed'], to: 'passed', preconditions: [onlyOnce], effects: [keepReason, markReopened, beginDeadline, notifyProvider] },

@@ -65,6 +65,7 @@ export const demandFlow: Workflow<State, Demand> = {
     agree: [
       {
         from: ['negotiating'],
+        notBy: ['create'],
         to: 'agreed',
         preconditions: [laterDay],
         effects: [keepAgreement, startCatalog, notifyDemander('已商定', 'is agreed'), notifyOffice],

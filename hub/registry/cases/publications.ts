@@ -47,12 +47,13 @@ export const publicationFlow: Workflow<State, PublicationRequest> = {
     consent: [
       {
         from: ['asked'],
+        notBy: ['create'],
         to: 'consented',
         preconditions: [stillGranted, laterDay],
         effects: [keepConsent, notifyReceiver('已获同意', 'is consented to')],
       },
     ],
-    refuse: [{ from: ['asked'], to: 'refused', effects: [keepReason, notifyReceiver('未获同意', 'is refused')] }],
+    refuse: [{ from: ['asked'], notBy: ['create'], to: 'refused', effects: [keepReason, notifyReceiver('未获同意', 'is refused')] }],
     withdraw: [{ from: ['asked', 'consented'], to: 'withdrawn', effects: [notifyProvider('已撤回', 'is withdrawn')] }],
     end: [
       { from: ['consented'], to: 'ended', effects: [keepReason, notifyReceiver('的同意已终止,须停止公开', 'is ended: stop publishing')] },

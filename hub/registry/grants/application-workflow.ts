@@ -23,6 +23,8 @@ export interface ApplicationContent {
 }
 
 const open = ['consulting', 'reviewing'] as const
+const asking = ['create', 'submit']
+const answering = [...asking, 'consent', 'object']
 const submitting = { from: ['draft'], preconditions: [complete] } satisfies Partial<Transition<ApplicationState, Application>>
 const submitted = [noteSubmitted, startReply, askProviders, notifyOffice('已提交', 'submitted')]
 
@@ -53,30 +55,33 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
     consent: [
       {
         from: ['consulting'],
+        notBy: asking,
         to: 'reviewing',
         guard: lastAnswer,
         preconditions: [asked],
         effects: [answer('consented'), notifyOffice('待审核', 'waits for the office')],
       },
-      { from: ['consulting'], to: 'consulting', preconditions: [asked], effects: [answer('consented')] },
-      { from: ['reviewing'], to: 'reviewing', preconditions: [asked], effects: [answer('consented')] },
-      { from: ['approved'], to: 'approved', preconditions: [asked, notGranted], effects: [answer('consented'), grant] },
+      { from: ['consulting'], notBy: asking, to: 'consulting', preconditions: [asked], effects: [answer('consented')] },
+      { from: ['reviewing'], notBy: asking, to: 'reviewing', preconditions: [asked], effects: [answer('consented')] },
+      { from: ['approved'], notBy: asking, to: 'approved', preconditions: [asked, notGranted], effects: [answer('consented'), grant] },
     ],
     object: [
       {
         from: ['consulting'],
+        notBy: asking,
         to: 'reviewing',
         guard: lastAnswer,
         preconditions: [asked],
         effects: [answer('objected'), notifyOffice('待审核', 'waits for the office')],
       },
-      { from: ['consulting'], to: 'consulting', preconditions: [asked], effects: [answer('objected')] },
-      { from: ['reviewing'], to: 'reviewing', preconditions: [asked], effects: [answer('objected')] },
-      { from: ['approved'], to: 'approved', preconditions: [asked, notGranted], effects: [answer('objected')] },
+      { from: ['consulting'], notBy: asking, to: 'consulting', preconditions: [asked], effects: [answer('objected')] },
+      { from: ['reviewing'], notBy: asking, to: 'reviewing', preconditions: [asked], effects: [answer('objected')] },
+      { from: ['approved'], notBy: asking, to: 'approved', preconditions: [asked, notGranted], effects: [answer('objected')] },
     ],
     approve: [
       {
         from: ['reviewing'],
+        notBy: answering,
         to: 'approved',
         preconditions: [complete, notMore, consented],
         effects: [decide, grant, endReply, notifyApplicant('已批准', 'approved')],
@@ -84,13 +89,14 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
       // Of a standard one provider does not hold up the others: what it consents to later is granted then.
       {
         from: ['consulting'],
+        notBy: answering,
         to: 'approved',
         guard: ({ subject }) => subject.standard !== null,
         preconditions: [complete, notMore, consented],
         effects: [decide, grant, endReply, notifyApplicant('已批准', 'approved')],
       },
     ],
-    reject: [{ from: open, to: 'rejected', effects: [refuse, endReply, notifyApplicant('已驳回', 'rejected')] }],
+    reject: [{ from: open, notBy: answering, to: 'rejected', effects: [refuse, endReply, notifyApplicant('已驳回', 'rejected')] }],
     extend: [
       { from: ['consulting'], to: 'consulting', effects: [extend, notifyApplicant('办理期限已延长', 'given more time')] },
       { from: ['reviewing'], to: 'reviewing', effects: [extend, notifyApplicant('办理期限已延长', 'given more time')] },

@@ -41,12 +41,13 @@ export const machineFlow: Workflow<State, Machine> = {
     approve: [
       {
         from: ['applied'],
+        notBy: ['create'],
         to: 'approved',
         preconditions: [oldOneKnown],
         effects: [notifyAgency('已批准,请领取登记令牌', 'approved: take the enrolment token')],
       },
     ],
-    reject: [{ from: ['applied'], to: 'rejected', effects: [keepReason, notifyAgency('已驳回', 'rejected')] }],
+    reject: [{ from: ['applied'], notBy: ['create'], to: 'rejected', effects: [keepReason, notifyAgency('已驳回', 'rejected')] }],
     withdraw: [{ from: ['applied', 'approved'], to: 'withdrawn', effects: [endTokens] }],
     // The one before counts no longer.
     token: [{ from: ['approved'], to: 'approved', effects: [endTokens] }],
