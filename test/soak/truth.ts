@@ -111,11 +111,10 @@ async function round(city: City, found: Found, say: (line: string) => void): Pro
   await Promise.all(work)
 }
 
+/** Each as soon as it can be: a table is put right when its database is back. */
 async function endAll(open: Map<string, Strike>): Promise<void> {
-  for (const [kind, strike] of open) {
-    await until(`the end of: ${strike.name}`, () => strike.end().then(() => true))
-    open.delete(kind)
-  }
+  await Promise.all([...open.values()].map((strike) => until(`the end of: ${strike.name}`, () => strike.end().then(() => true))))
+  open.clear()
 }
 
 /** Waits for so many transactions, or for as long as they need where one database is down. */

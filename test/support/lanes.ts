@@ -55,7 +55,7 @@ export interface Lane {
 }
 
 /** The lanes in which these files run at once. */
-export function lanes(files: readonly string[], jobs?: number): Lane[] {
+export function lanes(files: readonly string[], jobs?: number): [waiting: Lane, busy: Lane] {
   const known = new Set([...waiting, ...busy])
   const rest = files.filter((file) => !known.has(file))
   const within = new Set(files)

@@ -52,6 +52,10 @@ export async function findMysql(): Promise<Mysql | undefined> {
       ...usual,
       '--disable-log-bin',
       '--innodb-flush-log-at-trx-commit=0',
+      // What is only for its operators.
+      '--performance-schema=OFF',
+      '--innodb-doublewrite=OFF',
+      '--innodb-buffer-pool-size=64M',
       ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
     ],
     account: owner,

@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util'
 import { changedFiles, reachedBy } from './changed.ts'
 import { sources } from './imports.ts'
-import { lanes, type Lane } from './lanes.ts'
+import { lanes } from './lanes.ts'
 import { bundledLibraries } from './libraries.ts'
 import { runServer, startPostgres, unsafeButFast } from './postgres.ts'
 import { portsOf } from './server.ts'
@@ -33,7 +33,13 @@ const files = chosen()
 const server = reachedBy(['test/support/postgres.ts'], files).length > 0 ? await startPostgres({ settings: unsafeButFast }) : undefined
 if (server) process.env[runServer] = server.url()
 Object.assign(process.env, await bundledLibraries())
-const workers = lanes(files, options.jobs === undefined ? undefined : Number(options.jobs)).flatMap(workersOf)
+const [first, second] = lanes(files, options.jobs === undefined ? undefined : Number(options.jobs))
+const [waiting, busy] = [first.files.values(), second.files.values()]
+// Where nothing waits any more, those who ran it help with the rest.
+const workers = [
+  ...Array.from({ length: first.jobs }, () => inTurn(waiting, busy)),
+  ...Array.from({ length: second.jobs }, () => inTurn(busy)),
+]
 await Promise.all(workers.map((left, index) => runFiles(left, portsOf(index, workers.length))))
 await server?.stop()
 
@@ -49,10 +55,8 @@ function chosen(): string[] {
   return reached
 }
 
-/** What each of a lane's workers takes its files from. */
-function workersOf({ files, jobs }: Lane): Iterable<string>[] {
-  const left = files.values()
-  return Array.from({ length: jobs }, () => left)
+function* inTurn(...lists: Iterable<string>[]): Iterable<string> {
+  for (const list of lists) yield* list
 }
 
 async function runFiles(left: Iterable<string>, own: NodeJS.ProcessEnv): Promise<void> {
