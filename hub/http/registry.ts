@@ -56,6 +56,8 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
     },
     preValidation: async (request) => {
       checkUpload(request, operation)
+      // Nothing said is said by no body as well as by an empty one.
+      if (operation.body && !operation.upload && request.body === undefined) request.body = {}
       await authoriseObject(registry, request, operation)
     },
   }

@@ -110,9 +110,20 @@ async function checkAgent(query: Query, { mode, agent, agency }: Wanted): Promis
     if (agent !== null) throw rule('只有数据交换需要前置机(第十六条)', 'only exchange has a front-end machine (Art. 16)')
     return
   }
-  if (agent === null) throw rule('数据交换须指定接收前置机(第十六条)', 'exchange needs a receiving front-end machine (Art. 16)')
+  if (agent === null)
+    throw rule(
+      '数据交换须有接收前置机:本单位没有前置机,或有多台而未指定(第十六条)',
+      'exchange needs a receiving front-end machine: the agency has none, or several and none is named (Art. 16)',
+    )
   const known = await requireActiveAgent(query, agent)
   if (known.agency !== agency) throw rule(`前置机 ${agent} 不属于本单位`, `machine ${agent} is not one of its own`)
+}
+
+/** The machine that a draft for an exchange means: the named one, else its agency's only one; null where it has none, or several. */
+export async function meantMachine(query: Query, agency: string, mode: ShareMode, named: string | undefined): Promise<string | null> {
+  if (named !== undefined || mode !== 'exchange') return named ?? null
+  const active = await query<{ id: string }>(`select id from agent where agency = $1 and state = 'active' limit 2`, [agency])
+  return active.length === 1 ? active[0]!.id : null
 }
 
 /** What a draft names must exist; whether it may be had is asked when it is submitted. Throws QZ-NOT-FOUND. */

@@ -2,7 +2,16 @@ import { dropDeadline, endDeadline, extendDeadline, startDeadline } from '../../
 import { notify, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { loadApplication, type Application, type ApplicationState } from './applications.ts'
-import { checkWanted, coveredBy, dayEnd, requireMachine, whyNotShared, type Covered, type Wanted } from './application-rules.ts'
+import {
+  checkWanted,
+  coveredBy,
+  dayEnd,
+  meantMachine,
+  requireMachine,
+  whyNotShared,
+  type Covered,
+  type Wanted,
+} from './application-rules.ts'
 import { askConsent, grantCovered, lockStandard } from './approve-application.ts'
 import { shareResource } from './grants.ts'
 import { agencyWith } from '../agencies/offices.ts'
@@ -121,7 +130,7 @@ async function lockFirst(query: Query, id: string): Promise<void> {
 }
 
 async function keepContent({ query, subject, input }: On<ApplicationContent>): Promise<void> {
-  const { mode, items, purpose, basis, agent = null, until, atEnd = 'keep' } = input
+  const { mode, items, purpose, basis, until, atEnd = 'keep' } = input
   await requireMachine(query, input.agent)
   await query(`update application set mode = $2, items = $3, purpose = $4, basis = $5, agent = $6, until = $7, at_end = $8 where id = $1`, [
     subject.id,
@@ -129,7 +138,7 @@ async function keepContent({ query, subject, input }: On<ApplicationContent>): P
     items,
     purpose,
     basis,
-    agent,
+    await meantMachine(query, subject.agency, mode, input.agent),
     until === undefined ? null : dayEnd(until),
     atEnd,
   ])

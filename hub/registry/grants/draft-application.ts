@@ -2,7 +2,7 @@ import type { PreviewAnswer } from '../../../protocol/asks.ts'
 import { codedError, QianzhiError } from '../../../protocol/errors.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import type { AgentRequests } from '../../exchange/agent-requests.ts'
-import { coveredBy, dayEnd, openItems, requireMachine, whyNotShared, type Covered } from './application-rules.ts'
+import { coveredBy, dayEnd, meantMachine, openItems, requireMachine, whyNotShared, type Covered } from './application-rules.ts'
 import { loadApplication, type Application } from './applications.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
@@ -23,7 +23,7 @@ export async function draftApplication(registry: Registry, principal: Principal,
   if ((resource === null) === (standard === null)) {
     throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: '资源或数据标准,二选一', en: 'either a resource or a standard' } })
   }
-  const { mode, items, purpose, basis, agent = null, until, atEnd = 'keep' } = input
+  const { mode, items, purpose, basis, until, atEnd = 'keep' } = input
   return change(registry, async (query) => {
     const [known] = await query('select from resource where code = $1 union all select from standard where code = $2', [resource, standard])
     if (!known) throw resource === null ? notFound('standard', standard!) : notFound('resource', resource)
@@ -39,7 +39,7 @@ export async function draftApplication(registry: Registry, principal: Principal,
         items,
         purpose,
         basis,
-        agent,
+        await meantMachine(query, principal.agency!, mode, input.agent),
         until === undefined ? null : dayEnd(until),
         atEnd,
         applicationFlow.initial,

@@ -56,6 +56,23 @@ const notices = (city: City, object: string) =>
     [object],
   )
 
+t.test('an agency with one machine names none; and who has nothing to say sends no body', async (t) => {
+  const { city, receiver, wanted } = await published(t)
+  const { agent: _, ...unnamed } = wanted
+  const user = city.as('water', 'user')
+  const drafted = (await user.post('/applications', unnamed)).body
+  t.equal(drafted.agent, receiver.id)
+  t.equal((await user.post(`/applications/${drafted.id}/change`, { ...unnamed, resource: undefined })).body.agent, receiver.id)
+  const bare = (caller: typeof user, path: string) =>
+    city.app.inject({ method: 'POST', url: `/api/v1${path}`, headers: { authorization: `Bearer ${caller.secret}` } })
+  t.equal((await bare(user, `/applications/${drafted.id}/submit`)).statusCode, 200)
+  t.equal((await bare(city.as('city', 'office'), `/applications/${drafted.id}/approve`)).statusCode, 200)
+  await enrolled(city, 'water')
+  const second = (await user.post('/applications', unnamed)).body
+  t.equal(second.agent, null, 'of several it must say which')
+  t.match((await user.post(`/applications/${second.id}/submit`)).text, /several and none is named/)
+})
+
 t.test('approval alone makes data flow: grant, route, policy, agents woken', async (t) => {
   const { city, provider, receiver, wanted } = await published(t)
   const user = city.as('water', 'user')
@@ -111,7 +128,6 @@ t.test('what is not allowed is refused at the latest when it is submitted, with 
     ['no basis', { basis: '' }, /第七条/],
     ['a period that is over', { until: '2026-11-21' }, /期限/],
     ["another agency's agent", { agent: provider.id }, /前置机/],
-    ['no agent', { agent: undefined }, /前置机/],
     ['an agent where none delivers', { mode: 'query' }, /第十六条/],
   ] as const) {
     const answer = await submit(change)
