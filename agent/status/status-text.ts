@@ -1,7 +1,7 @@
 import type { SettledFile, SnapshotProgress } from '../../protocol/api.ts'
 import { localTime } from '../../protocol/local-time.ts'
 import { showPosition } from '../../protocol/position.ts'
-import { same, type LocalizedText } from '../../protocol/localized.ts'
+import { joinTexts, same, type LocalizedText } from '../../protocol/localized.ts'
 import type { AgentStatus, SinkStatus, SourceStatus, ToldFault } from './agent-status.ts'
 import { stateNames } from './line-states.ts'
 
@@ -65,20 +65,21 @@ export class StatusText {
     const { agent, agency, version, started, receiptsDue, sources, sinks } = this.#status
     const held = [...sources, ...sinks].filter(({ state }) => state === 'held').length
     const lines = count(sources.length + sinks.length)
+    const machine = [this.#hub(), this.#clock(), this.#policy()]
     const state =
       held > 0
-        ? fact('总体', 'Overall', { zh: `${lines.zh} 条线路中 ${held} 条停住`, en: `${held} of ${lines.en} lines are held` }, 'bad')
-        : fact('总体', 'Overall', { zh: `${lines.zh} 条线路,无停住`, en: `${lines.en} lines, none is held` }, 'good')
+        ? { zh: `${lines.zh} 条线路中 ${held} 条停住`, en: `${held} of ${lines.en} lines are held` }
+        : { zh: `${lines.zh} 条线路,无停住`, en: `${lines.en} lines, none is held` }
+    const bad = [...machine, this.#disk()].filter(({ tone }) => tone === 'bad').map(({ name }) => name)
+    const besides = joinTexts([state, joinTexts(bad, { zh: '、', en: ', ' })], { zh: ';异常:', en: '; not well: ' })
     return [
-      state,
+      fact('总体', 'Overall', bad.length > 0 ? besides : state, held + bad.length > 0 ? 'bad' : 'good'),
       fact('前置机代理', 'Agent', { zh: `${agent}(${agency})`, en: `${agent} (${agency})` }),
       fact('版本与已运行时间', 'Version and uptime', {
         zh: `${version},${this.#age(started).zh}`,
         en: `${version}, ${this.#age(started).en}`,
       }),
-      this.#hub(),
-      this.#clock(),
-      this.#policy(),
+      ...machine,
       fact('待回执的路由', 'Routes with receipts due', count(receiptsDue)),
       this.#disk(),
       this.#page(),

@@ -6,7 +6,9 @@ import { text } from 'node:stream/consumers'
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { openPage, type PageServer } from '../../../agent/status/page/server.ts'
-import type { AgentStatus } from '../../../agent/status/agent-status.ts'
+import { told, type AgentStatus } from '../../../agent/status/agent-status.ts'
+import { StatusText } from '../../../agent/status/status-text.ts'
+import { QianzhiError } from '../../../protocol/errors.ts'
 import { statusOf } from './fixture.ts'
 
 type Test = Pick<typeof t, 'teardown'>
@@ -28,6 +30,20 @@ async function ask(
   const [answer] = (await once(asked, 'response')) as [IncomingMessage]
   return { status: answer.statusCode, headers: answer.headers, text: await text(answer) }
 }
+
+t.test('the overall line is well only where hub, policy and disk are', async (t) => {
+  const well = statusOf({ sources: [], sinks: [] })
+  const overall = (status: AgentStatus) => new StatusText(status).agent()[0]!
+  t.match(overall(well), { tone: 'good', value: { en: '0 lines, none is held' } })
+  const error = new QianzhiError('QZ-HUB-UNREACHABLE', { url: 'https://hub.test:8443', reason: 'ECONNREFUSED' })
+  const fault = told({ code: error.code, zh: error.text('zh'), en: error.text('en'), since: well.time })
+  t.match(overall({ ...well, hub: { ...well.hub, fault } }), {
+    tone: 'bad',
+    value: { zh: /无停住;异常:中心$/, en: /none is held; not well: Hub$/ },
+  })
+  const expired = { ...well, policy: { ...well.policy!, valid: false }, disk: { free: 1, size: 100, low: true } }
+  t.match(overall(expired), { tone: 'bad', value: { zh: /异常:策略、数据目录磁盘$/ } })
+})
 
 t.test('shows every line, in Chinese by default, in English when asked', async (t) => {
   const page = await served(t)
