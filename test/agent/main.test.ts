@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { runHere } from '../support/commands.ts'
 import { runProgram } from '../support/programs.ts'
@@ -18,6 +20,15 @@ t.test('help in Chinese by default, in English by LANG or a flag', async (t) => 
   const english = await runProgram(['agent/main.ts', '--help'], { env: { LANG: 'en_US.UTF-8' } })
   t.match(english.stdout, /the agent of a front-end machine/)
   t.match((await agent('--version')).stdout, /^\d+\.\d+\.\d+/)
+})
+
+t.test('who has read enough does no harm', async (t) => {
+  const shell = promisify(execFile)
+  for (const program of ['agent/main.ts', 'hub/main.ts']) {
+    const piped = `'${process.execPath}' ${program} --help | true; echo "\${PIPESTATUS[0]}"`
+    const { stdout, stderr } = await shell('bash', ['-c', piped])
+    t.same([stdout.trim(), stderr], ['0', ''], program)
+  }
 })
 
 t.test('errors are coded, in the language of the person, with exit code 1', async (t) => {
