@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { codedError, QianzhiError, reasonOf, type Language } from '../../protocol/errors.ts'
 import { same, type LocalizedText } from '../../protocol/localized.ts'
+import { version } from '../../protocol/version.ts'
 import { AdminClient } from './admin-client.ts'
 import { auditCommands } from './audit.ts'
 import type { Command, CommandDeps, Given, Option } from './command.ts'
@@ -20,6 +21,7 @@ const globalOptions: Record<string, Option> = {
   lang: { type: 'string', value: 'zh|en', text: { zh: '语言', en: 'language' } },
   json: { type: 'boolean', text: { zh: '输出 JSON', en: 'print JSON' } },
   help: { type: 'boolean', text: { zh: '显示帮助', en: 'show help' } },
+  version: { type: 'boolean', text: { zh: '显示版本', en: 'show the version' } },
 }
 
 /** What the command line needs of the process that it runs in. */
@@ -35,6 +37,10 @@ export async function runCommand(argv: readonly string[], around: Surroundings):
   try {
     const { words, given } = read(argv)
     language = languageOf(given['lang'], around.env)
+    if (given['version']) {
+      around.out(`${version}\n`)
+      return 0
+    }
     const command = commands.find(({ name }) => `${words.join(' ')} `.startsWith(`${name} `))
     if (given['help'] || words.length === 0) {
       around.out(`${command ? commandHelp(command, language) : help(language)}\n`)

@@ -20,6 +20,7 @@ t.test('help in Chinese by default, in English by LANG or a flag', async (t) => 
   const english = await runProgram(['agent/main.ts', '--help'], { env: { LANG: 'en_US.UTF-8' } })
   t.match(english.stdout, /the agent of a front-end machine/)
   t.match((await agent('--version')).stdout, /^\d+\.\d+\.\d+/)
+  t.match((await runHere(['hub/main.ts', '--version'])).stdout, /^\d+\.\d+\.\d+/)
 })
 
 t.test('who has read enough does no harm', async (t) => {
