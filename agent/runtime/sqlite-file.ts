@@ -10,6 +10,8 @@ export interface SqliteOptions {
   prepare: string
 }
 
+/** SQLITE_BUSY, SQLITE_LOCKED: another program has it. What else is refused (SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY) lies with the disk. */
+const busy = new Set([5, 6])
 /** SQLITE_CORRUPT, SQLITE_NOTADB. */
 const damage = new Set([11, 26])
 const moveAway = {
@@ -22,7 +24,7 @@ export class SqliteFile {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
 
-  /** Throws QZ-DATA-LOCKED where another program has the file, QZ-FILE-DAMAGED where it is none of SQLite's. */
+  /** Throws QZ-DATA-LOCKED where another program has the file, QZ-FILE-DAMAGED where it is none of SQLite's, QZ-FOLDER-UNREACHABLE where the disk refuses it. */
   constructor(file: string, { readOnly = false, patience = 0, prepare }: SqliteOptions) {
     this.#database = new DatabaseSync(file, { readOnly, timeout: patience })
     if (readOnly) return
@@ -32,7 +34,9 @@ export class SqliteFile {
       this.#database.close()
       if (damage.has((error as { errcode?: number }).errcode ?? 0))
         throw new QianzhiError('QZ-FILE-DAMAGED', { file, reason: reasonOf(error), remedy: moveAway }, { cause: error })
-      throw new QianzhiError('QZ-DATA-LOCKED', { folder: file }, { cause: error })
+      if (busy.has(((error as { errcode?: number }).errcode ?? 0) % 256))
+        throw new QianzhiError('QZ-DATA-LOCKED', { folder: file }, { cause: error })
+      throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: file, reason: reasonOf(error) }, { cause: error })
     }
   }
 

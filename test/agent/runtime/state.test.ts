@@ -1,10 +1,13 @@
 import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { openControl, callControl } from '../../../agent/operator/control.ts'
 import { openKey, openState, requireIdentity, writeDurably } from '../../../agent/runtime/state.ts'
+import { SqliteFile } from '../../../agent/runtime/sqlite-file.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
+import { smallDisk } from '../../support/small-disk.ts'
 
 const fresh = () => mkdtempSync(join(tmpdir(), 'qianzhi-state-'))
 
@@ -56,4 +59,20 @@ t.test('commands reach the running agent, with its secret only; a second agent i
   t.equal(await callControl(folder, 'echo'), undefined, 'a wrong secret gets nothing')
   await control.close()
   t.equal(await callControl(folder, 'ping'), undefined)
+})
+
+t.test('a full disk below the data folder is told as that; a file that another program has, as that', (t) => {
+  const prepare = 'create table if not exists a (b text)'
+  const own = join(fresh(), 'own.db')
+  const other = new DatabaseSync(own)
+  other.exec('create table c (d); begin exclusive')
+  t.throws(() => new SqliteFile(own, { prepare }), { code: 'QZ-DATA-LOCKED' })
+  other.close()
+  const disk = smallDisk(t, process.getuid!())
+  if (disk) {
+    disk.fill()
+    t.throws(() => new SqliteFile(join(disk.folder, 'full.db'), { prepare }), { code: 'QZ-FOLDER-UNREACHABLE', message: /full|disk/ })
+    disk.free()
+  } else t.pass('no small disk', { skip: 'a tmpfs cannot be mounted here' })
+  t.end()
 })
