@@ -70,17 +70,3 @@ export interface BookDialect {
   /** The first rows of a SELECT. */
   first: (select: { columns: string; from: Sql; order: string }, limit: number) => Sql
 }
-
-/** Runs work under the name of a savepoint: each within another has its own, for engines where a second of one name takes the first one's place. */
-export function savepoints(): <T>(work: (name: string) => Promise<T>) => Promise<T> {
-  let depth = 0
-  return async (work) => {
-    const name = depth === 0 ? 'qz_rows' : `qz_rows_${depth}`
-    depth++
-    try {
-      return await work(name)
-    } finally {
-      depth--
-    }
-  }
-}

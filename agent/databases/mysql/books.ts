@@ -1,6 +1,6 @@
 /** How the bookkeeper's tables are kept in MySQL and MariaDB. */
-import { savepoints, type BookDialect, type BookSession, type ColumnKind } from '../bookkeeping/session.ts'
-import { RowsRefused } from '../bookkeeping/sink-engine.ts'
+import { savepointAttempts } from '../bookkeeping/savepoints.ts'
+import type { BookDialect, BookSession, ColumnKind } from '../bookkeeping/session.ts'
 import { join, raw, render, sql, type Sql, type SqlValue } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines, missingColumns } from '../bookkeeping/tables.ts'
 import { readTable } from './catalog.ts'
@@ -32,22 +32,11 @@ export const dialect: BookDialect = {
 
 /** A session as the bookkeeper uses it. */
 export function bookSession(session: Session): BookSession {
-  const savepoint = savepoints()
   return {
     rows: (statement) => session.rows(textOf(statement)),
     run: async (statement) => (await session.run(textOf(statement))).affectedRows,
     transaction: (work) => session.transaction(work),
-    attempt: (work) =>
-      savepoint(async (name) => {
-        await session.run(`savepoint ${name}`)
-        try {
-          return { done: await work() }
-        } catch (error) {
-          if (!(isRowError(error) || error instanceof RowsRefused)) throw error
-          await session.run(`rollback to savepoint ${name}`)
-          return { refused: error, transactionEnded: false }
-        }
-      }),
+    attempt: savepointAttempts((statement) => session.run(statement), isRowError),
   }
 }
 

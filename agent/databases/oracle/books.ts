@@ -1,6 +1,6 @@
 /** How the bookkeeper's tables are kept in Oracle: in the running account's schema. */
-import { savepoints, type BookDialect, type BookSession, type ColumnKind } from '../bookkeeping/session.ts'
-import { RowsRefused } from '../bookkeeping/sink-engine.ts'
+import { savepointAttempts } from '../bookkeeping/savepoints.ts'
+import type { BookDialect, BookSession, ColumnKind } from '../bookkeeping/session.ts'
 import { join, raw, render, sql, type Sql } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines } from '../bookkeeping/tables.ts'
 import type { Binds, Session } from './connection.ts'
@@ -37,7 +37,6 @@ export function dialectOf(owner: string): BookDialect {
 
 /** A session as the bookkeeper uses it. */
 export function bookSession(session: Session): BookSession {
-  const savepoint = savepoints()
   return {
     rows(statement) {
       const { text, binds } = textOf(session, statement)
@@ -48,17 +47,7 @@ export function bookSession(session: Session): BookSession {
       return session.run(text, binds)
     },
     transaction: (work) => session.transaction(work),
-    attempt: (work) =>
-      savepoint(async (name) => {
-        await session.run(`savepoint ${name}`)
-        try {
-          return { done: await work() }
-        } catch (error) {
-          if (!(isRowError(error) || error instanceof RowsRefused)) throw error
-          await session.run(`rollback to savepoint ${name}`)
-          return { refused: error, transactionEnded: false }
-        }
-      }),
+    attempt: savepointAttempts((statement) => session.run(statement), isRowError),
   }
 }
 

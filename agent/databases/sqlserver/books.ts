@@ -1,5 +1,6 @@
 /** How the bookkeeper's tables are kept in SQL Server. */
-import { savepoints, type Attempt, type BookDialect, type BookSession, type ColumnKind } from '../bookkeeping/session.ts'
+import { savepoints } from '../bookkeeping/savepoints.ts'
+import type { Attempt, BookDialect, BookSession, ColumnKind } from '../bookkeeping/session.ts'
 import { RowsRefused } from '../bookkeeping/sink-engine.ts'
 import { join, raw, render, sql, type Sql, type SqlValue } from '../bookkeeping/statement.ts'
 import { bookTables, columnLines, missingColumns } from '../bookkeeping/tables.ts'

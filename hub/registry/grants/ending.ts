@@ -1,5 +1,5 @@
 import { storeText, type LocalizedText } from '../../../protocol/localized.ts'
-import type { Publisher } from '../../access/principal.ts'
+import type { Principal, Publisher } from '../../access/principal.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
@@ -30,7 +30,7 @@ export async function endGrantsOf(query: Query, { code, title, reason, modes, re
     `update access_grant set state = 'revoked', reason = $2, at_end = case when $3 then 'remove' else at_end end where id = any($1)`,
     [grants.map(({ id }) => id), storeText(reason), remove],
   )
-  const by = { ...principal, person: null, roles: [], via: 'hub' as const }
+  const by: Principal = { person: null, roles: [], via: 'hub', ...principal }
   for (const { id, agency, state } of grants) {
     await record(query, { workflow: 'grant', object: id, event: 'revoke', from: state, to: 'revoked', principal: by, input: { reason } })
     for (const route of await query<{ id: string }>('select id from route where access_grant = $1', [id])) {

@@ -49,8 +49,10 @@ export async function putEntry(
   const after = await requireEntry(query, code)
   await noteItems(query, { code, agency, items: content.items, subject: content.subject, sharing: content.sharing })
   await indexEntry(query, after)
-  if (before) await endUnshared(query, publishing, after)
-  if (before) await holdGrants(query, publishing, after, incompatibilities(before.schema, schema))
+  if (before) {
+    await endUnshared(query, publishing, after)
+    await holdGrants(query, publishing, after, incompatibilities(before.schema, schema))
+  }
   await resourcePublished(query, affectedAgents, after, publishing.now)
   await auditPublishing(query, publishing, after)
   await concernAgency(query, agency, affectedAgents)

@@ -9,23 +9,13 @@ import type { CatalogContent } from '../../../../hub/registry/catalog/content.ts
 import type { StandardForm } from '../../../../hub/registry/catalog/standard-form.ts'
 import { expireGrants, keepGrants } from '../../../../hub/registry/grants/grant-queries.ts'
 import { currentPolicy } from '../../../../hub/registry/grants/policy.ts'
+import { Random, seedOfThisRun } from '../../../faults/random.ts'
 import { openCity, type City } from '../../city.ts'
 import { enrolled } from '../../office.ts'
 import { always, licences, register, secrecy, textItem } from '../catalog/fixture.ts'
 
 const hubKey = generateSigningKey()
-const seed = Number(process.env['QIANZHI_SEED'] ?? Date.now() % 2 ** 31)
-
-/** Mulberry32. */
-function random(state: number): () => number {
-  let a = state
-  return () => {
-    a = (a + 0x6d2b79f5) | 0
-    let z = Math.imul(a ^ (a >>> 15), 1 | a)
-    z = (z + Math.imul(z ^ (z >>> 7), 61 | z)) ^ z
-    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+const random = new Random(seedOfThisRun())
 
 async function policyOf(city: City, agent: string) {
   const { jws } = await currentPolicy(city.store, hubKey, agent, 0, city.now, { days: 30 })
@@ -88,7 +78,7 @@ async function publishAgain(city: City, resource: string): Promise<void> {
   t.equal((await reviewer.put(`/resources/${resource}/keep`, { keep: keep === 'store' ? 'relay' : 'store' })).status, 200)
 }
 
-t.test(`random histories: ${seed}`, async (t) => {
+t.test(`random histories: QIANZHI_SEED=${random.seed}`, async (t) => {
   const city = await openCity(t)
   await enrolled(city, 'civil')
   const { id: agent } = await enrolled(city, 'water')
@@ -96,8 +86,6 @@ t.test(`random histories: ${seed}`, async (t) => {
   const { id, resource } = await adopting(city, 'civil', 'permits')
   t.equal((await city.as('civil', 'reviewer').post(`/registrations/${id}/publish`)).status, 200)
 
-  const chance = random(seed)
-  const pick = <T>(list: readonly T[]): T => list[Math.floor(chance() * list.length)]!
   /** The model: what the newest decision says. */
   let access: string[] | undefined
   let suspended = false
@@ -107,11 +95,11 @@ t.test(`random histories: ${seed}`, async (t) => {
   const steps: string[] = []
   const acts: Record<string, () => Promise<unknown>> = {
     approve: async () => {
-      const items = form.items.map((item) => item.id).filter((id) => id === 'holder' || chance() < 0.5)
+      const items = form.items.map((item) => item.id).filter((id) => id === 'holder' || random.chance(0.5))
       await approved(
         city,
         agent,
-        pick([
+        random.pick<Wanted>([
           { standard: 'permits', items },
           { resource, items },
         ]),
@@ -149,7 +137,7 @@ t.test(`random histories: ${seed}`, async (t) => {
       if (act === 'approve' || act === 'publish') return true
       return access !== undefined && (act === 'resume' ? suspended : act !== 'suspend' || !suspended)
     })
-    const act = pick(possible)
+    const act = random.pick(possible)
     steps.push(act)
     await acts[act]!()
     const routes = (await policyOf(city, agent)).receive
