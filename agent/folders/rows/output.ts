@@ -9,7 +9,7 @@ import type { FolderSettings, SinkTable } from '../../database.ts'
 import type { Making, OutputState } from './output-state.ts'
 import { requireFolder, unreachable } from '../store/owner.ts'
 import { fileName, fileNumber } from './file-names.ts'
-import { statFile } from './inbox.ts'
+import { type InboxFile, statFile } from './inbox.ts'
 import { encodingOf, formatOf, kindOf } from '../formats/write-file.ts'
 import { columnsOf, pagesOf } from './pages.ts'
 import { SinkStore } from '../store/sink-store.ts'
@@ -126,7 +126,7 @@ export class RowOutput {
     if (lying && manifest && lying.content === content) return
     const same = lying && manifest && (await fileHash(lying.path))?.sha256 === this.#state.read().sha256
     if (this.#closing.signal.aborted || this.#running) return
-    if (same) return this.#state.showsAs(file, lying.content)
+    if (same) return this.#state.showsAs(file, contentAtRest(lying))
     const { route, resource } = this.#sink
     this.#folder.logger.warn(
       { route, resource, file, gone: !lying || !manifest },
@@ -202,15 +202,17 @@ export class RowOutput {
     const { path } = this.#folder
     const manifest = making.manifest!
     const { file, sha256 } = manifest
-    const made = fresh || (await fileHash(join(path, temporaryName(file))))?.sha256 === sha256
+    const temporary = join(path, temporaryName(file))
+    // Looked at before anybody can edit it: a move keeps what `content` is made of.
+    const lying = await statFile(temporary, file)
+    const made = fresh || (await fileHash(temporary))?.sha256 === sha256
     if (!made && (await fileHash(join(path, file)))?.sha256 !== sha256) return this.#state.lost(making)
     if (made) await this.#place(file, making.fresh)
     const signature = this.#folder.sign('qz-file', manifest)
     await writeTemporary(path, manifestName(file), once(Buffer.from(fileManifestText(manifest, signature))), signal)
     await this.#place(manifestName(file))
     this.#state.finished(making, this.#store.generation('live'), [file, manifestName(file)])
-    const lying = await statFile(join(path, file), file)
-    if (lying) this.#state.showsAs(file, lying.content)
+    this.#state.showsAs(file, made && lying ? contentAtRest(lying) : unknownContent)
     const { route, resource } = this.#sink
     this.#folder.logger.info({ route, resource, file, rows: manifest.rows, bytes: manifest.size }, 'file written')
   }
@@ -264,6 +266,17 @@ export class RowOutput {
     clearInterval(this.#looks)
     await this.#running
   }
+}
+
+/** What the next look takes for no file's content: it reads the bytes. */
+const unknownContent = ''
+
+/** Milliseconds in which a file can change without another time: file systems stamp by the kernel's tick, up to 10 ms, FAT by two seconds. */
+const stampTick = 2_000
+
+/** By what the file is known again without reading it; unknown while a further change could bear the same time. */
+function contentAtRest({ content, modified }: InboxFile): string {
+  return Math.abs(Date.now() - modified) < stampTick ? unknownContent : content
 }
 
 /** All that makes a file another one, though its rows are the same. */

@@ -171,6 +171,19 @@ t.test('a whole table that was deleted or edited in the folder is written anew',
   t.equal(readFileSync(path, 'utf8'), rows, 'also while the agent was down')
 })
 
+t.test('an edit in the instant in which the file is shown is no less one', async (t) => {
+  const sink = fileSink()
+  const opened = await openDelivery(t, { ...freshFolder(t), look: 0.1 })
+  await opened.delivery.open(sink)
+  const path = join(opened.folder.path, file)
+  await apply(opened, sink, new Stream().next([['a', 'x', null]], { snapshot: 'only' }))
+  while (!existsSync(path)) await new Promise(setImmediate)
+  const rows = readFileSync(path, 'utf8')
+  writeFileSync(path, rows.replace('x', 'y'))
+  await manifestWhen(opened, file, ({ number }) => number === 2)
+  t.equal(readFileSync(path, 'utf8'), rows)
+})
+
 t.test('a file that a reader took before its manifest came is shown again with the same content', async (t) => {
   const sink = fileSink(licence, { write: 'increments', gather: 3600 })
   const opened = await filled(t, sink)
