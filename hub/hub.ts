@@ -31,6 +31,7 @@ import { openLog } from './logs/index.ts'
 import { operations } from './operations/index.ts'
 import type { Services } from './operations/services.ts'
 import { ReconciliationRunner } from './reconciliation/runner.ts'
+import { fillNameForms } from './registry/catalog/name-forms.ts'
 import { keepGrants } from './registry/grants/grant-queries.ts'
 import { attendToReports } from './registry/grants/refusals.ts'
 import { currentPolicy } from './registry/grants/policy.ts'
@@ -96,6 +97,7 @@ async function start(
   await mkdir(config.data, { recursive: true, mode: 0o700 })
   const wakeups = new Wakeups()
   const { store, lost } = await openOwnOrShared(config, logger, wakeups, stops)
+  await fillNameForms(store)
   const hubKey = await loadHubKey(config.data)
   await checkHubKey(store, hubKey)
   const adminKey = await loadAdminKey(config.data)

@@ -8,6 +8,8 @@ import { readTable, type TableColumn, type TableRow } from '../../../protocol/ex
 import { writeWorkbook } from '../../../protocol/excel/write.ts'
 import type { Query } from '../../store/store.ts'
 import { agencyKinds, insertAgency, readAgency, updateAgency, type AgencyKind, type AgencyRecord } from './agency-tree.ts'
+import { nameForm } from '../../records/name-form.ts'
+import { lockNames } from '../catalog/name-forms.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 
 type Key = 'code' | 'name' | 'parent' | 'kind' | 'uscc'
@@ -64,8 +66,10 @@ export async function importAgencies(registry: Registry, principal: Principal, f
   const done = new Map<string, keyof AgencyImport>()
   await change(registry, async (query) => {
     await query(`select pg_advisory_xact_lock(hashtext('agency tree'))`)
+    await lockNames(query)
     await checkRows(query, rows, faults)
     refuseFaults(faults)
+    await giveNamesUp(query, rows)
     for (const row of rows) done.set(row.values.code!, await upsert(query, principal, row, registry.clock()))
     // Parents after all are there, in whatever order they stand.
     for (const row of rows) {
@@ -90,16 +94,21 @@ async function readRows(file: Buffer): Promise<{ rows: Row[]; faults: QianzhiErr
 }
 
 async function checkRows(query: Query, rows: readonly Row[], faults: QianzhiError[]): Promise<void> {
-  const agencies = await query<{ code: string; state: string }>('select code, state from agency')
+  const agencies = await query<Known>('select code, state, name_form as form from agency')
   const known = new Map(agencies.map(({ code, state }) => [code, state]))
   const codes = new Set<string>()
   const listed = new Set(rows.map(({ values }) => values.code))
+  const elsewhere = agencies.filter(({ code, state }) => !listed.has(code) && state !== 'closed')
+  const named = new Map(elsewhere.map(({ code, form }) => [form, code]))
   for (const { values, fault } of rows) {
     const { code, name, parent, kind, uscc } = values
     if (codes.has(code!)) faults.push(fault('code', '代码重复', 'the code stands here twice'))
     codes.add(code!)
     if (!isCode(code!)) faults.push(fault('code', '只能用小写字母、数字和 . _ -,至多 40 位', 'use only a-z 0-9 . _ -, at most 40'))
     if (known.get(code!) === 'closed') faults.push(fault('code', '该单位已撤销', 'the agency is closed'))
+    const holder = named.get(nameForm(name!)) ?? code!
+    if (holder !== code) faults.push(fault('name', `与 ${holder} 重名`, `${holder} has the same name`))
+    named.set(nameForm(name!), holder)
     if (name!.length > 200) faults.push(fault('name', '超过 200 个字符', 'over 200 characters'))
     if (parent !== null && !listed.has(parent) && known.get(parent) !== 'active')
       faults.push(fault('parent', `没有在用的单位 ${parent}`, `there is no active agency ${parent}`))
@@ -107,6 +116,20 @@ async function checkRows(query: Query, rows: readonly Row[], faults: QianzhiErro
     if (uscc !== null && checkIdentifier('uscc', uscc) !== undefined)
       faults.push(fault('uscc', '不是有效的统一社会信用代码', 'no valid unified social credit code'))
   }
+}
+
+interface Known {
+  code: string
+  state: string
+  form: string | null
+}
+
+/** Agencies of the file may take each other's names. */
+async function giveNamesUp(query: Query, rows: readonly Row[]): Promise<void> {
+  await query(
+    `update agency a set name_form = null from unnest($1::text[], $2::text[]) as r(code, name) where r.code = a.code and r.name <> a.name`,
+    [rows.map(({ values }) => values.code), rows.map(({ values }) => values.name)],
+  )
 }
 
 function isCode(code: string): boolean {

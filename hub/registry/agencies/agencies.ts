@@ -1,7 +1,9 @@
 import type { Query } from '../../store/store.ts'
+import { lockNames } from '../catalog/name-forms.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
-import { conflict, notFound, wrongState } from '../../records/refusals.ts'
+import { nameForm } from '../../records/name-form.ts'
+import { conflict, notFound, rule, wrongState } from '../../records/refusals.ts'
 
 /** An agency 机关单位: provides or receives data. */
 export interface Agency {
@@ -13,15 +15,29 @@ export interface Agency {
 export async function addAgency(registry: Registry, actor: string, agency: Agency): Promise<Agency> {
   checkCode(agency.code, 'agency', 40)
   return change(registry, async (query) => {
-    const added = await query('insert into agency (code, name) values ($1, $2) on conflict do nothing returning code', [
-      agency.code,
-      agency.name,
-    ])
-    if (added.length > 0) await writeAudit(query, { actor, act: 'agency.add', object: agency.code, details: { name: agency.name } })
+    await lockNames(query)
+    const [there] = await query('select from agency where code = $1', [agency.code])
+    if (!there) {
+      const form = await freeName(query, agency.code, agency.name)
+      await query('insert into agency (code, name, name_form) values ($1, $2, $3)', [agency.code, agency.name, form])
+      await writeAudit(query, { actor, act: 'agency.add', object: agency.code, details: { name: agency.name } })
+    }
     const known = await requireAgency(query, agency.code)
     if (known.name !== agency.name) throw conflict('agency', agency.code, known.name)
     return known
   })
+}
+
+/** Locks names. @returns the form of a name that no other agency has (QZ-RULE). */
+export async function freeName(query: Query, code: string, name: string): Promise<string> {
+  await lockNames(query)
+  const form = nameForm(name)
+  const [other] = await query<Agency>(`select code, name from agency where name_form = $1 and code <> $2 and state <> 'closed'`, [
+    form,
+    code,
+  ])
+  if (other) throw rule(`名称与机关单位“${other.name}”(${other.code})相同`, `agency ${other.code} has the same name, "${other.name}"`)
+  return form
 }
 
 /** For whatever is made for an agency: it is not closed meanwhile. Throws QZ-NOT-FOUND, and QZ-STATE where it is closed. */

@@ -2,8 +2,9 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { checkIdentifier, identifierFaultText } from '../../../protocol/identifiers.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import type { Query } from '../../store/store.ts'
-import { requireAgency, type Agency } from './agencies.ts'
+import { freeName, requireAgency, type Agency } from './agencies.ts'
 import { checkClosable, endOfAgency } from './agency-closing.ts'
+import { lockNames } from '../catalog/name-forms.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { indexAgency } from '../publishing/publishing.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
@@ -58,7 +59,7 @@ export interface AgencyInput {
   uscc?: string | null
 }
 
-/** Throws QZ-CONFLICT where the code is taken. */
+/** Throws QZ-CONFLICT where the code is taken, QZ-RULE where the name is. */
 export async function createAgency(registry: Registry, principal: Principal, input: AgencyInput & Agency): Promise<AgencyRecord> {
   return change(registry, (query) => insertAgency(query, principal, input))
 }
@@ -69,18 +70,24 @@ export async function insertAgency(query: Query, principal: Principal, input: Ag
   checkCode(code, 'agency', 40)
   checkUscc(uscc)
   if (parent !== null) await requireAgency(query, parent)
-  const added = await query(
-    'insert into agency (code, name, parent, kind, uscc) values ($1, $2, $3, $4, $5) on conflict do nothing returning 1',
-    [code, name, parent, kind, uscc],
-  )
-  if (added.length === 0) throw conflict('agency', code)
+  await lockNames(query)
+  const [there] = await query('select from agency where code = $1', [code])
+  if (there) throw conflict('agency', code)
+  await query('insert into agency (code, name, parent, kind, uscc, name_form) values ($1, $2, $3, $4, $5, $6)', [
+    code,
+    name,
+    parent,
+    kind,
+    uscc,
+    await freeName(query, code, name),
+  ])
   await writeAudit(query, { ...actedBy(principal), act: 'agency.create', object: `agency ${code}`, details: { name, parent, kind, uscc } })
   return readAgency(query, code)
 }
 
 export type AgencyChange = Partial<AgencyInput> & { state?: 'active' | 'closed' }
 
-/** Throws QZ-RULE for a circle, and for closing what something is still in force for. */
+/** Throws QZ-RULE for a circle, for a name that another has, and for closing what something is still in force for. */
 export async function changeAgency(registry: Registry, principal: Principal, code: string, input: AgencyChange): Promise<AgencyRecord> {
   return change(registry, (query) => updateAgency(query, principal, code, input, registry.clock()))
 }
@@ -105,14 +112,14 @@ export async function updateAgency(
   if ('uscc' in details) checkUscc(uscc)
   if ('parent' in details) await checkParent(query, code, parent)
   if (details['state'] === 'closed') await checkClosable(query, code)
-  await query('update agency set name = $2, parent = $3, kind = $4, uscc = $5, state = $6 where code = $1', [
-    code,
-    name,
-    parent,
-    kind,
-    uscc,
-    state,
-  ])
+  // Also of one that is opened again: another may have taken its name.
+  const named = 'name' in details || 'state' in details
+  const form = named && state === 'active' ? await freeName(query, code, name) : null
+  await query(
+    `update agency set name = $2, parent = $3, kind = $4, uscc = $5, state = $6,
+       name_form = case when $7 then $8 else name_form end where code = $1`,
+    [code, name, parent, kind, uscc, state, named, form],
+  )
   if ('name' in details) await indexAgency(query, code)
   if (details['state'] === 'closed') await endOfAgency(query, code, now)
   await writeAudit(query, { ...actedBy(principal), act: 'agency.change', object: `agency ${code}`, details })

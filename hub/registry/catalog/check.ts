@@ -1,6 +1,7 @@
 import { Compile } from 'typebox/compile'
 import { Item, schemaFaults } from '../../../protocol/schema.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
+import { nameForm } from '../../records/name-form.ts'
 import type { Query } from '../../store/store.ts'
 import { findEntry, type Entry } from './catalog.ts'
 import { CatalogContent, type DraftContent } from './content.ts'
@@ -150,10 +151,17 @@ async function storeFaults(query: Query, registered: Registered, entry: Entry | 
   }
   const [found] = await query<{ classified: boolean; taken: string | null; related: string[]; produced: boolean }>(
     `select exists (select from classification where code = $1 and length(code) > 1) as classified,
-       (select code from resource where agency = $2 and title = $3 and code <> $4 and state <> 'withdrawn' limit 1) as taken,
+       (select code from resource where agency = $2 and title_form = $3 and code <> $4 and state <> 'withdrawn' limit 1) as taken,
        array(select code from unnest($5::text[]) as code except select code from resource) as related,
        exists (select from agent where id = $6 and agency = $2 and state = 'active') as produced`,
-    [content.classification ?? null, agency, content.title ?? null, resource, content.related ?? [], content.producer ?? null],
+    [
+      content.classification ?? null,
+      agency,
+      content.title === undefined ? null : nameForm(content.title),
+      resource,
+      content.related ?? [],
+      content.producer ?? null,
+    ],
   )
   const { classified, taken, related, produced } = found!
   const { classification, producer, title } = content

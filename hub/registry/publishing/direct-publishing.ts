@@ -7,6 +7,7 @@ import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { findEntry, type Entry, type PublishedContent } from '../catalog/catalog.ts'
+import { lockNames } from '../catalog/name-forms.ts'
 import { checkCompatible, type Draft } from '../catalog/compatibility.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
@@ -33,6 +34,7 @@ export async function publishResource(registry: Registry, actor: string, publica
   return change(registry, async (query, affectedAgents) => {
     await requireAgency(query, draft.agency)
     await lockResource(query, draft.resource)
+    await lockNames(query)
     const before = await findEntry(query, draft.resource)
     if (before) checkAgainst(before, draft)
     const content = merge(before, publication, draft)

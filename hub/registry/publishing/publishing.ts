@@ -2,6 +2,7 @@ import type { Schema } from '../../../protocol/schema.ts'
 import type { Publisher } from '../../access/principal.ts'
 import type { Query } from '../../store/store.ts'
 import { concernAgency } from '../machines/agents.ts'
+import { nameForm } from '../../records/name-form.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { listEntries, requireEntry, type Entry, type PublishedContent } from '../catalog/catalog.ts'
 import { nextSequence, requireClassification } from '../catalog/classification.ts'
@@ -102,7 +103,7 @@ async function writeResource(
     now,
   ])
   await query(
-    `update resource r set version = $2, catalog_version = $3, standard = $4, title = c.title, abstract = c.abstract, format = c.format,
+    `update resource r set version = $2, catalog_version = $3, standard = $4, title = c.title, title_form = $6, abstract = c.abstract, format = c.format,
        sharing = c.sharing, sharing_conditions = c."sharingConditions", share_modes = c."shareModes",
        open_with_conditions = c."openWithConditions", cycle = c.cycle, supply_mode = c."supplyMode", subject = c.subject,
        licence = c.licence, secrecy = c.secrecy, region = c.region, keywords = c.keywords, related = c.related, keep = c.keep,
@@ -111,7 +112,7 @@ async function writeResource(
        "openWithConditions" text, cycle text, "supplyMode" text, subject text, licence boolean, secrecy boolean, region text,
        keywords text[], related text[], keep text, producer text)
      where r.code = $1`,
-    [code, version, number, standard, JSON.stringify(content)],
+    [code, version, number, standard, JSON.stringify(content), nameForm(content.title)],
   )
   const { classification } = content
   if (classification === undefined || classification === before?.content.classification) return

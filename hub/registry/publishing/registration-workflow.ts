@@ -6,6 +6,7 @@ import { notify } from '../../records/notices.ts'
 import { findEntry } from '../catalog/catalog.ts'
 import { checkContent } from '../catalog/check.ts'
 import type { CatalogContent, DraftContent } from '../catalog/content.ts'
+import { lockNames } from '../catalog/name-forms.ts'
 import { demandPublished } from '../cases/demands.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
@@ -79,7 +80,7 @@ export const registrationFlow: Workflow<State, Registration> = {
       {
         from: ['submitted'],
         to: 'published',
-        preconditions: [otherPerson, upToDate, faultless],
+        preconditions: [otherPerson, upToDate, namesLocked, faultless],
         effects: [publish, metDeadline, fulfilDemand, notifyRegistrar('已发布', 'is published')],
       },
     ],
@@ -126,6 +127,11 @@ async function upToDate({ query, subject: { resource, agency, base } }: On): Pro
   }
   if ((entry?.catalogVersion ?? null) === base) return
   throw conflict('resource', `${resource}, version ${entry?.catalogVersion ?? 0}`)
+}
+
+/** Of two that would give one name, or become one source, at the same moment, the second sees the first. */
+async function namesLocked({ query }: On): Promise<void> {
+  await lockNames(query)
 }
 
 async function faultless({ query, subject }: On): Promise<void> {

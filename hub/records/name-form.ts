@@ -1,0 +1,27 @@
+import pairs from 'opencc-js/dict/TSCharacters'
+
+/** Raise it when `nameForm` changes, also by another Unicode or dictionary: what is stored is then made anew at the next start. */
+export const nameFormVersion = 1
+
+/** Of each traditional character the simplified one; by characters alone, since what depends on words around it differs with a blank. */
+const simplified = new Map(pairs.split('|').map((pair) => pair.split(' ') as [string, string]))
+
+const invisible = /[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Cc}\s]/gu
+const notLetters = /[^\p{L}\p{N}\p{M}]/gu
+/** Accents and strokes that make no letter with what they stand on. */
+const strayMarks = /[\p{M}&&\p{Script=Inherited}]/gv
+
+/**
+ * The one form in which names are compared: of agencies, of resources, of items. Without what does not tell names apart: width, case,
+ * composition, traditional or simplified characters, blanks, punctuation, signs, and whatever is not seen. A name of signs alone keeps them.
+ */
+export function nameForm(name: string): string {
+  const seen = name.replace(invisible, '').normalize('NFKC').replace(invisible, '')
+  const letters = folded(seen.replace(notLetters, ''))
+  return letters === '' ? seen : letters
+}
+
+function folded(text: string): string {
+  const oneCase = text.toUpperCase().toLowerCase().normalize('NFKC').replace(strayMarks, '')
+  return Array.from(oneCase, (character) => simplified.get(character) ?? character).join('')
+}
