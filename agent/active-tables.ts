@@ -4,10 +4,11 @@ import { sinkName, type AgentConfig, type SinkConfig } from './config/config.ts'
 import { engineOf } from './databases/index.ts'
 import type { SinkTable, SourceTable } from './database.ts'
 import { setFault, type StatusBoard } from './status/board.ts'
+import { sinkMissing, sinksInForce, unplaced } from './config/granted.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, tableConflict } from './config/tables.ts'
 
 export interface ActiveTablesDeps {
-  config: Pick<AgentConfig, 'databases' | 'sources' | 'sinks' | 'timezone'>
+  config: Pick<AgentConfig, 'auto' | 'databases' | 'hub' | 'sources' | 'sinks' | 'timezone'>
   board: StatusBoard
   policy: () => Policy | undefined
   now: () => Date
@@ -36,10 +37,11 @@ export class ActiveTables {
   }
 
   sinks(database: string): SinkTable[] {
-    return this.#deps.config.sinks
+    const all = sinksInForce(this.#deps.config, this.#deps.policy())
+    return all
       .filter((sink) => sink.database === database)
       .flatMap((sink) => {
-        const receives = receivesFor(this.#deps.policy(), sink, this.#deps.config.sinks)
+        const receives = receivesFor(this.#deps.policy(), sink, all)
         return receives.flatMap((receive) => this.#sinkTable(database, sink, receive))
       })
       .filter((sink, i, all) => this.#mayFill(database, sink, all.slice(0, i)))
@@ -66,23 +68,36 @@ export class ActiveTables {
   }
 
   /**
-   * Every sink for which the policy has no route says so, under its own name where the route is not known. For when its line has stopped:
-   * what was being applied while the hub told the end has then written its report.
+   * Every configured sink for which the policy has no route says so, under its own name where the route is not known; and every route for
+   * which there is no sink. For when their lines have stopped: what was being applied while the hub told the end has then written its report.
    */
-  noteEnded(): void {
-    for (const sink of this.#deps.config.sinks) {
-      const receives = receivesFor(this.#deps.policy(), sink, this.#deps.config.sinks)
-      if (receives.length === 0) this.#noteEnded(sink)
-      else if (!sink.route) this.#deps.board.sinks.delete(sinkName(sink))
+  noteUnmatched(): void {
+    const { board, config, policy, now } = this.#deps
+    const missing = unplaced(config, policy())
+    const matched = new Set(missing.map(({ route }) => route))
+    for (const sink of sinksInForce(config, policy())) for (const report of this.#matched(sink)) matched.add(report)
+    // What was not configured has ended with its route.
+    for (const name of board.sinks.keys()) if (!matched.has(name)) board.sinks.delete(name)
+    for (const receive of missing) {
+      const report = board.sink(receive.route, { resource: receive.schema.resource, database: '', table: '' })
+      setFault(report, sinkMissing(config, receive), now())
     }
   }
 
-  #noteEnded(sink: SinkConfig): void {
+  /** Names of the reports of a sink. */
+  #matched(sink: SinkConfig): string[] {
+    const { config, policy } = this.#deps
+    const receives = receivesFor(policy(), sink, sinksInForce(config, policy()))
+    return receives.length > 0 ? receives.map(({ route }) => route) : this.#noteEnded(sink)
+  }
+
+  #noteEnded(sink: SinkConfig): string[] {
     const { board, now } = this.#deps
     const name = sinkName(sink)
     const known = [...board.sinks.values()].filter(({ route, resource }) => (sink.route ? route === name : resource === sink.resource))
     const place = { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' }
-    for (const report of known.length > 0 ? known : [board.sink(name, place)]) {
+    const reports = known.length > 0 ? known : [board.sink(name, place)]
+    for (const report of reports) {
       const why = this.#whyStopped(report)
       // Of an older hub only its answer tells the reason.
       if (!why && report.fault?.code === 'QZ-ROUTE-ENDED') continue
@@ -90,6 +105,7 @@ export class ActiveTables {
       const details = { route: report.route, reason, ...(why?.because !== undefined && { because: why.because }) }
       setFault(report, new QianzhiError('QZ-ROUTE-ENDED', details), now())
     }
+    return reports.map(({ route }) => route)
   }
 
   #whyStopped({ route, resource }: { route: string; resource: string }): StoppedRoute | undefined {

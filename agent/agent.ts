@@ -123,7 +123,7 @@ class RunningAgent implements Agent {
   async #arrangeNow(): Promise<void> {
     if (this.#stopping.signal.aborted) return
     for (const wanted of this.#wantedWorkers()) await this.#workers.replace(wanted)
-    this.#parts.tables.noteEnded()
+    this.#parts.tables.noteUnmatched()
     this.#parts.pollAgain.fire()
   }
 

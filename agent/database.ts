@@ -139,6 +139,8 @@ export interface SinkTable {
   shared: boolean
   /** Rows of the receiver's own that have a delivered row's key become this route's; without it the delivered row is set aside. */
   takeOver?: boolean
+  /** A table of this name that delivery has not made is refused, not filled. */
+  ownTable?: boolean
   /** Exactly where the database is a folder. */
   files?: SinkFiles
 }

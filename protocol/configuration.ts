@@ -97,7 +97,9 @@ interface ShapeError {
 /** The first thing that does not fit, with the key's full name and what to do about it. */
 function misfit(errors: readonly ShapeError[], shape: TObject): QianzhiError {
   const foreign = errors.find((error) => error.keyword === 'additionalProperties')
-  const error = foreign ?? errors[0]
+  // Of something that may have one of several shapes the deepest fault is meant.
+  const depth = ({ instancePath }: ShapeError) => instancePath.split('/').length
+  const error = foreign ?? errors.toSorted((a, b) => depth(b) - depth(a))[0]
   const at = (error?.instancePath ?? '').split('/').slice(1)
   if (!foreign) {
     const wrong = error?.message ?? 'does not fit'
@@ -115,12 +117,16 @@ interface ShapePart {
   properties?: Record<string, ShapePart>
   patternProperties?: Record<string, ShapePart>
   items?: ShapePart
+  anyOf?: ShapePart[]
 }
 
 function knownKeys(shape: ShapePart, at: readonly string[]): string[] {
-  let part: ShapePart | undefined = shape
-  for (const name of at) part = part?.properties?.[name] ?? Object.values(part?.patternProperties ?? {})[0] ?? part?.items
-  return Object.keys(part?.properties ?? {})
+  let parts: ShapePart[] = [shape]
+  for (const name of at) {
+    const below = parts.map((part) => part.properties?.[name] ?? Object.values(part.patternProperties ?? {})[0] ?? part.items)
+    parts = below.flatMap((part) => part?.anyOf ?? part ?? []).flatMap((part) => part.anyOf ?? part)
+  }
+  return [...new Set(parts.flatMap(({ properties = {} }) => Object.keys(properties)))]
 }
 
 function fault(key: string, reason: LocalizedText, cause?: unknown): QianzhiError {

@@ -251,6 +251,13 @@ export const kinds = {
     'There are {rows} rows of {resource} now; how many the receivers have is not known here any more, so the snapshot does not end and they remove nothing: if these are all, run qianzhi-agent confirm {resource}',
   ),
   'QZ-SINK-TABLE': kind(409, 'operator', false, '落地表 {table} 不可用:{reason}', 'Delivered table {table} cannot be used: {reason}'),
+  'QZ-SINK-MISSING': kind(
+    409,
+    'operator',
+    false,
+    '已获授权的路由 {route}(资源 {resource})没有配置落地,不会收到任何数据。请在本机代理的配置文件中加入 {lines},或写 sinks: auto 由代理自动建表',
+    'Route {route} of resource {resource} is granted, and nothing of it arrives: no sink is configured for it. Add {lines} to the configuration file of this agent, or write sinks: auto and the agent makes the tables',
+  ),
   'QZ-SINK-BAD-SHARE': kind(
     409,
     'receiver',

@@ -2,7 +2,7 @@ import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { gapOf } from '../config/gaps.ts'
 import type { Check } from '../database.ts'
-import { clockChecks, databaseChecks, failed, passed, policyCheck } from '../operator/doctor.ts'
+import { clockChecks, databaseChecks, failed, passed, policyCheck, unplacedChecks } from '../operator/doctor.ts'
 import { openState } from '../runtime/state.ts'
 import type { Command, CommandDeps } from './command.ts'
 import { freshPolicy, openHub, openForCommand } from './connect.ts'
@@ -25,7 +25,7 @@ async function allChecks(deps: CommandDeps): Promise<Check[]> {
   let policy: Policy | undefined
   try {
     policy = await freshPolicy(config, version)
-    checks.push(...(await hubChecks(deps, policy)))
+    checks.push(...(await hubChecks(deps, policy)), ...unplacedChecks(config, policy))
   } catch (error) {
     checks.push(failed('hub', codedError(error)))
   }

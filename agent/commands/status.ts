@@ -32,10 +32,8 @@ function showStatus(deps: CommandDeps, status: AgentStatus): void {
   for (const sink of status.sinks) {
     const facts = words.sink(sink)
     const { zh, en } = facts[0]!.value
-    deps.say(
-      `落地 ${sink.table}(${sink.database},路由 ${sink.route})${zh}`,
-      `sink ${sink.table} (${sink.database}, route ${sink.route}) ${en}`,
-    )
+    const [table, place] = [sink.table || sink.resource, sink.database && `${sink.database}, `]
+    deps.say(`落地 ${table}(${place.replace(', ', ',')}路由 ${sink.route})${zh}`, `sink ${table} (${place}route ${sink.route}) ${en}`)
     showLine(deps, words, sink, facts)
   }
 }

@@ -7,6 +7,7 @@ import type { LocalizedText } from '../../protocol/localized.ts'
 import { hoursPattern } from './hours.ts'
 import { FolderConfig, FolderSink, FolderSource, placedSink, placedSource, resolveFolders, type ResolvedFolder } from './folders.ts'
 import { engineOf } from '../databases/index.ts'
+import { AutoSink, readSinks, type Auto } from './auto-sink.ts'
 import { CarryConfig, checkCarry, GapConfig, gapOf } from './gaps.ts'
 import { captureModes } from '../database.ts'
 import { LocalColumn, mappingFault } from './mapping.ts'
@@ -88,6 +89,7 @@ const SinkConfig = Type.Object(
     columns: Type.Optional(Columns),
     deletes: Type.Optional(Type.Enum(['remove', 'mark'])),
     takeOver: Type.Optional(Type.Boolean()),
+    ...AutoSink,
   },
   strict,
 )
@@ -155,7 +157,8 @@ const AgentConfigShape = Type.Object(
     folders: Type.Optional(Type.Record(Type.String(), FolderConfig)),
     carry: Type.Optional(Type.Array(CarryConfig)),
     sources: Type.Optional(Type.Array(SourceConfig)),
-    sinks: Type.Optional(Type.Array(SinkConfig)),
+    /** `auto`: one entry that is `auto` with the only database, or folder, that there is. */
+    sinks: Type.Optional(Type.Union([Type.Literal('auto'), Type.Array(SinkConfig)])),
   },
   strict,
 )
@@ -164,7 +167,11 @@ type AgentFile = Static<typeof AgentConfigShape>
 /** A source in a folder has the folder as its database, and the pattern of its files' names as its table. */
 export type SourceConfig = Static<typeof SourceConfig> & { database: string; table: string }
 /** A sink in a folder has the folder as its database. */
-export type SinkConfig = Static<typeof SinkConfig> & { database: string }
+export type SinkConfig = Omit<Static<typeof SinkConfig>, 'auto' | 'schema'> & {
+  database: string
+  /** By `auto`. */
+  made?: boolean
+}
 /** A folder has a URL of its own scheme here: to the rest of the agent it is a database. */
 export type DatabaseConfig = Static<typeof DatabaseConfig> & { folder?: ResolvedFolder }
 
@@ -173,21 +180,26 @@ export interface AgentConfig extends Omit<AgentFile, 'databases' | 'folders' | '
   timezone: string
   databases: Record<string, DatabaseConfig>
   sources: SourceConfig[]
+  /** Those that are named one by one. */
   sinks: SinkConfig[]
+  /** Where all other granted routes go. */
+  auto?: Auto
 }
 
 /** Reads and checks `qianzhi-agent.yaml`. Throws QZ-CONFIG. */
 export function readAgentConfig(file: string): AgentConfig {
   const read = readConfiguration(file, AgentConfigShape)
   const folder = dirname(resolve(file))
+  const { named, auto } = readSinks<Static<typeof SinkConfig>>(read)
   const config = {
     ...read,
+    ...(auto && { auto }),
     data: resolve(folder, read.data ?? 'data'),
     ...(read.log && { log: { ...read.log, ...(read.log.file !== undefined && { file: resolve(folder, read.log.file) }) } }),
     timezone: read.timezone ?? chinaTime,
     databases: { ...read.databases, ...resolveFolders(read, folder) },
     sources: (read.sources ?? []).map((source, i) => placedSource(source, `sources[${i}]`, read.folders)),
-    sinks: (read.sinks ?? []).map((sink, i) => placedSink(sink, `sinks[${i}]`, read.folders)),
+    sinks: named.map(([sink, i]) => placedSink(sink, `sinks[${i}]`, read.folders)),
   }
   checkDatabases(config)
   gapOf(config)

@@ -88,7 +88,7 @@ const sourceShape = Type.Object(FolderSource)
 const sinkShape = Type.Object(FolderSink)
 type SourceKeys = Static<typeof sourceShape>
 type SinkKeys = Static<typeof sinkShape>
-type Folders = Record<string, Static<typeof FolderConfig>> | undefined
+export type Folders = Record<string, Static<typeof FolderConfig>> | undefined
 
 interface Place {
   database?: string

@@ -55,10 +55,12 @@ export function sinkTable(
     deletes: config.deletes ?? 'remove',
     shared: receive.shared ?? false,
     ...(config.takeOver && { takeOver: true }),
+    ...(config.made && { ownTable: true }),
   }
 }
 
-function deliveredName({ deliveredIn }: Engine, { schema }: Receive): string {
+/** Where the configuration names no table. */
+export function deliveredName({ deliveredIn }: Engine, { schema }: Receive): string {
   return deliveredIn === '' ? schema.table : `${deliveredIn}.${schema.table}`
 }
 

@@ -5,6 +5,7 @@ import { sinkName, type AgentConfig, type ColumnNames } from '../config/config.t
 import { engineOf } from '../databases/index.ts'
 import { onlyReads, type Check, type Database, type SinkTable, type SourceTable } from '../database.ts'
 import { readingChecks } from '../scans/checks.ts'
+import { sinkMissing, sinksInForce, unplaced } from '../config/granted.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor, unknownColumns } from '../config/tables.ts'
 
 /** The checks of `doctor`, by the command and, where the hub asks, by the running agent. */
@@ -35,6 +36,7 @@ export function clockChecks(offset: number): Check[] {
 export async function databaseChecks(config: AgentConfig, database: Database, policy: Policy | undefined): Promise<Check[]> {
   const { name } = database.options
   const checks: Check[] = []
+  const all = sinksInForce(config, policy)
   const sources = collect<SourceTable>(checks, () =>
     config.sources
       .filter((source) => source.database === name)
@@ -45,10 +47,10 @@ export async function databaseChecks(config: AgentConfig, database: Database, po
       }),
   )
   const sinks = collect<SinkTable>(checks, () =>
-    config.sinks
+    all
       .filter((sink) => sink.database === name)
       .flatMap((sink) => {
-        const receives = receivesFor(policy, sink, config.sinks)
+        const receives = receivesFor(policy, sink, all)
         checks.push(grantCheck(sinkName(sink), receives.length > 0))
         checks.push(...receives.flatMap(({ schema }) => columnsCheck(schema, sink.columns)))
         return receives.map((receive) => sinkTable(sink, receive, config))
@@ -61,6 +63,11 @@ export async function databaseChecks(config: AgentConfig, database: Database, po
   } catch (error) {
     return [...checks, failed(name, codedError(error))]
   }
+}
+
+/** Granted routes that nothing receives. */
+export function unplacedChecks(config: AgentConfig, policy: Policy | undefined): Check[] {
+  return unplaced(config, policy).map((receive) => failed(`route ${receive.route}`, sinkMissing(config, receive)))
 }
 
 function collect<T>(checks: Check[], tables: () => T[]): T[] {

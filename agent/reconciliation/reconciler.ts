@@ -32,7 +32,7 @@ import type { StatusBoard } from '../status/board.ts'
 import { stateNames } from '../status/line-states.ts'
 
 export interface ReconcilerDeps {
-  config: Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'reconcile' | 'timezone'>
+  config: Pick<AgentConfig, 'auto' | 'databases' | 'hub' | 'reconcile' | 'sinks' | 'sources' | 'timezone'>
   databases: ReadonlyMap<string, Database>
   policy: () => Policy | undefined
   board: StatusBoard

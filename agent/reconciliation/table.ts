@@ -5,6 +5,7 @@ import { deliverableItems, type Item } from '../../protocol/schema.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { engineOf } from '../databases/index.ts'
 import { deliveredRows, type Row, type SinkTable, type SourceTable } from '../database.ts'
+import { sinksInForce } from '../config/granted.ts'
 import { narrowedValue } from '../config/mapping.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor } from '../config/tables.ts'
 
@@ -24,7 +25,7 @@ export interface ReconciledTable {
 }
 
 type TableQuestion = Pick<ReconcileQuestion, 'side' | 'resource' | 'route' | 'schema' | 'items' | 'narrowed'>
-type Tables = Pick<AgentConfig, 'sources' | 'sinks' | 'databases' | 'timezone'>
+type Tables = Pick<AgentConfig, 'auto' | 'databases' | 'hub' | 'sources' | 'sinks' | 'timezone'>
 
 /**
  * The table that a question is about, if the policy lets this agent supply, or receive, exactly these items of it now. Throws
@@ -64,8 +65,9 @@ function suppliedTable(config: Tables, policy: Policy | undefined, question: Tab
 }
 
 function deliveredTable(config: Tables, policy: Policy | undefined, question: TableQuestion): ReconciledTable {
-  for (const sink of config.sinks) {
-    const receive = receivesFor(policy, sink, config.sinks).find(({ route }) => route === question.route)
+  const sinks = sinksInForce(config, policy)
+  for (const sink of sinks) {
+    const receive = receivesFor(policy, sink, sinks).find(({ route }) => route === question.route)
     if (!receive) continue
     // The rows are inside the gap, where nobody can ask.
     if (sink.contents === 'batches')

@@ -54,6 +54,10 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
     zh: '按原因恢复该表;确需重新填充的,执行 qianzhi-agent resync',
     en: 'put the table right as the reason says; to have it filled anew, run qianzhi-agent resync',
   },
+  'QZ-SINK-MISSING': {
+    zh: '把所列内容写入配置文件并保存',
+    en: 'write these lines into the configuration file and save it',
+  },
   'QZ-SINK-BAD-SHARE': {
     zh: '执行 qianzhi-agent quarantine 查看原因,修正落地表后 replay',
     en: 'run qianzhi-agent quarantine for the reasons, put the table right, then replay',

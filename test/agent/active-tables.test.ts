@@ -17,9 +17,9 @@ function said(stopped: Policy['stopped'], before?: Policy['stopped']) {
   const config = { databases: {}, sources: [], sinks } as unknown as AgentConfig
   const none = (): Policy => ({ receive: [], supply: [], ...(policy && { stopped: policy }) }) as unknown as Policy
   const tables = new ActiveTables({ config, board, policy: none, now: () => new Date() })
-  if (before) tables.noteEnded()
+  if (before) tables.noteUnmatched()
   policy = stopped
-  tables.noteEnded()
+  tables.noteUnmatched()
   return [...board.sinks.values()].map(({ fault }) => [fault?.code, fault?.en.replace(/.*: /, '')])
 }
 

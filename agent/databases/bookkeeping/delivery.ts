@@ -111,6 +111,7 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
     // A table that somebody dropped begins again; so does one of another name.
     const fresh = !there || left !== undefined || !before?.position
     if (!fresh && !sameShape(before, sink)) return { live: before }
+    if (there && fresh && sink.ownTable && !(await engine.wasDelivered(sink.table))) throw engine.unfit(sink, foreignTable)
     await this.#undoable(async () => {
       if (there && before && !left) await engine.follow(sink, fresh || before.schemaVersion !== sink.schema.version)
       else if (there && (await engine.wasDelivered(sink.table))) await engine.follow(sink, true)
@@ -304,6 +305,11 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
       throw this.#engine.tableError(sink, error)
     }
   }
+}
+
+const foreignTable: LocalizedText = {
+  zh: '同名的表已存在且不是前置所建,不会写入:请在 sinks 中为此资源另写表名(确要写入该表的,写明该表)',
+  en: 'a table of this name is there that Qianzhi did not make, and nothing is written into it: give this resource an entry of its own in sinks with another table (or with this one, if it is meant)',
 }
 
 function asAltered(error: unknown): unknown {

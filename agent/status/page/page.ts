@@ -118,7 +118,7 @@ class Page {
   #sinks(): Html {
     const lines = this.#status.sinks.map((line) => ({
       name: line.table || line.resource,
-      place: `${line.database} · ${line.resource} · ${line.route}`,
+      place: [line.database, line.resource, line.route].filter((part) => part !== '').join(' · '),
       line,
       facts: this.#words.sink(line),
     }))

@@ -308,6 +308,21 @@ export function deliveryConformance(t: Test, engine: Dialect, freshDatabase: () 
     t.same(await test.query('select c_id, remark, c_name, c_amount, qz_source from own'), [['a', 'ours', '乙', '2.00', 'scjg']])
   })
 
+  t.test('a table that must be its own is made, filled again, and never a foreign one', async (t) => {
+    const sink = sinkOf(licence, { ownTable: true })
+    const { test, delivery } = await openSinks(t, engine, freshDatabase, [sink])
+    await test.query('create table delivered (id varchar(20) not null primary key, name varchar(100), amount decimal(12,2))')
+    await test.query(`insert into delivered values ('x', 'theirs', 1)`)
+    await t.rejects(delivery.open(sink), { code: 'QZ-SINK-TABLE', message: /Qianzhi did not make/ })
+    t.same(await test.query('select * from delivered'), [['x', 'theirs', '1.00']])
+    await test.query('drop table delivered')
+    await delivery.open(sink)
+    await apply(delivery, sink, { from: null, to: at(1), of: [['a', '甲', '1.00']] })
+    t.match(await delivery.open(sink), { live: { position: at(1) } }, 'again')
+    const later = sinkOf(licence, { ownTable: true, route: 'later' })
+    t.match(await delivery.open(later), { live: { position: at(1) } }, 'a later grant of the resource')
+  })
+
   t.test('a table that does not fit is refused, and says why', async (t) => {
     const sink = sinkOf(licence)
     const { test, delivery } = await openSinks(t, engine, freshDatabase, [sink])

@@ -1,0 +1,100 @@
+/** From the grant to the first row at a receiver: what is missing is said with the lines to copy, and `sinks: auto` needs none. */
+import t from 'tap'
+import type { AgentStatus } from '../../agent/status/agent-status.ts'
+import { openClient } from '../support/client.ts'
+import { Exchange, type ResourceFile } from '../support/exchange.ts'
+import { findPostgres } from '../support/postgres.ts'
+import { runHere } from '../support/commands.ts'
+import { until } from '../support/programs.ts'
+
+function register(resource: string): ResourceFile {
+  const openness = 'internal' as const
+  return {
+    resource,
+    title: resource,
+    agency: 'one',
+    table: 'villages',
+    items: [
+      { id: 'code', name: 'code', label: '编码', type: 'integer', key: true, openness },
+      { id: 'name', name: 'name', label: '名称', type: 'text', length: 50, openness },
+    ],
+  }
+}
+
+const postgres = await findPostgres()
+const exchange = await Exchange.start({ hub: { supervision: { everySeconds: 1 } } })
+const [left, right] = [await postgres.createDatabase('left'), await postgres.createDatabase('right')]
+const [source, target] = [await openClient(left), await openClient(right)]
+t.teardown(async () => {
+  await Promise.all([source.end(), target.end()])
+  await exchange.stop()
+  await postgres.stop()
+})
+const resources = ['villages', 'roads', 'permits']
+const one = await exchange.enrol('one', {
+  agency: 'one',
+  databases: { front: { url: left } },
+  sources: resources.map((resource) => ({ resource, database: 'front', table: resource })),
+})
+const receiving = { agency: 'two', databases: { front: { url: right } } }
+const two = await exchange.enrol('two', receiving)
+for (const resource of resources) {
+  await source.query(`create table ${resource} (code bigint primary key, name varchar(50))`)
+  await source.query(`insert into ${resource} values (1, '${resource}')`)
+  await exchange.publish(register(resource))
+}
+await one.command('setup')
+one.program.start()
+two.program.start()
+
+const names = async (table: string) => (await target.query(`select name from ${table}`)).flat().join()
+const arrived = (table: string, expected: string) =>
+  until(`${expected} is in ${table}`, async () => (await names(table)) === expected || undefined)
+const sinks = async () => ((await two.report()) as AgentStatus).sinks
+
+t.test('a granted route without a sink says so everywhere, with the lines to copy', async (t) => {
+  const { route } = await exchange.grant('villages', two, ['code', 'name'])
+  const fault = await until('the agent tells of it', async () => (await sinks()).find((sink) => sink.route === route)?.fault)
+  const line = 'sinks: [{ resource: villages, database: front, table: delivered.villages }]'
+  t.match(fault, { code: 'QZ-SINK-MISSING' })
+  t.ok(fault.zh.includes(line) && fault.en.includes(line), fault.en)
+  const failing = (...words: string[]) => runHere(['agent/main.ts', ...words, '--config', two.configFile], { failing: true })
+  for (const command of ['status', 'doctor']) {
+    const { code, stdout } = await failing(command)
+    t.equal(code, 1, command)
+    t.ok(stdout.includes(line), command)
+  }
+  const health = () => runHere(['hub/main.ts', 'health', '--config', exchange.hubFile], { failing: true })
+  await until('the hub knows', async () => (await health()).stdout.includes(line))
+  t.match(await exchange.office('explain', route), { turn: { agency: 'two', en: /QZ-SINK-MISSING/ } })
+})
+
+t.test('sinks: auto makes the table of each grant by itself', async (t) => {
+  await two.program.end()
+  two.configure({ ...receiving, settings: { sinks: 'auto' } })
+  two.program.start()
+  await arrived('delivered.villages', 'villages')
+  const { grant } = await exchange.grant('roads', two, ['code', 'name'])
+  await arrived('delivered.roads', 'roads')
+  t.same(
+    (await sinks()).map(({ table, fault }) => [table, fault?.code]),
+    [
+      ['delivered.villages', undefined],
+      ['delivered.roads', undefined],
+    ],
+  )
+
+  await target.query(`create table delivered.permits (code bigint primary key, name varchar(50))`)
+  await target.query(`insert into delivered.permits values (7, 'theirs')`)
+  await exchange.grant('permits', two, ['code', 'name'])
+  await until('the foreign table is left alone', async () => (await sinks()).find(({ fault }) => fault?.code === 'QZ-SINK-TABLE'))
+  t.equal(await names('delivered.permits'), 'theirs')
+  await target.query('drop table delivered.permits')
+  await arrived('delivered.permits', 'permits')
+
+  await exchange.office('grant', 'revoke', grant, '--reason', '授权终止')
+  await until('the line is gone with its grant', async () => (await sinks()).every(({ resource }) => resource !== 'roads'))
+  await source.query(`insert into villages values (2, '又一')`)
+  await until('the others go on', async () => (await names('delivered.villages')).includes('又一'))
+  t.equal(await names('delivered.roads'), 'roads', 'what the grant says is kept, is kept')
+})
