@@ -46,10 +46,14 @@ export function routeSchema(operation: Operation): FastifySchema {
     security: [{ bearer: [] }, { cookie: [] }],
     ...(params ? { params } : operation.objectKind && { params: Type.Object({ id: Type.String({ minLength: 1, maxLength: 100 }) }) }),
     ...(query && { querystring: query }),
+    ...(operation.decides && { headers: decided }),
     ...(upload ? { consumes: [upload.type] } : body && { body: withExample(body, example) }),
     response: { 200: answerSchema(operation), default: Problem },
   }
 }
+
+/** Asked for by the registry, whose answer says where the revision is to be had. */
+const decided = Type.Object({ 'if-match': Type.Optional(Type.String({ description: 'the ETag of what is decided on: required' })) })
 
 function withExample(body: TSchema, example: unknown): TSchema {
   return example === undefined ? body : { ...body, examples: [example] }

@@ -68,14 +68,25 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
     const gone = new AbortController()
     reply.raw.once('close', () => gone.abort())
     const agencyScope = reachOf(principal, operation.name).has('any') ? null : principal.agency
-    const value = await operation.run({ registry, services, principal, agencyScope, params, query, body, signal: gone.signal })
+    const seen = seenBy(request)
+    const value = await operation.run({ registry, services, principal, agencyScope, params, query, body, seen, signal: gone.signal })
     void reply.header('cache-control', 'no-store')
+    if (typeof value === 'object' && value && 'revision' in value) void reply.header('etag', `"${String(value.revision)}"`)
     if (!(value instanceof FileAnswer)) return value ?? {}
     void reply.type(value.type)
     void reply.header('x-content-type-options', 'nosniff')
     void reply.header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(value.name)}`)
     return reply.send(value.content)
   }
+}
+
+/** One strong validator, as answers give it; `*` says nothing of what was seen. Throws QZ-REQUEST-INVALID. */
+function seenBy({ headers }: FastifyRequest): string | undefined {
+  const match = headers['if-match']
+  if (match === undefined || match.trim() === '*') return undefined
+  const seen = /^\s*"([^"]*)"\s*$/.exec(match)?.[1]
+  if (seen !== undefined) return seen
+  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: 'If-Match 须为一个 ETag', en: 'If-Match must be one ETag' } })
 }
 
 /** By `Authorization: Bearer` (programs), or the session cookie (the console). Throws QZ-SIGN-IN. */

@@ -2,9 +2,10 @@ import { Type } from 'typebox'
 import { listApplications, readApplication } from '../registry/grants/applications.ts'
 import { decideMany, draftApplication, previewApplication } from '../registry/grants/draft-application.ts'
 import { applicationFlow } from '../registry/grants/application-workflow.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'
+import { allRevised } from '../registry/revision.ts'
+import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, Text, withRevision } from './shapes.ts'
 
 const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })
 const ShareMode = Type.Enum(['query', 'api', 'exchange'])
@@ -65,7 +66,10 @@ const Approval = Type.Object({ items: Type.Optional(ItemIds), until: Type.Option
 
 const Decisions = Type.Object(
   {
-    ids: Type.Array(Type.String({ pattern: '^[0-9]{1,18}$' }), { minItems: 1, maxItems: 200 }),
+    cases: Type.Array(Type.Object({ id: Type.String({ pattern: '^[0-9]{1,18}$' }), revision: Text(100) }, closed), {
+      minItems: 1,
+      maxItems: 200,
+    }),
     decision: Type.Enum(['approve', 'reject']),
     reason: Type.Optional(Text(1000)),
   },
@@ -110,19 +114,19 @@ export const applicationOperations: readonly Operation[] = [
     path: '/applications',
     text: { zh: '共享申请列表', en: 'applications' },
     query: Filter,
-    answer: Type.Object({ items: Type.Array(Application) }),
-    run: async ({ registry, agencyScope, principal, query }) => {
-      const { limit, ...filter } = query
-      return { items: await listApplications(registry, { ...filter, agencyScope, agency: principal.agency, limit: Number(limit ?? 50) }) }
-    },
+    answer: Type.Object({ items: Type.Array(withRevision(Application)) }),
+    run: async ({ registry, agencyScope, principal: { agency }, query: { limit, ...filter } }) => ({
+      items: await allRevised(registry, 'application', (query) =>
+        listApplications(query, { ...filter, agencyScope, agency, limit: Number(limit ?? 50) }),
+      ),
+    }),
   }),
-  operation({
+  reading({
     name: 'application.read',
     method: 'GET',
     path: '/applications/:id',
     objectKind: 'application',
     text: { zh: '查看共享申请', en: 'an application' },
-    params: ById,
     answer: Application,
     run: ({ registry, principal, params }) => readApplication(registry, params.id, principal.agency),
   }),
@@ -143,7 +147,7 @@ export const applicationOperations: readonly Operation[] = [
     text: { zh: '批量审批', en: 'decide on many, each on its own' },
     body: Decisions,
     answer: Type.Object({ items: Type.Array(Decided) }),
-    example: { ids: ['7', '8'], decision: 'approve' },
+    example: { cases: [{ id: '7', revision: '412.9f1c02ab' }], decision: 'approve' },
     run: async ({ registry, principal, body }) => ({ items: await decideMany(registry, principal, body) }),
   }),
   operation({

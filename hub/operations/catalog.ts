@@ -9,7 +9,7 @@ import { keepResource } from '../registry/catalog/resource-keeping.ts'
 import { searchCatalog } from '../registry/catalog/search.ts'
 import { resourceFlow } from '../registry/publishing/resource-workflow.ts'
 import { Diff, Entry, Version } from './catalog-shapes.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, nullable, ReasonBody, Text } from './shapes.ts'
 
@@ -117,13 +117,12 @@ export const catalogOperations: readonly Operation[] = [
     example: { code: '302001', zh: '市民政局', en: 'civil affairs bureau' },
     run: ({ registry, principal, body }) => addClassification(registry, principal, body),
   }),
-  operation({
+  reading({
     name: 'resource.read',
     method: 'GET',
     path: '/resources/:id',
     objectKind: 'resource',
     text: { zh: '查看资源', en: 'a resource' },
-    params: ById,
     answer: Entry,
     run: ({ registry, params }) => requireEntry(registry.store.query, params.id),
   }),

@@ -8,7 +8,7 @@ import {
   withoutValues,
   type Correction,
 } from '../registry/cases/corrections.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { operation, type Call, type Operation } from './operation.ts'
 import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, ShownText, Text } from './shapes.ts'
 
@@ -60,13 +60,12 @@ export const correctionOperations: readonly Operation[] = [
       return { items: items.map((correction) => shown(call, correction)) }
     },
   }),
-  operation({
+  reading({
     name: 'correction.read',
     method: 'GET',
     path: '/corrections/:id',
     objectKind: 'correction',
     text: { zh: '查看数据更正', en: 'a correction' },
-    params: ById,
     answer: CorrectionShape,
     run: async (call) => shown(call, await loadCorrection(call.registry.store.query, call.params.id)),
   }),

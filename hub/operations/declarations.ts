@@ -8,7 +8,7 @@ import {
   type DeclarationKind,
 } from '../registry/cases/declarations.ts'
 import { dutyEvidence } from '../supervision/duties/evidence.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, closed, Day, nullable, Paging, ReasonBody, requireDay, ResourceCode, Text } from './shapes.ts'
 
@@ -61,13 +61,12 @@ export const declarationOperations: readonly Operation[] = [
       items: await listDeclarations(registry, agencyScope, before ?? null, Number(limit ?? 50)),
     }),
   }),
-  operation({
+  reading({
     name: 'declaration.read',
     method: 'GET',
     path: '/declarations/:id',
     objectKind: 'declaration',
     text: { zh: '查看声明', en: 'a declaration' },
-    params: ById,
     answer: Declaration,
     run: ({ registry, params }) => loadDeclaration(registry.store.query, params.id),
   }),

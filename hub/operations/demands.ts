@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { demandFlow, listDemands, loadDemand, submitDemand } from '../registry/cases/demands.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'
 
@@ -45,13 +45,12 @@ export const demandOperations: readonly Operation[] = [
       return { items: await listDemands(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
     },
   }),
-  operation({
+  reading({
     name: 'demand.read',
     method: 'GET',
     path: '/demands/:id',
     objectKind: 'demand',
     text: { zh: '查看目录外需求', en: 'a demand' },
-    params: ById,
     answer: Demand,
     run: ({ registry, params }) => loadDemand(registry.store.query, params.id),
   }),

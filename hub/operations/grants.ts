@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { explainGrantRoutes, findGrants, readGrant } from '../registry/grants/grant-queries.ts'
 import { grantFlow } from '../registry/grants/grant-workflow.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, ShownText } from './shapes.ts'
 
@@ -61,13 +61,12 @@ export const grantOperations: readonly Operation[] = [
       return { items: await findGrants(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
     },
   }),
-  operation({
+  reading({
     name: 'grant.read',
     method: 'GET',
     path: '/grants/:id',
     objectKind: 'grant',
     text: { zh: '查看授权', en: 'a grant and its routes' },
-    params: ById,
     answer: Type.Object({ ...listed, routes: Type.Array(Route) }),
     run: ({ registry, params }) => readGrant(registry, params.id),
   }),

@@ -3,7 +3,7 @@ import { MorningLine, SettledFile } from '../../protocol/api.ts'
 import { findAgents, revokeAgent } from '../registry/machines/agents.ts'
 import { applyForMachine, listMachines, takeToken } from '../registry/machines/machines.ts'
 import { loadMachine, machineFlow } from '../registry/machines/machine-workflow.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, closed, NoBody, nullable, Paging, ReasonBody, Text } from './shapes.ts'
 
@@ -57,13 +57,12 @@ export const machineOperations: readonly Operation[] = [
       return { items: await listMachines(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
     },
   }),
-  operation({
+  reading({
     name: 'machine.read',
     method: 'GET',
     path: '/machines/:id',
     objectKind: 'machine',
     text: { zh: '查看前置机申请', en: 'an application for a front-end machine' },
-    params: ById,
     answer: Machine,
     run: ({ registry, params }) => loadMachine(registry.store.query, params.id),
   }),

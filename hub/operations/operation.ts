@@ -17,6 +17,8 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   params: P
   query: Q
   body: B
+  /** The revision that the caller saw of the object (`If-Match`). */
+  seen: string | undefined
   /** Aborts when the caller has hung up. */
   signal: AbortSignal
 }
@@ -53,6 +55,8 @@ export interface Operation {
   /** An upload: the body is these bytes, of this media type. */
   upload?: { type: string; limit: number }
   answer?: TSchema
+  /** The caller must say which revision of the object they saw. */
+  decides?: boolean
   /** A body that the API takes, for the documentation. */
   example?: unknown
   run(call: Call): Promise<unknown>

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { issueOrder, listOrders, loadOrder, orderCauses, orderFlow, type OrderCause } from '../registry/cases/orders.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, Day, nullable, Paging, ReasonBody, requireDay, ResourceCode, Text } from './shapes.ts'
 
@@ -45,13 +45,12 @@ export const orderOperations: readonly Operation[] = [
       items: await listOrders(registry, agencyScope, before ?? null, Number(limit ?? 50)),
     }),
   }),
-  operation({
+  reading({
     name: 'order.read',
     method: 'GET',
     path: '/orders/:id',
     objectKind: 'order',
     text: { zh: '查看责令改正', en: 'a rectification order' },
-    params: ById,
     answer: Order,
     run: ({ registry, params }) => loadOrder(registry.store.query, params.id),
   }),

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { askToPublish, listPublications, loadPublication, publicationFlow } from '../registry/cases/publications.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, closed, nullable, Paging, ReasonBody, Text } from './shapes.ts'
 
@@ -53,13 +53,12 @@ export const publicationOperations: readonly Operation[] = [
       return { items: await listPublications(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
     },
   }),
-  operation({
+  reading({
     name: 'publication.read',
     method: 'GET',
     path: '/publications/:id',
     objectKind: 'publication',
     text: { zh: '查看公开授权请求', en: 'a request to publish' },
-    params: ById,
     answer: Publication,
     run: ({ registry, params }) => loadPublication(registry.store.query, params.id),
   }),

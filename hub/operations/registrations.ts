@@ -3,9 +3,10 @@ import { DraftContent } from '../registry/catalog/content.ts'
 import { checkRegistration, createRegistration, listRegistrations, readRegistration } from '../registry/publishing/registrations.ts'
 import { registrationFlow } from '../registry/publishing/registration-workflow.ts'
 import { Checked, Diff } from './catalog-shapes.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, nullable, Paging, ReasonBody, Text } from './shapes.ts'
+import { allRevised } from '../registry/revision.ts'
+import { ById, closed, nullable, Paging, ReasonBody, Text, withRevision } from './shapes.ts'
 
 const Registration = Type.Object({
   id: Type.String(),
@@ -43,6 +44,15 @@ const Submission = Type.Object(
   closed,
 )
 
+const Publication = Type.Object(
+  {
+    sameMeaning: Type.Optional(
+      Type.Array(Text(30), { maxItems: 400, uniqueItems: true, description: '名称或角色已改而含义不变的信息项:接收方无须再确认' }),
+    ),
+  },
+  closed,
+)
+
 const item = { id: 'code', name: 'code', label: '区划代码', type: 'text', length: 12, key: true, openness: 'public' }
 
 /** Registrations 目录登记 (Art. 9-12). */
@@ -53,18 +63,19 @@ export const registrationOperations: readonly Operation[] = [
     path: '/registrations',
     text: { zh: '目录登记列表', en: 'registrations' },
     query: Type.Object({ ...Paging.properties, state: Type.Optional(States) }, closed),
-    answer: Type.Object({ items: Type.Array(Registration) }),
+    answer: Type.Object({ items: Type.Array(withRevision(Registration)) }),
     run: async ({ registry, agencyScope, query: { state, before, limit } }) => ({
-      items: await listRegistrations(registry, { agencyScope, state, before, limit: Number(limit ?? 50) }),
+      items: await allRevised(registry, 'registration', (query) =>
+        listRegistrations(query, { agencyScope, state, before, limit: Number(limit ?? 50) }),
+      ),
     }),
   }),
-  operation({
+  reading({
     name: 'registration.read',
     method: 'GET',
     path: '/registrations/:id',
     objectKind: 'registration',
     text: { zh: '查看目录登记:内容、问题、与现行版本的差异', en: 'a registration: content, faults, differences' },
-    params: ById,
     answer: Type.Object({ ...Registration.properties, ...Checked.properties, changes: Diff }),
     run: ({ registry, params }) => readRegistration(registry, params.id),
   }),
@@ -101,7 +112,7 @@ export const registrationOperations: readonly Operation[] = [
     },
     recall: { text: { zh: '撤回提交', en: 'take back' } },
     return: { text: { zh: '退回修改', en: 'return' }, body: ReasonBody, example: { reason: '摘要过于简单' } },
-    publish: { text: { zh: '审核通过并发布', en: 'publish' } },
+    publish: { text: { zh: '审核通过并发布', en: 'publish' }, body: Publication, example: { sameMeaning: ['name'] } },
     discard: { text: { zh: '作废', en: 'discard' } },
   }),
 ]

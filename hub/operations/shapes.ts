@@ -1,4 +1,4 @@
-import { Type, type TSchema } from 'typebox'
+import { Type, type TObject, type TSchema } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { isDay } from '../records/calendar.ts'
 
@@ -30,6 +30,11 @@ export function requireDay(day: string): string {
 export const ShownText = Type.Union([Type.String(), Type.Object({ zh: Type.String(), en: Type.String() })])
 
 export const ReasonBody = Type.Object({ reason: Text(1000) }, closed)
+
+/** A case with the revision under which it was read: whoever decides on it, or edits it, names that (`If-Match`). */
+export function withRevision(shape: TObject) {
+  return Type.Object({ ...shape.properties, revision: Type.String({ description: 'If-Match' }) })
+}
 
 export const NoBody = Type.Object({}, closed)
 

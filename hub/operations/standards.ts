@@ -3,7 +3,7 @@ import { createRegistration } from '../registry/publishing/registrations.ts'
 import { StandardForm } from '../registry/catalog/standard-form.ts'
 import { createStandard, listStandards, readStandard } from '../registry/publishing/standards.ts'
 import { standardFlow } from '../registry/publishing/standard-workflow.ts'
-import { eventOperations } from './events.ts'
+import { eventOperations, reading } from './events.ts'
 import { operation, type Call, type Operation } from './operation.ts'
 import { ById, closed, nullable } from './shapes.ts'
 
@@ -55,13 +55,12 @@ export const standardOperations: readonly Operation[] = [
     answer: Type.Object({ items: Type.Array(Listed) }),
     run: async (call) => ({ items: await listStandards(call.registry, seesDrafts(call)) }),
   }),
-  operation({
+  reading({
     name: 'standard.read',
     method: 'GET',
     path: '/standards/:id',
     objectKind: 'standard',
     text: { zh: '查看数据标准', en: 'a standard' },
-    params: ById,
     answer: Listed,
     run: (call) => readStandard(call.registry, call.params.id, seesDrafts(call)),
   }),

@@ -9,6 +9,7 @@ import type { Query } from '../store/store.ts'
 import { writeAudit } from '../records/audit.ts'
 import type { Registry } from '../records/registry.ts'
 import { wrongState } from '../records/refusals.ts'
+import { requireSeen } from './revision.ts'
 
 /** One event context to one object: what conditions and effects are told. */
 export interface TransitionContext<T, I = Record<string, unknown>> {
@@ -49,6 +50,8 @@ export interface Workflow<S extends string, T extends { state: S }> {
   states: Record<S, LocalizedText>
   initial: S
   events: Record<string, readonly Transition<S, T, never>[]>
+  /** Events by which a person decides on what others may change meanwhile: they must say what they saw (revision.ts). */
+  decisions?: readonly string[]
   /** Locks what an event may need before the object itself, so that all who need both lock them in one order. */
   lockFirst?(query: Query, id: string): Promise<void>
   /** What of an event's input goes on record; all, unless it may tell row values. */
@@ -58,16 +61,16 @@ export interface Workflow<S extends string, T extends { state: S }> {
 
 /**
  * Lets an event happen: locks the object, asks for the right, finds the transition, checks what must be true, writes the new state, the history
- * and the audit, and does what follows, all in the caller's transaction. Throws QZ-NOT-FOUND, QZ-FORBIDDEN, QZ-STATE, QZ-SAME-PERSON, and what the
- * transition's preconditions say.
+ * and the audit, and does what follows, all in the caller's transaction. Throws QZ-NOT-FOUND, QZ-FORBIDDEN, QZ-STATE, QZ-SAME-PERSON, QZ-REVISION,
+ * QZ-REVISION-MISSING, and what the transition's preconditions say.
  */
 export async function applyEvent<S extends string, T extends { state: S }>(
   workflow: Workflow<S, T>,
   event: string,
   id: string,
-  request: Omit<TransitionContext<T>, 'subject' | 'now'>,
+  request: Omit<TransitionContext<T>, 'subject' | 'now'> & { seen?: string | undefined },
 ): Promise<T> {
-  const { query, principal, registry, input } = request
+  const { query, principal, registry, input, seen } = request
   await workflow.lockFirst?.(query, id)
   // References to the object are made meanwhile.
   await query(`select from ${workflow.table} where ${keyOf(workflow)} = $1 for no key update`, [id])
@@ -76,10 +79,12 @@ export async function applyEvent<S extends string, T extends { state: S }>(
   const context = { ...request, subject: await workflow.load(query, id), now: registry.clock() }
   const transition = await transitionOf(workflow, event, id, context)
   if (transition.notBy) await requireAnother(query, workflow.name, id, principal, transition.notBy)
+  if (seen !== undefined) await requireSeen(query, workflow.name, id, seen)
+  else if (principal.person !== null && workflow.decisions?.includes(event)) throw new QianzhiError('QZ-REVISION-MISSING')
   for (const precondition of transition.preconditions ?? []) await precondition(context)
   const from = context.subject.state
   await query(`update ${workflow.table} set state = $2 where ${keyOf(workflow)} = $1`, [id, transition.to])
-  const recorded = workflow.recorded?.(input) ?? input
+  const recorded = { ...(workflow.recorded?.(input) ?? input), ...(seen !== undefined && { seen }) }
   await record(query, { workflow: workflow.name, object: id, event, from, to: transition.to, principal, input: recorded })
   for (const effect of transition.effects ?? []) await effect(context)
   return workflow.load(query, id)

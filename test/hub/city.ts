@@ -43,7 +43,8 @@ export interface Caller {
   principal: Principal
   secret: string
   get(path: string): Promise<Answer>
-  post(path: string, body?: unknown): Promise<Answer>
+  /** Who decides looks at the case first, as the console does, unless `seen` says what they saw. */
+  post(path: string, body?: unknown, seen?: string): Promise<Answer>
   put(path: string, body?: unknown): Promise<Answer>
   patch(path: string, body?: unknown): Promise<Answer>
   delete(path: string): Promise<Answer>
@@ -155,11 +156,20 @@ async function signedIn(office: Office, agency: string, ...roles: Role[]): Promi
 }
 
 function caller(app: FastifyInstance, secret: string | undefined, principal: Principal): Caller {
-  const send = async (method: Operation['method'], path: string, payload?: unknown, type = 'application/json'): Promise<Answer> => {
+  const send = async (
+    method: Operation['method'],
+    path: string,
+    payload?: unknown,
+    { type = 'application/json', seen }: { type?: string; seen?: string | undefined } = {},
+  ): Promise<Answer> => {
     const answer = await app.inject({
       method,
       url: apiPrefix + path,
-      headers: { ...(secret && { authorization: `Bearer ${secret}` }), ...(payload !== undefined && { 'content-type': type }) },
+      headers: {
+        ...(secret && { authorization: `Bearer ${secret}` }),
+        ...(payload !== undefined && { 'content-type': type }),
+        ...(seen !== undefined && { 'if-match': `"${seen}"` }),
+      },
       ...(payload !== undefined && { payload: Buffer.isBuffer(payload) ? payload : JSON.stringify(payload) }),
     })
     const kind = answer.headers['content-type']?.toString() ?? ''
@@ -171,18 +181,25 @@ function caller(app: FastifyInstance, secret: string | undefined, principal: Pri
     principal,
     secret: secret ?? '',
     get: (path) => send('GET', path),
-    post: (path, body = {}) => send('POST', path, body),
+    post: async (path, body = {}, seen) => {
+      const looked = seen ?? (decides(path) ? (await send('GET', path.slice(0, path.lastIndexOf('/')))).body.revision : undefined)
+      return send('POST', path, body, { seen: looked })
+    },
     put: (path, body = {}) => send('PUT', path, body),
     patch: (path, body = {}) => send('PATCH', path, body),
     delete: (path) => send('DELETE', path),
-    upload: (path, type, bytes) => send('POST', path, bytes, type),
+    upload: (path, type, bytes) => send('POST', path, bytes, { type }),
   }
 }
 
-const documented = operations.map(({ method, path, answer }) => {
+const documented = operations.map(({ method, path, answer, decides = false }) => {
   const pattern = new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+')}$`)
-  return { method, path, pattern, ...(answer && { shape: Compile(answer) }) }
+  return { method, path, pattern, decides, ...(answer && { shape: Compile(answer) }) }
 })
+
+function decides(path: string): boolean {
+  return documented.some((door) => door.decides && door.pattern.test(path))
+}
 
 /** What the documentation promises of an answer is what comes. */
 function checkAnswer(method: string, path: string, body: unknown): void {

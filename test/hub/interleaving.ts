@@ -67,7 +67,7 @@ async function interleaved(city: City, first: Act, second: Act, at: number): Pro
 /** Every so many statements; all of them with QIANZHI_TEST_INTERLEAVINGS=1, which takes an hour. */
 const everySo = Number(process.env['QIANZHI_TEST_INTERLEAVINGS'] ?? 10)
 
-const coded = /^QZ-(?:STATE|CONFLICT|RULE|NOT-FOUND|FORBIDDEN|AGENT-REVOKED|TOKEN|SIGN-IN|LINK|REQUEST-INVALID|SAME-PERSON)$/
+const coded = /^QZ-(?:STATE|CONFLICT|RULE|NOT-FOUND|FORBIDDEN|AGENT-REVOKED|TOKEN|SIGN-IN|LINK|REQUEST-INVALID|SAME-PERSON|REVISION)$/
 
 /** Every way in which two acts can meet; each outcome must be one that could have come of the one after the other. */
 export async function meet(test: Test, setting: Setting, step = everySo): Promise<void> {

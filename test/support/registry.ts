@@ -27,8 +27,10 @@ export class Person {
     return send(this.#url, 'GET', path, undefined, this.#token)
   }
 
-  post(path: string, body: object = {}): Promise<Json> {
-    return send(this.#url, 'POST', path, body, this.#token)
+  /** Who decides looks at the case first, as the console does. */
+  async post(path: string, body: object = {}): Promise<Json> {
+    const seen = decision.test(path) ? ((await this.get(path.slice(0, path.lastIndexOf('/'))))['revision'] as string) : undefined
+    return send(this.#url, 'POST', path, body, this.#token, seen)
   }
 
   put(path: string, body: object): Promise<Json> {
@@ -36,8 +38,17 @@ export class Person {
   }
 }
 
-async function send(url: string, method: 'GET' | 'POST' | 'PUT', path: string, body: object | undefined, token?: string): Promise<Json> {
-  const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(body && { 'content-type': 'application/json' }) }
+const decision =
+  /^\/(?:registrations\/[^/]+\/(?:return|publish)|standards\/[^/]+\/publish|grants\/[^/]+\/accept|applications\/[^/]+\/(?:consent|object|approve|reject))$/
+
+type Method = 'GET' | 'POST' | 'PUT'
+
+async function send(url: string, method: Method, path: string, body: object | undefined, token?: string, seen?: string): Promise<Json> {
+  const headers = {
+    ...(token && { authorization: `Bearer ${token}` }),
+    ...(body && { 'content-type': 'application/json' }),
+    ...(seen !== undefined && { 'if-match': `"${seen}"` }),
+  }
   const answer = await request(`${url}/api/v1${path}`, {
     method,
     headers,

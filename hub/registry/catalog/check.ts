@@ -130,7 +130,7 @@ function sourceFaults(sources: Checked['sources'], { exceptions = [], items = []
 }
 
 async function judgedChanges(query: Query, before: Entry, after: { table: string; items: Item[] }): Promise<Checked['incompatible']> {
-  const found = incompatibilities(before.schema, after)
+  const found = incompatibilities(before.schema, after, [])
   const grants = await query<{ agency: string; items: string[] }>(
     `select agency, items from access_grant where resource = $1 and state in ('active', 'suspended', 'held') order by agency`,
     [before.code],

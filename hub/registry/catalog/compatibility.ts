@@ -18,10 +18,11 @@ export interface Incompatibility {
 type Form = Pick<Schema, 'table' | 'items'>
 
 /**
- * A resource's form may grow under its receivers: items may be added that are not required, texts may get longer; titles, labels,
- * roles, checks and openness are free. Everything else is listed here.
+ * A resource's form may grow under its receivers: items may be added that are not required, texts may get longer; titles, checks and
+ * openness are free, and so are labels and roles that say the same in other words (`sameMeaning`: ids of their items). Everything else is
+ * listed here.
  */
-export function incompatibilities(before: Form, after: Form): Incompatibility[] {
+export function incompatibilities(before: Form, after: Form, sameMeaning: readonly string[] | 'all' = 'all'): Incompatibility[] {
   const found: Incompatibility[] = []
   if (before.table !== after.table) {
     found.push({
@@ -31,6 +32,10 @@ export function incompatibilities(before: Form, after: Form): Incompatibility[] 
     })
   }
   for (const item of before.items) found.push(...changeOf(item, itemById(after, item.id)))
+  for (const item of before.items) {
+    const now = itemById(after, item.id)
+    if (now && sameMeaning !== 'all' && !sameMeaning.includes(item.id)) found.push(...meaningOf(item, now))
+  }
   for (const { id, key, required } of after.items) {
     if (itemById(before, id)) continue
     if (key) found.push({ items: null, zh: `主键增加信息项 ${id}`, en: `the new item ${id} cannot be key` })
@@ -47,6 +52,17 @@ function changeOf(before: Item, after: Item | undefined): Incompatibility[] {
     return [{ items, zh: `信息项 ${id} 的类型不能改,请新设信息项`, en: `item ${id} cannot change its type: make a new item`, never: true }]
   }
   return sameForm(before, after) ? [] : [{ items, zh: `信息项 ${id} 的形式已改`, en: `of item ${id} only a text may get longer` }]
+}
+
+/** Another label or role may be another meaning: who receives the item decides (Art. 7), unless the reviewer says that it is not. */
+function meaningOf(before: Item, after: Item): Incompatibility[] {
+  const { id, key } = before
+  if (before.label === after.label && before.role === after.role) return []
+  const items = key ? null : [id]
+  const said = ({ label, role }: Item) => (role === undefined ? label : `${label} (${role})`)
+  return [
+    { items, zh: `信息项 ${id} 由“${said(before)}”改为“${said(after)}”`, en: `item ${id} says ${said(after)}, and said ${said(before)}` },
+  ]
 }
 
 function sameForm(before: Item, after: Item): boolean {

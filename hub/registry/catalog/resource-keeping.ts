@@ -13,6 +13,11 @@ export async function keepResource(registry: Registry, principal: Principal, cod
     if (before.keep === keep) return before
     const { agency, standard } = before
     const content = { ...before.content, keep }
-    return putEntry(query, affectedAgents, { code, agency, content, standard, principal, now: registry.clock() }, before)
+    return putEntry(
+      query,
+      affectedAgents,
+      { registry, code, agency, content, standard, sameMeaning: 'all', principal, now: registry.clock() },
+      before,
+    )
   })
 }

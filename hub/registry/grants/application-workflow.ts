@@ -110,11 +110,19 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
       { from: ['consulting'], to: 'consulting', effects: [extend, notifyApplicant('办理期限已延长', 'given more time')] },
       { from: ['reviewing'], to: 'reviewing', effects: [extend, notifyApplicant('办理期限已延长', 'given more time')] },
     ],
+    // What is shared under other conditions by now than when it was asked for.
+    ask: [{ from: open, to: 'consulting', effects: [askProviders] }],
+    proceed: [
+      { from: ['consulting'], to: 'reviewing', guard: nobodyAsked, effects: [dropAsks, notifyOffice('待审核', 'waits for the office')] },
+      { from: ['consulting'], to: 'consulting', effects: [dropAsks] },
+      { from: ['reviewing'], to: 'reviewing', effects: [dropAsks] },
+    ],
     withdraw: [
       { from: ['draft'], to: 'withdrawn' },
       { from: open, to: 'withdrawn', effects: [dropReply, notifyOffice('已撤回', 'withdrawn')] },
     ],
   },
+  decisions: ['consent', 'object', 'approve', 'reject'],
   lockFirst,
   load: loadApplication,
 }
@@ -200,6 +208,20 @@ async function dropReply({ query, subject, now }: On): Promise<void> {
 
 async function askProviders(context: On): Promise<void> {
   for (const resource of await conditional(context)) await askConsent(context, context.subject, resource)
+}
+
+/** Whom nobody needs to ask any more is asked no longer. */
+async function dropAsks(context: On): Promise<void> {
+  const codes = (await conditional(context)).map(({ code }) => code)
+  await context.query(`delete from application_consent where application = $1 and state = 'asked' and not resource = any($2)`, [
+    context.subject.id,
+    codes,
+  ])
+}
+
+async function nobodyAsked(context: On): Promise<boolean> {
+  const codes = (await conditional(context)).map(({ code }) => code)
+  return context.subject.consents.every(({ resource, state }) => state !== 'asked' || !codes.includes(resource))
 }
 
 /** What this provider may still answer for. */

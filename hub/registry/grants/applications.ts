@@ -63,9 +63,9 @@ const within = `($1::text is null or a.agency = $1 or r.agency = $1
   or exists (select from resource o where o.standard = a.standard and o.agency = $1))`
 
 /** Newest first. */
-export function listApplications({ store }: Registry, filter: ApplicationFilter): Promise<Application[]> {
+export function listApplications(query: Query, filter: ApplicationFilter): Promise<Application[]> {
   const { agencyScope, agency, state, resource, before, limit } = filter
-  return store.query<Application>(
+  return query<Application>(
     `${applicationSql} where ${within} and (a.submitted_at is not null or a.agency = $2) and ($3::text is null or a.state = $3)
        and ($4::text is null or a.resource = $4) and ($5::bigint is null or a.id < $5)
      order by a.id desc limit $6`,

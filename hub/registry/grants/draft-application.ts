@@ -65,15 +65,15 @@ export interface Decided {
 export async function decideMany(
   registry: Registry,
   principal: Principal,
-  { ids, decision, reason }: { ids: readonly string[]; decision: 'approve' | 'reject'; reason?: string },
+  { cases, decision, reason }: { cases: readonly { id: string; revision: string }[]; decision: 'approve' | 'reject'; reason?: string },
 ): Promise<Decided[]> {
   if (decision === 'reject' && reason === undefined) throw rule('驳回须说明理由', 'a rejection needs a reason')
   const input = reason === undefined ? {} : { reason }
   const decided: Decided[] = []
-  for (const id of new Set(ids)) {
+  for (const [id, seen] of new Map(cases.map(({ id, revision }) => [id, revision]))) {
     try {
       const { state } = await change(registry, (query, affectedAgents) =>
-        applyEvent(applicationFlow, decision, id, { registry, query, affectedAgents, principal, input }),
+        applyEvent(applicationFlow, decision, id, { registry, query, affectedAgents, principal, seen, input }),
       )
       decided.push({ id, state })
     } catch (error) {

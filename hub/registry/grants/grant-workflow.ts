@@ -1,3 +1,4 @@
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { itemById } from '../../../protocol/schema.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
@@ -14,7 +15,8 @@ const inForce = ['active', 'suspended', 'held'] as const
 
 /**
  * A grant 授权 (Art. 16, 21). What it permits ends at once with its state: agents concerned are woken and get their new policy, receivers
- * are told the reason. `held` is written by the catalog where an incompatible version is published.
+ * are told the reason. Held is what an incompatible version touches, until its receiver accepts it: its routes stop, the others flow on. A
+ * suspended grant keeps its state, and is held when it resumes (`held_version`).
  */
 export const grantFlow: Workflow<GrantState, Grant> = {
   name: 'grant',
@@ -38,6 +40,10 @@ export const grantFlow: Workflow<GrantState, Grant> = {
     'give-up': [
       { from: inForce, to: 'given-up', effects: [because, dropDeliveries, notifyBoth('已由接收方放弃', 'given up by the receiver')] },
     ],
+    hold: [
+      { from: ['suspended'], to: 'suspended', effects: [noteVersion, notifyHeld] },
+      { from: ['active', 'held'], to: 'held', effects: [noteVersion, becauseHeld, notifyHeld] },
+    ],
     accept: [
       { from: ['held'], to: 'active', preconditions: [onlyGranted], effects: [takeItems, goesOn, notifyBoth('已接受新版本', 'accepted')] },
     ],
@@ -46,6 +52,7 @@ export const grantFlow: Workflow<GrantState, Grant> = {
     ],
     reinstate: reinstatement(notifyBoth),
   },
+  decisions: ['accept'],
   load: requireGrant,
 }
 
@@ -64,6 +71,30 @@ async function becauseOfVersion({ query, subject, affectedAgents }: On): Promise
     en: `version ${version} of the resource is not compatible: the receiver must accept it`,
   }
   await explainGrant(query, subject.id, reason, affectedAgents)
+}
+
+interface Held {
+  version: number
+  reason: LocalizedText
+}
+
+async function noteVersion({ query, subject, input }: On<Held>): Promise<void> {
+  await query('update access_grant set held_version = $2 where id = $1', [subject.id, input.version])
+}
+
+async function becauseHeld({ query, subject, input, affectedAgents }: On<Held>): Promise<void> {
+  await explainGrant(query, subject.id, input.reason, affectedAgents)
+}
+
+async function notifyHeld({ query, subject: { id, agency, resource }, input: { reason } }: On<Held>): Promise<void> {
+  const { schema } = await requireResource(query, resource)
+  await notify(query, {
+    to: [{ agency, role: 'user' }, { role: 'office' }],
+    kind: 'grant-held',
+    object: `grant ${id}`,
+    zh: `资源“${schema.title}”${reason.zh}`,
+    en: `${schema.title}: ${reason.en}`,
+  })
 }
 
 async function goesOn({ query, subject, affectedAgents }: On): Promise<void> {

@@ -58,7 +58,7 @@ async function newVersion({ query, subject }: On): Promise<number | null> {
     subject.resource,
     known,
   ])
-  return before && !touches(incompatibilities(before.schema, schema), subject.items) ? null : version
+  return before && !touches(incompatibilities(before.schema, schema, []), subject.items) ? null : version
 }
 
 function stillRuns({ subject, now }: On): void {

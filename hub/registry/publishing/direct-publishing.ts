@@ -46,7 +46,7 @@ export async function publishResource(registry: Registry, actor: string, publica
       await putEntry(
         query,
         affectedAgents,
-        { code: draft.resource, agency: draft.agency, content, standard, principal, now: registry.clock() },
+        { registry, code: draft.resource, agency: draft.agency, content, standard, sameMeaning: 'all', principal, now: registry.clock() },
         before,
       )
     }

@@ -4,22 +4,27 @@ import type { Query } from '../../store/store.ts'
 import { concernAgency } from '../machines/agents.ts'
 import { nameForm } from '../../records/name-form.ts'
 import { writeAudit } from '../../records/audit.ts'
+import type { Registry } from '../../records/registry.ts'
 import { listEntries, requireEntry, type Entry, type PublishedContent } from '../catalog/catalog.ts'
 import { nextSequence, requireClassification } from '../catalog/classification.ts'
 import { incompatibilities, travelsDifferently } from '../catalog/compatibility.ts'
 import { lockStandard, resourcePublished } from '../grants/approve-application.ts'
 import { endGrantsOf } from '../grants/ending.ts'
 import { shareModes } from '../grants/grants.ts'
+import { followSharing } from '../grants/awaiting.ts'
 import { holdGrants } from '../grants/holds.ts'
 import { noteItems } from '../catalog/one-source.ts'
 import { indexResource } from '../catalog/search.ts'
 
 export interface Publishing {
+  registry: Registry
   code: string
   agency: string
   content: PublishedContent
   standard: string | null
   principal: Publisher
+  /** Items whose new labels or roles say the same as before in other words; every one where an operator publishes. */
+  sameMeaning: readonly string[] | 'all'
   /** What a registration adds to the record. */
   submitted?: { registration: string; by: string; at: Date; secrecyReview: unknown }
   now: Date
@@ -52,7 +57,8 @@ export async function putEntry(
   await indexEntry(query, after)
   if (before) {
     await endUnshared(query, publishing, after)
-    await holdGrants(query, publishing, after, incompatibilities(before.schema, schema))
+    await holdGrants(query, affectedAgents, publishing, after, incompatibilities(before.schema, schema, publishing.sameMeaning))
+    await followSharing(query, affectedAgents, publishing.registry, after)
   }
   await resourcePublished(query, affectedAgents, after, publishing.now)
   await auditPublishing(query, publishing, after)

@@ -86,6 +86,7 @@ export const registrationFlow: Workflow<State, Registration> = {
     ],
     discard: [{ from: ['draft', 'returned'], to: 'discarded' }],
   },
+  decisions: ['return', 'publish'],
   // The content is on record with the version.
   recorded: (input) => Object.fromEntries(Object.entries(input).filter(([name]) => name !== 'content')),
   lockFirst,
@@ -165,12 +166,15 @@ async function keepReason({ query, subject, input }: On<{ reason: string }>): Pr
   await query('update registration set reason = $2 where id = $1', [subject.id, input.reason])
 }
 
-async function publish({ query, subject, principal, affectedAgents, now }: On): Promise<void> {
+async function publish(context: On<{ sameMeaning?: string[] }>): Promise<void> {
+  const { registry, query, subject, principal, affectedAgents, now } = context
+  const { sameMeaning = [] } = context.input
   const { id, resource, agency, standard, submittedBy, submittedAt, secrecyReview } = subject
   const submitted = { registration: id, by: submittedBy!, at: submittedAt!, secrecyReview }
   const content = subject.content as CatalogContent
   const before = await findEntry(query, resource)
-  await putEntry(query, affectedAgents, { code: resource, agency, content, standard, principal, submitted, now }, before)
+  const publishing = { registry, code: resource, agency, content, standard, sameMeaning, principal, submitted, now }
+  await putEntry(query, affectedAgents, publishing, before)
 }
 
 async function fulfilDemand({ registry, query, affectedAgents, principal, subject: { demand, resource } }: On): Promise<void> {

@@ -113,8 +113,8 @@ export interface RegistrationFilter {
 }
 
 /** Newest first. */
-export function listRegistrations({ store }: Registry, { agencyScope, state, before, limit }: RegistrationFilter): Promise<Registration[]> {
-  return store.query<Registration>(
+export function listRegistrations(query: Query, { agencyScope, state, before, limit }: RegistrationFilter): Promise<Registration[]> {
+  return query<Registration>(
     `${registrationSql} where ($1::text is null or agency = $1) and ($2::text is null or state = $2) and ($3::bigint is null or id < $3)
      order by id desc limit $4`,
     [agencyScope, state ?? null, before ?? null, limit],

@@ -37,6 +37,7 @@ export const standardFlow: Workflow<State, Standard> = {
     publish: [{ from: ['draft', 'published'], to: 'published', preconditions: [sound], effects: [publish, draftForAdopters] }],
     withdraw: [{ from: ['draft', 'published'], to: 'withdrawn', effects: [notifyAdopters] }],
   },
+  decisions: ['publish'],
   // The form is on record with the version.
   recorded: () => ({}),
   load: loadStandard,

@@ -59,7 +59,7 @@ export async function register(city: City, agency: string, content: CatalogConte
   return drafted.status === 200 ? submitAndPublish(city, agency, drafted.body.id as string) : drafted
 }
 
-export async function submitAndPublish(city: City, agency: string, id: string): Promise<Answer> {
+export async function submitAndPublish(city: City, agency: string, id: string, said: object = {}): Promise<Answer> {
   const submitted = await city.as(agency, 'registrar').post(`/registrations/${id}/submit`, { secrecy })
-  return submitted.status === 200 ? city.as(agency, 'reviewer').post(`/registrations/${id}/publish`) : submitted
+  return submitted.status === 200 ? city.as(agency, 'reviewer').post(`/registrations/${id}/publish`, said) : submitted
 }

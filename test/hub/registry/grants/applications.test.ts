@@ -63,10 +63,15 @@ t.test('an agency with one machine names none; and who has nothing to say sends 
   const drafted = (await user.post('/applications', unnamed)).body
   t.equal(drafted.agent, receiver.id)
   t.equal((await user.post(`/applications/${drafted.id}/change`, { ...unnamed, resource: undefined })).body.agent, receiver.id)
-  const bare = (caller: typeof user, path: string) =>
-    city.app.inject({ method: 'POST', url: `/api/v1${path}`, headers: { authorization: `Bearer ${caller.secret}` } })
+  const bare = (caller: typeof user, path: string, seen?: string) =>
+    city.app.inject({
+      method: 'POST',
+      url: `/api/v1${path}`,
+      headers: { authorization: `Bearer ${caller.secret}`, ...(seen !== undefined && { 'if-match': `"${seen}"` }) },
+    })
   t.equal((await bare(user, `/applications/${drafted.id}/submit`)).statusCode, 200)
-  t.equal((await bare(city.as('city', 'office'), `/applications/${drafted.id}/approve`)).statusCode, 200)
+  const { revision } = (await city.as('city', 'office').get(`/applications/${drafted.id}`)).body
+  t.equal((await bare(city.as('city', 'office'), `/applications/${drafted.id}/approve`, revision)).statusCode, 200)
   await enrolled(city, 'water')
   const second = (await user.post('/applications', unnamed)).body
   t.equal(second.agent, null, 'of several it must say which')
@@ -242,7 +247,9 @@ t.test('many at once, each on its own', async (t) => {
   const first = (await submitted(city, wanted)).split('/')[2]!
   const second = (await submitted(city, { ...wanted, mode: 'query', agent: undefined })).split('/')[2]!
   await city.store.query(`update application set items = '{phone}' where id = $1`, [first])
-  const answer = await office.post('/applications/decide-many', { ids: [first, second, '999', second], decision: 'approve' })
+  const listed = (await office.get('/applications')).body.items as { id: string; revision: string }[]
+  const seen = (...ids: string[]) => ids.map((id) => ({ id, revision: listed.find((one) => one.id === id)?.revision ?? '0' }))
+  const answer = await office.post('/applications/decide-many', { cases: seen(first, second, '999', second), decision: 'approve' })
   t.match(answer.body.items, [
     { id: first, code: 'QZ-RULE', zh: /不公开/ },
     { id: second, state: 'approved' },
@@ -250,15 +257,15 @@ t.test('many at once, each on its own', async (t) => {
   ])
   t.equal(answer.body.items.length, 3)
   t.match(
-    await office.post('/applications/decide-many', { ids: [first], decision: 'reject' }),
+    await office.post('/applications/decide-many', { cases: seen(first), decision: 'reject' }),
     { status: 422 },
     'a rejection needs a reason',
   )
-  t.match((await office.post('/applications/decide-many', { ids: [first], decision: 'reject', reason: '不符' })).body.items, [
+  t.match((await office.post('/applications/decide-many', { cases: seen(first), decision: 'reject', reason: '不符' })).body.items, [
     { state: 'rejected' },
   ])
   t.match((await city.as('water', 'user').get(`/applications/${first}`)).body, { state: 'rejected', reason: '不符' })
-  t.equal((await city.as('water', 'user').post('/applications/decide-many', { ids: [first], decision: 'approve' })).status, 403)
+  t.equal((await city.as('water', 'user').post('/applications/decide-many', { cases: seen(first), decision: 'approve' })).status, 403)
 })
 
 t.test('rejected, extended once, withdrawn', async (t) => {

@@ -48,7 +48,6 @@ t.test('a compatible version flows on', async (t) => {
   await city.publish((c) => {
     c.items.push(textItem('note', '备注'))
     c.items[3]!.length = 300
-    c.items[3]!.label = '位置'
   })
   t.same(await city.received(city.water), [{ grant: 'ads.water', version: 2, items: ['number', 'holder', 'place'] }])
   t.equal((await city.grant('ads.water')).state, 'active')
@@ -118,6 +117,27 @@ t.test('what touches whom', async (t) => {
       )
     })
   }
+})
+
+t.test('another label or role holds whom it touches, unless the reviewer says that it means the same', async (t) => {
+  const relabelled = (c: CatalogContent) => void (c.items[3]!.label = '法定代表人住址')
+  const city = await shared(t)
+  const { body } = await city.as('civil', 'registrar').post('/registrations', { resource: 'ads', content: licences(relabelled) })
+  const { incompatible } = (await city.as('civil', 'registrar').get(`/registrations/${body.id}/check`)).body
+  t.match(incompatible, [{ items: ['place'], receivers: ['water'], zh: /“设置地点”改为“法定代表人住址”/ }])
+  await submitAndPublish(city, 'civil', body.id)
+  t.match(await city.grant('ads.water'), { state: 'held', reason: { zh: /法定代表人住址/ } })
+  t.equal((await city.grant('ads.health')).state, 'active')
+  t.same(await city.received(city.water), [], 'nothing flows under another name')
+  t.equal((await city.as('water', 'user').post('/grants/ads.water/accept', { items: ['holder', 'place'] })).body.state, 'active')
+
+  const reworded = (c: CatalogContent) => {
+    relabelled(c)
+    c.items[1]!.label = '单位名称'
+  }
+  const second = await city.as('civil', 'registrar').post('/registrations', { resource: 'ads', content: licences(reworded) })
+  await submitAndPublish(city, 'civil', second.body.id, { sameMeaning: ['holder'] })
+  t.same([(await city.grant('ads.water')).state, (await city.grant('ads.health')).state], ['active', 'active'])
 })
 
 t.test('another type is another item, also later', async (t) => {
