@@ -10,7 +10,7 @@ import {
 } from '../registry/cases/corrections.ts'
 import { eventOperations, reading } from './events.ts'
 import { operation, type Call, type Operation } from './operation.ts'
-import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, ShownText, Text } from './shapes.ts'
+import { closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, ShownText, Text } from './shapes.ts'
 
 const CorrectionShape = Type.Object({
   id: Type.String(),

@@ -10,7 +10,7 @@ import {
 import { dutyEvidence } from '../supervision/duties/evidence.ts'
 import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, Day, nullable, Paging, ReasonBody, requireDay, ResourceCode, Text } from './shapes.ts'
+import { closed, Day, nullable, Paging, ReasonBody, requireDay, ResourceCode, Text } from './shapes.ts'
 
 const text = nullable(Type.String())
 

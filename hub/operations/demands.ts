@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { demandFlow, listDemands, loadDemand, submitDemand } from '../registry/cases/demands.ts'
 import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
-import { AgencyCode, ById, closed, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'
+import { AgencyCode, closed, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'
 
 const Demand = Type.Object({
   id: Type.String(),

@@ -21,13 +21,13 @@ interface Reading<A extends TObject> extends Omit<Operation, 'run'> {
 
 /** Reads a case, with its revision. */
 export function reading<A extends TObject>(spec: Reading<A>): Operation {
-  const { objectKind, answer, run } = spec
+  const { objectKind, answer } = spec
   return operation({
     ...spec,
     params: ById,
     answer: withRevision(answer),
     run: (call) =>
-      revised(call.registry.store.query, objectKind, call.params.id, () => run({ ...call, query: undefined, body: undefined })),
+      revised(call.registry.store.query, objectKind, call.params.id, () => spec.run({ ...call, query: undefined, body: undefined })),
   })
 }
 

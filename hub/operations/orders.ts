@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { issueOrder, listOrders, loadOrder, orderCauses, orderFlow, type OrderCause } from '../registry/cases/orders.ts'
 import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
-import { AgencyCode, ById, closed, Day, nullable, Paging, ReasonBody, requireDay, ResourceCode, Text } from './shapes.ts'
+import { AgencyCode, closed, Day, nullable, Paging, ReasonBody, requireDay, ResourceCode, Text } from './shapes.ts'
 
 const text = nullable(Type.String())
 

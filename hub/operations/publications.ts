@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { askToPublish, listPublications, loadPublication, publicationFlow } from '../registry/cases/publications.ts'
 import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, nullable, Paging, ReasonBody, Text } from './shapes.ts'
+import { closed, nullable, Paging, ReasonBody, Text } from './shapes.ts'
 
 const Publication = Type.Object({
   id: Type.String(),

@@ -60,7 +60,7 @@ export function allRevised<T extends { id: string }>(
 export async function requireSeen(query: Query, kind: ObjectKind, id: string, seen: string): Promise<void> {
   const revision = await revisionOf(query, kind, id)
   if (revision === seen) return
-  const what = objectName(kind as Parameters<typeof objectName>[0], id)
+  const what = objectName(kind, id)
   const own = revision.split('.')[0] !== seen.split('.')[0]
   const [since] = await query<{ by: string; event: string; at: Date }>(
     own
