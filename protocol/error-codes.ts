@@ -63,9 +63,9 @@ export const kinds = {
     '请求时间与中心相差 {seconds} 秒',
     'The request was signed {seconds} s away from the hub time',
   ),
-  'QZ-REQUEST-INVALID': ofHub(400, 'operator', false, '请求内容无效:{reason}', 'The request is not valid: {reason}'),
-  'QZ-NOT-FOUND': kind(404, 'operator', false, '没有找到 {what}', '{what} does not exist'),
-  'QZ-CONFLICT': kind(409, 'operator', false, '{what} 已存在且内容不同', '{what} exists already and differs'),
+  'QZ-REQUEST-INVALID': ofHub(400, 'requester', false, '请求内容无效:{reason}', 'The request is not valid: {reason}'),
+  'QZ-NOT-FOUND': kind(404, 'requester', false, '没有找到 {what}', '{what} does not exist'),
+  'QZ-CONFLICT': kind(409, 'requester', false, '{what} 已存在且内容不同', '{what} exists already and differs'),
   'QZ-ADMIN-KEY': kind(401, 'operator', false, '管理密钥无效', 'The admin key is not valid'),
   'QZ-TOKEN': kind(403, 'office', false, '登记令牌无效:{reason}', 'The enrolment token is not valid: {reason}'),
   'QZ-AGENT-UNKNOWN': ofHub(401, 'office', false, '中心不认识此前置机代理 {agent}', 'The hub does not know agent {agent}'),
@@ -359,8 +359,8 @@ export const kinds = {
   'QZ-SCHEMA': kind(400, 'provider', false, '资源结构有误:{reason}', 'The resource schema is not valid: {reason}'),
   // People and rights
   'QZ-SIGN-IN': kind(401, 'requester', true, '请先登录:{reason}', 'Sign in first: {reason}'),
-  'QZ-FORBIDDEN': kind(403, 'office', false, '无权执行 {operation}', '{operation} is not within your rights'),
-  'QZ-STATE': kind(409, 'requester', false, '{what} 处于“{state}”状态,不能 {event}', '{what} is {state}: {event} is not possible'),
+  'QZ-FORBIDDEN': kind(403, 'office', false, '无权执行“{operation}”', '"{operation}" is not within your rights'),
+  'QZ-STATE': kind(409, 'requester', false, '{what} 处于“{state}”状态,不能“{event}”', '{what} is {state}: "{event}" is not possible'),
   'QZ-REVISION': kind(
     412,
     'requester',

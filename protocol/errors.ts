@@ -14,16 +14,24 @@ export type ErrorCode = keyof typeof kinds
 /** What a text's placeholders stand for. A reason that is ours is given in both languages: `reason: { zh: '…', en: '…' }`. */
 export type ErrorDetails = Record<string, string | number | LocalizedText>
 
+/** One of several things that are wrong, as it is told: with its place, in the terms of whoever checked. */
+export interface Fault extends LocalizedText {
+  readonly [name: string]: unknown
+}
+
 /** An error with a stable code. `message` is the English text; `text('zh')` the Chinese one. */
 export class QianzhiError extends Error {
   readonly code: ErrorCode
   readonly details: ErrorDetails
+  /** All that is wrong, where that is more than one thing. */
+  readonly faults: readonly Fault[]
 
-  constructor(code: ErrorCode, details: ErrorDetails = {}, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, details: ErrorDetails = {}, options: { cause?: unknown; faults?: readonly Fault[] } = {}) {
     super(errorText(code, details, 'en'), options)
     this.name = 'QianzhiError'
     this.code = code
     this.details = details
+    this.faults = options.faults ?? []
   }
 
   get kind(): ErrorKind {
@@ -126,13 +134,26 @@ export interface Problem extends WireDetails {
   who: Actor
   retry: boolean
   detail: LocalizedText
+  /** Each thing that is wrong, where several may be. */
+  faults?: readonly Fault[]
 }
 
 export function toProblem(error: QianzhiError): Problem {
   const { status, who, retry } = error.kind
   const detail = { zh: error.text('zh'), en: error.text('en') }
-  const { code } = error
-  return { type: `urn:qianzhi:error:${code}`, title: detail.en, status, code, who, retry, detail, ...detailsToWire(error.details) }
+  const { code, faults } = error
+  const wire = detailsToWire(error.details)
+  return {
+    type: `urn:qianzhi:error:${code}`,
+    title: detail.en,
+    status,
+    code,
+    who,
+    retry,
+    detail,
+    ...wire,
+    ...(faults.length > 0 && { faults }),
+  }
 }
 
 export function fromProblem(body: unknown): QianzhiError | undefined {

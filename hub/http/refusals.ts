@@ -1,11 +1,13 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { agentPaths } from '../../protocol/api.ts'
-import { QianzhiError, codedError, reasonOf, toProblem } from '../../protocol/errors.ts'
-import type { LocalizedText } from '../../protocol/localized.ts'
+import { QianzhiError, codedError, detailsToWire, reasonOf, toProblem, type Problem } from '../../protocol/errors.ts'
+import { joinTexts, same, type LocalizedText } from '../../protocol/localized.ts'
 import { actedBy, type Principal } from '../access/principal.ts'
 import { writeAudit, type Act } from '../records/audit.ts'
 import type { Store } from '../store/store.ts'
+import { inWords } from './operation-words.ts'
+import { requestFaults } from './request-faults.ts'
 
 /** Answers any error as problem details (RFC 9457); what was refused to an agent or to an administrator goes on record. */
 export async function answerError(
@@ -15,7 +17,7 @@ export async function answerError(
   logger: Logger,
   refusals: Refusals,
 ): Promise<unknown> {
-  const coded = codeOf(error)
+  const coded = codeOf(error, request)
   if (coded.code === 'QZ-INTERNAL') logger.error({ err: error, url: request.url, request: request.id }, 'request failed')
   else logger.debug({ code: coded.code, url: request.url, agent: request.agent?.id }, coded.message)
   await refusals.record(coded, request)
@@ -25,7 +27,15 @@ export async function answerError(
   return reply
     .code(coded.kind.status)
     .type('application/problem+json')
-    .send(JSON.stringify(toProblem(outside(coded, request))))
+    .send(JSON.stringify(problemOf(outside(coded, request), request)))
+}
+
+/** Operations are called by their words in what people read, by their names in `details`. */
+function problemOf(coded: QianzhiError, { principal }: FastifyRequest): Problem {
+  const worded = inWords(coded.details, principal)
+  if (!worded) return toProblem(coded)
+  const problem = toProblem(new QianzhiError(coded.code, { ...coded.details, ...worded }, { faults: coded.faults }))
+  return { ...problem, details: { ...problem.details, ...detailsToWire(coded.details).details } }
 }
 
 /** What went wrong inside stands in the log, under the request's number, not in the answer. */
@@ -44,17 +54,63 @@ const busy: Record<string, LocalizedText> = {
 }
 const connectionErrors = /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/
 
-function codeOf(error: unknown): QianzhiError {
+function codeOf(error: unknown, request: FastifyRequest): QianzhiError {
   if (error instanceof QianzhiError) return error
   const { code, statusCode = 500, validation } = error as Partial<FastifyError>
   const reason = reasonOf(error)
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new QianzhiError('QZ-BATCH-LIMIT', { reason }, { cause: error })
-  if (validation || (statusCode >= 400 && statusCode < 500)) return new QianzhiError('QZ-REQUEST-INVALID', { reason }, { cause: error })
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new QianzhiError('QZ-BATCH-LIMIT', { reason: tooLarge }, { cause: error })
+  if (validation) return misshapen(request, error)
+  if (statusCode >= 400 && statusCode < 500) {
+    const { zh, en } = unreadable[code ?? ''] ?? { zh: '无法读取请求', en: reason }
+    return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh, en } }, { cause: error })
+  }
   const away = code !== undefined && (connectionErrors.test(code) || (code.length === 5 && passing.test(code)))
   if (away || /timeout exceeded when trying to connect|Connection terminated|pool after calling end/.test(reason)) {
     return new QianzhiError('QZ-HUB-BUSY', { reason: busy[code ?? ''] ?? code ?? { zh: '数据库', en: 'store' } }, { cause: error })
   }
   return codedError(error)
+}
+
+const tooLarge = { zh: '请求正文过大', en: 'the body is too large' }
+/** What the server says of a request that it cannot read. */
+const unreadable: Readonly<Record<string, LocalizedText>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: { zh: '正文不是有效的 JSON', en: 'the body is no valid JSON' },
+  FST_ERR_CTP_EMPTY_JSON_BODY: { zh: '正文为空', en: 'the body is empty' },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    zh: '正文类型(Content-Type)不对,一般应为 application/json',
+    en: 'the Content-Type is not taken here; mostly it is application/json',
+  },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: { zh: '正文长度与 Content-Length 不符', en: 'the body is not as long as Content-Length says' },
+  FST_ERR_BAD_URL: { zh: '网址无效', en: 'the path is not valid' },
+}
+
+const partNames = {
+  path: { zh: '路径', en: 'path' },
+  query: { zh: '查询参数', en: 'query' },
+  body: { zh: '正文', en: 'body' },
+} as const
+/** More would make a message that nobody reads; `faults` has them. */
+const shownFaults = 20
+
+/** Everything that is wrong with the shape of a request, in all its parts at once. */
+function misshapen(request: FastifyRequest, error: unknown): QianzhiError {
+  const { params, querystring, body } = (request.routeOptions.schema ?? {}) as Record<string, object | undefined>
+  const faults = [
+    ...(params ? requestFaults('path', params, request.params) : []),
+    ...(querystring ? requestFaults('query', querystring, request.query) : []),
+    ...(body ? requestFaults('body', body, request.body) : []),
+  ]
+  if (faults.length === 0) {
+    const reason = { zh: '格式不符', en: reasonOf(error) }
+    return new QianzhiError('QZ-REQUEST-INVALID', { reason }, { cause: error })
+  }
+  const lines = faults.slice(0, shownFaults).map(({ in: part, at, zh, en }): LocalizedText => {
+    const { zh: where, en: place } = partNames[part]
+    return { zh: `${where}${at === '' ? '' : ` ${at} `}${zh}`, en: `${place}${at === '' ? '' : ` ${at}`} ${en}` }
+  })
+  const more = faults.length > shownFaults ? [same(`… +${faults.length - shownFaults}`)] : []
+  const reason = joinTexts([...lines, ...more], { zh: ';', en: '; ' })
+  return new QianzhiError('QZ-REQUEST-INVALID', { reason }, { cause: error, faults: faults.map((fault) => ({ ...fault })) })
 }
 
 /** Part of the exchange's ordinary course, or not about who asks. */

@@ -122,7 +122,9 @@ function keepRawBodies(app: HttpServer): void {
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request: FastifyRequest, body: Buffer, done) => {
     keep(request, body)
-    void parseJson(request, body.toString('utf8'), done)
+    // Nothing is no body, whatever type it is said to have.
+    if (body.length === 0) done(null, undefined)
+    else void parseJson(request, body.toString('utf8'), done)
   })
   app.addContentTypeParser(batchMediaType, { parseAs: 'buffer' }, (request: FastifyRequest, body: Buffer, done) => {
     keep(request, body)

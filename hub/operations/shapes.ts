@@ -1,5 +1,6 @@
 import { Type, type TObject, type TSchema } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
+import { seenPattern } from '../records/name-form.ts'
 import { isDay } from '../records/calendar.ts'
 
 /** Shapes that many operations share. */
@@ -14,8 +15,8 @@ export const AgencyCode = Type.String({ minLength: 1, maxLength: 40 })
 
 export const ItemIds = Type.Array(Type.String({ minLength: 1, maxLength: 30 }), { maxItems: 400 })
 
-/** A text that people write: not empty, at most so many characters. */
-export const Text = (longest: number) => Type.String({ minLength: 1, maxLength: longest, pattern: '\\S' })
+/** A text that people write: something is to be seen of it, in at most so many characters. */
+export const Text = (longest: number) => Type.String({ minLength: 1, maxLength: longest, pattern: seenPattern })
 
 /** A calendar day where the city is, `2026-11-22`. */
 export const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })

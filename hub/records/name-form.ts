@@ -1,5 +1,8 @@
 import pairs from 'opencc-js/dict/TSCharacters'
 
+/** A text in which something can be seen: a letter, a digit or a sign, none of those that show nothing. */
+export const seenPattern = '(?![\\p{Default_Ignorable_Code_Point}\\p{Cf}])[\\p{L}\\p{N}\\p{S}\\p{P}]'
+
 /** Raise it when `nameForm` changes, also by another Unicode or dictionary: what is stored is then made anew at the next start. */
 export const nameFormVersion = 1
 

@@ -2,7 +2,7 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { same, type LocalizedText } from '../../protocol/localized.ts'
 
 /** What the hub keeps, as it is called where an object of it is refused. */
-const objectNames = {
+export const objectNames = {
   agency: '机关单位',
   agent: '前置机代理',
   application: '申请',
@@ -36,6 +36,11 @@ export function objectName(kind: ObjectName, id: string): LocalizedText {
 
 export function notFound(kind: ObjectName, id: string): QianzhiError {
   return new QianzhiError('QZ-NOT-FOUND', { what: objectName(kind, id) })
+}
+
+/** Whose it is, for behind a name. */
+export function ofAgency({ agency, agencyName }: { agency: string; agencyName: string }): LocalizedText {
+  return { zh: `属于${agencyName}`, en: `of ${agency}` }
 }
 
 /** It is there already, and differs; `why` stands behind its name. */

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError } from '../../protocol/errors.ts'
+import { objectNames } from './refusals.ts'
 import { codePattern } from '../../protocol/schema.ts'
 import type { Query, Store } from '../store/store.ts'
 import type { Wakeups } from '../store/wakeups.ts'
@@ -28,10 +29,12 @@ export async function change<T>(registry: Registry, work: (query: Query, affecte
 const code = Compile(Type.String({ pattern: codePattern }))
 
 /** Throws QZ-REQUEST-INVALID where a new code is not lower-case ASCII, or longer than what is derived from it allows. */
-export function checkCode(value: string, what: string, longest = 64): string {
+export function checkCode(value: string, what: keyof typeof objectNames, longest = 64): string {
   if (code.Check(value) && value.length <= longest) return value
-  const rule = `a-z 0-9 . _ -, ≤ ${longest}`
   throw new QianzhiError('QZ-REQUEST-INVALID', {
-    reason: { zh: `${what} “${value}”:只能用 ${rule}`, en: `${what} "${value}": use only ${rule}` },
+    reason: {
+      zh: `${objectNames[what]}代码“${value}”:只能用小写字母、数字和 . _ -,以字母或数字开头,至多 ${longest} 位`,
+      en: `code "${value}" of the ${what}: use only a-z 0-9 . _ -, begin with a letter or digit, at most ${longest}`,
+    },
   })
 }

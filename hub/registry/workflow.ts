@@ -122,7 +122,7 @@ async function transitionOf<S extends string, T extends { state: S }>(
   const allowed = fitting.filter(({ by }) => !by || by.some((role) => context.principal.roles.includes(role)))
   if (fitting.length > 0 && allowed.length === 0) throw new QianzhiError('QZ-FORBIDDEN', { operation: `${name}.${event}` })
   for (const transition of allowed) if (await (transition.guard?.(context) ?? true)) return transition
-  throw wrongState(name, id, states[state], event)
+  throw wrongState(name, id, states[state], `${name}.${event}`)
 }
 
 interface Recorded {

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { seenPattern } from '../../records/name-form.ts'
 import { codePattern, identifierPattern, Item, type Schema } from '../../../protocol/schema.ts'
 import { subjects } from './subjects.ts'
 
@@ -10,7 +11,7 @@ export const updateCycles = ['realtime', 'daily', 'weekly', 'monthly', 'quarterl
 
 const closed = { additionalProperties: false }
 const Code = Type.String({ pattern: codePattern })
-const line = (longest: number) => Type.String({ minLength: 1, maxLength: longest, pattern: '\\S' })
+const line = (longest: number) => Type.String({ minLength: 1, maxLength: longest, pattern: seenPattern })
 
 /** Why an item is collected although another agency supplies it (Art. 13). */
 export const Exception = Type.Object({ item: Type.String({ pattern: identifierPattern }), basis: line(500) }, closed)

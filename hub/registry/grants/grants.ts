@@ -141,7 +141,7 @@ export async function setGrantState(
     const grant = await requireGrant(query, id)
     if (grant.state === state) return grant
     checkInForce(grant)
-    if (state === 'active' && grant.state === 'held') throw conflict('grant', id, 'held')
+    if (state === 'active' && grant.state === 'held') throw conflict('grant', id, { zh: '待接收方接受新版本', en: 'held' })
     await query('update access_grant set state = $2 where id = $1', [id, state])
     await explainGrant(query, id, state === 'active' ? null : reason, affectedAgents)
     const act = { active: 'grant.resume', suspended: 'grant.suspend', revoked: 'grant.revoke' }[state]
@@ -163,7 +163,7 @@ export async function explainGrant(
 
 /** Throws QZ-CONFLICT where it has ended for ever. */
 function checkInForce({ id, state }: Grant): void {
-  if (endStates.includes(state)) throw conflict('grant', id, state)
+  if (endStates.includes(state)) throw conflict('grant', id, { zh: '已终止', en: `ended: ${state}` })
 }
 
 const endStates: readonly GrantState[] = ['revoked', 'expired', 'given-up']

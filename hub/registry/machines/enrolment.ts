@@ -64,7 +64,7 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
       throw new QianzhiError('QZ-TOKEN', { reason: { zh: '已被另一密钥使用', en: 'used already by another key' } })
     if (token.expires_at <= registry.clock())
       throw new QianzhiError('QZ-TOKEN', { reason: { zh: '已过期,请向市电子政务办重新索取', en: 'expired: ask for a new one' } })
-    if (known && known.agency !== token.agency) throw conflict('key', `of agent ${known.id}`)
+    if (known && known.agency !== token.agency) throw conflict('agent', known.id, { zh: '密钥已在用', en: 'its key is in use' })
     const agent = known ?? (await addAgent(query, token.agency, request))
     await query('update enrolment_token set used_by = $2 where secret_hash = $1', [sha256(request.secret), agent.id])
     await writeAudit(query, {

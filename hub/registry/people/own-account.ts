@@ -134,7 +134,7 @@ export async function confirmFactor(registry: Registry, { sealed }: Access, prin
       account.id,
     ])
     const what = `person ${account.id}`
-    if (!row?.pending) throw wrongState('person', account.id, { zh: '未开始', en: 'not begun' }, 'factor-confirm')
+    if (!row?.pending) throw wrongState('person', account.id, { zh: '未开始', en: 'not begun' }, 'me.factor-confirm')
     const step = stepOf(sealed.open(row.pending, what), code, registry.clock(), 0)
     if (step === undefined) throw new QianzhiError('QZ-SECOND-FACTOR')
     await query('update person set factor = factor_pending, factor_pending = null, factor_step = $2 where id = $1', [account.id, step])

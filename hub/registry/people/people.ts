@@ -313,7 +313,7 @@ function notOneself({ person }: Principal, id: string, zh: string, en: string): 
 }
 
 function notInState({ id, state }: Person, event: string): QianzhiError {
-  return wrongState('person', id, personStates[state], event)
+  return wrongState('person', id, personStates[state], `person.${event}`)
 }
 
 async function onRecord(

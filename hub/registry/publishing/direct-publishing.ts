@@ -12,7 +12,7 @@ import { checkCompatible, type Draft } from '../catalog/compatibility.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { requireResource, type Resource } from '../catalog/resources.ts'
-import { conflict } from '../../records/refusals.ts'
+import { conflict, ofAgency } from '../../records/refusals.ts'
 import { requireActiveAgent } from '../../records/agents.ts'
 
 export interface Publication {
@@ -76,8 +76,8 @@ function unknownProperty(where: string, names: string): LocalizedText {
 
 function checkAgainst(before: Entry, draft: Draft): void {
   const { code, agency, state } = before
-  if (agency !== draft.agency) throw conflict('resource', code, agency)
-  if (state === 'withdrawn') throw conflict('resource', code, 'withdrawn')
+  if (agency !== draft.agency) throw conflict('resource', code, ofAgency(before))
+  if (state === 'withdrawn') throw conflict('resource', code, { zh: '已撤销', en: 'withdrawn' })
   checkCompatible(before.schema, draft)
 }
 

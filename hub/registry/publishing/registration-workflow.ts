@@ -10,7 +10,7 @@ import { lockNames } from '../catalog/name-forms.ts'
 import { demandPublished } from '../cases/demands.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
-import { conflict, notFound } from '../../records/refusals.ts'
+import { conflict, notFound, ofAgency } from '../../records/refusals.ts'
 import type { Fault } from '../catalog/fault.ts'
 
 /** A registration 登记 (Art. 10-12): a catalog entry, or a change of one, from the registrar's draft to its publication by the reviewer. */
@@ -123,11 +123,14 @@ function otherPerson({ subject, principal }: On): void {
 
 async function upToDate({ query, subject: { resource, agency, base } }: On): Promise<void> {
   const entry = await findEntry(query, resource)
-  if (entry && (entry.agency !== agency || entry.state === 'withdrawn')) {
-    throw conflict('resource', resource, `${entry.agency}, ${entry.state}`)
-  }
-  if ((entry?.catalogVersion ?? null) === base) return
-  throw conflict('resource', `${resource}, version ${entry?.catalogVersion ?? 0}`)
+  if (entry && entry.agency !== agency) throw conflict('resource', resource, ofAgency(entry))
+  if (entry?.state === 'withdrawn') throw conflict('resource', resource, { zh: '已撤销', en: 'withdrawn' })
+  const version = entry?.catalogVersion ?? 0
+  if (version === (base ?? 0)) return
+  throw conflict('resource', resource, {
+    zh: `现行第 ${version} 版,登记所据为第 ${base ?? 0} 版`,
+    en: `version ${version} is in force, version ${base ?? 0} was changed`,
+  })
 }
 
 /** Of two that would give one name, or become one source, at the same moment, the second sees the first. */
@@ -146,7 +149,7 @@ function refused(faults: readonly Fault[]): QianzhiError {
   const more = faults.length > shown.length ? ` (+${faults.length - shown.length})` : ''
   const texts = joinTexts(shown, { zh: ';', en: '; ' })
   const reason = { zh: texts.zh + more, en: texts.en + more }
-  return new QianzhiError('QZ-RULE', { reason, faults: faults.length })
+  return new QianzhiError('QZ-RULE', { reason, faults: faults.length }, { faults: faults.slice(0, 200).map((fault) => ({ ...fault })) })
 }
 
 async function keepReview({ query, subject, input, principal, now }: On<{ secrecy: SecrecyReview }>): Promise<void> {

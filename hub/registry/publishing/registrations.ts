@@ -11,7 +11,7 @@ import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { adoptedContent, publishedForm } from '../catalog/standard-form.ts'
 import { record } from '../workflow.ts'
 import { loadRegistration, registrationFlow, registrationSql, type Registration } from './registration-workflow.ts'
-import { conflict, wrongState } from '../../records/refusals.ts'
+import { conflict, ofAgency, wrongState } from '../../records/refusals.ts'
 
 export interface NewRegistration {
   /** An own resource to change, or the code that a new one shall have; made from the agency's code where it is not given. */
@@ -56,7 +56,7 @@ export async function insertRegistration(
 }
 
 async function checkFree(query: Query, agency: string, code: string, entry: Entry | undefined): Promise<void> {
-  if (entry && entry.agency !== agency) throw conflict('resource', code, entry.agency)
+  if (entry && entry.agency !== agency) throw conflict('resource', code, ofAgency(entry))
   if (entry?.state === 'withdrawn') {
     throw wrongState('resource', code, { zh: '已撤销', en: 'withdrawn' }, 'registration.create')
   }

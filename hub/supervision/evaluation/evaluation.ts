@@ -204,7 +204,7 @@ const stateNames: Record<EvaluationState, LocalizedText> = {
 }
 
 function notNow(id: string, state: EvaluationState, event: string): QianzhiError {
-  return wrongState('evaluation', id, stateNames[state], event)
+  return wrongState('evaluation', id, stateNames[state], `evaluation.${event}`)
 }
 
 function onRecord(query: Query, principal: Principal, event: string, id: string, details: Record<string, unknown> = {}): Promise<void> {

@@ -1,0 +1,46 @@
+import type { ErrorDetails } from '../../protocol/errors.ts'
+import { joinTexts, type LocalizedText } from '../../protocol/localized.ts'
+import { reachOf } from '../access/authorise.ts'
+import type { Principal } from '../access/principal.ts'
+import { rights, type OperationName } from '../access/rights.ts'
+import { operations } from '../operations/index.ts'
+import { objectNames } from '../records/refusals.ts'
+import { roles, type Role } from '../records/roles.ts'
+
+/** What an operation is called among people: what its documentation says of it, without what is explained there. */
+export const operationWords: ReadonlyMap<string, LocalizedText> = new Map(
+  operations.map(({ name, text, path, objectKind }) => {
+    // An event's own words are a verb alone.
+    const of = objectKind && /\/:id\//.test(path) ? { zh: `(${objectNames[objectKind]})`, en: ` (${objectKind})` } : { zh: '', en: '' }
+    return [name, { zh: first(text.zh, /[::,,(]/) + of.zh, en: first(text.en, /[:,(]/) + of.en }] as const
+  }),
+)
+
+function first(text: string, end: RegExp): string {
+  return text.split(end)[0]!.trim()
+}
+
+/** The operation that an error's details name, in words, with who may where the caller's roles may not at all; undefined where none is named. */
+export function inWords(details: ErrorDetails, principal: Principal | undefined): ErrorDetails | undefined {
+  const { operation, event } = details
+  const worded = {
+    ...(typeof operation === 'string' && { operation: forbiddenWords(operation, principal) }),
+    ...(typeof event === 'string' && { event: operationWords.get(event) }),
+  }
+  const known = Object.entries(worded).filter((entry): entry is [string, LocalizedText] => entry[1] !== undefined)
+  return known.length > 0 ? Object.fromEntries(known) : undefined
+}
+
+function forbiddenWords(name: string, principal: Principal | undefined): LocalizedText | undefined {
+  const words = operationWords.get(name)
+  if (!words || !principal) return words
+  if (reachOf(principal, name as OperationName).size > 0) {
+    return { zh: `${words.zh}(不是您可办的事项)`, en: `${words.en} (not this one)` }
+  }
+  const able = Object.keys(rights[name as OperationName]).filter((role): role is Role => Object.hasOwn(roles, role))
+  const who = joinTexts(
+    able.map((role) => roles[role]),
+    { zh: '、', en: ', ' },
+  )
+  return { zh: `${words.zh}(由${who.zh}办理)`, en: `${words.en} (for: ${who.en})` }
+}
