@@ -276,6 +276,11 @@ t.test('over HTTP', async (t) => {
   ])
   t.match((await registrar.get(`/history/agencies/civil?x=1`)).status, 400)
 
+  const unseen = { resource: 'x', mode: 'exchange', items: ['a'], purpose: '\u200b\u3164 \u2060', basis: '三定方案' }
+  t.match((await city.as('water', 'user').post('/applications', unseen)).body.faults, [
+    { at: '/purpose', zh: '不能只有空白或不可见的字符' },
+  ])
+
   const refused = await city.as('water', 'user').post('/machines', { name: 'x' })
   t.match(refused.body, {
     details: { operation: 'machine.apply' },
