@@ -4,6 +4,7 @@ import { codedError, QianzhiError } from '../protocol/errors.ts'
 import type { Position } from '../protocol/position.ts'
 import { ActiveTables } from './active-tables.ts'
 import type { AgentConfig } from './config/config.ts'
+import type { LiveConfig } from './config/live-config.ts'
 import type { Check, Database } from './database.ts'
 import { openHub } from './gaps/open-hub.ts'
 import type { Hub } from './hub.ts'
@@ -24,7 +25,7 @@ import { LastReconciliations } from './status/last-reconciliations.ts'
 import { StatusService } from './status/status-service.ts'
 
 export interface AgentSettings {
-  config: AgentConfig
+  live: LiveConfig
   logger: Logger
   version: string
   logTail: (lines: number) => string[]
@@ -36,7 +37,8 @@ export interface AgentSettings {
 export type AgentParts = ReturnType<typeof buildParts>
 
 /** Throws QZ-NOT-ENROLLED, QZ-DATA-LOCKED. */
-export function buildParts({ config, logger, version, logTail, arrange }: AgentSettings) {
+export function buildParts({ live, logger, version, logTail, arrange }: AgentSettings) {
+  const { config } = live
   const databases = new Map<string, Database>()
   /** Routes that are being received, by database. */
   const routes = new Map<string, InboundRoute[]>()
@@ -51,7 +53,7 @@ export function buildParts({ config, logger, version, logTail, arrange }: AgentS
   const key = enrolledKey(config.data)
   const hub: Hub = openHub({ config, identity, key, policy: () => keeper.policy, logger })
   const now = () => hub.now()
-  const removals = new Removals({ databases: Object.keys(config.databases), now, logger, receiptsDue })
+  const removals = new Removals({ databases: () => Object.keys(config.databases), now, logger, receiptsDue })
   const keeper: PolicyStore = new PolicyStore(state, now, arrange)
   const policy = () => keeper.policy
   const tables = new ActiveTables({ config, board, policy, now })
@@ -74,6 +76,7 @@ export function buildParts({ config, logger, version, logTail, arrange }: AgentS
     signed: (side, statement) => reconciled.note(side, statement),
   })
   const status = new StatusService({
+    live,
     config,
     state,
     board,
@@ -104,6 +107,7 @@ export function buildParts({ config, logger, version, logTail, arrange }: AgentS
     logger,
   })
   return {
+    live,
     config,
     logger,
     /** As it is written down now. */

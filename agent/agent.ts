@@ -3,7 +3,8 @@ import { codedError, QianzhiError } from '../protocol/errors.ts'
 import type { AgentReport } from '../protocol/api.ts'
 import { writerLimits } from '../protocol/batch.ts'
 import { buildParts, type AgentParts, type AgentSettings } from './agent-parts.ts'
-import type { AgentConfig } from './config/config.ts'
+import type { AgentConfig, SourceConfig } from './config/config.ts'
+import type { LiveConfig } from './config/live-config.ts'
 import { openControl, type Control } from './operator/control.ts'
 import { Workers, type WantedWorker } from './runtime/workers.ts'
 import { maxQuarantined, onlyReads, type Database, type SinkTable, type SourceTable } from './database.ts'
@@ -28,15 +29,18 @@ export interface Agent {
 
 /** Constructs an enrolled agent and starts its lines; they follow the policy from then on. Throws QZ-NOT-ENROLLED, QZ-DATA-LOCKED. */
 export async function startAgent(
-  config: AgentConfig,
+  live: LiveConfig,
   logger: Logger,
   version: string,
   logTail: (lines: number) => string[] = () => [],
 ): Promise<Agent> {
-  const running = new RunningAgent({ config, logger, version, logTail })
+  const running = new RunningAgent({ live, logger, version, logTail })
   await running.start()
   return running
 }
+
+/** Lines of a database: changes out of it, scans of it, deliveries into it. */
+const lineKinds = ['out', 'scan', 'in'] as const
 
 class RunningAgent implements Agent {
   readonly #parts: AgentParts
@@ -45,13 +49,14 @@ class RunningAgent implements Agent {
   #arranging: Promise<void> = Promise.resolve()
   #services: Promise<void>[] = []
   #control: Control | undefined
+  #feeding = false
 
   constructor(settings: Omit<AgentSettings, 'arrange'>) {
     this.#parts = buildParts({ ...settings, arrange: () => this.#arrange() })
   }
 
   async start(): Promise<void> {
-    const { config, logger, board, hub, operator, checkpoints, scanCaptures, status, databases, key, identity } = this.#parts
+    const { config, live, logger, board, hub, operator, checkpoints, scanCaptures, status, key, identity } = this.#parts
     this.#control = await openControl(config.data, {
       status: () => status.status(),
       checkpoints: () => (checkpoints.flush(), {}),
@@ -68,20 +73,18 @@ class RunningAgent implements Agent {
       resume: ({ name }) => operator.resume(name ?? ''),
       confirm: ({ name }) => (operator.confirm(name ?? ''), {}),
     })
-    const owner: DatabaseOwner = {
-      agent: identity().agent,
-      key,
-      logger,
-      note: (database, resource, files) => void (board.source(resource, database).files = files),
-    }
-    for (const name of Object.keys(config.databases)) databases.set(name, await openDatabase(config, name, owner))
+    for (const name of Object.keys(config.databases)) await this.#openDatabase(name)
     this.#noteCheckpoint()
     this.#arrange()
     const { signal } = this.#stopping
     this.#services = [runPolling(this.#inbound(), signal), runReceipts(this.#inbound(), signal), runFindings(this.#findings(), signal)]
-    if (feedsGap(config)) this.#services.push(runGapOutlet(this.#gapOutlet(), signal))
+    this.#feedGap()
     this.#services.push(...runCarriers({ config, identity: identity(), key, board, logger }, signal))
     await status.start()
+    live.watch(
+      (before) => this.#follow(before),
+      (error) => logger.error({ code: error.code, err: error }, 'the configuration file is not taken up, the one before stays in force'),
+    )
     logger.info({ agent: identity().agent }, 'agent started')
   }
 
@@ -91,6 +94,7 @@ class RunningAgent implements Agent {
   }
 
   async stop(): Promise<void> {
+    this.#parts.live.stop()
     const { reconciler, requests, databases, hub, status, checkpoints, logger } = this.#parts
     await this.#arranging
     reconciler.stop()
@@ -105,6 +109,52 @@ class RunningAgent implements Agent {
     await this.#control?.close()
     checkpoints.flush()
     logger.info('agent stopped')
+  }
+
+  async #openDatabase(name: string): Promise<void> {
+    const { board, config, databases, identity, key, logger } = this.#parts
+    const owner: DatabaseOwner = {
+      agent: identity().agent,
+      key,
+      logger,
+      note: (database, resource, files) => void (board.source(resource, database).files = files),
+    }
+    databases.set(name, await openDatabase(config, name, owner))
+  }
+
+  /** Another configuration is in force. Lines that it does not concern go on. */
+  #follow(before: AgentConfig): void {
+    const { config, live, logger } = this.#parts
+    const { sources, sinks } = config
+    logger.info({ sources: sources.length, sinks: sinks.length, waiting: live.waiting }, 'the configuration file was read again')
+    this.#arranging = this.#arranging
+      .then(() => this.#exchangeDatabases(before))
+      .catch((error) => logger.error({ err: codedError(error) }, 'exchanging databases failed'))
+    this.#arrange()
+    this.#feedGap()
+  }
+
+  /** Those whose entry is another one now are closed, with the lines of theirs, and opened again. */
+  async #exchangeDatabases(before: AgentConfig): Promise<void> {
+    const { board, config, databases } = this.#parts
+    const names = new Set([...Object.keys(before.databases), ...Object.keys(config.databases)])
+    const changed = [...names].filter((name) => JSON.stringify(before.databases[name]) !== JSON.stringify(config.databases[name]))
+    const theirs = new Set(changed.flatMap((name) => lineKinds.map((kind) => `${kind} ${name}`)))
+    await this.#workers.stop((name) => theirs.has(name))
+    for (const name of changed) {
+      await databases.get(name)?.close()
+      databases.delete(name)
+      if (config.databases[name]) await this.#openDatabase(name)
+    }
+    const named = new Set(config.sources.map(({ resource }) => resource))
+    for (const { resource } of before.sources) if (!named.has(resource)) board.sources.delete(resource)
+  }
+
+  /** The service that feeds one-way gaps runs from when there is one on. */
+  #feedGap(): void {
+    if (this.#feeding || !feedsGap(this.#parts.config)) return
+    this.#feeding = true
+    this.#services.push(runGapOutlet(this.#gapOutlet(), this.#stopping.signal))
   }
 
   /**
@@ -139,9 +189,11 @@ class RunningAgent implements Agent {
       const scan = (signal: AbortSignal) => runOutbound(this.#outbound(scans, read), signal)
       const into = (signal: AbortSignal) => this.#deliver(database, sinks, signal)
       const ended = removals.pending(name)
+      // What the configuration says beyond the tables: guards, snapshots' hours, batches.
+      const rules = (of: SourceTable[]) => [of, of.map(({ resource }) => this.#sourceConfig(resource)), config.batchBytes]
       return [
-        { name: `out ${name}`, signature: JSON.stringify(watched), run: watched.length > 0 ? out : undefined },
-        { name: `scan ${name}`, signature: JSON.stringify(read), run: read.length > 0 ? scan : undefined },
+        { name: `out ${name}`, signature: JSON.stringify(rules(watched)), run: watched.length > 0 ? out : undefined },
+        { name: `scan ${name}`, signature: JSON.stringify(rules(read)), run: read.length > 0 ? scan : undefined },
         { name: `in ${name}`, signature: JSON.stringify([sinks, keys, ended]), run: sinks.length + ended.length > 0 ? into : undefined },
       ]
     })
@@ -180,15 +232,15 @@ class RunningAgent implements Agent {
       logger,
       batchSize: new BatchSize(config.batchBytes ?? writerLimits.encoded, state, () => hub.now()),
       operator,
-      rules: (resource) =>
-        sourceRules(
-          config.sources.find((source) => source.resource === resource)!,
-          config.timezone,
-        ),
+      rules: (resource) => sourceRules(this.#sourceConfig(resource), config.timezone),
       folder: config.data,
       drainWaiters,
       checkpoints,
     }
+  }
+
+  #sourceConfig(resource: string): SourceConfig {
+    return this.#parts.config.sources.find((source) => source.resource === resource)!
   }
 
   #inbound(): InboundDeps {
@@ -206,7 +258,7 @@ class RunningAgent implements Agent {
       requestedSnapshots,
       board,
       logger,
-      pollSeconds: config.hub?.poll ?? 15,
+      pollSeconds: () => config.hub?.poll ?? 15,
       pollAgain,
       receiptsDue,
       removals,
@@ -230,8 +282,8 @@ class RunningAgent implements Agent {
 
   #findings(): FindingsDeps {
     const { config, databases, allRoutes, tables, board } = this.#parts
-    const names = config.describe === false ? [] : [...databases.keys()]
-    const sources = () => names.flatMap((name) => tables.sources(name).map((source) => ({ database: name, source })))
+    const names = () => (config.describe === false ? [] : [...databases.keys()])
+    const sources = () => names().flatMap((name) => tables.sources(name).map((source) => ({ database: name, source })))
     return { databases, routes: allRoutes, sources, board }
   }
 

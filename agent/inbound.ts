@@ -35,7 +35,7 @@ export interface InboundDeps {
   board: StatusBoard
   logger: Logger
   /** Seconds a poll may be held. */
-  pollSeconds: number
+  pollSeconds: () => number
   /** Fired where the poll's request would now differ: a route opened, or has room again. */
   pollAgain: Wake
   /** Fired when receipts are due. */
@@ -52,7 +52,7 @@ export async function runPolling(deps: InboundDeps, signal: AbortSignal): Promis
   const backoff = new Backoff()
   while (!signal.aborted) {
     const again = new AbortController()
-    const watch = deps.pollAgain.wait(deps.pollSeconds * 1000 + 60_000, AbortSignal.any([signal, again.signal]))
+    const watch = deps.pollAgain.wait(deps.pollSeconds() * 1000 + 60_000, AbortSignal.any([signal, again.signal]))
     try {
       await pollOnce(deps, watch, again.signal, signal)
       backoff.reset()
@@ -97,7 +97,7 @@ function pollRequest(deps: InboundDeps) {
       : [],
   )
   const report = deps.board.report(deps.hub.clockOffset)
-  return { policy: deps.policySerial(), routes: open.map((route) => route.ask(share)), heads, report, wait: deps.pollSeconds }
+  return { policy: deps.policySerial(), routes: open.map((route) => route.ask(share)), heads, report, wait: deps.pollSeconds() }
 }
 
 function takeHeader(deps: InboundDeps, header: DeliveryHeader, sent: number): void {

@@ -10,6 +10,8 @@ export interface ReadingOptions {
   /** A missing file means defaults only. */
   optional?: boolean
   env?: NodeJS.ProcessEnv
+  /** Gets the paths of the files that references name. */
+  files?: string[]
 }
 
 /**
@@ -20,7 +22,11 @@ export interface ReadingOptions {
 export function readConfiguration<T extends TObject>(file: string, shape: T, options: ReadingOptions = {}): Static<T> {
   const path = resolve(file)
   const text = readText(path, options.optional ?? false)
-  const value = resolveReferences(parse(path, text), '', { folder: dirname(path), env: options.env ?? process.env })
+  const value = resolveReferences(parse(path, text), '', {
+    folder: dirname(path),
+    env: options.env ?? process.env,
+    files: options.files ?? [],
+  })
   const validator = Compile(shape)
   if (!validator.Check(value)) throw misfit(validator.Errors(value), shape)
   return value
@@ -46,6 +52,7 @@ function parse(path: string, text: string): unknown {
 interface Surroundings {
   folder: string
   env: NodeJS.ProcessEnv
+  files: string[]
 }
 
 function resolveReferences(value: unknown, key: string, around: Surroundings): unknown {
@@ -65,7 +72,7 @@ function resolveText(text: string, key: string, around: Surroundings): string {
   })
 }
 
-function reference(kind: string, name: string, key: string, { folder, env }: Surroundings): string {
+function reference(kind: string, name: string, key: string, { folder, env, files }: Surroundings): string {
   if (kind === 'env') {
     const value = env[name]
     if (value !== undefined) return value
@@ -80,8 +87,10 @@ function reference(kind: string, name: string, key: string, { folder, env }: Sur
       en: `only \${env:NAME} and \${file:path} are known, not \${${kind}:…}`,
     })
   }
+  const path = resolve(folder, name)
+  files.push(path)
   try {
-    return readFileSync(resolve(folder, name), 'utf8').replace(/\r?\n$/, '')
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
     throw fault(key, { zh: `无法读取文件 ${name}:${reasonOf(error)}`, en: `file ${name} cannot be read: ${reasonOf(error)}` }, error)
   }

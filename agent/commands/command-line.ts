@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { codedError, QianzhiError, type Language } from '../../protocol/errors.ts'
 import { version } from '../../protocol/version.ts'
 import type { Command } from './command.ts'
-import { readAgentConfig } from '../config/config.ts'
+import { readAgentConfig, readPlaces, type AgentConfig } from '../config/config.ts'
 
 const commands: Record<string, () => Promise<Command>> = {
   enroll: async () => (await import('./enroll.ts')).enroll,
@@ -154,7 +155,8 @@ export async function runCommand(argv: readonly string[], { env, out, err }: Sur
     if (values.help || !name) return say(help[language])
     const command = commands[name]
     if (!command) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
-    const config = readAgentConfig(values.config)
+    const { config, fault } = readFor(name, values.config)
+    if (fault) complain(fault, config.language ?? language, err)
     if (!values.lang && config.language) language = config.language
     const chosen = language
     const context = {
@@ -166,11 +168,20 @@ export async function runCommand(argv: readonly string[], { env, out, err }: Sur
       print: (line: string) => void say(line),
       say: (zh: string, en: string) => void say(chosen === 'zh' ? zh : en),
     }
-    return await (
-      await command()
-    )(context)
+    const code = await (await command())(context)
+    return fault ? 1 : code
   } catch (error) {
     return complain(error, language, err)
+  }
+}
+
+/** With a file that is at fault the state of the agent that runs on the one before can be asked for all the same. Throws QZ-CONFIG. */
+function readFor(command: string, file: string): { config: AgentConfig; fault?: unknown } {
+  try {
+    return { config: readAgentConfig(file) }
+  } catch (fault) {
+    if (command !== 'status' || !existsSync(file)) throw fault
+    return { config: readPlaces(file), fault }
   }
 }
 

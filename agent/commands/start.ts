@@ -2,12 +2,15 @@ import { pino, type DestinationStream } from 'pino'
 import { errorForLog } from '../../protocol/errors.ts'
 import { startAgent } from '../agent.ts'
 import type { AgentConfig } from '../config/config.ts'
+import { LiveConfig } from '../config/live-config.ts'
 import { LogFile } from '../status/log-file.ts'
 import { LogTail } from '../status/log-tail.ts'
 import type { Command } from './command.ts'
 
 /** Runs until SIGTERM, SIGINT or a Windows service stop. */
-export const start: Command = async ({ config, version }) => {
+export const start: Command = async ({ options: { config: file }, version }) => {
+  const live = new LiveConfig(String(file))
+  const { config } = live
   const log = openLog(config)
   const options = { level: config.log?.level ?? 'info', base: { program: 'qianzhi-agent' }, serializers: { err: errorForLog } }
   const tail = new LogTail()
@@ -19,7 +22,7 @@ export const start: Command = async ({ config, version }) => {
       { level, stream: tail },
     ]),
   )
-  const agent = await startAgent(config, logger, version, (lines) => tail.last(lines))
+  const agent = await startAgent(live, logger, version, (lines) => tail.last(lines))
   await new Promise<void>((resolve) => {
     for (const signal of stopSignals) process.once(signal, () => resolve())
   })

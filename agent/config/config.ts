@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { validate } from 'node-cron'
 import { Type, type Static } from 'typebox'
+import { parseDocument } from 'yaml'
 import { deepFreeze, readConfiguration } from '../../protocol/configuration.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
@@ -186,9 +188,9 @@ export interface AgentConfig extends Omit<AgentFile, 'databases' | 'folders' | '
   auto?: Auto
 }
 
-/** Reads and checks `qianzhi-agent.yaml`. Throws QZ-CONFIG. */
-export function readAgentConfig(file: string): AgentConfig {
-  const read = readConfiguration(file, AgentConfigShape)
+/** Reads and checks `qianzhi-agent.yaml`; `files` gets the paths of the files that it refers to. Throws QZ-CONFIG. */
+export function readAgentConfig(file: string, files: string[] = []): AgentConfig {
+  const read = readConfiguration(file, AgentConfigShape, { files })
   const folder = dirname(resolve(file))
   const { named, auto } = readSinks<Static<typeof SinkConfig>>(read)
   const config = {
@@ -218,6 +220,13 @@ export function readAgentConfig(file: string): AgentConfig {
     'sinks',
   )
   return deepFreeze(config)
+}
+
+/** Of a file that is at fault: where the running agent of it keeps its state, as far as that can be told. */
+export function readPlaces(file: string): AgentConfig {
+  const said: unknown = parseDocument(readFileSync(file, 'utf8')).toJS({ maxAliasCount: 100 })
+  const data = typeof said === 'object' && said !== null && 'data' in said && typeof said.data === 'string' ? said.data : 'data'
+  return { data: resolve(dirname(resolve(file)), data), timezone: chinaTime, databases: {}, sources: [], sinks: [] }
 }
 
 function checkSources({ sources, timezone }: AgentConfig): void {

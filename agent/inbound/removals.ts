@@ -8,7 +8,7 @@ import type { Wake } from '../runtime/wake.ts'
 
 export interface RemovalsDeps {
   /** Names of all configured databases: each is asked whether it knows the route. */
-  databases: readonly string[]
+  databases: () => readonly string[]
   now: () => Date
   logger: Logger
   /** Fired when a removal is complete in all of them. */
@@ -94,7 +94,7 @@ export class Removals {
   }
 
   #complete({ done }: Ending): boolean {
-    return this.#deps.databases.every((database) => done.has(database))
+    return this.#deps.databases().every((database) => done.has(database))
   }
 
   /** Receipts that are due; given back where the hub did not take them. */

@@ -57,6 +57,8 @@ export interface AgentStatus extends Omit<AgentReport, 'sources' | 'sinks'> {
   /** Of the data folder: bytes. */
   disk?: { free: number; size: number; low: boolean }
   page: Page
+  /** When the configuration in force was read; why the file as it is now is not in force; keys that wait for the next start. */
+  configuration?: { since: string; fault?: ToldFault; waiting?: string[] }
   /** The newest morning line. */
   lastMorning?: MorningLine
   sources: SourceStatus[]

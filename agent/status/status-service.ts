@@ -1,10 +1,11 @@
 import { statfs } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import type { SinkReport, SourceReport } from '../../protocol/api.ts'
-import { codedError } from '../../protocol/errors.ts'
+import { codedError, type QianzhiError } from '../../protocol/errors.ts'
 import { policyExpired } from '../../protocol/policy.ts'
-import { told, type AgentStatus, type SinkStatus, type SourceStatus } from './agent-status.ts'
+import { told, type AgentStatus, type SinkStatus, type SourceStatus, type ToldFault } from './agent-status.ts'
 import type { AgentConfig } from '../config/config.ts'
+import type { LiveConfig } from '../config/live-config.ts'
 import type { HubClient } from '../hub/client.ts'
 import { Throughput } from './throughput.ts'
 import { DailyReport } from './daily-report.ts'
@@ -32,6 +33,7 @@ export interface ReceivedRoute {
 }
 
 export interface StatusServiceDeps {
+  live: Pick<LiveConfig, 'fault' | 'since' | 'waiting'>
   config: Pick<AgentConfig, 'data' | 'language' | 'morning' | 'page' | 'timezone'>
   state: StateFile
   board: StatusBoard
@@ -133,20 +135,28 @@ export class StatusService {
       receiptsDue: [...running.values()].filter(({ owesReceipt }) => owesReceipt).length,
       ...(this.#disk && { disk: this.#disk }),
       page: { ...(this.#page && { url: this.#page.url }), ...(this.#pageFault && { fault: this.#pageFault }) },
+      configuration: this.#configuration(),
       ...(board.morning?.line && { lastMorning: board.morning.line }),
       sources: sources.map((source) => this.#source(source, scans.get(source.resource))),
       sinks: sinks.map((sink) => this.#sink(sink, running.get(sink.route))),
     }
   }
 
+  #configuration(): NonNullable<AgentStatus['configuration']> {
+    const { fault, since, waiting } = this.#deps.live
+    return {
+      since: since.toISOString(),
+      ...(fault && { fault: toldError(fault.error, fault.since) }),
+      ...(waiting.length > 0 && { waiting }),
+    }
+  }
+
   #hub(): AgentStatus['hub'] {
     const { answered, fault, url } = this.#deps.hub
-    const error = fault?.error
-    const since = fault?.since.toISOString() ?? ''
     return {
       url,
       ...(answered && { answered: answered.toISOString() }),
-      ...(error && { fault: told({ code: error.code, zh: error.text('zh'), en: error.text('en'), since }) }),
+      ...(fault && { fault: toldError(fault.error, fault.since) }),
     }
   }
 
@@ -172,6 +182,10 @@ export class StatusService {
       ...(fault && { lastFault: { ...told(fault), over: line.fault === undefined } }),
     }
   }
+}
+
+function toldError(error: QianzhiError, since: Date): ToldFault {
+  return told({ code: error.code, zh: error.text('zh'), en: error.text('en'), since: since.toISOString() })
 }
 
 function reconciledOf(reconciled: SourceStatus['reconciled']): Pick<SourceStatus, 'reconciled'> {

@@ -65,7 +65,7 @@ export class StatusText {
     const { agent, agency, version, started, receiptsDue, sources, sinks } = this.#status
     const held = [...sources, ...sinks].filter(({ state }) => state === 'held').length
     const lines = count(sources.length + sinks.length)
-    const machine = [this.#hub(), this.#clock(), this.#policy()]
+    const machine = [this.#hub(), this.#clock(), this.#policy(), ...this.#configuration()]
     const state =
       held > 0
         ? { zh: `${lines.zh} 条线路中 ${held} 条停住`, en: `${held} of ${lines.en} lines are held` }
@@ -115,6 +115,26 @@ export class StatusText {
     const state = policy.valid ? { zh: '有效至', en: 'valid until' } : { zh: '已过期于', en: 'expired at' }
     const value = { zh: `第 ${policy.serial} 号,${state.zh} ${until.zh}`, en: `serial ${policy.serial}, ${state.en} ${until.en}` }
     return fact('策略', 'Policy', value, policy.valid ? 'good' : 'bad')
+  }
+
+  #configuration(): Fact[] {
+    const { configuration } = this.#status
+    if (!configuration) return []
+    const { since, fault, waiting } = configuration
+    const at = this.time(since)
+    const read = { zh: `${at.zh} 读取`, en: `read ${at.en}` }
+    if (fault) {
+      const { zh, en } = this.fault(fault)
+      const kept = {
+        zh: `文件已改动但有误,仍按 ${at.zh} 读取的运行:${zh}`,
+        en: `the file was changed and is not taken up, that of ${at.en} stays in force: ${en}`,
+      }
+      return [fact('配置', 'Configuration', kept, 'bad')]
+    }
+    if (!waiting) return [fact('配置', 'Configuration', read, 'good')]
+    const keys = waiting.join(', ')
+    const value = { zh: `${read.zh};${keys} 须重启代理后生效`, en: `${read.en}; ${keys}: changed, from the next start of the agent on` }
+    return [fact('配置', 'Configuration', value, 'warn')]
   }
 
   #disk(): Fact {

@@ -1,4 +1,9 @@
-/** From the grant to the first row at a receiver: what is missing is said with the lines to copy, and `sinks: auto` needs none. */
+/**
+ * From the grant to the first row at a receiver: what is missing is said with the lines to copy, and `sinks: auto` needs none. What is edited
+ * is taken up by the running agents.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import type { AgentStatus } from '../../agent/status/agent-status.ts'
 import { openClient } from '../support/client.ts'
@@ -31,11 +36,12 @@ t.teardown(async () => {
   await postgres.stop()
 })
 const resources = ['villages', 'roads', 'permits']
-const one = await exchange.enrol('one', {
+const supplying = {
   agency: 'one',
   databases: { front: { url: left } },
   sources: resources.map((resource) => ({ resource, database: 'front', table: resource })),
-})
+}
+const one = await exchange.enrol('one', supplying)
 const receiving = { agency: 'two', databases: { front: { url: right } } }
 const two = await exchange.enrol('two', receiving)
 for (const resource of resources) {
@@ -50,7 +56,9 @@ two.program.start()
 const names = async (table: string) => (await target.query(`select name from ${table}`)).flat().join()
 const arrived = (table: string, expected: string) =>
   until(`${expected} is in ${table}`, async () => (await names(table)) === expected || undefined)
-const sinks = async () => ((await two.report()) as AgentStatus).sinks
+const status = async (of = two) => (await of.report()) as AgentStatus
+const sinks = async () => (await status()).sinks
+const session = (await until('both run', async () => [(await status(one)).session, (await status()).session])).join()
 
 t.test('a granted route without a sink says so everywhere, with the lines to copy', async (t) => {
   const { route } = await exchange.grant('villages', two, ['code', 'name'])
@@ -70,9 +78,7 @@ t.test('a granted route without a sink says so everywhere, with the lines to cop
 })
 
 t.test('sinks: auto makes the table of each grant by itself', async (t) => {
-  await two.program.end()
   two.configure({ ...receiving, settings: { sinks: 'auto' } })
-  two.program.start()
   await arrived('delivered.villages', 'villages')
   const { grant } = await exchange.grant('roads', two, ['code', 'name'])
   await arrived('delivered.roads', 'roads')
@@ -97,4 +103,56 @@ t.test('sinks: auto makes the table of each grant by itself', async (t) => {
   await source.query(`insert into villages values (2, '又一')`)
   await until('the others go on', async () => (await names('delivered.villages')).includes('又一'))
   t.equal(await names('delivered.roads'), 'roads', 'what the grant says is kept, is kept')
+})
+
+t.test('a faulty edit leaves what runs, and is told', async (t) => {
+  two.configure({ ...receiving, settings: { sinks: 'auto', sinkz: [] } })
+  const { fault } = (await until('it is told', async () => {
+    const { configuration } = await status()
+    return configuration?.fault ? configuration : undefined
+  }))!
+  t.match(fault, { code: 'QZ-CONFIG', en: /sinkz/, remedy: { en: String } })
+  const said = await runHere(['agent/main.ts', 'status', '--lang', 'en', '--config', two.configFile], { failing: true })
+  t.match(said, { code: 1, stdout: /not well: Configuration(.|\n)*stays in force: QZ-CONFIG .*sinkz/, stderr: /QZ-CONFIG .*sinkz/ })
+  await source.query(`insert into permits values (3, '三')`)
+  await until('rows go on', async () => (await names('delivered.permits')).includes('三'))
+  two.configure({ ...receiving, settings: { sinks: 'auto', log: { level: 'info' } } })
+  await until('it is put right', async () => !(await status()).configuration?.fault)
+  t.same((await status()).configuration?.waiting, ['log'], 'what only a start can take up')
+})
+
+t.test('sources, databases and what they refer to are taken up, and the other streams go on', async (t) => {
+  const more = 'more'
+  const third = await postgres.createDatabase('third')
+  const other = await openClient(third)
+  t.teardown(() => other.end())
+  await other.query('create table more (code bigint primary key, name varchar(50))')
+  await other.query(`insert into more values (1, 'more')`)
+  await exchange.publish({ ...register(more), table: more })
+  await exchange.grant(more, two, ['code', 'name'])
+  const villages = async () => (await status(one)).sources.find(({ resource }) => resource === 'villages')!
+  const { position } = await villages()
+
+  // The database's name stands in a file, as passwords do: first it is wrong.
+  const file = join(one.folder, 'name')
+  writeFileSync(file, 'nowhere')
+  const url = third.replace(/[^/]+$/, '$' + '{file:name}')
+  const edited = (sources: object[]) => one.configure({ ...supplying, databases: { ...supplying.databases, again: { url } }, sources })
+  edited([...supplying.sources, { resource: more, database: 'again', table: more }])
+  const state = async (code?: string) => {
+    const { sources } = await status(one)
+    return sources.find(({ resource, fault }) => resource === more && fault?.code === code)
+  }
+  await until('the wrong name is told', () => state('QZ-DB-UNREACHABLE'))
+  writeFileSync(file, third.split('/').at(-1)!)
+  await until('the name is read again', () => state('QZ-SOURCE-NOT-SET-UP'))
+  await one.setUp(more)
+  await arrived('delivered.more', more)
+
+  edited(supplying.sources)
+  await until('the source is gone', async () => (await status(one)).sources.length === resources.length)
+  await source.query(`insert into villages values (4, '四')`)
+  await until('the others go on', async () => (await names('delivered.villages')).includes('四'))
+  t.equal((await villages()).position?.epoch, position?.epoch, 'with no new snapshot')
+  t.equal([(await status(one)).session, (await status()).session].join(), session, 'nobody was started again')
 })
