@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { listDeadlines, type Deadline } from '../records/deadlines.ts'
 import { listDuties, type DutyState } from '../supervision/duties/duties.ts'
+import type { Excuse } from '../supervision/duties/reckoning.ts'
 import { countUnread, listNotices, markRead } from '../records/notices.ts'
 import { deadlineKinds } from '../records/settings.ts'
 import { operation, type Call, type Operation } from './operation.ts'
@@ -21,6 +22,7 @@ const Duty = Type.Object({
   from: Type.String(),
   to: Type.String(),
   state: Type.Enum(dutyStates),
+  excuse: nullable(Type.Enum(['stopped', 'force-majeure', 'cannot-supply'] satisfies Excuse[])),
   updatedOn: text,
   warnedAt: text,
   overdueAt: text,

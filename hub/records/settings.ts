@@ -64,7 +64,7 @@ export interface DeadlineRule {
 export interface DutySettings {
   /** Hours before the end of a period in which a warning is given, by how often an update is due. */
   warnHours: { daily: number; weekly: number; monthly: number; quarterly: number }
-  /** By what a real-time resource is judged: the quarter (Art. 14), or also day by day. */
+  /** By what a real-time resource is judged: the quarter (Art. 14), or day by day. */
   realtime: 'quarterly' | 'daily'
   dailyOn: 'every-day' | 'working-days'
   /** Up to which age of its data a real-time resource counts as up to date. */

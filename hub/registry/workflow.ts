@@ -85,7 +85,8 @@ export async function applyEvent<S extends string, T extends { state: S }>(
   const from = context.subject.state
   await query(`update ${workflow.table} set state = $2 where ${keyOf(workflow)} = $1`, [id, transition.to])
   const recorded = { ...(workflow.recorded?.(input) ?? input), ...(seen !== undefined && { seen }) }
-  await record(query, { workflow: workflow.name, object: id, event, from, to: transition.to, principal, input: recorded })
+  const { now } = context
+  await record(query, { workflow: workflow.name, object: id, event, from, to: transition.to, principal, input: recorded, now })
   for (const effect of transition.effects ?? []) await effect(context)
   return workflow.load(query, id)
 }
@@ -133,14 +134,16 @@ interface Recorded {
   to: string
   principal: Principal
   input: Record<string, unknown>
+  /** By the hub's clock; absent: by the store's. */
+  now?: Date
 }
 
 /** A line of an object's history, and of the audit. Also for the making of an object (`from` null). */
-export async function record(query: Query, { workflow, object, event, from, to, principal, input }: Recorded): Promise<void> {
+export async function record(query: Query, { workflow, object, event, from, to, principal, input, now }: Recorded): Promise<void> {
   await query(
-    `insert into history (workflow, object, event, from_state, to_state, actor, actor_name, agency, details)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-    [workflow, object, event, from, to, principal.actor, principal.name, principal.agency, JSON.stringify(input)],
+    `insert into history (workflow, object, event, from_state, to_state, actor, actor_name, agency, details, at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, clock_timestamp()))`,
+    [workflow, object, event, from, to, principal.actor, principal.name, principal.agency, JSON.stringify(input), now],
   )
   await writeAudit(query, {
     ...actedBy(principal),

@@ -6,6 +6,7 @@ import { addAgency } from '../../hub/registry/agencies/agencies.ts'
 import type { Draft } from '../../hub/registry/catalog/compatibility.ts'
 import { enrol, issueToken } from '../../hub/registry/machines/enrolment.ts'
 import type { Registry } from '../../hub/records/registry.ts'
+import { notePhase } from '../../hub/records/phases.ts'
 import { openStore } from '../../hub/store/store.ts'
 import { Wakeups } from '../../hub/store/wakeups.ts'
 import { findPostgres } from '../support/postgres.ts'
@@ -91,6 +92,13 @@ export function villages(change: (draft: Draft) => void = () => {}): Draft {
   }
   change(draft)
   return draft
+}
+
+/** As if a resource had been published then, with this cycle, and nothing had changed since. */
+export async function publishedAt({ store }: Pick<Office, 'store'>, code: string, cycle: string, at: Date): Promise<void> {
+  await store.query('update resource set cycle = $2, published_at = $3 where code = $1', [code, cycle, at])
+  await store.query('delete from resource_phase where resource = $1', [code])
+  await notePhase(store.query, code, at)
 }
 
 /** The code with which something is refused. */

@@ -146,7 +146,7 @@ async function upsert(query: Query, principal: Principal, { values }: Row, now: 
   const input = { name: name!, ...(kind !== null && { kind: kindByName.get(kind)! }), ...(uscc !== null && { uscc }) }
   const [there] = await query('select from agency where code = $1', [code])
   if (!there) {
-    await insertAgency(query, principal, { code: code!, ...input })
+    await insertAgency(query, principal, { code: code!, ...input }, now)
     return 'created'
   }
   const before = await readAgency(query, code!)

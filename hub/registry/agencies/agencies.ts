@@ -19,7 +19,8 @@ export async function addAgency(registry: Registry, actor: string, agency: Agenc
     const [there] = await query('select from agency where code = $1', [agency.code])
     if (!there) {
       const form = await freeName(query, agency.code, agency.name)
-      await query('insert into agency (code, name, name_form) values ($1, $2, $3)', [agency.code, agency.name, form])
+      const values = [agency.code, agency.name, form, registry.clock()]
+      await query('insert into agency (code, name, name_form, created_at) values ($1, $2, $3, $4)', values)
       await writeAudit(query, { actor, act: 'agency.add', object: agency.code, details: { name: agency.name } })
     }
     const known = await requireAgency(query, agency.code)

@@ -61,11 +61,16 @@ export interface AgencyInput {
 
 /** Throws QZ-CONFLICT where the code is taken, QZ-RULE where the name is. */
 export async function createAgency(registry: Registry, principal: Principal, input: AgencyInput & Agency): Promise<AgencyRecord> {
-  return change(registry, (query) => insertAgency(query, principal, input))
+  return change(registry, (query) => insertAgency(query, principal, input, registry.clock()))
 }
 
 /** Within a transaction. */
-export async function insertAgency(query: Query, principal: Principal, input: AgencyInput & Agency): Promise<AgencyRecord> {
+export async function insertAgency(
+  query: Query,
+  principal: Principal,
+  input: AgencyInput & Agency,
+  now: Date,
+): Promise<AgencyRecord> {
   const { code, name, parent = null, kind = 'municipal', uscc = null } = input
   checkCode(code, 'agency', 40)
   checkUscc(uscc)
@@ -73,13 +78,14 @@ export async function insertAgency(query: Query, principal: Principal, input: Ag
   await lockNames(query)
   const [there] = await query('select from agency where code = $1', [code])
   if (there) throw conflict('agency', code)
-  await query('insert into agency (code, name, parent, kind, uscc, name_form) values ($1, $2, $3, $4, $5, $6)', [
+  await query('insert into agency (code, name, parent, kind, uscc, name_form, created_at) values ($1, $2, $3, $4, $5, $6, $7)', [
     code,
     name,
     parent,
     kind,
     uscc,
     await freeName(query, code, name),
+    now,
   ])
   await writeAudit(query, { ...actedBy(principal), act: 'agency.create', object: `agency ${code}`, details: { name, parent, kind, uscc } })
   return readAgency(query, code)

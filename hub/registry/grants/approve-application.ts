@@ -129,17 +129,17 @@ function contentOf({ id, approvedItems, approvedUntil, atEnd }: Application, { s
   return { application: id, items: openItems(schema, approvedItems ?? []), validTo: approvedUntil, atEnd }
 }
 
-async function newGrant({ query, principal }: Granting, application: Application, resource: Covered): Promise<Grant> {
+async function newGrant({ query, principal, now }: Granting, application: Application, resource: Covered): Promise<Grant> {
   const { agency, mode } = application
   const content = contentOf(application, resource)
   const id = await insertGrant(query, { ...content, resource: resource.code, agency, mode })
   const input = { ...content, resource: resource.code, agency, mode }
-  await record(query, { workflow: 'grant', object: id, event: 'create', from: null, to: 'active', principal, input })
+  await record(query, { workflow: 'grant', object: id, event: 'create', from: null, to: 'active', principal, input, now })
   return requireGrant(query, id)
 }
 
 /** It goes on under the same name with what was approved now; a suspension stays, the version in force is accepted with it. */
-async function replaceGrant({ query, principal }: Granting, known: Grant, application: Application, resource: Covered): Promise<Grant> {
+async function replaceGrant({ query, principal, now }: Granting, known: Grant, application: Application, resource: Covered): Promise<Grant> {
   const { items, validTo, atEnd, application: id } = contentOf(application, resource)
   const to = known.state === 'held' ? 'active' : known.state
   await query(
@@ -152,7 +152,7 @@ async function replaceGrant({ query, principal }: Granting, known: Grant, applic
   const input = isDeepStrictEqual(items, known.items)
     ? { application: id, validTo, atEnd, before }
     : { application: id, items, validTo, atEnd, before }
-  await record(query, { workflow: 'grant', object: known.id, event: 'replace', from: known.state, to, principal, input })
+  await record(query, { workflow: 'grant', object: known.id, event: 'replace', from: known.state, to, principal, input, now })
   return requireGrant(query, known.id)
 }
 
@@ -163,9 +163,9 @@ async function deliver(
   { agency }: Covered,
 ): Promise<void> {
   if (agent === null || (await routesOf(query, grant.id)).some((route) => route.agent === agent)) return
-  const route = await bindRoute(query, grant, agent, affectedAgents)
+  const route = await bindRoute(query, grant, agent, affectedAgents, now)
   const input = { grant: grant.id, agent }
-  await record(query, { workflow: 'route', object: route.id, event: 'create', from: null, to: 'active', principal, input })
+  await record(query, { workflow: 'route', object: route.id, event: 'create', from: null, to: 'active', principal, input, now })
   await startDeadline(query, { kind: 'delivery', object: `route ${route.id}`, agency, role: 'agency-it', from: now })
 }
 

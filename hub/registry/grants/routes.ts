@@ -29,16 +29,16 @@ export async function addRoute(registry: Registry, actor: string, grantId: strin
     if (same) return same
     if (grant.state !== 'active') throw refused(`授权 ${grantId} 未生效(${grant.state})`, `grant ${grantId} is ${grant.state}`)
     if (grant.validTo && grant.validTo <= registry.clock()) throw refused(`授权 ${grantId} 已到期`, `grant ${grantId} has expired`)
-    const route = await bindRoute(query, grant, agentId, affectedAgents)
+    const route = await bindRoute(query, grant, agentId, affectedAgents, registry.clock())
     await writeAudit(query, { actor, act: 'route.add', object: route.id, details: { ...route } })
     return route
   })
 }
 
 /** A new route of a grant that the caller has locked, in the caller's transaction; the agents of both sides get to know. */
-export async function bindRoute(query: Query, grant: Grant, agent: string, affectedAgents: Set<string>): Promise<Route> {
+export async function bindRoute(query: Query, grant: Grant, agent: string, affectedAgents: Set<string>, now: Date): Promise<Route> {
   const route = { id: freeId(grant.id, await routesOf(query, grant.id)), grant: grant.id, agent }
-  await query('insert into route (id, access_grant, agent) values ($1, $2, $3)', [route.id, grant.id, agent])
+  await query('insert into route (id, access_grant, agent, created_at) values ($1, $2, $3, $4)', [route.id, grant.id, agent, now])
   affectedAgents.add(agent)
   // The provider may be wanted for a snapshot.
   const resource = await requireResource(query, grant.resource)

@@ -136,9 +136,10 @@ async function makeFirst(query: Query, { login, name, agency, hash }: First, now
   await lockFirst(query)
   await requireNoAdministrator(query)
   checkCode(agency.code, 'agency', 40)
-  const added = await query('insert into agency (code, name) values ($1, $2) on conflict do nothing returning code', [
+  const added = await query('insert into agency (code, name, created_at) values ($1, $2, $3) on conflict do nothing returning code', [
     agency.code,
     agency.name,
+    now,
   ])
   await requireAgency(query, agency.code)
   const [person] = await query<{ id: string }>(

@@ -4,6 +4,7 @@ import type { Query } from '../../store/store.ts'
 import { concernAgency } from '../machines/agents.ts'
 import { nameForm } from '../../records/name-form.ts'
 import { writeAudit } from '../../records/audit.ts'
+import { notePhase } from '../../records/phases.ts'
 import type { Registry } from '../../records/registry.ts'
 import { listEntries, requireEntry, type Entry, type PublishedContent } from '../catalog/catalog.ts'
 import { nextSequence, requireClassification } from '../catalog/classification.ts'
@@ -52,6 +53,7 @@ export async function putEntry(
     [code, version, JSON.stringify(schema), content.storedClosed, publishing.now],
   )
   await writeVersion(query, publishing, version, number)
+  await notePhase(query, code, publishing.now)
   const after = await requireEntry(query, code)
   await noteItems(query, { code, agency, items: content.items, subject: content.subject, sharing: content.sharing })
   await indexEntry(query, after)

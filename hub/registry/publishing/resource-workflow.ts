@@ -1,4 +1,5 @@
 import { notify } from '../../records/notices.ts'
+import { notePhase } from '../../records/phases.ts'
 import type { Query } from '../../store/store.ts'
 import { concernAgency } from '../machines/agents.ts'
 import { lockResource } from './publishing.ts'
@@ -33,13 +34,14 @@ export const resourceFlow: Workflow<State, PublishedResource> = {
   initial: 'active',
   events: {
     stop: [
-      { from: ['active'], to: 'suspended', effects: [keepReason, concernAll, notifyAll('已被保密部门叫停', 'was stopped for secrecy')] },
+      { from: ['active'], to: 'suspended', effects: [inForce, keepReason, concernAll, notifyAll('已被保密部门叫停', 'was stopped for secrecy')] },
     ],
     withdraw: [
       {
         from: ['active', 'suspended'],
         to: 'withdrawn',
         effects: [
+          inForce,
           keepWithdrawal,
           endGrants,
           discardRegistrations,
@@ -49,7 +51,7 @@ export const resourceFlow: Workflow<State, PublishedResource> = {
         ],
       },
     ],
-    release: [{ from: ['suspended'], to: 'active', effects: [dropReason, concernAll, notifyAll('已恢复', 'was released')] }],
+    release: [{ from: ['suspended'], to: 'active', effects: [inForce, dropReason, concernAll, notifyAll('已恢复', 'was released')] }],
   },
   lockFirst: lockResource,
   load: loadPublished,
@@ -63,6 +65,11 @@ async function loadPublished(query: Query, code: string): Promise<PublishedResou
   )
   if (!resource) throw notFound('resource', code)
   return resource
+}
+
+/** From now on duties are judged by the new state. */
+async function inForce({ query, subject, now }: On): Promise<void> {
+  await notePhase(query, subject.code, now)
 }
 
 async function keepReason({ query, subject, input }: On<{ reason: string }>): Promise<void> {

@@ -1,10 +1,12 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
 import { addDays, dayOf, type Day } from '../../records/calendar.ts'
-import { dataAge, type DataAge } from './evidence.ts'
+import { dataAge, waitingSince, type DataAge } from './evidence.ts'
+import { readFacts, type ResourceFacts } from './facts.ts'
 import {
   counts,
   cyclesOwing,
+  explainableFrom,
   frequencies,
   lastPeriod,
   nextPeriod,
@@ -14,10 +16,11 @@ import {
   type Frequency,
   type Period,
 } from './periods.ts'
+import { reckon, type Excuse } from './reckoning.ts'
 import { readRules, type Rules } from '../../records/settings.ts'
-import { notFound } from '../../records/refusals.ts'
+import { notFound, rule } from '../../records/refusals.ts'
 
-/** Of an update duty (Art. 14): 待更新 upcoming, 进行中 running, 已更新, 已说明, 逾期; excused while the resource is stopped by an office. */
+/** Of an update duty (Art. 14): 待更新 upcoming, 进行中 running, 已更新, 已说明, 逾期; 免责 excused where it could not be fulfilled. */
 export type DutyState = 'upcoming' | 'running' | 'updated' | 'explained' | 'overdue' | 'excused'
 
 export interface Duty extends Period {
@@ -26,6 +29,8 @@ export interface Duty extends Period {
   agency: string
   cycle: Cycle
   state: DutyState
+  /** Why it is excused; null where it is not. */
+  excuse: Excuse | null
   /** First day of the period on which changed rows were accepted. */
   updatedOn: Day | null
   warnedAt: Date | null
@@ -46,55 +51,80 @@ export interface DutyFilter {
   limit?: number
 }
 
-/**
- * SQL: resource `r` is owed an update in a period that ends with this day: a whole day of the period lies behind the publication, it was
- * not withdrawn before the end, and something of it goes to the hub at all (what may not leave the agency is registered only, Art. 5).
- */
-export const owedSql = (ends: string) =>
-  `(r.published_at < (${ends})::timestamp at time zone 'Asia/Shanghai'
-    and (r.withdrawn_at is null or r.withdrawn_at >= (${ends} + 1)::timestamp at time zone 'Asia/Shanghai')
-    and not r.secrecy and exists (select from resource_version o where o.resource = r.code and o.version = r.version
-      and (cardinality(o.stored_closed_items) > 0 or o.schema -> 'items' @? '$[*] ? (@.openness != "closed")')))`
-
-/**
- * SQL: the first day of a period on which rows of resource `r` changed. Only batches that changed rows count, not a re-synchronisation;
- * the first load of all does.
- */
-export const updatedOnSql = (first: string, last: string) =>
-  `(select min(s.day) from supply_day s where s.resource = r.code and s.day between ${first} and ${last} and (s.changed_rows > 0
-    or s.snapshot_rows > 0 and not exists (select from supply_day e where e.resource = s.resource and e.day < s.day)))`
-
-const dutiesSql = `
-  select * from (
-    select r.code as resource, v.schema ->> 'title' as title, r.agency, r.cycle, p.frequency, p.period, p.first::text as "from", p.last::text as "to",
-      u.day::text as "updatedOn", m.warned as "warnedAt", m.overdue as "overdueAt", m.explained as "explainedAt", m.declaration,
-      case when m.updated is not null then 'updated' when m.explained is not null then 'explained' when m.overdue is not null then 'overdue'
-        when m.excused is not null then 'excused' when u.day is not null then 'updated' when p.first > $2::date then 'upcoming'
-        when p.last >= $2::date then 'running' when r.state = 'suspended' then 'excused' else 'overdue' end as state
-    from resource r join resource_version v on v.resource = r.code and v.version = r.version
-      cross join jsonb_to_recordset($1::jsonb) as p(frequency text, period text, first date, last date, cycles jsonb)
-      cross join lateral (select count(*) as marks, max(at) filter (where mark = 'warned') as warned,
-          max(at) filter (where mark = 'updated') as updated, max(at) filter (where mark = 'overdue') as overdue,
-          max(at) filter (where mark = 'excused') as excused, max(at) filter (where mark = 'explained') as explained, max(declaration) as declaration
-        from duty_mark where duty_mark.resource = r.code and duty_mark.period = p.period) m
-      cross join lateral (select ${updatedOnSql('p.first', 'p.last')} as day) u
-    where ($3::text is null or r.code = $3) and ($4::text is null or r.agency = $4)
-      and (m.marks > 0 or p.cycles ? r.cycle and ${owedSql('p.last')})
-  ) duty where $5::text is null or state = $5 order by "to" desc, resource, period limit $6`
-
 /** Update duties as they stand, newest period first; at most 5000. */
 export async function listDuties(query: Query, filter: DutyFilter, now: Date): Promise<Duty[]> {
   const rules = await readRules(query)
   const today = dayOf(now)
   const { resource = null, agency = null, state = null, limit = 500 } = filter
-  const periods = periodsOf(filter, today, rules).map(({ frequency, period, from, to }) => ({
-    frequency,
-    period,
-    first: from,
-    last: to,
-    cycles: cyclesOwing(frequency, rules.duties),
-  }))
-  return query<Duty>(dutiesSql, [JSON.stringify(periods), today, resource, agency, state, Math.min(Math.max(limit, 1), 5000)])
+  const periods = periodsOf(filter, today, rules)
+  if (periods.length === 0) return []
+  const days = { from: least(periods.map(({ from }) => from)), to: greatest(periods.map(({ to }) => to)) }
+  const resources = await readFacts(query, { resource, agency, ...days })
+  const marks = await readMarks(query, { resource, agency, periods: periods.map(({ period }) => period) })
+  const duties = resources.flatMap((facts) =>
+    periods.flatMap((period) => dutyOf(facts, period, marks.get(`${facts.resource} ${period.period}`), rules.duties, today) ?? []),
+  )
+  return duties
+    .filter((duty) => state === null || duty.state === state)
+    .toSorted((a, b) => compare(b.to, a.to) || compare(a.resource, b.resource) || compare(a.period, b.period))
+    .slice(0, Math.min(Math.max(limit, 1), 5000))
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+const least = (days: readonly Day[]) => days.reduce((a, b) => (b < a ? b : a))
+const greatest = (days: readonly Day[]) => days.reduce((a, b) => (b > a ? b : a))
+
+/** What was written down of a duty; null where it was not. */
+type Marks = Record<'warned' | 'updated' | 'overdue' | 'excused' | 'explained' | 'void', Date | null> & {
+  declaration: string | null
+  because: Excuse | null
+}
+
+interface MarkFilter {
+  resource: string | null
+  agency: string | null
+  periods: readonly string[]
+}
+
+async function readMarks(query: Query, { resource, agency, periods }: MarkFilter): Promise<Map<string, Marks>> {
+  const time = (mark: string) => `max(at) filter (where mark = '${mark}') as ${mark}`
+  const rows = await query<Marks & { resource: string; period: string }>(
+    `select resource, period, ${['warned', 'updated', 'overdue', 'excused', 'explained', 'void'].map(time).join(', ')},
+       max(declaration) as declaration, max(because) as because
+     from duty_mark where period = any($1) and ($2::text is null or resource = $2)
+       and ($3::text is null or resource in (select code from resource where agency = $3)) group by resource, period`,
+    [periods, resource, agency],
+  )
+  return new Map(rows.map((row) => [`${row.resource} ${row.period}`, row]))
+}
+
+/** Null where none is owed, and none was. */
+function dutyOf(facts: ResourceFacts, period: Period, marks: Marks | undefined, settings: Rules['duties'], today: Day): Duty | null {
+  const { owed, updatedOn, excuse } = reckon(facts, period, cyclesOwing(period.frequency, settings))
+  if (!owed && !marks) return null
+  const { resource, title, agency, cycle } = facts
+  const state = marked(marks) ?? unmarked(period, updatedOn, excuse, today)
+  return {
+    ...{ resource, title, agency, cycle, ...period, state, updatedOn },
+    excuse: state === 'excused' ? (marks?.because ?? excuse) : null,
+    warnedAt: marks?.warned ?? null,
+    overdueAt: marks?.overdue ?? null,
+    explainedAt: marks?.explained ?? null,
+    declaration: marks?.declaration ?? null,
+  }
+}
+
+function marked(marks: Marks | undefined): DutyState | null {
+  if (!marks) return null
+  if (marks.updated) return 'updated'
+  if (marks.explained && !marks.void) return 'explained'
+  return marks.overdue ? 'overdue' : marks.excused ? 'excused' : null
+}
+
+function unmarked({ from, to }: Period, updatedOn: Day | null, excuse: Excuse | null, today: Day): DutyState {
+  if (updatedOn !== null) return 'updated'
+  if (from > today) return 'upcoming'
+  return to >= today ? 'running' : excuse === null ? 'overdue' : 'excused'
 }
 
 function periodsOf({ from, to }: DutyFilter, today: Day, { duties, calendar }: Rules): Period[] {
@@ -155,22 +185,46 @@ export interface Explanation {
 }
 
 /**
- * Explains a period in which nothing changed, in the transaction in which the agency signs. Also afterwards: the mark that it was overdue
- * stays. Throws QZ-NOT-FOUND where no such duty is owed; QZ-RULE where it has not begun, is updated, or is explained otherwise.
+ * Explains a period in which nothing changed, in the transaction in which the agency signs. Not before its end is near, since it covers
+ * only what was before it; afterwards the mark that it was overdue stays. Throws QZ-NOT-FOUND where no such duty is owed; QZ-RULE where it
+ * is too early, rows have changed, or it is explained already.
  */
-export async function explainPeriod(query: Query, { resource, period, declaration, now }: Explanation): Promise<void> {
-  const { from, to, frequency } = parsePeriod(period)
+export async function explainPeriod(query: Query, { resource, period: key, declaration, now }: Explanation): Promise<void> {
+  const period = parsePeriod(key)
+  const { from, to, frequency } = period
   if (declaration === '') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: '缺少说明', en: 'the declaration is missing' } })
   await query('select from resource where code = $1 for no key update', [resource])
   const duties = await listDuties(query, { resource, from, to, limit: 5000 }, now)
-  const duty = duties.find((one) => one.period === period)
-  if (!duty) throw notFound('duty', `${resource} ${period} (${frequency})`)
+  const duty = duties.find((one) => one.period === key)
+  if (!duty) throw notFound('duty', `${resource} ${key} (${frequency})`)
   if (duty.state === 'explained' && duty.declaration === declaration) return
-  const [zh, en] = refusals[duty.state] ?? []
-  if (zh) throw new QianzhiError('QZ-RULE', { reason: { zh: `${resource} ${period} ${zh}`, en: `${resource} ${period} ${en}` } })
+  const [zh, en] = refusals[duty.state] ?? (duty.declaration !== null ? refusals.explained! : [])
+  if (zh) throw rule(`${resource} ${key} ${zh}`, `${resource} ${key} ${en}`)
+  await notTooEarly(query, resource, period, now)
+  await nothingWaits(query, resource, period, now)
   await query(
     `insert into duty_mark (resource, period, mark, agency, ends, at, declaration) values ($1, $2, 'explained', $3, $4, $5, $6)`,
-    [resource, period, duty.agency, to, now, declaration],
+    [resource, key, duty.agency, to, now, declaration],
+  )
+}
+
+async function notTooEarly(query: Query, resource: string, period: Period, now: Date): Promise<void> {
+  const { duties, calendar } = await readRules(query)
+  const first = explainableFrom(period, duties, calendar)
+  if (now >= first) return
+  const at = new Date(first.getTime() + 8 * 3_600_000).toISOString().slice(0, 16).replace('T', ' ')
+  throw rule(
+    `${resource} ${period.period} 自 ${at} 起方可说明:说明只及于签署之前`,
+    `${resource} ${period.period} can be explained from ${at} on: a declaration covers only what was before it`,
+  )
+}
+
+async function nothingWaits(query: Query, resource: string, period: Period, now: Date): Promise<void> {
+  const waiting = await waitingSince(query, resource, period, now)
+  if (waiting === null) return
+  throw rule(
+    `${resource} 有 ${waiting} 行变更待上传,不能说明没有变化`,
+    `${waiting} changed rows of ${resource} wait to be sent: it cannot be said that nothing changed`,
   )
 }
 
@@ -178,5 +232,5 @@ const refusals: Partial<Record<DutyState, [string, string]>> = {
   upcoming: ['尚未开始', 'has not begun'],
   updated: ['已更新,无需说明', 'is updated: nothing to explain'],
   explained: ['已说明', 'is explained already'],
-  excused: ['暂停期间无需说明', 'is excused'],
+  excused: ['已免责,无需说明', 'is excused'],
 }

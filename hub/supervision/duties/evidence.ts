@@ -1,9 +1,9 @@
 import type { AgentReport, SourceReport } from '../../../protocol/api.ts'
 import { lastEqual, type Equal } from '../../reconciliation/last-equal.ts'
 import type { Query } from '../../store/store.ts'
-import type { Day } from '../../records/calendar.ts'
+import { endOf, type Day } from '../../records/calendar.ts'
 import { silentAfter } from '../agents-away.ts'
-import { parsePeriod } from './periods.ts'
+import { parsePeriod, type Period } from './periods.ts'
 import { notFound } from '../../records/refusals.ts'
 import { producerOf } from '../../records/supply.ts'
 
@@ -82,6 +82,17 @@ function captureOf({ agent, lastSeen, source }: Reported, now: Date): DutyEviden
     fault: source?.fault ?? null,
     intact: heard && source?.state === 'flowing' && !source.fault,
   }
+}
+
+/**
+ * Rows that had changed by the end of a period, or by now, and still wait at their source: they contradict that nothing changed in it.
+ * Null where there are none, or nobody reports.
+ */
+export async function waitingSince(query: Query, resource: string, { to }: Period, now: Date): Promise<number | null> {
+  const { source } = await sourceOf(query, resource)
+  if (!source || source.waiting === 0) return null
+  const oldest = source.oldest === undefined ? now : new Date(source.oldest)
+  return oldest < endOf(to) ? source.waiting : null
 }
 
 /** A real-time resource is judged technically by this. Throws QZ-NOT-FOUND. */

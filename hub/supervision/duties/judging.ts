@@ -1,8 +1,10 @@
 import { writeAudit } from '../../records/audit.ts'
 import type { Query } from '../../store/store.ts'
 import { addDays, dayOf, endOf, type Day } from '../../records/calendar.ts'
-import { owedSql, updatedOnSql } from './duties.ts'
+import { waitingSince } from './evidence.ts'
+import { readFacts, type ResourceFacts } from './facts.ts'
 import { counts, cyclesOwing, frequencies, periodOf, periodsEndingOn, type Frequency, type Period } from './periods.ts'
+import { isHindered, reckon, type Excuse } from './reckoning.ts'
 import { notify } from '../../records/notices.ts'
 import type { Rules } from '../../records/settings.ts'
 
@@ -27,16 +29,7 @@ async function firstDay(query: Query, over: Day): Promise<Day | undefined> {
   return [dayOf(row.first), addDays(over, -longestLook)].toSorted().at(-1)
 }
 
-/** SQL: resource `r` has no mark of the period $1. Looked up by key for each: as an anti-join it was planned as a scan per resource. */
-const unmarked = (which = '') => `(select 1 from duty_mark m where m.resource = r.code and m.period = $1 ${which} limit 1) is null`
-
-interface Judged {
-  resource: string
-  title: string
-  agency: string
-  agencyName: string
-  mark: 'updated' | 'overdue' | 'excused'
-}
+type Judgement = 'updated' | 'overdue' | 'excused'
 
 /**
  * Judges the periods that ended with this day: writes down for every resource what became of its duty, tells the agencies and the
@@ -47,21 +40,52 @@ export async function judgeDay(query: Query, rules: Rules, day: Day, now: Date):
   await query('insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value', [bookmark, day])
 }
 
-async function judgePeriod(query: Query, rules: Rules, { frequency, period, from, to }: Period, now: Date): Promise<void> {
-  const judged = await query<Judged>(
-    `with judged as (
-       insert into duty_mark (resource, period, mark, agency, ends, at)
-       select r.code, $1, case when ${updatedOnSql('$3::date', '$4::date')} is not null then 'updated'
-           when r.state = 'suspended' then 'excused' else 'overdue' end, r.agency, $4::date, $5
-       from resource r where r.cycle = any($2) and ${owedSql('$4::date')}
-         and ${unmarked("and m.mark <> 'warned'")}
-       on conflict do nothing returning resource, agency, mark)
-     select j.resource, j.agency, j.mark, a.name as "agencyName", v.schema ->> 'title' as title
-     from judged j join agency a on a.code = j.agency join resource r on r.code = j.resource
-       join resource_version v on v.resource = r.code and v.version = r.version order by j.agency, j.resource`,
-    [period, cyclesOwing(frequency, rules.duties), from, to, now],
+async function judgePeriod(query: Query, rules: Rules, period: Period, now: Date): Promise<void> {
+  const { to } = period
+  const known = await readMarked(query, period)
+  const facts = await readFacts(query, { resource: null, agency: null, from: period.from, to })
+  const overdue: ResourceFacts[] = []
+  const marks: Mark[] = []
+  for (const one of facts) {
+    const has = known.get(one.resource) ?? []
+    if (has.some((mark) => mark !== 'warned' && mark !== 'explained')) continue
+    const { owed, updatedOn, excuse } = reckon(one, period, cyclesOwing(period.frequency, rules.duties))
+    if (!owed) continue
+    const void_ = has.includes('explained') && updatedOn === null && (await waitingSince(query, one.resource, period, now)) !== null
+    if (has.includes('explained') && updatedOn === null && !void_) continue
+    const mark: Judgement = updatedOn !== null ? 'updated' : excuse !== null && !void_ ? 'excused' : 'overdue'
+    marks.push({ ...one, mark, because: mark === 'excused' ? excuse : null })
+    if (void_) marks.push({ ...one, mark: 'void', because: null })
+    if (mark === 'overdue') overdue.push(one)
+  }
+  await writeMarks(query, period, marks, now)
+  await tellOverdue(query, period, overdue)
+}
+
+async function readMarked(query: Query, { period }: Period): Promise<Map<string, string[]>> {
+  const rows = await query<{ resource: string; mark: string }>('select resource, mark from duty_mark where period = $1', [period])
+  return new Map([...Map.groupBy(rows, ({ resource }) => resource)].map(([code, all]) => [code, all.map(({ mark }) => mark)]))
+}
+
+interface Mark {
+  resource: string
+  agency: string
+  mark: Judgement | 'warned' | 'void'
+  because?: Excuse | null
+}
+
+async function writeMarks(query: Query, { period, to }: Period, marks: readonly Mark[], now: Date): Promise<void> {
+  if (marks.length === 0) return
+  const rows = marks.map(({ resource, agency, mark, because = null }) => ({ resource, agency, mark, because }))
+  await query(
+    `insert into duty_mark (resource, period, mark, agency, ends, at, because)
+     select m.resource, $1, m.mark, m.agency, $2, $3, m.because
+     from jsonb_to_recordset($4::jsonb) as m(resource text, agency text, mark text, because text)`,
+    [period, to, now, JSON.stringify(rows)],
   )
-  const overdue = judged.filter(({ mark }) => mark === 'overdue')
+}
+
+async function tellOverdue(query: Query, { period, to }: Period, overdue: readonly ResourceFacts[]): Promise<void> {
   for (const { resource } of overdue) {
     await writeAudit(query, { actor: 'hub', act: 'duty.overdue', object: `resource ${resource}`, details: { period, ends: to } })
   }
@@ -76,12 +100,7 @@ async function judgePeriod(query: Query, rules: Rules, { frequency, period, from
   }
 }
 
-interface Affected {
-  resource: string
-  title: string
-  agency: string
-  agencyName: string
-}
+type Affected = Pick<ResourceFacts, 'resource' | 'title' | 'agency' | 'agencyName'>
 
 /** One notice per agency and period, which names the first few. */
 function byAgency(affected: readonly Affected[]) {
@@ -113,20 +132,16 @@ export async function warnOfDuties(query: Query, rules: Rules, now: Date): Promi
 const everyZh: Record<Frequency, string> = { daily: '每日', weekly: '每周', monthly: '每月', quarterly: '每季度首月前 10 日' }
 const everyEn: Record<Frequency, string> = { daily: 'daily', weekly: 'weekly', monthly: 'monthly', quarterly: 'quarterly' }
 
-async function warnOfPeriod(query: Query, rules: Rules, { frequency, period, from, to }: Period, now: Date): Promise<void> {
-  const warned = await query<Affected>(
-    `with warned as (
-       insert into duty_mark (resource, period, mark, agency, ends, at)
-       select r.code, $1, 'warned', r.agency, $4::date, $5
-       from resource r where r.cycle = any($2) and r.state = 'active' and ${owedSql('$4::date')}
-         and ${unmarked()}
-         and ${updatedOnSql('$3::date', '$4::date')} is null
-       on conflict do nothing returning resource, agency)
-     select w.resource, w.agency, a.name as "agencyName", v.schema ->> 'title' as title
-     from warned w join agency a on a.code = w.agency join resource r on r.code = w.resource
-       join resource_version v on v.resource = r.code and v.version = r.version order by w.agency, w.resource`,
-    [period, cyclesOwing(frequency, rules.duties), from, to, now],
-  )
+async function warnOfPeriod(query: Query, rules: Rules, period: Period, now: Date): Promise<void> {
+  const { frequency, to } = period
+  const known = await readMarked(query, period)
+  const facts = await readFacts(query, { resource: null, agency: null, from: period.from, to })
+  const warned = facts.filter((one) => {
+    if (known.has(one.resource)) return false
+    const { owed, updatedOn, excuse } = reckon(one, period, cyclesOwing(frequency, rules.duties))
+    return owed && updatedOn === null && excuse === null && !isHindered(one, now)
+  })
+  await writeMarks(query, period, warned.map(({ resource, agency }) => ({ resource, agency, mark: 'warned' as const })), now)
   for (const { agency, object, zh, en, count } of byAgency(warned)) {
     await notify(query, {
       to: [

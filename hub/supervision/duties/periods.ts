@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { addDays, isDay, isWorkingDay, weekday, type Calendar, type Day } from '../../records/calendar.ts'
+import { addDays, endOf, isDay, isWorkingDay, startOf, weekday, type Calendar, type Day } from '../../records/calendar.ts'
 import type { DutySettings } from '../../records/settings.ts'
 
 /** Update cycle 更新频率 of a resource (Art. 14). */
@@ -18,6 +18,8 @@ export interface Period {
   from: Day
   to: Day
 }
+
+const hour = 3_600_000
 
 /** Art. 14: 每季度第一个月的前10日内. The 11th is late. */
 const quarterDays = 10
@@ -86,15 +88,29 @@ function dayWithin(year: string, rest: string): Day {
   return isDay(day) ? day : fallback
 }
 
-/** The cycles that owe an update this often. Every resource owes the quarter's, whatever its cycle is. */
+/**
+ * The cycles that owe an update this often. Art. 14 names the quarter for those in special circumstances, who keep no more frequent cycle:
+ * who updates every month, on whatever day, owes the months and not the first ten days of a quarter besides.
+ */
 export function cyclesOwing(frequency: Frequency, { realtime }: DutySettings): Cycle[] {
-  if (frequency === 'quarterly') return [...cycles]
-  return frequency === 'daily' && realtime === 'daily' ? ['realtime', 'daily'] : [frequency]
+  return frequency === realtime ? [frequency, 'realtime'] : [frequency]
 }
 
 /** Whether a period is one at all by the settings: days that are not worked may be left out. */
 export function counts({ frequency, to }: Period, { dailyOn }: DutySettings, calendar: Calendar): boolean {
   return frequency !== 'daily' || dailyOn === 'every-day' || isWorkingDay(calendar, to)
+}
+
+/**
+ * The moment from which an agency can say of a period that nothing has changed in it: with the warning, and on the last working day's
+ * noon at the latest. What is said before knows nothing of what comes after.
+ */
+export function explainableFrom({ frequency, from, to }: Period, { warnHours }: DutySettings, calendar: Calendar): Date {
+  let day = to
+  while (day > from && !isWorkingDay(calendar, day)) day = addDays(day, -1)
+  const noon = startOf(isWorkingDay(calendar, day) ? day : to).getTime() + 12 * hour
+  const warned = endOf(to).getTime() - warnHours[frequency] * hour
+  return new Date(Math.max(startOf(from).getTime(), Math.min(noon, warned)))
 }
 
 /** The periods whose last day this is. */

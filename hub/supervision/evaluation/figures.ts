@@ -44,29 +44,49 @@ export interface AgencyFigures {
 /** Acts of the audit that are queries of data; their object is `resource <code>`. */
 export const queryActs: readonly string[] = ['data.query', 'data.api']
 
+/** SQL: the history of object `o` of a workflow, as it was before $3, and what came first afterwards. */
+const historySql = (workflow: string, object: string) => `
+    left join lateral (select to_state as state from history h where workflow = '${workflow}' and object = ${object} and at < $3
+      order by id desc limit 1) before on true
+    left join lateral (select event, from_state as state from history h where workflow = '${workflow}' and object = ${object} and at >= $3
+      order by id limit 1) later on true`
+
+/**
+ * All as it stood at the end of the period, $3, and not as it stands on the day on which it is counted. A grant without a history is one of
+ * a trial without people.
+ */
 const counts = `
   with
   held as (
-    select r.agency, count(*) as resources, sum(jsonb_array_length(v.schema -> 'items')) as items
-    from resource r join resource_version v on v.resource = r.code and v.version = r.version
+    select r.agency, count(*) as resources, sum(jsonb_array_length(v.content -> 'items')) as items
+    from resource r cross join lateral (select content from catalog_version v where v.resource = r.code
+      order by published_at < $3 desc, case when published_at < $3 then -number else number end limit 1) v
     where r.published_at < $3 and (r.withdrawn_at is null or r.withdrawn_at >= $3) group by 1),
   supplied as (
     select r.agency, sum(s.changed_rows) as changed, sum(s.snapshot_rows) as snapshot
     from supply_day s join resource r on r.code = s.resource where s.day between $1::date and $2::date group by 1),
   duty as (
-    select agency, resource, period, bool_or(mark = 'updated') as updated, bool_or(mark = 'explained') as explained, bool_or(mark = 'overdue') as overdue
-    from duty_mark where ends between $1::date and $2::date and mark in ('updated', 'explained', 'overdue') group by 1, 2, 3),
+    select agency, resource, period, bool_or(mark = 'updated') as updated, bool_or(mark = 'overdue') as overdue,
+      bool_or(mark = 'explained' and at < $3) and not bool_or(mark = 'void') as explained
+    from duty_mark where ends between $1::date and $2::date group by 1, 2, 3),
   duties as (
-    select agency, count(*) as due, count(*) filter (where updated) as updated,
+    select agency, count(*) filter (where updated or explained or overdue) as due, count(*) filter (where updated) as updated,
       count(*) filter (where explained and not overdue and not updated) as explained,
       count(*) filter (where explained and overdue) as late, count(*) filter (where overdue and not explained) as overdue
     from duty group by 1),
   deadlines as (
-    select agency, kind, count(*) filter (where outcome = 'met') as met, count(*) filter (where missed_at is not null) as missed
-    from deadline where due between $1::date and $2::date group by 1, 2),
+    select agency, kind, count(*) filter (where done and outcome <> 'dropped') as met, count(*) filter (where not done) as missed
+    from (select agency, kind, outcome,
+        coalesce(ended_at < (due + 1)::timestamp at time zone 'Asia/Shanghai', false) as done
+      from deadline where due between $1::date and $2::date) due group by 1, 2),
   in_force as (
     select g.id, r.agency as giver, g.agency as taker, g.resource from access_grant g join resource r on r.code = g.resource
-    where g.state = 'active' and g.created_at < $3 and (g.valid_to is null or g.valid_to >= $3)),
+      ${historySql('grant', 'g.id')}
+      left join lateral (select true as found, details -> 'before' ->> 'validTo' as until from history h
+        where workflow = 'grant' and object = g.id and event = 'replace' and at >= $3 order by id limit 1) replaced on true
+    where case when before.state is not null then before.state = 'active'
+        else g.created_at < $3 and later.event is distinct from 'create' and coalesce(later.state, g.state) = 'active' end
+      and coalesce(case when replaced.found is null then g.valid_to else replaced.until::timestamptz end, 'infinity') >= $3),
   delivered as (
     select r.agency as giver, g.agency as taker, sum(d.written + d.deleted) as rows
     from delivery_day d join route t on t.id = d.route join access_grant g on g.id = t.access_grant join resource r on r.code = g.resource
@@ -95,9 +115,9 @@ const counts = `
     (select coalesce(sum(queries), 0) from queried where giver = a.code) as "queriesAnswered",
     (select coalesce(sum(queries), 0) from queried where taker = a.code) as "queriesMade"
   from agency a left join held h on h.agency = a.code left join supplied s on s.agency = a.code left join duties u on u.agency = a.code
-  order by a.code`
+  where a.created_at < $3 order by a.code`
 
-/** The figures of every agency from the first day to the last, as the store has them now. */
+/** The figures of every agency from the first day to the last, the same on whatever day after it they are counted. */
 export async function countFigures(query: Query, from: Day, to: Day): Promise<AgencyFigures[]> {
   const rows = await query<Record<string, string>>(counts, [from, to, endOf(to), queryActs, startOf(from)])
   return rows.map(({ agency, name, ...figures }) => ({

@@ -2,13 +2,14 @@ import pino from 'pino'
 import t from 'tap'
 import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
 import { addDays, dayOf, endOf, makeCalendar, startOf } from '../../../../hub/records/calendar.ts'
+import { notePhase } from '../../../../hub/records/phases.ts'
 import { dayToJudge, judgeDay } from '../../../../hub/supervision/duties/judging.ts'
 import type { Cycle } from '../../../../hub/supervision/duties/periods.ts'
 import { dutyStatus, explainPeriod, listDuties } from '../../../../hub/supervision/duties/duties.ts'
 import { listNotices } from '../../../../hub/records/notices.ts'
 import { saveSettings, supervisionSettings } from '../../../../hub/records/settings.ts'
 import { startSupervision, superviseOnce, type SupervisionDeps } from '../../../../hub/supervision/supervision.ts'
-import { openOffice, refusal, villages, type Office } from '../../office.ts'
+import { enrolled, openOffice, publishedAt, refusal, villages, type Office } from '../../office.ts'
 
 const at = (text: string) => new Date(`${text}+08:00`)
 const registrar = { person: '1', agency: 'civil', roles: ['registrar'] }
@@ -22,7 +23,15 @@ async function openDuty(test: Pick<typeof t, 'teardown'>, cycle: Cycle, publishe
 
 async function addResource(hub: Office, code: string, cycle: Cycle, published: string): Promise<void> {
   await publishResource(hub, 'admin', { schema: villages((draft) => Object.assign(draft, { resource: code, title: `资源 ${code}` })) })
-  await hub.store.query('update resource set cycle = $2, published_at = $3 where code = $1', [code, cycle, at(published)])
+  await publishedAt(hub, code, cycle, at(published))
+}
+
+/** What is in force of a resource from a moment on. */
+async function inForce(hub: Office, when: string, change: { cycle?: Cycle; state?: string; secrecy?: boolean }, code = 'villages') {
+  for (const [column, value] of Object.entries(change)) {
+    await hub.store.query(`update resource set ${column} = $2 where code = $1`, [code, value])
+  }
+  await notePhase(hub.store.query, code, at(when))
 }
 
 /** What the hub has accepted on a day. */
@@ -101,7 +110,7 @@ void t.test('only batches that changed rows count; the first load of all does', 
   ])
 })
 
-void t.test('every cycle owes its periods, and the quarter; a real-time one the quarter alone, or each day by a setting', async (t) => {
+void t.test('every cycle owes its own periods and no others; a real-time one the quarter, or each day by a setting', async (t) => {
   const hub = await openDuty(t, 'weekly', '2026-12-01T10:00')
   await addResource(hub, 'monthly', 'monthly', '2026-12-01T10:00')
   await addResource(hub, 'realtime', 'realtime', '2026-12-01T10:00')
@@ -112,10 +121,10 @@ void t.test('every cycle owes its periods, and the quarter; a real-time one the 
       .filter(({ state }) => state === 'overdue' || state === 'running')
       .map(({ period }) => period)
       .toReversed()
-  t.same(await owed('villages'), ['2026-W49', '2026-W50', '2026-W51', '2026-W52', '2026-W53', '2027-W01', '2027-Q1'])
-  t.same(await owed('monthly'), ['2026-12', '2027-Q1', '2027-01'])
+  t.same(await owed('villages'), ['2026-W49', '2026-W50', '2026-W51', '2026-W52', '2026-W53', '2027-W01'])
+  t.same(await owed('monthly'), ['2026-12', '2027-01'])
   t.same(await owed('realtime'), ['2027-Q1'])
-  t.same(await owed('daily'), ['2026-12-31', '2027-01-01', '2027-01-02', '2027-01-03', '2027-01-04', '2027-Q1'])
+  t.same(await owed('daily'), ['2026-12-31', '2027-01-01', '2027-01-02', '2027-01-03', '2027-01-04'])
   await saveSettings(hub.store, supervisionSettings({ duties: { realtime: 'daily', dailyOn: 'working-days' } }))
   await supervise(hub, '2027-01-11T00:02')
   t.same(
@@ -130,15 +139,114 @@ void t.test('the duty begins with the publication and ends with the withdrawal; 
   await supervise(hub, '2026-11-23T00:02')
   t.equal(await stateOf(hub, '2026-W47'), 'overdue')
   t.equal(await stateOf(hub, '2026-W46'), undefined)
-  await hub.store.query(`update resource set state = 'suspended'`)
+  await inForce(hub, '2026-11-23T09:00', { state: 'suspended' })
   await supervise(hub, '2026-11-30T00:02')
   t.equal(await stateOf(hub, '2026-W48'), 'excused')
-  await hub.store.query(`update resource set state = 'active', withdrawn_at = $1`, [at('2026-12-13T23:59:59')])
+  await inForce(hub, '2026-11-30T09:00', { state: 'active' })
+  await inForce(hub, '2026-12-08T09:00', { state: 'withdrawn' })
   await supervise(hub, '2026-12-21T00:02')
   t.equal(await stateOf(hub, '2026-W49'), 'overdue')
-  t.equal(await stateOf(hub, '2026-W50'), undefined, 'withdrawn in its last second')
+  t.equal(await stateOf(hub, '2026-W50'), undefined, 'withdrawn on its second day')
   t.equal((await marks(hub)).filter(({ mark }) => mark === 'overdue').length, 2)
   t.equal(await stateOf(hub, '2026-W48'), 'excused', 'what was marked stays')
+})
+
+void t.test('what was in force for most of a period decides, not what its last moment shows', async (t) => {
+  const cases: [string, Cycle, [string, Parameters<typeof inForce>[2]][], Record<string, string | undefined>][] = [
+    ['a slower cycle on the last evening', 'monthly', [['2026-11-30T20:00', { cycle: 'quarterly' }]], { '2026-11': 'overdue' }],
+    ['a faster cycle on the last evening', 'quarterly', [['2026-11-30T20:00', { cycle: 'monthly' }]], { '2026-11': undefined, '2026-12': 'overdue' }],
+    ['a slower cycle in its first days', 'monthly', [['2026-11-03T20:00', { cycle: 'quarterly' }]], { '2026-11': undefined }],
+    ['withdrawn in its last second', 'monthly', [['2026-11-30T23:59:59', { state: 'withdrawn' }]], { '2026-11': 'overdue', '2026-12': undefined }],
+    ['declared secret in its last hour', 'monthly', [['2026-11-30T23:00', { secrecy: true }]], { '2026-11': 'overdue', '2026-12': undefined }],
+    ['stopped in its last ten minutes', 'monthly', [['2026-11-30T23:50', { state: 'suspended' }]], { '2026-11': 'overdue', '2026-12': 'excused' }],
+    [
+      'stopped throughout, and released ten minutes before its end',
+      'monthly',
+      [
+        ['2026-10-31T10:00', { state: 'suspended' }],
+        ['2026-11-30T23:50', { state: 'active' }],
+      ],
+      { '2026-11': 'excused', '2026-12': 'overdue' },
+    ],
+    [
+      'stopped for the second half, less an hour',
+      'monthly',
+      [['2026-11-16T01:00', { state: 'suspended' }]],
+      { '2026-11': 'overdue' },
+    ],
+  ]
+  const hub = await openOffice(t)
+  for (const [n, [, cycle, changes]] of cases.entries()) {
+    await addResource(hub, `r${n}`, cycle, '2026-10-02T10:00')
+    for (const [when, change] of changes) await inForce(hub, when, change, `r${n}`)
+  }
+  await supervise(hub, '2027-01-12T00:02')
+  for (const [n, [name, , , expected]] of cases.entries()) {
+    for (const [period, state] of Object.entries(expected)) t.equal(await stateOf(hub, period, `r${n}`), state, `${name}: ${period}`)
+  }
+  t.match(
+    await listDuties(hub.store.query, { resource: 'r6', from: '2026-11-01', to: '2026-11-30' }, hub.now),
+    [{ state: 'excused', excuse: 'stopped' }],
+    'the reason is told',
+  )
+})
+
+void t.test('who updates each month on the twentieth owes no quarter besides', async (t) => {
+  const hub = await openDuty(t, 'monthly', '2026-10-02T10:00')
+  for (const day of ['2026-10-20', '2026-11-20', '2026-12-20', '2027-01-20']) await accepted(hub, day, 3)
+  await supervise(hub, '2027-02-02T08:00')
+  t.same([...new Set((await marks(hub)).map(({ mark }) => mark))], ['updated'])
+})
+
+void t.test('who has told in writing that it cannot supply is not blamed, until it supplies again', async (t) => {
+  const hub = await openDuty(t, 'weekly', '2026-10-01T10:00')
+  await addResource(hub, 'other', 'weekly', '2026-10-01T10:00')
+  const declare = (kind: string, resource: string | null, signed: string | null, until: string | null = null) =>
+    hub.store.query(
+      `insert into declaration (agency, kind, resource, text, until, drafted_by, signed_at, state, created_at)
+       values ('civil', $1, $2, 'x', $4, $5, $3, 'noticed', now())`,
+      [kind, resource, signed && at(signed), until, person],
+    )
+  const [{ id: person }] = (await hub.store.query<{ id: string }>(
+    `insert into person (agency, login, name) values ('civil', 'x', 'x') returning id`,
+  )) as [{ id: string }]
+  await declare('force-majeure', null, '2026-11-03T09:00', '2026-11-10')
+  await declare('cannot-supply', 'villages', '2026-11-17T09:00')
+  await declare('cannot-supply', 'other', null)
+  await accepted(hub, '2026-12-01', 5)
+  await supervise(hub, '2026-12-14T00:02')
+  const weeks = ['2026-W44', '2026-W45', '2026-W46', '2026-W47', '2026-W48', '2026-W49', '2026-W50']
+  t.same(
+    await Promise.all(weeks.map((week) => stateOf(hub, week))),
+    ['overdue', 'excused', 'overdue', 'excused', 'excused', 'updated', 'overdue'],
+    'force majeure to its last day; what cannot be supplied, until it is supplied',
+  )
+  t.same(
+    await Promise.all(weeks.map((week) => stateOf(hub, week, 'other'))),
+    ['overdue', 'excused', 'overdue', 'overdue', 'overdue', 'overdue', 'overdue'],
+    'of the whole agency; what nobody signed says nothing',
+  )
+  t.equal((await listDuties(hub.store.query, { resource: 'villages', from: '2026-11-03', to: '2026-11-03' }, hub.now))[0]?.excuse, 'force-majeure')
+})
+
+void t.test('what there is no way to supply yet is not asked for', async (t) => {
+  const hub = await openDuty(t, 'monthly', '2026-10-02T10:00')
+  for (const mode of ['form', 'excel']) {
+    await addResource(hub, mode, 'monthly', '2026-10-02T10:00')
+    await hub.store.query('update resource set supply_mode = $1 where code = $1', [mode])
+    await hub.store.query('update resource_phase set supply_mode = $1 where resource = $1', [mode])
+  }
+  await hub.store.query(`insert into supply_day (resource, day, batches, snapshot_rows) values ('excel', '2026-11-03', 1, 9)`)
+  await addResource(hub, 'kept', 'monthly', '2026-10-02T10:00')
+  await hub.store.query(`update resource_phase set supplied = false where resource = 'kept'`)
+  await supervise(hub, '2027-01-02T08:00')
+  t.same(
+    (await hub.store.query(`select resource, period, mark from duty_mark where resource <> 'villages' order by period`)),
+    [
+      { resource: 'excel', period: '2026-11', mark: 'updated' },
+      { resource: 'excel', period: '2026-12', mark: 'overdue' },
+    ],
+  )
 })
 
 void t.test('warned before, marked after; agency and supervisor are told once', async (t) => {
@@ -232,7 +340,7 @@ void t.test('an explanation needs a declaration, and a duty; in time it leaves n
   const hub = await openDuty(t, 'daily', '2026-11-19T10:00')
   const { query } = hub.store
   await accepted(hub, '2026-11-20', 1)
-  hub.now = at('2026-11-21T18:00')
+  hub.now = at('2026-11-21T18:30')
   const explain = (period: string, declaration = '5', resource = 'villages') =>
     explainPeriod(query, { resource, period, declaration, now: hub.now })
   t.equal(await refusal(explain('2026-11-21', '')), 'QZ-REQUEST-INVALID')
@@ -259,6 +367,44 @@ void t.test('an explanation needs a declaration, and a duty; in time it leaves n
   t.match(late, { state: 'explained', declaration: '7', overdueAt: at('2026-11-23T00:02'), explainedAt: hub.now })
 })
 
+void t.test('that nothing changed is said when the end is near, and not against the evidence', async (t) => {
+  const hub = await openDuty(t, 'monthly', '2026-10-02T10:00')
+  const { query } = hub.store
+  const { id } = await enrolled(hub, 'civil')
+  const reports = (waiting: number, oldest?: string) =>
+    query('update agent set report = $2, last_seen = $3 where id = $1', [
+      id,
+      { sources: [{ resource: 'villages', state: 'flowing', waiting, ...(oldest && { oldest: at(oldest).toISOString() }) }] },
+      hub.now,
+    ])
+  const explain = (now: string, period: string, declaration = '1') => {
+    hub.now = at(now)
+    return refusal(explainPeriod(query, { resource: 'villages', period, declaration, now: hub.now }))
+  }
+  t.equal(await explain('2026-11-01T00:05', '2026-11'), 'QZ-RULE', 'in its first minutes')
+  t.equal(await explain('2026-11-25T23:59', '2026-11'), 'QZ-RULE')
+  t.equal(await explain('2026-11-26T00:00', '2026-11'), 'not refused')
+  await accepted(hub, '2026-11-29', 2)
+  await supervise(hub, '2026-12-01T00:02')
+  t.equal(await stateOf(hub, '2026-11'), 'updated', 'rows changed after it was signed: that is the update')
+
+  await reports(3, '2026-12-30T09:00')
+  t.equal(await explain('2026-12-30T10:00', '2026-12'), 'QZ-RULE', 'changed rows wait')
+  await reports(0)
+  t.equal(await explain('2026-12-30T11:00', '2026-12'), 'not refused')
+  await reports(4, '2026-12-31T22:00')
+  await supervise(hub, '2027-01-01T00:02')
+  t.equal(await stateOf(hub, '2026-12'), 'overdue', 'rows had changed by the end and were not supplied')
+  t.equal(await explain('2027-01-02T10:00', '2026-12', '2'), 'QZ-RULE', 'nor can it be said again')
+
+  t.equal(await explain('2027-01-29T10:00', '2027-01', '3'), 'QZ-RULE', 'what has waited for long, too')
+  await reports(0)
+  t.equal(await explain('2027-01-29T10:00', '2027-01', '3'), 'not refused')
+  await reports(1, '2027-02-01T00:00')
+  await supervise(hub, '2027-02-01T00:02')
+  t.equal(await stateOf(hub, '2027-01'), 'explained', 'what changed afterwards is of the next month')
+})
+
 void t.test('the status of a resource; lists by agency and state', async (t) => {
   const hub = await openDuty(t, 'monthly', '2026-06-02T10:00')
   await accepted(hub, '2026-10-08', 3)
@@ -268,18 +414,15 @@ void t.test('the status of a resource; lists by agency and state', async (t) => 
   t.same(
     status.duties.map(({ period, state, updatedOn }) => [period, state, updatedOn]),
     [
-      ['2027-Q1', 'upcoming', null],
       ['2026-12', 'upcoming', null],
       ['2026-11', 'running', null],
       ['2026-10', 'updated', '2026-10-08'],
-      ['2026-Q4', 'updated', '2026-10-08'],
-      ['2026-Q3', 'overdue', null],
     ],
   )
   const list = (filter: Parameters<typeof listDuties>[1]) => listDuties(hub.store.query, filter, hub.now)
   t.same(
     (await list({ agency: 'civil', state: 'overdue', from: '2026-07-01' })).map(({ period }) => period),
-    ['2026-09', '2026-08', '2026-07', '2026-Q3'],
+    ['2026-09', '2026-08', '2026-07'],
   )
   t.same(await list({ agency: 'water' }), [])
   t.equal(await refusal(dutyStatus(hub.store.query, 'none', hub.now)), 'QZ-NOT-FOUND')

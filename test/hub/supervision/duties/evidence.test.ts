@@ -5,7 +5,7 @@ import { dayOf } from '../../../../hub/records/calendar.ts'
 import { dutyEvidence } from '../../../../hub/supervision/duties/evidence.ts'
 import { dutyStatus, listDuties } from '../../../../hub/supervision/duties/duties.ts'
 import { recordSupply } from '../../../../hub/supervision/supply.ts'
-import { databaseUrl, enrolled, openOffice, refusal, villages } from '../../office.ts'
+import { databaseUrl, enrolled, openOffice, publishedAt, refusal, villages } from '../../office.ts'
 import { openBench, person, Provider } from '../../exchange/fixture.ts'
 
 const flowing: SourceReport = {
@@ -25,7 +25,7 @@ async function openSource(test: Pick<typeof t, 'teardown'>) {
   const { query } = hub.store
   const { id } = await enrolled(hub, 'civil')
   await publishResource(hub, 'admin', { schema: villages() })
-  await query(`update resource set cycle = 'realtime', published_at = '2026-06-01T00:00:00Z'`)
+  await publishedAt(hub, 'villages', 'realtime', new Date('2026-06-01T00:00:00Z'))
   const report = async (source: Partial<SourceReport> | null, minutesAgo = 0) => {
     const sources = source === null ? [] : [{ ...flowing, ...source }]
     const seen = new Date(hub.now.getTime() - minutesAgo * 60_000)
@@ -98,7 +98,7 @@ void t.test('batches that the hub accepts count by what is in them', async (t) =
   const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a'))
   const { exchange, store, log, time } = bench
   const today = dayOf(time.now)
-  await store.query(`update resource set cycle = 'daily', published_at = now() - interval '40 days'`)
+  await publishedAt(bench, 'people', 'daily', new Date(time.now.getTime() - 40 * 86_400_000))
   await store.query(`insert into supply_day (resource, day, batches, snapshot_rows) values ('people', current_date - 30, 1, 1)`)
   const state = async () => {
     await recordSupply({ store, log })

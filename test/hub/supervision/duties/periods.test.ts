@@ -3,6 +3,7 @@ import t from 'tap'
 import { addDays, makeCalendar } from '../../../../hub/records/calendar.ts'
 import {
   cyclesOwing,
+  explainableFrom,
   frequencies,
   lastPeriod,
   nextPeriod,
@@ -13,6 +14,7 @@ import {
 import { supervisionSettings } from '../../../../hub/records/settings.ts'
 import { refusal } from '../../office.ts'
 
+const at = (text: string) => new Date(`${text}+08:00`)
 const calendar = makeCalendar()
 const { duties } = supervisionSettings()
 
@@ -57,9 +59,20 @@ void t.test('on the tenth the quarter ends, on a Sunday the week, and so on', as
   t.same(ending('2026-10-10', { dailyOn: 'working-days' }), ['2026-10-10', '2026-Q4'], 'a make-up Saturday')
 })
 
-void t.test('every resource owes the quarter; a real-time one each day only by a setting', async (t) => {
-  t.equal(cyclesOwing('quarterly', duties).length, 5)
+void t.test('each cycle owes its own periods; a real-time one the quarter, or each day by a setting', async (t) => {
+  t.same(cyclesOwing('quarterly', duties), ['quarterly', 'realtime'])
   t.same(cyclesOwing('daily', duties), ['daily'])
-  t.same(cyclesOwing('daily', { ...duties, realtime: 'daily' }), ['realtime', 'daily'])
+  t.same(cyclesOwing('daily', { ...duties, realtime: 'daily' }), ['daily', 'realtime'])
+  t.same(cyclesOwing('quarterly', { ...duties, realtime: 'daily' }), ['quarterly'])
   t.same(cyclesOwing('weekly', { ...duties, realtime: 'daily' }), ['weekly'])
+})
+
+void t.test('that nothing changed can be said with the warning, or at noon of the last working day', async (t) => {
+  const from = (key: string) => explainableFrom(parsePeriod(key), duties, calendar)
+  t.same(from('2026-11'), at('2026-11-26T00:00'), 'the warning comes 120 hours before')
+  t.same(from('2026-W47'), at('2026-11-20T12:00'), 'on Friday')
+  t.same(from('2026-11-20'), at('2026-11-20T12:00'))
+  t.same(from('2026-11-22'), at('2026-11-22T12:00'), 'on a Sunday: nothing before is in it')
+  t.same(from('2026-Q4'), at('2026-10-07T00:00'))
+  t.same(from('2026-W40'), at('2026-09-30T12:00'), 'before a holiday')
 })

@@ -3,10 +3,14 @@ import t from 'tap'
 import type { Principal } from '../../../../hub/access/principal.ts'
 import { writeWorkbook } from '../../../../protocol/excel/write.ts'
 import { writeAudit } from '../../../../hub/records/audit.ts'
+import { addAgency } from '../../../../hub/registry/agencies/agencies.ts'
+import { grantFlow } from '../../../../hub/registry/grants/grant-workflow.ts'
+import { applyEvent } from '../../../../hub/registry/workflow.ts'
+import { change } from '../../../../hub/records/registry.ts'
 import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
-import { endDeadline, startDeadline } from '../../../../hub/records/deadlines.ts'
+import { dropDeadline, endDeadline, startDeadline } from '../../../../hub/records/deadlines.ts'
 import { explainPeriod } from '../../../../hub/supervision/duties/duties.ts'
-import { scoreAll, type AgencyFigures, type Figures } from '../../../../hub/supervision/evaluation/figures.ts'
+import { countFigures, scoreAll, type AgencyFigures, type Figures } from '../../../../hub/supervision/evaluation/figures.ts'
 import { evaluationTable } from '../../../../hub/supervision/evaluation/table.ts'
 import {
   advise,
@@ -21,7 +25,7 @@ import {
 import { listNotices } from '../../../../hub/records/notices.ts'
 import { saveSettings, supervisionSettings } from '../../../../hub/records/settings.ts'
 import { superviseOnce } from '../../../../hub/supervision/supervision.ts'
-import { enrolled, openOffice, refusal, villages, type Office } from '../../office.ts'
+import { enrolled, openOffice, publishedAt, refusal, villages, type Office } from '../../office.ts'
 
 const at = (text: string) => new Date(`${text}+08:00`)
 const official: Principal = { actor: 'person 9', person: '9', name: '张三', agency: 'civil', roles: ['office'], via: 'session' }
@@ -37,7 +41,7 @@ async function openQuarter(test: Pick<typeof t, 'teardown'>): Promise<Office> {
   const { query } = hub.store
   const receiver = await enrolled(hub, 'water')
   await publishResource(hub, 'admin', { schema: villages() })
-  await query(`update resource set cycle = 'monthly', published_at = $1`, [at('2026-09-29T10:00')])
+  await publishedAt(hub, 'villages', 'monthly', at('2026-09-29T10:00'))
   await supplied(hub, '2026-10-20', 100, 5000)
   await query(
     `insert into access_grant (id, resource, agency, items, created_at) values
@@ -86,11 +90,11 @@ void t.test('quantity, timeliness and use of every agency', async (t) => {
     items: 4,
     changedRows: 100,
     snapshotRows: 5000,
-    dutiesDue: 4,
+    dutiesDue: 3,
     dutiesUpdated: 1,
     dutiesExplained: 1,
     dutiesExplainedLate: 0,
-    dutiesOverdue: 2,
+    dutiesOverdue: 1,
     correctionsMet: 1,
     correctionsMissed: 1,
     repliesMet: 0,
@@ -107,7 +111,7 @@ void t.test('quantity, timeliness and use of every agency', async (t) => {
     queriesMade: 0,
   })
   t.match(lines['water'], { figures: { resources: 0, dutiesDue: 0, grantsTaken: 1, routesTaken: 1, rowsTaken: 42, queriesMade: queried } })
-  t.match(lines['civil'], { scores: { quantity: 100, timeliness: 50, use: 100 }, score: 75 })
+  t.match(lines['civil'], { scores: { quantity: 100, timeliness: 60, use: 100 }, score: 80 })
   t.match(lines['water'], { scores: { quantity: 0, timeliness: null, use: 100 }, score: 60 }, 'by what can be judged')
   t.equal((await hub.store.query(`select 1 from audit_entry where act = 'evaluation.draw-up' and actor = 'person 9'`)).length, 1)
 })
@@ -118,9 +122,52 @@ void t.test('weights are settings and stand in the table', async (t) => {
   const { id, weights } = await drawUp(hub, official, '2026')
   t.same(weights, { timeliness: 100, quantity: 0, use: 0 })
   t.match(await evaluationLines(hub.store.query, id), [
-    { agency: 'civil', score: 42.9 },
+    { agency: 'civil', score: 50 },
     { agency: 'water', score: null },
   ])
+})
+
+void t.test('a period counts as it stood at its end, on whatever day it is counted', async (t) => {
+  const hub = await openQuarter(t)
+  const { query } = hub.store
+  const grant = (event: 'suspend' | 'resume' | 'revoke') =>
+    change(hub, (tx, affectedAgents) =>
+      applyEvent(grantFlow, event, 'g1', { registry: hub, query: tx, affectedAgents, principal: official, input: { reason: 'x' } }),
+    )
+  hub.now = at('2026-12-20T10:00')
+  await grant('suspend')
+  await grant('resume')
+  await startDeadline(query, { kind: 'rectification', object: 'order 1', agency: 'civil', role: 'reviewer', from: hub.now, due: '2026-12-31' })
+  await startDeadline(query, { kind: 'rectification', object: 'order 2', agency: 'civil', role: 'reviewer', from: hub.now, due: '2026-12-30' })
+  hub.now = at('2027-01-01T00:02')
+  await supervise(hub)
+  const counted = () => countFigures(query, '2026-10-01', '2026-12-31')
+  const first = await counted()
+  t.match(
+    first.find(({ agency }) => agency === 'civil'),
+    { figures: { resources: 1, items: 4, grantsGiven: 1, routesGiven: 1, dutiesExplainedLate: 0, dutiesOverdue: 1, otherMissed: 2 } },
+  )
+  for (const [what, later] of Object.entries<() => Promise<unknown>>({
+    'explained late': () => explainPeriod(query, { resource: 'villages', period: '2026-12', declaration: '2', now: hub.now }),
+    'deadlines ended, or dropped': async () => {
+      await endDeadline(query, 'rectification', 'order 1', hub.now)
+      await dropDeadline(query, 'rectification', 'order 2', hub.now)
+    },
+    'more items': () =>
+      publishResource(hub, 'admin', {
+        schema: villages(({ items }) => items.push({ id: 'more', name: 'more', label: '更多', type: 'text', length: 9, openness: 'public' })),
+      }),
+    'another resource': () => publishResource(hub, 'admin', { schema: villages((draft) => Object.assign(draft, { resource: 'new', title: '新' })) }),
+    'its grant suspended': () => grant('suspend'),
+    'its grant revoked': () => grant('revoke'),
+    'another agency': () => addAgency(hub, 'admin', { code: 'new', name: '新单位' }),
+    'the resource withdrawn': () => query(`update resource set state = 'withdrawn', withdrawn_at = $1`, [hub.now]),
+  })) {
+    hub.now = new Date(hub.now.getTime() + 5 * 86_400_000)
+    await later()
+    await supervise(hub)
+    t.same(await counted(), first, what)
+  }
 })
 
 void t.test('what is frozen never changes, although data do', async (t) => {
@@ -211,7 +258,7 @@ void t.test('the table has both languages and every figure beside the score, and
   const of = (en: string) => rows[0]![columns.findIndex((column) => column.en === en)]
   t.same(
     [of('Agency'), of('Rows delivered to others'), of('Timeliness score (weight 50)'), of('Score'), of('Advice')],
-    ['民政局', '42', '50', '75', '=1+1'],
+    ['民政局', '42', '60', '80', '=1+1'],
   )
   const sheet = { name: title.zh, columns: columns.map(({ zh, format }) => ({ header: zh, format })), rows }
   t.ok((await writeWorkbook({ sheets: [sheet] })).length > 1000)

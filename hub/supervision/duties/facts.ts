@@ -1,0 +1,72 @@
+import type { Day } from '../../records/calendar.ts'
+import { phasesOf } from '../../records/phases.ts'
+import type { Query } from '../../store/store.ts'
+import type { Cycle } from './periods.ts'
+import { endOfInability, type DutyFacts, type Inability } from './reckoning.ts'
+
+/** A resource with all that its duties are reckoned from. */
+export interface ResourceFacts extends DutyFacts {
+  resource: string
+  title: string
+  agency: string
+  agencyName: string
+  /** In force now. */
+  cycle: Cycle
+}
+
+interface FactFilter {
+  /** Null: all. */
+  resource: string | null
+  agency: string | null
+  /** The days of which updates are wanted. */
+  from: Day
+  to: Day
+}
+
+/** Facts of the resources that were published by the end of these days, by agency and code. */
+export async function readFacts(query: Query, { resource, agency, from, to }: FactFilter): Promise<ResourceFacts[]> {
+  const resources = await query<Omit<ResourceFacts, 'phases' | 'inabilities' | 'updates'>>(
+    `select r.code as resource, r.title, r.agency, a.name as "agencyName", r.cycle, r.published_at as published,
+       (select min(day)::text from supply_day s where s.resource = r.code and s.batches > 0) as began
+     from resource r join agency a on a.code = r.agency
+     where ($1::text is null or r.code = $1) and ($2::text is null or r.agency = $2)
+       and r.published_at < ($3::date + 1)::timestamp at time zone 'Asia/Shanghai' order by r.agency, r.code`,
+    [resource, agency, to],
+  )
+  const codes = resources.map(({ resource: code }) => code)
+  const phases = await phasesOf(query, codes)
+  const inabilities = await readInabilities(query, codes)
+  const updates = await readUpdates(query, codes, from, to)
+  return resources.map((one) => ({
+    ...one,
+    phases: phases.get(one.resource) ?? [],
+    inabilities: inabilities.get(one.resource) ?? [],
+    updates: updates.get(one.resource) ?? [],
+  }))
+}
+
+/** SQL: on day `s` of a resource's supply rows changed: more than a re-synchronisation brought again; the first load of all counts. */
+const changedSql = `(s.changed_rows > s.same_rows
+  or s.snapshot_rows > 0 and not exists (select from supply_day e where e.resource = s.resource and e.day < s.day and e.batches > 0))`
+
+async function readUpdates(query: Query, codes: readonly string[], from: Day, to: Day): Promise<Map<string, Day[]>> {
+  const rows = await query<{ resource: string; day: Day }>(
+    `select resource, day::text as day from supply_day s where resource = any($1) and day between $2::date and $3::date and ${changedSql}
+     order by resource, day`,
+    [codes, from, to],
+  )
+  return new Map([...Map.groupBy(rows, ({ resource }) => resource)].map(([code, days]) => [code, days.map(({ day }) => day)]))
+}
+
+/** Signed declarations of a resource or its whole agency (Art. 7.4, 20); what was returned or withdrawn was never signed. */
+async function readInabilities(query: Query, codes: readonly string[]): Promise<Map<string, Inability[]>> {
+  const rows = await query<{ resource: string; kind: Inability['kind']; from: Date; until: Day | null; next: Day | null }>(
+    `select r.code as resource, d.kind, d.signed_at as "from", d.until::text, (select min(s.day)::text from supply_day s
+         where s.resource = r.code and s.day > (d.signed_at at time zone 'Asia/Shanghai')::date and ${changedSql}) as next
+     from declaration d join resource r on r.code = d.resource or d.resource is null and r.agency = d.agency
+     where r.code = any($1) and d.kind in ('force-majeure', 'cannot-supply') and d.signed_at is not null order by d.signed_at, d.id`,
+    [codes],
+  )
+  const all = rows.map(({ resource, kind, from, until, next }) => ({ resource, kind, from, until: endOfInability(until, next) }))
+  return Map.groupBy(all, ({ resource }) => resource)
+}
