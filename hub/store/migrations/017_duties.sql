@@ -34,9 +34,3 @@ alter table duty_mark add column because text;
 
 -- Rows of changes that the hub found to be as they had been.
 alter table supply_day add column same_rows bigint not null default 0;
-
--- The day is null while it cannot be reckoned; `waits` says for what.
-alter table deadline alter column due drop not null;
-alter table deadline add column waits text check (waits in ('calendar', 'receiver'));
--- Working days that do not count against who must act, because the act was not possible.
-alter table deadline add column held int not null default 0;
