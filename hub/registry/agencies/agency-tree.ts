@@ -65,12 +65,7 @@ export async function createAgency(registry: Registry, principal: Principal, inp
 }
 
 /** Within a transaction. */
-export async function insertAgency(
-  query: Query,
-  principal: Principal,
-  input: AgencyInput & Agency,
-  now: Date,
-): Promise<AgencyRecord> {
+export async function insertAgency(query: Query, principal: Principal, input: AgencyInput & Agency, now: Date): Promise<AgencyRecord> {
   const { code, name, parent = null, kind = 'municipal', uscc = null } = input
   checkCode(code, 'agency', 40)
   checkUscc(uscc)

@@ -139,7 +139,12 @@ async function newGrant({ query, principal, now }: Granting, application: Applic
 }
 
 /** It goes on under the same name with what was approved now; a suspension stays, the version in force is accepted with it. */
-async function replaceGrant({ query, principal, now }: Granting, known: Grant, application: Application, resource: Covered): Promise<Grant> {
+async function replaceGrant(
+  { query, principal, now }: Granting,
+  known: Grant,
+  application: Application,
+  resource: Covered,
+): Promise<Grant> {
   const { items, validTo, atEnd, application: id } = contentOf(application, resource)
   const to = known.state === 'held' ? 'active' : known.state
   await query(

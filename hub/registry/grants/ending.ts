@@ -32,7 +32,16 @@ export async function endGrantsOf(query: Query, { code, title, reason, modes, re
   )
   const by: Principal = { person: null, roles: [], via: 'hub', ...principal }
   for (const { id, agency, state } of grants) {
-    await record(query, { workflow: 'grant', object: id, event: 'revoke', from: state, to: 'revoked', principal: by, input: { reason }, now })
+    await record(query, {
+      workflow: 'grant',
+      object: id,
+      event: 'revoke',
+      from: state,
+      to: 'revoked',
+      principal: by,
+      input: { reason },
+      now,
+    })
     for (const route of await query<{ id: string }>('select id from route where access_grant = $1', [id])) {
       await dropDeadline(query, 'delivery', `route ${route.id}`, now)
     }

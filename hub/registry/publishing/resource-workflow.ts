@@ -34,7 +34,11 @@ export const resourceFlow: Workflow<State, PublishedResource> = {
   initial: 'active',
   events: {
     stop: [
-      { from: ['active'], to: 'suspended', effects: [inForce, keepReason, concernAll, notifyAll('已被保密部门叫停', 'was stopped for secrecy')] },
+      {
+        from: ['active'],
+        to: 'suspended',
+        effects: [inForce, keepReason, concernAll, notifyAll('已被保密部门叫停', 'was stopped for secrecy')],
+      },
     ],
     withdraw: [
       {

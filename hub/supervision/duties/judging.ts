@@ -141,7 +141,12 @@ async function warnOfPeriod(query: Query, rules: Rules, period: Period, now: Dat
     const { owed, updatedOn, excuse } = reckon(one, period, cyclesOwing(frequency, rules.duties))
     return owed && updatedOn === null && excuse === null && !isHindered(one, now)
   })
-  await writeMarks(query, period, warned.map(({ resource, agency }) => ({ resource, agency, mark: 'warned' as const })), now)
+  await writeMarks(
+    query,
+    period,
+    warned.map(({ resource, agency }) => ({ resource, agency, mark: 'warned' as const })),
+    now,
+  )
   for (const { agency, object, zh, en, count } of byAgency(warned)) {
     await notify(query, {
       to: [

@@ -99,4 +99,3 @@ export function endOfInability(until: Day | null, nextUpdate: Day | null): Date 
   if (until !== null) return endOf(until)
   return nextUpdate === null ? null : startOf(nextUpdate)
 }
-

@@ -154,11 +154,31 @@ void t.test('the duty begins with the publication and ends with the withdrawal; 
 void t.test('what was in force for most of a period decides, not what its last moment shows', async (t) => {
   const cases: [string, Cycle, [string, Parameters<typeof inForce>[2]][], Record<string, string | undefined>][] = [
     ['a slower cycle on the last evening', 'monthly', [['2026-11-30T20:00', { cycle: 'quarterly' }]], { '2026-11': 'overdue' }],
-    ['a faster cycle on the last evening', 'quarterly', [['2026-11-30T20:00', { cycle: 'monthly' }]], { '2026-11': undefined, '2026-12': 'overdue' }],
+    [
+      'a faster cycle on the last evening',
+      'quarterly',
+      [['2026-11-30T20:00', { cycle: 'monthly' }]],
+      { '2026-11': undefined, '2026-12': 'overdue' },
+    ],
     ['a slower cycle in its first days', 'monthly', [['2026-11-03T20:00', { cycle: 'quarterly' }]], { '2026-11': undefined }],
-    ['withdrawn in its last second', 'monthly', [['2026-11-30T23:59:59', { state: 'withdrawn' }]], { '2026-11': 'overdue', '2026-12': undefined }],
-    ['declared secret in its last hour', 'monthly', [['2026-11-30T23:00', { secrecy: true }]], { '2026-11': 'overdue', '2026-12': undefined }],
-    ['stopped in its last ten minutes', 'monthly', [['2026-11-30T23:50', { state: 'suspended' }]], { '2026-11': 'overdue', '2026-12': 'excused' }],
+    [
+      'withdrawn in its last second',
+      'monthly',
+      [['2026-11-30T23:59:59', { state: 'withdrawn' }]],
+      { '2026-11': 'overdue', '2026-12': undefined },
+    ],
+    [
+      'declared secret in its last hour',
+      'monthly',
+      [['2026-11-30T23:00', { secrecy: true }]],
+      { '2026-11': 'overdue', '2026-12': undefined },
+    ],
+    [
+      'stopped in its last ten minutes',
+      'monthly',
+      [['2026-11-30T23:50', { state: 'suspended' }]],
+      { '2026-11': 'overdue', '2026-12': 'excused' },
+    ],
     [
       'stopped throughout, and released ten minutes before its end',
       'monthly',
@@ -168,12 +188,7 @@ void t.test('what was in force for most of a period decides, not what its last m
       ],
       { '2026-11': 'excused', '2026-12': 'overdue' },
     ],
-    [
-      'stopped for the second half, less an hour',
-      'monthly',
-      [['2026-11-16T01:00', { state: 'suspended' }]],
-      { '2026-11': 'overdue' },
-    ],
+    ['stopped for the second half, less an hour', 'monthly', [['2026-11-16T01:00', { state: 'suspended' }]], { '2026-11': 'overdue' }],
   ]
   const hub = await openOffice(t)
   for (const [n, [, cycle, changes]] of cases.entries()) {
@@ -226,7 +241,10 @@ void t.test('who has told in writing that it cannot supply is not blamed, until 
     ['overdue', 'excused', 'overdue', 'overdue', 'overdue', 'overdue', 'overdue'],
     'of the whole agency; what nobody signed says nothing',
   )
-  t.equal((await listDuties(hub.store.query, { resource: 'villages', from: '2026-11-03', to: '2026-11-03' }, hub.now))[0]?.excuse, 'force-majeure')
+  t.equal(
+    (await listDuties(hub.store.query, { resource: 'villages', from: '2026-11-03', to: '2026-11-03' }, hub.now))[0]?.excuse,
+    'force-majeure',
+  )
 })
 
 void t.test('what there is no way to supply yet is not asked for', async (t) => {
@@ -240,13 +258,10 @@ void t.test('what there is no way to supply yet is not asked for', async (t) => 
   await addResource(hub, 'kept', 'monthly', '2026-10-02T10:00')
   await hub.store.query(`update resource_phase set supplied = false where resource = 'kept'`)
   await supervise(hub, '2027-01-02T08:00')
-  t.same(
-    (await hub.store.query(`select resource, period, mark from duty_mark where resource <> 'villages' order by period`)),
-    [
-      { resource: 'excel', period: '2026-11', mark: 'updated' },
-      { resource: 'excel', period: '2026-12', mark: 'overdue' },
-    ],
-  )
+  t.same(await hub.store.query(`select resource, period, mark from duty_mark where resource <> 'villages' order by period`), [
+    { resource: 'excel', period: '2026-11', mark: 'updated' },
+    { resource: 'excel', period: '2026-12', mark: 'overdue' },
+  ])
 })
 
 void t.test('warned before, marked after; agency and supervisor are told once', async (t) => {

@@ -137,8 +137,22 @@ void t.test('a period counts as it stood at its end, on whatever day it is count
   hub.now = at('2026-12-20T10:00')
   await grant('suspend')
   await grant('resume')
-  await startDeadline(query, { kind: 'rectification', object: 'order 1', agency: 'civil', role: 'reviewer', from: hub.now, due: '2026-12-31' })
-  await startDeadline(query, { kind: 'rectification', object: 'order 2', agency: 'civil', role: 'reviewer', from: hub.now, due: '2026-12-30' })
+  await startDeadline(query, {
+    kind: 'rectification',
+    object: 'order 1',
+    agency: 'civil',
+    role: 'reviewer',
+    from: hub.now,
+    due: '2026-12-31',
+  })
+  await startDeadline(query, {
+    kind: 'rectification',
+    object: 'order 2',
+    agency: 'civil',
+    role: 'reviewer',
+    from: hub.now,
+    due: '2026-12-30',
+  })
   hub.now = at('2027-01-01T00:02')
   await supervise(hub)
   const counted = () => countFigures(query, '2026-10-01', '2026-12-31')
@@ -155,9 +169,12 @@ void t.test('a period counts as it stood at its end, on whatever day it is count
     },
     'more items': () =>
       publishResource(hub, 'admin', {
-        schema: villages(({ items }) => items.push({ id: 'more', name: 'more', label: '更多', type: 'text', length: 9, openness: 'public' })),
+        schema: villages(({ items }) =>
+          items.push({ id: 'more', name: 'more', label: '更多', type: 'text', length: 9, openness: 'public' }),
+        ),
       }),
-    'another resource': () => publishResource(hub, 'admin', { schema: villages((draft) => Object.assign(draft, { resource: 'new', title: '新' })) }),
+    'another resource': () =>
+      publishResource(hub, 'admin', { schema: villages((draft) => Object.assign(draft, { resource: 'new', title: '新' })) }),
     'its grant suspended': () => grant('suspend'),
     'its grant revoked': () => grant('revoke'),
     'another agency': () => addAgency(hub, 'admin', { code: 'new', name: '新单位' }),
