@@ -12,6 +12,7 @@ import { agencyTemplate, importAgencies } from '../registry/agencies/agencies-im
 import { listRules, putRules, readRules, rulesLimit } from '../registry/agencies/agency-rules.ts'
 import { enrolmentFiles, enrolmentWorkbook } from '../registry/machines/enrolment-files.ts'
 import { handOver } from '../registry/people/handover.ts'
+import { edit, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, nullable, Text } from './shapes.ts'
 
@@ -94,17 +95,16 @@ export const agencyOperations: readonly Operation[] = [
     example: { code: 'health', name: '卫生健康局', kind: 'municipal' },
     run: ({ registry, principal, body }) => createAgency(registry, principal, body),
   }),
-  operation({
+  reading({
     name: 'agency.read',
     method: 'GET',
     path: '/agencies/:id',
     objectKind: 'agency',
     text: { zh: '查看机关单位', en: 'an agency' },
-    params: ById,
     answer: Agency,
     run: ({ registry, params }) => readAgency(registry.store.query, params.id),
   }),
-  operation({
+  edit({
     name: 'agency.change',
     method: 'PATCH',
     path: '/agencies/:id',
@@ -116,7 +116,7 @@ export const agencyOperations: readonly Operation[] = [
     example: { name: '民政和社会事务局' },
     run: ({ registry, principal, params, body }) => changeAgency(registry, principal, params.id, body),
   }),
-  operation({
+  edit({
     name: 'agency.responsible',
     method: 'PUT',
     path: '/agencies/:id/responsible',

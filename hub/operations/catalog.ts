@@ -9,7 +9,7 @@ import { keepResource } from '../registry/catalog/resource-keeping.ts'
 import { searchCatalog } from '../registry/catalog/search.ts'
 import { resourceFlow } from '../registry/publishing/resource-workflow.ts'
 import { Diff, Entry, Version } from './catalog-shapes.ts'
-import { eventOperations, reading } from './events.ts'
+import { edit, eventOperations, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, nullable, ReasonBody, Text } from './shapes.ts'
 
@@ -147,7 +147,7 @@ export const catalogOperations: readonly Operation[] = [
     answer: Diff,
     run: ({ registry, params, query: { from, to } }) => diffVersions(registry.store.query, params.id, Number(from), Number(to)),
   }),
-  operation({
+  edit({
     name: 'resource.keep',
     method: 'PUT',
     path: '/resources/:id/keep',

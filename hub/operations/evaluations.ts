@@ -10,6 +10,7 @@ import {
   requireEvaluation,
 } from '../supervision/evaluation/evaluation.ts'
 import { evaluationTable } from '../supervision/evaluation/table.ts'
+import { edit, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, NoBody, nullable } from './shapes.ts'
 
@@ -47,13 +48,12 @@ export const evaluationOperations: readonly Operation[] = [
     answer: Type.Object({ items: Type.Array(Evaluation) }),
     run: async ({ registry, agencyScope }) => ({ items: await listEvaluations(registry.store.query, { published: agencyScope !== null }) }),
   }),
-  operation({
+  reading({
     name: 'evaluation.read',
     method: 'GET',
     path: '/evaluations/:id',
     objectKind: 'evaluation',
     text: { zh: '查看评估结果', en: 'an evaluation with its lines' },
-    params: ById,
     answer: Type.Object({ ...Evaluation.properties, lines: Type.Array(Line) }),
     run: async ({ registry: { store }, params: { id } }) => ({
       ...(await requireEvaluation(store.query, id)),
@@ -70,7 +70,7 @@ export const evaluationOperations: readonly Operation[] = [
     example: { period: '2026-Q4' },
     run: ({ registry, principal, body }) => drawUp(registry, principal, body.period),
   }),
-  operation({
+  edit({
     name: 'evaluation.advise',
     method: 'POST',
     path: '/evaluations/:id/advise',
@@ -82,7 +82,7 @@ export const evaluationOperations: readonly Operation[] = [
     example: { agency: 'civil', advice: '请按时更新村居名录' },
     run: ({ registry, principal, params, body }) => advise(registry, principal, params.id, body.agency, body.advice),
   }),
-  operation({
+  edit({
     name: 'evaluation.freeze',
     method: 'POST',
     path: '/evaluations/:id/freeze',
@@ -93,7 +93,7 @@ export const evaluationOperations: readonly Operation[] = [
     answer: Evaluation,
     run: ({ registry, principal, params }) => freeze(registry, principal, params.id),
   }),
-  operation({
+  edit({
     name: 'evaluation.publish',
     method: 'POST',
     path: '/evaluations/:id/publish',

@@ -1,9 +1,10 @@
-import type { TObject } from 'typebox'
+import type { Static, TObject, TSchema } from 'typebox'
 import type { ObjectKind } from '../access/relations.ts'
 import type { OperationName } from '../access/rights.ts'
 import { change } from '../records/registry.ts'
 import { applyEvent, type Workflow } from '../registry/workflow.ts'
 import { operation, type Call, type Operation } from './operation.ts'
+import { editing } from '../registry/editing.ts'
 import { revised, revisionOf } from '../registry/revision.ts'
 import { ById, NoBody, withRevision } from './shapes.ts'
 
@@ -28,6 +29,29 @@ export function reading<A extends TObject>(spec: Reading<A>): Operation {
     answer: withRevision(answer),
     run: (call) =>
       revised(call.registry.store.query, objectKind, call.params.id, () => spec.run({ ...call, query: undefined, body: undefined })),
+  })
+}
+
+interface Edit<P extends TObject, B extends TSchema, A extends TObject> extends Omit<Operation, 'params' | 'body' | 'run'> {
+  objectKind: ObjectKind
+  params: P
+  body: B
+  answer: A
+  run(call: Call<Static<P> & { id: string }, never, Static<B>>): Promise<object | void>
+}
+
+/** Changes an object that is no case: to what the caller saw, where they say so; answered with the revision that it then has. */
+export function edit<P extends TObject, B extends TSchema, A extends TObject>(spec: Edit<P, B, A>): Operation {
+  const { objectKind: kind, answer, run } = spec
+  return operation({
+    ...spec,
+    answer: withRevision(answer),
+    run: async (call) => {
+      const edited = { kind, id: (call.params as { id: string }).id, seen: call.seen }
+      let revision = ''
+      const registry = editing(call.registry, edited, (made) => void (revision = made))
+      return Object.assign({}, await run({ ...call, registry } as never), { revision })
+    },
   })
 }
 

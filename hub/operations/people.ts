@@ -19,6 +19,7 @@ import {
   type Invited,
 } from '../registry/people/people.ts'
 import { importPeople, peopleTemplate } from '../registry/people/people-import.ts'
+import { edit, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import type { Services } from './services.ts'
 import { AgencyCode, ById, closed, NoBody, nullable, ReasonBody, Text } from './shapes.ts'
@@ -121,17 +122,16 @@ const peopleAlone: readonly Operation[] = [
     run: async ({ registry, services, principal, body }) =>
       withLink(await createPerson(registry, services.access.rules, principal, body), services),
   }),
-  operation({
+  reading({
     name: 'person.read',
     method: 'GET',
     path: '/people/:id',
     objectKind: 'person',
     text: { zh: '查看人员', en: 'a person' },
-    params: ById,
     answer: Person,
     run: ({ registry, params }) => readPerson(registry.store.query, params.id),
   }),
-  operation({
+  edit({
     name: 'person.change',
     method: 'PATCH',
     path: '/people/:id',
@@ -155,7 +155,7 @@ const peopleAlone: readonly Operation[] = [
     run: async ({ registry, services, principal, params }) =>
       withLink(await invitePerson(registry, services.access.rules, principal, params.id), services),
   }),
-  operation({
+  edit({
     name: 'person.disable',
     method: 'POST',
     path: '/people/:id/disable',
@@ -167,7 +167,7 @@ const peopleAlone: readonly Operation[] = [
     example: { reason: '调离' },
     run: ({ registry, principal, params, body }) => disablePerson(registry, principal, params.id, body.reason),
   }),
-  operation({
+  edit({
     name: 'person.roles',
     method: 'PUT',
     path: '/people/:id/roles',
@@ -197,7 +197,7 @@ const peopleAlone: readonly Operation[] = [
       ['person.reset-factor', '重置动态验证码', 'reset the second factor', resetFactor],
     ] as const
   ).map(([name, zh, en, act]) =>
-    operation({
+    edit({
       name,
       method: 'POST',
       path: `/people/:id/${name.slice(name.indexOf('.') + 1)}`,

@@ -34,7 +34,9 @@ export const ReasonBody = Type.Object({ reason: Text(1000) }, closed)
 
 /** A case with the revision under which it was read: whoever decides on it, or edits it, names that (`If-Match`). */
 export function withRevision(shape: TObject) {
-  return Type.Object({ ...shape.properties, revision: Type.String({ description: 'If-Match' }) })
+  const { properties, additionalProperties } = shape as TObject & { additionalProperties?: boolean }
+  const revision = Type.String({ description: 'If-Match' })
+  return Type.Object({ ...properties, revision }, additionalProperties === undefined ? {} : { additionalProperties })
 }
 
 export const NoBody = Type.Object({}, closed)

@@ -3,6 +3,12 @@ import pairs from 'opencc-js/dict/TSCharacters'
 /** A text in which something can be seen: a letter, a digit or a sign, none of those that show nothing. */
 export const seenPattern = '(?![\\p{Default_Ignorable_Code_Point}\\p{Cf}])[\\p{L}\\p{N}\\p{S}\\p{P}]'
 
+const seen = new RegExp(seenPattern, 'u')
+
+export function isSeen(text: string): boolean {
+  return seen.test(text)
+}
+
 /** Raise it when `nameForm` changes, also by another Unicode or dictionary: what is stored is then made anew at the next start. */
 export const nameFormVersion = 1
 
@@ -19,9 +25,9 @@ const strayMarks = /[\p{M}&&\p{Script=Inherited}]/gv
  * composition, traditional or simplified characters, blanks, punctuation, signs, and whatever is not seen. A name of signs alone keeps them.
  */
 export function nameForm(name: string): string {
-  const seen = name.replace(invisible, '').normalize('NFKC').replace(invisible, '')
-  const letters = folded(seen.replace(notLetters, ''))
-  return letters === '' ? seen : letters
+  const shown = name.replace(invisible, '').normalize('NFKC').replace(invisible, '')
+  const letters = folded(shown.replace(notLetters, ''))
+  return letters === '' ? shown : letters
 }
 
 function folded(text: string): string {

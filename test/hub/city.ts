@@ -35,6 +35,7 @@ export interface Answer {
   body: any
   text: string
   bytes: Buffer
+  headers: Record<string, unknown>
   type: string
 }
 
@@ -45,8 +46,8 @@ export interface Caller {
   get(path: string): Promise<Answer>
   /** Who decides looks at the case first, as the console does, unless `seen` says what they saw. */
   post(path: string, body?: unknown, seen?: string): Promise<Answer>
-  put(path: string, body?: unknown): Promise<Answer>
-  patch(path: string, body?: unknown): Promise<Answer>
+  put(path: string, body?: unknown, seen?: string): Promise<Answer>
+  patch(path: string, body?: unknown, seen?: string): Promise<Answer>
   delete(path: string): Promise<Answer>
   upload(path: string, type: string, bytes: Buffer): Promise<Answer>
 }
@@ -175,7 +176,7 @@ function caller(app: FastifyInstance, secret: string | undefined, principal: Pri
     const kind = answer.headers['content-type']?.toString() ?? ''
     const body: unknown = /\bjson\b/.test(kind) && answer.body !== '' ? JSON.parse(answer.body) : undefined
     if (answer.statusCode === 200) checkAnswer(method, path, body)
-    return { status: answer.statusCode, body, text: answer.body, bytes: answer.rawPayload, type: kind }
+    return { status: answer.statusCode, body, text: answer.body, bytes: answer.rawPayload, type: kind, headers: answer.headers }
   }
   return {
     principal,
@@ -185,8 +186,8 @@ function caller(app: FastifyInstance, secret: string | undefined, principal: Pri
       const looked = seen ?? (decides(path) ? (await send('GET', path.slice(0, path.lastIndexOf('/')))).body.revision : undefined)
       return send('POST', path, body, { seen: looked })
     },
-    put: (path, body = {}) => send('PUT', path, body),
-    patch: (path, body = {}) => send('PATCH', path, body),
+    put: (path, body = {}, seen) => send('PUT', path, body, { seen }),
+    patch: (path, body = {}, seen) => send('PATCH', path, body, { seen }),
     delete: (path) => send('DELETE', path),
     upload: (path, type, bytes) => send('POST', path, bytes, { type }),
   }

@@ -29,6 +29,12 @@ export async function addAgency(registry: Registry, actor: string, agency: Agenc
   })
 }
 
+/** For a change of it: two moves at once might close a circle that neither sees. */
+export async function lockAgency(query: Query, code: string): Promise<void> {
+  await query(`select pg_advisory_xact_lock(hashtext('agency tree'))`)
+  await query('select from agency where code = $1 for no key update', [code])
+}
+
 /** Locks names. @returns the form of a name that no other agency has (QZ-RULE). */
 export async function freeName(query: Query, code: string, name: string): Promise<string> {
   await lockNames(query)

@@ -1,3 +1,4 @@
+import { lockAgency } from './agencies.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import { notify } from '../../records/notices.ts'
@@ -49,7 +50,7 @@ export async function putRules(
     })
   }
   return change(registry, async (query) => {
-    await query('select from agency where code = $1 for no key update', [agency])
+    await lockAgency(query, agency)
     const [put] = await query<{ version: number }>(
       `insert into agency_rules (agency, version, name, type, content, put_by, put_at)
        select $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6 from agency_rules where agency = $1 returning version`,

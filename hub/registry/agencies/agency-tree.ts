@@ -2,7 +2,7 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { checkIdentifier, identifierFaultText } from '../../../protocol/identifiers.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import type { Query } from '../../store/store.ts'
-import { freeName, requireAgency, type Agency } from './agencies.ts'
+import { freeName, lockAgency, requireAgency, type Agency } from './agencies.ts'
 import { checkClosable, endOfAgency } from './agency-closing.ts'
 import { lockNames } from '../catalog/name-forms.ts'
 import { writeAudit } from '../../records/audit.ts'
@@ -101,9 +101,7 @@ export async function updateAgency(
   input: AgencyChange,
   now: Date,
 ): Promise<AgencyRecord> {
-  // Two moves at once might close a circle that neither sees.
-  await query(`select pg_advisory_xact_lock(hashtext('agency tree'))`)
-  await query('select from agency where code = $1 for no key update', [code])
+  await lockAgency(query, code)
   const before = await readAgency(query, code)
   const { name, parent, kind, uscc, state } = { ...before, ...input }
   const details = Object.fromEntries(
@@ -154,7 +152,7 @@ export interface Named {
 /** Names the person who is responsible for sharing, and the deputy (Art. 23): people of the agency (QZ-RULE). */
 export async function nameResponsible(registry: Registry, principal: Principal, code: string, named: Named): Promise<AgencyRecord> {
   return change(registry, async (query) => {
-    await query('select from agency where code = $1 for no key update', [code])
+    await lockAgency(query, code)
     const ids = [named.responsible, named.deputy].filter((id) => id !== null)
     const people = await query(`select from person where id::text = any($1) and agency = $2 and state <> 'disabled'`, [ids, code])
     if (people.length !== ids.length) {

@@ -1,3 +1,4 @@
+import { isSeen } from '../../records/name-form.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { itemById, type Item, type Schema } from '../../../protocol/schema.ts'
 import type { Query } from '../../store/store.ts'
@@ -67,7 +68,7 @@ export function openItems({ items }: Schema, wanted: readonly string[]): string[
 
 /** Everything that an application must be before it is submitted, and still be when it is approved (Art. 5, 7, 16). Throws QZ-RULE. */
 export async function checkWanted(query: Query, wanted: Wanted, now: Date): Promise<void> {
-  if (wanted.purpose.trim() === '' || wanted.basis.trim() === '') {
+  if (!isSeen(wanted.purpose) || !isSeen(wanted.basis)) {
     throw rule('须写明用途和与职能相关的依据(第七条、第十六条)', 'purpose and basis in its function must be named (Art. 7, 16)')
   }
   if (wanted.until && wanted.until <= now) throw rule('使用期限已过', 'the wanted period is over')

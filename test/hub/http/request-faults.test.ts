@@ -276,10 +276,15 @@ t.test('over HTTP', async (t) => {
   ])
   t.match((await registrar.get(`/history/agencies/civil?x=1`)).status, 400)
 
-  const unseen = { resource: 'x', mode: 'exchange', items: ['a'], purpose: '\u200b\u3164 \u2060', basis: '三定方案' }
-  t.match((await city.as('water', 'user').post('/applications', unseen)).body.faults, [
-    { at: '/purpose', zh: '不能只有空白或不可见的字符' },
-  ])
+  const unseen = { name: '\u200b\u3164 \u2060', purpose: '接入', providedBy: 'office' }
+  t.match((await city.as('water', 'agency-it').post('/machines', unseen)).body.faults, [{ at: '/name', zh: '不能只有空白或不可见的字符' }])
+
+  const applied = { resource: objects.resource, mode: 'query', items: ['name'], purpose: '\u200b\u2060', basis: '三定方案' }
+  const { id: blank } = (await city.as('water', 'user').post('/applications', applied)).body
+  t.match(await city.as('water', 'user').post(`/applications/${blank}/submit`), {
+    status: 422,
+    body: { code: 'QZ-RULE', detail: { zh: /须写明用途/ } },
+  })
 
   const refused = await city.as('water', 'user').post('/machines', { name: 'x' })
   t.match(refused.body, {
