@@ -68,6 +68,7 @@ class RunningAgent implements Agent {
       replay: ({ name }) => operator.replay(name ?? ''),
       scan: ({ name }) => (operator.scan(name ?? ''), {}),
       quarantine: ({ name }) => [...scanCaptures].flatMap((capture) => capture.quarantine(name, maxQuarantined)),
+      corrections: () => this.#parts.allRoutes().map(({ id, corrections }) => ({ route: id, corrections })),
       trust: ({ name }) => this.#trust(name ?? ''),
       pause: ({ name }) => operator.pause(name ?? ''),
       resume: ({ name }) => operator.resume(name ?? ''),

@@ -111,6 +111,7 @@ function takeHeader(deps: InboundDeps, header: DeliveryHeader, sent: number): vo
   for (const told of header.routes) {
     const route = routes.get(told.route)
     if (told.head) route?.noteHead(told.head)
+    if (route) route.corrections = told.corrections ?? []
     if (told.code && isErrorCode(told.code)) route?.told(new QianzhiError(told.code, detailsFromWire(told)))
   }
 }

@@ -267,6 +267,19 @@ export type PollRequest = Static<typeof PollRequest>
 export const ReceiptsRequest = Type.Object({ receipts: Type.Array(Type.String({ maxLength: 64_000 }), { maxItems: 2000 }) })
 export type ReceiptsRequest = Static<typeof ReceiptsRequest>
 
+const Pair = Type.Object({ zh: Type.String(), en: Type.String() })
+
+/** What has become of the rows that a delivered table refuses for one code and item (Art. 18). */
+export const CorrectionNote = Type.Object({
+  correction: Type.String(),
+  code: Type.String(),
+  item: Type.Optional(Type.String()),
+  state: Pair,
+  /** What the provider answered, or why it went no further. */
+  text: Type.Optional(Type.String()),
+})
+export type CorrectionNote = Static<typeof CorrectionNote>
+
 /** JSON head of a delivery. */
 export const DeliveryHeader = Type.Object({
   time: Type.String(),
@@ -286,7 +299,8 @@ export const DeliveryHeader = Type.Object({
       code: Type.Optional(Type.String()),
       details: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String(), Type.Number()]))),
       /** The details that are texts in both languages (errors.ts, WireDetails). */
-      texts: Type.Optional(Type.Record(Type.String(), Type.Object({ zh: Type.String(), en: Type.String() }))),
+      texts: Type.Optional(Type.Record(Type.String(), Pair)),
+      corrections: Type.Optional(Type.Array(CorrectionNote)),
     }),
   ),
   /** What the hub asks of the agent: `qz-ask` statements (asks.ts), told until they are answered or expire. */

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
-import { joinTexts, same } from '../../protocol/localized.ts'
+import type { CorrectionNote } from '../../protocol/api.ts'
+import { joinTexts, same, type LocalizedText } from '../../protocol/localized.ts'
 import { callControl, noRunningAgent } from '../operator/control.ts'
 import { maxQuarantined, onlyReads, type QuarantinedKey, type Replayed } from '../database.ts'
 import { StreamStore, storeFile } from '../runtime/stream-store.ts'
@@ -9,9 +10,15 @@ import { requireName } from './resync.ts'
 
 /** Lists what stands in the quarantines of all databases; also while no agent runs. Keys are row values: they go to this terminal alone. */
 export const quarantine: Command = async (context) => {
-  const listed = await scannedKeys(context)
+  const listed: Listed[] = await scannedKeys(context)
   for (const database of Object.keys(context.config.databases)) {
     listed.push(...(await keysIn(context, database)).map((key) => ({ database, ...key })))
+  }
+  const corrections = await correctionsAt(context)
+  for (const key of listed) {
+    const of = (note: RouteNote) => note.route === key.route && note.code === key.code && (note.item ?? key.item) === key.item
+    const correction = key.end === 'sink' ? corrections.findLast(of) : undefined
+    if (correction) key.correction = { id: correction.correction, state: correction.state, text: correction.text }
   }
   if (context.options['json']) context.print(JSON.stringify(listed, undefined, 2))
   else if (listed.length === 0) context.say('隔离区为空', 'the quarantines are empty')
@@ -48,7 +55,8 @@ function storedKeys(folder: string, resource: string): QuarantinedKey[] {
   }
 }
 
-function sayKey({ say }: CommandDeps, { database, end, resource, route, key, code, item, reason, since, kept }: Listed): void {
+function sayKey({ say }: CommandDeps, listed: Listed): void {
+  const { database, end, resource, route, key, code, item, reason, since, kept, correction } = listed
   const which = `${JSON.stringify(key)} ${code}${item ? ` ${item}` : ''}`
   const what = reason ? joinTexts([which, reason], { zh: ':', en: ': ' }) : same(which)
   const at = since.toISOString()
@@ -56,9 +64,20 @@ function sayKey({ say }: CommandDeps, { database, end, resource, route, key, cod
     return say(`${database} 来源 ${resource} ${what.zh}(自 ${at})`, `${database} source ${resource} ${what.en} (since ${at})`)
   const again = kept ? { zh: ',可重试', en: ', can be replayed' } : { zh: '', en: '' }
   say(`${database} 落地 ${route} ${what.zh}(自 ${at}${again.zh})`, `${database} sink ${route} ${what.en} (since ${at}${again.en})`)
+  if (!correction) return
+  const { id, state, text = '' } = correction
+  say(`  更正 ${id}:${state.zh}${text && `:${text}`}`, `  correction ${id}: ${state.en}${text && `: ${text}`}`)
 }
 
-type Listed = { database: string } & QuarantinedKey
+type Listed = { database: string; correction?: { id: string; state: LocalizedText; text: string | undefined } } & QuarantinedKey
+
+type RouteNote = CorrectionNote & { route: string }
+
+/** What has become of refused rows at their provider, as the hub told the running agent. */
+async function correctionsAt({ config }: CommandDeps): Promise<RouteNote[]> {
+  const routes = (await callControl(config.data, 'corrections')) as { route: string; corrections: CorrectionNote[] }[] | undefined
+  return (routes ?? []).flatMap(({ route, corrections }) => corrections.map((note) => ({ ...note, route })))
+}
 
 /** What could not be sent or applied is tried again by the running agent. Exit code 1 where a delivered table still refuses rows. */
 export const replay: Command = async ({ config, words, say }) => {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { SinkReport } from '../../protocol/api.ts'
+import type { CorrectionNote, SinkReport } from '../../protocol/api.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Receive } from '../../protocol/policy.ts'
 import { isAfter, showPosition, type ChainPosition } from '../../protocol/position.ts'
@@ -67,6 +67,8 @@ export class InboundRoute {
   readonly #retries = new Retries()
   #head: { hash: string; time: string } | undefined
   readonly #refused = new RefusedShare()
+  /** What the hub said last of the rows that its table refuses. */
+  corrections: readonly CorrectionNote[] = []
 
   constructor(receive: Receive, sink: SinkTable, report: SinkReport, deps: RouteDeps) {
     this.id = receive.route

@@ -1,6 +1,7 @@
-import type { AgentReport, DeliveryHeader, PollRequest } from '../../protocol/api.ts'
+import type { AgentReport, CorrectionNote, DeliveryHeader, PollRequest } from '../../protocol/api.ts'
 import type { Position, ChainPosition } from '../../protocol/position.ts'
 import { detailsToWire } from '../../protocol/errors.ts'
+import { correctionsOf } from './corrections.ts'
 import { deliverInTurns, type DeliverableRoute, type RoutedBatch, type NoDelivery } from './deliver.ts'
 import type { ExchangeContext, IssuedPolicy } from './context.ts'
 import { endedBecause, unknownRoute, type AgentView, type Received } from './agent-views.ts'
@@ -39,23 +40,25 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
   const routes = routesAsked(view, request)
   const resources = routes.map(({ route }) => route.resource)
   const now = clock()
-  const [policy, notes, { routed, limited }] = await Promise.all([
+  const [policy, notes, { routed, limited }, corrections] = await Promise.all([
+
     policyOf(context, view, agent.id, request.policy),
     readStreams(store, [...resources, ...view.supplies.keys()]),
     deliver(context, agent.id, routes, now),
+    correctionsOf(store, request.report ?? { sinks: [] }),
   ])
   const asks = view.asks.filter(({ expires }) => expires > now)
   const header: DeliveryHeader = {
     time: now.toISOString(),
     ...(policy.serial > request.policy && { policy: policy.jws }),
     snapshots: [...view.supplies.keys()].flatMap((resource) => snapshotRequests(resource, notes.get(resource))),
-    routes: request.routes.flatMap(({ route }) => routeAnswer(route, view.routes.get(route), { notes, limited, now })),
+    routes: request.routes.flatMap(({ route }) => routeAnswer(route, view.routes.get(route), { notes, limited, corrections, now })),
     ...(asks.length > 0 && { asks: asks.map(({ statement }) => statement) }),
     batches: routed.map(({ route, bytes }) => ({ route, length: bytes.length })),
   }
   const asked = asks.map(({ id }) => id)
-  const ended = header.routes.flatMap(({ route, code, details }) => (code ? [[route, code, details]] : []))
-  const digest = JSON.stringify([request.report?.session, header.snapshots, ended])
+  const told = header.routes.flatMap(({ route, code, details, corrections: of }) => (code || of ? [[route, code, details, of]] : []))
+  const digest = JSON.stringify([request.report?.session, header.snapshots, told])
   const news = routed.length > 0 || header.policy !== undefined || memory.hasChanges(agent.id, digest, asked)
   return { header, batches: routed.map(({ bytes }) => bytes), digest, asked, news }
 }
@@ -66,12 +69,13 @@ function snapshotRequests(resource: string, notes: StreamNotes | undefined): Del
 
 interface Told {
   notes: ReadonlyMap<string, StreamNotes>
+  corrections: ReadonlyMap<string, CorrectionNote[]>
   limited: Limited
   now: Date
 }
 
 /** The provider's newest head statement, or why the route gets nothing. */
-function routeAnswer(id: string, route: Received | undefined, { notes, limited, now }: Told): DeliveryHeader['routes'] {
+function routeAnswer(id: string, route: Received | undefined, { notes, limited, corrections, now }: Told): DeliveryHeader['routes'] {
   const reason = route ? endedBecause(route, now) : unknownRoute
   if (reason !== undefined) {
     const details = { route: id, reason, ...(route?.because && { because: route.because }) }
@@ -80,7 +84,8 @@ function routeAnswer(id: string, route: Received | undefined, { notes, limited, 
   const limit = limited.get(id)
   if (limit) return [{ route: id, code: 'QZ-SNAPSHOT-LIMIT', ...detailsToWire({ route: id, ...limit }) }]
   const head = notes.get(route!.resource)?.headStatement
-  return head === undefined ? [] : [{ route: id, head }]
+  const of = corrections.get(id)
+  return head === undefined && !of ? [] : [{ route: id, ...(head !== undefined && { head }), ...(of && { corrections: of }) }]
 }
 
 /** Kept as long as the view of the registry that it goes with. An agent that knows a later serial shows that the hub was restored. */

@@ -4,6 +4,7 @@ import { itemById, keyItems } from '../../../protocol/schema.ts'
 import type { Principal } from '../../access/principal.ts'
 import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
+import { correctionStates, type CorrectionState } from '../../records/correction-states.ts'
 import { notFound } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import type { Query } from '../../store/store.ts'
@@ -30,31 +31,32 @@ export interface Correction {
   created: Date
 }
 
-type State = 'reported' | 'passed' | 'answered' | 'closed' | 'dismissed' | 'withdrawn' | 'settled'
+type State = CorrectionState
 type On<I = unknown> = TransitionContext<Correction, I>
 
 export const correctionFlow: Workflow<State, Correction> = {
   name: 'correction',
   table: 'correction',
-  states: {
-    reported: { zh: '已报告', en: 'reported' },
-    passed: { zh: '提供单位处理中', en: 'with the provider' },
-    answered: { zh: '已答复', en: 'answered' },
-    closed: { zh: '已办结', en: 'closed' },
-    dismissed: { zh: '不予受理', en: 'dismissed' },
-    withdrawn: { zh: '已撤回', en: 'withdrawn' },
-    settled: { zh: '已自行消除', en: 'settled by itself' },
-  },
+  states: correctionStates,
   initial: 'reported',
   events: {
-    pass: [{ from: ['reported'], notBy: ['create'], to: 'passed', effects: [beginDeadline, notifyProvider] }],
-    dismiss: [{ from: ['reported'], notBy: ['create'], to: 'dismissed', effects: [keepReason, notifyReporter('不予受理', 'dismissed')] }],
-    answer: [{ from: ['passed'], notBy: ['create'], to: 'answered', effects: [keepAnswer, endsDeadline, updateCatalog, notifyOffice] }],
-    close: [{ from: ['answered'], to: 'closed', effects: [notifyReporter('已办结', 'closed')] }],
-    reopen: [
-      { from: ['closed'], to: 'passed', preconditions: [onlyOnce], effects: [keepReason, markReopened, beginDeadline, notifyProvider] },
+    pass: [{ from: ['reported'], notBy: ['create'], to: 'passed', effects: [beginDeadline, notifyProvider, tellMachine] }],
+    dismiss: [
+      { from: ['reported'], notBy: ['create'], to: 'dismissed', effects: [keepReason, notifyReporter('不予受理', 'dismissed'), tellMachine] },
     ],
-    withdraw: [{ from: ['reported', 'passed', 'answered'], to: 'withdrawn', effects: [dropsDeadline] }],
+    answer: [
+      { from: ['passed'], notBy: ['create'], to: 'answered', effects: [keepAnswer, endsDeadline, updateCatalog, notifyOffice, tellMachine] },
+    ],
+    close: [{ from: ['answered'], to: 'closed', effects: [notifyReporter('已办结', 'closed'), tellMachine] }],
+    reopen: [
+      {
+        from: ['closed'],
+        to: 'passed',
+        preconditions: [onlyOnce],
+        effects: [keepReason, markReopened, beginDeadline, notifyProvider, tellMachine],
+      },
+    ],
+    withdraw: [{ from: ['reported', 'passed', 'answered'], to: 'withdrawn', effects: [dropsDeadline, tellMachine] }],
     // Reported by an agent, whose table refuses nothing of it any more.
     settle: [{ from: ['reported', 'passed', 'answered'], to: 'settled', effects: [dropsDeadline, notifySettled] }],
   },
@@ -216,6 +218,15 @@ async function endsDeadline({ query, subject, now }: On): Promise<void> {
 
 async function dropsDeadline({ query, subject, now }: On): Promise<void> {
   await dropDeadline(query, 'correction', `correction ${subject.id}`, now)
+}
+
+/** The machine whose table refuses the rows shows beside them what has become of them: its next poll is answered at once. */
+async function tellMachine({ query, subject, affectedAgents }: On): Promise<void> {
+  const [machine] = await query<{ agent: string }>(
+    `select t.agent from correction c join route t on t.id = split_part(c.origin, ' ', 1) where c.id = $1`,
+    [subject.id],
+  )
+  if (machine) affectedAgents.add(machine.agent)
 }
 
 /** The provider says that the catalog has to follow. */

@@ -10,6 +10,7 @@ import { readRules } from '../../records/settings.ts'
 import type { Query } from '../../store/store.ts'
 import { correctionFlow, reportRefusal } from '../cases/corrections.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import { refusalOrigin } from '../../records/correction-states.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { applyEvent } from '../workflow.ts'
 
@@ -78,7 +79,7 @@ async function attendToSink(
 /** An item that the receiver does not get is none. */
 function originOf({ id, items }: Route, schema: Schema, { code, item }: Refusal): string {
   const known = item !== undefined && itemById(schema, item) && (items.includes(item) || itemById(schema, item)!.key)
-  return `${id} ${code} ${known ? item : ''}`
+  return refusalOrigin(id, code, known ? item : undefined)
 }
 
 const day = 86_400_000
