@@ -24,7 +24,13 @@ export async function correctionsOf(
   )
   const notes = rows.map(({ id, origin, state, text }) => {
     const [route, code, item] = origin.split(' ') as [string, string, string]
-    const note: CorrectionNote = { correction: id, code, ...(item && { item }), state: correctionStates[state], ...(text !== null && { text }) }
+    const note: CorrectionNote = {
+      correction: id,
+      code,
+      ...(item && { item }),
+      state: correctionStates[state],
+      ...(text !== null && { text }),
+    }
     return { route, note }
   })
   return new Map([...Map.groupBy(notes, ({ route }) => route)].map(([route, all]) => [route, all.map(({ note }) => note)]))

@@ -41,7 +41,6 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
   const resources = routes.map(({ route }) => route.resource)
   const now = clock()
   const [policy, notes, { routed, limited }, corrections] = await Promise.all([
-
     policyOf(context, view, agent.id, request.policy),
     readStreams(store, [...resources, ...view.supplies.keys()]),
     deliver(context, agent.id, routes, now),

@@ -111,24 +111,27 @@ t.test('from an agency that has data to the table of another that fills', async 
     return rows.length === 1 && rows[0]![1] === '更名'
   })
 
-  await t.test('a row that the receiver\u2019s table refuses is the provider\u2019s to answer for, and the answer stands beside the row (Art. 18)', async (t) => {
-    await target.query(`alter table delivered.food_licence add constraint known check (org_name <> '查无此企业')`)
-    await source.query(`update food_licence set org_name = '查无此企业' where licence_no = 'JY9'`)
-    const reported = await until('the correction', async () => (await registrar.get('/corrections'))['items'][0])
-    t.match(reported, { agency: 'tax', provider: 'market', state: 'reported', fault: { zh: /JY9/ } })
-    const listed = async () => JSON.parse((await receiver.command('quarantine', '--json')).stdout)
-    const row = (state: RegExp) =>
-      until(`it is ${state}`, async () => (await listed()).find(({ correction }: any) => state.test(correction?.state.en)))
-    t.match(await row(/reported/), { key: ['JY9'], code: 'QZ-ROW-REFUSED', correction: { id: reported.id } })
-    await office.post(`/corrections/${reported.id}/pass`)
-    await row(/with the provider/)
-    await reviewer.post(`/corrections/${reported.id}/answer`, { result: 'corrected', answer: '企业名称已补正' })
-    t.match(await row(/answered/), { key: ['JY9'], correction: { text: '企业名称已补正' } })
-    t.match((await receiver.command('quarantine')).stdout, /更正 \d+:已答复:企业名称已补正/)
-    await source.query(`update food_licence set org_name = '补正企业' where licence_no = 'JY9'`)
-    await until('it has gone in', async () => (await listed()).length === 0)
-    await until('it is settled', async () => (await registrar.get(`/corrections/${reported.id}`))['state'] === 'settled')
-  })
+  await t.test(
+    'a row that the receiver\u2019s table refuses is the provider\u2019s to answer for, and the answer stands beside the row (Art. 18)',
+    async (t) => {
+      await target.query(`alter table delivered.food_licence add constraint known check (org_name <> '查无此企业')`)
+      await source.query(`update food_licence set org_name = '查无此企业' where licence_no = 'JY9'`)
+      const reported = await until('the correction', async () => (await registrar.get('/corrections'))['items'][0])
+      t.match(reported, { agency: 'tax', provider: 'market', state: 'reported', fault: { zh: /JY9/ } })
+      const listed = async () => JSON.parse((await receiver.command('quarantine', '--json')).stdout)
+      const row = (state: RegExp) =>
+        until(`it is ${state}`, async () => (await listed()).find(({ correction }: any) => state.test(correction?.state.en)))
+      t.match(await row(/reported/), { key: ['JY9'], code: 'QZ-ROW-REFUSED', correction: { id: reported.id } })
+      await office.post(`/corrections/${reported.id}/pass`)
+      await row(/with the provider/)
+      await reviewer.post(`/corrections/${reported.id}/answer`, { result: 'corrected', answer: '企业名称已补正' })
+      t.match(await row(/answered/), { key: ['JY9'], correction: { text: '企业名称已补正' } })
+      t.match((await receiver.command('quarantine')).stdout, /更正 \d+:已答复:企业名称已补正/)
+      await source.query(`update food_licence set org_name = '补正企业' where licence_no = 'JY9'`)
+      await until('it has gone in', async () => (await listed()).length === 0)
+      await until('it is settled', async () => (await registrar.get(`/corrections/${reported.id}`))['state'] === 'settled')
+    },
+  )
 
   await t.test('revoked, delivery stops and the data are removed, with a receipt', async (t) => {
     const grant = approved['grants'][0].id as string

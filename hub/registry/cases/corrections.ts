@@ -42,10 +42,20 @@ export const correctionFlow: Workflow<State, Correction> = {
   events: {
     pass: [{ from: ['reported'], notBy: ['create'], to: 'passed', effects: [beginDeadline, notifyProvider, tellMachine] }],
     dismiss: [
-      { from: ['reported'], notBy: ['create'], to: 'dismissed', effects: [keepReason, notifyReporter('不予受理', 'dismissed'), tellMachine] },
+      {
+        from: ['reported'],
+        notBy: ['create'],
+        to: 'dismissed',
+        effects: [keepReason, notifyReporter('不予受理', 'dismissed'), tellMachine],
+      },
     ],
     answer: [
-      { from: ['passed'], notBy: ['create'], to: 'answered', effects: [keepAnswer, endsDeadline, updateCatalog, notifyOffice, tellMachine] },
+      {
+        from: ['passed'],
+        notBy: ['create'],
+        to: 'answered',
+        effects: [keepAnswer, endsDeadline, updateCatalog, notifyOffice, tellMachine],
+      },
     ],
     close: [{ from: ['answered'], to: 'closed', effects: [notifyReporter('已办结', 'closed'), tellMachine] }],
     reopen: [
