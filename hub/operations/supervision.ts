@@ -10,7 +10,7 @@ import { AgencyCode, closed, Day, nullable, ReasonBody, requireDay, ResourceCode
 
 const text = nullable(Type.String())
 const dutyStates = ['upcoming', 'running', 'updated', 'explained', 'overdue', 'excused'] satisfies DutyState[]
-const deadlineStates = ['running', 'warned', 'missed', 'met', 'dropped'] satisfies Deadline['state'][]
+const deadlineStates = ['waiting', 'running', 'warned', 'missed', 'met', 'dropped'] satisfies Deadline['state'][]
 
 const Duty = Type.Object({
   resource: Type.String(),
@@ -60,7 +60,8 @@ const Deadline = Type.Object({
   agency: Type.String(),
   role: Type.String(),
   startedAt: Type.String(),
-  due: Type.String(),
+  due: nullable(Type.String()),
+  waits: nullable(Type.Enum(['calendar', 'receiver'])),
   extended: Type.Integer(),
   state: Type.Enum(deadlineStates),
   daysLeft: nullable(Type.Integer()),

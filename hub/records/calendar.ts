@@ -5,7 +5,7 @@ import type { CalendarYear } from './calendars/year.ts'
 /** A calendar day in Asia/Shanghai, `2026-11-22`, whatever the machine's zone. */
 export type Day = string
 
-/** Which days are worked. In a year without data only weekends are free. */
+/** Which days are worked. Of a year without data only the weekends are known. */
 export interface Calendar {
   years: ReadonlySet<number>
   holidays: ReadonlySet<Day>
@@ -86,12 +86,16 @@ export function isWorkingDay({ holidays, workdays }: Calendar, day: Day): boolea
   return weekday(day) < 6 && !holidays.has(day)
 }
 
-/** The n-th working day after the given one, which itself does not count (民法典 art. 201: the day of the beginning is left out). */
-export function addWorkingDays(calendar: Calendar, from: Day, days: number): Day {
+/**
+ * The n-th working day after the given one, which itself does not count (民法典 art. 201: the day of the beginning is left out). Null where a
+ * year on the way has no official calendar: which of its days are worked nobody knows yet. Days that `skipped` names do not count.
+ */
+export function addWorkingDays(calendar: Calendar, from: Day, days: number, skipped: (day: Day) => boolean = () => false): Day | null {
   let day = from
   for (let left = days; left > 0;) {
     day = addDays(day, 1)
-    if (isWorkingDay(calendar, day)) left--
+    if (!calendar.years.has(Number(day.slice(0, 4)))) return null
+    if (isWorkingDay(calendar, day) && !skipped(day)) left--
   }
   return day
 }

@@ -1,7 +1,8 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Role } from './roles.ts'
 import type { Query } from '../store/store.ts'
-import { addWorkingDays, dayOf, endOf, isDay, workingDaysBetween, type Day } from './calendar.ts'
+import { addDays, addWorkingDays, dayOf, endOf, isDay, isWorkingDay, workingDaysBetween, type Calendar, type Day } from './calendar.ts'
+import { hindrancesOf, isHindered, type Span } from './hindrance.ts'
 import { readRules, type DeadlineKind, type Rules } from './settings.ts'
 import { notFound } from './refusals.ts'
 
@@ -16,6 +17,8 @@ export interface NewDeadline {
   from: Date
   /** Last day on which it is met, only where the kind has no length of its own (rectification). */
   due?: Day
+  /** Another length than the kind's. */
+  days?: number
 }
 
 export interface Deadline {
@@ -25,12 +28,14 @@ export interface Deadline {
   agency: string
   role: Role
   startedAt: Date
-  /** Last day on which it is met. */
-  due: Day
+  /** Last day on which it is met; null while nobody knows it. */
+  due: Day | null
+  /** What the day is waited for: a year's official calendar, or a receiver whose machine has not asked yet. */
+  waits: 'calendar' | 'receiver' | null
   /** Working days by which it was extended. */
   extended: number
-  state: 'running' | 'warned' | 'missed' | 'met' | 'dropped'
-  /** Working days that are left, 0 on the last one, negative behind it; null when it has ended. */
+  state: 'waiting' | 'running' | 'warned' | 'missed' | 'met' | 'dropped'
+  /** Working days that are left, 0 on the last one, negative behind it; null when it has ended, or waits. */
   daysLeft: number | null
   warnedAt: Date | null
   missedAt: Date | null
@@ -38,46 +43,88 @@ export interface Deadline {
 }
 
 /** Begins a deadline in the act's transaction. One that runs already for this kind and object stays as it is. */
-export async function startDeadline(query: Query, { kind, object, agency, role, from, due }: NewDeadline): Promise<void> {
+export async function startDeadline(query: Query, { kind, object, agency, role, from, due, days: own }: NewDeadline): Promise<void> {
   const rules = await readRules(query)
-  const { days } = rules.deadlines[kind]
+  const days = own ?? rules.deadlines[kind].days
   if ((days === null) !== (due !== undefined && isDay(due)))
     throw new QianzhiError('QZ-REQUEST-INVALID', {
       reason: { zh: `${kind} 的期限 ${due} 无效`, en: `due ${due} does not fit ${kind}` },
     })
+  const counted = due ?? addWorkingDays(rules.calendar, dayOf(from), days!)
   await query(
-    `insert into deadline (kind, object, agency, role, started_at, days, due) values ($1, $2, $3, $4, $5, $6, $7)
+    `insert into deadline (kind, object, agency, role, started_at, days, given, due, waits)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      on conflict (kind, object) where ended_at is null do nothing`,
-    [kind, object, agency, role, from, days, due ?? addWorkingDays(rules.calendar, dayOf(from), days!)],
+    [kind, object, agency, role, from, days, due ?? null, counted, counted === null ? 'calendar' : null],
   )
 }
 
+/** What a deadline's due day is counted from. */
+export interface Counted {
+  id: string
+  started: Date
+  /** With what it was extended by; null where the day was given. */
+  days: number | null
+  given: Day | null
+  held: number
+  notBefore: Day | null
+}
+
+export const countedColumns = `id, started_at as started, days + extended as days, given::text, held, not_before::text as "notBefore"`
+
+/** The last day on which it is met, as it is known now: days on which nobody could act are left out. Null where a year's calendar is wanting. */
+export function dueDay(calendar: Calendar, { started, days, given, held, notBefore }: Counted, spans: readonly Span[], now: Date): Day | null {
+  const hindered = (day: Day) => isHindered(spans, day, now)
+  const first = dayOf(started)
+  let due: Day | null
+  if (days !== null) due = addWorkingDays(calendar, first, days + held, hindered)
+  else {
+    let lost = held
+    if (spans.length > 0) {
+      for (let day = addDays(first, 1); day <= given!; day = addDays(day, 1)) if (isWorkingDay(calendar, day) && hindered(day)) lost++
+    }
+    due = addWorkingDays(calendar, given!, lost, hindered)
+  }
+  return due !== null && notBefore !== null && due < notBefore ? notBefore : due
+}
+
 /** Extends once, by what the settings allow for the kind, while it is not over. Throws QZ-NOT-FOUND, QZ-RULE. */
-export async function extendDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<Day> {
+export async function extendDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<Day | null> {
   const rules = await readRules(query)
   const { extension } = rules.deadlines[kind]
-  const [open] = await query<{ id: string; started: Date; days: number | null; extended: number; due: Day }>(
-    `select id, started_at as started, days, extended, due::text from deadline where kind = $1 and object = $2 and ended_at is null for no key update`,
+  const [open] = await query<Counted & { extended: number; due: Day | null }>(
+    `select ${countedColumns}, extended, due::text from deadline where kind = $1 and object = $2 and ended_at is null for no key update`,
     [kind, object],
   )
   if (!open) throw notFound('deadline', `${kind} ${object}`)
-  if (extension === null || open.days === null || open.extended > 0 || now >= endOf(open.due)) {
+  if (extension === null || open.days === null || open.extended > 0 || (open.due !== null && now >= endOf(open.due))) {
     throw new QianzhiError('QZ-RULE', {
       reason: { zh: '期限只能在届满前延长一次', en: 'a deadline can be extended once, before it is over' },
     })
   }
-  const due = addWorkingDays(rules.calendar, dayOf(open.started), open.days + extension)
-  await query('update deadline set extended = $2, due = $3 where id = $1', [open.id, extension, due])
+  const spans = (await hindrancesOf(query, [open.id])).get(open.id) ?? []
+  const due = dueDay(rules.calendar, { ...open, days: open.days + extension }, spans, now)
+  await query(
+    `update deadline set extended = $2, due = $3::date, waits = case when $3::date is null then coalesce(waits, 'calendar') end where id = $1`,
+    [open.id, extension, due],
+  )
   return due
 }
 
-/** What was to be done is done; met until the end of the due day. Where none runs, nothing happens. */
+/** What was to be done is done; met until the end of the due day, and where that is not known yet. Where none runs, nothing happens. */
 export async function endDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
+  const [open] = await query<Counted & { due: Day | null; waits: string | null }>(
+    `select ${countedColumns}, due::text, waits from deadline where kind = $1 and object = $2 and ended_at is null for no key update`,
+    [kind, object],
+  )
+  if (!open) return
+  const { calendar } = await readRules(query)
+  const spans = (await hindrancesOf(query, [open.id])).get(open.id) ?? []
+  const due = open.waits === null ? dueDay(calendar, open, spans, now) : null
   await query(
-    `update deadline set ended_at = $3, outcome = case when due < $4::date then 'missed' else 'met' end,
-       missed_at = case when due < $4::date then coalesce(missed_at, $3) else missed_at end
-     where kind = $1 and object = $2 and ended_at is null`,
-    [kind, object, now, dayOf(now)],
+    `update deadline set ended_at = $2, due = $3::date, outcome = case when $3::date < $4::date then 'missed' else 'met' end,
+       missed_at = case when $3::date < $4::date then coalesce(missed_at, $2) end where id = $1`,
+    [open.id, now, due, dayOf(now)],
   )
 }
 
@@ -90,9 +137,34 @@ export async function dropDeadline(query: Query, kind: DeadlineKind, object: str
   )
 }
 
-/** It was not needless after all. */
-export async function resumeDeadline(query: Query, kind: DeadlineKind, object: string): Promise<void> {
-  await query(`update deadline set ended_at = null, outcome = null where kind = $1 and object = $2 and outcome = 'dropped'`, [kind, object])
+/** What was done in time is asked for again: another deadline begins, with the working days that were left of the last one, at least one. */
+export async function renewDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
+  const [last] = await query<{ agency: string; role: Role; due: Day | null; ended: Date | null }>(
+    `select agency, role, due::text, ended_at as ended from deadline where kind = $1 and object = $2 order by id desc limit 1`,
+    [kind, object],
+  )
+  if (!last?.ended) return
+  const { calendar } = await readRules(query)
+  const left = last.due === null ? 1 : workingDaysBetween(calendar, dayOf(last.ended), last.due)
+  await startDeadline(query, { kind, object, agency: last.agency, role: last.role, from: now, days: Math.max(1, left) })
+}
+
+/** It was not needless after all: what it would have had left it has again. */
+export async function resumeDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
+  const dropped = await query<Counted & { ended: Date }>(
+    `select ${countedColumns}, ended_at as ended from deadline where kind = $1 and object = $2 and outcome = 'dropped' for no key update`,
+    [kind, object],
+  )
+  const { calendar } = await readRules(query)
+  for (const { ended, ...one } of dropped) {
+    const held = one.held + workingDaysBetween(calendar, dayOf(ended), dayOf(now))
+    const spans = (await hindrancesOf(query, [one.id])).get(one.id) ?? []
+    const due = dueDay(calendar, { ...one, held }, spans, now)
+    await query(
+      `update deadline set ended_at = null, outcome = null, held = $2, due = $3::date, waits = case when $3::date is null then 'calendar' end where id = $1`,
+      [one.id, held, due],
+    )
+  }
 }
 
 export interface DeadlineFilter {
@@ -105,12 +177,12 @@ export interface DeadlineFilter {
 
 type Row = Omit<Deadline, 'state' | 'daysLeft'> & { outcome: 'met' | 'missed' | 'dropped' | null; warnedFor: Day | null }
 
-const columns = `id, kind, object, agency, role, started_at as "startedAt", due::text, extended, outcome, warned_for::text as "warnedFor",
+const columns = `id, kind, object, agency, role, started_at as "startedAt", due::text, waits, extended, outcome, warned_for::text as "warnedFor",
   warned_at as "warnedAt", missed_at as "missedAt", ended_at as "endedAt"`
 
 /** The state of a row on day $1. */
 const stateSql = `case when outcome is not null then outcome when missed_at is not null or due < $1::date then 'missed'
-  when warned_for = due then 'warned' else 'running' end`
+  when waits is not null then 'waiting' when warned_for = due then 'warned' else 'running' end`
 
 /** Those that run first, by the day they are due; then the ended ones, newest first. At most 1000. */
 export async function listDeadlines(query: Query, filter: DeadlineFilter, now: Date): Promise<Deadline[]> {
@@ -121,12 +193,12 @@ export async function listDeadlines(query: Query, filter: DeadlineFilter, now: D
     `select * from (select ${columns}, ${stateSql} as state from deadline
        where ($2::text is null or agency = $2) and ($3::text is null or kind = $3) and ($4::text is null or object = $4)) found
      where $5::text is null or state = $5
-     order by "endedAt" desc nulls first, due, id limit $6`,
+     order by "endedAt" desc nulls first, due nulls last, id limit $6`,
     [today, agency, kind, object, state, Math.min(Math.max(limit, 1), 1000)],
   )
   return rows.map(({ outcome: _outcome, warnedFor: _warnedFor, ...row }) => ({
     ...row,
-    daysLeft: row.endedAt ? null : daysLeft(rules, today, row.due),
+    daysLeft: row.endedAt || row.due === null ? null : daysLeft(rules, today, row.due),
   }))
 }
 

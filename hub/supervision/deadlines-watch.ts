@@ -2,8 +2,9 @@ import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Role } from '../records/roles.ts'
 import { writeAudit } from '../records/audit.ts'
 import type { Query } from '../store/store.ts'
-import { addWorkingDays, dayOf, type Day } from '../records/calendar.ts'
-import { daysLeft } from '../records/deadlines.ts'
+import { addWorkingDays, dayOf, endOf, type Calendar, type Day } from '../records/calendar.ts'
+import { countedColumns, daysLeft, dueDay, type Counted } from '../records/deadlines.ts'
+import { hindrancesOf, type Span } from '../records/hindrance.ts'
 import { notify, type Recipient } from '../records/notices.ts'
 import type { DeadlineKind, Rules } from '../records/settings.ts'
 
@@ -27,7 +28,7 @@ interface Open {
 }
 
 const openSql = `select d.id, d.kind, d.object, d.agency, a.name as "agencyName", d.role, d.due::text as due
-  from deadline d join agency a on a.code = d.agency where d.ended_at is null and d.missed_at is null`
+  from deadline d join agency a on a.code = d.agency where d.ended_at is null and d.missed_at is null and d.due is not null`
 
 const recipients = ({ agency, role }: Open): Recipient[] => [{ agency, role }, ...(role === 'office' ? [] : [{ role: 'office' } as const])]
 
@@ -72,14 +73,57 @@ export async function markMissed(query: Query, now: Date): Promise<void> {
   }
 }
 
-/** Where the calendar has become another one (a year was published), what still runs is due by it. What was marked stays so. */
-export async function recountDeadlines(query: Query, { calendar }: Rules): Promise<void> {
-  const open = await query<{ id: string; started: Date; days: number; due: Day }>(
-    `select id, started_at as started, days + extended as days, due::text as due from deadline
-     where ended_at is null and missed_at is null and days is not null`,
+interface Recounted extends Counted {
+  object: string
+  kind: DeadlineKind
+  due: Day | null
+  waits: 'calendar' | 'receiver' | null
+  ended: Date | null
+  missed: Date | null
+}
+
+/**
+ * Counts anew by when is due what still runs: a year's calendar has come, nobody could act for a while, a receiver's machine has begun to
+ * ask. `all`: also what has ended and was missed by another calendar. What turns out to have been in time is not missed.
+ */
+export async function recountDeadlines(query: Query, { calendar }: Rules, now: Date, { all = false } = {}): Promise<void> {
+  const rows = await query<Recounted & { asked: boolean }>(
+    `select ${countedColumns}, kind, object, due::text, waits, ended_at as ended, missed_at as missed,
+       coalesce((select t.asked_at is not null or t.receipt is not null from route t where kind = 'delivery' and object = 'route ' || t.id), true) as asked
+     from deadline where ended_at is null or $1 and outcome = 'missed' order by id`,
+    [all],
   )
-  for (const { id, started, days, due } of open) {
-    const counted = addWorkingDays(calendar, dayOf(started), days)
-    if (counted !== due) await query('update deadline set due = $2 where id = $1', [id, counted])
-  }
+  const spans = await hindrancesOf(
+    query,
+    rows.map(({ id }) => id),
+  )
+  for (const row of rows) await recount(query, calendar, row, spans.get(row.id) ?? [], now)
+}
+
+async function recount(
+  query: Query,
+  calendar: Calendar,
+  row: Recounted & { asked: boolean },
+  spans: readonly Span[],
+  now: Date,
+): Promise<void> {
+  const waits = row.ended === null && !row.asked ? 'receiver' : null
+  // The provider's time begins when the receiver is there.
+  const started = row.waits === 'receiver' && waits === null ? now : row.started
+  // Nobody is late before the day was known.
+  const tomorrow = row.waits === 'calendar' ? addWorkingDays(calendar, dayOf(now), 1) : null
+  const counted = { ...row, started, notBefore: tomorrow ?? row.notBefore }
+  const due = waits === null ? dueDay(calendar, counted, spans, row.ended ?? now) : null
+  const why = waits ?? (due === null ? 'calendar' : null)
+  if (due === row.due && why === row.waits) return
+  const acted = row.ended ?? row.missed
+  const inTime = due === null || (acted !== null && acted < endOf(due))
+  await query(
+    `update deadline set due = $2, waits = $3, started_at = $4, not_before = $5,
+       missed_at = case when $6 then null else missed_at end,
+       outcome = case when $6 and outcome = 'missed' then 'met' else outcome end where id = $1`,
+    [row.id, due, why, started, due === counted.notBefore ? due : row.notBefore, inTime],
+  )
+  const details = { kind: row.kind, before: row.due, due, ...(why && { waits: why }) }
+  await writeAudit(query, { actor: 'hub', act: 'deadline.due', object: row.object, details })
 }

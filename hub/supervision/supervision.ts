@@ -37,6 +37,7 @@ export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps):
     })
   }
   await step((query, rules) => warnOfDuties(query, rules, now))
+  await step((query, rules) => recountDeadlines(query, rules, now))
   await step((query) => markMissed(query, now))
   await step((query, rules) => warnOfDeadlines(query, rules, now))
 }
@@ -44,7 +45,7 @@ export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps):
 /** Writes the settings down, then makes a pass as often as they say, until stopped. */
 export async function startSupervision(deps: SupervisionDeps): Promise<Rounds<void>> {
   await saveSettings(deps.store, deps.settings)
-  await deps.store.transaction(async (query) => recountDeadlines(query, await readRules(query)))
+  await deps.store.transaction(async (query) => recountDeadlines(query, await readRules(query), deps.clock(), { all: true }))
   return startRounds({
     intervalMs: deps.settings.everySeconds * 1000,
     round: () => superviseOnce(deps),

@@ -7,7 +7,9 @@ import { notify } from '../../records/notices.ts'
 import { correctionStates, type CorrectionState } from '../../records/correction-states.ts'
 import { notFound } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import type { Role } from '../../records/roles.ts'
 import type { Query } from '../../store/store.ts'
+import { agencyWith } from '../agencies/offices.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { record, type TransitionContext, type Workflow } from '../workflow.ts'
 
@@ -40,13 +42,13 @@ export const correctionFlow: Workflow<State, Correction> = {
   states: correctionStates,
   initial: 'reported',
   events: {
-    pass: [{ from: ['reported'], notBy: ['create'], to: 'passed', effects: [beginDeadline, notifyProvider, tellMachine] }],
+    pass: [{ from: ['reported'], notBy: ['create'], to: 'passed', effects: [endsDeadline, providerActs, notifyProvider, tellMachine] }],
     dismiss: [
       {
         from: ['reported'],
         notBy: ['create'],
         to: 'dismissed',
-        effects: [keepReason, notifyReporter('不予受理', 'dismissed'), tellMachine],
+        effects: [endsDeadline, keepReason, notifyReporter('不予受理', 'dismissed'), tellMachine],
       },
     ],
     answer: [
@@ -54,16 +56,16 @@ export const correctionFlow: Workflow<State, Correction> = {
         from: ['passed'],
         notBy: ['create'],
         to: 'answered',
-        effects: [keepAnswer, endsDeadline, updateCatalog, notifyOffice, tellMachine],
+        effects: [keepAnswer, endsDeadline, officeActs, updateCatalog, notifyOffice, tellMachine],
       },
     ],
-    close: [{ from: ['answered'], to: 'closed', effects: [notifyReporter('已办结', 'closed'), tellMachine] }],
+    close: [{ from: ['answered'], to: 'closed', effects: [endsDeadline, notifyReporter('已办结', 'closed'), tellMachine] }],
     reopen: [
       {
         from: ['closed'],
         to: 'passed',
         preconditions: [onlyOnce],
-        effects: [keepReason, markReopened, beginDeadline, notifyProvider, tellMachine],
+        effects: [keepReason, markReopened, providerActs, notifyProvider, tellMachine],
       },
     ],
     withdraw: [{ from: ['reported', 'passed', 'answered'], to: 'withdrawn', effects: [dropsDeadline, tellMachine] }],
@@ -164,6 +166,7 @@ async function insertCorrection(
   )
   const id = row!.id
   await record(query, { workflow: 'correction', object: id, event: 'create', from: null, to: 'reported', principal, input: { resource } })
+  await officeDeadline(query, id, now)
   const texts = { zh: `收到对资源 ${resource} 的更正报告(更正 ${id})`, en: `Correction ${id} reported on resource ${resource}` }
   await notify(query, { to: { role: 'office' }, kind: 'correction', object: `correction ${id}`, ...texts })
   return loadCorrection(query, id)
@@ -212,14 +215,22 @@ async function keepAnswer({ query, subject, input }: On<{ result: string; answer
   await query('update correction set result = $2, answer = $3 where id = $1', [subject.id, input.result, input.answer])
 }
 
-async function beginDeadline({ query, subject, now }: On): Promise<void> {
-  await startDeadline(query, {
-    kind: 'correction',
-    object: `correction ${subject.id}`,
-    agency: subject.provider,
-    role: 'reviewer',
-    from: now,
-  })
+async function providerActs({ query, subject, now }: On): Promise<void> {
+  await beginDeadline(query, subject.id, { agency: subject.provider, role: 'reviewer' }, now)
+}
+
+async function officeActs({ query, subject, now }: On): Promise<void> {
+  await officeDeadline(query, subject.id, now)
+}
+
+/** The office passes on, and returns the result (Art. 18); while nobody is the office, nobody can. */
+async function officeDeadline(query: Query, id: string, now: Date): Promise<void> {
+  const agency = await agencyWith(query, 'office')
+  if (agency !== undefined) await beginDeadline(query, id, { agency, role: 'office' }, now)
+}
+
+async function beginDeadline(query: Query, id: string, who: { agency: string; role: Role }, now: Date): Promise<void> {
+  await startDeadline(query, { kind: 'correction', object: `correction ${id}`, ...who, from: now })
 }
 
 async function endsDeadline({ query, subject, now }: On): Promise<void> {

@@ -1,7 +1,7 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Principal } from '../../access/principal.ts'
 import { dayOf, type Day } from '../../records/calendar.ts'
-import { endDeadline, startDeadline } from '../../records/deadlines.ts'
+import { dropDeadline, endDeadline, renewDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
@@ -54,18 +54,19 @@ export const orderFlow: Workflow<State, Order> = {
   },
   initial: 'issued',
   events: {
-    answer: [{ from: ['issued'], to: 'answered', effects: [keep('answer'), notifyIssuer] }],
-    'reject-answer': [{ from: ['answered'], to: 'issued', preconditions: [issuerOrSupervisor], effects: [keep('reason'), notifyAgency] }],
-    close: [{ from: ['answered'], to: 'closed', preconditions: [issuerOrSupervisor], effects: [endsDeadline, notifyAgency] }],
+    // With the answer the agency has done its part; what the issuer does with it is not in its hands.
+    answer: [{ from: ['issued'], to: 'answered', effects: [keep('answer'), endsDeadline, notifyIssuer] }],
+    'reject-answer': [{ from: ['answered'], to: 'issued', preconditions: [issuerOrSupervisor], effects: [keep('reason'), renewsDeadline, notifyAgency] }],
+    close: [{ from: ['answered'], to: 'closed', preconditions: [issuerOrSupervisor], effects: [notifyAgency] }],
     transfer: [
       {
         from: ['issued', 'answered'],
         to: 'transferred',
         preconditions: [issuerOrSupervisor],
-        effects: [keep('reason'), notifyAgency, notifySupervisor],
+        effects: [keep('reason'), dropsDeadline, notifyAgency, notifySupervisor],
       },
     ],
-    conclude: [{ from: ['transferred'], to: 'concluded', effects: [keep('result'), endsDeadline, notifyAgency] }],
+    conclude: [{ from: ['transferred'], to: 'concluded', effects: [keep('result'), notifyAgency] }],
   },
   load: loadOrder,
 }
@@ -136,6 +137,14 @@ function keep(field: 'answer' | 'reason' | 'result'): (context: On<Record<string
 
 async function endsDeadline({ query, subject, now }: On): Promise<void> {
   await endDeadline(query, 'rectification', `order ${subject.id}`, now)
+}
+
+async function renewsDeadline({ query, subject, now }: On): Promise<void> {
+  await renewDeadline(query, 'rectification', `order ${subject.id}`, now)
+}
+
+async function dropsDeadline({ query, subject, now }: On): Promise<void> {
+  await dropDeadline(query, 'rectification', `order ${subject.id}`, now)
 }
 
 async function notifyIssuer({ query, subject: { id, issuer, agency } }: On): Promise<void> {

@@ -192,18 +192,28 @@ async function noteSubmitted({ query, subject, now }: On): Promise<void> {
   await query('update application set submitted_at = $2 where id = $1', [subject.id, now])
 }
 
-/** The office is to reply; where nobody is the office yet, the deadline stands with the applicant. */
+/** The office is to reply; while nobody is the office, nobody can. */
 async function startReply({ query, subject, now }: On): Promise<void> {
-  const agency = (await agencyWith(query, 'office')) ?? subject.agency
+  const agency = await agencyWith(query, 'office')
+  if (agency === undefined) return
   await startDeadline(query, { kind: 'application-reply', object: `application ${subject.id}`, agency, role: 'office', from: now })
 }
 
 async function endReply({ query, subject, now }: On): Promise<void> {
   await endDeadline(query, 'application-reply', `application ${subject.id}`, now)
+  await dropConsents(query, subject, now)
 }
 
 async function dropReply({ query, subject, now }: On): Promise<void> {
   await dropDeadline(query, 'application-reply', `application ${subject.id}`, now)
+  await dropConsents(query, subject, now)
+}
+
+/** What providers have not answered they need not answer any more. */
+async function dropConsents(query: Query, { id, consents }: Application, now: Date, except: readonly string[] = []): Promise<void> {
+  for (const { resource } of consents) {
+    if (!except.includes(resource)) await dropDeadline(query, 'application-reply', `consent ${id} ${resource}`, now)
+  }
 }
 
 async function askProviders(context: On): Promise<void> {
@@ -213,6 +223,7 @@ async function askProviders(context: On): Promise<void> {
 /** Whom nobody needs to ask any more is asked no longer. */
 async function dropAsks(context: On): Promise<void> {
   const codes = (await conditional(context)).map(({ code }) => code)
+  await dropConsents(context.query, context.subject, context.now, codes)
   await context.query(`delete from application_consent where application = $1 and state = 'asked' and not resource = any($2)`, [
     context.subject.id,
     codes,
@@ -255,6 +266,7 @@ function answer(state: 'consented' | 'objected') {
          on conflict (application, resource) do update set state = excluded.state, reason = excluded.reason, by = excluded.by, at = excluded.at`,
         [subject.id, code, state, input.reason ?? null, principal.name, now],
       )
+      await endDeadline(query, 'application-reply', `consent ${subject.id} ${code}`, now)
     }
   }
 }

@@ -82,6 +82,7 @@ export async function askConsent(
     [id, code, now],
   )
   if (added.length === 0) return
+  await startDeadline(query, { kind: 'application-reply', object: `consent ${id} ${code}`, agency: provider, role: 'reviewer', from: now })
   await notify(query, {
     to: { agency: provider, role: 'reviewer' },
     kind: 'application-consent',

@@ -111,12 +111,12 @@ export async function keepGrants(registry: Registry): Promise<void> {
 
 /** A delivery is in time when its route's first receipt has come: for the minutely round of supervision. @returns how many were noted. */
 export async function noteDeliveries(registry: Registry): Promise<number> {
-  const { query } = registry.store
-  const begun = await query<{ id: string; moved: Date }>(
-    `select route.id, route.moved_at as moved from deadline d join route on d.object = 'route ' || route.id
-     where d.kind = 'delivery' and d.ended_at is null and route.receipt is not null`,
+  const { store } = registry
+  const begun = await store.query<{ id: string; first: Date }>(
+    `select route.id, route.first_receipt_at as first from deadline d join route on d.object = 'route ' || route.id
+     where d.kind = 'delivery' and d.ended_at is null and route.first_receipt_at is not null`,
   )
   // Each by itself: none is held while another one waits for an act.
-  for (const { id, moved } of begun) await endDeadline(query, 'delivery', `route ${id}`, moved)
+  for (const { id, first } of begun) await store.transaction((query) => endDeadline(query, 'delivery', `route ${id}`, first))
   return begun.length
 }

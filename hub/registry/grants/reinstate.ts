@@ -101,6 +101,6 @@ async function because({ query, subject, input, affectedAgents }: On<{ reason: s
   await explainGrant(query, subject.id, state === 'active' ? null : state === 'held' ? waits : input.reason, affectedAgents)
 }
 
-async function resumeDeliveries({ query, subject }: On): Promise<void> {
-  for (const { id } of await routesOf(query, subject.id)) await resumeDeadline(query, 'delivery', `route ${id}`)
+async function resumeDeliveries({ query, subject, now }: On): Promise<void> {
+  for (const { id } of await routesOf(query, subject.id)) await resumeDeadline(query, 'delivery', `route ${id}`, now)
 }

@@ -105,7 +105,13 @@ function dutyOf(facts: ResourceFacts, period: Period, marks: Marks | undefined, 
   const { resource, title, agency, cycle } = facts
   const state = marked(marks) ?? unmarked(period, updatedOn, excuse, today)
   return {
-    ...{ resource, title, agency, cycle, ...period, state, updatedOn },
+    ...period,
+    resource,
+    title,
+    agency,
+    cycle,
+    state,
+    updatedOn,
     excuse: state === 'excused' ? (marks?.because ?? excuse) : null,
     warnedAt: marks?.warned ?? null,
     overdueAt: marks?.overdue ?? null,

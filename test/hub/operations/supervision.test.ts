@@ -81,6 +81,7 @@ t.test('an evaluation is drawn up, advised, frozen, published, and goes round as
   const city = await openCity(t)
   const office = city.as('city', 'office')
   const reviewer = city.as('civil', 'reviewer')
+  await city.store.query(`update agency set created_at = '2026-01-01'`)
   const { id } = (await office.post('/evaluations', { period: '2026-Q3' })).body
   const path = `/evaluations/${id}`
   t.equal((await office.post('/evaluations', { period: '2026-Q5' })).status, 400)

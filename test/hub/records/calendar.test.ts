@@ -67,18 +67,22 @@ void t.test('deadlines count working days, beginning with the day after', async 
 })
 
 const anyDay = fc.integer({ min: 0, max: 1500 }).map((days) => addDays('2023-06-01', days))
+const dayWithCalendar = fc.integer({ min: 0, max: 950 }).map((days) => addDays('2023-12-31', days))
 
 void t.test('what is counted on is counted back', async () => {
   fc.assert(
-    fc.property(anyDay, fc.integer({ min: 1, max: 60 }), (from, days) => {
-      const due = addWorkingDays(calendar, from, days)
+    fc.property(dayWithCalendar, fc.integer({ min: 1, max: 60 }), (from, days) => {
+      const due = addWorkingDays(calendar, from, days)!
       return isWorkingDay(calendar, due) && workingDaysBetween(calendar, from, due) === days
     }),
   )
   fc.assert(fc.property(anyDay, (day) => dayOf(startOf(day)) === day && dayOf(new Date(endOf(day).getTime() - 1)) === day))
 })
 
-void t.test('a year without data has weekends only, and is told', async (t) => {
+void t.test('a year without data has weekends only, and is told; nothing is counted through it', async (t) => {
+  t.equal(addWorkingDays(calendar, '2026-12-18', 9), '2026-12-31')
+  t.equal(addWorkingDays(calendar, '2026-12-18', 10), null, 'not the first of January')
+  t.equal(addWorkingDays(calendar, '2023-12-20', 1), null)
   t.ok(isWorkingDay(calendar, '2028-10-02'))
   t.notOk(isWorkingDay(calendar, '2028-10-01'), 'a Sunday')
   t.same(yearsWithoutData(calendar, '2026-11-22', '2028-01-05'), [2027, 2028])

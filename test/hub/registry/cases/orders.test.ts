@@ -19,7 +19,30 @@ t.test('an order is answered, sent back, answered, closed (Art. 27)', async (t) 
   t.equal((await office.post(`${path}/reject-answer`, { reason: '缺两镇' })).body.state, 'issued')
   t.match((await reviewer.post(`${path}/answer`, { answer: '已补齐' })).body, { state: 'answered', answer: '已补齐' })
   t.equal((await office.post(`${path}/close`)).body.state, 'closed')
-  t.match(await city.store.query(`select ended_at as ended from deadline where kind = 'rectification'`), [{ ended: Date }])
+  t.match(await city.store.query(`select outcome from deadline where kind = 'rectification'`), [{ outcome: 'met' }, { outcome: 'met' }])
+})
+
+t.test('the answer meets the deadline, however long the issuer takes; sent back it has the days that were left', async (t) => {
+  const city = await openCity(t)
+  const office = city.as('city', 'office')
+  const reviewer = city.as('civil', 'reviewer')
+  const at = (text: string) => new Date(`${text}+08:00`)
+  const issue = async () => `/orders/${(await office.post('/orders', order)).body.id}`
+  const [answered, sentBack, transferred] = [await issue(), await issue(), await issue()]
+  city.now = at('2026-12-08T10:00')
+  for (const path of [answered, sentBack]) await reviewer.post(`${path}/answer`, { answer: '已更新' })
+  await office.post(`${transferred}/transfer`, { reason: '情节严重' })
+  city.now = at('2026-12-21T10:00')
+  await office.post(`${answered}/close`)
+  await office.post(`${sentBack}/reject-answer`, { reason: '缺两镇' })
+  await city.as('city', 'supervisor').post(`${transferred}/conclude`, { result: '给予处分' })
+  const deadlines = await city.store.query(`select object, outcome, due::text, missed_at as missed from deadline order by id`)
+  t.same(deadlines, [
+    { object: 'order 1', outcome: 'met', due: '2026-12-10', missed: null },
+    { object: 'order 2', outcome: 'met', due: '2026-12-10', missed: null },
+    { object: 'order 3', outcome: 'dropped', due: '2026-12-10', missed: null },
+    { object: 'order 2', outcome: null, due: '2026-12-23', missed: null },
+  ])
 })
 
 t.test('an order is closed by who issued it, or by the supervisor; a serious one goes to the supervisor', async (t) => {

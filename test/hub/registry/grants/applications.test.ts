@@ -111,7 +111,7 @@ t.test('approval alone makes data flow: grant, route, policy, agents woken', asy
     { kind: 'delivery', object: 'route villages.water', agency: 'civil', outcome: null },
   ])
   t.equal(await noteDeliveries(city), 0)
-  await city.store.query(`update route set receipt = 'jws', moved_at = $1`, [city.now])
+  await city.store.query(`update route set receipt = 'jws', first_receipt_at = $1`, [city.now])
   t.equal(await noteDeliveries(city), 1)
   t.match((await deadlines())[1], { outcome: 'met' })
 })
