@@ -225,8 +225,10 @@ void t.test('days on which nobody could act do not count, whenever they are look
   await grant('suspended', '2026-10-16T10:00')
   await grant('held', '2026-10-20T09:00')
   await grant('active', '2026-10-20T14:00')
+  await phase('suspended', '2026-10-21T09:00')
+  await phase('active', '2026-10-21T20:00')
   await supervise(hub, '2026-10-27T10:00')
-  // The 14th to the 16th stopped, the 16th to the 19th suspended, of the 20th fourteen hours suspended or held.
+  // The 14th to the 16th stopped, the 16th to the 19th suspended, of the 20th fourteen hours suspended or held; of the 21st eleven.
   t.match(await due(), { due: '2026-11-16' }, 'five working days more')
   await supervise(hub, '2026-11-17T00:05')
   t.match(await due(), { state: 'missed', due: '2026-11-16' })

@@ -220,6 +220,33 @@ t.test('a conditional resource asks its provider first', async (t) => {
   t.match(await reviewer.post(`${path}/object`, { reason: 'x' }), { status: 422, body: { details: { reason: /第七条/ } } })
 })
 
+t.test('while the provider is asked, the time runs against the provider and not against the office', async (t) => {
+  const { city, wanted } = await published(t, 'conditional')
+  const at = (text: string) => new Date(`${text}+08:00`)
+  city.now = at('2026-11-23T10:00')
+  const paths = [await submitted(city, wanted), await submitted(city, { ...wanted, mode: 'query', agent: undefined })]
+  const deadlines = () => city.store.query('select object, agency, role, due::text, outcome from deadline order by object')
+  t.match(await deadlines(), [
+    { object: 'application 1', agency: 'city', due: '2026-12-07' },
+    { object: 'application 2', agency: 'city', due: '2026-12-07' },
+    { object: 'consent 1 villages', agency: 'civil', role: 'reviewer', due: '2026-12-07' },
+    { object: 'consent 2 villages', agency: 'civil', role: 'reviewer', due: '2026-12-07' },
+  ])
+  city.now = at('2026-12-10T10:00')
+  await city.as('civil', 'reviewer').post(`${paths[0]}/consent`)
+  await city.as('water', 'user').post(`${paths[1]}/withdraw`)
+  city.now = at('2026-12-23T10:00')
+  await city.as('city', 'office').post(`${paths[0]}/approve`)
+  t.match(await deadlines(), [
+    // Asked from the 23rd of November to the 10th of December: ten working days from then on.
+    { object: 'application 1', due: '2026-12-23', outcome: 'met' },
+    { object: 'application 2', outcome: 'dropped' },
+    { object: 'consent 1 villages', due: '2026-12-07', outcome: 'missed' },
+    { object: 'consent 2 villages', outcome: 'dropped' },
+    { object: 'route villages.water' },
+  ])
+})
+
 t.test('unconditional resources have nobody to consent', async (t) => {
   const { city, wanted } = await published(t)
   const path = await submitted(city, wanted)
