@@ -73,7 +73,12 @@ export interface Counted {
 export const countedColumns = `id, started_at as started, days + extended as days, given::text, held, not_before::text as "notBefore"`
 
 /** The last day on which it is met, as it is known now: days on which nobody could act are left out. Null where a year's calendar is wanting. */
-export function dueDay(calendar: Calendar, { started, days, given, held, notBefore }: Counted, spans: readonly Span[], now: Date): Day | null {
+export function dueDay(
+  calendar: Calendar,
+  { started, days, given, held, notBefore }: Counted,
+  spans: readonly Span[],
+  now: Date,
+): Day | null {
   const hindered = (day: Day) => isHindered(spans, day, now)
   const first = dayOf(started)
   let due: Day | null

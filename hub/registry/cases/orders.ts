@@ -56,7 +56,9 @@ export const orderFlow: Workflow<State, Order> = {
   events: {
     // With the answer the agency has done its part; what the issuer does with it is not in its hands.
     answer: [{ from: ['issued'], to: 'answered', effects: [keep('answer'), endsDeadline, notifyIssuer] }],
-    'reject-answer': [{ from: ['answered'], to: 'issued', preconditions: [issuerOrSupervisor], effects: [keep('reason'), renewsDeadline, notifyAgency] }],
+    'reject-answer': [
+      { from: ['answered'], to: 'issued', preconditions: [issuerOrSupervisor], effects: [keep('reason'), renewsDeadline, notifyAgency] },
+    ],
     close: [{ from: ['answered'], to: 'closed', preconditions: [issuerOrSupervisor], effects: [notifyAgency] }],
     transfer: [
       {
