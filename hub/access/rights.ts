@@ -27,6 +27,10 @@ export const rights = {
   'session.close': { everybody: 'any' },
   'session.close-all': { everybody: 'any' },
 
+  // What waits for whom
+  'todo.list': { everybody: 'any' },
+  'case.list': { ...ownAgency, ...watching },
+
   // People and machines
   'person.list': { 'system-admin': 'any', 'security-admin': 'any', ...watching, ...ownAgency },
   'person.read': { 'system-admin': 'any', 'security-admin': 'any', ...watching, ...ownAgency },

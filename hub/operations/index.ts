@@ -20,6 +20,7 @@ import { secrecyOperations } from './secrecy.ts'
 import { standardOperations } from './standards.ts'
 import { supervisionOperations } from './supervision.ts'
 import { tableOperations } from './tables.ts'
+import { todoOperations } from './todo.ts'
 
 /** Every operation of the registry's API. */
 export const operations: readonly Operation[] = [
@@ -44,4 +45,5 @@ export const operations: readonly Operation[] = [
   ...standardOperations,
   ...supervisionOperations,
   ...tableOperations,
+  ...todoOperations,
 ]

@@ -1,0 +1,94 @@
+import { Type } from 'typebox'
+import { roleNames } from '../records/roles.ts'
+import { caseKinds, listOpenCases, listTodo, type OpenCase } from '../registry/todo/open-cases.ts'
+import { operation, type Call, type Operation } from './operation.ts'
+import { AgencyCode, closed, nullable } from './shapes.ts'
+
+const Texts = Type.Object({ zh: Type.String(), en: Type.String() })
+
+const OpenCaseShape = Type.Object({
+  kind: Type.Enum(caseKinds),
+  id: Type.String(),
+  /** Below /api/v1, for whoever may read it; null where there is nothing to be read. */
+  link: nullable(Type.String()),
+  state: Type.String(),
+  stateName: Texts,
+  title: Type.String(),
+  agency: nullable(Type.String()),
+  agencyName: nullable(Type.String()),
+  turn: Type.Array(Type.Object({ role: Type.Enum(roleNames), agency: nullable(Type.String()), agencyName: nullable(Type.String()) })),
+  actions: Type.Array(Type.String()),
+  since: Type.String(),
+  days: Type.Integer(),
+  deadline: nullable(Type.Object({ kind: Type.String(), due: Type.String(), daysLeft: Type.Integer(), missed: Type.Boolean() })),
+  reason: nullable(Texts),
+})
+
+const Page = Type.Object({ items: Type.Array(OpenCaseShape), next: nullable(Type.String()) })
+
+const Filter = Type.Object(
+  {
+    kind: Type.Optional(Type.Enum(caseKinds)),
+    agency: Type.Optional(AgencyCode),
+    after: Type.Optional(Type.String({ minLength: 1, maxLength: 1000 })),
+    limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|100)$' })),
+  },
+  closed,
+)
+
+/** Where a case is read. */
+const folders: Readonly<Record<string, string>> = {
+  application: 'applications',
+  demand: 'demands',
+  grant: 'grants',
+  machine: 'machines',
+  publication: 'publications',
+  correction: 'corrections',
+  declaration: 'declarations',
+  order: 'orders',
+  registration: 'registrations',
+  resource: 'resources',
+  standard: 'standards',
+  evaluation: 'evaluations',
+  'catalog-update': 'resources',
+}
+
+function withLink(one: OpenCase) {
+  const folder = folders[one.kind]
+  return { ...one, link: folder === undefined ? null : `/${folder}/${encodeURIComponent(one.id)}` }
+}
+
+interface Asked {
+  kind?: string
+  agency?: string
+  after?: string
+  limit?: string
+}
+
+async function page(list: typeof listTodo, { registry, principal, query }: Call<unknown, Asked>, agency: string | undefined) {
+  const { kind, after, limit } = query
+  const { items, next } = await list(registry.store.query, principal, { kind, agency, after, limit: Number(limit ?? 50) }, registry.clock())
+  return { items: items.map(withLink), next }
+}
+
+/** What waits for whom: from the tables of the workflows, the rights and the deadlines. */
+export const todoOperations: readonly Operation[] = [
+  operation({
+    name: 'todo.list',
+    method: 'GET',
+    path: '/todo',
+    text: { zh: '我的待办:最急的在前', en: 'what the caller may take on now, the most pressing first' },
+    query: Filter,
+    answer: Page,
+    run: (call) => page(listTodo, call, call.query.agency),
+  }),
+  operation({
+    name: 'case.list',
+    method: 'GET',
+    path: '/cases',
+    text: { zh: '未办结事项,各在谁手中', en: 'open cases, and whose turn each is' },
+    query: Filter,
+    answer: Page,
+    run: (call) => page(listOpenCases, call, call.agencyScope ?? call.query.agency),
+  }),
+]
