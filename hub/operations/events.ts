@@ -42,7 +42,7 @@ interface Edit<P extends TObject, B extends TSchema, A extends TObject> extends 
 
 /** Changes an object that is no case: to what the caller saw, where they say so; answered with the revision that it then has. */
 export function edit<P extends TObject, B extends TSchema, A extends TObject>(spec: Edit<P, B, A>): Operation {
-  const { objectKind: kind, answer, run } = spec
+  const { objectKind: kind, answer } = spec
   return operation({
     ...spec,
     answer: withRevision(answer),
@@ -50,7 +50,7 @@ export function edit<P extends TObject, B extends TSchema, A extends TObject>(sp
       const edited = { kind, id: (call.params as { id: string }).id, seen: call.seen }
       let revision = ''
       const registry = editing(call.registry, edited, (made) => void (revision = made))
-      return Object.assign({}, await run({ ...call, registry } as never), { revision })
+      return Object.assign({}, await spec.run({ ...call, registry } as never), { revision })
     },
   })
 }

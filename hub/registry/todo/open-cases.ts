@@ -73,7 +73,7 @@ function stepsOf(flow: AnyFlow, state: string, event: string): Step[] {
   return Object.entries(line).flatMap(([one, reach]): Step[] => {
     const role = one as Role
     const open = fitting.filter(({ by }) => !by || by.includes(role))
-    if ((one as string) === 'hub' || open.length === 0) return []
+    if (one === 'hub' || open.length === 0) return []
     const [first = [], ...others] = open.map(({ notBy = [] }) => notBy)
     const barring = first.filter((done) => others.every((other) => other.includes(done)))
     return [{ kind: flow.name, state, role, event: name, anywhere: reach === 'any', barring }]
@@ -227,7 +227,13 @@ function caseOf(row: Row, rules: Rules, now: Date): OpenCase {
   const today = dayOf(now)
   const deadline = due === null ? null : { kind: row.deadline!, due, daysLeft: daysLeft(rules, today, due), missed: row.missed }
   return {
-    ...{ kind, id, state, title, agency, agencyName, since },
+    kind,
+    id,
+    state,
+    title,
+    agency,
+    agencyName,
+    since,
     stateName: name,
     turn: turnOf(row),
     actions: (row.actions ?? []).filter((action) => action !== null),

@@ -19,7 +19,7 @@ t.test('what does not tell names apart', async (t) => {
     ['房屋面积m2', '房屋面积㎡', '房屋面積ｍ²'],
     ['+++', '＋+\u200b＋'],
   ]
-  for (const names of same) t.same([...new Set(names.map(nameForm))].length, 1, names.join(' = '))
+  for (const names of same) t.equal(new Set(names.map(nameForm)).size, 1, names.join(' = '))
   const different = ['民政局', '水务局', '一', '二', 'cafe', 'café', '+', '-', 'བོད', 'བད']
   t.equal(new Set(different.map(nameForm)).size, different.length, different.join(' ≠ '))
 })
@@ -42,7 +42,7 @@ t.test('what is put between is not seen, and the form of a form is the form', as
     '（',
     '°',
   )
-  const letters = fc.array(fc.constantFrom(...'东莞民政局许可證書裏发發ABcd１２3éß'), { minLength: 1, maxLength: 12 })
+  const letters = fc.array(fc.constantFrom(...Array.from('东莞民政局许可證書裏发發ABcd１２3éß')), { minLength: 1, maxLength: 12 })
   let cases = 0
   const property = fc.property(
     letters,

@@ -155,7 +155,7 @@ t.test('two at the same moment: one', async (t) => {
       const answers = await Promise.all([act(2 * i, revision), act(2 * i + 1, revision)])
       outcomes.push(answers.map(({ status }) => status).toSorted((a, b) => a - b))
     }
-    t.same(outcomes, Array(10).fill([200, 412]), path)
+    t.same(new Set(outcomes.map(String)), new Set(['200,412']), path)
   }
 })
 

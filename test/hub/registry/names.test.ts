@@ -6,6 +6,8 @@ import { openCity, type Answer, type City } from '../city.ts'
 import { licences, secrecy, submitAndPublish, textItem } from './catalog/fixture.ts'
 
 const rounds = 20
+/** Of each two answers. */
+const onlyOne = new Set(['200,422'])
 
 /** A registration that waits for its reviewer. */
 async function submitted(city: City, agency: string, content: CatalogContent): Promise<string> {
@@ -28,7 +30,7 @@ t.test('names and sources', async (t) => {
       const made = [`第${i}业务局`, `第 ${i} 業務\u200b局`].map((name, j) => office.post('/agencies', { code: `race-${i}-${j}`, name }))
       outcomes.push(statuses(await Promise.all(made)))
     }
-    t.same(outcomes, Array(rounds).fill([200, 422]), `${rounds} rounds`)
+    t.same(new Set(outcomes.map(String)), onlyOne, `${rounds} rounds`)
   })
 
   await t.test('an agency takes the name of none that there is', async (t) => {
@@ -60,8 +62,8 @@ t.test('names and sources', async (t) => {
       ])
       sources.push(statuses(await Promise.all([city.as('civil', 'reviewer').post(both[0]), city.as('water', 'reviewer').post(both[1])])))
     }
-    t.same(titles, Array(rounds).fill([200, 422]), `titles, ${rounds} rounds`)
-    t.same(sources, Array(rounds).fill([200, 422]), `sources, ${rounds} rounds`)
+    t.same(new Set(titles.map(String)), onlyOne, `titles, ${rounds} rounds`)
+    t.same(new Set(sources.map(String)), onlyOne, `sources, ${rounds} rounds`)
   })
 
   await t.test('what is stopped or withdrawn is the source of nothing', async (t) => {

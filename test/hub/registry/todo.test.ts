@@ -25,9 +25,7 @@ t.test('every state of every workflow says whose turn it is', async (t) => {
   for (const flow of flows) {
     t.same(Object.keys(statesOf(flow.name)).toSorted(), Object.keys(flow.states).toSorted(), flow.name)
     for (const [state, turn] of Object.entries(statesOf(flow.name))) {
-      const possible = Object.entries(flow.events).filter(([, lines]) =>
-        lines.some(({ from }) => (from as readonly string[]).includes(state)),
-      )
+      const possible = Object.entries(flow.events).filter(([, lines]) => lines.some(({ from }) => from.includes(state)))
       const events = possible.map(([event]) => event)
       if (typeof turn === 'string') {
         const byPeople = events
