@@ -25,6 +25,12 @@ const strayMarks = /[\p{M}&&\p{Script=Inherited}]/gv
  * composition, traditional or simplified characters, blanks, punctuation, signs, and whatever is not seen. A name of signs alone keeps them.
  */
 export function nameForm(name: string): string {
+  const form = formOnce(name)
+  // What one step leaves may be changed by the step before it, such as a mark that now stands on another letter.
+  return form === name ? form : nameForm(form)
+}
+
+function formOnce(name: string): string {
   const shown = name.replace(invisible, '').normalize('NFKC').replace(invisible, '')
   const letters = folded(shown.replace(notLetters, ''))
   return letters === '' ? shown : letters

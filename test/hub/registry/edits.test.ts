@@ -28,7 +28,7 @@ async function edits(city: City): Promise<Record<string, Edit>> {
   const { id: applied } = (await user.post('/applications', { resource, mode: 'query', items: ['holder'], purpose: '核验', basis: '三定' }))
     .body
   await office.post('/standards', { code: 'form', form: form('一') })
-  const evaluation = (await office.post('/evaluations', { period: '2026-Q3' })).body.id
+  const evaluation = (await office.post('/evaluations', { period: '2026-Q4' })).body.id
   const [one, two] = [registrar, reviewer].map(({ principal }) => principal.person)
   const ask = (items: string[]) => ({ mode: 'query', items, purpose: '核验', basis: '三定' })
   return {
