@@ -2,6 +2,7 @@ import type { Position } from '../../protocol/position.ts'
 import { readStatement } from '../../protocol/signature.ts'
 import type { ListedBatch, Log } from '../log.ts'
 import { writeAudit } from '../records/audit.ts'
+import { sameBatches } from './same-rows.ts'
 import type { Query, Store } from '../store/store.ts'
 
 interface SupplyDeps {
@@ -36,9 +37,10 @@ export async function recordStream({ store, log }: SupplyDeps, resource: string)
   for (;;) {
     const [row] = await store.query<BookmarkRow>('select epoch, seq from supply_bookmark where resource = $1', [resource])
     const bookmark = row ? placeOf(row) : null
-    const batches = await log.list(resource, bookmark, most)
+    const batches = (await log.list(resource, bookmark, most)).map(supplied)
     if (batches.length === 0) return bookmark
-    await store.transaction((query) => record(query, resource, bookmark, batches))
+    const same = await sameBatches({ query: store.query, log }, resource, batches)
+    await store.transaction((query) => record(query, resource, bookmark, batches, same))
   }
 }
 
@@ -58,16 +60,23 @@ interface Supplied extends ListedBatch {
 }
 
 /** Bookmark, entries and days commit together: a turn that is cut off, or that another hub process took, has counted nothing. */
-async function record(query: Query, resource: string, bookmark: Position | null, listed: readonly ListedBatch[]): Promise<void> {
-  const moved = await query(moveSql, [resource, listed.at(-1)!.epoch, listed.at(-1)!.seq, bookmark?.epoch ?? null, bookmark?.seq ?? null])
+async function record(
+  query: Query,
+  resource: string,
+  bookmark: Position | null,
+  batches: readonly Supplied[],
+  same: ReadonlySet<string>,
+): Promise<void> {
+  const last = batches.at(-1)!
+  const moved = await query(moveSql, [resource, last.epoch, last.seq, bookmark?.epoch ?? null, bookmark?.seq ?? null])
   if (moved.length === 0) return
-  const batches = listed.map(supplied)
   for (const run of byProducer(batches)) await writeSupply(query, resource, run)
   await query(daySql, [
     resource,
     batches.map(({ time }) => time),
     batches.map(({ rows }) => rows),
     batches.map(({ snapshot }) => snapshot !== undefined),
+    batches.map(({ hash }) => same.has(hash)),
   ])
 }
 
@@ -78,12 +87,14 @@ const moveSql = `
   returning 1`
 
 const daySql = `
-  insert into supply_day as d (resource, day, batches, changed_rows, snapshot_rows, last_change)
+  insert into supply_day as d (resource, day, batches, changed_rows, same_rows, snapshot_rows, last_change)
   select $1, (at at time zone 'Asia/Shanghai')::date, count(*), coalesce(sum(rows) filter (where not snapshot), 0),
-    coalesce(sum(rows) filter (where snapshot), 0), max(at) filter (where not snapshot and rows > 0)
-  from unnest($2::timestamptz[], $3::bigint[], $4::boolean[]) as batch (at, rows, snapshot) group by 2
+    coalesce(sum(rows) filter (where same), 0), coalesce(sum(rows) filter (where snapshot), 0),
+    max(at) filter (where not snapshot and not same and rows > 0)
+  from unnest($2::timestamptz[], $3::bigint[], $4::boolean[], $5::boolean[]) as batch (at, rows, snapshot, same) group by 2
   on conflict (resource, day) do update set batches = d.batches + excluded.batches, changed_rows = d.changed_rows + excluded.changed_rows,
-    snapshot_rows = d.snapshot_rows + excluded.snapshot_rows, last_change = greatest(d.last_change, excluded.last_change)`
+    same_rows = d.same_rows + excluded.same_rows, snapshot_rows = d.snapshot_rows + excluded.snapshot_rows,
+    last_change = greatest(d.last_change, excluded.last_change)`
 
 function supplied(batch: ListedBatch): Supplied {
   const { producer, time } = readStatement(batch.receipt) as { producer: string; time: string }

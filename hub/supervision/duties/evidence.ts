@@ -31,8 +31,8 @@ export interface DutyEvidence {
     /** It was heard of within five minutes, watches the table, and has no fault. */
     intact: boolean
   } | null
-  /** Accepted in the period: what changed rows, and what a snapshot repeated. */
-  changes: { batches: number; changedRows: number; snapshotRows: number; lastChange: Date | null }
+  /** Accepted in the period: what changed rows, how many of these the hub found to be as they had been, and what a snapshot repeated. */
+  changes: { batches: number; changedRows: number; sameRows: number; snapshotRows: number; lastChange: Date | null }
   /** The last time that a receiver's table was proven to hold the same rows as the source; null where it never was. */
   lastReconciliation: Equal | null
   /** Capture intact, nothing waiting, nothing changed. */
@@ -43,14 +43,15 @@ export interface DutyEvidence {
 export async function dutyEvidence(query: Query, resource: string, period: string, now: Date): Promise<DutyEvidence> {
   const { from, to } = parsePeriod(period)
   const capture = captureOf(await sourceOf(query, resource), now)
-  const [row] = await query<{ batches: string; changed: string; snapshot: string; last: Date | null }>(
-    `select coalesce(sum(batches), 0) as batches, coalesce(sum(changed_rows), 0) as changed, coalesce(sum(snapshot_rows), 0) as snapshot,
+  const [row] = await query<{ batches: string; changed: string; same: string; snapshot: string; last: Date | null }>(
+    `select coalesce(sum(batches), 0) as batches, coalesce(sum(changed_rows), 0) as changed, coalesce(sum(same_rows), 0) as same, coalesce(sum(snapshot_rows), 0) as snapshot,
        max(last_change) as last from supply_day where resource = $1 and day between $2::date and $3::date`,
     [resource, from, to],
   )
-  const { batches, changed, snapshot, last } = row!
-  const changes = { batches: Number(batches), changedRows: Number(changed), snapshotRows: Number(snapshot), lastChange: last }
-  const nothingChanged = capture !== null && capture.intact && capture.waiting === 0 && changes.changedRows === 0
+  const { batches, changed, same, snapshot, last } = row!
+  const [changedRows, sameRows] = [Number(changed), Number(same)]
+  const changes = { batches: Number(batches), changedRows, sameRows, snapshotRows: Number(snapshot), lastChange: last }
+  const nothingChanged = capture !== null && capture.intact && capture.waiting === 0 && changedRows === sameRows
   const lastReconciliation = await lastEqual(query, resource)
   return { resource, period, from, to, capture, changes, lastReconciliation, nothingChanged }
 }
