@@ -36,7 +36,11 @@ void t.test('rows that stand as they stood are no update; the first one that dif
   const { day, store, time } = await openLine(t, 'daily')
   t.equal(await day('2026-11-02', [person(1)], [person(2), person(3)]), '3 changed, 3 the same', 'set x = x')
   t.equal(await day('2026-11-03', [deleted(1), person(1)]), '2 changed, 2 the same', 'deleted and inserted, read once')
-  t.equal(await day('2026-11-04', [person(1)], [person(2, { name: 'other' })], [person(3)]), '3 changed, 1 the same', 'then one that differs')
+  t.equal(
+    await day('2026-11-04', [person(1)], [person(2, { name: 'other' })], [person(3)]),
+    '3 changed, 1 the same',
+    'then one that differs',
+  )
   t.equal(await day('2026-11-05', [person(2)]), '1 changed, 0 the same', 'changed back')
   t.equal(await day('2026-11-06', [person(4)]), '1 changed, 0 the same', 'a new row')
   t.equal(await day('2026-11-07', [deleted(4)]), '1 changed, 0 the same', 'a row that goes')
