@@ -243,6 +243,8 @@ export interface Database {
   /** Statements that a DBA may run instead of `setup`; idempotent. `runtimeUser` gets the rights that the running agent needs. */
   setupScript(source: SourceTable, runtimeUser?: string): Promise<string[]>
   teardownScript(source: SourceTable): Promise<string[]>
+  /** Statements by which a DBA gives an account what it needs to read these sources, as far as they are set up, and to receive into these sinks. */
+  rightsScript(sources: readonly SourceTable[], sinks: readonly SinkTable[], user?: string): Promise<string[]>
   /** Runs statements one by one. */
   run(statements: readonly string[]): Promise<void>
   /**

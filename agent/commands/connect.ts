@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { Value } from 'typebox/value'
 import { EnrolToken } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
+import { generateSigningKey } from '../../protocol/signature.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { callControl } from '../operator/control.ts'
@@ -11,7 +12,7 @@ import { openHub as openAgentHub } from '../gaps/open-hub.ts'
 import type { Hub } from '../hub.ts'
 import { openDatabase } from '../databases/open.ts'
 import { PolicyStore } from '../hub/policy-store.ts'
-import { enrolledKey, openKey, openState, requireIdentity } from '../runtime/state.ts'
+import { enrolledKey, openState, requireIdentity } from '../runtime/state.ts'
 import { StatusBoard } from '../status/board.ts'
 
 /** Reads `qzt1.…`. Throws QZ-TOKEN. */
@@ -33,8 +34,10 @@ export function openHub(config: AgentConfig): Hub {
 
 /** A configured database as a command opens it, also before the agent is enrolled. */
 export function openForCommand(config: AgentConfig, name: string, url?: string): Promise<Database> {
-  const agent = openState(config.data).data.identity?.agent ?? ''
-  return openDatabase(config, name, { agent, key: openKey(config.data), logger: pino({ enabled: false }) }, url)
+  const { identity } = openState(config.data).data
+  // Nothing is signed before the agent is enrolled, and no command but that one makes its key.
+  const key = identity ? enrolledKey(config.data) : generateSigningKey()
+  return openDatabase(config, name, { agent: identity?.agent ?? '', key, logger: pino({ enabled: false }) }, url)
 }
 
 /** The newest policy: from the running agent, else from the hub, else the saved one. Undefined before the first. */

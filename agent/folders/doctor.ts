@@ -1,18 +1,17 @@
 import { statfs } from 'node:fs/promises'
 import { codedError } from '../../protocol/errors.ts'
 import type { Check, FolderSettings, SinkTable, SourceTable } from '../database.ts'
-import { claimFolder } from './store/owner.ts'
+import { mayClaim } from './store/owner.ts'
 import { untakenFiles, type Untaken } from './untaken.ts'
 
 /** Bytes below which a folder's disk is said to be short. */
 const littleSpace = 1 << 30
 
-/** Whether the folder is there, this agent's own and writable, and how much room it has; and what a source in it cannot see. */
+/** Whether the folder is there, this agent's own and writable, and how much room it has; and what a source in it cannot see. Makes nothing. */
 export async function folderChecks(folder: FolderSettings, sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
   const { path } = folder
   try {
-    // Before the agent is enrolled nobody's name can be put on it.
-    if (folder.agent !== '') await claimFolder(folder)
+    if (!(await mayClaim(folder))) return [absentCheck(path, sources.length > 0)]
     const { bavail, bsize } = await statfs(path)
     const free = bavail * bsize
     const gigabytes = (free / 2 ** 30).toFixed(1)
@@ -28,6 +27,14 @@ export async function folderChecks(folder: FolderSettings, sources: readonly Sou
     const coded = codedError(error)
     return [{ name: 'folder', ok: false, zh: `${coded.code} ${coded.text('zh')}`, en: `${coded.code} ${coded.text('en')}` }]
   }
+}
+
+/** One that is written into is made by the running agent; one that is read from is wherever its files are put. */
+function absentCheck(path: string, read: boolean): Check {
+  const [zh, en] = read
+    ? ['请核对路径,或建立该目录', 'look at the path, or make it']
+    : ['启动后由代理建立', 'the agent makes it when it starts']
+  return { name: 'folder', ok: !read, zh: `${path} 不存在:${zh}`, en: `${path} does not exist: ${en}` }
 }
 
 function incrementCheck({ resource }: SourceTable): Check {

@@ -89,6 +89,10 @@ class FolderDatabase implements Database {
     return []
   }
 
+  async rightsScript(): Promise<string[]> {
+    return []
+  }
+
   async run(_statements: readonly string[]): Promise<void> {}
 
   async quarantine(name: string | undefined, limit: number): Promise<QuarantinedKey[]> {

@@ -18,6 +18,7 @@ import type {
 } from '../../database.ts'
 import { ownRowsCheck } from './own-rows.ts'
 import { LoginPause } from './login-pause.ts'
+import { rightsCheck, type Right } from './rights.ts'
 import { QuarantineBook } from './quarantine-book.ts'
 import type { BookDialect, BookSession } from './session.ts'
 
@@ -55,7 +56,11 @@ export interface TableEngine<Session extends Closable, Brief extends Closable = 
   run(session: Brief, statements: readonly string[]): Promise<void>
   /** Where the quarantines are, and which ends have one. */
   books(session: Brief): Promise<{ session: BookSession; dialect: BookDialect; there: { source: boolean; sink: boolean } }>
+  /** What an account needs that supplies these and receives into those; for `user`, or for the one that asks. */
+  rights(session: Brief, sources: readonly SourceTable[], sinks: readonly SinkTable[], user?: string): Promise<Right[]>
   doctor(session: Brief, sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]>
+  /** Where opening the database would make it: what is to be said in the place of all checks, undefined where it is there. */
+  absent?(options: DatabaseOptions, sources: readonly SourceTable[]): Check | undefined
 }
 
 /** Connects only when something is asked of it. */
@@ -110,6 +115,11 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
     return this.#briefly((session) => this.#engine.teardownScript(session, source))
   }
 
+  async rightsScript(sources: readonly SourceTable[], sinks: readonly SinkTable[], user?: string): Promise<string[]> {
+    const rights = await this.#briefly((session) => this.#engine.rights(session, sources, sinks, user))
+    return [...new Set(rights.map(({ statement }) => statement))]
+  }
+
   run(statements: readonly string[]): Promise<void> {
     return this.#briefly((session) => this.#engine.run(session, statements))
   }
@@ -122,6 +132,8 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
   }
 
   async doctor(sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
+    const absent = this.#engine.absent?.(this.options, sources)
+    if (absent) return [absent]
     let session: Brief
     try {
       session = await this.#openBrief('doctor')
@@ -130,7 +142,9 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
       return [{ name: 'connection', ok: false, zh: coded.text('zh'), en: coded.text('en') }]
     }
     try {
-      return [...(await this.#engine.doctor(session, sources, sinks)), ...(await this.#ownRows(sinks))]
+      const rights = await this.#engine.rights(session, sources, sinks)
+      const may = rights.length > 0 ? [await rightsCheck(rights)] : []
+      return [...may, ...(await this.#engine.doctor(session, sources, sinks)), ...(await this.#ownRows(sinks))]
     } finally {
       await session.close()
     }

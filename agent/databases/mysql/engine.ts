@@ -13,6 +13,7 @@ import { describeTable, listTables, previewRows, readOnly, sampleRows } from './
 import { diagnose } from './doctor.ts'
 import { readPlan, requireWatchable } from './plan.ts'
 import { MysqlReading } from './reading.ts'
+import { knownAccounts, rightsOf } from './rights.ts'
 import { setupStatements, teardownStatements } from './setup.ts'
 import { supplyTable } from './sql.ts'
 
@@ -46,16 +47,23 @@ const engine: TableEngine<Session> = {
     const plan = await readPlan(session, source)
     requireWatchable(plan)
     const around = { cascades: await cascadesInto(session, plan.catalog), there: await cascadeTriggers(session, source) }
-    return setupStatements(plan, session.server, around, runtimeUser)
+    const [account] = runtimeUser === undefined ? [] : await knownAccounts(session, runtimeUser)
+    return setupStatements(plan, session.server, around, account)
   },
   async teardownScript(session, source) {
     const there = await cascadeTriggers(session, source)
-    return teardownStatements(source, place(session, source.table), session.server, { there })
+    const rows = await session.rows('select table_name from information_schema.tables where table_schema = database()')
+    const tables = new Set(rows.map(([name]) => String(name)))
+    return teardownStatements(source, place(session, source.table), session.server, { there }, tables)
   },
   async run(session, statements) {
     await session.requireWritable()
     for (const statement of statements) await session.run(statement)
   },
   books: async (session) => ({ session: bookSession(session), dialect, there: await booksThere(session) }),
+  async rights(session, sources, sinks, user) {
+    const accounts = user === undefined ? [undefined] : await knownAccounts(session, user)
+    return (await Promise.all(accounts.map((account) => rightsOf(session, sources, sinks, account)))).flat()
+  },
   doctor: diagnose,
 }

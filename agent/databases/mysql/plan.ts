@@ -18,6 +18,7 @@ import {
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { valueFault as portableFault, type Value } from '../../../protocol/value.ts'
 import { needTable, queryCatalog, type CatalogColumn, type CatalogTable } from './catalog.ts'
+import { unreadable } from './rights.ts'
 import { isValueError, type RawValue, type Session } from './connection.ts'
 import { columnReader, labelNumber, rawText, type ColumnReader } from './types.ts'
 
@@ -47,10 +48,12 @@ export interface Plan {
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
 export async function readPlan(session: Session, source: SourceTable): Promise<Plan> {
   const catalog = await (source.query === undefined
-    ? needTable(session, source.table, 'QZ-SOURCE-TABLE')
+    ? needTable(session, source.table, 'QZ-SOURCE-TABLE').catch(async (error) => {
+        throw (await unreadable(session, source)) ?? error
+      })
     : queryCatalog(session, source.query))
   const missing = missingColumns(source, (column) => findColumn(catalog, column) !== undefined)
-  if (missing) throw refused(source, missing)
+  if (missing) throw (source.query === undefined ? await unreadable(session, source) : undefined) ?? refused(source, missing)
   const columns = source.columns.map((mapped) => readerFor(source, catalog, mapped))
   const keys = columns.filter(({ item }) => item.key)
   const names = keys.map(({ column }) => column)

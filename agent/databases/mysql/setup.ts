@@ -60,13 +60,17 @@ export function teardownStatements(
   place: Pick<CatalogTable, 'database'>,
   server: Server,
   around: Pick<Surroundings, 'there'>,
+  /** Those of our tables that are there. */
+  tables: ReadonlySet<string>,
 ): string[] {
+  const resource = quoteText(source.resource)
   return [
     ...dropTriggers(source, place, server, around),
     `drop table if exists ${quoteName(queueName(source.resource))}`,
-    ...stateTables(server),
-    `delete from ${quoteName(ceilingTable)} where queue = ${quoteText(queueName(source.resource))}`,
-    `update ${quoteName(streamTable)} set snapshot = 'needed', coverage = '' where resource = ${quoteText(source.resource)}`,
+    ...(tables.has(ceilingTable) ? [`delete from ${quoteName(ceilingTable)} where queue = ${quoteText(queueName(source.resource))}`] : []),
+    ...(tables.has(streamTable)
+      ? [`update ${quoteName(streamTable)} set snapshot = 'needed', coverage = '' where resource = ${resource}`]
+      : []),
   ]
 }
 

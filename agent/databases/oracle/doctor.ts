@@ -15,7 +15,6 @@ const oldest = 1102000000
 export async function diagnose(session: Session, sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]> {
   const checks = [versionCheck(session), roleCheck(session), charsetCheck(session), await clockCheck(session)]
   for (const source of sources) checks.push(...(await attempt(`source ${source.resource}`, () => sourceChecks(session, source))))
-  if (sinks.length > 0) checks.push(...(await rightsChecks(session)))
   for (const sink of sinks) checks.push(...(await attempt(`sink ${sink.route}`, () => sinkChecks(session, sink))))
   return checks
 }
@@ -121,28 +120,6 @@ function hiddenCheck({ resource }: SourceTable): Check {
     '触发器看不到:SQL*Loader 直接路径装载(装载时停用触发器)、TRUNCATE、分区交换(二者在下次检查覆盖时以重新全量补上)、GoldenGate 等复制进程写入、闪回表、数据泵直接路径;由定期核对发现',
     'the trigger does not see direct-path loads of SQL*Loader (which disables it), TRUNCATE and partition exchange (both end in a snapshot when coverage is next looked at), rows that GoldenGate and other apply processes write, flashback of the table, direct-path imports; the scheduled reconciliation does',
   )
-}
-
-async function rightsChecks(session: Session): Promise<Check[]> {
-  const rows = await session.rows(`select privilege from session_privs where privilege in ('CREATE TABLE', 'CREATE ANY TABLE')`)
-  const [quota] = await session.rows(
-    `select (select count(*) from session_privs where privilege = 'UNLIMITED TABLESPACE') + (select count(*) from user_ts_quotas where max_bytes <> 0) from dual`,
-  )
-  const space = Number(quota![0]) > 0
-  return [
-    check(
-      'rights',
-      rows.length > 0,
-      rows.length > 0 ? '有 CREATE TABLE 权限' : '缺少 CREATE TABLE 权限:落地表和位置表不能建立',
-      rows.length > 0 ? 'CREATE TABLE is granted' : 'CREATE TABLE is missing: delivered tables and positions cannot be made',
-    ),
-    check(
-      'quota',
-      space,
-      space ? '有表空间配额' : '没有表空间配额:alter user … quota … on …',
-      space ? 'there is a quota on a tablespace' : 'there is no quota on any tablespace: alter user … quota … on …',
-    ),
-  ]
 }
 
 async function sinkChecks(session: Session, sink: SinkTable): Promise<Check[]> {

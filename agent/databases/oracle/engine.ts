@@ -17,6 +17,7 @@ import { SchemaLock } from './lock.ts'
 import { sourceNames } from './names.ts'
 import { readPlan, refused } from './plan.ts'
 import { OracleReading } from './reading.ts'
+import { rightsOf } from './rights.ts'
 import { grantStatements, setupStatements, teardownStatements } from './setup.ts'
 import { madeName, supplyTable } from './sql.ts'
 
@@ -56,7 +57,7 @@ const engine: TableEngine<Session> = {
     return [...grants, ...setupStatements(plan, owner, session.server)]
   },
   async teardownScript(session, source) {
-    return onlyReads(source) ? [] : teardownStatements(source, await queueOwner(session, source), session.server)
+    return onlyReads(source) ? [] : teardownStatements(source, await queueOwner(session, source))
   },
   async run(session, statements) {
     for (const statement of statements) await session.run(statement)
@@ -66,6 +67,7 @@ const engine: TableEngine<Session> = {
     dialect: dialectOf(session.server.user),
     there: await booksThere(session),
   }),
+  rights: rightsOf,
   doctor: diagnose,
 }
 

@@ -65,14 +65,17 @@ export function setupStatements(plan: Plan, owner: string, flavour: Flavour): st
   ]
 }
 
-export function teardownStatements(source: SourceTable, owner: string, flavour: Flavour): string[] {
+/** Where nothing was set up, nothing is made. */
+export function teardownStatements(source: SourceTable, owner: string): string[] {
   const names = sourceNames(source.resource)
   const own = (name: string) => `${quoteName(owner)}.${quoteName(name)}`
   return [
     ...dropStatements(source, owner),
-    ...stateTables(owner, flavour),
-    `delete from ${own(ceilingTable)} where queue_name = ${quoteText(names.queue)}`,
-    `update ${own(streamTable)} set snapshot = 'needed', coverage = null where resource_code = ${quoteText(source.resource)}`,
+    unlessError(-942, `delete from ${own(ceilingTable)} where queue_name = ${quoteText(names.queue)}`),
+    unlessError(
+      -942,
+      `update ${own(streamTable)} set snapshot = 'needed', coverage = null where resource_code = ${quoteText(source.resource)}`,
+    ),
     'commit',
   ]
 }

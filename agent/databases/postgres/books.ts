@@ -73,7 +73,8 @@ export async function makeBooks(connection: Connection): Promise<void> {
   // Asked first: "if not exists" wants the right to create also where there is nothing to create.
   if (await hasBooks(connection)) return
   await connection.transaction(async () => {
-    await connection.script('create schema if not exists qianzhi')
+    const [schema] = await connection.query(`select from pg_namespace where nspname = 'qianzhi'`)
+    if (!schema) await connection.script('create schema qianzhi')
     for (const rename of renamed) await connection.script(rename)
     for (const table of bookTables(dialect)) {
       const there = await findTable(connection, table.name)

@@ -1,6 +1,5 @@
 /** What must hold for the running agent, each as one line with its remedy, asked as the user that runs it. */
 import { codedError } from '../../../protocol/errors.ts'
-import { quoteName, splitTable } from './sql.ts'
 import { furtherUniqueCheck } from '../bookkeeping/own-rows.ts'
 import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../database.ts'
 import type { Connection } from './connection.ts'
@@ -83,10 +82,7 @@ async function serverChecks(connection: Connection, writes: boolean): Promise<Ch
 async function sourceChecks(connection: Connection, source: SourceTable): Promise<Check[]> {
   const name = `source ${source.table}`
   const table = await sourceTable(connection, source.table)
-  const checks = [
-    ...(await attempt(name, async () => (readerOf(source, table), []))),
-    ...(await sourceRights(connection, source, table.oid, name)),
-  ]
+  const checks = [...(await attempt(name, async () => (readerOf(source, table), []))), ...(await missingParts(connection, source, name))]
   const members = await memberCoverage(connection, source)
   checks.push(...members.map((member) => triggerCheck(name, member)))
   if (table.persistence === 'u') {
@@ -126,84 +122,26 @@ function triggerCheck(name: string, { name: table, firing, weak }: MemberCoverag
   return { name, ok: true, zh: `${table} 的触发器齐全`, en: `${table}: triggers are in place` }
 }
 
-async function sourceRights(connection: Connection, source: SourceTable, oid: string, name: string): Promise<Check[]> {
-  const { queue } = sourceNames(source.resource)
-  const wanted: [string, string][] = [
-    ['qianzhi.stream', 'select, update'],
-    ['qianzhi.sleeper', 'select, update'],
-    ['qianzhi.source_quarantine', 'select, insert, update, delete'],
-    [queue, 'select, insert, delete, truncate'],
-  ]
-  const checks: Check[] = []
-  for (const [table, rights] of wanted) checks.push(await tableRights(connection, name, table, rights))
-  const columns = await connection.query(
-    "select name from unnest($2::text[]) as name where not has_column_privilege($1::oid, name, 'select')",
-    [oid, source.columns.map(({ column }) => column)],
+/** What set-up makes. */
+async function missingParts(connection: Connection, { resource }: SourceTable, name: string): Promise<Check[]> {
+  const parts = ['stream', 'sleeper', 'source_quarantine', sourceNames(resource).queue.replace('qianzhi.', '')]
+  const rows = await connection.query(
+    `select name from unnest($1::text[]) as name where not exists (
+       select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'qianzhi' and c.relname = name)`,
+    [parts],
   )
-  if (columns.length > 0) {
-    const list = columns.flat().join(', ')
-    checks.push({ name, ok: false, zh: `没有读取列 ${list} 的权限`, en: `No right to read ${list}` })
-  }
-  return checks
-}
-
-async function tableRights(connection: Connection, name: string, table: string, rights: string): Promise<Check> {
-  const [row] = await connection.query(
-    `select to_regclass($1) is not null, (select bool_and(has_table_privilege(to_regclass($1)::oid, one))
-       from unnest(string_to_array($2, ', ')) as one)`,
-    [table, rights],
-  )
-  const [exists, allowed] = row!
-  if (exists !== 't') return { name, ok: false, zh: `${table} 不存在:请执行 setup`, en: `${table} does not exist: run setup` }
-  const ok = allowed === 't'
-  return {
+  return rows.map(([part]) => ({
     name,
-    ok,
-    zh: `${table} 的权限(${rights})${ok ? '齐全' : '不足'}`,
-    en: `${table}: ${ok ? 'rights are there' : `${rights} are needed`}`,
-  }
+    ok: false,
+    zh: `qianzhi.${part} 不存在:请执行 setup`,
+    en: `qianzhi.${part} does not exist: run setup`,
+  }))
 }
 
 async function sinkChecks(connection: Connection, sink: SinkTable): Promise<Check[]> {
   const name = `sink ${sink.table}`
-  const [row] = await connection.query(`select has_database_privilege(current_database(), 'temp')`)
-  const checks: Check[] = [{ name, ok: row![0] === 't', zh: '临时表权限', en: 'The right to make temporary tables' }]
   const table = await findTable(connection, sink.table)
-  if (table) {
-    checks.push(await tableRights(connection, name, table.name, 'select, insert, update, delete'))
-    checks.push(...furtherUniqueCheck(sink, await uniqueColumns(connection, table)))
-  } else checks.push(await creationRight(connection, sink, name))
-  checks.push(await stateRight(connection, name))
-  return checks
-}
-
-async function creationRight(connection: Connection, sink: SinkTable, name: string): Promise<Check> {
-  const [first, second] = splitTable(sink.table)
-  const schema = second === undefined ? 'quote_ident(current_schema())' : 'null'
-  const [row] = await connection.query(
-    `select coalesce(has_schema_privilege(to_regnamespace(coalesce(${schema}, $1))::oid, 'create'),
-       has_database_privilege(current_database(), 'create'))`,
-    [second === undefined ? '' : quoteName(first!)],
-  )
-  const ok = row![0] === 't'
-  return {
-    name,
-    ok,
-    zh: `落地表尚不存在,${ok ? '可以' : '没有权限'}创建`,
-    en: `The table does not exist yet and ${ok ? 'can' : 'cannot'} be made`,
-  }
-}
-
-async function stateRight(connection: Connection, name: string): Promise<Check> {
-  const [row] = await connection.query(
-    `select to_regclass('qianzhi.route_position') is not null or coalesce(has_schema_privilege(to_regnamespace('qianzhi')::oid, 'create'),
-       has_database_privilege(current_database(), 'create'))`,
-  )
-  const ok = row![0] === 't'
-  return {
-    name,
-    ok,
-    zh: ok ? '可以在 qianzhi 模式中记录位置' : '没有权限创建 qianzhi 模式',
-    en: ok ? 'Positions can be kept in schema qianzhi' : 'Schema qianzhi cannot be made',
-  }
+  if (!table) return [{ name, ok: true, zh: '落地表尚不存在,首次接收时建立', en: 'The table does not exist yet and will be made' }]
+  const there = { name, ok: true, zh: '落地表已存在', en: 'The table is there' }
+  return [there, ...furtherUniqueCheck(sink, await uniqueColumns(connection, table))]
 }

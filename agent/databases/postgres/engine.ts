@@ -11,6 +11,7 @@ import { PostgresSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, sampleRows } from './describe.ts'
 import { doctor } from './doctor.ts'
 import { PostgresReading } from './reading.ts'
+import { rightsOf } from './rights.ts'
 import { readerOf } from './rows.ts'
 import { setupScript, teardownScript } from './setup.ts'
 import { supplyTable } from './sql.ts'
@@ -65,5 +66,6 @@ const engine: TableEngine<Connection> = {
     for (const statement of statements) await connection.script(statement)
   },
   books: async (connection) => ({ session: bookSession(connection), dialect, there: await booksThere(connection) }),
+  rights: rightsOf,
   doctor,
 }

@@ -81,19 +81,20 @@ on conflict (resource) do update set snapshot = 'needed', began_epoch = null, be
   ]
 }
 
-/** Undone whether or not the table is still there: dropping the functions drops the triggers. */
+/** Undone whether or not the table is still there: dropping the functions drops the triggers. Makes nothing where nothing was set up. */
 export function teardownScript(source: SourceTable): string[] {
   const { queue, statementFunction, rowFunction } = sourceNames(source.resource)
   return [
     'begin',
     `set local lock_timeout = '5s'`,
-    ...sharedTables,
-    `drop function if exists ${statementFunction}() cascade`,
-    `drop function if exists ${rowFunction}() cascade`,
-    `drop table if exists ${queue}`,
-    `delete from qianzhi.stream where resource = ${quoteText(source.resource)}`,
-    `delete from qianzhi.source_quarantine where resource = ${quoteText(source.resource)}`,
     `do $$ begin
+  if to_regnamespace('qianzhi') is null then return; end if;
+  drop function if exists ${statementFunction}() cascade;
+  drop function if exists ${rowFunction}() cascade;
+  drop table if exists ${queue};
+  if to_regclass('qianzhi.stream') is null then return; end if;
+  delete from qianzhi.stream where resource = ${quoteText(source.resource)};
+  delete from qianzhi.source_quarantine where resource = ${quoteText(source.resource)};
   if not exists (select from qianzhi.stream) then
     drop table qianzhi.stream, qianzhi.source_quarantine, qianzhi.sleeper;
     if not exists (select from pg_class where relnamespace = 'qianzhi'::regnamespace) then drop schema qianzhi; end if;

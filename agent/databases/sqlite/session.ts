@@ -119,7 +119,7 @@ export class Session {
 }
 
 /** `sqlite:///folder/file.db`. */
-function pathOf({ url }: DatabaseOptions): string {
+export function pathOf({ url }: DatabaseOptions): string {
   return decodeURIComponent(new URL(url).pathname).replace(/^\/([A-Za-z]:)/, '$1')
 }
 

@@ -76,10 +76,8 @@ function dropStatements({ resource }: SourceTable): string[] {
   ]
 }
 
-export function teardownStatements(source: SourceTable): string[] {
-  return [
-    ...sharedTables,
-    ...dropStatements(source),
-    `update ${streamTable} set snapshot = 'needed', coverage = '' where resource = ${quoteText(source.resource)}`,
-  ]
+/** `there`: something was set up in the file before. */
+export function teardownStatements(source: SourceTable, there: boolean): string[] {
+  const mark = `update ${streamTable} set snapshot = 'needed', coverage = '' where resource = ${quoteText(source.resource)}`
+  return [...dropStatements(source), ...(there ? [mark] : [])]
 }

@@ -5,7 +5,7 @@ import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../d
 import { readTable, type CatalogTable } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
-import { positionTable, queueTable, sourceQuarantine, streamTable } from './names.ts'
+import { streamTable } from './names.ts'
 import { furtherUniqueCheck } from '../bookkeeping/own-rows.ts'
 import { requireUnmasked } from './masks.ts'
 import { readPlan, type Plan } from './plan.ts'
@@ -100,7 +100,6 @@ async function sourceChecks(session: Session, source: SourceTable): Promise<Chec
   await coverageOf(session, plan)
   const found = [
     check(name, true, `来源表 ${source.table} 的采集和队列齐全`, `capture and queue of ${source.table} are in place`),
-    ...(await rightsChecks(session, source, name)),
     ...(source.capture === 'tracking' ? await trackingChecks(session, plan) : await triggerChecks(session, plan)),
     ...textKeyCheck(plan),
   ]
@@ -123,30 +122,6 @@ function textKeyCheck({ source, keys }: Plan): Check[] {
       `key columns ${list} do not compare byte by byte: Change Tracking may not see an update of a key's case or trailing spaces alone; the scheduled reconciliation does`,
     ),
   ]
-}
-
-async function rightsChecks(session: Session, source: SourceTable, name: string): Promise<Check[]> {
-  const wanted: [string, string[]][] = [
-    [streamTable, ['SELECT', 'INSERT', 'UPDATE']],
-    [sourceQuarantine, ['SELECT', 'INSERT', 'UPDATE', 'DELETE']],
-    [queueTable(source.resource), ['SELECT', 'INSERT', 'DELETE']],
-  ]
-  const checks: Check[] = []
-  for (const [table, rights] of wanted) checks.push(await rightsCheck(session, name, table, rights))
-  return checks
-}
-
-async function rightsCheck(session: Session, name: string, table: string, rights: readonly string[]): Promise<Check> {
-  const answers = await one(session, `select ${rights.map((right) => `has_perms_by_name(@table, N'OBJECT', N'${right}')`).join(', ')}`, {
-    table,
-  })
-  const missing = rights.filter((_, i) => answers[i] === '0').join(', ')
-  return check(
-    name,
-    missing === '',
-    `${table} 的权限${missing ? `不足:缺少 ${missing}` : '齐全'}`,
-    `${table}: ${missing ? `${missing} missing` : 'rights are there'}`,
-  )
 }
 
 /** What is named `capture` is told after set-up too. */
@@ -231,36 +206,9 @@ async function triggerChecks(session: Session, { source, catalog }: Plan): Promi
 async function sinkChecks(session: Session, sink: SinkTable): Promise<Check[]> {
   const name = `sink ${sink.route}`
   const table = await readTable(session, sink.table)
-  const checks = [await stateCheck(session, name)]
-  if (!table) return [...checks, await creationCheck(session, name)]
-  checks.push(await rightsCheck(session, name, table.name, ['SELECT', 'INSERT', 'UPDATE', 'DELETE']))
-  checks.push(...furtherUniqueCheck(sink, await uniqueColumns(session, table)))
-  return [...checks, ...padCheck(sink, table, name)]
-}
-
-async function stateCheck(session: Session, name: string): Promise<Check> {
-  const [there, creates] = await one(
-    session,
-    `select object_id(N'${positionTable}', N'U'), has_perms_by_name(db_name(), N'DATABASE', N'CREATE SCHEMA')`,
-  )
-  const ok = there !== null || creates !== '0'
-  return check(
-    name,
-    ok,
-    ok ? '可以在架构 qianzhi 中记录位置' : '没有权限创建架构 qianzhi',
-    ok ? 'positions can be kept in schema qianzhi' : 'schema qianzhi cannot be made',
-  )
-}
-
-async function creationCheck(session: Session, name: string): Promise<Check> {
-  const [creates] = await one(session, `select has_perms_by_name(db_name(), N'DATABASE', N'CREATE TABLE')`)
-  const ok = creates !== '0'
-  return check(
-    name,
-    ok,
-    `落地表尚不存在,${ok ? '可以' : '没有权限'}创建`,
-    `the table does not exist yet and ${ok ? 'can' : 'cannot'} be made`,
-  )
+  if (!table) return [check(name, true, '落地表尚不存在,首次接收时建立', 'the table does not exist yet and will be made')]
+  const there = check(name, true, `落地表 ${sink.table} 已存在`, `${sink.table} is there`)
+  return [there, ...furtherUniqueCheck(sink, await uniqueColumns(session, table)), ...padCheck(sink, table, name)]
 }
 
 function padCheck(sink: SinkTable, table: CatalogTable, name: string): Check[] {

@@ -14,6 +14,7 @@ import { requireUnmasked } from './masks.ts'
 import { readPlan, requireWatchable } from './plan.ts'
 import { Pool } from './pool.ts'
 import { ServerReading } from './reading.ts'
+import { rightsOf } from './rights.ts'
 import { setupStatements, teardownStatements } from './setup.ts'
 import { supplyTable } from './sql.ts'
 
@@ -54,5 +55,6 @@ const engine: Omit<TableEngine<ServerSession, OwnSession>, 'openBrief' | 'end'> 
     for (const statement of statements) await session.query(statement)
   },
   books: async (session) => ({ session: bookSession(session, false), dialect, there: await booksThere(session) }),
+  rights: rightsOf,
   doctor: diagnose,
 }

@@ -26,7 +26,7 @@ interface Claim {
  * folder. Throws QZ-FOLDER-SHARED, QZ-FOLDER-UNREACHABLE.
  */
 export async function claimFolder({ path, agent, data }: Claim, mark = ownerFile): Promise<void> {
-  const note = data && join(data, 'folders', `${createHash('sha256').update(path).digest('hex').slice(0, 16)}.claimed`)
+  const note = data && noteOf(data, path)
   if (note && existsSync(note)) return requireMark({ path, agent }, mark, note)
   try {
     await mkdir(path, { recursive: true })
@@ -36,6 +36,23 @@ export async function claimFolder({ path, agent, data }: Claim, mark = ownerFile
   }
   await requireFolder({ path, agent }, mark)
   if (note) writeDurably(note, path)
+}
+
+/** Whether it could be claimed; makes nothing. False where it is not there and was never claimed. Throws as `claimFolder` does. */
+export async function mayClaim({ path, agent, data }: Claim, mark = ownerFile): Promise<boolean> {
+  const note = data && noteOf(data, path)
+  if (note && existsSync(note)) await requireMark({ path, agent }, mark, note)
+  else if (existsSync(join(path, mark))) await requireFolder({ path, agent }, mark)
+  else if (!existsSync(path)) return false
+  else
+    await access(path, constants.R_OK | constants.W_OK).catch((error: unknown) => {
+      throw unreachable(path, error)
+    })
+  return true
+}
+
+function noteOf(data: string, path: string): string {
+  return join(data, 'folders', `${createHash('sha256').update(path).digest('hex').slice(0, 16)}.claimed`)
 }
 
 async function requireMark(place: Claim, mark: string, note: string): Promise<void> {

@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { forClient } from '../../../../agent/commands/setup.ts'
+import { forClient } from '../../../../agent/commands/printed-script.ts'
 import type { Change, Row, SinkTable } from '../../../../agent/database.ts'
 import type { CatalogTable } from '../../../../agent/databases/oracle/catalog.ts'
 import { sessionSettings } from '../../../../agent/databases/oracle/connection.ts'
@@ -117,7 +117,24 @@ t.test('set-up and teardown, as SQL*Plus takes them', async (t) => {
   const plan = plans.planOf(source, catalog)
   golden(t, 'setup', script([...grantStatements(plan, 'qz'), ...setupStatements(plan, 'QZ', unicode)]))
   golden(t, 'setup-gbk', script(setupStatements(plan, 'QZ', gbk)))
-  golden(t, 'teardown', script(teardownStatements(source, 'QZ', unicode)))
+  golden(t, 'teardown', script(teardownStatements(source, 'QZ')))
+})
+
+t.test('rights, as a DBA gives them and as the account asks for them', async (t) => {
+  const recorder = new Recorder()
+  recorder.answer(/default_tablespace/, [['USERS']])
+  recorder.answer(/sys_extract_utc\(systimestamp\), 'YYYY/, [['2026-11-24T00:00:00.000Z']])
+  recorder.answer(/from all_tab_privs|from session_privs/, [['0']])
+  await recorder.recording(async () => {
+    const database = await openOracle({ name: 'front', url: 'oracle://qz:x@localhost:1521/orcl', pace: 5 })
+    const elsewhere = { ...source, table: 'app.licence' }
+    golden(t, 'rights', script(await database.rightsScript([elsewhere], [sinkOf(everyType)], 'front')))
+    recorder.take()
+    const [check] = await database.doctor([{ ...elsewhere, capture: 'compare' }], [])
+    t.match(check, { name: 'rights', ok: false, en: /grant select on "APP"\."LICENCE" to "QZ";/ })
+    golden(t, 'rights-held', recorder.take())
+    await database.close()
+  })
 })
 
 t.test('reading', async (t) => {

@@ -24,6 +24,8 @@ import { diagnose } from '../../../../agent/databases/sqlserver/doctor.ts'
 import { readPlan } from '../../../../agent/databases/sqlserver/plan.ts'
 import { followItems } from '../../../../agent/databases/sqlserver/shape.ts'
 import { ServerReading } from '../../../../agent/databases/sqlserver/reading.ts'
+import { rightsOf } from '../../../../agent/databases/sqlserver/rights.ts'
+import { rightsCheck } from '../../../../agent/databases/bookkeeping/rights.ts'
 import { keyColumnsText, setupStatements, teardownStatements } from '../../../../agent/databases/sqlserver/setup.ts'
 import { supplyTable, deliveredTable } from '../../../../agent/databases/sqlserver/sql.ts'
 import { at, licence, schemaOf, sinkOf, sourceOf, twoKeys } from '../conformance/fixture.ts'
@@ -515,6 +517,22 @@ t.test('session, describing, doctor', async (t) => {
   golden(t, 'describe', session.taken())
   await diagnose(session, [sourceOf(licence)], [sinkOf(licence)])
   golden(t, 'doctor', session.taken())
+})
+
+t.test('rights, as a DBA gives them and as the account asks for them', async (t) => {
+  const session = new Recorder([[/user_name\(\)/, [['runner', '1']]], [/has_perms_by_name/, [['1', '0']]], ...licenceTable])
+  const tracking = sourceOf(licence, { capture: 'tracking' })
+  const sinks = [sinkOf(licence, { table: 'city.villages' }), sinkOf(licence)]
+  const rights = await rightsOf(session, [tracking, sourceOf(licence)], sinks, 'front')
+  golden(
+    t,
+    'rights',
+    rights.map(({ statement }) => statement),
+  )
+  session.taken()
+  const { ok } = await rightsCheck(rights)
+  t.notOk(ok, 'one of two was not held')
+  golden(t, 'rights-held', session.taken())
 })
 
 t.test('a key that gets longer is dropped, altered and made again', async (t) => {

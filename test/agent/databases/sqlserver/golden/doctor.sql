@@ -38,18 +38,6 @@ from sys.triggers t where t.parent_id = convert(int, @table) and t.name in (@nam
 select object_id(@queue, N'U'), (select key_columns from qianzhi.stream where resource = @resource)
 
 -- next batch
--- {"table":"qianzhi.stream"}
-select has_perms_by_name(@table, N'OBJECT', N'SELECT'), has_perms_by_name(@table, N'OBJECT', N'INSERT'), has_perms_by_name(@table, N'OBJECT', N'UPDATE')
-
--- next batch
--- {"table":"qianzhi.source_quarantine"}
-select has_perms_by_name(@table, N'OBJECT', N'SELECT'), has_perms_by_name(@table, N'OBJECT', N'INSERT'), has_perms_by_name(@table, N'OBJECT', N'UPDATE'), has_perms_by_name(@table, N'OBJECT', N'DELETE')
-
--- next batch
--- {"table":"qianzhi.[q_scjg_licence_e9e61fdf]"}
-select has_perms_by_name(@table, N'OBJECT', N'SELECT'), has_perms_by_name(@table, N'OBJECT', N'INSERT'), has_perms_by_name(@table, N'OBJECT', N'DELETE')
-
--- next batch
 -- {"id":"77"}
 select convert(nvarchar(1), (select value_in_use from sys.configurations where name = N'nested triggers')),
   convert(nvarchar(20), objectproperty(convert(int, @id), 'OwnerId')), convert(nvarchar(20), objectproperty(object_id(N'qianzhi.stream'), 'OwnerId'))
@@ -74,13 +62,6 @@ from sys.indexes i join sys.index_columns k on k.object_id = i.object_id and k.i
   join sys.columns c on c.object_id = k.object_id and c.column_id = k.column_id
 where i.object_id = convert(int, @id) and i.is_unique = 1 and i.is_disabled = 0 and i.has_filter = 0 and k.key_ordinal > 0
 order by i.is_primary_key desc, i.index_id, k.key_ordinal
-
--- next batch
-select object_id(N'qianzhi.route_position', N'U'), has_perms_by_name(db_name(), N'DATABASE', N'CREATE SCHEMA')
-
--- next batch
--- {"table":"[dbo].[licence]"}
-select has_perms_by_name(@table, N'OBJECT', N'SELECT'), has_perms_by_name(@table, N'OBJECT', N'INSERT'), has_perms_by_name(@table, N'OBJECT', N'UPDATE'), has_perms_by_name(@table, N'OBJECT', N'DELETE')
 
 -- next batch
 -- {"id":"77"}
