@@ -18,7 +18,7 @@ import {
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { valueFault as portableFault, type Value } from '../../../protocol/value.ts'
 import { needTable, queryCatalog, type CatalogColumn, type CatalogTable } from './catalog.ts'
-import { unreadable } from './rights.ts'
+import { unreadable } from './grants.ts'
 import { isValueError, type RawValue, type Session } from './connection.ts'
 import { columnReader, labelNumber, rawText, type ColumnReader } from './types.ts'
 

@@ -5,6 +5,7 @@
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { errorNumber, type Server, type Session } from './connection.ts'
+import { accountOf } from './grants.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { cascadeMoments, type Cascade } from './cascades.ts'
 import {
@@ -25,12 +26,6 @@ export const writes = { entry: 0, mark: 1, nothing: 2 } as const
 
 export function own(server: Server, name: string): string {
   return `${quoteName(server.database)}.${quoteName(name)}`
-}
-
-/** Account `name@host` as SQL writes it. */
-export function accountOf(user: string): string {
-  const [name, host = '%'] = user.split('@') as [string, string?]
-  return `${quoteText(name.replaceAll("'", ''))}@${quoteText(host.replaceAll("'", ''))}`
 }
 
 /** With rights of `definer` (the account that makes it where none is named). Procedure and triggers, in the order in which they are made. */
