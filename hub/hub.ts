@@ -23,6 +23,7 @@ import { enrolApi } from './http/enrol.ts'
 import { firstAdminRoutes } from './http/first-admin.ts'
 import { Refusals } from './http/refusals.ts'
 import { reconciliationApi } from './http/reconciliation.ts'
+import { pagesApi } from './http/pages.ts'
 import { registryApi } from './http/registry.ts'
 import { createServer, type HttpServer } from './http/server.ts'
 import { loadAdminKey, loadHubKey } from './store/durable-files.ts'
@@ -182,6 +183,7 @@ async function start(
         ],
       }),
       registryApi(registry, services, operations),
+      pagesApi({ registry, access, logger, refusals }),
     ],
     agents: [agentApi(exchange, asks, carrying(registry)), reconciliationApi({ store, wakeups, clock, settings: config.reconciliation })],
   })

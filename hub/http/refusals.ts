@@ -17,10 +17,7 @@ export async function answerError(
   logger: Logger,
   refusals: Refusals,
 ): Promise<unknown> {
-  const coded = codeOf(error, request)
-  if (coded.code === 'QZ-INTERNAL') logger.error({ err: error, url: request.url, request: request.id }, 'request failed')
-  else logger.debug({ code: coded.code, url: request.url, agent: request.agent?.id }, coded.message)
-  await refusals.record(coded, request)
+  const coded = await noteError(error, request, logger, refusals)
   if (coded.kind.status === 503) void reply.header('retry-after', '2')
   // What is left of a large body is not waited for.
   if (!request.raw.complete && !(Number(request.headers['content-length']) <= worthReading)) void reply.header('connection', 'close')
@@ -28,6 +25,15 @@ export async function answerError(
     .code(coded.kind.status)
     .type('application/problem+json')
     .send(JSON.stringify(problemOf(outside(coded, request), request)))
+}
+
+/** Logs what went wrong, and puts a refusal on record. @returns it as a coded error. */
+export async function noteError(error: unknown, request: FastifyRequest, logger: Logger, refusals: Refusals): Promise<QianzhiError> {
+  const coded = codeOf(error, request)
+  if (coded.code === 'QZ-INTERNAL') logger.error({ err: error, url: request.url, request: request.id }, 'request failed')
+  else logger.debug({ code: coded.code, url: request.url, agent: request.agent?.id }, coded.message)
+  await refusals.record(coded, request)
+  return coded
 }
 
 /** Operations are called by their words in what people read, by their names in `details`. */
@@ -148,7 +154,7 @@ export class Refusals {
 
   async record(refusal: QianzhiError, request: FastifyRequest): Promise<void> {
     const path = request.url.split('?')[0]!.slice(0, 200)
-    if (!/^\/(?:agent|admin|api)\/v1\//.test(path) || ordinary.has(refusal.code)) return
+    if (!/^\/(?:(?:agent|admin|api)\/v1\/|activate$)/.test(path) || ordinary.has(refusal.code)) return
     if (path === '/api/v1/session' && signingIn.has(refusal.code)) return
     // What the exchange refuses of a batch it puts on record itself, with the resource.
     if (path === agentPaths.batches && request.agent) return

@@ -4,7 +4,7 @@ import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { AgentStatus, SinkStatus, SourceStatus } from '../agent-status.ts'
 import { withoutValues } from '../log-tail.ts'
 import { StatusText, type Fact } from '../status-text.ts'
-import { Html, markup } from './markup.ts'
+import { Html, markup } from '../../../protocol/markup.ts'
 import { script } from './script.ts'
 import { style } from './style.ts'
 

@@ -1,0 +1,23 @@
+import type { HttpServer } from './server.ts'
+
+/** What answers that are no pages are given: nothing in them is to be run, shown inside another page, or taken for another type. */
+const policy = `default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+
+const headers = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
+  // Of this host alone: what else its domain has may speak HTTP.
+  'strict-transport-security': 'max-age=31536000',
+} as const
+
+/** On every answer. A page has a content policy of its own. */
+export function secureAnswers(app: HttpServer): void {
+  app.addHook('onSend', async (_request, reply) => {
+    void reply.headers(headers)
+    if (!reply.hasHeader('content-security-policy')) void reply.header('content-security-policy', policy)
+  })
+}
