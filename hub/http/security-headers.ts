@@ -1,4 +1,4 @@
-import type { HttpServer } from './server.ts'
+import type { onSendHookHandler } from 'fastify'
 
 /** What answers that are no pages are given: nothing in them is to be run, shown inside another page, or taken for another type. */
 const policy = `default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
@@ -15,9 +15,8 @@ const headers = {
 } as const
 
 /** On every answer. A page has a content policy of its own. */
-export function secureAnswers(app: HttpServer): void {
-  app.addHook('onSend', async (_request, reply) => {
-    void reply.headers(headers)
-    if (!reply.hasHeader('content-security-policy')) void reply.header('content-security-policy', policy)
-  })
+export const secureAnswer: onSendHookHandler = (_request, reply, _payload, done) => {
+  void reply.headers(headers)
+  if (!reply.hasHeader('content-security-policy')) void reply.header('content-security-policy', policy)
+  done()
 }

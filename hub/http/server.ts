@@ -20,7 +20,7 @@ import type { Registry } from '../records/registry.ts'
 import type { ServerCertificate } from '../tls.ts'
 import { answerError, type Refusals } from './refusals.ts'
 import { bytesOf, InFlight, inFlightLimits } from './in-flight.ts'
-import { secureAnswers } from './security-headers.ts'
+import { secureAnswer } from './security-headers.ts'
 import { checkTexts } from './texts.ts'
 
 declare module 'fastify' {
@@ -71,7 +71,7 @@ export async function createServer(deps: ServerDeps): Promise<HttpServer> {
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as HttpServer
   keepRawBodies(app)
   endConnections(app)
-  secureAnswers(app)
+  app.addHook('onSend', secureAnswer)
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, deps.logger, deps.refusals))
   // Before a body is read.
   app.addHook('onRequest', async (request) => {
