@@ -185,6 +185,13 @@ export const kinds = {
     '数据库 {database} 无法使用:{reason}',
     'Database {database} cannot be used: {reason}',
   ),
+  'QZ-DB-LOGIN': ofDatabase(
+    403,
+    'operator',
+    false,
+    '数据库 {database} 拒绝账号 {account} 登录(账号、口令不对,或不许从本机登录):{reason}',
+    'Database {database} refuses the login of {account} (account or password are wrong, or it may not log in from this machine): {reason}',
+  ),
   'QZ-DB-RIGHTS': kind(
     403,
     'operator',

@@ -68,7 +68,18 @@ export function reasonOf(error: unknown, language: Language = 'en'): string {
   }
   if (error instanceof QianzhiError) return error.text(language)
   if (error instanceof Error) return withoutValues(error) ?? (error.message || error.name)
-  return String(error)
+  return isLocalized(error) ? error[language] : shown(error)
+}
+
+/** Anything else that was thrown or given as a detail. */
+function shown(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value)
+  if ('message' in value && typeof value.message === 'string') return value.message
+  try {
+    return JSON.stringify(value).slice(0, 500)
+  } catch {
+    return Object.prototype.toString.call(value)
+  }
 }
 
 /** The same for a code that stands before it: what a server or a library said, also where that is the cause; else both languages. */
@@ -90,12 +101,18 @@ export function codedError(error: unknown): QianzhiError {
 
 /** What a log line keeps of an error: never the driver's objects that hang on it, nor values of rows. */
 export function errorForLog(error: unknown): { code?: string; message: string; stack?: string; cause?: string } {
-  if (!(error instanceof Error)) return { message: String(error) }
+  if (!(error instanceof Error)) return { message: reasonOf(error) }
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}
   const cause = error.cause === undefined ? {} : { cause: reasonOf(error.cause) }
-  // A stack begins with the message.
-  const stack = error.stack?.match(/^ +at .*$/gm)?.join('\n')
+  // A stack begins with the message. Of what has a code the first frames tell where it was; what has none is looked into.
+  const frames = error instanceof QianzhiError && error.code !== 'QZ-INTERNAL' ? 2 : 8
+  const stack = ownStack(error).slice(0, frames).join('\n')
   return { ...code, message: reasonOf(error), ...(stack ? { stack } : {}), ...cause }
+}
+
+/** Without the frames of Node itself. */
+function ownStack({ stack = '' }: Error): string[] {
+  return (stack.match(/^ +at .*$/gm) ?? []).filter((frame) => !/\(?node:/.test(frame)).map((frame) => frame.trim())
 }
 
 /**

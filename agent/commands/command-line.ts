@@ -116,6 +116,20 @@ const options = {
   version: { type: 'boolean' },
 } as const
 
+/** What the help says of one command, and of the options. */
+function commandHelp(name: string, language: Language): string {
+  const lines = help[language].split('\n')
+  const about: string[] = []
+  let its = false
+  for (const line of lines) {
+    if (/^ {2}\S/.test(line)) its = line.slice(2).split(/[ \[]/)[0] === name
+    else if (!/^ {3}/.test(line)) its = false
+    if (its) about.push(line)
+  }
+  const options = lines.slice(lines.findIndex((line) => /^(选项|Options):$/.test(line)))
+  return [`qianzhi-agent ${name}`, '', ...about, '', ...options].join('\n')
+}
+
 /** Keys and their fingerprints may begin with a dash: they are values of options, and arguments, all the same. */
 const keyForm = /^-[\w-]{40,}$/
 
@@ -152,8 +166,9 @@ export async function runCommand(argv: readonly string[], { env, out, err }: Sur
     language = languageOf(values.lang, env)
     const [name, ...words] = positionals
     if (values.version) return say(version)
-    if (values.help || !name) return say(help[language])
+    if (!name) return say(help[language])
     const command = commands[name]
+    if (values.help) return say(command ? commandHelp(name, language) : help[language])
     if (!command) throw new QianzhiError('QZ-NOT-FOUND', { what: name })
     const { config, fault } = readFor(name, values.config)
     if (fault) complain(fault, config.language ?? language, err)

@@ -12,7 +12,12 @@ export const start: Command = async ({ options: { config: file }, version }) => 
   const live = new LiveConfig(String(file))
   const { config } = live
   const log = openLog(config)
-  const options = { level: config.log?.level ?? 'info', base: { program: 'qianzhi-agent' }, serializers: { err: errorForLog } }
+  const options = {
+    level: config.log?.level ?? 'info',
+    base: { program: 'qianzhi-agent' },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: errorForLog },
+  }
   const tail = new LogTail()
   const { level } = options
   const logger = pino(

@@ -76,7 +76,9 @@ function lastLine(file: string): { at: Date; line: string } | undefined {
   try {
     const line = readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? ''
     const { time, msg } = JSON.parse(line) as { time?: unknown; msg?: unknown }
-    return typeof time === 'number' ? { at: new Date(time), line: String(msg).slice(0, 500) } : undefined
+    // Older agents wrote milliseconds.
+    const at = new Date(typeof time === 'number' || typeof time === 'string' ? time : NaN)
+    return Number.isNaN(at.getTime()) ? undefined : { at, line: String(msg).slice(0, 500) }
   } catch {
     return undefined
   }

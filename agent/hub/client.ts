@@ -48,7 +48,7 @@ export class HubClient implements Hub {
   #told: { time: number; at: number } | undefined
   /** When the hub answered last, whatever it said. */
   answered: Date | undefined
-  /** Why the last request did not reach it, and since when none does. */
+  /** Why the last request did not reach it, or what it said that holds everything, and since when that is so. */
   fault: { error: QianzhiError; since: Date } | undefined
 
   constructor(options: HubClientOptions) {
@@ -181,7 +181,7 @@ export class HubClient implements Hub {
       const received = Buffer.from(await answer.body.arrayBuffer())
       const sent = { url, bytes: bytes.length, expected }
       const error = answerFault({ status: answer.statusCode, headers: answer.headers, body: received }, sent)
-      this.#noteConnection(error?.code === 'QZ-HUB-GATEWAY' ? error : undefined)
+      this.#noteConnection(error && standing.has(error.code) ? error : undefined)
       if (!error) return received
       if (error.code === 'QZ-REQUEST-CLOCK') this.#learnFromDate(answer.headers['date'])
       return error
@@ -193,7 +193,7 @@ export class HubClient implements Hub {
   }
 
   #noteConnection(error: QianzhiError | undefined): void {
-    if (!error) this.answered = this.now()
+    if (!error || (standing.has(error.code) && error.code !== 'QZ-HUB-GATEWAY')) this.answered = this.now()
     this.fault = error && { error, since: this.fault?.since ?? this.now() }
   }
 
@@ -212,6 +212,16 @@ export class HubClient implements Hub {
     if (Number.isFinite(time)) this.#told = { time, at: performance.now() }
   }
 }
+
+/** Answers that say something of this agent or of the hub as a whole, and so hold everything: they stand until another one comes. */
+const standing: ReadonlySet<ErrorCode> = new Set([
+  'QZ-HUB-GATEWAY',
+  'QZ-AGENT-REVOKED',
+  'QZ-AGENT-UNKNOWN',
+  'QZ-REQUEST-SIGNATURE',
+  'QZ-VERSION',
+  'QZ-HUB-BUSY',
+])
 
 function fromJson(body: Buffer): unknown {
   return JSON.parse(body.toString())

@@ -161,7 +161,7 @@ class StandingValues {
     try {
       return (await this.#reading.rowsLike(this.#table, { rows: 1, filter })).rows.length > 0
     } catch (error) {
-      if (['QZ-DB-UNREACHABLE', 'QZ-DB-RIGHTS'].includes(codedError(error).code)) throw error
+      if (['QZ-DB-UNREACHABLE', 'QZ-DB-LOGIN', 'QZ-DB-RIGHTS'].includes(codedError(error).code)) throw error
       return undefined
     }
   }

@@ -70,7 +70,7 @@ export class LogFile {
   }
 
   #lostLine(): Buffer {
-    const time = this.#options.now().getTime()
+    const time = this.#options.now().toISOString()
     return Buffer.from(`${JSON.stringify({ level: 40, time, lost: this.#lost, msg: 'log lines could not be written' })}\n`)
   }
 

@@ -38,8 +38,12 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
     en: 'ask the provider whether its key was changed, then run qianzhi-agent trust RESOURCE',
   },
   'QZ-DB-UNREACHABLE': {
-    zh: '确认数据库在运行,检查地址、账号、口令和连接数',
-    en: 'see that the database runs, and look at address, account, password and number of connections',
+    zh: '确认数据库在运行,检查地址和连接数',
+    en: 'see that the database runs, and look at its address and number of connections',
+  },
+  'QZ-DB-LOGIN': {
+    zh: '改正配置或口令文件中的账号、口令(保存即可,代理会重新读取),或请 DBA 放行该账号',
+    en: 'put account or password right in the configuration or the file that it refers to (it is read again by itself), or have the DBA let the account in',
   },
   'QZ-DB-RIGHTS': {
     zh: '执行 qianzhi-agent doctor,请 DBA 授予所列权限',

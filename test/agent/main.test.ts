@@ -52,3 +52,15 @@ t.test('errors are coded, in the language of the person, with exit code 1', asyn
   t.match((await agentHere('status')).stdout, /代理未运行/)
   t.match((await agentHere('doctor')).stdout, /✗ enrolment/)
 })
+
+t.test('each command has its own help', async (t) => {
+  for (const lang of ['zh', 'en']) {
+    const whole = (await agentHere('--help', '--lang', lang)).stdout
+    const said = (await agentHere('setup', '--help', '--lang', lang)).stdout
+    t.match(said, /^qianzhi-agent setup\n\n {2}setup .*--print/)
+    t.match(said, /--user/, 'all its lines')
+    t.notMatch(said, /teardown \[/)
+    t.ok(said.length < whole.length / 2 && said.includes('--config'))
+  }
+  t.match((await agentHere('no-such', '--help')).stdout, /teardown/, 'of none there is the whole')
+})

@@ -46,6 +46,7 @@ function enrolled(test: Test, more: object = {}) {
 }
 
 interface Logged {
+  time: string
   msg: string
   name?: string
 }
@@ -69,7 +70,7 @@ t.test('much log: it rolls, and no line is lost, however the program ends', asyn
   const counted = () =>
     ['paused', 'resumed'].map((msg) => agent.logged().filter((line) => line.msg === msg && line.name === 'villages').length)
   t.same(counted(), [150, 150])
-  t.match(agent.logged()[0], { msg: 'status page' })
+  t.match(agent.logged()[0], { msg: 'status page', time: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/ })
   t.equal(agent.logged().at(-1)!.msg, 'agent stopped')
   t.ok(readdirSync(join(agent.folder, 'log')).length > 3, 'it has rolled')
 

@@ -133,19 +133,19 @@ t.test('sources, databases and what they refer to are taken up, and the other st
   const villages = async () => (await status(one)).sources.find(({ resource }) => resource === 'villages')!
   const { position } = await villages()
 
-  // The database's name stands in a file, as passwords do: first it is wrong.
-  const file = join(one.folder, 'name')
-  writeFileSync(file, 'nowhere')
-  const url = third.replace(/[^/]+$/, '$' + '{file:name}')
+  // The account stands in a file, as passwords do: first it is wrong.
+  const file = join(one.folder, 'account')
+  writeFileSync(file, 'nobody')
+  const url = third.replace(/\/\/[^:@]+/, '//$' + '{file:account}')
   const edited = (sources: object[]) => one.configure({ ...supplying, databases: { ...supplying.databases, again: { url } }, sources })
   edited([...supplying.sources, { resource: more, database: 'again', table: more }])
   const state = async (code?: string) => {
     const { sources } = await status(one)
     return sources.find(({ resource, fault }) => resource === more && fault?.code === code)
   }
-  await until('the wrong name is told', () => state('QZ-DB-UNREACHABLE'))
-  writeFileSync(file, third.split('/').at(-1)!)
-  await until('the name is read again', () => state('QZ-SOURCE-NOT-SET-UP'))
+  t.match((await until('the wrong account is told', () => state('QZ-DB-LOGIN'))).fault?.en, /refuses the login of nobody/)
+  writeFileSync(file, new URL(third).username)
+  await until('the account is read again', () => state('QZ-SOURCE-NOT-SET-UP'))
   await one.setUp(more)
   await arrived('delivered.more', more)
 
@@ -155,4 +155,12 @@ t.test('sources, databases and what they refer to are taken up, and the other st
   await until('the others go on', async () => (await names('delivered.villages')).includes('四'))
   t.equal((await villages()).position?.epoch, position?.epoch, 'with no new snapshot')
   t.equal([(await status(one)).session, (await status()).session].join(), session, 'nobody was started again')
+})
+
+t.test('an agent that was revoked says so itself', async (t) => {
+  await exchange.office('agent', 'revoke', one.id)
+  const told = async () => ((await status(one)).hub.fault?.code === 'QZ-AGENT-REVOKED' ? true : undefined)
+  await until('it is told', told)
+  const said = await runHere(['agent/main.ts', 'status', '--lang', 'en', '--config', one.configFile], { failing: true })
+  t.match(said, { code: 1, stdout: /not well: Hub(.|\n)*QZ-AGENT-REVOKED/ })
 })

@@ -49,7 +49,15 @@ t.test('what concerns more than one stream', async (t) => {
     'QZ-REQUEST-SIGNATURE',
     'QZ-VERSION',
   ])
-  t.same(of('database'), ['QZ-AGENT-CLONED', 'QZ-CHAIN-BROKEN', 'QZ-DB-POOLED', 'QZ-DB-READ-ONLY', 'QZ-DB-UNREACHABLE', 'QZ-INTERNAL'])
+  t.same(of('database'), [
+    'QZ-AGENT-CLONED',
+    'QZ-CHAIN-BROKEN',
+    'QZ-DB-LOGIN',
+    'QZ-DB-POOLED',
+    'QZ-DB-READ-ONLY',
+    'QZ-DB-UNREACHABLE',
+    'QZ-INTERNAL',
+  ])
 })
 
 t.test('an error travels as a problem and comes back', async (t) => {
@@ -132,4 +140,12 @@ t.test('a log line keeps code, message, stack and the cause in words, and nothin
   t.match(line, { code: 'QZ-DB-UNREACHABLE', cause: 'terminated' })
   t.same(Object.keys(errorForLog(driver)).toSorted(), ['code', 'message', 'stack'])
   t.same(errorForLog('text'), { message: 'text' })
+  t.same(
+    errorForLog({ reason: { zh: '甲', en: 'a' } }),
+    { message: '{"reason":{"zh":"甲","en":"a"}}' },
+    'whatever was thrown, no [object Object]',
+  )
+  t.equal(reasonOf({ zh: '甲', en: 'a' }, 'zh'), '甲')
+  t.ok(line.stack!.split('\n').length <= 2, 'what is told by its code needs few frames')
+  t.notMatch(errorForLog(driver).stack, /node:/)
 })

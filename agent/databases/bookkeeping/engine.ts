@@ -1,5 +1,5 @@
 /** A database engine over what is its own: opens sessions for each piece of work, takes the lock of those that stay, and closes them. */
-import { codedError } from '../../../protocol/errors.ts'
+import { codedError, localizedReason, QianzhiError } from '../../../protocol/errors.ts'
 import type {
   Capture,
   Check,
@@ -168,11 +168,23 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
   }
 
   #open(role: Role): Promise<Session> {
-    return this.#logins.open(() => this.#engine.open(this.options, role))
+    return this.#loggedIn(() => this.#engine.open(this.options, role))
   }
 
   #openBrief(role: Role): Promise<Brief> {
-    return this.#logins.open(() => this.#engine.openBrief(this.options, role))
+    return this.#loggedIn(() => this.#engine.openBrief(this.options, role))
+  }
+
+  /** Throws QZ-DB-LOGIN where the server refuses the account. */
+  async #loggedIn<T>(open: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#logins.open(open)
+    } catch (error) {
+      if (!this.#engine.loginRefused?.(error)) throw error
+      const { name, url } = this.options
+      const account = URL.canParse(url) ? decodeURIComponent(new URL(url).username) : ''
+      throw new QianzhiError('QZ-DB-LOGIN', { database: name, account, reason: localizedReason(error) }, { cause: error })
+    }
   }
 
   async #holding<T>(role: 'capture' | 'delivery', open: (session: Session) => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { EnrolRequest } from '../../../protocol/api.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { sha256 } from '../../../protocol/signature.ts'
 import type { Query } from '../../store/store.ts'
@@ -62,8 +63,7 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
     if (token.used_by !== null && token.used_by === known?.id) return known
     if (token.used_by !== null)
       throw new QianzhiError('QZ-TOKEN', { reason: { zh: '已被另一密钥使用', en: 'used already by another key' } })
-    if (token.expires_at <= registry.clock())
-      throw new QianzhiError('QZ-TOKEN', { reason: { zh: '已过期,请向市电子政务办重新索取', en: 'expired: ask for a new one' } })
+    if (token.expires_at <= registry.clock()) throw new QianzhiError('QZ-TOKEN', { reason: await whyExpired(query, token) })
     if (known && known.agency !== token.agency) throw conflict('agent', known.id, { zh: '密钥已在用', en: 'its key is in use' })
     const agent = known ?? (await addAgent(query, token.agency, request))
     await query('update enrolment_token set used_by = $2 where secret_hash = $1', [sha256(request.secret), agent.id])
@@ -81,6 +81,13 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
   })
   registry.wakeups.wake(keysTopic)
   return enrolled
+}
+
+/** One that was issued later for the same machine has ended it. */
+async function whyExpired(query: Query, { machine, expires_at: expires }: Token): Promise<LocalizedText> {
+  const later = await query('select from enrolment_token where machine = $1 and expires_at > $2 limit 1', [machine, expires])
+  if (later.length > 0) return { zh: '已被后来签发的令牌取代,请使用新令牌', en: 'replaced by one that was issued later: use that one' }
+  return { zh: '已过期,请向市电子政务办重新索取', en: 'expired: ask for a new one' }
 }
 
 async function agentWithKey(query: Query, publicKey: string): Promise<Agent | undefined> {

@@ -45,12 +45,12 @@ t.test('a wrong password is a refused login', { skip: mariadb ? false : 'no Mari
   url.username = `nobody_${randomBytes(4).toString('hex')}`
   url.password = 'wrong'
   const database = await openMysql({ name: 'front', url: url.href, pace: 50 })
-  for (let i = 0; i < 3; i++) await t.rejects(database.openReading(), { code: 'QZ-DB-UNREACHABLE' })
+  for (let i = 0; i < 3; i++) await t.rejects(database.openReading(), { code: 'QZ-DB-LOGIN' })
   const root = await createConnection(own)
   await root.query(`create user ${url.username}@'%' identified by 'wrong'`)
   await root.query(`grant all on \`${url.pathname.slice(1)}\`.* to ${url.username}@'%'`)
   await (await createConnection(url.href)).end()
-  await t.rejects(database.openReading(), { code: 'QZ-DB-UNREACHABLE', message: /denied/i }, 'not asked again, though it would be let in')
+  await t.rejects(database.openReading(), { code: 'QZ-DB-LOGIN', message: /denied/i }, 'not asked again, though it would be let in')
   await root.query(`drop user ${url.username}@'%'`)
   await root.end()
   await mariadb!.dropDatabase(url.pathname.slice(1))
