@@ -24,7 +24,7 @@ import type { Services } from '../../hub/operations/services.ts'
 import { addAgency } from '../../hub/registry/agencies/agencies.ts'
 import { openExport } from '../../hub/supervision/audit/export.ts'
 import { ownCertificate } from '../../hub/tls.ts'
-import { copyOf, type Office } from './office.ts'
+import { copyOf, officeAt, type Office } from './office.ts'
 
 /** Roles that people of an agency have; the others belong to the city's own offices. */
 export const agencyRoles: readonly Role[] = ['registrar', 'reviewer', 'user', 'agency-it']
@@ -61,6 +61,8 @@ export interface City extends Office {
   /** Calls with a secret, whosever it is. */
   caller(secret: string): Caller
   services: Services
+  /** Who is signed in, by agency and role. */
+  settled: Record<string, Settled>
 }
 
 /**
@@ -69,6 +71,22 @@ export interface City extends Office {
  */
 export async function openCity(test: Pick<typeof t, 'teardown'>, services: Partial<Services> = {}): Promise<City> {
   const { office, filled: settled } = await copyOf(test, 'city', settle)
+  return cityOf(test, office, settled!, services)
+}
+
+/** Another process of the hub on the same store, at the same time. */
+export async function secondHub(test: Pick<typeof t, 'teardown'>, city: City): Promise<City> {
+  const office = await officeAt(test, city.url)
+  office.clock = () => city.now
+  return cityOf(test, office, city.settled, {})
+}
+
+async function cityOf(
+  test: Pick<typeof t, 'teardown'>,
+  office: Office,
+  settled: Record<string, Settled>,
+  services: Partial<Services>,
+): Promise<City> {
   const hubKey = generateSigningKey()
   const all: Services = {
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
@@ -102,13 +120,13 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
   await app.ready()
   test.teardown(() => app.close())
   const as = (agency: string, role: Role): Caller => {
-    const known = settled![`${agency} ${role}`]
+    const known = settled[`${agency} ${role}`]
     if (!known) throw new Error(`nobody is ${role} of ${agency}`)
     return caller(app, known.secret, known.principal)
   }
   const unknown: Principal = { actor: 'nobody', person: null, name: '', agency: null, roles: [], via: 'session' }
   const withSecret = (secret?: string) => caller(app, secret, unknown)
-  return Object.assign(office, { app, as, nobody: withSecret(), caller: withSecret, services: all })
+  return Object.assign(office, { app, as, nobody: withSecret(), caller: withSecret, services: all, settled })
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'qianzhi-city-'))

@@ -14,6 +14,8 @@ import { findPostgres } from '../support/postgres.ts'
 export interface Office extends Registry {
   /** The hub's clock, which tests set. */
   now: Date
+  /** Of its database. */
+  url: string
 }
 
 /** Its databases are dropped with the file; each call makes one. */
@@ -27,7 +29,7 @@ export async function openOffice(test: Pick<typeof t, 'teardown'>): Promise<Offi
 export async function officeAt(test: Pick<typeof t, 'teardown'>, url: string): Promise<Office> {
   const store = await openStore(url)
   test.teardown(() => store.close())
-  const office: Office = { store, wakeups: new Wakeups(), now: new Date('2026-11-22T00:00:00Z'), clock: () => office.now }
+  const office: Office = { store, wakeups: new Wakeups(), now: new Date('2026-11-22T00:00:00Z'), url, clock: () => office.now }
   return office
 }
 

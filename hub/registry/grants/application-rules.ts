@@ -61,6 +61,12 @@ export function whyNotShared(
   return undefined
 }
 
+/** Whether its provider is to be asked (Art. 5), at once or when it is no longer stopped. */
+export function needsConsent(resource: Covered, mode: ShareMode): boolean {
+  const state = resource.state === 'suspended' ? 'active' : resource.state
+  return resource.sharing === 'conditional' && !whyNotShared({ ...resource, state }, mode)
+}
+
 /** Those of the wanted items that a resource has and that are open, in its order. */
 export function openItems({ items }: Schema, wanted: readonly string[]): string[] {
   return items.filter(({ id, openness }) => wanted.includes(id) && openness !== 'closed').map(({ id }) => id)

@@ -7,6 +7,7 @@ import {
   coveredBy,
   dayEnd,
   meantMachine,
+  needsConsent,
   requireMachine,
   whyNotShared,
   type Covered,
@@ -222,7 +223,7 @@ async function askProviders(context: On): Promise<void> {
 
 /** Whom nobody needs to ask any more is asked no longer. */
 async function dropAsks(context: On): Promise<void> {
-  const codes = (await conditional(context)).map(({ code }) => code)
+  const codes = await stillNeeded(context)
   await dropConsents(context.query, context.subject, context.now, codes)
   await context.query(`delete from application_consent where application = $1 and state = 'asked' and not resource = any($2)`, [
     context.subject.id,
@@ -230,8 +231,12 @@ async function dropAsks(context: On): Promise<void> {
   ])
 }
 
+async function stillNeeded({ query, subject }: On): Promise<string[]> {
+  return (await coveredBy(query, subject)).filter((resource) => needsConsent(resource, subject.mode)).map(({ code }) => code)
+}
+
 async function nobodyAsked(context: On): Promise<boolean> {
-  const codes = (await conditional(context)).map(({ code }) => code)
+  const codes = await stillNeeded(context)
   return context.subject.consents.every(({ resource, state }) => state !== 'asked' || !codes.includes(resource))
 }
 

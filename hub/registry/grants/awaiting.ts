@@ -1,30 +1,32 @@
-import type { Query } from '../../store/store.ts'
-import type { Entry } from '../catalog/catalog.ts'
-import type { Registry } from '../../records/registry.ts'
 import { theHub } from '../../access/principal.ts'
+import type { Registry } from '../../records/registry.ts'
+import type { Query } from '../../store/store.ts'
 import { applyEvent } from '../workflow.ts'
+import { coveredBy, needsConsent, whyNotShared } from './application-rules.ts'
 import { applicationFlow } from './application-workflow.ts'
+import { loadApplication } from './applications.ts'
 
 /**
- * Applications that wait for a decision follow what the newest version says: where the resource is shared under conditions now, its provider is
- * asked (Art. 5); where it is not any more, nobody waits for the answer.
+ * Applications that wait for a decision follow what is said of a resource now: where it is shared under conditions, its provider is asked (Art. 5);
+ * where it is not any more, nobody waits for the answer. The caller holds the resource's lock.
  */
-export async function followSharing(
-  query: Query,
-  affectedAgents: Set<string>,
-  registry: Registry,
-  { code, standard, agency, content: { sharing } }: Entry,
-): Promise<void> {
-  const concerned =
-    sharing === 'conditional'
-      ? 'not exists (select from application_consent where application = a.id and resource = $1)'
-      : `exists (select from application_consent where application = a.id and resource = $1 and state = 'asked')`
+export async function followSharing(query: Query, affectedAgents: Set<string>, registry: Registry, code: string): Promise<void> {
   const waiting = await query<{ id: string }>(
-    `select id from application a where state in ('consulting', 'reviewing') and agency <> $3 and (resource = $1 or standard = $2)
-     and ${concerned} order by id`,
-    [code, standard, agency],
+    `select a.id from application a join resource r on r.code = a.resource or (r.standard = a.standard and r.agency <> a.agency)
+     where r.code = $1 and a.state in ('consulting', 'reviewing') order by a.id`,
+    [code],
   )
-  const event = sharing === 'conditional' ? 'ask' : 'proceed'
-  for (const { id } of waiting)
-    await applyEvent(applicationFlow, event, id, { registry, query, affectedAgents, principal: theHub, input: {} })
+  for (const { id } of waiting) {
+    const application = await loadApplication(query, id)
+    const consent = application.consents.find(({ resource }) => resource === code)
+    const resource = (await coveredBy(query, application)).find((one) => one.code === code)!
+    const needed = needsConsent(resource, application.mode)
+    const event =
+      needed && !consent && !whyNotShared(resource, application.mode)
+        ? 'ask'
+        : !needed && consent?.state === 'asked'
+          ? 'proceed'
+          : undefined
+    if (event) await applyEvent(applicationFlow, event, id, { registry, query, affectedAgents, principal: theHub, input: {} })
+  }
 }

@@ -60,8 +60,8 @@ export async function putEntry(
   if (before) {
     await endUnshared(query, publishing, after)
     await holdGrants(query, affectedAgents, publishing, after, incompatibilities(before.schema, schema, publishing.sameMeaning))
-    await followSharing(query, affectedAgents, publishing.registry, after)
   }
+  await followSharing(query, affectedAgents, publishing.registry, code)
   await resourcePublished(query, affectedAgents, after, publishing.now)
   await auditPublishing(query, publishing, after)
   await concernAgency(query, agency, affectedAgents)

@@ -1,4 +1,6 @@
 import { notify } from '../../records/notices.ts'
+import { resourcePublished } from '../grants/approve-application.ts'
+import { followSharing } from '../grants/awaiting.ts'
 import { notePhase } from '../../records/phases.ts'
 import type { Query } from '../../store/store.ts'
 import { concernAgency } from '../machines/agents.ts'
@@ -48,6 +50,7 @@ export const resourceFlow: Workflow<State, PublishedResource> = {
           inForce,
           keepWithdrawal,
           endGrants,
+          follow,
           discardRegistrations,
           leaveCatalog,
           concernAll,
@@ -55,7 +58,13 @@ export const resourceFlow: Workflow<State, PublishedResource> = {
         ],
       },
     ],
-    release: [{ from: ['suspended'], to: 'active', effects: [inForce, dropReason, concernAll, notifyAll('已恢复', 'was released')] }],
+    release: [
+      {
+        from: ['suspended'],
+        to: 'active',
+        effects: [inForce, dropReason, follow, grantWaiting, concernAll, notifyAll('已恢复', 'was released')],
+      },
+    ],
   },
   lockFirst: lockResource,
   load: loadPublished,
@@ -82,6 +91,15 @@ async function keepReason({ query, subject, input }: On<{ reason: string }>): Pr
 
 async function dropReason({ query, subject }: On): Promise<void> {
   await query('update resource set stop_reason = null where code = $1', [subject.code])
+}
+
+async function follow({ registry, query, affectedAgents, subject }: On): Promise<void> {
+  await followSharing(query, affectedAgents, registry, subject.code)
+}
+
+/** What was approved for the adopters of a standard while this one was stopped covers it from now on. */
+async function grantWaiting({ query, affectedAgents, subject, now }: On): Promise<void> {
+  await resourcePublished(query, affectedAgents, subject, now)
 }
 
 /** Supply and every route end or begin with the next policies. */
