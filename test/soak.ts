@@ -1,7 +1,8 @@
 /**
  * `npm run soak -- [--rounds N] [--seed S] [--rows R]`: one table, kills under writes (soak/crash.ts).
  * `npm run soak -- truth [--minutes N] [--seed S]`: schemas of several tables on two engines, every kind of fault (soak/truth.ts).
- * Both end at the first difference, with the seed, and exit code 1.
+ * `npm run soak -- registry [--steps N] [--seed S]`: random histories of the registry against the models of the regulation (model/).
+ * All end at the first difference, with the seed, and exit code 1.
  */
 import { parseArgs } from 'node:util'
 import { seedOfThisRun } from './faults/random.ts'
@@ -11,6 +12,7 @@ const { values, positionals } = parseArgs({
   options: {
     rounds: { type: 'string', default: '10' },
     minutes: { type: 'string', default: '3' },
+    steps: { type: 'string', default: '100000' },
     seed: { type: 'string' },
     rows: { type: 'string', default: '5000' },
   },
@@ -21,6 +23,9 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`)
 if (positionals[0] === 'truth') {
   const { soakTruth } = await import('./soak/truth.ts')
   process.exitCode = await soakTruth({ minutes: Number(values.minutes), seed, say })
+} else if (positionals[0] === 'registry') {
+  const { soakRegistry } = await import('./soak/registry.ts')
+  process.exitCode = await soakRegistry({ steps: Number(values.steps), seed, say })
 } else {
   const { soakCrashes } = await import('./soak/crash.ts')
   process.exitCode = await soakCrashes({ rounds: Number(values.rounds), rows: Number(values.rows), seed, say })
