@@ -19,6 +19,8 @@ export interface NewDeadline {
   due?: Day
   /** Another length than the kind's. */
   days?: number
+  /** Of a delivery whose receiver has not asked for it yet: the time begins with that. */
+  waits?: 'receiver'
 }
 
 export interface Deadline {
@@ -43,19 +45,19 @@ export interface Deadline {
 }
 
 /** Begins a deadline in the act's transaction. One that runs already for this kind and object stays as it is. */
-export async function startDeadline(query: Query, { kind, object, agency, role, from, due, days: own }: NewDeadline): Promise<void> {
+export async function startDeadline(query: Query, { kind, object, agency, role, from, due, days: own, waits }: NewDeadline): Promise<void> {
   const rules = await readRules(query)
   const days = own ?? rules.deadlines[kind].days
   if ((days === null) !== (due !== undefined && isDay(due)))
     throw new QianzhiError('QZ-REQUEST-INVALID', {
       reason: { zh: `${kind} 的期限 ${due} 无效`, en: `due ${due} does not fit ${kind}` },
     })
-  const counted = due ?? addWorkingDays(rules.calendar, dayOf(from), days!)
+  const counted = waits ? null : (due ?? addWorkingDays(rules.calendar, dayOf(from), days!))
   await query(
     `insert into deadline (kind, object, agency, role, started_at, days, given, due, waits)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      on conflict (kind, object) where ended_at is null do nothing`,
-    [kind, object, agency, role, from, days, due ?? null, counted, counted === null ? 'calendar' : null],
+    [kind, object, agency, role, from, days, due ?? null, counted, waits ?? (counted === null ? 'calendar' : null)],
   )
 }
 
@@ -118,8 +120,17 @@ export async function extendDeadline(query: Query, kind: DeadlineKind, object: s
 
 /** What was to be done is done; met until the end of the due day, and where that is not known yet. Where none runs, nothing happens. */
 export async function endDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
-  const [open] = await query<Counted & { due: Day | null; waits: string | null }>(
-    `select ${countedColumns}, due::text, waits from deadline where kind = $1 and object = $2 and ended_at is null for no key update`,
+  await close(query, kind, object, 'met', now)
+}
+
+/** What was to be done has become needless (an application withdrawn): neither met nor missed, unless it was missed before. */
+export async function dropDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
+  await close(query, kind, object, 'dropped', now)
+}
+
+async function close(query: Query, kind: DeadlineKind, object: string, outcome: 'met' | 'dropped', now: Date): Promise<void> {
+  const [open] = await query<Counted & { waits: string | null }>(
+    `select ${countedColumns}, waits from deadline where kind = $1 and object = $2 and ended_at is null for no key update`,
     [kind, object],
   )
   if (!open) return
@@ -127,18 +138,9 @@ export async function endDeadline(query: Query, kind: DeadlineKind, object: stri
   const spans = (await hindrancesOf(query, [open.id])).get(open.id) ?? []
   const due = open.waits === null ? dueDay(calendar, open, spans, now) : null
   await query(
-    `update deadline set ended_at = $2, due = $3::date, outcome = case when $3::date < $4::date then 'missed' else 'met' end,
+    `update deadline set ended_at = $2, due = $3::date, outcome = case when $3::date < $4::date then 'missed' else $5 end,
        missed_at = case when $3::date < $4::date then coalesce(missed_at, $2) end where id = $1`,
-    [open.id, now, due, dayOf(now)],
-  )
-}
-
-/** What was to be done has become needless (an application withdrawn): neither met nor missed, unless it was missed before. */
-export async function dropDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
-  await query(
-    `update deadline set ended_at = $3, outcome = case when missed_at is null then 'dropped' else 'missed' end
-     where kind = $1 and object = $2 and ended_at is null`,
-    [kind, object, now],
+    [open.id, now, due, dayOf(now), outcome],
   )
 }
 

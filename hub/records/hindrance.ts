@@ -1,4 +1,5 @@
 import { endOf, startOf, type Day } from './calendar.ts'
+import { changedSql } from './supply.ts'
 import type { Query } from '../store/store.ts'
 
 /** A time in which nobody could do what a deadline is for; without an end while it lasts. */
@@ -33,7 +34,7 @@ const spansSql = `
   select a.id, n.signed_at as "from", coalesce((n.until + 1)::timestamp at time zone 'Asia/Shanghai',
       (select min(s.day)::timestamp at time zone 'Asia/Shanghai' from supply_day s join resource r on r.code = s.resource
        where (s.resource = n.resource or n.resource is null and r.agency = n.agency)
-         and s.day > (n.signed_at at time zone 'Asia/Shanghai')::date and s.changed_rows > s.same_rows)) as "to"
+         and s.day > (n.signed_at at time zone 'Asia/Shanghai')::date and ${changedSql})) as "to"
     from about a join declaration n on n.agency = a.agency and (n.resource is null or n.resource = a.resource) and n.signed_at is not null
       and (n.kind = 'force-majeure' or n.kind = 'cannot-supply' and a.kind = 'delivery')
   union all

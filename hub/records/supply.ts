@@ -17,6 +17,10 @@ export const sharedSql = `(r.state = 'active' and r.sharing <> 'none' and not r.
 /** SQL: whether a grant `g` of a resource `r` lets data flow, but for its period (Art. 16). */
 export const flowsSql = `(g.state = 'active' and g.mode = any(r.share_modes) and ${sharedSql})`
 
+/** SQL: on day `s` of a resource's supply rows changed: more than a re-synchronisation brought again; the first load of all counts. */
+export const changedSql = `(s.changed_rows > s.same_rows
+  or s.snapshot_rows > 0 and not exists (select from supply_day e where e.resource = s.resource and e.day < s.day and e.batches > 0))`
+
 /** Ids of the items whose data goes to the hub: all, less the closed ones that the provider does not store there (Art. 5). */
 export function suppliedItems(schema: Pick<Schema, 'items'>, storedClosed: readonly string[]): string[] {
   return schema.items.filter((item) => item.openness !== 'closed' || storedClosed.includes(item.id)).map((item) => item.id)

@@ -172,7 +172,8 @@ async function deliver(
   const route = await bindRoute(query, grant, agent, affectedAgents, now)
   const input = { grant: grant.id, agent }
   await record(query, { workflow: 'route', object: route.id, event: 'create', from: null, to: 'active', principal, input, now })
-  await startDeadline(query, { kind: 'delivery', object: `route ${route.id}`, agency, role: 'agency-it', from: now })
+  const object = `route ${route.id}`
+  await startDeadline(query, { kind: 'delivery', object, agency, role: 'agency-it', from: now, waits: 'receiver' })
 }
 
 /**

@@ -3,7 +3,8 @@ import { Compile } from 'typebox/compile'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { rights, type OperationName, type Reach } from '../../access/rights.ts'
-import { addDays, dayOf, daysBetween, type Day } from '../../records/calendar.ts'
+import { dayOf, daysBetween, type Day } from '../../records/calendar.ts'
+import { calendarsWanted } from '../../records/calendars-wanted.ts'
 import { daysLeft } from '../../records/deadlines.ts'
 import type { Role } from '../../records/roles.ts'
 import { readRules, type Rules } from '../../records/settings.ts'
@@ -140,6 +141,8 @@ interface Row {
   since: Date
   due: Day | null
   deadline: string | null
+  /** What the day of the deadline is waited for. */
+  waits: 'calendar' | 'receiver' | null
   missed: boolean
 }
 
@@ -194,18 +197,18 @@ async function listCases(query: Query, { asking, own, mine, filter, now }: Listi
          ) e on not coalesce($4 = any(o.barred), false)
          where (e.actions is not null or not $5) and ($6::text is null or $6 = any(o.parties) or $6 = any(o.agencies))),
        dated as (
-         select o.*, d.due, coalesce(d.missed_at is not null or d.due < $7::date, false) as missed,
+         select o.*, d.due, d.waits, coalesce(d.missed_at is not null or d.due < $7::date, false) as missed,
            date_trunc('milliseconds', coalesce((select h.at from history h where h.workflow = o.kind and h.object = o.id and h.from_state is distinct from h.to_state
              order by h.id desc limit 1), o.created)) as since
          from seen o left join deadline d on d.kind = o.deadline and d.object = o.object || ' ' || o.id and d.ended_at is null)
-     select o.kind, o.id, o.state, o.title, o.agency, o.only, o.actions, o.since, o.due::text, o.deadline, o.missed,
+     select o.kind, o.id, o.state, o.title, o.agency, o.only, o.actions, o.since, o.due::text, o.waits, o.deadline, o.missed,
        (select name from agency where code = o.agency) as "agencyName",
        (select json_agg(json_build_object('code', a.code, 'name', a.name) order by a.code) from agency a where a.code = any(o.agencies)) as agencies
      from dated o
      where $1::text[] is not null and ($8::text is null or (coalesce(o.due, 'infinity'), o.since, o.kind, o.id) > ($8::date, $9::timestamptz, $10, $11))
      order by coalesce(o.due, 'infinity'), o.since, o.kind, o.id limit $12`,
     [
-      await yearsWithoutCalendar(query, rules, now),
+      (await calendarsWanted(query, rules, now)).map(String),
       JSON.stringify(own),
       asking.agency,
       asking.actor,
@@ -239,7 +242,7 @@ function caseOf(row: Row, rules: Rules, now: Date): OpenCase {
     actions: (row.actions ?? []).filter((action) => action !== null),
     days: daysBetween(dayOf(since), today),
     deadline,
-    reason: due === null ? reason : provisional(rules, today, due),
+    reason: row.waits !== null ? waitsFor[row.waits] : due === null ? reason : provisional(rules, today, due),
   }
 }
 
@@ -253,28 +256,25 @@ function turnOf({ kind, state, agencies, only }: Row): OpenCase['turn'] {
   return [...turn.values()]
 }
 
-/** A day reckoned over a year whose holidays are not known yet. */
+const waitsFor: Record<'calendar' | 'receiver', LocalizedText> = {
+  calendar: {
+    zh: '所及年份的工作日日历尚未公布,期限待定',
+    en: 'the calendar of the year it reaches into is not there yet: its day is not known',
+  },
+  receiver: {
+    zh: '期限自接收方前置机首次请求该路由起算',
+    en: "its time begins when the receiver's machine asks for the route for the first time",
+  },
+}
+
+/** A day that was given, in a year whose holidays are not known yet. */
 function provisional({ calendar }: Rules, today: Day, due: Day): LocalizedText | null {
   const unknown = Number(due.slice(0, 4))
   if (calendar.years.has(unknown) || due < today) return null
   return {
-    zh: `${unknown} 年工作日日历尚未公布,期限暂按周末推算`,
-    en: `the calendar of ${unknown} is not there yet: the day is reckoned by weekends alone`,
+    zh: `${unknown} 年工作日日历尚未公布,剩余天数暂按周末推算`,
+    en: `the calendar of ${unknown} is not there yet: the days left are reckoned by weekends alone`,
   }
-}
-
-/** Years that open deadlines reach into and, from December on, the next one. */
-async function yearsWithoutCalendar(query: Query, { calendar }: Rules, now: Date): Promise<string[]> {
-  const today = dayOf(now)
-  const found = await query<{ year: number }>(
-    `select distinct extract(year from due)::int as year from deadline where ended_at is null and due >= $1::date`,
-    [today],
-  )
-  const soon = [today, addDays(today, 31)].map((day) => Number(day.slice(0, 4)))
-  return [...new Set([...found.map(({ year }) => year), ...soon])]
-    .filter((year) => !calendar.years.has(year))
-    .map(String)
-    .toSorted()
 }
 
 const Place = Compile(

@@ -265,7 +265,7 @@ export interface Waiting extends Omit<Cases, 'states'> {
   reason: LocalizedText
 }
 
-/** SQL: `$1` are the years of open deadlines that have no calendar, as texts; `$7` is today. */
+/** SQL: `$1` are the years whose calendar is wanted, as texts; `$7` is today. */
 export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
   route: [
     {
@@ -343,7 +343,7 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
       title: 'c.year',
       agency: 'null',
       parties: `'{}'::text[]`,
-      created: `coalesce((select min(started_at) from deadline where ended_at is null and due >= make_date(c.year::int, 1, 1)), $7::date)`,
+      created: `coalesce((select min(started_at) from deadline where ended_at is null and (waits = 'calendar' or due >= make_date(c.year::int, 1, 1))), $7::date)`,
       state: 'missing',
       name: none('缺工作日日历', 'has no calendar of working days'),
       where: 'true',

@@ -101,9 +101,10 @@ async function readMarks(query: Query, { resource, agency, periods }: MarkFilter
 /** Null where none is owed, and none was. */
 function dutyOf(facts: ResourceFacts, period: Period, marks: Marks | undefined, settings: Rules['duties'], today: Day): Duty | null {
   const { owed, updatedOn, excuse } = reckon(facts, period, cyclesOwing(period.frequency, settings))
-  if (!owed && !marks) return null
+  const judged = marked(marks)
+  if (!owed && judged === null) return null
   const { resource, title, agency, cycle } = facts
-  const state = marked(marks) ?? unmarked(period, updatedOn, excuse, today)
+  const state = judged ?? unmarked(period, updatedOn, excuse, today)
   return {
     ...period,
     resource,

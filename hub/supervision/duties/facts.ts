@@ -1,5 +1,6 @@
 import type { Day } from '../../records/calendar.ts'
 import { phasesOf } from '../../records/phases.ts'
+import { changedSql } from '../../records/supply.ts'
 import type { Query } from '../../store/store.ts'
 import type { Cycle } from './periods.ts'
 import { endOfInability, type DutyFacts, type Inability } from './reckoning.ts'
@@ -44,10 +45,6 @@ export async function readFacts(query: Query, { resource, agency, from, to }: Fa
     updates: updates.get(one.resource) ?? [],
   }))
 }
-
-/** SQL: on day `s` of a resource's supply rows changed: more than a re-synchronisation brought again; the first load of all counts. */
-const changedSql = `(s.changed_rows > s.same_rows
-  or s.snapshot_rows > 0 and not exists (select from supply_day e where e.resource = s.resource and e.day < s.day and e.batches > 0))`
 
 async function readUpdates(query: Query, codes: readonly string[], from: Day, to: Day): Promise<Map<string, Day[]>> {
   const rows = await query<{ resource: string; day: Day }>(

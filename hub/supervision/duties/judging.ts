@@ -51,19 +51,24 @@ async function judgePeriod(query: Query, rules: Rules, period: Period, now: Date
     if (has.some((mark) => mark !== 'warned' && mark !== 'explained')) continue
     const { owed, updatedOn, excuse } = reckon(one, period, cyclesOwing(period.frequency, rules.duties))
     if (!owed) continue
-    const void_ = has.includes('explained') && updatedOn === null && (await waitingSince(query, one.resource, period, now)) !== null
-    if (has.includes('explained') && updatedOn === null && !void_) continue
-    const mark: Judgement = updatedOn !== null ? 'updated' : excuse !== null && !void_ ? 'excused' : 'overdue'
+    const explained = has.includes('explained')
+    const isVoid = explained && updatedOn === null && (await waitingSince(query, one.resource, period, now)) !== null
+    if (explained && updatedOn === null && !isVoid) continue
+    const mark: Judgement = updatedOn !== null ? 'updated' : excuse !== null && !isVoid ? 'excused' : 'overdue'
     marks.push({ ...one, mark, because: mark === 'excused' ? excuse : null })
-    if (void_) marks.push({ ...one, mark: 'void', because: null })
+    if (isVoid) marks.push({ ...one, mark: 'void', because: null })
     if (mark === 'overdue') overdue.push(one)
   }
   await writeMarks(query, period, marks, now)
   await tellOverdue(query, period, overdue)
 }
 
-async function readMarked(query: Query, { period }: Period): Promise<Map<string, string[]>> {
-  const rows = await query<{ resource: string; mark: string }>('select resource, mark from duty_mark where period = $1', [period])
+/** Marks of a period by resource; an explanation that came after its end does not keep it from being overdue. */
+async function readMarked(query: Query, { period, to }: Period): Promise<Map<string, string[]>> {
+  const rows = await query<{ resource: string; mark: string }>(
+    `select resource, mark from duty_mark where period = $1 and not (mark = 'explained' and at >= $2)`,
+    [period, endOf(to)],
+  )
   return new Map([...Map.groupBy(rows, ({ resource }) => resource)].map(([code, all]) => [code, all.map(({ mark }) => mark)]))
 }
 

@@ -51,17 +51,18 @@ void t.test('each kind has its length in working days', async (t) => {
 void t.test('met until the end of the due day, missed after it', async (t) => {
   const hub = await openOffice(t)
   const { query } = hub.store
-  for (const object of ['a', 'b', 'c', 'd']) await startDeadline(query, { ...started, object })
+  for (const object of ['a', 'b', 'c', 'd', 'e']) await startDeadline(query, { ...started, object })
   await endDeadline(query, 'correction', 'a', at('2026-12-04T23:59:59'))
   await endDeadline(query, 'correction', 'b', at('2026-12-05T00:00:00'))
-  await dropDeadline(query, 'correction', 'c', at('2026-12-05T00:00:00'))
+  await dropDeadline(query, 'correction', 'c', at('2026-12-04T23:59:59'))
+  await dropDeadline(query, 'correction', 'e', at('2026-12-05T00:00:00'))
   await endDeadline(query, 'correction', 'nothing', at('2026-12-05T00:00:00'))
   hub.now = at('2026-12-05T10:00:00')
   const found = await listDeadlines(query, { agency: 'civil' }, hub.now)
   t.same(
     Object.fromEntries(found.map(({ object, state }) => [object, state])),
-    { a: 'met', b: 'missed', c: 'dropped', d: 'missed' },
-    'd by the day alone, before any pass',
+    { a: 'met', b: 'missed', c: 'dropped', d: 'missed', e: 'missed' },
+    'd and e by the day alone, before any pass',
   )
   t.equal(found[0]!.object, 'd', 'what runs comes first')
   t.same(await listDeadlines(query, { agency: 'water' }, hub.now), [])

@@ -242,7 +242,8 @@ t.test('while the provider is asked, the time runs against the provider and not 
     { object: 'application 1', due: '2026-12-23', outcome: 'met' },
     { object: 'application 2', outcome: 'dropped' },
     { object: 'consent 1 villages', due: '2026-12-07', outcome: 'missed' },
-    { object: 'consent 2 villages', outcome: 'dropped' },
+    // Needless from the 10th on, and late by then.
+    { object: 'consent 2 villages', outcome: 'missed' },
     { object: 'route villages.water' },
   ])
 })

@@ -1,0 +1,472 @@
+/**
+ * Random histories of supervision, by the right people through the registry's API, with a clock that moves by hours and weeks: duties, deadlines
+ * and evaluations are what the model of the regulation says (duties.ts), however seldom the platform looks at them.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import pino from 'pino'
+import { officialYears } from '../../hub/records/calendars/official.ts'
+import { listDeadlines } from '../../hub/records/deadlines.ts'
+import { readRules, saveSettings, supervisionSettings } from '../../hub/records/settings.ts'
+import { noteDeliveries } from '../../hub/registry/grants/grant-queries.ts'
+import { recountDeadlines } from '../../hub/supervision/deadlines-watch.ts'
+import { listDuties } from '../../hub/supervision/duties/duties.ts'
+import { countFigures } from '../../hub/supervision/evaluation/figures.ts'
+import { superviseOnce } from '../../hub/supervision/supervision.ts'
+import type { Random } from '../faults/random.ts'
+import { openCity, type Answer, type City } from '../hub/city.ts'
+import { enrolled } from '../hub/office.ts'
+import { licences, register, textItem } from '../hub/registry/catalog/fixture.ts'
+import { beginning, dayAt, next, Supervision, type Cycle, type Day, type Year } from './duties.ts'
+
+type Test = Parameters<typeof openCity>[0]
+
+const hour = 3_600_000
+const cycles: readonly Cycle[] = ['realtime', 'daily', 'weekly', 'monthly', 'quarterly']
+const start = Date.parse('2026-11-22T08:00:00+08:00')
+const agencies = ['civil', 'health'] as const
+type Agency = (typeof agencies)[number]
+
+/** The next years' calendars, which come some time after they are needed. */
+const yearCalled = (year: number): Year => ({
+  year,
+  holidays: [`${year}-01-01/${year}-01-03`, `${year}-02-05/${year}-02-11`, `${year}-05-01/${year}-05-05`, `${year}-10-01/${year}-10-07`],
+  workdays: [`${year}-02-14`],
+})
+
+/** What a version says. */
+interface Said {
+  cycle: Cycle
+  mode: 'front-end' | 'form'
+  secret: boolean
+}
+
+export class DutyHistory {
+  readonly steps: string[] = []
+  /** How many duties, deadlines and figures were compared. */
+  compared = 0
+  readonly #random: Random
+  readonly #city: City
+  readonly #model: Supervision
+  readonly #codes = new Map<Agency, string[]>()
+  readonly #orders: { id: string; state: 'issued' | 'answered' }[] = []
+  readonly #corrections: { id: string; state: 'reported' | 'passed' | 'answered' }[] = []
+  readonly #routes: { id: string; grant: string; resource: string; asked: boolean; received: boolean }[] = []
+  readonly #drawn = new Map<string, unknown>()
+  #machine = ''
+  #years: Year[] = []
+  #lastYear = 2026
+
+  private constructor(random: Random, city: City) {
+    this.#random = random
+    this.#city = city
+    this.#model = new Supervision(officialYears)
+  }
+
+  static async begin(test: Test, random: Random): Promise<DutyHistory> {
+    const city = await openCity(test)
+    city.now = new Date(start)
+    const history = new DutyHistory(random, city)
+    history.#machine = (await enrolled(city, 'water')).id
+    for (const agency of agencies) {
+      await enrolled(city, agency)
+      for (let n = 0; n < 2; n++) await history.#publish(agency)
+    }
+    return history
+  }
+
+  get #now(): number {
+    return this.#city.now.getTime()
+  }
+
+  get #query() {
+    return this.#city.store.query
+  }
+
+  async step(): Promise<void> {
+    const acts: Record<string, () => Promise<unknown>> = {
+      wait: () => this.#wait(),
+      'wait longer': () => this.#wait(),
+      'wait longest': () => this.#wait(),
+      look: () => this.#supervise(),
+      publish: () => this.#publish(this.#random.pick(agencies)),
+      change: () => this.#change(),
+      stop: () => this.#stop(),
+      withdraw: () => this.#withdraw(),
+      supply: () => this.#supply(),
+      'supply more': () => this.#supply(),
+      explain: () => this.#explain(),
+      'explain more': () => this.#explain(),
+      tell: () => this.#tell(),
+      order: () => this.#order(),
+      correction: () => this.#correct(),
+      deliver: () => this.#deliver(),
+      grant: () => this.#grant(),
+      receive: () => this.#receive(),
+      calendar: () => this.#calendar(),
+    }
+    const name = this.#random.pick(Object.keys(acts))
+    this.steps.push(`${new Date(this.#now + 8 * hour).toISOString().slice(0, 16)} ${name}`)
+    await acts[name]!()
+  }
+
+  /** The platform looks once more, and everything is what the model says. */
+  async compare(): Promise<void> {
+    await this.#supervise()
+    await this.#compareDuties()
+    await this.#compareDeadlines()
+    await this.#compareEvaluations()
+  }
+
+  // Acts.
+
+  async #wait(): Promise<void> {
+    const hours = this.#random.pick([1, 5, 24, 49, 24 * 5, 24 * 12])
+    this.#city.now = new Date(this.#now + hours * hour)
+    if (this.#random.chance(0.7)) await this.#supervise()
+  }
+
+  async #supervise(): Promise<void> {
+    await superviseOnce({
+      store: this.#city.store,
+      settings: supervisionSettings(),
+      catchUp: () => noteDeliveries(this.#city),
+      logger: pino({ level: 'silent' }),
+      clock: this.#city.clock,
+    })
+  }
+
+  #resources(): string[] {
+    return [...this.#codes.values()].flat()
+  }
+
+  #agencyOf(code: string): Agency {
+    return agencies.find((agency) => this.#codes.get(agency)?.includes(code))!
+  }
+
+  #randomForce(): Said {
+    return { cycle: this.#random.pick(cycles), mode: this.#random.chance(0.85) ? 'front-end' : 'form', secret: this.#random.chance(0.1) }
+  }
+
+  async #publish(agency: Agency): Promise<void> {
+    const known = this.#codes.get(agency) ?? []
+    if (known.length >= 4) return
+    const code = `${agency}-${known.length}`
+    const force = { ...this.#randomForce(), secret: false }
+    this.#expect(await register(this.#city, agency, this.#content(code, force), { resource: code }))
+    this.#codes.set(agency, [...known, code])
+    this.#model.publish(code, agency, this.#now, force)
+  }
+
+  #content(code: string, { cycle, mode, secret }: Said) {
+    return licences((content) => {
+      Object.assign(content, {
+        title: `资源 ${code}`,
+        table: code.replace('-', '_'),
+        cycle,
+        supplyMode: mode,
+        secrecy: secret,
+        sharing: secret ? 'none' : 'unconditional',
+      })
+      if (secret) content.sharingConditions = '保密法'
+      content.items[1]!.openness = 'internal'
+      content.items[3] = textItem('place', `地点 ${code}`)
+      content.exceptions = []
+    })
+  }
+
+  async #change(): Promise<void> {
+    const code = this.#random.pick(this.#resources())
+    if (this.#stateOf(code) === 'withdrawn') return
+    const force = this.#randomForce()
+    this.#expect(await register(this.#city, this.#agencyOf(code), this.#content(code, force), { resource: code }))
+    this.#model.publish(code, this.#agencyOf(code), this.#now, force)
+    if (force.secret) this.#endGrants(code)
+  }
+
+  #stateOf(code: string): string {
+    return this.#model.resources.get(code)!.force.at(-1)!.state
+  }
+
+  async #stop(): Promise<void> {
+    const code = this.#random.pick(this.#resources())
+    const state = this.#stateOf(code)
+    if (state === 'withdrawn') return
+    const event = state === 'active' ? 'stop' : 'release'
+    this.#expect(await this.#city.as('city', 'secrecy').post(`/resources/${code}/${event}`, { reason: '核查' }))
+    this.#model.setState(code, this.#now, state === 'active' ? 'stopped' : 'active')
+  }
+
+  async #withdraw(): Promise<void> {
+    const code = this.#random.pick(this.#resources())
+    if (this.#stateOf(code) === 'withdrawn' || !this.#random.chance(0.15)) return
+    this.#expect(await this.#city.as(this.#agencyOf(code), 'reviewer').post(`/resources/${code}/withdraw`, { reason: '职能划转' }))
+    this.#model.setState(code, this.#now, 'withdrawn')
+    this.#endGrants(code)
+  }
+
+  /** Deliveries are asked for no more. */
+  #endGrants(code: string): void {
+    for (const { id, resource, states } of this.#model.grants) {
+      if (resource !== code || states.at(-1)!.state === 'revoked') continue
+      states.push({ from: this.#now, state: 'revoked' })
+      this.#model.end(`route ${id}`, this.#now, true)
+    }
+  }
+
+  async #supply(): Promise<void> {
+    const code = this.#random.pick(this.#resources())
+    const what = this.#random.pick(['changed', 'changed', 'repeated', 'loaded'] as const)
+    await this.#query(
+      `insert into supply_day (resource, day, batches, changed_rows, same_rows, snapshot_rows) values ($1, $2, 1, $3, $4, $5)
+       on conflict (resource, day) do update set changed_rows = supply_day.changed_rows + excluded.changed_rows,
+         same_rows = supply_day.same_rows + excluded.same_rows, snapshot_rows = supply_day.snapshot_rows + excluded.snapshot_rows`,
+      [code, dayAt(this.#now), what === 'loaded' ? 0 : 3, what === 'repeated' ? 3 : 0, what === 'loaded' ? 9 : 0],
+    )
+    this.#model.supply(code, dayAt(this.#now), what)
+  }
+
+  async #explain(): Promise<void> {
+    const code = this.#random.pick(this.#resources())
+    const duties = await listDuties(this.#query, { resource: code, limit: 5000 }, this.#city.now)
+    const period = this.#random.pick([...duties.map((duty) => duty.period), '2027-01', '2027-Q1', '2026-12'])
+    const declaration = { kind: 'no-change', resource: code, period, text: '没有变化' }
+    const drafted = await this.#city.as(this.#agencyOf(code), 'registrar').post('/declarations', declaration)
+    const signed = await this.#city.as(this.#agencyOf(code), 'reviewer').post(`/declarations/${drafted.body.id}/sign`)
+    const allowed = this.#model.explain(code, period, this.#now)
+    this.#same(`${code} ${period} may be explained`, signed.status === 200, allowed, signed.text)
+  }
+
+  async #tell(): Promise<void> {
+    if (!this.#random.chance(0.4)) return
+    const agency = this.#random.pick(agencies)
+    const kind = this.#random.pick(['force-majeure', 'cannot-supply'] as const)
+    const resource = this.#random.chance(0.4) ? null : this.#random.pick(this.#codes.get(agency)!)
+    const until = this.#random.chance(0.7) ? next(dayAt(this.#now), this.#random.between(0, 20)) : null
+    const said = { kind, text: '水灾', basis: '第七条', measures: '改用备份', ...(resource && { resource }), ...(until && { until }) }
+    const { id } = this.#expect(await this.#city.as(agency, 'registrar').post('/declarations', said)).body
+    if (this.#random.chance(0.2)) return
+    this.#expect(await this.#city.as(agency, 'reviewer').post(`/declarations/${id}/sign`))
+    this.#model.tell({ kind, agency, resource, signed: this.#now, until })
+  }
+
+  async #order(): Promise<void> {
+    const order = this.#orders.length > 0 && this.#random.chance(0.7) ? this.#random.pick(this.#orders) : undefined
+    const office = this.#city.as('city', 'office')
+    if (!order) {
+      const due = next(dayAt(this.#now), this.#random.between(1, 30))
+      const { id } = this.#expect(await office.post('/orders', { agency: 'civil', cause: 'update', text: '请更新', due })).body
+      this.#orders.push({ id, state: 'issued' })
+      return this.#model.begin({
+        kind: 'rectification',
+        object: `order ${id}`,
+        agency: 'civil',
+        resource: null,
+        begun: this.#now,
+        length: due,
+      })
+    }
+    const object = `order ${order.id}`
+    if (order.state === 'issued' && this.#random.chance(0.8)) {
+      this.#expect(await this.#city.as('civil', 'reviewer').post(`/orders/${order.id}/answer`, { answer: '已更新' }))
+      order.state = 'answered'
+      return this.#model.end(object, this.#now)
+    }
+    const event = order.state === 'issued' ? 'transfer' : this.#random.pick(['close', 'reject-answer'])
+    this.#expect(await office.post(`/orders/${order.id}/${event}`, event === 'close' ? {} : { reason: '缺两镇' }))
+    if (event === 'reject-answer') {
+      order.state = 'issued'
+      return this.#model.sendBack(object, this.#now)
+    }
+    this.#orders.splice(this.#orders.indexOf(order), 1)
+    if (event === 'transfer') this.#model.end(object, this.#now, true)
+  }
+
+  async #correct(): Promise<void> {
+    const open = this.#corrections
+    const correction = open.length > 0 && this.#random.chance(0.7) ? this.#random.pick(open) : undefined
+    const begin = (object: string, agency: string, resource: string) =>
+      this.#model.begin({ kind: 'correction', object, agency, resource, begun: this.#now, length: 10 })
+    if (!correction) {
+      const shared = this.#random.pick(this.#model.grants)
+      if (!shared) return
+      const said = { resource: shared.resource, fault: '有误' }
+      const { id } = this.#expect(await this.#city.as('water', 'user').post('/corrections', said)).body
+      open.push({ id, state: 'reported' })
+      return begin(`correction ${id}`, 'city', shared.resource)
+    }
+    const object = `correction ${correction.id}`
+    const { resource } = this.#model.deadlines.find((one) => one.object === object)!
+    const provider = this.#agencyOf(resource!)
+    if (this.#random.chance(0.15)) {
+      this.#expect(await this.#city.as('water', 'user').post(`/corrections/${correction.id}/withdraw`))
+      open.splice(open.indexOf(correction), 1)
+      return this.#model.end(object, this.#now, true)
+    }
+    if (correction.state === 'reported') {
+      this.#expect(await this.#city.as('city', 'office').post(`/corrections/${correction.id}/pass`))
+      correction.state = 'passed'
+      this.#model.end(object, this.#now)
+      return begin(object, provider, resource!)
+    }
+    if (correction.state === 'passed') {
+      const answer = { result: 'corrected', answer: '已改' }
+      this.#expect(await this.#city.as(provider, 'reviewer').post(`/corrections/${correction.id}/answer`, answer))
+      correction.state = 'answered'
+      this.#model.end(object, this.#now)
+      return begin(object, 'city', resource!)
+    }
+    this.#expect(await this.#city.as('city', 'office').post(`/corrections/${correction.id}/close`))
+    open.splice(open.indexOf(correction), 1)
+    this.#model.end(object, this.#now)
+  }
+
+  /** An approved application: its route waits for the receiver. */
+  async #deliver(): Promise<void> {
+    const code = this.#random.pick(this.#resources())
+    const force = this.#model.resources.get(code)!.force.at(-1)!
+    if (force.state !== 'active' || force.secret || this.#grantOf(code)) return
+    const wanted = { resource: code, mode: 'exchange', items: ['holder'], purpose: '核验', basis: '三定方案', agent: this.#machine }
+    const { id } = this.#expect(await this.#city.as('water', 'user').post('/applications', wanted)).body
+    this.#expect(await this.#city.as('water', 'user').post(`/applications/${id}/submit`))
+    const approved = this.#expect(await this.#city.as('city', 'office').post(`/applications/${id}/approve`))
+    const grant = approved.body.grants[0].id as string
+    this.#model.grants.push({ id: grant, resource: code, states: [{ from: this.#now, state: 'active' }] })
+    this.#routes.push({ id: grant, grant, resource: code, asked: false, received: false })
+    const delivery = { kind: 'delivery', object: `route ${grant}`, agency: this.#agencyOf(code), resource: code } as const
+    this.#model.begin({ ...delivery, begun: this.#now, length: 20 }, true)
+  }
+
+  #grantOf(code: string) {
+    return this.#model.grants.find(({ resource, states }) => resource === code && states.at(-1)!.state !== 'revoked')
+  }
+
+  async #grant(): Promise<void> {
+    const grant = this.#random.pick(this.#model.grants)
+    const state = grant?.states.at(-1)!.state
+    if (!grant || state === 'revoked') return
+    const event = state === 'suspended' ? 'resume' : this.#random.chance(0.8) ? 'suspend' : 'revoke'
+    const answer = await this.#city.as('city', 'office').post(`/grants/${grant.id}/${event}`, event === 'resume' ? {} : { reason: '核查' })
+    this.#expect(answer)
+    grant.states.push({ from: this.#now, state: event === 'resume' ? 'active' : event === 'suspend' ? 'suspended' : 'revoked' })
+    if (event === 'revoke') this.#model.end(`route ${grant.id}`, this.#now, true)
+  }
+
+  /** The receiver's machine asks, or says for the first time that it has something. */
+  async #receive(): Promise<void> {
+    const route = this.#random.pick(this.#routes.filter(({ received }) => !received))
+    if (!route) return
+    if (!route.asked) {
+      await this.#query('update route set asked_at = $2 where id = $1', [route.id, this.#city.now])
+      await this.#supervise()
+      route.asked = true
+      return this.#model.receiverAsks(`route ${route.id}`, this.#now)
+    }
+    if (!this.#model.open(`route ${route.id}`)) return
+    await this.#query(`update route set receipt = 'jws', first_receipt_at = $2 where id = $1`, [route.id, this.#city.now])
+    await noteDeliveries(this.#city)
+    route.received = true
+    this.#model.end(`route ${route.id}`, this.#now)
+  }
+
+  async #calendar(): Promise<void> {
+    if (Number(dayAt(this.#now).slice(0, 4)) < this.#lastYear || !this.#random.chance(0.5)) return
+    const year = yearCalled(++this.#lastYear)
+    this.#years.push(year)
+    await this.#supervise()
+    const { store } = this.#city
+    await saveSettings(
+      store,
+      supervisionSettings(
+        {},
+        this.#years.map((one) => ({ ...one, holidays: [...one.holidays], workdays: [...one.workdays], source: 'test' })),
+      ),
+    )
+    await store.transaction(async (query) => recountDeadlines(query, await readRules(query), this.#city.now, { all: true }))
+    this.#model.calendarComes(year, this.#now)
+  }
+
+  // Comparison.
+
+  async #compareDuties(): Promise<void> {
+    const first = next(dayAt(this.#now), -700) > dayAt(start) ? next(dayAt(this.#now), -700) : dayAt(start)
+    const told = await listDuties(this.#query, { from: first, limit: 5000 }, this.#city.now)
+    const plain = ({ resource, period, state, excuse }: { resource: string; period: string; state: string; excuse: string | null }) =>
+      `${resource} ${period} ${state} ${excuse ?? ''}`
+    this.#sameSet('duties', told.map(plain), this.#model.duties(first, this.#now).map(plain))
+  }
+
+  async #compareDeadlines(): Promise<void> {
+    const told = (await listDeadlines(this.#query, { limit: 1000 }, this.#city.now)).filter(({ kind }) => kind !== 'application-reply')
+    const plain = (object: string, begun: number, due: Day | null, state: string) =>
+      `${object} ${new Date(begun).toISOString()} ${due ?? 'unknown'} ${state.replace('warned', 'running')}`
+    this.#sameSet(
+      'deadlines',
+      told.map((one) => plain(one.object, one.startedAt.getTime(), one.due, one.state)),
+      this.#model.deadlines.map((one) => {
+        const due = one.ended === null ? this.#model.due(one, this.#now) : one.due
+        return plain(one.object, one.begun, due, this.#model.outcome(one, this.#now))
+      }),
+    )
+  }
+
+  /** Of every quarter that is over, the same whenever it is counted. */
+  async #compareEvaluations(): Promise<void> {
+    for (let first = '2026-10-01'; ;) {
+      const after = `${next(first, 93).slice(0, 7)}-01`
+      const last = next(after, -1)
+      if (beginning(after) >= this.#now) return
+      for (const { agency, figures } of await countFigures(this.#query, first, last)) {
+        if (!agencies.some((one) => one === agency)) continue
+        const counted = this.#model.evaluate(agency, first, last)
+        const told = Object.fromEntries(Object.keys(counted).map((key) => [key, figures[key as keyof typeof figures]]))
+        this.#same(`evaluation of ${agency} to ${last}`, told, counted)
+        const key = `${agency} ${last}`
+        if (this.#drawn.has(key)) this.#same(`evaluation of ${key} on another day`, told, this.#drawn.get(key))
+        this.#drawn.set(key, told)
+      }
+      first = after
+    }
+  }
+
+  #sameSet(what: string, told: readonly string[], counted: readonly string[]): void {
+    this.compared += told.length
+    const more = told.filter((one) => !counted.includes(one))
+    const less = counted.filter((one) => !told.includes(one))
+    this.#same(what, more.slice(0, 5), less.slice(0, 5))
+    this.#same(`number of ${what}`, told.length, counted.length)
+  }
+
+  #same(what: string, told: unknown, counted: unknown, more = ''): void {
+    this.compared++
+    if (isDeepStrictEqual(told, counted)) return
+    const steps = this.steps.slice(-25).join('\n  ')
+    throw new Error(
+      `${what}: the platform says ${JSON.stringify(told)}, the model ${JSON.stringify(counted)} ${more}\nafter ${this.steps.length} steps, the last of them\n  ${steps}`,
+    )
+  }
+
+  #expect(answer: Answer): Answer {
+    if (answer.status === 200) return answer
+    throw new Error(`${answer.status} ${answer.text.slice(0, 400)}\nafter\n  ${this.steps.slice(-25).join('\n  ')}`)
+  }
+}
+
+/** For a soak: so many steps in histories of 250, each from its own seed. Throws with the first difference. @returns what was compared. */
+export async function runDutyHistories(random: Random, steps: number): Promise<number> {
+  let compared = 0
+  for (let left = steps; left > 0; left -= 250) {
+    const ends: (() => unknown)[] = []
+    try {
+      const history = await DutyHistory.begin({ teardown: (end) => void ends.push(end) } as Test, random.fork())
+      for (let step = 1; step <= Math.min(left, 250); step++) {
+        await history.step()
+        if (step % 50 === 0) await history.compare()
+      }
+      await history.compare()
+      compared += history.compared
+    } finally {
+      for (const end of ends.toReversed()) await end()
+    }
+  }
+  return compared
+}
