@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import { readerLimits } from '../protocol/batch.ts'
@@ -23,6 +24,7 @@ const ConfigFile = Type.Object(
         closed,
       ),
     ),
+    proxies: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: 50 })),
     urls: Type.Optional(Type.Array(Type.String({ pattern: '^https://[^/]+/?$' }), { minItems: 1, maxItems: 20 })),
     store: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
     storeOwner: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
@@ -70,6 +72,8 @@ export interface HubConfig {
   /** Absolute path of the data folder. */
   data: string
   listen: { host: string; port: number }
+  /** Reverse proxies before the hub: addresses or networks (`10.1.0.0/16`) whose `X-Forwarded-For` says who asks. */
+  proxies: readonly string[]
   /** Public addresses that tokens carry. Empty: https://<hostname>:<port>, known when the hub listens. */
   urls: readonly string[]
   /** URL of a PostgreSQL that hub processes may share; absent: the hub runs its own in the data folder. */
@@ -113,6 +117,14 @@ export function defaults(): HubConfig {
   return withDefaults({}, resolve())
 }
 
+function requireNetwork(network: string, index: number): string {
+  const [address = '', bits, ...more] = network.split('/')
+  const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!
+  if (longest > 0 && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest))) return network
+  const reason = { zh: `${network} 不是地址或网段`, en: `${network} is no address and no network` }
+  throw new QianzhiError('QZ-CONFIG', { key: `proxies/${index}`, reason })
+}
+
 function withDefaults(file: ConfigFile, folder: string, { env }: ReadingOptions = {}): HubConfig {
   if (file.storeOwner !== undefined && file.store === undefined) {
     const reason = { zh: '只能与 store 一起使用', en: 'only together with store' }
@@ -121,6 +133,7 @@ function withDefaults(file: ConfigFile, folder: string, { env }: ReadingOptions 
   const config: HubConfig = {
     data: resolve(folder, file.data ?? 'data'),
     listen: { host: '0.0.0.0', port: 8443, ...file.listen },
+    proxies: (file.proxies ?? []).map(requireNetwork),
     urls: (file.urls ?? []).map((url) => url.replace(/\/$/, '')),
     ...(file.store === undefined ? {} : { store: file.store }),
     ...(file.storeOwner === undefined ? {} : { storeOwner: file.storeOwner }),

@@ -168,6 +168,7 @@ async function start(
     refusals,
     certificate,
     bodyLimit: config.limits.batchBytes + (1 << 20),
+    proxies: config.proxies,
     open: [
       healthApi(health),
       enrolApi(registry, policyFor),

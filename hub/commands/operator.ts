@@ -47,6 +47,18 @@ export const operatorCommands: readonly Command[] = [
     },
   },
   {
+    name: 'reset-admin',
+    arguments: ['LOGIN'],
+    text: {
+      zh: '系统管理员无法登录时:重设口令的新链接,并取消其动态验证码;记入审计,并告知安全、审计管理员',
+      en: 'a system administrator who cannot sign in any more: a new link, the second factor off; on record, the other administrators are told',
+    },
+    async run({ api, show, language }, [login]) {
+      const made = await api.post<{ link: string; expires: string }>('/admin/v1/reset-admin', { login })
+      show(made, resetText(made.link, made.expires)[language])
+    },
+  },
+  {
     name: 'explain',
     arguments: ['ROUTE'],
     text: { zh: '说明一条交换路由现在的情况', en: 'say how a route stands, and why' },
@@ -104,6 +116,13 @@ function firstAdminText(link: string, expires: string): LocalizedText {
   return {
     zh: `尚无系统管理员。请在 ${expires} 前由首个系统管理员凭此链接激活(只能用一次,请保密):\n${link}\n# 之后是激活密钥;没有界面时用接口 ${call}`,
     en: `There is no system administrator yet. Let the first one activate by this link before ${expires} (it works once; keep it secret):\n${link}\nBehind the # is the secret; without a console: ${call}`,
+  }
+}
+
+function resetText(link: string, expires: string): LocalizedText {
+  return {
+    zh: `请在 ${expires} 前凭此链接重设口令(只能用一次,请保密);登录后须重新绑定动态验证码:\n${link}`,
+    en: `Set the password by this link before ${expires} (it works once; keep it secret), then set up the second factor again:\n${link}`,
   }
 }
 

@@ -20,7 +20,7 @@ import { publishResource } from '../registry/publishing/direct-publishing.ts'
 import { listResources } from '../registry/catalog/resources.ts'
 import { addRoute, listRoutes } from '../registry/grants/routes.ts'
 import { tokenText } from '../registry/machines/token-text.ts'
-import { firstAdminPath } from './first-admin.ts'
+import { firstAdminPath, resetAdminPath } from './first-admin.ts'
 import type { Api } from './server.ts'
 
 declare module 'fastify' {
@@ -53,7 +53,7 @@ const housekeepingPath = '/admin/v1/housekeeping'
 /** Where the clock is held nobody may be able to sign in: codes of second factors go by the time. */
 const confirmClockPath = '/admin/v1/clock/confirm'
 /** What changes something and yet is the operation of the machine. */
-const ofTheMachine = new Set([housekeepingPath, firstAdminPath, confirmClockPath])
+const ofTheMachine = new Set([housekeepingPath, firstAdminPath, resetAdminPath, confirmClockPath])
 
 /**
  * The office's API on trial, for whoever holds the admin key; once there are people it is left with looking and with operating the

@@ -48,6 +48,8 @@ export interface ServerDeps {
   certificate: ServerCertificate
   /** Most bytes of a body: a batch is the largest. */
   bodyLimit: number
+  /** Whose word on who asks counts (`X-Forwarded-For`): addresses and networks. */
+  proxies?: readonly string[]
   /** Open to everybody, or with a check of their own. */
   open: readonly Api[]
   /** Behind the agents' request signatures, under /agent/v1. */
@@ -59,6 +61,7 @@ export async function createServer(deps: ServerDeps): Promise<HttpServer> {
   const app: HttpServer = fastify({
     https: { cert: deps.certificate.certificate, key: deps.certificate.key, minVersion: 'TLSv1.2' },
     bodyLimit: deps.bodyLimit,
+    trustProxy: deps.proxies?.length ? [...deps.proxies] : false,
     // Longer than the pause between two polls, so that a connection carries them all.
     keepAliveTimeout: 90_000,
     requestTimeout: 120_000,

@@ -2,7 +2,7 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { invite, type Invitation } from './invitations.ts'
 import { checkLogin } from '../../access/login.ts'
-import { actedBy, type Principal } from '../../access/principal.ts'
+import { actedBy, theAdmin, type Principal } from '../../access/principal.ts'
 import type { Role } from '../../records/roles.ts'
 import { checkSeparation, hasActive, keepAdministrators } from '../../access/separation.ts'
 import { closeSessions } from '../../access/sessions.ts'
@@ -13,7 +13,7 @@ import { requireAgency } from '../agencies/agencies.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { record } from '../workflow.ts'
-import { conflict, notFound, wrongState } from '../../records/refusals.ts'
+import { conflict, notFound, rule, wrongState } from '../../records/refusals.ts'
 
 export type PersonState = 'invited' | 'active' | 'disabled'
 
@@ -194,6 +194,34 @@ export async function invitePerson(registry: Registry, rules: AccessRules, princ
       '系统管理员为您生成了重设口令的链接',
       'The system administrator made a link that sets your password anew',
     )
+    return { person, invitation }
+  })
+}
+
+/**
+ * For whoever holds the admin key, on the hub's own machine: a system administrator who lost password and factor, and whom no other can let in
+ * again, gets a new link. On record, and the other administrators are told at once. Throws QZ-NOT-FOUND, QZ-RULE.
+ */
+export async function readmitAdministrator(registry: Registry, rules: AccessRules, login: string): Promise<Invited> {
+  return change(registry, async (query) => {
+    const [found] = await query<{ id: string; admin: boolean }>(
+      `select id, exists (select from person_role where person = p.id and role = 'system-admin') as admin from person p where login = $1`,
+      [login],
+    )
+    if (!found) throw notFound('person', login)
+    const person = await lockPerson(query, found.id)
+    if (!found.admin || person.state === 'disabled') throw rule('只用于在用的系统管理员', 'only for a system administrator who is not disabled')
+    await query('update person set factor = null, factor_pending = null, factor_step = 0 where id = $1', [person.id])
+    await closeSessions(query, person.id)
+    const invitation = await invite(query, rules, person.id, registry.clock())
+    await onRecord(query, person, theAdmin, 'readmit', { expires: invitation.expires.toISOString() })
+    await notify(query, {
+      to: [{ role: 'security-admin' }, { role: 'audit-admin' }, { role: 'system-admin' }],
+      kind: 'person-readmitted',
+      object: `person ${person.id}`,
+      zh: `系统管理员 ${person.name}(${login})在中心服务器上被重设口令和动态验证码:请核实`,
+      en: `On the hub's machine a link was made for the system administrator ${person.name} (${login}), and the second factor taken off: see to it that this is right`,
+    })
     return { person, invitation }
   })
 }

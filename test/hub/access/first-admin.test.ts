@@ -19,10 +19,10 @@ t.test('from the printed link to people who decide', async (t) => {
   const port = await freePort()
   await writeFile(
     file,
-    stringify({ listen: { host: '127.0.0.1', port }, urls: ['https://hub.test'], logLevel: 'info', access: { factor: [] } }),
+    stringify({ listen: { host: '127.0.0.1', port }, proxies: ['127.0.0.0/8'], urls: ['https://hub.test'], logLevel: 'info', access: { factor: [] } }),
   )
   const command = async (...words: string[]) => {
-    const run = words[0] === 'first-admin' ? runProgram : runHere
+    const run = words[0]!.endsWith('-admin') ? runProgram : runHere
     const { stdout, stderr, code } = await run(['hub/main.ts', ...words, '--config', file, '--json'], { failing: true })
     return { code, error: stderr, json: (stdout ? JSON.parse(stdout) : {}) as Record<string, string> }
   }
@@ -44,7 +44,7 @@ t.test('from the printed link to people who decide', async (t) => {
   const dispatcher = new Agent({ connect: { ca: await readFile(authorityPath(loadConfig(file).data), 'utf8') } })
   t.teardown(() => dispatcher.close())
   const post = async (path: string, body: object) => {
-    const headers = { 'content-type': 'application/json' }
+    const headers = { 'content-type': 'application/json', 'x-forwarded-for': '198.51.100.7, 203.0.113.9' }
     const answer = await request(`https://127.0.0.1:${port}/api/v1${path}`, {
       method: 'POST',
       headers,
@@ -79,13 +79,28 @@ t.test('from the printed link to people who decide', async (t) => {
   ] as const)
     t.match(await admin('POST', path, body), { status: 403, text: /QZ-FORBIDDEN/ }, path)
   t.match((await command('token', 'civil')).error, /QZ-FORBIDDEN.*\/api\/v1/, 'says where to go')
+  const reset = link.exec((await command('reset-admin', 'admin.li')).json['link']!)
+  t.equal((await post('/session', { login: 'admin.li', password })).status, 200, 'until the link is used the password is the old one')
+  t.equal((await post('/activation', { secret: reset![1], password: 'Kapok-tree-42' })).status, 200)
+  t.equal((await post('/session', { login: 'admin.li', password })).status, 401)
+  const signedIn = await post('/session', { login: 'admin.li', password: 'Kapok-tree-42' })
+  t.equal(signedIn.status, 200)
+  const notices = await request(`https://127.0.0.1:${port}/api/v1/notices`, {
+    headers: { authorization: `Bearer ${String(signedIn.body['token'])}` },
+    dispatcher,
+  })
+  t.match(await notices.body.text(), /admin\.li.*请核实/, 'the administrators are told')
+  t.match((await command('reset-admin', 'nobody')).error, /QZ-NOT-FOUND/)
   for (const path of ['agencies', 'resources', 'grants', 'routes', 'agents']) t.equal((await admin('GET', path)).status, 200, path)
   t.equal((await admin('POST', 'housekeeping')).status, 200)
   const exported = join(folder, 'audit.jsonl')
   t.equal((await command('audit', 'export', exported)).code, 0)
   const audit = await readFile(exported, 'utf8')
   t.match(audit, 'person.create-first')
+  t.match(audit, 'person.readmit')
   t.match(audit, 'QZ-FORBIDDEN', 'what was refused is on record')
+  t.match(audit, '203.0.113.9', 'behind a proxy that is named the address is that of who asks')
+  t.notMatch(audit, '198.51.100.7', 'and not what who asks says of it')
   for (const secret of [password, printed![1]!, made![1]!]) t.notMatch(audit, secret)
 
   await program.end('SIGTERM')
