@@ -15,9 +15,13 @@ export function firstAdminRoutes(registry: Registry, { rules }: Access, hub: () 
       const invitation = await inviteFirst(registry, rules)
       return { link: activationLink(hub(), invitation!.secret), expires: invitation!.expires }
     })
-    app.post(resetAdminPath, { schema: { body: Type.Object({ login: Type.String({ minLength: 1, maxLength: 100 }) }) } }, async ({ body }) => {
-      const { invitation } = await readmitAdministrator(registry, rules, (body as { login: string }).login)
-      return { link: activationLink(hub(), invitation.secret), expires: invitation.expires }
-    })
+    app.post(
+      resetAdminPath,
+      { schema: { body: Type.Object({ login: Type.String({ minLength: 1, maxLength: 100 }) }) } },
+      async ({ body }) => {
+        const { invitation } = await readmitAdministrator(registry, rules, (body as { login: string }).login)
+        return { link: activationLink(hub(), invitation.secret), expires: invitation.expires }
+      },
+    )
   }
 }

@@ -19,7 +19,13 @@ t.test('from the printed link to people who decide', async (t) => {
   const port = await freePort()
   await writeFile(
     file,
-    stringify({ listen: { host: '127.0.0.1', port }, proxies: ['127.0.0.0/8'], urls: ['https://hub.test'], logLevel: 'info', access: { factor: [] } }),
+    stringify({
+      listen: { host: '127.0.0.1', port },
+      proxies: ['127.0.0.0/8'],
+      urls: ['https://hub.test'],
+      logLevel: 'info',
+      access: { factor: [] },
+    }),
   )
   const command = async (...words: string[]) => {
     const run = words[0]!.endsWith('-admin') ? runProgram : runHere
