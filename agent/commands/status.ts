@@ -26,13 +26,15 @@ function showStatus(deps: CommandDeps, status: AgentStatus): void {
   for (const source of status.sources) {
     const facts = words.source(source)
     const { zh, en } = facts[0]!.value
-    deps.say(`来源 ${source.resource}(${source.database})${zh}`, `source ${source.resource} (${source.database}) ${en}`)
+    const title = source.title === undefined ? '' : ` ${source.title}`
+    deps.say(`来源 ${source.resource}${title}(${source.database})${zh}`, `source ${source.resource}${title} (${source.database}) ${en}`)
     showLine(deps, words, source, facts)
   }
   for (const sink of status.sinks) {
     const facts = words.sink(sink)
     const { zh, en } = facts[0]!.value
-    const [table, place] = [sink.table || sink.resource, sink.database && `${sink.database}, `]
+    const named = [sink.table || sink.resource, ...(sink.title === undefined ? [] : [sink.title])].join(' ')
+    const [table, place] = [named, sink.database && `${sink.database}, `]
     deps.say(`落地 ${table}(${place.replace(', ', ',')}路由 ${sink.route})${zh}`, `sink ${table} (${place}route ${sink.route}) ${en}`)
     showLine(deps, words, sink, facts)
   }

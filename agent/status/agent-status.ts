@@ -12,6 +12,8 @@ export interface ToldFault extends Fault {
 
 /** What both kinds of lines have beyond what the hub is told. */
 interface LineStatus {
+  /** What the resource is called; absent where the policy does not have it. */
+  title?: string
   /** Rows a second over the last minute; absent until there was some time to measure. */
   rate?: number
   /** What holds the line now, or held it last; `over` where it is over. */

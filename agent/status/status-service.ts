@@ -173,11 +173,14 @@ export class StatusService {
     return { ...this.#line(sink), level: route?.isLevel ?? false, ...reconciledOf(this.#deps.reconciled.sink(sink.route)) }
   }
 
-  #line<T extends SourceReport | SinkReport>(line: T): T & Pick<SourceStatus, 'rate' | 'lastFault'> {
+  #line<T extends SourceReport | SinkReport>(line: T): T & Pick<SourceStatus, 'lastFault' | 'rate' | 'title'> {
+    const { supply = [], receive = [] } = this.#deps.keeper.policy ?? {}
+    const title = [...supply, ...receive].find(({ schema }) => schema.resource === line.resource)?.schema.title
     const rate = this.#rates.rate(line, performance.now())
     const fault = line.fault ?? lastFault(line)
     return {
       ...line,
+      ...(title !== undefined && { title }),
       ...(rate !== undefined && { rate }),
       ...(fault && { lastFault: { ...told(fault), over: line.fault === undefined } }),
     }

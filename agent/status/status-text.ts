@@ -11,9 +11,12 @@ export interface Fact {
   value: LocalizedText
   /** Where it is no plain number or time: whether that is good. */
   tone?: 'good' | 'warn' | 'bad'
+  /** Told below a line's others, and only where it is known. */
+  minor?: true
 }
 
-const tones = { starting: 'warn', flowing: 'good', loading: 'warn', held: 'bad', paused: 'warn' } as const
+/** What goes its way has no colour of warning: a first load takes its time. */
+const tones = { starting: undefined, flowing: 'good', loading: undefined, held: 'bad', paused: 'warn' } as const
 
 /** Milliseconds that a change may wait before that is remarkable. */
 const longWait = 10 * 60_000
@@ -26,6 +29,7 @@ const fact = (zh: string, en: string, value: LocalizedText, tone?: Fact['tone'])
   value,
   ...(tone && { tone }),
 })
+const minor = (told: Fact): Fact => ({ ...told, minor: true })
 const count = (number: number): LocalizedText => same(number.toLocaleString('en-US'))
 
 /** A length of time in milliseconds, in its two largest units. */
@@ -180,36 +184,41 @@ export class StatusText {
       fact('待发', 'Waiting', count(waiting), late ? 'warn' : undefined),
       fact('最早变更', 'Oldest change', age ? { zh: `${age.zh}前`, en: `${age.en} ago` } : unknown),
       this.#rate(source),
-      fact('已发行', 'Rows sent', count(source.rows)),
-      fact('快照', 'Snapshot', load),
+      fact('启动后已发行', 'Rows sent since start', count(source.rows)),
       fact('最近推送', 'Last push', this.time(lastPush)),
       fact('隔离', 'Quarantine', count(quarantine), quarantine > 0 ? 'warn' : undefined),
-      fact('最近扫描', 'Last scan', this.time(scan?.last ?? files?.looked)),
-      this.#reconciled(source),
-      fact('位置', 'Position', source.position ? same(showPosition(source.position)) : unknown),
-      fact('备注', 'Notes', notes.length > 0 ? joined(notes) : unknown),
+      minor(fact('快照', 'Snapshot', load)),
+      minor(fact('最近扫描', 'Last scan', this.time(scan?.last ?? files?.looked))),
+      minor(this.#reconciled(source)),
+      minor(fact('位置', 'Position', source.position ? same(showPosition(source.position)) : unknown)),
+      minor(fact('备注', 'Notes', notes.length > 0 ? joined(notes) : unknown)),
     ]
   }
 
   sink(sink: SinkStatus): Fact[] {
-    const { level, reached, lastApplied, quarantine } = sink
-    const at = this.time(reached)
-    const value = !reached
-      ? unknown
-      : level
-        ? { zh: `一致,核对于 ${at.zh}`, en: `level, confirmed ${at.en}` }
-        : { zh: `落后,曾一致于 ${at.zh}`, en: `behind, was level at ${at.en}` }
+    const { lastApplied, quarantine } = sink
     return [
       stateOf(sink),
-      fact('与提供方', 'Against the provider', value, level ? 'good' : 'warn'),
+      this.#level(sink),
       this.#rate(sink),
-      fact('已写行', 'Rows written', count(sink.rows)),
+      fact('启动后已写行', 'Rows written since start', count(sink.rows)),
       fact('最近写入', 'Last applied', this.time(lastApplied)),
       fact('隔离', 'Quarantine', count(quarantine), quarantine > 0 ? 'warn' : undefined),
-      this.#reconciled(sink),
-      fact('位置', 'Position', sink.position ? same(showPosition(sink.position)) : unknown),
-      fact('备注', 'Notes', this.#inside(sink)),
+      minor(this.#reconciled(sink)),
+      minor(fact('位置', 'Position', sink.position ? same(showPosition(sink.position)) : unknown)),
+      minor(fact('备注', 'Notes', this.#inside(sink))),
     ]
+  }
+
+  /** Rows are on their way all the time: what has not been level for long is remarkable. */
+  #level({ level, reached }: SinkStatus): Fact {
+    const name = ['与提供方', 'Against the provider'] as const
+    if (!reached) return fact(...name, unknown)
+    const at = this.time(reached)
+    if (level) return fact(...name, { zh: `一致,核对于 ${at.zh}`, en: `level, confirmed ${at.en}` }, 'good')
+    if (this.#now - Date.parse(reached) <= longWait)
+      return fact(...name, { zh: `接收中,一致于 ${at.zh}`, en: `receiving, was level at ${at.en}` })
+    return fact(...name, { zh: `落后,曾一致于 ${at.zh}`, en: `behind, was level at ${at.en}` }, 'warn')
   }
 
   /** Of a route through a one-way gap: what is known of the inside. */

@@ -38,7 +38,7 @@ t.test('the page of a running agent', { skip: noBrowser }, async (t) => {
   page.on('pageerror', (error) => faults.push(error.message))
   await page.goto(`http://127.0.0.1:${port}/`)
   const row = page.locator('#sources + div tbody tr').first()
-  t.match(await row.innerText(), /villages\s+front\s+正常/)
+  t.match(await row.innerText(), /villages · front\s+正常/)
 
   // Everybody can read it: by ear, by keyboard, enlarged, in the dark, in either language.
   for (const colorScheme of ['light', 'dark'] as const) {
@@ -48,6 +48,8 @@ t.test('the page of a running agent', { skip: noBrowser }, async (t) => {
   await page.setViewportSize({ width: 640, height: 400 })
   t.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), 'enlarged to 200% only tables scroll sideways')
   await page.setViewportSize({ width: 1280, height: 800 })
+  const fits = `[...document.querySelectorAll('.wide')].every((table) => table.scrollWidth <= table.clientWidth)`
+  t.ok(await page.evaluate(fits), 'at 1280 not even those')
 
   // What changes is changed in place: neither page nor focus is lost.
   await page.evaluate('window.sameAsBefore = true')

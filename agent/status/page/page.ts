@@ -3,7 +3,7 @@ import type { Language } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { AgentStatus, SinkStatus, SourceStatus } from '../agent-status.ts'
 import { withoutValues } from '../log-tail.ts'
-import { StatusText, type Fact } from '../status-text.ts'
+import { StatusText, unknown, type Fact } from '../status-text.ts'
 import { Html, markup } from '../../../protocol/markup.ts'
 import { script } from './script.ts'
 import { style } from './style.ts'
@@ -28,9 +28,13 @@ export function renderPage(status: AgentStatus, language: Language): string {
 
 interface Line {
   name: string
-  place: string
+  place: string[]
   line: SourceStatus | SinkStatus
   facts: Fact[]
+}
+
+function columnsOf(facts: readonly Fact[]): Fact[] {
+  return facts.filter(({ minor }) => !minor)
 }
 
 class Page {
@@ -107,8 +111,8 @@ class Page {
 
   #sources(): Html {
     const lines = this.#status.sources.map((line) => ({
-      name: line.resource,
-      place: line.database,
+      name: line.title ?? line.resource,
+      place: [...(line.title === undefined ? [] : [line.resource]), line.database],
       line,
       facts: this.#words.source(line),
     }))
@@ -117,8 +121,8 @@ class Page {
 
   #sinks(): Html {
     const lines = this.#status.sinks.map((line) => ({
-      name: line.table || line.resource,
-      place: [line.database, line.resource, line.route].filter((part) => part !== '').join(' · '),
+      name: line.title ?? (line.table || line.resource),
+      place: [...(line.title === undefined ? [line.resource] : [line.table, line.resource]), line.database, line.route],
       line,
       facts: this.#words.sink(line),
     }))
@@ -135,7 +139,7 @@ class Page {
 
   /** Scrolls sideways by itself, by keyboard too. */
   #table(id: string, lines: readonly Line[]): Html {
-    const heads = [{ zh: '名称', en: 'Name' }, ...lines[0]!.facts.map(({ name }) => name)]
+    const heads = [{ zh: '名称', en: 'Name' }, ...columnsOf(lines[0]!.facts).map(({ name }) => name)]
     return markup`<div class="wide" role="region" aria-labelledby="${id}" tabindex="0">
       <table>
         <thead>
@@ -151,11 +155,26 @@ class Page {
   }
 
   #row({ name, place, line, facts }: Line): Html {
+    const columns = columnsOf(facts)
+    const where = [...new Set(place.filter((part) => part !== ''))].join(' · ')
     return markup`<tr>
-        <th scope="row">${name}<br /><span class="muted">${place}</span></th>
-        ${facts.map(({ value, tone }) => markup`<td class="${tone ?? ''}">${this.#say(value)}</td>`)}
+        <th scope="row">${name}<br /><span class="muted">${where}</span></th>
+        ${columns.map(({ value, tone }) => markup`<td class="${tone ?? ''}">${this.#say(value)}</td>`)}
       </tr>
-      ${this.#fault(line, facts.length + 1)}`
+      ${this.#more(facts, columns.length + 1)} ${this.#fault(line, columns.length + 1)}`
+  }
+
+  /** What is known of the rest, below: as columns it would not fit. */
+  #more(facts: readonly Fact[], width: number): Html {
+    const known = facts.filter((one) => one.minor && one.value.en !== unknown.en)
+    if (known.length === 0) return markup``
+    const parts = known.map(
+      ({ name, value, tone }) =>
+        markup`<span><span class="muted">${this.#say(name)}</span> <span class="${tone ?? ''}">${this.#say(value)}</span></span> `,
+    )
+    return markup`<tr class="more">
+      <td colspan="${width}"><div>${parts}</div></td>
+    </tr>`
   }
 
   /** Below its line, as long as it lasts; and the last one that is over. */

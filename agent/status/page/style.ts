@@ -16,7 +16,8 @@ dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24
 dt { color: var(--muted); font-size: .875rem; } dd { margin: 0; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .9375rem; }
 th, td { border: 1px solid var(--line); padding: .35rem .6rem; text-align: left; vertical-align: top; }
-thead th { background: var(--head); white-space: nowrap; } tbody th { font-weight: 600; overflow-wrap: anywhere; min-width: 9rem; }
+thead th { background: var(--head); vertical-align: bottom; } tbody th { font-weight: 600; overflow-wrap: anywhere; min-width: 9rem; }
 td { font-variant-numeric: tabular-nums; min-width: 5.5rem; } th .muted { font-weight: 400; }
-.fault div { position: sticky; left: .6rem; max-width: calc(min(100vw, 100rem) - 4.5rem); overflow-wrap: anywhere; }
+.more td { border-top: 0; } .more span > span + span { margin-left: .25rem; } .more div > span { margin-right: 1.25rem; }
+.fault div, .more div { position: sticky; left: .6rem; max-width: calc(min(100vw, 100rem) - 4.5rem); overflow-wrap: anywhere; }
 `

@@ -45,6 +45,30 @@ t.test('the overall line is well only where hub, policy and disk are', async (t)
   t.match(overall(expired), { tone: 'bad', value: { zh: /异常:策略、数据目录磁盘$/ } })
 })
 
+t.test('a line that goes its way has no colour of warning', async (t) => {
+  const status = statusOf()
+  const sink = { ...status.sinks[0]!, state: 'flowing' as const, level: false }
+  const against = (reached: string | undefined) => new StatusText(status).sink({ ...sink, ...(reached && { reached }) })[1]!
+  t.match(against('2026-11-24T00:39:00.000Z'), { tone: undefined, value: { zh: /^接收中/, en: /^receiving/ } })
+  t.match(against('2026-11-24T00:20:00.000Z'), { tone: 'warn', value: { zh: /^落后/ } }, 'for longer than ten minutes')
+  const states = (['starting', 'loading', 'flowing'] as const).map((state) => new StatusText(status).sink({ ...sink, state })[0]!.tone)
+  t.same(states, [undefined, undefined, 'good'])
+})
+
+t.test('few columns, the rest below them and whole, names where they are known', async (t) => {
+  const status = statusOf()
+  status.sources[0]!.title = '行政村'
+  const long = '理由'.repeat(200)
+  status.sources[1]!.files!.untaken = [{ file: 'x.csv', reason: { zh: long, en: long } }]
+  const { text } = await ask(await served(t, () => status), '/')
+  const heads = [...text.matchAll(/<thead>(.*?)<\/thead>/gs)].map(([, head]) => head!.match(/<th /g)!.length)
+  t.same(heads, [8, 7])
+  t.match(text, /<th scope="row">行政村<br \/><span class="muted">villages · front<\/span>/)
+  t.match(text, new RegExp(`<tr class="more">(.|\n)*?${long}`), 'a reason of any length')
+  t.match(text, /启动后已发行/)
+  t.notMatch(text, /最近扫描<\/th>/)
+})
+
 t.test('shows every line, in Chinese by default, in English when asked', async (t) => {
   const page = await served(t)
   const zh = await ask(page, '/')
