@@ -53,6 +53,8 @@ export interface AgentStatus extends Omit<AgentReport, 'sources' | 'sinks'> {
   /** Zone in which times are shown. */
   timezone: string
   hub: { url: string; answered?: string; fault?: ToldFault }
+  /** Routes that get nothing now and have no line of their own, newest first, and why. */
+  stopped?: { route: string; resource: string; reason: LocalizedText; because?: string | LocalizedText }[]
   policy: { serial: number; expires: string; valid: boolean } | null
   /** Routes of which the hub has not heard yet what was applied last. */
   receiptsDue: number

@@ -122,6 +122,8 @@ export class StatusService {
     const { policy } = keeper
     const now = hub.now()
     const running = new Map(routes().map((route) => [route.id, route]))
+    const shown = new Set(sinks.map(({ route }) => route))
+    const stopped = (policy?.stopped ?? []).filter(({ route }) => !shown.has(route)).slice(0, 20)
     const scans = new Map(this.#deps.scans().map((times) => [times.resource, times]))
     return {
       ...report,
@@ -132,6 +134,7 @@ export class StatusService {
       timezone: config.timezone,
       hub: this.#hub(),
       policy: policy ? { serial: policy.serial, expires: policy.expires, valid: !policyExpired(policy, now) } : null,
+      ...(stopped.length > 0 && { stopped }),
       receiptsDue: [...running.values()].filter(({ owesReceipt }) => owesReceipt).length,
       ...(this.#disk && { disk: this.#disk }),
       page: { ...(this.#page && { url: this.#page.url }), ...(this.#pageFault && { fault: this.#pageFault }) },

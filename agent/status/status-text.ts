@@ -21,6 +21,9 @@ const tones = { starting: undefined, flowing: 'good', loading: undefined, held: 
 /** Milliseconds that a change may wait before that is remarkable. */
 const longWait = 10 * 60_000
 
+/** Milliseconds from which on a clock is not well: what is signed, delivered and judged by it is wrong. */
+export const wrongClock = 10 * 60_000
+
 /** What is not known, or does not apply. */
 export const unknown: LocalizedText = same('–')
 
@@ -84,6 +87,7 @@ export class StatusText {
         en: `${version}, ${this.#age(started).en}`,
       }),
       ...machine,
+      this.#stopped(),
       fact('待回执的路由', 'Routes with receipts due', count(receiptsDue)),
       this.#disk(),
       this.#page(),
@@ -109,7 +113,12 @@ export class StatusText {
     const { zh, en } = span(Math.abs(offset))
     const value =
       Math.abs(offset) < 1000 ? { zh: '一致', en: 'equal' } : { zh: `本机${way.zh} ${zh}`, en: `this machine is ${en} ${way.en}` }
-    return fact('与中心时钟', "Clock against the hub's", value, Math.abs(offset) < 60_000 ? 'good' : 'warn')
+    return fact(
+      '与中心时钟',
+      "Clock against the hub's",
+      value,
+      Math.abs(offset) < 60_000 ? 'good' : Math.abs(offset) < wrongClock ? 'warn' : 'bad',
+    )
   }
 
   #policy(): Fact {
@@ -154,6 +163,17 @@ export class StatusText {
     if (url) return [fact('状态页', 'Status page', same(url))]
     if (!fault) return []
     return [fact('状态页', 'Status page', { zh: `未能打开:${fault}`, en: `could not be served: ${fault}` }, 'warn')]
+  }
+
+  /** Where nothing is configured by name, the reason would be told nowhere else. */
+  #stopped(): Fact[] {
+    const { stopped = [] } = this.#status
+    if (stopped.length === 0) return []
+    const told = stopped
+      .slice(0, 5)
+      .map(({ resource, reason, because }) => joinTexts([resource, reason, ...(because ? [because] : [])], ' '))
+    const rest = stopped.length > told.length ? ['…'] : []
+    return [fact('已停止的路由', 'Stopped routes', joinTexts([...told, ...rest], { zh: ';', en: '; ' }))]
   }
 
   #morning(): Fact {

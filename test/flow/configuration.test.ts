@@ -100,6 +100,7 @@ t.test('sinks: auto makes the table of each grant by itself', async (t) => {
 
   await exchange.office('grant', 'revoke', grant, '--reason', '授权终止')
   await until('the line is gone with its grant', async () => (await sinks()).every(({ resource }) => resource !== 'roads'))
+  t.match((await status()).stopped, [{ resource: 'roads', because: '授权终止' }], 'and says why')
   await source.query(`insert into villages values (2, '又一')`)
   await until('the others go on', async () => (await names('delivered.villages')).includes('又一'))
   t.equal(await names('delivered.roads'), 'roads', 'what the grant says is kept, is kept')

@@ -37,6 +37,7 @@ t.test('the overall line is well only where hub, policy and disk are', async (t)
   t.match(overall(well), { tone: 'good', value: { en: '0 lines, none is held' } })
   const error = new QianzhiError('QZ-HUB-UNREACHABLE', { url: 'https://hub.test:8443', reason: 'ECONNREFUSED' })
   const fault = told({ code: error.code, zh: error.text('zh'), en: error.text('en'), since: well.time })
+  t.match(overall({ ...well, clockOffset: -3_600_000 }), { tone: 'bad', value: { zh: /异常:与中心时钟$/ } }, 'an hour')
   t.match(overall({ ...well, hub: { ...well.hub, fault } }), {
     tone: 'bad',
     value: { zh: /无停住;异常:中心$/, en: /none is held; not well: Hub$/ },
@@ -53,6 +54,13 @@ t.test('a line that goes its way has no colour of warning', async (t) => {
   t.match(against('2026-11-24T00:20:00.000Z'), { tone: 'warn', value: { zh: /^落后/ } }, 'for longer than ten minutes')
   const states = (['starting', 'loading', 'flowing'] as const).map((state) => new StatusText(status).sink({ ...sink, state })[0]!.tone)
   t.same(states, [undefined, undefined, 'good'])
+})
+
+t.test('a route that was stopped and is not configured by name says why', async (t) => {
+  const reason = { zh: '已暂停', en: 'suspended' }
+  const stopped = [{ route: 'r', resource: 'roads', reason, because: '待核查' }]
+  const facts = new StatusText(statusOf({ stopped })).agent()
+  t.match(facts.find(({ name }) => name.en === 'Stopped routes')?.value, { zh: 'roads 已暂停 待核查', en: 'roads suspended 待核查' })
 })
 
 t.test('few columns, the rest below them and whole, names where they are known', async (t) => {
