@@ -122,7 +122,7 @@ function commandHelp(name: string, language: Language): string {
   const about: string[] = []
   let its = false
   for (const line of lines) {
-    if (/^ {2}\S/.test(line)) its = line.slice(2).split(/[ \[]/)[0] === name
+    if (/^ {2}\S/.test(line)) its = line.slice(2).split(/[ []/)[0] === name
     else if (!/^ {3}/.test(line)) its = false
     if (its) about.push(line)
   }

@@ -108,10 +108,7 @@ t.test('sinks: auto makes the table of each grant by itself', async (t) => {
 
 t.test('a faulty edit leaves what runs, and is told', async (t) => {
   two.configure({ ...receiving, settings: { sinks: 'auto', sinkz: [] } })
-  const { fault } = (await until('it is told', async () => {
-    const { configuration } = await status()
-    return configuration?.fault ? configuration : undefined
-  }))!
+  const fault = await until('it is told', async () => (await status()).configuration?.fault)
   t.match(fault, { code: 'QZ-CONFIG', en: /sinkz/, remedy: { en: String } })
   const said = await runHere(['agent/main.ts', 'status', '--lang', 'en', '--config', two.configFile], { failing: true })
   t.match(said, { code: 1, stdout: /not well: Configuration(.|\n)*stays in force: QZ-CONFIG .*sinkz/, stderr: /QZ-CONFIG .*sinkz/ })
@@ -137,7 +134,7 @@ t.test('sources, databases and what they refer to are taken up, and the other st
   // The account stands in a file, as passwords do: first it is wrong.
   const file = join(one.folder, 'account')
   writeFileSync(file, 'nobody')
-  const url = third.replace(/\/\/[^:@]+/, '//$' + '{file:account}')
+  const url = third.replace(/\/\/[^:@]+/, () => `//\${file:account}`)
   const edited = (sources: object[]) => one.configure({ ...supplying, databases: { ...supplying.databases, again: { url } }, sources })
   edited([...supplying.sources, { resource: more, database: 'again', table: more }])
   const state = async (code?: string) => {

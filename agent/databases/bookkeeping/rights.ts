@@ -4,7 +4,7 @@ import type { Check } from '../../database.ts'
 export interface Right {
   statement: string
   /** Whether the account that asks has it. */
-  held(): Promise<boolean>
+  held: () => Promise<boolean>
 }
 
 /** All that are missing, ready to copy; one that two tables need stands there once. */

@@ -89,7 +89,7 @@ t.test('a route without a sink gives the lines that are right for this configura
   const told = (text: string, one: Receive) => {
     const config = configured(text)
     t.same(unplaced(config, policyOf(one)), [one])
-    return String(sinkMissing(config, one).details['lines'])
+    return sinkMissing(config, one).details['lines'] as string
   }
   const villages = receive('r1', 'villages')
   const lines = told(postgres, villages)
