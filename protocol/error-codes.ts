@@ -89,7 +89,7 @@ export const kinds = {
     'Policy serial {serial} is older than {known}, which is known',
   ),
   'QZ-SUPPLY-NOT-ALLOWED': kind(403, 'office', true, '未获准提供资源 {resource}', 'This agent may not supply resource {resource}'),
-  'QZ-ROUTE-ENDED': kind(403, 'office', false, '交换路由 {route} 已终止:{reason}', 'Route {route} has ended: {reason}'),
+  'QZ-ROUTE-ENDED': kind(403, 'office', false, '交换路由 {route} 目前不交付:{reason}', 'Route {route} gets nothing now: {reason}'),
   'QZ-PROVIDER-KEY': kind(
     403,
     'receiver',

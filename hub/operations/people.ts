@@ -18,7 +18,7 @@ import {
   unlockPerson,
   type Invited,
 } from '../registry/people/people.ts'
-import { importPeople, peopleTemplate } from '../registry/people/people-import.ts'
+import { importedWorkbook, importPeople, importRoles, peopleTemplate, type ImportedPerson } from '../registry/people/people-import.ts'
 import { edit, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import type { Services } from './services.ts'
@@ -68,6 +68,13 @@ function withLink({ person, invitation }: Invited, services: Services) {
   return { person, link: activationLink(services.address().urls[0]!, invitation.secret), expires: invitation.expires }
 }
 
+/** A workbook, unless JSON is asked for. */
+const format = Type.Optional(Type.Enum(['xlsx', 'json']))
+
+async function imported(items: ImportedPerson[], as: 'xlsx' | 'json' | undefined): Promise<FileAnswer | { items: ImportedPerson[] }> {
+  return as === 'json' ? { items } : new FileAnswer('导入结果.xlsx', excelType, await importedWorkbook(items))
+}
+
 const peopleAlone: readonly Operation[] = [
   operation({
     name: 'person.list',
@@ -90,12 +97,25 @@ const peopleAlone: readonly Operation[] = [
     name: 'person.import',
     method: 'POST',
     path: '/people/import',
-    text: { zh: '从 EXCEL 导入人员,返回激活链接', en: 'import people from Excel; answers with their activation links' },
-    upload: { type: excelType, limit: 10 << 20 },
-    run: async ({ registry, services, principal, body }) => {
-      const links = await importPeople(registry, services.access.rules, principal, body as Buffer, services.address().urls[0]!)
-      return new FileAnswer('激活链接.xlsx', excelType, links)
+    text: {
+      zh: '从 EXCEL 导入人员,逐行返回结果和激活链接;relink=true 为尚未激活的人员重新生成链接',
+      en: 'import people from Excel; answers of each line what became of it, with activation links; relink=true makes new ones for who has not used theirs',
     },
+    query: Type.Object({ format, relink: Type.Optional(Type.Enum(['true', 'false'])) }, closed),
+    upload: { type: excelType, limit: 10 << 20 },
+    run: async ({ registry, services, principal, query, body }) => {
+      const how = { rules: services.access.rules, hub: services.address().urls[0]!, relink: query.relink === 'true' }
+      return imported(await importPeople(registry, principal, body as Buffer, how), query.format)
+    },
+  }),
+  operation({
+    name: 'person.import-roles',
+    method: 'POST',
+    path: '/people/import-roles',
+    text: { zh: '按同一 EXCEL 文件的“角色”列分配角色', en: 'give the roles that the same workbook names' },
+    query: Type.Object({ format }, closed),
+    upload: { type: excelType, limit: 10 << 20 },
+    run: async ({ registry, principal, query, body }) => imported(await importRoles(registry, principal, body as Buffer), query.format),
   }),
   operation({
     name: 'person.found',

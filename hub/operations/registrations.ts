@@ -101,8 +101,11 @@ export const registrationOperations: readonly Operation[] = [
   }),
   ...eventOperations(registrationFlow, '/registrations', Registration, {
     change: {
-      text: { zh: '修改登记内容', en: 'replace the content' },
-      body: Type.Object({ content: DraftContent }, closed),
+      text: {
+        zh: '修改登记内容:未给出的保持不变;replace 为 true 时整体替换',
+        en: 'change the content: what is left out stays, unless `replace` says that this is all',
+      },
+      body: Type.Object({ content: DraftContent, replace: Type.Optional(Type.Boolean()) }, closed),
       example: { content: { title: '村居名录', items: [item] } },
     },
     submit: {

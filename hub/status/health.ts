@@ -89,7 +89,7 @@ export async function checkHealth(deps: HealthDeps): Promise<Health> {
     const problems = [
       ...disk,
       ...(deps.clockProblems?.() ?? []),
-      ...lines.filter(({ state }) => state === 'held').map(held),
+      ...lines.filter(isHeld).map(held),
       ...lines.flatMap(refusedFile),
       ...found.flat(),
     ]
@@ -142,6 +142,11 @@ async function reportedLines({ store }: HealthDeps): Promise<ReportedLine[]> {
     })),
     ...report.sinks.map(({ route, state, fault }) => ({ zh: `交换路由 ${route}(${id})`, en: `Route ${route} at ${id}`, state, fault })),
   ])
+}
+
+/** What an office decided is no fault: a grant that is suspended or revoked, a resource that is stopped or withdrawn. */
+function isHeld({ state, fault }: ReportedLine): boolean {
+  return state === 'held' && fault?.code !== 'QZ-ROUTE-ENDED'
 }
 
 /** With the agent's own reason. */

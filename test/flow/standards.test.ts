@@ -127,7 +127,7 @@ t.test('one standard, several providers, one table', async (t) => {
   await t.test('a version that takes an item away holds that grant alone, until the receiver accepts', async (t) => {
     const { id: next, content } = await civil.registrar.post('/registrations', { resource: civil.resource })
     const items = (content.items as Json[]).filter((one) => one['id'] !== 'note')
-    await civil.registrar.post(`/registrations/${next}/change`, { content: { ...content, items } })
+    await civil.registrar.post(`/registrations/${next}/change`, { content: { ...content, items }, replace: true })
     await publish(civil.registrar, civil.reviewer, next as string)
     const grants = (await user.get('/grants'))['items'] as Json[]
     t.same(grants.map(({ resource, state }) => `${resource} ${state}`).toSorted(), [

@@ -8,7 +8,13 @@ const inForceSql = `select
   (select count(*) from person where agency = $1 and state <> 'disabled')::int as people,
   (select count(*) from agent where agency = $1 and state = 'active')::int as agents,
   (select count(*) from resource where agency = $1 and state <> 'withdrawn')::int as resources,
-  (select count(*) from access_grant where agency = $1 and state in ('active', 'suspended', 'held'))::int as grants`
+  (select count(*) from access_grant where agency = $1 and state in ('active', 'suspended', 'held'))::int as grants,
+  (select count(*) from application where agency = $1 and state in ('draft', 'consulting', 'reviewing'))::int as applications,
+  (select count(*) from machine_application where agency = $1 and state in ('applied', 'approved'))::int as machines,
+  (select count(*) from registration where agency = $1 and state in ('draft', 'submitted', 'returned'))::int as registrations,
+  (select count(*) from demand where (agency = $1 or provider = $1) and state in ('submitted', 'negotiating', 'agreed'))::int as demands,
+  (select count(*) from declaration where agency = $1 and state in ('drafted', 'reported', 'delegated', 'escalated', 'noticed'))::int as declarations,
+  (select count(*) from rectification_order where agency = $1 and state in ('issued', 'answered', 'transferred'))::int as orders`
 
 const countNames = {
   below: { zh: '下级单位', en: 'agencies below' },
@@ -16,6 +22,12 @@ const countNames = {
   agents: { zh: '前置机代理', en: 'agents' },
   resources: { zh: '资源', en: 'resources' },
   grants: { zh: '授权', en: 'grants' },
+  applications: { zh: '未办结的申请', en: 'open applications' },
+  machines: { zh: '未办结的前置机申请', en: 'open applications for machines' },
+  registrations: { zh: '未办结的目录登记', en: 'open registrations' },
+  demands: { zh: '未办结的目录外需求', en: 'open demands' },
+  declarations: { zh: '未办结的声明', en: 'open declarations' },
+  orders: { zh: '未办结的责令改正', en: 'open orders' },
 } as const
 
 /** An agency is closed only when nothing is in force for it (QZ-RULE, which names what is). */

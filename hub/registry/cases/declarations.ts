@@ -7,7 +7,7 @@ import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import type { Role } from '../../records/roles.ts'
 import type { Query } from '../../store/store.ts'
-import { explainPeriod } from '../../supervision/duties/duties.ts'
+import { explainPeriod, listDuties } from '../../supervision/duties/duties.ts'
 import { dutyEvidence } from '../../supervision/duties/evidence.ts'
 import { parsePeriod } from '../../supervision/duties/periods.ts'
 import { requireResource } from '../catalog/resources.ts'
@@ -137,6 +137,7 @@ export async function draftDeclaration(registry: Registry, principal: Principal,
   checkComplete(wanted)
   return change(registry, async (query) => {
     await checkOwn(query, principal, wanted.resource)
+    if (wanted.kind === 'no-change') await checkDuty(query, wanted.resource!, wanted.period!, registry.clock())
     return insert(query, principal, wanted, registry.clock())
   })
 }
@@ -154,6 +155,15 @@ function checkComplete({ kind, resource, period, measures, basis }: NewDeclarati
 async function checkOwn(query: Query, { agency }: Principal, resource: string | undefined): Promise<void> {
   if (resource === undefined || (await requireResource(query, resource)).agency === agency) return
   throw rule(`资源 ${resource} 不是本单位的`, `resource ${resource} is not your agency's`)
+}
+
+/** Where there is no such duty, or it has not begun, nobody need wait for the reviewer to be told so. */
+async function checkDuty(query: Query, resource: string, period: string, now: Date): Promise<void> {
+  const { from, to } = parsePeriod(period)
+  const duties = await listDuties(query, { resource, from, to, limit: 5000 }, now)
+  const duty = duties.find((one) => one.period === period)
+  if (!duty) throw notFound('duty', `${resource} ${period}`)
+  if (duty.state === 'upcoming') throw rule(`${resource} 的期间 ${period} 尚未开始`, `period ${period} of ${resource} has not begun`)
 }
 
 async function insert(query: Query, principal: Principal, wanted: NewDeclaration, now: Date): Promise<Declaration> {
@@ -216,17 +226,23 @@ function nameOf({ id, kind, agency, resource }: Declaration): LocalizedText {
   }
 }
 
+/** What it is, and where it lies now. */
+async function newsOf(query: Query, subject: Declaration): Promise<LocalizedText> {
+  const { state } = await loadDeclaration(query, subject.id)
+  const { zh, en } = nameOf(subject)
+  const now = declarationFlow.states[state]
+  return { zh: `${zh}:${now.zh}`, en: `${en}: ${now.en}` }
+}
+
 function notifyRole(role: Role): (context: On) => Promise<void> {
   return async ({ query, subject }) => {
-    await notify(query, { to: { role }, kind: 'declaration', object: `declaration ${subject.id}`, ...nameOf(subject) })
+    const texts = await newsOf(query, subject)
+    await notify(query, { to: { role }, kind: 'declaration', object: `declaration ${subject.id}`, ...texts })
   }
 }
 
 async function notifyAgency({ query, subject }: On): Promise<void> {
-  const { state } = await loadDeclaration(query, subject.id)
-  const { zh, en } = nameOf(subject)
-  const now = declarationFlow.states[state]
-  const texts = { zh: `${zh}:${now.zh}`, en: `${en}: ${now.en}` }
+  const texts = await newsOf(query, subject)
   for (const role of ['registrar', 'reviewer'] as const) {
     await notify(query, { to: { agency: subject.agency, role }, kind: 'declaration', object: `declaration ${subject.id}`, ...texts })
   }

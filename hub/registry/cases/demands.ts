@@ -68,7 +68,7 @@ export const demandFlow: Workflow<State, Demand> = {
         notBy: ['create'],
         to: 'agreed',
         preconditions: [laterDay],
-        effects: [keepAgreement, startCatalog, notifyDemander('已商定', 'is agreed'), notifyOffice],
+        effects: [keepAgreement, startCatalog, notifyDemander('已商定', 'is agreed'), notifyOffice, publishedAlready],
       },
     ],
     refuse: [
@@ -161,6 +161,16 @@ export async function demandPublished(
 }
 
 // What the events of the table check and do.
+
+/** What was registered for it before it was agreed on fulfils it at once. */
+async function publishedAlready({ registry, query, affectedAgents, principal, subject: { id } }: On): Promise<void> {
+  const [done] = await query<{ resource: string }>(
+    `select r.resource from registration r join resource x on x.code = r.resource
+     where r.demand::text = $1 and r.state = 'published' and x.state = 'active' order by r.id desc limit 1`,
+    [id],
+  )
+  if (done) await demandPublished(registry, query, affectedAgents, { principal, demand: id, resource: done.resource })
+}
 
 async function anotherAgency({ query, subject, input }: On<{ provider: string }>): Promise<void> {
   await requireAgency(query, input.provider)

@@ -182,20 +182,23 @@ export async function updatePerson(query: Query, principal: Principal, id: strin
 
 /** A new link by which the person sets a (new) password; a second factor that is set up stays. */
 export async function invitePerson(registry: Registry, rules: AccessRules, principal: Principal, id: string): Promise<Invited> {
-  return change(registry, async (query) => {
-    const person = await lockPerson(query, id)
-    if (person.state === 'disabled') throw notInState(person, 'invite')
-    const invitation = await invite(query, rules, id, registry.clock())
-    await onRecord(query, person, principal, 'invite', { expires: invitation.expires.toISOString() })
-    await notifyPerson(
-      query,
-      id,
-      'person-invited',
-      '系统管理员为您生成了重设口令的链接',
-      'The system administrator made a link that sets your password anew',
-    )
-    return { person, invitation }
-  })
+  return change(registry, async (query) => inviteAgain(query, rules, principal, await lockPerson(query, id), registry.clock()))
+}
+
+/** Within a transaction that has locked the person. */
+export async function inviteAgain(query: Query, rules: AccessRules, principal: Principal, person: Person, now: Date): Promise<Invited> {
+  const { id } = person
+  if (person.state === 'disabled') throw notInState(person, 'invite')
+  const invitation = await invite(query, rules, id, now)
+  await onRecord(query, person, principal, 'invite', { expires: invitation.expires.toISOString() })
+  await notifyPerson(
+    query,
+    id,
+    'person-invited',
+    '系统管理员为您生成了重设口令的链接',
+    'The system administrator made a link that sets your password anew',
+  )
+  return { person, invitation }
 }
 
 /**
@@ -286,22 +289,25 @@ export async function enablePerson(registry: Registry, principal: Principal, id:
 
 /** Exactly these roles from now on; sessions end. Throws QZ-RULE for one's own, for roles that exclude each other, for the last administrator. */
 export async function setRoles(registry: Registry, principal: Principal, id: string, roles: readonly Role[]): Promise<Person> {
-  return change(registry, async (query) => {
-    const person = await lockPerson(query, id)
-    if (person.state === 'disabled') throw notInState(person, 'roles')
-    notOneself(principal, id, '不能给自己分配角色', 'nobody gives roles to oneself')
-    checkSeparation([...new Set(roles)])
-    const gone = person.roles.filter((role) => !roles.includes(role))
-    await keepAdministrators(query, id, gone)
-    await query('delete from person_role where person = $1 and role = any($2)', [id, gone])
-    await giveRoles(query, id, roles, principal)
-    const changed = await readPerson(query, id)
-    if (changed.roles.join() === person.roles.join()) return person
-    await closeSessions(query, id)
-    await onRecord(query, person, principal, 'roles', { before: person.roles, roles: changed.roles })
-    await notifyPerson(query, id, 'person-roles', '您的角色已变更,请重新登录', 'Your roles have changed: sign in again')
-    return changed
-  })
+  return change(registry, (query) => putRoles(query, principal, id, roles))
+}
+
+/** Within a transaction. */
+export async function putRoles(query: Query, principal: Principal, id: string, roles: readonly Role[]): Promise<Person> {
+  const person = await lockPerson(query, id)
+  if (person.state === 'disabled') throw notInState(person, 'roles')
+  notOneself(principal, id, '不能给自己分配角色', 'nobody gives roles to oneself')
+  checkSeparation([...new Set(roles)])
+  const gone = person.roles.filter((role) => !roles.includes(role))
+  await keepAdministrators(query, id, gone)
+  await query('delete from person_role where person = $1 and role = any($2)', [id, gone])
+  await giveRoles(query, id, roles, principal)
+  const changed = await readPerson(query, id)
+  if (changed.roles.join() === person.roles.join()) return person
+  await closeSessions(query, id)
+  await onRecord(query, person, principal, 'roles', { before: person.roles, roles: changed.roles })
+  await notifyPerson(query, id, 'person-roles', '您的角色已变更,请重新登录', 'Your roles have changed: sign in again')
+  return changed
 }
 
 /** Ends a lock-out. */

@@ -114,7 +114,7 @@ async function importResource(deps: ImportDeps, resource: ReadResource, faults: 
   const next = { ...entry?.content, ...open?.content, ...content }
   if (known && isDeepStrictEqual(known, next)) return { resource: code, outcome: 'unchanged', registration: open?.id ?? null, faults: 0 }
   const kept = open
-    ? await applyEvent(registrationFlow, 'change', open.id, { ...deps, input: { content: next } })
+    ? await applyEvent(registrationFlow, 'change', open.id, { ...deps, input: { content: next, replace: true } })
     : await insertRegistration(query, principal, principal.agency ?? '', { resource: code, content }, registry.clock())
   const checked = await checkContent(query, kept)
   return { resource: code, outcome: open ? 'changed' : 'created', registration: kept.id, faults: checked.faults.length }

@@ -10,7 +10,7 @@ import { lockNames } from '../catalog/name-forms.ts'
 import { demandPublished } from '../cases/demands.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
-import { conflict, notFound, ofAgency } from '../../records/refusals.ts'
+import { conflict, notFound, ofAgency, rule } from '../../records/refusals.ts'
 import type { Fault } from '../catalog/fault.ts'
 
 /** A registration 登记 (Art. 10-12): a catalog entry, or a change of one, from the registrar's draft to its publication by the reviewer. */
@@ -63,8 +63,8 @@ export const registrationFlow: Workflow<State, Registration> = {
   initial: 'draft',
   events: {
     change: [
-      { from: ['draft'], to: 'draft', effects: [keepContent] },
-      { from: ['returned'], to: 'returned', effects: [keepContent] },
+      { from: ['draft'], to: 'draft', preconditions: [losesNothing], effects: [keepContent] },
+      { from: ['returned'], to: 'returned', preconditions: [losesNothing], effects: [keepContent] },
     ],
     submit: [{ from: ['draft', 'returned'], to: 'submitted', preconditions: [upToDate, faultless], effects: [keepReview, notifyReviewer] }],
     recall: [{ from: ['submitted'], to: 'draft', effects: [dropReview] }],
@@ -108,10 +108,29 @@ export async function loadRegistration(query: Query, id: string): Promise<Regist
   return registration
 }
 
-async function keepContent({ query, subject, input, principal, now }: On<{ content: DraftContent }>): Promise<void> {
+interface ChangeInput {
+  content: DraftContent
+  /** The content is all there is from now on; else what it leaves out stays. */
+  replace?: boolean
+}
+
+/** Items go only where that is said: a list of some is easily sent for a list of those that change. */
+function losesNothing({ subject, input: { content, replace = false } }: On<ChangeInput>): void {
+  if (replace || content.items === undefined) return
+  const left = new Set(content.items.map(({ id }) => id))
+  const lost = (subject.content.items ?? []).flatMap(({ id, label }) => (id === undefined || left.has(id) ? [] : [label ?? id]))
+  if (lost.length === 0) return
+  throw rule(
+    `将删除 ${lost.length} 个信息项(${lost.slice(0, 20).join('、')});确要删除的,请加 "replace": true,并给出全部内容`,
+    `${lost.length} items would be gone (${lost.slice(0, 20).join(', ')}): if that is meant, give the whole content with "replace": true`,
+  )
+}
+
+async function keepContent({ query, subject, input, principal, now }: On<ChangeInput>): Promise<void> {
+  const content = input.replace ? input.content : { ...subject.content, ...input.content }
   await query('update registration set content = $2, drafted_by = $3, drafted_at = $4 where id = $1', [
     subject.id,
-    JSON.stringify(input.content),
+    JSON.stringify(content),
     principal.actor,
     now,
   ])

@@ -9,6 +9,7 @@ import { publishResource } from '../../../../hub/registry/publishing/direct-publ
 import { searchCatalog } from '../../../../hub/registry/catalog/search.ts'
 import { generateSigningKey } from '../../../../protocol/signature.ts'
 import { openCity, person, type Caller, type City } from '../../city.ts'
+import { makeObject } from '../../objects.ts'
 import { refusal, villages } from '../../office.ts'
 
 const uscc = '91350100M000100Y43'
@@ -99,6 +100,27 @@ t.test('an agency is closed when nothing is in force for it', async (t) => {
   })
   await blocked('resources 1')
   await city.store.query(`update resource set state = 'withdrawn' where code = 'own'`)
+  const objects = { office: city, parties: { provider: 'old', receiver: 'old' }, resource: 'villages', agent, own: agent }
+  for (const [kind, state, left] of [
+    ['application', 'reviewing', 'open applications 1'],
+    ['machine', 'applied', 'open applications for machines 1'],
+    ['registration', 'returned', 'open registrations 1'],
+    ['demand', 'agreed', 'open demands 1'],
+    ['declaration', 'reported', 'open declarations 1'],
+    ['order', 'issued', 'open orders 1'],
+  ] as const) {
+    const id = await makeObject(objects, kind, state)
+    await blocked(left)
+    const table = {
+      application: 'application',
+      machine: 'machine_application',
+      registration: 'registration',
+      demand: 'demand',
+      declaration: 'declaration',
+      order: 'rectification_order',
+    }[kind]
+    await city.store.query(`delete from ${table} where id::text = $1`, [id])
+  }
 
   const security = city.as('city', 'security-admin')
   const made = await security.post('/keys', { agency: 'old', name: 'k', role: 'user' })

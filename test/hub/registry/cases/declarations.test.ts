@@ -37,6 +37,34 @@ t.test('nothing changed: drafted, signed by another person, with evidence; the p
   })
 })
 
+t.test('that nothing changed is refused at once where there is nothing to say it of', async (t) => {
+  const city = await published(t)
+  const draft = (period: string) =>
+    city.as('civil', 'registrar').post('/declarations', { kind: 'no-change', resource: 'villages', period, text: '没有变更' })
+  t.match(await draft('2027-Q3'), { status: 422, body: { code: 'QZ-RULE', detail: { zh: /2027-Q3 尚未开始/, en: /has not begun/ } } })
+  t.match(
+    await draft('2026-11-21'),
+    { status: 404, body: { code: 'QZ-NOT-FOUND', detail: { zh: '没有找到 更新任务 villages 2026-11-21' } } },
+    'it is updated by the quarter',
+  )
+  t.match(await draft('2019-Q4'), { status: 404 }, 'before there was the resource')
+  t.equal((await draft('2026-Q4')).status, 200)
+  t.same(await city.store.query('select count(*)::int as count from declaration'), [{ count: 1 }])
+})
+
+t.test('each notice of a report tells where it lies', async (t) => {
+  const city = await published(t)
+  const { id } = (await city.as('civil', 'registrar').post('/declarations', { kind: 'cannot-supply', text: '系统停用', basis: '机构改革' }))
+    .body
+  await city.as('civil', 'reviewer').post(`/declarations/${id}/sign`)
+  await city.as('city', 'government').post(`/declarations/${id}/delegate`)
+  const told = await city.store.query<{ zh: string }>(`select zh from notice where role = 'office' order by id`)
+  t.match(
+    told.map(({ zh }) => zh),
+    [/已报市政府办公室$/, /市电子政务办协商中$/],
+  )
+})
+
 t.test('who drafted does not sign', async (t) => {
   const city = await published(t)
   const both = await person(city, city.app, 'civil', 'registrar', 'reviewer')

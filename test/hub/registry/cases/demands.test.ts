@@ -80,10 +80,19 @@ t.test('a published registration that names the demand fulfils it', async (t) =>
   await office.post(`${path}/assign`, { provider: 'civil' })
   t.match(await register(city, 'civil', licences(), { resource: 'early', demand: id }), { status: 200 })
   t.equal((await office.get(path)).body.state, 'negotiating', 'not before it is agreed on')
-  await reviewer.post(`${path}/agree`, { what: 'x', until: '2027-01-31' })
+  t.match(
+    (await reviewer.post(`${path}/agree`, { what: 'x', until: '2027-01-31' })).body,
+    { state: 'fulfilled', resource: 'early' },
+    'and then at once',
+  )
+  t.match(await deadlines(city), [{ outcome: 'met' }])
+
+  const { body: later } = await city.as('water', 'user').post('/demands', { ...wanted, title: '养老' })
+  await office.post(`/demands/${later.id}/assign`, { provider: 'civil' })
+  await reviewer.post(`/demands/${later.id}/agree`, { what: 'x', until: '2027-01-31' })
   const content = licences((c) => Object.assign(c, { title: '养老机构', table: 'homes', exceptions: [] }))
-  t.match(await register(city, 'civil', content, { resource: 'homes', demand: id }), { status: 200 })
-  t.match((await office.get(path)).body, { state: 'fulfilled', resource: 'homes' })
+  t.match(await register(city, 'civil', content, { resource: 'homes', demand: later.id }), { status: 200 })
+  t.match((await office.get(`/demands/${later.id}`)).body, { state: 'fulfilled', resource: 'homes' })
 })
 
 t.test('lists and refusals', async (t) => {

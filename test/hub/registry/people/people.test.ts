@@ -287,7 +287,7 @@ t.test('keys of machines', async (t) => {
   t.equal((await it.post('/keys/999/end')).status, 404)
 })
 
-const headers = ['单位代码*', '登录名*', '姓名*', '电子邮箱', '电话']
+const headers = ['单位代码*', '登录名*', '姓名*', '电子邮箱', '电话', '角色']
 const book = (rows: (string | null)[][], head = headers) =>
   writeWorkbook({ sheets: [{ name: '人员', columns: head.map((header) => ({ header })), rows }] })
 const importBook = async (who: Caller, rows: (string | null)[][]) => who.upload('/people/import', excelType, await book(rows))
@@ -302,20 +302,61 @@ t.test('people from Excel', async (t) => {
   const city = await town(t)
   const system = city.as('city', 'system-admin')
   const rows = [
-    ['civil', 'wang.wu', '王五', 'wang@example.gov.cn', null],
-    ['water', 'Zhao.Liu', '赵六', null, '0769-2'],
+    ['civil', 'wang.wu', '王五', 'wang@example.gov.cn', null, '登记员、使用员'],
+    ['water', 'Zhao.Liu', '赵六', null, '0769-2', 'reviewer'],
   ]
   t.equal((await importBook(city.as('city', 'security-admin'), rows)).status, 403)
   const answer = await importBook(system, rows)
   t.equal(answer.status, 200)
   const [, wang, zhao] = await cells(answer.bytes)
-  t.match(zhao, ['water', 'zhao.liu', '赵六', /^https:\/\/hub\.test\/activate#/])
-  t.equal((await activate(city, wang![3]!)).status, 200, 'the links work')
+  t.match(zhao, ['3', 'water', 'zhao.liu', '赵六', '新增', '', /^https:\/\/hub\.test\/activate#/])
+  t.equal((await activate(city, wang![6]!)).status, 200, 'the links work')
 
   const count = async () => (await city.store.query('select from audit_entry')).length
   const before = await count()
-  t.equal((await cells((await importBook(system, rows)).bytes)).length, 1, 'no new links')
+  const again = await cells((await importBook(system, rows)).bytes)
+  t.same(
+    again.slice(1).map((line) => [line[2], line[4], line[6]]),
+    [
+      ['wang.wu', '未变', null],
+      ['zhao.liu', '未变', null],
+    ],
+    'what became of each line, and no new links',
+  )
   t.equal(await count(), before, 'the same file again changes nothing')
+
+  const security = city.as('city', 'security-admin')
+  const give = async (lines: (string | null)[][]) => security.upload('/people/import-roles?format=json', excelType, await book(lines))
+  t.equal((await system.upload('/people/import-roles', excelType, await book(rows))).status, 403, 'who makes people gives them no roles')
+  t.match((await give(rows)).body.items, [
+    { row: 2, login: 'wang.wu', outcome: 'changed', roles: ['registrar', 'user'], link: null },
+    { row: 3, login: 'zhao.liu', outcome: 'changed', roles: ['reviewer'] },
+  ])
+  t.match((await give(rows)).body.items, [{ outcome: 'unchanged' }, { outcome: 'unchanged' }])
+  t.match(
+    (await give([['civil', 'wang.wu', '王五', null, null, null]])).body.items,
+    [{ outcome: 'unchanged', roles: ['registrar', 'user'] }],
+    'a blank cell changes nothing',
+  )
+  const unfit = await give([
+    ['civil', 'wang.wu', '王五', null, null, '局长'],
+    ['civil', 'nobody.x', '无', null, null, 'user'],
+    ['water', 'zhao.liu', '赵六', null, null, '系统管理员、使用员'],
+  ])
+  t.match(unfit, { status: 422, body: { code: 'QZ-EXCEL' } })
+  for (const cell of ['F2', 'B3', 'F4']) t.match(unfit.body.detail.zh, `人员!${cell}:`, cell)
+  t.match((await system.get('/people?text=zhao.liu')).body.items, [{ roles: ['reviewer'] }], 'all or nothing')
+  const relinked = await system.upload('/people/import?format=json&relink=true', excelType, await book(rows))
+  t.match(
+    relinked.body.items,
+    [
+      { login: 'wang.wu', outcome: 'unchanged', link: null },
+      { login: 'zhao.liu', outcome: 'invited', link: /activate#/ },
+    ],
+    'a lost link is made anew',
+  )
+  t.equal((await activate(city, relinked.body.items[1].link)).status, 200)
+
   await importBook(system, [['civil', 'wang.wu', '王小五', null, '1']])
   t.match((await system.get('/people?text=wang.wu')).body.items, [
     { name: '王小五', email: 'wang@example.gov.cn', phone: '1', state: 'active' },
@@ -328,9 +369,10 @@ t.test('people from Excel', async (t) => {
     ['civil', 'new.one', '新人', null, null],
     ['water', 'wang.wu', '王五', null, null],
     ['civil', 'new.three', null, null, null],
+    ['civil', 'new.four', '新人', null, null, '局长'],
   ])
   t.match(bad, { status: 422, body: { code: 'QZ-EXCEL' } })
-  for (const cell of ['A3', 'B4', 'D4', 'B5', 'B6', 'C7']) t.match(bad.body.detail.zh, `人员!${cell}:`, cell)
+  for (const cell of ['A3', 'B4', 'D4', 'B5', 'B6', 'C7', 'F8']) t.match(bad.body.detail.zh, `人员!${cell}:`, cell)
   t.same((await system.get('/people?text=new.')).body.items, [], 'all or nothing')
   const template = await cells((await system.get('/people/import-template')).bytes)
   t.same(template, [headers])

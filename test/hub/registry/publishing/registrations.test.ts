@@ -1,3 +1,4 @@
+import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
 import t from 'tap'
 import { startDeadline } from '../../../../hub/records/deadlines.ts'
 import { openCity, person } from '../../city.ts'
@@ -227,9 +228,47 @@ t.test('a version that came meanwhile is a conflict', async (t) => {
   await register(city, 'civil', licences(), { resource: 'ads' })
   const { body } = await city.as('civil', 'registrar').post('/registrations', { resource: 'ads' })
   await city.as('civil', 'registrar').post(`/registrations/${body.id}/submit`, { secrecy })
-  t.equal((await city.as('civil', 'reviewer').put('/resources/ads/keep', { keep: 'relay' })).body.keep, 'relay')
+  const { title, table, items } = licences((c) => (c.title = '广告许可'))
+  await publishResource(city, 'admin', { schema: { resource: 'ads', agency: 'civil', title, table, items } })
   const late = await city.as('civil', 'reviewer').post(`/registrations/${body.id}/publish`)
-  t.match(late, { status: 409, body: { code: 'QZ-CONFLICT' } })
+  t.match(late, {
+    status: 409,
+    body: { code: 'QZ-CONFLICT', detail: { zh: /现行第 2 版,登记所据为第 1 版/, en: /version 2 is in force/ } },
+  })
+})
+
+t.test('where the data lies is decided beside a registration that waits, and holds it up no more', async (t) => {
+  const city = await openCity(t)
+  await register(city, 'civil', licences(), { resource: 'ads' })
+  const { body } = await city.as('civil', 'registrar').post('/registrations', { resource: 'ads', content: { abstract: '更详细' } })
+  await city.as('civil', 'registrar').post(`/registrations/${body.id}/submit`, { secrecy })
+  t.equal((await city.as('civil', 'reviewer').put('/resources/ads/keep', { keep: 'relay' })).body.keep, 'relay')
+  t.equal((await city.as('civil', 'reviewer').post(`/registrations/${body.id}/publish`)).status, 200)
+  t.match((await city.as('civil', 'registrar').get('/resources/ads')).body, {
+    keep: 'relay',
+    catalogVersion: 3,
+    content: { abstract: '更详细' },
+  })
+})
+
+t.test('a change changes what it names; items go only where that is said', async (t) => {
+  const city = await openCity(t)
+  const registrar = city.as('civil', 'registrar')
+  const { body } = await registrar.post('/registrations', { content: licences() })
+  const change = (given: object) => registrar.post(`/registrations/${body.id}/change`, given)
+  t.match((await change({ content: { title: '新名称' } })).body.content, {
+    title: '新名称',
+    abstract: '户外广告设置许可决定',
+    items: { length: 6 },
+  })
+  const few = licences().items.slice(0, 2)
+  t.match(await change({ content: { items: few } }), {
+    status: 422,
+    body: { code: 'QZ-RULE', detail: { zh: /将删除 4 个信息项.统一社会信用代码、设置地点/, en: /4 items would be gone.*"replace": true/ } },
+  })
+  t.equal((await registrar.get(`/registrations/${body.id}`)).body.content.items.length, 6)
+  t.equal((await change({ content: { items: [...licences().items, textItem('note', '备注')] } })).body.content.items.length, 7)
+  t.same((await change({ content: { title: '只有名称', items: few }, replace: true })).body.content, { title: '只有名称', items: few })
 })
 
 t.test('names are unique in an agency; codes are made, and official codes number within a class', async (t) => {

@@ -37,7 +37,7 @@ async function adopt(city: City, agency: string, change: (content: any) => void 
   const { body } = await registrar.post('/standards/licences/adopt')
   const content = { ...body.content, sharing: 'unconditional', cycle: 'daily', supplyMode: 'front-end' }
   change(content)
-  await registrar.post(`/registrations/${body.id}/change`, { content })
+  await registrar.post(`/registrations/${body.id}/change`, { content, replace: true })
   return body
 }
 
