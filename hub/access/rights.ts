@@ -208,6 +208,8 @@ export const rights = {
   // Supervision (Art. 14, 24, 25)
   'duty.list': { registrar: 'own', reviewer: 'own', ...watching },
   'deadline.list': { ...ownAgency, government: 'any', ...watching },
+  'calendar.list': { everybody: 'any' },
+  'calendar.put': { office: 'any' },
   'notice.list': { everybody: 'any' },
   'notice.read': { everybody: 'any' },
   // A published one is every agency's own.

@@ -5,6 +5,8 @@ import type { Excuse } from '../supervision/duties/reckoning.ts'
 import { countUnread, listNotices, markRead } from '../records/notices.ts'
 import { deadlineKinds } from '../records/settings.ts'
 import { operation, type Call, type Operation } from './operation.ts'
+import { CalendarYear } from '../records/calendars/year.ts'
+import { listCalendars, putCalendar } from '../supervision/calendars.ts'
 import { clockState, confirmClock } from '../supervision/clock-watch.ts'
 import { AgencyCode, closed, Day, nullable, ReasonBody, requireDay, ResourceCode } from './shapes.ts'
 
@@ -68,6 +70,11 @@ const Deadline = Type.Object({
   warnedAt: text,
   missedAt: text,
   endedAt: text,
+})
+
+const Calendars = Type.Object({
+  items: Type.Array(Type.Object({ ...CalendarYear.properties, from: Type.Enum(['built-in', 'configuration', 'office']) })),
+  wanted: Type.Array(Type.Integer()),
 })
 
 const Notice = Type.Object({
@@ -154,6 +161,29 @@ export const supervisionOperations: readonly Operation[] = [
     query: DeadlineQuery,
     answer: Type.Object({ items: Type.Array(Deadline) }),
     run: async (call) => ({ items: await listDeadlines(call.registry.store.query, within(call), call.registry.clock()) }),
+  }),
+  operation({
+    name: 'calendar.list',
+    method: 'GET',
+    path: '/calendars',
+    text: { zh: '工作日日历,及尚缺的年份', en: 'the calendar of working days, and the years that are wanted' },
+    answer: Calendars,
+    run: ({ registry }) => listCalendars(registry.store.query, registry.clock()),
+  }),
+  operation({
+    name: 'calendar.put',
+    method: 'POST',
+    path: '/calendars',
+    text: { zh: '填报一年的节假日和调休', en: "put a year's holidays and make-up days" },
+    body: CalendarYear,
+    answer: Calendars,
+    example: {
+      year: 2027,
+      source: '国务院办公厅关于2027年部分节假日安排的通知',
+      holidays: ['2027-01-01/2027-01-03'],
+      workdays: ['2027-02-20'],
+    },
+    run: ({ registry, principal, body }) => putCalendar(registry, principal, body),
   }),
   operation({
     name: 'notice.list',

@@ -148,5 +148,14 @@ export interface Rules extends SupervisionSettings {
 export async function readRules(query: Query): Promise<Rules> {
   // What was written down by an earlier version has the default of what it did not know.
   const settings = { ...supervisionSettings(), ...(await keptSettings(query)) }
-  return { ...settings, calendar: makeCalendar(settings.years) }
+  return { ...settings, calendar: makeCalendar([...settings.years, ...(await putYears(query))]) }
+}
+
+/** Where a year lies that the office has put. */
+export const calendarKey = (year: number) => `calendar ${year}`
+
+/** Years of the calendar that the office has put itself: they come before those of the configuration. */
+export async function putYears(query: Query): Promise<CalendarYear[]> {
+  const rows = await query<{ value: string }>(`select value from setting where key like 'calendar %' order by key`)
+  return rows.map(({ value }) => JSON.parse(value) as CalendarYear)
 }

@@ -1,5 +1,6 @@
 import type { Query } from '../store/store.ts'
 import { dayOf, yearsWithoutData } from '../records/calendar.ts'
+import { calendarsWanted } from '../records/calendars-wanted.ts'
 import { dayToJudge } from './duties/judging.ts'
 import { readRules } from '../records/settings.ts'
 import type { HealthProblem } from '../records/problem.ts'
@@ -12,12 +13,15 @@ export async function supervisionProblems(query: Query, now: Date, { mail }: { m
   return found.flat()
 }
 
+/** Of this year, or of one that a deadline waits for: that the next is wanted soon is a task of the office, and nothing that is wrong. */
 async function missingYears(query: Query, now: Date): Promise<HealthProblem[]> {
-  const { calendar } = await readRules(query)
-  return yearsWithoutData(calendar, dayOf(now)).map((year) => ({
+  const rules = await readRules(query)
+  const [waiting] = await query(`select from deadline where ended_at is null and waits = 'calendar' limit 1`)
+  const wanted = waiting ? await calendarsWanted(query, rules, now) : yearsWithoutData(rules.calendar, dayOf(now))
+  return wanted.map((year) => ({
     code: 'QZ-HEALTH-CALENDAR',
-    zh: `没有 ${year} 年的节假日安排,期限只按周末计算;请在 hub.yaml 的 supervision.calendars 中提供`,
-    en: `No official calendar of ${year}: deadlines know weekends only; give it in hub.yaml under supervision.calendars`,
+    zh: `没有 ${year} 年的节假日安排,及于该年的期限无法推算;请由市电子政务办填报,或在 hub.yaml 的 supervision.calendars 中提供`,
+    en: `No official calendar of ${year}: deadlines that reach into it cannot be counted; the office puts it, or hub.yaml names it under supervision.calendars`,
   }))
 }
 

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Query, Store } from '../store/store.ts'
 import { markMissed, recountDeadlines, warnOfDeadlines } from './deadlines-watch.ts'
+import { askForCalendars } from './calendars.ts'
 import { dayToJudge, judgeDay, warnOfDuties } from './duties/judging.ts'
 import { readRules, saveSettings, type Rules, type SupervisionSettings } from '../records/settings.ts'
 import { startRounds, type Rounds } from '../store/rounds.ts'
@@ -40,6 +41,7 @@ export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps):
   await step((query, rules) => recountDeadlines(query, rules, now))
   await step((query) => markMissed(query, now))
   await step((query, rules) => warnOfDeadlines(query, rules, now))
+  await step((query, rules) => askForCalendars(query, rules, now))
 }
 
 /** Writes the settings down, then makes a pass as often as they say, until stopped. */

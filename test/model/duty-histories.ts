@@ -369,7 +369,7 @@ export class DutyHistory {
   }
 
   async #calendar(): Promise<void> {
-    if (Number(dayAt(this.#now).slice(0, 4)) < this.#lastYear || !this.#random.chance(0.5)) return
+    if (dayAt(this.#now) < `${this.#lastYear}-12-20` || !this.#random.chance(0.3)) return
     const year = yearCalled(++this.#lastYear)
     this.#years.push(year)
     await this.#supervise()

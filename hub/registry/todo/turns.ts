@@ -348,8 +348,11 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
       name: none('缺工作日日历', 'has no calendar of working days'),
       where: 'true',
       role: 'office',
-      next: [],
-      reason: none('国务院办公厅公布后写入 supervision.calendars', 'comes with the notice of the State Council: supervision.calendars'),
+      next: ['calendar.put'],
+      reason: none(
+        '国务院办公厅公布后填报(POST /calendars),或写入 supervision.calendars',
+        'comes with the notice of the State Council: POST /calendars, or supervision.calendars',
+      ),
     },
   ],
 }

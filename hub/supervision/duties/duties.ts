@@ -101,7 +101,7 @@ async function readMarks(query: Query, { resource, agency, periods }: MarkFilter
 /** Null where none is owed, and none was. */
 function dutyOf(facts: ResourceFacts, period: Period, marks: Marks | undefined, settings: Rules['duties'], today: Day): Duty | null {
   const { owed, updatedOn, excuse } = reckon(facts, period, cyclesOwing(period.frequency, settings))
-  const judged = marked(marks)
+  const judged = marked(marks, owed ? updatedOn : null)
   if (!owed && judged === null) return null
   const { resource, title, agency, cycle } = facts
   const state = judged ?? unmarked(period, updatedOn, excuse, today)
@@ -121,9 +121,10 @@ function dutyOf(facts: ResourceFacts, period: Period, marks: Marks | undefined, 
   }
 }
 
-function marked(marks: Marks | undefined): DutyState | null {
+/** An update after an explanation is what counts, also before the period is judged. */
+function marked(marks: Marks | undefined, updatedOn: Day | null): DutyState | null {
   if (!marks) return null
-  if (marks.updated) return 'updated'
+  if (marks.updated || (marks.explained && !marks.overdue && updatedOn !== null)) return 'updated'
   if (marks.explained && !marks.void) return 'explained'
   return marks.overdue ? 'overdue' : marks.excused ? 'excused' : null
 }

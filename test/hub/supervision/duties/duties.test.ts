@@ -378,8 +378,13 @@ void t.test('an explanation needs a declaration, and a duty; in time it leaves n
     ],
   )
   await explain('2026-11-22', '7')
+  hub.now = at('2026-11-24T00:00:30')
+  await explain('2026-11-23', '8')
+  await supervise(hub, '2026-11-24T00:02')
+  const [early] = await listDuties(query, { resource: 'villages', from: '2026-11-23', to: '2026-11-23' }, hub.now)
+  t.match(early, { state: 'explained', overdueAt: hub.now }, 'late, though nobody had looked yet')
   const [late] = await listDuties(query, { resource: 'villages', from: '2026-11-22', to: '2026-11-22' }, hub.now)
-  t.match(late, { state: 'explained', declaration: '7', overdueAt: at('2026-11-23T00:02'), explainedAt: hub.now })
+  t.match(late, { state: 'explained', declaration: '7', overdueAt: at('2026-11-23T00:02'), explainedAt: at('2026-11-23T00:02') })
 })
 
 void t.test('that nothing changed is said when the end is near, and not against the evidence', async (t) => {
@@ -399,7 +404,9 @@ void t.test('that nothing changed is said when the end is near, and not against 
   t.equal(await explain('2026-11-01T00:05', '2026-11'), 'QZ-RULE', 'in its first minutes')
   t.equal(await explain('2026-11-25T23:59', '2026-11'), 'QZ-RULE')
   t.equal(await explain('2026-11-26T00:00', '2026-11'), 'not refused')
+  t.equal(await stateOf(hub, '2026-11'), 'explained')
   await accepted(hub, '2026-11-29', 2)
+  t.equal(await stateOf(hub, '2026-11'), 'updated', 'at once')
   await supervise(hub, '2026-12-01T00:02')
   t.equal(await stateOf(hub, '2026-11'), 'updated', 'rows changed after it was signed: that is the update')
 
