@@ -109,7 +109,7 @@ export const teardown: Command = async (context) => {
       zh: `拆除资源 ${source.resource}(表 ${source.table})的采集:触发器、队列;表和数据不变`,
       en: `Ends the capture of resource ${source.resource} (table ${source.table}): its triggers and queue; the table and its rows stay`,
     }
-    if (context.options['print']) printScript(context, configuredUrl(context, database), what, script)
+    if (context.options['print']) printScript(context, configuredUrl(context, database), what, script, false)
     else {
       await database.run(script)
       context.say(`${source.resource}:采集已拆除`, `${source.resource}: capture is removed`)
@@ -222,8 +222,8 @@ async function limitsOfCapture(database: Database, source: SourceTable) {
 }
 
 /** Who runs it where, what it does, who gets what. */
-function printScript(deps: CommandDeps, url: string, what: LocalizedText, script: readonly string[]): void {
-  const user = runtimeUser(deps, url)
+function printScript(deps: CommandDeps, url: string, what: LocalizedText, script: readonly string[], grants = true): void {
+  const user = grants ? runtimeUser(deps, url) : undefined
   const place = shownPlace(url)
   const lines = [
     what,

@@ -34,6 +34,14 @@ export async function unreadable(session: Session, source: SourceTable): Promise
   })
 }
 
+/** MariaDB tells what the role gives by itself; MySQL tells it of those that are named. */
+async function usingRoles(session: Session): Promise<string> {
+  if (session.server.mariadb) return ''
+  const [row] = await session.rows('select current_role()')
+  const roles = String(row![0])
+  return roles === 'NONE' ? '' : ` for current_user() using ${roles}`
+}
+
 export interface Grant {
   privileges: ReadonlyMap<string, readonly string[] | undefined>
   routine: boolean
@@ -45,7 +53,7 @@ export interface Grant {
 
 /** What SHOW GRANTS says of the account and of the roles that it has on. */
 export async function readGrants(session: Session): Promise<Grant[]> {
-  const rows = await session.rows('show grants')
+  const rows = await session.rows(`show grants${await usingRoles(session)}`)
   return rows.flatMap(([line]) => grantOf(String(line)) ?? [])
 }
 

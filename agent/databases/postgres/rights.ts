@@ -84,12 +84,12 @@ class Needs {
     await this.#table(`${place.schema}.${place.name}`, 'select, insert, update, delete')
   }
 
-  /** One in which the account makes tables; it makes the schema where it may. */
+  /** One in which the account makes tables; it makes the schema where it may. It never owns one that it has not made: others' objects may lie there. */
   async #ownSchema(schema: string): Promise<void> {
     const there = await this.#holds(`exists (select from pg_namespace where nspname = ${quoteText(schema)})`)
     if (there) return this.#schema(schema, 'usage, create')
     this.rights.push({
-      statement: `create schema if not exists ${quoteName(schema)} authorization ${this.#grantee}`,
+      statement: `create schema if not exists ${quoteName(schema)}; grant usage, create on schema ${quoteName(schema)} to ${this.#grantee}`,
       held: () => this.#holds(`has_database_privilege(${this.#user}, current_database(), 'create')`),
     })
   }
