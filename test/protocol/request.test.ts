@@ -56,6 +56,14 @@ t.test('header names in any case, several headers as a list, others left alone',
   t.equal(await outcome({ ...request, headers, body: Buffer.from(request.body, 'base64') }, new Date(now)), 'accept')
 })
 
+t.test('a store that is away is no fault of the signature', async (t) => {
+  const now = new Date('2026-11-24T00:00:00Z')
+  const sent = { method: 'GET', path: '/x', body: Buffer.alloc(0) }
+  const headers = await signRequest(sent, provider, now)
+  const away = () => Promise.reject(new Error('terminating connection due to administrator command'))
+  await t.rejects(verifyRequest({ ...sent, headers }, away, now), { message: /terminating connection/ })
+})
+
 t.test('the hub clock alone decides, not the clock of the machine', async (t) => {
   const then = new Date('2050-01-01T00:00:00Z')
   const request = { method: 'POST', path: '/agent/v1/poll', body: Buffer.from('{}') }

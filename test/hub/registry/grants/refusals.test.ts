@@ -118,6 +118,11 @@ t.test('a held line is told once to those who must act, and once when it is over
   t.match(own, { agency: 'water', zh: /本地细节/ })
   t.match(others, { agency: 'civil', role: 'agency-it' })
   t.notMatch(others!.zh, /本地细节/)
+
+  // A grant that arrives nowhere, with the lines that its agent gives.
+  const missing = { ...fault, code: 'QZ-SINK-MISSING', zh: '请加入 sinks: [{ resource: villages }]' }
+  await say(receiver.id, { sinks: [sink({ database: '', table: '', fault: missing })] })
+  t.match((await notices(city, 'line-held')).at(-1), { agency: 'water', role: 'agency-it', zh: /sinks: \[\{ resource: villages \}\]/ })
 })
 
 t.test('columns that a source table gains are told; those that were left out from the beginning are not', async (t) => {
