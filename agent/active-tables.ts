@@ -74,8 +74,8 @@ export class ActiveTables {
   noteUnmatched(): void {
     const { board, config, policy, now } = this.#deps
     const missing = unplaced(config, policy())
-    const matched = new Set(missing.map(({ route }) => route))
-    for (const sink of sinksInForce(config, policy())) for (const report of this.#matched(sink)) matched.add(report)
+    const all = sinksInForce(config, policy())
+    const matched = new Set([...missing.map(({ route }) => route), ...all.flatMap((sink) => this.#matched(sink, all))])
     // What was not configured has ended with its route.
     for (const name of board.sinks.keys()) if (!matched.has(name)) board.sinks.delete(name)
     for (const receive of missing) {
@@ -85,9 +85,8 @@ export class ActiveTables {
   }
 
   /** Names of the reports of a sink. */
-  #matched(sink: SinkConfig): string[] {
-    const { config, policy } = this.#deps
-    const receives = receivesFor(policy(), sink, sinksInForce(config, policy()))
+  #matched(sink: SinkConfig, all: readonly SinkConfig[]): string[] {
+    const receives = receivesFor(this.#deps.policy(), sink, all)
     return receives.length > 0 ? receives.map(({ route }) => route) : this.#noteEnded(sink)
   }
 

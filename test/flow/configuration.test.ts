@@ -2,7 +2,7 @@
  * From the grant to the first row at a receiver: what is missing is said with the lines to copy, and `sinks: auto` needs none. What is edited
  * is taken up by the running agents.
  */
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { AgentStatus } from '../../agent/status/agent-status.ts'
@@ -104,6 +104,20 @@ t.test('sinks: auto makes the table of each grant by itself', async (t) => {
   await source.query(`insert into villages values (2, '又一')`)
   await until('the others go on', async () => (await names('delivered.villages')).includes('又一'))
   t.equal(await names('delivered.roads'), 'roads', 'what the grant says is kept, is kept')
+})
+
+t.test('sinks: auto of a folder writes a file for each grant', async (t) => {
+  const three = await exchange.enrol('three', {
+    agency: 'three',
+    databases: {},
+    folders: { out: { path: './out' } },
+    settings: { sinks: [{ auto: 'out', gather: 0, headers: 'names' }] },
+  })
+  three.program.start()
+  await exchange.grant('villages', three, ['code', 'name'])
+  const file = join(three.folder, 'out', 'villages.csv')
+  t.match(await until('its file is there', () => existsSync(file) && readFileSync(file, 'utf8')), /code,name(.|\r|\n)*1,villages/)
+  await three.program.end()
 })
 
 t.test('a faulty edit leaves what runs, and is told', async (t) => {
