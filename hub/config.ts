@@ -122,7 +122,7 @@ function requireNetwork(network: string, index: number): string {
   const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!
   if (longest > 0 && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest))) return network
   const reason = { zh: `${network} 不是地址或网段`, en: `${network} is no address and no network` }
-  throw new QianzhiError('QZ-CONFIG', { key: `proxies/${index}`, reason })
+  throw new QianzhiError('QZ-CONFIG', { key: `proxies.${index}`, reason })
 }
 
 function withDefaults(file: ConfigFile, folder: string, { env }: ReadingOptions = {}): HubConfig {

@@ -71,8 +71,8 @@ t.test('supervision and mail', async (t) => {
 
 t.test('what is wrong is named, with the remedy, in both languages', async (t) => {
   for (const [text, ...words] of [
-    ['proxies: [10.0.0.0/33]', 'QZ-CONFIG', 'proxies/0', '网段', 'no network'],
-    ['proxies: [proxy.local]', 'QZ-CONFIG', 'proxies/0'],
+    ['proxies: [10.0.0.0/33]', 'QZ-CONFIG', 'proxies.0', '网段', 'no network'],
+    ['proxies: [proxy.local]', 'QZ-CONFIG', 'proxies.0'],
     ['lsten: {port: 1}', 'QZ-CONFIG', 'lsten', '未知', 'unknown key', 'listen'],
     ['listen: {prt: 1}', 'listen.prt', 'host, port'],
     ['listen: {port: x}', 'listen.port', 'number|integer'],
