@@ -20,17 +20,53 @@ export async function removeRoute(engine: SinkEngine, routes: RouteBook, route: 
   return { rows, tables: ending.tables, done: removed < chunk }
 }
 
-/** Where the receiver refuses the removal of a row, fewer go at once. Throws QZ-SINK-TABLE where not even one does. */
+/**
+ * Where the receiver refuses the removal of some rows (a foreign key of its own), the others go: chunks are halved down to what is refused, that is
+ * passed over, and the table gone through again as long as anything goes, since rows may refer to one another. Throws QZ-SINK-TABLE with the first
+ * refusal where nothing but refused rows is left.
+ */
 async function removeMost(engine: SinkEngine, routes: RouteBook, ending: Ending): Promise<number> {
-  for (let most = chunk; ; most = Math.floor(most / 2)) {
-    let table = ''
-    try {
-      const removed = await engine.session.transaction(() => removeChunk(engine, routes, ending, most, (name) => (table = name)))
-      return removed < most ? removed : chunk
-    } catch (error) {
-      const coded = codedError(table === '' ? error : engine.tableError({ table }, error))
-      if (most === 1 || coded.code !== 'QZ-SINK-TABLE' || engine.isContention(error)) throw coded
+  const refused = await tryChunk(engine, routes, ending, { most: chunk })
+  if (typeof refused === 'number') return refused
+  let removed = 0
+  for (let [most, past, gone, first] = [chunk, 0, 0, undefined as Refused | undefined]; removed < chunk;) {
+    const outcome = await tryChunk(engine, routes, ending, { most, past, only: refused.table })
+    if (typeof outcome !== 'number') {
+      if (most > 1) most = Math.floor(most / 2)
+      else [past, first] = [past + 1, first ?? outcome]
+      continue
     }
+    removed += outcome
+    gone += outcome
+    if (outcome === most) most = Math.min(chunk, most * 2)
+    else if (!first) break
+    else if (gone === 0) throw first.error
+    else [most, past, gone, first] = [chunk, 0, 0, undefined]
+  }
+  return chunk
+}
+
+interface Refused {
+  table: string
+  error: unknown
+}
+
+interface Part {
+  most: number
+  /** So many rows, the last ones of `only`, stay. */
+  past?: number
+  only?: string
+}
+
+/** Gives how many rows went. Throws what is no refusal. */
+async function tryChunk(engine: SinkEngine, routes: RouteBook, ending: Ending, part: Part): Promise<number | Refused> {
+  let table = ''
+  try {
+    return await engine.session.transaction(() => removeChunk(engine, routes, ending, part, (name) => (table = name)))
+  } catch (error) {
+    const coded = codedError(table === '' ? error : engine.tableError({ table }, error))
+    if (coded.code !== 'QZ-SINK-TABLE' || engine.isContention(error)) throw coded
+    return { table, error: coded }
   }
 }
 
@@ -44,7 +80,7 @@ async function removeChunk(
   engine: SinkEngine,
   routes: RouteBook,
   ending: Ending,
-  most: number,
+  { most, past, only }: Part,
   begin: (table: string) => void,
 ): Promise<number> {
   let removed = 0
@@ -52,11 +88,12 @@ async function removeChunk(
   const identities = new Set<string | undefined>()
   for (const table of taken) identities.add(await engine.identity(table))
   for (const table of ending.tables) {
+    if (only !== undefined && table !== only) continue
     if (taken.includes(table) || identities.has((await engine.identity(table)) ?? table)) continue
     begin(table)
-    removed += await engine.removeSome(table, ending.source, most - removed)
+    removed += await engine.removeSome(table, ending.source, most - removed, past)
     if (removed >= most) break
   }
-  await routes.noteRemoved(ending.route, removed, removed < most)
+  await routes.noteRemoved(ending.route, removed, only === undefined && removed < most)
   return removed
 }

@@ -153,8 +153,11 @@ export interface SinkEngine<Table extends TableFacts = TableFacts, Batch extends
    * a row, or the position was another (`elsewhere`), nothing has happened.
    */
   writeAtOnce?(target: Target<Table>, batch: Batch, move: Sql, clearing: readonly Sql[]): Promise<Counts | 'refused' | 'elsewhere'>
-  /** Removes at most `limit` of a source's rows; 0 where the table is gone or was never delivered into. */
-  removeSome(table: string, source: string, limit: number): Promise<number>
+  /**
+   * Removes at most `limit` of a source's rows; 0 where the table is gone or was never delivered into. With `past` from the last row on, in an order
+   * that stays the same while nothing goes, and without that many.
+   */
+  removeSome(table: string, source: string, limit: number, past?: number): Promise<number>
   /** Reads over the same session. */
   reading(): Reading
 

@@ -111,8 +111,8 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
     return new MysqlWriter(this.#session, target, batch, await this.#stages.fill(target, batch))
   }
 
-  removeSome(table: string, source: string, limit: number): Promise<number> {
-    return removeSome(this.#session, table, source, limit)
+  removeSome(table: string, source: string, limit: number, past?: number): Promise<number> {
+    return removeSome(this.#session, table, source, limit, past)
   }
 
   reading(): Reading {

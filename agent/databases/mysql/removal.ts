@@ -14,13 +14,19 @@ interface Reference {
 }
 
 /** See `SinkEngine.removeSome`. */
-export async function removeSome(session: Session, table: string, source: string, limit: number): Promise<number> {
+export async function removeSome(session: Session, table: string, source: string, limit: number, past?: number): Promise<number> {
   const found = await readTable(session, table)
   if (!found?.columns.some(({ column }) => column.toLowerCase() === sourceColumn)) return 0
   const name = quoteTable(table)
   const own = `${sourceColumn} = ${quoteText(source)}`
   const remove = async (condition: string, most: number) =>
     (await session.run(`delete from ${name} where ${own}${condition} limit ${most}`)).affectedRows
+  const [key] = found.uniques
+  if (past !== undefined && key) {
+    const order = key.columns.map((column) => `${names([column])} desc`).join(', ')
+    const some = `select ${names(key.columns)} from ${name} where ${own} order by ${order} limit ${limit} offset ${past}`
+    return remove(` and (${names(key.columns)}) in (select * from (${some}) some)`, limit)
+  }
   const references = await selfReferences(session, table)
   let removed = 0
   if (references.length > 0) {

@@ -111,12 +111,16 @@ export class OracleSinks implements SinkEngine<ApplyTable> {
     return new OracleWriter(this.#session, target, batch)
   }
 
-  async removeSome(table: string, source: string, limit: number): Promise<number> {
+  async removeSome(table: string, source: string, limit: number, past?: number): Promise<number> {
     const found = await readTable(this.#session, table)
     if (!found || !findColumn(found, sourceColumn)) return 0
     const binds = this.#session.binds()
     const where = `${quoteName(sourceColumn)} = ${binds.code(source)} and rownum <= ${binds.number(limit)}`
-    return this.#session.run(`delete from ${found.name} where ${where}`, binds)
+    if (past === undefined) return this.#session.run(`delete from ${found.name} where ${where}`, binds)
+    const ordered = this.#session.binds()
+    const own = `${quoteName(sourceColumn)} = ${ordered.code(source)}`
+    const some = `select rowid from ${found.name} where ${own} order by rowid desc offset ${past} rows fetch next ${limit} rows only`
+    return this.#session.run(`delete from ${found.name} where rowid in (${some})`, ordered)
   }
 
   reading(): Reading {

@@ -121,8 +121,8 @@ export class PostgresSinks implements SinkEngine<ApplyTable, CopyBatch> {
     return writeAtOnce(this.#connection, this.#stages, target, batch, { move, clearing })
   }
 
-  removeSome(table: string, source: string, limit: number): Promise<number> {
-    return removeSome(this.#connection, table, source, limit)
+  removeSome(table: string, source: string, limit: number, past?: number): Promise<number> {
+    return removeSome(this.#connection, table, source, limit, past)
   }
 
   reading(): Reading {

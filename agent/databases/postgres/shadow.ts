@@ -55,12 +55,14 @@ async function markDeleted(connection: Connection, live: ApplyTable, shadow: str
 }
 
 /** See `SinkEngine.removeSome`. */
-export async function removeSome(connection: Connection, name: string, source: string, limit: number): Promise<number> {
+export async function removeSome(connection: Connection, name: string, source: string, limit: number, past?: number): Promise<number> {
   const table = await findTable(connection, name)
   if (!table?.columns.has(sourceColumn)) return 0
   // Places of rows are told apart by their table only where there are several: by place alone none is searched for.
   const place = table.kind === 'p' ? '(tableoid, ctid)' : 'ctid'
-  const some = `select ${place.replaceAll(/[()]/g, '')} from ${table.name} where ${sourceColumn} = $1 limit ${limit}`
+  const places = place.replaceAll(/[()]/g, '')
+  const order = past === undefined ? '' : ` order by ${places.replaceAll(/\w+/g, '$& desc')} offset ${past}`
+  const some = `select ${places} from ${table.name} where ${sourceColumn} = $1${order} limit ${limit}`
   const condition = table.kind === 'p' ? `${place} in (${some})` : `${place} = any(array(${some}))`
   return (await connection.result(`delete from ${table.name} where ${condition}`, [source], false)).changed
 }

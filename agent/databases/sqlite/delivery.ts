@@ -217,10 +217,10 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
     return new SqliteWriter(this.#session, target, batch)
   }
 
-  async removeSome(name: string, source: string, limit: number): Promise<number> {
+  async removeSome(name: string, source: string, limit: number, past?: number): Promise<number> {
     const table = await readTable(this.#session, name)
     if (!table || !findColumn(table, sourceColumn)) return 0
-    const some = `select rowid from ${quoteName(table.name)} where ${sourceColumn} = ? limit ${limit}`
+    const some = `select rowid from ${quoteName(table.name)} where ${sourceColumn} = ?${past === undefined ? '' : ' order by rowid desc'} limit ${limit} offset ${past ?? 0}`
     return this.#session.run(`delete from ${quoteName(table.name)} where rowid in (${some})`, [source])
   }
 

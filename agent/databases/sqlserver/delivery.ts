@@ -110,10 +110,17 @@ export class ServerSinks implements SinkEngine<ApplyTable> {
     return ServerWriter.open(this.#session, target, batch)
   }
 
-  async removeSome(name: string, source: string, limit: number): Promise<number> {
+  async removeSome(name: string, source: string, limit: number, past?: number): Promise<number> {
     const table = await readTable(this.#session, name)
     if (!table || !findColumn(table, sourceColumn)) return 0
-    const sql = `delete top (${limit}) from ${table.name} where ${sourceColumn} = @source;\nselect @@rowcount`
+    const [key] = table.uniques
+    const order = key?.columns.map((column) => `${quoteName(column)} desc`).join(', ')
+    const some = `select ${sourceColumn} from ${table.name} where ${sourceColumn} = @source order by ${order} offset ${past} rows fetch next ${limit} rows only`
+    const removal =
+      past === undefined || !key
+        ? `delete top (${limit}) from ${table.name} where ${sourceColumn} = @source`
+        : `with some_rows as (${some}) delete from some_rows`
+    const sql = `${removal};\nselect @@rowcount`
     return Number((await this.#session.query(sql, { source })).at(-1)?.[0] ?? 0)
   }
 

@@ -274,17 +274,44 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
     t.same(await test.query('select count(*) from delivered'), [['0']])
   })
 
+  t.test('of rows that refer to earlier ones more than a chunk holds are removed', async (t) => {
+    const text = { type: 'text', length: 20 } as const
+    const tree = sinkOf(
+      schemaOf([
+        { id: 'id', ...text, key: true, required: true },
+        { id: 'parent', ...text },
+      ]),
+    )
+    const { test, delivery } = await openSinks(t, engine, freshDatabase, [tree])
+    await test.query(
+      `create table delivered (id varchar(20) not null primary key, parent varchar(20), constraint fk_within foreign key (parent) references delivered (id))`,
+    )
+    await delivery.open(tree)
+    const id = (n: number) => `n${String(n).padStart(5, '0')}`
+    // First parents, then their children, some of whose keys come before theirs.
+    const rows = Array.from({ length: 6_000 }, (_, n) => [id(n), n < 50 ? null : id((n * 7919) % 50)])
+    t.match(await apply(delivery, tree, { from: null, to: at(1), of: rows }), { quarantine: 0 })
+    let removal
+    do removal = await delivery.remove(tree.route)
+    while (!removal!.done)
+    t.equal(removal!.rows, 6_000)
+    t.same(await test.query('select count(*) from delivered'), [['0']])
+  })
+
   t.test('a removal that the receiver refuses names the table, and removes what it can', async (t) => {
     const { test, delivery } = await openSinks(t, engine, freshDatabase, [all])
     await delivery.open(all)
-    await apply(delivery, all, { from: null, to: at(1), of: ['a', 'b', 'c'].map((id) => [id, 'n', null]) })
-    await engine.referTo(test, 'refers', 'c')
+    const ids = Array.from({ length: 300 }, (_, i) => `k${String(i).padStart(3, '0')}`)
+    const kept = ['k000', 'k007', 'k150', 'k299']
+    await apply(delivery, all, { from: null, to: at(1), of: ids.map((id) => [id, 'n', null]) })
+    for (const id of kept) await engine.referTo(test, `refers_${id}`, id)
     const whole = async () => {
       while (!(await delivery.remove(all.route))!.done);
     }
     await t.rejects(whole(), { code: 'QZ-SINK-TABLE' })
+    t.same((await test.query('select id from delivered order by id')).flat(), kept, 'what nobody refers to is gone')
     await delivery.check()
-    await test.query('drop table refers')
+    for (const id of kept) await test.query(`drop table refers_${id}`)
     await whole()
     t.same(await test.query('select count(*) from delivered'), [['0']])
   })
