@@ -27,8 +27,12 @@ export const theHub: Principal = { actor: 'hub', person: null, name: 'hub', agen
 /** Whoever holds the admin key, on trial without people: what the office does. */
 export const theAdmin: Principal = { actor: 'admin', person: null, name: 'admin', agency: null, roles: ['office'], via: 'admin-key' }
 
-/** What the audit says of who acted. */
-export function actedBy({ actor, agency, via, ip }: Principal) {
+/** What the audit says of who acted: of a name alone (the admin key, an agent, a program) no more than that. */
+export function actedBy(who: Principal): Pick<Principal, 'actor' | 'agency' | 'via'> & { ip?: string }
+export function actedBy(who: Principal | string): Pick<Principal, 'actor'> & Partial<Pick<Principal, 'agency' | 'via'>> & { ip?: string }
+export function actedBy(who: Principal | string) {
+  if (typeof who === 'string') return { actor: who }
+  const { actor, agency, via, ip } = who
   return { actor, agency, via, ...(ip !== undefined && { ip }) }
 }
 

@@ -6,6 +6,7 @@ import type { Principal } from '../access/principal.ts'
 import { relationsOf } from '../access/relations.ts'
 import { principalOf } from '../access/sessions.ts'
 import type { AccessRules } from '../access/settings.ts'
+import { withNames } from '../operations/names.ts'
 import { FileAnswer, type Operation } from '../operations/operation.ts'
 import type { Services } from '../operations/services.ts'
 import type { Registry } from '../records/registry.ts'
@@ -72,7 +73,7 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
     const value = await operation.run({ registry, services, principal, agencyScope, params, query, body, seen, signal: gone.signal })
     void reply.header('cache-control', 'no-store')
     if (typeof value === 'object' && value && 'revision' in value) void reply.header('etag', `"${String(value.revision)}"`)
-    if (!(value instanceof FileAnswer)) return value ?? {}
+    if (!(value instanceof FileAnswer)) return withNames(registry.store.query, value ?? {})
     void reply.type(value.type)
     void reply.header('x-content-type-options', 'nosniff')
     void reply.header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(value.name)}`)

@@ -8,6 +8,7 @@ import { demandOperations } from './demands.ts'
 import { evaluationOperations } from './evaluations.ts'
 import { grantOperations } from './grants.ts'
 import { machineOperations } from './machines.ts'
+import { namedShape } from './names.ts'
 import type { Operation } from './operation.ts'
 import { operatingOperations } from './operating.ts'
 import { orderOperations } from './orders.ts'
@@ -22,8 +23,7 @@ import { supervisionOperations } from './supervision.ts'
 import { tableOperations } from './tables.ts'
 import { todoOperations } from './todo.ts'
 
-/** Every operation of the registry's API. */
-export const operations: readonly Operation[] = [
+const all: readonly Operation[] = [
   ...accessOperations,
   ...peopleOperations,
   ...agencyOperations,
@@ -47,3 +47,8 @@ export const operations: readonly Operation[] = [
   ...tableOperations,
   ...todoOperations,
 ]
+
+/** Every operation of the registry's API. */
+export const operations: readonly Operation[] = all.map((operation) =>
+  operation.answer ? { ...operation, answer: namedShape(operation.answer) } : operation,
+)

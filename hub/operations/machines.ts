@@ -107,7 +107,7 @@ export const machineOperations: readonly Operation[] = [
     answer: Type.Object({ id: Type.String(), state: Type.Literal('revoked') }),
     example: { reason: '设备遗失' },
     run: async ({ registry, principal, params, body }) => {
-      await revokeAgent(registry, principal.actor, params.id, body.reason)
+      await revokeAgent(registry, principal, params.id, body.reason)
       return { id: params.id, state: 'revoked' as const }
     },
   }),

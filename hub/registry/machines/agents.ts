@@ -1,6 +1,7 @@
 import type { AgentReport, MorningLine } from '../../../protocol/api.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
+import { actedBy, type Principal } from '../../access/principal.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { notify } from '../../records/notices.ts'
 import { refusedFiles, type RefusedFile } from '../../supervision/refused-files.ts'
@@ -43,13 +44,13 @@ export function carrying({ store, clock }: Pick<Registry, 'store' | 'clock'>) {
 }
 
 /** For ever: its key is refused from now on, so its routes and supply end at once. The same again changes nothing. */
-export async function revokeAgent(registry: Registry, actor: string, id: string, reason: string): Promise<void> {
+export async function revokeAgent(registry: Registry, actor: Principal | string, id: string, reason: string): Promise<void> {
   await change(registry, async (query, affectedAgents) => {
     const [agent] = await query<Agent>('select id, agency, state from agent where id = $1 for no key update', [id])
     if (!agent) throw notFound('agent', id)
     if (agent.state === 'revoked') return
     await query(`update agent set state = 'revoked' where id = $1`, [id])
-    await writeAudit(query, { actor, act: 'agent.revoke', object: id, details: { reason } })
+    await writeAudit(query, { ...actedBy(actor), act: 'agent.revoke', object: id, details: { reason } })
     await notify(query, {
       to: { agency: agent.agency, role: 'agency-it' },
       kind: 'agent',

@@ -17,7 +17,7 @@ export interface EnrolmentFile {
 /** One enrolment token for each of many agencies, all or none; shown this once. Throws QZ-NOT-FOUND, QZ-STATE for a closed agency. */
 export async function enrolmentFiles(
   registry: Registry,
-  { actor }: Principal,
+  principal: Principal,
   agencies: readonly string[],
   hours: number,
   address: Omit<EnrolToken, 'secret'>,
@@ -26,7 +26,7 @@ export async function enrolmentFiles(
   return change(registry, async (query) => {
     const files: EnrolmentFile[] = []
     for (const agency of new Set(agencies)) {
-      const { name, secret } = await addToken(query, actor, agency, expires)
+      const { name, secret } = await addToken(query, principal, agency, expires)
       files.push({ agency, name, file: `${agency}.token`, content: `${tokenText(address, secret)}\n`, expires })
     }
     return files

@@ -7,6 +7,7 @@ import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { keysTopic } from './agent-keys.ts'
 import { concernAgency } from './agents.ts'
+import { actedBy, type Principal } from '../../access/principal.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { machineEnrolled } from './machines.ts'
 import { change, type Registry } from '../../records/registry.ts'
@@ -19,18 +20,23 @@ export interface IssuedToken {
 }
 
 /** A secret that enrols one agent of an agency; only its hash is kept. */
-export async function issueToken(registry: Registry, actor: string, agency: string, hours: number): Promise<IssuedToken> {
+export async function issueToken(registry: Registry, actor: Principal | string, agency: string, hours: number): Promise<IssuedToken> {
   const expires = new Date(registry.clock().getTime() + hours * 3_600_000)
   const { secret } = await change(registry, (query) => addToken(query, actor, agency, expires))
   return { secret, expires }
 }
 
 /** Within a transaction. @returns also the agency's name. */
-export async function addToken(query: Query, actor: string, agency: string, expires: Date): Promise<{ name: string; secret: string }> {
+export async function addToken(
+  query: Query,
+  actor: Principal | string,
+  agency: string,
+  expires: Date,
+): Promise<{ name: string; secret: string }> {
   const secret = randomBytes(24).toString('base64url')
   const { name } = await requireAgency(query, agency)
   await query('insert into enrolment_token (secret_hash, agency, expires_at) values ($1, $2, $3)', [sha256(secret), agency, expires])
-  await writeAudit(query, { actor, act: 'token.issue', object: agency, details: { expires: expires.toISOString() } })
+  await writeAudit(query, { ...actedBy(actor), act: 'token.issue', object: agency, details: { expires: expires.toISOString() } })
   return { name, secret }
 }
 

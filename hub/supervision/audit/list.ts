@@ -19,6 +19,21 @@ export interface ListedEntry extends Omit<ChainedEntry, 'seq' | 'prev'> {
   seq: number | null
 }
 
+/** Acts about an object whose entries name it without its kind. */
+const bareActs: Readonly<Record<string, string>> = {
+  agency: `e.act like 'agency.%' or e.act = 'token.issue'`,
+  agent: `e.act like 'agent.%'`,
+  grant: `e.act like 'grant.%'`,
+  resource: `e.act like 'resource.%' or e.act = 'supply'`,
+  route: `e.act like 'route.%' or e.act = 'delivery'`,
+}
+
+/** SQL, after `e.object = …`: the same object by its bare name. What is sealed cannot be written anew. */
+function bareObject(object: string, place: string): string {
+  const acts = bareActs[object.split(' ')[0]!]
+  return acts === undefined ? '' : ` or e.object = split_part(${place}, ' ', 2) and (${acts})`
+}
+
 /** Entries as a page shows them, newest first; no row values are in them. */
 export async function listAudit(store: Pick<Store, 'query'>, filter: AuditFilter): Promise<ListedEntry[]> {
   const values: unknown[] = [filter.limit]
@@ -26,7 +41,7 @@ export async function listAudit(store: Pick<Store, 'query'>, filter: AuditFilter
   const where = (value: unknown, condition: (place: string) => string) => {
     if (value !== undefined) conditions.push(condition(`$${values.push(value)}`))
   }
-  where(filter.object, (value) => `e.object = ${value}`)
+  where(filter.object, (value) => `(e.object = ${value}${bareObject(filter.object!, value)})`)
   where(filter.actor, (value) => `e.actor = ${value}`)
   where(filter.act, (value) => `e.act = ${value}`)
   where(filter.from, (value) => `e.at >= ${value}`)
