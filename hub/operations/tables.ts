@@ -35,6 +35,7 @@ export const tableOperations: readonly Operation[] = [
     answer: Type.Object({
       registration: Type.Object({ id: Type.String(), resource: Type.String(), state: Type.String() }, { additionalProperties: true }),
       left: Type.Array(Type.Object({ column: Type.String(), native: Type.String() })),
+      notes: Type.Array(Type.Object({ zh: Type.String(), en: Type.String() })),
       sampled: Type.Integer(),
     }),
     example: { agent: 'civil-1', database: 'business', table: 'public.licence', title: '行政许可' },

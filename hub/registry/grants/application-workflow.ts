@@ -1,3 +1,4 @@
+import { notApproved } from './approval-news.ts'
 import { dropDeadline, endDeadline, extendDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
@@ -57,7 +58,7 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
         ...submitting,
         to: 'approved',
         guard: grantedAtOnce,
-        effects: [noteSubmitted, decide, grant, notifyApplicant('已批准', 'approved')],
+        effects: [noteSubmitted, decide, grant, notifyApproved],
       },
       { ...submitting, to: 'consulting', guard: isConditional, effects: submitted },
       { ...submitting, to: 'reviewing', effects: submitted },
@@ -94,7 +95,7 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
         notBy: answering,
         to: 'approved',
         preconditions: [complete, notMore, consented],
-        effects: [decide, grant, endReply, notifyApplicant('已批准', 'approved')],
+        effects: [decide, grant, endReply, notifyApproved],
       },
       // Of a standard one provider does not hold up the others: what it consents to later is granted then.
       {
@@ -103,7 +104,7 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
         to: 'approved',
         guard: ({ subject }) => subject.standard !== null,
         preconditions: [complete, notMore, consented],
-        effects: [decide, grant, endReply, notifyApplicant('已批准', 'approved')],
+        effects: [decide, grant, endReply, notifyApproved],
       },
     ],
     reject: [{ from: open, notBy: answering, to: 'rejected', effects: [refuse, endReply, notifyApplicant('已驳回', 'rejected')] }],
@@ -325,6 +326,13 @@ function notifyApplicant(zh: string, en: string) {
     const why = input.reason === undefined ? '' : `:${input.reason}`
     await sendNotice(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why}`, `${en}${why}`)
   }
+}
+
+/** With what was not approved: nobody compares lists of items. */
+async function notifyApproved({ query, subject, input }: On<{ reason?: string }>): Promise<void> {
+  const why = input.reason === undefined ? '' : `:${input.reason}`
+  const { zh, en } = await notApproved(query, subject)
+  await sendNotice(query, subject, { agency: subject.agency, role: 'user' }, `已批准${zh}${why}`, `approved${en}${why}`)
 }
 
 function notifyOffice(zh: string, en: string) {

@@ -2,6 +2,7 @@ import type { ColumnsAnswer, ProposedColumn, TablesAnswer } from '../../../proto
 import { identityCardNames } from '../../../protocol/identifiers.ts'
 import type { Item, SubjectRole } from '../../../protocol/schema.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import { relationsOf } from '../../access/relations.ts'
 import { authorise } from '../../access/authorise.ts'
@@ -42,6 +43,8 @@ export interface Proposal {
   registration: Registration
   /** Columns that cannot be items without loss, by name and native type. */
   left: { column: string; native: string }[]
+  /** What the registrar must know of the table. */
+  notes: LocalizedText[]
   /** Rows that the agent looked at; none of their values left it. */
   sampled: number
 }
@@ -63,7 +66,17 @@ export async function proposeFromTable(asking: Asking, { agent, database, table,
     return insertRegistration(query, principal, principal.agency ?? '', wanted, registry.clock())
   })
   const left = found.columns.filter(({ type }) => !type).map(({ column, native }) => ({ column, native }))
-  return { registration, left, sampled: found.sampled }
+  return { registration, left, notes: notesOf(found.columns), sampled: found.sampled }
+}
+
+function notesOf(columns: readonly ProposedColumn[]): LocalizedText[] {
+  if (columns.some(({ key, type }) => key && type)) return []
+  return [
+    {
+      zh: '表没有主键(或主键列不能登记),主键不能为空:请把能唯一识别一行的信息项标为主键(key);没有这样的列的,请先在表中增加',
+      en: 'the table has no key (or none that can be registered), and a resource needs one: mark the items that tell its rows apart as key; where there are none, the table needs such a column first',
+    },
+  ]
 }
 
 /** Only of one's own agency's agents; who looked at what is on record before it is asked. */

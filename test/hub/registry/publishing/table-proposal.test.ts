@@ -91,7 +91,12 @@ t.test('a table becomes a draft that lacks only what no table can say', async (t
   const { status, body } = await registrar.post('/tables/proposal', { agent, database: 'business', table: 'public.Person', title: '人员' })
   t.equal(status, 200)
   t.match(asked, [{ kind: 'describe' }, { kind: 'describe', database: 'business', table: 'public.Person' }])
-  t.match(body, { left: [{ column: 'place', native: 'geometry' }], sampled: 200, registration: { state: 'draft', resource: 'civil-0001' } })
+  t.match(body, {
+    left: [{ column: 'place', native: 'geometry' }],
+    sampled: 200,
+    notes: [],
+    registration: { state: 'draft', resource: 'civil-0001' },
+  })
   const { content } = body.registration
   t.match(content, { title: '人员', table: 'person', subject: 'person', licence: false, supplyMode: 'front-end' })
   t.notOk(content.producer, 'the only agent needs no naming')
@@ -174,4 +179,11 @@ t.test("only of one's own agents; what the agent refuses is passed on; nothing i
   const refused = await none.city.as('civil', 'registrar').post('/tables/proposal', { ...wanted, agent: none.agent })
   t.match(refused, { status: 422, body: { code: 'QZ-RULE' } })
   t.same((await none.city.as('civil', 'registrar').get('/registrations')).body.items, [])
+})
+
+t.test('a table without a key says so', async (t) => {
+  const keyless = { ...described, columns: columns.map((one) => ({ ...one, key: false })) }
+  const { city, agent } = await answering(t, keyless)
+  const { body } = await city.as('civil', 'registrar').post('/tables/proposal', { agent, database: 'business', table: 'public.Person' })
+  t.match(body.notes, [{ zh: /没有主键.*标为主键/, en: /mark the items that tell its rows apart/ }])
 })
