@@ -206,6 +206,15 @@ void t.test('what was in force for most of a period decides, not what its last m
   )
 })
 
+void t.test('what was warned of and then fell away is not owed', async (t) => {
+  const hub = await openDuty(t, 'monthly', '2026-11-25T00:00')
+  await supervise(hub, '2026-11-26T00:01')
+  t.same(await marks(hub), [{ period: '2026-11', mark: 'warned' }])
+  await inForce(hub, '2026-11-26T12:00', { state: 'withdrawn' })
+  await supervise(hub, '2026-12-01T00:02')
+  t.equal(await stateOf(hub, '2026-11'), undefined)
+})
+
 void t.test('who updates each month on the twentieth owes no quarter besides', async (t) => {
   const hub = await openDuty(t, 'monthly', '2026-10-02T10:00')
   for (const day of ['2026-10-20', '2026-11-20', '2026-12-20', '2027-01-20']) await accepted(hub, day, 3)
