@@ -24,7 +24,7 @@ const Duty = Type.Object({
   from: Type.String(),
   to: Type.String(),
   state: Type.Enum(dutyStates),
-  excuse: nullable(Type.Enum(['stopped', 'force-majeure', 'cannot-supply'] satisfies Excuse[])),
+  excuse: nullable(Type.Enum(['stopped', 'force-majeure', 'cannot-supply', 'no-machine'] satisfies Excuse[])),
   updatedOn: text,
   warnedAt: text,
   overdueAt: text,

@@ -45,7 +45,7 @@ interface Resource {
   agency: string
   published: number
   force: Force[]
-  /** Days on which anything came, and whether rows changed. */
+  /** Days on which anything came, and the most that did: rows that stood so before, a whole load, rows that changed. */
   supplied: Map<Day, 'changed' | 'repeated' | 'loaded'>
   /** Periods that were explained, and when. */
   explained: Map<string, number>
@@ -120,7 +120,8 @@ export class Supervision {
 
   supply(code: string, day: Day, what: 'changed' | 'repeated' | 'loaded'): void {
     const { supplied } = this.resources.get(code)!
-    if (supplied.get(day) !== 'changed') supplied.set(day, what)
+    const strength = ['repeated', 'loaded', 'changed']
+    if (strength.indexOf(what) > strength.indexOf(supplied.get(day) ?? '')) supplied.set(day, what)
   }
 
   tell(told: Told): void {

@@ -27,7 +27,16 @@ export async function applyForMachine(registry: Registry, principal: Principal, 
       [principal.agency, name, purpose, providedBy, replaces, machineFlow.initial, registry.clock()],
     )
     const { id } = row!
-    await record(query, { workflow: 'machine', object: id, event: 'create', from: null, to: 'applied', principal, input: { ...wanted } })
+    await record(query, {
+      workflow: 'machine',
+      object: id,
+      event: 'create',
+      from: null,
+      to: 'applied',
+      principal,
+      input: { ...wanted },
+      now: registry.clock(),
+    })
     await notify(query, {
       to: { role: 'office' },
       kind: 'machine',

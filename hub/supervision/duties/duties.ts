@@ -2,7 +2,7 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
 import { addDays, dayOf, type Day } from '../../records/calendar.ts'
 import { dataAge, waitingSince, type DataAge } from './evidence.ts'
-import { readFacts, type ResourceFacts } from './facts.ts'
+import { judgedTo, readFacts, type ResourceFacts } from './facts.ts'
 import {
   counts,
   cyclesOwing,
@@ -61,8 +61,11 @@ export async function listDuties(query: Query, filter: DutyFilter, now: Date): P
   const days = { from: least(periods.map(({ from }) => from)), to: greatest(periods.map(({ to }) => to)) }
   const resources = await readFacts(query, { resource, agency, ...days })
   const marks = await readMarks(query, { resource, agency, periods: periods.map(({ period }) => period) })
+  const judged = await judgedTo(query)
   const duties = resources.flatMap((facts) =>
-    periods.flatMap((period) => dutyOf(facts, period, marks.get(`${facts.resource} ${period.period}`), rules.duties, today) ?? []),
+    periods.flatMap(
+      (period) => dutyOf(facts, period, marks.get(`${facts.resource} ${period.period}`), { ...rules.duties, today, judged }) ?? [],
+    ),
   )
   return duties
     .filter((duty) => state === null || duty.state === state)
@@ -98,13 +101,18 @@ async function readMarks(query: Query, { resource, agency, periods }: MarkFilter
   return new Map(rows.map((row) => [`${row.resource} ${row.period}`, row]))
 }
 
-/** Null where none is owed, and none was. */
-function dutyOf(facts: ResourceFacts, period: Period, marks: Marks | undefined, settings: Rules['duties'], today: Day): Duty | null {
+/** Null where none is owed, and none was; of what is judged that is written down. */
+function dutyOf(
+  facts: ResourceFacts,
+  period: Period,
+  marks: Marks | undefined,
+  { today, judged, ...settings }: Rules['duties'] & { today: Day; judged: Day | null },
+): Duty | null {
   const { owed, updatedOn, excuse } = reckon(facts, period, cyclesOwing(period.frequency, settings))
-  const judged = marked(marks, owed ? updatedOn : null)
-  if (!owed && judged === null) return null
+  const written = marked(marks, owed ? updatedOn : null)
+  if (written === null && (!owed || (judged !== null && period.to <= judged))) return null
   const { resource, title, agency, cycle } = facts
-  const state = judged ?? unmarked(period, updatedOn, excuse, today)
+  const state = written ?? unmarked(period, updatedOn, excuse, today)
   return {
     ...period,
     resource,

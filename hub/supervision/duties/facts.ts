@@ -5,6 +5,15 @@ import type { Query } from '../../store/store.ts'
 import type { Cycle } from './periods.ts'
 import { endOfInability, type DutyFacts, type Inability } from './reckoning.ts'
 
+/** Setting with the last day that was judged. */
+export const bookmark = 'duties_judged_to'
+
+/** The last day that was judged: what has no mark of it was not owed. Null where none was. */
+export async function judgedTo(query: Query): Promise<Day | null> {
+  const [kept] = await query<{ value: Day }>('select value from setting where key = $1', [bookmark])
+  return kept?.value ?? null
+}
+
 /** A resource with all that its duties are reckoned from. */
 export interface ResourceFacts extends DutyFacts {
   resource: string
@@ -64,6 +73,20 @@ async function readInabilities(query: Query, codes: readonly string[]): Promise<
      where r.code = any($1) and d.kind in ('force-majeure', 'cannot-supply') and d.signed_at is not null order by d.signed_at, d.id`,
     [codes],
   )
-  const all = rows.map(({ resource, kind, from, until, next }) => ({ resource, kind, from, until: endOfInability(until, next) }))
+  const told = rows.map(({ resource, kind, from, until, next }) => ({ resource, kind, from, until: endOfInability(until, next) }))
+  const all = [...told, ...(await readWaiting(query, codes))]
   return Map.groupBy(all, ({ resource }) => resource)
+}
+
+/** Applications for a machine that lay with the office (Art. 15), of agencies that had none, or whose dead one it is to replace. */
+function readWaiting(query: Query, codes: readonly string[]): Promise<(Inability & { resource: string })[]> {
+  return query(
+    `select r.code as resource, 'no-machine' as kind, h.at as "from",
+       (select min(later.at) from history later where later.workflow = 'machine' and later.object = h.object and later.id > h.id) as until
+     from machine_application m join history h on h.workflow = 'machine' and h.object = m.id::text and h.event = 'create'
+       join resource r on r.agency = m.agency
+     where r.code = any($1) and (m.replaces is not null
+       or not exists (select from agent a where a.agency = m.agency and a.enrolled_at <= m.created_at)) order by h.id`,
+    [codes],
+  )
 }

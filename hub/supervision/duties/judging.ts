@@ -2,7 +2,7 @@ import { writeAudit } from '../../records/audit.ts'
 import type { Query } from '../../store/store.ts'
 import { addDays, dayOf, endOf, type Day } from '../../records/calendar.ts'
 import { waitingSince } from './evidence.ts'
-import { readFacts, type ResourceFacts } from './facts.ts'
+import { bookmark, judgedTo, readFacts, type ResourceFacts } from './facts.ts'
 import { counts, cyclesOwing, frequencies, periodOf, periodsEndingOn, type Frequency, type Period } from './periods.ts'
 import { isHindered, reckon, type Excuse } from './reckoning.ts'
 import { notify } from '../../records/notices.ts'
@@ -13,13 +13,11 @@ const settling = 60_000
 /** A first start does not look further back than this. */
 const longestLook = 400
 
-const bookmark = 'duties_judged_to'
-
 /** The first day that is over and not yet judged; undefined where all are. */
 export async function dayToJudge(query: Query, now: Date): Promise<Day | undefined> {
   const over = addDays(dayOf(new Date(now.getTime() - settling)), -1)
-  const [kept] = await query<{ value: Day }>('select value from setting where key = $1', [bookmark])
-  const next = kept ? addDays(kept.value, 1) : await firstDay(query, over)
+  const kept = await judgedTo(query)
+  const next = kept === null ? await firstDay(query, over) : addDays(kept, 1)
   return next !== undefined && next <= over ? next : undefined
 }
 

@@ -96,9 +96,10 @@ export function cyclesOwing(frequency: Frequency, { realtime }: DutySettings): C
   return frequency === realtime ? [frequency, 'realtime'] : [frequency]
 }
 
-/** Whether a period is one at all by the settings: days that are not worked may be left out. */
+/** Whether a period is one at all by the settings: days that are not worked may be left out, and those of which nobody knows it yet. */
 export function counts({ frequency, to }: Period, { dailyOn }: DutySettings, calendar: Calendar): boolean {
-  return frequency !== 'daily' || dailyOn === 'every-day' || isWorkingDay(calendar, to)
+  if (frequency !== 'daily' || dailyOn === 'every-day') return true
+  return calendar.years.has(Number(to.slice(0, 4))) && isWorkingDay(calendar, to)
 }
 
 /**

@@ -4,11 +4,11 @@ import type { Cycle, Period } from './periods.ts'
 
 /**
  * Why a duty is not asked for although it was owed: an office has stopped the resource (Art. 26), the agency has given notice of force
- * majeure (Art. 20) or reported that it cannot supply (Art. 7.4).
+ * majeure (Art. 20) or reported that it cannot supply (Art. 7.4), or its application for a machine lay with the office (Art. 15).
  */
-export type Excuse = 'stopped' | 'force-majeure' | 'cannot-supply'
+export type Excuse = 'stopped' | 'force-majeure' | 'cannot-supply' | 'no-machine'
 
-/** A signed notice of force majeure or report that one cannot supply: it holds from the signature on. */
+/** A signed notice of force majeure or report that one cannot supply holds from the signature on, an application while the office has it. */
 export interface Inability {
   kind: Exclude<Excuse, 'stopped'>
   from: Date
@@ -40,7 +40,7 @@ export interface Reckoned {
  *
  * An update is owed where a whole day of the period lies behind the publication and a cycle that asks for it was in force for at least half
  * of the period's time since then. It is excused where less than half of the time in which it was asked for could be used: in the rest the
- * resource was stopped, or its agency had said in writing that it could not supply. Whoever changes the cycle or stops the resource on the last
+ * resource was stopped, its agency had said in writing that it could not supply, or waited for the office to give it a machine. Whoever changes the cycle or stops the resource on the last
  * evening changes nothing.
  */
 export function reckon(facts: DutyFacts, { from, to }: Period, owing: readonly Cycle[]): Reckoned {
@@ -51,7 +51,7 @@ export function reckon(facts: DutyFacts, { from, to }: Period, owing: readonly C
   const whole = end - start
   let asked = 0
   let usable = 0
-  const lost: Record<Excuse, number> = { stopped: 0, 'force-majeure': 0, 'cannot-supply': 0 }
+  const lost: Record<Excuse, number> = { stopped: 0, 'force-majeure': 0, 'cannot-supply': 0, 'no-machine': 0 }
   for (const { at, length } of pieces(facts, start, end)) {
     const phase = phaseAt(facts.phases, at)
     if (!phase || !owing.includes(phase.cycle as Cycle) || phase.state === 'withdrawn' || !canCome(facts, phase, to)) continue

@@ -5,6 +5,7 @@ import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import type { Query } from '../../store/store.ts'
 import { addDays, endOf, type Day } from '../../records/calendar.ts'
+import { judgedTo } from '../duties/facts.ts'
 import { firstDayOfQuarter } from '../duties/periods.ts'
 import { countFigures, scoreAll, type Figures, type Scores } from './figures.ts'
 import { notify } from '../../records/notices.ts'
@@ -111,12 +112,12 @@ export async function freeze(registry: Registry, principal: Principal, id: strin
 
 /** Whether duties of the period were judged only after the table was drawn up, or are still to be judged. */
 async function judgedLater(query: Query, ends: Day, drawnAt: Date): Promise<boolean> {
-  const [judged] = await query<{ value: Day }>(`select value from setting where key = 'duties_judged_to'`)
+  const judged = await judgedTo(query)
   const later = await query(
     `select from duty_mark where ends = $1::date and at > $2 and mark in ('updated', 'overdue', 'excused') limit 1`,
     [ends, drawnAt],
   )
-  return later.length > 0 || (judged !== undefined && judged.value < ends)
+  return later.length > 0 || (judged !== null && judged < ends)
 }
 
 /** Writes the advice 改进意见 to one agency; an empty one is taken back. Throws QZ-STATE where it is published, QZ-NOT-FOUND. */

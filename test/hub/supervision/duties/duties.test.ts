@@ -9,6 +9,7 @@ import { dutyStatus, explainPeriod, listDuties } from '../../../../hub/supervisi
 import { listNotices } from '../../../../hub/records/notices.ts'
 import { saveSettings, supervisionSettings } from '../../../../hub/records/settings.ts'
 import { startSupervision, superviseOnce, type SupervisionDeps } from '../../../../hub/supervision/supervision.ts'
+import { openCity } from '../../city.ts'
 import { enrolled, openOffice, publishedAt, refusal, villages, type Office } from '../../office.ts'
 
 const at = (text: string) => new Date(`${text}+08:00`)
@@ -125,7 +126,8 @@ void t.test('every cycle owes its own periods and no others; a real-time one the
   t.same(await owed('monthly'), ['2026-12', '2027-01'])
   t.same(await owed('realtime'), ['2027-Q1'])
   t.same(await owed('daily'), ['2026-12-31', '2027-01-01', '2027-01-02', '2027-01-03', '2027-01-04'])
-  await saveSettings(hub.store, supervisionSettings({ duties: { realtime: 'daily', dailyOn: 'working-days' } }))
+  const year = { year: 2027, source: 'test', holidays: [], workdays: [] }
+  await saveSettings(hub.store, supervisionSettings({ duties: { realtime: 'daily', dailyOn: 'working-days' } }, [year]))
   await supervise(hub, '2027-01-11T00:02')
   t.same(
     (await owed('realtime')).filter((period) => period.length === 10 && period > '2027-01-03').length,
@@ -256,6 +258,29 @@ void t.test('who has told in writing that it cannot supply is not blamed, until 
   )
 })
 
+void t.test('who waits for the office to give it a machine is not blamed meanwhile', async (t) => {
+  const city = await openCity(t)
+  for (const agency of ['civil', 'water']) {
+    const schema = villages((draft) => Object.assign(draft, { resource: agency, title: agency, agency }))
+    await publishResource(city, 'admin', { schema })
+    await publishedAt(city, agency, 'monthly', at('2026-11-23T10:00'))
+  }
+  await city.store.query(`insert into agent (id, agency, name, public_key, enrolled_at) values ('a', 'water', 'a', 'k', '2026-01-01')`)
+  const apply = async (agency: string) =>
+    (await city.as(agency, 'agency-it').post('/machines', { name: 'x', purpose: 'x', providedBy: 'office' })).body.id as string
+  city.now = at('2026-11-28T10:00')
+  const [waits] = [await apply('civil'), await apply('water')]
+  city.now = at('2026-12-20T10:00')
+  await city.as('city', 'office').post(`/machines/${waits}/approve`)
+  await supervise(city, '2027-02-01T00:02')
+  const states = async (agency: string) =>
+    (await listDuties(city.store.query, { agency, from: '2026-12-01', to: '2027-01-31' }, city.now)).map(
+      ({ state, excuse }) => excuse ?? state,
+    )
+  t.same(await states('civil'), ['overdue', 'no-machine'])
+  t.same(await states('water'), ['overdue', 'overdue'], 'another machine is there')
+})
+
 void t.test('what there is no way to supply yet is not asked for', async (t) => {
   const hub = await openDuty(t, 'monthly', '2026-10-02T10:00')
   for (const mode of ['form', 'excel']) {
@@ -291,6 +316,19 @@ void t.test('warned before, marked after; agency and supervisor are told once', 
   t.same(await told(hub, { ...registrar, agency: 'water' }), [])
   t.match(await listNotices(hub.store.query, supervisor), [{ object: 'resource villages', zh: /民政局.*2027-Q1.*资源 villages/ }])
   t.equal((await hub.store.query(`select 1 from audit_entry where act = 'duty.overdue'`)).length, 1)
+})
+
+void t.test('a day of which nobody knows whether it is worked is not asked for, nor afterwards', async (t) => {
+  const hub = await openDuty(t, 'daily', '2026-12-28T10:00')
+  await saveSettings(hub.store, supervisionSettings({ duties: { dailyOn: 'working-days' } }))
+  await supervise(hub, '2027-01-06T08:00')
+  const overdue = async () =>
+    (await listDuties(hub.store.query, { from: '2026-12-28', state: 'overdue' }, hub.now)).map(({ period }) => period).toReversed()
+  t.same(await overdue(), ['2026-12-29', '2026-12-30', '2026-12-31'])
+  const year = { year: 2027, source: 'test', holidays: ['2027-01-01/2027-01-03'], workdays: [] }
+  await saveSettings(hub.store, supervisionSettings({ duties: { dailyOn: 'working-days' } }, [year]))
+  await supervise(hub, '2027-01-08T08:00')
+  t.same(await overdue(), ['2026-12-29', '2026-12-30', '2026-12-31', '2027-01-06', '2027-01-07'], 'from when it is known on')
 })
 
 void t.test('an agency with many resources gets one notice per period', async (t) => {

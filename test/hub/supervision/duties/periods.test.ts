@@ -57,6 +57,7 @@ void t.test('on the tenth the quarter ends, on a Sunday the week, and so on', as
   t.same(ending('2026-11-30'), ['2026-11-30', '2026-11'])
   t.same(ending('2026-11-22', { dailyOn: 'working-days' }), ['2026-W47'])
   t.same(ending('2026-10-10', { dailyOn: 'working-days' }), ['2026-10-10', '2026-Q4'], 'a make-up Saturday')
+  t.same(ending('2027-02-08', { dailyOn: 'working-days' }), [], 'a Monday of which nobody knows yet whether it is worked')
 })
 
 void t.test('each cycle owes its own periods; a real-time one the quarter, or each day by a setting', async (t) => {
