@@ -55,13 +55,14 @@ export async function readFacts(query: Query, { resource, agency, from, to }: Fa
   }))
 }
 
+/** One text for each resource: a year of a city's resources is half a million days. */
 async function readUpdates(query: Query, codes: readonly string[], from: Day, to: Day): Promise<Map<string, Day[]>> {
-  const rows = await query<{ resource: string; day: Day }>(
-    `select resource, day::text as day from supply_day s where resource = any($1) and day between $2::date and $3::date and ${changedSql}
-     order by resource, day`,
+  const rows = await query<{ resource: string; days: string }>(
+    `select resource, string_agg(day::text, ' ' order by day) as days from supply_day s
+     where resource = any($1) and day between $2::date and $3::date and ${changedSql} group by resource`,
     [codes, from, to],
   )
-  return new Map([...Map.groupBy(rows, ({ resource }) => resource)].map(([code, days]) => [code, days.map(({ day }) => day)]))
+  return new Map(rows.map(({ resource, days }) => [resource, days.split(' ')]))
 }
 
 /** Signed declarations of a resource or its whole agency (Art. 7.4, 20); what was returned or withdrawn was never signed. */

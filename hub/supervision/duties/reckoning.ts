@@ -44,6 +44,7 @@ export interface Reckoned {
  * evening changes nothing.
  */
 export function reckon(facts: DutyFacts, { from, to }: Period, owing: readonly Cycle[]): Reckoned {
+  if (facts.phases.every(({ cycle }) => !owing.includes(cycle as Cycle))) return { owed: false, updatedOn: null, excuse: null }
   const updatedOn = facts.updates.find((day) => from <= day && day <= to) ?? null
   if (facts.published >= startOf(to)) return { owed: false, updatedOn, excuse: null }
   const start = Math.max(startOf(from).getTime(), facts.published.getTime())
