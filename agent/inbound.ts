@@ -50,17 +50,22 @@ const bufferBudget = 32 << 20
 /** Polls until aborted; never gives up. */
 export async function runPolling(deps: InboundDeps, signal: AbortSignal): Promise<void> {
   const backoff = new Backoff()
+  /** Told once, not at every try. */
+  let told: ErrorCode | undefined
   while (!signal.aborted) {
     const again = new AbortController()
     const watch = deps.pollAgain.wait(deps.pollSeconds() * 1000 + 60_000, AbortSignal.any([signal, again.signal]))
     try {
-      await pollOnce(deps, watch, again.signal, signal)
+      if (await pollOnce(deps, watch, again.signal, signal)) told = undefined
       backoff.reset()
       // What arrived goes to its database before the next request is made.
       await setImmediate()
     } catch (error) {
       if (signal.aborted) return
-      reportHubFault(deps, codedError(error))
+      const coded = codedError(error)
+      if (coded.code !== told) deps.logger.warn({ code: coded.code, err: coded }, coded.message)
+      told = coded.code
+      for (const route of deps.routes()) route.hubFailed(coded)
       await backoff.wait(signal)
     } finally {
       again.abort()
@@ -69,7 +74,8 @@ export async function runPolling(deps: InboundDeps, signal: AbortSignal): Promis
   }
 }
 
-async function pollOnce(deps: InboundDeps, watch: Promise<void>, done: AbortSignal, signal: AbortSignal): Promise<void> {
+/** False where it was given up for another one. */
+async function pollOnce(deps: InboundDeps, watch: Promise<void>, done: AbortSignal, signal: AbortSignal): Promise<boolean> {
   const interrupt = new AbortController()
   const request = pollRequest(deps)
   const asked = new Map(deps.routes().map((route) => [route, route.generation]))
@@ -79,12 +85,13 @@ async function pollOnce(deps: InboundDeps, watch: Promise<void>, done: AbortSign
   try {
     answer = await deps.hub.poll(request, AbortSignal.any([signal, interrupt.signal]))
   } catch (error) {
-    if (interrupt.signal.aborted) return
+    if (interrupt.signal.aborted) return false
     throw error
   }
   takeHeader(deps, answer.header, sent)
   for (const route of deps.routes()) route.hubAnswered()
   takeBatches(asked, answer.batches)
+  return true
 }
 
 function pollRequest(deps: InboundDeps) {
@@ -122,14 +129,6 @@ function takeBatches(asked: ReadonlyMap<InboundRoute, number>, batches: readonly
     const target = routes.get(id)
     target?.route.receive(bytes, target.generation)
   }
-}
-
-function reportHubFault(deps: InboundDeps, error: QianzhiError): void {
-  const routes = deps.routes()
-  if (routes.some((route) => route.report.fault?.code !== error.code) || routes.length === 0) {
-    deps.logger.warn({ code: error.code, err: error }, error.message)
-  }
-  for (const route of routes) route.hubFailed(error)
 }
 
 /**

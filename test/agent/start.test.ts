@@ -48,6 +48,7 @@ function enrolled(test: Test, more: object = {}) {
 interface Logged {
   time: string
   msg: string
+  code?: string
   name?: string
 }
 
@@ -73,6 +74,7 @@ t.test('much log: it rolls, and no line is lost, however the program ends', asyn
   t.match(agent.logged()[0], { msg: 'status page', time: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/ })
   t.equal(agent.logged().at(-1)!.msg, 'agent stopped')
   t.ok(readdirSync(join(agent.folder, 'log')).length > 3, 'it has rolled')
+  t.equal(agent.logged().filter(({ code }) => code === 'QZ-HUB-UNREACHABLE').length, 1, 'not at every try')
 
   await agent.start()
   for (let i = 0; i < 100; i++) await agent.call('pause', { name: 'villages' })
