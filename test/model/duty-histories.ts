@@ -2,21 +2,20 @@
  * Random histories of supervision, by the right people through the registry's API, with a clock that moves by hours and weeks: duties, deadlines
  * and evaluations are what the model of the regulation says (duties.ts), however seldom the platform looks at them.
  */
-import { isDeepStrictEqual } from 'node:util'
 import pino from 'pino'
 import { officialYears } from '../../hub/records/calendars/official.ts'
-import { listDeadlines } from '../../hub/records/deadlines.ts'
 import { readRules, saveSettings, supervisionSettings } from '../../hub/records/settings.ts'
 import { noteDeliveries } from '../../hub/registry/grants/grant-queries.ts'
 import { recountDeadlines } from '../../hub/supervision/deadlines-watch.ts'
 import { listDuties } from '../../hub/supervision/duties/duties.ts'
-import { countFigures } from '../../hub/supervision/evaluation/figures.ts'
 import { superviseOnce } from '../../hub/supervision/supervision.ts'
 import type { Random } from '../faults/random.ts'
 import { openCity, type Answer, type City } from '../hub/city.ts'
 import { enrolled } from '../hub/office.ts'
 import { licences, register, textItem } from '../hub/registry/catalog/fixture.ts'
-import { beginning, dayAt, next, Supervision, type Cycle, type Day, type Year } from './duties.ts'
+import { Supervision, type Year } from './duties.ts'
+import { Comparison } from './duty-comparison.ts'
+import { dayAt, next, type Cycle } from './periods.ts'
 
 type Test = Parameters<typeof openCity>[0]
 
@@ -42,8 +41,6 @@ interface Said {
 
 export class DutyHistory {
   readonly steps: string[] = []
-  /** How many duties, deadlines and figures were compared. */
-  compared = 0
   readonly #random: Random
   readonly #city: City
   readonly #model: Supervision
@@ -51,7 +48,7 @@ export class DutyHistory {
   readonly #orders: { id: string; state: 'issued' | 'answered' }[] = []
   readonly #corrections: { id: string; state: 'reported' | 'passed' | 'answered' }[] = []
   readonly #routes: { id: string; grant: string; resource: string; asked: boolean; received: boolean }[] = []
-  readonly #drawn = new Map<string, unknown>()
+  readonly #comparison: Comparison
   #machine = ''
   #years: Year[] = []
   #lastYear = 2026
@@ -60,6 +57,7 @@ export class DutyHistory {
     this.#random = random
     this.#city = city
     this.#model = new Supervision(officialYears)
+    this.#comparison = new Comparison(city, this.#model, this.steps)
   }
 
   static async begin(test: Test, random: Random): Promise<DutyHistory> {
@@ -112,9 +110,12 @@ export class DutyHistory {
   /** The platform looks once more, and everything is what the model says. */
   async compare(): Promise<void> {
     await this.#supervise()
-    await this.#compareDuties()
-    await this.#compareDeadlines()
-    await this.#compareEvaluations()
+    await this.#comparison.all(dayAt(start), agencies)
+  }
+
+  /** How many duties, deadlines and figures were compared. */
+  get compared(): number {
+    return this.#comparison.compared
   }
 
   // Acts.
@@ -233,7 +234,7 @@ export class DutyHistory {
     const drafted = await this.#city.as(this.#agencyOf(code), 'registrar').post('/declarations', declaration)
     const signed = await this.#city.as(this.#agencyOf(code), 'reviewer').post(`/declarations/${drafted.body.id}/sign`)
     const allowed = this.#model.explain(code, period, this.#now)
-    this.#same(`${code} ${period} may be explained`, signed.status === 200, allowed, signed.text)
+    this.#comparison.same(`${code} ${period} may be explained`, signed.status === 200, allowed, signed.text)
   }
 
   async #tell(): Promise<void> {
@@ -385,88 +386,8 @@ export class DutyHistory {
     this.#model.calendarComes(year, this.#now)
   }
 
-  // Comparison.
-
-  async #compareDuties(): Promise<void> {
-    const first = next(dayAt(this.#now), -700) > dayAt(start) ? next(dayAt(this.#now), -700) : dayAt(start)
-    const told = await listDuties(this.#query, { from: first, limit: 5000 }, this.#city.now)
-    const plain = ({ resource, period, state, excuse }: { resource: string; period: string; state: string; excuse: string | null }) =>
-      `${resource} ${period} ${state} ${excuse ?? ''}`
-    this.#sameSet('duties', told.map(plain), this.#model.duties(first, this.#now).map(plain))
-  }
-
-  async #compareDeadlines(): Promise<void> {
-    const told = (await listDeadlines(this.#query, { limit: 1000 }, this.#city.now)).filter(({ kind }) => kind !== 'application-reply')
-    const plain = (object: string, begun: number, due: Day | null, state: string) =>
-      `${object} ${new Date(begun).toISOString()} ${due ?? 'unknown'} ${state.replace('warned', 'running')}`
-    this.#sameSet(
-      'deadlines',
-      told.map((one) => plain(one.object, one.startedAt.getTime(), one.due, one.state)),
-      this.#model.deadlines.map((one) => {
-        const due = one.ended === null ? this.#model.due(one, this.#now) : one.due
-        return plain(one.object, one.begun, due, this.#model.outcome(one, this.#now))
-      }),
-    )
-  }
-
-  /** Of every quarter that is over, the same whenever it is counted. */
-  async #compareEvaluations(): Promise<void> {
-    for (let first = '2026-10-01'; ;) {
-      const after = `${next(first, 93).slice(0, 7)}-01`
-      const last = next(after, -1)
-      if (beginning(after) >= this.#now) return
-      for (const { agency, figures } of await countFigures(this.#query, first, last)) {
-        if (!agencies.some((one) => one === agency)) continue
-        const counted = this.#model.evaluate(agency, first, last)
-        const told = Object.fromEntries(Object.keys(counted).map((key) => [key, figures[key as keyof typeof figures]]))
-        this.#same(`evaluation of ${agency} to ${last}`, told, counted)
-        const key = `${agency} ${last}`
-        if (this.#drawn.has(key)) this.#same(`evaluation of ${key} on another day`, told, this.#drawn.get(key))
-        this.#drawn.set(key, told)
-      }
-      first = after
-    }
-  }
-
-  #sameSet(what: string, told: readonly string[], counted: readonly string[]): void {
-    this.compared += told.length
-    const more = told.filter((one) => !counted.includes(one))
-    const less = counted.filter((one) => !told.includes(one))
-    this.#same(what, more.slice(0, 5), less.slice(0, 5))
-    this.#same(`number of ${what}`, told.length, counted.length)
-  }
-
-  #same(what: string, told: unknown, counted: unknown, more = ''): void {
-    this.compared++
-    if (isDeepStrictEqual(told, counted)) return
-    const steps = this.steps.slice(-25).join('\n  ')
-    throw new Error(
-      `${what}: the platform says ${JSON.stringify(told)}, the model ${JSON.stringify(counted)} ${more}\nafter ${this.steps.length} steps, the last of them\n  ${steps}`,
-    )
-  }
-
   #expect(answer: Answer): Answer {
     if (answer.status === 200) return answer
     throw new Error(`${answer.status} ${answer.text.slice(0, 400)}\nafter\n  ${this.steps.slice(-25).join('\n  ')}`)
   }
-}
-
-/** For a soak: so many steps in histories of 250, each from its own seed. Throws with the first difference. @returns what was compared. */
-export async function runDutyHistories(random: Random, steps: number): Promise<number> {
-  let compared = 0
-  for (let left = steps; left > 0; left -= 250) {
-    const ends: (() => unknown)[] = []
-    try {
-      const history = await DutyHistory.begin({ teardown: (end) => void ends.push(end) } as Test, random.fork())
-      for (let step = 1; step <= Math.min(left, 250); step++) {
-        await history.step()
-        if (step % 50 === 0) await history.compare()
-      }
-      await history.compare()
-      compared += history.compared
-    } finally {
-      for (const end of ends.toReversed()) await end()
-    }
-  }
-  return compared
 }

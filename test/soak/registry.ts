@@ -3,6 +3,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { stepsOfHistory } from '../model/steps.ts'
 
+/** Each has half of the steps. */
+const models = ['sharing', 'duties'] as const
+
 export interface RegistrySoak {
   steps: number
   seed: number
@@ -11,13 +14,23 @@ export interface RegistrySoak {
 
 /** @returns the exit code. */
 export async function soakRegistry({ steps, seed, say }: RegistrySoak): Promise<number> {
-  const histories = Math.ceil(steps / stepsOfHistory)
-  say(`${histories} histories of ${stepsOfHistory} steps, seed ${seed}`)
+  const histories = Math.ceil(steps / stepsOfHistory / models.length)
+  say(`${models.join(' and ')}: ${histories} histories each of ${stepsOfHistory} steps, seed ${seed}`)
   const began = performance.now()
   const env = { ...process.env, QIANZHI_HISTORIES: String(histories), QIANZHI_SEED: String(seed), TAP_TIMEOUT: '0' }
-  const run = spawn(process.execPath, ['test/model/sharing.test.ts'], { env, stdio: 'inherit' })
-  const [code] = (await once(run, 'exit')) as [number | null]
-  const ok = code === 0
-  say(JSON.stringify({ ok, seed, steps: histories * stepsOfHistory, seconds: Math.round((performance.now() - began) / 1000) }))
+  let ok = true
+  for (const model of models) {
+    const run = spawn(process.execPath, [`test/model/${model}.test.ts`], { env, stdio: 'inherit' })
+    const [code] = (await once(run, 'exit')) as [number | null]
+    ok = code === 0 && ok
+  }
+  say(
+    JSON.stringify({
+      ok,
+      seed,
+      steps: models.length * histories * stepsOfHistory,
+      seconds: Math.round((performance.now() - began) / 1000),
+    }),
+  )
   return ok ? 0 : 1
 }
