@@ -154,6 +154,7 @@ export class History {
       [3, () => this.#consent()],
       [5, () => this.#onGrant()],
       [1.5, () => this.#onResource()],
+      [0.1, () => this.#revokeMachine()],
     ]
     let at = this.#random.next() * acts.reduce((sum, [weight]) => sum + weight, 0)
     return acts.find(([weight]) => (at -= weight) < 0)![1]()
@@ -377,6 +378,15 @@ export class History {
     }
   }
 
+  #revokeMachine(): Act {
+    const { id } = this.#random.pick(this.#machines)
+    return {
+      name: `machine ${id} is revoked`,
+      call: (hub) => hub.as('city', 'office').post(`/agents/${id}/revoke`, { reason: '设备遗失' }),
+      follow: (model) => model.revokeMachine(id),
+    }
+  }
+
   // What there is, and what there should be.
 
   /** What is wrong of a policy stays wrong: each is looked at now and then, and at the end. */
@@ -423,6 +433,11 @@ export class History {
         if (['active', 'suspended', 'held'].includes(state) || !this.#grants.has(name)) this.#grants.set(name, id)
       const machines = []
       for (const { id } of this.#machinesIf(policies)) {
+        const [{ state } = { state: '' }] = await query<{ state: string }>('select state from agent where id = $1', [id])
+        if (state === 'revoked') {
+          machines.push({ receives: [], removes: [] })
+          continue
+        }
         const { jws } = await currentPolicy(city.store, hubKey, id, 0, city.now, { days: 30 })
         const { receive, ended = [] } = openPolicy(jws, hubKey.publicKey, id, 0)
         const shown = receive.map(({ schema, items, expires }) => [schema.resource, items.toSorted().join(' '), expires === undefined ? null : Date.parse(expires)].join(' | ')) // prettier-ignore

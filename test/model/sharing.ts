@@ -76,6 +76,8 @@ export class Sharing {
   readonly standards = new Map<string, readonly string[]>()
   readonly applications: Application[] = []
   readonly accesses: Access[] = []
+  /** Machines that are no part of the platform any more. */
+  readonly revoked = new Set<string>()
   #order = 0
 
   constructor(now: number) {
@@ -89,6 +91,7 @@ export class Sharing {
       standards: copy.standards,
       applications: copy.applications,
       accesses: copy.accesses,
+      revoked: copy.revoked,
     })
     made.#order = copy.order
     return made
@@ -98,6 +101,7 @@ export class Sharing {
 
   /** Items by resource that a machine receives: the key goes with everything, what is closed with nothing. */
   receives(machine: string): { resource: string; items: string[]; until: number | undefined }[] {
+    if (this.revoked.has(machine)) return []
     return this.accesses
       .filter((access) => access.machine === machine && access.state === 'active' && !this.#isOver(access))
       .flatMap(({ resource: code, items, until }) => {
@@ -110,6 +114,7 @@ export class Sharing {
 
   /** Resources whose delivered rows go. */
   removes(machine: string): string[] {
+    if (this.revoked.has(machine)) return []
     return this.accesses
       .filter((access) => access.machine === machine && access.atEnd === 'remove' && (access.ended !== undefined || this.#isOver(access)))
       .map(({ resource }) => resource)
@@ -267,6 +272,12 @@ export class Sharing {
     return true
   }
 
+  /** Once and for all; a second time nothing happens. */
+  revokeMachine(machine: string): boolean {
+    this.revoked.add(machine)
+    return true
+  }
+
   revoke(access: Access): boolean {
     return this.#end(access, 'revoked')
   }
@@ -335,7 +346,8 @@ export class Sharing {
   }
 
   #mayWant(wanted: Wanted): boolean {
-    if (wanted.items.length === 0 || (wanted.until !== undefined && wanted.until <= this.now)) return false
+    if (this.revoked.has(wanted.machine) || wanted.items.length === 0 || (wanted.until !== undefined && wanted.until <= this.now))
+      return false
     if (wanted.standard !== undefined) return wanted.items.every((id) => this.standards.get(wanted.standard!)!.includes(id))
     const resource = this.resources.get(wanted.resource!)!
     return resource.provider !== wanted.agency && this.#canBeHad(resource) && wanted.items.every((id) => has(resource.version, id))
