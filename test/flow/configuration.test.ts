@@ -169,6 +169,24 @@ t.test('sources, databases and what they refer to are taken up, and the other st
   t.equal([(await status(one)).session, (await status()).session].join(), session, 'nobody was started again')
 })
 
+t.test('rows that are written while the configuration changes and changes again arrive, once', async (t) => {
+  const villages = async () => (await status(one)).sources.find(({ resource }) => resource === 'villages')!
+  const { epoch } = (await villages()).position!
+  const fewer = supplying.sources.filter(({ resource }) => resource !== 'roads')
+  for (const [i, sources] of [fewer, supplying.sources, fewer].entries()) {
+    one.configure({ ...supplying, sources })
+    let code = 1000 * (i + 1)
+    await until('it is taken up', async () => {
+      await source.query(`insert into villages values (${code++}, 'row')`)
+      return (await status(one)).sources.length === sources.length
+    })
+  }
+  const rows = `select code, name from %s order by code`
+  const expected = (await source.query(rows.replace('%s', 'villages'))).join(';')
+  await until('both are equal', async () => (await target.query(rows.replace('%s', 'delivered.villages'))).join(';') === expected)
+  t.equal((await villages()).position?.epoch, epoch, 'with no new snapshot')
+})
+
 t.test('an agent that was revoked says so itself', async (t) => {
   await exchange.office('agent', 'revoke', one.id)
   const told = async () => ((await status(one)).hub.fault?.code === 'QZ-AGENT-REVOKED' ? true : undefined)
