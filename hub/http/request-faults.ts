@@ -50,6 +50,11 @@ export const patternWords: Readonly<Record<string, LocalizedText>> = {
   '^(?:[1-9][0-9]{0,2}|1000)$': { zh: '须为 1 至 1000 的整数', en: 'must be an integer from 1 to 1000' },
   '^[^@\\s]+@[^@\\s]+$': { zh: '须为电子邮箱地址', en: 'must be an e-mail address' },
   '^\\d{4}-\\d\\d-\\d\\d$': { zh: '须为日期,如 2026-11-22', en: 'must be a day such as 2026-11-22' },
+  '^\\d{4}-\\d{2}-\\d{2}$': { zh: '须为日期,如 2026-11-22', en: 'must be a day such as 2026-11-22' },
+  '^\\d{4}-\\d{2}-\\d{2}(/\\d{4}-\\d{2}-\\d{2})?$': {
+    zh: '须为日期或起止日期,如 2026-10-01/2026-10-07',
+    en: 'must be a day, or the first and last of some, such as 2026-10-01/2026-10-07',
+  },
   '^20\\d\\d(?:-Q[1-4])?$': { zh: '须为年度或季度,如 2026 或 2026-Q4', en: 'must be a year or a quarter such as 2026 or 2026-Q4' },
   '^[0-9]{1,12}$': { zh: '须为 1 至 12 位数字', en: 'must be 1 to 12 digits' },
   '^[0-9]{6,12}$': { zh: '须为 6 至 12 位数字', en: 'must be 6 to 12 digits' },

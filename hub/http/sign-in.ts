@@ -38,7 +38,7 @@ const Invited = Type.Object({
   agency: nullable(Type.String()),
 })
 
-const open = { security: [], tags: ['session'] }
+const open = { security: [], tags: ['登录'] }
 
 /** The doors of those who are not signed in: the session, as a cookie and in the answer for programs, and the link that sets a password. */
 export async function signInDoors(plain: FastifyInstance, registry: Registry, { access }: Services): Promise<void> {

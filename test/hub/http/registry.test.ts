@@ -2,9 +2,25 @@ import t from 'tap'
 import { operations } from '../../../hub/operations/index.ts'
 import { openCity } from '../city.ts'
 
+interface Shape {
+  description?: string
+  properties?: Record<string, Shape>
+  items?: Shape
+  anyOf?: Shape[]
+}
+
+interface Door {
+  operationId?: string
+  summary?: string
+  tags?: string[]
+  responses: object
+  parameters?: { name: string; description?: string }[]
+  requestBody?: { content: Record<string, { schema: Shape }> }
+}
+
 interface Documented {
   openapi: string
-  paths: Record<string, Record<string, { operationId?: string; summary?: string; responses: object; requestBody?: { content: object } }>>
+  paths: Record<string, Record<string, Door>>
 }
 
 t.test('the document of the API is OpenAPI 3.1, open to everybody, and names every operation', async (t) => {
@@ -21,6 +37,34 @@ t.test('the document of the API is OpenAPI 3.1, open to everybody, and names eve
     t.ok('200' in responses, `${operationId} says what it answers`)
   }
   t.equal((await city.app.inject({ url: '/docs/' })).statusCode, 200, 'and a page')
+
+  const bare: string[] = []
+  const look = (shape: Shape, at: string): void => {
+    for (const [name, part] of Object.entries(shape.properties ?? {})) {
+      if (!/\p{Script=Han}.*[a-z]/u.test(part.description ?? '')) bare.push(`${at} ${name}`)
+      look(part, `${at} ${name}`)
+    }
+    for (const part of [shape.items, ...(shape.anyOf ?? [])]) if (part) look(part, at)
+  }
+  for (const { operationId, requestBody, parameters = [] } of found) {
+    if (operationId === undefined) continue
+    for (const { name, description } of parameters) if (!description) bare.push(`${operationId} ${name}`)
+    for (const { schema } of Object.values(requestBody?.content ?? {})) look(schema, operationId)
+  }
+  t.same(bare, [], 'every field of a request is said what it holds')
+  const uploads = operations.filter(({ upload }) => upload)
+  for (const { name, upload } of uploads) {
+    const door = found.find(({ operationId }) => operationId === name)
+    t.match(door?.requestBody?.content, { [upload!.type]: { schema: { format: 'binary' } } }, `${name}: its upload has a body`)
+  }
+  t.same(
+    found.flatMap(({ tags = [] }) => tags).filter((tag) => !/^[\p{Script=Han}]+$/u.test(tag)),
+    [],
+    'tags are Chinese',
+  )
+  const initializer = (await city.app.inject({ url: '/docs/static/swagger-initializer.js' })).body
+  const [, logo = ''] = /data:image\/svg\+xml;base64,([\w+/=]+)/.exec(initializer) ?? []
+  t.match(Buffer.from(logo, 'base64').toString(), /前置/, 'the logo is our own')
 })
 
 t.test('a cookie counts only from our own pages, a bearer from anywhere', async (t) => {
