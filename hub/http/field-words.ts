@@ -125,7 +125,7 @@ const common: Readonly<Record<string, LocalizedText>> = {
   database: say('前置机上的数据库', 'database at the agent'),
 }
 
-const ofItems: Readonly<Record<string, LocalizedText>> = itemFieldNames as Record<string, LocalizedText>
+const ofItems: Readonly<Record<string, LocalizedText>> = itemFieldNames
 
 /** What a member holds; `within` tells the members of an item from those of what has items. */
 export function fieldWords(operation: string, member: string, within: string | undefined): LocalizedText | undefined {

@@ -13,7 +13,7 @@ const personOf = (value: string) => /^(?:person )?(\d{1,18})$/.exec(value)?.[1]
 
 /** The shape of an answer, with the names that stand beside codes in it. */
 export function namedShape(shape: TSchema): TSchema {
-  return named(JSON.parse(JSON.stringify(shape)) as Plain) as unknown as TSchema
+  return named(JSON.parse(JSON.stringify(shape)) as Plain)
 }
 
 function named(shape: Plain): Plain {
