@@ -55,11 +55,12 @@ class Needs {
     this.#table(queueTable(source.resource), ['select', 'insert', 'delete'])
   }
 
+  /** The schema is dbo's, as the application's tables are (setup.ts), whoever makes it. */
   books(): void {
     this.#add('grant create table', [`has_perms_by_name(db_name(), N'DATABASE', N'CREATE TABLE')`])
     if (this.#made) return this.#schema(schemaName)
     this.rights.push({
-      statement: `exec(${quoteText(`create schema ${schemaName} authorization ${this.#grantee}`)})`,
+      statement: `exec(N'create schema ${schemaName} authorization dbo'); ${schemaGrant(schemaName)} to ${this.#grantee}`,
       held: () => this.#holds([`has_perms_by_name(db_name(), N'DATABASE', N'CREATE SCHEMA')`]),
     })
   }
@@ -72,7 +73,7 @@ class Needs {
 
   #schema(schema: string): void {
     this.#add(
-      `grant ${inSchema.join(', ')} on schema::${quoteName(schema)}`,
+      schemaGrant(schema),
       inSchema.map((right) => `has_perms_by_name(${quoteText(quoteName(schema))}, N'SCHEMA', N'${right.toUpperCase()}')`),
     )
   }
@@ -95,6 +96,10 @@ class Needs {
     )
     return row.every((held) => held === '1')
   }
+}
+
+function schemaGrant(schema: string): string {
+  return `grant ${inSchema.join(', ')} on schema::${quoteName(schema)}`
 }
 
 function permission(table: string, right: string, column?: string): string {

@@ -529,6 +529,13 @@ t.test('rights, as a DBA gives them and as the account asks for them', async (t)
     'rights',
     rights.map(({ statement }) => statement),
   )
+  const fresh = new Recorder([[/user_name\(\)/, [['runner', '0']]]])
+  const first = await rightsOf(fresh, [], [sinkOf(licence)], 'front')
+  golden(
+    t,
+    'rights-first',
+    first.map(({ statement }) => statement),
+  )
   session.taken()
   const { ok } = await rightsCheck(rights)
   t.notOk(ok, 'one of two was not held')
