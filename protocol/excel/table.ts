@@ -129,6 +129,15 @@ function* takeRow<Key extends string>(
   columns: readonly TableColumn<Key>[],
   onFault: TableOptions['onFault'],
 ): Generator<TableRow<Key>> {
+  if (number < header.row && isRow(cells, header, columns)) {
+    const fault = excelFault(
+      `${sheet}!${number}`,
+      `这一行在表头(第 ${header.row} 行)之上,却像是数据:请将表头移到所有数据之上`,
+      `it stands above the header (row ${header.row}) and looks like one of the rows: put the header above all of them`,
+    )
+    if (!onFault) throw fault
+    onFault(fault)
+  }
   if (number <= header.row || cells.every((cell) => blank(cell) === null)) return
   const values = Object.fromEntries(columns.map(({ key }) => [key, null])) as Record<Key, string | null>
   const place = (column: number): string => cellName(sheet, number, column)
@@ -149,6 +158,16 @@ function* takeRow<Key extends string>(
   if (faults.length === 0) yield row
   else if (onFault) faults.forEach(onFault)
   else throw faults[0]!
+}
+
+/**
+ * Above the header stand titles and remarks (`填报单位:`); what has all that a row must have is one of the table's: people sort sheets, header and
+ * all.
+ */
+function isRow<Key extends string>(cells: Row['cells'], { keys }: Header<Key>, columns: readonly TableColumn<Key>[]): boolean {
+  if (cells.some((cell) => /[:\uff1a]\s*$/.test(cell ?? ''))) return false
+  const filled = keys.filter((key, at) => key !== undefined && blank(cells[at] ?? null) !== null)
+  return filled.length > 1 && columns.every(({ key, required }) => !required || filled.includes(key))
 }
 
 /** Why a cell's value is not taken for what a person reads there. */

@@ -47,6 +47,19 @@ t.test('columns are found by either language, in any order, below a merged title
   t.same(await read(sheet([row(1, 'code', 'name')])), [], 'no rows')
 })
 
+t.test('a row that was sorted above the header is no title', async (t) => {
+  const sorted = sheet([
+    row(1, '机构名录', '2026'),
+    row(2, '0071', '民政局', '1'),
+    row(3, 'code', 'name', 'phone'),
+    row(4, '0072', '水务局'),
+  ])
+  t.match(await excelRefusal(read(sorted)), /机构!2.*表头\(第 3 行\)之上.*above the header/)
+  const faults: QianzhiError[] = []
+  t.same(await read(sorted, { onFault: (fault) => faults.push(fault) }), [[4, { code: '0072', name: '水务局', phone: null }]])
+  t.equal(faults.length, 1, 'it is told, and nothing is taken in silence')
+})
+
 t.test('headers that are missing, unknown or there twice are all named', async (t) => {
   const refused = await excelRefusal(read(sheet([row(1, '机构代码', 'Code', '传真', '电话')])))
   t.equal(
