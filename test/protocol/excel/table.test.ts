@@ -49,7 +49,7 @@ t.test('columns are found by either language, in any order, below a merged title
 
 t.test('a row that was sorted above the header is no title', async (t) => {
   const sorted = sheet([
-    row(1, '机构名录', '2026'),
+    row(1, '填报单位:', '民政局', '2026'),
     row(2, '0071', '民政局', '1'),
     row(3, 'code', 'name', 'phone'),
     row(4, '0072', '水务局'),
