@@ -30,8 +30,8 @@ const bareActs: Readonly<Record<string, string>> = {
 
 /** SQL, after `e.object = …`: the same object by its bare name. What is sealed cannot be written anew. */
 function bareObject(object: string, place: string): string {
-  const acts = bareActs[object.split(' ')[0]!]
-  return acts === undefined ? '' : ` or e.object = split_part(${place}, ' ', 2) and (${acts})`
+  const kind = object.split(' ')[0]!
+  return !Object.hasOwn(bareActs, kind) ? '' : ` or e.object = split_part(${place}, ' ', 2) and (${bareActs[kind]})`
 }
 
 /** Entries as a page shows them, newest first; no row values are in them. */
