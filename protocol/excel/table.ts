@@ -16,6 +16,8 @@ export interface TableRow<Key extends string> {
   number: number
   /** Without white space around; null where a cell is blank or the column is not there. */
   values: Record<Key, string | null>
+  /** Whether the sheet has the column: a blank cell of it is a value that was taken away. */
+  has: (key: Key) => boolean
   /** QZ-EXCEL that names this row's cell in this column. */
   fault: (key: Key, zh: string, en: string) => QianzhiError
 }
@@ -144,6 +146,7 @@ function* takeRow<Key extends string>(
   const row: TableRow<Key> = {
     number,
     values,
+    has: (key) => header.keys.includes(key),
     fault: (key, zh, en) => excelFault(header.keys.includes(key) ? place(header.keys.indexOf(key)) : `${sheet}!${number}`, zh, en),
   }
   const faults: QianzhiError[] = []

@@ -111,13 +111,32 @@ async function importResource(deps: ImportDeps, resource: ReadResource, faults: 
   // What cannot be read cannot be compared; the whole file is refused in the end.
   if (faults.length > before) return undefined
   const known = open?.content ?? entry?.content
-  const next = { ...entry?.content, ...open?.content, ...content }
-  if (known && isDeepStrictEqual(known, next)) return { resource: code, outcome: 'unchanged', registration: open?.id ?? null, faults: 0 }
+  const next = { ...known, ...content, ...emptied(resource, known) }
+  if (known && isDeepStrictEqual(known, JSON.parse(JSON.stringify(next))))
+    return { resource: code, outcome: 'unchanged', registration: open?.id ?? null, faults: 0 }
   const kept = open
     ? await applyEvent(registrationFlow, 'change', open.id, { ...deps, input: { content: next, replace: true } })
-    : await insertRegistration(query, principal, principal.agency ?? '', { resource: code, content }, registry.clock())
+    : await insertRegistration(
+        query,
+        principal,
+        principal.agency ?? '',
+        { resource: code, content: { ...content, ...emptied(resource, known) } },
+        registry.clock(),
+      )
   const checked = await checkContent(query, kept)
   return { resource: code, outcome: open ? 'changed' : 'created', registration: kept.id, faults: checked.faults.length }
+}
+
+/** What a blank cell takes away: of what was there, in a column that the file has. A flag that says no is blank, too. */
+function emptied({ row, values }: ReadResource, known: object = {}): Draft {
+  const gone = Object.entries(known).filter(
+    ([key, value]) =>
+      resourceColumns.some((column) => column.key === key && !column.shownOnly) &&
+      row.has(key) &&
+      values[key] === undefined &&
+      typeof value !== 'boolean',
+  )
+  return Object.fromEntries(gone.map(([key, value]) => [key, Array.isArray(value) ? [] : undefined])) as Draft
 }
 
 async function openRegistration(

@@ -94,6 +94,32 @@ t.test('what is exported is imported again, cell for cell, as drafts', async (t)
   })
 })
 
+t.test('an emptied cell is emptied; a column that is not there changes nothing', async (t) => {
+  const city = await openCity(t)
+  const registrar = city.as('civil', 'registrar')
+  await register(city, 'civil', rich, { resource: 'ads' })
+  const sheets = await sheetsOf((await registrar.get('/catalog/export?agency=civil')).bytes)
+  const emptied = await rewritten(sheets, (set) => {
+    set('信息资源 Resources', 1, '开放条件', null)
+    set('信息资源 Resources', 1, '关键字', null)
+    set('信息资源 Resources', 1, '信息资源摘要', null)
+  })
+  const { body } = await registrar.upload('/catalog/import', excelType, emptied)
+  t.match(body.items, [{ resource: 'ads', outcome: 'created', faults: 1 }], 'an abstract there must be')
+  const { content } = (await registrar.get(`/registrations/${body.items[0].registration}`)).body
+  t.match(content, { keywords: [], region: '441900', items: { length: rich.items.length } })
+  t.notOk('openWithConditions' in content || 'abstract' in content)
+  t.match((await registrar.upload('/catalog/import', excelType, emptied)).body.items, [{ outcome: 'unchanged' }])
+  const [headers, row] = sheets['信息资源 Resources']!
+  const at = headers!.indexOf('行政区划代码')
+  const without = { ...sheets, '信息资源 Resources': [headers!, row!].map((line) => line.toSpliced(at, 1)) }
+  t.match((await registrar.upload('/catalog/import', excelType, await rewritten(without, () => {}))).body.items, [
+    { outcome: 'changed', faults: 0 },
+  ])
+  const again = (await registrar.get(`/registrations/${body.items[0].registration}`)).body.content
+  t.match(again, { region: '441900', openWithConditions: '注明来源' })
+})
+
 t.test('new resources from the template: what is missing waits in the draft', async (t) => {
   const city = await openCity(t)
   const registrar = city.as('civil', 'registrar')
@@ -139,6 +165,7 @@ t.test('every fault is named with its cell, and nothing is kept', async (t) => {
   const refused = await city.as('civil', 'registrar').upload('/catalog/import', excelType, faulty)
   t.match(refused, { status: 422, body: { code: 'QZ-EXCEL' } })
   const { zh } = refused.body.detail
+  t.match(refused.body.faults[0], { at: /^信息资源 Resources!\w+2$/, zh: /须为/, en: /[a-z]/ }, 'each fault by itself, too')
   t.match(zh, /信息资源 Resources!\w+2: “每年”须为:实时、每日/)
   t.match(zh, /信息资源 Resources!\w+2: 须填“是”或“否”/)
   t.match(zh, /信息项 Items!\w+3: 不是整数/)
