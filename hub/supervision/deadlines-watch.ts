@@ -118,12 +118,15 @@ async function recount(
   if (due === row.due && why === row.waits) return
   const acted = row.ended ?? row.missed
   const inTime = due === null || (acted !== null && acted < endOf(due))
-  await query(
+  const moved = await query(
     `update deadline set due = $2, waits = $3, started_at = $4, not_before = $5,
        missed_at = case when $6 then null else missed_at end,
-       outcome = case when $6 and outcome = 'missed' then 'met' else outcome end where id = $1`,
-    [row.id, due, why, started, due === counted.notBefore ? due : row.notBefore, inTime],
+       outcome = case when $6 and outcome = 'missed' then 'met' else outcome end
+     where id = $1 and ended_at is not distinct from $7 returning 1`,
+    [row.id, due, why, started, due === counted.notBefore ? due : row.notBefore, inTime, row.ended],
   )
+  // It was ended meanwhile: by an act, which has counted for itself.
+  if (moved.length === 0) return
   const details = { kind: row.kind, before: row.due, due, ...(why && { waits: why }) }
   await writeAudit(query, { actor: 'hub', act: 'deadline.due', object: row.object, details })
 }

@@ -3,7 +3,8 @@ import { lastEqual, type Equal } from '../../reconciliation/last-equal.ts'
 import type { Query } from '../../store/store.ts'
 import { endOf, type Day } from '../../records/calendar.ts'
 import { silentAfter } from '../agents-away.ts'
-import { parsePeriod, type Period } from './periods.ts'
+import { explainableFrom, parsePeriod, type Period } from './periods.ts'
+import { readRules } from '../../records/settings.ts'
 import { notFound } from '../../records/refusals.ts'
 import { producerOf } from '../../records/supply.ts'
 
@@ -20,6 +21,8 @@ export interface DutyEvidence {
   period: string
   from: Day
   to: Day
+  /** From when on it can be signed that nothing changed in it. */
+  explainableFrom: Date
   /** The capture by the agent's last report; null where no agent supplies the resource. */
   capture: {
     agent: string
@@ -41,7 +44,9 @@ export interface DutyEvidence {
 
 /** Throws QZ-NOT-FOUND, QZ-REQUEST-INVALID. */
 export async function dutyEvidence(query: Query, resource: string, period: string, now: Date): Promise<DutyEvidence> {
-  const { from, to } = parsePeriod(period)
+  const parsed = parsePeriod(period)
+  const { from, to } = parsed
+  const { duties, calendar } = await readRules(query)
   const capture = captureOf(await sourceOf(query, resource), now)
   const [row] = await query<{ batches: string; changed: string; same: string; snapshot: string; last: Date | null }>(
     `select coalesce(sum(batches), 0) as batches, coalesce(sum(changed_rows), 0) as changed, coalesce(sum(same_rows), 0) as same, coalesce(sum(snapshot_rows), 0) as snapshot,
@@ -53,7 +58,8 @@ export async function dutyEvidence(query: Query, resource: string, period: strin
   const changes = { batches: Number(batches), changedRows, sameRows, snapshotRows: Number(snapshot), lastChange: last }
   const nothingChanged = capture !== null && capture.intact && capture.waiting === 0 && changedRows === sameRows
   const lastReconciliation = await lastEqual(query, resource)
-  return { resource, period, from, to, capture, changes, lastReconciliation, nothingChanged }
+  const days = { from, to, explainableFrom: explainableFrom(parsed, duties, calendar) }
+  return { resource, period, ...days, capture, changes, lastReconciliation, nothingChanged }
 }
 
 interface Reported {

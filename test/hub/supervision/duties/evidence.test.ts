@@ -48,6 +48,7 @@ void t.test('nothing changed: capture intact, nothing waiting, no changed rows i
   t.match(await evidence(), {
     from: '2026-11-01',
     to: '2026-11-30',
+    explainableFrom: new Date('2026-11-26T00:00:00+08:00'),
     capture: { agent: id, state: 'flowing', waiting: 0, fault: null, intact: true },
     changes: { batches: 2, changedRows: 0, snapshotRows: 700, lastChange: null },
     nothingChanged: true,
