@@ -19,7 +19,7 @@ export function firstAdminRoutes(registry: Registry, { rules }: Access, hub: () 
       resetAdminPath,
       { schema: { body: Type.Object({ login: Type.String({ minLength: 1, maxLength: 100 }) }) } },
       async ({ body }) => {
-        const { invitation } = await readmitAdministrator(registry, rules, (body as { login: string }).login)
+        const { invitation } = await readmitAdministrator(registry, rules, body.login)
         return { link: activationLink(hub(), invitation.secret), expires: invitation.expires }
       },
     )

@@ -461,7 +461,8 @@ export class History {
     for (let tries = 1; ; tries++) {
       try {
         const done = await work()
-        if (!((done as Partial<Answer>)?.status! >= 500)) return done
+        const { status = 200 } = (done ?? {}) as Partial<Answer>
+        if (status < 500) return done
       } catch (error) {
         if (tries === 20) throw error
       }

@@ -85,15 +85,9 @@ export class Sharing {
   }
 
   static copy(model: Sharing): Sharing {
-    const copy = structuredClone({ ...model, order: model.#order })
-    const made = Object.assign(new Sharing(model.now), {
-      resources: copy.resources,
-      standards: copy.standards,
-      applications: copy.applications,
-      accesses: copy.accesses,
-      revoked: copy.revoked,
-    })
-    made.#order = copy.order
+    const { resources, standards, applications, accesses, revoked } = model
+    const made = Object.assign(new Sharing(model.now), structuredClone({ resources, standards, applications, accesses, revoked }))
+    made.#order = model.#order
     return made
   }
 
