@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { nameForm } from '../../../hub/records/name-form.ts'
+import { nameForm, nameFormVersion } from '../../../hub/records/name-form.ts'
 
 t.test('what does not tell names apart', async (t) => {
   const same = [
@@ -59,4 +60,18 @@ t.test('what is put between is not seen, and the form of a form is the form', as
   const any = fc.property(fc.string({ unit: 'grapheme' }), (text) => nameForm(nameForm(text)) === nameForm(text))
   fc.assert(any, { numRuns: 3000 })
   t.pass(`${cases} names`)
+})
+
+t.test('stored forms are made anew when the form changes', async (t) => {
+  const ranges = [
+    [0x20, 0x33ff],
+    [0x4e00, 0x9fff],
+    [0xf900, 0xfaff],
+    [0xff00, 0xffef],
+  ] as const
+  const digest = createHash('sha256')
+  for (const [first, last] of ranges)
+    for (let code = first; code <= last; code++) digest.update(`${nameForm(String.fromCodePoint(code))}\n`)
+  // Another Unicode, another dictionary, another rule: raise the version, and put the new digest here.
+  t.same([nameFormVersion, digest.digest('hex').slice(0, 16)], [1, '968cd2160d4eaa5f'])
 })

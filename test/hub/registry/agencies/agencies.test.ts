@@ -273,6 +273,19 @@ t.test('agencies from Excel', async (t) => {
   t.match(circle, { status: 422, body: { code: 'QZ-EXCEL', detail: { zh: /单位!C3/ } } })
   t.same((await office.get('/agencies')).body, agencies, 'all or nothing')
   t.same(await cells((await office.get('/agencies/import-template')).bytes), [headers])
+
+  const named = await importRows(office, [
+    ['new', '新局', null, null, null],
+    ['newer', '新 局', null, null, null],
+    ['other', '衛健局', null, null, null],
+  ])
+  t.match(named.body.detail.zh, /单位!B3: 与 new 重名\n单位!B4: 与 health 重名/)
+  const swapped = [
+    ['civil', '水务局', 'city', null, null],
+    ['water', '民政局', null, null, null],
+  ]
+  t.match((await importRows(office, swapped)).body, { changed: 2 }, 'agencies of the file may take each other’s names')
+  t.equal((await office.post('/agencies', { code: 'third', name: '民政局' })).status, 422, 'which are theirs then')
 })
 
 t.test('enrolment tokens for many agencies', async (t) => {
