@@ -88,7 +88,8 @@ function selectSql(kind: string, state: string, of: Omit<Cases, 'states'>, how: 
   return `select ${text(kind)} as kind, (${of.id ?? 'c.id'})::text as id, ${text(state)} as state, (${of.title})::text as title,
       (${of.agency})::text as agency, (${of.parties})::text[] as parties, (${of.created})::timestamptz as created,
       (${how.agencies ?? 'null'})::text[] as agencies, (${('only' in how && how.only) || 'null'})::text[] as only,
-      (${('barred' in how && how.barred) || `'{}'`})::text[] as barred, ${deadline} as deadline, ${text(of.object ?? kind)} as object
+      (${('barred' in how && how.barred) || `'{}'`})::text[] as barred, ${deadline} as deadline,
+      coalesce(${('runs' in how && how.runs) || 'null'}, ${text(`${of.object ?? kind} `)} || (${of.id ?? 'c.id'})) as object
     from ${of.from} where ${condition}`
 }
 
@@ -200,7 +201,7 @@ async function listCases(query: Query, { asking, own, mine, filter, now }: Listi
          select o.*, d.due, d.waits, coalesce(d.missed_at is not null or d.due < $7::date, false) as missed,
            date_trunc('milliseconds', coalesce((select h.at from history h where h.workflow = o.kind and h.object = o.id and h.from_state is distinct from h.to_state
              order by h.id desc limit 1), o.created)) as since
-         from seen o left join deadline d on d.kind = o.deadline and d.object = o.object || ' ' || o.id and d.ended_at is null)
+         from seen o left join deadline d on d.kind = o.deadline and d.object = o.object and d.ended_at is null)
      select o.kind, o.id, o.state, o.title, o.agency, o.only, o.actions, o.since, o.due::text, o.waits, o.deadline, o.missed,
        (select name from agency where code = o.agency) as "agencyName",
        (select json_agg(json_build_object('code', a.code, 'name', a.name) order by a.code) from agency a where a.code = any(o.agencies)) as agencies

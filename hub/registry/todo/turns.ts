@@ -14,6 +14,8 @@ export interface Turn {
   barred?: string
   /** SQL: only such cases are open in this state. */
   where?: string
+  /** SQL: what the deadline that runs is about, where that is not the case itself. */
+  runs?: string
   /** Why there is no deadline, where none runs. */
   reason: LocalizedText
 }
@@ -56,11 +58,12 @@ export const turns = {
     deadline: 'application-reply',
     states: {
       draft: { next: ['submit'], agencies: own, reason: atWill },
-      consulting: { next: ['consent', 'object'], agencies: asked(), reason: ended },
+      consulting: { next: ['consent', 'object'], agencies: asked(), runs: asking(), reason: ended },
       reviewing: { next: ['approve', 'reject'], reason: ended },
       approved: {
         next: ['consent', 'object'],
         agencies: asked(),
+        runs: asking(),
         where: `exists (select from application_consent a where a.application = c.id and a.state = 'asked')`,
         reason: none(
           '申请已批准,后加入标准的提供单位何时答复不设期限',
@@ -251,6 +254,13 @@ export const turns = {
 /** Those who were asked for their consent and have not answered. */
 function asked(): string {
   return `array(select x.agency from application_consent a join resource x on x.code = a.resource where a.application = c.id and a.state = 'asked')`
+}
+
+/** The consent that is due first: while providers are asked, the time runs against them. */
+function asking(): string {
+  return `(select d.object from application_consent a join deadline d on d.kind = 'application-reply' and d.ended_at is null
+      and d.object = 'consent ' || c.id || ' ' || a.resource
+    where a.application = c.id and a.state = 'asked' order by d.due, a.resource limit 1)`
 }
 
 /** What is no workflow and yet waits for somebody. `role`: whose turn it is; in `agencies`, or wherever it is. */

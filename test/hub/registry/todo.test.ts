@@ -202,6 +202,12 @@ t.test('from step to step', async (t) => {
   t.match(await all(city.as('city', 'supervisor'), '/cases?kind=application'), [
     { turn: [{ role: 'reviewer', agency: 'civil', agencyName: '民政局' }] },
   ])
+  await city.store.query(`update deadline set due = '2026-11-30' where object = $1`, [`consent ${id} ads`])
+  t.match(
+    await of(city.as('civil', 'reviewer')),
+    [{ deadline: { due: '2026-11-30' } }],
+    'what runs is the time of the provider who is asked',
+  )
   await city.as('civil', 'reviewer').post(`/applications/${id}/consent`)
   t.same(await of(city.as('civil', 'reviewer')), [])
   t.same(await of(both), [], 'who asked does not decide, whatever roles they have')
