@@ -55,6 +55,12 @@ export async function requireAgency(query: Query, code: string): Promise<Agency>
   return { code: agency.code, name: agency.name }
 }
 
+/** As people call it: in what is written to them. */
+export async function nameOfAgency(query: Query, code: string | null): Promise<string> {
+  const [agency] = await query<{ name: string }>('select name from agency where code = $1', [code])
+  return agency?.name ?? code ?? ''
+}
+
 export function listAgencies({ store }: Registry): Promise<Agency[]> {
   return store.query<Agency>('select code, name from agency order by code')
 }

@@ -1,4 +1,4 @@
-import { lockAgency } from './agencies.ts'
+import { lockAgency, nameOfAgency } from './agencies.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import { notify } from '../../records/notices.ts'
@@ -62,7 +62,7 @@ export async function putRules(
       to: { role: 'office' },
       kind: 'agency-rules',
       object: `agency ${agency}`,
-      zh: `${agency} 已报送内部管理制度第 ${put!.version} 版(第二十三条)`,
+      zh: `${await nameOfAgency(query, agency)}已报送内部管理制度第 ${put!.version} 版(第二十三条)`,
       en: `${agency} has put version ${put!.version} of its internal rules on file (Art. 23)`,
     })
     return (await listRules(registry, agency, query)).find(({ version }) => version === put!.version)!

@@ -10,6 +10,7 @@ import type { Query } from '../../store/store.ts'
 import { explainPeriod, listDuties } from '../../supervision/duties/duties.ts'
 import { dutyEvidence } from '../../supervision/duties/evidence.ts'
 import { parsePeriod } from '../../supervision/duties/periods.ts'
+import { nameOfAgency } from '../agencies/agencies.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { record, type Transition, type TransitionContext, type Workflow } from '../workflow.ts'
 
@@ -218,10 +219,10 @@ async function keepResult({ query, subject, input }: On<{ reason?: string; resul
   await query('update declaration set result = $2 where id = $1', [subject.id, input.result ?? input.reason ?? null])
 }
 
-function nameOf({ id, kind, agency, resource }: Declaration): LocalizedText {
+function nameOf({ id, kind, agency, resource }: Declaration, agencyName: string): LocalizedText {
   const { zh, en } = declarationKinds[kind]
   return {
-    zh: `${agency} 的${zh}(声明 ${id}${resource ? `,资源 ${resource}` : ''})`,
+    zh: `${agencyName}的${zh}(声明 ${id}${resource ? `,资源 ${resource}` : ''})`,
     en: `Declaration ${id} of ${agency}: ${en}${resource ? `, resource ${resource}` : ''}`,
   }
 }
@@ -229,7 +230,7 @@ function nameOf({ id, kind, agency, resource }: Declaration): LocalizedText {
 /** What it is, and where it lies now. */
 async function newsOf(query: Query, subject: Declaration): Promise<LocalizedText> {
   const { state } = await loadDeclaration(query, subject.id)
-  const { zh, en } = nameOf(subject)
+  const { zh, en } = nameOf(subject, await nameOfAgency(query, subject.agency))
   const now = declarationFlow.states[state]
   return { zh: `${zh}:${now.zh}`, en: `${en}: ${now.en}` }
 }

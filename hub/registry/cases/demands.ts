@@ -4,7 +4,7 @@ import { notify, type Recipient } from '../../records/notices.ts'
 import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import type { Query } from '../../store/store.ts'
-import { requireAgency } from '../agencies/agencies.ts'
+import { nameOfAgency, requireAgency } from '../agencies/agencies.ts'
 import { dayEnd } from '../grants/application-rules.ts'
 import { applyEvent, record, type TransitionContext, type Workflow } from '../workflow.ts'
 
@@ -124,7 +124,7 @@ export async function submitDemand(registry: Registry, principal: Principal, wan
       to: { role: 'office' },
       kind: 'demand',
       object: `demand ${id}`,
-      zh: `${principal.agency} 提出目录外需求“${title}”(${id})`,
+      zh: `${await nameOfAgency(query, principal.agency)}提出目录外需求“${title}”(${id})`,
       en: `${principal.agency} demands data outside the catalog: ${title} (demand ${id})`,
     })
     return loadDemand(query, id)
@@ -233,7 +233,13 @@ async function notifyProvider({ query, subject: { id, agency, provider, title },
   if (whom === null) return
   const to = (['reviewer', 'registrar'] as const).map((role) => ({ agency: whom, role }))
   const [zh, en] = input.provider === undefined ? ['已撤回', 'is withdrawn'] : ['待协商', 'waits for your answer']
-  await sendNotice(query, id, to, `${agency} 的目录外需求“${title}”(${id})${zh}`, `Demand ${id} of ${agency} (${title}) ${en}`)
+  await sendNotice(
+    query,
+    id,
+    to,
+    `${await nameOfAgency(query, agency)}的目录外需求“${title}”(${id})${zh}`,
+    `Demand ${id} of ${agency} (${title}) ${en}`,
+  )
 }
 
 function notifyDemander(zh: string, en: string) {

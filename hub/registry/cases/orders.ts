@@ -6,7 +6,7 @@ import { notify } from '../../records/notices.ts'
 import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import type { Query } from '../../store/store.ts'
-import { requireAgency } from '../agencies/agencies.ts'
+import { nameOfAgency, requireAgency } from '../agencies/agencies.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { record, type TransitionContext, type Workflow } from '../workflow.ts'
 
@@ -150,7 +150,7 @@ async function dropsDeadline({ query, subject, now }: On): Promise<void> {
 }
 
 async function notifyIssuer({ query, subject: { id, issuer, agency } }: On): Promise<void> {
-  const texts = { zh: `${agency} 已就责令改正 ${id} 报告整改`, en: `${agency} has answered order ${id}` }
+  const texts = { zh: `${await nameOfAgency(query, agency)}已就责令改正 ${id} 报告整改`, en: `${agency} has answered order ${id}` }
   await notify(query, { to: { role: issuer }, kind: 'order', object: `order ${id}`, ...texts })
 }
 

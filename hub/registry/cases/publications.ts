@@ -1,3 +1,4 @@
+import { nameOfAgency } from '../agencies/agencies.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { theHub, type Principal } from '../../access/principal.ts'
 import { notify, type Recipient } from '../../records/notices.ts'
@@ -121,7 +122,7 @@ export async function askToPublish(registry: Registry, principal: Principal, wan
       to: { agency: request.provider, role: 'reviewer' },
       kind: 'publication',
       object: `publication ${id}`,
-      zh: `${agency} 请求对外公开资源 ${resource} 的数据(请求 ${id}),请答复`,
+      zh: `${await nameOfAgency(query, agency)}请求对外公开资源 ${resource} 的数据(请求 ${id}),请答复`,
       en: `${agency} asks to publish data of resource ${resource} (request ${id}): consent or refuse`,
     })
     return request
@@ -252,7 +253,7 @@ async function sendNotice(
     to,
     kind: 'publication',
     object: `publication ${id}`,
-    zh: `${agency} 公开资源 ${resource} 数据的请求 ${id} ${zh}`,
+    zh: `${await nameOfAgency(query, agency)}公开资源 ${resource} 数据的请求 ${id} ${zh}`,
     en: `Request ${id} of ${agency} to publish data of resource ${resource} ${en}`,
   })
 }

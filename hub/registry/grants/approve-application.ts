@@ -1,3 +1,4 @@
+import { nameOfAgency } from '../agencies/agencies.ts'
 import { isDeepStrictEqual } from 'node:util'
 import { theHub, type Principal } from '../../access/principal.ts'
 import { startDeadline } from '../../records/deadlines.ts'
@@ -87,7 +88,7 @@ export async function askConsent(
     to: { agency: provider, role: 'reviewer' },
     kind: 'application-consent',
     object: `application ${id}`,
-    zh: `${agency} 申请使用有条件共享的资源 ${code}(申请 ${id}),请答复是否同意`,
+    zh: `${await nameOfAgency(query, agency)}申请使用有条件共享的资源 ${code}(申请 ${id}),请答复是否同意`,
     en: `${agency} asks for the conditional resource ${code} (application ${id}): consent or object`,
   })
 }

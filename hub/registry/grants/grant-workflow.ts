@@ -1,3 +1,4 @@
+import { nameOfAgency } from '../agencies/agencies.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { itemById } from '../../../protocol/schema.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
@@ -149,7 +150,7 @@ function notifyBoth(zh: string, en: string) {
       ],
       kind: 'grant',
       object: `grant ${id}`,
-      zh: `资源 ${resource} 对 ${agency} 的授权 ${id} ${zh}${why}`,
+      zh: `资源 ${resource} 对${await nameOfAgency(query, agency)}的授权 ${id} ${zh}${why}`,
       en: `Grant ${id} (resource ${resource} to ${agency}) is ${en}${why}`,
     })
   }

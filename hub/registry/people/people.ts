@@ -9,7 +9,7 @@ import { closeSessions } from '../../access/sessions.ts'
 import type { AccessRules } from '../../access/settings.ts'
 import type { Query } from '../../store/store.ts'
 import { notify } from '../../records/notices.ts'
-import { requireAgency } from '../agencies/agencies.ts'
+import { nameOfAgency, requireAgency } from '../agencies/agencies.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { record } from '../workflow.ts'
@@ -270,7 +270,7 @@ async function leaveOffice(query: Query, principal: Principal, { id, agency }: P
   await notify(query, {
     to: { role: 'office' },
     ...about,
-    zh: `${agency} 的负责人或联系人已停用,请督促另行指定(第二十三条)`,
+    zh: `${await nameOfAgency(query, agency)}的负责人或联系人已停用,请督促另行指定(第二十三条)`,
     en: `The responsible person or deputy of ${agency} has been disabled: another must be named (Art. 23)`,
   })
 }

@@ -30,6 +30,30 @@ t.test('names stand beside codes', async (t) => {
   t.match(shape.properties.items.items.properties, { providerName: { type: ['string', 'null'] } }, 'and are documented')
 })
 
+t.test('notices call agencies by their names', async (t) => {
+  const city = await openCity(t)
+  const office = city.as('city', 'office')
+  await city.as('water', 'agency-it').post('/machines', { name: 'm', purpose: '接入', providedBy: 'agency' })
+  const { id } = (await city.as('water', 'user').post('/demands', { title: '养老机构', what: '名称', why: '安置', basis: '条例' })).body
+  await office.post(`/demands/${id}/assign`, { provider: 'civil' })
+  const order = { agency: 'civil', cause: 'update', text: '更新', due: '2026-12-31' }
+  const issued = (await office.post('/orders', order)).body.id
+  await city.as('civil', 'reviewer').post(`/orders/${issued}/answer`, { answer: '已更新' })
+  const measures = { kind: 'force-majeure', text: '机房水淹', measures: '改用备份' }
+  const declared = (await city.as('civil', 'registrar').post('/declarations', measures)).body.id
+  await city.as('civil', 'reviewer').post(`/declarations/${declared}/sign`)
+  const told = (await city.store.query<{ zh: string }>('select zh from notice order by id')).map(({ zh }) => zh)
+  t.same(
+    told.filter((zh) => /water|civil/.test(zh)),
+    [],
+  )
+  for (const start of [/^水务局申请前置机/, /^水务局提出目录外需求/, /^水务局的目录外需求/, /^民政局已就责令改正/, /^民政局的.*不可抗力/])
+    t.ok(
+      told.some((zh) => start.test(zh)),
+      String(start),
+    )
+})
+
 t.test('the audit of an object is found whatever its entries call it', async (t) => {
   const city = await openCity(t)
   const it = city.as('water', 'agency-it')
