@@ -136,7 +136,7 @@ function emptied({ row, values }: ReadResource, known: object = {}): Draft {
       values[key] === undefined &&
       typeof value !== 'boolean',
   )
-  return Object.fromEntries(gone.map(([key, value]) => [key, Array.isArray(value) ? [] : undefined])) as Draft
+  return Object.fromEntries(gone.map(([key, value]) => [key, Array.isArray(value) ? [] : undefined]))
 }
 
 async function openRegistration(
