@@ -14,6 +14,6 @@ for (let n = 1; n <= histories; n++) {
       await history.step()
       if (step % 50 === 0) await history.compare()
     }
-    t.ok(history.compared > stepsOfHistory, `${history.steps.length} acts, ${history.compared} duties, deadlines and figures compared`)
+    t.ok(history.compared > 100, `${history.steps.length} acts, ${history.compared} duties, deadlines and figures compared`)
   })
 }

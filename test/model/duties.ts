@@ -200,8 +200,9 @@ export class Supervision {
             : excused
               ? 'excused'
               : 'overdue'
-    const most = [...lost].toSorted((a, b) => b[1] - a[1])[0]
-    return { resource: resource.code, period: key, state, excuse: state === 'excused' ? most![0] : null }
+    // The reason that took the most time; of as long ones the first of these.
+    const [most] = ['stopped', 'force-majeure', 'cannot-supply'].toSorted((a, b) => (lost.get(b) ?? 0) - (lost.get(a) ?? 0))
+    return { resource: resource.code, period: key, state, excuse: state === 'excused' ? most! : null }
   }
 
   /** Days on which rows changed; the first of all by whatever came. */
