@@ -2,11 +2,13 @@
  * Making a folder fit what has come of its files: complete versions are verified and put in their places, files without rows are removed.
  * The names concerned are written down before; each of them may be settled again after a crash, with the same end.
  */
+import { lstat } from 'node:fs/promises'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { RowFault } from '../../database.ts'
 import type { DeliveredParts, PlacedFile, Version } from './delivered-parts.ts'
 import type { PartFiles } from './part-files.ts'
 import { inParallel, notOurs, type Lying, type TargetFolder } from './target-folder.ts'
+import { contentOf } from './walk.ts'
 import type { SinkStore } from '../store/sink-store.ts'
 
 /** Names that are settled together. */
@@ -114,13 +116,18 @@ export class FilePlacement {
     for (const [i, plan] of plans.entries()) plans[i] = this.#apart(plan, spellings)
     const fresh = plans.filter((plan) => plan.do === 'place' && plan.fresh)
     if (fresh.length > 0) store.transaction(() => fresh.forEach(({ name }) => parts.claim(name)))
+    const whole = new Map<string, string>()
     await inParallel([...plans.entries()], async ([i, plan]) => {
+      if (plan.do === 'place') whole.set(plan.name, contentOf(await lstat(files.path(plan.version), { bigint: true })))
       plans[i] = await this.#carryOut(plan)
     })
     await placing.flush()
     const prints = new Map<string, string>()
     await inParallel(plans, async (plan) => {
-      if (plan.do === 'place') prints.set(plan.name, (await placing.look(plan.name))?.print ?? '')
+      if (plan.do !== 'place') return
+      const print = (await placing.look(plan.name))?.print ?? ''
+      // Who edits it in the instant in which it is shown has another file: the next look reads it.
+      prints.set(plan.name, print.startsWith(`${whole.get(plan.name)} `) ? print : '')
     })
     const aside = store.transaction(() => plans.reduce((sum, plan) => sum + (this.#writeDown(generation, plan, prints) ? 1 : 0), 0))
     for (const plan of plans) if (leavesParts(plan) && !parts.isHeld(plan.name, plan.version.sha256)) await files.discard(plan.version)

@@ -132,8 +132,13 @@ function escaped(name: Buffer): string {
 }
 
 /** Changes when a file is written, replaced, or put back with the time it had. */
-export function printOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
+export function printOf(stats: BigIntStats): string {
+  return `${contentOf(stats)} ${stats.ctimeNs}`
+}
+
+/** The same, but for what moving a file changes. */
+export function contentOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs].join(' ')
 }
 
 /** A time of a file system, which may say anything, as portable text. */

@@ -20,6 +20,7 @@ import type { Row } from '../../../../agent/database.ts'
 import { FileSink } from '../../../../agent/folders/files/sink.ts'
 import { TargetFolder } from '../../../../agent/folders/files/target-folder.ts'
 import { removeRoute } from '../../../../agent/folders/removal.ts'
+import { SinkStore } from '../../../../agent/folders/store/sink-store.ts'
 import { partBytes, partsOf, partValues } from '../../../../protocol/files.ts'
 import { smallDisk } from '../../../support/small-disk.ts'
 import { schemaOf } from '../../databases/conformance/fixture.ts'
@@ -457,4 +458,24 @@ t.test('a folder’s place taken by a link: nothing behind it is replaced or rem
   t.equal(readFileSync(join(moved, 'a.pdf'), 'utf8'), 'a')
   t.equal(readFileSync(join(moved, 'b.pdf'), 'utf8'), 'b')
   t.match(line.quarantine(), [{ key: ['d/b.pdf', '0'], item: 'name' }])
+})
+
+t.test('a file that is edited in the instant in which it is shown is not taken for the provider’s', async (t) => {
+  const line = await Line.open(t)
+  const { provider } = line
+  provider.put('a.pdf', 'right')
+  const path = join(line.target.path, 'a.pdf')
+  const mirrored = line.mirror()
+  while (!existsSync(path)) await new Promise(setImmediate)
+  writeFileSync(path, 'wrong')
+  await mirrored
+  const store = SinkStore.read(line.target, fileSink.route)!
+  const shown = store.get('select print from placed')!['print']
+  store.close()
+  t.equal(shown, '', 'the next look reads it')
+  provider.put('b.pdf', 'right')
+  await line.mirror()
+  const other = SinkStore.read(line.target, fileSink.route)!
+  t.not(other.get(`select print from placed where name = 'b.pdf'`)!['print'], '', 'what nobody edited is known by its looks')
+  other.close()
 })
