@@ -156,11 +156,12 @@ export async function renewDeadline(query: Query, kind: DeadlineKind, object: st
   await startDeadline(query, { kind, object, agency: last.agency, role: last.role, from: now, days: Math.max(1, left) })
 }
 
-/** It was not needless after all: what it would have had left it has again. */
+/** It was not needless after all: what it would have had left it has again. One that ends later than now was missed by a clock that was wrong. */
 export async function resumeDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
   const dropped = await query<Counted & { ended: Date }>(
-    `select ${countedColumns}, ended_at as ended from deadline where kind = $1 and object = $2 and outcome = 'dropped' for no key update`,
-    [kind, object],
+    `select ${countedColumns}, ended_at as ended from deadline where kind = $1 and object = $2 and (outcome = 'dropped' or ended_at > $3)
+     for no key update`,
+    [kind, object, now],
   )
   const { calendar } = await readRules(query)
   for (const { ended, ...one } of dropped) {
@@ -168,7 +169,7 @@ export async function resumeDeadline(query: Query, kind: DeadlineKind, object: s
     const spans = (await hindrancesOf(query, [one.id])).get(one.id) ?? []
     const due = dueDay(calendar, { ...one, held }, spans, now)
     await query(
-      `update deadline set ended_at = null, outcome = null, held = $2, due = $3::date, waits = case when $3::date is null then 'calendar' end where id = $1`,
+      `update deadline set ended_at = null, outcome = null, missed_at = null, held = $2, due = $3::date, waits = case when $3::date is null then 'calendar' end where id = $1`,
       [one.id, held, due],
     )
   }
