@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,6 +29,14 @@ t.test('migrations run once, in order, each whole or not at all; what ran is not
   t.equal((await pool.query('select from a')).rowCount, 1)
   await writeFile(join(folder, '001_a.sql'), 'create table a (x int);\r\n')
   t.equal(await refusal(run()), 'QZ-CONFLICT')
+})
+
+t.test('the hub\u2019s own are numbered one after the other', async (t) => {
+  const numbers = readdirSync('hub/store/migrations').map((name) => Number(name.slice(0, 3)))
+  t.same(
+    numbers.toSorted((a, b) => a - b),
+    numbers.map((_, i) => i + 1),
+  )
 })
 
 t.test('the store', async (t) => {
