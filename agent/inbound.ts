@@ -98,8 +98,9 @@ function pollRequest(deps: InboundDeps) {
   const open = deps.routes().filter((route) => route.mayAsk())
   const share = Math.floor(bufferBudget / Math.max(4, open.length))
   const time = deps.hub.now().toISOString()
-  const heads = [...deps.board.sources.values()].flatMap(({ resource, position, delivered: rows }) =>
-    position
+  // Of a source that is held nobody knows what waits in it: the word of when it was well stays the newest.
+  const heads = [...deps.board.sources.values()].flatMap(({ resource, state, position, delivered: rows }) =>
+    position && (state === 'flowing' || state === 'loading')
       ? [headStatement.sign({ resource, producer: deps.agent, ...position, time, ...(rows !== undefined && { rows }) }, deps.key)]
       : [],
   )

@@ -57,6 +57,7 @@ async function runCapture(
       const coded = codedError(error)
       if (coded.kind.scope !== 'hub') throw error
       holdAll(deps, coded)
+      for (const stream of streams) await stream.countQueue()
       await backoff.wait(signal)
     }
   }
@@ -202,6 +203,7 @@ async function refuse(capture: Capture, stream: OutboundStream, error: unknown):
   const coded = codedError(error)
   if (coded.kind.scope !== 'one' && !(ownFaults.has(coded.code) && (await stillAnswers(capture)))) throw error
   stream.refused(ofTable(stream, coded))
+  await stream.countQueue()
   return undefined
 }
 

@@ -15,6 +15,8 @@ export interface InFlightBatch extends PackedBatch {
   answer?: Promise<StoredAnswer>
 }
 
+/** Entries of a queue up to which they are counted for the status. */
+const countedUpTo = 10_000
 /** Batches of ours at the hub beyond which a new epoch is cheaper than reading their keys back. */
 const maxToCatchUp = 2_000
 /** Quarantined keys that are queued again at once. */
@@ -168,6 +170,12 @@ export class OutboundStream {
     this.#status.log(`${keys.length} keys are sent again`)
   }
 
+  /** What waits while it is held, as far as the database tells. */
+  async countQueue(): Promise<void> {
+    const backlog = await this.#capture.backlog(this.source, countedUpTo).catch(() => undefined)
+    if (backlog) this.#status.queued(backlog.entries, backlog.oldest)
+  }
+
   async inspect(): Promise<void> {
     await this.#reader.lookAtTriggers()
     await this.#lookAtQueue()
@@ -175,7 +183,7 @@ export class OutboundStream {
   }
 
   async #lookAtQueue(): Promise<void> {
-    const { entries, bytes, oldest } = await this.#capture.backlog(this.source, 10_000)
+    const { entries, bytes, oldest } = await this.#capture.backlog(this.source, countedUpTo)
     this.#status.queued(entries, oldest)
     if (entries === 0) await this.#reader.noteEmptyQueue()
     if (bytes <= this.source.queueLimit || !(await this.#record.collapse())) return
