@@ -87,7 +87,12 @@ function seenBy({ headers }: FastifyRequest): string | undefined {
   if (match === undefined || match.trim() === '*') return undefined
   const seen = /^\s*"([^"]*)"\s*$/.exec(match)?.[1]
   if (seen !== undefined) return seen
-  throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: 'If-Match 须为一个 ETag', en: 'If-Match must be one ETag' } })
+  throw new QianzhiError('QZ-REQUEST-INVALID', {
+    reason: {
+      zh: 'If-Match 须为一个带引号的 ETag,如 "12.9f1c02ab"',
+      en: 'If-Match must be one ETag with its quotes, such as "12.9f1c02ab"',
+    },
+  })
 }
 
 /** By `Authorization: Bearer` (programs), or the session cookie (the console). Throws QZ-SIGN-IN. */

@@ -1,3 +1,4 @@
+import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Role } from './roles.ts'
 import type { Query } from '../store/store.ts'
 
@@ -86,4 +87,9 @@ export async function markRead(query: Query, reader: Reader, now: Date, ids?: re
      where $1::bigint is not null and ${forReader} and ($4::bigint[] is null or n.id = any($4)) on conflict do nothing`,
     [...values(reader), ids ?? null, now],
   )
+}
+
+/** A reason behind what is told; nothing where there is none. */
+export function reasonGiven(reason: string | undefined): LocalizedText {
+  return reason === undefined ? { zh: '', en: '' } : { zh: `:${reason}`, en: `: ${reason}` }
 }

@@ -22,6 +22,15 @@ export function turnOf(known: Known, now: Date): Turn {
 }
 
 const judges: Judge[] = [
+  ({ state, receiver: { agency } }) =>
+    state === 'held'
+      ? {
+          who: 'receiver',
+          agency,
+          zh: `资源有不兼容的新版本:请 ${agency} 的使用人员接受(grants/…/accept)或放弃`,
+          en: `The resource has a version that is not compatible: a user of ${agency} accepts it (grants/…/accept) or gives the grant up`,
+        }
+      : undefined,
   ({ state }) =>
     state === 'active'
       ? undefined
@@ -35,8 +44,8 @@ const judges: Judge[] = [
       ? undefined
       : {
           who: 'office',
-          zh: `接收代理 ${receiver.agent} 已被撤销,请改绑路由`,
-          en: `Receiving agent ${receiver.agent} is revoked: bind the route to another one`,
+          zh: `接收代理 ${receiver.agent} 已被撤销,请申请新前置机替换它(POST /machines,replaces)`,
+          en: `Receiving agent ${receiver.agent} is revoked: apply for a machine that replaces it (POST /machines, replaces)`,
         },
   ({ source: { agent, agency } }) =>
     agent === null
@@ -149,10 +158,17 @@ function mend(agency: string, side: 'provider' | 'receiver', { code, zh, en }: {
 
 function quarantined(agency: string, who: 'provider' | 'receiver', keys = 0): Turn | undefined {
   if (keys === 0) return undefined
+  if (who === 'provider')
+    return {
+      who,
+      agency,
+      zh: `${agency} 隔离区有 ${keys} 个主键,请修正数据`,
+      en: `${keys} keys lie in the quarantine of ${agency}: correct their data`,
+    }
   return {
     who,
     agency,
-    zh: `${agency} 隔离区有 ${keys} 个主键,请修正数据`,
-    en: `${keys} keys lie in the quarantine of ${agency}: correct their data`,
+    zh: `${agency} 的落地表拒绝了 ${keys} 个主键:数据有误的由提供单位改正(已自动提出更正),是本单位约束过严的请放宽`,
+    en: `The table of ${agency} refuses ${keys} keys: the provider corrects what is wrong with the data (a correction was reported), ${agency} its own constraints`,
   }
 }

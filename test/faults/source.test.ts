@@ -26,24 +26,27 @@ t.test('PostgreSQL', async (test) => {
     await snapshotAndEqual(dropped, line)
   })
 
-  await test.test('of what is held nobody says that it is level: rows that wait are counted, and data are as old as they are', async (held) => {
-    const seen = async (column: string, table: string) => String((await line.store.query(`select ${column}::text from ${table}`))[0]![0])
-    const polls = () => seen(`max(last_seen) filter (where id = '${provider.id}')`, 'agent')
-    await source.query('alter table villages rename column name to renamed')
-    await faulted(() => sourceOf(line), 'QZ-SOURCE-TABLE')
-    await source.query(`update villages set renamed = 'waits' where code like '%1'`)
-    await until('what waits is counted', async () => ((await sourceOf(line))?.waiting ?? 0) > 0)
-    const said = await seen('head_statement', 'stream')
-    for (let n = 0; n < 2; n++) {
-      const before = await polls()
-      await until('the provider polls', async () => (await polls()) !== before)
-    }
-    held.equal(await seen('head_statement', 'stream'), said, 'no newer word that this is all')
-    await source.query('alter table villages rename column renamed to name')
-    await flowing(line)
-    await equal(held, line)
-    await until('and then there is', async () => (await seen('head_statement', 'stream')) !== said)
-  })
+  await test.test(
+    'of what is held nobody says that it is level: rows that wait are counted, and data are as old as they are',
+    async (held) => {
+      const seen = async (column: string, table: string) => String((await line.store.query(`select ${column}::text from ${table}`))[0]![0])
+      const polls = () => seen(`max(last_seen) filter (where id = '${provider.id}')`, 'agent')
+      await source.query('alter table villages rename column name to renamed')
+      await faulted(() => sourceOf(line), 'QZ-SOURCE-TABLE')
+      await source.query(`update villages set renamed = 'waits' where code like '%1'`)
+      await until('what waits is counted', async () => ((await sourceOf(line))?.waiting ?? 0) > 0)
+      const said = await seen('head_statement', 'stream')
+      for (let n = 0; n < 2; n++) {
+        const before = await polls()
+        await until('the provider polls', async () => (await polls()) !== before)
+      }
+      held.equal(await seen('head_statement', 'stream'), said, 'no newer word that this is all')
+      await source.query('alter table villages rename column renamed to name')
+      await flowing(line)
+      await equal(held, line)
+      await until('and then there is', async () => (await seen('head_statement', 'stream')) !== said)
+    },
+  )
 
   await test.test('tear-down and set-up again', async (again) => {
     await provider.command('teardown')

@@ -1,6 +1,6 @@
 import type { Principal } from '../../access/principal.ts'
 import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'
-import { notify, type Recipient } from '../../records/notices.ts'
+import { notify, reasonGiven, type Recipient } from '../../records/notices.ts'
 import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import type { Query } from '../../store/store.ts'
@@ -244,8 +244,14 @@ async function notifyProvider({ query, subject: { id, agency, provider, title },
 
 function notifyDemander(zh: string, en: string) {
   return async ({ query, subject: { id, agency, title }, input }: On<{ reason?: string }>): Promise<void> => {
-    const why = input.reason === undefined ? '' : `:${input.reason}`
-    await sendNotice(query, id, { agency, role: 'user' }, `目录外需求“${title}”(${id})${zh}${why}`, `Demand ${id} (${title}) ${en}${why}`)
+    const why = reasonGiven(input.reason)
+    await sendNotice(
+      query,
+      id,
+      { agency, role: 'user' },
+      `目录外需求“${title}”(${id})${zh}${why.zh}`,
+      `Demand ${id} (${title}) ${en}${why.en}`,
+    )
   }
 }
 

@@ -1,7 +1,7 @@
 import { nameOfAgency } from '../agencies/agencies.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { theHub, type Principal } from '../../access/principal.ts'
-import { notify, type Recipient } from '../../records/notices.ts'
+import { notify, reasonGiven, type Recipient } from '../../records/notices.ts'
 import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { sharedSql } from '../../records/supply.ts'
@@ -233,8 +233,8 @@ async function keepReason({ query, subject, input }: On<{ reason: string }>): Pr
 
 function notifyReceiver(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
-    const why = input.reason === undefined ? '' : `:${input.reason}`
-    await sendNotice(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why}`, `${en}${why}`)
+    const why = reasonGiven(input.reason)
+    await sendNotice(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why.zh}`, `${en}${why.en}`)
   }
 }
 

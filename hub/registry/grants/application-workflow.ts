@@ -1,6 +1,6 @@
 import { notApproved } from './approval-news.ts'
 import { dropDeadline, endDeadline, extendDeadline, startDeadline } from '../../records/deadlines.ts'
-import { notify, type Recipient } from '../../records/notices.ts'
+import { notify, reasonGiven, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { loadApplication, type Application, type ApplicationState } from './applications.ts'
 import {
@@ -323,16 +323,16 @@ async function extend({ query, subject, now }: On): Promise<void> {
 
 function notifyApplicant(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
-    const why = input.reason === undefined ? '' : `:${input.reason}`
-    await sendNotice(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why}`, `${en}${why}`)
+    const why = reasonGiven(input.reason)
+    await sendNotice(query, subject, { agency: subject.agency, role: 'user' }, `${zh}${why.zh}`, `${en}${why.en}`)
   }
 }
 
 /** With what was not approved: nobody compares lists of items. */
 async function notifyApproved({ query, subject, input }: On<{ reason?: string }>): Promise<void> {
-  const why = input.reason === undefined ? '' : `:${input.reason}`
+  const why = reasonGiven(input.reason)
   const { zh, en } = await notApproved(query, subject)
-  await sendNotice(query, subject, { agency: subject.agency, role: 'user' }, `已批准${zh}${why}`, `approved${en}${why}`)
+  await sendNotice(query, subject, { agency: subject.agency, role: 'user' }, `已批准${zh}${why.zh}`, `approved${en}${why.en}`)
 }
 
 function notifyOffice(zh: string, en: string) {

@@ -2,7 +2,7 @@ import { nameOfAgency } from '../agencies/agencies.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { itemById } from '../../../protocol/schema.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
-import { notify } from '../../records/notices.ts'
+import { notify, reasonGiven } from '../../records/notices.ts'
 import { checkItems, explainGrant, requireGrant, type Grant, type GrantState } from './grants.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { reinstatement } from './reinstate.ts'
@@ -141,7 +141,7 @@ function notifyBoth(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
     const { id, agency, resource } = subject
     const { agency: provider } = await requireResource(query, resource)
-    const why = input.reason === undefined ? '' : `:${input.reason}`
+    const why = reasonGiven(input.reason)
     await notify(query, {
       to: [
         { agency, role: 'user' },
@@ -150,8 +150,8 @@ function notifyBoth(zh: string, en: string) {
       ],
       kind: 'grant',
       object: `grant ${id}`,
-      zh: `资源 ${resource} 对${await nameOfAgency(query, agency)}的授权 ${id} ${zh}${why}`,
-      en: `Grant ${id} (resource ${resource} to ${agency}) is ${en}${why}`,
+      zh: `资源 ${resource} 对${await nameOfAgency(query, agency)}的授权 ${id} ${zh}${why.zh}`,
+      en: `Grant ${id} (resource ${resource} to ${agency}) is ${en}${why.en}`,
     })
   }
 }

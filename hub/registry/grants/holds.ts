@@ -11,7 +11,7 @@ export async function holdGrants(
   query: Query,
   affectedAgents: Set<string>,
   { registry, principal, now }: { registry: Registry; principal: Publisher; now: Date },
-  { code, version }: Entry,
+  { code, version, catalogVersion }: Entry,
   found: readonly Incompatibility[],
 ): Promise<void> {
   if (found.length === 0) return
@@ -24,8 +24,8 @@ export async function holdGrants(
   for (const { id, agency, items } of grants.filter((grant) => touches(found, grant.items))) {
     const why = found.filter((one) => touches([one], items))
     const reason = {
-      zh: `版本 ${version} 与此前不兼容(${why.map(({ zh }) => zh).join(';')}),等待接收单位 ${agency} 接受或放弃`,
-      en: `version ${version} is not compatible (${why.map(({ en }) => en).join('; ')}): waits until the receiver ${agency} accepts it or gives up`,
+      zh: `目录第 ${catalogVersion} 版与此前不兼容(${why.map(({ zh }) => zh).join(';')}),等待接收单位 ${agency} 接受或放弃`,
+      en: `catalog version ${catalogVersion} is not compatible (${why.map(({ en }) => en).join('; ')}): waits until the receiver ${agency} accepts it or gives up`,
     }
     await applyEvent(grantFlow, 'hold', id, { registry, query, affectedAgents, principal: by, input: { version, reason } })
   }

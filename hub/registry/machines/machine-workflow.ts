@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { notify } from '../../records/notices.ts'
+import { notify, reasonGiven } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { concernAgency } from './agents.ts'
 import { replaceAgent } from './replacement.ts'
@@ -98,13 +98,13 @@ async function replace({ query, affectedAgents, subject, input, principal }: On<
 
 function notifyAgency(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
-    const why = input.reason === undefined ? '' : `:${input.reason}`
+    const why = reasonGiven(input.reason)
     await notify(query, {
       to: { agency: subject.agency, role: 'agency-it' },
       kind: 'machine',
       object: `machine ${subject.id}`,
-      zh: `前置机 ${subject.name}(申请 ${subject.id})${zh}${why}`,
-      en: `Front-end machine ${subject.name} (application ${subject.id}): ${en}${why}`,
+      zh: `前置机 ${subject.name}(申请 ${subject.id})${zh}${why.zh}`,
+      en: `Front-end machine ${subject.name} (application ${subject.id}): ${en}${why.en}`,
     })
   }
 }

@@ -2,7 +2,7 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { joinTexts } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { endDeadline } from '../../records/deadlines.ts'
-import { notify } from '../../records/notices.ts'
+import { notify, reasonGiven } from '../../records/notices.ts'
 import { findEntry } from '../catalog/catalog.ts'
 import { checkContent } from '../catalog/check.ts'
 import type { CatalogContent, DraftContent } from '../catalog/content.ts'
@@ -80,7 +80,7 @@ export const registrationFlow: Workflow<State, Registration> = {
       {
         from: ['submitted'],
         to: 'published',
-        preconditions: [otherPerson, upToDate, namesLocked, faultless],
+        preconditions: [otherPerson, upToDate, namesLocked, faultless, namesItems],
         effects: [publish, metDeadline, fulfilDemand, notifyRegistrar('已发布', 'is published')],
       },
     ],
@@ -171,6 +171,11 @@ function refused(faults: readonly Fault[]): QianzhiError {
   return new QianzhiError('QZ-RULE', { reason, faults: faults.length }, { faults: faults.slice(0, 200).map((fault) => ({ ...fault })) })
 }
 
+function namesItems({ subject, input }: On<{ sameMeaning?: string[] }>): void {
+  const unknown = input.sameMeaning?.find((id) => !subject.content.items?.some((item) => item.id === id))
+  if (unknown !== undefined) throw rule(`没有信息项 ${unknown}`, `item ${unknown} does not exist`)
+}
+
 async function keepReview({ query, subject, input, principal, now }: On<{ secrecy: SecrecyReview }>): Promise<void> {
   await query('update registration set submitted_by = $2, submitted_at = $3, secrecy_review = $4, reason = null where id = $1', [
     subject.id,
@@ -222,13 +227,13 @@ async function notifyReviewer({ query, subject }: On): Promise<void> {
 function notifyRegistrar(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
     const { id, agency, resource } = subject
-    const why = input.reason === undefined ? '' : `:${input.reason}`
+    const why = reasonGiven(input.reason)
     await notify(query, {
       to: { agency, role: 'registrar' },
       kind: 'registration',
       object: `registration ${id}`,
-      zh: `目录登记“${titleOf(subject)}”${zh}(资源 ${resource})${why}`,
-      en: `Registration ${id} of resource ${resource} ${en}${why}`,
+      zh: `目录登记“${titleOf(subject)}”${zh}(资源 ${resource})${why.zh}`,
+      en: `Registration ${id} of resource ${resource} ${en}${why.en}`,
     })
   }
 }

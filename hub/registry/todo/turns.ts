@@ -283,7 +283,9 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
       state: 'undelivered',
       name: none('待交付', 'to be delivered'),
       where: `${undelivered()} and a.last_seen is not null`,
-      agencies: 'array[c.agency]',
+      // Where the receiver has no place for it, or cannot write there, it is not the provider's turn.
+      agencies: `array[case when exists (select from jsonb_array_elements(a.report -> 'sinks') s
+        where s ->> 'route' = t.id and s -> 'fault' is not null) then a.agency else c.agency end]`,
     },
     {
       ...delivery(),

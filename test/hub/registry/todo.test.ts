@@ -251,6 +251,17 @@ t.test('from step to step', async (t) => {
   await city.store.query('update agent set last_seen = now() where id = $1', [agent])
   t.match(await of(city.as('civil', 'agency-it'), 'route'), [{ state: 'undelivered', turn: [{ agency: 'civil' }] }])
   t.same(await of(city.as('water', 'agency-it'), 'agent'), [])
+  const [{ route }] = (await city.store.query<{ route: string }>('select id as route from route')) as [{ route: string }]
+  const report = (fault: object) =>
+    city.store.query('update agent set report = $2 where id = $1', [agent, JSON.stringify({ sinks: [{ route, ...fault }] })])
+  await report({ fault: { code: 'QZ-SINK-MISSING' } })
+  t.match(
+    await of(city.as('water', 'agency-it'), 'route'),
+    [{ state: 'undelivered', turn: [{ agency: 'water' }] }],
+    'who has no place for it',
+  )
+  t.same(await of(city.as('civil', 'agency-it'), 'route'), [])
+  await report({})
   t.match(
     (await all(city.as('civil', 'agency-it'), '/todo')).toSorted((a, b) => (a.kind < b.kind ? -1 : 1)),
     [{ kind: 'agent', link: null }, { kind: 'route' }],
