@@ -1,7 +1,7 @@
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import { engineOf, type Engine } from '../databases/index.ts'
 import { callControl } from '../operator/control.ts'
-import type { LocalizedText } from '../../protocol/localized.ts'
+import { inLanguage, type LocalizedText } from '../../protocol/localized.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import type { Auto } from '../config/auto-sink.ts'
 import { sinkName } from '../config/config.ts'
@@ -30,7 +30,7 @@ export const setup: Command = async (context) => {
     try {
       const { database, source } = await chosen()
       try {
-        await setUpTable(context, database, source)
+        await setUpTable(context, database, source).catch((error) => throwWithWay(context, error))
       } finally {
         await database.close()
       }
@@ -147,6 +147,18 @@ async function setUpTable(deps: CommandDeps, database: Database, source: SourceT
   const [zh, en] = captureNames[source.capture]
   deps.say(`${source.resource}:${source.table} 已就绪(${zh})`, `${source.resource}: ${source.table} is set up (${en})`)
   for (const { zh, en } of await limitsOfCapture(database, source)) deps.say(`  注意:${zh}`, `  note: ${en}`)
+}
+
+/** An account that may not set up goes on by the script. */
+function throwWithWay({ options }: CommandDeps, error: unknown): never {
+  if (options['print'] || !(error instanceof QianzhiError) || error.code !== 'QZ-DB-RIGHTS') throw error
+  const way = {
+    zh: '请执行 qianzhi-agent setup --print,把脚本交给 DBA(或以有权限的账号执行 setup --url)',
+    en: 'run qianzhi-agent setup --print and give the script to the DBA (or setup --url with an account that may)',
+  }
+  const said = (language: 'zh' | 'en') => inLanguage(error.details['reason'] ?? '', language)
+  const reason = { zh: `${said('zh')}。${way.zh}`, en: `${said('en')}; ${way.en}` }
+  throw new QianzhiError('QZ-DB-RIGHTS', { ...error.details, reason }, { cause: error })
 }
 
 async function printSetup(deps: CommandDeps, database: Database, source: SourceTable, url: string): Promise<void> {

@@ -46,14 +46,13 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
     en: 'put account or password right in the configuration or the file that it refers to (it is read again by itself), or have the DBA let the account in',
   },
   'QZ-DB-RIGHTS': {
-    zh: '执行 qianzhi-agent doctor,请 DBA 授予所列权限',
-    en: 'run qianzhi-agent doctor, and have the DBA grant what it lists',
+    zh: '执行 qianzhi-agent doctor,照所列办理:请 DBA 授予权限,尚未 setup 的执行 setup --print 得到的脚本',
+    en: 'run qianzhi-agent doctor, and have the DBA grant what it lists, and run the script of setup --print where it says not set up',
   },
   'QZ-SOURCE-TABLE': {
     zh: '执行 qianzhi-agent doctor,核对表名和列',
     en: 'run qianzhi-agent doctor, and look at the names of table and columns',
   },
-  'QZ-SOURCE-NOT-SET-UP': { zh: '执行 qianzhi-agent setup', en: 'run qianzhi-agent setup' },
   'QZ-SINK-TABLE': {
     zh: '按原因恢复该表;确需重新填充的,执行 qianzhi-agent resync',
     en: 'put the table right as the reason says; to have it filled anew, run qianzhi-agent resync',

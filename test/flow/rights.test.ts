@@ -78,8 +78,13 @@ async function exercise(t: Test, engine: Engine): Promise<void> {
     const nothing = await printed(provider, 'teardown')
     t.notMatch(nothing, /create/i, 'teardown makes nothing')
     applied(from.admin, nothing)
+    const before = (await doctor(provider)).stdout
     // An account that sees nothing gets a script for seeing first.
     applied(from.admin, await printed(provider, 'setup'))
+    const refused = await runHere(['agent/main.ts', 'setup', '--lang', 'en', '--config', provider.configFile], { failing: true })
+    t.match(refused, { code: 1, stderr: /QZ-DB-RIGHTS.*setup --print and give the script to the DBA/ }, 'an account that may only read')
+    // PostgreSQL's catalogue shows the table without any right on it, and the first script is whole.
+    t.match(before + (await doctor(provider)).stdout, /✗ front source .* not set up yet.*setup --print and give the script to the DBA/)
     applied(from.admin, await printed(provider, 'setup'))
     applied(to.admin, await printed(receiver, 'setup'))
     await exchange.grant(resource, receiver, ['code', 'name'])

@@ -71,7 +71,7 @@ export class MysqlCapture implements Capture {
     const keys = plan.keys.map(({ column }) => column)
     if (!triggers.every((row) => writesKeys(String(row[7]), keys))) {
       const list = keys.join(', ')
-      throw notSetUp(source, { zh: `主键已改为 (${list}),请重新执行 setup`, en: `the key is (${list}) now: run setup again` })
+      throw notSetUp(source, { zh: `主键已改为 (${list})`, en: `the key is (${list}) now` })
     }
     const [queue] = await this.#session.rows(
       `select cast(create_time as char) from information_schema.tables where table_schema = database() and table_name = ${quoteText(queueName(source.resource))}`,
@@ -82,7 +82,7 @@ export class MysqlCapture implements Capture {
       `select definer, cast(created as char), cast(last_altered as char), sql_mode from information_schema.routines
       where routine_schema = database() and routine_name = ${quoteText(procedureName(source.resource))}`,
     )
-    if (!procedure) throw notSetUp(source, { zh: '缺少存储过程,请重新执行 setup', en: 'its procedure is missing: run setup again' })
+    if (!procedure) throw notSetUp(source, { zh: '缺少存储过程', en: 'its procedure is missing' })
     const fault = await probe(this.#session, plan)
     if (fault) throw notSetUp(source, fault)
     const cascades = (await cascadeCoverage(this.#session, plan)).map(({ there }) => there)
@@ -299,7 +299,7 @@ export class MysqlCapture implements Capture {
   }
 }
 
-function notSetUp({ table }: SourceTable, reason: LocalizedText, cause?: unknown): QianzhiError {
+export function notSetUp({ table }: SourceTable, reason: LocalizedText, cause?: unknown): QianzhiError {
   return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table, reason }, { cause })
 }
 

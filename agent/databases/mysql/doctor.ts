@@ -1,12 +1,13 @@
 /** What `doctor` finds out about a MySQL or MariaDB server: versions, settings, triggers, and what capture cannot see. */
-import { reasonOf } from '../../../protocol/errors.ts'
+import { codedError } from '../../../protocol/errors.ts'
 import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../database.ts'
 import { furtherUniqueCheck } from '../bookkeeping/own-rows.ts'
 import { readTable } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { quoteText } from './sql.ts'
 import { cascadeCoverage } from './cascades.ts'
-import { readPlan, type Plan } from './plan.ts'
+import { notSetUp } from './capture.ts'
+import { readPlan, requireWatchable, type Plan } from './plan.ts'
 import { probe } from './trigger.ts'
 import { procedureName, queueName, triggerEvents, triggerName } from './names.ts'
 
@@ -76,23 +77,21 @@ async function binlogCheck(session: Session): Promise<Check> {
 async function sourceCheck(session: Session, source: SourceTable): Promise<Check> {
   const name = `source ${source.resource}`
   try {
-    const { catalog } = await readPlan(session, source)
-    const missing = await missingParts(session, source, catalog.database)
-    const ok = missing.length === 0 && catalog.engine.toLowerCase() === 'innodb'
-    const state = ok ? 'OK' : `${catalog.engine}; ${missing.join(', ')}`
+    const plan = await readPlan(session, source)
+    requireWatchable(plan)
+    const missing = (await missingParts(session, source, plan.catalog.database)).join(', ')
+    // The catalogue shows no triggers to an account without that right.
+    if (missing)
+      throw notSetUp(source, { zh: `没有或此账号看不到 ${missing}`, en: `${missing} is missing, or hidden from this account` })
     return check(
       name,
-      ok,
-      `来源表 ${source.table} 的引擎、队列和触发器:${state}`,
-      `engine, queue and triggers of ${source.table}: ${state}`,
+      true,
+      `来源表 ${source.table} 的引擎、队列和触发器齐全`,
+      `engine, queue and triggers of ${source.table} are in place`,
     )
   } catch (error) {
-    return check(
-      name,
-      false,
-      `来源表 ${source.table} 不可用:${reasonOf(error, 'zh')}`,
-      `${source.table} cannot be used: ${reasonOf(error)}`,
-    )
+    const coded = codedError(error)
+    return check(name, false, coded.text('zh'), coded.text('en'))
   }
 }
 

@@ -45,7 +45,7 @@ export async function coverageOf(session: Session, plan: Plan): Promise<string> 
   if (status !== 'ENABLED') throw notSetUp(source, { zh: `触发器 ${user}.${trigger} 已停用`, en: `trigger ${user}.${trigger} is disabled` })
   if (!writesKeys(body, plan.keys)) {
     const list = plan.keys.map(({ column }) => column).join(', ')
-    throw notSetUp(source, { zh: `主键已改为 (${list}),请重新执行 setup`, en: `the key is (${list}) now: run setup again` })
+    throw notSetUp(source, { zh: `主键已改为 (${list})`, en: `the key is (${list}) now` })
   }
   const [there] = await ask((code) => queueQuery(code(user), code(queue)))
   if (!there) throw notSetUp(source, { zh: `缺少队列 ${user}.${queue}`, en: `queue ${user}.${queue} is missing` })

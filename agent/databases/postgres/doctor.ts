@@ -5,6 +5,7 @@ import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../d
 import type { Connection } from './connection.ts'
 import { covers, memberCoverage, type MemberCoverage } from './trigger-fingerprint.ts'
 import { readerOf } from './rows.ts'
+import { notSetUp } from './capture.ts'
 import { sourceNames } from './setup.ts'
 import { uniqueColumns } from './shape.ts'
 import { findTable, sourceTable } from './table.ts'
@@ -107,8 +108,8 @@ function triggerCheck(name: string, { name: table, firing, weak }: MemberCoverag
     return {
       name,
       ok: false,
-      zh: `${table} 缺少触发器或已停用:请重新执行 setup`,
-      en: `${table}: triggers are missing or off: run setup again`,
+      zh: `${table} 缺少触发器或已停用:请重新执行 setup(无权限时由 DBA 执行 setup --print 的脚本)`,
+      en: `${table}: triggers are missing or off: run setup again (without the rights: have the DBA run the script of setup --print)`,
     }
   }
   if (weak.length > 0) {
@@ -123,19 +124,16 @@ function triggerCheck(name: string, { name: table, firing, weak }: MemberCoverag
 }
 
 /** What set-up makes. */
-async function missingParts(connection: Connection, { resource }: SourceTable, name: string): Promise<Check[]> {
-  const parts = ['stream', 'sleeper', 'source_quarantine', sourceNames(resource).queue.replace('qianzhi.', '')]
+async function missingParts(connection: Connection, source: SourceTable, name: string): Promise<Check[]> {
+  const parts = ['stream', 'sleeper', 'source_quarantine', sourceNames(source.resource).queue.replace('qianzhi.', '')]
   const rows = await connection.query(
     `select name from unnest($1::text[]) as name where not exists (
        select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'qianzhi' and c.relname = name)`,
     [parts],
   )
-  return rows.map(([part]) => ({
-    name,
-    ok: false,
-    zh: `qianzhi.${part} 不存在:请执行 setup`,
-    en: `qianzhi.${part} does not exist: run setup`,
-  }))
+  if (rows.length === 0) return []
+  const list = rows.map(([part]) => `qianzhi.${part}`).join(', ')
+  return [failed(name, notSetUp(source, { zh: `缺少 ${list}`, en: `${list} is missing` }))]
 }
 
 async function sinkChecks(connection: Connection, sink: SinkTable): Promise<Check[]> {

@@ -50,7 +50,7 @@ export async function memberCoverage(connection: Connection, source: SourceTable
 /** The triggers were made for a version of the resource that had another key. */
 function otherKey(keys: SourceTable['columns']): LocalizedText {
   const list = keys.map(({ column }) => column).join(', ')
-  return { zh: `主键已改为 (${list}),请重新执行 setup`, en: `the key is (${list}) now: run setup again` }
+  return { zh: `主键已改为 (${list})`, en: `the key is (${list}) now` }
 }
 
 /** True where these triggers see every statement on their table. */
@@ -79,8 +79,8 @@ export async function coverageOf(connection: Connection, source: SourceTable): P
   if (missing.length > 0) {
     const list = missing.join(', ')
     fail({
-      zh: `${list} 的触发器不是 ENABLE ALWAYS,或该表由订阅填充:复制会话的修改会遗漏,请重新执行 setup`,
-      en: `triggers on ${list} are not ENABLE ALWAYS, or a subscription fills it: what replication writes is missed, run setup again`,
+      zh: `${list} 的触发器不是 ENABLE ALWAYS,或该表由订阅填充:复制会话的修改会遗漏`,
+      en: `triggers on ${list} are not ENABLE ALWAYS, or a subscription fills it: what replication writes is missed`,
     })
   }
   const { queue, statementFunction } = sourceNames(source.resource)

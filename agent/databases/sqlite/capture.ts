@@ -58,7 +58,7 @@ export class SqliteCapture implements Capture {
       const columns = keys.map(({ column }) => column)
       if (!written.includes(`${keyValues('new', columns)} where`)) {
         const list = columns.join(', ')
-        throw notSetUp(source, { zh: `主键已改为 (${list}),请重新执行 setup`, en: `the key is (${list}) now: run setup again` })
+        throw notSetUp(source, { zh: `主键已改为 (${list})`, en: `the key is (${list}) now` })
       }
       const setUp = await this.#session.rows(`select set_up from ${streamTable} where resource = ${quoteText(source.resource)}`)
       return createHash('sha256')

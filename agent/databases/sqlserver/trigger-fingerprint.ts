@@ -27,7 +27,7 @@ export async function coverageOf(session: Session, plan: Plan): Promise<string> 
   if (!row || row[0] === null) throw notSetUp(source, { zh: `缺少队列 ${queue}`, en: `queue ${queue} is missing` })
   if (row[1] !== keyColumnsText(plan)) {
     const list = plan.keys.map(({ column }) => column).join(', ')
-    throw notSetUp(source, { zh: `主键已改为 (${list}),请重新执行 setup`, en: `the key is (${list}) now: run setup again` })
+    throw notSetUp(source, { zh: `主键已改为 (${list})`, en: `the key is (${list}) now` })
   }
   const shape = plan.columns.map(({ column: name }) => {
     const column = findColumn(catalog, name)!
