@@ -81,8 +81,7 @@ async function sourceCheck(session: Session, source: SourceTable): Promise<Check
     requireWatchable(plan)
     const missing = (await missingParts(session, source, plan.catalog.database)).join(', ')
     // The catalogue shows no triggers to an account without that right.
-    if (missing)
-      throw notSetUp(source, { zh: `没有或此账号看不到 ${missing}`, en: `${missing} is missing, or hidden from this account` })
+    if (missing) throw notSetUp(source, { zh: `没有或此账号看不到 ${missing}`, en: `${missing} is missing, or hidden from this account` })
     return check(
       name,
       true,
