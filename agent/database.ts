@@ -102,8 +102,8 @@ export function missingColumns({ schema, columns }: SourceTable, has: (column: s
   if (missing.length === 0) return undefined
   const list = missing.join(', ')
   return {
-    zh: `缺少列 ${list}(资源第 ${schema.version} 版所需):请在表中添加`,
-    en: `it has no column ${list}, which version ${schema.version} of the resource needs: add it`,
+    zh: `缺少列 ${list}(资源第 ${schema.version} 版所需):请在表中添加;列名不同(如厂商改名)的,在来源中写 columns: { 信息项: 本地列名 }`,
+    en: `it has no column ${list}, which version ${schema.version} of the resource needs: add it, or, where it has another name there (a vendor may have renamed it), say columns: { ITEM: LOCAL_COLUMN } at the source`,
   }
 }
 

@@ -4,7 +4,7 @@ import type { Static, TObject } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { LineCounter, parseDocument } from 'yaml'
 import { QianzhiError, reasonOf } from './errors.ts'
-import { same, type LocalizedText } from './localized.ts'
+import { joinTexts, same, type LocalizedText } from './localized.ts'
 
 export interface ReadingOptions {
   /** A missing file means defaults only. */
@@ -111,8 +111,11 @@ function misfit(errors: readonly ShapeError[], shape: TObject): QianzhiError {
   const error = foreign ?? errors.toSorted((a, b) => depth(b) - depth(a))[0]
   const at = (error?.instancePath ?? '').split('/').slice(1)
   if (!foreign) {
+    const key = at.join('.') || 'file'
+    const wanted = wantedOf(errors.filter(({ instancePath }) => instancePath === error?.instancePath))
+    if (wanted) return fault(key, { zh: `取值不符合要求,应为:${wanted.zh}`, en: `correct the value: wanted here is ${wanted.en}` })
     const wrong = error?.message ?? 'does not fit'
-    return fault(at.join('.') || 'file', { zh: `取值不符合要求,请改正:${wrong}`, en: `correct the value, it ${wrong}` })
+    return fault(key, { zh: `取值不符合要求,请改正:${wrong}`, en: `correct the value, it ${wrong}` })
   }
   const unknown = (foreign.params as { additionalProperties: string[] }).additionalProperties[0]!
   const known = knownKeys(shape, at).join(', ')
@@ -120,6 +123,26 @@ function misfit(errors: readonly ShapeError[], shape: TObject): QianzhiError {
     zh: `未知配置项,请删除或改正;此处可用:${known}`,
     en: `unknown key: remove or correct it; known here: ${known}`,
   })
+}
+
+const kindNames: Readonly<Record<string, LocalizedText>> = {
+  string: { zh: '文字', en: 'a text' },
+  number: { zh: '数', en: 'a number' },
+  integer: { zh: '整数', en: 'a whole number' },
+  boolean: { zh: 'true 或 false', en: 'true or false' },
+  array: { zh: '列表([ … ] 或各行以 - 开头)', en: 'a list ([ … ], or lines that begin with -)' },
+  object: { zh: '映射({ 名称: 值 })', en: 'a mapping ({ name: value })' },
+}
+
+/** What may stand in one place, where its kind or word is what is wrong; undefined where it is something else, such as a limit. */
+function wantedOf(errors: readonly ShapeError[]): LocalizedText | undefined {
+  const params = errors.map(({ params }) => params as { allowedValue?: unknown; allowedValues?: unknown[]; type?: string })
+  const words = params.flatMap(({ allowedValue, allowedValues }) => allowedValues ?? (allowedValue === undefined ? [] : [allowedValue]))
+  // One of several words is a text: its kind says nothing more.
+  const kinds = params.flatMap(({ type }) => (type === undefined || (type === 'string' && words.length > 0) ? [] : [kindNames[type]]))
+  if (errors.some(({ keyword }) => !['type', 'const', 'enum', 'anyOf'].includes(keyword)) || kinds.includes(undefined)) return undefined
+  const all = [...words.map((word) => same(String(word))), ...(kinds as LocalizedText[])]
+  return all.length === 0 ? undefined : joinTexts(all, { zh: '、或 ', en: ', or ' })
 }
 
 interface ShapePart {

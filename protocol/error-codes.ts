@@ -226,8 +226,8 @@ export const kinds = {
     409,
     'operator',
     false,
-    '来源表 {table} 尚未执行 setup 或触发器缺失({reason}):请执行 qianzhi-agent setup --print,把脚本交给 DBA(账号有权限的,直接执行 setup)',
-    'Source table {table} is not set up yet, or its trigger is gone ({reason}): run qianzhi-agent setup --print and give the script to the DBA (or setup with an account that may)',
+    '来源表 {table} 尚未执行 setup 或须重新执行({reason}):请执行 qianzhi-agent setup --print,把脚本交给 DBA(账号有权限的,直接执行 setup)',
+    'Source table {table} is not set up yet, or must be again ({reason}): run qianzhi-agent setup --print and give the script to the DBA (or setup with an account that may)',
   ),
   'QZ-SOURCE-LOCKED': kind(
     503,

@@ -201,7 +201,14 @@ function configuredUrl({ config }: CommandDeps, database: Database): string {
 }
 
 function notConfigured({ words }: CommandDeps): QianzhiError {
-  return new QianzhiError('QZ-NOT-FOUND', { what: words.join(' ') || 'sources, sinks' })
+  if (words.length > 0) return new QianzhiError('QZ-NOT-FOUND', { what: words.join(' ') })
+  return new QianzhiError('QZ-CONFIG', {
+    key: 'sources',
+    reason: {
+      zh: '尚未配置来源:提供数据的,资源发布后先在 sources: 中写明资源、数据库和表(- { resource: 资源, database: 名称, table: 表 }),再执行本命令;只接收的写 sinks: auto',
+      en: 'there is none yet: whoever provides first names resource, database and table under sources: once the resource is published (- { resource: CODE, database: NAME, table: TABLE }), then runs this; whoever only receives writes sinks: auto',
+    },
+  })
 }
 
 /** A source that is only read needs no set-up: whether it can be read, and what its mode cannot see. */

@@ -22,19 +22,20 @@ const lookalikes: Record<string, string> = { '@': 'a', '4': 'a', '0': 'o', $: 's
  */
 export function checkPassword(password: string, login: string, { length, kinds: least }: AccessRules['password']): void {
   const faults: [zh: string, en: string][] = []
-  if (Array.from(password).length < length) faults.push([`至少 ${length} 个字符`, `at least ${length} characters`])
-  if (password.length > longestPassword) faults.push([`至多 ${longestPassword} 个字符`, `at most ${longestPassword} characters`])
+  if (Array.from(password).length < length) faults.push([`须至少 ${length} 个字符`, `it must have at least ${length} characters`])
+  if (password.length > longestPassword)
+    faults.push([`须至多 ${longestPassword} 个字符`, `it may have at most ${longestPassword} characters`])
   if (kinds.filter((kind) => kind.test(password)).length < least)
     faults.push([
       `须含大写字母、小写字母、数字、符号中的 ${least} 种`,
-      `${least} of the four kinds: upper case, lower case, digits, other signs`,
+      `it must have ${least} of the four kinds: upper case, lower case, digits, other signs`,
     ])
   if (password.toLowerCase().includes(login.toLowerCase())) faults.push(['不能包含登录名', 'it may not contain the login name'])
-  if (isCommon(password)) faults.push(['属于常见口令', 'it is one of the commonest passwords'])
+  if (isCommon(password)) faults.push(['不能是常见口令或其变形', 'it may not be one of the commonest passwords, or made of one'])
   if (faults.length === 0) return
-  const zh = faults.map(([text]) => text).join(',')
+  const zh = faults.map(([text]) => text).join(';')
   const en = faults.map(([, text]) => text).join('; ')
-  throw new QianzhiError('QZ-RULE', { reason: { zh: `口令${zh}`, en: `password: ${en}` } })
+  throw new QianzhiError('QZ-RULE', { reason: { zh: `口令不合要求:${zh}`, en: `the password is refused: ${en}` } })
 }
 
 /** One of the commonest words, whole, behind and before digits and signs (`Admin@2026!`), or few different characters. */

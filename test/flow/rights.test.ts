@@ -50,6 +50,17 @@ function register(resource: string, agency: string): ResourceFile {
 const doctor = (agent: TestAgent) => runHere(['agent/main.ts', 'doctor', '--lang', 'en', '--config', agent.configFile], { failing: true })
 const granted = (said: string) => said.match(/^ {2}(?:grant|create|alter) .*;$/gm) ?? []
 
+await t.test('with no source named yet set-up says what comes first', async (t) => {
+  const agent = await exchange.enrol('unnamed', { agency: 'unnamed', databases: { front: { url: 'postgresql://localhost:1/front' } } })
+  for (const [lang, said] of [
+    ['zh', /QZ-CONFIG.*资源发布后先在 sources: 中写明/],
+    ['en', /QZ-CONFIG.*first names resource, database and table under sources:/],
+  ] as const) {
+    const told = await runHere(['agent/main.ts', 'setup', '--print', '--lang', lang, '--config', agent.configFile], { failing: true })
+    t.match(told.stderr, said)
+  }
+})
+
 async function exercise(t: Test, engine: Engine): Promise<void> {
   const [from, to] = [await engine.database('supplied'), await engine.database('received')]
   const clients: Client[] = [await openClient(from.admin), await openClient(to.admin)]

@@ -97,7 +97,7 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
     })
     test.match(
       held,
-      { code: 'QZ-SOURCE-TABLE', en: /no column serial, category, which version 2.*needs/, zh: /缺少列 serial/ },
+      { code: 'QZ-SOURCE-TABLE', en: /no column serial, category, which version 2.*needs.*columns: \{/, zh: /缺少列 serial/ },
       'it says which column is missing',
     )
     await source.query(`update others set holder = 'while held'`)
@@ -120,7 +120,7 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
       const report = (await provider.report())?.sources.find(({ resource }) => resource === 'agri.licences')
       return report?.fault?.code === 'QZ-SOURCE-NOT-SET-UP' && report.fault
     })
-    test.match(asks, { en: /serial.*run setup again/, zh: /setup/ })
+    test.match(asks, { en: /serial.*run qianzhi-agent setup/, zh: /setup/ })
     await provider.setUp('agri.licences')
 
     const now = ['serial', 'number', 'holder', 'category']

@@ -55,7 +55,8 @@ t.test('faults name the key', async (t) => {
     [withSource('snapshot: { window: "20-6" }'), /snapshot\.window/],
     [withSource('snapshot: { window: "24:00-06:00" }'), /snapshot\.window/],
     [withSource('snapshot: { pace: 0 }'), /snapshot\.pace/],
-    [withSource('reload: yes-please'), /reload/],
+    [withSource('reload: yes-please'), /reload.*wanted here is true or false/],
+    [`${database}\nsinks: { auto: front }`, /sinks: .*wanted here is auto, or a list/],
     ['a: [', /yaml/i],
   ]
   for (const [text, expected] of faults) t.throws(() => configured(text), { code: 'QZ-CONFIG', message: expected }, text)
