@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { codedError, QianzhiError, reasonOf, type Language } from '../../protocol/errors.ts'
 import { same, type LocalizedText } from '../../protocol/localized.ts'
@@ -80,10 +82,12 @@ function check(command: Command, args: readonly string[], given: Given): void {
 function contextOf(given: Given, language: Language, { env, out, err }: Surroundings, { standalone }: Command): CommandDeps {
   const named = typeof given['config'] === 'string' ? given['config'] : undefined
   const config: HubConfig = standalone ? defaults() : loadConfig(named ?? defaultConfig, { optional: named === undefined, env })
+  const absent = !standalone && named === undefined && !existsSync(defaultConfig)
   const spoken = given['lang'] === undefined ? (config.language ?? language) : language
   return {
     language: spoken,
     config,
+    ...(absent && { absent: resolve(defaultConfig) }),
     api: new AdminClient(config),
     show: (value, text) => out(`${given['json'] ? JSON.stringify(value) : text}\n`),
     hint: (text) => err(`${text[spoken]}\n`),

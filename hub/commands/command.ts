@@ -28,6 +28,8 @@ export interface Command {
 export interface CommandDeps {
   language: Language
   config: HubConfig
+  /** The file that nobody named and that is not there: the configuration is what holds by default. */
+  absent?: string
   /** The running hub. */
   api: AdminClient
   /** The text for people, or with --json the value. */

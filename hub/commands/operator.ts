@@ -20,7 +20,12 @@ export const operatorCommands: readonly Command[] = [
         },
       },
     },
-    async run({ config, hint }, _arguments, { 'new-authority': newAuthority }) {
+    async run({ config, absent, hint }, _arguments, { 'new-authority': newAuthority }) {
+      if (absent !== undefined)
+        hint({
+          zh: `没有配置文件 ${absent},也未以 --config 指定:按默认设置启动,数据目录 ${config.data}`,
+          en: `There is no configuration file ${absent}, and --config names none: defaults hold, with data folder ${config.data}`,
+        })
       // Loaded here: the other commands need nothing of it and should answer quickly.
       const [{ startHub }, { default: pino }] = await Promise.all([import('../hub.ts'), import('pino')])
       const timestamp = pino.stdTimeFunctions.isoTime

@@ -1,3 +1,5 @@
+import { realpathSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { runCommand } from '../../hub/commands/command-line.ts'
 
@@ -55,6 +57,22 @@ t.test('every command has help in both languages', async (t) => {
     t.match(en.stdout, `qianzhi-hub ${command}`)
     t.notMatch(en.stdout, /[\u4e00-\u9fff]/)
   }
+})
+
+t.test('a start without a configuration file says that defaults hold, and where the data lie', async (t) => {
+  const [before, folder] = [process.cwd(), realpathSync(t.testdir({ data: 'a file, in which no hub can start' }))]
+  process.chdir(folder)
+  t.teardown(() => process.chdir(before))
+  for (const [lang, said] of [
+    ['zh', '按默认设置启动,数据目录'],
+    ['en', 'defaults hold, with data folder'],
+  ] as const) {
+    const { code, stderr } = await hub(['start', '--lang', lang])
+    t.equal(code, 1)
+    t.match(stderr, `${said} ${join(folder, 'data')}\n`)
+  }
+  writeFileSync('qianzhi-hub.yaml', 'data: data')
+  t.notMatch((await hub(['start', '--lang', 'en'])).stderr, 'defaults hold')
 })
 
 t.test('what is wrong on the command line is said, with exit code 2', async (t) => {
