@@ -19,6 +19,6 @@ export async function hubStore(databases: TestDatabases): Promise<string> {
 /** Names a folder or a database by what the hub's tables are made from. */
 export function migrationsHash(): string {
   const hash = createHash('sha256')
-  for (const name of readdirSync(migrations).toSorted()) hash.update(readFileSync(new URL(name, migrations)))
+  for (const name of readdirSync(migrations).toSorted()) hash.update(name).update(readFileSync(new URL(name, migrations)))
   return hash.digest('hex').slice(0, 16)
 }
