@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import t, { type Test } from 'tap'
+import { openMysql } from '../../agent/databases/mysql/engine.ts'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type ResourceFile, type TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
@@ -187,6 +188,25 @@ t.test('MariaDB', { skip: mariadb ? false : 'no MariaDB server can be reached' }
     await admin.query(`drop user '${user}'@'127.0.0.1'`)
     await admin.end()
     for (const name of names) await mariadb!.dropDatabase(name)
+  })
+  await t.test('a table that may not be read is told with the grant to copy, ready to run', async (t) => {
+    const url = new URL(await mariadb!.createDatabase())
+    const own = new URL(url)
+    own.username = user
+    own.password = ''
+    names.push(url.href)
+    const name = url.pathname.slice(1)
+    const [database, one] = [await openMysql({ name: 'front', url: own.href, pace: 5 }), await openClient(url.href)]
+    t.teardown(() => Promise.all([database.close(), one.end()]))
+    await one.query('create table villages (code bigint primary key)')
+    const told = () => database.describe('villages').then(String, (error: Error) => error.message)
+    t.match(await told(), `grant select on \`${name}\`.TABLE to '${user}'@'127.0.0.1'`, 'without any right in the database')
+    await one.query('create table other (code bigint primary key)')
+    await admin.query(`grant select on \`${name}\`.other to '${user}'@'127.0.0.1'`)
+    const [grant] = /grant select on \S+ to \S+/.exec(await told()) ?? []
+    t.equal(grant, `grant select on \`${name}\`.\`villages\` to '${user}'@'127.0.0.1'`)
+    await admin.query(grant!)
+    t.match(await database.describe('villages'), [{ column: 'code' }])
   })
   await exercise(t, {
     name: 'mariadb',

@@ -9,6 +9,7 @@ import {
   type ResultSetHeader,
 } from 'mysql2/promise'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
+import { closedDatabase } from './grants.ts'
 import { quoteText, type Flavour } from './sql.ts'
 import type { DatabaseOptions } from '../../database.ts'
 import { safeName } from './names.ts'
@@ -76,7 +77,7 @@ export class Session {
       return new Session(options, connection, server)
     } catch (error) {
       if (connection) cut(connection)
-      throw new QianzhiError('QZ-DB-UNREACHABLE', { database: options.name, reason: reasonOf(error) }, { cause: error })
+      throw new QianzhiError('QZ-DB-UNREACHABLE', { database: options.name, reason: closedDatabase(reasonOf(error)) }, { cause: error })
     }
   }
 
