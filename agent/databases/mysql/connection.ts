@@ -9,7 +9,7 @@ import {
   type ResultSetHeader,
 } from 'mysql2/promise'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
-import { closedDatabase } from './grants.ts'
+import { closedDatabase } from './accounts.ts'
 import { quoteText, type Flavour } from './sql.ts'
 import type { DatabaseOptions } from '../../database.ts'
 import { safeName } from './names.ts'

@@ -1,33 +1,16 @@
 /** What SHOW GRANTS says that an account may: the catalogue shows it only what it has a right on. */
 import { QianzhiError } from '../../../protocol/errors.ts'
-import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { SourceTable } from '../../database.ts'
+import { accountOf } from './accounts.ts'
 import { place } from './catalog.ts'
 import type { Session } from './connection.ts'
-import { quoteName, quoteText } from './sql.ts'
+import { quoteName } from './sql.ts'
 
 /** A table or procedure; without a name all of a database. */
 export interface Place {
   database: string
   name?: string
   routine?: boolean
-}
-
-/** Account `name@host` as SQL writes it. */
-export function accountOf(user: string): string {
-  const [name, host = '%'] = user.split('@') as [string, string?]
-  return `${quoteText(name.replaceAll("'", ''))}@${quoteText(host.replaceAll("'", ''))}`
-}
-
-/** Of an account that has no right in a database the connection is refused already, whatever it is opened for. */
-export function closedDatabase(reason: string): string | LocalizedText {
-  const [, user, host, database] = /^Access denied for user '(.*)'@'(.*)' to database '([^']*)'/.exec(reason) ?? []
-  if (user === undefined) return reason
-  const grant = (table: string) => `grant select on ${quoteName(database!)}.${table} to ${accountOf(`${user}@${host}`)}`
-  return {
-    zh: `${reason}:请 DBA 对要提供的每张表执行 ${grant('表名')}`,
-    en: `${reason}: have the DBA run, for each table to be supplied, ${grant('TABLE')}`,
-  }
 }
 
 /** Where a source lacks columns, or is not there, because the account may not read it: says so. */

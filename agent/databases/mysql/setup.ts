@@ -5,7 +5,7 @@ import type { CatalogTable } from './catalog.ts'
 import type { Server } from './connection.ts'
 import type { Plan } from './plan.ts'
 import { ceilingTable, procedureName, queueName, triggerEvents, triggerName } from './names.ts'
-import { accountOf } from './grants.ts'
+import { accountOf } from './accounts.ts'
 import { own, triggerStatements } from './trigger.ts'
 import type { Cascade } from './cascades.ts'
 

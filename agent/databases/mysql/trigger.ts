@@ -5,7 +5,7 @@
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { errorNumber, type Server, type Session } from './connection.ts'
-import { accountOf } from './grants.ts'
+import { accountOf } from './accounts.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { cascadeMoments, type Cascade } from './cascades.ts'
 import {
