@@ -71,7 +71,7 @@ function codeOf(error: unknown, request: FastifyRequest): QianzhiError {
     return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh, en } }, { cause: error })
   }
   const away = code !== undefined && (connectionErrors.test(code) || (code.length === 5 && passing.test(code)))
-  if (away || /timeout exceeded when trying to connect|Connection terminated|pool after calling end/.test(reason)) {
+  if (away || /timeout exceeded when trying to connect|Connection terminated|is not queryable|pool after calling end/.test(reason)) {
     return new QianzhiError('QZ-HUB-BUSY', { reason: busy[code ?? ''] ?? code ?? { zh: '数据库', en: 'store' } }, { cause: error })
   }
   return codedError(error)

@@ -182,10 +182,10 @@ export class ReconciliationRunner {
     const compared = await compare({ run: id, salt, route, source, target, repair, now: clock, ...(mostKeys && { mostKeys }) })
     const { statement } = compared
     const signatures = { source: await source.sign(statement), target: await target.sign(statement) }
-    await finishRun(store, { id, runner: this.#name, route, now: clock() }, compared, signatures)
-    // More than can be mended key by key: the provider sends the whole table again, as soon as it looks.
+    // More than can be mended key by key: the provider sends the whole table again, as soon as it looks. Before the run is at its end.
     if (repair && statement.more && (await wantSnapshot(store, route.resource, statement.position)))
       wakeups.wake(`snapshot:${route.resource}`)
+    await finishRun(store, { id, runner: this.#name, route, now: clock() }, compared, signatures)
     logger.info(
       { run: id, route: name, outcome: statement.outcome, rows: statement.target.rows, differing: statement.differing },
       'reconciled',

@@ -196,7 +196,7 @@ export class History {
       } else if (kind === 9 && free.length > 0) random.pick(free).length = random.pick([50, 100, 200])
     }
     if (next.secret) next.sharing = 'none'
-    return [next, [...new Set(relabelled)]]
+    return [next, [...new Set(relabelled)].filter((id) => next.items.some((item) => item.id === id))]
   }
 
   async #publication(code: string, next: Version, sameMeaning: string[]): Promise<Act> {
@@ -400,6 +400,7 @@ export class History {
 
   #expected(model: Sharing, policies: boolean) {
     return {
+      revoked: [...model.revoked].toSorted(),
       resources: [...model.resources.values()].map(({ code, state, number }) => `${code} ${state} ${number}`).toSorted(),
       applications: Object.fromEntries(
         model.applications.map(({ number, state, consents }) => [
@@ -422,6 +423,7 @@ export class History {
       const resources = await query<{ said: string }>(
         `select concat_ws(' ', code, case state when 'suspended' then 'stopped' else state end, catalog_version) as said from resource`,
       )
+      const revoked = await query<{ id: string }>(`select id from agent where state = 'revoked'`)
       const applications = await query<{ id: string; said: string[] }>(
         `select a.id, array_prepend(a.state, array(select c.resource || ' ' || c.state from application_consent c where c.application = a.id order by 1)) as said
          from application a where submitted_at is not null`,
@@ -444,6 +446,7 @@ export class History {
         machines.push({ receives: shown.toSorted(), removes: ended.map(({ resource }) => resource).toSorted() })
       }
       return {
+        revoked: revoked.map(({ id }) => id).toSorted(),
         resources: resources.map(({ said }) => said).toSorted(),
         applications: Object.fromEntries(applications.map(({ id, said }) => [id, said])),
         grants: grants.map(({ name, state }) => `${name} ${state}`).toSorted(),
