@@ -91,7 +91,7 @@ t.test('what is wrong is named, with the remedy, in both languages', async (t) =
     ['mail: {url: "smtp://x", from: "nobody"}', 'mail.from'],
     ['data: [', 'hub.yaml:'],
     ['data: a\ndata: b', 'hub.yaml:2', 'unique'],
-    ['- a', 'object'],
+    ['- a', '映射', 'a mapping'],
   ] as const) {
     const said = await refused(text)
     for (const word of words) t.match(said, new RegExp(word), `${text}: ${said}`)

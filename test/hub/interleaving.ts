@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { makeAccess } from '../../hub/access/access.ts'
 import { defaultAccess } from '../../hub/access/settings.ts'
 import { generateSigningKey } from '../../protocol/signature.ts'
+import { Random, seedOfThisRun } from '../faults/random.ts'
 import { openCity, type Answer, type City } from './city.ts'
 import { enrolled } from './office.ts'
 
@@ -64,8 +65,9 @@ async function interleaved(city: City, first: Act, second: Act, at: number): Pro
   return Promise.all([one, other])
 }
 
-/** Every so many statements; all of them with QIANZHI_TEST_INTERLEAVINGS=1, which takes an hour. */
-const everySo = Number(process.env['QIANZHI_TEST_INTERLEAVINGS'] ?? 10)
+/** Every so many statements, from another one on in each run; all of them with QIANZHI_TEST_INTERLEAVINGS=1, which takes an hour. */
+const everySo = Number(process.env['QIANZHI_TEST_INTERLEAVINGS'] ?? 16)
+const random = new Random(seedOfThisRun())
 
 const coded = /^QZ-(?:STATE|CONFLICT|RULE|NOT-FOUND|FORBIDDEN|AGENT-REVOKED|TOKEN|SIGN-IN|LINK|REQUEST-INVALID|SAME-PERSON|REVISION)$/
 
@@ -76,11 +78,11 @@ export async function meet(test: Test, setting: Setting, step = everySo): Promis
   await enrolled(city, 'civil')
   let runs = 0
   for (const turned of [false, true]) {
-    for (let at = 0; ; at += step) {
+    for (let at = random.between(0, Math.min(step, 8) - 1); ; at += step) {
       const { one, other } = await setting(city, `r${++runs}`)
       const answers = await interleaved(city, ...(turned ? ([other, one] as const) : ([one, other] as const)), at)
       if (!answers) break
-      const what = `${turned ? 'the other' : 'the one'} held at ${at}`
+      const what = `${turned ? 'the other' : 'the one'} held at ${at} (QIANZHI_SEED=${random.seed})`
       for (const answer of answers as Partial<Answer>[]) {
         if (answer?.status === undefined || answer.status === 200) continue
         if (!coded.test(answer.body?.code)) test.fail(`${what}: ${answer.status} ${answer.text?.slice(0, 300)}`)

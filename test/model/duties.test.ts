@@ -4,7 +4,7 @@ import { Random, seedOfThisRun } from '../faults/random.ts'
 import { DutyHistory } from './duty-histories.ts'
 import { stepsOfHistory } from './steps.ts'
 
-const histories = Number(process.env['QIANZHI_HISTORIES'] ?? 2)
+const histories = Number(process.env['QIANZHI_HISTORIES'] ?? 1)
 const random = new Random(seedOfThisRun())
 
 for (let n = 1; n <= histories; n++) {
