@@ -20,13 +20,10 @@ export async function followSharing(query: Query, affectedAgents: Set<string>, r
     const application = await loadApplication(query, id)
     const consent = application.consents.find(({ resource }) => resource === code)
     const resource = (await coveredBy(query, application)).find((one) => one.code === code)!
-    const needed = needsConsent(resource, application.mode)
-    const event =
-      needed && !consent && !whyNotShared(resource, application.mode)
-        ? 'ask'
-        : !needed && consent?.state === 'asked'
-          ? 'proceed'
-          : undefined
-    if (event) await applyEvent(applicationFlow, event, id, { registry, query, affectedAgents, principal: theHub, input: {} })
+    const apply = (event: 'ask' | 'proceed') =>
+      applyEvent(applicationFlow, event, id, { registry, query, affectedAgents, principal: theHub, input: {} })
+    if (!needsConsent(resource, application.mode)) {
+      if (consent?.state === 'asked') await apply('proceed')
+    } else if (!consent && !whyNotShared(resource, application.mode)) await apply('ask')
   }
 }

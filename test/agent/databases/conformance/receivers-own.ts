@@ -254,7 +254,8 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
     t.match([live.position, left], [at(1), undefined], 'nor does a route begin anew that writes the name otherwise')
   })
 
-  t.test('rows that refer to one another, and to themselves, are removed', async (t) => {
+  /** A table of the receiver's whose rows refer to one another. */
+  async function treeOf(t: Test) {
     const text = { type: 'text', length: 20 } as const
     const tree = sinkOf(
       schemaOf([
@@ -267,6 +268,11 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
       `create table delivered (id varchar(20) not null primary key, parent varchar(20), constraint fk_within foreign key (parent) references delivered (id))`,
     )
     await delivery.open(tree)
+    return { tree, test, delivery }
+  }
+
+  t.test('rows that refer to one another, and to themselves, are removed', async (t) => {
+    const { tree, test, delivery } = await treeOf(t)
     const parents = { a: null, b: 'a', c: 'b', d: 'c', self: 'self', x: null, y: 'x' }
     t.match(await apply(delivery, tree, { from: null, to: at(1), of: Object.entries(parents) }), { quarantine: 0 })
     await test.query(`update delivered set parent = 'y' where id = 'x'`)
@@ -275,18 +281,7 @@ export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Pr
   })
 
   t.test('of rows that refer to earlier ones more than a chunk holds are removed', async (t) => {
-    const text = { type: 'text', length: 20 } as const
-    const tree = sinkOf(
-      schemaOf([
-        { id: 'id', ...text, key: true, required: true },
-        { id: 'parent', ...text },
-      ]),
-    )
-    const { test, delivery } = await openSinks(t, engine, freshDatabase, [tree])
-    await test.query(
-      `create table delivered (id varchar(20) not null primary key, parent varchar(20), constraint fk_within foreign key (parent) references delivered (id))`,
-    )
-    await delivery.open(tree)
+    const { tree, test, delivery } = await treeOf(t)
     const id = (n: number) => `n${String(n).padStart(5, '0')}`
     // First parents, then their children, some of whose keys come before theirs.
     const rows = Array.from({ length: 6_000 }, (_, n) => [id(n), n < 50 ? null : id((n * 7919) % 50)])
