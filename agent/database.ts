@@ -230,8 +230,10 @@ export interface Database {
   openReading(): Promise<Reading>
   /** Opens what delivery needs; also locked against a second agent. */
   openDelivery(sinks: readonly SinkTable[]): Promise<Delivery>
-  /** Columns of a table or view; QZ-SOURCE-TABLE where it does not exist. */
+  /** Columns of a table or view; QZ-SOURCE-TABLE where it does not exist, with the statement that shows it where it may only be hidden. */
   describe(table: string): Promise<ColumnDescription[]>
+  /** What a DBA must run so that this account may read columns of a table, or all of it; undefined where nothing is missing. */
+  unreadable(table: string, columns: readonly string[]): Promise<LocalizedText | undefined>
   /** Tables and views that this account may read, by name; Qianzhi's own left out. */
   tables(limit: number): Promise<TableListing[]>
   /** The first 64 characters of these columns' values in some rows: for proposals, made where the rows are. */

@@ -113,7 +113,11 @@ export type ProposedColumn = Static<typeof ProposedColumn>
 export const ColumnsAnswer = Type.Object({
   database: Type.String(),
   table: Type.String(),
+  /** The table's own comment; absent where it has none. */
+  comment: Type.Optional(Type.String()),
   columns: Type.Array(ProposedColumn),
+  /** What was assumed, and what could not be looked at. */
+  notes: Type.Optional(Type.Array(Type.Object({ zh: Type.String(), en: Type.String() }))),
   /** Rows looked at for proposals; 0 where the table is empty or could not be read within its time. */
   sampled: Type.Integer({ minimum: 0 }),
 })

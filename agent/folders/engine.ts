@@ -59,6 +59,10 @@ class FolderDatabase implements Database {
     throw new QianzhiError('QZ-SOURCE-TABLE', { table, reason: { zh: '目录没有列', en: 'a folder has no columns' } })
   }
 
+  async unreadable(): Promise<undefined> {
+    return undefined
+  }
+
   async tables(_limit: number): Promise<TableListing[]> {
     return []
   }

@@ -1,7 +1,8 @@
 import type { ColumnsAnswer, TablesAnswer } from '../../protocol/asks.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
-import type { Database, Row } from '../database.ts'
-import { proposeColumns, sampleRows, worthSampling } from './proposals.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
+import type { ColumnDescription, Database, Row } from '../database.ts'
+import { assumptions, proposeColumns, sampleRows, worthSampling } from './proposals.ts'
 
 /** Tables that one answer lists. */
 const maxTables = 2000
@@ -44,22 +45,38 @@ export async function describeTable(
   table: string,
 ): Promise<ColumnsAnswer> {
   const database = named(databases, name)
-  const columns = await database.describe(table)
-  const sampled = worthSampling(columns)
-  const samples = sampled.length > 0 ? await sampleOf(database, table, sampled) : []
-  return {
-    database: database.options.name,
-    table,
-    columns: proposeColumns(columns, sampled, samples),
-    sampled: samples.length,
-  }
+  const described = await database.describe(table)
+  const sampled = worthSampling(described)
+  const { rows, unread } = sampled.length > 0 ? await sampleOf(database, table, sampled, described) : { rows: [] }
+  const columns = proposeColumns(described, sampled, rows)
+  const comment = await commentOf(database, table)
+  const notes = [...(unread ? [unread] : []), ...assumptions(columns)]
+  return { database: database.options.name, table, ...(comment && { comment }), columns, notes, sampled: rows.length }
 }
 
 /** A table that may not be read, or not in time, is described by its columns alone. */
-async function sampleOf(database: Database, table: string, columns: readonly string[]): Promise<Row[]> {
+async function sampleOf(
+  database: Database,
+  table: string,
+  sampled: readonly string[],
+  described: readonly ColumnDescription[],
+): Promise<{ rows: Row[]; unread?: LocalizedText }> {
   try {
-    return await database.sample(table, columns, sampleRows)
+    return { rows: await database.sample(table, sampled, sampleRows) }
   } catch {
-    return []
+    const columns = described.map(({ column }) => column)
+    const unread = await database.unreadable(table, columns).catch(() => undefined)
+    return { rows: [], ...(unread && { unread }) }
   }
+}
+
+/** Tables among which a comment is looked for. */
+const everyTable = 100_000
+
+/** As the table is listed: with its schema only where it needs that. */
+async function commentOf(database: Database, table: string): Promise<string> {
+  const listed = await database.tables(everyTable).catch(() => [])
+  const bare = table.slice(table.lastIndexOf('.') + 1)
+  const found = listed.find((one) => one.table === table) ?? listed.find((one) => one.table === bare)
+  return found?.comment.slice(0, commentLength) ?? ''
 }

@@ -1,4 +1,5 @@
-import { identityCardNames, recognise, type IdentifierKind } from '../../protocol/identifiers.ts'
+import { checkIdentifier, identityCardNames, recognise, type IdentifierKind } from '../../protocol/identifiers.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import type { ProposedColumn } from '../../protocol/asks.ts'
 import type { SubjectRole } from '../../protocol/schema.ts'
 import type { Value } from '../../protocol/value.ts'
@@ -22,12 +23,21 @@ const roleWords: readonly (readonly [SubjectRole, readonly string[]])[] = [
   ['person-name', ['姓名', 'xingming']],
   ['implementing-agency', ['实施机关']],
   ['issuing-authority', ['发证机关', '颁发机关', '发证单位', 'fzjg']],
-  ['issued-at', ['发证时间', '发证日期', '颁发日期', 'fzrq']],
-  ['valid-until', ['有效期', '有效截止', 'yxq']],
+  ['issued-at', ['发证时间', '发证日期', '颁发日期', 'fzrq', 'issue_date', 'issued_at', 'issued_on']],
+  ['valid-until', ['有效期', '有效截止', '有效至', '失效日期', '失效时间', '到期日', 'yxq', ...validUntil()]],
   ['handled-at', ['办理时间', '办理日期']],
   ['matter', ['事项内容', '具体内容', '事项名称']],
   ['institution-name', ['机构名称', '单位名称', '企业名称', '法人名称', '公司名称', 'jgmc', 'qymc', 'dwmc']],
 ]
+
+/** As English calls the end of a validity, in one word or two. */
+function validUntil(): string[] {
+  const ends = ['until', 'till', 'to', 'thru', 'through', 'end']
+  return ['expir', ...['valid', 'validity'].flatMap((valid) => ends.flatMap((end) => [`${valid}${end}`, `${valid}_${end}`]))]
+}
+
+/** Words of a period's beginning: what has one of them is not its end, and a column of both is no day. Pinyin: 有效期起, 有效期始, 有效期开始. */
+const beginnings = /起|始|自|生效|from|start|begin|since|yxq[qsk]/
 
 const timeRoles: readonly SubjectRole[] = ['issued-at', 'valid-until', 'handled-at']
 
@@ -38,9 +48,17 @@ const roleOfIdentifier: Record<IdentifierKind, SubjectRole> = {
   'identity-number': 'certificate-number',
 }
 
+/** A number that is taken for a boolean because it is so small. */
+function isSmallNumber({ type, native }: { type: string | undefined; native: string }): boolean {
+  return type === 'boolean' && /^(?:tinyint|number)\b/i.test(native)
+}
+
 /** Columns of which the samples can tell something: the others need not be read. */
 export function worthSampling(columns: readonly ColumnDescription[]): string[] {
-  return columns.flatMap(({ column, proposal }) => (proposal?.type === 'text' || proposal?.type === 'integer' ? [column] : []))
+  return columns.flatMap(({ column, type: native, proposal }) => {
+    const type = proposal?.type
+    return type === 'text' || type === 'integer' || isSmallNumber({ type, native }) ? [column] : []
+  })
 }
 
 /** Columns with what they could be registered as. `samples` are rows of the columns `sampled`; nothing of them is in the result. */
@@ -57,19 +75,36 @@ export function proposeColumns(
   const types = typeColumn === undefined ? undefined : valuesOf(typeColumn)
   return columns.map((column) => {
     const values = valuesOf(column.column)
-    const found = values && recogniseColumn(values, types)
-    const role = found ? roleOfIdentifier[found.kind] : roleByWords(column)
+    const byWords = roleByWords(column)
+    const found = (values && recogniseColumn(values, types)) ?? identifierByWords(column, byWords, values, types)
+    const role = found ? roleOfIdentifier[found.kind] : byWords
+    const type = typeOf(column, values)
     return {
       column: column.column,
       comment: column.comment.slice(0, 200),
       native: column.type,
       nullable: column.nullable,
       key: column.key,
-      ...(column.proposal && { type: column.proposal }),
+      ...(type && { type }),
       ...(role && { role }),
       ...(found && column.proposal?.type === 'text' && { check: checkOf(found, typeColumn) }),
     }
   })
+}
+
+/** A small number that is seen to hold more than 0 and 1 is a code. */
+function typeOf({ type: native, proposal }: ColumnDescription, values: readonly Value[] = []): ColumnDescription['proposal'] {
+  const small = isSmallNumber({ type: proposal?.type, native })
+  return small && values.some((value) => value !== null && value !== '0' && value !== '1') ? { type: 'integer' } : proposal
+}
+
+/** What was taken for granted of columns, for who registers them. */
+export function assumptions(columns: readonly ProposedColumn[]): LocalizedText[] {
+  const assumed = columns.filter(({ type, native }) => isSmallNumber({ type: type?.type, native }))
+  return assumed.map(({ column, native }) => ({
+    zh: `列 ${column}(${native})按布尔(是/否)登记;如果存放的是 0、1 以外的代码,请把类型改为整数(integer)`,
+    en: `column ${column} (${native}) is taken for a boolean: where it holds codes other than 0 and 1, make it an integer`,
+  }))
 }
 
 interface Recognised {
@@ -86,16 +121,45 @@ function recogniseColumn(values: readonly Value[], types: readonly Value[] | und
   return kind && { kind, conditional: false }
 }
 
+/** The identifiers that roles are about whatever the values are; what kind a certificate's number is, its name must say. */
+const identifierOfRole: Partial<Record<SubjectRole, IdentifierKind>> = {
+  uscc: 'uscc',
+  'organisation-code': 'organisation-code',
+  'registration-number': 'registration-number',
+  'certificate-number': 'identity-number',
+}
+const identityWords = /身份证号|公民身份号码|sfzh/
+
+/** By its name, unless most of its values say otherwise: too few for them to tell by themselves, or none. */
+function identifierByWords(
+  column: ColumnDescription,
+  role: SubjectRole | undefined,
+  values: readonly Value[] = [],
+  types: readonly Value[] | undefined,
+): Recognised | undefined {
+  const kind = role && identifierOfRole[role]
+  const conditional = kind === 'identity-number' && types !== undefined
+  if (!kind || (kind === 'identity-number' && !conditional && !identityWords.test(wordsOf(column)))) return undefined
+  const meant = conditional ? values.filter((_, i) => identityCardNames.includes(types[i] ?? '')) : values
+  const present = meant.filter((value) => value !== null && value !== '') as string[]
+  const valid = present.filter((value) => checkIdentifier(kind, value) === undefined)
+  return valid.length * 2 >= present.length ? { kind, conditional } : undefined
+}
+
 function checkOf({ kind, conditional }: Recognised, typeColumn: string | undefined): NonNullable<ProposedColumn['check']> {
   return conditional && typeColumn !== undefined ? { kind, when: typeColumn } : { kind }
 }
 
 function roleByWords({ column, comment, proposal }: ColumnDescription): SubjectRole | undefined {
   if (!proposal) return undefined
-  const name = column.toLowerCase()
+  const words = wordsOf({ column, comment })
   const isTime = ['date', 'timestamp', 'timestamptz'].includes(proposal.type)
-  return roleWords.find(([role, words]) => {
+  return roleWords.find(([role, named]) => {
     const fitsType = proposal.type === 'text' || (isTime && timeRoles.includes(role))
-    return fitsType && words.some((word) => comment.includes(word) || name.includes(word))
+    return fitsType && named.some((word) => words.includes(word)) && !(role === 'valid-until' && beginnings.test(words))
   })?.[0]
+}
+
+function wordsOf({ column, comment }: Pick<ColumnDescription, 'column' | 'comment'>): string {
+  return `${comment} ${column}`.toLowerCase()
 }

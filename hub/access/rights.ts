@@ -144,7 +144,8 @@ export const rights = {
   // An agent enrols with the token.
   'machine.enrol': { hub: 'any' },
   'machine.enrolment-files': { office: 'any' },
-  'agent.list': { 'agency-it': 'own', ...watching },
+  // Registrars and users see which machines there are, not how they run.
+  'agent.list': { 'agency-it': 'own', registrar: 'own', user: 'own', ...watching },
   'agent.revoke': { office: 'any' },
   // What the agent finds and does at the hub's request.
   'agent.doctor': { 'agency-it': 'own', office: 'any' },

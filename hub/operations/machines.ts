@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { allows } from '../access/authorise.ts'
 import { MorningLine, SettledFile } from '../../protocol/api.ts'
 import { findAgents, revokeAgent } from '../registry/machines/agents.ts'
 import { applyForMachine, listMachines, takeToken } from '../registry/machines/machines.ts'
@@ -39,8 +40,11 @@ const Agent = Type.Object({
   state: Type.Enum(['active', 'revoked']),
   enrolled: Type.String(),
   lastSeen: nullable(Type.String()),
-  morning: nullable(Type.Object({ ...MorningLine.properties, received: Type.String() })),
-  refusedFiles: Type.Array(Type.Object({ ...Type.Omit(SettledFile, ['id']).properties, resource: Type.String(), code: Type.String() })),
+  /** How it runs: for whoever may see the applications for machines too. */
+  morning: Type.Optional(nullable(Type.Object({ ...MorningLine.properties, received: Type.String() }))),
+  refusedFiles: Type.Optional(
+    Type.Array(Type.Object({ ...Type.Omit(SettledFile, ['id']).properties, resource: Type.String(), code: Type.String() })),
+  ),
 })
 
 /** Front-end machines 前置机 (Art. 15) and the agents on them. */
@@ -94,7 +98,11 @@ export const machineOperations: readonly Operation[] = [
     path: '/agents',
     text: { zh: '前置机代理列表', en: 'agents' },
     answer: Type.Object({ items: Type.Array(Agent) }),
-    run: async ({ registry, agencyScope }) => ({ items: await findAgents(registry, agencyScope) }),
+    run: async ({ registry, principal, agencyScope }) => {
+      const agents = await findAgents(registry, agencyScope)
+      if (allows(principal, 'machine.list', { own: agencyScope === null ? [] : [agencyScope] })) return { items: agents }
+      return { items: agents.map(({ morning: _morning, refusedFiles: _refusedFiles, ...agent }) => agent) }
+    },
   }),
   operation({
     name: 'agent.revoke',

@@ -4,6 +4,7 @@ import { listTables, proposeFromTable } from '../registry/publishing/table-propo
 import { operation, type Operation } from './operation.ts'
 import { closed, Text } from './shapes.ts'
 
+/** The agency's only machine need not be named. */
 const AgentId = Type.String({ minLength: 1, maxLength: 100 })
 
 /** From an existing table to a draft 从现有表登记: nobody types fifty columns. */
@@ -13,7 +14,7 @@ export const tableOperations: readonly Operation[] = [
     method: 'GET',
     path: '/tables',
     text: { zh: '前置机上的表和视图', en: "tables and views that an agency's agent sees" },
-    query: Type.Object({ agent: AgentId }, closed),
+    query: Type.Object({ agent: Type.Optional(AgentId) }, closed),
     answer: TablesAnswer,
     run: ({ registry, services: { asks }, principal, signal, query }) => listTables({ registry, asks, principal, signal }, query.agent),
   }),
@@ -24,7 +25,7 @@ export const tableOperations: readonly Operation[] = [
     text: { zh: '由现有表生成登记草稿', en: 'a registration drafted from a table' },
     body: Type.Object(
       {
-        agent: AgentId,
+        agent: Type.Optional(AgentId),
         database: Type.String({ minLength: 1, maxLength: 100 }),
         table: Type.String({ minLength: 1, maxLength: 300 }),
         title: Type.Optional(Text(200)),
@@ -38,7 +39,7 @@ export const tableOperations: readonly Operation[] = [
       notes: Type.Array(Type.Object({ zh: Type.String(), en: Type.String() })),
       sampled: Type.Integer(),
     }),
-    example: { agent: 'civil-1', database: 'business', table: 'public.licence', title: '行政许可' },
+    example: { database: 'business', table: 'public.licence', title: '行政许可' },
     run: ({ registry, services: { asks }, principal, signal, body }) => proposeFromTable({ registry, asks, principal, signal }, body),
   }),
 ]

@@ -1,5 +1,6 @@
 /** A database engine over what is its own: opens sessions for each piece of work, takes the lock of those that stay, and closes them. */
 import { codedError, localizedReason, QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import type {
   Capture,
   Check,
@@ -18,12 +19,15 @@ import type {
 } from '../../database.ts'
 import { ownRowsCheck } from './own-rows.ts'
 import { LoginPause } from './login-pause.ts'
-import { rightsCheck, type Right } from './rights.ts'
+import { missingRights, rightsCheck, type Right, type SuppliedTable } from './rights.ts'
 import { QuarantineBook } from './quarantine-book.ts'
 import type { BookDialect, BookSession } from './session.ts'
 
 /** What a session is for: messages and the server's list of sessions name it. */
 export type Role = 'capture' | 'delivery' | 'reading' | 'command' | 'doctor'
+
+/** What an engine says of a table that is not there, or not to be seen. */
+const hidden = ['QZ-SOURCE-TABLE', 'QZ-DB-RIGHTS']
 
 export interface Closable {
   close(): Promise<void>
@@ -57,7 +61,7 @@ export interface TableEngine<Session extends Closable, Brief extends Closable = 
   /** Where the quarantines are, and which ends have one. */
   books(session: Brief): Promise<{ session: BookSession; dialect: BookDialect; there: { source: boolean; sink: boolean } }>
   /** What an account needs that supplies these and receives into those; for `user`, or for the one that asks. */
-  rights(session: Brief, sources: readonly SourceTable[], sinks: readonly SinkTable[], user?: string): Promise<Right[]>
+  rights(session: Brief, sources: readonly SuppliedTable[], sinks: readonly SinkTable[], user?: string): Promise<Right[]>
   doctor(session: Brief, sources: readonly SourceTable[], sinks: readonly SinkTable[]): Promise<Check[]>
   /** Where opening the database would make it: what is to be said in the place of all checks, undefined where it is there. */
   absent?(options: DatabaseOptions, sources: readonly SourceTable[]): Check | undefined
@@ -87,8 +91,26 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
     return this.#holding('delivery', async (session) => this.#engine.deliver(session))
   }
 
-  describe(table: string): Promise<ColumnDescription[]> {
-    return this.#briefly((session) => this.#engine.describe(session, table))
+  async describe(table: string): Promise<ColumnDescription[]> {
+    try {
+      return await this.#briefly((session) => this.#engine.describe(session, table))
+    } catch (error) {
+      if (!(error instanceof QianzhiError) || !hidden.includes(error.code)) throw error
+      const reason = await this.unreadable(table, []).catch(() => undefined)
+      // By its code a table that is not there can still be made.
+      throw reason ? new QianzhiError(error.code, { ...error.details, reason }, { cause: error }) : error
+    }
+  }
+
+  async unreadable(table: string, columns: readonly string[]): Promise<LocalizedText | undefined> {
+    const source: SuppliedTable = { resource: '', table, capture: 'compare', columns: columns.map((column) => ({ column })) }
+    const missing = await this.#briefly(async (session) => missingRights(await this.#engine.rights(session, [source], [])))
+    if (missing.length === 0) return undefined
+    const list = missing.join('; ')
+    return {
+      zh: `账户读不到表 ${table}:请 DBA 执行 ${list}(或该表不存在)`,
+      en: `the account cannot read table ${table}: have the DBA run ${list} (or it does not exist)`,
+    }
   }
 
   tables(limit: number): Promise<TableListing[]> {

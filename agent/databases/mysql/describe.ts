@@ -12,7 +12,6 @@ import {
 } from '../../database.ts'
 import { needTable, place } from './catalog.ts'
 import { errorNumber, isMissing, type Session } from './connection.ts'
-import { unreadable } from './grants.ts'
 import { readPlan, rowsAfter, rowsWhere, type Plan } from './plan.ts'
 import { proposedType } from './proposal.ts'
 
@@ -59,11 +58,7 @@ export async function listTables(session: Session, limit: number): Promise<Table
 }
 
 export async function describeTable(session: Session, table: string): Promise<ColumnDescription[]> {
-  const { columns, uniques } = await needTable(session, table, 'QZ-SOURCE-TABLE').catch(async (error) => {
-    const reason = (await unreadable(session, { table, columns: [] }))?.details['reason']
-    // By its code a table that is not there can still be made.
-    throw reason === undefined ? error : new QianzhiError('QZ-SOURCE-TABLE', { table, reason })
-  })
+  const { columns, uniques } = await needTable(session, table, 'QZ-SOURCE-TABLE')
   const key = uniques[0]?.columns ?? []
   const comments = await commentsOf(session, table)
   return columns.map((column) => {

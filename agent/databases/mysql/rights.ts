@@ -1,6 +1,6 @@
 /** What the running account needs of a MySQL or MariaDB server; the catalogue shows an account only what it has a right on. */
-import { onlyReads, type SinkTable, type SourceTable } from '../../database.ts'
-import type { Right } from '../bookkeeping/rights.ts'
+import { onlyReads, type SinkTable } from '../../database.ts'
+import type { Right, SuppliedTable } from '../bookkeeping/rights.ts'
 import { place, readTable } from './catalog.ts'
 import { cascadesInto } from './cascades.ts'
 import type { Session } from './connection.ts'
@@ -13,7 +13,7 @@ import { quoteText } from './sql.ts'
 /** For `user`, or for the account that asks; `held` is of the latter alone. */
 export async function rightsOf(
   session: Session,
-  sources: readonly SourceTable[],
+  sources: readonly SuppliedTable[],
   sinks: readonly SinkTable[],
   user?: string,
 ): Promise<Right[]> {
@@ -39,7 +39,7 @@ type Need = [privileges: readonly string[], on: Place, columns?: readonly string
 const made = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'ALTER', 'INDEX', 'DROP', 'CREATE TEMPORARY TABLES'] as const
 
 /** Those on what set-up makes once that is there: the script of set-up gives them too. */
-async function sourceRights(session: Session, source: SourceTable): Promise<Need[]> {
+async function sourceRights(session: Session, source: SuppliedTable): Promise<Need[]> {
   const { database, name } = place(session, source.table)
   const columns = source.columns.map(({ column }) => column)
   if (onlyReads(source)) return [[['SELECT'], { database, name }, columns]]
@@ -64,7 +64,7 @@ async function sourceRights(session: Session, source: SourceTable): Promise<Need
 }
 
 /** Seen by whatever of it the account may see; nothing of it is seen by an account without any right. */
-async function isSetUp(session: Session, { resource }: SourceTable): Promise<boolean> {
+async function isSetUp(session: Session, { resource }: SuppliedTable): Promise<boolean> {
   const names = [queueName(resource), streamTable, ceilingTable, sourceQuarantine].map(quoteText).join(', ')
   const [row] = await session.rows(
     `select (select count(*) from information_schema.tables where table_schema = database() and table_name in (${names}))

@@ -1,6 +1,6 @@
 /** What the running account needs of an Oracle database, asked as that account; the dictionary shows it only what it has a right on. */
-import type { SinkTable, SourceTable } from '../../database.ts'
-import type { Right } from '../bookkeeping/rights.ts'
+import type { SinkTable } from '../../database.ts'
+import type { Right, SuppliedTable } from '../bookkeeping/rights.ts'
 import { place, readTable } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { madeName, quoteName } from './sql.ts'
@@ -8,7 +8,7 @@ import { madeName, quoteName } from './sql.ts'
 /** For `user`, or for the account that asks; `held` is of the latter alone. All that is ours belongs to the running account. */
 export async function rightsOf(
   session: Session,
-  sources: readonly SourceTable[],
+  sources: readonly SuppliedTable[],
   sinks: readonly SinkTable[],
   user?: string,
 ): Promise<Right[]> {
@@ -43,7 +43,7 @@ export async function rightsOf(
   ]
 }
 
-async function found(session: Session, { table }: SourceTable): Promise<{ owner: string; name: string }> {
+async function found(session: Session, { table }: Pick<SuppliedTable, 'table'>): Promise<{ owner: string; name: string }> {
   const there = await readTable(session, table)
   if (there) return { owner: there.owner, name: there.table }
   const { owner, name } = place(session, table)

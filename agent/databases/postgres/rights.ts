@@ -1,7 +1,7 @@
 /** What the running account needs of a PostgreSQL database; told without needing any of it. */
 import { addedColumns, quoteName, quoteText, splitTable } from './sql.ts'
-import { onlyReads, type SinkTable, type SourceTable } from '../../database.ts'
-import type { Right } from '../bookkeeping/rights.ts'
+import { onlyReads, type SinkTable } from '../../database.ts'
+import type { Right, SuppliedTable } from '../bookkeeping/rights.ts'
 import { dialect } from './books.ts'
 import type { Connection } from './connection.ts'
 import { sourceNames } from './setup.ts'
@@ -9,7 +9,7 @@ import { sourceNames } from './setup.ts'
 /** For `user`, or for the account that asks. */
 export async function rightsOf(
   connection: Connection,
-  sources: readonly SourceTable[],
+  sources: readonly SuppliedTable[],
   sinks: readonly SinkTable[],
   user?: string,
 ): Promise<Right[]> {
@@ -44,11 +44,12 @@ class Needs {
     this.#database = database
   }
 
-  async source(source: SourceTable): Promise<void> {
+  async source(source: SuppliedTable): Promise<void> {
     const place = await this.#place(source.table)
     if (!place) return
     this.#schema(place.schema, 'usage')
-    this.#columns(place, [...new Set(source.columns.map(({ column }) => column))])
+    if (source.columns.length === 0) await this.#table(`${place.schema}.${place.name}`, 'select')
+    else this.#columns(place, [...new Set(source.columns.map(({ column }) => column))])
     if (onlyReads(source)) return
     this.#schema('qianzhi', 'usage')
     await this.#table('qianzhi.stream', 'select, update')

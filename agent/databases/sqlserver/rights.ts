@@ -1,6 +1,6 @@
 /** What the running account needs of a SQL Server database, asked as that account; the catalogue shows it only what it has a right on. */
-import { onlyReads, type SinkTable, type SourceTable } from '../../database.ts'
-import type { Right } from '../bookkeeping/rights.ts'
+import { onlyReads, type SinkTable } from '../../database.ts'
+import type { Right, SuppliedTable } from '../bookkeeping/rights.ts'
 import { readTable } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { queueTable, schemaName, sourceQuarantine, streamTable } from './names.ts'
@@ -9,7 +9,7 @@ import { quoteName, quoteText, splitTable } from './sql.ts'
 /** For `user`, or for the account that asks; `held` is of the latter alone. */
 export async function rightsOf(
   session: Session,
-  sources: readonly SourceTable[],
+  sources: readonly SuppliedTable[],
   sinks: readonly SinkTable[],
   user?: string,
 ): Promise<Right[]> {
@@ -39,13 +39,13 @@ class Needs {
     this.#made = made
   }
 
-  source(source: SourceTable): void {
+  source(source: SuppliedTable): void {
     const { schema, name } = splitTable(this.#session.qualify(source.table))
     const table = `${quoteName(schema!)}.${quoteName(name)}`
     const columns = source.columns.map(({ column }) => column)
     this.#add(
       `grant select on ${table}`,
-      columns.map((column) => permission(table, 'select', column)),
+      columns.length > 0 ? columns.map((column) => permission(table, 'select', column)) : [permission(table, 'select')],
     )
     if (onlyReads(source)) return
     if (source.capture === 'tracking') this.#add(`grant view change tracking on ${table}`, [permission(table, 'view change tracking')])

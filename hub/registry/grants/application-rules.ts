@@ -7,7 +7,7 @@ import { requireAgency } from '../agencies/agencies.ts'
 import { opennessState } from '../catalog/content.ts'
 import type { ShareMode } from './grants.ts'
 import { notFound, rule } from '../../records/refusals.ts'
-import { requireActiveAgent } from '../../records/agents.ts'
+import { onlyAgent, requireActiveAgent } from '../../records/agents.ts'
 
 /** What is asked for: one resource, or all adopters of a standard. */
 export interface Wanted {
@@ -129,8 +129,7 @@ async function checkAgent(query: Query, { mode, agent, agency }: Wanted): Promis
 /** The machine that a draft for an exchange means: the named one, else its agency's only one; null where it has none, or several. */
 export async function meantMachine(query: Query, agency: string, mode: ShareMode, named: string | undefined): Promise<string | null> {
   if (named !== undefined || mode !== 'exchange') return named ?? null
-  const active = await query<{ id: string }>(`select id from agent where agency = $1 and state = 'active' limit 2`, [agency])
-  return active.length === 1 ? active[0]!.id : null
+  return onlyAgent(query, agency)
 }
 
 /** What a draft names must exist; whether it may be had is asked when it is submitted. Throws QZ-NOT-FOUND. */

@@ -22,6 +22,8 @@ export interface NewRegistration {
   demand?: string
   /** Of a change: absent, the version in force. */
   content?: DraftContent
+  /** The table that it is drafted from. */
+  origin?: string
 }
 
 /** Begins a registration for the caller's agency. Throws QZ-CONFLICT where one is open, QZ-NOT-FOUND, QZ-STATE, QZ-REQUEST-INVALID. */
@@ -45,14 +47,34 @@ export async function insertRegistration(
   const standard = wanted.standard ?? entry?.standard ?? null
   const content = await firstContent(query, code, entry, wanted)
   const [row] = await query<{ id: string }>(
-    `insert into registration (agency, resource, base, content, standard, demand, drafted_by, drafted_at, created_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning id`,
-    [agency, code, entry?.catalogVersion ?? null, JSON.stringify(content), standard, wanted.demand ?? null, principal.actor, now],
+    `insert into registration (agency, resource, base, content, standard, demand, drafted_by, drafted_at, created_at, origin)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) returning id`,
+    [
+      agency,
+      code,
+      entry?.catalogVersion ?? null,
+      JSON.stringify(content),
+      standard,
+      wanted.demand ?? null,
+      principal.actor,
+      now,
+      wanted.origin ?? null,
+    ],
   )
   const { id } = row!
   const input = { resource: code, standard }
   await record(query, { workflow: 'registration', object: id, event: 'create', from: null, to: registrationFlow.initial, principal, input })
   return loadRegistration(query, id)
+}
+
+/** The agency's open registration that was drafted from this table. Whoever drafts another one from it waits to the end of the transaction. */
+export async function openFrom(query: Query, agency: string, origin: string): Promise<Registration | undefined> {
+  await query('select pg_advisory_xact_lock(hashtext($1))', [`tables of ${agency}`])
+  const [open] = await query<Registration>(
+    `${registrationSql} where agency = $1 and origin = $2 and state in ('draft', 'submitted', 'returned')`,
+    [agency, origin],
+  )
+  return open
 }
 
 async function checkFree(query: Query, agency: string, code: string, entry: Entry | undefined): Promise<void> {

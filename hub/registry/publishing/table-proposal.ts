@@ -8,12 +8,13 @@ import { relationsOf } from '../../access/relations.ts'
 import { authorise } from '../../access/authorise.ts'
 import type { OperationName } from '../../access/rights.ts'
 import type { AgentRequests } from '../../exchange/agent-requests.ts'
+import { requireOnlyAgent } from '../../records/agents.ts'
 import { writeAudit } from '../../records/audit.ts'
 import type { DraftContent } from '../catalog/content.ts'
 import { change, type Registry } from '../../records/registry.ts'
-import { insertRegistration } from './registrations.ts'
+import { insertRegistration, openFrom } from './registrations.ts'
 import { likelyLicence, likelySubject } from '../catalog/subjects.ts'
-import type { Registration } from './registration-workflow.ts'
+import { registrationFlow, type Registration } from './registration-workflow.ts'
 
 /** Who asks, through what, until when. */
 export interface Asking {
@@ -24,16 +25,18 @@ export interface Asking {
 }
 
 /** Tables and views that the caller's agent sees. Throws QZ-NOT-FOUND, QZ-FORBIDDEN, the codes of asks, and the agent's own. */
-export async function listTables(asking: Asking, agent: string): Promise<TablesAnswer> {
+export async function listTables(asking: Asking, named: string | undefined): Promise<TablesAnswer> {
+  const agent = await meantAgent(asking, named)
   await onRecord(asking, 'table.list', agent, {})
   return asking.asks.ask(agent, { kind: 'describe' }, { signal: asking.signal })
 }
 
 export interface WantedTable {
-  agent: string
+  /** The agency's only one where it is not given. */
+  agent?: string
   database: string
   table: string
-  /** What people call it; its name where it is not given. */
+  /** What people call it; where it is not given, what its comment says, or its name. */
   title?: string
   /** The code that the resource shall have, or has. */
   resource?: string
@@ -49,9 +52,13 @@ export interface Proposal {
   sampled: number
 }
 
-/** A registration drafted from a table as it is: types, labels, roles, checks, key, subject. Throws as `listTables` and `createRegistration`. */
-export async function proposeFromTable(asking: Asking, { agent, database, table, title, resource }: WantedTable): Promise<Proposal> {
+/**
+ * A registration drafted from a table as it is: types, labels, roles, checks, key, subject. Where the agency has one open that was drafted from
+ * this table, it is that one, as people have left it. Throws as `listTables` and `createRegistration`.
+ */
+export async function proposeFromTable(asking: Asking, { agent: named, database, table, title, resource }: WantedTable): Promise<Proposal> {
   const { registry, principal } = asking
+  const agent = await meantAgent(asking, named)
   await onRecord(asking, 'table.propose', agent, { database, table })
   const found = await asking.asks.ask(agent, { kind: 'describe', database, table }, { signal: asking.signal })
   if (found.columns.every(({ type }) => !type)) {
@@ -59,17 +66,38 @@ export async function proposeFromTable(asking: Asking, { agent, database, table,
       reason: { zh: `表 ${table} 没有可登记的列`, en: `table ${table} has no column that can be registered` },
     })
   }
-  const registration = await change(registry, async (query) => {
-    const agents = await query('select from agent where agency = $1 and state = $2', [principal.agency, 'active'])
-    const content = { ...contentOf(found, title ?? table), ...(agents.length > 1 && { producer: agent }) }
-    const wanted = { content, ...(resource !== undefined && { resource }) }
-    return insertRegistration(query, principal, principal.agency ?? '', wanted, registry.clock())
+  const agency = principal.agency ?? ''
+  const origin = JSON.stringify([agent, database, table])
+  const { registration, standing } = await change(registry, async (query) => {
+    const open = await openFrom(query, agency, origin)
+    if (open) return { registration: open, standing: true }
+    const agents = await query('select from agent where agency = $1 and state = $2', [agency, 'active'])
+    const content = { ...contentOf(found, title ?? (firstLine(found.comment) || table)), ...(agents.length > 1 && { producer: agent }) }
+    const wanted = { content, origin, ...(resource !== undefined && { resource }) }
+    return { registration: await insertRegistration(query, principal, agency, wanted, registry.clock()), standing: false }
   })
   const left = found.columns.filter(({ type }) => !type).map(({ column, native }) => ({ column, native }))
-  return { registration, left, notes: notesOf(found.columns), sampled: found.sampled }
+  const notes = [...(standing ? [standingNote(registration)] : []), ...(found.notes ?? []), ...keyNotes(found.columns)]
+  return { registration, left, notes, sampled: found.sampled }
 }
 
-function notesOf(columns: readonly ProposedColumn[]): LocalizedText[] {
+function meantAgent({ registry, principal }: Asking, named: string | undefined): Promise<string> | string {
+  return named ?? requireOnlyAgent(registry.store.query, principal.agency ?? '')
+}
+
+function firstLine(comment = ''): string {
+  return comment.trim().split(/\r?\n/)[0]!.trim()
+}
+
+function standingNote({ id, resource, state }: Registration): LocalizedText {
+  const { zh, en } = registrationFlow.states[state]
+  return {
+    zh: `本单位已由此表建有登记 ${id}(资源 ${resource},${zh}),未另建草稿,其内容未改动`,
+    en: `registration ${id} (resource ${resource}, ${en}) was drafted from this table already: there is no further draft, and it is unchanged`,
+  }
+}
+
+function keyNotes(columns: readonly ProposedColumn[]): LocalizedText[] {
   if (columns.some(({ key, type }) => key && type)) return []
   return [
     {

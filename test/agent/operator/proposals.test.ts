@@ -1,5 +1,5 @@
 import t from 'tap'
-import { proposeColumns, worthSampling } from '../../../agent/operator/proposals.ts'
+import { assumptions, proposeColumns, worthSampling } from '../../../agent/operator/proposals.ts'
 import type { ColumnDescription, Row } from '../../../agent/database.ts'
 import type { ValueLimits } from '../../../protocol/value.ts'
 
@@ -47,6 +47,30 @@ t.test('roles by the words of comment or name, and by type', async (t) => {
   t.equal(role('a', '发证时间', { type: 'date' }), 'issued-at')
   t.equal(role('a', '有效期至', { type: 'timestamp' }), 'valid-until')
   t.equal(role('a', '有效期', text), 'valid-until', '长期 is a text')
+  for (const [name, comment] of [
+    ['valid_from', ''],
+    ['valid_from', '有效期'],
+    ['a', '有效期起'],
+    ['a', '有效期自'],
+    ['a', '有效期起始日期'],
+    ['a', '有效期起止'],
+    ['valid_start', '有效期开始时间'],
+    ['YXQQ', ''],
+    ['yxqs', ''],
+    ['start_date', ''],
+  ] as const)
+    t.equal(role(name, comment, { type: 'date' }), undefined, `${name} ${comment} is no end`)
+  for (const [name, comment] of [
+    ['valid_to', ''],
+    ['validUntil', ''],
+    ['expiry_date', ''],
+    ['valid_end', ''],
+    ['a', '有效期止'],
+    ['a', '有效期截止日期'],
+    ['a', '失效日期'],
+    ['YXQZ', ''],
+  ] as const)
+    t.equal(role(name, comment, { type: 'date' }), 'valid-until', `${name} ${comment}`)
   t.equal(role('a', '姓名', { type: 'date' }), undefined, 'a date is no name')
   t.equal(proposeColumns([column('a', '姓名')], [], [])[0]!.role, undefined, 'what cannot be supplied has no role')
 })
@@ -89,6 +113,36 @@ t.test('an identity number counts among the identity cards, where a column says 
     five.map(([, number]) => [number!]),
   )[0]!
   t.same(alone.check, { kind: 'identity-number' })
+})
+
+t.test('where values tell too little the name proposes the check, unless most of them deny it', async (t) => {
+  const check = (columns: ColumnDescription[], rows: Row[]) =>
+    proposeColumns(
+      columns,
+      columns.map(({ column: name }) => name),
+      rows,
+    ).at(-1)!.check
+  const credit = [column('c', '统一社会信用代码', text)]
+  t.same(check(credit, []), { kind: 'uscc' }, 'an empty table')
+  t.same(check(credit, [[usccs[0]!], ['']]), { kind: 'uscc' }, 'few')
+  t.same(check(credit, [[usccs[0]!], ['×'], ['×']]), undefined, 'most are none')
+  t.same(check([column('sfzh', '', text)], []), { kind: 'identity-number' })
+  t.same(check([column('zjhm', '证件号码', text)], []), undefined, 'of which kind nobody says')
+  t.same(check([column('lx', '证件类型', text), column('zjhm', '证件号码', text)], []), { kind: 'identity-number', when: 'lx' })
+  t.same(check([column('sfzh', '', { type: 'integer' })], []), undefined, 'only text has a check')
+})
+
+t.test('a small number is a boolean only as far as its values say, and that is told', async (t) => {
+  const flags = ['tinyint(1)', 'NUMBER(1,0)', 'boolean'].map((type, i) => ({ ...column(`f${i}`, '', { type: 'boolean' }), type }))
+  t.same(worthSampling(flags), ['f0', 'f1'])
+  const kept = proposeColumns(flags, ['f0', 'f1'], [['0', '2'], [null, '1']])
+  t.same(
+    kept.map(({ type }) => type?.type),
+    ['boolean', 'integer', 'boolean'],
+  )
+  const told = assumptions(kept)
+  t.equal(told.length, 1)
+  t.match(told, [{ zh: /列 f0\(tinyint\(1\)\)按布尔/, en: /f0 \(tinyint\(1\)\) is taken for a boolean/ }])
 })
 
 /** The same number with the check character that it needs. */

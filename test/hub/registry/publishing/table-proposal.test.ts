@@ -181,6 +181,47 @@ t.test("only of one's own agents; what the agent refuses is passed on; nothing i
   t.same((await none.city.as('civil', 'registrar').get('/registrations')).body.items, [])
 })
 
+t.test('one draft of each table: asked again, the standing one is answered as people have left it', async (t) => {
+  const { city, agent } = await answering(t)
+  const registrar = city.as('civil', 'registrar')
+  const wanted = { agent, database: 'business', table: 'public.Person' }
+  const [first, second] = await Promise.all([registrar.post('/tables/proposal', wanted), registrar.post('/tables/proposal', wanted)])
+  const { id } = first.body.registration
+  t.equal(second.body.registration.id, id, 'also at the same moment')
+  await registrar.post(`/registrations/${id}/change`, { content: { title: '改过的名称' } })
+  const again = await registrar.post('/tables/proposal', wanted)
+  t.match(again.body, { registration: { id, content: { title: '改过的名称' } }, notes: [{ zh: /已由此表建有登记.*未另建草稿/ }] })
+  t.equal((await registrar.get('/registrations')).body.items.length, 1)
+  t.not((await registrar.post('/tables/proposal', { ...wanted, table: 'other' })).body.registration.id, id)
+  await registrar.post(`/registrations/${id}/discard`)
+  t.not((await registrar.post('/tables/proposal', wanted)).body.registration.id, id, 'what was discarded stands no more')
+})
+
+t.test("the agency's only machine need not be named, and its people see which there are", async (t) => {
+  const { city, agent } = await answering(t)
+  const registrar = city.as('civil', 'registrar')
+  t.same((await registrar.get('/tables')).body, tables)
+  t.match(await registrar.post('/tables/proposal', { database: 'business', table: 'public.Person' }), { status: 200 })
+  for (const role of ['registrar', 'user'] as const) {
+    const { items } = (await city.as('civil', role).get('/agents')).body
+    t.match(items, [{ id: agent, state: 'active', agencyName: /./ }])
+    t.strictSame([items[0].morning, items[0].refusedFiles], [undefined, undefined], 'not how it runs')
+  }
+  t.match((await city.as('civil', 'agency-it').get('/agents')).body.items, [{ id: agent, refusedFiles: [] }])
+  t.same((await city.as('water', 'registrar').get('/agents')).body.items, [], 'none of another agency')
+  await enrolled(city, 'civil')
+  t.match(await registrar.get('/tables'), { status: 422, body: { code: 'QZ-RULE', detail: { zh: /agent/ } } }, 'of two it must be')
+  t.match(await city.as('water', 'registrar').get('/tables'), { status: 422, body: { code: 'QZ-RULE' } })
+})
+
+t.test("a table's comment is the title; what the agent assumed is passed on", async (t) => {
+  const notes = [{ zh: '列 f 按布尔登记', en: 'column f is taken for a boolean' }]
+  const { city } = await answering(t, { ...described, comment: '持证人员\n2019 年迁移', notes })
+  const registrar = city.as('civil', 'registrar')
+  const { body } = await registrar.post('/tables/proposal', { database: 'business', table: 'public.Person' })
+  t.match(body, { notes, registration: { content: { title: '持证人员' } } })
+})
+
 t.test('a table without a key says so', async (t) => {
   const keyless = { ...described, columns: columns.map((one) => ({ ...one, key: false })) }
   const { city, agent } = await answering(t, keyless)
