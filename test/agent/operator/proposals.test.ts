@@ -135,7 +135,14 @@ t.test('where values tell too little the name proposes the check, unless most of
 t.test('a small number is a boolean only as far as its values say, and that is told', async (t) => {
   const flags = ['tinyint(1)', 'NUMBER(1,0)', 'boolean'].map((type, i) => ({ ...column(`f${i}`, '', { type: 'boolean' }), type }))
   t.same(worthSampling(flags), ['f0', 'f1'])
-  const kept = proposeColumns(flags, ['f0', 'f1'], [['0', '2'], [null, '1']])
+  const kept = proposeColumns(
+    flags,
+    ['f0', 'f1'],
+    [
+      ['0', '2'],
+      [null, '1'],
+    ],
+  )
   t.same(
     kept.map(({ type }) => type?.type),
     ['boolean', 'integer', 'boolean'],

@@ -533,7 +533,11 @@ t.test('rights, as a DBA gives them and as the account asks for them', async (t)
   t.equal(whole!.statement, 'grant select on [dbo].[licence] to [runner]')
   session.taken()
   await whole!.held()
-  t.match(session.taken().join(), /has_perms_by_name\(N'\[dbo\]\.\[licence\]', N'OBJECT', N'SELECT'\)/, 'all of a table that is not to be seen')
+  t.match(
+    session.taken().join(),
+    /has_perms_by_name\(N'\[dbo\]\.\[licence\]', N'OBJECT', N'SELECT'\)/,
+    'all of a table that is not to be seen',
+  )
   const fresh = new Recorder([[/user_name\(\)/, [['runner', '0']]]])
   const first = await rightsOf(fresh, [], [sinkOf(licence)], 'front')
   golden(
