@@ -1,5 +1,5 @@
 import { codedError, QianzhiError } from '../protocol/errors.ts'
-import type { Policy, Receive, StoppedRoute } from '../protocol/policy.ts'
+import { stopText, type Policy, type Receive, type StoppedRoute } from '../protocol/policy.ts'
 import { sinkName, type AgentConfig, type SinkConfig } from './config/config.ts'
 import { engineOf } from './databases/index.ts'
 import type { SinkTable, SourceTable } from './database.ts'
@@ -91,7 +91,7 @@ export class ActiveTables {
   }
 
   #noteEnded(sink: SinkConfig): string[] {
-    const { board, now } = this.#deps
+    const { board, config, now } = this.#deps
     const name = sinkName(sink)
     const known = [...board.sinks.values()].filter(({ route, resource }) => (sink.route ? route === name : resource === sink.resource))
     const place = { resource: sink.resource ?? name, database: sink.database, table: sink.table ?? '' }
@@ -100,8 +100,8 @@ export class ActiveTables {
       const why = this.#whyStopped(report)
       // Of an older hub only its answer tells the reason.
       if (!why && report.fault?.code === 'QZ-ROUTE-ENDED') continue
-      const reason = why?.reason ?? { zh: '不在策略中', en: 'not in the policy' }
-      const details = { route: report.route, reason, ...(why?.because !== undefined && { because: why.because }) }
+      const reason = why ? stopText(why, config.timezone) : { zh: '不在策略中', en: 'not in the policy' }
+      const details = { route: report.route, reason, ...(why?.next && { next: why.next }) }
       setFault(report, new QianzhiError('QZ-ROUTE-ENDED', details), now())
     }
     return reports.map(({ route }) => route)

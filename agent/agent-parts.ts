@@ -12,7 +12,7 @@ import { Checkpoints } from './hub/checkpoints.ts'
 import { PolicyStore } from './hub/policy-store.ts'
 import { Removals } from './inbound/removals.ts'
 import type { InboundRoute } from './inbound/route.ts'
-import { clockChecks, databaseChecks, passed, policyCheck, unplacedChecks } from './operator/doctor.ts'
+import { clockChecks, databaseChecks, passed, policyCheck, stoppedChecks, unplacedChecks } from './operator/doctor.ts'
 import { HubRequests } from './operator/hub-requests.ts'
 import { Operator } from './operator/operator.ts'
 import { DrainWaitersByResource } from './outbound/drain-waiters.ts'
@@ -152,8 +152,9 @@ async function agentChecks({ config, state, hub, keeper, databases }: Checked): 
     passed('enrolment', `代理 ${agent},机关单位 ${agency}`, `agent ${agent} of ${agency}`),
     passed('hub', '连接与证书正常', 'connection and certificate are good'),
     ...clockChecks(hub.clockOffset),
-    policyCheck(policy, hub.now()),
+    policyCheck(policy, hub.now(), config.timezone),
     ...unplacedChecks(config, policy),
+    ...stoppedChecks(config, policy),
   ]
   for (const database of databases.values()) checks.push(...(await databaseChecks(config, database, policy)))
   return checks

@@ -83,6 +83,8 @@ const Fault = Type.Object({
   zh: Type.String({ maxLength: 4000 }),
   en: Type.String({ maxLength: 4000 }),
   since: Type.String({ maxLength: 40 }),
+  /** What is to be done, where whoever brought it about says so: then it is not over by itself. */
+  next: Type.Optional(Type.Object({ zh: Type.String({ maxLength: 1000 }), en: Type.String({ maxLength: 1000 }) })),
 })
 
 /** How far a snapshot is: rows read, of about so many; rows per second and seconds left at that rate, once they can be told. */

@@ -69,7 +69,7 @@ export const kinds = {
   'QZ-ADMIN-KEY': kind(401, 'operator', false, '管理密钥无效', 'The admin key is not valid'),
   'QZ-TOKEN': kind(403, 'office', false, '登记令牌无效:{reason}', 'The enrolment token is not valid: {reason}'),
   'QZ-AGENT-UNKNOWN': ofHub(401, 'office', false, '中心不认识此前置机代理 {agent}', 'The hub does not know agent {agent}'),
-  'QZ-AGENT-REVOKED': ofHub(403, 'office', false, '前置机代理 {agent} 已被撤销', 'Agent {agent} is revoked'),
+  'QZ-AGENT-REVOKED': ofHub(403, 'office', false, '前置机代理 {agent} 已被撤销({reason})', 'Agent {agent} is revoked ({reason})'),
   'QZ-AGENT-CLONED': ofDatabase(
     409,
     'operator',

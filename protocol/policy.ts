@@ -2,10 +2,26 @@ import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Checkpoint } from './checkpoint.ts'
 import { QianzhiError } from './errors.ts'
+import { localTime } from './local-time.ts'
+import { inLanguage, type LocalizedText } from './localized.ts'
 import { Schema } from './schema.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 
 const Localized = Type.Object({ zh: Type.String(), en: Type.String() })
+
+/** Why a route gets nothing. */
+const stop = {
+  reason: Localized,
+  /** What whoever stopped it wrote, or the hub itself. */
+  because: Type.Optional(Type.Union([Type.String(), Localized])),
+  since: Type.Optional(Type.String()),
+  /** Name of the agency whose act it was. */
+  by: Type.Optional(Type.String()),
+  /** Who must act, and how. */
+  next: Type.Optional(Localized),
+  /** It never goes on again. */
+  over: Type.Optional(Type.Boolean()),
+}
 
 /** What one agent may supply and receive, signed by the hub. Its serial only grows; it expires. */
 export const Policy = Type.Object({
@@ -59,22 +75,14 @@ export const Policy = Type.Object({
       }),
     ),
   ),
-  /** Routes that get nothing now, newest first, at most 200: why, as the hub tells it of them, and what the office wrote. */
-  stopped: Type.Optional(
-    Type.Array(
-      Type.Object({
-        route: Type.String(),
-        resource: Type.String(),
-        reason: Localized,
-        because: Type.Optional(Type.Union([Type.String(), Localized])),
-      }),
-    ),
-  ),
+  /** Routes that get nothing now, newest first, at most 200, and why. */
+  stopped: Type.Optional(Type.Array(Type.Object({ route: Type.String(), resource: Type.String(), ...stop }))),
 })
 export type Policy = Static<typeof Policy>
 export type Supply = Policy['supply'][number]
 export type Receive = Policy['receive'][number]
 export type StoppedRoute = NonNullable<Policy['stopped']>[number]
+export type RouteStop = Omit<StoppedRoute, 'route' | 'resource'>
 export type EndedRoute = NonNullable<Policy['ended']>[number]
 
 const policyShape = Compile(Policy)
@@ -92,6 +100,14 @@ export function openPolicy(jws: string, hubKey: string, agent: string, knownSeri
   if (policy === undefined || !policyShape.Check(policy) || policy.agent !== agent) throw new QianzhiError('QZ-POLICY-SIGNATURE')
   if (policy.serial < knownSerial) throw new QianzhiError('QZ-POLICY-OLD', { serial: policy.serial, known: knownSerial })
   return policy
+}
+
+/** Why a route gets nothing, since when and by whom as far as that is known; what is to be done is left to be told beside it. */
+export function stopText({ reason, because, since, by }: RouteStop, timeZone?: string): LocalizedText {
+  const known = [...(since === undefined ? [] : [localTime(new Date(since), timeZone)]), ...(by === undefined ? [] : [by])]
+  const at = { zh: known.length > 0 ? `(${known.join(',')})` : '', en: known.length > 0 ? ` (${known.join(', ')})` : '' }
+  const why = because === undefined ? { zh: '', en: '' } : { zh: `:${inLanguage(because, 'zh')}`, en: `: ${inLanguage(because, 'en')}` }
+  return { zh: reason.zh + at.zh + why.zh, en: reason.en + at.en + why.en }
 }
 
 export function policyExpired(policy: Policy, now: Date): boolean {

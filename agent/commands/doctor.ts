@@ -2,7 +2,8 @@ import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { gapOf } from '../config/gaps.ts'
 import type { Check } from '../database.ts'
-import { clockChecks, databaseChecks, failed, passed, policyCheck, unplacedChecks } from '../operator/doctor.ts'
+import { checkName } from '../operator/check-names.ts'
+import { clockChecks, databaseChecks, failed, passed, policyCheck, stoppedChecks, unplacedChecks } from '../operator/doctor.ts'
 import { openState } from '../runtime/state.ts'
 import type { Command, CommandDeps } from './command.ts'
 import { freshPolicy, openHub, openForCommand } from './connect.ts'
@@ -11,8 +12,13 @@ import { freshPolicy, openHub, openForCommand } from './connect.ts'
 export const doctor: Command = async (context) => {
   const checks = await allChecks(context)
   if (context.options['json']) context.print(JSON.stringify(checks, undefined, 2))
-  else for (const { ok, name, zh, en } of checks) context.say(`${ok ? '✓' : '✗'} ${name}:${zh}`, `${ok ? '✓' : '✗'} ${name}: ${en}`)
+  else for (const check of checks) showCheck(context, check)
   return checks.every(({ ok }) => ok) ? 0 : 1
+}
+
+function showCheck({ say }: CommandDeps, { ok, name, zh, en }: Check): void {
+  const [mark, title] = [ok ? '✓' : '✗', checkName(name)]
+  say(`${mark} ${title.zh}:${zh}`, `${mark} ${title.en}: ${en}`)
 }
 
 async function allChecks(deps: CommandDeps): Promise<Check[]> {
@@ -25,7 +31,7 @@ async function allChecks(deps: CommandDeps): Promise<Check[]> {
   let policy: Policy | undefined
   try {
     policy = await freshPolicy(config, version)
-    checks.push(...(await hubChecks(deps, policy)), ...unplacedChecks(config, policy))
+    checks.push(...(await hubChecks(deps, policy)), ...unplacedChecks(config, policy), ...stoppedChecks(config, policy))
   } catch (error) {
     checks.push(failed('hub', codedError(error)))
   }
@@ -43,7 +49,7 @@ async function allChecks(deps: CommandDeps): Promise<Check[]> {
 async function hubChecks({ config }: CommandDeps, policy: Policy | undefined): Promise<Check[]> {
   if (gapOf(config)) {
     const inside = passed('hub', '在网闸内侧:以目录代替中心', 'behind a one-way gap: folders in the place of the hub')
-    return [inside, policyCheck(policy, new Date())]
+    return [inside, policyCheck(policy, new Date(), config.timezone)]
   }
   const hub = openHub(config)
   try {
@@ -54,7 +60,7 @@ async function hubChecks({ config }: CommandDeps, policy: Policy | undefined): P
     return [
       passed('hub', '连接与证书正常', 'connection and certificate are good'),
       ...clockChecks(hub.clockOffset),
-      policyCheck(policy, hub.now()),
+      policyCheck(policy, hub.now(), config.timezone),
     ]
   } finally {
     await hub.close()

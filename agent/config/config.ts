@@ -11,12 +11,11 @@ import { FolderConfig, FolderSink, FolderSource, placedSink, placedSource, resol
 import { engineOf } from '../databases/index.ts'
 import { AutoSink, readSinks, type Auto } from './auto-sink.ts'
 import { CarryConfig, checkCarry, GapConfig, gapOf } from './gaps.ts'
+import { cityZone } from '../../protocol/local-time.ts'
 import { captureModes } from '../database.ts'
 import { LocalColumn, mappingFault } from './mapping.ts'
 import { patternsOverlap } from './name-patterns.ts'
 import { SendingConfig } from './source-rules.ts'
-
-export const chinaTime = 'Asia/Shanghai'
 
 const strict = { additionalProperties: false }
 
@@ -198,7 +197,7 @@ export function readAgentConfig(file: string, files: string[] = []): AgentConfig
     ...(auto && { auto }),
     data: resolve(folder, read.data ?? 'data'),
     ...(read.log && { log: { ...read.log, ...(read.log.file !== undefined && { file: resolve(folder, read.log.file) }) } }),
-    timezone: read.timezone ?? chinaTime,
+    timezone: read.timezone ?? cityZone,
     databases: { ...read.databases, ...resolveFolders(read, folder) },
     sources: (read.sources ?? []).map((source, i) => placedSource(source, `sources[${i}]`, read.folders)),
     sinks: named.map(([sink, i]) => placedSink(sink, `sinks[${i}]`, read.folders)),
@@ -226,7 +225,7 @@ export function readAgentConfig(file: string, files: string[] = []): AgentConfig
 export function readPlaces(file: string): AgentConfig {
   const said: unknown = parseDocument(readFileSync(file, 'utf8')).toJS({ maxAliasCount: 100 })
   const data = typeof said === 'object' && said !== null && 'data' in said && typeof said.data === 'string' ? said.data : 'data'
-  return { data: resolve(dirname(resolve(file)), data), timezone: chinaTime, databases: {}, sources: [], sinks: [] }
+  return { data: resolve(dirname(resolve(file)), data), timezone: cityZone, databases: {}, sources: [], sinks: [] }
 }
 
 function checkSources({ sources, timezone }: AgentConfig): void {

@@ -2,14 +2,15 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import type { Policy, Receive, Supply } from '../../protocol/policy.ts'
 import type { Item, Schema } from '../../protocol/schema.ts'
 import { engineOf, type Engine } from '../databases/index.ts'
-import { chinaTime, type AgentConfig, type ColumnNames, type SinkConfig, type SourceConfig } from './config.ts'
+import { cityZone } from '../../protocol/local-time.ts'
+import type { AgentConfig, ColumnNames, SinkConfig, SourceConfig } from './config.ts'
 import { sinkFiles, sourceFiles } from './folders.ts'
 import { mappedColumn } from './mapping.ts'
 import type { MappedColumn, SinkTable, SourceTable } from '../database.ts'
 
 /** What the configuration and the policy together say of the tables: the policy gives the schema, the configuration the local names. */
 
-export function sourceTable(config: SourceConfig, supply: Supply, engine: Engine, timezone = chinaTime): SourceTable {
+export function sourceTable(config: SourceConfig, supply: Supply, engine: Engine, timezone = cityZone): SourceTable {
   const files = sourceFiles(config, timezone)
   return {
     resource: config.resource,

@@ -1,7 +1,9 @@
 import { codedError, type QianzhiError } from '../../protocol/errors.ts'
-import { policyExpired, type Policy } from '../../protocol/policy.ts'
+import { isLocalized } from '../../protocol/localized.ts'
+import { localTime } from '../../protocol/local-time.ts'
+import { policyExpired, stopText, type Policy, type StoppedRoute } from '../../protocol/policy.ts'
 import type { Schema } from '../../protocol/schema.ts'
-import { sinkName, type AgentConfig, type ColumnNames } from '../config/config.ts'
+import { sinkName, type AgentConfig, type ColumnNames, type SinkConfig } from '../config/config.ts'
 import { engineOf } from '../databases/index.ts'
 import { onlyReads, type Check, type Database, type SinkTable, type SourceTable } from '../database.ts'
 import { readingChecks } from '../scans/checks.ts'
@@ -10,14 +12,15 @@ import { receivesFor, sinkTable, sourceTable, supplyFor, unknownColumns } from '
 
 /** The checks of `doctor`, by the command and, where the hub asks, by the running agent. */
 
-export function policyCheck(policy: Policy | undefined, now: Date): Check {
+export function policyCheck(policy: Policy | undefined, now: Date, timezone: string): Check {
   if (!policy) return { name: 'policy', ok: false, zh: '尚无策略', en: 'no policy yet' }
   const ok = !policyExpired(policy, now)
+  const until = localTime(new Date(policy.expires), timezone)
   return {
     name: 'policy',
     ok,
-    zh: `序号 ${policy.serial},有效至 ${policy.expires}`,
-    en: `serial ${policy.serial}, valid to ${policy.expires}`,
+    zh: `序号 ${policy.serial},${ok ? '有效至' : '已过期于'} ${until}`,
+    en: `serial ${policy.serial}, ${ok ? 'valid until' : 'expired at'} ${until}`,
   }
 }
 
@@ -51,7 +54,7 @@ export async function databaseChecks(config: AgentConfig, database: Database, po
       .filter((sink) => sink.database === name)
       .flatMap((sink) => {
         const receives = receivesFor(policy, sink, all)
-        checks.push(grantCheck(sinkName(sink), receives.length > 0))
+        checks.push(grantCheck(config, sink, receives.length > 0, policy))
         checks.push(...receives.flatMap(({ schema }) => columnsCheck(schema, sink.columns)))
         return receives.map((receive) => sinkTable(sink, receive, config))
       }),
@@ -79,13 +82,33 @@ function collect<T>(checks: Check[], tables: () => T[]): T[] {
   }
 }
 
-function grantCheck(name: string, granted: boolean): Check {
+function grantCheck({ timezone }: AgentConfig, sink: SinkConfig, granted: boolean, policy: Policy | undefined): Check {
+  const name = `grant ${sinkName(sink)}`
+  if (granted) return passed(name, '已授权', 'granted')
+  const stop = policy?.stopped?.find((stopped) => isFor(sink, stopped))
+  if (stop) return stopCheck(name, stop, false, timezone)
   return {
-    name: `grant ${name}`,
-    ok: granted,
-    zh: granted ? '已授权' : '尚未授权:向市电子政务办申请',
-    en: granted ? 'granted' : 'not granted yet: apply to the office',
+    name,
+    ok: false,
+    zh: '尚未授权:由本单位使用人员申请(POST /applications)',
+    en: 'not granted yet: a user of this agency applies (POST /applications)',
   }
+}
+
+function isFor(sink: SinkConfig, { route, resource }: StoppedRoute): boolean {
+  return sink.route === undefined ? sink.resource === resource : sink.route === route
+}
+
+/** Routes that get nothing now and that no sink names. What has ended for good is told, and is no fault of this machine. */
+export function stoppedChecks({ sinks, timezone }: AgentConfig, policy: Policy | undefined): Check[] {
+  const told = (policy?.stopped ?? []).filter((stop) => !sinks.some((sink) => isFor(sink, stop))).slice(0, 20)
+  return told.map((stop) => stopCheck(`route ${stop.route}`, stop, stop.over === true, timezone))
+}
+
+function stopCheck(name: string, stop: StoppedRoute, ok: boolean, timezone: string): Check {
+  const { zh, en } = stopText(stop, timezone)
+  const next = stop.next ? { zh: `。${stop.next.zh}`, en: `. Then: ${stop.next.en}` } : { zh: '', en: '' }
+  return { name, ok, zh: `资源 ${stop.resource} 不交付:${zh}${next.zh}`, en: `nothing of resource ${stop.resource} comes: ${en}${next.en}` }
 }
 
 function columnsCheck(schema: Schema, names: ColumnNames | undefined): Check[] {
@@ -101,6 +124,8 @@ export function passed(name: string, zh: string, en: string): Check {
   return { name, ok: true, zh, en }
 }
 
-export function failed(name: string, error: QianzhiError, zh = '', en = ''): Check {
-  return { name, ok: false, zh: zh || `${error.code} ${error.text('zh')}`, en: en || `${error.code} ${error.text('en')}` }
+export function failed(name: string, error: QianzhiError): Check {
+  const { next } = error.details
+  const remedy = isLocalized(next) ? { zh: `。${next.zh}`, en: `. Then: ${next.en}` } : { zh: '', en: '' }
+  return { name, ok: false, zh: `${error.code} ${error.text('zh')}${remedy.zh}`, en: `${error.code} ${error.text('en')}${remedy.en}` }
 }

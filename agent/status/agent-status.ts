@@ -1,6 +1,7 @@
 import type { AgentReport, MorningLine, SinkReport, SourceReport } from '../../protocol/api.ts'
 import { isErrorCode } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
+import type { StoppedRoute } from '../../protocol/policy.ts'
 import { remedyOf } from './remedies.ts'
 
 type Fault = NonNullable<SourceReport['fault']>
@@ -54,7 +55,7 @@ export interface AgentStatus extends Omit<AgentReport, 'sources' | 'sinks'> {
   timezone: string
   hub: { url: string; answered?: string; fault?: ToldFault }
   /** Routes that get nothing now and have no line of their own, newest first, and why. */
-  stopped?: { route: string; resource: string; reason: LocalizedText; because?: string | LocalizedText }[]
+  stopped?: StoppedRoute[]
   policy: { serial: number; expires: string; valid: boolean } | null
   /** Routes of which the hub has not heard yet what was applied last. */
   receiptsDue: number
@@ -70,5 +71,5 @@ export interface AgentStatus extends Omit<AgentReport, 'sources' | 'sinks'> {
 }
 
 export function told(fault: Fault): ToldFault {
-  return { ...fault, remedy: remedyOf(isErrorCode(fault.code) ? fault.code : 'QZ-INTERNAL') }
+  return { ...fault, remedy: fault.next ?? remedyOf(isErrorCode(fault.code) ? fault.code : 'QZ-INTERNAL') }
 }

@@ -1,5 +1,6 @@
 import type { AgentReport, SinkReport, SourceReport } from '../../protocol/api.ts'
 import type { QianzhiError } from '../../protocol/errors.ts'
+import { isLocalized } from '../../protocol/localized.ts'
 
 /** What the agent tells of itself: to `status`, to its log and, in every poll, to the hub. Lines write their own report in place. */
 export class StatusBoard {
@@ -50,9 +51,15 @@ export function lastFault(report: SourceReport | SinkReport): Fault | undefined 
 /** Sets a line's fault (and `held`), keeping since when it has been the same one. */
 export function setFault(report: SourceReport | SinkReport, error: QianzhiError, now: Date): void {
   const since = report.fault?.code === error.code ? report.fault.since : now.toISOString()
-  report.fault = { code: error.code, zh: error.text('zh'), en: error.text('en'), since }
+  report.fault = faultOf(error, since)
   report.state = 'held'
   lastFaults.set(report, report.fault)
+}
+
+/** An error as it is reported. */
+export function faultOf(error: QianzhiError, since: string): Fault {
+  const { next } = error.details
+  return { code: error.code, zh: error.text('zh'), en: error.text('en'), since, ...(isLocalized(next) && { next }) }
 }
 
 export function clearFault(report: SourceReport | SinkReport): void {

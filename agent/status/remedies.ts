@@ -25,8 +25,8 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
     en: "ask the office whether the hub's certificate was changed; if it was, enrol again",
   },
   'QZ-AGENT-REVOKED': {
-    zh: '向市电子政务办查询原因,需要时重新申请前置机',
-    en: 'ask the office why; apply for a front-end machine again if needed',
+    zh: '向市电子政务办查询原因;仍需要的,由本单位信息化人员重新申请前置机(POST /machines),批准后以新令牌登记(enroll)',
+    en: 'ask the office why; where it is still needed, agency IT applies for a front-end machine anew (POST /machines) and enrols with its token',
   },
   'QZ-POLICY-EXPIRED': { zh: '恢复与中心的连接,策略会自动更新', en: 'restore the connection to the hub: the policy is renewed by itself' },
   'QZ-SUPPLY-NOT-ALLOWED': {
@@ -66,8 +66,8 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
     en: 'run qianzhi-agent quarantine for the reasons, put the table right, then replay',
   },
   'QZ-ROUTE-ENDED': {
-    zh: '授权已结束或尚未批准:核对配置和申请',
-    en: 'the grant has ended or is not approved yet: look at configuration and application',
+    zh: '核对配置和申请:未申请或未批准的,由使用人员申请',
+    en: 'look at configuration and application: a user applies for what was not applied for, or not approved',
   },
   'QZ-FOLDER-UNREACHABLE': {
     zh: '检查网络共享、路径、权限和磁盘空间',
@@ -75,12 +75,16 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
   },
 }
 
-/** Who must act, and what to do. Lines go on by themselves when it is done. */
+/** What is over for good: something new takes its place. */
+const final: ReadonlySet<ErrorCode> = new Set(['QZ-AGENT-REVOKED', 'QZ-ROUTE-ENDED'])
+
+/** Who must act, and what to do. Lines go on by themselves when it is done, but for what is over for good. */
 export function remedyOf(code: ErrorCode): LocalizedText {
   const { who } = errorKind(code)
   const step = steps[code]
   if (who === 'nobody') return { zh: '无需处理,自动重试', en: 'nobody has to act: it is tried again by itself' }
   const { zh, en } = actors[who]
+  if (step && final.has(code)) return { zh: `不会自动恢复:${step.zh}`, en: `it does not come back by itself: ${step.en}` }
   return {
     zh: `由${zh}:${step ? `${step.zh};` : ''}处理后自动恢复`,
     en: `for ${en}: ${step ? `${step.en}; ` : ''}it goes on by itself then`,

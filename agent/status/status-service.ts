@@ -13,7 +13,7 @@ import { openPage, type PageServer } from './page/server.ts'
 import type { PolicyStore } from '../hub/policy-store.ts'
 import type { LastReconciliations } from './last-reconciliations.ts'
 import { requireIdentity, type StateFile } from '../runtime/state.ts'
-import { lastFault, type StatusBoard } from './board.ts'
+import { faultOf, lastFault, type StatusBoard } from './board.ts'
 import type { Wake } from '../runtime/wake.ts'
 
 /** When a source was last scanned to its end, and will be next. */
@@ -191,7 +191,7 @@ export class StatusService {
 }
 
 function toldError(error: QianzhiError, since: Date): ToldFault {
-  return told({ code: error.code, zh: error.text('zh'), en: error.text('en'), since: since.toISOString() })
+  return told(faultOf(error, since.toISOString()))
 }
 
 function reconciledOf(reconciled: SourceStatus['reconciled']): Pick<SourceStatus, 'reconciled'> {

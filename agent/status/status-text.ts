@@ -1,5 +1,6 @@
 import type { SettledFile, SnapshotProgress } from '../../protocol/api.ts'
 import { localTime } from '../../protocol/local-time.ts'
+import { stopText } from '../../protocol/policy.ts'
 import { showPosition } from '../../protocol/position.ts'
 import { joinTexts, same, type LocalizedText } from '../../protocol/localized.ts'
 import type { AgentStatus, SinkStatus, SourceStatus, ToldFault } from './agent-status.ts'
@@ -169,11 +170,14 @@ export class StatusText {
   #stopped(): Fact[] {
     const { stopped = [] } = this.#status
     if (stopped.length === 0) return []
-    const told = stopped
-      .slice(0, 5)
-      .map(({ resource, reason, because }) => joinTexts([resource, reason, ...(because ? [because] : [])], ' '))
+    const told = stopped.slice(0, 5).map((stop) => {
+      const { zh, en } = stopText(stop, this.#status.timezone)
+      const next = stop.next ? { zh: `。${stop.next.zh}`, en: `. ${stop.next.en}` } : same('')
+      return { zh: `${stop.resource} ${zh}${next.zh}`, en: `${stop.resource} ${en}${next.en}` }
+    })
     const rest = stopped.length > told.length ? ['…'] : []
-    return [fact('已停止的路由', 'Stopped routes', joinTexts([...told, ...rest], { zh: ';', en: '; ' }))]
+    const waits = stopped.some(({ over }) => !over) ? 'warn' : undefined
+    return [fact('已停止的路由', 'Stopped routes', joinTexts([...told, ...rest], { zh: ';', en: '; ' }), waits)]
   }
 
   #morning(): Fact {

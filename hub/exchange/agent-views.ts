@@ -1,11 +1,13 @@
 import type { Manifest } from '../../protocol/batch.ts'
 import type { ChainPosition } from '../../protocol/position.ts'
 import { deliverableItems, itemById, keyItems, type Schema } from '../../protocol/schema.ts'
-import { readText, same, type LocalizedText } from '../../protocol/localized.ts'
+import type { RouteStop } from '../../protocol/policy.ts'
 import { openRequests, type OpenRequest } from './agent-requests.ts'
 import type { Store } from '../store/store.ts'
 import type { Listener, Wakeups } from '../store/wakeups.ts'
-import { flowsSql, producerOf, sharedSql } from '../records/supply.ts'
+import { revocation, type Revocation } from '../records/agents.ts'
+import { endedSql, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../records/route-stops.ts'
+import { producerOf, sharedSql } from '../records/supply.ts'
 
 /** What an agent may supply now. */
 export interface Supplied {
@@ -26,45 +28,27 @@ export interface Received {
   schema: Schema
   granted: readonly string[]
   /** Why nothing may be delivered, whatever the time is. */
-  ended?: LocalizedText
-  /** What the office wrote as the reason, or the hub itself. */
-  because?: string | LocalizedText
+  stop?: RouteStop
   expires?: Date
   /** What its receipts said. */
   position: ChainPosition | null
 }
 
 export interface AgentView {
-  /** False for a revoked agent, which may do nothing. */
-  active: boolean
+  /** Of an agent that is revoked, and may do nothing. */
+  revoked?: Revocation
   supplies: ReadonlyMap<string, Supplied>
   routes: ReadonlyMap<string, Received>
   /** What it is asked and has not answered. */
   asks: readonly OpenRequest[]
 }
 
-/** Why a route gets nothing: states of its grant and of its resource, and what is no state. */
-const endings: Record<string, LocalizedText> = {
-  suspended: { zh: '已暂停', en: 'suspended' },
-  held: { zh: '待接收方确认新版本', en: 'held' },
-  revoked: { zh: '授权已撤销', en: 'revoked' },
-  expired: { zh: '授权已到期', en: 'expired' },
-  'given-up': { zh: '接收方已放弃', en: 'given up' },
-  withdrawn: { zh: '资源已撤销', en: 'withdrawn' },
-  'not shared': { zh: '资源已不予共享', en: 'the resource is not shared any more' },
-  'not granted': { zh: '未授权', en: 'not granted' },
-}
-
-export const unknownRoute: LocalizedText = { zh: '没有此路由', en: 'unknown' }
-
-/** The state of a grant or resource that ends a route, for people. */
-export function endingOf(state: string): LocalizedText {
-  return endings[state] ?? same(state)
-}
+export const unknownRoute: RouteStop = { reason: { zh: '没有此路由', en: 'unknown' } }
+const expired = routeStop('expired', { reason: null, since: null, by: null })
 
 /** Why nothing may be delivered on this route now, or undefined. */
-export function endedBecause(route: Received, now: Date): LocalizedText | undefined {
-  return route.ended ?? (route.expires && route.expires <= now ? endingOf('expired') : undefined)
+export function endedBecause(route: Received, now: Date): RouteStop | undefined {
+  return route.stop ?? (route.expires && route.expires <= now ? expired : undefined)
 }
 
 /**
@@ -105,19 +89,15 @@ const suppliesSql = `
   left join stream s on s.resource = r.code
   where a.id = $1 and a.state = 'active'`
 
-/** Of route t of agent a, its grant g and resource r: the state that ends it, whatever the time is; and what was written as the reason. */
-export const endedSql = `case when g.state <> 'active' then g.state when r.state <> 'active' then r.state
-      when not ${flowsSql} then 'not shared' when g.mode <> 'exchange' or g.agency <> a.agency then 'not granted' end`
-export const becauseSql = `case when g.state = 'active' and r.state <> 'active' then r.stop_reason else g.reason end`
-
 const routesSql = `
-  select t.id as route, r.code as resource, r.keep, v.schema, g.items, g.valid_to, t.epoch, t.seq, t.hash, ${becauseSql} as reason,
+  select t.id as route, r.code as resource, r.keep, v.schema, g.items, g.valid_to, t.epoch, t.seq, t.hash, ${stoppedSql},
     ${endedSql} as ended
   from route t
   join agent a on a.id = t.agent
   join access_grant g on g.id = t.access_grant
   join resource r on r.code = g.resource
   join resource_version v on v.resource = r.code and v.version = r.version
+  ${stoppedJoin}
   where t.agent = $1`
 
 interface SupplyRow {
@@ -127,7 +107,7 @@ interface SupplyRow {
   last_producer: string | null
 }
 
-interface RouteRow {
+interface RouteRow extends StopRow {
   route: string
   resource: string
   keep: 'store' | 'relay'
@@ -137,19 +117,18 @@ interface RouteRow {
   epoch: string | null
   seq: string | null
   hash: string | null
-  ended: string | null
-  reason: string | null
 }
 
 async function readView({ query }: Pick<Store, 'query'>, agent: string): Promise<AgentView> {
   const [agents, supplies, routes, asks] = await Promise.all([
-    query<{ state: string }>('select state from agent where id = $1', [agent]),
+    query<Revocation & { state: string }>(`select state, ${revocation} from agent where id = $1`, [agent]),
     query<SupplyRow>(suppliesSql, [agent]),
     query<RouteRow>(routesSql, [agent]),
     openRequests(query, agent),
   ])
+  const [known] = agents
   return {
-    active: agents[0]?.state === 'active',
+    ...(known?.state !== 'active' && { revoked: known ?? { revokedAt: null, replacedBy: null } }),
     supplies: new Map(supplies.map((row) => [row.resource, supplied(row)])),
     routes: new Map(routes.map((row) => [row.route, received(row)])),
     asks,
@@ -160,11 +139,10 @@ function supplied({ resource, schema, stored_closed_items, last_producer }: Supp
   return { resource, schema, storedClosed: stored_closed_items, lastProducer: last_producer }
 }
 
-function received({ route, resource, keep, schema, items, valid_to, epoch, seq, hash, ended, reason }: RouteRow): Received {
+function received({ route, resource, keep, schema, items, valid_to, epoch, seq, hash, ended, ...stop }: RouteRow): Received {
   const position = epoch && seq && hash ? { epoch: Number(epoch), seq: Number(seq), hash } : null
   const end = {
-    ...(ended && { ended: endingOf(ended) }),
-    ...(reason && { because: readText(reason) }),
+    ...(ended && { stop: routeStop(ended, stop) }),
     ...(valid_to && { expires: valid_to }),
   }
   return { route, resource, keep, schema, granted: items, position, ...end }

@@ -1,6 +1,7 @@
 import type { AgentReport, CorrectionNote, DeliveryHeader, PollRequest } from '../../protocol/api.ts'
 import type { Position, ChainPosition } from '../../protocol/position.ts'
 import { detailsToWire } from '../../protocol/errors.ts'
+import { stopText } from '../../protocol/policy.ts'
 import { correctionsOf } from './corrections.ts'
 import { deliverInTurns, type DeliverableRoute, type RoutedBatch, type NoDelivery } from './deliver.ts'
 import type { ExchangeContext, IssuedPolicy } from './context.ts'
@@ -75,9 +76,9 @@ interface Told {
 
 /** The provider's newest head statement, or why the route gets nothing. */
 function routeAnswer(id: string, route: Received | undefined, { notes, limited, corrections, now }: Told): DeliveryHeader['routes'] {
-  const reason = route ? endedBecause(route, now) : unknownRoute
-  if (reason !== undefined) {
-    const details = { route: id, reason, ...(route?.because && { because: route.because }) }
+  const stop = route ? endedBecause(route, now) : unknownRoute
+  if (stop !== undefined) {
+    const details = { route: id, reason: stopText(stop), ...(stop.next && { next: stop.next }) }
     return [{ route: id, code: 'QZ-ROUTE-ENDED', ...detailsToWire(details) }]
   }
   const limit = limited.get(id)

@@ -2,6 +2,7 @@ import { type OpenBatch } from '../../protocol/batch.ts'
 import type { HeadAnswer, StoredAnswer } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { isPlausibleEpoch, showPosition, type ChainPosition } from '../../protocol/position.ts'
+import { agentRevoked } from '../records/agents.ts'
 import { storedReceipt } from '../../protocol/receipt.ts'
 import { checkContent } from './accept.ts'
 import type { ExchangeContext } from './context.ts'
@@ -12,7 +13,7 @@ import type { ExchangeAgent } from './agent.ts'
 /** The registry's view of an agent. Throws QZ-AGENT-REVOKED. */
 export async function activeView({ views }: Pick<ExchangeContext, 'views'>, agent: ExchangeAgent): Promise<AgentView> {
   const view = await views.of(agent.id)
-  if (!view.active) throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agent.id })
+  if (view.revoked) throw agentRevoked(agent.id, view.revoked)
   return view
 }
 

@@ -1,7 +1,8 @@
 import { errorKind, isErrorCode } from '../../protocol/errors.ts'
+import { stopText } from '../../protocol/policy.ts'
 import { comparePositions } from '../../protocol/position.ts'
 import type { Explanation, Turn } from './explanation.ts'
-import { endingOf } from '../exchange/agent-views.ts'
+import { actorOf } from '../records/route-stops.ts'
 
 type Known = Omit<Explanation, 'turn'>
 /** Undefined where this is not what holds the route up. */
@@ -22,38 +23,35 @@ export function turnOf(known: Known, now: Date): Turn {
 }
 
 const judges: Judge[] = [
-  ({ state, receiver: { agency } }) =>
-    state === 'held'
-      ? {
-          who: 'receiver',
+  ({ state, stop, source, receiver }) => {
+    if (!stop) return undefined
+    const who = actorOf(state)
+    const agency = who === 'provider' ? source.agency : receiver.agency
+    const told = stopText(stop)
+    const next = stop.next!
+    return {
+      who,
+      ...(who !== 'office' && { agency }),
+      zh: `${told.zh}。${next.zh}`,
+      en: `${told.en}. Then: ${next.en}`,
+    }
+  },
+  ({ receiver: { active, agency, agent } }) =>
+    active
+      ? undefined
+      : {
+          who: 'operator',
           agency,
-          zh: `资源有不兼容的新版本:请 ${agency} 的使用人员接受(grants/…/accept)或放弃`,
-          en: `The resource has a version that is not compatible: a user of ${agency} accepts it (grants/…/accept) or gives the grant up`,
-        }
-      : undefined,
-  ({ state }) =>
-    state === 'active'
-      ? undefined
-      : {
-          who: 'office',
-          zh: `授权或资源的状态:${endingOf(state).zh};由市电子政务办处理`,
-          en: `The grant or its resource is ${endingOf(state).en}: the office decides`,
-        },
-  ({ receiver }) =>
-    receiver.active
-      ? undefined
-      : {
-          who: 'office',
-          zh: `接收代理 ${receiver.agent} 已被撤销,请申请新前置机替换它(POST /machines,replaces)`,
-          en: `Receiving agent ${receiver.agent} is revoked: apply for a machine that replaces it (POST /machines, replaces)`,
+          zh: `接收代理 ${agent} 已被撤销:请 ${agency} 的信息化人员申请新前置机替换它(POST /machines,replaces: ${agent})`,
+          en: `Receiving agent ${agent} is revoked: agency IT of ${agency} applies for a machine that replaces it (POST /machines, replaces: ${agent})`,
         },
   ({ source: { agent, agency } }) =>
     agent === null
       ? {
-          who: 'office',
+          who: 'provider',
           agency,
-          zh: `${agency} 没有可提供此资源的代理,或有多个而未指定:请登记,或在资源中指定提供的代理(producer)`,
-          en: `${agency} has no agent that supplies this resource, or several and none is named: enrol one, or name the producer of the resource`,
+          zh: `${agency} 没有可提供此资源的代理,或有多个而未指定:请其信息化人员登记前置机,或由其编目人员、审核人员在资源中指定提供的代理(producer)`,
+          en: `${agency} has no agent that supplies this resource, or several and none is named: its IT enrols one, or its registrar and reviewer name the producer of the resource`,
         }
       : undefined,
   ({ source: { agent, agency, seen } }, now) => (isSilent(seen, now) ? start(agency, agent!) : undefined),

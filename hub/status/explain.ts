@@ -10,9 +10,9 @@ import { readStreams } from '../exchange/streams.ts'
 import { notFound } from '../records/refusals.ts'
 import type { Explanation, Fault } from './explanation.ts'
 import { producerOf } from '../records/supply.ts'
-import { endingOf } from '../exchange/agent-views.ts'
+import { endingOf, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../records/route-stops.ts'
 
-interface Row {
+interface Row extends Omit<StopRow, 'ended'> {
   route: string
   resource: string
   state: string
@@ -39,13 +39,14 @@ const explainSql = `
   select t.id as route, r.code as resource, r.agency as provider_agency, p.id as producer, p.last_seen as provider_seen,
     p.report as provider_report, s.last_push, a.agency as receiver_agency, a.id as agent, a.state = 'active' as active,
     a.last_seen as receiver_seen, a.report as receiver_report, t.asked_epoch, t.asked_seq, t.epoch, t.seq, t.hash, t.quarantine, t.moved_at,
-    case when g.state <> 'active' then g.state when g.valid_to <= $2 then 'expired' else r.state end as state
+    ${stoppedSql}, case when g.state <> 'active' then g.state when g.valid_to <= $2 then 'expired' else r.state end as state
   from route t
   join access_grant g on g.id = t.access_grant
   join agent a on a.id = t.agent
   join resource r on r.code = g.resource
   left join agent p on p.id = ${producerOf}
   left join stream s on s.resource = r.code
+  ${stoppedJoin}
   where t.id = $1`
 
 /** Follows one route from its source to its table, and says whose turn it is. Throws QZ-NOT-FOUND. `lapse` in days. */
@@ -70,6 +71,7 @@ export async function explainRoute(
     route: row.route,
     resource: row.resource,
     state: row.state,
+    ...(row.state !== 'active' && { stop: routeStop(row.state, row) }),
     source: sourceOf(row),
     hub: { head, lastPush: row.last_push, snapshotWanted },
     receiver,

@@ -1,5 +1,6 @@
 import type { SinkReport, SnapshotProgress, SourceReport } from '../../protocol/api.ts'
 import type { Actor } from '../../protocol/errors.ts'
+import type { RouteStop } from '../../protocol/policy.ts'
 import type { ChainPosition, Position } from '../../protocol/position.ts'
 import type { LastRun } from '../reconciliation/last-equal.ts'
 import type { standingRefusal } from '../supervision/refused-files.ts'
@@ -12,6 +13,8 @@ export interface Explanation {
   resource: string
   /** `active`, or why nothing is delivered. */
   state: string
+  /** Where nothing is delivered: since when, by whom, what is to be done. */
+  stop?: RouteStop
   source: {
     agency: string
     /** Null where no active agent is to produce the resource. */

@@ -122,7 +122,7 @@ async function notifyOver(query: Query, agent: ReportingAgent, { line, code, not
     'delete from agent_fault where agent = $1 and line = $2 and code = $3 and gone_at is not null returning 1',
     keyOf(agent, { line, code }),
   )
-  if (gone.length === 0 || !notified) return
+  if (gone.length === 0 || !notified || !flows(agent.report, line)) return
   const object = `agent ${agent.id}`
   if (line === morning) {
     const [zh, en] = [`前置机代理 ${agent.id} 的早报已收到`, `The morning line of agent ${agent.id} is here`]
@@ -139,6 +139,16 @@ async function notifyOver(query: Query, agent: ReportingAgent, { line, code, not
     zh: `${names.zh}已恢复(此前 ${code})`,
     en: `${names.en} is no longer held (${code})`,
   })
+}
+
+/** A line that is held by something else, or that is there no longer because its route has ended, has not recovered. */
+function flows({ sources, sinks }: AgentReport, line: string): boolean {
+  if (line === morning) return true
+  const lines = [
+    ...sources.map((source) => ({ ...source, line: `source ${source.resource}` })),
+    ...sinks.map((sink) => ({ ...sink, line: `sink ${sink.route}` })),
+  ]
+  return lines.some((one) => one.line === line && one.fault === undefined)
 }
 
 function nameOf({ line, resource }: Pick<Held, 'line' | 'resource'>): LocalizedText {

@@ -20,7 +20,7 @@ function said(stopped: Policy['stopped'], before?: Policy['stopped']) {
   if (before) tables.noteUnmatched()
   policy = stopped
   tables.noteUnmatched()
-  return [...board.sinks.values()].map(({ fault }) => [fault?.code, fault?.en.replace(/.*: /, '')])
+  return [...board.sinks.values()].map(({ fault }) => [fault?.code, fault?.en.replace('Route ', '').replace(/^\S+ gets nothing now: /, '')])
 }
 
 const why = (en: string) => ({ reason: { zh: en, en } })
@@ -32,9 +32,9 @@ t.test('a sink without a route says why, as the policy does', async (t) => {
     { route: 'r1', resource: 'people', ...why('expired') },
   ]
   const expected = (...reasons: string[]) => reasons.map((reason) => ['QZ-ROUTE-ENDED', reason])
-  t.same(said(stopped), expected('suspended', 'revoked', 'not in the policy'), 'the newest of a resource')
+  t.same(said(stopped), expected('suspended: 待核查', 'revoked', 'not in the policy'), 'the newest of a resource')
   t.same(said(undefined), expected('not in the policy', 'not in the policy', 'not in the policy'), 'an older hub does not say')
   const later = stopped.map((one) => ({ ...one, ...why('revoked') }))
-  t.same(said(later, stopped), expected('revoked', 'revoked', 'not in the policy'), 'and when that changes')
-  t.same(said(undefined, stopped), expected('suspended', 'revoked', 'not in the policy'), 'what was told stays')
+  t.same(said(later, stopped), expected('revoked: 待核查', 'revoked', 'not in the policy'), 'and when that changes')
+  t.same(said(undefined, stopped), expected('suspended: 待核查', 'revoked', 'not in the policy'), 'what was told stays')
 })

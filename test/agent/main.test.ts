@@ -50,7 +50,7 @@ t.test('errors are coded, in the language of the person, with exit code 1', asyn
   }
   t.match(await agent('start'), { code: 1, stderr: /QZ-NOT-ENROLLED/ })
   t.match((await agentHere('status')).stdout, /代理未运行/)
-  t.match((await agentHere('doctor')).stdout, /✗ enrolment/)
+  t.match((await agentHere('doctor')).stdout, /✗ 登记/)
 })
 
 t.test('each command has its own help', async (t) => {

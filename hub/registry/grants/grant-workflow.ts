@@ -90,7 +90,7 @@ async function becauseHeld({ query, subject, input, affectedAgents }: On<Held>):
 async function notifyHeld({ query, subject: { id, agency, resource }, input: { reason } }: On<Held>): Promise<void> {
   const { schema } = await requireResource(query, resource)
   await notify(query, {
-    to: [{ agency, role: 'user' }, { role: 'office' }],
+    to: [{ agency, role: 'user' }, { agency, role: 'agency-it' }, { role: 'office' }],
     kind: 'grant-held',
     object: `grant ${id}`,
     zh: `资源“${schema.title}”${reason.zh}`,

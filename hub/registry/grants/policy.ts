@@ -1,11 +1,11 @@
 import type { Checkpoint } from '../../../protocol/checkpoint.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { readText } from '../../../protocol/localized.ts'
 import { signPolicy, type EndedRoute, type Policy, type Receive, type StoppedRoute, type Supply } from '../../../protocol/policy.ts'
 import { deliverableItems, type Schema } from '../../../protocol/schema.ts'
 import { sha256, type SigningKey } from '../../../protocol/signature.ts'
-import { becauseSql, endedSql, endingOf } from '../../exchange/agent-views.ts'
 import type { Query, Store } from '../../store/store.ts'
+import { readRevocation } from '../../records/agents.ts'
+import { endedSql, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../../records/route-stops.ts'
 import { flowsSql, producerOf, sharedSql, suppliedItems } from '../../records/supply.ts'
 
 export interface IssuedPolicy {
@@ -100,7 +100,7 @@ function contentHash(content: Content): string {
 async function policyContent(query: Query, agentId: string, now: Date): Promise<Content> {
   const [agent] = await query<{ agency: string; state: string }>('select agency, state from agent where id = $1', [agentId])
   if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: agentId })
-  if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agentId })
+  if (agent.state === 'revoked') throw await readRevocation(query, agentId)
   const [supply, receive] = [await supplies(query, agentId, agent.agency), await receives(query, agentId, now)]
   const ended = await toBeRemoved(query, agentId, now)
   const stopped = await stoppedRoutes(query, agentId, now)
@@ -162,18 +162,14 @@ function toBeRemoved(query: Query, agentId: string, now: Date): Promise<EndedRou
 
 /** As the exchange says of them. */
 async function stoppedRoutes(query: Query, agentId: string, now: Date): Promise<StoppedRoute[]> {
-  const rows = await query<{ route: string; resource: string; ended: string; reason: string | null }>(
+  const rows = await query<StopRow & { route: string; resource: string; ended: string }>(
     `select * from (
-       select t.id as route, g.resource, coalesce(${endedSql}, case when g.valid_to <= $2 then 'expired' end) as ended, ${becauseSql} as reason
+       select t.id as route, g.resource, coalesce(${endedSql}, case when g.valid_to <= $2 then 'expired' end) as ended, ${stoppedSql}
        from route t join agent a on a.id = t.agent join access_grant g on g.id = t.access_grant join resource r on r.code = g.resource
+         ${stoppedJoin}
        where t.agent = $1 order by t.created_at desc, t.id
      ) as routes where ended is not null limit 200`,
     [agentId, now],
   )
-  return rows.map(({ route, resource, ended, reason }) => ({
-    route,
-    resource,
-    reason: endingOf(ended),
-    ...(reason !== null && { because: readText(reason) }),
-  }))
+  return rows.map(({ route, resource, ended, ...stop }) => ({ route, resource, ...routeStop(ended, stop) }))
 }

@@ -3,23 +3,23 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import { writeAudit } from '../../records/audit.ts'
-import { notify } from '../../records/notices.ts'
+import { notify, reasonGiven, type Recipient } from '../../records/notices.ts'
 import { refusedFiles, type RefusedFile } from '../../supervision/refused-files.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { notFound } from '../../records/refusals.ts'
-import type { Agent } from '../../records/agents.ts'
+import { enrolAnew, readRevocation, type Agent } from '../../records/agents.ts'
 
 export interface KnownAgent extends Agent {
   publicKey: string
 }
 
+const knownSql = 'select id, agency, name, state, public_key as "publicKey" from agent'
+
 /** The agent whose key has this id. Throws QZ-AGENT-UNKNOWN or QZ-AGENT-REVOKED. */
 export async function agentByKey({ store }: Registry, keyId: string): Promise<KnownAgent> {
-  const [agent] = await store.query<KnownAgent>('select id, agency, name, state, public_key as "publicKey" from agent where key_id = $1', [
-    keyId,
-  ])
+  const [agent] = await store.query<KnownAgent>(`${knownSql} where key_id = $1`, [keyId])
   if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: keyId.slice(0, 64) })
-  if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agent.id })
+  if (agent.state === 'revoked') throw await readRevocation(store.query, agent.id)
   return agent
 }
 
@@ -30,10 +30,9 @@ export async function agentByKey({ store }: Registry, keyId: string): Promise<Kn
 export function carrying({ store, clock }: Pick<Registry, 'store' | 'clock'>) {
   const recorded = new Map<string, string>()
   return async (carrier: { id: string; agency: string }, id: string): Promise<KnownAgent> => {
-    const text = 'select id, agency, name, state, public_key as "publicKey" from agent where id = $1 and agency = $2'
-    const [agent] = await store.query<KnownAgent>(text, [id, carrier.agency])
+    const [agent] = await store.query<KnownAgent>(`${knownSql} where id = $1 and agency = $2`, [id, carrier.agency])
     if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: id.slice(0, 64) })
-    if (agent.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: agent.id })
+    if (agent.state === 'revoked') throw await readRevocation(store.query, agent.id)
     const [pair, day] = [`${carrier.id} ${id}`, clock().toISOString().slice(0, 10)]
     if (recorded.get(pair) !== day) {
       await writeAudit(store.query, { actor: carrier.id, agency: carrier.agency, via: 'agent', act: 'agent.carry', object: id })
@@ -49,18 +48,33 @@ export async function revokeAgent(registry: Registry, actor: Principal | string,
     const [agent] = await query<Agent>('select id, agency, state from agent where id = $1 for no key update', [id])
     if (!agent) throw notFound('agent', id)
     if (agent.state === 'revoked') return
-    await query(`update agent set state = 'revoked' where id = $1`, [id])
+    await query(`update agent set state = 'revoked', revoked_at = $2 where id = $1`, [id, registry.clock()])
     await writeAudit(query, { ...actedBy(actor), act: 'agent.revoke', object: id, details: { reason } })
+    const [why, next] = [reasonGiven(reason || undefined), enrolAnew(id)]
+    const [zh, en] = [`前置机代理 ${id} 已被市电子政务办撤销${why.zh}`, `Agent ${id} is revoked by the office${why.en}`]
+    const about = { kind: 'agent', object: `agent ${id}` }
+    const { agency } = agent
+    await notify(query, { to: { agency, role: 'agency-it' }, ...about, zh: `${zh}。${next.zh}`, en: `${en}. Then: ${next.en}` })
     await notify(query, {
-      to: { agency: agent.agency, role: 'agency-it' },
-      kind: 'agent',
-      object: `agent ${id}`,
-      zh: `前置机代理 ${id} 已被撤销:${reason}`,
-      en: `Agent ${id} is revoked: ${reason}`,
+      to: await whoseData(query, id, agency),
+      ...about,
+      zh: `${zh}:由它提供、接收的数据停止交换,由本单位信息化人员办理`,
+      en: `${en}: what it supplied and received stands still; agency IT sees to it`,
     })
     affectedAgents.add(id)
     await concernAgency(query, agent.agency, affectedAgents)
   })
+}
+
+/** People of its agency beside IT who miss what it received or supplied. */
+async function whoseData(query: Query, id: string, agency: string): Promise<Recipient[]> {
+  const [has] = await query<{ receives: boolean; supplies: boolean }>(
+    `select exists (select from route t join access_grant g on g.id = t.access_grant and g.state in ('active', 'suspended', 'held') where t.agent = $1) as receives,
+       exists (select from resource r left join stream s on s.resource = r.code where r.agency = $2 and r.state = 'active'
+         and coalesce(r.producer, s.producer) = $1) as supplies`,
+    [id, agency],
+  )
+  return [...(has!.receives ? [{ agency, role: 'user' } as const] : []), ...(has!.supplies ? [{ agency, role: 'registrar' } as const] : [])]
 }
 
 export interface ListedAgent extends Agent {

@@ -12,7 +12,7 @@ import { writeAudit } from '../../records/audit.ts'
 import { machineEnrolled } from './machines.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { conflict } from '../../records/refusals.ts'
-import type { Agent } from '../../records/agents.ts'
+import { readRevocation, type Agent } from '../../records/agents.ts'
 
 export interface IssuedToken {
   secret: string
@@ -65,7 +65,7 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
     )
     if (!token) throw new QianzhiError('QZ-TOKEN', { reason: { zh: '不存在', en: 'unknown' } })
     const known = await agentWithKey(query, request.publicKey)
-    if (known?.state === 'revoked') throw new QianzhiError('QZ-AGENT-REVOKED', { agent: known.id })
+    if (known?.state === 'revoked') throw await readRevocation(query, known.id)
     if (token.used_by !== null && token.used_by === known?.id) return known
     if (token.used_by !== null)
       throw new QianzhiError('QZ-TOKEN', { reason: { zh: '已被另一密钥使用', en: 'used already by another key' } })

@@ -89,10 +89,10 @@ async function keepAgent({ query, subject, input }: On<{ agent: string }>): Prom
   await query('update machine_application set agent = $2 where id = $1', [subject.id, input.agent])
 }
 
-async function replace({ query, affectedAgents, subject, input, principal }: On<{ agent: string }>): Promise<void> {
+async function replace({ query, affectedAgents, subject, input, principal, now }: On<{ agent: string }>): Promise<void> {
   // The same machine, enrolled again with its key, goes on as it is.
   if (subject.replaces === null || subject.replaces === input.agent) return
-  await replaceAgent(query, { from: subject.replaces, to: input.agent, actor: principal.actor, affectedAgents })
+  await replaceAgent(query, { from: subject.replaces, to: input.agent, actor: principal.actor, now, affectedAgents })
   await concernAgency(query, subject.agency, affectedAgents)
 }
 

@@ -310,6 +310,21 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
       next: [],
       reason: none('由本单位决定何时启动前置机', 'its agency decides when to start the machine'),
     },
+    {
+      from: 'agent c',
+      title: 'c.name',
+      agency: 'c.agency',
+      parties: own,
+      created: 'coalesce(c.revoked_at, c.enrolled_at)',
+      state: 'revoked',
+      name: none('前置机代理已被撤销,须重新申请并登记', 'revoked: a new machine is to be applied for and enrolled'),
+      where: `c.state = 'revoked' and c.replaced_by is null and ${missed()}
+        and not exists (select from machine_application m where m.agency = c.agency and m.state in ('applied', 'approved') and (m.replaces = c.id or m.replaces is null))`,
+      role: 'agency-it',
+      agencies: own,
+      next: ['machine.apply'],
+      reason: none('由本单位决定何时重新申请(POST /machines,replaces)', 'its agency decides when to apply anew (POST /machines, replaces)'),
+    },
   ],
   'catalog-update': [
     {
@@ -367,6 +382,14 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
       ),
     },
   ],
+}
+
+/** Something stands still for want of a revoked agent `c`: what it received, or what it is to supply. */
+function missed(): string {
+  return `(exists (select from route t join access_grant g on g.id = t.access_grant where t.agent = c.id and g.state in ('active', 'suspended', 'held'))
+    or exists (select from resource r where r.agency = c.agency and r.state <> 'withdrawn' and (r.producer = c.id
+      or r.producer is null and not exists (select from agent a where a.agency = c.agency and a.state = 'active')
+        and not exists (select from agent o where o.agency = c.agency and (o.enrolled_at, o.id) > (c.enrolled_at, c.id)))))`
 }
 
 function delivery() {

@@ -58,9 +58,19 @@ t.test('a line that goes its way has no colour of warning', async (t) => {
 
 t.test('a route that was stopped and is not configured by name says why', async (t) => {
   const reason = { zh: '已暂停', en: 'suspended' }
-  const stopped = [{ route: 'r', resource: 'roads', reason, because: '待核查' }]
+  const known = { since: '2026-11-24T00:00:00.000Z', by: '市电子政务办', next: { zh: '询问市电子政务办', en: 'ask the office' } }
+  const stopped = [{ route: 'r', resource: 'roads', reason, because: '待核查', ...known }]
   const facts = new StatusText(statusOf({ stopped })).agent()
-  t.match(facts.find(({ name }) => name.en === 'Stopped routes')?.value, { zh: 'roads 已暂停 待核查', en: 'roads suspended 待核查' })
+  t.match(
+    facts.find(({ name }) => name.en === 'Stopped routes'),
+    {
+      tone: 'warn',
+      value: {
+        zh: 'roads 已暂停(2026-11-24 08:00:00,市电子政务办):待核查。询问市电子政务办',
+        en: 'roads suspended (2026-11-24 08:00:00, 市电子政务办): 待核查. ask the office',
+      },
+    },
+  )
 })
 
 t.test('few columns, the rest below them and whole, names where they are known', async (t) => {

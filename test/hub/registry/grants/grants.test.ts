@@ -46,7 +46,8 @@ async function said(city: City, agent: string) {
   const views = new AgentViews(city.store, city.wakeups)
   const [route] = (await views.of(agent)).routes.values()
   views.close()
-  return { ended: endedBecause(route!, city.now)?.en, because: route!.because }
+  const stop = endedBecause(route!, city.now)
+  return { ended: stop?.reason.en, because: stop?.because }
 }
 
 t.test('suspended, resumed, revoked: it stops at once, and the receiver is told why', async (t) => {
@@ -66,6 +67,11 @@ t.test('suspended, resumed, revoked: it stops at once, and the receiver is told 
   t.equal((await policyOf(city, receiver.id)).receive.length, 1)
   t.match((await office.post(`${path}/revoke`, { reason: '违规使用' })).body, { state: 'revoked', reason: '违规使用' })
   t.same(await said(city, receiver.id), { ended: 'revoked', because: '违规使用' })
+  t.match(
+    (await policyOf(city, receiver.id)).stopped,
+    [{ since: city.now.toISOString(), by: '市电子政务办', over: true }],
+    'when, and by whom',
+  )
   t.match((await policyOf(city, receiver.id)).ended, [{ route: 'villages.water', data: 'remove' }])
   for (const event of ['suspend', 'resume', 'revoke', 'accept']) {
     const body = event === 'accept' ? { items: ['name'] } : event === 'resume' ? {} : { reason: 'x' }

@@ -78,7 +78,7 @@ t.test('a policy says why a route gets nothing', async (t) => {
   const route = { route: grant.id, resource: 'villages' }
   t.equal(await stopped(), undefined)
   await setGrantState(office, 'admin', grant.id, 'suspended', '待核查')
-  t.same(await stopped(), [{ ...route, reason: { zh: '已暂停', en: 'suspended' }, because: '待核查' }])
+  t.match(await stopped(), [{ ...route, reason: { zh: '已暂停', en: 'suspended' }, because: '待核查', over: undefined }])
   await setGrantState(office, 'admin', grant.id, 'active', '')
   t.equal(await stopped(), undefined)
   const before = office.now
@@ -86,7 +86,8 @@ t.test('a policy says why a route gets nothing', async (t) => {
   t.match(await stopped(), [{ ...route, reason: { en: 'expired' } }], 'before it is written down')
   office.now = before
   await setGrantState(office, 'admin', grant.id, 'revoked', '违规')
-  t.match(await stopped(), [{ ...route, reason: { en: 'revoked' }, because: '违规' }])
+  const anew = { over: true, next: { zh: /不会自动恢复.*重新申请/, en: /applies anew/ } }
+  t.match(await stopped(), [{ ...route, reason: { en: 'revoked' }, because: '违规', ...anew }])
   const next = await addGrant(office, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
   await addRoute(office, 'admin', next.id, receiver.id)
   t.match(await stopped(), [route], 'also beside one that goes on')

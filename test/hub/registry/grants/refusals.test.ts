@@ -125,6 +125,22 @@ t.test('a held line is told once to those who must act, and once when it is over
   t.match((await notices(city, 'line-held')).at(-1), { agency: 'water', role: 'agency-it', zh: /sinks: \[\{ resource: villages \}\]/ })
 })
 
+t.test('a line that another fault holds, or whose route has ended, has not recovered', async (t) => {
+  const { city, receiver, say, sink } = await shared(t)
+  const fault = { code: 'QZ-SINK-TABLE', zh: '表已改', en: 'altered', since: city.now.toISOString() }
+  const over = async (after: { sinks: Sink[] }) => {
+    await say(receiver.id, { sinks: [sink({ state: 'held', fault })] })
+    for (let i = 0; i < 2; i++) {
+      await say(receiver.id, after)
+      city.now = new Date(city.now.getTime() + 180_000)
+    }
+    return (await notices(city, 'line-over')).length
+  }
+  t.equal(await over({ sinks: [sink({ state: 'held', fault: { ...fault, code: 'QZ-ROUTE-ENDED' } })] }), 0)
+  t.equal(await over({ sinks: [] }), 0, 'its sink was made by itself')
+  t.equal(await over({ sinks: [sink({})] }), 1)
+})
+
 t.test('columns that a source table gains are told; those that were left out from the beginning are not', async (t) => {
   const { city, provider, say } = await shared(t)
   await say(provider.id, { sources: [{ resource: 'villages', unregistered: ['note'] }] })

@@ -17,7 +17,7 @@ t.test('a stop acts at once on supply and routes, with the reason; release bring
   t.teardown(() => views.close())
   const state = async () => {
     const route = (await views.of(receiver.id)).routes.get(grant.id)!
-    return [(await views.of(provider.id)).supplies.has('villages'), endedBecause(route, city.now)?.en, route.because]
+    return [(await views.of(provider.id)).supplies.has('villages'), endedBecause(route, city.now)?.reason.en, route.stop?.because]
   }
   t.same(await state(), [true, undefined, undefined])
 

@@ -1,10 +1,13 @@
 import t from 'tap'
 import { addGrant } from '../../../../hub/registry/grants/grants.ts'
+import { agentByKey } from '../../../../hub/registry/machines/agents.ts'
 import { enrol } from '../../../../hub/registry/machines/enrolment.ts'
 import { currentPolicy } from '../../../../hub/registry/grants/policy.ts'
 import type { Registry } from '../../../../hub/records/registry.ts'
 import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
 import { addRoute } from '../../../../hub/registry/grants/routes.ts'
+import type { QianzhiError } from '../../../../protocol/errors.ts'
+import { localTime } from '../../../../protocol/local-time.ts'
 import { openPolicy } from '../../../../protocol/policy.ts'
 import { generateSigningKey, type SigningKey } from '../../../../protocol/signature.ts'
 import { openBench, Provider, poll, pollRequest, person as row, receiptFor, seqs, type TestAgent } from '../../exchange/fixture.ts'
@@ -119,6 +122,32 @@ t.test('a replacement takes over what the dead machine produced and received', a
   t.match(await city.store.query(`select object, details from audit_entry where act = 'agent.replace'`), [
     { object: dead.id, details: { by: agent, resources: ['lakes'], routes: ['villages.water'] } },
   ])
+})
+
+t.test('a revoked machine: its people are told, it waits for them, and the machine hears what to do', async (t) => {
+  const city = await openCity(t)
+  await publishResource(city, 'admin', { schema: villages() })
+  const dead = await enrolled(city, 'water')
+  const grant = await addGrant(city, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
+  await addRoute(city, 'admin', grant.id, dead.id)
+  const it = city.as('water', 'agency-it')
+  const todo = async () => (await it.get('/todo?kind=agent')).body.items.map((one: { state: string }) => one.state)
+  await city.store.query('update agent set last_seen = $1', [city.now])
+  t.same(await todo(), [])
+  await city.as('city', 'office').post(`/agents/${dead.id}/revoke`, { reason: '设备遗失' })
+  t.match((await it.get('/todo?kind=agent')).body.items, [{ state: 'revoked', id: dead.id, actions: ['machine.apply'] }])
+  t.match((await it.get('/notices')).body.items, [{ kind: 'agent', zh: new RegExp(`设备遗失。不会自动恢复.*replaces: ${dead.id}`) }])
+  t.match((await city.as('water', 'user').get('/notices')).body.items, [{ kind: 'agent', zh: /停止交换/ }])
+  const [{ id: key }] = (await city.store.query('select key_id as id from agent where id = $1', [dead.id])) as [{ id: string }]
+  const error: QianzhiError = await agentByKey(city, key).catch((thrown) => thrown)
+  t.equal(error.text('zh'), `前置机代理 ${dead.id} 已被撤销(${localTime(city.now)} 市电子政务办)`)
+  t.match(error.details, { next: { zh: /不会自动恢复/, en: /applies for a machine/ } })
+
+  const path = await applied(city, { replaces: dead.id })
+  t.same(await todo(), [], 'under way')
+  await city.as('city', 'office').post(`${path}/approve`)
+  await enrolWith(city, (await it.post(`${path}/token`)).body.token, generateSigningKey())
+  t.same(await todo(), ['not-started'])
 })
 
 t.test('a stolen machine that was revoked first is replaced all the same; a machine enrolled again replaces nothing', async (t) => {

@@ -75,13 +75,16 @@ t.test('an incompatible version holds the grants it touches until their receiver
   const [listed] = (await city.as('city', 'office').get('/grants?agency=water')).body.items
   t.same(listed.reason, reason)
   const views = new AgentViews(city.store, city.wakeups)
-  t.match((await views.of(city.water)).routes.get('ads.water'), { ended: { en: 'held' }, because: { zh: /place/, en: /place/ } })
+  t.match((await views.of(city.water)).routes.get('ads.water'), {
+    stop: { reason: { en: 'held' }, because: { zh: /place/, en: /place/ }, next: { zh: /接受新版本/ } },
+  })
   views.close()
   const told = await city.store.query(
     `select agency, role from notice where object = 'grant ads.water' and kind = 'grant-held' order by id`,
   )
   t.same(told, [
     { agency: 'water', role: 'user' },
+    { agency: 'water', role: 'agency-it' },
     { agency: null, role: 'office' },
   ])
   const history = await city.store.query(
