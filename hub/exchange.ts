@@ -57,8 +57,9 @@ export class Exchange {
 
   /** The batch is on disk: who waits for it looks, and a wish for this snapshot is fulfilled. */
   async #wake({ manifest, hash }: OpenBatch): Promise<void> {
-    const { store, wakeups, latest, clock } = this.#context
+    const { store, wakeups, latest, clock, stored } = this.#context
     const { resource, epoch, seq } = manifest
+    stored?.(resource)
     wakeups.wake(`stream:${resource}`)
     const values = [resource, epoch, seq, hash, clock()]
     latest.put(`stream:${resource}`, () => store.query(lastPushSql, values))

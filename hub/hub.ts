@@ -45,6 +45,7 @@ import { startMail } from './supervision/mail.ts'
 import { startSupervision } from './supervision/supervision.ts'
 import { recordSupply } from './supervision/supply.ts'
 import { ownCertificate, restoreAuthority, type OwnCertificate, type ServerCertificate } from './tls.ts'
+import { ResourceTables } from './tables/tables.ts'
 import { WakeupRelay, Wakeups } from './store/wakeups.ts'
 
 export interface HubDependencies {
@@ -113,7 +114,11 @@ async function start(
   const policyFor = (agent: string, reported: number) => currentPolicy(store, hubKey, agent, reported, clock(), config.policy, checkpoint())
   const clockWatch = startClockWatch({ store, clock: hubClock, logger })
   stops.push(() => clockWatch.stop())
-  const exchange = new Exchange({ store, log, hubKey, wakeups, policyFor, checkpoint, clock, logger, limits: config.limits })
+  const tables = new ResourceTables({ store, log, wakeups, hubKey, logger, clock })
+  tables.start()
+  stops.push(() => tables.stop())
+  const stored = (resource: string) => tables.note(resource)
+  const exchange = new Exchange({ store, log, hubKey, wakeups, policyFor, checkpoint, stored, clock, logger, limits: config.limits })
   stops.push(() => exchange.close())
   const asks = new AgentRequests({ store, wakeups, hubKey, clock })
   const housekeeping = startRetention({ store, log, wakeups, recorded, rules, logger, clock })

@@ -227,11 +227,17 @@ export function beginsSnapshot(manifest: Manifest): boolean {
 
 /** The values of one block, one per row. Throws QZ-BATCH-BLOCK where it does not unpack to exactly that. */
 export function blockValues(batch: OpenBatch, item: string): Value[] {
+  return readBlock(batch, item).values
+}
+
+/** The same, and the UTF-8 JSON array that they were read from. */
+export function readBlock(batch: OpenBatch, item: string): { values: Value[]; json: Buffer } {
   const block = batch.blocks.find((candidate) => candidate.item === item)
   if (!block) throw badBlock(item, '缺失', 'missing')
   try {
-    const values: unknown = JSON.parse(unpack(batch.manifest.codec, block).toString('utf8', saltLength))
-    if (Array.isArray(values) && values.length === batch.manifest.rows && values.every(isValue)) return values
+    const json = unpack(batch.manifest.codec, block).subarray(saltLength)
+    const values: unknown = JSON.parse(json.toString('utf8'))
+    if (Array.isArray(values) && values.length === batch.manifest.rows && values.every(isValue)) return { values, json }
   } catch (cause) {
     throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: reasonOf(cause) }, { cause })
   }

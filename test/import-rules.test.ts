@@ -33,6 +33,7 @@ const ranks = {
     'store log',
     'tls logs records',
     'access exchange',
+    'tables',
     'reconciliation',
     'supervision',
     'registry',

@@ -47,6 +47,8 @@ export interface ExchangeDeps {
   policyFor(agentId: string, reportedSerial: number): Promise<IssuedPolicy>
   /** Newest checkpoint of the audit, from memory; receipts carry it. */
   checkpoint?: () => Checkpoint | undefined
+  /** Told of each resource of which a batch was stored. */
+  stored?: (resource: string) => void
   clock(): Date
   logger: Logger
   limits?: Partial<ExchangeLimits>

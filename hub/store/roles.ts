@@ -34,6 +34,8 @@ export async function grantServing(owner: Runs, role: string): Promise<void> {
     ...names(({ kind }) => kind === 'S').map((name) => `grant usage, select, update on sequence ${name} to ${to}`),
     ...names(({ kept }) => kept).map((name) => `revoke update, delete, truncate on ${name} from ${to}, public`),
     `revoke insert, update, delete on migration from ${to}`,
+    // It makes the resource tables, and owns them.
+    `grant usage, create on schema data to ${to}`,
   ]
   await owner.query(['begin', ...statements, 'commit'].join(';'))
 }

@@ -1,0 +1,192 @@
+/** The rows of one batch, made ready for a resource's table: the last of each key, and what cannot stand there set aside. */
+import { blockValues, opBlock, readBlock, type OpenBatch } from '../../protocol/batch.ts'
+import { positionNumber } from '../../protocol/position.ts'
+import type { Item } from '../../protocol/schema.ts'
+import { valueFault, type Value } from '../../protocol/value.ts'
+import type { Query } from '../store/store.ts'
+import { deleteSql, sweepSql, upsertSql, type TableShape } from './shape.ts'
+
+/** A JSON array of one text or null per row, as text or its UTF-8 bytes. */
+type Column = Buffer | string
+
+export interface ReadyBatch {
+  batch: OpenBatch
+  /** Hub's time of acceptance, RFC 3339. */
+  received: string
+  /** Rows to write: one column an item of the table. Undefined: none. */
+  rows?: Column[]
+  /** Keys whose rows go: one column a key item. */
+  deletes?: Column[]
+  /** Keys whose row cannot be there, with the reason's code. */
+  aside: { key: string; code: string }[]
+  /** Keys of all its rows, as in `resource_table_aside`. */
+  keys(): string[]
+}
+
+export function makeReady(batch: OpenBatch, shape: TableShape, received: string): ReadyBatch {
+  const { rows } = batch.manifest
+  const present = new Set(batch.blocks.map(({ item }) => item))
+  const read = shape.items.map(({ id }) => (present.has(id) ? readBlock(batch, id) : nulls(rows)))
+  const keyColumns = shape.items.flatMap(({ key }, i) => (key ? [read[i]!.values] : []))
+  const keyAt = keyTexts(keyColumns)
+  const ops = present.has(opBlock) ? blockValues(batch, opBlock) : undefined
+  const faults = faultyRows(shape.items, read, rows)
+  const last = lastOfEach(keyAt, rows)
+  const ready = { batch, received, keys: () => Array.from({ length: rows }, (_, row) => keyAt(row)) }
+  if (!ops && faults.size === 0 && last.size === rows)
+    return { ...ready, ...(rows > 0 && { rows: read.map(({ json }) => json) }), aside: [] }
+  const [written, deleted, aside] = [[], [], []] as [number[], number[], ReadyBatch['aside']]
+  for (const row of last.values()) {
+    const op = ops?.[row] ?? 'u'
+    if (op === 'd') {
+      if (!keyFault(shape, keyColumns, row)) deleted.push(row)
+    } else if (op !== 'u') aside.push({ key: keyAt(row), code: op.slice(2) })
+    else if (faults.has(row)) aside.push({ key: keyAt(row), code: 'QZ-ROW-VALUE' })
+    else written.push(row)
+  }
+  const picked = (columns: readonly Value[][], at: readonly number[]) =>
+    columns.map((values) => JSON.stringify(at.map((row) => values[row])))
+  return {
+    ...ready,
+    ...(written.length > 0 && {
+      rows: picked(
+        read.map(({ values }) => values),
+        written,
+      ),
+    }),
+    ...(deleted.length > 0 && { deletes: picked(keyColumns, deleted) }),
+    aside,
+  }
+}
+
+function nulls(rows: number): { values: Value[]; json: Buffer } {
+  const values = Array.from<null>({ length: rows }).fill(null)
+  return { values, json: Buffer.from(JSON.stringify(values)) }
+}
+
+/** The key of a row as a JSON array of its texts. */
+function keyTexts(columns: readonly Value[][]): (row: number) => string {
+  return (row) => JSON.stringify(columns.map((values) => values[row]))
+}
+
+/** Rows with a value that is none of its type: what an agent refuses, and a hostile one sends. */
+function faultyRows(items: readonly Item[], read: readonly { values: Value[] }[], rows: number): Set<number> {
+  const faulty = new Set<number>()
+  for (const [i, item] of items.entries()) {
+    const { values } = read[i]!
+    for (let row = 0; row < rows; row++) {
+      const value = values[row]!
+      if (value === null ? item.key : valueFault(item, value)) faulty.add(row)
+    }
+  }
+  return faulty
+}
+
+function keyFault({ keys }: TableShape, columns: readonly Value[][], row: number): boolean {
+  return keys.some((item, i) => columns[i]![row] === null || valueFault(item, columns[i]![row]!) !== undefined)
+}
+
+/** A key that is there twice counts as its later row says. */
+function lastOfEach(keyAt: (row: number) => string, rows: number): Map<string, number> {
+  const last = new Map<string, number>()
+  for (let row = 0; row < rows; row++) last.set(keyAt(row), row)
+  return last
+}
+
+/** Puts a batch into its table, in the caller's transaction. `carefully`: rows that the server refuses are set aside. @returns by how many rows the table has grown. */
+export async function applyBatch(query: Query, table: StoredTable, ready: ReadyBatch, carefully: boolean): Promise<number> {
+  const { id, shape } = table
+  const { batch, rows, deletes, aside, received } = ready
+  const position = positionNumber(batch.manifest)
+  await clearAside(query, id, ready.keys)
+  let grown = deletes ? -(await countDeleted(query, deleteSql(shape), deletes)) : 0
+  if (rows && !carefully) grown += await insert(query, shape, rows, [position, received])
+  if (rows && carefully) grown += await insertApart(query, shape, rows.map(parsed), { at: [position, received], aside })
+  if (aside.length > 0) await setAside(query, id, aside, position)
+  const { snapshot } = batch.manifest
+  if (snapshot?.last) grown -= await sweep(query, table, positionNumber({ ...batch.manifest, seq: snapshot.began }))
+  return grown
+}
+
+export interface StoredTable {
+  id: string
+  shape: TableShape
+}
+
+const parsed = (column: Column): Value[] => JSON.parse(column.toString()) as Value[]
+
+async function insert(query: Query, shape: TableShape, rows: readonly Column[], at: readonly string[]): Promise<number> {
+  const [written] = await query<{ inserted: string }>(upsertSql(shape), [...rows, ...at])
+  return Number(written!.inserted)
+}
+
+/** Finds by halving what the server refuses: a key too long for its index, JSON too deep. */
+async function insertApart(
+  query: Query,
+  shape: TableShape,
+  columns: readonly Value[][],
+  to: { at: readonly string[]; aside: ReadyBatch['aside'] },
+): Promise<number> {
+  await query('savepoint apart')
+  try {
+    const inserted = await insert(
+      query,
+      shape,
+      columns.map((values) => JSON.stringify(values)),
+      to.at,
+    )
+    await query('release savepoint apart')
+    return inserted
+  } catch (error) {
+    if (!refusesRow(error)) throw error
+    await query('rollback to savepoint apart')
+    const rows = columns[0]!.length
+    if (rows === 1) {
+      const key = columns.flatMap(([value], i) => (shape.items[i]!.key ? [value!] : []))
+      to.aside.push({ key: JSON.stringify(key), code: 'QZ-ROW-VALUE' })
+      return 0
+    }
+    const middle = Math.ceil(rows / 2)
+    const half = (from: number, end?: number) =>
+      insertApart(
+        query,
+        shape,
+        columns.map((values) => values.slice(from, end)),
+        to,
+      )
+    return (await half(0, middle)) + (await half(middle))
+  }
+}
+
+/** Data that cannot be, or that goes beyond the server's limits (SQLSTATE classes 22 and 54). */
+export function refusesRow(error: unknown): boolean {
+  return /^(?:22|54)/.test(String((error as { code?: unknown }).code))
+}
+
+async function countDeleted(query: Query, sql: string, values: readonly unknown[]): Promise<number> {
+  return Number((await query<{ deleted: string }>(sql, values))[0]!.deleted)
+}
+
+async function clearAside(query: Query, id: string, keys: () => string[]): Promise<void> {
+  const [any] = await query('select from resource_table_aside where resource_table = $1 limit 1', [id])
+  if (any) await query('delete from resource_table_aside where resource_table = $1 and key = any($2)', [id, keys()])
+}
+
+async function setAside(query: Query, id: string, aside: ReadyBatch['aside'], position: string): Promise<void> {
+  await query(
+    `insert into resource_table_aside (resource_table, key, code, position)
+     select $1, key, code, $4 from unnest($2::text[], $3::text[]) as a (key, code)`,
+    [id, aside.map(({ key }) => key), aside.map(({ code }) => code), position],
+  )
+}
+
+/** At a snapshot's end: what it did not bring is gone, but for the keys that were set aside in it. */
+async function sweep(query: Query, { id, shape }: StoredTable, began: string): Promise<number> {
+  await query('delete from resource_table_aside where resource_table = $1 and position < $2', [id, began])
+  const aside = await query<{ key: string }>('select key from resource_table_aside where resource_table = $1', [id])
+  const keys = aside.map(({ key }) => JSON.parse(key) as Value[])
+  const columns = shape.keys.map((_, i) => keys.map((key) => key[i]!))
+  const sound = keys.flatMap((_, row) => (keyFault(shape, columns, row) ? [] : [row]))
+  const stay = columns.map((values) => JSON.stringify(sound.map((row) => values[row])))
+  return countDeleted(query, sweepSql(shape), [...stay, began])
+}

@@ -1,0 +1,145 @@
+/** A resource's table as PostgreSQL has it: columns by item id, the key as primary key, and where each row came from. */
+import { itemById, keyItems, type Item, type Schema } from '../../protocol/schema.ts'
+import type { Value, ValueType } from '../../protocol/value.ts'
+import { suppliedItems } from '../records/supply.ts'
+
+/** Item ids begin with a letter: these columns cannot be one. `_position` as `qz_position` of delivered rows; `_received`: the hub's time of acceptance. */
+export const positionColumn = '_position'
+export const receivedColumn = '_received'
+
+/** Texts compare byte by byte, so that keys are told apart as everywhere, and begins-with finds its index; decimals keep their digits. */
+const columnTypes: Record<ValueType, string> = {
+  text: 'text collate "C"',
+  integer: 'bigint',
+  decimal: 'numeric',
+  boolean: 'boolean',
+  date: 'date',
+  timestamp: 'timestamp',
+  timestamptz: 'timestamptz',
+  time: 'time',
+  binary: 'bytea',
+  json: 'json',
+}
+
+export interface TableShape {
+  /** Name with its schema: `data.r7`. */
+  name: string
+  items: readonly Item[]
+  keys: readonly Item[]
+}
+
+export function tableName(id: string): string {
+  return `data.r${id}`
+}
+
+export function quoted(item: string): string {
+  return `"${item}"`
+}
+
+/**
+ * What a table of schema version `made` holds: what its batches brought, less what may not be stored any more: items that were closed since,
+ * unless the provider stores them, and items that are gone (Art. 5).
+ */
+export function shapeOf(id: string, made: Schema, now: { schema: Schema; storedClosed: readonly string[] }): TableShape {
+  const allowed = new Set(suppliedItems(now.schema, now.storedClosed))
+  const items = made.items.filter((item) => item.key || (allowed.has(item.id) && itemById(now.schema, item.id) !== undefined))
+  return { name: tableName(id), items, keys: keyItems(made) }
+}
+
+/** The value of a portable text (an SQL expression of type text) in its column. */
+export function fromText(type: ValueType, text: string): string {
+  if (type === 'text') return text
+  if (type === 'binary') return `decode(${text}, 'base64')`
+  if (type === 'timestamptz') return `${text}::timestamptz`
+  return `${text}::${columnTypes[type]}`
+}
+
+/** The portable text of a column, as SQL; `toPortable` finishes it. */
+export function toText(type: ValueType, column: string): string {
+  if (type === 'text') return column
+  if (type === 'binary') return `translate(encode(${column}, 'base64'), E'\\n', '')`
+  if (type === 'timestamptz') return `(${column} at time zone 'UTC')::text`
+  return `${column}::text`
+}
+
+/** The portable value of what `toText` gives. */
+export function toPortable(type: ValueType, text: Value): Value {
+  if (text === null || (type !== 'timestamp' && type !== 'timestamptz')) return text
+  return type === 'timestamp' ? text.replace(' ', 'T') : `${text.replace(' ', 'T')}Z`
+}
+
+/** Rows are often written again with another position alone: room on the page keeps that from the indexes. */
+export function createTable({ name, items, keys }: TableShape): string {
+  const columns = items.map(({ id, type, key }) => `${quoted(id)} ${columnTypes[type]}${key ? ' not null' : ''}`)
+  const own = [`${positionColumn} bigint not null`, `${receivedColumn} timestamptz not null`]
+  const primary = `primary key (${keys.map(({ id }) => quoted(id)).join(', ')})`
+  return `create table ${name} (${[...columns, ...own, primary].join(', ')}) with (fillfactor = 90)`
+}
+
+/** Types that a filter or a sort can stand on. */
+const sortable: readonly ValueType[] = ['text', 'integer', 'decimal', 'boolean', 'date', 'timestamp', 'timestamptz', 'time']
+/** Characters: what an index of PostgreSQL takes, whatever the characters are. */
+export const longestIndexedText = 500
+
+/** Whether rows may be found and sorted by an item, where its catalog entry says so. */
+export function isIndexable({ type, length }: Pick<Item, 'type' | 'length'>): boolean {
+  return sortable.includes(type) && (type !== 'text' || (length !== undefined && length <= longestIndexedText))
+}
+
+/** Items that an index stands on, beside the primary key: each further key item, and those that the catalog calls searchable. */
+export function indexedItems({ items, keys }: TableShape, searchable: readonly string[]): string[] {
+  const first = keys[0]!.id
+  return items.filter((item) => item.id !== first && isIndexable(item) && (item.key || searchable.includes(item.id))).map(({ id }) => id)
+}
+
+/** The key ends each index, so that pages in the order of the item are read from it alone. */
+export function createIndex({ name, keys }: TableShape, item: string): string {
+  const columns = [item, ...keys.map(({ id }) => id).filter((id) => id !== item)]
+  return `create index ${indexName(name, item)} on ${name} (${columns.map(quoted).join(', ')})`
+}
+
+export function dropIndex({ name }: TableShape, item: string): string {
+  return `drop index data.${indexName(name, item)}`
+}
+
+function indexName(table: string, item: string): string {
+  return quoted(`${table.slice('data.'.length)}_${item}`)
+}
+
+/** Rows of JSON arrays of texts, one an item: parameters $1, $2 … */
+function rowsOf(items: readonly Item[]): string {
+  const arrays = items.map((_, i) => `json_array_elements_text($${i + 1}::json)`)
+  return `rows from (${arrays.join(', ')}) as r (${items.map(({ id }) => quoted(id)).join(', ')})`
+}
+
+const textOf = ({ id, type }: Item): string => fromText(type, `r.${quoted(id)}`)
+
+/** Writes rows; after the items' arrays come position and time. Gives `inserted`. */
+export function upsertSql({ name, items, keys }: TableShape): string {
+  const all = [...items.map(({ id }) => quoted(id)), positionColumn, receivedColumn]
+  const values = [...items.map(textOf), `$${items.length + 1}::bigint`, `$${items.length + 2}::timestamptz`]
+  const set = all.filter((column) => !keys.some(({ id }) => quoted(id) === column)).map((column) => `${column} = excluded.${column}`)
+  return `with written as (
+      insert into ${name} (${all.join(', ')}) select ${values.join(', ')} from ${rowsOf(items)}
+      on conflict (${keys.map(({ id }) => quoted(id)).join(', ')}) do update set ${set.join(', ')} returning xmax = 0 as fresh)
+    select count(*) filter (where fresh) as inserted from written`
+}
+
+/** Deletes the rows of keys. Gives `deleted`. */
+export function deleteSql({ name, keys }: TableShape): string {
+  return counted(`delete from ${name} t using ${rowsOf(keys)} where ${sameKey(keys)}`)
+}
+
+/** Deletes what a snapshot did not bring: rows from before a position, which comes after the keys that stay. Gives `deleted`. */
+export function sweepSql({ name, keys }: TableShape): string {
+  const older = `t.${positionColumn} < $${keys.length + 1}::bigint`
+  return counted(`delete from ${name} t where ${older} and not exists (select from ${rowsOf(keys)} where ${sameKey(keys)})`)
+}
+
+function sameKey(keys: readonly Item[]): string {
+  return keys.map((key) => `t.${quoted(key.id)} = ${textOf(key)}`).join(' and ')
+}
+
+function counted(deletion: string): string {
+  return `with gone as (${deletion} returning 1) select count(*) as deleted from gone`
+}
