@@ -71,8 +71,8 @@ async function advance(deps: FollowDeps, resource: StoredResource, table: Resour
   const { log, store } = deps
   const stored = await log.read(resource.code, table.place ?? before(table.began), turnBytes)
   const made = await schemaOf(store.query, resource.code, table.version)
-  const { count, then } = continuing(stored, table)
-  if (count === 0) return then
+  const { count, next } = continuing(stored, table)
+  if (count === 0) return next
   const shape = shapeOf(table.id, made, resource)
   const ready = await open(deps, resource, stored.slice(0, count), { id: table.id, shape })
   const write = (carefully: boolean) => writeTurn(store, table, { id: table.id, shape }, ready, carefully)
@@ -88,16 +88,16 @@ function before({ epoch, seq }: Position): Position {
 }
 
 /** How many of these batches continue the table, one after the other, in its version; and what comes then. */
-function continuing(stored: readonly StoredBatch[], { place, began, version }: ResourceTable): { count: number; then: Advance } {
+function continuing(stored: readonly StoredBatch[], { place, began, version }: ResourceTable): { count: number; next: Advance } {
   let last = place
   for (const [count, batch] of stored.entries()) {
     const manifest = trustedManifest(splitBatch(batch.bytes, unlimited))
     const continues = last ? follows(manifest, last) : manifest.epoch === began.epoch && manifest.seq === began.seq
-    if (!continues) return { count, then: 'gap' }
-    if (manifest.schema !== version) return { count, then: 'other' }
+    if (!continues) return { count, next: 'gap' }
+    if (manifest.schema !== version) return { count, next: 'other' }
     last = batch
   }
-  return { count: stored.length, then: 'current' }
+  return { count: stored.length, next: 'current' }
 }
 
 function follows(manifest: Manifest, after: ChainPosition): boolean {

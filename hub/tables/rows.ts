@@ -20,7 +20,7 @@ export interface ReadyBatch {
   /** Keys whose row cannot be there, with the reason's code. */
   aside: { key: string; code: string }[]
   /** Keys of all its rows, as in `resource_table_aside`. */
-  keys(): string[]
+  keys: () => string[]
 }
 
 export function makeReady(batch: OpenBatch, shape: TableShape, received: string): ReadyBatch {

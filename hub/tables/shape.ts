@@ -54,18 +54,16 @@ export function fromText(type: ValueType, text: string): string {
   return `${text}::${columnTypes[type]}`
 }
 
-/** The portable text of a column, as SQL; `toPortable` finishes it. */
-export function toText(type: ValueType, column: string): string {
-  if (type === 'text') return column
-  if (type === 'binary') return `translate(encode(${column}, 'base64'), E'\\n', '')`
-  if (type === 'timestamptz') return `(${column} at time zone 'UTC')::text`
-  return `${column}::text`
-}
-
-/** The portable value of what `toText` gives. */
-export function toPortable(type: ValueType, text: Value): Value {
-  if (text === null || (type !== 'timestamp' && type !== 'timestamptz')) return text
-  return type === 'timestamp' ? text.replace(' ', 'T') : `${text.replace(' ', 'T')}Z`
+/**
+ * The portable text of what a connection of `readingOptions` gives: PostgreSQL's text of a column. Timestamps have a blank where ours have
+ * a `T`, bytes are hexadecimal.
+ */
+export function portableText(type: ValueType, text: Value): Value {
+  if (text === null) return null
+  if (type === 'boolean') return text === 't' ? 'true' : 'false'
+  if (type === 'timestamp') return text.replace(' ', 'T')
+  if (type === 'timestamptz') return text.replace(' ', 'T').replace('+00', 'Z')
+  return type === 'binary' ? Buffer.from(text.slice(2), 'hex').toString('base64') : text
 }
 
 /** Rows are often written again with another position alone: room on the page keeps that from the indexes. */

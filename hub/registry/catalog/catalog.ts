@@ -37,6 +37,7 @@ const entrySql = `
       'openWithConditions', r.open_with_conditions, 'cycle', r.cycle, 'supplyMode', r.supply_mode, 'subject', r.subject,
       'licence', r.licence, 'secrecy', r.secrecy, 'region', r.region, 'keywords', r.keywords, 'related', r.related, 'keep', r.keep,
       'producer', r.producer, 'table', v.schema -> 'table', 'items', v.schema -> 'items', 'storedClosed', v.stored_closed_items,
+      'openLicence', c.content -> 'openLicence', 'contact', c.content -> 'contact', 'temporal', c.content -> 'temporal',
       'exceptions', coalesce(c.content -> 'exceptions', '[]'))) as content
   from resource r join agency a on a.code = r.agency join resource_version v on v.resource = r.code and v.version = r.version
     left join catalog_version c on c.resource = r.code and c.number = r.catalog_version`

@@ -1,10 +1,12 @@
 import { Compile } from 'typebox/compile'
-import { Item, schemaFaults } from '../../../protocol/schema.ts'
+import { schemaFaults, type Item } from '../../../protocol/schema.ts'
+import { valueFault } from '../../../protocol/value.ts'
+import { isIndexable, longestIndexedText } from '../../tables/shape.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { nameForm } from '../../records/name-form.ts'
 import type { Query } from '../../store/store.ts'
 import { findEntry, type Entry } from './catalog.ts'
-import { CatalogContent, type DraftContent } from './content.ts'
+import { CatalogContent, CatalogItem, type DraftContent } from './content.ts'
 import { fieldNames, itemFieldNames } from './labels.ts'
 import { incompatibilities, touches, type Incompatibility } from './compatibility.ts'
 import { sourceWarnings, type SourceWarning } from './one-source.ts'
@@ -41,6 +43,7 @@ export async function checkContent(query: Query, registered: Registered): Promis
     ...shapeFaults(content),
     ...schemaFaults(complete).map(({ item, zh, en }): Fault => ({ field: 'items', item, zh, en })),
     ...ruleFaults(complete),
+    ...complete.items.flatMap(attributeFaults),
     ...sourceFaults(sources, content),
     ...incompatible.filter(({ never }) => never).map(({ items, zh, en }): Fault => ({ field: 'type', item: items?.[0] ?? null, zh, en })),
     ...(await storeFaults(query, registered, entry, complete.items)),
@@ -50,11 +53,11 @@ export async function checkContent(query: Query, registered: Registered): Promis
 }
 
 const shape = Compile(CatalogContent)
-const itemShape = Compile(Item)
+const itemShape = Compile(CatalogItem)
 
 /** Those that can be judged: an item on which something is missing is a fault already. */
-function completeItems({ items = [] }: DraftContent): Item[] {
-  return items.filter((item): item is Item => itemShape.Check(item))
+function completeItems({ items = [] }: DraftContent): CatalogItem[] {
+  return items.filter((item): item is CatalogItem => itemShape.Check(item))
 }
 
 function shapeFaults(content: DraftContent): Fault[] {
@@ -102,6 +105,30 @@ function ruleFaults(content: Judged): Fault[] {
   for (const id of storedClosed) {
     const item = items.find((one) => one.id === id)
     if (item?.openness !== 'closed') fail('storedClosed', `${id} 不是不公开的信息项`, `${id} is no closed item`, id)
+  }
+  return faults
+}
+
+/** What the catalog says of an item beside what travels. */
+function attributeFaults(item: CatalogItem): Fault[] {
+  const { id, example, dictionary = [], searchable } = item
+  const faults: Fault[] = []
+  const fail = (field: keyof CatalogItem, zh: string, en: string) =>
+    void faults.push({ field, item: id, zh: `信息项 ${id}:${zh}`, en: `item ${id}: ${en}` })
+  const values = new Set(dictionary.map(({ value }) => value))
+  if (values.size < dictionary.length) fail('dictionary', '字典中有重复的值', 'its list names a value twice')
+  for (const value of values) {
+    const fault = valueFault(item, value)
+    if (fault) fail('dictionary', `字典的值“${value}”${fault.zh}`, `the value "${value}" of its list ${fault.en}`)
+  }
+  const fault = example === undefined ? undefined : valueFault(item, example)
+  if (fault) fail('example', `示例${fault.zh}`, `the example ${fault.en}`)
+  if (searchable && !isIndexable(item)) {
+    fail(
+      'searchable',
+      `不能检索:须是至多 ${longestIndexedText} 个字符的文本、数字、日期或时间`,
+      `cannot be searchable: only texts of at most ${longestIndexedText} characters, numbers, days and times are`,
+    )
   }
   return faults
 }

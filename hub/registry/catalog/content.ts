@@ -13,6 +13,47 @@ const closed = { additionalProperties: false }
 const Code = Type.String({ pattern: codePattern })
 const line = (longest: number) => Type.String({ minLength: 1, maxLength: longest, pattern: seenPattern })
 
+export const sensitivities = ['ordinary', 'personal', 'sensitive'] as const
+
+/** A value that an item may have, and what it means: one line of its list 字典. */
+export const DictionaryEntry = Type.Object({ value: Type.String({ maxLength: 200 }), label: Type.Optional(line(200)) }, closed)
+export type DictionaryEntry = Static<typeof DictionaryEntry>
+
+/** An item as the catalog describes it: what travels, and what forms, templates, checks, queries and the open data catalog are made from. */
+export const CatalogItem = Type.Object(
+  {
+    ...Item.properties,
+    description: Type.Optional(Type.String({ maxLength: 2000 })),
+    example: Type.Optional(Type.String({ maxLength: 200 })),
+    /** The only values that it takes. */
+    dictionary: Type.Optional(Type.Array(DictionaryEntry, { minItems: 1, maxItems: 2000 })),
+    /** Rows are found and sorted by it, beside the key. */
+    searchable: Type.Optional(Type.Boolean()),
+    /** Personal or sensitive information (GB/T 35273): ordinary where it is not said. */
+    sensitivity: Type.Optional(Type.Enum([...sensitivities])),
+  },
+  closed,
+)
+export type CatalogItem = Static<typeof CatalogItem>
+
+/** The schema as it travels to agents: without what only the catalog says. */
+export function wireSchema(schema: Schema): Schema {
+  const known = Object.keys(Item.properties)
+  const items = schema.items.map((item) => Object.fromEntries(Object.entries(item).filter(([name]) => known.includes(name))) as Item)
+  return { ...schema, items }
+}
+
+/** Whom to ask about a resource. */
+export const Contact = Type.Object(
+  {
+    name: line(100),
+    phone: Type.Optional(line(60)),
+    email: Type.Optional(Type.String({ pattern: '^[^\\s@]+@[^\\s@]+$', maxLength: 200 })),
+  },
+  closed,
+)
+const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })
+
 /** Why an item is collected although another agency supplies it (Art. 13). */
 export const Exception = Type.Object({ item: Type.String({ pattern: identifierPattern }), basis: line(500) }, closed)
 export type Exception = Static<typeof Exception>
@@ -42,7 +83,12 @@ export const CatalogContent = Type.Object(
     keep: Type.Enum(['store', 'relay']),
     producer: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
     table: Type.String({ pattern: identifierPattern }),
-    items: Type.Array(Item, { minItems: 1, maxItems: 400 }),
+    /** Licence under which the public items are open: its name or address. */
+    openLicence: Type.Optional(line(300)),
+    contact: Type.Optional(Contact),
+    /** The days that the data is about. */
+    temporal: Type.Optional(Type.Object({ from: Type.Optional(Day), to: Type.Optional(Day) }, closed)),
+    items: Type.Array(CatalogItem, { minItems: 1, maxItems: 400 }),
     storedClosed: Type.Array(Type.String({ pattern: identifierPattern }), { maxItems: 400, uniqueItems: true }),
     exceptions: Type.Array(Exception, { maxItems: 400 }),
   },
@@ -55,12 +101,12 @@ export const DraftContent = Type.Partial(
   Type.Evaluate(
     Type.Intersect([
       Type.Omit(CatalogContent, ['items']),
-      Type.Object({ items: Type.Array(Type.Partial(Item, closed), { maxItems: 400 }) }),
+      Type.Object({ items: Type.Array(Type.Partial(CatalogItem, closed), { maxItems: 400 }) }),
     ]),
   ),
   closed,
 )
-export type DraftContent = Omit<Partial<CatalogContent>, 'items'> & { items?: Partial<Item>[] }
+export type DraftContent = Omit<Partial<CatalogContent>, 'items'> & { items?: Partial<CatalogItem>[] }
 
 /** What a new draft says where nothing else is known. */
 export const emptyContent: DraftContent = {

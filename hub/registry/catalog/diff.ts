@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Item } from '../../../protocol/schema.ts'
-import type { DraftContent } from './content.ts'
+import type { CatalogItem, DraftContent } from './content.ts'
 
 export interface FieldChange {
   field: string
@@ -11,15 +10,15 @@ export interface FieldChange {
 /** What two versions of a catalog entry differ in, field by field. */
 export interface CatalogDiff {
   metadata: FieldChange[]
-  added: Partial<Item>[]
-  removed: Partial<Item>[]
+  added: Partial<CatalogItem>[]
+  removed: Partial<CatalogItem>[]
   changed: { item: string; fields: FieldChange[] }[]
 }
 
 export function diffContent(before: DraftContent, after: DraftContent): CatalogDiff {
   const { items: itemsBefore = [], ...metadataBefore } = before
   const { items: itemsAfter = [], ...metadataAfter } = after
-  const find = (items: Partial<Item>[], wanted: Partial<Item>) => items.find(({ id }) => id === wanted.id)
+  const find = (items: Partial<CatalogItem>[], wanted: Partial<CatalogItem>) => items.find(({ id }) => id === wanted.id)
   const changed = itemsBefore.flatMap((item) => {
     const next = find(itemsAfter, item)
     const fields = next ? fieldChanges(item, next) : []

@@ -1,6 +1,6 @@
 import type { Language, LocalizedText } from '../../../protocol/localized.ts'
-import type { Item, SubjectRole } from '../../../protocol/schema.ts'
-import type { CatalogContent } from './content.ts'
+import type { SubjectRole } from '../../../protocol/schema.ts'
+import type { CatalogContent, CatalogItem } from './content.ts'
 import { roleNames } from './subjects.ts'
 
 /* What people call the fields of a catalog entry and their values: in faults, Excel files and differences. */
@@ -25,12 +25,15 @@ export const fieldNames: Record<keyof CatalogContent, LocalizedText> = {
   keep: { zh: '数据存储', en: 'data kept' },
   producer: { zh: '前置机代理', en: 'producing agent' },
   table: { zh: '表名', en: 'table' },
+  openLicence: { zh: '开放许可', en: 'licence of the open part' },
+  contact: { zh: '联系人', en: 'contact' },
+  temporal: { zh: '时间范围', en: 'temporal coverage' },
   items: { zh: '信息项', en: 'items' },
   storedClosed: { zh: '存储的不公开信息项', en: 'stored closed items' },
   exceptions: { zh: '一数一源例外', en: 'exceptions to one source' },
 }
 
-export const itemFieldNames: Record<keyof Item, LocalizedText> = {
+export const itemFieldNames: Record<keyof CatalogItem, LocalizedText> = {
   id: { zh: '信息项标识', en: 'item id' },
   name: { zh: '列名', en: 'column name' },
   label: { zh: '信息项名称', en: 'item label' },
@@ -43,6 +46,11 @@ export const itemFieldNames: Record<keyof Item, LocalizedText> = {
   openness: { zh: '公开属性', en: 'openness' },
   check: { zh: '校验', en: 'check' },
   role: { zh: '基本元数据', en: 'subject role' },
+  description: { zh: '说明', en: 'description' },
+  example: { zh: '示例', en: 'example' },
+  dictionary: { zh: '字典', en: 'list of values' },
+  searchable: { zh: '可检索', en: 'searchable' },
+  sensitivity: { zh: '敏感程度', en: 'sensitivity' },
 }
 
 /** The words of each enumeration, which import takes and export writes (Chinese), beside the values themselves. */
@@ -108,6 +116,11 @@ export const valueNames = {
     'organisation-code': { zh: '组织机构代码', en: 'organisation code' },
     'registration-number': { zh: '工商注册号', en: 'registration number' },
     'identity-number': { zh: '公民身份号码', en: 'identity number' },
+  },
+  sensitivity: {
+    ordinary: { zh: '一般', en: 'ordinary' },
+    personal: { zh: '个人信息', en: 'personal' },
+    sensitive: { zh: '敏感个人信息', en: 'sensitive' },
   },
   checkOn: { warn: { zh: '提示', en: 'warn' }, reject: { zh: '拒绝', en: 'reject' } },
 } as const satisfies Record<string, Record<string, LocalizedText>>

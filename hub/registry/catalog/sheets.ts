@@ -1,7 +1,7 @@
 import type { Item } from '../../../protocol/schema.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Entry } from './catalog.ts'
-import type { CatalogContent } from './content.ts'
+import type { CatalogContent, CatalogItem, DictionaryEntry } from './content.ts'
 import { fieldNames, itemFieldNames, valueName, valueNamed, valueNames, type Enumeration } from './labels.ts'
 
 /**
@@ -56,6 +56,18 @@ const flag: Cell = {
 const separators = /[、,,;;\n]/
 
 const texts: Cell = { write: (value) => join(value), read: (value) => ({ value: split(value) }) }
+
+/** `1=男、2=女`; a value alone where it says what it means. */
+const dictionary: Cell = {
+  write: (value) =>
+    join(((value ?? []) as DictionaryEntry[]).map((one) => (one.label === undefined ? one.value : `${one.value}=${one.label}`))),
+  read: (words) => ({
+    value: split(words).map((word): DictionaryEntry => {
+      const [value, label] = word.split(/[==]/, 2).map((part) => part.trim())
+      return { value: value!, ...(label !== undefined && label !== '' && { label }) }
+    }),
+  }),
+}
 
 function oneOf(enumeration: Enumeration): Cell {
   const names = Object.values(valueNames[enumeration]).map(({ zh }) => zh)
@@ -114,6 +126,7 @@ const resourceCells: Partial<Record<keyof CatalogContent, Cell>> = {
   keywords: texts,
   related: texts,
   keep: oneOf('keep'),
+  openLicence: text,
   table: text,
 }
 
@@ -127,6 +140,8 @@ const notes: Record<string, LocalizedText> = {
   id: { zh: '小写字母开头,只用 a-z 0-9 _,至多 30 位,发布后不可更改', en: 'for ever' },
   name: { zh: '落地表的列名;空则同信息项标识', en: 'as the item id where empty' },
   role: { zh: '第六条规定的必备信息项', en: 'the mandatory item of Art. 6 that it is' },
+  dictionary: { zh: '值=含义,多个以“、”分隔;填写时只能取这些值', en: 'value=meaning, with 、 between: the only values it takes' },
+  searchable: { zh: '可按此项查找和排序;主键总是可以', en: 'rows can be found and sorted by it; by keys always' },
   basis: { zh: '该数据已由其他单位提供时须填(第十三条)', en: 'needed where another agency supplies it (Art. 13)' },
 }
 
@@ -149,12 +164,12 @@ export const resourceColumns: readonly CatalogColumn<Entry>[] = [
 /** An item with what else its row says. */
 export interface ItemRow {
   code: string
-  item: Item
+  item: CatalogItem
   stored: boolean
   basis: string | null
 }
 
-const itemCells: Partial<Record<keyof Item, Cell>> = {
+const itemCells: Partial<Record<keyof CatalogItem, Cell>> = {
   id: text,
   label: text,
   name: text,
@@ -166,6 +181,11 @@ const itemCells: Partial<Record<keyof Item, Cell>> = {
   required: flag,
   openness: oneOf('openness'),
   role: oneOf('role'),
+  description: text,
+  example: text,
+  dictionary,
+  searchable: flag,
+  sensitivity: oneOf('sensitivity'),
 }
 
 export const itemColumns: readonly CatalogColumn<ItemRow>[] = [
@@ -173,9 +193,9 @@ export const itemColumns: readonly CatalogColumn<ItemRow>[] = [
   ...Object.entries(itemCells).map(([key, cell]) =>
     column<ItemRow>(
       key,
-      itemFieldNames[key as keyof Item],
+      itemFieldNames[key as keyof CatalogItem],
       cell,
-      ({ item }) => item[key as keyof Item],
+      ({ item }) => item[key as keyof CatalogItem],
       key === 'id' ? { required: true } : {},
     ),
   ),

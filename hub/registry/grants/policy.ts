@@ -6,6 +6,7 @@ import { sha256, type SigningKey } from '../../../protocol/signature.ts'
 import type { Query, Store } from '../../store/store.ts'
 import { readRevocation } from '../../records/agents.ts'
 import { endedSql, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../../records/route-stops.ts'
+import { wireSchema } from '../catalog/content.ts'
 import { flowsSql, producerOf, sharedSql, suppliedItems } from '../../records/supply.ts'
 
 export interface IssuedPolicy {
@@ -114,7 +115,7 @@ async function supplies(query: Query, agentId: string, agency: string): Promise<
      where r.agency = $2 and ${sharedSql} and ${producerOf} = $1 order by r.code`,
     [agentId, agency],
   )
-  return rows.map(({ keep, schema, stored }) => ({ schema, items: suppliedItems(schema, stored), keep }))
+  return rows.map(({ keep, schema, stored }) => ({ schema: wireSchema(schema), items: suppliedItems(schema, stored), keep }))
 }
 
 interface ReceiveRow {
@@ -140,7 +141,7 @@ async function receives(query: Query, agentId: string, now: Date): Promise<Recei
   return rows.map(({ route, grant, items, validTo, standard, schema, key }) => ({
     route,
     grant,
-    schema,
+    schema: wireSchema(schema),
     items: deliverableItems(schema, items).map((item) => item.id),
     keys: key === null ? [] : [{ key, from: 1 }],
     ...(validTo && { expires: validTo.toISOString() }),

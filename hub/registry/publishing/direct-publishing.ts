@@ -6,6 +6,7 @@ import { checkSchema, itemById, Schema } from '../../../protocol/schema.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
+import { CatalogContent } from '../catalog/content.ts'
 import { findEntry, type Entry, type PublishedContent } from '../catalog/catalog.ts'
 import { lockNames } from '../catalog/name-forms.ts'
 import { checkCompatible, type Draft } from '../catalog/compatibility.ts'
@@ -22,7 +23,12 @@ export interface Publication {
   producer?: string
 }
 
-const draftShape = Compile(Type.Omit(Schema, ['version'], { additionalProperties: false }))
+const draftShape = Compile(
+  Type.Object(
+    { ...Type.Omit(Schema, ['version', 'items']).properties, items: CatalogContent.properties.items },
+    { additionalProperties: false },
+  ),
+)
 
 /**
  * Publishes a resource 政务信息资源, or changes it, without a registration: what is not given (keep, stored closed items, producer,
