@@ -88,7 +88,13 @@ export const kinds = {
     '策略序号 {serial} 早于已有的 {known}',
     'Policy serial {serial} is older than {known}, which is known',
   ),
-  'QZ-SUPPLY-NOT-ALLOWED': kind(403, 'office', true, '未获准提供资源 {resource}', 'This agent may not supply resource {resource}'),
+  'QZ-SUPPLY-NOT-ALLOWED': kind(
+    403,
+    'provider',
+    true,
+    '不能提供资源 {resource}:{reason}',
+    'This agent may not supply resource {resource}: {reason}',
+  ),
   'QZ-ROUTE-ENDED': kind(403, 'office', false, '交换路由 {route} 目前不交付:{reason}', 'Route {route} gets nothing now: {reason}'),
   'QZ-PROVIDER-KEY': kind(
     403,

@@ -44,6 +44,8 @@ export const Policy = Type.Object({
       scope: Type.Optional(Type.String()),
     }),
   ),
+  /** Resources of its agency that it may not supply now, at most 200: why, who must act, and how. */
+  withheld: Type.Optional(Type.Array(Type.Object({ resource: Type.String(), reason: Localized, next: Localized }))),
   receive: Type.Array(
     Type.Object({
       route: Type.String(),
@@ -79,6 +81,7 @@ export const Policy = Type.Object({
   stopped: Type.Optional(Type.Array(Type.Object({ route: Type.String(), resource: Type.String(), ...stop }))),
 })
 export type Policy = Static<typeof Policy>
+export type Withheld = NonNullable<Policy['withheld']>[number]
 export type Supply = Policy['supply'][number]
 export type Receive = Policy['receive'][number]
 export type StoppedRoute = NonNullable<Policy['stopped']>[number]

@@ -83,8 +83,17 @@ function isCalled(item: Item, name: string): boolean {
 
 export function supplyFor(policy: Policy | undefined, resource: string): Supply {
   const supply = policy?.supply.find(({ schema }) => schema.resource === resource)
-  if (!supply) throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource })
-  return supply
+  if (supply) return supply
+  const { reason, next } = policy?.withheld?.find((one) => one.resource === resource) ?? notPublished
+  throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource, reason, next })
+}
+
+const notPublished = {
+  reason: { zh: '本单位没有已发布的此资源', en: 'this agency has published none of this code' },
+  next: {
+    zh: '核对 sources 中的资源代码;尚未登记的,由本单位编目人员登记(POST /registrations)、审核人员发布;之后自动继续',
+    en: 'look at its code under sources; where it is not registered yet, the registrar of this agency registers it (POST /registrations) and its reviewer publishes; then it goes on by itself',
+  },
 }
 
 /**

@@ -56,7 +56,11 @@ function suppliedTable(config: Tables, policy: Policy | undefined, question: Tab
   const items = deliverableItems(supply.schema, question.items)
   requireSame(question, supply.schema.version, items)
   const missing = items.find(({ id }) => !supply.items.includes(id))
-  if (missing) throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource: `${question.resource}.${missing.id}` })
+  if (missing)
+    throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', {
+      resource: `${question.resource}.${missing.id}`,
+      reason: { zh: '该信息项不公开', en: 'the item is closed' },
+    })
   const engine = engineOf(source.database, config.databases[source.database]!.url)
   const whole = sourceTable(source, supply, engine)
   const places = items.map((item) => whole.columns.findIndex((column) => column.item.id === item.id))

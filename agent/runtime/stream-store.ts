@@ -113,7 +113,9 @@ export class StreamStore extends SqliteFile {
 
   #quarantine({ key, code, item, reason }: RowFault): void {
     const values = [writeKey(key), code, item ?? null, reason === undefined ? null : storeText(reason), Date.now()]
-    this.run('insert or replace into quarantine (key, code, item, reason, at) values (?, ?, ?, ?, ?)', ...values)
+    // One that was tried again has stood here since the first time.
+    const again = 'on conflict (key) do update set code = excluded.code, item = excluded.item, reason = excluded.reason'
+    this.run(`insert into quarantine (key, code, item, reason, at) values (?, ?, ?, ?, ?) ${again}`, ...values)
   }
 
   #snapshot(snapshot: StreamState['snapshot'], memory: Memory): void {

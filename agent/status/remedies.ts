@@ -30,8 +30,8 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
   },
   'QZ-POLICY-EXPIRED': { zh: '恢复与中心的连接,策略会自动更新', en: 'restore the connection to the hub: the policy is renewed by itself' },
   'QZ-SUPPLY-NOT-ALLOWED': {
-    zh: '确认资源已发布;本单位有多台前置机时,请市电子政务办在资源中指定由本机提供(producer),或撤销原前置机',
-    en: 'see that the resource is published; where the agency has several machines, have the office name this one as its producer, or revoke the one before',
+    zh: '由本单位编目人员登记、审核人员发布此资源;有多台前置机的,在资源登记中写明由本机提供(producer)',
+    en: 'the registrar of this agency registers the resource and its reviewer publishes it; where there are several machines, the registration names this one as producer',
   },
   'QZ-PROVIDER-KEY': {
     zh: '向提供方核实密钥已更换,再执行 qianzhi-agent trust 资源',

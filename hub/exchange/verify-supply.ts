@@ -17,6 +17,9 @@ export async function activeView({ views }: Pick<ExchangeContext, 'views'>, agen
   return view
 }
 
+/** The agent's policy says it by its cause. */
+const notSupplied = { zh: '不在此代理的策略中', en: 'its policy does not have it' }
+
 /**
  * What this agent supplies of a resource. Where that is not as hoped, the registry is asked once more before it is believed: what is
  * remembered may be a second old. Throws QZ-SUPPLY-NOT-ALLOWED.
@@ -32,7 +35,7 @@ export async function suppliedBy(
     context.views.forget(agent.id)
     supplied = (await activeView(context, agent)).supplies.get(resource)
   }
-  if (!supplied) throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource })
+  if (!supplied) throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource, reason: notSupplied })
   return supplied
 }
 

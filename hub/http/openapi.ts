@@ -83,15 +83,21 @@ type Member = Record<string, unknown> & { properties?: Record<string, Member> }
 
 /** As the document shows it: each member said what it holds, and an upload has a body. */
 function described(schema: Documented): Documented {
-  const { operationId = '', consumes, params, querystring, body } = schema
+  const { operationId = '', consumes, params, querystring, headers, body } = schema
   const shown = (shape: unknown) => inWords(JSON.parse(JSON.stringify(shape)) as Member, operationId, undefined)
   return {
     ...schema,
     ...(params !== undefined && { params: shown(params) }),
     ...(querystring !== undefined && { querystring: shown(querystring) }),
+    ...(headers !== undefined && { headers: demanded(headers as Member) }),
     ...(body !== undefined && { body: shown(body) }),
     ...(consumes && { body: { type: 'string', format: 'binary', description: `文件内容,类型 ${consumes.join()} the file's bytes` } }),
   }
+}
+
+/** The registry asks for them itself. */
+function demanded(headers: Member): Member {
+  return { ...headers, required: Object.keys(headers.properties ?? {}) }
 }
 
 function inWords(shape: Member, operation: string, within: string | undefined): Member {
@@ -129,7 +135,9 @@ export function routeSchema(operation: Operation): FastifySchema {
 }
 
 /** Asked for by the registry, whose answer says where the revision is to be had. */
-const decided = Type.Object({ 'if-match': Type.Optional(Type.String({ description: 'the ETag of what is decided on: required' })) })
+const decided = Type.Object({
+  'if-match': Type.Optional(Type.String({ description: '所办事项的 ETag(读取时给出的 revision,带引号) the ETag of what is decided on' })),
+})
 
 function withExample(body: TSchema, example: unknown): TSchema {
   return example === undefined ? body : { ...body, examples: [example] }

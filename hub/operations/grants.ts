@@ -16,7 +16,8 @@ const grant = {
   validTo: nullable(Type.String()),
   atEnd: Type.Enum(['keep', 'remove']),
   application: nullable(Type.String()),
-  heldVersion: nullable(Type.Integer()),
+  heldVersion: nullable(Type.Integer({ description: '待接受的数据结构版本 the version of what is delivered that waits to be accepted' })),
+  heldCatalogVersion: nullable(Type.Integer({ description: '该结构所属的目录版本 the catalog version with which it came' })),
 }
 
 const Grant = Type.Object(grant)

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { ActiveTables } from '../../agent/active-tables.ts'
 import type { AgentConfig } from '../../agent/config/config.ts'
+import { supplyFor } from '../../agent/config/tables.ts'
 import { StatusBoard } from '../../agent/status/board.ts'
 import type { Policy } from '../../protocol/policy.ts'
 
@@ -37,4 +38,13 @@ t.test('a sink without a route says why, as the policy does', async (t) => {
   const later = stopped.map((one) => ({ ...one, ...why('revoked') }))
   t.same(said(later, stopped), expected('revoked: 待核查', 'revoked', 'not in the policy'), 'and when that changes')
   t.same(said(undefined, stopped), expected('suspended: 待核查', 'revoked', 'not in the policy'), 'what was told stays')
+})
+
+t.test('a source that may not be supplied says whose turn it is, as the policy does', (t) => {
+  const withheld = [{ resource: 'roads', ...why('b supplies it'), next: { zh: '写明 producer', en: 'name the producer' } }]
+  const policy = { supply: [], receive: [], withheld } as unknown as Policy
+  const said = (resource: string) => t.throws(() => supplyFor(policy, resource)) as { details?: object }
+  t.match(said('roads').details, { reason: { en: 'b supplies it' }, next: { en: 'name the producer' } })
+  t.match(said('lakes').details, { next: { zh: /编目人员登记.*审核人员发布/ } })
+  t.end()
 })

@@ -108,23 +108,45 @@ from ${this.#streams} s where s.${this.#resource} = ${resource}`,
     }
   }
 
+  /** A key that was tried again has stood in the quarantine since the first time. */
   async #addFaults(resource: string, faults: readonly RowFault[]): Promise<void> {
-    const last = [...new Map(faults.map((fault) => [keyHash(fault.key), fault]))]
-    await this.#clear(
-      resource,
-      last.map(([, { key }]) => key),
-    )
+    const last = new Map(faults.map((fault) => [keyHash(fault.key), fault]))
+    const standing = await this.#standing(resource, [...last.keys()])
+    for (const [hash, { code, item, reason }] of last) {
+      if (!standing.has(hash)) continue
+      await this.#session.run(
+        sql`update ${this.#quarantine} set code = ${code}, item = ${item ?? null}, reason = ${textOfReason(reason)}
+where ${this.#resource} = ${resource} and key_hash = ${hash}`,
+      )
+    }
     const { sourceQuarantine, at, now, insert } = this.#dialect
     const columns = [this.#dialect.resource, 'key_hash', 'code', 'item', at, 'reason', 'key_text']
-    const rows = last.map(([hash, { key, code, item, reason }]) => [
-      ...[resource, hash, code, item ?? null].map((value) => sql`${value}`),
-      raw(now),
-      sql`${textOfReason(reason)}`,
-      sql`${JSON.stringify(key)}`,
-    ])
-    for (const some of chunks(rows, rowsAtOnce)) {
+    const rows = Array.from(last, ([hash, { key, code, item, reason }]) => ({
+      hash,
+      cells: [
+        ...[resource, hash, code, item ?? null].map((value) => sql`${value}`),
+        raw(now),
+        sql`${textOfReason(reason)}`,
+        sql`${JSON.stringify(key)}`,
+      ],
+    }))
+    const added = rows.filter(({ hash }) => !standing.has(hash)).map(({ cells }) => cells)
+    for (const some of chunks(added, rowsAtOnce)) {
       for (const statement of insert(sourceQuarantine, columns, some)) await this.#session.run(statement)
     }
+  }
+
+  async #standing(resource: string, hashes: readonly string[]): Promise<Set<string>> {
+    const standing = new Set<string>()
+    for (const some of chunks(hashes, this.#dialect.listLength)) {
+      const list = join(
+        some.map((hash) => sql`${hash}`),
+        ', ',
+      )
+      const text = sql`select key_hash from ${this.#quarantine} where ${this.#resource} = ${resource} and key_hash in (${list})`
+      for (const [hash] of await this.#session.rows(text)) standing.add(String(hash).trim())
+    }
+    return standing
   }
 }
 

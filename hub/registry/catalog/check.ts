@@ -87,7 +87,12 @@ function ruleFaults(content: Judged): Fault[] {
   const faults: Fault[] = []
   const fail = (field: string, zh: string, en: string, item: string | null = null) => void faults.push({ field, item, zh, en })
   for (const role of subject ? missingRoles(subject, licence, items) : []) {
-    fail('items', `缺少必备信息项“${roleNames[role].zh}”(第六条)`, `the mandatory item "${roleNames[role].en}" is missing (Art. 6)`)
+    const { zh, en } = roleNames[role]
+    fail(
+      'items',
+      `缺少必备信息项“${zh}”(第六条):请在含有它的信息项上填写 "role": "${role}",没有的请增加`,
+      `the mandatory item "${en}" is missing (Art. 6): give the item that holds it "role": "${role}", or add one`,
+    )
   }
   if (sharing !== undefined && sharing !== 'unconditional' && content.sharingConditions === undefined) {
     fail('sharingConditions', '有条件共享或不予共享须写明条件或依据', 'conditional or no sharing needs its conditions or legal basis')

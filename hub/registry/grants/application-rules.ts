@@ -104,10 +104,37 @@ async function standardItems(query: Query, code: string): Promise<Item[]> {
   throw rule(`数据标准 ${code} 未发布`, `standard ${code} is not published`)
 }
 
+/** What a draft names must exist, also where it may not be had. Throws QZ-REQUEST-INVALID, with the items that there are. */
+export async function requireItems(
+  query: Query,
+  { resource, standard, items }: Pick<Wanted, 'resource' | 'standard' | 'items'>,
+): Promise<void> {
+  const [known] = await query<{ items: Item[] | null }>(
+    `select v.schema -> 'items' as items from resource r join resource_version v on v.resource = r.code and v.version = r.version where r.code = $1
+     union all select coalesce(form, draft) -> 'items' from standard where code = $2`,
+    [resource, standard],
+  )
+  knownItems(known?.items ?? [], items)
+}
+
+function knownItems(items: readonly Item[], wanted: readonly string[]): Item[] {
+  const found = wanted.map((id) => itemById({ items: [...items] }, id))
+  const unknown = wanted.filter((_, i) => found[i] === undefined)
+  if (unknown.length === 0) return found as Item[]
+  const open = items.filter(({ openness }) => openness !== 'closed')
+  const allowed = open.map(({ id }) => id)
+  const [named, list] = [unknown.join('、'), open.map(({ id, label }) => `${id}(${label})`).join('、')]
+  const reason = {
+    zh: `没有信息项 ${named};可申请的有:${list}`,
+    en: `there is no item ${unknown.join(', ')}; there are ${allowed.join(', ')}`,
+  }
+  const faults = unknown.map((id) => ({ item: id, allowed, zh: `没有信息项 ${id}`, en: `there is no item ${id}` }))
+  throw new QianzhiError('QZ-REQUEST-INVALID', { reason }, { faults })
+}
+
 function checkOpen(items: readonly Item[], wanted: readonly string[]): void {
-  for (const id of wanted) {
-    const item = itemById({ items: [...items] }, id)
-    if (!item) throw rule(`没有信息项 ${id}`, `item ${id} does not exist`)
+  for (const item of knownItems(items, wanted)) {
+    const { id } = item
     if (item.openness === 'closed') throw rule(`信息项 ${id} 不公开(第五条)`, `item ${id} is closed (Art. 5)`)
   }
 }

@@ -9,6 +9,7 @@ import {
   dayEnd,
   meantMachine,
   needsConsent,
+  requireItems,
   requireMachine,
   whyNotShared,
   type Covered,
@@ -142,6 +143,7 @@ async function lockFirst(query: Query, id: string): Promise<void> {
 async function keepContent({ query, subject, input }: On<ApplicationContent>): Promise<void> {
   const { mode, items, purpose, basis, until, atEnd = 'keep' } = input
   await requireMachine(query, input.agent)
+  await requireItems(query, { ...subject, items })
   await query(`update application set mode = $2, items = $3, purpose = $4, basis = $5, agent = $6, until = $7, at_end = $8 where id = $1`, [
     subject.id,
     mode,

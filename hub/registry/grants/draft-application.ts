@@ -2,7 +2,16 @@ import type { PreviewAnswer } from '../../../protocol/asks.ts'
 import { codedError, QianzhiError } from '../../../protocol/errors.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import type { AgentRequests } from '../../exchange/agent-requests.ts'
-import { coveredBy, dayEnd, meantMachine, openItems, requireMachine, whyNotShared, type Covered } from './application-rules.ts'
+import {
+  coveredBy,
+  dayEnd,
+  meantMachine,
+  openItems,
+  requireItems,
+  requireMachine,
+  whyNotShared,
+  type Covered,
+} from './application-rules.ts'
 import { loadApplication, type Application } from './applications.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
@@ -28,6 +37,7 @@ export async function draftApplication(registry: Registry, principal: Principal,
     const [known] = await query('select from resource where code = $1 union all select from standard where code = $2', [resource, standard])
     if (!known) throw resource === null ? notFound('standard', standard!) : notFound('resource', resource)
     await requireMachine(query, input.agent)
+    await requireItems(query, { resource, standard, items })
     const [row] = await query<{ id: string }>(
       `insert into application (agency, resource, standard, mode, items, purpose, basis, agent, until, at_end, state, created_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id`,

@@ -1,3 +1,4 @@
+import { catalogVersionOf } from '../catalog/version-names.ts'
 import { theHub } from '../../access/principal.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import type { Query } from '../../store/store.ts'
@@ -38,7 +39,8 @@ export interface GrantFilter {
 }
 
 const listed = `select g.id, g.resource, g.agency, g.items, g.mode, g.state, g.reason, g.valid_to as "validTo", g.at_end as "atEnd",
-    g.application, g.held_version as "heldVersion", r.title, r.agency as provider, g.created_at as created
+    g.application, g.held_version as "heldVersion",
+    ${catalogVersionOf('g.resource', 'g.held_version')} as "heldCatalogVersion", r.title, r.agency as provider, g.created_at as created
   from access_grant g join resource r on r.code = g.resource`
 
 /** By id. */

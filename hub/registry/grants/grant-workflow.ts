@@ -4,6 +4,7 @@ import { itemById } from '../../../protocol/schema.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
 import { notify, reasonGiven } from '../../records/notices.ts'
 import { checkItems, explainGrant, requireGrant, type Grant, type GrantState } from './grants.ts'
+import { nameVersion } from '../catalog/version-names.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { reinstatement } from './reinstate.ts'
 import { routesOf } from './routes.ts'
@@ -66,10 +67,10 @@ async function becauseOver({ query, subject, affectedAgents }: On): Promise<void
 }
 
 async function becauseOfVersion({ query, subject, affectedAgents }: On): Promise<void> {
-  const { heldVersion: version } = subject
+  const { zh, en } = await nameVersion(query, subject.resource, subject.heldVersion)
   const reason = {
-    zh: `资源第 ${version} 版不兼容,待接收方确认`,
-    en: `version ${version} of the resource is not compatible: the receiver must accept it`,
+    zh: `${zh}不兼容,待接收方确认`,
+    en: `${en} is not compatible: the receiver must accept it`,
   }
   await explainGrant(query, subject.id, reason, affectedAgents)
 }

@@ -6,6 +6,7 @@ import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
+import { catalogVersionOf } from '../catalog/version-names.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { conflict, notFound } from '../../records/refusals.ts'
 
@@ -25,8 +26,9 @@ export interface Grant {
   atEnd: 'keep' | 'remove'
   /** Whose approval made it; null where the admin key did. */
   application: string | null
-  /** Version of the resource that the receiver must accept before data flows again. */
+  /** Version of what is delivered that the receiver must accept before data flows again, and the catalog version with which it came. */
   heldVersion: number | null
+  heldCatalogVersion: number | null
 }
 
 /** `held`: waits until the receiver accepts an incompatible version of the resource. The last three are for ever. */
@@ -46,7 +48,7 @@ export interface NewGrant {
 }
 
 const columns = `id, resource, agency, items, mode, state, reason, valid_to as "validTo", at_end as "atEnd", application,
-  held_version as "heldVersion" from access_grant`
+  held_version as "heldVersion", ${catalogVersionOf('access_grant.resource', 'held_version')} as "heldCatalogVersion" from access_grant`
 
 /** Grants items, which must exist and be open (QZ-REQUEST-INVALID). The same again changes nothing; a taken id is QZ-CONFLICT. */
 export async function addGrant(registry: Registry, actor: string, wanted: NewGrant): Promise<Grant> {

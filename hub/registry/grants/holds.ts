@@ -1,5 +1,6 @@
 import type { Query } from '../../store/store.ts'
 import type { Entry } from '../catalog/catalog.ts'
+import { versionName } from '../catalog/version-names.ts'
 import { touches, type Incompatibility } from '../catalog/compatibility.ts'
 import type { Publisher } from '../../access/principal.ts'
 import type { Registry } from '../../records/registry.ts'
@@ -23,9 +24,10 @@ export async function holdGrants(
   const by = { ...principal, person: null, roles: [], via: 'hub' as const }
   for (const { id, agency, items } of grants.filter((grant) => touches(found, grant.items))) {
     const why = found.filter((one) => touches([one], items))
+    const named = versionName(catalogVersion, version)
     const reason = {
-      zh: `目录第 ${catalogVersion} 版与此前不兼容(${why.map(({ zh }) => zh).join(';')}),等待接收单位 ${agency} 接受或放弃`,
-      en: `catalog version ${catalogVersion} is not compatible (${why.map(({ en }) => en).join('; ')}): waits until the receiver ${agency} accepts it or gives up`,
+      zh: `${named.zh}与此前不兼容(${why.map(({ zh }) => zh).join(';')}),等待接收单位 ${agency} 接受或放弃`,
+      en: `${named.en} is not compatible (${why.map(({ en }) => en).join('; ')}): waits until the receiver ${agency} accepts it or gives up`,
     }
     await applyEvent(grantFlow, 'hold', id, { registry, query, affectedAgents, principal: by, input: { version, reason } })
   }

@@ -7,6 +7,7 @@ import type { Query, Store } from '../../store/store.ts'
 import { readRevocation } from '../../records/agents.ts'
 import { endedSql, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../../records/route-stops.ts'
 import { wireSchema } from '../catalog/content.ts'
+import { withheldFrom } from './withheld.ts'
 import { flowsSql, producerOf, sharedSql, suppliedItems } from '../../records/supply.ts'
 
 export interface IssuedPolicy {
@@ -65,7 +66,7 @@ export async function currentPolicy(
   })
 }
 
-type Content = Pick<Policy, 'agency' | 'supply' | 'receive' | 'ended' | 'stopped'>
+type Content = Pick<Policy, 'agency' | 'supply' | 'withheld' | 'receive' | 'ended' | 'stopped'>
 
 interface KeptPolicy extends IssuedPolicy {
   hash: string
@@ -105,7 +106,9 @@ async function policyContent(query: Query, agentId: string, now: Date): Promise<
   const [supply, receive] = [await supplies(query, agentId, agent.agency), await receives(query, agentId, now)]
   const ended = await toBeRemoved(query, agentId, now)
   const stopped = await stoppedRoutes(query, agentId, now)
-  return { agency: agent.agency, supply, receive, ...(ended.length > 0 && { ended }), ...(stopped.length > 0 && { stopped }) }
+  const withheld = await withheldFrom(query, agentId, agent.agency)
+  const told = { ...(withheld.length > 0 && { withheld }), ...(stopped.length > 0 && { stopped }) }
+  return { agency: agent.agency, supply, receive, ...(ended.length > 0 && { ended }), ...told }
 }
 
 async function supplies(query: Query, agentId: string, agency: string): Promise<Supply[]> {

@@ -4,6 +4,7 @@ import { rule } from '../../records/refusals.ts'
 import type { Query } from '../../store/store.ts'
 import type { Transition, TransitionContext } from '../workflow.ts'
 import { incompatibilities, touches } from '../catalog/compatibility.ts'
+import { nameVersion } from '../catalog/version-names.ts'
 import { requireResource } from '../catalog/resources.ts'
 import { explainGrant, lockGrants, shareResource, type Grant, type GrantState } from './grants.ts'
 import { routesOf } from './routes.ts'
@@ -94,10 +95,8 @@ async function because({ query, subject, input, affectedAgents }: On<{ reason: s
     [subject.id],
   )
   const { state, version } = now!
-  const waits = {
-    zh: `资源第 ${version} 版待接收方确认`,
-    en: `the receiver must accept version ${version} of the resource`,
-  }
+  const { zh, en } = await nameVersion(query, subject.resource, version)
+  const waits = { zh: `${zh}待接收方确认`, en: `the receiver must accept ${en}` }
   await explainGrant(query, subject.id, state === 'active' ? null : state === 'held' ? waits : input.reason, affectedAgents)
 }
 

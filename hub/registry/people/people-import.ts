@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { activationLink } from './invitations.ts'
-import { isLogin } from '../../access/login.ts'
+import { isLogin, loginRule } from '../../access/login.ts'
 import type { Principal } from '../../access/principal.ts'
 import type { AccessRules } from '../../access/settings.ts'
 import { refuseFaults } from '../../../protocol/excel/faults.ts'
@@ -180,7 +180,7 @@ async function checkRows(query: Query, rows: readonly Row[], faults: QianzhiErro
     if (!agencies.has(agency!)) faults.push(fault('agency', `没有在用的单位 ${agency}`, `there is no active agency ${agency}`))
     if (logins.has(login)) faults.push(fault('login', '登录名重复', 'the login name stands here twice'))
     logins.add(login)
-    if (!isLogin(login)) faults.push(fault('login', '以字母开头,3 至 40 位字母、数字和 . _ -', 'a letter first, 3 to 40 of a-z 0-9 . _ -'))
+    if (!isLogin(login)) faults.push(fault('login', loginRule.zh, loginRule.en))
     if (there && there.agency !== agency) faults.push(fault('login', '该登录名已属于另一单位', 'the login name belongs to another agency'))
     if (there?.state === 'disabled') faults.push(fault('login', '该人员已停用', 'the person is disabled'))
     if (name!.length > 100) faults.push(fault('name', '超过 100 个字符', 'over 100 characters'))

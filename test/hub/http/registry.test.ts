@@ -1,5 +1,7 @@
 import t from 'tap'
 import { operations } from '../../../hub/operations/index.ts'
+import { workflows } from '../../../hub/registry/workflows.ts'
+import type { Workflow } from '../../../hub/registry/workflow.ts'
 import { openCity } from '../city.ts'
 
 interface Shape {
@@ -14,7 +16,7 @@ interface Door {
   summary?: string
   tags?: string[]
   responses: object
-  parameters?: { name: string; description?: string }[]
+  parameters?: { name: string; description?: string; required?: boolean }[]
   requestBody?: { content: Record<string, { schema: Shape }> }
 }
 
@@ -36,6 +38,11 @@ t.test('the document of the API is OpenAPI 3.1, open to everybody, and names eve
     t.ok(summary, `${operationId} has a summary`)
     t.ok('200' in responses, `${operationId} says what it answers`)
   }
+  const demanding = found.filter(({ parameters = [] }) => parameters.some(({ name, required }) => name === 'if-match' && required))
+  const decisions = (workflows as unknown as Workflow<string, { state: string }>[]).flatMap(({ name, decisions = [] }) =>
+    decisions.map((event) => `${name}.${event}`),
+  )
+  t.same(demanding.map(({ operationId }) => operationId).toSorted(), decisions.toSorted(), 'decisions demand the ETag')
   t.equal((await city.app.inject({ url: '/docs/' })).statusCode, 200, 'and a page')
 
   const bare: string[] = []

@@ -43,6 +43,15 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
     const take = await capture.take(source, 100, new Set())
     t.same(new Set(take.keys.flat()), new Set(['k1', 'k2']))
     t.same((await capture.state(source)).position, at(2), 'the position stays')
+    const again = [{ ...fault, item: 'money' }, { key: ['k3'], code: 'QZ-ROW-VALUE' } as const]
+    await capture.record(source, { from: at(2), to: at(3), entries: take.entries, faults: again, sent: [] })
+    const later = await database.quarantine(source.resource, 10)
+    t.same(
+      later.slice(0, 2).map(({ since }) => since),
+      listed.map(({ since }) => since),
+      'tried again, it has stood there since the first time',
+    )
+    t.match(bare(later), [{ item: 'money' }, { key: ['k2'] }, { key: ['k3'] }])
   })
 
   t.test('refused rows are applied when what refused them is gone, at their own position', async (t) => {

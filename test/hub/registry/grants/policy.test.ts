@@ -50,6 +50,28 @@ t.test('a policy says what may be supplied and received', async (t) => {
   t.same((await policyOf(office, provider.id)).policy.supply[0]!.items, ['code', 'name'])
 })
 
+t.test('a policy says why a resource of the agency may not be supplied, and who must act', async (t) => {
+  const office = await openOffice(t)
+  const { provider } = await exchange(office)
+  const withheld = async (agent = provider.id) => (await policyOf(office, agent)).policy.withheld
+  t.equal(await withheld(), undefined)
+  const second = await enrolled(office, 'civil')
+  t.match(await withheld(), [{ resource: 'villages', reason: { zh: /多台/ }, next: { zh: /编目人员.*producer.*审核人员/ } }])
+  await publishResource(office, 'admin', { schema: villages(), producer: second.id })
+  t.match(await withheld(), [{ reason: { en: `${second.id} supplies it` } }])
+  t.equal(await withheld(second.id), undefined)
+  await revokeAgent(office, 'admin', second.id, '')
+  t.match(await withheld(), [{ reason: { zh: `指定的 ${second.id} 已被撤销` } }])
+  for (const [change, reason] of [
+    [`state = 'suspended'`, /保密叫停/],
+    [`state = 'withdrawn'`, /已撤销/],
+    [`state = 'active', sharing = 'none'`, /不予共享/],
+  ] as const) {
+    await office.store.query(`update resource set ${change}`)
+    t.match(await withheld(), [{ reason: { zh: reason } }])
+  }
+})
+
 t.test('a policy ends with its grant, its agent, its provider', async (t) => {
   const office = await openOffice(t)
   const { provider, receiver, grant } = await exchange(office)

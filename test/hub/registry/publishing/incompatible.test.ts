@@ -68,6 +68,7 @@ t.test('an incompatible version holds the grants it touches until their receiver
   t.match(await city.grant('ads.water'), {
     state: 'held',
     heldVersion: 2,
+    heldCatalogVersion: 2,
     reason: { zh: /目录第 2 版.*place.*等待接收单位 water/, en: /version 2.*waits/ },
   })
   const { reason } = await city.grant('ads.water')
