@@ -176,6 +176,8 @@ export const Refusal = Type.Object({
   keys: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
   /** Keys of some of them. */
   examples: Type.Array(Type.Array(Type.Union([Type.String({ maxLength: 200 }), Type.Null()]), { maxItems: 16 }), { maxItems: 5 }),
+  /** What the database said: constraints, tables and columns of its own, no value of a row. */
+  reasons: Type.Optional(Type.Array(Type.String({ maxLength: 300 }), { maxItems: 3 })),
 })
 export type Refusal = Static<typeof Refusal>
 

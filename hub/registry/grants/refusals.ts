@@ -91,7 +91,7 @@ async function report(
   agent: ReportingAgent,
   route: Route,
   origin: string,
-  { keys, examples }: Refusal,
+  { keys, examples, reasons = [] }: Refusal,
 ): Promise<void> {
   const [recent] = await query('select from correction where origin = $1 and created_at > $2 limit 1', [
     origin,
@@ -104,7 +104,11 @@ async function report(
     .map((key) => JSON.stringify(key))
     .join(' ')
     .slice(0, 900)
-  const fault = { zh: `落地表拒绝 ${keys} 行,主键如 ${some}`, en: `the delivered table refuses ${keys} rows, with keys such as ${some}` }
+  const why = reasons.join('; ')
+  const fault = {
+    zh: `落地表拒绝 ${keys} 行${why && `(${why})`},主键如 ${some}`,
+    en: `the delivered table refuses ${keys} rows${why && ` (${why})`}, with keys such as ${some}`,
+  }
   await reportRefusal(
     query,
     principal,

@@ -1,4 +1,5 @@
 /** Quarantines at both ends: what is listed, and what trying again does and does not do. */
+import { refusalText } from '../../../../agent/operator/refusal-texts.ts'
 import type { Test } from 'tap'
 import type { Delivery, QuarantinedKey, Row, SinkTable } from '../../../../agent/database.ts'
 import type { ChainPosition } from '../../../../protocol/position.ts'
@@ -69,7 +70,9 @@ export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: (
     t.equal((await database.quarantine(sink.resource, 10)).length, 2, 'by its resource too')
 
     t.same(await delivery.replay(sink, 'live'), { tried: 2, applied: 0, quarantine: 2 }, 'still refused')
-    t.match((await database.quarantine('route-1', 10))[0]!.reason, /wanted/i)
+    const { reason } = (await database.quarantine('route-1', 10))[0]!
+    t.match(reason, /wanted/i)
+    t.match(refusalText(String(reason))?.text, /wanted/i, 'and so it may be told')
     await uncheck(filling, 'wanted')
     t.same(await delivery.replay(sink, 'live'), { tried: 2, applied: 2, quarantine: 0 })
     t.same(await delivered(filling, licence), [

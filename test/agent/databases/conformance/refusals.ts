@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import type { Applied, Change, Delivery, Removal, Row, SinkTable } from '../../../../agent/database.ts'
 import type { Op } from '../../../../protocol/batch.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
+import { refusalText } from '../../../../agent/operator/refusal-texts.ts'
 import { at, delivered, licence, openSinks, sinkOf, type Filling } from './fixture.ts'
 
 export function refusalConformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
@@ -20,6 +21,7 @@ export function refusalConformance(t: Test, engine: Dialect, freshDatabase: () =
       const [listed] = await filling.database.quarantine('route-1', 10)
       t.match(listed, { end: 'sink', key: ['b'], code: 'QZ-ROW-REFUSED', kept: true })
       t.ok(listed!.reason, 'the server says why')
+      t.equal(refusalText(String(listed!.reason)) === undefined, cause === 'a trigger', "what a trigger's author wrote stays here")
       t.same(await apply(filling.delivery, sink, { from: at(2), to: at(3) }, [['u', ['e', 'n', null]]]), {
         written: 1,
         deleted: 0,

@@ -59,6 +59,14 @@ t.test('refused rows become one correction, which settles when nothing is refuse
   t.equal(await count(city), 2)
 })
 
+t.test('the correction tells the constraint that the rows broke', async (t) => {
+  const { city, receiver, say, sink } = await shared(t)
+  const reasons = ['new row for relation "villages" violates check constraint "named"', `Data too long for column 'name'`]
+  await say(receiver.id, { sinks: [sink({ refused: [{ ...refused[0]!, reasons }] })] })
+  const [correction] = (await city.as('civil', 'registrar').get('/corrections')).body.items
+  t.match(correction, { items: ['name'], fault: { zh: /拒绝 7 行\(new row .*"named"; Data too long/, en: /7 rows \(new row .*"named"; / } })
+})
+
 t.test('what the office has closed is not reported again while it lasts', async (t) => {
   const { city, receiver, say, sink } = await shared(t)
   await say(receiver.id, { sinks: [sink({ refused })] })
