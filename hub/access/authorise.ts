@@ -23,6 +23,12 @@ export function reachOf(principal: Principal, operation: OperationName): Set<Rea
   return new Set(keys.flatMap((role) => line[role] ?? []))
 }
 
+/** All that somebody may do at all, with how far. */
+export function everyReach(principal: Principal): Partial<Record<OperationName, Reach[]>> {
+  const names = Object.keys(rights) as OperationName[]
+  return Object.fromEntries(names.map((name) => [name, [...reachOf(principal, name)]] as const).filter(([, reach]) => reach.length > 0))
+}
+
 /** The one place where it is decided who may do what: role × operation × ownership, and nothing that is not in the table. */
 export function allows(principal: Principal, operation: OperationName, relations: Relations = {}): boolean {
   return [...reachOf(principal, operation)].some((reach) => reaches(principal, reach, relations))

@@ -21,6 +21,7 @@ const bothSides = { registrar: parties, reviewer: parties, user: parties, ...wat
 export const rights = {
   // Oneself
   'me.read': { everybody: 'any' },
+  'rights.list': { everybody: 'any' },
   'me.password': { everybody: 'any' },
   'me.factor-begin': { everybody: 'any' },
   'me.factor-confirm': { everybody: 'any' },
@@ -29,6 +30,7 @@ export const rights = {
 
   // What waits for whom
   'todo.list': { everybody: 'any' },
+  'todo.counts': { everybody: 'any' },
   'case.list': { ...ownAgency, ...watching },
 
   // People and machines

@@ -1,4 +1,6 @@
 import { Type } from 'typebox'
+import { everyReach } from '../access/authorise.ts'
+import type { Reach } from '../access/rights.ts'
 import { beginFactor, changePassword, confirmFactor, readMe, signOut } from '../registry/people/own-account.ts'
 import { operation, type Operation } from './operation.ts'
 import { closed, NoBody, nullable } from './shapes.ts'
@@ -26,6 +28,15 @@ const Me = Type.Object(
   closed,
 )
 
+/** By operation (`operationId`): to any object, those of the own agency, those about data that it provides or receives, or one's own alone. */
+const Rights = Type.Object(
+  {
+    roles: Type.Array(Type.String()),
+    can: Type.Record(Type.String(), Type.Array(Type.Enum(['any', 'own', 'provider', 'receiver', 'self'] satisfies Reach[]))),
+  },
+  closed,
+)
+
 /** What everybody does for oneself. Signing in stands in http/sign-in.ts: nobody is known there yet. */
 export const accessOperations: readonly Operation[] = [
   operation({
@@ -35,6 +46,14 @@ export const accessOperations: readonly Operation[] = [
     text: { zh: '当前用户', en: 'who is signed in' },
     answer: Me,
     run: ({ registry, services, principal }) => readMe(registry, services.access, principal),
+  }),
+  operation({
+    name: 'rights.list',
+    method: 'GET',
+    path: '/rights',
+    text: { zh: '当前用户可执行的操作及其范围', en: 'what the caller may do, and to whose objects' },
+    answer: Rights,
+    run: async ({ principal }) => ({ roles: [...principal.roles], can: everyReach(principal) }),
   }),
   operation({
     name: 'me.password',

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { roleNames } from '../records/roles.ts'
-import { caseKinds, listOpenCases, listTodo, type OpenCase } from '../registry/todo/open-cases.ts'
+import { caseKinds, countTodo, listOpenCases, listTodo, urgencies, type OpenCase } from '../registry/todo/open-cases.ts'
 import { operation, type Call, type Operation } from './operation.ts'
 import { AgencyCode, closed, nullable } from './shapes.ts'
 
@@ -21,10 +21,16 @@ const OpenCaseShape = Type.Object({
   since: Type.String(),
   days: Type.Integer(),
   deadline: nullable(Type.Object({ kind: Type.String(), due: Type.String(), daysLeft: Type.Integer(), missed: Type.Boolean() })),
+  urgency: Type.Enum([...urgencies]),
   reason: nullable(Texts),
 })
 
 const Page = Type.Object({ items: Type.Array(OpenCaseShape), next: nullable(Type.String()) })
+
+const Counts = Type.Object({
+  items: Type.Array(Type.Object({ kind: Type.Enum(caseKinds), urgency: Type.Enum([...urgencies]), count: Type.Integer() })),
+  total: Type.Integer(),
+})
 
 const Filter = Type.Object(
   {
@@ -54,6 +60,8 @@ const folders: Readonly<Record<string, string>> = {
 }
 
 function withLink(one: OpenCase) {
+  // Its id is `<resource> <period>`.
+  if (one.kind === 'duty') return { ...one, link: `/duties?resource=${encodeURIComponent(one.id.split(' ')[0]!)}` }
   const folder = folders[one.kind]
   return { ...one, link: folder === undefined ? null : `/${folder}/${encodeURIComponent(one.id)}` }
 }
@@ -81,6 +89,17 @@ export const todoOperations: readonly Operation[] = [
     query: Filter,
     answer: Page,
     run: (call) => page(listTodo, call, call.query.agency),
+  }),
+  operation({
+    name: 'todo.counts',
+    method: 'GET',
+    path: '/todo/counts',
+    text: { zh: '我的待办有多少:按种类和紧急程度', en: 'how much the caller may take on now, by kind and urgency' },
+    answer: Counts,
+    run: async ({ registry, principal }) => {
+      const items = await countTodo(registry.store.query, principal, registry.clock())
+      return { items, total: items.reduce((sum, { count }) => sum + count, 0) }
+    },
   }),
   operation({
     name: 'case.list',

@@ -11,7 +11,8 @@ import { readRules, type Rules } from '../../records/settings.ts'
 import type { Query } from '../../store/store.ts'
 import type { Transition, Workflow } from '../workflow.ts'
 import { workflows } from '../workflows.ts'
-import { turns, waiting, type Cases, type Turn, type Waiting } from './turns.ts'
+import { turns, type Cases, type Turn } from './turns.ts'
+import { waiting, type Waiting } from './waiting.ts'
 
 /** A case in which something is still to be done. */
 export interface OpenCase {
@@ -31,9 +32,14 @@ export interface OpenCase {
   since: Date
   days: number
   deadline: { kind: string; due: Day; daysLeft: number; missed: boolean } | null
+  urgency: Urgency
   /** Why there is none, or what it must be read with. */
   reason: LocalizedText | null
 }
+
+/** Of what is to be done: the deadline is over, is near (who must act was warned of it), runs, or there is none. */
+export const urgencies = ['missed', 'warned', 'running', 'none'] as const
+export type Urgency = (typeof urgencies)[number]
 
 /** One way in which a case goes on: by whom, and who of them may not because of what they did before. */
 interface Step {
@@ -89,6 +95,7 @@ function selectSql(kind: string, state: string, of: Omit<Cases, 'states'>, how: 
       (${of.agency})::text as agency, (${of.parties})::text[] as parties, (${of.created})::timestamptz as created,
       (${how.agencies ?? 'null'})::text[] as agencies, (${('only' in how && how.only) || 'null'})::text[] as only,
       (${('barred' in how && how.barred) || `'{}'`})::text[] as barred, ${deadline} as deadline,
+      (${of.due ?? 'null'})::date as own_due, (${of.warned ?? 'null'})::boolean as own_warned,
       coalesce(${('runs' in how && how.runs) || 'null'}, ${text(`${of.object ?? kind} `)} || (${of.id ?? 'c.id'})) as object
     from ${of.from} where ${condition}`
 }
@@ -144,7 +151,7 @@ interface Row {
   deadline: string | null
   /** What the day of the deadline is waited for. */
   waits: 'calendar' | 'receiver' | null
-  missed: boolean
+  urgency: Urgency
 }
 
 export interface CasePage {
@@ -176,7 +183,15 @@ interface Listing {
 /** States that nobody but whoever may take the case on is told of. */
 const secret = new Set(['application draft', 'standard draft'])
 
-async function listCases(query: Query, { asking, own, mine, filter, now }: Listing): Promise<CasePage> {
+interface Open {
+  rules: Rules
+  /** SQL: `with … dated as (…)`, by the parameters `$1` to `$7`. */
+  sql: string
+  parameters: unknown[]
+}
+
+/** Undefined where nothing can be open that is asked for. */
+async function openCases(query: Query, { asking, own, mine, filter, now }: Listing): Promise<Open | undefined> {
   const rules = await readRules(query)
   const possible = new Set(own.map(({ kind, state }) => `${kind} ${state}`))
   const wanted = selects.filter(
@@ -184,10 +199,8 @@ async function listCases(query: Query, { asking, own, mine, filter, now }: Listi
       (filter.kind === undefined || filter.kind === kind) &&
       (possible.has(`${kind} ${state}`) || (!mine && !secret.has(`${kind} ${state}`))),
   )
-  if (wanted.length === 0) return { items: [], next: null }
-  const place = placeOf(filter.after)
-  const rows = await query<Row>(
-    `with step as (select * from jsonb_to_recordset($2) as s(kind text, state text, role text, event text, anywhere boolean, barring text[])),
+  if (wanted.length === 0) return undefined
+  const sql = `with step as (select * from jsonb_to_recordset($2) as s(kind text, state text, role text, event text, anywhere boolean, barring text[])),
        open as (${wanted.map(({ sql }) => sql).join('\nunion all ')}),
        seen as (
          select o.*, e.actions from open o left join lateral (
@@ -197,18 +210,19 @@ async function listCases(query: Query, { asking, own, mine, filter, now }: Listi
                select from history h where h.workflow = o.kind and h.object = o.id and h.actor = $4 and h.event = any(s.barring)))
          ) e on not coalesce($4 = any(o.barred), false)
          where (e.actions is not null or not $5) and ($6::text is null or $6 = any(o.parties) or $6 = any(o.agencies))),
-       dated as (
-         select o.*, d.due, d.waits, coalesce(d.missed_at is not null or d.due < $7::date, false) as missed,
+       timed as (
+         select o.*, coalesce(d.due, o.own_due) as due, d.waits, d.missed_at is not null as missed,
+           coalesce(d.warned_at is not null, false) or coalesce(o.own_warned, false) as warned,
            date_trunc('milliseconds', coalesce((select h.at from history h where h.workflow = o.kind and h.object = o.id and h.from_state is distinct from h.to_state
              order by h.id desc limit 1), o.created)) as since
-         from seen o left join deadline d on d.kind = o.deadline and d.object = o.object and d.ended_at is null)
-     select o.kind, o.id, o.state, o.title, o.agency, o.only, o.actions, o.since, o.due::text, o.waits, o.deadline, o.missed,
-       (select name from agency where code = o.agency) as "agencyName",
-       (select json_agg(json_build_object('code', a.code, 'name', a.name) order by a.code) from agency a where a.code = any(o.agencies)) as agencies
-     from dated o
-     where $1::text[] is not null and ($8::text is null or (coalesce(o.due, 'infinity'), o.since, o.kind, o.id) > ($8::date, $9::timestamptz, $10, $11))
-     order by coalesce(o.due, 'infinity'), o.since, o.kind, o.id limit $12`,
-    [
+         from seen o left join deadline d on d.kind = o.deadline and d.object = o.object and d.ended_at is null),
+       dated as (
+         select t.*, case when t.missed or t.due < $7::date then 'missed' when t.due is null then 'none' when t.warned then 'warned' else 'running' end as urgency
+         from timed t where $1::text[] is not null)`
+  return {
+    rules,
+    sql,
+    parameters: [
       (await calendarsWanted(query, rules, now)).map(String),
       JSON.stringify(own),
       asking.agency,
@@ -216,20 +230,52 @@ async function listCases(query: Query, { asking, own, mine, filter, now }: Listi
       mine,
       filter.agency ?? null,
       dayOf(now),
-      ...(place ?? [null, null, null, null]),
-      filter.limit + 1,
     ],
+  }
+}
+
+export interface CaseCount {
+  kind: string
+  urgency: Urgency
+  count: number
+}
+
+/** How much there is of what `listTodo` lists, by kind and urgency. */
+export async function countTodo(query: Query, asking: Asking, now: Date): Promise<CaseCount[]> {
+  const own = steps.filter(({ role }) => asking.roles.includes(role))
+  const open = await openCases(query, { asking, own, mine: true, filter: { limit: 0 }, now })
+  if (!open) return []
+  return query<CaseCount>(`${open.sql} select kind, urgency, count(*)::int as count from dated group by kind, urgency order by kind, urgency`, open.parameters)
+}
+
+async function listCases(query: Query, listing: Listing): Promise<CasePage> {
+  const { filter, now } = listing
+  const place = placeOf(filter.after)
+  const open = await openCases(query, listing)
+  if (!open) return { items: [], next: null }
+  const rows = await query<Row>(
+    `${open.sql}
+     select o.kind, o.id, o.state, o.title, o.agency, o.only, o.actions, o.since, o.due::text, o.waits, o.deadline, o.urgency,
+       (select name from agency where code = o.agency) as "agencyName",
+       (select json_agg(json_build_object('code', a.code, 'name', a.name) order by a.code) from agency a where a.code = any(o.agencies)) as agencies
+     from dated o
+     where ($8::text is null or (coalesce(o.due, 'infinity'), o.since, o.kind, o.id) > ($8::date, $9::timestamptz, $10, $11))
+     order by coalesce(o.due, 'infinity'), o.since, o.kind, o.id limit $12`,
+    [...open.parameters, ...(place ?? [null, null, null, null]), filter.limit + 1],
   )
   const items = rows.slice(0, filter.limit)
   const last = items.at(-1)
-  return { items: items.map((row) => caseOf(row, rules, now)), next: rows.length > items.length && last ? tokenOf(last) : null }
+  return { items: items.map((row) => caseOf(row, open.rules, now)), next: rows.length > items.length && last ? tokenOf(last) : null }
 }
 
 function caseOf(row: Row, rules: Rules, now: Date): OpenCase {
   const { kind, id, state, title, agency, agencyName, since, due } = row
   const { name, reason } = described.get(`${kind} ${state}`)!
   const today = dayOf(now)
-  const deadline = due === null ? null : { kind: row.deadline!, due, daysLeft: daysLeft(rules, today, due), missed: row.missed }
+  // A duty's period is of calendar days (Art. 14).
+  const left = (day: Day) => (row.deadline === null ? Math.max(0, daysBetween(today, day)) : daysLeft(rules, today, day))
+  const missed = row.urgency === 'missed'
+  const deadline = due === null ? null : { kind: row.deadline ?? kind, due, daysLeft: left(due), missed }
   return {
     kind,
     id,
@@ -243,7 +289,8 @@ function caseOf(row: Row, rules: Rules, now: Date): OpenCase {
     actions: (row.actions ?? []).filter((action) => action !== null),
     days: daysBetween(dayOf(since), today),
     deadline,
-    reason: row.waits !== null ? waitsFor[row.waits] : due === null ? reason : provisional(rules, today, due),
+    urgency: row.urgency,
+    reason: row.waits !== null ? waitsFor[row.waits] : due === null ? reason : row.deadline === null ? null : provisional(rules, today, due),
   }
 }
 
@@ -268,7 +315,7 @@ const waitsFor: Record<'calendar' | 'receiver', LocalizedText> = {
   },
 }
 
-/** A day that was given, in a year whose holidays are not known yet. */
+/** A day of a deadline that was given, in a year whose holidays are not known yet. */
 function provisional({ calendar }: Rules, today: Day, due: Day): LocalizedText | null {
   const unknown = Number(due.slice(0, 4))
   if (calendar.years.has(unknown) || due < today) return null

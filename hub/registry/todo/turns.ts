@@ -32,20 +32,23 @@ export interface Cases<State extends string = string> {
   parties: string
   created: string
   deadline?: DeadlineKind
+  /** SQL: the last day, of what has no deadline of its own; with `warned`, whether it is near. */
+  due?: string
+  warned?: string
   /** What the deadline calls the kind of object, where that is not this kind. */
   object?: string
   /** Of each state: whose turn it is; `over` where nothing more happens, `in force` where nothing is to be done unless somebody wants it. */
   states: Record<State, Turn | 'over' | 'in force'>
 }
 
-const none = (zh: string, en: string): LocalizedText => ({ zh, en })
+export const none = (zh: string, en: string): LocalizedText => ({ zh, en })
 const atWill = none('草稿,由本单位决定何时提交', 'a draft: its agency decides when to submit it')
 const stopped = none('暂停期间不计期限', 'no deadline runs while it is suspended')
 const unset = none('规定未设期限', 'the rules set no deadline')
-const ended = none('期限已终止或尚未起算', 'its deadline has ended, or has not begun')
+export const ended = none('期限已终止或尚未起算', 'its deadline has ended, or has not begun')
 
-const own = 'array[c.agency]'
-const provider = 'array[r.agency]'
+export const own = 'array[c.agency]'
+export const provider = 'array[r.agency]'
 
 /** Every workflow × state. The one place that says whose turn a case is; who that is among people stands in access/rights.ts. */
 export const turns = {
@@ -261,153 +264,4 @@ function asking(): string {
   return `(select d.object from application_consent a join deadline d on d.kind = 'application-reply' and d.ended_at is null
       and d.object = 'consent ' || c.id || ' ' || a.resource
     where a.application = c.id and a.state = 'asked' order by d.due, a.resource limit 1)`
-}
-
-/** What is no workflow and yet waits for somebody. `role`: whose turn it is; in `agencies`, or wherever it is. */
-export interface Waiting extends Omit<Cases, 'states'> {
-  state: string
-  name: LocalizedText
-  where: string
-  role: 'agency-it' | 'registrar' | 'office'
-  agencies?: string
-  /** Operations by which it goes on; none where it is done elsewhere. */
-  next: readonly string[]
-  reason: LocalizedText
-}
-
-/** SQL: `$1` are the years whose calendar is wanted, as texts; `$7` is today. */
-export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
-  route: [
-    {
-      ...delivery(),
-      state: 'undelivered',
-      name: none('待交付', 'to be delivered'),
-      where: `${undelivered()} and a.last_seen is not null`,
-      // Where the receiver has no place for it, or cannot write there, it is not the provider's turn.
-      agencies: `array[case when exists (select from jsonb_array_elements(a.report -> 'sinks') s
-        where s ->> 'route' = t.id and s -> 'fault' is not null) then a.agency else c.agency end]`,
-    },
-    {
-      ...delivery(),
-      state: 'receiver-not-started',
-      name: none('接收方前置机从未启动', "the receiver's machine has never started"),
-      where: `${undelivered()} and a.last_seen is null`,
-      agencies: 'array[a.agency]',
-    },
-  ],
-  agent: [
-    {
-      from: 'agent c',
-      title: 'c.name',
-      agency: 'c.agency',
-      parties: own,
-      created: 'c.enrolled_at',
-      state: 'not-started',
-      name: none('已登记,从未启动', 'enrolled, never started'),
-      where: `c.state = 'active' and c.last_seen is null`,
-      role: 'agency-it',
-      agencies: own,
-      next: [],
-      reason: none('由本单位决定何时启动前置机', 'its agency decides when to start the machine'),
-    },
-    {
-      from: 'agent c',
-      title: 'c.name',
-      agency: 'c.agency',
-      parties: own,
-      created: 'coalesce(c.revoked_at, c.enrolled_at)',
-      state: 'revoked',
-      name: none('前置机代理已被撤销,须重新申请并登记', 'revoked: a new machine is to be applied for and enrolled'),
-      where: `c.state = 'revoked' and c.replaced_by is null and ${missed()}
-        and not exists (select from machine_application m where m.agency = c.agency and m.state in ('applied', 'approved') and (m.replaces = c.id or m.replaces is null))`,
-      role: 'agency-it',
-      agencies: own,
-      next: ['machine.apply'],
-      reason: none('由本单位决定何时重新申请(POST /machines,replaces)', 'its agency decides when to apply anew (POST /machines, replaces)'),
-    },
-  ],
-  'catalog-update': [
-    {
-      from: `deadline c join resource r on c.object = 'resource ' || r.code`,
-      id: 'r.code',
-      title: 'r.title',
-      agency: 'r.agency',
-      parties: provider,
-      created: 'c.started_at',
-      state: 'due',
-      name: none('目录待更新', 'the catalog is to be updated'),
-      where: `c.kind = 'catalog-update' and c.ended_at is null`,
-      role: 'registrar',
-      agencies: provider,
-      next: ['registration.create'],
-      deadline: 'catalog-update',
-      object: 'resource',
-      reason: ended,
-    },
-  ],
-  evaluation: (
-    [
-      ['draft', none('待固定', 'to be fixed'), 'evaluation.freeze'],
-      ['frozen', none('待公布', 'to be published'), 'evaluation.publish'],
-    ] as const
-  ).map(([state, name, event]): Waiting => ({
-    from: 'evaluation c',
-    title: 'c.period',
-    agency: 'null',
-    parties: `'{}'::text[]`,
-    created: 'c.drawn_at',
-    state,
-    name,
-    where: `c.state = '${state}'`,
-    role: 'office',
-    next: [event],
-    reason: none('由市电子政务办决定', 'the office decides when'),
-  })),
-  calendar: [
-    {
-      from: 'unnest($1::text[]) c(year)',
-      id: 'c.year',
-      title: 'c.year',
-      agency: 'null',
-      parties: `'{}'::text[]`,
-      created: `coalesce((select min(started_at) from deadline where ended_at is null and (waits = 'calendar' or due >= make_date(c.year::int, 1, 1))), $7::date)`,
-      state: 'missing',
-      name: none('缺工作日日历', 'has no calendar of working days'),
-      where: 'true',
-      role: 'office',
-      next: ['calendar.put'],
-      reason: none(
-        '国务院办公厅公布后填报(POST /calendars),或写入 supervision.calendars',
-        'comes with the notice of the State Council: POST /calendars, or supervision.calendars',
-      ),
-    },
-  ],
-}
-
-/** Something stands still for want of a revoked agent `c`: what it received, or what it is to supply. */
-function missed(): string {
-  return `(exists (select from route t join access_grant g on g.id = t.access_grant where t.agent = c.id and g.state in ('active', 'suspended', 'held'))
-    or exists (select from resource r where r.agency = c.agency and r.state <> 'withdrawn' and (r.producer = c.id
-      or r.producer is null and not exists (select from agent a where a.agency = c.agency and a.state = 'active')
-        and not exists (select from agent o where o.agency = c.agency and (o.enrolled_at, o.id) > (c.enrolled_at, c.id)))))`
-}
-
-function delivery() {
-  return {
-    from: `deadline c join route t on c.object = 'route ' || t.id join agent a on a.id = t.agent join access_grant g on g.id = t.access_grant
-      join resource r on r.code = g.resource`,
-    id: 't.id',
-    title: 'r.title',
-    agency: 'a.agency',
-    parties: 'array[a.agency, c.agency]',
-    created: 'c.started_at',
-    deadline: 'delivery',
-    role: 'agency-it',
-    next: [],
-    reason: ended,
-  } as const
-}
-
-function undelivered(): string {
-  return `c.kind = 'delivery' and c.ended_at is null`
 }
