@@ -25,6 +25,7 @@ import { addAgency } from '../../hub/registry/agencies/agencies.ts'
 import { openExport } from '../../hub/supervision/audit/export.ts'
 import { ownCertificate } from '../../hub/tls.ts'
 import { copyOf, officeAt, type Office } from './office.ts'
+import { decides } from '../support/decisions.ts'
 
 /** Roles that people of an agency have; the others belong to the city's own offices. */
 export const agencyRoles: readonly Role[] = ['registrar', 'reviewer', 'user', 'agency-it']
@@ -211,14 +212,10 @@ function caller(app: FastifyInstance, secret: string | undefined, principal: Pri
   }
 }
 
-const documented = operations.map(({ method, path, answer, decides = false }) => {
+const documented = operations.map(({ method, path, answer }) => {
   const pattern = new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+')}$`)
-  return { method, path, pattern, decides, ...(answer && { shape: Compile(answer) }) }
+  return { method, path, pattern, ...(answer && { shape: Compile(answer) }) }
 })
-
-function decides(path: string): boolean {
-  return documented.some((door) => door.decides && door.pattern.test(path))
-}
 
 /** What the documentation promises of an answer is what comes. */
 function checkAnswer(method: string, path: string, body: unknown): void {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { fromBase32, totp } from '../../hub/access/totp.ts'
 import type { Role } from '../../hub/records/roles.ts'
+import { decides } from './decisions.ts'
 import { TestAgent, type AgentOptions, type Exchange } from './exchange.ts'
 
 const insecure = new Agent({ connect: { rejectUnauthorized: false } })
@@ -29,7 +30,7 @@ export class Person {
 
   /** Who decides looks at the case first, as the console does. */
   async post(path: string, body: object = {}): Promise<Json> {
-    const seen = decision.test(path) ? ((await this.get(path.slice(0, path.lastIndexOf('/'))))['revision'] as string) : undefined
+    const seen = decides(path) ? ((await this.get(path.slice(0, path.lastIndexOf('/'))))['revision'] as string) : undefined
     return send(this.#url, 'POST', path, body, this.#token, seen)
   }
 
@@ -37,9 +38,6 @@ export class Person {
     return send(this.#url, 'PUT', path, body, this.#token)
   }
 }
-
-const decision =
-  /^\/(?:registrations\/[^/]+\/(?:return|publish)|standards\/[^/]+\/publish|grants\/[^/]+\/accept|applications\/[^/]+\/(?:consent|object|approve|reject))$/
 
 type Method = 'GET' | 'POST' | 'PUT'
 

@@ -60,16 +60,21 @@ t.test('doors', async (t) => {
       const toOthers = await knock(caller, operation, others)
       if (reach.size === 0 || (operation.objectKind && !reach.has('any'))) {
         t.match(toOthers, { status: 403, body: { code: 'QZ-FORBIDDEN' } }, `${who}, another agency's object`)
-      } else if (!ends(operation)) t.notMatch(toOthers.status, /^(?:401|403|5..)$/, `${who}: ${toOthers.text.slice(0, 200)}`)
+      } else if (!ends(operation)) t.ok(isOpen(toOthers), `${who}: ${toOthers.text.slice(0, 200)}`)
       if (!operation.objectKind || ends(operation)) continue
       const id = await makeObject(ours, operation.objectKind)
       const toOurs = await knock(caller, operation, ours, id)
       if (allows(caller.principal, name, await relationsOf(city.store.query, operation.objectKind, id))) {
-        t.notMatch(toOurs.status, /^(?:401|403|5..)$/, `${who}, own object: ${toOurs.text.slice(0, 200)}`)
+        t.ok(isOpen(toOurs), `${who}, own object: ${toOurs.text.slice(0, 200)}`)
       } else t.match(toOurs, { status: 403, body: { code: 'QZ-FORBIDDEN' } }, `${who}, not theirs`)
     }
   }
 })
+
+/** Neither refused nor failed; what is asked of a machine is answered that none is connected. */
+function isOpen({ status, body }: Answer): boolean {
+  return status < 500 ? status !== 401 && status !== 403 : body?.code === 'QZ-ASK-AWAY'
+}
 
 /** What has no body would be carried out. */
 function ends({ method, body, upload }: Operation): boolean {
