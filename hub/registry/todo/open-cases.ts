@@ -245,7 +245,10 @@ export async function countTodo(query: Query, asking: Asking, now: Date): Promis
   const own = steps.filter(({ role }) => asking.roles.includes(role))
   const open = await openCases(query, { asking, own, mine: true, filter: { limit: 0 }, now })
   if (!open) return []
-  return query<CaseCount>(`${open.sql} select kind, urgency, count(*)::int as count from dated group by kind, urgency order by kind, urgency`, open.parameters)
+  return query<CaseCount>(
+    `${open.sql} select kind, urgency, count(*)::int as count from dated group by kind, urgency order by kind, urgency`,
+    open.parameters,
+  )
 }
 
 async function listCases(query: Query, listing: Listing): Promise<CasePage> {
@@ -290,7 +293,8 @@ function caseOf(row: Row, rules: Rules, now: Date): OpenCase {
     days: daysBetween(dayOf(since), today),
     deadline,
     urgency: row.urgency,
-    reason: row.waits !== null ? waitsFor[row.waits] : due === null ? reason : row.deadline === null ? null : provisional(rules, today, due),
+    reason:
+      row.waits !== null ? waitsFor[row.waits] : due === null ? reason : row.deadline === null ? null : provisional(rules, today, due),
   }
 }
 

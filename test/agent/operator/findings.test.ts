@@ -10,7 +10,7 @@ t.test('what the hub would refuse as a text is shown, not repeated', async (t) =
   t.same(refused, { code: 'QZ-ROW-REFUSED', keys: 2, examples: [['a␀b', '�'], [`${'x'.repeat(199)}�`]], reasons: [] })
 })
 
-t.test("a refusal tells the constraint and the item of the column that it names, and nothing of ours that holds a value", async (t) => {
+t.test('a refusal tells the constraint and the item of the column that it names, and nothing of ours that holds a value', async (t) => {
   const columns = [{ column: 'XM', item: { id: 'name' } }] as never
   const told = refusals(
     [

@@ -117,7 +117,12 @@ t.test('who asks is told what they may do, from the table of rights', async (t) 
   const registrar = await can(city.as('civil', 'registrar'))
   t.match(registrar, {
     roles: ['registrar'],
-    can: { 'registration.create': ['own'], 'correction.answer': ['provider'], 'catalog.search': ['any'], 'grant.list': ['provider', 'receiver'] },
+    can: {
+      'registration.create': ['own'],
+      'correction.answer': ['provider'],
+      'catalog.search': ['any'],
+      'grant.list': ['provider', 'receiver'],
+    },
   })
   t.notOk('registration.publish' in registrar.can)
   t.ok('registration.publish' in (await can(city.as('civil', 'reviewer'))).can)
