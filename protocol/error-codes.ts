@@ -247,21 +247,21 @@ export const kinds = {
     'provider',
     true,
     '资源 {resource} 的来源表由 {before} 行减至 {rows} 行,删除暂缓发送:行重新装载后自动继续;确属删除的,请执行 qianzhi-agent confirm {resource}',
-    'The source table of {resource} went from {before} rows to {rows}, so deletes wait: they go on once the rows are loaded again; if they are meant, run qianzhi-agent confirm {resource}',
+    'The source table of {resource} went from {before:row} to {rows}, so deletes wait: they go on once the rows are loaded again; if they are meant, run qianzhi-agent confirm {resource}',
   ),
   'QZ-GUARD-SNAPSHOT': kind(
     409,
     'provider',
     true,
     '资源 {resource} 此前约有 {before} 行,现有 {rows} 行,快照暂不结束,接收方不删行:行重新装载后自动继续;确属删除的,请执行 qianzhi-agent confirm {resource}',
-    'There were about {before} rows of {resource} and are {rows} now, so the snapshot does not end and receivers remove nothing: it goes on once the rows are loaded again; if they are meant to be gone, run qianzhi-agent confirm {resource}',
+    'Of {resource} there were about {before:row} before, now {rows:row}, so the snapshot does not end and receivers remove nothing: it goes on once the rows are loaded again; if they are meant to be gone, run qianzhi-agent confirm {resource}',
   ),
   'QZ-GUARD-UNKNOWN': kind(
     409,
     'provider',
     true,
     '资源 {resource} 现有 {rows} 行,接收方此前有多少行已无从得知,快照暂不结束,接收方不删行:核对行数无误后,请执行 qianzhi-agent confirm {resource}',
-    'There are {rows} rows of {resource} now; how many the receivers have is not known here any more, so the snapshot does not end and they remove nothing: if these are all, run qianzhi-agent confirm {resource}',
+    '{resource} has {rows:row} now; how many the receivers have is not known here any more, so the snapshot does not end and they remove nothing: if these are all, run qianzhi-agent confirm {resource}',
   ),
   'QZ-SINK-TABLE': kind(409, 'operator', false, '落地表 {table} 不可用:{reason}', 'Delivered table {table} cannot be used: {reason}'),
   'QZ-SINK-MISSING': kind(
@@ -474,7 +474,7 @@ export const kinds = {
     'operator',
     false,
     '交换路由 {route} 对账不一致:{remaining} 个主键有差异',
-    'Route {route} was reconciled and is different: {remaining} keys differ',
+    'Route {route} was reconciled and is different in {remaining:key}',
   ),
   'QZ-RECONCILE-MANY': kind(
     422,

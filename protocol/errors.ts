@@ -5,7 +5,8 @@
 
 import { kinds, type Actor, type ErrorKind } from './error-codes.ts'
 import { withoutValues } from './server-texts.ts'
-import { inLanguage, isLocalized, type Language, type LocalizedText } from './localized.ts'
+import { localTime } from './local-time.ts'
+import { counted, inLanguage, isLocalized, type Language, type LocalizedText } from './localized.ts'
 
 export type { Actor, ErrorKind } from './error-codes.ts'
 export type { Language, LocalizedText } from './localized.ts'
@@ -53,10 +54,20 @@ export function errorKind(code: ErrorCode): ErrorKind {
 
 export const errorCodes = Object.keys(kinds) as ErrorCode[]
 
-/** The text of a code with `{name}` replaced from `details`; a missing detail stays visible as its name. */
+/**
+ * The text of a code with `{name}` replaced from `details`, `{rows:row}` with what the number counts; a missing detail stays visible as its
+ * name. A moment is told in the city's time.
+ */
 export function errorText(code: ErrorCode, details: ErrorDetails, language: Language): string {
-  return kinds[code][language].replace(/\{(\w+)\}/g, (whole, name: string) => inLanguage(details[name] ?? whole, language))
+  return kinds[code][language].replace(/\{(\w+)(?::(\w+))?\}/g, (whole, name: string, unit: string | undefined) => {
+    const detail = details[name] ?? whole
+    if (typeof detail === 'string' && moment.test(detail)) return localTime(new Date(detail))
+    return unit !== undefined && detail !== whole ? counted(inLanguage(detail, language), unit) : inLanguage(detail, language)
+  })
 }
+
+/** As `toISOString` writes it. */
+const moment = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?Z$/
 
 /**
  * The message of anything thrown, for the `reason` of a coded error: of a database server without the values of rows. AggregateErrors of

@@ -11,6 +11,13 @@ export function localTime(time: Date, timeZone = cityZone): string {
   return clock.format(time)
 }
 
+/** The same of a moment as JSON has it; what is none stays as it is, and a dash where there is none. */
+export function shownTime(time: Date | string | null, timeZone = cityZone): string {
+  if (time === null) return '-'
+  const moment = new Date(time)
+  return Number.isNaN(moment.getTime()) ? String(time) : localTime(moment, timeZone)
+}
+
 /** `2026-11-24` */
 export function localDay(time: Date, timeZone = cityZone): string {
   return localTime(time, timeZone).slice(0, 10)

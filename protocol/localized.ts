@@ -23,6 +23,12 @@ export function joinTexts(texts: readonly (string | number | LocalizedText)[], s
   return { zh: joined('zh'), en: joined('en') }
 }
 
+/** `1 row`, `2 rows`, `1 entry`, `2 entries`: a number and what it counts, in English. */
+export function counted(number: number | string, unit: string): string {
+  const plural = /[^aeiou]y$/.test(unit) ? `${unit.slice(0, -1)}ies` : /(?:s|x|ch|sh)$/.test(unit) ? `${unit}es` : `${unit}s`
+  return `${number} ${String(number) === '1' ? unit : plural}`
+}
+
 export function isLocalized(value: unknown): value is LocalizedText {
   if (typeof value !== 'object' || value === null) return false
   return 'zh' in value && typeof value.zh === 'string' && 'en' in value && typeof value.en === 'string'

@@ -11,6 +11,13 @@ const joined = /\p{Script=Han}[^'"`]*\/ [A-Za-z$'`]|zh\} \/ \$\{|['`] \/ ['`]/u
 /** `reason: 'not found'`: a literal of words of ours in no Chinese; what is put in may be anything. */
 const english = /\b(?:(?:reason|what|operation): |(?:unfit|refuse)\(\w+, )(?:'([^']*)'|`((?:\$\{[^}]*\}|[^`])*)`)/gu
 
+/** `状态 ${state}`: a name of ours, which has words in both languages, as it is in the code. */
+const bare = /\p{Script=Han}[^'`]*\$\{(?:[\w.!?#]*[.!])?(?:state|event|outcome|step|operation|difference|became|mode)\}/u
+
+/** `${count} rows`, which for one is none: `counted` writes it. */
+const manyOfOne =
+  /\$\{(?!limits\.)(?:[\w.!?]*\.)?(?:count|rows|keys|days|minutes|tried|quarantine|length)\} (?:rows|keys|tables|items|days|minutes|batches|resources|files)\b/
+
 const exceptions = new Map([
   ['protocol/errors.ts', 'detailsToWire joins both for peers that do not know `texts`'],
   ['hub/operations/', 'examples of what people write'],
@@ -60,6 +67,24 @@ t.test('the look finds what it is for', async (t) => {
 t.test('no text joins both languages', async (t) => {
   t.same(
     found((text) => joined.test(text)),
+    [],
+  )
+})
+
+t.test('no Chinese text holds a state, an event or a step as the code calls it', async (t) => {
+  for (const text of ['`路由 ${route}:${step}`', '`未生效(${grant.state})`']) t.match(text, bare, text)
+  t.notMatch('`未生效(${grantStates[grant.state].zh})`', bare)
+  const servers = /^agent\/databases\//
+  t.same(
+    found((text) => bare.test(text)).filter((line) => !servers.test(line)),
+    [],
+  )
+})
+
+t.test('no English text says "1 rows"', async (t) => {
+  t.match('`${count} rows`', manyOfOne)
+  t.same(
+    found((text) => manyOfOne.test(text) && !/this\.#status\.log|fetch next|offset /.test(text)),
     [],
   )
 })

@@ -1,3 +1,4 @@
+import { shownTime } from '../../protocol/local-time.ts'
 import type { CheckpointFile } from '../../protocol/checkpoint.ts'
 import { Checkpoints } from '../hub/checkpoints.ts'
 import { callControl } from '../operator/control.ts'
@@ -12,6 +13,6 @@ export const audit: Command = async ({ config, options, print, say }) => {
   const checkpoints = [...Checkpoints.read(config.data)]
   if (options['json']) print(JSON.stringify({ agent, hubKey, checkpoints } satisfies CheckpointFile))
   else if (checkpoints.length === 0) say('中心尚未给出审计检查点', 'The hub has given no checkpoint of its audit yet')
-  else for (const { seq, hash, time } of checkpoints) print(`${time}  ${seq}  ${hash}`)
+  else for (const { seq, hash, time } of checkpoints) print(`${shownTime(time, config.timezone)}  ${seq}  ${hash}`)
   return 0
 }

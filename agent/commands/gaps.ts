@@ -1,3 +1,4 @@
+import { counted } from '../../protocol/localized.ts'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { QianzhiError } from '../../protocol/errors.ts'
@@ -48,12 +49,12 @@ async function exportStream({ words, say }: CommandDeps, copies: GapCopies, fold
     written.push(...copies.after(copies.confirmed ?? { epoch: 0, seq: 0 }))
     for (const place of written) await exportBatch(copies, folder, place)
   }
-  say(`${route}:已写 ${written.length} 个批次到 ${folder}`, `${route}: ${written.length} batches written into ${folder}`)
+  say(`${route}:已写 ${written.length} 个批次到 ${folder}`, `${route}: ${counted(written.length, 'batch')} written into ${folder}`)
   if (missing.length === 0) return 0
   const first = showPosition(missing[0])
   say(
     `${route}:自 ${first} 起有 ${missing.length} 个批次已不保留,请执行 qianzhi-agent resync ${route}`,
-    `${route}: ${missing.length} batches from ${first} on are not kept any more: run qianzhi-agent resync ${route}`,
+    `${route}: ${counted(missing.length, 'batch')} from ${first} on not kept any more: run qianzhi-agent resync ${route}`,
   )
   return 1
 }

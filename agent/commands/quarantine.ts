@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { CorrectionNote } from '../../protocol/api.ts'
-import { joinTexts, same, type LocalizedText } from '../../protocol/localized.ts'
+import { localTime } from '../../protocol/local-time.ts'
+import { counted, joinTexts, same, type LocalizedText } from '../../protocol/localized.ts'
 import { callControl, noRunningAgent } from '../operator/control.ts'
 import { maxQuarantined, onlyReads, type QuarantinedKey, type Replayed } from '../database.ts'
 import { StreamStore, storeFile } from '../runtime/stream-store.ts'
@@ -55,11 +56,11 @@ function storedKeys(folder: string, resource: string): QuarantinedKey[] {
   }
 }
 
-function sayKey({ say }: CommandDeps, listed: Listed): void {
+function sayKey({ config, say }: CommandDeps, listed: Listed): void {
   const { database, end, resource, route, key, code, item, reason, since, kept, correction } = listed
   const which = `${JSON.stringify(key)} ${code}${item ? ` ${item}` : ''}`
   const what = reason ? joinTexts([which, reason], { zh: ':', en: ': ' }) : same(which)
-  const at = since.toISOString()
+  const at = localTime(since, config.timezone)
   if (end === 'source')
     return say(`${database} 来源 ${resource} ${what.zh}(自 ${at})`, `${database} source ${resource} ${what.en} (since ${at})`)
   const again = kept ? { zh: ',可重试', en: ', can be replayed' } : { zh: '', en: '' }
@@ -88,7 +89,7 @@ export const replay: Command = async ({ config, words, say }) => {
   for (const { route, tried, applied, quarantine: left } of done.routes) {
     say(
       `${route}:重试 ${tried} 行,写入 ${applied} 行,隔离区尚有 ${left} 行`,
-      `${route}: ${tried} rows tried again, ${applied} applied, ${left} left in quarantine`,
+      `${route}: ${counted(tried, 'row')} tried again, ${applied} applied, ${left} left in quarantine`,
     )
   }
   return done.routes.some(({ tried, applied }) => applied < tried) ? 1 : 0

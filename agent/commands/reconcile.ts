@@ -1,3 +1,5 @@
+import { counted } from '../../protocol/localized.ts'
+import { reconciliationWords } from '../../protocol/reconciliation-words.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { detailsFromWire, isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import { doubtTexts, type ReconciliationProgress } from '../../protocol/reconciliation.ts'
@@ -31,7 +33,8 @@ async function watch(deps: CommandDeps, run: string): Promise<ReconciliationProg
     const putOff = state === 'waiting' && progress.code !== null
     const line = `${route} ${step ?? state} ${rows}`
     if (!deps.options['json'] && (state === 'running' || state === 'waiting') && !putOff && line !== shown) {
-      deps.say(`${route}:${step ?? state},已读 ${rows} 行`, `${route}: ${step ?? state}, ${rows} rows read`)
+      const doing = reconciliationWords(step ?? state)
+      deps.say(`${route}:${doing.zh},已读 ${rows} 行`, `${route}: ${doing.en}, ${counted(rows, 'row')} read`)
     }
     shown = line
     if ((state !== 'running' && state !== 'waiting') || putOff) {
@@ -47,7 +50,7 @@ function showEnd(deps: CommandDeps, { run, route, state, code, details, texts, s
     const { source, target, settled, moving, quarantined, repaired, remaining, outcome } = statement
     deps.say(
       `${route}(对账 ${run}):${outcome === 'equal' ? '一致' : '不一致'},来源 ${source.rows} 行,落地 ${target.rows} 行;途中 ${settled},持续变化 ${moving},隔离 ${quarantined},已重发修复 ${repaired},仍不一致 ${remaining}`,
-      `${route} (reconciliation ${run}): ${outcome}, source ${source.rows} rows, target ${target.rows} rows; under way ${settled}, moving ${moving}, quarantined ${quarantined}, repaired ${repaired}, remaining ${remaining}`,
+      `${route} (reconciliation ${run}): ${outcome}, source ${counted(source.rows, 'row')}, target ${counted(target.rows, 'row')}; under way ${settled}, moving ${moving}, quarantined ${quarantined}, repaired ${repaired}, remaining ${remaining}`,
     )
     for (const { zh, en } of doubtTexts(statement)) deps.say(`  ${zh}`, `  ${en}`)
     if (statement.more)
@@ -61,6 +64,8 @@ function showEnd(deps: CommandDeps, { run, route, state, code, details, texts, s
     deps.say(`${route}:${zh},${code} ${reason.text('zh')}`, `${route}: ${en}, ${code} ${reason.text('en')}`)
   }
   for (const { key, difference, state: became, side, code: fault } of keys.filter(({ state: one }) => one !== 'settled')) {
-    deps.print(`  ${JSON.stringify(key)} ${difference} ${became}${side ? ` ${side} ${fault ?? ''}` : ''}`)
+    const said = reconciliationWords([difference, became, ...(side ? [side] : [])].join(' '))
+    const code = side && fault ? ` ${fault}` : ''
+    deps.say(`  ${JSON.stringify(key)} ${said.zh}${code}`, `  ${JSON.stringify(key)} ${said.en}${code}`)
   }
 }

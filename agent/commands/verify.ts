@@ -1,3 +1,5 @@
+import { counted } from '../../protocol/localized.ts'
+import { shownTime } from '../../protocol/local-time.ts'
 import { readFile, stat } from 'node:fs/promises'
 import { manifestName, openFileManifest, verifyProvider, type FileManifest } from '../../protocol/file-manifest.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
@@ -16,22 +18,28 @@ const longestManifest = 16 << 20
  * anything cannot be said to be so.
  */
 export const verify: Command = async (context) => {
-  const { words, say, language } = context
+  const { config, words, say, language } = context
   const [given] = words
   if (given === undefined) throw new QianzhiError('QZ-CONFIG', { key: 'argument', reason: { zh: '请给出文件名', en: 'name a file' } })
   const file = given.endsWith(manifestName('')) ? given.slice(0, -manifestName('').length) : given
   const keys = knownKeys(context)
   const manifest = openFileManifest(await manifestText(file), (id) => keys.agent.get(id))
   await checkContent(file, manifest)
-  say(`文件:${manifest.file},${manifest.rows} 行,SHA-256 一致`, `file: ${manifest.file}, ${manifest.rows} rows, its SHA-256 is as stated`)
   say(
-    `写入方:代理 ${manifest.agent} 的签名有效(${manifest.time})`,
-    `written by agent ${manifest.agent}: its signature holds (${manifest.time})`,
+    `文件:${manifest.file},${manifest.rows} 行,SHA-256 一致`,
+    `file: ${manifest.file}, ${counted(manifest.rows, 'row')}, its SHA-256 is as stated`,
+  )
+  say(
+    `写入方:代理 ${manifest.agent} 的签名有效(${shownTime(manifest.time, config.timezone)})`,
+    `written by agent ${manifest.agent}: its signature holds (${shownTime(manifest.time, config.timezone)})`,
   )
   tellContent(context, manifest)
   try {
     const signed = verifyProvider(manifest, (id) => keys.provider(manifest.resource).get(id))
-    say(`提供方:${manifest.source} 的 ${signed} 个批次签名有效`, `provider ${manifest.source}: its signatures of ${signed} batches hold`)
+    say(
+      `提供方:${manifest.source} 的 ${signed} 个批次签名有效`,
+      `provider ${manifest.source}: its signatures of ${counted(signed, 'batch')} hold`,
+    )
   } catch (error) {
     const coded = codedError(error)
     context.print(`${coded.code} ${coded.text(language)}`)
@@ -46,7 +54,7 @@ function tellContent({ say }: CommandDeps, { resource, kind, number, to, quarant
     `内容:${resource} 第 ${number} 个文件(${what.zh}),至 ${to.epoch}/${to.seq}`,
     `content: ${resource}, file ${number} (${what.en}), up to ${to.epoch}/${to.seq}`,
   )
-  if (quarantine > 0) say(`另有 ${quarantine} 行在隔离区`, `${quarantine} rows more are in quarantine`)
+  if (quarantine > 0) say(`另有 ${quarantine} 行在隔离区`, `besides, ${counted(quarantine, 'row')} in quarantine`)
 }
 
 /** By key id. The policy is verified with the pinned key of the hub. */

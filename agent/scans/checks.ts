@@ -1,4 +1,5 @@
 /** What `setup` and `doctor` say of a source that is only read: whether it can be read, and what its mode does not see. */
+import { counted } from '../../protocol/localized.ts'
 import { codedError } from '../../protocol/errors.ts'
 import type { Check, Database, Reading, SourceTable } from '../database.ts'
 import { watermarkColumn } from './watermark.ts'
@@ -41,7 +42,7 @@ async function watermarkChecks(reading: Reading, source: SourceTable): Promise<S
     {
       ok: unmarked === 0,
       zh: `${unmarked} 行的 ${column} 为空,其变化看不到`,
-      en: `${unmarked} rows have no ${column}: their changes are not seen`,
+      en: `${counted(unmarked, 'row')} without ${column}: changes of such are not seen`,
     },
   ]
 }

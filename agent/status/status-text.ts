@@ -2,7 +2,7 @@ import type { SettledFile, SnapshotProgress } from '../../protocol/api.ts'
 import { localTime } from '../../protocol/local-time.ts'
 import { stopText } from '../../protocol/policy.ts'
 import { showPosition } from '../../protocol/position.ts'
-import { joinTexts, same, type LocalizedText } from '../../protocol/localized.ts'
+import { counted, joinTexts, same, type LocalizedText } from '../../protocol/localized.ts'
 import type { AgentStatus, SinkStatus, SourceStatus, ToldFault } from './agent-status.ts'
 import { stateNames } from './line-states.ts'
 
@@ -76,8 +76,8 @@ export class StatusText {
     const machine = [this.#hub(), this.#clock(), this.#policy(), ...this.#configuration()]
     const state =
       held > 0
-        ? { zh: `${lines.zh} 条线路中 ${held} 条停住`, en: `${held} of ${lines.en} lines are held` }
-        : { zh: `${lines.zh} 条线路,无停住`, en: `${lines.en} lines, none is held` }
+        ? { zh: `${lines.zh} 条线路中 ${held} 条停住`, en: `${held} of ${counted(lines.en, 'line')} held` }
+        : { zh: `${lines.zh} 条线路,无停住`, en: `${counted(lines.en, 'line')}, none is held` }
     const bad = [...machine, this.#disk()].filter(({ tone }) => tone === 'bad').map(({ name }) => name)
     const besides = joinTexts([state, joinTexts(bad, { zh: '、', en: ', ' })], { zh: ';异常:', en: '; not well: ' })
     return [
@@ -199,9 +199,11 @@ export class StatusText {
     const late = oldest !== undefined && this.#now - Date.parse(oldest) > longWait
     const load = snapshot ? progress(snapshot) : unknown
     const notes = [
-      ...(unchanged ? [{ zh: `${unchanged} 行未变化、不必重发`, en: `${unchanged} rows were as sent before and not sent again` }] : []),
+      ...(unchanged
+        ? [{ zh: `${unchanged} 行未变化、不必重发`, en: `${counted(unchanged, 'row')} as sent before and not sent again` }]
+        : []),
       ...(files ? this.#files(files) : []),
-      ...(warned ? [{ zh: `核验提醒 ${warned} 行`, en: `a check warned of ${warned} rows` }] : []),
+      ...(warned ? [{ zh: `核验提醒 ${warned} 行`, en: `a check warned of ${counted(warned, 'row')}` }] : []),
     ]
     return [
       stateOf(source),

@@ -1,3 +1,4 @@
+import { counted } from '../../protocol/localized.ts'
 import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
 import { writeAudit } from '../records/audit.ts'
 import type { Registry } from '../records/registry.ts'
@@ -147,7 +148,7 @@ async function countFailure(query: Query, { lock }: AccessRules, { id, agency, f
     kind: 'person-locked',
     object: `person ${id}`,
     zh: `连续 ${count} 次登录失败,账户锁定 ${minutes} 分钟`,
-    en: `After ${count} failed sign-ins in a row the account is locked for ${minutes} minutes`,
+    en: `After ${counted(count, 'failed sign-in')} in a row the account is locked for ${counted(minutes, 'minute')}`,
   })
 }
 

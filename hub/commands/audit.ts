@@ -5,6 +5,7 @@ import { CheckpointFile } from '../../protocol/checkpoint.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import { verifyExport, type HeldCheckpoint, type Verified } from '../supervision/audit/verify.ts'
 import { joinTexts, same, type LocalizedText } from '../../protocol/localized.ts'
+import { shownTime } from '../../protocol/local-time.ts'
 import type { Command, Given } from './command.ts'
 
 /** The audit leaves the hub, and is verified anywhere. */
@@ -129,12 +130,12 @@ function report({ from, to, count, head, time, key, keyExpected, checkpoints }: 
   }
   return {
     zh: [
-      `完好:第 ${from} 至 ${to} 条,共 ${count} 条;导出时审计共 ${head.seq} 条(${time})`,
+      `完好:第 ${from} 至 ${to} 条,共 ${count} 条;导出时审计共 ${head.seq} 条(${shownTime(time)})`,
       `中心公钥 ${key}${keyExpected ? '' : `,${unchecked.zh}`}`,
       `检查点:相符 ${matched} 个,晚于导出 ${later} 个,不在导出范围 ${outside} 个`,
     ].join('\n'),
     en: [
-      `Intact: entries ${from} to ${to}, ${count} in all; the audit held ${head.seq} when it was exported (${time})`,
+      `Intact: entries ${from} to ${to}, ${count} in all; the audit held ${head.seq} when it was exported (${shownTime(time)})`,
       `Hub key ${key}${keyExpected ? '' : `, ${unchecked.en}`}`,
       `Checkpoints: ${matched} agree, ${later} are later than the export, ${outside} lie outside of it`,
     ].join('\n'),

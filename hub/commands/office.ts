@@ -6,6 +6,8 @@ import type { ListedAgent } from '../registry/machines/agents.ts'
 import type { Grant } from '../registry/grants/grants.ts'
 import type { Resource } from '../registry/catalog/resources.ts'
 import type { ListedRoute, Route } from '../registry/grants/routes.ts'
+import { shownTime } from '../../protocol/local-time.ts'
+import { agentStates, grantStates, keepWords, routeStates, wordFor } from '../records/words.ts'
 import { table, type Command, type Given, type Option } from './command.ts'
 
 const reason: Record<string, Option> = {
@@ -48,8 +50,8 @@ export const officeCommands: readonly Command[] = [
       const issued = await api.post<{ token: string; expires: string }>('/admin/v1/tokens', { agency, hours: Number(hours ?? 48) })
       show(issued, issued.token)
       hint({
-        zh: `请在 ${agency} 的前置机上执行:qianzhi-agent enroll <令牌>。令牌只能用一次,${issued.expires} 前有效,请保密。`,
-        en: `On the front-end machine of ${agency} run: qianzhi-agent enroll <token>. It works once, until ${issued.expires}. Keep it secret.`,
+        zh: `请在 ${agency} 的前置机上执行:qianzhi-agent enroll <令牌>。令牌只能用一次,${shownTime(issued.expires)} 前有效,请保密。`,
+        en: `On the front-end machine of ${agency} run: qianzhi-agent enroll <token>. It works once, until ${shownTime(issued.expires)}. Keep it secret.`,
       })
     },
   },
@@ -95,7 +97,7 @@ export const officeCommands: readonly Command[] = [
         items,
         table(
           headings,
-          items.map((r) => [r.code, r.schema.title, r.agency, r.version, r.keep]),
+          items.map((r) => [r.code, r.schema.title, r.agency, r.version, wordFor(keepWords, r.keep)[language]]),
         ),
       )
     },
@@ -135,7 +137,7 @@ export const officeCommands: readonly Command[] = [
         items,
         table(
           headings,
-          items.map((g) => [g.id, g.resource, g.agency, g.state, g.items.join(',')]),
+          items.map((g) => [g.id, g.resource, g.agency, wordFor(grantStates, g.state)[language], g.items.join(',')]),
         ),
       )
     },
@@ -176,7 +178,15 @@ export const officeCommands: readonly Command[] = [
         items,
         table(
           headings,
-          items.map((r) => [r.id, r.resource, r.agent, r.state, place(r.epoch, r.seq), place(r.headEpoch, r.headSeq), r.quarantine]),
+          items.map((r) => [
+            r.id,
+            r.resource,
+            r.agent,
+            wordFor(routeStates, r.state)[language],
+            place(r.epoch, r.seq),
+            place(r.headEpoch, r.headSeq),
+            r.quarantine,
+          ]),
         ),
       )
     },
@@ -195,7 +205,7 @@ export const officeCommands: readonly Command[] = [
         items,
         table(
           headings,
-          items.map((a) => [a.id, a.agency, a.name, a.state, a.lastSeen as unknown as string | null, morningOf(a)]),
+          items.map((a) => [a.id, a.agency, a.name, wordFor(agentStates, a.state)[language], shownTime(a.lastSeen), morningOf(a)]),
         ),
       )
     },
@@ -205,9 +215,9 @@ export const officeCommands: readonly Command[] = [
     arguments: ['AGENT'],
     options: reason,
     text: { zh: '撤销代理:其供数与接收立即终止', en: 'revoke an agent: its supply and routes end at once' },
-    async run({ api, show }, [agent], given) {
+    async run({ api, show, language }, [agent], given) {
       const revoked = await api.post<{ id: string; state: string }>(`/admin/v1/agents/${encodeURIComponent(agent!)}/revoke`, because(given))
-      show(revoked, `${revoked.id}  ${revoked.state}`)
+      show(revoked, `${revoked.id}  ${wordFor(agentStates, revoked.state)[language]}`)
     },
   },
 ]
@@ -218,9 +228,9 @@ function grantVerb(verb: string, text: Command['text']): Command {
     arguments: ['GRANT'],
     options: reason,
     text,
-    async run({ api, show }, [id], given) {
+    async run({ api, show, language }, [id], given) {
       const grant = await api.post<Grant>(`/admin/v1/grants/${encodeURIComponent(id!)}/${verb}`, because(given))
-      show(grant, `${grant.id}  ${grant.state}`)
+      show(grant, `${grant.id}  ${wordFor(grantStates, grant.state)[language]}`)
     },
   }
 }

@@ -1,6 +1,8 @@
 import { errorForLog } from '../../protocol/errors.ts'
 import type { Health } from '../records/problem.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
+import { shownTime } from '../../protocol/local-time.ts'
+import { healthWords, wordFor } from '../records/words.ts'
 import type { Command } from './command.ts'
 import type { ClockState } from '../supervision/clock-watch.ts'
 import type { Explanation } from '../status/explanation.ts'
@@ -36,7 +38,7 @@ export const operatorCommands: readonly Command[] = [
         zh: `中心已启动:${hub.urls.join(' ')}\n数据目录:${config.data}`,
         en: `The hub is running: ${hub.urls.join(' ')}\nData folder: ${config.data}`,
       })
-      if (hub.firstAdmin) hint(firstAdminText(hub.firstAdmin.link, hub.firstAdmin.expires.toISOString()))
+      if (hub.firstAdmin) hint(firstAdminText(hub.firstAdmin.link, shownTime(hub.firstAdmin.expires)))
       const lost = await Promise.race([stop, hub.lost])
       await hub.close()
       if (lost) throw lost
@@ -48,7 +50,7 @@ export const operatorCommands: readonly Command[] = [
     text: { zh: '尚无系统管理员时,生成首个管理员的激活链接', en: 'while there is no system administrator: a link that makes the first' },
     async run({ api, show, language }) {
       const made = await api.post<{ link: string; expires: string }>('/admin/v1/first-admin')
-      show(made, firstAdminText(made.link, made.expires)[language])
+      show(made, firstAdminText(made.link, shownTime(made.expires))[language])
     },
   },
   {
@@ -60,7 +62,7 @@ export const operatorCommands: readonly Command[] = [
     },
     async run({ api, show, language }, [login]) {
       const made = await api.post<{ link: string; expires: string }>('/admin/v1/reset-admin', { login })
-      show(made, resetText(made.link, made.expires)[language])
+      show(made, resetText(made.link, shownTime(made.expires))[language])
     },
   },
   {
@@ -109,7 +111,7 @@ export const operatorCommands: readonly Command[] = [
     async run({ api, show, language }) {
       const health = await api.get<Health>('/admin/v1/health')
       const lines = [...health.problems, ...health.paused].map((problem) => `${problem.code}  ${problem[language]}`)
-      show(health, [health.status, ...lines].join('\n'))
+      show(health, [wordFor(healthWords, health.status)[language], ...lines].join('\n'))
       return health.status === 'ok' ? 0 : 1
     },
   },
@@ -132,7 +134,7 @@ function resetText(link: string, expires: string): LocalizedText {
 }
 
 function showClock(show: (value: object, text: string) => void, state: ClockState): number {
-  const [now, wall, held] = [state.now, state.wall, state.heldSince].map((time) => String(time))
+  const [now, wall, held] = [state.now, state.wall, state.heldSince].map((time) => shownTime(time))
   show(state, state.heldSince ? `QZ-CLOCK-JUMPED  ${now} ≠ ${wall} (${held})` : now!)
   return state.heldSince ? 1 : 0
 }

@@ -7,14 +7,27 @@ import { operations } from '../operations/index.ts'
 import { objectNames } from '../records/refusals.ts'
 import { roles, type Role } from '../records/roles.ts'
 
+/** What happens by the hub itself. */
+const ownEvents: Record<string, LocalizedText> = {
+  'application.ask': { zh: '征求提供单位意见', en: 'ask the provider' },
+  'application.proceed': { zh: '转市电子政务办审核', en: 'pass on to the office' },
+  'correction.settle': { zh: '自行了结(更正)', en: 'settle by itself (correction)' },
+  'grant.hold': { zh: '待接收方确认(授权)', en: 'hold (grant)' },
+  'grant.expire': { zh: '到期(授权)', en: 'expire (grant)' },
+  'machine.enrol': { zh: '登记前置机', en: 'enrol the machine' },
+  'publication.lapse': { zh: '失效(公开授权请求)', en: 'lapse (publication)' },
+  'publication.expire': { zh: '到期(公开授权请求)', en: 'expire (publication)' },
+}
+
 /** What an operation is called among people: what its documentation says of it, without what is explained there. */
-export const operationWords: ReadonlyMap<string, LocalizedText> = new Map(
-  operations.map(({ name, text, path, objectKind }) => {
+export const operationWords: ReadonlyMap<string, LocalizedText> = new Map([
+  ...operations.map(({ name, text, path, objectKind }) => {
     // An event's own words are a verb alone.
     const of = objectKind && /\/:id\//.test(path) ? { zh: `(${objectNames[objectKind]})`, en: ` (${objectKind})` } : { zh: '', en: '' }
     return [name, { zh: first(text.zh, /[::,,(]/) + of.zh, en: first(text.en, /[:,(]/) + of.en }] as const
   }),
-)
+  ...Object.entries(ownEvents),
+])
 
 function first(text: string, end: RegExp): string {
   return text.split(end)[0]!.trim()

@@ -37,7 +37,7 @@ export async function noteError(error: unknown, request: FastifyRequest, logger:
 }
 
 /** Operations are called by their words in what people read, by their names in `details`. */
-function problemOf(coded: QianzhiError, { principal }: FastifyRequest): Problem {
+export function problemOf(coded: QianzhiError, { principal }: Pick<FastifyRequest, 'principal'>): Problem {
   const worded = inWords(coded.details, principal)
   if (!worded) return toProblem(coded)
   const problem = toProblem(new QianzhiError(coded.code, { ...coded.details, ...worded }, { faults: coded.faults }))

@@ -11,6 +11,7 @@ import { FileAnswer, type Operation } from '../operations/operation.ts'
 import type { Services } from '../operations/services.ts'
 import type { Registry } from '../records/registry.ts'
 import { documentation, routeSchema } from './openapi.ts'
+import { problemOf } from './refusals.ts'
 import type { Api } from './server.ts'
 import { sessionCookie, signInDoors } from './sign-in.ts'
 
@@ -70,7 +71,18 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
     reply.raw.once('close', () => gone.abort())
     const agencyScope = reachOf(principal, operation.name).has('any') ? null : principal.agency
     const seen = seenBy(request)
-    const value = await operation.run({ registry, services, principal, agencyScope, params, query, body, seen, signal: gone.signal })
+    const value = await operation.run({
+      registry,
+      services,
+      principal,
+      agencyScope,
+      params,
+      query,
+      body,
+      seen,
+      told: (error) => problemOf(error, request).detail,
+      signal: gone.signal,
+    })
     void reply.header('cache-control', 'no-store')
     if (typeof value === 'object' && value && 'revision' in value) void reply.header('etag', `"${String(value.revision)}"`)
     if (!(value instanceof FileAnswer)) return withNames(registry.store.query, value ?? {})

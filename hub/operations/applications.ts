@@ -148,7 +148,7 @@ export const applicationOperations: readonly Operation[] = [
     body: Decisions,
     answer: Type.Object({ items: Type.Array(Decided) }),
     example: { cases: [{ id: '7', revision: '412.9f1c02ab' }], decision: 'approve' },
-    run: async ({ registry, principal, body }) => ({ items: await decideMany(registry, principal, body) }),
+    run: async ({ registry, principal, body, told }) => ({ items: await decideMany(registry, principal, body, told) }),
   }),
   operation({
     name: 'application.preview',

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Static, TObject, TSchema } from 'typebox'
+import type { QianzhiError } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Principal } from '../access/principal.ts'
 import type { ObjectKind } from '../access/relations.ts'
@@ -19,6 +20,8 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   body: B
   /** The revision that the caller saw of the object (`If-Match`). */
   seen: string | undefined
+  /** An error as the API tells it to the caller: operations by their words. */
+  told: (error: QianzhiError) => LocalizedText
   /** Aborts when the caller has hung up. */
   signal: AbortSignal
 }

@@ -1,3 +1,4 @@
+import { counted } from '../../protocol/localized.ts'
 import type { Query } from '../store/store.ts'
 import { runnableRoutes } from './routes.ts'
 import type { HealthProblem } from '../records/problem.ts'
@@ -77,6 +78,6 @@ function overdue(route: string, days: number): HealthProblem {
   return {
     code: 'QZ-HEALTH-ROUTE-UNRECONCILED',
     zh: `交换路由 ${route} 已 ${days} 天没有对账一致`,
-    en: `Route ${route} has not been reconciled as equal for ${days} days`,
+    en: `Route ${route} has not been reconciled as equal for ${counted(days, 'day')}`,
   }
 }

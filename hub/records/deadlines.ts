@@ -50,7 +50,7 @@ export async function startDeadline(query: Query, { kind, object, agency, role, 
   const days = own ?? rules.deadlines[kind].days
   if ((days === null) !== (due !== undefined && isDay(due)))
     throw new QianzhiError('QZ-REQUEST-INVALID', {
-      reason: { zh: `${kind} 的期限 ${due} 无效`, en: `due ${due} does not fit ${kind}` },
+      reason: { zh: `期限 ${due} 不是日期`, en: `due ${due} is no day` },
     })
   const counted = waits ? null : (due ?? addWorkingDays(rules.calendar, dayOf(from), days!))
   await query(

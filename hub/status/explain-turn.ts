@@ -1,3 +1,4 @@
+import { counted } from '../../protocol/localized.ts'
 import { errorKind, isErrorCode } from '../../protocol/errors.ts'
 import { stopText } from '../../protocol/policy.ts'
 import { comparePositions } from '../../protocol/position.ts'
@@ -161,12 +162,12 @@ function quarantined(agency: string, who: 'provider' | 'receiver', keys = 0): Tu
       who,
       agency,
       zh: `${agency} 隔离区有 ${keys} 个主键,请修正数据`,
-      en: `${keys} keys lie in the quarantine of ${agency}: correct their data`,
+      en: `the quarantine of ${agency} holds ${counted(keys, 'key')}: correct their data`,
     }
   return {
     who,
     agency,
     zh: `${agency} 的落地表拒绝了 ${keys} 个主键:数据有误的由提供单位改正(已自动提出更正),是本单位约束过严的请放宽`,
-    en: `The table of ${agency} refuses ${keys} keys: the provider corrects what is wrong with the data (a correction was reported), ${agency} its own constraints`,
+    en: `The table of ${agency} refuses ${counted(keys, 'key')}: the provider corrects what is wrong with the data (a correction was reported), ${agency} its own constraints`,
   }
 }

@@ -1,5 +1,8 @@
+import { counted } from '../../protocol/localized.ts'
 import type { AgentReport, SnapshotProgress } from '../../protocol/api.ts'
 import type { Language } from '../../protocol/errors.ts'
+import { localTime, shownTime } from '../../protocol/local-time.ts'
+import { reconciliationWords } from '../../protocol/reconciliation-words.ts'
 import { comparePositions, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import { turnOf } from './explain-turn.ts'
 import type { Log } from '../log.ts'
@@ -115,21 +118,15 @@ function pick<T extends object, K extends keyof T>(from: T, names: readonly K[])
   return Object.fromEntries(names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]]))) as Pick<T, K>
 }
 
-const reconciledNames = {
-  equal: { zh: '一致', en: 'equal' },
-  different: { zh: '不一致', en: 'different' },
-  failed: { zh: '失败', en: 'failed' },
-  never: { zh: '从未', en: 'never' },
-} as const
-
 /** For the terminal. */
 export function showExplanation(explanation: Explanation, language: Language): string {
   const { route, resource, state, source, hub, receiver, asOf, age, reconciled, turn } = explanation
   const zh = language === 'zh'
-  const seen = (at: Date | null) => (at ? at.toISOString() : zh ? '从未' : 'never')
-  const fault = (of: Fault | undefined) => (of ? [`  ${of.code} ${of[language]} (${of.since})`] : [])
+  const seen = (at: Date | null) => (at ? localTime(at) : zh ? '从未' : 'never')
+  const fault = (of: Fault | undefined) => (of ? [`  ${of.code} ${of[language]} (${shownTime(of.since)})`] : [])
   const paused = (state: string | undefined) => (state === 'paused' ? (zh ? ',已暂停' : ', paused') : '')
-  const queue = source.report ? `${source.report.waiting}${source.report.oldest ? ` (${source.report.oldest})` : ''}` : '?'
+  const queue = source.report ? `${source.report.waiting}${source.report.oldest ? ` (${shownTime(source.report.oldest)})` : ''}` : '?'
+  const last = reconciled.state === null ? { zh: '从未', en: 'never' } : reconciliationWords(reconciled.state)
   const lines = zh
     ? [
         `路由 ${route}(资源 ${resource}):${state === 'active' ? '有效' : endingOf(state).zh}`,
@@ -141,8 +138,8 @@ export function showExplanation(explanation: Explanation, language: Language): s
         `接收 ${receiver.agency} ${receiver.agent}:已取 ${showPosition(receiver.delivered)},已入库 ${showPosition(receiver.applied)},` +
           `隔离 ${receiver.quarantine},最后联系 ${seen(receiver.seen)}${receiver.lapsed ? ',已失效' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
-        `数据截至:${asOf === null ? '未知' : `${asOf}(${age} 秒前)`}`,
-        `对账:${reconciledNames[reconciled.state ?? 'never'].zh},最近一致 ${seen(reconciled.equal)}`,
+        `数据截至:${asOf === null ? '未知' : `${shownTime(asOf)}(${age} 秒前)`}`,
+        `对账:${last.zh},最近一致 ${seen(reconciled.equal)}`,
         `下一步:${turn.zh}`,
       ]
     : [
@@ -155,8 +152,8 @@ export function showExplanation(explanation: Explanation, language: Language): s
         `Receiver ${receiver.agency} ${receiver.agent}: delivered ${showPosition(receiver.delivered)}, applied ${showPosition(receiver.applied)}, ` +
           `${receiver.quarantine} quarantined, last seen ${seen(receiver.seen)}${receiver.lapsed ? ', lapsed' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
-        `Data as of: ${asOf === null ? 'unknown' : `${asOf} (${age} s ago)`}`,
-        `Reconciled: ${reconciledNames[reconciled.state ?? 'never'].en}, last equal ${seen(reconciled.equal)}`,
+        `Data as of: ${asOf === null ? 'unknown' : `${shownTime(asOf)} (${age} s ago)`}`,
+        `Reconciled: ${last.en}, last equal ${seen(reconciled.equal)}`,
         `Next: ${turn.en}`,
       ]
   return lines.join('\n')
@@ -165,7 +162,11 @@ export function showExplanation(explanation: Explanation, language: Language): s
 function refusedLine(refused: Explanation['source']['refusedFile'], language: Language): string[] {
   if (!refused) return []
   const why = whyRefused(refused)
-  return [language === 'zh' ? `  最近的文件被退回:${why.zh}(${refused.time})` : `  newest file refused: ${why.en} (${refused.time})`]
+  return [
+    language === 'zh'
+      ? `  最近的文件被退回:${why.zh}(${shownTime(refused.time)})`
+      : `  newest file refused: ${why.en} (${shownTime(refused.time)})`,
+  ]
 }
 
 function snapshotLine(snapshot: SnapshotProgress | undefined, language: Language): string[] {
@@ -173,5 +174,7 @@ function snapshotLine(snapshot: SnapshotProgress | undefined, language: Language
   const { rows, total, rate, left, waits } = snapshot
   const known = rate !== undefined && left !== undefined
   if (language === 'zh') return [`  快照 ${rows}/${total} 行${waits ? ',等待允许的时段' : known ? `,每秒 ${rate} 行,约剩 ${left} 秒` : ''}`]
-  return [`  snapshot: ${rows} of ${total} rows${waits ? ', waits for its hours' : known ? `, ${rate} rows/s, about ${left} s left` : ''}`]
+  return [
+    `  snapshot: ${rows} of ${counted(total, 'row')}${waits ? ', waits for its hours' : known ? `, ${rate} rows/s, about ${left} s left` : ''}`,
+  ]
 }

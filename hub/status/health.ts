@@ -1,3 +1,4 @@
+import { counted } from '../../protocol/localized.ts'
 import { statfs } from 'node:fs/promises'
 import type { AgentReport, SourceReport } from '../../protocol/api.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
@@ -188,6 +189,10 @@ async function lapsedRoutes({ store, clock, lapse }: HealthDeps): Promise<Health
   )
   return rows.map(({ id, moved }) => {
     const days = Math.floor((now.getTime() - moved.getTime()) / day)
-    return { code: 'QZ-HEALTH-ROUTE-LAPSED', zh: `交换路由 ${id} 已 ${days} 天没有进展`, en: `Route ${id} has not moved for ${days} days` }
+    return {
+      code: 'QZ-HEALTH-ROUTE-LAPSED',
+      zh: `交换路由 ${id} 已 ${days} 天没有进展`,
+      en: `Route ${id} has not moved for ${counted(days, 'day')}`,
+    }
   })
 }

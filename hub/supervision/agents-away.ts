@@ -1,3 +1,4 @@
+import { counted } from '../../protocol/localized.ts'
 import type { AgentReport } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Query } from '../store/store.ts'
@@ -32,7 +33,7 @@ function problemOf({ id, enrolled, seen, report }: Known, now: Date, morningMinu
   return {
     code: 'QZ-HEALTH-AGENT-SILENT',
     zh: `前置机代理 ${id} 已 ${minutes} 分钟没有联系${missing ? `,${missing.day} 的早报没有收到` : ''}`,
-    en: `Agent ${id} has been silent for ${minutes} minutes${missing ? `, its morning line of ${missing.day} is missing` : ''}`,
+    en: `Agent ${id} has been silent for ${counted(minutes, 'minute')}${missing ? `, its morning line of ${missing.day} is missing` : ''}`,
   }
 }
 

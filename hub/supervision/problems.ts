@@ -1,3 +1,4 @@
+import { counted } from '../../protocol/localized.ts'
 import type { Query } from '../store/store.ts'
 import { dayOf, yearsWithoutData } from '../records/calendar.ts'
 import { calendarsWanted } from '../records/calendars-wanted.ts'
@@ -38,6 +39,9 @@ async function waitingMail(query: Query, now: Date): Promise<HealthProblem[]> {
     [new Date(now.getTime() - hour)],
   )
   if (row!.count === 0) return []
-  const [zh, en] = [`${row!.count} 封通知邮件已等待 1 小时以上`, `${row!.count} notices have waited for more than an hour to be mailed`]
+  const [zh, en] = [
+    `${row!.count} 封通知邮件已等待 1 小时以上`,
+    `${counted(row!.count, 'notice')} waiting for more than an hour to be mailed`,
+  ]
   return [{ code: 'QZ-HEALTH-MAIL', zh, en }]
 }

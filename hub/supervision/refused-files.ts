@@ -1,5 +1,5 @@
 import type { AgentReport, SettledFile, SourceReport } from '../../protocol/api.ts'
-import type { LocalizedText } from '../../protocol/localized.ts'
+import { counted, type LocalizedText } from '../../protocol/localized.ts'
 import type { Query } from '../store/store.ts'
 import type { ReportingAgent } from './agent-faults.ts'
 import { notify } from '../records/notices.ts'
@@ -68,5 +68,5 @@ export async function notifyOfRefusedFiles(query: Query, { agency, report }: Rep
 /** The code of the first fault, and how many rows have faults where that is known. */
 export function whyRefused({ code, rows, bad }: Pick<RefusedFile, 'code' | 'rows' | 'bad'>): LocalizedText {
   if (rows === undefined || bad === undefined) return { zh: code, en: code }
-  return { zh: `${code},${rows} 行中 ${bad} 行有误`, en: `${code}, ${bad} of ${rows} rows have faults` }
+  return { zh: `${code},${rows} 行中 ${bad} 行有误`, en: `${code}, ${bad} of ${counted(rows, 'row')} with faults` }
 }

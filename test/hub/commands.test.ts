@@ -1,7 +1,12 @@
 import { realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { AdminClient } from '../../hub/commands/admin-client.ts'
 import { runCommand } from '../../hub/commands/command-line.ts'
+import type { CommandDeps } from '../../hub/commands/command.ts'
+import { officeCommands } from '../../hub/commands/office.ts'
+import { operatorCommands } from '../../hub/commands/operator.ts'
+import { agentStates, grantStates, healthWords, routeStates } from '../../hub/records/words.ts'
 
 const commands = [
   'start',
@@ -90,4 +95,49 @@ t.test('what is wrong on the command line is said, with exit code 2', async (t) 
     t.match(stderr, /^QZ-(REQUEST-INVALID|CONFIG): /)
     t.equal(stdout, '')
   }
+})
+
+t.test('what people read: states in words, times where the city is', async (t) => {
+  const time = '2026-11-29T17:30:00.000Z'
+  const schema = { title: '村居' }
+  const lists: Record<string, object[]> = {
+    resources: ['store', 'relay'].map((keep) => ({ code: 'r', schema, agency: 'a', version: 1, keep })),
+    grants: Object.keys(grantStates).map((state) => ({ id: 'g', resource: 'r', agency: 'a', state, items: [] })),
+    routes: Object.keys(routeStates).map((state) => ({
+      id: 'g',
+      resource: 'r',
+      agent: 'a',
+      state,
+      epoch: null,
+      headEpoch: null,
+      quarantine: '0',
+    })),
+    agents: Object.keys(agentStates).map((state) => ({ id: 'a', agency: 'a', name: 'n', state, lastSeen: time, morning: null })),
+  }
+  const said = async (name: string, args: string[], answer: object) => {
+    const texts: string[] = []
+    const api = { get: async () => answer, post: async () => answer } as unknown as AdminClient
+    const deps = {
+      api,
+      language: 'zh',
+      show: (_: unknown, text: string) => texts.push(text),
+      hint: ({ zh }: { zh: string }) => texts.push(zh),
+    }
+    const command = [...officeCommands, ...operatorCommands].find((one) => one.name === name)!
+    await command.run(deps as unknown as CommandDeps, args, {})
+    return texts.join('\n')
+  }
+  const printed = [
+    ...(await Promise.all(Object.entries(lists).map(([what, items]) => said(`${what.slice(0, -1)} list`, [], { items })))),
+    await said('grant suspend', ['g'], { id: 'g', state: 'suspended' }),
+    await said('agent revoke', ['a'], { id: 'a', state: 'revoked' }),
+    ...(await Promise.all(Object.keys(healthWords).map((status) => said('health', [], { status, problems: [], paused: [] })))),
+    await said('token', ['a'], { token: 't', expires: time }),
+    await said('first-admin', [], { link: 'l', expires: time }),
+    await said('reset-admin', ['x'], { link: 'l', expires: time }),
+    await said('clock show', [], { now: time, wall: time, heldSince: time }),
+  ].join('\n')
+  t.notMatch(printed, /active|suspended|held|revoked|expired|given|store|relay|ok|degraded|down/)
+  t.notMatch(printed, /T17:30/)
+  t.equal(printed.match(/2026-11-30 01:30:00/g)?.length, 8)
 })

@@ -16,7 +16,7 @@ import {
   type ErrorDetails,
 } from '../../protocol/errors.ts'
 
-const placeholders = (text: string): string[] => Array.from(text.matchAll(/\{(\w+)\}/g), (match) => match[1]!).toSorted()
+const placeholders = (text: string): string[] => Array.from(text.matchAll(/\{(\w+)(?::\w+)?\}/g), (match) => match[1]!).toSorted()
 
 t.test('every code is complete', async (t) => {
   for (const code of errorCodes) {
@@ -148,4 +148,15 @@ t.test('a log line keeps code, message, stack and the cause in words, and nothin
   t.equal(reasonOf({ zh: '甲', en: 'a' }, 'zh'), '甲')
   t.ok(line.stack!.split('\n').length <= 2, 'what is told by its code needs few frames')
   t.notMatch(errorForLog(driver).stack, /node:/)
+})
+
+t.test('a moment is told in the city’s time, a number with what it counts', (t) => {
+  const details = { expires: '2026-11-29T17:30:00.000Z' }
+  t.match(errorText('QZ-POLICY-EXPIRED', details, 'zh'), /2026-11-30 01:30:00/)
+  t.equal(new QianzhiError('QZ-POLICY-EXPIRED', details).details['expires'], details.expires, 'JSON keeps it as it was')
+  const told = (remaining: number) => errorText('QZ-RECONCILE-DIFFERENT', { route: 'r', remaining }, 'en')
+  t.match(told(1), /in 1 key$/)
+  t.match(told(2), /in 2 keys$/)
+  t.match(errorText('QZ-RECONCILE-DIFFERENT', { route: 'r' }, 'en'), /\{remaining:key\}/, 'what is missing stays visible')
+  t.end()
 })

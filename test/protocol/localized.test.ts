@@ -1,5 +1,5 @@
 import t from 'tap'
-import { inLanguage, joinTexts, readText, same, storeText } from '../../protocol/localized.ts'
+import { counted, inLanguage, joinTexts, readText, same, storeText } from '../../protocol/localized.ts'
 
 t.test('a text in the reader’s language', async (t) => {
   t.equal(inLanguage({ zh: '甲', en: 'a' }, 'zh'), '甲')
@@ -14,4 +14,16 @@ t.test('texts are kept in a column and come back', async (t) => {
   t.same(readText(storeText(same('ORA-00001'))), same('ORA-00001'))
   for (const text of ['职能已调整', '期限已满 / its period is over', '', '{"zh":1}', '{"zh":"甲"}', '{"zh":'])
     t.equal(readText(storeText(text)), text)
+})
+
+t.test('a number and what it counts', (t) => {
+  t.same(
+    [0, 1, 2, '1', '1,000'].map((number) => counted(number, 'row')),
+    ['0 rows', '1 row', '2 rows', '1 row', '1,000 rows'],
+  )
+  t.same(
+    ['entry', 'key', 'batch'].map((unit) => counted(2, unit)),
+    ['2 entries', '2 keys', '2 batches'],
+  )
+  t.end()
 })

@@ -1,4 +1,5 @@
 /** What `doctor` says of a table of the receiver's own, before delivery begins in it. */
+import { counted } from '../../../protocol/localized.ts'
 import { addedColumns, type Check, type Reading, type SinkTable, type SourceTable } from '../../database.ts'
 
 /** Rows that no route has brought, and what becomes of them where a delivered row has the key of one. */
@@ -13,8 +14,8 @@ export async function ownRowsCheck(reading: Reading, sink: SinkTable): Promise<C
       ? `${table} 中有 ${count} 行是本单位自己的:与交付数据主键相同的将归该路由(takeOver)`
       : `${table} 中有 ${count} 行是本单位自己的:主键相同的交付数据将被隔离;要归该路由,请写 takeOver: true`,
     en: takeOver
-      ? `${table} holds ${count} rows of the receiver's own: those with a delivered key become the route's (takeOver)`
-      : `${table} holds ${count} rows of the receiver's own: a delivered row with the key of one is set aside; takeOver: true makes it the route's`,
+      ? `${table} holds ${counted(count, 'row')} of the receiver's own: those with a delivered key become the route's (takeOver)`
+      : `${table} holds ${counted(count, 'row')} of the receiver's own: a delivered row with the key of one is set aside; takeOver: true makes it the route's`,
   }
   return [said]
 }

@@ -1,7 +1,7 @@
 import { columnLetters } from '../../../protocol/excel/fault.ts'
 import type { CellShown } from '../../../protocol/excel/number-format.ts'
 import { headerWithin, hiddenValue } from '../../../protocol/excel/table.ts'
-import type { LocalizedText } from '../../../protocol/localized.ts'
+import { counted, type LocalizedText } from '../../../protocol/localized.ts'
 import type { SourceTable } from '../../database.ts'
 import type { Wrong } from './cell-values.ts'
 import { told, type Refuse } from './file-fault.ts'
@@ -124,7 +124,11 @@ class TableReader {
     if (this.#even && (outside >= header.width || cells.length < header.width)) {
       const there = cells.findLastIndex((cell) => cell !== '') + 1
       const count = cells.length < header.width ? cells.length : there
-      return unreadRow(number, `有 ${count} 个单元格,表头有 ${header.width} 个`, `it has ${count} cells, the header has ${header.width}`)
+      return unreadRow(
+        number,
+        `有 ${count} 个单元格,表头有 ${header.width} 个`,
+        `it has ${counted(count, 'cell')}, the header has ${header.width}`,
+      )
     }
     const placed: (string | null | Wrong)[] = []
     for (const at of header.cells) placed.push(at < 0 ? null : (cells[at] ?? ''))

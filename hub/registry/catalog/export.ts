@@ -1,3 +1,4 @@
+import { counted } from '../../../protocol/localized.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { writeWorkbook, type WrittenSheet } from '../../../protocol/excel/write.ts'
 import { listEntries, type Entry } from './catalog.ts'
@@ -16,7 +17,7 @@ export async function exportCatalog({ store }: Registry, agency: string | null):
   if (entries.length > maxResources) {
     const reason = {
       zh: `共 ${entries.length} 个资源,超过 ${maxResources} 个,请按单位导出`,
-      en: `${entries.length} resources are more than ${maxResources}: export agency by agency`,
+      en: `${counted(entries.length, 'resource')} are more than ${maxResources}: export agency by agency`,
     }
     throw new QianzhiError('QZ-REQUEST-INVALID', { reason })
   }

@@ -4,6 +4,7 @@ import { itemById, type Item, type Schema } from '../../../protocol/schema.ts'
 import type { Query } from '../../store/store.ts'
 import { endOf, isDay } from '../../records/calendar.ts'
 import { requireAgency } from '../agencies/agencies.ts'
+import { valueNames } from '../catalog/labels.ts'
 import { opennessState } from '../catalog/content.ts'
 import type { ShareMode } from './grants.ts'
 import { notFound, rule } from '../../records/refusals.ts'
@@ -57,7 +58,10 @@ export function whyNotShared(
   if (sharing === 'none' || secrecy) return [`资源 ${code} 不予共享(第五条)`, `resource ${code} is not shared (Art. 5)`]
   if (opennessState(schema) === 'closed') return [`资源 ${code} 不公开(第五条)`, `resource ${code} is closed (Art. 5)`]
   if (!shareModes.includes(mode))
-    return [`资源 ${code} 不以 ${mode} 方式共享(第十六条)`, `resource ${code} is not shared by ${mode} (Art. 16)`]
+    return [
+      `资源 ${code} 不以${valueNames.shareModes[mode].zh}方式共享(第十六条)`,
+      `resource ${code} is not shared by ${valueNames.shareModes[mode].en} (Art. 16)`,
+    ]
   return undefined
 }
 

@@ -1,5 +1,6 @@
 import type { PreviewAnswer } from '../../../protocol/asks.ts'
-import { codedError, QianzhiError } from '../../../protocol/errors.ts'
+import { QianzhiError } from '../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../protocol/localized.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import type { AgentRequests } from '../../exchange/agent-requests.ts'
 import {
@@ -76,6 +77,7 @@ export async function decideMany(
   registry: Registry,
   principal: Principal,
   { cases, decision, reason }: { cases: readonly { id: string; revision: string }[]; decision: 'approve' | 'reject'; reason?: string },
+  told: (error: QianzhiError) => LocalizedText,
 ): Promise<Decided[]> {
   if (decision === 'reject' && reason === undefined) throw rule('驳回须说明理由', 'a rejection needs a reason')
   const input = reason === undefined ? {} : { reason }
@@ -88,8 +90,7 @@ export async function decideMany(
       decided.push({ id, state })
     } catch (error) {
       if (!(error instanceof QianzhiError)) throw error
-      const coded = codedError(error)
-      decided.push({ id, code: coded.code, zh: coded.text('zh'), en: coded.text('en') })
+      decided.push({ id, code: error.code, ...told(error) })
     }
   }
   return decided

@@ -2,6 +2,7 @@ import { nameOfAgency } from '../agencies/agencies.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { itemById } from '../../../protocol/schema.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
+import { grantStates } from '../../records/words.ts'
 import { notify, reasonGiven } from '../../records/notices.ts'
 import { checkItems, explainGrant, requireGrant, type Grant, type GrantState } from './grants.ts'
 import { nameVersion } from '../catalog/version-names.ts'
@@ -23,14 +24,7 @@ const inForce = ['active', 'suspended', 'held'] as const
 export const grantFlow: Workflow<GrantState, Grant> = {
   name: 'grant',
   table: 'access_grant',
-  states: {
-    active: { zh: '有效', en: 'active' },
-    suspended: { zh: '已暂停', en: 'suspended' },
-    held: { zh: '待接收方确认新版本', en: 'held until the receiver accepts the new version' },
-    revoked: { zh: '已撤销', en: 'revoked' },
-    expired: { zh: '已到期', en: 'expired' },
-    'given-up': { zh: '已放弃', en: 'given up' },
-  },
+  states: grantStates,
   initial: 'active',
   events: {
     suspend: [{ from: ['active'], to: 'suspended', effects: [because, notifyBoth('已暂停', 'suspended')] }],

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { AgentReport, Refusal } from '../../../protocol/api.ts'
 import { itemById, type Schema } from '../../../protocol/schema.ts'
-import { storeText } from '../../../protocol/localized.ts'
+import { counted, storeText } from '../../../protocol/localized.ts'
 import { theHub, type Principal } from '../../access/principal.ts'
 import { notifyOfColumns, notifyOfFaults, type ReportingAgent } from '../../supervision/agent-faults.ts'
 import { keepMorning } from '../../supervision/daily-reports.ts'
@@ -107,7 +107,7 @@ async function report(
   const why = reasons.join('; ')
   const fault = {
     zh: `落地表拒绝 ${keys} 行${why && `(${why})`},主键如 ${some}`,
-    en: `the delivered table refuses ${keys} rows${why && ` (${why})`}, with keys such as ${some}`,
+    en: `the delivered table refuses ${counted(keys, 'row')}${why && ` (${why})`}, with keys such as ${some}`,
   }
   await reportRefusal(
     query,

@@ -1,6 +1,7 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { concernAgency } from '../machines/agents.ts'
 import { writeAudit } from '../../records/audit.ts'
+import { grantStates } from '../../records/words.ts'
 import { requireGrant, type Grant, type GrantState } from './grants.ts'
 import type { Query } from '../../store/store.ts'
 import { change, type Registry } from '../../records/registry.ts'
@@ -27,7 +28,8 @@ export async function addRoute(registry: Registry, actor: string, grantId: strin
     const known = await routesOf(query, grantId)
     const same = known.find((route) => route.agent === agentId)
     if (same) return same
-    if (grant.state !== 'active') throw refused(`授权 ${grantId} 未生效(${grant.state})`, `grant ${grantId} is ${grant.state}`)
+    if (grant.state !== 'active')
+      throw refused(`授权 ${grantId} 未生效(${grantStates[grant.state].zh})`, `grant ${grantId} is ${grantStates[grant.state].en}`)
     if (grant.validTo && grant.validTo <= registry.clock()) throw refused(`授权 ${grantId} 已到期`, `grant ${grantId} has expired`)
     const route = await bindRoute(query, grant, agentId, affectedAgents, registry.clock())
     await writeAudit(query, { actor, act: 'route.add', object: route.id, details: { ...route } })

@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { joinTexts } from '../../../protocol/localized.ts'
+import { counted, joinTexts } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import { notify, reasonGiven } from '../../records/notices.ts'
@@ -122,7 +122,7 @@ function losesNothing({ subject, input: { content, replace = false } }: On<Chang
   if (lost.length === 0) return
   throw rule(
     `将删除 ${lost.length} 个信息项(${lost.slice(0, 20).join('、')});确要删除的,请加 "replace": true,并给出全部内容`,
-    `${lost.length} items would be gone (${lost.slice(0, 20).join(', ')}): if that is meant, give the whole content with "replace": true`,
+    `${counted(lost.length, 'item')} would be gone (${lost.slice(0, 20).join(', ')}): if that is meant, give the whole content with "replace": true`,
   )
 }
 

@@ -1,3 +1,4 @@
+import { counted } from '../../../protocol/localized.ts'
 import { writeAudit } from '../../records/audit.ts'
 import type { Query } from '../../store/store.ts'
 import { addDays, dayOf, endOf, type Day } from '../../records/calendar.ts'
@@ -98,7 +99,7 @@ async function tellOverdue(query: Query, { period, to }: Period, overdue: readon
       kind: 'duty-overdue',
       object,
       zh: `${agencyName}有 ${count} 项资源在 ${period} 周期(截至 ${to})逾期未更新,也未说明:${zh}`,
-      en: `${agencyName}: ${count} resources were neither updated nor explained in ${period} (until ${to}): ${en}`,
+      en: `${agencyName}: ${counted(count, 'resource')} neither updated nor explained in ${period} (until ${to}): ${en}`,
     })
   }
 }
@@ -159,7 +160,7 @@ async function warnOfPeriod(query: Query, rules: Rules, period: Period, now: Dat
       kind: 'duty-warning',
       object,
       zh: `${count} 项资源应于 ${to} 24 时前更新(${everyZh[frequency]}),尚未更新;确无变化的,请作书面说明:${zh}`,
-      en: `${count} resources are due by the end of ${to} (${everyEn[frequency]}); where nothing changed, explain it in writing: ${en}`,
+      en: `${counted(count, 'resource')} due by the end of ${to} (${everyEn[frequency]}); where nothing changed, explain it in writing: ${en}`,
     })
   }
 }

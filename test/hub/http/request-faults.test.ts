@@ -3,6 +3,8 @@ import { AjvCompiler } from '@fastify/ajv-compiler'
 import fc from 'fast-check'
 import t from 'tap'
 import { apiPrefix } from '../../../hub/http/registry.ts'
+import type { Workflow } from '../../../hub/registry/workflow.ts'
+import { workflows } from '../../../hub/registry/workflows.ts'
 import { operationWords } from '../../../hub/http/operation-words.ts'
 import { nearestName, patternWords, requestFaults } from '../../../hub/http/request-faults.ts'
 import { operations } from '../../../hub/operations/index.ts'
@@ -218,6 +220,14 @@ t.test('every pattern of the API, and every operation, has its words', async (t)
     ([, { zh, en }]) => !chinese.test(zh) || english.test(zh.replace(/\(.*/, '')) || chinese.test(en),
   )
   t.same(unfit, [])
+  const events = (workflows as unknown as Workflow<string, { state: string }>[]).flatMap(({ name, events }) =>
+    Object.keys(events).map((event) => `${name}.${event}`),
+  )
+  t.same(
+    events.filter((event) => !operationWords.has(event)),
+    [],
+    'what the hub does by itself, too',
+  )
 })
 
 t.test('over HTTP', async (t) => {

@@ -308,6 +308,11 @@ t.test('many at once, each on its own', async (t) => {
   t.match((await office.post('/applications/decide-many', { cases: seen(first), decision: 'reject', reason: '不符' })).body.items, [
     { state: 'rejected' },
   ])
+  const again = (await office.get('/applications')).body.items.find((one: { id: string }) => one.id === first)
+  const [late] = (await office.post('/applications/decide-many', { cases: [{ id: first, revision: again.revision }], decision: 'approve' }))
+    .body.items
+  t.match(late, { code: 'QZ-STATE', zh: /已驳回.*批准/ })
+  t.notMatch(late.zh, /application/, 'in words, as from its own door')
   t.match((await city.as('water', 'user').get(`/applications/${first}`)).body, { state: 'rejected', reason: '不符' })
   t.equal((await city.as('water', 'user').post('/applications/decide-many', { cases: seen(first), decision: 'approve' })).status, 403)
 })
