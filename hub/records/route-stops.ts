@@ -12,14 +12,12 @@ interface Ending {
   over?: true
 }
 
-const anew: Pick<Ending, 'who' | 'next' | 'over'> = {
-  who: 'receiver',
-  next: {
-    zh: '不会自动恢复:仍需要数据的,由接收单位使用人员重新申请(POST /applications);有疑问的,询问市电子政务办',
-    en: 'it does not come back by itself: a user of the receiving agency applies anew (POST /applications) where the data is still needed, or asks the office',
-  },
-  over: true,
+/** What is to be done for a grant that has ended for good. */
+export const applyAnew: LocalizedText = {
+  zh: '不会自动恢复:仍需要数据的,由接收单位使用人员重新申请(POST /applications);有疑问的,询问市电子政务办',
+  en: 'it does not come back by itself: a user of the receiving agency applies anew (POST /applications) where the data is still needed, or asks the office',
 }
+const anew: Pick<Ending, 'who' | 'next' | 'over'> = { who: 'receiver', next: applyAnew, over: true }
 
 /** Why a route gets nothing: states of its grant and of its resource, and what is no state. */
 const endings: Record<string, Ending> = {

@@ -2,7 +2,7 @@ import { counted } from '../../protocol/localized.ts'
 import { errorKind, isErrorCode } from '../../protocol/errors.ts'
 import { stopText } from '../../protocol/policy.ts'
 import { comparePositions } from '../../protocol/position.ts'
-import type { Explanation, Turn } from './explanation.ts'
+import type { Explanation, Fault, Turn } from './explanation.ts'
 import { actorOf } from '../records/route-stops.ts'
 
 type Known = Omit<Explanation, 'turn'>
@@ -150,9 +150,10 @@ function resume(agency: string, name: string): Turn {
   }
 }
 
-function mend(agency: string, side: 'provider' | 'receiver', { code, zh, en }: { code: string; zh: string; en: string }): Turn {
+function mend(agency: string, side: 'provider' | 'receiver', { code, zh, en, next }: Fault): Turn {
   const who = isErrorCode(code) ? errorKind(code).who : side
-  return { who, agency, zh: `${agency}:${zh}(${code})`, en: `${agency}: ${en} (${code})` }
+  const then = next ? { zh: `。${next.zh}`, en: `. Then: ${next.en}` } : { zh: '', en: '' }
+  return { who, agency, zh: `${agency}:${zh}(${code})${then.zh}`, en: `${agency}: ${en} (${code})${then.en}` }
 }
 
 function quarantined(agency: string, who: 'provider' | 'receiver', keys = 0): Turn | undefined {

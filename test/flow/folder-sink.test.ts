@@ -42,7 +42,7 @@ t.test('a table becomes a file, and stays one', async (t) => {
   await equal('after changes and a kill')
 
   const verified = await receiver.commandLine('verify', join(folder.path, file), '--lang', 'en')
-  t.match(verified.stdout, /its signature holds[^]*provider police: its signatures of 1 batches hold/, "by the policy's keys alone")
+  t.match(verified.stdout, /its signature holds[^]*provider police: its signatures of 1 batch hold/, "by the policy's keys alone")
 
   const reconciled = await runProgram(['agent/main.ts', 'reconcile', 'people', '--json', '--config', receiver.configFile], {
     failing: true,

@@ -44,7 +44,7 @@ t.test('quarantined rows are listed, and tried again when the cause is put right
     ])
     const inVain = await replay(receiver, 'villages')
     t.equal(inVain.code, 1, 'still refused')
-    t.match(inVain.stdout, /1 rows tried again, 0 applied, 1 left/)
+    t.match(inVain.stdout, /1 row tried again, 0 applied, 1 left/)
 
     await target.query(`alter table ${table} drop constraint wanted`)
     // By itself, or because it was asked for.

@@ -48,7 +48,7 @@ export const Contact = Type.Object(
   {
     name: line(100),
     phone: Type.Optional(line(60)),
-    email: Type.Optional(Type.String({ pattern: '^[^\\s@]+@[^\\s@]+$', maxLength: 200 })),
+    email: Type.Optional(Type.String({ pattern: '^[^@\\s]+@[^@\\s]+$', maxLength: 200 })),
   },
   closed,
 )

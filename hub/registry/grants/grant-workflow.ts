@@ -2,6 +2,7 @@ import { nameOfAgency } from '../agencies/agencies.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { itemById } from '../../../protocol/schema.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
+import { applyAnew } from '../../records/route-stops.ts'
 import { grantStates } from '../../records/words.ts'
 import { notify, reasonGiven } from '../../records/notices.ts'
 import { checkItems, explainGrant, requireGrant, type Grant, type GrantState } from './grants.ts'
@@ -32,7 +33,7 @@ export const grantFlow: Workflow<GrantState, Grant> = {
       { from: ['suspended'], to: 'held', guard: changedMeanwhile, effects: [becauseOfVersion, notifyBoth('待确认新版本', 'held')] },
       { from: ['suspended'], to: 'active', preconditions: [notOver], effects: [goesOn, notifyBoth('已恢复', 'resumed')] },
     ],
-    revoke: [{ from: inForce, to: 'revoked', effects: [because, dropDeliveries, notifyBoth('已撤销', 'revoked')] }],
+    revoke: [{ from: inForce, to: 'revoked', effects: [because, dropDeliveries, notifyBoth('已撤销', 'revoked', applyAnew)] }],
     'give-up': [
       { from: inForce, to: 'given-up', effects: [because, dropDeliveries, notifyBoth('已由接收方放弃', 'given up by the receiver')] },
     ],
@@ -44,7 +45,12 @@ export const grantFlow: Workflow<GrantState, Grant> = {
       { from: ['held'], to: 'active', preconditions: [onlyGranted], effects: [takeItems, goesOn, notifyBoth('已接受新版本', 'accepted')] },
     ],
     expire: [
-      { from: inForce, to: 'expired', preconditions: [over], effects: [becauseOver, dropDeliveries, notifyBoth('已到期', 'expired')] },
+      {
+        from: inForce,
+        to: 'expired',
+        preconditions: [over],
+        effects: [becauseOver, dropDeliveries, notifyBoth('已到期', 'expired', applyAnew)],
+      },
     ],
     reinstate: reinstatement(notifyBoth),
   },
@@ -131,8 +137,8 @@ async function dropDeliveries({ query, subject, now }: On): Promise<void> {
   for (const { id } of await routesOf(query, subject.id)) await dropDeadline(query, 'delivery', `route ${id}`, now)
 }
 
-/** Both sides. */
-function notifyBoth(zh: string, en: string) {
+/** Both sides; `next` says what is to be done. */
+function notifyBoth(zh: string, en: string, next?: LocalizedText) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
     const { id, agency, resource } = subject
     const { agency: provider } = await requireResource(query, resource)
@@ -145,8 +151,8 @@ function notifyBoth(zh: string, en: string) {
       ],
       kind: 'grant',
       object: `grant ${id}`,
-      zh: `资源 ${resource} 对${await nameOfAgency(query, agency)}的授权 ${id} ${zh}${why.zh}`,
-      en: `Grant ${id} (resource ${resource} to ${agency}) is ${en}${why.en}`,
+      zh: `资源 ${resource} 对${await nameOfAgency(query, agency)}的授权 ${id} ${zh}${why.zh}${next ? `。${next.zh}` : ''}`,
+      en: `Grant ${id} (resource ${resource} to ${agency}) is ${en}${why.en}${next ? `. ${next.en}` : ''}`,
     })
   }
 }

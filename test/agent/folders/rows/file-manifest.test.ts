@@ -167,7 +167,7 @@ t.test('qianzhi-agent verify', async (t) => {
   ])
   t.match(good, {
     code: 0,
-    stdout: /1 rows, its SHA-256 is as stated[^]*agent receiver-1: its signature holds[^]*provider scjg: its signatures of 1 batches hold/,
+    stdout: /1 row, its SHA-256 is as stated[^]*agent receiver-1: its signature holds[^]*provider scjg: its signatures of 1 batch hold/,
   })
   t.equal(byManifest.code, 0)
   t.match(half, { code: 1, stdout: /QZ-FILE-SIGNATURE.*give it with --key/ })

@@ -72,6 +72,8 @@ t.test('suspended, resumed, revoked: it stops at once, and the receiver is told 
     [{ since: city.now.toISOString(), by: '市电子政务办', over: true }],
     'when, and by whom',
   )
+  const [notice] = await city.store.query(`select zh from notice where object = 'grant villages.water' order by id desc limit 1`)
+  t.match(notice, { zh: /违规使用。不会自动恢复.*重新申请/ }, 'both sides are told what to do')
   t.match((await policyOf(city, receiver.id)).ended, [{ route: 'villages.water', data: 'remove' }])
   for (const event of ['suspend', 'resume', 'revoke', 'accept']) {
     const body = event === 'accept' ? { items: ['name'] } : event === 'resume' ? {} : { reason: 'x' }
