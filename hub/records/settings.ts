@@ -123,10 +123,13 @@ const key = 'supervision'
  * Writes down with which settings the hub runs, so that every act finds them in its own transaction, in whichever process of the hub it
  * happens. Changed settings are on record.
  */
-export async function saveSettings(store: Pick<Store, 'transaction'>, settings: SupervisionSettings): Promise<void> {
+export async function saveSettings(store: Pick<Store, 'transaction'>, settings: SupervisionSettings, now: Date): Promise<void> {
   await store.transaction(async (query) => {
     const plain = JSON.parse(JSON.stringify(settings)) as SupervisionSettings
-    if (isDeepStrictEqual(plain, await keptSettings(query))) return
+    const kept = await keptSettings(query)
+    if (isDeepStrictEqual(plain, kept)) return
+    if (!isDeepStrictEqual(plain.weights, kept?.weights))
+      await query('insert into evaluation_weights (since, weights) values ($1, $2)', [now, JSON.stringify(plain.weights)])
     await query(`insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value`, [
       key,
       JSON.stringify(settings),
@@ -138,6 +141,15 @@ export async function saveSettings(store: Pick<Store, 'transaction'>, settings: 
 async function keptSettings(query: Query): Promise<SupervisionSettings | undefined> {
   const [row] = await query<{ value: string }>('select value from setting where key = $1', [key])
   return row && (JSON.parse(row.value) as SupervisionSettings)
+}
+
+/** The weights in force at a moment: those that were written down last before it; before all of them the first; the defaults where there are none. */
+export async function weightsAt(query: Query, at: Date): Promise<Weights> {
+  const [found] = await query<{ weights: Weights }>(
+    `select weights from evaluation_weights order by since <= $1 desc, case when since <= $1 then -number else number end limit 1`,
+    [at],
+  )
+  return found?.weights ?? supervisionSettings().weights
 }
 
 export interface Rules extends SupervisionSettings {

@@ -46,7 +46,7 @@ export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps):
 
 /** Writes the settings down, then makes a pass as often as they say, until stopped. */
 export async function startSupervision(deps: SupervisionDeps): Promise<Rounds<void>> {
-  await saveSettings(deps.store, deps.settings)
+  await saveSettings(deps.store, deps.settings, deps.clock())
   await deps.store.transaction(async (query) => recountDeadlines(query, await readRules(query), deps.clock(), { all: true }))
   return startRounds({
     intervalMs: deps.settings.everySeconds * 1000,

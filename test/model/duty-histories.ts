@@ -381,6 +381,7 @@ export class DutyHistory {
         {},
         this.#years.map((one) => ({ ...one, holidays: [...one.holidays], workdays: [...one.workdays], source: 'test' })),
       ),
+      this.#city.now,
     )
     await store.transaction(async (query) => recountDeadlines(query, await readRules(query), this.#city.now, { all: true }))
     this.#model.calendarComes(year, this.#now)

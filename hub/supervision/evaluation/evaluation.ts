@@ -9,7 +9,7 @@ import { judgedTo } from '../duties/facts.ts'
 import { firstDayOfQuarter } from '../duties/periods.ts'
 import { countFigures, scoreAll, type Figures, type Scores } from './figures.ts'
 import { notify } from '../../records/notices.ts'
-import { readRules, type Weights } from '../../records/settings.ts'
+import { weightsAt, type Weights } from '../../records/settings.ts'
 import { notFound, wrongState } from '../../records/refusals.ts'
 
 /** 草稿, 已固定, 已公布 */
@@ -56,7 +56,7 @@ export function evaluationDays(period: string): { starts: Day; ends: Day } {
 export async function drawUp(registry: Registry, principal: Principal, period: string): Promise<Evaluation> {
   const { starts, ends } = evaluationDays(period)
   return change(registry, async (query) => {
-    const { weights } = await readRules(query)
+    const weights = await weightsAt(query, endOf(ends))
     await query('select pg_advisory_xact_lock(hashtext($1))', [`evaluation ${period}`])
     const [kept] = await query<{ id: string }>('select id from evaluation where period = $1', [period])
     if (kept) await requireState(query, kept.id, 'draft', 'draw-up')

@@ -141,7 +141,7 @@ void t.test('an extended deadline is warned of again; the office is told once', 
 void t.test('settings rule over lengths and warnings', async (t) => {
   const hub = await openOffice(t)
   const { query } = hub.store
-  await saveSettings(hub.store, supervisionSettings({ deadlines: { correction: { days: 3, warn: 1 } } }))
+  await saveSettings(hub.store, supervisionSettings({ deadlines: { correction: { days: 3, warn: 1 } } }), hub.now)
   await startDeadline(query, started)
   t.match(await listDeadlines(query, {}, at('2026-11-20T16:00')), [{ due: '2026-11-25' }])
   await startAnew(hub, supervisionSettings({ deadlines: { correction: { days: 30 } } }))

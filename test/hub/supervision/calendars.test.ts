@@ -65,6 +65,7 @@ void t.test('the office puts it, and every deadline that waited has its day', as
       { ...year, year: 2028, holidays: [], workdays: [] },
       { ...year, holidays: [] },
     ]),
+    city.now,
   )
   t.same(
     (await city.as('water', 'user').get('/calendars')).body.items

@@ -13,7 +13,7 @@ void t.test('health says when a year has begun without a calendar', async (t) =>
     (await supervisionProblems(store.query, at(now), { mail: true })).map(({ code, zh }) => [code, zh.slice(0, 10)])
   t.same(await said('2027-12-31T23:59'), [['QZ-HEALTH-CALENDAR', '没有 2027 年的']])
   t.same(await said('2026-12-31T23:59'), [])
-  await saveSettings(store, supervisionSettings({}, [{ year: 2027, source: 'test', holidays: [], workdays: [] }]))
+  await saveSettings(store, supervisionSettings({}, [{ year: 2027, source: 'test', holidays: [], workdays: [] }]), new Date())
   t.same(await said('2027-01-01T00:00'), [])
   t.same(await said('2028-01-01T00:00'), [['QZ-HEALTH-CALENDAR', '没有 2028 年的']])
 })

@@ -127,7 +127,7 @@ void t.test('every cycle owes its own periods and no others; a real-time one the
   t.same(await owed('realtime'), ['2027-Q1'])
   t.same(await owed('daily'), ['2026-12-31', '2027-01-01', '2027-01-02', '2027-01-03', '2027-01-04'])
   const year = { year: 2027, source: 'test', holidays: [], workdays: [] }
-  await saveSettings(hub.store, supervisionSettings({ duties: { realtime: 'daily', dailyOn: 'working-days' } }, [year]))
+  await saveSettings(hub.store, supervisionSettings({ duties: { realtime: 'daily', dailyOn: 'working-days' } }, [year]), hub.now)
   await supervise(hub, '2027-01-11T00:02')
   t.same(
     (await owed('realtime')).filter((period) => period.length === 10 && period > '2027-01-03').length,
@@ -320,13 +320,13 @@ void t.test('warned before, marked after; agency and supervisor are told once', 
 
 void t.test('a day of which nobody knows whether it is worked is not asked for, nor afterwards', async (t) => {
   const hub = await openDuty(t, 'daily', '2026-12-28T10:00')
-  await saveSettings(hub.store, supervisionSettings({ duties: { dailyOn: 'working-days' } }))
+  await saveSettings(hub.store, supervisionSettings({ duties: { dailyOn: 'working-days' } }), hub.now)
   await supervise(hub, '2027-01-06T08:00')
   const overdue = async () =>
     (await listDuties(hub.store.query, { from: '2026-12-28', state: 'overdue' }, hub.now)).map(({ period }) => period).toReversed()
   t.same(await overdue(), ['2026-12-29', '2026-12-30', '2026-12-31'])
   const year = { year: 2027, source: 'test', holidays: ['2027-01-01/2027-01-03'], workdays: [] }
-  await saveSettings(hub.store, supervisionSettings({ duties: { dailyOn: 'working-days' } }, [year]))
+  await saveSettings(hub.store, supervisionSettings({ duties: { dailyOn: 'working-days' } }, [year]), hub.now)
   await supervise(hub, '2027-01-08T08:00')
   t.same(await overdue(), ['2026-12-29', '2026-12-30', '2026-12-31', '2027-01-06', '2027-01-07'], 'from when it is known on')
 })

@@ -118,9 +118,16 @@ void t.test('quantity, timeliness and use of every agency', async (t) => {
 
 void t.test('weights are settings and stand in the table', async (t) => {
   const hub = await openQuarter(t)
-  await saveSettings(hub.store, supervisionSettings({ weights: { timeliness: 100, quantity: 0, use: 0 } }))
+  await saveSettings(hub.store, supervisionSettings(), at('2026-09-01T08:00'))
+  await saveSettings(hub.store, supervisionSettings({ weights: { timeliness: 100, quantity: 0, use: 0 } }), hub.now)
+  const of = async (period: string) => (await drawUp(hub, official, period)).weights
+  const [usual, changed] = [supervisionSettings().weights, { timeliness: 100, quantity: 0, use: 0 }]
+  t.same(await of('2027-Q1'), changed)
+  t.same(await of('2026-Q4'), usual, 'those of its end, whenever it is drawn up')
+  t.same(await of('2020'), usual, 'before all of them the first')
+  await hub.store.query(`update evaluation_weights set since = $1 where since = $2`, [at('2026-12-31T23:00'), hub.now])
   const { id, weights } = await drawUp(hub, official, '2026')
-  t.same(weights, { timeliness: 100, quantity: 0, use: 0 })
+  t.same(weights, changed)
   t.match(await evaluationLines(hub.store.query, id), [
     { agency: 'civil', score: 50 },
     { agency: 'water', score: null },
