@@ -1,3 +1,4 @@
+import { lookAlike } from './look-alikes.ts'
 import pairs from 'opencc-js/dict/TSCharacters'
 
 /** A text in which something can be seen: a letter, a digit or a sign, none of those that show nothing. */
@@ -10,7 +11,7 @@ export function isSeen(text: string): boolean {
 }
 
 /** Raise it when `nameForm` changes, also by another Unicode or dictionary: what is stored is then made anew at the next start. */
-export const nameFormVersion = 1
+export const nameFormVersion = 2
 
 /** Of each traditional character the simplified one; by characters alone, since what depends on words around it differs with a blank. */
 const simplified = new Map(pairs.split('|').map((pair) => pair.split(' ') as [string, string]))
@@ -22,7 +23,7 @@ const strayMarks = /[\p{M}&&\p{Script=Inherited}]/gv
 
 /**
  * The one form in which names are compared: of agencies, of resources, of items. Without what does not tell names apart: width, case,
- * composition, traditional or simplified characters, blanks, punctuation, signs, and whatever is not seen. A name of signs alone keeps them.
+ * composition, traditional or simplified characters, letters of other scripts that look alike, blanks, punctuation, signs, and whatever is not seen. A name of signs alone keeps them.
  */
 export function nameForm(name: string): string {
   const form = formOnce(name)
@@ -38,5 +39,5 @@ function formOnce(name: string): string {
 
 function folded(text: string): string {
   const oneCase = text.toUpperCase().toLowerCase().normalize('NFKC').replace(strayMarks, '')
-  return Array.from(oneCase, (character) => simplified.get(character) ?? character).join('')
+  return Array.from(oneCase, (character) => lookAlike(simplified.get(character) ?? character)).join('')
 }

@@ -3,8 +3,8 @@ import { notify } from '../../records/notices.ts'
 import type { Query, Store } from '../../store/store.ts'
 
 /**
- * Brings the compared forms of all names up to date: once, and again when the form has changed. Of agencies with one name, the older keeps
- * it, the others stay without a form until they are renamed; the office is told of each.
+ * Brings the compared forms of all names up to date: once, and again when the form has changed. Of agencies with one name, and of resources
+ * of one agency with one title, the older keeps it, the others stay without a form until they are renamed; who must rename is told of each.
  */
 export async function fillNameForms({ transaction }: Pick<Store, 'transaction'>): Promise<void> {
   await transaction(async (query) => {
@@ -55,12 +55,47 @@ async function tellOffice(query: Query, { code, name, holder }: { code: string; 
 }
 
 async function fillResources(query: Query): Promise<void> {
-  const resources = await query<{ code: string; title: string }>('select code, title from resource')
-  await query(
-    `update resource r set title_form = f.form from unnest($1::text[], $2::text[]) as f(code, form)
-     where f.code = r.code and r.title_form is distinct from f.form`,
-    [resources.map(({ code }) => code), resources.map(({ title }) => nameForm(title))],
+  const resources = await query<Titled>(
+    `select code, agency, title, state from resource order by state = 'withdrawn', published_at, code`,
   )
+  const holders = new Map<string, string>()
+  const formed: { code: string; form: string }[] = []
+  const twice: { resource: Titled; holder: string }[] = []
+  for (const resource of resources) {
+    const { code, agency, title, state } = resource
+    const form = nameForm(title)
+    const holder = state === 'withdrawn' ? undefined : holders.get(`${agency} ${form}`)
+    if (holder !== undefined) {
+      twice.push({ resource, holder })
+      continue
+    }
+    if (state !== 'withdrawn') holders.set(`${agency} ${form}`, code)
+    formed.push({ code, form })
+  }
+  // None has another one's old form on the way.
+  await query('update resource set title_form = null where title_form is not null')
+  await query('update resource r set title_form = f.form from unnest($1::text[], $2::text[]) as f(code, form) where f.code = r.code', [
+    formed.map(({ code }) => code),
+    formed.map(({ form }) => form),
+  ])
+  for (const { resource, holder } of twice) await tellAgency(query, resource, holder)
+}
+
+interface Titled {
+  code: string
+  agency: string
+  title: string
+  state: string
+}
+
+async function tellAgency(query: Query, { code, agency, title }: Titled, holder: string): Promise<void> {
+  await notify(query, {
+    to: [{ agency, role: 'registrar' }, { agency, role: 'reviewer' }, { role: 'office' }],
+    kind: 'resource-title',
+    object: `resource ${code}`,
+    zh: `资源“${title}”(${code})与本单位资源 ${holder} 重名,请登记更名;更名前不能发布其他变更`,
+    en: `Resources ${code} and ${holder} of one agency have the same title: register another one for ${code}; until then no other change of it can be published`,
+  })
 }
 
 async function fillItems(query: Query): Promise<void> {

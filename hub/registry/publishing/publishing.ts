@@ -5,6 +5,7 @@ import { concernAgency } from '../machines/agents.ts'
 import { nameForm } from '../../records/name-form.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { notePhase } from '../../records/phases.ts'
+import { conflict } from '../../records/refusals.ts'
 import type { Registry } from '../../records/registry.ts'
 import { listEntries, requireEntry, type Entry, type PublishedContent } from '../catalog/catalog.ts'
 import { nextSequence, requireClassification } from '../catalog/classification.ts'
@@ -97,6 +98,17 @@ function nextVersion({ code, agency, content }: Publishing, before: Entry | unde
   return before.version + (travelsDifferently(before.schema, before.storedClosed, after, content.storedClosed) ? 1 : 0)
 }
 
+/** The title's compared form. Throws QZ-CONFLICT where another resource of the agency has it. */
+async function freeForm(query: Query, { code, agency, content: { title } }: Pick<Publishing, 'code' | 'agency' | 'content'>): Promise<string> {
+  const form = nameForm(title)
+  const [taken] = await query<{ code: string }>(
+    `select code from resource where agency = $1 and title_form = $2 and code <> $3 and state <> 'withdrawn'`,
+    [agency, form, code],
+  )
+  if (taken) throw conflict('resource', taken.code, { zh: `名称同为“${title}”`, en: `it has the title ${title}, too` })
+  return form
+}
+
 async function writeResource(
   query: Query,
   { code, agency, content, standard, now }: Publishing,
@@ -120,7 +132,7 @@ async function writeResource(
        "openWithConditions" text, cycle text, "supplyMode" text, subject text, licence boolean, secrecy boolean, region text,
        keywords text[], related text[], keep text, producer text)
      where r.code = $1`,
-    [code, version, number, standard, JSON.stringify(content), nameForm(content.title)],
+    [code, version, number, standard, JSON.stringify(content), await freeForm(query, { code, agency, content })],
   )
   const { classification } = content
   if (classification === undefined || classification === before?.content.classification) return

@@ -101,6 +101,23 @@ t.test('names and sources', async (t) => {
     t.match(await query(`select object from notice where kind = 'agency-name'`), [{ object: 'agency old-2' }], 'the office is told')
     t.same(await query(`select from resource where title_form is null`), [])
     t.equal((await query(`select from catalog_item where label = '占道面积0'`)).length, 1)
+    const [older] = await query<{ code: string; agency: string; title: string }>(
+      `select code, agency, title from resource where state = 'active' order by published_at, code limit 1`,
+    )
+    const title = older!.title.replace('a', '\u0430')
+    await query(`insert into resource (code, agency, title, version, published_at) values ('twice', $1, $2, 1, now())`, [older!.agency, title])
+    await query(`delete from setting where key = 'name-form'`)
+    await fillNameForms(city.store)
+    t.match(await query(`select title_form from resource where code = 'twice'`), [{ title_form: null }], 'the older keeps it')
+    t.match(
+      await query(`select agency, role from notice where kind = 'resource-title' and object = 'resource twice' order by agency, role`),
+      [{ agency: older!.agency, role: 'registrar' }, { agency: older!.agency, role: 'reviewer' }, { role: 'office' }],
+    )
+    await t.rejects(
+      query(`update resource set title_form = (select title_form from resource where code = $1) where code = 'twice'`, [older!.code]),
+      /resource_title_form/,
+      'whatever happens at the same moment',
+    )
     t.match(await office.post('/agencies', { code: 'old-3', name: '園 林局' }), { status: 422 })
     await query(`update resource set title_form = null`)
     await fillNameForms(city.store)
