@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -37,6 +37,24 @@ t.test('the hub\u2019s own are numbered one after the other', async (t) => {
     numbers.toSorted((a, b) => a - b),
     numbers.map((_, i) => i + 1),
   )
+})
+
+t.test('titles that an agency has twice do not keep the hub from starting: the older one keeps its form', async (t) => {
+  const own = 'hub/store/migrations'
+  const folder = await mkdtemp(join(tmpdir(), 'qianzhi-migrations-'))
+  const pool = new pg.Pool({ connectionString: await databaseUrl() })
+  t.teardown(() => Promise.all([pool.end(), rm(folder, { recursive: true })]))
+  const before = readdirSync(own).filter((name) => name < '025_titles.sql')
+  for (const name of before) await cp(join(own, name), join(folder, name))
+  await migrate(pool, pathToFileURL(`${folder}/`))
+  await pool.query(`insert into agency (code, name) values ('a', 'A'), ('b', 'B')`)
+  await pool.query(`insert into resource (code, agency, version, title, title_form, state, published_at) values
+    ('new', 'a', 1, 't', 't', 'active', '2026-02-01'), ('old', 'a', 1, 't', 't', 'active', '2026-01-01'), ('gone', 'a', 1, 't', 't', 'withdrawn', '2025-01-01'),
+    ('other', 'b', 1, 't', 't', 'active', '2026-03-01')`)
+  await migrate(pool)
+  const { rows } = await pool.query('select code from resource where title_form is null')
+  t.same(rows, [{ code: 'new' }])
+  await t.rejects(pool.query(`update resource set title_form = 't' where code = 'new'`), /resource_title_form/)
 })
 
 t.test('the store', async (t) => {

@@ -384,7 +384,8 @@ async function adopted(test: Pick<typeof t, 'teardown'>) {
   const form = JSON.stringify({ title: '名录', items: villages().items })
   await query(`insert into standard (code, state, version, form) values ('register', 'published', 1, $1)`, [form])
   const adopt = async (agency: string, sharing: string) => {
-    await publishResource(city, 'admin', { schema: villages((d) => Object.assign(d, { resource: `${agency}.register`, agency })) })
+    const resource = `${agency}.register`
+    await publishResource(city, 'admin', { schema: villages((d) => Object.assign(d, { resource, title: '名录', agency })) })
     await query(`update resource set standard = 'register', sharing = $2 where code = $1`, [`${agency}.register`, sharing])
     await change(city, (inside, affectedAgents) => resourcePublished(inside, affectedAgents, { code: `${agency}.register` }, city.now))
   }
