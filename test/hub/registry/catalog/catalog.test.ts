@@ -56,6 +56,7 @@ t.test('resources: what is not compatible is refused', async (t) => {
     t.equal(await refusal(publish(change)), 'QZ-SCHEMA', what)
   }
   t.equal(await refusal(publish((d) => void (d.agency = 'water'))), 'QZ-CONFLICT')
+  t.equal(await refusal(publish((d) => void (d.resource = 'twice'))), 'QZ-CONFLICT', 'a title that its agency has already')
   t.equal(await refusal(publish((d) => void (d.agency = 'nobody'))), 'QZ-NOT-FOUND')
   t.equal(await refusal(publish(undefined, { storedClosed: ['nothing'] })), 'QZ-SCHEMA')
   t.equal((await publish((d) => void d.items.push(item))).version, 2, 'an optional item may be added')
