@@ -17,7 +17,9 @@ let count = 0
 export async function openObjects(office: Office, parties: Parties): Promise<Objects> {
   for (const code of Object.values(parties)) await addAgency(office, 'admin', { code, name: code }).catch(() => undefined)
   const resource = `objects${++count}`
-  const schema = villages((draft) => Object.assign(draft, { resource, title: `村居名录 ${count}`, agency: parties.provider, table: resource }))
+  const schema = villages((draft) =>
+    Object.assign(draft, { resource, title: `村居名录 ${count}`, agency: parties.provider, table: resource }),
+  )
   await publishResource(office, 'admin', { schema })
   const agent = (await enrolled(office, parties.receiver)).id
   const own = (await enrolled(office, parties.provider)).id

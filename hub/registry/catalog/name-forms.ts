@@ -55,9 +55,7 @@ async function tellOffice(query: Query, { code, name, holder }: { code: string; 
 }
 
 async function fillResources(query: Query): Promise<void> {
-  const resources = await query<Titled>(
-    `select code, agency, title, state from resource order by state = 'withdrawn', published_at, code`,
-  )
+  const resources = await query<Titled>(`select code, agency, title, state from resource order by state = 'withdrawn', published_at, code`)
   const holders = new Map<string, string>()
   const formed: { code: string; form: string }[] = []
   const twice: { resource: Titled; holder: string }[] = []

@@ -99,7 +99,10 @@ function nextVersion({ code, agency, content }: Publishing, before: Entry | unde
 }
 
 /** The title's compared form. Throws QZ-CONFLICT where another resource of the agency has it. */
-async function freeForm(query: Query, { code, agency, content: { title } }: Pick<Publishing, 'code' | 'agency' | 'content'>): Promise<string> {
+async function freeForm(
+  query: Query,
+  { code, agency, content: { title } }: Pick<Publishing, 'code' | 'agency' | 'content'>,
+): Promise<string> {
   const form = nameForm(title)
   const [taken] = await query<{ code: string }>(
     `select code from resource where agency = $1 and title_form = $2 and code <> $3 and state <> 'withdrawn'`,

@@ -105,7 +105,10 @@ t.test('names and sources', async (t) => {
       `select code, agency, title from resource where state = 'active' order by published_at, code limit 1`,
     )
     const title = older!.title.replace('a', '\u0430')
-    await query(`insert into resource (code, agency, title, version, published_at) values ('twice', $1, $2, 1, now())`, [older!.agency, title])
+    await query(`insert into resource (code, agency, title, version, published_at) values ('twice', $1, $2, 1, now())`, [
+      older!.agency,
+      title,
+    ])
     await query(`delete from setting where key = 'name-form'`)
     await fillNameForms(city.store)
     t.match(await query(`select title_form from resource where code = 'twice'`), [{ title_form: null }], 'the older keeps it')
