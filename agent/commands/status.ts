@@ -4,10 +4,10 @@ import { localTime } from '../../protocol/local-time.ts'
 import type { AgentStatus, SinkStatus, SourceStatus } from '../status/agent-status.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { callControl } from '../operator/control.ts'
-import { StatusText, unknown, wrongClock, type Fact } from '../status/status-text.ts'
+import { openStops, StatusText, unknown, wrongClock, type Fact } from '../status/status-text.ts'
 import type { Command, CommandDeps } from './command.ts'
 
-/** Each source and sink of the running agent; exit code 1 where one is held, the hub does not answer, the configuration file is faulty, the clock is wrong, the policy has expired, or no agent runs. */
+/** Each source and sink of the running agent; exit code 1 where one is held, a granted route is stopped, the hub does not answer, the configuration file is faulty, the clock is wrong, the policy has expired, or no agent runs. */
 export const status: Command = async (context) => {
   const report = (await callControl(context.config.data, 'status')) as AgentStatus | undefined
   if (!report) {
@@ -18,7 +18,7 @@ export const status: Command = async (context) => {
   else showStatus(context, report)
   const held = [...report.sources, ...report.sinks].some(({ state }) => state === 'held')
   const clock = Math.abs(report.clockOffset) >= wrongClock
-  return held || clock || report.hub.fault || report.configuration?.fault || report.policy?.valid === false ? 1 : 0
+  return held || openStops(report) > 0 || clock || report.hub.fault || report.configuration?.fault || report.policy?.valid === false ? 1 : 0
 }
 
 function showStatus(deps: CommandDeps, status: AgentStatus): void {

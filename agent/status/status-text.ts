@@ -51,6 +51,11 @@ export function span(milliseconds: number): LocalizedText {
   return { zh: words(1), en: words(2) }
 }
 
+/** Routes without a line that get nothing until somebody acts; what has ended for good waits for nothing. */
+export function openStops({ stopped = [] }: Pick<AgentStatus, 'stopped'>): number {
+  return stopped.filter(({ over }) => !over).length
+}
+
 /** Says things of one status: its times are of one zone and one moment. */
 export class StatusText {
   readonly #status: AgentStatus
@@ -78,10 +83,13 @@ export class StatusText {
       held > 0
         ? { zh: `${lines.zh} 条线路中 ${held} 条停住`, en: `${held} of ${counted(lines.en, 'line')} held` }
         : { zh: `${lines.zh} 条线路,无停住`, en: `${counted(lines.en, 'line')}, none is held` }
+    const waiting = openStops(this.#status)
+    const stops = { zh: `;另有 ${waiting} 条路由停止交付`, en: `; besides, ${counted(waiting, 'route')} stopped` }
+    const lead = waiting > 0 ? joinTexts([state, stops], '') : state
     const bad = [...machine, this.#disk()].filter(({ tone }) => tone === 'bad').map(({ name }) => name)
-    const besides = joinTexts([state, joinTexts(bad, { zh: '、', en: ', ' })], { zh: ';异常:', en: '; not well: ' })
+    const besides = joinTexts([lead, joinTexts(bad, { zh: '、', en: ', ' })], { zh: ';异常:', en: '; not well: ' })
     return [
-      fact('总体', 'Overall', bad.length > 0 ? besides : state, held + bad.length > 0 ? 'bad' : 'good'),
+      fact('总体', 'Overall', bad.length > 0 ? besides : lead, held + bad.length > 0 ? 'bad' : waiting > 0 ? 'warn' : 'good'),
       fact('前置机代理', 'Agent', { zh: `${agent}(${agency})`, en: `${agent} (${agency})` }),
       fact('版本与已运行时间', 'Version and uptime', {
         zh: `${version},${this.#age(started).zh}`,
@@ -176,7 +184,7 @@ export class StatusText {
       return { zh: `${stop.resource} ${zh}${next.zh}`, en: `${stop.resource} ${en}${next.en}` }
     })
     const rest = stopped.length > told.length ? ['…'] : []
-    const waits = stopped.some(({ over }) => !over) ? 'warn' : undefined
+    const waits = openStops(this.#status) > 0 ? 'warn' : undefined
     return [fact('已停止的路由', 'Stopped routes', joinTexts([...told, ...rest], { zh: ';', en: '; ' }), waits)]
   }
 

@@ -26,6 +26,11 @@ const endings: Record<string, Ending> = {
     who: 'office',
     next: { zh: '由市电子政务办决定恢复或撤销;恢复后自动继续', en: 'the office resumes or revokes it; resumed, it goes on by itself' },
   },
+  stopped: {
+    name: { zh: '资源已被保密叫停', en: 'stopped for secrecy' },
+    who: 'office',
+    next: { zh: '由保密监督员解除;解除后自动继续', en: 'the secrecy supervisor releases the resource; then it goes on by itself' },
+  },
   held: {
     name: { zh: '待接收方确认新版本', en: 'held' },
     who: 'receiver',
@@ -89,8 +94,11 @@ export function actorOf(ended: string): Actor {
   return endings[ended]?.who ?? 'office'
 }
 
+/** SQL: why a resource `r` that is not active gives nothing. */
+export const resourceEnding = `case r.state when 'suspended' then 'stopped' else r.state end`
+
 /** SQL: of route t of agent a, its grant g and resource r: the state that ends it, whatever the time is; and what was written as the reason. */
-export const endedSql = `case when g.state <> 'active' then g.state when r.state <> 'active' then r.state
+export const endedSql = `case when g.state <> 'active' then g.state when r.state <> 'active' then ${resourceEnding}
       when not ${flowsSql} then 'not shared' when g.mode <> 'exchange' or g.agency <> a.agency then 'not granted' end`
 const becauseSql = `case when g.state = 'active' and r.state <> 'active' then r.stop_reason else g.reason end`
 

@@ -13,7 +13,7 @@ import { readStreams } from '../exchange/streams.ts'
 import { notFound } from '../records/refusals.ts'
 import type { Explanation, Fault } from './explanation.ts'
 import { producerOf } from '../records/supply.ts'
-import { endingOf, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../records/route-stops.ts'
+import { endingOf, resourceEnding, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../records/route-stops.ts'
 
 interface Row extends Omit<StopRow, 'ended'> {
   route: string
@@ -42,7 +42,7 @@ const explainSql = `
   select t.id as route, r.code as resource, r.agency as provider_agency, p.id as producer, p.last_seen as provider_seen,
     p.report as provider_report, s.last_push, a.agency as receiver_agency, a.id as agent, a.state = 'active' as active,
     a.last_seen as receiver_seen, a.report as receiver_report, t.asked_epoch, t.asked_seq, t.epoch, t.seq, t.hash, t.quarantine, t.moved_at,
-    ${stoppedSql}, case when g.state <> 'active' then g.state when g.valid_to <= $2 then 'expired' else r.state end as state
+    ${stoppedSql}, case when g.state <> 'active' then g.state when g.valid_to <= $2 then 'expired' else ${resourceEnding} end as state
   from route t
   join access_grant g on g.id = t.access_grant
   join agent a on a.id = t.agent

@@ -80,7 +80,7 @@ t.test('from folder to folder', async (t) => {
 
   const { stdout } = await provider.command('reconcile', 'villages')
   t.match(stdout, /一致/, 'both sides are equal')
-  t.match((await provider.command('doctor')).stdout, /✓ drop folder/)
+  t.match((await provider.command('doctor')).stdout, /✓ drop 目录/)
   t.same(readdirSync(join(drop, 'done')).toSorted(), [
     '00000001@villages@first.csv',
     '00000002@villages@second.csv',

@@ -38,7 +38,7 @@ function why({ state, shared, producer, named }: Row): Omit<Withheld, 'resource'
     return {
       reason: { zh: '资源已被保密叫停', en: 'it is stopped for secrecy' },
       next: {
-        zh: '由市保密工作部门解除;之后自动继续',
+        zh: '由保密监督员解除;之后自动继续',
         en: 'the secrecy supervisor releases it; then it goes on by itself',
       },
     }

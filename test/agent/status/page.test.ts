@@ -73,6 +73,15 @@ t.test('a route that was stopped and is not configured by name says why', async 
   )
 })
 
+t.test('a grant that is held colours the whole, one that has ended for good does not', async (t) => {
+  const overall = (over: boolean) => {
+    const stopped = [{ route: 'r', resource: 'roads', reason: { zh: '停止', en: 'stopped' }, over }]
+    return new StatusText(statusOf({ sources: [], sinks: [], clockOffset: 0, stopped })).agent()[0]!
+  }
+  t.match(overall(false), { tone: 'warn', value: { zh: /无停住;另有 1 条路由停止交付$/, en: /; besides, 1 route stopped$/ } })
+  t.match(overall(true), { tone: 'good', value: { zh: /无停住$/ } })
+})
+
 t.test('few columns, the rest below them and whole, names where they are known', async (t) => {
   const status = statusOf()
   status.sources[0]!.title = '行政村'

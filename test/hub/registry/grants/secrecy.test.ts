@@ -24,9 +24,9 @@ t.test('a stop acts at once on supply and routes, with the reason; release bring
   const secrecy = city.as('city', 'secrecy')
   const agents = [provider.id, receiver.id]
   t.same(await woken(city, agents, () => secrecy.post('/resources/villages/stop', { reason: '疑似涉密' })), agents)
-  t.same(await state(), [false, 'suspended', '疑似涉密'])
+  t.same(await state(), [false, 'stopped for secrecy', '疑似涉密'])
   await publishResource(city, 'admin', { schema: villages((draft) => (draft.items[1]!.length = 200)) })
-  t.same(await state(), [false, 'suspended', '疑似涉密'], 'a new version does not end the stop')
+  t.same(await state(), [false, 'stopped for secrecy', '疑似涉密'], 'a new version does not end the stop')
   t.match(await city.store.query(`select agency, role from notice order by agency, role`), [
     { agency: 'civil', role: 'reviewer' },
     { agency: 'water', role: 'user' },
