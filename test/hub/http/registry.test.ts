@@ -42,7 +42,7 @@ t.test('the document of the API is OpenAPI 3.1, open to everybody, and names eve
   const decisions = (workflows as unknown as Workflow<string, { state: string }>[]).flatMap(({ name, decisions = [] }) =>
     decisions.map((event) => `${name}.${event}`),
   )
-  t.same(demanding.map(({ operationId }) => operationId).toSorted(), decisions.toSorted(), 'decisions demand the ETag')
+  t.same(new Set(demanding.map(({ operationId }) => operationId)), new Set(decisions), 'decisions demand the ETag')
   t.equal((await city.app.inject({ url: '/docs/' })).statusCode, 200, 'and a page')
 
   const bare: string[] = []
