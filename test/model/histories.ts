@@ -8,12 +8,14 @@ import { generateSigningKey } from '../../protocol/signature.ts'
 import type { Role } from '../../hub/records/roles.ts'
 import type { CatalogContent } from '../../hub/registry/catalog/content.ts'
 import { expireGrants } from '../../hub/registry/grants/grant-queries.ts'
+import { expirePublications, lapsePublications } from '../../hub/registry/cases/publications.ts'
 import { currentPolicy } from '../../hub/registry/grants/policy.ts'
 import type { Random } from '../faults/random.ts'
 import { openCity, secondHub, type Answer, type City } from '../hub/city.ts'
 import { enrolled } from '../hub/office.ts'
 import { licences, secrecy, textItem } from '../hub/registry/catalog/fixture.ts'
 import { openClient, type Client } from '../support/client.ts'
+import { endConsents, publicationAct } from './publications.ts'
 import { Sharing, type Access, type Application, type Item, type Version } from './sharing.ts'
 
 const hubKey = generateSigningKey()
@@ -50,6 +52,7 @@ export class History {
   readonly #machines: { id: string; agency: string }[]
   readonly #ids: string[] = []
   readonly #grants = new Map<string, string>()
+  #publications: string[] = []
   #model: Sharing
 
   private constructor(random: Random, hubs: readonly City[], killer: Client, machines: { id: string; agency: string }[]) {
@@ -104,6 +107,12 @@ export class History {
       this.#model.expire()
       this.steps.push('what is over ends')
     }
+    if (this.#random.chance(0.5)) {
+      await lapsePublications(this.#random.pick(this.#hubs))
+      await expirePublications(this.#random.pick(this.#hubs))
+      endConsents(this.#model)
+      this.steps.push('consents to publish are looked after')
+    }
     await this.compare()
   }
 
@@ -154,6 +163,8 @@ export class History {
       [3, () => this.#consent()],
       [5, () => this.#onGrant()],
       [1.5, () => this.#onResource()],
+      [3, () => this.#onPublication()],
+      [0.2, () => this.#closeAgency()],
       [0.1, () => this.#revokeMachine()],
     ]
     let at = this.#random.next() * acts.reduce((sum, [weight]) => sum + weight, 0)
@@ -378,6 +389,24 @@ export class History {
     }
   }
 
+  #onPublication(): Act | undefined {
+    const days = (ahead: number): [string, number] => {
+      const text = new Date(this.#city.now.getTime() + ahead * day).toISOString().slice(0, 10)
+      return [text, endOf(text)]
+    }
+    return publicationAct(this.#random, this.#model, (access) => this.#grants.get(nameOf(access)), this.#publications, days)
+  }
+
+  /** An agency with people, machines, resources or grants stays: nothing of it is touched (Art. 2). */
+  #closeAgency(): Act {
+    const agency = this.#random.pick(['civil', 'health', 'water'])
+    return {
+      name: `${agency} is closed`,
+      call: (hub) => hub.as('city', 'office').patch(`/agencies/${agency}`, { state: 'closed' }),
+      follow: () => false,
+    }
+  }
+
   #revokeMachine(): Act {
     const { id } = this.#random.pick(this.#machines)
     return {
@@ -409,6 +438,10 @@ export class History {
         ]),
       ),
       grants: model.accesses.map((access) => `${nameOf(access)} ${access.state}`).toSorted(),
+      publications: model.publications.map(({ access, items, state, until }) =>
+        [model.accesses[access]!.resource, items.join(' '), state, until ?? null].join(' | '),
+      ),
+      closed: [],
       machines: this.#machinesIf(policies).map(({ id }) => ({
         receives: model.receives(id).map(({ resource, items, until }) => [resource, items.toSorted().join(' '), until ?? null].join(' | ')).toSorted(), // prettier-ignore
         removes: model.removes(id).toSorted(),
@@ -433,6 +466,11 @@ export class History {
       )
       for (const { id, name, state } of grants)
         if (['active', 'suspended', 'held'].includes(state) || !this.#grants.has(name)) this.#grants.set(name, id)
+      const publications = await query<{ id: string; resource: string; items: string[]; state: string; until: Date | null }>(
+        'select id, resource, items, state, until from publication_request order by id',
+      )
+      this.#publications = publications.map(({ id }) => id)
+      const closed = await query<{ code: string }>(`select code from agency where state = 'closed'`)
       const machines = []
       for (const { id } of this.#machinesIf(policies)) {
         const [{ state } = { state: '' }] = await query<{ state: string }>('select state from agent where id = $1', [id])
@@ -450,6 +488,10 @@ export class History {
         resources: resources.map(({ said }) => said).toSorted(),
         applications: Object.fromEntries(applications.map(({ id, said }) => [id, said])),
         grants: grants.map(({ name, state }) => `${name} ${state}`).toSorted(),
+        publications: publications.map(({ resource, items, state, until }) =>
+          [resource, items.join(' '), state, until?.getTime() ?? null].join(' | '),
+        ),
+        closed: closed.map(({ code }) => code),
         machines,
       }
     })

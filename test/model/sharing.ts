@@ -3,6 +3,8 @@
  * return whether the regulation allows them, and change nothing where it does not. Days and hours are numbers of milliseconds.
  */
 
+import type { Publication } from './publications.ts'
+
 export interface Item {
   id: string
   key: boolean
@@ -76,6 +78,7 @@ export class Sharing {
   readonly standards = new Map<string, readonly string[]>()
   readonly applications: Application[] = []
   readonly accesses: Access[] = []
+  readonly publications: Publication[] = []
   /** Machines that are no part of the platform any more. */
   readonly revoked = new Set<string>()
   #order = 0
@@ -85,8 +88,9 @@ export class Sharing {
   }
 
   static copy(model: Sharing): Sharing {
-    const { resources, standards, applications, accesses, revoked } = model
-    const made = Object.assign(new Sharing(model.now), structuredClone({ resources, standards, applications, accesses, revoked }))
+    const { resources, standards, applications, accesses, publications, revoked } = model
+    const parts = { resources, standards, applications, accesses, publications, revoked }
+    const made = Object.assign(new Sharing(model.now), structuredClone(parts))
     made.#order = model.#order
     return made
   }
@@ -97,7 +101,7 @@ export class Sharing {
   receives(machine: string): { resource: string; items: string[]; until: number | undefined }[] {
     if (this.revoked.has(machine)) return []
     return this.accesses
-      .filter((access) => access.machine === machine && access.state === 'active' && !this.#isOver(access))
+      .filter((access) => access.machine === machine && access.state === 'active' && !this.isOver(access))
       .flatMap(({ resource: code, items, until }) => {
         const { state, version } = this.resources.get(code)!
         if (state !== 'active' || version.sharing === 'none' || version.secret || !version.exchange) return []
@@ -110,7 +114,7 @@ export class Sharing {
   removes(machine: string): string[] {
     if (this.revoked.has(machine)) return []
     return this.accesses
-      .filter((access) => access.machine === machine && access.atEnd === 'remove' && (access.ended !== undefined || this.#isOver(access)))
+      .filter((access) => access.machine === machine && access.atEnd === 'remove' && (access.ended !== undefined || this.isOver(access)))
       .map(({ resource }) => resource)
   }
 
@@ -124,7 +128,7 @@ export class Sharing {
     if (before) {
       if (version.sharing === 'none' || version.secret || !version.exchange) this.#endAll(code, version.secret)
       for (const access of this.#inForce(code)) {
-        if (this.#isOver(access) || !touched(access.items, before.version, version, sameMeaning)) continue
+        if (this.isOver(access) || !touched(access.items, before.version, version, sameMeaning)) continue
         access.stale = true
         if (access.state === 'active') access.state = 'held'
       }
@@ -283,19 +287,19 @@ export class Sharing {
   }
 
   resume(access: Access): boolean {
-    if (access.state !== 'suspended' || (!access.stale && this.#isOver(access))) return false
+    if (access.state !== 'suspended' || (!access.stale && this.isOver(access))) return false
     access.state = access.stale ? 'held' : 'active'
     return true
   }
 
   /** Time passes over whatever is over. */
   expire(): void {
-    for (const access of this.accesses) if (this.#isOver(access)) this.#end(access, 'expired')
+    for (const access of this.accesses) if (this.isOver(access)) this.#end(access, 'expired')
   }
 
   // The rules behind.
 
-  #isOver({ until }: Access): boolean {
+  isOver({ until }: Access): boolean {
     return until !== undefined && until <= this.now
   }
 
