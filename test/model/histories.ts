@@ -163,7 +163,7 @@ export class History {
       [3, () => this.#consent()],
       [5, () => this.#onGrant()],
       [1.5, () => this.#onResource()],
-      [3, () => this.#onPublication()],
+      [5, () => this.#onPublication()],
       [0.2, () => this.#closeAgency()],
       [0.1, () => this.#revokeMachine()],
     ]
@@ -356,7 +356,7 @@ export class History {
     )
     const { version: now } = this.#model.resources.get(access.resource)!
     const items = random.chance(0.85)
-      ? access.items.filter((one) => now.items.some((item) => item.id === one && !item.closed))
+      ? access.items.filter((one) => now.items.some((item) => item.id === one && !item.closed) && random.chance(0.9))
       : now.items.map((item) => item.id)
     const bodies: Record<string, object> = { accept: { items }, resume: {} }
     const by: [string, Role] = event === 'accept' || event === 'give-up' ? [agency, 'user'] : ['city', 'office']
