@@ -59,9 +59,10 @@ export function endConsents(model: Sharing): void {
 export function publicationAct(random: Random, model: Sharing, grantOf: (access: Access) => string | undefined, ids: readonly string[], days: (ahead: number) => [string, number]) { // prettier-ignore
   const { accesses, publications } = model
   if (accesses.length === 0) return undefined
-  if (publications.length === 0 || random.chance(0.4)) {
-    const inForce = accesses.filter(({ ended }) => ended === undefined)
-    const access = random.pick(inForce.length > 0 && random.chance(0.9) ? inForce : accesses)
+  const active = accesses.filter((access) => access.state === 'active' && !model.isOver(access))
+  const asked = publications.filter(({ access, state }) => state === 'asked' && active.includes(accesses[access]!))
+  if (publications.length === 0 || random.chance(asked.length > 0 ? 0.2 : 0.7)) {
+    const access = random.pick(active.length > 0 && random.chance(0.9) ? active : accesses)
     const [at, grant] = [accesses.indexOf(access), grantOf(access)]
     if (grant === undefined) return undefined
     const all = random.chance(0.85) ? access.items : model.resources.get(access.resource)!.version.items.map(({ id }) => id)
@@ -73,11 +74,10 @@ export function publicationAct(random: Random, model: Sharing, grantOf: (access:
       follow: (after: Sharing) => askToPublish(after, at, items),
     }
   }
-  const waiting = publications.filter(({ state }) => state === 'asked' || state === 'consented')
-  const publication = random.pick(waiting.length > 0 && random.chance(0.9) ? waiting : publications)
+  const publication = random.pick(asked.length > 0 && random.chance(0.85) ? asked : publications)
   const at = publications.indexOf(publication)
   const { agency, resource } = accesses[publication.access]!
-  const event = random.pick(['consent', 'consent', 'consent', 'refuse', 'withdraw', 'end'])
+  const event = random.chance(0.75) ? 'consent' : random.pick(['refuse', 'withdraw', 'end'])
   const [day, until] = days(random.between(-1, 10))
   const limited = event === 'consent' && random.chance(0.4)
   const by: [string, Role] = event === 'withdraw' ? [agency, 'user'] : [model.resources.get(resource)!.provider, 'reviewer']
