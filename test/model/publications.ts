@@ -56,7 +56,14 @@ export function endConsents(model: Sharing): void {
 }
 
 /** Something that is done about publications. `grantOf`: the grant of an access; `ids`: of the publications, in order. */
-export function publicationAct(random: Random, model: Sharing, grantOf: (access: Access) => string | undefined, ids: readonly string[], days: (ahead: number) => [string, number]) { // prettier-ignore
+export function publicationAct(
+  random: Random,
+  model: Sharing,
+  grantOf: (access: Access) => string | undefined,
+  ids: readonly string[],
+  days: (ahead: number) => [string, number],
+) {
+  // prettier-ignore
   const { accesses, publications } = model
   if (accesses.length === 0) return undefined
   const active = accesses.filter((access) => access.state === 'active' && !model.isOver(access))
