@@ -49,18 +49,35 @@ export const busy: readonly string[] = [
   'test/hub/http/routes.test.ts',
 ]
 
+/** They change their process, or look at how it ends: nobody shares it with them. */
+const alone: readonly string[] = []
+/** Files of one process: enough that reading what they import is little beside them, few enough that both processors are kept busy. */
+const most = 12
+
 export interface Lane {
-  readonly files: readonly string[]
+  /** Files that share a process stand together. */
+  readonly turns: readonly (readonly string[])[]
   readonly jobs: number
 }
 
 /** The lanes in which these files run at once. */
 export function lanes(files: readonly string[], jobs?: number): [waiting: Lane, busy: Lane] {
-  const known = new Set([...waiting, ...busy])
-  const rest = files.filter((file) => !known.has(file))
+  const known = new Set([...waiting, ...busy, ...alone])
   const within = new Set(files)
+  const single = (names: readonly string[]) => names.filter((name) => within.has(name)).map((name) => [name])
   return [
-    { files: waiting.filter((file) => within.has(file)), jobs: jobs ?? 3 },
-    { files: [...busy.filter((file) => within.has(file)), ...rest], jobs: jobs ?? availableParallelism() },
+    { turns: single(waiting), jobs: jobs ?? 3 },
+    {
+      turns: [...single(busy), ...shared(files.filter((file) => !known.has(file))), ...single(alone)],
+      jobs: jobs ?? availableParallelism(),
+    },
   ]
+}
+
+/** Neighbours share most of what they import. */
+function shared(files: readonly string[]): string[][] {
+  const turns = Math.ceil(files.length / most)
+  return Array.from({ length: turns }, (_, i) =>
+    files.slice(Math.floor((i * files.length) / turns), Math.floor(((i + 1) * files.length) / turns)),
+  )
 }

@@ -94,14 +94,14 @@ async function exportedNames(): Promise<Record<string, string[]>> {
   return JSON.parse(stderr.slice(stderr.indexOf('{"'))) as Record<string, string[]>
 }
 
-/** Only what the project itself imports: libraries go on finding their own. */
+/** Only what the project itself imports, its bundled programs too: libraries go on finding their own. */
 function hook(files: Record<string, string>): string {
   return `import { registerHooks } from 'node:module'
 const files = new Map(Object.entries(${JSON.stringify(files)}))
 registerHooks({
   resolve(specifier, context, next) {
     const file = files.get(specifier)
-    if (file === undefined || context.parentURL?.includes('/node_modules/')) return next(specifier, context)
+    if (file === undefined || /\\/node_modules\\/(?!\\.qianzhi\\/programs-)/.test(context.parentURL ?? '')) return next(specifier, context)
     return { url: new URL(file, import.meta.url).href, format: 'module', shortCircuit: true }
   },
 })

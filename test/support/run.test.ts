@@ -27,6 +27,14 @@ t.test('assertions are counted, and whatever is no clean end is a failure', asyn
   t.match(await run('good', 'skipped'), { code: 0, stdout: /SKIPPED .*no server[^]*The longest:/, last: '2 passed, 0 failed, 1 skipped' })
   t.match(await run('bad'), { code: 1, stdout: /FAILED .*bad.test.ts > x > one is two/, last: '1 passed, 1 failed, 0 skipped' })
   for (const name of ['thrown', 'killed', 'late', 'empty']) t.match(await run(name), { code: 1, last: /, 1 failed, 0 skipped$/ }, name)
+
+  // In one process; those that come after the one that ends it run again.
+  const together = await run('good', 'thrown', 'bad', 'empty', 'late', 'killed', 'skipped')
+  const seen = Array.from(together.stdout.matchAll(/^((?:not )?ok) .*\/(\w+)\.test\.ts/gm), ([, ok, name]) => `${name} ${ok}`)
+  const ends = ['good ok', 'thrown not ok', 'bad not ok', 'empty not ok', 'late not ok', 'killed not ok', 'skipped ok']
+  t.same(seen, ends)
+  t.equal(together.last, '4 passed, 5 failed, 1 skipped', 'each is counted once')
+  t.match(together.stdout, /FAILED .*thrown.test.ts > at once/)
 })
 
 t.test('lanes hold each file once, and name files that are there', async (t) => {
@@ -37,7 +45,7 @@ t.test('lanes hold each file once, and name files that are there', async (t) => 
   )
   t.equal(new Set(named).size, named.length)
   const files = [...named, 'test/import-rules.test.ts']
-  const within = lanes(files).flatMap((lane) => lane.files)
+  const within = lanes(files).flatMap((lane) => lane.turns.flat())
   t.same(within.toSorted(), files.toSorted())
 })
 

@@ -3,6 +3,7 @@
  * Prints for each finished file its time, failures and skips, then the ten longest, and closes with `N passed, N failed, N skipped`.
  */
 import { parseArgs } from 'node:util'
+import { bundledPrograms } from './bundled-programs.ts'
 import { changedFiles, reachedBy } from './changed.ts'
 import { sources } from './imports.ts'
 import { lanes } from './lanes.ts'
@@ -10,7 +11,7 @@ import { bundledLibraries } from './libraries.ts'
 import { runServer, startPostgres, unsafeButFast } from './postgres.ts'
 import { portsOf } from './server.ts'
 import { memoryFolder } from './temporary.ts'
-import { runTestFile, type FileResult } from './test-file.ts'
+import { runTestFiles, type FileResult } from './test-file.ts'
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,14 +34,15 @@ const files = chosen()
 const server = reachedBy(['test/support/postgres.ts'], files).length > 0 ? await startPostgres({ settings: unsafeButFast }) : undefined
 if (server) process.env[runServer] = server.url()
 Object.assign(process.env, await bundledLibraries())
+Object.assign(process.env, await bundledPrograms())
 const [first, second] = lanes(files, options.jobs === undefined ? undefined : Number(options.jobs))
-const [waiting, busy] = [first.files.values(), second.files.values()]
+const [waiting, busy] = [first.turns.values(), second.turns.values()]
 // Where nothing waits any more, those who ran it help with the rest.
 const workers = [
   ...Array.from({ length: first.jobs }, () => inTurn(waiting, busy)),
   ...Array.from({ length: second.jobs }, () => inTurn(busy)),
 ]
-await Promise.all(workers.map((left, index) => runFiles(left, portsOf(index, workers.length))))
+await Promise.all(workers.map((left, index) => runTurns(left, portsOf(index, workers.length))))
 await server?.stop()
 
 function chosen(): string[] {
@@ -55,18 +57,21 @@ function chosen(): string[] {
   return reached
 }
 
-function* inTurn(...lists: Iterable<string>[]): Iterable<string> {
+function* inTurn<T>(...lists: Iterable<T>[]): Iterable<T> {
   for (const list of lists) yield* list
 }
 
-async function runFiles(left: Iterable<string>, own: NodeJS.ProcessEnv): Promise<void> {
-  for (const file of left) {
+async function runTurns(left: Iterable<readonly string[]>, own: NodeJS.ProcessEnv): Promise<void> {
+  for (const files of left) {
     if (ending.signal.aborted) return
-    const result = await runTestFile(file, { seconds: Number(options.timeout), ending: ending.signal, own })
-    results.push(result)
-    for (const line of result.lines) print(line)
-    print(`${result.failed > 0 ? 'not ok' : 'ok    '} ${file} ${Math.round(result.ms)} ms`)
+    await runTestFiles(files, { seconds: Number(options.timeout), ending: ending.signal, own, ended })
   }
+}
+
+function ended(result: FileResult): void {
+  results.push(result)
+  for (const line of result.lines) print(line)
+  print(`${result.failed > 0 ? 'not ok' : 'ok    '} ${result.file} ${Math.round(result.ms)} ms`)
 }
 
 if (results.length > 1) {

@@ -1,10 +1,13 @@
-/** One test file as a process of its own, and what came of it. */
+/** Test files as processes of their own, or several in one, and what came of each. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { Parser, type Result } from 'tap-parser'
 import { compileCache } from './programs.ts'
+
+const several = fileURLToPath(new URL('several.ts', import.meta.url))
 
 export interface FileResult {
   readonly file: string
@@ -17,33 +20,57 @@ export interface FileResult {
   readonly lines: readonly string[]
 }
 
-/** Ends with SIGKILL where the file goes on after `seconds`, or where `ending` is aborted. `own`: environment of this file alone. */
-export async function runTestFile(
-  file: string,
-  { seconds, ending, own }: { seconds: number; ending: AbortSignal; own?: NodeJS.ProcessEnv },
-): Promise<FileResult> {
-  const total = { passed: 0, failed: 0, skipped: 0 }
-  const lines: string[] = []
-  const fail = (name: string, diagnostics?: unknown): void => {
-    total.failed++
-    lines.push(`  FAILED ${name}`)
-    if (diagnostics) lines.push(indent(JSON.stringify(diagnostics, null, 2)))
-  }
-  const parser = new Parser({ name: file })
-  parser.on('result', (result: Result) => {
-    if (result.skip) {
-      total.skipped++
-      lines.push(`  SKIPPED ${result.fullname}: ${result.skip === true ? 'no reason given' : result.skip}`)
-    } else if (result.ok || result.todo) total.passed++
-    else fail(result.fullname, result.diag)
-  })
-  parser.on('bailout', (reason: string) => fail(`${file} bailed out: ${reason}`))
-  showExtra(parser, (text) => lines.push(text.trimEnd()))
+export interface RunOptions {
+  seconds: number
+  ending: AbortSignal
+  /** Environment of these files alone. */
+  own?: NodeJS.ProcessEnv
+  /** Told of each file as soon as it has ended. */
+  ended: (result: FileResult) => void
+}
 
-  const started = performance.now()
+/** Several share one process. Those that it did not come to the end of, because it died, run again, each in one of its own. */
+export async function runTestFiles(files: readonly string[], options: RunOptions): Promise<void> {
+  if (files.length === 1) return runAlone(files[0]!, options)
+  const left = new Set(files)
+  let tally = new Tally()
+  const parser = new Parser()
+  // Of a file itself `assert` tells; what it holds comes before.
+  listen(
+    parser,
+    (result) => files.includes(result.fullname) || tally.count(result),
+    (line) => tally.lines.push(line),
+  )
+  parser.on('assert', ({ name, ok, diag }: Result) => {
+    if (!left.delete(name)) return
+    if (!ok && tally.failed === 0 && tally.counted > 0) tally.fail(name, diag)
+    options.ended(tally.result(name))
+    tally = new Tally()
+  })
+  await runProcess([several, String(options.seconds), ...files], parser, { ...options, seconds: options.seconds * files.length })
+  for (const file of left) if (!options.ending.aborted) await runAlone(file, options)
+}
+
+/** Ends with SIGKILL where the file goes on after `seconds`, or where `ending` is aborted. */
+async function runAlone(file: string, options: RunOptions): Promise<void> {
+  const tally = new Tally()
+  const parser = new Parser({ name: file })
+  listen(
+    parser,
+    (result) => tally.count(result),
+    (line) => tally.lines.push(line),
+  )
+  parser.on('bailout', (reason: string) => tally.fail(`${file} bailed out: ${reason}`))
+  const { code, signal } = await runProcess([file], parser, options)
+  if (tally.failed === 0 && tally.counted > 0 && (code !== 0 || !parser.ok))
+    tally.fail(`${file} ended with ${signal ?? code}`, parser.results?.failures)
+  options.ended(tally.result(file))
+}
+
+async function runProcess(args: string[], parser: Parser, { seconds, ending, own }: RunOptions) {
   // tap's own limit comes first: it says what was not done.
   const env = { ...compileCache, ...process.env, ...own, TAP: '1', TAP_CHILD_ID: '1', TAP_TIMEOUT: String(seconds) }
-  const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const kill = (): void => void child.kill('SIGKILL')
   ending.addEventListener('abort', kill)
   const limit = new AbortController()
@@ -53,17 +80,50 @@ export async function runTestFile(
   const [code, signal] = await exited
   limit.abort()
   ending.removeEventListener('abort', kill)
-
-  const counted = total.passed + total.failed + total.skipped
-  if (total.failed === 0 && counted === 0) fail(`${file}: no tests`)
-  else if (total.failed === 0 && (code !== 0 || !parser.ok)) fail(`${file} ended with ${signal ?? code}`, parser.results?.failures)
-  return { file, ms: performance.now() - started, ...total, lines }
+  return { code, signal }
 }
 
-/** What is not TAP: the output of console.log, in nested tests too. */
-function showExtra(parser: Parser, show: (text: string) => void): void {
-  parser.on('extra', show)
-  parser.on('child', (child: Parser) => showExtra(child, show))
+/** What came of one file so far. */
+class Tally {
+  passed = 0
+  failed = 0
+  skipped = 0
+  readonly lines: string[] = []
+  readonly #started = performance.now()
+
+  get counted(): number {
+    return this.passed + this.failed + this.skipped
+  }
+
+  count(result: Result): void {
+    if (result.skip) {
+      this.skipped++
+      this.lines.push(`  SKIPPED ${result.fullname}: ${result.skip === true ? 'no reason given' : result.skip}`)
+    } else if (result.ok || result.todo) this.passed++
+    else this.fail(result.fullname, result.diag)
+  }
+
+  fail(name: string, diagnostics?: unknown): void {
+    this.failed++
+    this.lines.push(`  FAILED ${name}`)
+    if (diagnostics) this.lines.push(indent(JSON.stringify(diagnostics, null, 2)))
+  }
+
+  result(file: string): FileResult {
+    if (this.counted === 0) this.fail(`${file}: no tests`)
+    const { passed, failed, skipped, lines } = this
+    return { file, ms: performance.now() - this.#started, passed, failed, skipped, lines }
+  }
+}
+
+/** `other`: told what is not TAP: the output of console.log, in nested tests too. */
+function listen(parser: Parser, counted: (result: Result) => void, other: (line: string) => void): void {
+  parser.on('result', counted)
+  const extra = (one: Parser): void => {
+    one.on('extra', (text: string) => other(text.trimEnd()))
+    one.on('child', extra)
+  }
+  extra(parser)
 }
 
 function indent(text: string): string {

@@ -46,21 +46,20 @@ export interface Table {
 }
 
 const columnsQuery = `
-  select a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), t.typname, base.modifier, format_type(base.oid, -1), t.typtype = 'e',
-    a.attnotnull or base.not_null, a.attgenerated <> '',
+  with recursive below(number, oid, modifier, not_null) as (
+    select attnum, atttypid, atttypmod, attnotnull from pg_attribute where attrelid = $1 and attnum > 0 and not attisdropped
+    union all
+    select below.number, t.typbasetype, t.typtypmod, below.not_null or t.typnotnull
+    from below join pg_type t on t.oid = below.oid where t.typtype = 'd'
+  )
+  select a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), t.typname, below.modifier, format_type(t.oid, -1), t.typtype = 'e',
+    below.not_null, a.attgenerated <> '',
     a.atthasdef or a.attidentity <> '', a.attidentity = 'a', coalesce(not c.collisdeterministic, false)
-  from pg_attribute a
-  cross join lateral (
-    with recursive below(oid, modifier, not_null) as (
-      select a.atttypid, a.atttypmod, false
-      union all
-      select t.typbasetype, t.typtypmod, below.not_null or t.typnotnull from below join pg_type t on t.oid = below.oid where t.typtype = 'd'
-    )
-    select below.* from below join pg_type t on t.oid = below.oid where t.typtype <> 'd'
-  ) base
-  join pg_type t on t.oid = base.oid
+  from below
+  join pg_type t on t.oid = below.oid and t.typtype <> 'd'
+  join pg_attribute a on a.attrelid = $1 and a.attnum = below.number
   left join pg_collation c on c.oid = a.attcollation
-  where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum`
+  order by a.attnum`
 
 const keysQuery = `
   select i.indimmediate, array_to_json(array(
@@ -77,17 +76,14 @@ const keysQuery = `
 
 /** The same of a result's columns: type and modifier of each. */
 const typesQuery = `
-  select format_type(c.oid, c.modifier), t.typname, base.modifier, format_type(base.oid, -1), t.typtype = 'e'
-  from unnest($1::oid[], $2::int[]) with ordinality as c(oid, modifier, place)
-  cross join lateral (
-    with recursive below(oid, modifier) as (
-      select c.oid, c.modifier
-      union all
-      select t.typbasetype, t.typtypmod from below join pg_type t on t.oid = below.oid where t.typtype = 'd'
-    )
-    select below.* from below join pg_type t on t.oid = below.oid where t.typtype <> 'd'
-  ) base
-  join pg_type t on t.oid = base.oid order by c.place`
+  with recursive below(place, declared, oid, modifier) as (
+    select c.place, format_type(c.oid, c.modifier), c.oid, c.modifier
+    from unnest($1::oid[], $2::int[]) with ordinality as c(oid, modifier, place)
+    union all
+    select below.place, below.declared, t.typbasetype, t.typtypmod from below join pg_type t on t.oid = below.oid where t.typtype = 'd'
+  )
+  select below.declared, t.typname, below.modifier, format_type(t.oid, -1), t.typtype = 'e'
+  from below join pg_type t on t.oid = below.oid and t.typtype <> 'd' order by below.place`
 
 /** undefined where the table does not exist. */
 export async function findTable(connection: Connection, table: string): Promise<Table | undefined> {

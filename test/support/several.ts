@@ -1,0 +1,31 @@
+/** Test files one after the other in one process, each as a subtest that stands for its root: what they import is read once. */
+import { registerHooks } from 'node:module'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import root, { type Test } from 'tap'
+
+let current: Test = root
+const key = 'qianzhi-test'
+/** Who asks for tap gets the subtest that runs: a shared fixture is loaded once, and asks again with each file. */
+const standing = new Proxy(root, {
+  get: (_root, name) => {
+    const value: unknown = Reflect.get(current, name, current)
+    return typeof value === 'function' ? value.bind(current) : value
+  },
+  set: (_root, name, value) => Reflect.set(current, name, value, current),
+})
+Object.assign(globalThis, { [key]: standing })
+registerHooks({
+  resolve(specifier, context, next) {
+    if (specifier !== 'tap' || context.parentURL?.includes('/node_modules/')) return next(specifier, context)
+    return { url: `data:text/javascript,export default globalThis['${key}']`, format: 'module', shortCircuit: true }
+  },
+})
+
+const [seconds, ...files] = process.argv.slice(2)
+for (const file of files) {
+  await root.test(file, { timeout: Number(seconds) * 1000 }, async (test) => {
+    current = test
+    await import(pathToFileURL(resolve(file)).href)
+  })
+}
