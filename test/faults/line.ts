@@ -16,7 +16,7 @@ import { until } from '../support/programs.ts'
 import { startProxy, type Proxy } from '../support/proxy.ts'
 
 export interface LineOptions {
-  /** The run's where it is not given. */
+  /** Of source and target; the run's where it is not given. The hub's store is always there. */
   server?: Pick<TestDatabases, 'createDatabase'>
   rows?: number
   resource?: ResourceFile
@@ -51,10 +51,10 @@ export interface Line {
 
 /** Enrolled, set up, granted and loaded with rows, not started. Stopped at the end of the test. */
 export async function makeLine(t: Test, options: LineOptions = {}): Promise<Line> {
-  const own = options.server ? undefined : await findPostgres()
-  if (own) t.teardown(() => own.stop())
-  const server = options.server ?? own!
-  const storeUrl = own ? await hubStore(own) : await server.createDatabase()
+  const shared = await findPostgres()
+  t.teardown(() => shared.stop())
+  const server = options.server ?? shared
+  const storeUrl = await hubStore(shared)
   const sourceUrl = options.sourceUrl ?? (await server.createDatabase())
   const targetUrl = options.targetUrl ?? (await server.createDatabase())
   const exchange = await Exchange.start({ hub: { store: storeUrl, ...options.hub } })

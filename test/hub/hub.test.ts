@@ -14,6 +14,7 @@ import { startHub } from '../../hub/hub.ts'
 import { authorityPath } from '../../hub/store/durable-files.ts'
 import { runHere } from '../support/commands.ts'
 import { Program, runProgram, until } from '../support/programs.ts'
+import { hubStore } from '../support/hub-store.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { freePort } from '../support/server.ts'
 import { refusal, villages } from './office.ts'
@@ -121,7 +122,7 @@ t.test('two hubs on one data folder', async (t) => {
 t.test('hubs that share a store must have one key', async (t) => {
   const server = await findPostgres()
   t.teardown(() => server.stop())
-  const store = await server.createDatabase()
+  const store = await hubStore(server)
   const { config } = await configured(t, { store })
   const stranger = await configured(t, { store })
   const first = await startHub(config, { logger })

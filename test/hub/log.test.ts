@@ -2,6 +2,7 @@ import t from 'tap'
 import { RecentBatches } from '../../hub/logs/postgres-recent.ts'
 import { openPostgresLog } from '../../hub/logs/postgres.ts'
 import { openStore } from '../../hub/store/store.ts'
+import { hubStore } from '../support/hub-store.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { newBatch, testLog } from './log-conformance.ts'
 
@@ -10,7 +11,7 @@ t.teardown(() => server.stop())
 
 void t.test('log in PostgreSQL', (t) => {
   testLog(t as unknown as typeof import('tap').default, async () => {
-    const store = await openStore(await server.createDatabase())
+    const store = await openStore(await hubStore(server))
     return {
       name: 'postgres',
       open: async () => openPostgresLog(store),
@@ -24,7 +25,7 @@ void t.test('log in PostgreSQL', (t) => {
 })
 
 void t.test('a body comes from memory only for the very batch that is in the store', async (t) => {
-  const store = await openStore(await server.createDatabase())
+  const store = await openStore(await hubStore(server))
   t.teardown(() => store.close())
   const log = openPostgresLog(store)
   const batch = newBatch('r', 1, 1)

@@ -9,6 +9,7 @@ import type { Registry } from '../../hub/records/registry.ts'
 import { notePhase } from '../../hub/records/phases.ts'
 import { openStore } from '../../hub/store/store.ts'
 import { Wakeups } from '../../hub/store/wakeups.ts'
+import { hubStore } from '../support/hub-store.ts'
 import { findPostgres } from '../support/postgres.ts'
 
 export interface Office extends Registry {
@@ -65,8 +66,14 @@ async function fillTemplate(url: string, fill: (office: Office) => Promise<unkno
   return filled === undefined ? '' : JSON.stringify(filled)
 }
 
+/** An empty database. */
 export async function databaseUrl(): Promise<string> {
   return (await server).createDatabase()
+}
+
+/** One with the hub's tables and nothing in them. */
+export async function storeUrl(): Promise<string> {
+  return hubStore(await server)
 }
 
 export async function enrolled(

@@ -3,6 +3,7 @@ import { buildBatch, projectBatch, splitBatch } from '../../../protocol/batch.ts
 import type { QianzhiError } from '../../../protocol/errors.ts'
 import { storedReceipt } from '../../../protocol/receipt.ts'
 import { generateSigningKey, sha256, signStatement } from '../../../protocol/signature.ts'
+import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { columnsOf, openBench, person, Provider, secretItem, idItem, nameItem, phoneItem, type Bench } from './fixture.ts'
 
@@ -10,7 +11,7 @@ const server = await findPostgres()
 t.teardown(() => server.stop())
 
 const newBench = async (t: { teardown(end: () => Promise<void>): void }): Promise<Bench> => {
-  const bench = await openBench(await server.createDatabase())
+  const bench = await openBench(await hubStore(server))
   t.teardown(() => bench.close())
   return bench
 }

@@ -10,6 +10,7 @@ import { applyRetention } from '../../../hub/exchange/retention.ts'
 import { openPostgresLog } from '../../../hub/logs/postgres.ts'
 import { openStore } from '../../../hub/store/store.ts'
 import { WakeupRelay, Wakeups } from '../../../hub/store/wakeups.ts'
+import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { openBench, pollRequest, untilItWaits, type Bench, type TestAgent } from './fixture.ts'
 
@@ -26,7 +27,7 @@ const never = new AbortController().signal
 const logger = pino({ level: 'silent' })
 
 async function open(t: { teardown(end: () => Promise<void>): void }) {
-  const url = await server.createDatabase()
+  const url = await hubStore(server)
   const bench = await openBench(url)
   t.teardown(() => bench.close())
   const asks = new AgentRequests({ ...bench, clock: () => bench.time.now })

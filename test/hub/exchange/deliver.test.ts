@@ -7,6 +7,7 @@ import { headStatement } from '../../../protocol/receipt.ts'
 import type { DeliveryHeader } from '../../../protocol/api.ts'
 import { detailsFromWire } from '../../../protocol/errors.ts'
 import { inLanguage } from '../../../protocol/localized.ts'
+import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import {
   idItem,
@@ -39,7 +40,7 @@ async function newFlow(
   more: { keep?: 'relay'; answerBytes?: number } = {},
 ): Promise<Flow> {
   const { answerBytes, keep } = more
-  const bench = await openBench(await server.createDatabase(), answerBytes === undefined ? {} : { answerBytes })
+  const bench = await openBench(await hubStore(server), answerBytes === undefined ? {} : { answerBytes })
   t.teardown(() => bench.close())
   const agent = await bench.agent('provider', 'a')
   const items = [idItem, nameItem, phoneItem, secretItem]

@@ -5,6 +5,7 @@ import { listRoutes } from '../../../hub/registry/grants/routes.ts'
 import { openPolicy, type EndedRoute } from '../../../protocol/policy.ts'
 import { removalReceipt } from '../../../protocol/receipt.ts'
 import type { Item } from '../../../protocol/schema.ts'
+import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { idItem, nameItem, openBench, person, phoneItem, poll, pollRequest, Provider, receiptFor, seqs, type Bench } from './fixture.ts'
 
@@ -12,7 +13,7 @@ const server = await findPostgres()
 t.teardown(() => server.stop())
 
 async function newFlow(t: { teardown(end: () => Promise<void>): void }) {
-  const bench = await openBench(await server.createDatabase())
+  const bench = await openBench(await hubStore(server))
   t.teardown(() => bench.close())
   const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a'))
   const receiver = await bench.agent('receiver', 'b')

@@ -8,6 +8,7 @@ import t from 'tap'
 import type { ChainPosition } from '../../../protocol/position.ts'
 import { headStatement } from '../../../protocol/receipt.ts'
 import { wantSnapshot } from '../../../hub/exchange/streams.ts'
+import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor, seqs, type Bench, type TestAgent } from './fixture.ts'
 
@@ -128,7 +129,7 @@ class Line {
 }
 
 t.test('each statement of each request fails', async (t) => {
-  const bench = await openBench(await server.createDatabase())
+  const bench = await openBench(await hubStore(server))
   t.teardown(() => bench.close())
   const whole = await Line.open(bench, 'whole')
   await wantSnapshot(bench.store, 'whole', null)

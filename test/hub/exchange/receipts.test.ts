@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { ChainPosition } from '../../../protocol/position.ts'
+import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor } from './fixture.ts'
 
@@ -15,7 +16,7 @@ interface RouteRow {
 
 /** Ten batches, and a receiver on route `r`. */
 async function newFlow(t: { teardown(end: () => Promise<void>): void }) {
-  const bench = await openBench(await server.createDatabase())
+  const bench = await openBench(await hubStore(server))
   t.teardown(() => bench.close())
   const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a'))
   const at: ChainPosition[] = [await provider.send(bench.exchange, provider.snapshot([person(1)]))]

@@ -6,6 +6,7 @@ import type { ChainPosition } from '../../../protocol/position.ts'
 import type { Exchange } from '../../../hub/exchange.ts'
 import { checkHealth } from '../../../hub/status/health.ts'
 import { recordStream } from '../../../hub/supervision/supply.ts'
+import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor, type TestAgent } from './fixture.ts'
 
@@ -15,7 +16,7 @@ t.teardown(() => server.stop())
 const rules: HousekeepingRules = { retention: 3, lapse: 7, snapshotFactor: 2 }
 
 async function newFlow(t: { teardown(end: () => Promise<void>): void }, keep: 'store' | 'relay' = 'store') {
-  const bench = await openBench(await server.createDatabase())
+  const bench = await openBench(await hubStore(server))
   t.teardown(() => bench.close())
   bench.time.now = new Date()
   const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a', { keep }))

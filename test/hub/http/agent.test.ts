@@ -20,6 +20,7 @@ import { createServer } from '../../../hub/http/server.ts'
 import { carrying } from '../../../hub/registry/machines/agents.ts'
 import { ownCertificate } from '../../../hub/tls.ts'
 import { Listener } from '../../../hub/store/wakeups.ts'
+import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { until } from '../../support/programs.ts'
 import { openBench, person, pollRequest, Provider, receiptFor, type TestAgent } from '../exchange/fixture.ts'
@@ -34,7 +35,7 @@ const dispatcher = new Agent({ connect: { rejectUnauthorized: false } })
 t.teardown(() => dispatcher.close())
 
 async function serve(t: { teardown(end: () => Promise<void>): void }, warned?: (line: string) => void) {
-  const bench = await openBench(await server.createDatabase(), {}, warned && pino({ level: 'warn' }, { write: warned }))
+  const bench = await openBench(await hubStore(server), {}, warned && pino({ level: 'warn' }, { write: warned }))
   const registry = { store: bench.store, wakeups: bench.wakeups, clock: () => bench.time.now }
   const agents = [
     agentApi(

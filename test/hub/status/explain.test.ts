@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { AgentReport, SinkReport, SourceReport } from '../../../protocol/api.ts'
 import { explainRoute, showExplanation } from '../../../hub/status/explain.ts'
+import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor } from '../exchange/fixture.ts'
 
@@ -10,7 +11,7 @@ t.teardown(() => server.stop())
 const fault = { code: 'QZ-DB-UNREACHABLE', zh: '数据库 main 无法使用', en: 'Database main cannot be used', since: '2026-11-23T07:00:00Z' }
 
 void t.test('says where the data of a route are, and whose turn it is', async (t) => {
-  const bench = await openBench(await server.createDatabase())
+  const bench = await openBench(await hubStore(server))
   t.teardown(() => bench.close())
   const { store, log, time } = bench
   const provider = new Provider(await bench.agent('sender', 'a'), await bench.resource('people', 'a'))

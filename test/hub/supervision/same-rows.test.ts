@@ -3,7 +3,7 @@ import t from 'tap'
 import { dutyEvidence } from '../../../hub/supervision/duties/evidence.ts'
 import { listDuties } from '../../../hub/supervision/duties/duties.ts'
 import { recordSupply } from '../../../hub/supervision/supply.ts'
-import { databaseUrl, publishedAt } from '../office.ts'
+import { storeUrl, publishedAt } from '../office.ts'
 import { openBench, person, Provider } from '../exchange/fixture.ts'
 
 const at = (text: string) => new Date(`${text}+08:00`)
@@ -11,7 +11,7 @@ const deleted = (n: number) => ({ ...person(n), $op: 'd' })
 
 /** Three people, loaded on the first of November; each later day's batches are recorded by one turn. */
 async function openLine(test: Pick<typeof t, 'teardown'>, cycle: string, keep: 'store' | 'relay' = 'store') {
-  const bench = await openBench(await databaseUrl())
+  const bench = await openBench(await storeUrl())
   test.teardown(() => bench.close())
   const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a', { keep }))
   const { exchange, store, log, time } = bench

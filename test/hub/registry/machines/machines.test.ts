@@ -12,7 +12,7 @@ import { openPolicy } from '../../../../protocol/policy.ts'
 import { generateSigningKey, type SigningKey } from '../../../../protocol/signature.ts'
 import { openBench, Provider, poll, pollRequest, person as row, receiptFor, seqs, type TestAgent } from '../../exchange/fixture.ts'
 import { openCity, type City } from '../../city.ts'
-import { databaseUrl, enrolled, refusal, villages, woken } from '../../office.ts'
+import { storeUrl, enrolled, refusal, villages, woken } from '../../office.ts'
 
 const wanted = { name: '水务局前置机', purpose: '接收村居名录', providedBy: 'office' }
 
@@ -167,7 +167,7 @@ t.test('a stolen machine that was revoked first is replaced all the same; a mach
 })
 
 t.test('rows go on after both machines of an exchange were replaced', async (t) => {
-  const bench = await openBench(await databaseUrl())
+  const bench = await openBench(await storeUrl())
   t.teardown(() => bench.close())
   const registry: Registry = { store: bench.store, wakeups: bench.wakeups, clock: () => bench.time.now }
   const { exchange } = bench

@@ -13,7 +13,7 @@ import { seal } from '../../../../hub/supervision/audit/sealer.ts'
 import { startPostgres } from '../../../support/postgres.ts'
 import { openClient } from '../../../support/client.ts'
 import { freePort } from '../../../support/server.ts'
-import { databaseUrl, refusal } from '../../office.ts'
+import { storeUrl, refusal } from '../../office.ts'
 
 const logger = pino({ level: 'silent' })
 
@@ -55,7 +55,7 @@ async function refusedAll(t: Tap, store: Store, statements: readonly string[]): 
 type Tap = Pick<typeof t, 'equal' | 'teardown' | 'same'>
 
 t.test('one role for everything: triggers refuse it the change, also in the guise of a replica', async (t) => {
-  const store = await openStore(await databaseUrl())
+  const store = await openStore(await storeUrl())
   t.teardown(() => store.close())
   await refusedAll(t, store, attempts)
   await writeAudit(store.query, { actor: 'admin', act: 'test', object: 'b' })

@@ -11,6 +11,7 @@ import { recordDeliveries } from '../../../../hub/supervision/audit/delivery.ts'
 import { startAudit } from '../../../../hub/supervision/audit/audit.ts'
 import { recordStream, recordSupply } from '../../../../hub/supervision/supply.ts'
 import { openStore } from '../../../../hub/store/store.ts'
+import { hubStore } from '../../../support/hub-store.ts'
 import { findPostgres } from '../../../support/postgres.ts'
 import { Program, until } from '../../../support/programs.ts'
 import { openBench, person, Provider, receiptFor } from '../../exchange/fixture.ts'
@@ -20,7 +21,7 @@ t.teardown(() => server.stop())
 const logger = pino({ level: 'silent' })
 
 async function newFlow(t: { teardown(end: () => Promise<void>): void }) {
-  const url = await server.createDatabase()
+  const url = await hubStore(server)
   const bench = await openBench(url)
   t.teardown(() => bench.close())
   const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a'))

@@ -5,7 +5,7 @@ import { dayOf } from '../../../../hub/records/calendar.ts'
 import { dutyEvidence } from '../../../../hub/supervision/duties/evidence.ts'
 import { dutyStatus, listDuties } from '../../../../hub/supervision/duties/duties.ts'
 import { recordSupply } from '../../../../hub/supervision/supply.ts'
-import { databaseUrl, enrolled, openOffice, publishedAt, refusal, villages } from '../../office.ts'
+import { storeUrl, enrolled, openOffice, publishedAt, refusal, villages } from '../../office.ts'
 import { openBench, person, Provider } from '../../exchange/fixture.ts'
 
 const flowing: SourceReport = {
@@ -93,7 +93,7 @@ void t.test('a real-time resource is judged technically by the age of its data',
 })
 
 void t.test('batches that the hub accepts count by what is in them', async (t) => {
-  const bench = await openBench(await databaseUrl())
+  const bench = await openBench(await storeUrl())
   t.teardown(() => bench.close())
   bench.time.now = new Date()
   const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a'))
