@@ -95,12 +95,15 @@ export async function makeLine(t: Test, options: LineOptions = {}): Promise<Line
   return { exchange, provider, receiver, options: agents, ...granted, source, target, store, table, targetUrl, links }
 }
 
+/** A server whose socket is named has the port of that name, too. */
 function addressOf(url: string): { host: string; port: number } {
-  return { host: new URL(url).hostname, port: Number(new URL(url).port) }
+  const { hostname, port } = new URL(url)
+  return { host: hostname.startsWith('%2F') ? '127.0.0.1' : hostname, port: Number(port) }
 }
 
 function through(url: string, proxy: Proxy): string {
   const address = new URL(url)
+  address.hostname = '127.0.0.1'
   address.port = String(proxy.port)
   return address.href
 }

@@ -66,7 +66,7 @@ async function interleaved(city: City, first: Act, second: Act, at: number): Pro
 }
 
 /** Every so many statements, from another one on in each run; all of them with QIANZHI_TEST_INTERLEAVINGS=1, which takes an hour. */
-const everySo = Number(process.env['QIANZHI_TEST_INTERLEAVINGS'] ?? 16)
+const everySo = Number(process.env['QIANZHI_TEST_INTERLEAVINGS'] ?? 32)
 const random = new Random(seedOfThisRun())
 
 const coded = /^QZ-(?:STATE|CONFLICT|RULE|NOT-FOUND|FORBIDDEN|AGENT-REVOKED|TOKEN|SIGN-IN|LINK|REQUEST-INVALID|SAME-PERSON|REVISION)$/

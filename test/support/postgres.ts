@@ -18,8 +18,16 @@ export interface TestDatabaseServer extends ServerProcess {
   createDatabase(name?: string, template?: string): Promise<string>
 }
 
-/** `settings` are added to the server's command line; a given `dataDir` is initialised if it is empty, and kept on stop. */
-export async function startPostgres(options: { settings?: Record<string, string>; dataDir?: string } = {}): Promise<TestDatabaseServer> {
+export interface PostgresOptions {
+  /** Added to the server's command line. */
+  settings?: Record<string, string>
+  /** Initialised if it is empty, and kept on stop. */
+  dataDir?: string
+  /** URLs name the server's socket, for which both ends need half the time of a port's; the port is there, too. */
+  bySocket?: boolean
+}
+
+export async function startPostgres(options: PostgresOptions = {}): Promise<TestDatabaseServer> {
   const { initdb, postgres } = await binaries()
   const postgresAccount = await account('postgres')
   const temporary = options.dataDir ? undefined : await mkdtemp(join(tmpdir(), 'qianzhi-postgres-'))
@@ -33,11 +41,12 @@ export async function startPostgres(options: { settings?: Record<string, string>
     })
   }
   const port = await freePort()
-  const url = (database = 'postgres'): string => `postgres://postgres@127.0.0.1:${port}/${database}`
+  const host = options.bySocket ? encodeURIComponent(dataDir) : '127.0.0.1'
+  const url = (database = 'postgres'): string => `postgres://postgres@${host}:${port}/${database}`
   const settings = {
     port: String(port),
     listen_addresses: '127.0.0.1',
-    unix_socket_directories: '',
+    unix_socket_directories: options.bySocket ? dataDir : '',
     fsync: 'on',
     synchronous_commit: 'on',
     // In the data folder, and gone with it: a killed server leaves nothing in the machine's memory.
@@ -88,12 +97,14 @@ export async function findPostgres(): Promise<TestDatabases> {
   if (given) return databasesAt(given)
   const ofRun = process.env[runServer]
   if (ofRun) return databasesAt(ofRun, copied)
-  const own = await startPostgres({ settings: unsafeButFast })
+  const own = await startPostgres(ofRuns)
   return { ...databasesAt(own.url(), copied), stop: () => own.stop() }
 }
 
 /** For servers whose machine never loses power. */
-export const unsafeButFast = { fsync: 'off', full_page_writes: 'off', max_connections: '500' }
+const unsafeButFast = { fsync: 'off', full_page_writes: 'off', max_connections: '500' }
+/** How a run's server is started. */
+export const ofRuns: PostgresOptions = { settings: unsafeButFast, bySocket: process.platform !== 'win32' }
 
 /** Quicker than writing each page to the log, where nothing is synchronised; known since version 15. */
 const copied = Number(process.env[wantedVersion] ?? 15) < 15 ? '' : 'strategy file_copy'

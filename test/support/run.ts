@@ -8,7 +8,7 @@ import { changedFiles, reachedBy } from './changed.ts'
 import { sources } from './imports.ts'
 import { lanes } from './lanes.ts'
 import { bundledLibraries } from './libraries.ts'
-import { runServer, startPostgres, unsafeButFast } from './postgres.ts'
+import { ofRuns, runServer, startPostgres } from './postgres.ts'
 import { portsOf } from './server.ts'
 import { memoryFolder } from './temporary.ts'
 import { runTestFiles, type FileResult } from './test-file.ts'
@@ -31,7 +31,7 @@ Object.assign(process.env, memoryFolder())
 const results: FileResult[] = []
 const files = chosen()
 // One server for all files that neither kill nor change it; where none needs it, it is not started.
-const server = reachedBy(['test/support/postgres.ts'], files).length > 0 ? await startPostgres({ settings: unsafeButFast }) : undefined
+const server = reachedBy(['test/support/postgres.ts'], files).length > 0 ? await startPostgres(ofRuns) : undefined
 if (server) process.env[runServer] = server.url()
 Object.assign(process.env, await bundledLibraries())
 Object.assign(process.env, await bundledPrograms())

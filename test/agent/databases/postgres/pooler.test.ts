@@ -34,7 +34,10 @@ async function pooled(test: Test, url: string, mode: 'transaction' | 'session' |
   }
   await writeFile(join(folder, 'users'), `"${username}" ""\n`)
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`)
-  await writeFile(file, ['[databases]', `* = host=${hostname} port=${port}`, '[pgbouncer]', ...lines, ''].join('\n'))
+  await writeFile(
+    file,
+    ['[databases]', `* = host=${hostname.startsWith('%2F') ? '127.0.0.1' : hostname} port=${port}`, '[pgbouncer]', ...lines, ''].join('\n'),
+  )
   const child = spawn(pgbouncer!, [...(process.getuid?.() === 0 ? ['-u', 'nobody'] : []), file], { stdio: 'ignore' })
   test.teardown(async () => {
     child.kill()
