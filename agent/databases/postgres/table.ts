@@ -87,15 +87,15 @@ const typesQuery = `
 
 /** undefined where the table does not exist. */
 export async function findTable(connection: Connection, table: string): Promise<Table | undefined> {
-  const [found] = await connection.query(
+  const [found] = await connection.prepared(
     `select c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, row_security_active(c.oid)
      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)`,
     [quoteTable(table)],
   )
   if (!found) return undefined
   const [oid, schema, name, kind, persistence, rowSecurity] = found as string[]
-  const columns = await connection.query(columnsQuery, [oid])
-  const keys = await connection.query(keysQuery, [oid])
+  const columns = await connection.prepared(columnsQuery, [oid])
+  const keys = await connection.prepared(keysQuery, [oid])
   return {
     oid: oid!,
     name: `${quoteName(schema!)}.${quoteName(name!)}`,
