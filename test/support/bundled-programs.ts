@@ -52,8 +52,8 @@ async function bundle(folder: string): Promise<void> {
 /** A source finds the files beside it where it was written. */
 const ownPlaces: Plugin = {
   name: 'own places',
-  setup: ({ onLoad }) =>
-    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+  setup: (building) =>
+    building.onLoad({ filter: /\.ts$/ }, ({ path }) => {
       const text = readFileSync(path, 'utf8')
       if (!text.includes('import.meta.url')) return undefined
       return { contents: text.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)), loader: 'ts' }

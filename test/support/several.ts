@@ -28,4 +28,6 @@ for (const file of files) {
     current = test
     await import(pathToFileURL(resolve(file)).href)
   })
+  // Whoever reads the results knows by the next line that the file has ended.
+  root.comment('')
 }
