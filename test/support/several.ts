@@ -3,6 +3,7 @@ import { registerHooks } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import root, { type Test } from 'tap'
+import { filesToRun, type FilesToRun } from './test-file.ts'
 
 let current: Test = root
 const key = 'qianzhi-test'
@@ -22,9 +23,10 @@ registerHooks({
   },
 })
 
-const [seconds, ...files] = process.argv.slice(2)
+// Not as arguments: tap names its folders by them.
+const { files, seconds } = JSON.parse(process.env[filesToRun]!) as FilesToRun
 for (const file of files) {
-  await root.test(file, { timeout: Number(seconds) * 1000 }, async (test) => {
+  await root.test(file, { timeout: seconds * 1000 }, async (test) => {
     current = test
     await import(pathToFileURL(resolve(file)).href)
   })

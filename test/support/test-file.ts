@@ -9,6 +9,14 @@ import { compileCache } from './programs.ts'
 
 const several = fileURLToPath(new URL('several.ts', import.meta.url))
 
+/** What several.ts is to run. */
+export const filesToRun = 'QIANZHI_TEST_FILES'
+export interface FilesToRun {
+  readonly files: readonly string[]
+  /** That each of them may take. */
+  readonly seconds: number
+}
+
 export interface FileResult {
   readonly file: string
   readonly ms: number
@@ -47,7 +55,9 @@ export async function runTestFiles(files: readonly string[], options: RunOptions
     options.ended(tally.result(name))
     tally = new Tally()
   })
-  await runProcess([several, String(options.seconds), ...files], parser, { ...options, seconds: options.seconds * files.length })
+  const told: FilesToRun = { files, seconds: options.seconds }
+  const own = { ...options.own, [filesToRun]: JSON.stringify(told) }
+  await runProcess(several, parser, { ...options, own, seconds: options.seconds * files.length })
   for (const file of left) if (!options.ending.aborted) await runAlone(file, options)
 }
 
@@ -61,16 +71,16 @@ async function runAlone(file: string, options: RunOptions): Promise<void> {
     (line) => tally.lines.push(line),
   )
   parser.on('bailout', (reason: string) => tally.fail(`${file} bailed out: ${reason}`))
-  const { code, signal } = await runProcess([file], parser, options)
+  const { code, signal } = await runProcess(file, parser, options)
   if (tally.failed === 0 && tally.counted > 0 && (code !== 0 || !parser.ok))
     tally.fail(`${file} ended with ${signal ?? code}`, parser.results?.failures)
   options.ended(tally.result(file))
 }
 
-async function runProcess(args: string[], parser: Parser, { seconds, ending, own }: RunOptions) {
+async function runProcess(file: string, parser: Parser, { seconds, ending, own }: RunOptions) {
   // tap's own limit comes first: it says what was not done.
   const env = { ...compileCache, ...process.env, ...own, TAP: '1', TAP_CHILD_ID: '1', TAP_TIMEOUT: String(seconds) }
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const kill = (): void => void child.kill('SIGKILL')
   ending.addEventListener('abort', kill)
   const limit = new AbortController()
