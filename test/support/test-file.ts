@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
-import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Parser, type Result } from 'tap-parser'
 import { compileCache } from './programs.ts'
@@ -56,12 +55,15 @@ export async function runTestFiles(files: readonly string[], options: RunOptions
     tally = new Tally()
   })
   const told: FilesToRun = { files, seconds: options.seconds }
-  const own = { ...options.own, [filesToRun]: JSON.stringify(told) }
-  await runProcess(several, parser, { ...options, own, seconds: options.seconds * files.length })
+  const own = { ...options.own, TAP_TIMEOUT: String(options.seconds * files.length), [filesToRun]: JSON.stringify(told) }
+  const { code, signal } = await runProcess(several, parser, { ...options, own })
+  if (left.size === 0 && code !== 0 && parser.ok) {
+    tally.fail(`they ended with ${signal ?? code}`)
+    options.ended(tally.result(files.join(' ')))
+  }
   for (const file of left) if (!options.ending.aborted) await runAlone(file, options)
 }
 
-/** Ends with SIGKILL where the file goes on after `seconds`, or where `ending` is aborted. */
 async function runAlone(file: string, options: RunOptions): Promise<void> {
   const tally = new Tally()
   const parser = new Parser({ name: file })
@@ -77,18 +79,19 @@ async function runAlone(file: string, options: RunOptions): Promise<void> {
   options.ended(tally.result(file))
 }
 
+/** Ends with SIGKILL where for `seconds` no test of the file's own ends, or where `ending` is aborted. */
 async function runProcess(file: string, parser: Parser, { seconds, ending, own }: RunOptions) {
   // tap's own limit comes first: it says what was not done.
-  const env = { ...compileCache, ...process.env, ...own, TAP: '1', TAP_CHILD_ID: '1', TAP_TIMEOUT: String(seconds) }
+  const env = { ...compileCache, ...process.env, TAP: '1', TAP_CHILD_ID: '1', TAP_TIMEOUT: String(seconds), ...own }
   const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const kill = (): void => void child.kill('SIGKILL')
   ending.addEventListener('abort', kill)
-  const limit = new AbortController()
-  pause(seconds * 1.1 * 1000, undefined, { signal: limit.signal }).then(kill, () => undefined)
+  const limit = setTimeout(kill, seconds * 1.1 * 1000)
+  parser.on('assert', () => limit.refresh())
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
   await pipeline(child.stdout, parser)
   const [code, signal] = await exited
-  limit.abort()
+  clearTimeout(limit)
   ending.removeEventListener('abort', kill)
   return { code, signal }
 }
