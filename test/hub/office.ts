@@ -19,7 +19,7 @@ export interface Office extends Registry {
   url: string
 }
 
-/** Its databases are dropped with the file; each call makes one. */
+/** Of files that share a process the first one ends it: each test drops its own database. */
 const server = findPostgres()
 t.teardown(async () => (await server).stop())
 
@@ -46,7 +46,9 @@ export async function copyOf<T>(
   const template = `template_${name}`
   const databases = await server
   const said = await databases.makeTemplate(template, (url) => fillTemplate(url, fill))
-  const office = await officeAt(test, await databases.createDatabase(name, template))
+  const url = await databases.createDatabase(name, template)
+  test.teardown(() => databases.dropDatabase(url))
+  const office = await officeAt(test, url)
   // On record as done just now, not when the run began; the audit is written once and for all otherwise.
   await office.store.transaction(async (query) => {
     await query('alter table audit_entry disable trigger insert_only')

@@ -81,6 +81,8 @@ export interface TestDatabases {
    * @returns what `fill` had to say when it was made.
    */
   makeTemplate(name: string, fill: (url: string) => Promise<string>): Promise<string>
+  /** Drops one that was made here, before `stop` does. */
+  dropDatabase(url: string): Promise<void>
   /** Drops the databases, or ends the server where it is this file's own. */
   stop(): Promise<void>
 }
@@ -110,7 +112,7 @@ export const ofRuns: PostgresOptions = { settings: unsafeButFast, bySocket: proc
 const copied = Number(process.env[wantedVersion] ?? 15) < 15 ? '' : 'strategy file_copy'
 
 function databasesAt(server: string, strategy = ''): TestDatabases {
-  const made: string[] = []
+  const made = new Set<string>()
   const urlOf = (name: string): string => {
     const url = new URL(server)
     url.pathname = `/${name}`
@@ -123,7 +125,7 @@ function databasesAt(server: string, strategy = ''): TestDatabases {
         server,
         `create database ${pg.escapeIdentifier(full)} encoding 'UTF8' template ${pg.escapeIdentifier(template)} ${strategy}`,
       )
-      made.push(full)
+      made.add(full)
       return urlOf(full)
     },
     async makeTemplate(name, fill) {
@@ -144,8 +146,13 @@ function databasesAt(server: string, strategy = ''): TestDatabases {
         await client.end()
       }
     },
+    async dropDatabase(url) {
+      const name = new URL(url).pathname.slice(1)
+      made.delete(name)
+      await query(server, `drop database if exists ${pg.escapeIdentifier(name)} with (force)`)
+    },
     async stop() {
-      if (made.length === 0) return
+      if (made.size === 0) return
       const client = await connect(server)
       for (const name of made) await client.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`)
       await client.end()
