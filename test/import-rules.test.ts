@@ -37,6 +37,7 @@ const ranks = {
     'reconciliation',
     'supervision',
     'registry',
+    'sharing',
     'config',
     'operations',
     'http',

@@ -17,6 +17,8 @@ export type ReadRow = Value[]
 
 /** Reads resource tables on connections of its own, which can write nothing, so that no reader holds up the exchange. */
 export interface Reader {
+  /** Milliseconds that a statement may take. */
+  readonly patience: number
   rows(items: readonly Pick<Item, 'type'>[], sql: string, values: readonly unknown[], name?: string): Promise<ReadRow[]>
   /** The same, portion by portion, from one statement: what the table held when it began. Ends the statement where the caller stops. */
   stream(items: readonly Pick<Item, 'type'>[], sql: string, values: readonly unknown[], portion?: number): AsyncGenerator<ReadRow[]>
@@ -51,6 +53,7 @@ export function openReader(url: string, { connections = 8, patience = 15_000, lo
     return (await pool.query<(string | null)[]>(config)).rows
   }
   return {
+    patience,
     texts,
     async rows(items, sql, values, name) {
       return portable(items, await texts(sql, values, name))

@@ -54,6 +54,11 @@ export function fromText(type: ValueType, text: string): string {
   return `${text}::${columnTypes[type]}`
 }
 
+/** The type to cast a text to, or texts (`[]`) that are compared with a column. */
+export function castType(type: ValueType): string {
+  return type === 'text' ? 'text' : columnTypes[type]
+}
+
 /**
  * The portable text of what a connection of `readingOptions` gives: PostgreSQL's text of a column. Timestamps have a blank where ours have
  * a `T`, bytes are hexadecimal.
@@ -75,7 +80,7 @@ export function createTable({ name, items, keys }: TableShape): string {
 }
 
 /** Types that a filter or a sort can stand on. */
-const sortable: readonly ValueType[] = ['text', 'integer', 'decimal', 'boolean', 'date', 'timestamp', 'timestamptz', 'time']
+export const sortable: readonly ValueType[] = ['text', 'integer', 'decimal', 'boolean', 'date', 'timestamp', 'timestamptz', 'time']
 /** Characters: what an index of PostgreSQL takes, whatever the characters are. */
 export const longestIndexedText = 500
 
