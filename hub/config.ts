@@ -9,6 +9,7 @@ import type { MailConfig } from './supervision/mail.ts'
 import { SupervisionFile, supervisionSettings, type SupervisionSettings } from './records/settings.ts'
 import { AccessFile, accessRules, type AccessRules } from './access/settings.ts'
 import { ReconciliationFile, reconciliationSettings, type ReconciliationSettings } from './reconciliation/settings.ts'
+import { SharingFile, sharingLimits, type SharingLimits } from './sharing/reading.ts'
 import { CalendarYear } from './records/calendars/year.ts'
 
 const closed = { additionalProperties: false }
@@ -55,6 +56,7 @@ const ConfigFile = Type.Object(
     access: Type.Optional(AccessFile),
     supervision: Type.Optional(SupervisionFile),
     reconciliation: Type.Optional(ReconciliationFile),
+    sharing: Type.Optional(SharingFile),
     mail: Type.Optional(
       Type.Object(
         { url: Type.String({ pattern: '^smtps?://[^/]' }), from: Type.String({ pattern: '^[^\\r\\n]*[^\\s@]@[^\\s@]+$' }) },
@@ -94,6 +96,8 @@ export interface HubConfig {
   supervision: SupervisionSettings
   /** When routes are reconciled, and whether what differs is sent again. */
   reconciliation: ReconciliationSettings
+  /** What people may read in query. */
+  sharing: SharingLimits
   /** Absent: notices are seen on the screen only. */
   mail?: MailConfig
   language?: 'zh' | 'en'
@@ -145,6 +149,7 @@ function withDefaults(file: ConfigFile, folder: string, { env }: ReadingOptions 
     access: accessRules(file.access),
     supervision: readSupervision(file.supervision, folder, env),
     reconciliation: reconciliationSettings(file.reconciliation),
+    sharing: sharingLimits(file.sharing),
     ...(file.mail && { mail: file.mail }),
     ...(file.language && { language: file.language }),
     logLevel: file.logLevel ?? 'info',

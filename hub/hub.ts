@@ -45,6 +45,9 @@ import { startMail } from './supervision/mail.ts'
 import { startSupervision } from './supervision/supervision.ts'
 import { recordSupply } from './supervision/supply.ts'
 import { ownCertificate, restoreAuthority, type OwnCertificate, type ServerCertificate } from './tls.ts'
+import { Cursors } from './sharing/cursors.ts'
+import type { Sharing } from './sharing/reading.ts'
+import { openReader } from './tables/reader.ts'
 import { ResourceTables } from './tables/tables.ts'
 import { WakeupRelay, Wakeups } from './store/wakeups.ts'
 
@@ -152,9 +155,14 @@ async function start(
       reconciled: config.reconciliation.every,
     })
   const health = new KeptHealth(lookAtHealth)
+  const reader = openReader(store.url, { logger })
+  stops.push(() => reader.close())
+  const sharing: Sharing = { store, reader, cursors: new Cursors(hubKey.privateKey), clock, limits: config.sharing }
   const services: Services = {
     access,
     asks,
+    sharing,
+    log,
     reconciliation: config.reconciliation,
     clock: hubClock,
     address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),

@@ -434,6 +434,20 @@ export const kinds = {
     '查询超过 {seconds} 秒:请增加条件,或不要求精确计数',
     'The query takes more than {seconds} s: add filters, or do without the exact count',
   ),
+  'QZ-DATA-LIMIT': kind(
+    429,
+    'requester',
+    true,
+    '今日查询已达上限({queries} 次或 {rows} 行),请明日再试,或申请数据接口、数据交换',
+    "The day's limit of queries ({queries}, or {rows} rows) is reached: go on tomorrow, or apply for API or exchange",
+  ),
+  'QZ-DATA-PURPOSE': kind(
+    428,
+    'requester',
+    false,
+    '请先说明本次登录期间查询资源 {resource} 的用途',
+    'Say first what you query resource {resource} for in this session',
+  ),
   'QZ-RULE': kind(422, 'requester', false, '不符合规定:{reason}', 'Against the rules: {reason}'),
   'QZ-EXCEL': kind(422, 'requester', false, 'Excel 文件有误({where}):{reason}', 'The Excel file is not valid ({where}): {reason}'),
   // What the hub asks of an agent, and checks of identifiers

@@ -130,6 +130,15 @@ export const rights = {
   'grant.reinstate': { office: 'any' },
   'grant.explain': { ...bothSides, 'agency-it': parties },
 
+  // Query (Art. 16): within the grants of one's agency; supervisors see the acts, never rows
+  'query.list': { user: 'own' },
+  'query.purpose': { user: 'own' },
+  'query.run': { user: 'own' },
+  'query.row': { user: 'own' },
+  'query.proof': { user: 'own' },
+  'query.export': { user: 'own' },
+  'query.check': { user: 'own' },
+
   // Reconciliation of routes; keys are shown to both sides and the office alone
   'reconciliation.list': { ...bothSides, 'agency-it': parties },
   'reconciliation.read': { ...bothSides, 'agency-it': parties },

@@ -14,6 +14,7 @@ import { operatingOperations } from './operating.ts'
 import { orderOperations } from './orders.ts'
 import { peopleOperations } from './people.ts'
 import { publicationOperations } from './publications.ts'
+import { queryOperations } from './queries.ts'
 import { reconciliationOperations } from './reconciliations.ts'
 import { recordOperations } from './records.ts'
 import { registrationOperations } from './registrations.ts'
@@ -38,6 +39,7 @@ const all: readonly Operation[] = [
   ...publicationOperations,
   ...declarationOperations,
   ...orderOperations,
+  ...queryOperations,
   ...reconciliationOperations,
   ...recordOperations,
   ...registrationOperations,

@@ -3,6 +3,8 @@ import type { Access } from '../access/access.ts'
 import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { HubClock } from '../records/clock.ts'
 import type { Health } from '../records/problem.ts'
+import type { Log } from '../log.ts'
+import type { Sharing } from '../sharing/reading.ts'
 import type { ReconciliationSettings } from '../reconciliation/settings.ts'
 import type { ExportRange } from '../supervision/audit/export.ts'
 
@@ -14,6 +16,10 @@ export interface Services {
   /** What the hub asks of agents: previews and descriptions. */
   asks: Pick<AgentRequests, 'ask'>
   reconciliation: ReconciliationSettings
+  /** Reads resource tables. */
+  sharing: Sharing
+  /** The batches that rows came in. */
+  log: Pick<Log, 'read'>
   explain: (route: string) => Promise<object>
   /** The time that the hub goes by. */
   clock: HubClock

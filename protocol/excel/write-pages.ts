@@ -9,8 +9,10 @@ export interface WrittenPages {
   name: string
   headers: readonly string[]
   /** Each row has a value for each header; all of them are texts. */
-  pages: Iterable<readonly (readonly (string | null)[])[]>
+  pages: Iterable<WrittenRows> | AsyncIterable<WrittenRows>
 }
+
+export type WrittenRows = readonly (readonly (string | null)[])[]
 
 /** Rows of a sheet beside its header (ECMA-376, and every program that reads it). */
 export const maxSheetRows = 1_048_575
@@ -43,7 +45,7 @@ async function fill(book: WorkbookWriter, stream: PassThrough, { name, headers, 
     return sheet
   }
   let [sheet, rows] = [begin(), 0]
-  for (const page of pages) {
+  for await (const page of pages) {
     for (const row of page) {
       if (rows === maxSheetRows) {
         sheet.commit()

@@ -11,6 +11,10 @@ import { makeAccess } from '../../hub/access/access.ts'
 import { generateSigningKey } from '../../protocol/signature.ts'
 import type { Principal } from '../../hub/access/principal.ts'
 import { principalOf, openSession } from '../../hub/access/sessions.ts'
+import { openPostgresLog } from '../../hub/logs/postgres.ts'
+import { Cursors } from '../../hub/sharing/cursors.ts'
+import { sharingLimits } from '../../hub/sharing/reading.ts'
+import { openReader } from '../../hub/tables/reader.ts'
 import { HubClock } from '../../hub/records/clock.ts'
 import { roleNames, type Role } from '../../hub/records/roles.ts'
 import { reconciliationSettings } from '../../hub/reconciliation/settings.ts'
@@ -89,6 +93,8 @@ async function cityOf(
   services: Partial<Services>,
 ): Promise<City> {
   const hubKey = generateSigningKey()
+  const reader = openReader(office.url)
+  test.teardown(() => reader.close())
   const all: Services = {
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
     // People here have no second factor, and hashes cost little.
@@ -102,6 +108,8 @@ async function cityOf(
       },
     },
     reconciliation: reconciliationSettings(),
+    sharing: { store: office.store, reader, cursors: new Cursors(hubKey.privateKey), clock: office.clock, limits: sharingLimits() },
+    log: openPostgresLog(office.store),
     clock: new HubClock(undefined, { wall: () => office.now.getTime(), ticks: () => office.now.getTime() }),
     explain: async () => ({}),
     health: async () => ({ status: 'ok', problems: [], paused: [] }),
