@@ -441,6 +441,17 @@ export const kinds = {
     '今日查询已达上限({queries} 次或 {rows} 行),请明日再试,或申请数据接口、数据交换',
     "The day's limit of queries ({queries}, or {rows} rows) is reached: go on tomorrow, or apply for API or exchange",
   ),
+  'QZ-API-TOKEN': kind(401, 'requester', false, '访问令牌无效:{reason}', 'The access token is not valid: {reason}'),
+  'QZ-API-CLIENT': kind(401, 'requester', false, '客户端凭证无效:{reason}', 'The client is not known by what it sent: {reason}'),
+  'QZ-API-ADDRESS': kind(403, 'requester', false, '此凭证不得从 {address} 使用', 'This credential may not be used from {address}'),
+  'QZ-API-RATE': kind(429, 'requester', true, '请求过于频繁,请 {seconds} 秒后再试', 'Too many requests: try again in {seconds} s'),
+  'QZ-API-QUOTA': kind(
+    429,
+    'office',
+    true,
+    '授权 {grant} 今日 {quota} 次的配额已用完,明日恢复,或请市电子政务办调整',
+    "The day's quota of {quota} requests of grant {grant} is used up: it begins again tomorrow, or the office raises it",
+  ),
   'QZ-DATA-PURPOSE': kind(
     428,
     'requester',

@@ -1,7 +1,7 @@
 import type { Query } from '../store/store.ts'
 
-/** How an actor proved who it is: a person's session, an API key, the admin key, an agent's signature, or the hub itself. */
-export type Via = 'session' | 'key' | 'admin-key' | 'agent' | 'hub'
+/** How an actor proved who it is: a person's session, an API key, the admin key, an agent's signature, a program's access token, or the hub itself. */
+export type Via = 'session' | 'key' | 'admin-key' | 'agent' | 'client' | 'hub'
 
 /** One line of the audit: who did what to which object, and how it ended (`done`, or the code of a refusal). Never the values of rows. */
 export interface Act {

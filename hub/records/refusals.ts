@@ -8,6 +8,7 @@ export const objectNames = {
   application: '申请',
   classification: '分类',
   correction: '更正',
+  credential: '接口凭证',
   deadline: '期限',
   declaration: '声明',
   demand: '目录外需求',

@@ -26,6 +26,8 @@ export interface Share {
 export interface SharedTable {
   name: string
   version: number
+  /** All that it holds, whoever may read it. */
+  items: readonly CatalogItem[]
   rows: number
   /** Up to where the stream stands in it. */
   place: Position
@@ -76,9 +78,10 @@ export async function openShare(query: Query, { id, resource, items }: Asked): P
   if (row.table === null) throw new QianzhiError('QZ-DATA-PREPARING', { resource })
   const { title, agency, agencyName, schema, version, columns, rows, epoch, seq, asOf } = row
   const readable = (item: CatalogItem) => items === 'own' || (item.openness !== 'closed' && (item.key || items.includes(item.id)))
-  const shown = (schema.items as CatalogItem[]).filter((item) => columns.includes(item.id) && readable(item))
+  const stored = (schema.items as CatalogItem[]).filter((item) => columns.includes(item.id))
+  const shown = stored.filter(readable)
   const place = { epoch: Number(epoch), seq: Number(seq) }
-  const table = { name: tableName(row.table), version, rows: Number(rows), place, asOf }
+  const table = { name: tableName(row.table), version, items: stored, rows: Number(rows), place, asOf }
   return { id, resource, title, agency, agencyName, items: shown, keys: shown.filter(({ key }) => key), table }
 }
 

@@ -10,7 +10,7 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { beginsSnapshot, openBatch, splitBatch, trustedManifest, type Manifest, type OpenBatch } from '../../protocol/batch.ts'
-import { isAfter, samePosition, type ChainPosition, type Position } from '../../protocol/position.ts'
+import { isAfter, positionNumber, samePosition, type ChainPosition, type Position } from '../../protocol/position.ts'
 import { keyId, readStatement, type SigningKey } from '../../protocol/signature.ts'
 import type { StoredReceipt } from '../../protocol/receipt.ts'
 import { unlimited } from '../exchange/context.ts'
@@ -74,13 +74,21 @@ async function advance(deps: FollowDeps, resource: StoredResource, table: Resour
   const { count, next } = continuing(stored, table)
   if (count === 0) return next
   const shape = shapeOf(table.id, made, resource)
-  const ready = await open(deps, resource, stored.slice(0, count), { id: table.id, shape })
-  const write = (carefully: boolean) => writeTurn(store, table, { id: table.id, shape }, ready, carefully)
+  const to: StoredTable = { id: table.id, resource: resource.code, shape }
+  const ready = await open(deps, resource, stored.slice(0, count), to)
+  const write = (carefully: boolean) => writeTurn(store, table, to, ready, carefully)
   await write(false).catch((error: unknown) => {
     if (!refusesRow(error)) throw error
     return write(true)
   })
+  if (ready.some(({ batch }) => batch.manifest.snapshot?.last)) await forgetSwept(deps, resource.code)
   return 'moved'
+}
+
+/** Who follows changes from before the log's beginning must begin again anyway. */
+async function forgetSwept({ store, log }: FollowDeps, resource: string): Promise<void> {
+  const { first } = await log.state(resource)
+  if (first) await store.query('delete from resource_swept where resource = $1 and position < $2', [resource, positionNumber(first)])
 }
 
 function before({ epoch, seq }: Position): Position {

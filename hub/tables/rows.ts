@@ -25,38 +25,54 @@ export interface ReadyBatch {
 
 export function makeReady(batch: OpenBatch, shape: TableShape, received: string): ReadyBatch {
   const { rows } = batch.manifest
-  const present = new Set(batch.blocks.map(({ item }) => item))
-  const read = shape.items.map(({ id }) => (present.has(id) ? readBlock(batch, id) : nulls(rows)))
-  const keyColumns = shape.items.flatMap(({ key }, i) => (key ? [read[i]!.values] : []))
-  const keyAt = keyTexts(keyColumns)
-  const ops = present.has(opBlock) ? blockValues(batch, opBlock) : undefined
-  const faults = faultyRows(shape.items, read, rows)
-  const last = lastOfEach(keyAt, rows)
+  const { read, keyAt, said } = readRows(batch, shape.items)
   const ready = { batch, received, keys: () => Array.from({ length: rows }, (_, row) => keyAt(row)) }
-  if (!ops && faults.size === 0 && last.size === rows)
-    return { ...ready, ...(rows > 0 && { rows: read.map(({ json }) => json) }), aside: [] }
+  if (said.every((one) => one === 'u')) return { ...ready, ...(rows > 0 && { rows: read.map(({ json }) => json) }), aside: [] }
   const [written, deleted, aside] = [[], [], []] as [number[], number[], ReadyBatch['aside']]
-  for (const row of last.values()) {
-    const op = ops?.[row] ?? 'u'
-    if (op === 'd') {
-      if (!keyFault(shape, keyColumns, row)) deleted.push(row)
-    } else if (op !== 'u') aside.push({ key: keyAt(row), code: op.slice(2) })
-    else if (faults.has(row)) aside.push({ key: keyAt(row), code: 'QZ-ROW-VALUE' })
-    else written.push(row)
+  for (const [row, one] of said.entries()) {
+    if (one === 'u') written.push(row)
+    else if (one === 'd') deleted.push(row)
+    else if (one) aside.push({ key: keyAt(row), code: one.slice(2) })
   }
   const picked = (columns: readonly Value[][], at: readonly number[]) =>
     columns.map((values) => JSON.stringify(at.map((row) => values[row])))
+  const values = read.map((column) => column.values)
   return {
     ...ready,
-    ...(written.length > 0 && {
-      rows: picked(
-        read.map(({ values }) => values),
-        written,
+    ...(written.length > 0 && { rows: picked(values, written) }),
+    ...(deleted.length > 0 && {
+      deletes: picked(
+        values.filter((_, i) => shape.items[i]!.key),
+        deleted,
       ),
     }),
-    ...(deleted.length > 0 && { deletes: picked(keyColumns, deleted) }),
     aside,
   }
+}
+
+/** What a row of a batch does to a table: write, delete, set its key aside because; or nothing, as a later row of the batch has the same key. */
+export type Said = 'u' | 'd' | `c:${string}` | undefined
+
+/** The rows of a batch by the items of a table. A value that is none of its type is what an agent refuses, and a hostile one sends. */
+export function readRows(batch: OpenBatch, items: readonly Item[]) {
+  const { rows } = batch.manifest
+  const present = new Set(batch.blocks.map(({ item }) => item))
+  const read = items.map(({ id }) => (present.has(id) ? readBlock(batch, id) : nulls(rows)))
+  const keyColumns = items.flatMap(({ key }, i) => (key ? [read[i]!.values] : []))
+  const keyItems = items.filter(({ key }) => key)
+  const keyAt = (row: number): string => JSON.stringify(keyColumns.map((values) => values[row]))
+  const ops = present.has(opBlock) ? blockValues(batch, opBlock) : undefined
+  const faults = faultyRows(items, read, rows)
+  const last = new Map<string, number>()
+  for (let row = 0; row < rows; row++) last.set(keyAt(row), row)
+  const said: Said[] = Array.from({ length: rows })
+  for (const row of last.values()) {
+    const op = ops?.[row] ?? 'u'
+    if (op === 'd') said[row] = keyFault(keyItems, keyColumns, row) ? undefined : 'd'
+    else if (op === 'u') said[row] = faults.has(row) ? 'c:QZ-ROW-VALUE' : 'u'
+    else said[row] = op as Said
+  }
+  return { read, keyAt, said }
 }
 
 function nulls(rows: number): { values: Value[]; json: Buffer } {
@@ -64,12 +80,6 @@ function nulls(rows: number): { values: Value[]; json: Buffer } {
   return { values, json: Buffer.from(JSON.stringify(values)) }
 }
 
-/** The key of a row as a JSON array of its texts. */
-function keyTexts(columns: readonly Value[][]): (row: number) => string {
-  return (row) => JSON.stringify(columns.map((values) => values[row]))
-}
-
-/** Rows with a value that is none of its type: what an agent refuses, and a hostile one sends. */
 function faultyRows(items: readonly Item[], read: readonly { values: Value[] }[], rows: number): Set<number> {
   const faulty = new Set<number>()
   for (const [i, item] of items.entries()) {
@@ -82,15 +92,8 @@ function faultyRows(items: readonly Item[], read: readonly { values: Value[] }[]
   return faulty
 }
 
-function keyFault({ keys }: TableShape, columns: readonly Value[][], row: number): boolean {
+function keyFault(keys: readonly Item[], columns: readonly Value[][], row: number): boolean {
   return keys.some((item, i) => columns[i]![row] === null || valueFault(item, columns[i]![row]!) !== undefined)
-}
-
-/** A key that is there twice counts as its later row says. */
-function lastOfEach(keyAt: (row: number) => string, rows: number): Map<string, number> {
-  const last = new Map<string, number>()
-  for (let row = 0; row < rows; row++) last.set(keyAt(row), row)
-  return last
 }
 
 /** Puts a batch into its table, in the caller's transaction. `carefully`: rows that the server refuses are set aside. @returns by how many rows the table has grown. */
@@ -104,12 +107,13 @@ export async function applyBatch(query: Query, table: StoredTable, ready: ReadyB
   if (rows && carefully) grown += await insertApart(query, shape, rows.map(parsed), { at: [position, received], aside })
   if (aside.length > 0) await setAside(query, id, aside, position)
   const { snapshot } = batch.manifest
-  if (snapshot?.last) grown -= await sweep(query, table, positionNumber({ ...batch.manifest, seq: snapshot.began }))
+  if (snapshot?.last) grown -= await sweep(query, table, { began: positionNumber({ ...batch.manifest, seq: snapshot.began }), position })
   return grown
 }
 
 export interface StoredTable {
   id: string
+  resource: string
   shape: TableShape
 }
 
@@ -181,12 +185,16 @@ async function setAside(query: Query, id: string, aside: ReadyBatch['aside'], po
 }
 
 /** At a snapshot's end: what it did not bring is gone, but for the keys that were set aside in it. */
-async function sweep(query: Query, { id, shape }: StoredTable, began: string): Promise<number> {
+async function sweep(
+  query: Query,
+  { id, resource, shape }: StoredTable,
+  { began, position }: { began: string; position: string },
+): Promise<number> {
   await query('delete from resource_table_aside where resource_table = $1 and position < $2', [id, began])
   const aside = await query<{ key: string }>('select key from resource_table_aside where resource_table = $1', [id])
   const keys = aside.map(({ key }) => JSON.parse(key) as Value[])
   const columns = shape.keys.map((_, i) => keys.map((key) => key[i]!))
-  const sound = keys.flatMap((_, row) => (keyFault(shape, columns, row) ? [] : [row]))
+  const sound = keys.flatMap((_, row) => (keyFault(shape.keys, columns, row) ? [] : [row]))
   const stay = columns.map((values) => JSON.stringify(sound.map((row) => values[row])))
-  return countDeleted(query, sweepSql(shape), [...stay, began])
+  return countDeleted(query, sweepSql(shape), [...stay, began, resource, position])
 }

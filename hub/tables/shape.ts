@@ -133,10 +133,24 @@ export function deleteSql({ name, keys }: TableShape): string {
   return counted(`delete from ${name} t using ${rowsOf(keys)} where ${sameKey(keys)}`)
 }
 
-/** Deletes what a snapshot did not bring: rows from before a position, which comes after the keys that stay. Gives `deleted`. */
+/**
+ * Deletes what a snapshot did not bring: rows from before a position, which comes after the keys that stay. Then come the resource and the
+ * position of the snapshot's end, under which their keys are kept for those who follow changes. Gives `deleted`.
+ */
 export function sweepSql({ name, keys }: TableShape): string {
-  const older = `t.${positionColumn} < $${keys.length + 1}::bigint`
-  return counted(`delete from ${name} t where ${older} and not exists (select from ${rowsOf(keys)} where ${sameKey(keys)})`)
+  const [began, resource, position] = [1, 2, 3].map((i) => `$${keys.length + i}`)
+  const texts = keys.map(({ id, type }) => toText(type, `t.${quoted(id)}`)).join(', ')
+  return `with gone as (
+      delete from ${name} t where t.${positionColumn} < ${began}::bigint and not exists (select from ${rowsOf(keys)} where ${sameKey(keys)})
+      returning json_build_array(${texts})::text as key),
+    kept as (insert into resource_swept (resource, position, key) select ${resource}, ${position}::bigint, key from gone on conflict do nothing)
+    select count(*) as deleted from gone`
+}
+
+/** The portable text of a key's column, as SQL. */
+function toText(type: ValueType, column: string): string {
+  if (type === 'timestamp') return `replace(${column}::text, ' ', 'T')`
+  return type === 'timestamptz' ? `replace((${column} at time zone 'UTC')::text, ' ', 'T') || 'Z'` : `${column}::text`
 }
 
 function sameKey(keys: readonly Item[]): string {

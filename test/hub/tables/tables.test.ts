@@ -4,6 +4,8 @@ import { pino } from 'pino'
 import t from 'tap'
 import type { Item, Schema } from '../../../protocol/schema.ts'
 import { openReader } from '../../../hub/tables/reader.ts'
+import { readChanges } from '../../../hub/sharing/changes.ts'
+import { openShare } from '../../../hub/sharing/share.ts'
 import { openStore, type Store } from '../../../hub/store/store.ts'
 import { ResourceTables } from '../../../hub/tables/tables.ts'
 import { hubStore } from '../../support/hub-store.ts'
@@ -87,6 +89,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'epoch' as const }) },
   { weight: 1, arbitrary: fc.constantFrom('name', 'amount', 'extra').map((item) => ({ kind: 'version' as const, item })) },
   { weight: 4, arbitrary: fc.constantFrom(0, 1).map((who) => ({ kind: 'follow' as const, who })) },
+  { weight: 3, arbitrary: fc.constantFrom(1, 2, 5, 100).map((limit) => ({ kind: 'copy' as const, limit })) },
   { weight: 1, arbitrary: fc.constant({ kind: 'kill' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'rebuild' as const }) },
 )
@@ -119,6 +122,46 @@ class Replay {
       this.aside.delete(key)
     }
     this.#met = undefined
+  }
+}
+
+/** What a program keeps by asking for changes again and again. */
+class Copy {
+  readonly rows = new Map<string, Row>()
+  readonly #bench: Bench
+  #after: string | undefined
+
+  constructor(bench: Bench) {
+    this.#bench = bench
+  }
+
+  /** One answer of so many changes. @returns true where it has all that the hub has. */
+  async read(limit: number): Promise<boolean> {
+    const { query } = this.#bench.store
+    try {
+      const share = await openShare(query, { id: 'copy', resource: 'people', items: items.map(({ id }) => id) })
+      const { changes, next, complete } = await readChanges({ query, log: this.#bench.log }, share, {
+        after: this.#after,
+        limit,
+        select: share.items,
+      })
+      for (const { op, values } of changes) {
+        const named = op === 'upsert' ? share.items : share.keys
+        const row: Row = Object.fromEntries(named.map(({ id }, i) => [id, values[i]!]))
+        if (op === 'upsert') this.rows.set(keyOf(row), row)
+        else this.rows.delete(keyOf(row))
+      }
+      if (changes.length > limit) throw new Error('more than was asked for')
+      this.#after = next
+      return complete
+    } catch (error) {
+      const code = (error as { code?: string }).code
+      if (code === 'QZ-DATA-PREPARING') return false
+      if (code !== 'QZ-DATA-TRIMMED') throw error
+      this.rows.clear()
+      this.#after = undefined
+      return false
+    }
   }
 }
 
@@ -181,11 +224,13 @@ async function history(t: Test, bench: Bench, followersStore: Store, steps: read
   const snapshot = async (parts: readonly Row[][]) => {
     for (const [i, part] of parts.entries()) await send(part, { first: i === 0, last: i === parts.length - 1 })
   }
+  const copy = new Copy(bench)
   await snapshot([[]])
   for (const one of steps) {
     if (one.kind === 'changes') await send(one.sent)
     else if (one.kind === 'snapshot') await snapshot(one.parts)
     else if (one.kind === 'follow') await followers[one.who]!.catchUp().catch(() => undefined)
+    else if (one.kind === 'copy') await copy.read(one.limit)
     else if (one.kind === 'epoch') {
       provider.epoch++
       await snapshot([[...replay.rows.values()]])
@@ -221,6 +266,12 @@ async function history(t: Test, bench: Bench, followersStore: Store, steps: read
       `the table differs: ${JSON.stringify(pairs)}; ${JSON.stringify(await store.query('select * from resource_table_fault'))}`,
     )
   }
+  while (!(await copy.read(3)));
+  const known = (row: Row | undefined) => row && shown(row)
+  const apart = [...new Set([...copy.rows.keys(), ...found.keys()])].filter(
+    (key) => !replay.aside.has(key) && known(copy.rows.get(key)) !== known(found.get(key)),
+  )
+  if (apart.length > 0) throw new Error(`the copy differs: ${JSON.stringify(apart.map((key) => [copy.rows.get(key), found.get(key)]))}`)
   const aside = await store.query<{ key: string }>(
     `select key from resource_table_aside a join resource_table t on t.id = a.resource_table where t.state = 'live'`,
   )

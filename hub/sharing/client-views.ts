@@ -1,0 +1,93 @@
+import type { BlockList } from 'node:net'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { flowsSql } from '../records/supply.ts'
+import type { Store } from '../store/store.ts'
+import { networksOf } from './clients.ts'
+import { ended, openShare, type Share } from './share.ts'
+
+/** What a client may read now. */
+export interface ClientView {
+  client: string
+  grant: string
+  resource: string
+  networks: BlockList | null
+  /** Requests a second, and a day. */
+  rate: number
+  quota: number
+  /** Undefined, or why nothing may be read any more. */
+  share: Share | QianzhiError
+}
+
+/** Milliseconds for which a view is believed: what was revoked is refused within this time by every process. */
+const believed = 400
+
+interface Row {
+  grant: string
+  resource: string
+  addresses: string[] | null
+  items: string[]
+  rate: number | null
+  quota: string | null
+  live: boolean
+  flows: boolean
+}
+
+const clientSql = `
+  select g.id as grant, g.resource, c.addresses, g.items, g.api_rate as rate, g.api_quota as quota, c.ended_at is null as live,
+    ${flowsSql} and g.mode = 'api' and (g.valid_to is null or g.valid_to > $2) as flows
+  from api_client c join access_grant g on g.id = c.access_grant join resource r on r.code = g.resource where c.id = $1`
+
+/** Rights of clients, looked up again when they are older than an instant. */
+export class ClientViews {
+  readonly #store: Pick<Store, 'query'>
+  readonly #clock: () => Date
+  readonly #defaults: { rate: number; quota: number }
+  readonly #kept = new Map<string, { view: Promise<ClientView>; until: number }>()
+
+  constructor(store: Pick<Store, 'query'>, clock: () => Date, defaults: { rate: number; quota: number }) {
+    this.#store = store
+    this.#clock = clock
+    this.#defaults = defaults
+  }
+
+  /** Throws QZ-API-TOKEN where the client has ended. */
+  of(client: string): Promise<ClientView> {
+    const now = performance.now()
+    const kept = this.#kept.get(client)
+    if (kept && kept.until > now) return kept.view
+    if (this.#kept.size > 10_000) this.#kept.clear()
+    const view = this.#load(client)
+    this.#kept.set(client, { view, until: now + believed })
+    view.catch(() => this.#kept.delete(client))
+    return view
+  }
+
+  /** The next request looks again. */
+  forget(client: string): void {
+    this.#kept.delete(client)
+  }
+
+  async #load(client: string): Promise<ClientView> {
+    const [row] = await this.#store.query<Row>(clientSql, [client, this.#clock()])
+    if (!row?.live) throw new QianzhiError('QZ-API-TOKEN', { reason: { zh: '凭证已终止', en: 'the credential has ended' } })
+    const { grant, resource, addresses, items, rate, quota, flows } = row
+    return {
+      client,
+      grant,
+      resource,
+      networks: addresses && networksOf(addresses),
+      rate: rate ?? this.#defaults.rate,
+      quota: quota === null ? this.#defaults.quota : Number(quota),
+      share: flows ? await this.#share({ id: grant, resource, items }) : ended(resource, { zh: '授权未生效', en: 'it is not in force' }),
+    }
+  }
+
+  async #share(asked: Parameters<typeof openShare>[1]): Promise<Share | QianzhiError> {
+    try {
+      return await openShare(this.#store.query, asked)
+    } catch (error) {
+      if (error instanceof QianzhiError) return error
+      throw error
+    }
+  }
+}
