@@ -225,6 +225,7 @@ async function history(t: Test, bench: Bench, followersStore: Store, steps: read
     for (const [i, part] of parts.entries()) await send(part, { first: i === 0, last: i === parts.length - 1 })
   }
   const copy = new Copy(bench)
+  await store.query(watchSql)
   await snapshot([[]])
   for (const one of steps) {
     if (one.kind === 'changes') await send(one.sent)
@@ -266,7 +267,7 @@ async function history(t: Test, bench: Bench, followersStore: Store, steps: read
       `the table differs: ${JSON.stringify(pairs)}; ${JSON.stringify(await store.query('select * from resource_table_fault'))}`,
     )
   }
-  while (!(await copy.read(3)));
+  for (let answers = 0; !(await copy.read(3)); answers++) if (answers > 1000) throw new Error('the copy never ends')
   const known = (row: Row | undefined) => row && shown(row)
   const apart = [...new Set([...copy.rows.keys(), ...found.keys()])].filter(
     (key) => !replay.aside.has(key) && known(copy.rows.get(key)) !== known(found.get(key)),
@@ -278,7 +279,15 @@ async function history(t: Test, bench: Bench, followersStore: Store, steps: read
   if (JSON.stringify(aside.map(({ key }) => key).toSorted()) !== JSON.stringify([...replay.aside].toSorted()))
     throw new Error(`set aside: ${JSON.stringify(aside)}, not ${JSON.stringify([...replay.aside])}`)
   t.same(await store.query('select * from resource_table_fault'), [])
+  t.same(await store.query('select * from went_back'), [], 'no table ever went back')
 }
+
+/** Notes each table that is set back to an earlier place. */
+const watchSql = `
+  create table went_back as select id, epoch, seq from resource_table;
+  create function note_back() returns trigger language plpgsql as $$
+    begin insert into went_back values (new.id, new.epoch, new.seq); return null; end $$;
+  create trigger note_back after update on resource_table for each row when ((new.epoch, new.seq) < (old.epoch, old.seq)) execute function note_back()`
 
 function without(row: Row, item: string): Row {
   return Object.fromEntries(Object.entries(row).filter(([id]) => id !== item))
