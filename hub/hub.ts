@@ -19,7 +19,9 @@ import { adminApi } from './http/admin.ts'
 import { agentApi } from './http/agent.ts'
 import { carrying } from './registry/machines/agents.ts'
 import { auditRoutes } from './http/audit.ts'
+import { dataApi, dataServices } from './http/data.ts'
 import { enrolApi } from './http/enrol.ts'
+import { oauthApi } from './http/oauth.ts'
 import { firstAdminRoutes } from './http/first-admin.ts'
 import { Refusals } from './http/refusals.ts'
 import { reconciliationApi } from './http/reconciliation.ts'
@@ -47,6 +49,7 @@ import { recordSupply } from './supervision/supply.ts'
 import { ownCertificate, restoreAuthority, type OwnCertificate, type ServerCertificate } from './tls.ts'
 import { Cursors } from './sharing/cursors.ts'
 import type { Sharing } from './sharing/reading.ts'
+import { recordUsage } from './sharing/usage.ts'
 import { openReader } from './tables/reader.ts'
 import { ResourceTables } from './tables/tables.ts'
 import { WakeupRelay, Wakeups } from './store/wakeups.ts'
@@ -128,6 +131,7 @@ async function start(
   stops.push(() => housekeeping.stop())
   const catchUp = async () => {
     await recordSupply({ store, log })
+    await recordUsage(store, clock())
     await keepGrants(registry)
     await attendToReports(registry, logger)
   }
@@ -158,6 +162,8 @@ async function start(
   const reader = openReader(store.url, { logger })
   stops.push(() => reader.close())
   const sharing: Sharing = { store, reader, cursors: new Cursors(hubKey.privateKey), clock, limits: config.sharing }
+  const data = dataServices(sharing, { log, hubKey: hubKey.privateKey, issuer: () => urls[0]! })
+  stops.push(() => data.usage.close())
   const services: Services = {
     access,
     asks,
@@ -197,6 +203,8 @@ async function start(
         ],
       }),
       registryApi(registry, services, operations),
+      oauthApi(data),
+      dataApi(data),
       pagesApi({ registry, access, logger, refusals }),
     ],
     agents: [agentApi(exchange, asks, carrying(registry)), reconciliationApi({ store, wakeups, clock, settings: config.reconciliation })],

@@ -139,6 +139,14 @@ export const rights = {
   'query.export': { user: 'own' },
   'query.check': { user: 'own' },
 
+  // API (Art. 16): credentials of programs, one grant each
+  'credential.list': { user: 'receiver', 'agency-it': 'receiver', reviewer: 'provider', ...watching },
+  'credential.create': { user: 'receiver', 'agency-it': 'receiver' },
+  'credential.rotate': { user: 'receiver', 'agency-it': 'receiver' },
+  'credential.end': { user: 'receiver', 'agency-it': 'receiver', office: 'any' },
+  'credential.usage': { user: 'receiver', 'agency-it': 'receiver', reviewer: 'provider', ...watching },
+  'grant.limits': { office: 'any' },
+
   // Reconciliation of routes; keys are shown to both sides and the office alone
   'reconciliation.list': { ...bothSides, 'agency-it': parties },
   'reconciliation.read': { ...bothSides, 'agency-it': parties },
@@ -247,6 +255,8 @@ export type OperationName = keyof typeof rights
 /** What a person answers for: a machine's key supplies, asks and reads, and has none of these rights, whatever its role. */
 export const personal: ReadonlySet<OperationName> = new Set<OperationName>([
   'registration.submit',
+  'credential.create',
+  'credential.rotate',
   'grant.give-up',
   'grant.accept',
   'demand.fulfil',

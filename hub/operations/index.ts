@@ -3,6 +3,7 @@ import { agencyOperations } from './agencies.ts'
 import { applicationOperations } from './applications.ts'
 import { catalogOperations } from './catalog.ts'
 import { correctionOperations } from './corrections.ts'
+import { credentialOperations } from './credentials.ts'
 import { declarationOperations } from './declarations.ts'
 import { demandOperations } from './demands.ts'
 import { evaluationOperations } from './evaluations.ts'
@@ -31,6 +32,7 @@ const all: readonly Operation[] = [
   ...applicationOperations,
   ...catalogOperations,
   ...correctionOperations,
+  ...credentialOperations,
   ...demandOperations,
   ...evaluationOperations,
   ...grantOperations,

@@ -4,7 +4,6 @@ import { projectBatch, splitBatch } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { localDay } from '../../protocol/local-time.ts'
 import { positionOf, showPosition } from '../../protocol/position.ts'
-import { valueFault } from '../../protocol/value.ts'
 import { actedBy } from '../access/principal.ts'
 import { unlimited } from '../exchange/context.ts'
 import { writeAudit } from '../records/audit.ts'
@@ -12,7 +11,7 @@ import { flowsSql } from '../records/supply.ts'
 import { maxChecked, checkRows, type CheckedRow } from '../sharing/checks.ts'
 import { csvOf, excelOf, streamRows } from '../sharing/exports.ts'
 import { isSearchable, operatorsOf, readQuery, shapeOfQuery, wrong, type Parameters } from '../sharing/filters.ts'
-import { readPage, readRow } from '../sharing/pages.ts'
+import { keyOf, readPage, readRow } from '../sharing/pages.ts'
 import { askedBy, countReading, withShare } from '../sharing/reading.ts'
 import { ended, openShare, type Share } from '../sharing/share.ts'
 import { excelType, FileAnswer, operation, type Call, type Operation } from './operation.ts'
@@ -275,19 +274,6 @@ async function* whileGranted<T>(
     }
     yield page
   }
-}
-
-/** The key's values from parameters of their names. */
-function keyOf({ keys }: Share, parameters: Parameters): string[] {
-  const foreign = Object.keys(parameters).find((name) => !keys.some(({ id }) => id === name))
-  if (foreign !== undefined) throw wrong(foreign, { zh: '这里只能写主键', en: 'only the key can be given here' })
-  return keys.map((item) => {
-    const value = parameters[item.id]
-    if (typeof value !== 'string') throw wrong(item.id, { zh: '主键信息项须写且只写一次', en: 'a key item must be given, once' })
-    const fault = valueFault(item, value)
-    if (fault) throw wrong(item.id, fault)
-    return value
-  })
 }
 
 function rowNotFound(): QianzhiError {

@@ -5,11 +5,12 @@
 import { hash } from 'node:crypto'
 import { QianzhiError } from '../../protocol/errors.ts'
 
+import { valueFault } from '../../protocol/value.ts'
 import type { CatalogItem } from '../registry/catalog/content.ts'
 import type { Reader, ReadRow } from '../tables/reader.ts'
 import { castType, positionColumn, quoted, receivedColumn } from '../tables/shape.ts'
 import type { Cursors, Place } from './cursors.ts'
-import { filterSql, type RowsQuery } from './filters.ts'
+import { filterSql, wrong, type Parameters, type RowsQuery } from './filters.ts'
 import type { Share } from './share.ts'
 
 export interface Page {
@@ -151,6 +152,19 @@ export async function readRow(
   if (!row) return undefined
   const [position, received] = row.splice(select.length) as [string, string]
   return { values: row, position, received }
+}
+
+/** The key's values from parameters of their names, and no others. Throws QZ-DATA-FILTER. */
+export function keyOf({ keys }: Share, parameters: Parameters): string[] {
+  const foreign = Object.keys(parameters).find((name) => !keys.some(({ id }) => id === name))
+  if (foreign !== undefined) throw wrong(foreign, { zh: '这里只能写主键', en: 'only the key can be given here' })
+  return keys.map((item) => {
+    const value = parameters[item.id]
+    if (typeof value !== 'string') throw wrong(item.id, { zh: '主键信息项须写且只写一次', en: 'a key item must be given, once' })
+    const fault = valueFault(item, value)
+    if (fault) throw wrong(item.id, fault)
+    return value
+  })
 }
 
 const ownPosition = { type: 'integer' } as const

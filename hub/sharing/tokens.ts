@@ -2,8 +2,7 @@
  * Access tokens of the API: OAuth 2.0 client credentials (RFC 6749 section 4.4), by a secret or a signed assertion (RFC 7523), given as
  * JWTs (RFC 9068) that the hub signs. A token says who calls; what that client may read is looked up with each request.
  */
-import { randomUUID, type KeyObject } from 'node:crypto'
-import { createPublicKey } from 'node:crypto'
+import { createPublicKey, randomUUID, type KeyObject } from 'node:crypto'
 import { decodeJwt, importJWK, jwtVerify, SignJWT, type JWK } from 'jose'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
@@ -19,6 +18,8 @@ export interface TokensDeps {
   clock: () => Date
 }
 
+/** Where programs get tokens, and what these are for. */
+export const [tokenPath, dataPath] = ['/oauth2/token', '/data/v1']
 /** Seconds that a token is good for. */
 export const tokenSeconds = 900
 /** Seconds that an assertion may be good for, and that clocks may differ by. */
@@ -40,7 +41,7 @@ export class Tokens {
 
   /** What tokens are for. */
   get audience(): string {
-    return `${this.#deps.issuer()}/data/v1`
+    return `${this.#deps.issuer()}${dataPath}`
   }
 
   /** Throws QZ-API-CLIENT. */
@@ -132,7 +133,7 @@ export class Tokens {
     const { payload } = await jwtVerify(assertion, await importJWK(jwk, algorithm), {
       issuer: client,
       subject: client,
-      audience: [issuer, `${issuer}/oauth2/token`],
+      audience: [issuer, `${issuer}${tokenPath}`],
       algorithms: assertionAlgorithms,
       requiredClaims: ['exp', 'jti'],
       clockTolerance: tolerance,

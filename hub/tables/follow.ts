@@ -230,8 +230,22 @@ export async function keepIndexes(
     const [now] = await query<{ indexed: string[] }>('select indexed from resource_table where id = $1 for no key update', [table.id])
     if (!now) return
     for (const item of now.indexed) if (!wanted.includes(item)) await query(dropIndex(shape, item))
-    for (const item of wanted) if (!now.indexed.includes(item)) await query(createIndex(shape, item))
-    await query('update resource_table set indexed = $2, catalog_version = $3 where id = $1', [table.id, wanted, resource.catalogVersion])
+    const made: string[] = []
+    for (const item of wanted) if (now.indexed.includes(item) || (await tryIndex(query, createIndex(shape, item)))) made.push(item)
+    await query('update resource_table set indexed = $2, catalog_version = $3 where id = $1', [table.id, made, resource.catalogVersion])
   })
   await store.query(`analyze ${shape.name}`)
+}
+
+/** Values that were stored before their item was searchable may be too long for it: then rows are found without an index. */
+async function tryIndex(query: Query, sql: string): Promise<boolean> {
+  await query('savepoint making_index')
+  try {
+    await query(sql)
+    return true
+  } catch (error) {
+    if (!refusesRow(error)) throw error
+    await query('rollback to savepoint making_index')
+    return false
+  }
 }

@@ -4,7 +4,7 @@ import { positionNumber } from '../../protocol/position.ts'
 import type { Item } from '../../protocol/schema.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
 import type { Query } from '../store/store.ts'
-import { deleteSql, sweepSql, upsertSql, type TableShape } from './shape.ts'
+import { deleteSql, isIndexable, sweepSql, upsertSql, type StoredItem, type TableShape } from './shape.ts'
 
 /** A JSON array of one text or null per row, as text or its UTF-8 bytes. */
 type Column = Buffer | string
@@ -62,7 +62,7 @@ export function readRows(batch: OpenBatch, items: readonly Item[]) {
   const keyItems = items.filter(({ key }) => key)
   const keyAt = (row: number): string => JSON.stringify(keyColumns.map((values) => values[row]))
   const ops = present.has(opBlock) ? blockValues(batch, opBlock) : undefined
-  const faults = faultyRows(items, read, rows)
+  const faults = faultyRows(items, read, rows).union(overlongRows(items, read, rows))
   const last = new Map<string, number>()
   for (let row = 0; row < rows; row++) last.set(keyAt(row), row)
   const said: Said[] = Array.from({ length: rows })
@@ -78,6 +78,37 @@ export function readRows(batch: OpenBatch, items: readonly Item[]) {
 function nulls(rows: number): { values: Value[]; json: Buffer } {
   const values = Array.from<null>({ length: rows }).fill(null)
   return { values, json: Buffer.from(JSON.stringify(values)) }
+}
+
+/** Bytes of an entry of an index (PostgreSQL takes 2,704), and levels of a JSON text (it takes as many as its stack). */
+const [longestEntry, deepestJson] = [2600, 1000]
+
+/** Rows that PostgreSQL has no place for: known beforehand, so that whoever follows changes knows it, too. */
+function overlongRows(items: readonly Item[], read: readonly { values: Value[] }[], rows: number): Set<number> {
+  const overlong = new Set<number>()
+  const keys = read.filter((_, i) => items[i]!.key)
+  const bytesAt = (columns: readonly { values: Value[] }[], row: number) =>
+    columns.reduce((sum, { values }) => sum + Buffer.byteLength(values[row] ?? ''), 0)
+  const mayGrow = (indexed: readonly Item[]) => indexed.reduce((sum, { length = 40 }) => sum + 4 * length, 0) > longestEntry
+  const keyItems = items.filter(({ key }) => key)
+  for (const [i, item] of items.entries()) {
+    const indexed = (item as StoredItem).searchable && isIndexable(item) ? [...keys, read[i]!] : keys
+    if (item === keyItems[0] ? mayGrow(keyItems) : indexed !== keys && mayGrow([...keyItems, item]))
+      for (let row = 0; row < rows; row++) if (bytesAt(indexed, row) > longestEntry) overlong.add(row)
+    if (item.type === 'json') for (let row = 0; row < rows; row++) if (depthOf(read[i]!.values[row]!) > deepestJson) overlong.add(row)
+  }
+  return overlong
+}
+
+/** Levels of brackets, of a valid JSON text. */
+function depthOf(json: Value): number {
+  if (json === null || json.length <= 2 * deepestJson) return 0
+  let [depth, deepest] = [0, 0]
+  for (const [bracket] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
+    if (bracket === '[' || bracket === '{') deepest = Math.max(deepest, ++depth)
+    else if (bracket === ']' || bracket === '}') depth--
+  }
+  return deepest
 }
 
 function faultyRows(items: readonly Item[], read: readonly { values: Value[] }[], rows: number): Set<number> {

@@ -21,6 +21,11 @@ const columnTypes: Record<ValueType, string> = {
   json: 'json',
 }
 
+/** An item, and whether the catalog calls it searchable. */
+export interface StoredItem extends Item {
+  searchable?: boolean
+}
+
 export interface TableShape {
   /** Name with its schema: `data.r7`. */
   name: string

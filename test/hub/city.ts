@@ -8,7 +8,7 @@ import t from 'tap'
 import { Compile } from 'typebox/compile'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { makeAccess } from '../../hub/access/access.ts'
-import { generateSigningKey } from '../../protocol/signature.ts'
+import { generateSigningKey, type SigningKey } from '../../protocol/signature.ts'
 import type { Principal } from '../../hub/access/principal.ts'
 import { principalOf, openSession } from '../../hub/access/sessions.ts'
 import { openPostgresLog } from '../../hub/logs/postgres.ts'
@@ -19,6 +19,9 @@ import { HubClock } from '../../hub/records/clock.ts'
 import { roleNames, type Role } from '../../hub/records/roles.ts'
 import { reconciliationSettings } from '../../hub/reconciliation/settings.ts'
 import { defaultAccess } from '../../hub/access/settings.ts'
+import { dataApi, dataServices, type DataServices } from '../../hub/http/data.ts'
+import { oauthApi } from '../../hub/http/oauth.ts'
+import type { Log } from '../../hub/log.ts'
 import { Refusals } from '../../hub/http/refusals.ts'
 import { apiPrefix, registryApi } from '../../hub/http/registry.ts'
 import { createServer } from '../../hub/http/server.ts'
@@ -66,6 +69,8 @@ export interface City extends Office {
   /** Calls with a secret, whosever it is. */
   caller(secret: string): Caller
   services: Services
+  data: DataServices
+  hubKey: SigningKey
   /** Who is signed in, by agency and role. */
   settled: Record<string, Settled>
 }
@@ -83,7 +88,7 @@ export async function openCity(test: Pick<typeof t, 'teardown'>, services: Parti
 export async function secondHub(test: Pick<typeof t, 'teardown'>, city: City): Promise<City> {
   const office = await officeAt(test, city.url)
   office.clock = () => city.now
-  return cityOf(test, office, city.settled, {})
+  return cityOf(test, office, city.settled, {}, city.hubKey)
 }
 
 async function cityOf(
@@ -91,8 +96,8 @@ async function cityOf(
   office: Office,
   settled: Record<string, Settled>,
   services: Partial<Services>,
+  hubKey = generateSigningKey(),
 ): Promise<City> {
-  const hubKey = generateSigningKey()
   const reader = openReader(office.url)
   test.teardown(() => reader.close())
   const all: Services = {
@@ -116,6 +121,8 @@ async function cityOf(
     exportAudit: (range) => openExport(office.store, hubKey, range, office.clock),
     ...services,
   }
+  const data = dataServices(all.sharing, { log: all.log as Log, hubKey: hubKey.privateKey, issuer: () => 'https://hub.test' })
+  test.teardown(() => data.usage.close())
   const logger = pino({ level: 'silent' })
   const app = (await createServer({
     registry: office,
@@ -123,7 +130,7 @@ async function cityOf(
     refusals: new Refusals(office.store, logger),
     certificate: await certificate,
     bodyLimit: 10 << 20,
-    open: [registryApi(office, all, operations)],
+    open: [registryApi(office, all, operations), oauthApi(data), dataApi(data)],
     agents: [],
   })) as unknown as FastifyInstance
   await app.ready()
@@ -135,7 +142,7 @@ async function cityOf(
   }
   const unknown: Principal = { actor: 'nobody', person: null, name: '', agency: null, roles: [], via: 'session' }
   const withSecret = (secret?: string) => caller(app, secret, unknown)
-  return Object.assign(office, { app, as, nobody: withSecret(), caller: withSecret, services: all, settled })
+  return Object.assign(office, { app, as, nobody: withSecret(), caller: withSecret, services: all, data, hubKey, settled })
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'qianzhi-city-'))

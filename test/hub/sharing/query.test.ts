@@ -136,7 +136,7 @@ void t.test('values are checked without being shown', async (t) => {
 
 void t.test('a person has a limit a day', async (t) => {
   const data = await asking(t)
-  data.city.services.sharing.limits = { queriesPerDay: 3, rowsPerDay: places.length, exportRows: 10 }
+  data.city.services.sharing.limits = { ...data.city.services.sharing.limits, queriesPerDay: 3, rowsPerDay: places.length, exportRows: 10 }
   const { user } = data
   t.match(await user.get(`${path}/rows`), { status: 200 })
   t.match(await user.get(`${path}/export`), { status: 200 })
