@@ -7,7 +7,7 @@ import { requireGrant } from '../registry/grants/grants.ts'
 import { createClient, endClient, listClients, rotateClient, type Client } from '../sharing/clients.ts'
 import { usageOf } from '../sharing/usage.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, nullable, Text } from './shapes.ts'
+import { ById, closed, NoBody, nullable, Text } from './shapes.ts'
 
 const Credential = Type.Object({
   id: Type.String(),
@@ -76,6 +76,7 @@ export const credentialOperations: readonly Operation[] = [
     objectKind: 'grant',
     text: { zh: '停用接口凭证', en: 'end an API credential' },
     params: ClientOfGrant,
+    body: NoBody,
     answer: Credential,
     run: async ({ registry, principal, params: { id, client } }) => endClient(registry, principal, id, client),
   }),

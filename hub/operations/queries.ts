@@ -15,7 +15,7 @@ import { keyOf, readPage, readRow } from '../sharing/pages.ts'
 import { askedBy, countReading, withShare } from '../sharing/reading.ts'
 import { ended, openShare, type Share } from '../sharing/share.ts'
 import { excelType, FileAnswer, operation, type Call, type Operation } from './operation.ts'
-import { closed, nullable, ById, Text } from './shapes.ts'
+import { closed, nullable, ResourceCode, Text } from './shapes.ts'
 
 const Value = nullable(Type.String())
 const Row = Type.Record(Type.String(), Value)
@@ -39,6 +39,8 @@ const QueryItem = Type.Object({
   description: nullable(Type.String()),
   dictionary: Type.Array(Type.Object({ value: Type.String(), label: Type.Optional(Type.String()) })),
 })
+
+const OfResource = Type.Object({ resource: ResourceCode })
 
 /** Filters, sort and page, in any number: `item`, `item.ge`, `select`, `sort`, `limit`, `after`, `count`. */
 const Asked = Type.Object({}, { additionalProperties: true })
@@ -80,13 +82,13 @@ export const queryOperations: readonly Operation[] = [
   operation({
     name: 'query.purpose',
     method: 'PUT',
-    path: '/queries/:id/purpose',
+    path: '/queries/:resource/purpose',
     text: { zh: '说明查询用途', en: 'say what one queries a resource for' },
-    params: ById,
+    params: OfResource,
     body: Type.Object({ purpose: Text(500) }, closed),
     example: { purpose: '办理防汛补助资格核验' },
     answer: Type.Object({ items: Type.Array(QueryItem), source: Source }),
-    run: async ({ registry, principal, params: { id }, body: { purpose } }) => {
+    run: async ({ registry, principal, params: { resource: id }, body: { purpose } }) => {
       const { store, clock } = registry
       const share = await openShare(store.query, await askedBy(store.query, principal.agency, id, clock()))
       await store.transaction(async (query) => {
@@ -103,9 +105,9 @@ export const queryOperations: readonly Operation[] = [
   operation({
     name: 'query.run',
     method: 'GET',
-    path: '/queries/:id/rows',
+    path: '/queries/:resource/rows',
     text: { zh: '查询数据', en: 'query rows' },
-    params: ById,
+    params: OfResource,
     query: Asked,
     answer: Page,
     run: async (call) => {
@@ -124,9 +126,9 @@ export const queryOperations: readonly Operation[] = [
   operation({
     name: 'query.row',
     method: 'GET',
-    path: '/queries/:id/row',
+    path: '/queries/:resource/row',
     text: { zh: '查看一行及其来源', en: 'one row, and where it came from' },
-    params: ById,
+    params: OfResource,
     query: Asked,
     answer: Type.Object({
       item: Row,
@@ -152,9 +154,9 @@ export const queryOperations: readonly Operation[] = [
   operation({
     name: 'query.proof',
     method: 'GET',
-    path: '/queries/:id/proof',
+    path: '/queries/:resource/proof',
     text: { zh: '下载一行的凭证:提供单位签名的批次', en: "a row's proof: the batch that its provider signed" },
-    params: ById,
+    params: OfResource,
     query: Type.Object({ position: Type.String({ pattern: '^[0-9]{1,10}/[0-9]{1,10}$' }) }, closed),
     run: async (call) => {
       const [epoch = 0, seq = 0] = call.query.position.split('/').map(Number)
@@ -171,9 +173,9 @@ export const queryOperations: readonly Operation[] = [
   operation({
     name: 'query.export',
     method: 'GET',
-    path: '/queries/:id/export',
+    path: '/queries/:resource/export',
     text: { zh: '导出查询结果', en: 'what a query finds as a file' },
-    params: ById,
+    params: OfResource,
     query: Asked,
     run: async (call) => {
       const { sharing } = call.services
@@ -197,9 +199,9 @@ export const queryOperations: readonly Operation[] = [
   operation({
     name: 'query.check',
     method: 'POST',
-    path: '/queries/:id/check',
+    path: '/queries/:resource/check',
     text: { zh: '批量核验', en: 'check values against a resource, without seeing any' },
-    params: ById,
+    params: OfResource,
     body: Type.Object({ rows: Type.Array(Row, { minItems: 1, maxItems: maxChecked }) }, closed),
     example: { rows: [{ code: '441900003001', name: '岗贝社区居委会' }] },
     answer: Type.Object({
@@ -219,7 +221,7 @@ export const queryOperations: readonly Operation[] = [
   }),
 ]
 
-type Calling = Pick<Call, 'registry' | 'services' | 'principal' | 'signal'> & { params: { id: string } }
+type Calling = Pick<Call, 'registry' | 'services' | 'principal' | 'signal'> & { params: { resource: string } }
 
 /** A session, or the machine's key that asks without one. */
 function sessionOf({ session, actor }: Call['principal']): string {
@@ -234,13 +236,13 @@ function today({ registry }: Pick<Call, 'registry'>): string {
 async function reading<T>(call: Calling, work: (share: Share, purpose: string) => Promise<T>): Promise<T> {
   const { registry, principal, params } = call
   const { query } = registry.store
-  const asked = () => askedBy(query, principal.agency, params.id, registry.clock())
+  const asked = () => askedBy(query, principal.agency, params.resource, registry.clock())
   return withShare(query, asked, async (share) => {
     const [said] = await query<{ purpose: string }>('select purpose from query_purpose where session = $1 and resource = $2', [
       sessionOf(principal),
-      params.id,
+      params.resource,
     ])
-    if (!said) throw new QianzhiError('QZ-DATA-PURPOSE', { resource: params.id })
+    if (!said) throw new QianzhiError('QZ-DATA-PURPOSE', { resource: params.resource })
     return work(share, said.purpose)
   })
 }
