@@ -66,7 +66,7 @@ function soundValue(item: CatalogItem, value: Value): Value {
 function checkSql({ table, keys }: Share, compared: readonly CatalogItem[]): string {
   const all = [...keys, ...compared]
   const arrays = all.map((_, i) => `json_array_elements_text($${i + 2}::json)`)
-  const of = ({ id, type }: CatalogItem) => `${fromText(type, `r.${quoted(id)}`)}`
+  const of = ({ id, type }: CatalogItem) => fromText(type, `r.${quoted(id)}`)
   const equal = compared.map((item) => `t.${quoted(item.id)} is not distinct from ${of(item)}::${castType(item.type)}`)
   return `select r."$at", ${equal.join(', ') || 'null'} from rows from (json_array_elements_text($1::json), ${arrays.join(', ')})
       as r ("$at", ${all.map(({ id }) => quoted(id)).join(', ')})

@@ -18,9 +18,9 @@ export interface DataCity {
   provider: Provider
   tables: ResourceTables
   /** Supplies changed rows, and waits until the table has them. */
-  send(rows: Row[], how?: 'snapshot'): Promise<void>
+  send: (rows: Row[], how?: 'snapshot') => Promise<void>
   /** A grant of the water agency. @returns its id. */
-  grant(mode: 'query' | 'api', items: string[], more?: { until?: Date; agency?: string }): Promise<string>
+  grant: (mode: 'query' | 'api', items: string[], more?: { until?: Date; agency?: string }) => Promise<string>
 }
 
 export const places: Row[] = [

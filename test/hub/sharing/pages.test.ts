@@ -74,7 +74,7 @@ function parameter([item, operator, values]: Filters[number]): [string, string] 
   const [value] = values
   const name = operator === 'eq' && item.id !== 'limit' ? item.id : `${item.id}.${operator}`
   if (operator === 'null') return [name, String(value === null)]
-  if (operator === 'in') return values.some((one) => one === null || one!.includes(',')) ? undefined : [name, values.join(',')]
+  if (operator === 'in') return values.some((one) => one === null || one.includes(',')) ? undefined : [name, values.join(',')]
   if (value === null) return undefined
   if (operator !== 'like') return [name, value!]
   return value === '' || value!.includes('*') ? undefined : [name, `${value!.slice(0, 2)}*`]
