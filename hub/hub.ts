@@ -27,6 +27,7 @@ import { Refusals } from './http/refusals.ts'
 import { reconciliationApi } from './http/reconciliation.ts'
 import { pagesApi } from './http/pages.ts'
 import { registryApi } from './http/registry.ts'
+import { tableRoutes } from './http/tables.ts'
 import { createServer, type HttpServer } from './http/server.ts'
 import { loadAdminKey, loadHubKey } from './store/durable-files.ts'
 import type { Log } from './log.ts'
@@ -199,6 +200,7 @@ async function start(
         furtherRoutes: [
           healthDetails(lookAtHealth),
           auditRoutes(registry, services.exportAudit),
+          tableRoutes(registry, stored),
           firstAdminRoutes(registry, access, () => urls[0]!),
         ],
       }),

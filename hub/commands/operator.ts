@@ -2,8 +2,9 @@ import { errorForLog } from '../../protocol/errors.ts'
 import type { Health } from '../records/problem.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import { shownTime } from '../../protocol/local-time.ts'
-import { healthWords, wordFor } from '../records/words.ts'
-import type { Command } from './command.ts'
+import { healthWords, tableWords, wordFor } from '../records/words.ts'
+import type { TableStatus } from '../tables/records.ts'
+import { table, type Command } from './command.ts'
 import type { ClockState } from '../supervision/clock-watch.ts'
 import type { Explanation } from '../status/explanation.ts'
 
@@ -82,6 +83,38 @@ export const operatorCommands: readonly Command[] = [
     async run({ api, show }) {
       const done = await api.post<object>('/admin/v1/housekeeping')
       show(done, JSON.stringify(done))
+    },
+  },
+  {
+    name: 'table list',
+    arguments: [],
+    text: { zh: '列出资源表:供查询、接口和开放使用的数据副本', en: 'list the resource tables, which query, API and open data read' },
+    async run({ api, show, language }) {
+      const { items } = await api.get<{ items: TableStatus[] }>('/admin/v1/tables')
+      const headings = {
+        zh: ['资源', '状态', '版本', '行数', '截至', '位置', '头部', '问题'],
+        en: ['RESOURCE', 'STATE', 'VERSION', 'ROWS', 'AS OF', 'PLACE', 'HEAD', 'PROBLEM'],
+      }
+      const rows = items.map(({ resource, state, version, rows: count, asOf, place, head, fault }) => [
+        resource,
+        wordFor(tableWords, state)[language],
+        String(version),
+        String(count),
+        asOf === null ? '-' : shownTime(new Date(asOf)),
+        place ?? '-',
+        head ?? '-',
+        fault?.[language] ?? '-',
+      ])
+      show(items, table(headings[language], rows))
+    },
+  },
+  {
+    name: 'table rebuild',
+    arguments: ['RESOURCE'],
+    text: { zh: '由批次日志重建一个资源表,期间照常读取', en: 'make a resource table anew from the log; it is read meanwhile' },
+    async run({ api, show, language }, [resource]) {
+      const done = await api.post<{ resource: string }>(`/admin/v1/tables/${encodeURIComponent(resource!)}/rebuild`)
+      show(done, { zh: `正在重建 ${resource},进度见 table list`, en: `${resource} is being made anew: see table list` }[language])
     },
   },
   {

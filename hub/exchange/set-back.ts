@@ -43,12 +43,26 @@ export interface SetBackDeps {
   clock: () => Date
 }
 
-/** Wishes a snapshot behind what was there: the provider finds the log behind itself, and begins a new epoch. */
+/** Which were told of, for each store. */
+const told = new WeakMap<Db, Set<string>>()
+
+/**
+ * Wishes a snapshot behind what was there: the provider finds the log behind itself, and begins a new epoch. Each is told once, also where
+ * a receiver's poll wished for the snapshot before.
+ */
 export async function mendSetBack({ store, log, wakeups, logger, clock }: SetBackDeps): Promise<void> {
   for (const stream of await findSetBack(store, log)) {
-    if (!(await noteAhead(store, stream.resource, stream.known, clock()))) continue
     const error = setBackFault(stream)
-    logger.error({ code: error.code, err: error }, error.message)
-    wakeups.wake(`snapshot:${stream.resource}`)
+    if (isNews(store, error.message)) logger.error({ code: error.code, err: error }, error.message)
+    if (await noteAhead(store, stream.resource, stream.known, clock())) wakeups.wake(`snapshot:${stream.resource}`)
   }
+}
+
+function isNews(store: Db, message: string): boolean {
+  let known = told.get(store)
+  if (!known) told.set(store, (known = new Set()))
+  if (known.has(message)) return false
+  if (known.size >= 1000) known.clear()
+  known.add(message)
+  return true
 }

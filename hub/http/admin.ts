@@ -21,6 +21,7 @@ import { listResources } from '../registry/catalog/resources.ts'
 import { addRoute, listRoutes } from '../registry/grants/routes.ts'
 import { tokenText } from '../registry/machines/token-text.ts'
 import { firstAdminPath, resetAdminPath } from './first-admin.ts'
+import { rebuildPath } from './tables.ts'
 import type { Api } from './server.ts'
 
 declare module 'fastify' {
@@ -53,7 +54,7 @@ const housekeepingPath = '/admin/v1/housekeeping'
 /** Where the clock is held nobody may be able to sign in: codes of second factors go by the time. */
 const confirmClockPath = '/admin/v1/clock/confirm'
 /** What changes something and yet is the operation of the machine. */
-const ofTheMachine = new Set([housekeepingPath, firstAdminPath, resetAdminPath, confirmClockPath])
+const ofTheMachine = new Set([housekeepingPath, firstAdminPath, resetAdminPath, confirmClockPath, rebuildPath])
 
 /**
  * The office's API on trial, for whoever holds the admin key; once there are people it is left with looking and with operating the

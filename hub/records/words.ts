@@ -21,6 +21,11 @@ export const agentStates: Record<string, LocalizedText> = {
 /** Whether the hub stores a resource's rows. */
 export const keepWords: Record<string, LocalizedText> = { store: { zh: '存储', en: 'store' }, relay: { zh: '转发', en: 'relay' } }
 
+export const tableWords: Record<string, LocalizedText> = {
+  filling: { zh: '填充中', en: 'filling' },
+  live: { zh: '可用', en: 'live' },
+}
+
 export const healthWords: Record<string, LocalizedText> = {
   ok: { zh: '正常', en: 'ok' },
   degraded: { zh: '有问题', en: 'degraded' },

@@ -1,11 +1,11 @@
-import { counted } from '../../protocol/localized.ts'
+import { counted, readText, same } from '../../protocol/localized.ts'
 import { statfs } from 'node:fs/promises'
 import type { AgentReport, SourceReport } from '../../protocol/api.ts'
 import { QianzhiError, reasonOf } from '../../protocol/errors.ts'
 import type { Api } from '../http/server.ts'
 import { findSetBack, setBackFault } from '../exchange/set-back.ts'
 import type { Log } from '../log.ts'
-import type { Store } from '../store/store.ts'
+import type { Query, Store } from '../store/store.ts'
 import { unreconciledRoutes } from '../reconciliation/last-equal.ts'
 import { awayAgents } from '../supervision/agents-away.ts'
 import { auditProblems } from '../supervision/audit/health.ts'
@@ -86,6 +86,7 @@ export async function checkHealth(deps: HealthDeps): Promise<Health> {
       unreconciledRoutes(deps.store.query, deps.clock(), deps.reconciled),
       auditProblems(deps.store.query),
       supervisionProblems(deps.store.query, deps.clock(), deps),
+      tableProblems(deps.store.query),
     ])
     const problems = [
       ...disk,
@@ -175,6 +176,18 @@ function refusedFile({ zh, en, files }: ReportedLine): HealthProblem[] {
 
 function pausedLine({ zh, en }: ReportedLine): HealthProblem {
   return { code: 'QZ-HEALTH-PAUSED', zh: `${zh}已由运维暂停`, en: `${en} is paused by its operator` }
+}
+
+/** Resource tables that do not follow their streams. */
+async function tableProblems(query: Query): Promise<HealthProblem[]> {
+  const rows = await query<{ resource: string; code: string; reason: string }>(
+    'select resource, code, reason from resource_table_fault order by resource limit 100',
+  )
+  return rows.map(({ resource, code, reason: stored }) => {
+    const reason = readText(stored)
+    const { zh, en } = typeof reason === 'string' ? same(reason) : reason
+    return { code, zh: `资源 ${resource} 的资源表没有跟上:${zh}`, en: `The table of resource ${resource} does not follow: ${en}` }
+  })
 }
 
 async function lapsedRoutes({ store, clock, lapse }: HealthDeps): Promise<HealthProblem[]> {

@@ -1,4 +1,6 @@
 /** What the store says of resource tables: which there are, and up to where each has its stream. */
+import { QianzhiError } from '../../protocol/errors.ts'
+import { readText, same, type LocalizedText } from '../../protocol/localized.ts'
 import type { ChainPosition, Position } from '../../protocol/position.ts'
 import type { Schema } from '../../protocol/schema.ts'
 import type { Query } from '../store/store.ts'
@@ -78,4 +80,42 @@ export async function tablesOf(query: Query, resource: string): Promise<{ fillin
 function tableOf({ began_epoch, began_seq, epoch, seq, hash, ...row }: Row): ResourceTable {
   const place = epoch === null ? null : { epoch: Number(epoch), seq: Number(seq), hash }
   return { ...row, began: { epoch: Number(began_epoch), seq: Number(began_seq) }, place }
+}
+
+/** How a resource's table stands, for those who run the hub. */
+export interface TableStatus {
+  id: string
+  resource: string
+  state: 'filling' | 'live'
+  version: number
+  rows: number
+  /** Keys whose rows cannot stand in it. */
+  aside: number
+  asOf: Date | null
+  /** Batches' places: what it holds, and where the stream's head is. */
+  place: string | null
+  head: string | null
+  fault: LocalizedText | null
+}
+
+export async function listTables(query: Query): Promise<TableStatus[]> {
+  const rows = await query<Omit<TableStatus, 'fault'> & { fault: string | null }>(
+    `select t.id, t.resource, t.state, t.version, t.rows::float8 as rows, t.as_of as "asOf", t.epoch || '/' || t.seq as place,
+       s.epoch || '/' || s.seq as head, f.reason as fault,
+       (select count(*)::int from resource_table_aside a where a.resource_table = t.id) as aside
+     from resource_table t left join stream s on s.resource = t.resource left join resource_table_fault f on f.resource = t.resource
+     where t.state <> 'gone' order by t.resource, t.id`,
+  )
+  return rows.map(({ fault, ...row }) => ({ ...row, fault: fault === null ? null : asLocalized(readText(fault)) }))
+}
+
+function asLocalized(text: string | LocalizedText): LocalizedText {
+  return typeof text === 'string' ? same(text) : text
+}
+
+/** Has a live table made anew from the log, beside the one that readers see. Throws QZ-NOT-FOUND. */
+export async function rebuildTable(query: Query, resource: string): Promise<void> {
+  const marked = await query(`update resource_table set rebuild = true where resource = $1 and state = 'live' returning 1`, [resource])
+  if (marked.length === 0)
+    throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: `资源 ${resource} 的资源表`, en: `a table of resource ${resource}` } })
 }

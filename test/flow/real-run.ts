@@ -45,11 +45,24 @@ export async function realRun(options: RealRunOptions): Promise<RealRunResult> {
     const result = await settle(source, target, table)
     const settleSeconds = (performance.now() - written) / 1000
     options.note?.(`${changes} changed rows by ${options.writers} writers; equal ${settleSeconds.toFixed(1)} s after their end`)
+    await tableFollows(exchange, await countRows(source, 'villages'))
     return { ...result, firstLoadSeconds, settleSeconds, changes }
   } finally {
     await exchange.stop()
     await Promise.all([source.end(), target.end()])
   }
+}
+
+/** The hub's own table of the resource has all rows; also when it was made anew by command. */
+async function tableFollows(exchange: Exchange, rows: number): Promise<void> {
+  const stands = async (anew?: unknown) => {
+    const [table, ...more] = (await exchange.office('table', 'list')) as unknown as (Record<string, unknown> & { resource: string })[]
+    const whole = more.length === 0 && table?.['state'] === 'live' && table['rows'] === rows && table['place'] === table['head']
+    return whole && table['id'] !== anew ? table['id'] : undefined
+  }
+  const first = await until('the resource table has all', () => stands())
+  await exchange.office('table', 'rebuild', 'villages')
+  await until('it is made anew', () => stands(first))
 }
 
 export function deliveredTable(url: string): string {

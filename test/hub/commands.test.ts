@@ -6,7 +6,7 @@ import { runCommand } from '../../hub/commands/command-line.ts'
 import type { CommandDeps } from '../../hub/commands/command.ts'
 import { officeCommands } from '../../hub/commands/office.ts'
 import { operatorCommands } from '../../hub/commands/operator.ts'
-import { agentStates, grantStates, healthWords, routeStates } from '../../hub/records/words.ts'
+import { agentStates, grantStates, healthWords, routeStates, tableWords } from '../../hub/records/words.ts'
 
 const commands = [
   'start',
@@ -33,6 +33,8 @@ commands.push(
   'housekeeping',
   'health',
   'first-admin',
+  'table list',
+  'table rebuild',
   'audit export',
   'audit verify',
 )
@@ -112,6 +114,16 @@ t.test('what people read: states in words, times where the city is', async (t) =
       headEpoch: null,
       quarantine: '0',
     })),
+    tables: Object.keys(tableWords).map((state) => ({
+      resource: 'r',
+      state,
+      version: 1,
+      rows: 1,
+      asOf: time,
+      place: null,
+      head: null,
+      fault: null,
+    })),
     agents: Object.keys(agentStates).map((state) => ({ id: 'a', agency: 'a', name: 'n', state, lastSeen: time, morning: null })),
   }
   const said = async (name: string, args: string[], answer: object) => {
@@ -134,10 +146,11 @@ t.test('what people read: states in words, times where the city is', async (t) =
     ...(await Promise.all(Object.keys(healthWords).map((status) => said('health', [], { status, problems: [], paused: [] })))),
     await said('token', ['a'], { token: 't', expires: time }),
     await said('first-admin', [], { link: 'l', expires: time }),
+    await said('table rebuild', ['r'], { resource: 'r' }),
     await said('reset-admin', ['x'], { link: 'l', expires: time }),
     await said('clock show', [], { now: time, wall: time, heldSince: time }),
   ].join('\n')
-  t.notMatch(printed, /active|suspended|held|revoked|expired|given|store|relay|ok|degraded|down/)
+  t.notMatch(printed, /active|suspended|held|revoked|expired|given|store|relay|filling|live|ok|degraded|down/)
   t.notMatch(printed, /T17:30/)
-  t.equal(printed.match(/2026-11-30 01:30:00/g)?.length, 8)
+  t.equal(printed.match(/2026-11-30 01:30:00/g)?.length, 10)
 })

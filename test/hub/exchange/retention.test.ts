@@ -228,6 +228,23 @@ void t.test('a log that was set back by hand is a fault with a name, and its pro
   t.match(batches[0]?.position, { epoch: 11, seq: 1 }, 'the receiver goes on')
 })
 
+void t.test('a log that was set back is told once, also where a receiver has asked before', async (t) => {
+  const flow = await newFlow(t)
+  const { store, log, wakeups, send, receiver, provider, exchange, time } = flow
+  const water = await receiver('water')
+  const places = await send('s', 'c', 'c', 'c')
+  await exchange.close()
+  await store.query('delete from log_batch where seq > 2')
+  await store.query('update log_stream set seq = 2, hash = $1, receipt = (select receipt from log_batch where seq = 2)', [places[1]!.hash])
+  await poll(flow.another(), water, pollRequest([{ route: 'water', after: places[3]! }]), [provider.agent])
+  const said: string[] = []
+  const logger = pino({ level: 'error' }, { write: (line: string) => void said.push((JSON.parse(line) as { code: string }).code) })
+  const keepHouse = () => applyRetention({ store, log, wakeups, recorded: async () => null, rules, logger, clock: () => time.now })
+  await keepHouse()
+  await keepHouse()
+  t.same(said, ['QZ-LOG-BACK'])
+})
+
 void t.test('nothing is trimmed that is not on record', async (t) => {
   const { store, log, wakeups, send, recorded, held, time } = await newFlow(t, 'relay')
   await send('s', 'c')
