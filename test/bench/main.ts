@@ -10,6 +10,7 @@ const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Pr
   audit: () => import('./audit.ts'),
   reconcile: () => import('./reconcile.ts'),
   registry: () => import('./registry.ts'),
+  share: () => import('./share.ts'),
   folder: () => import('./folder.ts'),
   'sent-rows': () => import('./sent-rows.ts'),
 }
