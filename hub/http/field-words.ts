@@ -123,6 +123,14 @@ const common: Readonly<Record<string, LocalizedText>> = {
   unread: say('只看未读', 'only those not read'),
   ids: say('通知编号,缺省为全部', 'numbers of the notices; all where it is left out'),
   database: say('前置机上的数据库', 'database at the agent'),
+  client: say('接口凭证编号', 'id of the credential'),
+  jwk: say('签署断言的公钥(JWK):Ed25519、P-256 或 RSA', 'public key of its assertions (JWK): Ed25519, P-256 or RSA'),
+  kty: say('密钥种类:OKP、EC 或 RSA', 'kind of key: OKP, EC or RSA'),
+  addresses: say('允许的来源地址或网段', 'addresses or networks that it may call from'),
+  rate: say('每秒请求数,null 为默认', 'requests a second; null: as configured'),
+  quota: say('每日请求数,null 为默认', 'requests a day; null: as configured'),
+  position: say('批次位置,如 10/1', "the batch's place, such as 10/1"),
+  rows: say('各行:主键和要核验的值', 'rows: the key and the values to be checked'),
 }
 
 const ofItems: Readonly<Record<string, LocalizedText>> = itemFieldNames
@@ -130,6 +138,8 @@ const ofItems: Readonly<Record<string, LocalizedText>> = itemFieldNames
 /** What a member holds; `within` tells the members of an item from those of what has items. */
 export function fieldWords(operation: string, member: string, within: string | undefined): LocalizedText | undefined {
   if (within === 'items' && Object.hasOwn(ofItems, member)) return ofItems[member]
+  if (within === 'dictionary' && member === 'value') return say('可取的值', 'a value that it may have')
+  if (within === 'dictionary' && member === 'label') return say('该值的含义', 'what the value means')
   if (within === 'check' && member === 'kind') return say('校验哪种标识', 'which identifier it checks')
   return ofOperation[`${operation} ${member}`] ?? common[member]
 }

@@ -70,6 +70,7 @@ const tagWords: ReadonlyMap<string, LocalizedText> = new Map([
   ['calendar', { zh: '工作日日历', en: 'calendar of working days' }],
   ['notice', { zh: '通知', en: 'notices' }],
   ['table', { zh: '从现有表登记', en: 'registering from a table' }],
+  ['rights', { zh: '本人权限', en: 'what the caller may do' }],
   ['query', { zh: '数据查询', en: 'query of rows' }],
   ['todo', { zh: '待办', en: 'what waits for the caller' }],
   ['case', { zh: '未办结事项', en: 'open cases' }],

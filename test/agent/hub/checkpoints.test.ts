@@ -78,7 +78,7 @@ t.test('the command prints them, with and without a running agent', async (t) =>
   writeFileSync(join(folder, 'state.json'), JSON.stringify({ identity, pins: {} }))
   t.match((await audit()).stdout, '检查点')
   new Checkpoints(folder, unexpected).note(point(7), '2026-11-22T10:00:00Z')
-  t.match((await audit('--lang', 'en')).stdout, `2026-11-22T10:00:00Z  7  ${hash(7)}`)
+  t.match((await audit('--lang', 'en')).stdout, `2026-11-22 18:00:00  7  ${hash(7)}`)
   const { stdout } = await audit('--json')
   t.same(JSON.parse(stdout), { agent: 'a', hubKey: 'k', checkpoints: [{ ...point(7), time: '2026-11-22T10:00:00Z' }] })
   t.equal(stdout.trim().split('\n').length, 1, 'one line, so that several agents make JSON lines')

@@ -103,7 +103,7 @@ delete from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1 and key_hash in
 -- :1 VARCHAR "scjg.licence"
 -- :2 VARCHAR "ce8b78724affc3d8052d59edf0c2846cf36e2fc13d0804009c331e0d4831292c"
 
-delete from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1 and key_hash in (:2);
+select key_hash from "QZ"."QZ_SOURCE_QUARANTINE" where resource_code = :1 and key_hash in (:2);
 -- :1 VARCHAR "scjg.licence"
 -- :2 VARCHAR "0aaa98e2de509ce3ead35afcb6d814415b4be88f253d781129eff88c103fc2ba"
 

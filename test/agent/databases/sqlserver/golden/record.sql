@@ -39,8 +39,7 @@ select @@rowcount
 
 -- next batch
 -- {"p1":"scjg.licence","p2":"0ec8878371262b937781335a8f10e6419e3fe6f58c6d217137d87a744b61e9cd"}
-delete from qianzhi.source_quarantine where resource = convert(varchar(128), @p1) and key_hash in (convert(varchar(128), @p2));
-select @@rowcount
+select key_hash from qianzhi.source_quarantine where resource = convert(varchar(128), @p1) and key_hash in (convert(varchar(128), @p2))
 
 -- next batch
 -- {"p1":"scjg.licence","p2":"0ec8878371262b937781335a8f10e6419e3fe6f58c6d217137d87a744b61e9cd","p3":"QZ-ROW-VALUE","p4":"name","p5":"zero","p6":"[\"1\",\"x\"]"}
