@@ -48,7 +48,7 @@ import { startMail } from './supervision/mail.ts'
 import { startSupervision } from './supervision/supervision.ts'
 import { recordSupply } from './supervision/supply.ts'
 import { ownCertificate, restoreAuthority, type OwnCertificate, type ServerCertificate } from './tls.ts'
-import { Cursors } from './sharing/cursors.ts'
+import { Cursors, maskKeyOf } from './sharing/cursors.ts'
 import type { Sharing } from './sharing/reading.ts'
 import { recordUsage } from './sharing/usage.ts'
 import { openReader } from './tables/reader.ts'
@@ -162,7 +162,14 @@ async function start(
   const health = new KeptHealth(lookAtHealth)
   const reader = openReader(store.url, { logger })
   stops.push(() => reader.close())
-  const sharing: Sharing = { store, reader, cursors: new Cursors(hubKey.privateKey), clock, limits: config.sharing }
+  const sharing: Sharing = {
+    store,
+    reader,
+    cursors: new Cursors(hubKey.privateKey),
+    clock,
+    limits: config.sharing,
+    maskKey: maskKeyOf(hubKey.privateKey),
+  }
   const data = dataServices(sharing, { log, hubKey: hubKey.privateKey, issuer: () => urls[0]! })
   stops.push(() => data.usage.close())
   const services: Services = {

@@ -146,6 +146,8 @@ export const rights = {
   'credential.end': { user: 'receiver', 'agency-it': 'receiver', office: 'any' },
   'credential.usage': { user: 'receiver', 'agency-it': 'receiver', reviewer: 'provider', ...watching },
   'grant.limits': { office: 'any' },
+  'grant.masks': { user: 'receiver', 'agency-it': 'receiver', registrar: 'provider', reviewer: 'provider', ...watching },
+  'grant.mask': { office: 'any', reviewer: 'provider' },
 
   // Reconciliation of routes; keys are shown to both sides and the office alone
   'reconciliation.list': { ...bothSides, 'agency-it': parties },

@@ -1,12 +1,11 @@
 /** OpenAPI 3.1 of one resource as one grant shows it: every parameter typed, an example of each answer. */
-import type { CatalogItem } from '../registry/catalog/content.ts'
 import { defaultLimit, isSearchable, maxLimit, operatorsOf, type Operator } from '../sharing/filters.ts'
-import type { Share } from '../sharing/share.ts'
+import type { Share, SharedItem } from '../sharing/share.ts'
 import { maxChecked } from '../sharing/checks.ts'
 import { dataPath, tokenPath } from '../sharing/tokens.ts'
 
 /** Values are texts: no digit of a number is lost on the way. */
-const forms: Partial<Record<CatalogItem['type'], object>> = {
+const forms: Partial<Record<SharedItem['type'], object>> = {
   integer: { pattern: '^-?(0|[1-9][0-9]*)$' },
   decimal: { pattern: String.raw`^-?[0-9]+(\.[0-9]+)?$` },
   boolean: { enum: ['true', 'false'] },
@@ -17,7 +16,7 @@ const forms: Partial<Record<CatalogItem['type'], object>> = {
   binary: { contentEncoding: 'base64' },
   json: { contentMediaType: 'application/json' },
 }
-const examples: Partial<Record<CatalogItem['type'], string>> = {
+const examples: Partial<Record<SharedItem['type'], string>> = {
   integer: '42',
   decimal: '12.50',
   boolean: 'true',
@@ -29,12 +28,13 @@ const examples: Partial<Record<CatalogItem['type'], string>> = {
   json: '{}',
 }
 
-function exampleOf(item: CatalogItem): string {
+function exampleOf(item: SharedItem): string {
   return item.example ?? item.dictionary?.[0]?.value ?? examples[item.type] ?? '文本'.slice(0, item.length ?? 2)
 }
 
-function valueSchema(item: CatalogItem): Record<string, unknown> {
-  const { type, length, dictionary } = item
+function valueSchema(item: SharedItem): Record<string, unknown> {
+  const { type, length, dictionary, mask } = item
+  if (mask) return { type: 'string' }
   return {
     type: 'string',
     ...forms[type],
@@ -43,10 +43,11 @@ function valueSchema(item: CatalogItem): Record<string, unknown> {
   }
 }
 
-function itemSchema(item: CatalogItem): Record<string, unknown> {
-  const described = [item.label, item.description].filter((part) => part !== undefined).join(':')
+function itemSchema(item: SharedItem): Record<string, unknown> {
+  const parts = [item.label, item.description, ...(item.mask ? ['已脱敏 masked'] : [])]
+  const described = parts.filter((part) => part !== undefined).join(':')
   const form = valueSchema(item)
-  return { ...form, type: item.key || item.required ? 'string' : ['string', 'null'], description: described }
+  return { ...form, type: item.key || (item.required && !item.mask) ? 'string' : ['string', 'null'], description: described }
 }
 
 interface Parameter {
@@ -70,7 +71,7 @@ const words: Record<Operator, string> = {
   null: '为空 has no value',
 }
 
-function filterParameters(item: CatalogItem): Parameter[] {
+function filterParameters(item: SharedItem): Parameter[] {
   if (!isSearchable(item)) return []
   return operatorsOf(item.type).flatMap((operator): Parameter[] => {
     const schema =

@@ -20,10 +20,9 @@ import { readQuery, wrong, type Parameters, type RowsQuery } from '../sharing/fi
 import { keyOf, readPage, readRow } from '../sharing/pages.ts'
 import { Rates } from '../sharing/rates.ts'
 import { isGone, type Sharing } from '../sharing/reading.ts'
-import type { Share } from '../sharing/share.ts'
+import { provable, type Share, type SharedItem } from '../sharing/share.ts'
 import { dataPath, Tokens } from '../sharing/tokens.ts'
 import { Usage, type Reading } from '../sharing/usage.ts'
-import type { CatalogItem } from '../registry/catalog/content.ts'
 import { describeResource } from './data-openapi.ts'
 import type { Api } from './server.ts'
 
@@ -40,12 +39,12 @@ export interface DataServices extends Sharing {
 
 /** All that the data API keeps in memory, for one process of the hub. */
 export function dataServices(sharing: Sharing, more: Pick<DataServices, 'log' | 'hubKey' | 'issuer'>): DataServices {
-  const { store, clock, limits } = sharing
+  const { store, clock } = sharing
   return {
     ...sharing,
     ...more,
     tokens: new Tokens({ ...more, store, clock }),
-    views: new ClientViews(store, clock, { rate: limits.requestsPerSecond, quota: limits.requestsPerDay }),
+    views: new ClientViews(sharing),
     rates: new Rates(),
     usage: new Usage(store, clock),
   }
@@ -223,11 +222,11 @@ async function streamAll(asked: Asked, query: RowsQuery, format: 'csv' | 'ndjson
   return sendRows(asked, query.select, format, stream)
 }
 
-function fileOf({ share }: Asked, select: readonly CatalogItem[], format: 'csv' | 'ndjson', pages: AsyncIterable<(string | null)[][]>) {
+function fileOf({ share }: Asked, select: readonly SharedItem[], format: 'csv' | 'ndjson', pages: AsyncIterable<(string | null)[][]>) {
   return format === 'csv' ? csvOf(share, select, pages) : ndjsonOf(select, pages)
 }
 
-function sendRows({ reply }: Asked, _select: readonly CatalogItem[], format: 'csv' | 'ndjson', stream: Readable): unknown {
+function sendRows({ reply }: Asked, _select: readonly SharedItem[], format: 'csv' | 'ndjson', stream: Readable): unknown {
   return reply.type(format === 'csv' ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson').send(stream)
 }
 
@@ -287,9 +286,7 @@ async function proof(asked: Asked): Promise<unknown> {
   await count(asked, 0)
   if (batch?.epoch !== at.epoch || batch.seq !== at.seq)
     throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: '这一批次', en: 'this batch' } })
-  return reply
-    .type('application/vnd.qianzhi.batch')
-    .send(projectBatch(splitBatch(batch.bytes, unlimited), new Set(share.items.map(({ id }) => id))))
+  return reply.type('application/vnd.qianzhi.batch').send(projectBatch(splitBatch(batch.bytes, unlimited), provable(share)))
 }
 
 async function description(asked: Asked): Promise<unknown> {

@@ -130,6 +130,7 @@ const common: Readonly<Record<string, LocalizedText>> = {
   rate: say('每秒请求数,null 为默认', 'requests a second; null: as configured'),
   quota: say('每日请求数,null 为默认', 'requests a day; null: as configured'),
   position: say('批次位置,如 10/1', "the batch's place, such as 10/1"),
+  masks: say('各信息项的脱敏方式', 'how items are masked'),
   rows: say('各行:主键和要核验的值', 'rows: the key and the values to be checked'),
 }
 

@@ -5,6 +5,8 @@ import { rule } from '../records/refusals.ts'
 import { change } from '../records/registry.ts'
 import { requireGrant } from '../registry/grants/grants.ts'
 import { createClient, endClient, listClients, rotateClient, type Client } from '../sharing/clients.ts'
+import { Mask } from '../sharing/masks.ts'
+import { masksOf, setMasks } from '../sharing/grant-masks.ts'
 import { usageOf } from '../sharing/usage.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, closed, NoBody, nullable, Text } from './shapes.ts'
@@ -28,6 +30,10 @@ const ClientOfGrant = Type.Object({ ...ById.properties, client: Type.String({ mi
 const Network = Type.String({ minLength: 2, maxLength: 50 })
 
 const issued = ({ client, secret }: { client: Client; secret: string | null }) => ({ ...client, secret })
+
+const OwnMasks = Type.Record(Type.String(), Mask)
+/** Each side sets its own; the provider's stand before the office's. */
+const MasksOfGrant = Type.Object({ provider: OwnMasks, office: OwnMasks })
 
 /** Credentials of the API 接口凭证 (Art. 16): each of one grant. */
 export const credentialOperations: readonly Operation[] = [
@@ -91,6 +97,28 @@ export const credentialOperations: readonly Operation[] = [
       items: Type.Array(Type.Object({ day: Type.String(), requests: Type.Integer(), rows: Type.Integer() })),
     }),
     run: async ({ registry, params: { id } }) => ({ items: await usageOf(registry.store.query, id, 92) }),
+  }),
+  operation({
+    name: 'grant.masks',
+    method: 'GET',
+    path: '/grants/:id/masks',
+    objectKind: 'grant',
+    text: { zh: '授权的脱敏要求', en: 'what a grant shows masked' },
+    params: ById,
+    answer: MasksOfGrant,
+    run: async ({ registry, params: { id } }) => masksOf(registry.store.query, id),
+  }),
+  operation({
+    name: 'grant.mask',
+    method: 'PUT',
+    path: '/grants/:id/masks',
+    objectKind: 'grant',
+    text: { zh: '设定授权的脱敏要求', en: 'say what a grant shows masked' },
+    params: ById,
+    body: Type.Object({ masks: Type.Record(Type.String({ maxLength: 30 }), Mask) }, closed),
+    example: { masks: { phone: { kind: 'keep', first: 3, last: 4 } } },
+    answer: MasksOfGrant,
+    run: async ({ registry, principal, params: { id }, body: { masks } }) => setMasks(registry, principal, id, masks),
   }),
   operation({
     name: 'grant.limits',

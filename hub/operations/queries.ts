@@ -13,7 +13,7 @@ import { csvOf, excelOf, streamRows } from '../sharing/exports.ts'
 import { isSearchable, operatorsOf, readQuery, shapeOfQuery, wrong, type Parameters } from '../sharing/filters.ts'
 import { keyOf, readPage, readRow } from '../sharing/pages.ts'
 import { askedBy, countReading, withShare } from '../sharing/reading.ts'
-import { ended, openShare, type Share } from '../sharing/share.ts'
+import { ended, openShare, provable, type Share } from '../sharing/share.ts'
 import { excelType, FileAnswer, operation, type Call, type Operation } from './operation.ts'
 import { closed, nullable, ResourceCode, Text } from './shapes.ts'
 
@@ -88,9 +88,9 @@ export const queryOperations: readonly Operation[] = [
     body: Type.Object({ purpose: Text(500) }, closed),
     example: { purpose: '办理防汛补助资格核验' },
     answer: Type.Object({ items: Type.Array(QueryItem), source: Source }),
-    run: async ({ registry, principal, params: { resource: id }, body: { purpose } }) => {
+    run: async ({ registry, services, principal, params: { resource: id }, body: { purpose } }) => {
       const { store, clock } = registry
-      const share = await openShare(store.query, await askedBy(store.query, principal.agency, id, clock()))
+      const share = await openShare(store.query, await askedBy(services.sharing, principal.agency, id))
       await store.transaction(async (query) => {
         await query(
           `insert into query_purpose (session, resource, purpose, at) values ($1, $2, $3, $4)
@@ -163,9 +163,9 @@ export const queryOperations: readonly Operation[] = [
       return reading(call, async (share, purpose) => {
         const [batch] = await call.services.log.read(share.resource, { epoch, seq: seq - 1 }, 1)
         if (batch?.epoch !== epoch || batch.seq !== seq) throw rowNotFound()
-        const items = share.items.map(({ id }) => id)
+        const items = [...provable(share)]
         await onRecord(call, share, { purpose, items, batch: call.query.position })
-        const proof = projectBatch(splitBatch(batch.bytes, unlimited), new Set(items))
+        const proof = projectBatch(splitBatch(batch.bytes, unlimited), provable(share))
         return new FileAnswer(`${share.resource}-${epoch}-${seq}.qzb`, 'application/vnd.qianzhi.batch', proof)
       })
     },
@@ -234,9 +234,9 @@ function today({ registry }: Pick<Call, 'registry'>): string {
 
 /** What one's agency may read of the resource, for the purpose that was said in this session. Throws QZ-DATA-PURPOSE. */
 async function reading<T>(call: Calling, work: (share: Share, purpose: string) => Promise<T>): Promise<T> {
-  const { registry, principal, params } = call
+  const { registry, services, principal, params } = call
   const { query } = registry.store
-  const asked = () => askedBy(query, principal.agency, params.resource, registry.clock())
+  const asked = () => askedBy(services.sharing, principal.agency, params.resource)
   return withShare(query, asked, async (share) => {
     const [said] = await query<{ purpose: string }>('select purpose from query_purpose where session = $1 and resource = $2', [
       sessionOf(principal),
@@ -264,12 +264,12 @@ async function* whileGranted<T>(
   select: readonly { id: string }[],
   pages: AsyncIterable<T>,
 ): AsyncGenerator<T> {
-  const { registry, principal } = call
+  const { registry, services, principal } = call
   const { query } = registry.store
   let looked = performance.now()
   for await (const page of pages) {
     if (performance.now() - looked > 500) {
-      const { items } = await openShare(query, await askedBy(query, principal.agency, resource, registry.clock()))
+      const { items } = await openShare(query, await askedBy(services.sharing, principal.agency, resource))
       if (!select.every(({ id }) => items.some((item) => item.id === id)))
         throw ended(resource, { zh: '授权已变更', en: 'what is granted has changed' })
       looked = performance.now()

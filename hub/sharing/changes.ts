@@ -9,11 +9,10 @@ import { comparePositions, isAfter, positionNumber, type Position } from '../../
 import type { Value } from '../../protocol/value.ts'
 import { unlimited } from '../exchange/context.ts'
 import type { Log } from '../log.ts'
-import type { CatalogItem } from '../registry/catalog/content.ts'
 import type { Query } from '../store/store.ts'
 import { readRows } from '../tables/rows.ts'
 import { wrong } from './filters.ts'
-import type { Share } from './share.ts'
+import type { Share, SharedItem } from './share.ts'
 
 export interface ChangesDeps {
   query: Query
@@ -50,7 +49,7 @@ const portion = 4 << 20
 export async function readChanges(
   { query, log }: ChangesDeps,
   share: Share,
-  { after, limit, select }: { after: string | undefined; limit: number; select: readonly CatalogItem[] },
+  { after, limit, select }: { after: string | undefined; limit: number; select: readonly SharedItem[] },
 ): Promise<Changes> {
   const from = after === undefined ? await beginning(log, share) : placeOf(after)
   if (isAfter(from, share.table.place)) throw trimmed(after!, { zh: '中心没有这一位置', en: 'the hub has no such place' })
@@ -112,9 +111,12 @@ function trimmed(after: string, reason: LocalizedText): QianzhiError {
 }
 
 /** One for each row of the batch; null for rows that change nothing. */
-function changesOf(batch: OpenBatch, { keys, table }: Share, select: readonly CatalogItem[]): (Change | null)[] {
+function changesOf(batch: OpenBatch, { keys, table }: Share, select: readonly SharedItem[]): (Change | null)[] {
   const { read, said } = readRows(batch, table.items)
-  const columnOf = (item: CatalogItem): Value[] => read[table.items.indexOf(item)]!.values
+  const columnOf = ({ id, mask }: SharedItem): Value[] => {
+    const { values } = read[table.items.findIndex((item) => item.id === id)]!
+    return mask ? values.map((value) => (value === null ? null : mask(value))) : values
+  }
   const [selected, key] = [select.map(columnOf), keys.map(columnOf)]
   return said.map((one, row): Change | null => {
     if (one === 'u') return { op: 'upsert', values: selected.map((values) => values[row]!) }

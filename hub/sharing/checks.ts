@@ -2,10 +2,9 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
-import type { CatalogItem } from '../registry/catalog/content.ts'
 import type { Reader } from '../tables/reader.ts'
 import { castType, fromText, quoted } from '../tables/shape.ts'
-import { requireItem, type Share } from './share.ts'
+import { requireItem, type Share, type SharedItem } from './share.ts'
 
 export const maxChecked = 10_000
 
@@ -30,11 +29,11 @@ export async function checkRows({ reader }: { reader: Reader }, share: Share, ro
     const missing = share.keys.find(({ id }) => (row[id] ?? null) === null)
     if (missing) throw invalid({ zh: `第 ${i + 1} 行缺少主键信息项 ${missing.id}`, en: `row ${i + 1} lacks the key item ${missing.id}` })
   }
-  const compared = given.filter(({ key, type }) => !key && isComparable(type))
-  const uncomparable = given.find(({ key, type }) => !key && !isComparable(type))
+  const compared = given.filter((item) => !item.key && isComparable(item))
+  const uncomparable = given.find((item) => !item.key && !isComparable(item))
   if (uncomparable) {
-    const { id, type } = uncomparable
-    throw invalid({ zh: `信息项 ${id}(${type} 类型)不能核验`, en: `item ${id} of type ${type} cannot be checked` })
+    const { id } = uncomparable
+    throw invalid({ zh: `信息项 ${id} 不能核验`, en: `item ${id} cannot be checked` })
   }
   const sound = rows.flatMap((row, at) => (share.keys.some((item) => valueFault(item, row[item.id]!)) ? [] : [at]))
   const found = await reader.texts(checkSql(share, compared), [
@@ -54,19 +53,19 @@ export async function checkRows({ reader }: { reader: Reader }, share: Share, ro
   return results
 }
 
-/** JSON has no equality, and pictures none that people mean. */
-function isComparable(type: CatalogItem['type']): boolean {
-  return type !== 'json' && type !== 'binary'
+/** JSON has no equality, and pictures none that people mean; what is masked would be guessed. */
+function isComparable({ type, mask }: SharedItem): boolean {
+  return !mask && type !== 'json' && type !== 'binary'
 }
 
-function soundValue(item: CatalogItem, value: Value): Value {
+function soundValue(item: SharedItem, value: Value): Value {
   return value !== null && valueFault(item, value) ? null : value
 }
 
-function checkSql({ table, keys }: Share, compared: readonly CatalogItem[]): string {
+function checkSql({ table, keys }: Share, compared: readonly SharedItem[]): string {
   const all = [...keys, ...compared]
   const arrays = all.map((_, i) => `json_array_elements_text($${i + 2}::json)`)
-  const of = ({ id, type }: CatalogItem) => fromText(type, `r.${quoted(id)}`)
+  const of = ({ id, type }: SharedItem) => fromText(type, `r.${quoted(id)}`)
   const equal = compared.map((item) => `t.${quoted(item.id)} is not distinct from ${of(item)}::${castType(item.type)}`)
   return `select r."$at", ${equal.join(', ') || 'null'} from rows from (json_array_elements_text($1::json), ${arrays.join(', ')})
       as r ("$at", ${all.map(({ id }) => quoted(id)).join(', ')})

@@ -3,6 +3,8 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { flowsSql } from '../records/supply.ts'
 import type { Store } from '../store/store.ts'
 import { networksOf } from './clients.ts'
+import { masksInForce, type GrantMasks } from './masks.ts'
+import type { Sharing } from './reading.ts'
 import { ended, openShare, type Share } from './share.ts'
 
 /** What a client may read now. */
@@ -26,6 +28,7 @@ interface Row {
   resource: string
   addresses: string[] | null
   items: string[]
+  masks: GrantMasks
   rate: number | null
   quota: string | null
   live: boolean
@@ -33,7 +36,7 @@ interface Row {
 }
 
 const clientSql = `
-  select g.id as grant, g.resource, c.addresses, g.items, g.api_rate as rate, g.api_quota as quota, c.ended_at is null as live,
+  select g.id as grant, g.resource, c.addresses, g.items, g.masks, g.api_rate as rate, g.api_quota as quota, c.ended_at is null as live,
     ${flowsSql} and g.mode = 'api' and (g.valid_to is null or g.valid_to > $2) as flows
   from api_client c join access_grant g on g.id = c.access_grant join resource r on r.code = g.resource where c.id = $1`
 
@@ -41,13 +44,15 @@ const clientSql = `
 export class ClientViews {
   readonly #store: Pick<Store, 'query'>
   readonly #clock: () => Date
+  readonly #maskKey: (grant: string) => Buffer
   readonly #defaults: { rate: number; quota: number }
   readonly #kept = new Map<string, { view: Promise<ClientView>; until: number }>()
 
-  constructor(store: Pick<Store, 'query'>, clock: () => Date, defaults: { rate: number; quota: number }) {
+  constructor({ store, clock, limits, maskKey }: Pick<Sharing, 'store' | 'clock' | 'limits' | 'maskKey'>) {
     this.#store = store
     this.#clock = clock
-    this.#defaults = defaults
+    this.#maskKey = maskKey
+    this.#defaults = { rate: limits.requestsPerSecond, quota: limits.requestsPerDay }
   }
 
   /** Throws QZ-API-TOKEN where the client has ended. */
@@ -70,7 +75,7 @@ export class ClientViews {
   async #load(client: string): Promise<ClientView> {
     const [row] = await this.#store.query<Row>(clientSql, [client, this.#clock()])
     if (!row?.live) throw new QianzhiError('QZ-API-TOKEN', { reason: { zh: '凭证已终止', en: 'the credential has ended' } })
-    const { grant, resource, addresses, items, rate, quota, flows } = row
+    const { grant, resource, addresses, items, masks, rate, quota, flows } = row
     return {
       client,
       grant,
@@ -78,7 +83,9 @@ export class ClientViews {
       networks: addresses && networksOf(addresses),
       rate: rate ?? this.#defaults.rate,
       quota: quota === null ? this.#defaults.quota : Number(quota),
-      share: flows ? await this.#share({ id: grant, resource, items }) : ended(resource, { zh: '授权未生效', en: 'it is not in force' }),
+      share: flows
+        ? await this.#share({ id: grant, resource, items, masks: masksInForce(masks), secret: this.#maskKey(grant) })
+        : ended(resource, { zh: '授权未生效', en: 'it is not in force' }),
     }
   }
 

@@ -2,11 +2,10 @@
 import { localTime } from '../../protocol/local-time.ts'
 import { writePages } from '../../protocol/excel/write-pages.ts'
 import type { Language } from '../../protocol/localized.ts'
-import type { CatalogItem } from '../registry/catalog/content.ts'
 import type { Reader, ReadRow } from '../tables/reader.ts'
 import { quoted } from '../tables/shape.ts'
 import { filterSql, type RowsQuery } from './filters.ts'
-import type { Share } from './share.ts'
+import type { Share, SharedItem } from './share.ts'
 
 /** Rows that are read, and packed, at once. */
 const portion = 1000
@@ -30,7 +29,7 @@ export function sourceLine({ agencyName, title, table }: Share, language: Langua
 }
 
 /** A text that a spreadsheet would take for a formula stands behind an apostrophe. */
-function forSheet({ type }: CatalogItem): (value: string) => string {
+function forSheet({ type }: SharedItem): (value: string) => string {
   return type === 'text' ? (value) => (/^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value) : (value) => value
 }
 
@@ -45,7 +44,7 @@ export interface CsvOptions {
 /** CSV (RFC 4180): nothing between commas is null, `""` the empty text. */
 export async function* csvOf(
   share: Share,
-  items: readonly CatalogItem[],
+  items: readonly SharedItem[],
   pages: AsyncIterable<ReadRow[]>,
   { people }: CsvOptions = {},
 ): AsyncGenerator<Buffer> {
@@ -67,11 +66,11 @@ export async function* csvOf(
 }
 
 /** One JSON object a line. */
-export async function* ndjsonOf(items: readonly CatalogItem[], pages: AsyncIterable<ReadRow[]>): AsyncGenerator<Buffer> {
+export async function* ndjsonOf(items: readonly SharedItem[], pages: AsyncIterable<ReadRow[]>): AsyncGenerator<Buffer> {
   for await (const page of pages) yield Buffer.from(page.map((row) => `${rowJson(items, row)}\n`).join(''))
 }
 
-export function rowJson(items: readonly CatalogItem[], row: ReadRow): string {
+export function rowJson(items: readonly SharedItem[], row: ReadRow): string {
   let text = '{'
   for (let i = 0; i < items.length; i++) text += `${i > 0 ? ',' : ''}"${items[i]!.id}":${row[i] === null ? 'null' : JSON.stringify(row[i])}`
   return `${text}}`
@@ -80,7 +79,7 @@ export function rowJson(items: readonly CatalogItem[], row: ReadRow): string {
 /** An .xlsx file, all cells texts, with the source as its last row. */
 export function excelOf(
   share: Share,
-  items: readonly CatalogItem[],
+  items: readonly SharedItem[],
   pages: AsyncIterable<ReadRow[]>,
   language: Language,
 ): AsyncGenerator<Buffer> {

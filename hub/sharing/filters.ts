@@ -6,15 +6,14 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import { valueFault, type ValueType } from '../../protocol/value.ts'
-import type { CatalogItem } from '../registry/catalog/content.ts'
 import { castType, isIndexable, quoted } from '../tables/shape.ts'
-import { requireItem, type Share } from './share.ts'
+import { requireItem, type Share, type SharedItem } from './share.ts'
 
 export const operators = ['eq', 'ne', 'gt', 'ge', 'lt', 'le', 'in', 'like', 'null'] as const
 export type Operator = (typeof operators)[number]
 
 export interface Filter {
-  item: CatalogItem
+  item: SharedItem
   operator: Operator
   /** One value; several for `in`; `true` or `false` for `null`; the beginning for `like`. */
   values: readonly string[]
@@ -22,9 +21,9 @@ export interface Filter {
 
 export interface RowsQuery {
   filters: readonly Filter[]
-  select: readonly CatalogItem[]
+  select: readonly SharedItem[]
   /** Undefined: in the order of the key. */
-  sort?: { item: CatalogItem; descending: boolean }
+  sort?: { item: SharedItem; descending: boolean }
   limit: number
   after?: string
   count: 'none' | 'estimated' | 'exact'
@@ -98,12 +97,12 @@ function isOperator(word: string): word is Operator {
   return (operators as readonly string[]).includes(word)
 }
 
-/** Whether rows may be found and sorted by an item: each key, and what the catalog says. */
-export function isSearchable(item: CatalogItem): boolean {
-  return isIndexable(item) && (item.key === true || item.searchable === true)
+/** Whether rows may be found and sorted by an item: each key, and what the catalog says, but nothing that is masked. */
+export function isSearchable(item: SharedItem): boolean {
+  return !item.mask && isIndexable(item) && (item.key === true || item.searchable === true)
 }
 
-function requireSearchable(item: CatalogItem, parameter: string): void {
+function requireSearchable(item: SharedItem, parameter: string): void {
   if (isSearchable(item)) return
   throw wrong(parameter, {
     zh: `信息项 ${item.id} 不可检索(由提供单位在目录中设定)`,
@@ -116,7 +115,7 @@ export function operatorsOf(type: ValueType): readonly Operator[] {
   return type === 'text' ? operators : operators.filter((operator) => operator !== 'like')
 }
 
-function readValues(item: CatalogItem, operator: Operator, parameter: string, value: string): readonly string[] {
+function readValues(item: SharedItem, operator: Operator, parameter: string, value: string): readonly string[] {
   if (operator === 'null') {
     if (value === 'true' || value === 'false') return [value]
     throw wrong(parameter, { zh: '须为 true 或 false', en: 'it must be true or false' })
@@ -140,13 +139,13 @@ function beginning(parameter: string, value: string): string {
   throw wrong(parameter, { zh: '须为文字加一个结尾的 *,如 张*', en: 'it must be a text with one * at its end, such as 张*' })
 }
 
-function readSelect(share: Share, word: string | undefined): readonly CatalogItem[] {
+function readSelect(share: Share, word: string | undefined): readonly SharedItem[] {
   if (word === undefined) return share.items
   const wanted = new Set(word.split(',').map((id) => requireItem(share, id).id))
   return share.items.filter(({ id }) => wanted.has(id))
 }
 
-function readSort(share: Share, word: string): { item: CatalogItem; descending: boolean } {
+function readSort(share: Share, word: string): { item: SharedItem; descending: boolean } {
   const descending = word.startsWith('-')
   const item = requireItem(share, descending ? word.slice(1) : word)
   requireSearchable(item, 'sort')

@@ -6,12 +6,11 @@ import { hash } from 'node:crypto'
 import { QianzhiError } from '../../protocol/errors.ts'
 
 import { valueFault } from '../../protocol/value.ts'
-import type { CatalogItem } from '../registry/catalog/content.ts'
 import type { Reader, ReadRow } from '../tables/reader.ts'
 import { castType, positionColumn, quoted, receivedColumn } from '../tables/shape.ts'
 import type { Cursors, Place } from './cursors.ts'
 import { filterSql, wrong, type Parameters, type RowsQuery } from './filters.ts'
-import type { Share } from './share.ts'
+import type { Share, SharedItem } from './share.ts'
 
 export interface Page {
   /** One value for each selected item. */
@@ -62,9 +61,9 @@ function questionOf(share: Share, { filters, sort, select }: RowsQuery): string 
 interface Plan {
   query: RowsQuery
   /** What the rows are read with: the selected items, then those of the order. */
-  columns: readonly CatalogItem[]
+  columns: readonly SharedItem[]
   /** Items by which rows are ordered, all in one direction. The first may be null, keys never. */
-  order: readonly CatalogItem[]
+  order: readonly SharedItem[]
   descending: boolean
 }
 
@@ -142,7 +141,7 @@ export async function readRow(
   { reader }: Pick<PageDeps, 'reader'>,
   share: Share,
   key: readonly string[],
-  select: readonly CatalogItem[],
+  select: readonly SharedItem[],
 ): Promise<FoundRow | undefined> {
   const columns = [...select, ownPosition, ownReceived]
   const where = share.keys.map(({ id, type }, i) => `${quoted(id)} = $${i + 1}::${castType(type)}`).join(' and ')

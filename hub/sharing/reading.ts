@@ -6,6 +6,7 @@ import { notFound } from '../records/refusals.ts'
 import type { Query, Store } from '../store/store.ts'
 import type { Reader } from '../tables/reader.ts'
 import type { Cursors } from './cursors.ts'
+import { commonMasks, type GrantMasks } from './masks.ts'
 import { ended, openShare, type Asked, type Share } from './share.ts'
 
 /** What reading needs of the hub. */
@@ -15,6 +16,8 @@ export interface Sharing {
   cursors: Cursors
   clock: () => Date
   limits: SharingLimits
+  /** The secret of a grant's hashed values. */
+  maskKey: (grant: string) => Buffer
 }
 
 /** `sharing:` of hub.yaml: what one person may query in a day, the rows of one file, and what the programs of one grant may ask by API. */
@@ -38,16 +41,21 @@ export function sharingLimits(file: Static<typeof SharingFile> = {}): SharingLim
  * What an agency may query of a resource: the items of all its grants in this mode that are in force. Throws QZ-NOT-FOUND where it never
  * had one (whether the resource exists is not told), QZ-DATA-ENDED where it has none any more.
  */
-export async function askedBy(query: Query, agency: string | null, resource: string, now: Date): Promise<Asked> {
-  const grants = await query<{ id: string; items: string[]; flows: boolean }>(
-    `select g.id, g.items, ${flowsSql} and (g.valid_to is null or g.valid_to > $3) as flows
+export async function askedBy(
+  { store, clock, maskKey }: Pick<Sharing, 'store' | 'clock' | 'maskKey'>,
+  agency: string | null,
+  resource: string,
+): Promise<Asked> {
+  const grants = await store.query<{ id: string; items: string[]; masks: GrantMasks; flows: boolean }>(
+    `select g.id, g.items, g.masks, ${flowsSql} and (g.valid_to is null or g.valid_to > $3) as flows
      from access_grant g join resource r on r.code = g.resource where g.agency = $1 and g.resource = $2 and g.mode = 'query' order by g.id`,
-    [agency, resource, now],
+    [agency, resource, clock()],
   )
   if (grants.length === 0) throw notFound('resource', resource)
   const inForce = grants.filter(({ flows }) => flows)
   if (inForce.length === 0) throw ended(resource, { zh: '没有生效的查询授权', en: 'no grant to query it is in force' })
-  return { id: inForce.map(({ id }) => id).join(' '), resource, items: [...new Set(inForce.flatMap(({ items }) => items))] }
+  const items = [...new Set(inForce.flatMap((grant) => grant.items))]
+  return { id: inForce.map(({ id }) => id).join(' '), resource, items, masks: commonMasks(inForce), secret: maskKey(inForce[0]!.id) }
 }
 
 /** Opens a share and reads it; once more where its table was replaced in between. */

@@ -4,10 +4,18 @@ import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Position } from '../../protocol/position.ts'
 import type { Schema } from '../../protocol/schema.ts'
 import { sharedSql } from '../records/supply.ts'
+import type { Value } from '../../protocol/value.ts'
 import type { CatalogItem } from '../registry/catalog/content.ts'
 import type { Query } from '../store/store.ts'
+import { maskOf, type Masks } from './masks.ts'
 import { keptSql } from '../tables/records.ts'
 import { tableName } from '../tables/shape.ts'
+
+/** An item as one right shows it. */
+export interface SharedItem extends CatalogItem {
+  /** Set where not all of its values is shown: then nothing is found, sorted, checked or proven by it. */
+  mask?: (value: string) => Value
+}
 
 export interface Share {
   /** Names the right: cursors and tags of one are worth nothing for another. */
@@ -18,8 +26,8 @@ export interface Share {
   agency: string
   agencyName: string
   /** In the order of the schema, keys among them. */
-  items: readonly CatalogItem[]
-  keys: readonly CatalogItem[]
+  items: readonly SharedItem[]
+  keys: readonly SharedItem[]
   table: SharedTable
 }
 
@@ -65,13 +73,16 @@ export interface Asked {
   resource: string
   /** Ids of the items that it names; keys go with them. `own`: the provider's own rows, closed items that it stores here among them. */
   items: readonly string[] | 'own'
+  /** Of what is not shown whole; `secret` is the right's own. */
+  masks?: Masks
+  secret?: Buffer
 }
 
 /**
  * The items that were granted and are open now, and the table that holds them. An item that was closed since is not there, whatever was
  * granted. Throws QZ-DATA-ENDED, QZ-DATA-RELAYED, QZ-DATA-PREPARING.
  */
-export async function openShare(query: Query, { id, resource, items }: Asked): Promise<Share> {
+export async function openShare(query: Query, { id, resource, items, masks = {}, secret = noSecret }: Asked): Promise<Share> {
   const [row] = await query<Row>(shareSql, [resource])
   if (!row || (items !== 'own' && !row.shared)) throw ended(resource, { zh: '资源已停止共享', en: 'the resource is not shared any more' })
   if (!row.kept) throw new QianzhiError('QZ-DATA-RELAYED', { resource })
@@ -79,19 +90,30 @@ export async function openShare(query: Query, { id, resource, items }: Asked): P
   const { title, agency, agencyName, schema, version, columns, rows, epoch, seq, asOf } = row
   const readable = (item: CatalogItem) => items === 'own' || (item.openness !== 'closed' && (item.key || items.includes(item.id)))
   const stored = (schema.items as CatalogItem[]).filter((item) => columns.includes(item.id))
-  const shown = stored.filter(readable)
+  const shown = stored.filter(readable).map((item): SharedItem => {
+    const mask = masks[item.id]
+    return mask && !item.key ? { ...item, mask: maskOf(mask, secret) } : item
+  })
   const place = { epoch: Number(epoch), seq: Number(seq) }
   const table = { name: tableName(row.table), version, items: stored, rows: Number(rows), place, asOf }
   return { id, resource, title, agency, agencyName, items: shown, keys: shown.filter(({ key }) => key), table }
 }
+
+/** Of rights that mask nothing. */
+const noSecret = Buffer.alloc(0)
 
 export function ended(resource: string, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-DATA-ENDED', { resource, reason })
 }
 
 /** The item of this id that may be used. One answer for unknown, closed and ungranted ones. Throws QZ-DATA-ITEM. */
-export function requireItem({ items }: Share, id: string): CatalogItem {
+export function requireItem({ items }: Share, id: string): SharedItem {
   const item = items.find((one) => one.id === id)
   if (!item) throw new QianzhiError('QZ-DATA-ITEM', { item: id.slice(0, 60) })
   return item
+}
+
+/** Items whose blocks of a signed batch may be handed out: what is masked is in none. */
+export function provable({ items }: Share): Set<string> {
+  return new Set(items.flatMap(({ id, mask }) => (mask ? [] : [id])))
 }

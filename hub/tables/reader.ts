@@ -12,6 +12,11 @@ export interface ReaderOptions {
   logger?: Logger
 }
 
+/** A column that is read, and what is shown of its values where that is not all. */
+export interface ReadItem extends Pick<Item, 'type'> {
+  mask?: (value: string) => Value
+}
+
 /** A row as portable texts, one an item that was asked for. */
 export type ReadRow = Value[]
 
@@ -19,9 +24,9 @@ export type ReadRow = Value[]
 export interface Reader {
   /** Milliseconds that a statement may take. */
   readonly patience: number
-  rows(items: readonly Pick<Item, 'type'>[], sql: string, values: readonly unknown[], name?: string): Promise<ReadRow[]>
+  rows(items: readonly ReadItem[], sql: string, values: readonly unknown[], name?: string): Promise<ReadRow[]>
   /** The same, portion by portion, from one statement: what the table held when it began. Ends the statement where the caller stops. */
-  stream(items: readonly Pick<Item, 'type'>[], sql: string, values: readonly unknown[], portion?: number): AsyncGenerator<ReadRow[]>
+  stream(items: readonly ReadItem[], sql: string, values: readonly unknown[], portion?: number): AsyncGenerator<ReadRow[]>
   /** Texts of whatever else. */
   texts(sql: string, values: readonly unknown[]): Promise<(string | null)[][]>
   close(): Promise<void>
@@ -81,7 +86,14 @@ export function openReader(url: string, { connections = 8, patience = 15_000, lo
   }
 }
 
-function portable(items: readonly Pick<Item, 'type'>[], rows: (string | null)[][]): ReadRow[] {
-  for (const row of rows) for (let i = 0; i < items.length; i++) row[i] = portableText(items[i]!.type, row[i]!)
+/** Nothing is handed out unmasked that has a mask. */
+function portable(items: readonly ReadItem[], rows: (string | null)[][]): ReadRow[] {
+  for (const row of rows) {
+    for (let i = 0; i < items.length; i++) {
+      const { type, mask } = items[i]!
+      const value = portableText(type, row[i]!)
+      row[i] = mask && value !== null ? mask(value) : value
+    }
+  }
   return rows
 }

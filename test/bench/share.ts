@@ -15,7 +15,7 @@ import { createServer } from '../../hub/http/server.ts'
 import type { CatalogItem } from '../../hub/registry/catalog/content.ts'
 import { checkRows } from '../../hub/sharing/checks.ts'
 import { secretHash } from '../../hub/sharing/clients.ts'
-import { Cursors } from '../../hub/sharing/cursors.ts'
+import { Cursors, maskKeyOf } from '../../hub/sharing/cursors.ts'
 import { readQuery } from '../../hub/sharing/filters.ts'
 import { readPage } from '../../hub/sharing/pages.ts'
 import { sharingLimits } from '../../hub/sharing/reading.ts'
@@ -86,6 +86,7 @@ export async function run({ rows, note }: BenchOptions): Promise<Record<string, 
     reader,
     cursors: new Cursors(hubKey.privateKey),
     clock,
+    maskKey: maskKeyOf(hubKey.privateKey),
     limits: sharingLimits({ requestsPerSecond: 10_000, requestsPerDay: 1_000_000_000 }),
   }
   const asked = { id: 'g', resource: 'people', items: items.map(({ id }) => id) }

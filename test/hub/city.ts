@@ -12,7 +12,7 @@ import { generateSigningKey, type SigningKey } from '../../protocol/signature.ts
 import type { Principal } from '../../hub/access/principal.ts'
 import { principalOf, openSession } from '../../hub/access/sessions.ts'
 import { openPostgresLog } from '../../hub/logs/postgres.ts'
-import { Cursors } from '../../hub/sharing/cursors.ts'
+import { Cursors, maskKeyOf } from '../../hub/sharing/cursors.ts'
 import { sharingLimits } from '../../hub/sharing/reading.ts'
 import { openReader } from '../../hub/tables/reader.ts'
 import { HubClock } from '../../hub/records/clock.ts'
@@ -113,7 +113,14 @@ async function cityOf(
       },
     },
     reconciliation: reconciliationSettings(),
-    sharing: { store: office.store, reader, cursors: new Cursors(hubKey.privateKey), clock: office.clock, limits: sharingLimits() },
+    sharing: {
+      store: office.store,
+      reader,
+      cursors: new Cursors(hubKey.privateKey),
+      clock: office.clock,
+      limits: sharingLimits(),
+      maskKey: maskKeyOf(hubKey.privateKey),
+    },
     log: openPostgresLog(office.store),
     clock: new HubClock(undefined, { wall: () => office.now.getTime(), ticks: () => office.now.getTime() }),
     explain: async () => ({}),

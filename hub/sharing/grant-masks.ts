@@ -1,0 +1,41 @@
+import { QianzhiError } from '../../protocol/errors.ts'
+import { itemById, type Schema } from '../../protocol/schema.ts'
+import { actedBy, type Principal } from '../access/principal.ts'
+import { writeAudit } from '../records/audit.ts'
+import { notFound, rule } from '../records/refusals.ts'
+import { change, type Registry } from '../records/registry.ts'
+import type { Query } from '../store/store.ts'
+import { maskFault, type GrantMasks, type Masks } from './masks.ts'
+
+/** What a grant shows masked. Throws QZ-NOT-FOUND. */
+export async function masksOf(query: Query, grant: string): Promise<GrantMasks> {
+  const [row] = await query<{ masks: GrantMasks }>('select masks from access_grant where id = $1', [grant])
+  if (!row) throw notFound('grant', grant)
+  return row.masks
+}
+
+/**
+ * The masks that one side wants from now on: the provider's agency, or the office. They act with the next look-up of the grant. Throws
+ * QZ-RULE where the grant is for exchange, whose rows the provider signed as they are, and QZ-REQUEST-INVALID.
+ */
+export async function setMasks(registry: Registry, principal: Principal, grant: string, masks: Masks): Promise<GrantMasks> {
+  return change(registry, async (query) => {
+    const [row] = await query<{ mode: string; items: string[]; provider: string; schema: Schema }>(
+      `select g.mode, g.items, r.agency as provider, v.schema from access_grant g join resource r on r.code = g.resource
+         join resource_version v on v.resource = r.code and v.version = r.version where g.id = $1 for no key update of g`,
+      [grant],
+    )
+    if (!row) throw notFound('grant', grant)
+    if (row.mode === 'exchange')
+      throw rule('数据交换传送提供单位签名的原值,不能脱敏', 'exchange carries the values that the provider signed: they cannot be masked')
+    for (const [id, mask] of Object.entries(masks)) {
+      const item = row.items.includes(id) ? itemById(row.schema, id) : undefined
+      const fault = item ? maskFault(item, mask) : { zh: '不在授权之内', en: 'is not granted' }
+      if (fault) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `信息项 ${id}:${fault.zh}`, en: `item ${id}: ${fault.en}` } })
+    }
+    const side = principal.agency === row.provider ? 'provider' : 'office'
+    await query('update access_grant set masks = jsonb_set(masks, $2, $3) where id = $1', [grant, [side], JSON.stringify(masks)])
+    await writeAudit(query, { ...actedBy(principal), act: 'grant.mask', object: grant, details: { side, masks } })
+    return masksOf(query, grant)
+  })
+}
