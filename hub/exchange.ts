@@ -1,7 +1,7 @@
 import { encodeDelivery, type HeadAnswer, type StoredAnswer } from '../protocol/api.ts'
-import { beginsSnapshot, openBatch, projectBatch, splitBatch, type OpenBatch } from '../protocol/batch.ts'
+import { beginsSnapshot, openBatch, projectBatch, splitBatch, type BuiltBatch, type OpenBatch } from '../protocol/batch.ts'
 import { QianzhiError } from '../protocol/errors.ts'
-import { isAfter, type Position } from '../protocol/position.ts'
+import { isAfter, type ChainPosition, type Position } from '../protocol/position.ts'
 import { appliedReceipt, removalReceipt, type HeadStatement, type StoredReceipt } from '../protocol/receipt.ts'
 import { keyItems } from '../protocol/schema.ts'
 import { keyId, readStatement } from '../protocol/signature.ts'
@@ -13,9 +13,10 @@ import { takeReceipt, takeRemoval } from './exchange/receipts.ts'
 import { RouteHeads } from './exchange/route-heads.ts'
 import { noteReport } from './exchange/reports.ts'
 import { AgentViews } from './exchange/agent-views.ts'
-import { readStreams, snapshotBegan } from './exchange/streams.ts'
+import { produces, readStreams, snapshotBegan } from './exchange/streams.ts'
 import { activeView, append, headOf, suppliedBy, suppliedIn, verify } from './exchange/verify-supply.ts'
 import type { ExchangeAgent } from './exchange/agent.ts'
+import { hubProducer } from './records/supply.ts'
 
 /** The way of a batch through the hub: accept → verify → durable append → wake → deliver → project. */
 export class Exchange {
@@ -47,6 +48,24 @@ export class Exchange {
     const { receipt, repeated } = await append(this.#context, batch, expected.head)
     if (!repeated) await this.#wake(batch)
     return { receipt }
+  }
+
+  /**
+   * Puts a batch of the hub's own producer behind `expected`: it was checked where it was made.
+   * @returns false where the head is another one: then nothing was stored.
+   */
+  async produce({ bytes, manifest, hash }: BuiltBatch, expected: ChainPosition | null): Promise<boolean> {
+    const { hubKey, store } = this.#context
+    const batch: OpenBatch = { ...splitBatch(bytes, batchLimits(this.#context.limits)), manifest, hash, keyId: hubKey.id }
+    if (manifest.seq === 1) await produces(store, manifest.resource, hubProducer)
+    try {
+      await append(this.#context, batch, expected)
+    } catch (error) {
+      if (error instanceof QianzhiError && error.code === 'QZ-BATCH-HEAD') return false
+      throw error
+    }
+    await this.#wake(batch)
+    return true
   }
 
   /** Only the sender's own key counts, and every block must be what the manifest says. */

@@ -51,6 +51,7 @@ import { ownCertificate, restoreAuthority, type OwnCertificate, type ServerCerti
 import { Cursors, maskKeyOf } from './sharing/cursors.ts'
 import type { Sharing } from './sharing/reading.ts'
 import { recordUsage } from './sharing/usage.ts'
+import { HubProducer } from './supply/producer.ts'
 import { openReader } from './tables/reader.ts'
 import { ResourceTables } from './tables/tables.ts'
 import { WakeupRelay, Wakeups } from './store/wakeups.ts'
@@ -172,7 +173,11 @@ async function start(
   }
   const data = dataServices(sharing, { log, hubKey: hubKey.privateKey, issuer: () => urls[0]! })
   stops.push(() => data.usage.close())
+  const producer = new HubProducer({ store, log, exchange, reader, wakeups, hubKey, clock, logger })
+  producer.start()
+  stops.push(() => producer.stop())
   const services: Services = {
+    producer,
     access,
     asks,
     sharing,

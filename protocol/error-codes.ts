@@ -413,6 +413,13 @@ export const kinds = {
     '资源 {resource} 的提供单位没有将数据存储到中心,只能以数据交换方式获取',
     'The provider of resource {resource} does not store it at the hub: it is shared by exchange only',
   ),
+  'QZ-FORM-CLOSED': kind(
+    409,
+    'provider',
+    false,
+    '资源 {resource} 目前不能填报:{reason}',
+    'Rows of resource {resource} cannot be entered now: {reason}',
+  ),
   'QZ-DATA-ENDED': kind(
     403,
     'requester',

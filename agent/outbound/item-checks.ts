@@ -1,4 +1,5 @@
-import { checkIdentifier, identifierFaultText } from '../../protocol/identifiers.ts'
+import { identifierFaultText, type IdentifierFault } from '../../protocol/identifiers.ts'
+import { itemCheckFault } from '../../protocol/item-checks.ts'
 import type { Item, ItemCheck } from '../../protocol/schema.ts'
 import type { Row, RowFault, Rows, SourceTable } from '../database.ts'
 import { keyIndexes, keyOf } from '../row-keys.ts'
@@ -12,7 +13,8 @@ interface PlacedCheck {
   place: number
   item: Item
   check: ItemCheck
-  when: { place: number; equals: ReadonlySet<string> } | undefined
+  /** Place of the item that it depends on. */
+  when: number | undefined
 }
 
 /**
@@ -31,14 +33,14 @@ function placedCheck({ columns }: Pick<SourceTable, 'columns'>, item: Item, plac
   if (!check) return []
   if (!check.when) return [{ place, item, check, when: undefined }]
   const condition = columns.findIndex((column) => column.item.id === check.when!.item)
-  return condition < 0 ? [] : [{ place, item, check, when: { place: condition, equals: new Set(check.when.equals) } }]
+  return condition < 0 ? [] : [{ place, item, check, when: condition }]
 }
 
 function checkRows({ rows, faults }: Rows, checks: readonly PlacedCheck[], keys: readonly number[]): CheckedRows {
   const checked: CheckedRows = { rows: [], faults: [...faults], warned: [] }
   for (const row of rows) {
     let worst: PlacedCheck | undefined
-    for (const check of checks) if (worst?.check.on !== 'reject' && fails(row, check)) worst = check
+    for (const check of checks) if (worst?.check.on !== 'reject' && faultOf(row, check)) worst = check
     if (worst?.check.on === 'reject') {
       checked.faults.push(rejected(row, worst, keys))
       continue
@@ -49,15 +51,13 @@ function checkRows({ rows, faults }: Rows, checks: readonly PlacedCheck[], keys:
   return checked
 }
 
-function fails(row: Row, { place, check, when }: PlacedCheck): boolean {
-  const value = row[place]!
-  if (value === null || value === '') return false
-  if (when && !when.equals.has(row[when.place] ?? '')) return false
-  return checkIdentifier(check.kind, value) !== undefined
+function faultOf(row: Row, { place, check, when }: PlacedCheck): IdentifierFault | undefined {
+  return itemCheckFault(check, row[place]!, when === undefined ? undefined : row[when])
 }
 
 /** The reason names no value: the quarantine may be seen by more people than the row. */
-function rejected(row: Row, { place, item, check }: PlacedCheck, keys: readonly number[]): RowFault {
-  const reason = identifierFaultText(check.kind, checkIdentifier(check.kind, row[place]!)!)
+function rejected(row: Row, placed: PlacedCheck, keys: readonly number[]): RowFault {
+  const { item, check } = placed
+  const reason = identifierFaultText(check.kind, faultOf(row, placed)!)
   return { key: keyOf(row, keys), code: 'QZ-ROW-CHECK', item: item.id, reason }
 }

@@ -139,6 +139,17 @@ export const rights = {
   'query.export': { user: 'own' },
   'query.check': { user: 'own' },
 
+  // Online forms (Art. 15): the rows of one's own agency's resources
+  'form.read': { registrar: 'provider', reviewer: 'provider' },
+  'row.list': { registrar: 'provider', reviewer: 'provider' },
+  'row.history': { registrar: 'provider', reviewer: 'provider' },
+  'row.create': { registrar: 'provider' },
+  'row.change': { registrar: 'provider' },
+  'row.delete': { registrar: 'provider' },
+  'row.draft-list': { registrar: 'provider' },
+  'row.draft-save': { registrar: 'provider' },
+  'row.draft-discard': { registrar: 'provider' },
+
   // API (Art. 16): credentials of programs, one grant each
   'credential.list': { user: 'receiver', 'agency-it': 'receiver', reviewer: 'provider', ...watching },
   'credential.create': { user: 'receiver', 'agency-it': 'receiver' },
@@ -257,6 +268,12 @@ export type OperationName = keyof typeof rights
 /** What a person answers for: a machine's key supplies, asks and reads, and has none of these rights, whatever its role. */
 export const personal: ReadonlySet<OperationName> = new Set<OperationName>([
   'registration.submit',
+  'row.create',
+  'row.change',
+  'row.delete',
+  'row.draft-list',
+  'row.draft-save',
+  'row.draft-discard',
   'credential.create',
   'credential.rotate',
   'grant.give-up',

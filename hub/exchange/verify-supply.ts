@@ -3,6 +3,7 @@ import type { HeadAnswer, StoredAnswer } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { isPlausibleEpoch, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import { agentRevoked } from '../records/agents.ts'
+import { enteredSql } from '../records/supply.ts'
 import { storedReceipt } from '../../protocol/receipt.ts'
 import { checkContent } from './accept.ts'
 import type { ExchangeContext } from './context.ts'
@@ -19,13 +20,14 @@ export async function activeView({ views }: Pick<ExchangeContext, 'views'>, agen
 
 /** The agent's policy says it by its cause. */
 const notSupplied = { zh: '不在此代理的策略中', en: 'its policy does not have it' }
+const entered = { zh: '其提供方式为在线填报或表格导入', en: 'people enter its rows, by form or workbook' }
 
 /**
  * What this agent supplies of a resource. Where that is not as hoped, the registry is asked once more before it is believed: what is
  * remembered may be a second old. Throws QZ-SUPPLY-NOT-ALLOWED.
  */
 export async function suppliedBy(
-  context: Pick<ExchangeContext, 'views'>,
+  context: Pick<ExchangeContext, 'views' | 'store'>,
   agent: ExchangeAgent,
   resource: string,
   hoped: (supplied: Supplied) => boolean = () => true,
@@ -35,8 +37,12 @@ export async function suppliedBy(
     context.views.forget(agent.id)
     supplied = (await activeView(context, agent)).supplies.get(resource)
   }
-  if (!supplied) throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource, reason: notSupplied })
-  return supplied
+  if (supplied) return supplied
+  const [own] = await context.store.query(`select from resource r where r.code = $1 and r.agency = $2 and ${enteredSql}`, [
+    resource,
+    agent.agency,
+  ])
+  throw new QianzhiError('QZ-SUPPLY-NOT-ALLOWED', { resource, reason: own ? entered : notSupplied })
 }
 
 /** What the agent may supply of the resource that its batch names. A batch that another agent made is none of its own. */

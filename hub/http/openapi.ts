@@ -71,6 +71,8 @@ const tagWords: ReadonlyMap<string, LocalizedText> = new Map([
   ['notice', { zh: '通知', en: 'notices' }],
   ['table', { zh: '从现有表登记', en: 'registering from a table' }],
   ['rights', { zh: '本人权限', en: 'what the caller may do' }],
+  ['form', { zh: '填报表单', en: 'forms' }],
+  ['row', { zh: '在线填报', en: 'rows that people enter' }],
   ['query', { zh: '数据查询', en: 'query of rows' }],
   ['todo', { zh: '待办', en: 'what waits for the caller' }],
   ['case', { zh: '未办结事项', en: 'open cases' }],

@@ -7,6 +7,7 @@ import { credentialOperations } from './credentials.ts'
 import { declarationOperations } from './declarations.ts'
 import { demandOperations } from './demands.ts'
 import { evaluationOperations } from './evaluations.ts'
+import { formOperations } from './forms.ts'
 import { grantOperations } from './grants.ts'
 import { machineOperations } from './machines.ts'
 import { namedShape } from './names.ts'
@@ -35,6 +36,7 @@ const all: readonly Operation[] = [
   ...credentialOperations,
   ...demandOperations,
   ...evaluationOperations,
+  ...formOperations,
   ...grantOperations,
   ...machineOperations,
   ...operatingOperations,

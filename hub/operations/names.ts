@@ -76,7 +76,7 @@ function objectsIn(answer: unknown): Named[] {
   return found
 }
 
-const asWritten = new Set(['details', 'evidence', 'content', 'schema', 'before', 'after', 'figures', 'key'])
+const asWritten = new Set(['details', 'evidence', 'content', 'schema', 'before', 'after', 'figures', 'key', 'values'])
 
 async function read(query: Query, codes: Set<string>, people: Set<string>): Promise<Map<string, string>> {
   if (codes.size + people.size === 0) return new Map()

@@ -4,6 +4,7 @@ import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { HubClock } from '../records/clock.ts'
 import type { Health } from '../records/problem.ts'
 import type { Log } from '../log.ts'
+import type { HubProducer } from '../supply/producer.ts'
 import type { Sharing } from '../sharing/reading.ts'
 import type { ReconciliationSettings } from '../reconciliation/settings.ts'
 import type { ExportRange } from '../supervision/audit/export.ts'
@@ -18,6 +19,8 @@ export interface Services {
   reconciliation: ReconciliationSettings
   /** Reads resource tables. */
   sharing: Sharing
+  /** Writes the rows that people enter. */
+  producer: HubProducer
   /** The batches that rows came in. */
   log: Pick<Log, 'read'>
   explain: (route: string) => Promise<object>

@@ -12,6 +12,7 @@ export const objectNames = {
   deadline: '期限',
   declaration: '声明',
   demand: '目录外需求',
+  draft: '草稿',
   duty: '更新任务',
   evaluation: '评估',
   grant: '授权',

@@ -1,15 +1,21 @@
 import type { Schema } from '../../protocol/schema.ts'
 
+/** SQL: whether people enter the rows of a resource `r` (Art. 15): then the hub itself makes its stream, and no agent does. */
+export const enteredSql = `(r.supply_mode <> 'front-end')`
+
+/** The name under which the hub makes streams. */
+export const hubProducer = 'hub'
+
 /**
  * SQL for the id of the agent that produces a resource `r` now: the named one while it is active; where none is named, the one that made the
- * stream so far, or the agency's only active one. Null where there is none or it is not clear.
+ * stream so far, or the agency's only active one. Null where there is none or it is not clear, or people enter its rows.
  */
-export const producerOf = `coalesce(
+export const producerOf = `case when not ${enteredSql} then coalesce(
   (select id from agent where id = r.producer and state = 'active'),
   case when r.producer is null then coalesce(
     (select made.id from stream join agent made on made.id = stream.producer
       where stream.resource = r.code and made.agency = r.agency and made.state = 'active'),
-    (select min(id) from agent where agency = r.agency and state = 'active' having count(*) = 1)) end)`
+    (select min(id) from agent where agency = r.agency and state = 'active' having count(*) = 1)) end) end`
 
 /** SQL: whether a resource `r` may be shared at all now (Art. 5, 26, 27): only then its data goes to the hub, and on. */
 export const sharedSql = `(r.state = 'active' and r.sharing <> 'none' and not r.secrecy)`

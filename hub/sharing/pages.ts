@@ -154,7 +154,7 @@ export async function readRow(
 }
 
 /** The key's values from parameters of their names, and no others. Throws QZ-DATA-FILTER. */
-export function keyOf({ keys }: Share, parameters: Parameters): string[] {
+export function keyOf({ keys }: Pick<Share, 'keys'>, parameters: Parameters): string[] {
   const foreign = Object.keys(parameters).find((name) => !keys.some(({ id }) => id === name))
   if (foreign !== undefined) throw wrong(foreign, { zh: '这里只能写主键', en: 'only the key can be given here' })
   return keys.map((item) => {

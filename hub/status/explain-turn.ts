@@ -23,6 +23,12 @@ export function turnOf(known: Known, now: Date): Turn {
   return { who: 'nobody', zh: '数据已是最新,无需处理', en: 'Everything is up to date, nothing has to be done' }
 }
 
+/** Of a source that an agent reads. */
+const ofAgent =
+  (judge: Judge): Judge =>
+  (known, now) =>
+    known.source.entered ? undefined : judge(known, now)
+
 const judges: Judge[] = [
   ({ state, stop, source, receiver }) => {
     if (!stop) return undefined
@@ -46,7 +52,7 @@ const judges: Judge[] = [
           zh: `接收代理 ${agent} 已被撤销:请 ${agency} 的信息化人员申请新前置机替换它(POST /machines,replaces: ${agent})`,
           en: `Receiving agent ${agent} is revoked: agency IT of ${agency} applies for a machine that replaces it (POST /machines, replaces: ${agent})`,
         },
-  ({ source: { agent, agency } }) =>
+  ofAgent(({ source: { agent, agency } }) =>
     agent === null
       ? {
           who: 'provider',
@@ -55,10 +61,11 @@ const judges: Judge[] = [
           en: `${agency} has no agent that supplies this resource, or several and none is named: its IT enrols one, or its registrar and reviewer name the producer of the resource`,
         }
       : undefined,
-  ({ source: { agent, agency, seen } }, now) => (isSilent(seen, now) ? start(agency, agent!) : undefined),
+  ),
+  ofAgent(({ source: { agent, agency, seen } }, now) => (isSilent(seen, now) ? start(agency, agent!) : undefined)),
   ({ source: { agency, report }, resource }) => (report?.state === 'paused' ? resume(agency, resource) : undefined),
   ({ source: { agency, report } }) => (report?.fault ? mend(agency, 'provider', report.fault) : undefined),
-  ({ source: { agency, agent, report } }) =>
+  ofAgent(({ source: { agency, agent, report } }) =>
     report
       ? undefined
       : {
@@ -67,6 +74,7 @@ const judges: Judge[] = [
           zh: `请在 ${agency} 的代理 ${agent} 上配置来源并执行 setup`,
           en: `Configure a source on agent ${agent} of ${agency} and run setup`,
         },
+  ),
   ({ receiver: { agency, agent, seen } }, now) => (isSilent(seen, now) ? start(agency, agent) : undefined),
   ({ receiver: { agency, report }, route }) => (report?.state === 'paused' ? resume(agency, route) : undefined),
   ({ receiver: { agency, report } }) => (report?.fault ? mend(agency, 'receiver', report.fault) : undefined),
@@ -94,6 +102,15 @@ const judges: Judge[] = [
           who: 'nobody',
           zh: '快照等待来源代理允许的时段(自动)',
           en: 'The snapshot waits for the hours that the source agent allows (by itself)',
+        }
+      : undefined,
+  ({ source: { agency, entered }, hub: { head } }) =>
+    entered && !head
+      ? {
+          who: 'provider',
+          agency,
+          zh: `${agency} 尚未填报:由其编目人员填报数据`,
+          en: `${agency} has entered no rows yet: its registrar does`,
         }
       : undefined,
   ({ hub: { snapshotWanted, head } }) =>

@@ -12,7 +12,7 @@ import { standingRefusal, whyRefused } from '../supervision/refused-files.ts'
 import { readStreams } from '../exchange/streams.ts'
 import { notFound } from '../records/refusals.ts'
 import type { Explanation, Fault } from './explanation.ts'
-import { producerOf } from '../records/supply.ts'
+import { enteredSql, producerOf } from '../records/supply.ts'
 import { endingOf, resourceEnding, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../records/route-stops.ts'
 
 interface Row extends Omit<StopRow, 'ended'> {
@@ -21,6 +21,7 @@ interface Row extends Omit<StopRow, 'ended'> {
   state: string
   provider_agency: string
   producer: string | null
+  entered: boolean
   provider_seen: Date | null
   provider_report: AgentReport | null
   last_push: Date | null
@@ -39,7 +40,7 @@ interface Row extends Omit<StopRow, 'ended'> {
 }
 
 const explainSql = `
-  select t.id as route, r.code as resource, r.agency as provider_agency, p.id as producer, p.last_seen as provider_seen,
+  select t.id as route, r.code as resource, r.agency as provider_agency, p.id as producer, ${enteredSql} as entered, p.last_seen as provider_seen,
     p.report as provider_report, s.last_push, a.agency as receiver_agency, a.id as agent, a.state = 'active' as active,
     a.last_seen as receiver_seen, a.report as receiver_report, t.asked_epoch, t.asked_seq, t.epoch, t.seq, t.hash, t.quarantine, t.moved_at,
     ${stoppedSql}, case when g.state <> 'active' then g.state when g.valid_to <= $2 then 'expired' else ${resourceEnding} end as state
@@ -91,6 +92,7 @@ function sourceOf(row: Row): Explanation['source'] {
   return {
     agency: row.provider_agency,
     agent: row.producer,
+    entered: row.entered,
     seen: row.provider_seen,
     ...(report && { report: pick(report, ['state', 'waiting', 'oldest', 'quarantine', 'snapshot', 'fault']) }),
     ...(refusedFile && { refusedFile }),
@@ -130,7 +132,7 @@ export function showExplanation(explanation: Explanation, language: Language): s
   const lines = zh
     ? [
         `路由 ${route}(资源 ${resource}):${state === 'active' ? '有效' : endingOf(state).zh}`,
-        `来源 ${source.agency} ${source.agent ?? '无代理'}:待送 ${queue},隔离 ${source.report?.quarantine ?? '?'},最后联系 ${seen(source.seen)}${paused(source.report?.state)}`,
+        `来源 ${source.agency} ${source.agent ?? (source.entered ? '在线填报' : '无代理')}:待送 ${queue},隔离 ${source.report?.quarantine ?? '?'},最后联系 ${seen(source.seen)}${paused(source.report?.state)}`,
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
         ...refusedLine(source.refusedFile, language),
@@ -144,7 +146,7 @@ export function showExplanation(explanation: Explanation, language: Language): s
       ]
     : [
         `Route ${route} (resource ${resource}): ${endingOf(state).en}`,
-        `Source ${source.agency} ${source.agent ?? 'no agent'}: ${queue} waiting, ${source.report?.quarantine ?? '?'} quarantined, last seen ${seen(source.seen)}${paused(source.report?.state)}`,
+        `Source ${source.agency} ${source.agent ?? (source.entered ? 'forms' : 'no agent')}: ${queue} waiting, ${source.report?.quarantine ?? '?'} quarantined, last seen ${seen(source.seen)}${paused(source.report?.state)}`,
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
         ...refusedLine(source.refusedFile, language),

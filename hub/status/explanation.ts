@@ -17,8 +17,9 @@ export interface Explanation {
   stop?: RouteStop
   source: {
     agency: string
-    /** Null where no active agent is to produce the resource. */
+    /** Null where no active agent is to produce the resource, be it that people enter its rows. */
     agent: string | null
+    entered: boolean
     seen: Date | null
     /** What the agent says of its source table; absent where it has none for this resource. */
     report?: {

@@ -83,8 +83,8 @@ function nulls(rows: number): { values: Value[]; json: Buffer } {
 /** Bytes of an entry of an index (PostgreSQL takes 2,704), and levels of a JSON text (it takes as many as its stack). */
 const [longestEntry, deepestJson] = [2600, 1000]
 
-/** Rows that PostgreSQL has no place for: known beforehand, so that whoever follows changes knows it, too. */
-function overlongRows(items: readonly Item[], read: readonly { values: Value[] }[], rows: number): Set<number> {
+/** Rows that PostgreSQL has no place for: known beforehand, so that whoever follows changes knows it, too, and no form takes them. */
+export function overlongRows(items: readonly Item[], read: readonly { values: Value[] }[], rows: number): Set<number> {
   const overlong = new Set<number>()
   const keys = read.filter((_, i) => items[i]!.key)
   const bytesAt = (columns: readonly { values: Value[] }[], row: number) =>

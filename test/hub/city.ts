@@ -7,6 +7,8 @@ import pino from 'pino'
 import t from 'tap'
 import { Compile } from 'typebox/compile'
 import { QianzhiError } from '../../protocol/errors.ts'
+import { Exchange } from '../../hub/exchange.ts'
+import { HubProducer } from '../../hub/supply/producer.ts'
 import { makeAccess } from '../../hub/access/access.ts'
 import { generateSigningKey, type SigningKey } from '../../protocol/signature.ts'
 import type { Principal } from '../../hub/access/principal.ts'
@@ -100,7 +102,14 @@ async function cityOf(
 ): Promise<City> {
   const reader = openReader(office.url)
   test.teardown(() => reader.close())
+  const log = openPostgresLog(office.store)
+  const { store, wakeups } = office
+  const clock = () => office.clock()
+  const parts = { store, log, wakeups, hubKey, clock, logger: pino({ level: 'silent' }) }
+  const exchange = new Exchange({ ...parts, policyFor: async () => ({ serial: 1, jws: '' }) })
+  test.teardown(() => exchange.close())
   const all: Services = {
+    producer: new HubProducer({ ...parts, exchange, reader }),
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
     // People here have no second factor, and hashes cost little.
     access: makeAccess(
@@ -121,7 +130,7 @@ async function cityOf(
       limits: sharingLimits(),
       maskKey: maskKeyOf(hubKey.privateKey),
     },
-    log: openPostgresLog(office.store),
+    log,
     clock: new HubClock(undefined, { wall: () => office.now.getTime(), ticks: () => office.now.getTime() }),
     explain: async () => ({}),
     health: async () => ({ status: 'ok', problems: [], paused: [] }),

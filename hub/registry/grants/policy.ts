@@ -8,12 +8,14 @@ import { readRevocation } from '../../records/agents.ts'
 import { endedSql, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../../records/route-stops.ts'
 import { wireSchema } from '../catalog/content.ts'
 import { withheldFrom } from './withheld.ts'
-import { flowsSql, producerOf, sharedSql, suppliedItems } from '../../records/supply.ts'
+import { enteredSql, flowsSql, producerOf, sharedSql, suppliedItems } from '../../records/supply.ts'
 
 export interface IssuedPolicy {
   serial: number
   jws: string
 }
+
+type HubKey = Pick<SigningKey, 'publicKey'>
 
 const day = 86_400_000
 
@@ -37,12 +39,12 @@ export async function currentPolicy(
       reason: { zh: `策略序号 ${reportedSerial} 过大`, en: `policy serial ${reportedSerial} is too large` },
     })
   const life = config.days * day
-  const wanted = { content: await policyContent(store.query, agentId, now), now, life, reportedSerial }
+  const wanted = { content: await policyContent(store.query, hubKey, agentId, now), now, life, reportedSerial }
   const kept = await keptPolicy(store.query, agentId)
   if (kept && stillGood(kept, wanted)) return kept
   return store.transaction(async (query) => {
     await query('select from agent where id = $1 for no key update', [agentId])
-    const content = await policyContent(query, agentId, now)
+    const content = await policyContent(query, hubKey, agentId, now)
     const last = await keptPolicy(query, agentId)
     if (last && stillGood(last, { ...wanted, content })) return last
     const serial = Math.max((last?.serial ?? 0) + 1, reportedSerial + 1, now.getTime())
@@ -99,11 +101,11 @@ function contentHash(content: Content): string {
 }
 
 /** What the registry says now, in a fixed order. */
-async function policyContent(query: Query, agentId: string, now: Date): Promise<Content> {
+async function policyContent(query: Query, hubKey: HubKey, agentId: string, now: Date): Promise<Content> {
   const [agent] = await query<{ agency: string; state: string }>('select agency, state from agent where id = $1', [agentId])
   if (!agent) throw new QianzhiError('QZ-AGENT-UNKNOWN', { agent: agentId })
   if (agent.state === 'revoked') throw await readRevocation(query, agentId)
-  const [supply, receive] = [await supplies(query, agentId, agent.agency), await receives(query, agentId, now)]
+  const [supply, receive] = [await supplies(query, agentId, agent.agency), await receives(query, hubKey, agentId, now)]
   const ended = await toBeRemoved(query, agentId, now)
   const stopped = await stoppedRoutes(query, agentId, now)
   const withheld = await withheldFrom(query, agentId, agent.agency)
@@ -131,15 +133,17 @@ interface ReceiveRow {
   key: string | null
 }
 
-async function receives(query: Query, agentId: string, now: Date): Promise<Receive[]> {
+/** The hub's own key counts only for what it produces itself. */
+async function receives(query: Query, hubKey: HubKey, agentId: string, now: Date): Promise<Receive[]> {
   const rows = await query<ReceiveRow>(
-    `select route.id as route, g.id as grant, g.items, g.valid_to as "validTo", r.standard, v.schema, producer.public_key as key
+    `select route.id as route, g.id as grant, g.items, g.valid_to as "validTo", r.standard, v.schema,
+       case when ${enteredSql} then $3 else producer.public_key end as key
      from route join access_grant g on g.id = route.access_grant join resource r on r.code = g.resource
        join resource_version v on v.resource = r.code and v.version = r.version
        left join agent producer on producer.id = ${producerOf}
      where route.agent = $1 and ${flowsSql} and (g.valid_to is null or g.valid_to > $2)
      order by route.id`,
-    [agentId, now],
+    [agentId, now, hubKey.publicKey],
   )
   return rows.map(({ route, grant, items, validTo, standard, schema, key }) => ({
     route,

@@ -1,12 +1,13 @@
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Withheld } from '../../../protocol/policy.ts'
-import { producerOf, sharedSql } from '../../records/supply.ts'
+import { enteredSql, producerOf, sharedSql } from '../../records/supply.ts'
 import type { Query } from '../../store/store.ts'
 
 interface Row {
   resource: string
   state: 'active' | 'suspended' | 'withdrawn'
   shared: boolean
+  entered: boolean
   producer: string | null
   named: string | null
 }
@@ -15,7 +16,7 @@ interface Row {
 export async function withheldFrom(query: Query, agent: string, agency: string): Promise<Withheld[]> {
   const rows = await query<Row>(
     `select * from (
-       select r.code as resource, r.state, ${sharedSql} as shared, ${producerOf} as producer, r.producer as named from resource r where r.agency = $2
+       select r.code as resource, r.state, ${sharedSql} as shared, ${enteredSql} as entered, ${producerOf} as producer, r.producer as named from resource r where r.agency = $2
      ) as own where not shared or producer is distinct from $1 order by resource limit 200`,
     [agent, agency],
   )
@@ -31,8 +32,12 @@ const publishAnew: LocalizedText = {
   zh: '仍要共享的,由本单位编目人员登记、审核人员发布;之后自动继续',
   en: 'if it is to be shared, the registrar of this agency registers it and its reviewer publishes; then it goes on by itself',
 }
+const frontEnd: LocalizedText = {
+  zh: '应由前置机提供的,由本单位编目人员登记提供方式为前置交换,审核人员发布;之后自动继续',
+  en: 'if a machine is to supply it, the registrar of this agency registers front-end as its supply mode and its reviewer publishes; then it goes on by itself',
+}
 
-function why({ state, shared, producer, named }: Row): Omit<Withheld, 'resource'> {
+function why({ state, shared, entered, producer, named }: Row): Omit<Withheld, 'resource'> {
   if (state === 'withdrawn') return { reason: { zh: '资源已撤销', en: 'it is withdrawn' }, next: publishAnew }
   if (state === 'suspended')
     return {
@@ -43,6 +48,7 @@ function why({ state, shared, producer, named }: Row): Omit<Withheld, 'resource'
       },
     }
   if (!shared) return { reason: { zh: '资源不予共享', en: 'it is not shared' }, next: publishAnew }
+  if (entered) return { reason: { zh: '由本单位人员在线填报', en: 'people of the agency enter its rows' }, next: frontEnd }
   if (producer !== null) return { reason: { zh: `由本单位的 ${producer} 提供`, en: `${producer} supplies it` }, next: nameProducer }
   if (named !== null)
     return { reason: { zh: `指定的 ${named} 已被撤销`, en: `${named}, which is named for it, is revoked` }, next: nameProducer }

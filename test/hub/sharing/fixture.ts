@@ -41,7 +41,7 @@ export async function openDataCity(test: Pick<typeof t, 'teardown'>, change: (dr
   await publishResource(city, 'admin', { schema })
   const published = await requireResource(city.store.query, schema.resource)
   const log = openPostgresLog(city.store)
-  const hubKey = agent.key
+  const { hubKey } = city
   const parts = { store: city.store, log, hubKey, wakeups: city.wakeups, clock: city.clock, logger: pino({ level: 'silent' }) }
   const exchange = new Exchange({ ...parts, policyFor: async () => ({ serial: 1, jws: '' }) })
   test.teardown(() => exchange.close())

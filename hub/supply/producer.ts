@@ -1,0 +1,255 @@
+/**
+ * The hub's own producer: rows that people enter become signed batches of the resource's stream. What is written is decided on by what the
+ * resource's table holds at the head of the log, and goes behind that very head: where somebody else was first, it is decided on anew.
+ */
+import type { Logger } from 'pino'
+import { buildBatch, opBlock, type Column, type ManifestHeader } from '../../protocol/batch.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { nextEpoch, type ChainPosition } from '../../protocol/position.ts'
+import type { SigningKey } from '../../protocol/signature.ts'
+import { valueFault, type Value } from '../../protocol/value.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Log } from '../log.ts'
+import { enteredSql, hubProducer, sharedSql } from '../records/supply.ts'
+import type { Store } from '../store/store.ts'
+import type { Wakeups } from '../store/wakeups.ts'
+import { openShare, type Share } from '../sharing/share.ts'
+import { readRow, type FoundRow } from '../sharing/pages.ts'
+import { isGone } from '../sharing/reading.ts'
+import { followStream } from '../tables/follow.ts'
+import type { Reader, ReadRow } from '../tables/reader.ts'
+import { keptSql } from '../tables/records.ts'
+import { quoted } from '../tables/shape.ts'
+import { beginEntry, dropEntry, settleEntry, settleLeft, type Bringing, type BroughtRow, type RowOp } from './entries.ts'
+import { enteredResource, requireOpen, streamState, type EnteredResource, type StreamState } from './entered-resource.ts'
+
+export interface ProducerDeps {
+  store: Store
+  log: Log
+  exchange: Pick<Exchange, 'produce'>
+  reader: Reader
+  wakeups: Wakeups
+  hubKey: SigningKey
+  clock: () => Date
+  logger: Logger
+}
+
+/** One row to be written: values of all items that are entered; of a delete those of the key count. */
+export interface RowChange {
+  op: RowOp
+  values: Readonly<Record<string, Value>>
+}
+
+/** What is decided by: the resource as it is registered, and its rows as of the stream's head. */
+export interface Held {
+  resource: EnteredResource
+  row(key: readonly string[]): Promise<FoundRow | undefined>
+  share: Share
+}
+
+/** How often a write is decided on anew because another one was first, before its person is told to try again. */
+const attempts = 50
+/** Bytes of texts, and rows, from which a batch of a snapshot is full: well below what any log carries (`writerLimits`). */
+const [fullBytes, fullRows] = [512 << 10, 10_000]
+const lookMs = 5000
+/** Entries that are neither settled nor dropped by then were left by a process that ended. */
+const leftMs = 10 * 60_000
+
+const itself: Bringing = { act: 'supply.snapshot', person: null, by: { actor: 'hub' } }
+
+export class HubProducer {
+  readonly #deps: ProducerDeps
+  /** One write at a time of each resource in this process, so that they do not overtake each other for nothing. */
+  readonly #turns = new Map<string, Promise<unknown>>()
+  #timer: NodeJS.Timeout | undefined
+  #looking: Promise<void> = Promise.resolve()
+
+  constructor(deps: ProducerDeps) {
+    this.#deps = deps
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      this.#looking = this.#looking.then(() => this.look()).catch((err: unknown) => this.#deps.logger.warn({ err }, 'own streams not looked after'))
+    }, lookMs)
+    this.#timer.unref()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#looking
+    await Promise.allSettled(this.#turns.values())
+  }
+
+  /**
+   * Writes the rows that `decide` gives, which may be called again.
+   * @returns where they stand in the stream. Throws what `decide` throws, QZ-FORM-CLOSED, QZ-DATA-PREPARING, QZ-HUB-BUSY.
+   */
+  write(code: string, bringing: Bringing, decide: (held: Held) => Promise<RowChange[]>): Promise<ChainPosition> {
+    return this.#inTurn(code, async () => {
+      for (let attempt = 0; attempt < attempts; attempt++) {
+        const { resource, state } = await this.#current(code)
+        if (state.next === 'begins') {
+          await this.#snapshot(code, false)
+          continue
+        }
+        const rows = await unlessGone(async () => decide(await this.#held(resource)))
+        if (!rows) continue
+        const header = { kind: 'changes', epoch: state.head!.epoch, seq: state.head!.seq + 1, prev: state.head!.hash } as const
+        const brought = rows.map(({ op, values }) => ({ op, key: resource.keys.map(({ id }) => values[id]!) }))
+        const stored = await this.#append(resource, header, columnsOf(resource, rows), { expected: state.head, bringing, brought })
+        if (stored) return stored
+      }
+      throw new QianzhiError('QZ-HUB-BUSY', { reason: { zh: '多人同时填报', en: 'many write at once' } })
+    })
+  }
+
+  /** Until the resource's table stands where the log does: who has written sees it. */
+  async catchUp(code: string): Promise<void> {
+    while ((await followStream(this.#deps, code)) === 'more');
+  }
+
+  /** What the resource's table holds now; undefined where nobody has entered anything yet. Throws QZ-DATA-RELAYED, QZ-DATA-PREPARING. */
+  async share(code: string): Promise<Share | undefined> {
+    const { store, log } = this.#deps
+    await this.catchUp(code)
+    if ((await log.heads([code])).size === 0) return undefined
+    return openShare(store.query, { id: 'own', resource: code, items: 'own' })
+  }
+
+  /** Begins the streams that are due: taken over from an agent, of another version, or asked for a snapshot. */
+  async look(): Promise<void> {
+    const { store, clock, logger } = this.#deps
+    await settleLeft(this.#deps, new Date(clock().getTime() - leftMs))
+    for (const { resource, wanted } of await store.query<{ resource: string; wanted: boolean }>(dueSql, [hubProducer])) {
+      await this.#inTurn(resource, () => this.#snapshot(resource, wanted)).catch((err: unknown) => {
+        logger.warn({ err, resource }, 'snapshot of an own stream not made')
+      })
+    }
+  }
+
+  #inTurn<T>(code: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(code) ?? Promise.resolve()).then(work, work)
+    this.#turns.set(code, turn)
+    const done = () => {
+      if (this.#turns.get(code) === turn) this.#turns.delete(code)
+    }
+    turn.then(done, done)
+    return turn
+  }
+
+  /** Throws QZ-DATA-PREPARING where the table stays behind the log. */
+  async #current(code: string): Promise<{ resource: EnteredResource; state: StreamState }> {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      await this.catchUp(code)
+      const resource = await enteredResource(this.#deps.store.query, code)
+      requireOpen(resource)
+      const state = await streamState(this.#deps, resource)
+      if (state.next !== 'moves') return { resource, state }
+    }
+    throw new QianzhiError('QZ-DATA-PREPARING', { resource: code })
+  }
+
+  async #held(resource: EnteredResource): Promise<Held> {
+    const { store, reader } = this.#deps
+    const share = await openShare(store.query, { id: 'own', resource: resource.code, items: 'own' })
+    return { resource, share, row: (key) => readRow({ reader }, share, key, share.items) }
+  }
+
+  /** One process at a time: the others find it made. `asked`: also where the stream could go on, if one is still wanted. */
+  async #snapshot(code: string, asked: boolean): Promise<void> {
+    await this.#deps.store.transaction(async (query) => {
+      await query('select pg_advisory_xact_lock(hashtext($1))', [`supply ${code}`])
+      const { resource, state } = await this.#current(code)
+      if (state.next === 'begins' || (asked && state.wanted)) await unlessGone(() => this.#makeSnapshot(resource, state))
+    })
+  }
+
+  /** What the live table holds, in the version in force: an epoch of its own. Gives up where the head is another one than was thought. */
+  async #makeSnapshot(resource: EnteredResource, { head, known, live }: StreamState): Promise<void> {
+    const epoch = nextEpoch(known, this.#deps.clock())
+    let place: ChainPosition | null = null
+    for await (const { rows, last } of portions(live ? this.#liveRows(resource, live.id, live.items) : [])) {
+      const header = { kind: 'snapshot', epoch, seq: (place?.seq ?? 0) + 1, prev: place?.hash ?? null, snapshot: { began: 1, last } } as const
+      const columns = resource.items.map(({ id }, i) => ({ item: id, values: rows.map((row) => row[i]!) }))
+      place = await this.#append(resource, header, columns, { expected: place ?? head, bringing: itself, brought: [] })
+      if (!place) return
+    }
+  }
+
+  /** New items are null, and so is what no longer fits its item; a row without a whole key is none. */
+  async *#liveRows({ items }: EnteredResource, table: string, columns: readonly string[]): AsyncGenerator<ReadRow> {
+    const held = items.map(({ id }) => columns.includes(id))
+    const select = items.map(({ id }, i) => (held[i] ? quoted(id) : 'null')).join(', ')
+    for await (const rows of this.#deps.reader.stream(items, `select ${select} from data.r${table}`, [])) {
+      for (const row of rows) {
+        for (const [i, item] of items.entries()) if (row[i] !== null && valueFault(item, row[i]!)) row[i] = null
+        if (items.every(({ key }, i) => !key || row[i] !== null)) yield row
+      }
+    }
+  }
+
+  /** @returns its place, or null where the head was another one: then nothing was stored. */
+  async #append(
+    resource: EnteredResource,
+    header: Pick<ManifestHeader, 'kind' | 'epoch' | 'seq' | 'prev' | 'snapshot'>,
+    columns: Column[],
+    { expected, bringing, brought }: { expected: ChainPosition | null; bringing: Bringing; brought: BroughtRow[] },
+  ): Promise<ChainPosition | null> {
+    const { store, exchange, hubKey, clock } = this.#deps
+    const at = clock()
+    const { code, schema } = resource
+    const named = { resource: code, schema: schema.version, producer: hubProducer, time: at.toISOString() }
+    const batch = buildBatch({ ...named, ...header }, columns, hubKey)
+    const position = { epoch: header.epoch, seq: header.seq, hash: batch.hash }
+    const entry = await beginEntry(store, bringing, { resource: code, at, position, rows: batch.manifest.rows, brought })
+    if (!(await exchange.produce(batch, expected))) {
+      await dropEntry(store.query, entry)
+      return null
+    }
+    await settleEntry(store, entry)
+    return position
+  }
+}
+
+/** Undefined where the table was replaced meanwhile. */
+async function unlessGone<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isGone(error)) return undefined
+    throw error
+  }
+}
+
+function columnsOf({ items }: EnteredResource, rows: readonly RowChange[]): Column[] {
+  const columns = items.map(({ id, key }) => ({
+    item: id,
+    values: rows.map(({ op, values }) => (op === 'delete' && !key ? null : (values[id] ?? null))),
+  }))
+  if (rows.every(({ op }) => op !== 'delete')) return columns
+  return [...columns, { item: opBlock, values: rows.map(({ op }) => (op === 'delete' ? 'd' : 'u')) }]
+}
+
+/** At least one; `last` marks the end. */
+async function* portions(rows: AsyncIterable<ReadRow> | Iterable<ReadRow>): AsyncGenerator<{ rows: ReadRow[]; last: boolean }> {
+  let portion: ReadRow[] = []
+  let bytes = 0
+  for await (const row of rows) {
+    const size = row.reduce((sum, value) => sum + (value?.length ?? 4), 0)
+    if (portion.length > 0 && (portion.length >= fullRows || bytes + size > fullBytes)) {
+      yield { rows: portion, last: false }
+      portion = []
+      bytes = 0
+    }
+    portion.push(row)
+    bytes += size
+  }
+  yield { rows: portion, last: true }
+}
+
+const dueSql = `
+  select r.code as resource, s.snapshot_wanted as wanted
+  from stream s join resource r on r.code = s.resource left join resource_table live on live.resource = r.code and live.state = 'live'
+  where ${enteredSql} and ${sharedSql} and ${keptSql}
+    and (s.snapshot_wanted or s.producer <> $1 or live.version is distinct from r.version)`
