@@ -74,7 +74,14 @@ export const formOperations: readonly Operation[] = [
       const { query } = registry.store
       const { title, supplyMode, schema, items, closed = null } = await enteredResource(query, id)
       const { subject = 'other', licence = false } = (await requireEntry(query, id)).content
-      return { resource: id, title, version: schema.version, supplyMode, closed, items: items.map((item) => formItem(item, { subject, licence })) }
+      return {
+        resource: id,
+        title,
+        version: schema.version,
+        supplyMode,
+        closed,
+        items: items.map((item) => formItem(item, { subject, licence })),
+      }
     },
   }),
   operation({
@@ -256,6 +263,8 @@ async function valuesAt(
   if (present.has(opBlock) || !keys.every(({ id }) => present.has(id))) return null
   const columns = items.flatMap(({ id }) => (present.has(id) ? [[id, blockValues(batch, id)] as const] : []))
   const valueOf = new Map(columns)
-  const row = Array.from({ length: batch.manifest.rows }, (_, i) => i).find((i) => keys.every(({ id }, at) => valueOf.get(id)![i] === key[at]))
+  const row = Array.from({ length: batch.manifest.rows }, (_, i) => i).find((i) =>
+    keys.every(({ id }, at) => valueOf.get(id)![i] === key[at]),
+  )
   return row === undefined ? null : Object.fromEntries(columns.map(([id, values]) => [id, values[row]!]))
 }

@@ -27,7 +27,11 @@ export function listDrafts(query: Query, { resource, person }: Owner): Promise<D
 }
 
 /** Throws QZ-RULE where there are too many. */
-export async function saveDraft(store: Pick<Store, 'query'>, { resource, person }: Owner, draft: Pick<Draft, 'values' | 'seen' | 'at'> & { id?: string }): Promise<Draft> {
+export async function saveDraft(
+  store: Pick<Store, 'query'>,
+  { resource, person }: Owner,
+  draft: Pick<Draft, 'values' | 'seen' | 'at'> & { id?: string },
+): Promise<Draft> {
   const { id, values, seen, at } = draft
   const content = [JSON.stringify(values), seen, at]
   if (id !== undefined) {
@@ -49,6 +53,10 @@ export async function saveDraft(store: Pick<Store, 'query'>, { resource, person 
 
 /** Throws QZ-NOT-FOUND. */
 export async function discardDraft(query: Query, { resource, person }: Owner, id: string): Promise<void> {
-  const gone = await query('delete from supply_draft where id::text = $1 and resource = $2 and person = $3 returning 1', [id, resource, person])
+  const gone = await query('delete from supply_draft where id::text = $1 and resource = $2 and person = $3 returning 1', [
+    id,
+    resource,
+    person,
+  ])
   if (gone.length === 0) throw notFound('draft', id)
 }

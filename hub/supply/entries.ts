@@ -44,11 +44,10 @@ export async function beginEntry(
       `insert into supply_entry (resource, epoch, seq, hash, person, by, at, act, rows) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id`,
       [resource, epoch, seq, hash, person, JSON.stringify(by), at, act, rows],
     )
-    await query('insert into supply_entry_row (entry, row_hash, op) select $1, row_hash, op from unnest($2::bytea[], $3::text[]) r (row_hash, op)', [
-      entry!.id,
-      brought.map(({ key }) => rowHash(resource, key)),
-      brought.map(({ op }) => op),
-    ])
+    await query(
+      'insert into supply_entry_row (entry, row_hash, op) select $1, row_hash, op from unnest($2::bytea[], $3::text[]) r (row_hash, op)',
+      [entry!.id, brought.map(({ key }) => rowHash(resource, key)), brought.map(({ op }) => op)],
+    )
     return entry!.id
   })
 }
@@ -73,7 +72,10 @@ export async function settleEntry(store: Pick<Store, 'transaction'>, id: string)
 }
 
 /** Entries of a process that ended in between: settled where the log has their batch, dropped where it does not. */
-export async function settleLeft({ store, log }: { store: Pick<Store, 'query' | 'transaction'>; log: Pick<Log, 'has'> }, before: Date): Promise<void> {
+export async function settleLeft(
+  { store, log }: { store: Pick<Store, 'query' | 'transaction'>; log: Pick<Log, 'has'> },
+  before: Date,
+): Promise<void> {
   const left = await store.query<{ id: string; resource: string; hash: string } & Position>(
     `select id, resource, epoch::int as epoch, seq::float8 as seq, hash from supply_entry where not stored and at < $1 order by id limit 1000`,
     [before],
@@ -100,7 +102,13 @@ export async function historyOf(query: Query, resource: string, key: readonly Va
 }
 
 /** Whether the row, which stands in the batch at `position`, is as it was in the one at `seen`: a snapshot alone brought it again. */
-export async function isBroughtAgain(query: Query, resource: string, key: readonly Value[], seen: Position, position: Position): Promise<boolean> {
+export async function isBroughtAgain(
+  query: Query,
+  resource: string,
+  key: readonly Value[],
+  seen: Position,
+  position: Position,
+): Promise<boolean> {
   if (seen.epoch !== position.epoch) return false
   const [same] = await query<{ same: boolean }>(
     `select exists (select from supply_entry where resource = $1 and epoch = $3 and seq = $5 and act = 'supply.snapshot')

@@ -70,7 +70,9 @@ export class HubProducer {
 
   start(): void {
     this.#timer = setInterval(() => {
-      this.#looking = this.#looking.then(() => this.look()).catch((err: unknown) => this.#deps.logger.warn({ err }, 'own streams not looked after'))
+      this.#looking = this.#looking
+        .then(() => this.look())
+        .catch((err: unknown) => this.#deps.logger.warn({ err }, 'own streams not looked after'))
     }, lookMs)
     this.#timer.unref()
   }
@@ -170,7 +172,13 @@ export class HubProducer {
     const epoch = nextEpoch(known, this.#deps.clock())
     let place: ChainPosition | null = null
     for await (const { rows, last } of portions(live ? this.#liveRows(resource, live.id, live.items) : [])) {
-      const header = { kind: 'snapshot', epoch, seq: (place?.seq ?? 0) + 1, prev: place?.hash ?? null, snapshot: { began: 1, last } } as const
+      const header = {
+        kind: 'snapshot',
+        epoch,
+        seq: (place?.seq ?? 0) + 1,
+        prev: place?.hash ?? null,
+        snapshot: { began: 1, last },
+      } as const
       const columns = resource.items.map(({ id }, i) => ({ item: id, values: rows.map((row) => row[i]!) }))
       place = await this.#append(resource, header, columns, { expected: place ?? head, bringing: itself, brought: [] })
       if (!place) return

@@ -97,7 +97,11 @@ async function seenRow({ store }: WritingDeps, held: Held, key: EnteredRow, seen
 }
 
 /** Who did what with it: a line of its history, or, where an agent changed it, nobody who is known. */
-async function changedSince({ query }: Pick<Store, 'query'>, position: Position | undefined, last: HistoryLine | undefined): Promise<QianzhiError> {
+async function changedSince(
+  { query }: Pick<Store, 'query'>,
+  position: Position | undefined,
+  last: HistoryLine | undefined,
+): Promise<QianzhiError> {
   const number = /^person (\d+)$/.exec(last?.by ?? '')?.[1]
   const [person] = number ? await query<{ name: string }>('select name from person where id = $1', [number]) : []
   return new QianzhiError('QZ-REVISION', {

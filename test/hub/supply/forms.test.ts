@@ -14,7 +14,10 @@ import { openDataCity, places } from '../sharing/fixture.ts'
 
 type Test = Pick<typeof t, 'teardown' | 'equal' | 'match' | 'ok'>
 
-async function formCity(test: Pick<typeof t, 'teardown'>, change: (draft: Draft) => void = () => {}): Promise<{ city: City; registrar: Caller }> {
+async function formCity(
+  test: Pick<typeof t, 'teardown'>,
+  change: (draft: Draft) => void = () => {},
+): Promise<{ city: City; registrar: Caller }> {
   const city = await openCity(test)
   await publishResource(city, 'admin', { schema: villages(change) })
   await enter(city)
@@ -138,7 +141,9 @@ void t.test('a row is entered, corrected and deleted, and its history says by wh
     ],
   )
   t.notMatch(JSON.stringify(acts), /东城|名称1/, 'no values')
-  t.match(await city.store.query('select person from supply_entry where act = $1', ['row.create']), [{ person: registrar.principal.person }])
+  t.match(await city.store.query('select person from supply_entry where act = $1', ['row.create']), [
+    { person: registrar.principal.person },
+  ])
 })
 
 void t.test('what two edit at once is told to the second, who did what', async (t) => {
@@ -201,7 +206,9 @@ void t.test('all that is wrong with a row is told at once; what a check warns of
     draft.items = [code!, name!, street!, phone!, card, secret]
   })
   const good = { code: '1', name: '一', street: '01', card: '440524188001010014', phone: '' }
-  const bad = await registrar.post(rowsPath, { values: { code: 'x'.repeat(13), name: '', street: '03', card: '1', secret: 'x', unknown: '1' } })
+  const bad = await registrar.post(rowsPath, {
+    values: { code: 'x'.repeat(13), name: '', street: '03', card: '1', secret: 'x', unknown: '1' },
+  })
   t.match(bad, { status: 422, body: { code: 'QZ-ROW-FORM', detail: { zh: /共 5 处/ } } })
   t.same(
     bad.body.faults.map(({ item }: { item: string }) => item),
@@ -255,7 +262,13 @@ void t.test('only registrars of the agency enter rows; its reviewers read', asyn
   const reviewer = city.as('civil', 'reviewer')
   t.same(await statuses(reads(reviewer)), [200])
   t.same(await statuses(enters(reviewer)), [403])
-  for (const [agency, role] of [['civil', 'user'], ['civil', 'agency-it'], ['water', 'registrar'], ['city', 'office'], ['city', 'supervisor']] as const) {
+  for (const [agency, role] of [
+    ['civil', 'user'],
+    ['civil', 'agency-it'],
+    ['water', 'registrar'],
+    ['city', 'office'],
+    ['city', 'supervisor'],
+  ] as const) {
     const who = city.as(agency, role)
     t.same(await statuses([...reads(who), ...enters(who)]), [403], `${agency} ${role}`)
   }
