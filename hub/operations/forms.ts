@@ -73,7 +73,7 @@ export const formOperations: readonly Operation[] = [
     run: async ({ registry, params: { id } }) => {
       const { query } = registry.store
       const { title, supplyMode, schema, items, closed = null } = await enteredResource(query, id)
-      const { subject = 'other', licence = false } = (await requireEntry(query, id)).content
+      const { subject, licence } = (await requireEntry(query, id)).content
       return {
         resource: id,
         title,

@@ -60,7 +60,7 @@ const itself: Bringing = { act: 'supply.snapshot', person: null, by: { actor: 'h
 export class HubProducer {
   readonly #deps: ProducerDeps
   /** One write at a time of each resource in this process, so that they do not overtake each other for nothing. */
-  readonly #turns = new Map<string, Promise<unknown>>()
+  readonly #turns = new Map<string, Promise<void>>()
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> = Promise.resolve()
 
@@ -80,7 +80,7 @@ export class HubProducer {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     await this.#looking
-    await Promise.allSettled(this.#turns.values())
+    await Promise.all(this.#turns.values())
   }
 
   /**
@@ -130,14 +130,17 @@ export class HubProducer {
     }
   }
 
-  #inTurn<T>(code: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(code) ?? Promise.resolve()).then(work, work)
-    this.#turns.set(code, turn)
-    const done = () => {
-      if (this.#turns.get(code) === turn) this.#turns.delete(code)
+  async #inTurn<T>(code: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(code)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#turns.set(code, promise)
+    await before
+    try {
+      return await work()
+    } finally {
+      resolve()
+      if (this.#turns.get(code) === promise) this.#turns.delete(code)
     }
-    turn.then(done, done)
-    return turn
   }
 
   /** Throws QZ-DATA-PREPARING where the table stays behind the log. */

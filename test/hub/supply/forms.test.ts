@@ -121,7 +121,12 @@ void t.test('a row is entered, corrected and deleted, and its history says by wh
   t.same((await registrar.get(rowsPath)).body.items, [])
   const actor = registrar.principal.actor
   t.same(
-    (await registrar.get(`${rowsPath}/history?code=1`)).body.items.map(({ at, byName, ...line }: Record<string, unknown>) => line),
+    (await registrar.get(`${rowsPath}/history?code=1`)).body.items.map(({ op, by, position, values }: Record<string, unknown>) => ({
+      op,
+      by,
+      position,
+      values,
+    })),
     [
       { op: 'delete', by: actor, position: gone.body.position, values: null },
       { op: 'change', by: actor, position: changed.body.position, values: { code: '1', name: '名称1', street: '东城' } },
@@ -176,13 +181,16 @@ void t.test('of two hubs that write at once nothing is lost', async (t) => {
   const answers = await Promise.all(codes.map((code, i) => (i % 2 ? registrar : second).post(rowsPath, row(code))))
   t.same([...new Set(answers.map(({ status }) => status))], [200])
   const same = await Promise.all([registrar, second, registrar, second].map((who) => who.post(rowsPath, row('same'))))
-  t.same(same.map(({ status }) => status).toSorted(), [200, 409, 409, 409], 'one of them was first')
+  t.same(same.map(({ status }) => String(status)).toSorted(), ['200', '409', '409', '409'], 'one of them was first')
   const batches = await wholeChain(city, t)
   const rows = replay(batches)
   t.same([...rows.keys()].toSorted(), [...codes, 'same'].toSorted())
   const { body } = await registrar.get(`${rowsPath}?limit=1000&count=exact`)
   t.equal(body.count.rows, 41)
-  t.same(new Map(body.items.map(({ values }: { values: { code: string } }) => [values.code, values])), new Map([...rows].toSorted()))
+  t.same(
+    body.items.map(({ values }: { values: object }) => values),
+    [...rows.keys()].toSorted().map((code) => rows.get(code)),
+  )
   const entries = await city.store.query<{ position: string }>(
     `select epoch || '/' || seq as position, hash from supply_entry where stored order by epoch, seq`,
   )
