@@ -24,6 +24,7 @@ import { enrolApi } from './http/enrol.ts'
 import { oauthApi } from './http/oauth.ts'
 import { firstAdminRoutes } from './http/first-admin.ts'
 import { Refusals } from './http/refusals.ts'
+import { openApi, openConnections } from './http/open.ts'
 import { reconciliationApi } from './http/reconciliation.ts'
 import { pagesApi } from './http/pages.ts'
 import { registryApi } from './http/registry.ts'
@@ -171,6 +172,8 @@ async function start(
     limits: config.sharing,
     maskKey: maskKeyOf(hubKey.privateKey),
   }
+  const publicReader = openReader(store.url, { logger, connections: openConnections })
+  stops.push(() => publicReader.close())
   const data = dataServices(sharing, { log, hubKey: hubKey.privateKey, issuer: () => urls[0]! })
   stops.push(() => data.usage.close())
   const producer = new HubProducer({ store, log, exchange, reader, wakeups, hubKey, clock, logger })
@@ -219,6 +222,7 @@ async function start(
       registryApi(registry, services, operations),
       oauthApi(data),
       dataApi(data),
+      openApi({ registry, sharing: { ...sharing, reader: publicReader }, address: () => urls[0]! }),
       pagesApi({ registry, access, logger, refusals }),
     ],
     agents: [agentApi(exchange, asks, carrying(registry)), reconciliationApi({ store, wakeups, clock, settings: config.reconciliation })],

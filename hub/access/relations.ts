@@ -25,6 +25,7 @@ const relationSql = {
   demand: `select array[agency] as receiver, array_remove(array[provider], null) as provider from demand where id::text = $1`,
   publication: `select array[p.agency] as receiver, array[r.agency] as provider
     from publication_request p join resource r on r.code = p.resource where p.id::text = $1`,
+  opening: `select array[r.agency] as own, array[r.agency] as provider from opening o join resource r on r.code = o.resource where o.id::text = $1`,
   correction: `select array[c.agency] as receiver, array[r.agency] as provider
     from correction c join resource r on r.code = c.resource where c.id::text = $1`,
   declaration: `select array[agency] as own from declaration where id::text = $1`,

@@ -205,6 +205,15 @@ export const rights = {
   'publication.end': { reviewer: 'provider' },
   'publication.expire': { hub: 'any' },
   'publication.lapse': { hub: 'any' },
+  'opening.list': { registrar: 'provider', reviewer: 'provider', ...watching },
+  'opening.read': { registrar: 'provider', reviewer: 'provider', ...watching },
+  'opening.propose': { reviewer: 'own' },
+  'opening.release': { office: 'any' },
+  'opening.return': { office: 'any' },
+  'opening.withdraw': { reviewer: 'provider', office: 'any' },
+  'opening.supersede': { hub: 'any' },
+  'opening.lapse': { hub: 'any' },
+  'opening.usage': { registrar: 'provider', reviewer: 'provider', ...watching },
 
   // Corrections, declarations, orders (Art. 14, 18, 20, 27)
   'correction.list': bothSides,
@@ -279,6 +288,7 @@ export const personal: ReadonlySet<OperationName> = new Set<OperationName>([
   'grant.give-up',
   'grant.accept',
   'demand.fulfil',
+  'opening.propose',
   'correction.answer',
   'declaration.create',
   'declaration.withdraw',

@@ -16,6 +16,12 @@ export class Throttle {
 
   /** Throws QZ-SIGN-IN-RATE. */
   take(address: string, now: Date): void {
+    const seconds = this.wait(address, now)
+    if (seconds > 0) throw new QianzhiError('QZ-SIGN-IN-RATE', { seconds })
+  }
+
+  /** Counts a try. @returns the seconds after which the next one is let through; 0 where this one is. */
+  wait(address: string, now: Date): number {
     const from = network(address)
     const known = this.#tried.get(from)
     const kept = known && now.getTime() - known.since < minute && now.getTime() >= known.since ? known : { since: now.getTime(), count: 0 }
@@ -24,8 +30,7 @@ export class Throttle {
     this.#tried.delete(from)
     this.#tried.set(from, kept)
     if (this.#tried.size > this.#remembered) this.#tried.delete(this.#tried.keys().next().value!)
-    if (kept.count <= this.#attempts) return
-    throw new QianzhiError('QZ-SIGN-IN-RATE', { seconds: Math.ceil((kept.since + minute - now.getTime()) / 1000) })
+    return kept.count <= this.#attempts ? 0 : Math.ceil((kept.since + minute - now.getTime()) / 1000)
   }
 
   get size(): number {
@@ -34,7 +39,7 @@ export class Throttle {
 }
 
 /** One subscriber has 2^64 addresses of IPv6. */
-function network(address: string): string {
+export function network(address: string): string {
   if (!isIPv6(address) || address.includes('.')) return address
   const [head = ''] = address.split('%')
   const [left = '', right] = head.split('::')

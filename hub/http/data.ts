@@ -15,7 +15,7 @@ import { notFound } from '../records/refusals.ts'
 import { readChanges } from '../sharing/changes.ts'
 import { checkRows, maxChecked, type CheckedRow } from '../sharing/checks.ts'
 import { ClientViews, type ClientView } from '../sharing/client-views.ts'
-import { csvOf, ndjsonOf, rowJson, streamRows } from '../sharing/exports.ts'
+import { csvOf, ndjsonOf, rowJson, sourceJson, streamRows } from '../sharing/exports.ts'
 import { readQuery, wrong, type Parameters, type RowsQuery } from '../sharing/filters.ts'
 import { keyOf, readPage, readRow } from '../sharing/pages.ts'
 import { Rates } from '../sharing/rates.ts'
@@ -193,10 +193,6 @@ function nextUrl({ services, request }: Asked, after: string): string {
   const url = new URL(request.url, services.issuer())
   url.searchParams.set('after', after)
   return url.toString()
-}
-
-function sourceJson({ agency, agencyName, title, table }: Share): string {
-  return JSON.stringify({ agency, agencyName, title, asOf: table.asOf.toISOString() })
 }
 
 /** Everything that a query finds, row after row as they are read; what is not granted any more ends it without its end. */

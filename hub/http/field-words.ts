@@ -20,6 +20,10 @@ const ofOperation: Readonly<Record<string, LocalizedText>> = {
   'application.change items': say('申请的信息项标识', 'ids of the items that are asked for'),
   'application.approve items': say('批准的信息项标识,缺省为全部', 'ids of the items that are approved; all where it is left out'),
   'publication.create items': say('拟公开的信息项标识', 'ids of the items to be published'),
+  'opening.propose items': say(
+    '拟开放的信息项标识，缺省为全部对外公开的信息项',
+    'ids of the items to be open; all public ones where it is left out',
+  ),
   'correction.create items': say('有误的信息项标识', 'ids of the items that are wrong'),
   'correction.create key': say('有误的行:主键信息项的值', 'the row that is wrong: values of its key'),
   'machine.enrolment-files format': say('返回 Excel 或 JSON', 'workbook or JSON'),

@@ -15,6 +15,8 @@ const ownEvents: Record<string, LocalizedText> = {
   'grant.hold': { zh: '待接收方确认(授权)', en: 'hold (grant)' },
   'grant.expire': { zh: '到期(授权)', en: 'expire (grant)' },
   'machine.enrol': { zh: '登记前置机', en: 'enrol the machine' },
+  'opening.supersede': { zh: '由新的开放发布取代', en: 'superseded by a newer one (opening)' },
+  'opening.lapse': { zh: '失效（开放发布）', en: 'lapse (opening)' },
   'publication.lapse': { zh: '失效(公开授权请求)', en: 'lapse (publication)' },
   'publication.expire': { zh: '到期(公开授权请求)', en: 'expire (publication)' },
 }

@@ -11,6 +11,7 @@ import { formOperations } from './forms.ts'
 import { grantOperations } from './grants.ts'
 import { machineOperations } from './machines.ts'
 import { namedShape } from './names.ts'
+import { openingOperations } from './openings.ts'
 import type { Operation } from './operation.ts'
 import { operatingOperations } from './operating.ts'
 import { orderOperations } from './orders.ts'
@@ -39,6 +40,7 @@ const all: readonly Operation[] = [
   ...formOperations,
   ...grantOperations,
   ...machineOperations,
+  ...openingOperations,
   ...operatingOperations,
   ...publicationOperations,
   ...declarationOperations,

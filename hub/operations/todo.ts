@@ -49,6 +49,7 @@ const folders: Readonly<Record<string, string>> = {
   grant: 'grants',
   machine: 'machines',
   publication: 'publications',
+  opening: 'openings',
   correction: 'corrections',
   declaration: 'declarations',
   order: 'orders',

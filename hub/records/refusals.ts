@@ -19,6 +19,7 @@ export const objectNames = {
   key: '密钥',
   login: '登录名',
   machine: '前置机申请',
+  opening: '开放发布',
   order: '责令改正',
   person: '人员',
   publication: '公开授权请求',

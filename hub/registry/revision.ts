@@ -19,6 +19,7 @@ const entries = (
 /** SQL: what is decided on beside the case `o.id` itself. */
 const besides: Partial<Record<ObjectKind, string>> = {
   application: entries('application a where a.id::text = o.id and (c.code = a.resource or c.standard = a.standard)'),
+  opening: entries('opening p where p.id::text = o.id and c.code = p.resource'),
   grant: entries('access_grant g where g.id = o.id and c.code = g.resource'),
   resource: entries('unnest(array[o.id]) one where c.code = one'),
 }
@@ -89,7 +90,8 @@ const lastSql = {
   entries: `select coalesce(h.actor_name, v.published_by) as by, 'registration.publish' as event, v.published_at as at from catalog_version v
     left join history h on h.workflow = 'registration' and h.object = v.registration::text and h.event = 'publish'
     where v.resource in (
-      select resource from access_grant where id = $2 union select $2 where $1 = 'resource' union
-      select coalesce(a.resource, r.code) from application a left join resource r on r.standard = a.standard where a.id::text = $2)
+      select resource from access_grant where $1 = 'grant' and id = $2 union
+      select resource from opening where $1 = 'opening' and id::text = $2 union select $2 where $1 = 'resource' union
+      select coalesce(a.resource, r.code) from application a left join resource r on r.standard = a.standard where $1 = 'application' and a.id::text = $2)
     order by v.published_at desc limit 1`,
 } as const

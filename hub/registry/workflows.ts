@@ -8,6 +8,7 @@ import { standardFlow } from './publishing/standard-workflow.ts'
 import { correctionFlow } from './cases/corrections.ts'
 import { declarationFlow } from './cases/declarations.ts'
 import { demandFlow } from './cases/demands.ts'
+import { openingFlow } from './cases/openings.ts'
 import { orderFlow } from './cases/orders.ts'
 import { publicationFlow } from './cases/publications.ts'
 
@@ -20,6 +21,7 @@ export const workflows: readonly Workflow<string, never>[] = [
   publicationFlow,
   correctionFlow,
   declarationFlow,
+  openingFlow,
   orderFlow,
   registrationFlow,
   resourceFlow,

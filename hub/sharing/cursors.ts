@@ -1,11 +1,16 @@
-import { createHmac, hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, type KeyObject } from 'node:crypto'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Value } from '../../protocol/value.ts'
 
 /** Where a page ended: the values by which rows are ordered, of its last row. */
 export type Place = readonly Value[]
 
-/** Makes and reads the `after` of pages. Each is bound to one right and one question, and sealed: nobody makes another. */
+const [cipher, nonceBytes, tagBytes] = ['aes-256-gcm', 12, 16] as const
+
+/**
+ * Makes and reads the `after` of pages. Each is bound to one right and one question, and sealed: nobody makes another, nor reads in it the key of
+ * a row, which may be no item that the caller sees.
+ */
 export class Cursors {
   readonly #key: Buffer
 
@@ -16,24 +21,23 @@ export class Cursors {
   }
 
   seal(question: string, place: Place): string {
-    const text = JSON.stringify(place)
-    return `${Buffer.from(text).toString('base64url')}.${this.#mac(question, text).toString('base64url')}`
+    const nonce = randomBytes(nonceBytes)
+    const sealing = createCipheriv(cipher, this.#key, nonce).setAAD(Buffer.from(question))
+    const sealed = Buffer.concat([sealing.update(JSON.stringify(place), 'utf8'), sealing.final()])
+    return Buffer.concat([nonce, sealing.getAuthTag(), sealed]).toString('base64url')
   }
 
   /** Throws QZ-DATA-CURSOR. */
   open(question: string, cursor: string): Place {
-    const [encoded = '', mac = ''] = cursor.split('.')
-    const text = Buffer.from(encoded, 'base64url').toString()
-    const [given, right] = [Buffer.from(mac, 'base64url'), this.#mac(question, text)]
-    if (given.length !== right.length || !timingSafeEqual(given, right)) throw new QianzhiError('QZ-DATA-CURSOR')
-    return JSON.parse(text) as Place
-  }
-
-  #mac(question: string, text: string): Buffer {
-    return createHmac('sha256', this.#key)
-      .update(JSON.stringify([question, text]))
-      .digest()
-      .subarray(0, 16)
+    const bytes = Buffer.from(cursor, 'base64url')
+    try {
+      const opening = createDecipheriv(cipher, this.#key, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes })
+      opening.setAAD(Buffer.from(question)).setAuthTag(bytes.subarray(nonceBytes, nonceBytes + tagBytes))
+      const text = Buffer.concat([opening.update(bytes.subarray(nonceBytes + tagBytes)), opening.final()])
+      return JSON.parse(text.toString()) as Place
+    } catch (error) {
+      throw new QianzhiError('QZ-DATA-CURSOR', undefined, { cause: error })
+    }
   }
 }
 

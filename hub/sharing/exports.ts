@@ -29,8 +29,10 @@ export function sourceLine({ agencyName, title, table }: Share, language: Langua
 }
 
 /** A text that a spreadsheet would take for a formula stands behind an apostrophe. */
+const withoutFormula = (text: string): string => (/^[=+\-@\t\r\n]/.test(text) ? `'${text}` : text)
+
 function forSheet({ type }: SharedItem): (value: string) => string {
-  return type === 'text' ? (value) => (/^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value) : (value) => value
+  return type === 'text' ? withoutFormula : (value) => value
 }
 
 const special = /["\r\n,]|^\s|\s$/
@@ -49,7 +51,7 @@ export async function* csvOf(
   { people }: CsvOptions = {},
 ): AsyncGenerator<Buffer> {
   const shown = items.map((item) => (people ? forSheet(item) : (value: string) => value))
-  yield Buffer.from(`${people ? '\ufeff' : ''}${items.map(({ id, label }) => cell(people ? label : id)).join(',')}\r\n`)
+  yield Buffer.from(`${people ? '\ufeff' : ''}${items.map(({ id, label }) => cell(people ? withoutFormula(label) : id)).join(',')}\r\n`)
   for await (const page of pages) {
     let text = ''
     for (const row of page) {
@@ -68,6 +70,11 @@ export async function* csvOf(
 /** One JSON object a line. */
 export async function* ndjsonOf(items: readonly SharedItem[], pages: AsyncIterable<ReadRow[]>): AsyncGenerator<Buffer> {
   for await (const page of pages) yield Buffer.from(page.map((row) => `${rowJson(items, row)}\n`).join(''))
+}
+
+/** Whose data it is, as of when. */
+export function sourceJson({ agency, agencyName, title, table }: Share, more: { licence?: string } = {}): string {
+  return JSON.stringify({ agency, agencyName, title, ...more, asOf: table.asOf.toISOString() })
 }
 
 export function rowJson(items: readonly SharedItem[], row: ReadRow): string {

@@ -20,7 +20,10 @@ export interface Sharing {
   maskKey: (grant: string) => Buffer
 }
 
-/** `sharing:` of hub.yaml: what one person may query in a day, the rows of one file, and what the programs of one grant may ask by API. */
+/**
+ * `sharing:` of hub.yaml: what one person may query in a day, the rows of one file, what the programs of one grant may ask by API, and requests
+ * for open data of one address in a minute.
+ */
 export const SharingFile = Type.Object(
   {
     queriesPerDay: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
@@ -28,13 +31,22 @@ export const SharingFile = Type.Object(
     exportRows: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000_000 })),
     requestsPerSecond: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
     requestsPerDay: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 })),
+    openPerMinute: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
   },
   { additionalProperties: false },
 )
 export type SharingLimits = Required<Static<typeof SharingFile>>
 
 export function sharingLimits(file: Static<typeof SharingFile> = {}): SharingLimits {
-  return { queriesPerDay: 2000, rowsPerDay: 2_000_000, exportRows: 1_000_000, requestsPerSecond: 50, requestsPerDay: 1_000_000, ...file }
+  return {
+    queriesPerDay: 2000,
+    rowsPerDay: 2_000_000,
+    exportRows: 1_000_000,
+    requestsPerSecond: 50,
+    requestsPerDay: 1_000_000,
+    openPerMinute: 60,
+    ...file,
+  }
 }
 
 /**

@@ -23,6 +23,7 @@ import { reconciliationSettings } from '../../hub/reconciliation/settings.ts'
 import { defaultAccess } from '../../hub/access/settings.ts'
 import { dataApi, dataServices, type DataServices } from '../../hub/http/data.ts'
 import { oauthApi } from '../../hub/http/oauth.ts'
+import { openApi } from '../../hub/http/open.ts'
 import type { Log } from '../../hub/log.ts'
 import { Refusals } from '../../hub/http/refusals.ts'
 import { apiPrefix, registryApi } from '../../hub/http/registry.ts'
@@ -146,7 +147,12 @@ async function cityOf(
     refusals: new Refusals(office.store, logger),
     certificate: await certificate,
     bodyLimit: 10 << 20,
-    open: [registryApi(office, all, operations), oauthApi(data), dataApi(data)],
+    open: [
+      registryApi(office, all, operations),
+      oauthApi(data),
+      dataApi(data),
+      openApi({ registry: office, sharing: all.sharing, address: () => 'https://hub.test' }),
+    ],
     agents: [],
   })) as unknown as FastifyInstance
   await app.ready()

@@ -113,6 +113,13 @@ function statements({ parties: { provider, receiver }, resource, agent, own }: O
        select $1, id, $2, '{name}', 'place', 'purpose', 'source', 'submitted', now() from granted returning id`,
       [receiver, resource, code],
     ],
+    // One proposal at a time waits on a resource: each has its own.
+    opening: [
+      `with made as (insert into resource (code, agency, title, version) values ($2, $1, $2, 1) returning code),
+         shaped as (insert into resource_version (resource, version, schema) select code, 1, '{"items": []}' from made)
+       insert into opening (resource, items, state, created_at) select code, '{name}', 'proposed', now() from made returning id`,
+      [provider, code],
+    ],
     correction: [
       `insert into correction (agency, resource, fault, state, created_at) values ($1, $2, 'fault', 'reported', now()) returning id`,
       [receiver, resource],

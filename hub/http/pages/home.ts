@@ -10,6 +10,8 @@ export const home: Page = {
     en: "This is the hub of the city's platform for sharing government data: agencies register, apply for and share resources here; data is exchanged between their front-end machines.",
   })}</p>
 <ul>
+<li><a href="/open">${say({ zh: '开放数据', en: 'Open data' })}</a>
+<span class="muted">${say({ zh: '（无需登录）', en: '(without an account)' })}</span></li>
 <li><a href="/activate">${say({ zh: '激活账户或重设口令', en: 'Activate an account, or set its password anew' })}</a>
 <span class="muted">${say({ zh: '(凭管理员给您的一次性链接)', en: '(by the one-time link that an administrator gave you)' })}</span></li>
 <li><a href="/docs">${say({ zh: '接口文档', en: 'The API and its documentation' })}</a>

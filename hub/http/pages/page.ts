@@ -13,8 +13,10 @@ body { margin: 0 auto; padding: 1rem 1.25rem 3rem; max-width: 44rem; background:
 header { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; align-items: baseline; justify-content: space-between; }
 h1 { font-size: 1.5rem; margin: .25rem 0; } a { color: var(--link); } .muted { color: var(--muted); } .good { color: var(--good); }
 .bad { color: var(--bad); border-left: 4px solid; padding-left: .75rem; }
-label { display: block; margin: 1rem 0 .25rem; } input { width: 100%; padding: .5rem; font: inherit; color: inherit; background: transparent; border: 1px solid var(--line); border-radius: 4px; }
+label { display: block; margin: 1rem 0 .25rem; } input, textarea { width: 100%; padding: .5rem; font: inherit; color: inherit; background: transparent; border: 1px solid var(--line); border-radius: 4px; }
 button { margin-top: 1.25rem; padding: .5rem 1.5rem; font: inherit; color: #fff; background: #0b57a3; border: 0; border-radius: 4px; cursor: pointer; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; } th, td { padding: .25rem .75rem; border: 1px solid var(--line); text-align: left; vertical-align: top; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; } dt { color: var(--muted); } dd { margin: 0; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; } code { overflow-wrap: anywhere; }
 `
 
@@ -42,18 +44,26 @@ export interface Page {
   title: LocalizedText
   body: (say: (text: LocalizedText) => string) => Html
   script?: string
+  /** Where its other language is, if not at its own address: a path of this host. */
+  address?: string
 }
 
-export function sendPage(request: FastifyRequest, reply: FastifyReply, status: number, { title, body, script }: Page): FastifyReply {
+export function sendPage(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  status: number,
+  { title, body, script, address = request.url }: Page,
+): FastifyReply {
   const language = languageOf(request)
   const say = (text: LocalizedText) => text[language]
   const other = language === 'zh' ? ('en' as const) : ('zh' as const)
-  const path = request.url.split('?')[0]!
+  const there = new URL(address, 'https://host')
+  there.searchParams.set('lang', other)
   const whole = markup`<!doctype html>
 <html lang="${language === 'zh' ? 'zh-CN' : 'en'}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${say(title)}</title>
 ${raw('style', style)}</head>
-<body><header><h1>${say(title)}</h1><a href="${path}?lang=${other}" lang="${other}">${{ zh: '中文', en: 'English' }[other]}</a></header>
+<body><header><h1>${say(title)}</h1><a href="${there.pathname}${there.search}" lang="${other}">${{ zh: '中文', en: 'English' }[other]}</a></header>
 <main>${body(say)}</main>${script === undefined ? undefined : raw('script', script)}</body>
 </html>
 `

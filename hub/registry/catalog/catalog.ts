@@ -28,7 +28,7 @@ export interface Entry extends Resource {
 type Row = Omit<Entry, 'catalogCode' | 'openness'> & { classification: string | null; sequence: number | null }
 
 /** Items hold no nulls, so that stripping them takes away only what is not there. */
-const entrySql = `
+export const entrySql = `
   select r.code, r.agency, a.name as "agencyName", r.producer, r.keep, r.state, r.version, v.schema, v.stored_closed_items as "storedClosed",
     r.classification, r.sequence, r.standard, r.catalog_version as "catalogVersion", r.published_at as "publishedAt",
     r.withdrawn_at as "withdrawnAt", r.withdrawn_because as "withdrawnBecause",
@@ -63,7 +63,7 @@ export async function listEntries(query: Query, agency: string | null): Promise<
   return rows.map(entryOf)
 }
 
-function entryOf({ classification, sequence, ...row }: Row): Entry {
+export function entryOf({ classification, sequence, ...row }: Row): Entry {
   return { ...row, catalogCode: catalogCode(classification, sequence), openness: opennessState(row.schema) }
 }
 

@@ -3,6 +3,7 @@ import { theHub } from '../../access/principal.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import type { Query } from '../../store/store.ts'
 import { requireGrant, withReason, type Grant } from './grants.ts'
+import { lapseOpenings } from '../cases/openings.ts'
 import { expirePublications, lapsePublications } from '../cases/publications.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { applyEvent } from '../workflow.ts'
@@ -109,6 +110,7 @@ export async function keepGrants(registry: Registry): Promise<void> {
   await expireGrants(registry)
   await expirePublications(registry)
   await lapsePublications(registry)
+  await lapseOpenings(registry)
 }
 
 /** A delivery is in time when its route's first receipt has come: for the minutely round of supervision. @returns how many were noted. */

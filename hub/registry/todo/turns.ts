@@ -144,6 +144,20 @@ export const turns = {
       ended: 'over',
     },
   },
+  opening: {
+    from: 'opening c join resource r on r.code = c.resource',
+    title: 'r.title',
+    agency: 'r.agency',
+    parties: provider,
+    created: 'c.created_at',
+    states: {
+      proposed: { next: ['release', 'return'], reason: unset },
+      released: 'in force',
+      returned: 'over',
+      withdrawn: 'over',
+      ended: 'over',
+    },
+  },
   correction: {
     from: 'correction c join resource r on r.code = c.resource',
     title: 'r.title',

@@ -188,6 +188,7 @@ t.test('a list shows what one may read, and all of it', async (t) => {
     machine: '/machines',
     demand: '/demands',
     publication: '/publications',
+    opening: '/openings',
     correction: '/corrections',
     declaration: '/declarations',
     order: '/orders',

@@ -19,7 +19,7 @@ const statesOf = (kind: string) => (turns as unknown as Record<string, { states:
 
 /** What a person may still do to a case on which nothing waits. */
 const atWill =
-  /^(?:grant\.(?:suspend|revoke|give-up|reinstate)|publication\.(?:withdraw|end)|correction\.reopen|demand\.assign|application\.(?:consent|object)|resource\.(?:stop|withdraw)|standard\.(?:change|publish|withdraw))$/
+  /^(?:grant\.(?:suspend|revoke|give-up|reinstate)|publication\.(?:withdraw|end)|opening\.withdraw|correction\.reopen|demand\.assign|application\.(?:consent|object)|resource\.(?:stop|withdraw)|standard\.(?:change|publish|withdraw))$/
 
 t.test('every state of every workflow says whose turn it is', async (t) => {
   for (const flow of flows) {
