@@ -179,7 +179,7 @@ async function rows(asked: Asked): Promise<unknown> {
   const page = await readPage(services, share, query)
   await count(asked, page.rows.length)
   if (page.next !== undefined) void reply.header('link', `<${nextUrl(asked, page.next)}>; rel="next"`)
-  if (format !== 'json') return sendRows(asked, query.select, format, Readable.from(fileOf(asked, query.select, format, one(page.rows))))
+  if (format !== 'json') return sendRows(asked, format, Readable.from(fileOf(asked, query.select, format, one(page.rows))))
   const items = page.rows.map((values) => rowJson(query.select, values)).join(',')
   const counted = page.count ? `,"count":${JSON.stringify(page.count)}` : ''
   return reply.type(json).send(`{"items":[${items}],"next":${JSON.stringify(page.next ?? null)}${counted},"source":${sourceJson(share)}}`)
@@ -215,14 +215,14 @@ async function streamAll(asked: Asked, query: RowsQuery, format: 'csv' | 'ndjson
   }
   const stream = Readable.from(fileOf(asked, query.select, format, whileGranted()), { signal: gone.signal })
   stream.once('close', () => void services.usage.addRows({ ...view, kind: 'rows', rows: sent }).catch(() => undefined))
-  return sendRows(asked, query.select, format, stream)
+  return sendRows(asked, format, stream)
 }
 
 function fileOf({ share }: Asked, select: readonly SharedItem[], format: 'csv' | 'ndjson', pages: AsyncIterable<(string | null)[][]>) {
   return format === 'csv' ? csvOf(share, select, pages) : ndjsonOf(select, pages)
 }
 
-function sendRows({ reply }: Asked, _select: readonly SharedItem[], format: 'csv' | 'ndjson', stream: Readable): unknown {
+function sendRows({ reply }: Asked, format: 'csv' | 'ndjson', stream: Readable): unknown {
   return reply.type(format === 'csv' ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson').send(stream)
 }
 
