@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { Agent, request } from 'undici'
 import { openClient } from '../support/client.ts'
 import { Exchange } from '../support/exchange.ts'
 import { findPostgres } from '../support/postgres.ts'
@@ -46,6 +47,8 @@ t.test('from an agency that has data to the table of another that fills', async 
     await exchange.stop()
     await postgres.stop()
   })
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false }, keepAliveTimeout: 1 })
+  t.teardown(() => dispatcher.close())
   await source.query(`create table food_licence (${columns})`)
   await source.query(`insert into food_licence select 'JY' || n, '企业' || n, '91441900PDY0001750', '市监局', '2026-01-01', '2031-01-01', '2026-01-01 09:00', '内部' || n
     from generate_series(1, 500) n`)
@@ -109,6 +112,55 @@ t.test('from an agency that has data to the table of another that fills', async 
   await until('changes follow', async () => {
     const rows = await target.query(`${delivered} where licence_no in ('JY7', 'JY8')`)
     return rows.length === 1 && rows[0]![1] === '更名'
+  })
+
+  const granted = async (mode: 'query' | 'api') => {
+    const wanted = {
+      resource: 'food-licence',
+      mode,
+      items: ['org_name', 'valid_until'],
+      purpose: '税务登记核验',
+      basis: '《税收征收管理法》第十五条',
+    }
+    const { id } = await user.post('/applications', wanted)
+    await user.post(`/applications/${id}/submit`)
+    await office.post(`/applications/${id}/approve`)
+    const { items } = (await user.get('/grants')) as { items: { id: string; mode: string }[] }
+    return items.find((grant) => grant.mode === mode)!.id
+  }
+  let token = ''
+  const byApi = async () => {
+    const answer = await request(`${exchange.url}/data/v1/food-licence/by-key?licence_no=JY7`, {
+      headers: { authorization: `Bearer ${token}` },
+      dispatcher,
+    })
+    return { status: answer.statusCode, body: (await answer.body.json()) as Record<string, unknown> }
+  }
+  await t.test('the same rows are had by query and by API, each by its own approval (Art. 16)', async (t) => {
+    await granted('query')
+    await until('the hub has its table', () =>
+      user.put('/queries/food-licence/purpose', { purpose: '核验' }).then(
+        () => true,
+        () => false,
+      ),
+    )
+    const row = await until('the change is in it', async () => {
+      const { items } = await user.get('/queries/food-licence/rows?licence_no=JY7')
+      return items[0]?.org_name === '更名' ? (items[0] as object) : undefined
+    })
+    t.same(Object.keys(row), ['licence_no', 'org_name', 'valid_until'])
+    const { id, secret } = await user.post(`/grants/${await granted('api')}/credentials`, { name: '税务系统' })
+    const answer = await request(`${exchange.url}/oauth2/token`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
+      },
+      body: 'grant_type=client_credentials',
+      dispatcher,
+    })
+    token = ((await answer.body.json()) as { access_token: string }).access_token
+    t.match(await byApi(), { status: 200, body: { item: row, source: { agency: 'market' } } })
   })
 
   await t.test(
@@ -191,6 +243,11 @@ t.test('from an agency that has data to the table of another that fills', async 
       return all.flat().every(({ removed }) => removed)
     })
     t.equal(await count(), 0)
+    t.match(await byApi(), { status: 403, body: { code: 'QZ-DATA-ENDED' } })
+    await until(
+      'nothing of it is left at the hub',
+      async () => ((await exchange.office('table', 'list')) as unknown as object[]).length === 0,
+    )
   })
 
   await t.test('all of it is on record, and a program that has the export alone can tell', async (t) => {
