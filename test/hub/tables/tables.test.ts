@@ -3,6 +3,8 @@ import fc from 'fast-check'
 import { pino } from 'pino'
 import t from 'tap'
 import type { Item, Schema } from '../../../protocol/schema.ts'
+import { checkHealth } from '../../../hub/status/health.ts'
+import { listTables } from '../../../hub/tables/records.ts'
 import { openReader } from '../../../hub/tables/reader.ts'
 import { readChanges } from '../../../hub/sharing/changes.ts'
 import { openShare } from '../../../hub/sharing/share.ts'
@@ -10,7 +12,7 @@ import { openStore, type Store } from '../../../hub/store/store.ts'
 import { ResourceTables } from '../../../hub/tables/tables.ts'
 import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
-import { openBench, Provider, type Bench } from '../exchange/fixture.ts'
+import { openBench, person, Provider, type Bench } from '../exchange/fixture.ts'
 
 const server = await findPostgres()
 t.teardown(() => server.stop())
@@ -310,3 +312,57 @@ async function nextVersion({ store }: Bench, before: Schema, item: string): Prom
   await store.query('update resource set version = $2, catalog_version = $2 where code = $1', ['people', schema.version])
   return schema
 }
+
+void t.test('what its provider did not sign never gets into a table, and is told', async (t) => {
+  const bench = await openBench(await hubStore(server))
+  t.teardown(() => bench.close())
+  const { store, log, exchange } = bench
+  const agent = await bench.agent('provider', 'a')
+  const other = await bench.agent('other', 'b')
+  const provider = new Provider(agent, await bench.resource('people', 'a'))
+  const tables = await follower(bench, store)
+  await provider.send(exchange, provider.snapshot([person(1)]))
+  await tables.catchUp()
+  // As somebody would who can write into the hub's database: the next batch, in good form, by another agency's key.
+  const forged = provider.build([person(2)], {}, other.key)
+  const { epoch, seq } = forged.manifest
+  const receipt = (await log.receipt('people', provider.position!))!
+  await log.append({ resource: 'people', epoch, seq, hash: forged.hash, rows: 1, bytes: forged.bytes, receipt }, provider.position)
+  await tables.catchUp().catch(() => undefined)
+  t.match(await store.query('select resource, code from resource_table_fault'), [{ resource: 'people', code: 'QZ-BATCH-SIGNATURE' }])
+  const health = () => checkHealth({ store, log, data: '/', clock: () => bench.time.now, lapse: 7, mail: false, reconciled: 0 })
+  t.ok((await health()).problems.some(({ code, en }) => code === 'QZ-BATCH-SIGNATURE' && en.includes('people')))
+  t.match(await listTables(store.query), [{ resource: 'people', rows: 1, place: '10/1' }])
+  await store.query('delete from log_batch where seq = 2')
+  await store.query('update log_stream set seq = 1, hash = $1', [provider.position!.hash])
+  await provider.send(exchange, provider.build([person(3)]))
+  await tables.catchUp()
+  t.match(await listTables(store.query), [{ rows: 2, place: '10/2', fault: null }])
+})
+
+void t.test('relayed, withdrawn and secret resources leave no table', async (t) => {
+  const bench = await openBench(await hubStore(server))
+  t.teardown(() => bench.close())
+  const { store, exchange } = bench
+  const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a'))
+  const tables = await follower(bench, store)
+  await provider.send(exchange, provider.snapshot([person(1)]))
+  const found = async () => {
+    await tables.catchUp()
+    await tables.catchUp()
+    const [row] = await store.query<{ tables: number }>(
+      `select count(*)::int as tables from pg_class where relkind = 'r' and relnamespace = 'data'::regnamespace`,
+    )
+    return row!.tables
+  }
+  for (const [over, undo] of [
+    [`keep = 'relay'`, `keep = 'store'`],
+    [`state = 'withdrawn'`, `state = 'active'`],
+    ['secrecy = true', 'secrecy = false'],
+  ] as const) {
+    t.equal(await found(), 1)
+    await store.query(`update resource set ${over}`)
+    t.equal(await found(), 0, over)
+    await store.query(`update resource set ${undo}`)
+  }
+})
