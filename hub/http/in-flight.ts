@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { QianzhiError } from '../../protocol/errors.ts'
 
-/** Requests, and bytes of their bodies, that agents may have under way at once. */
+/** Requests, and bytes of their bodies, that agents, or whoever else is named, may have under way at once. */
 export interface InFlightLimits {
   readonly requests: number
   readonly bytes: number

@@ -29,6 +29,7 @@ import {
 } from '../sharing/open-data.ts'
 import { readPage } from '../sharing/pages.ts'
 import { isGone, type Sharing } from '../sharing/reading.ts'
+import { InFlight } from './in-flight.ts'
 import { absentPage, dataSetPage, listPage, thanksPage } from './pages/open.ts'
 import { languageOf, sendPage } from './pages/page.ts'
 import type { Api } from './server.ts'
@@ -43,8 +44,8 @@ export interface OpenDeps {
 
 /** Connections of that reader: more than files under way, so that pages and rows never wait for these. */
 export const openConnections = 8
-/** Files under way: of all the public, and of one address. */
-const [mostFiles, mostFilesOfOne] = [6, 2]
+/** Files under way, each of them as one byte: two of an address, six of all the public. */
+const inFlight = { requests: 2, bytes: Infinity, bytesOfAll: 6 }
 /** Milliseconds that a file may take. */
 const patience = 15 * 60_000
 const [pageSize, previewRows] = [20, 20]
@@ -70,14 +71,14 @@ const shared = {
 }
 
 interface Doors extends OpenDeps {
-  files: UnderWay
+  files: InFlight
   feedback: { ofOne: Throttle; ofAll: Throttle }
 }
 
 export function openApi(deps: OpenDeps): Api {
   const throttle = new Throttle(deps.sharing.limits.openPerMinute)
   const feedback = { ofOne: new Throttle(feedbackOfOne), ofAll: new Throttle(feedbackOfAll) }
-  const doors: Doors = { ...deps, files: new UnderWay(), feedback }
+  const doors: Doors = { ...deps, files: new InFlight(inFlight), feedback }
   return async (typed) => {
     const app = typed as unknown as FastifyInstance
     app.addContentTypeParser(formType, { parseAs: 'string', bodyLimit: 16 << 10 }, (_request, body, done) =>
@@ -218,20 +219,12 @@ async function file(asked: Asked, kind: FileKind): Promise<unknown> {
   void reply.type(kind === 'csv' ? 'text/csv; charset=utf-8; header=present' : mediaTypes[kind])
   void reply.header('content-disposition', `attachment; filename="${code}.${kind}"`)
   if (request.method === 'HEAD') return reply.send()
-  const done = files.begin(network(request.ip))
-  if (!done) return refuseAfter(reply, 30)
-  try {
-    await countDownload(registry.store.query, code, kind, registry.clock())
-    const gone = new AbortController()
-    request.raw.once('close', () => gone.abort())
-    const content = openFile({ query: registry.store.query, reader: sharing.reader }, data, { kind, language })
-    const stream = Readable.from(content, { signal: AbortSignal.any([gone.signal, AbortSignal.timeout(patience)]) })
-    stream.once('close', done)
-    return reply.send(stream)
-  } catch (error) {
-    done()
-    throw error
-  }
+  reply.raw.once('close', files.begin(network(request.ip), 1))
+  await countDownload(registry.store.query, code, kind, registry.clock())
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  const content = openFile({ query: registry.store.query, reader: sharing.reader }, data, { kind, language })
+  return reply.send(Readable.from(content, { signal: AbortSignal.any([gone.signal, AbortSignal.timeout(patience)]) }))
 }
 
 /** Anybody's word on a data set goes to its registrar and to the office (Art. 14, 18): corrections are agencies'. */
@@ -266,27 +259,4 @@ function keepFeedback(
       en: `Feedback of the public on open data ${code}: ${text}${reach.en}`,
     })
   })
-}
-
-/** Files that are being sent, by address. */
-class UnderWay {
-  readonly #of = new Map<string, number>()
-  #all = 0
-
-  /** @returns how to say that it has ended; undefined where there are too many. */
-  begin(address: string): (() => void) | undefined {
-    const own = this.#of.get(address) ?? 0
-    if (this.#all >= mostFiles || own >= mostFilesOfOne) return undefined
-    this.#all++
-    this.#of.set(address, own + 1)
-    let ended = false
-    return () => {
-      if (ended) return
-      ended = true
-      this.#all--
-      const left = this.#of.get(address)! - 1
-      if (left === 0) this.#of.delete(address)
-      else this.#of.set(address, left)
-    }
-  }
 }

@@ -1,16 +1,18 @@
 /** Open data (Art. 5, 7.5, 17): what everybody may read, and nothing else. */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { parse } from 'csv-parse/sync'
 import jsonld from 'jsonld'
 import { Parser, Store as Graph } from 'n3'
 import Validator from 'rdf-validate-shacl'
 import t from 'tap'
+import { Agent, request } from 'undici'
 import { readWorkbook } from '../../../protocol/excel/read.ts'
 import { lapseOpenings } from '../../../hub/registry/cases/openings.ts'
 import { dcatPage } from '../../../hub/registry/catalog/dcat.ts'
 import type { CatalogItem } from '../../../hub/registry/catalog/content.ts'
-import { fileKinds } from '../../../hub/sharing/open-data.ts'
+import { fileKinds, openData, openFile } from '../../../hub/sharing/open-data.ts'
 import { secondHub, type City } from '../city.ts'
 import { openDataCity, places } from './fixture.ts'
 
@@ -268,6 +270,64 @@ void t.test('everybody, from any page, without cookies or scripts; HEAD and ETag
   const page = (await get('/villages?lang=en')).body
   for (const text of [/Licence/, /民政局/, /新社区/, /data\.csv\?lang=en/, /<html lang="en">/, /区划代码/]) t.match(page, text)
 })
+
+void t.test('a file ends without its end where it is not open any more', async (t) => {
+  const { city, send, reviewer, path } = await released(t)
+  await send(Array.from({ length: 2500 }, (_, i) => ({ code: `44190001${i + 1000}`, name: `村${i}`, street: '' })))
+  const data = (await openData(city.store.query, 'villages'))!
+  const deps = { query: city.store.query, reader: city.services.sharing.reader }
+  const parts = openFile(deps, data, { kind: 'ndjson', language: 'zh' })
+  t.match((await parts.next()).value!.toString().split('\n').length, 1001)
+  await reviewer.post(`${path}/withdraw`, { reason: '核实' })
+  await t.rejects(parts.next(), { code: 'QZ-DATA-ENDED' })
+  t.same(await city.store.query('select from open_file'), [], 'what was not sent whole is no file')
+})
+
+void t.test('a label that a spreadsheet would take for a formula is none', async (t) => {
+  const { get } = await released(t, (draft) => void (draft.items[1]!.label = '=cmd'))
+  t.match((await get('/villages/data.csv')).body, /^\ufeff区划代码,'=cmd\r\n/)
+})
+
+void t.test('an address loads two files at once', async (t) => {
+  const { city } = await released(t)
+  await city.app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = city.app.server.address() as AddressInfo
+  const client = new Agent({ connect: { rejectUnauthorized: false } })
+  t.teardown(() => client.close())
+  const ask = () => request(`https://127.0.0.1:${port}/open/villages/data.csv`, { dispatcher: client })
+  const held = holdFiles(city)
+  const [first, second] = [ask(), ask()]
+  await held.reached(2)
+  const third = await ask()
+  t.match(third, { statusCode: 503, headers: { 'retry-after': /\d/ } })
+  await third.body.dump()
+  held.free()
+  for (const answer of [await first, await second]) t.match(await answer.body.text(), /岗贝/)
+  const again = await ask()
+  t.equal(again.statusCode, 200)
+  await again.body.dump()
+})
+
+/** Reads of rows wait until they are freed. */
+function holdFiles({ services: { sharing } }: City) {
+  const { reader } = sharing
+  const { stream } = reader
+  const [reached, freed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let [count, wanted] = [0, Infinity]
+  reader.stream = async function* (...asked) {
+    if (++count >= wanted) reached.resolve()
+    await freed.promise
+    yield* stream(...asked)
+  }
+  return {
+    reached: (number: number) => {
+      wanted = number
+      if (count >= number) reached.resolve()
+      return reached.promise
+    },
+    free: () => freed.resolve(),
+  }
+}
 
 void t.test('an address asks so often and no more', async (t) => {
   const { city, get } = await released(t)
