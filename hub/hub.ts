@@ -222,7 +222,7 @@ async function start(
       registryApi(registry, services, operations),
       oauthApi(data),
       dataApi(data),
-      openApi({ registry, sharing: { ...sharing, reader: publicReader }, address: () => urls[0]! }),
+      openApi({ registry, hubKey, sharing: { ...sharing, reader: publicReader }, address: () => urls[0]! }),
       pagesApi({ registry, access, logger, refusals }),
     ],
     agents: [agentApi(exchange, asks, carrying(registry)), reconciliationApi({ store, wakeups, clock, settings: config.reconciliation })],

@@ -14,6 +14,7 @@ export type StatementType =
   | 'qz-ask'
   | 'qz-reconciliation'
   | 'qz-file'
+  | 'qz-open'
 
 export interface SigningKey {
   /** RFC 7638 thumbprint of the public key. */

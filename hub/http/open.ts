@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type, type Static } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { positionNumber } from '../../protocol/position.ts'
+import { signStatement, type SigningKey } from '../../protocol/signature.ts'
 import { network, Throttle } from '../access/throttle.ts'
 import { writeAudit } from '../records/audit.ts'
 import { seenPattern } from '../records/name-form.ts'
@@ -22,6 +23,7 @@ import {
   mediaTypes,
   openData,
   openFile,
+  openManifest,
   openPath,
   openTag,
   type FileKind,
@@ -38,6 +40,8 @@ export interface OpenDeps {
   registry: Registry
   /** With a reader of its own: the public takes no connection from those who are granted something. */
   sharing: Sharing
+  /** Signs what files are. */
+  hubKey: SigningKey
   /** The hub's first public address. */
   address: () => string
 }
@@ -99,10 +103,15 @@ export function openApi(deps: OpenDeps): Api {
         return work(asked)
       }
     }
+    for (const path of [openPath, `${openPath}/*`])
+      app.options(path, (_request, reply) =>
+        reply.code(204).headers({ 'access-control-allow-methods': 'GET, HEAD', 'access-control-allow-headers': 'if-none-match' }).send(),
+      )
     app.get(openPath, door(list))
     app.get(`${openPath}/dcat.jsonld`, door(dcat))
     app.get(`${openPath}/:code`, door(page))
     app.get(`${openPath}/:code/rows`, door(rows))
+    app.get(`${openPath}/:code/manifest.json`, door(manifest))
     for (const kind of fileKinds)
       app.get(
         `${openPath}/:code/data.${kind}`,
@@ -225,6 +234,19 @@ async function file(asked: Asked, kind: FileKind): Promise<unknown> {
   reply.raw.once('close', () => gone.abort())
   const content = openFile({ query: registry.store.query, reader: sharing.reader }, data, { kind, language })
   return reply.send(Readable.from(content, { signal: AbortSignal.any([gone.signal, AbortSignal.timeout(patience)]) }))
+}
+
+/** What `data.csv` is at this position, signed by the hub. Throws QZ-NOT-FOUND where it was not made yet. */
+async function manifest(asked: Asked): Promise<unknown> {
+  const { registry, hubKey } = asked.doors
+  const data = await requireData(asked)
+  const made = await openManifest(registry.store.query, data)
+  if (!made)
+    throw new QianzhiError('QZ-NOT-FOUND', {
+      what: { zh: '此位置的 data.csv（尚无人下载）', en: 'data.csv of this position (nobody has loaded it)' },
+    })
+  const signature = signStatement(hubKey, 'qz-open', made)
+  return asked.reply.type(json).send(JSON.stringify({ manifest: made, signature, key: hubKey.publicKey }))
 }
 
 /** Anybody's word on a data set goes to its registrar and to the office (Art. 14, 18): corrections are agencies'. */

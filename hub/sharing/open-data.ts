@@ -2,6 +2,7 @@
 import { createHash, hash } from 'node:crypto'
 import { localDay } from '../../protocol/local-time.ts'
 import type { Language } from '../../protocol/localized.ts'
+import { showPosition } from '../../protocol/position.ts'
 import { findOpen, openItemsOf, type OpenEntry } from '../registry/catalog/open-entries.ts'
 import type { Query } from '../store/store.ts'
 import type { Reader, ReadRow } from '../tables/reader.ts'
@@ -120,6 +121,33 @@ async function noteFile(query: Query, { entry, share }: OpenData, { kind, rows, 
        where (f.opening, f.catalog_version, f.epoch, f.seq) <= ($3, $4, $5, $6)`,
     [entry.code, kind, entry.opening, entry.catalogVersion, epoch, seq, rows, bytes, sha256],
   )
+}
+
+/** What the hub signs of a file that it has sent. */
+export interface OpenManifest {
+  file: string
+  resource: string
+  title: string
+  source: string
+  /** `epoch/seq`, up to which its table had its stream. */
+  position: string
+  rows: number
+  bytes: number
+  /** Hex. */
+  sha256: string
+}
+
+/** Of `data.csv` as it is now, in Chinese; undefined where nobody has loaded that yet. */
+export async function openManifest(query: Query, { entry, share }: OpenData): Promise<OpenManifest | undefined> {
+  const { code, opening, catalogVersion, agencyName } = entry
+  const { epoch, seq } = share.table.place
+  const [made] = await query<Pick<OpenManifest, 'rows' | 'bytes' | 'sha256'>>(
+    `select rows::float8 as rows, bytes::float8 as bytes, sha256 from open_file
+     where resource = $1 and kind = 'csv' and (opening, catalog_version, epoch, seq) = ($2, $3, $4, $5)`,
+    [code, opening, catalogVersion, epoch, seq],
+  )
+  const position = showPosition(share.table.place)
+  return made && { file: 'data.csv', resource: code, title: share.title, source: agencyName, position, ...made }
 }
 
 export async function countDownload(query: Query, resource: string, kind: FileKind | 'rows', now: Date): Promise<void> {

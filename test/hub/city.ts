@@ -151,7 +151,7 @@ async function cityOf(
       registryApi(office, all, operations),
       oauthApi(data),
       dataApi(data),
-      openApi({ registry: office, sharing: all.sharing, address: () => 'https://hub.test' }),
+      openApi({ registry: office, hubKey, sharing: all.sharing, address: () => 'https://hub.test' }),
     ],
     agents: [],
   })) as unknown as FastifyInstance

@@ -2,6 +2,7 @@ import type { Item } from '../../../protocol/schema.ts'
 import { nameOfAgency } from '../agencies/agencies.ts'
 import { agencyWith } from '../agencies/offices.ts'
 import type { Registry } from '../../records/registry.ts'
+import { roles } from '../../records/roles.ts'
 import type { Query } from '../../store/store.ts'
 import { listEntries, type Entry } from './catalog.ts'
 import { listClassifications, type Classification } from './classification.ts'
@@ -105,7 +106,7 @@ async function catalogOf(registry: Registry, place: Place, entries: readonly Des
 /** The office publishes (Art. 7.5). */
 async function publisher(query: Query): Promise<string> {
   const office = await agencyWith(query, 'office')
-  return office === undefined ? '市电子政务办' : nameOfAgency(query, office)
+  return office === undefined ? roles.office.zh : nameOfAgency(query, office)
 }
 
 function isPublished({ state, content, schema }: Entry): boolean {

@@ -9,7 +9,8 @@ import Validator from 'rdf-validate-shacl'
 import t from 'tap'
 import { Agent, request } from 'undici'
 import { readWorkbook } from '../../../protocol/excel/read.ts'
-import { lapseOpenings } from '../../../hub/registry/cases/openings.ts'
+import { verifyStatement } from '../../../protocol/signature.ts'
+import { keepGrants } from '../../../hub/registry/grants/grant-queries.ts'
 import { dcatPage } from '../../../hub/registry/catalog/dcat.ts'
 import type { CatalogItem } from '../../../hub/registry/catalog/content.ts'
 import { fileKinds, openData, openFile } from '../../../hub/sharing/open-data.ts'
@@ -41,7 +42,7 @@ async function release(city: City, body: object = {}): Promise<string> {
   return path
 }
 
-const doors = ['', '/rows', ...fileKinds.map((kind) => `/data.${kind}`)]
+const doors = ['', '/rows', '/manifest.json', ...fileKinds.map((kind) => `/data.${kind}`)]
 
 void t.test('the provider proposes, the office releases or returns, either withdraws', async (t) => {
   const { city, get, reviewer, office } = await openCityOf(t)
@@ -110,7 +111,8 @@ void t.test('only what is in force, stored, shared unconditionally and not secre
       `update resource_version set schema = replace(schema::text, '"internal"', '"public"')::jsonb`,
     ],
   }
-  t.equal(await lapseOpenings(city), 0)
+  await keepGrants(city)
+  t.equal((await office.get(path)).body.state, 'released')
   for (const [what, [change, back]] of Object.entries(changes)) {
     await city.store.query(change!)
     await isGone(what)
@@ -120,7 +122,7 @@ void t.test('only what is in force, stored, shared unconditionally and not secre
   }
   t.equal((await city.as('city', 'secrecy').post('/resources/villages/stop', { reason: '核查' })).status, 200)
   await isGone('stopped for secrecy')
-  t.equal(await lapseOpenings(city), 1)
+  await keepGrants(city)
   t.equal((await office.get(path)).body.state, 'ended')
   t.match(await city.store.query(`select role from notice where kind = 'opening' and zh like '%已终止%'`), [
     { role: 'reviewer' },
@@ -145,7 +147,9 @@ void t.test('no door tells anything but public items', async (t) => {
   await send([{ code: 'SECRETKEY001', name: '公开名', street: 'SECRETSTREET' }])
   await send([{ code: 'SECRETKEY002', name: '公开名二', street: 'SECRETSTREET' }])
   const secrets = /SECRET|U0VDUkVU|街道|区划代码|电话|street|phone|"code"/i
-  const asked = [...doors, '/rows?limit=1', '/rows?sort=-name&limit=1', '/data.csv?lang=en', '?lang=en'].map((door) => `/villages${door}`)
+  const asked = [...doors.toReversed(), '/rows?limit=1', '/rows?sort=-name&limit=1', '/data.csv?lang=en', '?lang=en'].map(
+    (door) => `/villages${door}`,
+  )
   for (const door of [...asked, '', '/dcat.jsonld']) {
     const answer = await get(door)
     t.equal(answer.statusCode, 200, door)
@@ -240,7 +244,7 @@ void t.test('files are the table, name their source, and hold no formula', async
 
 void t.test('everybody, from any page, without cookies or scripts; HEAD and ETag', async (t) => {
   const { city, get, send } = await released(t)
-  for (const door of ['', '/dcat.jsonld', ...doors.map((one) => `/villages${one}`)]) {
+  for (const door of ['', '/dcat.jsonld', ...doors.toReversed().map((one) => `/villages${one}`)]) {
     const [got, head] = [await get(door), await get(door, {}, 'HEAD')]
     for (const { statusCode, headers } of [got, head]) {
       t.equal(statusCode, 200, door)
@@ -261,6 +265,11 @@ void t.test('everybody, from any page, without cookies or scripts; HEAD and ETag
     city.now = new Date(city.now.getTime() + 60_000)
   }
   t.equal((await get('/nothing/data.csv')).headers['access-control-allow-origin'], '*')
+  const asking = { origin: 'https://elsewhere.test', 'access-control-request-method': 'GET' }
+  t.match(await city.app.inject({ method: 'OPTIONS', url: '/open/villages/rows', headers: asking }), {
+    statusCode: 204,
+    headers: { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'if-none-match' },
+  })
   for (const url of ['/', '/api/v1/openings', '/data/v1/villages'])
     t.equal((await city.app.inject(url)).headers['access-control-allow-origin'], undefined, url)
   const { etag } = (await get('/villages/rows')).headers
@@ -269,6 +278,19 @@ void t.test('everybody, from any page, without cookies or scripts; HEAD and ETag
   t.match(newer, { statusCode: 200, body: /新社区/ })
   const page = (await get('/villages?lang=en')).body
   for (const text of [/Licence/, /民政局/, /新社区/, /data\.csv\?lang=en/, /<html lang="en">/, /区划代码/]) t.match(page, text)
+})
+
+void t.test('a manifest says what the file is, signed by the hub', async (t) => {
+  const { city, get, send } = await released(t)
+  t.match(await get('/villages/manifest.json'), { statusCode: 404, body: /nobody has loaded it/ })
+  const csv = await get('/villages/data.csv')
+  const { manifest, signature, key } = (await get('/villages/manifest.json')).json()
+  const expected = { file: 'data.csv', resource: 'villages', source: '民政局', position: '10/1', rows: 4, bytes: csv.rawPayload.length }
+  t.match(manifest, { ...expected, sha256: createHash('sha256').update(csv.rawPayload).digest('hex') })
+  t.equal(key, city.hubKey.publicKey)
+  t.same(verifyStatement(signature, 'qz-open', key), manifest)
+  await send([{ code: '441900003009', name: '新社区', street: '' }])
+  t.equal((await get('/villages/manifest.json')).statusCode, 404, 'it is of another position')
 })
 
 void t.test('a file ends without its end where it is not open any more', async (t) => {
