@@ -149,7 +149,7 @@ async function agentChecks({ config, state, hub, keeper, databases }: Checked): 
   const { agent, agency } = requireIdentity(state)
   const { policy } = keeper
   const checks: Check[] = [
-    passed('enrolment', `代理 ${agent},机关单位 ${agency}`, `agent ${agent} of ${agency}`),
+    passed('enrolment', `代理 ${agent}，机关单位 ${agency}`, `agent ${agent} of ${agency}`),
     passed('hub', '连接与证书正常', 'connection and certificate are good'),
     ...clockChecks(hub.clockOffset),
     policyCheck(policy, hub.now(), config.timezone),

@@ -102,7 +102,7 @@ export function missingColumns({ schema, columns }: SourceTable, has: (column: s
   if (missing.length === 0) return undefined
   const list = missing.join(', ')
   return {
-    zh: `缺少列 ${list}(资源第 ${schema.version} 版所需):请在表中添加;列名不同(如厂商改名)的,在来源中写 columns: { 信息项: 本地列名 }`,
+    zh: `缺少列 ${list}（资源第 ${schema.version} 版所需）：请在表中添加；列名不同（如厂商改名）的，在来源中写 columns: { 信息项: 本地列名 }`,
     en: `it has no column ${list}, which version ${schema.version} of the resource needs: add it, or, where it has another name there (a vendor may have renamed it), say columns: { ITEM: LOCAL_COLUMN } at the source`,
   }
 }
@@ -111,14 +111,14 @@ export function missingColumns({ schema, columns }: SourceTable, has: (column: s
 export function noKey(columns: readonly string[]): LocalizedText {
   const list = columns.join(', ')
   return {
-    zh: `没有恰好由 (${list}) 组成的主键或唯一约束:请添加,或在配置中对该来源改用 capture: compare,以 (${list}) 为键定时比对`,
+    zh: `没有恰好由 (${list}) 组成的主键或唯一约束：请添加，或在配置中对该来源改用 capture: compare，以 (${list}) 为键定时比对`,
     en: `it has no primary key or unique constraint over exactly (${list}): add one, or configure capture: compare for this source, which compares by the key (${list})`,
   }
 }
 
 /** Why a source that is read by its key is refused. */
 export const keyless: LocalizedText = {
-  zh: '有的行键列为空:请补全或在视图中排除',
+  zh: '有的行键列为空：请补全或在视图中排除',
   en: 'there are rows without a value in a key column: fill it, or leave them out in a view',
 }
 

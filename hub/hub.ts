@@ -263,7 +263,7 @@ async function checkHubKey(store: Store, hubKey: SigningKey): Promise<void> {
   const [row] = await store.query<{ value: string }>(`select value from setting where key = 'hub_key'`)
   if (row?.value === hubKey.publicKey) return
   const reason = {
-    zh: '此数据库属于另一把中心密钥,请把原数据目录中的 hub.key 复制过来',
+    zh: '此数据库属于另一把中心密钥，请把原数据目录中的 hub.key 复制过来',
     en: 'this store belongs to another hub key: copy hub.key here from the data folder it was used with',
   }
   throw new QianzhiError('QZ-CONFIG', { key: 'data', reason })
@@ -279,7 +279,7 @@ async function checkAuthority(store: Store, data: string, authority: string, acc
     file: join(data, 'tls', 'authority.key'),
     reason: { zh: '不是各代理登记时的那一个', en: 'it is not the one that agents enrolled with' },
     remedy: {
-      zh: `${restoreAuthority.zh};无法恢复时执行一次 qianzhi-hub start --new-authority,各代理须重新登记`,
+      zh: `${restoreAuthority.zh}；无法恢复时执行一次 qianzhi-hub start --new-authority，各代理须重新登记`,
       en: `${restoreAuthority.en}; if it is lost, start once with qianzhi-hub start --new-authority: each agent must enrol again`,
     },
   })
@@ -295,7 +295,7 @@ async function loadCertificate(config: HubConfig, now: Date): Promise<ServerCert
     return readFile(path, 'utf8').catch((error: unknown) => {
       throw new QianzhiError(
         'QZ-CONFIG',
-        { key: `tls.${key}`, reason: { zh: `无法读取 ${path}:${reasonOf(error)}`, en: `${path} cannot be read: ${reasonOf(error)}` } },
+        { key: `tls.${key}`, reason: { zh: `无法读取 ${path}：${reasonOf(error)}`, en: `${path} cannot be read: ${reasonOf(error)}` } },
         { cause: error },
       )
     })
@@ -310,7 +310,7 @@ async function listen(app: HttpServer, { listen }: HubConfig): Promise<number> {
     const key = `listen ${listen.host}:${listen.port}`
     throw new QianzhiError(
       'QZ-CONFIG',
-      { key, reason: { zh: `无法监听:${reasonOf(error)}`, en: `cannot be listened on: ${reasonOf(error)}` } },
+      { key, reason: { zh: `无法监听：${reasonOf(error)}`, en: `cannot be listened on: ${reasonOf(error)}` } },
       { cause: error },
     )
   }

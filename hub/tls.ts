@@ -69,7 +69,7 @@ async function loadAuthority(data: string, folder: string, now: Date): Promise<A
 
 /** Agents have pinned it. */
 export const restoreAuthority = {
-  zh: '从备份恢复(各代理在登记时已固定该证书颁发机构)',
+  zh: '从备份恢复（各代理在登记时已固定该证书颁发机构）',
   en: 'restore it from a backup (agents pinned this authority when they enrolled)',
 }
 

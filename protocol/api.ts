@@ -359,5 +359,5 @@ function decodeHeader(json: Buffer): DeliveryHeader {
 }
 
 function badHeader(fault: string, cause?: unknown): QianzhiError {
-  return new QianzhiError('QZ-BATCH-FORMAT', { reason: { zh: `交付头部:${fault}`, en: `delivery header: ${fault}` } }, { cause })
+  return new QianzhiError('QZ-BATCH-FORMAT', { reason: { zh: `交付头部：${fault}`, en: `delivery header: ${fault}` } }, { cause })
 }

@@ -184,7 +184,7 @@ export function questionOf(ask: Ask): Question {
   const question: unknown = ask
   if (questionShapes.some((shape) => shape.Check(question))) return question as Question
   throw new QianzhiError('QZ-REQUEST-INVALID', {
-    reason: { zh: `此代理不认识的问询:${ask.kind}`, en: `no question of kind ${ask.kind} that this agent knows` },
+    reason: { zh: `此代理不认识的问询：${ask.kind}`, en: `no question of kind ${ask.kind} that this agent knows` },
   })
 }
 

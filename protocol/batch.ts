@@ -156,7 +156,7 @@ function splitBlocks(bytes: Buffer, start: number, limits: BatchLimits): PackedB
     blocks.push({ item: bytes.toString('latin1', at + 1, data - 8), packed: bytes.subarray(data, end), unpackedLength })
     at = end
   }
-  if (unpacked > limits.unpacked) throw overLimit(unpacked, limits.unpacked, '字节(解压后)', 'bytes unpacked')
+  if (unpacked > limits.unpacked) throw overLimit(unpacked, limits.unpacked, '字节（解压后）', 'bytes unpacked')
   return blocks
 }
 
@@ -201,7 +201,7 @@ function checkManifest(manifest: Manifest, limits: BatchLimits): void {
   if (manifest.snapshot && manifest.snapshot.began > manifest.seq)
     throw malformed('快照起点在批次之后', 'the snapshot begins after the batch')
   if ((manifest.seq === 1) !== (manifest.prev === null))
-    throw malformed('只有一代的首批次可以没有前一批次(prev)', 'prev must be null exactly where an epoch begins')
+    throw malformed('只有一代的首批次可以没有前一批次（prev）', 'prev must be null exactly where an epoch begins')
   if (manifest.seq === 1 && manifest.snapshot?.began !== 1) throw malformed('每一代必须以快照开始', 'an epoch must begin with a snapshot')
   if (manifest.scope !== undefined) throw malformed('scope 为保留字段', 'scope is reserved')
   if (new Set(manifest.blocks.map((block) => block.item)).size !== manifest.blocks.length)
@@ -212,7 +212,7 @@ function checkBlocks(manifest: Manifest, blocks: readonly PackedBlock[]): void {
   const listed = new Map(manifest.blocks.map((block) => [block.item, block.sha256]))
   for (const { item, packed } of blocks) {
     const expected = listed.get(item)
-    if (expected === undefined) throw badBlock(item, '不在清单中,或重复', 'not in the manifest, or twice')
+    if (expected === undefined) throw badBlock(item, '不在清单中，或重复', 'not in the manifest, or twice')
     listed.delete(item)
     if (sha256(packed) !== expected) throw badBlock(item, 'SHA-256 不同', 'its SHA-256 differs')
   }
@@ -285,11 +285,11 @@ function malformed(zh: string, en: string): QianzhiError {
 }
 
 function badManifest(fault: string): QianzhiError {
-  return malformed(`清单:${fault}`, `manifest: ${fault}`)
+  return malformed(`清单：${fault}`, `manifest: ${fault}`)
 }
 
 function overLimit(count: number, limit: number, zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-BATCH-LIMIT', { reason: { zh: `${count} ${zh},最多 ${limit}`, en: `${count} ${en}, at most ${limit}` } })
+  return new QianzhiError('QZ-BATCH-LIMIT', { reason: { zh: `${count} ${zh}，最多 ${limit}`, en: `${count} ${en}, at most ${limit}` } })
 }
 
 function badBlock(item: string, zh: string, en: string): QianzhiError {

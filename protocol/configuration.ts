@@ -37,7 +37,7 @@ function readText(path: string, optional: boolean): string {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (optional && (error as NodeJS.ErrnoException).code === 'ENOENT') return ''
-    throw fault(path, { zh: `无法读取:${reasonOf(error)}`, en: `cannot be read: ${reasonOf(error)}` }, error)
+    throw fault(path, { zh: `无法读取：${reasonOf(error)}`, en: `cannot be read: ${reasonOf(error)}` }, error)
   }
 }
 
@@ -77,13 +77,13 @@ function reference(kind: string, name: string, key: string, { folder, env, files
     const value = env[name]
     if (value !== undefined) return value
     throw fault(key, {
-      zh: `环境变量 ${name} 未设置,请设置后再启动`,
+      zh: `环境变量 ${name} 未设置，请设置后再启动`,
       en: `environment variable ${name} is not set: set it and start again`,
     })
   }
   if (kind !== 'file') {
     throw fault(key, {
-      zh: `只支持 \${env:NAME} 与 \${file:path},不支持 \${${kind}:…}`,
+      zh: `只支持 \${env:NAME} 与 \${file:path}，不支持 \${${kind}:…}`,
       en: `only \${env:NAME} and \${file:path} are known, not \${${kind}:…}`,
     })
   }
@@ -92,7 +92,7 @@ function reference(kind: string, name: string, key: string, { folder, env, files
   try {
     return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
-    throw fault(key, { zh: `无法读取文件 ${name}:${reasonOf(error)}`, en: `file ${name} cannot be read: ${reasonOf(error)}` }, error)
+    throw fault(key, { zh: `无法读取文件 ${name}：${reasonOf(error)}`, en: `file ${name} cannot be read: ${reasonOf(error)}` }, error)
   }
 }
 
@@ -113,14 +113,14 @@ function misfit(errors: readonly ShapeError[], shape: TObject): QianzhiError {
   if (!foreign) {
     const key = at.join('.') || 'file'
     const wanted = wantedOf(errors.filter(({ instancePath }) => instancePath === error?.instancePath))
-    if (wanted) return fault(key, { zh: `取值不符合要求,应为:${wanted.zh}`, en: `correct the value: wanted here is ${wanted.en}` })
+    if (wanted) return fault(key, { zh: `取值不符合要求，应为：${wanted.zh}`, en: `correct the value: wanted here is ${wanted.en}` })
     const wrong = error?.message ?? 'does not fit'
-    return fault(key, { zh: `取值不符合要求,请改正:${wrong}`, en: `correct the value, it ${wrong}` })
+    return fault(key, { zh: `取值不符合要求，请改正：${wrong}`, en: `correct the value, it ${wrong}` })
   }
   const unknown = (foreign.params as { additionalProperties: string[] }).additionalProperties[0]!
   const known = knownKeys(shape, at).join(', ')
   return fault([...at, unknown].join('.'), {
-    zh: `未知配置项,请删除或改正;此处可用:${known}`,
+    zh: `未知配置项，请删除或改正；此处可用：${known}`,
     en: `unknown key: remove or correct it; known here: ${known}`,
   })
 }
@@ -130,8 +130,8 @@ const kindNames: Readonly<Record<string, LocalizedText>> = {
   number: { zh: '数', en: 'a number' },
   integer: { zh: '整数', en: 'a whole number' },
   boolean: { zh: 'true 或 false', en: 'true or false' },
-  array: { zh: '列表([ … ] 或各行以 - 开头)', en: 'a list ([ … ], or lines that begin with -)' },
-  object: { zh: '映射({ 名称: 值 })', en: 'a mapping ({ name: value })' },
+  array: { zh: '列表（[ … ] 或各行以 - 开头）', en: 'a list ([ … ], or lines that begin with -)' },
+  object: { zh: '映射（{ 名称: 值 }）', en: 'a mapping ({ name: value })' },
 }
 
 /** What may stand in one place, where its kind or word is what is wrong; undefined where it is something else, such as a limit. */

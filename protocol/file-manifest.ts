@@ -106,7 +106,8 @@ export function verifyProvider({ resource, to, provider }: FileManifest, provide
   for (const jws of provider) {
     const id = statementKeyId(jws, 'qz-batch')
     const key = id === undefined ? undefined : providerKey(id)
-    if (key === undefined) throw fault(`提供方密钥 ${id} 未知,请用 --key 给出`, `the provider's key ${id} is not known: give it with --key`)
+    if (key === undefined)
+      throw fault(`提供方密钥 ${id} 未知，请用 --key 给出`, `the provider's key ${id} is not known: give it with --key`)
     if (verifyStatement(jws, 'qz-batch', key) === undefined) throw fault('提供方签名不符', "the provider's signature does not match")
     const batch = trustedManifest({ jws })
     if (batch.resource !== resource) throw fault(`提供方签名属于资源 ${batch.resource}`, `the provider signed it for ${batch.resource}`)

@@ -94,7 +94,7 @@ export function fileNameFault(name: string): LocalizedText | undefined {
   if (!name.isWellFormed() || name.includes('\uFFFD')) return { zh: '文件名编码有误', en: 'the name is not well encoded' }
   if (unseen.test(name)) return { zh: '文件名含控制字符', en: 'the name holds control characters' }
   if (valueFault({ type: 'text', length: longestTextKey }, name) !== undefined)
-    return { zh: `文件名(含路径)超过 ${longestTextKey} 个字符`, en: `the name with its path is longer than ${longestTextKey} characters` }
+    return { zh: `文件名（含路径）超过 ${longestTextKey} 个字符`, en: `the name with its path is longer than ${longestTextKey} characters` }
   const wrong = /[\\:*?"<>|]/.exec(name)?.[0]
   if (wrong !== undefined) return { zh: `文件名含字符 ${wrong}`, en: `the name holds the character ${wrong}` }
   for (const segment of name.split('/')) {

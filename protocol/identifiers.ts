@@ -41,7 +41,7 @@ const names: Record<IdentifierKind, LocalizedText> = {
 
 /** For people. Never holds the value. */
 export function identifierFaultText(kind: IdentifierKind, fault: IdentifierFault): LocalizedText {
-  return joinTexts([names[kind], faultTexts[fault]], { zh: ':', en: ': ' })
+  return joinTexts([names[kind], faultTexts[fault]], { zh: '：', en: ': ' })
 }
 
 /** Values of at least so many different identifiers, and so large a share of all that are there. */

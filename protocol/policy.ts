@@ -108,8 +108,8 @@ export function openPolicy(jws: string, hubKey: string, agent: string, knownSeri
 /** Why a route gets nothing, since when and by whom as far as that is known; what is to be done is left to be told beside it. */
 export function stopText({ reason, because, since, by }: RouteStop, timeZone?: string): LocalizedText {
   const known = [...(since === undefined ? [] : [localTime(new Date(since), timeZone)]), ...(by === undefined ? [] : [by])]
-  const at = { zh: known.length > 0 ? `(${known.join(',')})` : '', en: known.length > 0 ? ` (${known.join(', ')})` : '' }
-  const why = because === undefined ? { zh: '', en: '' } : { zh: `:${inLanguage(because, 'zh')}`, en: `: ${inLanguage(because, 'en')}` }
+  const at = { zh: known.length > 0 ? `（${known.join('，')}）` : '', en: known.length > 0 ? ` (${known.join(', ')})` : '' }
+  const why = because === undefined ? { zh: '', en: '' } : { zh: `：${inLanguage(because, 'zh')}`, en: `: ${inLanguage(because, 'en')}` }
   return { zh: reason.zh + at.zh + why.zh, en: reason.en + at.en + why.en }
 }
 

@@ -24,7 +24,7 @@ const words: Record<string, LocalizedText> = {
   extra: { zh: '落地多余', en: 'extra' },
   changed: { zh: '内容不同', en: 'changed' },
   open: { zh: '待查', en: 'open' },
-  settled: { zh: '途中,已一致', en: 'settled' },
+  settled: { zh: '途中，已一致', en: 'settled' },
   moving: { zh: '持续变化', en: 'moving' },
   quarantined: { zh: '在隔离区', en: 'quarantined' },
   repaired: { zh: '已重发修复', en: 'repaired' },

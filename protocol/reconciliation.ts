@@ -202,15 +202,15 @@ export function outcomeOf({
 
 const doubted: Readonly<Record<Doubt, LocalizedText>> = {
   rows: {
-    zh: '读到的行数与数据库自己统计的行数不同:请检查键的索引(重建后再对账)',
+    zh: '读到的行数与数据库自己统计的行数不同：请检查键的索引（重建后再对账）',
     en: 'the database counts other rows than were read: look at the index of the key (rebuild it and reconcile again)',
   },
   values: {
-    zh: '读到的值在数据库中按其自己的比较找不到:该列不能无损读取',
+    zh: '读到的值在数据库中按其自己的比较找不到：该列不能无损读取',
     en: 'values that were read are not what the database itself compares: a column is not read without loss',
   },
   keys: {
-    zh: '同一主键有多行:请去除重复,或恢复唯一约束(QZ-ROW-KEY-TWICE)',
+    zh: '同一主键有多行：请去除重复，或恢复唯一约束（QZ-ROW-KEY-TWICE）',
     en: 'several rows have one key: remove what is double, or restore the unique constraint (QZ-ROW-KEY-TWICE)',
   },
 }
@@ -218,7 +218,7 @@ const doubted: Readonly<Record<Doubt, LocalizedText>> = {
 /** What second looks found wrong, for people. */
 export function doubtTexts({ source, target }: Pick<ReconciliationStatement, 'source' | 'target'>): LocalizedText[] {
   const of = (zh: string, en: string, doubt: Doubt | undefined) =>
-    doubt ? [{ zh: `${zh}:${doubted[doubt].zh}`, en: `${en}: ${doubted[doubt].en}` }] : []
+    doubt ? [{ zh: `${zh}：${doubted[doubt].zh}`, en: `${en}: ${doubted[doubt].en}` }] : []
   return [...of('来源方', 'source', source.doubt), ...of('接收方', 'receiver', target.doubt)]
 }
 

@@ -125,7 +125,7 @@ export function schemaFaults(schema: Pick<Schema, 'items'>): SchemaFault[] {
   }
   if (keyItems(schema).length === 0) faults.push({ item: null, zh: '没有主键信息项', en: 'no item is marked key' })
   for (const item of schema.items) {
-    const fail: Fail = (zh, en) => void faults.push({ item: item.id, zh: `信息项 ${item.id}:${zh}`, en: `item ${item.id}: ${en}` })
+    const fail: Fail = (zh, en) => void faults.push({ item: item.id, zh: `信息项 ${item.id}：${zh}`, en: `item ${item.id}: ${en}` })
     checkItem(item, fail)
     checkCondition(schema, item, fail)
   }
@@ -149,7 +149,7 @@ function checkCondition(schema: Pick<Schema, 'items'>, { id, type, openness, che
 
 function checkItem(item: Item, fail: Fail): void {
   if (item.name.startsWith('qz_')) {
-    fail(`列名 ${item.name}:qz_ 保留给落地时增加的列`, `name ${item.name}: qz_ is reserved for the columns that delivery adds`)
+    fail(`列名 ${item.name}：qz_ 保留给落地时增加的列`, `name ${item.name}: qz_ is reserved for the columns that delivery adds`)
   }
   if (item.length !== undefined && item.type !== 'text') fail('只有文本有长度', 'only text has a length')
   if (item.type === 'decimal') {
@@ -163,9 +163,9 @@ function checkItem(item: Item, fail: Fail): void {
 
 function checkKeyItem({ type, openness, length }: Item, fail: Fail): void {
   if (!keyTypes.includes(type)) fail(`${type} 不能作主键`, `${type} cannot be a key`)
-  if (openness === 'closed') fail('主键不能不公开,请登记代理主键', 'a key cannot be closed; register a surrogate key')
+  if (openness === 'closed') fail('主键不能不公开，请登记代理主键', 'a key cannot be closed; register a surrogate key')
   if (type === 'text' && (length === undefined || length > longestTextKey)) {
-    fail(`文本主键须有长度,最长 ${longestTextKey}`, `a text key needs a length of at most ${longestTextKey}`)
+    fail(`文本主键须有长度，最长 ${longestTextKey}`, `a text key needs a length of at most ${longestTextKey}`)
   }
 }
 

@@ -18,6 +18,9 @@ const bare = /\p{Script=Han}[^'`]*\$\{(?:[\w.!?#]*[.!])?(?:state|event|outcome|s
 const manyOfOne =
   /\$\{(?!limits\.)(?:[\w.!?]*\.)?(?:count|rows|keys|days|minutes|tried|quarantine|length)\} (?:rows|keys|tables|items|days|minutes|batches|resources|files)\b/
 
+/** 中文 followed by ASCII punctuation; before a space it is syntax that the text shows (`{ 名称: 值 }`). */
+const halfWidth = /[\p{Script=Han}”\uff09][,;:](?!\s)|\p{Script=Han}\((?!\\)/u
+
 const exceptions = new Map([
   ['protocol/errors.ts', 'detailsToWire joins both for peers that do not know `texts`'],
   ['hub/operations/', 'examples of what people write'],
@@ -77,6 +80,15 @@ t.test('no Chinese text holds a state, an event or a step as the code calls it',
   const servers = /^agent\/databases\//
   t.same(
     found((text) => bare.test(text)).filter((line) => !servers.test(line)),
+    [],
+  )
+})
+
+t.test('Chinese text has full-width punctuation', async (t) => {
+  for (const text of ["'已停止,请重启'", '`无法读取:${why}`', '`请安装到别处(如 /opt)`']) t.match(text, halfWidth, text)
+  for (const text of ["'已停止\uff0c请重启'", "['是', '否']", '{ 名称: 值 }', '--key 公钥[,公钥]']) t.notMatch(text, halfWidth, text)
+  t.same(
+    found((text) => halfWidth.test(text)),
     [],
   )
 })

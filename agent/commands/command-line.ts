@@ -28,36 +28,36 @@ const commands: Record<string, () => Promise<Command>> = {
 }
 
 const help = {
-  zh: `qianzhi-agent ${version}:前置机代理
+  zh: `qianzhi-agent ${version}：前置机代理
 
-用法:qianzhi-agent 命令 [参数] [选项]
+用法：qianzhi-agent 命令 [参数] [选项]
 
-  enroll 令牌             用市电子政务办发放的一次性令牌登记本机(--name 名称)
-  enroll --gap 目录       在网闸内侧登记本机:目录中有外侧代理的 gap.json
-  enroll --carry 目录名 令牌  为网闸内侧的提供方代理向中心登记(其 inner.json 已到)
-  setup [资源…]           在来源库建立采集(触发器、队列);--print 只输出给 DBA 的脚本;
-                          --create-table 按已登记资源建供数表;--url 用 DBA 账号;--user 运行账号
-  teardown [资源…]        拆除采集(--print 只输出脚本)
+  enroll 令牌             用市电子政务办发放的一次性令牌登记本机（--name 名称）
+  enroll --gap 目录       在网闸内侧登记本机：目录中有外侧代理的 gap.json
+  enroll --carry 目录名 令牌  为网闸内侧的提供方代理向中心登记（其 inner.json 已到）
+  setup [资源…]           在来源库建立采集（触发器、队列）；--print 只输出给 DBA 的脚本；
+                          --create-table 按已登记资源建供数表；--url 用 DBA 账号；--user 运行账号
+  teardown [资源…]        拆除采集（--print 只输出脚本）
   start                   运行代理
   status                  各来源、落地表的状态
-  doctor                  检查运行所需的一切,并给出处理办法
-  audit                   本机保存的中心审计检查点(每日最后一个),供核验中心审计
-  reconcile 资源|路由     与对端对账,显示进度和结果(--repair 重发不一致的行,--no-repair 只比对)
-  resync 资源|路由        重新快照(来源)或重新填充落地表
-  quarantine [资源|路由]  列出隔离区:未能发送(来源)或未能落地(落地表)的行的主键与原因
-  replay 资源|路由        排除原因后重试隔离区:重新发送(来源)或重新写入(落地表)
-  scan 资源               立即扫描(capture: watermark、compare 的来源)
+  doctor                  检查运行所需的一切，并给出处理办法
+  audit                   本机保存的中心审计检查点（每日最后一个），供核验中心审计
+  reconcile 资源|路由     与对端对账，显示进度和结果（--repair 重发不一致的行，--no-repair 只比对）
+  resync 资源|路由        重新快照（来源）或重新填充落地表
+  quarantine [资源|路由]  列出隔离区：未能发送（来源）或未能落地（落地表）的行的主键与原因
+  replay 资源|路由        排除原因后重试隔离区：重新发送（来源）或重新写入（落地表）
+  scan 资源               立即扫描（capture: watermark、compare 的来源）
   trust 资源              接受提供方更换的密钥
-  pause 资源|路由         暂停:来源不再读取和发送(变更继续排队),落地不再接收;重启后仍然有效
+  pause 资源|路由         暂停：来源不再读取和发送（变更继续排队），落地不再接收；重启后仍然有效
   resume 资源|路由        恢复
-  confirm 资源            确认大批删除属实,发送给接收方
-  verify 文件             核验写入目录的文件:内容、写入代理与提供方的签名(--key 公钥[,公钥] 另给密钥)
-  export 路由 [期[-批[..批]]…]  把网闸丢失的批次再次写入目录(不写范围:内侧尚未确认的全部)
-  trust-gap 目录名 [指纹] 显示网闸内侧代理的密钥指纹;核对无误后带指纹再执行一次,即接受其回执
+  confirm 资源            确认大批删除属实，发送给接收方
+  verify 文件             核验写入目录的文件：内容、写入代理与提供方的签名（--key 公钥[,公钥] 另给密钥）
+  export 路由 [期[-批[..批]]…]  把网闸丢失的批次再次写入目录（不写范围：内侧尚未确认的全部）
+  trust-gap 目录名 [指纹] 显示网闸内侧代理的密钥指纹；核对无误后带指纹再执行一次，即接受其回执
 
-选项:
-  --config 文件           配置文件(默认 ./qianzhi-agent.yaml)
-  --lang zh|en            语言(默认中文;LANG 以 en 开头时为英文)
+选项：
+  --config 文件           配置文件（默认 ./qianzhi-agent.yaml）
+  --lang zh|en            语言（默认中文；LANG 以 en 开头时为英文）
   --json                  status、doctor、audit、quarantine、reconcile 输出 JSON
   --help, --version`,
   en: `qianzhi-agent ${version}: the agent of a front-end machine
@@ -126,7 +126,7 @@ function commandHelp(name: string, language: Language): string {
     else if (!/^ {3}/.test(line)) its = false
     if (its) about.push(line)
   }
-  const options = lines.slice(lines.findIndex((line) => /^(选项|Options):$/.test(line)))
+  const options = lines.slice(lines.findIndex((line) => /^(选项：|Options:)$/.test(line)))
   return [`qianzhi-agent ${name}`, '', ...about, '', ...options].join('\n')
 }
 

@@ -23,7 +23,7 @@ export function readToken(text: string): EnrolToken {
   } catch {
     // Falls through: not a token.
   }
-  throw new QianzhiError('QZ-TOKEN', { reason: { zh: '不是登记令牌(qzt1.…)', en: 'it is no enrolment token (qzt1.…)' } })
+  throw new QianzhiError('QZ-TOKEN', { reason: { zh: '不是登记令牌（qzt1.…）', en: 'it is no enrolment token (qzt1.…)' } })
 }
 
 /** The hub as an enrolled agent's command reaches it; behind a one-way gap its folders. */

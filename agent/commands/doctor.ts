@@ -18,7 +18,7 @@ export const doctor: Command = async (context) => {
 
 function showCheck({ say }: CommandDeps, { ok, name, zh, en }: Check): void {
   const [mark, title] = [ok ? '✓' : '✗', checkName(name)]
-  say(`${mark} ${title.zh}:${zh}`, `${mark} ${title.en}: ${en}`)
+  say(`${mark} ${title.zh}：${zh}`, `${mark} ${title.en}: ${en}`)
 }
 
 async function allChecks(deps: CommandDeps): Promise<Check[]> {
@@ -26,7 +26,7 @@ async function allChecks(deps: CommandDeps): Promise<Check[]> {
   const identity = openState(config.data).data.identity
   if (!identity) return [failed('enrolment', new QianzhiError('QZ-NOT-ENROLLED'))]
   const checks: Check[] = [
-    passed('enrolment', `代理 ${identity.agent},机关单位 ${identity.agency}`, `agent ${identity.agent} of ${identity.agency}`),
+    passed('enrolment', `代理 ${identity.agent}，机关单位 ${identity.agency}`, `agent ${identity.agent} of ${identity.agency}`),
   ]
   let policy: Policy | undefined
   try {
@@ -48,7 +48,7 @@ async function allChecks(deps: CommandDeps): Promise<Check[]> {
 
 async function hubChecks({ config }: CommandDeps, policy: Policy | undefined): Promise<Check[]> {
   if (gapOf(config)) {
-    const inside = passed('hub', '在网闸内侧:以目录代替中心', 'behind a one-way gap: folders in the place of the hub')
+    const inside = passed('hub', '在网闸内侧：以目录代替中心', 'behind a one-way gap: folders in the place of the hub')
     return [inside, policyCheck(policy, new Date(), config.timezone)]
   }
   const hub = openHub(config)

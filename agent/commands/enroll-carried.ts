@@ -34,7 +34,7 @@ export async function enrollCarried({ config, words, options, say }: CommandDeps
     await handPolicy(back, { agent, policy, identity, key, data: config.data, now: new Date() })
     noteCarried(config.data, name, agent)
     say(
-      `已登记内侧代理 ${agent},机关单位 ${agency}。请核对其密钥指纹 ${keyId(inner.publicKey)};把 ${back}/gap.json 送入内侧`,
+      `已登记内侧代理 ${agent}，机关单位 ${agency}。请核对其密钥指纹 ${keyId(inner.publicKey)}；把 ${back}/gap.json 送入内侧`,
       `Enrolled the agent inside: ${agent} of agency ${agency}. Compare the fingerprint of its key: ${keyId(inner.publicKey)}; carry ${back}/gap.json in`,
     )
     return 0

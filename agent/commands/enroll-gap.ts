@@ -44,7 +44,7 @@ export async function enrollBehindGap(deps: CommandDeps, folder: string): Promis
   if (gap.out)
     await new GapOutbox({ folder: gap.out, agent, data: config.data, key, again: gap.again, clock: () => new Date() }).introduce()
   say(
-    `已在网闸内侧登记:代理 ${agent},机关单位 ${agency}。请与外侧核对指纹:\n  中心密钥 ${keyId(hubKey)}\n  外侧代理密钥 ${keyId(publicKey)}\n  本机密钥 ${keyId(key.publicKey)}`,
+    `已在网闸内侧登记：代理 ${agent}，机关单位 ${agency}。请与外侧核对指纹：\n  中心密钥 ${keyId(hubKey)}\n  外侧代理密钥 ${keyId(publicKey)}\n  本机密钥 ${keyId(key.publicKey)}`,
     `Enrolled behind a gap: agent ${agent} of agency ${agency}. Compare the fingerprints with the outside:\n  key of the hub ${keyId(hubKey)}\n  key of the outer agent ${keyId(publicKey)}\n  key of this machine ${keyId(key.publicKey)}`,
   )
   return 0
@@ -55,7 +55,7 @@ async function askToBeEnrolled({ config, say }: CommandDeps, { out, again }: Gap
   const key = openKey(config.data)
   await new GapOutbox({ folder: out!, agent: '', data: config.data, key, again, clock: () => new Date() }).introduce()
   say(
-    `已写 ${out!.path}/inner.json(密钥指纹 ${keyId(key.publicKey)})。外侧执行 qianzhi-agent enroll --carry 目录名 令牌,其 gap.json 到达后再次执行本命令`,
+    `已写 ${out!.path}/inner.json（密钥指纹 ${keyId(key.publicKey)}）。外侧执行 qianzhi-agent enroll --carry 目录名 令牌，其 gap.json 到达后再次执行本命令`,
     `${out!.path}/inner.json is written (fingerprint of its key ${keyId(key.publicKey)}). Outside: qianzhi-agent enroll --carry FOLDER TOKEN; when its gap.json has arrived, run this again`,
   )
   return 0

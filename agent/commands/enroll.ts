@@ -29,7 +29,7 @@ export const enroll: Command = async (context) => {
     state.data = { ...state.data, identity, policy: { serial: policy.serial, jws: answer.policy } }
     state.write()
     say(
-      `已登记:代理 ${agent},机关单位 ${agency}。下一步:qianzhi-agent setup`,
+      `已登记：代理 ${agent}，机关单位 ${agency}。下一步：qianzhi-agent setup`,
       `Enrolled: agent ${agent} of agency ${agency}. Next: qianzhi-agent setup`,
     )
     return 0

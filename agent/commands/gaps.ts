@@ -49,11 +49,11 @@ async function exportStream({ words, say }: CommandDeps, copies: GapCopies, fold
     written.push(...copies.after(copies.confirmed ?? { epoch: 0, seq: 0 }))
     for (const place of written) await exportBatch(copies, folder, place)
   }
-  say(`${route}:已写 ${written.length} 个批次到 ${folder}`, `${route}: ${counted(written.length, 'batch')} written into ${folder}`)
+  say(`${route}：已写 ${written.length} 个批次到 ${folder}`, `${route}: ${counted(written.length, 'batch')} written into ${folder}`)
   if (missing.length === 0) return 0
   const first = showPosition(missing[0])
   say(
-    `${route}:自 ${first} 起有 ${missing.length} 个批次已不保留,请执行 qianzhi-agent resync ${route}`,
+    `${route}：自 ${first} 起有 ${missing.length} 个批次已不保留，请执行 qianzhi-agent resync ${route}`,
     `${route}: ${counted(missing.length, 'batch')} from ${first} on not kept any more: run qianzhi-agent resync ${route}`,
   )
   return 1
@@ -64,7 +64,7 @@ function requireRange(text: string): PlaceRange {
   if (range) return range
   throw new QianzhiError('QZ-CONFIG', {
     key: 'argument',
-    reason: { zh: `${text}:范围写作 期-批..批`, en: `${text}: a range is EPOCH-SEQ..SEQ` },
+    reason: { zh: `${text}：范围写作 期-批..批`, en: `${text}: a range is EPOCH-SEQ..SEQ` },
   })
 }
 
@@ -81,7 +81,7 @@ export const trustGap: Command = async ({ config, words, say }) => {
   if (words[1] === undefined) {
     const known = acceptedKeys(config.data)[back] === named.publicKey
     say(
-      `内侧代理密钥指纹 ${fingerprint}${known ? '(已接受)' : `。与内侧核对无误后执行:qianzhi-agent trust-gap ${back} ${fingerprint}`}`,
+      `内侧代理密钥指纹 ${fingerprint}${known ? '（已接受）' : `。与内侧核对无误后执行：qianzhi-agent trust-gap ${back} ${fingerprint}`}`,
       `key of the inner agent ${fingerprint}${known ? ' (accepted)' : `. When it is what the inside shows: qianzhi-agent trust-gap ${back} ${fingerprint}`}`,
     )
     return known ? 0 : 1

@@ -7,16 +7,16 @@ import { requireName } from './resync.ts'
 export const pause: Command = async (context) => {
   const name = requireName(context.words)
   const { source, sink } = await ask<Paused>(context, 'pause', name)
-  if (source) context.say(`${name}:来源已暂停,变更继续排队`, `${name}: the source is paused, changes go on being queued`)
-  if (sink) context.say(`${name}:落地已暂停`, `${name}: delivery is paused`)
+  if (source) context.say(`${name}：来源已暂停，变更继续排队`, `${name}: the source is paused, changes go on being queued`)
+  if (sink) context.say(`${name}：落地已暂停`, `${name}: delivery is paused`)
   return 0
 }
 
 export const resume: Command = async (context) => {
   const name = requireName(context.words)
   const { source, sink } = await ask<Paused>(context, 'resume', name)
-  if (source) context.say(`${name}:来源已恢复`, `${name}: the source goes on`)
-  if (sink) context.say(`${name}:落地已恢复`, `${name}: delivery goes on`)
+  if (source) context.say(`${name}：来源已恢复`, `${name}: the source goes on`)
+  if (sink) context.say(`${name}：落地已恢复`, `${name}: delivery goes on`)
   return 0
 }
 
@@ -24,7 +24,7 @@ export const resume: Command = async (context) => {
 export const confirm: Command = async (context) => {
   const name = requireName(context.words)
   await ask(context, 'confirm', name)
-  context.say(`${name}:已确认,删除将发送给接收方`, `${name}: confirmed, the deletes are sent to the receivers`)
+  context.say(`${name}：已确认，删除将发送给接收方`, `${name}: confirmed, the deletes are sent to the receivers`)
   return 0
 }
 

@@ -59,15 +59,15 @@ function storedKeys(folder: string, resource: string): QuarantinedKey[] {
 function sayKey({ config, say }: CommandDeps, listed: Listed): void {
   const { database, end, resource, route, key, code, item, reason, since, kept, correction } = listed
   const which = `${JSON.stringify(key)} ${code}${item ? ` ${item}` : ''}`
-  const what = reason ? joinTexts([which, reason], { zh: ':', en: ': ' }) : same(which)
+  const what = reason ? joinTexts([which, reason], { zh: '：', en: ': ' }) : same(which)
   const at = localTime(since, config.timezone)
   if (end === 'source')
-    return say(`${database} 来源 ${resource} ${what.zh}(自 ${at})`, `${database} source ${resource} ${what.en} (since ${at})`)
-  const again = kept ? { zh: ',可重试', en: ', can be replayed' } : { zh: '', en: '' }
-  say(`${database} 落地 ${route} ${what.zh}(自 ${at}${again.zh})`, `${database} sink ${route} ${what.en} (since ${at}${again.en})`)
+    return say(`${database} 来源 ${resource} ${what.zh}（自 ${at}）`, `${database} source ${resource} ${what.en} (since ${at})`)
+  const again = kept ? { zh: '，可重试', en: ', can be replayed' } : { zh: '', en: '' }
+  say(`${database} 落地 ${route} ${what.zh}（自 ${at}${again.zh}）`, `${database} sink ${route} ${what.en} (since ${at}${again.en})`)
   if (!correction) return
   const { id, state, text = '' } = correction
-  say(`  更正 ${id}:${state.zh}${text && `:${text}`}`, `  correction ${id}: ${state.en}${text && `: ${text}`}`)
+  say(`  更正 ${id}：${state.zh}${text && `：${text}`}`, `  correction ${id}: ${state.en}${text && `: ${text}`}`)
 }
 
 type Listed = { database: string; correction?: { id: string; state: LocalizedText; text: string | undefined } } & QuarantinedKey
@@ -85,10 +85,10 @@ export const replay: Command = async ({ config, words, say }) => {
   const name = requireName(words)
   const done = (await callControl(config.data, 'replay', { name })) as Answer | undefined
   if (!done) throw noRunningAgent()
-  if (done.source) say(`${name}:隔离的行将重新读取并发送`, `${name}: the quarantined rows will be read and sent again`)
+  if (done.source) say(`${name}：隔离的行将重新读取并发送`, `${name}: the quarantined rows will be read and sent again`)
   for (const { route, tried, applied, quarantine: left } of done.routes) {
     say(
-      `${route}:重试 ${tried} 行,写入 ${applied} 行,隔离区尚有 ${left} 行`,
+      `${route}：重试 ${tried} 行，写入 ${applied} 行，隔离区尚有 ${left} 行`,
       `${route}: ${counted(tried, 'row')} tried again, ${applied} applied, ${left} left in quarantine`,
     )
   }

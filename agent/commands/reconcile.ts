@@ -34,7 +34,7 @@ async function watch(deps: CommandDeps, run: string): Promise<ReconciliationProg
     const line = `${route} ${step ?? state} ${rows}`
     if (!deps.options['json'] && (state === 'running' || state === 'waiting') && !putOff && line !== shown) {
       const doing = reconciliationWords(step ?? state)
-      deps.say(`${route}:${doing.zh},已读 ${rows} 行`, `${route}: ${doing.en}, ${counted(rows, 'row')} read`)
+      deps.say(`${route}：${doing.zh}，已读 ${rows} 行`, `${route}: ${doing.en}, ${counted(rows, 'row')} read`)
     }
     shown = line
     if ((state !== 'running' && state !== 'waiting') || putOff) {
@@ -49,19 +49,19 @@ function showEnd(deps: CommandDeps, { run, route, state, code, details, texts, s
   if (statement) {
     const { source, target, settled, moving, quarantined, repaired, remaining, outcome } = statement
     deps.say(
-      `${route}(对账 ${run}):${outcome === 'equal' ? '一致' : '不一致'},来源 ${source.rows} 行,落地 ${target.rows} 行;途中 ${settled},持续变化 ${moving},隔离 ${quarantined},已重发修复 ${repaired},仍不一致 ${remaining}`,
+      `${route}（对账 ${run}）：${outcome === 'equal' ? '一致' : '不一致'}，来源 ${source.rows} 行，落地 ${target.rows} 行；途中 ${settled}，持续变化 ${moving}，隔离 ${quarantined}，已重发修复 ${repaired}，仍不一致 ${remaining}`,
       `${route} (reconciliation ${run}): ${outcome}, source ${counted(source.rows, 'row')}, target ${counted(target.rows, 'row')}; under way ${settled}, moving ${moving}, quarantined ${quarantined}, repaired ${repaired}, remaining ${remaining}`,
     )
     for (const { zh, en } of doubtTexts(statement)) deps.say(`  ${zh}`, `  ${en}`)
     if (statement.more)
       deps.say(
-        `  不一致的主键超过 ${statement.differing} 个,不逐一修复:要求修复的对账会请来源重新快照`,
+        `  不一致的主键超过 ${statement.differing} 个，不逐一修复：要求修复的对账会请来源重新快照`,
         `  more than ${statement.differing} keys differ, so they are not mended one by one: a run that repairs asks the source for a new snapshot`,
       )
   } else if (code !== null && isErrorCode(code)) {
     const reason = new QianzhiError(code, detailsFromWire({ details, texts }))
     const [zh, en] = state === 'failed' ? ['失败', 'failed'] : ['推迟', 'put off']
-    deps.say(`${route}:${zh},${code} ${reason.text('zh')}`, `${route}: ${en}, ${code} ${reason.text('en')}`)
+    deps.say(`${route}：${zh}，${code} ${reason.text('zh')}`, `${route}: ${en}, ${code} ${reason.text('en')}`)
   }
   for (const { key, difference, state: became, side, code: fault } of keys.filter(({ state: one }) => one !== 'settled')) {
     const said = reconciliationWords([difference, became, ...(side ? [side] : [])].join(' '))

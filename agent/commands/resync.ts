@@ -7,8 +7,8 @@ export const resync: Command = async ({ config, words, say }) => {
   const name = requireName(words)
   const done = (await callControl(config.data, 'resync', { name })) as { source: boolean; sink: boolean } | undefined
   if (!done) throw noRunningAgent()
-  if (done.source) say(`${name}:将重新做快照`, `${name}: a snapshot will be taken`)
-  if (done.sink) say(`${name}:将重新填充落地表`, `${name}: the delivered table will be filled anew`)
+  if (done.source) say(`${name}：将重新做快照`, `${name}: a snapshot will be taken`)
+  if (done.sink) say(`${name}：将重新填充落地表`, `${name}: the delivered table will be filled anew`)
   return 0
 }
 
@@ -16,7 +16,7 @@ export const resync: Command = async ({ config, words, say }) => {
 export const scan: Command = async ({ config, words, say }) => {
   const name = requireName(words)
   if (!(await callControl(config.data, 'scan', { name }))) throw noRunningAgent()
-  say(`${name}:开始扫描`, `${name}: a scan begins`)
+  say(`${name}：开始扫描`, `${name}: a scan begins`)
   return 0
 }
 
@@ -25,7 +25,7 @@ export const trust: Command = async ({ config, words, say }) => {
   const name = requireName(words)
   const done = (await callControl(config.data, 'trust', { name })) as { keys: string[] } | undefined
   if (!done) throw noRunningAgent()
-  say(`${name}:已接受提供方密钥 ${done.keys.join(', ')}`, `${name}: provider keys accepted: ${done.keys.join(', ')}`)
+  say(`${name}：已接受提供方密钥 ${done.keys.join(', ')}`, `${name}: provider keys accepted: ${done.keys.join(', ')}`)
   return 0
 }
 

@@ -66,16 +66,16 @@ async function receivers(context: CommandDeps, policy: Policy | undefined): Prom
         ', ',
       )
       const what = {
-        zh: `接收到 ${tables}:建立架构,授予建表和写入的权限`,
+        zh: `接收到 ${tables}：建立架构，授予建表和写入的权限`,
         en: `To receive into ${tables}: schemas, and rights to make tables and write them`,
       }
       if (options['print']) printScript(context, url, what, script)
       else if (optional(context, 'url') !== undefined) {
         await database.run(script)
-        context.say(`${name}:接收所需权限已授予`, `${name}: what receiving needs is granted`)
+        context.say(`${name}：接收所需权限已授予`, `${name}: what receiving needs is granted`)
       } else
         context.say(
-          `${name}:接收方的表由代理自行建立;缺少权限时用 setup --print 得到给 DBA 的脚本`,
+          `${name}：接收方的表由代理自行建立；缺少权限时用 setup --print 得到给 DBA 的脚本`,
           `${name}: the agent makes what it receives into by itself; setup --print gives the DBA's script where rights are missing`,
         )
       done++
@@ -106,13 +106,13 @@ export const teardown: Command = async (context) => {
     }
     const script = await database.teardownScript(source)
     const what = {
-      zh: `拆除资源 ${source.resource}(表 ${source.table})的采集:触发器、队列;表和数据不变`,
+      zh: `拆除资源 ${source.resource}（表 ${source.table}）的采集：触发器、队列；表和数据不变`,
       en: `Ends the capture of resource ${source.resource} (table ${source.table}): its triggers and queue; the table and its rows stay`,
     }
     if (context.options['print']) printScript(context, configuredUrl(context, database), what, script, false)
     else {
       await database.run(script)
-      context.say(`${source.resource}:采集已拆除`, `${source.resource}: capture is removed`)
+      context.say(`${source.resource}：采集已拆除`, `${source.resource}: capture is removed`)
     }
     await database.close()
   }
@@ -130,11 +130,11 @@ const captureNames: Record<CaptureMode, [string, string]> = {
 /** Nothing is in the database of a source that is only read, or in a folder; what is remembered of it lies in the data folder. */
 async function forgetSource({ config, options, say }: CommandDeps, source: SourceTable): Promise<void> {
   const { resource } = source
-  if (options['print']) return say(`-- ${resource}:数据库中没有任何对象`, `-- ${resource}: nothing is in the database`)
+  if (options['print']) return say(`-- ${resource}：数据库中没有任何对象`, `-- ${resource}: nothing is in the database`)
   if (await callControl(config.data, 'ping')) throw new QianzhiError('QZ-DATA-LOCKED', { folder: config.data })
   if (source.files) removeSourceStore(config.data, resource)
   else removeStore(config.data, resource)
-  say(`${resource}:采集已拆除`, `${resource}: capture is removed`)
+  say(`${resource}：采集已拆除`, `${resource}: capture is removed`)
 }
 
 async function setUpTable(deps: CommandDeps, database: Database, source: SourceTable): Promise<void> {
@@ -145,15 +145,15 @@ async function setUpTable(deps: CommandDeps, database: Database, source: SourceT
   if (onlyReads(source)) return checkReading(deps, database, source)
   await database.run(await database.setupScript(source, runtimeUser(deps, url)))
   const [zh, en] = captureNames[source.capture]
-  deps.say(`${source.resource}:${source.table} 已就绪(${zh})`, `${source.resource}: ${source.table} is set up (${en})`)
-  for (const { zh, en } of await limitsOfCapture(database, source)) deps.say(`  注意:${zh}`, `  note: ${en}`)
+  deps.say(`${source.resource}：${source.table} 已就绪（${zh}）`, `${source.resource}: ${source.table} is set up (${en})`)
+  for (const { zh, en } of await limitsOfCapture(database, source)) deps.say(`  注意：${zh}`, `  note: ${en}`)
 }
 
 /** An account that may not set up goes on by the script. */
 function throwWithWay({ options }: CommandDeps, error: unknown): never {
   if (options['print'] || !(error instanceof QianzhiError) || error.code !== 'QZ-DB-RIGHTS') throw error
   const way = {
-    zh: '请执行 qianzhi-agent setup --print,把脚本交给 DBA(或以有权限的账号执行 setup --url)',
+    zh: '请执行 qianzhi-agent setup --print，把脚本交给 DBA（或以有权限的账号执行 setup --url）',
     en: 'run qianzhi-agent setup --print and give the script to the DBA (or setup --url with an account that may)',
   }
   const said = (language: 'zh' | 'en') => inLanguage(error.details['reason'] ?? '', language)
@@ -165,14 +165,14 @@ async function printSetup(deps: CommandDeps, database: Database, source: SourceT
   const { resource, table } = source
   const user = runtimeUser(deps, url)
   const print = (zh: string, en: string, script: readonly string[]) => printScript(deps, url, { zh, en }, script)
-  const rest = ['执行后再次运行 setup --print,得到其余脚本', 'Then run setup --print again for the rest'] as const
+  const rest = ['执行后再次运行 setup --print，得到其余脚本', 'Then run setup --print again for the rest'] as const
   const supply = await missingSupplyTable(deps, database, source)
   if (supply)
     return print(`资源 ${resource} 的供数表 ${table}。${rest[0]}`, `Supply table ${table} of resource ${resource}. ${rest[1]}`, supply)
   if (onlyReads(source)) {
     const script = await database.rightsScript([source], [], user)
     return print(
-      `资源 ${resource} 只读采集,数据库中不建立任何对象`,
+      `资源 ${resource} 只读采集，数据库中不建立任何对象`,
       `Resource ${resource} is only read: nothing is made in the database`,
       script,
     )
@@ -180,7 +180,7 @@ async function printSetup(deps: CommandDeps, database: Database, source: SourceT
   try {
     const script = await database.setupScript(source, user)
     return print(
-      `资源 ${resource}(表 ${table})的采集:变化队列和触发器,表和数据不变;以 teardown --print 拆除`,
+      `资源 ${resource}（表 ${table}）的采集：变化队列和触发器，表和数据不变；以 teardown --print 拆除`,
       `Capture of resource ${resource} (table ${table}): a queue and triggers; the table and its rows stay as they are; teardown --print undoes it`,
       script,
     )
@@ -189,7 +189,7 @@ async function printSetup(deps: CommandDeps, database: Database, source: SourceT
     if (codedError(error).code !== 'QZ-DB-RIGHTS') throw error
     const script = await database.rightsScript([source], [], user)
     print(
-      `资源 ${resource}(表 ${table})的读取权限。${rest[0]}`,
+      `资源 ${resource}（表 ${table}）的读取权限。${rest[0]}`,
       `Rights to read table ${table} of resource ${resource}. ${rest[1]}`,
       script,
     )
@@ -205,7 +205,7 @@ function notConfigured({ words }: CommandDeps): QianzhiError {
   return new QianzhiError('QZ-CONFIG', {
     key: 'sources',
     reason: {
-      zh: '尚未配置来源:提供数据的,资源发布后先在 sources: 中写明资源、数据库和表(- { resource: 资源, database: 名称, table: 表 }),再执行本命令;只接收的写 sinks: auto',
+      zh: '尚未配置来源：提供数据的，资源发布后先在 sources: 中写明资源、数据库和表（- { resource: 资源, database: 名称, table: 表 }），再执行本命令；只接收的写 sinks: auto',
       en: 'there is none yet: whoever provides first names resource, database and table under sources: once the resource is published (- { resource: CODE, database: NAME, table: TABLE }), then runs this; whoever only receives writes sinks: auto',
     },
   })
@@ -217,10 +217,10 @@ async function checkReading({ say }: CommandDeps, database: Database, source: So
   const failed = checks[0]!
   if (!failed.ok) throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason: { zh: failed.zh, en: failed.en } })
   say(
-    `${source.resource}:${source.table} 只读采集(${source.capture}),数据库中无需建立任何对象`,
+    `${source.resource}：${source.table} 只读采集（${source.capture}），数据库中无需建立任何对象`,
     `${source.resource}: ${source.table} is only read (${source.capture}); nothing is made in the database`,
   )
-  for (const { zh, en } of checks.slice(1)) say(`  注意:${zh}`, `  note: ${en}`)
+  for (const { zh, en } of checks.slice(1)) say(`  注意：${zh}`, `  note: ${en}`)
 }
 
 /** DDL of the supply table where there is none and `--create-table` was given. */
@@ -247,14 +247,14 @@ function printScript(deps: CommandDeps, url: string, what: LocalizedText, script
   const lines = [
     what,
     {
-      zh: `请 DBA 以管理员账号在 ${place} 执行;可重复执行`,
+      zh: `请 DBA 以管理员账号在 ${place} 执行；可重复执行`,
       en: `For a DBA, to be run by an administrator at ${place}; it may be run again`,
     },
     ...(user === undefined || script.length === 0
       ? []
       : [
           {
-            zh: `代理的运行账号是 ${user},须已存在;它得到所列权限`,
+            zh: `代理的运行账号是 ${user}，须已存在；它得到所列权限`,
             en: `The agent runs as ${user}, which must exist; it gets the rights named here`,
           },
         ]),

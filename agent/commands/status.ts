@@ -23,12 +23,12 @@ export const status: Command = async (context) => {
 
 function showStatus(deps: CommandDeps, status: AgentStatus): void {
   const words = new StatusText(status)
-  for (const { name, value } of words.agent()) deps.say(`${name.zh}:${value.zh}`, `${name.en}: ${value.en}`)
+  for (const { name, value } of words.agent()) deps.say(`${name.zh}：${value.zh}`, `${name.en}: ${value.en}`)
   for (const source of status.sources) {
     const facts = words.source(source)
     const { zh, en } = facts[0]!.value
     const title = source.title === undefined ? '' : ` ${source.title}`
-    deps.say(`来源 ${source.resource}${title}(${source.database})${zh}`, `source ${source.resource}${title} (${source.database}) ${en}`)
+    deps.say(`来源 ${source.resource}${title}（${source.database}）${zh}`, `source ${source.resource}${title} (${source.database}) ${en}`)
     showLine(deps, words, source, facts)
   }
   for (const sink of status.sinks) {
@@ -36,18 +36,18 @@ function showStatus(deps: CommandDeps, status: AgentStatus): void {
     const { zh, en } = facts[0]!.value
     const named = [sink.table || sink.resource, ...(sink.title === undefined ? [] : [sink.title])].join(' ')
     const [table, place] = [named, sink.database && `${sink.database}, `]
-    deps.say(`落地 ${table}(${place.replace(', ', ',')}路由 ${sink.route})${zh}`, `sink ${table} (${place}route ${sink.route}) ${en}`)
+    deps.say(`落地 ${table}（${place.replace(', ', '，')}路由 ${sink.route}）${zh}`, `sink ${table} (${place}route ${sink.route}) ${en}`)
     showLine(deps, words, sink, facts)
   }
 }
 
 function showLine(deps: CommandDeps, words: StatusText, { lastFault }: SourceStatus | SinkStatus, facts: Fact[]): void {
   const known = facts.slice(1).filter(({ value }) => value.en !== unknown.en)
-  const zh = known.map(({ name, value }) => `${name.zh} ${value.zh}`).join(',')
+  const zh = known.map(({ name, value }) => `${name.zh} ${value.zh}`).join('，')
   deps.say(`  ${zh}`, `  ${known.map(({ name, value }) => `${name.en.toLowerCase()} ${value.en}`).join(', ')}`)
   if (!lastFault) return
   const fault = words.fault(lastFault)
-  if (lastFault.over) deps.say(`  此前的故障(已恢复):${fault.zh}`, `  was held before: ${fault.en}`)
+  if (lastFault.over) deps.say(`  此前的故障（已恢复）：${fault.zh}`, `  was held before: ${fault.en}`)
   else deps.say(`  ${fault.zh}`, `  ${fault.en}`)
 }
 
@@ -59,10 +59,10 @@ function sayStopped({ config, say }: CommandDeps): void {
   // The running agent's file: one that stops in order removes it.
   const fell = existsSync(join(config.data, 'control.json'))
   say(
-    `代理未运行,最近一次活动 ${at}${fell ? ',未正常停止(被终止或断电)' : ''}`,
+    `代理未运行，最近一次活动 ${at}${fell ? '，未正常停止（被终止或断电）' : ''}`,
     `The agent is not running; its last sign of life is of ${at}${fell ? ', and it was not stopped in order (killed, or power was lost)' : ''}`,
   )
-  if (last.line) say(`  日志最后一行:${last.line}`, `  last line of its log: ${last.line}`)
+  if (last.line) say(`  日志最后一行：${last.line}`, `  last line of its log: ${last.line}`)
 }
 
 function lastSign({ data, log }: AgentConfig): { at: Date; line?: string } | undefined {

@@ -26,18 +26,18 @@ export const verify: Command = async (context) => {
   const manifest = openFileManifest(await manifestText(file), (id) => keys.agent.get(id))
   await checkContent(file, manifest)
   say(
-    `文件:${manifest.file},${manifest.rows} 行,SHA-256 一致`,
+    `文件：${manifest.file}，${manifest.rows} 行，SHA-256 一致`,
     `file: ${manifest.file}, ${counted(manifest.rows, 'row')}, its SHA-256 is as stated`,
   )
   say(
-    `写入方:代理 ${manifest.agent} 的签名有效(${shownTime(manifest.time, config.timezone)})`,
+    `写入方：代理 ${manifest.agent} 的签名有效（${shownTime(manifest.time, config.timezone)}）`,
     `written by agent ${manifest.agent}: its signature holds (${shownTime(manifest.time, config.timezone)})`,
   )
   tellContent(context, manifest)
   try {
     const signed = verifyProvider(manifest, (id) => keys.provider(manifest.resource).get(id))
     say(
-      `提供方:${manifest.source} 的 ${signed} 个批次签名有效`,
+      `提供方：${manifest.source} 的 ${signed} 个批次签名有效`,
       `provider ${manifest.source}: its signatures of ${counted(signed, 'batch')} hold`,
     )
   } catch (error) {
@@ -51,7 +51,7 @@ export const verify: Command = async (context) => {
 function tellContent({ say }: CommandDeps, { resource, kind, number, to, quarantine }: FileManifest): void {
   const what = kind === 'whole' ? { zh: '全量', en: 'all rows' } : { zh: '增量', en: 'changes' }
   say(
-    `内容:${resource} 第 ${number} 个文件(${what.zh}),至 ${to.epoch}/${to.seq}`,
+    `内容：${resource} 第 ${number} 个文件（${what.zh}），至 ${to.epoch}/${to.seq}`,
     `content: ${resource}, file ${number} (${what.en}), up to ${to.epoch}/${to.seq}`,
   )
   if (quarantine > 0) say(`另有 ${quarantine} 行在隔离区`, `besides, ${counted(quarantine, 'row')} in quarantine`)

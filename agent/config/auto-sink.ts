@@ -58,7 +58,7 @@ function onlyPlace(databases: readonly string[], folders: readonly string[]): st
   const [only, ...more] = databases.length > 0 ? databases : folders
   if (only !== undefined && more.length === 0) return only
   throw fault('sinks', {
-    zh: 'auto 须有唯一的数据库(或目录);有多个时写明一个:sinks: [{ auto: 名称 }]',
+    zh: 'auto 须有唯一的数据库（或目录）；有多个时写明一个：sinks: [{ auto: 名称 }]',
     en: 'auto needs exactly one database (or folder); where there are several, name one: sinks: [{ auto: NAME }]',
   })
 }
@@ -68,14 +68,14 @@ function autoPlace(entry: Entry, key: string, { databases, folders }: { database
   const other = Object.keys(rest).find((name) => !settings.includes(name))
   if (other !== undefined)
     throw fault(`${key}.${other}`, {
-      zh: `不用于 auto:此处可用 schema, ${settings.join(', ')}`,
+      zh: `不用于 auto：此处可用 schema、${settings.join('、')}`,
       en: `is not for auto: known here are schema, ${settings.join(', ')}`,
     })
   const folder = Object.hasOwn(folders, auto)
   if (!folder && !Object.hasOwn(databases, auto))
     throw fault(`${key}.auto`, { zh: `databases 和 folders 中都没有 ${auto}`, en: `neither databases nor folders has ${auto}` })
   if (folder && schema !== undefined)
-    throw fault(`${key}.schema`, { zh: '只用于数据库:目录中是文件', en: 'is for databases: a folder has files' })
+    throw fault(`${key}.schema`, { zh: '只用于数据库：目录中是文件', en: 'is for databases: a folder has files' })
   // Says which keys are for the other kind of place.
   const placed = placedSink({ ...rest, ...(folder ? { folder: auto } : { database: auto }) }, key, folders)
   return { ...placed, ...(schema !== undefined && { schema }) }

@@ -234,7 +234,7 @@ function checkSources({ sources, timezone }: AgentConfig): void {
   } catch {
     throw new QianzhiError('QZ-CONFIG', {
       key: 'timezone',
-      reason: { zh: `${timezone} 不是时区,应写作 Asia/Shanghai 等`, en: `${timezone} is no time zone: write one such as Asia/Shanghai` },
+      reason: { zh: `${timezone} 不是时区，应写作 Asia/Shanghai 等`, en: `${timezone} is no time zone: write one such as Asia/Shanghai` },
     })
   }
   sources.forEach((source, i) => {
@@ -251,7 +251,7 @@ function sourceFault(source: SourceConfig): [string, LocalizedText] | undefined 
     return [
       'query',
       {
-        zh: `${capture} 不能监视 SELECT:请将 capture 设为 compare 或 watermark`,
+        zh: `${capture} 不能监视 SELECT：请将 capture 设为 compare 或 watermark`,
         en: `${capture} cannot watch a SELECT: set capture to compare or watermark`,
       },
     ]
@@ -259,7 +259,7 @@ function sourceFault(source: SourceConfig): [string, LocalizedText] | undefined 
     return [
       'watermark',
       {
-        zh: 'capture: watermark 须有 watermark.column,即每次变更都增大的列',
+        zh: 'capture: watermark 须有 watermark.column，即每次变更都增大的列',
         en: 'capture: watermark needs watermark.column, a column that grows with every change',
       },
     ]
@@ -267,21 +267,21 @@ function sourceFault(source: SourceConfig): [string, LocalizedText] | undefined 
     return [
       'watermark',
       {
-        zh: '仅用于 capture: watermark:请设置 capture,或删去此项',
+        zh: '仅用于 capture: watermark：请设置 capture，或删去此项',
         en: 'is used with capture: watermark only: set capture, or leave it out',
       },
     ]
   if (compare && capture !== 'compare')
     return [
       'compare',
-      { zh: '仅用于 capture: compare:请设置 capture,或删去此项', en: 'is used with capture: compare only: set capture, or leave it out' },
+      { zh: '仅用于 capture: compare：请设置 capture，或删去此项', en: 'is used with capture: compare only: set capture, or leave it out' },
     ]
   const { schedule } = watermark ?? compare ?? {}
   if (schedule === undefined || validate(schedule)) return undefined
   return [
     `${capture}.schedule`,
     {
-      zh: `${schedule} 不是 cron 表达式:请依次写分、时、日、月、星期,如 "*/5 * * * *"`,
+      zh: `${schedule} 不是 cron 表达式：请依次写分、时、日、月、星期，如 "*/5 * * * *"`,
       en: `${schedule} is no cron expression: write minute, hour, day, month and weekday, such as "*/5 * * * *"`,
     },
   ]
@@ -296,9 +296,9 @@ function checkSinks({ sinks }: AgentConfig): void {
   sinks.forEach(({ resource, standard, route }, i) => {
     const reason =
       (resource === undefined) === (standard === undefined)
-        ? { zh: '资源和数据标准须写一个,且只能写一个', en: 'names either a resource or a standard' }
+        ? { zh: '资源和数据标准须写一个，且只能写一个', en: 'names either a resource or a standard' }
         : route !== undefined && standard !== undefined
-          ? { zh: '数据标准接收其全部路由:指定路由时请写资源', en: 'a standard takes all its routes: name the resource of this one' }
+          ? { zh: '数据标准接收其全部路由：指定路由时请写资源', en: 'a standard takes all its routes: name the resource of this one' }
           : undefined
     if (reason) throw new QianzhiError('QZ-CONFIG', { key: `sinks[${i}]`, reason })
   })
@@ -339,7 +339,7 @@ function checkFolders({ sources, sinks }: AgentConfig): void {
   if (i >= 0)
     throw new QianzhiError('QZ-CONFIG', {
       key: `sinks[${i}].folder`,
-      reason: { zh: '同时是来源目录:请另用一个目录', en: 'is the folder of a source too: give it one of its own' },
+      reason: { zh: '同时是来源目录：请另用一个目录', en: 'is the folder of a source too: give it one of its own' },
     })
   sources.forEach(({ folder, table, resource }, at) => {
     const other = sources
@@ -347,7 +347,7 @@ function checkFolders({ sources, sinks }: AgentConfig): void {
       .find((source) => folder !== undefined && source.folder === folder && patternsOverlap(source.table, table))
     if (!other) return
     const reason = {
-      zh: `${table} 与 ${other.resource} 的 ${other.table} 可匹配同一文件:请改用互不重叠的文件名,或另用一个目录`,
+      zh: `${table} 与 ${other.resource} 的 ${other.table} 可匹配同一文件：请改用互不重叠的文件名，或另用一个目录`,
       en: `${table} can match files of ${other.resource} (${other.table}): choose names that no file has both of, or give ${resource} a folder of its own`,
     }
     throw new QianzhiError('QZ-CONFIG', { key: `sources[${at}].files`, reason })

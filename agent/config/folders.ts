@@ -137,17 +137,17 @@ export function placedSource<S extends Place & SourceKeys>(
   if (folder === undefined) {
     refuseKeys(source, ['files', 'contents', ...ofSourceRows], key)
     if (database === undefined || table === undefined)
-      throw fault(key, { zh: '须写数据库和表,或写目录', en: 'names either a database and a table, or a folder' })
+      throw fault(key, { zh: '须写数据库和表，或写目录', en: 'names either a database and a table, or a folder' })
     return { ...source, database, table }
   }
   requireFolder(source, key, folders)
   refuseKeys(source, ['table', 'capture', 'query', 'watermark', 'compare', 'zeroDates'], key, {
-    zh: '只用于表,不用于目录',
+    zh: '只用于表，不用于目录',
     en: 'is for tables, not for a folder',
   })
   if (contents === 'rows' && source.whole === undefined)
     throw fault(`${key}.whole`, {
-      zh: '未写:每个文件都是全表的(文件中没有的即删除)写 true,只含新增和修改的写 false',
+      zh: '未写：每个文件都是全表的（文件中没有的即删除）写 true，只含新增和修改的写 false',
       en: 'is missing: true where each file is the whole table (what it lacks is deleted), false where it holds new and changed rows',
     })
   if (contents === 'any')
@@ -170,7 +170,7 @@ export function placedSink<S extends Place & SinkKeys>(sink: S, key: string, fol
     return { ...sink, database }
   }
   requireFolder(sink, key, folders)
-  refuseKeys(sink, ['table'], key, { zh: '只用于数据库:目录中是文件', en: 'is for databases: a folder has files' })
+  refuseKeys(sink, ['table'], key, { zh: '只用于数据库：目录中是文件', en: 'is for databases: a folder has files' })
   if (contents !== 'rows') refuseKeys(sink, ['write', 'columns', ...ofRows], key, { zh: '只用于数据行文件', en: 'is for files of rows' })
   if (contents !== 'batches') refuseKeys(sink, ofBatches, key, { zh: '只用于 contents: batches', en: 'is for contents: batches' })
   if (sink.back !== undefined && !Object.hasOwn(folders ?? {}, sink.back))
@@ -184,7 +184,7 @@ function requireFolder({ folder, database }: Place & { folder?: string }, key: s
     throw fault(`${key}.folder`, { zh: `folders 中没有 ${folder}`, en: `folders has no ${folder}` })
 }
 
-const forFolders: LocalizedText = { zh: '只用于目录:请写明目录,或删去此项', en: 'is for folders: name a folder, or leave it out' }
+const forFolders: LocalizedText = { zh: '只用于目录：请写明目录，或删去此项', en: 'is for folders: name a folder, or leave it out' }
 
 function refuseKeys(entry: object, keys: readonly string[], key: string, reason = forFolders): void {
   const found = keys.find((name) => (entry as Record<string, unknown>)[name] !== undefined)

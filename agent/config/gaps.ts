@@ -74,8 +74,8 @@ export function gapOf({ hub, databases }: Configured): Gap | undefined {
   const { gap } = hub
   const other = (['urls', 'ca', 'proxy'] as const).find((key) => hub[key] !== undefined)
   if (other)
-    throw fault(other, { zh: '在网闸之后无用:请删去此项,或删去 gap', en: 'is of no use behind a gap: leave it out, or leave out gap' })
-  if (gap.in === undefined && gap.out === undefined) throw fault('gap', { zh: '未写 in,也未写 out', en: 'names neither in nor out' })
+    throw fault(other, { zh: '在网闸之后无用：请删去此项，或删去 gap', en: 'is of no use behind a gap: leave it out, or leave out gap' })
+  if (gap.in === undefined && gap.out === undefined) throw fault('gap', { zh: '未写 in，也未写 out', en: 'names neither in nor out' })
   const named = (key: 'in' | 'out') => {
     const name = gap[key]
     if (name === undefined) return {}

@@ -41,7 +41,7 @@ export function mappedColumn(item: Item, configured: string | LocalColumn | unde
   if (Object.keys(how).length === 0) return { item, column }
   if (item.key) {
     const reason = {
-      zh: `${item.id} 是主键,不能换码、去空格或改类型`,
+      zh: `${item.id} 是主键，不能换码、去空格或改类型`,
       en: `${item.id} is a key item: it cannot be mapped, trimmed or of another type`,
     }
     throw new QianzhiError('QZ-CONFIG', { key: `columns.${item.id}`, reason })
@@ -144,7 +144,7 @@ export function searchedValue({ mapping }: MappedColumn, value: Value): Value {
   const locals = codes ? Object.keys(codes).filter((local) => codes[local] === value) : [value]
   if (locals.length === 1 && !trim && otherwise !== 'keep') return locals[0]!
   throw new QianzhiError('QZ-REQUEST-INVALID', {
-    reason: { zh: `filter:信息项 ${item.id} 已换码`, en: `filter: item ${item.id} is mapped to local codes` },
+    reason: { zh: `filter：信息项 ${item.id} 已换码`, en: `filter: item ${item.id} is mapped to local codes` },
   })
 }
 
@@ -152,17 +152,17 @@ export function searchedValue({ mapping }: MappedColumn, value: Value): Value {
 export function mappingFault({ codes, write, otherwise }: LocalColumn, writes: boolean): LocalizedText | undefined {
   if (codes && Object.keys(codes).length === 0) return { zh: 'codes 为空', en: 'codes is empty' }
   if (otherwise && !codes) return { zh: '有 otherwise 必须有 codes', en: 'otherwise needs codes' }
-  if (write && !writes) return { zh: 'write 只用于落地(sinks)', en: 'write is for sinks' }
+  if (write && !writes) return { zh: 'write 只用于落地（sinks）', en: 'write is for sinks' }
   if (write && !codes) return { zh: '有 write 必须有 codes', en: 'write needs codes' }
   const wrong = Object.entries(write ?? {}).find(([portable, local]) => codes?.[local] !== portable)
   if (wrong)
-    return { zh: `write:codes 中 ${wrong[1]} 不对应 ${wrong[0]}`, en: `write: ${wrong[1]} does not stand for ${wrong[0]} in codes` }
+    return { zh: `write：codes 中 ${wrong[1]} 不对应 ${wrong[0]}`, en: `write: ${wrong[1]} does not stand for ${wrong[0]} in codes` }
   if (!codes || !writes) return undefined
   const seen = new Set<string>()
   for (const portable of Object.values(codes)) {
     if (seen.has(portable) && !write?.[portable])
       return {
-        zh: `codes:多个本地值对应 ${portable},请在 write 中写明写入哪一个`,
+        zh: `codes：多个本地值对应 ${portable}，请在 write 中写明写入哪一个`,
         en: `codes: several local values stand for ${portable}: say in write which one is written`,
       }
     seen.add(portable)

@@ -91,7 +91,7 @@ export function supplyFor(policy: Policy | undefined, resource: string): Supply 
 const notPublished = {
   reason: { zh: '本单位没有已发布的此资源', en: 'this agency has published none of this code' },
   next: {
-    zh: '核对 sources 中的资源代码;尚未登记的,由本单位编目人员登记(POST /registrations)、审核人员发布;之后自动继续',
+    zh: '核对 sources 中的资源代码；尚未登记的，由本单位编目人员登记（POST /registrations）、审核人员发布；之后自动继续',
     en: 'look at its code under sources; where it is not registered yet, the registrar of this agency registers it (POST /registrations) and its reviewer publishes; then it goes on by itself',
   },
 }
@@ -120,7 +120,7 @@ export function tableConflict(sink: SinkTable, others: readonly SinkTable[]): Qi
   const other = others.find(({ table, source, shared }) => table === sink.table && !(shared && sink.shared && source !== sink.source))
   if (!other) return undefined
   const reason = {
-    zh: `${other.resource}(${other.source})已落地到此表`,
+    zh: `${other.resource}（${other.source}）已落地到此表`,
     en: `${other.resource} (${other.source}) is delivered into this table already`,
   }
   return new QianzhiError('QZ-SINK-TABLE', { table: sink.table, reason })

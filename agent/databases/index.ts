@@ -50,6 +50,6 @@ export function engineOf(name: string, url: string): Engine {
   const known = engines.flatMap(({ schemes }) => (schemes.includes('folder') ? [] : schemes.map((one) => `${one}://`))).join(', ')
   throw new QianzhiError('QZ-CONFIG', {
     key: `databases.${name}.url`,
-    reason: { zh: `须以下列之一开头:${known}`, en: `begins with none of ${known}` },
+    reason: { zh: `须以下列之一开头：${known}`, en: `begins with none of ${known}` },
   })
 }

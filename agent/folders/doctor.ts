@@ -32,13 +32,13 @@ export async function folderChecks(folder: FolderSettings, sources: readonly Sou
 /** One that is written into is made by the running agent; one that is read from is wherever its files are put. */
 function absentCheck(path: string, read: boolean): Check {
   const [zh, en] = read
-    ? ['请核对路径,或建立该目录', 'look at the path, or make it']
+    ? ['请核对路径，或建立该目录', 'look at the path, or make it']
     : ['启动后由代理建立', 'the agent makes it when it starts']
-  return { name: 'folder', ok: !read, zh: `${path} 不存在:${zh}`, en: `${path} does not exist: ${en}` }
+  return { name: 'folder', ok: !read, zh: `${path} 不存在：${zh}`, en: `${path} does not exist: ${en}` }
 }
 
 function incrementCheck({ resource }: SourceTable): Check {
-  const zh = `${resource}:文件为增量(whole: false),删除只有在文件以 qz_op 列写明时才能看到`
+  const zh = `${resource}：文件为增量（whole: false），删除只有在文件以 qz_op 列写明时才能看到`
   return {
     name: 'capture',
     ok: true,
@@ -48,20 +48,20 @@ function incrementCheck({ resource }: SourceTable): Check {
 }
 
 function marksCheck(path: string): Check {
-  const zh = `${path}:文件静止后即视为写完;写入方能在写完后放入 NAME.done 的,请设 ready: done`
+  const zh = `${path}：文件静止后即视为写完；写入方能在写完后放入 NAME.done 的，请设 ready: done`
   const en = `${path}: a file that is at rest counts as complete; where its writer can put NAME.done behind it, set ready: done`
   return { name: 'capture', ok: true, zh, en }
 }
 
 function untakenCheck({ file, reason }: Untaken): Check {
-  return { name: 'files', ok: false, zh: `${file}:${reason.zh}`, en: `${file}: ${reason.en}` }
+  return { name: 'files', ok: false, zh: `${file}：${reason.zh}`, en: `${file}: ${reason.en}` }
 }
 
 function bothCheck(path: string): Check {
   return {
     name: 'folder',
     ok: false,
-    zh: `${path} 既有来源又有落地:请分开`,
+    zh: `${path} 既有来源又有落地：请分开`,
     en: `${path} has sources and sinks: give them folders of their own`,
   }
 }

@@ -73,11 +73,11 @@ function escaped(name: Buffer): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd').slice(0, 255)
 }
 
-const notUtf8 = { zh: '文件名不是 UTF-8(可能是 GBK):请改名', en: 'its name is not UTF-8 (GBK, perhaps): rename it' }
+const notUtf8 = { zh: '文件名不是 UTF-8（可能是 GBK）：请改名', en: 'its name is not UTF-8 (GBK, perhaps): rename it' }
 const subfolder = { zh: '子目录中的文件不会被接收', en: 'files in subfolders are not taken' }
 const noPattern = { zh: '文件名不符合任何来源的 files', en: 'its name fits the files of no source' }
 const orphan = { zh: '标记没有对应的文件', en: 'a mark without its file' }
 const olderMark = {
-  zh: '标记早于文件:写完后请重新放入标记',
+  zh: '标记早于文件：写完后请重新放入标记',
   en: 'its mark is older than the file: put it in again when the file is complete',
 }

@@ -392,7 +392,7 @@ export async function handPolicy(path: string, { agent, policy, identity, key, d
 }
 
 const enrolCarriedAgain = {
-  zh: '从备份恢复,或移走它后重新执行 qianzhi-agent enroll --carry',
+  zh: '从备份恢复，或移走它后重新执行 qianzhi-agent enroll --carry',
   en: 'restore it from a backup, or move it away and run qianzhi-agent enroll --carry again',
 }
 

@@ -263,7 +263,7 @@ export class GapOutlet {
 }
 
 const acceptAgain = {
-  zh: '从备份恢复,或移走它后重新执行 qianzhi-agent trust-gap',
+  zh: '从备份恢复，或移走它后重新执行 qianzhi-agent trust-gap',
   en: 'restore it from a backup, or move it away and run qianzhi-agent trust-gap again',
 }
 

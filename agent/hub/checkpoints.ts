@@ -8,7 +8,7 @@ type StoredCheckpoint = CheckpointFile['checkpoints'][number]
 const maxDays = 800
 const writeIntervalMs = 60_000
 const setAside = {
-  zh: '从备份恢复,或移走它重新开始记录(以前的核对点不再能用于核对)',
+  zh: '从备份恢复，或移走它重新开始记录（以前的核对点不再能用于核对）',
   en: 'restore it from a backup, or move it away to begin anew (what it held proves nothing any more)',
 }
 

@@ -47,7 +47,7 @@ function described(type: string, location: unknown, body: Buffer): LocalizedText
   if (typeof location !== 'string') return { zh: parts, en: parts }
   // What is asked for may stand behind the path.
   const to = told(location.replace(/[?#].*/, ''))
-  return joinTexts([parts, { zh: `转向 ${to}`, en: `on to ${to}` }], { zh: ',', en: ', ' })
+  return joinTexts([parts, { zh: `转向 ${to}`, en: `on to ${to}` }], { zh: '，', en: ', ' })
 }
 
 function told(text: string): string {

@@ -19,7 +19,7 @@ export function policyCheck(policy: Policy | undefined, now: Date, timezone: str
   return {
     name: 'policy',
     ok,
-    zh: `序号 ${policy.serial},${ok ? '有效至' : '已过期于'} ${until}`,
+    zh: `序号 ${policy.serial}，${ok ? '有效至' : '已过期于'} ${until}`,
     en: `serial ${policy.serial}, ${ok ? 'valid until' : 'expired at'} ${until}`,
   }
 }
@@ -29,7 +29,7 @@ export function clockChecks(offset: number): Check[] {
   const seconds = Math.round(Math.abs(offset) / 1000)
   const [zh, en] = offset > 0 ? ['慢', 'behind'] : ['快', 'ahead of']
   const ok = seconds <= 60
-  const remedy = ok ? ['', ''] : [',请校正', ': put it right']
+  const remedy = ok ? ['', ''] : ['，请校正', ': put it right']
   return [
     { name: 'clock', ok, zh: `本机比中心${zh} ${seconds} 秒${remedy[0]}`, en: `this machine is ${seconds} s ${en} the hub${remedy[1]}` },
   ]
@@ -90,7 +90,7 @@ function grantCheck({ timezone }: AgentConfig, sink: SinkConfig, granted: boolea
   return {
     name,
     ok: false,
-    zh: '尚未授权:由本单位使用人员申请(POST /applications)',
+    zh: '尚未授权：由本单位使用人员申请（POST /applications）',
     en: 'not granted yet: a user of this agency applies (POST /applications)',
   }
 }
@@ -108,7 +108,12 @@ export function stoppedChecks({ sinks, timezone }: AgentConfig, policy: Policy |
 function stopCheck(name: string, stop: StoppedRoute, ok: boolean, timezone: string): Check {
   const { zh, en } = stopText(stop, timezone)
   const next = stop.next ? { zh: `。${stop.next.zh}`, en: `. Then: ${stop.next.en}` } : { zh: '', en: '' }
-  return { name, ok, zh: `资源 ${stop.resource} 不交付:${zh}${next.zh}`, en: `nothing of resource ${stop.resource} comes: ${en}${next.en}` }
+  return {
+    name,
+    ok,
+    zh: `资源 ${stop.resource} 不交付：${zh}${next.zh}`,
+    en: `nothing of resource ${stop.resource} comes: ${en}${next.en}`,
+  }
 }
 
 function columnsCheck(schema: Schema, names: ColumnNames | undefined): Check[] {

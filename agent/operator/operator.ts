@@ -102,7 +102,7 @@ export class Operator {
     const request = this.scans.get(resource)
     if (!request)
       throw new QianzhiError('QZ-NOT-FOUND', {
-        what: { zh: `${resource}(capture: watermark 或 compare)`, en: `${resource} (capture: watermark, compare)` },
+        what: { zh: `${resource}（capture: watermark 或 compare）`, en: `${resource} (capture: watermark, compare)` },
       })
     request()
   }

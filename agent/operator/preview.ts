@@ -70,14 +70,14 @@ function checkFilter(filter: NonNullable<PreviewQuestion['filter']>, granted: re
     if (!item || !keyTypes.includes(item.type))
       throw new QianzhiError('QZ-REQUEST-INVALID', {
         reason: {
-          zh: `filter:信息项 ${id} 不存在或不能用于筛选`,
+          zh: `filter：信息项 ${id} 不存在或不能用于筛选`,
           en: `filter: item ${id} is not there, or is of a type that cannot be filtered by`,
         },
       })
     const reason = valueFault(item, value)
     if (reason)
       throw new QianzhiError('QZ-REQUEST-INVALID', {
-        reason: { zh: `filter:信息项 ${id} ${reason.zh}`, en: `filter: item ${id} ${reason.en}` },
+        reason: { zh: `filter：信息项 ${id} ${reason.zh}`, en: `filter: item ${id} ${reason.en}` },
       })
   }
   return filter

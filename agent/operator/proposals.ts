@@ -102,7 +102,7 @@ function typeOf({ type: native, proposal }: ColumnDescription, values: readonly 
 export function assumptions(columns: readonly ProposedColumn[]): LocalizedText[] {
   const assumed = columns.filter(({ type, native }) => isSmallNumber({ type: type?.type, native }))
   return assumed.map(({ column, native }) => ({
-    zh: `列 ${column}(${native})按布尔(是/否)登记;如果存放的是 0、1 以外的代码,请把类型改为整数(integer)`,
+    zh: `列 ${column}（${native}）按布尔（是/否）登记；如果存放的是 0、1 以外的代码，请把类型改为整数（integer）`,
     en: `column ${column} (${native}) is taken for a boolean: where it holds codes other than 0 and 1, make it an integer`,
   }))
 }

@@ -84,13 +84,13 @@ function deliveredTable(config: Tables, policy: Policy | undefined, question: Ta
   }
   throw new QianzhiError('QZ-ROUTE-ENDED', {
     route: question.route,
-    reason: { zh: '不在策略中,或此处没有落地', en: 'it is not in the policy, or has no sink here' },
+    reason: { zh: '不在策略中，或此处没有落地', en: 'it is not in the policy, or has no sink here' },
   })
 }
 
 function requireSame(question: TableQuestion, version: number, items: readonly Item[]): void {
   if (question.schema === version && question.items.join() === items.map(({ id }) => id).join()) return
-  const reason = { zh: `策略正在更新(第 ${version} 版)`, en: `the policy is changing (version ${version})` }
+  const reason = { zh: `策略正在更新（第 ${version} 版）`, en: `the policy is changing (version ${version})` }
   throw new QianzhiError('QZ-RECONCILE-NOT-NOW', { reason })
 }
 

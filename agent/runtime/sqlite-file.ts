@@ -15,7 +15,7 @@ const busy = new Set([5, 6])
 /** SQLITE_CORRUPT, SQLITE_NOTADB. */
 const damage = new Set([11, 26])
 const moveAway = {
-  zh: '从备份恢复,或移走它后启动(已有数据会重新读取并核对)',
+  zh: '从备份恢复，或移走它后启动（已有数据会重新读取并核对）',
   en: 'restore it from a backup, or move it away and start (what is there is read and compared anew)',
 }
 

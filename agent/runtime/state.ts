@@ -65,7 +65,7 @@ export function enrolledKey(folder: string): SigningKey {
 }
 
 const enrolAgain = {
-  zh: '从备份恢复,或删除 agent.key 和 state.json 后用新令牌执行 qianzhi-agent enroll',
+  zh: '从备份恢复，或删除 agent.key 和 state.json 后用新令牌执行 qianzhi-agent enroll',
   en: 'restore it from a backup, or delete agent.key and state.json and run qianzhi-agent enroll with a new token',
 }
 

@@ -36,12 +36,12 @@ async function watermarkChecks(reading: Reading, source: SourceTable): Promise<S
   return [
     {
       ok: true,
-      zh: `watermark 看不到删除,看不到没有增大 ${column} 的修改,也看不到提交晚于重叠窗口(${overlap}${unit[0]})的事务;需要发现这些时请用 compare`,
+      zh: `watermark 看不到删除，看不到没有增大 ${column} 的修改，也看不到提交晚于重叠窗口（${overlap}${unit[0]}）的事务；需要发现这些时请用 compare`,
       en: `watermark sees neither deletes, nor changes that leave ${column} as it was, nor transactions that commit later than the overlap of ${overlap}${unit[1]}; compare sees them`,
     },
     {
       ok: unmarked === 0,
-      zh: `${unmarked} 行的 ${column} 为空,其变化看不到`,
+      zh: `${unmarked} 行的 ${column} 为空，其变化看不到`,
       en: `${counted(unmarked, 'row')} without ${column}: changes of such are not seen`,
     },
   ]
@@ -49,11 +49,11 @@ async function watermarkChecks(reading: Reading, source: SourceTable): Promise<S
 
 const compareSees: Said = {
   ok: true,
-  zh: 'compare 定时全量比对,能发现增、删、改,看不到两次扫描之间出现又消失的状态;键上没有索引时每页都要排序整表,请建普通索引',
+  zh: 'compare 定时全量比对，能发现增、删、改，看不到两次扫描之间出现又消失的状态；键上没有索引时每页都要排序整表，请建普通索引',
   en: 'compare reads everything at its schedule and finds inserts, updates and deletes, but no state that came and went between two scans; without an index over the key each page sorts the whole table: make an ordinary one',
 }
 
 function scheduleOf({ scan }: SourceTable): Said {
   const { schedule, timezone } = scan!
-  return { ok: true, zh: `扫描时间:${schedule}(${timezone})`, en: `scanned at: ${schedule} (${timezone})` }
+  return { ok: true, zh: `扫描时间：${schedule}（${timezone}）`, en: `scanned at: ${schedule} (${timezone})` }
 }

@@ -98,7 +98,7 @@ export function dailyReportLine(day: string, status: AgentStatus, reconciled: re
 /** For the log: both languages in one line. */
 function morningText(line: MorningLine): string {
   const { day, sources, routes, waiting, quarantine, held } = line
-  const zh = `早报 ${day}:来源 ${sources.level}/${sources.all} 已清空,路由 ${routes.level}/${routes.all} 与提供方一致,待发 ${waiting},隔离 ${quarantine},停住 ${held}`
+  const zh = `早报 ${day}：来源 ${sources.level}/${sources.all} 已清空，路由 ${routes.level}/${routes.all} 与提供方一致，待发 ${waiting}，隔离 ${quarantine}，停住 ${held}`
   const en = `morning line: ${sources.level} of ${sources.all} sources with nothing waiting, ${routes.level} of ${routes.all} routes level, ${waiting} waiting, quarantine ${quarantine}, held ${held}`
   return `${zh} / ${en}`
 }

@@ -82,17 +82,17 @@ export class StatusText {
     const state =
       held > 0
         ? { zh: `${lines.zh} 条线路中 ${held} 条停住`, en: `${held} of ${counted(lines.en, 'line')} held` }
-        : { zh: `${lines.zh} 条线路,无停住`, en: `${counted(lines.en, 'line')}, none is held` }
+        : { zh: `${lines.zh} 条线路，无停住`, en: `${counted(lines.en, 'line')}, none is held` }
     const waiting = openStops(this.#status)
-    const stops = { zh: `;另有 ${waiting} 条路由停止交付`, en: `; besides, ${counted(waiting, 'route')} stopped` }
+    const stops = { zh: `；另有 ${waiting} 条路由停止交付`, en: `; besides, ${counted(waiting, 'route')} stopped` }
     const lead = waiting > 0 ? joinTexts([state, stops], '') : state
     const bad = [...machine, this.#disk()].filter(({ tone }) => tone === 'bad').map(({ name }) => name)
-    const besides = joinTexts([lead, joinTexts(bad, { zh: '、', en: ', ' })], { zh: ';异常:', en: '; not well: ' })
+    const besides = joinTexts([lead, joinTexts(bad, { zh: '、', en: ', ' })], { zh: '；异常：', en: '; not well: ' })
     return [
       fact('总体', 'Overall', bad.length > 0 ? besides : lead, held + bad.length > 0 ? 'bad' : waiting > 0 ? 'warn' : 'good'),
-      fact('前置机代理', 'Agent', { zh: `${agent}(${agency})`, en: `${agent} (${agency})` }),
+      fact('前置机代理', 'Agent', { zh: `${agent}（${agency}）`, en: `${agent} (${agency})` }),
       fact('版本与已运行时间', 'Version and uptime', {
-        zh: `${version},${this.#age(started).zh}`,
+        zh: `${version}，${this.#age(started).zh}`,
         en: `${version}, ${this.#age(started).en}`,
       }),
       ...machine,
@@ -108,12 +108,12 @@ export class StatusText {
     const { url, answered, fault } = this.#status.hub
     const last = answered ? this.#age(answered) : undefined
     const value = {
-      zh: `${url},${last ? `${last.zh}前应答` : '尚未应答'}`,
+      zh: `${url}，${last ? `${last.zh}前应答` : '尚未应答'}`,
       en: `${url}, ${last ? `answered ${last.en} ago` : 'has not answered yet'}`,
     }
     if (!fault) return fact('中心', 'Hub', value, answered ? 'good' : 'warn')
     const { zh, en } = this.fault(fault)
-    return fact('中心', 'Hub', { zh: `${value.zh};${zh}`, en: `${value.en}; ${en}` }, 'bad')
+    return fact('中心', 'Hub', { zh: `${value.zh}；${zh}`, en: `${value.en}; ${en}` }, 'bad')
   }
 
   #clock(): Fact {
@@ -135,7 +135,7 @@ export class StatusText {
     if (!policy) return fact('策略', 'Policy', { zh: '尚未收到', en: 'none yet' }, 'warn')
     const until = this.time(policy.expires)
     const state = policy.valid ? { zh: '有效至', en: 'valid until' } : { zh: '已过期于', en: 'expired at' }
-    const value = { zh: `第 ${policy.serial} 号,${state.zh} ${until.zh}`, en: `serial ${policy.serial}, ${state.en} ${until.en}` }
+    const value = { zh: `第 ${policy.serial} 号，${state.zh} ${until.zh}`, en: `serial ${policy.serial}, ${state.en} ${until.en}` }
     return fact('策略', 'Policy', value, policy.valid ? 'good' : 'bad')
   }
 
@@ -148,14 +148,14 @@ export class StatusText {
     if (fault) {
       const { zh, en } = this.fault(fault)
       const kept = {
-        zh: `文件已改动但有误,仍按 ${at.zh} 读取的运行:${zh}`,
+        zh: `文件已改动但有误，仍按 ${at.zh} 读取的运行：${zh}`,
         en: `the file was changed and is not taken up, that of ${at.en} stays in force: ${en}`,
       }
       return [fact('配置', 'Configuration', kept, 'bad')]
     }
     if (!waiting) return [fact('配置', 'Configuration', read, 'good')]
     const keys = waiting.join(', ')
-    const value = { zh: `${read.zh};${keys} 须重启代理后生效`, en: `${read.en}; ${keys}: changed, from the next start of the agent on` }
+    const value = { zh: `${read.zh}；${keys} 须重启代理后生效`, en: `${read.en}; ${keys}: changed, from the next start of the agent on` }
     return [fact('配置', 'Configuration', value, 'warn')]
   }
 
@@ -163,7 +163,7 @@ export class StatusText {
     const { disk } = this.#status
     if (!disk) return fact('数据目录磁盘', 'Disk of the data folder', unknown)
     const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1)
-    const value = { zh: `剩余 ${gib(disk.free)} GiB(共 ${gib(disk.size)} GiB)`, en: `${gib(disk.free)} of ${gib(disk.size)} GiB free` }
+    const value = { zh: `剩余 ${gib(disk.free)} GiB（共 ${gib(disk.size)} GiB）`, en: `${gib(disk.free)} of ${gib(disk.size)} GiB free` }
     return fact('数据目录磁盘', 'Disk of the data folder', value, disk.low ? 'bad' : 'good')
   }
 
@@ -171,7 +171,7 @@ export class StatusText {
     const { url, fault } = this.#status.page
     if (url) return [fact('状态页', 'Status page', same(url))]
     if (!fault) return []
-    return [fact('状态页', 'Status page', { zh: `未能打开:${fault}`, en: `could not be served: ${fault}` }, 'warn')]
+    return [fact('状态页', 'Status page', { zh: `未能打开：${fault}`, en: `could not be served: ${fault}` }, 'warn')]
   }
 
   /** Where nothing is configured by name, the reason would be told nowhere else. */
@@ -185,7 +185,7 @@ export class StatusText {
     })
     const rest = stopped.length > told.length ? ['…'] : []
     const waits = openStops(this.#status) > 0 ? 'warn' : undefined
-    return [fact('已停止的路由', 'Stopped routes', joinTexts([...told, ...rest], { zh: ';', en: '; ' }), waits)]
+    return [fact('已停止的路由', 'Stopped routes', joinTexts([...told, ...rest], { zh: '；', en: '; ' }), waits)]
   }
 
   #morning(): Fact {
@@ -194,7 +194,7 @@ export class StatusText {
     const { sources, routes, waiting, quarantine, held } = line
     const when = this.time(line.time)
     const value = {
-      zh: `${when.zh}:来源清空 ${sources.level}/${sources.all},路由一致 ${routes.level}/${routes.all},待发 ${waiting},隔离 ${quarantine},停住 ${held}`,
+      zh: `${when.zh}：来源清空 ${sources.level}/${sources.all}，路由一致 ${routes.level}/${routes.all}，待发 ${waiting}，隔离 ${quarantine}，停住 ${held}`,
       en: `${when.en}: nothing waits in ${sources.level} of ${sources.all} sources, ${routes.level} of ${routes.all} routes level, ${waiting} waiting, quarantine ${quarantine}, held ${held}`,
     }
     return fact('早报', 'Morning line', value, held > 0 ? 'bad' : 'good')
@@ -249,10 +249,10 @@ export class StatusText {
     const name = ['与提供方', 'Against the provider'] as const
     if (!reached) return fact(...name, unknown)
     const at = this.time(reached)
-    if (level) return fact(...name, { zh: `一致,核对于 ${at.zh}`, en: `level, confirmed ${at.en}` }, 'good')
+    if (level) return fact(...name, { zh: `一致，核对于 ${at.zh}`, en: `level, confirmed ${at.en}` }, 'good')
     if (this.#now - Date.parse(reached) <= longWait)
-      return fact(...name, { zh: `接收中,一致于 ${at.zh}`, en: `receiving, was level at ${at.en}` })
-    return fact(...name, { zh: `落后,曾一致于 ${at.zh}`, en: `behind, was level at ${at.en}` }, 'warn')
+      return fact(...name, { zh: `接收中，一致于 ${at.zh}`, en: `receiving, was level at ${at.en}` })
+    return fact(...name, { zh: `落后，曾一致于 ${at.zh}`, en: `behind, was level at ${at.en}` }, 'warn')
   }
 
   /** Of a route through a one-way gap: what is known of the inside. */
@@ -263,7 +263,7 @@ export class StatusText {
       ...(confirmed
         ? [
             {
-              zh: `网闸内侧已应用至 ${showPosition(confirmed)}(${at.zh})`,
+              zh: `网闸内侧已应用至 ${showPosition(confirmed)}（${at.zh}）`,
               en: `applied inside the gap up to ${showPosition(confirmed)} (${at.en})`,
             },
           ]
@@ -278,11 +278,11 @@ export class StatusText {
     const last = (zh: string, en: string, file: SettledFile | undefined): LocalizedText[] => {
       if (!file) return []
       const at = this.time(file.time).en + (file.code ? ` ${file.code}` : '')
-      return [{ zh: `${zh} ${file.file}(${at})`, en: `${en} ${file.file} (${at})` }]
+      return [{ zh: `${zh} ${file.file}（${at}）`, en: `${en} ${file.file} (${at})` }]
     }
     return [
       {
-        zh: `文件:待收 ${waiting},已接收 ${taken},已退回 ${refused}`,
+        zh: `文件：待收 ${waiting}，已接收 ${taken}，已退回 ${refused}`,
         en: `files: ${waiting} lie in the folder, ${taken} were taken, ${refused} refused`,
       },
       ...last(
@@ -295,13 +295,13 @@ export class StatusText {
         'last refused',
         settled.find(({ code }) => code !== undefined),
       ),
-      ...untaken.map(({ file, reason }) => ({ zh: `未接收 ${file}:${reason.zh}`, en: `not taken: ${file}: ${reason.en}` })),
+      ...untaken.map(({ file, reason }) => ({ zh: `未接收 ${file}：${reason.zh}`, en: `not taken: ${file}: ${reason.en}` })),
     ]
   }
 
   #rate({ rate }: SourceStatus | SinkStatus): Fact {
     const value = rate === undefined ? unknown : { zh: `${count(rate).zh} 行/秒`, en: `${count(rate).en} rows/s` }
-    return fact('速率(近一分钟)', 'Rate (last minute)', value)
+    return fact('速率（近一分钟）', 'Rate (last minute)', value)
   }
 
   #reconciled({ reconciled }: SourceStatus | SinkStatus): Fact {
@@ -319,7 +319,7 @@ export class StatusText {
   /** A fault's code, text, since when, and what to do. */
   fault({ code, zh, en, since, remedy }: ToldFault): LocalizedText {
     const at = this.time(since)
-    return { zh: `${code} ${zh}(自 ${at.zh})。${remedy.zh}`, en: `${code} ${en} (since ${at.en}). Remedy: ${remedy.en}` }
+    return { zh: `${code} ${zh}（自 ${at.zh}）。${remedy.zh}`, en: `${code} ${en} (since ${at.en}). Remedy: ${remedy.en}` }
   }
 }
 
@@ -330,11 +330,11 @@ function stateOf({ state }: SourceStatus | SinkStatus): Fact {
 function progress({ rows, total, rate, left, waits }: SnapshotProgress): LocalizedText {
   const known = rate !== undefined && left !== undefined
   const share = total > 0 ? Math.min(100, Math.floor((rows / total) * 100)) : 0
-  const zh = waits ? ',等待允许的时段' : `(${share}%)${known ? `,每秒 ${rate} 行,约剩 ${span(left * 1000).zh}` : ''}`
+  const zh = waits ? '，等待允许的时段' : `（${share}%）${known ? `，每秒 ${rate} 行，约剩 ${span(left * 1000).zh}` : ''}`
   const en = waits ? ', waits for its hours' : ` (${share}%)${known ? `, ${rate} rows/s, about ${span(left * 1000).en} left` : ''}`
   return { zh: `${rows}/${total} 行${zh}`, en: `${rows} of ${total} rows${en}` }
 }
 
 function joined(words: readonly LocalizedText[]): LocalizedText {
-  return { zh: words.map(({ zh }) => zh).join(';'), en: words.map(({ en }) => en).join('; ') }
+  return { zh: words.map(({ zh }) => zh).join('；'), en: words.map(({ en }) => en).join('; ') }
 }

@@ -15,7 +15,7 @@ const content = {
   title,
   table,
   classification: '103',
-  abstract: '国家统计局公布的统计用区划代码:行政村(社区)一级',
+  abstract: '国家统计局公布的统计用区划代码：行政村（社区）一级',
   sharing: 'unconditional',
   cycle: 'realtime',
   supplyMode: 'front-end',
@@ -32,7 +32,7 @@ export const pages = { provider: 8470, receiver: 8471 }
 
 /** @returns the receiving agency's agent; both agents are running. */
 export async function connectAgencies(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer, say: Say): Promise<TestAgent> {
-  say('首个管理员凭一次性链接进入,设立人员和角色…', 'The first administrator comes in by the one-time link, and makes people and roles…')
+  say('首个管理员凭一次性链接进入，设立人员和角色…', 'The first administrator comes in by the one-time link, and makes people and roles…')
   const { link } = await exchange.office('first-admin')
   const city = await City.found(exchange.url, String(link))
   await city.agency('statistics', '统计局')
@@ -43,7 +43,7 @@ export async function connectAgencies(exchange: Exchange, a: TestDatabaseServer,
   const user = await city.person('civil-affairs', 'user', '民政局使用员', 'user', 'agency-it')
 
   say(
-    '两个单位申请前置机,市电子政务办批准,代理凭令牌登记…',
+    '两个单位申请前置机，市电子政务办批准，代理凭令牌登记…',
     'Both agencies apply for front-end machines, the office approves, the agents enrol…',
   )
   const provider = await frontEnd(exchange, registrar, office, 'statistics-front', {
@@ -59,16 +59,16 @@ export async function connectAgencies(exchange: Exchange, a: TestDatabaseServer,
     sinks: [{ resource: 'villages', database: 'front', table: 'delivered.villages' }],
   })
 
-  say('统计局登记员登记目录,审核员审核并发布…', 'A registrar of statistics registers the resource, a reviewer checks and publishes it…')
+  say('统计局登记员登记目录，审核员审核并发布…', 'A registrar of statistics registers the resource, a reviewer checks and publishes it…')
   const { id } = await registrar.post('/registrations', { resource: 'villages', content })
   await registrar.post(`/registrations/${id}/submit`, { secrecy: { reviewed: true, by: '统计局登记员', note: '不涉密' } })
   await reviewer.post(`/registrations/${id}/publish`)
   await provider.command('setup', '--create-table')
 
-  say('民政局使用员申请 5 个信息项,市电子政务办批准…', 'A user of civil affairs applies for five items, the office approves…')
+  say('民政局使用员申请 5 个信息项，市电子政务办批准…', 'A user of civil affairs applies for five items, the office approves…')
   await apply(user, office, receiver)
   say(
-    '批准即配置完毕;“镇街”未申请,不会到达民政局。',
+    '批准即配置完毕；“镇街”未申请，不会到达民政局。',
     'The approval configures the exchange; "street" was not applied for, and never arrives.',
   )
   provider.program.start()

@@ -28,7 +28,7 @@ process.exitCode = await demonstrate()
 async function demonstrate(): Promise<number> {
   const folder = fileURLToPath(new URL('../../data/demo', import.meta.url))
   rmSync(folder, { recursive: true, force: true })
-  say('前置演示:启动中心和两个机关单位的前置库(PostgreSQL)…', 'Qianzhi: starting the hub and two front-end databases (PostgreSQL)…')
+  say('前置演示：启动中心和两个机关单位的前置库（PostgreSQL）…', 'Qianzhi: starting the hub and two front-end databases (PostgreSQL)…')
   const [a, b] = await Promise.all([startPostgres(), startPostgres()])
   const exchange = await Exchange.start({ folder })
   try {
@@ -75,7 +75,7 @@ async function firstLoad({ source, target, rows }: Flow): Promise<void> {
   const seconds = (performance.now() - started) / 1000
   const perSecond = Math.round(rows.length / seconds)
   say(
-    `民政局的表已有 ${rows.length} 行(${seconds.toFixed(1)} 秒,${perSecond} 行/秒)。`,
+    `民政局的表已有 ${rows.length} 行（${seconds.toFixed(1)} 秒，${perSecond} 行/秒）。`,
     `Civil affairs holds ${rows.length} rows (${seconds.toFixed(1)} s, ${perSecond} rows/s).`,
   )
 }
@@ -84,11 +84,11 @@ function showPlaces(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseSe
   say('', '')
   say(`  统计局   表 public.villages     ${a.url()}`, `  statistics     table public.villages     ${a.url()}`)
   say(`  民政局   表 delivered.villages  ${b.url()}`, `  civil affairs  table delivered.villages  ${b.url()}`)
-  say(`  中心     ${exchange.url}(健康状况 ${exchange.url}/health)`, `  hub            ${exchange.url} (health: ${exchange.url}/health)`)
+  say(`  中心     ${exchange.url}（健康状况 ${exchange.url}/health）`, `  hub            ${exchange.url} (health: ${exchange.url}/health)`)
   const [ours, theirs] = [pages.provider, pages.receiver].map((port) => `http://127.0.0.1:${port}/`)
-  say(`  状态页   ${ours} ${theirs}(两个代理)`, `  status pages   ${ours} ${theirs} (of the two agents)`)
+  say(`  状态页   ${ours} ${theirs}（两个代理）`, `  status pages   ${ours} ${theirs} (of the two agents)`)
   say(`  接口文档 ${exchange.url}/docs`, `  API            ${exchange.url}/docs`)
-  say(`  登录名 registrar、reviewer、user,口令 ${password}`, `  sign in as     registrar, reviewer, user; password ${password}`)
+  say(`  登录名 registrar、reviewer、user，口令 ${password}`, `  sign in as     registrar, reviewer, user; password ${password}`)
   say(
     `  代理状态 npm run agent -- status --config ${receiver.configFile}`,
     `  agent status   npm run agent -- status --config ${receiver.configFile}`,
@@ -104,7 +104,7 @@ async function once(source: Client, target: Client, b: TestDatabaseServer, rows:
   const changes = new Changes(rows.map((row) => row[0]!))
   for (let i = 0; i < 300; i++) await changes.make(source)
   say(
-    `业务系统做了 ${changes.made} 次修改(新增、修改、换主键、删除)…`,
+    `业务系统做了 ${changes.made} 次修改（新增、修改、换主键、删除）…`,
     `The business system made ${changes.made} changes (inserts, updates, key changes, deletes)…`,
   )
   const compare = async () =>
@@ -118,7 +118,7 @@ async function once(source: Client, target: Client, b: TestDatabaseServer, rows:
   const withheld = await withheldValues(source, b)
   const good = missing.length === 0 && surplus.length === 0 && withheld === 0
   say(
-    `${good ? '一致' : '不一致'}:${total} 行逐行比对,缺 ${missing.length},多 ${surplus.length};未授权的值在接收方出现 ${withheld} 个(共查 20 个)。`,
+    `${good ? '一致' : '不一致'}：${total} 行逐行比对，缺 ${missing.length}，多 ${surplus.length}；未授权的值在接收方出现 ${withheld} 个（共查 20 个）。`,
     `${good ? 'Equal' : 'DIFFERENT'}: ${total} rows compared one by one, ${missing.length} missing, ${surplus.length} surplus; ${withheld} of 20 withheld values found at the receiver.`,
   )
   return good ? 0 : 1
@@ -136,7 +136,7 @@ async function withheldValues(source: Client, b: TestDatabaseServer): Promise<nu
 
 async function untilStopped(source: Client, target: Client): Promise<number> {
   const changes = new Changes((await source.query('select code from villages')).map(([code]) => code!))
-  say('现在每秒修改几行;按 Ctrl-C 结束。', 'A few rows change every second now; Ctrl-C ends this.')
+  say('现在每秒修改几行；按 Ctrl-C 结束。', 'A few rows change every second now; Ctrl-C ends this.')
   const { signal } = stopping
   while (!signal.aborted) {
     const { kind, code, name } = await changes.make(source)

@@ -35,7 +35,7 @@ export function villagesResource(resource = 'villages', agency = 'statistics'): 
   })
   return {
     resource,
-    title: '行政村(社区)区划代码',
+    title: '行政村（社区）区划代码',
     agency,
     table: 'villages',
     items: [

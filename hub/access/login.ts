@@ -1,7 +1,7 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 
 export const loginRule = {
-  zh: '登录名须以字母开头,3 至 40 位,只含字母、数字和 . _ -',
+  zh: '登录名须以字母开头，3 至 40 位，只含字母、数字和 . _ -',
   en: 'a login name begins with a letter and has 3 to 40 of a-z 0-9 . _ -',
 }
 

@@ -33,9 +33,9 @@ export function checkPassword(password: string, login: string, { length, kinds: 
   if (password.toLowerCase().includes(login.toLowerCase())) faults.push(['不能包含登录名', 'it may not contain the login name'])
   if (isCommon(password)) faults.push(['不能是常见口令或其变形', 'it may not be one of the commonest passwords, or made of one'])
   if (faults.length === 0) return
-  const zh = faults.map(([text]) => text).join(';')
+  const zh = faults.map(([text]) => text).join('；')
   const en = faults.map(([, text]) => text).join('; ')
-  throw new QianzhiError('QZ-RULE', { reason: { zh: `口令不合要求:${zh}`, en: `the password is refused: ${en}` } })
+  throw new QianzhiError('QZ-RULE', { reason: { zh: `口令不合要求：${zh}`, en: `the password is refused: ${en}` } })
 }
 
 /** One of the commonest words, whole, behind and before digits and signs (`Admin@2026!`), or few different characters. */

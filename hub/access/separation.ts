@@ -9,7 +9,7 @@ export function checkSeparation(roles: readonly Role[]): void {
   const other = roles.find((role) => role !== administrator)!
   const [one, two] = [roleTexts[administrator], roleTexts[other]]
   throw new QianzhiError('QZ-RULE', {
-    reason: { zh: `三员分立:“${one.zh}”不能兼任“${two.zh}”`, en: `separation of powers: ${one.en} may not also be ${two.en}` },
+    reason: { zh: `三员分立：“${one.zh}”不能兼任“${two.zh}”`, en: `separation of powers: ${one.en} may not also be ${two.en}` },
   })
 }
 
@@ -31,7 +31,7 @@ export async function keepAdministrators(query: Query, person: string, going: re
   if (!last) return
   const { zh, en } = roleTexts[last.role]
   throw new QianzhiError('QZ-RULE', {
-    reason: { zh: `这是最后一名“${zh}”,请先另设一名`, en: `this is the last ${en}: let there be another one first` },
+    reason: { zh: `这是最后一名“${zh}”，请先另设一名`, en: `this is the last ${en}: let there be another one first` },
   })
 }
 

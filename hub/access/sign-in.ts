@@ -89,7 +89,7 @@ const refused = { act: 'session.open', outcome: 'QZ-SIGN-IN' satisfies ErrorCode
 
 /** One error for all that may be wrong. */
 function wrongCredentials(): QianzhiError {
-  const zh = '登录名、口令或验证码有误;多次失败后账户会锁定一段时间'
+  const zh = '登录名、口令或验证码有误；多次失败后账户会锁定一段时间'
   const en = 'login name, password or code is wrong; after several failures an account is locked for a while'
   return new QianzhiError('QZ-SIGN-IN', { reason: { zh, en } })
 }
@@ -147,7 +147,7 @@ async function countFailure(query: Query, { lock }: AccessRules, { id, agency, f
     to: [{ person: id }, { role: 'security-admin' }],
     kind: 'person-locked',
     object: `person ${id}`,
-    zh: `连续 ${count} 次登录失败,账户锁定 ${minutes} 分钟`,
+    zh: `连续 ${count} 次登录失败，账户锁定 ${minutes} 分钟`,
     en: `After ${counted(count, 'failed sign-in')} in a row the account is locked for ${counted(minutes, 'minute')}`,
   })
 }

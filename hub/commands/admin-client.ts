@@ -106,7 +106,7 @@ function problemOf(value: unknown, status: number): QianzhiError {
 function notRunning(url: string, error: unknown): QianzhiError {
   const why = reasonOf(error)
   const reason = {
-    zh: `${why};请先启动中心(qianzhi-hub start),并用 --config 指定同一配置`,
+    zh: `${why}；请先启动中心（qianzhi-hub start），并用 --config 指定同一配置`,
     en: `${why}; start the hub first (qianzhi-hub start), and name the same --config`,
   }
   return new QianzhiError('QZ-HUB-UNREACHABLE', { url, reason }, { cause: error })

@@ -14,10 +14,10 @@ export const auditCommands: readonly Command[] = [
     name: 'audit export',
     arguments: ['FILE'],
     options: {
-      from: { type: 'string', value: 'SEQ', text: { zh: '自第几条起,默认第一条', en: 'first entry, the first of all by default' } },
-      to: { type: 'string', value: 'SEQ', text: { zh: '至第几条止,默认最新一条', en: 'last entry, the newest by default' } },
+      from: { type: 'string', value: 'SEQ', text: { zh: '自第几条起，默认第一条', en: 'first entry, the first of all by default' } },
+      to: { type: 'string', value: 'SEQ', text: { zh: '至第几条止，默认最新一条', en: 'last entry, the newest by default' } },
     },
-    text: { zh: '导出审计记录(每行一条,末行由中心签名)', en: 'export the audit (JSON lines, the last one signed by the hub)' },
+    text: { zh: '导出审计记录（每行一条，末行由中心签名）', en: 'export the audit (JSON lines, the last one signed by the hub)' },
     async run({ api, show }, [file], { from, to }) {
       const range = new URLSearchParams({ ...(from !== undefined && { from: String(from) }), ...(to !== undefined && { to: String(to) }) })
       const bytes = await api.download(`/admin/v1/audit/export?${range.toString()}`, file!)
@@ -33,18 +33,18 @@ export const auditCommands: readonly Command[] = [
         type: 'string',
         value: 'FILE',
         text: {
-          zh: '各代理 qianzhi-agent audit --json 的输出(可多个合在一起)',
+          zh: '各代理 qianzhi-agent audit --json 的输出（可多个合在一起）',
           en: 'what qianzhi-agent audit --json printed, of one agent or several one behind the other',
         },
       },
       'hub-key': {
         type: 'string',
         value: 'KEY',
-        text: { zh: '中心公钥;默认取自检查点文件', en: "the hub's public key; by default the one in the checkpoints" },
+        text: { zh: '中心公钥；默认取自检查点文件', en: "the hub's public key; by default the one in the checkpoints" },
       },
     },
     text: {
-      zh: '核验审计导出:只需导出文件,不需要中心、配置或数据库(有问题时退出码为 1)',
+      zh: '核验审计导出：只需导出文件，不需要中心、配置或数据库（有问题时退出码为 1）',
       en: 'verify an export of the audit: needs the file only, no hub, configuration or store (exit code 1 where something is wrong)',
     },
     async run({ show, language }, [file], given) {
@@ -62,7 +62,7 @@ async function expected(given: Given): Promise<{ checkpoints: HeldCheckpoint[]; 
   if (named !== undefined) keys.add(named)
   if (keys.size > 1)
     throw new QianzhiError('QZ-REQUEST-INVALID', {
-      reason: { zh: `中心密钥不一致:${[...keys].join('、')}`, en: `hub keys differ: ${[...keys].join(', ')}` },
+      reason: { zh: `中心密钥不一致：${[...keys].join('、')}`, en: `hub keys differ: ${[...keys].join(', ')}` },
     })
   const checkpoints = files.flatMap(({ agent, checkpoints }) => checkpoints.map((checkpoint) => ({ ...checkpoint, agent })))
   return { checkpoints, hubKey: [...keys][0] }
@@ -125,14 +125,14 @@ function unreadable(file: string, why: LocalizedText, cause?: unknown): QianzhiE
 function report({ from, to, count, head, time, key, keyExpected, checkpoints }: Verified): LocalizedText {
   const { matched, later, outside } = checkpoints
   const unchecked = {
-    zh: '未与已知的中心公钥核对(请用 --hub-key 或 --checkpoints)',
+    zh: '未与已知的中心公钥核对（请用 --hub-key 或 --checkpoints）',
     en: 'not compared with a known hub key (name --hub-key or --checkpoints)',
   }
   return {
     zh: [
-      `完好:第 ${from} 至 ${to} 条,共 ${count} 条;导出时审计共 ${head.seq} 条(${shownTime(time)})`,
-      `中心公钥 ${key}${keyExpected ? '' : `,${unchecked.zh}`}`,
-      `检查点:相符 ${matched} 个,晚于导出 ${later} 个,不在导出范围 ${outside} 个`,
+      `完好：第 ${from} 至 ${to} 条，共 ${count} 条；导出时审计共 ${head.seq} 条（${shownTime(time)}）`,
+      `中心公钥 ${key}${keyExpected ? '' : `，${unchecked.zh}`}`,
+      `检查点：相符 ${matched} 个，晚于导出 ${later} 个，不在导出范围 ${outside} 个`,
     ].join('\n'),
     en: [
       `Intact: entries ${from} to ${to}, ${count} in all; the audit held ${head.seq} when it was exported (${shownTime(time)})`,

@@ -18,7 +18,7 @@ const globalOptions: Record<string, Option> = {
   config: {
     type: 'string',
     value: 'FILE',
-    text: { zh: `配置文件,默认 ./${defaultConfig}`, en: `configuration file, ./${defaultConfig} by default` },
+    text: { zh: `配置文件，默认 ./${defaultConfig}`, en: `configuration file, ./${defaultConfig} by default` },
   },
   lang: { type: 'string', value: 'zh|en', text: { zh: '语言', en: 'language' } },
   json: { type: 'boolean', text: { zh: '输出 JSON', en: 'print JSON' } },
@@ -74,9 +74,9 @@ function read(argv: readonly string[]): { words: string[]; given: Given } {
 
 function check(command: Command, args: readonly string[], given: Given): void {
   const foreign = Object.keys(given).find((name) => !(name in globalOptions) && !(name in (command.options ?? {})))
-  if (foreign) throw invalid({ zh: `${command.name}:没有选项 --${foreign}`, en: `${command.name}: there is no option --${foreign}` })
+  if (foreign) throw invalid({ zh: `${command.name}：没有选项 --${foreign}`, en: `${command.name}: there is no option --${foreign}` })
   if (args.length === command.arguments.length) return
-  throw invalid({ zh: `用法:${usage(command)}`, en: `usage: ${usage(command)}` })
+  throw invalid({ zh: `用法：${usage(command)}`, en: `usage: ${usage(command)}` })
 }
 
 function contextOf(given: Given, language: Language, { env, out, err }: Surroundings, { standalone }: Command): CommandDeps {
@@ -98,13 +98,13 @@ function contextOf(given: Given, language: Language, { env, out, err }: Surround
 function languageOf(asked: string | boolean | undefined, env: NodeJS.ProcessEnv): Language {
   if (asked === undefined) return (env['LC_ALL'] || env['LANG'] || '').startsWith('en') ? 'en' : 'zh'
   if (asked === 'zh' || asked === 'en') return asked
-  throw invalid({ zh: `--lang 只能是 zh 或 en,不是 ${asked}`, en: `--lang is zh or en, not ${asked}` })
+  throw invalid({ zh: `--lang 只能是 zh 或 en，不是 ${asked}`, en: `--lang is zh or en, not ${asked}` })
 }
 
 function help(language: Language): string {
   const title = { zh: '前置 Qianzhi 中心', en: 'The hub of Qianzhi 前置' }[language]
   const use = {
-    zh: '用法:qianzhi-hub 命令 [参数] [选项];各命令的选项见 qianzhi-hub 命令 --help',
+    zh: '用法：qianzhi-hub 命令 [参数] [选项]；各命令的选项见 qianzhi-hub 命令 --help',
     en: 'Usage: qianzhi-hub COMMAND [ARGUMENTS] [OPTIONS]; see qianzhi-hub COMMAND --help',
   }[language]
   const list = columns(commands.map((command) => [[command.name, ...command.arguments].join(' '), command.text[language]]))

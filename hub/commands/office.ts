@@ -11,7 +11,7 @@ import { agentStates, grantStates, keepWords, routeStates, wordFor } from '../re
 import { table, type Command, type Given, type Option } from './command.ts'
 
 const reason: Record<string, Option> = {
-  reason: { type: 'string', value: 'TEXT', text: { zh: '理由,会告知接收方', en: 'the reason, which the receiver is told' } },
+  reason: { type: 'string', value: 'TEXT', text: { zh: '理由，会告知接收方', en: 'the reason, which the receiver is told' } },
 }
 
 /** What the office does: each command is one request to the running hub. */
@@ -44,13 +44,13 @@ export const officeCommands: readonly Command[] = [
   {
     name: 'token',
     arguments: ['AGENCY'],
-    options: { hours: { type: 'string', value: 'N', text: { zh: '有效小时数,默认 48', en: 'hours that it is good for, 48 by default' } } },
+    options: { hours: { type: 'string', value: 'N', text: { zh: '有效小时数，默认 48', en: 'hours that it is good for, 48 by default' } } },
     text: { zh: '签发一次性登记令牌', en: 'issue a one-time enrolment token' },
     async run({ api, show, hint }, [agency], { hours }) {
       const issued = await api.post<{ token: string; expires: string }>('/admin/v1/tokens', { agency, hours: Number(hours ?? 48) })
       show(issued, issued.token)
       hint({
-        zh: `请在 ${agency} 的前置机上执行:qianzhi-agent enroll <令牌>。令牌只能用一次,${shownTime(issued.expires)} 前有效,请保密。`,
+        zh: `请在 ${agency} 的前置机上执行：qianzhi-agent enroll <令牌>。令牌只能用一次，${shownTime(issued.expires)} 前有效，请保密。`,
         en: `On the front-end machine of ${agency} run: qianzhi-agent enroll <token>. It works once, until ${shownTime(issued.expires)}. Keep it secret.`,
       })
     },
@@ -63,7 +63,7 @@ export const officeCommands: readonly Command[] = [
         type: 'string',
         value: 'store|relay',
         text: {
-          zh: '中心保存数据(store,默认)或只转发(relay)',
+          zh: '中心保存数据（store，默认）或只转发（relay）',
           en: 'the hub keeps the rows (store, the default) or only passes them on (relay)',
         },
       },
@@ -75,7 +75,7 @@ export const officeCommands: readonly Command[] = [
       producer: {
         type: 'string',
         value: 'AGENT',
-        text: { zh: '提供数据的代理;单位只有一个代理时不必写', en: 'the agent that supplies it; not needed where the agency has one' },
+        text: { zh: '提供数据的代理；单位只有一个代理时不必写', en: 'the agent that supplies it; not needed where the agency has one' },
       },
     },
     text: { zh: '发布或修改政务信息资源', en: 'publish a resource, or change it' },
@@ -108,14 +108,14 @@ export const officeCommands: readonly Command[] = [
     options: {
       resource: { type: 'string', value: 'R', text: { zh: '资源', en: 'the resource' } },
       agency: { type: 'string', value: 'A', text: { zh: '接收单位', en: 'the agency that receives' } },
-      items: { type: 'string', value: 'a,b', text: { zh: '信息项(主键总是包括在内)', en: 'items (the key always goes with them)' } },
-      until: { type: 'string', value: 'DATE', text: { zh: '到期日(含当日)', en: 'the last day' } },
+      items: { type: 'string', value: 'a,b', text: { zh: '信息项（主键总是包括在内）', en: 'items (the key always goes with them)' } },
+      until: { type: 'string', value: 'DATE', text: { zh: '到期日（含当日）', en: 'the last day' } },
       'at-end': {
         type: 'string',
         value: 'keep|remove',
-        text: { zh: '授权结束后,已交付的数据保留或清除', en: 'what becomes of delivered data' },
+        text: { zh: '授权结束后，已交付的数据保留或清除', en: 'what becomes of delivered data' },
       },
-      id: { type: 'string', value: 'ID', text: { zh: '授权编号,默认由中心编', en: 'its id; the hub makes one by default' } },
+      id: { type: 'string', value: 'ID', text: { zh: '授权编号，默认由中心编', en: 'its id; the hub makes one by default' } },
     },
     text: { zh: '登记授权', en: 'grant items of a resource to an agency' },
     async run({ api, show }, _, { resource, agency, items, until, id, 'at-end': atEnd }) {
@@ -145,7 +145,7 @@ export const officeCommands: readonly Command[] = [
   {
     name: 'grant items',
     arguments: ['GRANT', 'ITEMS'],
-    text: { zh: '变更授权的信息项(逗号分隔)', en: 'change the items of a grant (separated by commas)' },
+    text: { zh: '变更授权的信息项（逗号分隔）', en: 'change the items of a grant (separated by commas)' },
     async run({ api, show }, [id, items]) {
       const grant = await api.post<Grant>(`/admin/v1/grants/${encodeURIComponent(id!)}/items`, { items: list(items) })
       show(grant, `${grant.id}  ${grant.items.join(',')}`)
@@ -153,8 +153,8 @@ export const officeCommands: readonly Command[] = [
   },
   grantVerb('suspend', { zh: '暂停授权', en: 'suspend a grant' }),
   grantVerb('resume', { zh: '恢复授权', en: 'resume a suspended grant' }),
-  grantVerb('revoke', { zh: '撤销授权(不可恢复)', en: 'revoke a grant (for ever)' }),
-  grantVerb('reinstate', { zh: '撤回有误的到期(授权期限未满)', en: 'undo an expiry that a wrong clock brought about' }),
+  grantVerb('revoke', { zh: '撤销授权（不可恢复）', en: 'revoke a grant (for ever)' }),
+  grantVerb('reinstate', { zh: '撤回有误的到期（授权期限未满）', en: 'undo an expiry that a wrong clock brought about' }),
   {
     name: 'route add',
     arguments: ['GRANT', 'AGENT'],
@@ -214,7 +214,7 @@ export const officeCommands: readonly Command[] = [
     name: 'agent revoke',
     arguments: ['AGENT'],
     options: reason,
-    text: { zh: '撤销代理:其供数与接收立即终止', en: 'revoke an agent: its supply and routes end at once' },
+    text: { zh: '撤销代理：其供数与接收立即终止', en: 'revoke an agent: its supply and routes end at once' },
     async run({ api, show, language }, [agent], given) {
       const revoked = await api.post<{ id: string; state: string }>(`/admin/v1/agents/${encodeURIComponent(agent!)}/revoke`, because(given))
       show(revoked, `${revoked.id}  ${wordFor(agentStates, revoked.state)[language]}`)
@@ -248,7 +248,7 @@ function because(given: Given): { reason?: string } {
 
 function list(value: string | boolean | undefined): string[] {
   return String(value)
-    .split(/[,,]/)
+    .split(/[,\uff0c]/)
     .map((part) => part.trim())
     .filter(Boolean)
 }

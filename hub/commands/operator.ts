@@ -13,12 +13,12 @@ export const operatorCommands: readonly Command[] = [
   {
     name: 'start',
     arguments: [],
-    text: { zh: '启动中心,直到收到 SIGTERM 或 Ctrl-C', en: 'run the hub until SIGTERM or Ctrl-C' },
+    text: { zh: '启动中心，直到收到 SIGTERM 或 Ctrl-C', en: 'run the hub until SIGTERM or Ctrl-C' },
     options: {
       'new-authority': {
         type: 'boolean',
         text: {
-          zh: '原证书颁发机构已丢失:启用新的(各代理须重新登记)',
+          zh: '原证书颁发机构已丢失：启用新的（各代理须重新登记）',
           en: 'the old certificate authority is lost: take a new one (agents must enrol again)',
         },
       },
@@ -26,7 +26,7 @@ export const operatorCommands: readonly Command[] = [
     async run({ config, absent, hint }, _arguments, { 'new-authority': newAuthority }) {
       if (absent !== undefined)
         hint({
-          zh: `没有配置文件 ${absent},也未以 --config 指定:按默认设置启动,数据目录 ${config.data}`,
+          zh: `没有配置文件 ${absent}，也未以 --config 指定：按默认设置启动，数据目录 ${config.data}`,
           en: `There is no configuration file ${absent}, and --config names none: defaults hold, with data folder ${config.data}`,
         })
       // Loaded here: the other commands need nothing of it and should answer quickly.
@@ -36,7 +36,7 @@ export const operatorCommands: readonly Command[] = [
       const stop = stopSignal()
       const hub = await startHub(config, { logger, newAuthority: newAuthority === true })
       hint({
-        zh: `中心已启动:${hub.urls.join(' ')}\n数据目录:${config.data}`,
+        zh: `中心已启动：${hub.urls.join(' ')}\n数据目录：${config.data}`,
         en: `The hub is running: ${hub.urls.join(' ')}\nData folder: ${config.data}`,
       })
       if (hub.firstAdmin) hint(firstAdminText(hub.firstAdmin.link, shownTime(hub.firstAdmin.expires)))
@@ -48,7 +48,7 @@ export const operatorCommands: readonly Command[] = [
   {
     name: 'first-admin',
     arguments: [],
-    text: { zh: '尚无系统管理员时,生成首个管理员的激活链接', en: 'while there is no system administrator: a link that makes the first' },
+    text: { zh: '尚无系统管理员时，生成首个管理员的激活链接', en: 'while there is no system administrator: a link that makes the first' },
     async run({ api, show, language }) {
       const made = await api.post<{ link: string; expires: string }>('/admin/v1/first-admin')
       show(made, firstAdminText(made.link, shownTime(made.expires))[language])
@@ -58,7 +58,7 @@ export const operatorCommands: readonly Command[] = [
     name: 'reset-admin',
     arguments: ['LOGIN'],
     text: {
-      zh: '系统管理员无法登录时:重设口令的新链接,并取消其动态验证码;记入审计,并告知安全、审计管理员',
+      zh: '系统管理员无法登录时：重设口令的新链接，并取消其动态验证码；记入审计，并告知安全、审计管理员',
       en: 'a system administrator who cannot sign in any more: a new link, the second factor off; on record, the other administrators are told',
     },
     async run({ api, show, language }, [login]) {
@@ -121,7 +121,7 @@ export const operatorCommands: readonly Command[] = [
     name: 'clock show',
     arguments: [],
     text: {
-      zh: '显示中心所依据的时间(时钟不可信时退出码为 1)',
+      zh: '显示中心所依据的时间（时钟不可信时退出码为 1）',
       en: 'show the time that the hub goes by (exit code 1 where its clock is not believed)',
     },
     async run({ api, show }) {
@@ -131,7 +131,7 @@ export const operatorCommands: readonly Command[] = [
   {
     name: 'clock confirm',
     arguments: [],
-    options: { reason: { type: 'string', value: 'TEXT', text: { zh: '理由,记入审计', en: 'the reason, which goes on record' } } },
+    options: { reason: { type: 'string', value: 'TEXT', text: { zh: '理由，记入审计', en: 'the reason, which goes on record' } } },
     text: { zh: '确认服务器时钟无误', en: "say that the machine's clock is right" },
     async run({ api, show }, _arguments, { reason }) {
       return showClock(show, await api.post<ClockState>('/admin/v1/clock/confirm', { reason: reason ?? '' }))
@@ -140,7 +140,7 @@ export const operatorCommands: readonly Command[] = [
   {
     name: 'health',
     arguments: [],
-    text: { zh: '检查中心状况(有问题时退出码为 1)', en: 'check the hub (exit code 1 where something is wrong)' },
+    text: { zh: '检查中心状况（有问题时退出码为 1）', en: 'check the hub (exit code 1 where something is wrong)' },
     async run({ api, show, language }) {
       const health = await api.get<Health>('/admin/v1/health')
       const lines = [...health.problems, ...health.paused].map((problem) => `${problem.code}  ${problem[language]}`)
@@ -154,14 +154,14 @@ function firstAdminText(link: string, expires: string): LocalizedText {
   // The page behind the link comes with the console.
   const call = 'POST /api/v1/activation {"secret": …}(docs/registry.md)'
   return {
-    zh: `尚无系统管理员。请在 ${expires} 前由首个系统管理员凭此链接激活(只能用一次,请保密):\n${link}\n# 之后是激活密钥;没有界面时用接口 ${call}`,
+    zh: `尚无系统管理员。请在 ${expires} 前由首个系统管理员凭此链接激活（只能用一次，请保密）：\n${link}\n# 之后是激活密钥；没有界面时用接口 ${call}`,
     en: `There is no system administrator yet. Let the first one activate by this link before ${expires} (it works once; keep it secret):\n${link}\nBehind the # is the secret; without a console: ${call}`,
   }
 }
 
 function resetText(link: string, expires: string): LocalizedText {
   return {
-    zh: `请在 ${expires} 前凭此链接重设口令(只能用一次,请保密);登录后须重新绑定动态验证码:\n${link}`,
+    zh: `请在 ${expires} 前凭此链接重设口令（只能用一次，请保密）；登录后须重新绑定动态验证码：\n${link}`,
     en: `Set the password by this link before ${expires} (it works once; keep it secret), then set up the second factor again:\n${link}`,
   }
 }

@@ -40,6 +40,6 @@ function checkItems(batch: OpenBatch, { schema, storedClosed }: Supplied): void 
 /** Also reached by an item that has no block: then that is what is wrong. */
 function checkOps(batch: OpenBatch, item: string): void {
   if (!blockValues(batch, item).every((op) => op !== null && opForm.test(op))) {
-    throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: { zh: '不是 u、d 或 c:代码', en: 'not u, d or c:CODE' } })
+    throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: { zh: '不是 u、d 或 c：代码', en: 'not u, d or c:CODE' } })
   }
 }

@@ -49,7 +49,7 @@ export async function suppliedBy(
 export async function suppliedIn(context: ExchangeContext, agent: ExchangeAgent, { manifest }: OpenBatch): Promise<Supplied> {
   const { producer, resource, seq, schema } = manifest
   if (producer !== agent.id) {
-    const reason = { zh: `生成者是 ${producer},发送者是 ${agent.id}`, en: `the producer is ${producer}, the sender ${agent.id}` }
+    const reason = { zh: `生成者是 ${producer}，发送者是 ${agent.id}`, en: `the producer is ${producer}, the sender ${agent.id}` }
     throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason })
   }
   return suppliedBy(context, agent, resource, (supplied) => {
@@ -87,7 +87,7 @@ async function expectedHead(
   if (seq > 1 || epoch <= known) throw notNext(batch, head)
   if (!isPlausibleEpoch(epoch, known, context.clock()))
     throw new QianzhiError('QZ-BATCH-LIMIT', {
-      reason: { zh: `代次 ${epoch} 过于超前,请检查时钟`, en: `epoch ${epoch} is too far ahead: look at the clock` },
+      reason: { zh: `代次 ${epoch} 过于超前，请检查时钟`, en: `epoch ${epoch} is too far ahead: look at the clock` },
     })
   await produces(context.store, resource, agent.id)
   context.views.forget(agent.id)

@@ -83,9 +83,9 @@ function checkKey(request: FastifyRequest, adminKey: string): void {
 /** Decisions are people's as soon as there are people (Art. 21). Throws QZ-FORBIDDEN. */
 async function checkNoPeople({ method, routeOptions: { url } }: FastifyRequest, { store }: Registry): Promise<void> {
   if (method === 'GET' || method === 'HEAD' || ofTheMachine.has(url ?? '') || !(await hasActive(store.query, 'system-admin'))) return
-  const zh = '已有系统管理员,请登录登记系统(/api/v1)办理'
+  const zh = '已有系统管理员，请登录登记系统（/api/v1）办理'
   const en = 'there is a system administrator: sign in to the registry (/api/v1) and do it there'
-  throw new QianzhiError('QZ-FORBIDDEN', { operation: { zh: `${method} ${url}(${zh})`, en: `${method} ${url} (${en})` } })
+  throw new QianzhiError('QZ-FORBIDDEN', { operation: { zh: `${method} ${url}（${zh}）`, en: `${method} ${url} (${en})` } })
 }
 
 const NewAgency = Type.Object({ code: Code, name: Type.String({ minLength: 1, maxLength: 200 }) }, closed)
@@ -177,7 +177,7 @@ function grantRoutes({ registry }: AdminDeps): Api {
 function endOf(until: string): Date {
   const end = new Date(/^\d{4}-\d\d-\d\d$/.test(until) ? `${until}T23:59:59.999` : until)
   if (Number.isNaN(end.getTime()))
-    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `until 不是时间:${until}`, en: `until is no time: ${until}` } })
+    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `until 不是时间：${until}`, en: `until is no time: ${until}` } })
   return end
 }
 

@@ -59,7 +59,7 @@ function proofOf({ headers, body }: FastifyRequest): Proof {
   const form = body instanceof URLSearchParams ? body : new URLSearchParams()
   if (form.get('grant_type') !== 'client_credentials') {
     throw new QianzhiError('QZ-REQUEST-INVALID', {
-      reason: { zh: '正文须为表单,grant_type=client_credentials', en: 'the body must be a form with grant_type=client_credentials' },
+      reason: { zh: '正文须为表单，grant_type=client_credentials', en: 'the body must be a form with grant_type=client_credentials' },
     })
   }
   const basic = /^Basic ([A-Za-z0-9+/=]+)$/.exec(headers.authorization ?? '')?.[1]

@@ -23,7 +23,7 @@ const Problem = Type.Object(
       Type.Array(
         Type.Object(
           { zh: Type.String(), en: Type.String() },
-          { additionalProperties: true, description: '每处问题:位置、写错的名称与最接近的名称、允许的值 each thing that is wrong' },
+          { additionalProperties: true, description: '每处问题：位置、写错的名称与最接近的名称、允许的值 each thing that is wrong' },
         ),
       ),
     ),
@@ -95,7 +95,7 @@ function described(schema: Documented): Documented {
     ...(querystring !== undefined && { querystring: shown(querystring) }),
     ...(headers !== undefined && { headers: demanded(headers as Member) }),
     ...(body !== undefined && { body: shown(body) }),
-    ...(consumes && { body: { type: 'string', format: 'binary', description: `文件内容,类型 ${consumes.join()} the file's bytes` } }),
+    ...(consumes && { body: { type: 'string', format: 'binary', description: `文件内容，类型 ${consumes.join()} the file's bytes` } }),
   }
 }
 
@@ -140,7 +140,9 @@ export function routeSchema(operation: Operation): FastifySchema {
 
 /** Asked for by the registry, whose answer says where the revision is to be had. */
 const decided = Type.Object({
-  'if-match': Type.Optional(Type.String({ description: '所办事项的 ETag(读取时给出的 revision,带引号) the ETag of what is decided on' })),
+  'if-match': Type.Optional(
+    Type.String({ description: '所办事项的 ETag（读取时给出的 revision，带引号） the ETag of what is decided on' }),
+  ),
 })
 
 function withExample(body: TSchema, example: unknown): TSchema {

@@ -56,7 +56,7 @@ const worthReading = 64 << 10
 const passing = /^(?:08|53|57|58|40)/
 /** SQLSTATEs that somebody must do something about. */
 const busy: Record<string, LocalizedText> = {
-  '53100': { zh: '中心数据库的磁盘已满(53100)', en: "the disk of the hub's store is full (53100)" },
+  '53100': { zh: '中心数据库的磁盘已满（53100）', en: "the disk of the hub's store is full (53100)" },
 }
 const connectionErrors = /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/
 
@@ -83,7 +83,7 @@ const unreadable: Readonly<Record<string, LocalizedText>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: { zh: '正文不是有效的 JSON', en: 'the body is no valid JSON' },
   FST_ERR_CTP_EMPTY_JSON_BODY: { zh: '正文为空', en: 'the body is empty' },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
-    zh: '正文类型(Content-Type)不对,一般应为 application/json',
+    zh: '正文类型（Content-Type）不对，一般应为 application/json',
     en: 'the Content-Type is not taken here; mostly it is application/json',
   },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: { zh: '正文长度与 Content-Length 不符', en: 'the body is not as long as Content-Length says' },
@@ -115,7 +115,7 @@ function misshapen(request: FastifyRequest, error: unknown): QianzhiError {
     return { zh: `${where}${at === '' ? '' : ` ${at} `}${zh}`, en: `${place}${at === '' ? '' : ` ${at}`} ${en}` }
   })
   const more = faults.length > shownFaults ? [same(`… +${faults.length - shownFaults}`)] : []
-  const reason = joinTexts([...lines, ...more], { zh: ';', en: '; ' })
+  const reason = joinTexts([...lines, ...more], { zh: '；', en: '; ' })
   return new QianzhiError('QZ-REQUEST-INVALID', { reason }, { cause: error, faults: faults.map((fault) => ({ ...fault })) })
 }
 

@@ -101,7 +101,7 @@ function seenBy({ headers }: FastifyRequest): string | undefined {
   if (seen !== undefined) return seen
   throw new QianzhiError('QZ-REQUEST-INVALID', {
     reason: {
-      zh: 'If-Match 须为一个带引号的 ETag,如 "12.9f1c02ab"',
+      zh: 'If-Match 须为一个带引号的 ETag，如 "12.9f1c02ab"',
       en: 'If-Match must be one ETag with its quotes, such as "12.9f1c02ab"',
     },
   })

@@ -41,37 +41,37 @@ export const mostFaults = 50
 export const patternWords: Readonly<Record<string, LocalizedText>> = {
   [seenPattern]: { zh: '不能只有空白或不可见的字符', en: 'must have something to be seen' },
   '^[0-9]{6}$': { zh: '须为 6 位数字', en: 'must be 6 digits' },
-  '^[0-9]{1,18}$': { zh: '须为编号(数字)', en: 'must be a number, of digits alone' },
-  '^[0-9]{1,15}$': { zh: '须为编号(数字)', en: 'must be a number, of digits alone' },
+  '^[0-9]{1,18}$': { zh: '须为编号（数字）', en: 'must be a number, of digits alone' },
+  '^[0-9]{1,15}$': { zh: '须为编号（数字）', en: 'must be a number, of digits alone' },
   '^[1-9][0-9]{0,8}$': { zh: '须为正整数', en: 'must be a positive integer' },
   '^[1-9][0-9]{0,14}$': { zh: '须为正整数', en: 'must be a positive integer' },
   '^(?:[1-9][0-9]?|100)$': { zh: '须为 1 至 100 的整数', en: 'must be an integer from 1 to 100' },
   '^(?:[1-9][0-9]?|[1-4][0-9][0-9]|500)$': { zh: '须为 1 至 500 的整数', en: 'must be an integer from 1 to 500' },
   '^(?:[1-9][0-9]{0,2}|1000)$': { zh: '须为 1 至 1000 的整数', en: 'must be an integer from 1 to 1000' },
   '^[^@\\s]+@[^@\\s]+$': { zh: '须为电子邮箱地址', en: 'must be an e-mail address' },
-  '^\\d{4}-\\d\\d-\\d\\d$': { zh: '须为日期,如 2026-11-22', en: 'must be a day such as 2026-11-22' },
-  '^\\d{4}-\\d{2}-\\d{2}$': { zh: '须为日期,如 2026-11-22', en: 'must be a day such as 2026-11-22' },
+  '^\\d{4}-\\d\\d-\\d\\d$': { zh: '须为日期，如 2026-11-22', en: 'must be a day such as 2026-11-22' },
+  '^\\d{4}-\\d{2}-\\d{2}$': { zh: '须为日期，如 2026-11-22', en: 'must be a day such as 2026-11-22' },
   '^\\d{4}-\\d{2}-\\d{2}(/\\d{4}-\\d{2}-\\d{2})?$': {
-    zh: '须为日期或起止日期,如 2026-10-01/2026-10-07',
+    zh: '须为日期或起止日期，如 2026-10-01/2026-10-07',
     en: 'must be a day, or the first and last of some, such as 2026-10-01/2026-10-07',
   },
-  '^20\\d\\d(?:-Q[1-4])?$': { zh: '须为年度或季度,如 2026 或 2026-Q4', en: 'must be a year or a quarter such as 2026 or 2026-Q4' },
+  '^20\\d\\d(?:-Q[1-4])?$': { zh: '须为年度或季度，如 2026 或 2026-Q4', en: 'must be a year or a quarter such as 2026 or 2026-Q4' },
   '^[0-9]{1,12}$': { zh: '须为 1 至 12 位数字', en: 'must be 1 to 12 digits' },
   '^[0-9]{6,12}$': { zh: '须为 6 至 12 位数字', en: 'must be 6 to 12 digits' },
   '^[1-9][0-9]{2}([0-9]{3}([0-9]{1,6})?)?$': {
-    zh: '须为分类代码:3 位、6 位或 7 至 12 位数字',
+    zh: '须为分类代码：3 位、6 位或 7 至 12 位数字',
     en: 'must be a class: 3, 6, or 7 to 12 digits',
   },
   '^[1-9][0-9]{2}(?:[0-9]{3}(?:[0-9]{1,6})?)?$': {
-    zh: '须为分类代码:3 位、6 位或 7 至 12 位数字',
+    zh: '须为分类代码：3 位、6 位或 7 至 12 位数字',
     en: 'must be a class: 3, 6, or 7 to 12 digits',
   },
   '^[a-z0-9][a-z0-9._-]{0,63}$': {
-    zh: '只能用小写字母、数字和 . _ -,至多 64 位',
+    zh: '只能用小写字母、数字和 . _ -，至多 64 位',
     en: 'must be of a-z 0-9 . _ -, at most 64 characters',
   },
   '^[a-z][a-z0-9_]{0,29}$': {
-    zh: '只能用小写字母、数字和下划线,以字母开头,至多 30 位',
+    zh: '只能用小写字母、数字和下划线，以字母开头，至多 30 位',
     en: 'must be of a-z 0-9 _, begin with a letter and have at most 30 characters',
   },
 }
@@ -117,7 +117,7 @@ function judgeList(shape: Shape, list: readonly unknown[], at: string, report: R
   const { items, minItems = 0, maxItems = Infinity, uniqueItems } = shape
   // What is far too long is not looked at one by one.
   if (list.length > maxItems)
-    return report({ at, zh: `至多 ${maxItems} 项,有 ${list.length} 项`, en: `must have at most ${maxItems} entries` })
+    return report({ at, zh: `至多 ${maxItems} 项，有 ${list.length} 项`, en: `must have at most ${maxItems} entries` })
   if (list.length < minItems) return report({ at, zh: `至少 ${minItems} 项`, en: `must have at least ${minItems} entries` })
   if (uniqueItems && new Set(list.map((one) => JSON.stringify(one))).size < list.length) {
     if (!report({ at, zh: '有重复的项', en: 'has the same entry twice' })) return false
@@ -144,7 +144,7 @@ function judgeObject(shape: Shape, object: Record<string, unknown>, at: string, 
 }
 
 function emptyText(names: readonly string[]): LocalizedText {
-  return { zh: `至少填写一项:${names.join('、')}`, en: `must have at least one of ${names.join(', ')}` }
+  return { zh: `至少填写一项：${names.join('、')}`, en: `must have at least one of ${names.join(', ')}` }
 }
 
 function unknownName(at: string, name: string, properties: Readonly<Record<string, Shape>>): Found {
@@ -153,14 +153,14 @@ function unknownName(at: string, name: string, properties: Readonly<Record<strin
   const rest =
     names.length === 0
       ? { zh: '这里不填任何内容', en: 'nothing belongs here' }
-      : { zh: `可用:${names.join('、')}`, en: `known: ${names.join(', ')}` }
+      : { zh: `可用：${names.join('、')}`, en: `known: ${names.join(', ')}` }
   const hint = nearest === undefined ? rest : { zh: `是否为 ${nearest}`, en: `did you mean ${nearest}` }
   return {
     at: below(at, name),
     unknown: name,
     ...(nearest !== undefined && { nearest }),
     allowed: names,
-    zh: `没有此项(${hint.zh})`,
+    zh: `没有此项（${hint.zh}）`,
     en: `is unknown (${hint.en})`,
   }
 }
@@ -231,8 +231,8 @@ function textFault({ pattern, minLength = 0, maxLength = Infinity }: Shape, text
   // As the schema counts: by characters, not by halves of them.
   const length = Array.from(text).length
   if (length === 0 && minLength > 0) return { zh: '不能为空', en: 'must not be empty' }
-  if (length < minLength) return { zh: `至少 ${minLength} 个字符,有 ${length} 个`, en: `must have at least ${minLength} characters` }
-  if (length > maxLength) return { zh: `至多 ${maxLength} 个字符,有 ${length} 个`, en: `must have at most ${maxLength} characters` }
+  if (length < minLength) return { zh: `至少 ${minLength} 个字符，有 ${length} 个`, en: `must have at least ${minLength} characters` }
+  if (length > maxLength) return { zh: `至多 ${maxLength} 个字符，有 ${length} 个`, en: `must have at most ${maxLength} characters` }
   if (pattern === undefined || new RegExp(pattern, 'u').test(text)) return undefined
   return patternWords[pattern] ?? { zh: `须符合 ${pattern}`, en: `must match ${pattern}` }
 }

@@ -174,7 +174,7 @@ export const applicationOperations: readonly Operation[] = [
       example: { reason: '与申请单位职能无关' },
     },
     approve: {
-      text: { zh: '批准(可部分批准)', en: 'approve, also in part' },
+      text: { zh: '批准（可部分批准）', en: 'approve, also in part' },
       body: Approval,
       example: { items: ['name'], until: '2027-06-30' },
     },

@@ -61,7 +61,7 @@ export const catalogOperations: readonly Operation[] = [
     name: 'catalog.export',
     method: 'GET',
     path: '/catalog/export',
-    text: { zh: '导出资源目录(EXCEL)', en: 'the catalog, of one agency or all, as Excel' },
+    text: { zh: '导出资源目录（EXCEL）', en: 'the catalog, of one agency or all, as Excel' },
     query: Type.Object({ agency: Type.Optional(AgencyCode) }, closed),
     run: async ({ registry, query: { agency } }) =>
       new FileAnswer(
@@ -81,7 +81,7 @@ export const catalogOperations: readonly Operation[] = [
     name: 'catalog.import',
     method: 'POST',
     path: '/catalog/import',
-    text: { zh: '从 EXCEL 导入资源目录:生成登记草稿', en: 'import from Excel: makes drafts of registrations' },
+    text: { zh: '从 EXCEL 导入资源目录：生成登记草稿', en: 'import from Excel: makes drafts of registrations' },
     upload: { type: excelType, limit: 20 << 20 },
     answer: Type.Object({ items: Type.Array(Imported) }),
     run: async ({ registry, principal, body }) => ({ items: await importCatalog(registry, principal, body as Buffer) }),
@@ -90,7 +90,7 @@ export const catalogOperations: readonly Operation[] = [
     name: 'catalog.dcat',
     method: 'GET',
     path: '/catalog/dcat',
-    text: { zh: '对外公开部分的目录(DCAT,JSON-LD)', en: 'the part with public items as DCAT (JSON-LD)' },
+    text: { zh: '对外公开部分的目录（DCAT，JSON-LD）', en: 'the part with public items as DCAT (JSON-LD)' },
     run: async ({ registry, services }) => {
       const address = services.address().urls[0] ?? ''
       return new FileAnswer('catalog.jsonld', 'application/ld+json', JSON.stringify(await dcatCatalog(registry, address), null, 2))

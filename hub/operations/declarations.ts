@@ -94,7 +94,7 @@ export const declarationOperations: readonly Operation[] = [
     sign: { text: { zh: '审核签发', en: 'check and sign' } },
     return: { text: { zh: '退回', en: 'return' }, body: ReasonBody, example: { reason: '请补充依据' } },
     withdraw: { text: { zh: '撤回', en: 'withdraw' } },
-    acknowledge: { text: { zh: '确认收到(不可抗力)', en: 'acknowledge force majeure' } },
+    acknowledge: { text: { zh: '确认收到（不可抗力）', en: 'acknowledge force majeure' } },
     delegate: { text: { zh: '授权市电子政务办协商', en: 'delegate to the office' } },
     escalate: {
       text: { zh: '重大事项报请市委市政府', en: 'escalate a grave matter' },

@@ -78,7 +78,7 @@ export const demandOperations: readonly Operation[] = [
     agree: {
       text: { zh: '同意提供', en: 'agree' },
       body: Agreement,
-      example: { what: '名称、地址、床位数,按季更新', until: '2027-03-31' },
+      example: { what: '名称、地址、床位数，按季更新', until: '2027-03-31' },
     },
     refuse: { text: { zh: '不能提供', en: 'refuse' }, body: ReasonBody, example: { reason: '本单位不采集' } },
     fulfil: {

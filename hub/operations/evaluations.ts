@@ -64,7 +64,7 @@ export const evaluationOperations: readonly Operation[] = [
     name: 'evaluation.draw-up',
     method: 'POST',
     path: '/evaluations',
-    text: { zh: '汇总评估(固定前可重复)', en: 'draw up the evaluation of a period, as often as wanted' },
+    text: { zh: '汇总评估（固定前可重复）', en: 'draw up the evaluation of a period, as often as wanted' },
     body: Period,
     answer: Evaluation,
     example: { period: '2026-Q4' },
@@ -109,7 +109,7 @@ export const evaluationOperations: readonly Operation[] = [
     method: 'GET',
     path: '/evaluations/:id/export',
     objectKind: 'evaluation',
-    text: { zh: '导出通报表(EXCEL)', en: 'the table that goes round, as Excel' },
+    text: { zh: '导出通报表（EXCEL）', en: 'the table that goes round, as Excel' },
     params: ById,
     run: async ({ registry, params }) => {
       const { title, columns, rows } = await evaluationTable(registry.store.query, params.id)

@@ -88,7 +88,7 @@ export const grantOperations: readonly Operation[] = [
     reinstate: {
       text: { zh: '撤回有误的到期', en: 'undo an expiry that a wrong clock brought about' },
       body: ReasonBody,
-      example: { reason: '中心时钟有误,授权期限未满' },
+      example: { reason: '中心时钟有误，授权期限未满' },
     },
     'give-up': { text: { zh: '放弃', en: 'give up' }, body: ReasonBody, example: { reason: '业务已停办' } },
     accept: {

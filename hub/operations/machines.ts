@@ -85,7 +85,7 @@ export const machineOperations: readonly Operation[] = [
     method: 'POST',
     path: '/machines/:id/token',
     objectKind: 'machine',
-    text: { zh: '领取登记令牌(只显示一次)', en: 'take the enrolment token, which is shown once' },
+    text: { zh: '领取登记令牌（只显示一次）', en: 'take the enrolment token, which is shown once' },
     params: ById,
     body: NoBody,
     answer: Type.Object({ token: Type.String(), expires: Type.String() }),

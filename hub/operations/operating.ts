@@ -26,7 +26,7 @@ export const operatingOperations: readonly Operation[] = [
     method: 'POST',
     path: '/agents/:id/log',
     objectKind: 'agent',
-    text: { zh: '前置机运行日志(最近若干行)', en: "the last lines of the agent's log" },
+    text: { zh: '前置机运行日志（最近若干行）', en: "the last lines of the agent's log" },
     params: ById,
     body: Type.Object({ lines: Type.Optional(Type.Integer({ minimum: 1, maximum: 500 })) }, closed),
     answer: LogAnswer,

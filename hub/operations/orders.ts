@@ -70,9 +70,9 @@ export const orderOperations: readonly Operation[] = [
       body: Type.Object({ answer: Text(4000) }, closed),
       example: { answer: '已更新' },
     },
-    'reject-answer': { text: { zh: '整改不到位,退回', en: 'not enough: return' }, body: ReasonBody, example: { reason: '仍缺两镇' } },
+    'reject-answer': { text: { zh: '整改不到位，退回', en: 'not enough: return' }, body: ReasonBody, example: { reason: '仍缺两镇' } },
     close: { text: { zh: '办结', en: 'close' } },
-    transfer: { text: { zh: '情节严重,移送市监察局', en: 'transfer a serious case' }, body: ReasonBody, example: { reason: '多次逾期' } },
+    transfer: { text: { zh: '情节严重，移送市监察局', en: 'transfer a serious case' }, body: ReasonBody, example: { reason: '多次逾期' } },
     conclude: {
       text: { zh: '市监察局处理结果', en: "the supervisor's conclusion" },
       body: Type.Object({ result: Text(4000) }, closed),

@@ -69,7 +69,7 @@ export const publicationOperations: readonly Operation[] = [
     text: { zh: '请求公开所获数据', en: 'ask to publish what one receives' },
     body: NewPublication,
     answer: Publication,
-    example: { grant: 'civil.villages.water', items: ['name'], place: '水务局网站', purpose: '防汛责任人公示', source: '来源:市民政局' },
+    example: { grant: 'civil.villages.water', items: ['name'], place: '水务局网站', purpose: '防汛责任人公示', source: '来源：市民政局' },
     run: ({ registry, principal, body }) => askToPublish(registry, principal, body),
   }),
   ...eventOperations(publicationFlow, '/publications', Publication, {

@@ -155,7 +155,7 @@ export const queryOperations: readonly Operation[] = [
     name: 'query.proof',
     method: 'GET',
     path: '/queries/:resource/proof',
-    text: { zh: '下载一行的凭证:提供单位签名的批次', en: "a row's proof: the batch that its provider signed" },
+    text: { zh: '下载一行的凭证：提供单位签名的批次', en: "a row's proof: the batch that its provider signed" },
     params: OfResource,
     query: Type.Object({ position: Type.String({ pattern: '^[0-9]{1,10}/[0-9]{1,10}$' }) }, closed),
     run: async (call) => {

@@ -98,7 +98,7 @@ export const recordOperations: readonly Operation[] = [
     name: 'audit.list',
     method: 'GET',
     path: '/audit',
-    text: { zh: '审计记录,由新到旧', en: 'audit entries, newest first' },
+    text: { zh: '审计记录，由新到旧', en: 'audit entries, newest first' },
     query: AuditQuery,
     answer: Type.Object({ items: Type.Array(Entry) }),
     run: async ({ registry, query: { from, to, limit: most, ...filter } }) => {
@@ -110,7 +110,7 @@ export const recordOperations: readonly Operation[] = [
     name: 'audit.export',
     method: 'GET',
     path: '/audit/export',
-    text: { zh: '导出审计链(可离线验证)', en: 'the sealed chain as JSON lines, for qianzhi-hub audit verify' },
+    text: { zh: '导出审计链（可离线验证）', en: 'the sealed chain as JSON lines, for qianzhi-hub audit verify' },
     query: Type.Object({ from: Type.Optional(place), to: Type.Optional(place) }, closed),
     run: async ({ registry, services, principal, query: { from, to } }) => {
       const range = { ...(from && { from: Number(from) }), ...(to && { to: Number(to) }) }
@@ -123,7 +123,7 @@ export const recordOperations: readonly Operation[] = [
     method: 'GET',
     path: '/feed',
     text: {
-      zh: '供电子监察系统读取的全过程记录:after 之后的已封存记录,由旧到新',
+      zh: '供电子监察系统读取的全过程记录：after 之后的已封存记录，由旧到新',
       en: 'for the electronic supervision system: sealed entries after a place in the chain, oldest first',
     },
     query: Type.Object({ after: Type.Optional(whole), limit }, closed),

@@ -47,7 +47,7 @@ const Submission = Type.Object(
 const Publication = Type.Object(
   {
     sameMeaning: Type.Optional(
-      Type.Array(Text(30), { maxItems: 400, uniqueItems: true, description: '名称或角色已改而含义不变的信息项:接收方无须再确认' }),
+      Type.Array(Text(30), { maxItems: 400, uniqueItems: true, description: '名称或角色已改而含义不变的信息项：接收方无须再确认' }),
     ),
   },
   closed,
@@ -75,7 +75,7 @@ export const registrationOperations: readonly Operation[] = [
     method: 'GET',
     path: '/registrations/:id',
     objectKind: 'registration',
-    text: { zh: '查看目录登记:内容、问题、与现行版本的差异', en: 'a registration: content, faults, differences' },
+    text: { zh: '查看目录登记：内容、问题、与现行版本的差异', en: 'a registration: content, faults, differences' },
     answer: Type.Object({ ...Registration.properties, ...Checked.properties, changes: Diff }),
     run: ({ registry, params }) => readRegistration(registry, params.id),
   }),
@@ -83,7 +83,7 @@ export const registrationOperations: readonly Operation[] = [
     name: 'registration.create',
     method: 'POST',
     path: '/registrations',
-    text: { zh: '新建目录登记,或修改已发布的资源', en: 'register a resource, or a change of one' },
+    text: { zh: '新建目录登记，或修改已发布的资源', en: 'register a resource, or a change of one' },
     body: NewBody,
     answer: Registration,
     example: { content: { title: '村居名录', table: 'villages', items: [item] } },
@@ -94,7 +94,7 @@ export const registrationOperations: readonly Operation[] = [
     method: 'GET',
     path: '/registrations/:id/check',
     objectKind: 'registration',
-    text: { zh: '检查目录登记:一次列出全部问题', en: 'everything that is wrong with a registration' },
+    text: { zh: '检查目录登记：一次列出全部问题', en: 'everything that is wrong with a registration' },
     params: ById,
     answer: Checked,
     run: ({ registry, params }) => checkRegistration(registry, params.id),
@@ -102,14 +102,14 @@ export const registrationOperations: readonly Operation[] = [
   ...eventOperations(registrationFlow, '/registrations', Registration, {
     change: {
       text: {
-        zh: '修改登记内容:未给出的保持不变;replace 为 true 时整体替换',
+        zh: '修改登记内容：未给出的保持不变；replace 为 true 时整体替换',
         en: 'change the content: what is left out stays, unless `replace` says that this is all',
       },
       body: Type.Object({ content: DraftContent, replace: Type.Optional(Type.Boolean()) }, closed),
       example: { content: { title: '村居名录', items: [item] } },
     },
     submit: {
-      text: { zh: '提交审核,附保密审查声明', en: 'submit, with the secrecy declaration' },
+      text: { zh: '提交审核，附保密审查声明', en: 'submit, with the secrecy declaration' },
       body: Submission,
       example: { secrecy: { reviewed: true, by: '张三', note: '不涉密' } },
     },

@@ -14,6 +14,6 @@ const Published = Type.Object({
 
 /** The secrecy supervisor's stop 保密叫停 (Art. 26). */
 export const secrecyOperations: readonly Operation[] = eventOperations(resourceFlow, '/resources', Published, {
-  stop: { text: { zh: '保密叫停', en: 'stop at once' }, body: ReasonBody, example: { reason: '疑似涉密,待审查' } },
+  stop: { text: { zh: '保密叫停', en: 'stop at once' }, body: ReasonBody, example: { reason: '疑似涉密，待审查' } },
   release: { text: { zh: '恢复', en: 'release' }, body: ReasonBody, example: { reason: '经审查不涉密' } },
 })

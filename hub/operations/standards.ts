@@ -18,7 +18,7 @@ const Standard = Type.Object({
 const Listed = Type.Object({ ...Standard.properties, adopters: Type.Array(Type.String()) })
 
 const form = {
-  title: '行政许可(双公示)',
+  title: '行政许可（双公示）',
   abstract: '各单位作出的行政许可决定',
   subject: 'enterprise',
   licence: true,
@@ -79,7 +79,7 @@ export const standardOperations: readonly Operation[] = [
     method: 'POST',
     path: '/standards/:id/adopt',
     objectKind: 'standard',
-    text: { zh: '按标准登记:生成登记草稿', en: 'adopt a standard: a registration by it' },
+    text: { zh: '按标准登记：生成登记草稿', en: 'adopt a standard: a registration by it' },
     params: ById,
     body: Type.Object({ resource: Type.Optional(Type.String({ minLength: 1, maxLength: 44 })) }, closed),
     answer: Type.Object({ id: Type.String(), resource: Type.String(), state: Type.String() }, { additionalProperties: true }),

@@ -86,7 +86,7 @@ export const todoOperations: readonly Operation[] = [
     name: 'todo.list',
     method: 'GET',
     path: '/todo',
-    text: { zh: '我的待办:最急的在前', en: 'what the caller may take on now, the most pressing first' },
+    text: { zh: '我的待办：最急的在前', en: 'what the caller may take on now, the most pressing first' },
     query: Filter,
     answer: Page,
     run: (call) => page(listTodo, call, call.query.agency),
@@ -95,7 +95,7 @@ export const todoOperations: readonly Operation[] = [
     name: 'todo.counts',
     method: 'GET',
     path: '/todo/counts',
-    text: { zh: '我的待办有多少:按种类和紧急程度', en: 'how much the caller may take on now, by kind and urgency' },
+    text: { zh: '我的待办有多少：按种类和紧急程度', en: 'how much the caller may take on now, by kind and urgency' },
     answer: Counts,
     run: async ({ registry, principal }) => {
       const items = await countTodo(registry.store.query, principal, registry.clock())
@@ -106,7 +106,7 @@ export const todoOperations: readonly Operation[] = [
     name: 'case.list',
     method: 'GET',
     path: '/cases',
-    text: { zh: '未办结事项,各在谁手中', en: 'open cases, and whose turn each is' },
+    text: { zh: '未办结事项，各在谁手中', en: 'open cases, and whose turn each is' },
     query: Filter,
     answer: Page,
     run: (call) => page(listOpenCases, call, call.agencyScope ?? call.query.agency),

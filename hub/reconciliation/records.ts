@@ -205,10 +205,10 @@ function notifyDifferent(query: Query, id: string, route: RunRoute, statement: R
   const doubts = doubtTexts(statement)
   const [zh, en] =
     doubts.length > 0
-      ? [doubts.map((text) => text.zh).join(';'), doubts.map((text) => text.en).join('; ')]
+      ? [doubts.map((text) => text.zh).join('；'), doubts.map((text) => text.en).join('; ')]
       : more
         ? [
-            `${remaining} 个以上主键不一致,需重新快照(要求修复的对账会自行请求)`,
+            `${remaining} 个以上主键不一致，需重新快照（要求修复的对账会自行请求）`,
             `${remaining} keys or more differ: a new snapshot is needed, which a run that repairs asks for by itself`,
           ]
         : [`${remaining} 个主键不一致`, `${remaining} keys differ`]
@@ -219,7 +219,7 @@ function notifyDifferent(query: Query, id: string, route: RunRoute, statement: R
     ],
     kind: 'reconciliation-different',
     object: `reconciliation ${id}`,
-    zh: `《${title}》交换路由 ${route.route} 对账不一致:${zh}`,
+    zh: `《${title}》交换路由 ${route.route} 对账不一致：${zh}`,
     en: `Route ${route.route} of ${title} was reconciled and is different: ${en}`,
   })
 }

@@ -38,7 +38,7 @@ export async function requestRun(
     if (!(await runRoute(query, route, now))) {
       throw new QianzhiError('QZ-ROUTE-ENDED', {
         route,
-        reason: { zh: '未生效,或尚未交换', en: 'it is not in force, or nothing was delivered yet' },
+        reason: { zh: '未生效，或尚未交换', en: 'it is not in force, or nothing was delivered yet' },
       })
     }
     const made = await insertRun(query, { route, by: requester.actor, repair, now, deadline })

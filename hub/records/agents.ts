@@ -27,7 +27,7 @@ export function agentRevoked(agent: string, { revokedAt, replacedBy }: Revocatio
   if (replacedBy !== null) {
     const reason = { zh: `${at && `${at} `}由 ${replacedBy} 取代`, en: `${replacedBy} replaced it${at && ` at ${at}`}` }
     const next = {
-      zh: `不会自动恢复:本单位改用 ${replacedBy},请在本机停止 qianzhi-agent`,
+      zh: `不会自动恢复：本单位改用 ${replacedBy}，请在本机停止 qianzhi-agent`,
       en: `it does not come back: ${replacedBy} is used in its place; stop qianzhi-agent on this machine`,
     }
     return new QianzhiError('QZ-AGENT-REVOKED', { agent, reason, next })
@@ -45,7 +45,7 @@ export async function readRevocation(query: Query, id: string): Promise<QianzhiE
 /** What is to be done for a revoked agent. */
 export function enrolAnew(agent: string): LocalizedText {
   return {
-    zh: `不会自动恢复:仍需要的,由本单位信息化人员申请新前置机替换它(POST /machines,replaces: ${agent}),批准后领取令牌,在新的数据目录执行 qianzhi-agent enroll;有疑问的,询问市电子政务办`,
+    zh: `不会自动恢复：仍需要的，由本单位信息化人员申请新前置机替换它（POST /machines，replaces: ${agent}），批准后领取令牌，在新的数据目录执行 qianzhi-agent enroll；有疑问的，询问市电子政务办`,
     en: `it does not come back by itself: agency IT applies for a machine that replaces it (POST /machines, replaces: ${agent}), takes the token once it is approved and runs qianzhi-agent enroll with a new data folder; the office says why`,
   }
 }
@@ -69,7 +69,7 @@ export async function requireOnlyAgent(query: Query, agency: string): Promise<st
   const only = await onlyAgent(query, agency)
   if (only !== null) return only
   throw rule(
-    `请指明前置机(agent,见 GET /agents):${agency} 没有在用的前置机,或有多台`,
+    `请指明前置机（agent，见 GET /agents）：${agency} 没有在用的前置机，或有多台`,
     `name the machine (agent, see GET /agents): ${agency} has none in use, or several`,
   )
 }

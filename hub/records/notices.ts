@@ -91,5 +91,5 @@ export async function markRead(query: Query, reader: Reader, now: Date, ids?: re
 
 /** A reason behind what is told; nothing where there is none. */
 export function reasonGiven(reason: string | undefined): LocalizedText {
-  return reason === undefined ? { zh: '', en: '' } : { zh: `:${reason}`, en: `: ${reason}` }
+  return reason === undefined ? { zh: '', en: '' } : { zh: `：${reason}`, en: `: ${reason}` }
 }

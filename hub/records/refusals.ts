@@ -51,7 +51,7 @@ export function conflict(kind: ObjectName, id: string, why?: string | LocalizedT
   const what = objectName(kind, id)
   if (why === undefined) return new QianzhiError('QZ-CONFLICT', { what })
   const { zh, en } = typeof why === 'string' ? same(why) : why
-  return new QianzhiError('QZ-CONFLICT', { what: { zh: `${what.zh}(${zh})`, en: `${what.en} (${en})` } })
+  return new QianzhiError('QZ-CONFLICT', { what: { zh: `${what.zh}（${zh}）`, en: `${what.en} (${en})` } })
 }
 
 /** Nothing of the kind happens to an object in this state. */

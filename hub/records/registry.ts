@@ -33,7 +33,7 @@ export function checkCode(value: string, what: keyof typeof objectNames, longest
   if (code.Check(value) && value.length <= longest) return value
   throw new QianzhiError('QZ-REQUEST-INVALID', {
     reason: {
-      zh: `${objectNames[what]}代码“${value}”:只能用小写字母、数字和 . _ -,以字母或数字开头,至多 ${longest} 位`,
+      zh: `${objectNames[what]}代码“${value}”：只能用小写字母、数字和 . _ -，以字母或数字开头，至多 ${longest} 位`,
       en: `code "${value}" of the ${what}: use only a-z 0-9 . _ -, begin with a letter or digit, at most ${longest}`,
     },
   })

@@ -14,7 +14,7 @@ interface Ending {
 
 /** What is to be done for a grant that has ended for good. */
 export const applyAnew: LocalizedText = {
-  zh: '不会自动恢复:仍需要数据的,由接收单位使用人员重新申请(POST /applications);有疑问的,询问市电子政务办',
+  zh: '不会自动恢复：仍需要数据的，由接收单位使用人员重新申请（POST /applications）；有疑问的，询问市电子政务办',
   en: 'it does not come back by itself: a user of the receiving agency applies anew (POST /applications) where the data is still needed, or asks the office',
 }
 const anew: Pick<Ending, 'who' | 'next' | 'over'> = { who: 'receiver', next: applyAnew, over: true }
@@ -24,18 +24,18 @@ const endings: Record<string, Ending> = {
   suspended: {
     name: { zh: '已暂停', en: 'suspended' },
     who: 'office',
-    next: { zh: '由市电子政务办决定恢复或撤销;恢复后自动继续', en: 'the office resumes or revokes it; resumed, it goes on by itself' },
+    next: { zh: '由市电子政务办决定恢复或撤销；恢复后自动继续', en: 'the office resumes or revokes it; resumed, it goes on by itself' },
   },
   stopped: {
     name: { zh: '资源已被保密叫停', en: 'stopped for secrecy' },
     who: 'office',
-    next: { zh: '由保密监督员解除;解除后自动继续', en: 'the secrecy supervisor releases the resource; then it goes on by itself' },
+    next: { zh: '由保密监督员解除；解除后自动继续', en: 'the secrecy supervisor releases the resource; then it goes on by itself' },
   },
   held: {
     name: { zh: '待接收方确认新版本', en: 'held' },
     who: 'receiver',
     next: {
-      zh: '由接收单位使用人员接受新版本(POST /grants/授权编号/accept)或放弃;接受后自动继续',
+      zh: '由接收单位使用人员接受新版本（POST /grants/授权编号/accept）或放弃；接受后自动继续',
       en: 'a user of the receiving agency accepts the new version (POST /grants/GRANT/accept) or gives the grant up; accepted, it goes on by itself',
     },
   },
@@ -46,7 +46,7 @@ const endings: Record<string, Ending> = {
     name: { zh: '资源已撤销', en: 'withdrawn' },
     who: 'provider',
     next: {
-      zh: '不会自动恢复:仍需要数据的,向提供单位询问,或提出需求(POST /demands)',
+      zh: '不会自动恢复：仍需要数据的，向提供单位询问，或提出需求（POST /demands）',
       en: 'it does not come back by itself: ask the provider, or make a demand (POST /demands), where the data is still needed',
     },
     over: true,
@@ -55,7 +55,7 @@ const endings: Record<string, Ending> = {
     name: { zh: '资源已不予共享', en: 'the resource is not shared any more' },
     who: 'provider',
     next: {
-      zh: '向提供单位询问;重新共享后另行申请',
+      zh: '向提供单位询问；重新共享后另行申请',
       en: 'ask the provider; where it is shared again, apply anew',
     },
     over: true,

@@ -151,7 +151,7 @@ async function checkedKey(jwk: Record<string, unknown>): Promise<JWK> {
   const known = { OKP: crv === 'Ed25519', EC: crv === 'P-256', RSA: typeof n === 'string' && Buffer.from(n, 'base64url').length >= 256 }
   if (!known[kty as 'EC']) {
     throw invalid({
-      zh: '公钥须为 Ed25519、P-256,或至少 2048 位的 RSA(JWK)',
+      zh: '公钥须为 Ed25519、P-256，或至少 2048 位的 RSA（JWK）',
       en: 'the key must be Ed25519, P-256 or RSA of at least 2048 bits (JWK)',
     })
   }

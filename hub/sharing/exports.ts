@@ -25,7 +25,7 @@ export function streamRows(reader: Reader, share: Share, query: RowsQuery, limit
 /** `来源:市民政局,村(社区)名单;截至 2026-11-22 08:30:00` */
 export function sourceLine({ agencyName, title, table }: Share, language: Language): string {
   const at = localTime(table.asOf)
-  return { zh: `来源:${agencyName},${title};截至 ${at}`, en: `Source: ${agencyName}, ${title}; as of ${at}` }[language]
+  return { zh: `来源：${agencyName}，${title}；截至 ${at}`, en: `Source: ${agencyName}, ${title}; as of ${at}` }[language]
 }
 
 /** A text that a spreadsheet would take for a formula stands behind an apostrophe. */

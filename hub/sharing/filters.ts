@@ -79,14 +79,14 @@ function readFilter(share: Share, name: string, value: string): Filter {
   const item = requireItem(share, id)
   if (more.length > 0 || !isOperator(operator)) {
     throw wrong(name, {
-      zh: `没有这种比较,可用:${operators.join('、')}`,
+      zh: `没有这种比较，可用：${operators.join('、')}`,
       en: `there is no such operator: use one of ${operators.join(', ')}`,
     })
   }
   requireSearchable(item, name)
   if (!operatorsOf(item.type).includes(operator)) {
     throw wrong(name, {
-      zh: `${item.type} 类型不能用 ${operator} 比较,可用:${operatorsOf(item.type).join('、')}`,
+      zh: `${item.type} 类型不能用 ${operator} 比较，可用：${operatorsOf(item.type).join('、')}`,
       en: `${operator} is not for items of type ${item.type}: use one of ${operatorsOf(item.type).join(', ')}`,
     })
   }
@@ -105,7 +105,7 @@ export function isSearchable(item: SharedItem): boolean {
 function requireSearchable(item: SharedItem, parameter: string): void {
   if (isSearchable(item)) return
   throw wrong(parameter, {
-    zh: `信息项 ${item.id} 不可检索(由提供单位在目录中设定)`,
+    zh: `信息项 ${item.id} 不可检索（由提供单位在目录中设定）`,
     en: `item ${item.id} is not searchable (its provider says so in the catalog)`,
   })
 }
@@ -136,7 +136,7 @@ function beginning(parameter: string, value: string): string {
   if (fault) throw wrong(parameter, fault)
   const begins = value.slice(0, -1)
   if (value.endsWith('*') && !begins.includes('*') && begins !== '') return begins
-  throw wrong(parameter, { zh: '须为文字加一个结尾的 *,如 张*', en: 'it must be a text with one * at its end, such as 张*' })
+  throw wrong(parameter, { zh: '须为文字加一个结尾的 *，如 张*', en: 'it must be a text with one * at its end, such as 张*' })
 }
 
 function readSelect(share: Share, word: string | undefined): readonly SharedItem[] {

@@ -81,7 +81,7 @@ export class Tokens {
       const expired = (error as { code?: unknown }).code === 'ERR_JWT_EXPIRED'
       throw new QianzhiError('QZ-API-TOKEN', {
         reason: expired
-          ? { zh: '已过期,请重新获取', en: 'it has expired: get another' }
+          ? { zh: '已过期，请重新获取', en: 'it has expired: get another' }
           : { zh: '签名或内容不符', en: 'its signature or content is wrong' },
       })
     }
@@ -94,7 +94,7 @@ export class Tokens {
        where k.secret_hash = $1 and c.id = $2 and c.ended_at is null and (k.ends_at is null or k.ends_at > $3)`,
       [secretHash(secret), client, clock()],
     )
-    if (!found) throw unknown({ zh: '编号或密钥不符,或已失效', en: 'id or secret is wrong, or has ended' })
+    if (!found) throw unknown({ zh: '编号或密钥不符，或已失效', en: 'id or secret is wrong, or has ended' })
     return client
   }
 

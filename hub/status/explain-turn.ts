@@ -20,7 +20,7 @@ export function turnOf(known: Known, now: Date): Turn {
     const turn = judge(known, now)
     if (turn) return turn
   }
-  return { who: 'nobody', zh: '数据已是最新,无需处理', en: 'Everything is up to date, nothing has to be done' }
+  return { who: 'nobody', zh: '数据已是最新，无需处理', en: 'Everything is up to date, nothing has to be done' }
 }
 
 /** Of a source that an agent reads. */
@@ -49,7 +49,7 @@ const judges: Judge[] = [
       : {
           who: 'operator',
           agency,
-          zh: `接收代理 ${agent} 已被撤销:请 ${agency} 的信息化人员申请新前置机替换它(POST /machines,replaces: ${agent})`,
+          zh: `接收代理 ${agent} 已被撤销：请 ${agency} 的信息化人员申请新前置机替换它（POST /machines，replaces: ${agent}）`,
           en: `Receiving agent ${agent} is revoked: agency IT of ${agency} applies for a machine that replaces it (POST /machines, replaces: ${agent})`,
         },
   ofAgent(({ source: { agent, agency } }) =>
@@ -57,7 +57,7 @@ const judges: Judge[] = [
       ? {
           who: 'provider',
           agency,
-          zh: `${agency} 没有可提供此资源的代理,或有多个而未指定:请其信息化人员登记前置机,或由其编目人员、审核人员在资源中指定提供的代理(producer)`,
+          zh: `${agency} 没有可提供此资源的代理，或有多个而未指定：请其信息化人员登记前置机，或由其编目人员、审核人员在资源中指定提供的代理（producer）`,
           en: `${agency} has no agent that supplies this resource, or several and none is named: its IT enrols one, or its registrar and reviewer name the producer of the resource`,
         }
       : undefined,
@@ -92,7 +92,7 @@ const judges: Judge[] = [
       ? {
           who: 'operator',
           agency,
-          zh: `路由长期未前进,请检查 ${agency} 的目标库`,
+          zh: `路由长期未前进，请检查 ${agency} 的目标库`,
           en: `The route has not moved for long: look at the target database of ${agency}`,
         }
       : undefined,
@@ -100,7 +100,7 @@ const judges: Judge[] = [
     report?.snapshot?.waits === 'window'
       ? {
           who: 'nobody',
-          zh: '快照等待来源代理允许的时段(自动)',
+          zh: '快照等待来源代理允许的时段（自动）',
           en: 'The snapshot waits for the hours that the source agent allows (by itself)',
         }
       : undefined,
@@ -115,14 +115,14 @@ const judges: Judge[] = [
       : undefined,
   ({ hub: { snapshotWanted, head } }) =>
     snapshotWanted || !head
-      ? { who: 'nobody', zh: '等待来源代理发送快照(自动)', en: 'The source agent is about to send a snapshot (by itself)' }
+      ? { who: 'nobody', zh: '等待来源代理发送快照（自动）', en: 'The source agent is about to send a snapshot (by itself)' }
       : undefined,
   ({ source: { agency, refusedFile } }) =>
     refusedFile
       ? {
           who: 'provider',
           agency,
-          zh: `${agency} 最近的文件被退回(${refusedFile.code}):请按其目录 rejected/ 中的报告改正后重新投放`,
+          zh: `${agency} 最近的文件被退回（${refusedFile.code}）：请按其目录 rejected/ 中的报告改正后重新投放`,
           en: `The newest file of ${agency} was refused (${refusedFile.code}): correct it by the report in its folder's rejected/ and put it in again`,
         }
       : undefined,
@@ -132,7 +132,7 @@ const judges: Judge[] = [
     reconciled.state === 'different'
       ? {
           who: 'operator',
-          zh: `最近一次对账(${reconciled.run})不一致:请查看差异主键,带修复重新对账(reconcile ${route} --repair)或重新快照`,
+          zh: `最近一次对账（${reconciled.run}）不一致：请查看差异主键，带修复重新对账（reconcile ${route} --repair）或重新快照`,
           en: `The last reconciliation (${reconciled.run}) found differences: look at its keys, reconcile with repair (reconcile ${route} --repair) or take a new snapshot`,
         }
       : undefined,
@@ -140,12 +140,12 @@ const judges: Judge[] = [
     if (applied && comparePositions(applied, head!) >= 0) return undefined
     const fetched = delivered && comparePositions(delivered, head!) >= 0
     return fetched
-      ? { who: 'nobody', zh: '接收代理正在入库(自动)', en: 'The receiving agent is applying (by itself)' }
-      : { who: 'nobody', zh: '接收代理正在取数(自动)', en: 'The receiving agent is fetching (by itself)' }
+      ? { who: 'nobody', zh: '接收代理正在入库（自动）', en: 'The receiving agent is applying (by itself)' }
+      : { who: 'nobody', zh: '接收代理正在取数（自动）', en: 'The receiving agent is fetching (by itself)' }
   },
   ({ source: { report } }) =>
     report && report.waiting > 0
-      ? { who: 'nobody', zh: '来源代理正在发送(自动)', en: 'The source agent is sending (by itself)' }
+      ? { who: 'nobody', zh: '来源代理正在发送（自动）', en: 'The source agent is sending (by itself)' }
       : undefined,
 ]
 
@@ -162,7 +162,7 @@ function resume(agency: string, name: string): Turn {
   return {
     who: 'operator',
     agency,
-    zh: `${agency} 已暂停,需要时请在其代理上执行 qianzhi-agent resume ${name}`,
+    zh: `${agency} 已暂停，需要时请在其代理上执行 qianzhi-agent resume ${name}`,
     en: `${agency} has paused it: run qianzhi-agent resume ${name} at its agent when it is to go on`,
   }
 }
@@ -170,7 +170,7 @@ function resume(agency: string, name: string): Turn {
 function mend(agency: string, side: 'provider' | 'receiver', { code, zh, en, next }: Fault): Turn {
   const who = isErrorCode(code) ? errorKind(code).who : side
   const then = next ? { zh: `。${next.zh}`, en: `. Then: ${next.en}` } : { zh: '', en: '' }
-  return { who, agency, zh: `${agency}:${zh}(${code})${then.zh}`, en: `${agency}: ${en} (${code})${then.en}` }
+  return { who, agency, zh: `${agency}：${zh}（${code}）${then.zh}`, en: `${agency}: ${en} (${code})${then.en}` }
 }
 
 function quarantined(agency: string, who: 'provider' | 'receiver', keys = 0): Turn | undefined {
@@ -179,13 +179,13 @@ function quarantined(agency: string, who: 'provider' | 'receiver', keys = 0): Tu
     return {
       who,
       agency,
-      zh: `${agency} 隔离区有 ${keys} 个主键,请修正数据`,
+      zh: `${agency} 隔离区有 ${keys} 个主键，请修正数据`,
       en: `the quarantine of ${agency} holds ${counted(keys, 'key')}: correct their data`,
     }
   return {
     who,
     agency,
-    zh: `${agency} 的落地表拒绝了 ${keys} 个主键:数据有误的由提供单位改正(已自动提出更正),是本单位约束过严的请放宽`,
+    zh: `${agency} 的落地表拒绝了 ${keys} 个主键：数据有误的由提供单位改正（已自动提出更正），是本单位约束过严的请放宽`,
     en: `The table of ${agency} refuses ${counted(keys, 'key')}: the provider corrects what is wrong with the data (a correction was reported), ${agency} its own constraints`,
   }
 }

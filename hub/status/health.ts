@@ -136,13 +136,13 @@ async function reportedLines({ store }: HealthDeps): Promise<ReportedLine[]> {
   )
   return rows.flatMap(({ id, report }) => [
     ...report.sources.map(({ resource, state, fault, files }) => ({
-      zh: `来源 ${resource}(${id})`,
+      zh: `来源 ${resource}（${id}）`,
       en: `Source ${resource} of ${id}`,
       state,
       fault,
       files,
     })),
-    ...report.sinks.map(({ route, state, fault }) => ({ zh: `交换路由 ${route}(${id})`, en: `Route ${route} at ${id}`, state, fault })),
+    ...report.sinks.map(({ route, state, fault }) => ({ zh: `交换路由 ${route}（${id}）`, en: `Route ${route} at ${id}`, state, fault })),
   ])
 }
 
@@ -155,7 +155,7 @@ function isHeld({ state, fault }: ReportedLine): boolean {
 function held({ zh, en, fault }: ReportedLine): HealthProblem {
   return {
     code: fault?.code ?? 'QZ-HEALTH-HELD',
-    zh: `${zh}已停止:${fault?.zh ?? '原因不明'}`,
+    zh: `${zh}已停止：${fault?.zh ?? '原因不明'}`,
     en: `${en} is held: ${fault?.en ?? 'no reason given'}`,
   }
 }
@@ -168,7 +168,7 @@ function refusedFile({ zh, en, files }: ReportedLine): HealthProblem[] {
   return [
     {
       code: 'QZ-HEALTH-FILE-REFUSED',
-      zh: `${zh}最近的文件被退回:${why.zh}`,
+      zh: `${zh}最近的文件被退回：${why.zh}`,
       en: `${en}: its newest file was refused (${why.en})`,
     },
   ]

@@ -79,7 +79,7 @@ function secretOf(text: string): Secret {
 }
 
 const restoreSecret = {
-  zh: '从备份恢复(它是内置 PostgreSQL 的口令)',
+  zh: '从备份恢复（它是内置 PostgreSQL 的口令）',
   en: 'restore it from a backup (it is the password of the embedded PostgreSQL)',
 }
 
@@ -266,7 +266,7 @@ async function binaries(): Promise<Binaries> {
   } catch (error) {
     if (error instanceof QianzhiError) throw error
     const reason = {
-      zh: `本机没有内置数据库(${name}),请配置外部 PostgreSQL`,
+      zh: `本机没有内置数据库（${name}），请配置外部 PostgreSQL`,
       en: `there is no embedded database for this machine (${name}): name a PostgreSQL`,
     }
     throw new QianzhiError('QZ-CONFIG', { key: 'store', reason }, { cause: error })
@@ -279,7 +279,7 @@ async function checkReachable(path: string): Promise<void> {
   for (let above = dirname(path); above !== dirname(above); above = dirname(above)) {
     if ((await stat(above)).mode & 0o001) continue
     const reason = {
-      zh: `账号 postgres 无法进入 ${above}:请安装到别处(如 /opt),或不以 root 运行,或配置外部 PostgreSQL`,
+      zh: `账号 postgres 无法进入 ${above}：请安装到别处（如 /opt），或不以 root 运行，或配置外部 PostgreSQL`,
       en: `the account postgres cannot enter ${above}: install elsewhere (/opt), do not run as root, or name a PostgreSQL`,
     }
     throw new QianzhiError('QZ-CONFIG', { key: 'store', reason })

@@ -10,7 +10,7 @@ export async function loadHubKey(data: string): Promise<SigningKey> {
   const path = join(data, 'hub.key')
   const pem = await keepFile(path, () => signingKeyToPem(generateSigningKey()))
   return readKept(path, () => signingKeyFromPem(pem), {
-    zh: '从备份恢复(各代理只认这把密钥)',
+    zh: '从备份恢复（各代理只认这把密钥）',
     en: 'restore it from a backup (agents know no other key)',
   })
 }
@@ -34,7 +34,7 @@ export async function loadAdminKey(data: string): Promise<string> {
       if (/^qza_[\w-]{43}$/.test(key)) return key
       throw new TypeError('not qza_…')
     },
-    { zh: '删除它,下次启动时会生成新的', en: 'delete it: the next start makes another' },
+    { zh: '删除它，下次启动时会生成新的', en: 'delete it: the next start makes another' },
   )
 }
 

@@ -64,7 +64,7 @@ export async function requireWeaker(serving: Runs): Promise<void> {
   if (!rows[0]!.strong) return
   const { role } = rows[0]!
   const reason = {
-    zh: `store 的账号 ${role} 仍能修改审计表:请换一个不是超级用户、不是表的所有者(或其成员)的账号`,
+    zh: `store 的账号 ${role} 仍能修改审计表：请换一个不是超级用户、不是表的所有者（或其成员）的账号`,
     en: `the role ${role} of store could still change the audit: name one that is no superuser, and neither owns the tables nor belongs to who does`,
   }
   throw new QianzhiError('QZ-CONFIG', { key: 'storeOwner', reason })

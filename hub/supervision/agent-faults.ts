@@ -105,7 +105,7 @@ async function notifyHeld(query: Query, agent: ReportingAgent, fault: Held, now:
     await notify(query, { to, kind: 'morning-missing', object, zh: fault.zh, en: fault.en })
     return
   }
-  const [zh, en] = [`${nameOf(fault).zh}已停止:${fault.code}`, `${nameOf(fault).en} is held: ${fault.code}`]
+  const [zh, en] = [`${nameOf(fault).zh}已停止：${fault.code}`, `${nameOf(fault).en} is held: ${fault.code}`]
   // The text may name tables and values of the machine's own agency: others see the code.
   await notify(query, {
     to: ownPeople(agent, fault),
@@ -136,7 +136,7 @@ async function notifyOver(query: Query, agent: ReportingAgent, { line, code, not
     to: [...ownPeople(agent, fault), ...(await otherPeople(query, fault))],
     kind: 'line-over',
     object,
-    zh: `${names.zh}已恢复(此前 ${code})`,
+    zh: `${names.zh}已恢复（此前 ${code}）`,
     en: `${names.en} is no longer held (${code})`,
   })
 }
@@ -206,7 +206,7 @@ export async function notifyOfColumns(query: Query, { id, agency, report }: Repo
       ],
       kind: 'columns-added',
       object: `resource ${resource}`,
-      zh: `资源 ${resource} 的来源表新增列 ${list},可登记为信息项`,
+      zh: `资源 ${resource} 的来源表新增列 ${list}，可登记为信息项`,
       en: `The source table of resource ${resource} has new columns ${list}: they could be registered as items`,
     })
   }

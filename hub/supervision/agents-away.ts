@@ -32,7 +32,7 @@ function problemOf({ id, enrolled, seen, report }: Known, now: Date, morningMinu
   const minutes = Math.floor(silence / 60_000)
   return {
     code: 'QZ-HEALTH-AGENT-SILENT',
-    zh: `前置机代理 ${id} 已 ${minutes} 分钟没有联系${missing ? `,${missing.day} 的早报没有收到` : ''}`,
+    zh: `前置机代理 ${id} 已 ${minutes} 分钟没有联系${missing ? `，${missing.day} 的早报没有收到` : ''}`,
     en: `Agent ${id} has been silent for ${counted(minutes, 'minute')}${missing ? `, its morning line of ${missing.day} is missing` : ''}`,
   }
 }

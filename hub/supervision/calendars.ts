@@ -66,7 +66,7 @@ export async function askForCalendars(query: Query, rules: Rules, now: Date): Pr
       to: { role: 'office' },
       kind: 'calendar-missing',
       object,
-      zh: `请填报 ${year} 年工作日日历(国务院办公厅节假日安排):没有它,及于该年的期限无法推算`,
+      zh: `请填报 ${year} 年工作日日历（国务院办公厅节假日安排）：没有它，及于该年的期限无法推算`,
       en: `The calendar of ${year} is wanted (the State Council's notice on holidays): without it no deadline that reaches into it can be counted`,
     })
   }

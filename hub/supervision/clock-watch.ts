@@ -90,7 +90,7 @@ async function tellHeld(query: Query, error: QianzhiError): Promise<void> {
 
 async function tellOver(query: Query): Promise<void> {
   await writeAudit(query, { actor: 'hub', act: 'clock.agrees', object })
-  const [zh, en] = ['中心服务器时钟已恢复可信,到期等处理继续进行', "The hub's clock agrees again: what ends by time ends again"]
+  const [zh, en] = ['中心服务器时钟已恢复可信，到期等处理继续进行', "The hub's clock agrees again: what ends by time ends again"]
   await notify(query, { to: told, kind: 'clock', object, zh, en })
 }
 

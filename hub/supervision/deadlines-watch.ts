@@ -49,7 +49,7 @@ export async function warnOfDeadlines(query: Query, rules: Rules, now: Date): Pr
       to: recipients(deadline),
       kind: 'deadline-warning',
       object: deadline.object,
-      zh: `${deadline.agencyName}:${zh}(${deadline.object})将于 ${deadline.due} 到期,剩余 ${left} 个工作日`,
+      zh: `${deadline.agencyName}：${zh}（${deadline.object}）将于 ${deadline.due} 到期，剩余 ${left} 个工作日`,
       en: `${deadline.agencyName}: the ${en} (${deadline.object}) is due on ${deadline.due}: ${left} working days left`,
     })
   }
@@ -67,7 +67,7 @@ export async function markMissed(query: Query, now: Date): Promise<void> {
       to: recipients(deadline),
       kind: 'deadline-missed',
       object,
-      zh: `${agencyName}:${zh}(${object})已逾期,应于 ${due} 前完成`,
+      zh: `${agencyName}：${zh}（${object}）已逾期，应于 ${due} 前完成`,
       en: `${agencyName}: the ${en} (${object}) is overdue, it was due on ${due}`,
     })
   }

@@ -21,7 +21,7 @@ async function missingYears(query: Query, now: Date): Promise<HealthProblem[]> {
   const wanted = waiting ? await calendarsWanted(query, rules, now) : yearsWithoutData(rules.calendar, dayOf(now))
   return wanted.map((year) => ({
     code: 'QZ-HEALTH-CALENDAR',
-    zh: `没有 ${year} 年的节假日安排,及于该年的期限无法推算;请由市电子政务办填报,或在 hub.yaml 的 supervision.calendars 中提供`,
+    zh: `没有 ${year} 年的节假日安排，及于该年的期限无法推算；请由市电子政务办填报，或在 hub.yaml 的 supervision.calendars 中提供`,
     en: `No official calendar of ${year}: deadlines that reach into it cannot be counted; the office puts it, or hub.yaml names it under supervision.calendars`,
   }))
 }
@@ -29,7 +29,7 @@ async function missingYears(query: Query, now: Date): Promise<HealthProblem[]> {
 async function stalled(query: Query, now: Date): Promise<HealthProblem[]> {
   const day = await dayToJudge(query, new Date(now.getTime() - hour))
   if (day === undefined) return []
-  const [zh, en] = [`${day} 以来的更新义务尚未检查,请查看中心日志`, `Update duties are not judged since ${day}: see the log of the hub`]
+  const [zh, en] = [`${day} 以来的更新义务尚未检查，请查看中心日志`, `Update duties are not judged since ${day}: see the log of the hub`]
   return [{ code: 'QZ-HEALTH-SUPERVISION', zh, en }]
 }
 

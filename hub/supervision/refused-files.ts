@@ -50,7 +50,7 @@ export async function notifyOfRefusedFiles(query: Query, { agency, report }: Rep
     )
     const news = refusals.filter(({ id }) => first.some((reported) => reported.id === id))
     if (news.length === 0) continue
-    const zh = news.map((file) => `${file.file}(${whyRefused(file).zh})`).join('、')
+    const zh = news.map((file) => `${file.file}（${whyRefused(file).zh}）`).join('、')
     const en = news.map((file) => `${file.file} (${whyRefused(file).en})`).join(', ')
     await notify(query, {
       to: [
@@ -59,7 +59,7 @@ export async function notifyOfRefusedFiles(query: Query, { agency, report }: Rep
       ],
       kind: 'file-refused',
       object: `resource ${resource}`,
-      zh: `资源 ${resource} 的文件被退回:${zh};累计退回 ${files!.refused} 个。原因见该目录 rejected/ 中的报告`,
+      zh: `资源 ${resource} 的文件被退回：${zh}；累计退回 ${files!.refused} 个。原因见该目录 rejected/ 中的报告`,
       en: `Files of resource ${resource} were refused: ${en}; ${files!.refused} in all. The reports in the folder's rejected/ say why`,
     })
   }
@@ -68,5 +68,5 @@ export async function notifyOfRefusedFiles(query: Query, { agency, report }: Rep
 /** The code of the first fault, and how many rows have faults where that is known. */
 export function whyRefused({ code, rows, bad }: Pick<RefusedFile, 'code' | 'rows' | 'bad'>): LocalizedText {
   if (rows === undefined || bad === undefined) return { zh: code, en: code }
-  return { zh: `${code},${rows} 行中 ${bad} 行有误`, en: `${code}, ${bad} of ${counted(rows, 'row')} with faults` }
+  return { zh: `${code}，${rows} 行中 ${bad} 行有误`, en: `${code}, ${bad} of ${counted(rows, 'row')} with faults` }
 }

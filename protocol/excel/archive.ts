@@ -48,7 +48,7 @@ async function unzipping<T>(work: Promise<T>): Promise<T> {
     return await work
   } catch (error) {
     if (error instanceof QianzhiError || isOfSystem(error)) throw error
-    throw excelFault(wholeFile, `文件已损坏:${reasonOf(error)}`, `the file is damaged: ${reasonOf(error)}`, error)
+    throw excelFault(wholeFile, `文件已损坏：${reasonOf(error)}`, `the file is damaged: ${reasonOf(error)}`, error)
   }
 }
 
@@ -76,11 +76,11 @@ async function readEntries(zip: yauzl.ZipFile, limits: ExcelLimits): Promise<Map
 /** yauzl itself refuses names that are absolute or climb with `..`. */
 function checkEntry(entry: yauzl.Entry, { ratio, ratioBytes }: ExcelLimits): void {
   const { fileName, compressedSize, uncompressedSize } = entry
-  if (entry.isEncrypted()) throw refused('文件已加密,请去除密码后再上传', 'the file is encrypted: remove its password')
+  if (entry.isEncrypted()) throw refused('文件已加密，请去除密码后再上传', 'the file is encrypted: remove its password')
   if (!entry.canDecodeFileData()) throw refused(`${fileName} 的压缩方式不受支持`, `${fileName} is packed in an unsupported way`)
   if (uncompressedSize > ratioBytes && uncompressedSize > compressedSize * ratio)
     throw refused(
-      `${fileName} 解压后大于 ${ratioBytes} 字节且压缩比超过 ${ratio}:请删除数据之外的空行、空列后另存`,
+      `${fileName} 解压后大于 ${ratioBytes} 字节且压缩比超过 ${ratio}：请删除数据之外的空行、空列后另存`,
       `${fileName} unpacks to more than ${ratioBytes} bytes and by more than ${ratio} to 1: delete empty rows and columns beside the data and save it again`,
     )
 }
@@ -96,7 +96,7 @@ async function* unpack(zip: yauzl.ZipFile, entry: yauzl.Entry): AsyncGenerator<B
     }
   } catch (error) {
     if (isOfSystem(error)) throw error
-    throw excelFault(wholeFile, `${entry.fileName} 已损坏:${reasonOf(error)}`, `${entry.fileName} is damaged: ${reasonOf(error)}`, error)
+    throw excelFault(wholeFile, `${entry.fileName} 已损坏：${reasonOf(error)}`, `${entry.fileName} is damaged: ${reasonOf(error)}`, error)
   } finally {
     stream.destroy()
   }
@@ -110,12 +110,12 @@ async function checkKind(source: Buffer | string): Promise<void> {
   const save = { zh: '请在 Excel 中另存为 .xlsx', en: 'save it as .xlsx in Excel' }
   if (bytes.subarray(0, 4).toString('hex') === 'd0cf11e0') {
     const encrypted = bytes.includes(Buffer.from('EncryptedPackage', 'utf16le'))
-    if (encrypted) throw refused('文件已加密,请去除密码后再上传', 'the file is encrypted: remove its password')
-    throw refused(`这是旧版 .xls 文件,${save.zh}`, `this is an old .xls file: ${save.en}`)
+    if (encrypted) throw refused('文件已加密，请去除密码后再上传', 'the file is encrypted: remove its password')
+    throw refused(`这是旧版 .xls 文件，${save.zh}`, `this is an old .xls file: ${save.en}`)
   }
   const html = /^\s*<(?:!doctype|html|table|\?xml)/i.test(bytes.subarray(0, 200).toString('latin1').replace('ï»¿', ''))
-  if (html) throw refused(`这是网页或 XML 文件,不是 .xlsx,${save.zh}`, `this is a web page or XML, not .xlsx: ${save.en}`)
-  throw refused(`不是 .xlsx 文件(可能是 CSV 或文本),${save.zh}`, `this is not an .xlsx file (CSV or text, perhaps): ${save.en}`)
+  if (html) throw refused(`这是网页或 XML 文件，不是 .xlsx，${save.zh}`, `this is a web page or XML, not .xlsx: ${save.en}`)
+  throw refused(`不是 .xlsx 文件（可能是 CSV 或文本），${save.zh}`, `this is not an .xlsx file (CSV or text, perhaps): ${save.en}`)
 }
 
 /** Enough of a compound file to meet its directory, which usually stands near its beginning. */

@@ -27,7 +27,7 @@ export async function readBook(archive: Archive, limits: ExcelLimits): Promise<B
   const top = tops.find(({ type }) => type === 'officeDocument')
   const workbook = top && archive.part(top.target)
   if (!workbook || !/\.xml$/i.test(workbook.name))
-    throw excelFault(wholeFile, '不是 .xlsx 工作簿,请在 Excel 中另存为 .xlsx', 'this is no .xlsx workbook: save it as .xlsx in Excel')
+    throw excelFault(wholeFile, '不是 .xlsx 工作簿，请在 Excel 中另存为 .xlsx', 'this is no .xlsx workbook: save it as .xlsx in Excel')
   const related = await relationships(archive, workbook.name)
   const ofType = (wanted: string): Part | undefined => {
     const found = [...related.values()].find(({ type }) => type === wanted)

@@ -17,7 +17,7 @@ export function numberText(raw: string, show?: ShowNumber): Found {
   const value = Number(Number(raw).toPrecision(15))
   if (Math.abs(value) >= exact)
     return {
-      zh: '数字超过 15 位,Excel 已丢失精度;请将该列设为文本格式后重新填写',
+      zh: '数字超过 15 位，Excel 已丢失精度；请将该列设为文本格式后重新填写',
       en: 'the number has more than 15 digits, of which Excel has lost the last: format the column as text and enter it again',
     }
   const text = plainDigits(value)
@@ -117,7 +117,7 @@ const systems = {
  */
 export function serialText(raw: string, { kind, parts = '' }: CellFormat, system: 1900 | 1904): Found {
   const serial = Number(raw)
-  if (!numberForm.test(raw) || kind === 'duration') return { zh: '不是日期或时刻(时长不受支持)', en: 'it is no date or time of day' }
+  if (!numberForm.test(raw) || kind === 'duration') return { zh: '不是日期或时刻（时长不受支持）', en: 'it is no date or time of day' }
   let days = Math.floor(serial)
   let milliseconds = Math.round((serial - days) * day)
   if (milliseconds === day) [days, milliseconds] = [days + 1, 0]

@@ -124,16 +124,16 @@ class SheetHandler implements XmlHandler {
     this.#cell = undefined
     if (!cell) return
     const { limits, formulas } = this.#reading
-    if (cell.formula && formulas === 'refuse') throw this.#fault(cell, '不能使用公式,请填写值', 'formulas are not taken: enter the value')
+    if (cell.formula && formulas === 'refuse') throw this.#fault(cell, '不能使用公式，请填写值', 'formulas are not taken: enter the value')
     if (cell.value === undefined || (cell.value === '' && !textTypes.has(cell.type))) {
       if (cell.formula)
-        throw this.#fault(cell, '公式没有计算结果,请在 Excel 中打开并保存', 'its formula has no result: open and save it in Excel')
+        throw this.#fault(cell, '公式没有计算结果，请在 Excel 中打开并保存', 'its formula has no result: open and save it in Excel')
       return
     }
     if (cell.formula && !(this.#book.calculated && isCalculated(cell.value)))
       throw this.#fault(
         cell,
-        '公式未经计算,其值不可信:请在 Excel 中打开并保存',
+        '公式未经计算，其值不可信：请在 Excel 中打开并保存',
         'its formula was not calculated: open and save it in Excel',
       )
     if (cell.column >= limits.columns) throw this.#fault(cell, `超过 ${limits.columns} 列`, `it is beyond ${limits.columns} columns`)
@@ -178,7 +178,7 @@ function cellText({ type, style }: Cell, value: string, book: Book): Found {
   }
   if (type === 'inlineStr') return { text: value }
   if (type === 'str')
-    return imageForm.test(value) ? { zh: '是图片,不是值', en: 'it holds a picture, no value' } : { text: unescapeText(value) }
+    return imageForm.test(value) ? { zh: '是图片，不是值', en: 'it holds a picture, no value' } : { text: unescapeText(value) }
   if (type === 'b' && (value === '0' || value === '1')) return { text: value === '1' ? 'true' : 'false' }
   if (type === 'd') return isoText(value)
   return { zh: `错误值 ${value}`, en: `it holds the error ${value}` }

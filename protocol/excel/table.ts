@@ -86,7 +86,7 @@ function findHeader<Key extends string>(sheet: string, rows: readonly Row[], col
   const best = rows.reduce<Row | undefined>((best, row) => (known(row) > (best ? known(best) : 0) ? row : best), undefined)
   if (!best) {
     const names = columns.map(bothHeaders).join(', ')
-    throw excelFault(sheet, `前 ${headerWithin} 行中没有表头:${names}`, `no header within the first ${headerWithin} rows: ${names}`)
+    throw excelFault(sheet, `前 ${headerWithin} 行中没有表头：${names}`, `no header within the first ${headerWithin} rows: ${names}`)
   }
   const keys = keysOf(best)
   checkHeader(sheet, best, keys, columns)
@@ -108,7 +108,7 @@ function checkHeader<Key extends string>(
   ]
   const found = wrong.filter(([, , names]) => names.length > 0)
   if (found.length === 0) return
-  const zh = found.map(([what, , names]) => `${what}:${names.join('、')}`).join(';')
+  const zh = found.map(([what, , names]) => `${what}：${names.join('、')}`).join('；')
   throw excelFault(sheet, zh, found.map(([, what, names]) => `${what}: ${names.join(', ')}`).join('; '))
 }
 
@@ -134,7 +134,7 @@ function* takeRow<Key extends string>(
   if (number < header.row && isRow(cells, header, columns)) {
     const fault = excelFault(
       `${sheet}!${number}`,
-      `这一行在表头(第 ${header.row} 行)之上,却像是数据:请将表头移到所有数据之上`,
+      `这一行在表头（第 ${header.row} 行）之上，却像是数据：请将表头移到所有数据之上`,
       `it stands above the header (row ${header.row}) and looks like one of the rows: put the header above all of them`,
     )
     if (!onFault) throw fault
@@ -176,7 +176,7 @@ function isRow<Key extends string>(cells: Row['cells'], { keys }: Header<Key>, c
 /** Why a cell's value is not taken for what a person reads there. */
 export function hiddenValue(value: string): [zh: string, en: string] {
   return [
-    `单元格存储的是“${value}”,按其格式显示为另一内容:请改用文本或常规格式`,
+    `单元格存储的是“${value}”，按其格式显示为另一内容：请改用文本或常规格式`,
     `it holds "${value}", and its format shows something else: format it as text or general`,
   ]
 }

@@ -73,7 +73,7 @@ function parsing(part: string, work: () => void): void {
     work()
   } catch (error) {
     if (error instanceof QianzhiError) throw error
-    throw excelFault(wholeFile, `${part} 不是有效的 XML:${reasonOf(error)}`, `${part} is not valid XML: ${reasonOf(error)}`, error)
+    throw excelFault(wholeFile, `${part} 不是有效的 XML：${reasonOf(error)}`, `${part} is not valid XML: ${reasonOf(error)}`, error)
   }
 }
 

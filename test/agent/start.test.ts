@@ -91,8 +91,8 @@ t.test('status when the agent does not run says since when', async (t) => {
   t.match(en.stdout, /Status page: http:\/\/127\.0\.0\.1:\d+\//)
   await until('the hub is said to be away', async () => (await agent.status())?.hub.fault)
   const away = await agent.command('status')
-  t.match(away.stdout, /https:\/\/127\.0\.0\.1:1,尚未应答;QZ-HUB-UNREACHABLE .*由本机运维人员处理/)
-  t.match(away.stdout, /总体:.*异常:中心/)
+  t.match(away.stdout, /https:\/\/127\.0\.0\.1:1，尚未应答；QZ-HUB-UNREACHABLE .*由本机运维人员处理/)
+  t.match(away.stdout, /总体：.*异常：中心/)
   t.equal(away.code, 1)
   await agent.program.end('SIGTERM')
   const stopped = await agent.command('status', '--lang', 'en')
@@ -103,7 +103,7 @@ t.test('status when the agent does not run says since when', async (t) => {
   )
   await agent.start()
   await agent.program.end('SIGKILL')
-  t.match((await agent.command('status')).stdout, /代理未运行,最近一次活动 .*未正常停止/)
+  t.match((await agent.command('status')).stdout, /代理未运行，最近一次活动 .*未正常停止/)
 })
 
 t.test('the page: on, its port taken, off', async (t) => {

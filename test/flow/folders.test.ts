@@ -76,7 +76,7 @@ t.test('from folder to folder', async (t) => {
 
   const status = (await provider.command('status')).stdout
   t.match(status, /最近扫描 \d{4}-\d{2}-\d{2} /)
-  t.match(status, /已接收 4,已退回 1;最近接收 third\.csv\(.*\);最近退回 bad\.csv\(.* QZ-FILE\)/)
+  t.match(status, /已接收 4，已退回 1；最近接收 third\.csv（.*）；最近退回 bad\.csv（.* QZ-FILE）/)
 
   const { stdout } = await provider.command('reconcile', 'villages')
   t.match(stdout, /一致/, 'both sides are equal')

@@ -66,7 +66,7 @@ t.test('from the folder to the people', async (t) => {
       ['statistics', 'registrar'],
     ],
   )
-  t.match(it![2], /坏\.csv\(QZ-ROW-VALUE,2 行中 1 行有误\);累计退回 1 个/)
+  t.match(it![2], /坏\.csv（QZ-ROW-VALUE，2 行中 1 行有误）；累计退回 1 个/)
   t.notMatch(JSON.stringify(it), /秘密村/)
   t.match(await refusedBy(), [{ file: '坏.csv', code: 'QZ-ROW-VALUE', rows: 2, bad: 1 }])
   await until('everybody sees that there is something', async () => (await problems()).length === 1)
@@ -79,7 +79,7 @@ t.test('from the folder to the people', async (t) => {
   await exchange.ready()
   provider.program.start()
   const [, , second] = await told(4)
-  t.match(second![2], /退回:坏2\.csv\(QZ-.*累计退回 2 个/)
+  t.match(second![2], /退回：坏2\.csv\(QZ-.*累计退回 2 个/)
   t.notMatch(second![2], /坏\.csv/)
 
   // Its memory is lost: it counts anew.

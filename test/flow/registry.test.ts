@@ -178,7 +178,7 @@ t.test('from an agency that has data to the table of another that fills', async 
       await row(/with the provider/)
       await reviewer.post(`/corrections/${reported.id}/answer`, { result: 'corrected', answer: '企业名称已补正' })
       t.match(await row(/answered/), { key: ['JY9'], correction: { text: '企业名称已补正' } })
-      t.match((await receiver.command('quarantine')).stdout, /更正 \d+:已答复:企业名称已补正/)
+      t.match((await receiver.command('quarantine')).stdout, /更正 \d+：已答复：企业名称已补正/)
       await source.query(`update food_licence set org_name = '补正企业' where licence_no = 'JY9'`)
       await until('it has gone in', async () => (await listed()).length === 0)
       await until('it is settled', async () => (await registrar.get(`/corrections/${reported.id}`))['state'] === 'settled')

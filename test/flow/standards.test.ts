@@ -19,7 +19,7 @@ const item = (id: string, label: string, more: object = {}) => ({
   ...more,
 })
 const form = {
-  title: '行政许可(双公示)',
+  title: '行政许可（双公示）',
   abstract: '各单位作出的行政许可决定',
   subject: 'other',
   licence: false,

@@ -71,7 +71,7 @@ t.test('a start without a configuration file says that defaults hold, and where 
   process.chdir(folder)
   t.teardown(() => process.chdir(before))
   for (const [lang, said] of [
-    ['zh', '按默认设置启动,数据目录'],
+    ['zh', '按默认设置启动，数据目录'],
     ['en', 'defaults hold, with data folder'],
   ] as const) {
     const { code, stderr } = await hub(['start', '--lang', lang])

@@ -98,7 +98,7 @@ t.test('texts', async (t) => {
 t.test('a reason in both languages is shown in the reader’s, and travels', async (t) => {
   const reason = { zh: '不在有效期内', en: 'it is not in force' }
   const error = new QianzhiError('QZ-ROUTE-ENDED', { route: 'r', reason })
-  t.match(error.text('zh'), /r 目前不交付:不在有效期内$/)
+  t.match(error.text('zh'), /r 目前不交付：不在有效期内$/)
   t.equal(error.message, 'Route r gets nothing now: it is not in force')
   const problem = JSON.parse(JSON.stringify(toProblem(error))) as ReturnType<typeof toProblem>
   t.same(fromProblem(problem)?.details, { route: 'r', reason })

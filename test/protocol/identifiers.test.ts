@@ -124,7 +124,7 @@ t.test('a column is recognised by nine tenths of at least five different values'
 
 t.test('faults are said in both languages, without the value', async (t) => {
   t.same(identifierFaultText('uscc', 'check'), {
-    zh: '统一社会信用代码:校验码不对',
+    zh: '统一社会信用代码：校验码不对',
     en: 'unified social credit code: wrong check character',
   })
 })

@@ -5,7 +5,7 @@ t.test('a text in the reader’s language', async (t) => {
   t.equal(inLanguage({ zh: '甲', en: 'a' }, 'zh'), '甲')
   t.equal(inLanguage('x', 'zh'), 'x')
   t.equal(inLanguage(7, 'en'), '7')
-  t.same(joinTexts(['表 t', { zh: '没有主键', en: 'no key' }], { zh: ':', en: ': ' }), { zh: '表 t:没有主键', en: '表 t: no key' })
+  t.same(joinTexts(['表 t', { zh: '没有主键', en: 'no key' }], { zh: '：', en: ': ' }), { zh: '表 t：没有主键', en: '表 t: no key' })
 })
 
 t.test('texts are kept in a column and come back', async (t) => {

@@ -79,7 +79,7 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
     const other = Array.from(this.#claims.values()).find((one) => one.identity === identity && one.sink.table !== sink.table)
     if (other && !(other.sink.shared && sink.shared && other.sink.source !== sink.source))
       throw this.#engine.unfit(sink, {
-        zh: `它就是 ${other.sink.table},${other.sink.resource}(${other.sink.source})已落地到此表`,
+        zh: `它就是 ${other.sink.table}，${other.sink.resource}（${other.sink.source}）已落地到此表`,
         en: `it is ${other.sink.table}, into which ${other.sink.resource} (${other.sink.source}) is delivered already`,
       })
     this.#claims.set(sink.route, { identity, sink })
@@ -251,7 +251,7 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
       })
       if (own)
         throw asAltered(
-          engine.unfit(sink, { zh: '表或其列已被更换,将重新填充', en: 'it or its columns were exchanged by hand: it is filled anew' }),
+          engine.unfit(sink, { zh: '表或其列已被更换，将重新填充', en: 'it or its columns were exchanged by hand: it is filled anew' }),
         )
     }
     open.shape = shape
@@ -308,7 +308,7 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
 }
 
 const foreignTable: LocalizedText = {
-  zh: '同名的表已存在且不是前置所建,不会写入:请在 sinks 中为此资源另写表名(确要写入该表的,写明该表)',
+  zh: '同名的表已存在且不是前置所建，不会写入：请在 sinks 中为此资源另写表名（确要写入该表的，写明该表）',
   en: 'a table of this name is there that Qianzhi did not make, and nothing is written into it: give this resource an entry of its own in sinks with another table (or with this one, if it is meant)',
 }
 
@@ -331,7 +331,7 @@ export function otherKey(sink: SinkTable): LocalizedText {
     ', ',
   )
   return {
-    zh: `主键改为 (${keys}),表中另有他方数据:数据标准须换表名`,
+    zh: `主键改为 (${keys})，表中另有他方数据：数据标准须换表名`,
     en: `its key becomes (${keys}) under rows of others: the standard needs another table name`,
   }
 }

@@ -108,7 +108,7 @@ export class TableDatabase<Session extends Closable, Brief extends Closable = Se
     if (missing.length === 0) return undefined
     const list = missing.join('; ')
     return {
-      zh: `账户读不到表 ${table}:请 DBA 执行 ${list}(或该表不存在)`,
+      zh: `账户读不到表 ${table}：请 DBA 执行 ${list}（或该表不存在）`,
       en: `the account cannot read table ${table}: have the DBA run ${list} (or it does not exist)`,
     }
   }

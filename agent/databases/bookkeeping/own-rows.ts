@@ -11,8 +11,8 @@ export async function ownRowsCheck(reading: Reading, sink: SinkTable): Promise<C
     name: `sink ${table}`,
     ok: true,
     zh: takeOver
-      ? `${table} 中有 ${count} 行是本单位自己的:与交付数据主键相同的将归该路由(takeOver)`
-      : `${table} 中有 ${count} 行是本单位自己的:主键相同的交付数据将被隔离;要归该路由,请写 takeOver: true`,
+      ? `${table} 中有 ${count} 行是本单位自己的：与交付数据主键相同的将归该路由（takeOver）`
+      : `${table} 中有 ${count} 行是本单位自己的：主键相同的交付数据将被隔离；要归该路由，请写 takeOver: true`,
     en: takeOver
       ? `${table} holds ${counted(count, 'row')} of the receiver's own: those with a delivered key become the route's (takeOver)`
       : `${table} holds ${counted(count, 'row')} of the receiver's own: a delivered row with the key of one is set aside; takeOver: true makes it the route's`,
@@ -30,7 +30,7 @@ export function furtherUniqueCheck({ table, columns }: SinkTable, held: readonly
     {
       name: `sink ${table}`,
       ok: true,
-      zh: `${table} 在主键之外还有唯一索引(${list}):值与他行相同的数据将被隔离,直到对方释放该值`,
+      zh: `${table} 在主键之外还有唯一索引（${list}）：值与他行相同的数据将被隔离，直到对方释放该值`,
       en: `${table} has further unique indexes (${list}): a row whose value another one has is set aside until that one lets go of it`,
     },
   ]

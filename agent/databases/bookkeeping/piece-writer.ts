@@ -107,7 +107,7 @@ const sourceName: MappedColumn = {
 function ownRow(source: Value): LocalizedText {
   const whose = source === null ? { zh: '接收方自有', en: "the receiver's own" } : { zh: `来源为 ${source} `, en: `of source ${source}` }
   return {
-    zh: `表中已有${whose.zh}的同主键行:在配置中对该落地设 takeOver: true 可由本路由接管`,
+    zh: `表中已有${whose.zh}的同主键行：在配置中对该落地设 takeOver: true 可由本路由接管`,
     en: `the table has a row with this key, ${whose.en}: takeOver: true in the sink's configuration makes it this route's`,
   }
 }
@@ -115,7 +115,7 @@ function ownRow(source: Value): LocalizedText {
 function alike(key: Row): LocalizedText {
   const shown = key.join(', ')
   return {
-    zh: `表的主键视之与 ${shown} 相同(大小写、重音或末尾空格):请将主键列改为按字节比较的排序规则`,
+    zh: `表的主键视之与 ${shown} 相同（大小写、重音或末尾空格）：请将主键列改为按字节比较的排序规则`,
     en: `the table's key takes it for ${shown} (letter case, accents, trailing blanks): give the key column a collation that compares bytes`,
   }
 }

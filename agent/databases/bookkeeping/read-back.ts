@@ -52,7 +52,7 @@ function sentRow({ change }: PreparedBatch, row: number): Row {
 }
 
 function kept(there: boolean): LocalizedText | undefined {
-  return there ? { zh: '接收方的表未删除该行,也未报错', en: 'the table kept the row without an error' } : undefined
+  return there ? { zh: '接收方的表未删除该行，也未报错', en: 'the table kept the row without an error' } : undefined
 }
 
 function altered(sink: SinkTable, sent: Row, found: Row | undefined, unreadable: string | undefined): LocalizedText | undefined {
@@ -65,7 +65,7 @@ function altered(sink: SinkTable, sent: Row, found: Row | undefined, unreadable:
 function changed(column: string, value?: Value): LocalizedText {
   const shown = (value ?? '').slice(0, 60)
   return {
-    zh: `列 ${column} 改变了值,读回为:${shown}`,
+    zh: `列 ${column} 改变了值，读回为：${shown}`,
     en: `column ${column} alters the value, which reads back as: ${shown}`,
   }
 }

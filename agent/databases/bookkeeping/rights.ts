@@ -27,7 +27,7 @@ export async function rightsCheck(rights: readonly Right[], end = ';'): Promise<
   return {
     name: 'rights',
     ok,
-    zh: ok ? '权限齐全' : `缺少权限,请 DBA 执行:${list}`,
+    zh: ok ? '权限齐全' : `缺少权限，请 DBA 执行：${list}`,
     en: ok ? 'all rights are there' : `rights are missing, have the DBA run:${list}`,
   }
 }

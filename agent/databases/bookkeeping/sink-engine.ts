@@ -17,7 +17,7 @@ export interface TableFacts {
 }
 
 export const notWritten: LocalizedText = {
-  zh: '接收方的表未写入该行,也未报错(触发器、规则或策略)',
+  zh: '接收方的表未写入该行，也未报错（触发器、规则或策略）',
   en: 'the table did not take the row and told no error (a trigger, a rule or a policy)',
 }
 

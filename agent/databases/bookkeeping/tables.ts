@@ -30,7 +30,7 @@ export function positionTable({ positions, source, resource, at }: BookDialect):
       { name: 'mapping', kind: 'long' },
     ],
     key: ['route', 'part'],
-    comment: '前置:交换路由位置',
+    comment: '前置：交换路由位置',
   }
 }
 
@@ -52,7 +52,7 @@ export function quarantineTable({ quarantine, at }: BookDialect): BookTable {
       { name: 'kept', kind: 'long' },
     ],
     key: ['route', 'part', 'key_hash'],
-    comment: '前置:未能落地的行',
+    comment: '前置：未能落地的行',
   }
 }
 

@@ -14,7 +14,7 @@ export function closedDatabase(reason: string): string | LocalizedText {
   if (user === undefined) return reason
   const grant = (table: string) => `grant select on ${quoteName(database!)}.${table} to ${accountOf(`${user}@${host}`)}`
   return {
-    zh: `${reason}:请 DBA 对要提供的每张表执行 ${grant('表名')}`,
+    zh: `${reason}：请 DBA 对要提供的每张表执行 ${grant('表名')}`,
     en: `${reason}: have the DBA run, for each table to be supplied, ${grant('TABLE')}`,
   }
 }

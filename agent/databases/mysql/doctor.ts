@@ -36,7 +36,7 @@ function versionCheck({ server }: Session): Check {
   return check(
     'version',
     ok,
-    `数据库版本 ${server.version}(需 MariaDB 10.3 或 MySQL 8.0 以上)`,
+    `数据库版本 ${server.version}（需 MariaDB 10.3 或 MySQL 8.0 以上）`,
     `server ${server.version} (MariaDB 10.3 or MySQL 8.0 and later are supported)`,
   )
 }
@@ -47,7 +47,7 @@ async function writableCheck(session: Session): Promise<Check> {
   return check(
     'writable',
     String(readOnly) === '0',
-    `数据库可写(只读或从库不能使用)`,
+    `数据库可写（只读或从库不能使用）`,
     'the server is writable (a read-only server or a replica cannot be used)',
   )
 }
@@ -66,7 +66,7 @@ async function binlogCheck(session: Session): Promise<Check> {
     'binlog',
     ok,
     on
-      ? `binlog 已开启,格式 ${format}(不支持 STATEMENT);log_bin_trust_function_creators=${trust},为 0 时 setup 需要 SUPER 权限`
+      ? `binlog 已开启，格式 ${format}（不支持 STATEMENT）；log_bin_trust_function_creators=${trust}，为 0 时 setup 需要 SUPER 权限`
       : 'binlog 未开启',
     on
       ? `the binlog is on as ${format} (not STATEMENT, which READ COMMITTED needs); log_bin_trust_function_creators=${trust}: set-up needs SUPER where it is 0`
@@ -107,7 +107,7 @@ async function captureChecks(session: Session, source: SourceTable): Promise<Che
   const limits = check(
     name,
     true,
-    '触发器看不到:TRUNCATE、分区操作、SET sql_log_bin 之外的物理恢复;由定期核对发现',
+    '触发器看不到：TRUNCATE、分区操作、SET sql_log_bin 之外的物理恢复；由定期核对发现',
     'triggers do not see TRUNCATE, partition exchange, physical restores; the scheduled reconciliation does',
   )
   try {
@@ -128,7 +128,7 @@ async function cascadeChecks(session: Session, name: string, plan: Plan): Promis
     return check(
       name,
       ok,
-      `外键级联(${key}):${table} 的${what.zh}会改动本表而不触发其触发器,${ok ? `已由 ${table} 上的触发器记录` : '尚未记录:请重新执行 setup'}`,
+      `外键级联（${key}）：${table} 的${what.zh}会改动本表而不触发其触发器，${ok ? `已由 ${table} 上的触发器记录` : '尚未记录：请重新执行 setup'}`,
       `foreign keys (${key}): ${what.en} of ${table} change rows here without firing triggers here; ${ok ? `triggers on ${table} write them down` : 'nothing writes them down: run setup again'}`,
     )
   })
@@ -150,7 +150,7 @@ async function definerChecks(session: Session, name: string, plan: Plan): Promis
     check(
       name,
       true,
-      other ? `触发器以 ${other} 的权限运行:删除该账号会使应用的写入失败(setup --user 可指定定义者)` : '触发器以代理账号的权限运行',
+      other ? `触发器以 ${other} 的权限运行：删除该账号会使应用的写入失败（setup --user 可指定定义者）` : '触发器以代理账号的权限运行',
       other
         ? `the triggers run with the rights of ${other}: the application's writes would fail without that account (setup --user names another)`
         : 'the triggers run with the rights of the agent',
@@ -163,7 +163,7 @@ function loadCheck({ server }: Session): Check {
   return check(
     'local_infile',
     true,
-    `local_infile=${state}(关闭时较慢)`,
+    `local_infile=${state}（关闭时较慢）`,
     `local_infile=${state} (rows go as values where it is off: slower)`,
   )
 }
@@ -198,7 +198,7 @@ async function sinkCheck(session: Session, sink: SinkTable): Promise<Check> {
   return check(
     `sink ${sink.route}`,
     padded.length === 0,
-    which ? `落地表 ${sink.table} 的主键列不区分大小写或尾部空格:${which}` : `落地表 ${sink.table}`,
+    which ? `落地表 ${sink.table} 的主键列不区分大小写或尾部空格：${which}` : `落地表 ${sink.table}`,
     which ? `key columns of ${sink.table} do not compare byte by byte: ${which}` : `delivered table ${sink.table}`,
   )
 }

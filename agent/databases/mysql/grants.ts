@@ -23,7 +23,7 @@ export async function unreadable(session: Session, source: Pick<SourceTable, 'ta
   return new QianzhiError('QZ-DB-RIGHTS', {
     database: session.server.database,
     reason: {
-      zh: `看不到表 ${source.table}:请 DBA 执行 ${grant}(或该表不存在)`,
+      zh: `看不到表 ${source.table}：请 DBA 执行 ${grant}（或该表不存在）`,
       en: `table ${source.table} is not to be seen: have the DBA run ${grant} (or it does not exist)`,
     },
   })

@@ -110,12 +110,12 @@ export function refused({ table }: SourceTable, reason: LocalizedText): QianzhiE
 export function requireWatchable({ source, catalog: { kind, engine } }: Plan): void {
   if (kind !== 'BASE TABLE')
     throw refused(source, {
-      zh: `类型为 ${kind.toLowerCase()},不是表,触发器看不到变化`,
+      zh: `类型为 ${kind.toLowerCase()}，不是表，触发器看不到变化`,
       en: `it is a ${kind.toLowerCase()}: triggers see tables only`,
     })
   if (engine.toLowerCase() !== 'innodb')
     throw refused(source, {
-      zh: `存储引擎是 ${engine},数据与队列不能一同提交:请改用 InnoDB`,
+      zh: `存储引擎是 ${engine}，数据与队列不能一同提交：请改用 InnoDB`,
       en: `its engine is ${engine}: changes and their queue entries would not commit together, InnoDB is needed`,
     })
 }

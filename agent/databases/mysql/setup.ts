@@ -25,10 +25,10 @@ export function stateTables(server: Server): string[] {
   const end = 'engine=InnoDB row_format=dynamic default character set utf8mb4'
   return [
     `create table if not exists ${quoteName(streamTable)} (resource ${key(64)} not null primary key, epoch bigint, seq bigint, hash char(64),
-      snapshot varchar(10), began_epoch bigint, began_seq bigint, after_key longtext, coverage varchar(64) not null default '') ${end} comment='前置:数据流位置'`,
+      snapshot varchar(10), began_epoch bigint, began_seq bigint, after_key longtext, coverage varchar(64) not null default '') ${end} comment='前置：数据流位置'`,
     `create table if not exists ${quoteName(sourceQuarantine)} (resource ${key(64)} not null, key_hash char(64) character set ascii not null, key_text longtext not null,
-      code varchar(40) not null, item varchar(64), reason varchar(1000), at datetime(6) not null, primary key (resource, key_hash)) ${end} comment='前置:无法发送的行'`,
-    `create table if not exists ${quoteName(ceilingTable)} (queue ${key(64)} not null primary key, ceiling bigint not null) ${end} comment='前置:队列上限'`,
+      code varchar(40) not null, item varchar(64), reason varchar(1000), at datetime(6) not null, primary key (resource, key_hash)) ${end} comment='前置：无法发送的行'`,
+    `create table if not exists ${quoteName(ceilingTable)} (queue ${key(64)} not null primary key, ceiling bigint not null) ${end} comment='前置：队列上限'`,
   ]
 }
 
@@ -94,7 +94,7 @@ function queueTable({ source, keys }: Plan, server: Server): string {
   const columns = keys.map((_, i) => `k${i + 1} varchar(${width}) character set utf8mb4 collate ${server.binaryCollation}`)
   return `create table ${quoteName(queueName(source.resource))} (id bigint not null auto_increment primary key, ${columns.join(', ')},
     marked tinyint not null default 0, at timestamp(3) not null default current_timestamp(3))
-    engine=InnoDB row_format=dynamic default character set utf8mb4 comment=${quoteText(`前置:${source.resource} 的变化队列`)}`
+    engine=InnoDB row_format=dynamic default character set utf8mb4 comment=${quoteText(`前置：${source.resource} 的变化队列`)}`
 }
 
 /** DROP on the queue is what TRUNCATE asks for; TRIGGER on the source what seeing its triggers asks for, and what running them does. */

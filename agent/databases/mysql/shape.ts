@@ -145,10 +145,10 @@ async function addMissingColumns(session: Session, sink: SinkTable, { columns }:
 
 function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string, triggers: boolean): ApplyTable {
   if (catalog.kind !== 'BASE TABLE')
-    throw unfit(sink, { zh: `类型为 ${catalog.kind.toLowerCase()},不是表`, en: `it is a ${catalog.kind.toLowerCase()}` })
+    throw unfit(sink, { zh: `类型为 ${catalog.kind.toLowerCase()}，不是表`, en: `it is a ${catalog.kind.toLowerCase()}` })
   if (catalog.engine.toLowerCase() !== 'innodb')
     throw unfit(sink, {
-      zh: `存储引擎是 ${catalog.engine},数据与位置不能一同提交`,
+      zh: `存储引擎是 ${catalog.engine}，数据与位置不能一同提交`,
       en: `its engine is ${catalog.engine}: rows and position would not commit together`,
     })
   const columns = sink.columns.map((mapped) => {
@@ -157,7 +157,7 @@ function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string, tri
     if (!there) throw unfit(sink, { zh: `缺少列 ${column}`, en: `column ${column} is missing` })
     if (!holds(there, item))
       throw unfit(sink, {
-        zh: `列 ${column}(${there.fullType})不能无损保存 ${item.id}(${item.type})`,
+        zh: `列 ${column}（${there.fullType}）不能无损保存 ${item.id}（${item.type}）`,
         en: `column ${column} (${there.fullType}) cannot hold ${item.id} (${item.type}) without loss`,
       })
     if (there.generated) throw unfit(sink, { zh: `列 ${column} 由数据库计算`, en: `column ${column} is filled by the database` })
@@ -174,7 +174,7 @@ function checkedTable(sink: SinkTable, catalog: CatalogTable, table: string, tri
   const foreign = catalog.columns.find((one) => !(one.nullable || one.defaulted || one.generated || ours.has(one.column.toLowerCase())))
   if (foreign)
     throw unfit(sink, {
-      zh: `列 ${foreign.column} 必填,但不在交付范围内`,
+      zh: `列 ${foreign.column} 必填，但不在交付范围内`,
       en: `column ${foreign.column} needs a value that is not delivered`,
     })
   const readable = sink.columns.map((mapped) => readColumn(mapped, find(catalog, mapped.column)!))

@@ -96,7 +96,7 @@ export function addedColumns(deletes: 'remove' | 'mark'): { column: string; defi
   const columns = [
     { column: sourceColumn, definition: `varchar(64) character set utf8mb4 comment '数据来源机关'` },
     { column: positionColumn, definition: `bigint comment '交换批次位置'` },
-    { column: receivedColumn, definition: `datetime(6) comment '接收时间(UTC)'` },
+    { column: receivedColumn, definition: `datetime(6) comment '接收时间（UTC）'` },
   ]
   if (deletes === 'mark') columns.push({ column: deletedColumn, definition: `tinyint(1) not null default 0 comment '来源已删除'` })
   return columns

@@ -158,7 +158,7 @@ export async function probe(session: Session, { source: { resource }, keys }: Pl
     if (![1044, 1142, 1143, 1227, 1370, 1449].includes(errorNumber(cause) ?? 0)) throw error
     const reason = reasonOf(cause)
     return {
-      zh: `触发器的定义者已不存在或权限不足(${reason}),应用的写入会失败:请立即重新执行 setup`,
+      zh: `触发器的定义者已不存在或权限不足（${reason}），应用的写入会失败：请立即重新执行 setup`,
       en: `the definer of the triggers is gone or lacks rights (${reason}), so the application's writes fail: run setup again at once`,
     }
   }

@@ -33,7 +33,7 @@ export class OracleCapture extends OracleReading implements Capture {
   override async checkTable(source: SourceTable): Promise<void> {
     await super.checkTable(source)
     const { catalog } = await this.plan(source)
-    if (catalog.view) throw refused(source, { zh: '不是表,触发器看不到变化', en: 'it is no table: triggers see tables only' })
+    if (catalog.view) throw refused(source, { zh: '不是表，触发器看不到变化', en: 'it is no table: triggers see tables only' })
     if (catalog.temporary) throw refused(source, { zh: '是临时表', en: 'it is a temporary table: other sessions do not see its rows' })
   }
 

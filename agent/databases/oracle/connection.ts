@@ -249,7 +249,7 @@ function useClient(name: string, { client }: Address): void {
   }
   if (loadedClient !== undefined)
     fail({
-      zh: `client=${client}:本进程已使用 ${loadedClient} 中的客户端库,只能有一个`,
+      zh: `client=${client}：本进程已使用 ${loadedClient} 中的客户端库，只能有一个`,
       en: `client=${client}: this process uses the client library in ${loadedClient}, and there can be only one`,
     })
   try {
@@ -257,7 +257,7 @@ function useClient(name: string, { client }: Address): void {
   } catch (error) {
     fail(
       {
-        zh: `client=${client}:${reasonOf(error, 'zh')};配置了多个 oracle:// 数据库时,每个都要写 client`,
+        zh: `client=${client}：${reasonOf(error, 'zh')}；配置了多个 oracle:// 数据库时，每个都要写 client`,
         en: `client=${client}: ${reasonOf(error)}; where several oracle:// databases are configured, name the client in each`,
       },
       error,

@@ -37,7 +37,7 @@ function versionCheck({ server }: Session): Check {
   return check(
     'version',
     server.number >= oldest,
-    `数据库版本 ${server.version},驱动方式 ${mode}(thin 需 12.1 以上;11.2 须在地址中用 client= 指定客户端库)`,
+    `数据库版本 ${server.version}，驱动方式 ${mode}（thin 需 12.1 以上；11.2 须在地址中用 client= 指定客户端库）`,
     `server ${server.version}, driver mode ${mode} (thin needs 12.1 or later; 11.2 needs client= in the URL)`,
   )
 }
@@ -46,7 +46,7 @@ function roleCheck({ server }: Session): Check {
   return check(
     'primary',
     server.role === 'PRIMARY',
-    `数据库角色 ${server.role}(采集和落地都须连接主库)`,
+    `数据库角色 ${server.role}（采集和落地都须连接主库）`,
     `the database is ${server.role} (capture by triggers and delivery need the primary)`,
   )
 }
@@ -56,7 +56,7 @@ function charsetCheck({ server }: Session): Check {
   return check(
     'charset',
     true,
-    server.unicode ? `字符集 ${sets}` : `字符集 ${sets}:建表时文本用 NVARCHAR2、NCLOB;VARCHAR2 列存不下的字会使该行进入隔离区`,
+    server.unicode ? `字符集 ${sets}` : `字符集 ${sets}：建表时文本用 NVARCHAR2、NCLOB；VARCHAR2 列存不下的字会使该行进入隔离区`,
     server.unicode
       ? `character sets ${sets}`
       : `character sets ${sets}: made tables keep texts in NVARCHAR2 and NCLOB; a character that a VARCHAR2 column lacks sets its row aside`,
@@ -72,7 +72,7 @@ async function clockCheck(session: Session): Promise<Check> {
 async function sourceChecks(session: Session, source: SourceTable): Promise<Check[]> {
   const name = `source ${source.resource}`
   const plan = await readPlan(session, source)
-  const readable = check(name, true, `来源 ${source.table} 可读,列型相符`, `${source.table} can be read and its columns fit`)
+  const readable = check(name, true, `来源 ${source.table} 可读，列型相符`, `${source.table} can be read and its columns fit`)
   if (onlyReads(source)) return [readable]
   await coverageOf(session, plan)
   const { trigger } = sourceNames(source.resource)
@@ -88,7 +88,7 @@ async function triggerCheck(session: Session, name: string, trigger: string): Pr
   return check(
     name,
     !fault,
-    fault ? `触发器 ${trigger} 编译失败,会使业务语句出错,请立即重新执行 setup:${String(fault)}` : `触发器 ${trigger} 正常`,
+    fault ? `触发器 ${trigger} 编译失败，会使业务语句出错，请立即重新执行 setup：${String(fault)}` : `触发器 ${trigger} 正常`,
     fault
       ? `trigger ${trigger} does not compile and fails the application's statements: run setup again at once: ${String(fault)}`
       : `trigger ${trigger} is in place`,
@@ -107,7 +107,7 @@ async function queueCheck(session: Session, { resource }: SourceTable): Promise<
   return check(
     `source ${resource}`,
     true,
-    `队列 ${queue} 占 ${mebibytes} MiB${bytes > largeQueue ? ';空闲时可执行 alter table … enable row movement、shrink space cascade 收缩' : ''}`,
+    `队列 ${queue} 占 ${mebibytes} MiB${bytes > largeQueue ? '；空闲时可执行 alter table … enable row movement、shrink space cascade 收缩' : ''}`,
     `queue ${queue} takes ${mebibytes} MiB${bytes > largeQueue ? '; in a quiet hour alter table … enable row movement and shrink space cascade make it small' : ''}`,
   )
 }
@@ -117,7 +117,7 @@ function hiddenCheck({ resource }: SourceTable): Check {
   return check(
     `capture ${resource}`,
     true,
-    '触发器看不到:SQL*Loader 直接路径装载(装载时停用触发器)、TRUNCATE、分区交换(二者在下次检查覆盖时以重新全量补上)、GoldenGate 等复制进程写入、闪回表、数据泵直接路径;由定期核对发现',
+    '触发器看不到：SQL*Loader 直接路径装载（装载时停用触发器）、TRUNCATE、分区交换（二者在下次检查覆盖时以重新全量补上）、GoldenGate 等复制进程写入、闪回表、数据泵直接路径；由定期核对发现',
     'the trigger does not see direct-path loads of SQL*Loader (which disables it), TRUNCATE and partition exchange (both end in a snapshot when coverage is next looked at), rows that GoldenGate and other apply processes write, flashback of the table, direct-path imports; the scheduled reconciliation does',
   )
 }
@@ -125,7 +125,7 @@ function hiddenCheck({ resource }: SourceTable): Check {
 async function sinkChecks(session: Session, sink: SinkTable): Promise<Check[]> {
   const name = `sink ${sink.route}`
   const table = await readTable(session, sink.table)
-  if (!table) return [check(name, true, `落地表 ${sink.table} 尚不存在,将由前置建立`, `${sink.table} does not exist yet and will be made`)]
+  if (!table) return [check(name, true, `落地表 ${sink.table} 尚不存在，将由前置建立`, `${sink.table} does not exist yet and will be made`)]
   const delivered = table.columns.some(({ column }) => column === 'QZ_POSITION')
   const further = furtherUniqueCheck(sink, table.uniqueColumns)
   if (!delivered || sink.shared) return [check(name, true, `落地表 ${sink.table} 已存在`, `${sink.table} is there`), ...further]

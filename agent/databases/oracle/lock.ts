@@ -76,7 +76,7 @@ export class SchemaLock {
       } catch (error) {
         if (!this.#closed)
           working.abandon({
-            zh: `持锁会话已断开:${reasonOf(error, 'zh')}`,
+            zh: `持锁会话已断开：${reasonOf(error, 'zh')}`,
             en: `the session that holds its lock is lost: ${reasonOf(error)}`,
           })
       }

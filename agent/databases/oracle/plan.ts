@@ -39,7 +39,7 @@ export interface Plan {
 export async function readPlan(session: Session, source: SourceTable): Promise<Plan> {
   if (source.capture === 'tracking')
     throw refused(source, {
-      zh: 'Oracle 没有 tracking 采集方式,请用 triggers、watermark 或 compare',
+      zh: 'Oracle 没有 tracking 采集方式，请用 triggers、watermark 或 compare',
       en: 'Oracle has no tracking: capture is one of triggers, watermark, compare',
     })
   const catalog = source.query === undefined ? await needTable(session, source.table, 'QZ-SOURCE-TABLE') : await readQuery(session, source)

@@ -43,7 +43,10 @@ export class OracleReading implements Reading {
     if (!onlyReads(source)) return
     const { sql, binds } = withoutKeyStatement(this.session.server, plan)
     if ((await this.session.rows(sql, binds)).length > 0)
-      throw refused(source, { zh: '有行的主键列为空,永远不会传送', en: 'a row has no value in a key column: such rows would never be met' })
+      throw refused(source, {
+        zh: '有行的主键列为空，永远不会传送',
+        en: 'a row has no value in a key column: such rows would never be met',
+      })
   }
 
   rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {

@@ -42,7 +42,7 @@ async function hasTriggers(session: Session, { owner, table }: CatalogTable): Pr
 
 async function needed(session: Session, sink: SinkTable, table: string): Promise<CatalogTable> {
   const found = await readTable(session, table)
-  if (!found) throw unfit(sink, { zh: `${table} 不存在,也不能建立`, en: `${table} does not exist and cannot be made` })
+  if (!found) throw unfit(sink, { zh: `${table} 不存在，也不能建立`, en: `${table} does not exist and cannot be made` })
   return found
 }
 
@@ -195,7 +195,7 @@ export function checkedTable(sink: SinkTable, catalog: CatalogTable, triggers = 
     const kind = kindOf(there)
     if (!kind || kind === 'raw' || !holds(there, item)) {
       throw unfit(sink, {
-        zh: `列 ${column}(${there.type})不能无损保存 ${item.id}`,
+        zh: `列 ${column}（${there.type}）不能无损保存 ${item.id}`,
         en: `column ${column} (${there.type}) cannot hold ${item.id} (${item.type}) without loss`,
       })
     }

@@ -257,7 +257,7 @@ export function deliveryFault(item: Item, value: Value): LocalizedText | undefin
   if (value === null) return item.key ? { zh: '主键为空', en: 'the key is null' } : undefined
   if (item.type === 'text' && value === '') {
     return item.key || item.required
-      ? { zh: '必填,但为空文本,Oracle 视为空值', en: 'is an empty text, which Oracle holds for null, and must have a value' }
+      ? { zh: '必填，但为空文本，Oracle 视为空值', en: 'is an empty text, which Oracle holds for null, and must have a value' }
       : undefined
   }
   if (item.type === 'json' && value === '') return { zh: '不是 JSON', en: 'is not JSON' }

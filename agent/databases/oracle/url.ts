@@ -32,10 +32,10 @@ export function addressOf(name: string, url: string): Address {
   }
   const parsed = URL.canParse(url)
     ? new URL(url)
-    : fail({ zh: '不是 URL,应写作 oracle://user:password@host:1521/service', en: 'is no URL: oracle://user:password@host:1521/service' })
+    : fail({ zh: '不是 URL，应写作 oracle://user:password@host:1521/service', en: 'is no URL: oracle://user:password@host:1521/service' })
   for (const option of parsed.searchParams.keys()) {
     if (!options.includes(option))
-      fail({ zh: `不认识选项 ${option},可用的有 ${options.join('、')}`, en: `option ${option} is not known: ${options.join(', ')} are` })
+      fail({ zh: `不认识选项 ${option}，可用的有 ${options.join('、')}`, en: `option ${option} is not known: ${options.join(', ')} are` })
   }
   const option = (key: string) => parsed.searchParams.get(key) ?? undefined
   const service = decodeURIComponent(parsed.pathname.slice(1))
@@ -45,7 +45,7 @@ export function addressOf(name: string, url: string): Address {
     fail({ zh: `协议 ${protocol} 不是 tcp 或 tcps`, en: `protocol ${protocol} is neither tcp nor tcps` })
   if (!parsed.hostname) fail({ zh: '未写主机', en: 'names no host' })
   if (!sid === !service)
-    fail({ zh: '须写服务名(/service)或实例(?sid=),只能写一个', en: 'names a service (/service) or an instance (?sid=), and not both' })
+    fail({ zh: '须写服务名（/service）或实例（?sid=），只能写一个', en: 'names a service (/service) or an instance (?sid=), and not both' })
   const parts = { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: parsed.port || '1521', service, sid }
   for (const part of Object.values(parts)) if (/[()=\s]/.test(part ?? '')) fail({ zh: `${part} 不是名称`, en: `${part} is no name` })
   const client = option('client')

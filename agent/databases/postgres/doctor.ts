@@ -46,23 +46,23 @@ async function serverChecks(connection: Connection, writes: boolean): Promise<Ch
     {
       name: 'version',
       ok: Number(number) >= oldestVersion,
-      zh: `PostgreSQL ${version}(需要 13 或更高版本)`,
+      zh: `PostgreSQL ${version}（需要 13 或更高版本）`,
       en: `PostgreSQL ${version} (13 or later is needed)`,
     },
     recovery === 't' && writes
       ? {
           name: 'primary',
           ok: false,
-          zh: '只读副本或只读设置:请连接主库',
+          zh: '只读副本或只读设置：请连接主库',
           en: 'A read replica, or set to read only: connect to the primary',
         }
       : {
           name: 'primary',
           ok: true,
-          zh: recovery === 't' ? '只读副本或只读设置(只用于读取)' : '主库',
+          zh: recovery === 't' ? '只读副本或只读设置（只用于读取）' : '主库',
           en: recovery === 't' ? 'A read replica, or set to read only; it is only read' : 'The primary server',
         },
-    { name: 'encoding', ok: encoding === 'UTF8', zh: `数据库编码 ${encoding}(需要 UTF8)`, en: `Encoding ${encoding} (UTF8 is needed)` },
+    { name: 'encoding', ok: encoding === 'UTF8', zh: `数据库编码 ${encoding}（需要 UTF8）`, en: `Encoding ${encoding} (UTF8 is needed)` },
     {
       name: 'clock',
       ok: Math.abs(ahead) < clockLimitMs,
@@ -74,7 +74,7 @@ async function serverChecks(connection: Connection, writes: boolean): Promise<Ch
       : {
           name: 'wake-up',
           ok: true,
-          zh: `max_prepared_transactions = ${prepared}:不使用 NOTIFY(否则两阶段提交会失败),按 pace 轮询`,
+          zh: `max_prepared_transactions = ${prepared}：不使用 NOTIFY（否则两阶段提交会失败），按 pace 轮询`,
           en: `max_prepared_transactions = ${prepared}: no NOTIFY, which would make two-phase commits fail; queues are looked at by pace`,
         },
   ]
@@ -90,14 +90,14 @@ async function sourceChecks(connection: Connection, source: SourceTable): Promis
     checks.push({
       name,
       ok: false,
-      zh: 'UNLOGGED 表在数据库崩溃后会被清空,触发器看不到',
+      zh: 'UNLOGGED 表在数据库崩溃后会被清空，触发器看不到',
       en: 'The table is UNLOGGED: a crash empties it, which no trigger sees',
     })
   }
   checks.push({
     name,
     ok: true,
-    zh: '触发器看不到 ALTER TABLE 改写的值:列定义变化后会自动重新全量',
+    zh: '触发器看不到 ALTER TABLE 改写的值：列定义变化后会自动重新全量',
     en: 'Triggers do not see values rewritten by ALTER TABLE: a changed column asks for a new snapshot',
   })
   return checks
@@ -108,7 +108,7 @@ function triggerCheck(name: string, { name: table, firing, weak }: MemberCoverag
     return {
       name,
       ok: false,
-      zh: `${table} 缺少触发器或已停用:请重新执行 setup(无权限时由 DBA 执行 setup --print 的脚本)`,
+      zh: `${table} 缺少触发器或已停用：请重新执行 setup（无权限时由 DBA 执行 setup --print 的脚本）`,
       en: `${table}: triggers are missing or off: run setup again (without the rights: have the DBA run the script of setup --print)`,
     }
   }
@@ -116,7 +116,7 @@ function triggerCheck(name: string, { name: table, firing, weak }: MemberCoverag
     return {
       name,
       ok: false,
-      zh: `${table} 的触发器不是 ENABLE ALWAYS,复制会话的修改会遗漏:请重新执行 setup`,
+      zh: `${table} 的触发器不是 ENABLE ALWAYS，复制会话的修改会遗漏：请重新执行 setup`,
       en: `${table}: triggers are not ENABLE ALWAYS, so replicated writes are missed: run setup again`,
     }
   }
@@ -139,7 +139,7 @@ async function missingParts(connection: Connection, source: SourceTable, name: s
 async function sinkChecks(connection: Connection, sink: SinkTable): Promise<Check[]> {
   const name = `sink ${sink.table}`
   const table = await findTable(connection, sink.table)
-  if (!table) return [{ name, ok: true, zh: '落地表尚不存在,首次接收时建立', en: 'The table does not exist yet and will be made' }]
+  if (!table) return [{ name, ok: true, zh: '落地表尚不存在，首次接收时建立', en: 'The table does not exist yet and will be made' }]
   const there = { name, ok: true, zh: '落地表已存在', en: 'The table is there' }
   return [there, ...furtherUniqueCheck(sink, await uniqueColumns(connection, table))]
 }

@@ -151,11 +151,11 @@ function checkShape(source: SourceTable, table: Table): void {
   }
   const reads = onlyReads(source)
   if (!reads && !['r', 'p'].includes(table.kind))
-    fail({ zh: '不是表,触发器看不到变化', en: 'it is no table, so triggers cannot see what changes in it' })
+    fail({ zh: '不是表，触发器看不到变化', en: 'it is no table, so triggers cannot see what changes in it' })
   if (table.persistence === 't') fail({ zh: '是临时表', en: 'it is temporary' })
   if (table.rowSecurity)
     fail({
-      zh: '行级安全策略使本账号看不到全部数据行:请授予 BYPASSRLS,或关闭行级安全',
+      zh: '行级安全策略使本账号看不到全部数据行：请授予 BYPASSRLS，或关闭行级安全',
       en: 'row security hides rows from this user: exempt it (BYPASSRLS) or switch row security off',
     })
   const missing = missingColumns(source, (column) => table.columns.has(column))
@@ -357,7 +357,7 @@ function convertRow(reader: Reader, conversions: readonly ColumnConversion[], ro
         key: keyOf(reader, row),
         code: 'QZ-ROW-VALUE',
         item: item.id,
-        reason: joinTexts([text.slice(0, 60), reason], { zh: ':', en: ': ' }),
+        reason: joinTexts([text.slice(0, 60), reason], { zh: '：', en: ': ' }),
       }
     }
     row[place] = value

@@ -134,7 +134,7 @@ function checkTable(sink: SinkTable, table: Table): Omit<ApplyTable, 'contested'
     if (!found) throw refuse(sink, { zh: `缺少列 ${column}`, en: `it has no column ${column}` })
     if (!canReceive(item, found))
       throw refuse(sink, {
-        zh: `列 ${column}(${found.type})不能保存 ${columnType(item)}`,
+        zh: `列 ${column}（${found.type}）不能保存 ${columnType(item)}`,
         en: `column ${column} (${found.type}) cannot hold ${columnType(item)}`,
       })
     if (found.generated || (found.identity && !item.key))
@@ -147,11 +147,14 @@ function checkTable(sink: SinkTable, table: Table): Omit<ApplyTable, 'contested'
     (found) => found.notNull && !found.defaulted && !found.generated && !ours.has(found.name),
   )
   if (foreign)
-    throw refuse(sink, { zh: `列 ${foreign.name} 必填,但不在交付范围内`, en: `column ${foreign.name} needs a value that is not delivered` })
+    throw refuse(sink, {
+      zh: `列 ${foreign.name} 必填，但不在交付范围内`,
+      en: `column ${foreign.name} needs a value that is not delivered`,
+    })
   const key = keyOf(sink, table)
   if (!key && keyOf(sink, { arbiters: table.keys }))
     throw refuse(sink, {
-      zh: `(${keyNames(sink)}) 的约束可延迟(deferrable),不能按它更新:请另建唯一索引,create unique index on ${table.name} (${keyNames(sink)})`,
+      zh: `(${keyNames(sink)}) 的约束可延迟（deferrable），不能按它更新：请另建唯一索引，create unique index on ${table.name} (${keyNames(sink)})`,
       en: `its constraint over (${keyNames(sink)}) is deferrable, by which no row can be updated: create unique index on ${table.name} (${keyNames(sink)})`,
     })
   if (!key)
@@ -176,7 +179,7 @@ export function keyOf(sink: SinkTable, table: Pick<Table, 'arbiters'>): readonly
 function looseKey({ name }: Table, { name: column }: TableColumn, type: string): LocalizedText {
   const mend = `alter table ${name} alter column ${quoteName(column)} type ${type} collate "C"`
   return {
-    zh: `主键列 ${column} 的排序规则会把不同的值视为相同:${mend}`,
+    zh: `主键列 ${column} 的排序规则会把不同的值视为相同：${mend}`,
     en: `the collation of key column ${column} takes different values for one: ${mend}`,
   }
 }

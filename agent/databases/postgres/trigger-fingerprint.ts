@@ -74,12 +74,12 @@ export async function coverageOf(connection: Connection, source: SourceTable): P
   keyReading(source, await sourceTable(connection, source.table))
   const members = await memberCoverage(connection, source)
   const [root] = members
-  if (!root || !covers(root.firing)) fail({ zh: '缺少触发器,或触发器已停用', en: 'triggers are missing or switched off' })
+  if (!root || !covers(root.firing)) fail({ zh: '缺少触发器，或触发器已停用', en: 'triggers are missing or switched off' })
   const missing = members.filter(missesSome).map(({ name }) => name)
   if (missing.length > 0) {
     const list = missing.join(', ')
     fail({
-      zh: `${list} 的触发器不是 ENABLE ALWAYS,或该表由订阅填充:复制会话的修改会遗漏`,
+      zh: `${list} 的触发器不是 ENABLE ALWAYS，或该表由订阅填充：复制会话的修改会遗漏`,
       en: `triggers on ${list} are not ENABLE ALWAYS, or a subscription fills it: what replication writes is missed`,
     })
   }

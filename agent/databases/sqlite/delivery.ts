@@ -96,7 +96,7 @@ export class SqliteSinks implements SinkEngine<ApplyTable> {
       if (items(columns) !== items(former)) continue
       if (name === '' || name.startsWith('sqlite_autoindex'))
         throw unfit(sink, {
-          zh: `主键 (${columns.join(', ')}) 写在表的定义中,不能更换`,
+          zh: `主键 (${columns.join(', ')}) 写在表的定义中，不能更换`,
           en: `its primary key (${columns.join(', ')}) is part of its definition and cannot be exchanged`,
         })
       await this.#session.run(`drop index ${quoteName(name)}`)
@@ -266,7 +266,7 @@ function checked(sink: SinkTable, table: Table, triggers: boolean): ApplyTable {
     if (found.generated) throw unfit(sink, { zh: `列 ${column} 由数据库计算`, en: `column ${column} is filled by the database` })
     if (!canHold(item, found))
       throw unfit(sink, {
-        zh: `列 ${column}(${found.type})不能无损保存 ${item.id}`,
+        zh: `列 ${column}（${found.type}）不能无损保存 ${item.id}`,
         en: `column ${column} (${found.type}) cannot hold ${item.id} (${item.type}) without loss`,
       })
   }
@@ -276,7 +276,7 @@ function checked(sink: SinkTable, table: Table, triggers: boolean): ApplyTable {
   )
   if (foreign)
     throw unfit(sink, {
-      zh: `列 ${foreign.column} 必须有值,而本系统不填`,
+      zh: `列 ${foreign.column} 必须有值，而本系统不填`,
       en: `column ${foreign.column} needs a value that is not delivered`,
     })
   const key = keyOf(sink, table)

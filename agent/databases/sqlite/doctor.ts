@@ -16,7 +16,7 @@ export async function diagnose(session: Session, sources: readonly SourceTable[]
     {
       name: 'journal',
       ok: wal,
-      zh: wal ? 'WAL 日志:读写互不等待' : '不是 WAL 日志,读写会互相等待:请执行 setup,或 pragma journal_mode = wal',
+      zh: wal ? 'WAL 日志：读写互不等待' : '不是 WAL 日志，读写会互相等待：请执行 setup，或 pragma journal_mode = wal',
       en: wal
         ? 'WAL: readers and writers do not wait'
         : 'no WAL: readers and writers wait for one another: run setup, or pragma journal_mode = wal',
@@ -41,7 +41,7 @@ async function sourceChecks(session: Session, source: SourceTable): Promise<Chec
     {
       name: `capture ${source.table}`,
       ok: true,
-      zh: '看不到:INSERT OR REPLACE 因其他唯一索引而删去的行(除非应用打开 recursive_triggers);由定时对账发现',
+      zh: '看不到：INSERT OR REPLACE 因其他唯一索引而删去的行（除非应用打开 recursive_triggers）；由定时对账发现',
       en: 'hidden: rows that INSERT OR REPLACE deletes because of another unique index (unless the application switches recursive_triggers on); the scheduled reconciliation finds them',
     },
   ]

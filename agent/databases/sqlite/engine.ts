@@ -55,7 +55,7 @@ const engine: TableEngine<Session> = {
     if (existsSync(file)) return undefined
     const read = sources.length > 0
     const [zh, en] = read ? ['请核对路径', 'look at the path'] : ['首次接收时建立', 'it is made when the first rows come']
-    return { name: 'file', ok: !read, zh: `${file} 不存在:${zh}`, en: `${file} does not exist: ${en}` }
+    return { name: 'file', ok: !read, zh: `${file} 不存在：${zh}`, en: `${file} does not exist: ${en}` }
   },
   doctor: diagnose,
 }

@@ -227,5 +227,5 @@ function portableRow(plan: Plan, raw: readonly Raw[]): Value[] | RowFault {
 
 /** Throws QZ-SOURCE-TABLE where triggers could not watch it: asked at set-up and by the running agent. */
 export function requireWatchable({ source, table }: Plan): void {
-  if (table.view) throw refused(source, { zh: '是视图,触发器只能看到表', en: 'it is a view: triggers see tables only' })
+  if (table.view) throw refused(source, { zh: '是视图，触发器只能看到表', en: 'it is a view: triggers see tables only' })
 }

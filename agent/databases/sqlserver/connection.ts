@@ -173,7 +173,7 @@ export class ServerSession implements OwnSession {
     if (!purpose) return () => {}
     const gone = () => lockIsFree(this.#options.url, purpose)
     return watchSilence(gone, () =>
-      this.#lose(undefined, { zh: '服务器已结束会话,或无法连接', en: 'the server has ended the session, or cannot be reached' }),
+      this.#lose(undefined, { zh: '服务器已结束会话，或无法连接', en: 'the server has ended the session, or cannot be reached' }),
     )
   }
 

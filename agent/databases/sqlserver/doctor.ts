@@ -46,7 +46,7 @@ function versionCheck({ server }: Session): Check {
   return check(
     'version',
     major >= oldestVersion,
-    `SQL Server ${server.version} ${server.edition},排序规则 ${server.collation}(需要 2012 或更高版本)`,
+    `SQL Server ${server.version} ${server.edition}，排序规则 ${server.collation}（需要 2012 或更高版本）`,
     `SQL Server ${server.version} ${server.edition}, collation ${server.collation} (2012 or later is needed)`,
   )
 }
@@ -63,7 +63,7 @@ async function serverChecks(session: Session): Promise<Check[]> {
     check(
       'writable',
       writable,
-      writable ? `数据库可写(兼容级别 ${level})` : '数据库只读(从副本或只读库):请连接主副本',
+      writable ? `数据库可写（兼容级别 ${level}）` : '数据库只读（从副本或只读库）：请连接主副本',
       writable
         ? `the database is writable (compatibility level ${level})`
         : 'the database is read-only (a secondary replica?): connect to the primary',
@@ -79,10 +79,10 @@ async function serverChecks(session: Session): Promise<Check[]> {
 
 function isolationCheck({ server }: Session): Check {
   const words = {
-    versioned: ['READ_COMMITTED_SNAPSHOT 已开启:读取不等待写入', 'READ_COMMITTED_SNAPSHOT is on: reading does not wait for writers'],
-    snapshot: ['允许快照隔离:读取不等待写入', 'snapshot isolation is allowed: reading does not wait for writers'],
+    versioned: ['READ_COMMITTED_SNAPSHOT 已开启：读取不等待写入', 'READ_COMMITTED_SNAPSHOT is on: reading does not wait for writers'],
+    snapshot: ['允许快照隔离：读取不等待写入', 'snapshot isolation is allowed: reading does not wait for writers'],
     locking: [
-      '快照隔离未开启:读取可能等待应用的事务。建议 ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON',
+      '快照隔离未开启：读取可能等待应用的事务。建议 ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON',
       'snapshot isolation is off: reading may wait for the application. Better: ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON',
     ],
   }
@@ -118,7 +118,7 @@ function textKeyCheck({ source, keys }: Plan): Check[] {
     check(
       name,
       true,
-      `主键列 ${list} 不区分大小写或尾部空格:更改跟踪可能看不到只改变大小写或尾部空格的更新,由定期核对发现`,
+      `主键列 ${list} 不区分大小写或尾部空格：更改跟踪可能看不到只改变大小写或尾部空格的更新，由定期核对发现`,
       `key columns ${list} do not compare byte by byte: Change Tracking may not see an update of a key's case or trailing spaces alone; the scheduled reconciliation does`,
     ),
   ]
@@ -144,13 +144,13 @@ from sys.change_tracking_databases where database_id = db_id()`,
     check(
       name,
       true,
-      `更改跟踪保留 ${kept}:代理停用更久时将重新全量`,
+      `更改跟踪保留 ${kept}：代理停用更久时将重新全量`,
       `Change Tracking keeps changes for ${kept}: an agent that was away longer takes a new snapshot`,
     ),
     check(
       name,
       true,
-      `更改跟踪看不到物理恢复;TRUNCATE 由最小有效版本发现(${catalog.table});启用期间 ALTER TABLE … SWITCH 和删除主键会失败`,
+      `更改跟踪看不到物理恢复；TRUNCATE 由最小有效版本发现（${catalog.table}）；启用期间 ALTER TABLE … SWITCH 和删除主键会失败`,
       `Change Tracking does not see restores; TRUNCATE is seen by the valid version (${catalog.table}); while it is on, ALTER TABLE … SWITCH and dropping the primary key fail`,
     ),
     ...(Number(partitions) > 1
@@ -158,7 +158,7 @@ from sys.change_tracking_databases where database_id = db_id()`,
           check(
             name,
             false,
-            `${catalog.table} 是分区表:更改跟踪使分区切换失败,请改用 capture: triggers`,
+            `${catalog.table} 是分区表：更改跟踪使分区切换失败，请改用 capture: triggers`,
             `${catalog.table} is partitioned: Change Tracking makes partition switches fail, use capture: triggers`,
           ),
         ]
@@ -178,7 +178,7 @@ async function triggerChecks(session: Session, { source, catalog }: Plan): Promi
     check(
       name,
       true,
-      '触发器看不到:TRUNCATE、未加 FIRE_TRIGGERS 的 BULK INSERT/bcp、分区切换、DISABLE TRIGGER 期间的修改;由定期核对发现。表上有触发器时,不带 INTO 的 OUTPUT 子句会失败',
+      '触发器看不到：TRUNCATE、未加 FIRE_TRIGGERS 的 BULK INSERT/bcp、分区切换、DISABLE TRIGGER 期间的修改；由定期核对发现。表上有触发器时，不带 INTO 的 OUTPUT 子句会失败',
       'triggers do not see TRUNCATE, BULK INSERT and bcp without FIRE_TRIGGERS, partition switches, changes while disabled; the scheduled reconciliation does. OUTPUT without INTO fails on a table that has triggers',
     ),
   ]
@@ -187,7 +187,7 @@ async function triggerChecks(session: Session, { source, catalog }: Plan): Promi
       check(
         name,
         false,
-        '服务器选项 nested triggers 为 0:其他触发器所做的修改看不到',
+        '服务器选项 nested triggers 为 0：其他触发器所做的修改看不到',
         'server option "nested triggers" is 0: what other triggers write is not seen',
       ),
     )
@@ -196,7 +196,7 @@ async function triggerChecks(session: Session, { source, catalog }: Plan): Promi
       check(
         name,
         false,
-        `表 ${catalog.table} 与架构 qianzhi 的所有者不同:应用的用户将没有写队列的权限`,
+        `表 ${catalog.table} 与架构 qianzhi 的所有者不同：应用的用户将没有写队列的权限`,
         `${catalog.table} and schema qianzhi have different owners: the application's users could not write to the queue`,
       ),
     )
@@ -206,7 +206,7 @@ async function triggerChecks(session: Session, { source, catalog }: Plan): Promi
 async function sinkChecks(session: Session, sink: SinkTable): Promise<Check[]> {
   const name = `sink ${sink.route}`
   const table = await readTable(session, sink.table)
-  if (!table) return [check(name, true, '落地表尚不存在,首次接收时建立', 'the table does not exist yet and will be made')]
+  if (!table) return [check(name, true, '落地表尚不存在，首次接收时建立', 'the table does not exist yet and will be made')]
   const there = check(name, true, `落地表 ${sink.table} 已存在`, `${sink.table} is there`)
   return [there, ...furtherUniqueCheck(sink, await uniqueColumns(session, table)), ...padCheck(sink, table, name)]
 }
@@ -221,7 +221,7 @@ function padCheck(sink: SinkTable, table: CatalogTable, name: string): Check[] {
     check(
       name,
       true,
-      `落地表 ${sink.table} 的主键不区分大小写或尾部空格${list && `:${list}`};只差这些的行将被隔离`,
+      `落地表 ${sink.table} 的主键不区分大小写或尾部空格${list && `：${list}`}；只差这些的行将被隔离`,
       `the key of ${sink.table} does not compare byte by byte${list && `: ${list}`}; rows that differ in nothing else are set aside`,
     ),
   ]

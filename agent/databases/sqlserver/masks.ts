@@ -22,7 +22,7 @@ export async function requireUnmasked(session: Session, { source, catalog, colum
   if (list.length === 0) return
   const names = list.join(', ')
   throw refused(source, {
-    zh: `本账号读到的 ${names} 是脱敏后的值:请授予 UNMASK`,
+    zh: `本账号读到的 ${names} 是脱敏后的值：请授予 UNMASK`,
     en: `this account reads masks in the place of the values of ${names}: grant it UNMASK`,
   })
 }

@@ -77,7 +77,7 @@ export function refused({ table }: SourceTable, reason: LocalizedText): QianzhiE
 /** Throws QZ-SOURCE-TABLE where its changes could not be watched: asked at set-up and by the running agent. */
 export function requireWatchable({ source, catalog }: Plan): void {
   if (catalog.kind !== 'table')
-    throw refused(source, { zh: '是视图:只能看到表的变化', en: 'it is a view: changes are seen in tables only' })
+    throw refused(source, { zh: '是视图：只能看到表的变化', en: 'it is a view: changes are seen in tables only' })
 }
 
 function noIndex(list: string): LocalizedText {
@@ -89,7 +89,7 @@ function noIndex(list: string): LocalizedText {
 
 function notPrimary(list: string): LocalizedText {
   return {
-    zh: `更改跟踪只记录主键,而资源的主键 (${list}) 不是表的主键:请用 capture: triggers`,
+    zh: `更改跟踪只记录主键，而资源的主键 (${list}) 不是表的主键：请用 capture: triggers`,
     en: `Change Tracking knows rows by the primary key, which (${list}) is not: use capture: triggers`,
   }
 }
@@ -393,5 +393,5 @@ function portableRow(plan: Plan, raw: readonly RawValue[]): Value[] | RowFault {
 function faultReason({ columns }: Plan, i: number, raw: RawValue): LocalizedText {
   const shown = Buffer.isBuffer(raw) ? { zh: `${raw.length} 字节`, en: `${raw.length} bytes` } : String(raw).slice(0, 60)
   const reason = valueFault(columns[i]!.item, String(raw)) ?? { zh: '无法传送', en: 'cannot travel' }
-  return joinTexts([shown, reason], { zh: ':', en: ': ' })
+  return joinTexts([shown, reason], { zh: '：', en: ': ' })
 }

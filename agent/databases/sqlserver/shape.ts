@@ -144,7 +144,7 @@ function checkTable(sink: SinkTable, table: CatalogTable): Omit<ApplyTable, 'con
       throw unfit(sink, { zh: `列 ${column} 由服务器填写`, en: `column ${column} is filled by the server` })
     if (!canReceive(item, found))
       throw unfit(sink, {
-        zh: `列 ${column}(${fullType(found)})不能无损保存 ${item.id}(${deliveredType(item)})`,
+        zh: `列 ${column}（${fullType(found)}）不能无损保存 ${item.id}（${deliveredType(item)}）`,
         en: `column ${column} (${fullType(found)}) cannot hold ${item.id} (${deliveredType(item)}) without loss`,
       })
     if (item.key && found.nullable) throw unfit(sink, { zh: `主键列 ${column} 允许为空`, en: `key column ${column} may be null` })
@@ -156,7 +156,7 @@ function checkTable(sink: SinkTable, table: CatalogTable): Omit<ApplyTable, 'con
   )
   if (foreign)
     throw unfit(sink, {
-      zh: `列 ${foreign.column} 必填,但不在交付范围内`,
+      zh: `列 ${foreign.column} 必填，但不在交付范围内`,
       en: `column ${foreign.column} needs a value that is not delivered`,
     })
   const key = keyOf(sink, table)

@@ -103,7 +103,7 @@ export function addedColumns(deletes: 'remove' | 'mark'): AddedColumn[] {
   const columns = [
     { column: sourceColumn, type: `nvarchar(64) collate ${binaryCollation}`, comment: '数据来源机关' },
     { column: positionColumn, type: 'bigint', comment: '交换批次位置' },
-    { column: receivedColumn, type: 'datetime2(6)', comment: '接收时间(UTC)' },
+    { column: receivedColumn, type: 'datetime2(6)', comment: '接收时间（UTC）' },
   ]
   if (deletes === 'mark') columns.push({ column: deletedColumn, type: 'bit not null default 0', comment: '来源已删除' })
   return columns

@@ -100,7 +100,7 @@ export class Tracking {
       })
     if (row.includes(null))
       throw notTracked(source, {
-        zh: '该表未启用更改跟踪,或没有 VIEW CHANGE TRACKING 权限',
+        zh: '该表未启用更改跟踪，或没有 VIEW CHANGE TRACKING 权限',
         en: 'Change Tracking is off for the table, or VIEW CHANGE TRACKING is not granted',
       })
     const [version, tracked, from, began, least] = row.map(String) as [string, string, string, string, string]

@@ -9,11 +9,11 @@ import { isFit } from './index.ts'
 const manyFiles = 20
 
 const unmounted = {
-  zh: '此处原为另一文件系统,现已不在(挂载断开?):其文件保留;确已移走的,请删除该目录',
+  zh: '此处原为另一文件系统，现已不在（挂载断开？）：其文件保留；确已移走的，请删除该目录',
   en: 'another file system was there and is gone (a mount that went away?): its files stay; if they are gone on purpose, remove the folder',
 }
 const emptied = {
-  zh: '目录已空(挂载断开?):其文件保留;确已清空的,请删除该目录',
+  zh: '目录已空（挂载断开？）：其文件保留；确已清空的，请删除该目录',
   en: 'it is empty now (a mount that went away?): its files stay; if it was emptied on purpose, remove it',
 }
 

@@ -206,7 +206,7 @@ function leavesParts(plan: Plan): plan is Plan & { version: Version } {
 
 const faultOf = {
   bad: { zh: '全文件 SHA-256 与提供方签名的不符', en: 'the SHA-256 of the whole is not the one that the provider signed' },
-  missing: { zh: '已收到的分段丢失,需重新发送', en: 'parts that had come are lost: the file must be sent again' },
+  missing: { zh: '已收到的分段丢失，需重新发送', en: 'parts that had come are lost: the file must be sent again' },
 }
 
 /** A file is set aside as one, by the key of its first part. */
@@ -216,7 +216,7 @@ export function fileKey(name: string): string[] {
 
 function spelling(other: string): LocalizedText {
   return {
-    zh: `与 ${other} 仅大小写等写法不同,此目录不能区分`,
+    zh: `与 ${other} 仅大小写等写法不同，此目录不能区分`,
     en: `it differs from ${other} only in spelling, which this folder does not tell apart`,
   }
 }

@@ -114,8 +114,8 @@ export class FileRows {
   #faults(name: string, parts: readonly number[], error: unknown): RowFault[] {
     const changed = codedError(error).code === 'QZ-FILE-CHANGED' || isGone(error)
     const reason = changed
-      ? { zh: '发送时文件发生变化,完整后自动重发', en: 'the file changed while it was sent: it is sent again when it is complete' }
-      : { zh: `文件无法读取,将自动重试:${reasonOf(error, 'zh')}`, en: `the file cannot be read, and is tried again: ${reasonOf(error)}` }
+      ? { zh: '发送时文件发生变化，完整后自动重发', en: 'the file changed while it was sent: it is sent again when it is complete' }
+      : { zh: `文件无法读取，将自动重试：${reasonOf(error, 'zh')}`, en: `the file cannot be read, and is tried again: ${reasonOf(error)}` }
     this.#options.logger.info({ resource: this.#source.resource, file: name, err: errorForLog(error) }, 'file cannot be sent now')
     return parts.map((part) => ({ key: [name, String(part)], code: 'QZ-ROW-VALUE', item: 'content', reason }))
   }

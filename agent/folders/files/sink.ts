@@ -98,7 +98,7 @@ export class FileSink implements DeliveredFiles {
       : columns.length < schema.items.length
         ? { zh: '文件资源的全部信息项均须获得授权', en: 'all items of a file resource must be granted' }
         : deletes === 'mark'
-          ? { zh: '文件不能标记为已删除:请去掉 deletes: mark', en: 'files cannot be marked as deleted: leave out deletes: mark' }
+          ? { zh: '文件不能标记为已删除：请去掉 deletes: mark', en: 'files cannot be marked as deleted: leave out deletes: mark' }
           : undefined
     if (reason) throw new QianzhiError('QZ-SINK-TABLE', { table, reason })
   }

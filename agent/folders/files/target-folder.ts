@@ -13,7 +13,7 @@ const atOnce = 8
 const [tries, between] = [6, 60]
 const nameErrors = ['ENAMETOOLONG', 'EINVAL', 'EILSEQ', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'ELOOP']
 
-export const notOurs = { zh: '目录中已有同名的其他文件,不予覆盖', en: 'another file of this name is there, which is not overwritten' }
+export const notOurs = { zh: '目录中已有同名的其他文件，不予覆盖', en: 'another file of this name is there, which is not overwritten' }
 
 /** What lies at a name. */
 export interface Lying {
@@ -84,9 +84,9 @@ export class TargetFolder {
       const said = (error as NodeJS.ErrnoException).code ?? ''
       if (said === 'EEXIST' && fresh) return { reason: notOurs, busy: false }
       if (isOfName(error))
-        return { reason: { zh: `文件系统不接受该文件名(${said})`, en: `the file system does not take this name (${said})` }, busy: false }
+        return { reason: { zh: `文件系统不接受该文件名（${said}）`, en: `the file system does not take this name (${said})` }, busy: false }
       if (isLocked(error))
-        return { reason: { zh: `文件被占用或无权写入(${said})`, en: `the file is in use, or may not be written (${said})` }, busy: true }
+        return { reason: { zh: `文件被占用或无权写入（${said}）`, en: `the file is in use, or may not be written (${said})` }, busy: true }
       throw error
     }
   }

@@ -64,7 +64,7 @@ const spoiledForm = /^[+-]?\d(?:\.\d+)?E\+\d{2,3}$/i
 
 function spoiled(text: string): Wrong {
   return {
-    zh: `“${told(text)}”是 Excel 改写的数字,原值已丢失:请将该列设为文本格式后重新填写`,
+    zh: `“${told(text)}”是 Excel 改写的数字，原值已丢失：请将该列设为文本格式后重新填写`,
     en: `"${told(text)}" is what Excel made of a number whose digits are lost: format the column as text and enter it again`,
   }
 }
@@ -72,13 +72,13 @@ function spoiled(text: string): Wrong {
 function textFault(limits: ValueLimits, text: string): Wrong | undefined {
   if (text.length < 30 && spoiledForm.test(text)) return spoiled(text)
   if (text.includes('\ufffd'))
-    return { zh: '含有 U+FFFD:原字符已在转码时丢失', en: 'it holds U+FFFD: a character was lost in another encoding' }
-  if (text.charCodeAt(0) === 0x3d && imageForm.test(text)) return { zh: '是图片,不是值', en: 'it holds a picture, no value' }
+    return { zh: '含有 U+FFFD：原字符已在转码时丢失', en: 'it holds U+FFFD: a character was lost in another encoding' }
+  if (text.charCodeAt(0) === 0x3d && imageForm.test(text)) return { zh: '是图片，不是值', en: 'it holds a picture, no value' }
   if (valueFault(limits, text) === undefined) return undefined
   const { length } = limits
   const count = Array.from(text).length
   if (length !== undefined && count > length)
-    return { zh: `有 ${count} 个字符,最多 ${length} 个`, en: `it has ${count} characters, at most ${length} are allowed` }
+    return { zh: `有 ${count} 个字符，最多 ${length} 个`, en: `it has ${count} characters, at most ${length} are allowed` }
   return { zh: '含有不允许的字符', en: 'it holds characters that are not allowed' }
 }
 
@@ -105,7 +105,7 @@ export function unmarked(cell: string, marks: 'refuse' | 'take'): Unmarked {
 
 function marked(mark: string, zh: string, en: string): Wrong {
   return {
-    zh: `含有导出程序的标记 ${mark}(表示${zh}):在来源中设 marks: take 即可识别`,
+    zh: `含有导出程序的标记 ${mark}（表示${zh}）：在来源中设 marks: take 即可识别`,
     en: `it holds ${mark}, by which some programs mark ${en}: with marks: take at the source it is taken so`,
   }
 }
@@ -143,7 +143,7 @@ function decimal(limits: ValueLimits, cell: string): string | Wrong {
 function noNumber(text: string, zh: string, en: string): Wrong {
   if (spoiledForm.test(text)) return spoiled(text)
   if (!thousandsForm.test(text)) return no(text, zh, en)
-  return { zh: `“${told(text)}”有千位分隔符,请去掉`, en: `"${told(text)}" has separators of thousands: remove them` }
+  return { zh: `“${told(text)}”有千位分隔符，请去掉`, en: `"${told(text)}" has separators of thousands: remove them` }
 }
 
 const booleans: Record<string, 'true' | 'false'> = {

@@ -5,13 +5,13 @@ const [quote, lineFeed, carriageReturn] = [0x22, 0x0a, 0x0d]
 
 const byteOrderMark = 0xfeff
 const joined = {
-  zh: '行首有字节顺序标记:多个文件被拼接在一起',
+  zh: '行首有字节顺序标记：多个文件被拼接在一起',
   en: 'it begins with a byte order mark: files were put together',
 }
 
 /** Wrong of the last row alone: nothing behind it can be read. */
 export const unclosed = {
-  zh: `引号没有结束,或引号内超过 ${longestRow} 个字符:其后各行无法读取`,
+  zh: `引号没有结束，或引号内超过 ${longestRow} 个字符：其后各行无法读取`,
   en: `a quote is not closed, or holds more than ${longestRow} characters: what is behind it cannot be read`,
 }
 

@@ -96,7 +96,7 @@ async function ambiguous(text: OpenText): Promise<Error> {
   const line = (await firstLine(text, (bytes) => !isAscii(bytes))) ?? 1
   return text.refuse(
     lineName(line),
-    '既可能是 GB18030 也可能是 UTF-8:请在来源中设 encoding,或存为带 BOM 的 UTF-8',
+    '既可能是 GB18030 也可能是 UTF-8：请在来源中设 encoding，或存为带 BOM 的 UTF-8',
     'it may be GB18030 as well as UTF-8: set encoding at the source, or save the file with a byte order mark',
   )
 }
@@ -117,7 +117,7 @@ async function refuseBig5(text: OpenText): Promise<void> {
     if ((bytes += piece.length) >= sampledBytes) break
   }
   if (counted.wide < 8 || counted.common > counted.wide * 0.6 || big5.common < big5.wide * 0.9) return
-  throw text.refuse(wholeFile, '编码像是 Big5:请转换为 UTF-8 或 GB18030', 'its encoding seems to be Big5: save it as UTF-8 or GB18030')
+  throw text.refuse(wholeFile, '编码像是 Big5：请转换为 UTF-8 或 GB18030', 'its encoding seems to be Big5: save it as UTF-8 or GB18030')
 }
 
 function count(text: string, common: (character: string) => boolean, counted: { wide: number; common: number }): void {
@@ -133,7 +133,7 @@ async function refuseMixed(text: OpenText): Promise<void> {
     if (!hasUtf8Line(piece)) continue
     const [utf8, other] = [await firstLine(text, hasUtf8Line), await firstLine(text, (line) => !isUtf8(line))]
     // All of it is UTF-8: it was said to be GB18030.
-    if (other === undefined) throw text.refuse(wholeFile, '编码是 UTF-8,不是 GB18030', 'its encoding is UTF-8, not GB18030')
+    if (other === undefined) throw text.refuse(wholeFile, '编码是 UTF-8，不是 GB18030', 'its encoding is UTF-8, not GB18030')
     throw mixed(text.refuse, utf8!, other)
   }
 }
@@ -142,7 +142,7 @@ function mixed(refuse: Refuse, utf8: number, other: number): Error {
   const where = lineName(Math.max(utf8, other))
   return refuse(
     where,
-    `编码混杂:第 ${utf8} 行是 UTF-8,第 ${other} 行是 GB18030,请统一编码后重新导出`,
+    `编码混杂：第 ${utf8} 行是 UTF-8，第 ${other} 行是 GB18030，请统一编码后重新导出`,
     `two encodings: line ${utf8} is UTF-8, line ${other} is GB18030; save the file in one`,
   )
 }
@@ -157,7 +157,7 @@ export async function* readText(text: OpenText, { name, mark }: Encoding): Async
     } catch (error) {
       throw await notOf(text, name, error)
     }
-    if (decoded.includes('\0')) throw text.refuse(wholeFile, '含有空字符,不是文本文件', 'it holds U+0000: it is no text file')
+    if (decoded.includes('\0')) throw text.refuse(wholeFile, '含有空字符，不是文本文件', 'it holds U+0000: it is no text file')
     yield decoded
   }
 }
@@ -299,7 +299,7 @@ async function* pieces({ file, refuse, signal }: OpenText, from: number, name?: 
       position += bytesRead
       const end = ending(buffer.subarray(0, filled))
       held = filled - end
-      if (held >= longestPiece) throw refuse(wholeFile, '没有行,不是文本文件', 'it has no lines: it is no text file')
+      if (held >= longestPiece) throw refuse(wholeFile, '没有行，不是文本文件', 'it has no lines: it is no text file')
       const wanted = held === buffer.length ? held * 2 : buffer.length
       if (spare.length < wanted) spare = Buffer.allocUnsafe(wanted)
       buffer.copy(spare, 0, end, filled)

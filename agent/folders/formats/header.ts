@@ -113,11 +113,11 @@ export function findHeader(
   }
   if (!best) {
     const all = source.columns.map(nameOf).join(', ')
-    throw refuse(where(1), `前 ${headerWithin} 行中没有表头:${all}`, `no header within the first ${headerWithin} rows: ${all}`)
+    throw refuse(where(1), `前 ${headerWithin} 行中没有表头：${all}`, `no header within the first ${headerWithin} rows: ${all}`)
   }
   const meanings = best.cells.map((cell) => (cell === null ? undefined : names.meaning(cell)))
   const faults = headerFaults(best, meanings, source)
-  if (faults.length > 0) throw refuse(where(best.number), faults.map(({ zh }) => zh).join(';'), faults.map(({ en }) => en).join('; '))
+  if (faults.length > 0) throw refuse(where(best.number), faults.map(({ zh }) => zh).join('；'), faults.map(({ en }) => en).join('; '))
   const texts = best.cells.map((cell) => cell?.trim() ?? '')
   return {
     row: best.number,
@@ -149,7 +149,7 @@ function headerFaults({ cells }: RawRow, meanings: readonly Meaning[], { columns
   ]
   return wrong
     .filter(([, , names]) => names.length > 0)
-    .map(([zh, en, names]) => ({ zh: `${zh}:${names.join('、')}`, en: `${en}: ${names.join(', ')}` }))
+    .map(([zh, en, names]) => ({ zh: `${zh}：${names.join('、')}`, en: `${en}: ${names.join(', ')}` }))
 }
 
 function isTwice(meanings: readonly Meaning[], at: number): boolean {

@@ -1,10 +1,10 @@
 /** Rows of a sheet that are none of the table's: people and programs put them where its rows stand. */
 
-const totals = /^(?:合\s*计|总\s*计|小\s*计|共\s*计|(?:sub)?total)\s*[::]?$/i
+const totals = /^(?:合\s*计|总\s*计|小\s*计|共\s*计|(?:sub)?total)\s*[:\uff1a]?$/i
 const remarks =
-  /^(?:注|备注|说明|填表人|填报人|制表人?|审核人?|负责人|填报单位|制表单位|联系人|联系电话|填表日期|填报日期|制表日期)\s*\d*\s*[::]/
+  /^(?:注|备注|说明|填表人|填报人|制表人?|审核人?|负责人|填报单位|制表单位|联系人|联系电话|填表日期|填报日期|制表日期)\s*\d*\s*[:\uff1a]/
 const types =
-  /^(?:n?(?:var)?char2?|n?text|n?clob|string|(?:big|small|tiny)?int(?:eger)?|number|numeric|decimal|double|float|real|date(?:time)?2?|time(?:stamp)?|bool(?:ean)?|bit|blob|字符串?型?|文本型?|数[字值]型?|整数?型|日期型?|时间型?)\s*(?:[((][\d,\s]*[))])?$/i
+  /^(?:n?(?:var)?char2?|n?text|n?clob|string|(?:big|small|tiny)?int(?:eger)?|number|numeric|decimal|double|float|real|date(?:time)?2?|time(?:stamp)?|bool(?:ean)?|bit|blob|字符串?型?|文本型?|数[字值]型?|整数?型|日期型?|时间型?)\s*(?:[(\uff08][\d,\s]*[)\uff09])?$/i
 
 /** As most keys do, and nothing that is no row: told without much work. */
 export function beginsWithDigit(text: string): boolean {

@@ -39,7 +39,7 @@ async function* withoutEnd(text: AsyncGenerator<string>, source: SourceTable, re
   if (source.files!.format.marks === 'take') return yield held.slice(0, -1)
   throw refuse(
     wholeFile,
-    '最后一个字节是 0x1A(DOS 的文件结束符):在来源中设 marks: take 即可略去',
+    '最后一个字节是 0x1A（DOS 的文件结束符）：在来源中设 marks: take 即可略去',
     'its last byte is 0x1A, by which DOS ended texts: with marks: take at the source it is left out',
   )
 }

@@ -41,7 +41,7 @@ async function refuseOthers({ sheets }: Workbook, sheet: Sheet, source: SourceTa
     if (other === sheet || other.hidden || !(await holdsTable(other, source, refuse))) continue
     throw refuse(
       other.name,
-      `与工作表“${sheet.name}”的表头相同,也有数据:请合并为一张,或在来源中设 sheet`,
+      `与工作表“${sheet.name}”的表头相同，也有数据：请合并为一张，或在来源中设 sheet`,
       `it has the header of sheet "${sheet.name}" and rows too: put them into one sheet, or set sheet at the source`,
     )
   }

@@ -44,7 +44,7 @@ function rowsOf(options: ReadFileOptions): AsyncGenerator<FileRow[]> {
   const ending = extname(path)
   throw refuse(
     wholeFile,
-    `文件名后缀“${ending}”不说明格式:请用 .csv、.jsonl 或 .xlsx`,
+    `文件名后缀“${ending}”不说明格式：请用 .csv、.jsonl 或 .xlsx`,
     `its name's ending "${ending}" says no format: use .csv, .jsonl or .xlsx`,
   )
 }

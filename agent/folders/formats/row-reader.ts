@@ -130,7 +130,7 @@ function writtenOp(written: string, faults: CellFault[]): 'u' | 'd' | undefined 
   const text = written.trim()
   const op = Object.hasOwn(ops, text.toLowerCase()) ? ops[text.toLowerCase()] : undefined
   if (op) return op
-  const zh = `操作“${told(text)}”不是新增、修改或删除(u、d)`
+  const zh = `操作“${told(text)}”不是新增、修改或删除（u、d）`
   faults.push(rowFault(zh, `the operation "${told(text)}" is neither u nor d`))
   return undefined
 }
@@ -138,7 +138,7 @@ function writtenOp(written: string, faults: CellFault[]): 'u' | 'd' | undefined 
 function writtenMark(written: string, faults: CellFault[]): 'u' | 'd' | undefined {
   const deleted = boolean(written)
   if (typeof deleted === 'string') return deleted === 'true' ? 'd' : 'u'
-  faults.push(rowFault(`${deletedHeader}:${deleted.zh}`, `${deletedHeader}: ${deleted.en}`))
+  faults.push(rowFault(`${deletedHeader}：${deleted.zh}`, `${deletedHeader}: ${deleted.en}`))
   return undefined
 }
 

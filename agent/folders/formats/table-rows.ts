@@ -31,7 +31,7 @@ export async function* tableRows(table: RawTable, source: SourceTable, refuse: R
     if (above !== undefined)
       throw refuse(
         table.where(above),
-        `这一行在表头(第 ${header.row} 行)之上,却像是数据:请将表头移到所有数据之上`,
+        `这一行在表头（第 ${header.row} 行）之上，却像是数据：请将表头移到所有数据之上`,
         `it stands above the header (row ${header.row}) and looks like one of the rows: put the header above all of them`,
       )
     return reader
@@ -119,14 +119,14 @@ class TableReader {
     const usual = beginsWithDigit(first)
     if ((first === header.texts[this.#keyCell] || (!usual && this.#names.isWritten(first))) && this.#isHeader(cells))
       return unreadRow(number, '表头再次出现', 'the header is there again')
-    if (!usual && areTypes(first, cells)) return unreadRow(number, '是各列的数据类型,不是数据', 'it names the types of the columns')
+    if (!usual && areTypes(first, cells)) return unreadRow(number, '是各列的数据类型，不是数据', 'it names the types of the columns')
     const outside = this.#outside(cells)
     if (this.#even && (outside >= header.width || cells.length < header.width)) {
       const there = cells.findLastIndex((cell) => cell !== '') + 1
       const count = cells.length < header.width ? cells.length : there
       return unreadRow(
         number,
-        `有 ${count} 个单元格,表头有 ${header.width} 个`,
+        `有 ${count} 个单元格，表头有 ${header.width} 个`,
         `it has ${counted(count, 'cell')}, the header has ${header.width}`,
       )
     }
@@ -137,7 +137,7 @@ class TableReader {
     const absent = this.#absent
     const row = this.#rows.read({ number, cells: placed, op: said(header.op), deleted: said(header.deleted), absent, faults: [] })
     if (!usual && isRemark(first) && this.#isSparse(cells))
-      row.faults.push(rowFault(`“${told(first)}”是合计或说明,不是数据`, `"${told(first)}" is a sum or a remark, no row of the table`))
+      row.faults.push(rowFault(`“${told(first)}”是合计或说明，不是数据`, `"${told(first)}" is a sum or a remark, no row of the table`))
     if (outside >= 0) row.faults.push(withoutHeader(outside, cells[outside]!))
     return row
   }
@@ -177,5 +177,5 @@ function isBlank({ cells }: RawRow): boolean {
 
 function withoutHeader(at: number, value: string) {
   const column = columnLetters(at)
-  return rowFault(`${column} 列没有表头,却有内容“${told(value)}”`, `column ${column} has no header, but holds "${told(value)}"`)
+  return rowFault(`${column} 列没有表头，却有内容“${told(value)}”`, `column ${column} has no header, but holds "${told(value)}"`)
 }

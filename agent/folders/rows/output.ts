@@ -227,7 +227,7 @@ export class RowOutput {
       }
       if (!isBusy(error)) throw error
       const reason = {
-        zh: `文件 ${name} 正被其他程序打开,关闭后自动更新`,
+        zh: `文件 ${name} 正被其他程序打开，关闭后自动更新`,
         en: `file ${name} is open in another program: it is replaced when that closes it`,
       }
       throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: this.#folder.path, reason }, { cause: error })
@@ -245,7 +245,7 @@ export class RowOutput {
 
   #notOurs(name: string): QianzhiError {
     const reason = {
-      zh: `已有同名文件 ${name},不是本系统写入的:请移走`,
+      zh: `已有同名文件 ${name}，不是本系统写入的：请移走`,
       en: `there is a file ${name} that Qianzhi did not write: move it away`,
     }
     return new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: this.#folder.path, reason })

@@ -46,8 +46,8 @@ function outcome({ file, outcome, rows, bad }: FileReport): string {
   if (rows === 0) return `文件 ${file} 已退回 / File ${file} was refused`
   const good = rows - bad
   return outcome === 'accepted'
-    ? `文件 ${file} 共 ${rows} 行:接收 ${good} 行,${bad} 行有误未接收 / File ${file}, ${counted(rows, 'row')}: ${good} were taken, ${bad} have faults and were not`
-    : `文件 ${file} 共 ${rows} 行,${bad} 行有误:整个文件已退回,未接收任何行 / File ${file}, ${counted(rows, 'row')}, ${bad} have faults: the file was refused, no row was taken`
+    ? `文件 ${file} 共 ${rows} 行：接收 ${good} 行，${bad} 行有误未接收 / File ${file}, ${counted(rows, 'row')}: ${good} were taken, ${bad} have faults and were not`
+    : `文件 ${file} 共 ${rows} 行，${bad} 行有误：整个文件已退回，未接收任何行 / File ${file}, ${counted(rows, 'row')}, ${bad} have faults: the file was refused, no row was taken`
 }
 
 /** A spreadsheet would run what begins like a formula (OWASP, CSV injection); an apostrophe makes it a text. */

@@ -57,7 +57,7 @@ function noteOf(data: string, path: string): string {
 
 async function requireMark(place: Claim, mark: string, note: string): Promise<void> {
   if (!existsSync(join(place.path, mark))) {
-    const zh = `其中的标记 ${mark} 不见了,共享可能未连接;确已更换目录的,请删除 ${note}`
+    const zh = `其中的标记 ${mark} 不见了，共享可能未连接；确已更换目录的，请删除 ${note}`
     const en = `its mark ${mark} is gone: the share may not be connected; if the folder was replaced on purpose, remove ${note}`
     throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: place.path, reason: { zh, en } })
   }
@@ -83,7 +83,7 @@ async function readOwner(path: string, file: string): Promise<{ agent?: unknown;
   try {
     return JSON.parse(text) as { agent?: unknown; host?: unknown }
   } catch (error) {
-    const reason = { zh: `其中的标记 ${file} 已损坏,请删除`, en: `its mark ${file} is damaged: remove it` }
+    const reason = { zh: `其中的标记 ${file} 已损坏，请删除`, en: `its mark ${file} is damaged: remove it` }
     throw new QianzhiError('QZ-FOLDER-UNREACHABLE', { folder: path, reason }, { cause: error })
   }
 }

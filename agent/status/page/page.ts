@@ -55,9 +55,9 @@ class Page {
   whole(): Html {
     const { agent, sources, sinks } = this.#status
     const held = [...sources, ...sinks].filter(({ state }) => state === 'held').length
-    const mark = held > 0 ? this.#say({ zh: `(${held} 条停住)`, en: `(${held} held) ` }) : ''
+    const mark = held > 0 ? this.#say({ zh: `（${held} 条停住）`, en: `(${held} held) ` }) : ''
     const title = this.#say({ zh: `前置机代理 ${agent}`, en: `Agent ${agent}` })
-    const away = { zh: '代理没有应答:以下是它最后一次的状态。', en: 'The agent does not answer: this is how it last was.' }
+    const away = { zh: '代理没有应答：以下是它最后一次的状态。', en: 'The agent does not answer: this is how it last was.' }
     return markup`<!doctype html>
       <html lang="${this.#language === 'zh' ? 'zh-CN' : 'en'}">
         <head>
@@ -91,7 +91,7 @@ class Page {
   #when(): string {
     const { time, timezone } = this.#status
     const { zh, en } = this.#words.time(time)
-    return this.#say({ zh: `时间 ${zh}(${timezone}),每 2 秒更新`, en: `${en} (${timezone}), renewed every 2 s` })
+    return this.#say({ zh: `时间 ${zh}（${timezone}），每 2 秒更新`, en: `${en} (${timezone}), renewed every 2 s` })
   }
 
   #agent(): Html {
@@ -180,7 +180,7 @@ class Page {
   /** Below its line, as long as it lasts; and the last one that is over. */
   #fault({ lastFault }: Line['line'], width: number): Html {
     if (!lastFault) return markup``
-    const over = lastFault.over ? this.#say({ zh: '此前的故障(已恢复):', en: 'Was held before: ' }) : ''
+    const over = lastFault.over ? this.#say({ zh: '此前的故障（已恢复）：', en: 'Was held before: ' }) : ''
     return markup`<tr class="fault">
       <td colspan="${width}">
         <div class="${lastFault.over ? 'muted' : 'bad'}">${over}${this.#say(this.#words.fault(lastFault))}</div>

@@ -18,7 +18,7 @@ export function codePage(error?: LocalizedText): Page {
     script: takeCode,
     body: (say) => markup`${fault(say, error)}
 <form method="post" data-code>
-<label for="secret">${say({ zh: '激活码:链接中 # 之后的字符', en: 'The code: what stands behind # in your link' })}</label>
+<label for="secret">${say({ zh: '激活码：链接中 # 之后的字符', en: 'The code: what stands behind # in your link' })}</label>
 <input id="secret" name="secret" required maxlength="100" autocomplete="off" spellcheck="false">
 <button>${say({ zh: '继续', en: 'Continue' })}</button>
 </form>`,
@@ -52,7 +52,7 @@ export function passwordPage({
 ${
   invited.login === null
     ? markup`<p>${say({ zh: '此链接用于建立首个系统管理员。', en: 'This link makes the first system administrator.' })}</p>`
-    : markup`<p>${say({ zh: '姓名:', en: 'Name: ' })}<strong>${invited.name ?? ''}</strong><br>${say({ zh: '登录名:', en: 'Login name: ' })}<strong>${invited.login}</strong></p>`
+    : markup`<p>${say({ zh: '姓名：', en: 'Name: ' })}<strong>${invited.name ?? ''}</strong><br>${say({ zh: '登录名：', en: 'Login name: ' })}<strong>${invited.login}</strong></p>`
 }
 <form method="post">
 <input type="hidden" name="secret" value="${filled.secret}">
@@ -60,7 +60,7 @@ ${invited.login === null ? firstFields(say, filled) : markup`<input type="hidden
 <label for="password">${say({ zh: '新口令', en: 'New password' })}</label>
 <input id="password" name="password" type="password" required maxlength="200" autocomplete="new-password" aria-describedby="rules">
 <p id="rules" class="muted">${say({
-      zh: `至少 ${length} 个字符,含大写字母、小写字母、数字、符号中的 ${kinds} 种,不含登录名。`,
+      zh: `至少 ${length} 个字符，含大写字母、小写字母、数字、符号中的 ${kinds} 种，不含登录名。`,
       en: `At least ${length} characters, ${kinds} of the four kinds upper case, lower case, digits and other signs, without the login name.`,
     })}</p>
 <label for="again">${say({ zh: '再输入一次', en: 'Once more' })}</label>
@@ -75,9 +75,9 @@ function firstFields(say: Say, filled: Filled): Html {
 <label for="${name}">${say(label)}</label>
 <input id="${name}" name="${name}" required maxlength="${longest}" value="${filled[name]}">`
   return markup`${[
-    field('login', 40, { zh: '登录名(字母开头,3 至 40 位)', en: 'Login name (3 to 40 characters, a letter first)' }),
+    field('login', 40, { zh: '登录名（字母开头，3 至 40 位）', en: 'Login name (3 to 40 characters, a letter first)' }),
     field('name', 100, { zh: '姓名', en: 'Your name' }),
-    field('agency', 40, { zh: '单位代码(小写字母、数字)', en: "Your agency's code (a-z, digits)" }),
+    field('agency', 40, { zh: '单位代码（小写字母、数字）', en: "Your agency's code (a-z, digits)" }),
     field('agencyName', 200, { zh: '单位名称', en: "Your agency's name" }),
   ]}`
 }
@@ -88,9 +88,9 @@ export function donePage(login: string): Page {
     title: { zh: '口令已设置', en: 'The password is set' },
     body: (say) => markup`
 <p class="good">${say({ zh: '账户可以使用了。', en: 'The account can be used.' })}</p>
-<p>${say({ zh: '登录名:', en: 'Login name: ' })}<strong>${login}</strong></p>
+<p>${say({ zh: '登录名：', en: 'Login name: ' })}<strong>${login}</strong></p>
 <p>${say({
-      zh: '登录:以登录名和口令调用 POST /api/v1/session(见接口文档)。角色要求动态验证码的,首次登录后须先设置:POST /api/v1/me/factor。',
+      zh: '登录：以登录名和口令调用 POST /api/v1/session（见接口文档）。角色要求动态验证码的，首次登录后须先设置：POST /api/v1/me/factor。',
       en: 'To sign in: POST /api/v1/session with login name and password (see the documentation). Where a role needs a second factor, set it up after signing in for the first time: POST /api/v1/me/factor.',
     })}</p>
 <p><a href="/docs">${say({ zh: '接口文档', en: 'The API and its documentation' })}</a></p>`,

@@ -7,7 +7,7 @@ import type { CalendarYear } from './year.ts'
 export const officialYears: readonly CalendarYear[] = [
   {
     year: 2024,
-    source: '国务院办公厅关于2024年部分节假日安排的通知(国办发明电〔2023〕7号),2023-10-25',
+    source: '国务院办公厅关于2024年部分节假日安排的通知（国办发明电〔2023〕7号），2023-10-25',
     holidays: [
       '2024-01-01',
       '2024-02-10/2024-02-17',
@@ -21,7 +21,7 @@ export const officialYears: readonly CalendarYear[] = [
   },
   {
     year: 2025,
-    source: '国务院办公厅关于2025年部分节假日安排的通知(国办发明电〔2024〕12号),2024-11-12',
+    source: '国务院办公厅关于2025年部分节假日安排的通知（国办发明电〔2024〕12号），2024-11-12',
     holidays: [
       '2025-01-01',
       '2025-01-28/2025-02-04',
@@ -34,7 +34,7 @@ export const officialYears: readonly CalendarYear[] = [
   },
   {
     year: 2026,
-    source: '国务院办公厅关于2026年部分节假日安排的通知,2025-11-04',
+    source: '国务院办公厅关于2026年部分节假日安排的通知，2025-11-04',
     holidays: [
       '2026-01-01/2026-01-03',
       '2026-02-15/2026-02-23',

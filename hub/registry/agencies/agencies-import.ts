@@ -29,8 +29,8 @@ const kindByName = new Map(
 /** An empty workbook with the columns of the import. */
 export function agencyTemplate(): Promise<Buffer> {
   const notes: Partial<Record<Key, LocalizedText>> = {
-    code: { zh: '小写字母、数字和 . _ -,不可更改', en: 'a-z 0-9 . _ -, for ever' },
-    parent: { zh: '可留空;可以是本表中的单位', en: 'may be empty, or an agency of this sheet' },
+    code: { zh: '小写字母、数字和 . _ -，不可更改', en: 'a-z 0-9 . _ -, for ever' },
+    parent: { zh: '可留空；可以是本表中的单位', en: 'may be empty, or an agency of this sheet' },
   }
   const kinds = Object.values(agencyKinds).map(({ zh }) => zh)
   return writeWorkbook({
@@ -104,7 +104,7 @@ async function checkRows(query: Query, rows: readonly Row[], faults: QianzhiErro
     const { code, name, parent, kind, uscc } = values
     if (codes.has(code!)) faults.push(fault('code', '代码重复', 'the code stands here twice'))
     codes.add(code!)
-    if (!isCode(code!)) faults.push(fault('code', '只能用小写字母、数字和 . _ -,至多 40 位', 'use only a-z 0-9 . _ -, at most 40'))
+    if (!isCode(code!)) faults.push(fault('code', '只能用小写字母、数字和 . _ -，至多 40 位', 'use only a-z 0-9 . _ -, at most 40'))
     if (known.get(code!) === 'closed') faults.push(fault('code', '该单位已撤销', 'the agency is closed'))
     const holder = named.get(nameForm(name!)) ?? code!
     if (holder !== code) faults.push(fault('name', `与 ${holder} 重名`, `${holder} has the same name`))

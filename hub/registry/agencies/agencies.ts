@@ -43,7 +43,7 @@ export async function freeName(query: Query, code: string, name: string): Promis
     form,
     code,
   ])
-  if (other) throw rule(`名称与机关单位“${other.name}”(${other.code})相同`, `agency ${other.code} has the same name, "${other.name}"`)
+  if (other) throw rule(`名称与机关单位“${other.name}”（${other.code}）相同`, `agency ${other.code} has the same name, "${other.name}"`)
   return form
 }
 

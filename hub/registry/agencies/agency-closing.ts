@@ -39,7 +39,7 @@ export async function checkClosable(query: Query, code: string): Promise<void> {
   if (left.length === 0) return
   const named = left.map(([name, text]) => joinTexts([text, counts![name as keyof typeof countNames]], ' '))
   const { zh, en } = joinTexts(named, { zh: '、', en: ', ' })
-  throw rule(`该单位仍有未了结事项:${zh}`, `something is still in force for the agency: ${en}`)
+  throw rule(`该单位仍有未了结事项：${zh}`, `something is still in force for the agency: ${en}`)
 }
 
 /** What opens doors in its name no longer does. */

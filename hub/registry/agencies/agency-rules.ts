@@ -46,7 +46,7 @@ export async function putRules(
   const document = documents[/\.(\w+)$/.exec(name)?.[1]?.toLowerCase() ?? '']
   if (!document || content.length === 0 || !document.holds(content) || !/^[^/\\\p{C}]+$/u.test(name)) {
     throw new QianzhiError('QZ-REQUEST-INVALID', {
-      reason: { zh: '只接受 PDF、DOCX 或 UTF-8 文本文件(.pdf .docx .txt)', en: 'only PDF, DOCX or UTF-8 text (.pdf .docx .txt)' },
+      reason: { zh: '只接受 PDF、DOCX 或 UTF-8 文本文件（.pdf .docx .txt）', en: 'only PDF, DOCX or UTF-8 text (.pdf .docx .txt)' },
     })
   }
   return change(registry, async (query) => {
@@ -62,7 +62,7 @@ export async function putRules(
       to: { role: 'office' },
       kind: 'agency-rules',
       object: `agency ${agency}`,
-      zh: `${await nameOfAgency(query, agency)}已报送内部管理制度第 ${put!.version} 版(第二十三条)`,
+      zh: `${await nameOfAgency(query, agency)}已报送内部管理制度第 ${put!.version} 版（第二十三条）`,
       en: `${agency} has put version ${put!.version} of its internal rules on file (Art. 23)`,
     })
     return (await listRules(registry, agency, query)).find(({ version }) => version === put!.version)!

@@ -156,7 +156,7 @@ export async function nameResponsible(registry: Registry, principal: Principal, 
     const ids = [named.responsible, named.deputy].filter((id) => id !== null)
     const people = await query(`select from person where id::text = any($1) and agency = $2 and state <> 'disabled'`, [ids, code])
     if (people.length !== ids.length) {
-      const reason = { zh: '须是本单位两名不同的在用人员(第二十三条)', en: 'two different people of the agency, not disabled (Art. 23)' }
+      const reason = { zh: '须是本单位两名不同的在用人员（第二十三条）', en: 'two different people of the agency, not disabled (Art. 23)' }
       throw new QianzhiError('QZ-RULE', { reason })
     }
     await query('update agency set responsible = $2, deputy = $3 where code = $1', [code, named.responsible, named.deputy])

@@ -114,7 +114,7 @@ async function checkReceives(query: Query, { agency }: Principal, resource: stri
   const [grant] = await query('select from access_grant where resource = $1 and agency = $2 limit 1', [resource, agency])
   if (grant) return
   throw new QianzhiError('QZ-RULE', {
-    reason: { zh: '只能更正本单位获取的数据(第十八条)', en: 'only data that your agency receives can be corrected (Art. 18)' },
+    reason: { zh: '只能更正本单位获取的数据（第十八条）', en: 'only data that your agency receives can be corrected (Art. 18)' },
   })
 }
 
@@ -135,7 +135,7 @@ export async function reportRefusal(query: Query, agent: Principal, wanted: NewC
     to: { agency: provider, role: 'registrar' },
     kind: 'correction',
     object: `correction ${id}`,
-    zh: `资源 ${resource} 有数据被获取单位的落地表拒绝(更正 ${id})`,
+    zh: `资源 ${resource} 有数据被获取单位的落地表拒绝（更正 ${id}）`,
     en: `A receiver's table refuses rows of resource ${resource} (correction ${id})`,
   })
 }
@@ -167,7 +167,7 @@ async function insertCorrection(
   const id = row!.id
   await record(query, { workflow: 'correction', object: id, event: 'create', from: null, to: 'reported', principal, input: { resource } })
   await officeDeadline(query, id, now)
-  const texts = { zh: `收到对资源 ${resource} 的更正报告(更正 ${id})`, en: `Correction ${id} reported on resource ${resource}` }
+  const texts = { zh: `收到对资源 ${resource} 的更正报告（更正 ${id}）`, en: `Correction ${id} reported on resource ${resource}` }
   await notify(query, { to: { role: 'office' }, kind: 'correction', object: `correction ${id}`, ...texts })
   return loadCorrection(query, id)
 }
@@ -260,7 +260,7 @@ async function updateCatalog({ query, subject, input, now }: On<{ catalog?: bool
 async function notifyProvider({ query, subject }: On): Promise<void> {
   const { id, resource, provider } = subject
   const texts = {
-    zh: `资源 ${resource} 有数据更正待处理(更正 ${id})`,
+    zh: `资源 ${resource} 有数据更正待处理（更正 ${id}）`,
     en: `Correction ${id} on resource ${resource} waits for your answer`,
   }
   await notify(query, { to: { agency: provider, role: 'reviewer' }, kind: 'correction', object: `correction ${id}`, ...texts })

@@ -145,12 +145,12 @@ export async function draftDeclaration(registry: Registry, principal: Principal,
 
 function checkComplete({ kind, resource, period, measures, basis }: NewDeclaration): void {
   if (kind === 'no-change' && (resource === undefined || period === undefined)) {
-    throw rule('没有变化说明须写明资源和期间(第十四条)', 'that nothing changed is declared of a resource and a period (Art. 14)')
+    throw rule('没有变化说明须写明资源和期间（第十四条）', 'that nothing changed is declared of a resource and a period (Art. 14)')
   }
   if (period !== undefined) parsePeriod(period)
-  if (kind === 'cannot-supply' && basis === undefined) throw rule('须写明理由依据(第七条)', 'the basis must be named (Art. 7)')
+  if (kind === 'cannot-supply' && basis === undefined) throw rule('须写明理由依据（第七条）', 'the basis must be named (Art. 7)')
   if (kind === 'force-majeure' && measures === undefined)
-    throw rule('须写明补救措施(第二十条)', 'remedial measures must be named (Art. 20)')
+    throw rule('须写明补救措施（第二十条）', 'remedial measures must be named (Art. 20)')
 }
 
 async function checkOwn(query: Query, { agency }: Principal, resource: string | undefined): Promise<void> {
@@ -222,7 +222,7 @@ async function keepResult({ query, subject, input }: On<{ reason?: string; resul
 function nameOf({ id, kind, agency, resource }: Declaration, agencyName: string): LocalizedText {
   const { zh, en } = declarationKinds[kind]
   return {
-    zh: `${agencyName}的${zh}(声明 ${id}${resource ? `,资源 ${resource}` : ''})`,
+    zh: `${agencyName}的${zh}（声明 ${id}${resource ? `，资源 ${resource}` : ''}）`,
     en: `Declaration ${id} of ${agency}: ${en}${resource ? `, resource ${resource}` : ''}`,
   }
 }
@@ -232,7 +232,7 @@ async function newsOf(query: Query, subject: Declaration): Promise<LocalizedText
   const { state } = await loadDeclaration(query, subject.id)
   const { zh, en } = nameOf(subject, await nameOfAgency(query, subject.agency))
   const now = declarationFlow.states[state]
-  return { zh: `${zh}:${now.zh}`, en: `${en}: ${now.en}` }
+  return { zh: `${zh}：${now.zh}`, en: `${en}: ${now.en}` }
 }
 
 function notifyRole(role: Role): (context: On) => Promise<void> {

@@ -79,7 +79,7 @@ export const demandFlow: Workflow<State, Demand> = {
         from: ['agreed'],
         to: 'fulfilled',
         preconditions: [published],
-        effects: [keepResource, endCatalog, notifyDemander('已满足,可申请共享', 'is fulfilled: apply for it')],
+        effects: [keepResource, endCatalog, notifyDemander('已满足，可申请共享', 'is fulfilled: apply for it')],
       },
     ],
     withdraw: [{ from: open, to: 'withdrawn', effects: [dropCatalog, notifyOffice, notifyProvider] }],
@@ -124,7 +124,7 @@ export async function submitDemand(registry: Registry, principal: Principal, wan
       to: { role: 'office' },
       kind: 'demand',
       object: `demand ${id}`,
-      zh: `${await nameOfAgency(query, principal.agency)}提出目录外需求“${title}”(${id})`,
+      zh: `${await nameOfAgency(query, principal.agency)}提出目录外需求“${title}”（${id}）`,
       en: `${principal.agency} demands data outside the catalog: ${title} (demand ${id})`,
     })
     return loadDemand(query, id)
@@ -237,7 +237,7 @@ async function notifyProvider({ query, subject: { id, agency, provider, title },
     query,
     id,
     to,
-    `${await nameOfAgency(query, agency)}的目录外需求“${title}”(${id})${zh}`,
+    `${await nameOfAgency(query, agency)}的目录外需求“${title}”（${id}）${zh}`,
     `Demand ${id} of ${agency} (${title}) ${en}`,
   )
 }
@@ -249,14 +249,14 @@ function notifyDemander(zh: string, en: string) {
       query,
       id,
       { agency, role: 'user' },
-      `目录外需求“${title}”(${id})${zh}${why.zh}`,
+      `目录外需求“${title}”（${id}）${zh}${why.zh}`,
       `Demand ${id} (${title}) ${en}${why.en}`,
     )
   }
 }
 
 async function notifyOffice({ query, subject: { id, title } }: On): Promise<void> {
-  await sendNotice(query, id, { role: 'office' }, `目录外需求“${title}”(${id})有新进展`, `Demand ${id} (${title}) has moved on`)
+  await sendNotice(query, id, { role: 'office' }, `目录外需求“${title}”（${id}）有新进展`, `Demand ${id} (${title}) has moved on`)
 }
 
 async function sendNotice(query: Query, id: string, to: Recipient | Recipient[], zh: string, en: string): Promise<void> {

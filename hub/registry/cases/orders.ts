@@ -111,7 +111,7 @@ export async function issueOrder(registry: Registry, principal: Principal, wante
     const input = { agency, cause, ...(resource && { resource }), due }
     await record(query, { workflow: 'order', object: row!.id, event: 'issue', from: null, to: 'issued', principal, input })
     await startDeadline(query, { kind: 'rectification', object, agency, role: 'reviewer', from: now, due })
-    const texts = { zh: `责令改正:${orderCauses[cause].zh}`, en: `Rectification order: ${orderCauses[cause].en}` }
+    const texts = { zh: `责令改正：${orderCauses[cause].zh}`, en: `Rectification order: ${orderCauses[cause].en}` }
     await notify(query, { to: { agency, role: 'reviewer' }, kind: 'order', object, ...texts })
     return loadOrder(query, row!.id)
   })
@@ -156,11 +156,11 @@ async function notifyIssuer({ query, subject: { id, issuer, agency } }: On): Pro
 
 async function notifyAgency({ query, subject: { id, agency } }: On): Promise<void> {
   const { state } = await loadOrder(query, id)
-  const texts = { zh: `责令改正 ${id}:${orderFlow.states[state].zh}`, en: `Rectification order ${id}: ${orderFlow.states[state].en}` }
+  const texts = { zh: `责令改正 ${id}：${orderFlow.states[state].zh}`, en: `Rectification order ${id}: ${orderFlow.states[state].en}` }
   await notify(query, { to: { agency, role: 'reviewer' }, kind: 'order', object: `order ${id}`, ...texts })
 }
 
 async function notifySupervisor({ query, subject: { id, agency } }: On): Promise<void> {
-  const texts = { zh: `责令改正 ${id}(${agency})已移送`, en: `Rectification order ${id} against ${agency} was transferred to you` }
+  const texts = { zh: `责令改正 ${id}（${agency}）已移送`, en: `Rectification order ${id} against ${agency} was transferred to you` }
   await notify(query, { to: { role: 'supervisor' }, kind: 'order', object: `order ${id}`, ...texts })
 }

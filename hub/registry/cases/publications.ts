@@ -57,7 +57,7 @@ export const publicationFlow: Workflow<State, PublicationRequest> = {
     refuse: [{ from: ['asked'], notBy: ['create'], to: 'refused', effects: [keepReason, notifyReceiver('未获同意', 'is refused')] }],
     withdraw: [{ from: ['asked', 'consented'], to: 'withdrawn', effects: [notifyProvider('已撤回', 'is withdrawn')] }],
     end: [
-      { from: ['consented'], to: 'ended', effects: [keepReason, notifyReceiver('的同意已终止,须停止公开', 'is ended: stop publishing')] },
+      { from: ['consented'], to: 'ended', effects: [keepReason, notifyReceiver('的同意已终止，须停止公开', 'is ended: stop publishing')] },
     ],
     lapse: [
       {
@@ -66,7 +66,7 @@ export const publicationFlow: Workflow<State, PublicationRequest> = {
         preconditions: [unfounded],
         effects: [
           notifyReceiver(
-            '的同意已失效(授权、资源或信息项不再有效),须停止公开',
+            '的同意已失效（授权、资源或信息项不再有效），须停止公开',
             'has lost its ground (grant, resource or items): stop publishing',
           ),
           notifyProvider('已失效', 'has lost its ground'),
@@ -78,7 +78,7 @@ export const publicationFlow: Workflow<State, PublicationRequest> = {
         from: ['consented'],
         to: 'ended',
         preconditions: [isOver],
-        effects: [notifyReceiver('的同意已到期,须停止公开', 'is over: stop publishing'), notifyProvider('已到期', 'is over')],
+        effects: [notifyReceiver('的同意已到期，须停止公开', 'is over: stop publishing'), notifyProvider('已到期', 'is over')],
       },
     ],
   },
@@ -122,7 +122,7 @@ export async function askToPublish(registry: Registry, principal: Principal, wan
       to: { agency: request.provider, role: 'reviewer' },
       kind: 'publication',
       object: `publication ${id}`,
-      zh: `${await nameOfAgency(query, agency)}请求对外公开资源 ${resource} 的数据(请求 ${id}),请答复`,
+      zh: `${await nameOfAgency(query, agency)}请求对外公开资源 ${resource} 的数据（请求 ${id}），请答复`,
       en: `${agency} asks to publish data of resource ${resource} (request ${id}): consent or refuse`,
     })
     return request
@@ -201,7 +201,7 @@ async function checkGranted(
   if (grant.agency !== agency) throw notFound('grant', id)
   if (grant.state !== 'active' || (grant.validTo && grant.validTo <= now)) throw rule(`授权 ${id} 未生效`, `grant ${id} is not in force`)
   const more = items.find((item) => !grant.items.includes(item))
-  if (more !== undefined) throw rule(`信息项 ${more} 不在授权之内(第十七条)`, `item ${more} is not granted (Art. 17)`)
+  if (more !== undefined) throw rule(`信息项 ${more} 不在授权之内（第十七条）`, `item ${more} is not granted (Art. 17)`)
   return { resource: grant.resource }
 }
 

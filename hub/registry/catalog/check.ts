@@ -67,7 +67,7 @@ function shapeFaults(content: DraftContent): Fault[] {
     const item = at ? (content.items?.[Number(at[1])]?.id ?? `#${Number(at[1]) + 1}`) : null
     const missing = keyword === 'required' ? params.requiredProperties : null
     const field = at ? (at[2] ?? null) : (instancePath.split('/')[1] ?? null)
-    if (!missing) return [fieldFault(item, field, { zh: `不符合要求(${message})`, en: `is not valid (${message})` })]
+    if (!missing) return [fieldFault(item, field, { zh: `不符合要求（${message}）`, en: `is not valid (${message})` })]
     return missing.map((name) => fieldFault(item, name, { zh: '未填写', en: 'is missing' }))
   })
 }
@@ -75,7 +75,7 @@ function shapeFaults(content: DraftContent): Fault[] {
 function fieldFault(item: string | null, field: string | null, what: LocalizedText): Fault {
   const names: Record<string, LocalizedText> = item === null ? fieldNames : itemFieldNames
   const name = (field === null ? undefined : names[field]) ?? { zh: field ?? '', en: field ?? '' }
-  const of = item === null ? { zh: '', en: '' } : { zh: `信息项 ${item}:`, en: `item ${item}: ` }
+  const of = item === null ? { zh: '', en: '' } : { zh: `信息项 ${item}：`, en: `item ${item}: ` }
   return { field, item, zh: `${of.zh}${name.zh}${what.zh}`, en: `${of.en}${name.en} ${what.en}` }
 }
 
@@ -90,7 +90,7 @@ function ruleFaults(content: Judged): Fault[] {
     const { zh, en } = roleNames[role]
     fail(
       'items',
-      `缺少必备信息项“${zh}”(第六条):请在含有它的信息项上填写 "role": "${role}",没有的请增加`,
+      `缺少必备信息项“${zh}”（第六条）：请在含有它的信息项上填写 "role": "${role}"，没有的请增加`,
       `the mandatory item "${en}" is missing (Art. 6): give the item that holds it "role": "${role}", or add one`,
     )
   }
@@ -98,10 +98,10 @@ function ruleFaults(content: Judged): Fault[] {
     fail('sharingConditions', '有条件共享或不予共享须写明条件或依据', 'conditional or no sharing needs its conditions or legal basis')
   }
   if (sharing !== undefined && sharing !== 'none' && content.shareModes?.length === 0) {
-    fail('shareModes', '共享的资源至少有一种共享方式(第十六条)', 'a shared resource has at least one share mode (Art. 16)')
+    fail('shareModes', '共享的资源至少有一种共享方式（第十六条）', 'a shared resource has at least one share mode (Art. 16)')
   }
   if (content.secrecy && sharing !== 'none') {
-    fail('secrecy', '涉密或内部敏感的资源不予共享(第五条)', 'a resource that is secret or sensitive is not shared (Art. 5)')
+    fail('secrecy', '涉密或内部敏感的资源不予共享（第五条）', 'a resource that is secret or sensitive is not shared (Art. 5)')
   }
   for (const { id, openness } of sharing === 'none' ? items : []) {
     if (openness === 'public')
@@ -119,7 +119,7 @@ function attributeFaults(item: CatalogItem): Fault[] {
   const { id, example, dictionary = [], searchable } = item
   const faults: Fault[] = []
   const fail = (field: keyof CatalogItem, zh: string, en: string) =>
-    void faults.push({ field, item: id, zh: `信息项 ${id}:${zh}`, en: `item ${id}: ${en}` })
+    void faults.push({ field, item: id, zh: `信息项 ${id}：${zh}`, en: `item ${id}: ${en}` })
   const values = new Set(dictionary.map(({ value }) => value))
   if (values.size < dictionary.length) fail('dictionary', '字典中有重复的值', 'its list names a value twice')
   for (const value of values) {
@@ -131,7 +131,7 @@ function attributeFaults(item: CatalogItem): Fault[] {
   if (searchable && !isIndexable(item)) {
     fail(
       'searchable',
-      `不能检索:须是至多 ${longestIndexedText} 个字符的文本、数字、日期或时间`,
+      `不能检索：须是至多 ${longestIndexedText} 个字符的文本、数字、日期或时间`,
       `cannot be searchable: only texts of at most ${longestIndexedText} characters, numbers, days and times are`,
     )
   }
@@ -150,7 +150,7 @@ async function judgedSources(query: Query, registered: Registered, entry: Entry 
 function sourceFaults(sources: Checked['sources'], { exceptions = [], items = [] }: DraftContent): Fault[] {
   const open = new Map(sources.filter(({ basis }) => basis === null).map((source) => [source.item, source]))
   const missing = [...open.values()].map(({ item, label, title, agencyName }): Fault => {
-    const zh = `信息项“${label}”已可从${agencyName}的“${title}”获取,重复采集须写明法律依据(第十三条)`
+    const zh = `信息项“${label}”已可从${agencyName}的“${title}”获取，重复采集须写明法律依据（第十三条）`
     const en = `item "${label}" is to be had from "${title}" of ${agencyName}: collecting it again needs a legal basis (Art. 13)`
     return { field: 'exceptions', item, zh, en }
   })
@@ -179,7 +179,7 @@ async function storeFaults(query: Query, registered: Registered, entry: Entry | 
   const faults: Fault[] = []
   const fail = (field: string, zh: string, en: string, item: string | null = null) => void faults.push({ field, item, zh, en })
   if ((entry?.catalogVersion ?? null) !== base) {
-    fail('base', '资源在此期间已有新版本,请重新登记', 'the resource has a newer version: begin again from it')
+    fail('base', '资源在此期间已有新版本，请重新登记', 'the resource has a newer version: begin again from it')
   }
   const [found] = await query<{ classified: boolean; taken: string | null; related: string[]; produced: boolean }>(
     `select exists (select from classification where code = $1 and length(code) > 1) as classified,
@@ -201,12 +201,12 @@ async function storeFaults(query: Query, registered: Registered, entry: Entry | 
     fail('classification', `没有分类 ${classification}`, `classification ${classification} does not exist`)
   }
   if (taken !== null)
-    fail('title', `名称“${title}”已用于本单位的资源 ${taken}(第九条)`, `your resource ${taken} has the title "${title}" (Art. 9)`)
+    fail('title', `名称“${title}”已用于本单位的资源 ${taken}（第九条）`, `your resource ${taken} has the title "${title}" (Art. 9)`)
   for (const code of related) fail('related', `没有资源 ${code}`, `resource ${code} does not exist`)
   if (producer !== undefined && !produced)
     fail('producer', `${producer} 不是本单位有效的前置机代理`, `${producer} is no active agent of yours`)
   for (const { id, type } of await earlierTypes(query, resource, items)) {
-    fail('type', `标识 ${id} 曾用于 ${type} 类型的信息项,请用新标识`, `id ${id} was that of an item of type ${type}: use a new id`, id)
+    fail('type', `标识 ${id} 曾用于 ${type} 类型的信息项，请用新标识`, `id ${id} was that of an item of type ${type}: use a new id`, id)
   }
   return faults
 }

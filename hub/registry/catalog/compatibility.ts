@@ -49,7 +49,7 @@ function changeOf(before: Item, after: Item | undefined): Incompatibility[] {
   const items = key || after?.key ? null : [id]
   if (!after) return [{ items, zh: `信息项 ${id} 已删除`, en: `item ${id} cannot be removed` }]
   if (before.type !== after.type) {
-    return [{ items, zh: `信息项 ${id} 的类型不能改,请新设信息项`, en: `item ${id} cannot change its type: make a new item`, never: true }]
+    return [{ items, zh: `信息项 ${id} 的类型不能改，请新设信息项`, en: `item ${id} cannot change its type: make a new item`, never: true }]
   }
   return sameForm(before, after) ? [] : [{ items, zh: `信息项 ${id} 的形式已改`, en: `of item ${id} only a text may get longer` }]
 }
@@ -82,7 +82,7 @@ export function checkCompatible(before: Schema, after: Draft): void {
   const [first] = incompatibilities(before, after)
   if (!first) return
   throw new QianzhiError('QZ-SCHEMA', {
-    reason: { zh: `与现行版本 ${before.version} 不兼容:${first.zh}`, en: `not compatible with version ${before.version}: ${first.en}` },
+    reason: { zh: `与现行版本 ${before.version} 不兼容：${first.zh}`, en: `not compatible with version ${before.version}: ${first.en}` },
   })
 }
 

@@ -16,7 +16,7 @@ export async function exportCatalog({ store }: Registry, agency: string | null):
   const entries = await listEntries(store.query, agency)
   if (entries.length > maxResources) {
     const reason = {
-      zh: `共 ${entries.length} 个资源,超过 ${maxResources} 个,请按单位导出`,
+      zh: `共 ${entries.length} 个资源，超过 ${maxResources} 个，请按单位导出`,
       en: `${counted(entries.length, 'resource')} are more than ${maxResources}: export agency by agency`,
     }
     throw new QianzhiError('QZ-REQUEST-INVALID', { reason })

@@ -105,7 +105,7 @@ export const valueNames = {
     boolean: { zh: '是否', en: 'boolean' },
     date: { zh: '日期', en: 'date' },
     timestamp: { zh: '日期时间', en: 'timestamp' },
-    timestamptz: { zh: '日期时间(时区)', en: 'timestamp with zone' },
+    timestamptz: { zh: '日期时间（时区）', en: 'timestamp with zone' },
     time: { zh: '时间', en: 'time' },
     binary: { zh: '二进制', en: 'binary' },
     json: { zh: 'JSON', en: 'JSON' },

@@ -49,7 +49,7 @@ async function tellOffice(query: Query, { code, name, holder }: { code: string; 
     to: { role: 'office' },
     kind: 'agency-name',
     object: `agency ${code}`,
-    zh: `机关单位“${name}”(${code})与 ${holder} 重名,请更名`,
+    zh: `机关单位“${name}”（${code}）与 ${holder} 重名，请更名`,
     en: `Agencies ${code} and ${holder} have the same name: give one of them another`,
   })
 }
@@ -91,7 +91,7 @@ async function tellAgency(query: Query, { code, agency, title }: Titled, holder:
     to: [{ agency, role: 'registrar' }, { agency, role: 'reviewer' }, { role: 'office' }],
     kind: 'resource-title',
     object: `resource ${code}`,
-    zh: `资源“${title}”(${code})与本单位资源 ${holder} 重名,请登记更名;更名前不能发布其他变更`,
+    zh: `资源“${title}”（${code}）与本单位资源 ${holder} 重名，请登记更名；更名前不能发布其他变更`,
     en: `Resources ${code} and ${holder} of one agency have the same title: register another one for ${code}; until then no other change of it can be published`,
   })
 }

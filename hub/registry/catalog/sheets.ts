@@ -53,7 +53,7 @@ const flag: Cell = {
   list: ['是', '否'],
 }
 
-const separators = /[、,,;;\n]/
+const separators = /[、,\uff0c;\uff1b\n]/
 
 const texts: Cell = { write: (value) => join(value), read: (value) => ({ value: split(value) }) }
 
@@ -63,7 +63,7 @@ const dictionary: Cell = {
     join(((value ?? []) as DictionaryEntry[]).map((one) => (one.label === undefined ? one.value : `${one.value}=${one.label}`))),
   read: (words) => ({
     value: split(words).map((word): DictionaryEntry => {
-      const [value, label] = word.split(/[==]/, 2).map((part) => part.trim())
+      const [value, label] = word.split(/[=\uff1d]/, 2).map((part) => part.trim())
       return { value: value!, ...(label !== undefined && label !== '' && { label }) }
     }),
   }),
@@ -92,7 +92,7 @@ function readName(enumeration: Enumeration, word: string): Read {
   const value = valueNamed(enumeration, word)
   if (value !== undefined) return { value }
   const names = Object.values(valueNames[enumeration])
-  const zh = `“${word}”须为:${names.map((one) => one.zh).join('、')}`
+  const zh = `“${word}”须为：${names.map((one) => one.zh).join('、')}`
   return { fault: { zh, en: `"${word}" is none of ${names.map((one) => one.en).join(', ')}` } }
 }
 
@@ -131,18 +131,18 @@ const resourceCells: Partial<Record<keyof CatalogContent, Cell>> = {
 }
 
 const notes: Record<string, LocalizedText> = {
-  code: { zh: '小写字母、数字和 . _ -,发布后不可更改;信息项表以此对应', en: 'a-z 0-9 . _ -, for ever; items refer to it' },
-  classification: { zh: '分类编码:类1位+项2位+目3位+细目', en: 'class, item, sub-item, detail' },
+  code: { zh: '小写字母、数字和 . _ -，发布后不可更改；信息项表以此对应', en: 'a-z 0-9 . _ -, for ever; items refer to it' },
+  classification: { zh: '分类编码：类1位+项2位+目3位+细目', en: 'class, item, sub-item, detail' },
   shareModes: { zh: '多个以“、”分隔', en: 'several with 、 between' },
   keywords: { zh: '多个以“、”分隔', en: 'several with 、 between' },
-  related: { zh: '资源标识,多个以“、”分隔', en: 'resource codes, with 、 between' },
-  cycle: { zh: '最低每季度更新一次(第十四条)', en: 'at least quarterly (Art. 14)' },
-  id: { zh: '小写字母开头,只用 a-z 0-9 _,至多 30 位,发布后不可更改', en: 'for ever' },
-  name: { zh: '落地表的列名;空则同信息项标识', en: 'as the item id where empty' },
+  related: { zh: '资源标识，多个以“、”分隔', en: 'resource codes, with 、 between' },
+  cycle: { zh: '最低每季度更新一次（第十四条）', en: 'at least quarterly (Art. 14)' },
+  id: { zh: '小写字母开头，只用 a-z 0-9 _，至多 30 位，发布后不可更改', en: 'for ever' },
+  name: { zh: '落地表的列名；空则同信息项标识', en: 'as the item id where empty' },
   role: { zh: '第六条规定的必备信息项', en: 'the mandatory item of Art. 6 that it is' },
-  dictionary: { zh: '值=含义,多个以“、”分隔;填写时只能取这些值', en: 'value=meaning, with 、 between: the only values it takes' },
-  searchable: { zh: '可按此项查找和排序;主键总是可以', en: 'rows can be found and sorted by it; by keys always' },
-  basis: { zh: '该数据已由其他单位提供时须填(第十三条)', en: 'needed where another agency supplies it (Art. 13)' },
+  dictionary: { zh: '值=含义，多个以“、”分隔；填写时只能取这些值', en: 'value=meaning, with 、 between: the only values it takes' },
+  searchable: { zh: '可按此项查找和排序；主键总是可以', en: 'rows can be found and sorted by it; by keys always' },
+  basis: { zh: '该数据已由其他单位提供时须填（第十三条）', en: 'needed where another agency supplies it (Art. 13)' },
 }
 
 /** The resources' sheet; import ignores what is shown only. */

@@ -52,7 +52,7 @@ export async function standardFaults(query: Query, code: string | null, content:
       {
         field: 'standard',
         item: null,
-        zh: `标准 ${code} 已废止,不能再按此新登记`,
+        zh: `标准 ${code} 已废止，不能再按此新登记`,
         en: `standard ${code} is withdrawn: nobody can adopt it any more`,
       },
     ]
@@ -62,7 +62,7 @@ export async function standardFaults(query: Query, code: string | null, content:
   const fail = (field: string, item: string | null, zh: string, en: string) => void faults.push({ field, item, zh, en })
   for (const field of ['table', 'subject', 'licence'] as const) {
     if (content[field] !== form[field])
-      fail(field, null, `须与标准 ${code} 一致:${form[field]}`, `must be as in standard ${code}: ${form[field]}`)
+      fail(field, null, `须与标准 ${code} 一致：${form[field]}`, `must be as in standard ${code}: ${form[field]}`)
   }
   for (const item of content.items ?? []) {
     const fixed = form.items.find(({ id }) => id === item.id)

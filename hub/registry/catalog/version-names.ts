@@ -16,5 +16,5 @@ export async function nameVersion(query: Query, resource: string, version: numbe
 
 export function versionName(number: number | null, version: number | null): LocalizedText {
   if (number === null) return { zh: `数据结构第 ${version} 版`, en: `delivered version ${version}` }
-  return { zh: `目录第 ${number} 版(数据结构第 ${version} 版)`, en: `catalog version ${number} (delivered as version ${version})` }
+  return { zh: `目录第 ${number} 版（数据结构第 ${version} 版）`, en: `catalog version ${number} (delivered as version ${version})` }
 }

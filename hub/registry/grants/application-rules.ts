@@ -55,11 +55,11 @@ export function whyNotShared(
 ): [zh: string, en: string] | undefined {
   if (state === 'withdrawn') return [`资源 ${code} 已撤销`, `resource ${code} is withdrawn`]
   if (state === 'suspended') return [`资源 ${code} 已停止共享`, `resource ${code} is stopped`]
-  if (sharing === 'none' || secrecy) return [`资源 ${code} 不予共享(第五条)`, `resource ${code} is not shared (Art. 5)`]
-  if (opennessState(schema) === 'closed') return [`资源 ${code} 不公开(第五条)`, `resource ${code} is closed (Art. 5)`]
+  if (sharing === 'none' || secrecy) return [`资源 ${code} 不予共享（第五条）`, `resource ${code} is not shared (Art. 5)`]
+  if (opennessState(schema) === 'closed') return [`资源 ${code} 不公开（第五条）`, `resource ${code} is closed (Art. 5)`]
   if (!shareModes.includes(mode))
     return [
-      `资源 ${code} 不以${valueNames.shareModes[mode].zh}方式共享(第十六条)`,
+      `资源 ${code} 不以${valueNames.shareModes[mode].zh}方式共享（第十六条）`,
       `resource ${code} is not shared by ${valueNames.shareModes[mode].en} (Art. 16)`,
     ]
   return undefined
@@ -79,7 +79,7 @@ export function openItems({ items }: Schema, wanted: readonly string[]): string[
 /** Everything that an application must be before it is submitted, and still be when it is approved (Art. 5, 7, 16). Throws QZ-RULE. */
 export async function checkWanted(query: Query, wanted: Wanted, now: Date): Promise<void> {
   if (!isSeen(wanted.purpose) || !isSeen(wanted.basis)) {
-    throw rule('须写明用途和与职能相关的依据(第七条、第十六条)', 'purpose and basis in its function must be named (Art. 7, 16)')
+    throw rule('须写明用途和与职能相关的依据（第七条、第十六条）', 'purpose and basis in its function must be named (Art. 7, 16)')
   }
   if (wanted.until && wanted.until <= now) throw rule('使用期限已过', 'the wanted period is over')
   await requireAgency(query, wanted.agency)
@@ -88,7 +88,7 @@ export async function checkWanted(query: Query, wanted: Wanted, now: Date): Prom
 }
 
 async function checkForm(query: Query, wanted: Wanted): Promise<void> {
-  if (wanted.items.length === 0) throw rule('没有写信息项(第十六条)', 'it names no item (Art. 16)')
+  if (wanted.items.length === 0) throw rule('没有写信息项（第十六条）', 'it names no item (Art. 16)')
   if (wanted.standard !== null) return checkOpen(await standardItems(query, wanted.standard), wanted.items)
   const [resource] = await coveredBy(query, wanted)
   if (!resource) throw notFound('resource', wanted.resource!)
@@ -127,9 +127,9 @@ function knownItems(items: readonly Item[], wanted: readonly string[]): Item[] {
   if (unknown.length === 0) return found as Item[]
   const open = items.filter(({ openness }) => openness !== 'closed')
   const allowed = open.map(({ id }) => id)
-  const [named, list] = [unknown.join('、'), open.map(({ id, label }) => `${id}(${label})`).join('、')]
+  const [named, list] = [unknown.join('、'), open.map(({ id, label }) => `${id}（${label}）`).join('、')]
   const reason = {
-    zh: `没有信息项 ${named};可申请的有:${list}`,
+    zh: `没有信息项 ${named}；可申请的有：${list}`,
     en: `there is no item ${unknown.join(', ')}; there are ${allowed.join(', ')}`,
   }
   const faults = unknown.map((id) => ({ item: id, allowed, zh: `没有信息项 ${id}`, en: `there is no item ${id}` }))
@@ -139,18 +139,18 @@ function knownItems(items: readonly Item[], wanted: readonly string[]): Item[] {
 function checkOpen(items: readonly Item[], wanted: readonly string[]): void {
   for (const item of knownItems(items, wanted)) {
     const { id } = item
-    if (item.openness === 'closed') throw rule(`信息项 ${id} 不公开(第五条)`, `item ${id} is closed (Art. 5)`)
+    if (item.openness === 'closed') throw rule(`信息项 ${id} 不公开（第五条）`, `item ${id} is closed (Art. 5)`)
   }
 }
 
 async function checkAgent(query: Query, { mode, agent, agency }: Wanted): Promise<void> {
   if (mode !== 'exchange') {
-    if (agent !== null) throw rule('只有数据交换需要前置机(第十六条)', 'only exchange has a front-end machine (Art. 16)')
+    if (agent !== null) throw rule('只有数据交换需要前置机（第十六条）', 'only exchange has a front-end machine (Art. 16)')
     return
   }
   if (agent === null)
     throw rule(
-      '数据交换须有接收前置机:本单位没有前置机,或有多台而未指定(第十六条)',
+      '数据交换须有接收前置机：本单位没有前置机，或有多台而未指定（第十六条）',
       'exchange needs a receiving front-end machine: the agency has none, or several and none is named (Art. 16)',
     )
   const known = await requireActiveAgent(query, agent)

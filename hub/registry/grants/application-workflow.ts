@@ -256,7 +256,7 @@ async function asked(context: On): Promise<void> {
 async function notGranted(context: On): Promise<void> {
   const codes = (await asksOf(context)).map(({ code }) => code)
   if (codes.some((code) => context.subject.grants.every(({ resource }) => resource !== code))) return
-  throw rule('已经授权;不能继续提供的按第七条报告', 'it is granted already; what cannot be supplied any more is reported (Art. 7)')
+  throw rule('已经授权；不能继续提供的按第七条报告', 'it is granted already; what cannot be supplied any more is reported (Art. 7)')
 }
 
 function lastAnswer({ subject, principal }: On): boolean {
@@ -297,7 +297,7 @@ async function consented(context: On): Promise<void> {
   const refused = all.filter(({ code, sharing }) => sharing === 'conditional' && stateOf(code) !== 'consented')
   const waiting = refused.filter(({ code }) => stateOf(code) !== 'objected')
   if (refused.length < all.length || all.length === 0 || (standard !== null && waiting.length > 0)) return
-  throw rule('提供单位没有同意(第五条)', 'the provider has not consented (Art. 5)')
+  throw rule('提供单位没有同意（第五条）', 'the provider has not consented (Art. 5)')
 }
 
 async function decide({ query, subject, input, now }: On<{ items?: string[]; until?: string; reason?: string }>): Promise<void> {
@@ -342,6 +342,6 @@ function notifyOffice(zh: string, en: string) {
 }
 
 async function sendNotice(query: Query, { id, title }: Application, to: Recipient, zh: string, en: string): Promise<void> {
-  const texts = { zh: `共享申请 ${id}(${title})${zh}`, en: `Application ${id} (${title}): ${en}` }
+  const texts = { zh: `共享申请 ${id}（${title}）${zh}`, en: `Application ${id} (${title}): ${en}` }
   await notify(query, { to, kind: 'application', object: `application ${id}`, ...texts })
 }

@@ -19,10 +19,10 @@ export async function notApproved(query: Query, asked: Application): Promise<Loc
     ...(labels.length > 0 ? [{ zh: `未批准信息项 ${labels.join('、')}`, en: `not approved: ${labels.join(', ')}` }] : []),
     ...(until && (!asked.until || until < asked.until) ? [lastDay(until)] : []),
     ...(waiting.length > 0
-      ? [{ zh: `${waiting.join('、')} 未同意,不含其数据`, en: `without ${waiting.join(', ')}, who have not consented` }]
+      ? [{ zh: `${waiting.join('、')} 未同意，不含其数据`, en: `without ${waiting.join(', ')}, who have not consented` }]
       : []),
   ]
-  return { zh: parts.map(({ zh }) => `;${zh}`).join(''), en: parts.map(({ en }) => `; ${en}`).join('') }
+  return { zh: parts.map(({ zh }) => `；${zh}`).join(''), en: parts.map(({ en }) => `; ${en}`).join('') }
 }
 
 function lastDay(until: Date): LocalizedText {

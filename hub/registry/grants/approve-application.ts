@@ -88,7 +88,7 @@ export async function askConsent(
     to: { agency: provider, role: 'reviewer' },
     kind: 'application-consent',
     object: `application ${id}`,
-    zh: `${await nameOfAgency(query, agency)}申请使用有条件共享的资源 ${code}(申请 ${id}),请答复是否同意`,
+    zh: `${await nameOfAgency(query, agency)}申请使用有条件共享的资源 ${code}（申请 ${id}），请答复是否同意`,
     en: `${agency} asks for the conditional resource ${code} (application ${id}): consent or object`,
   })
 }
@@ -103,7 +103,7 @@ async function grantOne(granting: Granting, application: Application, resource: 
     to: { agency: resource.agency, role: 'reviewer' },
     kind: 'grant',
     object: `grant ${grant.id}`,
-    zh: `资源 ${resource.code} 已授权 ${application.agency} 使用(授权 ${grant.id})`,
+    zh: `资源 ${resource.code} 已授权 ${application.agency} 使用（授权 ${grant.id}）`,
     en: `Resource ${resource.code} is granted to ${application.agency} (grant ${grant.id})`,
   })
   return grant

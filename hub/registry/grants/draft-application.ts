@@ -31,7 +31,7 @@ export interface NewApplication extends ApplicationContent {
 export async function draftApplication(registry: Registry, principal: Principal, wanted: NewApplication): Promise<Application> {
   const { resource = null, standard = null, ...input } = wanted
   if ((resource === null) === (standard === null)) {
-    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: '资源或数据标准,二选一', en: 'either a resource or a standard' } })
+    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: '资源或数据标准，二选一', en: 'either a resource or a standard' } })
   }
   const { mode, items, purpose, basis, until, atEnd = 'keep' } = input
   return change(registry, async (query) => {

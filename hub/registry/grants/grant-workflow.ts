@@ -69,7 +69,7 @@ async function becauseOver({ query, subject, affectedAgents }: On): Promise<void
 async function becauseOfVersion({ query, subject, affectedAgents }: On): Promise<void> {
   const { zh, en } = await nameVersion(query, subject.resource, subject.heldVersion)
   const reason = {
-    zh: `${zh}不兼容,待接收方确认`,
+    zh: `${zh}不兼容，待接收方确认`,
     en: `${en} is not compatible: the receiver must accept it`,
   }
   await explainGrant(query, subject.id, reason, affectedAgents)
@@ -112,7 +112,7 @@ function isOver({ subject, now }: On): boolean {
 }
 
 function notOver(context: On): void {
-  if (isOver(context)) throw rule('授权期限已满,请重新申请', 'its period is over: a new application is needed')
+  if (isOver(context)) throw rule('授权期限已满，请重新申请', 'its period is over: a new application is needed')
 }
 
 function over(context: On): void {
@@ -124,7 +124,7 @@ async function onlyGranted({ query, subject, input }: On<{ items: string[] }>): 
   const { schema } = await requireResource(query, subject.resource)
   const more = input.items.find((id) => !subject.items.includes(id) && !itemById(schema, id)?.key)
   if (more !== undefined)
-    throw rule(`信息项 ${more} 未经批准,需另行申请(第七条)`, `item ${more} was not approved: it needs an application (Art. 7)`)
+    throw rule(`信息项 ${more} 未经批准，需另行申请（第七条）`, `item ${more} was not approved: it needs an application (Art. 7)`)
 }
 
 /** From now on the version in force is the accepted one. Throws QZ-REQUEST-INVALID where it has no such open item. */

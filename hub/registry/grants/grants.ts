@@ -209,5 +209,5 @@ export function withReason<G extends Pick<Grant, 'reason'>>(row: G): G {
 }
 
 function invalid(zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `授权:${zh}`, en: `grant: ${en}` } })
+  return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `授权：${zh}`, en: `grant: ${en}` } })
 }

@@ -26,7 +26,7 @@ export async function holdGrants(
     const why = found.filter((one) => touches([one], items))
     const named = versionName(catalogVersion, version)
     const reason = {
-      zh: `${named.zh}与此前不兼容(${why.map(({ zh }) => zh).join(';')}),等待接收单位 ${agency} 接受或放弃`,
+      zh: `${named.zh}与此前不兼容（${why.map(({ zh }) => zh).join('；')}），等待接收单位 ${agency} 接受或放弃`,
       en: `${named.en} is not compatible (${why.map(({ en }) => en).join('; ')}): waits until the receiver ${agency} accepts it or gives up`,
     }
     await applyEvent(grantFlow, 'hold', id, { registry, query, affectedAgents, principal: by, input: { version, reason } })

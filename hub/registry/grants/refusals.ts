@@ -106,7 +106,7 @@ async function report(
     .slice(0, 900)
   const why = reasons.join('; ')
   const fault = {
-    zh: `落地表拒绝 ${keys} 行${why && `(${why})`},主键如 ${some}`,
+    zh: `落地表拒绝 ${keys} 行${why && `（${why}）`}，主键如 ${some}`,
     en: `the delivered table refuses ${counted(keys, 'row')}${why && ` (${why})`}, with keys such as ${some}`,
   }
   await reportRefusal(

@@ -20,7 +20,7 @@ export function reinstatement(
   told: (zh: string, en: string) => (on: On<{ reason?: string }>) => Promise<void>,
 ): Transition<GrantState, Grant, never>[] {
   const preconditions = [stillRuns, notReplaced, agencyActs]
-  const effects = [markVersion, because, resumeDeliveries, told('已恢复(到期有误)', 'reinstated: it had not expired')]
+  const effects = [markVersion, because, resumeDeliveries, told('已恢复（到期有误）', 'reinstated: it had not expired')]
   const from = ['expired'] as const
   return [
     { from, to: 'suspended', guard: wasSuspended, preconditions, effects },
@@ -64,7 +64,7 @@ async function newVersion({ query, subject }: On): Promise<number | null> {
 
 function stillRuns({ subject, now }: On): void {
   if (subject.validTo !== null && subject.validTo <= now)
-    throw rule('授权期限已满,请重新申请', 'its period is over: a new application is needed')
+    throw rule('授权期限已满，请重新申请', 'its period is over: a new application is needed')
 }
 
 async function notReplaced({ query, subject }: On): Promise<void> {

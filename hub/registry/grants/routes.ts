@@ -29,7 +29,7 @@ export async function addRoute(registry: Registry, actor: string, grantId: strin
     const same = known.find((route) => route.agent === agentId)
     if (same) return same
     if (grant.state !== 'active')
-      throw refused(`授权 ${grantId} 未生效(${grantStates[grant.state].zh})`, `grant ${grantId} is ${grantStates[grant.state].en}`)
+      throw refused(`授权 ${grantId} 未生效（${grantStates[grant.state].zh}）`, `grant ${grantId} is ${grantStates[grant.state].en}`)
     if (grant.validTo && grant.validTo <= registry.clock()) throw refused(`授权 ${grantId} 已到期`, `grant ${grantId} has expired`)
     const route = await bindRoute(query, grant, agentId, affectedAgents, registry.clock())
     await writeAudit(query, { actor, act: 'route.add', object: route.id, details: { ...route } })
@@ -91,5 +91,5 @@ export function listRoutes({ store, clock }: Registry): Promise<ListedRoute[]> {
 }
 
 function refused(zh: string, en: string): QianzhiError {
-  return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `交换路由:${zh}`, en: `route: ${en}` } })
+  return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `交换路由：${zh}`, en: `route: ${en}` } })
 }

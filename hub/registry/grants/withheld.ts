@@ -25,11 +25,11 @@ export async function withheldFrom(query: Query, agent: string, agency: string):
 
 /** What the agency's own people do: the registrar registers it, the reviewer publishes. */
 const nameProducer: LocalizedText = {
-  zh: '应由本机提供的,由本单位编目人员在资源登记中写明 producer,审核人员发布;之后自动继续',
+  zh: '应由本机提供的，由本单位编目人员在资源登记中写明 producer，审核人员发布；之后自动继续',
   en: 'if it is to be this machine, the registrar of this agency names it as producer in the registration and its reviewer publishes; then it goes on by itself',
 }
 const publishAnew: LocalizedText = {
-  zh: '仍要共享的,由本单位编目人员登记、审核人员发布;之后自动继续',
+  zh: '仍要共享的，由本单位编目人员登记、审核人员发布；之后自动继续',
   en: 'if it is to be shared, the registrar of this agency registers it and its reviewer publishes; then it goes on by itself',
 }
 const frontEnd: LocalizedText = {
@@ -43,7 +43,7 @@ function why({ state, shared, entered, producer, named }: Row): Omit<Withheld, '
     return {
       reason: { zh: '资源已被保密叫停', en: 'it is stopped for secrecy' },
       next: {
-        zh: '由保密监督员解除;之后自动继续',
+        zh: '由保密监督员解除；之后自动继续',
         en: 'the secrecy supervisor releases it; then it goes on by itself',
       },
     }
@@ -53,7 +53,7 @@ function why({ state, shared, entered, producer, named }: Row): Omit<Withheld, '
   if (named !== null)
     return { reason: { zh: `指定的 ${named} 已被撤销`, en: `${named}, which is named for it, is revoked` }, next: nameProducer }
   return {
-    reason: { zh: '本单位有多台前置机,未指定由哪台提供', en: 'the agency has several machines, and none is named for it' },
+    reason: { zh: '本单位有多台前置机，未指定由哪台提供', en: 'the agency has several machines, and none is named for it' },
     next: nameProducer,
   }
 }

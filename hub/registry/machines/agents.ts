@@ -58,7 +58,7 @@ export async function revokeAgent(registry: Registry, actor: Principal | string,
     await notify(query, {
       to: await whoseData(query, id, agency),
       ...about,
-      zh: `${zh}:由它提供、接收的数据停止交换,由本单位信息化人员办理`,
+      zh: `${zh}：由它提供、接收的数据停止交换，由本单位信息化人员办理`,
       en: `${en}: what it supplied and received stands still; agency IT sees to it`,
     })
     affectedAgents.add(id)

@@ -38,7 +38,7 @@ export function enrolmentWorkbook(files: readonly EnrolmentFile[]): Promise<Buff
     { header: '单位代码', width: 20 },
     { header: '单位名称', width: 30 },
     { header: '文件名', width: 24 },
-    { header: '登记令牌(qianzhi-agent enroll 令牌)', width: 100 },
+    { header: '登记令牌（qianzhi-agent enroll 令牌）', width: 100 },
     { header: '有效期至', width: 26 },
   ]
   const rows = files.map(({ agency, name, file, content, expires }) => [agency, name, file, content.trim(), expires.toISOString()])

@@ -92,8 +92,8 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
 /** One that was issued later for the same machine has ended it. */
 async function whyExpired(query: Query, { machine, expires_at: expires }: Token): Promise<LocalizedText> {
   const later = await query('select from enrolment_token where machine = $1 and expires_at > $2 limit 1', [machine, expires])
-  if (later.length > 0) return { zh: '已被后来签发的令牌取代,请使用新令牌', en: 'replaced by one that was issued later: use that one' }
-  return { zh: '已过期,请向市电子政务办重新索取', en: 'expired: ask for a new one' }
+  if (later.length > 0) return { zh: '已被后来签发的令牌取代，请使用新令牌', en: 'replaced by one that was issued later: use that one' }
+  return { zh: '已过期，请向市电子政务办重新索取', en: 'expired: ask for a new one' }
 }
 
 async function agentWithKey(query: Query, publicKey: string): Promise<Agent | undefined> {

@@ -31,7 +31,7 @@ export const machineFlow: Workflow<State, Machine> = {
   table: 'machine_application',
   states: {
     applied: { zh: '待审核', en: 'with the office' },
-    approved: { zh: '已批准,待登记', en: 'approved, to be enrolled' },
+    approved: { zh: '已批准，待登记', en: 'approved, to be enrolled' },
     rejected: { zh: '已驳回', en: 'rejected' },
     withdrawn: { zh: '已撤回', en: 'withdrawn' },
     enrolled: { zh: '已登记', en: 'enrolled' },
@@ -44,7 +44,7 @@ export const machineFlow: Workflow<State, Machine> = {
         notBy: ['create'],
         to: 'approved',
         preconditions: [oldOneKnown],
-        effects: [notifyAgency('已批准,请领取登记令牌', 'approved: take the enrolment token')],
+        effects: [notifyAgency('已批准，请领取登记令牌', 'approved: take the enrolment token')],
       },
     ],
     reject: [{ from: ['applied'], notBy: ['create'], to: 'rejected', effects: [keepReason, notifyAgency('已驳回', 'rejected')] }],
@@ -103,7 +103,7 @@ function notifyAgency(zh: string, en: string) {
       to: { agency: subject.agency, role: 'agency-it' },
       kind: 'machine',
       object: `machine ${subject.id}`,
-      zh: `前置机 ${subject.name}(申请 ${subject.id})${zh}${why.zh}`,
+      zh: `前置机 ${subject.name}（申请 ${subject.id}）${zh}${why.zh}`,
       en: `Front-end machine ${subject.name} (application ${subject.id}): ${en}${why.en}`,
     })
   }

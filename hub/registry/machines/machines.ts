@@ -42,7 +42,7 @@ export async function applyForMachine(registry: Registry, principal: Principal, 
       to: { role: 'office' },
       kind: 'machine',
       object: `machine ${id}`,
-      zh: `${await nameOfAgency(query, principal.agency)}申请前置机 ${name}(申请 ${id})`,
+      zh: `${await nameOfAgency(query, principal.agency)}申请前置机 ${name}（申请 ${id}）`,
       en: `${principal.agency} applies for front-end machine ${name} (application ${id})`,
     })
     return loadMachine(query, id)

@@ -49,7 +49,7 @@ export async function createKey(
   { agency, name, role, days = longestDays }: NewKey,
 ): Promise<Key & { secret: string }> {
   if (!machineRoles.includes(role) || !(days > 0 && days <= longestDays)) {
-    const zh = `密钥只能有角色 ${machineRoles.join('、')},有效期不超过 ${longestDays} 天`
+    const zh = `密钥只能有角色 ${machineRoles.join('、')}，有效期不超过 ${longestDays} 天`
     const en = `a key has one of the roles ${machineRoles.join(', ')} and is good for ${longestDays} days at most`
     throw new QianzhiError('QZ-RULE', { reason: { zh, en } })
   }

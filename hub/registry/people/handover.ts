@@ -67,7 +67,7 @@ function checkHandover({ person }: Principal, agency: string, from: Person, to: 
   if (from.roles.some((role) => administrators.includes(role)))
     refuse('管理员角色只能由安全管理员分配', "administrators' roles are given by the security administrator alone")
   if (within && from.roles.some((role) => !passable.includes(role)))
-    refuse('该人员有本单位以外的角色,须由安全管理员移交', 'a role of the city is passed on by the security administrator')
+    refuse('该人员有本单位以外的角色，须由安全管理员移交', 'a role of the city is passed on by the security administrator')
 }
 
 async function pass(query: Query, { actor }: Principal, from: Person, to: Person): Promise<void> {

@@ -64,7 +64,7 @@ async function lockFirst(query: Query): Promise<void> {
 
 async function requireNoAdministrator(query: Query): Promise<void> {
   if (!(await hasActive(query, 'system-admin'))) return
-  const operation = { zh: 'first-admin(已有系统管理员)', en: 'first-admin (there is a system administrator)' }
+  const operation = { zh: 'first-admin（已有系统管理员）', en: 'first-admin (there is a system administrator)' }
   throw new QianzhiError('QZ-FORBIDDEN', { operation })
 }
 
@@ -126,7 +126,7 @@ export async function activate(registry: Registry, access: Access, activation: A
 }
 
 function misfit(): QianzhiError {
-  const reason = { zh: '首个管理员须给出登录名、姓名和单位,其他人不必', en: 'login, name and agency are for the first administrator only' }
+  const reason = { zh: '首个管理员须给出登录名、姓名和单位，其他人不必', en: 'login, name and agency are for the first administrator only' }
   return new QianzhiError('QZ-REQUEST-INVALID', { reason })
 }
 

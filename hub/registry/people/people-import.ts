@@ -30,14 +30,14 @@ const roleByName = new Map(
 )
 
 const rolesNote: LocalizedText = {
-  zh: `以、分隔:${roleNames.map((role) => roles[role].zh).join('、')}。由安全管理员以同一文件分配`,
+  zh: `以、分隔：${roleNames.map((role) => roles[role].zh).join('、')}。由安全管理员以同一文件分配`,
   en: `separated by commas: ${roleNames.join(', ')}; the security administrator gives them by the same file`,
 }
 
 /** The roles that a cell names; a name that is none stands among `unknown`. */
 function rolesOf(cell: string | null): { given: Role[]; unknown: string[] } {
   const names = (cell ?? '')
-    .split(/[、,,;;]/)
+    .split(/[、,\uff0c;\uff1b]/)
     .map((name) => name.trim())
     .filter((name) => name !== '')
   const given = names.flatMap((name) => roleByName.get(name.toLowerCase()) ?? [])
@@ -201,7 +201,7 @@ const outcomes: Record<ImportedPerson['outcome'], LocalizedText> = {
 
 /** The lines as a workbook, links to be handed over one by one. */
 export function importedWorkbook(lines: readonly ImportedPerson[]): Promise<Buffer> {
-  const headers = ['行', '单位代码', '登录名', '姓名', '结果', '角色', '激活链接(请单独交给本人)', '有效期至']
+  const headers = ['行', '单位代码', '登录名', '姓名', '结果', '角色', '激活链接（请单独交给本人）', '有效期至']
   return writeWorkbook({
     sheets: [
       {

@@ -150,7 +150,7 @@ export async function foundAdministrator(
       [role],
     )
     if (!foundable.includes(role) || held.length > 0 || (await hasActive(query, 'security-admin'))) {
-      const zh = '只能设置尚缺的安全管理员或审计管理员;已有安全管理员后,由其分配角色'
+      const zh = '只能设置尚缺的安全管理员或审计管理员；已有安全管理员后，由其分配角色'
       const en = 'only a missing security or audit administrator; once there is a security administrator, that one gives roles'
       throw new QianzhiError('QZ-RULE', { reason: { zh, en } })
     }
@@ -223,7 +223,7 @@ export async function readmitAdministrator(registry: Registry, rules: AccessRule
       to: [{ role: 'security-admin' }, { role: 'audit-admin' }, { role: 'system-admin' }],
       kind: 'person-readmitted',
       object: `person ${person.id}`,
-      zh: `系统管理员 ${person.name}(${login})在中心服务器上被重设口令和动态验证码:请核实`,
+      zh: `系统管理员 ${person.name}（${login}）在中心服务器上被重设口令和动态验证码：请核实`,
       en: `On the hub's machine a link was made for the system administrator ${person.name} (${login}), and the second factor taken off: see to it that this is right`,
     })
     return { person, invitation }
@@ -270,7 +270,7 @@ async function leaveOffice(query: Query, principal: Principal, { id, agency }: P
   await notify(query, {
     to: { role: 'office' },
     ...about,
-    zh: `${await nameOfAgency(query, agency)}的负责人或联系人已停用,请督促另行指定(第二十三条)`,
+    zh: `${await nameOfAgency(query, agency)}的负责人或联系人已停用，请督促另行指定（第二十三条）`,
     en: `The responsible person or deputy of ${agency} has been disabled: another must be named (Art. 23)`,
   })
 }
@@ -306,7 +306,7 @@ export async function putRoles(query: Query, principal: Principal, id: string, r
   if (changed.roles.join() === person.roles.join()) return person
   await closeSessions(query, id)
   await onRecord(query, person, principal, 'roles', { before: person.roles, roles: changed.roles })
-  await notifyPerson(query, id, 'person-roles', '您的角色已变更,请重新登录', 'Your roles have changed: sign in again')
+  await notifyPerson(query, id, 'person-roles', '您的角色已变更，请重新登录', 'Your roles have changed: sign in again')
   return changed
 }
 

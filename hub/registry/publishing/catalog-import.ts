@@ -166,7 +166,7 @@ function checkNewCode(row: TableRow<string>, code: string, faults: QianzhiError[
   try {
     checkCode(code, 'resource', 44)
   } catch {
-    faults.push(row.fault('code', '只能用小写字母、数字和 . _ -,至多 44 位', 'use only a-z 0-9 . _ -, at most 44'))
+    faults.push(row.fault('code', '只能用小写字母、数字和 . _ -，至多 44 位', 'use only a-z 0-9 . _ -, at most 44'))
   }
 }
 
@@ -195,6 +195,6 @@ function checkShape({ row, items }: ReadResource, content: Draft, faults: Qianzh
     const [, field = '', index, itemField = ''] = instancePath.split('/')
     const at = field === 'items' && index !== undefined ? items[Number(index)] : undefined
     const key = at ? (itemField === 'check' ? 'checkKind' : itemField) : field === 'exceptions' || field === 'storedClosed' ? 'code' : field
-    faults.push((at?.row ?? row).fault(key, `不符合要求(${message})`, message))
+    faults.push((at?.row ?? row).fault(key, `不符合要求（${message}）`, message))
   }
 }

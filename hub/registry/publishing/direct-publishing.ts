@@ -77,7 +77,7 @@ function checkDraft(value: Draft): Draft {
 }
 
 function unknownProperty(where: string, names: string): LocalizedText {
-  return { zh: `${where}:未知属性 ${names}`, en: `${where}: unknown: ${names}` }
+  return { zh: `${where}：未知属性 ${names}`, en: `${where}: unknown: ${names}` }
 }
 
 function checkAgainst(before: Entry, draft: Draft): void {

@@ -75,8 +75,8 @@ async function endUnshared(query: Query, { principal, now }: Publishing, { code,
   const none = sharing === 'none' || secrecy
   const modes = shareModes.filter((mode) => none || !content.shareModes.includes(mode))
   const reason = none
-    ? { zh: `自第 ${version} 版起不予共享(第五条)`, en: `from version ${version} on it is not shared (Art. 5)` }
-    : { zh: `自第 ${version} 版起不再以此方式共享(第十六条)`, en: `from version ${version} on it is not shared in this way (Art. 16)` }
+    ? { zh: `自第 ${version} 版起不予共享（第五条）`, en: `from version ${version} on it is not shared (Art. 5)` }
+    : { zh: `自第 ${version} 版起不再以此方式共享（第十六条）`, en: `from version ${version} on it is not shared in this way (Art. 16)` }
   if (modes.length > 0) await endGrantsOf(query, { code, title, reason, modes, remove: secrecy, principal, now })
 }
 

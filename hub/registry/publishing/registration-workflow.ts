@@ -121,7 +121,7 @@ function losesNothing({ subject, input: { content, replace = false } }: On<Chang
   const lost = (subject.content.items ?? []).flatMap(({ id, label }) => (id === undefined || left.has(id) ? [] : [label ?? id]))
   if (lost.length === 0) return
   throw rule(
-    `将删除 ${lost.length} 个信息项(${lost.slice(0, 20).join('、')});确要删除的,请加 "replace": true,并给出全部内容`,
+    `将删除 ${lost.length} 个信息项（${lost.slice(0, 20).join('、')}）；确要删除的，请加 "replace": true，并给出全部内容`,
     `${counted(lost.length, 'item')} would be gone (${lost.slice(0, 20).join(', ')}): if that is meant, give the whole content with "replace": true`,
   )
 }
@@ -147,7 +147,7 @@ async function upToDate({ query, subject: { resource, agency, base } }: On): Pro
   const version = entry?.catalogVersion ?? 0
   if (version === (base ?? 0)) return
   throw conflict('resource', resource, {
-    zh: `现行第 ${version} 版,登记所据为第 ${base ?? 0} 版`,
+    zh: `现行第 ${version} 版，登记所据为第 ${base ?? 0} 版`,
     en: `version ${version} is in force, version ${base ?? 0} was changed`,
   })
 }
@@ -166,7 +166,7 @@ async function faultless({ query, subject }: On): Promise<void> {
 function refused(faults: readonly Fault[]): QianzhiError {
   const shown = faults.slice(0, 20)
   const more = faults.length > shown.length ? ` (+${faults.length - shown.length})` : ''
-  const texts = joinTexts(shown, { zh: ';', en: '; ' })
+  const texts = joinTexts(shown, { zh: '；', en: '; ' })
   const reason = { zh: texts.zh + more, en: texts.en + more }
   return new QianzhiError('QZ-RULE', { reason, faults: faults.length }, { faults: faults.slice(0, 200).map((fault) => ({ ...fault })) })
 }
@@ -219,7 +219,7 @@ async function notifyReviewer({ query, subject }: On): Promise<void> {
     to: { agency, role: 'reviewer' },
     kind: 'registration',
     object: `registration ${id}`,
-    zh: `目录登记“${titleOf(subject)}”待审核(资源 ${resource})`,
+    zh: `目录登记“${titleOf(subject)}”待审核（资源 ${resource}）`,
     en: `Registration ${id} of resource ${resource} waits for your review`,
   })
 }
@@ -232,7 +232,7 @@ function notifyRegistrar(zh: string, en: string) {
       to: { agency, role: 'registrar' },
       kind: 'registration',
       object: `registration ${id}`,
-      zh: `目录登记“${titleOf(subject)}”${zh}(资源 ${resource})${why.zh}`,
+      zh: `目录登记“${titleOf(subject)}”${zh}（资源 ${resource}）${why.zh}`,
       en: `Registration ${id} of resource ${resource} ${en}${why.en}`,
     })
   }

@@ -93,7 +93,7 @@ async function checkDemand(query: Query, agency: string, demand: string): Promis
   const { provider = [] } = await relationsOf(query, 'demand', demand)
   if (provider.includes(agency)) return
   throw new QianzhiError('QZ-RULE', {
-    reason: { zh: `需求 ${demand} 不是向本单位提出的(第十六条)`, en: `demand ${demand} is not made to your agency (Art. 16)` },
+    reason: { zh: `需求 ${demand} 不是向本单位提出的（第十六条）`, en: `demand ${demand} is not made to your agency (Art. 16)` },
   })
 }
 

@@ -109,7 +109,7 @@ async function concernAll({ query, subject, affectedAgents }: On): Promise<void>
 
 function notifyAll(zh: string, en: string): (context: On) => Promise<void> {
   return async ({ query, subject: { code, agency, title } }) => {
-    const texts = { zh: `资源《${title}》(${code})${zh}`, en: `Resource ${code} ${en}` }
+    const texts = { zh: `资源《${title}》（${code}）${zh}`, en: `Resource ${code} ${en}` }
     const notice = { kind: 'resource', object: `resource ${code}`, ...texts }
     await notify(query, { to: { agency, role: 'reviewer' }, ...notice })
     await notify(query, { to: { role: 'office' }, ...notice })

@@ -65,7 +65,7 @@ function sound({ subject: { code, form, draft } }: On): void {
   }
   if (form && form.table !== draft.table) throw rule(`标准的表名 ${form.table} 不能改`, `a standard keeps its table ${form.table}`)
   const changed = draft.items.find(({ id, type }) => form?.items.some((before) => before.id === id && before.type !== type))
-  if (changed) throw rule(`信息项 ${changed.id} 的类型不能改,请新设信息项`, `item ${changed.id} cannot change its type: make a new item`)
+  if (changed) throw rule(`信息项 ${changed.id} 的类型不能改，请新设信息项`, `item ${changed.id} cannot change its type: make a new item`)
 }
 
 async function publish({ query, subject: { code, version, draft }, principal, now }: On): Promise<void> {
@@ -111,7 +111,7 @@ async function draftForAdopters({ query, subject: { code, version }, now }: On):
       to: { agency, role: 'registrar' },
       kind: 'standard-changed',
       object: `registration ${id}`,
-      zh: `标准 ${code} 已有第 ${version + 1} 版,资源“${title}”须随之更新:请处理登记 ${id}`,
+      zh: `标准 ${code} 已有第 ${version + 1} 版，资源“${title}”须随之更新：请处理登记 ${id}`,
       en: `Standard ${code} has version ${version + 1}: resource ${resource} has to follow, see registration ${id}`,
     })
   }
@@ -123,7 +123,7 @@ async function notifyAdopters({ query, subject: { code } }: On): Promise<void> {
       to: { agency, role: 'registrar' },
       kind: 'standard-withdrawn',
       object: `standard ${code}`,
-      zh: `标准 ${code} 已废止,资源“${title}”继续有效,不能再按此标准新登记`,
+      zh: `标准 ${code} 已废止，资源“${title}”继续有效，不能再按此标准新登记`,
       en: `Standard ${code} is withdrawn: resource ${resource} stays in force, nobody can adopt the standard any more`,
     })
   }

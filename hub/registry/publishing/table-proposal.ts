@@ -92,7 +92,7 @@ function firstLine(comment = ''): string {
 function standingNote({ id, resource, state }: Registration): LocalizedText {
   const { zh, en } = registrationFlow.states[state]
   return {
-    zh: `本单位已由此表建有登记 ${id}(资源 ${resource},${zh}),未另建草稿,其内容未改动`,
+    zh: `本单位已由此表建有登记 ${id}（资源 ${resource}，${zh}），未另建草稿，其内容未改动`,
     en: `registration ${id} (resource ${resource}, ${en}) was drafted from this table already: there is no further draft, and it is unchanged`,
   }
 }
@@ -101,7 +101,7 @@ function keyNotes(columns: readonly ProposedColumn[]): LocalizedText[] {
   if (columns.some(({ key, type }) => key && type)) return []
   return [
     {
-      zh: '表没有主键(或主键列不能登记),主键不能为空:请把能唯一识别一行的信息项标为主键(key);没有这样的列的,请先在表中增加',
+      zh: '表没有主键（或主键列不能登记），主键不能为空：请把能唯一识别一行的信息项标为主键（key）；没有这样的列的，请先在表中增加',
       en: 'the table has no key (or none that can be registered), and a resource needs one: mark the items that tell its rows apart as key; where there are none, the table needs such a column first',
     },
   ]

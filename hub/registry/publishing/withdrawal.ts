@@ -14,7 +14,7 @@ export async function keepWithdrawal({ query, subject, input, now }: On<{ reason
 
 /** Every grant ends for ever, and its receiver is told why. */
 export async function endGrants({ query, subject, input, principal, now }: On<{ reason: string }>): Promise<void> {
-  const reason = { zh: `提供单位已撤销该资源:${input.reason}`, en: `the provider has withdrawn the resource: ${input.reason}` }
+  const reason = { zh: `提供单位已撤销该资源：${input.reason}`, en: `the provider has withdrawn the resource: ${input.reason}` }
   await endGrantsOf(query, { ...subject, reason, modes: shareModes, principal, now })
 }
 

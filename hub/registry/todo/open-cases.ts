@@ -310,7 +310,7 @@ function turnOf({ kind, state, agencies, only }: Row): OpenCase['turn'] {
 
 const waitsFor: Record<'calendar' | 'receiver', LocalizedText> = {
   calendar: {
-    zh: '所及年份的工作日日历尚未公布,期限待定',
+    zh: '所及年份的工作日日历尚未公布，期限待定',
     en: 'the calendar of the year it reaches into is not there yet: its day is not known',
   },
   receiver: {
@@ -324,7 +324,7 @@ function provisional({ calendar }: Rules, today: Day, due: Day): LocalizedText |
   const unknown = Number(due.slice(0, 4))
   if (calendar.years.has(unknown) || due < today) return null
   return {
-    zh: `${unknown} 年工作日日历尚未公布,剩余天数暂按周末推算`,
+    zh: `${unknown} 年工作日日历尚未公布，剩余天数暂按周末推算`,
     en: `the calendar of ${unknown} is not there yet: the days left are reckoned by weekends alone`,
   }
 }

@@ -42,7 +42,7 @@ export interface Cases<State extends string = string> {
 }
 
 export const none = (zh: string, en: string): LocalizedText => ({ zh, en })
-const atWill = none('草稿,由本单位决定何时提交', 'a draft: its agency decides when to submit it')
+const atWill = none('草稿，由本单位决定何时提交', 'a draft: its agency decides when to submit it')
 const stopped = none('暂停期间不计期限', 'no deadline runs while it is suspended')
 const unset = none('规定未设期限', 'the rules set no deadline')
 export const ended = none('期限已终止或尚未起算', 'its deadline has ended, or has not begun')
@@ -69,7 +69,7 @@ export const turns = {
         runs: asking(),
         where: `exists (select from application_consent a where a.application = c.id and a.state = 'asked')`,
         reason: none(
-          '申请已批准,后加入标准的提供单位何时答复不设期限',
+          '申请已批准，后加入标准的提供单位何时答复不设期限',
           'it is approved; those who adopted the standard later answer without a deadline',
         ),
       },
@@ -171,7 +171,7 @@ export const turns = {
         reason: none('更正期限自转提供单位起算', 'the deadline of a correction begins when it is passed to the provider'),
       },
       passed: { next: ['answer'], agencies: provider, reason: ended },
-      answered: { next: ['close'], reason: none('提供单位已答复,期限已终止', 'the provider has answered: its deadline has ended') },
+      answered: { next: ['close'], reason: none('提供单位已答复，期限已终止', 'the provider has answered: its deadline has ended') },
       closed: 'over',
       dismissed: 'over',
       withdrawn: 'over',
@@ -189,7 +189,7 @@ export const turns = {
         next: ['sign', 'return'],
         agencies: own,
         barred: `array['person ' || c.drafted_by]`,
-        reason: none('由本单位决定何时审签;更新任务的期限不因此延长', 'its agency decides when to sign; the period of a duty goes on'),
+        reason: none('由本单位决定何时审签；更新任务的期限不因此延长', 'its agency decides when to sign; the period of a duty goes on'),
       },
       reported: { next: ['delegate', 'escalate', 'settle'], reason: unset },
       delegated: { next: ['escalate', 'settle'], reason: unset },
@@ -212,7 +212,7 @@ export const turns = {
     states: {
       issued: { next: ['answer'], agencies: own, reason: ended },
       answered: { next: ['close', 'reject-answer'], only: `array[c.issuer, 'supervisor']`, reason: ended },
-      transferred: { next: ['conclude'], reason: none('已移送市监察局,由其决定', 'it lies with the supervisor, who decides') },
+      transferred: { next: ['conclude'], reason: none('已移送市监察局，由其决定', 'it lies with the supervisor, who decides') },
       closed: 'over',
       concluded: 'over',
     },
@@ -234,7 +234,7 @@ export const turns = {
       returned: {
         next: ['submit'],
         agencies: own,
-        reason: none('已退回,由本单位决定何时改正', 'returned: its agency decides when to put it right'),
+        reason: none('已退回，由本单位决定何时改正', 'returned: its agency decides when to put it right'),
       },
       published: 'over',
       discarded: 'over',
@@ -261,7 +261,7 @@ export const turns = {
     parties: `'{}'::text[]`,
     created: 'c.created_at',
     states: {
-      draft: { next: ['publish'], reason: none('草稿,由市电子政务办决定何时发布', 'a draft: the office decides when to publish it') },
+      draft: { next: ['publish'], reason: none('草稿，由市电子政务办决定何时发布', 'a draft: the office decides when to publish it') },
       published: 'in force',
       withdrawn: 'over',
     },

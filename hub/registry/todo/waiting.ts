@@ -62,7 +62,7 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
       parties: own,
       created: 'c.enrolled_at',
       state: 'not-started',
-      name: none('已登记,从未启动', 'enrolled, never started'),
+      name: none('已登记，从未启动', 'enrolled, never started'),
       where: `c.state = 'active' and c.last_seen is null`,
       role: 'agency-it',
       agencies: own,
@@ -76,13 +76,16 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
       parties: own,
       created: 'coalesce(c.revoked_at, c.enrolled_at)',
       state: 'revoked',
-      name: none('前置机代理已被撤销,须重新申请并登记', 'revoked: a new machine is to be applied for and enrolled'),
+      name: none('前置机代理已被撤销，须重新申请并登记', 'revoked: a new machine is to be applied for and enrolled'),
       where: `c.state = 'revoked' and c.replaced_by is null and ${missed()}
         and not exists (select from machine_application m where m.agency = c.agency and m.state in ('applied', 'approved') and (m.replaces = c.id or m.replaces is null))`,
       role: 'agency-it',
       agencies: own,
       next: ['machine.apply'],
-      reason: none('由本单位决定何时重新申请(POST /machines,replaces)', 'its agency decides when to apply anew (POST /machines, replaces)'),
+      reason: none(
+        '由本单位决定何时重新申请（POST /machines，replaces）',
+        'its agency decides when to apply anew (POST /machines, replaces)',
+      ),
     },
   ],
   'catalog-update': [
@@ -136,7 +139,7 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
       role: 'office',
       next: ['calendar.put'],
       reason: none(
-        '国务院办公厅公布后填报(POST /calendars),或写入 supervision.calendars',
+        '国务院办公厅公布后填报（POST /calendars），或写入 supervision.calendars',
         'comes with the notice of the State Council: POST /calendars, or supervision.calendars',
       ),
     },

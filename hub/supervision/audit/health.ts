@@ -13,7 +13,7 @@ export async function auditProblems(query: Query): Promise<{ code: string; zh: s
   return [
     {
       code: 'QZ-HEALTH-AUDIT-UNSEALED',
-      zh: `审计记录已 ${seconds} 秒未封存,原因见中心日志`,
+      zh: `审计记录已 ${seconds} 秒未封存，原因见中心日志`,
       en: `Entries of the audit have waited ${seconds} s for their seal: the hub's log says why`,
     },
   ]

@@ -230,7 +230,7 @@ async function notTooEarly(query: Query, resource: string, period: Period, now: 
   if (now >= first) return
   const at = new Date(first.getTime() + 8 * 3_600_000).toISOString().slice(0, 16).replace('T', ' ')
   throw rule(
-    `${resource} ${period.period} 自 ${at} 起方可说明:说明只及于签署之前`,
+    `${resource} ${period.period} 自 ${at} 起方可说明：说明只及于签署之前`,
     `${resource} ${period.period} can be explained from ${at} on: a declaration covers only what was before it`,
   )
 }
@@ -239,14 +239,14 @@ async function nothingWaits(query: Query, resource: string, period: Period, now:
   const waiting = await waitingSince(query, resource, period, now)
   if (waiting === null) return
   throw rule(
-    `${resource} 有 ${waiting} 行变更待上传,不能说明没有变化`,
+    `${resource} 有 ${waiting} 行变更待上传，不能说明没有变化`,
     `${waiting} changed rows of ${resource} wait to be sent: it cannot be said that nothing changed`,
   )
 }
 
 const refusals: Partial<Record<DutyState, [string, string]>> = {
   upcoming: ['尚未开始', 'has not begun'],
-  updated: ['已更新,无需说明', 'is updated: nothing to explain'],
+  updated: ['已更新，无需说明', 'is updated: nothing to explain'],
   explained: ['已说明', 'is explained already'],
-  excused: ['已免责,无需说明', 'is excused'],
+  excused: ['已免责，无需说明', 'is excused'],
 }

@@ -98,7 +98,7 @@ async function tellOverdue(query: Query, { period, to }: Period, overdue: readon
       to: [{ agency, role: 'registrar' }, { agency, role: 'reviewer' }, { role: 'supervisor' }],
       kind: 'duty-overdue',
       object,
-      zh: `${agencyName}有 ${count} 项资源在 ${period} 周期(截至 ${to})逾期未更新,也未说明:${zh}`,
+      zh: `${agencyName}有 ${count} 项资源在 ${period} 周期（截至 ${to}）逾期未更新，也未说明：${zh}`,
       en: `${agencyName}: ${counted(count, 'resource')} neither updated nor explained in ${period} (until ${to}): ${en}`,
     })
   }
@@ -110,7 +110,7 @@ type Affected = Pick<ResourceFacts, 'resource' | 'title' | 'agency' | 'agencyNam
 function byAgency(affected: readonly Affected[]) {
   const named = 5
   return [...Map.groupBy(affected, ({ agency }) => agency)].map(([agency, all]) => {
-    const names = all.slice(0, named).map(({ title, resource }) => ({ zh: `《${title}》(${resource})`, en: resource }))
+    const names = all.slice(0, named).map(({ title, resource }) => ({ zh: `《${title}》（${resource}）`, en: resource }))
     const more = all.length > named
     return {
       agency,
@@ -159,7 +159,7 @@ async function warnOfPeriod(query: Query, rules: Rules, period: Period, now: Dat
       ],
       kind: 'duty-warning',
       object,
-      zh: `${count} 项资源应于 ${to} 24 时前更新(${everyZh[frequency]}),尚未更新;确无变化的,请作书面说明:${zh}`,
+      zh: `${count} 项资源应于 ${to} 24 时前更新（${everyZh[frequency]}），尚未更新；确无变化的，请作书面说明：${zh}`,
       en: `${counted(count, 'resource')} due by the end of ${to} (${everyEn[frequency]}); where nothing changed, explain it in writing: ${en}`,
     })
   }

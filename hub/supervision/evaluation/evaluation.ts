@@ -95,7 +95,7 @@ export async function freeze(registry: Registry, principal: Principal, id: strin
     const { ends, drawnAt } = await requireState(query, id, 'draft', 'freeze')
     if (drawnAt < endOf(ends) || (await judgedLater(query, ends, drawnAt))) {
       const reason = {
-        zh: `考核期至 ${ends} 尚未结束,请结束后重新汇总`,
+        zh: `考核期至 ${ends} 尚未结束，请结束后重新汇总`,
         en: `the period lasts until ${ends}: draw it up again when it is over`,
       }
       throw new QianzhiError('QZ-RULE', { reason })

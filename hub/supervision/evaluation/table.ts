@@ -56,7 +56,7 @@ export async function evaluationTable(query: Query, id: string): Promise<Evaluat
       text('机关单位代码', 'Agency code'),
       text('机关单位', 'Agency'),
       ...figures.map((key) => number(figureNames[key])),
-      ...parts.map((key) => number([`${scoreNames[key][0]}(权重 ${weights[key]})`, `${scoreNames[key][1]} (weight ${weights[key]})`])),
+      ...parts.map((key) => number([`${scoreNames[key][0]}（权重 ${weights[key]}）`, `${scoreNames[key][1]} (weight ${weights[key]})`])),
       number(['综合得分', 'Score']),
       text('改进意见', 'Advice'),
     ],

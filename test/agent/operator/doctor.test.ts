@@ -19,7 +19,7 @@ t.test('a held grant fails the check, one that has ended for good is told: why, 
     { route: 'r3', resource: 'named', reason: { zh: '待确认', en: 'held' } },
   ]
   t.match(stoppedChecks(config, { stopped } as unknown as Policy), [
-    { name: 'route r1', ok: false, zh: '资源 roads 不交付:待确认(2026-11-29 09:00:00):第 2 版。由接收单位接受' },
+    { name: 'route r1', ok: false, zh: '资源 roads 不交付：待确认（2026-11-29 09:00:00）：第 2 版。由接收单位接受' },
     { name: 'route r2', ok: true, en: 'nothing of resource lakes comes: revoked (市电子政务办). Then: the receiver accepts it' },
   ])
   t.equal(stoppedChecks(config, { stopped } as unknown as Policy).length, 2, 'what a sink names has a check of its own')
@@ -27,7 +27,7 @@ t.test('a held grant fails the check, one that has ended for good is told: why, 
 
 t.test('what is revoked does not come back by itself, in status and in doctor', async (t) => {
   const error = new QianzhiError('QZ-AGENT-REVOKED', { agent: 'a', reason: { zh: '市电子政务办', en: 'by the office' }, next })
-  t.ok(failed('hub', error).zh.endsWith('已被撤销(市电子政务办)。由接收单位接受'))
+  t.ok(failed('hub', error).zh.endsWith('已被撤销（市电子政务办）。由接收单位接受'))
   t.same(told(faultOf(error, '')).remedy, next)
   for (const code of ['QZ-AGENT-REVOKED', 'QZ-ROUTE-ENDED'] as const)
     t.match(told({ code, zh: '', en: '', since: '' }).remedy, { zh: /^不会自动恢复/, en: /^it does not come back/ }, 'of an older hub')
@@ -40,5 +40,5 @@ t.test('checks have names in both languages; times are of the zone', async (t) =
   t.same(checkName('route r'), { zh: '路由 r', en: 'route r' })
   t.same(checkName('hub version'), { zh: 'hub 版本', en: 'hub version' }, 'of a database that is called so')
   const policy = { serial: 7, expires: '2026-12-24T00:00:00.000Z' } as Policy
-  t.equal(policyCheck(policy, new Date('2026-11-29'), 'Asia/Shanghai').zh, '序号 7,有效至 2026-12-24 08:00:00')
+  t.equal(policyCheck(policy, new Date('2026-11-29'), 'Asia/Shanghai').zh, '序号 7，有效至 2026-12-24 08:00:00')
 })

@@ -149,7 +149,7 @@ t.test('a small number is a boolean only as far as its values say, and that is t
   )
   const told = assumptions(kept)
   t.equal(told.length, 1)
-  t.match(told, [{ zh: /列 f0\(tinyint\(1\)\)按布尔/, en: /f0 \(tinyint\(1\)\) is taken for a boolean/ }])
+  t.match(told, [{ zh: /列 f0（tinyint\(1\)）按布尔/, en: /f0 \(tinyint\(1\)\) is taken for a boolean/ }])
 })
 
 /** The same number with the check character that it needs. */

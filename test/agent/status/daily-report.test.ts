@@ -58,7 +58,7 @@ t.test('written once a day, from its time on, and told at once', async (t) => {
   morning.look(true)
   t.equal(logged.length, 1)
   t.same(told, ['told'])
-  t.match(logged[0], /早报 2026-11-24:来源 0\/2 .* \/ morning line: 0 of 2 sources/)
+  t.match(logged[0], /早报 2026-11-24：来源 0\/2 .* \/ morning line: 0 of 2 sources/)
   t.same(report()!.line, {
     day: '2026-11-24',
     time: '2026-11-24T00:30:00.000Z',

@@ -5,7 +5,7 @@ import { told } from '../../../agent/status/agent-status.ts'
 const time = '2026-11-24T00:40:00.000Z'
 const fault = {
   code: 'QZ-DB-UNREACHABLE',
-  zh: '数据库 front 无法使用:<b>Key (id)=(441900) exists</b>',
+  zh: '数据库 front 无法使用：<b>Key (id)=(441900) exists</b>',
   en: 'Database front cannot be used: <b>Key (id)=(441900) exists</b>',
   since: '2026-11-24T00:38:30.000Z',
 }

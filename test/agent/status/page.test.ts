@@ -37,13 +37,13 @@ t.test('the overall line is well only where hub, policy and disk are', async (t)
   t.match(overall(well), { tone: 'good', value: { en: '0 lines, none is held' } })
   const error = new QianzhiError('QZ-HUB-UNREACHABLE', { url: 'https://hub.test:8443', reason: 'ECONNREFUSED' })
   const fault = told({ code: error.code, zh: error.text('zh'), en: error.text('en'), since: well.time })
-  t.match(overall({ ...well, clockOffset: -3_600_000 }), { tone: 'bad', value: { zh: /异常:与中心时钟$/ } }, 'an hour')
+  t.match(overall({ ...well, clockOffset: -3_600_000 }), { tone: 'bad', value: { zh: /异常：与中心时钟$/ } }, 'an hour')
   t.match(overall({ ...well, hub: { ...well.hub, fault } }), {
     tone: 'bad',
-    value: { zh: /无停住;异常:中心$/, en: /none is held; not well: Hub$/ },
+    value: { zh: /无停住；异常：中心$/, en: /none is held; not well: Hub$/ },
   })
   const expired = { ...well, policy: { ...well.policy!, valid: false }, disk: { free: 1, size: 100, low: true } }
-  t.match(overall(expired), { tone: 'bad', value: { zh: /异常:策略、数据目录磁盘$/ } })
+  t.match(overall(expired), { tone: 'bad', value: { zh: /异常：策略、数据目录磁盘$/ } })
 })
 
 t.test('a line that goes its way has no colour of warning', async (t) => {
@@ -66,7 +66,7 @@ t.test('a route that was stopped and is not configured by name says why', async 
     {
       tone: 'warn',
       value: {
-        zh: 'roads 已暂停(2026-11-24 08:00:00,市电子政务办):待核查。询问市电子政务办',
+        zh: 'roads 已暂停（2026-11-24 08:00:00，市电子政务办）：待核查。询问市电子政务办',
         en: 'roads suspended (2026-11-24 08:00:00, 市电子政务办): 待核查. ask the office',
       },
     },
@@ -78,7 +78,7 @@ t.test('a grant that is held colours the whole, one that has ended for good does
     const stopped = [{ route: 'r', resource: 'roads', reason: { zh: '停止', en: 'stopped' }, over }]
     return new StatusText(statusOf({ sources: [], sinks: [], clockOffset: 0, stopped })).agent()[0]!
   }
-  t.match(overall(false), { tone: 'warn', value: { zh: /无停住;另有 1 条路由停止交付$/, en: /; besides, 1 route stopped$/ } })
+  t.match(overall(false), { tone: 'warn', value: { zh: /无停住；另有 1 条路由停止交付$/, en: /; besides, 1 route stopped$/ } })
   t.match(overall(true), { tone: 'good', value: { zh: /无停住$/ } })
 })
 
@@ -102,22 +102,30 @@ t.test('shows every line, in Chinese by default, in English when asked', async (
   t.equal(zh.status, 200)
   t.match(zh.text, /<html lang="zh-CN">/)
   t.equal(zh.headers['content-language'], 'zh-CN')
-  for (const text of ['正常', '停住', '首次加载', '1,234', '3 分 20 秒前', '1,520 行/秒', '500/2000 行(25%),每秒 100 行,约剩 1 分 30 秒']) {
+  for (const text of [
+    '正常',
+    '停住',
+    '首次加载',
+    '1,234',
+    '3 分 20 秒前',
+    '1,520 行/秒',
+    '500/2000 行（25%），每秒 100 行，约剩 1 分 30 秒',
+  ]) {
     t.ok(zh.text.includes(text), text)
   }
   // Times are of the configured zone.
   for (const text of [
     '2026-11-24 08:30:00',
     '2026-11-24 01:05:00 不一致',
-    '一致,核对于 2026-11-24 08:39:00',
+    '一致，核对于 2026-11-24 08:39:00',
     '3 秒前应答',
     '本机慢 1 分 30 秒',
   ]) {
     t.ok(zh.text.includes(text), text)
   }
-  t.match(zh.text, /QZ-DB-UNREACHABLE .*自 2026-11-24 08:38:30.*由本机运维人员处理:确认数据库在运行/, 'the fault with its remedy')
-  t.match(zh.text, /此前的故障\(已恢复\):QZ-DB-RIGHTS/)
-  t.match(zh.text, /<title>\(1 条停住\)/)
+  t.match(zh.text, /QZ-DB-UNREACHABLE .*自 2026-11-24 08:38:30.*由本机运维人员处理：确认数据库在运行/, 'the fault with its remedy')
+  t.match(zh.text, /此前的故障（已恢复）：QZ-DB-RIGHTS/)
+  t.match(zh.text, /<title>（1 条停住）/)
 
   const en = await ask(page, '/?lang=en')
   t.match(en.text, /<html lang="en">/)
@@ -138,7 +146,7 @@ t.test('of a folder: when it was looked at, and which files were taken and refus
   const [html, zh] = [(await ask(page, '/')).text, (await ask(page, '/?lang=zh')).text]
   t.match(html, /<td class="">2026-11-24 08:39:30<\/td>/)
   t.match(html, /3 were taken, 1 refused; last taken 好\.csv \(2026-11-24 08:10:00\); last refused &#60;b&#62;坏\.csv/)
-  t.match(zh, /已退回 1;最近接收 好\.csv\(2026-11-24 08:10:00\);最近退回 &#60;b&#62;坏\.csv\(2026-11-24 08:20:00 QZ-ROW-VALUE\)/)
+  t.match(zh, /已退回 1；最近接收 好\.csv（2026-11-24 08:10:00）；最近退回 &#60;b&#62;坏\.csv（2026-11-24 08:20:00 QZ-ROW-VALUE）/)
   const { sources } = JSON.parse((await ask(page, '/status.json')).text) as AgentStatus
   t.match(sources[1], { files: { looked: '2026-11-24T00:39:30.000Z', settled: [{ code: 'QZ-ROW-VALUE' }, { file: '好.csv' }] } })
 })
@@ -163,7 +171,7 @@ t.test('an agent without lines, without anything from the hub', async (t) => {
   const bare = { ...rest, policy: null, hub: { url: hub.url } } as AgentStatus
   const { status, text: body } = await ask(await served(t, () => bare), '/')
   t.equal(status, 200)
-  for (const part of ['没有配置', '尚未应答', '尚未收到', '未能打开:127.0.0.1:8470: in use']) t.ok(body.includes(part), part)
+  for (const part of ['没有配置', '尚未应答', '尚未收到', '未能打开：127.0.0.1:8470: in use']) t.ok(body.includes(part), part)
 })
 
 t.test('only who asks for this address by name, and only to read', async (t) => {

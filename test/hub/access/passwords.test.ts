@@ -68,7 +68,7 @@ t.test('rules of passwords', async (t) => {
     'Aa1!Aa1!Aa1!',
   ])
     t.equal(await judge(bad), 'QZ-RULE', bad)
-  const faults = { zh: /须至少 10 个字符;须含.*;不能是常见口令/, en: /at least 10 .*; it may not be one of the commonest/ }
+  const faults = { zh: /须至少 10 个字符；须含.*；不能是常见口令/, en: /at least 10 .*; it may not be one of the commonest/ }
   const refused = await Promise.resolve()
     .then(() => checkPassword('abc123', 'zhang.san', defaultAccess.password))
     .catch((error) => error.details.reason)

@@ -82,7 +82,7 @@ void t.test('every refusal has its own code, and the stream goes on after it', a
   await refused('QZ-BATCH-LIMIT', Buffer.alloc((8 << 20) + 1))
   await refused('QZ-BATCH-SIGNATURE', p.build(rows, {}, generateSigningKey()).bytes)
   await refused('QZ-BATCH-SIGNATURE', p.build(rows, { producer: 'somebody' }).bytes, {
-    reason: { zh: '生成者是 somebody,发送者是 provider', en: 'the producer is somebody, the sender provider' },
+    reason: { zh: '生成者是 somebody，发送者是 provider', en: 'the producer is somebody, the sender provider' },
   })
   await refused('QZ-SUPPLY-NOT-ALLOWED', p.build(rows, { resource: 'other' }).bytes, { resource: 'other' })
   await refused('QZ-BATCH-SCHEMA', p.build(rows, { schema: 2 }).bytes, { version: 2, expected: 1 })

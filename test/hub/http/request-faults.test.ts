@@ -259,7 +259,7 @@ t.test('over HTTP', async (t) => {
         status !== 400 ||
         problem.who !== 'requester' ||
         missed.length > 0 ||
-        english.test(zh.replaceAll(/[\w/.-]+x?、[\w、]+|没有此项\([^)]*\)|只能是 [\w、.-]+/g, '')) ||
+        english.test(zh.replaceAll(/[\w/.-]+x?、[\w、]+|没有此项（[^）]*）|只能是 [\w、.-]+/g, '')) ||
         chinese.test(en.replaceAll('某', ''))
       )
         wrong.push(`${name}: ${status} ${answer.text.slice(0, 400)}`)
@@ -278,7 +278,7 @@ t.test('over HTTP', async (t) => {
     body: {
       who: 'requester',
       faults: [
-        { in: 'body', at: '/content/titel', unknown: 'titel', nearest: 'title', zh: '没有此项(是否为 title)' },
+        { in: 'body', at: '/content/titel', unknown: 'titel', nearest: 'title', zh: '没有此项（是否为 title）' },
         { at: '/content/sharing', allowed: ['unconditional', 'conditional', 'none'] },
         { at: '/content/items/0/id', zh: /小写字母/ },
         { at: '/more', unknown: 'more' },
@@ -304,7 +304,7 @@ t.test('over HTTP', async (t) => {
   const refused = await city.as('water', 'user').post('/machines', { name: 'x' })
   t.match(refused.body, {
     details: { operation: 'machine.apply' },
-    detail: { zh: '无权执行“申请前置机(由前置机管理员办理)”', en: /agency IT/ },
+    detail: { zh: '无权执行“申请前置机（由前置机管理员办理）”', en: /agency IT/ },
   })
   const machine = await makeObject(objects, 'machine', 'rejected')
   const stuck = await city.as('water', 'agency-it').post(`/machines/${machine}/token`)
@@ -322,7 +322,7 @@ t.test('over HTTP', async (t) => {
     headers: { 'content-type': 'application/json' },
     payload: '{',
   })
-  t.match(broken.json(), { detail: { zh: '请求内容无效:正文不是有效的 JSON', en: /no valid JSON/ } })
+  t.match(broken.json(), { detail: { zh: '请求内容无效：正文不是有效的 JSON', en: /no valid JSON/ } })
 })
 
 function call(caller: ReturnType<Awaited<ReturnType<typeof openCity>>['as']>, { method, path }: Operation, id: string, value: unknown) {

@@ -99,13 +99,13 @@ void t.test('what a query finds is exported as CSV and Excel, with its source, a
   const { user } = await asking(t)
   const csv = (await user.get(`${path}/export?select=code,name`)).text.split('\r\n')
   t.same(csv.slice(0, 5), ['\ufeff区划代码,名称', '441900003001,岗贝社区', '441900003002,主山社区', "441900004001,'=1+1", '441900004002,'])
-  t.match(csv[5], /^"?来源:民政局,村居名录;截至 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"?$/)
+  t.match(csv[5], /^"?来源：民政局，村居名录；截至 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"?$/)
   const excel = await user.get(`${path}/export?format=xlsx&code.ge=441900004000`)
   const book = await readWorkbook(excel.bytes)
   const rows: (string | null)[][] = []
   for await (const row of book.sheets[0]!.rows()) rows.push(row.cells.map((cell) => cell ?? null))
   book.close()
-  t.match(rows, [['区划代码', '名称', '街道'], ['441900004001', '=1+1', '南城街道'], ['441900004002'], [/^来源:民政局/]])
+  t.match(rows, [['区划代码', '名称', '街道'], ['441900004001', '=1+1', '南城街道'], ['441900004002'], [/^来源：民政局/]])
   t.match(await user.get(`${path}/export?format=pdf`), { status: 400, body: { code: 'QZ-DATA-FILTER' } })
 })
 

@@ -94,7 +94,7 @@ void t.test('says where the data of a route are, and whose turn it is', async (t
   const counts = { waiting: 0, taken: 1, refused: 1 }
   await report('sender', { sources: [{ ...source, quarantine: 2, files: { ...counts, settled } }] })
   await turn({ who: 'provider', agency: 'a', en: /newest file of a was refused \(QZ-ROW-VALUE\)/ }, 'the newest file was refused')
-  t.match(showExplanation(await explain(), 'zh'), /最近的文件被退回:QZ-ROW-VALUE,3 行中 1 行有误\(2026-11-23 15:58:00\)/)
+  t.match(showExplanation(await explain(), 'zh'), /最近的文件被退回：QZ-ROW-VALUE，3 行中 1 行有误（2026-11-23 15:58:00）/)
   t.notMatch(JSON.stringify(await explain()), /秘密/, 'receivers read this too: no name')
   await report('sender', { sources: [{ ...source, quarantine: 2, files: { ...counts, settled: settled.toReversed() } }] })
   await turn({ who: 'provider', agency: 'a', en: /2 keys/ }, 'a good one has come since')

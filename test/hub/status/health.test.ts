@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { enrolled, openOffice } from '../office.ts'
 import type { Health } from '../../../hub/records/problem.ts'
 
-const problem = { code: 'QZ-HEALTH-HELD', zh: '来源 people(agent-1)已停止:身份证号 441900199001011234', en: 'Source people is held' }
+const problem = { code: 'QZ-HEALTH-HELD', zh: '来源 people（agent-1）已停止：身份证号 441900199001011234', en: 'Source people is held' }
 
 t.test('however many ask, the hub is looked at once', async (t) => {
   let looks = 0

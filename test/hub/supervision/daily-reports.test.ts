@@ -102,7 +102,7 @@ t.test('a missing line is a problem and told once, and over when it comes', asyn
   await look()
   t.match(
     await problems(city),
-    [{ code: 'QZ-HEALTH-AGENT-SILENT', zh: /19 分钟没有联系,2026-11-24 的早报没有收到/ }],
+    [{ code: 'QZ-HEALTH-AGENT-SILENT', zh: /19 分钟没有联系，2026-11-24 的早报没有收到/ }],
     'one problem, not two',
   )
   t.equal((await problems(city)).length, 1)

@@ -46,7 +46,7 @@ t.test('each file is told once to its own agency, whatever the counters do', asy
       agency: 'civil',
       role: 'agency-it',
       object: 'resource villages',
-      zh: /villages 的文件被退回:b1\.csv\(QZ-ROW-VALUE,3 行中 2 行有误\);累计退回 8 个/,
+      zh: /villages 的文件被退回：b1\.csv（QZ-ROW-VALUE，3 行中 2 行有误）；累计退回 8 个/,
     },
     { agency: 'civil', role: 'registrar', en: /b1\.csv \(QZ-ROW-VALUE, 2 of 3 rows with faults\); 8 in all/ },
   ])
@@ -57,7 +57,7 @@ t.test('each file is told once to its own agency, whatever the counters do', asy
 
   await say(reportOf([{ id: 'b3', file: 'b3.csv', time: bad('b3').time, code: 'QZ-FILE' }, bad('b2'), bad('b1'), good], 10))
   const [, , both] = await told(city)
-  t.match(both, { zh: /退回:b3\.csv\(QZ-FILE\)、b2\.csv\(/, en: /refused: b3\.csv \(QZ-FILE\), b2\.csv \(/ })
+  t.match(both, { zh: /退回：b3\.csv（QZ-FILE）、b2\.csv（/, en: /refused: b3\.csv \(QZ-FILE\), b2\.csv \(/ })
   t.notMatch(both!.zh, /b1/)
 
   await say(reportOf([bad('b4')], 1))
@@ -87,7 +87,7 @@ t.test('who supervises sees it at the agent, with its name; everybody that there
 
   const why = {
     code: 'QZ-HEALTH-FILE-REFUSED',
-    zh: /来源 villages.*被退回:QZ-ROW-VALUE,3 行中 2 行有误$/,
+    zh: /来源 villages.*被退回：QZ-ROW-VALUE，3 行中 2 行有误$/,
     en: /refused \(QZ-ROW-VALUE, 2 of 3 rows/,
   }
   t.match(await problems(city), [why])

@@ -12,11 +12,11 @@ const columns: TableColumn<Key>[] = [
   { key: 'phone', headers: ['电话', 'Phone'] },
 ]
 
-async function read(bytes: Buffer, options?: TableOptions) {
+async function read(bytes: Buffer, options?: TableOptions, of = columns) {
   const book = await readWorkbook(bytes)
   const rows: [number, Record<Key, string | null>][] = []
   try {
-    for await (const { number, values } of readTable(book, columns, options)) rows.push([number, values])
+    for await (const { number, values } of readTable(book, of, options)) rows.push([number, values])
     return rows
   } finally {
     book.close()
@@ -47,6 +47,11 @@ t.test('columns are found by either language, in any order, below a merged title
   t.same(await read(sheet([row(1, 'code', 'name')])), [], 'no rows')
 })
 
+t.test('an older workbook, whose header has ASCII punctuation, is read', async (t) => {
+  const renamed: TableColumn<Key>[] = [{ key: 'code', headers: ['代码\uff08单位\uff1a条\uff09', 'Code'], required: true }]
+  t.same(await read(sheet([row(1, '代码(单位:条)'), row(2, '1')]), {}, renamed), [[2, { code: '1' }]])
+})
+
 t.test('a row that was sorted above the header is no title', async (t) => {
   const sorted = sheet([
     row(1, '填报单位:', '民政局', '2026'),
@@ -54,7 +59,7 @@ t.test('a row that was sorted above the header is no title', async (t) => {
     row(3, 'code', 'name', 'phone'),
     row(4, '0072', '水务局'),
   ])
-  t.match(await excelRefusal(read(sorted)), /机构!2.*表头\(第 3 行\)之上.*above the header/)
+  t.match(await excelRefusal(read(sorted)), /机构!2.*表头（第 3 行）之上.*above the header/)
   const faults: QianzhiError[] = []
   t.same(await read(sorted, { onFault: (fault) => faults.push(fault) }), [[4, { code: '0072', name: '水务局', phone: null }]])
   t.equal(faults.length, 1, 'it is told, and nothing is taken in silence')
@@ -64,7 +69,7 @@ t.test('headers that are missing, unknown or there twice are all named', async (
   const refused = await excelRefusal(read(sheet([row(1, '机构代码', 'Code', '传真', '电话')])))
   t.equal(
     refused,
-    '机构: 缺少列:机构名称 (Name);不认识的列:C1 传真;重复的列:B1 Code / 机构: columns missing: 机构名称 (Name); unknown columns: C1 传真; columns there twice: B1 Code',
+    '机构: 缺少列：机构名称 (Name)；不认识的列：C1 传真；重复的列：B1 Code / 机构: columns missing: 机构名称 (Name); unknown columns: C1 传真; columns there twice: B1 Code',
   )
   t.match(await excelRefusal(read(sheet([row(1, 'a'), row(25, 'code', 'name')]))), /^机构: .*no header.*机构代码 \(Code\)/)
   t.match(await excelRefusal(read(sheet([]))), /no header/)

@@ -216,7 +216,7 @@ t.test('item checks and codes are made, each fault at its row', async (t) => {
     '编号,身份证号,性别\n1,11010519491231002X,1\n1,110105194912310021,1\n2,11010519491231002X,3\n3,11010519491231002X,9\n4,11010519491231002X,2\n'
   const rows = await readRows(t.testdir(), 'a.csv', content, sourceOf([items.id, checked, sex], { columns }))
   t.same(faultsOf(rows), [
-    '3: 身份证号 card 公民身份号码:校验码不对 / identity number: wrong check character',
+    '3: 身份证号 card 公民身份号码：校验码不对 / identity number: wrong check character',
     '4: 性别 sex 本地值“3”没有对应代码 / the local value "3" has no code',
     '5: 性别 sex 换码后的值超过 1 个字符 / its value by the mapping is longer than 1 characters',
   ])

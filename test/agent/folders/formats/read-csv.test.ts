@@ -52,9 +52,9 @@ t.test('rows that are none: sums, remarks, types, a header in the other language
   for (const row of ['合计,,2', '总 计,,2', '注:本表不含外籍,,', '填表人:李四,,', 'Total,,3'])
     t.match(await faults(row), /is a sum or a remark|a value is required/, row)
   const optional = sourceOf([items.id, { ...items.name, required: false }, items.count])
-  for (const row of ['合计,,2', '注:本表不含外籍,,'])
+  for (const row of ['合计,,2', '合计\uff1a,,2', '注\uff1a本表不含外籍,,', '注:本表不含外籍,,'])
     t.match(await faults(row, optional), /is a sum or a remark/, `${row}, nothing else is required`)
-  t.match(await faults('varchar(18),varchar,int'), /names the types/)
+  for (const row of ['varchar(18),varchar,int', 'varchar\uff0818\uff09,varchar,int']) t.match(await faults(row), /names the types/, row)
   t.match(await faults('id,full_name,quantity'), /the header is there again/)
   for (const row of ['合计,全市,2', '注册,李四,2', 'int,李四,2']) t.equal(await faults(row), undefined, row)
 })
@@ -87,14 +87,14 @@ t.test('texts that are none: characters that were lost, pictures, joined files',
   const faults = async (cell: string) => faultsOf(await read(`编号,姓名,数量\n1,${cell},2\n`))[0]
   t.match(await faults('张\ufffd'), /U\+FFFD/)
   t.match(await faults('"=DISPIMG(""ID_1"",1)"'), /a picture/)
-  const joined = '3: - - 行首有字节顺序标记:多个文件被拼接在一起 / it begins with a byte order mark: files were put together'
+  const joined = '3: - - 行首有字节顺序标记：多个文件被拼接在一起 / it begins with a byte order mark: files were put together'
   t.same(faultsOf(await read('\ufeff编号,姓名,数量\n1,a,2\n\ufeff2,b,3\n')), [joined])
 })
 
 t.test('headers that are missing, unknown or there twice are all named', async (t) => {
   t.equal(
     await refusal(read('编号,传真,数量,quantity,操作\n', sourceOf([items.id, items.name, items.count], { whole: true }))),
-    '第 1 行: 缺少列:姓名 (full_name);整表文件不能有操作列:E 操作;不认识的列:B 传真;重复的列:D quantity / line 1: columns missing: 姓名 (full_name); a file of the whole table has no operations: E 操作; unknown columns: B 传真; columns there twice: D quantity',
+    '第 1 行: 缺少列：姓名 (full_name)；整表文件不能有操作列：E 操作；不认识的列：B 传真；重复的列：D quantity / line 1: columns missing: 姓名 (full_name); a file of the whole table has no operations: E 操作; unknown columns: B 传真; columns there twice: D quantity',
   )
   t.match(await refusal(read(`${'x\n'.repeat(20)}编号,姓名\n1,张三\n`)), /line 1: .*no header within the first 20 rows: 编号 \(id\), /)
   t.equal(await refusal(read(`${'x\n'.repeat(19)}编号,姓名\n1,张三\n`)), '1 rows')
@@ -135,8 +135,8 @@ t.test('a row with too many or too few cells is a fault of its own, and its key 
     [7, '6', 'a', '5'],
   ])
   t.same(faultsOf(rows), [
-    '3: - - 有 2 个单元格,表头有 3 个 / it has 2 cells, the header has 3',
-    '5: - - 有 4 个单元格,表头有 3 个 / it has 4 cells, the header has 3',
+    '3: - - 有 2 个单元格，表头有 3 个 / it has 2 cells, the header has 3',
+    '5: - - 有 4 个单元格，表头有 3 个 / it has 4 cells, the header has 3',
   ])
   t.equal(rows[1]!.key, undefined)
   t.match(rows[1]!.faults, [{ code: 'QZ-ROW-FORM' }])

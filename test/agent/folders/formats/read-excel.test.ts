@@ -32,7 +32,7 @@ t.test('rows, blank ones left out, numbered as in the sheet', async (t) => {
     [9, '2', '李四', null, null],
   ])
   t.same(faultsOf(await read(book([header, row(2, '1', 'a', '5', null, 'x')]))), [
-    '2: - - E 列没有表头,却有内容“x” / column E has no header, but holds "x"',
+    '2: - - E 列没有表头，却有内容“x” / column E has no header, but holds "x"',
   ])
 })
 

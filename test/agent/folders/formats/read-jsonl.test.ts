@@ -34,7 +34,7 @@ t.test('numbers are taken as they are written', async (t) => {
     valuesOf(rows).map((row) => row.slice(1, 5)),
     [['441900198505120017', null, '9223372036854775807', '12.50'], ['-'], ['3', '0.00000125', null, '15'], ['4', '1000', '0', '500']],
   )
-  t.same(faultsOf(rows), ['2: name name 有 22 个字符,最多 10 个 / it has 22 characters, at most 10 are allowed'])
+  t.same(faultsOf(rows), ['2: name name 有 22 个字符，最多 10 个 / it has 22 characters, at most 10 are allowed'])
   t.match(faultsOf(await read('{"id":"1","count":1.5,"valid":"maybe"}')), [
     /count count .*"1.5" is not an integer/,
     /"maybe" is not true or false/,

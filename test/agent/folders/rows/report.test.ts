@@ -20,12 +20,12 @@ t.test('says what became of the file, and each fault with its place', async (t) 
   const { text, rows } = await report(t, {})
   t.ok(text.startsWith('\ufeff'))
   t.ok(text.endsWith('\r\n'))
-  t.match(rows[0]![0], /^文件 a\.csv 共 5 行,1 行有误:整个文件已退回.* \/ File a\.csv, 5 rows, 1 have faults: the file was refused/)
+  t.match(rows[0]![0], /^文件 a\.csv 共 5 行，1 行有误：整个文件已退回.* \/ File a\.csv, 5 rows, 1 have faults: the file was refused/)
   t.same(rows.slice(1), [
     ['行 / row', '列 / column', '信息项 / item', '代码 / code', '原因', 'reason'],
     ['3', '数量', 'count', 'QZ-ROW-VALUE', '“x”不是整数', '"x" is not an integer'],
   ])
-  t.match((await report(t, { outcome: 'accepted', rows: 5, bad: 2 })).rows[0]![0], /接收 3 行,2 行有误.*3 were taken, 2 have faults/)
+  t.match((await report(t, { outcome: 'accepted', rows: 5, bad: 2 })).rows[0]![0], /接收 3 行，2 行有误.*3 were taken, 2 have faults/)
 })
 
 t.test('of a file that is refused as a whole', async (t) => {

@@ -12,7 +12,7 @@ async function shared(test: Pick<typeof t, 'teardown'>): Promise<City> {
   return city
 }
 
-const found = { resource: 'villages', key: { code: '441900003001' }, items: ['name'], fault: '名称有误:岗贝', wanted: '岗贝社区' }
+const found = { resource: 'villages', key: { code: '441900003001' }, items: ['name'], fault: '名称有误：岗贝', wanted: '岗贝社区' }
 
 t.test('an error is reported, passed on, answered, closed, and the reporter is told (Art. 18)', async (t) => {
   const city = await shared(t)

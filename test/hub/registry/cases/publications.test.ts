@@ -8,7 +8,7 @@ import { applyEvent } from '../../../../hub/registry/workflow.ts'
 import { openCity } from '../../city.ts'
 import { refusal, villages } from '../../office.ts'
 
-const wanted = { grant: 'villages.water', items: ['name'], place: '水务局网站', purpose: '责任人公示', source: '来源:市民政局' }
+const wanted = { grant: 'villages.water', items: ['name'], place: '水务局网站', purpose: '责任人公示', source: '来源：市民政局' }
 
 async function receiving(test: Pick<typeof t, 'teardown'>) {
   const city = await openCity(test)
@@ -20,7 +20,7 @@ async function receiving(test: Pick<typeof t, 'teardown'>) {
 t.test('a receiver publishes only with the provider’s consent, on conditions, until its end (Art. 17)', async (t) => {
   const { city, user, reviewer } = await receiving(t)
   const asked = await user.post('/publications', wanted)
-  t.match(asked.body, { state: 'asked', provider: 'civil', resource: 'villages', items: ['name'], source: '来源:市民政局' })
+  t.match(asked.body, { state: 'asked', provider: 'civil', resource: 'villages', items: ['name'], source: '来源：市民政局' })
   const path = `/publications/${asked.body.id}`
   t.match(await city.store.query('select agency, role from notice'), [{ agency: 'civil', role: 'reviewer' }])
   t.equal((await user.post(`${path}/consent`)).status, 403)

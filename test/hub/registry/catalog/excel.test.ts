@@ -2,6 +2,8 @@ import t from 'tap'
 import { readWorkbook } from '../../../../protocol/excel/read.ts'
 import { writeWorkbook } from '../../../../protocol/excel/write.ts'
 import { excelType } from '../../../../hub/operations/operation.ts'
+import { valueNamed } from '../../../../hub/registry/catalog/labels.ts'
+import { itemColumns } from '../../../../hub/registry/catalog/sheets.ts'
 import { openCity, type Answer } from '../../city.ts'
 import { licences, register, submitAndPublish, textItem } from './fixture.ts'
 
@@ -166,7 +168,7 @@ t.test('every fault is named with its cell, and nothing is kept', async (t) => {
   t.match(refused, { status: 422, body: { code: 'QZ-EXCEL' } })
   const { zh } = refused.body.detail
   t.match(refused.body.faults[0], { at: /^信息资源 Resources!\w+2$/, zh: /须为/, en: /[a-z]/ }, 'each fault by itself, too')
-  t.match(zh, /信息资源 Resources!\w+2: “每年”须为:实时、每日/)
+  t.match(zh, /信息资源 Resources!\w+2: “每年”须为：实时、每日/)
   t.match(zh, /信息资源 Resources!\w+2: 须填“是”或“否”/)
   t.match(zh, /信息项 Items!\w+3: 不是整数/)
   t.match(zh, /信息项 Items!A5: .*没有此资源/)
@@ -186,6 +188,13 @@ t.test('every fault is named with its cell, and nothing is kept', async (t) => {
   await city.as('civil', 'registrar').post(`/registrations/${body.id}/submit`, { secrecy: { reviewed: true, by: 'x' } })
   t.match(others(await city.as('civil', 'registrar').upload('/catalog/import', excelType, await rewritten(sheets, () => {}))), /正在审核/)
   t.equal((await city.as('civil', 'reviewer').upload('/catalog/import', excelType, await rewritten(sheets, () => {}))).status, 403)
+})
+
+t.test('words and lists in half-width and full-width forms mean the same', async (t) => {
+  for (const word of ['日期时间(时区)', '日期时间\uff08时区\uff09']) t.equal(valueNamed('type', word), 'timestamptz', word)
+  const { cell } = itemColumns.find(({ key }) => key === 'dictionary')!
+  const value = ['1', '2', '3', '4', '5'].map((value) => ({ value, label: `l${value}` }))
+  t.same(cell.read('1=l1、2\uff1dl2\uff0c3=l3\uff1b4=l4,5=l5'), { value })
 })
 
 t.test('the open part as DCAT: only public items, only what is shared and in force', async (t) => {

@@ -196,7 +196,7 @@ t.test('approved in part, never more; what changed meanwhile is checked again', 
   t.match(await office.post(`${path}/approve`), { status: 409, body: { code: 'QZ-STATE' } })
   for (const who of [city.as('civil', 'reviewer'), city.as('water', 'user')]) t.equal((await who.post(`${path}/approve`)).status, 403)
   const told = (await notices(city, path.slice(1).replace('applications/', 'application '))).at(-1)!
-  t.match(told.zh, /已批准;未批准信息项 街道;期限至 2027-06-30/, 'the notice says what was not approved')
+  t.match(told.zh, /已批准；未批准信息项 街道；期限至 2027-06-30/, 'the notice says what was not approved')
 })
 
 t.test('the newest approval takes the place of the one before, on the same route', async (t) => {
@@ -406,7 +406,7 @@ t.test('an application for a standard covers all adopters, later ones too', asyn
   const approved = await office.post(`${path}/approve`)
   t.match(approved.body.grants, [{ resource: 'civil.register' }], 'one provider does not hold up the others, nor does one get its own')
   t.equal(approved.body.grants.length, 1)
-  t.match((await notices(city, path.slice(1).replace('applications/', 'application '))).at(-1)!.zh, /已批准;卫健局 未同意,不含其数据$/)
+  t.match((await notices(city, path.slice(1).replace('applications/', 'application '))).at(-1)!.zh, /已批准；卫健局 未同意，不含其数据$/)
   t.same(await routes(), ['civil.register.water'])
   t.equal((await health.post(`${path}/consent`)).status, 200)
   t.same(await routes(), ['civil.register.water', 'health.register.water'], 'a later consent is enough')

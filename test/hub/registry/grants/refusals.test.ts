@@ -64,7 +64,7 @@ t.test('the correction tells the constraint that the rows broke', async (t) => {
   const reasons = ['new row for relation "villages" violates check constraint "named"', `Data too long for column 'name'`]
   await say(receiver.id, { sinks: [sink({ refused: [{ ...refused[0]!, reasons }] })] })
   const [correction] = (await city.as('civil', 'registrar').get('/corrections')).body.items
-  t.match(correction, { items: ['name'], fault: { zh: /拒绝 7 行\(new row .*"named"; Data too long/, en: /7 rows \(new row .*"named"; / } })
+  t.match(correction, { items: ['name'], fault: { zh: /拒绝 7 行（new row .*"named"; Data too long/, en: /7 rows \(new row .*"named"; / } })
 })
 
 t.test('what the office has closed is not reported again while it lasts', async (t) => {

@@ -140,7 +140,7 @@ t.test('a revoked machine: its people are told, it waits for them, and the machi
   t.match((await city.as('water', 'user').get('/notices')).body.items, [{ kind: 'agent', zh: /停止交换/ }])
   const [{ id: key }] = (await city.store.query('select key_id as id from agent where id = $1', [dead.id])) as [{ id: string }]
   const error: QianzhiError = await agentByKey(city, key).catch((thrown) => thrown)
-  t.equal(error.text('zh'), `前置机代理 ${dead.id} 已被撤销(${localTime(city.now)} 市电子政务办)`)
+  t.equal(error.text('zh'), `前置机代理 ${dead.id} 已被撤销（${localTime(city.now)} 市电子政务办）`)
   t.match(error.details, { next: { zh: /不会自动恢复/, en: /applies for a machine/ } })
 
   const path = await applied(city, { replaces: dead.id })

@@ -302,7 +302,7 @@ t.test('people from Excel', async (t) => {
   const city = await town(t)
   const system = city.as('city', 'system-admin')
   const rows = [
-    ['civil', 'wang.wu', '王五', 'wang@example.gov.cn', null, '登记员、使用员'],
+    ['civil', 'wang.wu', '王五', 'wang@example.gov.cn', null, '登记员\uff0c使用员'],
     ['water', 'Zhao.Liu', '赵六', null, '0769-2', 'reviewer'],
   ]
   t.equal((await importBook(city.as('city', 'security-admin'), rows)).status, 403)
@@ -341,7 +341,7 @@ t.test('people from Excel', async (t) => {
   const unfit = await give([
     ['civil', 'wang.wu', '王五', null, null, '局长'],
     ['civil', 'nobody.x', '无', null, null, 'user'],
-    ['water', 'zhao.liu', '赵六', null, null, '系统管理员、使用员'],
+    ['water', 'zhao.liu', '赵六', null, null, '系统管理员\uff1b使用员'],
   ])
   t.match(unfit, { status: 422, body: { code: 'QZ-EXCEL' } })
   for (const cell of ['F2', 'B3', 'F4']) t.match(unfit.body.detail.zh, `人员!${cell}:`, cell)

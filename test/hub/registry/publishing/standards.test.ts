@@ -6,7 +6,7 @@ import { always, submitAndPublish, textItem } from '../catalog/fixture.ts'
 function form(change: (form: StandardForm) => void = () => {}): StandardForm {
   const made: StandardForm = {
     title: '行政许可',
-    abstract: '各单位的行政许可决定(双公示)',
+    abstract: '各单位的行政许可决定（双公示）',
     subject: 'enterprise',
     licence: false,
     table: 'licences',
@@ -74,8 +74,8 @@ t.test('what the standard fixes cannot be changed', async (t) => {
     ['another item', (c) => c.items.push(textItem('extra', '附加')), /没有信息项 extra/],
     ['a changed item', (c) => (c.items[3].length = 10), /note 须与标准一致/],
     ['a mandatory item left out', (c) => c.items.splice(1, 1), /缺少标准的信息项 holder/],
-    ['another table', (c) => (c.table = 'own'), /须与标准 licences 一致:licences/],
-    ['another subject', (c) => (c.subject = 'other'), /须与标准 licences 一致:enterprise/],
+    ['another table', (c) => (c.table = 'own'), /须与标准 licences 一致：licences/],
+    ['another subject', (c) => (c.subject = 'other'), /须与标准 licences 一致：enterprise/],
   ]
   for (const [what, change, zh] of cases) {
     const { id } = await adopt(city, 'civil', change)

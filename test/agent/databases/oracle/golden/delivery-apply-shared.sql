@@ -121,7 +121,7 @@ values (:1, :2, :3, :4, :5, 4294967298, :6, sys_extract_utc(systimestamp), :7, :
 -- :4 VARCHAR "QZ-ROW-REFUSED"
 -- :5 VARCHAR "id"
 -- :6 VARCHAR null
--- :7 VARCHAR "{\"zh\":\"必填,但为空文本,Oracle 视为空值\",\"en\":\"is an empty text, which Oracle holds for null, and must have a value\"}"
+-- :7 VARCHAR "{\"zh\":\"必填，但为空文本，Oracle 视为空值\",\"en\":\"is an empty text, which Oracle holds for null, and must have a value\"}"
 -- :8 VARCHAR "[\"\",\"2026-11-22T08:30:00Z\"]"
 -- :9 VARCHAR null
 

@@ -92,7 +92,7 @@ update "QZ"."QZ_QUARANTINE" set code = :1, item = :2, reason = :3
 where route = :4 and part = :5 and key_hash = :6;
 -- :1 VARCHAR "QZ-ROW-REFUSED"
 -- :2 VARCHAR "id"
--- :3 VARCHAR "{\"zh\":\"必填,但为空文本,Oracle 视为空值\",\"en\":\"is an empty text, which Oracle holds for null, and must have a value\"}"
+-- :3 VARCHAR "{\"zh\":\"必填，但为空文本，Oracle 视为空值\",\"en\":\"is an empty text, which Oracle holds for null, and must have a value\"}"
 -- :4 VARCHAR "route-1"
 -- :5 VARCHAR "live"
 -- :6 VARCHAR "1a146a12f9d0b7a14600204ec8243327d366d1e74cb3ff8a9435ca374d171601"

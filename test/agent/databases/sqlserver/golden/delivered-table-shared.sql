@@ -55,7 +55,7 @@ end catch
 
 -- next batch
 begin try
-  exec sp_addextendedproperty @name = N'MS_Description', @value = N'接收时间(UTC)', @level0type = N'SCHEMA', @level0name = N'交换', @level1type = N'TABLE', @level1name = N'许可 证', @level2type = N'COLUMN', @level2name = N'qz_received_at'
+  exec sp_addextendedproperty @name = N'MS_Description', @value = N'接收时间（UTC）', @level0type = N'SCHEMA', @level0name = N'交换', @level1type = N'TABLE', @level1name = N'许可 证', @level2type = N'COLUMN', @level2name = N'qz_received_at'
 end try
 begin catch
 end catch

@@ -118,7 +118,7 @@ end catch
 
 -- next batch
 begin try
-  exec sp_addextendedproperty @name = N'MS_Description', @value = N'接收时间(UTC)', @level0type = N'SCHEMA', @level0name = N'dbo', @level1type = N'TABLE', @level1name = N'delivered', @level2type = N'COLUMN', @level2name = N'qz_received_at'
+  exec sp_addextendedproperty @name = N'MS_Description', @value = N'接收时间（UTC）', @level0type = N'SCHEMA', @level0name = N'dbo', @level1type = N'TABLE', @level1name = N'delivered', @level2type = N'COLUMN', @level2name = N'qz_received_at'
 end try
 begin catch
 end catch
