@@ -86,7 +86,7 @@ t.test('status when the agent does not run says since when', async (t) => {
   const agent = enrolled(t)
   await agent.start()
   const [zh, en] = [await agent.command('status', '--lang', 'zh'), await agent.command('status', '--lang', 'en')]
-  t.match(zh.stdout, /来源 villages\(front\)/)
+  t.match(zh.stdout, /来源 villages（front）/)
   t.match(en.stdout, /source villages \(front\)/)
   t.match(en.stdout, /Status page: http:\/\/127\.0\.0\.1:\d+\//)
   await until('the hub is said to be away', async () => (await agent.status())?.hub.fault)

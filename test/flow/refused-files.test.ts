@@ -79,7 +79,7 @@ t.test('from the folder to the people', async (t) => {
   await exchange.ready()
   provider.program.start()
   const [, , second] = await told(4)
-  t.match(second![2], /退回：坏2\.csv\(QZ-.*累计退回 2 个/)
+  t.match(second![2], /退回：坏2\.csv（QZ-.*累计退回 2 个/)
   t.notMatch(second![2], /坏\.csv/)
 
   // Its memory is lost: it counts anew.

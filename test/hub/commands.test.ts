@@ -99,6 +99,14 @@ t.test('what is wrong on the command line is said, with exit code 2', async (t) 
   }
 })
 
+t.test('items are separated by either comma', async (t) => {
+  const { run } = officeCommands.find(({ name }) => name === 'grant items')!
+  const sent: unknown[] = []
+  const api = { post: async (_: string, body: unknown) => (sent.push(body), { id: 'g', items: [] }) } as unknown as AdminClient
+  await run({ api, show: () => undefined } as unknown as CommandDeps, ['g', 'a,b\uff0cc'], {})
+  t.same(sent, [{ items: ['a', 'b', 'c'] }])
+})
+
 t.test('what people read: states in words, times where the city is', async (t) => {
   const time = '2026-11-29T17:30:00.000Z'
   const schema = { title: '村居' }
