@@ -88,7 +88,7 @@ export const operatorCommands: readonly Command[] = [
   {
     name: 'table list',
     arguments: [],
-    text: { zh: '列出资源表:供查询、接口和开放使用的数据副本', en: 'list the resource tables, which query, API and open data read' },
+    text: { zh: '列出资源表：供查询、接口和开放使用的数据副本', en: 'list the resource tables, which query, API and open data read' },
     async run({ api, show, language }) {
       const { items } = await api.get<{ items: TableStatus[] }>('/admin/v1/tables')
       const headings = {
@@ -111,10 +111,10 @@ export const operatorCommands: readonly Command[] = [
   {
     name: 'table rebuild',
     arguments: ['RESOURCE'],
-    text: { zh: '由批次日志重建一个资源表,期间照常读取', en: 'make a resource table anew from the log; it is read meanwhile' },
+    text: { zh: '由批次日志重建一个资源表，期间照常读取', en: 'make a resource table anew from the log; it is read meanwhile' },
     async run({ api, show, language }, [resource]) {
       const done = await api.post<{ resource: string }>(`/admin/v1/tables/${encodeURIComponent(resource!)}/rebuild`)
-      show(done, { zh: `正在重建 ${resource},进度见 table list`, en: `${resource} is being made anew: see table list` }[language])
+      show(done, { zh: `正在重建 ${resource}，进度见 table list`, en: `${resource} is being made anew: see table list` }[language])
     },
   },
   {

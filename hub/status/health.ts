@@ -186,7 +186,7 @@ async function tableProblems(query: Query): Promise<HealthProblem[]> {
   return rows.map(({ resource, code, reason: stored }) => {
     const reason = readText(stored)
     const { zh, en } = typeof reason === 'string' ? same(reason) : reason
-    return { code, zh: `资源 ${resource} 的资源表没有跟上:${zh}`, en: `The table of resource ${resource} does not follow: ${en}` }
+    return { code, zh: `资源 ${resource} 的资源表没有跟上：${zh}`, en: `The table of resource ${resource} does not follow: ${en}` }
   })
 }
 
