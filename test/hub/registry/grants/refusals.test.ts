@@ -164,7 +164,7 @@ t.test('columns that a source table gains are told; those that were left out fro
       ['civil', 'agency-it'],
     ],
   )
-  t.match(told[0]!.zh, / email,/)
+  t.match(told[0]!.zh, / email，/)
 })
 
 function notices({ store }: City, kind: string) {
