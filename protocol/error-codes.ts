@@ -423,7 +423,7 @@ export const kinds = {
     409,
     'provider',
     false,
-    '资源 {resource} 目前不能填报:{reason}',
+    '资源 {resource} 目前不能填报：{reason}',
     'Rows of resource {resource} cannot be entered now: {reason}',
   ),
   'QZ-DATA-ENDED': kind(

@@ -45,7 +45,7 @@ function valueSchema(item: SharedItem): Record<string, unknown> {
 
 function itemSchema(item: SharedItem): Record<string, unknown> {
   const parts = [item.label, item.description, ...(item.mask ? ['已脱敏 masked'] : [])]
-  const described = parts.filter((part) => part !== undefined).join(':')
+  const described = parts.filter((part) => part !== undefined).join('：')
   const form = valueSchema(item)
   return { ...form, type: item.key || (item.required && !item.mask) ? 'string' : ['string', 'null'], description: described }
 }
@@ -66,8 +66,8 @@ const words: Record<Operator, string> = {
   ge: '大于等于 at least',
   lt: '小于 less',
   le: '小于等于 at most',
-  in: '其中之一,以逗号分隔 one of, with commas',
-  like: '以此开头,如 张* begins with',
+  in: '其中之一，以逗号分隔 one of, with commas',
+  like: '以此开头，如 张* begins with',
   null: '为空 has no value',
 }
 
@@ -106,7 +106,7 @@ export function describeResource(share: Share, address: string): object {
   const select: Parameter = {
     name: 'select',
     in: 'query',
-    description: '只要这些信息项,以逗号分隔 only these items, with commas',
+    description: '只要这些信息项，以逗号分隔 only these items, with commas',
     schema: { type: 'string' },
   }
   const ifNoneMatch: Parameter = { name: 'If-None-Match', in: 'header', schema: { type: 'string' } }
@@ -181,7 +181,7 @@ export function describeResource(share: Share, address: string): object {
             {
               name: 'after',
               in: 'query',
-              description: '上次的 next;不写则从头 the next of the answer before; left out: from the beginning',
+              description: '上次的 next；不写则从头 the next of the answer before; left out: from the beginning',
               schema: { type: 'string' },
             },
             { name: 'limit', in: 'query', schema: { type: 'integer', minimum: 1, maximum: 10_000, default: 1000 } },
@@ -198,7 +198,7 @@ export function describeResource(share: Share, address: string): object {
               source,
             }),
             410: {
-              description: '不能接续,请清空后重新开始 cannot be continued: begin again',
+              description: '不能接续，请清空后重新开始 cannot be continued: begin again',
               content: { 'application/problem+json': { schema: ref('Problem') } },
             },
             ...refusals,

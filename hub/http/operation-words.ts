@@ -11,22 +11,22 @@ import { roles, type Role } from '../records/roles.ts'
 const ownEvents: Record<string, LocalizedText> = {
   'application.ask': { zh: '征求提供单位意见', en: 'ask the provider' },
   'application.proceed': { zh: '转市电子政务办审核', en: 'pass on to the office' },
-  'correction.settle': { zh: '自行了结(更正)', en: 'settle by itself (correction)' },
-  'grant.hold': { zh: '待接收方确认(授权)', en: 'hold (grant)' },
-  'grant.expire': { zh: '到期(授权)', en: 'expire (grant)' },
+  'correction.settle': { zh: '自行了结（更正）', en: 'settle by itself (correction)' },
+  'grant.hold': { zh: '待接收方确认（授权）', en: 'hold (grant)' },
+  'grant.expire': { zh: '到期（授权）', en: 'expire (grant)' },
   'machine.enrol': { zh: '登记前置机', en: 'enrol the machine' },
   'opening.supersede': { zh: '由新的开放发布取代', en: 'superseded by a newer one (opening)' },
   'opening.lapse': { zh: '失效（开放发布）', en: 'lapse (opening)' },
-  'publication.lapse': { zh: '失效(公开授权请求)', en: 'lapse (publication)' },
-  'publication.expire': { zh: '到期(公开授权请求)', en: 'expire (publication)' },
+  'publication.lapse': { zh: '失效（公开授权请求）', en: 'lapse (publication)' },
+  'publication.expire': { zh: '到期（公开授权请求）', en: 'expire (publication)' },
 }
 
 /** What an operation is called among people: what its documentation says of it, without what is explained there. */
 export const operationWords: ReadonlyMap<string, LocalizedText> = new Map([
   ...operations.map(({ name, text, path, objectKind }) => {
     // An event's own words are a verb alone.
-    const of = objectKind && /\/:id\//.test(path) ? { zh: `(${objectNames[objectKind]})`, en: ` (${objectKind})` } : { zh: '', en: '' }
-    return [name, { zh: first(text.zh, /[::,,(]/) + of.zh, en: first(text.en, /[:,(]/) + of.en }] as const
+    const of = objectKind && /\/:id\//.test(path) ? { zh: `（${objectNames[objectKind]}）`, en: ` (${objectKind})` } : { zh: '', en: '' }
+    return [name, { zh: first(text.zh, /[\uff1a\uff0c\uff08]/) + of.zh, en: first(text.en, /[:,(]/) + of.en }] as const
   }),
   ...Object.entries(ownEvents),
 ])
@@ -50,12 +50,12 @@ function forbiddenWords(name: string, principal: Principal | undefined): Localiz
   const words = operationWords.get(name)
   if (!words || !principal) return words
   if (reachOf(principal, name as OperationName).size > 0) {
-    return { zh: `${words.zh}(不是您可办的事项)`, en: `${words.en} (not this one)` }
+    return { zh: `${words.zh}（不是您可办的事项）`, en: `${words.en} (not this one)` }
   }
   const able = Object.keys(rights[name as OperationName]).filter((role): role is Role => Object.hasOwn(roles, role))
   const who = joinTexts(
     able.map((role) => roles[role]),
     { zh: '、', en: ', ' },
   )
-  return { zh: `${words.zh}(由${who.zh}办理)`, en: `${words.en} (for: ${who.en})` }
+  return { zh: `${words.zh}（由${who.zh}办理）`, en: `${words.en} (for: ${who.en})` }
 }

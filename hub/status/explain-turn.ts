@@ -109,7 +109,7 @@ const judges: Judge[] = [
       ? {
           who: 'provider',
           agency,
-          zh: `${agency} 尚未填报:由其编目人员填报数据`,
+          zh: `${agency} 尚未填报：由其编目人员填报数据`,
           en: `${agency} has entered no rows yet: its registrar does`,
         }
       : undefined,

@@ -126,23 +126,23 @@ export function showExplanation(explanation: Explanation, language: Language): s
   const zh = language === 'zh'
   const seen = (at: Date | null) => (at ? localTime(at) : zh ? '从未' : 'never')
   const fault = (of: Fault | undefined) => (of ? [`  ${of.code} ${of[language]} (${shownTime(of.since)})`] : [])
-  const paused = (state: string | undefined) => (state === 'paused' ? (zh ? ',已暂停' : ', paused') : '')
+  const paused = (state: string | undefined) => (state === 'paused' ? (zh ? '，已暂停' : ', paused') : '')
   const queue = source.report ? `${source.report.waiting}${source.report.oldest ? ` (${shownTime(source.report.oldest)})` : ''}` : '?'
   const last = reconciled.state === null ? { zh: '从未', en: 'never' } : reconciliationWords(reconciled.state)
   const lines = zh
     ? [
-        `路由 ${route}(资源 ${resource}):${state === 'active' ? '有效' : endingOf(state).zh}`,
-        `来源 ${source.agency} ${source.agent ?? (source.entered ? '在线填报' : '无代理')}:待送 ${queue},隔离 ${source.report?.quarantine ?? '?'},最后联系 ${seen(source.seen)}${paused(source.report?.state)}`,
+        `路由 ${route}（资源 ${resource}）：${state === 'active' ? '有效' : endingOf(state).zh}`,
+        `来源 ${source.agency} ${source.agent ?? (source.entered ? '在线填报' : '无代理')}：待送 ${queue}，隔离 ${source.report?.quarantine ?? '?'}，最后联系 ${seen(source.seen)}${paused(source.report?.state)}`,
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
         ...refusedLine(source.refusedFile, language),
-        `中心:最新批次 ${showPosition(hub.head)},最后接收 ${seen(hub.lastPush)}${hub.snapshotWanted ? ',等待新快照' : ''}`,
-        `接收 ${receiver.agency} ${receiver.agent}:已取 ${showPosition(receiver.delivered)},已入库 ${showPosition(receiver.applied)},` +
-          `隔离 ${receiver.quarantine},最后联系 ${seen(receiver.seen)}${receiver.lapsed ? ',已失效' : ''}${paused(receiver.report?.state)}`,
+        `中心：最新批次 ${showPosition(hub.head)}，最后接收 ${seen(hub.lastPush)}${hub.snapshotWanted ? '，等待新快照' : ''}`,
+        `接收 ${receiver.agency} ${receiver.agent}：已取 ${showPosition(receiver.delivered)}，已入库 ${showPosition(receiver.applied)}，` +
+          `隔离 ${receiver.quarantine}，最后联系 ${seen(receiver.seen)}${receiver.lapsed ? '，已失效' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
-        `数据截至:${asOf === null ? '未知' : `${shownTime(asOf)}(${age} 秒前)`}`,
-        `对账:${last.zh},最近一致 ${seen(reconciled.equal)}`,
-        `下一步:${turn.zh}`,
+        `数据截至：${asOf === null ? '未知' : `${shownTime(asOf)}（${age} 秒前）`}`,
+        `对账：${last.zh}，最近一致 ${seen(reconciled.equal)}`,
+        `下一步：${turn.zh}`,
       ]
     : [
         `Route ${route} (resource ${resource}): ${endingOf(state).en}`,
@@ -166,7 +166,7 @@ function refusedLine(refused: Explanation['source']['refusedFile'], language: La
   const why = whyRefused(refused)
   return [
     language === 'zh'
-      ? `  最近的文件被退回:${why.zh}(${shownTime(refused.time)})`
+      ? `  最近的文件被退回：${why.zh}（${shownTime(refused.time)}）`
       : `  newest file refused: ${why.en} (${shownTime(refused.time)})`,
   ]
 }
@@ -175,7 +175,7 @@ function snapshotLine(snapshot: SnapshotProgress | undefined, language: Language
   if (!snapshot) return []
   const { rows, total, rate, left, waits } = snapshot
   const known = rate !== undefined && left !== undefined
-  if (language === 'zh') return [`  快照 ${rows}/${total} 行${waits ? ',等待允许的时段' : known ? `,每秒 ${rate} 行,约剩 ${left} 秒` : ''}`]
+  if (language === 'zh') return [`  快照 ${rows}/${total} 行${waits ? '，等待允许的时段' : known ? `，每秒 ${rate} 行，约剩 ${left} 秒` : ''}`]
   return [
     `  snapshot: ${rows} of ${counted(total, 'row')}${waits ? ', waits for its hours' : known ? `, ${rate} rows/s, about ${left} s left` : ''}`,
   ]

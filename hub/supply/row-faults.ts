@@ -45,8 +45,8 @@ export function requireSound({ faults }: CheckedRow): void {
   const { item, zh, en } = first
   const reason =
     faults.length === 1
-      ? { zh: `${item}:${zh}`, en: `${item}: ${en}` }
-      : { zh: `共 ${faults.length} 处,第一处为 ${item}:${zh}`, en: `${faults.length} faults, the first: ${item}: ${en}` }
+      ? { zh: `${item}：${zh}`, en: `${item}: ${en}` }
+      : { zh: `共 ${faults.length} 处，第一处为 ${item}：${zh}`, en: `${faults.length} faults, the first: ${item}: ${en}` }
   throw new QianzhiError('QZ-ROW-FORM', { reason }, { faults })
 }
 
@@ -73,7 +73,7 @@ function checkFault({ id, check }: CatalogItem, values: Readonly<Record<string, 
 function overlong(items: readonly CatalogItem[], values: Readonly<Record<string, Value>>): ItemFault[] {
   const columns = items.map(({ id }) => ({ values: [values[id]!] }))
   if (overlongRows(items, columns, 1).size === 0) return []
-  return [{ item: items.find(({ key }) => key)!.id, zh: '该行过大,无法存储', en: 'the row is too large to be stored' }]
+  return [{ item: items.find(({ key }) => key)!.id, zh: '该行过大，无法存储', en: 'the row is too large to be stored' }]
 }
 
 /** One value has one text: keys are compared as texts, and what comes back is what was sent. What is no value stays as it is. */

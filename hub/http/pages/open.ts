@@ -52,7 +52,7 @@ export function listPage(listed: Listed, language: Language): Page {
 }
 
 function listLine({ code, agencyName, asOf, content }: OpenEntry, language: Language, say: Say): Html {
-  const updated = { zh: `,${shownTime(asOf)} 更新`, en: `, updated ${shownTime(asOf)}` }
+  const updated = { zh: `，${shownTime(asOf)} 更新`, en: `, updated ${shownTime(asOf)}` }
   return markup`<li><a href="${link(language, `/${code}`)}">${content.title}</a>
 <span class="muted">${agencyName}${asOf ? say(updated) : undefined}</span></li>`
 }

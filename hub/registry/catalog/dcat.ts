@@ -127,7 +127,7 @@ function dataset(entry: Described, place: Place, themes: ReadonlyMap<string, Cla
     '@type': 'dcat:Dataset',
     'dct:identifier': catalogCode ?? code,
     'dct:title': inChinese(title),
-    'dct:description': inChinese(abstract.trim() || `${agencyName}的${title}:${labels}。`),
+    'dct:description': inChinese(abstract.trim() || `${agencyName}的${title}：${labels}。`),
     'dct:publisher': { '@id': `${address}/agencies/${agency}`, ...agent(agencyName) },
     'dcat:contactPoint': contactPoint(entry),
     ...(keywords.length > 0 && { 'dcat:keyword': keywords.map(inChinese) }),

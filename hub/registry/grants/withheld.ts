@@ -33,7 +33,7 @@ const publishAnew: LocalizedText = {
   en: 'if it is to be shared, the registrar of this agency registers it and its reviewer publishes; then it goes on by itself',
 }
 const frontEnd: LocalizedText = {
-  zh: '应由前置机提供的,由本单位编目人员登记提供方式为前置交换,审核人员发布;之后自动继续',
+  zh: '应由前置机提供的，由本单位编目人员登记提供方式为前置交换，审核人员发布；之后自动继续',
   en: 'if a machine is to supply it, the registrar of this agency registers front-end as its supply mode and its reviewer publishes; then it goes on by itself',
 }
 
