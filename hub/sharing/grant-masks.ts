@@ -31,7 +31,8 @@ export async function setMasks(registry: Registry, principal: Principal, grant: 
     for (const [id, mask] of Object.entries(masks)) {
       const item = row.items.includes(id) ? itemById(row.schema, id) : undefined
       const fault = item ? maskFault(item, mask) : { zh: '不在授权之内', en: 'is not granted' }
-      if (fault) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `信息项 ${id}：${fault.zh}`, en: `item ${id}: ${fault.en}` } })
+      if (fault)
+        throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `信息项 ${id}：${fault.zh}`, en: `item ${id}: ${fault.en}` } })
     }
     const side = principal.agency === row.provider ? 'provider' : 'office'
     await query('update access_grant set masks = jsonb_set(masks, $2, $3) where id = $1', [grant, [side], JSON.stringify(masks)])

@@ -175,7 +175,8 @@ function snapshotLine(snapshot: SnapshotProgress | undefined, language: Language
   if (!snapshot) return []
   const { rows, total, rate, left, waits } = snapshot
   const known = rate !== undefined && left !== undefined
-  if (language === 'zh') return [`  快照 ${rows}/${total} 行${waits ? '，等待允许的时段' : known ? `，每秒 ${rate} 行，约剩 ${left} 秒` : ''}`]
+  if (language === 'zh')
+    return [`  快照 ${rows}/${total} 行${waits ? '，等待允许的时段' : known ? `，每秒 ${rate} 行，约剩 ${left} 秒` : ''}`]
   return [
     `  snapshot: ${rows} of ${counted(total, 'row')}${waits ? ', waits for its hours' : known ? `, ${rate} rows/s, about ${left} s left` : ''}`,
   ]
