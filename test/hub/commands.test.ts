@@ -100,10 +100,10 @@ t.test('what is wrong on the command line is said, with exit code 2', async (t) 
 })
 
 t.test('items are separated by either comma', async (t) => {
-  const { run } = officeCommands.find(({ name }) => name === 'grant items')!
+  const command = officeCommands.find(({ name }) => name === 'grant items')!
   const sent: unknown[] = []
   const api = { post: async (_: string, body: unknown) => (sent.push(body), { id: 'g', items: [] }) } as unknown as AdminClient
-  await run({ api, show: () => undefined } as unknown as CommandDeps, ['g', 'a,b\uff0cc'], {})
+  await command.run({ api, show: () => undefined } as unknown as CommandDeps, ['g', 'a,b\uff0cc'], {})
   t.same(sent, [{ items: ['a', 'b', 'c'] }])
 })
 
