@@ -84,7 +84,7 @@ function paging({ address, path }: DcatPlace, page: number, total: number): obje
   }
 }
 
-type Described = Entry & Pick<OpenEntry, 'openItems'> & Partial<Pick<OpenEntry, 'opening' | 'asOf' | 'bytes'>>
+type Described = Entry & Pick<OpenEntry, 'openItems'> & Partial<Pick<OpenEntry, 'released' | 'asOf' | 'bytes'>>
 type Place = Omit<DcatPlace, 'files'> & Partial<Pick<DcatPlace, 'files'>>
 
 async function catalogOf(registry: Registry, place: Place, entries: readonly Described[]): Promise<object> {
@@ -118,7 +118,7 @@ function isPublic({ openness }: Item): boolean {
 }
 
 function dataset(entry: Described, place: Place, themes: ReadonlyMap<string, Classification>): object {
-  const { code, catalogCode, agency, agencyName, content, catalogVersion, publishedAt, standard, openItems, asOf } = entry
+  const { code, catalogCode, agency, agencyName, content, catalogVersion, publishedAt, standard, openItems, released, asOf } = entry
   const { title, abstract, keywords, classification, cycle, openWithConditions, region, temporal } = content
   const { address, path } = place
   const labels = openItems.map(({ label }) => label).join('、')
@@ -139,7 +139,7 @@ function dataset(entry: Described, place: Place, themes: ReadonlyMap<string, Cla
       'dct:accessRights': { '@type': 'dct:RightsStatement', 'dct:description': inChinese(openWithConditions) },
     }),
     'dct:accrualPeriodicity': { '@id': `${frequencyUrl}${frequencies[cycle]}` },
-    'dct:issued': dateTime(publishedAt),
+    'dct:issued': dateTime(released ?? publishedAt),
     ...(asOf && { 'dct:modified': dateTime(asOf) }),
     'dcat:version': String(catalogVersion),
     ...(place.files && {
