@@ -307,6 +307,7 @@ void t.test('a file ends without its end where it is not open any more', async (
   const data = (await openData(city.store.query, 'villages'))!
   const deps = { query: city.store.query, reader: city.services.sharing.reader }
   const parts = openFile(deps, data, { kind: 'ndjson', language: 'zh' })
+  t.teardown(() => parts.return(undefined))
   t.match((await parts.next()).value!.toString().split('\n').length, 1001)
   await reviewer.post(`${path}/withdraw`, { reason: '核实' })
   await t.rejects(parts.next(), { code: 'QZ-DATA-ENDED' })
