@@ -72,6 +72,7 @@ export interface City extends Office {
   /** Calls with a secret, whosever it is. */
   caller(secret: string): Caller
   services: Services
+  exchange: Exchange
   data: DataServices
   hubKey: SigningKey
   /** Who is signed in, by agency and role. */
@@ -164,7 +165,7 @@ async function cityOf(
   }
   const unknown: Principal = { actor: 'nobody', person: null, name: '', agency: null, roles: [], via: 'session' }
   const withSecret = (secret?: string) => caller(app, secret, unknown)
-  return Object.assign(office, { app, as, nobody: withSecret(), caller: withSecret, services: all, data, hubKey, settled })
+  return Object.assign(office, { app, as, nobody: withSecret(), caller: withSecret, services: all, exchange, data, hubKey, settled })
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'qianzhi-city-'))

@@ -1,6 +1,6 @@
 /** Online forms (Art. 15): what people enter becomes batches of the hub's own producer. */
 import t from 'tap'
-import { blockValues, openBatch, splitBatch, type OpenBatch } from '../../../protocol/batch.ts'
+import { blockValues, buildBatch, openBatch, splitBatch, type OpenBatch } from '../../../protocol/batch.ts'
 import { openPolicy } from '../../../protocol/policy.ts'
 import { openPostgresLog } from '../../../hub/logs/postgres.ts'
 import { currentPolicy } from '../../../hub/registry/grants/policy.ts'
@@ -105,6 +105,23 @@ void t.test('values of every kind arrive as they were typed', async (t) => {
     typed.map((values) => ({ ...none, ...values })).toSorted((a, b) => (a.code < b.code ? -1 : 1)),
   )
   t.equal((await wholeChain(city, t)).length, 1 + typed.length)
+})
+
+void t.test('one value has one text; what no table could hold is refused', async (t) => {
+  const item = (id: string, more: Partial<CatalogItem>): CatalogItem => ({ ...bare, id, name: id, label: id, type: 'decimal', ...more })
+  const { registrar } = await formCity(t, (draft) => {
+    draft.items = [
+      item('code', { precision: 9, scale: 2, key: true }),
+      item('money', { precision: 9, scale: 3 }),
+      item('clock', { type: 'time' }),
+      item('extra', { type: 'json' }),
+    ]
+  })
+  await registrar.post(rowsPath, { values: { code: '007.5', money: '-00.50', clock: '12:00:00.500' } })
+  t.match(await registrar.post(rowsPath, { values: { code: '7.500' } }), { status: 409 }, 'the same key')
+  t.match((await registrar.get(rowsPath)).body.items, [{ values: { code: '7.50', money: '-0.50', clock: '12:00:00.5' } }])
+  const deep = '['.repeat(2000) + ']'.repeat(2000)
+  t.match(await registrar.post(rowsPath, { values: { code: '1', extra: deep } }), { status: 422, body: { faults: [{ en: /too large/ }] } })
 })
 
 void t.test('a row is entered, corrected and deleted, and its history says by whom', async (t) => {
@@ -328,6 +345,35 @@ void t.test('a new version begins with a snapshot, new items null', async (t) =>
   t.same(replay(all).get('1'), { code: '1', name: '名称1', street: '东城', note: null })
   t.match(await registrar.post(rowsPath, row('2', { note: '新' })), { status: 200 })
   t.match((await registrar.get(rowsPath)).body.items, [{ values: { code: '1', note: null } }, { values: { code: '2', note: '新' } }])
+})
+
+void t.test('a snapshot that was broken off is made anew, and nothing is lost; nor after the hub was put back', async (t) => {
+  const { city, registrar } = await formCity(t)
+  const headOf = async () => (await openPostgresLog(city.store).heads(['villages'])).get('villages')!
+  const entered = async () => (await registrar.get(rowsPath)).body.items.map(({ values }: { values: { code: string } }) => values.code)
+  const breakOff = async (schema: number) => {
+    const head = await headOf()
+    const header = { resource: 'villages', schema, producer: 'hub', epoch: head.epoch + 1, seq: 1, prev: null, kind: 'snapshot' } as const
+    const columns = ['code', 'name', 'street'].map((item) => ({ item, values: [] }))
+    const batch = buildBatch({ ...header, time: '2026-11-22T00:00:00Z', snapshot: { began: 1, last: false } }, columns, city.hubKey)
+    t.ok(await city.exchange.produce(batch, head))
+  }
+  await registrar.post(rowsPath, row('1'))
+  await breakOff(1)
+  t.match(await registrar.post(rowsPath, row('2')), { status: 200 })
+  t.same(await entered(), ['1', '2'])
+  const schema = villages((draft) => {
+    draft.items[1]!.length = 120
+  })
+  await publishResource(city, 'admin', { schema })
+  await breakOff(2)
+  t.match(await registrar.post(rowsPath, row('3')), { status: 200 })
+  t.same(await entered(), ['1', '2', '3'])
+  const known = (await headOf()).epoch + 1000
+  await city.store.query('update stream set known_epoch = $1', [known])
+  await registrar.post(rowsPath, row('4'))
+  t.ok((await headOf()).epoch > known, 'receivers ahead of the hub go on with a later epoch')
+  t.same([...replay(await wholeChain(city, t)).keys()], ['1', '2', '3', '4'])
 })
 
 void t.test('an entry whose process ended is settled by what the log has', async (t) => {
