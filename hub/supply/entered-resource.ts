@@ -70,6 +70,8 @@ export interface StreamState {
   head: ChainPosition | null
   /** Highest epoch that was ever heard of. */
   known: number
+  /** The head is the hub's own. */
+  ours: boolean
   /** Somebody waits for a snapshot. */
   wanted: boolean
   /** The newest complete rows. */
@@ -86,12 +88,12 @@ export async function streamState(
   const notes = (await readStreams(store, [code])).get(code)
   const { head, complete, begun } = await log.state(code)
   const known = Math.max(head?.epoch ?? 0, notes?.knownEpoch ?? 0)
-  const state = { head, known, live, wanted: notes?.wanted !== undefined }
+  const ours = head !== null && (await producerAt(log, code, head)) === hubProducer
+  const state = { head, known, live, ours, wanted: notes?.wanted !== undefined }
   const current = samePosition(live?.place, head)
   const whole = begun === null || (complete !== null && comparePositions(complete.began, begun.began) === 0)
   if (!current) return { ...state, next: canBegin(live, complete, begun) ? 'begins' : 'moves' }
   const restored = known > (head?.epoch ?? 0) || isAfter(notes?.wanted?.after ?? { epoch: 0, seq: 0 }, head)
-  const ours = head !== null && (await producerAt(log, code, head)) === hubProducer
   const goesOn = ours && whole && !restored && live?.version === schema.version
   return { ...state, next: goesOn ? 'goes-on' : 'begins' }
 }

@@ -55,7 +55,7 @@ const lookMs = 5000
 /** Entries that are neither settled nor dropped by then were left by a process that ended. */
 const leftMs = 10 * 60_000
 
-const itself: Bringing = { act: 'supply.snapshot', person: null, by: { actor: 'hub' } }
+const itself = { person: null, by: { actor: 'hub' } } as const
 
 export class HubProducer {
   readonly #deps: ProducerDeps
@@ -122,6 +122,7 @@ export class HubProducer {
   /** Begins the streams that are due: taken over from an agent, of another version, or asked for a snapshot. */
   async look(): Promise<void> {
     const { store, clock, logger } = this.#deps
+    await store.query(endedDraftsSql)
     await settleLeft(this.#deps, new Date(clock().getTime() - leftMs))
     for (const { resource, wanted } of await store.query<{ resource: string; wanted: boolean }>(dueSql, [hubProducer])) {
       await this.#inTurn(resource, () => this.#snapshot(resource, wanted)).catch((err: unknown) => {
@@ -171,8 +172,9 @@ export class HubProducer {
   }
 
   /** What the live table holds, in the version in force: an epoch of its own. Gives up where the head is another one than was thought. */
-  async #makeSnapshot(resource: EnteredResource, { head, known, live }: StreamState): Promise<void> {
+  async #makeSnapshot(resource: EnteredResource, { head, known, live, ours }: StreamState): Promise<void> {
     const epoch = nextEpoch(known, this.#deps.clock())
+    const bringing: Bringing = { ...itself, act: ours ? 'supply.snapshot' : 'supply.take-over' }
     let place: ChainPosition | null = null
     for await (const { rows, last } of portions(live ? this.#liveRows(resource, live.id, live.items) : [])) {
       const header = {
@@ -183,7 +185,7 @@ export class HubProducer {
         snapshot: { began: 1, last },
       } as const
       const columns = resource.items.map(({ id }, i) => ({ item: id, values: rows.map((row) => row[i]!) }))
-      place = await this.#append(resource, header, columns, { expected: place ?? head, bringing: itself, brought: [] })
+      place = await this.#append(resource, header, columns, { expected: place ?? head, bringing, brought: [] })
       if (!place) return
     }
   }
@@ -258,6 +260,9 @@ async function* portions(rows: AsyncIterable<ReadRow> | Iterable<ReadRow>): Asyn
   }
   yield { rows: portion, last: true }
 }
+
+/** Of what the hub may not hold any more (Art. 5, 26), it holds no drafts either. */
+const endedDraftsSql = `delete from supply_draft d using resource r where r.code = d.resource and not ${keptSql}`
 
 const dueSql = `
   select r.code as resource, s.snapshot_wanted as wanted

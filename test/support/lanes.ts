@@ -25,6 +25,7 @@ export const waiting: readonly string[] = [
   'test/agent/gaps/hub.test.ts',
   'test/flow/gap-provider.test.ts',
   'test/flow/snapshot-window.test.ts',
+  'test/flow/forms.test.ts',
 ]
 
 /** The longest of the others, longest first. */

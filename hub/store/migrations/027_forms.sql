@@ -12,7 +12,7 @@ create table supply_entry (
   -- As the audit says who acted: actor, agency, via, ip.
   by jsonb not null,
   at timestamptz not null,
-  -- What the audit calls it: row.create, row.change, row.delete; or snapshot.
+  -- What the audit calls it: row.create, row.change, row.delete; supply.snapshot, or supply.take-over where another producer, or none, was before.
   act text not null,
   rows int not null,
   stored boolean not null default false,

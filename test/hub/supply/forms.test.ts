@@ -154,9 +154,9 @@ void t.test('a row is entered, corrected and deleted, and its history says by wh
     `select act, actor, details from audit_entry where act ~ '^(row|supply)[.]' order by id`,
   )
   t.match(
-    acts.filter(({ act }) => /snapshot|create|change|delete/.test(act)),
+    acts.filter(({ act }) => /take-over|create|change|delete/.test(act)),
     [
-      { act: 'supply.snapshot', actor: 'hub' },
+      { act: 'supply.take-over', actor: 'hub' },
       { act: 'row.create', actor, details: { rows: 1, position: made.body.position } },
       { act: 'row.change', actor },
       { act: 'row.delete', actor },
@@ -183,7 +183,7 @@ void t.test('what two edit at once is told to the second, who did what', async (
   await city.services.producer.look()
   const [again] = (await registrar.get(rowsPath)).body.items
   t.not(again.position, body.items[0].position)
-  const after = await edit(other, '三', again.position)
+  const after = await edit(other, '三', body.items[0].position)
   t.match(after, { status: 200 })
   t.match(await edit(other, '四', again.position), { status: 412 })
   t.match(await other.post(`${rowsPath}/delete`, { key: { code: '1' }, seen: after.body.position }), { status: 200 })
@@ -271,6 +271,10 @@ void t.test('drafts are incomplete, and their own', async (t) => {
   t.match(await colleague.post(path, { draft: draft.id, values: {} }), { status: 404 })
   t.match(await registrar.post(rowsPath, { ...row('1'), draft: draft.id }), { status: 200 })
   t.same((await registrar.get(path)).body.items, [], 'it was entered')
+  await registrar.post(path, { values: { name: '岗' } })
+  await city.store.query('update resource set secrecy = true')
+  await city.services.producer.look()
+  t.same((await registrar.get(path)).body.items, [], 'nothing stays of what is secret')
 })
 
 void t.test('only registrars of the agency enter rows; its reviewers read', async (t) => {
@@ -388,5 +392,5 @@ void t.test('an entry whose process ended is settled by what the log has', async
   city.now = new Date(city.now.getTime() + 3_600_000)
   await city.services.producer.look()
   t.match((await registrar.get(`${rowsPath}/history?code=1`)).body.items, [{ op: 'create' }])
-  t.match(await query('select act from supply_entry order by id'), [{ act: 'supply.snapshot' }, { act: 'row.create' }])
+  t.match(await query('select act from supply_entry order by id'), [{ act: 'supply.take-over' }, { act: 'row.create' }])
 })
