@@ -40,6 +40,7 @@ export const mostFaults = 50
 /** What patterns ask for, in words. */
 export const patternWords: Readonly<Record<string, LocalizedText>> = {
   [seenPattern]: { zh: '不能只有空白或不可见的字符', en: 'must have something to be seen' },
+  '^[0-9]{1,10}/[0-9]{1,10}$': { zh: '须为批次位置，如 10/1', en: 'must be the place of a batch, such as 10/1' },
   '^[0-9]{6}$': { zh: '须为 6 位数字', en: 'must be 6 digits' },
   '^[0-9]{1,18}$': { zh: '须为编号（数字）', en: 'must be a number, of digits alone' },
   '^[0-9]{1,15}$': { zh: '须为编号（数字）', en: 'must be a number, of digits alone' },

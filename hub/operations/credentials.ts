@@ -1,13 +1,13 @@
 import { Type } from 'typebox'
-import { actedBy } from '../access/principal.ts'
-import { writeAudit } from '../records/audit.ts'
 import { rule } from '../records/refusals.ts'
 import { change } from '../records/registry.ts'
 import { requireGrant } from '../registry/grants/grants.ts'
+import { record } from '../registry/workflow.ts'
 import { createClient, endClient, listClients, rotateClient, type Client } from '../sharing/clients.ts'
 import { Mask } from '../sharing/masks.ts'
 import { masksOf, setMasks } from '../sharing/grant-masks.ts'
 import { usageOf } from '../sharing/usage.ts'
+import { edit } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, closed, NoBody, nullable, Text } from './shapes.ts'
 
@@ -108,7 +108,7 @@ export const credentialOperations: readonly Operation[] = [
     answer: MasksOfGrant,
     run: async ({ registry, params: { id } }) => masksOf(registry.store.query, id),
   }),
-  operation({
+  edit({
     name: 'grant.mask',
     method: 'PUT',
     path: '/grants/:id/masks',
@@ -120,7 +120,7 @@ export const credentialOperations: readonly Operation[] = [
     answer: MasksOfGrant,
     run: async ({ registry, principal, params: { id }, body: { masks } }) => setMasks(registry, principal, id, masks),
   }),
-  operation({
+  edit({
     name: 'grant.limits',
     method: 'PUT',
     path: '/grants/:id/limits',
@@ -140,10 +140,10 @@ export const credentialOperations: readonly Operation[] = [
     answer: Type.Object({ rate: nullable(Type.Integer()), quota: nullable(Type.Integer()) }),
     run: async ({ registry, principal, params: { id }, body: { rate, quota } }) =>
       change(registry, async (query) => {
-        const { mode } = await requireGrant(query, id)
+        const { mode, state } = await requireGrant(query, id)
         if (mode !== 'api') throw rule('只有数据接口方式的授权有频率和配额', 'only grants in mode API have a rate and a quota')
         await query('update access_grant set api_rate = $2, api_quota = $3 where id = $1', [id, rate, quota])
-        await writeAudit(query, { ...actedBy(principal), act: 'grant.limits', object: id, details: { rate, quota } })
+        await record(query, { workflow: 'grant', object: id, event: 'limits', from: state, to: state, principal, input: { rate, quota } })
         return { rate, quota }
       }),
   }),

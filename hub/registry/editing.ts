@@ -8,6 +8,7 @@ import { requireSeen, revisionOf } from './revision.ts'
 /** What an edit of an object locks, in the same order. Cases lock themselves (workflow.ts). */
 const locks: Partial<Record<ObjectKind, (query: Query, id: string) => Promise<unknown>>> = {
   agency: lockAgency,
+  grant: (query, id) => query('select from access_grant where id = $1 for no key update', [id]),
   evaluation: (query, id) => query('select from evaluation where id::text = $1 for no key update', [id]),
   person: (query, id) => query('select from person where id::text = $1 for no key update', [id]),
   resource: (query, id) => lockResource(query, id),

@@ -1,9 +1,9 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import { itemById, type Schema } from '../../protocol/schema.ts'
-import { actedBy, type Principal } from '../access/principal.ts'
-import { writeAudit } from '../records/audit.ts'
+import type { Principal } from '../access/principal.ts'
 import { notFound, rule } from '../records/refusals.ts'
 import { change, type Registry } from '../records/registry.ts'
+import { record } from '../registry/workflow.ts'
 import type { Query } from '../store/store.ts'
 import { maskFault, type GrantMasks, type Masks } from './masks.ts'
 
@@ -20,8 +20,8 @@ export async function masksOf(query: Query, grant: string): Promise<GrantMasks> 
  */
 export async function setMasks(registry: Registry, principal: Principal, grant: string, masks: Masks): Promise<GrantMasks> {
   return change(registry, async (query) => {
-    const [row] = await query<{ mode: string; items: string[]; provider: string; schema: Schema }>(
-      `select g.mode, g.items, r.agency as provider, v.schema from access_grant g join resource r on r.code = g.resource
+    const [row] = await query<{ mode: string; state: string; items: string[]; provider: string; schema: Schema }>(
+      `select g.mode, g.state, g.items, r.agency as provider, v.schema from access_grant g join resource r on r.code = g.resource
          join resource_version v on v.resource = r.code and v.version = r.version where g.id = $1 for no key update of g`,
       [grant],
     )
@@ -36,7 +36,15 @@ export async function setMasks(registry: Registry, principal: Principal, grant: 
     }
     const side = principal.agency === row.provider ? 'provider' : 'office'
     await query('update access_grant set masks = jsonb_set(masks, $2, $3) where id = $1', [grant, [side], JSON.stringify(masks)])
-    await writeAudit(query, { ...actedBy(principal), act: 'grant.mask', object: grant, details: { side, masks } })
+    await record(query, {
+      workflow: 'grant',
+      object: grant,
+      event: 'mask',
+      from: row.state,
+      to: row.state,
+      principal,
+      input: { side, masks },
+    })
     return masksOf(query, grant)
   })
 }

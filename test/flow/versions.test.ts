@@ -37,7 +37,7 @@ async function begin(test: Test, engine: string): Promise<Flow> {
   const clients = await Promise.all(Object.values(urls).map(openClient))
   test.teardown(() => Promise.all(clients.map((client) => client.end())))
   const [store, source, target] = clients as [Client, Client, Client]
-  const other = licences('agri', { resource: 'others', table: 'others' })
+  const other = licences('agri', { resource: 'others', table: 'others', title: '其他许可' })
   const sources = [
     { resource: 'agri.licences', database: 'front', table: 'licences' },
     { resource: 'others', database: 'front', table: 'others' },

@@ -28,6 +28,10 @@ async function edits(city: City): Promise<Record<string, Edit>> {
   const { id: applied } = (await user.post('/applications', { resource, mode: 'query', items: ['holder'], purpose: '核验', basis: '三定' }))
     .body
   await office.post('/standards', { code: 'form', form: form('一') })
+  await city.store.query(
+    `insert into access_grant (id, resource, agency, items, mode, basis) values ('shared', $1, 'water', '{holder}', 'api', nextval('decision'))`,
+    [resource],
+  )
   const evaluation = (await office.post('/evaluations', { period: '2026-Q4' })).body.id
   const [one, two] = [registrar, reviewer].map(({ principal }) => principal.person)
   const ask = (items: string[]) => ({ mode: 'query', items, purpose: '核验', basis: '三定' })
@@ -88,6 +92,20 @@ async function edits(city: City): Promise<Record<string, Edit>> {
       who: 'water user',
       what: '修改草稿',
     },
+    'grant.mask': {
+      read: '/grants/shared',
+      one: (seen) => reviewer.put('/grants/shared/masks', { masks: { holder: { kind: 'hide' } } }, seen),
+      other: (seen) => secondReviewer.put('/grants/shared/masks', { masks: {} }, seen),
+      who: 'civil reviewer',
+      what: '设定授权的脱敏要求',
+    },
+    'grant.limits': {
+      read: '/grants/shared',
+      one: (seen) => office.put('/grants/shared/limits', { rate: 1, quota: null }, seen),
+      other: (seen) => second['office']!.put('/grants/shared/limits', { rate: 2, quota: null }, seen),
+      who: 'city office',
+      what: '设定接口授权的频率和配额',
+    },
     'evaluation.advise': {
       read: `/evaluations/${evaluation}`,
       one: (seen) => office.post(`/evaluations/${evaluation}/advise`, { agency: 'civil', advice: '一' }, seen),
@@ -103,8 +121,8 @@ const form = (title: string) => {
   return { title, abstract, subject, licence, table, items, optional: [] }
 }
 
-/** Nothing that another could have looked at before, or only oneself. */
-const without = /^(?:me|session)\./
+/** Nothing that another could have looked at before, or only oneself; a row names the place at which it was seen. */
+const without = /^(?:me|session)\.|^query\.purpose$|^row\./
 
 t.test('of two who edit the same, the later is told', async (t) => {
   const city = await openCity(t)
@@ -166,5 +184,6 @@ const reading: Record<string, Parameters<City['as']>> = {
   registration: ['civil', 'registrar'],
   standard: ['city', 'office'],
   application: ['water', 'user'],
+  grant: ['city', 'office'],
   evaluation: ['city', 'office'],
 }
