@@ -53,7 +53,7 @@ export function licencesResource(resource = 'licences'): ResourceFile {
   const plain = (id: string, type: 'date' | 'timestamp') => ({ id, name: id, label: id, type, openness: 'internal' as const })
   return {
     resource,
-    title: '经营许可',
+    title: resource === 'licences' ? '经营许可' : `经营许可 ${resource}`,
     agency: 'provider',
     table: 'licences',
     items: [

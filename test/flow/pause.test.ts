@@ -115,7 +115,7 @@ async function otherFlows({ source, target, table }: Line, name: string): Promis
 async function twoTables(test: Test, options: LineOptions): Promise<Line> {
   const line = await makeLine(test, options)
   const { exchange, provider, receiver } = line
-  const hamlets = { ...villagesResource(), resource: 'hamlets', table: 'hamlets' }
+  const hamlets = { ...villagesResource(), resource: 'hamlets', title: '自然村名单', table: 'hamlets' }
   await exchange.publish(hamlets)
   const { provider: from, receiver: to } = line.options
   provider.configure({ ...from, sources: [...from.sources!, { resource: 'hamlets', database: 'front', table: 'hamlets' }] })
