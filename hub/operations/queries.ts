@@ -118,7 +118,7 @@ export const queryOperations: readonly Operation[] = [
         const { rows, next, count } = await readPage(sharing, share, query)
         const ids = query.select.map(({ id }) => id)
         await onRecord(call, share, { ...shapeOfQuery(query), purpose, items: ids, rows: rows.length })
-        const items = rows.map((row) => Object.fromEntries(ids.map((id, i) => [id, row[i]!])))
+        const items = rows.map((row) => rowOf(ids, row))
         return { items, next: next ?? null, count: count ?? null, source: sourceOf(share) }
       })
     },
@@ -146,7 +146,7 @@ export const queryOperations: readonly Operation[] = [
         const ids = share.items.map(({ id }) => id)
         await onRecord(call, share, { purpose, items: ids, rows: row ? 1 : 0 })
         if (!row) throw rowNotFound()
-        const item = Object.fromEntries(ids.map((id, i) => [id, row.values[i]!]))
+        const item = rowOf(ids, row.values)
         return { item, source: sourceOf(share), position: showPosition(positionOf(row.position)), received: row.received }
       })
     },
@@ -276,6 +276,11 @@ async function* whileGranted<T>(
     }
     yield page
   }
+}
+
+/** Data, in which nothing is named beside its codes: it has no prototype, as what is no answer of the hub's own. */
+function rowOf(ids: readonly string[], values: readonly (string | null)[]): Record<string, string | null> {
+  return Object.assign(Object.create(null) as object, Object.fromEntries(ids.map((id, i) => [id, values[i]!])))
 }
 
 function rowNotFound(): QianzhiError {

@@ -144,3 +144,16 @@ void t.test('a person has a limit a day', async (t) => {
   t.match(await user.get(`${path}/rows`), { status: 200 })
   t.match(await user.get(`${path}/rows`), { status: 429 }, 'too many queries')
 })
+
+void t.test('rows are answered as they are, whatever their items are called', async (t) => {
+  const { city, grant, send } = await openDataCity(t, (draft) => {
+    for (const item of draft.items) if (item.id === 'street') item.id = item.name = 'agency'
+  })
+  await grant('query', ['agency'])
+  await send([{ code: '441900003001', agency: 'civil' }])
+  const user = city.as('water', 'user')
+  await user.put(`${path}/purpose`, purpose)
+  const row = { code: '441900003001', agency: 'civil' }
+  t.same((await user.get(`${path}/rows?code=441900003001`)).body.items, [row])
+  t.same((await user.get(`${path}/row?code=441900003001`)).body.item, row)
+})
