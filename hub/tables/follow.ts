@@ -46,9 +46,9 @@ export async function followStream(deps: FollowDeps, code: string): Promise<Turn
   const { live, filling } = await tablesOf(query, code)
   const went = live && (await advance(deps, resource, live))
   if (!filling) return live && went ? goOn(deps, resource, live, went) : beginFilling(deps, resource, null)
-  const filled = await advance(deps, resource, filling)
+  const filled = (await holdsTooMuch(query, resource, filling)) ? 'gap' : await advance(deps, resource, filling)
   if (filled === 'gap' || filled === 'other') {
-    // The stream went on in another way: from its next snapshot then.
+    // The stream went on in another way, or columns have to go: another table then.
     await query(`update resource_table set state = 'gone' where id = $1`, [filling.id])
     return 'more'
   }
@@ -57,9 +57,11 @@ export async function followStream(deps: FollowDeps, code: string): Promise<Turn
 
 /** The live table goes on, or another is begun beside it. */
 async function goOn(deps: FollowDeps, resource: StoredResource, live: ResourceTable, went: Advance): Promise<Turn> {
-  if (went === 'gap' || live.rebuild || (await holdsTooMuch(deps.store.query, resource, live))) return beginFilling(deps, resource, null)
+  const looked = live.catalogVersion === resource.catalogVersion
+  const refill = went === 'gap' || live.rebuild || (!looked && (await holdsTooMuch(deps.store.query, resource, live)))
+  if (refill) return beginFilling(deps, resource, null)
   if (went === 'other') return beginFilling(deps, resource, live.place)
-  if (live.catalogVersion !== resource.catalogVersion) await keepIndexes(deps.store, resource, live)
+  if (!looked) await keepIndexes(deps.store, resource, live)
   return went === 'moved' ? 'more' : 'done'
 }
 
@@ -163,10 +165,9 @@ async function writeTurn(
 }
 
 /** Whether it has columns that must not be stored any more. */
-async function holdsTooMuch(query: Query, resource: StoredResource, live: ResourceTable): Promise<boolean> {
-  if (live.catalogVersion === resource.catalogVersion) return false
-  const allowed = new Set(shapeOf(live.id, await schemaOf(query, resource.code, live.version), resource).items.map(({ id }) => id))
-  return live.items.some((item) => !allowed.has(item))
+async function holdsTooMuch(query: Query, resource: StoredResource, table: ResourceTable): Promise<boolean> {
+  const allowed = new Set(shapeOf(table.id, await schemaOf(query, resource.code, table.version), resource).items.map(({ id }) => id))
+  return table.items.some((item) => !allowed.has(item))
 }
 
 /** A new table from a snapshot that begins after a place: the newest complete one, or one under way. Where there is none at all, it is asked for. */

@@ -366,3 +366,26 @@ void t.test('relayed, withdrawn and secret resources leave no table', async (t) 
     await store.query(`update resource set ${undo}`)
   }
 })
+
+void t.test('an item that is closed leaves the table, also one that is being filled', async (t) => {
+  const bench = await openBench(await hubStore(server))
+  t.teardown(() => bench.close())
+  const { store, exchange } = bench
+  const provider = new Provider(await bench.agent('provider', 'a'), await bench.resource('people', 'a'))
+  const tables = await follower(bench, store)
+  const columns = async () => {
+    await tables.catchUp()
+    const rows = await store.query<{ items: string[] }>(`select items from resource_table where state = 'live'`)
+    return rows.map(({ items }) => items.join())
+  }
+  const close = (at: number) =>
+    store.query(`with closed as (update resource_version set schema = jsonb_set(schema, '{items,${at},openness}', '"closed"'))
+      update resource set catalog_version = catalog_version + 1`)
+  await provider.send(exchange, provider.snapshot([person(1)], { last: false }))
+  t.same(await columns(), [], 'under way')
+  await provider.send(exchange, provider.snapshot([person(2)], { first: false }))
+  await close(2)
+  t.same(await columns(), ['id,name'])
+  await close(1)
+  t.same(await columns(), ['id'])
+})
