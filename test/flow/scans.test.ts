@@ -80,7 +80,7 @@ for (const engine of ['PostgreSQL', 'MariaDB']) {
     const { stdout } = await provider.command('setup', '--lang', 'en')
     t.match(stdout, /viewed: seen is only read \(compare\); nothing is made in the database/)
     t.match(stdout, /watermark sees neither deletes/)
-    t.match(stdout, /1 rows have no changed/)
+    t.match(stdout, /1 row without changed/)
     const sinks = sources.map(({ resource: name }) => ({ resource: name, database: 'front' }))
     const receiver = await exchange.enrol('receiver', { agency: 'tax', databases: { front: { url: targetUrl } }, sinks, hub: { poll: 2 } })
     for (const { resource: name } of sources) await exchange.grant(name, receiver, ['id', 'name'])
@@ -156,7 +156,7 @@ async function doctor(t: Test, provider: TestAgent): Promise<void> {
   const { stdout } = await provider.command('doctor', '--json').catch((error: Error) => ({ stdout: /\[.*\]/s.exec(error.message)![0] }))
   const checks = JSON.parse(stdout) as { name: string; ok: boolean; en: string }[]
   const failed = checks.filter(({ ok }) => !ok).map(({ en }) => en)
-  t.same(failed, ['1 rows have no changed: their changes are not seen'])
+  t.same(failed, ['1 row without changed: changes of such are not seen'])
 }
 
 async function stopAndForget(t: Test, provider: TestAgent): Promise<void> {

@@ -118,7 +118,7 @@ t.test('what says two things, or nothing, is a fault of its row', async (t) => {
   t.same(faultsOf(read), [
     `2: ${contradiction}`,
     `3: ${contradiction}`,
-    '4: - - qz_deleted:“”不是是或否 / qz_deleted: "" is not true or false',
+    '4: - - qz_deleted：“”不是是或否 / qz_deleted: "" is not true or false',
   ])
   t.match(read[3], { op: 'd', key: ['4'], faults: [] })
   const json = await readRows(folder, 'a.jsonl', '{"id":"1","full_name":"甲","qz_source":"x","qz_deleted":true}\n', source)
