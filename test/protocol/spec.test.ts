@@ -75,7 +75,7 @@ t.test('manifest, paths and media types', async (t) => {
 t.test('statement types', async (t) => {
   t.same(
     new Set(rows(2).map(([typ]) => ticked(typ))),
-    new Set(['qz-batch', 'qz-receipt', 'qz-head', 'qz-policy', 'qz-ask', 'qz-audit', 'qz-key', 'qz-reconciliation', 'qz-file']),
+    new Set(['qz-batch', 'qz-receipt', 'qz-head', 'qz-policy', 'qz-ask', 'qz-audit', 'qz-key', 'qz-reconciliation', 'qz-file', 'qz-open']),
   )
 })
 
