@@ -14,13 +14,13 @@ import type { Log } from '../log.ts'
 import { notFound } from '../records/refusals.ts'
 import { readChanges } from '../sharing/changes.ts'
 import { checkRows, maxChecked, type CheckedRow } from '../sharing/checks.ts'
-import { ClientViews, type ClientView } from '../sharing/client-views.ts'
+import { ClientViews, requireAddress, type ClientView } from '../sharing/client-views.ts'
 import { csvOf, ndjsonOf, rowJson, sourceJson, streamRows } from '../sharing/exports.ts'
 import { readQuery, wrong, type Parameters, type RowsQuery } from '../sharing/filters.ts'
 import { keyOf, readPage, readRow } from '../sharing/pages.ts'
 import { Rates } from '../sharing/rates.ts'
 import { isGone, type Sharing } from '../sharing/reading.ts'
-import { provable, type Share, type SharedItem } from '../sharing/share.ts'
+import { provable, requireStill, type Share, type SharedItem } from '../sharing/share.ts'
 import { dataPath, Tokens } from '../sharing/tokens.ts'
 import { Usage, type Reading } from '../sharing/usage.ts'
 import { describeResource } from './data-openapi.ts'
@@ -100,9 +100,8 @@ async function callerOf(services: DataServices, request: FastifyRequest, reply: 
   if (token === undefined) throw new QianzhiError('QZ-API-TOKEN', { reason: { zh: '请求没有令牌', en: 'the request has none' } })
   const client = await services.tokens.clientOf(token)
   const view = await services.views.of(client)
-  const { networks, grant, rate } = view
-  if (networks && !networks.check(request.ip, request.ip.includes(':') ? 'ipv6' : 'ipv4'))
-    throw new QianzhiError('QZ-API-ADDRESS', { address: request.ip })
+  const { grant, rate } = view
+  requireAddress(view, request.ip)
   const { left, wait } = services.rates.take(grant, rate)
   void reply.headers({ 'ratelimit-policy': `"grant";q=${2 * rate};w=2`, ratelimit: `"grant";r=${left};t=${Math.ceil(wait)}` })
   if (wait > 0) {
@@ -137,7 +136,7 @@ function parametersOf({ request }: Asked): Parameters {
 /** Says where an answer is from, as of when; and that it has not changed, where the caller has it already. */
 function unchanged({ request, reply, share, view }: Asked): boolean {
   const { agency, table } = share
-  const items = share.items.map(({ id }) => id)
+  const items = share.items.map(({ id, masked }) => [id, masked])
   const tag = `"${hash('sha256', JSON.stringify([view.grant, items, table.name, table.place, request.url, request.headers.accept ?? '']), 'base64url')}"`
   void reply.headers({
     etag: tag,
@@ -208,7 +207,7 @@ async function streamAll(asked: Asked, query: RowsQuery, format: 'csv' | 'ndjson
     for await (const page of found) {
       const now = (await services.views.of(view.client)).share
       if (now instanceof QianzhiError) throw now
-      if (!query.select.every(({ id }) => now.items.some((item) => item.id === id))) throw new QianzhiError('QZ-DATA-CURSOR')
+      requireStill(now, query.select)
       sent += page.length
       yield page
     }

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { writeAudit } from '../records/audit.ts'
 import { assertionAlgorithms } from '../sharing/clients.ts'
+import { requireAddress } from '../sharing/client-views.ts'
 import { tokenPath, tokenSeconds, type Proof } from '../sharing/tokens.ts'
 import type { DataServices } from './data.ts'
 import type { Api } from './server.ts'
@@ -39,8 +40,7 @@ export function oauthApi(services: DataServices): Api {
       const { token, client } = await services.tokens.issue(proofOf(request))
       // An address that may not read gets no token either.
       const view = await services.views.of(client)
-      if (view.networks && !view.networks.check(request.ip, request.ip.includes(':') ? 'ipv6' : 'ipv4'))
-        throw new QianzhiError('QZ-API-ADDRESS', { address: request.ip })
+      requireAddress(view, request.ip)
       await writeAudit(services.store.query, { actor: client, via: 'client', ip: request.ip, act: 'api.token', object: view.grant })
       return { access_token: token, token_type: 'Bearer', expires_in: tokenSeconds }
     })

@@ -13,7 +13,7 @@ import { csvOf, excelOf, streamRows } from '../sharing/exports.ts'
 import { isSearchable, operatorsOf, readQuery, shapeOfQuery, wrong, type Parameters } from '../sharing/filters.ts'
 import { keyOf, readPage, readRow } from '../sharing/pages.ts'
 import { askedBy, countReading, withShare } from '../sharing/reading.ts'
-import { ended, openShare, provable, type Share } from '../sharing/share.ts'
+import { openShare, provable, requireStill, type Share } from '../sharing/share.ts'
 import { excelType, FileAnswer, operation, type Call, type Operation } from './operation.ts'
 import { closed, nullable, ResourceCode, Text } from './shapes.ts'
 
@@ -258,20 +258,13 @@ async function onRecord({ registry, principal }: Calling, share: Share, details:
 }
 
 /** What is not granted any more ends the file, which stays without its end. Throws QZ-DATA-ENDED. */
-async function* whileGranted<T>(
-  call: Calling,
-  { resource }: Share,
-  select: readonly { id: string }[],
-  pages: AsyncIterable<T>,
-): AsyncGenerator<T> {
+async function* whileGranted<T>(call: Calling, { resource }: Share, select: Share['items'], pages: AsyncIterable<T>): AsyncGenerator<T> {
   const { registry, services, principal } = call
   const { query } = registry.store
   let looked = performance.now()
   for await (const page of pages) {
     if (performance.now() - looked > 500) {
-      const { items } = await openShare(query, await askedBy(services.sharing, principal.agency, resource))
-      if (!select.every(({ id }) => items.some((item) => item.id === id)))
-        throw ended(resource, { zh: '授权已变更', en: 'what is granted has changed' })
+      requireStill(await openShare(query, await askedBy(services.sharing, principal.agency, resource)), select)
       looked = performance.now()
     }
     yield page

@@ -20,6 +20,12 @@ export interface ClientView {
   share: Share | QianzhiError
 }
 
+/** Throws QZ-API-ADDRESS where a client may not call from there. */
+export function requireAddress({ networks }: ClientView, address: string): void {
+  if (!networks || networks.check(address, address.includes(':') ? 'ipv6' : 'ipv4')) return
+  throw new QianzhiError('QZ-API-ADDRESS', { address })
+}
+
 /** Milliseconds for which a view is believed: what was revoked is refused within this time by every process. */
 const believed = 400
 

@@ -1,4 +1,5 @@
 /** What somebody may read of a resource now, in query, API or open data (Art. 5, 16). */
+import { isDeepStrictEqual } from 'node:util'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Position } from '../../protocol/position.ts'
@@ -7,7 +8,7 @@ import { sharedSql } from '../records/supply.ts'
 import type { Value } from '../../protocol/value.ts'
 import type { CatalogItem } from '../registry/catalog/content.ts'
 import type { Query } from '../store/store.ts'
-import { maskOf, type Masks } from './masks.ts'
+import { maskOf, type Mask, type Masks } from './masks.ts'
 import { keptSql } from '../tables/records.ts'
 import { tableName } from '../tables/shape.ts'
 
@@ -15,6 +16,7 @@ import { tableName } from '../tables/shape.ts'
 export interface SharedItem extends CatalogItem {
   /** Set where not all of its values is shown: then nothing is found, sorted, checked or proven by it. */
   mask?: (value: string) => Value
+  masked?: Mask
 }
 
 export interface Share {
@@ -92,7 +94,7 @@ export async function openShare(query: Query, { id, resource, items, masks = {},
   const stored = (schema.items as CatalogItem[]).filter((item) => columns.includes(item.id))
   const shown = stored.filter(readable).map((item): SharedItem => {
     const mask = masks[item.id]
-    return mask && !item.key ? { ...item, mask: maskOf(mask, secret) } : item
+    return mask && !item.key ? { ...item, mask: maskOf(mask, secret), masked: mask } : item
   })
   const place = { epoch: Number(epoch), seq: Number(seq) }
   const table = { name: tableName(row.table), version, items: stored, rows: Number(rows), place, asOf }
@@ -116,4 +118,10 @@ export function requireItem({ items }: Share, id: string): SharedItem {
 /** Items whose blocks of a signed batch may be handed out: what is masked is in none. */
 export function provable({ items }: Share): Set<string> {
   return new Set(items.flatMap(({ id, mask }) => (mask ? [] : [id])))
+}
+
+/** What is being read is still shown, each item as it was. Throws QZ-DATA-ENDED. */
+export function requireStill({ resource, items }: Share, select: readonly SharedItem[]): void {
+  const still = ({ id, masked }: SharedItem) => items.some((item) => item.id === id && isDeepStrictEqual(item.masked, masked))
+  if (!select.every(still)) throw ended(resource, { zh: '授权已变更', en: 'what is granted has changed' })
 }

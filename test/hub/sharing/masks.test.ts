@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { splitBatch } from '../../../protocol/batch.ts'
 import { maskOf, type Mask } from '../../../hub/sharing/masks.ts'
+import { openShare, requireStill } from '../../../hub/sharing/share.ts'
 import { openDataCity, places } from './fixture.ts'
 
 const secret = Buffer.alloc(32, 7)
@@ -77,6 +78,12 @@ void t.test('no door shows what is masked', async (t) => {
   const document = (await call('/openapi.json')).json<{ components: { schemas: { Row: { properties: object } } } }>()
   t.match(document.components.schemas.Row.properties, { name: { description: /masked/ } })
 
+  const tag = String((await call('')).headers['etag'])
+  await reviewer.put(`/grants/${api}/masks`, { masks: { name: { kind: 'hide' } } })
+  city.data.views.forget(id)
+  t.not((await call('')).headers['etag'], tag, 'another mask, another tag')
+  await reviewer.put(`/grants/${api}/masks`, masks)
+
   const second = await grant('query', ['name'])
   t.match((await user.get('/queries/villages/row?code=441900003001')).body, { item: { name: '岗贝社区' } }, 'another grant shows it whole')
   await city.store.query(`update access_grant set state = 'revoked' where id = $1`, [second])
@@ -105,4 +112,15 @@ void t.test('each side sets its own masks, and the provider’s stand', async (t
     `insert into access_grant (id, resource, agency, items, mode, basis) values ('e', 'villages', 'water', '{name}', 'exchange', nextval('decision'))`,
   )
   t.match(await put(reviewer, { name: { kind: 'hide' } }, 'e'), { status: 422, body: { code: 'QZ-RULE' } })
+})
+
+void t.test('a file that is being read ends where an item goes, or is masked otherwise', async (t) => {
+  const { city, grant } = await openDataCity(t)
+  await grant('query', ['name', 'street'])
+  const opened = (items: string[], masks: Record<string, Mask> = {}) =>
+    openShare(city.store.query, { id: 'g', resource: 'villages', items, masks, secret })
+  const { items } = await opened(['name', 'street'])
+  requireStill(await opened(['name', 'street']), items)
+  for (const share of [await opened(['street']), await opened(['name', 'street'], { name: { kind: 'hide' } })])
+    t.throws(() => requireStill(share, items), { code: 'QZ-DATA-ENDED' })
 })
