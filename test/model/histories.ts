@@ -339,12 +339,9 @@ export class History {
     const { accesses } = this.#model
     if (accesses.length === 0) return undefined
     const inForce = accesses.filter(({ ended }) => ended === undefined)
-    // One that has ended, unless another has its name.
-    const over = accesses.filter((one) => inForce.every((other) => nameOf(other) !== nameOf(one)))
-    const from = over.length === 0 || (inForce.length > 0 && random.chance(0.95)) ? inForce : over
-    const access = random.pick(from)
+    const access = random.pick(inForce.length > 0 && random.chance(0.95) ? inForce : accesses)
     const at = accesses.indexOf(access)
-    const id = this.#grants.get(nameOf(access))
+    const id = this.#grantOf(access)
     if (id === undefined) return undefined
     const { agency, state } = access
     const event = random.pick(
@@ -394,7 +391,13 @@ export class History {
       const text = new Date(this.#city.now.getTime() + ahead * day).toISOString().slice(0, 10)
       return [text, endOf(text)]
     }
-    return publicationAct(this.#random, this.#model, (access) => this.#grants.get(nameOf(access)), this.#publications, days)
+    return publicationAct(this.#random, this.#model, (access) => this.#grantOf(access), this.#publications, days)
+  }
+
+  /** The grant of an access; unknown of one that has ended, where a later one has its name. */
+  #grantOf(access: Access): string | undefined {
+    const later = this.#model.accesses.some((one) => one !== access && one.ended === undefined && nameOf(one) === nameOf(access))
+    return later ? undefined : this.#grants.get(nameOf(access))
   }
 
   /** An agency with people, machines, resources or grants stays: nothing of it is touched (Art. 2). */
