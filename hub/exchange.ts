@@ -151,7 +151,8 @@ export class Exchange {
     return {
       ...answer,
       ...(stored && { producer: stored.producer }),
-      ...(statement?.rows !== undefined && { rows: statement.rows }),
+      // The word of a producer before says nothing of what this one made since.
+      ...(statement?.rows !== undefined && (!stored || stored.producer === statement.producer) && { rows: statement.rows }),
     }
   }
 

@@ -124,6 +124,11 @@ export class SentRows {
     this.#try(() => this.#open?.learn(rows))
   }
 
+  /** Another producer made the stream since: what is known here counts no longer. */
+  learnAnew(rows: number | undefined): void {
+    this.#try(() => this.#open?.learnAnew(rows))
+  }
+
   /** Rows of the running snapshot that are sent; undefined where that is not known. */
   get snapshotRows(): number | undefined {
     return this.#open?.snapshotRows
@@ -313,6 +318,10 @@ class OpenFile extends SqliteFile {
 
   learn(rows: number): void {
     if (this.rows === undefined) this.#change(() => ({ rows }))
+  }
+
+  learnAnew(rows: number | undefined): void {
+    this.#change(() => ({ rows: rows ?? null, since: 0 }))
   }
 
   counted(count: number): void {

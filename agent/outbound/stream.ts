@@ -83,12 +83,13 @@ export class OutboundStream {
     const { head, epoch, producer, rows } = await this.#deps.hub.head(this.source.resource, signal)
     const { position } = this.#record
     const { sent } = this.#resources
-    // Without a place on either side nobody has any row.
-    if (rows !== undefined || (!head && !position)) sent.learn(rows ?? 0)
     if (producer !== undefined && producer !== this.#deps.agent) {
+      sent.learnAnew(rows)
       this.#status.log(`the stream was made by ${producer} up to ${showPosition(head)}: a new epoch begins`)
       return this.#beginEpoch(epoch)
     }
+    // Without a place on either side nobody has any row.
+    if (rows !== undefined || (!head && !position)) sent.learn(rows ?? 0)
     if (head && samePosition(head, position)) return this.#reader.follow(position)
     if (head && position && head.epoch === position.epoch && head.seq > position.seq) {
       if (head.seq - position.seq <= maxToCatchUp && (await this.#catchUp(position, head, signal)))

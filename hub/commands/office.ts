@@ -77,11 +77,20 @@ export const officeCommands: readonly Command[] = [
         value: 'AGENT',
         text: { zh: '提供数据的代理；单位只有一个代理时不必写', en: 'the agent that supplies it; not needed where the agency has one' },
       },
+      supply: {
+        type: 'string',
+        value: 'front-end|form|excel',
+        text: {
+          zh: '提供方式：前置机接入（默认）、在线表单录入、EXCEL导入',
+          en: 'how rows come: from a front-end machine (the default), by online form, by workbook',
+        },
+      },
     },
     text: { zh: '发布或修改政务信息资源', en: 'publish a resource, or change it' },
-    async run({ api, show }, [file], { keep, producer, ...given }) {
+    async run({ api, show }, [file], { keep, producer, supply: supplyMode, ...given }) {
       const stored = given['store-closed']
-      const publication = { schema: await readYaml(file!), keep, producer, storedClosed: stored === undefined ? undefined : list(stored) }
+      const storedClosed = stored === undefined ? undefined : list(stored)
+      const publication = { schema: await readYaml(file!), keep, producer, supplyMode, storedClosed }
       const resource = await api.post<Resource>('/admin/v1/resources', publication)
       show(resource, `${resource.code}  ${resource.schema.title}  v${resource.version}`)
     },

@@ -17,6 +17,7 @@ import { applyEvent } from '../registry/workflow.ts'
 import { theAdmin } from '../access/principal.ts'
 import { ReasonBody } from '../operations/shapes.ts'
 import { publishResource } from '../registry/publishing/direct-publishing.ts'
+import { supplyModes } from '../registry/catalog/content.ts'
 import { listResources } from '../registry/catalog/resources.ts'
 import { addRoute, listRoutes } from '../registry/grants/routes.ts'
 import { tokenText } from '../registry/machines/token-text.ts'
@@ -113,6 +114,7 @@ const Publication = Type.Object(
     keep: Type.Optional(Type.Enum(['store', 'relay'])),
     storedClosed: Type.Optional(Type.Array(Code, { maxItems: 400 })),
     producer: Type.Optional(Code),
+    supplyMode: Type.Optional(Type.Enum([...supplyModes])),
   },
   closed,
 )

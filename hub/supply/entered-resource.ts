@@ -104,7 +104,8 @@ function canBegin(live: ResourceTable | undefined, complete: { began: Position }
   return begun !== null && isAfter(begun.began, live.place) && !(complete && isAfter(complete.began, live.place))
 }
 
-async function producerAt(log: Pick<Log, 'receipt'>, resource: string, at: ChainPosition): Promise<string | undefined> {
+/** Who made the batch at a place of a stream. */
+export async function producerAt(log: Pick<Log, 'receipt'>, resource: string, at: ChainPosition): Promise<string | undefined> {
   const receipt = await log.receipt(resource, at)
   return receipt === undefined ? undefined : (readStatement(receipt) as StoredReceipt | undefined)?.producer
 }

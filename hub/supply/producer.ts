@@ -20,6 +20,7 @@ import { followStream } from '../tables/follow.ts'
 import type { Reader, ReadRow } from '../tables/reader.ts'
 import { keptSql } from '../tables/records.ts'
 import { quoted } from '../tables/shape.ts'
+import { tellHeads } from './heads.ts'
 import { beginEntry, dropEntry, settleEntry, settleLeft, type Bringing, type BroughtRow, type RowOp } from './entries.ts'
 import { enteredResource, requireOpen, streamState, type EnteredResource, type StreamState } from './entered-resource.ts'
 
@@ -119,7 +120,7 @@ export class HubProducer {
     return openShare(store.query, { id: 'own', resource: code, items: 'own' })
   }
 
-  /** Begins the streams that are due: taken over from an agent, of another version, or asked for a snapshot. */
+  /** Begins the streams that are due: taken over from an agent, of another version, or asked for a snapshot. Says where each has its head. */
   async look(): Promise<void> {
     const { store, clock, logger } = this.#deps
     await store.query(endedDraftsSql)
@@ -129,6 +130,7 @@ export class HubProducer {
         logger.warn({ err, resource }, 'snapshot of an own stream not made')
       })
     }
+    await tellHeads(this.#deps)
   }
 
   async #inTurn<T>(code: string, work: () => Promise<T>): Promise<T> {

@@ -47,14 +47,14 @@ export async function startPeople(rows: number, hub: object = {}): Promise<Peopl
   return { exchange, store, source, sourceUrl, target, targetUrl, end }
 }
 
-/** An enrolled provider whose table is set up, and the resource published. */
-export async function supplyPeople({ exchange, sourceUrl }: PeopleScene): Promise<TestAgent> {
+/** An enrolled provider whose table is set up, and the resource published. `rules`: of the source. */
+export async function supplyPeople({ exchange, sourceUrl }: PeopleScene, resource = people, rules: object = {}): Promise<TestAgent> {
   const provider = await exchange.enrol('provider', {
     agency: 'police',
     databases: { front: { url: sourceUrl } },
-    sources: [{ resource: 'people', database: 'front', table: 'people' }],
+    sources: [{ resource: 'people', database: 'front', table: 'people', ...rules }],
   })
-  await exchange.publish(people)
+  await exchange.publish(resource)
   await provider.command('setup')
   return provider
 }

@@ -9,6 +9,7 @@ import { findEntry, type Entry } from './catalog.ts'
 import { CatalogContent, CatalogItem, type DraftContent } from './content.ts'
 import { fieldNames, itemFieldNames } from './labels.ts'
 import { incompatibilities, touches, type Incompatibility } from './compatibility.ts'
+import { supplyFaults } from './entered-rows.ts'
 import { sourceWarnings, type SourceWarning } from './one-source.ts'
 import { standardFaults } from './standard-form.ts'
 import { missingRoles, roleNames } from './subjects.ts'
@@ -47,6 +48,7 @@ export async function checkContent(query: Query, registered: Registered): Promis
     ...sourceFaults(sources, content),
     ...incompatible.filter(({ never }) => never).map(({ items, zh, en }): Fault => ({ field: 'type', item: items?.[0] ?? null, zh, en })),
     ...(await storeFaults(query, registered, entry, complete.items)),
+    ...(await supplyFaults(query, { agency: registered.agency, before: entry, content: complete })),
     ...(await standardFaults(query, registered.standard, complete, entry?.standard === registered.standard)),
   ]
   return { faults, sources, incompatible }

@@ -10,6 +10,8 @@ import { CatalogContent } from '../catalog/content.ts'
 import { findEntry, type Entry, type PublishedContent } from '../catalog/catalog.ts'
 import { lockNames } from '../catalog/name-forms.ts'
 import { checkCompatible, type Draft } from '../catalog/compatibility.ts'
+import { supplyFaults } from '../catalog/entered-rows.ts'
+import { refused } from '../catalog/fault.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { requireResource, type Resource } from '../catalog/resources.ts'
@@ -21,6 +23,7 @@ export interface Publication {
   keep?: 'store' | 'relay'
   storedClosed?: readonly string[]
   producer?: string
+  supplyMode?: CatalogContent['supplyMode']
 }
 
 const draftShape = Compile(
@@ -32,8 +35,9 @@ const draftShape = Compile(
 
 /**
  * Publishes a resource 政务信息资源, or changes it, without a registration: what is not given (keep, stored closed items, producer,
- * metadata of the catalog) stays. The same again changes nothing. A change of what travels is a new version; titles, labels and openness
- * among open items change in place. Changed openness acts at once. Throws QZ-SCHEMA, QZ-CONFLICT (another agency's), QZ-NOT-FOUND.
+ * supply mode, metadata of the catalog) stays. The same again changes nothing. A change of what travels is a new version; titles, labels and openness
+ * among open items change in place. Changed openness acts at once. Throws QZ-SCHEMA, QZ-CONFLICT (another agency's), QZ-NOT-FOUND,
+ * QZ-RULE where rows would be lost.
  */
 export async function publishResource(registry: Registry, actor: string, publication: Publication): Promise<Resource> {
   const draft = checkDraft(publication.schema)
@@ -46,6 +50,8 @@ export async function publishResource(registry: Registry, actor: string, publica
     const content = merge(before, publication, draft)
     checkStoredClosed(content)
     if (publication.producer !== undefined) await checkProducer(query, publication.producer, draft.agency)
+    const faults = await supplyFaults(query, { agency: draft.agency, before, content })
+    if (faults.length > 0) throw refused(faults)
     if (!before || !isDeepStrictEqual(before.content, content)) {
       const principal = { actor, name: actor, agency: null }
       const standard = before?.standard ?? null
@@ -105,11 +111,12 @@ const unregistered: Omit<PublishedContent, 'title' | 'table' | 'items'> = {
   exceptions: [],
 }
 
-function merge(before: Entry | undefined, { keep, storedClosed, producer }: Publication, draft: Draft): PublishedContent {
+function merge(before: Entry | undefined, { keep, storedClosed, producer, supplyMode }: Publication, draft: Draft): PublishedContent {
   return {
     ...(before?.content ?? unregistered),
     ...(keep !== undefined && { keep }),
     ...(producer !== undefined && { producer }),
+    ...(supplyMode !== undefined && { supplyMode }),
     ...(storedClosed !== undefined && { storedClosed: [...new Set(storedClosed)].toSorted() }),
     title: draft.title,
     table: draft.table,

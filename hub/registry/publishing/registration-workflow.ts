@@ -1,5 +1,5 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { counted, joinTexts } from '../../../protocol/localized.ts'
+import { counted } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import { notify, reasonGiven } from '../../records/notices.ts'
@@ -11,7 +11,7 @@ import { demandPublished } from '../cases/demands.ts'
 import { lockResource, putEntry } from './publishing.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
 import { conflict, notFound, ofAgency, rule } from '../../records/refusals.ts'
-import type { Fault } from '../catalog/fault.ts'
+import { refused } from '../catalog/fault.ts'
 
 /** A registration 登记 (Art. 10-12): a catalog entry, or a change of one, from the registrar's draft to its publication by the reviewer. */
 export interface Registration {
@@ -160,15 +160,6 @@ async function namesLocked({ query }: On): Promise<void> {
 async function faultless({ query, subject }: On): Promise<void> {
   const { faults } = await checkContent(query, subject)
   if (faults.length > 0) throw refused(faults)
-}
-
-/** As many as a message holds; `registration.check` shows them all. */
-function refused(faults: readonly Fault[]): QianzhiError {
-  const shown = faults.slice(0, 20)
-  const more = faults.length > shown.length ? ` (+${faults.length - shown.length})` : ''
-  const texts = joinTexts(shown, { zh: '；', en: '; ' })
-  const reason = { zh: texts.zh + more, en: texts.en + more }
-  return new QianzhiError('QZ-RULE', { reason, faults: faults.length }, { faults: faults.slice(0, 200).map((fault) => ({ ...fault })) })
 }
 
 function namesItems({ subject, input }: On<{ sameMeaning?: string[] }>): void {

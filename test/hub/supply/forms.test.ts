@@ -5,7 +5,8 @@ import { openPolicy } from '../../../protocol/policy.ts'
 import { openPostgresLog } from '../../../hub/logs/postgres.ts'
 import { currentPolicy } from '../../../hub/registry/grants/policy.ts'
 import type { Draft } from '../../../hub/registry/catalog/compatibility.ts'
-import type { CatalogItem } from '../../../hub/registry/catalog/content.ts'
+import { requireEntry } from '../../../hub/registry/catalog/catalog.ts'
+import type { CatalogContent, CatalogItem } from '../../../hub/registry/catalog/content.ts'
 import { publishResource } from '../../../hub/registry/publishing/direct-publishing.ts'
 import { wantSnapshot } from '../../../hub/exchange/streams.ts'
 import { openCity, person, secondHub, type Caller, type City } from '../city.ts'
@@ -19,12 +20,15 @@ async function formCity(
   change: (draft: Draft) => void = () => {},
 ): Promise<{ city: City; registrar: Caller }> {
   const city = await openCity(test)
-  await publishResource(city, 'admin', { schema: villages(change) })
-  await enter(city)
+  await publishResource(city, 'admin', { schema: villages(change), supplyMode: 'form' })
   return { city, registrar: city.as('civil', 'registrar') }
 }
 
-const enter = (city: City, mode = 'form') => city.store.query(`update resource set supply_mode = $1 where code = 'villages'`, [mode])
+/** Publishes what is in force, supplied in another way. */
+async function supplyBy(city: City, supplyMode: CatalogContent['supplyMode']): Promise<void> {
+  const { title, table, items } = (await requireEntry(city.store.query, 'villages')).content
+  await publishResource(city, 'admin', { schema: { resource: 'villages', agency: 'civil', title, table, items }, supplyMode })
+}
 
 const rowsPath = '/resources/villages/rows'
 const row = (code: string, more: object = {}) => ({ values: { code, name: `名称${code}`, street: null, ...more } })
@@ -308,7 +312,7 @@ void t.test('the supply mode decides who produces; each change of it is a new ep
   const registrar = city.as('civil', 'registrar')
   t.match(await registrar.post(rowsPath, row('1')), { status: 409, body: { code: 'QZ-FORM-CLOSED', detail: { zh: /前置交换/ } } })
   t.match((await registrar.get('/resources/villages/form')).body, { closed: { en: /front-end/ }, supplyMode: 'front-end' })
-  await enter(city)
+  await supplyBy(city, 'form')
   await city.services.producer.look()
   const held = new Map(places.map(({ code, name, street }) => [code, { code, name, street }]))
   const keys = [city.hubKey.publicKey, provider.agent.publicKey]
@@ -328,7 +332,7 @@ void t.test('the supply mode decides who produces; each change of it is a new ep
   t.match((await policyOf(receiver.id)).receive, [{ keys: [{ key: city.hubKey.publicKey, from: 1 }] }])
   t.match(await policyOf(provider.agent.id), { supply: [], withheld: [{ resource: 'villages', reason: { zh: /在线填报/ } }] })
   // And back: the agent begins an epoch of its own, and the hub's key counts no longer.
-  await enter(city, 'front-end')
+  await supplyBy(city, 'front-end')
   t.match((await policyOf(receiver.id)).receive, [{ keys: [{ key: provider.agent.publicKey }] }])
   provider.epoch = (await wholeChain(city, t, keys)).at(-1)!.manifest.epoch + 1
   await send([{ code: '7', name: 'back', street: null }], 'snapshot')
