@@ -9,7 +9,15 @@ const registered = {
   ...people,
   items: [
     ...people.items.map((item) => (item.id === 'name' ? { ...item, role: 'matter' as const } : item)),
-    { id: 'agency', name: 'agency', label: '实施机关', type: 'text', length: 50, openness: 'internal', role: 'implementing-agency' } as const,
+    {
+      id: 'agency',
+      name: 'agency',
+      label: '实施机关',
+      type: 'text',
+      length: 50,
+      openness: 'internal',
+      role: 'implementing-agency',
+    } as const,
     { id: 'handled', name: 'handled', label: '办理时间', type: 'date', openness: 'internal', role: 'handled-at' } as const,
   ],
 }

@@ -42,10 +42,9 @@ export async function supplyFaults(query: Query, { agency, before, content }: Su
 /** Where the agency has several machines, which one shall supply must be said: the stream's last producer is the hub. */
 async function machineFaults(query: Query, agency: string, producer: string | undefined): Promise<Fault[]> {
   if (producer !== undefined) return []
-  const [row] = await query<{ machines: number }>(
-    `select count(*)::int as machines from agent where agency = $1 and state = 'active'`,
-    [agency],
-  )
+  const [row] = await query<{ machines: number }>(`select count(*)::int as machines from agent where agency = $1 and state = 'active'`, [
+    agency,
+  ])
   if (row!.machines <= 1) return []
   return [
     {

@@ -18,7 +18,10 @@ async function change(city: City, content: Partial<CatalogContent>): Promise<Ans
   return answer
 }
 
-const faultsOf = ({ status, body }: Answer) => [status, ...(body.faults ?? []).map(({ field, zh }: { field: string; zh: string }) => `${field} ${zh}`)]
+const faultsOf = ({ status, body }: Answer) => [
+  status,
+  ...(body.faults ?? []).map(({ field, zh }: { field: string; zh: string }) => `${field} ${zh}`),
+]
 
 interface Machine {
   send: (rows: Record<string, string | null>[]) => Promise<void>
@@ -52,11 +55,22 @@ const path = '/resources/ads/rows'
 
 void t.test('from machine to form only with all rows at the hub', async (t) => {
   const city = await openCity(t)
-  t.same(faultsOf(await register(city, 'civil', licences((content) => Object.assign(content, { supplyMode: 'form', keep: 'relay' })))), [
-    422,
-    'keep 在线表单录入、EXCEL导入的数据存储在中心：keep 应为 store',
-  ])
-  await register(city, 'civil', licences((content) => (content.keep = 'relay')), { resource: 'ads' })
+  t.same(
+    faultsOf(
+      await register(
+        city,
+        'civil',
+        licences((content) => Object.assign(content, { supplyMode: 'form', keep: 'relay' })),
+      ),
+    ),
+    [422, 'keep 在线表单录入、EXCEL导入的数据存储在中心：keep 应为 store'],
+  )
+  await register(
+    city,
+    'civil',
+    licences((content) => (content.keep = 'relay')),
+    { resource: 'ads' },
+  )
   const machine = await machineOf(t, city)
   await machine.send([ad('1'), ad('2')])
   t.match(faultsOf(await change(city, { keep: 'store', supplyMode: 'form' })), [422, /^supplyMode .*先登记 keep 为 store/])
@@ -79,7 +93,12 @@ void t.test('from machine to form only with all rows at the hub', async (t) => {
 
 void t.test('back to a machine: which of several must be said', async (t) => {
   const city = await openCity(t)
-  await register(city, 'civil', licences((content) => (content.supplyMode = 'form')), { resource: 'ads' })
+  await register(
+    city,
+    'civil',
+    licences((content) => (content.supplyMode = 'form')),
+    { resource: 'ads' },
+  )
   const [first] = [await enrolled(city, 'civil'), await enrolled(city, 'civil')]
   t.match(faultsOf(await change(city, { supplyMode: 'front-end' })), [422, /^producer .*有 2 台前置机/])
   t.equal((await change(city, { supplyMode: 'front-end', producer: first.id })).status, 200)
