@@ -48,10 +48,10 @@ export async function runTestFiles(files: readonly string[], options: RunOptions
     (result) => files.includes(result.fullname) || tally.count(result),
     (line) => tally.lines.push(line),
   )
-  parser.on('assert', ({ name, ok, diag }: Result) => {
+  parser.on('assert', ({ name, ok, diag, time }: Result) => {
     if (!left.delete(name)) return
     if (!ok && tally.failed === 0 && tally.counted > 0) tally.fail(name, diag)
-    options.ended(tally.result(name))
+    options.ended(tally.result(name, time ?? undefined))
     tally = new Tally()
   })
   const told: FilesToRun = { files, seconds: options.seconds }
@@ -122,10 +122,11 @@ class Tally {
     if (diagnostics) this.lines.push(indent(JSON.stringify(diagnostics, null, 2)))
   }
 
-  result(file: string): FileResult {
+  /** `ms`: how long it took, where that is known otherwise than by when it was told. */
+  result(file: string, ms = performance.now() - this.#started): FileResult {
     if (this.counted === 0) this.fail(`${file}: no tests`)
     const { passed, failed, skipped, lines } = this
-    return { file, ms: performance.now() - this.#started, passed, failed, skipped, lines }
+    return { file, ms, passed, failed, skipped, lines }
   }
 }
 
