@@ -123,8 +123,13 @@ export const ColumnsAnswer = Type.Object({
 })
 export type ColumnsAnswer = Static<typeof ColumnsAnswer>
 
+const Title = Type.Object({ zh: Type.String(), en: Type.String() })
+
+/** Of each check its `name`, which programs know it by, what people call it (`title`), and what came of it. */
 export const DoctorAnswer = Type.Object({
-  checks: Type.Array(Type.Object({ name: Type.String(), ok: Type.Boolean(), zh: Type.String(), en: Type.String() })),
+  checks: Type.Array(
+    Type.Object({ name: Type.String(), title: Type.Optional(Title), ok: Type.Boolean(), zh: Type.String(), en: Type.String() }),
+  ),
 })
 export type DoctorAnswer = Static<typeof DoctorAnswer>
 

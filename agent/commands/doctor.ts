@@ -2,7 +2,7 @@ import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { gapOf } from '../config/gaps.ts'
 import type { Check } from '../database.ts'
-import { checkName } from '../operator/check-names.ts'
+import { checkName, titled } from '../operator/check-names.ts'
 import { clockChecks, databaseChecks, failed, passed, policyCheck, stoppedChecks, unplacedChecks } from '../operator/doctor.ts'
 import { openState } from '../runtime/state.ts'
 import type { Command, CommandDeps } from './command.ts'
@@ -11,7 +11,7 @@ import { freshPolicy, openHub, openForCommand } from './connect.ts'
 /** Checks everything that running will need, and says the remedy of what fails. Exit code 1 where anything does. */
 export const doctor: Command = async (context) => {
   const checks = await allChecks(context)
-  if (context.options['json']) context.print(JSON.stringify(checks, undefined, 2))
+  if (context.options['json']) context.print(JSON.stringify(titled(checks), undefined, 2))
   else for (const check of checks) showCheck(context, check)
   return checks.every(({ ok }) => ok) ? 0 : 1
 }

@@ -1,4 +1,5 @@
 import { same, type LocalizedText } from '../../protocol/localized.ts'
+import type { Check } from '../database.ts'
 
 const machine: Record<string, LocalizedText> = {
   enrolment: { zh: '登记', en: 'enrolment' },
@@ -39,6 +40,11 @@ export function checkName(name: string): LocalizedText {
   // A database may be called as a check of the machine is; those with an object name it.
   if (kind && !(own && named.has(first))) return words({ zh: `${first} ${kind.zh}`, en: `${first} ${kind.en}` }, rest)
   return own ? words(own, [second, ...rest]) : same(name)
+}
+
+/** Checks as people and programs outside are told them. */
+export function titled(checks: readonly Check[]): (Check & { title: LocalizedText })[] {
+  return checks.map((check) => ({ ...check, title: checkName(check.name) }))
 }
 
 const named: ReadonlySet<string> = new Set(['route', 'grant', 'columns'])

@@ -15,6 +15,7 @@ import { errorForLog, QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import type { AgentConfig } from '../config/config.ts'
 import type { Check, Database } from '../database.ts'
+import { titled } from './check-names.ts'
 import { describeDatabases, describeTable } from './describe.ts'
 import { previewRows } from './preview.ts'
 import type { Reconciler } from '../reconciliation/reconciler.ts'
@@ -116,7 +117,7 @@ export class HubRequests {
       case 'reconcile':
         return reconciler.answer(question)
       case 'doctor':
-        return { checks: await doctor() }
+        return { checks: titled(await doctor()) }
       case 'log':
         return { lines: logTail(question.lines) }
       case 'describe':

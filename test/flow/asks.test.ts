@@ -234,6 +234,8 @@ t.test('an agent is asked for its checks and its log, in which no value of a row
   const { checks } = await hub.asks.ask(agent.id, { kind: 'doctor' }, { timeout: 60_000 })
   t.ok(checks.some(({ name, ok }) => name === 'front primary' && ok))
   t.ok(checks.every(({ zh, en }) => zh !== '' && en !== ''))
+  const titles = checks.map(({ name, title }) => [name, title!.zh, title!.en].join(' | '))
+  t.ok(titles.includes('front primary | front 主库 | front primary'), titles.join('\n'))
   const { lines } = await hub.asks.ask(agent.id, { kind: 'log', lines: 500 })
   const entries = lines.map((line) => JSON.parse(line) as { program: string; msg: string })
   t.same([...new Set(entries.map(({ program }) => program))], ['qianzhi-agent'], 'there are lines, and they are the agent’s own')
