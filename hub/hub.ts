@@ -115,7 +115,7 @@ async function start(
   const hubClock = new HubClock(await lastKnownTime(store.query), machine && { wall: () => machine().getTime() })
   const clock = () => hubClock.now()
   const registry: Registry = { store, wakeups, clock, applications: config.applications }
-  const log = await openLog(store)
+  const log = await openLog(store, clock)
   const rules = config.log
   const audit = await startAudit({ store, log, logger })
   stops.push(() => audit.stop())

@@ -368,6 +368,13 @@ export const kinds = {
     '中心服务器的时钟为 {wall}，按推算应为 {reckoned}：到期、清除、清理等按推算时间处理。请校正服务器时钟；时钟无误的，由市电子政务办确认（POST /api/v1/clock/confirm，或 qianzhi-hub clock confirm）',
     'The clock of the hub says {wall}, and it should be about {reckoned}: what ends by time goes by the latter. Put the clock right; where it is right, the office confirms it (POST /api/v1/clock/confirm, or qianzhi-hub clock confirm)',
   ),
+  'QZ-CLOCK-STORE': kind(
+    503,
+    'operator',
+    true,
+    '中心数据库服务器的时钟比中心快 {seconds} 秒（负数为慢）：审计等记录的时间以数据库时钟为准，请校正其时钟',
+    "The clock of the hub's database server is {seconds} s ahead of the hub's (behind, where negative): what is on record is stamped by it; put it right",
+  ),
   'QZ-FILE-DAMAGED': kind(
     500,
     'operator',

@@ -14,13 +14,16 @@ const smallest = 512
  * The store always says which batches there are; only their bodies may come from memory, found by place and manifest hash, so that what
  * another process appended, or a restore took away, shows at once.
  */
-export function openPostgresLog(store: { readonly pool: pg.Pool }, { cacheBytes = 32 << 20 }: { cacheBytes?: number } = {}): Log {
+export function openPostgresLog(
+  store: { readonly pool: pg.Pool },
+  { cacheBytes = 32 << 20, clock = () => new Date() }: { cacheBytes?: number; clock?: () => Date } = {},
+): Log {
   const { pool } = store
   const recent = new RecentBatches(cacheBytes)
 
   return {
     async append(batch, expected) {
-      const appended = await pool.query(appendStatement(batch, expected))
+      const appended = await pool.query(appendStatement(batch, expected, clock()))
       if (appended.rowCount === 1) {
         recent.put(cacheKey(batch.resource, batch), batch.bytes)
         return { receipt: batch.receipt }
@@ -81,18 +84,18 @@ function cacheKey(resource: string, { epoch, seq, hash }: ChainPosition): string
 }
 
 const insertBatch = `
-  insert into log_batch (resource, epoch, seq, hash, receipt, bytes, total, began, last, rows, batch)
-  select $1, $2, $3, $4, $5, $6::bigint, head.total, $7::bigint, $8::boolean, $9::int, $10::bytea from head`
+  insert into log_batch (resource, epoch, seq, hash, receipt, bytes, total, began, last, rows, batch, stored_at)
+  select $1, $2, $3, $4, $5, $6::bigint, head.total, $7::bigint, $8::boolean, $9::int, $10::bytea, $11::timestamptz from head`
 const moveHead = `
-  update log_stream set epoch = $2, seq = $3, hash = $4, receipt = $5, total = total + $6::bigint, stored_at = now()
-  where resource = $1 and epoch = $11 and seq = $12 and hash = $13 returning total`
+  update log_stream set epoch = $2, seq = $3, hash = $4, receipt = $5, total = total + $6::bigint, stored_at = $11::timestamptz
+  where resource = $1 and epoch = $12 and seq = $13 and hash = $14 returning total`
 const firstHead = `
-  insert into log_stream (resource, epoch, seq, hash, receipt, total) values ($1, $2, $3, $4, $5, $6::bigint)
+  insert into log_stream (resource, epoch, seq, hash, receipt, total, stored_at) values ($1, $2, $3, $4, $5, $6::bigint, $11::timestamptz)
   on conflict do nothing returning total`
 
-function appendStatement(batch: NewBatch, expected: ChainPosition | null): pg.QueryConfig {
+function appendStatement(batch: NewBatch, expected: ChainPosition | null, now: Date): pg.QueryConfig {
   const { resource, epoch, seq, hash, receipt, bytes, snapshot, rows } = batch
-  const values = [resource, epoch, seq, hash, receipt, bytes.length, snapshot?.began ?? null, snapshot?.last ?? false, rows, bytes]
+  const values = [resource, epoch, seq, hash, receipt, bytes.length, snapshot?.began ?? null, snapshot?.last ?? false, rows, bytes, now]
   if (!expected) return { name: 'log-append-first', text: `with head as (${firstHead}) ${insertBatch}`, values }
   return {
     name: 'log-append',

@@ -18,6 +18,8 @@ export class HubClock {
   #heldSince: Date | undefined
   /** Since when most agents do not agree: of the counter. */
   #contradicted: number | undefined
+  /** How far the store's clock is ahead; 0 where it is near enough. */
+  #storeApart = 0
 
   /** `last`: the time that was saved last; undefined in a new store. */
   constructor(
@@ -54,6 +56,18 @@ export class HubClock {
     return { error: new QianzhiError('QZ-CLOCK-JUMPED', details), since: this.#heldSince }
   }
 
+  /** What PostgreSQL's clock says, which stamps what is on record. */
+  compareStore(store: Date): void {
+    const apart = store.getTime() - this.now().getTime()
+    this.#storeApart = Math.abs(apart) > farApart ? apart : 0
+  }
+
+  /** Where the store's clock is another than the hub's: nothing ends by it, but what is on record is told with wrong times. */
+  storeFault(): QianzhiError | undefined {
+    if (this.#storeApart === 0) return undefined
+    return new QianzhiError('QZ-CLOCK-STORE', { seconds: String(Math.round(this.#storeApart / 1000)) })
+  }
+
   /** A person says that the machine's time is right. */
   confirm(): void {
     this.#anchor = { time: this.#wall(), at: this.#ticks() }
@@ -82,6 +96,8 @@ export class HubClock {
 }
 
 const hour = 3_600_000
+/** More than a slow answer makes out. */
+const farApart = hour / 60
 const longestAway = 7 * 24 * hour
 /** An agent's poll is held for a minute at most, and what it says may be from before the one before. */
 const longestSilence = hour / 30

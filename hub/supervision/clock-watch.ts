@@ -54,9 +54,11 @@ export class ClockWatch {
     const { store, clock, logger } = this.#deps
     clock.compare(await agentClocks(store.query, this.#started, clock.now()))
     const fault = clock.fault()
-    await store.query(`insert into setting (key, value) values ('clock', $1) on conflict (key) do update set value = $1`, [
-      clock.now().toISOString(),
-    ])
+    const saved = await store.query<{ at: Date }>(
+      `insert into setting (key, value) values ('clock', $1) on conflict (key) do update set value = $1 returning clock_timestamp() as at`,
+      [clock.now().toISOString()],
+    )
+    clock.compareStore(saved[0]!.at)
     if ((fault !== undefined) === this.#held) return
     if (fault) logger.error({ code: fault.error.code, err: fault.error }, fault.error.message)
     else logger.info('the clock agrees again')
@@ -113,8 +115,8 @@ export function clockState(clock: HubClock): ClockState {
 }
 
 export function clockProblems(clock: HubClock): HealthProblem[] {
-  const fault = clock.fault()
-  return fault ? [{ code: fault.error.code, ...texts(fault.error) }] : []
+  const errors = [clock.fault()?.error, clock.storeFault()]
+  return errors.flatMap((error) => (error ? [{ code: error.code, ...texts(error) }] : []))
 }
 
 /** Somebody who answers for it says that the machine's time is right: on record with the reason, before it counts. */

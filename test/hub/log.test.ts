@@ -36,6 +36,22 @@ void t.test('a body comes from memory only for the very batch that is in the sto
   t.ok(read!.bytes.equals(restored.bytes))
 })
 
+void t.test('batches are as old as the clock of the hub says, whatever that of the store', async (t) => {
+  const store = await openStore(await hubStore(server))
+  t.teardown(() => store.close())
+  let now = new Date('2031-03-01T00:00:00Z')
+  const log = openPostgresLog(store, { clock: () => now })
+  const [one, two] = [newBatch('r', 1, 1), newBatch('r', 1, 2)]
+  await log.append(one, null)
+  now = new Date('2031-03-05T00:00:00Z')
+  await log.append(two, { epoch: one.epoch, seq: one.seq, hash: one.hash })
+  t.same((await store.query<{ stored_at: Date }>('select stored_at from log_stream'))[0]!.stored_at, now)
+  const before = { epoch: 2, seq: 1 }
+  t.equal(await log.trim('r', before, new Date('2031-02-28T00:00:00Z')), 0)
+  t.equal(await log.trim('r', before, new Date('2031-03-02T00:00:00Z')), 1)
+  t.equal(await log.trim('r', before, new Date('2031-03-06T00:00:00Z')), 1)
+})
+
 void t.test('recent bodies are bounded in bytes', (t) => {
   const recent = new RecentBatches(1000)
   for (let i = 0; i < 10; i++) recent.put(`${i}`, Buffer.alloc(300))
