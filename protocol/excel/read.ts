@@ -25,13 +25,15 @@ export interface ReadOptions {
   limits?: Partial<ExcelLimits>
   /** `value` (the default) takes what a formula gave when the file was saved; `refuse` refuses formula cells. */
   formulas?: 'value' | 'refuse'
+  /** `throw` (the default) ends at the first cell that cannot be read; `row` tells it with its row. */
+  cellFaults?: 'throw' | 'row'
 }
 
 /**
  * Opens an .xlsx file (ECMA-376), given as bytes or by its path, and reads all but the rows of its sheets. Close it when done. Throws
  * QZ-EXCEL where it is something else, damaged, encrypted, over a limit, or made to do harm.
  */
-export async function readWorkbook(source: Buffer | string, { limits, formulas = 'value' }: ReadOptions = {}): Promise<Workbook> {
+export async function readWorkbook(source: Buffer | string, { limits, formulas = 'value', cellFaults = 'throw' }: ReadOptions = {}): Promise<Workbook> {
   const all = { ...excelLimits, ...limits }
   const archive = await openArchive(source, all)
   try {
@@ -40,7 +42,7 @@ export async function readWorkbook(source: Buffer | string, { limits, formulas =
       const merged: string[] = []
       const rows = (): AsyncGenerator<Row> => {
         merged.length = 0
-        return readRows(part, book, { name, limits: all, formulas }, merged)
+        return readRows(part, book, { name, limits: all, formulas, cellFaults }, merged)
       }
       return { name, hidden, rows, merged }
     })

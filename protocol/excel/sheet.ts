@@ -1,3 +1,4 @@
+import type { LocalizedText } from '../localized.ts'
 import { canonicalTime, valueFault } from '../value.ts'
 import type { Part } from './archive.ts'
 import { RichText, unescapeText, type Book } from './book.ts'
@@ -14,6 +15,8 @@ export interface Row {
   cells: (string | null)[]
   /** By column, of cells whose format shows something else than their value: what a person reads. */
   shown?: Map<number, CellShown>
+  /** By column, where faults of cells are told with their row: why a cell is not taken, which is then null. */
+  refused?: Map<number, LocalizedText>
 }
 
 export interface SheetReading {
@@ -21,6 +24,8 @@ export interface SheetReading {
   limits: ExcelLimits
   /** `value` takes what a formula gave when the file was saved; `refuse` refuses formula cells. */
   formulas: 'value' | 'refuse'
+  /** What is wrong with a cell is thrown, or told with its row. */
+  cellFaults: 'throw' | 'row'
 }
 
 /**
@@ -124,23 +129,23 @@ class SheetHandler implements XmlHandler {
     this.#cell = undefined
     if (!cell) return
     const { limits, formulas } = this.#reading
-    if (cell.formula && formulas === 'refuse') throw this.#fault(cell, '不能使用公式，请填写值', 'formulas are not taken: enter the value')
+    if (cell.formula && formulas === 'refuse') return this.#refuse(cell, '不能使用公式，请填写值', 'formulas are not taken: enter the value')
     if (cell.value === undefined || (cell.value === '' && !textTypes.has(cell.type))) {
       if (cell.formula)
-        throw this.#fault(cell, '公式没有计算结果，请在 Excel 中打开并保存', 'its formula has no result: open and save it in Excel')
+        this.#refuse(cell, '公式没有计算结果，请在 Excel 中打开并保存', 'its formula has no result: open and save it in Excel')
       return
     }
     if (cell.formula && !(this.#book.calculated && isCalculated(cell.value)))
-      throw this.#fault(
+      return this.#refuse(
         cell,
         '公式未经计算，其值不可信：请在 Excel 中打开并保存',
         'its formula was not calculated: open and save it in Excel',
       )
-    if (cell.column >= limits.columns) throw this.#fault(cell, `超过 ${limits.columns} 列`, `it is beyond ${limits.columns} columns`)
+    if (cell.column >= limits.columns) return this.#refuse(cell, `超过 ${limits.columns} 列`, `it is beyond ${limits.columns} columns`)
     const found = cellText(cell, cell.value, this.#book)
-    if (!('text' in found)) throw this.#fault(cell, found.zh, found.en)
+    if (!('text' in found)) return this.#refuse(cell, found.zh, found.en)
     if (found.text.length > limits.cellLength)
-      throw this.#fault(cell, `内容超过 ${limits.cellLength} 个字符`, `it is longer than ${limits.cellLength} characters`)
+      return this.#refuse(cell, `内容超过 ${limits.cellLength} 个字符`, `it is longer than ${limits.cellLength} characters`)
     while (this.#row.cells.length < cell.column) this.#row.cells.push(null)
     this.#row.cells.push(found.text)
     if (found.shown) (this.#row.shown ??= new Map()).set(cell.column, found.shown)
@@ -153,8 +158,12 @@ class SheetHandler implements XmlHandler {
     this.#rows.push(this.#row)
   }
 
-  #fault({ column }: Cell, zh: string, en: string): Error {
-    return excelFault(cellName(this.#reading.name, this.#row.number, column), zh, en)
+  #refuse({ column }: Cell, zh: string, en: string): void {
+    const { name, cellFaults, limits } = this.#reading
+    if (cellFaults === 'throw') throw excelFault(cellName(name, this.#row.number, column), zh, en)
+    const at = Math.min(column, limits.columns)
+    while (this.#row.cells.length <= at) this.#row.cells.push(null)
+    ;(this.#row.refused ??= new Map()).set(at, { zh, en })
   }
 }
 

@@ -1,5 +1,6 @@
 import { QianzhiError } from '../errors.ts'
 import { cellName, columnLetters, excelFault, parseCellName, wholeFile } from './fault.ts'
+import type { CellShown } from './number-format.ts'
 import type { Sheet, Workbook } from './read.ts'
 import type { Row } from './sheet.ts'
 
@@ -171,6 +172,15 @@ function isRow<Key extends string>(cells: Row['cells'], { keys }: Header<Key>, c
   if (cells.some((cell) => /[:\uff1a]\s*$/.test(cell ?? ''))) return false
   const filled = keys.filter((key, at) => key !== undefined && blank(cells[at] ?? null) !== null)
   return filled.length > 1 && columns.every(({ key, required }) => !required || filled.includes(key))
+}
+
+/**
+ * What is taken of a cell: of a text what a person reads there; of other values it is enough that they are the same. Undefined where that
+ * cannot be told (`hiddenValue`).
+ */
+export function asRead(cell: string, shown: CellShown | undefined, isText: boolean): string | undefined {
+  if (!shown || (shown.same && !isText)) return cell
+  return isText && shown.text !== null ? shown.text : undefined
 }
 
 /** Why a cell's value is not taken for what a person reads there. */

@@ -2,8 +2,9 @@ import { columnLetters } from '../../../protocol/excel/fault.ts'
 import type { CellShown } from '../../../protocol/excel/number-format.ts'
 import { headerWithin, plainHeader } from '../../../protocol/excel/table.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
+import { told } from '../../../protocol/told.ts'
 import type { MappedColumn, SourceTable } from '../../database.ts'
-import { told, type Refuse } from './file-fault.ts'
+import type { Refuse } from './file-fault.ts'
 
 /** A row of a table as it stands in a file. */
 export interface RawRow {

@@ -1,5 +1,6 @@
 import type { SourceTable } from '../../database.ts'
-import { lineName, told, type Refuse } from './file-fault.ts'
+import { told } from '../../../protocol/told.ts'
+import { lineName, type Refuse } from './file-fault.ts'
 import { HeaderNames, isOperation, longestRow, noOperations, tooLong, type Meaning } from './header.ts'
 import { rowFault, RowReader, unreadRow, type FileCells } from './row-reader.ts'
 import type { FileRow } from './file-row.ts'

@@ -1,10 +1,10 @@
 import { isLocalized, same } from '../../../protocol/localized.ts'
+import { told } from '../../../protocol/told.ts'
 import type { Value } from '../../../protocol/value.ts'
+import { boolean, converterOf, unmarked, type Convert, type Wrong } from '../../../protocol/written/cell-values.ts'
 import type { RowFault, SourceTable } from '../../database.ts'
 import { RowChecks } from '../../outbound/row-checks.ts'
 import { keyIndexes, keyOf } from '../../row-keys.ts'
-import { boolean, converterOf, unmarked, type Convert, type Wrong } from './cell-values.ts'
-import { told } from './file-fault.ts'
 import { deletedHeader } from './header.ts'
 import type { CellFault, FileRow } from './file-row.ts'
 
@@ -53,7 +53,8 @@ export class RowReader {
     this.#marks = marks
     this.#columns = source.columns.map((column) => {
       const { id, type, key = false, required = false } = column.item
-      return { convert: converterOf(column, source), text: type === 'text', id, key, required: key || required }
+      const { timezone } = source.files!.format
+      return { convert: converterOf(column.item, { timezone, valueLimit: source.valueLimit }), text: type === 'text', id, key, required: key || required }
     })
     this.#keys = keyIndexes(source)
     this.#emptyText = emptyText

@@ -1,10 +1,11 @@
 import { columnLetters } from '../../../protocol/excel/fault.ts'
 import type { CellShown } from '../../../protocol/excel/number-format.ts'
-import { headerWithin, hiddenValue } from '../../../protocol/excel/table.ts'
+import { asRead, headerWithin, hiddenValue } from '../../../protocol/excel/table.ts'
 import { counted, type LocalizedText } from '../../../protocol/localized.ts'
+import { told } from '../../../protocol/told.ts'
+import type { Wrong } from '../../../protocol/written/cell-values.ts'
 import type { SourceTable } from '../../database.ts'
-import type { Wrong } from './cell-values.ts'
-import { told, type Refuse } from './file-fault.ts'
+import type { Refuse } from './file-fault.ts'
 import { findHeader, HeaderNames, type Header, type RawRow } from './header.ts'
 import { areTypes, beginsWithDigit, isRemark, shapeOf } from './no-rows.ts'
 import { rowFault, RowReader, unreadRow } from './row-reader.ts'
@@ -142,10 +143,10 @@ class TableReader {
     return row
   }
 
-  /** A text is what a person reads in its cell; of other values it is enough that they are the same. */
   #asRead(cell: string | null | Wrong, shown: CellShown | undefined, place: number): string | null | Wrong {
-    if (!shown || typeof cell !== 'string' || (shown.same && !this.#texts[place])) return cell
-    if (this.#texts[place] && shown.text !== null) return shown.text
+    if (typeof cell !== 'string') return cell
+    const read = asRead(cell, shown, this.#texts[place]!)
+    if (read !== undefined) return read
     const [zh, en] = hiddenValue(told(cell))
     return { zh, en }
   }

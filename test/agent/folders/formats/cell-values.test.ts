@@ -1,13 +1,13 @@
 /** Texts of cells as values of each type: what is taken, what is a fault, and what it says. */
 import t, { type Test } from 'tap'
-import { converterOf } from '../../../../agent/folders/formats/cell-values.ts'
-import { TimeZone } from '../../../../agent/folders/formats/local-times.ts'
 import { mappedColumn } from '../../../../agent/config/mapping.ts'
 import type { Item } from '../../../../protocol/schema.ts'
+import { converterOf } from '../../../../protocol/written/cell-values.ts'
+import { TimeZone } from '../../../../protocol/written/local-times.ts'
 import { faultsOf, items, readRows, sourceOf, valuesOf } from './fixture.ts'
 
 function converting(item: Item, timezone = 'Asia/Shanghai') {
-  const convert = converterOf(mappedColumn(item, undefined), sourceOf([item], { format: { timezone }, valueLimit: 1024 }))
+  const convert = converterOf(item, { timezone, valueLimit: 1024 })
   return (text: string): string => {
     const value = convert(text)
     return typeof value === 'string' ? value : `! ${value.en}`

@@ -1,5 +1,5 @@
 /** Dates and times as people and programs write them in files. Undefined where a text is none; portable forms where it is (protocol/value.ts). */
-import { canonicalTime, valueFault } from '../../../protocol/value.ts'
+import { canonicalTime, valueFault } from '../value.ts'
 import { shifted, type TimeZone } from './local-times.ts'
 
 const dateForm = /^(\d{4})(?:([-/.])(\d{1,2})\2(\d{1,2})|年(\d{1,2})月(\d{1,2})日|(\d\d)(\d\d))$/

@@ -1,23 +1,30 @@
 /** Texts of cells as local values of a column's type, or why a text is none. Made ready once for each column: every cell passes here. */
-import { canonicalDecimal } from '../../../protocol/digest.ts'
-import { valueFault, type ValueLimits, type ValueType } from '../../../protocol/value.ts'
-import { imageForm } from '../../../protocol/excel/sheet.ts'
-import type { MappedColumn, SourceTable } from '../../database.ts'
-import { told } from './file-fault.ts'
+import { canonicalDecimal } from '../digest.ts'
+import { imageForm } from '../excel/sheet.ts'
+import { told } from '../told.ts'
+import { valueFault, type ValueLimits, type ValueType } from '../value.ts'
 import { TimeZone } from './local-times.ts'
 import { writtenDate, writtenInstant, writtenTime, writtenTimestamp } from './written-times.ts'
 
-/** Why a cell's text is no value of its column, in words that follow nothing. */
+/** Why a cell's text is no value of its column, in words that follow nothing; `plain`: the same without the text, where it is told. */
 export interface Wrong {
   zh: string
   en: string
+  plain?: { zh: string; en: string }
 }
 
 /** Never of an empty text. */
 export type Convert = (text: string) => string | Wrong
 
-export function converterOf({ item }: MappedColumn, { files, valueLimit }: Pick<SourceTable, 'files' | 'valueLimit'>): Convert {
-  const convert = converters[item.type](item, files!.format.timezone)
+export interface Converting {
+  /** Times without a zone are meant in it. */
+  timezone: string
+  /** Bytes of a value. */
+  valueLimit: number
+}
+
+export function converterOf(item: ValueLimits & { key?: boolean }, { timezone, valueLimit }: Converting): Convert {
+  const convert = converters[item.type](item, timezone)
   const limit = (text: string): string | Wrong =>
     text.length * 3 > valueLimit && Buffer.byteLength(text) > valueLimit
       ? { zh: `内容超过 ${valueLimit} 字节`, en: `it is longer than ${valueLimit} bytes` }
@@ -55,18 +62,23 @@ const converters: Record<ValueType, (item: ValueLimits & { key?: boolean }, time
 }
 
 function no(text: string, zh: string, en: string): Wrong {
-  const value = told(text.trim())
-  return { zh: `“${value}”不是${zh}`, en: `"${value}" is not ${en}` }
+  return about(text.trim(), `不是${zh}`, `is not ${en}`)
+}
+
+function about(text: string, zh: string, en: string): Wrong {
+  const value = told(text)
+  return { zh: `“${value}”${zh}`, en: `"${value}" ${en}`, plain: { zh: zh.trim(), en } }
 }
 
 /** What Excel makes of long numbers when it opens and saves a CSV file: their last digits are lost. */
 const spoiledForm = /^[+-]?\d(?:\.\d+)?E\+\d{2,3}$/i
 
 function spoiled(text: string): Wrong {
-  return {
-    zh: `“${told(text)}”是 Excel 改写的数字，原值已丢失：请将该列设为文本格式后重新填写`,
-    en: `"${told(text)}" is what Excel made of a number whose digits are lost: format the column as text and enter it again`,
-  }
+  return about(
+    text,
+    '是 Excel 改写的数字，原值已丢失：请将该列设为文本格式后重新填写',
+    'is what Excel made of a number whose digits are lost: format the column as text and enter it again',
+  )
 }
 
 function textFault(limits: ValueLimits, text: string): Wrong | undefined {
@@ -78,7 +90,11 @@ function textFault(limits: ValueLimits, text: string): Wrong | undefined {
   const { length } = limits
   const count = Array.from(text).length
   if (length !== undefined && count > length)
-    return { zh: `有 ${count} 个字符，最多 ${length} 个`, en: `it has ${count} characters, at most ${length} are allowed` }
+    return {
+      zh: `有 ${count} 个字符，最多 ${length} 个`,
+      en: `it has ${count} characters, at most ${length} are allowed`,
+      plain: { zh: `超过 ${length} 个字符`, en: `is longer than ${length} characters` },
+    }
   return { zh: '含有不允许的字符', en: 'it holds characters that are not allowed' }
 }
 
@@ -134,16 +150,13 @@ function decimal(limits: ValueLimits, cell: string): string | Wrong {
   const value = sign === '-' && /[1-9]/.test(digits) ? `-${digits}` : digits
   if (valueFault(limits, value) === undefined) return value
   const { precision = 38, scale = 0 } = limits
-  return {
-    zh: `“${told(text)}”超出 ${precision} 位、小数 ${scale} 位`,
-    en: `"${told(text)}" does not fit ${precision} digits, ${scale} of them behind the point`,
-  }
+  return about(text, `超出 ${precision} 位、小数 ${scale} 位`, `does not fit ${precision} digits, ${scale} of them behind the point`)
 }
 
 function noNumber(text: string, zh: string, en: string): Wrong {
   if (spoiledForm.test(text)) return spoiled(text)
   if (!thousandsForm.test(text)) return no(text, zh, en)
-  return { zh: `“${told(text)}”有千位分隔符，请去掉`, en: `"${told(text)}" has separators of thousands: remove them` }
+  return about(text, '有千位分隔符，请去掉', 'has separators of thousands: remove them')
 }
 
 const booleans: Record<string, 'true' | 'false'> = {
