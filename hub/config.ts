@@ -9,6 +9,7 @@ import type { MailConfig } from './supervision/mail.ts'
 import { SupervisionFile, supervisionSettings, type SupervisionSettings } from './records/settings.ts'
 import { AccessFile, accessRules, type AccessRules } from './access/settings.ts'
 import { ReconciliationFile, reconciliationSettings, type ReconciliationSettings } from './reconciliation/settings.ts'
+import { jobSettings, JobsFile, type JobSettings } from './jobs/settings.ts'
 import { SharingFile, sharingLimits, type SharingLimits } from './sharing/reading.ts'
 import { CalendarYear } from './records/calendars/year.ts'
 
@@ -57,6 +58,7 @@ const ConfigFile = Type.Object(
     supervision: Type.Optional(SupervisionFile),
     reconciliation: Type.Optional(ReconciliationFile),
     sharing: Type.Optional(SharingFile),
+    jobs: Type.Optional(JobsFile),
     mail: Type.Optional(
       Type.Object(
         { url: Type.String({ pattern: '^smtps?://[^/]' }), from: Type.String({ pattern: '^[^\\r\\n]*[^\\s@]@[^\\s@]+$' }) },
@@ -98,6 +100,8 @@ export interface HubConfig {
   reconciliation: ReconciliationSettings
   /** What people may read in query. */
   sharing: SharingLimits
+  /** How long jobs and what was uploaded for them are kept. */
+  jobs: JobSettings
   /** Absent: notices are seen on the screen only. */
   mail?: MailConfig
   language?: 'zh' | 'en'
@@ -150,6 +154,7 @@ function withDefaults(file: ConfigFile, folder: string, { env }: ReadingOptions 
     supervision: readSupervision(file.supervision, folder, env),
     reconciliation: reconciliationSettings(file.reconciliation),
     sharing: sharingLimits(file.sharing),
+    jobs: jobSettings(file.jobs),
     ...(file.mail && { mail: file.mail }),
     ...(file.language && { language: file.language }),
     logLevel: file.logLevel ?? 'info',

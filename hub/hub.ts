@@ -52,6 +52,9 @@ import { ownCertificate, restoreAuthority, type OwnCertificate, type ServerCerti
 import { Cursors, maskKeyOf } from './sharing/cursors.ts'
 import type { Sharing } from './sharing/reading.ts'
 import { recordUsage } from './sharing/usage.ts'
+import { UploadFolder } from './jobs/files.ts'
+import { JobRunner } from './jobs/runner.ts'
+import { excelJobs } from './supply/excel/jobs.ts'
 import { HubProducer } from './supply/producer.ts'
 import { openReader } from './tables/reader.ts'
 import { ResourceTables } from './tables/tables.ts'
@@ -179,8 +182,14 @@ async function start(
   const producer = new HubProducer({ store, log, exchange, reader, wakeups, hubKey, clock, logger })
   producer.start()
   stops.push(() => producer.stop())
+  const uploads = new UploadFolder(join(config.data, 'uploads'))
+  const kinds = excelJobs({ store, log, reader, producer })
+  const jobs = new JobRunner({ store, wakeups, uploads, kinds, settings: config.jobs, clock, logger })
+  jobs.start()
+  stops.push(() => jobs.stop())
   const services: Services = {
     producer,
+    uploads,
     access,
     asks,
     sharing,

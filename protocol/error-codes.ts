@@ -433,6 +433,22 @@ export const kinds = {
     '资源 {resource} 目前不能填报：{reason}',
     'Rows of resource {resource} cannot be entered now: {reason}',
   ),
+  'QZ-UPLOAD': kind(413, 'requester', false, '上传失败：{reason}', 'The upload is not taken: {reason}'),
+  'QZ-JOB-BROKEN': kind(
+    500,
+    'operator',
+    false,
+    '任务开始了 {attempts} 次均未完成，请查看中心日志',
+    'The job was begun {attempts} times and never ended: see the log of the hub',
+  ),
+  'QZ-IMPORT-REFUSED': kind(409, 'requester', false, '不能导入：{reason}', 'It cannot be imported: {reason}'),
+  'QZ-IMPORT-DELETES': kind(
+    409,
+    'requester',
+    false,
+    '整表替换将删除现有 {rows} 行中的 {deletes} 行：确属应删的，请以 deletes: {deletes} 确认',
+    'Replacing the whole deletes {deletes} of the {rows:row} that stand: if they are meant, confirm with deletes: {deletes}',
+  ),
   'QZ-DATA-ENDED': kind(
     403,
     'requester',

@@ -38,6 +38,7 @@ const ranks = {
     'supervision',
     'registry',
     'sharing',
+    'jobs',
     'supply',
     'config',
     'operations',

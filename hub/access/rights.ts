@@ -149,6 +149,16 @@ export const rights = {
   'row.draft-list': { registrar: 'provider' },
   'row.draft-save': { registrar: 'provider' },
   'row.draft-discard': { registrar: 'provider' },
+  'supply.batches': { registrar: 'provider', reviewer: 'provider' },
+
+  // Excel supply (Art. 15), and long work: one's own, and of one's agency for who looks after it
+  'excel.template': { registrar: 'provider', reviewer: 'provider' },
+  'excel.check': { registrar: 'provider' },
+  'excel.marked': { registrar: 'provider' },
+  'excel.import': { registrar: 'provider' },
+  'job.list': { everybody: 'self', reviewer: 'own', 'agency-it': 'own' },
+  'job.read': { everybody: 'self', reviewer: 'own', 'agency-it': 'own' },
+  'job.cancel': { everybody: 'self', reviewer: 'own', 'agency-it': 'own' },
 
   // API (Art. 16): credentials of programs, one grant each
   'credential.list': { user: 'receiver', 'agency-it': 'receiver', reviewer: 'provider', ...watching },
@@ -283,6 +293,9 @@ export const personal: ReadonlySet<OperationName> = new Set<OperationName>([
   'row.draft-list',
   'row.draft-save',
   'row.draft-discard',
+  'excel.check',
+  'excel.marked',
+  'excel.import',
   'credential.create',
   'credential.rotate',
   'grant.give-up',

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
 import cookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { QianzhiError } from '../../protocol/errors.ts'
@@ -36,7 +38,14 @@ export function registryApi(registry: Registry, services: Services, operations: 
     app.decorateRequest('principal')
     acceptUploads(plain, operations)
     await signInDoors(plain, registry, services)
-    for (const operation of operations) addRoute(plain, registry, services, operation)
+    for (const operation of operations.filter(({ upload }) => !upload?.streamed)) addRoute(plain, registry, services, operation)
+    await plain.register(async (streaming) => {
+      for (const operation of operations.filter(({ upload }) => upload?.streamed)) {
+        streaming.removeContentTypeParser(operation.upload!.type)
+        streaming.addContentTypeParser(operation.upload!.type, (_request: FastifyRequest, body: IncomingMessage, done) => done(null, body))
+        addRoute(streaming, registry, services, operation)
+      }
+    })
   }
 }
 
@@ -139,7 +148,7 @@ function authoriseRole(principal: Principal, { name }: Operation): void {
 
 /** Other media types are read as something else than bytes. */
 function checkUpload({ body }: FastifyRequest, { upload }: Operation): void {
-  if (!upload || Buffer.isBuffer(body)) return
+  if (!upload || (upload.streamed ? body instanceof Readable : Buffer.isBuffer(body))) return
   throw new QianzhiError('QZ-REQUEST-INVALID', {
     reason: { zh: `正文类型须为 ${upload.type}`, en: `Content-Type must be ${upload.type}` },
   })

@@ -12,7 +12,7 @@ import { DictionaryEntry, type CatalogItem } from '../registry/catalog/content.t
 import { readQuery, shapeOfQuery, type Parameters } from '../sharing/filters.ts'
 import { keyOf, readPage } from '../sharing/pages.ts'
 import { discardDraft, listDrafts, saveDraft, type Owner } from '../supply/drafts.ts'
-import { enteredResource, type EnteredResource } from '../supply/entered-resource.ts'
+import { enteredResource, type EnteredResource, modeFault } from '../supply/entered-resource.ts'
 import { historyOf, rowOps } from '../supply/entries.ts'
 import { formItem, inputs } from '../supply/form.ts'
 import { changeRow, createRow, deleteRow, requireKey, type WrittenRow } from '../supply/rows.ts'
@@ -72,14 +72,15 @@ export const formOperations: readonly Operation[] = [
     }),
     run: async ({ registry, params: { id } }) => {
       const { query } = registry.store
-      const { title, supplyMode, schema, items, closed = null } = await enteredResource(query, id)
+      const resource = await enteredResource(query, id)
+      const { title, supplyMode, schema, items } = resource
       const { subject, licence } = (await requireEntry(query, id)).content
       return {
         resource: id,
         title,
         version: schema.version,
         supplyMode,
-        closed,
+        closed: resource.closed ?? modeFault(resource, 'form') ?? null,
         items: items.map((item) => formItem(item, { subject, licence })),
       }
     },

@@ -7,8 +7,10 @@ import { credentialOperations } from './credentials.ts'
 import { declarationOperations } from './declarations.ts'
 import { demandOperations } from './demands.ts'
 import { evaluationOperations } from './evaluations.ts'
+import { excelOperations } from './excel.ts'
 import { formOperations } from './forms.ts'
 import { grantOperations } from './grants.ts'
+import { jobOperations } from './jobs.ts'
 import { machineOperations } from './machines.ts'
 import { namedShape } from './names.ts'
 import { openingOperations } from './openings.ts'
@@ -37,8 +39,10 @@ const all: readonly Operation[] = [
   ...credentialOperations,
   ...demandOperations,
   ...evaluationOperations,
+  ...excelOperations,
   ...formOperations,
   ...grantOperations,
+  ...jobOperations,
   ...machineOperations,
   ...openingOperations,
   ...operatingOperations,

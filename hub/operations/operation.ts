@@ -55,8 +55,8 @@ export interface Operation {
   params?: TObject
   query?: TObject
   body?: TSchema
-  /** An upload: the body is these bytes, of this media type. */
-  upload?: { type: string; limit: number }
+  /** An upload: the body is these bytes, of this media type; `streamed`: a stream of them, whose limit whoever reads it keeps. */
+  upload?: { type: string; limit: number; streamed?: boolean }
   answer?: TSchema
   /** The caller must say which revision of the object they saw. */
   decides?: boolean

@@ -2,6 +2,7 @@ import type { EnrolToken } from '../../protocol/api.ts'
 import type { Access } from '../access/access.ts'
 import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { HubClock } from '../records/clock.ts'
+import type { UploadFolder } from '../jobs/files.ts'
 import type { Health } from '../records/problem.ts'
 import type { Log } from '../log.ts'
 import type { HubProducer } from '../supply/producer.ts'
@@ -21,8 +22,10 @@ export interface Services {
   sharing: Sharing
   /** Writes the rows that people enter. */
   producer: HubProducer
+  /** Where uploads lie while they come. */
+  uploads: UploadFolder
   /** The batches that rows came in. */
-  log: Pick<Log, 'read'>
+  log: Pick<Log, 'read' | 'has' | 'list'>
   explain: (route: string) => Promise<object>
   /** The time that the hub goes by. */
   clock: HubClock

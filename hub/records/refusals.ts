@@ -16,6 +16,7 @@ export const objectNames = {
   duty: '更新任务',
   evaluation: '评估',
   grant: '授权',
+  job: '任务',
   key: '密钥',
   login: '登录名',
   machine: '前置机申请',

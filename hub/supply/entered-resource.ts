@@ -65,6 +65,24 @@ export function requireOpen({ code, closed }: EnteredResource): void {
   if (closed) throw new QianzhiError('QZ-FORM-CLOSED', { resource: code, reason: closed })
 }
 
+/** By which of the two ways people bring the rows: never both. */
+export type EntryMode = 'form' | 'excel'
+
+const otherWays: Record<EntryMode, LocalizedText> = {
+  form: { zh: '其提供方式为 EXCEL 导入', en: 'its rows come by Excel' },
+  excel: { zh: '其提供方式为在线表单录入', en: 'its rows are entered by form' },
+}
+
+export function modeFault({ supplyMode }: Pick<EnteredResource, 'supplyMode'>, mode: EntryMode): LocalizedText | undefined {
+  return supplyMode === mode ? undefined : otherWays[mode]
+}
+
+/** Throws QZ-FORM-CLOSED. */
+export function requireMode(resource: Pick<EnteredResource, 'code' | 'supplyMode'>, mode: EntryMode): void {
+  const reason = modeFault(resource, mode)
+  if (reason) throw new QianzhiError('QZ-FORM-CLOSED', { resource: resource.code, reason })
+}
+
 /** Where the stream stands. The resource's table was read after this: where it has moved on, so has the head. */
 export interface StreamState {
   head: ChainPosition | null

@@ -15,10 +15,12 @@ export type RowOp = (typeof rowOps)[number]
 
 /** Who brings rows, and what the audit calls it. */
 export interface Bringing {
-  act: 'row.create' | 'row.change' | 'row.delete' | 'supply.snapshot' | 'supply.take-over'
+  act: 'row.create' | 'row.change' | 'row.delete' | 'row.import' | 'supply.snapshot' | 'supply.take-over'
   /** Null: the hub itself. */
   person: string | null
   by: Pick<Act, 'actor' | 'agency' | 'via' | 'ip'>
+  /** The import that brings them, and its file. */
+  from?: { job: string; file: string; sha256: string }
 }
 
 /** A row that an entry brings, by its key. */
@@ -35,14 +37,15 @@ export function rowHash(resource: string, key: readonly Value[]): Buffer {
 /** @returns its id. */
 export async function beginEntry(
   store: Pick<Store, 'transaction'>,
-  { act, person, by }: Bringing,
+  { act, person, by, from }: Bringing,
   { resource, at, position, rows, brought }: { resource: string; at: Date; position: ChainPosition; rows: number; brought: BroughtRow[] },
 ): Promise<string> {
   return store.transaction(async (query) => {
     const { epoch, seq, hash } = position
     const [entry] = await query<{ id: string }>(
-      `insert into supply_entry (resource, epoch, seq, hash, person, by, at, act, rows) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id`,
-      [resource, epoch, seq, hash, person, JSON.stringify(by), at, act, rows],
+      `insert into supply_entry (resource, epoch, seq, hash, person, by, at, act, rows, job, file, file_sha256)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id`,
+      [resource, epoch, seq, hash, person, JSON.stringify(by), at, act, rows, from?.job, from?.file, from?.sha256],
     )
     await query(
       'insert into supply_entry_row (entry, row_hash, op) select $1, row_hash, op from unnest($2::bytea[], $3::text[]) r (row_hash, op)',
@@ -57,17 +60,29 @@ export async function dropEntry(query: Query, id: string): Promise<void> {
   await query('delete from supply_entry where id = $1 and not stored', [id])
 }
 
+interface Settled extends Position {
+  resource: string
+  hash: string
+  by: Bringing['by']
+  act: string
+  rows: number
+  job: string | null
+  file: string | null
+  sha256: string | null
+}
+
 /** Its batch is in the log: the act is on record from here on. */
 export async function settleEntry(store: Pick<Store, 'transaction'>, id: string): Promise<void> {
   await store.transaction(async (query) => {
-    const [entry] = await query<Position & { resource: string; hash: string; by: Bringing['by']; act: string; rows: number }>(
+    const [entry] = await query<Settled>(
       `update supply_entry set stored = true where id = $1 and not stored
-       returning resource, epoch::int as epoch, seq::float8 as seq, hash, by, act, rows`,
+       returning resource, epoch::int as epoch, seq::float8 as seq, hash, by, act, rows, job, file, file_sha256 as sha256`,
       [id],
     )
     if (!entry) return
-    const { resource, by, act, rows, hash } = entry
-    await writeAudit(query, { ...by, act, object: resource, details: { position: showPosition(entry), hash, rows } })
+    const { resource, by, act, rows, hash, job, file, sha256 } = entry
+    const from = job === null ? {} : { job, file, sha256 }
+    await writeAudit(query, { ...by, act, object: resource, details: { position: showPosition(entry), hash, rows, ...from } })
   })
 }
 
@@ -84,6 +99,18 @@ export async function settleLeft(
     if (await log.has(resource, position)) await settleEntry(store, id)
     else await dropEntry(store.query, id)
   }
+}
+
+/** Entries that an import left when its process ended, as far as the log has their batches. */
+export async function settleImport(
+  { store, log }: { store: Pick<Store, 'query' | 'transaction'>; log: Pick<Log, 'has'> },
+  job: string,
+): Promise<void> {
+  const left = await store.query<{ id: string; resource: string; hash: string } & Position>(
+    `select id, resource, epoch::int as epoch, seq::float8 as seq, hash from supply_entry where job = $1 and not stored order by id`,
+    [job],
+  )
+  for (const { id, resource, ...position } of left) if (await log.has(resource, position)) await settleEntry(store, id)
 }
 
 export interface HistoryLine extends Position {

@@ -85,7 +85,7 @@ export class HubProducer {
   }
 
   /**
-   * Writes the rows that `decide` gives, which may be called again.
+   * Writes the rows that `decide` gives, which may be called again; nothing where it gives none.
    * @returns where they stand in the stream. Throws what `decide` throws, QZ-FORM-CLOSED, QZ-DATA-PREPARING, QZ-HUB-BUSY.
    */
   write(code: string, bringing: Bringing, decide: (held: Held) => Promise<RowChange[]>): Promise<ChainPosition> {
@@ -98,6 +98,7 @@ export class HubProducer {
         }
         const rows = await unlessGone(async () => decide(await this.#held(resource)))
         if (!rows) continue
+        if (rows.length === 0) return state.head!
         const header = { kind: 'changes', epoch: state.head!.epoch, seq: state.head!.seq + 1, prev: state.head!.hash } as const
         const brought = rows.map(({ op, values }) => ({ op, key: resource.keys.map(({ id }) => values[id]!) }))
         const stored = await this.#append(resource, header, columnsOf(resource, rows), { expected: state.head, bringing, brought })

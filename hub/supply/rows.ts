@@ -6,6 +6,7 @@ import { positionOf, showPosition, type Position } from '../../protocol/position
 import type { Value } from '../../protocol/value.ts'
 import { actedBy, type Principal } from '../access/principal.ts'
 import type { Store } from '../store/store.ts'
+import { requireMode } from './entered-resource.ts'
 import { historyOf, isBroughtAgain, type Bringing, type HistoryLine, type RowOp } from './entries.ts'
 import type { Held, HubProducer, RowChange } from './producer.ts'
 import { checkRow, requireSound, type EnteredRow, type ItemFault } from './row-faults.ts'
@@ -62,6 +63,7 @@ async function writeRow(
   const bringing: Bringing = { act: `row.${op}`, person: who.person, by: actedBy(who) }
   let warned: ItemFault[] = []
   const position = await producer.write(code, bringing, async (held) => {
+    requireMode(held.resource, 'form')
     const { values, warnings } = await decide(held)
     warned = warnings
     return [{ op, values }]

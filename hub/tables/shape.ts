@@ -133,6 +133,11 @@ export function upsertSql({ name, items, keys }: TableShape): string {
     select count(*) filter (where fresh) as inserted from written`
 }
 
+/** The rows of keys. */
+export function byKeysSql({ name, keys }: Pick<TableShape, 'name' | 'keys'>, items: readonly Pick<Item, 'id'>[]): string {
+  return `select ${items.map(({ id }) => `t.${quoted(id)}`).join(', ')} from ${name} t join ${rowsOf(keys)} on ${sameKey(keys)}`
+}
+
 /** Deletes the rows of keys. Gives `deleted`. */
 export function deleteSql({ name, keys }: TableShape): string {
   return counted(`delete from ${name} t using ${rowsOf(keys)} where ${sameKey(keys)}`)

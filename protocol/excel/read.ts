@@ -33,7 +33,10 @@ export interface ReadOptions {
  * Opens an .xlsx file (ECMA-376), given as bytes or by its path, and reads all but the rows of its sheets. Close it when done. Throws
  * QZ-EXCEL where it is something else, damaged, encrypted, over a limit, or made to do harm.
  */
-export async function readWorkbook(source: Buffer | string, { limits, formulas = 'value', cellFaults = 'throw' }: ReadOptions = {}): Promise<Workbook> {
+export async function readWorkbook(
+  source: Buffer | string,
+  { limits, formulas = 'value', cellFaults = 'throw' }: ReadOptions = {},
+): Promise<Workbook> {
   const all = { ...excelLimits, ...limits }
   const archive = await openArchive(source, all)
   try {

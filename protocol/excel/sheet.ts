@@ -129,7 +129,8 @@ class SheetHandler implements XmlHandler {
     this.#cell = undefined
     if (!cell) return
     const { limits, formulas } = this.#reading
-    if (cell.formula && formulas === 'refuse') return this.#refuse(cell, '不能使用公式，请填写值', 'formulas are not taken: enter the value')
+    if (cell.formula && formulas === 'refuse')
+      return this.#refuse(cell, '不能使用公式，请填写值', 'formulas are not taken: enter the value')
     if (cell.value === undefined || (cell.value === '' && !textTypes.has(cell.type))) {
       if (cell.formula)
         this.#refuse(cell, '公式没有计算结果，请在 Excel 中打开并保存', 'its formula has no result: open and save it in Excel')

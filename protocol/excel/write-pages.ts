@@ -10,6 +10,8 @@ export interface WrittenPages {
   headers: readonly string[]
   /** Each row has a value for each header; all of them are texts. */
   pages: Iterable<WrittenRows> | AsyncIterable<WrittenRows>
+  /** A further sheet, behind the others. */
+  last?: { name: string; rows: WrittenRows }
 }
 
 export type WrittenRows = readonly (readonly (string | null)[])[]
@@ -35,7 +37,7 @@ export async function* writePages(written: WrittenPages): AsyncGenerator<Buffer>
   }
 }
 
-async function fill(book: WorkbookWriter, stream: PassThrough, { name, headers, pages }: WrittenPages): Promise<void> {
+async function fill(book: WorkbookWriter, stream: PassThrough, { name, headers, pages, last }: WrittenPages): Promise<void> {
   let sheets = 0
   const begin = () => {
     const sheet = book.addWorksheet(sheetName(++sheets === 1 ? name : `${name.slice(0, 25)} ${sheets}`), {
@@ -59,5 +61,10 @@ async function fill(book: WorkbookWriter, stream: PassThrough, { name, headers, 
     if (stream.writableNeedDrain) await Promise.race([once(stream, 'drain'), once(stream, 'close')])
   }
   sheet.commit()
+  if (last) {
+    const behind = book.addWorksheet(sheetName(last.name))
+    for (const row of last.rows) behind.addRow(row.map((value) => (value === null ? null : cellText(value)))).commit()
+    behind.commit()
+  }
   await book.commit()
 }

@@ -16,8 +16,9 @@ export interface WrittenColumn {
   /**
    * How values, which are texts, are stored. `text` (the default): as they are, so that eighteen digits and leading zeros survive.
    * `date`: `2026-11-22` as a date from March 1900 on. `number`: up to fifteen digits as a number. What does not fit its format stays text.
+   * `moment` and `time` are how what is entered is shown: a date with its time, a time of day.
    */
-  format?: 'text' | 'date' | 'number'
+  format?: 'text' | 'date' | 'number' | 'moment' | 'time'
 }
 
 export interface WrittenSheet {
@@ -30,7 +31,7 @@ export interface WrittenSheet {
 
 /** Rows to which formats and lists of a template reach, filled or not. */
 const templateRows = 10_000
-const formats = { text: '@', date: 'yyyy-mm-dd', number: 'General' }
+const formats = { text: '@', date: 'yyyy-mm-dd', number: 'General', moment: 'yyyy-mm-dd hh:mm:ss', time: 'hh:mm:ss' }
 
 /**
  * An .xlsx file: of each sheet a header row and the rows behind it. A text never becomes a formula, whatever it begins with, and comes

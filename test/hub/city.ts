@@ -8,6 +8,7 @@ import t from 'tap'
 import { Compile } from 'typebox/compile'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { Exchange } from '../../hub/exchange.ts'
+import { UploadFolder } from '../../hub/jobs/files.ts'
 import { HubProducer } from '../../hub/supply/producer.ts'
 import { makeAccess } from '../../hub/access/access.ts'
 import { generateSigningKey, type SigningKey } from '../../protocol/signature.ts'
@@ -112,6 +113,7 @@ async function cityOf(
   test.teardown(() => exchange.close())
   const all: Services = {
     producer: new HubProducer({ ...parts, exchange, reader }),
+    uploads: new UploadFolder(join(folder, 'uploads')),
     address: () => ({ urls: ['https://hub.test'], hubKey: 'key' }),
     // People here have no second factor, and hashes cost little.
     access: makeAccess(

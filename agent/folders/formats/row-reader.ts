@@ -54,7 +54,13 @@ export class RowReader {
     this.#columns = source.columns.map((column) => {
       const { id, type, key = false, required = false } = column.item
       const { timezone } = source.files!.format
-      return { convert: converterOf(column.item, { timezone, valueLimit: source.valueLimit }), text: type === 'text', id, key, required: key || required }
+      return {
+        convert: converterOf(column.item, { timezone, valueLimit: source.valueLimit }),
+        text: type === 'text',
+        id,
+        key,
+        required: key || required,
+      }
     })
     this.#keys = keyIndexes(source)
     this.#emptyText = emptyText

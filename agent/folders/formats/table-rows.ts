@@ -7,7 +7,7 @@ import type { Wrong } from '../../../protocol/written/cell-values.ts'
 import type { SourceTable } from '../../database.ts'
 import type { Refuse } from './file-fault.ts'
 import { findHeader, HeaderNames, type Header, type RawRow } from './header.ts'
-import { areTypes, beginsWithDigit, isRemark, shapeOf } from './no-rows.ts'
+import { areTypes, beginsWithDigit, isRemark, shapeOf } from '../../../protocol/written/no-rows.ts'
 import { rowFault, RowReader, unreadRow } from './row-reader.ts'
 import type { FileRow } from './file-row.ts'
 

@@ -1,0 +1,137 @@
+import { Type } from 'typebox'
+import { cancelJob, jobKinds, jobStates, listJobs, readJob, type Job as StoredJob } from '../jobs/jobs.ts'
+import { operation, type Operation } from './operation.ts'
+import { closed, NoBody, nullable, ResourceCode } from './shapes.ts'
+
+const Fault = Type.Object({
+  severity: Type.Enum(['reject', 'warn']),
+  sheet: Type.Optional(Type.String()),
+  /** `C` */
+  column: Type.Optional(Type.String()),
+  item: Type.Optional(Type.String()),
+  count: Type.Integer(),
+  /** As the sheet counts them: `5`, `7-12`. */
+  rows: Type.Array(Type.String()),
+  zh: Type.String(),
+  en: Type.String(),
+})
+
+const Checked = Type.Object({
+  version: Type.Integer(),
+  shape: Type.String(),
+  sheet: nullable(Type.String()),
+  template: nullable(Type.Integer()),
+  rows: Type.Integer(),
+  /** What import would do. */
+  created: Type.Integer(),
+  changed: Type.Integer(),
+  same: Type.Integer(),
+  /** Rows that stand, and those that replacing the whole would delete. */
+  standing: Type.Integer(),
+  absent: Type.Integer(),
+  place: nullable(Type.String()),
+  faults: Type.Array(Fault),
+  rejects: Type.Integer(),
+  warnings: Type.Integer(),
+})
+
+const Imported = Type.Object({
+  rows: Type.Integer(),
+  created: Type.Integer(),
+  changed: Type.Integer(),
+  same: Type.Integer(),
+  deleted: Type.Integer(),
+  batches: Type.Integer(),
+  first: nullable(Type.String()),
+  last: nullable(Type.String()),
+})
+
+export const Job = Type.Object({
+  id: Type.String(),
+  kind: Type.Enum([...jobKinds]),
+  state: Type.Enum([...jobStates]),
+  resource: Type.String(),
+  agency: Type.String(),
+  by: Type.String(),
+  request: Type.Object({}, { additionalProperties: true }),
+  file: nullable(Type.Object({ name: Type.String(), sha256: Type.String(), size: Type.Integer() })),
+  step: nullable(Type.String()),
+  done: Type.Integer(),
+  total: nullable(Type.Integer()),
+  result: Type.Union([Checked, Imported, Type.Null()]),
+  problem: nullable(
+    Type.Object({
+      code: Type.String(),
+      zh: Type.String(),
+      en: Type.String(),
+      faults: Type.Optional(Type.Array(Type.Object({}, { additionalProperties: true }))),
+    }),
+  ),
+  created: Type.String(),
+  begun: nullable(Type.String()),
+  ended: nullable(Type.String()),
+})
+
+export function shownJob({ id, kind, state, object, agency, by, request, file, ...more }: StoredJob) {
+  const { step, done, total, result, problem, created, begun, ended } = more
+  const shownFile = file && { name: file.name, sha256: file.sha256, size: file.size }
+  const times = { created: created.toISOString(), begun: begun?.toISOString() ?? null, ended: ended?.toISOString() ?? null }
+  return { id, kind, state, resource: object, agency, by: by.actor, request, file: shownFile, step, done, total, result, problem, ...times }
+}
+
+const JobId = Type.Object({ id: Type.String({ pattern: '^[0-9]{1,18}$' }) })
+
+/** Long work, and how far it is. */
+export const jobOperations: readonly Operation[] = [
+  operation({
+    name: 'job.list',
+    method: 'GET',
+    path: '/jobs',
+    text: {
+      zh: '后台任务：本人的，以及（审核员、前置机管理员）本单位的',
+      en: "one's own jobs, and for reviewers and agency IT those of the agency",
+    },
+    query: Type.Object(
+      {
+        kind: Type.Optional(Type.Enum([...jobKinds])),
+        state: Type.Optional(Type.Enum([...jobStates])),
+        resource: Type.Optional(ResourceCode),
+        before: Type.Optional(Type.String({ pattern: '^[0-9]{1,18}$' })),
+        limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|100)$' })),
+      },
+      closed,
+    ),
+    answer: Type.Object({ items: Type.Array(Job) }),
+    run: async ({ registry, principal, query: { kind, state, resource, before, limit } }) => {
+      const asked = {
+        ...(kind && { kind }),
+        ...(state && { state }),
+        ...(before !== undefined && { before }),
+        ...(limit && { limit: Number(limit) }),
+      }
+      const jobs = await listJobs(registry.store.query, principal, { ...asked, ...(resource !== undefined && { object: resource }) })
+      return { items: jobs.map(shownJob) }
+    },
+  }),
+  operation({
+    name: 'job.read',
+    method: 'GET',
+    path: '/jobs/:id',
+    objectKind: 'job',
+    text: { zh: '查看后台任务', en: 'a job' },
+    params: JobId,
+    answer: Job,
+    run: async ({ registry, params }) => shownJob(await readJob(registry.store.query, params.id)),
+  }),
+  operation({
+    name: 'job.cancel',
+    method: 'POST',
+    path: '/jobs/:id/cancel',
+    objectKind: 'job',
+    text: { zh: '取消后台任务：已写入的部分保留', en: 'cancel a job: what it has written stays' },
+    params: JobId,
+    body: NoBody,
+    answer: Job,
+    run: async ({ registry, principal, params }) => shownJob(await cancelJob(registry, principal, params.id)),
+  }),
+]
