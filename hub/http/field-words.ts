@@ -29,6 +29,17 @@ const ofOperation: Readonly<Record<string, LocalizedText>> = {
   'machine.enrolment-files format': say('返回 Excel 或 JSON', 'workbook or JSON'),
   'person.import format': say('返回 Excel 或 JSON', 'workbook or JSON'),
   'person.import-roles format': say('返回 Excel 或 JSON', 'workbook or JSON'),
+  'excel.template language': say('模板的语言：zh、en', 'language of the template: zh, en'),
+  'excel.marked language': say('检查意见的语言：zh、en', 'language of the remarks: zh, en'),
+  'excel.check name': say('文件名', 'name of the file'),
+  'excel.import check': say('检查任务的编号', 'number of the check'),
+  'excel.marked check': say('检查任务的编号', 'number of the check'),
+  'excel.import mode': say(
+    'upsert 新增和修改；replace 整表替换',
+    'upsert adds and changes; replace also deletes what the file does not have',
+  ),
+  'excel.import deletes': say('确认整表替换将删除的行数', 'confirms how many rows replacing the whole deletes'),
+  'job.list kind': say('任务种类', 'kind of job'),
   'agency.change state': say('active 在用，closed 撤销', 'active, or closed'),
 }
 

@@ -21,9 +21,9 @@ export interface JobContext {
   job: Job
   signal: AbortSignal
   /** Throws where the job is to end here. */
-  progress(step: string, done: number, total?: number): Promise<void>
+  progress: (step: string, done: number, total?: number) => Promise<void>
   /** Path of the uploaded file, here and now. */
-  file(): Promise<string>
+  file: () => Promise<string>
 }
 
 /** @returns what came of it. */

@@ -68,6 +68,10 @@ function statements({ parties: { provider, receiver }, resource, agent, own }: O
       `insert into api_key (secret_hash, agency, name, role, created_by, expires_at) values ($1, $2, 'machine', 'user', 'test', 'infinity') returning id`,
       [code, provider],
     ],
+    job: [
+      `insert into job (kind, object, agency, by, request, created) values ('excel.check', $1, $2, '{"actor": "test"}', '{}', now()) returning id`,
+      [resource, provider],
+    ],
     registration: [
       `insert into registration (agency, resource, content, state, drafted_by, drafted_at, created_at)
        values ($1, $2, '{}', 'draft', 'nobody', now(), now()) returning id`,
