@@ -10,6 +10,7 @@ import { SupervisionFile, supervisionSettings, type SupervisionSettings } from '
 import { AccessFile, accessRules, type AccessRules } from './access/settings.ts'
 import { ReconciliationFile, reconciliationSettings, type ReconciliationSettings } from './reconciliation/settings.ts'
 import { jobSettings, JobsFile, type JobSettings } from './jobs/settings.ts'
+import { webhookSettings, WebhooksFile, type WebhookSettings } from './sharing/webhooks/settings.ts'
 import { SharingFile, sharingLimits, type SharingLimits } from './sharing/reading.ts'
 import { CalendarYear } from './records/calendars/year.ts'
 
@@ -59,6 +60,7 @@ const ConfigFile = Type.Object(
     reconciliation: Type.Optional(ReconciliationFile),
     sharing: Type.Optional(SharingFile),
     jobs: Type.Optional(JobsFile),
+    webhooks: Type.Optional(WebhooksFile),
     mail: Type.Optional(
       Type.Object(
         { url: Type.String({ pattern: '^smtps?://[^/]' }), from: Type.String({ pattern: '^[^\\r\\n]*[^\\s@]@[^\\s@]+$' }) },
@@ -102,6 +104,8 @@ export interface HubConfig {
   sharing: SharingLimits
   /** How long jobs and what was uploaded for them are kept. */
   jobs: JobSettings
+  /** Where changes may be sent to, and how. */
+  webhooks: WebhookSettings
   /** Absent: notices are seen on the screen only. */
   mail?: MailConfig
   language?: 'zh' | 'en'
@@ -155,6 +159,7 @@ function withDefaults(file: ConfigFile, folder: string, { env }: ReadingOptions 
     reconciliation: reconciliationSettings(file.reconciliation),
     sharing: sharingLimits(file.sharing),
     jobs: jobSettings(file.jobs),
+    webhooks: webhookSettings(file.webhooks, folder),
     ...(file.mail && { mail: file.mail }),
     ...(file.language && { language: file.language }),
     logLevel: file.logLevel ?? 'info',

@@ -55,6 +55,7 @@ import { recordUsage } from './sharing/usage.ts'
 import { UploadFolder } from './jobs/files.ts'
 import { JobRunner } from './jobs/runner.ts'
 import { excelJobs } from './supply/excel/jobs.ts'
+import { WebhookSender } from './sharing/webhooks/sender.ts'
 import { HubProducer } from './supply/producer.ts'
 import { openReader } from './tables/reader.ts'
 import { ResourceTables } from './tables/tables.ts'
@@ -179,6 +180,10 @@ async function start(
   stops.push(() => publicReader.close())
   const data = dataServices(sharing, { log, hubKey: hubKey.privateKey, issuer: () => urls[0]! })
   stops.push(() => data.usage.close())
+  const webhooks = { settings: config.webhooks, hubKey, clock }
+  const sender = new WebhookSender({ ...sharing, ...webhooks, log, usage: data.usage, logger })
+  sender.start()
+  stops.push(() => sender.stop())
   const producer = new HubProducer({ store, log, exchange, reader, wakeups, hubKey, clock, logger })
   producer.start()
   stops.push(() => producer.stop())
@@ -193,6 +198,7 @@ async function start(
     access,
     asks,
     sharing,
+    webhooks,
     log,
     reconciliation: config.reconciliation,
     clock: hubClock,

@@ -488,6 +488,8 @@ export const kinds = {
     '授权 {grant} 今日 {quota} 次的配额已用完，明日恢复，或请市电子政务办调整',
     "The day's quota of {quota} requests of grant {grant} is used up: it begins again tomorrow, or the office raises it",
   ),
+  'QZ-WEBHOOK-URL': kind(422, 'requester', false, '不能向 {url} 推送：{reason}', 'Nothing is sent to {url}: {reason}'),
+  'QZ-WEBHOOK-FAILED': kind(502, 'receiver', true, '接收方没有收下推送：{reason}', 'The receiver did not take what was sent: {reason}'),
   'QZ-DATA-PURPOSE': kind(
     428,
     'requester',

@@ -102,7 +102,8 @@ function checkClock(created: unknown, now: Date): Date {
   throw new QianzhiError('QZ-REQUEST-CLOCK', { seconds: Number.isFinite(seconds) ? Math.round(seconds) : '?' })
 }
 
-function contentDigest(body: Uint8Array): string {
+/** RFC 9530. */
+export function contentDigest(body: Uint8Array): string {
   return `sha-256=:${createHash('sha256').update(body).digest('base64')}:`
 }
 

@@ -12,7 +12,7 @@ import { positionNumber, positionOf, showPosition } from '../../protocol/positio
 import { unlimited } from '../exchange/context.ts'
 import type { Log } from '../log.ts'
 import { notFound } from '../records/refusals.ts'
-import { readChanges } from '../sharing/changes.ts'
+import { changeLines, readChanges } from '../sharing/changes.ts'
 import { checkRows, maxChecked, type CheckedRow } from '../sharing/checks.ts'
 import { ClientViews, requireAddress, type ClientView } from '../sharing/client-views.ts'
 import { csvOf, ndjsonOf, rowJson, sourceJson, streamRows } from '../sharing/exports.ts'
@@ -259,9 +259,7 @@ async function changes(asked: Asked): Promise<unknown> {
   await count(asked, found.changes.length)
   unchanged(asked)
   void reply.headers({ 'x-next': found.next, 'x-complete': String(found.complete) })
-  const lines = found.changes.map(
-    ({ op, values }) => `{"op":"${op}","item":${rowJson(op === 'upsert' ? query.select : share.keys, values)}}`,
-  )
+  const lines = changeLines(share, query.select, found.changes)
   if (format === 'ndjson') return reply.type('application/x-ndjson').send(lines.map((line) => `${line}\n`).join(''))
   return reply
     .type(json)

@@ -5,6 +5,11 @@ const say = (zh: string, en: string): LocalizedText => ({ zh, en })
 
 /** Members that mean something else in one operation than in the others. */
 const ofOperation: Readonly<Record<string, LocalizedText>> = {
+  'webhook.replay from': say(
+    'here 从停住处继续；beginning 重新开始一份副本；behind 跳过未收下的一批',
+    'here: with the portion that was not taken; beginning: a new copy; behind: without that portion',
+  ),
+  'webhook.replay after': say('接收方已有的位置（next）', 'a place that its receiver has (its `next`)'),
   'me.password code': say('动态验证码（角色要求时）', 'second factor, where a role needs it'),
   'me.factor-begin code': say('现用动态验证码（已设置时）', 'the present code, where one is set up'),
   'me.factor-confirm code': say('新设备上的动态验证码', 'a code of the new device'),
@@ -149,6 +154,8 @@ const common: Readonly<Record<string, LocalizedText>> = {
   rate: say('每秒请求数，null 为默认', 'requests a second; null: as configured'),
   quota: say('每日请求数，null 为默认', 'requests a day; null: as configured'),
   position: say('批次位置，如 10/1', "the batch's place, such as 10/1"),
+  url: say('接收推送的地址（https）', 'where it is sent to (https)'),
+  webhook: say('推送编号', 'id of the webhook'),
   masks: say('各信息项的脱敏方式', 'how items are masked'),
   rows: say('各行：主键和要核验的值', 'rows: the key and the values to be checked'),
 }

@@ -1,8 +1,9 @@
-/** The token endpoint of the API (RFC 6749 section 4.4, RFC 7523), its metadata (RFC 8414) and the key that its tokens are verified with. */
+/** The token endpoint of the API (RFC 6749 section 4.4, RFC 7523), its metadata (RFC 8414) and the key that its tokens, and deliveries to webhooks, are verified with. */
 import { exportJWK } from 'jose'
 import { createPublicKey } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { QianzhiError } from '../../protocol/errors.ts'
+import { keyId } from '../../protocol/signature.ts'
 import { writeAudit } from '../records/audit.ts'
 import { assertionAlgorithms } from '../sharing/clients.ts'
 import { requireAddress } from '../sharing/client-views.ts'
@@ -33,7 +34,7 @@ export function oauthApi(services: DataServices): Api {
     })
     app.get('/oauth2/jwks', async () => {
       const jwk = await exportJWK(createPublicKey(services.hubKey))
-      return { keys: [{ ...jwk, use: 'sig', alg: 'EdDSA' }] }
+      return { keys: [{ ...jwk, kid: keyId(jwk.x!), use: 'sig', alg: 'EdDSA' }] }
     })
     app.post(tokenPath, async (request, reply) => {
       void reply.header('cache-control', 'no-store')

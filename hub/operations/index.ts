@@ -28,6 +28,7 @@ import { standardOperations } from './standards.ts'
 import { supervisionOperations } from './supervision.ts'
 import { tableOperations } from './tables.ts'
 import { todoOperations } from './todo.ts'
+import { webhookOperations } from './webhooks.ts'
 
 const all: readonly Operation[] = [
   ...accessOperations,
@@ -58,6 +59,7 @@ const all: readonly Operation[] = [
   ...supervisionOperations,
   ...tableOperations,
   ...todoOperations,
+  ...webhookOperations,
 ]
 
 /** Every operation of the registry's API. */

@@ -7,6 +7,7 @@ import type { Health } from '../records/problem.ts'
 import type { Log } from '../log.ts'
 import type { HubProducer } from '../supply/producer.ts'
 import type { Sharing } from '../sharing/reading.ts'
+import type { PostDeps } from '../sharing/webhooks/post.ts'
 import type { ReconciliationSettings } from '../reconciliation/settings.ts'
 import type { ExportRange } from '../supervision/audit/export.ts'
 
@@ -20,6 +21,8 @@ export interface Services {
   reconciliation: ReconciliationSettings
   /** Reads resource tables. */
   sharing: Sharing
+  /** Where webhooks may be. */
+  webhooks: Pick<PostDeps, 'settings' | 'resolve'>
   /** Writes the rows that people enter. */
   producer: HubProducer
   /** Where uploads lie while they come. */

@@ -29,6 +29,7 @@ export const objectNames = {
   resource: '资源',
   route: '交换路由',
   standard: '数据标准',
+  webhook: '推送',
 } as const
 
 export type ObjectName = keyof typeof objectNames

@@ -11,6 +11,7 @@ import { unlimited } from '../exchange/context.ts'
 import type { Log } from '../log.ts'
 import type { Query } from '../store/store.ts'
 import { readRows } from '../tables/rows.ts'
+import { rowJson } from './exports.ts'
 import { wrong } from './filters.ts'
 import type { Share, SharedItem } from './share.ts'
 
@@ -54,6 +55,8 @@ export async function readChanges(
   const from = after === undefined ? await beginning(log, share) : placeOf(after)
   if (isAfter(from, share.table.place)) throw trimmed(after!, { zh: '中心没有这一位置', en: 'the hub has no such place' })
   const batches = await log.read(share.resource, { epoch: from.epoch, seq: from.seq - 1 }, portion)
+  // The batch of the place may be all that a portion holds.
+  if (batches.length === 1) batches.push(...(await log.read(share.resource, from, portion)))
   const changes: Change[] = []
   let at: Place = from
   let first = true
@@ -84,6 +87,11 @@ export async function readChanges(
   return { changes, next: showPlace(at), complete }
 }
 
+/** JSON of each change, as answers and webhooks tell them. */
+export function changeLines({ keys }: Share, select: readonly SharedItem[], changes: readonly Change[]): string[] {
+  return changes.map(({ op, values }) => `{"op":"${op}","item":${rowJson(op === 'upsert' ? select : keys, values)}}`)
+}
+
 async function beginning(log: Pick<Log, 'state'>, { resource, table }: Share): Promise<Place> {
   const { complete } = await log.state(resource)
   if (!complete || isAfter(complete.began, table.place)) throw new QianzhiError('QZ-DATA-PREPARING', { resource })
@@ -94,6 +102,12 @@ function placeOf(after: string): Place {
   const [, epoch, seq, row] = placeForm.exec(after) ?? []
   if (epoch === undefined) throw wrong('after', { zh: '须为上次得到的 next', en: 'it must be the next of the answer before' })
   return { epoch: Number(epoch), seq: Number(seq), row: Number(row) }
+}
+
+/** Below zero where the first is behind the second. Throws QZ-DATA-FILTER. */
+export function comparePlaces(one: string, other: string): number {
+  const [first, second] = [placeOf(one), placeOf(other)]
+  return comparePositions(first, second) || first.row - second.row
 }
 
 function showPlace({ epoch, seq, row }: Place): string {

@@ -48,12 +48,9 @@ export async function createClient(registry: Registry, principal: Principal, gra
     const grant = await requireGrant(query, grantId)
     if (grant.mode !== 'api') throw rule('只有数据接口方式的授权才有接口凭证', 'only grants in mode API have credentials')
     if (!['active', 'suspended', 'held'].includes(grant.state)) throw rule('授权已终止', 'the grant has ended')
-    const live = await query('select from api_client where access_grant = $1 and ended_at is null', [grantId])
+    const live = await query(`select from api_client c where access_grant = $1 and ended_at is null and ${callsSql}`, [grantId])
     if (live.length >= most) throw rule(`一项授权至多 ${most} 个有效凭证`, `a grant has at most ${most} credentials at once`)
-    const id = `qzc-${randomBytes(9)
-      .toString('base64url')
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]/g, '0')}`
+    const id = clientId('qzc')
     await query('insert into api_client (id, access_grant, name, addresses, created_by, created_at) values ($1, $2, $3, $4, $5, $6)', [
       id,
       grantId,
@@ -103,6 +100,14 @@ export async function endClient(registry: Registry, principal: Principal, grant:
   })
 }
 
+/** Names it alone. `kind`: of a credential, or a webhook. */
+export function clientId(kind: 'qzc' | 'qzw'): string {
+  return `${kind}-${randomBytes(9)
+    .toString('base64url')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]/g, '0')}`
+}
+
 async function addKey(query: Query, client: string, jwk: JWK | undefined, now: Date): Promise<string | null> {
   const secret = jwk ? null : `qzs_${randomBytes(32).toString('base64url')}`
   await query('insert into api_client_key (client, secret_hash, jwk, created_at) values ($1, $2, $3, $4)', [
@@ -131,14 +136,17 @@ const clientSql = `
       order by k.id) from api_client_key k where k.client = c.id) as keys
   from api_client c`
 
+/** SQL: whether client `c` calls the hub; the others are webhooks, which the hub calls. */
+const callsSql = '(not exists (select from webhook h where h.client = c.id))'
+
 async function requireClient(query: Query, id: string): Promise<Client> {
-  const [client] = await query<Client>(`${clientSql} where c.id = $1`, [id])
+  const [client] = await query<Client>(`${clientSql} where c.id = $1 and ${callsSql}`, [id])
   if (!client) throw notFound('credential', id)
   return client
 }
 
 export function listClients(query: Query, grant: string): Promise<Client[]> {
-  return query<Client>(`${clientSql} where c.access_grant = $1 order by c.created_at, c.id`, [grant])
+  return query<Client>(`${clientSql} where c.access_grant = $1 and ${callsSql} order by c.created_at, c.id`, [grant])
 }
 
 /** Signatures that assertions may have (RFC 7518, RFC 8037): no shared secrets, no `none`. */

@@ -9,7 +9,7 @@ import { writeAudit } from '../records/audit.ts'
 export interface Reading {
   grant: string
   client: string
-  kind: 'rows' | 'row' | 'changes' | 'check' | 'proof' | 'description'
+  kind: 'rows' | 'row' | 'changes' | 'check' | 'proof' | 'description' | 'webhook'
   rows: number
 }
 

@@ -16,6 +16,7 @@ import type { Principal } from '../../hub/access/principal.ts'
 import { principalOf, openSession } from '../../hub/access/sessions.ts'
 import { openPostgresLog } from '../../hub/logs/postgres.ts'
 import { Cursors, maskKeyOf } from '../../hub/sharing/cursors.ts'
+import { webhookSettings } from '../../hub/sharing/webhooks/settings.ts'
 import { sharingLimits } from '../../hub/sharing/reading.ts'
 import { openReader } from '../../hub/tables/reader.ts'
 import { HubClock } from '../../hub/records/clock.ts'
@@ -134,6 +135,7 @@ async function cityOf(
       limits: sharingLimits(),
       maskKey: maskKeyOf(hubKey.privateKey),
     },
+    webhooks: { settings: webhookSettings() },
     log,
     clock: new HubClock(undefined, { wall: () => office.now.getTime(), ticks: () => office.now.getTime() }),
     explain: async () => ({}),

@@ -1,7 +1,8 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
 import { exportJWK, SignJWT, UnsecuredJWT } from 'jose'
 import t from 'tap'
 import { blockValues, openBatch, splitBatch } from '../../../protocol/batch.ts'
+import type { Draft } from '../../../hub/registry/catalog/compatibility.ts'
 import { recordUsage } from '../../../hub/sharing/usage.ts'
 import type { City } from '../city.ts'
 import { secondHub } from '../city.ts'
@@ -45,8 +46,8 @@ async function program(test: Test, data: DataCity, grant: string, more: object =
   return { id, secret, token: body.access_token as string }
 }
 
-async function calling(test: Test, items = ['name', 'street']) {
-  const data = await openDataCity(test)
+async function calling(test: Test, items = ['name', 'street'], change?: (draft: Draft) => void) {
+  const data = await openDataCity(test, change)
   const grant = await data.grant('api', items)
   const client = await program(test, data, grant)
   const call = (path: string, headers: Record<string, string> = {}, body?: object) =>
@@ -138,6 +139,17 @@ void t.test('changes are had from the beginning, and go on from any place', asyn
   )
   for (const after of ['-1', '1.1', '999999.1.0', '10.999.0', "1' or 1=1"])
     t.match(await call(`/changes?after=${after}`), { status: /400|410/ }, after)
+})
+
+void t.test('changes go on behind a batch that is larger than what is read at once', async (t) => {
+  const { call, send } = await calling(t, ['street'], ({ items }) => Object.assign(items[2]!, { length: 4000 }))
+  const { next } = (await call('/changes')).body as { next: string }
+  const rows = Array.from({ length: 2000 }, (_, i) => ({ code: `c${i}`, name: '', street: randomBytes(3000).toString('base64') }))
+  await send(rows)
+  await send([{ code: 'last', name: '', street: null }])
+  const first = (await call(`/changes?limit=2000&after=${next}`)).body
+  t.match(first, { complete: false, changes: { length: 2000 } })
+  t.match((await call(`/changes?after=${first.next}`)).body, { complete: true, changes: [{ item: { code: 'last' } }] })
 })
 
 void t.test('what has not changed is not sent again', async (t) => {
