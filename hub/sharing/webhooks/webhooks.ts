@@ -1,5 +1,4 @@
 /** Webhooks of grants in mode API: who receives changes without asking, where, and how far they are. */
-import { randomBytes } from 'node:crypto'
 import { readText, type LocalizedText } from '../../../protocol/localized.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import { writeAudit } from '../../records/audit.ts'

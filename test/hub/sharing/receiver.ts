@@ -114,7 +114,7 @@ export function signatureFault(
   keys: readonly JsonWebKey[],
 ): string | undefined {
   const digest = `sha-256=:${createHash('sha256').update(body).digest('base64')}:`
-  if (headers['content-digest'] !== digest) return `content-digest ${headers['content-digest']}`
+  if (headers['content-digest'] !== digest) return `content-digest ${String(headers['content-digest'])}`
   const [, label, parameters] = /^([a-z]+)=(\(.*)$/.exec(String(headers['signature-input'])) ?? []
   if (label !== 'qianzhi') return `signature-input ${String(headers['signature-input'])}`
   const [, list = '', more = ''] = /^\(([^)]*)\)(.*)$/.exec(parameters!) ?? []
