@@ -1,9 +1,10 @@
-import type { Static, TObject, TSchema } from 'typebox'
+import { Type, type Static, type TObject, type TSchema } from 'typebox'
 import type { ObjectKind } from '../access/relations.ts'
 import type { OperationName } from '../access/rights.ts'
 import { change } from '../records/registry.ts'
 import { applyEvent, type Workflow } from '../registry/workflow.ts'
 import { operation, type Call, type Operation } from './operation.ts'
+import { actionsOn } from '../registry/actions.ts'
 import { editing } from '../registry/editing.ts'
 import { revised, revisionOf } from '../registry/revision.ts'
 import { ById, NoBody, withRevision } from './shapes.ts'
@@ -20,16 +21,27 @@ interface Reading<A extends TObject> extends Omit<Operation, 'run'> {
   run(call: Call<{ id: string }>): Promise<object>
 }
 
-/** Reads a case, with its revision. */
+/** Reads an object, with its revision; of a case also what the caller may do with it (`actions`). */
 export function reading<A extends TObject>(spec: Reading<A>): Operation {
   const { objectKind, answer } = spec
   return operation({
     ...spec,
     params: ById,
-    answer: withRevision(answer),
-    run: (call) =>
-      revised(call.registry.store.query, objectKind, call.params.id, () => spec.run({ ...call, query: undefined, body: undefined })),
+    answer: withActions(withRevision(answer)),
+    run: async (call) => {
+      const { registry, principal, params } = call
+      const found = await revised(registry.store.query, objectKind, params.id, () =>
+        spec.run({ ...call, query: undefined, body: undefined }),
+      )
+      const actions = await actionsOn(registry, objectKind, params.id, principal)
+      return actions ? { ...found, actions } : found
+    },
   })
+}
+
+function withActions(shape: TObject): TObject {
+  const actions = Type.Optional(Type.Array(Type.String(), { description: '可办理的操作 operations that the caller may take on it now' }))
+  return Type.Object({ ...shape.properties, actions })
 }
 
 interface Edit<P extends TObject, B extends TSchema, A extends TObject> extends Omit<Operation, 'params' | 'body' | 'run'> {

@@ -7,6 +7,7 @@ import { relationsOf } from '../../../hub/access/relations.ts'
 import { rights, type OperationName } from '../../../hub/access/rights.ts'
 import { roleNames, type Role } from '../../../hub/records/roles.ts'
 import { operations } from '../../../hub/operations/index.ts'
+import { actionsOn } from '../../../hub/registry/actions.ts'
 import { applyEvent, type Transition, type Workflow } from '../../../hub/registry/workflow.ts'
 import { revisionOf } from '../../../hub/registry/revision.ts'
 import { workflows } from '../../../hub/registry/workflows.ts'
@@ -55,11 +56,14 @@ t.test('what happens is what the tables say', async (t) => {
       const relations = await relationsOf(city.store.query, flow.name, id)
       // Whatever is tried is undone: it stays the same.
       const seen = await revisionOf(city.store.query, flow.name, id)
+      const actions = new Map<Principal, readonly string[]>()
+      for (const principal of principals) actions.set(principal, (await actionsOn(city, flow.name, id, principal))!)
       for (const event of Object.keys(flow.events)) {
         const name = `${flow.name}.${event}` as OperationName
         const input = (operations.find((operation) => operation.name === name)?.example ?? ofTheHub[name] ?? {}) as Record<string, unknown>
         const fitting = stepsOf(flow, event).filter(({ from }) => from.includes(state))
         for (const principal of principals) {
+          const shown = actions.get(principal)!.includes(name)
           const open = fitting.filter(({ by }) => !by || by.some((role) => principal.roles.includes(role)))
           const outcome = await tryEvent(flow, event, id, { principal, input, seen })
           const what = `${name} from ${state} by ${principal.roles[0] ?? 'the hub'} of ${principal.agency}: ${outcome}`
@@ -72,6 +76,7 @@ t.test('what happens is what the tables say', async (t) => {
               what,
             )
           else t.ok(open.some(({ to }) => outcome === `→ ${to}`) || conditions.test(outcome), what)
+          t.equal(shown, !/^QZ-(?:FORBIDDEN|STATE|SAME-PERSON)$/.test(outcome), `shown as open: ${what}`)
           if (outcome.startsWith('→')) happened++
           else refused++
         }
