@@ -35,7 +35,7 @@ import type { Log } from './log.ts'
 import { openLog } from './logs/index.ts'
 import { operations } from './operations/index.ts'
 import type { Services } from './operations/services.ts'
-import { ReconciliationRunner } from './reconciliation/runner.ts'
+import { ReconciliationRunner, type OwnRun } from './reconciliation/runner.ts'
 import { fillNameForms } from './registry/catalog/name-forms.ts'
 import { keepGrants } from './registry/grants/grant-queries.ts'
 import { attendToReports } from './registry/grants/refusals.ts'
@@ -56,6 +56,7 @@ import { UploadFolder } from './jobs/files.ts'
 import { JobRunner } from './jobs/runner.ts'
 import { excelJobs } from './supply/excel/jobs.ts'
 import { WebhookSender } from './sharing/webhooks/sender.ts'
+import { OwnSource } from './supply/own-source.ts'
 import { HubProducer } from './supply/producer.ts'
 import { openReader } from './tables/reader.ts'
 import { ResourceTables } from './tables/tables.ts'
@@ -147,9 +148,6 @@ async function start(
   const mailer = config.mail && startMail({ store, config: config.mail, logger, clock })
   stops.push(async () => mailer?.stop())
 
-  const reconciliations = new ReconciliationRunner({ store, asks, wakeups, settings: config.reconciliation, logger, clock })
-  stops.push(() => reconciliations.stop())
-
   const certificate = await loadCertificate(config, clock())
   if ('authority' in certificate) await checkAuthority(store, config.data, certificate.authority, newAuthority)
   const urls: string[] = [...config.urls]
@@ -192,6 +190,9 @@ async function start(
   const jobs = new JobRunner({ store, wakeups, uploads, kinds, settings: config.jobs, clock, logger })
   jobs.start()
   stops.push(() => jobs.stop())
+  const ownSource = (run: OwnRun) => new OwnSource({ store, reader, producer, hubKey, clock }, run)
+  const reconciliations = new ReconciliationRunner({ store, asks, wakeups, settings: config.reconciliation, logger, clock, ownSource })
+  stops.push(() => reconciliations.stop())
   const services: Services = {
     producer,
     uploads,

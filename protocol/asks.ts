@@ -68,6 +68,17 @@ export const PreviewAnswer = Type.Object({
 })
 export type PreviewAnswer = Static<typeof PreviewAnswer>
 
+/** The rows from the first on that together stay within so many bytes. */
+export function fitting(rows: readonly (string | null)[][], bytes: number): (string | null)[][] {
+  const told: (string | null)[][] = []
+  for (const row of rows) {
+    bytes -= Buffer.byteLength(JSON.stringify(row))
+    if (bytes < 0) break
+    told.push(row)
+  }
+  return told
+}
+
 export const TablesAnswer = Type.Object({
   tables: Type.Array(
     Type.Object({

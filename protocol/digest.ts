@@ -60,6 +60,14 @@ export class RowHasher {
     return textOf(row, this.#keys)
   }
 
+  /** The key text of a key that is there without its row. */
+  textOfKey(key: readonly Value[]): string {
+    return textOf(
+      key,
+      this.#keys.map(({ canonical }, place) => ({ place, canonical })),
+    )
+  }
+
   row(row: readonly Value[]): string {
     return hashOf(this.#salt + textOf(row, this.#columns))
   }

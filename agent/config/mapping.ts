@@ -127,16 +127,6 @@ export function narrowedItems(columns: readonly MappedColumn[]): NarrowedItem[] 
   })
 }
 
-/** A portable value as it comes back from such a sink. */
-export function narrowedValue({ trim, values }: NarrowedItem): (value: Value) => Value {
-  const kept = values && new Set(values)
-  return (value) => {
-    if (value === null) return null
-    const text = trim ? value.trim() : value
-    return kept && !kept.has(text) ? null : text
-  }
-}
-
 /** The local value of a portable one that a column is searched by; throws QZ-REQUEST-INVALID where several, or none, are its. */
 export function searchedValue({ mapping }: MappedColumn, value: Value): Value {
   if (!mapping || value === null) return value

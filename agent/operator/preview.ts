@@ -1,8 +1,8 @@
-import { answerLimits, type PreviewAnswer, type PreviewQuestion } from '../../protocol/asks.ts'
+import { answerLimits, fitting, type PreviewAnswer, type PreviewQuestion } from '../../protocol/asks.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { checkSchema, deliverableItems, itemById, type Item } from '../../protocol/schema.ts'
-import { keyTypes, valueFault, type Value } from '../../protocol/value.ts'
+import { keyTypes, valueFault } from '../../protocol/value.ts'
 import { checkerOf } from '../outbound/item-checks.ts'
 import type { SourceConfig } from '../config/config.ts'
 import { engineOf } from '../databases/index.ts'
@@ -39,14 +39,14 @@ export async function previewRows(
   const { rows, faults, warned } = checkerOf(source)?.(read) ?? { ...read, warned: [] }
   const places = granted.map(({ id }) => source.columns.findIndex(({ item }) => item.id === id))
   const shown = rows.map((row) => places.map((place) => row[place]!))
-  const fitting = fit(shown, answerLimits.plain / 2)
-  const left = new Set(rows.slice(0, fitting.length))
+  const told = fitting(shown, answerLimits.plain / 2)
+  const left = new Set(rows.slice(0, told.length))
   return {
     items: granted.map(({ id }) => id),
-    rows: fitting,
+    rows: told,
     faults: faults.map((fault) => shownFault(fault, granted)),
     warned: warned.filter((row) => left.has(row)).length,
-    omitted: rows.length - fitting.length,
+    omitted: rows.length - told.length,
   }
 }
 
@@ -81,17 +81,6 @@ function checkFilter(filter: NonNullable<PreviewQuestion['filter']>, granted: re
       })
   }
   return filter
-}
-
-/** The rows from the first on that together stay within so many bytes. */
-function fit(rows: readonly Value[][], bytes: number): Value[][] {
-  const fitting: Value[][] = []
-  for (const row of rows) {
-    bytes -= Buffer.byteLength(JSON.stringify(row))
-    if (bytes < 0) break
-    fitting.push(row)
-  }
-  return fitting
 }
 
 function shownFault({ key, code, item }: RowFault, granted: readonly Item[]): PreviewAnswer['faults'][number] {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bucketBytes, hashBytes, RowHasher, Summation, TableDigest, type Sum } from '../../protocol/digest.ts'
+import { Collector, type Collected } from '../../protocol/collected-rows.ts'
+import { RowHasher, TableDigest } from '../../protocol/digest.ts'
 import { QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
 import { isAfter, positionOf, type Position } from '../../protocol/position.ts'
 import { maxEntries, type Doubt, type StepAnswer, type StepOf } from '../../protocol/reconciliation.ts'
@@ -29,29 +30,15 @@ export async function digestTable(options: ReadingOptions): Promise<{ digest: Ta
   return { digest, doubt: await secondLook(options, { rows: count, counted, twice, sample: sample.rows }) }
 }
 
-/** Rows of differing buckets: hashes as they are told, and the keys by their hash. */
-export interface Collected extends Pick<StepOf<'collect'>, 'bits' | 'buckets'> {
-  entries: Buffer
-  keys: ReadonlyMap<string, Value[]>
-}
-
-/** Throws QZ-RECONCILE-MANY beyond `mostEntries` rows. */
+/** Rows of differing buckets. Throws QZ-RECONCILE-MANY beyond `maxEntries` rows. */
 export async function collectRows(options: ReadingOptions, { bits, buckets }: StepOf<'collect'>): Promise<Collected> {
   const { hasher, table } = options
-  const differing = new Set(buckets)
-  const hashes: string[] = []
-  const keys = new Map<string, Value[]>()
+  const collector = new Collector(hasher, bits, buckets)
   for await (const { rows } of pages(options)) {
-    for (const row of rows) {
-      const text = hasher.keyText(row)
-      if (!differing.has(hasher.bucket(text) >> (16 - bits))) continue
-      const key = hasher.keyHash(text)
-      hashes.push(key + hasher.row(row))
-      keys.set(key, hasher.key(row))
-    }
-    if (hashes.length > maxEntries) throw new QianzhiError('QZ-RECONCILE-MANY', { route: table.table.table, limit: maxEntries })
+    for (const row of rows) collector.add(row)
+    if (collector.rows > maxEntries) throw new QianzhiError('QZ-RECONCILE-MANY', { route: table.table.table, limit: maxEntries })
   }
-  return { bits, buckets, entries: Buffer.from(hashes.join(''), 'latin1'), keys }
+  return collector.collected()
 }
 
 /**
@@ -109,63 +96,11 @@ export async function lookUp(reading: Reading, table: ReconciledTable, hasher: R
     hashes.set(text, [...(hashes.get(text) ?? []), hash])
   }
   const broken = new Map<string, ErrorCode>(faults.map(({ key, code }) => [JSON.stringify(hasher.canonicalKey(key)), code]))
-  const found = keys.map((key) => hashes.get(keyTextOf(hasher, table, key)) ?? [])
+  const found = keys.map((key) => hashes.get(hasher.textOfKey(key)) ?? [])
   return {
     hashes: found.map(([hash]) => hash ?? null),
     faults: keys.map((key, i) => (found[i]!.length > 1 ? 'QZ-ROW-KEY-TWICE' : (broken.get(JSON.stringify(key)) ?? null))),
   }
-}
-
-/** Rows of differing buckets, collected portion by portion: only the last one's rows are kept, of the others the sum of what nobody followed. */
-export class Portions {
-  readonly #sum = new Summation()
-  readonly #buckets = new Set<number>()
-  #last: Collected | undefined
-
-  get last(): Collected | undefined {
-    return this.#last
-  }
-
-  begin(collected: Collected, followed: FollowedKeys): void {
-    if (this.#last) addUnfollowed(this.#sum, this.#last, followed)
-    this.#last = collected
-    for (const bucket of collected.buckets) this.#buckets.add(bucket)
-  }
-
-  /**
-   * Rows and digest of all that was read: of the buckets that were the same on both sides as they were summed up, of the others as their rows
-   * were collected, and of the keys that were followed what they held last, but for those that `isLeft` out.
-   */
-  total(digest: TableDigest, followed: FollowedKeys, isLeft: (key: string) => boolean): Sum {
-    const sum = new Summation()
-    sum.add(this.#sum)
-    if (this.#last) {
-      addUnfollowed(sum, this.#last, followed)
-      const { bits } = this.#last
-      const all = digest.buckets(bits)
-      for (let bucket = 0; bucket < 1 << bits; bucket++)
-        if (!this.#buckets.has(bucket)) sum.addBucket(all.subarray(bucket * bucketBytes, (bucket + 1) * bucketBytes))
-    }
-    for (const [key, { hash }] of followed) if (hash !== null && !isLeft(key)) sum.addRow(Buffer.from(hash, 'base64url').toString('latin1'))
-    return sum.total()
-  }
-}
-
-/** By the key as JSON: the hash of the key, and that of its row as it was read last (base64url), null where it has none. */
-export type FollowedKeys = ReadonlyMap<string, { keyHash: string; hash: string | null }>
-
-function addUnfollowed(sum: Summation, { entries }: Collected, followed: FollowedKeys): void {
-  const hashes = new Set(Array.from(followed.values(), ({ keyHash }) => keyHash))
-  for (let at = 0; at < entries.length; at += 2 * hashBytes) {
-    if (!hashes.has(entries.toString('latin1', at, at + hashBytes)))
-      sum.addRow(entries.toString('latin1', at + hashBytes, at + 2 * hashBytes))
-  }
-}
-
-/** The key text of a key that is there without its row. */
-export function keyTextOf(hasher: RowHasher, { items }: ReconciledTable, key: Row): string {
-  let at = 0
-  return hasher.keyText(items.map((item) => (item.key ? key[at++]! : null)))
 }
 
 /**
@@ -204,10 +139,4 @@ export async function staleKeys(
 
 function placeOf(position: Value): Position {
   return position === null ? { epoch: 0, seq: 0 } : positionOf(position)
-}
-
-/** Base64 of so many entries, from one on. */
-export function entriesFrom({ entries }: Collected, from: number, most: number): string {
-  const bytes = 2 * hashBytes
-  return entries.subarray(from * bytes, (from + most) * bytes).toString('base64')
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { entriesFrom, keysOf, Portions } from '../../protocol/collected-rows.ts'
 import { RowHasher, type TableDigest } from '../../protocol/digest.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { joinTexts, type LocalizedText } from '../../protocol/localized.ts'
@@ -26,7 +27,7 @@ import { isWithin } from '../config/hours.ts'
 import { narrowedItems } from '../config/mapping.ts'
 import type { Database, Reading, Row } from '../database.ts'
 import type { DrainWaitersByResource } from '../outbound/drain-waiters.ts'
-import { collectRows, digestTable, entriesFrom, keyTextOf, lookUp, Portions, sourceKeys, staleKeys, type Collected } from './reading.ts'
+import { collectRows, digestTable, lookUp, sourceKeys, staleKeys } from './reading.ts'
 import { reconciledTable, type ReconciledTable } from './table.ts'
 import type { StatusBoard } from '../status/board.ts'
 import { stateNames } from '../status/line-states.ts'
@@ -118,9 +119,9 @@ export class Reconciler {
       case 'buckets':
         return { buckets: known(run.digest, run).buckets(step.bits, step.from, bucketsAtOnce).toString('base64') }
       case 'entries':
-        return { entries: entriesFrom(known(run.portions.last, run), step.from, entriesAtOnce) }
+        return { entries: entriesFrom(known(run.portions.last, run), step.from, entriesAtOnce).toString('base64') }
       case 'keys':
-        return { keys: keysOf(known(run.portions.last, run), step) }
+        return { keys: keysOf(known(run.portions.last, run), step.hashes) }
       case 'sign':
         return this.#sign(run, step)
     }
@@ -254,7 +255,7 @@ export class Reconciler {
   async #lookUp(run: Run, table: ReconciledTable, keys: readonly Row[]) {
     const found = await this.#read(table, (reading) => lookUp(reading, table, run.hasher, keys))
     keys.forEach((key, i) => {
-      const keyHash = run.hasher.keyHash(keyTextOf(run.hasher, table, key))
+      const keyHash = run.hasher.keyHash(run.hasher.textOfKey(key))
       run.followed.set(JSON.stringify(key), { keyHash, hash: found.hashes[i]! })
     })
     return found
@@ -353,11 +354,4 @@ function addsUp({ differing, settled, moving, quarantined, repaired, remaining, 
 function known<T>(value: T | undefined, { question }: Run): T {
   if (value === undefined) throw new QianzhiError('QZ-RECONCILE-LOST', { run: question.run })
   return value
-}
-
-function keysOf({ keys }: Collected, { hashes }: StepOf<'keys'>): StepAnswer<'keys'>['keys'] {
-  return hashes.flatMap((hash) => {
-    const key = keys.get(Buffer.from(hash, 'base64url').toString('latin1'))
-    return key ? [key] : []
-  })
 }

@@ -1,4 +1,5 @@
-import type { NarrowedItem, ReconcileQuestion } from '../../protocol/reconciliation.ts'
+import { narrowing } from '../../protocol/collected-rows.ts'
+import type { ReconcileQuestion } from '../../protocol/reconciliation.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Policy } from '../../protocol/policy.ts'
 import { deliverableItems, type Item } from '../../protocol/schema.ts'
@@ -6,7 +7,6 @@ import type { AgentConfig } from '../config/config.ts'
 import { engineOf } from '../databases/index.ts'
 import { deliveredRows, type Row, type SinkTable, type SourceTable } from '../database.ts'
 import { sinksInForce } from '../config/granted.ts'
-import { narrowedValue } from '../config/mapping.ts'
 import { receivesFor, sinkTable, sourceTable, supplyFor } from '../config/tables.ts'
 
 /** One side of a route as it is read for a reconciliation. */
@@ -36,16 +36,6 @@ export function reconciledTable(config: Tables, policy: Policy | undefined, ques
   const table = question.side === 'source' ? suppliedTable(config, policy, question) : deliveredTable(config, policy, question)
   const narrow = narrowing(table.items, question.narrowed ?? [])
   return narrow ? { ...table, narrow } : table
-}
-
-function narrowing(items: readonly Item[], narrowed: readonly NarrowedItem[]): ((row: Row) => Row) | undefined {
-  const places = narrowed.map((one) => ({ place: items.findIndex(({ id }) => id === one.item), value: narrowedValue(one) }))
-  if (places.length === 0) return undefined
-  return (row) => {
-    const values = [...row]
-    for (const { place, value } of places) if (place >= 0) values[place] = value(values[place]!)
-    return values
-  }
 }
 
 function suppliedTable(config: Tables, policy: Policy | undefined, question: TableQuestion): ReconciledTable {

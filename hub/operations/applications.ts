@@ -1,7 +1,10 @@
 import { Type } from 'typebox'
 import { listApplications, readApplication } from '../registry/grants/applications.ts'
-import { decideMany, draftApplication, previewApplication } from '../registry/grants/draft-application.ts'
+import { decideMany, draftApplication, previewApplication, type PreviewSources } from '../registry/grants/draft-application.ts'
 import { applicationFlow } from '../registry/grants/application-workflow.ts'
+import type { Registry } from '../records/registry.ts'
+import { previewOwn } from '../supply/preview.ts'
+import type { Services } from './services.ts'
 import { eventOperations, reading } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { allRevised } from '../registry/revision.ts'
@@ -161,7 +164,7 @@ export const applicationOperations: readonly Operation[] = [
     answer: Preview,
     example: {},
     run: ({ registry, services, principal, params, body, signal }) =>
-      previewApplication(registry, services.asks, principal, { id: params.id, ...body, signal }),
+      previewApplication(registry, sourcesOf(registry, services), principal, { id: params.id, ...body, signal }),
   }),
   ...eventOperations(applicationFlow, '/applications', Application, {
     change: { text: { zh: '修改草稿', en: 'change the draft' }, body: Type.Object(content, closed), example },
@@ -182,3 +185,10 @@ export const applicationOperations: readonly Operation[] = [
     extend: { text: { zh: '延长办理期限', en: 'extend the time for the reply' }, body: ReasonBody, example: { reason: '需会商' } },
   }),
 ]
+
+function sourcesOf({ store: { query } }: Registry, { asks, producer, sharing: { reader } }: Services): PreviewSources {
+  return {
+    ask: (agent, question, how) => asks.ask(agent, question, how),
+    own: (question) => previewOwn({ query, reader, producer }, question),
+  }
+}

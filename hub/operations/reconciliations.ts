@@ -4,6 +4,7 @@ import { actedBy, type Principal } from '../access/principal.ts'
 import { relationsOf } from '../access/relations.ts'
 import { requestRun } from '../reconciliation/requesting.ts'
 import { keysOfRun, listRuns, readRun, runStates } from '../reconciliation/records.ts'
+import { hubProducer } from '../records/supply.ts'
 import type { Query } from '../store/store.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, closed, nullable, Paging } from './shapes.ts'
@@ -77,9 +78,10 @@ export const reconciliationOperations: readonly Operation[] = [
     text: { zh: '查看对账', en: 'a reconciliation: what both sides signed, and the keys in which they differed' },
     params: ById,
     answer: Type.Object({ ...run, ...signed, keys: Type.Optional(Type.Array(Key)) }),
-    run: async ({ registry, principal, params }) => {
+    run: async ({ registry, services, principal, params }) => {
       const { query } = registry.store
-      const found = await readRun(query, params.id)
+      const run = await readRun(query, params.id)
+      const found = run.sourceAgent === hubProducer ? { ...run, sourceKey: services.address().hubKey } : run
       return (await seesKeys(query, principal, params.id)) ? { ...found, keys: await keysOfRun(query, params.id) } : found
     },
   }),

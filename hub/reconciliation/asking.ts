@@ -17,15 +17,31 @@ export interface SideDeps {
 /** Milliseconds for an answer: agents hold an ask for ten seconds, and may be between two polls. */
 const patience = 45_000
 
-type LongStep = Extract<StepName, 'digest' | 'collect' | 'recheck' | 'repair' | 'remove'>
-type Done<N extends LongStep> = Extract<StepAnswer<N>, { done: true }>
+export type LongStep = Extract<StepName, 'digest' | 'collect' | 'recheck' | 'repair' | 'remove'>
+export type Done<N extends LongStep> = Extract<StepAnswer<N>, { done: true }>
 
 /** One end of a route during a run. */
-export class RunSide {
+export interface Side {
+  /** Items that both sides compare as the receiver's mapping leaves them. */
+  narrowed: NarrowedItem[]
+  /** Until the step is done. */
+  long<N extends LongStep>(name: N, step: Omit<StepOf<N>, 'do'>): Promise<Done<N>>
+  /** The sums of all buckets. */
+  buckets(bits: number): Promise<Buffer>
+  /** The hashes of all rows that were collected. */
+  entries(count: number): Promise<Buffer>
+  keys(hashes: string[]): Promise<StepAnswer<'keys'>['keys']>
+  /** Its rows and digest without these keys, those that were followed as they were read last. */
+  total(without: StepOf<'total'>['without']): Promise<StepAnswer<'total'>>
+  /** Throws QZ-RECONCILE-NUMBERS where its own numbers are not in it. */
+  sign(statement: StepOf<'sign'>['statement']): Promise<string>
+}
+
+/** The end of a route that an agent is. */
+export class RunSide implements Side {
   readonly agent: string
   readonly #deps: SideDeps
   readonly #question: Omit<ReconcileQuestion, 'step'>
-  /** Items that both sides compare as the receiver's mapping leaves them. */
   narrowed: NarrowedItem[] = []
 
   constructor(deps: SideDeps, run: string, salt: string, side: 'source' | 'target', route: RunRoute) {
@@ -35,7 +51,6 @@ export class RunSide {
     this.#question = { kind: 'reconcile', run, route: route.route, resource, side, schema, items, salt }
   }
 
-  /** Asks until the step is done. */
   async long<N extends LongStep>(name: N, step: Omit<StepOf<N>, 'do'>): Promise<Done<N>> {
     for (;;) {
       const answer: StepAnswer<LongStep> = await this.#ask({ do: name, ...step } as unknown as Step, name)
@@ -54,14 +69,12 @@ export class RunSide {
     }
   }
 
-  /** The sums of all buckets. */
   async buckets(bits: number): Promise<Buffer> {
     return this.#all((1 << bits) * bucketBytes, async (at) => {
       return (await this.#ask({ do: 'buckets', bits, from: at / bucketBytes }, 'buckets')).buckets
     })
   }
 
-  /** The hashes of all rows that were collected. */
   async entries(count: number): Promise<Buffer> {
     const bytes = 2 * hashBytes
     return this.#all(count * bytes, async (at) => {
@@ -73,7 +86,6 @@ export class RunSide {
     return hashes.length === 0 ? [] : (await this.#ask({ do: 'keys', hashes }, 'keys')).keys
   }
 
-  /** Its rows and digest without these keys, those that were followed as they were read last. */
   async total(without: StepOf<'total'>['without']): Promise<StepAnswer<'total'>> {
     for (let at = 0; at + maxKeys < without.length; at += maxKeys)
       await this.#ask({ do: 'total', without: without.slice(at, at + maxKeys) }, 'total')

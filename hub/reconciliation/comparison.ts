@@ -8,7 +8,7 @@ import {
   type ReconciliationStatement,
   type StepAnswer,
 } from '../../protocol/reconciliation.ts'
-import type { RunSide } from './asking.ts'
+import type { RunSide, Side } from './asking.ts'
 import { differingBuckets, differingKeys, type Difference } from './comparing.ts'
 import { Verdict, type JudgedKey } from './verdict.ts'
 import type { RunRoute } from './routes.ts'
@@ -18,7 +18,8 @@ export interface Comparison {
   run: string
   salt: string
   route: RunRoute
-  source: RunSide
+  /** An agent, or the hub where it made the stream itself. */
+  source: Side
   target: RunSide
   repair: boolean
   now: () => Date

@@ -1,6 +1,7 @@
 import { deliverableItems, type Schema } from '../../protocol/schema.ts'
 import type { Query } from '../store/store.ts'
-import { flowsSql, producerOf } from '../records/supply.ts'
+import { enteredSql, flowsSql, hubProducer, producerOf } from '../records/supply.ts'
+import { keptSql } from '../tables/records.ts'
 
 /** A route as it can be reconciled now. */
 export interface RunRoute {
@@ -12,6 +13,7 @@ export interface RunRoute {
   schema: number
   /** What the route delivers, in schema order. */
   items: string[]
+  /** `hub` where people enter the rows. */
   sourceAgent: string
   targetAgent: string
 }
@@ -28,14 +30,14 @@ const inForce = `
   join agent a on a.id = t.agent and a.state = 'active' and a.agency = g.agency
   join resource r on r.code = g.resource and ${flowsSql}
   join resource_version v on v.resource = r.code and v.version = r.version
-  join agent p on p.id = ${producerOf} and p.state = 'active'
-  where t.epoch is not null`
+  left join agent p on p.id = ${producerOf} and p.state = 'active'
+  where t.epoch is not null and (p.id is not null or ${enteredSql} and ${keptSql})`
 
 /** Undefined where the route cannot be reconciled: it, its grant, its resource or one of its agents is not in force, or nothing was delivered yet. */
 export async function runRoute(query: Query, route: string, now: Date): Promise<RunRoute | undefined> {
   const [row] = await query<Row>(
     `select t.id as route, r.code as resource, r.title, r.agency as provider, g.agency as receiver, v.schema, g.items as granted,
-       p.id as "sourceAgent", t.agent as "targetAgent" ${inForce} and t.id = $2`,
+       coalesce(p.id, '${hubProducer}') as "sourceAgent", t.agent as "targetAgent" ${inForce} and t.id = $2`,
     [now, route],
   )
   if (!row) return undefined

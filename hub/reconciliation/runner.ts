@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { codedError, QianzhiError, type ErrorCode } from '../../protocol/errors.ts'
-import { producerOf } from '../records/supply.ts'
+import { hubProducer, producerOf } from '../records/supply.ts'
 import { wantSnapshot } from '../exchange/streams.ts'
 import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { Store } from '../store/store.ts'
 import type { Wakeups } from '../store/wakeups.ts'
-import { newSalt, RunSide } from './asking.ts'
+import { newSalt, RunSide, type Side, type SideDeps } from './asking.ts'
 import { compare } from './comparison.ts'
 import { failRun, finishRun, forgetRuns, insertRun, putOff } from './records.ts'
 import { runnableRoutes, runRoute, type RunRoute } from './routes.ts'
@@ -24,6 +24,14 @@ export interface ReconciliationDeps {
   again?: number
   /** Differing keys that a run follows, where it is not the usual number. */
   mostKeys?: number
+  /** The source of what the hub itself produces. */
+  ownSource?: (run: OwnRun) => Side
+}
+
+export interface OwnRun extends Pick<SideDeps, 'goOn' | 'signal'> {
+  run: string
+  salt: string
+  route: RunRoute
 }
 
 /** Topic that a new run wakes. */
@@ -162,7 +170,7 @@ export class ReconciliationRunner {
   }
 
   async #reconcile({ id, route: name, repair, deadline }: Claimed): Promise<void> {
-    const { store, asks, clock, logger, wakeups, mostKeys } = this.#deps
+    const { store, asks, clock, logger, wakeups, mostKeys, ownSource } = this.#deps
     const route = await this.#routeOf(name)
     const salt = newSalt()
     const goOn = async (side: string, step: string, rows: number) => {
@@ -178,7 +186,11 @@ export class ReconciliationRunner {
       await store.query(text, [id, this.#name, `${side} ${step}`, rows])
     }
     const parts = { asks, goOn, signal: this.#ending.signal }
-    const [source, target] = (['source', 'target'] as const).map((side) => new RunSide(parts, id, salt, side, route)) as [RunSide, RunSide]
+    const target = new RunSide(parts, id, salt, 'target', route)
+    const source =
+      route.sourceAgent === hubProducer && ownSource
+        ? ownSource({ ...parts, run: id, salt, route })
+        : new RunSide(parts, id, salt, 'source', route)
     const compared = await compare({ run: id, salt, route, source, target, repair, now: clock, ...(mostKeys && { mostKeys }) })
     const { statement } = compared
     const signatures = { source: await source.sign(statement), target: await target.sign(statement) }

@@ -15,7 +15,7 @@ export type RowOp = (typeof rowOps)[number]
 
 /** Who brings rows, and what the audit calls it. */
 export interface Bringing {
-  act: 'row.create' | 'row.change' | 'row.delete' | 'row.import' | 'supply.snapshot' | 'supply.take-over'
+  act: 'row.create' | 'row.change' | 'row.delete' | 'row.import' | 'supply.snapshot' | 'supply.take-over' | 'supply.resend'
   /** Null: the hub itself. */
   person: string | null
   by: Pick<Act, 'actor' | 'agency' | 'via' | 'ip'>

@@ -35,9 +35,9 @@ export interface ProducerDeps {
   logger: Logger
 }
 
-/** One row to be written: values of all items that are entered; of a delete those of the key count. */
+/** One row to be written: values of all items that are entered; of a delete those of the key count. `again`: as it stands, so that it travels once more. */
 export interface RowChange {
-  op: RowOp
+  op: RowOp | 'again'
   values: Readonly<Record<string, Value>>
 }
 
@@ -91,7 +91,7 @@ export class HubProducer {
   write(code: string, bringing: Bringing, decide: (held: Held) => Promise<RowChange[]>): Promise<ChainPosition> {
     return this.#inTurn(code, async () => {
       for (let attempt = 0; attempt < attempts; attempt++) {
-        const { resource, state } = await this.#current(code)
+        const { resource, state } = await this.current(code)
         if (state.next === 'begins') {
           await this.#snapshot(code, false)
           continue
@@ -100,7 +100,8 @@ export class HubProducer {
         if (!rows) continue
         if (rows.length === 0) return state.head!
         const header = { kind: 'changes', epoch: state.head!.epoch, seq: state.head!.seq + 1, prev: state.head!.hash } as const
-        const brought = rows.map(({ op, values }) => ({ op, key: resource.keys.map(({ id }) => values[id]!) }))
+        if (rows.length === 0) return state.head!
+        const brought = rows.flatMap(({ op, values }) => (op === 'again' ? [] : [{ op, key: resource.keys.map(({ id }) => values[id]!) }]))
         const stored = await this.#append(resource, header, columnsOf(resource, rows), { expected: state.head, bringing, brought })
         if (stored) return stored
       }
@@ -147,8 +148,8 @@ export class HubProducer {
     }
   }
 
-  /** Throws QZ-DATA-PREPARING where the table stays behind the log. */
-  async #current(code: string): Promise<{ resource: EnteredResource; state: StreamState }> {
+  /** What is registered, and where its stream stands, with the table at its head. Throws QZ-FORM-CLOSED, and QZ-DATA-PREPARING where the table stays behind the log. */
+  async current(code: string): Promise<{ resource: EnteredResource; state: StreamState }> {
     for (let attempt = 0; attempt < attempts; attempt++) {
       await this.catchUp(code)
       const resource = await enteredResource(this.#deps.store.query, code)
@@ -169,7 +170,7 @@ export class HubProducer {
   async #snapshot(code: string, asked: boolean): Promise<void> {
     await this.#deps.store.transaction(async (query) => {
       await query('select pg_advisory_xact_lock(hashtext($1))', [`supply ${code}`])
-      const { resource, state } = await this.#current(code)
+      const { resource, state } = await this.current(code)
       if (state.next === 'begins' || (asked && state.wanted)) await unlessGone(() => this.#makeSnapshot(resource, state))
     })
   }
@@ -248,7 +249,7 @@ function columnsOf({ items }: EnteredResource, rows: readonly RowChange[]): Colu
 }
 
 /** At least one; `last` marks the end. */
-async function* portions(rows: AsyncIterable<ReadRow> | Iterable<ReadRow>): AsyncGenerator<{ rows: ReadRow[]; last: boolean }> {
+export async function* portions(rows: AsyncIterable<ReadRow> | Iterable<ReadRow>): AsyncGenerator<{ rows: ReadRow[]; last: boolean }> {
   let portion: ReadRow[] = []
   let bytes = 0
   for await (const row of rows) {

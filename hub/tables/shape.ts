@@ -138,6 +138,12 @@ export function byKeysSql({ name, keys }: Pick<TableShape, 'name' | 'keys'>, ite
   return `select ${items.map(({ id }) => `t.${quoted(id)}`).join(', ')} from ${name} t join ${rowsOf(keys)} on ${sameKey(keys)}`
 }
 
+/** Counts how many of these rows stand so: by the comparison of each column's own type. */
+export function countStandingSql({ name, items, keys }: TableShape): string {
+  const same = items.filter(({ key }) => !key).map((item) => `t.${quoted(item.id)} is not distinct from ${textOf(item)}`)
+  return `select count(*) from ${name} t, ${rowsOf(items)} where ${[sameKey(keys), ...same].join(' and ')}`
+}
+
 /** Deletes the rows of keys. Gives `deleted`. */
 export function deleteSql({ name, keys }: TableShape): string {
   return counted(`delete from ${name} t using ${rowsOf(keys)} where ${sameKey(keys)}`)

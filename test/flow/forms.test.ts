@@ -1,5 +1,7 @@
 /** Rows that a person enters arrive in the table of another agency, whose agent verifies them, also where an agent supplied them before. */
 import t from 'tap'
+import { openReconciliation, type ReconciliationProgress } from '../../protocol/reconciliation.ts'
+import { runHere } from '../support/commands.ts'
 import { people, startPeople, supplyPeople } from '../support/people.ts'
 import { until } from '../support/programs.ts'
 import { City } from '../support/registry.ts'
@@ -23,7 +25,7 @@ const registered = {
 }
 
 t.test('from a front-end machine to forms and back, as registrar and reviewer publish it', async (t) => {
-  const scene = await startPeople(2)
+  const scene = await startPeople(2, { reconciliation: { every: 0 } })
   t.teardown(() => scene.end())
   const { exchange, store, target, targetUrl } = scene
   await scene.source.query(`alter table people add agency varchar(50) default '公安局', add handled date default '2026-01-01'`)
@@ -84,6 +86,37 @@ t.test('from a front-end machine to forms and back, as registrar and reviewer pu
   await until('the hub says how many rows there are', async () => {
     const [line] = await store.query('select head_statement from stream')
     return (JSON.parse(Buffer.from(String(line).split('.')[1]!, 'base64url').toString()) as { rows?: number }).rows === 5
+  })
+
+  await t.test('receiver and hub are reconciled: what was altered by hand is found and mended, and both sign', async (t) => {
+    const office = await city.person('city', 'office', '办公室', 'office')
+    const reconcile = async (...words: string[]) => {
+      const command = ['reconcile', 'people', ...words, '--json', '--config', receiver.configFile]
+      const { stdout, stderr } = await runHere(['agent/main.ts', ...command], { failing: true })
+      if (stdout === '') throw new Error(stderr)
+      return (JSON.parse(stdout) as ReconciliationProgress[])[0]!
+    }
+    const first = await reconcile()
+    t.match(first, { state: 'equal', keys: [], statement: { source: { rows: 5 }, target: { rows: 5 }, differing: 0 } })
+    await target.query(`update delivered.people set name = '手工' where id = 1`)
+    await target.query('delete from delivered.people where id = 2')
+    await target.query(`insert into delivered.people select 7, '多余', born, qz_source, qz_position, qz_received_at from delivered.people where id = 4`)
+    const changes = (state: string) => [`1 changed ${state}`, `2 missing ${state}`, `7 extra ${state}`]
+    const states = ({ keys }: ReconciliationProgress) => keys.map(({ key, difference, state }) => `${key.join()} ${difference} ${state}`).toSorted()
+    const found = await reconcile('--no-repair')
+    t.match(found, { state: 'different', statement: { differing: 3, remaining: 3 } })
+    t.same(states(found), changes('remaining'))
+    const mended = await reconcile('--repair')
+    t.match(mended, { state: 'equal', statement: { repaired: 3, remaining: 0 } })
+    t.same(states(mended), changes('repaired'))
+    t.same(await delivered(), ['1,甲,1', '2,甲,2', '4,填报', '5,填报', '6,填报'])
+    const { sourceAgent, sourceKey, sourceSignature, targetKey, targetSignature } = await office.get(`/reconciliations/${mended.run}`)
+    t.equal(sourceAgent, 'hub')
+    t.same(openReconciliation(sourceSignature, sourceKey), mended.statement)
+    t.same(openReconciliation(targetSignature, targetKey), mended.statement)
+    t.equal(openReconciliation(sourceSignature, targetKey), undefined)
+    const acts = await store.query(`select details ->> 'rows' from audit_entry where act = 'supply.resend'`)
+    t.same(acts, [['2']], 'what travelled again is on record, as nobody’s edit')
   })
 
   await supplyBy('front-end')

@@ -1,4 +1,4 @@
-import type { PreviewAnswer } from '../../../protocol/asks.ts'
+import type { PreviewAnswer, PreviewQuestion } from '../../../protocol/asks.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
@@ -19,7 +19,7 @@ import { change, type Registry } from '../../records/registry.ts'
 import { applyEvent, record } from '../workflow.ts'
 import { applicationFlow, type ApplicationContent } from './application-workflow.ts'
 import { notFound, rule } from '../../records/refusals.ts'
-import { producerOf } from '../../records/supply.ts'
+import { enteredSql, producerOf } from '../../records/supply.ts'
 
 export interface NewApplication extends ApplicationContent {
   /** One of the two. */
@@ -100,13 +100,19 @@ export interface Preview extends PreviewAnswer {
   resource: string
 }
 
+/** Whose rows a preview shows: an agent's, or those that stand at the hub. */
+export interface PreviewSources {
+  ask: AgentRequests['ask']
+  own: (question: PreviewQuestion) => Promise<PreviewAnswer>
+}
+
 /**
- * Up to twenty rows exactly as the grant would deliver them, from the provider's agent: shown once, stored and logged nowhere. On record
+ * Up to twenty rows exactly as the grant would deliver them, from the provider's agent, or the hub where people enter them: shown once, stored and logged nowhere. On record
  * is who looked at what, not the rows. Throws QZ-RULE where it is over, or the resource is stopped, QZ-ASK-AWAY and the other codes of asks.
  */
 export async function previewApplication(
   registry: Registry,
-  asks: Pick<AgentRequests, 'ask'>,
+  { ask, own }: PreviewSources,
   principal: Principal,
   { id, resource: wanted, signal }: { id: string; resource?: string; signal: AbortSignal },
 ): Promise<Preview> {
@@ -118,14 +124,17 @@ export async function previewApplication(
   const resource = await previewed(registry, principal, application, wanted)
   const why = whyNotShared(resource, application.mode)
   if (why) throw rule(...why)
-  const [producer] = await query<{ id: string | null }>(`select ${producerOf} as id from resource r where r.code = $1`, [resource.code])
-  if (!producer?.id)
+  const [producer] = await query<{ id: string | null; entered: boolean }>(
+    `select ${producerOf} as id, ${enteredSql} as entered from resource r where r.code = $1`,
+    [resource.code],
+  )
+  if (!producer?.entered && !producer?.id)
     throw new QianzhiError('QZ-NOT-FOUND', {
       what: { zh: `资源 ${resource.code} 的前置机代理`, en: `agent of resource ${resource.code}` },
     })
   const items = openItems(resource.schema, application.items)
   const question = { kind: 'preview', resource: resource.code, schema: resource.schema, items, rows: 20 } as const
-  const answer = await asks.ask(producer.id, question, { signal })
+  const answer = producer.entered ? await own(question) : await ask(producer.id!, question, { signal })
   await writeAudit(query, {
     ...actedBy(principal),
     act: 'application.preview',

@@ -7,10 +7,10 @@ import {
   mappedColumn,
   mappingFault,
   narrowedItems,
-  narrowedValue,
   portableRows,
   searchedValue,
 } from '../../../agent/config/mapping.ts'
+import { narrowedValue } from '../../../protocol/collected-rows.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Item } from '../../../protocol/schema.ts'
 import type { Value } from '../../../protocol/value.ts'
