@@ -103,7 +103,10 @@ function addUnfollowed(sum: Summation, { entries }: Collected, followed: Followe
 }
 
 /** A row of compared items as the receiver's mapping leaves it; undefined where that alters nothing. */
-export function narrowing(items: readonly Pick<ComparedItem, 'id'>[], narrowed: readonly NarrowedItem[]): ((row: Row) => Value[]) | undefined {
+export function narrowing(
+  items: readonly Pick<ComparedItem, 'id'>[],
+  narrowed: readonly NarrowedItem[],
+): ((row: Row) => Value[]) | undefined {
   const places = narrowed.map((one) => ({ place: items.findIndex(({ id }) => id === one.item), value: narrowedValue(one) }))
   if (places.length === 0) return undefined
   return (row) => {

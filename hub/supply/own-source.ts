@@ -207,9 +207,7 @@ export class OwnSource implements Side {
       found.set(hasher.keyText(compared), Buffer.from(hasher.row(compared), 'latin1').toString('base64url'))
     }
     const hashes = keys.map((key) => found.get(hasher.textOfKey(key)) ?? null)
-    keys.forEach((key, i) =>
-      this.#followed.set(JSON.stringify(key), { keyHash: hasher.keyHash(hasher.textOfKey(key)), hash: hashes[i]! }),
-    )
+    keys.forEach((key, i) => this.#followed.set(JSON.stringify(key), { keyHash: hasher.keyHash(hasher.textOfKey(key)), hash: hashes[i]! }))
     const { id } = await this.#table()
     return { done: true, hashes, faults: keys.map(() => null), position: (await this.#noted(id)).place }
   }

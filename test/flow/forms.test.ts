@@ -100,9 +100,12 @@ t.test('from a front-end machine to forms and back, as registrar and reviewer pu
     t.match(first, { state: 'equal', keys: [], statement: { source: { rows: 5 }, target: { rows: 5 }, differing: 0 } })
     await target.query(`update delivered.people set name = '手工' where id = 1`)
     await target.query('delete from delivered.people where id = 2')
-    await target.query(`insert into delivered.people select 7, '多余', born, qz_source, qz_position, qz_received_at from delivered.people where id = 4`)
+    await target.query(
+      `insert into delivered.people select 7, '多余', born, qz_source, qz_position, qz_received_at from delivered.people where id = 4`,
+    )
     const changes = (state: string) => [`1 changed ${state}`, `2 missing ${state}`, `7 extra ${state}`]
-    const states = ({ keys }: ReconciliationProgress) => keys.map(({ key, difference, state }) => `${key.join()} ${difference} ${state}`).toSorted()
+    const states = ({ keys }: ReconciliationProgress) =>
+      keys.map(({ key, difference, state }) => `${key.join()} ${difference} ${state}`).toSorted()
     const found = await reconcile('--no-repair')
     t.match(found, { state: 'different', statement: { differing: 3, remaining: 3 } })
     t.same(states(found), changes('remaining'))

@@ -2,14 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { mappingText, sameShape, type MappedColumn, type Rows, type SinkTable } from '../../../agent/database.ts'
-import {
-  localRows,
-  mappedColumn,
-  mappingFault,
-  narrowedItems,
-  portableRows,
-  searchedValue,
-} from '../../../agent/config/mapping.ts'
+import { localRows, mappedColumn, mappingFault, narrowedItems, portableRows, searchedValue } from '../../../agent/config/mapping.ts'
 import { narrowedValue } from '../../../protocol/collected-rows.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Item } from '../../../protocol/schema.ts'

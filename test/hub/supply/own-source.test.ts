@@ -80,7 +80,9 @@ void t.test('whatever a receiver has otherwise is found by key, sent again, and 
   const scene = await open(t)
   for (let i = 0; i < 30; i++) await scene.enter(String(i).padStart(3, '0'), i % 7 === 0 ? null : `名 ${i} `)
   const code = fc.integer({ min: 0, max: 40 }).map((i) => String(i).padStart(3, '0'))
-  const edits = fc.array(fc.tuple(code, fc.oneof(fc.constant('gone'), fc.constant(null), fc.constant(''), fc.constant('别名 '))), { maxLength: 12 })
+  const edits = fc.array(fc.tuple(code, fc.oneof(fc.constant('gone'), fc.constant(null), fc.constant(''), fc.constant('别名 '))), {
+    maxLength: 12,
+  })
   await fc.assert(
     fc.asyncProperty(edits, async (done) => {
       const held = new Map(scene.entered)
@@ -107,7 +109,10 @@ void t.test('whatever a receiver has otherwise is found by key, sent again, and 
       const { statement, keys } = await reconcile(scene, target)
       t.same(new Map(keys.map(({ key, difference }) => [key[0], difference])), expected)
       t.equal(statement.outcome, 'equal')
-      t.same(keys.map(({ state }) => state).filter((state) => state !== 'repaired'), [])
+      t.same(
+        keys.map(({ state }) => state).filter((state) => state !== 'repaired'),
+        [],
+      )
       t.same(new Map([...target.rows.values()].map(([key, name]) => [key, name])), scene.entered)
       const after = await openPostgresLog(scene.city.store).list('villages', null, 10_000)
       t.equal(after.length, length + (again.length > 0 ? 1 : 0), 'and nothing else was written')
