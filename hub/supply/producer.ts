@@ -100,7 +100,6 @@ export class HubProducer {
         if (!rows) continue
         if (rows.length === 0) return state.head!
         const header = { kind: 'changes', epoch: state.head!.epoch, seq: state.head!.seq + 1, prev: state.head!.hash } as const
-        if (rows.length === 0) return state.head!
         const brought = rows.flatMap(({ op, values }) => (op === 'again' ? [] : [{ op, key: resource.keys.map(({ id }) => values[id]!) }]))
         const stored = await this.#append(resource, header, columnsOf(resource, rows), { expected: state.head, bringing, brought })
         if (stored) return stored

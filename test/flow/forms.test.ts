@@ -79,6 +79,8 @@ t.test('from a front-end machine to forms and back, as registrar and reviewer pu
   await arrives(['1,甲,1', '2,甲,2'], 'it is deleted')
   const [epoch] = changed['position'].split('/')
   await supplyBy('excel')
+  await t.rejects(registrar.post(path, { values: { id: '4' } }), /QZ-FORM-CLOSED.*EXCEL/)
+  await supplyBy('form')
   const [last] = await Promise.all([4, 5, 6].map((id) => registrar.post(path, { values: { id: String(id), name: '填报' } })))
   t.match(last!['position'], new RegExp(`^${epoch}/`), 'the hub goes on, in the epoch that it began')
   await arrives(['1,甲,1', '2,甲,2', '4,填报', '5,填报', '6,填报'], 'and nobody had to trust it anew')
