@@ -15,7 +15,7 @@ export type RowOp = (typeof rowOps)[number]
 
 /** Who brings rows, and what the audit calls it. */
 export interface Bringing {
-  act: 'row.create' | 'row.change' | 'row.delete' | 'row.import' | 'supply.snapshot' | 'supply.take-over' | 'supply.resend'
+  act: 'row.create' | 'row.change' | 'row.delete' | 'row.import' | 'supply.snapshot' | 'supply.take-over' | 'supply.resend' | 'supply.rekey'
   /** Null: the hub itself. */
   person: string | null
   by: Pick<Act, 'actor' | 'agency' | 'via' | 'ip'>
@@ -129,8 +129,8 @@ export async function historyOf(query: Query, resource: string, key: readonly Va
 }
 
 /**
- * Whether the row, which stands in the batch at `position`, is as it was in the one at `seen`: snapshots alone brought it again, and nobody but
- * the hub produced in between.
+ * Whether the row, which stands in the batch at `position`, is as it was in the one at `seen`: snapshots alone brought it again, nobody but
+ * the hub produced in between, and under the same key: by another one nothing is known of what was done to it.
  */
 export async function isBroughtAgain(
   query: Query,
@@ -142,7 +142,7 @@ export async function isBroughtAgain(
   const [same] = await query<{ same: boolean }>(
     `select exists (select from supply_entry where resource = $1 and epoch = $3 and seq = $4)
        and exists (select from supply_entry where resource = $1 and epoch = $5 and seq = $6 and act like 'supply.%')
-       and not exists (select from supply_entry where resource = $1 and epoch > $3 and act = 'supply.take-over')
+       and not exists (select from supply_entry where resource = $1 and epoch > $3 and act in ('supply.take-over', 'supply.rekey'))
        and not exists (select from supply_entry_row r join supply_entry e on e.id = r.entry where r.row_hash = $2 and (e.epoch, e.seq) > ($3, $4)) as same`,
     [resource, rowHash(resource, key), seen.epoch, seen.seq, position.epoch, position.seq],
   )

@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { buildBatch, opBlock, type Column, type ManifestHeader } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { nextEpoch, type ChainPosition } from '../../protocol/position.ts'
+import { keyItems } from '../../protocol/schema.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
 import type { Exchange } from '../exchange.ts'
@@ -18,8 +19,8 @@ import { readRow, type FoundRow } from '../sharing/pages.ts'
 import { isGone } from '../sharing/reading.ts'
 import { followStream } from '../tables/follow.ts'
 import type { Reader, ReadRow } from '../tables/reader.ts'
-import { keptSql } from '../tables/records.ts'
-import { quoted } from '../tables/shape.ts'
+import { keptSql, schemaOf, type ResourceTable } from '../tables/records.ts'
+import { positionColumn, quoted, tableName } from '../tables/shape.ts'
 import { tellHeads } from './heads.ts'
 import { beginEntry, dropEntry, settleEntry, settleLeft, type Bringing, type BroughtRow, type RowOp } from './entries.ts'
 import { enteredResource, requireOpen, streamState, type EnteredResource, type StreamState } from './entered-resource.ts'
@@ -177,9 +178,10 @@ export class HubProducer {
   /** What the live table holds, in the version in force: an epoch of its own. Gives up where the head is another one than was thought. */
   async #makeSnapshot(resource: EnteredResource, { head, known, live, ours }: StreamState): Promise<void> {
     const epoch = nextEpoch(known, this.#deps.clock())
-    const bringing: Bringing = { ...itself, act: ours ? 'supply.snapshot' : 'supply.take-over' }
+    const rekeyed = live !== undefined && (await this.#isRekeyed(resource, live))
+    const bringing: Bringing = { ...itself, act: !ours ? 'supply.take-over' : rekeyed ? 'supply.rekey' : 'supply.snapshot' }
     let place: ChainPosition | null = null
-    for await (const { rows, last } of portions(live ? this.#liveRows(resource, live.id, live.items) : [])) {
+    for await (const { rows, last } of portions(live ? this.#liveRows(resource, live, rekeyed) : [])) {
       const header = {
         kind: 'snapshot',
         epoch,
@@ -193,11 +195,19 @@ export class HubProducer {
     }
   }
 
-  /** New items are null, and so is what no longer fits its item; a row without a whole key is none. */
-  async *#liveRows({ items }: EnteredResource, table: string, columns: readonly string[]): AsyncGenerator<ReadRow> {
-    const held = items.map(({ id }) => columns.includes(id))
-    const select = items.map(({ id }, i) => (held[i] ? quoted(id) : 'null')).join(', ')
-    for await (const rows of this.#deps.reader.stream(items, `select ${select} from data.r${table}`, [])) {
+  async #isRekeyed({ code, keys }: EnteredResource, { version }: ResourceTable): Promise<boolean> {
+    const before = keyItems(await schemaOf(this.#deps.store.query, code, version))
+    return new Set(before.map(({ id }) => id)).symmetricDifference(new Set(keys.map(({ id }) => id))).size > 0
+  }
+
+  /**
+   * New items are null. What would lose a value, or two rows that would be one, kept the version from being published (`supplyFaults`); of what
+   * was entered since, a value that no longer fits is null, a row without a whole key is none, and the newest of a key counts.
+   */
+  async *#liveRows({ items }: EnteredResource, live: ResourceTable, rekeyed: boolean): AsyncGenerator<ReadRow> {
+    const select = items.map(({ id }) => (live.items.includes(id) ? quoted(id) : 'null')).join(', ')
+    const order = rekeyed ? ` order by ${positionColumn}` : ''
+    for await (const rows of this.#deps.reader.stream(items, `select ${select} from ${tableName(live.id)}${order}`, [])) {
       for (const row of rows) {
         for (const [i, item] of items.entries()) if (row[i] !== null && valueFault(item, row[i]!)) row[i] = null
         if (items.every(({ key }, i) => !key || row[i] !== null)) yield row
