@@ -105,18 +105,33 @@ void t.test('back to a machine: which of several must be said', async (t) => {
 })
 
 const keyed = (key: string, more: (item: CatalogItem) => Partial<CatalogItem> = () => ({})) => ({
-  items: (licences().items as CatalogItem[]).map(({ key: _, ...item }) => ({ ...item, ...(item.id === key && { key: true }), ...more(item) })),
+  items: (licences().items as CatalogItem[]).map(({ key: _, ...item }) => ({
+    ...item,
+    ...(item.id === key && { key: true }),
+    ...more(item),
+  })),
 })
 
 void t.test('another key: rows keep, under it; what it could not tell apart is refused by name', async (t) => {
   const city = await openCity(t)
-  await register(city, 'civil', licences((content) => (content.supplyMode = 'form')), { resource: 'ads' })
+  await register(
+    city,
+    'civil',
+    licences((content) => (content.supplyMode = 'form')),
+    { resource: 'ads' },
+  )
   const registrar = city.as('civil', 'registrar')
   const put = async (number: string, more: object) => {
     const [{ position }] = (await registrar.get(`${path}?number=${number}`)).body.items
     return registrar.put(path, { values: { number, ...more }, seen: position })
   }
-  for (const [number, uscc] of [['1', 'A'], ['2', 'A'], ['3', null], ['4', ''], ['5', 'B']] as const) {
+  for (const [number, uscc] of [
+    ['1', 'A'],
+    ['2', 'A'],
+    ['3', null],
+    ['4', ''],
+    ['5', 'B'],
+  ] as const) {
     t.equal((await registrar.post(path, { values: ad(number, { uscc }) })).status, 200)
   }
   t.match(faultsOf(await change(city, keyed('uscc'))), [
@@ -132,10 +147,19 @@ void t.test('another key: rows keep, under it; what it could not tell apart is r
   const { body } = await registrar.get(path)
   t.same(
     body.items.map(({ values }: { values: object }) => values),
-    [['1', 'A'], ['2', 'U2'], ['3', 'U3'], ['4', 'U4'], ['5', 'U5']].map(([number, uscc]) => ad(number!, { uscc })),
+    [
+      ['1', 'A'],
+      ['2', 'U2'],
+      ['3', 'U3'],
+      ['4', 'U4'],
+      ['5', 'U5'],
+    ].map(([number, uscc]) => ad(number!, { uscc })),
     'all of them, in the order of the new key',
   )
-  t.ok(body.items.every(({ position }: { position: string }) => Number(position.split('/')[0]) > before.epoch), 'in an epoch of its own')
+  t.ok(
+    body.items.every(({ position }: { position: string }) => Number(position.split('/')[0]) > before.epoch),
+    'in an epoch of its own',
+  )
   t.match(await registrar.post(path, { values: ad('1', { uscc: 'U6' }) }), { status: 200 }, 'the number tells no row any more')
   t.match(await registrar.post(path, { values: ad('7', { uscc: 'U6' }) }), { status: 409 })
   t.match(await registrar.put(path, { values: { uscc: 'U5', place: '迟' }, seen }), { status: 412 }, 'what was changed before is not lost')
@@ -143,7 +167,12 @@ void t.test('another key: rows keep, under it; what it could not tell apart is r
 
 void t.test('values that a new form has no place for, or demands, are refused by name', async (t) => {
   const city = await openCity(t)
-  await register(city, 'civil', licences((content) => (content.supplyMode = 'form')), { resource: 'ads' })
+  await register(
+    city,
+    'civil',
+    licences((content) => (content.supplyMode = 'form')),
+    { resource: 'ads' },
+  )
   const registrar = city.as('civil', 'registrar')
   await registrar.post(path, { values: ad('1', { place: '𠮷𠮷𠮷' }) })
   await registrar.post(path, { values: ad('2', { place: '𠮷𠮷𠮷𠮷' }) })
