@@ -20,6 +20,7 @@ import { agentApi } from './http/agent.ts'
 import { carrying } from './registry/machines/agents.ts'
 import { auditRoutes } from './http/audit.ts'
 import { dataApi, dataServices } from './http/data.ts'
+import { standardsApi } from './http/data-standards.ts'
 import { enrolApi } from './http/enrol.ts'
 import { oauthApi } from './http/oauth.ts'
 import { firstAdminRoutes } from './http/first-admin.ts'
@@ -238,6 +239,7 @@ async function start(
       registryApi(registry, services, operations),
       oauthApi(data),
       dataApi(data),
+      standardsApi(data),
       openApi({ registry, hubKey, sharing: { ...sharing, reader: publicReader }, address: () => urls[0]! }),
       pagesApi({ registry, access, logger, refusals }),
     ],

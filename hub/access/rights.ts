@@ -138,6 +138,9 @@ export const rights = {
   'query.proof': { user: 'own' },
   'query.export': { user: 'own' },
   'query.check': { user: 'own' },
+  'query.standard-purpose': { user: 'own' },
+  'query.standard-run': { user: 'own' },
+  'query.standard-row': { user: 'own' },
 
   // Online forms (Art. 15): the rows of one's own agency's resources
   'form.read': { registrar: 'provider', reviewer: 'provider' },

@@ -16,10 +16,10 @@ import { changeLines, readChanges } from '../sharing/changes.ts'
 import { checkRows, maxChecked, type CheckedRow } from '../sharing/checks.ts'
 import { ClientViews, requireAddress, type ClientView } from '../sharing/client-views.ts'
 import { csvOf, ndjsonOf, rowJson, sourceJson, streamRows } from '../sharing/exports.ts'
-import { readQuery, wrong, type Parameters, type RowsQuery } from '../sharing/filters.ts'
+import { readChangesQuery, readQuery, wrong, type Parameters, type RowsQuery } from '../sharing/filters.ts'
 import { keyOf, readPage, readRow } from '../sharing/pages.ts'
 import { Rates } from '../sharing/rates.ts'
-import { isGone, type Sharing } from '../sharing/reading.ts'
+import { whereReplaced, type Sharing } from '../sharing/reading.ts'
 import { provable, requireStill, type Share, type SharedItem } from '../sharing/share.ts'
 import { dataPath, Tokens } from '../sharing/tokens.ts'
 import { Usage, type Reading } from '../sharing/usage.ts'
@@ -50,9 +50,6 @@ export function dataServices(sharing: Sharing, more: Pick<DataServices, 'log' | 
   }
 }
 
-/** Most changes of one answer; also what it gives where nothing is asked. */
-export const maxChanges = 10_000
-
 interface Caller {
   view: ClientView
   share: Share
@@ -64,16 +61,11 @@ export function dataApi(services: DataServices): Api {
     const door =
       (kind: Reading['kind'], work: (asked: Asked) => Promise<unknown>) => async (request: FastifyRequest, reply: FastifyReply) => {
         void reply.header('vary', 'authorization, accept')
-        const caller = await callerOf(services, request, reply)
-        const asked: Asked = { services, request, reply, kind, ...caller }
-        try {
-          return await work(asked)
-        } catch (error) {
-          // The table was replaced between two statements.
-          if (!isGone(error)) throw error
-          services.views.forget(caller.view.client)
-          return work({ ...asked, ...(await shareOf(services, caller.view.client)) })
-        }
+        const { client } = await clientOf(services, request, reply, (request.params as { resource: string }).resource)
+        return whereReplaced(
+          async () => work({ services, request, reply, kind, ...(await shareOf(services, client)) }),
+          () => services.views.forget(client),
+        )
       }
     app.get(`${dataPath}/:resource`, door('rows', rows))
     app.get(`${dataPath}/:resource/by-key`, door('row', row))
@@ -94,12 +86,16 @@ interface Asked extends Caller {
   kind: Reading['kind']
 }
 
-/** Who calls, within their rate, and what they may read of this resource. Throws QZ-API-*, QZ-NOT-FOUND, QZ-DATA-*. */
-async function callerOf(services: DataServices, request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
+/** Who calls, within their rate. Throws QZ-API-*, and QZ-NOT-FOUND where the grant is of another resource than this one. */
+export async function clientOf(
+  services: DataServices,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  resource?: string,
+): Promise<ClientView> {
   const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
   if (token === undefined) throw new QianzhiError('QZ-API-TOKEN', { reason: { zh: '请求没有令牌', en: 'the request has none' } })
-  const client = await services.tokens.clientOf(token)
-  const view = await services.views.of(client)
+  const view = await services.views.of(await services.tokens.clientOf(token))
   const { grant, rate } = view
   requireAddress(view, request.ip)
   const { left, wait } = services.rates.take(grant, rate)
@@ -109,9 +105,8 @@ async function callerOf(services: DataServices, request: FastifyRequest, reply: 
     void reply.header('retry-after', String(seconds))
     throw new QianzhiError('QZ-API-RATE', { seconds })
   }
-  const { resource } = request.params as { resource: string }
-  if (view.resource !== resource) throw notFound('resource', resource.slice(0, 64))
-  return shareOf(services, client)
+  if (resource !== undefined && view.resource !== resource) throw notFound('resource', resource.slice(0, 64))
+  return view
 }
 
 async function shareOf({ views }: DataServices, client: string): Promise<Caller> {
@@ -120,9 +115,16 @@ async function shareOf({ views }: DataServices, client: string): Promise<Caller>
   return { view, share: view.share }
 }
 
-/** Counted before it is answered. Throws QZ-API-QUOTA. */
 async function count({ services, view, kind, reply }: Asked, read: number): Promise<void> {
-  const { grant, client, quota } = view
+  await countUse(services, reply, { ...view, kind, rows: read })
+}
+
+/** Counted before it is answered. Throws QZ-API-QUOTA. */
+export async function countUse(
+  services: DataServices,
+  reply: FastifyReply,
+  { grant, client, kind, rows: read, quota }: Reading & { quota: number },
+): Promise<void> {
   const place = await services.usage.count({ grant, client, kind, rows: read })
   if (place <= quota) return
   void reply.header('retry-after', '3600')
@@ -145,14 +147,19 @@ function unchanged({ request, reply, share, view }: Asked): boolean {
     'x-as-of': table.asOf.toISOString(),
     'x-position': positionNumber(table.place),
   })
-  const match = request.headers['if-none-match']
+  return isKnown(request, tag)
+}
+
+/** Whether the caller has the answer of this tag already. */
+export function isKnown({ headers }: FastifyRequest, tag: string): boolean {
+  const match = headers['if-none-match']
   return match !== undefined && match.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === tag)
 }
 
 type Format = 'json' | 'csv' | 'ndjson'
 
 /** The first type that is taken. Throws QZ-DATA-FILTER. */
-function formatOf({ headers }: FastifyRequest): Format {
+export function formatOf({ headers }: FastifyRequest): Format {
   const accepted = (headers.accept ?? '*/*').split(',').map((part) => part.split(';')[0]!.trim().toLowerCase())
   for (const type of accepted) {
     if (type === '*/*' || type === 'application/*' || type === 'application/json') return 'json'
@@ -165,7 +172,7 @@ function formatOf({ headers }: FastifyRequest): Format {
   })
 }
 
-const json = 'application/json; charset=utf-8'
+export const json = 'application/json; charset=utf-8'
 
 /** Rows: a page as JSON; as CSV or NDJSON all that the filters leave, or a page where `limit` is given. */
 async function rows(asked: Asked): Promise<unknown> {
@@ -178,7 +185,7 @@ async function rows(asked: Asked): Promise<unknown> {
   const page = await readPage(services, share, query)
   await count(asked, page.rows.length)
   if (page.next !== undefined) void reply.header('link', `<${nextUrl(asked, page.next)}>; rel="next"`)
-  if (format !== 'json') return sendRows(asked, format, Readable.from(fileOf(asked, query.select, format, one(page.rows))))
+  if (format !== 'json') return sendRows(asked, format, Readable.from(fileOf(query.select, format, one(page.rows))))
   const items = page.rows.map((values) => rowJson(query.select, values)).join(',')
   const counted = page.count ? `,"count":${JSON.stringify(page.count)}` : ''
   return reply.type(json).send(`{"items":[${items}],"next":${JSON.stringify(page.next ?? null)}${counted},"source":${sourceJson(share)}}`)
@@ -212,13 +219,13 @@ async function streamAll(asked: Asked, query: RowsQuery, format: 'csv' | 'ndjson
       yield page
     }
   }
-  const stream = Readable.from(fileOf(asked, query.select, format, whileGranted()), { signal: gone.signal })
+  const stream = Readable.from(fileOf(query.select, format, whileGranted()), { signal: gone.signal })
   stream.once('close', () => void services.usage.addRows({ ...view, kind: 'rows', rows: sent }).catch(() => undefined))
   return sendRows(asked, format, stream)
 }
 
-function fileOf({ share }: Asked, select: readonly SharedItem[], format: 'csv' | 'ndjson', pages: AsyncIterable<(string | null)[][]>) {
-  return format === 'csv' ? csvOf(share, select, pages) : ndjsonOf(select, pages)
+function fileOf(select: readonly SharedItem[], format: 'csv' | 'ndjson', pages: AsyncIterable<(string | null)[][]>) {
+  return format === 'csv' ? csvOf(select, pages) : ndjsonOf(select, pages)
 }
 
 function sendRows({ reply }: Asked, format: 'csv' | 'ndjson', stream: Readable): unknown {
@@ -242,31 +249,21 @@ async function row(asked: Asked): Promise<unknown> {
 
 async function changes(asked: Asked): Promise<unknown> {
   const { services, request, reply, share } = asked
-  const { after, limit, select, ...others } = parametersOf(asked)
-  const foreign = Object.keys(others)[0]
-  if (foreign !== undefined) throw wrong(foreign, { zh: '可用 after、limit、select', en: 'use after, limit and select' })
-  for (const [name, value] of Object.entries({ after, limit, select }))
-    if (value !== undefined && typeof value !== 'string') throw wrong(name, { zh: '只能写一次', en: 'it can be given once only' })
-  const query = readQuery(share, select === undefined ? {} : { select })
-  const most = limit === undefined ? defaultChanges : Number(limit)
-  if (!/^[1-9]\d{0,4}$/.test(String(most)) || most > maxChanges)
-    throw wrong('limit', { zh: `须为 1 至 ${maxChanges} 的整数`, en: `it must be a whole number from 1 to ${maxChanges}` })
+  const { after, limit, select } = readChangesQuery(share, parametersOf(asked))
   const format = formatOf(request)
   if (format === 'csv')
     throw wrong('Accept', { zh: '可用 application/json、application/x-ndjson', en: 'use application/json or application/x-ndjson' })
   const deps = { query: services.store.query, log: services.log }
-  const found = await readChanges(deps, share, { after: after as string | undefined, limit: most, select: query.select })
+  const found = await readChanges(deps, share, { after, limit, select })
   await count(asked, found.changes.length)
   unchanged(asked)
   void reply.headers({ 'x-next': found.next, 'x-complete': String(found.complete) })
-  const lines = changeLines(share, query.select, found.changes)
+  const lines = changeLines(share, select, found.changes)
   if (format === 'ndjson') return reply.type('application/x-ndjson').send(lines.map((line) => `${line}\n`).join(''))
   return reply
     .type(json)
     .send(`{"changes":[${lines.join(',')}],"next":"${found.next}","complete":${found.complete},"source":${sourceJson(share)}}`)
 }
-
-const defaultChanges = 1000
 
 /** The signed batch that a row came in, with the items that are granted. */
 async function proof(asked: Asked): Promise<unknown> {

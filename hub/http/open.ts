@@ -30,7 +30,7 @@ import {
   type OpenData,
 } from '../sharing/open-data.ts'
 import { readPage } from '../sharing/pages.ts'
-import { isGone, type Sharing } from '../sharing/reading.ts'
+import { whereReplaced, type Sharing } from '../sharing/reading.ts'
 import { InFlight } from './in-flight.ts'
 import { absentPage, dataSetPage, listPage, thanksPage } from './pages/open.ts'
 import { languageOf, sendPage } from './pages/page.ts'
@@ -95,13 +95,7 @@ export function openApi(deps: OpenDeps): Api {
     })
     const door = (work: (asked: Asked) => Promise<unknown>) => async (request: FastifyRequest, reply: FastifyReply) => {
       const asked = { doors, request, reply, code: (request.params as { code: string }).code }
-      try {
-        return await work(asked)
-      } catch (error) {
-        // The table was replaced between two statements.
-        if (!isGone(error)) throw error
-        return work(asked)
-      }
+      return whereReplaced(() => work(asked))
     }
     for (const path of [openPath, `${openPath}/*`])
       app.options(path, (_request, reply) =>

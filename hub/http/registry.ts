@@ -94,7 +94,7 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
     })
     void reply.header('cache-control', 'no-store')
     if (typeof value === 'object' && value && 'revision' in value) void reply.header('etag', `"${String(value.revision)}"`)
-    if (!(value instanceof FileAnswer)) return withNames(registry.store.query, value ?? {})
+    if (!(value instanceof FileAnswer)) return withNames(registry.store.query, value ?? {}, operation.rows)
     void reply.type(value.type)
     void reply.header('x-content-type-options', 'nosniff')
     void reply.header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(value.name)}`)

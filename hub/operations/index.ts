@@ -25,6 +25,7 @@ import { recordOperations } from './records.ts'
 import { registrationOperations } from './registrations.ts'
 import { secrecyOperations } from './secrecy.ts'
 import { standardOperations } from './standards.ts'
+import { standardQueryOperations } from './standard-queries.ts'
 import { supervisionOperations } from './supervision.ts'
 import { tableOperations } from './tables.ts'
 import { todoOperations } from './todo.ts'
@@ -51,6 +52,7 @@ const all: readonly Operation[] = [
   ...declarationOperations,
   ...orderOperations,
   ...queryOperations,
+  ...standardQueryOperations,
   ...reconciliationOperations,
   ...recordOperations,
   ...registrationOperations,

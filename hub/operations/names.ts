@@ -34,9 +34,12 @@ function holdsText({ type, anyOf }: Plain): boolean {
   return type === 'string' || (Array.isArray(anyOf) && anyOf.some((one: Plain) => one.type === 'string'))
 }
 
-/** Puts the names of agencies and people beside their codes, where there are none yet: who reads an answer may not be able to ask for them. */
-export async function withNames<T>(query: Query, answer: T): Promise<T> {
-  const objects = objectsIn(answer)
+/**
+ * Puts the names of agencies and people beside their codes, where there are none yet: who reads an answer may not be able to ask for them.
+ * `rows`: the member of it that is data, and stays as it is.
+ */
+export async function withNames<T>(query: Query, answer: T, rows?: string): Promise<T> {
+  const objects = objectsIn(answer, rows)
   const codes = new Set<string>()
   const people = new Set<string>()
   for (const object of objects) {
@@ -62,7 +65,7 @@ function codesOf(object: Named): [string, string][] {
 }
 
 /** Every object in it, but for what is no plain JSON. What acts are told with (`details`, `evidence`) stays as it was written down. */
-function objectsIn(answer: unknown): Named[] {
+function objectsIn(answer: unknown, rows?: string): Named[] {
   const found: Named[] = []
   const left = [answer]
   while (left.length > 0) {
@@ -70,7 +73,9 @@ function objectsIn(answer: unknown): Named[] {
     if (Array.isArray(value)) for (const one of value) left.push(one)
     else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
       found.push(value as Named)
-      for (const [member, one] of Object.entries(value)) if (!asWritten.has(member)) left.push(one)
+      for (const [member, one] of Object.entries(value)) {
+        if (!asWritten.has(member) && !(value === answer && member === rows)) left.push(one)
+      }
     }
   }
   return found

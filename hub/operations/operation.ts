@@ -58,6 +58,8 @@ export interface Operation {
   /** An upload: the body is these bytes, of this media type; `streamed`: a stream of them, whose limit whoever reads it keeps. */
   upload?: { type: string; limit: number; streamed?: boolean }
   answer?: TSchema
+  /** The member of its answer that holds rows of a resource: data, in which no names are put beside codes. */
+  rows?: 'items' | 'item'
   /** The caller must say which revision of the object they saw. */
   decides?: boolean
   /** A body that the API takes, for the documentation. */

@@ -18,8 +18,8 @@ import { excelType, FileAnswer, operation, type Call, type Operation } from './o
 import { closed, nullable, ResourceCode, Text } from './shapes.ts'
 
 const Value = nullable(Type.String())
-const Row = Type.Record(Type.String(), Value)
-const Count = Type.Object({ rows: Type.Integer(), exact: Type.Boolean() })
+export const Row = Type.Record(Type.String(), Value)
+export const Count = Type.Object({ rows: Type.Integer(), exact: Type.Boolean() })
 const Source = Type.Object({ agency: Type.String(), agencyName: Type.String(), title: Type.String(), asOf: Type.String() })
 
 const Page = Type.Object({
@@ -29,7 +29,7 @@ const Page = Type.Object({
   source: Source,
 })
 
-const QueryItem = Type.Object({
+export const QueryItem = Type.Object({
   id: Type.String(),
   label: Type.String(),
   type: Type.String(),
@@ -43,7 +43,7 @@ const QueryItem = Type.Object({
 const OfResource = Type.Object({ resource: ResourceCode })
 
 /** Filters, sort and page, in any number: `item`, `item.ge`, `select`, `sort`, `limit`, `after`, `count`. */
-const Asked = Type.Object({}, { additionalProperties: true })
+export const Asked = Type.Object({}, { additionalProperties: true })
 
 /** Query 数据查询 (Art. 16): what one's agency was granted, item by item. */
 export const queryOperations: readonly Operation[] = [
@@ -110,6 +110,7 @@ export const queryOperations: readonly Operation[] = [
     params: OfResource,
     query: Asked,
     answer: Page,
+    rows: 'items',
     run: async (call) => {
       const { sharing } = call.services
       return reading(call, async (share, purpose) => {
@@ -137,6 +138,7 @@ export const queryOperations: readonly Operation[] = [
       position: Type.String(),
       received: Type.String(),
     }),
+    rows: 'item',
     run: async (call) => {
       const { sharing } = call.services
       return reading(call, async (share, purpose) => {
@@ -189,8 +191,7 @@ export const queryOperations: readonly Operation[] = [
         await countReading(sharing, call.principal.actor, today(call), rows)
         await onRecord(call, share, { ...shapeOfQuery(query), purpose, format, items: query.select.map(({ id }) => id), rows })
         const pages = whileGranted(call, share, query.select, streamRows(sharing.reader, share, query, rows))
-        const file =
-          format === 'csv' ? csvOf(share, query.select, pages, { people: language }) : excelOf(share, query.select, pages, language)
+        const file = format === 'csv' ? csvOf(query.select, pages, { share, language }) : excelOf(share, query.select, pages, language)
         const type = format === 'csv' ? 'text/csv; charset=utf-8' : excelType
         return new FileAnswer(`${share.title}.${format}`, type, Readable.from(file, { signal: call.signal }))
       })
@@ -224,11 +225,11 @@ export const queryOperations: readonly Operation[] = [
 type Calling = Pick<Call, 'registry' | 'services' | 'principal' | 'signal'> & { params: { resource: string } }
 
 /** A session, or the machine's key that asks without one. */
-function sessionOf({ session, actor }: Call['principal']): string {
+export function sessionOf({ session, actor }: Call['principal']): string {
   return session ?? actor
 }
 
-function today({ registry }: Pick<Call, 'registry'>): string {
+export function today({ registry }: Pick<Call, 'registry'>): string {
   return localDay(registry.clock())
 }
 
@@ -271,12 +272,11 @@ async function* whileGranted<T>(call: Calling, { resource }: Share, select: Shar
   }
 }
 
-/** Data, in which nothing is named beside its codes: it has no prototype, as what is no answer of the hub's own. */
-function rowOf(ids: readonly string[], values: readonly (string | null)[]): Record<string, string | null> {
-  return Object.assign(Object.create(null) as object, Object.fromEntries(ids.map((id, i) => [id, values[i]!])))
+export function rowOf(ids: readonly string[], values: readonly (string | null)[]): Record<string, string | null> {
+  return Object.fromEntries(ids.map((id, i) => [id, values[i]!]))
 }
 
-function rowNotFound(): QianzhiError {
+export function rowNotFound(): QianzhiError {
   return new QianzhiError('QZ-NOT-FOUND', { what: { zh: '这一行', en: 'this row' } })
 }
 
@@ -284,7 +284,7 @@ function sourceOf({ agency, agencyName, title, table }: Share) {
   return { agency, agencyName, title, asOf: table.asOf.toISOString() }
 }
 
-function shownItem(item: Share['items'][number]) {
+export function shownItem(item: Share['items'][number]) {
   const { id, label, type, key = false, description = null, dictionary = [] } = item
   return { id, label, type, key, operators: isSearchable(item) ? operatorsOf(type) : [], description, dictionary }
 }

@@ -2,6 +2,7 @@ import type { BlockList } from 'node:net'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { flowsSql } from '../records/supply.ts'
 import type { Store } from '../store/store.ts'
+import { Believed } from './believed.ts'
 import { networksOf } from './clients.ts'
 import { masksInForce, type GrantMasks } from './masks.ts'
 import type { Sharing } from './reading.ts'
@@ -26,9 +27,6 @@ export function requireAddress({ networks }: ClientView, address: string): void 
   throw new QianzhiError('QZ-API-ADDRESS', { address })
 }
 
-/** Milliseconds for which a view is believed: what was revoked is refused within this time by every process. */
-const believed = 400
-
 interface Row {
   grant: string
   resource: string
@@ -52,7 +50,7 @@ export class ClientViews {
   readonly #clock: () => Date
   readonly #maskKey: (grant: string) => Buffer
   readonly #defaults: { rate: number; quota: number }
-  readonly #kept = new Map<string, { view: Promise<ClientView>; until: number }>()
+  readonly #believed = new Believed<ClientView>()
 
   constructor({ store, clock, limits, maskKey }: Pick<Sharing, 'store' | 'clock' | 'limits' | 'maskKey'>) {
     this.#store = store
@@ -63,19 +61,12 @@ export class ClientViews {
 
   /** Throws QZ-API-TOKEN where the client has ended. */
   of(client: string): Promise<ClientView> {
-    const now = performance.now()
-    const kept = this.#kept.get(client)
-    if (kept && kept.until > now) return kept.view
-    if (this.#kept.size > 10_000) this.#kept.clear()
-    const view = this.#load(client)
-    this.#kept.set(client, { view, until: now + believed })
-    view.catch(() => this.#kept.delete(client))
-    return view
+    return this.#believed.of(client, () => this.#load(client))
   }
 
   /** The next request looks again. */
   forget(client: string): void {
-    this.#kept.delete(client)
+    this.#believed.forget(client)
   }
 
   async #load(client: string): Promise<ClientView> {

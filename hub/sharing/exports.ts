@@ -38,18 +38,14 @@ function forSheet({ type }: SharedItem): (value: string) => string {
 const special = /["\r\n,]|^\s|\s$/
 const cell = (text: string): string => (text === '' || special.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
 
-export interface CsvOptions {
-  /** For people: a byte order mark (Excel), labels as the header, no formulas, the source as the last line. */
-  people?: Language
+/** For people: a byte order mark (Excel), labels as the header, no formulas, the source as the last line. */
+export interface ForPeople {
+  share: Share
+  language: Language
 }
 
 /** CSV (RFC 4180): nothing between commas is null, `""` the empty text. */
-export async function* csvOf(
-  share: Share,
-  items: readonly SharedItem[],
-  pages: AsyncIterable<ReadRow[]>,
-  { people }: CsvOptions = {},
-): AsyncGenerator<Buffer> {
+export async function* csvOf(items: readonly SharedItem[], pages: AsyncIterable<ReadRow[]>, people?: ForPeople): AsyncGenerator<Buffer> {
   const shown = items.map((item) => (people ? forSheet(item) : (value: string) => value))
   yield Buffer.from(`${people ? '\ufeff' : ''}${items.map(({ id, label }) => cell(people ? withoutFormula(label) : id)).join(',')}\r\n`)
   for await (const page of pages) {
@@ -64,7 +60,7 @@ export async function* csvOf(
     }
     yield Buffer.from(text)
   }
-  if (people) yield Buffer.from(`${cell(sourceLine(share, people))}\r\n`)
+  if (people) yield Buffer.from(`${cell(sourceLine(people.share, people.language))}\r\n`)
 }
 
 /** One JSON object a line. */

@@ -31,6 +31,9 @@ export interface RowsQuery {
 
 export type Parameters = Readonly<Record<string, string | readonly string[] | undefined>>
 
+/** What can be asked of: a share, or a union of shares. */
+type Shown = Pick<Share, 'items'>
+
 const reserved = ['select', 'sort', 'limit', 'after', 'count'] as const
 export const maxFilters = 20
 /** Values of one `in`. */
@@ -38,7 +41,7 @@ export const maxListed = 200
 export const [defaultLimit, maxLimit] = [100, 1000]
 
 /** Throws QZ-DATA-ITEM, QZ-DATA-FILTER. */
-export function readQuery(share: Share, parameters: Parameters): RowsQuery {
+export function readQuery(share: Shown, parameters: Parameters): RowsQuery {
   const given = new Map(Object.entries(parameters).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])))
   const word = (name: (typeof reserved)[number]) => single(name, given.get(name))
   const filters = [...given].flatMap(([name, value]) => (isReserved(name) ? [] : listOf(value).map((one) => readFilter(share, name, one))))
@@ -51,9 +54,26 @@ export function readQuery(share: Share, parameters: Parameters): RowsQuery {
     filters,
     select: readSelect(share, word('select')),
     ...(sort !== undefined && { sort: readSort(share, sort) }),
-    limit: readLimit(word('limit')),
+    limit: readLimit(word('limit'), { usual: defaultLimit, most: maxLimit }),
     ...(after !== undefined && { after }),
     count: readCount(word('count')),
+  }
+}
+
+/** Changes of one answer where nothing is said, and at most. */
+const [defaultChanges, maxChanges] = [1000, 10_000]
+
+/** Which changes are asked for. Throws QZ-DATA-ITEM, QZ-DATA-FILTER. */
+export function readChangesQuery(
+  share: Shown,
+  { after, limit, select, ...others }: Parameters,
+): { after: string | undefined; limit: number; select: readonly SharedItem[] } {
+  const foreign = Object.keys(others)[0]
+  if (foreign !== undefined) throw wrong(foreign, { zh: '可用 after、limit、select', en: 'use after, limit and select' })
+  return {
+    after: single('after', after),
+    limit: readLimit(single('limit', limit), { usual: defaultChanges, most: maxChanges }),
+    select: readSelect(share, single('select', select)),
   }
 }
 
@@ -74,7 +94,7 @@ export function wrong(parameter: string, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-DATA-FILTER', { parameter: parameter.slice(0, 60), reason })
 }
 
-function readFilter(share: Share, name: string, value: string): Filter {
+function readFilter(share: Shown, name: string, value: string): Filter {
   const [id = '', operator = 'eq', ...more] = name.split('.')
   const item = requireItem(share, id)
   if (more.length > 0 || !isOperator(operator)) {
@@ -139,23 +159,23 @@ function beginning(parameter: string, value: string): string {
   throw wrong(parameter, { zh: '须为文字加一个结尾的 *，如 张*', en: 'it must be a text with one * at its end, such as 张*' })
 }
 
-function readSelect(share: Share, word: string | undefined): readonly SharedItem[] {
+function readSelect(share: Shown, word: string | undefined): readonly SharedItem[] {
   if (word === undefined) return share.items
   const wanted = new Set(word.split(',').map((id) => requireItem(share, id).id))
   return share.items.filter(({ id }) => wanted.has(id))
 }
 
-function readSort(share: Share, word: string): { item: SharedItem; descending: boolean } {
+function readSort(share: Shown, word: string): { item: SharedItem; descending: boolean } {
   const descending = word.startsWith('-')
   const item = requireItem(share, descending ? word.slice(1) : word)
   requireSearchable(item, 'sort')
   return { item, descending }
 }
 
-function readLimit(word: string | undefined): number {
-  if (word === undefined) return defaultLimit
-  const limit = /^[1-9]\d{0,3}$/.test(word) ? Number(word) : Infinity
-  if (limit > maxLimit) throw wrong('limit', { zh: `须为 1 至 ${maxLimit} 的整数`, en: `it must be a whole number from 1 to ${maxLimit}` })
+function readLimit(word: string | undefined, { usual, most }: { usual: number; most: number }): number {
+  if (word === undefined) return usual
+  const limit = /^[1-9]\d{0,6}$/.test(word) ? Number(word) : Infinity
+  if (limit > most) throw wrong('limit', { zh: `须为 1 至 ${most} 的整数`, en: `it must be a whole number from 1 to ${most}` })
   return limit
 }
 

@@ -65,7 +65,7 @@ export async function* openFile(
     }
   }
   const content = {
-    csv: () => csvOf(share, items, whileOpen(), { people: language }),
+    csv: () => csvOf(items, whileOpen(), { share, language }),
     xlsx: () => excelOf(share, items, whileOpen(), language),
     json: () => jsonOf(data, whileOpen()),
     ndjson: () => withSource(data, ndjsonOf(items, whileOpen())),

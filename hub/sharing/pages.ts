@@ -170,7 +170,7 @@ const ownPosition = { type: 'integer' } as const
 const ownReceived = { type: 'timestamptz' } as const
 
 /** A statement that was cut off because it took too long is told as that. */
-async function costly<T>(reader: Reader, work: () => Promise<T>): Promise<T> {
+export async function costly<T>(reader: Reader, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

@@ -71,18 +71,24 @@ export async function askedBy(
 }
 
 /** Opens a share and reads it; once more where its table was replaced in between. */
-export async function withShare<T>(query: Query, asked: () => Promise<Asked>, work: (share: Share) => Promise<T>): Promise<T> {
-  try {
-    return await work(await openShare(query, await asked()))
-  } catch (error) {
-    if (!isGone(error)) throw error
-    return work(await openShare(query, await asked()))
-  }
+export function withShare<T>(query: Query, asked: () => Promise<Asked>, work: (share: Share) => Promise<T>): Promise<T> {
+  return whereReplaced(async () => work(await openShare(query, await asked())))
 }
 
 /** SQLSTATE: the table does not exist (any more). */
 export function isGone(error: unknown): boolean {
   return (error as { code?: unknown }).code === '42P01'
+}
+
+/** Opens and reads; once more where a table was replaced in between. `anew`: told before. */
+export async function whereReplaced<T>(work: () => Promise<T>, anew: () => void = () => {}): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isGone(error)) throw error
+    anew()
+    return work()
+  }
 }
 
 /** Counts what a person reads against the day's limits, before it is read. Throws QZ-DATA-LIMIT. */

@@ -109,7 +109,7 @@ export function ended(resource: string, reason: LocalizedText): QianzhiError {
 }
 
 /** The item of this id that may be used. One answer for unknown, closed and ungranted ones. Throws QZ-DATA-ITEM. */
-export function requireItem({ items }: Share, id: string): SharedItem {
+export function requireItem({ items }: Pick<Share, 'items'>, id: string): SharedItem {
   const item = items.find((one) => one.id === id)
   if (!item) throw new QianzhiError('QZ-DATA-ITEM', { item: id.slice(0, 60) })
   return item

@@ -43,7 +43,7 @@ export class Usage {
     const [now, day] = [this.#clock(), localDay(this.#clock())]
     await this.#store.transaction(async (query) => {
       await query('update api_usage_day set rows = rows + $3 where access_grant = $1 and day = $2', [grant, day, rows])
-      await query(minuteSql, [[client], minuteOf(now), [kind], [0], [rows]])
+      await query(minuteSql, [[client], minuteOf(now), [kind], [0], [rows], [grant]])
     })
   }
 
@@ -73,7 +73,7 @@ export class Usage {
   async #write(taken: readonly Waiting[]): Promise<Map<string, number>> {
     const now = this.#clock()
     const grants = sums(taken, ({ grant }) => grant)
-    const clients = sums(taken, ({ client, kind }) => `${client}\n${kind}`)
+    const clients = sums(taken, ({ client, kind, grant }) => `${client}\n${kind}\n${grant}`)
     return this.#store.transaction(async (query) => {
       const names = [...grants.keys()].toSorted()
       const rows = await query<{ grant: string; requests: string }>(daySql, [
@@ -90,6 +90,7 @@ export class Usage {
         parts.map(([, kind]) => kind),
         minutes.map((name) => clients.get(name)!.requests),
         minutes.map((name) => clients.get(name)!.rows),
+        parts.map(([, , grant]) => grant),
       ])
       return new Map(rows.map(({ grant, requests }) => [grant, Number(requests) - grants.get(grant)!.requests + 1]))
     })
@@ -117,17 +118,18 @@ const daySql = `
   returning access_grant as grant, requests`
 
 const minuteSql = `
-  insert into api_usage_minute as u (client, minute, kind, requests, rows)
-  select client, $2, kind, requests, rows from unnest($1::text[], $3::text[], $4::bigint[], $5::bigint[]) as a (client, kind, requests, rows)
-  order by client, kind
-  on conflict (client, minute, kind) do update set requests = u.requests + excluded.requests, rows = u.rows + excluded.rows, recorded = false`
+  insert into api_usage_minute as u (client, access_grant, minute, kind, requests, rows)
+  select client, g, $2, kind, requests, rows
+  from unnest($1::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[]) as a (client, kind, requests, rows, g)
+  order by client, g, kind
+  on conflict (client, access_grant, minute, kind) do update set requests = u.requests + excluded.requests, rows = u.rows + excluded.rows, recorded = false`
 
 /** Puts the API's use on record, minute by minute once each is over: who read how much of what by which grant. @returns how many entries. */
 export async function recordUsage({ transaction }: Pick<Store, 'transaction'>, now: Date): Promise<number> {
   return transaction(async (query) => {
     const over = await query<UsedMinute>(
-      `update api_usage_minute u set recorded = true from api_client c join access_grant g on g.id = c.access_grant
-       where c.id = u.client and (u.client, u.minute, u.kind) in (select client, minute, kind from api_usage_minute
+      `update api_usage_minute u set recorded = true from access_grant g
+       where g.id = u.access_grant and (u.client, u.access_grant, u.minute, u.kind) in (select client, access_grant, minute, kind from api_usage_minute
          where not recorded and minute < $1 order by minute limit 1000 for no key update skip locked)
        returning u.client, u.minute, u.kind, u.requests, u.rows, g.id as grant, g.resource, g.agency`,
       [minuteOf(now)],

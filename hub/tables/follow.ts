@@ -146,14 +146,16 @@ async function writeTurn(
 ): Promise<void> {
   await store.transaction(async (query) => {
     await query('set local synchronous_commit = off')
-    const [now] = await query<{ epoch: string | null; seq: string; hash: string }>(
-      `select epoch, seq, hash from resource_table where id = $1 and state <> 'gone' for no key update`,
+    const [now] = await query<{ epoch: string | null; seq: string; hash: string; anyAside: boolean }>(
+      `select epoch, seq, hash, exists (select from resource_table_aside where resource_table = $1) as "anyAside"
+       from resource_table where id = $1 and state <> 'gone' for no key update`,
       [table.id],
     )
     const at = now && now.epoch !== null ? { epoch: Number(now.epoch), seq: Number(now.seq), hash: now.hash } : null
     if (!now || !samePosition(at, place)) return
     let grown = 0
-    for (const one of ready) grown += await applyBatch(query, table, one, carefully)
+    const putting = { carefully, anyAside: now.anyAside }
+    for (const one of ready) grown += await applyBatch(query, table, one, putting)
     const { batch, received } = ready.at(-1)!
     const { epoch, seq } = batch.manifest
     const complete = ready.some((one) => one.batch.manifest.snapshot?.last)

@@ -127,16 +127,28 @@ function keyFault(keys: readonly Item[], columns: readonly Value[][], row: numbe
   return keys.some((item, i) => columns[i]![row] === null || valueFault(item, columns[i]![row]!) !== undefined)
 }
 
-/** Puts a batch into its table, in the caller's transaction. `carefully`: rows that the server refuses are set aside. @returns by how many rows the table has grown. */
-export async function applyBatch(query: Query, table: StoredTable, ready: ReadyBatch, carefully: boolean): Promise<number> {
+/** How batches are put into a table, one after the other, in one transaction. */
+export interface Putting {
+  /** Rows that the server refuses are set aside. */
+  carefully: boolean
+  /** Whether the table has keys whose rows were set aside: kept up as they come. */
+  anyAside: boolean
+}
+
+/** Puts a batch into its table, in the caller's transaction. @returns by how many rows the table has grown. */
+export async function applyBatch(query: Query, table: StoredTable, ready: ReadyBatch, putting: Putting): Promise<number> {
+  const { carefully } = putting
   const { id, shape } = table
   const { batch, rows, deletes, aside, received } = ready
   const position = positionNumber(batch.manifest)
-  await clearAside(query, id, ready.keys)
+  if (putting.anyAside) await clearAside(query, id, ready.keys())
   let grown = deletes ? -(await countDeleted(query, deleteSql(shape), deletes)) : 0
   if (rows && !carefully) grown += await insert(query, shape, rows, [position, received])
   if (rows && carefully) grown += await insertApart(query, shape, rows.map(parsed), { at: [position, received], aside })
-  if (aside.length > 0) await setAside(query, id, aside, position)
+  if (aside.length > 0) {
+    await setAside(query, id, aside, position)
+    putting.anyAside = true
+  }
   const { snapshot } = batch.manifest
   if (snapshot?.last) grown -= await sweep(query, table, { began: positionNumber({ ...batch.manifest, seq: snapshot.began }), position })
   return grown
@@ -202,9 +214,8 @@ async function countDeleted(query: Query, sql: string, values: readonly unknown[
   return Number((await query<{ deleted: string }>(sql, values))[0]!.deleted)
 }
 
-async function clearAside(query: Query, id: string, keys: () => string[]): Promise<void> {
-  const [any] = await query('select from resource_table_aside where resource_table = $1 limit 1', [id])
-  if (any) await query('delete from resource_table_aside where resource_table = $1 and key = any($2)', [id, keys()])
+async function clearAside(query: Query, id: string, keys: readonly string[]): Promise<void> {
+  await query('delete from resource_table_aside where resource_table = $1 and key = any($2)', [id, keys])
 }
 
 async function setAside(query: Query, id: string, aside: ReadyBatch['aside'], position: string): Promise<void> {

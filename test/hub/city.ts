@@ -24,6 +24,7 @@ import { roleNames, type Role } from '../../hub/records/roles.ts'
 import { reconciliationSettings } from '../../hub/reconciliation/settings.ts'
 import { defaultAccess } from '../../hub/access/settings.ts'
 import { dataApi, dataServices, type DataServices } from '../../hub/http/data.ts'
+import { standardsApi } from '../../hub/http/data-standards.ts'
 import { oauthApi } from '../../hub/http/oauth.ts'
 import { openApi } from '../../hub/http/open.ts'
 import type { Log } from '../../hub/log.ts'
@@ -156,6 +157,7 @@ async function cityOf(
       registryApi(office, all, operations),
       oauthApi(data),
       dataApi(data),
+      standardsApi(data),
       openApi({ registry: office, hubKey, sharing: all.sharing, address: () => 'https://hub.test' }),
     ],
     agents: [],

@@ -340,6 +340,29 @@ void t.test('what its provider did not sign never gets into a table, and is told
   t.match(await listTables(store.query), [{ rows: 2, place: '10/2', fault: null }])
 })
 
+void t.test('a key that was set aside by one batch is not any more once the next of the same turn brought a sound row', async (t) => {
+  const bench = await openBench(await hubStore(server))
+  t.teardown(() => bench.close())
+  const { store, exchange } = bench
+  const provider = new Provider(
+    await bench.agent('provider', 'a'),
+    await bench.resource('people', 'a', { items: [items[0]!, items[1]!, items[2]!] }),
+  )
+  const tables = await follower(bench, store)
+  await provider.send(exchange, provider.snapshot([{ region: 'r', no: '1', name: '甲' }]))
+  await tables.catchUp()
+  await provider.send(exchange, provider.build([{ region: 'r', no: '2', name: '一'.repeat(21) }]))
+  await tables.catchUp()
+  t.match(await listTables(store.query), [{ rows: 1, aside: 1 }])
+  await provider.send(exchange, provider.build([{ region: 'r', no: '2', name: '乙' }]))
+  await tables.catchUp()
+  t.match(await listTables(store.query), [{ rows: 2, aside: 0 }])
+  await provider.send(exchange, provider.build([{ region: 'r', no: '3', name: '一'.repeat(21) }]))
+  await provider.send(exchange, provider.build([{ region: 'r', no: '3', name: '丙' }]))
+  await tables.catchUp()
+  t.match(await listTables(store.query), [{ rows: 3, aside: 0 }], 'both in one turn')
+})
+
 void t.test('relayed, withdrawn and secret resources leave no table', async (t) => {
   const bench = await openBench(await hubStore(server))
   t.teardown(() => bench.close())
