@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { QianzhiError } from '../../protocol/errors.ts'
 
@@ -8,11 +9,16 @@ declare module 'fastify' {
   }
 }
 
-/** Refuses texts that no store keeps, wherever they stand in a request. Throws QZ-REQUEST-INVALID. Bytes are not looked at. */
+/** Refuses texts that no store keeps, wherever they stand in a request. Throws QZ-REQUEST-INVALID. Bytes are not looked at, nor what is still to be read. */
 export async function checkTexts({ params, query, body, routeOptions }: FastifyRequest): Promise<void> {
   const { apart } = routeOptions.config
+  if (body instanceof Readable) return requireSound([params, query])
   const rest = apart === undefined || typeof body !== 'object' ? body : { ...body, [apart]: null }
-  if (holdsSoundTexts([params, query, rest])) return
+  requireSound([params, query, rest])
+}
+
+function requireSound(whole: readonly unknown[]): void {
+  if (holdsSoundTexts(whole)) return
   const reason = { zh: '文本含有 U+0000 或不完整的字符', en: 'a text holds U+0000 or half a character' }
   throw new QianzhiError('QZ-REQUEST-INVALID', { reason })
 }

@@ -37,20 +37,28 @@ export class Person {
   put(path: string, body: object): Promise<Json> {
     return send(this.#url, 'PUT', path, body, this.#token)
   }
+
+  upload(path: string, type: string, bytes: Buffer): Promise<Json> {
+    return send(this.#url, 'POST', path, { type, bytes }, this.#token)
+  }
 }
 
 type Method = 'GET' | 'POST' | 'PUT'
 
-async function send(url: string, method: Method, path: string, body: object | undefined, token?: string, seen?: string): Promise<Json> {
+/** Bytes are sent as they are. */
+type Body = object | { type: string; bytes: Buffer }
+
+async function send(url: string, method: Method, path: string, body: Body | undefined, token?: string, seen?: string): Promise<Json> {
+  const upload = body && 'bytes' in body ? body : undefined
   const headers = {
     ...(token && { authorization: `Bearer ${token}` }),
-    ...(body && { 'content-type': 'application/json' }),
+    ...(body && { 'content-type': upload?.type ?? 'application/json' }),
     ...(seen !== undefined && { 'if-match': `"${seen}"` }),
   }
   const answer = await request(`${url}/api/v1${path}`, {
     method,
     headers,
-    ...(body && { body: JSON.stringify(body) }),
+    ...(body && { body: upload?.bytes ?? JSON.stringify(body) }),
     dispatcher: insecure,
   })
   const text = await answer.body.text()

@@ -105,7 +105,7 @@ void t.test('back to a machine: which of several must be said', async (t) => {
 })
 
 const keyed = (key: string, more: (item: CatalogItem) => Partial<CatalogItem> = () => ({})) => ({
-  items: (licences().items as CatalogItem[]).map(({ key: _, ...item }) => ({
+  items: licences().items.map(({ key: _key, ...item }) => ({
     ...item,
     ...(item.id === key && { key: true }),
     ...more(item),
