@@ -191,7 +191,7 @@ export class JobRunner {
       async file() {
         const path = await uploads.newPath()
         files.push(path)
-        await fetchFile(store, job.file?.id ?? '', path)
+        await fetchFile(store, job.file?.id ?? '0', path)
         return path
       },
     }

@@ -32,6 +32,8 @@ export interface ImportRequest {
 
 export interface ImportDeps extends ExcelDeps {
   log: Pick<Log, 'has' | 'list'>
+  /** Rows of one batch, at most. */
+  batchRows?: number
 }
 
 export interface ImportResult {
@@ -165,7 +167,7 @@ export async function importExcel(deps: ImportDeps, { job, file, progress, signa
   const total = result.rows + (asked.mode === 'replace' ? result.absent : 0)
   let done = 0
   await progress('import', 0, total)
-  for await (const rows of batches(readExcel(await file(), resource, read))) {
+  for await (const rows of batches(readExcel(await file(), resource, read), deps.batchRows)) {
     await write(async (held) => changesOf(rows, await effectsOf(deps.reader, held.share, held.resource, rows)))
     await progress('import', (done += rows.length), total)
   }
@@ -175,14 +177,14 @@ export async function importExcel(deps: ImportDeps, { job, file, progress, signa
 }
 
 /** Sound rows, as many as one batch holds. */
-async function* batches(portions: AsyncIterable<Parameters<typeof soundRows>[0]>): AsyncGenerator<Sound[]> {
+async function* batches(portions: AsyncIterable<Parameters<typeof soundRows>[0]>, most = fullRows): AsyncGenerator<Sound[]> {
   let batch: Sound[] = []
   let length = 0
   for await (const portion of portions) {
     for (const row of soundRows(portion)) {
       batch.push(row)
       for (const value of Object.values(row.values)) length += value?.length ?? 4
-      if (batch.length < fullRows && length < fullLength) continue
+      if (batch.length < most && length < fullLength) continue
       yield batch
       ;[batch, length] = [[], 0]
     }

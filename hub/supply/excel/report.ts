@@ -43,11 +43,10 @@ export class FaultReport {
     const key = `${severity} ${sheet ?? ''} ${column ?? ''} ${zh}`
     let group = this.#groups.get(key)
     if (!group) {
-      if (this.#places >= mostPlaces) return
+      if (row !== undefined && this.#places >= mostPlaces) return
       const place = { ...(sheet !== undefined && { sheet }), ...(column !== undefined && { column: columnLetters(column) }) }
       group = { severity, ...place, ...(item !== undefined && { item }), zh, en, count: 0, ranges: [] }
       this.#groups.set(key, group)
-      if (row === undefined) this.#places++
     }
     group.count++
     if (row === undefined) return

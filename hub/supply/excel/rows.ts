@@ -134,6 +134,7 @@ class RowReader {
 
   /** Above the header stand titles; people sort sheets, header and all. */
   above({ number, cells }: Row): ExcelRow | undefined {
+    if (cells.some((cell) => /[:\uff1a]\s*$/.test(cell ?? ''))) return undefined
     const filled = this.#places.filter((at) => cells[at]?.trim()).length
     if (filled < 2 || !this.#keyPlaces.every((item) => cells[this.#places[item]!]?.trim())) return undefined
     const fault = reject(

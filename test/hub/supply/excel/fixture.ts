@@ -164,3 +164,8 @@ export function zip(files: Record<string, string | Buffer>, sizes: Record<string
 }
 
 export const header = ['区划代码* (code)', '名称 (name)', '街道 (street)']
+
+export async function catalogVersionOf({ city }: Pick<ExcelCity, 'city'>): Promise<number> {
+  const [row] = await city.store.query<{ version: number }>(`select catalog_version as version from resource where code = 'villages'`)
+  return row!.version
+}
