@@ -49,6 +49,8 @@ export class UploadFolder {
       await pipeline(counted, createWriteStream(path, { flags: 'wx', mode: 0o600 }))
     } catch (error) {
       await rm(path, { force: true })
+      // Who is still sending hears the answer when all is sent.
+      body.resume()
       throw error
     }
     return { path, size, sha256: sum.digest('hex') }
