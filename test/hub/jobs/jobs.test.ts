@@ -123,9 +123,11 @@ void t.test('a job is done by one hub at a time, and taken up by another when th
   const begun: string[] = []
   const waits = Promise.withResolvers<void>()
   const entered = Promise.withResolvers<void>()
+  const lost = Promise.withResolvers<void>()
   const store = await openStore(city.url)
   const first = runner(async ({ signal, progress }: JobContext) => {
     begun.push('first')
+    signal.addEventListener('abort', () => lost.resolve())
     entered.resolve()
     await waits.promise
     signal.throwIfAborted()
@@ -144,6 +146,7 @@ void t.test('a job is done by one hub at a time, and taken up by another when th
   await city.store.query(`select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory' and l.pid <> pg_backend_pid()`)
   await second.settle()
   t.match(await job(id), { state: 'done', result: { by: 'second' }, attempts: 2 })
+  await lost.promise
   waits.resolve()
   await first.stop()
   await store.close()
@@ -193,15 +196,15 @@ void t.test('two at a time; the others wait; who asks again is given the same', 
   const { add, job, runner } = await open(t)
   const jobs = [await add('a'), await add('b'), await add('c'), await add('d')]
   t.equal((await add('c')).id, jobs[2]!.id)
-  let [now, most, ended] = [0, 0, 0]
+  const count = { now: 0, most: 0, ended: 0 }
   await runner(async () => {
-    most = Math.max(most, ++now)
-    while (now < 2 && ended < 3) await setImmediate()
-    now--
-    ended++
+    count.most = Math.max(count.most, ++count.now)
+    while (count.now < 2 && count.ended < 3) await setImmediate()
+    count.now--
+    count.ended++
     return {}
   }).settle()
-  t.equal(most, 2)
+  t.equal(count.most, 2)
   for (const { id } of jobs) t.match(await job(id), { state: 'done' })
   t.equal((await add('c')).id, jobs[2]!.id, 'also when it is done')
 })

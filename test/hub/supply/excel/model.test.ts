@@ -119,7 +119,7 @@ function generate(pick: (below: number) => number, size: number, pool: number): 
     const tenths = pick(3)
     const row: Row = { code, part: `${pick(2)}.${tenths}` }
     const written: Record<string, Cell> = { code, part: tenths === 0 ? `0${row['part']!.split('.')[0]}` : `${row['part']}0` }
-    for (const [id, pairs] of Object.entries(values)) [written[id], row[id]] = pairs[pick(pairs.length)]! as [Cell, string | null]
+    for (const [id, pairs] of Object.entries(values)) [written[id], row[id]] = pairs[pick(pairs.length)]!
     if (rows.has(keyOf(row))) continue
     rows.set(keyOf(row), row)
     cells.push(order.map((id) => written[id]!))

@@ -260,3 +260,23 @@ void t.test('what was brought is listed, by form, file and the hub itself', asyn
     { op: 'create', by: excel.registrar.principal.actor },
   ])
 })
+
+void t.test('numbers that a machine wrote with other zeros are the same', async (t) => {
+  const excel = await excelCity(t, (draft) => {
+    const number = { type: 'decimal', precision: 9, scale: 2, openness: 'internal' } as const
+    draft.items = [
+      { ...number, id: 'part', name: 'part', label: '部分', key: true },
+      { ...number, id: 'money', name: 'money', label: '金额' },
+    ]
+  })
+  const file = workbook([
+    ['part', 'money'],
+    ['7.5', '1.5'],
+    ['8', null],
+  ])
+  await take(excel, await check(excel, file))
+  const [table] = await excel.city.store.query<{ id: string }>(`select id from resource_table where state = 'live'`)
+  await excel.city.store.query(`update data.r${table!.id} set part = 7.5, money = 1.50 where part = 7.5`)
+  const again = await check(excel, file)
+  t.match(again.result, { same: 2, created: 0, changed: 0, absent: 0, standing: 2 })
+})
