@@ -31,8 +31,11 @@ export interface Figures {
   /** Delivered in the period. */
   rowsGiven: number
   rowsTaken: number
+  /** Queries by people, requests by programs and deliveries to webhooks; and the rows that these were shown. */
   queriesAnswered: number
   queriesMade: number
+  rowsShown: number
+  rowsRead: number
 }
 
 export interface AgencyFigures {
@@ -40,9 +43,6 @@ export interface AgencyFigures {
   name: string
   figures: Figures
 }
-
-/** Acts of the audit that are queries of data; their object is `resource <code>`. */
-export const queryActs: readonly string[] = ['data.query', 'data.api']
 
 /** SQL: the history of object `o` of a workflow, as it was before $3, and what came first afterwards. */
 const historySql = (workflow: string, object: string) => `
@@ -92,9 +92,15 @@ const counts = `
     from delivery_day d join route t on t.id = d.route join access_grant g on g.id = t.access_grant join resource r on r.code = g.resource
     where d.day between $1::date and $2::date group by 1, 2),
   queried as (
-    select r.agency as giver, e.agency as taker, count(*) as queries
-    from audit_entry e join resource r on e.object = 'resource ' || r.code
-    where e.act = any($4) and e.outcome = 'done' and e.at >= $5 and e.at < $3 group by 1, 2)
+    select giver, taker, sum(queries) as queries, sum(rows) as rows from (
+      select r.agency as giver, e.agency as taker, 1 as queries, coalesce((e.details ->> 'rows')::bigint, 0) as rows
+      from audit_entry e join resource r on r.code = e.object
+      where e.act = 'query' and e.outcome = 'done' and e.at >= $4 and e.at < $3
+      union all
+      select r.agency, g.agency, u.requests, u.rows
+      from api_usage_day u join access_grant g on g.id = u.access_grant join resource r on r.code = g.resource
+      where u.day between $1::date and $2::date) used
+    where giver <> taker group by 1, 2)
   select a.code as agency, a.name,
     coalesce(h.resources, 0) as resources, coalesce(h.items, 0) as items,
     coalesce(s.changed, 0) as "changedRows", coalesce(s.snapshot, 0) as "snapshotRows",
@@ -113,13 +119,15 @@ const counts = `
     (select coalesce(sum(rows), 0) from delivered where giver = a.code) as "rowsGiven",
     (select coalesce(sum(rows), 0) from delivered where taker = a.code) as "rowsTaken",
     (select coalesce(sum(queries), 0) from queried where giver = a.code) as "queriesAnswered",
-    (select coalesce(sum(queries), 0) from queried where taker = a.code) as "queriesMade"
+    (select coalesce(sum(queries), 0) from queried where taker = a.code) as "queriesMade",
+    (select coalesce(sum(rows), 0) from queried where giver = a.code) as "rowsShown",
+    (select coalesce(sum(rows), 0) from queried where taker = a.code) as "rowsRead"
   from agency a left join held h on h.agency = a.code left join supplied s on s.agency = a.code left join duties u on u.agency = a.code
   where a.created_at < $3 order by a.code`
 
 /** The figures of every agency from the first day to the last, the same on whatever day after it they are counted. */
 export async function countFigures(query: Query, from: Day, to: Day): Promise<AgencyFigures[]> {
-  const rows = await query<Record<string, string>>(counts, [from, to, endOf(to), queryActs, startOf(from)])
+  const rows = await query<Record<string, string>>(counts, [from, to, endOf(to), startOf(from)])
   return rows.map(({ agency, name, ...figures }) => ({
     agency: agency!,
     name: name!,
@@ -143,7 +151,7 @@ export interface Scored extends AgencyFigures {
 /**
  * Scores, from 0 to 100. Timeliness: the share of duties updated or explained in time, and of deadlines met. Quantity and use: the mean of
  * two shares of the best agency's figure, for rows and queries on a logarithmic scale, so that one large table does not make all others
- * small: published resources and rows supplied; grants in force and rows delivered or queries.
+ * small: published resources and rows supplied; grants in force and rows delivered, or read by query and API.
  */
 export function scoreAll(all: readonly AgencyFigures[], weights: Weights): Scored[] {
   const best = (of: (figures: Figures) => number) => Math.max(0, ...all.map(({ figures }) => of(figures)))
@@ -161,7 +169,7 @@ export function scoreAll(all: readonly AgencyFigures[], weights: Weights): Score
 
 const rowsOf = ({ changedRows, snapshotRows }: Figures) => changedRows + snapshotRows
 const grantsOf = ({ grantsGiven, grantsTaken }: Figures) => grantsGiven + grantsTaken
-const usedOf = ({ rowsGiven, rowsTaken, queriesAnswered, queriesMade }: Figures) => rowsGiven + rowsTaken + queriesAnswered + queriesMade
+const usedOf = (f: Figures) => f.rowsGiven + f.rowsTaken + f.rowsShown + f.rowsRead + f.queriesAnswered + f.queriesMade
 
 function timelinessOf(f: Figures): number | null {
   const met = f.correctionsMet + f.repliesMet + f.otherMet

@@ -33,8 +33,10 @@ const figureNames: Record<keyof Figures, [zh: string, en: string]> = {
   routesTaken: ['接收路由数', 'Routes taken'],
   rowsGiven: ['被交换行数', 'Rows delivered to others'],
   rowsTaken: ['接收行数', 'Rows received'],
-  queriesAnswered: ['被查询次数', 'Queries answered'],
-  queriesMade: ['查询次数', 'Queries made'],
+  queriesAnswered: ['被查询和接口调用次数', 'Queries and API requests answered'],
+  queriesMade: ['查询和接口调用次数', 'Queries and API requests made'],
+  rowsShown: ['被查询和接口读取行数', 'Rows shown by query and API'],
+  rowsRead: ['查询和接口读取行数', 'Rows read by query and API'],
 }
 
 const scoreNames: Record<keyof Scores, [zh: string, en: string]> = {
@@ -64,7 +66,12 @@ export async function evaluationTable(query: Query, id: string): Promise<Evaluat
   }
 }
 
+/** What was not counted yet when the line was drawn up stays empty. */
+function known(figure: number | undefined): number | null {
+  return figure ?? null
+}
+
 function rowOf(line: EvaluationLine, figures: readonly (keyof Figures)[], parts: readonly (keyof Scores)[]): (string | null)[] {
-  const numbers = [...figures.map((key) => line.figures[key]), ...parts.map((key) => line.scores[key]), line.score]
+  const numbers = [...figures.map((key) => known(line.figures[key])), ...parts.map((key) => line.scores[key]), line.score]
   return [line.agency, line.agencyName, ...numbers.map((value) => (value === null ? null : String(value))), line.advice]
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import pino from 'pino'
 import t from 'tap'
 import type { Principal } from '../../../../hub/access/principal.ts'
@@ -54,7 +55,14 @@ async function openQuarter(test: Pick<typeof t, 'teardown'>): Promise<Office> {
     await startDeadline(query, { kind: 'correction', object, agency: 'civil', role: 'reviewer', from: at('2026-11-20T10:00') })
   }
   await endDeadline(query, 'correction', 'a', at('2026-12-01T10:00'))
-  await writeAudit(query, { actor: 'person 3', agency: 'water', act: 'data.query', object: 'resource villages' })
+  await writeAudit(query, { actor: 'person 3', agency: 'water', act: 'query', object: 'villages', details: { rows: 7 } })
+  await query(
+    `insert into access_grant (id, resource, agency, items, mode, state, created_at) values ('g3', 'villages', 'water', '{name}', 'api', 'revoked', $1)`,
+    [at('2027-01-02T00:00')],
+  )
+  await query(
+    `insert into api_usage_day (access_grant, day, requests, rows) values ('g3', '2026-12-31', 3, 200), ('g3', '2027-01-01', 9, 9000), ('g3', '2026-09-30', 9, 9000)`,
+  )
   hub.now = at('2026-12-01T10:00')
   await explainPeriod(query, { resource: 'villages', period: '2026-11', declaration: '1', now: at('2026-11-30T10:00') })
   hub.now = at('2027-01-05T10:00')
@@ -83,7 +91,7 @@ void t.test('quantity, timeliness and use of every agency', async (t) => {
   const hub = await openQuarter(t)
   const { id } = await drawUp(hub, official, '2026-Q4')
   const lines = Object.fromEntries((await evaluationLines(hub.store.query, id)).map((line) => [line.agency, line]))
-  const [query] = await hub.store.query<{ at: Date }>(`select at from audit_entry where act = 'data.query'`)
+  const [query] = await hub.store.query<{ at: Date }>(`select at from audit_entry where act = 'query'`)
   const queried = query!.at >= at('2026-10-01T00:00') && query!.at < at('2027-01-01T00:00') ? 1 : 0
   t.same(lines['civil']!.figures, {
     resources: 1,
@@ -107,13 +115,101 @@ void t.test('quantity, timeliness and use of every agency', async (t) => {
     routesTaken: 0,
     rowsGiven: 42,
     rowsTaken: 0,
-    queriesAnswered: queried,
+    queriesAnswered: 3 + queried,
     queriesMade: 0,
+    rowsShown: 200 + 7 * queried,
+    rowsRead: 0,
   })
-  t.match(lines['water'], { figures: { resources: 0, dutiesDue: 0, grantsTaken: 1, routesTaken: 1, rowsTaken: 42, queriesMade: queried } })
+  t.match(lines['water'], {
+    figures: {
+      resources: 0,
+      dutiesDue: 0,
+      grantsTaken: 1,
+      routesTaken: 1,
+      rowsTaken: 42,
+      queriesMade: 3 + queried,
+      rowsRead: 200 + 7 * queried,
+    },
+  })
   t.match(lines['civil'], { scores: { quantity: 100, timeliness: 60, use: 100 }, score: 80 })
   t.match(lines['water'], { scores: { quantity: 0, timeliness: null, use: 100 }, score: 60 }, 'by what can be judged')
   t.equal((await hub.store.query(`select 1 from audit_entry where act = 'evaluation.draw-up' and actor = 'person 9'`)).length, 1)
+})
+
+const use = fc.record({
+  kind: fc.constantFrom('query', 'query', 'api', 'api', 'refused', 'query.purpose', 'recorded'),
+  resource: fc.constantFrom('villages', 'wells'),
+  taker: fc.constantFrom('civil', 'water', 'health'),
+  day: fc.constantFrom('2026-09-30', '2026-10-01', '2026-11-15', '2026-12-31', '2027-01-01'),
+  time: fc.constantFrom('00:00:00', '12:00:00', '23:59:59'),
+  requests: fc.integer({ min: 1, max: 50 }),
+  rows: fc.integer({ min: 0, max: 10_000 }),
+})
+
+void t.test('use by query and API is what plain reckoning finds', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(use, { minLength: 30, maxLength: 40 }), async (uses) => {
+      const hub = await openOffice(t)
+      const { query } = hub.store
+      hub.now = at('2026-09-01T10:00')
+      await addAgency(hub, 'admin', { code: 'health', name: '卫健局' })
+      await publishResource(hub, 'admin', { schema: villages() })
+      await publishResource(hub, 'admin', {
+        schema: villages((draft) => Object.assign(draft, { resource: 'wells', agency: 'water', title: '井' })),
+      })
+      await query(`update agency set created_at = $1`, [hub.now])
+      const owners = { villages: 'civil', wells: 'water' }
+      const expected = new Map(
+        ['civil', 'health', 'water'].map((code) => [code, { queriesAnswered: 0, queriesMade: 0, rowsShown: 0, rowsRead: 0 }]),
+      )
+      const days = new Map<string, [number, number]>()
+      for (const { kind, resource, taker, day, time, requests, rows } of uses) {
+        const act = { refused: 'query', recorded: 'api' }[kind as string] ?? kind
+        if (kind === 'api') {
+          const [before, read] = days.get(`${resource} ${taker} ${day}`) ?? [0, 0]
+          days.set(`${resource} ${taker} ${day}`, [before + requests, read + rows])
+        } else {
+          await query(`insert into audit_entry (actor, agency, act, object, outcome, details, at) values ('x', $1, $2, $3, $4, $5, $6)`, [
+            taker,
+            act,
+            resource,
+            kind === 'refused' ? 'QZ-DATA-ENDED' : 'done',
+            JSON.stringify({ rows, requests }),
+            at(`${day}T${time}`),
+          ])
+        }
+        if (!['query', 'api'].includes(kind) || owners[resource] === taker || day < '2026-10-01' || day > '2026-12-31') continue
+        const [giver, reader] = [expected.get(owners[resource])!, expected.get(taker)!]
+        const counted = kind === 'api' ? requests : 1
+        giver.queriesAnswered += counted
+        reader.queriesMade += counted
+        giver.rowsShown += rows
+        reader.rowsRead += rows
+      }
+      for (const [name, [requests, rows]] of days) {
+        const [resource, taker, day] = name.split(' ')
+        await query(
+          `insert into access_grant (id, resource, agency, items, mode, state, created_at) values ($1, $2, $3, '{name}', 'api', 'revoked', $4) on conflict do nothing`,
+          [`${resource} ${taker}`, resource, taker, hub.now],
+        )
+        await query('insert into api_usage_day (access_grant, day, requests, rows) values ($1, $2, $3, $4)', [
+          `${resource} ${taker}`,
+          day,
+          requests,
+          rows,
+        ])
+      }
+      const found = await countFigures(query, '2026-10-01', '2026-12-31')
+      for (const [agency, wanted] of expected) {
+        const figures = found.find((line) => line.agency === agency)!.figures
+        for (const [name, value] of Object.entries(wanted))
+          if (figures[name as keyof typeof wanted] !== value)
+            throw new Error(`${name} of ${agency}: ${figures[name as keyof typeof wanted]}, not ${value}`)
+      }
+    }),
+    { numRuns: 4 },
+  )
+  t.pass('the same')
 })
 
 void t.test('weights are settings and stand in the table', async (t) => {
@@ -297,6 +393,7 @@ void t.test('scores: best and worst, large and small', async (t) => {
     [{ quantity: 100 }, 100],
     [{ quantity: 47.2 }, 47.2],
   ])
+  t.match(scored([line('a', { rowsShown: 1e6 }), line('b', { rowsRead: 1e3 })]), [[{ use: 100 }], [{ use: 50 }]])
   t.match(scored([line('a', { dutiesDue: 4, dutiesUpdated: 2, dutiesExplained: 1, dutiesOverdue: 1, repliesMet: 1 })]), [
     [{ timeliness: 80 }, 80],
   ])
@@ -327,4 +424,6 @@ const noFigures: Figures = {
   rowsTaken: 0,
   queriesAnswered: 0,
   queriesMade: 0,
+  rowsShown: 0,
+  rowsRead: 0,
 }
