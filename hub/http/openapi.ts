@@ -73,7 +73,7 @@ const tagWords: ReadonlyMap<string, LocalizedText> = new Map([
   ['rights', { zh: '本人权限', en: 'what the caller may do' }],
   ['form', { zh: '填报表单', en: 'forms' }],
   ['row', { zh: '在线填报', en: 'rows that people enter' }],
-  ['excel', { zh: 'EXCEL 导入', en: 'rows from Excel' }],
+  ['excel', { zh: '电子表格导入', en: 'rows from Excel' }],
   ['supply', { zh: '数据提供记录', en: 'what was brought' }],
   ['query', { zh: '数据查询', en: 'query of rows' }],
   ['todo', { zh: '待办', en: 'what waits for the caller' }],

@@ -28,10 +28,11 @@ import { buildBatch } from '../../protocol/batch.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { hubStore } from '../support/hub-store.ts'
 import type { BenchOptions } from './main.ts'
+import { excelBench } from './excel.ts'
 import { percentiles } from './percentiles.ts'
 
 const openness = 'internal' as const
-const items: CatalogItem[] = [
+export const items: CatalogItem[] = [
   { id: 'code', name: 'code', label: '编号', type: 'text', length: 18, key: true, openness },
   { id: 'name', name: 'name', label: '名称', type: 'text', length: 60, openness, searchable: true },
   { id: 'street', name: 'street', label: '镇街', type: 'text', length: 60, openness, searchable: true },
@@ -41,7 +42,7 @@ const items: CatalogItem[] = [
 ]
 const perBatch = 5000
 
-const rowOf = (n: number) => ({
+export const rowOf = (n: number) => ({
   code: String(n).padStart(18, '0'),
   name: `单位${n % 9973}有限公司`,
   street: `第${n % 32}镇`,
@@ -169,6 +170,7 @@ export async function run({ rows, note }: BenchOptions): Promise<Record<string, 
   await app.close()
   await services.usage.close()
   await bare.close()
+  const excel = await excelBench(bench, { reader, items, rowOf, note })
   await reader.close()
   await bench.close()
   await server.stop()
@@ -185,6 +187,7 @@ export async function run({ rows, note }: BenchOptions): Promise<Record<string, 
     changesRowsPerSecond: Math.round(told / changes),
     exportPeakMb: Math.round((peak - before) / 2 ** 20),
     batchCheckMs: Math.round(checked * 1000),
+    ...excel,
   }
 }
 

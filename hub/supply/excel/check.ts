@@ -79,7 +79,7 @@ async function checkOnce(
   await progress('read', 0)
   for await (const portion of readExcel(path, resource, read)) {
     rows += portion.length
-    for (const effect of await effectsOf(reader, share, resource, soundRows(portion))) counts[effect]++
+    for (const { does } of await effectsOf(reader, share, resource, soundRows(portion))) counts[does]++
     await progress('read', rows)
   }
   let absent = 0

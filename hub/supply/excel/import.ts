@@ -168,7 +168,7 @@ export async function importExcel(deps: ImportDeps, { job, file, progress, signa
   let done = 0
   await progress('import', 0, total)
   for await (const rows of batches(readExcel(await file(), resource, read), deps.batchRows)) {
-    await write(async (held) => changesOf(rows, await effectsOf(deps.reader, held.share, held.resource, rows)))
+    await write(async (held) => changesOf(held.resource, rows, await effectsOf(deps.reader, held.share, held.resource, rows)))
     await progress('import', (done += rows.length), total)
   }
   if (read.report.counts.reject > 0) throw refused('文件与检查时不同', 'the file is not what was checked')

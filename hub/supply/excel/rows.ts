@@ -36,6 +36,12 @@ export interface ExcelReading {
   keys: SeenKeys
 }
 
+/** Is its own normal form. */
+const visible = /^[!-~]*$/
+
+/** All keys of a resource have as many items. */
+const textOf = (key: readonly Value[]): string => (key.length === 1 ? key[0]! : JSON.stringify(key))
+
 /** Keys of the rows so far. Two that differ by blanks at their ends or by how characters are composed are one that was written in two ways. */
 export class SeenKeys {
   readonly #rows = new Map<string, number>()
@@ -47,13 +53,13 @@ export class SeenKeys {
   }
 
   has(key: readonly Value[]): boolean {
-    return this.#rows.has(JSON.stringify(key))
+    return this.#rows.has(textOf(key))
   }
 
   /** @returns the row that has the key already, and whether that is written alike. */
   add(key: readonly string[], row: number): { row: number; alike: boolean } | undefined {
-    const text = JSON.stringify(key)
-    const normal = JSON.stringify(key.map((value) => value.normalize('NFC').trim()))
+    const text = textOf(key)
+    const normal = visible.test(text) ? text : textOf(key.map((value) => value.normalize('NFC').trim()))
     const before = this.#rows.get(text)
     if (before !== undefined) return { row: before, alike: true }
     this.#rows.set(text, row)

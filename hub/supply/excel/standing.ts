@@ -14,8 +14,11 @@ export function soundRows(rows: readonly ExcelRow[]): Sound[] {
   return rows.flatMap(({ number, values, key }) => (values && key ? [{ number, values, key }] : []))
 }
 
-/** What a row would do: nothing where it stands there as it is. */
-export type Effect = 'create' | 'change' | 'same'
+/** What a row would do: nothing where it stands there as it is. `key`: of a row that changes, as it stands, which a machine may have written. */
+export interface Effect {
+  does: 'create' | 'change' | 'same'
+  key?: readonly string[]
+}
 
 /** @returns of each row what it does to the table. `share`: undefined where nothing stands yet. */
 export async function effectsOf(
@@ -24,7 +27,7 @@ export async function effectsOf(
   { items }: Pick<EnteredResource, 'items'>,
   rows: readonly Sound[],
 ): Promise<Effect[]> {
-  if (!share || rows.length === 0) return rows.map(() => 'create')
+  if (!share || rows.length === 0) return rows.map(() => ({ does: 'create' }))
   // Items that its table has not yet are null in every row.
   const held = items.filter(({ id }) => share.items.some((item) => item.id === id))
   const keys = share.keys.map((item) => ({ ...item, at: items.filter(({ key }) => key).findIndex(({ id }) => id === item.id) }))
@@ -40,10 +43,11 @@ export async function effectsOf(
       row,
     ]),
   )
-  return rows.map(({ values, key }) => {
+  return rows.map(({ values, key }): Effect => {
     const row = standing.get(keyText(items, key))
-    if (!row) return 'create'
-    return items.every(({ id, type }) => sameValue(type, values[id]!, valueAt(row, held, id))) ? 'same' : 'change'
+    if (!row) return { does: 'create' }
+    if (items.every(({ id, type }) => sameValue(type, values[id]!, valueAt(row, held, id)))) return { does: 'same' }
+    return { does: 'change', key: keyPlaces.map((place) => row[place]!) }
   })
 }
 
@@ -65,8 +69,13 @@ function sameValue(type: ValueType, a: Value, b: Value): boolean {
 }
 
 /** Changes of the rows that are not there as they are. */
-export function changesOf(rows: readonly Sound[], effects: readonly Effect[]): RowChange[] {
-  return rows.flatMap(({ values }, i) => (effects[i] === 'same' ? [] : [{ op: effects[i] as 'create' | 'change', values }]))
+export function changesOf({ items }: Pick<EnteredResource, 'items'>, rows: readonly Sound[], effects: readonly Effect[]): RowChange[] {
+  const keys = items.filter(({ key }) => key)
+  return rows.flatMap(({ values }, i) => {
+    const { does, key } = effects[i]!
+    if (does === 'same') return []
+    return [{ op: does, values: key ? { ...values, ...Object.fromEntries(keys.map(({ id }, at) => [id, key[at]!])) } : values }]
+  })
 }
 
 /** Keys that stand in the table, portion by portion, in the order of the resource's key items, as the table was when it began. */

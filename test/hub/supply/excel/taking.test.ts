@@ -3,7 +3,9 @@ import t from 'tap'
 import { buffer } from 'node:stream/consumers'
 import { Readable } from 'node:stream'
 import { Workbook } from '@cj-tech-master/excelts'
+import { blockValues, openBatch, splitBatch } from '../../../../protocol/batch.ts'
 import { readWorkbook } from '../../../../protocol/excel/read.ts'
+import { openPostgresLog } from '../../../../hub/logs/postgres.ts'
 import { person } from '../../city.ts'
 import { check, excelCity, header, path, secondExcelHub, standing, take, workbook, xlsx, type Cell, type ExcelCity } from './fixture.ts'
 
@@ -275,8 +277,18 @@ void t.test('numbers that a machine wrote with other zeros are the same', async 
     ['8', null],
   ])
   await take(excel, await check(excel, file))
+  t.equal((await standing(excel)).length, 2)
   const [table] = await excel.city.store.query<{ id: string }>(`select id from resource_table where state = 'live'`)
   await excel.city.store.query(`update data.r${table!.id} set part = 7.5, money = 1.50 where part = 7.5`)
   const again = await check(excel, file)
   t.match(again.result, { same: 2, created: 0, changed: 0, absent: 0, standing: 2 })
+  const other = workbook([
+    ['part', 'money'],
+    ['07.50', '2'],
+    ['8', null],
+  ])
+  t.match(await take(excel, await check(excel, other), 'replace'), { state: 'done', result: { changed: 1, deleted: 0 } })
+  const [{ bytes } = { bytes: Buffer.alloc(0) }] = (await openPostgresLog(excel.city.store).read('villages', null, 1 << 30)).slice(-1)
+  const batch = openBatch(splitBatch(bytes), () => excel.city.hubKey.publicKey)
+  t.same(blockValues(batch, 'part'), ['7.5'], 'its key stays as it is written')
 })
