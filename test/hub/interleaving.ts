@@ -102,6 +102,7 @@ const stated = [
   `select 'grant', id, state from access_grant`,
   `select 'machine', id::text, state from machine_application`,
   `select 'publication', id::text, state from publication_request`,
+  `select 'opening', id::text, state from opening`,
   `select 'resource', code, state from resource`,
 ].join(' union all ')
 
@@ -116,6 +117,9 @@ const invariants: Record<string, string> = {
   'history is a chain': `select workflow || ' ' || object || ' ' || event from (
       select *, lag(to_state) over (partition by workflow, object order by id) as before from history where workflow <> 'person') h
     where before is not null and from_state is distinct from before`,
+  'one opening of a resource is read': `select resource from opening where state = 'released' group by resource having count(*) > 1`,
+  'one proposal to open a resource waits': `select resource from opening where state = 'proposed' group by resource having count(*) > 1`,
+  'whatever was released has its time': `select id::text from opening where (released_at is not null) < (state in ('released'))`,
   'a withdrawn resource is granted to nobody': `select g.id from access_grant g join resource r on r.code = g.resource
     where r.state = 'withdrawn' and g.state in ${inForce}`,
   'a withdrawn resource is not found, is no source, and is not being registered': `select code from resource where state = 'withdrawn'

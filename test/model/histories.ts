@@ -8,6 +8,7 @@ import { generateSigningKey } from '../../protocol/signature.ts'
 import type { Role } from '../../hub/records/roles.ts'
 import type { CatalogContent } from '../../hub/registry/catalog/content.ts'
 import { expireGrants } from '../../hub/registry/grants/grant-queries.ts'
+import { lapseOpenings } from '../../hub/registry/cases/openings.ts'
 import { expirePublications, lapsePublications } from '../../hub/registry/cases/publications.ts'
 import { currentPolicy } from '../../hub/registry/grants/policy.ts'
 import type { Random } from '../faults/random.ts'
@@ -15,6 +16,7 @@ import { openCity, secondHub, type Answer, type City } from '../hub/city.ts'
 import { enrolled } from '../hub/office.ts'
 import { licences, secrecy, textItem } from '../hub/registry/catalog/fixture.ts'
 import { openClient, type Client } from '../support/client.ts'
+import { endOpenings, openingAct, opens } from './openings.ts'
 import { endConsents, publicationAct } from './publications.ts'
 import { Sharing, type Access, type Application, type Item, type Version } from './sharing.ts'
 
@@ -25,6 +27,7 @@ const day = 86_400_000
 /** Providers' own resources, and the adopters of the standard. */
 const owned = ['civil.a', 'civil.b']
 const adopted = ['civil.permits', 'health.permits']
+const all = [...owned, ...adopted]
 
 type Test = Parameters<typeof openCity>[0]
 
@@ -53,6 +56,9 @@ export class History {
   readonly #ids: string[] = []
   readonly #grants = new Map<string, string>()
   #publications: string[] = []
+  #openings: string[] = []
+  /** Of strangers, each with a turn of its own. */
+  #strangers = 0
   #model: Sharing
 
   private constructor(random: Random, hubs: readonly City[], killer: Client, machines: { id: string; agency: string }[]) {
@@ -113,6 +119,11 @@ export class History {
       endConsents(this.#model)
       this.steps.push('consents to publish are looked after')
     }
+    if (this.#random.chance(0.5)) {
+      await lapseOpenings(this.#random.pick(this.#hubs))
+      endOpenings(this.#model)
+      this.steps.push('open data is looked after')
+    }
     await this.compare()
   }
 
@@ -164,6 +175,7 @@ export class History {
       [5, () => this.#onGrant()],
       [1.5, () => this.#onResource()],
       [5, () => this.#onPublication()],
+      [4, () => openingAct(this.#random, this.#model, all, this.#openings)],
       [0.2, () => this.#closeAgency()],
       [0.1, () => this.#revokeMachine()],
     ]
@@ -193,7 +205,7 @@ export class History {
     for (let changes = random.between(1, 3); changes > 0; changes--) {
       const item = random.pick(next.items.filter(({ key }) => !key))
       const free = next.items.filter(({ id }) => /^e\d$|^place$/.test(id))
-      const kind = random.between(0, fixed ? 5 : 9)
+      const kind = random.between(0, fixed ? 5 : 11)
       if (kind === 0) next.sharing = random.pick(['unconditional', 'unconditional', 'conditional', 'conditional', 'none'])
       else if (kind === 1) next.exchange = random.chance(0.8)
       else if (kind === 2) next.secret = random.chance(0.3)
@@ -205,8 +217,12 @@ export class History {
         one.label = `${one.id} ${random.between(1, 1e6)}`
         if (before.items.some(({ id, label }) => id === one.id && label !== one.label)) relabelled.push(one.id)
       } else if (kind === 9 && free.length > 0) random.pick(free).length = random.pick([50, 100, 200])
+      else if (kind >= 10) item.open = !item.open
     }
     if (next.secret) next.sharing = 'none'
+    // What nobody is given is not for everybody; the standard says what is public of it.
+    for (const item of next.sharing === 'none' ? next.items : [])
+      Object.assign(item, fixed ? { closed: item.closed || item.open } : { open: false })
     return [next, [...new Set(relabelled)].filter((id) => next.items.some((item) => item.id === id))]
   }
 
@@ -441,6 +457,8 @@ export class History {
         ]),
       ),
       grants: model.accesses.map((access) => `${nameOf(access)} ${access.state}`).toSorted(),
+      openings: model.openings.map(({ resource, items, state }) => [resource, items.join(' '), state].join(' | ')),
+      open: policies ? all.map((code) => opens(model, code) ?? null) : [],
       publications: model.publications.map(({ access, items, state, until }) =>
         [model.accesses[access]!.resource, items.join(' '), state, until ?? null].join(' | '),
       ),
@@ -473,6 +491,12 @@ export class History {
         'select id, resource, items, state, until from publication_request order by id',
       )
       this.#publications = publications.map(({ id }) => id)
+      const openings = await query<{ id: string; resource: string; items: string[]; state: string }>(
+        'select id, resource, items, state from opening order by id',
+      )
+      this.#openings = openings.map(({ id }) => id)
+      const open = []
+      for (const code of policies ? all : []) open.push(await this.#readsOpen(code))
       const closed = await query<{ code: string }>(`select code from agency where state = 'closed'`)
       const machines = []
       for (const { id } of this.#machinesIf(policies)) {
@@ -491,6 +515,8 @@ export class History {
         resources: resources.map(({ said }) => said).toSorted(),
         applications: Object.fromEntries(applications.map(({ id, said }) => [id, said])),
         grants: grants.map(({ name, state }) => `${name} ${state}`).toSorted(),
+        openings: openings.map(({ resource, items, state }) => [resource, items.join(' '), state].join(' | ')),
+        open,
         publications: publications.map(({ resource, items, state, until }) =>
           [resource, items.join(' '), state, until?.getTime() ?? null].join(' | '),
         ),
@@ -498,6 +524,16 @@ export class History {
         machines,
       }
     })
+  }
+
+  /** The items that the page shows to somebody whom nobody knows; null where it says that there is no such thing. */
+  async #readsOpen(code: string): Promise<string[] | null> {
+    const n = this.#strangers++
+    const remoteAddress = `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`
+    const { statusCode, body } = await this.#random.pick(this.#hubs).app.inject({ url: `/open/${code}`, remoteAddress })
+    if (statusCode === 404) return null
+    if (statusCode !== 200) throw new Error(`/open/${code}: ${statusCode} ${body.slice(0, 300)}`)
+    return Array.from(body.matchAll(/<code>(\w+)<\/code>/g), ([, id]) => id!)
   }
 
   #machinesIf(policies: boolean) {
@@ -526,14 +562,16 @@ function must(answer: Answer): any {
   throw new Error(`${answer.status} ${answer.text}`)
 }
 
-const given: Item[] = [...licences().items].map(({ id, key = false, label, length = 0 }) => ({ id, key, closed: false, label, length }))
+const given: Item[] = [...licences().items].map(({ id, key = false, label, length = 0 }) => {
+  return { id, key, closed: false, open: id === 'holder', label, length }
+})
 
 const firstVersion: Version = { sharing: 'unconditional', secret: false, exchange: true, items: given }
 
 function addExtra(items: Item[], random: Random): Item[] {
   const id = `e${random.between(1, 4)}`
   if (items.some((item) => item.id === id)) return items
-  return [...items, { id, key: false, closed: random.chance(0.2), label: id, length: 100 }]
+  return [...items, { id, key: false, closed: random.chance(0.2), open: random.chance(0.3), label: id, length: 100 }]
 }
 
 /** The catalog entry that says so. Each item is collected with a legal basis, whoever else has it (Art. 13). */
@@ -547,11 +585,11 @@ function content(code: string, { sharing, secret, exchange, items }: Version, by
       shareModes: exchange ? ['query', 'exchange'] : ['query'],
       ...(sharing !== 'unconditional' && { sharingConditions: '法定职责' }),
       table: byStandard ? 'permits' : code.replace('.', '_'),
-      items: items.map(({ id, closed, label, length }) => ({
+      items: items.map(({ id, closed, open, label, length }) => ({
         ...(roles.get(id) ?? textItem(id, label)),
         label,
         ...(length > 0 && { length }),
-        openness: closed ? 'closed' : 'internal',
+        openness: closed ? 'closed' : open ? 'public' : 'internal',
       })),
       exceptions: items.map(({ id }) => ({ item: id, basis: '《统计法》第七条' })),
     })

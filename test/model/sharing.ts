@@ -3,6 +3,7 @@
  * return whether the regulation allows them, and change nothing where it does not. Days and hours are numbers of milliseconds.
  */
 
+import type { Opening } from './openings.ts'
 import type { Publication } from './publications.ts'
 
 export interface Item {
@@ -10,6 +11,8 @@ export interface Item {
   key: boolean
   /** 不公开. */
   closed: boolean
+  /** 对外公开, where it is not closed. */
+  open: boolean
   label: string
   length: number
 }
@@ -79,6 +82,7 @@ export class Sharing {
   readonly applications: Application[] = []
   readonly accesses: Access[] = []
   readonly publications: Publication[] = []
+  readonly openings: Opening[] = []
   /** Machines that are no part of the platform any more. */
   readonly revoked = new Set<string>()
   #order = 0
@@ -88,8 +92,8 @@ export class Sharing {
   }
 
   static copy(model: Sharing): Sharing {
-    const { resources, standards, applications, accesses, publications, revoked } = model
-    const parts = { resources, standards, applications, accesses, publications, revoked }
+    const { resources, standards, applications, accesses, publications, openings, revoked } = model
+    const parts = { resources, standards, applications, accesses, publications, openings, revoked }
     const made = Object.assign(new Sharing(model.now), structuredClone(parts))
     made.#order = model.#order
     return made

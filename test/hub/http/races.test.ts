@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { CatalogContent } from '../../../hub/registry/catalog/content.ts'
 import { enrol, issueToken } from '../../../hub/registry/machines/enrolment.ts'
+import { lapseOpenings } from '../../../hub/registry/cases/openings.ts'
 import { expireGrants, noteDeliveries } from '../../../hub/registry/grants/grant-queries.ts'
 import type { StandardForm } from '../../../hub/registry/catalog/standard-form.ts'
 import { markMissed } from '../../../hub/supervision/deadlines-watch.ts'
@@ -88,6 +89,14 @@ async function replacing(city: City, make: (agent: string) => Promise<string>, k
   const { token } = (await it.post(`/machines/${id}/token`)).body
   const { secret } = JSON.parse(Buffer.from(token.replace('qzt1.', ''), 'base64url').toString())
   return { path, replaced: () => enrol(city, { secret, publicKey: key.publicKey, name: 'new' }) }
+}
+
+/** An opening that waits for its release. */
+async function proposed(city: City, name: string, anew = true): Promise<string> {
+  if (anew) await published(city, name)
+  const { status, body, text } = await city.as('civil', 'reviewer').post('/openings', { resource: name })
+  if (status !== 200) throw new Error(text)
+  return `/openings/${body.id}`
 }
 
 function formOf(name: string): StandardForm {
@@ -388,6 +397,34 @@ const settings: Record<string, Setting> = {
       return `/declarations/${(await city.as('civil', 'registrar').post('/declarations', body)).body.id}/sign`
     }
     return { one: post(city, 'civil', 'reviewer', await declared()), other: post(city, 'civil', 'reviewer', await declared()) }
+  },
+  'open data is released while its provider withdraws it': async (city, name) => {
+    const path = await proposed(city, name)
+    return {
+      one: post(city, 'city', 'office', `${path}/release`),
+      other: post(city, 'civil', 'reviewer', `${path}/withdraw`, { reason: '待核实' }),
+    }
+  },
+  'open data takes the place of what is withdrawn': async (city, name) => {
+    const earlier = await proposed(city, name)
+    await city.as('city', 'office').post(`${earlier}/release`)
+    const path = await proposed(city, name, false)
+    return {
+      one: post(city, 'city', 'office', `${path}/release`),
+      other: post(city, 'city', 'office', `${earlier}/withdraw`, { reason: '待核实' }),
+    }
+  },
+  'open data is released while its ground is looked after': async (city, name) => {
+    const path = await proposed(city, name)
+    await city.as('city', 'office').post(`${path}/release`)
+    const next = await proposed(city, name, false)
+    await city.store.query(`update resource set sharing = 'conditional' where code = $1`, [name])
+    return { one: post(city, 'city', 'office', `${next}/release`), other: () => lapseOpenings(city) }
+  },
+  'two propose what is open': async (city, name) => {
+    await published(city, name)
+    const propose = post(city, 'civil', 'reviewer', '/openings', { resource: name })
+    return { one: propose, other: propose }
   },
   'withdrawn while its deadline is missed': async (city, name) => {
     const path = await applied(city, { resource: await published(city, name), agent: await machineOf(city) })
