@@ -63,6 +63,8 @@ const folders: Readonly<Record<string, string>> = {
 function withLink(one: OpenCase) {
   // Its id is `<resource> <period>`.
   if (one.kind === 'duty') return { ...one, link: `/duties?resource=${encodeURIComponent(one.id.split(' ')[0]!)}` }
+  // `<grant> <webhook>`
+  if (one.kind === 'webhook') return { ...one, link: `/grants/${encodeURIComponent(one.id.split(' ')[0]!)}/webhooks` }
   const folder = folders[one.kind]
   return { ...one, link: folder === undefined ? null : `/${folder}/${encodeURIComponent(one.id)}` }
 }

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { changeWebhook, createWebhook, endWebhook, listWebhooks, replayWebhook } from '../sharing/webhooks/webhooks.ts'
+import { asSeenBy, changeWebhook, createWebhook, endWebhook, listWebhooks, replayWebhook } from '../sharing/webhooks/webhooks.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, closed, NoBody, nullable, ShownText, Text } from './shapes.ts'
 
@@ -37,7 +37,7 @@ export const webhookOperations: readonly Operation[] = [
     text: { zh: '授权的推送', en: 'webhooks of a grant' },
     params: ById,
     answer: Type.Object({ items: Type.Array(Webhook) }),
-    run: async ({ registry, params: { id } }) => ({ items: await listWebhooks(registry.store.query, id) }),
+    run: async ({ registry, principal, params: { id } }) => ({ items: await listWebhooks(registry.store.query, id, principal.agency) }),
   }),
   operation({
     name: 'webhook.create',
@@ -73,7 +73,8 @@ export const webhookOperations: readonly Operation[] = [
     params: WebhookOfGrant,
     body: NoBody,
     answer: Webhook,
-    run: async ({ registry, principal, params: { id, webhook } }) => endWebhook(registry, principal, { grant: id, id: webhook }),
+    run: async ({ registry, principal, params: { id, webhook } }) =>
+      asSeenBy(registry.store.query, await endWebhook(registry, principal, { grant: id, id: webhook }), principal.agency),
   }),
   operation({
     name: 'webhook.replay',
@@ -92,6 +93,6 @@ export const webhookOperations: readonly Operation[] = [
     example: { from: 'here' },
     answer: Webhook,
     run: async ({ registry, principal, params: { id, webhook }, body }) =>
-      replayWebhook(registry, principal, { grant: id, id: webhook }, body),
+      asSeenBy(registry.store.query, await replayWebhook(registry, principal, { grant: id, id: webhook }, body), principal.agency),
   }),
 ]

@@ -87,6 +87,7 @@ export async function checkHealth(deps: HealthDeps): Promise<Health> {
       auditProblems(deps.store.query),
       supervisionProblems(deps.store.query, deps.clock(), deps),
       tableProblems(deps.store.query),
+      heldWebhooks(deps.store.query),
     ])
     const problems = [
       ...disk,
@@ -187,6 +188,23 @@ async function tableProblems(query: Query): Promise<HealthProblem[]> {
     const reason = readText(stored)
     const { zh, en } = typeof reason === 'string' ? same(reason) : reason
     return { code, zh: `资源 ${resource} 的资源表没有跟上：${zh}`, en: `The table of resource ${resource} does not follow: ${en}` }
+  })
+}
+
+/** Webhooks that stand still, since what they sent was not taken for long. */
+async function heldWebhooks(query: Query): Promise<HealthProblem[]> {
+  const rows = await query<{ id: string; resource: string; fault: string }>(
+    `select c.id, g.resource, h.fault from webhook h join api_client c on c.id = h.client join access_grant g on g.id = c.access_grant
+     where h.state = 'held' and c.ended_at is null and g.state = 'active' order by c.id limit 100`,
+  )
+  return rows.map(({ id, resource, fault }) => {
+    const reason = readText(fault)
+    const { zh, en } = typeof reason === 'string' ? same(reason) : reason
+    return {
+      code: 'QZ-WEBHOOK-FAILED',
+      zh: `资源 ${resource} 的推送 ${id} 已停住：${zh}`,
+      en: `Webhook ${id} of resource ${resource} stands still: ${en}`,
+    }
   })
 }
 

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { Agent, request } from 'undici'
+import { Receiver } from '../hub/sharing/receiver.ts'
 import { openClient } from '../support/client.ts'
 import { Exchange } from '../support/exchange.ts'
 import { findPostgres } from '../support/postgres.ts'
@@ -39,7 +40,11 @@ const content = {
 
 t.test('from an agency that has data to the table of another that fills', async (t) => {
   const postgres = await findPostgres()
-  const exchange = await Exchange.start({ hub: { supervision: { everySeconds: 1 } } })
+  const receiverOfChanges = await new Receiver().listen(t)
+  const authorities = join(t.testdir(), 'receivers.pem')
+  writeFileSync(authorities, receiverOfChanges.authority)
+  const webhooks = { allow: ['127.0.0.0/8'], ca: authorities, rows: 200 }
+  const exchange = await Exchange.start({ hub: { supervision: { everySeconds: 1 }, webhooks } })
   const [sourceUrl, targetUrl] = [await postgres.createDatabase('source'), await postgres.createDatabase('target')]
   const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
   t.teardown(async () => {
@@ -161,6 +166,22 @@ t.test('from an agency that has data to the table of another that fills', async 
     })
     token = ((await answer.body.json()) as { access_token: string }).access_token
     t.match(await byApi(), { status: 200, body: { item: row, source: { agency: 'market' } } })
+  })
+
+  await t.test('and changes are sent to who cannot ask, signed by the hub', async (t) => {
+    const jwks = await request(`${exchange.url}/oauth2/jwks`, { dispatcher })
+    receiverOfChanges.keys = ((await jwks.body.json()) as { keys: Receiver['keys'] }).keys
+    receiverOfChanges.key = 'licence_no'
+    const { items } = (await user.get('/grants')) as { items: { id: string; mode: string }[] }
+    const { id } = items.find(({ mode }) => mode === 'api')!
+    await user.post(`/grants/${id}/webhooks`, { name: '税务系统', url: receiverOfChanges.url })
+    await until('it has a copy', async () => receiverOfChanges.complete)
+    t.equal(receiverOfChanges.copy.size, 499)
+    await source.query(`update food_licence set org_name = '再更名' where licence_no = 'JY7'`)
+    await until('a change follows', async () => receiverOfChanges.copy.get('JY7')?.['org_name'] === '再更名')
+    await source.query(`update food_licence set org_name = '更名' where licence_no = 'JY7'`)
+    await until('and another', async () => receiverOfChanges.copy.get('JY7')?.['org_name'] === '更名')
+    t.same(receiverOfChanges.wrongs, [])
   })
 
   await t.test(

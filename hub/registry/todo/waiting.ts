@@ -125,6 +125,23 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
     next: [event],
     reason: none('由市电子政务办决定', 'the office decides when'),
   })),
+  webhook: [
+    {
+      from: `webhook h join api_client c on c.id = h.client join access_grant g on g.id = c.access_grant join resource r on r.code = g.resource`,
+      id: `g.id || ' ' || c.id`,
+      title: 'r.title',
+      agency: 'g.agency',
+      parties: 'array[g.agency]',
+      created: 'h.failed_since',
+      state: 'held',
+      name: none('推送已停住', 'stands still'),
+      where: `h.state = 'held' and c.ended_at is null and g.state = 'active'`,
+      role: 'agency-it',
+      agencies: 'array[g.agency]',
+      next: ['webhook.replay'],
+      reason: none('接收方恢复后由本单位恢复推送', 'its agency has it go on when the receiver works again'),
+    },
+  ],
   calendar: [
     {
       from: 'unnest($1::text[]) c(year)',

@@ -67,7 +67,12 @@ export async function createWebhook(
       now,
     ])
     await query('insert into webhook (client, url, next_at) values ($1, $2, $3)', [id, url, now])
-    await writeAudit(query, { ...actedBy(principal), act: 'webhook.create', object: id, details: { grant: grantId, name, url } })
+    await writeAudit(query, {
+      ...actedBy(principal),
+      act: 'webhook.create',
+      object: id,
+      details: { grant: grantId, name, url: withoutQuery(url) },
+    })
     return requireWebhook(query, id)
   })
 }
@@ -94,7 +99,12 @@ export async function changeWebhook(
     await lockLive(query, grant, id)
     await query('update api_client set name = coalesce($2, name) where id = $1', [id, name ?? null])
     await query('update webhook set url = coalesce($2, url) where client = $1', [id, url ?? null])
-    await writeAudit(query, { ...actedBy(principal), act: 'webhook.change', object: id, details: { grant, name, url } })
+    await writeAudit(query, {
+      ...actedBy(principal),
+      act: 'webhook.change',
+      object: id,
+      details: { grant, name, ...(url !== undefined && { url: withoutQuery(url) }) },
+    })
     return requireWebhook(query, id)
   })
 }
@@ -179,11 +189,23 @@ async function requireWebhook(query: Query, id: string): Promise<Webhook> {
   return shown(row)
 }
 
-export async function listWebhooks(query: Query, grant: string): Promise<Webhook[]> {
+/** What stands behind `?` may be a secret of the receiver's: it is shown to its agency alone, and in no audit. */
+function withoutQuery(url: string): string {
+  return url.replace(/\?.*$/s, '?…')
+}
+
+/** Of a grant, as an agency sees them. */
+export async function listWebhooks(query: Query, grant: string, agency: string | null): Promise<Webhook[]> {
   const rows = await query<Webhook & { fault: string | null }>(`${webhookSql} where c.access_grant = $1 order by c.created_at, c.id`, [
     grant,
   ])
-  return rows.map(shown)
+  return Promise.all(rows.map((row) => asSeenBy(query, shown(row), agency)))
+}
+
+/** A webhook as an agency sees it. */
+export async function asSeenBy(query: Query, hook: Webhook, agency: string | null): Promise<Webhook> {
+  const own = await query('select from access_grant where id = $1 and agency = $2', [hook.grant, agency])
+  return own.length > 0 ? hook : { ...hook, url: withoutQuery(hook.url) }
 }
 
 function shown({ fault, ...row }: Webhook & { fault: string | null }): Webhook {

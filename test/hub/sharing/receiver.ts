@@ -32,6 +32,8 @@ export class Receiver {
   /** Every delivery that came, taken or not. */
   readonly seen: Delivered[] = []
   readonly headers: IncomingMessage['headers'][] = []
+  /** The item by which it tells rows apart. */
+  key = 'code'
   last = 0
   position: string | null = null
   complete = false
@@ -93,8 +95,8 @@ export class Receiver {
     if (!begin && from !== this.position) this.wrongs.push(`delivery ${delivery} goes on from ${from}, the copy is at ${this.position}`)
     if (begin) this.copy.clear()
     for (const { op, item } of changes) {
-      if (op === 'delete') this.copy.delete(item['code']!)
-      else this.copy.set(item['code']!, item)
+      if (op === 'delete') this.copy.delete(item[this.key]!)
+      else this.copy.set(item[this.key]!, item)
     }
     this.last = delivery
     this.position = next
@@ -102,7 +104,7 @@ export class Receiver {
   }
 
   rows(): CopiedRow[] {
-    return [...this.copy.values()].toSorted((a, b) => (a['code']! < b['code']! ? -1 : 1))
+    return [...this.copy.values()].toSorted((a, b) => (a[this.key]! < b[this.key]! ? -1 : 1))
   }
 }
 

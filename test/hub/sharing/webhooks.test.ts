@@ -7,6 +7,7 @@ import t from 'tap'
 import { AllowList, entryFault } from '../../../hub/sharing/webhooks/addresses.ts'
 import { WebhookSender, type SenderDeps } from '../../../hub/sharing/webhooks/sender.ts'
 import { webhookSettings, type WebhookSettings } from '../../../hub/sharing/webhooks/settings.ts'
+import { checkHealth } from '../../../hub/status/health.ts'
 import { openPostgresLog } from '../../../hub/logs/postgres.ts'
 import type { Query } from '../../../hub/store/store.ts'
 import { openDataCity, places, type Row } from './fixture.ts'
@@ -52,7 +53,7 @@ async function pushing(test: Test, items = ['name', 'street'], change: Partial<W
 }
 
 void t.test('a receiver gets a copy, and then what changes, signed', async (t) => {
-  const { receiver, sender, send, hook, city, id, grantId } = await pushing(t)
+  const { receiver, sender, send, hook, city, id, grantId, path } = await pushing(t)
   await sender.pass()
   t.match(
     receiver.seen.map(({ delivery, begin, from, complete, changes }) => [delivery, begin, from === null, complete, changes.length]),
@@ -78,6 +79,12 @@ void t.test('a receiver gets a copy, and then what changes, signed', async (t) =
   t.match(await hook(), { state: 'active', whole: true, delivery: 3, attempts: 0, fault: null, deliveredAt: /^2026/ })
   t.match((await city.as('civil', 'reviewer').get(`/grants/${grantId}/usage`)).body.items, [{ requests: 3, rows: 6 }])
   t.same((await city.as('water', 'user').get(`/grants/${grantId}/credentials`)).body.items, [], 'it is no credential')
+  const seen = async (agency: string, role: 'reviewer' | 'user') =>
+    (await city.as(agency, role).get(`/grants/${grantId}/webhooks`)).body.items[0].url
+  t.equal(await seen('water', 'user'), receiver.url)
+  t.notMatch((await city.as('city', 'office').post(`${path}/replay`)).text, /from=hub/)
+  t.equal(await seen('civil', 'reviewer'), receiver.url.replace('from=hub', '…'), 'what may be a secret')
+  t.notMatch(JSON.stringify(await city.store.query('select details from audit_entry')), /from=hub/)
 })
 
 void t.test('what is not taken is sent again as it was, with pauses, then stands still until it is told to go on', async (t) => {
@@ -109,11 +116,19 @@ void t.test('what is not taken is sent again as it was, with pauses, then stands
     ['city', 'office'],
   ] as const)
     t.match((await city.as(agency, role).get('/notices')).body.items[0], { kind: 'webhook-held' }, role)
+  const todo = async () => (await it.get('/todo?kind=webhook')).body.items
+  t.match(await todo(), [{ state: 'held', actions: ['webhook.replay'], link: path.replace(/\/[^/]+$/, ''), agency: 'water' }])
+  const looking = { store: city.store, clock: city.clock, data: '/', lapse: 7, mail: false, reconciled: 0 }
+  t.match(
+    (await checkHealth(looking)).problems.filter(({ code }) => code === 'QZ-WEBHOOK-FAILED'),
+    [{ zh: /已停住/, en: /stands still/ }],
+  )
   mood = 'take'
   later(24)
   await sender.pass()
   t.equal(receiver.seen.length, 7, 'it stands still')
   t.match(await it.post(`${path}/replay`), { status: 200, body: { state: 'active', attempts: 0 } })
+  t.same(await todo(), [])
   await sender.pass()
   t.same(
     receiver.seen.slice(7).map(({ delivery }) => delivery),
