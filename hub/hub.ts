@@ -27,6 +27,7 @@ import { firstAdminRoutes } from './http/first-admin.ts'
 import { Refusals } from './http/refusals.ts'
 import { openApi, openConnections } from './http/open.ts'
 import { reconciliationApi } from './http/reconciliation.ts'
+import { consoleApi } from './http/console.ts'
 import { pagesApi } from './http/pages.ts'
 import { registryApi } from './http/registry.ts'
 import { tableRoutes } from './http/tables.ts'
@@ -242,6 +243,7 @@ async function start(
       standardsApi(data),
       openApi({ registry, hubKey, sharing: { ...sharing, reader: publicReader }, address: () => urls[0]! }),
       pagesApi({ registry, access, logger, refusals }),
+      consoleApi(),
     ],
     agents: [agentApi(exchange, asks, carrying(registry)), reconciliationApi({ store, wakeups, clock, settings: config.reconciliation })],
   })

@@ -6,7 +6,6 @@ import type { Access } from '../access/access.ts'
 import type { Registry } from '../records/registry.ts'
 import { activate, viewInvitation, type Activation } from '../registry/people/invitations.ts'
 import { codePage, donePage, passwordPage, type Filled } from './pages/activate.ts'
-import { home } from './pages/home.ts'
 import { sendPage, type Page } from './pages/page.ts'
 import { noteError, type Refusals } from './refusals.ts'
 import type { Api } from './server.ts'
@@ -23,14 +22,13 @@ const formType = 'application/x-www-form-urlencoded'
 /** Of a form here. */
 const longestForm = 8192
 
-/** What people open in a browser: what this is, and where a one-time link leads. */
+/** What people open in a browser who are not signed in yet: where a one-time link leads. */
 export function pagesApi(deps: PagesDeps): Api {
   return async (app) => {
     const plain = app as unknown as FastifyInstance
     plain.addContentTypeParser(formType, { parseAs: 'string', bodyLimit: longestForm }, (_request, body, done) =>
       done(null, Object.fromEntries(new URLSearchParams(String(body)))),
     )
-    plain.get('/', (request, reply) => sendPage(request, reply, 200, home))
     plain.get('/activate', (request, reply) => sendPage(request, reply, 200, codePage()))
     plain.post('/activate', { bodyLimit: longestForm }, (request, reply) => answerForm(deps, request, reply))
   }

@@ -30,7 +30,7 @@ import { openApi } from '../../hub/http/open.ts'
 import type { Log } from '../../hub/log.ts'
 import { Refusals } from '../../hub/http/refusals.ts'
 import { apiPrefix, registryApi } from '../../hub/http/registry.ts'
-import { createServer } from '../../hub/http/server.ts'
+import { createServer, type Api } from '../../hub/http/server.ts'
 import { operations } from '../../hub/operations/index.ts'
 import type { Operation } from '../../hub/operations/operation.ts'
 import type { Services } from '../../hub/operations/services.ts'
@@ -86,9 +86,13 @@ export interface City extends Office {
  * Agencies civil 民政局, water 水务局, health 卫健局 with a registrar, reviewer, user and agency IT each; agency city 市电子政务办 with the
  * office and every supervising and administrating role, each its own person.
  */
-export async function openCity(test: Pick<typeof t, 'teardown'>, services: Partial<Services> = {}): Promise<City> {
+export async function openCity(
+  test: Pick<typeof t, 'teardown'>,
+  services: Partial<Services> = {},
+  more: readonly Api[] = [],
+): Promise<City> {
   const { office, filled: settled } = await copyOf(test, 'city', settle)
-  return cityOf(test, office, settled!, services)
+  return cityOf(test, office, settled!, { services, more })
 }
 
 /** Another process of the hub on the same store, at the same time. */
@@ -102,7 +106,7 @@ async function cityOf(
   test: Pick<typeof t, 'teardown'>,
   office: Office,
   settled: Record<string, Settled>,
-  services: Partial<Services>,
+  { services = {}, more = [] }: { services?: Partial<Services>; more?: readonly Api[] },
   hubKey = generateSigningKey(),
 ): Promise<City> {
   const reader = openReader(office.url)
@@ -159,6 +163,7 @@ async function cityOf(
       dataApi(data),
       standardsApi(data),
       openApi({ registry: office, hubKey, sharing: all.sharing, address: () => 'https://hub.test' }),
+      ...more,
     ],
     agents: [],
   })) as unknown as FastifyInstance

@@ -1,0 +1,75 @@
+/**
+ * What the console knows of the API, taken from the hub's own tables when it is built: operations with their words and shapes, states of the
+ * workflows, and roles. Nothing of it is written twice.
+ */
+import type { TObject, TSchema } from 'typebox'
+import { fieldWords } from '../http/field-words.ts'
+import { operationWords } from '../http/operation-words.ts'
+import { operations } from '../operations/index.ts'
+import type { Operation } from '../operations/operation.ts'
+import { objectNames } from '../records/refusals.ts'
+import { roles } from '../records/roles.ts'
+import { workflows } from '../registry/workflows.ts'
+import type { Field, Meta, OperationMeta } from './meta-shape.ts'
+
+export function consoleMeta(): Meta {
+  return {
+    operations: Object.fromEntries(operations.map((operation) => [operation.name, describe(operation)])),
+    acts: Object.fromEntries(operationWords),
+    states: Object.fromEntries(workflows.map(({ name, states }) => [name, states])),
+    roles,
+    kinds: Object.fromEntries(Object.entries(objectNames).map(([kind, zh]) => [kind, { zh, en: kind }])),
+  }
+}
+
+function describe(operation: Operation): OperationMeta {
+  const { name, method, path, text, objectKind, query, body, answer, upload, decides } = operation
+  return {
+    method,
+    path,
+    text,
+    ...(objectKind && { kind: objectKind }),
+    ...(decides && { decides }),
+    ...(upload && { upload: upload.type }),
+    ...(query && { query: fieldsOf(name, query) }),
+    ...(isObject(body) && { body: fieldsOf(name, body) }),
+    ...(isObject(answer) && { answer: Object.keys(answer.properties) }),
+    ...(isObject(answer) && lineOf(answer) && { line: Object.keys(lineOf(answer)!.properties) }),
+  }
+}
+
+type Plain = Record<string, any>
+
+function isObject(shape: TSchema | undefined): shape is TObject {
+  return shape !== undefined && typeof (shape as Plain)['properties'] === 'object'
+}
+
+/** The shape of one line, where the answer is a list. */
+function lineOf(answer: TObject): TObject | undefined {
+  const line = ((answer.properties as Plain)['items'] as Plain | undefined)?.['items'] as TObject | undefined
+  return isObject(line) ? line : undefined
+}
+
+function fieldsOf(operation: string, shape: TObject, within?: string): Field[] {
+  const required = new Set((shape as Plain)['required'] as string[] | undefined)
+  return Object.entries(shape.properties as Record<string, Plain>).map(([name, part]) => ({
+    name,
+    text: fieldWords(operation, name, within) ?? { zh: name, en: name },
+    required: required.has(name),
+    ...kindOf(operation, name, part),
+  }))
+}
+
+/** How a value is put in. */
+function kindOf(operation: string, name: string, part: Plain): Pick<Field, 'input'> & Partial<Field> {
+  const [only = part, ...others] = ((part['anyOf'] as Plain[] | undefined) ?? []).filter(({ type }) => type !== 'null')
+  const shape = others.length > 0 ? part : only
+  if (shape['enum']) return { input: 'choice', choices: (shape['enum'] as unknown[]).map(String) }
+  if (shape['type'] === 'boolean') return { input: 'yes-no' }
+  if (shape['type'] === 'integer' || shape['type'] === 'number') return { input: 'number', least: shape['minimum'], most: shape['maximum'] }
+  if (shape['type'] === 'array' && shape['items']?.type === 'string') return { input: 'texts' }
+  if (isObject(shape as TSchema)) return { input: 'group', fields: fieldsOf(operation, shape as TObject, name) }
+  if (shape['type'] !== 'string') return { input: 'other' }
+  if (/\\d\{4\}-/.test(String(shape['pattern'] ?? ''))) return { input: 'day' }
+  return { input: (shape['maxLength'] ?? 0) > 200 ? 'long-text' : 'text', longest: shape['maxLength'] }
+}

@@ -1,0 +1,46 @@
+/** What the console knows of the API: made by build-meta.ts, read by src/meta.ts. */
+
+/** A text that people see, in both languages of the console. */
+export interface Text {
+  readonly zh: string
+  readonly en: string
+}
+
+/** One member of a request. */
+export interface Field {
+  readonly name: string
+  readonly text: Text
+  readonly required: boolean
+  readonly input: 'text' | 'long-text' | 'day' | 'number' | 'yes-no' | 'choice' | 'texts' | 'group' | 'other'
+  readonly choices?: readonly string[]
+  readonly longest?: number
+  readonly least?: number
+  readonly most?: number
+  readonly fields?: readonly Field[]
+}
+
+export interface OperationMeta {
+  readonly method: string
+  /** Below /api/v1. */
+  readonly path: string
+  readonly text: Text
+  /** The kind of object that `:id` names. */
+  readonly kind?: string
+  /** The caller says which revision they saw. */
+  readonly decides?: boolean
+  readonly upload?: string
+  readonly query?: readonly Field[]
+  readonly body?: readonly Field[]
+  /** Names of the members of the answer, and of one line of it where it is a list. */
+  readonly answer?: readonly string[]
+  readonly line?: readonly string[]
+}
+
+export interface Meta {
+  readonly operations: Readonly<Record<string, OperationMeta>>
+  /** What acts on record are called. */
+  readonly acts: Readonly<Record<string, Text>>
+  readonly states: Readonly<Record<string, Readonly<Record<string, Text>>>>
+  readonly roles: Readonly<Record<string, Text>>
+  readonly kinds: Readonly<Record<string, Text>>
+}

@@ -1,0 +1,159 @@
+/** The frame around every page: header, places on the left, the page. */
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { Badge, Button, Dropdown, Input } from 'antd'
+import { lazy, Suspense, useEffect, useRef } from 'react'
+import { NavLink, Route, Routes, useLocation, useNavigate } from 'react-router'
+import { call } from './api.ts'
+import { useDark } from './dark.tsx'
+import { roles } from './meta.ts'
+import { HomePage } from './pages/home.tsx'
+import { ListPage } from './pages/list.tsx'
+import { ObjectPage } from './pages/object.tsx'
+import { LanguageSwitch } from './parts/language-switch.tsx'
+import { Waiting } from './parts/outcome.tsx'
+import { groups, places } from './places.ts'
+import { useSession } from './session.tsx'
+import { t, useWords } from './words.tsx'
+
+const CatalogPage = lazy(() => import('./pages/catalog.tsx'))
+const ResourcePage = lazy(() => import('./pages/resource.tsx'))
+const ApplyPage = lazy(() => import('./pages/apply.tsx'))
+const QueryPage = lazy(() => import('./pages/query.tsx'))
+const NoticesPage = lazy(() => import('./pages/notices.tsx'))
+const AccountPage = lazy(() => import('./pages/account.tsx'))
+
+export function Frame() {
+  const { say } = useWords()
+  const main = useRef<HTMLElement>(null)
+  const { pathname } = useLocation()
+  // Who moves by keyboard or listens goes on in the new page.
+  useEffect(() => main.current?.focus({ preventScroll: true }), [pathname])
+  return (
+    <>
+      <a className="row-link" href="#main" hidden>
+        {say(t('跳到正文', 'Skip to the page'))}
+      </a>
+      <Header />
+      <div className="body">
+        <Side />
+        <main id="main" ref={main} tabIndex={-1}>
+          <Suspense fallback={<Waiting />}>
+            <Routes>
+              <Route path="/" element={<HomePage />} />
+              <Route path="/catalog" element={<CatalogPage />} />
+              <Route path="/resources/:id" element={<ResourcePage />} />
+              <Route path="/resources/:id/apply" element={<ApplyPage />} />
+              <Route path="/queries" element={<QueryPage />} />
+              <Route path="/queries/:resource" element={<QueryPage />} />
+              <Route path="/notices" element={<NoticesPage />} />
+              <Route path="/account" element={<AccountPage />} />
+              {places.map((place) => (
+                <Route key={place.path} path={`/${place.path}`} element={<ListPage key={place.path} place={place} />} />
+              ))}
+              {places
+                .filter(({ kind }) => kind)
+                .map((place) => (
+                  <Route key={place.path} path={`/${place.path}/:id`} element={<ObjectPage kind={place.kind!} place={place} />} />
+                ))}
+              <Route path="*" element={<p>{say(t('没有这个页面', 'There is no such page'))}</p>} />
+            </Routes>
+          </Suspense>
+        </main>
+      </div>
+    </>
+  )
+}
+
+function Header() {
+  const { say } = useWords()
+  const { me, can } = useSession()
+  const { isDark, setDark } = useDark()
+  const navigate = useNavigate()
+  const client = useQueryClient()
+  const signOut = async () => {
+    await call('session.close').catch(() => undefined)
+    client.clear()
+    client.setQueryData(['session'], null)
+    void navigate('/')
+  }
+  const own = me.roles.map((role) => (roles[role] ? say(roles[role]) : role)).join('、')
+  return (
+    <header className="header">
+      <span className="name">{say(t('前置 · 政务数据共享平台', 'Qianzhi · data sharing'))}</span>
+      {can('catalog.search') && (
+        <Input.Search
+          aria-label={say(t('检索资源', 'Find data'))}
+          placeholder={say(t('检索资源', 'Find data'))}
+          allowClear
+          size="small"
+          style={{ maxWidth: 320 }}
+          onSearch={(text) => void navigate(`/catalog?text=${encodeURIComponent(text)}`)}
+        />
+      )}
+      <span className="space" />
+      <LanguageSwitch />
+      <Button type="link" size="small" onClick={() => setDark(!isDark)}>
+        {say(isDark ? t('浅色', 'Light') : t('深色', 'Dark'))}
+      </Button>
+      <Unread />
+      <Dropdown
+        trigger={['click']}
+        menu={{
+          items: [
+            { key: 'account', label: say(t('个人中心', 'My account')), onClick: () => void navigate('/account') },
+            { key: 'out', label: say(t('退出登录', 'Sign out')), onClick: () => void signOut() },
+          ],
+        }}
+      >
+        <Button type="text" size="small">
+          {me.agencyName ?? ''} · {me.name} · {own}
+        </Button>
+      </Dropdown>
+    </header>
+  )
+}
+
+function Unread() {
+  const { say } = useWords()
+  const { can } = useSession()
+  const { data } = useQuery({
+    queryKey: ['notices', 'unread'],
+    queryFn: () => call<{ unread: number }>('notice.list', { query: { unread: 'true' } }),
+    enabled: can('notice.list'),
+  })
+  return (
+    <NavLink to="/notices">
+      <Badge count={data?.unread ?? 0} size="small" offset={[6, 0]}>
+        {say(t('通知', 'Notices'))}
+      </Badge>
+    </NavLink>
+  )
+}
+
+function Side() {
+  const { say } = useWords()
+  const { can } = useSession()
+  const { data } = useQuery({ queryKey: ['todo', 'counts'], queryFn: () => call<{ total: number }>('todo.counts') })
+  const shown = groups.map(({ name, places }) => ({ name, places: places.filter(({ list }) => can(list)) }))
+  return (
+    <nav className="side" aria-label={say(t('主导航', 'Main'))}>
+      <NavLink to="/" end>
+        {say(t('工作台', 'My desk'))} <span className="number">{data && data.total > 0 ? data.total : ''}</span>
+      </NavLink>
+      {can('catalog.search') && <NavLink to="/catalog">{say(t('资源目录', 'Catalog'))}</NavLink>}
+      {can('query.list') && <NavLink to="/queries">{say(t('数据查询', 'Query'))}</NavLink>}
+      {shown
+        .filter(({ places }) => places.length > 0)
+        .map(({ name, places }) => (
+          <section key={name.en} aria-label={say(name)}>
+            <h2>{say(name)}</h2>
+            {places.map((place) => (
+              <NavLink key={place.path} to={`/${place.path}`}>
+                {say(place.name)}
+              </NavLink>
+            ))}
+          </section>
+        ))}
+    </nav>
+  )
+}

@@ -1,0 +1,46 @@
+import { nonce } from './nonce.ts'
+import 'antd/dist/reset.css'
+import './console.css'
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { App, ConfigProvider } from 'antd'
+import enUS from 'antd/locale/en_US'
+import zhCN from 'antd/locale/zh_CN'
+import { StrictMode, useMemo } from 'react'
+import { createRoot } from 'react-dom/client'
+import { BrowserRouter } from 'react-router'
+import { DarkProvider, useDark } from './dark.tsx'
+import { Frame } from './frame.tsx'
+import { SessionGate } from './session.tsx'
+import { themeOf } from './theme.ts'
+import { useWords, WordsProvider } from './words.tsx'
+
+const client = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false } } })
+
+function Themed() {
+  const { language } = useWords()
+  const { isDark } = useDark()
+  const theme = useMemo(() => themeOf(isDark), [isDark])
+  return (
+    <ConfigProvider csp={{ nonce }} locale={language === 'zh' ? zhCN : enUS} theme={theme} button={{ autoInsertSpace: false }}>
+      <App>
+        <SessionGate>
+          <Frame />
+        </SessionGate>
+      </App>
+    </ConfigProvider>
+  )
+}
+
+createRoot(document.querySelector('#root')!).render(
+  <StrictMode>
+    <QueryClientProvider client={client}>
+      <BrowserRouter>
+        <WordsProvider>
+          <DarkProvider>
+            <Themed />
+          </DarkProvider>
+        </WordsProvider>
+      </BrowserRouter>
+    </QueryClientProvider>
+  </StrictMode>,
+)

@@ -1,0 +1,114 @@
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { Button, Table } from 'antd'
+import { useState, type KeyboardEvent } from 'react'
+import { Link, useNavigate } from 'react-router'
+import { call } from '../api.ts'
+import { acts, kinds, type Text } from '../meta.ts'
+import { Failed, Waiting } from '../parts/outcome.tsx'
+import { Ruler, type Deadline } from '../parts/ruler.tsx'
+import { StateWord } from '../parts/value.tsx'
+import { t, timeText, useWords } from '../words.tsx'
+
+export interface Todo {
+  kind: string
+  id: string
+  link: string | null
+  state: string
+  stateName: Text
+  title: string
+  agencyName: string | null
+  actions: string[]
+  since: string
+  days: number
+  deadline: (Deadline & { kind: string }) | null
+  urgency: string
+  reason: Text | null
+}
+
+/** Where a case is shown: as the API says, but that duties and their like have lists of their own. */
+export function addressOfCase({ link }: Pick<Todo, 'link'>): string | undefined {
+  return link ?? undefined
+}
+
+/** What waits for whoever is signed in, the most pressing first: `j` and `k` move, Enter opens. */
+export function HomePage() {
+  const { say } = useWords()
+  const navigate = useNavigate()
+  const [at, setAt] = useState(0)
+  const { data, error, refetch, fetchNextPage, hasNextPage, isFetchingNextPage } = useInfiniteQuery({
+    queryKey: ['todo'],
+    queryFn: ({ pageParam, signal }) =>
+      call<{ items: Todo[]; next: string | null }>('todo.list', { query: { after: pageParam, limit: '50' }, signal }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ next }) => next ?? undefined,
+    refetchInterval: 60_000,
+  })
+  if (error) return <Failed error={error} again={() => void refetch()} />
+  if (!data) return <Waiting />
+  const items = data.pages.flatMap(({ items }) => items)
+  const open = (todo: Todo | undefined) => {
+    const address = todo && addressOfCase(todo)
+    if (address) void navigate(address)
+  }
+  const pressed = ({ key, target }: KeyboardEvent) => {
+    if ((target as HTMLElement).closest('input,textarea,button')) return
+    if (key === 'j') setAt(Math.min(at + 1, items.length - 1))
+    if (key === 'k') setAt(Math.max(at - 1, 0))
+    if (key === 'Enter' && !(target as HTMLElement).closest('a')) open(items[at])
+  }
+  return (
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
+    <div onKeyDown={pressed} role="presentation">
+      <h1>{say(t('待我办理', 'Waiting for me'))}</h1>
+      {items.length === 0 ? (
+        <p>
+          {say(t('没有等您办理的事项。', 'Nothing waits for you.'))}{' '}
+          <Link to="/catalog">{say(t('浏览资源目录', 'Look through the catalog'))}</Link>
+        </p>
+      ) : (
+        <Table
+          size="small"
+          rowKey={({ kind, id }) => `${kind} ${id}`}
+          dataSource={items}
+          pagination={false}
+          rowClassName={(_, index) => (index === at ? 'chosen' : '')}
+          columns={[
+            {
+              title: say(t('事项', 'Case')),
+              render: (_, todo) => {
+                const address = addressOfCase(todo)
+                const words = `${kinds[todo.kind] ? say(kinds[todo.kind]!) : todo.kind} · ${todo.title}`
+                return address ? <Link to={address}>{words}</Link> : words
+              },
+            },
+            { title: say(t('来自', 'From')), dataIndex: 'agencyName' },
+            { title: say(t('状态', 'State')), render: (_, todo) => <StateWord state={todo.state} text={say(todo.stateName)} /> },
+            {
+              title: say(t('收到', 'Since')),
+              render: (_, { since, days }) => <span title={timeText(since)}>{say(t(`${days} 天前`, `${days} d ago`))}</span>,
+            },
+            {
+              title: say(t('期限', 'Deadline')),
+              render: (_, todo) =>
+                todo.deadline ? (
+                  <Ruler deadline={todo.deadline} urgency={todo.urgency} />
+                ) : (
+                  <span className="muted">{todo.reason ? say(todo.reason) : '—'}</span>
+                ),
+            },
+            {
+              title: say(t('可办理', 'May be done')),
+              render: (_, { actions }) =>
+                actions.map((action) => (acts[action] ? say(acts[action]!).replace(/[\uff08(].*/, '') : action)).join('、'),
+            },
+          ]}
+        />
+      )}
+      {hasNextPage && (
+        <Button loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+          {say(t('更多', 'More'))}
+        </Button>
+      )}
+    </div>
+  )
+}

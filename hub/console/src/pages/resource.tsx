@@ -1,0 +1,134 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { Button } from 'antd'
+import { useState } from 'react'
+import { Link, useNavigate, useParams } from 'react-router'
+import { call } from '../api.ts'
+import { nameOf, valueText } from '../fields.ts'
+import { operations, states } from '../meta.ts'
+import { ActionDialog } from '../parts/action-dialog.tsx'
+import { ItemTable, type Item } from '../parts/items.tsx'
+import { Failed, Waiting } from '../parts/outcome.tsx'
+import { Strip } from '../parts/strip.tsx'
+import { Timeline } from '../parts/timeline.tsx'
+import { StateWord } from '../parts/value.tsx'
+import { useSession } from '../session.tsx'
+import { t, useWords } from '../words.tsx'
+
+interface Resource {
+  code: string
+  catalogCode: string
+  agency: string
+  agencyName: string
+  state: string
+  openness: string
+  catalogVersion: number
+  schema: { title: string; items: Item[] }
+  content: Record<string, unknown> | null
+  publishedAt: string
+  revision: string
+  actions: string[]
+}
+
+const told = [
+  'abstract',
+  'sharing',
+  'sharingConditions',
+  'shareModes',
+  'cycle',
+  'supplyMode',
+  'keep',
+  'keywords',
+  'contact',
+  'temporal',
+] as const
+
+export default function ResourcePage() {
+  const { say } = useWords()
+  const { id = '' } = useParams()
+  const { me, can } = useSession()
+  const navigate = useNavigate()
+  const client = useQueryClient()
+  const [acting, setActing] = useState<string>()
+  const { data, error, refetch } = useQuery({
+    queryKey: ['object', 'resource', id],
+    queryFn: ({ signal }) => call<Resource>('resource.read', { at: { id }, signal }),
+  })
+  if (error) return <Failed error={error} again={() => void refetch()} />
+  if (!data) return <Waiting />
+  const { title, items } = data.schema
+  const content = data.content ?? {}
+  const shown = told.filter((name) => content[name] !== undefined && content[name] !== '' && content[name] !== null)
+  return (
+    <>
+      <h1>
+        <Link to="/catalog">{say(t('资源目录', 'Catalog'))}</Link> · {title} <Strip items={items} />
+      </h1>
+      <div className="columns">
+        <section>
+          <dl className="facts">
+            <dt>{say(t('提供单位', 'provider'))}</dt>
+            <dd>{data.agencyName}</dd>
+            <dt>{say(t('目录编码', 'catalog code'))}</dt>
+            <dd>
+              {data.catalogCode} · <code>{data.code}</code>
+            </dd>
+            {shown.map((name) => (
+              <Line key={name} name={say(catalogNames[name] ?? nameOf(name))} text={valueText(content[name], name, undefined, say)} />
+            ))}
+          </dl>
+          <h2>{say(t('信息项', 'Items'))}</h2>
+          <ItemTable items={items} />
+        </section>
+        <aside className="desk">
+          <p>{states['resource']?.[data.state] && <StateWord state={data.state} text={say(states['resource'][data.state]!)} />}</p>
+          <div className="actions">
+            {can('application.create') && data.agency !== me.agency && data.state === 'active' && (
+              <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/apply`)}>
+                {say(t('申请共享', 'Apply for it'))}
+              </Button>
+            )}
+            {(data.actions ?? []).map((name) => (
+              <Button key={name} onClick={() => setActing(name)}>
+                {say(operations[name]!.text).split(/[\uff1a:\uff0c]/)[0]}
+              </Button>
+            ))}
+          </div>
+          {can('history.read') && <Timeline kind="resource" id={id} />}
+        </aside>
+      </div>
+      {acting && (
+        <ActionDialog
+          name={acting}
+          id={id}
+          title={title}
+          seen={data.revision}
+          close={() => setActing(undefined)}
+          done={() => {
+            setActing(undefined)
+            void client.invalidateQueries()
+          }}
+        />
+      )}
+    </>
+  )
+}
+
+const catalogNames: Readonly<Record<string, { zh: string; en: string }>> = {
+  abstract: t('摘要', 'abstract'),
+  sharing: t('共享类型', 'sharing type'),
+  sharingConditions: t('共享条件', 'sharing conditions'),
+  shareModes: t('共享方式', 'share modes'),
+  supplyMode: t('提供方式', 'supply mode'),
+  keywords: t('关键字', 'keywords'),
+  contact: t('联系人', 'contact'),
+  temporal: t('时间范围', 'temporal coverage'),
+}
+
+function Line({ name, text }: { name: string; text: string }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{text}</dd>
+    </>
+  )
+}

@@ -1,0 +1,93 @@
+import { useQuery } from '@tanstack/react-query'
+import { Table } from 'antd'
+import { call } from '../api.ts'
+import { valueText } from '../fields.ts'
+import { t, useWords } from '../words.tsx'
+import type { Choice } from './fields-form.tsx'
+import { Strip } from './strip.tsx'
+
+export interface Item {
+  id: string
+  label: string
+  type: string
+  openness: string
+  key?: boolean
+  required?: boolean
+  description?: string
+}
+
+export interface Named {
+  resource?: unknown
+  items?: unknown
+  approvedItems?: unknown
+}
+
+/** The items of the resource that something is about, as the catalog calls them; empty where it is about none. */
+export function useItemsOf(read: Named | undefined): readonly Item[] {
+  const resource = typeof read?.resource === 'string' ? read.resource : undefined
+  const { data } = useQuery({
+    queryKey: ['object', 'resource', resource],
+    queryFn: ({ signal }) => call<{ schema: { items: Item[] } }>('resource.read', { at: { id: resource! }, signal }),
+    enabled: resource !== undefined && Array.isArray(read?.items),
+  })
+  return data?.schema.items ?? []
+}
+
+const idsOf = (items: unknown): string[] => (Array.isArray(items) ? items.filter((one) => typeof one === 'string') : [])
+
+/** What a decision chooses among: the items that were asked for. */
+export function itemChoices(read: Named, found: readonly Item[]): Record<string, Choice[]> {
+  const asked = idsOf(read.items)
+  if (asked.length === 0) return {}
+  const labels = new Map(found.map(({ id, label }) => [id, label]))
+  return { items: asked.map((value) => ({ value, label: labels.get(value) ?? value })) }
+}
+
+/** The items that something is about, each with its openness. */
+export function ItemsAsked({ read, found }: { read: Named; found: readonly Item[] }) {
+  const { say } = useWords()
+  const asked = idsOf(read.items)
+  if (asked.length === 0) return null
+  const approved = Array.isArray(read.approvedItems) ? new Set(idsOf(read.approvedItems)) : undefined
+  const lines = asked.map((id) => found.find((item) => item.id === id) ?? { id, label: id, type: '', openness: 'internal' })
+  return (
+    <>
+      <h2>
+        {say(t('信息项', 'Items'))} <Strip items={lines} />
+      </h2>
+      <ItemTable items={lines} {...(approved && { approved })} />
+    </>
+  )
+}
+
+export function ItemTable({ items, approved }: { items: readonly Item[]; approved?: ReadonlySet<string> }) {
+  const { say } = useWords()
+  return (
+    <Table
+      size="small"
+      rowKey="id"
+      dataSource={[...items]}
+      pagination={false}
+      columns={[
+        { title: say(t('信息项', 'item')), dataIndex: 'label' },
+        { title: say(t('标识', 'id')), dataIndex: 'id', render: (id: string) => <code>{id}</code> },
+        { title: say(t('类型', 'type')), dataIndex: 'type' },
+        {
+          title: say(t('公开属性', 'openness')),
+          dataIndex: 'openness',
+          render: (openness: string) => valueText(openness, 'openness', undefined, say),
+        },
+        ...(approved
+          ? [
+              {
+                title: say(t('批准', 'approved')),
+                dataIndex: 'id',
+                key: 'approved',
+                render: (id: string) => (approved.has(id) ? '●' : '✕'),
+              },
+            ]
+          : []),
+      ]}
+    />
+  )
+}

@@ -1,0 +1,60 @@
+import { nameOf, valueText } from '../fields.ts'
+import { acts } from '../meta.ts'
+import { useWords } from '../words.tsx'
+
+interface Line {
+  readonly [member: string]: unknown
+}
+
+/** A member of a line: by its name where the line has one beside the code. */
+export function Value({ line, member, kind }: { line: Line; member: string; kind?: string | undefined }) {
+  const { say } = useWords()
+  const named = line[`${member}Name`]
+  const value = line[member]
+  if (typeof named === 'string') return <span title={String(value)}>{named}</span>
+  if (member === 'act' && acts[String(value)]) return <span title={String(value)}>{say(acts[String(value)]!)}</span>
+  const text = valueText(value, member, kind, say)
+  if (member === 'state') return <StateWord state={String(value)} text={text} />
+  return <span>{text.length > 160 ? `${text.slice(0, 160)}…` : text}</span>
+}
+
+const over =
+  /withdrawn|rejected|revoked|ended|refused|expired|given-up|dismissed|discarded|closed|objected|disabled|lapsed|cancelled|failed/
+const good = /^(?:active|approved|published|accepted|done|consented|settled|enrolled|released|updated|explained|verified|equal)/
+
+/** A state is a shape and a word, never a colour alone. */
+export function StateWord({ state, text }: { state: string; text: string }) {
+  const shape = over.test(state) ? '✕' : good.test(state) ? '●' : /draft/.test(state) ? '○' : '◐'
+  return (
+    <span className="state">
+      <span aria-hidden="true">{shape}</span> {text}
+    </span>
+  )
+}
+
+/** Members with their values, those that hold nothing left out. */
+export function Facts({ line, members, kind }: { line: Line; members: readonly string[]; kind?: string }) {
+  const { say } = useWords()
+  const shown = members.filter((member) => {
+    const value = line[member]
+    return value !== null && value !== undefined && value !== '' && !(Array.isArray(value) && value.length === 0)
+  })
+  return (
+    <dl className="facts">
+      {shown.map((member) => (
+        <FactLine key={member} name={say(nameOf(member))}>
+          <Value line={line} member={member} kind={kind} />
+        </FactLine>
+      ))}
+    </dl>
+  )
+}
+
+function FactLine({ name, children }: { name: string; children: React.ReactNode }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  )
+}

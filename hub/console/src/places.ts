@@ -1,0 +1,209 @@
+/** The places of the console: what is listed where, and which of its members are columns. */
+import { t } from './words.tsx'
+import type { Text } from './meta.ts'
+
+export interface Place {
+  /** First part of its address. */
+  readonly path: string
+  readonly name: Text
+  /** The operation that lists; the right to it makes the place visible. */
+  readonly list: string
+  /** Kind of the objects that are listed, where each has a page: it is read by `<kind>.read`. */
+  readonly kind?: string
+  readonly columns: readonly string[]
+  /** Member by which a line is found again. */
+  readonly id?: string
+  /** Operations that make something new. */
+  readonly make?: readonly string[]
+}
+
+export interface Group {
+  readonly name: Text
+  readonly places: readonly Place[]
+}
+
+export const groups: readonly Group[] = [
+  {
+    name: t('采集提供', 'Supplying'),
+    places: [
+      {
+        path: 'registrations',
+        name: t('目录登记', 'Registrations'),
+        list: 'registration.list',
+        kind: 'registration',
+        columns: ['id', 'resource', 'state', 'draftedBy', 'draftedAt', 'submittedAt'],
+      },
+      {
+        path: 'standards',
+        name: t('数据标准', 'Data standards'),
+        list: 'standard.list',
+        kind: 'standard',
+        id: 'code',
+        columns: ['code', 'state', 'version', 'published', 'adopters'],
+      },
+      {
+        path: 'duties',
+        name: t('更新义务', 'Update duties'),
+        list: 'duty.list',
+        columns: ['title', 'agency', 'period', 'from', 'to', 'state', 'updatedOn', 'excuse'],
+      },
+      {
+        path: 'declarations',
+        name: t('说明与报告', 'Declarations'),
+        list: 'declaration.list',
+        kind: 'declaration',
+        columns: ['id', 'kind', 'agency', 'resource', 'period', 'state', 'created'],
+        make: ['declaration.create'],
+      },
+    ],
+  },
+  {
+    name: t('共享应用', 'Sharing'),
+    places: [
+      {
+        path: 'applications',
+        name: t('共享申请', 'Applications'),
+        list: 'application.list',
+        kind: 'application',
+        columns: ['id', 'title', 'agency', 'mode', 'purpose', 'state', 'submitted'],
+      },
+      {
+        path: 'grants',
+        name: t('已获授权', 'Grants'),
+        list: 'grant.list',
+        kind: 'grant',
+        columns: ['title', 'provider', 'agency', 'mode', 'items', 'state', 'validTo'],
+      },
+      {
+        path: 'demands',
+        name: t('目录外需求', 'Demands'),
+        list: 'demand.list',
+        kind: 'demand',
+        columns: ['id', 'title', 'agency', 'provider', 'state', 'created'],
+        make: ['demand.create'],
+      },
+      {
+        path: 'corrections',
+        name: t('数据更正', 'Corrections'),
+        list: 'correction.list',
+        kind: 'correction',
+        columns: ['id', 'resource', 'agency', 'provider', 'fault', 'state', 'created'],
+      },
+      {
+        path: 'publications',
+        name: t('公开授权', 'Publishing requests'),
+        list: 'publication.list',
+        kind: 'publication',
+        columns: ['id', 'resource', 'agency', 'provider', 'items', 'state', 'created'],
+      },
+      {
+        path: 'openings',
+        name: t('对外开放', 'Open data'),
+        list: 'opening.list',
+        kind: 'opening',
+        columns: ['id', 'title', 'provider', 'items', 'state', 'released'],
+      },
+    ],
+  },
+  {
+    name: t('前置机', 'Front-end machines'),
+    places: [
+      {
+        path: 'machines',
+        name: t('前置机申请', 'Machine applications'),
+        list: 'machine.list',
+        kind: 'machine',
+        columns: ['id', 'agency', 'name', 'state', 'agent', 'created'],
+        make: ['machine.create'],
+      },
+      {
+        path: 'agents',
+        name: t('前置机', 'Machines'),
+        list: 'agent.list',
+        columns: ['id', 'agency', 'name', 'state', 'lastSeen', 'morning', 'refusedFiles'],
+      },
+      {
+        path: 'reconciliations',
+        name: t('对账', 'Reconciliations'),
+        list: 'reconciliation.list',
+        kind: 'reconciliation',
+        columns: ['id', 'resource', 'receiver', 'state', 'requested', 'ended', 'rows'],
+      },
+      {
+        path: 'jobs',
+        name: t('任务', 'Jobs'),
+        list: 'job.list',
+        kind: 'job',
+        columns: ['id', 'kind', 'resource', 'state', 'done', 'total', 'by', 'created'],
+      },
+    ],
+  },
+  {
+    name: t('监督检查', 'Supervision'),
+    places: [
+      {
+        path: 'deadlines',
+        name: t('办理时限', 'Deadlines'),
+        list: 'deadline.list',
+        columns: ['object', 'kind', 'agency', 'role', 'startedAt', 'due', 'daysLeft', 'state'],
+      },
+      {
+        path: 'orders',
+        name: t('责令改正', 'Orders'),
+        list: 'order.list',
+        kind: 'order',
+        columns: ['id', 'agency', 'resource', 'cause', 'due', 'state', 'created'],
+        make: ['order.issue'],
+      },
+      {
+        path: 'evaluations',
+        name: t('评估', 'Evaluations'),
+        list: 'evaluation.list',
+        kind: 'evaluation',
+        columns: ['period', 'starts', 'ends', 'state', 'publishedAt'],
+      },
+      {
+        path: 'cases',
+        name: t('全部未办结', 'Open cases'),
+        list: 'case.list',
+        columns: ['kind', 'title', 'agency', 'stateName', 'days', 'reason'],
+      },
+    ],
+  },
+  {
+    name: t('管理', 'Administration'),
+    places: [
+      {
+        path: 'agencies',
+        name: t('机关单位', 'Agencies'),
+        list: 'agency.list',
+        kind: 'agency',
+        id: 'code',
+        columns: ['code', 'name', 'parent', 'kind', 'state'],
+        make: ['agency.create'],
+      },
+      {
+        path: 'people',
+        name: t('人员与角色', 'People and roles'),
+        list: 'person.list',
+        kind: 'person',
+        columns: ['name', 'login', 'agency', 'roles', 'state', 'lastSignIn', 'lockedUntil'],
+        make: ['person.create'],
+      },
+      {
+        path: 'keys',
+        name: t('密钥', 'Keys'),
+        list: 'key.list',
+        columns: ['name', 'agency', 'role', 'state', 'expires', 'lastUsed'],
+        make: ['key.create'],
+      },
+      { path: 'audit', name: t('审计', 'Audit'), list: 'audit.list', columns: ['at', 'actor', 'agency', 'act', 'object', 'outcome', 'ip'] },
+    ],
+  },
+]
+
+export const places: readonly Place[] = groups.flatMap(({ places }) => places)
+
+export function placeOfKind(kind: string): Place | undefined {
+  return places.find((place) => place.kind === kind)
+}

@@ -1,0 +1,43 @@
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import react from '@vitejs/plugin-react'
+import { defineConfig, type Plugin } from 'vite'
+import { consoleMeta } from './build-meta.ts'
+
+const id = 'virtual:qianzhi-meta'
+
+/** Gives the console the hub's tables. */
+const meta: Plugin = {
+  name: 'qianzhi meta',
+  resolveId: (source) => (source === id ? `\0${id}` : undefined),
+  load: (source) => (source === `\0${id}` ? `export default JSON.parse(${JSON.stringify(JSON.stringify(consoleMeta()))})` : undefined),
+}
+
+/** Puts a compressed copy beside each file, which the hub sends as it is. */
+const compressed: Plugin = {
+  name: 'qianzhi compressed',
+  apply: 'build',
+  generateBundle(_options, bundle) {
+    for (const [fileName, file] of Object.entries(bundle)) {
+      const bytes = Buffer.from(file.type === 'chunk' ? file.code : file.source)
+      if (fileName.endsWith('.html') || bytes.length < 1024) continue
+      const best = { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }
+      this.emitFile({ type: 'asset', fileName: `${fileName}.br`, source: brotliCompressSync(bytes, best) })
+      this.emitFile({ type: 'asset', fileName: `${fileName}.gz`, source: gzipSync(bytes, { level: 9 }) })
+    }
+  },
+}
+
+export default defineConfig({
+  root: import.meta.dirname,
+  plugins: [react(), meta, compressed],
+  build: {
+    outDir: 'dist',
+    emptyOutDir: true,
+    // The last of Windows 7, and of other office browsers of its age.
+    target: 'chrome109',
+    manifest: true,
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 2000,
+  },
+})

@@ -1,0 +1,153 @@
+/** The console's pages: every role sees what its rights allow, without a complaint of the browser, in both languages, light and dark. */
+import t from 'tap'
+import { roleNames, type Role } from '../../hub/records/roles.ts'
+import { agencyRoles } from '../hub/city.ts'
+import { noBrowser } from '../support/browser.ts'
+import { barriers, openConsole, withObjects, withVillages, type Console, type Seen } from './fixture.ts'
+
+const agencyOf = (role: Role) => (agencyRoles.includes(role) ? 'civil' : 'city')
+
+/** Opens each place of the navigation, and the first object in it. */
+async function walk({ origin }: Console, { page }: Seen, look: (where: string) => Promise<void>): Promise<number> {
+  await page.goto(origin)
+  await page.waitForSelector('main h1')
+  await look('/')
+  const places = await page.locator('nav.side a').all().then((links) => Promise.all(links.map((link) => link.getAttribute('href'))))
+  for (const place of places.slice(1)) {
+    await page.click(`nav.side a[href="${place!}"]`)
+    await page.waitForSelector('main h1')
+    await page.waitForLoadState('networkidle')
+    await look(place!)
+    const first = page.locator('main tbody tr td:first-child a').first()
+    if ((await first.count()) === 0) continue
+    await first.click()
+    await page.waitForSelector('main .desk')
+    await page.waitForLoadState('networkidle')
+    await look(`${place!}/…`)
+  }
+  return places.length
+}
+
+t.test('every role: all its pages', { skip: noBrowser }, async (t) => {
+  const console = await openConsole(t)
+  await withVillages(console)
+  await withObjects(console)
+  for (const [at, role] of roleNames.entries()) {
+    // Each role in one of the four ways to look at it; all ways come three times or so.
+    const choices = { language: at % 2 === 0 ? ('zh' as const) : ('en' as const), dark: at % 4 > 1 }
+    const seen = await console.open(agencyOf(role), role, choices)
+    const found: string[] = []
+    const looked = async (where: string) => {
+      const text = await seen.page.locator('main').innerText()
+      if (/Problem|QZ-[A-Z]+/.test(text)) found.push(`${where}: ${text.slice(0, 300)}`)
+      found.push(...(await barriers(seen.page)).map((barrier) => `${where}: ${barrier}`))
+    }
+    const places = await walk(console, seen, looked)
+    t.same(found, [], `${role}: ${places} places in ${choices.language}${choices.dark ? ', dark' : ''}`)
+    t.same(seen.complaints, [], `${role}: the browser complains of nothing`)
+    await seen.context.close()
+  }
+})
+
+t.test('asked for in the browser, approved from the desk by three clicks, or three keys', { skip: noBrowser }, async (t) => {
+  const console = await openConsole(t)
+  await withVillages(console)
+  const { page, complaints } = await console.open('water', 'user')
+  for (const purpose of ['防汛', '抗旱']) {
+    await page.goto(`${console.origin}/catalog?text=villages`)
+    await page.click('main strong')
+    await page.click('.desk button')
+    await page.waitForSelector('form')
+    await page.click('form .ant-checkbox-input >> nth=0')
+    await page.click('form .ant-checkbox-input >> nth=1')
+    await page.fill('#purpose', purpose)
+    await page.fill('#basis', '防汛条例')
+    await page.click('form [type=submit]')
+    await page.waitForURL(/\/applications\/\d+$/)
+  }
+  t.same(complaints, [])
+  const office = await console.open('city', 'office')
+  await office.page.goto(console.origin)
+  await office.page.click('main tbody tr >> nth=0 >> a')
+  await office.page.click('.desk .ant-btn-primary')
+  await office.page.click('[role=dialog] .ant-btn-primary')
+  await office.page.waitForSelector('.ant-message-success')
+  t.same(await states(console), ['approved', 'reviewing'], 'three clicks')
+
+  await office.page.goto(console.origin)
+  await office.page.waitForSelector('tr.chosen')
+  await office.page.keyboard.press('Enter')
+  await office.page.waitForSelector('.desk .ant-btn-primary')
+  await office.page.keyboard.press('a')
+  await office.page.waitForSelector('[role=dialog]')
+  await office.page.keyboard.press('Enter')
+  await office.page.waitForSelector('.ant-message-success')
+  t.same(await states(console), ['approved', 'approved'], 'three keys')
+  t.same(office.complaints, [])
+})
+
+async function states({ city }: Console): Promise<string[]> {
+  return (await city.store.query<{ state: string }>('select state from application order by state')).map(({ state }) => state)
+}
+
+t.test(
+  'signing in: one message for whatever is wrong, then the desk; what is typed elsewhere stays text',
+  { skip: noBrowser },
+  async (t) => {
+    const console = await openConsole(t)
+    const { city } = console
+    const password = 'Zhuang-47.Hetao'
+    const made = await city
+      .as('city', 'system-admin')
+      .post('/people', { login: 'zhang.san', name: '<img src=x onerror=alert(1)>', agency: 'civil' })
+    await city.as('city', 'security-admin').put(`/people/${made.body.person.id}/roles`, { roles: ['user'] })
+    const secret = new URL(made.body.link as string).hash.slice(1)
+    t.equal((await city.nobody.post('/activation', { secret, password })).status, 200)
+    const { page, complaints } = await console.visit()
+    await page.goto(`${console.origin}/applications`)
+    const signIn = async (login: string, typed: string) => {
+      await page.fill('#login', login)
+      await page.fill('#password', typed)
+      await page.click('[type=submit]')
+    }
+    const messages = []
+    for (const [login, typed] of [
+      ['zhang.san', 'wrong'],
+      ['nobody', password],
+    ] as const) {
+      // prettier-ignore
+      await signIn(login, typed)
+      messages.push(await page.locator('[role=alert] strong').innerText())
+      await page.reload()
+    }
+    t.equal(messages[0], messages[1])
+    await signIn('zhang.san', password)
+    await page.waitForSelector('nav.side')
+    t.match(page.url(), /\/applications$/, 'where they wanted to be')
+    t.match(await page.locator('header').innerText(), /<img src=x/, 'a name is text')
+    t.same(complaints.filter((line) => !/401/.test(line)), []) // prettier-ignore
+    const kept = await page.evaluate<string>('JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])')
+    t.notMatch(kept, /qz|token|secret/, 'no script can read who is signed in')
+    await page.click('header .ant-btn-text')
+    await page.click('.ant-dropdown-menu-item >> nth=1')
+    await page.waitForSelector('#login')
+  },
+)
+
+t.test('addresses: the console for what people open, a problem for what programs ask', async (t) => {
+  const { city, origin } = await openConsole(t)
+  for (const path of ['/', '/applications/7', '/no/such/page']) {
+    const answer = await city.app.inject({ method: 'GET', url: path })
+    t.match([answer.statusCode, answer.headers['content-type']], [200, /text\/html/], path)
+    t.match(answer.headers['content-security-policy'], /script-src 'self';.*'nonce-/, 'nothing runs that is not ours')
+    t.notMatch(answer.body, /%NONCE%/)
+  }
+  for (const path of ['/api/v1/nothing', '/api/nothing', '/data/nothing', '/agent/v2/x', '/assets/nothing.js']) {
+    const answer = await city.app.inject({ method: 'GET', url: path })
+    t.equal(answer.statusCode, 404, path)
+    t.notMatch(answer.headers['content-type'], /html/, path)
+  }
+  const [one, two] = [await city.app.inject({ url: '/' }), await city.app.inject({ url: '/' })]
+  t.not(one.headers['content-security-policy'], two.headers['content-security-policy'], 'a nonce serves once')
+  t.match(origin, /^https/)
+})
