@@ -4,7 +4,7 @@ import type { TestDatabaseServer } from '../../test/support/postgres.ts'
 import { City, frontEnd, type Person } from '../../test/support/registry.ts'
 import { villageColumns, villagesResource } from './villages.ts'
 
-/** All but `street`, which the receiver does not apply for. */
+/** All but `street`, which the receiver asks for in another application, which waits. */
 export const granted = villageColumns.filter((column) => column !== 'street')
 
 export type Say = (zh: string, en: string) => void
@@ -41,6 +41,9 @@ export async function connectAgencies(exchange: Exchange, a: TestDatabaseServer,
   const registrar = await city.person('statistics', 'registrar', '统计局登记员', 'registrar', 'agency-it')
   const reviewer = await city.person('statistics', 'reviewer', '统计局审核员', 'reviewer')
   const user = await city.person('civil-affairs', 'user', '民政局使用员', 'user', 'agency-it')
+  await city.person('city', 'supervisor', '监察员', 'supervisor')
+  await city.person('city', 'secrecy', '保密监督员', 'secrecy')
+  await city.person('city', 'audit', '审计管理员', 'audit-admin')
 
   say(
     '两个单位申请前置机，市电子政务办批准，代理凭令牌登记…',
@@ -66,26 +69,28 @@ export async function connectAgencies(exchange: Exchange, a: TestDatabaseServer,
   await provider.command('setup', '--create-table')
 
   say('民政局使用员申请 5 个信息项，市电子政务办批准…', 'A user of civil affairs applies for five items, the office approves…')
-  await apply(user, office, receiver)
+  const asked = await apply(user, receiver, granted)
+  await office.post(`/applications/${asked}/approve`)
+  await apply(user, receiver, villageColumns)
   say(
-    '批准即配置完毕；“镇街”未申请，不会到达民政局。',
-    'The approval configures the exchange; "street" was not applied for, and never arrives.',
+    '批准即配置完毕；“镇街”未获授权，不会到达民政局：民政局已再次申请，正等待市电子政务办审批。',
+    'The approval configures the exchange; "street" is not granted and does not arrive: it has been applied for since, which waits for the office.',
   )
   provider.program.start()
   receiver.program.start()
   return receiver
 }
 
-/** Art. 7, 16. */
-async function apply(user: Person, office: Person, receiver: TestAgent): Promise<void> {
+/** Art. 7, 16. @returns its number. */
+async function apply(user: Person, receiver: TestAgent, items: readonly string[]): Promise<string> {
   const { id } = await user.post('/applications', {
     resource: 'villages',
     mode: 'exchange',
-    items: granted,
+    items,
     purpose: '社会救助对象住址核对',
     basis: '《社会救助暂行办法》第四条',
     agent: receiver.id,
   })
   await user.post(`/applications/${id}/submit`)
-  await office.post(`/applications/${id}/approve`)
+  return String(id)
 }

@@ -30,7 +30,7 @@ async function demonstrate(): Promise<number> {
   rmSync(folder, { recursive: true, force: true })
   say('前置演示：启动中心和两个机关单位的前置库（PostgreSQL）…', 'Qianzhi: starting the hub and two front-end databases (PostgreSQL)…')
   const [a, b] = await Promise.all([startPostgres(), startPostgres()])
-  const exchange = await Exchange.start({ folder })
+  const exchange = await Exchange.start({ folder, hub: { access: { factor: [] } } })
   try {
     return await run(exchange, a, b)
   } finally {
@@ -80,6 +80,23 @@ async function firstLoad({ source, target, rows }: Flow): Promise<void> {
   )
 }
 
+/** Who may sign in to the console. */
+const signIns = [
+  [
+    'office',
+    '市电子政务办：有一件共享申请待批准，批准后“镇街”即到达民政局的表',
+    'the office: an application waits; approved, "street" arrives in civil affairs',
+  ],
+  ['registrar', '统计局登记员、前置机管理员', 'registrar and agency IT of statistics'],
+  ['reviewer', '统计局审核员', 'reviewer of statistics'],
+  ['user', '民政局使用员、前置机管理员', 'user and agency IT of civil affairs'],
+  ['supervisor', '监察员', 'supervisor'],
+  ['secrecy', '保密监督员', 'secrecy supervisor'],
+  ['system', '系统管理员', 'system administrator'],
+  ['security', '安全管理员', 'security administrator'],
+  ['audit', '审计管理员', 'audit administrator'],
+] as const
+
 function showPlaces(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer, receiver: TestAgent): void {
   say('', '')
   say(`  统计局   表 public.villages     ${a.url()}`, `  statistics     table public.villages     ${a.url()}`)
@@ -88,7 +105,12 @@ function showPlaces(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseSe
   const [ours, theirs] = [pages.provider, pages.receiver].map((port) => `http://127.0.0.1:${port}/`)
   say(`  状态页   ${ours} ${theirs}（两个代理）`, `  status pages   ${ours} ${theirs} (of the two agents)`)
   say(`  接口文档 ${exchange.url}/docs`, `  API            ${exchange.url}/docs`)
-  say(`  登录名 registrar、reviewer、user，口令 ${password}`, `  sign in as     registrar, reviewer, user; password ${password}`)
+  say('', '')
+  say(
+    `  用浏览器打开 ${exchange.url}/ 登录（证书由中心自签，口令均为 ${password}）：`,
+    `  Open ${exchange.url}/ in a browser (its certificate is the hub's own; every password is ${password}) as:`,
+  )
+  for (const [login, zh, en] of signIns) say(`    ${login.padEnd(11)} ${zh}`, `    ${login.padEnd(11)} ${en}`)
   say(
     `  代理状态 npm run agent -- status --config ${receiver.configFile}`,
     `  agent status   npm run agent -- status --config ${receiver.configFile}`,

@@ -9,6 +9,7 @@ import { operations } from '../operations/index.ts'
 import type { Operation } from '../operations/operation.ts'
 import { objectNames } from '../records/refusals.ts'
 import { roles } from '../records/roles.ts'
+import { valueNames } from '../registry/catalog/labels.ts'
 import { workflows } from '../registry/workflows.ts'
 import type { Field, Meta, OperationMeta } from './meta-shape.ts'
 
@@ -19,6 +20,7 @@ export function consoleMeta(): Meta {
     states: Object.fromEntries(workflows.map(({ name, states }) => [name, states])),
     roles,
     kinds: Object.fromEntries(Object.entries(objectNames).map(([kind, zh]) => [kind, { zh, en: kind }])),
+    values: valueNames,
   }
 }
 
@@ -67,9 +69,15 @@ function kindOf(operation: string, name: string, part: Plain): Pick<Field, 'inpu
   if (shape['enum']) return { input: 'choice', choices: (shape['enum'] as unknown[]).map(String) }
   if (shape['type'] === 'boolean') return { input: 'yes-no' }
   if (shape['type'] === 'integer' || shape['type'] === 'number') return { input: 'number', least: shape['minimum'], most: shape['maximum'] }
-  if (shape['type'] === 'array' && shape['items']?.type === 'string') return { input: 'texts' }
+  if (shape['type'] === 'array') return listOf(operation, name, shape['items'])
   if (isObject(shape as TSchema)) return { input: 'group', fields: fieldsOf(operation, shape as TObject, name) }
   if (shape['type'] !== 'string') return { input: 'other' }
   if (/\\d\{4\}-/.test(String(shape['pattern'] ?? ''))) return { input: 'day' }
   return { input: (shape['maxLength'] ?? 0) > 200 ? 'long-text' : 'text', longest: shape['maxLength'] }
+}
+
+function listOf(operation: string, name: string, line: Plain): Pick<Field, 'input'> & Partial<Field> {
+  if (line['enum']) return { input: 'choices', choices: (line['enum'] as unknown[]).map(String) }
+  if (isObject(line as TSchema)) return { input: 'rows', fields: fieldsOf(operation, line as TObject, name) }
+  return { input: line['type'] === 'string' ? 'texts' : 'other' }
 }

@@ -11,11 +11,12 @@ export interface Field {
   readonly name: string
   readonly text: Text
   readonly required: boolean
-  readonly input: 'text' | 'long-text' | 'day' | 'number' | 'yes-no' | 'choice' | 'texts' | 'group' | 'other'
+  readonly input: 'text' | 'long-text' | 'day' | 'number' | 'yes-no' | 'choice' | 'choices' | 'texts' | 'group' | 'rows' | 'other'
   readonly choices?: readonly string[]
   readonly longest?: number
   readonly least?: number
   readonly most?: number
+  /** Of a group, or of one of its rows. */
   readonly fields?: readonly Field[]
 }
 
@@ -43,4 +44,6 @@ export interface Meta {
   readonly states: Readonly<Record<string, Readonly<Record<string, Text>>>>
   readonly roles: Readonly<Record<string, Text>>
   readonly kinds: Readonly<Record<string, Text>>
+  /** What the values of a catalog entry's members are called, by the member. */
+  readonly values: Readonly<Record<string, Readonly<Record<string, Text>>>>
 }

@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import react from '@vitejs/plugin-react'
 import { defineConfig, type Plugin } from 'vite'
@@ -16,13 +18,14 @@ const meta: Plugin = {
 const compressed: Plugin = {
   name: 'qianzhi compressed',
   apply: 'build',
-  generateBundle(_options, bundle) {
-    for (const [fileName, file] of Object.entries(bundle)) {
-      const bytes = Buffer.from(file.type === 'chunk' ? file.code : file.source)
-      if (fileName.endsWith('.html') || bytes.length < 1024) continue
-      const best = { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }
-      this.emitFile({ type: 'asset', fileName: `${fileName}.br`, source: brotliCompressSync(bytes, best) })
-      this.emitFile({ type: 'asset', fileName: `${fileName}.gz`, source: gzipSync(bytes, { level: 9 }) })
+  // Of what was written in the end: other plugins change chunks until then.
+  writeBundle({ dir }, bundle) {
+    for (const fileName of Object.keys(bundle)) {
+      const file = join(dir!, fileName)
+      const bytes = readFileSync(file)
+      if (!fileName.startsWith('assets/') || bytes.length < 1024) continue
+      writeFileSync(`${file}.br`, brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }))
+      writeFileSync(`${file}.gz`, gzipSync(bytes, { level: 9 }))
     }
   },
 }

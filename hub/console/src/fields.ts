@@ -1,5 +1,5 @@
 /** What members of answers, and their values, are called. */
-import { kinds, roles, states, type Text } from './meta.ts'
+import { kinds, roles, states, values as catalogValues, type Text } from './meta.ts'
 import { t, timeText } from './words.tsx'
 
 const names: Readonly<Record<string, Text>> = {
@@ -139,7 +139,7 @@ export function nameOf(member: string): Text {
   return names[member] ?? { zh: member, en: member }
 }
 
-const values: Readonly<Record<string, Text>> = {
+const others: Readonly<Record<string, Text>> = {
   query: t('查询', 'query'),
   api: t('接口', 'API'),
   exchange: t('交换', 'exchange'),
@@ -206,6 +206,8 @@ export function valueText(value: unknown, member: string, kind: string | undefin
   if (moment.test(text)) return timeText(text)
   if (member === 'state' && kind && states[kind]?.[text]) return say(states[kind][text])
   if (member === 'role' || member === 'roles') return roles[text] ? say(roles[text]) : text
+  const own = catalogValues[member === 'mode' ? 'shareModes' : member]?.[text]
+  if (own) return say(own)
   if (member === 'kind' && kinds[text]) return say(kinds[text])
-  return Object.hasOwn(values, text) ? say(values[text]!) : text
+  return Object.hasOwn(others, text) ? say(others[text]!) : text
 }

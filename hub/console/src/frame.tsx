@@ -18,6 +18,8 @@ import { t, useWords } from './words.tsx'
 const CatalogPage = lazy(() => import('./pages/catalog.tsx'))
 const ResourcePage = lazy(() => import('./pages/resource.tsx'))
 const ApplyPage = lazy(() => import('./pages/apply.tsx'))
+const RegistrationPage = lazy(() => import('./pages/registration.tsx'))
+const RegisterPage = lazy(() => import('./pages/register.tsx'))
 const QueryPage = lazy(() => import('./pages/query.tsx'))
 const NoticesPage = lazy(() => import('./pages/notices.tsx'))
 const AccountPage = lazy(() => import('./pages/account.tsx'))
@@ -43,6 +45,8 @@ export function Frame() {
               <Route path="/catalog" element={<CatalogPage />} />
               <Route path="/resources/:id" element={<ResourcePage />} />
               <Route path="/resources/:id/apply" element={<ApplyPage />} />
+              <Route path="/registrations/new" element={<RegisterPage />} />
+              <Route path="/registrations/:id" element={<RegistrationPage />} />
               <Route path="/queries" element={<QueryPage />} />
               <Route path="/queries/:resource" element={<QueryPage />} />
               <Route path="/notices" element={<NoticesPage />} />
@@ -51,7 +55,7 @@ export function Frame() {
                 <Route key={place.path} path={`/${place.path}`} element={<ListPage key={place.path} place={place} />} />
               ))}
               {places
-                .filter(({ kind }) => kind)
+                .filter(({ kind }) => kind && kind !== 'registration')
                 .map((place) => (
                   <Route key={place.path} path={`/${place.path}/:id`} element={<ObjectPage kind={place.kind!} place={place} />} />
                 ))}
@@ -72,8 +76,8 @@ function Header() {
   const client = useQueryClient()
   const signOut = async () => {
     await call('session.close').catch(() => undefined)
-    client.clear()
     client.setQueryData(['session'], null)
+    client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' })
     void navigate('/')
   }
   const own = me.roles.map((role) => (roles[role] ? say(roles[role]) : role)).join('、')

@@ -15,6 +15,8 @@ export interface Place {
   readonly id?: string
   /** Operations that make something new. */
   readonly make?: readonly string[]
+  /** Where something new begins that takes more than one step. */
+  readonly begin?: { readonly right: string; readonly address: string; readonly name: Text }
 }
 
 export interface Group {
@@ -32,6 +34,7 @@ export const groups: readonly Group[] = [
         list: 'registration.list',
         kind: 'registration',
         columns: ['id', 'resource', 'state', 'draftedBy', 'draftedAt', 'submittedAt'],
+        begin: { right: 'registration.create', address: '/registrations/new', name: t('登记信息资源', 'Register a resource') },
       },
       {
         path: 'standards',

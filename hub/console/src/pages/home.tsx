@@ -1,8 +1,9 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Button, Table } from 'antd'
-import { useState, type KeyboardEvent } from 'react'
+import { useState } from 'react'
 import { Link, useNavigate } from 'react-router'
 import { call } from '../api.ts'
+import { useKeys } from '../keys.ts'
 import { acts, kinds, type Text } from '../meta.ts'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Ruler, type Deadline } from '../parts/ruler.tsx'
@@ -43,22 +44,19 @@ export function HomePage() {
     getNextPageParam: ({ next }) => next ?? undefined,
     refetchInterval: 60_000,
   })
+  const items = data?.pages.flatMap(({ items }) => items) ?? []
+  useKeys({
+    j: () => setAt(Math.min(at + 1, items.length - 1)),
+    k: () => setAt(Math.max(at - 1, 0)),
+    Enter: () => {
+      const address = items[at] && addressOfCase(items[at])
+      if (address) void navigate(address)
+    },
+  })
   if (error) return <Failed error={error} again={() => void refetch()} />
   if (!data) return <Waiting />
-  const items = data.pages.flatMap(({ items }) => items)
-  const open = (todo: Todo | undefined) => {
-    const address = todo && addressOfCase(todo)
-    if (address) void navigate(address)
-  }
-  const pressed = ({ key, target }: KeyboardEvent) => {
-    if ((target as HTMLElement).closest('input,textarea,button')) return
-    if (key === 'j') setAt(Math.min(at + 1, items.length - 1))
-    if (key === 'k') setAt(Math.max(at - 1, 0))
-    if (key === 'Enter' && !(target as HTMLElement).closest('a')) open(items[at])
-  }
   return (
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
-    <div onKeyDown={pressed} role="presentation">
+    <>
       <h1>{say(t('待我办理', 'Waiting for me'))}</h1>
       {items.length === 0 ? (
         <p>
@@ -85,7 +83,9 @@ export function HomePage() {
             { title: say(t('状态', 'State')), render: (_, todo) => <StateWord state={todo.state} text={say(todo.stateName)} /> },
             {
               title: say(t('收到', 'Since')),
-              render: (_, { since, days }) => <span title={timeText(since)}>{say(t(`${days} 天前`, `${days} d ago`))}</span>,
+              render: (_, { since, days }) => (
+                <span title={timeText(since)}>{say(days > 0 ? t(`${days} 天前`, `${days} d ago`) : t('今天', 'today'))}</span>
+              ),
             },
             {
               title: say(t('期限', 'Deadline')),
@@ -109,6 +109,6 @@ export function HomePage() {
           {say(t('更多', 'More'))}
         </Button>
       )}
-    </div>
+    </>
   )
 }

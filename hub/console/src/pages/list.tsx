@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Button, Input, Select, Table } from 'antd'
 import { useState } from 'react'
-import { Link, useSearchParams } from 'react-router'
+import { Link, useNavigate, useSearchParams } from 'react-router'
 import { call } from '../api.ts'
 import { nameOf, valueText } from '../fields.ts'
 import { operations, type Field } from '../meta.ts'
@@ -24,6 +24,7 @@ const paging = new Set(['before', 'after', 'limit'])
 export function ListPage({ place }: { place: Place }) {
   const { say } = useWords()
   const { can } = useSession()
+  const navigate = useNavigate()
   const [search, setSearch] = useSearchParams()
   const [making, setMaking] = useState<string>()
   const { query = [] } = operations[place.list]!
@@ -57,6 +58,11 @@ export function ListPage({ place }: { place: Place }) {
             {lines.length}
             {hasNextPage ? '+' : ''} {say(t('条', lines.length === 1 ? 'line' : 'lines'))}
           </span>
+        )}
+        {place.begin && can(place.begin.right) && (
+          <Button type="primary" onClick={() => void navigate(place.begin!.address)}>
+            {say(place.begin.name)}
+          </Button>
         )}
         {make.map((name) => (
           <Button key={name} type="primary" onClick={() => setMaking(name)}>

@@ -1,8 +1,9 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Button } from 'antd'
-import { useEffect, useState } from 'react'
+import { useState } from 'react'
 import { Link, useNavigate, useParams } from 'react-router'
 import { call } from '../api.ts'
+import { useKeys } from '../keys.ts'
 import { operations, roles, states } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
 import { ItemsAsked, itemChoices, useItemsOf, type Named } from '../parts/items.tsx'
@@ -59,16 +60,14 @@ export function ObjectPage({ kind, place }: { kind: string; place: Place }) {
   })
   const found = useItemsOf(data)
   const actions = actionsOf(kind, data, can)
-  useEffect(() => {
-    const pressed = ({ key, target, ctrlKey, metaKey, altKey }: KeyboardEvent) => {
-      if (ctrlKey || metaKey || altKey || acting || (target as HTMLElement).closest('input,textarea,select,[role=dialog]')) return
-      const event = keys.find(([letter]) => letter === key)?.[1]
-      const action = event && actions.find((name) => event.test(name))
-      if (action) setActing(action)
-    }
-    window.addEventListener('keydown', pressed)
-    return () => window.removeEventListener('keydown', pressed)
-  })
+  useKeys(
+    Object.fromEntries(
+      keys.map(([key, event]) => {
+        const action = acting === undefined ? actions.find((name) => event.test(name)) : undefined
+        return [key, action === undefined ? undefined : () => setActing(action)]
+      }),
+    ),
+  )
   if (error) return <Failed error={error} again={() => void refetch()} />
   if (!data) return <Waiting />
   const done = async () => {

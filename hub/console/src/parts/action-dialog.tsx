@@ -50,7 +50,7 @@ export function ActionDialog({ name, id, title, seen, choices = {}, initial = {}
       onOk={form.submit}
       confirmLoading={busy}
       okText={words}
-      okButtonProps={{ danger: final.test(name), autoFocus: fields.length === 0 }}
+      okButtonProps={{ danger: final.test(name), autoFocus: fields.every(({ required }) => !required) }}
       cancelText={say(t('返回', 'Back'))}
       destroyOnHidden
     >

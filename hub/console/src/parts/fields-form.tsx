@@ -1,5 +1,5 @@
 /** Inputs for the members of a request, made from its shape. */
-import { Checkbox, Form, Input, InputNumber, Select } from 'antd'
+import { Button, Checkbox, Form, Input, InputNumber, Select } from 'antd'
 import { valueText } from '../fields.ts'
 import type { Field } from '../meta.ts'
 import { t, useWords } from '../words.tsx'
@@ -20,7 +20,9 @@ export function FieldInputs({
   choices?: Readonly<Record<string, readonly Choice[]>>
 }) {
   return fields.map((field) =>
-    field.input === 'group' ? (
+    field.input === 'rows' ? (
+      <RowInputs key={field.name} field={field} within={within} />
+    ) : field.input === 'group' ? (
       <fieldset key={field.name}>
         <legend>{field.name}</legend>
         <FieldInputs fields={field.fields ?? []} within={[...within, field.name]} choices={choices} />
@@ -58,6 +60,10 @@ function inputOf(field: Field, choices: readonly Choice[] | undefined, say: Retu
           options={(field.choices ?? []).map((value) => ({ value, label: valueText(value, field.name, undefined, say) }))}
         />
       )
+    case 'choices':
+      return (
+        <Checkbox.Group options={(field.choices ?? []).map((value) => ({ value, label: valueText(value, field.name, undefined, say) }))} />
+      )
     case 'yes-no':
       return <Checkbox />
     case 'number':
@@ -73,15 +79,112 @@ function inputOf(field: Field, choices: readonly Choice[] | undefined, say: Retu
   }
 }
 
+/** Lines of a list, each a row of inputs. */
+function RowInputs({ field, within }: { field: Field; within: readonly string[] }) {
+  const { say } = useWords()
+  const fields = (field.fields ?? []).filter(({ input }) => !['group', 'rows', 'other'].includes(input))
+  return (
+    <Form.Item label={say(field.text)}>
+      <Form.List name={[...within, field.name]}>
+        {(rows, { add, remove, move }) => (
+          <>
+            <div className="rows" role="region" aria-label={say(field.text)} tabIndex={0}>
+              <table>
+                <thead>
+                  <tr>
+                    {fields.map((one) => (
+                      <th key={one.name}>{say(one.text).split(/[\uff0c,;\uff1b(\uff08]/)[0]}</th>
+                    ))}
+                    <th>{say(t('次序', 'order'))}</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {rows.map(({ key, name }) => (
+                    <tr key={key}>
+                      {fields.map((one) => (
+                        <td key={one.name}>
+                          <Form.Item name={[name, one.name]} noStyle {...(one.input === 'yes-no' && { valuePropName: 'checked' })}>
+                            {rowInput(one, say)}
+                          </Form.Item>
+                        </td>
+                      ))}
+                      <td>
+                        <Button size="small" aria-label={say(t('上移', 'up'))} disabled={name === 0} onClick={() => move(name, name - 1)}>
+                          ↑
+                        </Button>
+                        <Button size="small" aria-label={say(t('删除', 'remove'))} onClick={() => remove(name)}>
+                          ✕
+                        </Button>
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+            <Button size="small" onClick={() => add({})}>
+              {say(t('增加一行', 'Add a line'))}
+            </Button>
+          </>
+        )}
+      </Form.List>
+    </Form.Item>
+  )
+}
+
+/** Native inputs: four hundred rows of them stay quick. */
+function rowInput(field: Field, say: ReturnType<typeof useWords>['say']) {
+  const label = say(field.text)
+  if (field.input === 'yes-no') return <Checkbox aria-label={label} />
+  if (field.input !== 'choice') return <PlainInput label={label} numeric={field.input === 'number'} texts={field.input === 'texts'} />
+  return (
+    <select aria-label={label}>
+      <option value="" />
+      {(field.choices ?? []).map((value) => (
+        <option key={value} value={value}>
+          {valueText(value, field.name, undefined, say)}
+        </option>
+      ))}
+    </select>
+  )
+}
+
+interface PlainProps {
+  label: string
+  numeric: boolean
+  texts: boolean
+  value?: unknown
+  onChange?: (value: unknown) => void
+}
+
+/** A number is kept as one, a list as one. */
+function PlainInput({ label, numeric, texts, value, onChange }: PlainProps) {
+  const shown = Array.isArray(value) ? value.join(',') : typeof value === 'number' ? String(value) : typeof value === 'string' ? value : ''
+  const read = (text: string) =>
+    numeric ? (text === '' ? undefined : Number(text)) : texts ? text.split(/[,\uff0c]/).filter(Boolean) : text
+  return (
+    <input
+      aria-label={label}
+      inputMode={numeric ? 'numeric' : 'text'}
+      value={shown}
+      onChange={({ target }) => onChange?.(read(target.value))}
+    />
+  )
+}
+
 /** What was filled in, without what was left empty. */
 export function filledIn(values: Record<string, unknown>): Record<string, unknown> {
   const kept = Object.entries(values).flatMap(([name, value]): [string, unknown][] => {
     if (value === undefined || value === null || value === '') return []
-    if (typeof value === 'object' && !Array.isArray(value)) {
-      const inner = filledIn(value as Record<string, unknown>)
+    if (Array.isArray(value)) return [[name, value.map((one: unknown) => (isRecord(one) ? filledIn(one) : one))]]
+    if (isRecord(value)) {
+      const inner = filledIn(value)
       return Object.keys(inner).length > 0 ? [[name, inner]] : []
     }
     return [[name, typeof value === 'string' ? value.trim() : value]]
   })
   return Object.fromEntries(kept)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

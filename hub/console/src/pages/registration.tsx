@@ -1,0 +1,163 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { App, Button, Form } from 'antd'
+import { useState } from 'react'
+import { Link, useParams } from 'react-router'
+import { call } from '../api.ts'
+import { operations, states, type Text } from '../meta.ts'
+import { ActionDialog } from '../parts/action-dialog.tsx'
+import { FieldInputs, filledIn } from '../parts/fields-form.tsx'
+import { ItemTable, type Item } from '../parts/items.tsx'
+import { Failed, Waiting } from '../parts/outcome.tsx'
+import { Strip } from '../parts/strip.tsx'
+import { Timeline } from '../parts/timeline.tsx'
+import { Facts, StateWord } from '../parts/value.tsx'
+import { useSession } from '../session.tsx'
+import { t, useWords } from '../words.tsx'
+
+interface Fault extends Text {
+  field: string | null
+  item: string | null
+}
+
+interface Registration {
+  [member: string]: unknown
+  id: string
+  resource: string
+  state: string
+  content: Record<string, unknown> & { title?: string; items?: Partial<Item>[] }
+  faults: Fault[]
+  incompatible: (Text & { receivers: string[] })[]
+  revision: string
+  actions: string[]
+}
+
+const told = ['resource', 'base', 'standard', 'demand', 'draftedBy', 'draftedAt', 'submittedBy', 'submittedAt', 'reason'] as const
+
+/** A catalog entry that is drafted, checked and published; its fields are those of the catalog. */
+export default function RegistrationPage() {
+  const { say } = useWords()
+  const { message } = App.useApp()
+  const { id = '' } = useParams()
+  const { can } = useSession()
+  const client = useQueryClient()
+  const [acting, setActing] = useState<string>()
+  const [problem, setProblem] = useState<unknown>()
+  const [form] = Form.useForm<Record<string, unknown>>()
+  const { data, error, refetch } = useQuery({
+    queryKey: ['object', 'registration', id],
+    queryFn: ({ signal }) => call<Registration>('registration.read', { at: { id }, signal }),
+  })
+  if (error) return <Failed error={error} again={() => void refetch()} />
+  if (!data) return <Waiting />
+  const { content, actions, state, revision } = data
+  const editable = actions.includes('registration.change')
+  const again = () => client.invalidateQueries()
+  const save = async (values: Record<string, unknown>) => {
+    setProblem(undefined)
+    try {
+      await call('registration.change', {
+        at: { id },
+        seen: revision,
+        body: { content: filledIn({ ...content, ...values }), replace: true },
+      })
+      void message.success(say(t('已保存', 'Saved')))
+      await again()
+    } catch (refused) {
+      setProblem(refused)
+    }
+  }
+  const items = (content.items ?? []).map((item) => ({ id: '', label: '', type: '', openness: 'internal', ...item }))
+  return (
+    <>
+      <h1>
+        <Link to="/registrations">{say(t('目录登记', 'Registrations'))}</Link> · {content.title ?? data.resource} <Strip items={items} />
+      </h1>
+      <div className="columns">
+        <section>
+          <Facts line={data} members={told} kind="registration" />
+          {editable ? (
+            <Form key={revision} form={form} layout="vertical" initialValues={content} onFinish={(values) => void save(values)}>
+              <FieldInputs fields={entryFields} />
+              {problem !== undefined && <Failed error={problem} />}
+              <Button type="primary" htmlType="submit">
+                {say(t('保存', 'Save'))}
+              </Button>
+            </Form>
+          ) : (
+            <>
+              <Facts line={content} members={Object.keys(content).filter((name) => name !== 'items')} />
+              <h2>{say(t('信息项', 'Items'))}</h2>
+              <ItemTable items={items} />
+            </>
+          )}
+        </section>
+        <aside className="desk">
+          <p>{states['registration']?.[state] && <StateWord state={state} text={say(states['registration'][state]!)} />}</p>
+          <div className="actions">
+            {actions
+              .filter((name) => name !== 'registration.change')
+              .map((name) => (
+                <Button key={name} type={/publish|submit/.test(name) ? 'primary' : 'default'} onClick={() => setActing(name)}>
+                  {say(operations[name]!.text).split(/[\uff1a:\uff0c,]/)[0]}
+                </Button>
+              ))}
+          </div>
+          {data.faults.length > 0 && (
+            <>
+              <h2>{say(t(`待改 ${data.faults.length} 处`, `To be mended: ${data.faults.length}`))}</h2>
+              <ul className="fault-list">
+                {data.faults.map((fault) => (
+                  <li key={`${fault.field}${fault.item}${fault.zh}`}>
+                    <FaultLink fault={fault} jump={(place) => form.scrollToField(place, { focus: true, block: 'center' })} />
+                  </li>
+                ))}
+              </ul>
+            </>
+          )}
+          {data.incompatible.length > 0 && (
+            <>
+              <h2>{say(t('与接收方不兼容', 'Receivers that it holds'))}</h2>
+              <ul className="fault-list">
+                {data.incompatible.map((one) => (
+                  <li key={one.zh}>
+                    {say(one)} {one.receivers.join('、')}
+                  </li>
+                ))}
+              </ul>
+            </>
+          )}
+          {can('history.read') && <Timeline kind="registration" id={id} />}
+        </aside>
+      </div>
+      {acting && (
+        <ActionDialog
+          name={acting}
+          id={id}
+          title={content.title ?? data.resource}
+          seen={revision}
+          close={() => setActing(undefined)}
+          done={() => {
+            setActing(undefined)
+            void again()
+          }}
+        />
+      )}
+    </>
+  )
+}
+
+/** The fields of an entry, and those of its items. */
+const entryFields = operations['registration.change']!.body!.find(({ name }) => name === 'content')!.fields!
+const itemFields = entryFields.find(({ name }) => name === 'items')!.fields!
+
+function FaultLink({ fault, jump }: { fault: Fault; jump: (place: string[]) => void }) {
+  const { say } = useWords()
+  const field = (fault.item === null ? entryFields : itemFields).find(({ name }) => name === fault.field)
+  const place = [fault.item, field && say(field.text)].filter(Boolean).join(' · ')
+  return (
+    <button type="button" className="plain" onClick={() => jump(fault.item ? ['items'] : [fault.field ?? 'title'])}>
+      {place && `${place}: `}
+      {say(fault)}
+    </button>
+  )
+}
