@@ -10,6 +10,7 @@ const checks = [
   'oxlint --type-aware --deny-warnings',
   // Several threads check the same libraries several times.
   'tsc --singleThreaded',
+  'tsc --singleThreaded -p hub/console',
   'oxfmt --check',
   'node test/support/run.ts test/import-rules.test.ts',
 ]

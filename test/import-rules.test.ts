@@ -43,7 +43,7 @@ const ranks = {
     'config',
     'operations',
     'http',
-    'status',
+    'status console',
     'hub',
     'commands',
     'main',

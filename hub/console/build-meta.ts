@@ -48,7 +48,7 @@ function isObject(shape: TSchema | undefined): shape is TObject {
 
 /** The shape of one line, where the answer is a list. */
 function lineOf(answer: TObject): TObject | undefined {
-  const line = ((answer.properties as Plain)['items'] as Plain | undefined)?.['items'] as TObject | undefined
+  const line = ((answer.properties)['items'] as Plain | undefined)?.['items'] as TObject | undefined
   return isObject(line) ? line : undefined
 }
 
@@ -70,7 +70,7 @@ function kindOf(operation: string, name: string, part: Plain): Pick<Field, 'inpu
   if (shape['type'] === 'boolean') return { input: 'yes-no' }
   if (shape['type'] === 'integer' || shape['type'] === 'number') return { input: 'number', least: shape['minimum'], most: shape['maximum'] }
   if (shape['type'] === 'array') return listOf(operation, name, shape['items'])
-  if (isObject(shape as TSchema)) return { input: 'group', fields: fieldsOf(operation, shape as TObject, name) }
+  if (isObject(shape)) return { input: 'group', fields: fieldsOf(operation, shape, name) }
   if (shape['type'] !== 'string') return { input: 'other' }
   if (/\\d\{4\}-/.test(String(shape['pattern'] ?? ''))) return { input: 'day' }
   return { input: (shape['maxLength'] ?? 0) > 200 ? 'long-text' : 'text', longest: shape['maxLength'] }
@@ -78,6 +78,6 @@ function kindOf(operation: string, name: string, part: Plain): Pick<Field, 'inpu
 
 function listOf(operation: string, name: string, line: Plain): Pick<Field, 'input'> & Partial<Field> {
   if (line['enum']) return { input: 'choices', choices: (line['enum'] as unknown[]).map(String) }
-  if (isObject(line as TSchema)) return { input: 'rows', fields: fieldsOf(operation, line as TObject, name) }
+  if (isObject(line)) return { input: 'rows', fields: fieldsOf(operation, line, name) }
   return { input: line['type'] === 'string' ? 'texts' : 'other' }
 }

@@ -16,7 +16,7 @@ export class Problem extends Error {
     this.code = body['code'] ?? `HTTP ${status}`
     this.who = body['who'] ?? 'operator'
     this.retry = body['retry'] ?? true
-    this.detail = body['detail'] ?? { zh: `中心没有应答(HTTP ${status})`, en: `the hub did not answer (HTTP ${status})` }
+    this.detail = body['detail'] ?? { zh: `中心没有应答（HTTP ${status}）`, en: `the hub did not answer (HTTP ${status})` }
     this.faults = body['faults'] ?? []
   }
 }

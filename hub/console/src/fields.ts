@@ -202,7 +202,7 @@ export function valueText(value: unknown, member: string, kind: string | undefin
       .map(([name, part]) => `${say(nameOf(name))} ${valueText(part, name, kind, say)}`)
       .join('\n')
   }
-  const text = String(value)
+  const text = plain(value)
   if (moment.test(text)) return timeText(text)
   if (member === 'state' && kind && states[kind]?.[text]) return say(states[kind][text])
   if (member === 'role' || member === 'roles') return roles[text] ? say(roles[text]) : text
@@ -210,4 +210,9 @@ export function valueText(value: unknown, member: string, kind: string | undefin
   if (own) return say(own)
   if (member === 'kind' && kinds[text]) return say(kinds[text])
   return Object.hasOwn(others, text) ? say(others[text]!) : text
+}
+
+/** A number, a word or a code as text; nothing else is one. */
+export function plain(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint' ? String(value) : ''
 }

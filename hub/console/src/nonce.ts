@@ -8,4 +8,4 @@ document.createElement = ((name: string, options?: ElementCreationOptions) => {
   const element = create(name, options)
   if (name.toLowerCase() === 'style') element.setAttribute('nonce', nonce)
   return element
-}) as typeof document.createElement
+})

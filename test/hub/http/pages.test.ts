@@ -9,6 +9,7 @@ import t from 'tap'
 import { Agent, request } from 'undici'
 import { makeAccess } from '../../../hub/access/access.ts'
 import { defaultAccess } from '../../../hub/access/settings.ts'
+import { consoleApi } from '../../../hub/http/console.ts'
 import { pagesApi } from '../../../hub/http/pages.ts'
 import { Refusals } from '../../../hub/http/refusals.ts'
 import { registryApi } from '../../../hub/http/registry.ts'
@@ -38,7 +39,9 @@ async function served(test: Pick<typeof t, 'teardown'>) {
   const refusals = new Refusals(office.store, logger)
   const certificate = await ownCertificate(folder, ['localhost'], new Date())
   const services = { access } as unknown as Services
-  const open = [registryApi(office, services, operations), pagesApi({ registry: office, access, logger, refusals })]
+  // Where the console was not built.
+  const noConsole = consoleApi(`${folder}/`)
+  const open = [registryApi(office, services, operations), pagesApi({ registry: office, access, logger, refusals }), noConsole]
   const app = await createServer({ registry: office, logger, refusals, certificate, bodyLimit: 1 << 20, open, agents: [] })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const dispatcher = new Agent({ connect: { ca: await readFile(authorityPath(folder), 'utf8'), servername: 'localhost' } })

@@ -15,7 +15,14 @@ export function FactorPage({ done }: { done: () => void }) {
     gcTime: 0,
   })
   const [error, setError] = useState<unknown>()
-  const submit = ({ code }: { code: string }) => call('me.factor-confirm', { body: { code } }).then(done, setError)
+  const submit = async ({ code }: { code: string }) => {
+    try {
+      await call('me.factor-confirm', { body: { code } })
+      done()
+    } catch (refused) {
+      setError(refused)
+    }
+  }
   if (begun.error) return <Failed error={begun.error} again={() => void begun.refetch()} />
   if (!begun.data) return <Waiting />
   return (

@@ -99,7 +99,7 @@ export function HomePage() {
             {
               title: say(t('可办理', 'May be done')),
               render: (_, { actions }) =>
-                actions.map((action) => (acts[action] ? say(acts[action]!).replace(/[\uff08(].*/, '') : action)).join('、'),
+                actions.map((action) => (acts[action] ? say(acts[action]).replace(/[\uff08(].*/, '') : action)).join('、'),
             },
           ]}
         />

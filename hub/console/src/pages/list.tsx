@@ -3,7 +3,7 @@ import { Button, Input, Select, Table } from 'antd'
 import { useState } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
 import { call } from '../api.ts'
-import { nameOf, valueText } from '../fields.ts'
+import { nameOf, plain, valueText } from '../fields.ts'
 import { operations, type Field } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
@@ -35,7 +35,7 @@ export function ListPage({ place }: { place: Place }) {
     queryKey: ['list', place.list, given],
     queryFn: ({ pageParam, signal }) =>
       call<Page>(place.list, { query: { ...given, ...(size && { limit: String(size) }), ...pageParam }, signal }),
-    initialPageParam: {} as Record<string, string>,
+    initialPageParam: {},
     getNextPageParam: (page) => nextOf(page, query, size),
   })
   const lines = data?.pages.flatMap(({ items }) => items) ?? []
@@ -75,7 +75,7 @@ export function ListPage({ place }: { place: Place }) {
       {data && (
         <Table<Line>
           size="small"
-          rowKey={(line) => String(line[place.id ?? 'id'] ?? JSON.stringify(line))}
+          rowKey={(line) => plain(line[place.id ?? 'id']) || JSON.stringify(line)}
           dataSource={lines}
           pagination={false}
           virtual={false}
@@ -112,7 +112,7 @@ export function ListPage({ place }: { place: Place }) {
 }
 
 function addressIn(place: Place, line: Line): string {
-  return `/${place.path}/${encodeURIComponent(String(line[place.id ?? 'id']))}`
+  return `/${place.path}/${encodeURIComponent(plain(line[place.id ?? 'id']))}`
 }
 
 function without(given: Record<string, string>, name: string): Record<string, string> {
@@ -124,7 +124,7 @@ function nextOf({ items, next }: Page, query: readonly Field[], size: number | u
   if (next) return { after: next }
   const last = items.at(-1)?.['id']
   if (next === null || size === undefined || items.length < size || last === undefined) return undefined
-  return query.some(({ name }) => name === 'before') ? { before: String(last) } : { after: String(last) }
+  return query.some(({ name }) => name === 'before') ? { before: plain(last) } : { after: plain(last) }
 }
 
 interface FilterProps {

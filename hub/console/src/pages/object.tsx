@@ -3,6 +3,7 @@ import { Button } from 'antd'
 import { useState } from 'react'
 import { Link, useNavigate, useParams } from 'react-router'
 import { call } from '../api.ts'
+import { plain } from '../fields.ts'
 import { useKeys } from '../keys.ts'
 import { operations, roles, states } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
@@ -77,7 +78,7 @@ export function ObjectPage({ kind, place }: { kind: string; place: Place }) {
     const next = items.find((todo) => todo.link && !(todo.kind === kind && todo.id === id))
     setNext(next?.link ?? undefined)
   }
-  const title = String(data['title'] ?? data['name'] ?? data['resource'] ?? id)
+  const title = plain(data['title'] ?? data['name'] ?? data['resource'] ?? id)
   const words = states[kind]?.[data.state ?? '']
   return (
     <>
@@ -135,7 +136,7 @@ function actionsOf(kind: string, data: Read | undefined, can: (name: string) => 
 /** Approved is what was asked for, unless something is taken out. */
 function initialOf(action: string, data: Read): Record<string, unknown> {
   if (/\.(?:approve|accept)$/.test(action) && Array.isArray(data['items'])) return { items: data['items'] }
-  if (/\.change$/.test(action)) return data
+  if (action.endsWith('.change')) return data
   return {}
 }
 

@@ -14,7 +14,14 @@ interface Passwords {
 export function PasswordPage({ done }: { done: () => void }) {
   const { say } = useWords()
   const [error, setError] = useState<unknown>()
-  const submit = ({ password, next }: Passwords) => call('me.password', { body: { password, next } }).then(done, setError)
+  const submit = async ({ password, next }: Passwords) => {
+    try {
+      await call('me.password', { body: { password, next } })
+      done()
+    } catch (refused) {
+      setError(refused)
+    }
+  }
   const required = { required: true, message: say(t('请填写', 'Fill it in')) }
   return (
     <main className="sign-in">

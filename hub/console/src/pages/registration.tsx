@@ -92,7 +92,7 @@ export default function RegistrationPage() {
           )}
         </section>
         <aside className="desk">
-          <p>{states['registration']?.[state] && <StateWord state={state} text={say(states['registration'][state]!)} />}</p>
+          <p>{states['registration']?.[state] && <StateWord state={state} text={say(states['registration'][state])} />}</p>
           <div className="actions">
             {actions
               .filter((name) => name !== 'registration.change')

@@ -16,7 +16,7 @@ export function SignInPage({ done }: { done: () => void }) {
   const { say } = useWords()
   const [error, setError] = useState<unknown>()
   const [busy, setBusy] = useState(false)
-  const wantsCode = error instanceof Problem && /^QZ-SECOND-FACTOR/.test(error.code)
+  const wantsCode = error instanceof Problem && error.code.startsWith('QZ-SECOND-FACTOR')
   const [asksCode, setAsksCode] = useState(false)
   const submit = async ({ login, password, code }: Credentials) => {
     setBusy(true)
@@ -25,7 +25,7 @@ export function SignInPage({ done }: { done: () => void }) {
       done()
     } catch (problem) {
       setError(problem)
-      if (problem instanceof Problem && /^QZ-SECOND-FACTOR/.test(problem.code)) setAsksCode(true)
+      if (problem instanceof Problem && problem.code.startsWith('QZ-SECOND-FACTOR')) setAsksCode(true)
     } finally {
       setBusy(false)
     }
