@@ -48,7 +48,7 @@ function isObject(shape: TSchema | undefined): shape is TObject {
 
 /** The shape of one line, where the answer is a list. */
 function lineOf(answer: TObject): TObject | undefined {
-  const line = ((answer.properties)['items'] as Plain | undefined)?.['items'] as TObject | undefined
+  const line = (answer.properties['items'] as Plain | undefined)?.['items'] as TObject | undefined
   return isObject(line) ? line : undefined
 }
 

@@ -4,8 +4,8 @@
 export const nonce = document.querySelector('meta[name="qianzhi-nonce"]')?.getAttribute('content') ?? ''
 
 const create = document.createElement.bind(document)
-document.createElement = ((name: string, options?: ElementCreationOptions) => {
+document.createElement = (name: string, options?: ElementCreationOptions) => {
   const element = create(name, options)
   if (name.toLowerCase() === 'style') element.setAttribute('nonce', nonce)
   return element
-})
+}
