@@ -20,6 +20,23 @@ const { values: options } = parseArgs({ options: { once: { type: 'boolean' }, la
 const english = options.lang ? options.lang === 'en' : (process.env['LANG'] ?? '').startsWith('en')
 const say = (zh: string, en: string): void => void process.stdout.write(`${english ? en : zh}\n`)
 
+/** Who may sign in to the console. */
+const signIns = [
+  [
+    'office',
+    '市电子政务办：有一件共享申请待批准，批准后“镇街”即到达民政局的表',
+    'the office: an application waits; approved, "street" arrives in civil affairs',
+  ],
+  ['registrar', '统计局登记员、前置机管理员', 'registrar and agency IT of statistics'],
+  ['reviewer', '统计局审核员', 'reviewer of statistics'],
+  ['user', '民政局使用员、前置机管理员', 'user and agency IT of civil affairs'],
+  ['supervisor', '监察员', 'supervisor'],
+  ['secrecy', '保密监督员', 'secrecy supervisor'],
+  ['system', '系统管理员', 'system administrator'],
+  ['security', '安全管理员', 'security administrator'],
+  ['audit', '审计管理员', 'audit administrator'],
+] as const
+
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
 
@@ -79,23 +96,6 @@ async function firstLoad({ source, target, rows }: Flow): Promise<void> {
     `Civil affairs holds ${rows.length} rows (${seconds.toFixed(1)} s, ${perSecond} rows/s).`,
   )
 }
-
-/** Who may sign in to the console. */
-const signIns = [
-  [
-    'office',
-    '市电子政务办：有一件共享申请待批准，批准后“镇街”即到达民政局的表',
-    'the office: an application waits; approved, "street" arrives in civil affairs',
-  ],
-  ['registrar', '统计局登记员、前置机管理员', 'registrar and agency IT of statistics'],
-  ['reviewer', '统计局审核员', 'reviewer of statistics'],
-  ['user', '民政局使用员、前置机管理员', 'user and agency IT of civil affairs'],
-  ['supervisor', '监察员', 'supervisor'],
-  ['secrecy', '保密监督员', 'secrecy supervisor'],
-  ['system', '系统管理员', 'system administrator'],
-  ['security', '安全管理员', 'security administrator'],
-  ['audit', '审计管理员', 'audit administrator'],
-] as const
 
 function showPlaces(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer, receiver: TestAgent): void {
   say('', '')

@@ -1,5 +1,12 @@
 import meta from 'virtual:qianzhi-meta'
+import type { Text } from '../meta-shape.ts'
 
 export type { Field, Text } from '../meta-shape.ts'
 
 export const { operations, acts, states, roles, kinds, values } = meta
+
+/** What an operation is called on a button: its words without what they explain. */
+export function verbOf(name: string): Text {
+  const { zh, en } = operations[name]!.text
+  return { zh: zh.split(/[\uff1a:\uff0c\uff08(]/)[0]!, en: en.split(/[:,(]/)[0]!.trim() }
+}

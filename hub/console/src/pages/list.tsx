@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
 import { call } from '../api.ts'
 import { nameOf, plain, valueText } from '../fields.ts'
-import { operations, type Field } from '../meta.ts'
+import { operations, type Field, verbOf } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Value } from '../parts/value.tsx'
@@ -66,7 +66,7 @@ export function ListPage({ place }: { place: Place }) {
         )}
         {make.map((name) => (
           <Button key={name} type="primary" onClick={() => setMaking(name)}>
-            {say(operations[name]!.text).split(/[\uff1a:\uff0c]/)[0]}
+            {say(verbOf(name))}
           </Button>
         ))}
       </div>

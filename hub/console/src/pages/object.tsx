@@ -5,7 +5,7 @@ import { Link, useNavigate, useParams } from 'react-router'
 import { call } from '../api.ts'
 import { plain } from '../fields.ts'
 import { useKeys } from '../keys.ts'
-import { operations, roles, states } from '../meta.ts'
+import { operations, roles, states, verbOf } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
 import { ItemsAsked, itemChoices, useItemsOf, type Named } from '../parts/items.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
@@ -96,7 +96,7 @@ export function ObjectPage({ kind, place }: { kind: string; place: Place }) {
           <div className="actions">
             {actions.map((name) => (
               <Button key={name} type={keys[0]![1].test(name) ? 'primary' : 'default'} onClick={() => setActing(name)}>
-                {say(operations[name]!.text).split(/[\uff1a:\uff0c]/)[0]}
+                {say(verbOf(name))}
               </Button>
             ))}
           </div>

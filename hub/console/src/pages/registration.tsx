@@ -3,7 +3,7 @@ import { App, Button, Form } from 'antd'
 import { useState } from 'react'
 import { Link, useParams } from 'react-router'
 import { call } from '../api.ts'
-import { operations, states, type Text } from '../meta.ts'
+import { operations, states, type Text, verbOf } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
 import { FieldInputs, filledIn } from '../parts/fields-form.tsx'
 import { ItemTable, type Item } from '../parts/items.tsx'
@@ -98,7 +98,7 @@ export default function RegistrationPage() {
               .filter((name) => name !== 'registration.change')
               .map((name) => (
                 <Button key={name} type={/publish|submit/.test(name) ? 'primary' : 'default'} onClick={() => setActing(name)}>
-                  {say(operations[name]!.text).split(/[\uff1a:\uff0c,]/)[0]}
+                  {say(verbOf(name))}
                 </Button>
               ))}
           </div>

@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { Link, useNavigate, useParams } from 'react-router'
 import { call } from '../api.ts'
 import { nameOf, valueText } from '../fields.ts'
-import { operations, states } from '../meta.ts'
+import { operations, states, verbOf } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
 import { ItemTable, type Item } from '../parts/items.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
@@ -89,7 +89,7 @@ export default function ResourcePage() {
             )}
             {(data.actions ?? []).map((name) => (
               <Button key={name} onClick={() => setActing(name)}>
-                {say(operations[name]!.text).split(/[\uff1a:\uff0c]/)[0]}
+                {say(verbOf(name))}
               </Button>
             ))}
           </div>

@@ -1,7 +1,7 @@
 import { App, Form, Modal } from 'antd'
 import { useState } from 'react'
 import { call } from '../api.ts'
-import { operations } from '../meta.ts'
+import { operations, verbOf } from '../meta.ts'
 import { t, useWords } from '../words.tsx'
 import { FieldInputs, filledIn, type Choice } from './fields-form.tsx'
 import { Failed } from './outcome.tsx'
@@ -41,7 +41,7 @@ export function ActionDialog({ name, id, title, seen, choices = {}, initial = {}
       setBusy(false)
     }
   }
-  const words = say(operation.text).split(/[\uff1a:\uff0c]/)[0]!
+  const words = say(verbOf(name))
   return (
     <Modal
       open
