@@ -39,6 +39,7 @@ export interface RunnerDeps {
   logger: Logger
 }
 
+/** `mostAttempts`: without coming any further. */
 const [atOnce, mostAttempts, lookMs, tellMs] = [2, 3, 5000, 300]
 const day = 86_400_000
 
@@ -182,10 +183,7 @@ export class JobRunner {
         signal.throwIfAborted()
         if (step === last && performance.now() - told < tellMs) return
         ;[told, last] = [performance.now(), step]
-        const [now] = await store.query<{ stopping: boolean }>(
-          'update job set step = $2, done = $3, total = coalesce($4, total) where id = $1 returning stopping',
-          [job.id, step, done, total ?? null],
-        )
+        const [now] = await store.query<{ stopping: boolean }>(progressSql, [job.id, step, done, total ?? null])
         if (!now || now.stopping) throw new Cancelled()
       },
       async file() {
@@ -197,6 +195,11 @@ export class JobRunner {
     }
   }
 }
+
+/** What is begun again is counted from where it had come to; who comes further has not failed. */
+const progressSql = `
+  update job set step = $2, attempts = case when $3 > done then least(attempts, 1) else attempts end, done = greatest(done, $3), total = coalesce($4, total)
+  where id = $1 returning stopping`
 
 const lockOf = `hashtextextended('job ' || $1, 0)`
 

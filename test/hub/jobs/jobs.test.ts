@@ -192,6 +192,25 @@ void t.test('a job that takes its process with it is begun three times', async (
   t.match(await job(id), { state: 'failed', problem: { code: 'QZ-JOB-BROKEN' } })
 })
 
+void t.test('what comes further each time is no job that never ends', async (t) => {
+  const { city, add, job, runner } = await open(t)
+  const { id } = await add()
+  for (let reached = 1; reached <= 6; reached++) {
+    const one: JobRunner = runner(async ({ progress }) => {
+      await progress('a', 0)
+      await progress(`to ${reached}`, Math.min(reached, 4), 10)
+      // As if the process ended here: it counts.
+      await city.store.query('update job set attempts = attempts + 1')
+      void one.stop()
+      throw new Error('killed')
+    })
+    await one.settle()
+    t.match(await job(id), { state: 'running', done: Math.min(reached, 4), attempts: reached <= 4 ? 1 : reached - 3 })
+  }
+  await runner(async () => ({})).settle()
+  t.match(await job(id), { state: 'failed', problem: { code: 'QZ-JOB-BROKEN' } })
+})
+
 void t.test('two at a time; the others wait; who asks again is given the same', async (t) => {
   const { add, job, runner } = await open(t)
   const jobs = [await add('a'), await add('b'), await add('c'), await add('d')]

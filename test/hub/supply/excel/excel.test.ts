@@ -1,6 +1,7 @@
 /** Excel supply (Art. 15): a workbook is checked whole, then taken. */
 import t from 'tap'
-import { check, excelCity, header, standing, take, workbook } from './fixture.ts'
+import { workbook } from '../../../support/workbook.ts'
+import { check, excelCity, header, standing, take } from './fixture.ts'
 
 void t.test('a workbook is checked, taken, and taken once', async (t) => {
   const excel = await excelCity(t)

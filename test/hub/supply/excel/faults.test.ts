@@ -2,7 +2,8 @@
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import type { CatalogItem } from '../../../../hub/registry/catalog/content.ts'
-import { check, excelCity, header, path, standing, take, workbook, xlsx, zip, type Cell, type ExcelCity } from './fixture.ts'
+import { workbook, zip, type Cell } from '../../../support/workbook.ts'
+import { check, excelCity, header, path, standing, take, xlsx, type ExcelCity } from './fixture.ts'
 
 type Expected = { zh: RegExp; column?: string; rows?: string[]; count?: number; sheet?: string; severity?: string }[]
 

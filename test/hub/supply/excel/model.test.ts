@@ -9,7 +9,8 @@ import { HubProducer } from '../../../../hub/supply/producer.ts'
 import type { CatalogItem } from '../../../../hub/registry/catalog/content.ts'
 import { pino } from 'pino'
 import type { City } from '../../city.ts'
-import { check, depsOf, excelCity, path, runnerOf, secondExcelHub, standing, workbook, type Cell, type ExcelCity } from './fixture.ts'
+import { workbook, type Cell } from '../../../support/workbook.ts'
+import { check, depsOf, excelCity, path, runnerOf, secondExcelHub, standing, type ExcelCity } from './fixture.ts'
 
 /** mulberry32 */
 function random(seed: number): (below: number) => number {

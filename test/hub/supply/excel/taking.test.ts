@@ -7,7 +7,8 @@ import { blockValues, openBatch, splitBatch } from '../../../../protocol/batch.t
 import { readWorkbook } from '../../../../protocol/excel/read.ts'
 import { openPostgresLog } from '../../../../hub/logs/postgres.ts'
 import { person } from '../../city.ts'
-import { check, excelCity, header, path, secondExcelHub, standing, take, workbook, xlsx, type Cell, type ExcelCity } from './fixture.ts'
+import { workbook, type Cell } from '../../../support/workbook.ts'
+import { check, excelCity, header, path, secondExcelHub, standing, take, xlsx, type ExcelCity } from './fixture.ts'
 
 const rowsOf = (from: number, to: number, name = '名'): Cell[][] =>
   Array.from({ length: to - from }, (_, i): Cell[] => [String(from + i).padStart(4, '0'), `${name}${from + i}`, null])

@@ -9,7 +9,8 @@ import { connect } from 'node:tls'
 import t from 'tap'
 import { UploadFolder } from '../../../../hub/jobs/files.ts'
 import { apiPrefix } from '../../../../hub/http/registry.ts'
-import { excelCity, header, path, workbook, xlsx, type Cell, type ExcelCity } from './fixture.ts'
+import { workbook, type Cell } from '../../../support/workbook.ts'
+import { excelCity, header, path, xlsx, type ExcelCity } from './fixture.ts'
 
 interface Line extends ExcelCity {
   port: number
