@@ -3,7 +3,7 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { actedBy, type Principal } from '../access/principal.ts'
 import { reachOf } from '../access/authorise.ts'
 import { writeAudit, type Act } from '../records/audit.ts'
-import { notFound } from '../records/refusals.ts'
+import { notFound, rule } from '../records/refusals.ts'
 import type { Registry } from '../records/registry.ts'
 import type { Query } from '../store/store.ts'
 import { storeFile, type Received } from './files.ts'
@@ -59,7 +59,8 @@ export interface NewJobRules {
 }
 
 /**
- * Puts work into the queue, or gives the job that does it already. Throws what `require` throws, and QZ-IMPORT-REFUSED where another one of its
+ * Puts work into the queue, or gives the job that does it already. Throws what `require` throws, QZ-RULE where this person
+ * has too many that have not ended, and QZ-IMPORT-REFUSED where another one of its
  * kind has to end before.
  */
 export async function addJob(
@@ -77,6 +78,7 @@ export async function addJob(
     .transaction(async (query) => {
       if (known) await query('update job set same = null where id = $1', [known.id])
       const at = clock()
+      await requireRoom(query, who)
       const file = upload ? await storeFile(query, upload, { name: upload.name, at }) : (made.file ?? null)
       const [row] = await query<{ id: string }>(
         `insert into job (kind, object, agency, person, by, request, same, file, created) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -96,6 +98,27 @@ export async function addJob(
   if (!job) throw new QianzhiError('QZ-HUB-BUSY', { reason: { zh: '同时提交了多次', en: 'it was asked for several times at once' } })
   wakeups.wake('jobs')
   return job
+}
+
+/** Of one person: jobs that have not ended, and uploads that are kept. */
+const [mostOpen, mostUploads] = [10, 30]
+
+/** Makes room for another upload. Throws QZ-RULE where too many jobs of this person have not ended. */
+async function requireRoom(query: Query, { person }: Principal): Promise<void> {
+  const [open] = await query<{ count: number }>(
+    `select count(*)::int as count from job where person = $1 and state in ('queued', 'running')`,
+    [person],
+  )
+  if (open!.count >= mostOpen)
+    throw rule(
+      `您有 ${open!.count} 项任务尚未结束，请等待或取消`,
+      `${open!.count} of your jobs have not ended: wait for them, or cancel some`,
+    )
+  await query(
+    `delete from job_file f where id in (select file from job where person = $1 and file is not null group by file order by file desc offset $2)
+       and not exists (select from job where file = f.id and state in ('queued', 'running'))`,
+    [person, mostUploads - 1],
+  )
 }
 
 async function underWay(query: Query, object: string): Promise<QianzhiError> {

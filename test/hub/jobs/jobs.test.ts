@@ -228,6 +228,23 @@ void t.test('two at a time; the others wait; who asks again is given the same', 
   t.equal((await add('c')).id, jobs[2]!.id, 'also when it is done')
 })
 
+void t.test('a person has so many jobs and uploads, and no more', async (t) => {
+  const { add, job, runner, uploads, city } = await open(t)
+  const upload = async (n: number) => add(`u${n}`, await uploads.receive(Readable.from([Buffer.from(String(n))]), 10))
+  const first: Job[] = []
+  for (let n = 0; n < 40; n++) {
+    first.push(await upload(n))
+    await runner(async () => ({})).settle()
+  }
+  t.equal((await city.store.query('select from job_file')).length, 30)
+  t.match([(await job(first[9]!.id)).file, (await job(first[10]!.id)).file], [null, { size: 2 }])
+  for (let n = 0; n < 10; n++) await add()
+  t.equal(await refusal(add()), 'QZ-RULE')
+  t.equal((await add('u39')).id, first[39]!.id, 'what is there is answered')
+  await runner(async () => ({})).settle()
+  t.match(await add(), { state: 'queued' })
+})
+
 void t.test('cancelled', async (t) => {
   const { city, add, job, runner } = await open(t)
   const registrar = city.as('civil', 'registrar')

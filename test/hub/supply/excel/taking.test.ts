@@ -7,8 +7,9 @@ import { blockValues, openBatch, splitBatch } from '../../../../protocol/batch.t
 import { readWorkbook } from '../../../../protocol/excel/read.ts'
 import { openPostgresLog } from '../../../../hub/logs/postgres.ts'
 import { person } from '../../city.ts'
+import { openDataCity, places } from '../../sharing/fixture.ts'
 import { workbook, type Cell } from '../../../support/workbook.ts'
-import { check, excelCity, header, path, secondExcelHub, standing, take, xlsx, type ExcelCity } from './fixture.ts'
+import { check, excelCity, header, path, runnerOf, secondExcelHub, standing, take, xlsx, type ExcelCity } from './fixture.ts'
 
 const rowsOf = (from: number, to: number, name = '名'): Cell[][] =>
   Array.from({ length: to - from }, (_, i): Cell[] => [String(from + i).padStart(4, '0'), `${name}${from + i}`, null])
@@ -261,6 +262,22 @@ void t.test('what was brought is listed, by form, file and the hub itself', asyn
   t.match(history, [
     { op: 'change', values: { name: '改' } },
     { op: 'create', by: excel.registrar.principal.actor },
+  ])
+})
+
+void t.test('where a machine supplied before, its rows stand', async (t) => {
+  const { city } = await openDataCity(t)
+  await city.store.query(`update resource set supply_mode = 'excel' where code = 'villages'`)
+  const excel = { city, registrar: city.as('civil', 'registrar'), runner: runnerOf(t, city) }
+  const kept = places[0]!
+  const checked = await check(excel, book([kept['code']!, kept['name']!, '改'], ['new', '新', null]))
+  t.match(checked.result, { created: 1, changed: 1, standing: 4, absent: 3 })
+  await city.services.producer.look()
+  t.match(await city.store.query('select act from supply_entry'), [{ act: 'supply.take-over' }])
+  t.match(await take(excel, checked, 'replace', { deletes: 3 }), { state: 'done', result: { created: 1, changed: 1, deleted: 3 } })
+  t.same(await standing(excel), [
+    { ...kept, street: '改' },
+    { code: 'new', name: '新', street: null },
   ])
 })
 
