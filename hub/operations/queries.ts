@@ -58,6 +58,8 @@ export const queryOperations: readonly Operation[] = [
           resource: Type.String(),
           title: Type.String(),
           agency: Type.String(),
+          /** All adopters of it that are granted are queried as one, too. */
+          standard: nullable(Type.String()),
           validTo: nullable(Type.String()),
           /** What this session said that it queries it for. */
           purpose: nullable(Type.String()),
@@ -68,7 +70,7 @@ export const queryOperations: readonly Operation[] = [
     }),
     run: async ({ registry, principal }) => ({
       items: await registry.store.query(
-        `select r.code as resource, r.title, r.agency, max(coalesce(g.valid_to, 'infinity')) as "validTo", max(p.purpose) as purpose,
+        `select r.code as resource, r.title, r.agency, r.standard, max(coalesce(g.valid_to, 'infinity')) as "validTo", max(p.purpose) as purpose,
            bool_or(t.id is not null) as ready
          from access_grant g join resource r on r.code = g.resource
            left join resource_table t on t.resource = r.code and t.state = 'live'

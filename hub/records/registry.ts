@@ -26,10 +26,17 @@ export async function change<T>(registry: Registry, work: (query: Query, affecte
   return result
 }
 
+/** What stands in a resource's place in a path of an API. */
+const taken: readonly string[] = ['standards']
+
 const code = Compile(Type.String({ pattern: codePattern }))
 
 /** Throws QZ-REQUEST-INVALID where a new code is not lower-case ASCII, or longer than what is derived from it allows. */
 export function checkCode(value: string, what: keyof typeof objectNames, longest = 64): string {
+  if (what === 'resource' && taken.includes(value))
+    throw new QianzhiError('QZ-REQUEST-INVALID', {
+      reason: { zh: `“${value}”不能用作资源代码`, en: `"${value}" can be no code of a resource` },
+    })
   if (code.Check(value) && value.length <= longest) return value
   throw new QianzhiError('QZ-REQUEST-INVALID', {
     reason: {

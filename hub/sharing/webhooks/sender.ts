@@ -116,6 +116,8 @@ export class WebhookSender {
     const read = await this.#read(share, turn.shape === shape ? turn : { place: null, portion: null })
     const { place, portion, fresh, lines } = read
     const tells = lines.length > 0 || place === null || (portion.whole && !turn.whole)
+    // Never the same again and again.
+    if (fresh && portion.next === place && !portion.whole) throw new Error(`no change follows ${place}, and the copy is not whole`)
     if (fresh && !tells) return (await moveOn(store.query, id, lease, { ...portion, whole: turn.whole })) && !portion.whole
     const number = fresh ? await beginPortion(store.query, id, { lease, place, shape, portion }) : turn.number
     if (number === undefined) return false

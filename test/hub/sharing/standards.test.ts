@@ -4,7 +4,7 @@ import { recordUsage } from '../../../hub/sharing/usage.ts'
 import { requireResource } from '../../../hub/registry/catalog/resources.ts'
 import { publishResource } from '../../../hub/registry/publishing/direct-publishing.ts'
 import { Provider } from '../exchange/fixture.ts'
-import { enrolled, villages } from '../office.ts'
+import { enrolled, refusal, villages } from '../office.ts'
 import { openDataCity } from './fixture.ts'
 
 const own = [
@@ -107,6 +107,12 @@ void t.test('a program reads all adopters of its approval as one resource', asyn
   )
 })
 
+void t.test('no resource can be called as the path of standards is', async (t) => {
+  const { city } = await openDataCity(t)
+  const schema = villages((draft) => void (draft.resource = 'standards'))
+  t.equal(await refusal(publishResource(city, 'admin', { schema })), 'QZ-REQUEST-INVALID')
+})
+
 void t.test('people query a standard; an adopter that is revoked between two pages is gone from the next', async (t) => {
   const { city, grants } = await adopted(t, 'query')
   const user = city.as('water', 'user')
@@ -114,6 +120,7 @@ void t.test('people query a standard; an adopter that is revoked between two pag
   t.match(await user.get(`${path}/rows`), { status: 428 }, 'what for?')
   const said = await user.put(`${path}/purpose`, { purpose: '核验' })
   t.match(said.body, { items: [{ id: 'source', key: true }, { id: 'code' }, { id: 'name' }, { id: 'street' }], sources: [{}, {}] })
+  t.match((await user.get('/queries')).body.items, [{ standard: 'villages' }, { standard: 'villages' }])
   const first = (await user.get(`${path}/rows?sort=-source&limit=1&select=source,name`)).body
   t.same(first.items, [{ source: 'health', name: '医院' }])
   t.match((await user.get(`${path}/row?source=civil&code=441900003001`)).body, { item: { name: '岗贝社区' }, source: { agency: 'civil' } })

@@ -474,6 +474,6 @@ void t.test('whatever fails on the way, the copy ends as its source is, and neve
       if (wrongs.length > 0) throw new Error(wrongs.join('\n'))
       if (!receiver.complete || receiver.mostAtOnce > 1) throw new Error('not whole, or two at once')
     }),
-    { numRuns: 4 },
+    { numRuns: Number(process.env['QIANZHI_TEST_RUNS'] ?? 4) },
   )
 })
