@@ -34,7 +34,7 @@ export async function pushing(test: Test, items = ['name', 'street'], change: Pa
       ...city.services.sharing,
       ...parts,
       clock: city.clock,
-      logger: pino({ level: process.env['QZ_LOG'] ?? 'silent' }),
+      logger: pino({ level: 'silent' }),
       ...more,
     })
     test.teardown(() => sender.stop())
