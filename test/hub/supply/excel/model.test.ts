@@ -8,6 +8,7 @@ import { openPostgresLog } from '../../../../hub/logs/postgres.ts'
 import { HubProducer } from '../../../../hub/supply/producer.ts'
 import type { CatalogItem } from '../../../../hub/registry/catalog/content.ts'
 import { pino } from 'pino'
+import { longer } from '../../../support/longer.ts'
 import type { City } from '../../city.ts'
 import { workbook, type Cell } from '../../../support/workbook.ts'
 import { check, depsOf, excelCity, path, runnerOf, secondExcelHub, standing, type ExcelCity } from './fixture.ts'
@@ -218,6 +219,56 @@ async function replay({ store, hubKey }: City): Promise<Row[]> {
   return [...rows.values()]
 }
 
-for (const seed of [1, 2, 3]) void t.test(`history ${seed}`, (t) => history(t, seed, { steps: 8, size: 60 }))
+/** Cells that are no values of their items, and such as need not be looked at. */
+const wrong: Record<string, Cell[]> = {
+  text: ['x'.repeat(301), '\ufffd', { xml: '<c t="e"><v>#REF!</v></c>' }],
+  number: ['1.5', '一', '9223372036854775808', '1e3'],
+  money: ['1,000', '0.12345678901', 'x'],
+  yes: ['2', '对'],
+  day: ['2026-02-30', '26-1-1', '明天'],
+  at: ['2026-13-01 00:00:00', '25:00'],
+  json: ['{', "{'a': 1}"],
+  code: [null, ' ', 'x'.repeat(19)],
+  part: [null, '1.55', 'x'],
+}
+
+for (const seed of [11, 12])
+  void t.test(`faults ${seed}`, async (t) => {
+    const pick = random(seed)
+    const excel = await excelCity(t, (draft) => {
+      draft.items = items
+    })
+    for (let round = 0; round < 6; round++) {
+      const { cells } = generate(pick, 1 + pick(400), 10_000)
+      const [order, ...rows] = cells
+      const above = pick(4)
+      const places = new Set<string>()
+      for (let n = pick(60); n > 0; n--) {
+        const [row, column] = [pick(rows.length), pick(order!.length)]
+        const id = order![column] as string
+        rows[row]![column] = wrong[id]![pick(wrong[id]!.length)]!
+        places.add(`${String.fromCharCode(65 + column)}${above + 2 + row}`)
+      }
+      const { result } = await check(excel, workbook([...Array.from({ length: above }, (): Cell[] => ['标题']), order!, ...rows]))
+      t.same(new Set(placesOf(result.faults)), places, `seed ${seed} round ${round}`)
+      t.equal(result.rejects, places.size)
+      const faulty = new Set([...places].map((place) => place.replace(/^[A-Z]+/, '')))
+      t.match(result, { rows: rows.length, created: rows.length - faulty.size })
+    }
+  })
+
+function placesOf(lines: { severity: string; column?: string; rows: string[] }[]): string[] {
+  return lines
+    .filter(({ severity }) => severity === 'reject')
+    .flatMap(({ column, rows }) =>
+      rows.flatMap((range) => {
+        const [from, to = from] = range.split('-').map(Number) as [number, number?]
+        return Array.from({ length: to - from + 1 }, (_, i) => `${column}${from + i}`)
+      }),
+    )
+}
+
+const seeds = longer ? [1, 2, 3] : Array.from({ length: 30 }, (_, i) => i + 1)
+for (const seed of seeds) void t.test(`history ${seed}`, (t) => history(t, seed, { steps: 8, size: 60 }))
 
 void t.test('hubs were killed on the way', async (t) => t.ok(kills > 10, String(kills)))

@@ -281,6 +281,20 @@ void t.test('where a machine supplied before, its rows stand', async (t) => {
   ])
 })
 
+void t.test('what a machine sends between check and import is not taken over', async (t) => {
+  const { city, send } = await openDataCity(t)
+  const mode = (to: string) => city.store.query(`update resource set supply_mode = $1 where code = 'villages'`, [to])
+  await mode('excel')
+  const excel = { city, registrar: city.as('civil', 'registrar'), runner: runnerOf(t, city) }
+  const checked = await check(excel, book(['new', '新', null]))
+  await mode('front-end')
+  await send([{ ...places[0]!, name: '机' }])
+  await mode('excel')
+  t.match(await take(excel, checked), { code: 'QZ-IMPORT-REFUSED', detail: { zh: /数据已有变动（批次/ } })
+  await city.services.producer.look()
+  t.match(await take(excel, checked), { code: 'QZ-IMPORT-REFUSED' }, 'also behind the take-over')
+})
+
 void t.test('numbers that a machine wrote with other zeros are the same', async (t) => {
   const excel = await excelCity(t, (draft) => {
     const number = { type: 'decimal', precision: 9, scale: 2, openness: 'internal' } as const
