@@ -3,7 +3,10 @@ import t from 'tap'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { generateSigningKey, type SigningKey } from '../../protocol/signature.ts'
 import { addAgency } from '../../hub/registry/agencies/agencies.ts'
+import { requireEntry } from '../../hub/registry/catalog/catalog.ts'
 import type { Draft } from '../../hub/registry/catalog/compatibility.ts'
+import type { CatalogContent } from '../../hub/registry/catalog/content.ts'
+import { publishResource } from '../../hub/registry/publishing/direct-publishing.ts'
 import { enrol, issueToken } from '../../hub/registry/machines/enrolment.ts'
 import type { Registry } from '../../hub/records/registry.ts'
 import { notePhase } from '../../hub/records/phases.ts'
@@ -103,6 +106,13 @@ export function villages(change: (draft: Draft) => void = () => {}): Draft {
   }
   change(draft)
   return draft
+}
+
+/** Publishes what is in force of a resource, supplied in another way. */
+export async function supplyBy(office: Registry, supplyMode: CatalogContent['supplyMode'], code = 'villages'): Promise<void> {
+  const { agency, content } = await requireEntry(office.store.query, code)
+  const { title, table, items } = content
+  await publishResource(office, 'admin', { schema: { resource: code, agency, title, table, items }, supplyMode })
 }
 
 /** As if a resource had been published then, with this cycle, and nothing had changed since. */

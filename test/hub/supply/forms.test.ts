@@ -5,12 +5,12 @@ import { openPolicy } from '../../../protocol/policy.ts'
 import { openPostgresLog } from '../../../hub/logs/postgres.ts'
 import { currentPolicy } from '../../../hub/registry/grants/policy.ts'
 import type { Draft } from '../../../hub/registry/catalog/compatibility.ts'
-import { requireEntry } from '../../../hub/registry/catalog/catalog.ts'
-import type { CatalogContent, CatalogItem } from '../../../hub/registry/catalog/content.ts'
+import type { CatalogItem } from '../../../hub/registry/catalog/content.ts'
 import { publishResource } from '../../../hub/registry/publishing/direct-publishing.ts'
-import { wantSnapshot } from '../../../hub/exchange/streams.ts'
+import { noteAhead, wantSnapshot } from '../../../hub/exchange/streams.ts'
+import { enteredResource, streamState } from '../../../hub/supply/entered-resource.ts'
 import { openCity, person, secondHub, type Caller, type City } from '../city.ts'
-import { enrolled, refusal, villages } from '../office.ts'
+import { enrolled, refusal, supplyBy, villages } from '../office.ts'
 import { openDataCity, places } from '../sharing/fixture.ts'
 
 type Test = Pick<typeof t, 'teardown' | 'equal' | 'match' | 'ok'>
@@ -22,12 +22,6 @@ async function formCity(
   const city = await openCity(test)
   await publishResource(city, 'admin', { schema: villages(change), supplyMode: 'form' })
   return { city, registrar: city.as('civil', 'registrar') }
-}
-
-/** Publishes what is in force, supplied in another way. */
-async function supplyBy(city: City, supplyMode: CatalogContent['supplyMode']): Promise<void> {
-  const { title, table, items } = (await requireEntry(city.store.query, 'villages')).content
-  await publishResource(city, 'admin', { schema: { resource: 'villages', agency: 'civil', title, table, items }, supplyMode })
 }
 
 const rowsPath = '/resources/villages/rows'
@@ -366,10 +360,16 @@ void t.test('a snapshot that was broken off is made anew, and nothing is lost; n
     const batch = buildBatch({ ...header, time: '2026-11-22T00:00:00Z', snapshot: { began: 1, last: false } }, columns, city.hubKey)
     t.ok(await city.exchange.produce(batch, head))
   }
+  /** Whoever joins finds a whole snapshot, and nothing unfinished behind it. */
+  const isWhole = async (what: string) => {
+    const { complete, begun } = await openPostgresLog(city.store).state('villages')
+    t.same(begun, complete, what)
+  }
   await registrar.post(rowsPath, row('1'))
   await breakOff(1)
   t.match(await registrar.post(rowsPath, row('2')), { status: 200 })
   t.same(await entered(), ['1', '2'])
+  await isWhole('of the same version')
   const schema = villages((draft) => {
     draft.items[1]!.length = 120
   })
@@ -377,11 +377,30 @@ void t.test('a snapshot that was broken off is made anew, and nothing is lost; n
   await breakOff(2)
   t.match(await registrar.post(rowsPath, row('3')), { status: 200 })
   t.same(await entered(), ['1', '2', '3'])
+  await isWhole('of another version')
   const known = (await headOf()).epoch + 1000
   await city.store.query('update stream set known_epoch = $1', [known])
   await registrar.post(rowsPath, row('4'))
   t.ok((await headOf()).epoch > known, 'receivers ahead of the hub go on with a later epoch')
-  t.same([...replay(await wholeChain(city, t)).keys()], ['1', '2', '3', '4'])
+  const { epoch, seq } = await headOf()
+  await noteAhead(city.store, 'villages', { epoch, seq: seq + 5 }, new Date('9999-01-01'))
+  await registrar.post(rowsPath, row('5'))
+  t.ok((await headOf()).epoch > epoch, 'also where they are ahead within the epoch')
+  t.same([...replay(await wholeChain(city, t)).keys()], ['1', '2', '3', '4', '5'])
+})
+
+void t.test('a table that is behind its log begins nothing: what it lacks would be lost', async (t) => {
+  const { city, registrar } = await formCity(t)
+  await registrar.post(rowsPath, row('1'))
+  await city.services.producer.catchUp('villages')
+  const log = openPostgresLog(city.store)
+  const state = async (code: string) => {
+    // Somebody else is faster, after the table was looked at.
+    await registrar.post(rowsPath, row('2'))
+    return log.state(code)
+  }
+  const resource = await enteredResource(city.store.query, 'villages')
+  t.match(await streamState({ store: city.store, log: { ...log, state } }, resource), { next: 'moves' })
 })
 
 void t.test('an entry whose process ended is settled by what the log has', async (t) => {

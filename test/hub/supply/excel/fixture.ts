@@ -20,8 +20,7 @@ export interface ExcelCity {
 
 export async function excelCity(test: Pick<typeof t, 'teardown'>, change: (draft: Draft) => void = () => {}): Promise<ExcelCity> {
   const city = await openCity(test)
-  await publishResource(city, 'admin', { schema: villages(change) })
-  await city.store.query(`update resource set supply_mode = 'excel' where code = 'villages'`)
+  await publishResource(city, 'admin', { schema: villages(change), supplyMode: 'excel' })
   return { city, registrar: city.as('civil', 'registrar'), runner: runnerOf(test, city) }
 }
 

@@ -7,6 +7,7 @@ import { blockValues, openBatch, splitBatch } from '../../../../protocol/batch.t
 import { readWorkbook } from '../../../../protocol/excel/read.ts'
 import { openPostgresLog } from '../../../../hub/logs/postgres.ts'
 import { person } from '../../city.ts'
+import { supplyBy } from '../../office.ts'
 import { openDataCity, places } from '../../sharing/fixture.ts'
 import { workbook, type Cell } from '../../../support/workbook.ts'
 import { check, excelCity, header, path, runnerOf, secondExcelHub, standing, take, xlsx, type ExcelCity } from './fixture.ts'
@@ -164,7 +165,7 @@ void t.test('forms and Excel do not both supply', async (t) => {
   })
   t.match((await excel.registrar.get('/resources/villages/form')).body, { closed: { en: /by Excel/ } })
   const checked = await check(excel, book(['9', '九', null]))
-  await excel.city.store.query(`update resource set supply_mode = 'form'`)
+  await supplyBy(excel.city, 'form')
   t.match(await excel.registrar.upload(`${path}/check`, xlsx, book()), {
     status: 409,
     body: { code: 'QZ-FORM-CLOSED', detail: { zh: /在线表单/ } },
@@ -172,7 +173,7 @@ void t.test('forms and Excel do not both supply', async (t) => {
   t.match(await take(excel, checked), { code: 'QZ-FORM-CLOSED' })
   t.match(await excel.registrar.post(rows, { values: { code: '5' } }), { status: 200 })
   t.match((await excel.registrar.get('/resources/villages/form')).body, { closed: null })
-  await excel.city.store.query(`update resource set supply_mode = 'excel'`)
+  await supplyBy(excel.city, 'excel')
   t.match(await take(excel, checked), { code: 'QZ-IMPORT-REFUSED' }, 'a row was entered since')
 })
 
@@ -237,7 +238,7 @@ async function loaded(bytes: Buffer): Promise<Workbook> {
 void t.test('what was brought is listed, by form, file and the hub itself', async (t) => {
   const excel = await filled(t, 3)
   await take(excel, await check(excel, book(...rowsOf(2, 4), ['0000', '改', null])), 'replace', { deletes: 1 })
-  await excel.city.store.query(`update resource set supply_mode = 'form'`)
+  await supplyBy(excel.city, 'form')
   await excel.registrar.post('/resources/villages/rows', { values: { code: '5' } })
   const list = '/resources/villages/brought'
   const { items } = (await excel.registrar.get(list)).body

@@ -9,6 +9,7 @@ import { connect } from 'node:tls'
 import t from 'tap'
 import { UploadFolder } from '../../../../hub/jobs/files.ts'
 import { apiPrefix } from '../../../../hub/http/registry.ts'
+import { supplyBy } from '../../office.ts'
 import { workbook, type Cell } from '../../../support/workbook.ts'
 import { excelCity, header, path, xlsx, type ExcelCity } from './fixture.ts'
 
@@ -98,9 +99,9 @@ void t.test('who may not is refused before the body is read; what is too large w
   const large = Buffer.alloc(51 << 20)
   t.match(await send(line, large, { end: 1, secret: line.city.as('water', 'registrar').secret }), /^HTTP\/1\.1 403 /)
   t.match(await send(line, large, { end: 1, secret: 'nobody' }), /^HTTP\/1\.1 401 /)
-  await line.city.store.query(`update resource set supply_mode = 'form'`)
+  await supplyBy(line.city, 'form')
   t.match(await send(line, large, { end: 1 }), /^HTTP\/1\.1 409 /)
-  await line.city.store.query(`update resource set supply_mode = 'excel'`)
+  await supplyBy(line.city, 'excel')
   t.match(await send(line, large), /^HTTP\/1\.1 413 .*QZ-UPLOAD/s)
   t.same(readdirSync(line.folder), [])
 })
