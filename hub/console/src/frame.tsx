@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Badge, Button, Dropdown, Input } from 'antd'
 import { lazy, Suspense, useEffect, useRef } from 'react'
-import { NavLink, Route, Routes, useLocation, useNavigate } from 'react-router'
+import { Link, NavLink, Route, Routes, useLocation, useNavigate } from 'react-router'
 import { call } from './api.ts'
 import { useDark } from './dark.tsx'
 import { roles } from './meta.ts'
@@ -17,6 +17,8 @@ import { t, useWords } from './words.tsx'
 
 const CatalogPage = lazy(() => import('./pages/catalog.tsx'))
 const ResourcePage = lazy(() => import('./pages/resource.tsx'))
+const RowsPage = lazy(() => import('./pages/rows.tsx'))
+const ExcelPage = lazy(() => import('./pages/excel.tsx'))
 const ApplyPage = lazy(() => import('./pages/apply.tsx'))
 const RegistrationPage = lazy(() => import('./pages/registration.tsx'))
 const RegisterPage = lazy(() => import('./pages/register.tsx'))
@@ -44,6 +46,8 @@ export function Frame() {
               <Route path="/" element={<HomePage />} />
               <Route path="/catalog" element={<CatalogPage />} />
               <Route path="/resources/:id" element={<ResourcePage />} />
+              <Route path="/resources/:id/rows" element={<RowsPage />} />
+              <Route path="/resources/:id/excel" element={<ExcelPage />} />
               <Route path="/resources/:id/apply" element={<ApplyPage />} />
               <Route path="/registrations/new" element={<RegisterPage />} />
               <Route path="/registrations/:id" element={<RegistrationPage />} />
@@ -136,7 +140,7 @@ function Unread() {
 
 function Side() {
   const { say } = useWords()
-  const { can } = useSession()
+  const { me, can } = useSession()
   const { data } = useQuery({ queryKey: ['todo', 'counts'], queryFn: () => call<{ total: number }>('todo.counts') })
   const shown = groups.map(({ name, places }) => ({ name, places: places.filter(({ list }) => can(list)) }))
   return (
@@ -145,6 +149,9 @@ function Side() {
         {say(t('工作台', 'My desk'))} <span className="number">{data && data.total > 0 ? data.total : ''}</span>
       </NavLink>
       {can('catalog.search') && <NavLink to="/catalog">{say(t('资源目录', 'Catalog'))}</NavLink>}
+      {me.agency !== null && can('registration.create') && (
+        <Link to={`/catalog?agency=${encodeURIComponent(me.agency)}`}>{say(t('我的资源', 'My resources'))}</Link>
+      )}
       {can('query.list') && <NavLink to="/queries">{say(t('数据查询', 'Query'))}</NavLink>}
       {shown
         .filter(({ places }) => places.length > 0)

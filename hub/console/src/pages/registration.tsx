@@ -77,7 +77,7 @@ export default function RegistrationPage() {
           <Facts line={data} members={told} kind="registration" />
           {editable ? (
             <Form key={revision} form={form} layout="vertical" initialValues={content} onFinish={(values) => void save(values)}>
-              <FieldInputs fields={entryFields} />
+              <FieldInputs fields={inOrder} />
               {problem !== undefined && <Failed error={problem} />}
               <Button type="primary" htmlType="submit">
                 {say(t('保存', 'Save'))}
@@ -148,6 +148,12 @@ export default function RegistrationPage() {
 
 /** The fields of an entry, and those of its items. */
 const entryFields = operations['registration.change']!.body!.find(({ name }) => name === 'content')!.fields!
+/** What is said of the whole, then the items, then the rest about them. */
+const inOrder = [
+  ...entryFields.filter(({ input }) => input !== 'rows'),
+  ...entryFields.filter(({ name }) => name === 'items'),
+  ...entryFields.filter(({ name, input }) => input === 'rows' && name !== 'items'),
+]
 const itemFields = entryFields.find(({ name }) => name === 'items')!.fields!
 
 function FaultLink({ fault, jump }: { fault: Fault; jump: (place: string[]) => void }) {

@@ -57,6 +57,7 @@ export default function ResourcePage() {
   if (!data) return <Waiting />
   const { title, items } = data.schema
   const content = data.content ?? {}
+  const own = data.agency === me.agency
   const shown = told.filter((name) => content[name] !== undefined && content[name] !== '' && content[name] !== null)
   return (
     <>
@@ -82,9 +83,19 @@ export default function ResourcePage() {
         <aside className="desk">
           <p>{states['resource']?.[data.state] && <StateWord state={data.state} text={say(states['resource'][data.state]!)} />}</p>
           <div className="actions">
-            {can('application.create') && data.agency !== me.agency && data.state === 'active' && (
+            {can('application.create') && !own && data.state === 'active' && (
               <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/apply`)}>
                 {say(t('申请共享', 'Apply for it'))}
+              </Button>
+            )}
+            {own && content['supplyMode'] === 'form' && can('row.create') && (
+              <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/rows`)}>
+                {say(t('在线填报', 'Enter rows'))}
+              </Button>
+            )}
+            {own && content['supplyMode'] === 'excel' && can('excel.check') && (
+              <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/excel`)}>
+                {say(t('EXCEL 导入', 'Excel import'))}
               </Button>
             )}
             {(data.actions ?? []).map((name) => (

@@ -93,7 +93,7 @@ function RowInputs({ field, within }: { field: Field; within: readonly string[] 
                 <thead>
                   <tr>
                     {fields.map((one) => (
-                      <th key={one.name}>{say(one.text).split(/[\uff0c,;\uff1b(\uff08]/)[0]}</th>
+                      <th key={one.name}>{nameOf(one, say)}</th>
                     ))}
                     <th>{say(t('次序', 'order'))}</th>
                   </tr>
@@ -131,9 +131,14 @@ function RowInputs({ field, within }: { field: Field; within: readonly string[] 
   )
 }
 
+/** What a field is called, without what is explained of it. */
+function nameOf(field: Field, say: ReturnType<typeof useWords>['say']): string {
+  return say(field.text).split(/[\uff0c,;\uff1b(\uff08]/)[0]!
+}
+
 /** Native inputs: four hundred rows of them stay quick. */
 function rowInput(field: Field, say: ReturnType<typeof useWords>['say']) {
-  const label = say(field.text)
+  const label = nameOf(field, say)
   if (field.input === 'yes-no') return <Checkbox aria-label={label} />
   if (field.input !== 'choice') return <PlainInput label={label} numeric={field.input === 'number'} texts={field.input === 'texts'} />
   return (
