@@ -76,7 +76,14 @@ export default function RegistrationPage() {
         <section>
           <Facts line={data} members={told} kind="registration" />
           {editable ? (
-            <Form key={revision} form={form} layout="vertical" initialValues={content} onFinish={(values) => void save(values)}>
+            <Form
+              key={revision}
+              className="entry"
+              form={form}
+              layout="vertical"
+              initialValues={content}
+              onFinish={(values) => void save(values)}
+            >
               <FieldInputs fields={inOrder} />
               {problem !== undefined && <Failed error={problem} />}
               <Button type="primary" htmlType="submit">

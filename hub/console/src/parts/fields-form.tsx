@@ -14,21 +14,35 @@ export function FieldInputs({
   fields,
   within = [],
   choices = {},
+  optional = false,
 }: {
   fields: readonly Field[]
   within?: readonly string[]
   choices?: Readonly<Record<string, readonly Choice[]>>
+  /** Nothing of a group need be there that may be left out itself. */
+  optional?: boolean
 }) {
+  const { say } = useWords()
   return fields.map((field) =>
     field.input === 'rows' ? (
       <RowInputs key={field.name} field={field} within={within} />
     ) : field.input === 'group' ? (
       <fieldset key={field.name}>
-        <legend>{field.name}</legend>
-        <FieldInputs fields={field.fields ?? []} within={[...within, field.name]} choices={choices} />
+        <legend>{nameOf(field, say)}</legend>
+        <FieldInputs
+          fields={field.fields ?? []}
+          within={[...within, field.name]}
+          choices={choices}
+          optional={optional || !field.required}
+        />
       </fieldset>
     ) : (
-      <OneField key={field.name} field={field} within={within} {...(choices[field.name] && { choices: choices[field.name]! })} />
+      <OneField
+        key={field.name}
+        field={optional ? { ...field, required: false } : field}
+        within={within}
+        {...(choices[field.name] && { choices: choices[field.name]! })}
+      />
     ),
   )
 }
