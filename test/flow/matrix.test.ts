@@ -4,7 +4,6 @@ import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { Agent, request } from 'undici'
-import { writeWorkbook } from '../../protocol/excel/write.ts'
 import type { Item } from '../../protocol/schema.ts'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange } from '../support/exchange.ts'
@@ -13,6 +12,7 @@ import { findMariadb } from '../support/mariadb.ts'
 import { findPostgres } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { City } from '../support/registry.ts'
+import { workbook } from '../support/workbook.ts'
 
 type Row = (string | null)[]
 
@@ -132,7 +132,7 @@ t.test('five ways in, four ways out', async (t) => {
       // An empty cell has no value.
       expected: (row) => row.map((value) => (value === '' ? null : value)),
       put: async () => {
-        const book = await writeWorkbook({ sheets: [{ name: '数据', columns: ids.map((header) => ({ header })), rows }] })
+        const book = workbook([ids, ...rows])
         const job = async (id: string) =>
           until('the job has ended', async () => {
             const found = await registrar.get(`/jobs/${id}`)

@@ -268,7 +268,7 @@ void t.test('what was brought is listed, by form, file and the hub itself', asyn
 
 void t.test('where a machine supplied before, its rows stand', async (t) => {
   const { city } = await openDataCity(t)
-  await city.store.query(`update resource set supply_mode = 'excel' where code = 'villages'`)
+  await supplyBy(city, 'excel')
   const excel = { city, registrar: city.as('civil', 'registrar'), runner: runnerOf(t, city) }
   const kept = places[0]!
   const checked = await check(excel, book([kept['code']!, kept['name']!, '改'], ['new', '新', null]))
