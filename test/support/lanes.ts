@@ -31,6 +31,8 @@ export const waiting: readonly string[] = [
 /** The longest of the others, longest first. */
 export const busy: readonly string[] = [
   'test/model/sharing.test.ts',
+  'test/console/walk.test.ts',
+  'test/console/supply.test.ts',
   'test/hub/http/races.test.ts',
   'test/hub/http/inputs.test.ts',
   'test/agent/databases/postgres/engine.test.ts',
