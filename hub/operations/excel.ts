@@ -78,6 +78,7 @@ export const excelOperations: readonly Operation[] = [
     query: Type.Object({ check: JobNumber, language: Language }, closed),
     run: async ({ registry, services, principal, params: { id }, query: { check, language = 'zh' } }) => {
       const job = await ownCheck({ registry, principal }, id, check)
+      if (job.state !== 'done') throw refused('检查没有完成，没有可标注的内容', 'the check is not done: there is nothing to mark')
       if (!job.file) throw refused('上传的文件已删除，请重新上传', 'the uploaded file is gone: upload it again')
       const resource = await enteredResource(registry.store.query, id)
       const { catalogVersion } = await requireEntry(registry.store.query, id)

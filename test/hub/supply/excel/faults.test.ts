@@ -204,6 +204,7 @@ void t.test('other kinds of files, and such as are made to do harm', async (t) =
       `${what} ${JSON.stringify(checked)}`,
     )
     t.match(await take(excel, checked), { status: 409, code: 'QZ-IMPORT-REFUSED' })
+    t.match(await excel.registrar.get(`${path}/marked?check=${checked.id}`), { status: 409 })
   }
   t.match(await excel.registrar.upload(`${path}/check`, xlsx, Buffer.alloc((50 << 20) + 1)), {
     status: 413,
