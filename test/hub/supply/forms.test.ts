@@ -336,7 +336,7 @@ void t.test('the supply mode decides who produces; each change of it is a new ep
 
 void t.test('a new version begins with a snapshot, new items null', async (t) => {
   const { city, registrar } = await formCity(t)
-  await registrar.post(rowsPath, row('1', { street: '东城' }))
+  t.match(await registrar.post(rowsPath, row('1', { street: '东城' })), { status: 200 })
   const schema = villages((draft) => {
     draft.items.push({ id: 'note', name: 'note', label: '备注', type: 'text', length: 20, openness: 'internal' })
   })
