@@ -36,6 +36,7 @@ const Filter = Type.Object(
   {
     kind: Type.Optional(Type.Enum(caseKinds)),
     agency: Type.Optional(AgencyCode),
+    id: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
     after: Type.Optional(Type.String({ minLength: 1, maxLength: 1000 })),
     limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|100)$' })),
   },
@@ -72,13 +73,19 @@ function withLink(one: OpenCase) {
 interface Asked {
   kind?: string
   agency?: string
+  id?: string
   after?: string
   limit?: string
 }
 
 async function page(list: typeof listTodo, { registry, principal, query }: Call<unknown, Asked>, agency: string | undefined) {
-  const { kind, after, limit } = query
-  const { items, next } = await list(registry.store.query, principal, { kind, agency, after, limit: Number(limit ?? 50) }, registry.clock())
+  const { kind, id, after, limit } = query
+  const { items, next } = await list(
+    registry.store.query,
+    principal,
+    { kind, agency, id, after, limit: Number(limit ?? 50) },
+    registry.clock(),
+  )
   return { items: items.map(withLink), next }
 }
 

@@ -132,6 +132,8 @@ export interface CaseFilter {
   kind?: string | undefined
   /** Cases that this agency has a part in, or whose turn it is. */
   agency?: string | undefined
+  /** The one case of this id. */
+  id?: string | undefined
   after?: string | undefined
   limit: number
 }
@@ -185,7 +187,7 @@ const secret = new Set(['application draft', 'standard draft'])
 
 interface Open {
   rules: Rules
-  /** SQL: `with … dated as (…)`, by the parameters `$1` to `$7`. */
+  /** SQL: `with … dated as (…)`, by the parameters `$1` to `$8`. */
   sql: string
   parameters: unknown[]
 }
@@ -209,7 +211,8 @@ async function openCases(query: Query, { asking, own, mine, filter, now }: Listi
              and not (cardinality(s.barring) > 0 and exists (
                select from history h where h.workflow = o.kind and h.object = o.id and h.actor = $4 and h.event = any(s.barring)))
          ) e on not coalesce($4 = any(o.barred), false)
-         where (e.actions is not null or not $5) and ($6::text is null or $6 = any(o.parties) or $6 = any(o.agencies))),
+         where (e.actions is not null or not $5) and ($6::text is null or $6 = any(o.parties) or $6 = any(o.agencies))
+           and ($8::text is null or o.id = $8)),
        timed as (
          select o.*, coalesce(d.due, o.own_due) as due, d.waits, d.missed_at is not null as missed,
            coalesce(d.warned_at is not null, false) or coalesce(o.own_warned, false) as warned,
@@ -230,6 +233,7 @@ async function openCases(query: Query, { asking, own, mine, filter, now }: Listi
       mine,
       filter.agency ?? null,
       dayOf(now),
+      filter.id ?? null,
     ],
   }
 }
@@ -262,8 +266,8 @@ async function listCases(query: Query, listing: Listing): Promise<CasePage> {
        (select name from agency where code = o.agency) as "agencyName",
        (select json_agg(json_build_object('code', a.code, 'name', a.name) order by a.code) from agency a where a.code = any(o.agencies)) as agencies
      from dated o
-     where ($8::text is null or (coalesce(o.due, 'infinity'), o.since, o.kind, o.id) > ($8::date, $9::timestamptz, $10, $11))
-     order by coalesce(o.due, 'infinity'), o.since, o.kind, o.id limit $12`,
+     where ($9::text is null or (coalesce(o.due, 'infinity'), o.since, o.kind, o.id) > ($9::date, $10::timestamptz, $11, $12))
+     order by coalesce(o.due, 'infinity'), o.since, o.kind, o.id limit $13`,
     [...open.parameters, ...(place ?? [null, null, null, null]), filter.limit + 1],
   )
   const items = rows.slice(0, filter.limit)

@@ -148,12 +148,12 @@ function OpenCase({ kind, id }: { kind: string; id: string }) {
     queryKey: ['case', kind, id],
     queryFn: ({ signal }) =>
       call<{ items: (Todo & { turn: { role: string; agencyName: string | null }[] })[] }>('case.list', {
-        query: { kind, limit: '100' },
+        query: { kind, id },
         signal,
       }),
     enabled: can('case.list') && operations['case.list']!.query!.some(({ name, choices }) => name === 'kind' && choices?.includes(kind)),
   })
-  const open = data?.items.find((one) => one.id === id)
+  const open = data?.items[0]
   if (!open) return null
   return (
     <p>
