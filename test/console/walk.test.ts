@@ -1,6 +1,7 @@
 /** The console's pages: every role sees what its rights allow, without a complaint of the browser, in both languages, light and dark. */
 import t from 'tap'
 import { roleNames, type Role } from '../../hub/records/roles.ts'
+import { addGrant } from '../../hub/registry/grants/grants.ts'
 import { agencyRoles } from '../hub/city.ts'
 import { noBrowser } from '../support/browser.ts'
 import { barriers, openConsole, withObjects, withVillages, type Console, type Seen } from './fixture.ts'
@@ -140,6 +141,34 @@ t.test(
     await page.waitForSelector('#login')
   },
 )
+
+t.test('a credential: its secret is shown once, then it is ended', { skip: noBrowser }, async (t) => {
+  const console = await openConsole(t)
+  const { city } = console
+  await withVillages(console)
+  const grant = await addGrant(city, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
+  await city.store.query(`update access_grant set mode = 'api'`)
+  const { page, complaints } = await console.open('water', 'user')
+  await page.goto(`${console.origin}/grants/${grant.id}`)
+  await page.click('main section section:first-of-type h2 button')
+  await page.fill('[role=dialog] #name', '防汛指挥系统')
+  await page.click('[role=dialog] .ant-btn-primary')
+  const secret = await page.locator('.ant-alert code').innerText()
+  const [client] = (await city.as('water', 'user').get(`/grants/${grant.id}/credentials`)).body.items
+  const basic = Buffer.from(`${client.id}:${secret}`).toString('base64')
+  const form = { 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${basic}` }
+  const token = () => city.app.inject({ method: 'POST', url: '/oauth2/token', headers: form, payload: 'grant_type=client_credentials' })
+  t.equal((await token()).statusCode, 200, 'it is the secret')
+  t.same(await barriers(page), [])
+  await page.reload()
+  await page.waitForSelector('main section section tbody button')
+  t.notMatch(await page.content(), secret, 'and is not shown again')
+  await page.click('main section section tbody button >> nth=1')
+  await page.click('[role=dialog] .ant-btn-primary')
+  await page.waitForSelector('[role=dialog]', { state: 'detached' })
+  t.equal((await token()).statusCode, 401)
+  t.same(complaints, [])
+})
 
 t.test('addresses: the console for what people open, a problem for what programs ask', async (t) => {
   const { city, origin } = await openConsole(t)

@@ -4,6 +4,12 @@ import { t, timeText } from './words.tsx'
 
 const names: Readonly<Record<string, Text>> = {
   id: t('编号', 'No.'),
+  number: t('版本', 'version'),
+  publishedBy: t('发布人', 'published by'),
+  day: t('日期', 'day'),
+  requests: t('请求数', 'requests'),
+  url: t('地址', 'address'),
+  deliveredAt: t('最近送达', 'delivered'),
   code: t('代码', 'code'),
   title: t('名称', 'title'),
   name: t('名称', 'name'),

@@ -6,6 +6,7 @@ import { call } from '../api.ts'
 import { plain } from '../fields.ts'
 import { useKeys } from '../keys.ts'
 import { operations, roles, states, verbOf } from '../meta.ts'
+import { Belongings, type Belonging } from '../parts/belongings.tsx'
 import { ActionDialog } from '../parts/action-dialog.tsx'
 import { ItemsAsked, itemChoices, useItemsOf, type Named } from '../parts/items.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
@@ -40,6 +41,26 @@ const hidden = new Set([
   'lines',
   'items',
 ])
+/** What belongs to an object of a kind. */
+const belongings: Readonly<Record<string, readonly Belonging[]>> = {
+  grant: [
+    {
+      list: 'credential.list',
+      columns: ['id', 'name', 'createdBy', 'created', 'ended'],
+      make: 'credential.create',
+      on: ['credential.rotate', 'credential.end'],
+      parameter: 'client',
+    },
+    {
+      list: 'webhook.list',
+      columns: ['name', 'url', 'state', 'deliveredAt', 'fault'],
+      make: 'webhook.create',
+      on: ['webhook.replay', 'webhook.end'],
+      parameter: 'webhook',
+    },
+    { list: 'credential.usage', columns: ['day', 'requests', 'rows'] },
+  ],
+}
 /** What a case's keys do: the first letter that is free of its verbs. */
 const keys: readonly (readonly [key: string, event: RegExp])[] = [
   ['a', /\.(?:approve|consent|publish|release|accept|agree|settle|sign|pass)$/],
@@ -89,6 +110,7 @@ export function ObjectPage({ kind, place }: { kind: string; place: Place }) {
         <section>
           <Facts line={data} kind={kind} members={Object.keys(data).filter((member) => !hidden.has(member) && !member.endsWith('Name'))} />
           <ItemsAsked read={data} found={found} />
+          <Belongings all={kind === 'grant' && data['mode'] !== 'api' ? [] : (belongings[kind] ?? [])} id={id} />
         </section>
         <aside className="desk" aria-label={say(t('办理', 'To be done'))}>
           <p>{words ? <StateWord state={data.state ?? ''} text={say(words)} /> : data.state}</p>
@@ -111,7 +133,7 @@ export function ObjectPage({ kind, place }: { kind: string; place: Place }) {
       {acting && (
         <ActionDialog
           name={acting}
-          id={id}
+          at={{ id }}
           title={title}
           seen={data.revision}
           choices={itemChoices(data, found)}

@@ -139,7 +139,7 @@ export default function RegistrationPage() {
       {acting && (
         <ActionDialog
           name={acting}
-          id={id}
+          at={{ id }}
           title={content.title ?? data.resource}
           seen={revision}
           close={() => setActing(undefined)}

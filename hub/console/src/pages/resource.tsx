@@ -5,6 +5,7 @@ import { Link, useNavigate, useParams } from 'react-router'
 import { call } from '../api.ts'
 import { nameOf, valueText } from '../fields.ts'
 import { states, verbOf } from '../meta.ts'
+import { Belongings, type Belonging } from '../parts/belongings.tsx'
 import { ActionDialog } from '../parts/action-dialog.tsx'
 import { ItemTable, type Item } from '../parts/items.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
@@ -28,6 +29,9 @@ interface Resource {
   revision: string
   actions: string[]
 }
+
+const brought: readonly Belonging[] = [{ list: 'supply.batches', columns: ['at', 'act', 'by', 'file', 'rows'] }]
+const versions: readonly Belonging[] = [{ list: 'resource.versions', columns: ['number', 'publishedAt', 'publishedBy'] }]
 
 const told = [
   'abstract',
@@ -79,6 +83,8 @@ export default function ResourcePage() {
           </dl>
           <h2>{say(t('信息项', 'Items'))}</h2>
           <ItemTable items={items} />
+          {own && <Belongings all={brought} id={id} />}
+          <Belongings all={versions} id={id} />
         </section>
         <aside className="desk">
           <p>{states['resource']?.[data.state] && <StateWord state={data.state} text={say(states['resource'][data.state]!)} />}</p>
@@ -110,7 +116,7 @@ export default function ResourcePage() {
       {acting && (
         <ActionDialog
           name={acting}
-          id={id}
+          at={{ id }}
           title={title}
           seen={data.revision}
           close={() => setActing(undefined)}

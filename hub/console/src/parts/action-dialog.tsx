@@ -11,8 +11,8 @@ const final = /\.(?:revoke|withdraw|stop|discard|disable|end|end-all|reject|refu
 
 interface Asked {
   name: string
-  /** Of the object; left out where something new is made. */
-  id?: string | undefined
+  /** What the path names: the object; nothing where something new is made. */
+  at?: Readonly<Record<string, string>>
   title?: string
   seen?: string | undefined
   choices?: Readonly<Record<string, readonly Choice[]>>
@@ -22,7 +22,7 @@ interface Asked {
 }
 
 /** Asks for what comes with an operation, and does it: nothing happens before the second step. */
-export function ActionDialog({ name, id, title, seen, choices = {}, initial = {}, close, done }: Asked) {
+export function ActionDialog({ name, at = {}, title, seen, choices = {}, initial = {}, close, done }: Asked) {
   const { say } = useWords()
   const { message } = App.useApp()
   const [form] = Form.useForm<Record<string, unknown>>()
@@ -33,7 +33,7 @@ export function ActionDialog({ name, id, title, seen, choices = {}, initial = {}
   const submit = async (values: Record<string, unknown>) => {
     setBusy(true)
     try {
-      const answer = await call(name, { ...(id !== undefined && { at: { id } }), seen, body: filledIn(values) })
+      const answer = await call(name, { at, seen, body: filledIn(values) })
       void message.success(say(t('已办理', 'Done')))
       done(answer)
     } catch (problem) {
