@@ -13,6 +13,7 @@ const ownEvents: Record<string, LocalizedText> = {
   'application.proceed': { zh: '转市电子政务办审核', en: 'pass on to the office' },
   'correction.settle': { zh: '自行了结（更正）', en: 'settle by itself (correction)' },
   'grant.hold': { zh: '待接收方确认（授权）', en: 'hold (grant)' },
+  'grant.webhook': { zh: '更改推送（授权）', en: 'change a webhook (grant)' },
   'grant.expire': { zh: '到期（授权）', en: 'expire (grant)' },
   'machine.enrol': { zh: '登记前置机', en: 'enrol the machine' },
   'opening.supersede': { zh: '由新的开放发布取代', en: 'superseded by a newer one (opening)' },

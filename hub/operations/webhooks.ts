@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { asSeenBy, changeWebhook, createWebhook, endWebhook, listWebhooks, replayWebhook } from '../sharing/webhooks/webhooks.ts'
+import { edit } from './events.ts'
 import { operation, type Operation } from './operation.ts'
 import { ById, closed, NoBody, nullable, ShownText, Text } from './shapes.ts'
 
@@ -51,7 +52,7 @@ export const webhookOperations: readonly Operation[] = [
     answer: Webhook,
     run: async ({ registry, services, principal, params: { id }, body }) => createWebhook(registry, services.webhooks, principal, id, body),
   }),
-  operation({
+  edit({
     name: 'webhook.change',
     method: 'PATCH',
     path: '/grants/:id/webhooks/:webhook',

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 /** Mostly wait, for time-outs and for programs to start again; longest first. */
 export const waiting: readonly string[] = [
   'test/faults/restore.test.ts',
+  'test/console/walk.test.ts',
   'test/faults/network.test.ts',
   'test/faults/policy.test.ts',
   'test/faults/network-database.test.ts',
@@ -16,6 +17,7 @@ export const waiting: readonly string[] = [
   'test/flow/ended.test.ts',
   'test/faults/source.test.ts',
   'test/flow/gap.test.ts',
+  'test/console/supply.test.ts',
   'test/faults/registry.test.ts',
   'test/flow/values.test.ts',
   'test/flow/folders.test.ts',
@@ -31,8 +33,6 @@ export const waiting: readonly string[] = [
 /** The longest of the others, longest first. */
 export const busy: readonly string[] = [
   'test/model/sharing.test.ts',
-  'test/console/walk.test.ts',
-  'test/console/supply.test.ts',
   'test/hub/http/races.test.ts',
   'test/hub/http/inputs.test.ts',
   'test/agent/databases/postgres/engine.test.ts',

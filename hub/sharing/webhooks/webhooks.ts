@@ -5,6 +5,7 @@ import { writeAudit } from '../../records/audit.ts'
 import { notFound, rule } from '../../records/refusals.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { requireGrant } from '../../registry/grants/grants.ts'
+import { record } from '../../registry/workflow.ts'
 import type { Query } from '../../store/store.ts'
 import { comparePlaces } from '../changes.ts'
 import { clientId } from '../clients.ts'
@@ -99,12 +100,10 @@ export async function changeWebhook(
     await lockLive(query, grant, id)
     await query('update api_client set name = coalesce($2, name) where id = $1', [id, name ?? null])
     await query('update webhook set url = coalesce($2, url) where client = $1', [id, url ?? null])
-    await writeAudit(query, {
-      ...actedBy(principal),
-      act: 'webhook.change',
-      object: id,
-      details: { grant, name, ...(url !== undefined && { url: withoutQuery(url) }) },
-    })
+    // In the grant's history: whoever edits it names what they saw of it.
+    const { state } = await requireGrant(query, grant)
+    const input = { webhook: id, name, ...(url !== undefined && { url: withoutQuery(url) }) }
+    await record(query, { workflow: 'grant', object: grant, event: 'webhook', from: state, to: state, principal, input })
     return requireWebhook(query, id)
   })
 }

@@ -32,6 +32,10 @@ async function edits(city: City): Promise<Record<string, Edit>> {
     `insert into access_grant (id, resource, agency, items, mode, basis) values ('shared', $1, 'water', '{holder}', 'api', nextval('decision'))`,
     [resource],
   )
+  await city.store.query(
+    `insert into api_client (id, access_grant, name, created_by, created_at) values ('hook', 'shared', '推送', 'test', now())`,
+  )
+  await city.store.query(`insert into webhook (client, url, next_at) values ('hook', 'https://push.test/', 'infinity')`)
   const evaluation = (await office.post('/evaluations', { period: '2026-Q4' })).body.id
   const [one, two] = [registrar, reviewer].map(({ principal }) => principal.person)
   const ask = (items: string[]) => ({ mode: 'query', items, purpose: '核验', basis: '三定' })
@@ -106,6 +110,13 @@ async function edits(city: City): Promise<Record<string, Edit>> {
       who: 'city office',
       what: '设定接口授权的频率和配额',
     },
+    'webhook.change': {
+      read: '/grants/shared',
+      one: (seen) => user.patch('/grants/shared/webhooks/hook', { name: '一' }, seen),
+      other: (seen) => secondUser.patch('/grants/shared/webhooks/hook', { name: '二' }, seen),
+      who: 'water user',
+      what: '更改推送',
+    },
     'evaluation.advise': {
       read: `/evaluations/${evaluation}`,
       one: (seen) => office.post(`/evaluations/${evaluation}/advise`, { agency: 'civil', advice: '一' }, seen),
@@ -122,7 +133,7 @@ const form = (title: string) => {
 }
 
 /** Nothing that another could have looked at before, or only oneself; a row names the place at which it was seen. */
-const without = /^(?:me|session)\.|^query\.purpose$|^row\./
+const without = /^(?:me|session)\.|^query\.(?:standard-)?purpose$|^row\./
 
 t.test('of two who edit the same, the later is told', async (t) => {
   const city = await openCity(t)
@@ -185,5 +196,6 @@ const reading: Record<string, Parameters<City['as']>> = {
   standard: ['city', 'office'],
   application: ['water', 'user'],
   grant: ['city', 'office'],
+  webhook: ['city', 'office'],
   evaluation: ['city', 'office'],
 }
