@@ -34,7 +34,7 @@ export function Frame() {
   useEffect(() => main.current?.focus({ preventScroll: true }), [pathname])
   return (
     <>
-      <a className="row-link" href="#main" hidden>
+      <a className="skip" href="#main">
         {say(t('跳到正文', 'Skip to the page'))}
       </a>
       <Header />
