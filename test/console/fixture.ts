@@ -89,6 +89,13 @@ export async function withObjects({ city }: Console): Promise<ReadonlyMap<string
   return made
 }
 
+/** Until the page shows all that it asked for. */
+export async function settled(page: Page): Promise<void> {
+  // What was clicked is on its way by then.
+  await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
+  await page.waitForSelector('main[aria-busy=false]:not(:has(.ant-skeleton))')
+}
+
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 /** What axe finds that is serious, by rule and place (WCAG 2.2, levels A and AA). */

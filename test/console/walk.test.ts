@@ -4,7 +4,7 @@ import { roleNames, type Role } from '../../hub/records/roles.ts'
 import { addGrant } from '../../hub/registry/grants/grants.ts'
 import { agencyRoles } from '../hub/city.ts'
 import { noBrowser } from '../support/browser.ts'
-import { barriers, openConsole, withObjects, withVillages, type Console, type Seen } from './fixture.ts'
+import { barriers, openConsole, settled, withObjects, withVillages, type Console, type Seen } from './fixture.ts'
 
 const agencyOf = (role: Role) => (agencyRoles.includes(role) ? 'civil' : 'city')
 
@@ -19,14 +19,15 @@ async function walk({ origin }: Console, { page }: Seen, look: (where: string) =
     .then((links) => Promise.all(links.map((link) => link.getAttribute('href'))))
   for (const place of places.slice(1)) {
     await page.click(`nav.side a[href="${place!}"]`)
+    await page.waitForURL(({ pathname, search }) => pathname + search === place)
     await page.waitForSelector('main h1')
-    await page.waitForLoadState('networkidle')
+    await settled(page)
     await look(place!)
     const first = page.locator('main tbody tr td:first-child a').first()
     if ((await first.count()) === 0) continue
     await first.click()
     await page.waitForSelector('main .desk')
-    await page.waitForLoadState('networkidle')
+    await settled(page)
     await look(`${place!}/…`)
   }
   return places.length

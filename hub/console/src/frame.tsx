@@ -1,5 +1,5 @@
 /** The frame around every page: header, places on the left, the page. */
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useIsFetching, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Badge, Button, Dropdown, Input } from 'antd'
 import { lazy, Suspense, useEffect, useRef } from 'react'
 import { Link, NavLink, Route, Routes, useLocation, useNavigate } from 'react-router'
@@ -29,6 +29,7 @@ const AccountPage = lazy(() => import('./pages/account.tsx'))
 export function Frame() {
   const { say } = useWords()
   const main = useRef<HTMLElement>(null)
+  const fetching = useIsFetching()
   const { pathname } = useLocation()
   // Who moves by keyboard or listens goes on in the new page.
   useEffect(() => main.current?.focus({ preventScroll: true }), [pathname])
@@ -40,7 +41,7 @@ export function Frame() {
       <Header />
       <div className="body">
         <Side />
-        <main id="main" ref={main} tabIndex={-1}>
+        <main id="main" ref={main} tabIndex={-1} aria-busy={fetching > 0}>
           <Suspense fallback={<Waiting />}>
             <Routes>
               <Route path="/" element={<HomePage />} />
