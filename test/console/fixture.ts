@@ -48,6 +48,8 @@ export async function openConsole(test: Test): Promise<Console> {
       viewport: { width: 1366, height: 768 },
       locale: language === 'zh' ? 'zh-CN' : 'en-GB',
       colorScheme: dark ? 'dark' : 'light',
+      // What moves would be clicked beside.
+      reducedMotion: 'reduce',
     })
     const page = await context.newPage()
     page.setDefaultTimeout(20_000)

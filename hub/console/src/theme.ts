@@ -38,9 +38,11 @@ const dark = {
 }
 
 export function themeOf(isDark: boolean): ThemeConfig {
+  // Who wants nothing to move is shown everything at once.
+  const motion = !matchMedia('(prefers-reduced-motion: reduce)').matches
   return {
     algorithm: isDark ? theme.darkAlgorithm : theme.defaultAlgorithm,
-    token: { ...common, ...(isDark ? dark : light) },
+    token: { ...common, ...(isDark ? dark : light), motion },
     components: { Table: { cellPaddingBlockSM: 6, cellPaddingInlineSM: 8 }, Layout: { headerHeight: 48, headerPadding: '0 16px' } },
   }
 }
