@@ -9,6 +9,7 @@ import { operations } from '../operations/index.ts'
 import type { Operation } from '../operations/operation.ts'
 import { objectNames } from '../records/refusals.ts'
 import { roles } from '../records/roles.ts'
+import { opennessStates } from '../registry/catalog/content.ts'
 import { valueNames } from '../registry/catalog/labels.ts'
 import { workflows } from '../registry/workflows.ts'
 import type { Field, Meta, OperationMeta } from './meta-shape.ts'
@@ -20,7 +21,7 @@ export function consoleMeta(): Meta {
     states: Object.fromEntries(workflows.map(({ name, states }) => [name, states])),
     roles,
     kinds: Object.fromEntries(Object.entries(objectNames).map(([kind, zh]) => [kind, { zh, en: kind }])),
-    values: valueNames,
+    values: { ...valueNames, entryOpenness: opennessStates },
   }
 }
 

@@ -25,6 +25,7 @@ export interface Asked {
   /** Values of the path: `{ id: '7' }`. */
   at?: Readonly<Record<string, string>>
   query?: Readonly<Record<string, string | undefined>>
+  /** JSON, or of an upload the file. */
   body?: unknown
   /** The revision that was seen, where the operation decides on it. */
   seen?: string | undefined
@@ -49,17 +50,17 @@ export function addressOf(name: string, { at = {}, query = {} }: Asked = {}): st
 
 /** Throws Problem. */
 export async function call<T = any>(name: string, asked: Asked = {}): Promise<T> {
-  const { method } = operations[name]!
-  return send<T>(method, addressOf(name, asked), asked)
+  const { method, upload } = operations[name]!
+  return send<T>(method, addressOf(name, asked), asked, upload)
 }
 
-export async function send<T>(method: string, address: string, { body, seen, signal }: Asked = {}): Promise<T> {
+export async function send<T>(method: string, address: string, { body, seen, signal }: Asked = {}, type = 'application/json'): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' }
   if (seen !== undefined) headers['if-match'] = `"${seen}"`
   const init: RequestInit = { method, headers, signal: signal ?? null }
   if (method !== 'GET') {
-    headers['content-type'] = 'application/json'
-    init.body = JSON.stringify(body ?? {})
+    headers['content-type'] = type
+    init.body = body instanceof Blob ? body : JSON.stringify(body ?? {})
   }
   let answer: Response
   try {

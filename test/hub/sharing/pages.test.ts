@@ -12,6 +12,7 @@ import { generateSigningKey } from '../../../protocol/signature.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { hubStore } from '../../support/hub-store.ts'
 import { openBench, Provider, type Bench } from '../exchange/fixture.ts'
+import { check } from './alike.ts'
 import type { CatalogItem } from '../../../hub/registry/catalog/content.ts'
 
 const server = await findPostgres()
@@ -173,11 +174,6 @@ void t.test('filters, sorts and pages find what plain reckoning finds', async (t
   )
   t.pass('all the same')
 })
-
-function check(found: unknown, wanted: unknown, asked: unknown): void {
-  if (JSON.stringify(found) !== JSON.stringify(wanted))
-    throw new Error(`${JSON.stringify(asked)}: ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`)
-}
 
 async function walkAll(
   deps: Parameters_<typeof readPage>[0],

@@ -13,6 +13,7 @@ import { generateSigningKey } from '../../../protocol/signature.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { hubStore } from '../../support/hub-store.ts'
 import { openBench, Provider, type Bench } from '../exchange/fixture.ts'
+import { check } from './alike.ts'
 import type { CatalogItem } from '../../../hub/registry/catalog/content.ts'
 
 const server = await findPostgres()
@@ -201,11 +202,6 @@ void t.test('pages, counts, rows and streams of a union are those of its rows to
   )
   t.pass('all the same')
 })
-
-function check(found: unknown, wanted: unknown, asked: unknown): void {
-  if (JSON.stringify(found) !== JSON.stringify(wanted))
-    throw new Error(`${JSON.stringify(asked)}: ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`)
-}
 
 void t.test('what cannot be part of it is left out, and said; what is absent is said of each source', async (t) => {
   const bench = await openBench(await hubStore(server))

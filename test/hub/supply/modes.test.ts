@@ -42,6 +42,18 @@ async function machineOf(test: Pick<typeof t, 'teardown'>, city: City): Promise<
   }
 }
 
+/** Resource `ads` of civil, which its people enter. */
+async function adsByForm(test: Pick<typeof t, 'teardown'>): Promise<City> {
+  const city = await openCity(test)
+  await register(
+    city,
+    'civil',
+    licences((content) => (content.supplyMode = 'form')),
+    { resource: 'ads' },
+  )
+  return city
+}
+
 const ad = (number: string, more: object = {}) => ({
   number,
   holder: '某店',
@@ -92,13 +104,7 @@ void t.test('from machine to form only with all rows at the hub', async (t) => {
 })
 
 void t.test('back to a machine: which of several must be said', async (t) => {
-  const city = await openCity(t)
-  await register(
-    city,
-    'civil',
-    licences((content) => (content.supplyMode = 'form')),
-    { resource: 'ads' },
-  )
+  const city = await adsByForm(t)
   const [first] = [await enrolled(city, 'civil'), await enrolled(city, 'civil')]
   t.match(faultsOf(await change(city, { supplyMode: 'front-end' })), [422, /^producer .*有 2 台前置机/])
   t.equal((await change(city, { supplyMode: 'front-end', producer: first.id })).status, 200)
@@ -113,13 +119,7 @@ const keyed = (key: string, more: (item: CatalogItem) => Partial<CatalogItem> = 
 })
 
 void t.test('another key: rows keep, under it; what it could not tell apart is refused by name', async (t) => {
-  const city = await openCity(t)
-  await register(
-    city,
-    'civil',
-    licences((content) => (content.supplyMode = 'form')),
-    { resource: 'ads' },
-  )
+  const city = await adsByForm(t)
   const registrar = city.as('civil', 'registrar')
   const put = async (number: string, more: object) => {
     const [{ position }] = (await registrar.get(`${path}?number=${number}`)).body.items
@@ -166,13 +166,7 @@ void t.test('another key: rows keep, under it; what it could not tell apart is r
 })
 
 void t.test('values that a new form has no place for, or demands, are refused by name', async (t) => {
-  const city = await openCity(t)
-  await register(
-    city,
-    'civil',
-    licences((content) => (content.supplyMode = 'form')),
-    { resource: 'ads' },
-  )
+  const city = await adsByForm(t)
   const registrar = city.as('civil', 'registrar')
   await registrar.post(path, { values: ad('1', { place: '𠮷𠮷𠮷' }) })
   await registrar.post(path, { values: ad('2', { place: '𠮷𠮷𠮷𠮷' }) })

@@ -57,7 +57,7 @@ export default function CatalogPage() {
           allowClear
           style={{ minWidth: 130 }}
           value={search.get('openness')}
-          options={choices.map((value) => ({ value, label: valueText(value, 'openness', undefined, say) }))}
+          options={choices.map((value) => ({ value, label: valueText(value, 'entryOpenness', undefined, say) }))}
           onChange={(value) => change('openness', value ?? undefined)}
         />
         {data && (
@@ -80,7 +80,7 @@ export default function CatalogPage() {
           </Link>
           <br />
           <span className="muted">
-            {line.agencyName} · {line.catalogCode} · {valueText(line.openness, 'openness', undefined, say)}
+            {line.agencyName} · {line.catalogCode} · {valueText(line.openness, 'entryOpenness', undefined, say)}
           </span>
         </p>
       ))}

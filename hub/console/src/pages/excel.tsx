@@ -2,8 +2,8 @@ import { useQuery } from '@tanstack/react-query'
 import { Button, InputNumber, Modal, Progress, Radio } from 'antd'
 import { useState } from 'react'
 import { Link, useParams } from 'react-router'
-import { addressOf, call, Problem } from '../api.ts'
-import { operations, type Text } from '../meta.ts'
+import { addressOf, call } from '../api.ts'
+import type { Text } from '../meta.ts'
 import { Failed } from '../parts/outcome.tsx'
 import { t, timeText, useWords } from '../words.tsx'
 
@@ -55,10 +55,7 @@ export default function ExcelPage() {
   const upload = async (file: File) => {
     setProblem(undefined)
     try {
-      const { method, upload: type } = operations['excel.check']!
-      const address = addressOf('excel.check', { at: { id }, query: { name: file.name } })
-      const answer = await fetch(address, { method, headers: { 'content-type': type! }, body: file })
-      if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})))
+      await call('excel.check', { at: { id }, query: { name: file.name }, body: file })
       await jobs.refetch()
     } catch (refused) {
       setProblem(refused)

@@ -26,11 +26,6 @@ export interface Todo {
   reason: Text | null
 }
 
-/** Where a case is shown: as the API says, but that duties and their like have lists of their own. */
-export function addressOfCase({ link }: Pick<Todo, 'link'>): string | undefined {
-  return link ?? undefined
-}
-
 /** What waits for whoever is signed in, the most pressing first: `j` and `k` move, Enter opens. */
 export function HomePage() {
   const { say } = useWords()
@@ -49,7 +44,7 @@ export function HomePage() {
     j: () => setAt(Math.min(at + 1, items.length - 1)),
     k: () => setAt(Math.max(at - 1, 0)),
     Enter: () => {
-      const address = items[at] && addressOfCase(items[at])
+      const address = items[at]?.link
       if (address) void navigate(address)
     },
   })
@@ -74,7 +69,7 @@ export function HomePage() {
             {
               title: say(t('事项', 'Case')),
               render: (_, todo) => {
-                const address = addressOfCase(todo)
+                const address = todo.link
                 const words = `${kinds[todo.kind] ? say(kinds[todo.kind]!) : todo.kind} · ${todo.title}`
                 return address ? <Link to={address}>{words}</Link> : words
               },

@@ -78,7 +78,6 @@ export function ListPage({ place }: { place: Place }) {
           rowKey={(line) => plain(line[place.id ?? 'id']) || JSON.stringify(line)}
           dataSource={lines}
           pagination={false}
-          virtual={false}
           locale={{ emptyText: say(Object.keys(given).length > 0 ? t('没有符合条件的', 'None fits') : t('还没有', 'There are none yet')) }}
           columns={place.columns.map((member, at) => ({
             title: say(nameOf(member)),

@@ -3,15 +3,14 @@ import { App, Button, Form } from 'antd'
 import { useState } from 'react'
 import { Link, useParams } from 'react-router'
 import { call } from '../api.ts'
-import { operations, states, type Text, verbOf } from '../meta.ts'
-import { ActionDialog } from '../parts/action-dialog.tsx'
+import { entryFields, itemFields } from '../catalog-fields.ts'
+import type { Text } from '../meta.ts'
+import { Desk } from '../parts/desk.tsx'
 import { FieldInputs, filledIn } from '../parts/fields-form.tsx'
 import { ItemTable, type Item } from '../parts/items.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Strip } from '../parts/strip.tsx'
-import { Timeline } from '../parts/timeline.tsx'
-import { Facts, StateWord } from '../parts/value.tsx'
-import { useSession } from '../session.tsx'
+import { Facts } from '../parts/value.tsx'
 import { t, useWords } from '../words.tsx'
 
 interface Fault extends Text {
@@ -38,9 +37,7 @@ export default function RegistrationPage() {
   const { say } = useWords()
   const { message } = App.useApp()
   const { id = '' } = useParams()
-  const { can } = useSession()
   const client = useQueryClient()
-  const [acting, setActing] = useState<string>()
   const [problem, setProblem] = useState<unknown>()
   const [form] = Form.useForm<Record<string, unknown>>()
   const { data, error, refetch } = useQuery({
@@ -49,9 +46,8 @@ export default function RegistrationPage() {
   })
   if (error) return <Failed error={error} again={() => void refetch()} />
   if (!data) return <Waiting />
-  const { content, actions, state, revision } = data
+  const { content, actions, revision } = data
   const editable = actions.includes('registration.change')
-  const again = () => client.invalidateQueries()
   const save = async (values: Record<string, unknown>) => {
     setProblem(undefined)
     try {
@@ -61,7 +57,7 @@ export default function RegistrationPage() {
         body: { content: filledIn({ ...content, ...values }), replace: true },
       })
       void message.success(say(t('已保存', 'Saved')))
-      await again()
+      await client.invalidateQueries()
     } catch (refused) {
       setProblem(refused)
     }
@@ -98,17 +94,14 @@ export default function RegistrationPage() {
             </>
           )}
         </section>
-        <aside className="desk">
-          <p>{states['registration']?.[state] && <StateWord state={state} text={say(states['registration'][state])} />}</p>
-          <div className="actions">
-            {actions
-              .filter((name) => name !== 'registration.change')
-              .map((name) => (
-                <Button key={name} type={/publish|submit/.test(name) ? 'primary' : 'default'} onClick={() => setActing(name)}>
-                  {say(verbOf(name))}
-                </Button>
-              ))}
-          </div>
+        <Desk
+          key={id}
+          kind="registration"
+          id={id}
+          title={content.title ?? data.resource}
+          read={data}
+          actions={actions.filter((name) => name !== 'registration.change')}
+        >
           {data.faults.length > 0 && (
             <>
               <h2>{say(t(`待改 ${data.faults.length} 处`, `To be mended: ${data.faults.length}`))}</h2>
@@ -133,35 +126,18 @@ export default function RegistrationPage() {
               </ul>
             </>
           )}
-          {can('history.read') && <Timeline kind="registration" id={id} />}
-        </aside>
+        </Desk>
       </div>
-      {acting && (
-        <ActionDialog
-          name={acting}
-          at={{ id }}
-          title={content.title ?? data.resource}
-          seen={revision}
-          close={() => setActing(undefined)}
-          done={() => {
-            setActing(undefined)
-            void again()
-          }}
-        />
-      )}
     </>
   )
 }
 
-/** The fields of an entry, and those of its items. */
-const entryFields = operations['registration.change']!.body!.find(({ name }) => name === 'content')!.fields!
 /** What is said of the whole, then the items, then the rest about them. */
 const inOrder = [
   ...entryFields.filter(({ input }) => input !== 'rows'),
   ...entryFields.filter(({ name }) => name === 'items'),
   ...entryFields.filter(({ name, input }) => input === 'rows' && name !== 'items'),
 ]
-const itemFields = entryFields.find(({ name }) => name === 'items')!.fields!
 
 function FaultLink({ fault, jump }: { fault: Fault; jump: (place: string[]) => void }) {
   const { say } = useWords()

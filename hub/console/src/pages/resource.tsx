@@ -1,17 +1,14 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { Button } from 'antd'
-import { useState } from 'react'
 import { Link, useNavigate, useParams } from 'react-router'
 import { call } from '../api.ts'
-import { nameOf, valueText } from '../fields.ts'
-import { states, verbOf } from '../meta.ts'
+import { entryName } from '../catalog-fields.ts'
+import { valueText } from '../fields.ts'
 import { Belongings, type Belonging } from '../parts/belongings.tsx'
-import { ActionDialog } from '../parts/action-dialog.tsx'
+import { Desk } from '../parts/desk.tsx'
 import { ItemTable, type Item } from '../parts/items.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Strip } from '../parts/strip.tsx'
-import { Timeline } from '../parts/timeline.tsx'
-import { StateWord } from '../parts/value.tsx'
 import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
 
@@ -51,8 +48,6 @@ export default function ResourcePage() {
   const { id = '' } = useParams()
   const { me, can } = useSession()
   const navigate = useNavigate()
-  const client = useQueryClient()
-  const [acting, setActing] = useState<string>()
   const { data, error, refetch } = useQuery({
     queryKey: ['object', 'resource', id],
     queryFn: ({ signal }) => call<Resource>('resource.read', { at: { id }, signal }),
@@ -78,7 +73,7 @@ export default function ResourcePage() {
               {data.catalogCode} · <code>{data.code}</code>
             </dd>
             {shown.map((name) => (
-              <Line key={name} name={say(catalogNames[name] ?? nameOf(name))} text={valueText(content[name], name, undefined, say)} />
+              <Line key={name} name={say(entryName(name))} text={valueText(content[name], name, undefined, say)} />
             ))}
           </dl>
           <h2>{say(t('信息项', 'Items'))}</h2>
@@ -86,59 +81,35 @@ export default function ResourcePage() {
           {own && <Belongings all={brought} id={id} />}
           <Belongings all={versions} id={id} />
         </section>
-        <aside className="desk">
-          <p>{states['resource']?.[data.state] && <StateWord state={data.state} text={say(states['resource'][data.state]!)} />}</p>
-          <div className="actions">
-            {can('application.create') && !own && data.state === 'active' && (
-              <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/apply`)}>
-                {say(t('申请共享', 'Apply for it'))}
-              </Button>
-            )}
-            {own && content['supplyMode'] === 'form' && can('row.create') && (
-              <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/rows`)}>
-                {say(t('在线填报', 'Enter rows'))}
-              </Button>
-            )}
-            {own && content['supplyMode'] === 'excel' && can('excel.check') && (
-              <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/excel`)}>
-                {say(t('EXCEL 导入', 'Excel import'))}
-              </Button>
-            )}
-            {(data.actions ?? []).map((name) => (
-              <Button key={name} onClick={() => setActing(name)}>
-                {say(verbOf(name))}
-              </Button>
-            ))}
-          </div>
-          {can('history.read') && <Timeline kind="resource" id={id} />}
-        </aside>
-      </div>
-      {acting && (
-        <ActionDialog
-          name={acting}
-          at={{ id }}
+        <Desk
+          kind="resource"
+          id={id}
           title={title}
-          seen={data.revision}
-          close={() => setActing(undefined)}
-          done={() => {
-            setActing(undefined)
-            void client.invalidateQueries()
-          }}
+          read={data}
+          actions={data.actions}
+          ways={
+            <>
+              {can('application.create') && !own && data.state === 'active' && (
+                <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/apply`)}>
+                  {say(t('申请共享', 'Apply for it'))}
+                </Button>
+              )}
+              {own && content['supplyMode'] === 'form' && can('row.create') && (
+                <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/rows`)}>
+                  {say(t('在线填报', 'Enter rows'))}
+                </Button>
+              )}
+              {own && content['supplyMode'] === 'excel' && can('excel.check') && (
+                <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/excel`)}>
+                  {say(t('EXCEL 导入', 'Excel import'))}
+                </Button>
+              )}
+            </>
+          }
         />
-      )}
+      </div>
     </>
   )
-}
-
-const catalogNames: Readonly<Record<string, { zh: string; en: string }>> = {
-  abstract: t('摘要', 'abstract'),
-  sharing: t('共享类型', 'sharing type'),
-  sharingConditions: t('共享条件', 'sharing conditions'),
-  shareModes: t('共享方式', 'share modes'),
-  supplyMode: t('提供方式', 'supply mode'),
-  keywords: t('关键字', 'keywords'),
-  contact: t('联系人', 'contact'),
-  temporal: t('时间范围', 'temporal coverage'),
 }
 
 function Line({ name, text }: { name: string; text: string }) {

@@ -28,7 +28,7 @@ export function FieldInputs({
       <RowInputs key={field.name} field={field} within={within} />
     ) : field.input === 'group' ? (
       <fieldset key={field.name}>
-        <legend>{nameOf(field, say)}</legend>
+        <legend>{shortName(field, say)}</legend>
         <FieldInputs
           fields={field.fields ?? []}
           within={[...within, field.name]}
@@ -107,7 +107,7 @@ function RowInputs({ field, within }: { field: Field; within: readonly string[] 
                 <thead>
                   <tr>
                     {fields.map((one) => (
-                      <th key={one.name}>{nameOf(one, say)}</th>
+                      <th key={one.name}>{shortName(one, say)}</th>
                     ))}
                     <th>{say(t('次序', 'order'))}</th>
                   </tr>
@@ -146,13 +146,13 @@ function RowInputs({ field, within }: { field: Field; within: readonly string[] 
 }
 
 /** What a field is called, without what is explained of it. */
-function nameOf(field: Field, say: ReturnType<typeof useWords>['say']): string {
+function shortName(field: Field, say: ReturnType<typeof useWords>['say']): string {
   return say(field.text).split(/[\uff0c,;\uff1b(\uff08]/)[0]!
 }
 
 /** Native inputs: four hundred rows of them stay quick. */
 function rowInput(field: Field, say: ReturnType<typeof useWords>['say']) {
-  const label = nameOf(field, say)
+  const label = shortName(field, say)
   if (field.input === 'yes-no') return <Checkbox aria-label={label} />
   if (field.input !== 'choice') return <PlainInput label={label} numeric={field.input === 'number'} texts={field.input === 'texts'} />
   return (
