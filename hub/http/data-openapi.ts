@@ -193,7 +193,7 @@ export function describeResource(share: Share, address: string): object {
                 { op: 'upsert', item: example },
                 { op: 'delete', item: keyExample },
               ],
-              next: '3600000.12.2',
+              next: '3600000.12.2.pXk1Qd0aTz3-',
               complete: true,
               source,
             }),

@@ -1,7 +1,8 @@
 /**
  * Changes of a resource since a position, for copies that others keep: upserts and deletes in the order in which the hub's own table took
- * them. A place is `epoch.seq.row`: behind so many rows of that batch.
+ * them. A place is `epoch.seq.row.shape`: behind so many rows of that batch, of a copy of that shape.
  */
+import { hash as digest } from 'node:crypto'
 import { splitBatch, trustedManifest, type OpenBatch } from '../../protocol/batch.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
@@ -37,22 +38,37 @@ export interface Changes {
 interface Place extends Position {
   /** Rows of this batch that were had. */
   row: number
+  /** Of the copy that is continued: `copyShape`; undefined of one that was begun by an older hub. */
+  shape: string | undefined
 }
 
-const placeForm = /^([1-9]\d{0,9})\.(\d{1,10})\.(\d{1,7})$/
+const placeForm = /^([1-9]\d{0,9})\.(\d{1,10})\.(\d{1,7})(?:\.([\w-]{12}))?$/
+
+/** What a copy is made of: the items that are told, each as it is masked. Where it changes, what was told of other rows is not as it would be told now. */
+export function copyShape({ id: right }: Pick<Share, 'id'>, select: readonly SharedItem[]): string {
+  const items = select.map(({ id, masked }) => [id, masked ?? null, masked?.kind === 'hash' ? right : null])
+  return digest('sha256', JSON.stringify(items), 'base64url').slice(0, 12)
+}
+
 /** Bytes of the log that one answer reads. */
 const portion = 4 << 20
 
 /**
  * At most about `limit` changes. Without `after` from the beginning: the newest complete snapshot. Throws QZ-DATA-FILTER where `after` is no place,
- * QZ-DATA-TRIMMED where nothing goes on from there: the copy is to be made anew.
+ * QZ-DATA-TRIMMED where nothing goes on from there, or the copy is of another shape: it is to be made anew.
  */
 export async function readChanges(
   { query, log }: ChangesDeps,
   share: Share,
   { after, limit, select }: { after: string | undefined; limit: number; select: readonly SharedItem[] },
 ): Promise<Changes> {
-  const from = after === undefined ? await beginning(log, share) : placeOf(after)
+  const shape = copyShape(share, select)
+  const from = after === undefined ? { ...(await beginning(log, share)), shape } : placeOf(after)
+  if (from.shape !== shape)
+    throw trimmed(after!, {
+      zh: '所要的信息项或其脱敏已变，已有的行与现在的不同',
+      en: 'the items asked for, or their masks, are other ones: rows that are there would be told otherwise now',
+    })
   if (isAfter(from, share.table.place)) throw trimmed(after!, { zh: '中心没有这一位置', en: 'the hub has no such place' })
   const batches = await log.read(share.resource, { epoch: from.epoch, seq: from.seq - 1 }, portion)
   // The batch of the place may be all that a portion holds.
@@ -78,7 +94,7 @@ export async function readChanges(
     const all = [...rows, ...swept]
     const taken = all.slice(skipped, skipped + Math.max(0, limit - changes.length))
     for (const change of taken) if (change) changes.push(change)
-    at = { epoch, seq, row: skipped + taken.length }
+    at = { epoch, seq, row: skipped + taken.length, shape }
     if (at.row < all.length) return { changes, next: showPlace(at), complete: false }
     if (changes.length >= limit) break
   }
@@ -92,16 +108,16 @@ export function changeLines({ keys }: Share, select: readonly SharedItem[], chan
   return changes.map(({ op, values }) => `{"op":"${op}","item":${rowJson(op === 'upsert' ? select : keys, values)}}`)
 }
 
-async function beginning(log: Pick<Log, 'state'>, { resource, table }: Share): Promise<Place> {
+async function beginning(log: Pick<Log, 'state'>, { resource, table }: Share): Promise<Omit<Place, 'shape'>> {
   const { complete } = await log.state(resource)
   if (!complete || isAfter(complete.began, table.place)) throw new QianzhiError('QZ-DATA-PREPARING', { resource })
   return { ...complete.began, row: 0 }
 }
 
 function placeOf(after: string): Place {
-  const [, epoch, seq, row] = placeForm.exec(after) ?? []
+  const [, epoch, seq, row, shape] = placeForm.exec(after) ?? []
   if (epoch === undefined) throw wrong('after', { zh: '须为上次得到的 next', en: 'it must be the next of the answer before' })
-  return { epoch: Number(epoch), seq: Number(seq), row: Number(row) }
+  return { epoch: Number(epoch), seq: Number(seq), row: Number(row), shape }
 }
 
 /** Below zero where the first is behind the second. Throws QZ-DATA-FILTER. */
@@ -110,8 +126,8 @@ export function comparePlaces(one: string, other: string): number {
   return comparePositions(first, second) || first.row - second.row
 }
 
-function showPlace({ epoch, seq, row }: Place): string {
-  return `${epoch}.${seq}.${row}`
+function showPlace({ epoch, seq, row, shape }: Place): string {
+  return `${epoch}.${seq}.${row}.${shape}`
 }
 
 /** The batch of the place itself must still be there, else what came between cannot be known. */

@@ -2,7 +2,7 @@
  * Sends changes to webhooks (Art. 16): of each the portions in order, each again until it is taken. A portion has its number and its end on disk
  * before it is sent, and the place moves after the receiver took it: a hub that is killed in between sends the same again.
  */
-import { hash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { errorForLog, QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import { storeText } from '../../../protocol/localized.ts'
@@ -10,7 +10,7 @@ import { writeAudit } from '../../records/audit.ts'
 import { notify } from '../../records/notices.ts'
 import type { Log } from '../../log.ts'
 import { startRounds, type Rounds } from '../../store/rounds.ts'
-import { changeLines, readChanges, type Changes } from '../changes.ts'
+import { changeLines, readChanges, copyShape, type Changes } from '../changes.ts'
 import { sourceJson } from '../exports.ts'
 import { masksInForce } from '../masks.ts'
 import type { Sharing } from '../reading.ts'
@@ -112,7 +112,7 @@ export class WebhookSender {
     const { store, usage, limits, settings } = this.#deps
     const { id, grant } = turn
     const share = await this.#share(turn)
-    const shape = shapeOf(share)
+    const shape = copyShape(share, share.items)
     const read = await this.#read(share, turn.shape === shape ? turn : { place: null, portion: null })
     const { place, portion, fresh, lines } = read
     const tells = lines.length > 0 || place === null || (portion.whole && !turn.whole)
@@ -150,7 +150,12 @@ export class WebhookSender {
   /** Asked right before anything is sent: what was revoked, suspended, masked or declared secret meanwhile is not. */
   async #stillGranted({ id }: Turn, lease: string, shape: string): Promise<boolean> {
     const turn = await keepTurn(this.#deps.store.query, id, this.#lease(lease))
-    return turn !== undefined && shapeOf(await this.#share(turn)) === shape
+    return turn !== undefined && (await this.#shape(turn)) === shape
+  }
+
+  async #shape(turn: Turn): Promise<string> {
+    const share = await this.#share(turn)
+    return copyShape(share, share.items)
   }
 
   /** The portion under way, or the next one; where nothing goes on from the place, from the beginning. */
@@ -204,9 +209,4 @@ interface Read {
   portion: Portion
   fresh: boolean
   lines: string[]
-}
-
-/** Of what a copy is made: where it changes, the copy begins again. */
-function shapeOf({ items }: Share): string {
-  return hash('sha256', JSON.stringify(items.map(({ id, masked }) => [id, masked ?? null])), 'base64url')
 }

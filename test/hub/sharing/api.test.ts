@@ -141,6 +141,40 @@ void t.test('changes are had from the beginning, and go on from any place', asyn
     t.match(await call(`/changes?after=${after}`), { status: /400|410/ }, after)
 })
 
+void t.test('a copy is told to begin again where its items, or what is shown of them, change', async (t) => {
+  const { call, city, grantId, client, send } = await calling(t, ['name', 'street'])
+  const granted = async (items: string[], masks: object = {}) => {
+    await city.store.query('update access_grant set items = $2 where id = $1', [grantId, items])
+    t.match(await city.as('civil', 'reviewer').put(`/grants/${grantId}/masks`, { masks }), { status: 200 })
+    city.data.views.forget(client.id)
+  }
+  const again = { status: 410, body: { code: 'QZ-DATA-TRIMMED', who: 'requester' } }
+  const keep = { kind: 'keep', first: 1, last: 0 }
+  const states: [string, string[], object][] = [
+    ['masked', ['name', 'street'], { name: keep }],
+    ['masked otherwise', ['name', 'street'], { name: { ...keep, first: 2 } }],
+    ['hashed', ['name', 'street'], { name: { kind: 'hash' } }],
+    ['not masked any more', ['name', 'street'], {}],
+    ['an item less', ['name'], {}],
+    ['an item more', ['name', 'street'], {}],
+  ]
+  // A page of the first copy, a whole copy, and one of an item that nothing is changed of.
+  let [page, whole] = [(await call('/changes?limit=2')).body.next as string, (await call('/changes')).body.next as string]
+  const { next: other } = (await call('/changes?select=code')).body as { next: string }
+  for (const [what, items, masks] of states) {
+    await granted(items, masks)
+    t.match(await call(`/changes?after=${page}`), again, `${what}: a page`)
+    t.match(await call(`/changes?after=${whole}`), again, `${what}: a copy`)
+    t.match(await call(`/changes?select=code&after=${other}`), { status: 200, body: { changes: [] } }, `${what}: what it does not concern`)
+    ;[page, whole] = [(await call('/changes?limit=2')).body.next as string, (await call('/changes')).body.next as string]
+    t.match(await call(`/changes?after=${whole}`), { status: 200, body: { complete: true } })
+  }
+  await send([{ code: '1', name: 'x', street: '' }])
+  t.match(await call(`/changes?after=${whole}`), { status: 200, body: { changes: [{ item: { code: '1', name: 'x' } }] } })
+  t.match(await call(`/changes?select=name&after=${whole}`), again, 'other items are another copy')
+  t.match(await call(`/changes?after=${whole.replace(/\.[^.]+$/, '')}`), again, 'of a hub that did not bind its places')
+})
+
 void t.test('changes go on behind a batch that is larger than what is read at once', async (t) => {
   const { call, send } = await calling(t, ['street'], ({ items }) => Object.assign(items[2]!, { length: 4000 }))
   const { next } = (await call('/changes')).body as { next: string }

@@ -97,7 +97,7 @@ void t.test('what is not taken is sent again as it was, with pauses, then stands
 void t.test(
   'a portion is skipped only by somebody’s word, which is on record; a restored receiver goes on from where it was',
   async (t) => {
-    const { receiver, sender, send, hook, city, path, it, later } = await pushing(t)
+    const { receiver, sender, send, hook, city, path, it, later, grantId } = await pushing(t)
     await sender.pass()
     const place = receiver.position!
     t.match(await it.post(`${path}/replay`, { from: 'behind' }), { status: 422 }, 'there is nothing to be skipped')
@@ -125,6 +125,15 @@ void t.test(
     t.match(await it.post(`${path}/replay`, { from: 'beginning' }), { status: 200, body: { place: null } })
     await sender.pass()
     t.equal(receiver.seen.filter(({ begin }) => begin).length, 2)
+    t.same(receiver.wrongs, [])
+    const before = receiver.position!
+    await city.as('civil', 'reviewer').put(`/grants/${grantId}/masks`, { masks: { name: { kind: 'hide' } } })
+    await sender.pass()
+    t.equal(receiver.seen.filter(({ begin }) => begin).length, 3)
+    receiver.position = before
+    t.match(await it.post(`${path}/replay`, { after: before }), { status: 200 })
+    await sender.pass()
+    t.equal(receiver.seen.filter(({ begin }) => begin).length, 4, 'a place of a copy that was shown otherwise')
     t.same(receiver.wrongs, [])
     t.match(await it.post(`${path}/end`), { status: 200, body: { state: 'ended' } })
     await send([{ code: '3', name: 'c', street: '' }])
