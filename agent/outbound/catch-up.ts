@@ -1,4 +1,4 @@
-import { beginsSnapshot, blockValues, openBatch, splitBatch } from '../../protocol/batch.ts'
+import { blockValues, openBatch, splitBatch } from '../../protocol/batch.ts'
 import { samePosition, type ChainPosition } from '../../protocol/position.ts'
 import { keyItems } from '../../protocol/schema.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
@@ -9,8 +9,8 @@ import type { Hub } from '../hub.ts'
 export interface Missed {
   keys: Row[]
   at: ChainPosition
-  /** One of them began a snapshot. */
-  snapshot: boolean
+  /** The seqs at which the snapshots began that they hold parts of. */
+  snapshots: ReadonlySet<number>
 }
 
 /**
@@ -27,17 +27,18 @@ export async function* missedBatches(
   while (!samePosition(at, head)) {
     const batches = await hub.own(source.resource, at, signal)
     if (batches.length === 0) return
-    const missed: Missed = { keys: [], at, snapshot: false }
+    const keys: Row[] = []
+    const snapshots = new Set<number>()
     for (const bytes of batches) {
       const batch = openBatch(splitBatch(bytes), (id) => (id === key.id ? key.publicKey : undefined))
       const { epoch, seq, prev } = batch.manifest
       if (epoch !== at.epoch || seq !== at.seq + 1 || prev !== at.hash) return
       const columns = keyItems(source.schema).map((item) => blockValues(batch, item.id))
-      for (let row = 0; row < batch.manifest.rows; row++) missed.keys.push(columns.map((column) => column[row]!))
+      for (let row = 0; row < batch.manifest.rows; row++) keys.push(columns.map((column) => column[row]!))
       at = { epoch, seq, hash: batch.hash }
-      missed.snapshot ||= beginsSnapshot(batch.manifest)
+      if (batch.manifest.snapshot) snapshots.add(batch.manifest.snapshot.began)
       if (samePosition(at, head)) break
     }
-    yield { ...missed, at }
+    yield { keys, at, snapshots }
   }
 }

@@ -1,5 +1,5 @@
 import { mappingText, type Capture, type Row, type SourceTable, type StreamState, type StreamStep } from '../database.ts'
-import type { ChainPosition } from '../../protocol/position.ts'
+import { comparePositions, type ChainPosition, type Position } from '../../protocol/position.ts'
 import { sha256 } from '../../protocol/signature.ts'
 
 /** What the source database has written down of one stream: its place, its snapshot, what covered its table. Every change of it goes through here. */
@@ -23,6 +23,11 @@ export class StreamRecord {
 
   get snapshot(): StreamState['snapshot'] {
     return this.#state.snapshot
+  }
+
+  /** Whether the snapshot that began there is on its way. */
+  isRunning(began: Position): boolean {
+    return this.snapshot !== null && this.snapshot !== 'needed' && comparePositions(this.snapshot.began, began) === 0
   }
 
   get quarantine(): number {

@@ -107,12 +107,19 @@ export class OutboundStream {
     this.#record.noteSnapshotNeeded()
   }
 
-  /** The keys of what the hub has and this database does not know of go into the queue again, so that the rows they hold now are sent once more. */
+  /**
+   * The keys of what the hub has and this database does not know of go into the queue again, so that the rows they hold now are sent once more.
+   * A snapshot says more than its keys: at its end the receivers removed every row that it did not bring. Where it is not the one that this
+   * database knows to be running, those rows may be here (it was restored), so another one is needed.
+   */
   async #catchUp(from: ChainPosition, head: ChainPosition, signal: AbortSignal): Promise<boolean> {
     const { sent } = this.#resources
-    for await (const { keys, at, snapshot } of missedBatches(this.#deps, this.source, { from, head }, signal)) {
+    for await (const { keys, at, snapshots } of missedBatches(this.#deps, this.source, { from, head }, signal)) {
+      if ([...snapshots].some((began) => !this.#record.isRunning({ epoch: at.epoch, seq: began }))) {
+        await this.#record.needSnapshot()
+        sent.forgetAll()
+      }
       await this.#record.requeue(keys, at)
-      if (snapshot) sent.forgetAll()
       sent.forget(keys, at)
       this.#status.log(`the hub is ahead: ${keys.length} keys queued again up to ${showPosition(at)}`)
     }

@@ -139,6 +139,29 @@ t.test('the source is put back', async (t) => {
   wentBackOnce(t)
 })
 
+t.test('the source is put back to before a snapshot whose end removed rows that no batch names', async (t) => {
+  await write(20)
+  await equal(t, 'before the backup')
+  await backUp('source')
+  // As where a snapshot begins while deletes are queued: it stands for them.
+  const gone = await deleteSome({ unseen: true })
+  await until('the snapshot can be asked for', async () => (await chaos.provider.report())?.sources[0]?.state === 'flowing')
+  await chaos.provider.command('resync', 'villages')
+  await equal(t, 'the rows are gone')
+  const said = await messages(chaos.provider, async () => {
+    await stop('source')
+    await putBack('source')
+    await start('source')
+    await equal(t, 'by itself')
+  })
+  says(t, said, /the hub is ahead: \d+ keys queued again/)
+  const target = await openClient(chaos.targetUrl)
+  t.teardown(() => target.end())
+  const some = `select code from ${chaos.table} where code in (${gone.map((code) => `'${code}'`).join()})`
+  t.equal((await target.query(some)).length, gone.length, 'they are there again')
+  wentBackOnce(t)
+})
+
 t.test('the target is put back', async (t) => {
   const said = await messages(chaos.receiver, () => restore(t, ['target'], () => chaos.watch.forget()))
   says(t, said, /this database went back/)
@@ -312,11 +335,18 @@ async function configureHub(change: object): Promise<void> {
 }
 
 /** @returns the codes of rows that both ends had and the source has no more. */
-async function deleteSome(): Promise<string[]> {
+async function deleteSome({ unseen = false } = {}): Promise<string[]> {
   const client = await openClient(chaos.sourceUrl)
   try {
+    await client.query('begin')
     const some = `select code from villages where code not like '${counterPrefix}%' and name not like '重来%' order by code limit 50`
-    return (await client.query(`delete from villages where code in (${some}) returning code`)).map(([code]) => code!)
+    const gone = (await client.query(`delete from villages where code in (${some}) returning code`)).map(([code]) => code!)
+    if (unseen) {
+      const [[queue]] = (await client.query(`select tablename from pg_tables where tablename like 'q_villages%'`)) as [[string]]
+      await client.query(`delete from qianzhi.${queue}`)
+    }
+    await client.query('commit')
+    return gone
   } finally {
     await client.end()
   }
