@@ -12,7 +12,7 @@ import type { HubConfig } from './config.ts'
 import { HubClock } from './records/clock.ts'
 import { clockProblems, lastKnownTime, startClockWatch } from './supervision/clock-watch.ts'
 import { Exchange } from './exchange.ts'
-import { explainRoute } from './status/explain.ts'
+import { explainRoute } from './lines/explain.ts'
 import { checkHealth, healthApi, healthDetails, KeptHealth } from './status/health.ts'
 import { startRetention } from './exchange/retention.ts'
 import { adminApi } from './http/admin.ts'
@@ -203,6 +203,7 @@ async function start(
     sharing,
     webhooks,
     log,
+    lapse: config.log.lapse,
     reconciliation: config.reconciliation,
     clock: hubClock,
     address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),

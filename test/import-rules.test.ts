@@ -36,6 +36,7 @@ const ranks = {
     'tables',
     'reconciliation',
     'supervision',
+    'lines',
     'registry',
     'sharing',
     'jobs',

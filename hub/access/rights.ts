@@ -183,6 +183,14 @@ export const rights = {
   'reconciliation.read': { ...bothSides, 'agency-it': parties },
   'route.reconcile': { office: 'any', registrar: parties, reviewer: parties, user: parties, 'agency-it': parties },
 
+  // Lines: sources and routes, where they stand, what they moved
+  'line.list': { ...bothSides, 'agency-it': parties },
+  'flow.list': { ...bothSides, 'agency-it': parties },
+  'statistics.supply': { ...ownAgency, ...watching },
+  'statistics.delivery': { ...ownAgency, ...watching },
+  'statistics.applications': { ...ownAgency, ...watching },
+  'statistics.duties': { registrar: 'own', reviewer: 'own', ...watching },
+
   // Front-end machines (Art. 15)
   'machine.list': { 'agency-it': 'own', ...watching },
   'machine.read': { 'agency-it': 'own', ...watching },
@@ -196,6 +204,7 @@ export const rights = {
   'machine.enrolment-files': { office: 'any' },
   // Registrars and users see which machines there are, not how they run.
   'agent.list': { 'agency-it': 'own', registrar: 'own', user: 'own', ...watching },
+  'agent.read': { 'agency-it': 'own', ...watching },
   'agent.revoke': { office: 'any' },
   // What the agent finds and does at the hub's request.
   'agent.doctor': { 'agency-it': 'own', office: 'any' },

@@ -6,7 +6,7 @@ import { healthWords, tableWords, wordFor } from '../records/words.ts'
 import type { TableStatus } from '../tables/records.ts'
 import { table, type Command } from './command.ts'
 import type { ClockState } from '../supervision/clock-watch.ts'
-import type { Explanation } from '../status/explanation.ts'
+import type { Explanation } from '../lines/line.ts'
 
 /** What the operator of the hub's machine does. */
 export const operatorCommands: readonly Command[] = [
@@ -72,7 +72,7 @@ export const operatorCommands: readonly Command[] = [
     text: { zh: '说明一条交换路由现在的情况', en: 'say how a route stands, and why' },
     async run({ api, show, language }, [route]) {
       const explained = await api.get<Explanation>(`/admin/v1/routes/${encodeURIComponent(route!)}/explain`)
-      const { showExplanation } = await import('../status/explain.ts')
+      const { showExplanation } = await import('../lines/explain.ts')
       show(explained, showExplanation(withDates(explained), language))
     },
   },

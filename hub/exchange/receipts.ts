@@ -39,6 +39,8 @@ export async function takeReceipt(
 
 const moveSql = `
   update route set epoch = $3, seq = $4, hash = $5, written = written + $6, deleted = deleted + $7, quarantine = $8, receipt = $9, moved_at = $10, first_receipt_at = coalesce(first_receipt_at, $10),
+    minute = date_trunc('minute', $10::timestamptz), minute_rows = case when minute = date_trunc('minute', $10::timestamptz) then minute_rows else 0 end + $6 + $7,
+    before_rows = case date_trunc('minute', $10::timestamptz) - minute when interval '0' then before_rows when interval '1 minute' then minute_rows else 0 end,
     removed = null
   where id = $1 and agent = $2 and receipt is distinct from $9 and (epoch is null or (epoch, seq) < ($3::bigint, $4::bigint)
     or ($11::bigint is not null and (epoch, seq) > ($11::bigint, $12::bigint) and ($3::bigint, $4::bigint) > ($11::bigint, $12::bigint)))

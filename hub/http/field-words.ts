@@ -45,6 +45,11 @@ const ofOperation: Readonly<Record<string, LocalizedText>> = {
   ),
   'excel.import deletes': say('确认整表替换将删除的行数', 'confirms how many rows replacing the whole deletes'),
   'job.list kind': say('任务种类', 'kind of job'),
+  'line.list kind': say('来源或路由', 'sources, or routes'),
+  'statistics.supply by': say('按日或按单位', 'by day or by agency'),
+  'statistics.delivery by': say('按日或按单位', 'by day or by agency'),
+  'statistics.applications by': say('按日或按单位', 'by day or by agency'),
+  'statistics.duties by': say('按日或按单位', 'by day or by agency'),
   'agency.change state': say('active 在用，closed 撤销', 'active, or closed'),
 }
 
@@ -102,6 +107,7 @@ const common: Readonly<Record<string, LocalizedText>> = {
   what: say('需要（或商定）什么数据', 'the data that is wanted, or agreed on'),
   why: say('为何需要', 'why it is needed'),
   supposed: say('可能掌握该数据的单位', 'the agency that may have it'),
+  receiver: say('获取单位代码', 'code of the receiving agency'),
   provider: say('提供单位代码', 'code of the providing agency'),
   period: say('期间，如 2026-Q4', 'period such as 2026-Q4'),
   advice: say('改进意见', 'advice'),

@@ -77,6 +77,9 @@ const tagWords: ReadonlyMap<string, LocalizedText> = new Map([
   ['supply', { zh: '数据提供记录', en: 'what was brought' }],
   ['query', { zh: '数据查询', en: 'query of rows' }],
   ['todo', { zh: '待办', en: 'what waits for the caller' }],
+  ['line', { zh: '交换链路', en: 'lines' }],
+  ['flow', { zh: '流向图', en: 'flows' }],
+  ['statistics', { zh: '统计', en: 'figures' }],
   ['case', { zh: '未办结事项', en: 'open cases' }],
 ])
 

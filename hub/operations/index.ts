@@ -11,6 +11,7 @@ import { excelOperations } from './excel.ts'
 import { formOperations } from './forms.ts'
 import { grantOperations } from './grants.ts'
 import { jobOperations } from './jobs.ts'
+import { lineOperations } from './lines.ts'
 import { machineOperations } from './machines.ts'
 import { namedShape } from './names.ts'
 import { openingOperations } from './openings.ts'
@@ -45,6 +46,7 @@ const all: readonly Operation[] = [
   ...formOperations,
   ...grantOperations,
   ...jobOperations,
+  ...lineOperations,
   ...machineOperations,
   ...openingOperations,
   ...operatingOperations,

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { allows } from '../access/authorise.ts'
-import { MorningLine, SettledFile } from '../../protocol/api.ts'
-import { findAgents, revokeAgent } from '../registry/machines/agents.ts'
+import { AgentReport, MorningLine, SettledFile } from '../../protocol/api.ts'
+import { findAgents, readAgent, revokeAgent } from '../registry/machines/agents.ts'
 import { applyForMachine, listMachines, takeToken } from '../registry/machines/machines.ts'
 import { loadMachine, machineFlow } from '../registry/machines/machine-workflow.ts'
 import { eventOperations, reading } from './events.ts'
@@ -45,6 +45,12 @@ const Agent = Type.Object({
   refusedFiles: Type.Optional(
     Type.Array(Type.Object({ ...Type.Omit(SettledFile, ['id']).properties, resource: Type.String(), code: Type.String() })),
   ),
+})
+
+/** Without the keys of rows, which corrections show to whom they concern. */
+const Report = Type.Object({
+  ...Type.Omit(AgentReport, ['sinks', 'morning']).properties,
+  sinks: Type.Array(Type.Omit(AgentReport.properties.sinks.items, ['refused'])),
 })
 
 /** Front-end machines 前置机 (Art. 15) and the agents on them. */
@@ -103,6 +109,15 @@ export const machineOperations: readonly Operation[] = [
       if (allows(principal, 'machine.list', { own: agencyScope === null ? [] : [agencyScope] })) return { items: agents }
       return { items: agents.map(({ morning: _morning, refusedFiles: _refusedFiles, ...agent }) => agent) }
     },
+  }),
+  reading({
+    name: 'agent.read',
+    method: 'GET',
+    path: '/agents/:id',
+    objectKind: 'agent',
+    text: { zh: '查看前置机代理：其来源、落地和故障', en: 'an agent, with what it last told of its sources and sinks' },
+    answer: Type.Object({ ...Agent.properties, report: nullable(Report) }),
+    run: ({ registry, params }) => readAgent(registry, params.id),
   }),
   operation({
     name: 'agent.revoke',

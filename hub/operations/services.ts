@@ -28,7 +28,9 @@ export interface Services {
   /** Where uploads lie while they come. */
   uploads: UploadFolder
   /** The batches that rows came in. */
-  log: Pick<Log, 'read' | 'has' | 'list'>
+  log: Pick<Log, 'read' | 'has' | 'list' | 'heads'>
+  /** Days after which a route that has not moved no longer holds its log back. */
+  lapse: number
   explain: (route: string) => Promise<object>
   /** The time that the hub goes by. */
   clock: HubClock

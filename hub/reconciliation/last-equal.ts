@@ -33,15 +33,6 @@ export interface LastRun {
   equal: Date | null
 }
 
-export async function lastRun(query: Query, route: string): Promise<LastRun> {
-  const [last] = await query<{ run: string; state: 'equal' | 'different' | 'failed'; equal: Date | null }>(
-    `select id as run, state, (select max(ended_at) from reconciliation where route = $1 and state = 'equal') as equal
-     from reconciliation where route = $1 and state in ('equal', 'different', 'failed') order by id desc limit 1`,
-    [route],
-  )
-  return last ?? { run: null, state: null, equal: null }
-}
-
 const day = 86_400_000
 
 /**

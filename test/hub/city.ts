@@ -18,6 +18,7 @@ import { openPostgresLog } from '../../hub/logs/postgres.ts'
 import { Cursors, maskKeyOf } from '../../hub/sharing/cursors.ts'
 import { webhookSettings } from '../../hub/sharing/webhooks/settings.ts'
 import { sharingLimits } from '../../hub/sharing/reading.ts'
+import { explainRoute } from '../../hub/lines/explain.ts'
 import { openReader } from '../../hub/tables/reader.ts'
 import { HubClock } from '../../hub/records/clock.ts'
 import { roleNames, type Role } from '../../hub/records/roles.ts'
@@ -143,7 +144,8 @@ async function cityOf(
     webhooks: { settings: webhookSettings() },
     log,
     clock: new HubClock(undefined, { wall: () => office.now.getTime(), ticks: () => office.now.getTime() }),
-    explain: async () => ({}),
+    lapse: 7,
+    explain: (route) => explainRoute(office.store, log, route, { now: office.clock() }),
     health: async () => ({ status: 'ok', problems: [], paused: [] }),
     exportAudit: (range) => openExport(office.store, hubKey, range, office.clock),
     ...services,

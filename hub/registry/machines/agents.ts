@@ -90,13 +90,26 @@ export function listAgents(registry: Registry): Promise<ListedAgent[]> {
   return findAgents(registry, null)
 }
 
+/** With its report, less the keys of rows that its tables refuse. */
+export async function readAgent({ store }: Registry, id: string) {
+  const [agent] = await store.query<ListedAgent & { report: AgentReport | null }>(`${agentsSql} where id = $1`, [id])
+  if (!agent) throw notFound('agent', id)
+  const { report, ...rest } = agent
+  return { ...rest, refusedFiles: report ? refusedFiles(report) : [], report: report && withoutKeys(report) }
+}
+
+function withoutKeys({ morning: _morning, sinks, ...report }: AgentReport) {
+  return { ...report, sinks: sinks.map(({ refused: _refused, ...sink }) => sink) }
+}
+
+const agentsSql = `select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen", report,
+    m.line || jsonb_build_object('received', to_char(m.received_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) as morning
+  from agent left join agent_morning m on m.agent = id`
+
 /** Those of one agency; null: all. */
 export async function findAgents({ store }: Registry, agencyScope: string | null): Promise<ListedAgent[]> {
   const agents = await store.query<Omit<ListedAgent, 'refusedFiles'> & { report: AgentReport | null }>(
-    `select id, agency, name, state, enrolled_at as enrolled, last_seen as "lastSeen", report,
-       m.line || jsonb_build_object('received', to_char(m.received_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) as morning
-     from agent left join agent_morning m on m.agent = id
-     where $1::text is null or agency = $1 order by agency, enrolled_at, id`,
+    `${agentsSql} where $1::text is null or agency = $1 order by agency, enrolled_at, id`,
     [agencyScope],
   )
   return agents.map(({ report, ...agent }) => ({ ...agent, refusedFiles: report ? refusedFiles(report) : [] }))

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { AgentReport, SinkReport, SourceReport } from '../../../protocol/api.ts'
-import { explainRoute, showExplanation } from '../../../hub/status/explain.ts'
+import { explainRoute, showExplanation } from '../../../hub/lines/explain.ts'
 import { hubStore } from '../../support/hub-store.ts'
 import { findPostgres } from '../../support/postgres.ts'
 import { openBench, person, poll, pollRequest, Provider, receiptFor } from '../exchange/fixture.ts'

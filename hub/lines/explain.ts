@@ -1,123 +1,28 @@
 import { counted } from '../../protocol/localized.ts'
-import type { AgentReport, SnapshotProgress } from '../../protocol/api.ts'
+import type { SnapshotProgress } from '../../protocol/api.ts'
 import type { Language } from '../../protocol/errors.ts'
 import { localTime, shownTime } from '../../protocol/local-time.ts'
 import { reconciliationWords } from '../../protocol/reconciliation-words.ts'
-import { comparePositions, showPosition, type ChainPosition } from '../../protocol/position.ts'
-import { turnOf } from './explain-turn.ts'
+import { showPosition } from '../../protocol/position.ts'
 import type { Log } from '../log.ts'
-import { lastRun } from '../reconciliation/last-equal.ts'
 import type { Store } from '../store/store.ts'
-import { standingRefusal, whyRefused } from '../supervision/refused-files.ts'
-import { readStreams } from '../exchange/streams.ts'
+import { whyRefused } from '../supervision/refused-files.ts'
 import { notFound } from '../records/refusals.ts'
-import type { Explanation, Fault } from './explanation.ts'
-import { enteredSql, producerOf } from '../records/supply.ts'
-import { endingOf, resourceEnding, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../records/route-stops.ts'
-
-interface Row extends Omit<StopRow, 'ended'> {
-  route: string
-  resource: string
-  state: string
-  provider_agency: string
-  producer: string | null
-  entered: boolean
-  provider_seen: Date | null
-  provider_report: AgentReport | null
-  last_push: Date | null
-  receiver_agency: string
-  agent: string
-  active: boolean
-  receiver_seen: Date | null
-  receiver_report: AgentReport | null
-  asked_epoch: string | null
-  asked_seq: string | null
-  epoch: string | null
-  seq: string | null
-  hash: string | null
-  quarantine: string
-  moved_at: Date
-}
-
-const explainSql = `
-  select t.id as route, r.code as resource, r.agency as provider_agency, p.id as producer, ${enteredSql} as entered, p.last_seen as provider_seen,
-    p.report as provider_report, s.last_push, a.agency as receiver_agency, a.id as agent, a.state = 'active' as active,
-    a.last_seen as receiver_seen, a.report as receiver_report, t.asked_epoch, t.asked_seq, t.epoch, t.seq, t.hash, t.quarantine, t.moved_at,
-    ${stoppedSql}, case when g.state <> 'active' then g.state when g.valid_to <= $2 then 'expired' else ${resourceEnding} end as state
-  from route t
-  join access_grant g on g.id = t.access_grant
-  join agent a on a.id = t.agent
-  join resource r on r.code = g.resource
-  left join agent p on p.id = ${producerOf}
-  left join stream s on s.resource = r.code
-  ${stoppedJoin}
-  where t.id = $1`
+import { endingOf } from '../records/route-stops.ts'
+import type { Explanation, Fault } from './line.ts'
+import { readLines } from './lines.ts'
 
 /** Follows one route from its source to its table, and says whose turn it is. Throws QZ-NOT-FOUND. `lapse` in days. */
 export async function explainRoute(
-  store: Pick<Store, 'query' | 'pool'>,
+  { query }: Pick<Store, 'query'>,
   log: Pick<Log, 'heads'>,
-  routeId: string,
+  route: string,
   { now = new Date(), lapse = 7 }: { now?: Date; lapse?: number } = {},
 ): Promise<Explanation> {
-  const [row] = await store.query<Row>(explainSql, [routeId, now])
-  if (!row) throw notFound('route', routeId)
-  const [heads, notes, reconciled] = await Promise.all([
-    log.heads([row.resource]),
-    readStreams(store, [row.resource]),
-    lastRun(store.query, routeId),
-  ])
-  const head = heads.get(row.resource) ?? null
-  const snapshotWanted = notes.get(row.resource)?.wanted !== undefined
-  const receiver = receiverOf(row, head, new Date(now.getTime() - lapse * 86_400_000))
-  const asOf = receiver.report?.reached ?? null
-  const known = {
-    route: row.route,
-    resource: row.resource,
-    state: row.state,
-    ...(row.state !== 'active' && { stop: routeStop(row.state, row) }),
-    source: sourceOf(row),
-    hub: { head, lastPush: row.last_push, snapshotWanted },
-    receiver,
-    asOf,
-    age: asOf === null ? null : Math.max(0, Math.round((now.getTime() - Date.parse(asOf)) / 1000)),
-    reconciled,
-  }
-  return { ...known, turn: turnOf(known, now) }
-}
-
-function sourceOf(row: Row): Explanation['source'] {
-  const report = row.provider_report?.sources.find(({ resource }) => resource === row.resource)
-  const refusedFile = standingRefusal(report?.files)
-  return {
-    agency: row.provider_agency,
-    agent: row.producer,
-    entered: row.entered,
-    seen: row.provider_seen,
-    ...(report && { report: pick(report, ['state', 'waiting', 'oldest', 'quarantine', 'snapshot', 'fault']) }),
-    ...(refusedFile && { refusedFile }),
-  }
-}
-
-function receiverOf(row: Row, head: ChainPosition | null, lapsedBefore: Date): Explanation['receiver'] {
-  const report = row.receiver_report?.sinks.find(({ route }) => route === row.route)
-  const applied = row.epoch && row.seq && row.hash ? { epoch: Number(row.epoch), seq: Number(row.seq), hash: row.hash } : null
-  const behind = head !== null && (!applied || comparePositions(applied, head) < 0)
-  return {
-    agency: row.receiver_agency,
-    agent: row.agent,
-    active: row.active,
-    seen: row.receiver_seen,
-    delivered: row.asked_epoch && row.asked_seq ? { epoch: Number(row.asked_epoch), seq: Number(row.asked_seq) } : applied,
-    applied,
-    quarantine: Math.max(Number(row.quarantine), report?.quarantine ?? 0),
-    lapsed: behind && row.moved_at < lapsedBefore,
-    ...(report && { report: pick(report, ['state', 'reached', 'fault']) }),
-  }
-}
-
-function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
-  return Object.fromEntries(names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]]))) as Pick<T, K>
+  const [line] = await readLines({ query, log, now, lapse }, { route })
+  if (!line) throw notFound('route', route)
+  const { title: _title, grant: _grant, moved: _moved, today: _today, minute: _minute, ...explanation } = line
+  return explanation as Explanation
 }
 
 /** For the terminal. */
