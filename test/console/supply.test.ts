@@ -127,7 +127,7 @@ t.test('registered by hand, submitted, published by another person', { skip: noB
     if (role !== '') await row.getByLabel('基本元数据', { exact: true }).selectOption(role)
   }
   await page.click('main form [type=submit]')
-  await page.waitForSelector('.ant-message-success')
+  await page.waitForSelector('form [role=status]:has-text("已保存")')
   await page.waitForSelector('.fault-list', { state: 'detached' })
   t.same(await barriers(page), [])
   await page.click('.desk .ant-btn-primary')

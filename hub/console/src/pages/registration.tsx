@@ -1,17 +1,19 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { App, Button, Form } from 'antd'
-import { useState } from 'react'
+import { Button, Form } from 'antd'
+import { useMemo, useRef } from 'react'
 import { Link, useParams } from 'react-router'
 import { call } from '../api.ts'
-import { entryFields, itemFields } from '../catalog-fields.ts'
+import { useAutosave, type Autosave } from '../autosave.ts'
+import { entryFields, entryName, itemFields } from '../catalog-fields.ts'
 import type { Text } from '../meta.ts'
 import { Desk } from '../parts/desk.tsx'
 import { FieldInputs, filledIn } from '../parts/fields-form.tsx'
+import { ItemGrid } from '../parts/item-grid.tsx'
 import { ItemTable, type Item } from '../parts/items.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Strip } from '../parts/strip.tsx'
 import { Facts } from '../parts/value.tsx'
-import { t, useWords } from '../words.tsx'
+import { t, timeText, useWords } from '../words.tsx'
 
 interface Fault extends Text {
   field: string | null
@@ -35,32 +37,33 @@ const told = ['resource', 'base', 'standard', 'demand', 'draftedBy', 'draftedAt'
 /** A catalog entry that is drafted, checked and published; its fields are those of the catalog. */
 export default function RegistrationPage() {
   const { say } = useWords()
-  const { message } = App.useApp()
   const { id = '' } = useParams()
   const client = useQueryClient()
-  const [problem, setProblem] = useState<unknown>()
+  // The revision that what is typed stands on.
+  const seen = useRef<string>(undefined)
   const [form] = Form.useForm<Record<string, unknown>>()
   const { data, error, refetch } = useQuery({
     queryKey: ['object', 'registration', id],
     queryFn: ({ signal }) => call<Registration>('registration.read', { at: { id }, signal }),
   })
+  // The same lists as long as nothing else is wrong, so that rows of the grid stay as they are.
+  const wrong = useMemo(() => faultsByItem(data?.faults ?? []), [data?.faults])
+  const autosave = useAutosave(async () => {
+    const content = filledIn({ ...data!.content, ...form.getFieldsValue(true) })
+    const saved = await call<Registration>('registration.change', { at: { id }, seen: seen.current, body: { content, replace: true } })
+    seen.current = saved.revision
+    await client.invalidateQueries({ queryKey: ['object', 'registration', id] })
+  })
   if (error) return <Failed error={error} again={() => void refetch()} />
   if (!data) return <Waiting />
-  const { content, actions, revision } = data
+  seen.current ??= data.revision
+  const { content, actions } = data
   const editable = actions.includes('registration.change')
-  const save = async (values: Record<string, unknown>) => {
-    setProblem(undefined)
-    try {
-      await call('registration.change', {
-        at: { id },
-        seen: revision,
-        body: { content: filledIn({ ...content, ...values }), replace: true },
-      })
-      void message.success(say(t('已保存', 'Saved')))
-      await client.invalidateQueries()
-    } catch (refused) {
-      setProblem(refused)
-    }
+  const takeTheirs = async () => {
+    const { data } = await refetch()
+    seen.current = data?.revision
+    autosave.drop()
+    form.setFieldsValue(Object.fromEntries(entryFields.map(({ name }) => [name, data?.content[name]])))
   }
   const items = (content.items ?? []).map((item) => ({ id: '', label: '', type: '', openness: 'internal', ...item }))
   return (
@@ -73,18 +76,35 @@ export default function RegistrationPage() {
           <Facts line={data} members={told} kind="registration" />
           {editable ? (
             <Form
-              key={revision}
               className="entry"
               form={form}
               layout="vertical"
               initialValues={content}
-              onFinish={(values) => void save(values)}
+              onValuesChange={autosave.touch}
+              onFinish={() => void autosave.flush()}
+              onFinishFailed={() => void autosave.flush()}
             >
-              <FieldInputs fields={inOrder} />
-              {problem !== undefined && <Failed error={problem} />}
-              <Button type="primary" htmlType="submit">
-                {say(t('保存', 'Save'))}
-              </Button>
+              <FieldInputs fields={ofTheWhole} />
+              <Form.Item name="items" label={say(entryName('items'))} className="wide">
+                <ItemGrid faults={wrong} />
+              </Form.Item>
+              <FieldInputs fields={ofItems} />
+              {autosave.state === 'refused' && (
+                <div className="wide">
+                  <Failed error={autosave.problem} />
+                  <Button onClick={() => void takeTheirs()}>
+                    {say(t('放弃我的修改，载入最新内容', 'Give up my changes, load what stands'))}
+                  </Button>
+                </div>
+              )}
+              <div className="wide">
+                <Button type="primary" htmlType="submit" loading={autosave.state === 'saving'}>
+                  {say(t('保存', 'Save'))}
+                </Button>{' '}
+                <span className="muted" role="status">
+                  {say(savedText(autosave))}
+                </span>
+              </div>
             </Form>
           ) : (
             <>
@@ -100,6 +120,7 @@ export default function RegistrationPage() {
           id={id}
           title={content.title ?? data.resource}
           read={data}
+          before={autosave.flush}
           actions={actions.filter((name) => name !== 'registration.change')}
         >
           {data.faults.length > 0 && (
@@ -133,11 +154,22 @@ export default function RegistrationPage() {
 }
 
 /** What is said of the whole, then the items, then the rest about them. */
-const inOrder = [
-  ...entryFields.filter(({ input }) => input !== 'rows'),
-  ...entryFields.filter(({ name }) => name === 'items'),
-  ...entryFields.filter(({ name, input }) => input === 'rows' && name !== 'items'),
-]
+const ofTheWhole = entryFields.filter(({ input }) => input !== 'rows')
+const ofItems = entryFields.filter(({ name, input }) => input === 'rows' && name !== 'items')
+
+function faultsByItem(faults: readonly Fault[]): Record<string, Fault[]> {
+  const found: Record<string, Fault[]> = {}
+  for (const fault of faults) if (fault.item !== null) (found[fault.item] ??= []).push(fault)
+  return found
+}
+
+function savedText({ state, at }: Autosave): Text {
+  if (state === 'saving') return t('正在保存', 'Saving')
+  if (state === 'changed') return t('有未保存的修改', 'There are changes that are not saved')
+  if (state === 'refused' || !at) return t('', '')
+  const time = timeText(at.toISOString()).slice(11)
+  return t(`已保存 ${time}`, `Saved ${time}`)
+}
 
 function FaultLink({ fault, jump }: { fault: Fault; jump: (place: string[]) => void }) {
   const { say } = useWords()

@@ -26,6 +26,8 @@ interface DeskProps {
   /** Operations that the reader may take on it now. */
   actions: readonly string[]
   choices?: Readonly<Record<string, readonly Choice[]>>
+  /** What must be done before an action is looked at: what was typed is saved. */
+  before?: () => Promise<void>
   /** What a dialog begins with. */
   initial?: (action: string) => Record<string, unknown>
   /** Other ways to go on, before the actions. */
@@ -35,16 +37,20 @@ interface DeskProps {
 }
 
 /** The right side of an object 办理栏: where it stands, whose turn it is, what may be done, what happened. */
-export function Desk({ kind, id, title, read, actions, choices = {}, initial, ways, children }: DeskProps) {
+export function Desk({ kind, id, title, read, actions, choices = {}, before, initial, ways, children }: DeskProps) {
   const { say } = useWords()
   const { can } = useSession()
   const client = useQueryClient()
   const navigate = useNavigate()
   const [acting, setActing] = useState<string>()
   const [next, setNext] = useState<string>()
+  const act = async (name: string) => {
+    await before?.()
+    setActing(name)
+  }
   const pressed = (events: RegExp) => {
     const action = acting === undefined ? actions.find((name) => events.test(name)) : undefined
-    return action === undefined ? undefined : () => setActing(action)
+    return action === undefined ? undefined : () => void act(action)
   }
   useKeys({ a: pressed(onward), r: pressed(back) })
   const done = async () => {
@@ -61,7 +67,7 @@ export function Desk({ kind, id, title, read, actions, choices = {}, initial, wa
       <div className="actions">
         {ways}
         {actions.map((name) => (
-          <Button key={name} type={onward.test(name) ? 'primary' : 'default'} onClick={() => setActing(name)}>
+          <Button key={name} type={onward.test(name) ? 'primary' : 'default'} onClick={() => void act(name)}>
             {say(verbOf(name))}
           </Button>
         ))}

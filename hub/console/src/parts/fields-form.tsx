@@ -146,7 +146,7 @@ function RowInputs({ field, within }: { field: Field; within: readonly string[] 
 }
 
 /** What a field is called, without what is explained of it. */
-function shortName(field: Field, say: ReturnType<typeof useWords>['say']): string {
+export function shortName(field: Field, say: ReturnType<typeof useWords>['say']): string {
   return say(field.text).split(/[\uff0c,;\uff1b(\uff08]/)[0]!
 }
 
@@ -176,7 +176,7 @@ interface PlainProps {
 }
 
 /** A number is kept as one, a list as one. */
-function PlainInput({ label, numeric, texts, value, onChange }: PlainProps) {
+export function PlainInput({ label, numeric, texts, value, onChange }: PlainProps) {
   const shown = Array.isArray(value) ? value.join(',') : typeof value === 'number' ? String(value) : typeof value === 'string' ? value : ''
   const read = (text: string) =>
     numeric ? (text === '' ? undefined : Number(text)) : texts ? text.split(/[,\uff0c]/).filter(Boolean) : text

@@ -1,0 +1,158 @@
+/** Registering in the browser: the grid of items, pasted, changed together, taken back; what is typed is saved by itself. */
+import t from 'tap'
+import type { Page } from 'playwright-core'
+import { consoleMeta } from '../../hub/console/build-meta.ts'
+import { noBrowser } from '../support/browser.ts'
+import { until } from '../support/programs.ts'
+import { barriers, openConsole, type Console } from './fixture.ts'
+
+const { values } = consoleMeta()
+const types = ['text', 'integer', 'date', 'decimal'] as const
+
+/** Forty columns of a table as somebody keeps them in a spreadsheet. */
+const listed = Array.from({ length: 40 }, (_, at) => ({
+  id: `item_${at}`,
+  label: `\u4fe1\u606f${at}`,
+  type: types[at % types.length]!,
+  key: at === 0,
+  openness: at % 7 === 0 ? 'public' : 'internal',
+}))
+const yesNo = (yes: boolean) => (yes ? '\u662f' : '\u5426')
+const asPasted = [
+  ['\u4fe1\u606f\u9879\u6807\u8bc6', '\u540d\u79f0', '\u7c7b\u578b', '\u4e3b\u952e', '\u516c\u5f00\u5c5e\u6027'],
+  ...listed.map(({ id, label, type, key, openness }) => [
+    id,
+    label,
+    values['type']![type]!.zh,
+    yesNo(key),
+    values['openness']![openness]!.zh,
+  ]),
+]
+  .map((cells) => cells.join('\t'))
+  .join('\r\n')
+
+const console = noBrowser ? undefined : await openConsole(t)
+let drafts = 0
+
+async function draft({ city }: Console, items: object[] = []): Promise<string> {
+  const registrar = city.as('civil', 'registrar')
+  const { body } = await registrar.post('/registrations', { resource: `halls_${++drafts}`, content: { title: `Halls ${drafts}`, items } })
+  return String(body.id)
+}
+
+const stored = async ({ city }: Console, id: string) => (await city.as('civil', 'registrar').get(`/registrations/${id}`)).body.content
+
+/** What the clipboard holds comes as the browser gives it. */
+const paste = (page: Page, text: string) =>
+  page.evaluate(`{
+    const data = new DataTransfer()
+    data.setData('text/plain', ${JSON.stringify(text)})
+    const place = document.activeElement.closest('.item-grid') ? document.activeElement : document.querySelector('.item-grid .rows')
+    place.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))
+  }`)
+
+const saved = (page: Page) => page.waitForSelector('form [role=status]:text-matches("\u5df2\u4fdd\u5b58|Saved")')
+const changed = (page: Page) => page.waitForSelector('form [role=status]:text-matches("\u672a\u4fdd\u5b58|not saved|\u6b63\u5728|Saving")')
+
+t.test('forty rows pasted, changed together, taken back, saved by itself', { skip: noBrowser }, async (t) => {
+  const id = await draft(console!)
+  const { page, complaints } = await console!.open('civil', 'registrar')
+  await page.goto(`${console!.origin}/registrations/${id}`)
+  await page.waitForSelector('.item-grid')
+  await paste(page, asPasted)
+  await page.waitForSelector('.item-grid tbody tr >> nth=39')
+  await saved(page)
+  const inDraft = async () => (await stored(console!, id)).items as typeof listed
+  t.same(
+    (await inDraft()).map(({ id, label, type, key, openness }) => ({ id, label, type, key: key ?? false, openness })),
+    listed,
+    'as it was listed',
+  )
+  t.same(await barriers(page), [])
+
+  const openness = page.locator('.item-grid .tools select >> nth=0')
+  await page.check('.item-grid tbody tr:nth-child(2) .handle input')
+  await page.check('.item-grid tbody tr:nth-child(3) .handle input')
+  await openness.selectOption('closed')
+  await changed(page)
+  await saved(page)
+  const closed = async () => (await inDraft()).filter((item) => item.openness === 'closed').map((item) => item.id)
+  t.same(await closed(), ['item_1', 'item_2'], 'of those that are chosen')
+  await page.focus('.item-grid .rows')
+  await page.keyboard.press('Control+z')
+  await changed(page)
+  await saved(page)
+  t.same(await closed(), [], 'taken back')
+  await page.keyboard.press('Control+z')
+  await page.waitForSelector('.item-grid tbody tr', { state: 'detached' })
+  t.same(complaints, [])
+})
+
+t.test('by keyboard only: cells, rows, a new row; all of it before submitting', { skip: noBrowser }, async (t) => {
+  const id = await draft(console!, [{ id: 'code', label: 'Code', type: 'text', openness: 'internal' }])
+  const { page, complaints } = await console!.open('civil', 'registrar', { language: 'en' })
+  await page.goto(`${console!.origin}/registrations/${id}`)
+  await page.focus('.item-grid tbody button')
+  const { keyboard } = page
+  await page.waitForSelector('tr.editing input:focus')
+  await keyboard.press('Control+a')
+  await keyboard.type('hall_code')
+  await keyboard.press('Enter')
+  await page.waitForSelector('tr.editing:nth-child(2) input:focus')
+  await keyboard.type('name')
+  await keyboard.press('Tab')
+  await keyboard.press('Tab')
+  await keyboard.type('Name of the hall')
+  await keyboard.press('ArrowUp')
+  await page.waitForSelector('tr.editing:nth-child(1)')
+  // Nothing waits for the pause: what was typed goes before the dialog opens.
+  await page.click('.desk button')
+  await page.waitForSelector('[role=dialog]')
+  const { items } = await stored(console!, id)
+  t.match(items, [
+    { id: 'hall_code', label: 'Code' },
+    { id: 'name', label: 'Name of the hall', openness: 'internal' },
+  ])
+  t.same(await barriers(page), [])
+  t.same(complaints, [])
+})
+
+t.test('two people at one draft: who comes second is told, and nothing is lost', { skip: noBrowser }, async (t) => {
+  const id = await draft(console!)
+  const { page, complaints } = await console!.open('civil', 'registrar')
+  await page.goto(`${console!.origin}/registrations/${id}`)
+  await page.waitForSelector('.item-grid')
+  const registrar = console!.city.as('civil', 'registrar')
+  t.equal((await registrar.post(`/registrations/${id}/change`, { content: { abstract: 'theirs' } })).status, 200)
+  await page.fill('#abstract', 'mine')
+  await page.waitForSelector('form [role=alert]')
+  t.match(await page.locator('form [role=alert]').innerText(), /QZ-REVISION/)
+  t.equal((await stored(console!, id)).abstract, 'theirs')
+  t.equal(await page.inputValue('#abstract'), 'mine', 'what was typed is still there to be copied')
+  await page.click('form .wide:has([role=alert]) button >> nth=-1')
+  await until('theirs is shown', async () => (await page.inputValue('#abstract')) === 'theirs')
+  await page.fill('#abstract', 'both')
+  await saved(page)
+  t.equal((await stored(console!, id)).abstract, 'both')
+  t.same(complaints.filter((line) => !/409|412/.test(line)), []) // prettier-ignore
+})
+
+t.test('four hundred items: one row has inputs, and typing changes one row', { skip: noBrowser }, async (t) => {
+  const items = Array.from({ length: 400 }, (_, at) => ({ id: `i${at}`, label: `L${at}`, type: 'text', openness: 'internal' }))
+  const id = await draft(console!, items)
+  const { page, complaints } = await console!.open('civil', 'registrar')
+  await page.goto(`${console!.origin}/registrations/${id}`)
+  await page.click('.item-grid tbody tr:nth-child(200) td:nth-child(4)')
+  await page.waitForSelector('tr.editing input:focus')
+  t.ok((await page.locator('.item-grid tbody :is(input:not(.handle input), select)').count()) < 30)
+  await page.evaluate(`{
+    window.touched = new Set()
+    const rows = [...document.querySelectorAll('.item-grid tbody tr')]
+    new MutationObserver((changes) => changes.forEach(({ target }) => touched.add(rows.indexOf((target.nodeType === 1 ? target : target.parentElement).closest('tr')))))
+      .observe(document.querySelector('.item-grid tbody'), { subtree: true, childList: true, characterData: true, attributes: true })
+  }`)
+  await page.keyboard.type('new')
+  await changed(page)
+  t.same(await page.evaluate('[...touched].filter((at) => at !== 199)'), [], 'no other row is drawn')
+  t.same(complaints, [])
+})
