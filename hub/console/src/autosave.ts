@@ -6,11 +6,11 @@ const pause = 1_500
 
 export interface Autosave {
   /** Something was changed: it is saved after a while. */
-  touch(): void
+  touch: () => void
   /** Saves now what was changed; what is being saved is waited for. */
-  flush(): Promise<void>
+  flush: () => Promise<void>
   /** What was changed is not wanted any more. */
-  drop(): void
+  drop: () => void
   state: 'saved' | 'changed' | 'saving' | 'refused'
   /** When it was saved last. */
   at: Date | undefined
