@@ -111,7 +111,7 @@ export class Exchange {
 
   /** Takes down what a receiver says it has applied. A receipt that says nothing new changes nothing; one that is none holds no other. Throws QZ-REQUEST-INVALID. */
   async receipts(agent: ExchangeAgent, statements: readonly string[]): Promise<void> {
-    const { store, clock, memory, views, wakeups } = this.#context
+    const { store, clock, memory, views, wakeups, latest } = this.#context
     const applied = statements.map((jws) => appliedReceipt.open(jws, agent.publicKey))
     const heads = await this.#heads.of(applied.flatMap((receipt) => receipt?.route ?? []))
     let foreign = 0
@@ -131,6 +131,7 @@ export class Exchange {
       if (isAfter(receipt, heads.get(receipt.route) ?? null)) continue
       const back = memory.rewoundTo(receipt.route)
       const taken = await takeReceipt(store, agent.id, receipt, jws, back, clock())
+      if (taken) latest.put(`moved:${receipt.route}`, async () => wakeups.wake(`event:moved ${receipt.route}`))
       if (!taken || back === undefined) continue
       memory.resumed(receipt.route)
       views.forget(agent.id)

@@ -22,6 +22,8 @@ import { auditRoutes } from './http/audit.ts'
 import { dataApi, dataServices } from './http/data.ts'
 import { standardsApi } from './http/data-standards.ts'
 import { enrolApi } from './http/enrol.ts'
+import { EventFeed } from './events/feed.ts'
+import { eventsApi } from './http/events.ts'
 import { oauthApi } from './http/oauth.ts'
 import { firstAdminRoutes } from './http/first-admin.ts'
 import { Refusals } from './http/refusals.ts'
@@ -214,6 +216,8 @@ async function start(
       return openExport(store, hubKey, range, clock)
     },
   }
+  const feed = new EventFeed(registry, logger)
+  stops.push(async () => feed.close())
   const refusals = new Refusals(store, logger)
   stops.push(() => refusals.close())
   const app = await createServer({
@@ -239,6 +243,7 @@ async function start(
         ],
       }),
       registryApi(registry, services, operations),
+      eventsApi(registry, access.rules, feed),
       oauthApi(data),
       dataApi(data),
       standardsApi(data),
@@ -268,14 +273,19 @@ async function openOwnOrShared(
     stops.push(() => embedded.stop())
     const store = await openStore(embedded.url, { owner: embedded.ownerUrl, shared: false, logger })
     stops.push(() => store.close())
+    await relay(embedded.url, wakeups, logger, stops, false)
     return { store, lost: embedded.lost }
   }
   const store = await openStore(config.store, { owner: config.storeOwner, shared: true, logger })
   stops.push(() => store.close())
-  const relay = new WakeupRelay(config.store, wakeups, logger)
-  stops.push(() => relay.close())
-  await relay.start()
+  await relay(config.store, wakeups, logger, stops, true)
   return { store, lost: new Promise(() => {}) }
+}
+
+async function relay(url: string, wakeups: Wakeups, logger: Logger, stops: (() => Promise<unknown>)[], send: boolean): Promise<void> {
+  const relay = new WakeupRelay(url, wakeups, logger)
+  stops.push(() => relay.close())
+  await relay.start({ send })
 }
 
 /** Agents pin the hub's key: a store must never be served with another one than it began with (QZ-CONFIG). */

@@ -38,6 +38,7 @@ const ranks = {
     'supervision',
     'lines',
     'registry',
+    'events',
     'sharing',
     'jobs',
     'supply',

@@ -33,13 +33,18 @@ interface Identity {
   roles: Role[]
 }
 
-/** Whose session or key a secret is. Throws QZ-SIGN-IN. */
-export async function principalOf(registry: Registry, secret: string, rules: AccessRules = defaultAccess): Promise<Principal> {
+/** Whose session or key a secret is; `quiet`: what a page asks by itself is no use of the session, and does not prolong it. Throws QZ-SIGN-IN. */
+export async function principalOf(
+  registry: Registry,
+  secret: string,
+  rules: AccessRules = defaultAccess,
+  { quiet = false }: { quiet?: boolean } = {},
+): Promise<Principal> {
   const now = registry.clock()
   const hash = sha256(secret)
   const key = secret.startsWith(keyPrefix) ? await keyIdentity(registry.store.query, hash, now) : undefined
   if (key) return { actor: `key ${key.id}`, person: null, name: key.name, agency: key.agency, roles: key.roles, via: 'key' }
-  const found = secret.startsWith(sessionPrefix) ? await sessionIdentity(registry.store.query, hash, rules, now) : undefined
+  const found = secret.startsWith(sessionPrefix) ? await sessionIdentity(registry.store.query, hash, rules, now, quiet) : undefined
   if (!found)
     throw new QianzhiError('QZ-SIGN-IN', { reason: { zh: '会话不存在或已超时', en: 'the session does not exist or has timed out' } })
   const { id, name, agency, roles } = found
@@ -71,6 +76,7 @@ async function sessionIdentity(
   hash: string,
   { session: { idle, longest } }: AccessRules,
   now: Date,
+  quiet: boolean,
 ): Promise<SessionIdentity | undefined> {
   const [found] = await query<SessionIdentity>(
     `select p.id, p.name, p.agency, s.last_used as used, p.password_set_at as "passwordSet", p.factor is not null as "hasFactor",
@@ -79,7 +85,7 @@ async function sessionIdentity(
      where s.secret_hash = $1 and s.last_used > $2 and s.created_at > $3 and p.state = 'active' and a.state = 'active'`,
     [hash, before(now, idle), before(now, longest)],
   )
-  if (found && found.used < before(now, 1)) await query('update session set last_used = $2 where secret_hash = $1', [hash, now])
+  if (found && !quiet && found.used < before(now, 1)) await query('update session set last_used = $2 where secret_hash = $1', [hash, now])
   return found
 }
 

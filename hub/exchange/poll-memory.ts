@@ -28,12 +28,20 @@ export class PollMemory {
   readonly #newest = new Map<string, number>()
   readonly #misunderstood = new Set<string>()
   readonly #demands = new Map<string, number[]>()
+  readonly #standing = new Map<string, string>()
 
   /** A poll that was signed before another one of its agent that was heard already: it says nothing new, it was late or sent twice. */
   isLate({ id, signed = Infinity }: ExchangeAgent): boolean {
     if (signed < (this.#newest.get(id) ?? 0)) return true
     if (signed !== Infinity) this.#newest.set(id, signed)
     return false
+  }
+
+  /** Whether an agent's lines stand otherwise than it told last, or it tells for the first time. */
+  isNews(agent: string, standing: string): boolean {
+    if (this.#standing.get(agent) === standing) return false
+    this.#standing.set(agent, standing)
+    return true
   }
 
   /** Whether it is the first of an agent's reports that is not understood, since one that was. */

@@ -1,4 +1,4 @@
-import type { PollRequest } from '../../protocol/api.ts'
+import type { PollRequest, SourceReport } from '../../protocol/api.ts'
 import { isAfter } from '../../protocol/position.ts'
 import { headStatement } from '../../protocol/receipt.ts'
 import { readStatement } from '../../protocol/signature.ts'
@@ -10,7 +10,7 @@ import type { ExchangeAgent } from './agent.ts'
 
 /** Notes what a poll says about its agent. Written at most once a second, and always the newest in the end. */
 export function noteReport(
-  { store, latest, memory, clock, logger }: ExchangeContext,
+  { store, latest, memory, clock, logger, wakeups }: ExchangeContext,
   agent: ExchangeAgent,
   view: AgentView,
   request: Poll,
@@ -22,11 +22,23 @@ export function noteReport(
     logger.warn({ agent: agent.id }, 'the report of an agent is not understood: what it told last stays')
   for (const { asked, route } of routes) memory.noteAsked(asked, route)
   const asked = routes.map(({ asked }) => asked)
-  latest.put(`agent:${agent.id}`, () => writeReport(store.query, agent.id, request.report, asked, now))
+  latest.put(`agent:${agent.id}`, async () => {
+    await writeReport(store.query, agent.id, request.report, asked, now)
+    if (memory.isNews(agent.id, standingOf(request.report))) wakeups.wake(`event:agent ${agent.id}`)
+  })
   for (const jws of request.heads) {
     const resource = String(readStatement(jws)?.['resource'])
     if (view.supplies.has(resource)) latest.put(`head:${resource}`, () => writeHead(store.query, agent, { resource, jws, now }))
   }
+}
+
+/** What of a report changes how lines stand. */
+function standingOf(report: Poll['report']): string {
+  const line = ({ state, quarantine, fault }: Pick<SourceReport, 'state' | 'quarantine' | 'fault'>) => [state, quarantine, fault?.code]
+  return JSON.stringify([
+    report?.sources.map((source) => [source.resource, ...line(source), source.snapshot?.waits, source.files?.settled?.[0]?.id]),
+    report?.sinks.map((sink) => [sink.route, ...line(sink)]),
+  ])
 }
 
 async function writeReport(query: Query, agent: string, report: Poll['report'], asked: PollRequest['routes'], now: Date): Promise<void> {

@@ -116,11 +116,15 @@ function seenBy({ headers }: FastifyRequest): string | undefined {
   })
 }
 
+/** Set to 1 on what a page asks by itself, without its user: that does not prolong the session. */
+export const backgroundHeader = 'qz-background'
+
 /** By `Authorization: Bearer` (programs), or the session cookie (the console). Throws QZ-SIGN-IN. */
 export async function identify(registry: Registry, request: FastifyRequest, rules?: AccessRules): Promise<Principal> {
   const secret = secretOf(request)
   if (secret === undefined) throw new QianzhiError('QZ-SIGN-IN', { reason: { zh: '请求没有凭证', en: 'the request has no credentials' } })
-  return { ...(await principalOf(registry, secret, rules)), ip: request.ip }
+  const quiet = request.headers[backgroundHeader] === '1'
+  return { ...(await principalOf(registry, secret, rules, { quiet })), ip: request.ip }
 }
 
 export function secretOf(request: FastifyRequest): string | undefined {
@@ -141,8 +145,7 @@ function checkOrigin(request: FastifyRequest): void {
 
 /** Who must choose another password, or set up the second factor, may do what is for oneself, and nothing else before. */
 function authoriseRole(principal: Principal, { name }: Operation): void {
-  if (principal.due && !/^(?:me|session)\./.test(name))
-    throw new QianzhiError(principal.due === 'password' ? 'QZ-PASSWORD-DUE' : 'QZ-FACTOR-DUE')
+  if (!/^(?:me|session)\./.test(name)) requireNothingDue(principal)
   if (reachOf(principal, name).size === 0) throw new QianzhiError('QZ-FORBIDDEN', { operation: name })
 }
 
@@ -152,6 +155,11 @@ function checkUpload({ body }: FastifyRequest, { upload }: Operation): void {
   throw new QianzhiError('QZ-REQUEST-INVALID', {
     reason: { zh: `正文类型须为 ${upload.type}`, en: `Content-Type must be ${upload.type}` },
   })
+}
+
+/** Throws QZ-PASSWORD-DUE, QZ-FACTOR-DUE. */
+export function requireNothingDue({ due }: Principal): void {
+  if (due) throw new QianzhiError(due === 'password' ? 'QZ-PASSWORD-DUE' : 'QZ-FACTOR-DUE')
 }
 
 async function authoriseObject(registry: Registry, request: FastifyRequest, { name, objectKind }: Operation): Promise<void> {

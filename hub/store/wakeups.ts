@@ -3,7 +3,8 @@ import type { Logger } from 'pino'
 
 /**
  * Tells waiting requests that there is something to look at. Topics: `stream:<resource>` (a batch was stored), `snapshot:<resource>` (one is wanted)
- * and `agent:<id>` (its policy, or something else that its next poll answer should carry, changed).
+ * and `agent:<id>` (its policy, or something else that its next poll answer should carry, changed). `event:…` says what happened, for whoever
+ * watches (events/feed.ts): acts by triggers of the store when they are committed, what lines do by the exchange.
  *
  * To lose no wake between looking and waiting, listen first, then look, then wait:
  *
@@ -18,6 +19,7 @@ import type { Logger } from 'pino'
  */
 export class Wakeups {
   readonly #listeners = new Map<string, Set<Listener>>()
+  readonly #followers = new Map<Follower, string>()
   #relay: ((topic: string) => void) | undefined
 
   wake(topic: string): void {
@@ -42,14 +44,22 @@ export class Wakeups {
     return listener
   }
 
+  /** Tells of every wake of a topic that begins so; of undefined where some may have been missed. @returns what ends it. */
+  follow(prefix: string, follower: Follower): () => void {
+    this.#followers.set(follower, prefix)
+    return () => void this.#followers.delete(follower)
+  }
+
   /** Wakes the listeners of this process only. */
   wakeHere(topic: string): void {
+    for (const [follower, prefix] of this.#followers) if (topic.startsWith(prefix)) follower(topic)
     for (const listener of this.#listeners.get(topic) ?? []) listener.wake()
   }
 
   /** Every listener of this process looks again: wakes of other processes may have been missed. */
   wakeAll(): void {
     for (const set of this.#listeners.values()) for (const listener of set) listener.wake()
+    for (const follower of this.#followers.keys()) follower(undefined)
   }
 
   /** From now on wakes also go to other hub processes. */
@@ -57,6 +67,8 @@ export class Wakeups {
     this.#relay = relay
   }
 }
+
+type Follower = (topic: string | undefined) => void
 
 export class Listener {
   #heard = false
@@ -129,9 +141,10 @@ export class WakeupRelay {
     this.#logger = logger
   }
 
-  async start(): Promise<void> {
+  /** `send`: whether there may be other processes to tell; what the store itself tells is heard in any case. */
+  async start({ send = true }: { send?: boolean } = {}): Promise<void> {
     await this.#connect()
-    this.#wakeups.relayTo((topic) => this.#send(topic))
+    if (send) this.#wakeups.relayTo((topic) => this.#send(topic))
   }
 
   async #connect(): Promise<void> {

@@ -18,6 +18,8 @@ import { openPostgresLog } from '../../hub/logs/postgres.ts'
 import { Cursors, maskKeyOf } from '../../hub/sharing/cursors.ts'
 import { webhookSettings } from '../../hub/sharing/webhooks/settings.ts'
 import { sharingLimits } from '../../hub/sharing/reading.ts'
+import { EventFeed } from '../../hub/events/feed.ts'
+import { eventsApi } from '../../hub/http/events.ts'
 import { explainRoute } from '../../hub/lines/explain.ts'
 import { openReader } from '../../hub/tables/reader.ts'
 import { HubClock } from '../../hub/records/clock.ts'
@@ -69,6 +71,7 @@ export interface Caller {
 
 export interface City extends Office {
   app: FastifyInstance
+  feed: EventFeed
   /** The person who has this role in this agency (offices: agency `city`). */
   as(agency: string, role: Role): Caller
   /** Calls without credentials. */
@@ -153,6 +156,8 @@ async function cityOf(
   const data = dataServices(all.sharing, { log: all.log as Log, hubKey: hubKey.privateKey, issuer: () => 'https://hub.test' })
   test.teardown(() => data.usage.close())
   const logger = pino({ level: 'silent' })
+  const feed = new EventFeed(office, logger)
+  test.teardown(() => feed.close())
   const app = (await createServer({
     registry: office,
     logger,
@@ -161,6 +166,7 @@ async function cityOf(
     bodyLimit: 10 << 20,
     open: [
       registryApi(office, all, operations),
+      eventsApi(office, all.access.rules, feed),
       oauthApi(data),
       dataApi(data),
       standardsApi(data),
@@ -178,7 +184,7 @@ async function cityOf(
   }
   const unknown: Principal = { actor: 'nobody', person: null, name: '', agency: null, roles: [], via: 'session' }
   const withSecret = (secret?: string) => caller(app, secret, unknown)
-  return Object.assign(office, { app, as, nobody: withSecret(), caller: withSecret, services: all, exchange, data, hubKey, settled })
+  return Object.assign(office, { app, as, nobody: withSecret(), caller: withSecret, services: all, exchange, feed, data, hubKey, settled })
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'qianzhi-city-'))
