@@ -201,10 +201,10 @@ class RunningAgent implements Agent {
   }
 
   #deliver(database: Database, sinks: readonly SinkTable[], signal: AbortSignal): Promise<void> {
-    const { hub, logger, keeper, pollAgain, board, tables, operator, routes: all } = this.#parts
+    const { hub, logger, keeper, pollAgain, board, tables, operator, identity, routes: all } = this.#parts
     const { name } = database.options
     const arrived = new Wake()
-    const deps = { now: () => hub.now(), logger, pinnedKey: keeper.pinned.bind(keeper), arrived, pollAgain }
+    const deps = { now: () => hub.now(), logger, pinnedKey: keeper.pinned.bind(keeper), hubKey: identity().hubKey, arrived, pollAgain }
     const routes = sinks.map((sink) => {
       const report = board.sink(sink.route, { resource: sink.resource, database: name, table: sink.table })
       const route = new InboundRoute(tables.received(sink), sink, report, deps)

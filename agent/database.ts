@@ -1,4 +1,5 @@
 import type { LocalizedText } from '../protocol/localized.ts'
+import type { Mask } from '../protocol/masks.ts'
 import type { Item, Schema } from '../protocol/schema.ts'
 import type { Position, ChainPosition } from '../protocol/position.ts'
 import type { ErrorCode } from '../protocol/errors.ts'
@@ -33,14 +34,16 @@ export interface MappedColumn {
   /** Local column name. */
   column: string
   mapping?: ValueMapping
+  /** Of a delivered item that is masked: the hub derived its values, and the item is what comes of them (`derivedItem`). */
+  derived?: Mask
 }
 
-/** What the mappings of a table's columns say, as one text: '' where there are none. Where it changes, the table is filled anew. */
+/** What the mappings and masks of a table's columns say, as one text: '' where there are none. Where it changes, the table is filled anew. */
 export function mappingText(columns: readonly MappedColumn[]): string {
-  const mapped = columns.flatMap(({ item: { id, type }, mapping }) => {
-    if (!mapping) return []
-    const { codes, write, otherwise, trim } = mapping
-    return [[id, type, { codes, write, otherwise, trim }]]
+  const mapped = columns.flatMap(({ item: { id, type }, mapping, derived }) => {
+    if (!mapping && !derived) return []
+    const { codes, write, otherwise, trim } = mapping ?? {}
+    return [[id, type, { codes, write, otherwise, trim, derived }]]
   })
   return mapped.length === 0 ? '' : JSON.stringify(mapped)
 }
@@ -403,6 +406,7 @@ export interface SinkState {
 /** Whether a part was made for what the sink is now: the same items in the same columns under the same key. */
 export function sameShape({ columns, keys, mapping }: Pick<SinkState, 'columns' | 'keys' | 'mapping'>, sink: SinkTable): boolean {
   if (mapping !== undefined && mapping !== mappingText(sink.columns)) return false
+  if (mapping === undefined && sink.columns.some(({ derived }) => derived)) return false
   const sameColumns = sink.columns.every(({ item, column }) => columns[item.id] === column)
   if (!sameColumns || Object.keys(columns).length !== sink.columns.length) return false
   const wanted = sink.columns.flatMap(({ item }) => (item.key ? [item.id] : []))

@@ -105,7 +105,14 @@ function pollRequest(deps: InboundDeps) {
       : [],
   )
   const report = deps.board.report(deps.hub.clockOffset)
-  return { policy: deps.policySerial(), routes: open.map((route) => route.ask(share)), heads, report, wait: deps.pollSeconds() }
+  return {
+    policy: deps.policySerial(),
+    routes: open.map((route) => route.ask(share)),
+    heads,
+    report,
+    masks: true,
+    wait: deps.pollSeconds(),
+  }
 }
 
 function takeHeader(deps: InboundDeps, header: DeliveryHeader, sent: number): void {

@@ -16,6 +16,7 @@ import { AgentViews } from './exchange/agent-views.ts'
 import { produces, readStreams, snapshotBegan } from './exchange/streams.ts'
 import { activeView, append, headOf, suppliedBy, suppliedIn, verify } from './exchange/verify-supply.ts'
 import type { ExchangeAgent } from './exchange/agent.ts'
+import { maskKeyOf } from './records/masks.ts'
 import { hubProducer } from './records/supply.ts'
 
 /** The way of a batch through the hub: accept → verify → durable append → wake → deliver → project. */
@@ -28,6 +29,7 @@ export class Exchange {
     this.#context = {
       ...deps,
       limits: { ...exchangeLimits, ...deps.limits },
+      maskKey: maskKeyOf(deps.hubKey.privateKey),
       views: new AgentViews(deps.store, deps.wakeups),
       memory: new PollMemory(),
       policies: new WeakMap(),

@@ -270,14 +270,22 @@ function unpack(codec: Manifest['codec'], { packed, unpackedLength }: PackedBloc
   return plain
 }
 
+/** A block of a batch's codec, as a writer of version 1 packs it. */
+export function packBlock(codec: Manifest['codec'], { item, values }: Column): PackedBlock {
+  const text = Buffer.from(JSON.stringify(values))
+  return { item, packed: pack(codec, text), unpackedLength: text.length + saltLength }
+}
+
+/** A container of a manifest and these blocks. */
+export function joinBatch(jws: string, blocks: readonly PackedBlock[]): Buffer {
+  const parts = blocks.flatMap(({ item, packed, unpackedLength }) => [blockHeader(item, packed.length, unpackedLength), packed])
+  return Buffer.concat([prefix(jws), ...parts])
+}
+
 /** The same signed batch without the blocks of items that are not in `items`; `$op` always stays. No row is read. */
 export function projectBatch(sealed: SealedBatch, items: ReadonlySet<string>): Buffer {
-  if (sealed.blocks.every((block) => block.item === opBlock || items.has(block.item))) return sealed.bytes
-  const parts: Buffer[] = [prefix(sealed.jws)]
-  for (const { item, packed, unpackedLength } of sealed.blocks) {
-    if (item === opBlock || items.has(item)) parts.push(blockHeader(item, packed.length, unpackedLength), packed)
-  }
-  return Buffer.concat(parts)
+  const kept = sealed.blocks.filter(({ item }) => item === opBlock || items.has(item))
+  return kept.length === sealed.blocks.length ? sealed.bytes : joinBatch(sealed.jws, kept)
 }
 
 function malformed(zh: string, en: string): QianzhiError {

@@ -128,6 +128,13 @@ export const kinds = {
     'The batch has schema version {version}, the hub expects {expected}',
   ),
   'QZ-BATCH-ITEM': kind(403, 'office', false, '批次缺少或多出信息项 {item}', 'Item {item} is missing from the batch or not allowed in it'),
+  'QZ-BATCH-DERIVED': kind(
+    403,
+    'office',
+    true,
+    '批次中的脱敏部分不可信：{reason}',
+    'The masked part of the batch cannot be trusted: {reason}',
+  ),
   'QZ-BATCH-HEAD': kind(
     409,
     'nobody',

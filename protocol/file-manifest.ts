@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError } from './errors.ts'
+import { AnyMask } from './masks.ts'
 import { ChainPosition } from './position.ts'
 import { codePattern } from './schema.ts'
 import { readStatement, sha256, statementKeyId, verifyStatement } from './signature.ts'
@@ -28,7 +29,15 @@ export const FileManifest = Type.Object({
   schema: Type.Integer({ minimum: 1 }),
   /** In the order of the file's columns; `header` is what a column is called there. */
   items: Type.Array(
-    Type.Object({ id: Type.String(), name: Type.String(), label: Type.String(), type: Type.Enum([...valueTypes]), header: Type.String() }),
+    Type.Object({
+      id: Type.String(),
+      name: Type.String(),
+      label: Type.String(),
+      type: Type.Enum([...valueTypes]),
+      header: Type.String(),
+      /** The hub derived its values, by this mask (derived.ts): the provider did not sign them. */
+      derived: Type.Optional(AnyMask),
+    }),
   ),
   /** All rows, or the newest state of each one that changed since the file before. */
   kind: Type.Enum(['whole', 'changes']),

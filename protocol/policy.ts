@@ -4,6 +4,7 @@ import { Checkpoint } from './checkpoint.ts'
 import { QianzhiError } from './errors.ts'
 import { localTime } from './local-time.ts'
 import { inLanguage, type LocalizedText } from './localized.ts'
+import { AnyMask } from './masks.ts'
 import { Schema } from './schema.ts'
 import { signStatement, verifyStatement, type SigningKey } from './signature.ts'
 
@@ -53,6 +54,8 @@ export const Policy = Type.Object({
       schema: Schema,
       /** Items delivered: granted, not closed, and the key. */
       items: Type.Array(Type.String()),
+      /** How items of these come masked, by id (derived.ts): the hub's countersignature stands in the place of the provider's. */
+      masks: Type.Optional(Type.Record(Type.String(), AnyMask)),
       /** Public keys of the provider, with the epochs for which each counts. */
       keys: Type.Array(
         Type.Object({ key: Type.String(), from: Type.Integer({ minimum: 1 }), to: Type.Optional(Type.Integer({ minimum: 1 })) }),

@@ -66,6 +66,8 @@ export const ReconciliationStatement = Type.Object({
   items: Type.Array(Type.String()),
   /** Those compared as the receiver's mapping leaves their values. */
   narrowed: Type.Optional(Type.Array(Type.String())),
+  /** Delivered masked, and so not compared. */
+  masked: Type.Optional(Type.Array(Type.String())),
   salt: Type.String(),
   /** The place up to which the receiver had applied the stream at the end. */
   position: ChainPosition,

@@ -15,6 +15,7 @@ export type StatementType =
   | 'qz-reconciliation'
   | 'qz-file'
   | 'qz-open'
+  | 'qz-derived'
 
 export interface SigningKey {
   /** RFC 7638 thumbprint of the public key. */

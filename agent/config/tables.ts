@@ -1,4 +1,5 @@
 import { QianzhiError } from '../../protocol/errors.ts'
+import { derivedItem, knownMask, type Mask } from '../../protocol/masks.ts'
 import type { Policy, Receive, Supply } from '../../protocol/policy.ts'
 import type { Item, Schema } from '../../protocol/schema.ts'
 import { engineOf, type Engine } from '../databases/index.ts'
@@ -51,7 +52,7 @@ export function sinkTable(
     resource: receive.schema.resource,
     table: config.table ?? (files ? receive.schema.resource : deliveredName(engine, receive)),
     schema: receive.schema,
-    columns: mapColumns(receive.schema, receive.items, config.columns),
+    columns: mapColumns(receive.schema, receive.items, config.columns).map((column) => derivedColumn(column, receive, config.columns)),
     source: receive.schema.agency,
     deletes: config.deletes ?? 'remove',
     shared: receive.shared ?? false,
@@ -63,6 +64,30 @@ export function sinkTable(
 /** Where the configuration names no table. */
 export function deliveredName({ deliveredIn }: Engine, { schema }: Receive): string {
   return deliveredIn === '' ? schema.table : `${deliveredIn}.${schema.table}`
+}
+
+/**
+ * The column of an item that is masked: what comes of its values, under the name that the configuration gives or its own; codes are those of
+ * the values that do not come. Throws QZ-BATCH-DERIVED where this program does not know the mask.
+ */
+function derivedColumn(column: MappedColumn, { schema, masks = {} }: Receive, names: ColumnNames = {}): MappedColumn {
+  const { id } = column.item
+  if (!Object.hasOwn(masks, id)) return column
+  const registered = column.mapping?.item ?? column.item
+  const derived = requireMask(id, masks[id])
+  const item = derivedItem(registered, derived, schema)
+  const named = Object.entries(names).find(([name]) => isCalled(registered, name))?.[1]
+  return { item, column: (typeof named === 'string' ? named : named?.column) ?? item.name, derived }
+}
+
+function requireMask(item: string, mask: unknown): Mask {
+  const known = knownMask(mask)
+  if (known) return known
+  const reason = {
+    zh: `本程序不认识信息项 ${item} 的脱敏方式，请升级`,
+    en: `this program does not know how item ${item} is masked: bring it up to date`,
+  }
+  throw new QianzhiError('QZ-BATCH-DERIVED', { reason })
 }
 
 /** A name that the schema does not have (any more) maps nothing: see `unknownColumns`. */

@@ -87,7 +87,15 @@ export class GapInbox {
     let inbox = this.#routes.get(ask.route)
     if (!inbox) {
       const { path, stable } = gap.in
-      const context = { path, stable: stable * 1000, applied: gap.applied, grace: gap.grace, outerKey: identity.outer ?? '', logger }
+      const context = {
+        path,
+        stable: stable * 1000,
+        applied: gap.applied,
+        grace: gap.grace,
+        outerKey: identity.outer ?? '',
+        hubKey: identity.hubKey,
+        logger,
+      }
       this.#routes.set(ask.route, (inbox = new RouteInbox(ask.route, context)))
     }
     return this.#read(async () => inbox.look((await listFolders(gap.in.path)).get(ask.route) ?? [], ask, receive, applied))

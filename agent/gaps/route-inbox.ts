@@ -2,7 +2,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { PollRequest } from '../../protocol/api.ts'
-import { beginsSnapshot, openBatch, opBlock, readerLimits, splitBatch, trustedManifest, type OpenBatch } from '../../protocol/batch.ts'
+import { beginsSnapshot, opBlock, readerLimits, splitBatch, trustedManifest, type OpenBatch } from '../../protocol/batch.ts'
+import { derivedBlock, openDerivedBatch } from '../../protocol/derived.ts'
 import { codedError, QianzhiError } from '../../protocol/errors.ts'
 import { gapHead, maxRanges, type GapHead, type PlaceRange } from '../../protocol/gap.ts'
 import type { Receive } from '../../protocol/policy.ts'
@@ -31,6 +32,8 @@ export interface RouteInboxDeps {
   stable: number
   /** The outer agent's public key. */
   outerKey: string
+  /** The pinned hub's. */
+  hubKey: string
   logger: Logger
 }
 
@@ -118,7 +121,9 @@ export class RouteInbox {
     const known = this.#spared.get(path)
     if (known) return performance.now() - known.since >= this.#deps.grace
     try {
-      const present = splitBatch(await readBytes(path)).blocks.flatMap(({ item }) => (item === opBlock ? [] : [item]))
+      const present = splitBatch(await readBytes(path)).blocks.flatMap(({ item }) =>
+        item === opBlock || item === derivedBlock ? [] : [item],
+      )
       if (present.length === items.length && present.every((item) => items.includes(item))) return true
     } catch {
       // Nothing that anybody could apply.
@@ -187,15 +192,16 @@ export class RouteInbox {
   }
 
   /** The verified batch in a file; undefined where it is not one that can be used now. */
-  async #open(file: BatchFile, { keys, items, schema }: Receive): Promise<OpenBatch | undefined> {
+  async #open(file: BatchFile, { keys, items, schema, masks = {} }: Receive): Promise<OpenBatch | undefined> {
     const known = new Map(keys.map(({ key }) => [keyId(key), key]))
     let batch
     try {
-      batch = openBatch(splitBatch(await readBytes(file.path)), (id) => known.get(id))
+      const expected = { route: this.#route, masks, hubKey: this.#deps.hubKey }
+      batch = openDerivedBatch(splitBatch(await readBytes(file.path)), (id) => known.get(id), expected)
     } catch (error) {
       if (isGone(error)) return undefined
       const locked = !(error instanceof QianzhiError) && typeof (error as NodeJS.ErrnoException).code === 'string'
-      const foreign = error instanceof QianzhiError && error.code === 'QZ-BATCH-SIGNATURE'
+      const foreign = error instanceof QianzhiError && (error.code === 'QZ-BATCH-SIGNATURE' || error.code === 'QZ-BATCH-DERIVED')
       return this.#unusable(file, error, locked ? 'later' : foreign ? 'foreign' : 'broken')
     }
     const { resource, schema: version } = batch.manifest

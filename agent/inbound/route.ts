@@ -27,11 +27,16 @@ import { clearFault, setFault } from '../status/board.ts'
 import { stateNames } from '../status/line-states.ts'
 import type { Wake } from '../runtime/wake.ts'
 
+/** A key that is not accepted yet, or what the hub derived wrongly, or by a grant that is on its way, says nothing against the stream. */
+const notTheStreams: ReadonlySet<string> = new Set(['QZ-PROVIDER-KEY', 'QZ-BATCH-DERIVED'])
+
 export interface RouteDeps {
   now: () => Date
   logger: Logger
   /** Pinned provider keys of a resource, by key id. */
   pinnedKey: (resource: string, id: string) => boolean
+  /** The pinned hub's public key. */
+  hubKey: string
   arrived: Wake
   /** Fired where the poll should ask again. */
   pollAgain: Wake
@@ -325,6 +330,7 @@ export class InboundRoute {
         receive: this.#receive,
         schema: this.sink.schema,
         isPinned: (id) => this.#deps.pinnedKey(this.sink.resource, id),
+        hubKey: this.#deps.hubKey,
         received: this.#arrivals.last,
         broken: this.#broken !== undefined,
       })
@@ -340,8 +346,7 @@ export class InboundRoute {
   }
 
   #break(error: QianzhiError): void {
-    // A key that is not accepted yet says nothing against the stream.
-    if (error.code !== 'QZ-PROVIDER-KEY') this.#broken = error.code
+    if (!notTheStreams.has(error.code)) this.#broken = error.code
     const hold = this.#backoff.next()
     this.#heldUntil = performance.now() + hold
     // A poll that is held at the hub meanwhile does not ask for this route.

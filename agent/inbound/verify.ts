@@ -1,5 +1,6 @@
 /** A batch that has arrived for a route: whether it is what the provider signed and what comes next, and what it changes in the sink. */
-import { beginsSnapshot, blockValues, openBatch, opBlock, splitBatch, type Op, type OpenBatch } from '../../protocol/batch.ts'
+import { beginsSnapshot, blockValues, opBlock, splitBatch, type Op, type OpenBatch } from '../../protocol/batch.ts'
+import { openDerivedBatch } from '../../protocol/derived.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Receive } from '../../protocol/policy.ts'
 import { isAfter, showPosition, type ChainPosition } from '../../protocol/position.ts'
@@ -14,6 +15,8 @@ export interface Awaiting {
   schema: Schema
   /** Whether a provider's key of this id is pinned for the resource. */
   isPinned: (id: string) => boolean
+  /** The pinned hub's, which countersigns what is masked. */
+  hubKey: string
   /** The newest verified batch. */
   received: ChainPosition | null
   /** Only the beginning of a later snapshot can be gone on with. */
@@ -25,8 +28,9 @@ export interface Awaiting {
  * policy does not know yet. Throws why it cannot be used (SPEC section 7).
  */
 export function openArrived(bytes: Buffer, awaiting: Awaiting): OpenBatch | undefined {
-  const { schema } = awaiting
-  const batch = openBatch(splitBatch(bytes), (id) => providerKey(id, awaiting))
+  const { schema, hubKey } = awaiting
+  const { route, masks = {} } = awaiting.receive
+  const batch = openDerivedBatch(splitBatch(bytes), (id) => providerKey(id, awaiting), { route, masks, hubKey })
   const { manifest } = batch
   if (manifest.resource !== schema.resource)
     throw new QianzhiError('QZ-BATCH-SIGNATURE', { reason: { zh: `它属于资源 ${manifest.resource}`, en: `it is of ${manifest.resource}` } })

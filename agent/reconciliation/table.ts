@@ -66,7 +66,9 @@ function deliveredTable(config: Tables, policy: Policy | undefined, question: Ta
     // The rows are inside the gap, where nobody can ask.
     if (sink.contents === 'batches')
       throw new QianzhiError('QZ-GAP-ONE-WAY', { what: { zh: `对账 ${question.route}`, en: `reconcile ${question.route}` } })
-    const delivered = sinkTable(sink, receive, config)
+    const all = sinkTable(sink, receive, config)
+    // What is masked stands otherwise at the source.
+    const delivered = { ...all, columns: all.columns.filter(({ derived }) => !derived) }
     const items = delivered.columns.map(({ item, mapping }) => mapping?.item ?? item)
     requireSame(question, receive.schema.version, items)
     const table = readBack(delivered)

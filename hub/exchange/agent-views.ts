@@ -1,11 +1,13 @@
 import type { Manifest } from '../../protocol/batch.ts'
 import type { ChainPosition } from '../../protocol/position.ts'
 import { deliverableItems, itemById, keyItems, type Schema } from '../../protocol/schema.ts'
+import type { Masks } from '../../protocol/masks.ts'
 import type { RouteStop } from '../../protocol/policy.ts'
 import { openRequests, type OpenRequest } from './agent-requests.ts'
 import type { Store } from '../store/store.ts'
 import type { Listener, Wakeups } from '../store/wakeups.ts'
 import { revocation, type Revocation } from '../records/agents.ts'
+import { masksOnRoute, unmaskable, type GrantMasks } from '../records/masks.ts'
 import { endedSql, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../records/route-stops.ts'
 import { producerOf, sharedSql } from '../records/supply.ts'
 
@@ -23,10 +25,13 @@ export interface Supplied {
 /** What an agent may receive now. */
 export interface Received {
   route: string
+  grant: string
   resource: string
   keep: 'store' | 'relay'
   schema: Schema
   granted: readonly string[]
+  /** Of granted items that are delivered derived; absent where there are none. */
+  masks?: Masks
   /** Why nothing may be delivered, whatever the time is. */
   stop?: RouteStop
   expires?: Date
@@ -46,9 +51,15 @@ export interface AgentView {
 export const unknownRoute: RouteStop = { reason: { zh: '没有此路由', en: 'unknown' } }
 const expired = routeStop('expired', { reason: null, since: null, by: null })
 
-/** Why nothing may be delivered on this route now, or undefined. */
-export function endedBecause(route: Received, now: Date): RouteStop | undefined {
-  return route.stop ?? (route.expires && route.expires <= now ? expired : undefined)
+/** Why nothing may be delivered on this route now, or undefined. `masks`: whether the agent verifies what is masked. */
+export function endedBecause(route: Received, now: Date, masks = true): RouteStop | undefined {
+  return route.stop ?? (route.expires && route.expires <= now ? expired : masks || !route.masks ? undefined : tooOld)
+}
+
+/** An agent of before masks in the exchange would take what is derived for broken. */
+const tooOld: RouteStop = {
+  reason: { zh: '其信息项已脱敏，本代理程序版本过旧，不能核验', en: 'items of it are masked, which this agent is too old to verify' },
+  next: { zh: '升级本前置机的代理程序，之后自动继续', en: 'bring the agent on this machine up to date; then it goes on by itself' },
 }
 
 /**
@@ -90,7 +101,7 @@ const suppliesSql = `
   where a.id = $1 and a.state = 'active'`
 
 const routesSql = `
-  select t.id as route, r.code as resource, r.keep, v.schema, g.items, g.valid_to, t.epoch, t.seq, t.hash, ${stoppedSql},
+  select t.id as route, g.id as grant, r.code as resource, r.keep, v.schema, g.items, g.masks, g.valid_to, t.epoch, t.seq, t.hash, ${stoppedSql},
     ${endedSql} as ended
   from route t
   join agent a on a.id = t.agent
@@ -109,10 +120,12 @@ interface SupplyRow {
 
 interface RouteRow extends StopRow {
   route: string
+  grant: string
   resource: string
   keep: 'store' | 'relay'
   schema: Schema
   items: string[]
+  masks: GrantMasks
   valid_to: Date | null
   epoch: string | null
   seq: string | null
@@ -139,13 +152,27 @@ function supplied({ resource, schema, stored_closed_items, last_producer }: Supp
   return { resource, schema, storedClosed: stored_closed_items, lastProducer: last_producer }
 }
 
-function received({ route, resource, keep, schema, items, valid_to, epoch, seq, hash, ended, ...stop }: RouteRow): Received {
+function received(row: RouteRow): Received {
+  const { route, grant, resource, keep, schema, items, masks, valid_to, epoch, seq, hash, ended, ...stop } = row
   const position = epoch && seq && hash ? { epoch: Number(epoch), seq: Number(seq), hash } : null
-  const end = {
-    ...(ended && { stop: routeStop(ended, stop) }),
-    ...(valid_to && { expires: valid_to }),
+  const masked = masksOnRoute(schema, items, masks)
+  const key = unmaskable(schema, masked.masks ?? {})
+  const stopped = ended ? routeStop(ended, stop) : key === undefined ? undefined : maskedKey(key)
+  const end = { ...(stopped && { stop: stopped }), ...(valid_to && { expires: valid_to }) }
+  return { route, grant, resource, keep, schema, granted: items, ...masked, position, ...end }
+}
+
+function maskedKey(item: string): RouteStop {
+  return {
+    reason: {
+      zh: `信息项 ${item} 应脱敏，而它现在是主键，主键不能脱敏`,
+      en: `item ${item} is to be masked and is a key now, which cannot be`,
+    },
+    next: {
+      zh: '提供单位审核人员或市电子政务办取消该项脱敏（PUT /grants/GRANT/masks），或提供单位换一个主键',
+      en: "the provider's reviewer or the office lifts its mask (PUT /grants/GRANT/masks), or the provider registers another key",
+    },
   }
-  return { route, resource, keep, schema, granted: items, position, ...end }
 }
 
 interface Remembered {

@@ -57,6 +57,8 @@ export interface ExchangeDeps {
 /** The same with what an exchange keeps in memory. */
 export interface ExchangeContext extends Omit<ExchangeDeps, 'limits'> {
   limits: ExchangeLimits
+  /** The secret of a grant's hashed values. */
+  maskKey: (grant: string) => Buffer
   views: AgentViews
   memory: PollMemory
   policies: WeakMap<AgentView, Promise<IssuedPolicy>>

@@ -1,5 +1,6 @@
 import { beginsSnapshot, projectBatch, splitBatch, trustedManifest, type Manifest, type SealedBatch } from '../../protocol/batch.ts'
 import { isAfter, samePosition, type Position, type ChainPosition } from '../../protocol/position.ts'
+import { deriveBatch, type Deriving } from '../../protocol/derived.ts'
 import type { Schema } from '../../protocol/schema.ts'
 import { unlimited } from './context.ts'
 import type { Log, StoredBatch } from '../log.ts'
@@ -65,6 +66,8 @@ const shortestTurn = 64 << 10
 export interface DeliveryRound {
   log: Log
   views: AgentViews
+  /** In whose name what a route gets masked is derived. */
+  deriving: (route: Received) => Omit<Deriving, 'masks'>
   /** Told of each route that begins with a snapshot, and where that begins. */
   starts: (deliverable: DeliverableRoute, began: Position) => void
   /** Told of each route that gets nothing now, and why. */
@@ -107,14 +110,22 @@ async function takeTurn(
 ): Promise<{ batches: Buffer[]; full: boolean }> {
   const ready = await nextBatches(round, deliverable, places.get(deliverable), share)
   if (ready.length > 0) places.set(deliverable, ready.at(-1)!)
-  const batches = ready.map(({ sealed, made }) => projectBatch(sealed, itemsToDeliver(made, deliverable.route)))
+  const batches = ready.map((batch) => reduced(round, deliverable.route, batch))
   // Where less than half was there to take, the next batch can wait for the next poll.
   return { batches, full: ready.reduce((sum, { bytes }) => sum + bytes.length, 0) >= share / 2 }
+}
+
+/** What a route may have of a batch: the granted items that are open, those that are masked derived. */
+function reduced({ deriving }: DeliveryRound, route: Received, { sealed, manifest, made }: Ready): Buffer {
+  const items = itemsToDeliver(made, route)
+  if (!route.masks) return projectBatch(sealed, items)
+  return deriveBatch({ ...sealed, manifest, keyId: '' }, items, { ...deriving(route), masks: route.masks })
 }
 
 /** A stored batch that the route may have, with the version of the schema that it was made in. */
 interface Ready extends StoredBatch {
   sealed: SealedBatch
+  manifest: Manifest
   made: Schema
 }
 
@@ -165,7 +176,7 @@ async function fitting({ views }: DeliveryRound, route: Received, stored: readon
     const manifest = trustedManifest(sealed)
     const made = await schemaOf(views, route, manifest)
     if (!fitsRoute(made, manifest, route)) break
-    ready.push({ ...batch, sealed, made })
+    ready.push({ ...batch, sealed, manifest, made })
   }
   return ready
 }

@@ -41,10 +41,11 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
   const routes = routesAsked(view, request)
   const resources = routes.map(({ route }) => route.resource)
   const now = clock()
+  const told = { now, masks: request.masks === true }
   const [policy, notes, { routed, limited }, corrections] = await Promise.all([
     policyOf(context, view, agent.id, request.policy),
     readStreams(store, [...resources, ...view.supplies.keys()]),
-    deliver(context, agent.id, routes, now),
+    deliver(context, agent.id, routes, told),
     correctionsOf(store, request.report ?? { sinks: [] }),
   ])
   const asks = view.asks.filter(({ expires }) => expires > now)
@@ -52,13 +53,13 @@ export async function answerOf(context: ExchangeContext, agent: ExchangeAgent, v
     time: now.toISOString(),
     ...(policy.serial > request.policy && { policy: policy.jws }),
     snapshots: [...view.supplies.keys()].flatMap((resource) => snapshotRequests(resource, notes.get(resource))),
-    routes: request.routes.flatMap(({ route }) => routeAnswer(route, view.routes.get(route), { notes, limited, corrections, now })),
+    routes: request.routes.flatMap(({ route }) => routeAnswer(route, view.routes.get(route), { ...told, notes, limited, corrections })),
     ...(asks.length > 0 && { asks: asks.map(({ statement }) => statement) }),
     batches: routed.map(({ route, bytes }) => ({ route, length: bytes.length })),
   }
   const asked = asks.map(({ id }) => id)
-  const told = header.routes.flatMap(({ route, code, details, corrections: of }) => (code || of ? [[route, code, details, of]] : []))
-  const digest = JSON.stringify([request.report?.session, header.snapshots, told])
+  const said = header.routes.flatMap(({ route, code, details, corrections: of }) => (code || of ? [[route, code, details, of]] : []))
+  const digest = JSON.stringify([request.report?.session, header.snapshots, said])
   const news = routed.length > 0 || header.policy !== undefined || memory.hasChanges(agent.id, digest, asked)
   return { header, batches: routed.map(({ bytes }) => bytes), digest, asked, news }
 }
@@ -67,16 +68,22 @@ function snapshotRequests(resource: string, notes: StreamNotes | undefined): Del
   return notes?.wanted ? [{ resource, after: notes.wanted.after }] : []
 }
 
-interface Told {
+/** What decides whether a route may have something now. */
+interface Asking {
+  now: Date
+  /** The agent verifies what is masked. */
+  masks: boolean
+}
+
+interface Told extends Asking {
   notes: ReadonlyMap<string, StreamNotes>
   corrections: ReadonlyMap<string, CorrectionNote[]>
   limited: Limited
-  now: Date
 }
 
 /** The provider's newest head statement, or why the route gets nothing. */
-function routeAnswer(id: string, route: Received | undefined, { notes, limited, corrections, now }: Told): DeliveryHeader['routes'] {
-  const stop = route ? endedBecause(route, now) : unknownRoute
+function routeAnswer(id: string, route: Received | undefined, { notes, limited, corrections, now, masks }: Told): DeliveryHeader['routes'] {
+  const stop = route ? endedBecause(route, now, masks) : unknownRoute
   if (stop !== undefined) {
     const details = { route: id, reason: stopText(stop), ...(stop.next && { next: stop.next }) }
     return [{ route: id, code: 'QZ-ROUTE-ENDED', ...detailsToWire(details) }]
@@ -109,15 +116,16 @@ interface Delivered {
 }
 
 /** Batches for the routes that may have some now, fair between them. */
-async function deliver(context: ExchangeContext, agent: string, routes: readonly AskedRoute[], now: Date): Promise<Delivered> {
+async function deliver(context: ExchangeContext, agent: string, routes: readonly AskedRoute[], { now, masks }: Asking): Promise<Delivered> {
   const { log, views, memory, limits } = context
-  const open = routes.filter(({ asked, route }) => asked.credit > 0 && endedBecause(route, now) === undefined)
+  const open = routes.filter(({ asked, route }) => asked.credit > 0 && endedBecause(route, now, masks) === undefined)
   const heads = open.length > few ? await log.heads(open.map(({ route }) => route.resource)) : undefined
   const asks = new Map(open.map(({ asked, route }) => [deliverable(context, asked, route, heads), asked]))
   const limited: Limited = new Map()
   const round = {
     log,
     views,
+    deriving: ({ route, grant }: Received) => ({ route, key: context.hubKey, secret: context.maskKey(grant) }),
     starts: (route: DeliverableRoute, began: Position) => memory.restarted(asks.get(route)!, began),
     undelivered: (route: DeliverableRoute, next: NoDelivery) => undelivered(context, route, next, { now, limited }),
   }

@@ -162,7 +162,7 @@ function made(comparison: Comparison, here: Digested, there: Digested, { keys, p
     // What nobody could follow is not mended.
     remaining: count('remaining') + more,
   }
-  const { resource, schema, items } = route
+  const { resource, schema, items, masked } = route
   const statement: ReconciliationStatement = {
     run,
     route: route.route,
@@ -170,6 +170,7 @@ function made(comparison: Comparison, here: Digested, there: Digested, { keys, p
     schema,
     items,
     ...(narrowed.length > 0 && { narrowed }),
+    ...(masked.length > 0 && { masked }),
     salt,
     position,
     time: now().toISOString(),

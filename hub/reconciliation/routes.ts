@@ -1,4 +1,5 @@
 import { deliverableItems, type Schema } from '../../protocol/schema.ts'
+import { masksOnRoute, type GrantMasks } from '../records/masks.ts'
 import type { Query } from '../store/store.ts'
 import { enteredSql, flowsSql, hubProducer, producerOf } from '../records/supply.ts'
 import { keptSql } from '../tables/records.ts'
@@ -11,15 +12,18 @@ export interface RunRoute {
   provider: string
   receiver: string
   schema: number
-  /** What the route delivers, in schema order. */
+  /** What the route delivers as it is, in schema order. */
   items: string[]
+  /** What it delivers masked: it cannot be compared. */
+  masked: string[]
   /** `hub` where people enter the rows. */
   sourceAgent: string
   targetAgent: string
 }
 
-interface Row extends Omit<RunRoute, 'schema' | 'items'> {
+interface Row extends Omit<RunRoute, 'schema' | 'items' | 'masked'> {
   schema: Schema
+  masks: GrantMasks
   granted: string[]
 }
 
@@ -36,13 +40,15 @@ const inForce = `
 /** Undefined where the route cannot be reconciled: it, its grant, its resource or one of its agents is not in force, or nothing was delivered yet. */
 export async function runRoute(query: Query, route: string, now: Date): Promise<RunRoute | undefined> {
   const [row] = await query<Row>(
-    `select t.id as route, r.code as resource, r.title, r.agency as provider, g.agency as receiver, v.schema, g.items as granted,
+    `select t.id as route, r.code as resource, r.title, r.agency as provider, g.agency as receiver, v.schema, g.items as granted, g.masks,
        coalesce(p.id, '${hubProducer}') as "sourceAgent", t.agent as "targetAgent" ${inForce} and t.id = $2`,
     [now, route],
   )
   if (!row) return undefined
-  const { granted, schema, ...rest } = row
-  return { ...rest, schema: schema.version, items: deliverableItems(schema, granted).map(({ id }) => id) }
+  const { granted, schema, masks, ...rest } = row
+  const masked = Object.keys(masksOnRoute(schema, granted, masks).masks ?? {})
+  const items = deliverableItems(schema, granted).flatMap(({ id }) => (masked.includes(id) ? [] : [id]))
+  return { ...rest, schema: schema.version, items, masked }
 }
 
 /** Ids of all routes that can be reconciled. */

@@ -4,7 +4,7 @@ import { flowsSql } from '../records/supply.ts'
 import type { Store } from '../store/store.ts'
 import { Believed } from './believed.ts'
 import { networksOf } from './clients.ts'
-import { masksInForce, type GrantMasks } from './masks.ts'
+import { masksInForce, type GrantMasks } from '../records/masks.ts'
 import type { Sharing } from './reading.ts'
 import { ended, openShare, type Share } from './share.ts'
 

@@ -40,9 +40,3 @@ export class Cursors {
     }
   }
 }
-
-/** The secret of a grant, for what is hashed in it; all processes of a hub have the same. */
-export function maskKeyOf(hubKey: KeyObject): (grant: string) => Buffer {
-  const secret = hubKey.export({ type: 'pkcs8', format: 'der' })
-  return (grant) => Buffer.from(hkdfSync('sha256', secret, '', `qianzhi mask ${grant}`, 32))
-}

@@ -1,11 +1,13 @@
 import { QianzhiError } from '../../protocol/errors.ts'
+import { isFileSchema } from '../../protocol/files.ts'
+import { maskFault, type Masks } from '../../protocol/masks.ts'
 import { itemById, type Schema } from '../../protocol/schema.ts'
 import type { Principal } from '../access/principal.ts'
+import type { GrantMasks } from '../records/masks.ts'
 import { notFound, rule } from '../records/refusals.ts'
 import { change, type Registry } from '../records/registry.ts'
 import { record } from '../registry/workflow.ts'
 import type { Query } from '../store/store.ts'
-import { maskFault, type GrantMasks, type Masks } from './masks.ts'
 
 /** What a grant shows masked. Throws QZ-NOT-FOUND. */
 export async function masksOf(query: Query, grant: string): Promise<GrantMasks> {
@@ -15,19 +17,19 @@ export async function masksOf(query: Query, grant: string): Promise<GrantMasks> 
 }
 
 /**
- * The masks that one side wants from now on: the provider's agency, or the office. They act with the next look-up of the grant. Throws
- * QZ-RULE where the grant is for exchange, whose rows the provider signed as they are, and QZ-REQUEST-INVALID.
+ * The masks that one side wants from now on: the provider's agency, or the office. They act with the next look-up of the grant; where it is
+ * for exchange its receivers fill their tables anew. Throws QZ-RULE where files as they are would be exchanged, and QZ-REQUEST-INVALID.
  */
 export async function setMasks(registry: Registry, principal: Principal, grant: string, masks: Masks): Promise<GrantMasks> {
-  return change(registry, async (query) => {
+  return change(registry, async (query, affectedAgents) => {
     const [row] = await query<{ mode: string; state: string; items: string[]; provider: string; schema: Schema }>(
       `select g.mode, g.state, g.items, r.agency as provider, v.schema from access_grant g join resource r on r.code = g.resource
          join resource_version v on v.resource = r.code and v.version = r.version where g.id = $1 for no key update of g`,
       [grant],
     )
     if (!row) throw notFound('grant', grant)
-    if (row.mode === 'exchange')
-      throw rule('数据交换传送提供单位签名的原值，不能脱敏', 'exchange carries the values that the provider signed: they cannot be masked')
+    if (row.mode === 'exchange' && isFileSchema(row.schema))
+      throw rule('原样交换的文件不能脱敏', 'files that are exchanged as they are cannot be masked')
     for (const [id, mask] of Object.entries(masks)) {
       const item = row.items.includes(id) ? itemById(row.schema, id) : undefined
       const fault = item ? maskFault(item, mask) : { zh: '不在授权之内', en: 'is not granted' }
@@ -36,6 +38,8 @@ export async function setMasks(registry: Registry, principal: Principal, grant: 
     }
     const side = principal.agency === row.provider ? 'provider' : 'office'
     await query('update access_grant set masks = jsonb_set(masks, $2, $3) where id = $1', [grant, [side], JSON.stringify(masks)])
+    const routes = await query<{ agent: string }>('select agent from route where access_grant = $1', [grant])
+    for (const { agent } of routes) affectedAgents.add(agent)
     await record(query, {
       workflow: 'grant',
       object: grant,

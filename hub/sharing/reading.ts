@@ -6,7 +6,7 @@ import { notFound } from '../records/refusals.ts'
 import type { Query, Store } from '../store/store.ts'
 import type { Reader } from '../tables/reader.ts'
 import type { Cursors } from './cursors.ts'
-import { commonMasks, type GrantMasks } from './masks.ts'
+import { commonMasks, type GrantMasks } from '../records/masks.ts'
 import { ended, openShare, type Asked, type Share } from './share.ts'
 
 /** What reading needs of the hub. */

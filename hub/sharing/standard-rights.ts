@@ -1,6 +1,6 @@
 /** What may be read of all adopters of a data standard: by a program, and by an agency's people. */
 import { flowsSql } from '../records/supply.ts'
-import { masksInForce, type GrantMasks } from './masks.ts'
+import { masksInForce, type GrantMasks } from '../records/masks.ts'
 import { askedBy, type Sharing } from './reading.ts'
 import type { Asked } from './share.ts'
 import { openUnion, type Union } from './unions.ts'

@@ -193,6 +193,7 @@ class Line {
           now: () => new Date(),
           logger,
           pinnedKey: () => true,
+          hubKey: '',
           arrived: this.#arrived,
           pollAgain,
         }),

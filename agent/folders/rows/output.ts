@@ -179,7 +179,10 @@ export class RowOutput {
       title: schema.title,
       source,
       schema: schema.version,
-      items: columns.map(({ item: { id, name, label, type } }, i) => ({ id, name, label, type, header: headers[i]!.header })),
+      items: columns.map(({ item: { id, name, label, type }, derived }, i) => ({
+        ...{ id, name, label, type, header: headers[i]!.header },
+        ...(derived && { derived }),
+      })),
       kind: making.kind,
       number: making.number,
       format: kindOf(files!),

@@ -5,6 +5,7 @@ import { deliverableItems, type Schema } from '../../../protocol/schema.ts'
 import { sha256, type SigningKey } from '../../../protocol/signature.ts'
 import type { Query, Store } from '../../store/store.ts'
 import { readRevocation } from '../../records/agents.ts'
+import { masksOnRoute, type GrantMasks } from '../../records/masks.ts'
 import { endedSql, routeStop, stoppedJoin, stoppedSql, type StopRow } from '../../records/route-stops.ts'
 import { wireSchema } from '../catalog/content.ts'
 import { withheldFrom } from './withheld.ts'
@@ -127,6 +128,7 @@ interface ReceiveRow {
   route: string
   grant: string
   items: string[]
+  masks: GrantMasks
   validTo: Date | null
   standard: string | null
   schema: Schema
@@ -136,7 +138,7 @@ interface ReceiveRow {
 /** The hub's own key counts only for what it produces itself. */
 async function receives(query: Query, hubKey: HubKey, agentId: string, now: Date): Promise<Receive[]> {
   const rows = await query<ReceiveRow>(
-    `select route.id as route, g.id as grant, g.items, g.valid_to as "validTo", r.standard, v.schema,
+    `select route.id as route, g.id as grant, g.items, g.masks, g.valid_to as "validTo", r.standard, v.schema,
        case when ${enteredSql} then $3 else producer.public_key end as key
      from route join access_grant g on g.id = route.access_grant join resource r on r.code = g.resource
        join resource_version v on v.resource = r.code and v.version = r.version
@@ -145,11 +147,12 @@ async function receives(query: Query, hubKey: HubKey, agentId: string, now: Date
      order by route.id`,
     [agentId, now, hubKey.publicKey],
   )
-  return rows.map(({ route, grant, items, validTo, standard, schema, key }) => ({
+  return rows.map(({ route, grant, items, masks, validTo, standard, schema, key }) => ({
     route,
     grant,
     schema: wireSchema(schema),
     items: deliverableItems(schema, items).map((item) => item.id),
+    ...masksOnRoute(schema, items, masks),
     keys: key === null ? [] : [{ key, from: 1 }],
     ...(validTo && { expires: validTo.toISOString() }),
     ...(standard !== null && { standard, shared: true }),

@@ -1,7 +1,7 @@
 /** What the store says of webhooks that have something to send, and which process sends it. */
 import { flowsSql } from '../../records/supply.ts'
 import type { Query } from '../../store/store.ts'
-import type { GrantMasks } from '../masks.ts'
+import type { GrantMasks } from '../../records/masks.ts'
 
 /** A webhook whose turn it is, and the right by which is sent. */
 export interface Turn {

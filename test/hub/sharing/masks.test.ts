@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { splitBatch } from '../../../protocol/batch.ts'
-import { maskOf, type Mask } from '../../../hub/sharing/masks.ts'
+import { maskOf, type Mask } from '../../../protocol/masks.ts'
 import { openShare, requireStill } from '../../../hub/sharing/share.ts'
 import { openDataCity, places } from './fixture.ts'
 
@@ -111,7 +111,7 @@ void t.test('each side sets its own masks, and the provider’s stand', async (t
   await city.store.query(
     `insert into access_grant (id, resource, agency, items, mode, basis) values ('e', 'villages', 'water', '{name}', 'exchange', nextval('decision'))`,
   )
-  t.match(await put(reviewer, { name: { kind: 'hide' } }, 'e'), { status: 422, body: { code: 'QZ-RULE' } })
+  t.match(await put(reviewer, { name: { kind: 'hide' } }, 'e'), { status: 200, body: { provider: { name: { kind: 'hide' } } } })
 })
 
 void t.test('a file that is being read ends where an item goes, or is masked otherwise', async (t) => {

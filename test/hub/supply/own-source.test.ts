@@ -45,6 +45,7 @@ const route: RunRoute = {
   receiver: 'water',
   schema: 1,
   items: ['code', 'name'],
+  masked: [],
   sourceAgent: 'hub',
   targetAgent: 'target',
 }
