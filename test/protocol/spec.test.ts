@@ -25,7 +25,7 @@ function rows(section: number): string[][] {
 const ticked = (cell: string | undefined): string => cell?.replaceAll('`', '') ?? ''
 
 t.test('sections', async (t) => {
-  t.same([...sections.keys()], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17])
+  t.same([...sections.keys()], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18])
 })
 
 t.test('error codes', async (t) => {
@@ -75,7 +75,19 @@ t.test('manifest, paths and media types', async (t) => {
 t.test('statement types', async (t) => {
   t.same(
     new Set(rows(2).map(([typ]) => ticked(typ))),
-    new Set(['qz-batch', 'qz-receipt', 'qz-head', 'qz-policy', 'qz-ask', 'qz-audit', 'qz-key', 'qz-reconciliation', 'qz-file', 'qz-open']),
+    new Set([
+      'qz-batch',
+      'qz-receipt',
+      'qz-head',
+      'qz-policy',
+      'qz-ask',
+      'qz-audit',
+      'qz-key',
+      'qz-reconciliation',
+      'qz-file',
+      'qz-open',
+      'qz-derived',
+    ]),
   )
 })
 

@@ -2,6 +2,7 @@
 import * as api from '../../protocol/api.ts'
 import * as ask from '../../protocol/asks.ts'
 import { batchMediaType, Manifest } from '../../protocol/batch.ts'
+import { Derivation } from '../../protocol/derived.ts'
 import { Policy } from '../../protocol/policy.ts'
 import { ChainPosition } from '../../protocol/position.ts'
 import { AppliedReceipt, HeadStatement, RemovalReceipt, StoredReceipt } from '../../protocol/receipt.ts'
@@ -17,7 +18,7 @@ export interface WireShapes {
 
 export function wireShapes(): WireShapes {
   const { EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport } = api
-  const statements = { Manifest, Policy, ChainPosition, StoredReceipt, AppliedReceipt, RemovalReceipt, HeadStatement, Schema }
+  const statements = { Manifest, Policy, ChainPosition, StoredReceipt, AppliedReceipt, RemovalReceipt, HeadStatement, Schema, Derivation }
   const shapes = { ...statements, EnrolToken, EnrolRequest, PollRequest, ReceiptsRequest, DeliveryHeader, AgentReport }
   const { Ask, PreviewQuestion, DescribeQuestion, SealedAnswer, PreviewAnswer, TablesAnswer, ColumnsAnswer } = ask
   Object.assign(shapes, { Ask, PreviewQuestion, DescribeQuestion, SealedAnswer, PreviewAnswer, TablesAnswer, ColumnsAnswer })
