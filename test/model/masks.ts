@@ -9,7 +9,7 @@ export function modelMasked({ kind, first = 0, last = 0 }: ModelMask, value: str
   if (kind === 'year') return value.split('-')[0]!
   if (kind === 'hash') return hmac(secret, value).slice(0, 32)
   if (kind === 'district') return upToFirst(value, ['区', '县', '旗', '镇', '乡', '街道'])
-  const characters = [...value]
+  const characters = Array.from(value)
   const shown = new Set<number>()
   if (first + last < characters.length) {
     for (let i = 0; i < first; i++) shown.add(i)

@@ -116,7 +116,7 @@ void t.test('every mask of every type reaches the receiver as the model says, al
       const masks: Masks = Object.fromEntries(
         Object.entries(wanted).flatMap(([id, mask]) => {
           const item = items.find((one) => one.id === id)!
-          return mask && !maskFault(item, mask as Mask) ? [[id, mask as Mask]] : []
+          return mask && !maskFault(item, mask) ? [[id, mask]] : []
         }),
       )
       for (const [id, { kind }] of Object.entries(masks)) counted.set(`${kind} ${id}`, (counted.get(`${kind} ${id}`) ?? 0) + 1)

@@ -180,7 +180,11 @@ export class RowOutput {
       source,
       schema: schema.version,
       items: columns.map(({ item: { id, name, label, type }, derived }, i) => ({
-        ...{ id, name, label, type, header: headers[i]!.header },
+        id,
+        name,
+        label,
+        type,
+        header: headers[i]!.header,
         ...(derived && { derived }),
       })),
       kind: making.kind,
