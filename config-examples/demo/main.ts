@@ -10,7 +10,7 @@ import { openClient, tableRows, difference, type Client } from '../../test/suppo
 import { Exchange, type TestAgent } from '../../test/support/exchange.ts'
 import { startPostgres, type TestDatabaseServer } from '../../test/support/postgres.ts'
 import { until } from '../../test/support/programs.ts'
-import { password } from '../../test/support/registry.ts'
+import { password, type Person } from '../../test/support/registry.ts'
 import { connectAgencies, pages, granted } from './agencies.ts'
 import { Changes } from './changes.ts'
 import { filesHold } from './search.ts'
@@ -58,12 +58,13 @@ async function demonstrate(): Promise<number> {
 }
 
 async function run(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseServer): Promise<number> {
-  const receiver = await connectAgencies(exchange, a, b, say)
+  const { receiver, office } = await connectAgencies(exchange, a, b, say)
   const [source, target] = [await openClient(a.url()), await openClient(b.url())]
   try {
     const rows = readVillages()
     await firstLoad({ source, target, rows })
     showPlaces(exchange, a, b, receiver)
+    await showAttention(office)
     return options.once ? await once(source, target, b, rows) : await untilStopped(source, target)
   } finally {
     await Promise.all([source.end(), target.end()])
@@ -114,6 +115,18 @@ function showPlaces(exchange: Exchange, a: TestDatabaseServer, b: TestDatabaseSe
   say(
     `  代理状态 npm run agent -- status --config ${receiver.configFile}`,
     `  agent status   npm run agent -- status --config ${receiver.configFile}`,
+  )
+  say('', '')
+}
+
+/** What is not as it should be, for whoever looks at the console. */
+async function showAttention(office: Person): Promise<void> {
+  const overdue = async () => ((await office.get('/duties?state=overdue'))['items'] as { title: string }[])[0]?.title
+  const held = async () => ((await office.get('/lines?state=held'))['items'] as { resource: string }[])[0]?.resource
+  await until('what is overdue is judged, and what is held is told', async () => (await overdue()) && (await held()), 60)
+  say(
+    `  需要处理：资源“${await overdue()}”逾期未更新；${await held()} 到民政局的链路停住（那里已有结构不同的同名表）`,
+    `  Wants attention: "${await overdue()}" is overdue; the line of ${await held()} to civil affairs is held (a table of that name has another shape there)`,
   )
   say('', '')
 }

@@ -21,7 +21,6 @@ interface Force {
   from: number
   cycle: Cycle
   state: 'active' | 'stopped' | 'withdrawn'
-  mode: 'front-end' | 'form'
   secret: boolean
 }
 
@@ -176,7 +175,6 @@ export class Supervision {
     for (let moment = start; moment < end; moment += hour) {
       const force = resource.force.findLast(({ from }) => from <= moment) ?? resource.force[0]!
       if (!period.cycles.includes(force.cycle) || force.state === 'withdrawn' || force.secret) continue
-      if (force.mode === 'form' && ![...resource.supplied.keys()].some((day) => day <= last)) continue
       asked++
       const why = force.state === 'stopped' ? 'stopped' : this.#unable(resource, moment)
       if (why === null) usable++

@@ -36,8 +36,7 @@ interface FactFilter {
 /** Facts of the resources that were published by the end of these days, by agency and code. */
 export async function readFacts(query: Query, { resource, agency, from, to }: FactFilter): Promise<ResourceFacts[]> {
   const resources = await query<Omit<ResourceFacts, 'phases' | 'inabilities' | 'updates'>>(
-    `select r.code as resource, r.title, r.agency, a.name as "agencyName", r.cycle, r.published_at as published,
-       (select min(day)::text from supply_day s where s.resource = r.code and s.batches > 0) as began
+    `select r.code as resource, r.title, r.agency, a.name as "agencyName", r.cycle, r.published_at as published
      from resource r join agency a on a.code = r.agency
      where ($1::text is null or r.code = $1) and ($2::text is null or r.agency = $2)
        and r.published_at < ($3::date + 1)::timestamp at time zone 'Asia/Shanghai' order by r.agency, r.code`,

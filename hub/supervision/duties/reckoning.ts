@@ -24,8 +24,6 @@ export interface DutyFacts {
   inabilities: readonly Inability[]
   /** Days on which rows changed, in order. */
   updates: readonly Day[]
-  /** The first day on which anything at all was supplied. */
-  began: Day | null
 }
 
 export interface Reckoned {
@@ -55,7 +53,7 @@ export function reckon(facts: DutyFacts, { from, to }: Period, owing: readonly C
   const lost: Record<Excuse, number> = { stopped: 0, 'force-majeure': 0, 'cannot-supply': 0, 'no-machine': 0 }
   for (const { at, length } of pieces(facts, start, end)) {
     const phase = phaseAt(facts.phases, at)
-    if (!phase || !owing.includes(phase.cycle as Cycle) || phase.state === 'withdrawn' || !canCome(facts, phase, to)) continue
+    if (!phase || !owing.includes(phase.cycle as Cycle) || phase.state === 'withdrawn' || !phase.supplied) continue
     asked += length
     const why = hindrance(facts, phase, at)
     if (why) lost[why] += length
@@ -64,11 +62,6 @@ export function reckon(facts: DutyFacts, { from, to }: Period, owing: readonly C
   const owed = 2 * asked >= whole
   const most = (Object.keys(lost) as Excuse[]).reduce((a, b) => (lost[b] > lost[a] ? b : a))
   return { owed, updatedOn, excuse: owed && 2 * usable < asked && lost[most] > 0 ? most : null }
-}
-
-/** Data of it comes to the hub: also by forms and Excel files only once there has been some, since without a page for them there is no way. */
-function canCome({ began }: DutyFacts, { supplied, supplyMode }: Phase, to: Day): boolean {
-  return supplied && (supplyMode === 'front-end' || (began !== null && began <= to))
 }
 
 function hindrance({ inabilities }: DutyFacts, { state }: Phase, at: number): Excuse | null {
