@@ -117,7 +117,10 @@ export async function connectAgencies(
 
 /** As if the halls had been published long ago, and as if the receiver had a table of that name already. */
 async function inNeedOfAttention(exchange: Exchange, b: TestDatabaseServer): Promise<void> {
-  const { password, port } = JSON.parse(readFileSync(join(exchange.folder, 'hub', 'store', 'secret.json'), 'utf8')) as Record<string, string>
+  const { password, port } = JSON.parse(readFileSync(join(exchange.folder, 'hub', 'store', 'secret.json'), 'utf8')) as Record<
+    string,
+    string
+  >
   const [store, front] = [await openClient(`postgres://qianzhi:${password}@127.0.0.1:${port}/qianzhi`), await openClient(b.url())]
   await store.query(`update resource set published_at = now() - interval '70 days' where code = 'halls'`)
   await front.query('create schema if not exists delivered')
