@@ -37,12 +37,19 @@ const dark = {
   colorTextDisabled: 'rgba(255,255,255,.62)',
 }
 
+/** What cannot be undone, on dark ground: ink on a light red. */
+const darkDanger = { colorError: '#ff9a9a', colorErrorHover: '#ffb3b3', colorErrorActive: '#ff8585', dangerColor: '#15181c' }
+
 export function themeOf(isDark: boolean): ThemeConfig {
   // Who wants nothing to move is shown everything at once.
   const motion = !matchMedia('(prefers-reduced-motion: reduce)').matches
   return {
     algorithm: isDark ? theme.darkAlgorithm : theme.defaultAlgorithm,
     token: { ...common, ...(isDark ? dark : light), motion },
-    components: { Table: { cellPaddingBlockSM: 6, cellPaddingInlineSM: 8 }, Layout: { headerHeight: 48, headerPadding: '0 16px' } },
+    components: {
+      Button: isDark ? darkDanger : {},
+      Table: { cellPaddingBlockSM: 6, cellPaddingInlineSM: 8 },
+      Layout: { headerHeight: 48, headerPadding: '0 16px' },
+    },
   }
 }
