@@ -141,6 +141,9 @@ export const rights = {
   'query.standard-purpose': { user: 'own' },
   'query.standard-run': { user: 'own' },
   'query.standard-row': { user: 'own' },
+  'query.standard-proof': { user: 'own' },
+  'query.standard-export': { user: 'own' },
+  'query.standard-check': { user: 'own' },
 
   // Online forms (Art. 15): the rows of one's own agency's resources
   'form.read': { registrar: 'provider', reviewer: 'provider' },

@@ -1,6 +1,7 @@
 /** OpenAPI 3.1 of one resource as one grant shows it: every parameter typed, an example of each answer. */
 import { defaultLimit, isSearchable, maxLimit, operatorsOf, type Operator } from '../sharing/filters.ts'
 import type { Share, SharedItem } from '../sharing/share.ts'
+import type { Union } from '../sharing/unions.ts'
 import { maxChecked } from '../sharing/checks.ts'
 import { dataPath, tokenPath } from '../sharing/tokens.ts'
 
@@ -86,13 +87,51 @@ function filterParameters(item: SharedItem): Parameter[] {
 }
 
 export function describeResource(share: Share, address: string): object {
-  const { resource, title, agencyName, items, keys } = share
+  const { resource, title, agencyName, items, table } = share
+  const source = { agency: share.agency, agencyName, title, asOf: '2026-11-22T00:30:00.000Z' }
+  return describe({ path: resource, title, version: String(table.version), from: agencyName, items, told: { source } }, address)
+}
+
+/** All adopters of a standard as a client's grants show them: what one of them masks or lacks may be null. */
+export function describeStandard({ standard, title, items, members }: Union, address: string): object {
+  const shown = items.map((item): SharedItem => {
+    if (item.key) return item
+    const masked = members.some((member) => member.items.get(item.id)?.mask)
+    return { ...item, required: false, ...(masked && { mask: (value) => value }) }
+  })
+  const sources = members.map(({ share: { agency, agencyName, resource, title: called }, absent }) => {
+    return { agency, agencyName, resource, title: called, asOf: '2026-11-22T00:30:00.000Z', absent }
+  })
+  const version = members.map(({ source, share }) => `${source} ${share.table.version}`).join(', ')
+  const from = members.map(({ share }) => share.agencyName).join('、')
+  const path = `standards/${standard}`
+  return describe({ path, title, version, from, items: shown, told: { sources, leftOut: [] } }, address)
+}
+
+interface Described {
+  /** Below the data API's path. */
+  path: string
+  title: string
+  version: string
+  /** Names of the agencies whose data it is. */
+  from: string
+  items: readonly SharedItem[]
+  /** What every answer says of where it is from: of one resource, or of all that make up a standard. */
+  told: { source: object } | { sources: readonly object[]; leftOut: string[] }
+}
+
+function describe({ path: resource, title, version, from, items, told }: Described, address: string): object {
+  const keys = items.filter(({ key }) => key)
   const searchable = items.filter(isSearchable)
   const sorts = searchable.flatMap(({ id }) => [id, `-${id}`])
   const example = Object.fromEntries(items.map((item) => [item.id, exampleOf(item)]))
   const keyExample = Object.fromEntries(keys.map((item) => [item.id, exampleOf(item)]))
-  const source = { agency: share.agency, agencyName, title, asOf: '2026-11-22T00:30:00.000Z' }
+  const source = 'source' in told ? told.source : told.sources[0]
   const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })
+  const many = 'sources' in told
+  const whence: Record<string, object> = many
+    ? { sources: { type: 'array', items: ref('Source') }, leftOut: { type: 'array', items: { type: 'string' } } }
+    : { source: ref('Source') }
   const answer = (description: string, schema: object, shown: object, more: object = {}) => ({
     description,
     content: { 'application/json': { schema, example: shown }, ...more },
@@ -113,7 +152,7 @@ export function describeResource(share: Share, address: string): object {
   const object = (properties: Record<string, object>, required = Object.keys(properties)) => ({ type: 'object', properties, required })
   return {
     openapi: '3.1.0',
-    info: { title, version: String(share.table.version), description: `来源 source: ${agencyName}` },
+    info: { title, version, description: `来源 source: ${from}` },
     servers: [{ url: `${address}${dataPath}` }],
     security: [{ oauth: [] }],
     paths: {
@@ -134,7 +173,7 @@ export function describeResource(share: Share, address: string): object {
             200: answer(
               '一页 a page',
               ref('Page'),
-              { items: [example], next: null, source },
+              { items: [example], next: null, ...told },
               {
                 'text/csv': { schema: { type: 'string' } },
                 'application/x-ndjson': { schema: { type: 'string' } },
@@ -195,7 +234,7 @@ export function describeResource(share: Share, address: string): object {
               ],
               next: '3600000.12.2.pXk1Qd0aTz3-',
               complete: true,
-              source,
+              ...told,
             }),
             410: {
               description: '不能接续，请清空后重新开始 cannot be continued: begin again',
@@ -219,7 +258,7 @@ export function describeResource(share: Share, address: string): object {
             },
           },
           responses: {
-            200: answer('结果 results', ref('Checked'), { items: [{ found: true, items: {} }], source }),
+            200: answer('结果 results', ref('Checked'), { items: [{ found: true, items: {} }], ...told }),
             ...refusals,
           },
         },
@@ -232,24 +271,26 @@ export function describeResource(share: Share, address: string): object {
         Source: object({
           agency: { type: 'string' },
           agencyName: { type: 'string' },
+          ...(many && { resource: { type: 'string' } }),
           title: { type: 'string' },
           asOf: { type: 'string', format: 'date-time' },
+          ...(many && { absent: { type: 'array', items: { type: 'string' } } }),
         }),
         Page: object(
           {
             items: { type: 'array', items: ref('Row') },
             next: { type: ['string', 'null'] },
             count: object({ rows: { type: 'integer' }, exact: { type: 'boolean' } }),
-            source: ref('Source'),
+            ...whence,
           },
-          ['items', 'next', 'source'],
+          ['items', 'next', ...Object.keys(whence)],
         ),
         Found: object({ item: ref('Row'), position: { type: 'string' }, received: { type: 'string' }, source: ref('Source') }),
         Changes: object({
           changes: { type: 'array', items: object({ op: { type: 'string', enum: ['upsert', 'delete'] }, item: ref('Row') }) },
           next: { type: 'string' },
           complete: { type: 'boolean' },
-          source: ref('Source'),
+          ...whence,
         }),
         Checked: object({
           items: {
@@ -259,7 +300,7 @@ export function describeResource(share: Share, address: string): object {
               items: { type: 'object', additionalProperties: { type: 'string', enum: ['equal', 'different'] } },
             }),
           },
-          source: ref('Source'),
+          ...whence,
         }),
         Problem: object({ code: { type: 'string' }, detail: object({ zh: { type: 'string' }, en: { type: 'string' } }) }),
       },

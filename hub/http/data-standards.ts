@@ -6,17 +6,22 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { positionOf, showPosition } from '../../protocol/position.ts'
 import { notFound } from '../records/refusals.ts'
 import { Believed } from '../sharing/believed.ts'
+import { changeLines } from '../sharing/changes.ts'
 import { csvOf, ndjsonOf, rowJson } from '../sharing/exports.ts'
-import { readQuery, wrong, type Parameters, type RowsQuery } from '../sharing/filters.ts'
+import type { CheckedRow } from '../sharing/checks.ts'
+import { readChangesQuery, readQuery, wrong, type Parameters, type RowsQuery } from '../sharing/filters.ts'
 import { keyOf } from '../sharing/pages.ts'
 import { whereReplaced } from '../sharing/reading.ts'
 import { requireStill } from '../sharing/share.ts'
 import { unionOfClient, type ClientUnion } from '../sharing/standard-rights.ts'
 import { dataPath } from '../sharing/tokens.ts'
+import { readUnionChanges } from '../sharing/union-changes.ts'
+import { checkUnionRows } from '../sharing/union-checks.ts'
 import { readUnionPage, readUnionRow, streamUnion } from '../sharing/union-pages.ts'
-import { sourcesOf, type Member } from '../sharing/unions.ts'
+import { sourcesOf, type Member, type Union } from '../sharing/unions.ts'
 import type { Reading } from '../sharing/usage.ts'
-import { clientOf, countUse, formatOf, isKnown, json, type DataServices } from './data.ts'
+import { Checked, clientOf, countUse, formatOf, isKnown, json, proofOf, sendProof, type DataServices } from './data.ts'
+import { describeStandard } from './data-openapi.ts'
 import type { Api } from './server.ts'
 
 export function standardsApi(services: DataServices): Api {
@@ -40,6 +45,10 @@ export function standardsApi(services: DataServices): Api {
       }
     app.get(`${dataPath}/standards/:standard`, door('rows', rows))
     app.get(`${dataPath}/standards/:standard/by-key`, door('row', row))
+    app.get(`${dataPath}/standards/:standard/changes`, door('changes', changes))
+    app.get(`${dataPath}/standards/:standard/proof`, door('proof', proof))
+    app.get(`${dataPath}/standards/:standard/openapi.json`, door('description', description))
+    app.post(`${dataPath}/standards/:standard/check`, { schema: { body: Checked }, bodyLimit: 8 << 20 }, door('check', check))
   }
 }
 
@@ -99,9 +108,7 @@ async function rows(asked: Asked): Promise<unknown> {
   if (format === 'ndjson') return sendRows(asked, format, ndjsonOf(query.select, one(shown)))
   const items = shown.map((values) => rowJson(query.select, values)).join(',')
   const counted = page.count ? `,"count":${JSON.stringify(page.count)}` : ''
-  const { leftOut } = union
-  const told = `"sources":${JSON.stringify(sourcesOf(union))},"leftOut":${JSON.stringify(leftOut)}`
-  return reply.type(json).send(`{"items":[${items}],"next":${JSON.stringify(page.next ?? null)}${counted},${told}}`)
+  return reply.type(json).send(`{"items":[${items}],"next":${JSON.stringify(page.next ?? null)}${counted},${whence(union)}}`)
 }
 
 async function* one<T>(value: T): AsyncGenerator<T> {
@@ -160,4 +167,52 @@ async function row(asked: Asked): Promise<unknown> {
   return reply
     .type(json)
     .send(`{"item":${item},"position":"${position}","received":"${found.received}","source":${JSON.stringify(source)}}`)
+}
+
+/** What every answer says of where it is from. */
+function whence(union: Union): string {
+  return `"sources":${JSON.stringify(sourcesOf(union))},"leftOut":${JSON.stringify(union.leftOut)}`
+}
+
+/** Changes of all sources; each is counted with what it told. */
+async function changes(asked: Asked): Promise<unknown> {
+  const { services, request, reply, union } = asked
+  const { after, limit, select } = readChangesQuery(union, request.query as Parameters)
+  const format = formatOf(request)
+  if (format === 'csv')
+    throw wrong('Accept', { zh: '可用 application/json、application/x-ndjson', en: 'use application/json or application/x-ndjson' })
+  const found = await readUnionChanges({ query: services.store.query, log: services.log }, union, { after, limit, select })
+  const given = Map.groupBy(found.changes, ({ source }) => source)
+  await count(asked, union.members, (source) => given.get(source)?.length ?? 0)
+  unchanged(asked)
+  void reply.headers({ 'x-next': found.next, 'x-complete': String(found.complete) })
+  const lines = changeLines(union, select, found.changes)
+  if (format === 'ndjson') return reply.type('application/x-ndjson').send(lines.map((line) => `${line}\n`).join(''))
+  return reply.type(json).send(`{"changes":[${lines.join(',')}],"next":"${found.next}","complete":${found.complete},${whence(union)}}`)
+}
+
+/** The batch that a row of one source came in, signed by that one. */
+async function proof(asked: Asked): Promise<unknown> {
+  const { services, request, reply, union } = asked
+  const { source, position } = request.query as { source?: string; position?: string }
+  const members = union.members.filter((member) => member.source === source)
+  const [found] = await Promise.all(members.map(({ share }) => proofOf(services, share, position)))
+  await count(asked, members, () => 0)
+  return sendProof(reply, found)
+}
+
+async function check(asked: Asked): Promise<unknown> {
+  const { services, request, reply, union } = asked
+  const { rows: given } = request.body as { rows: CheckedRow[] }
+  const items = await checkUnionRows(services, union, given)
+  const { id } = union.items[0]!
+  await count(asked, union.members, (source) => given.filter((row) => row[id] === source).length)
+  void reply.header('cache-control', 'no-store')
+  return { items, sources: sourcesOf(union), leftOut: union.leftOut }
+}
+
+async function description(asked: Asked): Promise<unknown> {
+  const { services, reply, union } = asked
+  await count(asked, union.members, () => 0)
+  return reply.type(json).send(JSON.stringify(describeStandard(union, services.issuer())))
 }

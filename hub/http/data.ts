@@ -269,14 +269,25 @@ async function changes(asked: Asked): Promise<unknown> {
 async function proof(asked: Asked): Promise<unknown> {
   const { services, request, reply, share } = asked
   const { position } = request.query as { position?: string }
+  const found = await proofOf(services, share, position)
+  await count(asked, 0)
+  return sendProof(reply, found)
+}
+
+/** The container with what a share shows whole; undefined where there is no such batch. Throws QZ-DATA-FILTER. */
+export async function proofOf({ log }: Pick<DataServices, 'log'>, share: Share, position: string | undefined): Promise<Buffer | undefined> {
   const [, epoch, seq] = /^([1-9]\d{0,9})\/([1-9]\d{0,9})$/.exec(position ?? '') ?? []
   if (epoch === undefined) throw wrong('position', { zh: '须为 by-key 给出的 position', en: 'it must be the position that by-key gave' })
   const at = { epoch: Number(epoch), seq: Number(seq) }
-  const [batch] = await services.log.read(share.resource, { epoch: at.epoch, seq: at.seq - 1 }, 1)
-  await count(asked, 0)
-  if (batch?.epoch !== at.epoch || batch.seq !== at.seq)
-    throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: '这一批次', en: 'this batch' } })
-  return reply.type('application/vnd.qianzhi.batch').send(projectBatch(splitBatch(batch.bytes, unlimited), provable(share)))
+  const [batch] = await log.read(share.resource, { epoch: at.epoch, seq: at.seq - 1 }, 1)
+  if (batch?.epoch !== at.epoch || batch.seq !== at.seq) return undefined
+  return projectBatch(splitBatch(batch.bytes, unlimited), provable(share))
+}
+
+/** Throws QZ-NOT-FOUND. */
+export function sendProof(reply: FastifyReply, found: Buffer | undefined): unknown {
+  if (!found) throw new QianzhiError('QZ-NOT-FOUND', { what: { zh: '这一批次', en: 'this batch' } })
+  return reply.type('application/vnd.qianzhi.batch').send(found)
 }
 
 async function description(asked: Asked): Promise<unknown> {
@@ -285,7 +296,8 @@ async function description(asked: Asked): Promise<unknown> {
   return reply.type(json).send(JSON.stringify(describeResource(share, services.issuer())))
 }
 
-const Checked = Type.Object(
+/** Body of a batch check. */
+export const Checked = Type.Object(
   {
     rows: Type.Array(Type.Record(Type.String(), Type.Union([Type.String({ maxLength: 100_000 }), Type.Null()])), {
       minItems: 1,

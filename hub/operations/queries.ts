@@ -40,6 +40,9 @@ export const QueryItem = Type.Object({
   dictionary: Type.Array(Type.Object({ value: Type.String(), label: Type.Optional(Type.String()) })),
 })
 
+/** Of one row of a batch check. */
+export const Checked = Type.Object({ found: Type.Boolean(), items: Type.Record(Type.String(), Type.Enum(['equal', 'different'])) })
+
 const OfResource = Type.Object({ resource: ResourceCode })
 
 /** Filters, sort and page, in any number: `item`, `item.ge`, `select`, `sort`, `limit`, `after`, `count`. */
@@ -183,9 +186,7 @@ export const queryOperations: readonly Operation[] = [
     query: Asked,
     run: async (call) => {
       const { sharing } = call.services
-      const { format = 'csv', language = 'zh', ...asked } = call.query as Record<string, string>
-      if (format !== 'csv' && format !== 'xlsx') throw wrong('format', { zh: '须为 csv 或 xlsx', en: 'it must be csv or xlsx' })
-      if (language !== 'zh' && language !== 'en') throw wrong('language', { zh: '须为 zh 或 en', en: 'it must be zh or en' })
+      const { format, language, asked } = readExport(call.query as Record<string, string>)
       return reading(call, async (share, purpose) => {
         const query = readQuery(share, { ...asked, count: 'exact', limit: '1' })
         const { count } = await readPage(sharing, share, query)
@@ -193,9 +194,11 @@ export const queryOperations: readonly Operation[] = [
         await countReading(sharing, call.principal.actor, today(call), rows)
         await onRecord(call, share, { ...shapeOfQuery(query), purpose, format, items: query.select.map(({ id }) => id), rows })
         const pages = whileGranted(call, share, query.select, streamRows(sharing.reader, share, query, rows))
-        const file = format === 'csv' ? csvOf(query.select, pages, { share, language }) : excelOf(share, query.select, pages, language)
-        const type = format === 'csv' ? 'text/csv; charset=utf-8' : excelType
-        return new FileAnswer(`${share.title}.${format}`, type, Readable.from(file, { signal: call.signal }))
+        const file =
+          format === 'csv'
+            ? csvOf(query.select, pages, { sources: [share], language })
+            : excelOf({ title: share.title, sources: [share] }, query.select, pages, language)
+        return new FileAnswer(`${share.title}.${format}`, fileTypes[format], Readable.from(file, { signal: call.signal }))
       })
     },
   }),
@@ -208,7 +211,7 @@ export const queryOperations: readonly Operation[] = [
     body: Type.Object({ rows: Type.Array(Row, { minItems: 1, maxItems: maxChecked }) }, closed),
     example: { rows: [{ code: '441900003001', name: '岗贝社区居委会' }] },
     answer: Type.Object({
-      items: Type.Array(Type.Object({ found: Type.Boolean(), items: Type.Record(Type.String(), Type.Enum(['equal', 'different'])) })),
+      items: Type.Array(Checked),
       source: Source,
     }),
     run: async (call) => {
@@ -223,6 +226,15 @@ export const queryOperations: readonly Operation[] = [
     },
   }),
 ]
+
+export const fileTypes = { csv: 'text/csv; charset=utf-8', xlsx: excelType }
+
+/** What kind of file is asked for, and the query that fills it. Throws QZ-DATA-FILTER. */
+export function readExport({ format = 'csv', language = 'zh', ...asked }: Record<string, string>) {
+  if (format !== 'csv' && format !== 'xlsx') throw wrong('format', { zh: '须为 csv 或 xlsx', en: 'it must be csv or xlsx' })
+  if (language !== 'zh' && language !== 'en') throw wrong('language', { zh: '须为 zh 或 en', en: 'it must be zh or en' })
+  return { format, language, asked } as const
+}
 
 type Calling = Pick<Call, 'registry' | 'services' | 'principal' | 'signal'> & { params: { resource: string } }
 

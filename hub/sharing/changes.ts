@@ -104,7 +104,7 @@ export async function readChanges(
 }
 
 /** JSON of each change, as answers and webhooks tell them. */
-export function changeLines({ keys }: Share, select: readonly SharedItem[], changes: readonly Change[]): string[] {
+export function changeLines({ keys }: Pick<Share, 'keys'>, select: readonly SharedItem[], changes: readonly Change[]): string[] {
   return changes.map(({ op, values }) => `{"op":"${op}","item":${rowJson(op === 'upsert' ? select : keys, values)}}`)
 }
 
@@ -136,7 +136,8 @@ function checkContinues({ epoch, seq }: Place, { manifest }: OpenBatch, after: s
   throw trimmed(after ?? '-', { zh: '所需的批次已清理', en: 'the batches that are needed are gone' })
 }
 
-function trimmed(after: string, reason: LocalizedText): QianzhiError {
+/** Nothing goes on from there. */
+export function trimmed(after: string, reason: LocalizedText): QianzhiError {
   return new QianzhiError('QZ-DATA-TRIMMED', { after: after.slice(0, 60), reason })
 }
 

@@ -22,8 +22,11 @@ export function streamRows(reader: Reader, share: Share, query: RowsQuery, limit
   return reader.stream(select, `select ${columns} from ${share.table.name} ${where} order by ${by} limit ${limit}`, parameters, portion)
 }
 
+/** What a file says of where it is from. */
+export type Sourced = Pick<Share, 'agencyName' | 'title' | 'table'>
+
 /** `来源:市民政局,村(社区)名单;截至 2026-11-22 08:30:00` */
-export function sourceLine({ agencyName, title, table }: Share, language: Language): string {
+export function sourceLine({ agencyName, title, table }: Sourced, language: Language): string {
   const at = localTime(table.asOf)
   return { zh: `来源：${agencyName}，${title}；截至 ${at}`, en: `Source: ${agencyName}, ${title}; as of ${at}` }[language]
 }
@@ -38,9 +41,9 @@ function forSheet({ type }: SharedItem): (value: string) => string {
 const special = /["\r\n,]|^\s|\s$/
 const cell = (text: string): string => (text === '' || special.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
 
-/** For people: a byte order mark (Excel), labels as the header, no formulas, the source as the last line. */
+/** For people: a byte order mark (Excel), labels as the header, no formulas, the sources as the last lines. */
 export interface ForPeople {
-  share: Share
+  sources: readonly Sourced[]
   language: Language
 }
 
@@ -60,7 +63,7 @@ export async function* csvOf(items: readonly SharedItem[], pages: AsyncIterable<
     }
     yield Buffer.from(text)
   }
-  if (people) yield Buffer.from(`${cell(sourceLine(people.share, people.language))}\r\n`)
+  for (const source of people?.sources ?? []) yield Buffer.from(`${cell(sourceLine(source, people!.language))}\r\n`)
 }
 
 /** One JSON object a line. */
@@ -79,16 +82,16 @@ export function rowJson(items: readonly SharedItem[], row: ReadRow): string {
   return `${text}}`
 }
 
-/** An .xlsx file, all cells texts, with the source as its last row. */
+/** An .xlsx file, all cells texts, with the sources as its last rows. */
 export function excelOf(
-  share: Share,
+  { title, sources }: { title: string; sources: readonly Sourced[] },
   items: readonly SharedItem[],
   pages: AsyncIterable<ReadRow[]>,
   language: Language,
 ): AsyncGenerator<Buffer> {
   async function* withSource(): AsyncGenerator<ReadRow[]> {
     yield* pages
-    yield [[sourceLine(share, language), ...items.slice(1).map(() => null)]]
+    yield sources.map((source) => [sourceLine(source, language), ...items.slice(1).map(() => null)])
   }
-  return writePages({ name: share.title, headers: items.map(({ label }) => label), pages: withSource() })
+  return writePages({ name: title, headers: items.map(({ label }) => label), pages: withSource() })
 }

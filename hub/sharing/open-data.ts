@@ -65,8 +65,8 @@ export async function* openFile(
     }
   }
   const content = {
-    csv: () => csvOf(items, whileOpen(), { share, language }),
-    xlsx: () => excelOf(share, items, whileOpen(), language),
+    csv: () => csvOf(items, whileOpen(), { sources: [share], language }),
+    xlsx: () => excelOf({ title: share.title, sources: [share] }, items, whileOpen(), language),
     json: () => jsonOf(data, whileOpen()),
     ndjson: () => withSource(data, ndjsonOf(items, whileOpen())),
   }[kind]()
