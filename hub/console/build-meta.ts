@@ -73,6 +73,8 @@ function kindOf(operation: string, name: string, part: Plain): Pick<Field, 'inpu
   if (shape['type'] === 'array') return listOf(operation, name, shape['items'])
   if (isObject(shape)) return { input: 'group', fields: fieldsOf(operation, shape, name) }
   if (shape['type'] !== 'string') return { input: 'other' }
+  // One of them, or several with commas between.
+  if (shape['examples']) return { input: 'choices', choices: shape['examples'] as string[] }
   if (/\\d\{4\}-/.test(String(shape['pattern'] ?? ''))) return { input: 'day' }
   return { input: (shape['maxLength'] ?? 0) > 200 ? 'long-text' : 'text', longest: shape['maxLength'] }
 }

@@ -100,7 +100,7 @@ function agencyRoutes({ registry, address }: AdminDeps): Api {
       const { secret, expires } = await issueToken(registry, actor, request.body.agency, request.body.hours)
       return { token: tokenText(address(), secret), expires }
     })
-    app.get('/admin/v1/agents', async () => ({ items: await listAgents(registry) }))
+    app.get('/admin/v1/agents', () => listAgents(registry, null, { limit: '1000' }))
     app.post('/admin/v1/agents/:id/revoke', { schema: { params: ById, body: Reason } }, async (request) => {
       await revokeAgent(registry, actor, request.params.id, request.body?.reason ?? '')
       return { id: request.params.id, state: 'revoked' }

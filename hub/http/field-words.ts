@@ -65,7 +65,7 @@ const common: Readonly<Record<string, LocalizedText>> = {
   state: say('状态', 'state'),
   text: say('文字内容；检索时为检索词', 'text; in a search, what is looked for'),
   after: say('上一页给出的 next', '`next` of the page before'),
-  before: say('上一页最后一条的编号', 'number of the last line of the page before'),
+  sort: say('按哪一项排序，前加 - 为倒序', 'member to order by; downwards with - before it'),
   limit: say('至多几条', 'at most so many'),
   relink: say('为尚未激活的人员重新生成链接', 'new links for who has not used theirs'),
   login: say('登录名', 'login name'),

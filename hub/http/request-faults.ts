@@ -32,6 +32,8 @@ interface Shape {
   maxLength?: number
   minimum?: number
   maximum?: number
+  /** Of what may be named, one or several with commas between. */
+  examples?: readonly unknown[]
 }
 
 /** So many are told of one request; there may be more. */
@@ -228,13 +230,14 @@ function allowedText(allowed: readonly unknown[]): LocalizedText {
   return { zh: `只能是 ${values.join('、')}`, en: `must be one of ${values.join(', ')}` }
 }
 
-function textFault({ pattern, minLength = 0, maxLength = Infinity }: Shape, text: string): LocalizedText | undefined {
+function textFault({ pattern, examples, minLength = 0, maxLength = Infinity }: Shape, text: string): LocalizedText | undefined {
   // As the schema counts: by characters, not by halves of them.
   const length = Array.from(text).length
   if (length === 0 && minLength > 0) return { zh: '不能为空', en: 'must not be empty' }
   if (length < minLength) return { zh: `至少 ${minLength} 个字符，有 ${length} 个`, en: `must have at least ${minLength} characters` }
   if (length > maxLength) return { zh: `至多 ${maxLength} 个字符，有 ${length} 个`, en: `must have at most ${maxLength} characters` }
   if (pattern === undefined || new RegExp(pattern, 'u').test(text)) return undefined
+  if (examples) return { zh: `只能是 ${examples.join('、')}，可以是其中几项，用英文逗号隔开`, en: `must be one of ${examples.join(', ')}, or several with commas between` }
   return patternWords[pattern] ?? { zh: `须符合 ${pattern}`, en: `must match ${pattern}` }
 }
 

@@ -1,4 +1,5 @@
 /** Long work 后台任务, as it stands in the store: who asked for it, how far it is, and what came of it. */
+import { filter, listPage, type Asked, type Listing, type Page } from '../records/listing.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { actedBy, type Principal } from '../access/principal.ts'
 import { reachOf } from '../access/authorise.ts'
@@ -156,23 +157,25 @@ export async function readJob(query: Query, id: string): Promise<Job> {
   return job
 }
 
-export interface JobFilter {
-  kind?: JobKind
-  state?: JobState
-  object?: string
-  before?: string
-  limit?: number
-}
+/** One's own ($1); who looks after an agency ($2) sees its others', too. */
+export const jobList = {
+  select: `select ${jobColumns} ${jobsFrom} where j.person = $1 or ($2::text is not null and j.agency = $2)`,
+  filters: {
+    state: filter.among('state', jobStates),
+    kind: filter.among('kind', jobKinds),
+    resource: filter.equal('object'),
+    text: filter.holds('id', 'object'),
+    from: filter.from('created'),
+    to: filter.to('created'),
+  },
+  sorts: { id: 'bigint', kind: 'text', state: 'text', created: 'timestamptz', ended: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
 
-/** One's own, newest first; who looks after an agency sees its others', too. */
-export async function listJobs(query: Query, who: Principal, { kind, state, object, before, limit = 50 }: JobFilter): Promise<Job[]> {
+export function listJobs(query: Query, who: Principal, asked: Asked): Promise<Page<Job>> {
   const ofAgency = reachOf(who, 'job.list').has('own')
-  return query<Job>(
-    `select ${jobColumns} ${jobsFrom}
-     where (j.person = $1 or ($2::text is not null and j.agency = $2)) and ($3::text is null or j.kind = $3) and ($4::text is null or j.state = $4)
-       and ($5::text is null or j.object = $5) and ($6::bigint is null or j.id < $6) order by j.id desc limit $7`,
-    [who.person, ofAgency ? who.agency : null, kind ?? null, state ?? null, object ?? null, before ?? null, limit],
-  )
+  return listPage(query, jobList, [who.person, ofAgency ? who.agency : null], asked)
 }
 
 /** What waits is cancelled at once; what is under way ends at its next step. Nothing happens to what has ended. */

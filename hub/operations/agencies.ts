@@ -3,6 +3,7 @@ import {
   agencyKinds,
   changeAgency,
   createAgency,
+  agencyList,
   listAgencyTree,
   nameResponsible,
   readAgency,
@@ -12,6 +13,7 @@ import { agencyTemplate, importAgencies } from '../registry/agencies/agencies-im
 import { listRules, putRules, readRules, rulesLimit } from '../registry/agencies/agency-rules.ts'
 import { enrolmentFiles, enrolmentWorkbook } from '../registry/machines/enrolment-files.ts'
 import { handOver } from '../registry/people/handover.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { edit, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import { AgencyCode, ById, closed, nullable, Text } from './shapes.ts'
@@ -65,9 +67,9 @@ export const agencyOperations: readonly Operation[] = [
     method: 'GET',
     path: '/agencies',
     text: { zh: '机关单位列表', en: 'agencies' },
-    query: Type.Object({ state: Type.Optional(Type.Enum(['active', 'closed'])), parent: Type.Optional(AgencyCode) }, closed),
-    answer: Type.Object({ items: Type.Array(Agency) }),
-    run: async ({ registry, query }) => ({ items: await listAgencyTree(registry, query) }),
+    query: queryOf(agencyList),
+    answer: pageOf(Agency),
+    run: ({ registry, query }) => listAgencyTree(registry, query),
   }),
   operation({
     name: 'agency.import-template',

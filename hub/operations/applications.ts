@@ -1,14 +1,15 @@
 import { Type } from 'typebox'
-import { listApplications, readApplication } from '../registry/grants/applications.ts'
+import { applicationList, listApplications, readApplication } from '../registry/grants/applications.ts'
 import { decideMany, draftApplication, previewApplication, type PreviewSources } from '../registry/grants/draft-application.ts'
 import { applicationFlow } from '../registry/grants/application-workflow.ts'
 import type { Registry } from '../records/registry.ts'
 import { previewOwn } from '../supply/preview.ts'
 import type { Services } from './services.ts'
 import { eventOperations, reading } from './events.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
 import { allRevised } from '../registry/revision.ts'
-import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, Text, withRevision } from './shapes.ts'
+import { ById, closed, ItemIds, nullable, ReasonBody, ResourceCode, Text, withRevision } from './shapes.ts'
 
 const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })
 const ShareMode = Type.Enum(['query', 'api', 'exchange'])
@@ -59,11 +60,6 @@ const content = {
 }
 
 const NewApplication = Type.Object({ resource: Type.Optional(ResourceCode), standard: Type.Optional(ResourceCode), ...content }, closed)
-
-const Filter = Type.Object(
-  { ...Paging.properties, state: Type.Optional(Type.Enum(Object.keys(applicationFlow.states))), resource: Type.Optional(ResourceCode) },
-  closed,
-)
 
 const Approval = Type.Object({ items: Type.Optional(ItemIds), until: Type.Optional(Day), reason: Type.Optional(Text(1000)) }, closed)
 
@@ -116,13 +112,10 @@ export const applicationOperations: readonly Operation[] = [
     method: 'GET',
     path: '/applications',
     text: { zh: '共享申请列表', en: 'applications' },
-    query: Filter,
-    answer: Type.Object({ items: Type.Array(withRevision(Application)) }),
-    run: async ({ registry, agencyScope, principal: { agency }, query: { limit, ...filter } }) => ({
-      items: await allRevised(registry, 'application', (query) =>
-        listApplications(query, { ...filter, agencyScope, agency, limit: Number(limit ?? 50) }),
-      ),
-    }),
+    query: queryOf(applicationList),
+    answer: pageOf(withRevision(Application)),
+    run: ({ registry, agencyScope, principal: { agency }, query: asked }) =>
+      allRevised(registry, 'application', (query) => listApplications(query, { agencyScope, agency }, asked)),
   }),
   reading({
     name: 'application.read',

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import type { Role } from '../records/roles.ts'
 import {
   correctionFlow,
+  correctionList,
   listCorrections,
   loadCorrection,
   reportCorrection,
@@ -9,8 +10,9 @@ import {
   type Correction,
 } from '../registry/cases/corrections.ts'
 import { eventOperations, reading } from './events.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Call, type Operation } from './operation.ts'
-import { closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, ShownText, Text } from './shapes.ts'
+import { closed, ItemIds, nullable, ReasonBody, ResourceCode, ShownText, Text } from './shapes.ts'
 
 const CorrectionShape = Type.Object({
   id: Type.String(),
@@ -52,12 +54,11 @@ export const correctionOperations: readonly Operation[] = [
     method: 'GET',
     path: '/corrections',
     text: { zh: '数据更正列表', en: 'corrections' },
-    query: Paging,
-    answer: Type.Object({ items: Type.Array(CorrectionShape) }),
+    query: queryOf(correctionList),
+    answer: pageOf(CorrectionShape),
     run: async (call) => {
-      const { before, limit } = call.query
-      const items = await listCorrections(call.registry, call.agencyScope, before ?? null, Number(limit ?? 50))
-      return { items: items.map((correction) => shown(call, correction)) }
+      const page = await listCorrections(call.registry, call.agencyScope, call.query)
+      return { ...page, items: page.items.map((correction) => shown(call, correction)) }
     },
   }),
   reading({

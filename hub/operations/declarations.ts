@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import {
   declarationFlow,
   declarationKinds,
+  declarationList,
   draftDeclaration,
   listDeclarations,
   loadDeclaration,
@@ -9,8 +10,10 @@ import {
 } from '../registry/cases/declarations.ts'
 import { dutyEvidence } from '../supervision/duties/evidence.ts'
 import { eventOperations, reading } from './events.ts'
+import { requireDay } from '../records/calendar.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
-import { closed, Day, nullable, Paging, ReasonBody, requireDay, ResourceCode, Text } from './shapes.ts'
+import { closed, Day, nullable, ReasonBody, ResourceCode, Text } from './shapes.ts'
 
 const text = nullable(Type.String())
 
@@ -55,11 +58,9 @@ export const declarationOperations: readonly Operation[] = [
     method: 'GET',
     path: '/declarations',
     text: { zh: '声明列表', en: 'declarations' },
-    query: Paging,
-    answer: Type.Object({ items: Type.Array(Declaration) }),
-    run: async ({ registry, agencyScope, query: { before, limit } }) => ({
-      items: await listDeclarations(registry, agencyScope, before ?? null, Number(limit ?? 50)),
-    }),
+    query: queryOf(declarationList),
+    answer: pageOf(Declaration),
+    run: ({ registry, agencyScope, query }) => listDeclarations(registry, agencyScope, query),
   }),
   reading({
     name: 'declaration.read',

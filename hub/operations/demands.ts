@@ -1,8 +1,9 @@
 import { Type } from 'typebox'
-import { demandFlow, listDemands, loadDemand, submitDemand } from '../registry/cases/demands.ts'
+import { demandFlow, demandList, listDemands, loadDemand, submitDemand } from '../registry/cases/demands.ts'
 import { eventOperations, reading } from './events.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
-import { AgencyCode, closed, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'
+import { AgencyCode, closed, nullable, ReasonBody, ResourceCode, Text } from './shapes.ts'
 
 const Demand = Type.Object({
   id: Type.String(),
@@ -27,8 +28,6 @@ const NewDemand = Type.Object(
   closed,
 )
 
-const Filter = Type.Object({ ...Paging.properties, state: Type.Optional(Type.Enum(Object.keys(demandFlow.states))) }, closed)
-
 const Agreement = Type.Object({ what: Text(2000), until: Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' }) }, closed)
 
 /** Demands outside the catalog 目录外需求 (Art. 8, 16). */
@@ -38,12 +37,9 @@ export const demandOperations: readonly Operation[] = [
     method: 'GET',
     path: '/demands',
     text: { zh: '目录外需求列表', en: 'demands outside the catalog' },
-    query: Filter,
-    answer: Type.Object({ items: Type.Array(Demand) }),
-    run: async ({ registry, agencyScope, query }) => {
-      const { limit, ...filter } = query
-      return { items: await listDemands(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
-    },
+    query: queryOf(demandList),
+    answer: pageOf(Demand),
+    run: ({ registry, agencyScope, query }) => listDemands(registry, agencyScope, query),
   }),
   reading({
     name: 'demand.read',

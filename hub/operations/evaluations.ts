@@ -1,3 +1,4 @@
+import { pageOf, queryOf } from '../records/listing.ts'
 import { Type } from 'typebox'
 import { writeWorkbook } from '../../protocol/excel/write.ts'
 import {
@@ -5,6 +6,7 @@ import {
   drawUp,
   evaluationLines,
   freeze,
+  evaluationList,
   listEvaluations,
   publish,
   requireEvaluation,
@@ -45,8 +47,9 @@ export const evaluationOperations: readonly Operation[] = [
     method: 'GET',
     path: '/evaluations',
     text: { zh: '评估列表', en: 'evaluations' },
-    answer: Type.Object({ items: Type.Array(Evaluation) }),
-    run: async ({ registry, agencyScope }) => ({ items: await listEvaluations(registry.store.query, { published: agencyScope !== null }) }),
+    query: queryOf(evaluationList),
+    answer: pageOf(Evaluation),
+    run: ({ registry, agencyScope, query }) => listEvaluations(registry.store.query, agencyScope !== null, query),
   }),
   reading({
     name: 'evaluation.read',

@@ -6,7 +6,7 @@ import { addJob, readJob, type Job as StoredJob } from '../jobs/jobs.ts'
 import { fetchFile } from '../jobs/files.ts'
 import { notFound } from '../records/refusals.ts'
 import { requireEntry } from '../registry/catalog/catalog.ts'
-import { listBrought } from '../supply/batches.ts'
+import { broughtList, listBrought } from '../supply/batches.ts'
 import { enteredResource } from '../supply/entered-resource.ts'
 import { excelResource, shapeHash, type CheckResult } from '../supply/excel/check.ts'
 import { importModes, refused, requireImportable, standsStill } from '../supply/excel/import.ts'
@@ -14,7 +14,8 @@ import { markedCopy } from '../supply/excel/marked.ts'
 import { excelTemplate, markOf } from '../supply/excel/template.ts'
 import { Job, shownJob } from './jobs.ts'
 import { excelType, FileAnswer, operation, type Call, type Operation } from './operation.ts'
-import { ById, closed, nullable, Paging } from './shapes.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
+import { ById, closed, nullable } from './shapes.ts'
 
 const Language = Type.Optional(Type.Enum(['zh', 'en']))
 const JobNumber = Type.String({ pattern: '^[0-9]{1,18}$' })
@@ -131,9 +132,8 @@ export const excelOperations: readonly Operation[] = [
     objectKind: 'resource',
     text: { zh: '数据提供记录：何人、何文件、何时、多少行', en: 'what was brought: by whom, from which file, when, how many rows' },
     params: ById,
-    query: Paging,
-    answer: Type.Object({
-      items: Type.Array(
+    query: queryOf(broughtList),
+    answer: pageOf(
         Type.Object({
           id: Type.String(),
           act: Type.String(),
@@ -150,11 +150,10 @@ export const excelOperations: readonly Operation[] = [
           first: Type.String(),
           last: Type.String(),
         }),
-      ),
-    }),
-    run: async ({ registry, params: { id }, query: { before = null, limit = '50' } }) => {
-      const items = await listBrought(registry.store.query, id, { before, limit: Number(limit) })
-      return { items: items.map((line) => ({ ...line, at: line.at.toISOString() })) }
+    ),
+    run: async ({ registry, params: { id }, query }) => {
+      const page = await listBrought(registry.store.query, id, query)
+      return { ...page, items: page.items.map((line) => ({ ...line, at: line.at.toISOString() })) }
     },
   }),
 ]

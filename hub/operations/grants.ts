@@ -1,9 +1,10 @@
 import { Type } from 'typebox'
-import { explainGrantRoutes, findGrants, readGrant } from '../registry/grants/grant-queries.ts'
+import { explainGrantRoutes, findGrants, grantList, readGrant } from '../registry/grants/grant-queries.ts'
 import { grantFlow } from '../registry/grants/grant-workflow.ts'
 import { eventOperations, reading } from './events.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
-import { AgencyCode, ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, ShownText } from './shapes.ts'
+import { ById, closed, ItemIds, nullable, ReasonBody, ShownText } from './shapes.ts'
 
 const grant = {
   id: Type.String(),
@@ -35,17 +36,6 @@ const Route = Type.Object({
   removed: nullable(Removed),
 })
 
-const Filter = Type.Object(
-  {
-    state: Type.Optional(Type.Enum(Object.keys(grantFlow.states))),
-    resource: Type.Optional(ResourceCode),
-    agency: Type.Optional(AgencyCode),
-    after: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-    limit: Paging.properties.limit,
-  },
-  closed,
-)
-
 const reason = { body: ReasonBody, example: { reason: '使用情况待核查' } }
 
 /** Grants 授权 (Art. 16, 21). */
@@ -55,12 +45,9 @@ export const grantOperations: readonly Operation[] = [
     method: 'GET',
     path: '/grants',
     text: { zh: '授权列表', en: 'grants' },
-    query: Filter,
-    answer: Type.Object({ items: Type.Array(Type.Object(listed)) }),
-    run: async ({ registry, agencyScope, query }) => {
-      const { limit, ...filter } = query
-      return { items: await findGrants(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
-    },
+    query: queryOf(grantList),
+    answer: pageOf(Type.Object(listed)),
+    run: ({ registry, agencyScope, query }) => findGrants(registry, agencyScope, query),
   }),
   reading({
     name: 'grant.read',

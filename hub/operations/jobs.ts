@@ -1,7 +1,8 @@
 import { Type } from 'typebox'
-import { cancelJob, jobKinds, jobStates, listJobs, readJob, type Job as StoredJob } from '../jobs/jobs.ts'
+import { cancelJob, jobKinds, jobList, jobStates, listJobs, readJob, type Job as StoredJob } from '../jobs/jobs.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
-import { closed, NoBody, nullable, ResourceCode } from './shapes.ts'
+import { NoBody, nullable } from './shapes.ts'
 
 const Fault = Type.Object({
   severity: Type.Enum(['reject', 'warn']),
@@ -91,26 +92,11 @@ export const jobOperations: readonly Operation[] = [
       zh: '后台任务：本人的，以及（审核员、前置机管理员）本单位的',
       en: "one's own jobs, and for reviewers and agency IT those of the agency",
     },
-    query: Type.Object(
-      {
-        kind: Type.Optional(Type.Enum([...jobKinds])),
-        state: Type.Optional(Type.Enum([...jobStates])),
-        resource: Type.Optional(ResourceCode),
-        before: Type.Optional(Type.String({ pattern: '^[0-9]{1,18}$' })),
-        limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|100)$' })),
-      },
-      closed,
-    ),
-    answer: Type.Object({ items: Type.Array(Job) }),
-    run: async ({ registry, principal, query: { kind, state, resource, before, limit } }) => {
-      const asked = {
-        ...(kind && { kind }),
-        ...(state && { state }),
-        ...(before !== undefined && { before }),
-        ...(limit && { limit: Number(limit) }),
-      }
-      const jobs = await listJobs(registry.store.query, principal, { ...asked, ...(resource !== undefined && { object: resource }) })
-      return { items: jobs.map(shownJob) }
+    query: queryOf(jobList),
+    answer: pageOf(Job),
+    run: async ({ registry, principal, query }) => {
+      const page = await listJobs(registry.store.query, principal, query)
+      return { ...page, items: page.items.map(shownJob) }
     },
   }),
   operation({

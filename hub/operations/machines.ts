@@ -1,12 +1,13 @@
 import { Type } from 'typebox'
 import { allows } from '../access/authorise.ts'
 import { AgentReport, MorningLine, SettledFile } from '../../protocol/api.ts'
-import { findAgents, readAgent, revokeAgent } from '../registry/machines/agents.ts'
-import { applyForMachine, listMachines, takeToken } from '../registry/machines/machines.ts'
+import { agentList, listAgents, readAgent, revokeAgent } from '../registry/machines/agents.ts'
+import { applyForMachine, listMachines, machineList, takeToken } from '../registry/machines/machines.ts'
 import { loadMachine, machineFlow } from '../registry/machines/machine-workflow.ts'
 import { eventOperations, reading } from './events.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, NoBody, nullable, Paging, ReasonBody, Text } from './shapes.ts'
+import { ById, closed, NoBody, nullable, ReasonBody, Text } from './shapes.ts'
 
 const Machine = Type.Object({
   id: Type.String(),
@@ -30,8 +31,6 @@ const NewMachine = Type.Object(
   },
   closed,
 )
-
-const Filter = Type.Object({ ...Paging.properties, state: Type.Optional(Type.Enum(Object.keys(machineFlow.states))) }, closed)
 
 const Agent = Type.Object({
   id: Type.String(),
@@ -60,12 +59,9 @@ export const machineOperations: readonly Operation[] = [
     method: 'GET',
     path: '/machines',
     text: { zh: '前置机申请列表', en: 'applications for front-end machines' },
-    query: Filter,
-    answer: Type.Object({ items: Type.Array(Machine) }),
-    run: async ({ registry, agencyScope, query }) => {
-      const { limit, ...filter } = query
-      return { items: await listMachines(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
-    },
+    query: queryOf(machineList),
+    answer: pageOf(Machine),
+    run: ({ registry, agencyScope, query }) => listMachines(registry, agencyScope, query),
   }),
   reading({
     name: 'machine.read',
@@ -103,11 +99,12 @@ export const machineOperations: readonly Operation[] = [
     method: 'GET',
     path: '/agents',
     text: { zh: '前置机代理列表', en: 'agents' },
-    answer: Type.Object({ items: Type.Array(Agent) }),
-    run: async ({ registry, principal, agencyScope }) => {
-      const agents = await findAgents(registry, agencyScope)
-      if (allows(principal, 'machine.list', { own: agencyScope === null ? [] : [agencyScope] })) return { items: agents }
-      return { items: agents.map(({ morning: _morning, refusedFiles: _refusedFiles, ...agent }) => agent) }
+    query: queryOf(agentList),
+    answer: pageOf(Agent),
+    run: async ({ registry, principal, agencyScope, query }) => {
+      const page = await listAgents(registry, agencyScope, query)
+      if (allows(principal, 'machine.list', { own: agencyScope === null ? [] : [agencyScope] })) return page
+      return { ...page, items: page.items.map(({ morning: _morning, refusedFiles: _refusedFiles, ...agent }) => agent) }
     },
   }),
   reading({

@@ -1,9 +1,10 @@
 import { Type } from 'typebox'
-import { listOpenings, loadOpening, openingFlow, proposeOpening } from '../registry/cases/openings.ts'
+import { listOpenings, loadOpening, openingFlow, openingList, proposeOpening } from '../registry/cases/openings.ts'
 import { openUsageOf } from '../sharing/open-data.ts'
 import { eventOperations, reading } from './events.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, ItemIds, nullable, Paging, ReasonBody, ResourceCode, Text } from './shapes.ts'
+import { ById, closed, ItemIds, nullable, ReasonBody, ResourceCode, Text } from './shapes.ts'
 
 const Opening = Type.Object({
   id: Type.String(),
@@ -24,8 +25,6 @@ const NewOpening = Type.Object(
   closed,
 )
 
-const Filter = Type.Object({ ...Paging.properties, state: Type.Optional(Type.Enum(Object.keys(openingFlow.states))) }, closed)
-
 /** Public items on their way to the public 开放发布 (Art. 5, 7.5). */
 export const openingOperations: readonly Operation[] = [
   operation({
@@ -33,12 +32,9 @@ export const openingOperations: readonly Operation[] = [
     method: 'GET',
     path: '/openings',
     text: { zh: '开放发布列表', en: 'what was proposed for, and released to, the public' },
-    query: Filter,
-    answer: Type.Object({ items: Type.Array(Opening) }),
-    run: async ({ registry, agencyScope, query }) => {
-      const { limit, ...filter } = query
-      return { items: await listOpenings(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
-    },
+    query: queryOf(openingList),
+    answer: pageOf(Opening),
+    run: ({ registry, agencyScope, query }) => listOpenings(registry, agencyScope, query),
   }),
   reading({
     name: 'opening.read',

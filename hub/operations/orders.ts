@@ -1,8 +1,10 @@
 import { Type } from 'typebox'
-import { issueOrder, listOrders, loadOrder, orderCauses, orderFlow, type OrderCause } from '../registry/cases/orders.ts'
+import { issueOrder, listOrders, loadOrder, orderCauses, orderFlow, orderList, type OrderCause } from '../registry/cases/orders.ts'
 import { eventOperations, reading } from './events.ts'
+import { requireDay } from '../records/calendar.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
-import { AgencyCode, closed, Day, nullable, Paging, ReasonBody, requireDay, ResourceCode, Text } from './shapes.ts'
+import { AgencyCode, closed, Day, nullable, ReasonBody, ResourceCode, Text } from './shapes.ts'
 
 const text = nullable(Type.String())
 
@@ -39,11 +41,9 @@ export const orderOperations: readonly Operation[] = [
     method: 'GET',
     path: '/orders',
     text: { zh: '责令改正列表', en: 'rectification orders' },
-    query: Paging,
-    answer: Type.Object({ items: Type.Array(Order) }),
-    run: async ({ registry, agencyScope, query: { before, limit } }) => ({
-      items: await listOrders(registry, agencyScope, before ?? null, Number(limit ?? 50)),
-    }),
+    query: queryOf(orderList),
+    answer: pageOf(Order),
+    run: ({ registry, agencyScope, query }) => listOrders(registry, agencyScope, query),
   }),
   reading({
     name: 'order.read',

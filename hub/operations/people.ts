@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { activationLink } from '../registry/people/invitations.ts'
 import { machineRoles, roleNames } from '../records/roles.ts'
-import { createKey, endKey, listKeys } from '../registry/people/api-keys.ts'
+import { createKey, endKey, keyList, listKeys } from '../registry/people/api-keys.ts'
 import {
   changePerson,
   createPerson,
@@ -11,6 +11,7 @@ import {
   foundAdministrator,
   invitePerson,
   listPeople,
+  personList,
   readPerson,
   resetFactor,
   setRoles,
@@ -19,6 +20,7 @@ import {
   type Invited,
 } from '../registry/people/people.ts'
 import { importedWorkbook, importPeople, importRoles, peopleTemplate, type ImportedPerson } from '../registry/people/people-import.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { edit, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import type { Services } from './services.ts'
@@ -51,18 +53,6 @@ const Change = Type.Object({ name: Type.Optional(Text(100)), ...contact }, { ...
 const Founded = Type.Object({ ...NewPerson.properties, role: Type.Enum(foundable) }, closed)
 const example = { agency: 'civil', login: 'zhang.san', name: '张三', email: 'zhang.san@example.gov.cn' }
 
-const Filter = Type.Object(
-  {
-    agency: Type.Optional(AgencyCode),
-    role: Type.Optional(Type.Enum(roleNames)),
-    state: Type.Optional(Type.Enum(['invited', 'active', 'disabled'])),
-    text: Type.Optional(Type.String({ maxLength: 100 })),
-    after: Type.Optional(Type.String({ pattern: '^[0-9]{1,18}$' })),
-    limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|[1-4][0-9][0-9]|500)$' })),
-  },
-  closed,
-)
-
 /** The secret of the link is shown to who made it, to be handed over, and nowhere else. */
 function withLink({ person, invitation }: Invited, services: Services) {
   return { person, link: activationLink(services.address().urls[0]!, invitation.secret), expires: invitation.expires }
@@ -81,10 +71,9 @@ const peopleAlone: readonly Operation[] = [
     method: 'GET',
     path: '/people',
     text: { zh: '人员列表', en: 'people' },
-    query: Filter,
-    answer: Type.Object({ items: Type.Array(Person), next: Type.Optional(Type.String()) }),
-    run: ({ registry, agencyScope, query: { limit, ...filter } }) =>
-      listPeople(registry, agencyScope, { ...filter, ...(limit && { limit: Number(limit) }) }),
+    query: queryOf(personList),
+    answer: pageOf(Person),
+    run: ({ registry, agencyScope, query }) => listPeople(registry, agencyScope, query),
   }),
   operation({
     name: 'person.import-template',
@@ -262,8 +251,9 @@ const keys: readonly Operation[] = [
     method: 'GET',
     path: '/keys',
     text: { zh: '接口密钥列表', en: 'API keys' },
-    answer: Type.Object({ items: Type.Array(Key) }),
-    run: async ({ registry, agencyScope }) => ({ items: await listKeys(registry, agencyScope) }),
+    query: queryOf(keyList),
+    answer: pageOf(Key),
+    run: ({ registry, agencyScope, query }) => listKeys(registry, agencyScope, query),
   }),
   operation({
     name: 'key.create',

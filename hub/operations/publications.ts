@@ -1,8 +1,9 @@
 import { Type } from 'typebox'
-import { askToPublish, listPublications, loadPublication, publicationFlow } from '../registry/cases/publications.ts'
+import { askToPublish, listPublications, loadPublication, publicationFlow, publicationList } from '../registry/cases/publications.ts'
 import { eventOperations, reading } from './events.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
-import { closed, nullable, Paging, ReasonBody, Text } from './shapes.ts'
+import { closed, nullable, ReasonBody, Text } from './shapes.ts'
 
 const Publication = Type.Object({
   id: Type.String(),
@@ -32,8 +33,6 @@ const NewPublication = Type.Object(
   closed,
 )
 
-const Filter = Type.Object({ ...Paging.properties, state: Type.Optional(Type.Enum(Object.keys(publicationFlow.states))) }, closed)
-
 const Consent = Type.Object(
   { conditions: Type.Optional(Text(2000)), until: Type.Optional(Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })) },
   closed,
@@ -46,12 +45,9 @@ export const publicationOperations: readonly Operation[] = [
     method: 'GET',
     path: '/publications',
     text: { zh: '公开授权请求列表', en: "requests to publish another agency's data" },
-    query: Filter,
-    answer: Type.Object({ items: Type.Array(Publication) }),
-    run: async ({ registry, agencyScope, query }) => {
-      const { limit, ...filter } = query
-      return { items: await listPublications(registry, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
-    },
+    query: queryOf(publicationList),
+    answer: pageOf(Publication),
+    run: ({ registry, agencyScope, query }) => listPublications(registry, agencyScope, query),
   }),
   reading({
     name: 'publication.read',

@@ -3,11 +3,12 @@ import { allows } from '../access/authorise.ts'
 import { actedBy, type Principal } from '../access/principal.ts'
 import { relationsOf } from '../access/relations.ts'
 import { requestRun } from '../reconciliation/requesting.ts'
-import { keysOfRun, listRuns, readRun, runStates } from '../reconciliation/records.ts'
+import { keysOfRun, listRuns, readRun, runList, runStates } from '../reconciliation/records.ts'
 import { hubProducer } from '../records/supply.ts'
 import type { Query } from '../store/store.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, nullable, Paging } from './shapes.ts'
+import { ById, closed, nullable } from './shapes.ts'
 
 const run = {
   id: Type.String(),
@@ -47,15 +48,6 @@ const Key = Type.Object({
   code: nullable(Type.String()),
 })
 
-const Filter = Type.Object(
-  {
-    ...Paging.properties,
-    route: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
-    state: Type.Optional(Type.Enum([...runStates])),
-  },
-  closed,
-)
-
 /** Reconciliations 对账: the proof that both sides of a route hold the same rows. */
 export const reconciliationOperations: readonly Operation[] = [
   operation({
@@ -63,12 +55,9 @@ export const reconciliationOperations: readonly Operation[] = [
     method: 'GET',
     path: '/reconciliations',
     text: { zh: '对账列表', en: 'reconciliations' },
-    query: Filter,
-    answer: Type.Object({ items: Type.Array(Type.Object(run)) }),
-    run: async ({ registry, agencyScope, query }) => {
-      const { limit, ...filter } = query
-      return { items: await listRuns(registry.store.query, { ...filter, agencyScope, limit: Number(limit ?? 50) }) }
-    },
+    query: queryOf(runList),
+    answer: pageOf(Type.Object(run)),
+    run: ({ registry, agencyScope, query }) => listRuns(registry.store.query, agencyScope, query),
   }),
   operation({
     name: 'reconciliation.read',

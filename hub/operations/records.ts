@@ -8,10 +8,10 @@ import { writeAudit } from '../records/audit.ts'
 import { readApplication } from '../registry/grants/applications.ts'
 import { readStandard } from '../registry/publishing/standards.ts'
 import { historyOf } from '../registry/workflow.ts'
-import { listAudit, listSealed } from '../supervision/audit/list.ts'
-import { endOf, startOf } from '../records/calendar.ts'
+import { auditList, listAudit, listSealed } from '../supervision/audit/list.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { FileAnswer, operation, type Call, type Operation } from './operation.ts'
-import { closed, Day, nullable, requireDay } from './shapes.ts'
+import { closed, nullable } from './shapes.ts'
 import { seesDrafts } from './standards.ts'
 
 const text = nullable(Type.String())
@@ -44,19 +44,6 @@ const Entry = Type.Object({
 const whole = Type.String({ pattern: '^[0-9]{1,15}$' })
 const place = Type.String({ pattern: '^[1-9][0-9]{0,14}$' })
 const limit = Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]{0,2}|1000)$' }))
-
-const AuditQuery = Type.Object(
-  {
-    object: Type.Optional(Type.String({ maxLength: 200 })),
-    actor: Type.Optional(Type.String({ maxLength: 100 })),
-    act: Type.Optional(Type.String({ maxLength: 100 })),
-    from: Type.Optional(Day),
-    to: Type.Optional(Day),
-    before: Type.Optional(whole),
-    limit,
-  },
-  closed,
-)
 
 const readable = objectKinds.filter((kind) => Object.hasOwn(rights, `${kind}.read`))
 
@@ -99,12 +86,9 @@ export const recordOperations: readonly Operation[] = [
     method: 'GET',
     path: '/audit',
     text: { zh: '审计记录，由新到旧', en: 'audit entries, newest first' },
-    query: AuditQuery,
-    answer: Type.Object({ items: Type.Array(Entry) }),
-    run: async ({ registry, query: { from, to, limit: most, ...filter } }) => {
-      const days = { ...(from && { from: startOf(requireDay(from)) }), ...(to && { to: endOf(requireDay(to)) }) }
-      return { items: await listAudit(registry.store, { ...filter, ...days, limit: Number(most ?? 100) }) }
-    },
+    query: queryOf(auditList),
+    answer: pageOf(Type.Object({ ...Entry.properties, objectTitle: text })),
+    run: ({ registry, query }) => listAudit(registry.store, query),
   }),
   operation({
     name: 'audit.export',

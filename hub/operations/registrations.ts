@@ -1,12 +1,13 @@
 import { Type } from 'typebox'
 import { DraftContent } from '../registry/catalog/content.ts'
-import { checkRegistration, createRegistration, listRegistrations, readRegistration } from '../registry/publishing/registrations.ts'
+import { checkRegistration, createRegistration, listRegistrations, readRegistration, registrationList } from '../registry/publishing/registrations.ts'
 import { registrationFlow } from '../registry/publishing/registration-workflow.ts'
 import { Checked, Diff } from './catalog-shapes.ts'
 import { eventOperations, reading } from './events.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
 import { allRevised } from '../registry/revision.ts'
-import { ById, closed, nullable, Paging, ReasonBody, Text, withRevision } from './shapes.ts'
+import { ById, closed, nullable, ReasonBody, Text, withRevision } from './shapes.ts'
 
 const Registration = Type.Object({
   id: Type.String(),
@@ -26,6 +27,9 @@ const Registration = Type.Object({
   created: Type.String(),
 })
 
+const { content: _content, ...withoutContent } = Registration.properties
+const Listed = Type.Object({ ...withoutContent, title: Type.String(), items: Type.Integer() })
+
 const NewBody = Type.Object(
   {
     resource: Type.Optional(Type.String({ minLength: 1, maxLength: 44 })),
@@ -36,7 +40,6 @@ const NewBody = Type.Object(
   closed,
 )
 
-const States = Type.Enum(Object.keys(registrationFlow.states) as (keyof typeof registrationFlow.states)[])
 const Submission = Type.Object(
   {
     secrecy: Type.Object({ reviewed: Type.Literal(true), by: Text(100), note: Type.Optional(Text(1000)) }, closed),
@@ -62,13 +65,10 @@ export const registrationOperations: readonly Operation[] = [
     method: 'GET',
     path: '/registrations',
     text: { zh: '目录登记列表', en: 'registrations' },
-    query: Type.Object({ ...Paging.properties, state: Type.Optional(States) }, closed),
-    answer: Type.Object({ items: Type.Array(withRevision(Registration)) }),
-    run: async ({ registry, agencyScope, query: { state, before, limit } }) => ({
-      items: await allRevised(registry, 'registration', (query) =>
-        listRegistrations(query, { agencyScope, state, before, limit: Number(limit ?? 50) }),
-      ),
-    }),
+    query: queryOf(registrationList),
+    answer: pageOf(withRevision(Listed)),
+    run: ({ registry, agencyScope, query: asked }) =>
+      allRevised(registry, 'registration', (query) => listRegistrations(query, agencyScope, asked)),
   }),
   reading({
     name: 'registration.read',

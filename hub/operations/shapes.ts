@@ -1,7 +1,5 @@
 import { Type, type TObject, type TSchema } from 'typebox'
-import { QianzhiError } from '../../protocol/errors.ts'
 import { seenPattern } from '../records/name-form.ts'
-import { isDay } from '../records/calendar.ts'
 
 /** Shapes that many operations share. */
 
@@ -21,11 +19,6 @@ export const Text = (longest: number) => Type.String({ minLength: 1, maxLength: 
 /** A calendar day where the city is, `2026-11-22`. */
 export const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })
 
-/** Throws QZ-REQUEST-INVALID where there is no such day. */
-export function requireDay(day: string): string {
-  if (!isDay(day)) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `没有 ${day} 这一天`, en: `there is no day ${day}` } })
-  return day
-}
 
 /** A text that a person wrote, or one of the hub's own in both languages. */
 export const ShownText = Type.Union([Type.String(), Type.Object({ zh: Type.String(), en: Type.String() })])
@@ -40,15 +33,6 @@ export function withRevision(shape: TObject) {
 }
 
 export const NoBody = Type.Object({}, closed)
-
-/** Newest first: `before` is the id of the last one seen. Query values come as text. */
-export const Paging = Type.Object(
-  {
-    before: Type.Optional(Type.String({ pattern: '^[0-9]{1,18}$' })),
-    limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|100)$' })),
-  },
-  closed,
-)
 
 export function nullable<T extends TSchema>(shape: T) {
   return Type.Union([shape, Type.Null()])

@@ -1,9 +1,10 @@
 import { Type } from 'typebox'
 import { createRegistration } from '../registry/publishing/registrations.ts'
 import { StandardForm } from '../registry/catalog/standard-form.ts'
-import { createStandard, listStandards, readStandard } from '../registry/publishing/standards.ts'
+import { createStandard, listStandards, standardList, readStandard } from '../registry/publishing/standards.ts'
 import { standardFlow } from '../registry/publishing/standard-workflow.ts'
 import { eventOperations, reading } from './events.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Call, type Operation } from './operation.ts'
 import { ById, closed, nullable } from './shapes.ts'
 
@@ -52,8 +53,9 @@ export const standardOperations: readonly Operation[] = [
     method: 'GET',
     path: '/standards',
     text: { zh: '数据标准列表', en: 'standards' },
-    answer: Type.Object({ items: Type.Array(Listed) }),
-    run: async (call) => ({ items: await listStandards(call.registry, seesDrafts(call)) }),
+    query: queryOf(standardList),
+    answer: pageOf(Type.Object({ ...Listed.properties, title: nullable(Type.String()) })),
+    run: (call) => listStandards(call.registry, seesDrafts(call), call.query),
   }),
   reading({
     name: 'standard.read',

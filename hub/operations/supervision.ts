@@ -1,20 +1,19 @@
 import { Type } from 'typebox'
-import { listDeadlines, type Deadline } from '../records/deadlines.ts'
-import { listDuties, type DutyState } from '../supervision/duties/duties.ts'
+import { deadlineList, deadlineStates, listDeadlines } from '../records/deadlines.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
+import { dutyList, dutyStates, pageDuties } from '../supervision/duties/duties.ts'
 import type { Excuse } from '../supervision/duties/reckoning.ts'
-import { countUnread, listNotices, markRead } from '../records/notices.ts'
-import { deadlineKinds } from '../records/settings.ts'
-import { operation, type Call, type Operation } from './operation.ts'
+import { countUnread, listNotices, markRead, noticeList } from '../records/notices.ts'
+import { operation, type Operation } from './operation.ts'
 import { CalendarYear } from '../records/calendars/year.ts'
 import { listCalendars, putCalendar } from '../supervision/calendars.ts'
 import { clockState, confirmClock } from '../supervision/clock-watch.ts'
-import { AgencyCode, closed, Day, nullable, ReasonBody, requireDay, ResourceCode } from './shapes.ts'
+import { closed, nullable, ReasonBody } from './shapes.ts'
 
 const text = nullable(Type.String())
-const dutyStates = ['upcoming', 'running', 'updated', 'explained', 'overdue', 'excused'] satisfies DutyState[]
-const deadlineStates = ['waiting', 'running', 'warned', 'missed', 'met', 'dropped'] satisfies Deadline['state'][]
 
 const Duty = Type.Object({
+  id: Type.String(),
   resource: Type.String(),
   title: Type.String(),
   agency: Type.String(),
@@ -23,7 +22,7 @@ const Duty = Type.Object({
   period: Type.String(),
   from: Type.String(),
   to: Type.String(),
-  state: Type.Enum(dutyStates),
+  state: Type.Enum([...dutyStates]),
   excuse: nullable(Type.Enum(['stopped', 'force-majeure', 'cannot-supply', 'no-machine'] satisfies Excuse[])),
   updatedOn: text,
   warnedAt: text,
@@ -33,27 +32,6 @@ const Duty = Type.Object({
 })
 
 const HealthProblem = Type.Object({ code: Type.String(), zh: Type.String(), en: Type.String() })
-
-const DutyQuery = Type.Object(
-  {
-    resource: Type.Optional(ResourceCode),
-    agency: Type.Optional(AgencyCode),
-    state: Type.Optional(Type.Enum(dutyStates)),
-    from: Type.Optional(Day),
-    to: Type.Optional(Day),
-  },
-  closed,
-)
-
-const DeadlineQuery = Type.Object(
-  {
-    agency: Type.Optional(AgencyCode),
-    kind: Type.Optional(Type.Enum([...deadlineKinds])),
-    object: Type.Optional(Type.String({ maxLength: 200 })),
-    state: Type.Optional(Type.Enum(deadlineStates)),
-  },
-  closed,
-)
 
 const Deadline = Type.Object({
   id: Type.String(),
@@ -65,7 +43,7 @@ const Deadline = Type.Object({
   due: nullable(Type.String()),
   waits: nullable(Type.Enum(['calendar', 'receiver'])),
   extended: Type.Integer(),
-  state: Type.Enum(deadlineStates),
+  state: Type.Enum([...deadlineStates]),
   daysLeft: nullable(Type.Integer()),
   warnedAt: text,
   missedAt: text,
@@ -87,24 +65,10 @@ const Notice = Type.Object({
   read: Type.Boolean(),
 })
 
-const NoticeQuery = Type.Object(
-  {
-    unread: Type.Optional(Type.Enum(['true', 'false'])),
-    kind: Type.Optional(Type.String({ maxLength: 40 })),
-    before: Type.Optional(Type.String({ pattern: '^[0-9]{1,18}$' })),
-  },
-  closed,
-)
-
 const NoticeIds = Type.Object(
   { ids: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9]{1,18}$' }), { minItems: 1, maxItems: 500 })) },
   closed,
 )
-
-/** Whoever does not see all asks about the own agency, whatever they name. */
-function within<Q extends { agency?: string }>({ agencyScope, query }: Call<unknown, Q>): Q {
-  return agencyScope === null ? query : { ...query, agency: agencyScope }
-}
 
 const Clock = Type.Object({ now: Type.String(), wall: Type.String(), heldSince: nullable(Type.String()) })
 
@@ -145,22 +109,18 @@ export const supervisionOperations: readonly Operation[] = [
     method: 'GET',
     path: '/duties',
     text: { zh: '数据更新义务及状态', en: 'update duties and their states' },
-    query: DutyQuery,
-    answer: Type.Object({ items: Type.Array(Duty) }),
-    run: async (call) => {
-      const { from, to, ...filter } = within(call)
-      const days = { ...(from && { from: requireDay(from) }), ...(to && { to: requireDay(to) }) }
-      return { items: await listDuties(call.registry.store.query, { ...filter, ...days }, call.registry.clock()) }
-    },
+    query: queryOf(dutyList),
+    answer: pageOf(Duty),
+    run: ({ registry, agencyScope, query }) => pageDuties(registry.store.query, agencyScope, query, registry.clock()),
   }),
   operation({
     name: 'deadline.list',
     method: 'GET',
     path: '/deadlines',
     text: { zh: '办理时限', en: 'deadlines' },
-    query: DeadlineQuery,
-    answer: Type.Object({ items: Type.Array(Deadline) }),
-    run: async (call) => ({ items: await listDeadlines(call.registry.store.query, within(call), call.registry.clock()) }),
+    query: queryOf(deadlineList),
+    answer: pageOf(Deadline),
+    run: ({ registry, agencyScope, query }) => listDeadlines(registry.store.query, agencyScope, query, registry.clock()),
   }),
   operation({
     name: 'calendar.list',
@@ -190,10 +150,10 @@ export const supervisionOperations: readonly Operation[] = [
     method: 'GET',
     path: '/notices',
     text: { zh: '我的通知', en: 'my notices' },
-    query: NoticeQuery,
-    answer: Type.Object({ items: Type.Array(Notice), unread: Type.Integer() }),
-    run: async ({ registry, principal, query: { unread, ...filter } }) => ({
-      items: await listNotices(registry.store.query, principal, { ...filter, unread: unread === 'true' }),
+    query: queryOf(noticeList),
+    answer: Type.Object({ ...pageOf(Notice).properties, unread: Type.Integer() }),
+    run: async ({ registry, principal, query }) => ({
+      ...(await listNotices(registry.store.query, principal, query)),
       unread: await countUnread(registry.store.query, principal),
     }),
   }),

@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../records/listing.ts'
 import type { ErrorDetails, QianzhiError as Coded } from '../../protocol/errors.ts'
 import { doubtTexts, type ReconciliationStatement } from '../../protocol/reconciliation.ts'
 import { writeAudit } from '../records/audit.ts'
@@ -72,22 +73,26 @@ export async function openRun(query: Query, route: string): Promise<string | und
   return (await query<{ id: string }>(text, [route]))[0]?.id
 }
 
-export interface RunFilter {
-  /** Provider or receiver; null: everybody's. */
-  agencyScope: string | null
-  route?: string | undefined
-  state?: string | undefined
-  before?: string | undefined
-  limit: number
-}
+/** Of agency $1 as provider or receiver, or all. */
+export const runList = {
+  select: `select ${columns} ${tables} where $1::text is null or r.agency = $1 or g.agency = $1`,
+  filters: {
+    state: filter.among('state', runStates),
+    agency: filter.equal('receiver'),
+    provider: filter.equal('provider'),
+    resource: filter.equal('resource'),
+    route: filter.equal('route'),
+    text: filter.holds('id', 'resource', 'route'),
+    from: filter.from('requested'),
+    to: filter.to('requested'),
+  },
+  sorts: { id: 'bigint', resource: 'text', receiver: 'text', state: 'text', requested: 'timestamptz', ended: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
 
-/** Newest first. */
-export function listRuns(query: Query, { agencyScope, route, state, before, limit }: RunFilter): Promise<Run[]> {
-  return query<Run>(
-    `select ${columns} ${tables} where ($1::text is null or r.agency = $1 or g.agency = $1) and ($2::text is null or c.route = $2)
-       and ($3::text is null or c.state = $3) and ($4::bigint is null or c.id < $4) order by c.id desc limit $5`,
-    [agencyScope, route ?? null, state ?? null, before ?? null, limit],
-  )
+export function listRuns(query: Query, agencyScope: string | null, asked: Asked): Promise<Page<Run>> {
+  return listPage(query, runList, [agencyScope], asked)
 }
 
 /** Throws QZ-NOT-FOUND. */

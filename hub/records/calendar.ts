@@ -52,6 +52,12 @@ export function isDay(text: string): boolean {
   return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text)
 }
 
+/** Throws QZ-REQUEST-INVALID where there is no such day. */
+export function requireDay(day: string): Day {
+  if (!isDay(day)) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `没有 ${day} 这一天`, en: `there is no day ${day}` } })
+  return day
+}
+
 /** The day that an instant falls on in Asia/Shanghai. */
 export function dayOf(instant: Date): Day {
   return new Date(instant.getTime() + offsetMs).toISOString().slice(0, 10)

@@ -1,9 +1,11 @@
+import { Type } from 'typebox'
+import { filter, listPage, type Asked, type Listing, type Page } from './listing.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Role } from './roles.ts'
 import type { Query } from '../store/store.ts'
-import { addDays, addWorkingDays, dayOf, endOf, isDay, isWorkingDay, workingDaysBetween, type Calendar, type Day } from './calendar.ts'
+import { addDays, addWorkingDays, dayOf, endOf, isDay, requireDay, isWorkingDay, workingDaysBetween, type Calendar, type Day } from './calendar.ts'
 import { hindrancesOf, isHindered, type Span } from './hindrance.ts'
-import { readRules, type DeadlineKind, type Rules } from './settings.ts'
+import { deadlineKinds, readRules, type DeadlineKind, type Rules } from './settings.ts'
 import { notFound } from './refusals.ts'
 
 export interface NewDeadline {
@@ -43,6 +45,8 @@ export interface Deadline {
   missedAt: Date | null
   endedAt: Date | null
 }
+
+export const deadlineStates = ['waiting', 'running', 'warned', 'missed', 'met', 'dropped'] as const satisfies Deadline['state'][]
 
 /** Begins a deadline in the act's transaction. One that runs already for this kind and object stays as it is. */
 export async function startDeadline(query: Query, { kind, object, agency, role, from, due, days: own, waits }: NewDeadline): Promise<void> {
@@ -175,15 +179,7 @@ export async function resumeDeadline(query: Query, kind: DeadlineKind, object: s
   }
 }
 
-export interface DeadlineFilter {
-  agency?: string
-  kind?: DeadlineKind
-  object?: string
-  state?: Deadline['state']
-  limit?: number
-}
-
-type Row = Omit<Deadline, 'state' | 'daysLeft'> & { outcome: 'met' | 'missed' | 'dropped' | null; warnedFor: Day | null }
+type Row = Omit<Deadline, 'state' | 'daysLeft'> & { outcome: 'met' | 'missed' | 'dropped' | null; warnedFor: Day | null; pressing: string }
 
 const columns = `id, kind, object, agency, role, started_at as "startedAt", due::text, waits, extended, outcome, warned_for::text as "warnedFor",
   warned_at as "warnedAt", missed_at as "missedAt", ended_at as "endedAt"`
@@ -192,22 +188,36 @@ const columns = `id, kind, object, agency, role, started_at as "startedAt", due:
 const stateSql = `case when outcome is not null then outcome when missed_at is not null or due < $1::date then 'missed'
   when waits is not null then 'waiting' when warned_for = due then 'warned' else 'running' end`
 
-/** Those that run first, by the day they are due; then the ended ones, newest first. At most 1000. */
-export async function listDeadlines(query: Query, filter: DeadlineFilter, now: Date): Promise<Deadline[]> {
-  const { agency = null, kind = null, object = null, state = null, limit = 200 } = filter
+/** Of agency $2, or all, as they stand on day $1. `pressing`: those that run first, by the day they are due; then the ended ones, newest first. */
+export const deadlineList = {
+  select: `select ${columns}, ${stateSql} as state, case when ended_at is null then coalesce(due - date '2000-01-01', 1000000)
+      else 4000000000000 - (extract(epoch from ended_at) * 1000)::bigint end as pressing
+    from deadline where $2::text is null or agency = $2`,
+  filters: {
+    state: filter.among('state', deadlineStates),
+    agency: filter.equal('agency'),
+    kind: filter.among('kind', deadlineKinds),
+    object: filter.equal('object'),
+    text: filter.holds('object'),
+    from: filter.where((place) => `l.due::date >= ${place}::date`, Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' }), requireDay),
+    to: filter.where((place) => `l.due::date <= ${place}::date`, Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' }), requireDay),
+  },
+  sorts: { pressing: 'bigint', id: 'bigint', due: 'date', startedAt: 'timestamptz', endedAt: 'timestamptz', kind: 'text', agency: 'text', object: 'text' },
+  first: 'pressing',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export async function listDeadlines(query: Query, agencyScope: string | null, asked: Asked, now: Date): Promise<Page<Deadline>> {
   const today = dayOf(now)
   const rules = await readRules(query)
-  const rows = await query<Row & { state: Deadline['state'] }>(
-    `select * from (select ${columns}, ${stateSql} as state from deadline
-       where ($2::text is null or agency = $2) and ($3::text is null or kind = $3) and ($4::text is null or object = $4)) found
-     where $5::text is null or state = $5
-     order by "endedAt" desc nulls first, due nulls last, id limit $6`,
-    [today, agency, kind, object, state, Math.min(Math.max(limit, 1), 1000)],
-  )
-  return rows.map(({ outcome: _outcome, warnedFor: _warnedFor, ...row }) => ({
-    ...row,
-    daysLeft: row.endedAt || row.due === null ? null : daysLeft(rules, today, row.due),
-  }))
+  const page = await listPage<Row & { state: Deadline['state'] }>(query, deadlineList, [today, agencyScope], asked)
+  return {
+    ...page,
+    items: page.items.map(({ outcome: _outcome, warnedFor: _warnedFor, pressing: _pressing, ...row }) => ({
+      ...row,
+      daysLeft: row.endedAt || row.due === null ? null : daysLeft(rules, today, row.due),
+    })),
+  }
 }
 
 export function daysLeft({ calendar }: Rules, today: Day, due: Day): number {

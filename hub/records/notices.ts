@@ -1,3 +1,5 @@
+import { Type } from 'typebox'
+import { filter, listPage, type Asked, type Listing, type Page } from './listing.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Role } from './roles.ts'
 import type { Query } from '../store/store.ts'
@@ -48,28 +50,30 @@ export interface Notice {
   read: boolean
 }
 
-export interface NoticeFilter {
-  unread?: boolean
-  kind?: string
-  /** Only those older than this one: the last of the page before. */
-  before?: string
-  limit?: number
-}
-
 /** SQL: notice `n` is for reader $1 person, $2 agency, $3 roles. */
 const forReader = `(n.person = $1::bigint or n.role = any($3::text[]) and (n.agency is null or n.agency = $2))`
 const readMark = `exists (select from notice_read m where m.notice = n.id and m.person = $1::bigint)`
 
 const values = ({ person, agency, roles }: Reader) => [person, agency, roles]
 
-/** What a reader may see, newest first, at most 200 at once. */
-export function listNotices(query: Query, reader: Reader, { unread, kind, before, limit = 50 }: NoticeFilter = {}): Promise<Notice[]> {
-  return query<Notice>(
-    `select n.id, n.at, n.kind, n.object, n.zh, n.en, ${readMark} as read from notice n
-     where ${forReader} and ($4::bigint is null or n.id < $4) and ($5::text is null or n.kind = $5) and not ($6 and ${readMark})
-     order by n.id desc limit $7`,
-    [...values(reader), before ?? null, kind ?? null, unread ?? false, Math.min(Math.max(limit, 1), 200)],
-  )
+/** What a reader may see, newest first. */
+export const noticeList = {
+  select: `select n.id, n.at, n.kind, n.object, n.zh, n.en, ${readMark} as read from notice n where ${forReader}`,
+  filters: {
+    kind: filter.equal('kind', Type.String({ minLength: 1, maxLength: 40 })),
+    unread: filter.where((place) => `(${place}::text = 'false' or not l.read)`, Type.Enum(['true', 'false'])),
+    object: filter.equal('object'),
+    text: filter.holds('zh', 'en'),
+    from: filter.from('at'),
+    to: filter.to('at'),
+  },
+  sorts: { id: 'bigint' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export function listNotices(query: Query, reader: Reader, asked: Asked = {}): Promise<Page<Notice>> {
+  return listPage(query, noticeList, values(reader), asked)
 }
 
 export async function countUnread(query: Query, reader: Reader): Promise<number> {

@@ -8,6 +8,7 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { localTime } from '../../protocol/local-time.ts'
 import type { ObjectKind } from '../access/relations.ts'
 import { objectName } from '../records/refusals.ts'
+import type { Page } from '../records/listing.ts'
 import type { Registry } from '../records/registry.ts'
 import type { Query } from '../store/store.ts'
 
@@ -59,14 +60,14 @@ export async function revised<T extends object>(query: Query, kind: ObjectKind, 
 export function allRevised<T extends { id: string }>(
   { store }: Registry,
   kind: ObjectKind,
-  read: (query: Query) => Promise<T[]>,
-): Promise<Revised<T>[]> {
+  read: (query: Query) => Promise<Page<T>>,
+): Promise<Page<Revised<T>>> {
   return store.transaction(async (query) => {
     await query('set transaction isolation level repeatable read, read only')
-    const items = await read(query)
+    const { items, ...page } = await read(query)
     const ids = items.map(({ id }) => id)
     const revisions = await revisionsOf(query, kind, ids)
-    return items.map((item) => ({ ...item, revision: revisions.get(item.id)! }))
+    return { ...page, items: items.map((item) => ({ ...item, revision: revisions.get(item.id)! })) }
   })
 }
 

@@ -1,4 +1,5 @@
 /** What people, files and the hub itself brought of a resource. */
+import { filter, listPage, type Asked, type Listing, type Page } from '../records/listing.ts'
 import type { Query } from '../store/store.ts'
 
 export interface BroughtLine {
@@ -22,15 +23,6 @@ export interface BroughtLine {
   last: string
 }
 
-/** Newest first; the batches of one import are one line. */
-export function listBrought(
-  query: Query,
-  resource: string,
-  { before, limit }: { before: string | null; limit: number },
-): Promise<BroughtLine[]> {
-  return query<BroughtLine>(broughtSql, [resource, before, limit])
-}
-
 const place = (alias: string) => `${alias}.epoch || '/' || ${alias}.seq`
 
 const broughtSql = `
@@ -45,6 +37,18 @@ const broughtSql = `
       select count(*) filter (where r.op = 'create')::int as created, count(*) filter (where r.op = 'change')::int as changed,
         count(*) filter (where r.op = 'delete')::int as deleted
       from supply_entry_row r where r.entry = any(s.ids)) o
-  where e.resource = $1 and e.stored and ($2::bigint is null or e.id < $2)
-    and not exists (select from supply_entry p where p.job = e.job and p.stored and p.id < e.id)
-  order by e.id desc limit $3`
+  where e.resource = $1 and e.stored
+    and not exists (select from supply_entry p where p.job = e.job and p.stored and p.id < e.id)`
+
+/** Of resource $1; the batches of one import are one line. */
+export const broughtList = {
+  select: broughtSql,
+  filters: { text: filter.holds('id', 'file'), from: filter.from('at'), to: filter.to('at') },
+  sorts: { id: 'bigint', rows: 'bigint', at: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export function listBrought(query: Query, resource: string, asked: Asked): Promise<Page<BroughtLine>> {
+  return listPage(query, broughtList, [resource], asked)
+}

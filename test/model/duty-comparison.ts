@@ -34,14 +34,14 @@ export class Comparison {
   }
 
   async #duties(first: Day, now: number): Promise<void> {
-    const told = await listDuties(this.#city.store.query, { from: first, limit: 5000 }, this.#city.now)
+    const told = await listDuties(this.#city.store.query, { from: first }, this.#city.now)
     const plain = ({ resource, period, state, excuse }: { resource: string; period: string; state: string; excuse: string | null }) =>
       `${resource} ${period} ${state} ${excuse ?? ''}`
     this.#sameSet('duties', told.map(plain), this.#model.duties(first, now).map(plain))
   }
 
   async #deadlines(now: number): Promise<void> {
-    const listed = await listDeadlines(this.#city.store.query, { limit: 1000 }, this.#city.now)
+    const listed = (await listDeadlines(this.#city.store.query, null, { limit: '1000' }, this.#city.now)).items
     const plain = (object: string, begun: number, due: Day | null, state: string) =>
       `${object} ${new Date(begun).toISOString()} ${due ?? 'unknown'} ${state.replace('warned', 'running')}`
     this.#sameSet(

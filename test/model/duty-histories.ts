@@ -228,7 +228,7 @@ export class DutyHistory {
 
   async #explain(): Promise<void> {
     const code = this.#random.pick(this.#resources())
-    const duties = await listDuties(this.#query, { resource: code, limit: 5000 }, this.#city.now)
+    const duties = await listDuties(this.#query, { resource: code }, this.#city.now)
     const period = this.#random.pick([...duties.map((duty) => duty.period), '2027-01', '2027-Q1', '2026-12'])
     const declaration = { kind: 'no-change', resource: code, period, text: '没有变化' }
     const drafted = await this.#city.as(this.#agencyOf(code), 'registrar').post('/declarations', declaration)

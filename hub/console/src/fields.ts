@@ -100,6 +100,7 @@ const names: Readonly<Record<string, Text>> = {
   updatedOn: t('更新于', 'updated on'),
   declaration: t('说明编号', 'declaration'),
   object: t('事项', 'object'),
+  objectTitle: t('事项名称', 'title of it'),
   startedAt: t('起算', 'started'),
   endedAt: t('办结', 'ended'),
   waits: t('等待', 'waits for'),

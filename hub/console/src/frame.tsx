@@ -127,7 +127,7 @@ function Unread() {
   const { can } = useSession()
   const { data } = useQuery({
     queryKey: ['notices', 'unread'],
-    queryFn: () => call<{ unread: number }>('notice.list', { query: { unread: 'true' } }),
+    queryFn: () => call<{ unread: number }>('notice.list', { query: { unread: 'true', limit: '1' } }),
     enabled: can('notice.list'),
   })
   return (

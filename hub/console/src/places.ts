@@ -33,7 +33,7 @@ export const groups: readonly Group[] = [
         name: t('目录登记', 'Registrations'),
         list: 'registration.list',
         kind: 'registration',
-        columns: ['id', 'resource', 'state', 'draftedBy', 'draftedAt', 'submittedAt'],
+        columns: ['id', 'title', 'resource', 'items', 'state', 'draftedBy', 'draftedAt', 'submittedAt'],
         begin: { right: 'registration.create', address: '/registrations/new', name: t('登记信息资源', 'Register a resource') },
       },
       {
@@ -42,7 +42,7 @@ export const groups: readonly Group[] = [
         list: 'standard.list',
         kind: 'standard',
         id: 'code',
-        columns: ['code', 'state', 'version', 'published', 'adopters'],
+        columns: ['code', 'title', 'state', 'version', 'published', 'adopters'],
       },
       {
         path: 'duties',
@@ -200,7 +200,7 @@ export const groups: readonly Group[] = [
         columns: ['name', 'agency', 'role', 'state', 'expires', 'lastUsed'],
         make: ['key.create'],
       },
-      { path: 'audit', name: t('审计', 'Audit'), list: 'audit.list', columns: ['at', 'actor', 'agency', 'act', 'object', 'outcome', 'ip'] },
+      { path: 'audit', name: t('审计', 'Audit'), list: 'audit.list', columns: ['at', 'actor', 'agency', 'act', 'object', 'objectTitle', 'outcome', 'ip'] },
     ],
   },
 ]

@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { checkIdentifier, identifierFaultText } from '../../../protocol/identifiers.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
@@ -38,12 +39,21 @@ const agencySql = `select a.code, a.name, a.parent, a.kind, a.uscc, a.state, ${p
     (select max(version) from agency_rules where agency = a.code) as rules
   from agency a`
 
-/** All of them, those of a state, or below one. */
-export function listAgencyTree({ store }: Registry, { state, parent }: { state?: string; parent?: string }): Promise<AgencyRecord[]> {
-  return store.query<AgencyRecord>(
-    `${agencySql} where ($1::text is null or a.state = $1) and ($2::text is null or a.parent = $2) order by a.code`,
-    [state ?? null, parent ?? null],
-  )
+export const agencyList = {
+  select: agencySql,
+  filters: {
+    state: filter.among('state', ['active', 'closed']),
+    kind: filter.among('kind', Object.keys(agencyKinds)),
+    parent: filter.equal('parent'),
+    text: filter.holds('code', 'name', 'uscc'),
+  },
+  sorts: { code: 'text', name: 'text', parent: 'text', kind: 'text', state: 'text' },
+  first: 'code',
+  id: ['code', 'text'],
+} as const satisfies Listing
+
+export function listAgencyTree({ store }: Registry, asked: Asked): Promise<Page<AgencyRecord>> {
+  return listPage(store.query, agencyList, [], asked)
 }
 
 export async function readAgency(query: Query, code: string): Promise<AgencyRecord> {

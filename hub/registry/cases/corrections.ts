@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { readText, type LocalizedText } from '../../../protocol/localized.ts'
 import { itemById, keyItems } from '../../../protocol/schema.ts'
@@ -172,19 +173,26 @@ async function insertCorrection(
   return loadCorrection(query, id)
 }
 
-/** Those of an agency, as reporter or provider; `only` null: all. What was said of rows is shown to the parties and the office alone. */
-export async function listCorrections(
-  { store }: Registry,
-  agencyScope: string | null,
-  before: string | null,
-  limit: number,
-): Promise<Correction[]> {
-  const corrections = await store.query<Correction>(
-    `${correctionSql} where ($1::text is null or c.agency = $1 or r.agency = $1) and ($2::bigint is null or c.id < $2)
-     order by c.id desc limit $3`,
-    [agencyScope, before, limit],
-  )
-  return corrections.map(withFault)
+/** Of agency $1 as reporter or provider, or all. What was said of rows is not looked through: not all who see the case may read it. */
+export const correctionList = {
+  select: `${correctionSql} where $1::text is null or c.agency = $1 or r.agency = $1`,
+  filters: {
+    state: filter.among('state', Object.keys(correctionFlow.states)),
+    agency: filter.equal('agency'),
+    provider: filter.equal('provider'),
+    resource: filter.equal('resource'),
+    text: filter.holds('id', 'resource'),
+    from: filter.from('created'),
+    to: filter.to('created'),
+  },
+  sorts: { id: 'bigint', agency: 'text', provider: 'text', resource: 'text', state: 'text', created: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export async function listCorrections({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<Correction>> {
+  const page = await listPage<Correction>(store.query, correctionList, [agencyScope], asked)
+  return { ...page, items: page.items.map(withFault) }
 }
 
 /** Supervisors see acts and states, not row values (Art. 25). */

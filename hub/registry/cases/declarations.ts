@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { Principal } from '../../access/principal.ts'
@@ -161,7 +162,7 @@ async function checkOwn(query: Query, { agency }: Principal, resource: string | 
 /** Where there is no such duty, or it has not begun, nobody need wait for the reviewer to be told so. */
 async function checkDuty(query: Query, resource: string, period: string, now: Date): Promise<void> {
   const { from, to } = parsePeriod(period)
-  const duties = await listDuties(query, { resource, from, to, limit: 5000 }, now)
+  const duties = await listDuties(query, { resource, from, to }, now)
   const duty = duties.find((one) => one.period === period)
   if (!duty) throw notFound('duty', `${resource} ${period}`)
   if (duty.state === 'upcoming') throw rule(`${resource} 的期间 ${period} 尚未开始`, `period ${period} of ${resource} has not begun`)
@@ -183,16 +184,25 @@ async function insert(query: Query, principal: Principal, wanted: NewDeclaration
   return loadDeclaration(query, id)
 }
 
-export function listDeclarations(
-  { store }: Registry,
-  agencyScope: string | null,
-  before: string | null,
-  limit: number,
-): Promise<Declaration[]> {
-  return store.query<Declaration>(
-    `${declarationSql} where ($1::text is null or agency = $1) and ($2::bigint is null or id < $2) order by id desc limit $3`,
-    [agencyScope, before, limit],
-  )
+export const declarationList = {
+  select: `select * from (${declarationSql}) d where $1::text is null or d.agency = $1`,
+  filters: {
+    state: filter.among('state', Object.keys(declarationFlow.states)),
+    kind: filter.among('kind', Object.keys(declarationKinds)),
+    agency: filter.equal('agency'),
+    resource: filter.equal('resource'),
+    period: filter.equal('period'),
+    text: filter.holds('id', 'resource', 'text'),
+    from: filter.from('created'),
+    to: filter.to('created'),
+  },
+  sorts: { id: 'bigint', kind: 'text', agency: 'text', resource: 'text', period: 'text', signedAt: 'timestamptz', state: 'text', created: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export function listDeclarations({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<Declaration>> {
+  return listPage(store.query, declarationList, [agencyScope], asked)
 }
 
 // What the events of the table check and do.

@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import type { Principal } from '../../access/principal.ts'
 import { dropDeadline, endDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify, reasonGiven, type Recipient } from '../../records/notices.ts'
@@ -131,21 +132,24 @@ export async function submitDemand(registry: Registry, principal: Principal, wan
   })
 }
 
-export interface DemandFilter {
-  /** Demanding agency or assigned provider; null: everybody's. */
-  agencyScope: string | null
-  state?: string | undefined
-  before?: string | undefined
-  limit: number
-}
+export const demandList = {
+  select: `${demandSql} where $1::text is null or d.agency = $1 or d.provider = $1`,
+  filters: {
+    state: filter.among('state', Object.keys(demandFlow.states)),
+    agency: filter.equal('agency'),
+    provider: filter.equal('provider'),
+    resource: filter.equal('resource'),
+    text: filter.holds('id', 'title', 'what', 'why'),
+    from: filter.from('created'),
+    to: filter.to('created'),
+  },
+  sorts: { id: 'bigint', title: 'text', agency: 'text', provider: 'text', state: 'text', created: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
 
-/** Newest first. */
-export function listDemands({ store }: Registry, { agencyScope, state, before, limit }: DemandFilter): Promise<Demand[]> {
-  return store.query<Demand>(
-    `${demandSql} where ($1::text is null or d.agency = $1 or d.provider = $1) and ($2::text is null or d.state = $2)
-       and ($3::bigint is null or d.id < $3) order by d.id desc limit $4`,
-    [agencyScope, state ?? null, before ?? null, limit],
-  )
+export function listDemands({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<Demand>> {
+  return listPage(store.query, demandList, [agencyScope], asked)
 }
 
 /** A registration that named the demand was published: it is fulfilled in the same transaction, where it was agreed on. */

@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { theHub, type Principal } from '../../access/principal.ts'
@@ -114,21 +115,23 @@ export async function proposeOpening(registry: Registry, principal: Principal, w
   })
 }
 
-export interface OpeningFilter {
-  /** Provider; null: everybody's. */
-  agencyScope: string | null
-  state?: string | undefined
-  before?: string | undefined
-  limit: number
-}
+export const openingList = {
+  select: `${openingSql} where $1::text is null or r.agency = $1`,
+  filters: {
+    state: filter.among('state', Object.keys(openingFlow.states)),
+    provider: filter.equal('provider'),
+    resource: filter.equal('resource'),
+    text: filter.holds('id', 'title', 'resource'),
+    from: filter.from('created'),
+    to: filter.to('created'),
+  },
+  sorts: { id: 'bigint', title: 'text', provider: 'text', released: 'timestamptz', state: 'text', created: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
 
-/** Newest first. */
-export function listOpenings({ store }: Registry, { agencyScope, state, before, limit }: OpeningFilter): Promise<Opening[]> {
-  return store.query<Opening>(
-    `${openingSql} where ($1::text is null or r.agency = $1) and ($2::text is null or o.state = $2)
-       and ($3::bigint is null or o.id < $3) order by o.id desc limit $4`,
-    [agencyScope, state ?? null, before ?? null, limit],
-  )
+export function listOpenings({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<Opening>> {
+  return listPage(store.query, openingList, [agencyScope], asked)
 }
 
 const unfoundedSql = `(o.state = 'released' and not exists (

@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Principal } from '../../access/principal.ts'
 import { dayOf, type Day } from '../../records/calendar.ts'
@@ -117,11 +118,25 @@ export async function issueOrder(registry: Registry, principal: Principal, wante
   })
 }
 
-export function listOrders({ store }: Registry, agencyScope: string | null, before: string | null, limit: number): Promise<Order[]> {
-  return store.query<Order>(
-    `${orderSql} where ($1::text is null or agency = $1) and ($2::bigint is null or id < $2) order by id desc limit $3`,
-    [agencyScope, before, limit],
-  )
+export const orderList = {
+  select: `select * from (${orderSql}) o where $1::text is null or o.agency = $1`,
+  filters: {
+    state: filter.among('state', Object.keys(orderFlow.states)),
+    cause: filter.among('cause', Object.keys(orderCauses)),
+    agency: filter.equal('agency'),
+    resource: filter.equal('resource'),
+    issuer: filter.equal('issuer'),
+    text: filter.holds('id', 'resource', 'text'),
+    from: filter.from('created'),
+    to: filter.to('created'),
+  },
+  sorts: { id: 'bigint', agency: 'text', resource: 'text', cause: 'text', due: 'text', state: 'text', created: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export function listOrders({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<Order>> {
+  return listPage(store.query, orderList, [agencyScope], asked)
 }
 
 // What the events of the table check and do.

@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { nameOfAgency } from '../agencies/agencies.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { theHub, type Principal } from '../../access/principal.ts'
@@ -129,24 +130,24 @@ export async function askToPublish(registry: Registry, principal: Principal, wan
   })
 }
 
-export interface PublicationFilter {
-  /** Receiver or provider; null: everybody's. */
-  agencyScope: string | null
-  state?: string | undefined
-  before?: string | undefined
-  limit: number
-}
+export const publicationList = {
+  select: `${publicationSql} where $1::text is null or p.agency = $1 or r.agency = $1`,
+  filters: {
+    state: filter.among('state', Object.keys(publicationFlow.states)),
+    agency: filter.equal('agency'),
+    provider: filter.equal('provider'),
+    resource: filter.equal('resource'),
+    text: filter.holds('id', 'resource', 'place', 'purpose'),
+    from: filter.from('created'),
+    to: filter.to('created'),
+  },
+  sorts: { id: 'bigint', agency: 'text', provider: 'text', resource: 'text', state: 'text', created: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
 
-/** Newest first. */
-export function listPublications(
-  { store }: Registry,
-  { agencyScope, state, before, limit }: PublicationFilter,
-): Promise<PublicationRequest[]> {
-  return store.query<PublicationRequest>(
-    `${publicationSql} where ($1::text is null or p.agency = $1 or r.agency = $1) and ($2::text is null or p.state = $2)
-       and ($3::bigint is null or p.id < $3) order by p.id desc limit $4`,
-    [agencyScope, state ?? null, before ?? null, limit],
-  )
+export function listPublications({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<PublicationRequest>> {
+  return listPage(store.query, publicationList, [agencyScope], asked)
 }
 
 /**

@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import type { Query } from '../../store/store.ts'
 import type { Wanted } from './application-rules.ts'
 import type { Registry } from '../../records/registry.ts'
@@ -47,30 +48,41 @@ export async function loadApplication(query: Query, id: string): Promise<Applica
   return application
 }
 
-export interface ApplicationFilter {
-  /** Applicant or provider; null: everybody's. */
-  agencyScope: string | null
-  /** The caller's agency: what was never submitted is its own alone. */
-  agency: string | null
-  state?: string | undefined
-  resource?: string | undefined
-  before?: string | undefined
-  limit: number
-}
+export const applicationStates = ['draft', 'consulting', 'reviewing', 'approved', 'rejected', 'withdrawn'] as const satisfies ApplicationState[]
 
 /** SQL: agency $1 asks, or provides what is asked for. */
 const within = `($1::text is null or a.agency = $1 or r.agency = $1
   or exists (select from resource o where o.standard = a.standard and o.agency = $1))`
 
-/** Newest first. */
-export function listApplications(query: Query, filter: ApplicationFilter): Promise<Application[]> {
-  const { agencyScope, agency, state, resource, before, limit } = filter
-  return query<Application>(
-    `${applicationSql} where ${within} and (a.submitted_at is not null or a.agency = $2) and ($3::text is null or a.state = $3)
-       and ($4::text is null or a.resource = $4) and ($5::bigint is null or a.id < $5)
-     order by a.id desc limit $6`,
-    [agencyScope, agency, state ?? null, resource ?? null, before ?? null, limit],
-  )
+/** Of agency $1, or all; what was never submitted is its own agency's ($2) alone. */
+export const applicationList = {
+  select: `${applicationSql} where ${within} and (a.submitted_at is not null or a.agency = $2)`,
+  filters: {
+    state: filter.among('state', applicationStates),
+    agency: filter.equal('agency'),
+    provider: filter.where(
+      (place) => `exists (select from resource r where (r.code = l.resource or r.standard = l.standard) and r.agency = ${place})`,
+    ),
+    resource: filter.equal('resource'),
+    mode: filter.among('mode', ['query', 'api', 'exchange']),
+    text: filter.holds('id', 'title', 'resource', 'purpose', 'basis'),
+    from: filter.from('submitted'),
+    to: filter.to('submitted'),
+  },
+  sorts: { id: 'bigint', title: 'text', agency: 'text', state: 'text', created: 'timestamptz', submitted: 'timestamptz', decided: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export interface Whose {
+  /** Applicant or provider; null: everybody's. */
+  agencyScope: string | null
+  /** The caller's agency: what was never submitted is its own alone. */
+  agency: string | null
+}
+
+export function listApplications(query: Query, { agencyScope, agency }: Whose, asked: Asked): Promise<Page<Application>> {
+  return listPage(query, applicationList, [agencyScope, agency], asked)
 }
 
 /** Throws QZ-NOT-FOUND, also for what another agency never submitted. */

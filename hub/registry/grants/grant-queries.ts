@@ -1,6 +1,7 @@
 import { catalogVersionOf } from '../catalog/version-names.ts'
 import { theHub } from '../../access/principal.ts'
 import { endDeadline } from '../../records/deadlines.ts'
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import type { Query } from '../../store/store.ts'
 import { requireGrant, withReason, type Grant } from './grants.ts'
 import { lapseOpenings } from '../cases/openings.ts'
@@ -28,34 +29,33 @@ export interface GrantedRoute {
   removed: { rows: number; tables: string[]; time: string; receipt: string } | null
 }
 
-export interface GrantFilter {
-  /** Receiver or provider; null: everybody's. */
-  agencyScope: string | null
-  state?: string | undefined
-  resource?: string | undefined
-  agency?: string | undefined
-  /** Id of the last one seen. */
-  after?: string | undefined
-  limit: number
-}
-
 const listed = `select g.id, g.resource, g.agency, g.items, g.mode, g.state, g.reason, g.valid_to as "validTo", g.at_end as "atEnd",
     g.application, g.held_version as "heldVersion",
     ${catalogVersionOf('g.resource', 'g.held_version')} as "heldCatalogVersion", r.title, r.agency as provider, g.created_at as created
   from access_grant g join resource r on r.code = g.resource`
 
-/** By id. */
-export async function findGrants(
-  { store }: Registry,
-  { agencyScope, state, resource, agency, after, limit }: GrantFilter,
-): Promise<ListedGrant[]> {
-  const grants = await store.query<ListedGrant>(
-    `${listed} where ($1::text is null or g.agency = $1 or r.agency = $1) and ($2::text is null or g.state = $2)
-       and ($3::text is null or g.resource = $3) and ($4::text is null or g.agency = $4) and ($5::text is null or g.id > $5)
-     order by g.id limit $6`,
-    [agencyScope, state ?? null, resource ?? null, agency ?? null, after ?? null, limit],
-  )
-  return grants.map(withReason)
+/** Of agency $1 as receiver or provider, or all. */
+export const grantList = {
+  select: `${listed} where $1::text is null or g.agency = $1 or r.agency = $1`,
+  filters: {
+    state: filter.among('state', Object.keys(grantFlow.states)),
+    agency: filter.equal('agency'),
+    provider: filter.equal('provider'),
+    resource: filter.equal('resource'),
+    mode: filter.among('mode', ['query', 'api', 'exchange']),
+    text: filter.holds('id', 'title', 'resource'),
+    from: filter.from('created'),
+    to: filter.to('created'),
+  },
+  sorts: { id: 'text', title: 'text', agency: 'text', provider: 'text', state: 'text', created: 'timestamptz', validTo: 'timestamptz' },
+  first: '-created',
+  id: ['id', 'text'],
+} as const satisfies Listing
+
+/** `agencyScope`: receiver or provider; null: everybody's. */
+export async function findGrants({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<ListedGrant>> {
+  const page = await listPage<ListedGrant>(store.query, grantList, [agencyScope], asked)
+  return { ...page, items: page.items.map(withReason) }
 }
 
 export async function readGrant({ store }: Registry, id: string): Promise<ListedGrant & { routes: GrantedRoute[] }> {

@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import type { AgentReport, MorningLine } from '../../../protocol/api.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
@@ -86,10 +87,6 @@ export interface ListedAgent extends Agent {
   refusedFiles: RefusedFile[]
 }
 
-export function listAgents(registry: Registry): Promise<ListedAgent[]> {
-  return findAgents(registry, null)
-}
-
 /** With its report, less the keys of rows that its tables refuse. */
 export async function readAgent({ store }: Registry, id: string) {
   const [agent] = await store.query<ListedAgent & { report: AgentReport | null }>(`${agentsSql} where id = $1`, [id])
@@ -106,13 +103,22 @@ const agentsSql = `select id, agency, name, state, enrolled_at as enrolled, last
     m.line || jsonb_build_object('received', to_char(m.received_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) as morning
   from agent left join agent_morning m on m.agent = id`
 
-/** Those of one agency; null: all. */
-export async function findAgents({ store }: Registry, agencyScope: string | null): Promise<ListedAgent[]> {
-  const agents = await store.query<Omit<ListedAgent, 'refusedFiles'> & { report: AgentReport | null }>(
-    `${agentsSql} where $1::text is null or agency = $1 order by agency, enrolled_at, id`,
-    [agencyScope],
-  )
-  return agents.map(({ report, ...agent }) => ({ ...agent, refusedFiles: report ? refusedFiles(report) : [] }))
+/** Of agency $1, or all. */
+export const agentList = {
+  select: `${agentsSql} where $1::text is null or agency = $1`,
+  filters: {
+    state: filter.among('state', ['active', 'revoked']),
+    agency: filter.equal('agency'),
+    text: filter.holds('id', 'name'),
+  },
+  sorts: { id: 'text', agency: 'text', name: 'text', state: 'text', enrolled: 'timestamptz', lastSeen: 'timestamptz' },
+  first: 'agency',
+  id: ['id', 'text'],
+} as const satisfies Listing
+
+export async function listAgents({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<ListedAgent>> {
+  const page = await listPage<Omit<ListedAgent, 'refusedFiles'> & { report: AgentReport | null }>(store.query, agentList, [agencyScope], asked)
+  return { ...page, items: page.items.map(({ report, ...agent }) => ({ ...agent, refusedFiles: report ? refusedFiles(report) : [] })) }
 }
 
 /** Who produces the agency's resources, and whose key its receivers trust, may have changed. */

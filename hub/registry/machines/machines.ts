@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { nameOfAgency } from '../agencies/agencies.ts'
 import { randomBytes } from 'node:crypto'
 import type { EnrolToken } from '../../../protocol/api.ts'
@@ -49,20 +50,22 @@ export async function applyForMachine(registry: Registry, principal: Principal, 
   })
 }
 
-export interface MachineFilter {
-  agencyScope: string | null
-  state?: string | undefined
-  before?: string | undefined
-  limit: number
-}
+export const machineList = {
+  select: `${machineSql} where $1::text is null or m.agency = $1`,
+  filters: {
+    state: filter.among('state', Object.keys(machineFlow.states)),
+    agency: filter.equal('agency'),
+    text: filter.holds('id', 'name', 'agent', 'purpose'),
+    from: filter.from('created'),
+    to: filter.to('created'),
+  },
+  sorts: { id: 'bigint', agency: 'text', name: 'text', state: 'text', created: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
 
-/** Newest first. */
-export function listMachines({ store }: Registry, { agencyScope, state, before, limit }: MachineFilter): Promise<Machine[]> {
-  return store.query<Machine>(
-    `${machineSql} where ($1::text is null or m.agency = $1) and ($2::text is null or m.state = $2) and ($3::bigint is null or m.id < $3)
-     order by m.id desc limit $4`,
-    [agencyScope, state ?? null, before ?? null, limit],
-  )
+export function listMachines({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<Machine>> {
+  return listPage(store.query, machineList, [agencyScope], asked)
 }
 
 const hours = 72

@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { sha256 } from '../../../protocol/signature.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
@@ -28,8 +29,21 @@ const keySql = `select id, agency, name, role,
     expires_at as expires, ended_at as ended, created_by as "createdBy", created_at as created, last_used as "lastUsed"
   from api_key`
 
-export function listKeys({ store, clock }: Registry, agencyScope: string | null): Promise<Key[]> {
-  return store.query<Key>(`${keySql} where $2::text is null or agency = $2 order by id desc limit 1000`, [clock(), agencyScope])
+export const keyList = {
+  select: `select * from (${keySql}) k where $2::text is null or k.agency = $2`,
+  filters: {
+    state: filter.among('state', ['active', 'expired', 'ended']),
+    agency: filter.equal('agency'),
+    role: filter.among('role', machineRoles),
+    text: filter.holds('id', 'name'),
+  },
+  sorts: { id: 'bigint', name: 'text', agency: 'text', role: 'text', created: 'timestamptz', expires: 'timestamptz', lastUsed: 'timestamptz' },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export function listKeys({ store, clock }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<Key>> {
+  return listPage(store.query, keyList, [clock(), agencyScope], asked)
 }
 
 const longestDays = 365

@@ -1,9 +1,11 @@
+import { Type } from 'typebox'
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { invite, type Invitation } from './invitations.ts'
 import { checkLogin } from '../../access/login.ts'
 import { actedBy, theAdmin, type Principal } from '../../access/principal.ts'
-import type { Role } from '../../records/roles.ts'
+import { roleNames, type Role } from '../../records/roles.ts'
 import { checkSeparation, hasActive, keepAdministrators } from '../../access/separation.ts'
 import { closeSessions } from '../../access/sessions.ts'
 import type { AccessRules } from '../../access/settings.ts'
@@ -51,33 +53,22 @@ const personSql = `select p.id, p.agency, p.login, p.name, p.email, p.phone, p.s
     p.locked_until as "lockedUntil", p.last_sign_in as "lastSignIn", p.created_at as created
   from person p`
 
-export interface PeopleFilter {
-  agency?: string | undefined
-  role?: string | undefined
-  state?: string | undefined
-  /** A part of a name or login name. */
-  text?: string | undefined
-  /** Only those after this one: the last of the page before. */
-  after?: string | undefined
-  limit?: number
-}
+/** Of agency $1, or all. */
+export const personList = {
+  select: `${personSql} where $1::text is null or p.agency = $1`,
+  filters: {
+    state: filter.among('state', Object.keys(personStates)),
+    agency: filter.equal('agency'),
+    role: filter.where((place) => `${place} = any(l.roles)`, Type.Enum(roleNames)),
+    text: filter.holds('id', 'name', 'login'),
+  },
+  sorts: { id: 'bigint', name: 'text', login: 'text', agency: 'text', state: 'text', lastSignIn: 'timestamptz', lockedUntil: 'timestamptz' },
+  first: 'id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
 
-/** Of one agency, or with null of all. */
-export async function listPeople(
-  { store }: Registry,
-  agencyScope: string | null,
-  filter: PeopleFilter,
-): Promise<{ items: Person[]; next?: string }> {
-  const { agency = null, role = null, state = null, text = null, after = null, limit = 100 } = filter
-  const items = await store.query<Person>(
-    `${personSql} where ($1::text is null or p.agency = $1) and ($2::text is null or p.agency = $2)
-       and ($3::text is null or exists (select from person_role where person = p.id and role = $3)) and ($4::text is null or p.state = $4)
-       and ($5::text is null or position(lower($5) in lower(p.name || ' ' || p.login)) > 0) and ($6::bigint is null or p.id > $6)
-     order by p.id limit $7`,
-    [agencyScope, agency, role, state, text, after, limit + 1],
-  )
-  const page = items.slice(0, limit)
-  return items.length > limit ? { items: page, next: page.at(-1)!.id } : { items: page }
+export function listPeople({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<Person>> {
+  return listPage(store.query, personList, [agencyScope], asked)
 }
 
 export async function readPerson(query: Query, id: string): Promise<Person> {

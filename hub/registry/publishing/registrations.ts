@@ -1,6 +1,7 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Principal } from '../../access/principal.ts'
 import { relationsOf } from '../../access/relations.ts'
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import type { Query } from '../../store/store.ts'
 import { findEntry, requireEntry, type Entry } from '../catalog/catalog.ts'
 import { checkContent, type Checked } from '../catalog/check.ts'
@@ -127,20 +128,41 @@ async function freeCode(query: Query, agency: string): Promise<string> {
   }
 }
 
-export interface RegistrationFilter {
-  agencyScope: string | null
-  state?: Registration['state'] | undefined
-  before?: string | undefined
-  limit: number
+/** A registration without its content: a draft may have hundreds of items. */
+export interface ListedRegistration extends Omit<Registration, 'content'> {
+  title: string
+  items: number
 }
 
-/** Newest first. */
-export function listRegistrations(query: Query, { agencyScope, state, before, limit }: RegistrationFilter): Promise<Registration[]> {
-  return query<Registration>(
-    `${registrationSql} where ($1::text is null or agency = $1) and ($2::text is null or state = $2) and ($3::bigint is null or id < $3)
-     order by id desc limit $4`,
-    [agencyScope, state ?? null, before ?? null, limit],
-  )
+export const registrationList = {
+  select: `select r.*, coalesce(r.content ->> 'title', '') as title, jsonb_array_length(coalesce(r.content -> 'items', '[]')) as items
+    from (${registrationSql}) r where $1::text is null or r.agency = $1`,
+  filters: {
+    state: filter.among('state', Object.keys(registrationFlow.states)),
+    agency: filter.equal('agency'),
+    resource: filter.equal('resource'),
+    standard: filter.equal('standard'),
+    text: filter.holds('id', 'title', 'resource'),
+    from: filter.from('created'),
+    to: filter.to('created'),
+  },
+  sorts: {
+    id: 'bigint',
+    title: 'text',
+    resource: 'text',
+    agency: 'text',
+    state: 'text',
+    created: 'timestamptz',
+    draftedAt: 'timestamptz',
+    submittedAt: 'timestamptz',
+  },
+  first: '-id',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export async function listRegistrations(query: Query, agencyScope: string | null, asked: Asked): Promise<Page<ListedRegistration>> {
+  const page = await listPage<ListedRegistration & { content?: unknown }>(query, registrationList, [agencyScope], asked)
+  return { ...page, items: page.items.map(({ content: _content, ...line }) => line) }
 }
 
 /** A registration with what a reviewer looks at: all that is wrong, and what changes against the version in force. */

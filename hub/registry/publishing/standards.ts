@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import type { Principal } from '../../access/principal.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import type { StandardForm } from '../catalog/standard-form.ts'
@@ -26,14 +27,28 @@ export interface ListedStandard extends Standard {
   adopters: string[]
 }
 
-/** Drafts are the office's own. */
-export function listStandards({ store }: Registry, drafts: boolean): Promise<ListedStandard[]> {
-  return store.query<ListedStandard>(`${adoptersSql} where $1 or state <> 'draft' order by code`, [drafts])
-}
-
 const adoptersSql = `select s.*, array(select distinct agency from resource r where r.standard = s.code and r.state <> 'withdrawn'
     order by agency) as adopters
   from (${standardSql}) s`
+
+/** Drafts are the office's own: with them where $1. */
+export const standardList = {
+  select: `select a.code, a.state, a.version, a.form, case when $1 then a.draft end as draft, a.published, a.adopters,
+      coalesce(a.form, case when $1 then a.draft end) ->> 'title' as title
+    from (${adoptersSql}) a where $1 or a.state <> 'draft'`,
+  filters: {
+    state: filter.among('state', Object.keys(standardFlow.states)),
+    agency: filter.where((place) => `${place} = any(l.adopters)`),
+    text: filter.holds('code', 'title'),
+  },
+  sorts: { code: 'text', title: 'text', state: 'text', version: 'bigint', published: 'timestamptz' },
+  first: 'code',
+  id: ['code', 'text'],
+} as const satisfies Listing
+
+export function listStandards({ store }: Registry, drafts: boolean, asked: Asked): Promise<Page<ListedStandard & { title: string | null }>> {
+  return listPage(store.query, standardList, [drafts], asked)
+}
 
 /** Throws QZ-NOT-FOUND, also for a draft that is none of the caller's. */
 export async function readStandard({ store }: Registry, code: string, drafts: boolean): Promise<ListedStandard> {

@@ -1,17 +1,8 @@
+import { Type } from 'typebox'
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
+import { objectTitle } from '../../records/object-titles.ts'
 import type { Store } from '../../store/store.ts'
 import { entryColumns, type ChainedEntry } from './entry.ts'
-
-export interface AuditFilter {
-  object?: string | undefined
-  actor?: string | undefined
-  act?: string | undefined
-  /** Of the act, from (included) and to (not included). */
-  from?: Date | undefined
-  to?: Date | undefined
-  /** `id` of the last one of the page before. */
-  before?: string | undefined
-  limit: number
-}
 
 export interface ListedEntry extends Omit<ChainedEntry, 'seq' | 'prev'> {
   id: string
@@ -21,38 +12,47 @@ export interface ListedEntry extends Omit<ChainedEntry, 'seq' | 'prev'> {
 
 /** Acts about an object whose entries name it without its kind. */
 const bareActs: Readonly<Record<string, string>> = {
-  agency: `e.act like 'agency.%' or e.act = 'token.issue'`,
-  agent: `e.act like 'agent.%'`,
-  grant: `e.act like 'grant.%'`,
-  resource: `e.act like 'resource.%' or e.act = 'supply'`,
-  route: `e.act like 'route.%' or e.act = 'delivery'`,
+  agency: `l.act like 'agency.%' or l.act = 'token.issue'`,
+  agent: `l.act like 'agent.%'`,
+  grant: `l.act like 'grant.%'`,
+  resource: `l.act like 'resource.%' or l.act = 'supply'`,
+  route: `l.act like 'route.%' or l.act = 'delivery'`,
 }
 
-/** SQL, after `e.object = …`: the same object by its bare name. What is sealed cannot be written anew. */
-function bareObject(object: string, place: string): string {
-  const kind = object.split(' ')[0]!
-  return !Object.hasOwn(bareActs, kind) ? '' : ` or e.object = split_part(${place}, ' ', 2) and (${bareActs[kind]})`
+/** SQL: the entry `l` is about the object at this place, named with its kind; or, in what was written so long ago, by its bare name. */
+function isAbout(place: string): string {
+  const bare = Object.entries(bareActs).map(([kind, acts]) => `split_part(${place}, ' ', 1) = '${kind}' and (${acts})`)
+  return `(l.object = ${place} or (l.object = split_part(${place}, ' ', 2) and (${bare.join(' or ')})))`
 }
 
-/** Entries as a page shows them, newest first; no row values are in them. */
-export async function listAudit(store: Pick<Store, 'query'>, filter: AuditFilter): Promise<ListedEntry[]> {
-  const values: unknown[] = [filter.limit]
-  const conditions = ['true']
-  const where = (value: unknown, condition: (place: string) => string) => {
-    if (value !== undefined) conditions.push(condition(`$${values.push(value)}`))
-  }
-  where(filter.object, (value) => `(e.object = ${value}${bareObject(filter.object!, value)})`)
-  where(filter.actor, (value) => `e.actor = ${value}`)
-  where(filter.act, (value) => `e.act = ${value}`)
-  where(filter.from, (value) => `e.at >= ${value}`)
-  where(filter.to, (value) => `e.at < ${value}`)
-  where(filter.before, (value) => `(e.at, e.id) < (select at, id from audit_entry where id = ${value})`)
-  const rows = await store.query<Omit<ListedEntry, 'seq'> & { seq: string | null }>(
-    `select e.id, s.seq, ${entryColumns} from audit_entry e left join audit_seal s on s.entry = e.id
-     where ${conditions.join(' and ')} order by e.at desc, e.id desc limit $1`,
-    values,
-  )
-  return rows.map((row) => ({ ...row, seq: row.seq === null ? null : Number(row.seq) }))
+/** Acts as a page shows them, newest first; no row values are in them. `at` as text keeps its microseconds. */
+export const auditList = {
+  select: `select e.id, s.seq, ${entryColumns.replace('as at,', 'as "atText", e.at,')}, ${objectTitle('e.object')} as "objectTitle"
+    from audit_entry e left join audit_seal s on s.entry = e.id`,
+  filters: {
+    text: filter.where(
+      (place) => `(l.actor in (select 'person ' || id from person where position(lower(${place}) in lower(name || ' ' || login)) > 0)
+        or position(lower(${place}) in lower(concat_ws(E'\\n', l.actor, l.act, l.object, l.ip, l.details::text))) > 0)`,
+    ),
+    object: filter.where(isAbout),
+    actor: filter.equal('actor'),
+    agency: filter.equal('agency'),
+    act: filter.where((place) => `l.act = any(string_to_array(${place}, ','))`, Type.String({ minLength: 1, maxLength: 1000 })),
+    outcome: filter.where((place) => `case ${place} when 'refused' then l.outcome <> 'done' else l.outcome = ${place} end`),
+    ip: filter.equal('ip'),
+    from: filter.from('at'),
+    to: filter.to('at'),
+  },
+  sorts: { at: 'timestamptz' },
+  first: '-at',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export async function listAudit({ query }: Pick<Store, 'query'>, asked: Asked): Promise<Page<ListedEntry & { objectTitle: string | null }>> {
+  type Row = Omit<ListedEntry, 'seq'> & { seq: string | null; atText: string; objectTitle: string | null }
+  const page = await listPage<Row>(query, auditList, [], asked)
+  const items = page.items.map(({ atText, ...row }) => ({ ...row, at: atText, seq: row.seq === null ? null : Number(row.seq) }))
+  return { ...page, items }
 }
 
 /** Sealed entries after a place in the chain, oldest first: a reader that keeps the last seq misses none, whatever committed late. */

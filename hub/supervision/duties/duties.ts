@@ -1,6 +1,7 @@
+import { filter, linePage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
-import { addDays, dayOf, type Day } from '../../records/calendar.ts'
+import { addDays, dayOf, requireDay, type Day } from '../../records/calendar.ts'
 import { dataAge, waitingSince, type DataAge } from './evidence.ts'
 import { judgedTo, readFacts, type ResourceFacts } from './facts.ts'
 import {
@@ -48,14 +49,13 @@ export interface DutyFilter {
   /** Days: periods that lie in between, wholly or in part. Left out: of each frequency the present period, the last and the next. */
   from?: Day
   to?: Day
-  limit?: number
 }
 
-/** Update duties as they stand, newest period first; at most 5000. */
+/** Update duties as they stand, newest period first. */
 export async function listDuties(query: Query, filter: DutyFilter, now: Date): Promise<Duty[]> {
   const rules = await readRules(query)
   const today = dayOf(now)
-  const { resource = null, agency = null, state = null, limit = 500 } = filter
+  const { resource = null, agency = null, state = null } = filter
   const periods = periodsOf(filter, today, rules)
   if (periods.length === 0) return []
   const days = { from: least(periods.map(({ from }) => from)), to: greatest(periods.map(({ to }) => to)) }
@@ -70,7 +70,39 @@ export async function listDuties(query: Query, filter: DutyFilter, now: Date): P
   return duties
     .filter((duty) => state === null || duty.state === state)
     .toSorted((a, b) => compare(b.to, a.to) || compare(a.resource, b.resource) || compare(a.period, b.period))
-    .slice(0, Math.min(Math.max(limit, 1), 5000))
+}
+
+export const dutyStates = ['upcoming', 'running', 'updated', 'explained', 'overdue', 'excused'] as const satisfies DutyState[]
+
+/** Reckoned, not stored: see listDuties. */
+export const dutyList = {
+  filters: {
+    state: filter.among('state', dutyStates),
+    agency: filter.equal('agency'),
+    resource: filter.equal('resource'),
+    text: filter.holds('title', 'resource'),
+    from: filter.from('from'),
+    to: filter.to('to'),
+  },
+  sorts: { to: 'date', from: 'date', title: 'text', resource: 'text', agency: 'text', state: 'text', updatedOn: 'date' },
+  first: '-to',
+  id: ['id', 'text'],
+} as const satisfies Omit<Listing, 'select'>
+
+/** Of one agency, or all; `id` is `<resource> <period>`. Throws QZ-REQUEST-INVALID. */
+export async function pageDuties(query: Query, agencyScope: string | null, asked: Asked, now: Date): Promise<Page<Duty & { id: string }>> {
+  const { from, to, resource, text, state } = asked
+  const agency = agencyScope ?? asked['agency']
+  const given = { ...(agency && { agency }), ...(resource && { resource }), ...(from && { from: requireDay(from) }), ...(to && { to: requireDay(to) }) }
+  const states = state?.split(',')
+  const part = text?.toLowerCase()
+  const found = (await listDuties(query, given, now)).filter(
+    (duty) =>
+      (states === undefined || states.includes(duty.state)) &&
+      (part === undefined || `${duty.title}\n${duty.resource}`.toLowerCase().includes(part)) &&
+      (asked['agency'] === undefined || duty.agency === asked['agency']),
+  )
+  return linePage(found.map((duty) => ({ ...duty, id: `${duty.resource} ${duty.period}` })), dutyList, asked)
 }
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
@@ -210,7 +242,7 @@ export async function explainPeriod(query: Query, { resource, period: key, decla
   const { from, to, frequency } = period
   if (declaration === '') throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: '缺少说明', en: 'the declaration is missing' } })
   await query('select from resource where code = $1 for no key update', [resource])
-  const duties = await listDuties(query, { resource, from, to, limit: 5000 }, now)
+  const duties = await listDuties(query, { resource, from, to }, now)
   const duty = duties.find((one) => one.period === key)
   if (!duty) throw notFound('duty', `${resource} ${key} (${frequency})`)
   if (duty.state === 'explained' && duty.declaration === declaration) return

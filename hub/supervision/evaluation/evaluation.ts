@@ -1,3 +1,4 @@
+import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
@@ -13,7 +14,8 @@ import { weightsAt, type Weights } from '../../records/settings.ts'
 import { notFound, wrongState } from '../../records/refusals.ts'
 
 /** 草稿, 已固定, 已公布 */
-export type EvaluationState = 'draft' | 'frozen' | 'published'
+export const evaluationStates = ['draft', 'frozen', 'published'] as const
+export type EvaluationState = (typeof evaluationStates)[number]
 
 /** The evaluation of all agencies in a quarter or a year (Art. 24). */
 export interface Evaluation {
@@ -164,9 +166,17 @@ export async function publish(registry: Registry, principal: Principal, id: stri
 const columns = `select id, period, starts::text, ends::text, state, weights, drawn_at as "drawnAt", frozen_at as "frozenAt",
   published_at as "publishedAt" from evaluation`
 
-/** Newest period first; only what everybody may see where `published`. */
-export function listEvaluations(query: Query, { published = false }: { published?: boolean } = {}): Promise<Evaluation[]> {
-  return query<Evaluation>(`${columns} where state = 'published' or not $1 order by ends desc, starts desc`, [published])
+/** Only what everybody may see where $1. */
+export const evaluationList = {
+  select: `select * from (${columns}) e where e.state = 'published' or not $1`,
+  filters: { state: filter.among('state', evaluationStates), text: filter.holds('id', 'period') },
+  sorts: { ends: 'date', period: 'text', state: 'text', drawnAt: 'timestamptz', publishedAt: 'timestamptz' },
+  first: '-ends',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+export function listEvaluations(query: Query, published: boolean, asked: Asked): Promise<Page<Evaluation>> {
+  return listPage(query, evaluationList, [published], asked)
 }
 
 /** Throws QZ-NOT-FOUND. */

@@ -26,6 +26,7 @@ interface Shape {
   additionalProperties?: boolean
   items?: Shape
   pattern?: string
+  examples?: readonly unknown[]
   minimum?: number
   minItems?: number
   minLength?: number
@@ -53,6 +54,7 @@ function sample({ type, pattern, properties = {}, patternProperties, items, anyO
   if (anyOf) return sample(anyOf[0]!)
   if (shape.enum) return shape.enum[0]
   if ('const' in shape) return shape.const
+  if (shape.examples) return shape.examples[0]
   if (type === 'string') return pattern === undefined ? 'x'.repeat(shape.minLength ?? 1) : (samples[pattern] ?? '1')
   if (type === 'number' || type === 'integer') return minimum
   if (type === 'boolean') return true
@@ -209,7 +211,11 @@ const chinese = /\p{Script=Han}/u
 
 t.test('every pattern of the API, and every operation, has its words', async (t) => {
   const patterns = new Set(
-    JSON.stringify(shaped.map(({ shape }) => shape))
+    // Where the pattern names what may be said, that stands in `examples`, too.
+    JSON.stringify(
+      shaped.map(({ shape }) => shape),
+      (_, part: unknown) => (typeof part === 'object' && part !== null && 'examples' in part ? undefined : part),
+    )
       .matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)
       .map(([, text]) => JSON.parse(text!) as string),
   )
@@ -289,8 +295,8 @@ t.test('over HTTP', async (t) => {
     },
   })
   t.match((await registrar.get('/registrations?limit=0&state=drafts')).body.faults, [
-    { in: 'query', at: '/limit', zh: /1 至 100/ },
-    { in: 'query', at: '/state', allowed: ['draft'] },
+    { in: 'query', at: '/limit', zh: /1 至 1000/ },
+    { in: 'query', at: '/state', zh: /draft、submitted/ },
   ])
   t.match((await registrar.get(`/history/agencies/civil?x=1`)).status, 400)
 

@@ -311,7 +311,7 @@ t.test('old runs go with their keys, but for the newest of a route and its newes
   await office.store.query(`update reconciliation set ended_at = ended_at - interval '401 days'`)
   conduct()
   const kept = await until('the old ones have gone', async () => {
-    const runs = await listRuns(office.store.query, { agencyScope: null, limit: 10 })
+    const runs = (await listRuns(office.store.query, null, {})).items
     return runs.length < 4 && runs
   })
   t.same(kept.map(({ id }) => id).toSorted(), [equal.id, last.id].toSorted())
@@ -345,16 +345,16 @@ t.test('each route has its minute of the night, and one run of it', async (t) =>
   office.now = new Date('2026-11-22T16:59:00Z')
   stage.conduct()
   await until('it has looked', async () => (await office.store.query('select 1')).length === 1)
-  t.same(await listRuns(office.store.query, { agencyScope: null, limit: 10 }), [], 'not yet')
+  t.same((await listRuns(office.store.query, null, {})).items, [], 'not yet')
   office.now = new Date('2026-11-22T17:01:00Z')
   stage.conduct()
   const [run] = await until('the night’s run', async () => {
-    const found = await listRuns(office.store.query, { agencyScope: 'water', limit: 10 })
+    const found = (await listRuns(office.store.query, 'water', {})).items
     return found[0]?.state === 'equal' && found
   })
   t.match(run, { requestedBy: 'hub', repair: true })
   stage.conduct()
   office.now = new Date('2026-11-22T18:00:00Z')
   stage.conduct()
-  t.equal((await listRuns(office.store.query, { agencyScope: null, limit: 10 })).length, 1)
+  t.equal((await listRuns(office.store.query, null, {})).items.length, 1)
 })

@@ -25,10 +25,10 @@ function supervise(hub: Office, now: string) {
 
 /** The office is also told that a calendar is wanted. */
 const deadlineNotices = async ({ store }: Office, reader: Reader) =>
-  (await listNotices(store.query, reader)).filter(({ kind }) => kind.startsWith('deadline-'))
+  (await listNotices(store.query, reader)).items.filter(({ kind }) => kind.startsWith('deadline-'))
 
 const states = async ({ store, now }: Office) =>
-  (await listDeadlines(store.query, {}, now)).map(({ kind, due, state, daysLeft }) => [kind, due, state, daysLeft])
+  (await listDeadlines(store.query, null, {}, now)).items.map(({ kind, due, state, daysLeft }) => [kind, due, state, daysLeft])
 
 void t.test('each kind has its length in working days', async (t) => {
   const hub = await openOffice(t)
@@ -62,20 +62,20 @@ void t.test('met until the end of the due day, missed after it', async (t) => {
   await dropDeadline(query, 'correction', 'e', at('2026-12-05T00:00:00'))
   await endDeadline(query, 'correction', 'nothing', at('2026-12-05T00:00:00'))
   hub.now = at('2026-12-05T10:00:00')
-  const found = await listDeadlines(query, { agency: 'civil' }, hub.now)
+  const found = (await listDeadlines(query, null, { agency: 'civil' }, hub.now)).items
   t.same(
     Object.fromEntries(found.map(({ object, state }) => [object, state])),
     { a: 'met', b: 'missed', c: 'dropped', d: 'missed', e: 'missed' },
     'd and e by the day alone, before any pass',
   )
   t.equal(found[0]!.object, 'd', 'what runs comes first')
-  t.same(await listDeadlines(query, { agency: 'water' }, hub.now), [])
+  t.same((await listDeadlines(query, null, { agency: 'water' }, hub.now)).items, [])
   t.same(
-    (await listDeadlines(query, { state: 'met' }, hub.now)).map(({ object }) => object),
+    (await listDeadlines(query, null, { state: 'met' }, hub.now)).items.map(({ object }) => object),
     ['a'],
   )
   await startDeadline(query, { ...started, object: 'a' })
-  t.equal((await listDeadlines(query, { object: 'a' }, hub.now)).length, 2, 'it may begin again')
+  t.equal((await listDeadlines(query, null, { object: 'a' }, hub.now)).items.length, 2, 'it may begin again')
 })
 
 void t.test('a reply can be extended once, before its end', async (t) => {
@@ -110,14 +110,14 @@ void t.test('warned before, marked after, each once, and told to those who must 
   t.equal((await query(`select 1 from audit_entry where act = 'deadline.missed' and object = 'correction 7'`)).length, 1)
   await endDeadline(query, 'correction', 'correction 7', at('2026-12-08T10:00'))
   await supervise(hub, '2026-12-09T00:00')
-  t.match(await listDeadlines(query, {}, hub.now), [{ state: 'missed', missedAt: at('2026-12-05T00:00'), daysLeft: null }])
+  t.match((await listDeadlines(query, null, {}, hub.now)).items, [{ state: 'missed', missedAt: at('2026-12-05T00:00'), daysLeft: null }])
   t.equal((await told()).length, 2)
 })
 
 void t.test('several processes of the hub warn and mark once', async (t) => {
   const hub = await openOffice(t)
   for (let n = 0; n < 20; n++) await startDeadline(hub.store.query, { ...started, object: `correction ${n}` })
-  const told = async () => (await listNotices(hub.store.query, reviewer, { limit: 200 })).length
+  const told = async () => (await listNotices(hub.store.query, reviewer, { limit: '200' })).items.length
   await Promise.all([1, 2, 3, 4].map(() => supervise(hub, '2026-12-03T09:00')))
   t.equal(await told(), 20)
   await Promise.all([1, 2, 3, 4].map(() => supervise(hub, '2026-12-05T09:00')))
@@ -143,9 +143,9 @@ void t.test('settings rule over lengths and warnings', async (t) => {
   const { query } = hub.store
   await saveSettings(hub.store, supervisionSettings({ deadlines: { correction: { days: 3, warn: 1 } } }), hub.now)
   await startDeadline(query, started)
-  t.match(await listDeadlines(query, {}, at('2026-11-20T16:00')), [{ due: '2026-11-25' }])
+  t.match((await listDeadlines(query, null, {}, at('2026-11-20T16:00'))).items, [{ due: '2026-11-25' }])
   await startAnew(hub, supervisionSettings({ deadlines: { correction: { days: 30 } } }))
-  t.match(await listDeadlines(query, {}, hub.now), [{ due: '2026-11-25' }], 'it keeps its length')
+  t.match((await listDeadlines(query, null, {}, hub.now)).items, [{ due: '2026-11-25' }], 'it keeps its length')
   t.equal((await query(`select 1 from audit_entry where act = 'supervision.settings'`)).length, 2)
 })
 
@@ -166,21 +166,21 @@ void t.test('a day that falls into a year without a calendar is not known until 
     await startDeadline(query, { ...started, kind: object === 'extended' ? 'application-reply' : 'correction', object, from })
   }
   hub.now = at('2026-12-19T10:00')
-  t.match(await listDeadlines(query, { object: 'a' }, hub.now), [{ due: null, waits: 'calendar', state: 'waiting', daysLeft: null }])
+  t.match((await listDeadlines(query, null, { object: 'a' }, hub.now)).items, [{ due: null, waits: 'calendar', state: 'waiting', daysLeft: null }])
   await extendDeadline(query, 'application-reply', 'extended', hub.now)
   await supervise(hub, '2027-01-06T00:05')
-  t.match(await listDeadlines(query, { object: 'a' }, hub.now), [{ due: null, state: 'waiting', missedAt: null }])
+  t.match((await listDeadlines(query, null, { object: 'a' }, hub.now)).items, [{ due: null, state: 'waiting', missedAt: null }])
   await endDeadline(query, 'correction', 'answered', hub.now)
-  t.match(await listDeadlines(query, { object: 'answered' }, hub.now), [{ state: 'met', due: null }])
+  t.match((await listDeadlines(query, null, { object: 'answered' }, hub.now)).items, [{ state: 'met', due: null }])
 
   hub.now = at('2027-01-06T10:00')
   await startAnew(hub, supervisionSettings({}, [year2027]))
-  t.match(await listDeadlines(query, { object: 'a' }, hub.now), [{ due: '2027-01-07', waits: null }], 'the day after it became known')
-  t.match(await listDeadlines(query, { object: 'extended' }, hub.now), [{ due: '2027-01-11' }], 'as counted from its beginning')
+  t.match((await listDeadlines(query, null, { object: 'a' }, hub.now)).items, [{ due: '2027-01-07', waits: null }], 'the day after it became known')
+  t.match((await listDeadlines(query, null, { object: 'extended' }, hub.now)).items, [{ due: '2027-01-11' }], 'as counted from its beginning')
   await startAnew(hub, supervisionSettings({}, [year2027]))
-  t.match(await listDeadlines(query, { object: 'a' }, hub.now), [{ due: '2027-01-07' }], 'and stays so')
+  t.match((await listDeadlines(query, null, { object: 'a' }, hub.now)).items, [{ due: '2027-01-07' }], 'and stays so')
   await supervise(hub, '2027-01-08T00:01')
-  t.match(await listDeadlines(query, { object: 'a' }, hub.now), [{ state: 'missed' }])
+  t.match((await listDeadlines(query, null, { object: 'a' }, hub.now)).items, [{ state: 'missed' }])
   t.equal((await query(`select 1 from audit_entry where act = 'deadline.due'`)).length, 2, 'on record')
 })
 
@@ -191,7 +191,7 @@ void t.test('what was missed by a wrong calendar is not missed by the right one'
   await supervise(hub, '2026-12-05T00:05')
   await endDeadline(query, 'correction', 'done', at('2026-12-07T10:00'))
   await endDeadline(query, 'correction', 'late', at('2026-12-09T10:00'))
-  const state = async (object: string) => (await listDeadlines(query, { object }, hub.now))[0]
+  const state = async (object: string) => (await listDeadlines(query, null, { object }, hub.now)).items[0]
   t.match(await Promise.all(['open', 'done', 'late'].map(state)), [{ state: 'missed' }, { state: 'missed' }, { state: 'missed' }])
   const corrected = { year: 2026, source: 'corrected', holidays: ['2026-12-01', '2026-12-02'], workdays: [] }
   hub.now = at('2026-12-07T11:00')
@@ -211,7 +211,7 @@ void t.test('days on which nobody could act do not count, whenever they are look
   await query('update route set asked_at = $1', [hub.now])
   const delivery = { kind: 'delivery', object: `route ${route.id}`, agency: 'civil', role: 'agency-it' } as const
   await startDeadline(query, { ...delivery, from: at('2026-10-12T10:00') })
-  const due = async () => (await listDeadlines(query, { kind: 'delivery' }, hub.now))[0]
+  const due = async () => (await listDeadlines(query, null, { kind: 'delivery' }, hub.now)).items[0]
   await supervise(hub, '2026-10-12T11:00')
   t.match(await due(), { due: '2026-11-09' })
 
@@ -250,7 +250,7 @@ void t.test('a delivery waits for a receiver whose machine never asked; the firs
   await addGrant(hub, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
   const { id } = await addRoute(hub, 'admin', 'villages.water', receiver.id)
   await startDeadline(query, { kind: 'delivery', object: `route ${id}`, agency: 'civil', role: 'agency-it', from: at('2026-10-12T10:00') })
-  const due = async () => (await listDeadlines(query, { kind: 'delivery' }, hub.now))[0]
+  const due = async () => (await listDeadlines(query, null, { kind: 'delivery' }, hub.now)).items[0]
   await supervise(hub, '2026-10-12T11:00')
   t.match(await due(), { state: 'waiting', due: null, waits: 'receiver' })
   await supervise(hub, '2026-11-30T11:00')
@@ -284,7 +284,7 @@ void t.test('force majeure takes its days out of every deadline of its agency, a
     [person!.id, at('2026-11-26T09:00')],
   )
   await supervise(hub, '2026-11-27T10:00')
-  const dues = async () => (await listDeadlines(query, {}, hub.now)).map(({ object, due }) => [object, due])
+  const dues = async () => (await listDeadlines(query, null, {}, hub.now)).items.map(({ object, due }) => [object, due])
   t.same(Object.fromEntries(await dues()), {
     'civil 1': '2026-12-09',
     'civil 2': '2026-12-08',
@@ -292,7 +292,7 @@ void t.test('force majeure takes its days out of every deadline of its agency, a
     'water 2': '2026-12-03',
   })
   await endDeadline(query, 'correction', 'civil 1', at('2026-12-09T20:00'))
-  t.match(await listDeadlines(query, { object: 'civil 1' }, hub.now), [{ state: 'met' }])
+  t.match((await listDeadlines(query, null, { object: 'civil 1' }, hub.now)).items, [{ state: 'met' }])
 })
 
 void t.test('a deadline that was dropped and begins again has what it had left', async (t) => {
@@ -301,5 +301,5 @@ void t.test('a deadline that was dropped and begins again has what it had left',
   await startDeadline(query, started)
   await dropDeadline(query, 'correction', 'correction 7', at('2026-12-03T10:00'))
   await resumeDeadline(query, 'correction', 'correction 7', at('2026-12-10T10:00'))
-  t.match(await listDeadlines(query, {}, at('2026-12-10T10:00')), [{ state: 'running', due: '2026-12-11', daysLeft: 1 }])
+  t.match((await listDeadlines(query, null, {}, at('2026-12-10T10:00'))).items, [{ state: 'running', due: '2026-12-11', daysLeft: 1 }])
 })

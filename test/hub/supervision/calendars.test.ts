@@ -44,7 +44,7 @@ void t.test('the office puts it, and every deadline that waited has its day', as
   const office = city.as('city', 'office')
   city.now = at('2026-12-18T08:00')
   await startDeadline(city.store.query, { kind: 'correction', object: 'x', agency: 'civil', role: 'reviewer', from: city.now })
-  const due = async () => (await listDeadlines(city.store.query, {}, city.now)).map((one) => one.due)
+  const due = async () => (await listDeadlines(city.store.query, null, {}, city.now)).items.map((one) => one.due)
   t.same(await due(), [null])
   t.equal((await city.as('civil', 'reviewer').post('/calendars', year)).status, 403)
   t.match(await office.post('/calendars', { ...year, holidays: ['2027-02-30'] }), { status: 400, body: { code: 'QZ-REQUEST-INVALID' } })

@@ -66,7 +66,7 @@ async function morning(test: Pick<typeof t, 'teardown'>) {
 t.test('the newest line is kept, shown and logged once', async (t) => {
   const { city, agent, logged, poll } = await morning(t)
   await poll(reportOf())
-  t.equal((await listAgents(city))[0]!.morning, null)
+  t.equal((await listAgents(city, null, {})).items[0]!.morning, null)
   city.now = at('08:31')
   await poll(reportOf('2026-11-24'))
   await poll(reportOf('2026-11-24'))
@@ -75,7 +75,7 @@ t.test('the newest line is kept, shown and logged once', async (t) => {
   const { items } = (await city.as('city', 'office').get('/agents')).body
   t.match(items, [{ id: agent, morning: { ...lineOf('2026-11-24'), received: '2026-11-24T00:31:00Z' } }])
   await poll(reportOf('2026-11-20'))
-  t.match((await listAgents(city))[0], { morning: { day: '2026-11-24' } }, 'an older one (the machine was restored) is none')
+  t.match((await listAgents(city, null, {})).items[0], { morning: { day: '2026-11-24' } }, 'an older one (the machine was restored) is none')
 })
 
 t.test('a missing line is a problem and told once, and over when it comes', async (t) => {

@@ -20,9 +20,9 @@ export default function NoticesPage() {
   const client = useQueryClient()
   const { data, error, refetch, fetchNextPage, hasNextPage } = useInfiniteQuery({
     queryKey: ['notices'],
-    queryFn: ({ pageParam }) => call<{ items: Notice[]; unread: number }>('notice.list', { query: { before: pageParam } }),
+    queryFn: ({ pageParam }) => call<{ items: Notice[]; next: string | null }>('notice.list', { query: { after: pageParam } }),
     initialPageParam: undefined as string | undefined,
-    getNextPageParam: ({ items }) => (items.length < 50 ? undefined : items.at(-1)?.id),
+    getNextPageParam: ({ next }) => next ?? undefined,
   })
   if (error) return <Failed error={error} again={() => void refetch()} />
   if (!data) return <Waiting />

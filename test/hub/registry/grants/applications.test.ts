@@ -346,7 +346,7 @@ t.test('lists show what is within reach', async (t) => {
     (await city.as(agency, role).get(`/applications${query}`)).body.items.map((one: { id: string }) => one.id)
   t.equal((await ids('water', 'user')).length, 2)
   t.same(await ids('water', 'user', `?state=reviewing&resource=villages`), [id])
-  t.same(await ids('water', 'user', `?before=${id}`), [])
+  t.same(await ids('water', 'user', `?mode=query`), [])
   t.same(await ids('civil', 'reviewer'), [id])
   t.same(await ids('city', 'office'), [id])
   t.same(await ids('city', 'supervisor'), [id])

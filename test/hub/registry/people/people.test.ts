@@ -164,12 +164,12 @@ t.test('lists and who sees whom', async (t) => {
   const all = (await system.get('/people?limit=500')).body.items as { id: string; agency: string }[]
   t.equal(all.length, 19)
   const page = (await system.get('/people?limit=10')).body as { items: { id: string }[]; next: string }
-  const rest = (await system.get(`/people?limit=10&after=${page.next}`)).body as { items: { id: string }[]; next?: string }
+  const rest = (await system.get(`/people?limit=10&after=${page.next}`)).body as { items: { id: string }[]; next: string | null }
   t.same(
     [...page.items, ...rest.items].map(({ id }) => id),
     all.map(({ id }) => id),
   )
-  t.equal(rest.next, undefined)
+  t.equal(rest.next, null)
   t.equal(((await system.get('/people?role=registrar')).body.items as object[]).length, 3)
   t.equal(((await system.get('/people?agency=water&state=active')).body.items as object[]).length, 4)
   t.equal(((await system.get('/people?text=WATER%20rev')).body.items as object[]).length, 1)

@@ -4,6 +4,7 @@ import { generateSigningKey } from '../../../../protocol/signature.ts'
 import { writeAudit } from '../../../../hub/records/audit.ts'
 import { openStore } from '../../../../hub/store/store.ts'
 import { openExport } from '../../../../hub/supervision/audit/export.ts'
+import { addDays, dayOf } from '../../../../hub/records/calendar.ts'
 import { listAudit } from '../../../../hub/supervision/audit/list.ts'
 import { auditProblems } from '../../../../hub/supervision/audit/health.ts'
 import { seal } from '../../../../hub/supervision/audit/sealer.ts'
@@ -141,7 +142,7 @@ t.test('what a caller sent cannot keep an act off the record', async (t) => {
   const details = { name: 'a\0b\ud800', deep: [{ x: '\0' }], big: 1e300, nothing: null }
   await writeAudit(office.store.query, act('z\0', { details, agency: 'civil', via: 'session', ip: '::1' }))
   await writeAudit(office.store.query, { actor: 'agent-1', act: 'test', object: 'y' })
-  const [second, first] = await listAudit(office.store, { limit: 2 })
+  const [second, first] = (await listAudit(office.store, { limit: '2' })).items
   t.match(first, { actor: 'admin', agency: 'civil', via: 'session', ip: '::1', object: 'z\ufffd', outcome: 'done', seq: null })
   t.same(first!.details, { name: 'a\ufffdb\ufffd', deep: [{ x: '\ufffd' }], big: 1e300, nothing: null })
   t.match(second, { via: null, agency: null, ip: null })
@@ -154,28 +155,29 @@ t.test('lists are newest first, filtered, and go on page by page', async (t) => 
   for (let n = 1; n <= 5; n++) await writeAudit(office.store.query, act(n % 2 ? 'odd' : 'even', { actor: `person ${n}`, details: { n } }))
   await seal(office.store)
   await writeAudit(office.store.query, act('odd', { act: 'other', details: { n: 6 } }))
-  const list = async (filter: Partial<Parameters<typeof listAudit>[1]>) =>
-    (await listAudit(office.store, { limit: 100, ...filter })).map(({ details }) => details['n'])
+  const list = async (asked: Parameters<typeof listAudit>[1]) =>
+    (await listAudit(office.store, asked)).items.map(({ details }) => details['n'])
   t.same(await list({ act: 'test' }), [5, 4, 3, 2, 1])
   t.same(await list({ object: 'odd' }), [6, 5, 3, 1])
   t.same(await list({ actor: 'person 4' }), [4])
-  t.same(await list({ object: 'odd', act: 'test', limit: 2 }), [5, 3])
+  t.same(await list({ object: 'odd', act: 'test', limit: '2' }), [5, 3])
   const pages: unknown[] = []
-  for (let before: string | undefined; ;) {
-    const page = await listAudit(office.store, { limit: 3, before })
-    if (page.length === 0) break
-    pages.push(page.map(({ seq }) => seq))
-    before = page.at(-1)!.id
+  for (let after: string | undefined; ;) {
+    const { items, next, total } = await listAudit(office.store, { limit: '3', after })
+    t.same(total, { count: 8, more: false })
+    pages.push(items.map(({ seq }) => seq))
+    if (next === null) break
+    after = next
   }
   t.same(pages, [
     [null, 7, 6],
     [5, 4, 3],
     [2, 1],
   ])
-  const all = await listAudit(office.store, { limit: 10 })
+  const { items: all } = await listAudit(office.store, {})
   t.match(all[0]!.at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
-  const third = new Date(all.find(({ details }) => details['n'] === 3)!.at)
-  t.same(await list({ act: 'test', from: new Date(third.getTime() + 60_000) }), [])
-  t.same(await list({ act: 'test', to: new Date(third.getTime() - 60_000) }), [])
-  t.equal((await list({ from: new Date(third.getTime() - 60_000), to: new Date(third.getTime() + 60_000) })).length, 8)
+  const day = dayOf(new Date(all[0]!.at))
+  t.same(await list({ act: 'test', from: addDays(day, 1) }), [])
+  t.same(await list({ act: 'test', to: addDays(day, -1) }), [])
+  t.equal((await list({ from: day, to: day })).length, 8)
 })

@@ -33,7 +33,7 @@ async function newFlow(t: { teardown(end: () => Promise<void>): void }) {
     provider.send(exchange, snapshot ? provider.snapshot(people(rows)) : provider.build(people(rows)))
   const days = () =>
     store.query('select resource, day::text, batches, changed_rows, snapshot_rows, last_change from supply_day order by day')
-  const entries = (act: string) => listAudit(store, { act, limit: 100 })
+  const entries = async (act: string) => (await listAudit(store, { act, limit: '100' })).items
   return {
     ...bench,
     url,
@@ -266,5 +266,5 @@ t.test('the audit of a hub: it seals by itself, its checkpoints are in the recei
   t.same(storedReceipt.open(receipt, hubKey.publicKey)?.audit, audit.checkpoint())
   await audit.stop()
   t.same(await store.query('select from audit_unsealed'), [])
-  t.match((await listAudit(store, { act: 'supply', limit: 1 }))[0], { seq: 3, details: { to: { seq: 2 } } }, 'the last turn')
+  t.match((await listAudit(store, { act: 'supply', limit: '1' })).items[0], { seq: 3, details: { to: { seq: 2 } } }, 'the last turn')
 })

@@ -58,7 +58,7 @@ function supervise(hub: Office, now: string): Promise<void> {
 }
 
 async function stateOf({ store, now }: Office, period: string, resource = 'villages'): Promise<string | undefined> {
-  return (await listDuties(store.query, { resource, from: '2026-01-01', to: '2027-12-31', limit: 5000 }, now)).find(
+  return (await listDuties(store.query, { resource, from: '2026-01-01', to: '2027-12-31' }, now)).find(
     (duty) => duty.period === period,
   )?.state
 }
@@ -66,7 +66,7 @@ async function stateOf({ store, now }: Office, period: string, resource = 'villa
 const marks = ({ store }: Office) =>
   store.query<{ period: string; mark: string }>('select period, mark from duty_mark order by ends, period, at, mark')
 const told = async ({ store }: Office, reader = registrar) =>
-  (await listNotices(store.query, reader, { limit: 200 })).map(({ kind }) => kind)
+  (await listNotices(store.query, reader, { limit: '200' })).items.map(({ kind }) => kind)
 
 void t.test('an update on the tenth is in time, on the eleventh it is late', async (t) => {
   for (const [day, expected] of [
@@ -317,7 +317,7 @@ void t.test('warned before, marked after; agency and supervisor are told once', 
   t.same(await told(hub, { ...registrar, roles: ['reviewer'] }), ['duty-overdue', 'duty-warning'])
   t.same(await told(hub, supervisor), ['duty-overdue'])
   t.same(await told(hub, { ...registrar, agency: 'water' }), [])
-  t.match(await listNotices(hub.store.query, supervisor), [{ object: 'resource villages', zh: /民政局.*2027-Q1.*资源 villages/ }])
+  t.match((await listNotices(hub.store.query, supervisor)).items, [{ object: 'resource villages', zh: /民政局.*2027-Q1.*资源 villages/ }])
   t.equal((await hub.store.query(`select 1 from audit_entry where act = 'duty.overdue'`)).length, 1)
 })
 
@@ -338,7 +338,7 @@ void t.test('an agency with many resources gets one notice per period', async (t
   const hub = await openDuty(t, 'weekly', '2026-11-02T10:00')
   for (let n = 1; n <= 7; n++) await addResource(hub, `r${n}`, 'weekly', '2026-11-02T10:00')
   await supervise(hub, '2026-11-09T00:02')
-  t.match(await listNotices(hub.store.query, supervisor), [{ object: 'agency civil', zh: /8 项资源.* 等$/, en: /8 resources.*, …$/ }])
+  t.match((await listNotices(hub.store.query, supervisor)).items, [{ object: 'agency civil', zh: /8 项资源.* 等$/, en: /8 resources.*, …$/ }])
 })
 
 void t.test('a pass killed anywhere is made again: every mark and notice once', async (t) => {

@@ -350,9 +350,9 @@ void t.test('advice is written until publication, which everybody is told of', a
   await advise(hub, official, id, 'water', '写错了')
   await advise(hub, official, id, 'water', '')
   t.equal(await refusal(advise(hub, official, id, 'none', 'x')), 'QZ-NOT-FOUND')
-  t.same(await listEvaluations(query, { published: true }), [])
+  t.same((await listEvaluations(query, true, {})).items, [])
   t.match(await publish(hub, official, id), { state: 'published', publishedAt: hub.now })
-  t.match(await listEvaluations(query, { published: true }), [{ id, period: '2026-Q4' }])
+  t.match((await listEvaluations(query, true, {})).items, [{ id, period: '2026-Q4' }])
   t.equal(await refusal(advise(hub, official, id, 'civil', 'x')), 'QZ-STATE')
   t.equal(await refusal(publish(hub, official, id)), 'QZ-STATE')
   t.same(
@@ -362,7 +362,7 @@ void t.test('advice is written until publication, which everybody is told of', a
       ['water', null],
     ],
   )
-  t.match(await listNotices(query, { person: '5', agency: 'water', roles: ['registrar'] }), [{ kind: 'evaluation-published' }])
+  t.match((await listNotices(query, { person: '5', agency: 'water', roles: ['registrar'] })).items, [{ kind: 'evaluation-published' }])
   t.equal(await refusal(requireEvaluation(query, '99')), 'QZ-NOT-FOUND')
   t.equal(await refusal(requireEvaluation(query, 'x')), 'QZ-NOT-FOUND')
 })
