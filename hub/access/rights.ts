@@ -68,13 +68,17 @@ export const rights = {
   'agency.handover': { 'security-admin': 'any', reviewer: 'own' },
 
   // Catalog (Art. 5, 6, 9-13)
+  // Over the lists that one may read.
+  'search.all': { everybody: 'any' },
   'catalog.search': { everybody: 'any' },
+  'catalog.suggest': { everybody: 'any' },
   'catalog.export': { everybody: 'any' },
   'catalog.template': { registrar: 'any' },
   'catalog.import': { registrar: 'own' },
   'catalog.dcat': { everybody: 'any' },
   'classification.list': { everybody: 'any' },
   'classification.add': { office: 'any' },
+  'resource.list': { ...ownAgency, secrecy: 'any', ...watching },
   'resource.read': { everybody: 'any' },
   'resource.versions': { everybody: 'any' },
   'resource.diff': { everybody: 'any' },

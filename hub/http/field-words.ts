@@ -65,6 +65,8 @@ const common: Readonly<Record<string, LocalizedText>> = {
   state: say('状态', 'state'),
   text: say('文字内容；检索时为检索词', 'text; in a search, what is looked for'),
   after: say('上一页给出的 next', '`next` of the page before'),
+  facets: say('同时按哪些项统计', 'what is counted beside'),
+  mine: say('本单位已获授权、申请中或未申请', 'granted to the own agency, applied for, or neither'),
   sort: say('按哪一项排序，前加 - 为倒序', 'member to order by; downwards with - before it'),
   limit: say('至多几条', 'at most so many'),
   relink: say('为尚未激活的人员重新生成链接', 'new links for who has not used theirs'),

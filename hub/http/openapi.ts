@@ -76,6 +76,7 @@ const tagWords: ReadonlyMap<string, LocalizedText> = new Map([
   ['excel', { zh: '电子表格导入', en: 'rows from Excel' }],
   ['supply', { zh: '数据提供记录', en: 'what was brought' }],
   ['query', { zh: '数据查询', en: 'query of rows' }],
+  ['search', { zh: '全局检索', en: 'search over everything' }],
   ['todo', { zh: '待办', en: 'what waits for the caller' }],
   ['line', { zh: '交换链路', en: 'lines' }],
   ['flow', { zh: '流向图', en: 'flows' }],

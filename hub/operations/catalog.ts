@@ -1,12 +1,15 @@
 import { Type } from 'typebox'
 import { diffVersions, listVersions, requireEntry } from '../registry/catalog/catalog.ts'
-import { opennessStates } from '../registry/catalog/content.ts'
+import { opennessStates, shareModes, sharings, updateCycles } from '../registry/catalog/content.ts'
 import { dcatCatalog } from '../registry/catalog/dcat.ts'
 import { catalogTemplate, exportCatalog } from '../registry/catalog/export.ts'
 import { importCatalog } from '../registry/publishing/catalog-import.ts'
 import { addClassification, listClassifications } from '../registry/catalog/classification.ts'
 import { keepResource } from '../registry/catalog/resource-keeping.ts'
-import { searchCatalog } from '../registry/catalog/search.ts'
+import { facetNames, findInCatalog, suggest } from '../registry/catalog/finding.ts'
+import { listResources, resourceList } from '../registry/catalog/resource-list.ts'
+import { catalogOrders } from '../registry/catalog/search.ts'
+import { pageOf, queryOf, several } from '../records/listing.ts'
 import { resourceFlow } from '../registry/publishing/resource-workflow.ts'
 import { Diff, Entry, Version } from './catalog-shapes.ts'
 import { edit, eventOperations, reading } from './events.ts'
@@ -15,6 +18,9 @@ import { AgencyCode, ById, closed, nullable, ReasonBody, Text } from './shapes.t
 
 const Classification = Type.Object({ code: Type.String(), parent: nullable(Type.String()), zh: Type.String(), en: Type.String() })
 const Number_ = Type.String({ pattern: '^[1-9][0-9]{0,8}$' })
+
+const Texts = Type.Object({ zh: Type.String(), en: Type.String() })
+const OpennessCounts = Type.Object({ internal: Type.Integer(), public: Type.Integer(), closed: Type.Integer() })
 
 const Found = Type.Object({
   resource: Type.String(),
@@ -26,6 +32,22 @@ const Found = Type.Object({
   openness: Type.String(),
   standard: nullable(Type.String()),
   matched: Type.Array(Type.String()),
+  state: Type.Optional(Type.String()),
+  abstract: Type.Optional(Type.String()),
+  sharing: Type.Optional(Type.String()),
+  shareModes: Type.Optional(Type.Array(Type.String())),
+  cycle: Type.Optional(Type.String()),
+  classificationName: Type.Optional(nullable(Texts)),
+  opennessCounts: Type.Optional(OpennessCounts),
+  published: Type.Optional(Type.String()),
+  updated: Type.Optional(nullable(Type.String())),
+  mine: Type.Optional(Type.Enum(['own', 'grant', 'application', 'none'])),
+})
+
+const FacetValue = Type.Object({
+  value: Type.String(),
+  name: Type.Union([Type.String(), Texts, Type.Null()]),
+  count: Type.Integer(),
 })
 
 const Imported = Type.Object({
@@ -49,13 +71,40 @@ export const catalogOperations: readonly Operation[] = [
         classification: Type.Optional(Type.String({ pattern: '^[0-9]{1,12}$' })),
         openness: Type.Optional(Type.Enum(Object.keys(opennessStates) as (keyof typeof opennessStates)[])),
         standard: Type.Optional(Type.String({ maxLength: 44 })),
-        after: Type.Optional(Type.String({ maxLength: 1000 })),
+        sharing: Type.Optional(Type.Enum([...sharings])),
+        mode: Type.Optional(Type.Enum([...shareModes])),
+        cycle: Type.Optional(Type.Enum([...updateCycles])),
+        mine: Type.Optional(Type.Enum(['grant', 'application', 'none'])),
+        facets: Type.Optional(several(facetNames)),
+        sort: Type.Optional(Type.Enum([...catalogOrders])),
+        after: Type.Optional(Type.String({ maxLength: 2000 })),
         limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|100)$' })),
       },
       closed,
     ),
-    answer: Type.Object({ items: Type.Array(Found), total: Type.Integer(), next: Type.Optional(Type.String()) }),
-    run: ({ registry, query: { limit, ...search } }) => searchCatalog(registry.store.query, { ...search, limit: Number(limit ?? 20) }),
+    answer: Type.Object({
+      ...pageOf(Found).properties,
+      facets: Type.Optional(Type.Object(Object.fromEntries(facetNames.map((name) => [name, Type.Optional(Type.Array(FacetValue))])))),
+    }),
+    run: ({ registry, principal, query: { limit, facets, ...search } }) =>
+      findInCatalog(
+        registry.store.query,
+        { ...search, of: principal.agency, limit: Number(limit ?? 20) },
+        facetNames.filter((name) => facets?.split(',').includes(name)),
+      ),
+  }),
+  operation({
+    name: 'catalog.suggest',
+    method: 'GET',
+    path: '/catalog/suggest',
+    text: { zh: '检索提示：单位、资源和信息项', en: 'suggestions while typing: agencies, resources and items' },
+    query: Type.Object({ text: Text(100) }, closed),
+    answer: Type.Object({
+      items: Type.Array(
+        Type.Object({ kind: Type.Enum(['resource', 'item', 'agency']), text: Type.String(), id: nullable(Type.String()) }),
+      ),
+    }),
+    run: async ({ registry, query }) => ({ items: await suggest(registry.store.query, query.text) }),
   }),
   operation({
     name: 'catalog.export',
@@ -116,6 +165,32 @@ export const catalogOperations: readonly Operation[] = [
     answer: Classification,
     example: { code: '302001', zh: '市民政局', en: 'civil affairs bureau' },
     run: ({ registry, principal, body }) => addClassification(registry, principal, body),
+  }),
+  operation({
+    name: 'resource.list',
+    method: 'GET',
+    path: '/resources',
+    text: { zh: '本单位的资源及其状况', en: "an agency's resources and how each stands" },
+    query: queryOf(resourceList),
+    answer: pageOf(
+      Type.Object({
+        code: Type.String(),
+        title: Type.String(),
+        agency: Type.String(),
+        version: Type.Integer(),
+        state: Type.String(),
+        openness: OpennessCounts,
+        cycle: Type.String(),
+        keep: Type.String(),
+        published: Type.String(),
+        updated: nullable(Type.String()),
+        duty: nullable(Type.String()),
+        held: nullable(Type.String()),
+        receivers: Type.Integer(),
+        draft: nullable(Type.String()),
+      }),
+    ),
+    run: ({ registry, agencyScope, query }) => listResources(registry, agencyScope, query),
   }),
   reading({
     name: 'resource.read',

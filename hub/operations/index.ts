@@ -24,6 +24,7 @@ import { queryOperations } from './queries.ts'
 import { reconciliationOperations } from './reconciliations.ts'
 import { recordOperations } from './records.ts'
 import { registrationOperations } from './registrations.ts'
+import { searchOperations } from './search.ts'
 import { secrecyOperations } from './secrecy.ts'
 import { standardOperations } from './standards.ts'
 import { standardQueryOperations } from './standard-queries.ts'
@@ -32,7 +33,7 @@ import { tableOperations } from './tables.ts'
 import { todoOperations } from './todo.ts'
 import { webhookOperations } from './webhooks.ts'
 
-const all: readonly Operation[] = [
+const own: readonly Operation[] = [
   ...accessOperations,
   ...peopleOperations,
   ...agencyOperations,
@@ -65,6 +66,8 @@ const all: readonly Operation[] = [
   ...todoOperations,
   ...webhookOperations,
 ]
+
+const all: readonly Operation[] = [...own, ...searchOperations(own)]
 
 /** Every operation of the registry's API. */
 export const operations: readonly Operation[] = all.map((operation) =>

@@ -108,8 +108,8 @@ async function searchAll(store: Store, random: Random, note: BenchOptions['note'
       const began = performance.now()
       const { next, total } = await searchCatalog(store.query, search)
       measured.times.push(performance.now() - began)
-      measured.found += total
-      if (next === undefined) break
+      measured.found += total.count
+      if (next === null) break
       search = { ...search, after: next } as typeof search
     }
   }

@@ -1,5 +1,6 @@
 /** Finding and proving in the console: lists, catalog, audit, sessions, what a decision needs. */
 import t, { type Test } from 'tap'
+import { addGrant } from '../../hub/registry/grants/grants.ts'
 import { noBrowser } from '../support/browser.ts'
 import { barriers, openConsole, settled, withVillages, type Console, type Seen } from './fixture.ts'
 
@@ -48,4 +49,42 @@ t.test('a list: filtered and ordered by its address, counted, page after page', 
   t.match([await count(), await first()], [/^420 /, '3'], 'the address keeps it')
   await isClean(t, seen, 'a list')
   await page.context().close()
+})
+
+t.test('the catalog: facets with counts, what one has already, suggestions; the header finds everything', { skip: noBrowser }, async (t) => {
+  const console = await openConsole(t)
+  await withVillages(console)
+  await addGrant(console.city, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
+  const seen = await console.open('water', 'user')
+  const { page } = seen
+  await page.goto(`${console.origin}/catalog`)
+  await settled(page)
+  t.match(await page.locator('.faceted aside').innerText(), /民政局\s*1/, 'its agency, counted')
+  t.match(await page.locator('.faceted article').innerText(), /已获授权/, 'what one has is marked')
+  await page.click('.faceted aside button:has-text("已获授权")')
+  await page.waitForURL(/mine=grant/)
+  await settled(page)
+  t.equal(await page.locator('.faceted article').count(), 1)
+  await isClean(t, seen, 'catalog')
+  await page.fill('.filters input[type=search] >> nth=0', '街')
+  await page.click('.ant-select-item:has-text("街道")')
+  await page.waitForURL(/text=/)
+  await settled(page)
+  t.equal(await page.locator('.faceted article').count(), 1, 'found by the item that was suggested')
+  await page.locator('main h1').click()
+  await page.keyboard.press('/')
+  await page.keyboard.type('村居')
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/\/search\?text=/)
+  await page.waitForSelector('main h2')
+  await settled(page)
+  t.same(await page.locator('main h2').allInnerTexts().then((all) => all.map((one) => one.split(' ')[0])), ['资源', '授权'])
+  await isClean(t, seen, 'search')
+  const dark = await console.open('civil', 'registrar', { dark: true, language: 'en' })
+  for (const path of ['/catalog', '/search?text=1', '/resources']) {
+    await dark.page.goto(console.origin + path)
+    await settled(dark.page)
+    await isClean(t, dark, path)
+  }
+  t.match(await dark.page.locator('main').innerText(), /My resources[^]*2 internal|My resources[^]*1 internal/i)
 })

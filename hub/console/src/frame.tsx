@@ -1,10 +1,11 @@
 /** The frame around every page: header, places on the left, the page. */
 import { useIsFetching, useQuery, useQueryClient } from '@tanstack/react-query'
-import { Badge, Button, Dropdown, Input } from 'antd'
+import { Badge, Button, Dropdown, Input, type InputRef } from 'antd'
 import { lazy, Suspense, useEffect, useRef } from 'react'
-import { Link, NavLink, Route, Routes, useLocation, useNavigate } from 'react-router'
+import { NavLink, Route, Routes, useLocation, useNavigate } from 'react-router'
 import { call } from './api.ts'
 import { useDark } from './dark.tsx'
+import { useKeys } from './keys.ts'
 import { roles } from './meta.ts'
 import { HomePage } from './pages/home.tsx'
 import { ListPage } from './pages/list.tsx'
@@ -23,6 +24,7 @@ const ApplyPage = lazy(() => import('./pages/apply.tsx'))
 const RegistrationPage = lazy(() => import('./pages/registration.tsx'))
 const RegisterPage = lazy(() => import('./pages/register.tsx'))
 const QueryPage = lazy(() => import('./pages/query.tsx'))
+const SearchPage = lazy(() => import('./pages/search.tsx'))
 const NoticesPage = lazy(() => import('./pages/notices.tsx'))
 const AccountPage = lazy(() => import('./pages/account.tsx'))
 
@@ -54,13 +56,14 @@ export function Frame() {
               <Route path="/registrations/:id" element={<RegistrationPage />} />
               <Route path="/queries" element={<QueryPage />} />
               <Route path="/queries/:resource" element={<QueryPage />} />
+              <Route path="/search" element={<SearchPage />} />
               <Route path="/notices" element={<NoticesPage />} />
               <Route path="/account" element={<AccountPage />} />
               {places.map((place) => (
                 <Route key={place.path} path={`/${place.path}`} element={<ListPage key={place.path} place={place} />} />
               ))}
               {places
-                .filter(({ kind }) => kind && kind !== 'registration')
+                .filter(({ kind }) => kind && kind !== 'registration' && kind !== 'resource')
                 .map((place) => (
                   <Route key={place.path} path={`/${place.path}/:id`} element={<ObjectPage kind={place.kind!} place={place} />} />
                 ))}
@@ -79,6 +82,14 @@ function Header() {
   const { isDark, setDark } = useDark()
   const navigate = useNavigate()
   const client = useQueryClient()
+  const words = useRef<InputRef>(null)
+  useKeys({
+    '/': (event) => {
+      // The key itself is not typed into it.
+      event.preventDefault()
+      words.current?.focus()
+    },
+  })
   const signOut = async () => {
     await call('session.close').catch(() => undefined)
     client.setQueryData(['session'], null)
@@ -89,14 +100,14 @@ function Header() {
   return (
     <header className="header">
       <span className="name">{say(t('前置 · 政务数据共享平台', 'Qianzhi · data sharing'))}</span>
-      {can('catalog.search') && (
+      {can('search.all') && (
         <Input.Search
-          aria-label={say(t('检索资源', 'Find data'))}
-          placeholder={say(t('检索资源', 'Find data'))}
-          allowClear
+          ref={words}
+          aria-label={say(t('全局检索', 'Search'))}
+          placeholder={say(t('检索资源、事项、单位（按 /）', 'Data, cases, agencies (press /)'))}
           size="small"
           style={{ maxWidth: 320 }}
-          onSearch={(text) => void navigate(`/catalog?text=${encodeURIComponent(text)}`)}
+          onSearch={(text) => void (text.trim() !== '' && navigate(`/search?text=${encodeURIComponent(text.trim())}`))}
         />
       )}
       <span className="space" />
@@ -141,7 +152,7 @@ function Unread() {
 
 function Side() {
   const { say } = useWords()
-  const { me, can } = useSession()
+  const { can, everywhere } = useSession()
   const { data } = useQuery({ queryKey: ['todo', 'counts'], queryFn: () => call<{ total: number }>('todo.counts') })
   const shown = groups.map(({ name, places }) => ({ name, places: places.filter(({ list }) => can(list)) }))
   return (
@@ -150,9 +161,6 @@ function Side() {
         {say(t('工作台', 'My desk'))} <span className="number">{data && data.total > 0 ? data.total : ''}</span>
       </NavLink>
       {can('catalog.search') && <NavLink to="/catalog">{say(t('资源目录', 'Catalog'))}</NavLink>}
-      {me.agency !== null && can('registration.create') && (
-        <Link to={`/catalog?agency=${encodeURIComponent(me.agency)}`}>{say(t('我的资源', 'My resources'))}</Link>
-      )}
       {can('query.list') && <NavLink to="/queries">{say(t('数据查询', 'Query'))}</NavLink>}
       {shown
         .filter(({ places }) => places.length > 0)
@@ -161,7 +169,7 @@ function Side() {
             <h2>{say(name)}</h2>
             {places.map((place) => (
               <NavLink key={place.path} to={`/${place.path}`}>
-                {say(place.name)}
+                {say(!everywhere(place.list) && place.own ? place.own : place.name)}
               </NavLink>
             ))}
           </section>

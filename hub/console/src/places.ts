@@ -6,6 +6,8 @@ export interface Place {
   /** First part of its address. */
   readonly path: string
   readonly name: Text
+  /** What it is called where only the own agency's are shown. */
+  readonly own?: Text
   /** The operation that lists; the right to it makes the place visible. */
   readonly list: string
   /** Kind of the objects that are listed, where each has a page: it is read by `<kind>.read`. */
@@ -28,6 +30,15 @@ export const groups: readonly Group[] = [
   {
     name: t('采集提供', 'Supplying'),
     places: [
+      {
+        path: 'resources',
+        name: t('资源状况', 'Resources'),
+        own: t('我的资源', 'My resources'),
+        list: 'resource.list',
+        kind: 'resource',
+        id: 'code',
+        columns: ['title', 'agency', 'state', 'openness', 'cycle', 'updated', 'duty', 'held', 'receivers', 'draft'],
+      },
       {
         path: 'registrations',
         name: t('目录登记', 'Registrations'),

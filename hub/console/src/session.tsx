@@ -22,6 +22,8 @@ interface Session {
   me: Me
   /** Whether they may do it at all, to some object or other. */
   can: (operation: string) => boolean
+  /** Whether they may do it everywhere, not to what is their agency's alone. */
+  everywhere: (operation: string) => boolean
 }
 
 const Context = createContext<Session | undefined>(undefined)
@@ -55,7 +57,7 @@ export function SessionGate({ children }: { children: ReactNode }) {
   const { me, can } = data
   if (me.due === 'password') return <PasswordPage done={again} />
   if (me.due === 'factor') return <FactorPage done={again} />
-  return <Context value={{ me, can: (operation) => operation in can }}>{children}</Context>
+  return <Context value={{ me, can: (operation) => operation in can, everywhere: (operation) => (can[operation] ?? []).includes('any') }}>{children}</Context>
 }
 
 export function useSession(): Session {

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { QianzhiError } from '../../../protocol/errors.ts'
+import { listPage, maxCounted, totalOf, type Listing, type Total } from '../../records/listing.ts'
 import type { Query } from '../../store/store.ts'
 import { normaliseText, tokensOf, wordsOf, type Word } from './search-words.ts'
 
@@ -80,16 +81,28 @@ export interface CatalogSearch {
   classification?: string
   openness?: string
   standard?: string
+  sharing?: string
+  /** A way in which it is shared: query, api, exchange. */
+  mode?: string
+  cycle?: string
+  /** What agency `of` has of it: a grant, an application that is open, or neither. */
+  mine?: 'grant' | 'application' | 'none'
+  of?: string | null
+  /** Instead of the usual order. */
+  sort?: CatalogOrder
   /** `next` of the page before. */
   after?: string
   limit: number
 }
 
+export const catalogOrders = ['title', '-title', 'updated', '-updated', 'published', '-published'] as const
+export type CatalogOrder = (typeof catalogOrders)[number]
+
 export interface CatalogPage {
   items: FoundResource[]
-  /** How many there are in all; `mostCounted` stands for that many or more. */
-  total: number
-  next?: string
+  total: Total
+  /** Null on the last page. */
+  next: string | null
 }
 
 export interface FoundResource {
@@ -105,25 +118,44 @@ export interface FoundResource {
   matched: string[]
 }
 
-/** Enough for a person; counting on takes longer than finding the page. */
-export const maxCounted = 200
-
 /**
  * Finds published resources: first the one of this code, then those that hold all words in title, code or agency, then those that hold
  * them with their items and keywords, then with their abstract. Throws QZ-REQUEST-INVALID where `after` is no page's `next`.
  */
 export async function searchCatalog(query: Query, search: CatalogSearch): Promise<CatalogPage> {
   const words = wordsOf(search.text ?? '')
-  if (words.length === 0 && search.text?.trim()) return { items: [], total: 0 }
+  if (words.length === 0 && search.text?.trim()) return { items: [], next: null, total: totalOf(0) }
+  if (search.sort !== undefined) return sorted(query, search, words)
   const after = search.after === undefined ? undefined : readPlace(search.after)
   const { found, counted } = words.length === 0 ? { found: await list(query, search, after) } : await find(query, search, words, after)
-  const total = Math.min(counted ?? (await count(query, search, words)), maxCounted)
+  const total = totalOf(counted ?? (await count(query, search, words)))
   const page = found.slice(0, search.limit)
   const items = page.map(({ level: _l, rank: _r, length: _n, of: _o, items, ...resource }) => ({
     ...resource,
     matched: matched(items, words),
   }))
-  return { items, total, ...(found.length > search.limit ? { next: placeOf(page.at(-1)!) } : {}) }
+  return { items, total, next: found.length > search.limit ? placeOf(page.at(-1)!) : null }
+}
+
+/** Whatever holds the words, in another order than by how well it does. */
+async function sorted(query: Query, search: CatalogSearch, words: readonly Word[]): Promise<CatalogPage> {
+  const values = new Values()
+  const listing: Listing = {
+    select: `select ${columns}, updated, published from (select catalog_index.*, r.published_at as published, s.last_push as updated
+      ${foundSql(values, search, words, `left join resource r on r.code = catalog_index.resource left join stream s on s.resource = catalog_index.resource`)}) found`,
+    filters: {},
+    sorts: { title: 'text', updated: 'timestamptz', published: 'timestamptz' },
+    first: 'title',
+    id: ['resource', 'text'],
+  }
+  const { sort, after, limit } = search
+  const page = await listPage<FoundResource & { items: Found['items'] }>(query, listing, values.all, { sort, after, limit: String(limit) })
+  return { ...page, items: page.items.map(({ items, ...resource }) => ({ ...resource, matched: matched(items, words) })) }
+}
+
+/** SQL: `from …` what is found at all, however well. */
+export function foundSql(values: Values, search: CatalogSearch, words: readonly Word[], joined = ''): string {
+  return `from catalog_index ${joined} where ${words.length === 0 ? 'true' : holds(values, words, widest)} ${filters(values, search)}`
 }
 
 interface Found extends Omit<FoundResource, 'matched'> {
@@ -161,7 +193,7 @@ async function find(query: Query, search: CatalogSearch, words: readonly Word[],
     counted += rows[0]?.of ?? 0
     found.push(...rows.map((row) => ({ ...row, level })))
   }
-  const known = counted >= maxCounted || (after === undefined && level === levels.length)
+  const known = counted > maxCounted || (after === undefined && level === levels.length)
   return { found, ...(known && { counted }) }
 }
 
@@ -197,8 +229,7 @@ async function list(query: Query, search: CatalogSearch, after: Place | undefine
 
 async function count(query: Query, search: CatalogSearch, words: readonly Word[]): Promise<number> {
   const values = new Values()
-  const where = `${words.length === 0 ? 'true' : holds(values, words, widest)} ${filters(values, search)}`
-  const sql = `select count(*)::int as n from (select from catalog_index where ${where} limit ${maxCounted}) found`
+  const sql = `select count(*)::int as n from (select ${foundSql(values, search, words)} limit ${maxCounted + 1}) found`
   return (await query<{ n: number }>(sql, values.all))[0]!.n
 }
 
@@ -215,16 +246,32 @@ function holds(values: Values, words: readonly Word[], level: number): string {
   return `${tokens} @> ${values.add(all)}::text[] ${phrases.join(' ')}`
 }
 
-function filters(values: Values, { agency, classification, openness, standard }: CatalogSearch): string {
-  const equal = Object.entries({ agency, openness, standard }).flatMap(([column, value]) =>
-    value === undefined ? [] : [`and ${column} = ${values.add(value)}`],
+function filters(values: Values, search: CatalogSearch): string {
+  const { agency, classification, openness, standard, sharing, cycle, mode, mine, of } = search
+  const conditions = Object.entries({ agency, openness, standard }).flatMap(([column, value]) =>
+    value === undefined ? [] : [`catalog_index.${column} = ${values.add(value)}`],
   )
-  if (classification !== undefined) equal.push(`and starts_with(classification, ${values.add(classification)})`)
-  return equal.join(' ')
+  if (classification !== undefined) conditions.push(`starts_with(catalog_index.classification, ${values.add(classification)})`)
+  const ofEntry = Object.entries({ sharing, cycle }).flatMap(([column, value]) =>
+    value === undefined ? [] : [`e.${column} = ${values.add(value)}`],
+  )
+  if (mode !== undefined) ofEntry.push(`${values.add(mode)} = any(e.share_modes)`)
+  if (ofEntry.length > 0)
+    conditions.push(`exists (select from resource e where e.code = catalog_index.resource and ${ofEntry.join(' and ')})`)
+  if (mine !== undefined) conditions.push(mineSql('catalog_index.resource', values.add(of ?? null))[mine])
+  return conditions.map((condition) => `and ${condition}`).join(' ')
+}
+
+/** SQL: what the agency at this place has of a resource. */
+export function mineSql(resource: string, agency: string): Record<'grant' | 'application' | 'none', string> {
+  const grant = `exists (select from access_grant g where g.resource = ${resource} and g.agency = ${agency}::text and g.state in ('active', 'suspended', 'held'))`
+  const application = `exists (select from application a where a.agency = ${agency}::text and a.state in ('draft', 'consulting', 'reviewing')
+    and (a.resource = ${resource} or a.standard = (select standard from resource where code = ${resource})))`
+  return { grant, application: `(${application} and not ${grant})`, none: `(not ${grant} and not ${application})` }
 }
 
 /** The values of one statement; `add` gives the placeholder. PostgreSQL has no U+0000 in texts. */
-class Values {
+export class Values {
   readonly all: unknown[] = []
 
   add(value: unknown): string {

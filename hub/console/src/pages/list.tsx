@@ -26,7 +26,7 @@ const paging = new Set(['sort', 'after', 'limit'])
 /** Lines of a kind: filters in one row and the order of a column, which the address keeps; how many there are; page after page. */
 export function ListPage({ place }: { place: Place }) {
   const { say } = useWords()
-  const { can } = useSession()
+  const { can, everywhere } = useSession()
   const navigate = useNavigate()
   const [search, setSearch] = useSearchParams()
   const [making, setMaking] = useState<string>()
@@ -47,7 +47,7 @@ export function ListPage({ place }: { place: Place }) {
   const make = (place.make ?? []).filter(can)
   return (
     <>
-      <h1>{say(place.name)}</h1>
+      <h1>{say(!everywhere(place.list) && place.own ? place.own : place.name)}</h1>
       <div className="filters">
         {filters.map((field) => (
           <Filter

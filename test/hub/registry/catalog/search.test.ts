@@ -4,12 +4,12 @@ import t from 'tap'
 import {
   dropFromIndex,
   indexResource,
-  maxCounted,
   searchCatalog,
   type CatalogSearch,
   type FoundResource,
   type IndexedResource,
 } from '../../../../hub/registry/catalog/search.ts'
+import { maxCounted, type Total } from '../../../../hub/records/listing.ts'
 import type { Query } from '../../../../hub/store/store.ts'
 import { openOffice, refusal } from '../../office.ts'
 
@@ -89,7 +89,7 @@ t.test('order: the code, the title, items, the abstract', async (t) => {
   t.same(await codes(query, '供水'), ['f', 'd', 'c', 'e', 'b', 'a'])
   t.same(await codes(query, 'e'), ['e'])
   const { items, total } = await searchCatalog(query, { text: '供水量', limit: 1 })
-  t.equal(total, 1)
+  t.same(total, { count: 1, more: false })
   t.match(items, [{ resource: 'b', title: '其他', agency: 'civil', agencyName: '民政局', openness: 'public', matched: ['供水量'] }])
   const both = await searchCatalog(await indexed(t, catalog), { text: '姓名 登记', limit: 9 })
   t.same(
@@ -150,8 +150,8 @@ t.test('the total is counted up to a bound', async (t) => {
   const query = await indexed(t, [])
   await query(`insert into catalog_index select 'r' || n, null, '水', 'a', 'a', '', 'public', null, '[]', '水', '水'::bytea, '', '', '{水}', '{水}', '{水}'
     from generate_series(1, ${maxCounted + 5}) n`)
-  t.equal((await searchCatalog(query, { text: '水', limit: 1 })).total, maxCounted)
-  t.equal((await searchCatalog(query, { limit: 1 })).total, maxCounted)
+  t.same((await searchCatalog(query, { text: '水', limit: 1 })).total, { count: maxCounted, more: true })
+  t.same((await searchCatalog(query, { limit: 1 })).total, { count: maxCounted, more: true })
 })
 
 interface Document {
@@ -169,14 +169,14 @@ function model(documents: readonly Document[], words: readonly string[]): Map<st
   return new Map(found.filter(([, level]) => level >= 0))
 }
 
-async function allPages(query: Query, search: CatalogSearch): Promise<{ read: FoundResource[]; totals: number[] }> {
+async function allPages(query: Query, search: CatalogSearch): Promise<{ read: FoundResource[]; totals: Total[] }> {
   const read: FoundResource[] = []
-  const totals: number[] = []
+  const totals: Total[] = []
   for (let after: string | undefined; read.length < 100;) {
     const page = await searchCatalog(query, { ...search, ...(after === undefined ? {} : { after }) })
     read.push(...page.items)
     totals.push(page.total)
-    if (page.next === undefined) return { read, totals }
+    if (page.next === null) return { read, totals }
     after = page.next
   }
   throw new Error('the pages do not end')
@@ -199,7 +199,13 @@ t.test('against a model: the right resources in the right order, whatever the pa
       levels,
       levels.toSorted((a, b) => a - b),
     )
-    for (const total of totals) assert.equal(total, wanted.size)
+    for (const total of totals) assert.deepEqual(total, { count: wanted.size, more: false })
+    const other = await allPages(query, { text: words.join(' '), limit, sort: '-title' })
+    const byTitle = (a: string, b: string) => (a < b ? 1 : a > b ? -1 : 0)
+    assert.deepEqual(
+      other.read.map(({ title }) => title),
+      [...wanted.keys()].map((code) => documents[Number(code.slice(1))]!.title).toSorted(byTitle),
+    )
     const titles = (await allPages(query, { limit })).read.map(({ title }) => title)
     assert.deepEqual(titles, documents.map(({ title }) => title).toSorted())
   })
