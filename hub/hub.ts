@@ -59,6 +59,7 @@ import type { Sharing } from './sharing/reading.ts'
 import { recordUsage } from './sharing/usage.ts'
 import { UploadFolder } from './jobs/files.ts'
 import { JobRunner } from './jobs/runner.ts'
+import { auditJob } from './jobs/audit.ts'
 import { excelJobs } from './supply/excel/jobs.ts'
 import { WebhookSender } from './sharing/webhooks/sender.ts'
 import { OwnSource } from './supply/own-source.ts'
@@ -191,7 +192,7 @@ async function start(
   producer.start()
   stops.push(() => producer.stop())
   const uploads = new UploadFolder(join(config.data, 'uploads'))
-  const kinds = excelJobs({ store, log, reader, producer })
+  const kinds = { ...excelJobs({ store, log, reader, producer }), 'audit.verify': auditJob({ store, clock }) }
   const jobs = new JobRunner({ store, wakeups, uploads, kinds, settings: config.jobs, clock, logger })
   jobs.start()
   stops.push(() => jobs.stop())

@@ -30,6 +30,7 @@ const relationSql = {
     from correction c join resource r on r.code = c.resource where c.id::text = $1`,
   declaration: `select array[agency] as own from declaration where id::text = $1`,
   order: `select array[agency] as own from rectification_order where id::text = $1`,
+  session: `select array[p.agency] as own, array[p.id::text] as self from session s join person p on p.id = s.person where s.id::text = $1`,
   job: `select array[agency] as own, array_remove(array[person::text], null) as self from job where id::text = $1`,
   evaluation: `select case when state = 'published' then array(select code from agency) else '{}' end as own from evaluation where id::text = $1`,
 } as const

@@ -25,6 +25,8 @@ export const rights = {
   'me.password': { everybody: 'any' },
   'me.factor-begin': { everybody: 'any' },
   'me.factor-confirm': { everybody: 'any' },
+  'session.list': { everybody: 'self', 'security-admin': 'any' },
+  'session.end': { everybody: 'self', 'security-admin': 'any' },
   'session.close': { everybody: 'any' },
   'session.close-all': { everybody: 'any' },
 
@@ -109,6 +111,8 @@ export const rights = {
   // Applications and grants (Art. 7, 16)
   'application.list': bothSides,
   'application.read': bothSides,
+  // With people's telephones, and what others use the data for.
+  'application.dossier': { office: 'any' },
   'application.create': { user: 'own' },
   'application.change': { user: 'receiver' },
   'application.submit': { user: 'receiver' },
@@ -299,9 +303,14 @@ export const rights = {
   'audit.list': { 'audit-admin': 'any', supervisor: 'any' },
   'audit.export': { 'audit-admin': 'any', supervisor: 'any' },
   // Of what one may read.
+  'audit.verify': { 'audit-admin': 'any', supervisor: 'any' },
+  'audit.verification': { 'audit-admin': 'any', supervisor: 'any' },
   'history.read': { everybody: 'any' },
+  'chain.read': { everybody: 'any' },
   'clock.read': { ...watching, 'system-admin': 'any' },
   'clock.confirm': { office: 'any' },
+  // Each the part that is theirs to know.
+  'settings.read': { office: 'any', supervisor: 'any', 'system-admin': 'any', 'security-admin': 'any', 'audit-admin': 'any' },
   'health.read': { ...watching, 'system-admin': 'any' },
   'feed.read': { supervisor: 'any' },
 } as const satisfies Record<string, Line>
@@ -320,6 +329,7 @@ export const personal: ReadonlySet<OperationName> = new Set<OperationName>([
   'excel.check',
   'excel.marked',
   'excel.import',
+  'audit.verify',
   'credential.create',
   'credential.rotate',
   'webhook.create',

@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto'
+import { Type } from 'typebox'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { sha256 } from '../../protocol/signature.ts'
 import type { Registry } from '../records/registry.ts'
 import type { Query } from '../store/store.ts'
-import type { Due, Principal } from './principal.ts'
+import { writeAudit } from '../records/audit.ts'
+import { filter, listPage, type Asked, type Listing, type Page } from '../records/listing.ts'
+import { notFound } from '../records/refusals.ts'
+import { actedBy, type Due, type Principal } from './principal.ts'
 import type { Role } from '../records/roles.ts'
 import { defaultAccess, type AccessRules } from './settings.ts'
 
@@ -11,13 +15,18 @@ const sessionPrefix = 'qzs_'
 const keyPrefix = 'qzk_'
 
 /** A new session; its secret is shown once. */
-export async function openSession(query: Query, person: string, address: string | null, now: Date): Promise<string> {
+export async function openSession(
+  query: Query,
+  person: string,
+  { address, browser = null, now }: { address: string | null; browser?: string | null; now: Date },
+): Promise<string> {
   const secret = newSecret(sessionPrefix)
-  await query('insert into session (secret_hash, person, created_at, last_used, address) values ($1, $2, $3, $3, $4)', [
+  await query('insert into session (secret_hash, person, created_at, last_used, address, browser) values ($1, $2, $3, $3, $4, $5)', [
     sha256(secret),
     person,
     now,
     address,
+    browser?.slice(0, 300) ?? null,
   ])
   return secret
 }
@@ -110,6 +119,53 @@ export async function closeSession(query: Query, session: string): Promise<void>
 /** Signs a person out everywhere, one session excepted where it is named by the hash of its secret. @returns how many sessions ended. */
 export async function closeSessions(query: Query, person: string, except = ''): Promise<number> {
   return (await query('delete from session where person = $1 and secret_hash <> $2 returning 1', [person, except])).length
+}
+
+/** A session as people see it. */
+export interface ListedSession {
+  id: string
+  person: string
+  personName: string
+  agency: string
+  created: Date
+  lastUsed: Date
+  address: string | null
+  browser: string | null
+  /** Whether it is the one that is asking. */
+  current: boolean
+}
+
+/** Of person $1 or, where it is null and $2 says so, everybody's; that have not timed out ($3, $4). $5: the hash of the one that asks. */
+export const sessionList = {
+  select: `select s.id, p.id as person, p.name as "personName", p.agency, s.created_at as created, s.last_used as "lastUsed", s.address, s.browser,
+      s.secret_hash = $5 as current
+    from session s join person p on p.id = s.person
+    where ($2 or p.id = $1::bigint) and s.last_used > $3 and s.created_at > $4`,
+  filters: { person: filter.equal('person', Type.String({ pattern: '^[0-9]{1,18}$' })), agency: filter.equal('agency'), text: filter.holds('personName', 'address', 'browser') },
+  sorts: { lastUsed: 'timestamptz', created: 'timestamptz', personName: 'text', address: 'text' },
+  first: '-lastUsed',
+  id: ['id', 'bigint'],
+} as const satisfies Listing
+
+/** One's own, or with `all` everybody's. */
+export function listSessions(
+  registry: Registry,
+  { person, session }: Principal,
+  { all, rules }: { all: boolean; rules: AccessRules },
+  asked: Asked,
+): Promise<Page<ListedSession>> {
+  const now = registry.clock()
+  const { idle, longest } = rules.session
+  return listPage(registry.store.query, sessionList, [person, all, before(now, idle), before(now, longest), session ?? ''], asked)
+}
+
+/** Signs out one browser. On record. */
+export async function endSession(registry: Registry, principal: Principal, id: string): Promise<void> {
+  await registry.store.transaction(async (query) => {
+    const [ended] = await query<{ person: string }>('delete from session where id::text = $1 returning person', [id])
+    if (!ended) throw notFound('session', id)
+    await writeAudit(query, { ...actedBy(principal), act: 'session.end', object: `person ${ended.person}`, details: { session: id } })
+  })
 }
 
 /** Those that have timed out. */

@@ -54,7 +54,7 @@ export const accountSql = `select p.id, p.login, p.name, p.agency, case when a.s
  * Opens a session. Throws QZ-SIGN-IN, the same and after the same time whether the login name is unknown, the password wrong or the
  * account locked; QZ-SECOND-FACTOR where only the code is missing; QZ-SIGN-IN-RATE, QZ-HUB-BUSY. Every outcome is on record.
  */
-export async function signIn(registry: Registry, access: Access, credentials: Credentials, address: string): Promise<SignedIn> {
+export async function signIn(registry: Registry, access: Access, credentials: Credentials, address: string, browser: string | null = null): Promise<SignedIn> {
   access.throttle.take(address, registry.clock())
   const [known] = await registry.store.query<Account>(`${accountSql} where p.login = $1`, [credentials.login.toLowerCase()])
   const { password } = credentials
@@ -63,7 +63,7 @@ export async function signIn(registry: Registry, access: Access, credentials: Cr
   // What follows is committed also where it ends in a refusal.
   const outcome = await registry.store.transaction(async (query) => {
     const refusal = await prove(query, access, known ?? nobody, right, credentials.code, { address, now: registry.clock() })
-    return refusal ?? open(query, access.rules, known!, rehashed, { address, now: registry.clock() })
+    return refusal ?? open(query, access.rules, known!, rehashed, { address, browser, now: registry.clock() })
   })
   if (outcome instanceof QianzhiError) throw outcome
   return outcome
@@ -96,6 +96,8 @@ function wrongCredentials(): QianzhiError {
 
 interface Attempt {
   address: string
+  /** As it calls itself. */
+  browser?: string | null
   now: Date
   /** Hash of the session in which it is tried. */
   session?: string
@@ -157,10 +159,10 @@ async function open(
   rules: AccessRules,
   { id, name, agency, roles, passwordSet, factor }: Account,
   rehashed: string | null,
-  { address, now }: Attempt,
+  { address, browser = null, now }: Attempt,
 ): Promise<SignedIn> {
   await forgetOldSessions(query, rules, now)
-  const token = await openSession(query, id, address, now)
+  const token = await openSession(query, id, { address, browser, now })
   await query('update person set last_sign_in = $2, password = coalesce($3, password) where id = $1', [id, now, rehashed])
   await writeAudit(query, { actor: `person ${id}`, agency, via: 'session', ip: address, act: 'session.open', object: `person ${id}` })
   return { token, person: id, name, agency, roles, due: dueOf({ roles, passwordSet, hasFactor: factor !== null }, rules, now) ?? null }

@@ -76,6 +76,8 @@ const tagWords: ReadonlyMap<string, LocalizedText> = new Map([
   ['excel', { zh: '电子表格导入', en: 'rows from Excel' }],
   ['supply', { zh: '数据提供记录', en: 'what was brought' }],
   ['query', { zh: '数据查询', en: 'query of rows' }],
+  ['chain', { zh: '全过程', en: 'the whole way of a case' }],
+  ['settings', { zh: '设置', en: 'settings' }],
   ['search', { zh: '全局检索', en: 'search over everything' }],
   ['todo', { zh: '待办', en: 'what waits for the caller' }],
   ['line', { zh: '交换链路', en: 'lines' }],

@@ -145,7 +145,7 @@ function checkOrigin(request: FastifyRequest): void {
 
 /** Who must choose another password, or set up the second factor, may do what is for oneself, and nothing else before. */
 function authoriseRole(principal: Principal, { name }: Operation): void {
-  if (!/^(?:me|session)\./.test(name)) requireNothingDue(principal)
+  if (!/^(?:me\.|session\.close)/.test(name)) requireNothingDue(principal)
   if (reachOf(principal, name).size === 0) throw new QianzhiError('QZ-FORBIDDEN', { operation: name })
 }
 

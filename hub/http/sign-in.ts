@@ -48,7 +48,7 @@ export async function signInDoors(plain: FastifyInstance, registry: Registry, { 
     '/api/v1/session',
     { ...limited, schema: { ...open, summary: '登录', description: 'sign in', body: Credentials, response: { 200: SignedIn } } },
     async (request, reply) => {
-      const signedIn = await signIn(registry, access, request.body, request.ip)
+      const signedIn = await signIn(registry, access, request.body, request.ip, request.headers['user-agent'])
       void reply.setCookie(sessionCookie, signedIn.token, cookieOptions).header('cache-control', 'no-store')
       return signedIn
     },

@@ -9,7 +9,7 @@ import type { Registry } from '../records/registry.ts'
 import type { Query } from '../store/store.ts'
 import { storeFile, type Received } from './files.ts'
 
-export const jobKinds = ['excel.check', 'excel.import'] as const
+export const jobKinds = ['excel.check', 'excel.import', 'audit.verify'] as const
 export type JobKind = (typeof jobKinds)[number]
 export const jobStates = ['queued', 'running', 'done', 'failed', 'cancelled'] as const
 export type JobState = (typeof jobStates)[number]

@@ -33,7 +33,8 @@ export interface RunnerDeps {
   store: Store
   wakeups: Wakeups
   uploads: UploadFolder
-  kinds: Readonly<Record<JobKind, JobWork>>
+  /** The work that this process can do. */
+  kinds: Readonly<Partial<Record<JobKind, JobWork>>>
   settings: JobSettings
   clock: () => Date
   logger: Logger
@@ -79,7 +80,8 @@ export class JobRunner {
   async look(): Promise<void> {
     await this.#forget()
     const open = await this.#deps.store.query<{ id: string }>(
-      `select id from job where state in ('queued', 'running') order by id limit 100`,
+      `select id from job where state in ('queued', 'running') and kind = any($1) order by id limit 100`,
+      [Object.keys(this.#deps.kinds)],
     )
     for (const { id } of open) {
       if (this.#ending.signal.aborted || this.#running.size >= atOnce) return
@@ -148,7 +150,7 @@ export class JobRunner {
     const files: string[] = []
     try {
       if (job.attempts > mostAttempts) throw new QianzhiError('QZ-JOB-BROKEN', { attempts: mostAttempts })
-      outcome = ['done', await kinds[job.kind](this.#context(job, signal, files)), null]
+      outcome = ['done', await kinds[job.kind]!(this.#context(job, signal, files)), null]
     } catch (error) {
       if (signal.aborted) {
         // Not its fault.

@@ -1,5 +1,8 @@
 import { Type } from 'typebox'
-import { everyReach } from '../access/authorise.ts'
+import { everyReach, reachOf } from '../access/authorise.ts'
+import { endSession, listSessions, sessionList } from '../access/sessions.ts'
+import { pageOf, queryOf } from '../records/listing.ts'
+import { Settings, shownSettings } from './settings.ts'
 import type { Reach } from '../access/rights.ts'
 import { beginFactor, changePassword, confirmFactor, readMe, signOut } from '../registry/people/own-account.ts'
 import { operation, type Operation } from './operation.ts'
@@ -36,6 +39,19 @@ const Rights = Type.Object(
   },
   closed,
 )
+
+const Session = Type.Object({
+  id: Type.String(),
+  person: Type.String(),
+  personName: Type.String(),
+  agency: Type.String(),
+  created: Type.String(),
+  lastUsed: Type.String(),
+  address: nullable(Type.String()),
+  browser: nullable(Type.String()),
+  current: Type.Boolean(),
+})
+const SessionId = Type.Object({ id: Type.String({ pattern: '^[0-9]{1,18}$' }) })
 
 /** What everybody does for oneself. Signing in stands in http/sign-in.ts: nobody is known there yet. */
 export const accessOperations: readonly Operation[] = [
@@ -84,6 +100,43 @@ export const accessOperations: readonly Operation[] = [
     answer: Done,
     example: { code: '123456' },
     run: ({ registry, services, principal, body }) => confirmFactor(registry, services.access, principal, body.code),
+  }),
+  operation({
+    name: 'session.list',
+    method: 'GET',
+    path: '/sessions',
+    text: { zh: '登录会话：本人的，安全管理员可见全部', en: "one's own sessions; for security administrators everybody's" },
+    query: queryOf(sessionList),
+    answer: pageOf(Session),
+    run: ({ registry, services, principal, query }) =>
+      listSessions(
+        registry,
+        principal,
+        { all: reachOf(principal, 'session.list').has('any'), rules: services.access.rules },
+        query,
+      ),
+  }),
+  operation({
+    name: 'session.end',
+    method: 'POST',
+    path: '/sessions/:id/end',
+    objectKind: 'session',
+    text: { zh: '结束登录会话', en: 'end a session' },
+    params: SessionId,
+    body: NoBody,
+    answer: Done,
+    run: async ({ registry, principal, params }) => {
+      await endSession(registry, principal, params.id)
+      return {}
+    },
+  }),
+  operation({
+    name: 'settings.read',
+    method: 'GET',
+    path: '/settings',
+    text: { zh: '平台设置中本人可知的部分', en: 'those of the settings that are for the caller to know' },
+    answer: Settings,
+    run: async ({ registry, services, principal }) => shownSettings(registry, services, principal.roles),
   }),
   operation({
     name: 'session.close',

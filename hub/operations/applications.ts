@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { applicationList, listApplications, readApplication } from '../registry/grants/applications.ts'
+import { readDossier } from '../registry/grants/dossier.ts'
 import { decideMany, draftApplication, previewApplication, type PreviewSources } from '../registry/grants/draft-application.ts'
 import { applicationFlow } from '../registry/grants/application-workflow.ts'
 import type { Registry } from '../records/registry.ts'
@@ -47,6 +48,76 @@ const Application = Type.Object({
   decided: nullable(Type.String()),
   consents: Type.Array(Consent),
   grants: Type.Array(Type.Object({ id: Type.String(), resource: Type.String(), state: Type.String() })),
+})
+
+const Reachable = nullable(
+  Type.Object({ id: Type.String(), name: Type.String(), phone: nullable(Type.String()), email: nullable(Type.String()) }),
+)
+
+const Weighed = Type.Object({
+  id: Type.String(),
+  resource: Type.String(),
+  title: Type.String(),
+  agency: Type.String(),
+  items: Type.Array(Type.String()),
+  mode: Type.String(),
+  state: Type.String(),
+  purpose: nullable(Type.String()),
+  validTo: nullable(Type.String()),
+})
+
+const Dossier = Type.Object({
+  application: Application,
+  submitter: Reachable,
+  responsible: Reachable,
+  items: Type.Array(
+    Type.Object({ resource: Type.String(), id: Type.String(), label: Type.String(), type: Type.String(), openness: Type.String() }),
+  ),
+  resources: Type.Array(
+    Type.Object({
+      resource: Type.String(),
+      title: Type.String(),
+      provider: Type.String(),
+      state: Type.String(),
+      sharing: Type.String(),
+      sharingConditions: nullable(Type.String()),
+      shareModes: Type.Array(Type.String()),
+      cycle: Type.String(),
+      updated: nullable(Type.String()),
+      responsible: Reachable,
+    }),
+  ),
+  others: Type.Array(Weighed),
+  own: Type.Array(Weighed),
+  earlier: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      state: Type.String(),
+      items: Type.Array(Type.String()),
+      approvedItems: nullable(Type.Array(Type.String())),
+      purpose: Type.String(),
+      reason: nullable(Type.String()),
+      decided: nullable(Type.String()),
+    }),
+  ),
+  machine: nullable(
+    Type.Object({
+      id: Type.String(),
+      name: Type.String(),
+      state: Type.String(),
+      lastSeen: nullable(Type.String()),
+      held: Type.Array(Type.String()),
+    }),
+  ),
+  deadline: nullable(
+    Type.Object({
+      kind: Type.String(),
+      due: nullable(Type.String()),
+      daysLeft: nullable(Type.Integer()),
+      extended: Type.Integer(),
+      missed: Type.Boolean(),
+    }),
+  ),
 })
 
 const content = {
@@ -125,6 +196,19 @@ export const applicationOperations: readonly Operation[] = [
     text: { zh: '查看共享申请', en: 'an application' },
     answer: Application,
     run: ({ registry, principal, params }) => readApplication(registry, params.id, principal.agency),
+  }),
+  operation({
+    name: 'application.dossier',
+    method: 'GET',
+    path: '/applications/:id/dossier',
+    objectKind: 'application',
+    text: {
+      zh: '申请的审批材料：申请人、信息项、条件、已有授权、以往决定、前置机、时限',
+      en: 'what a decision rests on: who asks, items, conditions, grants there are, earlier decisions, machine, deadline',
+    },
+    params: ById,
+    answer: Dossier,
+    run: ({ registry, principal, params }) => readDossier(registry, params.id, principal.agency),
   }),
   operation({
     name: 'application.create',

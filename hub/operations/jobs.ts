@@ -47,6 +47,21 @@ const Imported = Type.Object({
   last: nullable(Type.String()),
 })
 
+/** What looking through the audit's chain found. */
+export const ChainVerified = Type.Object({
+  intact: Type.Boolean(),
+  count: Type.Integer(),
+  first: nullable(
+    Type.Object({
+      seq: Type.Integer(),
+      fault: Type.Enum(['altered', 'missing', 'unsealed']),
+      sealed: nullable(Type.String()),
+      reckoned: nullable(Type.String()),
+    }),
+  ),
+  head: nullable(Type.Object({ seq: Type.Integer(), hash: Type.String() })),
+})
+
 export const Job = Type.Object({
   id: Type.String(),
   kind: Type.Enum([...jobKinds]),
@@ -59,7 +74,7 @@ export const Job = Type.Object({
   step: nullable(Type.String()),
   done: Type.Integer(),
   total: nullable(Type.Integer()),
-  result: Type.Union([Checked, Imported, Type.Null()]),
+  result: Type.Union([Checked, Imported, ChainVerified, Type.Null()]),
   problem: nullable(
     Type.Object({
       code: Type.String(),

@@ -5,13 +5,16 @@ import { authorise, type Relations } from '../access/authorise.ts'
 import { objectKinds, relationsOf, type ObjectKind } from '../access/relations.ts'
 import { rights, type OperationName } from '../access/rights.ts'
 import { writeAudit } from '../records/audit.ts'
+import { readVerification, verifyAudit } from '../jobs/audit.ts'
+import { chainOf } from '../registry/chain.ts'
+import { ChainVerified, Job, shownJob } from './jobs.ts'
 import { readApplication } from '../registry/grants/applications.ts'
 import { readStandard } from '../registry/publishing/standards.ts'
 import { historyOf } from '../registry/workflow.ts'
 import { auditList, listAudit, listSealed } from '../supervision/audit/list.ts'
 import { pageOf, queryOf } from '../records/listing.ts'
 import { FileAnswer, operation, type Call, type Operation } from './operation.ts'
-import { closed, nullable } from './shapes.ts'
+import { closed, NoBody, nullable } from './shapes.ts'
 import { seesDrafts } from './standards.ts'
 
 const text = nullable(Type.String())
@@ -25,6 +28,19 @@ const History = Type.Object({
   agency: text,
   at: Type.String(),
   details: Type.Record(Type.String(), Type.Unknown()),
+})
+
+const ChainLine = Type.Object({
+  kind: Type.String(),
+  id: Type.String(),
+  title: text,
+  event: Type.String(),
+  from: text,
+  to: Type.String(),
+  actorName: Type.String(),
+  agency: text,
+  at: Type.String(),
+  reason: text,
 })
 
 const Entry = Type.Object({
@@ -82,6 +98,23 @@ export const recordOperations: readonly Operation[] = [
     },
   }),
   operation({
+    name: 'chain.read',
+    method: 'GET',
+    path: '/chain/:kind/:object',
+    text: { zh: '某一事项及由其产生的各事项的全过程', en: 'what happened to an object and to what came of it' },
+    params: Type.Object({ kind: Type.Enum(readable), object: Type.String({ minLength: 1, maxLength: 100 }) }),
+    answer: Type.Object({ items: Type.Array(ChainLine) }),
+    run: async (call) => {
+      const { query } = call.registry.store
+      const { kind, object } = call.params
+      const relations = await relationsOf(query, kind, object)
+      authorise(call.principal, `${kind}.read` as OperationName, relations)
+      await unseen[kind]?.(call, object)
+      const without = kind !== 'resource' || (await isConcerned(call, object, relations)) ? new Set<string>() : new Set([kind])
+      return { items: await chainOf(query, call.principal, kind, object, without) }
+    },
+  }),
+  operation({
     name: 'audit.list',
     method: 'GET',
     path: '/audit',
@@ -89,6 +122,29 @@ export const recordOperations: readonly Operation[] = [
     query: queryOf(auditList),
     answer: pageOf(Type.Object({ ...Entry.properties, objectTitle: text })),
     run: ({ registry, query }) => listAudit(registry.store, query),
+  }),
+  operation({
+    name: 'audit.verification',
+    method: 'GET',
+    path: '/audit/verification',
+    text: { zh: '审计验证的进度和最近结果', en: "how far the audit's verification is, and what the last one found" },
+    answer: Type.Object({
+      job: nullable(Job),
+      last: nullable(Type.Object({ ...ChainVerified.properties, at: Type.String(), by: Type.String() })),
+    }),
+    run: async ({ registry }) => {
+      const { job, last } = await readVerification(registry.store.query)
+      return { job: job && shownJob(job), last }
+    },
+  }),
+  operation({
+    name: 'audit.verify',
+    method: 'POST',
+    path: '/audit/verify',
+    text: { zh: '验证审计链是否完整', en: 'verify that the audit is whole' },
+    body: NoBody,
+    answer: Job,
+    run: async ({ registry, principal }) => shownJob(await verifyAudit(registry, principal)),
   }),
   operation({
     name: 'audit.export',

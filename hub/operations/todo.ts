@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { pageOf } from '../records/listing.ts'
 import { roleNames } from '../records/roles.ts'
 import { caseKinds, countTodo, listOpenCases, listTodo, urgencies, type OpenCase } from '../registry/todo/open-cases.ts'
 import { operation, type Call, type Operation } from './operation.ts'
@@ -25,7 +26,7 @@ const OpenCaseShape = Type.Object({
   reason: nullable(Texts),
 })
 
-const Page = Type.Object({ items: Type.Array(OpenCaseShape), next: nullable(Type.String()) })
+const Page = pageOf(OpenCaseShape)
 
 const Counts = Type.Object({
   items: Type.Array(Type.Object({ kind: Type.Enum(caseKinds), urgency: Type.Enum([...urgencies]), count: Type.Integer() })),
@@ -80,13 +81,13 @@ interface Asked {
 
 async function page(list: typeof listTodo, { registry, principal, query }: Call<unknown, Asked>, agency: string | undefined) {
   const { kind, id, after, limit } = query
-  const { items, next } = await list(
+  const { items, next, total } = await list(
     registry.store.query,
     principal,
     { kind, agency, id, after, limit: Number(limit ?? 50) },
     registry.clock(),
   )
-  return { items: items.map(withLink), next }
+  return { items: items.map(withLink), next, total }
 }
 
 /** What waits for whom: from the tables of the workflows, the rights and the deadlines. */

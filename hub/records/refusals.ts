@@ -28,6 +28,7 @@ export const objectNames = {
   registration: '登记',
   resource: '资源',
   route: '交换路由',
+  session: '会话',
   standard: '数据标准',
   webhook: '推送',
 } as const

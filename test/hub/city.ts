@@ -227,7 +227,7 @@ async function signedIn(office: Office, agency: string, ...roles: Role[]): Promi
     `${agency} ${roles.join(' ')}`,
   ])
   for (const role of roles) await query(`insert into person_role (person, role, given_by) values ($1, $2, 'test')`, [row!.id, role])
-  const secret = await openSession(query, row!.id, null, office.now)
+  const secret = await openSession(query, row!.id, { address: null, now: office.now })
   const principal = await principalOf(office, secret)
   await query(`update session set created_at = 'infinity', last_used = 'infinity' where person = $1`, [row!.id])
   return { secret, principal }

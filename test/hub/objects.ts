@@ -64,6 +64,7 @@ function statements({ parties: { provider, receiver }, resource, agent, own }: O
   return {
     agency: ['select $1::text as id', [provider]],
     person,
+    session: [`insert into session (secret_hash, person, created_at, last_used) values ($1, ${somebody}, 'infinity', 'infinity') returning id`, [code]],
     key: [
       `insert into api_key (secret_hash, agency, name, role, created_by, expires_at) values ($1, $2, 'machine', 'user', 'test', 'infinity') returning id`,
       [code, provider],

@@ -8,14 +8,14 @@ import { useDark } from './dark.tsx'
 import { useKeys } from './keys.ts'
 import { roles } from './meta.ts'
 import { HomePage } from './pages/home.tsx'
-import { ListPage } from './pages/list.tsx'
-import { ObjectPage } from './pages/object.tsx'
 import { LanguageSwitch } from './parts/language-switch.tsx'
 import { Waiting } from './parts/outcome.tsx'
 import { groups, places } from './places.ts'
 import { useSession } from './session.tsx'
 import { t, useWords } from './words.tsx'
 
+const ListPage = lazy(() => import('./pages/list.tsx'))
+const ObjectPage = lazy(() => import('./pages/object.tsx'))
 const CatalogPage = lazy(() => import('./pages/catalog.tsx'))
 const ResourcePage = lazy(() => import('./pages/resource.tsx'))
 const RowsPage = lazy(() => import('./pages/rows.tsx'))
@@ -26,6 +26,8 @@ const RegisterPage = lazy(() => import('./pages/register.tsx'))
 const QueryPage = lazy(() => import('./pages/query.tsx'))
 const SearchPage = lazy(() => import('./pages/search.tsx'))
 const NoticesPage = lazy(() => import('./pages/notices.tsx'))
+const AuditPage = lazy(() => import('./pages/audit.tsx'))
+const SettingsPage = lazy(() => import('./pages/settings.tsx'))
 const AccountPage = lazy(() => import('./pages/account.tsx'))
 
 export function Frame() {
@@ -59,7 +61,9 @@ export function Frame() {
               <Route path="/search" element={<SearchPage />} />
               <Route path="/notices" element={<NoticesPage />} />
               <Route path="/account" element={<AccountPage />} />
-              {places.map((place) => (
+              <Route path="/audit" element={<AuditPage />} />
+              <Route path="/settings" element={<SettingsPage />} />
+              {places.filter(({ path }) => path !== 'audit').map((place) => (
                 <Route key={place.path} path={`/${place.path}`} element={<ListPage key={place.path} place={place} />} />
               ))}
               {places
@@ -174,6 +178,7 @@ function Side() {
             ))}
           </section>
         ))}
+      {can('settings.read') && <NavLink to="/settings">{say(t('设置', 'Settings'))}</NavLink>}
     </nav>
   )
 }

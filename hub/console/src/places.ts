@@ -17,6 +17,8 @@ export interface Place {
   readonly id?: string
   /** Operations that make something new. */
   readonly make?: readonly string[]
+  /** Operations on a line. */
+  readonly on?: readonly string[]
   /** Where something new begins that takes more than one step. */
   readonly begin?: { readonly right: string; readonly address: string; readonly name: Text }
 }
@@ -210,6 +212,15 @@ export const groups: readonly Group[] = [
         list: 'key.list',
         columns: ['name', 'agency', 'role', 'state', 'expires', 'lastUsed'],
         make: ['key.create'],
+        on: ['key.end'],
+      },
+      {
+        path: 'sessions',
+        name: t('会话', 'Sessions'),
+        own: t('我的会话', 'My sessions'),
+        list: 'session.list',
+        columns: ['personName', 'created', 'lastUsed', 'address', 'browser', 'current'],
+        on: ['session.end'],
       },
       { path: 'audit', name: t('审计', 'Audit'), list: 'audit.list', columns: ['at', 'actor', 'agency', 'act', 'object', 'objectTitle', 'outcome', 'ip'] },
     ],

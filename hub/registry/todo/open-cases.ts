@@ -6,6 +6,7 @@ import { rights, type OperationName, type Reach } from '../../access/rights.ts'
 import { dayOf, daysBetween, type Day } from '../../records/calendar.ts'
 import { calendarsWanted } from '../../records/calendars-wanted.ts'
 import { daysLeft } from '../../records/deadlines.ts'
+import { maxCounted, totalOf, type Page } from '../../records/listing.ts'
 import type { Role } from '../../records/roles.ts'
 import { readRules, type Rules } from '../../records/settings.ts'
 import type { Query } from '../../store/store.ts'
@@ -156,11 +157,7 @@ interface Row {
   urgency: Urgency
 }
 
-export interface CasePage {
-  items: OpenCase[]
-  /** For `after`; null on the last page. */
-  next: string | null
-}
+export type CasePage = Page<OpenCase>
 
 /** What a person may take on now, the most pressing first. */
 export function listTodo(query: Query, asking: Asking, filter: CaseFilter, now: Date): Promise<CasePage> {
@@ -259,10 +256,11 @@ async function listCases(query: Query, listing: Listing): Promise<CasePage> {
   const { filter, now } = listing
   const place = placeOf(filter.after)
   const open = await openCases(query, listing)
-  if (!open) return { items: [], next: null }
-  const rows = await query<Row>(
+  if (!open) return { items: [], next: null, total: totalOf(0) }
+  const counted = `(select count(*)::int from (select from dated limit ${maxCounted + 1}) counted)`
+  const rows = await query<Row & { counted: number }>(
     `${open.sql}
-     select o.kind, o.id, o.state, o.title, o.agency, o.only, o.actions, o.since, o.due::text, o.waits, o.deadline, o.urgency,
+     select ${counted} as counted, o.kind, o.id, o.state, o.title, o.agency, o.only, o.actions, o.since, o.due::text, o.waits, o.deadline, o.urgency,
        (select name from agency where code = o.agency) as "agencyName",
        (select json_agg(json_build_object('code', a.code, 'name', a.name) order by a.code) from agency a where a.code = any(o.agencies)) as agencies
      from dated o
@@ -272,7 +270,11 @@ async function listCases(query: Query, listing: Listing): Promise<CasePage> {
   )
   const items = rows.slice(0, filter.limit)
   const last = items.at(-1)
-  return { items: items.map((row) => caseOf(row, open.rules, now)), next: rows.length > items.length && last ? tokenOf(last) : null }
+  const next = rows.length > items.length && last ? tokenOf(last) : null
+  // Behind the last line there is none to say how many there are.
+  const behind = async () => (await query<{ n: number }>(`${open.sql} select ${counted} as n`, open.parameters))[0]!.n
+  const total = totalOf(rows[0]?.counted ?? (place ? await behind() : 0))
+  return { items: items.map((row) => caseOf(row, open.rules, now)), next, total }
 }
 
 function caseOf(row: Row, rules: Rules, now: Date): OpenCase {

@@ -70,7 +70,10 @@ async function all(caller: Caller, path: string, limit = 100): Promise<Line[]> {
     const { status, body, text } = await caller.get(`${path}${path.includes('?') ? '&' : '?'}limit=${limit}${after}`)
     if (status !== 200) throw new Error(text)
     items.push(...(body.items as Line[]))
-    if (body.next === null) return items
+    if (body.next === null) {
+      if (body.total.count !== items.length || body.total.more) throw new Error(`${path}: ${items.length} lines, ${JSON.stringify(body.total)} told`)
+      return items
+    }
     after = `&after=${body.next}`
   }
 }

@@ -24,12 +24,14 @@ interface Page {
 const paging = new Set(['sort', 'after', 'limit'])
 
 /** Lines of a kind: filters in one row and the order of a column, which the address keeps; how many there are; page after page. */
-export function ListPage({ place }: { place: Place }) {
+export default function ListPage({ place }: { place: Place }) {
   const { say } = useWords()
   const { can, everywhere } = useSession()
   const navigate = useNavigate()
   const [search, setSearch] = useSearchParams()
   const [making, setMaking] = useState<string>()
+  const [acting, setActing] = useState<{ name: string; id: string }>()
+  const on = (place.on ?? []).filter(can)
   const { query = [] } = operations[place.list]!
   const filters = query.filter(({ name }) => !paging.has(name))
   const given = Object.fromEntries(filters.flatMap(({ name }) => (search.get(name) ? [[name, search.get(name)!]] : [])))
@@ -44,6 +46,13 @@ export function ListPage({ place }: { place: Place }) {
   })
   const lines = data?.pages.flatMap(({ items }) => items) ?? []
   const change = (name: string, value: string | undefined) => setSearch(value ? { ...asked, [name]: value } : without(asked, name), { replace: true })
+  const acts = (line: Line) =>
+    (line['ended'] ?? null) === null &&
+    on.map((name) => (
+      <Button key={name} size="small" onClick={() => setActing({ name, id: plain(line['id']) })}>
+        {say(verbOf(name))}
+      </Button>
+    ))
   const make = (place.make ?? []).filter(can)
   return (
     <>
@@ -83,15 +92,30 @@ export function ListPage({ place }: { place: Place }) {
             const { columnKey, order } = Array.isArray(sorter) ? sorter[0]! : sorter
             change('sort', order ? `${order === 'descend' ? '-' : ''}${String(columnKey)}` : undefined)
           }}
-          columns={place.columns.map((member, at) => ({
+          columns={[
+            ...place.columns.map((member, at) => ({
             title: say(nameOf(member)),
             key: member,
-            ...(sorts.has(member) && { sorter: true, sortOrder: sort === member ? 'ascend' : sort === `-${member}` ? 'descend' : null }),
+            ...(sorts.has(member) && { sorter: true, sortOrder: orderOf(sort, member) }),
             render: (_: unknown, line: Line) => {
               const shown = <Value line={line} member={member} kind={place.kind} />
               return at === 0 && place.kind ? <Link to={addressIn(place, line)}>{shown}</Link> : shown
             },
-          }))}
+            })),
+            ...(on.length > 0 ? [{ title: say(t('办理', 'acts')), key: 'acts', render: (_: unknown, line: Line) => acts(line) }] : []),
+          ]}
+        />
+      )}
+      {acting && (
+        <ActionDialog
+          name={acting.name}
+          at={{ id: acting.id }}
+          title={acting.id}
+          close={() => setActing(undefined)}
+          done={() => {
+            setActing(undefined)
+            void refetch()
+          }}
         />
       )}
       {hasNextPage && (
@@ -113,6 +137,11 @@ export function ListPage({ place }: { place: Place }) {
       )}
     </>
   )
+}
+
+/** How lines are ordered by a column. */
+function orderOf(sort: string, member: string): 'ascend' | 'descend' | null {
+  return sort === member ? 'ascend' : sort === `-${member}` ? 'descend' : null
 }
 
 function addressIn(place: Place, line: Line): string {

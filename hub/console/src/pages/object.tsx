@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { lazy, Suspense } from 'react'
 import { Link, useParams } from 'react-router'
 import { call } from '../api.ts'
 import { plain } from '../fields.ts'
@@ -11,6 +12,8 @@ import { Facts } from '../parts/value.tsx'
 import type { Place } from '../places.ts'
 import { useSession } from '../session.tsx'
 import { useWords } from '../words.tsx'
+
+const Dossier = lazy(() => import('../parts/dossier.tsx'))
 
 interface Read extends Named {
   [member: string]: unknown
@@ -58,7 +61,7 @@ const belongings: Readonly<Record<string, readonly Belonging[]>> = {
 }
 
 /** An object: facts on the left, on the right where it stands, what may be done with it, and what happened. */
-export function ObjectPage({ kind, place }: { kind: string; place: Place }) {
+export default function ObjectPage({ kind, place }: { kind: string; place: Place }) {
   const { say } = useWords()
   const { id = '' } = useParams()
   const { can } = useSession()
@@ -79,6 +82,11 @@ export function ObjectPage({ kind, place }: { kind: string; place: Place }) {
         <section>
           <Facts line={data} kind={kind} members={Object.keys(data).filter((member) => !hidden.has(member) && !member.endsWith('Name'))} />
           <ItemsAsked read={data} found={found} />
+          {kind === 'application' && can('application.dossier') && (
+            <Suspense fallback={<Waiting />}>
+              <Dossier id={id} />
+            </Suspense>
+          )}
           <Belongings all={kind === 'grant' && data['mode'] !== 'api' ? [] : (belongings[kind] ?? [])} id={id} />
         </section>
         <Desk

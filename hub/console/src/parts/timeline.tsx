@@ -1,46 +1,71 @@
 import { useQuery } from '@tanstack/react-query'
 import { call } from '../api.ts'
 import { valueText } from '../fields.ts'
-import { acts } from '../meta.ts'
+import { acts, kinds, type Text } from '../meta.ts'
 import { t, timeText, useWords } from '../words.tsx'
 import { Failed } from './outcome.tsx'
 
 interface Line {
+  kind?: string
+  id?: string
+  title?: string | null
   event: string
   from: string | null
   to: string
   actorName: string
   agencyName: string | null
   at: string
-  details: Record<string, unknown>
+  details?: Record<string, unknown>
+  reason?: string | null
+}
+
+/** Of these comes something else, whose way is shown with theirs. */
+const withMore = new Set(['application', 'grant', 'demand', 'registration', 'resource', 'machine'])
+
+const otherActs: Readonly<Record<string, Text>> = {
+  'route.first-receipt': t('首次收到数据', 'first rows received'),
+  'reconciliation.end': t('对账结束', 'reconciled'),
 }
 
 /** What happened to an object, oldest first. */
 export function Timeline({ kind, id }: { kind: string; id: string }) {
   const { say } = useWords()
+  const whole = withMore.has(kind)
   const { data, error } = useQuery({
     queryKey: ['history', kind, id],
-    queryFn: ({ signal }) => call<{ items: Line[] }>('history.read', { at: { kind, object: id }, signal }),
+    queryFn: ({ signal }) => call<{ items: Line[] }>(whole ? 'chain.read' : 'history.read', { at: { kind, object: id }, signal }),
   })
   if (error) return <Failed error={error} />
   const lines = data?.items ?? []
+  const called = (line: Line) => {
+    const act = `${line.kind ?? kind}.${line.event}`
+    return acts[act] ?? otherActs[act] ?? { zh: line.event === 'create' ? '建立' : line.event, en: line.event }
+  }
   return (
     <>
-      <h2>{say(t('办理经过', 'What happened'))}</h2>
+      <h2>{say(whole ? t('全过程', 'What happened') : t('办理经过', 'What happened'))}</h2>
       <ol className="steps">
         {lines.map((line, at) => (
           <li key={`${line.at}${at}`}>
             <span className="muted number">{timeText(line.at)}</span>{' '}
-            <strong>{say(acts[`${kind}.${line.event}`] ?? { zh: line.event === 'create' ? '建立' : line.event, en: line.event })}</strong>
+            <strong>{say(called(line))}</strong>
             <div>
               {line.actorName} {line.agencyName}
             </div>
-            {typeof line.details['reason'] === 'string' && (
-              <div className="muted">{valueText(line.details['reason'], 'reason', kind, say)}</div>
+            {line.kind !== undefined && !(line.kind === kind && line.id === id) && (
+              <div className="muted">
+                {kinds[line.kind] ? say(kinds[line.kind]!) : line.kind} {line.id}
+              </div>
             )}
+            {reasonOf(line) !== undefined && <div className="muted">{valueText(reasonOf(line), 'reason', kind, say)}</div>}
           </li>
         ))}
       </ol>
     </>
   )
+}
+
+function reasonOf({ reason, details }: Line): string | undefined {
+  const given = reason ?? details?.['reason']
+  return typeof given === 'string' ? given : undefined
 }
