@@ -1,12 +1,12 @@
 import { Type, type TObject } from 'typebox'
-import { dayOf } from '../records/calendar.ts'
+import { dayOf, requireDay } from '../records/calendar.ts'
 import { readFlows } from '../lines/flows.ts'
 import { conditions, segments } from '../lines/line.ts'
 import type { LineDeps } from '../lines/lines.ts'
 import { listLines } from '../lines/list.ts'
 import { groupings, readStatistics, type Statistic } from '../lines/statistics.ts'
 import { operation, type Call, type Operation } from './operation.ts'
-import { AgencyCode, closed, Day, nullable, requireDay, ResourceCode } from './shapes.ts'
+import { AgencyCode, closed, Day, nullable, ResourceCode } from './shapes.ts'
 
 const State = Type.Enum([...conditions])
 const AgentId = Type.String({ minLength: 1, maxLength: 100 })

@@ -143,7 +143,7 @@ t.test('lines: rows that arrive, agents that fall silent, decisions', async (t) 
 t.test('a stream ends with its session, with its rights, and prolongs nothing', async (t) => {
   const { city, origin } = await listening(t)
   const { person } = city.as('water', 'user').principal
-  const secret = await openSession(city.store.query, person!, null, city.now)
+  const secret = await openSession(city.store.query, person!, { address: null, now: city.now })
   const used = async () =>
     (await city.store.query<{ used: Date }>(`select max(last_used) as used from session where last_used <> 'infinity'`))[0]!.used
   const begun = city.now.getTime()
@@ -163,7 +163,7 @@ t.test('a stream ends with its session, with its rights, and prolongs nothing', 
   await stream.ended
   t.equal((await watchEvents(origin, secret)).status, 401)
 
-  const other = await openSession(city.store.query, person!, null, city.now)
+  const other = await openSession(city.store.query, person!, { address: null, now: city.now })
   const [mine, bystander] = await Promise.all([watchEvents(origin, other), watchEvents(origin, city.as('water', 'user').secret)])
   t.equal((await city.caller(other).post('/session/close')).status, 200)
   await mine.ended

@@ -241,6 +241,7 @@ t.test('nothing is cut without a sign: every operation that lists says how it go
     'calendar.list',
     'classification.list',
     'credential.list',
+    'flow.list',
     'query.list',
     'rights.list',
     'table.list',
