@@ -229,7 +229,7 @@ async function signedIn(office: Office, agency: string, ...roles: Role[]): Promi
   for (const role of roles) await query(`insert into person_role (person, role, given_by) values ($1, $2, 'test')`, [row!.id, role])
   const secret = await openSession(query, row!.id, { address: null, now: office.now })
   const principal = await principalOf(office, secret)
-  await query(`update session set created_at = 'infinity', last_used = 'infinity' where person = $1`, [row!.id])
+  await query(`update session set created_at = '9000-01-01', last_used = '9000-01-01' where person = $1`, [row!.id])
   return { secret, principal }
 }
 

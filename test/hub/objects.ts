@@ -64,7 +64,11 @@ function statements({ parties: { provider, receiver }, resource, agent, own }: O
   return {
     agency: ['select $1::text as id', [provider]],
     person,
-    session: [`insert into session (secret_hash, person, created_at, last_used) values ($1, ${somebody}, 'infinity', 'infinity') returning id`, [code]],
+    session: [
+      `with p as (insert into person (agency, login, name, state) values ($2, $1, $1, 'active') returning id)
+       insert into session (secret_hash, person, created_at, last_used) select $1, id, '9000-01-01', '9000-01-01' from p returning id`,
+      [code, provider],
+    ],
     key: [
       `insert into api_key (secret_hash, agency, name, role, created_by, expires_at) values ($1, $2, 'machine', 'user', 'test', 'infinity') returning id`,
       [code, provider],
