@@ -141,7 +141,11 @@ export const sessionList = {
       s.secret_hash = $5 as current
     from session s join person p on p.id = s.person
     where ($2 or p.id = $1::bigint) and s.last_used > $3 and s.created_at > $4`,
-  filters: { person: filter.equal('person', Type.String({ pattern: '^[0-9]{1,18}$' })), agency: filter.equal('agency'), text: filter.holds('personName', 'address', 'browser') },
+  filters: {
+    person: filter.equal('person', Type.String({ pattern: '^[0-9]{1,18}$' })),
+    agency: filter.equal('agency'),
+    text: filter.holds('personName', 'address', 'browser'),
+  },
   sorts: { lastUsed: 'timestamptz', created: 'timestamptz', personName: 'text', address: 'text' },
   first: '-lastUsed',
   id: ['id', 'bigint'],

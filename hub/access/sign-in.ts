@@ -54,7 +54,13 @@ export const accountSql = `select p.id, p.login, p.name, p.agency, case when a.s
  * Opens a session. Throws QZ-SIGN-IN, the same and after the same time whether the login name is unknown, the password wrong or the
  * account locked; QZ-SECOND-FACTOR where only the code is missing; QZ-SIGN-IN-RATE, QZ-HUB-BUSY. Every outcome is on record.
  */
-export async function signIn(registry: Registry, access: Access, credentials: Credentials, address: string, browser: string | null = null): Promise<SignedIn> {
+export async function signIn(
+  registry: Registry,
+  access: Access,
+  credentials: Credentials,
+  address: string,
+  browser: string | null = null,
+): Promise<SignedIn> {
   access.throttle.take(address, registry.clock())
   const [known] = await registry.store.query<Account>(`${accountSql} where p.login = $1`, [credentials.login.toLowerCase()])
   const { password } = credentials

@@ -237,7 +237,11 @@ function textFault({ pattern, examples, minLength = 0, maxLength = Infinity }: S
   if (length < minLength) return { zh: `至少 ${minLength} 个字符，有 ${length} 个`, en: `must have at least ${minLength} characters` }
   if (length > maxLength) return { zh: `至多 ${maxLength} 个字符，有 ${length} 个`, en: `must have at most ${maxLength} characters` }
   if (pattern === undefined || new RegExp(pattern, 'u').test(text)) return undefined
-  if (examples) return { zh: `只能是 ${examples.join('、')}，可以是其中几项，用英文逗号隔开`, en: `must be one of ${examples.join(', ')}, or several with commas between` }
+  if (examples)
+    return {
+      zh: `只能是 ${examples.join('、')}，可以是其中几项，用英文逗号隔开`,
+      en: `must be one of ${examples.join(', ')}, or several with commas between`,
+    }
   return patternWords[pattern] ?? { zh: `须符合 ${pattern}`, en: `must match ${pattern}` }
 }
 

@@ -109,12 +109,7 @@ export const accessOperations: readonly Operation[] = [
     query: queryOf(sessionList),
     answer: pageOf(Session),
     run: ({ registry, services, principal, query }) =>
-      listSessions(
-        registry,
-        principal,
-        { all: reachOf(principal, 'session.list').has('any'), rules: services.access.rules },
-        query,
-      ),
+      listSessions(registry, principal, { all: reachOf(principal, 'session.list').has('any'), rules: services.access.rules }, query),
   }),
   operation({
     name: 'session.end',

@@ -100,9 +100,7 @@ export const catalogOperations: readonly Operation[] = [
     text: { zh: '检索提示：单位、资源和信息项', en: 'suggestions while typing: agencies, resources and items' },
     query: Type.Object({ text: Text(100) }, closed),
     answer: Type.Object({
-      items: Type.Array(
-        Type.Object({ kind: Type.Enum(['resource', 'item', 'agency']), text: Type.String(), id: nullable(Type.String()) }),
-      ),
+      items: Type.Array(Type.Object({ kind: Type.Enum(['resource', 'item', 'agency']), text: Type.String(), id: nullable(Type.String()) })),
     }),
     run: async ({ registry, query }) => ({ items: await suggest(registry.store.query, query.text) }),
   }),

@@ -1,6 +1,12 @@
 import { Type } from 'typebox'
 import { DraftContent } from '../registry/catalog/content.ts'
-import { checkRegistration, createRegistration, listRegistrations, readRegistration, registrationList } from '../registry/publishing/registrations.ts'
+import {
+  checkRegistration,
+  createRegistration,
+  listRegistrations,
+  readRegistration,
+  registrationList,
+} from '../registry/publishing/registrations.ts'
 import { registrationFlow } from '../registry/publishing/registration-workflow.ts'
 import { Checked, Diff } from './catalog-shapes.ts'
 import { eventOperations, reading } from './events.ts'

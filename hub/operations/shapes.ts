@@ -19,7 +19,6 @@ export const Text = (longest: number) => Type.String({ minLength: 1, maxLength: 
 /** A calendar day where the city is, `2026-11-22`. */
 export const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })
 
-
 /** A text that a person wrote, or one of the hub's own in both languages. */
 export const ShownText = Type.Union([Type.String(), Type.Object({ zh: Type.String(), en: Type.String() })])
 

@@ -3,7 +3,18 @@ import { filter, listPage, type Asked, type Listing, type Page } from './listing
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { Role } from './roles.ts'
 import type { Query } from '../store/store.ts'
-import { addDays, addWorkingDays, dayOf, endOf, isDay, requireDay, isWorkingDay, workingDaysBetween, type Calendar, type Day } from './calendar.ts'
+import {
+  addDays,
+  addWorkingDays,
+  dayOf,
+  endOf,
+  isDay,
+  requireDay,
+  isWorkingDay,
+  workingDaysBetween,
+  type Calendar,
+  type Day,
+} from './calendar.ts'
 import { hindrancesOf, isHindered, type Span } from './hindrance.ts'
 import { deadlineKinds, readRules, type DeadlineKind, type Rules } from './settings.ts'
 import { notFound } from './refusals.ts'
@@ -202,7 +213,16 @@ export const deadlineList = {
     from: filter.where((place) => `l.due::date >= ${place}::date`, Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' }), requireDay),
     to: filter.where((place) => `l.due::date <= ${place}::date`, Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' }), requireDay),
   },
-  sorts: { pressing: 'bigint', id: 'bigint', due: 'date', startedAt: 'timestamptz', endedAt: 'timestamptz', kind: 'text', agency: 'text', object: 'text' },
+  sorts: {
+    pressing: 'bigint',
+    id: 'bigint',
+    due: 'date',
+    startedAt: 'timestamptz',
+    endedAt: 'timestamptz',
+    kind: 'text',
+    agency: 'text',
+    object: 'text',
+  },
   first: 'pressing',
   id: ['id', 'bigint'],
 } as const satisfies Listing

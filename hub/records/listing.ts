@@ -66,8 +66,16 @@ export const filter = {
     fits: (place) => `position(lower(${place}) in lower(concat_ws(E'\\n', ${members.map(column).join(', ')}))) > 0`,
   }),
   /** Days where the city is, both included. */
-  from: (member: string): Filter => ({ shape: DayText, fits: (place) => `${column(member)} >= ${place}`, value: (day) => startOf(requireDay(day)) }),
-  to: (member: string): Filter => ({ shape: DayText, fits: (place) => `${column(member)} < ${place}`, value: (day) => endOf(requireDay(day)) }),
+  from: (member: string): Filter => ({
+    shape: DayText,
+    fits: (place) => `${column(member)} >= ${place}`,
+    value: (day) => startOf(requireDay(day)),
+  }),
+  to: (member: string): Filter => ({
+    shape: DayText,
+    fits: (place) => `${column(member)} < ${place}`,
+    value: (day) => endOf(requireDay(day)),
+  }),
   where: (fits: Filter['fits'], shape: TSchema = Type.String({ minLength: 1, maxLength: 200 }), value?: Filter['value']): Filter => ({
     shape,
     fits,
@@ -109,7 +117,12 @@ const usualLimit = 50
  *
  * Throws QZ-REQUEST-INVALID where `after` is not what a page of this order gave, or a day is none.
  */
-export async function listPage<T extends object>(query: Query, listing: Listing, values: readonly unknown[], asked: Asked): Promise<Page<T>> {
+export async function listPage<T extends object>(
+  query: Query,
+  listing: Listing,
+  values: readonly unknown[],
+  asked: Asked,
+): Promise<Page<T>> {
   const { select, sorts, filters, id } = listing
   const order = orderOf(listing, asked)
   const after = asked['after'] === undefined ? undefined : readPlace(asked['after'], order, sorts, id)
@@ -126,7 +139,9 @@ export async function listPage<T extends object>(query: Query, listing: Listing,
   const kind = sorts[by]!
   const rest = after ? `and ${behind(order, kind, id, after, place)}` : ''
   const direction = down ? 'desc' : 'asc'
-  const ordered = [...new Set([`${rankOf(by, kind)} ${direction} nulls last`, `${column(id[0])} ${direction}${by === id[0] ? ' nulls last' : ''}`])]
+  const ordered = [
+    ...new Set([`${rankOf(by, kind)} ${direction} nulls last`, `${column(id[0])} ${direction}${by === id[0] ? ' nulls last' : ''}`]),
+  ]
   const rows = await query<T & Kept>(
     `select l.*, ${textOf(column(by), kind)} as "qzRank", ${column(id[0])}::text as "qzId" ${found} ${rest}
      order by ${ordered.join(', ')} limit ${place(limit + 1)}`,
@@ -160,7 +175,13 @@ function orderOf({ first }: Pick<Listing, 'first'>, asked: Asked): Order {
 const sortText = ([member, down]: Order) => `${down ? '-' : ''}${member}`
 
 /** SQL: lines behind this place. Those without a value come last in either direction. */
-function behind([by, down]: Order, kind: Kind, [id, idKind]: Listing['id'], [, rank, last]: Place, place: (value: unknown) => string): string {
+function behind(
+  [by, down]: Order,
+  kind: Kind,
+  [id, idKind]: Listing['id'],
+  [, rank, last]: Place,
+  place: (value: unknown) => string,
+): string {
   const than = down ? '<' : '>'
   const own = `${place(last)}::${idKind}`
   if (by === id) return `${column(id)} ${than} ${own}`

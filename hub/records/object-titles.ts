@@ -2,8 +2,7 @@
 export function objectTitle(object: string): string {
   const id = `split_part(${object}, ' ', 2)`
   const number = `case when ${id} ~ '^[0-9]{1,18}$' then ${id}::bigint end`
-  const ofResource = (table: string) =>
-    `(select r.title from ${table} o join resource r on r.code = o.resource where o.id = ${number})`
+  const ofResource = (table: string) => `(select r.title from ${table} o join resource r on r.code = o.resource where o.id = ${number})`
   const titles: Record<string, string> = {
     agency: `(select name from agency where code = ${id})`,
     application: `(select coalesce(r.title, s.form ->> 'title', a.standard) from application a left join resource r on r.code = a.resource

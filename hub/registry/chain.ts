@@ -53,7 +53,9 @@ export async function chainOf(
   without: ReadonlySet<string> = new Set(),
 ): Promise<ChainLine[]> {
   const sql = belonging[kind]
-  const found = sql ? await query<{ kind: string; id: string }>(`select kind, id from (${sql}) b(kind, id) where $1::text is not null`, [kind, id]) : []
+  const found = sql
+    ? await query<{ kind: string; id: string }>(`select kind, id from (${sql}) b(kind, id) where $1::text is not null`, [kind, id])
+    : []
   const seen = [{ kind, id }]
   for (const one of found) {
     const right = readBy[one.kind] ?? (`${one.kind}.read` as OperationName)

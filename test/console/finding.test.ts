@@ -53,44 +53,54 @@ t.test('a list: filtered and ordered by its address, counted, page after page', 
   await page.context().close()
 })
 
-t.test('the catalog: facets with counts, what one has already, suggestions; the header finds everything', { skip: noBrowser }, async (t) => {
-  const console = await openConsole(t)
-  await withVillages(console)
-  await addGrant(console.city, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
-  const seen = await console.open('water', 'user')
-  const { page } = seen
-  await page.goto(`${console.origin}/catalog`)
-  await settled(page)
-  t.match(await page.locator('.faceted aside').innerText(), /民政局\s*1/, 'its agency, counted')
-  t.match(await page.locator('.faceted article').innerText(), /已获授权/, 'what one has is marked')
-  await page.click('.faceted aside button:has-text("已获授权")')
-  await page.waitForURL(/mine=grant/)
-  await settled(page)
-  t.equal(await page.locator('.faceted article').count(), 1)
-  await isClean(t, seen, 'catalog')
-  await page.fill('.filters input[type=search] >> nth=0', '街')
-  await page.click('.ant-select-item:has-text("街道")')
-  await page.waitForURL(/text=/)
-  await page.waitForSelector('.faceted article')
-  await settled(page)
-  t.equal(await page.locator('.faceted article').count(), 1, 'found by the item that was suggested')
-  await page.locator('main h1').click()
-  await page.keyboard.press('/')
-  await page.keyboard.type('村居')
-  await page.keyboard.press('Enter')
-  await page.waitForURL(/\/search\?text=/)
-  await page.waitForSelector('main h2')
-  await settled(page)
-  t.same(await page.locator('main h2').allInnerTexts().then((all) => all.map((one) => one.split(' ')[0])), ['资源', '授权'])
-  await isClean(t, seen, 'search')
-  const dark = await console.open('civil', 'registrar', { dark: true, language: 'en' })
-  for (const path of ['/catalog', '/search?text=1', '/resources']) {
-    await dark.page.goto(console.origin + path)
-    await settled(dark.page)
-    await isClean(t, dark, path)
-  }
-  t.match(await dark.page.locator('main').innerText(), /My resources[^]*2 internal|My resources[^]*1 internal/i)
-})
+t.test(
+  'the catalog: facets with counts, what one has already, suggestions; the header finds everything',
+  { skip: noBrowser },
+  async (t) => {
+    const console = await openConsole(t)
+    await withVillages(console)
+    await addGrant(console.city, 'admin', { resource: 'villages', agency: 'water', items: ['name'] })
+    const seen = await console.open('water', 'user')
+    const { page } = seen
+    await page.goto(`${console.origin}/catalog`)
+    await settled(page)
+    t.match(await page.locator('.faceted aside').innerText(), /民政局\s*1/, 'its agency, counted')
+    t.match(await page.locator('.faceted article').innerText(), /已获授权/, 'what one has is marked')
+    await page.click('.faceted aside button:has-text("已获授权")')
+    await page.waitForURL(/mine=grant/)
+    await settled(page)
+    t.equal(await page.locator('.faceted article').count(), 1)
+    await isClean(t, seen, 'catalog')
+    await page.fill('.filters input[type=search] >> nth=0', '街')
+    await page.click('.ant-select-item:has-text("街道")')
+    await page.waitForURL(/text=/)
+    await page.waitForSelector('.faceted article')
+    await settled(page)
+    t.equal(await page.locator('.faceted article').count(), 1, 'found by the item that was suggested')
+    await page.locator('main h1').click()
+    await page.keyboard.press('/')
+    await page.keyboard.type('村居')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/\/search\?text=/)
+    await page.waitForSelector('main h2')
+    await settled(page)
+    t.same(
+      await page
+        .locator('main h2')
+        .allInnerTexts()
+        .then((all) => all.map((one) => one.split(' ')[0])),
+      ['资源', '授权'],
+    )
+    await isClean(t, seen, 'search')
+    const dark = await console.open('civil', 'registrar', { dark: true, language: 'en' })
+    for (const path of ['/catalog', '/search?text=1', '/resources']) {
+      await dark.page.goto(console.origin + path)
+      await settled(dark.page)
+      await isClean(t, dark, path)
+    }
+    t.match(await dark.page.locator('main').innerText(), /My resources[^]*2 internal|My resources[^]*1 internal/i)
+  },
+)
 
 t.test('the audit: searched by words, verified; one byte altered by a superuser is named', { skip: noBrowser }, async (t) => {
   const console = await openConsole(t)
@@ -111,7 +121,9 @@ t.test('the audit: searched by words, verified; one byte altered by a superuser 
   await page.waitForSelector('.ant-alert-success')
   t.match(await result(), /全链一致，共 \d+ 条/)
   await isClean(t, seen, 'verified')
-  const [{ seq, entry }] = (await city.store.query<{ seq: string; entry: string }>('select seq, entry from audit_seal order by seq offset 2 limit 1')) as [any]
+  const [{ seq, entry }] = (await city.store.query<{ seq: string; entry: string }>(
+    'select seq, entry from audit_seal order by seq offset 2 limit 1',
+  )) as [any]
   await city.store.query('alter table audit_entry disable trigger all')
   await city.store.query(`update audit_entry set act = overlay(act placing 'x' from 1) where id = $1`, [entry])
   await page.click('main section button')
@@ -151,35 +163,47 @@ t.test('sessions are listed and ended; settings are read', { skip: noBrowser }, 
   await isClean(t, seen, 'settings')
 })
 
-t.test('the office decides on all it needs: who, conditions, what there is already; the whole way of the case', { skip: noBrowser }, async (t) => {
-  const console = await openConsole(t)
-  const { city } = console
-  const { agent } = await withVillages(console)
-  const user = city.as('water', 'user')
-  await city.store.query(`update person set phone = '0769-22831234' where id = $1`, [user.principal.person])
-  await addGrant(city, 'admin', { resource: 'villages', agency: 'health', items: ['name'] })
-  const wanted = { resource: 'villages', mode: 'exchange', items: ['name', 'street'], purpose: '防汛', basis: '条例', agent, atEnd: 'keep' }
-  const first = (await user.post('/applications', wanted)).body.id
-  await user.post(`/applications/${first}/submit`)
-  await city.as('city', 'office').post(`/applications/${first}/reject`, { reason: '用途不明' })
-  const { id } = (await user.post('/applications', wanted)).body
-  await user.post(`/applications/${id}/submit`)
-  for (const choices of [{}, { dark: true, language: 'en' }] as const) {
-    const seen = await console.open('city', 'office', choices)
+t.test(
+  'the office decides on all it needs: who, conditions, what there is already; the whole way of the case',
+  { skip: noBrowser },
+  async (t) => {
+    const console = await openConsole(t)
+    const { city } = console
+    const { agent } = await withVillages(console)
+    const user = city.as('water', 'user')
+    await city.store.query(`update person set phone = '0769-22831234' where id = $1`, [user.principal.person])
+    await addGrant(city, 'admin', { resource: 'villages', agency: 'health', items: ['name'] })
+    const wanted = {
+      resource: 'villages',
+      mode: 'exchange',
+      items: ['name', 'street'],
+      purpose: '防汛',
+      basis: '条例',
+      agent,
+      atEnd: 'keep',
+    }
+    const first = (await user.post('/applications', wanted)).body.id
+    await user.post(`/applications/${first}/submit`)
+    await city.as('city', 'office').post(`/applications/${first}/reject`, { reason: '用途不明' })
+    const { id } = (await user.post('/applications', wanted)).body
+    await user.post(`/applications/${id}/submit`)
+    for (const choices of [{}, { dark: true, language: 'en' }] as const) {
+      const seen = await console.open('city', 'office', choices)
+      await seen.page.goto(`${console.origin}/applications/${id}`)
+      await seen.page.waitForSelector('.dossier h3')
+      await settled(seen.page)
+      const text = await seen.page.locator('.dossier').innerText()
+      for (const part of ['water user', '0769-22831234', '民政局', '卫健局', '用途不明']) t.match(text, part)
+      await isClean(t, seen, 'decision')
+      await seen.context.close()
+    }
+    await city.as('city', 'office').post(`/applications/${id}/approve`)
+    const seen = await console.open('water', 'user')
     await seen.page.goto(`${console.origin}/applications/${id}`)
-    await seen.page.waitForSelector('.dossier h3')
+    await seen.page.waitForSelector('ol.steps li')
     await settled(seen.page)
-    const text = await seen.page.locator('.dossier').innerText()
-    for (const part of ['water user', '0769-22831234', '民政局', '卫健局', '用途不明']) t.match(text, part)
-    await isClean(t, seen, 'decision')
-    await seen.context.close()
-  }
-  await city.as('city', 'office').post(`/applications/${id}/approve`)
-  const seen = await console.open('water', 'user')
-  await seen.page.goto(`${console.origin}/applications/${id}`)
-  await seen.page.waitForSelector('ol.steps li')
-  await settled(seen.page)
-  t.equal(await seen.page.locator('.dossier').count(), 0, 'not for others')
-  t.match(await seen.page.locator('ol.steps').innerText(), /提交[^]*批准/)
-  await isClean(t, seen, 'its way')
-})
+    t.equal(await seen.page.locator('.dossier').count(), 0, 'not for others')
+    t.match(await seen.page.locator('ol.steps').innerText(), /提交[^]*批准/)
+    await isClean(t, seen, 'its way')
+  },
+)

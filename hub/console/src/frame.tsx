@@ -63,9 +63,11 @@ export function Frame() {
               <Route path="/account" element={<AccountPage />} />
               <Route path="/audit" element={<AuditPage />} />
               <Route path="/settings" element={<SettingsPage />} />
-              {places.filter(({ path }) => path !== 'audit').map((place) => (
-                <Route key={place.path} path={`/${place.path}`} element={<ListPage key={place.path} place={place} />} />
-              ))}
+              {places
+                .filter(({ path }) => path !== 'audit')
+                .map((place) => (
+                  <Route key={place.path} path={`/${place.path}`} element={<ListPage key={place.path} place={place} />} />
+                ))}
               {places
                 .filter(({ kind }) => kind && kind !== 'registration' && kind !== 'resource')
                 .map((place) => (

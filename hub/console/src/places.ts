@@ -222,7 +222,12 @@ export const groups: readonly Group[] = [
         columns: ['personName', 'created', 'lastUsed', 'address', 'browser', 'current'],
         on: ['session.end'],
       },
-      { path: 'audit', name: t('审计', 'Audit'), list: 'audit.list', columns: ['at', 'actor', 'agency', 'act', 'object', 'objectTitle', 'outcome', 'ip'] },
+      {
+        path: 'audit',
+        name: t('审计', 'Audit'),
+        list: 'audit.list',
+        columns: ['at', 'actor', 'agency', 'act', 'object', 'objectTitle', 'outcome', 'ip'],
+      },
     ],
   },
 ]

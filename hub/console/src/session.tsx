@@ -57,7 +57,11 @@ export function SessionGate({ children }: { children: ReactNode }) {
   const { me, can } = data
   if (me.due === 'password') return <PasswordPage done={again} />
   if (me.due === 'factor') return <FactorPage done={again} />
-  return <Context value={{ me, can: (operation) => operation in can, everywhere: (operation) => (can[operation] ?? []).includes('any') }}>{children}</Context>
+  return (
+    <Context value={{ me, can: (operation) => operation in can, everywhere: (operation) => (can[operation] ?? []).includes('any') }}>
+      {children}
+    </Context>
+  )
 }
 
 export function useSession(): Session {

@@ -196,7 +196,16 @@ export const declarationList = {
     from: filter.from('created'),
     to: filter.to('created'),
   },
-  sorts: { id: 'bigint', kind: 'text', agency: 'text', resource: 'text', period: 'text', signedAt: 'timestamptz', state: 'text', created: 'timestamptz' },
+  sorts: {
+    id: 'bigint',
+    kind: 'text',
+    agency: 'text',
+    resource: 'text',
+    period: 'text',
+    signedAt: 'timestamptz',
+    state: 'text',
+    created: 'timestamptz',
+  },
   first: '-id',
   id: ['id', 'bigint'],
 } as const satisfies Listing

@@ -47,7 +47,15 @@ export const resourceList = {
     cycle: filter.among('cycle', updateCycles),
     text: filter.holds('code', 'title'),
   },
-  sorts: { code: 'text', title: 'text', agency: 'text', state: 'text', published: 'timestamptz', updated: 'timestamptz', receivers: 'bigint' },
+  sorts: {
+    code: 'text',
+    title: 'text',
+    agency: 'text',
+    state: 'text',
+    published: 'timestamptz',
+    updated: 'timestamptz',
+    receivers: 'bigint',
+  },
   first: 'title',
   id: ['code', 'text'],
 } as const satisfies Listing

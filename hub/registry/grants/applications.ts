@@ -48,7 +48,14 @@ export async function loadApplication(query: Query, id: string): Promise<Applica
   return application
 }
 
-export const applicationStates = ['draft', 'consulting', 'reviewing', 'approved', 'rejected', 'withdrawn'] as const satisfies ApplicationState[]
+export const applicationStates = [
+  'draft',
+  'consulting',
+  'reviewing',
+  'approved',
+  'rejected',
+  'withdrawn',
+] as const satisfies ApplicationState[]
 
 /** SQL: agency $1 asks, or provides what is asked for. */
 const within = `($1::text is null or a.agency = $1 or r.agency = $1
@@ -69,7 +76,15 @@ export const applicationList = {
     from: filter.from('submitted'),
     to: filter.to('submitted'),
   },
-  sorts: { id: 'bigint', title: 'text', agency: 'text', state: 'text', created: 'timestamptz', submitted: 'timestamptz', decided: 'timestamptz' },
+  sorts: {
+    id: 'bigint',
+    title: 'text',
+    agency: 'text',
+    state: 'text',
+    created: 'timestamptz',
+    submitted: 'timestamptz',
+    decided: 'timestamptz',
+  },
   first: '-id',
   id: ['id', 'bigint'],
 } as const satisfies Listing

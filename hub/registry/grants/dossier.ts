@@ -89,10 +89,17 @@ export async function readDossier(registry: Registry, id: string, agency: string
     responsible: (await query<{ who: Reachable | null }>(responsibleSql, [application.agency]))[0]?.who ?? null,
     items: await query<AskedItem>(itemsSql, [codes, application.items]),
     resources,
-    others: await query<Weighed>(`${grantsSql} g.resource = any($1) and g.agency <> $2 order by g.agency, g.id`, [codes, application.agency]),
-    own: await query<Weighed>(`${grantsSql} r.agency = any($1) and g.agency = $2 order by g.resource, g.id`, [providers, application.agency]),
+    others: await query<Weighed>(`${grantsSql} g.resource = any($1) and g.agency <> $2 order by g.agency, g.id`, [
+      codes,
+      application.agency,
+    ]),
+    own: await query<Weighed>(`${grantsSql} r.agency = any($1) and g.agency = $2 order by g.resource, g.id`, [
+      providers,
+      application.agency,
+    ]),
     earlier: await query(earlierSql, [id, application.agency, application.resource, application.standard]),
-    machine: application.agent === null ? null : ((await query<NonNullable<Dossier['machine']>>(machineSql, [application.agent]))[0] ?? null),
+    machine:
+      application.agent === null ? null : ((await query<NonNullable<Dossier['machine']>>(machineSql, [application.agent]))[0] ?? null),
     deadline: await deadlineOf(registry, id),
   }
 }

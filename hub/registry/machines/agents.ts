@@ -117,7 +117,12 @@ export const agentList = {
 } as const satisfies Listing
 
 export async function listAgents({ store }: Registry, agencyScope: string | null, asked: Asked): Promise<Page<ListedAgent>> {
-  const page = await listPage<Omit<ListedAgent, 'refusedFiles'> & { report: AgentReport | null }>(store.query, agentList, [agencyScope], asked)
+  const page = await listPage<Omit<ListedAgent, 'refusedFiles'> & { report: AgentReport | null }>(
+    store.query,
+    agentList,
+    [agencyScope],
+    asked,
+  )
   return { ...page, items: page.items.map(({ report, ...agent }) => ({ ...agent, refusedFiles: report ? refusedFiles(report) : [] })) }
 }
 

@@ -37,7 +37,15 @@ export const keyList = {
     role: filter.among('role', machineRoles),
     text: filter.holds('id', 'name'),
   },
-  sorts: { id: 'bigint', name: 'text', agency: 'text', role: 'text', created: 'timestamptz', expires: 'timestamptz', lastUsed: 'timestamptz' },
+  sorts: {
+    id: 'bigint',
+    name: 'text',
+    agency: 'text',
+    role: 'text',
+    created: 'timestamptz',
+    expires: 'timestamptz',
+    lastUsed: 'timestamptz',
+  },
   first: '-id',
   id: ['id', 'bigint'],
 } as const satisfies Listing

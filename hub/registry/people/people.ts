@@ -62,7 +62,15 @@ export const personList = {
     role: filter.where((place) => `${place} = any(l.roles)`, Type.Enum(roleNames)),
     text: filter.holds('id', 'name', 'login'),
   },
-  sorts: { id: 'bigint', name: 'text', login: 'text', agency: 'text', state: 'text', lastSignIn: 'timestamptz', lockedUntil: 'timestamptz' },
+  sorts: {
+    id: 'bigint',
+    name: 'text',
+    login: 'text',
+    agency: 'text',
+    state: 'text',
+    lastSignIn: 'timestamptz',
+    lockedUntil: 'timestamptz',
+  },
   first: 'id',
   id: ['id', 'bigint'],
 } as const satisfies Listing

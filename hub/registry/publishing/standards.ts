@@ -46,7 +46,11 @@ export const standardList = {
   id: ['code', 'text'],
 } as const satisfies Listing
 
-export function listStandards({ store }: Registry, drafts: boolean, asked: Asked): Promise<Page<ListedStandard & { title: string | null }>> {
+export function listStandards(
+  { store }: Registry,
+  drafts: boolean,
+  asked: Asked,
+): Promise<Page<ListedStandard & { title: string | null }>> {
   return listPage(store.query, standardList, [drafts], asked)
 }
 

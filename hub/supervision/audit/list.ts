@@ -48,7 +48,10 @@ export const auditList = {
   id: ['id', 'bigint'],
 } as const satisfies Listing
 
-export async function listAudit({ query }: Pick<Store, 'query'>, asked: Asked): Promise<Page<ListedEntry & { objectTitle: string | null }>> {
+export async function listAudit(
+  { query }: Pick<Store, 'query'>,
+  asked: Asked,
+): Promise<Page<ListedEntry & { objectTitle: string | null }>> {
   type Row = Omit<ListedEntry, 'seq'> & { seq: string | null; atText: string; objectTitle: string | null }
   const page = await listPage<Row>(query, auditList, [], asked)
   const items = page.items.map(({ atText, ...row }) => ({ ...row, at: atText, seq: row.seq === null ? null : Number(row.seq) }))

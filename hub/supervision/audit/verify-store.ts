@@ -53,7 +53,13 @@ export async function verifyChain(
 
 type Fault = NonNullable<ChainVerified['first']>
 
-function broken(head: ChainVerified['head'], seq: number, fault: Fault['fault'], sealed: string | null, reckoned: string | null): ChainVerified {
+function broken(
+  head: ChainVerified['head'],
+  seq: number,
+  fault: Fault['fault'],
+  sealed: string | null,
+  reckoned: string | null,
+): ChainVerified {
   return { intact: false, count: seq - 1, first: { seq, fault, sealed, reckoned }, head }
 }
 

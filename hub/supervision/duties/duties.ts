@@ -93,7 +93,12 @@ export const dutyList = {
 export async function pageDuties(query: Query, agencyScope: string | null, asked: Asked, now: Date): Promise<Page<Duty & { id: string }>> {
   const { from, to, resource, text, state } = asked
   const agency = agencyScope ?? asked['agency']
-  const given = { ...(agency && { agency }), ...(resource && { resource }), ...(from && { from: requireDay(from) }), ...(to && { to: requireDay(to) }) }
+  const given = {
+    ...(agency && { agency }),
+    ...(resource && { resource }),
+    ...(from && { from: requireDay(from) }),
+    ...(to && { to: requireDay(to) }),
+  }
   const states = state?.split(',')
   const part = text?.toLowerCase()
   const found = (await listDuties(query, given, now)).filter(
@@ -102,7 +107,11 @@ export async function pageDuties(query: Query, agencyScope: string | null, asked
       (part === undefined || `${duty.title}\n${duty.resource}`.toLowerCase().includes(part)) &&
       (asked['agency'] === undefined || duty.agency === asked['agency']),
   )
-  return linePage(found.map((duty) => ({ ...duty, id: `${duty.resource} ${duty.period}` })), dutyList, asked)
+  return linePage(
+    found.map((duty) => ({ ...duty, id: `${duty.resource} ${duty.period}` })),
+    dutyList,
+    asked,
+  )
 }
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)

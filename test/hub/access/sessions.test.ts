@@ -15,7 +15,9 @@ t.test("one's own sessions, for the security administrator everybody's; ending o
     for (let n = 0; n < 2; n++)
       await openSession(query, caller.principal.person!, { address: `10.1.0.${n}`, browser: `Firefox ${n}`, now: city.now })
   }
-  await query(`insert into session (secret_hash, person, created_at, last_used) select 'old', min(id), '2026-01-01', '2026-01-01' from person`)
+  await query(
+    `insert into session (secret_hash, person, created_at, last_used) select 'old', min(id), '2026-01-01', '2026-01-01' from person`,
+  )
   const count = async (where: string) => (await query<{ n: number }>(`select count(*)::int as n from session where ${where}`))[0]!.n
   for (const role of roleNames) {
     const caller = city.as(homeOf(role), role)
@@ -24,7 +26,10 @@ t.test("one's own sessions, for the security administrator everybody's; ending o
     const wanted = await count(`secret_hash <> 'old' ${all ? '' : `and person = ${caller.principal.person}`}`)
     t.same([total.count, items.length], [wanted, wanted], role)
     t.same(items.filter(({ current }: any) => current).map(({ person }: any) => person), [caller.principal.person], `${role}: which one asks`) // prettier-ignore
-    t.ok(items.some(({ address, browser }: any) => address === '10.1.0.1' && browser === 'Firefox 1'), role)
+    t.ok(
+      items.some(({ address, browser }: any) => address === '10.1.0.1' && browser === 'Firefox 1'),
+      role,
+    )
     t.notMatch(JSON.stringify(items), /secret|hash/)
   }
   const [user, other, security] = [city.as('civil', 'user'), city.as('water', 'user'), city.as('city', 'security-admin')]
@@ -36,7 +41,9 @@ t.test("one's own sessions, for the security administrator everybody's; ending o
   const current = (await other.get('/sessions?sort=created')).body.items.find((one: any) => one.current)
   t.equal((await security.post(`/sessions/${current.id}/end`)).status, 200)
   t.equal((await other.get('/me')).status, 401, 'its browser is signed out')
-  const ends = await query<{ actor: string; object: string }>(`select actor, object from audit_entry where act = 'session.end' and outcome = 'done' order by id`)
+  const ends = await query<{ actor: string; object: string }>(
+    `select actor, object from audit_entry where act = 'session.end' and outcome = 'done' order by id`,
+  )
   t.same(ends, [
     { actor: user.principal.actor, object: `person ${user.principal.person}` },
     { actor: security.principal.actor, object: `person ${other.principal.person}` },
@@ -47,7 +54,11 @@ t.test('signing in says where and by which browser', async (t) => {
   const city = await openCity(t)
   const hash = await city.services.access.passwords.hash('Zhuang-47.Hetao')
   const { person } = city.as('civil', 'user').principal
-  await city.store.query(`update person set login = 'zhang.san', password = $2, password_set_at = $3 where id = $1`, [person, hash, city.now])
+  await city.store.query(`update person set login = 'zhang.san', password = $2, password_set_at = $3 where id = $1`, [
+    person,
+    hash,
+    city.now,
+  ])
   const payload = { login: 'zhang.san', password: 'Zhuang-47.Hetao' }
   const headers = { 'user-agent': `360SE ${'x'.repeat(500)}` }
   t.equal((await city.app.inject({ method: 'POST', url: '/api/v1/session', payload, headers })).statusCode, 200)

@@ -201,9 +201,7 @@ t.test('a list shows what one may read, and all of it', async (t) => {
       const name = `${kind}.read` as OperationName
       if (!Object.hasOwn(rights, name) || reachOf(caller.principal, name).size === 0) continue
       const who = `${path} by ${caller.principal.name}`
-      const listed = (await caller.get(`${path}?limit=100`)).body.items.map(
-        ({ id }: { id: string }) => id,
-      )
+      const listed = (await caller.get(`${path}?limit=100`)).body.items.map(({ id }: { id: string }) => id)
       const table =
         { grant: 'access_grant', machine: 'machine_application', publication: 'publication_request', order: 'rectification_order' }[kind] ??
         kind

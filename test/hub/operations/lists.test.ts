@@ -15,7 +15,9 @@ const agencies = ['civil', 'water', 'health']
 /** Cases of every agency about every other one's resource, many of them made in the same moment. */
 async function fill(city: City): Promise<void> {
   for (const agency of agencies) {
-    const schema = villages((draft) => Object.assign(draft, { resource: `${agency}.r`, title: `${agency} 名录`, agency, table: `${agency}_r` }))
+    const schema = villages((draft) =>
+      Object.assign(draft, { resource: `${agency}.r`, title: `${agency} 名录`, agency, table: `${agency}_r` }),
+    )
     await publishResource(city, 'admin', { schema })
   }
   const { query } = city.store
@@ -160,7 +162,7 @@ const callers: [string, Role][] = [
 /** All pages, one after the other. */
 async function read(caller: Caller, path: string, query: Record<string, string>, limit: number) {
   const ids: string[] = []
-  for (let after: string | null = ''; after !== null; ) {
+  for (let after: string | null = ''; after !== null;) {
     const text = new URLSearchParams({ ...query, limit: String(limit), ...(after && { after }) }).toString()
     const { status, body } = await caller.get(`${path}?${text}`)
     if (status !== 200) throw new Error(`${path}?${text}: ${status} ${JSON.stringify(body)}`)

@@ -166,7 +166,9 @@ void t.test('a day that falls into a year without a calendar is not known until 
     await startDeadline(query, { ...started, kind: object === 'extended' ? 'application-reply' : 'correction', object, from })
   }
   hub.now = at('2026-12-19T10:00')
-  t.match((await listDeadlines(query, null, { object: 'a' }, hub.now)).items, [{ due: null, waits: 'calendar', state: 'waiting', daysLeft: null }])
+  t.match((await listDeadlines(query, null, { object: 'a' }, hub.now)).items, [
+    { due: null, waits: 'calendar', state: 'waiting', daysLeft: null },
+  ])
   await extendDeadline(query, 'application-reply', 'extended', hub.now)
   await supervise(hub, '2027-01-06T00:05')
   t.match((await listDeadlines(query, null, { object: 'a' }, hub.now)).items, [{ due: null, state: 'waiting', missedAt: null }])
@@ -175,8 +177,16 @@ void t.test('a day that falls into a year without a calendar is not known until 
 
   hub.now = at('2027-01-06T10:00')
   await startAnew(hub, supervisionSettings({}, [year2027]))
-  t.match((await listDeadlines(query, null, { object: 'a' }, hub.now)).items, [{ due: '2027-01-07', waits: null }], 'the day after it became known')
-  t.match((await listDeadlines(query, null, { object: 'extended' }, hub.now)).items, [{ due: '2027-01-11' }], 'as counted from its beginning')
+  t.match(
+    (await listDeadlines(query, null, { object: 'a' }, hub.now)).items,
+    [{ due: '2027-01-07', waits: null }],
+    'the day after it became known',
+  )
+  t.match(
+    (await listDeadlines(query, null, { object: 'extended' }, hub.now)).items,
+    [{ due: '2027-01-11' }],
+    'as counted from its beginning',
+  )
   await startAnew(hub, supervisionSettings({}, [year2027]))
   t.match((await listDeadlines(query, null, { object: 'a' }, hub.now)).items, [{ due: '2027-01-07' }], 'and stays so')
   await supervise(hub, '2027-01-08T00:01')

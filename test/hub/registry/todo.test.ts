@@ -71,7 +71,8 @@ async function all(caller: Caller, path: string, limit = 100): Promise<Line[]> {
     if (status !== 200) throw new Error(text)
     items.push(...(body.items as Line[]))
     if (body.next === null) {
-      if (body.total.count !== items.length || body.total.more) throw new Error(`${path}: ${items.length} lines, ${JSON.stringify(body.total)} told`)
+      if (body.total.count !== items.length || body.total.more)
+        throw new Error(`${path}: ${items.length} lines, ${JSON.stringify(body.total)} told`)
       return items
     }
     after = `&after=${body.next}`

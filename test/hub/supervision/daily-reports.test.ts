@@ -75,7 +75,11 @@ t.test('the newest line is kept, shown and logged once', async (t) => {
   const { items } = (await city.as('city', 'office').get('/agents')).body
   t.match(items, [{ id: agent, morning: { ...lineOf('2026-11-24'), received: '2026-11-24T00:31:00Z' } }])
   await poll(reportOf('2026-11-20'))
-  t.match((await listAgents(city, null, {})).items[0], { morning: { day: '2026-11-24' } }, 'an older one (the machine was restored) is none')
+  t.match(
+    (await listAgents(city, null, {})).items[0],
+    { morning: { day: '2026-11-24' } },
+    'an older one (the machine was restored) is none',
+  )
 })
 
 t.test('a missing line is a problem and told once, and over when it comes', async (t) => {

@@ -39,7 +39,8 @@ export default function ApplyPage() {
   })
   const agents = useQuery({
     queryKey: ['list', 'agent.list'],
-    queryFn: () => call<{ items: { id: string; name: string; state: string }[] }>('agent.list', { query: { state: 'active', limit: '1000' } }),
+    queryFn: () =>
+      call<{ items: { id: string; name: string; state: string }[] }>('agent.list', { query: { state: 'active', limit: '1000' } }),
     enabled: can('agent.list'),
   })
   if (resource.error) return <Failed error={resource.error} again={() => void resource.refetch()} />

@@ -91,7 +91,15 @@ const faults: Readonly<Record<string, Text>> = {
 function Last({ last: { intact, count, first, at, byName } }: { last: Verified }) {
   const { say } = useWords()
   const when = `${timeText(at)} ${byName ?? ''}`
-  if (intact) return <Alert type="success" showIcon title={say(t(`全链一致，共 ${count} 条`, `The chain is whole: ${count} entries`))} description={when} />
+  if (intact)
+    return (
+      <Alert
+        type="success"
+        showIcon
+        title={say(t(`全链一致，共 ${count} 条`, `The chain is whole: ${count} entries`))}
+        description={when}
+      />
+    )
   const { seq, fault, sealed, reckoned } = first!
   return (
     <Alert

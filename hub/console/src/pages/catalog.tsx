@@ -58,9 +58,7 @@ const orders: readonly [string, Text][] = [
 export default function CatalogPage() {
   const { say } = useWords()
   const [search, setSearch] = useSearchParams()
-  const given: Record<string, string> = Object.fromEntries(
-    filters.flatMap((name) => (search.get(name) ? [[name, search.get(name)!]] : [])),
-  )
+  const given: Record<string, string> = Object.fromEntries(filters.flatMap((name) => (search.get(name) ? [[name, search.get(name)!]] : [])))
   const { data, error, refetch, fetchNextPage, hasNextPage } = useInfiniteQuery({
     queryKey: ['catalog', given],
     queryFn: ({ pageParam, signal }) =>

@@ -45,7 +45,8 @@ export default function ListPage({ place }: { place: Place }) {
     getNextPageParam: ({ next }) => next ?? undefined,
   })
   const lines = data?.pages.flatMap(({ items }) => items) ?? []
-  const change = (name: string, value: string | undefined) => setSearch(value ? { ...asked, [name]: value } : without(asked, name), { replace: true })
+  const change = (name: string, value: string | undefined) =>
+    setSearch(value ? { ...asked, [name]: value } : without(asked, name), { replace: true })
   const acts = (line: Line) =>
     (line['ended'] ?? null) === null &&
     on.map((name) => (
@@ -94,13 +95,13 @@ export default function ListPage({ place }: { place: Place }) {
           }}
           columns={[
             ...place.columns.map((member, at) => ({
-            title: say(nameOf(member)),
-            key: member,
-            ...(sorts.has(member) && { sorter: true, sortOrder: orderOf(sort, member) }),
-            render: (_: unknown, line: Line) => {
-              const shown = <Value line={line} member={member} kind={place.kind} />
-              return at === 0 && place.kind ? <Link to={addressIn(place, line)}>{shown}</Link> : shown
-            },
+              title: say(nameOf(member)),
+              key: member,
+              ...(sorts.has(member) && { sorter: true, sortOrder: orderOf(sort, member) }),
+              render: (_: unknown, line: Line) => {
+                const shown = <Value line={line} member={member} kind={place.kind} />
+                return at === 0 && place.kind ? <Link to={addressIn(place, line)}>{shown}</Link> : shown
+              },
             })),
             ...(on.length > 0 ? [{ title: say(t('办理', 'acts')), key: 'acts', render: (_: unknown, line: Line) => acts(line) }] : []),
           ]}

@@ -58,13 +58,18 @@ const words: Readonly<Record<string, Text>> = {
 /** The settings that somebody may know, as the hub runs with them. */
 export default function SettingsPage() {
   const { say } = useWords()
-  const { data, error, refetch } = useQuery({ queryKey: ['settings'], queryFn: ({ signal }) => call<Settings>('settings.read', { signal }) })
+  const { data, error, refetch } = useQuery({
+    queryKey: ['settings'],
+    queryFn: ({ signal }) => call<Settings>('settings.read', { signal }),
+  })
   if (error) return <Failed error={error} again={() => void refetch()} />
   if (!data) return <Waiting />
   return (
     <>
       <h1>{say(t('设置', 'Settings'))}</h1>
-      <p className="muted">{say(t('设置写在中心的配置文件中，此处只供查看。', "They stand in the hub's configuration file; this page shows them."))}</p>
+      <p className="muted">
+        {say(t('设置写在中心的配置文件中，此处只供查看。', "They stand in the hub's configuration file; this page shows them."))}
+      </p>
       {Object.entries(data).map(([part, values]) => (
         <section key={part}>
           <h2>{say(words[part] ?? t(part, part))}</h2>

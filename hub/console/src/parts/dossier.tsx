@@ -50,7 +50,9 @@ export default function DossierPart({ id }: { id: string }) {
             <dt>{say(t('接收的前置机', 'receiving machine'))}</dt>
             <dd>
               {machine.name} · {valueText(machine.state, 'state', 'agent', say)} ·{' '}
-              {machine.lastSeen ? say(t(`最近联系 ${timeText(machine.lastSeen)}`, `last heard of ${timeText(machine.lastSeen)}`)) : say(t('从未联系', 'never heard of'))}
+              {machine.lastSeen
+                ? say(t(`最近联系 ${timeText(machine.lastSeen)}`, `last heard of ${timeText(machine.lastSeen)}`))
+                : say(t('从未联系', 'never heard of'))}
               {machine.held.length > 0 && ` · ${machine.held.join('、')}`}
             </dd>
           </>
@@ -59,9 +61,24 @@ export default function DossierPart({ id }: { id: string }) {
       {resources.map((one) => (
         <Asked key={one.resource} one={one} />
       ))}
-      <Weighed name={say(t('其他单位对该资源的授权', 'What others have of it'))} lines={others} columns={['agency', 'items', 'mode', 'purpose', 'state', 'validTo']} labels={labels} />
-      <Weighed name={say(t('申请单位已有的该提供单位授权', 'What the applicant has from this provider'))} lines={own} columns={['title', 'items', 'mode', 'purpose', 'state', 'validTo']} labels={labels} />
-      <Weighed name={say(t('以往决定', 'Earlier decisions'))} lines={earlier} columns={['id', 'state', 'items', 'approvedItems', 'reason', 'decided']} labels={labels} />
+      <Weighed
+        name={say(t('其他单位对该资源的授权', 'What others have of it'))}
+        lines={others}
+        columns={['agency', 'items', 'mode', 'purpose', 'state', 'validTo']}
+        labels={labels}
+      />
+      <Weighed
+        name={say(t('申请单位已有的该提供单位授权', 'What the applicant has from this provider'))}
+        lines={own}
+        columns={['title', 'items', 'mode', 'purpose', 'state', 'validTo']}
+        labels={labels}
+      />
+      <Weighed
+        name={say(t('以往决定', 'Earlier decisions'))}
+        lines={earlier}
+        columns={['id', 'state', 'items', 'approvedItems', 'reason', 'decided']}
+        labels={labels}
+      />
     </section>
   )
 }

@@ -47,8 +47,7 @@ export function Timeline({ kind, id }: { kind: string; id: string }) {
       <ol className="steps">
         {lines.map((line, at) => (
           <li key={`${line.at}${at}`}>
-            <span className="muted number">{timeText(line.at)}</span>{' '}
-            <strong>{say(called(line))}</strong>
+            <span className="muted number">{timeText(line.at)}</span> <strong>{say(called(line))}</strong>
             <div>
               {line.actorName} {line.agencyName}
             </div>

@@ -133,7 +133,7 @@ t.test('search over everything: of each kind what the same person may list, and 
       t.equal(status, 200)
       for (const { kind, total, found } of body.items) {
         groups++
-        const path = kind === 'resource' ? '/catalog' : { agency: '/agencies', person: '/people' }[kind as string] ?? `/${kind}s`
+        const path = kind === 'resource' ? '/catalog' : ({ agency: '/agencies', person: '/people' }[kind as string] ?? `/${kind}s`)
         const listed = await who.get(`${path}?text=1&limit=10`)
         t.equal(listed.status, 200, `${role} ${path}`)
         t.same([total, found.map(({ id }: any) => id)], [listed.body.total, listed.body.items.map((one: any) => one[kind === 'resource' ? 'resource' : ['agency', 'standard'].includes(kind) ? 'code' : 'id'])], `${role} ${kind}`) // prettier-ignore
@@ -148,10 +148,18 @@ t.test('search over everything: of each kind what the same person may list, and 
 t.test('the resources of an agency, and how each stands, against plain SQL', async (t) => {
   const city = await openCity(t)
   await fill(city, new Random(seedOfThisRun()), 12)
-  const agent = (await city.store.query<{ id: string }>(`insert into agent (id, agency, name, public_key) values ('a1', 'civil', 'a', 'k') returning id`))[0]!.id
-  await city.store.query(`insert into stream (resource, producer, last_push) select code, $1, timestamptz '2026-11-20T08:00Z' from resource where agency = 'civil'`, [agent])
-  await city.store.query(`insert into agent_fault (agent, line, code, since, gone_at) select $1, 'source ' || code, 'QZ-GUARD-DELETES', now(),
-    case when substr(code, 2)::int % 2 = 0 then now() end from resource where agency = 'civil'`, [agent])
+  const agent = (
+    await city.store.query<{ id: string }>(`insert into agent (id, agency, name, public_key) values ('a1', 'civil', 'a', 'k') returning id`)
+  )[0]!.id
+  await city.store.query(
+    `insert into stream (resource, producer, last_push) select code, $1, timestamptz '2026-11-20T08:00Z' from resource where agency = 'civil'`,
+    [agent],
+  )
+  await city.store.query(
+    `insert into agent_fault (agent, line, code, since, gone_at) select $1, 'source ' || code, 'QZ-GUARD-DELETES', now(),
+    case when substr(code, 2)::int % 2 = 0 then now() end from resource where agency = 'civil'`,
+    [agent],
+  )
   const expected = async (agency: string | null) =>
     city.store.query(
       `select r.code, (select count(*)::int from access_grant g where g.resource = r.code and g.state = 'active') as receivers,
@@ -170,12 +178,22 @@ t.test('the resources of an agency, and how each stands, against plain SQL', asy
       continue
     }
     const wanted = await expected(all ? null : 'civil')
-    const told = answer.body.items.map(({ code, receivers, updated, held, openness }: any) => ({ code, receivers, updated, held, closed: openness.closed }))
+    const told = answer.body.items.map(({ code, receivers, updated, held, openness }: any) => ({
+      code,
+      receivers,
+      updated,
+      held,
+      closed: openness.closed,
+    }))
     t.same([answer.body.total.count, told], [wanted.length, wanted], role)
     const duties = (await city.as('city', 'supervisor').get('/duties?limit=1000')).body.items
     for (const { code, duty } of answer.body.items) {
       const states = duties.filter(({ resource }: any) => resource === code).map(({ state }: any) => state)
-      t.equal(duty, ['overdue', 'running', 'explained', 'excused', 'updated'].find((state) => states.includes(state)) ?? null, `${role} ${code}`)
+      t.equal(
+        duty,
+        ['overdue', 'running', 'explained', 'excused', 'updated'].find((state) => states.includes(state)) ?? null,
+        `${role} ${code}`,
+      )
     }
   }
 })

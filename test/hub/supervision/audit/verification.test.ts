@@ -37,7 +37,9 @@ t.test('one byte altered, an entry taken away, one put in: each is found, and wh
   for (let n = 1; n <= 30; n++) await writeAudit(office.store.query, { actor: `person ${n}`, act: 'test', object: 'x', details: { n } })
   const whole = await verifyChain(office.store, async () => {})
   t.match(whole, { intact: true, first: null })
-  const [{ seq, entry }] = (await office.store.query<{ seq: string; entry: string }>('select seq, entry from audit_seal order by seq offset 17 limit 1')) as [any]
+  const [{ seq, entry }] = (await office.store.query<{ seq: string; entry: string }>(
+    'select seq, entry from audit_seal order by seq offset 17 limit 1',
+  )) as [any]
   await tamper(office, `update audit_entry set actor = overlay(actor placing 'q' from 1) where id = $1`, [entry])
   t.match(await verifyChain(office.store, async () => {}), { intact: false, count: Number(seq) - 1, first: { seq: Number(seq), fault: 'altered', sealed: /^[0-9a-f]{64}$/, reckoned: /^[0-9a-f]{64}$/ } }) // prettier-ignore
   await tamper(office, `update audit_entry set actor = overlay(actor placing 'p' from 1) where id = $1`, [entry])
@@ -65,7 +67,9 @@ t.test('as a job: begun once however often it is asked for, with its result kept
   t.match(job, { state: 'done', result: { intact: true, count: last.count } })
   t.match(last, { intact: true, by: auditor.principal.actor, first: null })
   t.ok(last.count > 3 && job.done === job.total, `${last.count} entries`)
-  const [{ seq, entry }] = (await city.store.query<{ seq: string; entry: string }>('select seq, entry from audit_seal order by seq offset 2 limit 1')) as [any]
+  const [{ seq, entry }] = (await city.store.query<{ seq: string; entry: string }>(
+    'select seq, entry from audit_seal order by seq offset 2 limit 1',
+  )) as [any]
   await tamper(city, `update audit_entry set object = object || 'x' where id = $1`, [entry])
   const again = (await auditor.post('/audit/verify')).body
   t.not(again.id, one.id)
@@ -148,14 +152,24 @@ t.test('the whole way of an application: in order, with names, and only what one
   t.equal(reported.status, 200, reported.text)
   clock()
   t.equal((await city.as('city', 'office').post(`/grants/${grant.id}/revoke`, { reason: '用途已变' })).status, 200)
-  const way = ['application.create', 'application.submit', 'application.approve', 'route.first-receipt', 'correction.create', 'grant.revoke']
+  const way = [
+    'application.create',
+    'application.submit',
+    'application.approve',
+    'route.first-receipt',
+    'correction.create',
+    'grant.revoke',
+  ]
   const eventsOf = (body: any) => body.items.map(({ kind, event }: any) => `${kind}.${event}`)
   for (const who of [user, city.as('city', 'office'), city.as('city', 'supervisor'), city.as('civil', 'reviewer')]) {
     const { status, body, text } = await who.get(`/chain/application/${id}`)
     t.equal(status, 200)
     const events: string[] = eventsOf(body)
     t.same(events.filter((event) => way.includes(event)), way, who.principal.name) // prettier-ignore
-    t.ok(body.items.every(({ actorName }: any) => actorName), 'each with a name')
+    t.ok(
+      body.items.every(({ actorName }: any) => actorName),
+      'each with a name',
+    )
     t.notMatch(text, planted, 'no values')
     t.match(body.items.at(-1), { kind: 'grant', title: '村居名录', reason: '用途已变' })
   }

@@ -58,9 +58,8 @@ function supervise(hub: Office, now: string): Promise<void> {
 }
 
 async function stateOf({ store, now }: Office, period: string, resource = 'villages'): Promise<string | undefined> {
-  return (await listDuties(store.query, { resource, from: '2026-01-01', to: '2027-12-31' }, now)).find(
-    (duty) => duty.period === period,
-  )?.state
+  return (await listDuties(store.query, { resource, from: '2026-01-01', to: '2027-12-31' }, now)).find((duty) => duty.period === period)
+    ?.state
 }
 
 const marks = ({ store }: Office) =>
@@ -338,7 +337,9 @@ void t.test('an agency with many resources gets one notice per period', async (t
   const hub = await openDuty(t, 'weekly', '2026-11-02T10:00')
   for (let n = 1; n <= 7; n++) await addResource(hub, `r${n}`, 'weekly', '2026-11-02T10:00')
   await supervise(hub, '2026-11-09T00:02')
-  t.match((await listNotices(hub.store.query, supervisor)).items, [{ object: 'agency civil', zh: /8 项资源.* 等$/, en: /8 resources.*, …$/ }])
+  t.match((await listNotices(hub.store.query, supervisor)).items, [
+    { object: 'agency civil', zh: /8 项资源.* 等$/, en: /8 resources.*, …$/ },
+  ])
 })
 
 void t.test('a pass killed anywhere is made again: every mark and notice once', async (t) => {
