@@ -62,7 +62,7 @@ export function searchOperations(lists: readonly Operation[]): readonly Operatio
         for (const [name, { list, id = 'id', title }] of Object.entries(kinds)) {
           const by = lists.find((one) => one.name === list)!
           if ((kind !== undefined && kind !== name) || reachOf(call.principal, list).size === 0) continue
-          const { items, total } = await foundBy(by, call as never)
+          const { items, total } = await foundBy(by, call)
           const found = items.map((line) => ({
             id: String(line[id]),
             title: title.map((member) => textOf(line[member])).find((text) => text !== null) ?? String(line[id]),

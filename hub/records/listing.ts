@@ -234,12 +234,14 @@ function invalid(zh: string, en: string): QianzhiError {
   return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh, en } })
 }
 
+type Ranked = Readonly<Record<string, Date | string | number | null>>
+
 /** One page of lines that are reckoned, not stored: in the same orders, with the same places. */
 export function linePage<T extends object>(lines: readonly T[], listing: Omit<Listing, 'select' | 'filters'>, asked: Asked): Page<T> {
   const { sorts, id } = listing
   const order = orderOf(listing, asked)
-  const rankOf = (line: T) => rankText((line as Record<string, unknown>)[order[0]])
-  const idOf = (line: T) => rankText((line as Record<string, unknown>)[id[0]])!
+  const rankOf = (line: T) => rankText((line as Ranked)[order[0]])
+  const idOf = (line: T) => rankText((line as Ranked)[id[0]])!
   const compare = (a: readonly [string | null, string], b: readonly [string | null, string]) =>
     (a[0] === null ? 1 : 0) - (b[0] === null ? 1 : 0) ||
     (order[1] ? -1 : 1) * (compareAs(sorts[order[0]]!, a[0] ?? '', b[0] ?? '') || compareAs(id[1], a[1], b[1]))
@@ -255,9 +257,9 @@ export function linePage<T extends object>(lines: readonly T[], listing: Omit<Li
   }
 }
 
-function rankText(value: unknown): string | null {
+function rankText(value: Date | string | number | null | undefined): string | null {
   if (value === null || value === undefined) return null
-  return value instanceof Date ? String(value.getTime() / 1000) : String(value as string | number)
+  return value instanceof Date ? String(value.getTime() / 1000) : String(value)
 }
 
 function compareAs(kind: Kind, a: string, b: string): number {

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { call } from '../api.ts'
+import { plain } from '../fields.ts'
 import { roles, type Text } from '../meta.ts'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { t, useWords } from '../words.tsx'
@@ -87,7 +88,7 @@ function Values({ values }: { values: Settings }) {
     if (value === null) return '—'
     if (Array.isArray(value)) return value.map((one) => word(String(one))).join('、') || '—'
     if (typeof value === 'object') return <Values values={value as Settings} />
-    return word(String(value as string | number))
+    return word(plain(value))
   }
   return (
     <dl className="facts">

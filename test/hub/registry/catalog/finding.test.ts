@@ -65,7 +65,8 @@ t.test('facets, filters and orders against plain SQL', async (t) => {
       .filter(() => random.chance(0.3))
       .map(([name, choices]) => [name, ...random.pick(choices)] as const)
     const sort = random.pick(['', 'title', '-title'])
-    const query = new URLSearchParams({ ...Object.fromEntries(asked.map(([name, value]) => [name, value])), ...(sort && { sort }) })
+    const search = new URLSearchParams({ ...Object.fromEntries(asked.map(([name, value]) => [name, value])), ...(sort && { sort }) })
+    const query = search.toString()
     const found: string[] = []
     let total: unknown
     for (let after = ''; ;) {
@@ -83,11 +84,11 @@ t.test('facets, filters and orders against plain SQL', async (t) => {
     )
     const codes = wanted.map(({ code }) => code)
     const what = `${agency} ${query}`
-    t.same(sort === '' && query.has('text') ? found.toSorted() : found, sort === '' && query.has('text') ? codes.toSorted() : codes, what)
+    t.same(sort === '' && search.has('text') ? found.toSorted() : found, sort === '' && search.has('text') ? codes.toSorted() : codes, what)
     t.same(total, { count: codes.length, more: false }, what)
     const counted = (await city.as(agency, role).get(`/catalog?${query}&limit=1&facets=${facets.join()}`)).body.facets
     for (const facet of facets) {
-      const digits = (query.get('classification')?.length ?? 0) >= 3 ? ((query.get('classification')?.length ?? 0) >= 6 ? 12 : 6) : 3
+      const digits = (search.get('classification')?.length ?? 0) >= 3 ? ((search.get('classification')?.length ?? 0) >= 6 ? 12 : 6) : 3
       const value = facet === 'classification' ? `left(classification, ${digits})` : facet
       const plain = await city.store.query(
         `select ${value} as value, count(*)::int as count from (${rows}) x where ${facet === 'classification' ? where() : where(facet)} and ${value} <> ''
