@@ -16,6 +16,8 @@ export interface Part {
 export interface Archive {
   /** By name; case does not count (ECMA-376 part 2, 6.2.2.3). */
   part(name: string): Part | undefined
+  /** All of them, in the order of the archive; folders left out. */
+  parts(): Part[]
   close(): void
 }
 
@@ -30,11 +32,13 @@ export async function openArchive(source: Buffer | string, limits: ExcelLimits):
   const zip = await unzipping(typeof source === 'string' ? yauzl.openPromise(source, options) : yauzl.fromBufferPromise(source, options))
   try {
     const entries = await unzipping(readEntries(zip, limits))
+    const partOf = (entry: yauzl.Entry): Part => ({ name: entry.fileName, chunks: () => unpack(zip, entry) })
     return {
       part(name) {
         const entry = entries.get(name.toLowerCase())
-        return entry && { name: entry.fileName, chunks: () => unpack(zip, entry) }
+        return entry && partOf(entry)
       },
+      parts: () => [...entries.values()].filter(({ fileName }) => !fileName.endsWith('/')).map(partOf),
       close: () => zip.close(),
     }
   } catch (error) {

@@ -23,12 +23,7 @@ interface Relationship {
 
 /** Reads everything but the rows. Throws QZ-EXCEL. */
 export async function readBook(archive: Archive, limits: ExcelLimits): Promise<Book> {
-  const tops = [...(await relationships(archive, '')).values()]
-  const top = tops.find(({ type }) => type === 'officeDocument')
-  const workbook = top && archive.part(top.target)
-  if (!workbook || !/\.xml$/i.test(workbook.name))
-    throw excelFault(wholeFile, '不是 .xlsx 工作簿，请在 Excel 中另存为 .xlsx', 'this is no .xlsx workbook: save it as .xlsx in Excel')
-  const related = await relationships(archive, workbook.name)
+  const { workbook, tops, related } = await findWorkbook(archive)
   const ofType = (wanted: string): Part | undefined => {
     const found = [...related.values()].find(({ type }) => type === wanted)
     return found && archive.part(found.target)
@@ -36,14 +31,7 @@ export async function readBook(archive: Archive, limits: ExcelLimits): Promise<B
   const { listed, dateSystem, uncalculated } = await readWorkbookPart(workbook)
   if (listed.length > limits.sheets)
     throw excelFault(wholeFile, `工作表超过 ${limits.sheets} 个`, `it has more than ${limits.sheets} sheets`)
-  const sheets = listed.flatMap(({ name, hidden, id }) => {
-    const target = related.get(id)
-    // Chart sheets hold no cells.
-    if (target && target.type !== 'worksheet') return []
-    const part = target && archive.part(target.target)
-    if (!part) throw excelFault(name, '工作表的内容不在文件中', 'the file does not hold the sheet')
-    return [{ name, hidden, part }]
-  })
+  const sheets = sheetsOf(archive, listed, related)
   const [styles, strings] = [ofType('styles'), ofType('sharedStrings')]
   const about = tops.find(({ type }) => type === 'extended-properties')
   const calculated = !uncalculated && (ofType('calcChain') !== undefined || (await isOfCalculator(about && archive.part(about.target))))
@@ -56,10 +44,45 @@ export async function readBook(archive: Archive, limits: ExcelLimits): Promise<B
   }
 }
 
+/** Where the parts of a workbook are. */
+export interface BookPlaces {
+  workbook: Part
+  /** Name of the part with the workbook's relationships. */
+  relationships: string
+  sheets: Book['sheets']
+}
+
+/** Throws QZ-EXCEL. */
+export async function readPlaces(archive: Archive): Promise<BookPlaces> {
+  const { workbook, related } = await findWorkbook(archive)
+  const { listed } = await readWorkbookPart(workbook)
+  return { workbook, relationships: relationshipsOf(workbook.name), sheets: sheetsOf(archive, listed, related) }
+}
+
+async function findWorkbook(archive: Archive) {
+  const tops = [...(await relationships(archive, '')).values()]
+  const top = tops.find(({ type }) => type === 'officeDocument')
+  const workbook = top && archive.part(top.target)
+  if (!workbook || !/\.xml$/i.test(workbook.name))
+    throw excelFault(wholeFile, '不是 .xlsx 工作簿，请在 Excel 中另存为 .xlsx', 'this is no .xlsx workbook: save it as .xlsx in Excel')
+  return { workbook, tops, related: await relationships(archive, workbook.name) }
+}
+
+function sheetsOf(archive: Archive, listed: readonly ListedSheet[], related: ReadonlyMap<string, Relationship>): Book['sheets'] {
+  return listed.flatMap(({ name, hidden, id }) => {
+    const target = related.get(id)
+    // Chart sheets hold no cells.
+    if (target && target.type !== 'worksheet') return []
+    const part = target && archive.part(target.target)
+    if (!part) throw excelFault(name, '工作表的内容不在文件中', 'the file does not hold the sheet')
+    return [{ name, hidden, part }]
+  })
+}
+
 /** A part's relationships by id; types by their last word, which is the same in both variants of the standard. */
 async function relationships(archive: Archive, of: string): Promise<Map<string, Relationship>> {
   const folder = posix.dirname(of)
-  const part = archive.part(posix.join(folder, '_rels', `${posix.basename(of)}.rels`))
+  const part = archive.part(relationshipsOf(of))
   const found = new Map<string, Relationship>()
   if (!part) return found
   await readXml(part, {
@@ -72,8 +95,18 @@ async function relationships(archive: Archive, of: string): Promise<Map<string, 
   return found
 }
 
+function relationshipsOf(part: string): string {
+  return posix.join(posix.dirname(part), '_rels', `${posix.basename(part)}.rels`)
+}
+
+interface ListedSheet {
+  name: string
+  hidden: boolean
+  id: string
+}
+
 async function readWorkbookPart(part: Part) {
-  const listed: { name: string; hidden: boolean; id: string }[] = []
+  const listed: ListedSheet[] = []
   let dateSystem: 1900 | 1904 = 1900
   let uncalculated = false
   await readXml(part, {

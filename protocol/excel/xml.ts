@@ -5,8 +5,9 @@ import { excelFault, wholeFile } from './fault.ts'
 
 /** What a part's reader hears of. Names come without their namespace prefix, which producers choose as they like. */
 export interface XmlHandler {
-  open?(name: string, attributes: Readonly<Record<string, string>>): void
-  close?(name: string): void
+  /** `end`: characters of the part up to behind the tag. */
+  open?(name: string, attributes: Readonly<Record<string, string>>, end: number): void
+  close?(name: string, end: number): void
   text?(text: string): void
 }
 
@@ -15,27 +16,28 @@ const deepest = 64
 const longestToken = 1 << 20
 
 /**
- * Parses a part as it is unpacked; yields after each chunk, so that the consumer can take what its handler has gathered. UTF-8 only.
+ * Parses a part as it is unpacked; yields each chunk's text behind it, so that the consumer can take what its handler has gathered. UTF-8 only.
  * A document type declaration is refused, which leaves no entities but XML's own five. Throws QZ-EXCEL.
  */
-export async function* parseXml(part: Part, handler: XmlHandler): AsyncGenerator<void> {
+export async function* parseXml(part: Part, handler: XmlHandler): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   const progress = { since: 0 }
   const parser = listening(part.name, handler, progress)
   for await (const chunk of part.chunks()) {
+    let text = ''
     parsing(part.name, () => {
-      const text = decoder.decode(chunk, { stream: true })
+      text = decoder.decode(chunk, { stream: true })
       progress.since += text.length
       parser.write(text)
       if (progress.since > longestToken) throw excelFault(wholeFile, `${part.name} 中有过长的内容`, `${part.name} holds too long a text`)
     })
-    yield
+    yield text
   }
   parsing(part.name, () => {
     parser.write(decoder.decode())
     parser.close()
   })
-  yield
+  yield ''
 }
 
 /** Parses a small part to its end. */
@@ -52,12 +54,12 @@ function listening(part: string, handler: XmlHandler, progress: { since: number 
   parser.on('opentag', (tag) => {
     progress.since = 0
     if (++depth > deepest) throw excelFault(wholeFile, `${part} 嵌套过深`, `${part} is nested too deep`)
-    handler.open?.(localName(tag.name), tag.attributes)
+    handler.open?.(localName(tag.name), tag.attributes, parser.position)
   })
   parser.on('closetag', (tag) => {
     progress.since = 0
     depth--
-    handler.close?.(localName(tag.name))
+    handler.close?.(localName(tag.name), parser.position)
   })
   const text = (found: string): void => {
     progress.since = 0

@@ -18,6 +18,13 @@ const own: ReadonlySet<string> = new Set(
   [remarksHeader, rowHeader].flatMap(({ zh, en }) => [zh, en, `${zh} ${en}`].map((name) => plainHeader(name))),
 )
 
+const remarks: ReadonlySet<string> = new Set([remarksHeader.zh, remarksHeader.en].map((name) => plainHeader(name)))
+
+/** The column of remarks of a copy that was marked before. */
+export function isRemarksHeader(header: string): boolean {
+  return remarks.has(plainHeader(header))
+}
+
 /** What a header stands for: an item by its place, a column of the marked copy, or nothing known. */
 export type Meaning = number | 'own' | undefined
 

@@ -1,9 +1,8 @@
-/** A copy of a checked workbook with what is wrong beside each row. */
-import { writePages, type WrittenRows } from '../../../protocol/excel/write-pages.ts'
-import { readWorkbook } from '../../../protocol/excel/read.ts'
+/** A copy of a checked workbook, with what is wrong beside each row; all else, formats and sheets, as it was. */
+import { patchWorkbook, type Patch } from '../../../protocol/excel/patch.ts'
 import type { Language } from '../../../protocol/localized.ts'
 import type { EnteredResource } from '../entered-resource.ts'
-import { remarksHeader, rowHeader } from './columns.ts'
+import { isRemarksHeader, remarksHeader } from './columns.ts'
 import { FaultReport, type CellFault } from './report.ts'
 import { readExcel, SeenKeys, type ExcelReading, type ExcelRow } from './rows.ts'
 
@@ -15,30 +14,72 @@ export interface MarkedOptions {
   language: Language
 }
 
-/** The rows with their cells as texts, all columns as they stood, and behind them the number of each row and its faults. */
+/** The person's own workbook: a column of remarks behind the last header (or in the place of those of before), and a sheet with all of them. */
 export async function* markedCopy({ path, resource, mark, language }: MarkedOptions): AsyncGenerator<Buffer> {
   const read: ExcelReading = { report: new FaultReport(), keys: new SeenKeys() }
   const portions = readExcel(path, resource, read)
-  const first = await portions.next()
-  const { table } = read
-  if (!table) {
-    yield* writePages({ ...(await asItIs(path)), last: { name: reportSheet[language], rows: reportRows(read.report, mark, language) } })
-    return
+  try {
+    // The header is known with the first rows.
+    const rows = new RowsInOrder(portions, await portions.next())
+    const { table } = read
+    const last = {
+      name: reportSheet[language],
+      rows: async () => {
+        await rows.drain()
+        return reportRows(read.report, mark, language)
+      },
+    }
+    let cells: Patch['cells']
+    if (table) {
+      const { headers, headerRow, sheet } = table
+      const before = headers.findIndex((header) => isRemarksHeader(header ?? ''))
+      const textOf = async (row: number): Promise<string | undefined> => {
+        if (row === headerRow) return remarksHeader[language]
+        const faults = (await rows.at(row))?.faults ?? []
+        return faults.map((fault) => remark(fault, headers, language)).join('\n') || undefined
+      }
+      cells = { sheet: sheet.name, column: before < 0 ? headers.length : before, own: before >= 0, textOf }
+    }
+    yield* patchWorkbook(path, { ...(cells && { cells }), last })
+  } finally {
+    await portions.return(undefined)
   }
-  const kept = table.columns.flatMap((meaning, at) => (meaning === 'own' || !table.headers[at]?.trim() ? [] : [at]))
-  const line = ({ number, cells, faults }: ExcelRow) => [
-    ...kept.map((at) => cells[at] ?? null),
-    String(number),
-    faults.map((fault) => remark(fault, table.headers, language)).join('\n') || null,
-  ]
-  const last = { name: reportSheet[language], rows: [] as (string | null)[][] }
-  async function* pages(): AsyncGenerator<WrittenRows> {
-    if (!first.done) yield first.value.map(line)
-    for await (const portion of portions) yield portion.map(line)
-    last.rows.push(...reportRows(read.report, mark, language))
+}
+
+/** The rows of a workbook, asked for by their numbers, which only grow. */
+class RowsInOrder {
+  readonly #portions: AsyncGenerator<ExcelRow[]>
+  #rows: ExcelRow[]
+  #at = 0
+  #done: boolean
+
+  constructor(portions: AsyncGenerator<ExcelRow[]>, first: IteratorResult<ExcelRow[]>) {
+    this.#portions = portions
+    this.#rows = first.done ? [] : first.value
+    this.#done = first.done === true
   }
-  const headers = [...kept.map((at) => table.headers[at]!), rowHeader[language], remarksHeader[language]]
-  yield* writePages({ name: table.sheet.name, headers, pages: pages(), last })
+
+  async at(number: number): Promise<ExcelRow | undefined> {
+    for (;;) {
+      while (this.#at < this.#rows.length && this.#rows[this.#at]!.number < number) this.#at++
+      const row = this.#rows[this.#at]
+      if (row) return row.number === number ? row : undefined
+      if (this.#done) return undefined
+      await this.#next()
+    }
+  }
+
+  /** What is only seen at the end is in the report then. */
+  async drain(): Promise<void> {
+    while (!this.#done) await this.#next()
+  }
+
+  async #next(): Promise<void> {
+    const next = await this.#portions.next()
+    this.#done = next.done === true
+    this.#rows = next.done ? [] : next.value
+    this.#at = 0
+  }
 }
 
 const reportSheet = { zh: '检查结果', en: 'Check' }
@@ -61,18 +102,4 @@ function reportRows(report: FaultReport, mark: string, language: Language): (str
       line[language],
     ])
   return [[{ zh: '模板标识', en: 'Template' }[language], mark], ...lines]
-}
-
-/** Where there is no header to tell columns by. */
-async function asItIs(path: string): Promise<{ name: string; headers: string[]; pages: AsyncGenerator<WrittenRows> }> {
-  const book = await readWorkbook(path, { cellFaults: 'row' })
-  const sheet = book.sheets.find(({ hidden }) => !hidden) ?? book.sheets[0]
-  async function* pages(): AsyncGenerator<WrittenRows> {
-    try {
-      if (sheet) for await (const { cells } of sheet.rows()) yield [cells]
-    } finally {
-      book.close()
-    }
-  }
-  return { name: sheet?.name ?? 'Sheet1', headers: [], pages: pages() }
 }

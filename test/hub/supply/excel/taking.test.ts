@@ -199,7 +199,7 @@ void t.test('the marked copy has the cells as they were, and what is wrong', asy
   await copy.xlsx.load(marked.bytes)
   t.same(
     copy.worksheets.map(({ name }) => name),
-    ['数据', '检查结果'],
+    ['数据', '表2', '检查结果'],
   )
   const own = await readWorkbook(marked.bytes)
   const rows = []
@@ -207,15 +207,16 @@ void t.test('the marked copy has the cells as they were, and what is wrong', asy
   own.close()
   const missing = '区划代码* (code)：必填'
   t.same(rows, [
-    ['名称 (name)', '区划代码* (code)', '街道', '原行号', '检查意见'],
-    ...cells.map((cell, i) => [cell, i % 2 ? String(i) : null, null, String(i + 3), ...(i % 2 ? [] : [missing])]),
-    ['x'.repeat(101), '1.5', null, '11', '名称 (name)：超过 100 个字符'],
+    ['填报单位：民政局'],
+    ['名称 (name)', '区划代码* (code)', '街道', '检查意见'],
+    ...cells.map((cell, i) => (i % 2 ? [cell, String(i)] : [cell, null, null, missing])),
+    ['x'.repeat(101), '1.5', null, '名称 (name)：超过 100 个字符'],
   ])
-  t.match(JSON.stringify(copy.worksheets[1]!.getSheetValues()), /超过 100 个字符/)
+  t.match(JSON.stringify(copy.getWorksheet('检查结果')!.getSheetValues()), /超过 100 个字符/)
   // Corrected in the copy, it is taken: its own columns are not read.
   const sheet = copy.worksheets[0]!
-  for (let row = 2; row <= 9; row++) if (sheet.getCell(row, 2).text === '') sheet.getCell(row, 2).value = `n${row}`
-  sheet.getCell('A9').value = 'short'
+  for (let row = 3; row <= 9; row++) if (sheet.getCell(row, 2).text === '') sheet.getCell(row, 2).value = `n${row}`
+  sheet.getCell('A11').value = 'short'
   const again = await check(excel, Buffer.from(await copy.xlsx.writeBuffer()))
   t.match(again.result, { rejects: 0, warnings: 0, created: 8, template: 1 }, JSON.stringify(again.result))
   const odd = await check(
@@ -227,6 +228,63 @@ void t.test('the marked copy has the cells as they were, and what is wrong', asy
   )
   const raw = await excel.registrar.get(`${path}/marked?check=${odd.id}&language=en`)
   t.match(JSON.stringify((await loaded(raw.bytes)).worksheets.map((one) => one.getSheetValues())), /"a".*"1".*there is no header/)
+})
+
+void t.test('the marked copy keeps formats, widths and sheets, and is marked again in the same places', async (t) => {
+  const excel = await excelCity(t)
+  const given = new Workbook()
+  const sheet = given.addWorksheet('我的数据', { views: [{ state: 'frozen', ySplit: 1 }] })
+  sheet.addRow(header)
+  sheet.addRow(['1', '甲', new Date('2026-11-22T00:00:00Z')])
+  sheet.addRow([null, '乙', 3.5])
+  sheet.addRow(['1', '丙', '', 'note'])
+  sheet.getColumn(2).width = 37
+  sheet.getRow(3).height = 44
+  sheet.getCell('B2').style = {
+    font: { bold: true, color: { argb: 'FFCC0000' } },
+    fill: { type: 'pattern', pattern: 'solid', fgColor: { argb: 'FFFFFF00' } },
+  }
+  sheet.getCell('C2').numFmt = 'yyyy-mm-dd'
+  sheet.getCell('C3').numFmt = '0.000'
+  const notes = given.addWorksheet('说明')
+  notes.addRow(['给同事的话', { formula: 'SUM(1,2)', result: 3 }])
+  notes.getColumn(1).width = 61
+  const file = Buffer.from(await given.xlsx.writeBuffer())
+  const mark = async (bytes: Buffer) => {
+    const checked = await check(excel, bytes)
+    const answer = await excel.registrar.get(`${path}/marked?check=${checked.id}`)
+    t.equal(answer.status, 200)
+    return { bytes: answer.bytes, book: await loaded(answer.bytes), result: checked.result }
+  }
+  const plain = await loaded(file)
+  const first = await mark(file)
+  const second = await mark(first.bytes)
+  for (const { book: copy } of [first, second]) {
+    t.same(
+      copy.worksheets.map(({ name }) => name),
+      ['我的数据', '说明', '检查结果'],
+    )
+    for (const [name, rows, columns] of [
+      ['我的数据', 4, 3],
+      ['说明', 1, 2],
+    ] as const) {
+      const [here, there] = [copy.getWorksheet(name)!, plain.getWorksheet(name)!]
+      for (let row = 1; row <= rows; row++)
+        for (let column = 1; column <= columns; column++) {
+          const place = `${name} ${row} ${column}`
+          t.same(here.getCell(row, column).style, there.getCell(row, column).style, `${place}: its format`)
+          t.same(here.getCell(row, column).value, there.getCell(row, column).value, `${place}: its value`)
+        }
+      for (let column = 1; column <= columns; column++) t.equal(here.getColumn(column).width, there.getColumn(column).width)
+      t.same(here.views, there.views)
+    }
+    t.equal(copy.getWorksheet('我的数据')!.getRow(3).height, 44)
+    t.equal(copy.getWorksheet('我的数据')!.getCell('D1').text, '检查意见')
+    t.match(copy.getWorksheet('我的数据')!.getCell('D3').text, /必填/)
+  }
+  const remarks = first.book.getWorksheet('我的数据')!
+  t.match([remarks.getCell('D4').text, remarks.getCell('E4').text], ['note', /主键与第 2 行相同/], 'behind what stands there')
+  t.equal(second.book.getWorksheet('我的数据')!.getCell('F1').text, '', 'no second column of remarks')
 })
 
 async function loaded(bytes: Buffer): Promise<Workbook> {
