@@ -85,6 +85,13 @@ void t.test('thousands of rows, cut anywhere', async (t) => {
   t.equal(stripped, before['xl/worksheets/sheet1.xml'], 'nothing but the cells')
 })
 
+void t.test('tags that are cut in two', async (t) => {
+  const bytes = workbook(Array.from({ length: 20_000 }, (): Cell[] => [{ n: '1' }]))
+  const made = await patched(bytes, { sheet: '数据', column: 1, own: false, textOf: async (row) => String(row) })
+  const wrong = (await rowsOf(made, 0)).filter(([number, cells]) => cells.join() !== `1,${number}`)
+  t.same(wrong, [])
+})
+
 void t.test('XML as other programs write it', async (t) => {
   const parts = await partsOf(workbook([['x']]))
   const row = (inside: string) =>
