@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
+import cookie from '@fastify/cookie'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,6 +33,7 @@ const words = {
 export function eventsApi(registry: Registry, rules: AccessRules, feed: EventFeed): Api {
   return async (app) => {
     const plain = app as unknown as FastifyInstance
+    await plain.register(cookie)
     const ending = new AbortController()
     plain.addHook('preClose', async () => ending.abort())
     plain.get(`${apiPrefix}/events`, { schema: { ...words, response: { 200: Type.String() } } }, async (request, reply) => {

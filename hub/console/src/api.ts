@@ -32,6 +32,11 @@ export interface Asked {
   signal?: AbortSignal
 }
 
+/** What a page asks by itself does not keep its user's session alive: only what follows upon a key or a click does. */
+let touched = Date.now()
+for (const input of ['pointerdown', 'keydown']) addEventListener(input, () => (touched = Date.now()), { capture: true, passive: true })
+const following = 10_000
+
 type Listener = (problem: Problem) => void
 const listeners = new Set<Listener>()
 
@@ -56,6 +61,7 @@ export async function call<T = any>(name: string, asked: Asked = {}): Promise<T>
 
 export async function send<T>(method: string, address: string, { body, seen, signal }: Asked = {}, type = 'application/json'): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' }
+  if (method === 'GET' && Date.now() - touched > following) headers['qz-background'] = '1'
   if (seen !== undefined) headers['if-match'] = `"${seen}"`
   const init: RequestInit = { method, headers, signal: signal ?? null }
   if (method !== 'GET') {

@@ -28,12 +28,19 @@ const SearchPage = lazy(() => import('./pages/search.tsx'))
 const NoticesPage = lazy(() => import('./pages/notices.tsx'))
 const AuditPage = lazy(() => import('./pages/audit.tsx'))
 const SettingsPage = lazy(() => import('./pages/settings.tsx'))
+const AgentPage = lazy(() => import('./pages/agent.tsx'))
+const FlowsPage = lazy(() => import('./pages/flows.tsx'))
 const AccountPage = lazy(() => import('./pages/account.tsx'))
 
 export function Frame() {
   const { say } = useWords()
   const main = useRef<HTMLElement>(null)
   const fetching = useIsFetching()
+  const client = useQueryClient()
+  useEffect(() => {
+    const live = import('./live.ts').then(({ startLive }) => startLive(client))
+    return () => void live.then((stop) => stop())
+  }, [client])
   const { pathname } = useLocation()
   // Who moves by keyboard or listens goes on in the new page.
   useEffect(() => main.current?.focus({ preventScroll: true }), [pathname])
@@ -60,6 +67,8 @@ export function Frame() {
               <Route path="/queries/:resource" element={<QueryPage />} />
               <Route path="/search" element={<SearchPage />} />
               <Route path="/notices" element={<NoticesPage />} />
+              <Route path="/agents/:id" element={<AgentPage />} />
+              <Route path="/flows" element={<FlowsPage />} />
               <Route path="/account" element={<AccountPage />} />
               <Route path="/audit" element={<AuditPage />} />
               <Route path="/settings" element={<SettingsPage />} />
@@ -69,7 +78,7 @@ export function Frame() {
                   <Route key={place.path} path={`/${place.path}`} element={<ListPage key={place.path} place={place} />} />
                 ))}
               {places
-                .filter(({ kind }) => kind && kind !== 'registration' && kind !== 'resource')
+                .filter(({ kind }) => kind && kind !== 'registration' && kind !== 'resource' && kind !== 'agent')
                 .map((place) => (
                   <Route key={place.path} path={`/${place.path}/:id`} element={<ObjectPage kind={place.kind!} place={place} />} />
                 ))}
@@ -167,6 +176,7 @@ function Side() {
         {say(t('工作台', 'My desk'))} <span className="number">{data && data.total > 0 ? data.total : ''}</span>
       </NavLink>
       {can('catalog.search') && <NavLink to="/catalog">{say(t('资源目录', 'Catalog'))}</NavLink>}
+      {can('flow.list') && <NavLink to="/flows">{say(t('流向图', 'Flows'))}</NavLink>}
       {can('query.list') && <NavLink to="/queries">{say(t('数据查询', 'Query'))}</NavLink>}
       {shown
         .filter(({ places }) => places.length > 0)

@@ -15,6 +15,8 @@ export interface Place {
   readonly columns: readonly string[]
   /** Member by which a line is found again. */
   readonly id?: string
+  /** Where the first column leads, where its lines have no page of their own. */
+  readonly link?: (line: Readonly<Record<string, unknown>>) => string
   /** Operations that make something new. */
   readonly make?: readonly string[]
   /** Operations on a line. */
@@ -136,7 +138,18 @@ export const groups: readonly Group[] = [
         path: 'agents',
         name: t('前置机', 'Machines'),
         list: 'agent.list',
+        kind: 'agent',
         columns: ['id', 'agency', 'name', 'state', 'lastSeen', 'morning', 'refusedFiles'],
+      },
+      {
+        path: 'lines',
+        name: t('交换链路', 'Lines'),
+        list: 'line.list',
+        columns: ['title', 'provider', 'receiver', 'chain', 'state', 'age', 'quarantine', 'today', 'turn'],
+        link: (line) =>
+          typeof line['grant'] === 'string'
+            ? `/grants/${encodeURIComponent(line['grant'])}`
+            : `/resources/${encodeURIComponent(String(line['resource']))}`,
       },
       {
         path: 'reconciliations',

@@ -100,7 +100,9 @@ export default function ListPage({ place }: { place: Place }) {
               ...(sorts.has(member) && { sorter: true, sortOrder: orderOf(sort, member) }),
               render: (_: unknown, line: Line) => {
                 const shown = <Value line={line} member={member} kind={place.kind} />
-                return at === 0 && place.kind ? <Link to={addressIn(place, line)}>{shown}</Link> : shown
+                const own = place.kind && can(`${place.kind}.read`) ? addressIn(place, line) : undefined
+                const address = at > 0 ? undefined : (place.link?.(line) ?? own)
+                return address === undefined ? shown : <Link to={address}>{shown}</Link>
               },
             })),
             ...(on.length > 0 ? [{ title: say(t('办理', 'acts')), key: 'acts', render: (_: unknown, line: Line) => acts(line) }] : []),

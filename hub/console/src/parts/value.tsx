@@ -1,6 +1,10 @@
+import { lazy, Suspense } from 'react'
 import { nameOf, valueText } from '../fields.ts'
 import { acts } from '../meta.ts'
 import { useWords } from '../words.tsx'
+import type { ChainLine } from './chain.tsx'
+
+const Chain = lazy(() => import('./chain.tsx'))
 
 interface Line {
   readonly [member: string]: unknown
@@ -9,6 +13,12 @@ interface Line {
 /** A member of a line: by its name where the line has one beside the code. */
 export function Value({ line, member, kind }: { line: Line; member: string; kind?: string | undefined }) {
   const { say } = useWords()
+  if (member === 'chain')
+    return (
+      <Suspense>
+        <Chain line={line as unknown as ChainLine} />
+      </Suspense>
+    )
   const named = line[`${member}Name`]
   const value = line[member]
   if (typeof named === 'string') return <span title={String(value)}>{named}</span>
@@ -20,11 +30,12 @@ export function Value({ line, member, kind }: { line: Line; member: string; kind
 
 const over =
   /withdrawn|rejected|revoked|ended|refused|expired|given-up|dismissed|discarded|closed|objected|disabled|lapsed|cancelled|failed/
-const good = /^(?:active|approved|published|accepted|done|consented|settled|enrolled|released|updated|explained|verified|equal)/
+const good = /^(?:active|flowing|approved|published|accepted|done|consented|settled|enrolled|released|updated|explained|verified|equal)/
 
 /** A state is a shape and a word, never a colour alone. */
 export function StateWord({ state, text }: { state: string; text: string }) {
-  const shape = over.test(state) ? '✕' : good.test(state) ? '●' : /draft/.test(state) ? '○' : '◐'
+  const shape =
+    state === 'held' ? '▲' : state === 'unknown' ? '○' : over.test(state) ? '✕' : good.test(state) ? '●' : /draft/.test(state) ? '○' : '◐'
   return (
     <span className="state">
       <span aria-hidden="true">{shape}</span> {text}
