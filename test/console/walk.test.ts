@@ -20,6 +20,8 @@ async function walk({ origin }: Console, { page }: Seen, look: (where: string) =
   for (const place of places.slice(1)) {
     await page.click(`nav.side a[href="${place!}"]`)
     await page.waitForURL(({ pathname, search }) => pathname + search === place)
+    // A page that is loaded when it is opened leaves the one before standing until then.
+    await page.waitForSelector(`nav.side a[aria-current=page][href="${place!.split('?')[0]!}"]`)
     await page.waitForSelector('main h1')
     await settled(page)
     await look(place!)
