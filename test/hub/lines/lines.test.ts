@@ -37,8 +37,8 @@ async function change(city: City, random: Random): Promise<void> {
   const resources = await query<{ code: string; agency: string }>('select code, agency from resource order by code')
   const routes = await query<{ id: string; agent: string }>('select id, agent from route order by id')
   const line = () => ({
-    database: 'main', position: null, rows: 0, state: some('flowing', 'flowing', 'flowing', 'loading', 'paused'), quarantine: some(0, 0, 0, 0, 3),
-    ...(random.chance(0.1) && { fault }),
+    database: 'main', position: null, rows: 0, state: some('flowing', 'flowing', 'flowing', 'flowing', 'flowing', 'flowing', 'loading', 'paused'), quarantine: some(0, 0, 0, 0, 3),
+    ...(random.chance(0.15) && { fault }),
   }) // prettier-ignore
   const source = () => ({
     ...line(), waiting: some(0, 7), ...(random.chance(0.1) && { snapshot: { rows: 1, total: 2, waits: 'window' } }),
@@ -145,16 +145,16 @@ t.test('lines and flows: what SQL says, within each role’s reach', async (t) =
   await generate(city, random)
   let compared = 0
   const differences: string[] = []
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 24; round++) {
     if (round > 0) await change(city, random)
     const known = await city.store.query<Known>(oracleSql, [city.now])
     const reported = await city.store.query<{ resource: string; agency: string }>(
       `select code as resource, agency from resource r where exists (select from stream where resource = r.code) or exists (
          select from agent a where a.state = 'active' and a.report -> 'sources' @> jsonb_build_array(jsonb_build_object('resource', r.code)))`,
     )
-    // Each round another agency, every role.
-    const agency = agencies[round % 3]!
-    for (const role of roleNames) {
+    // Every role in each fourth round, each time of another agency; the office always.
+    const agency = agencies[(round / 4) % 3] ?? 'civil'
+    for (const role of round % 4 === 0 ? roleNames : (['office'] as const)) {
       const who = agencyRoles.includes(role) ? city.as(agency, role) : city.as('city', role)
       const mine = agencyRoles.includes(role)
       if (!mine && !seesAll.includes(role)) {
