@@ -104,9 +104,7 @@ t.test('rows that arrive are seen to move, and only then; who wants no movement 
   t.equal(await page.locator('main .curve.moving').count(), 0)
   await city.store.query(`update log_stream set seq = 2`)
   const agent = { id: water.id, agency: 'water', publicKey: water.key.publicKey }
-  await city.exchange.receipts(agent, [
-    receiptFor({ ...agent, key: water.key } as never, route, { epoch: 10, seq: 2, hash }, { written: 7 }),
-  ])
+  await city.exchange.receipts(agent, [receiptFor({ ...agent, key: water.key }, route, { epoch: 10, seq: 2, hash }, { written: 7 })])
   await page.waitForSelector('main .curve.moving', { state: 'attached' })
   const animated = () => page.evaluate<string>(`getComputedStyle(document.querySelector('.curve.moving path')).animationName`)
   t.equal(await animated(), 'none', 'reduced motion')

@@ -30,9 +30,9 @@ export function startLive(client: QueryClient): () => void {
     if (event === 'line') moves.dispatchEvent(new CustomEvent('line', { detail: data }))
     stale.note(event, data)
   }
-  channel.onmessage = ({ data }: MessageEvent<Told>) => {
+  channel.addEventListener('message', ({ data }: MessageEvent<Told>) => {
     if (!document.hidden) hear(data)
-  }
+  })
   const tell = (told: Told) => {
     hear(told)
     channel.postMessage(told)
@@ -77,15 +77,15 @@ function read(signal: AbortSignal, tell: (told: Told) => void): Promise<void> {
     for (const event of events) {
       source.addEventListener(event, ({ data }: MessageEvent<string>) => tell({ event, data: JSON.parse(data) as Told['data'] }))
     }
-    source.onopen = () => {
+    source.addEventListener('open', () => {
       if (broken) tell({ event: 'changed', data: { kind: '*' } })
       broken = false
-    }
-    source.onerror = () => {
+    })
+    source.addEventListener('error', () => {
       broken = true
       // Refused for good: the session is over, as whatever is asked next says.
       if (source.readyState === EventSource.CLOSED) tell({ event: 'session', data: {} })
-    }
+    })
     signal.addEventListener('abort', () => {
       source.close()
       resolve()

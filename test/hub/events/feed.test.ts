@@ -123,7 +123,7 @@ t.test('lines: rows that arrive, agents that fall silent, decisions', async (t) 
     hash,
   ])
   const agent = { id: receiver.id, agency: 'water', publicKey: receiver.key.publicKey }
-  await city.exchange.receipts(agent, [receiptFor({ ...agent, key: receiver.key } as never, route, { epoch: 10, seq: 1, hash })])
+  await city.exchange.receipts(agent, [receiptFor({ ...agent, key: receiver.key }, route, { epoch: 10, seq: 1, hash })])
   t.same(await lines(), expected('civil water true'), 'rows arrived')
 
   await city.store.query('update agent set last_seen = $2 where id = $1', [receiver.id, city.now])
