@@ -102,7 +102,10 @@ t.test('facets, filters and orders against plain SQL', async (t) => {
   }
   // Each has one of three: with a grant and another application it is granted.
   for (const mine of ['grant', 'application', 'none']) {
-    const [{ count }] = (await city.store.query<{ count: number }>(`select count(*)::int as count from (${rows}) x where mine = $2`, ['water', mine])) as [any]
+    const [{ count }] = (await city.store.query<{ count: number }>(`select count(*)::int as count from (${rows}) x where mine = $2`, [
+      'water',
+      mine,
+    ])) as [any]
     t.equal((await city.as('water', 'user').get(`/catalog?mine=${mine}`)).body.total.count, count, mine)
   }
   const lines = (await city.as('water', 'user').get('/catalog?limit=100')).body.items
