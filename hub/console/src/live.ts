@@ -35,6 +35,7 @@ export function startLive(client: QueryClient): () => void {
   })
   const tell = (told: Told) => {
     hear(told)
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a broadcast stays within its origin
     channel.postMessage(told)
   }
   let seen: AbortController | undefined
