@@ -126,7 +126,7 @@ void t.test(
     await sender.pass()
     t.equal(receiver.seen.filter(({ begin }) => begin).length, 2)
     t.same(receiver.wrongs, [])
-    const before = receiver.position!
+    const before = receiver.position
     await city.as('civil', 'reviewer').put(`/grants/${grantId}/masks`, { masks: { name: { kind: 'hide' } } })
     await sender.pass()
     t.equal(receiver.seen.filter(({ begin }) => begin).length, 3)
