@@ -1,3 +1,4 @@
+import type { Total } from '../records/listing.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { conditions, type Condition, type Fault, type Finding } from './line.ts'
 import { readLines, type LineDeps, type LineFilter, type ReadLine } from './lines.ts'
@@ -35,7 +36,7 @@ export interface ListedLine extends Omit<Finding, 'condition' | 'turn'> {
 export interface LinePage {
   items: ListedLine[]
   next: string | null
-  total: number
+  total: Total
   /** How many there are in each state. */
   states: Record<Condition, number>
 }
@@ -56,7 +57,12 @@ export async function listLines(deps: LineDeps, filter: LineFilter, { state, aft
   const sorted = wanted.map((line) => ({ line, place: tokenOf(line) })).toSorted((a, b) => compare(a.place, b.place))
   const rest = place === undefined ? sorted : sorted.filter((one) => compare(one.place, place) > 0)
   const items = rest.slice(0, limit)
-  return { items: items.map(({ line }) => line), next: rest.length > limit ? items.at(-1)!.place : null, total: wanted.length, states }
+  return {
+    items: items.map(({ line }) => line),
+    next: rest.length > limit ? items.at(-1)!.place : null,
+    total: { count: wanted.length, more: false },
+    states,
+  }
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -2,6 +2,7 @@ import { Type, type TObject } from 'typebox'
 import { dayOf, requireDay } from '../records/calendar.ts'
 import { readFlows } from '../lines/flows.ts'
 import { conditions, segments } from '../lines/line.ts'
+import { Total } from '../records/listing.ts'
 import type { LineDeps } from '../lines/lines.ts'
 import { listLines } from '../lines/list.ts'
 import { groupings, readStatistics, type Statistic } from '../lines/statistics.ts'
@@ -103,7 +104,7 @@ export const lineOperations: readonly Operation[] = [
     answer: Type.Object({
       items: Type.Array(Line),
       next: text,
-      total: Type.Integer(),
+      total: Total,
       states: Type.Object(Object.fromEntries(conditions.map((one) => [one, Type.Integer()]))),
     }),
     run: (call) => {

@@ -129,7 +129,7 @@ async function all(who: Caller, path: string): Promise<{ items: any[]; total: nu
     const { status, body } = await who.get(`${path}${path.includes('?') ? '&' : '?'}limit=7${after}`)
     if (status !== 200) throw new Error(`${path}: ${status}`)
     items.push(...body.items)
-    if (body.next === null) return { items, total: body.total }
+    if (body.next === null) return { items, total: body.total.count }
     after = `&after=${encodeURIComponent(body.next)}`
   }
 }
