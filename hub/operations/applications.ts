@@ -1,3 +1,4 @@
+import { Mask } from '../../protocol/masks.ts'
 import { Type } from 'typebox'
 import { applicationList, listApplications, readApplication } from '../registry/grants/applications.ts'
 import { readDossier } from '../registry/grants/dossier.ts'
@@ -16,10 +17,14 @@ const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })
 const ShareMode = Type.Enum(['query', 'api', 'exchange'])
 const AtEnd = Type.Enum(['keep', 'remove'])
 
+/** Masks by item id. */
+const MasksByItem = Type.Record(Type.String({ maxLength: 30 }), Mask)
+
 const Consent = Type.Object({
   resource: Type.String(),
   agency: Type.String(),
   state: Type.Enum(['asked', 'consented', 'objected']),
+  masks: MasksByItem,
   reason: nullable(Type.String()),
   by: nullable(Type.String()),
   at: Type.String(),
@@ -41,6 +46,7 @@ const Application = Type.Object({
   state: Type.String(),
   approvedItems: nullable(Type.Array(Type.String())),
   approvedUntil: nullable(Type.String()),
+  masks: MasksByItem,
   reason: nullable(Type.String()),
   extended: Type.Boolean(),
   created: Type.String(),
@@ -132,7 +138,9 @@ const content = {
 
 const NewApplication = Type.Object({ resource: Type.Optional(ResourceCode), standard: Type.Optional(ResourceCode), ...content }, closed)
 
-const Approval = Type.Object({ items: Type.Optional(ItemIds), until: Type.Optional(Day), reason: Type.Optional(Text(1000)) }, closed)
+/** The provider's consent may say what is shown masked. */
+const Consenting = Type.Object({ reason: Type.Optional(Text(1000)), masks: Type.Optional(MasksByItem) }, closed)
+const Approval = Type.Object({ items: Type.Optional(ItemIds), until: Type.Optional(Day), reason: Type.Optional(Text(1000)), masks: Type.Optional(MasksByItem) }, closed)
 
 const Decisions = Type.Object(
   {
@@ -174,7 +182,6 @@ const example = {
   atEnd: 'remove',
 }
 
-const Remark = Type.Object({ reason: Type.Optional(Text(1000)) }, closed)
 
 /** Applications 共享申请 (Art. 7, 16). */
 export const applicationOperations: readonly Operation[] = [
@@ -247,7 +254,7 @@ export const applicationOperations: readonly Operation[] = [
     change: { text: { zh: '修改草稿', en: 'change the draft' }, body: Type.Object(content, closed), example },
     submit: { text: { zh: '提交', en: 'submit' } },
     withdraw: { text: { zh: '撤回', en: 'withdraw' } },
-    consent: { text: { zh: '提供单位同意', en: 'the provider consents' }, body: Remark },
+    consent: { text: { zh: '提供单位同意', en: 'the provider consents' }, body: Consenting, example: { masks: { name: { kind: 'keep', first: 1, last: 0 } } } },
     object: {
       text: { zh: '提供单位不同意', en: 'the provider objects' },
       body: ReasonBody,

@@ -1,12 +1,29 @@
 /** Masks 脱敏 as grants hold them. */
 import { hkdfSync, type KeyObject } from 'node:crypto'
+import { QianzhiError } from '../../protocol/errors.ts'
+import { isFileSchema } from '../../protocol/files.ts'
 import { maskFault, type Mask, type Masks } from '../../protocol/masks.ts'
 import { deliverableItems, itemById, type Schema } from '../../protocol/schema.ts'
+import { rule } from './refusals.ts'
 
 /** As a grant holds them: each side sets its own. */
 export interface GrantMasks {
   provider: Masks
   office: Masks
+}
+
+/**
+ * Throws QZ-RULE where files as they are would be exchanged, and QZ-REQUEST-INVALID where an item is not among `items`, or cannot be masked like
+ * this.
+ */
+export function checkMasks(schema: Schema, items: readonly string[], mode: string, masks: Masks): void {
+  if (mode === 'exchange' && isFileSchema(schema) && Object.keys(masks).length > 0)
+    throw rule('原样交换的文件不能脱敏', 'files that are exchanged as they are cannot be masked')
+  for (const [id, mask] of Object.entries(masks)) {
+    const item = items.includes(id) ? itemById(schema, id) : undefined
+    const fault = item ? maskFault(item, mask) : { zh: '不在授权之内', en: 'is not granted' }
+    if (fault) throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `信息项 ${id}：${fault.zh}`, en: `item ${id}: ${fault.en}` } })
+  }
 }
 
 /** What is in force: the provider's word stands before the office's. */

@@ -1,10 +1,8 @@
-import { QianzhiError } from '../../protocol/errors.ts'
-import { isFileSchema } from '../../protocol/files.ts'
-import { maskFault, type Masks } from '../../protocol/masks.ts'
-import { itemById, type Schema } from '../../protocol/schema.ts'
+import type { Masks } from '../../protocol/masks.ts'
+import type { Schema } from '../../protocol/schema.ts'
 import type { Principal } from '../access/principal.ts'
-import type { GrantMasks } from '../records/masks.ts'
-import { notFound, rule } from '../records/refusals.ts'
+import { checkMasks, type GrantMasks } from '../records/masks.ts'
+import { notFound } from '../records/refusals.ts'
 import { change, type Registry } from '../records/registry.ts'
 import { record } from '../registry/workflow.ts'
 import type { Query } from '../store/store.ts'
@@ -28,14 +26,7 @@ export async function setMasks(registry: Registry, principal: Principal, grant: 
       [grant],
     )
     if (!row) throw notFound('grant', grant)
-    if (row.mode === 'exchange' && isFileSchema(row.schema))
-      throw rule('原样交换的文件不能脱敏', 'files that are exchanged as they are cannot be masked')
-    for (const [id, mask] of Object.entries(masks)) {
-      const item = row.items.includes(id) ? itemById(row.schema, id) : undefined
-      const fault = item ? maskFault(item, mask) : { zh: '不在授权之内', en: 'is not granted' }
-      if (fault)
-        throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: `信息项 ${id}：${fault.zh}`, en: `item ${id}: ${fault.en}` } })
-    }
+    checkMasks(row.schema, row.items, row.mode, masks)
     const side = principal.agency === row.provider ? 'provider' : 'office'
     await query('update access_grant set masks = jsonb_set(masks, $2, $3) where id = $1', [grant, [side], JSON.stringify(masks)])
     const routes = await query<{ agent: string }>('select agent from route where access_grant = $1', [grant])

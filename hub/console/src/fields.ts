@@ -51,6 +51,7 @@ const names: Readonly<Record<string, Text>> = {
   atEnd: t('终止后的数据', 'data at the end'),
   state: t('状态', 'state'),
   approvedItems: t('批准的信息项', 'approved items'),
+  masks: t('脱敏', 'masked'),
   approvedUntil: t('批准的截止日期', 'approved until'),
   reason: t('理由', 'reason'),
   extended: t('已延期', 'extended'),

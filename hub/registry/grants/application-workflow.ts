@@ -1,3 +1,5 @@
+import type { Masks } from '../../../protocol/masks.ts'
+import { checkMasks } from '../../records/masks.ts'
 import { notApproved } from './approval-news.ts'
 import { dropDeadline, endDeadline, extendDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify, reasonGiven, type Recipient } from '../../records/notices.ts'
@@ -264,15 +266,17 @@ function lastAnswer({ subject, principal }: On): boolean {
 }
 
 function answer(state: 'consented' | 'objected') {
-  return async (context: On<{ reason?: string }>): Promise<void> => {
+  return async (context: On<{ reason?: string; masks?: Masks }>): Promise<void> => {
     const { query, subject, principal, input, now } = context
     const granted = new Set(subject.grants.map(({ resource }) => resource))
-    for (const { code } of await asksOf(context)) {
+    for (const { code, schema } of await asksOf(context)) {
       if (granted.has(code)) continue
+      checkMasks(schema, subject.items, subject.mode, input.masks ?? {})
       await query(
-        `insert into application_consent (application, resource, state, reason, by, at) values ($1, $2, $3, $4, $5, $6)
-         on conflict (application, resource) do update set state = excluded.state, reason = excluded.reason, by = excluded.by, at = excluded.at`,
-        [subject.id, code, state, input.reason ?? null, principal.name, now],
+        `insert into application_consent (application, resource, state, reason, by, at, masks) values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (application, resource)
+         do update set state = excluded.state, reason = excluded.reason, by = excluded.by, at = excluded.at, masks = excluded.masks`,
+        [subject.id, code, state, input.reason ?? null, principal.name, now, JSON.stringify(input.masks ?? {})],
       )
       await endDeadline(query, 'application-reply', `consent ${subject.id} ${code}`, now)
     }
@@ -300,12 +304,15 @@ async function consented(context: On): Promise<void> {
   throw rule('提供单位没有同意（第五条）', 'the provider has not consented (Art. 5)')
 }
 
-async function decide({ query, subject, input, now }: On<{ items?: string[]; until?: string; reason?: string }>): Promise<void> {
+async function decide(context: On<{ items?: string[]; until?: string; reason?: string; masks?: Masks }>): Promise<void> {
+  const { query, subject, input, now } = context
   const items = subject.items.filter((id) => input.items?.includes(id) ?? true)
+  const masks = input.masks ?? {}
+  for (const { schema } of await shared(context)) checkMasks(schema, items, subject.mode, masks)
   const until = input.until === undefined ? subject.until : dayEnd(input.until)
   await query(
-    'update application set approved_items = $2, approved_until = $3, reason = $4, decided_at = $5, decision = nextval($6) where id = $1',
-    [subject.id, items, until, input.reason ?? null, now, 'decision'],
+    'update application set approved_items = $2, approved_until = $3, reason = $4, decided_at = $5, decision = nextval($6), masks = $7 where id = $1',
+    [subject.id, items, until, input.reason ?? null, now, 'decision', JSON.stringify(masks)],
   )
 }
 

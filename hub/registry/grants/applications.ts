@@ -1,3 +1,4 @@
+import type { Masks } from '../../../protocol/masks.ts'
 import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import type { Query } from '../../store/store.ts'
 import type { Wanted } from './application-rules.ts'
@@ -13,6 +14,8 @@ export interface Application extends Wanted {
   /** As decided: never more than was asked for. */
   approvedItems: string[] | null
   approvedUntil: Date | null
+  /** What the office shows masked, by item: as decided. */
+  masks: Masks
   reason: string | null
   /** Whether the time for the reply was extended. */
   extended: boolean
@@ -24,6 +27,8 @@ export interface Application extends Wanted {
     resource: string
     agency: string
     state: 'asked' | 'consented' | 'objected'
+    /** What this provider shows masked, by item. */
+    masks: Masks
     reason: string | null
     by: string | null
     at: string
@@ -35,8 +40,8 @@ export type ApplicationState = 'draft' | 'consulting' | 'reviewing' | 'approved'
 
 const applicationSql = `select a.id, a.agency, a.resource, a.standard, coalesce(r.title, s.form ->> 'title', a.standard) as title,
     a.mode, a.items, a.purpose, a.basis, a.agent, a.until, a.at_end as "atEnd", a.state, a.approved_items as "approvedItems",
-    a.approved_until as "approvedUntil", a.reason, a.extended, a.created_at as created, a.submitted_at as submitted, a.decided_at as decided,
-    coalesce((select json_agg(json_build_object('resource', c.resource, 'agency', p.agency, 'state', c.state, 'reason', c.reason, 'by', c.by,
+    a.approved_until as "approvedUntil", a.masks, a.reason, a.extended, a.created_at as created, a.submitted_at as submitted, a.decided_at as decided,
+    coalesce((select json_agg(json_build_object('resource', c.resource, 'agency', p.agency, 'state', c.state, 'masks', c.masks, 'reason', c.reason, 'by', c.by,
       'at', c.at) order by c.resource) from application_consent c join resource p on p.code = c.resource where c.application = a.id), '[]') as consents,
     coalesce((select json_agg(json_build_object('id', g.id, 'resource', g.resource, 'state', g.state) order by g.id)
       from access_grant g where g.application = a.id), '[]') as grants

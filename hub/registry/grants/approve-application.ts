@@ -1,3 +1,4 @@
+import type { GrantMasks } from '../../records/masks.ts'
 import { nameOfAgency } from '../agencies/agencies.ts'
 import { isDeepStrictEqual } from 'node:util'
 import { theHub, type Principal } from '../../access/principal.ts'
@@ -131,16 +132,26 @@ function contentOf({ id, approvedItems, approvedUntil, atEnd }: Application, { s
   return { application: id, items: openItems(schema, approvedItems ?? []), validTo: approvedUntil, atEnd }
 }
 
+/** The provider's as it consented, the office's as it approved. */
+function masksDecided({ consents, masks }: Application, { code }: Covered): GrantMasks {
+  return { provider: consents.find(({ resource }) => resource === code)?.masks ?? {}, office: masks }
+}
+
 async function newGrant({ query, principal, now }: Granting, application: Application, resource: Covered): Promise<Grant> {
   const { agency, mode } = application
   const content = contentOf(application, resource)
-  const id = await insertGrant(query, { ...content, resource: resource.code, agency, mode })
-  const input = { ...content, resource: resource.code, agency, mode }
+  const masks = masksDecided(application, resource)
+  const id = await insertGrant(query, { ...content, resource: resource.code, agency, mode, masks })
+  const isMasked = Object.values(masks).some((side) => Object.keys(side).length > 0)
+  const input = { ...content, resource: resource.code, agency, mode, ...(isMasked && { masks }) }
   await record(query, { workflow: 'grant', object: id, event: 'create', from: null, to: 'active', principal, input, now })
   return requireGrant(query, id)
 }
 
-/** It goes on under the same name with what was approved now; a suspension stays, the version in force is accepted with it. */
+/**
+ * It goes on under the same name with what was approved now; a suspension stays, the version in force is accepted with it. What was masked and
+ * is not spoken of stays masked.
+ */
 async function replaceGrant(
   { query, principal, now }: Granting,
   known: Grant,
@@ -149,11 +160,13 @@ async function replaceGrant(
 ): Promise<Grant> {
   const { items, validTo, atEnd, application: id } = contentOf(application, resource)
   const to = known.state === 'held' ? 'active' : known.state
+  const masks = masksDecided(application, resource)
   await query(
-    `update access_grant set items = $2, valid_to = $3, at_end = $4, application = $5, state = $6, held_version = null,
+    `update access_grant set items = $2,
+       masks = jsonb_build_object('provider', (masks -> 'provider') || $7::jsonb, 'office', (masks -> 'office') || $8::jsonb), valid_to = $3, at_end = $4, application = $5, state = $6, held_version = null,
        basis = (select decision from application where id = $5),
        reason = case when $6 = 'active' then null else reason end where id = $1`,
-    [known.id, items, validTo, atEnd, id, to],
+    [known.id, items, validTo, atEnd, id, to, JSON.stringify(masks.provider), JSON.stringify(masks.office)],
   )
   const before = { items: known.items, validTo: known.validTo, application: known.application }
   const input = isDeepStrictEqual(items, known.items)

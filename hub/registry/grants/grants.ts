@@ -4,6 +4,7 @@ import { itemById, type Schema } from '../../../protocol/schema.ts'
 import { readText, storeText, type LocalizedText } from '../../../protocol/localized.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
+import type { GrantMasks } from '../../records/masks.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { catalogVersionOf } from '../catalog/version-names.ts'
@@ -70,17 +71,17 @@ export async function addGrant(registry: Registry, actor: string, wanted: NewGra
   })
 }
 
-type Inserted = Pick<Grant, 'resource' | 'agency' | 'items' | 'mode' | 'validTo' | 'atEnd' | 'application'> & { id?: string | undefined }
+type Inserted = Pick<Grant, 'resource' | 'agency' | 'items' | 'mode' | 'validTo' | 'atEnd' | 'application'> & { id?: string | undefined; masks?: GrantMasks }
 
 /** A new grant in force, in the caller's transaction, which holds the lock of `lockGrants`. @returns its id. */
 export async function insertGrant(query: Query, wanted: Inserted): Promise<string> {
-  const { resource, agency, items, mode, validTo, atEnd, application } = wanted
+  const { resource, agency, items, mode, validTo, atEnd, application, masks = { provider: {}, office: {} } } = wanted
   const id = wanted.id ?? (await freeId(query, `${resource}.${agency}`))
   checkCode(id, 'grant', 60)
   await query(
-    `insert into access_grant (id, resource, agency, items, mode, valid_to, at_end, application, basis)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce((select decision from application where id = $8), nextval('decision')))`,
-    [id, resource, agency, items, mode, validTo, atEnd, application],
+    `insert into access_grant (id, resource, agency, items, mode, valid_to, at_end, application, masks, basis)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce((select decision from application where id = $8), nextval('decision')))`,
+    [id, resource, agency, items, mode, validTo, atEnd, application, JSON.stringify(masks)],
   )
   return id
 }

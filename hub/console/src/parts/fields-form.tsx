@@ -1,12 +1,15 @@
 /** Inputs for the members of a request, made from its shape. */
 import { Button, Checkbox, Form, Input, InputNumber, Select } from 'antd'
 import { valueText } from '../fields.ts'
-import type { Field } from '../meta.ts'
+import type { Field, Text } from '../meta.ts'
 import { t, useWords } from '../words.tsx'
 
 export interface Choice {
   readonly value: string
   readonly label: string
+  /** Of an item: decides how it can be masked. A key cannot be. */
+  readonly type?: string
+  readonly key?: boolean
 }
 
 /** `choices`: what a list of texts may hold, by the member's name. */
@@ -24,7 +27,9 @@ export function FieldInputs({
 }) {
   const { say } = useWords()
   return fields.map((field) =>
-    field.input === 'rows' ? (
+    field.name === 'masks' ? (
+      <MaskInputs key={field.name} field={field} items={choices['items'] ?? []} />
+    ) : field.input === 'rows' ? (
       <RowInputs key={field.name} field={field} within={within} />
     ) : field.input === 'group' ? (
       <fieldset key={field.name}>
@@ -91,6 +96,54 @@ function inputOf(field: Field, choices: readonly Choice[] | undefined, say: Retu
     default:
       return <Input maxLength={field.longest} />
   }
+}
+
+const masks: readonly { mask: object; text: Text; types?: readonly string[] }[] = [
+  { mask: { kind: 'keep', first: 1, last: 1 }, text: t('保留首尾各 1 位', 'first and last character'), types: ['text'] },
+  { mask: { kind: 'keep', first: 3, last: 4 }, text: t('保留前 3 后 4 位', 'first 3 and last 4 characters'), types: ['text'] },
+  { mask: { kind: 'keep', first: 6, last: 0 }, text: t('保留前 6 位', 'first 6 characters'), types: ['text'] },
+  { mask: { kind: 'district' }, text: t('地址只到区县镇街', 'address up to its district'), types: ['text'] },
+  { mask: { kind: 'year' }, text: t('只留年份', 'the year alone'), types: ['date', 'timestamp', 'timestamptz'] },
+  { mask: { kind: 'hash' }, text: t('密钥哈希', 'keyed hash') },
+  { mask: { kind: 'hide' }, text: t('不显示', 'nothing at all') },
+]
+
+/** How each of the items is shown; a key cannot be masked. */
+function MaskInputs({ field, items }: { field: Field; items: readonly Choice[] }) {
+  const { say } = useWords()
+  const can = items.filter(({ key, type }) => !key && type !== undefined)
+  if (can.length === 0) return null
+  return (
+    <fieldset>
+      <legend>{say(field.text)}</legend>
+      {can.map(({ value: id, label, type }) => (
+        <Form.Item key={id} name={[field.name, id]} label={label}>
+          <MaskSelect label={label} masks={masks.filter(({ types }) => !types || types.includes(type!))} />
+        </Form.Item>
+      ))}
+    </fieldset>
+  )
+}
+
+interface MaskProps {
+  label: string
+  masks: readonly { mask: object; text: Text }[]
+  value?: object
+  onChange?: (mask: object | undefined) => void
+}
+
+function MaskSelect({ label, masks, value, onChange }: MaskProps) {
+  const { say } = useWords()
+  return (
+    <Select
+      allowClear
+      aria-label={label}
+      placeholder={say(t('原样提供', 'as it is'))}
+      value={value && JSON.stringify(value)}
+      onChange={(text: string | undefined) => onChange?.(text === undefined ? undefined : (JSON.parse(text) as object))}
+      options={masks.map(({ mask, text }) => ({ value: JSON.stringify(mask), label: say(text) }))}
+    />
+  )
 }
 
 /** Lines of a list, each a row of inputs. */

@@ -39,8 +39,13 @@ const idsOf = (items: unknown): string[] => (Array.isArray(items) ? items.filter
 export function itemChoices(read: Named, found: readonly Item[]): Record<string, Choice[]> {
   const asked = idsOf(read.items)
   if (asked.length === 0) return {}
-  const labels = new Map(found.map(({ id, label }) => [id, label]))
-  return { items: asked.map((value) => ({ value, label: labels.get(value) ?? value })) }
+  const items = new Map(found.map((item) => [item.id, item]))
+  return {
+    items: asked.map((value) => {
+      const { label = value, type, key } = items.get(value) ?? {}
+      return { value, label, ...(type !== undefined && { type }), ...(key !== undefined && { key }) }
+    }),
+  }
 }
 
 /** The items that something is about, each with its openness. */

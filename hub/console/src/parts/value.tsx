@@ -48,7 +48,7 @@ export function Facts({ line, members, kind }: { line: Line; members: readonly s
   const { say } = useWords()
   const shown = members.filter((member) => {
     const value = line[member]
-    return value !== null && value !== undefined && value !== '' && !(Array.isArray(value) && value.length === 0)
+    return value !== null && value !== undefined && value !== '' && !(typeof value === 'object' && Object.keys(value).length === 0)
   })
   return (
     <dl className="facts">

@@ -236,6 +236,38 @@ t.test('a conditional resource asks its provider first', async (t) => {
   t.match(await reviewer.post(`${path}/object`, { reason: 'x' }), { status: 422, body: { details: { reason: /第七条/ } } })
 })
 
+t.test('masks are decided with the consent and the approval: no row leaves before them', async (t) => {
+  const { city, receiver, wanted } = await published(t, 'conditional')
+  const [office, reviewer] = [city.as('city', 'office'), city.as('civil', 'reviewer')]
+  const path = await submitted(city, wanted)
+  const hidden = { kind: 'hide' }
+  const first = { kind: 'keep', first: 1, last: 0 }
+  for (const [masks, why] of [
+    [{ code: hidden }, 'a key'],
+    [{ leader: hidden }, 'what was not asked for'],
+    [{ name: { kind: 'year' } }, 'a text has no year'],
+    [{ name: { kind: 'blur' } }, 'no mask'],
+  ] as const) {
+    t.equal((await reviewer.post(`${path}/consent`, { masks })).status, 400, `the provider: ${why}`)
+  }
+  t.match((await reviewer.post(`${path}/consent`, { masks: { name: first } })).body, { consents: [{ state: 'consented', masks: { name: first } }] })
+  t.equal((await office.post(`${path}/approve`, { items: ['name'], masks: { street: hidden } })).status, 400, 'what is not approved')
+  const before = await received(city, receiver.id)
+  t.same(before, [])
+  t.match((await office.post(`${path}/approve`, { masks: { name: hidden, street: hidden } })).body, { masks: { name: hidden, street: hidden } })
+  t.match(await received(city, receiver.id), [{ masks: { name: first, street: hidden } }], 'in the first policy that names the route')
+  t.match((await office.get('/grants/villages.water/masks')).body, { provider: { name: first }, office: { name: hidden, street: hidden } })
+
+  const again = await submitted(city, wanted)
+  await reviewer.post(`${again}/consent`, { masks: { street: first } })
+  await office.post(`${again}/approve`)
+  t.match(
+    (await office.get('/grants/villages.water/masks')).body,
+    { provider: { name: first, street: first }, office: { name: hidden, street: hidden } },
+    'what is masked stays so where nobody speaks of it',
+  )
+})
+
 t.test('while the provider is asked, the time runs against the provider and not against the office', async (t) => {
   const { city, wanted } = await published(t, 'conditional')
   const at = (text: string) => new Date(`${text}+08:00`)
