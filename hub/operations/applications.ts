@@ -140,7 +140,10 @@ const NewApplication = Type.Object({ resource: Type.Optional(ResourceCode), stan
 
 /** The provider's consent may say what is shown masked. */
 const Consenting = Type.Object({ reason: Type.Optional(Text(1000)), masks: Type.Optional(MasksByItem) }, closed)
-const Approval = Type.Object({ items: Type.Optional(ItemIds), until: Type.Optional(Day), reason: Type.Optional(Text(1000)), masks: Type.Optional(MasksByItem) }, closed)
+const Approval = Type.Object(
+  { items: Type.Optional(ItemIds), until: Type.Optional(Day), reason: Type.Optional(Text(1000)), masks: Type.Optional(MasksByItem) },
+  closed,
+)
 
 const Decisions = Type.Object(
   {
@@ -181,7 +184,6 @@ const example = {
   until: '2027-12-31',
   atEnd: 'remove',
 }
-
 
 /** Applications 共享申请 (Art. 7, 16). */
 export const applicationOperations: readonly Operation[] = [
@@ -254,7 +256,11 @@ export const applicationOperations: readonly Operation[] = [
     change: { text: { zh: '修改草稿', en: 'change the draft' }, body: Type.Object(content, closed), example },
     submit: { text: { zh: '提交', en: 'submit' } },
     withdraw: { text: { zh: '撤回', en: 'withdraw' } },
-    consent: { text: { zh: '提供单位同意', en: 'the provider consents' }, body: Consenting, example: { masks: { name: { kind: 'keep', first: 1, last: 0 } } } },
+    consent: {
+      text: { zh: '提供单位同意', en: 'the provider consents' },
+      body: Consenting,
+      example: { masks: { name: { kind: 'keep', first: 1, last: 0 } } },
+    },
     object: {
       text: { zh: '提供单位不同意', en: 'the provider objects' },
       body: ReasonBody,

@@ -71,7 +71,10 @@ export async function addGrant(registry: Registry, actor: string, wanted: NewGra
   })
 }
 
-type Inserted = Pick<Grant, 'resource' | 'agency' | 'items' | 'mode' | 'validTo' | 'atEnd' | 'application'> & { id?: string | undefined; masks?: GrantMasks }
+type Inserted = Pick<Grant, 'resource' | 'agency' | 'items' | 'mode' | 'validTo' | 'atEnd' | 'application'> & {
+  id?: string | undefined
+  masks?: GrantMasks
+}
 
 /** A new grant in force, in the caller's transaction, which holds the lock of `lockGrants`. @returns its id. */
 export async function insertGrant(query: Query, wanted: Inserted): Promise<string> {

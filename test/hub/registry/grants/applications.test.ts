@@ -250,11 +250,15 @@ t.test('masks are decided with the consent and the approval: no row leaves befor
   ] as const) {
     t.equal((await reviewer.post(`${path}/consent`, { masks })).status, 400, `the provider: ${why}`)
   }
-  t.match((await reviewer.post(`${path}/consent`, { masks: { name: first } })).body, { consents: [{ state: 'consented', masks: { name: first } }] })
+  t.match((await reviewer.post(`${path}/consent`, { masks: { name: first } })).body, {
+    consents: [{ state: 'consented', masks: { name: first } }],
+  })
   t.equal((await office.post(`${path}/approve`, { items: ['name'], masks: { street: hidden } })).status, 400, 'what is not approved')
   const before = await received(city, receiver.id)
   t.same(before, [])
-  t.match((await office.post(`${path}/approve`, { masks: { name: hidden, street: hidden } })).body, { masks: { name: hidden, street: hidden } })
+  t.match((await office.post(`${path}/approve`, { masks: { name: hidden, street: hidden } })).body, {
+    masks: { name: hidden, street: hidden },
+  })
   t.match(await received(city, receiver.id), [{ masks: { name: first, street: hidden } }], 'in the first policy that names the route')
   t.match((await office.get('/grants/villages.water/masks')).body, { provider: { name: first }, office: { name: hidden, street: hidden } })
 
