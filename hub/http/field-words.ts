@@ -168,6 +168,7 @@ const common: Readonly<Record<string, LocalizedText>> = {
   url: say('接收推送的地址（https）', 'where it is sent to (https)'),
   webhook: say('推送编号', 'id of the webhook'),
   masks: say('各信息项的脱敏方式', 'how items are masked'),
+  issuer: say('签发机关', 'the office that issued it'),
   rows: say('各行：主键和要核验的值', 'rows: the key and the values to be checked'),
 }
 

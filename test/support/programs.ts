@@ -104,9 +104,12 @@ export class Program {
   }
 }
 
-/** Looks again and again until `look` gives something; throws what it last said after `seconds`. A condition, not a pause. */
+/** Times that a slow machine may take longer than `seconds` says. */
+const patience = 2
+
+/** Looks again and again until `look` gives something; throws what it last said after `seconds`, with patience. A condition, not a pause. */
 export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, seconds = 60): Promise<T> {
-  const deadline = Date.now() + seconds * 1000
+  const deadline = Date.now() + patience * seconds * 1000
   let failure: unknown
   for (let wait = 5; ; wait = Math.min(200, wait * 1.5)) {
     const began = performance.now()
@@ -117,7 +120,7 @@ export async function until<T>(what: string, look: () => Promise<T | undefined |
     } catch (error) {
       failure = error
     }
-    if (Date.now() > deadline) throw new Error(`${seconds} s passed without: ${what}`, { cause: failure })
+    if (Date.now() > deadline) throw new Error(`${patience * seconds} s passed without: ${what}`, { cause: failure })
     // A look that takes long leaves the processors to what is waited for.
     await sleep(Math.max(wait, 2 * (performance.now() - began)))
   }
