@@ -158,7 +158,8 @@ void t.test('where the log does not reach back any more, the copy begins again',
   receiver.mood = () => 'take'
   later(2)
   await sender.pass()
-  t.match(receiver.seen[3], { begin: true, from: null, delivery: 4 })
+  const begun = receiver.seen.findLast(({ begin }) => begin)
+  t.match(begun, { from: null, delivery: 4 })
   t.same(receiver.rows(), rows)
   t.same(receiver.wrongs, [])
 })
