@@ -1,4 +1,3 @@
-import { Mask } from '../../protocol/masks.ts'
 import { Type } from 'typebox'
 import { applicationList, listApplications, readApplication } from '../registry/grants/applications.ts'
 import { readDossier } from '../registry/grants/dossier.ts'
@@ -11,14 +10,11 @@ import { eventOperations, reading } from './events.ts'
 import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
 import { allRevised } from '../registry/revision.ts'
-import { ById, closed, ItemIds, nullable, ReasonBody, ResourceCode, Text, withRevision } from './shapes.ts'
+import { ById, closed, ItemIds, MasksByItem, nullable, ReasonBody, ResourceCode, Text, withRevision } from './shapes.ts'
 
 const Day = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\d$' })
 const ShareMode = Type.Enum(['query', 'api', 'exchange'])
 const AtEnd = Type.Enum(['keep', 'remove'])
-
-/** Masks by item id. */
-const MasksByItem = Type.Record(Type.String({ maxLength: 30 }), Mask)
 
 const Consent = Type.Object({
   resource: Type.String(),

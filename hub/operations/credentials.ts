@@ -1,15 +1,14 @@
 import { Type } from 'typebox'
 import { rule } from '../records/refusals.ts'
 import { change } from '../records/registry.ts'
-import { requireGrant } from '../registry/grants/grants.ts'
+import { masksOf, requireGrant } from '../registry/grants/grants.ts'
 import { record } from '../registry/workflow.ts'
 import { createClient, endClient, listClients, rotateClient, type Client } from '../sharing/clients.ts'
-import { Mask } from '../../protocol/masks.ts'
-import { masksOf, setMasks } from '../sharing/grant-masks.ts'
+import { setMasks } from '../sharing/grant-masks.ts'
 import { usageOf } from '../sharing/usage.ts'
 import { edit } from './events.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, NoBody, nullable, Text } from './shapes.ts'
+import { ById, closed, MasksByItem, MasksOfGrant, NoBody, nullable, Text } from './shapes.ts'
 
 const Credential = Type.Object({
   id: Type.String(),
@@ -30,10 +29,6 @@ const ClientOfGrant = Type.Object({ ...ById.properties, client: Type.String({ mi
 const Network = Type.String({ minLength: 2, maxLength: 50 })
 
 const issued = ({ client, secret }: { client: Client; secret: string | null }) => ({ ...client, secret })
-
-const OwnMasks = Type.Record(Type.String(), Mask)
-/** Each side sets its own; the provider's stand before the office's. */
-const MasksOfGrant = Type.Object({ provider: OwnMasks, office: OwnMasks })
 
 /** Credentials of the API 接口凭证 (Art. 16): each of one grant. */
 export const credentialOperations: readonly Operation[] = [
@@ -115,7 +110,7 @@ export const credentialOperations: readonly Operation[] = [
     objectKind: 'grant',
     text: { zh: '设定授权的脱敏要求', en: 'say what a grant shows masked' },
     params: ById,
-    body: Type.Object({ masks: Type.Record(Type.String({ maxLength: 30 }), Mask) }, closed),
+    body: Type.Object({ masks: MasksByItem }, closed),
     example: { masks: { phone: { kind: 'keep', first: 3, last: 4 } } },
     answer: MasksOfGrant,
     run: async ({ registry, principal, params: { id }, body: { masks } }) => setMasks(registry, principal, id, masks),

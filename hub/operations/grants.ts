@@ -4,7 +4,7 @@ import { grantFlow } from '../registry/grants/grant-workflow.ts'
 import { eventOperations, reading } from './events.ts'
 import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, ItemIds, nullable, ReasonBody, ShownText } from './shapes.ts'
+import { ById, closed, ItemIds, MasksOfGrant, nullable, ReasonBody, ShownText } from './shapes.ts'
 
 const grant = {
   id: Type.String(),
@@ -55,7 +55,7 @@ export const grantOperations: readonly Operation[] = [
     path: '/grants/:id',
     objectKind: 'grant',
     text: { zh: '查看授权', en: 'a grant and its routes' },
-    answer: Type.Object({ ...listed, routes: Type.Array(Route) }),
+    answer: Type.Object({ ...listed, masks: MasksOfGrant, routes: Type.Array(Route) }),
     run: ({ registry, params }) => readGrant(registry, params.id),
   }),
   operation({

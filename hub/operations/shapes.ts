@@ -1,4 +1,5 @@
 import { Type, type TObject, type TSchema } from 'typebox'
+import { Mask } from '../../protocol/masks.ts'
 import { seenPattern } from '../records/name-form.ts'
 
 /** Shapes that many operations share. */
@@ -12,6 +13,12 @@ export const ResourceCode = Type.String({ minLength: 1, maxLength: 64 })
 export const AgencyCode = Type.String({ minLength: 1, maxLength: 40 })
 
 export const ItemIds = Type.Array(Type.String({ minLength: 1, maxLength: 30 }), { maxItems: 400 })
+
+/** What is shown masked, by item id. */
+export const MasksByItem = Type.Record(Type.String({ maxLength: 30 }), Mask)
+
+/** Each side sets its own; the provider's stand before the office's. */
+export const MasksOfGrant = Type.Object({ provider: MasksByItem, office: MasksByItem })
 
 /** A text that people write: something is to be seen of it, in at most so many characters. */
 export const Text = (longest: number) => Type.String({ minLength: 1, maxLength: longest, pattern: seenPattern })

@@ -4,15 +4,8 @@ import type { Principal } from '../access/principal.ts'
 import { checkMasks, type GrantMasks } from '../records/masks.ts'
 import { notFound } from '../records/refusals.ts'
 import { change, type Registry } from '../records/registry.ts'
+import { masksOf } from '../registry/grants/grants.ts'
 import { record } from '../registry/workflow.ts'
-import type { Query } from '../store/store.ts'
-
-/** What a grant shows masked. Throws QZ-NOT-FOUND. */
-export async function masksOf(query: Query, grant: string): Promise<GrantMasks> {
-  const [row] = await query<{ masks: GrantMasks }>('select masks from access_grant where id = $1', [grant])
-  if (!row) throw notFound('grant', grant)
-  return row.masks
-}
 
 /**
  * The masks that one side wants from now on: the provider's agency, or the office. They act with the next look-up of the grant; where it is

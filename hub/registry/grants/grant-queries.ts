@@ -3,7 +3,8 @@ import { theHub } from '../../access/principal.ts'
 import { endDeadline } from '../../records/deadlines.ts'
 import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import type { Query } from '../../store/store.ts'
-import { requireGrant, withReason, type Grant } from './grants.ts'
+import type { GrantMasks } from '../../records/masks.ts'
+import { masksOf, requireGrant, withReason, type Grant } from './grants.ts'
 import { lapseOpenings } from '../cases/openings.ts'
 import { expirePublications, lapsePublications } from '../cases/publications.ts'
 import { change, type Registry } from '../../records/registry.ts'
@@ -58,10 +59,10 @@ export async function findGrants({ store }: Registry, agencyScope: string | null
   return { ...page, items: page.items.map(withReason) }
 }
 
-export async function readGrant({ store }: Registry, id: string): Promise<ListedGrant & { routes: GrantedRoute[] }> {
+export async function readGrant({ store }: Registry, id: string): Promise<ListedGrant & { masks: GrantMasks; routes: GrantedRoute[] }> {
   await requireGrant(store.query, id)
   const [grant] = await store.query<ListedGrant>(`${listed} where g.id = $1`, [id])
-  return { ...withReason(grant!), routes: await grantedRoutes(store.query, id) }
+  return { ...withReason(grant!), masks: await masksOf(store.query, id), routes: await grantedRoutes(store.query, id) }
 }
 
 function grantedRoutes(query: Query, grant: string): Promise<GrantedRoute[]> {

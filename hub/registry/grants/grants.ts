@@ -51,6 +51,13 @@ export interface NewGrant {
 const columns = `id, resource, agency, items, mode, state, reason, valid_to as "validTo", at_end as "atEnd", application,
   held_version as "heldVersion", ${catalogVersionOf('access_grant.resource', 'held_version')} as "heldCatalogVersion" from access_grant`
 
+/** What a grant shows masked. Throws QZ-NOT-FOUND. */
+export async function masksOf(query: Query, grant: string): Promise<GrantMasks> {
+  const [row] = await query<{ masks: GrantMasks }>('select masks from access_grant where id = $1', [grant])
+  if (!row) throw notFound('grant', grant)
+  return row.masks
+}
+
 /** Grants items, which must exist and be open (QZ-REQUEST-INVALID). The same again changes nothing; a taken id is QZ-CONFLICT. */
 export async function addGrant(registry: Registry, actor: string, wanted: NewGrant): Promise<Grant> {
   return change(registry, async (query) => {

@@ -37,6 +37,7 @@ const hidden = new Set([
   'draft',
   'lines',
   'items',
+  'masks',
 ])
 
 /** What belongs to an object of a kind. */

@@ -1,7 +1,8 @@
 /** Inputs for the members of a request, made from its shape. */
 import { Button, Checkbox, Form, Input, InputNumber, Select } from 'antd'
 import { valueText } from '../fields.ts'
-import type { Field, Text } from '../meta.ts'
+import { maskWords, offeredMasks, type Mask } from '../masks.ts'
+import type { Field } from '../meta.ts'
 import { t, useWords } from '../words.tsx'
 
 export interface Choice {
@@ -98,27 +99,18 @@ function inputOf(field: Field, choices: readonly Choice[] | undefined, say: Retu
   }
 }
 
-const masks: readonly { mask: object; text: Text; types?: readonly string[] }[] = [
-  { mask: { kind: 'keep', first: 1, last: 1 }, text: t('保留首尾各 1 位', 'first and last character'), types: ['text'] },
-  { mask: { kind: 'keep', first: 3, last: 4 }, text: t('保留前 3 后 4 位', 'first 3 and last 4 characters'), types: ['text'] },
-  { mask: { kind: 'keep', first: 6, last: 0 }, text: t('保留前 6 位', 'first 6 characters'), types: ['text'] },
-  { mask: { kind: 'district' }, text: t('地址只到区县镇街', 'address up to its district'), types: ['text'] },
-  { mask: { kind: 'year' }, text: t('只留年份', 'the year alone'), types: ['date', 'timestamp', 'timestamptz'] },
-  { mask: { kind: 'hash' }, text: t('密钥哈希', 'keyed hash') },
-  { mask: { kind: 'hide' }, text: t('不显示', 'nothing at all') },
-]
-
-/** How each of the items is shown; a key cannot be masked. */
+/** How each of the items is shown, of those that are given where that is chosen too; a key cannot be masked. */
 function MaskInputs({ field, items }: { field: Field; items: readonly Choice[] }) {
   const { say } = useWords()
-  const can = items.filter(({ key, type }) => !key && type !== undefined)
+  const chosen = Form.useWatch<readonly string[] | undefined>('items')
+  const can = items.filter(({ value, key, type }) => !key && type !== undefined && (chosen?.includes(value) ?? true))
   if (can.length === 0) return null
   return (
     <fieldset>
       <legend>{say(field.text)}</legend>
       {can.map(({ value: id, label, type }) => (
         <Form.Item key={id} name={[field.name, id]} label={label}>
-          <MaskSelect label={label} masks={masks.filter(({ types }) => !types || types.includes(type!))} />
+          <MaskSelect label={label} type={type!} />
         </Form.Item>
       ))}
     </fieldset>
@@ -126,22 +118,25 @@ function MaskInputs({ field, items }: { field: Field; items: readonly Choice[] }
 }
 
 interface MaskProps {
+  id?: string
   label: string
-  masks: readonly { mask: object; text: Text }[]
-  value?: object
-  onChange?: (mask: object | undefined) => void
+  type: string
+  value?: Mask
+  onChange?: (mask: Mask | undefined) => void
 }
 
-function MaskSelect({ label, masks, value, onChange }: MaskProps) {
+function MaskSelect({ id, label, type, value, onChange }: MaskProps) {
   const { say } = useWords()
+  const fitting = offeredMasks.filter(({ types }) => !types || types.includes(type))
   return (
     <Select
+      {...(id !== undefined && { id })}
       allowClear
       aria-label={label}
       placeholder={say(t('原样提供', 'as it is'))}
       value={value && JSON.stringify(value)}
-      onChange={(text: string | undefined) => onChange?.(text === undefined ? undefined : (JSON.parse(text) as object))}
-      options={masks.map(({ mask, text }) => ({ value: JSON.stringify(mask), label: say(text) }))}
+      onChange={(text: string | undefined) => onChange?.(text === undefined ? undefined : (JSON.parse(text) as Mask))}
+      options={fitting.map(({ mask }) => ({ value: JSON.stringify(mask), label: say(maskWords(mask)) }))}
     />
   )
 }

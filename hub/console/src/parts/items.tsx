@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Table } from 'antd'
 import { call } from '../api.ts'
 import { valueText } from '../fields.ts'
+import { maskWords, sidesOf, type Sides } from '../masks.ts'
 import { t, useWords } from '../words.tsx'
 import type { Choice } from './fields-form.tsx'
 import { Strip } from './strip.tsx'
@@ -20,6 +21,8 @@ export interface Named {
   resource?: unknown
   items?: unknown
   approvedItems?: unknown
+  masks?: unknown
+  consents?: unknown
 }
 
 /** The items of the resource that something is about, as the catalog calls them; empty where it is about none. */
@@ -54,19 +57,33 @@ export function ItemsAsked({ read, found }: { read: Named; found: readonly Item[
   const asked = idsOf(read.items)
   if (asked.length === 0) return null
   const approved = Array.isArray(read.approvedItems) ? new Set(idsOf(read.approvedItems)) : undefined
+  const masks = sidesOf(read)
   const lines = asked.map((id) => found.find((item) => item.id === id) ?? { id, label: id, type: '', openness: 'internal' })
   return (
     <>
       <h2>
         {say(t('信息项', 'Items'))} <Strip items={lines} />
       </h2>
-      <ItemTable items={lines} {...(approved && { approved })} />
+      <ItemTable items={lines} {...(approved && { approved })} {...(masks && { masks })} />
     </>
   )
 }
 
-export function ItemTable({ items, approved }: { items: readonly Item[]; approved?: ReadonlySet<string> }) {
+interface TableProps {
+  items: readonly Item[]
+  approved?: ReadonlySet<string>
+  /** What each side shows masked of them. */
+  masks?: Sides
+}
+
+export function ItemTable({ items, approved, masks }: TableProps) {
   const { say } = useWords()
+  const masked = (side: keyof Sides, title: string) => ({
+    title,
+    dataIndex: 'id',
+    key: side,
+    render: (id: string) => (masks![side][id] ? say(maskWords(masks![side][id])) : '—'),
+  })
   return (
     <Table
       size="small"
@@ -90,6 +107,12 @@ export function ItemTable({ items, approved }: { items: readonly Item[]; approve
                 key: 'approved',
                 render: (id: string) => (approved.has(id) ? '●' : '✕'),
               },
+            ]
+          : []),
+        ...(masks
+          ? [
+              masked('provider', say(t('脱敏（提供单位）', 'masked by the provider'))),
+              masked('office', say(t('脱敏（市电子政务办）', 'masked by the office'))),
             ]
           : []),
       ]}

@@ -1,0 +1,101 @@
+/** The papers of a case in the browser: what is decided on it with masks, sent back, told, asked for together, printed and attached. */
+import pino from 'pino'
+import type { Page } from 'playwright-core'
+import t from 'tap'
+import { openPostgresLog } from '../../hub/logs/postgres.ts'
+import { publishResource } from '../../hub/registry/publishing/direct-publishing.ts'
+import { ResourceTables } from '../../hub/tables/tables.ts'
+import { villages } from '../hub/office.ts'
+import { noBrowser } from '../support/browser.ts'
+import { barriers, openConsole, settled, type Console } from './fixture.ts'
+
+/** The villages as people of civil enter them, to be had by query where civil consents. */
+async function openScene(console: Console): Promise<void> {
+  const { city } = console
+  const { store, hubKey, wakeups, clock } = city
+  const log = openPostgresLog(store)
+  await publishResource(city, 'admin', { schema: villages(), supplyMode: 'form' })
+  await store.query(`update resource set sharing = 'conditional', share_modes = '{query,api,exchange}' where code = 'villages'`)
+  const values = { code: '441900003001', name: '岗贝社区居委会', street: '广东省东莞市东城街道岗贝路1号' }
+  const entered = await city.as('civil', 'registrar').post('/resources/villages/rows', { values })
+  if (entered.status !== 200) throw new Error(entered.text)
+  await new ResourceTables({ store, log, hubKey, wakeups, clock, logger: pino({ level: 'silent' }) }).catchUp()
+}
+
+const asked = { resource: 'villages', mode: 'query', items: ['name', 'street'], purpose: '防汛预案', basis: '防汛条例第七条' }
+
+/** By the applicant's API. @returns the application's id. */
+async function applied({ city }: Console): Promise<string> {
+  const user = city.as('water', 'user')
+  const { id } = (await user.post('/applications', asked)).body
+  const answer = await user.post(`/applications/${id}/submit`)
+  if (answer.status !== 200) throw new Error(answer.text)
+  return id
+}
+
+/** Presses a button of the desk, and says yes in its dialog after `fill`. */
+async function act(page: Page, words: string, fill: () => Promise<unknown> = async () => undefined): Promise<void> {
+  await page.click(`.desk .actions button:has(:text-is("${words}"))`)
+  await page.waitForSelector('[role=dialog]')
+  await fill()
+  await page.click('[role=dialog] .ant-btn-primary')
+  await page.waitForSelector('[role=dialog]', { state: 'detached' })
+}
+
+t.test('the papers of a case', { skip: noBrowser }, async (t) => {
+  const console = await openConsole(t)
+  const { city, origin } = console
+  await openScene(console)
+  const [office, reviewer, user] = [
+    await console.open('city', 'office'),
+    await console.open('civil', 'reviewer'),
+    await console.open('water', 'user'),
+  ]
+
+  await t.test('masks: by the provider in its consent, by the office in its approval; the query shows no more', async (t) => {
+    const id = await applied(console)
+    const mask = async (page: Page, item: string, words: string) => {
+      await page.click(`[role=dialog] .ant-form-item:has(label:text-is("${item}")) .ant-select`)
+      await page.click(`.ant-select-dropdown:visible .ant-select-item-option:has-text("${words}")`)
+    }
+    await reviewer.page.goto(`${origin}/applications/${id}`)
+    await act(reviewer.page, '提供单位同意', async () => {
+      t.same(await barriers(reviewer.page), [])
+      await mask(reviewer.page, '名称', '保留首尾各 1 位')
+    })
+    await office.page.goto(`${origin}/applications/${id}`)
+    await act(office.page, '批准', async () => {
+      await office.page.waitForSelector('[role=dialog] fieldset label:text-is("名称")')
+      await office.page.uncheck('[role=dialog] [type=checkbox][value=name]')
+      await office.page.waitForSelector('[role=dialog] fieldset label:text-is("名称")', { state: 'detached' })
+      await office.page.check('[role=dialog] [type=checkbox][value=name]')
+      await mask(office.page, '街道', '地址只到区县镇街')
+    })
+    const decided = (await city.as('city', 'office').get(`/applications/${id}`)).body
+    t.match(decided, {
+      state: 'approved',
+      masks: { street: { kind: 'district' } },
+      consents: [{ masks: { name: { kind: 'keep', first: 1, last: 1 } } }],
+    })
+    await office.page.reload()
+    const cells = async (page: Page, item: string) => {
+      await page.waitForSelector(`main section tr td:text-is("${item}")`)
+      return (await page.locator(`main section tr:has(td:text-is("${item}")) td`).allInnerTexts()).slice(-2)
+    }
+    t.same(await cells(office.page, '名称'), ['保留首尾各 1 位', '—'], 'on the application')
+    const [grant] = decided.grants
+    await user.page.goto(`${origin}/grants/${grant.id}`)
+    t.same(await cells(user.page, '名称'), ['保留首尾各 1 位', '—'], 'on the grant')
+    t.same(await cells(user.page, '街道'), ['—', '地址只到区县镇街'])
+    t.same(await barriers(user.page), [])
+    await user.page.goto(`${origin}/queries/villages`)
+    await user.page.fill('#purpose', '核验')
+    await user.page.click('main form [type=submit]')
+    await user.page.waitForSelector('main tbody tr:not([aria-hidden]) td')
+    await settled(user.page)
+    t.same(await user.page.locator('main tbody tr:last-child td').allInnerTexts(), ['441900003001', '岗*****会', '广东省东莞市东城街道'])
+    t.notMatch(await user.page.content(), /岗贝/)
+  })
+
+  for (const { complaints } of [office, reviewer, user]) t.same(complaints, [])
+})
