@@ -45,6 +45,8 @@ export function sidesOf(read: { masks?: unknown; consents?: unknown }): Sides | 
   const masks = read.masks as Masks | Sides | undefined
   if (masks === undefined) return undefined
   const consents = read.consents as readonly { masks: Masks }[] | undefined
-  const sides = consents ? { provider: Object.assign({}, ...consents.map((one) => one.masks)) as Masks, office: masks as Masks } : (masks as Sides)
+  const sides = consents
+    ? { provider: Object.assign({}, ...consents.map((one) => one.masks)) as Masks, office: masks as Masks }
+    : (masks as Sides)
   return Object.keys(sides.provider).length + Object.keys(sides.office).length > 0 ? sides : undefined
 }
