@@ -271,8 +271,8 @@ function keepFeedback(
       to: [{ agency, role: 'registrar' }, { role: 'office' }],
       kind: 'open-feedback',
       object: `resource ${code}`,
-      zh: `公众对开放数据“${content.title}”（${code}）的反馈：${text}${reach.zh}`,
-      en: `Feedback of the public on open data ${code}: ${text}${reach.en}`,
+      zh: `公众对开放数据《${content.title}》的反馈：${text}${reach.zh}`,
+      en: `Feedback of the public on open data ${content.title}: ${text}${reach.en}`,
     })
   })
 }

@@ -59,14 +59,20 @@ const Notice = Type.Object({
   id: Type.String(),
   at: Type.String(),
   kind: Type.String(),
-  object: Type.String(),
+  kindName: Type.Object({ zh: Type.String(), en: Type.String() }),
+  object: Type.Object({ kind: Type.String(), id: Type.String(), title: nullable(Type.String()) }),
   zh: Type.String(),
   en: Type.String(),
   read: Type.Boolean(),
 })
 
-const NoticeIds = Type.Object(
-  { ids: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9]{1,18}$' }), { minItems: 1, maxItems: 500 })) },
+const WhichNotices = Type.Object(
+  {
+    ids: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9]{1,18}$' }), { minItems: 1, maxItems: 500 })),
+    object: Type.Optional(
+      Type.Object({ kind: Type.String({ minLength: 1, maxLength: 40 }), id: Type.String({ maxLength: 100 }) }, closed),
+    ),
+  },
   closed,
 )
 
@@ -161,12 +167,12 @@ export const supervisionOperations: readonly Operation[] = [
     name: 'notice.read',
     method: 'POST',
     path: '/notices/read',
-    text: { zh: '标为已读（不写 ids 为全部）', en: 'mark as read (all of them without ids)' },
-    body: NoticeIds,
+    text: { zh: '标为已读（按编号、按事项，或全部）', en: 'mark as read: by ids, those of an object, or all' },
+    body: WhichNotices,
     answer: Type.Object({ unread: Type.Integer() }),
     example: { ids: ['17'] },
     run: async ({ registry, principal, body }) => {
-      await markRead(registry.store.query, principal, registry.clock(), body.ids)
+      await markRead(registry.store.query, principal, registry.clock(), body)
       return { unread: await countUnread(registry.store.query, principal) }
     },
   }),

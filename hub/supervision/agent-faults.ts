@@ -1,3 +1,4 @@
+import { titleOf } from '../records/object-titles.ts'
 import { kinds, type Actor } from '../../protocol/error-codes.ts'
 import { isErrorCode, QianzhiError } from '../../protocol/errors.ts'
 import type { AgentReport } from '../../protocol/api.ts'
@@ -199,6 +200,7 @@ export async function notifyOfColumns(query: Query, { id, agency, report }: Repo
     )
     if (!added || added.length === 0) continue
     const list = added.slice(0, 10).join(', ')
+    const title = await titleOf(query, `resource ${resource}`)
     await notify(query, {
       to: [
         { agency, role: 'registrar' },
@@ -206,8 +208,8 @@ export async function notifyOfColumns(query: Query, { id, agency, report }: Repo
       ],
       kind: 'columns-added',
       object: `resource ${resource}`,
-      zh: `资源 ${resource} 的来源表新增列 ${list}，可登记为信息项`,
-      en: `The source table of resource ${resource} has new columns ${list}: they could be registered as items`,
+      zh: `资源《${title}》的来源表新增列 ${list}，可登记为信息项`,
+      en: `The source table of ${title} has new columns ${list}: they could be registered as items`,
     })
   }
 }

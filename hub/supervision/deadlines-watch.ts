@@ -1,3 +1,4 @@
+import { objectInWords } from '../records/object-titles.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import type { Role } from '../records/roles.ts'
 import { writeAudit } from '../records/audit.ts'
@@ -45,12 +46,13 @@ export async function warnOfDeadlines(query: Query, rules: Rules, now: Date): Pr
     ])
     if (warned.length === 0) continue
     const { zh, en } = deadlineTitles[deadline.kind]
+    const what = await objectInWords(query, deadline.object)
     await notify(query, {
       to: recipients(deadline),
       kind: 'deadline-warning',
       object: deadline.object,
-      zh: `${deadline.agencyName}：${zh}（${deadline.object}）将于 ${deadline.due} 到期，剩余 ${left} 个工作日`,
-      en: `${deadline.agencyName}: the ${en} (${deadline.object}) is due on ${deadline.due}: ${left} working days left`,
+      zh: `${deadline.agencyName}：${zh}（${what.zh}）将于 ${deadline.due} 到期，剩余 ${left} 个工作日`,
+      en: `${deadline.agencyName}: the ${en} (${what.en}) is due on ${deadline.due}: ${left} working days left`,
     })
   }
 }
@@ -63,12 +65,13 @@ export async function markMissed(query: Query, now: Date): Promise<void> {
     if (missed.length === 0) continue
     await writeAudit(query, { actor: 'hub', act: 'deadline.missed', object, details: { kind, agency, due } })
     const { zh, en } = deadlineTitles[kind]
+    const what = await objectInWords(query, object)
     await notify(query, {
       to: recipients(deadline),
       kind: 'deadline-missed',
       object,
-      zh: `${agencyName}：${zh}（${object}）已逾期，应于 ${due} 前完成`,
-      en: `${agencyName}: the ${en} (${object}) is overdue, it was due on ${due}`,
+      zh: `${agencyName}：${zh}（${what.zh}）已逾期，应于 ${due} 前完成`,
+      en: `${agencyName}: the ${en} (${what.en}) is overdue, it was due on ${due}`,
     })
   }
 }

@@ -1,3 +1,4 @@
+import { titleOf } from '../records/object-titles.ts'
 import type { AgentReport, SettledFile, SourceReport } from '../../protocol/api.ts'
 import { counted, type LocalizedText } from '../../protocol/localized.ts'
 import type { Query } from '../store/store.ts'
@@ -52,6 +53,7 @@ export async function notifyOfRefusedFiles(query: Query, { agency, report }: Rep
     if (news.length === 0) continue
     const zh = news.map((file) => `${file.file}（${whyRefused(file).zh}）`).join('、')
     const en = news.map((file) => `${file.file} (${whyRefused(file).en})`).join(', ')
+    const title = await titleOf(query, `resource ${resource}`)
     await notify(query, {
       to: [
         { agency, role: 'agency-it' },
@@ -59,8 +61,8 @@ export async function notifyOfRefusedFiles(query: Query, { agency, report }: Rep
       ],
       kind: 'file-refused',
       object: `resource ${resource}`,
-      zh: `资源 ${resource} 的文件被退回：${zh}；累计退回 ${files!.refused} 个。原因见该目录 rejected/ 中的报告`,
-      en: `Files of resource ${resource} were refused: ${en}; ${files!.refused} in all. The reports in the folder's rejected/ say why`,
+      zh: `资源《${title}》的文件被退回：${zh}；累计退回 ${files!.refused} 个。原因见该目录 rejected/ 中的报告`,
+      en: `Files of ${title} were refused: ${en}; ${files!.refused} in all. The reports in the folder's rejected/ say why`,
     })
   }
 }

@@ -97,5 +97,20 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
     t.notMatch(await user.page.content(), /岗贝/)
   })
 
+  await t.test('a notice leads to what it is about, and is read with it', async (t) => {
+    const unread = async () => (await city.as('water', 'user').get('/notices?unread=true')).body.unread as number
+    const before = await unread()
+    await user.page.goto(`${origin}/notices`)
+    const line = user.page.locator('main p:has(strong:text-is("共享申请"))')
+    t.match(await line.first().innerText(), /●[^]*村居名录[^]*已批准/)
+    t.same(await barriers(user.page), [])
+    await line.locator('a').first().click()
+    await user.page.waitForURL(/\/applications\/\d+$/)
+    await user.page.waitForSelector('main .desk')
+    await user.page.goto(`${origin}/notices`)
+    t.notMatch(await line.first().innerText(), /●/)
+    t.ok((await unread()) < before)
+  })
+
   for (const { complaints } of [office, reviewer, user]) t.same(complaints, [])
 })

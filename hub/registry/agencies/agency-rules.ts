@@ -58,12 +58,13 @@ export async function putRules(
     )
     const details = { version: put!.version, name, bytes: content.length }
     await writeAudit(query, { ...actedBy(principal), act: 'agency.set-rules', object: `agency ${agency}`, details })
+    const agencyName = await nameOfAgency(query, agency)
     await notify(query, {
       to: { role: 'office' },
       kind: 'agency-rules',
       object: `agency ${agency}`,
-      zh: `${await nameOfAgency(query, agency)}已报送内部管理制度第 ${put!.version} 版（第二十三条）`,
-      en: `${agency} has put version ${put!.version} of its internal rules on file (Art. 23)`,
+      zh: `${agencyName}已报送内部管理制度第 ${put!.version} 版（第二十三条）`,
+      en: `${agencyName} has put version ${put!.version} of its internal rules on file (Art. 23)`,
     })
     return (await listRules(registry, agency, query)).find(({ version }) => version === put!.version)!
   })

@@ -1,3 +1,4 @@
+import { titleOf } from '../../records/object-titles.ts'
 import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { readText, type LocalizedText } from '../../../protocol/localized.ts'
@@ -132,12 +133,13 @@ async function checkNames(query: Query, { resource, key, items = [] }: NewCorrec
 /** A receiver's agent reports what its table refuses (see refusals.ts); the provider is told at once, the office passes it on. */
 export async function reportRefusal(query: Query, agent: Principal, wanted: NewCorrection, origin: string, now: Date): Promise<void> {
   const { id, resource, provider } = await insertCorrection(query, agent, wanted, now, origin)
+  const title = await titleOf(query, `resource ${resource}`)
   await notify(query, {
     to: { agency: provider, role: 'registrar' },
     kind: 'correction',
     object: `correction ${id}`,
-    zh: `资源 ${resource} 有数据被获取单位的落地表拒绝（更正 ${id}）`,
-    en: `A receiver's table refuses rows of resource ${resource} (correction ${id})`,
+    zh: `资源《${title}》有数据被获取单位的落地表拒绝（更正 ${id}）`,
+    en: `A receiver's table refuses rows of ${title} (correction ${id})`,
   })
 }
 
@@ -168,7 +170,8 @@ async function insertCorrection(
   const id = row!.id
   await record(query, { workflow: 'correction', object: id, event: 'create', from: null, to: 'reported', principal, input: { resource } })
   await officeDeadline(query, id, now)
-  const texts = { zh: `收到对资源 ${resource} 的更正报告（更正 ${id}）`, en: `Correction ${id} reported on resource ${resource}` }
+  const title = await titleOf(query, `resource ${resource}`)
+  const texts = { zh: `收到对资源《${title}》的更正报告（更正 ${id}）`, en: `Correction ${id} reported on ${title}` }
   await notify(query, { to: { role: 'office' }, kind: 'correction', object: `correction ${id}`, ...texts })
   return loadCorrection(query, id)
 }
@@ -267,9 +270,10 @@ async function updateCatalog({ query, subject, input, now }: On<{ catalog?: bool
 
 async function notifyProvider({ query, subject }: On): Promise<void> {
   const { id, resource, provider } = subject
+  const title = await titleOf(query, `resource ${resource}`)
   const texts = {
-    zh: `资源 ${resource} 有数据更正待处理（更正 ${id}）`,
-    en: `Correction ${id} on resource ${resource} waits for your answer`,
+    zh: `资源《${title}》有数据更正待处理（更正 ${id}）`,
+    en: `Correction ${id} on ${title} waits for your answer`,
   }
   await notify(query, { to: { agency: provider, role: 'reviewer' }, kind: 'correction', object: `correction ${id}`, ...texts })
   await notify(query, { to: { agency: provider, role: 'registrar' }, kind: 'correction', object: `correction ${id}`, ...texts })

@@ -121,12 +121,13 @@ export async function submitDemand(registry: Registry, principal: Principal, wan
     )
     const { id } = row!
     await record(query, { workflow: 'demand', object: id, event: 'create', from: null, to: 'submitted', principal, input: { ...wanted } })
+    const agencyName = await nameOfAgency(query, principal.agency)
     await notify(query, {
       to: { role: 'office' },
       kind: 'demand',
       object: `demand ${id}`,
-      zh: `${await nameOfAgency(query, principal.agency)}提出目录外需求“${title}”（${id}）`,
-      en: `${principal.agency} demands data outside the catalog: ${title} (demand ${id})`,
+      zh: `${agencyName}提出目录外需求“${title}”（${id}）`,
+      en: `${agencyName} demands data outside the catalog: ${title} (demand ${id})`,
     })
     return loadDemand(query, id)
   })
@@ -237,12 +238,13 @@ async function notifyProvider({ query, subject: { id, agency, provider, title },
   if (whom === null) return
   const to = (['reviewer', 'registrar'] as const).map((role) => ({ agency: whom, role }))
   const [zh, en] = input.provider === undefined ? ['已撤回', 'is withdrawn'] : ['待协商', 'waits for your answer']
+  const agencyName = await nameOfAgency(query, agency)
   await sendNotice(
     query,
     id,
     to,
-    `${await nameOfAgency(query, agency)}的目录外需求“${title}”（${id}）${zh}`,
-    `Demand ${id} of ${agency} (${title}) ${en}`,
+    `${agencyName}的目录外需求“${title}”（${id}）${zh}`,
+    `Demand ${id} of ${agencyName} (${title}) ${en}`,
   )
 }
 

@@ -200,7 +200,7 @@ function tell({ zh, en }: LocalizedText) {
 
 async function sendNotice(
   query: Query,
-  { id, resource, title, providerName, provider }: Opening,
+  { id, title, providerName }: Opening,
   to: Recipient | readonly Recipient[],
   { zh, en }: LocalizedText,
 ): Promise<void> {
@@ -208,7 +208,7 @@ async function sendNotice(
     to,
     kind: 'opening',
     object: `opening ${id}`,
-    zh: `${providerName}资源“${title}”（${resource}）的开放发布 ${id} ${zh}`,
-    en: `Opening ${id} of resource ${resource} of ${provider} ${en}`,
+    zh: `${providerName}资源《${title}》的开放发布 ${id} ${zh}`,
+    en: `Opening ${id} of ${title} of ${providerName} ${en}`,
   })
 }

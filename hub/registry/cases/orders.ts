@@ -165,7 +165,8 @@ async function dropsDeadline({ query, subject, now }: On): Promise<void> {
 }
 
 async function notifyIssuer({ query, subject: { id, issuer, agency } }: On): Promise<void> {
-  const texts = { zh: `${await nameOfAgency(query, agency)}已就责令改正 ${id} 报告整改`, en: `${agency} has answered order ${id}` }
+  const agencyName = await nameOfAgency(query, agency)
+  const texts = { zh: `${agencyName}已就责令改正 ${id} 报告整改`, en: `${agencyName} has answered order ${id}` }
   await notify(query, { to: { role: issuer }, kind: 'order', object: `order ${id}`, ...texts })
 }
 
@@ -176,6 +177,7 @@ async function notifyAgency({ query, subject: { id, agency } }: On): Promise<voi
 }
 
 async function notifySupervisor({ query, subject: { id, agency } }: On): Promise<void> {
-  const texts = { zh: `责令改正 ${id}（${agency}）已移送`, en: `Rectification order ${id} against ${agency} was transferred to you` }
+  const agencyName = await nameOfAgency(query, agency)
+  const texts = { zh: `责令改正 ${id}（${agencyName}）已移送`, en: `Rectification order ${id} against ${agencyName} was transferred to you` }
   await notify(query, { to: { role: 'supervisor' }, kind: 'order', object: `order ${id}`, ...texts })
 }

@@ -1,3 +1,4 @@
+import { titleOf } from '../../records/object-titles.ts'
 import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { nameOfAgency } from '../agencies/agencies.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
@@ -119,12 +120,13 @@ export async function askToPublish(registry: Registry, principal: Principal, wan
     const { id } = row!
     await record(query, { workflow: 'publication', object: id, event: 'create', from: null, to: 'asked', principal, input: { ...wanted } })
     const request = await loadPublication(query, id)
+    const [agencyName, title] = [await nameOfAgency(query, agency), await titleOf(query, `resource ${resource}`)]
     await notify(query, {
       to: { agency: request.provider, role: 'reviewer' },
       kind: 'publication',
       object: `publication ${id}`,
-      zh: `${await nameOfAgency(query, agency)}请求对外公开资源 ${resource} 的数据（请求 ${id}），请答复`,
-      en: `${agency} asks to publish data of resource ${resource} (request ${id}): consent or refuse`,
+      zh: `${agencyName}请求对外公开资源《${title}》的数据（请求 ${id}），请答复`,
+      en: `${agencyName} asks to publish data of ${title} (request ${id}): consent or refuse`,
     })
     return request
   })
@@ -250,11 +252,12 @@ async function sendNotice(
   zh: string,
   en: string,
 ): Promise<void> {
+  const [agencyName, title] = [await nameOfAgency(query, agency), await titleOf(query, `resource ${resource}`)]
   await notify(query, {
     to,
     kind: 'publication',
     object: `publication ${id}`,
-    zh: `${await nameOfAgency(query, agency)}公开资源 ${resource} 数据的请求 ${id} ${zh}`,
-    en: `Request ${id} of ${agency} to publish data of resource ${resource} ${en}`,
+    zh: `${agencyName}公开资源《${title}》数据的请求 ${id} ${zh}`,
+    en: `Request ${id} of ${agencyName} to publish data of ${title} ${en}`,
   })
 }

@@ -77,7 +77,7 @@ const sameMachine = `($5::text is null or exists (select from route where access
 export async function askConsent(
   { query, now }: Pick<Granting, 'query' | 'now'>,
   { id, agency }: Application,
-  { code, agency: provider }: Covered,
+  { code, title, agency: provider }: Covered,
 ): Promise<void> {
   const added = await query(
     `insert into application_consent (application, resource, state, at) values ($1, $2, 'asked', $3) on conflict do nothing returning 1`,
@@ -85,12 +85,13 @@ export async function askConsent(
   )
   if (added.length === 0) return
   await startDeadline(query, { kind: 'application-reply', object: `consent ${id} ${code}`, agency: provider, role: 'reviewer', from: now })
+  const agencyName = await nameOfAgency(query, agency)
   await notify(query, {
     to: { agency: provider, role: 'reviewer' },
     kind: 'application-consent',
     object: `application ${id}`,
-    zh: `${await nameOfAgency(query, agency)}申请使用有条件共享的资源 ${code}（申请 ${id}），请答复是否同意`,
-    en: `${agency} asks for the conditional resource ${code} (application ${id}): consent or object`,
+    zh: `${agencyName}申请使用有条件共享的资源《${title}》（申请 ${id}），请答复是否同意`,
+    en: `${agencyName} asks for the conditional resource ${title} (application ${id}): consent or object`,
   })
 }
 
@@ -100,12 +101,13 @@ async function grantOne(granting: Granting, application: Application, resource: 
   const grant = known ? await replaceGrant(granting, known, application, resource) : await newGrant(granting, application, resource)
   await concernReceivers(query, grant.id, affectedAgents)
   if (application.mode === 'exchange') await deliver(granting, grant, application, resource)
+  const agencyName = await nameOfAgency(query, application.agency)
   await notify(query, {
     to: { agency: resource.agency, role: 'reviewer' },
     kind: 'grant',
     object: `grant ${grant.id}`,
-    zh: `资源 ${resource.code} 已授权 ${application.agency} 使用（授权 ${grant.id}）`,
-    en: `Resource ${resource.code} is granted to ${application.agency} (grant ${grant.id})`,
+    zh: `资源《${resource.title}》已授权${agencyName}使用`,
+    en: `${resource.title} is granted to ${agencyName}`,
   })
   return grant
 }

@@ -52,8 +52,8 @@ export async function endGrantsOf(query: Query, { code, title, reason, modes, re
       ],
       kind: 'grant',
       object: `grant ${id}`,
-      zh: `资源《${title}》（${code}）的授权 ${id} 终止：${reason.zh}${remove ? '；已交付的数据将被删除' : ''}`,
-      en: `Grant ${id} of resource ${code} has ended: ${reason.en}${remove ? '; what was delivered is removed' : ''}`,
+      zh: `资源《${title}》的授权终止：${reason.zh}${remove ? '；已交付的数据将被删除' : ''}`,
+      en: `The grant of ${title} has ended: ${reason.en}${remove ? '; what was delivered is removed' : ''}`,
     })
   }
 }

@@ -1,3 +1,4 @@
+import { titleOf } from '../../records/object-titles.ts'
 import { nameOfAgency } from '../agencies/agencies.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { itemById } from '../../../protocol/schema.ts'
@@ -143,6 +144,7 @@ function notifyBoth(zh: string, en: string, next?: LocalizedText) {
     const { id, agency, resource } = subject
     const { agency: provider } = await requireResource(query, resource)
     const why = reasonGiven(input.reason)
+    const [agencyName, title] = [await nameOfAgency(query, agency), await titleOf(query, `resource ${resource}`)]
     await notify(query, {
       to: [
         { agency, role: 'user' },
@@ -151,8 +153,8 @@ function notifyBoth(zh: string, en: string, next?: LocalizedText) {
       ],
       kind: 'grant',
       object: `grant ${id}`,
-      zh: `资源 ${resource} 对${await nameOfAgency(query, agency)}的授权 ${id} ${zh}${why.zh}${next ? `。${next.zh}` : ''}`,
-      en: `Grant ${id} (resource ${resource} to ${agency}) is ${en}${why.en}${next ? `. ${next.en}` : ''}`,
+      zh: `资源《${title}》对${agencyName}的授权${zh}${why.zh}${next ? `。${next.zh}` : ''}`,
+      en: `The grant of ${title} to ${agencyName} is ${en}${why.en}${next ? `. ${next.en}` : ''}`,
     })
   }
 }

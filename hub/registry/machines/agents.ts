@@ -53,7 +53,7 @@ export async function revokeAgent(registry: Registry, actor: Principal | string,
     await writeAudit(query, { ...actedBy(actor), act: 'agent.revoke', object: id, details: { reason } })
     const [why, next] = [reasonGiven(reason || undefined), enrolAnew(id)]
     const [zh, en] = [`前置机代理 ${id} 已被市电子政务办撤销${why.zh}`, `Agent ${id} is revoked by the office${why.en}`]
-    const about = { kind: 'agent', object: `agent ${id}` }
+    const about = { kind: 'agent', object: `agent ${id}` } as const
     const { agency } = agent
     await notify(query, { to: { agency, role: 'agency-it' }, ...about, zh: `${zh}。${next.zh}`, en: `${en}. Then: ${next.en}` })
     await notify(query, {

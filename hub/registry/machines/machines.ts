@@ -39,12 +39,13 @@ export async function applyForMachine(registry: Registry, principal: Principal, 
       input: { ...wanted },
       now: registry.clock(),
     })
+    const agencyName = await nameOfAgency(query, principal.agency)
     await notify(query, {
       to: { role: 'office' },
       kind: 'machine',
       object: `machine ${id}`,
-      zh: `${await nameOfAgency(query, principal.agency)}申请前置机 ${name}（申请 ${id}）`,
-      en: `${principal.agency} applies for front-end machine ${name} (application ${id})`,
+      zh: `${agencyName}申请前置机 ${name}（申请 ${id}）`,
+      en: `${agencyName} applies for front-end machine ${name} (application ${id})`,
     })
     return loadMachine(query, id)
   })

@@ -10,7 +10,7 @@ import { checkSeparation, hasActive, keepAdministrators } from '../../access/sep
 import { closeSessions } from '../../access/sessions.ts'
 import type { AccessRules } from '../../access/settings.ts'
 import type { Query } from '../../store/store.ts'
-import { notify } from '../../records/notices.ts'
+import { notify, type NoticeKind } from '../../records/notices.ts'
 import { nameOfAgency, requireAgency } from '../agencies/agencies.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
@@ -265,12 +265,13 @@ async function leaveOffice(query: Query, principal: Principal, { id, agency }: P
   )
   if (left.length === 0) return
   await writeAudit(query, { ...actedBy(principal), act: 'agency.responsible', object: agency, details: { left: id } })
-  const about = { kind: 'agency-responsible', object: `agency ${agency}` }
+  const agencyName = await nameOfAgency(query, agency)
+  const about = { kind: 'agency-responsible', object: `agency ${agency}` } as const
   await notify(query, {
     to: { role: 'office' },
     ...about,
-    zh: `${await nameOfAgency(query, agency)}的负责人或联系人已停用，请督促另行指定（第二十三条）`,
-    en: `The responsible person or deputy of ${agency} has been disabled: another must be named (Art. 23)`,
+    zh: `${agencyName}的负责人或联系人已停用，请督促另行指定（第二十三条）`,
+    en: `The responsible person or deputy of ${agencyName} has been disabled: another must be named (Art. 23)`,
   })
 }
 
@@ -360,6 +361,6 @@ async function onRecord(
   await record(query, { workflow: 'person', object: id, event, from: state, to: state, principal, input })
 }
 
-async function notifyPerson(query: Query, person: string, kind: string, zh: string, en: string): Promise<void> {
+async function notifyPerson(query: Query, person: string, kind: NoticeKind, zh: string, en: string): Promise<void> {
   await notify(query, { to: { person }, kind, object: `person ${person}`, zh, en })
 }

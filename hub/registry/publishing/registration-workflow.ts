@@ -205,26 +205,26 @@ async function metDeadline({ query, subject, now }: On): Promise<void> {
 }
 
 async function notifyReviewer({ query, subject }: On): Promise<void> {
-  const { id, agency, resource } = subject
+  const { id, agency } = subject
   await notify(query, {
     to: { agency, role: 'reviewer' },
     kind: 'registration',
     object: `registration ${id}`,
-    zh: `目录登记“${titleOf(subject)}”待审核（资源 ${resource}）`,
-    en: `Registration ${id} of resource ${resource} waits for your review`,
+    zh: `目录登记 ${id}《${titleOf(subject)}》待审核`,
+    en: `Registration ${id} (${titleOf(subject)}) waits for your review`,
   })
 }
 
 function notifyRegistrar(zh: string, en: string) {
   return async ({ query, subject, input }: On<{ reason?: string }>): Promise<void> => {
-    const { id, agency, resource } = subject
+    const { id, agency } = subject
     const why = reasonGiven(input.reason)
     await notify(query, {
       to: { agency, role: 'registrar' },
       kind: 'registration',
       object: `registration ${id}`,
-      zh: `目录登记“${titleOf(subject)}”${zh}（资源 ${resource}）${why.zh}`,
-      en: `Registration ${id} of resource ${resource} ${en}${why.en}`,
+      zh: `目录登记 ${id}《${titleOf(subject)}》${zh}${why.zh}`,
+      en: `Registration ${id} (${titleOf(subject)}) ${en}${why.en}`,
     })
   }
 }

@@ -109,8 +109,8 @@ async function concernAll({ query, subject, affectedAgents }: On): Promise<void>
 
 function notifyAll(zh: string, en: string): (context: On) => Promise<void> {
   return async ({ query, subject: { code, agency, title } }) => {
-    const texts = { zh: `资源《${title}》（${code}）${zh}`, en: `Resource ${code} ${en}` }
-    const notice = { kind: 'resource', object: `resource ${code}`, ...texts }
+    const texts = { zh: `资源《${title}》${zh}`, en: `${title} ${en}` }
+    const notice = { kind: 'resource', object: `resource ${code}`, ...texts } as const
     await notify(query, { to: { agency, role: 'reviewer' }, ...notice })
     await notify(query, { to: { role: 'office' }, ...notice })
     const receivers = await query<{ agency: string }>(`select distinct agency from access_grant where resource = $1 and state = 'active'`, [

@@ -1,3 +1,4 @@
+import { titleOf } from '../../records/object-titles.ts'
 import { schemaFaults } from '../../../protocol/schema.ts'
 import { theHub } from '../../access/principal.ts'
 import type { Query } from '../../store/store.ts'
@@ -105,26 +106,28 @@ function adopters(query: Query, code: string): Promise<Adopter[]> {
 /** Each adopter finds a draft by the new form ready to be submitted; where a registration is open already, it is told only. */
 async function draftForAdopters({ query, subject: { code, version }, now }: On): Promise<void> {
   if (version === 0) return
+  const name = await titleOf(query, `standard ${code}`)
   for (const { resource, agency, title, open } of await adopters(query, code)) {
     const id = open ?? (await insertRegistration(query, theHub, agency, { resource, standard: code }, now)).id
     await notify(query, {
       to: { agency, role: 'registrar' },
       kind: 'standard-changed',
       object: `registration ${id}`,
-      zh: `标准 ${code} 已有第 ${version + 1} 版，资源“${title}”须随之更新：请处理登记 ${id}`,
-      en: `Standard ${code} has version ${version + 1}: resource ${resource} has to follow, see registration ${id}`,
+      zh: `数据标准《${name}》已有第 ${version + 1} 版，资源《${title}》须随之更新：请处理登记 ${id}`,
+      en: `Standard ${name} has version ${version + 1}: ${title} has to follow, see registration ${id}`,
     })
   }
 }
 
 async function notifyAdopters({ query, subject: { code } }: On): Promise<void> {
-  for (const { resource, agency, title } of await adopters(query, code)) {
+  const name = await titleOf(query, `standard ${code}`)
+  for (const { agency, title } of await adopters(query, code)) {
     await notify(query, {
       to: { agency, role: 'registrar' },
       kind: 'standard-withdrawn',
       object: `standard ${code}`,
-      zh: `标准 ${code} 已废止，资源“${title}”继续有效，不能再按此标准新登记`,
-      en: `Standard ${code} is withdrawn: resource ${resource} stays in force, nobody can adopt the standard any more`,
+      zh: `数据标准《${name}》已废止，资源《${title}》继续有效，不能再按此标准新登记`,
+      en: `Standard ${name} is withdrawn: ${title} stays in force, nobody can adopt the standard any more`,
     })
   }
 }

@@ -2,6 +2,7 @@
  * Sends changes to webhooks (Art. 16): of each the portions in order, each again until it is taken. A portion has its number and its end on disk
  * before it is sent, and the place moves after the receiver took it: a hub that is killed in between sends the same again.
  */
+import { titleOf } from '../../records/object-titles.ts'
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { errorForLog, QianzhiError, reasonOf } from '../../../protocol/errors.ts'
@@ -192,12 +193,13 @@ export class WebhookSender {
       const noted = await noteFailure(query, id, { lease, now: clock(), again: this.#after(wait), fault: storeText(reason), held })
       if (!noted || !held) return
       await writeAudit(query, { actor: 'hub', act: 'webhook.hold', object: id, details: { grant, attempts: attempts + 1 } })
+      const title = await titleOf(query, `resource ${resource}`)
       await notify(query, {
         to: [{ agency, role: 'agency-it' }, { agency, role: 'user' }, { role: 'office' }],
         kind: 'webhook-held',
         object: `grant ${grant}`,
-        zh: `资源 ${resource} 的推送 ${id} 已停住：${reason.zh}。接收方恢复后，请执行“恢复推送”，变更从停住处继续，不会跳过`,
-        en: `Webhook ${id} of resource ${resource} stands still: ${reason.en}. When its receiver works again, have it go on: nothing is skipped`,
+        zh: `资源《${title}》的推送已停住：${reason.zh}。接收方恢复后，请执行“恢复推送”，变更从停住处继续，不会跳过`,
+        en: `A webhook of ${title} stands still: ${reason.en}. When its receiver works again, have it go on: nothing is skipped`,
       })
     })
   }

@@ -110,7 +110,7 @@ type Affected = Pick<ResourceFacts, 'resource' | 'title' | 'agency' | 'agencyNam
 function byAgency(affected: readonly Affected[]) {
   const named = 5
   return [...Map.groupBy(affected, ({ agency }) => agency)].map(([agency, all]) => {
-    const names = all.slice(0, named).map(({ title, resource }) => ({ zh: `《${title}》（${resource}）`, en: resource }))
+    const names = all.slice(0, named).map(({ title }) => ({ zh: `《${title}》`, en: title }))
     const more = all.length > named
     return {
       agency,

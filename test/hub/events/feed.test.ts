@@ -89,9 +89,9 @@ t.test('each is told of what they may read, and of nothing else', async (t) => {
   t.same(differences, [], `${compared} pairs`)
 
   for (const stream of streams) stream.told.length = 0
-  await notify(city.store.query, { to: { agency: 'water', role: 'user' }, kind: 'x', object: 'x', zh: 'x', en: 'x' })
-  await notify(city.store.query, { to: { role: 'secrecy' }, kind: 'x', object: 'x', zh: 'x', en: 'x' })
-  await notify(city.store.query, { to: { person: city.as('civil', 'registrar').principal.person! }, kind: 'x', object: 'x', zh: 'x', en: 'x' }) // prettier-ignore
+  await notify(city.store.query, { to: { agency: 'water', role: 'user' }, kind: 'order', object: 'x', zh: 'x', en: 'x' })
+  await notify(city.store.query, { to: { role: 'secrecy' }, kind: 'order', object: 'x', zh: 'x', en: 'x' })
+  await notify(city.store.query, { to: { person: city.as('civil', 'registrar').principal.person! }, kind: 'order', object: 'x', zh: 'x', en: 'x' }) // prettier-ignore
   await told(city, streams)
   const noticed = people.filter((_, at) => streams[at]!.told.some(({ event }) => event === 'notice')).map(({ principal }) => principal.name)
   t.same(noticed.toSorted(), ['city secrecy', 'civil registrar', 'water user'])

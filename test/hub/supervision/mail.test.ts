@@ -8,7 +8,7 @@ import type { Rounds } from '../../../hub/store/rounds.ts'
 
 type Test = Pick<typeof t, 'teardown'>
 
-const text = { kind: 'duty-overdue', object: 'resource villages', zh: '村居名录逾期未更新', en: 'villages is overdue' }
+const text = { kind: 'duty-overdue', object: 'resource villages', zh: '村居名录逾期未更新', en: 'villages is overdue' } as const
 
 interface Post extends Office {
   smtp: SmtpServer

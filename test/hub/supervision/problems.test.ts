@@ -27,7 +27,7 @@ void t.test('health says when duties are not judged, or mail does not go', async
   t.same(await codes(at('2026-11-22T00:59')), [], 'an hour is allowed')
   t.same(await codes(at('2026-11-22T01:02')), ['QZ-HEALTH-SUPERVISION'])
   await hub.store.query('update setting set value = $1 where key = $2', ['2026-11-30', 'duties_judged_to'])
-  await notify(hub.store.query, { to: { role: 'office' }, kind: 'x', object: 'x', zh: 'x', en: 'x' })
+  await notify(hub.store.query, { to: { role: 'office' }, kind: 'order', object: 'x', zh: 'x', en: 'x' })
   await hub.store.query(`insert into mail (notice, person, address, next_at) select id, 1, 'a@b', now() from notice`)
   const later = new Date(Date.now() + 3_660_000)
   await hub.store.query(`update setting set value = '2099-01-01' where key = 'duties_judged_to'`)

@@ -46,7 +46,7 @@ t.test('each file is told once to its own agency, whatever the counters do', asy
       agency: 'civil',
       role: 'agency-it',
       object: 'resource villages',
-      zh: /villages 的文件被退回：b1\.csv（QZ-ROW-VALUE，3 行中 2 行有误）；累计退回 8 个/,
+      zh: /《villages》的文件被退回：b1\.csv（QZ-ROW-VALUE，3 行中 2 行有误）；累计退回 8 个/,
     },
     { agency: 'civil', role: 'registrar', en: /b1\.csv \(QZ-ROW-VALUE, 2 of 3 rows with faults\); 8 in all/ },
   ])

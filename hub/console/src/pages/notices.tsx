@@ -2,6 +2,7 @@ import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { Button } from 'antd'
 import { Link } from 'react-router'
 import { call } from '../api.ts'
+import type { Text } from '../meta.ts'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { placeOfKind } from '../places.ts'
 import { t, timeText, useWords } from '../words.tsx'
@@ -9,7 +10,8 @@ import { t, timeText, useWords } from '../words.tsx'
 interface Notice {
   id: string
   at: string
-  object: string
+  kindName: Text
+  object: { kind: string; id: string; title: string | null }
   zh: string
   en: string
   read: boolean
@@ -27,21 +29,33 @@ export default function NoticesPage() {
   if (error) return <Failed error={error} again={() => void refetch()} />
   if (!data) return <Waiting />
   const notices = data.pages.flatMap(({ items }) => items)
-  const readAll = async () => {
-    await call('notice.read', { body: {} })
+  const read = async (which: { object?: { kind: string; id: string } }) => {
+    await call('notice.read', { body: which })
     await client.invalidateQueries({ queryKey: ['notices'] })
   }
   return (
     <>
       <h1>{say(t('通知', 'Notices'))}</h1>
       {notices.length === 0 && <p>{say(t('还没有通知。', 'There are none yet.'))}</p>}
-      {notices.some(({ read }) => !read) && <Button onClick={() => void readAll()}>{say(t('全部标为已读', 'Mark all as read'))}</Button>}
+      {notices.some((notice) => !notice.read) && (
+        <Button onClick={() => void read({})}>{say(t('全部标为已读', 'Mark all as read'))}</Button>
+      )}
       {notices.map((notice) => {
-        const address = addressOfObject(notice.object)
+        const { kind, id, title } = notice.object
+        const address = addressOf(notice.object)
+        // Who opens what it is about has read all that was told of it.
+        const opened = () => void (notice.read || read({ object: { kind, id } }))
         return (
           <p key={notice.id}>
             <span className="muted number">{timeText(notice.at)}</span> {notice.read ? '' : '● '}
-            {address ? <Link to={address}>{say(notice)}</Link> : say(notice)}
+            <strong>{say(notice.kindName)}</strong>{' '}
+            {address && (
+              <Link to={address} onClick={opened}>
+                {title ?? id}
+              </Link>
+            )}
+            <br />
+            {say(notice)}
           </p>
         )
       })}
@@ -50,10 +64,8 @@ export default function NoticesPage() {
   )
 }
 
-/** `application 7` */
-function addressOfObject(object: string): string | undefined {
-  const [kind = '', ...id] = object.split(' ')
-  if (kind === 'resource') return `/resources/${encodeURIComponent(id.join(' '))}`
+function addressOf({ kind, id }: Notice['object']): string | undefined {
+  if (kind === 'resource') return `/resources/${encodeURIComponent(id)}`
   const place = placeOfKind(kind)
-  return place && `/${place.path}/${encodeURIComponent(id.join(' '))}`
+  return place && `/${place.path}/${encodeURIComponent(id)}`
 }

@@ -316,7 +316,7 @@ void t.test('warned before, marked after; agency and supervisor are told once', 
   t.same(await told(hub, { ...registrar, roles: ['reviewer'] }), ['duty-overdue', 'duty-warning'])
   t.same(await told(hub, supervisor), ['duty-overdue'])
   t.same(await told(hub, { ...registrar, agency: 'water' }), [])
-  t.match((await listNotices(hub.store.query, supervisor)).items, [{ object: 'resource villages', zh: /民政局.*2027-Q1.*资源 villages/ }])
+  t.match((await listNotices(hub.store.query, supervisor)).items, [{ object: { kind: 'resource', id: 'villages' }, zh: /民政局.*2027-Q1.*资源 villages/ }])
   t.equal((await hub.store.query(`select 1 from audit_entry where act = 'duty.overdue'`)).length, 1)
 })
 
@@ -338,7 +338,7 @@ void t.test('an agency with many resources gets one notice per period', async (t
   for (let n = 1; n <= 7; n++) await addResource(hub, `r${n}`, 'weekly', '2026-11-02T10:00')
   await supervise(hub, '2026-11-09T00:02')
   t.match((await listNotices(hub.store.query, supervisor)).items, [
-    { object: 'agency civil', zh: /8 项资源.* 等$/, en: /8 resources.*, …$/ },
+    { object: { kind: 'agency', id: 'civil' }, zh: /8 项资源.* 等$/, en: /8 resources.*, …$/ },
   ])
 })
 
