@@ -69,9 +69,7 @@ const Notice = Type.Object({
 const WhichNotices = Type.Object(
   {
     ids: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9]{1,18}$' }), { minItems: 1, maxItems: 500 })),
-    object: Type.Optional(
-      Type.Object({ kind: Type.String({ minLength: 1, maxLength: 40 }), id: Type.String({ maxLength: 100 }) }, closed),
-    ),
+    object: Type.Optional(Type.Object({ kind: Type.String({ minLength: 1, maxLength: 40 }), id: Type.String({ maxLength: 100 }) }, closed)),
   },
   closed,
 )

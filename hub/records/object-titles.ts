@@ -38,7 +38,18 @@ export async function titleOf(query: Query, object: string): Promise<string> {
 }
 
 /** Those with numbers that people know a case by; others have codes. */
-const numbered = new Set(['application', 'correction', 'declaration', 'demand', 'machine', 'opening', 'order', 'publication', 'registration', 'reconciliation'])
+const numbered = new Set([
+  'application',
+  'correction',
+  'declaration',
+  'demand',
+  'machine',
+  'opening',
+  'order',
+  'publication',
+  'registration',
+  'reconciliation',
+])
 
 /** `申请 7《村居名录》`, `application 7 (村居名录)`; what has a title and a code goes by its title alone. */
 export async function objectInWords(query: Query, object: string): Promise<LocalizedText> {

@@ -239,13 +239,7 @@ async function notifyProvider({ query, subject: { id, agency, provider, title },
   const to = (['reviewer', 'registrar'] as const).map((role) => ({ agency: whom, role }))
   const [zh, en] = input.provider === undefined ? ['已撤回', 'is withdrawn'] : ['待协商', 'waits for your answer']
   const agencyName = await nameOfAgency(query, agency)
-  await sendNotice(
-    query,
-    id,
-    to,
-    `${agencyName}的目录外需求“${title}”（${id}）${zh}`,
-    `Demand ${id} of ${agencyName} (${title}) ${en}`,
-  )
+  await sendNotice(query, id, to, `${agencyName}的目录外需求“${title}”（${id}）${zh}`, `Demand ${id} of ${agencyName} (${title}) ${en}`)
 }
 
 function notifyDemander(zh: string, en: string) {

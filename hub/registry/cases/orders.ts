@@ -178,6 +178,9 @@ async function notifyAgency({ query, subject: { id, agency } }: On): Promise<voi
 
 async function notifySupervisor({ query, subject: { id, agency } }: On): Promise<void> {
   const agencyName = await nameOfAgency(query, agency)
-  const texts = { zh: `责令改正 ${id}（${agencyName}）已移送`, en: `Rectification order ${id} against ${agencyName} was transferred to you` }
+  const texts = {
+    zh: `责令改正 ${id}（${agencyName}）已移送`,
+    en: `Rectification order ${id} against ${agencyName} was transferred to you`,
+  }
   await notify(query, { to: { role: 'supervisor' }, kind: 'order', object: `order ${id}`, ...texts })
 }

@@ -69,7 +69,8 @@ void t.test('each person reads for themselves', async (t) => {
 void t.test('all that was told of one object is read at once', async (t) => {
   const { store, now } = await openOffice(t)
   const to = { agency: 'civil', role: 'registrar' } as const
-  for (const object of ['resource villages', 'resource villages', 'resource other', 'clock']) await notify(store.query, { ...text, to, object })
+  for (const object of ['resource villages', 'resource villages', 'resource other', 'clock'])
+    await notify(store.query, { ...text, to, object })
   await markRead(store.query, registrar, now, { object: { kind: 'resource', id: 'villages' } })
   const left = (await listNotices(store.query, registrar, { unread: 'true' })).items.map(({ object }) => `${object.kind} ${object.id}`)
   t.same(left, ['clock ', 'resource other'])

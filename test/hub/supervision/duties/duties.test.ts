@@ -316,7 +316,9 @@ void t.test('warned before, marked after; agency and supervisor are told once', 
   t.same(await told(hub, { ...registrar, roles: ['reviewer'] }), ['duty-overdue', 'duty-warning'])
   t.same(await told(hub, supervisor), ['duty-overdue'])
   t.same(await told(hub, { ...registrar, agency: 'water' }), [])
-  t.match((await listNotices(hub.store.query, supervisor)).items, [{ object: { kind: 'resource', id: 'villages' }, zh: /民政局.*2027-Q1.*资源 villages/ }])
+  t.match((await listNotices(hub.store.query, supervisor)).items, [
+    { object: { kind: 'resource', id: 'villages' }, zh: /民政局.*2027-Q1.*资源 villages/ },
+  ])
   t.equal((await hub.store.query(`select 1 from audit_entry where act = 'duty.overdue'`)).length, 1)
 })
 
