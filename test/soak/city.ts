@@ -9,6 +9,7 @@ import { startProxy, type Proxy } from '../support/proxy.ts'
 import { account } from '../support/server.ts'
 import { smallDisk, type SmallDisk } from '../support/small-disk.ts'
 import { Application, insert } from './applications.ts'
+import { createRumours, Neighbour, rumours, rumoursOf } from './neighbour.ts'
 import { createTable, resourceOf, tables, type Engine, type Table } from './tables.ts'
 
 /** A table of one engine that the other one's database receives. */
@@ -32,6 +33,11 @@ export interface City {
   urls: Record<'source' | 'target', Record<Engine, string>>
   links: Record<string, Proxy>
   pairs: readonly Pair[]
+  /** By resource. */
+  routes: ReadonlyMap<string, string>
+  neighbour: Neighbour
+  /** What the hub took from somebody, or gave to somebody, that it never may. */
+  taken: string[]
   applications: readonly Application[]
   /** Where the receiver's wide rows are, on PostgreSQL; undefined where nothing may be mounted. */
   disk: SmallDisk | undefined
@@ -86,19 +92,26 @@ export async function buildCity(seed: number): Promise<City> {
     const receiver = await exchange.enrol('receiver', {
       agency: 'civil-affairs',
       databases: await databases('target'),
-      sinks: pairs.map(({ resource, table, to }) => ({ resource, database: to, table: table.name })),
+      sinks: [
+        ...pairs.map(({ resource, table, to }) => ({ resource, database: to, table: table.name })),
+        { resource: rumours, database: 'postgres', table: rumours },
+      ],
       hub: { urls: [await link('receiver-hub', exchange.url)], poll: 2 },
     } satisfies AgentOptions)
-    for (const { resource, table } of pairs)
-      await exchange.grant(
-        resource,
-        receiver,
-        table.columns.map(({ id }) => id),
-      )
+    const routes = new Map<string, string>()
+    for (const { resource, table } of pairs) {
+      const items = table.columns.map(({ id }) => id)
+      routes.set(resource, (await exchange.grant(resource, receiver, items)).route)
+    }
+    const hostile = await exchange.enrol('neighbour', { agency: 'neighbour', databases: {} })
+    await exchange.publish(rumoursOf('neighbour'))
+    await exchange.grant(rumours, receiver, ['id', 'amount'])
+    const neighbour = new Neighbour(hostile)
+    closers.push(() => neighbour.close())
     const applications = engines.flatMap((engine) =>
       Array.from({ length: writersOfEach }, (_, i) => new Application(urls.source[engine], i, random.fork())),
     )
-    return { exchange, provider, receiver, servers, urls, links, pairs, applications, disk, random, stop }
+    return { exchange, provider, receiver, servers, urls, links, pairs, routes, neighbour, taken: [], applications, disk, random, stop }
   } catch (error) {
     await stop()
     throw error
@@ -121,6 +134,7 @@ async function fill(urls: City['urls'], engine: Engine, disk: SmallDisk | undefi
         'wide',
         wide.columns.map((_, at) => [-1 - i, null, 0][at] ?? null),
       )
+    if (engine === 'postgres') await target.query(createRumours)
     await firstRows(source)
   } finally {
     await Promise.all([source.end(), target.end()])

@@ -134,7 +134,7 @@ export const strikes: Record<string, Begin> = {
     }
     return { name: `900 licences on ${engine}, twice`, end: async () => undefined }
   },
-  hostile: async (city) => {
+  noise: async (city) => {
     for (const path of Object.values(agentPaths)) {
       const body = randomBytes(city.random.between(0, 4096))
       const headers = { signature: 'sig1=:AAAA:', 'signature-input': 'sig1=("@method");created=1;keyid="x"' }
@@ -145,9 +145,15 @@ export const strikes: Record<string, Begin> = {
         dispatcher: insecure,
       })
       await answer.body.dump()
-      if (answer.statusCode < 400) throw new Error(`${path} took ${answer.statusCode} random bytes`)
+      if (answer.statusCode < 400) city.taken.push(`random bytes to ${path}`)
     }
     return { name: 'random bytes to the hub', end: async () => undefined }
+  },
+  hostile: async ({ random, neighbour, pairs, routes, provider, taken }) => {
+    const { resource } = random.pick(pairs)
+    const others = { provider: provider.id, resource, route: routes.get(resource)! }
+    for (let n = 0; n < 5; n++) taken.push(...(await neighbour.attack(random, others)))
+    return { name: `a hostile neighbour, at ${resource}`, end: async () => undefined }
   },
   clock: async (city) => {
     const who = city.random.pick(['provider', 'receiver'] as const)

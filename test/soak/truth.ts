@@ -1,7 +1,7 @@
 /**
  * The long test of all guarantees at once: applications write into the tables of two engines while programs and databases are killed, links cut,
  * tables locked and altered, disks filled and clocks set wrong. From time to time all faults end, and each pair of tables is compared row by row.
- * The last line is JSON: `{ok, seed, minutes, rounds, transactions, faults, rows, lost, different, surplus, back, held, quarantined}`.
+ * The last line is JSON: `{ok, seed, minutes, rounds, transactions, faults, rows, lost, different, surplus, back, taken, held, quarantined}`.
  */
 import { cpSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,6 +11,7 @@ import { openClient, type Client } from '../support/client.ts'
 import { until } from '../support/programs.ts'
 import { neverCommitted } from './applications.ts'
 import { buildCity, type City, type Pair } from './city.ts'
+import { rumours } from './neighbour.ts'
 import { compareTables, count, type TableDifference } from './compare.ts'
 import { strikes, type Strike } from './strikes.ts'
 
@@ -26,6 +27,7 @@ interface Found {
   differences: { pair: Pair; found: TableDifference }[]
   /** Counters that fell, and rows that were never committed. */
   back: string[]
+  taken: readonly string[]
   held: string[]
   quarantined: number
 }
@@ -39,7 +41,7 @@ const lookEveryMs = 100
 export async function soakTruth({ minutes, seed, say }: TruthSoak): Promise<number> {
   say(`${minutes} minutes, seed ${seed}`)
   const city = await buildCity(seed)
-  const found: Found = { rounds: 0, faults: {}, differences: [], back: [], held: [], quarantined: 0 }
+  const found: Found = { rounds: 0, faults: {}, differences: [], back: [], taken: city.taken, held: [], quarantined: 0 }
   const ending = Date.now() + minutes * 60_000
   try {
     city.provider.program.start()
@@ -50,13 +52,21 @@ export async function soakTruth({ minutes, seed, say }: TruthSoak): Promise<numb
       await settle(city, found, say)
     } while (Date.now() < ending && isSound(found))
     const sum = (of: keyof Omit<TableDifference, 'rows'>) => found.differences.reduce((all, { found: one }) => all + one[of].length, 0)
-    for (const line of [...shown(found), ...found.back, ...found.held]) say(line)
+    for (const line of [...shown(found), ...found.back, ...found.taken, ...found.held]) say(line)
     const ok = isSound(found)
     const transactions = city.applications.reduce((all, { committed }) => all + committed, 0)
     const rows = found.differences.reduce((all, { found: one }) => all + one.rows, 0)
-    const { rounds, faults, back, held, quarantined } = found
+    const { rounds, faults, back, taken, held, quarantined } = found
     const told = { ok, seed, minutes, rounds, transactions, faults, tables: city.pairs.length, rows }
-    const wrong = { lost: sum('lost'), different: sum('different'), surplus: sum('surplus'), back: back.length, held, quarantined }
+    const wrong = {
+      lost: sum('lost'),
+      different: sum('different'),
+      surplus: sum('surplus'),
+      back: back.length,
+      taken: taken.length,
+      held,
+      quarantined,
+    }
     if (!ok) say(`again with: npm run soak -- truth --minutes ${minutes} --seed ${seed}; logs are in ${keepLogs(city, seed)}`)
     say(JSON.stringify({ ...told, ...wrong }))
     return ok ? 0 : 1
@@ -73,8 +83,8 @@ function keepLogs({ exchange, provider, receiver }: City, seed: number): string 
   return folder
 }
 
-function isSound({ differences, back, held, quarantined }: Found): boolean {
-  return differences.every(({ found }) => count(found) === 0) && back.length + held.length + quarantined === 0
+function isSound({ differences, back, taken, held, quarantined }: Found): boolean {
+  return differences.every(({ found }) => count(found) === 0) && back.length + taken.length + held.length + quarantined === 0
 }
 
 function shown({ differences }: Found): string[] {
@@ -141,7 +151,8 @@ async function settle(city: City, found: Found, say: (line: string) => void): Pr
 
 async function look(city: City, found: Found): Promise<void> {
   const reports = [await city.provider.report(), await city.receiver.report()]
-  const streams = reports.flatMap((report) => [...report!.sources, ...report!.sinks])
+  // What a hostile agency supplies may be refused; that it holds nothing beside it is seen in the others.
+  const streams = reports.flatMap((report) => [...report!.sources, ...report!.sinks]).filter(({ resource }) => resource !== rumours)
   found.quarantined = streams.reduce((all, { quarantine }) => all + quarantine, 0)
   found.held = streams.flatMap(({ resource, state, fault }) =>
     state === 'flowing' && !fault ? [] : [`${resource}: ${state} ${fault?.code ?? ''}`],
