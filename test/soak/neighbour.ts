@@ -90,7 +90,8 @@ export class Neighbour {
   }
 
   async #send(place: Place, columns: readonly Column[]): Promise<true> {
-    const header = { ...place, schema: 1, kind: 'changes' as const, time: new Date().toISOString() }
+    const kind = place.prev === null ? { kind: 'snapshot' as const, snapshot: { began: 1, last: true } } : { kind: 'changes' as const }
+    const header = { ...place, ...kind, schema: 1, time: new Date().toISOString() }
     await this.#client.sendBatch(buildBatch(header, columns, this.#key).bytes, soon())
     return true
   }
