@@ -19,8 +19,13 @@ export interface Relations {
 export function reachOf(principal: Principal, operation: OperationName): Set<Reach> {
   const line: Partial<Record<Role | 'everybody' | 'hub', Reach | readonly Reach[]>> = rights[operation]
   if (principal.via === 'key' && personal.has(operation)) return new Set()
-  const keys = principal.via === 'hub' ? (['hub'] as const) : (['everybody', ...principal.roles] as const)
-  return new Set(keys.flatMap((role) => line[role] ?? []))
+  return new Set(partsOf(principal).flatMap((role) => line[role] ?? []))
+}
+
+/** A wall screen is not one of everybody. */
+function partsOf({ via, roles }: Principal): readonly (Role | 'everybody' | 'hub')[] {
+  if (via === 'hub') return ['hub']
+  return roles.includes('display') ? ['display'] : ['everybody', ...roles]
 }
 
 /** All that somebody may do at all, with how far. */

@@ -197,6 +197,8 @@ export const rights = {
   // Lines: sources and routes, where they stand, what they moved
   'line.list': { ...bothSides, 'agency-it': parties },
   'flow.list': { ...bothSides, 'agency-it': parties },
+  // All that a wall screen shows, and its key may read.
+  'wall.read': { display: 'any', ...watching },
   'statistics.supply': { ...ownAgency, ...watching },
   'statistics.delivery': { ...ownAgency, ...watching },
   'statistics.applications': { ...ownAgency, ...watching },
@@ -287,6 +289,7 @@ export const rights = {
 
   // Supervision (Art. 14, 24, 25)
   'duty.list': { registrar: 'own', reviewer: 'own', ...watching },
+  'duty.board': { registrar: 'own', reviewer: 'own', ...watching },
   'deadline.list': { ...ownAgency, government: 'any', ...watching },
   'calendar.list': { everybody: 'any' },
   'calendar.put': { office: 'any' },

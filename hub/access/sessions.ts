@@ -6,6 +6,7 @@ import type { Registry } from '../records/registry.ts'
 import type { Query } from '../store/store.ts'
 import { writeAudit } from '../records/audit.ts'
 import { filter, listPage, type Asked, type Listing, type Page } from '../records/listing.ts'
+import { networksOf, requireWithin } from '../records/networks.ts'
 import { notFound } from '../records/refusals.ts'
 import { actedBy, type Due, type Principal } from './principal.ts'
 import type { Role } from '../records/roles.ts'
@@ -42,16 +43,19 @@ interface Identity {
   roles: Role[]
 }
 
-/** Whose session or key a secret is; `quiet`: what a page asks by itself is no use of the session, and does not prolong it. Throws QZ-SIGN-IN. */
+/**
+ * Whose session or key a secret is; `quiet`: what a page asks by itself is no use of the session, and does not prolong it; `address`: where it
+ * is used. Throws QZ-SIGN-IN, QZ-API-ADDRESS.
+ */
 export async function principalOf(
   registry: Registry,
   secret: string,
   rules: AccessRules = defaultAccess,
-  { quiet = false }: { quiet?: boolean } = {},
+  { quiet = false, address = '' }: { quiet?: boolean; address?: string } = {},
 ): Promise<Principal> {
   const now = registry.clock()
   const hash = sha256(secret)
-  const key = secret.startsWith(keyPrefix) ? await keyIdentity(registry.store.query, hash, now) : undefined
+  const key = secret.startsWith(keyPrefix) ? await keyIdentity(registry.store.query, hash, address, now) : undefined
   if (key) return { actor: `key ${key.id}`, person: null, name: key.name, agency: key.agency, roles: key.roles, via: 'key' }
   const found = secret.startsWith(sessionPrefix) ? await sessionIdentity(registry.store.query, hash, rules, now, quiet) : undefined
   if (!found)
@@ -98,13 +102,14 @@ async function sessionIdentity(
   return found
 }
 
-async function keyIdentity(query: Query, hash: string, now: Date): Promise<Identity | undefined> {
-  const [found] = await query<Identity & { used: Date | null }>(
-    `select k.id, k.name, k.agency, array[k.role] as roles, k.last_used as used
+async function keyIdentity(query: Query, hash: string, address: string, now: Date): Promise<Identity | undefined> {
+  const [found] = await query<Identity & { used: Date | null; addresses: string[] | null }>(
+    `select k.id, k.name, k.agency, array[k.role] as roles, k.last_used as used, k.addresses
      from api_key k join agency a on a.code = k.agency
      where k.secret_hash = $1 and k.ended_at is null and k.expires_at > $2 and a.state = 'active'`,
     [hash, now],
   )
+  if (found?.addresses) requireWithin(networksOf(found.addresses), address)
   if (found && (!found.used || found.used.getTime() < now.getTime() - 60_000)) {
     await query('update api_key set last_used = $2 where secret_hash = $1', [hash, now])
   }

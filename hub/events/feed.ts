@@ -65,6 +65,8 @@ export class Watcher {
 
 /** Events that one may have pending: more are told as one. */
 const most = 500
+/** By what lines are seen. */
+const lineReadings = ['line.list', 'wall.read'] as const
 const everything: Event = { event: 'changed', data: { kind: '*', id: '*' } }
 
 /** Milliseconds between two looks for agents that fell silent, and between two tellings. */
@@ -185,7 +187,7 @@ export class EventFeed {
 
   #tellOfLine({ provider, receiver, moved }: Line): void {
     const relations = { own: [provider], provider: [provider], receiver: receiver === null ? [] : [receiver] }
-    this.#tellAll({ event: 'line', data: { provider, receiver, moved } }, ({ principal }) => allows(principal, 'line.list', relations))
+    this.#tellAll({ event: 'line', data: { provider, receiver, moved } }, ({ principal }) => lineReadings.some((name) => allows(principal, name, relations)))
   }
 
   #leave(watcher: Watcher): void {

@@ -14,7 +14,8 @@ import type { Log } from '../log.ts'
 import { notFound } from '../records/refusals.ts'
 import { changeLines, readChanges } from '../sharing/changes.ts'
 import { checkRows, maxChecked, type CheckedRow } from '../sharing/checks.ts'
-import { ClientViews, requireAddress, type ClientView } from '../sharing/client-views.ts'
+import { requireWithin } from '../records/networks.ts'
+import { ClientViews, type ClientView } from '../sharing/client-views.ts'
 import { csvOf, ndjsonOf, rowJson, sourceJson, streamRows } from '../sharing/exports.ts'
 import { readChangesQuery, readQuery, wrong, type Parameters, type RowsQuery } from '../sharing/filters.ts'
 import { keyOf, readPage, readRow } from '../sharing/pages.ts'
@@ -97,7 +98,7 @@ export async function clientOf(
   if (token === undefined) throw new QianzhiError('QZ-API-TOKEN', { reason: { zh: '请求没有令牌', en: 'the request has none' } })
   const view = await services.views.of(await services.tokens.clientOf(token))
   const { grant, rate } = view
-  requireAddress(view, request.ip)
+  requireWithin(view.networks, request.ip)
   const { left, wait } = services.rates.take(grant, rate)
   void reply.headers({ 'ratelimit-policy': `"grant";q=${2 * rate};w=2`, ratelimit: `"grant";r=${left};t=${Math.ceil(wait)}` })
   if (wait > 0) {

@@ -26,6 +26,9 @@ const words = {
   produces: ['text/event-stream'],
 }
 
+/** `display=1`: a wall screen, by its key. */
+const Watching = Type.Object({ display: Type.Optional(Type.Literal('1')) }, { additionalProperties: false })
+
 /**
  * `GET /events`: a stream to whoever is signed in. It ends with the session, and at once when the hub ends. Not an operation of the table: its
  * answer has no end.
@@ -36,7 +39,7 @@ export function eventsApi(registry: Registry, rules: AccessRules, feed: EventFee
     await plain.register(cookie)
     const ending = new AbortController()
     plain.addHook('preClose', async () => ending.abort())
-    plain.get(`${apiPrefix}/events`, { schema: { ...words, response: { 200: Type.String() } } }, async (request, reply) => {
+    plain.get(`${apiPrefix}/events`, { schema: { ...words, querystring: Watching, response: { 200: Type.String() } } }, async (request, reply) => {
       request.headers['qz-background'] = '1'
       const principal = await identify(registry, request, rules)
       requireNothingDue(principal)
@@ -45,9 +48,9 @@ export function eventsApi(registry: Registry, rules: AccessRules, feed: EventFee
       const isOpen = async () => {
         try {
           const { ip: _ip, ...known } = principal
-          return isDeepStrictEqual(await principalOf(registry, secret, rules, { quiet: true }), known)
+          return isDeepStrictEqual(await principalOf(registry, secret, rules, { quiet: true, address: request.ip }), known)
         } catch (error) {
-          if (error instanceof QianzhiError && error.code === 'QZ-SIGN-IN') return false
+          if (error instanceof QianzhiError && ['QZ-SIGN-IN', 'QZ-API-ADDRESS'].includes(error.code)) return false
           throw error
         }
       }

@@ -112,6 +112,7 @@ const common: Readonly<Record<string, LocalizedText>> = {
   supposed: say('可能掌握该数据的单位', 'the agency that may have it'),
   receiver: say('获取单位代码', 'code of the receiving agency'),
   provider: say('提供单位代码', 'code of the providing agency'),
+  frequency: say('更新频率', 'how often an update is due'),
   period: say('期间，如 2026-Q4', 'period such as 2026-Q4'),
   advice: say('改进意见', 'advice'),
   providedBy: say('由谁提供前置机', 'who provides the machine'),

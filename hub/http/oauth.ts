@@ -6,7 +6,7 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { keyId } from '../../protocol/signature.ts'
 import { writeAudit } from '../records/audit.ts'
 import { assertionAlgorithms } from '../sharing/clients.ts'
-import { requireAddress } from '../sharing/client-views.ts'
+import { requireWithin } from '../records/networks.ts'
 import { tokenPath, tokenSeconds, type Proof } from '../sharing/tokens.ts'
 import type { DataServices } from './data.ts'
 import type { Api } from './server.ts'
@@ -41,7 +41,7 @@ export function oauthApi(services: DataServices): Api {
       const { token, client } = await services.tokens.issue(proofOf(request))
       // An address that may not read gets no token either.
       const view = await services.views.of(client)
-      requireAddress(view, request.ip)
+      requireWithin(view.networks, request.ip)
       await writeAudit(services.store.query, { actor: client, via: 'client', ip: request.ip, act: 'api.token', object: view.grant })
       return { access_token: token, token_type: 'Bearer', expires_in: tokenSeconds }
     })

@@ -82,6 +82,7 @@ const tagWords: ReadonlyMap<string, LocalizedText> = new Map([
   ['todo', { zh: '待办', en: 'what waits for the caller' }],
   ['line', { zh: '交换链路', en: 'lines' }],
   ['flow', { zh: '流向图', en: 'flows' }],
+  ['wall', { zh: '大屏', en: 'the wall screen' }],
   ['statistics', { zh: '统计', en: 'figures' }],
   ['case', { zh: '未办结事项', en: 'open cases' }],
 ])

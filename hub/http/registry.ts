@@ -15,7 +15,7 @@ import type { Registry } from '../records/registry.ts'
 import { documentation, routeSchema } from './openapi.ts'
 import { problemOf } from './refusals.ts'
 import type { Api } from './server.ts'
-import { sessionCookie, signInDoors } from './sign-in.ts'
+import { displayCookie, sessionCookie, signInDoors } from './sign-in.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -119,17 +119,24 @@ function seenBy({ headers }: FastifyRequest): string | undefined {
 /** Set to 1 on what a page asks by itself, without its user: that does not prolong the session. */
 export const backgroundHeader = 'qz-background'
 
-/** By `Authorization: Bearer` (programs), or the session cookie (the console). Throws QZ-SIGN-IN. */
+/** Set to 1 by a wall screen: its key counts, and no session. */
+const displayHeader = 'qz-display'
+
+/** By `Authorization: Bearer` (programs), or a cookie: the session's (the console), a wall screen's. Throws QZ-SIGN-IN, QZ-API-ADDRESS. */
 export async function identify(registry: Registry, request: FastifyRequest, rules?: AccessRules): Promise<Principal> {
   const secret = secretOf(request)
   if (secret === undefined) throw new QianzhiError('QZ-SIGN-IN', { reason: { zh: '请求没有凭证', en: 'the request has no credentials' } })
   const quiet = request.headers[backgroundHeader] === '1'
-  return { ...(await principalOf(registry, secret, rules, { quiet })), ip: request.ip }
+  return { ...(await principalOf(registry, secret, rules, { quiet, address: request.ip })), ip: request.ip }
 }
 
 export function secretOf(request: FastifyRequest): string | undefined {
   const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
   if (bearer !== undefined) return bearer
+  // A wall screen says so: beside it somebody may be signed in.
+  if (request.headers[displayHeader] === '1' || (request.query as Record<string, unknown>)['display'] === '1') {
+    return request.cookies[displayCookie]
+  }
   const kept = request.cookies[sessionCookie]
   if (kept !== undefined) checkOrigin(request)
   return kept

@@ -2,7 +2,9 @@ import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { activate, viewInvitation } from '../registry/people/invitations.ts'
+import { principalOf } from '../access/sessions.ts'
 import { signIn } from '../access/sign-in.ts'
+import { QianzhiError } from '../../protocol/errors.ts'
 import { FactorCode, Password } from '../operations/access.ts'
 import type { Services } from '../operations/services.ts'
 import { AgencyCode, closed, nullable, Text } from '../operations/shapes.ts'
@@ -10,9 +12,13 @@ import type { Registry } from '../records/registry.ts'
 import type { HttpServer } from './server.ts'
 
 export const sessionCookie = 'qz_session'
+export const displayCookie = 'qz_display'
 
 /** Read by no script, sent over TLS alone, never along with what another site sends; it ends with the browser, the session by its rules. */
 const cookieOptions: CookieSerializeOptions = { path: '/', httpOnly: true, secure: true, sameSite: 'strict' }
+
+/** A screen stays what it is when its machine starts anew; the key ends by itself. */
+const displayOptions: CookieSerializeOptions = { ...cookieOptions, maxAge: 365 * 86_400 }
 
 const Credentials = Type.Object(
   { login: Type.String({ minLength: 1, maxLength: 100 }), password: Password, code: Type.Optional(FactorCode) },
@@ -51,6 +57,26 @@ export async function signInDoors(plain: FastifyInstance, registry: Registry, { 
       const signedIn = await signIn(registry, access, request.body, request.ip, request.headers['user-agent'])
       void reply.setCookie(sessionCookie, signedIn.token, cookieOptions).header('cache-control', 'no-store')
       return signedIn
+    },
+  )
+  app.post(
+    '/api/v1/display',
+    {
+      ...limited,
+      schema: {
+        ...open,
+        summary: '打开大屏',
+        description: 'open a wall screen by its key',
+        body: Type.Object({ secret: Secret }, closed),
+        response: { 200: Type.Object({ name: Type.String() }) },
+      },
+    },
+    async (request, reply) => {
+      access.throttle.take(request.ip, registry.clock())
+      const { name, roles } = await principalOf(registry, request.body.secret, access.rules, { address: request.ip })
+      if (!roles.includes('display')) throw new QianzhiError('QZ-SIGN-IN', { reason: { zh: '不是大屏密钥', en: 'no key of a wall screen' } })
+      void reply.setCookie(displayCookie, request.body.secret, displayOptions).header('cache-control', 'no-store')
+      return { name }
     },
   )
   app.post(

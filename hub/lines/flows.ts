@@ -1,5 +1,5 @@
 import { conditions, type Condition, type Finding } from './line.ts'
-import { readLines, type LineDeps, type LineFilter } from './lines.ts'
+import { readLines, type LineDeps, type LineFilter, type ReadLine } from './lines.ts'
 
 /** All routes from one agency to another. */
 export interface FlowEdge {
@@ -36,8 +36,13 @@ export const worse = (a: Condition, b: Condition): Condition => (conditions.inde
 
 /** Who gives to whom, by the codes of agencies. */
 export async function readFlows(deps: LineDeps, filter: LineFilter): Promise<Flows> {
+  return flowsOf(await readLines(deps, { ...filter, kind: 'route' }))
+}
+
+/** Of routes. */
+export function flowsOf(routes: readonly ReadLine[]): Flows {
   const edges = new Map<string, FlowEdge>()
-  for (const { source, receiver, condition, turn: found, today, minute, age } of await readLines(deps, { ...filter, kind: 'route' })) {
+  for (const { source, receiver, condition, turn: found, today, minute, age } of routes) {
     if (!receiver) continue
     const { agency = null, ...turn } = found
     const key = `${source.agency} ${receiver.agency}`

@@ -39,13 +39,11 @@ const sources = {
       and h.at >= $1::timestamp at time zone 'Asia/Shanghai' and h.at < ($2::date + 1)::timestamp at time zone 'Asia/Shanghai'`,
   },
   duties: {
-    figures: ['updated', 'explained', 'overdue', 'excused']
-      .map((mark) => `count(*) filter (where m.mark = '${mark}')::int as ${mark}`)
-      .join(', '),
-    day: 'm.ends',
-    agency: 'm.agency',
-    from: 'duty_mark m',
-    where: `m.ends between $1::date and $2::date and m.mark in ('updated', 'explained', 'overdue', 'excused')`,
+    figures: ['updated', 'explained', 'overdue', 'excused'].map((state) => `sum(t.${state})::int as ${state}`).join(', '),
+    day: 't.ends',
+    agency: 't.agency',
+    from: 'duty_tally t',
+    where: 't.ends between $1::date and $2::date',
   },
 } as const
 

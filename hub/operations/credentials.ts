@@ -8,7 +8,7 @@ import { setMasks } from '../sharing/grant-masks.ts'
 import { usageOf } from '../sharing/usage.ts'
 import { edit } from './events.ts'
 import { operation, type Operation } from './operation.ts'
-import { ById, closed, MasksByItem, MasksOfGrant, NoBody, nullable, Text } from './shapes.ts'
+import { ById, closed, MasksByItem, MasksOfGrant, Network, NoBody, nullable, Text } from './shapes.ts'
 
 const Credential = Type.Object({
   id: Type.String(),
@@ -26,7 +26,6 @@ const Issued = Type.Object({ ...Credential.properties, secret: nullable(Type.Str
 
 const Jwk = Type.Object({ kty: Type.Enum(['OKP', 'EC', 'RSA']) }, { additionalProperties: true })
 const ClientOfGrant = Type.Object({ ...ById.properties, client: Type.String({ minLength: 1, maxLength: 60 }) })
-const Network = Type.String({ minLength: 2, maxLength: 50 })
 
 const issued = ({ client, secret }: { client: Client; secret: string | null }) => ({ ...client, secret })
 

@@ -31,6 +31,7 @@ import { standardQueryOperations } from './standard-queries.ts'
 import { supervisionOperations } from './supervision.ts'
 import { tableOperations } from './tables.ts'
 import { todoOperations } from './todo.ts'
+import { wallOperations } from './wall.ts'
 import { webhookOperations } from './webhooks.ts'
 
 const own: readonly Operation[] = [
@@ -64,6 +65,7 @@ const own: readonly Operation[] = [
   ...supervisionOperations,
   ...tableOperations,
   ...todoOperations,
+  ...wallOperations,
   ...webhookOperations,
 ]
 

@@ -69,7 +69,7 @@ const LineQuery = Type.Object(
   closed,
 )
 
-const Edge = Type.Object({
+export const Edge = Type.Object({
   provider: Type.String(),
   receiver: Type.String(),
   routes: Type.Integer(),
@@ -81,9 +81,9 @@ const Edge = Type.Object({
   age: count,
 })
 
-const Node = Type.Object({ agency: Type.String(), provides: Type.Integer(), receives: Type.Integer(), state: State })
+export const Node = Type.Object({ agency: Type.String(), provides: Type.Integer(), receives: Type.Integer(), state: State })
 
-const depsOf = ({ registry, services }: Call): LineDeps => ({
+export const depsOf = ({ registry, services }: Call): LineDeps => ({
   query: registry.store.query,
   log: services.log,
   now: registry.clock(),

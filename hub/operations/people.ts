@@ -24,7 +24,7 @@ import { pageOf, queryOf } from '../records/listing.ts'
 import { edit, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import type { Services } from './services.ts'
-import { AgencyCode, ById, closed, NoBody, nullable, ReasonBody, Text } from './shapes.ts'
+import { AgencyCode, ById, closed, Network, NoBody, nullable, ReasonBody, Text } from './shapes.ts'
 
 const Person = Type.Object(
   {
@@ -232,6 +232,7 @@ const Key = Type.Object(
     createdBy: Type.String(),
     created: Type.String(),
     lastUsed: nullable(Type.String()),
+    addresses: nullable(Type.Array(Type.String())),
   },
   closed,
 )
@@ -241,6 +242,7 @@ const NewKey = Type.Object(
     name: Text(100),
     role: Type.Enum(machineRoles),
     days: Type.Optional(Type.Integer({ minimum: 1, maximum: 365 })),
+    addresses: Type.Optional(Type.Array(Network, { minItems: 1, maxItems: 50 })),
   },
   closed,
 )
@@ -261,9 +263,13 @@ const keys: readonly Operation[] = [
     path: '/keys',
     text: { zh: '签发接口密钥（只显示一次）', en: 'make an API key, which is shown once' },
     body: NewKey,
-    answer: Type.Object({ ...Key.properties, secret: Type.String() }, closed),
+    answer: Type.Object({ ...Key.properties, secret: Type.String(), link: nullable(Type.String()) }, closed),
     example: { agency: 'civil', name: '电子监察系统', role: 'supervisor', days: 365 },
-    run: ({ registry, principal, body }) => createKey(registry, principal, body),
+    run: async ({ registry, services, principal, body }) => {
+      const key = await createKey(registry, principal, body)
+      // What stands behind # is not sent to the hub, and in no log of it.
+      return { ...key, link: key.role === 'display' ? `${services.address().urls[0]!}/wall#${key.secret}` : null }
+    },
   }),
   operation({
     name: 'key.end',

@@ -12,6 +12,9 @@ export const ResourceCode = Type.String({ minLength: 1, maxLength: 64 })
 
 export const AgencyCode = Type.String({ minLength: 1, maxLength: 40 })
 
+/** An address, or a network such as `10.20.0.0/16`. */
+export const Network = Type.String({ minLength: 2, maxLength: 50 })
+
 export const ItemIds = Type.Array(Type.String({ minLength: 1, maxLength: 30 }), { maxItems: 400 })
 
 /** What is shown masked, by item id. */

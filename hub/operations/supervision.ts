@@ -1,14 +1,16 @@
 import { Type } from 'typebox'
 import { deadlineList, deadlineStates, listDeadlines } from '../records/deadlines.ts'
 import { pageOf, queryOf } from '../records/listing.ts'
+import { readBoard } from '../supervision/duties/board.ts'
 import { dutyList, dutyStates, pageDuties } from '../supervision/duties/duties.ts'
+import { frequencies } from '../supervision/duties/periods.ts'
 import type { Excuse } from '../supervision/duties/reckoning.ts'
 import { countUnread, listNotices, markRead, noticeList } from '../records/notices.ts'
 import { operation, type Operation } from './operation.ts'
 import { CalendarYear } from '../records/calendars/year.ts'
 import { listCalendars, putCalendar } from '../supervision/calendars.ts'
 import { clockState, confirmClock } from '../supervision/clock-watch.ts'
-import { closed, nullable, ReasonBody } from './shapes.ts'
+import { AgencyCode, closed, nullable, ReasonBody } from './shapes.ts'
 
 const text = nullable(Type.String())
 
@@ -29,6 +31,14 @@ const Duty = Type.Object({
   overdueAt: text,
   explainedAt: text,
   declaration: text,
+})
+
+const DutyPeriod = Type.Object({ frequency: Type.String(), period: Type.String(), from: Type.String(), to: Type.String() })
+const counts = { updated: Type.Integer(), explained: Type.Integer(), overdue: Type.Integer(), excused: Type.Integer() }
+const BoardLine = Type.Object({
+  agency: Type.String(),
+  ...counts,
+  cells: Type.Array(Type.Object({ period: Type.String(), ...counts })),
 })
 
 const HealthProblem = Type.Object({ code: Type.String(), zh: Type.String(), en: Type.String() })
@@ -116,6 +126,19 @@ export const supervisionOperations: readonly Operation[] = [
     query: queryOf(dutyList),
     answer: pageOf(Duty),
     run: ({ registry, agencyScope, query }) => pageDuties(registry.store.query, agencyScope, query, registry.clock()),
+  }),
+  operation({
+    name: 'duty.board',
+    method: 'GET',
+    path: '/duties/board',
+    text: {
+      zh: '更新监督：各单位各期更新义务的件数，逾期多的在前',
+      en: 'the board of duties: how many of each agency and period stand in which state, the worst first',
+    },
+    query: Type.Object({ agency: Type.Optional(AgencyCode), frequency: Type.Optional(Type.Enum([...frequencies])) }, closed),
+    answer: Type.Object({ periods: Type.Array(DutyPeriod), items: Type.Array(BoardLine) }),
+    run: ({ registry, agencyScope, query: { agency = null, frequency } }) =>
+      readBoard(registry.store.query, { agency: agencyScope ?? agency, frequency, now: registry.clock() }),
   }),
   operation({
     name: 'deadline.list',

@@ -1,6 +1,6 @@
 import type { LocalizedText } from '../../protocol/localized.ts'
 
-/** What a person may be. The names of the offices are settings; these are their parts in the regulation. */
+/** What a person or a machine's key may be. The names of the offices are settings; these are their parts in the regulation. */
 export const roles = {
   registrar: { zh: '登记员', en: 'registrar' },
   reviewer: { zh: '审核员', en: 'reviewer' },
@@ -13,14 +13,16 @@ export const roles = {
   'audit-admin': { zh: '审计管理员', en: 'audit administrator' },
   supervisor: { zh: '监察员', en: 'supervisor' },
   secrecy: { zh: '保密监督员', en: 'secrecy supervisor' },
+  display: { zh: '大屏', en: 'wall screen' },
 } as const satisfies Record<string, LocalizedText>
 
 export type Role = keyof typeof roles
 
-export const roleNames = Object.keys(roles) as Role[]
+/** Those of people. */
+export const roleNames = (Object.keys(roles) as Role[]).filter((role) => role !== 'display')
 
 /** Separation of the administrators' powers (三员分立): nobody has two of these, nor one of these beside another role. */
 export const administrators: readonly Role[] = ['system-admin', 'security-admin', 'audit-admin']
 
-/** Roles a machine's key may have: it supplies, asks and reads, and decides nothing. */
-export const machineRoles: readonly Role[] = ['registrar', 'user', 'agency-it', 'supervisor']
+/** Roles a machine's key may have: it supplies, asks and reads, and decides nothing. A wall screen reads what it shows, and nothing else. */
+export const machineRoles: readonly Role[] = ['registrar', 'user', 'agency-it', 'supervisor', 'display']

@@ -3,7 +3,7 @@ import { QianzhiError } from '../../protocol/errors.ts'
 import { flowsSql } from '../records/supply.ts'
 import type { Store } from '../store/store.ts'
 import { Believed } from './believed.ts'
-import { networksOf } from './clients.ts'
+import { networksOf } from '../records/networks.ts'
 import { masksInForce, type GrantMasks } from '../records/masks.ts'
 import type { Sharing } from './reading.ts'
 import { ended, openShare, type Share } from './share.ts'
@@ -19,12 +19,6 @@ export interface ClientView {
   quota: number
   /** Undefined, or why nothing may be read any more. */
   share: Share | QianzhiError
-}
-
-/** Throws QZ-API-ADDRESS where a client may not call from there. */
-export function requireAddress({ networks }: ClientView, address: string): void {
-  if (!networks || networks.check(address, address.includes(':') ? 'ipv6' : 'ipv4')) return
-  throw new QianzhiError('QZ-API-ADDRESS', { address })
 }
 
 interface Row {

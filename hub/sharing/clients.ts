@@ -1,11 +1,11 @@
 /** Credentials of programs that call the API: OAuth 2.0 clients, each for one grant. */
 import { createHash, randomBytes } from 'node:crypto'
-import { BlockList, isIP } from 'node:net'
 import { importJWK, type JWK } from 'jose'
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import { actedBy, type Principal } from '../access/principal.ts'
 import { writeAudit } from '../records/audit.ts'
+import { networksOf } from '../records/networks.ts'
 import { notFound, rule } from '../records/refusals.ts'
 import { change, type Registry } from '../records/registry.ts'
 import { requireGrant } from '../registry/grants/grants.ts'
@@ -168,21 +168,6 @@ async function checkedKey(jwk: Record<string, unknown>): Promise<JWK> {
     throw invalid({ zh: '公钥无法读取', en: 'the key cannot be read' }, cause)
   })
   return clean
-}
-
-/** Throws QZ-REQUEST-INVALID. */
-export function networksOf(addresses: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const network of addresses) {
-    const [address = '', bits, ...more] = network.split('/')
-    const family = isIP(address)
-    const longest = family === 6 ? 128 : 32
-    const length = bits === undefined ? longest : /^\d{1,3}$/.test(bits) ? Number(bits) : NaN
-    if (family === 0 || more.length > 0 || !(length <= longest))
-      throw invalid({ zh: `${network} 不是地址或网段`, en: `${network} is no address and no network` })
-    list.addSubnet(address, length, family === 6 ? 'ipv6' : 'ipv4')
-  }
-  return list
 }
 
 function invalid(reason: LocalizedText, cause?: unknown): QianzhiError {

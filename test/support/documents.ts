@@ -1,7 +1,7 @@
 /** The parts of the documents that say what the code says: `npm run docs` writes them, tests compare them. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { personal, rights, type OperationName, type Reach } from '../../hub/access/rights.ts'
-import { roleNames, roles } from '../../hub/records/roles.ts'
+import { roles } from '../../hub/records/roles.ts'
 import { operations } from '../../hub/operations/index.ts'
 import { workflows } from '../../hub/registry/workflows.ts'
 import { errorCodes, errorKind } from '../../protocol/errors.ts'
@@ -46,7 +46,7 @@ export function permissionsPage(): string {
     '',
     '| role | 角色 | |',
     '| --- | --- | --- |',
-    ...roleNames.map((role) => `| \`${role}\` | ${roles[role].zh} | ${roles[role].en} |`),
+    ...Object.entries(roles).map(([role, { zh, en }]) => `| \`${role}\` | ${zh} | ${en} |`),
     '',
     '| operation | what | door | roles |',
     '| --- | --- | --- | --- |',

@@ -30,6 +30,8 @@ export interface Asked {
   /** The revision that was seen, where the operation decides on it. */
   seen?: string | undefined
   signal?: AbortSignal
+  /** Asked by a wall screen: its key counts, and no session. */
+  display?: boolean
 }
 
 /** What a page asks by itself does not keep its user's session alive: only what follows upon a key or a click does. */
@@ -59,9 +61,10 @@ export async function call<T = any>(name: string, asked: Asked = {}): Promise<T>
   return send<T>(method, addressOf(name, asked), asked, upload)
 }
 
-export async function send<T>(method: string, address: string, { body, seen, signal }: Asked = {}, type = 'application/json'): Promise<T> {
+export async function send<T>(method: string, address: string, { body, seen, signal, display }: Asked = {}, type = 'application/json'): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' }
   if (method === 'GET' && Date.now() - touched > following) headers['qz-background'] = '1'
+  if (display) headers['qz-display'] = '1'
   if (seen !== undefined) headers['if-match'] = `"${seen}"`
   const init: RequestInit = { method, headers, signal: signal ?? null }
   if (method !== 'GET') {

@@ -22,12 +22,17 @@ export function onLine(hear: (line: LineMoved) => void): () => void {
   return () => moves.removeEventListener('line', heard)
 }
 
+/** What another stream than the console's tells of a line. */
+export function tellLine(line: LineMoved): void {
+  moves.dispatchEvent(new CustomEvent('line', { detail: line }))
+}
+
 /** Until what is returned is called. */
 export function startLive(client: QueryClient): () => void {
   const channel = new BroadcastChannel(name)
   const stale = staleQueries(client)
   const hear = ({ event, data }: Told) => {
-    if (event === 'line') moves.dispatchEvent(new CustomEvent('line', { detail: data }))
+    if (event === 'line') tellLine(data as unknown as LineMoved)
     stale.note(event, data)
   }
   channel.addEventListener('message', ({ data }: MessageEvent<Told>) => {

@@ -5,14 +5,16 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { App, ConfigProvider } from 'antd'
 import enUS from 'antd/locale/en_US'
 import zhCN from 'antd/locale/zh_CN'
-import { StrictMode, useMemo } from 'react'
+import { lazy, StrictMode, Suspense, useMemo } from 'react'
 import { createRoot } from 'react-dom/client'
-import { BrowserRouter } from 'react-router'
+import { BrowserRouter, Route, Routes } from 'react-router'
 import { DarkProvider, useDark } from './dark.tsx'
 import { Frame } from './frame.tsx'
 import { SessionGate } from './session.tsx'
 import { themeOf } from './theme.ts'
 import { useWords, WordsProvider } from './words.tsx'
+
+const WallPage = lazy(() => import('./pages/wall.tsx'))
 
 const client = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false } } })
 
@@ -23,9 +25,25 @@ function Themed() {
   return (
     <ConfigProvider csp={{ nonce }} locale={language === 'zh' ? zhCN : enUS} theme={theme} button={{ autoInsertSpace: false }}>
       <App>
-        <SessionGate>
-          <Frame />
-        </SessionGate>
+        <Routes>
+          {/* Nobody is signed in there. */}
+          <Route
+            path="/wall"
+            element={
+              <Suspense>
+                <WallPage />
+              </Suspense>
+            }
+          />
+          <Route
+            path="*"
+            element={
+              <SessionGate>
+                <Frame />
+              </SessionGate>
+            }
+          />
+        </Routes>
       </App>
     </ConfigProvider>
   )

@@ -1,3 +1,4 @@
+import { Type } from 'typebox'
 import { filter, linePage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
@@ -81,6 +82,7 @@ export const dutyList = {
     agency: filter.equal('agency'),
     resource: filter.equal('resource'),
     text: filter.holds('title', 'resource'),
+    period: filter.equal('period', Type.String({ pattern: '^\\d{4}-(?:\\d\\d(?:-\\d\\d)?|W\\d\\d|Q[1-4])$' })),
     from: filter.from('from'),
     to: filter.to('to'),
   },
@@ -91,7 +93,8 @@ export const dutyList = {
 
 /** Of one agency, or all; `id` is `<resource> <period>`. Throws QZ-REQUEST-INVALID. */
 export async function pageDuties(query: Query, agencyScope: string | null, asked: Asked, now: Date): Promise<Page<Duty & { id: string }>> {
-  const { from, to, resource, text, state } = asked
+  const { resource, text, state } = asked
+  const { from, to } = asked['period'] === undefined ? asked : parsePeriod(asked['period'])
   const agency = agencyScope ?? asked['agency']
   const given = {
     ...(agency && { agency }),
@@ -103,6 +106,7 @@ export async function pageDuties(query: Query, agencyScope: string | null, asked
   const part = text?.toLowerCase()
   const found = (await listDuties(query, given, now)).filter(
     (duty) =>
+      (asked['period'] === undefined || duty.period === asked['period']) &&
       (states === undefined || states.includes(duty.state)) &&
       (part === undefined || `${duty.title}\n${duty.resource}`.toLowerCase().includes(part)) &&
       (asked['agency'] === undefined || duty.agency === asked['agency']),

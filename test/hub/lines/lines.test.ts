@@ -293,7 +293,8 @@ t.test('figures are those on record', async (t) => {
       from delivery_day where day ${between}
       and ($1::text is null or route in (select t.id from route t, access_grant g where g.id = t.access_grant and g.agency = $1))`, ['written', 'deleted']],
     duties: [`select array[sum((mark = 'updated')::int), sum((mark = 'overdue')::int), sum((mark = 'explained')::int)] as sums
-      from duty_mark where ends ${between} and ($1::text is null or agency = $1)`,
+      from (select distinct on (resource, period) * from duty_mark where mark <> 'warned' order by resource, period,
+        array_position('{updated,explained,overdue}', mark)) m where ends ${between} and ($1::text is null or agency = $1)`,
       ['updated', 'overdue', 'explained']],
     // The 21st ends at 16:00 UTC.
     applications: [`select array[sum((event = 'submit')::int), sum((event = 'approve')::int), sum((event = 'reject')::int), sum((event = 'withdraw')::int)] as sums

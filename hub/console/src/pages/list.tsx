@@ -7,6 +7,7 @@ import { nameOf, plain } from '../fields.ts'
 import { operations, verbOf } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
 import { Count, Filter, type Total } from '../parts/filter.tsx'
+import { Once } from '../parts/once.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Value } from '../parts/value.tsx'
 import type { Place } from '../places.ts'
@@ -30,6 +31,7 @@ export default function ListPage({ place }: { place: Place }) {
   const navigate = useNavigate()
   const [search, setSearch] = useSearchParams()
   const [making, setMaking] = useState<string>()
+  const [once, setOnce] = useState<Line>()
   const [acting, setActing] = useState<{ name: string; id: string }>()
   const on = (place.on ?? []).filter(can)
   const { query = [] } = operations[place.list]!
@@ -80,6 +82,7 @@ export default function ListPage({ place }: { place: Place }) {
           </Button>
         ))}
       </div>
+      <Once answer={once} close={() => setOnce(undefined)} />
       {error && <Failed error={error} again={() => void refetch()} />}
       {!data && !error && <Waiting />}
       {data && (
@@ -132,8 +135,9 @@ export default function ListPage({ place }: { place: Place }) {
         <ActionDialog
           name={making}
           close={() => setMaking(undefined)}
-          done={() => {
+          done={(answer: Line) => {
             setMaking(undefined)
+            setOnce(answer)
             void refetch()
           }}
         />

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { Alert, Button, Table } from 'antd'
+import { Button, Table } from 'antd'
 import { useState } from 'react'
 import { call, Problem } from '../api.ts'
 import { nameOf, plain } from '../fields.ts'
@@ -7,6 +7,7 @@ import { operations, verbOf } from '../meta.ts'
 import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
 import { ActionDialog } from './action-dialog.tsx'
+import { Once } from './once.tsx'
 import { Failed } from './outcome.tsx'
 import { Value } from './value.tsx'
 
@@ -37,7 +38,7 @@ function One({ belonging, id }: { belonging: Belonging; id: string }) {
   const { can } = useSession()
   const client = useQueryClient()
   const [acting, setActing] = useState<Acting>()
-  const [secret, setSecret] = useState<string>()
+  const [once, setOnce] = useState<Line>()
   const { list, columns, make, on = [], parameter = 'id' } = belonging
   const { data, error } = useQuery({
     queryKey: ['belonging', list, id],
@@ -65,15 +66,7 @@ function One({ belonging, id }: { belonging: Belonging; id: string }) {
           </Button>
         )}
       </h2>
-      {secret !== undefined && (
-        <Alert
-          type="success"
-          showIcon
-          closable={{ onClose: () => setSecret(undefined) }}
-          title={say(t('密钥只在此显示一次，请立即抄存', 'The secret is shown this once: keep it now'))}
-          description={<code>{secret}</code>}
-        />
-      )}
+      <Once answer={once} close={() => setOnce(undefined)} />
       <Table<Line>
         size="small"
         rowKey={(line) => plain(line['id'] ?? line['day'] ?? line['number'])}
@@ -97,7 +90,7 @@ function One({ belonging, id }: { belonging: Belonging; id: string }) {
           close={() => setActing(undefined)}
           done={(answer: Line) => {
             setActing(undefined)
-            if (typeof answer['secret'] === 'string') setSecret(answer['secret'])
+            setOnce(answer)
             void client.invalidateQueries({ queryKey: ['belonging'] })
           }}
         />

@@ -10,6 +10,7 @@ import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
 import { ActionDialog } from './action-dialog.tsx'
 import type { Choice } from './fields-form.tsx'
+import { Once } from './once.tsx'
 import { Ruler } from './ruler.tsx'
 import { Timeline } from './timeline.tsx'
 import { StateWord } from './value.tsx'
@@ -44,6 +45,7 @@ export function Desk({ kind, id, title, read, actions, choices = {}, before, ini
   const navigate = useNavigate()
   const [acting, setActing] = useState<string>()
   const [next, setNext] = useState<string>()
+  const [once, setOnce] = useState<Record<string, unknown>>()
   const act = async (name: string) => {
     await before?.()
     setActing(name)
@@ -72,6 +74,7 @@ export function Desk({ kind, id, title, read, actions, choices = {}, before, ini
           </Button>
         ))}
       </div>
+      <Once answer={once} close={() => setOnce(undefined)} />
       {next && (
         <Button type="link" autoFocus onClick={() => void navigate(next)}>
           {say(t('下一件', 'The next one'))}
@@ -88,7 +91,10 @@ export function Desk({ kind, id, title, read, actions, choices = {}, before, ini
           choices={choices}
           initial={initial?.(acting) ?? {}}
           close={() => setActing(undefined)}
-          done={() => void done()}
+          done={(answer: Record<string, unknown>) => {
+            setOnce(answer)
+            void done()
+          }}
         />
       )}
     </aside>
