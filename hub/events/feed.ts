@@ -187,7 +187,9 @@ export class EventFeed {
 
   #tellOfLine({ provider, receiver, moved }: Line): void {
     const relations = { own: [provider], provider: [provider], receiver: receiver === null ? [] : [receiver] }
-    this.#tellAll({ event: 'line', data: { provider, receiver, moved } }, ({ principal }) => lineReadings.some((name) => allows(principal, name, relations)))
+    this.#tellAll({ event: 'line', data: { provider, receiver, moved } }, ({ principal }) =>
+      lineReadings.some((name) => allows(principal, name, relations)),
+    )
   }
 
   #leave(watcher: Watcher): void {

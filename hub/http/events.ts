@@ -39,28 +39,32 @@ export function eventsApi(registry: Registry, rules: AccessRules, feed: EventFee
     await plain.register(cookie)
     const ending = new AbortController()
     plain.addHook('preClose', async () => ending.abort())
-    plain.get(`${apiPrefix}/events`, { schema: { ...words, querystring: Watching, response: { 200: Type.String() } } }, async (request, reply) => {
-      request.headers['qz-background'] = '1'
-      const principal = await identify(registry, request, rules)
-      requireNothingDue(principal)
-      const secret = secretOf(request)!
-      // Whose rights have changed begins anew.
-      const isOpen = async () => {
-        try {
-          const { ip: _ip, ...known } = principal
-          return isDeepStrictEqual(await principalOf(registry, secret, rules, { quiet: true, address: request.ip }), known)
-        } catch (error) {
-          if (error instanceof QianzhiError && ['QZ-SIGN-IN', 'QZ-API-ADDRESS'].includes(error.code)) return false
-          throw error
+    plain.get(
+      `${apiPrefix}/events`,
+      { schema: { ...words, querystring: Watching, response: { 200: Type.String() } } },
+      async (request, reply) => {
+        request.headers['qz-background'] = '1'
+        const principal = await identify(registry, request, rules)
+        requireNothingDue(principal)
+        const secret = secretOf(request)!
+        // Whose rights have changed begins anew.
+        const isOpen = async () => {
+          try {
+            const { ip: _ip, ...known } = principal
+            return isDeepStrictEqual(await principalOf(registry, secret, rules, { quiet: true, address: request.ip }), known)
+          } catch (error) {
+            if (error instanceof QianzhiError && ['QZ-SIGN-IN', 'QZ-API-ADDRESS'].includes(error.code)) return false
+            throw error
+          }
         }
-      }
-      const gone = new AbortController()
-      reply.raw.once('close', () => gone.abort())
-      // Otherwise its connection would live on, and the hub wait for it.
-      reply.raw.once('finish', () => request.raw.socket.destroySoon())
-      void reply.type('text/event-stream').header('cache-control', 'no-store').header('x-accel-buffering', 'no')
-      return reply.send(Readable.from(events(feed, principal, isOpen, AbortSignal.any([ending.signal, gone.signal]))))
-    })
+        const gone = new AbortController()
+        reply.raw.once('close', () => gone.abort())
+        // Otherwise its connection would live on, and the hub wait for it.
+        reply.raw.once('finish', () => request.raw.socket.destroySoon())
+        void reply.type('text/event-stream').header('cache-control', 'no-store').header('x-accel-buffering', 'no')
+        return reply.send(Readable.from(events(feed, principal, isOpen, AbortSignal.any([ending.signal, gone.signal]))))
+      },
+    )
   }
 }
 

@@ -74,7 +74,8 @@ export async function signInDoors(plain: FastifyInstance, registry: Registry, { 
     async (request, reply) => {
       access.throttle.take(request.ip, registry.clock())
       const { name, roles } = await principalOf(registry, request.body.secret, access.rules, { address: request.ip })
-      if (!roles.includes('display')) throw new QianzhiError('QZ-SIGN-IN', { reason: { zh: '不是大屏密钥', en: 'no key of a wall screen' } })
+      if (!roles.includes('display'))
+        throw new QianzhiError('QZ-SIGN-IN', { reason: { zh: '不是大屏密钥', en: 'no key of a wall screen' } })
       void reply.setCookie(displayCookie, request.body.secret, displayOptions).header('cache-control', 'no-store')
       return { name }
     },

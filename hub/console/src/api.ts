@@ -61,7 +61,12 @@ export async function call<T = any>(name: string, asked: Asked = {}): Promise<T>
   return send<T>(method, addressOf(name, asked), asked, upload)
 }
 
-export async function send<T>(method: string, address: string, { body, seen, signal, display }: Asked = {}, type = 'application/json'): Promise<T> {
+export async function send<T>(
+  method: string,
+  address: string,
+  { body, seen, signal, display }: Asked = {},
+  type = 'application/json',
+): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' }
   if (method === 'GET' && Date.now() - touched > following) headers['qz-background'] = '1'
   if (display) headers['qz-display'] = '1'

@@ -20,4 +20,3 @@ export function useMoving(): ReadonlySet<string> {
   }, [])
   return useMemo(() => new Set(moving.keys()), [moving])
 }
-

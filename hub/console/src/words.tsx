@@ -50,3 +50,9 @@ export function timeText(iso: string): string {
   })
   return parts.format(new Date(iso))
 }
+
+/** So many days of the city's, the last one that of a moment. */
+export function lastDays(iso: string, count: number): string[] {
+  const last = Date.parse(`${timeText(iso).slice(0, 10)}T00:00:00Z`)
+  return Array.from({ length: count }, (_, at) => new Date(last - (count - 1 - at) * 86_400_000).toISOString().slice(0, 10))
+}

@@ -1,4 +1,3 @@
-import { Type } from 'typebox'
 import { filter, linePage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
@@ -82,7 +81,7 @@ export const dutyList = {
     agency: filter.equal('agency'),
     resource: filter.equal('resource'),
     text: filter.holds('title', 'resource'),
-    period: filter.equal('period', Type.String({ pattern: '^\\d{4}-(?:\\d\\d(?:-\\d\\d)?|W\\d\\d|Q[1-4])$' })),
+    period: filter.equal('period'),
     from: filter.from('from'),
     to: filter.to('to'),
   },

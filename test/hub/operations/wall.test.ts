@@ -69,8 +69,7 @@ t.test('a key is for whoever watches over all, is no role of people, and may be 
   const from = async (remoteAddress: string) =>
     (await city.app.inject({ url: '/api/v1/wall', remoteAddress, headers: { authorization: `Bearer ${secret}` } })).statusCode
   t.same([await from('10.20.3.4'), await from('::1'), await from('10.21.0.1'), await from('127.0.0.1')], [200, 200, 403, 403])
-  const opened = (remoteAddress: string) =>
-    city.app.inject({ method: 'POST', url: '/api/v1/display', remoteAddress, payload: { secret } })
+  const opened = (remoteAddress: string) => city.app.inject({ method: 'POST', url: '/api/v1/display', remoteAddress, payload: { secret } })
   t.match((await opened('127.0.0.1')).json(), { code: 'QZ-API-ADDRESS' })
   t.equal((await opened('10.20.3.4')).statusCode, 200)
 })

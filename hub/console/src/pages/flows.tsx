@@ -11,12 +11,14 @@ import { Failed, Waiting } from '../parts/outcome.tsx'
 import { StateWord } from '../parts/value.tsx'
 import { RailsMap } from '../parts/rails-map.tsx'
 import { arrange, pairOf, type Flow } from '../rails.ts'
+import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
 import { LineTable, type Line } from './agent.tsx'
 
 /** Who gives to whom: two rails, providers left and receivers right, or the same as a table. */
 export default function FlowsPage() {
   const { say } = useWords()
+  const { can } = useSession()
   const [search, setSearch] = useSearchParams()
   const { data, error, refetch } = useQuery({
     queryKey: ['lines', 'flows'],
@@ -49,6 +51,11 @@ export default function FlowsPage() {
           ]}
         />
         <span className="muted number">{say(summary(edges))}</span>
+        {can('wall.read') && (
+          <Link to="/wall" target="_blank">
+            {say(t('大屏', 'Wall screen'))}
+          </Link>
+        )}
         {chosen !== undefined && <Button onClick={() => choose('agency', undefined)}>{say(t('显示全部', 'Show all'))}</Button>}
       </div>
       {edges.length === 0 ? (

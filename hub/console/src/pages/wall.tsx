@@ -2,14 +2,14 @@
 import { useEffect, useMemo, useState, type ReactNode } from 'react'
 import { valueText } from '../fields.ts'
 import { useKeys } from '../keys.ts'
-import { acts, type Text } from '../meta.ts'
+import type { Text } from '../meta.ts'
 import { useMoving } from '../moving.ts'
 import { ageText } from '../parts/chain.tsx'
 import { Bar, Lines, Ring } from '../parts/charts.tsx'
 import { RailsMap } from '../parts/rails-map.tsx'
 import { arrange, type Flow } from '../rails.ts'
 import { useWall, type Seen, type Wall } from '../wall.ts'
-import { t, timeText, useWords } from '../words.tsx'
+import { lastDays, t, timeText, useWords } from '../words.tsx'
 
 const parts = ['flows', 'duties', 'applications', 'corrections'] as const
 type Part = (typeof parts)[number]
@@ -30,7 +30,8 @@ export default function WallPage() {
         </p>
       </main>
     )
-  if (!wall) return <main className="wall message">{say(seen.fresh ? t('正在读取', 'Loading') : t('连不上中心', 'The hub cannot be reached'))}</main>
+  if (!wall)
+    return <main className="wall message">{say(seen.fresh ? t('正在读取', 'Loading') : t('连不上中心', 'The hub cannot be reached'))}</main>
   const shown = (one: Part) => part === undefined || part === one
   return (
     <main className={part === undefined ? 'wall' : 'wall one'}>
@@ -42,7 +43,7 @@ export default function WallPage() {
         {shown('flows') && <Flows edges={wall.edges} />}
         {(shown('applications') || shown('corrections')) && (
           <div className="column">
-            {shown('applications') && <Applications applications={wall.applications} />}
+            {shown('applications') && <Applications applications={wall.applications} now={wall.now} />}
             {shown('corrections') && <Corrections corrections={wall.corrections} />}
           </div>
         )}
@@ -69,7 +70,9 @@ function Stale({ seen: { fresh, answered }, now }: { seen: Seen; now: number }) 
   if (fresh && minutes < 1) return null
   return (
     <p className="stale" role="alert">
-      {say(minutes < 1 ? t('数据未更新', 'Data are not brought up to date') : t(`数据已 ${minutes} 分钟未更新`, `Data are ${minutes} min old`))}
+      {say(
+        minutes < 1 ? t('数据未更新', 'Data are not brought up to date') : t(`数据已 ${minutes} 分钟未更新`, `Data are ${minutes} min old`),
+      )}
     </p>
   )
 }
@@ -168,7 +171,7 @@ function Flows({ edges }: { edges: readonly Flow[] }) {
   const held = edges.filter(({ state }) => state === 'held')
   return (
     <Panel name="rails" title={t('流向', 'Flows')}>
-      <RailsMap rails={rails} chosen={undefined} moving={moving} />
+      <RailsMap rails={rails} chosen={undefined} moving={moving} least={700} />
       <ul className="held">
         {held.slice(0, named).map((edge) => (
           <li key={pair(edge)}>
@@ -184,8 +187,10 @@ function Flows({ edges }: { edges: readonly Flow[] }) {
 const pair = ({ provider, providerName, receiver, receiverName }: Flow): string =>
   `${providerName ?? provider} \u25b8 ${receiverName ?? receiver}`
 
-function Applications({ applications: { waiting, overdue, meanDays, days } }: { applications: Wall['applications'] }) {
+function Applications({ applications: { waiting, overdue, meanDays, days: known }, now }: Pick<Wall, 'applications' | 'now'>) {
   const { say } = useWords()
+  const none = { submitted: 0, approved: 0, rejected: 0 }
+  const days = lastDays(now, 30).map((day) => known.find((one) => one.day === day) ?? { day, ...none })
   const series = [
     { name: say(t('提交', 'submitted')), values: days.map(({ submitted }) => submitted), look: 'act' },
     { name: say(t('办结', 'decided')), values: days.map(({ approved, rejected }) => approved + rejected), look: 'proved' },
@@ -215,7 +220,7 @@ function Applications({ applications: { waiting, overdue, meanDays, days } }: { 
           </span>
         ))}
       </p>
-      <Lines days={days.map(({ day }) => day)} series={series} words={words} />
+      <Lines days={days.map(({ day }) => day)} series={series} words={words} wide={320} />
     </Panel>
   )
 }
@@ -235,6 +240,16 @@ function Corrections({ corrections: { ended, all } }: { corrections: Wall['corre
   )
 }
 
+/** What an act means for whom it names. */
+const told: Readonly<Record<string, Text>> = {
+  'registration.publish': t('发布资源', 'publishes'),
+  'application.approve': t('获准共享', 'is granted'),
+  'opening.release': t('向社会开放', 'open to everybody:'),
+  'correction.close': t('更正办结', 'corrected:'),
+  'standard.publish': t('发布数据标准', 'data standard published:'),
+  'machine.approve': t('获准接入前置机', 'is given a machine:'),
+}
+
 interface Event {
   at: string
   words: string
@@ -244,8 +259,9 @@ interface Event {
 /** What happened last, in words: decisions, and lines that stopped or go on. Never what stands in rows. */
 function Happened({ seen: { wall, turned } }: { seen: Seen }) {
   const { say } = useWords()
+  const today = wall ? timeText(wall.now).slice(0, 10) : ''
   const decided = (wall?.acts ?? []).map(({ at, act, title, agencyName }): Event => {
-    const words = [agencyName, acts[act] && say(acts[act]), title && say(t(`《${title}》`, `"${title}"`))]
+    const words = [agencyName, told[act] && say(told[act]), title && say(t(`《${title}》`, `"${title}"`))]
     return { at, words: words.filter(Boolean).join(' '), bad: false }
   })
   const lines = turned.map(({ at, edge }): Event => {
@@ -257,7 +273,7 @@ function Happened({ seen: { wall, turned } }: { seen: Seen }) {
     <footer className="happened" aria-label={say(t('最近动态', 'What happened last'))}>
       {all.map(({ at, words, bad }) => (
         <span key={`${at} ${words}`} className={bad ? 'bad' : ''}>
-          <time dateTime={at}>{timeText(at).slice(11)}</time> {words}
+          <time dateTime={at}>{timeText(at).slice(timeText(at).startsWith(today) ? 11 : 5)}</time> {words}
         </span>
       ))}
     </footer>

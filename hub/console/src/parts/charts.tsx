@@ -42,15 +42,24 @@ export interface Series {
   readonly look: string
 }
 
-const [wide, high, foot] = [600, 160, 20]
+const [high, foot] = [160, 20]
+
+interface LinesProps {
+  days: readonly string[]
+  series: readonly Series[]
+  /** What it says. */
+  words: string
+  /** In the units of its texts. */
+  wide?: number
+}
 
 /** Lines over days, from zero; the greatest value and the days at both ends are written at them. */
-export function Lines({ days, series, words }: { days: readonly string[]; series: readonly Series[]; words: string }) {
+export function Lines({ days, series, words, wide = 600 }: LinesProps) {
   const most = Math.max(1, ...series.flatMap(({ values }) => values))
   const x = (at: number) => (days.length < 2 ? wide / 2 : (at / (days.length - 1)) * wide)
   const y = (value: number) => high - (value / most) * (high - 14)
   return (
-    <svg className="lines" viewBox={`0 0 ${wide} ${high + foot}`} role="img" aria-label={words}>
+    <svg className="lines" viewBox={`0 0 ${wide} ${high + foot}`} preserveAspectRatio="xMinYMin" role="img" aria-label={words}>
       <path d={`M 0 ${high} H ${wide}`} className="axis" />
       <text x="0" y="10">
         {most}

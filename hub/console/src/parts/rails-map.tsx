@@ -11,15 +11,19 @@ interface MapProps {
   /** Left out where there is nobody to choose, as on a wall. */
   choose?: (agency: string) => void
   open?: (edge: Flow) => void
+  /** Height that few agencies are spread over. */
+  least?: number
 }
 
-const [width, left, right, step, top] = [1080, 250, 830, 24, 24]
+const [width, left, right, narrowest, widest, top] = [1080, 250, 830, 24, 46, 24]
 
 /** Two rails, providers left and receivers right, with a curve for each pair. */
-export function RailsMap({ rails, chosen, moving, choose, open }: MapProps) {
+export function RailsMap({ rails, chosen, moving, choose, open, least = 0 }: MapProps) {
   const { say } = useWords()
   const { providers, receivers, curves, folded } = rails
-  const height = top * 2 + Math.max(providers.length, receivers.length) * step
+  const many = Math.max(providers.length, receivers.length, 1)
+  const step = Math.min(widest, Math.max(narrowest, least / many))
+  const height = top * 2 + many * step
   const y = (at: number) => top + at * step
   const concerns = ({ from, to }: Rails['curves'][number]) => chosen === undefined || chosen === from || chosen === to
   const name = (side: 'left' | 'right', { agency, name, state }: Rails['providers'][number], at: number) => (
@@ -46,7 +50,13 @@ export function RailsMap({ rails, chosen, moving, choose, open }: MapProps) {
   )
   return (
     <div className="flows">
-      <svg viewBox={`0 0 ${width} ${height}`} role="group" aria-label={say(t('流向图', 'Flows'))}>
+      <svg
+        viewBox={`0 0 ${width} ${height}`}
+        preserveAspectRatio="xMidYMin"
+        fontSize={Math.min(15, step * 0.54)}
+        role="group"
+        aria-label={say(t('流向图', 'Flows'))}
+      >
         {curves.map((curve) => {
           const { edge, fromAt, toAt, state, weight } = curve
           const [a, b, middle] = [y(fromAt), y(toAt), (left + right) / 2]
