@@ -122,6 +122,7 @@ export const rights = {
   'application.preview': { office: 'any', reviewer: 'provider' },
   'application.approve': { office: 'any' },
   'application.reject': { office: 'any' },
+  'application.return': { office: 'any' },
   'application.extend': { office: 'any' },
   'application.ask': { hub: 'any' },
   'application.proceed': { hub: 'any' },

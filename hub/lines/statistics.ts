@@ -30,7 +30,7 @@ const sources = {
     where: 'd.day between $1::date and $2::date',
   },
   applications: {
-    figures: `count(*) filter (where h.event = 'submit')::int as submitted, count(*) filter (where h.event = 'approve')::int as approved,
+    figures: `count(*) filter (where h.event = 'submit' and h.from_state <> 'returned')::int as submitted, count(*) filter (where h.event = 'approve')::int as approved,
       count(*) filter (where h.event = 'reject')::int as rejected, count(*) filter (where h.event = 'withdraw')::int as withdrawn`,
     day: `(h.at at time zone 'Asia/Shanghai')::date`,
     agency: 'a.agency',

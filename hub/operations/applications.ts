@@ -268,6 +268,7 @@ export const applicationOperations: readonly Operation[] = [
       example: { items: ['name'], until: '2027-06-30' },
     },
     reject: { text: { zh: '驳回', en: 'reject' }, body: ReasonBody, example: { reason: '依据不足' } },
+    return: { text: { zh: '退回补正', en: 'return for completion' }, body: ReasonBody, example: { reason: '依据须写明条款' } },
     extend: { text: { zh: '延长办理期限', en: 'extend the time for the reply' }, body: ReasonBody, example: { reason: '需会商' } },
   }),
 ]

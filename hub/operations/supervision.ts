@@ -51,7 +51,7 @@ const Deadline = Type.Object({
   role: Type.String(),
   startedAt: Type.String(),
   due: nullable(Type.String()),
-  waits: nullable(Type.Enum(['calendar', 'receiver'])),
+  waits: nullable(Type.Enum(['calendar', 'receiver', 'applicant'])),
   extended: Type.Integer(),
   state: Type.Enum([...deadlineStates]),
   daysLeft: nullable(Type.Integer()),

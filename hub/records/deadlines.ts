@@ -45,8 +45,8 @@ export interface Deadline {
   startedAt: Date
   /** Last day on which it is met; null while nobody knows it. */
   due: Day | null
-  /** What the day is waited for: a year's official calendar, or a receiver whose machine has not asked yet. */
-  waits: 'calendar' | 'receiver' | null
+  /** What the day is waited for: a year's official calendar, a receiver whose machine has not asked yet, an applicant who completes what was returned. */
+  waits: 'calendar' | 'receiver' | 'applicant' | null
   /** Working days by which it was extended. */
   extended: number
   state: 'waiting' | 'running' | 'warned' | 'missed' | 'met' | 'dropped'
@@ -133,6 +133,41 @@ export async function extendDeadline(query: Query, kind: DeadlineKind, object: s
   return due
 }
 
+/**
+ * What is to be decided on lies with whoever asked for it: no day is due, and the days of it do not count (hindrance.ts). What was late before
+ * stays late.
+ */
+export async function pauseDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
+  const { calendar } = await readRules(query)
+  for (const open of await lockOpen(query, kind, object)) {
+    const due = await dueOf(query, calendar, open, now)
+    if (open.missed !== null || (due !== null && due < dayOf(now))) continue
+    await query(`update deadline set due = null, waits = 'applicant' where id = $1`, [open.id])
+  }
+}
+
+/** It is back. */
+export async function goOnWithDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
+  const { calendar } = await readRules(query)
+  for (const open of await lockOpen(query, kind, object)) {
+    if (open.waits !== 'applicant') continue
+    const due = await dueOf(query, calendar, open, now)
+    await query(`update deadline set due = $2::date, waits = case when $2::date is null then 'calendar' end where id = $1`, [open.id, due])
+  }
+}
+
+function lockOpen(query: Query, kind: DeadlineKind, object: string) {
+  return query<Counted & { waits: Deadline['waits']; missed: Date | null }>(
+    `select ${countedColumns}, waits, missed_at as missed from deadline where kind = $1 and object = $2 and ended_at is null for no key update`,
+    [kind, object],
+  )
+}
+
+async function dueOf(query: Query, calendar: Calendar, open: Counted, now: Date): Promise<Day | null> {
+  const spans = (await hindrancesOf(query, [open.id])).get(open.id) ?? []
+  return dueDay(calendar, open, spans, now)
+}
+
 /** What was to be done is done; met until the end of the due day, and where that is not known yet. Where none runs, nothing happens. */
 export async function endDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
   await close(query, kind, object, 'met', now)
@@ -144,14 +179,10 @@ export async function dropDeadline(query: Query, kind: DeadlineKind, object: str
 }
 
 async function close(query: Query, kind: DeadlineKind, object: string, outcome: 'met' | 'dropped', now: Date): Promise<void> {
-  const [open] = await query<Counted & { waits: string | null }>(
-    `select ${countedColumns}, waits from deadline where kind = $1 and object = $2 and ended_at is null for no key update`,
-    [kind, object],
-  )
+  const [open] = await lockOpen(query, kind, object)
   if (!open) return
   const { calendar } = await readRules(query)
-  const spans = (await hindrancesOf(query, [open.id])).get(open.id) ?? []
-  const due = open.waits === null ? dueDay(calendar, open, spans, now) : null
+  const due = open.waits === null ? await dueOf(query, calendar, open, now) : null
   await query(
     `update deadline set ended_at = $2, due = $3::date, outcome = case when $3::date < $4::date then 'missed' else $5 end,
        missed_at = case when $3::date < $4::date then coalesce(missed_at, $2) end where id = $1`,

@@ -11,7 +11,8 @@ export interface Span {
 /**
  * Times that count against nobody, by deadline: force majeure of who must act (Art. 20), of the whole agency or of the resource that it is
  * about; and of a delivery the times in which the resource was stopped (Art. 26), reported as one that cannot be supplied (Art. 7.4), or the
- * grant was not in force (suspended, or held for its receiver to accept a version); of the office's reply those in which providers were asked.
+ * grant was not in force (suspended, or held for its receiver to accept a version); of the office's reply those in which providers were asked,
+ * and the days on which the application lay with its applicant to be completed.
  */
 export async function hindrancesOf(query: Query, deadlines: readonly string[]): Promise<Map<string, Span[]>> {
   const rows = await query<Span & { id: string }>(`${aboutSql} ${spansSql}`, [deadlines])
@@ -47,7 +48,13 @@ const spansSql = `
   union all
   select a.id, h.at, (select min(at) from history later where later.workflow = 'application' and later.object = h.object and later.id > h.id)
     from about a join history h on h.workflow = 'application' and a.object = 'application ' || h.object
-    where a.kind = 'application-reply' and h.to_state = 'consulting'`
+    where a.kind = 'application-reply' and h.to_state = 'consulting'
+  union all
+  select a.id, date_trunc('day', h.at, 'Asia/Shanghai'),
+      (select date_trunc('day', min(at), 'Asia/Shanghai') + interval '1 day' from history later
+       where later.workflow = 'application' and later.object = h.object and later.id > h.id and later.to_state <> 'returned')
+    from about a join history h on h.workflow = 'application' and a.object = 'application ' || h.object
+    where a.kind = 'application-reply' and h.event = 'return'`
 
 /** Half a day: what is hindered for less leaves time enough. */
 const most = 12 * 3_600_000

@@ -4,7 +4,7 @@ import type { Role } from '../records/roles.ts'
 import { writeAudit } from '../records/audit.ts'
 import type { Query } from '../store/store.ts'
 import { addWorkingDays, dayOf, endOf, type Calendar, type Day } from '../records/calendar.ts'
-import { countedColumns, daysLeft, dueDay, type Counted } from '../records/deadlines.ts'
+import { countedColumns, daysLeft, dueDay, type Counted, type Deadline } from '../records/deadlines.ts'
 import { hindrancesOf, type Span } from '../records/hindrance.ts'
 import { notify, type Recipient } from '../records/notices.ts'
 import type { DeadlineKind, Rules } from '../records/settings.ts'
@@ -80,7 +80,7 @@ interface Recounted extends Counted {
   object: string
   kind: DeadlineKind
   due: Day | null
-  waits: 'calendar' | 'receiver' | null
+  waits: Deadline['waits']
   ended: Date | null
   missed: Date | null
 }
@@ -110,7 +110,7 @@ async function recount(
   spans: readonly Span[],
   now: Date,
 ): Promise<void> {
-  const waits = row.ended === null && !row.asked ? 'receiver' : null
+  const waits = row.ended !== null ? null : !row.asked ? 'receiver' : row.waits === 'applicant' ? 'applicant' : null
   // The provider's time begins when the receiver is there.
   const started = row.waits === 'receiver' && waits === null ? now : row.started
   // Nobody is late before the day was known.

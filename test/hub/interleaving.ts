@@ -141,7 +141,7 @@ const invariants: Record<string, string> = {
   'what is conditional is granted by consent': `select g.id from access_grant g join resource r on r.code = g.resource
     where r.sharing = 'conditional' and g.application is not null and g.state in ${inForce} and not exists (
       select from application_consent c where c.application = g.application and c.resource = r.code and c.state = 'consented')`,
-  'a reply is due exactly while an application waits': `select id::text from application a where (state in ('consulting', 'reviewing')) <>
+  'a reply is due exactly while an application waits': `select id::text from application a where (state in ('consulting', 'reviewing', 'returned')) <>
     exists (select from deadline where kind = 'application-reply' and object = 'application ' || a.id and ended_at is null)`,
   'no delivery of an ended grant is due': `select d.object from deadline d join route on d.object = 'route ' || route.id
     join access_grant g on g.id = route.access_grant where d.kind = 'delivery' and d.ended_at is null and g.state not in ${inForce}`,

@@ -45,7 +45,7 @@ interface Told {
 }
 
 export interface Deadline {
-  kind: 'correction' | 'rectification' | 'delivery'
+  kind: 'correction' | 'rectification' | 'delivery' | 'application-reply'
   object: string
   agency: string
   resource: string | null
@@ -54,6 +54,8 @@ export interface Deadline {
   length: number | Day
   /** The receiver's machine has never asked. */
   awaitsReceiver: boolean
+  /** When it lay with whoever asked for it: nobody else could act then. */
+  away: { from: number; to: number | null }[]
   /** The calendar came when the day was waited for: not before the next working day. */
   knownFrom: Day | null
   ended: number | null
@@ -123,7 +125,7 @@ export class Supervision {
   }
 
   begin(deadline: Pick<Deadline, 'kind' | 'object' | 'agency' | 'resource' | 'begun' | 'length'>, awaitsReceiver = false): void {
-    this.deadlines.push({ ...deadline, awaitsReceiver, knownFrom: null, ended: null, needless: false, due: null })
+    this.deadlines.push({ ...deadline, awaitsReceiver, away: [], knownFrom: null, ended: null, needless: false, due: null })
   }
 
   /** The open one of an object. */
@@ -136,6 +138,15 @@ export class Supervision {
     if (!deadline) return
     deadline.due = this.due(deadline, now)
     Object.assign(deadline, { ended: now, needless })
+  }
+
+  /** An application goes back to its applicant, and comes again. */
+  giveBack(object: string, now: number): void {
+    this.open(object)!.away.push({ from: now, to: null })
+  }
+
+  comeAgain(object: string, now: number): void {
+    this.open(object)!.away.at(-1)!.to = now
   }
 
   /** The answer to an order was sent back: the days that were left begin anew. */
@@ -246,6 +257,9 @@ export class Supervision {
       for (let day = next(begun); day <= deadline.length; day = next(day)) if (this.#works(day) && lost(day)) more++
       due = this.#count(deadline.length, more, lost)
     }
+    // Nobody waits for a day while it is away, unless that was over before.
+    const away = deadline.away.at(-1)
+    if (away?.to === null && (due === null || due >= dayAt(away.from))) return null
     return due !== null && deadline.knownFrom !== null && due < deadline.knownFrom ? deadline.knownFrom : due
   }
 
@@ -268,7 +282,9 @@ export class Supervision {
   }
 
   /** Twelve hours or more of the day nobody could act. */
-  #lost({ kind, agency, resource, object }: Deadline, day: Day, now: number): boolean {
+  #lost({ kind, agency, resource, object, away }: Deadline, day: Day, now: number): boolean {
+    // The days of going and coming are days of it too.
+    if (away.some(({ from, to }) => dayAt(from) <= day && (to === null ? beginning(day) + dayLength / 2 <= now : day <= dayAt(to)))) return true
     let hours = 0
     for (let moment = beginning(day); moment < beginning(next(day)); moment += hour) {
       const told = this.#told.some(

@@ -46,9 +46,7 @@ export class Comparison {
       `${object} ${new Date(begun).toISOString()} ${due ?? 'unknown'} ${state.replace('warned', 'running')}`
     this.#sameSet(
       'deadlines',
-      listed
-        .filter(({ kind }) => kind !== 'application-reply')
-        .map(({ object, startedAt, due, state }) => plain(object, startedAt.getTime(), due, state)),
+      listed.map(({ object, startedAt, due, state }) => plain(object, startedAt.getTime(), due, state)),
       this.#model.deadlines.map((one) => {
         const due = one.ended === null ? this.#model.due(one, now) : one.due
         return plain(one.object, one.begun, due, this.#model.outcome(one, now))

@@ -39,6 +39,13 @@ interface Said {
   secret: boolean
 }
 
+/** An application that waits for the office, or for its applicant. */
+interface Asked {
+  id: string
+  resource: string
+  state: 'reviewing' | 'returned'
+}
+
 export class DutyHistory {
   readonly steps: string[] = []
   readonly #random: Random
@@ -47,6 +54,7 @@ export class DutyHistory {
   readonly #codes = new Map<Agency, string[]>()
   readonly #orders: { id: string; state: 'issued' | 'answered' }[] = []
   readonly #corrections: { id: string; state: 'reported' | 'passed' | 'answered' }[] = []
+  readonly #applications: Asked[] = []
   readonly #routes: { id: string; grant: string; resource: string; asked: boolean; received: boolean }[] = []
   readonly #comparison: Comparison
   #machine = ''
@@ -97,7 +105,10 @@ export class DutyHistory {
       tell: () => this.#tell(),
       order: () => this.#order(),
       correction: () => this.#correct(),
-      deliver: () => this.#deliver(),
+      apply: () => this.#apply(),
+      reply: () => this.#apply(),
+      'reply more': () => this.#apply(),
+      'reply most': () => this.#apply(),
       grant: () => this.#grant(),
       receive: () => this.#receive(),
       calendar: () => this.#calendar(),
@@ -321,14 +332,61 @@ export class DutyHistory {
     this.#model.end(object, this.#now)
   }
 
-  /** An approved application: its route waits for the receiver. */
-  async #deliver(): Promise<void> {
+  /** The office replies, or sends back what is to be completed. */
+  async #apply(): Promise<void> {
+    const waiting = this.#random.chance(0.8) ? this.#random.pick(this.#applications) : undefined
+    if (!waiting) return this.#ask()
+    if (waiting.state === 'returned') return this.#complete(waiting)
+    const { id, resource } = waiting
+    const office = this.#city.as('city', 'office')
+    if (this.#random.chance(0.5)) {
+      this.#expect(await office.post(`/applications/${id}/return`, { reason: '请补正依据' }))
+      waiting.state = 'returned'
+      return this.#model.giveBack(`application ${id}`, this.#now)
+    }
+    this.#applications.splice(this.#applications.indexOf(waiting), 1)
+    if (this.#canBeHad(resource) && !this.#grantOf(resource)) await this.#deliver(waiting)
+    else this.#expect(await office.post(`/applications/${id}/reject`, { reason: '不再提供' }))
+    this.#model.end(`application ${id}`, this.#now)
+  }
+
+  async #ask(): Promise<void> {
     const code = this.#random.pick(this.#resources())
-    const force = this.#model.resources.get(code)!.force.at(-1)!
-    if (force.state !== 'active' || force.secret || this.#grantOf(code)) return
-    const wanted = { resource: code, mode: 'exchange', items: ['holder'], purpose: '核验', basis: '三定方案', agent: this.#machine }
-    const { id } = this.#expect(await this.#city.as('water', 'user').post('/applications', wanted)).body
-    this.#expect(await this.#city.as('water', 'user').post(`/applications/${id}/submit`))
+    if (!this.#canBeHad(code)) return
+    const user = this.#city.as('water', 'user')
+    const { id } = this.#expect(await user.post('/applications', { resource: code, ...this.#wanted() })).body
+    this.#expect(await user.post(`/applications/${id}/submit`))
+    this.#applications.push({ id, resource: code, state: 'reviewing' })
+    const reply = { kind: 'application-reply', object: `application ${id}`, agency: 'city', resource: code } as const
+    this.#model.begin({ ...reply, begun: this.#now, length: 10 })
+  }
+
+  #wanted() {
+    return { mode: 'exchange', items: ['holder'], purpose: '核验', basis: '三定方案', agent: this.#machine }
+  }
+
+  #canBeHad(code: string): boolean {
+    const { state, secret } = this.#model.resources.get(code)!.force.at(-1)!
+    return state === 'active' && !secret
+  }
+
+  async #complete(application: Asked): Promise<void> {
+    const { id, resource } = application
+    const user = this.#city.as('water', 'user')
+    if (!this.#canBeHad(resource) || this.#random.chance(0.1)) {
+      this.#expect(await user.post(`/applications/${id}/withdraw`))
+      this.#applications.splice(this.#applications.indexOf(application), 1)
+      return this.#model.end(`application ${id}`, this.#now, true)
+    }
+    this.#expect(await user.post(`/applications/${id}/change`, { ...this.#wanted(), basis: '三定方案第二条' }))
+    if (this.#random.chance(0.3)) return
+    this.#expect(await user.post(`/applications/${id}/submit`))
+    application.state = 'reviewing'
+    this.#model.comeAgain(`application ${id}`, this.#now)
+  }
+
+  /** Approved: its route waits for the receiver. */
+  async #deliver({ id, resource: code }: Asked): Promise<void> {
     const approved = this.#expect(await this.#city.as('city', 'office').post(`/applications/${id}/approve`))
     const grant = approved.body.grants[0].id as string
     this.#model.grants.push({ id: grant, resource: code, states: [{ from: this.#now, state: 'active' }] })

@@ -299,16 +299,23 @@ export class History {
     return this.#random.pick(fitting.length > 0 && this.#random.chance(0.9) ? fitting : applications)
   }
 
-  #decide(): Act | undefined {
+  #decide(): Act | Promise<Act> | undefined {
     const random = this.#random
-    const application = this.#someApplication(['consulting', 'reviewing'])
+    const application = this.#someApplication(['consulting', 'reviewing', 'returned'])
     if (!application) return undefined
     const { number, agency } = application
     const on =
       (event: string, role: [string, Role], body: object = {}) =>
       (hub: City) =>
         hub.as(...role).post(`/applications/${this.#ids[number]}/${event}`, body)
+    if (application.state === 'returned' && random.chance(0.8)) return this.#completion(application)
     const kind = random.between(0, 9)
+    if (kind === 2)
+      return {
+        name: `application ${number} is returned`,
+        call: on('return', ['city', 'office'], { reason: '请补正' }),
+        follow: (model) => model.sendBack(model.applications[number]!),
+      }
     if (kind === 0)
       return {
         name: `application ${number} is rejected`,
@@ -330,6 +337,25 @@ export class History {
       call: on('approve', ['city', 'office'], { ...(part && { items: part }), ...(untilDay && { until: untilDay }) }),
       follow: (model) =>
         model.approve(model.applications[number]!, part ?? application.items, untilDay === undefined ? undefined : endOf(untilDay)),
+    }
+  }
+
+  /** In other words, and for other items. */
+  async #completion(application: Application): Promise<Act> {
+    const random = this.#random
+    const { number, agency, machine, resource, standard: by, until, atEnd } = application
+    const target = by === undefined ? { resource: resource! } : { standard: by }
+    const known = by === undefined ? this.#model.resources.get(resource!)!.version.items.filter(({ closed }) => !closed).map(({ id }) => id) : this.#model.standards.get(by)! // prettier-ignore
+    const items = known.filter(() => random.chance(0.6))
+    const lastDay = until === undefined ? {} : { until: new Date(until - 1).toISOString().slice(0, 10) }
+    const path = `/applications/${this.#ids[number]}`
+    const body = { mode: 'exchange', items, purpose: '核验', basis: '三定方案第二条', agent: machine, atEnd, ...lastDay }
+    const changed = await random.pick(this.#hubs).as(agency, 'user').post(`${path}/change`, body)
+    if (changed.status !== 200) throw new Error(`a change of what was returned is refused: ${changed.text}`)
+    return {
+      name: `application ${number} comes again for ${items.join(' ')}`,
+      call: (hub) => hub.as(agency, 'user').post(`${path}/submit`),
+      follow: (model) => model.complete(model.applications[number]!, { ...target, agency, machine, items, until, atEnd }),
     }
   }
 

@@ -49,7 +49,7 @@ export interface Wanted {
 
 export interface Application extends Wanted {
   number: number
-  state: 'consulting' | 'reviewing' | 'approved' | 'rejected' | 'withdrawn'
+  state: 'returned' | 'consulting' | 'reviewing' | 'approved' | 'rejected' | 'withdrawn'
   consents: Map<string, 'asked' | 'consented' | 'objected'>
   approval: { items: readonly string[]; until: number | undefined; order: number } | undefined
 }
@@ -224,14 +224,26 @@ export class Sharing {
       consents: new Map(),
       approval: undefined,
     }
-    for (const { code } of this.#conditional(application)) application.consents.set(code, 'asked')
-    if (application.consents.size > 0) application.state = 'consulting'
+    this.#ask(application)
     this.applications.push(application)
     return application
   }
 
+  #ask(application: Application): void {
+    for (const { code } of this.#conditional(application)) application.consents.set(code, 'asked')
+    application.state = application.consents.size > 0 ? 'consulting' : 'reviewing'
+  }
+
+  /** What was returned is asked for again, in other words: what providers said of the former ones is nothing. */
+  complete(application: Application, wanted: Wanted): boolean {
+    if (application.state !== 'returned' || !this.#mayWant(wanted)) return false
+    Object.assign(application, wanted)
+    this.#ask(application)
+    return true
+  }
+
   withdraw(application: Application): boolean {
-    if (!['consulting', 'reviewing'].includes(application.state)) return false
+    if (!['returned', 'consulting', 'reviewing'].includes(application.state)) return false
     application.state = 'withdrawn'
     return true
   }
@@ -271,6 +283,14 @@ export class Sharing {
   reject(application: Application): boolean {
     if (!['consulting', 'reviewing'].includes(application.state)) return false
     application.state = 'rejected'
+    return true
+  }
+
+  /** To be completed by the applicant. */
+  sendBack(application: Application): boolean {
+    if (!['consulting', 'reviewing'].includes(application.state)) return false
+    application.state = 'returned'
+    application.consents.clear()
     return true
   }
 

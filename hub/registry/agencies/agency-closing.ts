@@ -9,7 +9,7 @@ const inForceSql = `select
   (select count(*) from agent where agency = $1 and state = 'active')::int as agents,
   (select count(*) from resource where agency = $1 and state <> 'withdrawn')::int as resources,
   (select count(*) from access_grant where agency = $1 and state in ('active', 'suspended', 'held'))::int as grants,
-  (select count(*) from application where agency = $1 and state in ('draft', 'consulting', 'reviewing'))::int as applications,
+  (select count(*) from application where agency = $1 and state in ('draft', 'returned', 'consulting', 'reviewing'))::int as applications,
   (select count(*) from machine_application where agency = $1 and state in ('applied', 'approved'))::int as machines,
   (select count(*) from registration where agency = $1 and state in ('draft', 'submitted', 'returned'))::int as registrations,
   (select count(*) from demand where (agency = $1 or provider = $1) and state in ('submitted', 'negotiating', 'agreed'))::int as demands,

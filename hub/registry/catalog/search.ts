@@ -265,7 +265,7 @@ function filters(values: Values, search: CatalogSearch): string {
 /** SQL: what the agency at this place has of a resource. */
 export function mineSql(resource: string, agency: string): Record<'grant' | 'application' | 'none', string> {
   const grant = `exists (select from access_grant g where g.resource = ${resource} and g.agency = ${agency}::text and g.state in ('active', 'suspended', 'held'))`
-  const application = `exists (select from application a where a.agency = ${agency}::text and a.state in ('draft', 'consulting', 'reviewing')
+  const application = `exists (select from application a where a.agency = ${agency}::text and a.state in ('draft', 'returned', 'consulting', 'reviewing')
     and (a.resource = ${resource} or a.standard = (select standard from resource where code = ${resource})))`
   return { grant, application: `(${application} and not ${grant})`, none: `(not ${grant} and not ${application})` }
 }

@@ -1,7 +1,7 @@
 import type { Masks } from '../../../protocol/masks.ts'
 import { checkMasks } from '../../records/masks.ts'
 import { notApproved } from './approval-news.ts'
-import { dropDeadline, endDeadline, extendDeadline, startDeadline } from '../../records/deadlines.ts'
+import { dropDeadline, endDeadline, extendDeadline, goOnWithDeadline, pauseDeadline, startDeadline } from '../../records/deadlines.ts'
 import { notify, reasonGiven, type Recipient } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { loadApplication, type Application, type ApplicationState } from './applications.ts'
@@ -39,14 +39,16 @@ export interface ApplicationContent {
 const open = ['consulting', 'reviewing'] as const
 const asking = ['create', 'submit']
 const answering = [...asking, 'consent', 'object']
-const submitting = { from: ['draft'], preconditions: [complete] } satisfies Partial<Transition<ApplicationState, Application>>
-const submitted = [noteSubmitted, startReply, askProviders, notifyOffice('已提交', 'submitted')]
+const written = ['draft', 'returned'] as const
+const submitting = { from: written, preconditions: [complete] } satisfies Partial<Transition<ApplicationState, Application>>
+const submitted = [noteSubmitted, startReply, goOn, askProviders, notifyOffice('已提交', 'submitted')]
 
 export const applicationFlow: Workflow<ApplicationState, Application> = {
   name: 'application',
   table: 'application',
   states: {
     draft: { zh: '草稿', en: 'draft' },
+    returned: { zh: '待补正', en: 'returned for completion' },
     consulting: { zh: '待提供单位答复', en: 'with the providers' },
     reviewing: { zh: '待审核', en: 'with the office' },
     approved: { zh: '已批准', en: 'approved' },
@@ -55,13 +57,16 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
   },
   initial: 'draft',
   events: {
-    change: [{ from: ['draft'], to: 'draft', effects: [keepContent] }],
+    change: [
+      { from: ['draft'], to: 'draft', effects: [keepContent] },
+      { from: ['returned'], to: 'returned', effects: [keepContent] },
+    ],
     submit: [
       {
         ...submitting,
         to: 'approved',
         guard: grantedAtOnce,
-        effects: [noteSubmitted, decide, grant, notifyApproved],
+        effects: [noteSubmitted, decide, grant, endReply, notifyApproved],
       },
       { ...submitting, to: 'consulting', guard: isConditional, effects: submitted },
       { ...submitting, to: 'reviewing', effects: submitted },
@@ -111,6 +116,10 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
       },
     ],
     reject: [{ from: open, notBy: answering, to: 'rejected', effects: [refuse, endReply, notifyApplicant('已驳回', 'rejected')] }],
+    // What providers have said was said of what it asked for then: they are asked again.
+    return: [
+      { from: open, notBy: answering, to: 'returned', effects: [keepReason, pauseReply, forgetConsents, notifyApplicant('退回补正', 'returned for completion')] },
+    ],
     extend: [
       { from: ['consulting'], to: 'consulting', effects: [extend, notifyApplicant('办理期限已延长', 'given more time')] },
       { from: ['reviewing'], to: 'reviewing', effects: [extend, notifyApplicant('办理期限已延长', 'given more time')] },
@@ -124,10 +133,10 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
     ],
     withdraw: [
       { from: ['draft'], to: 'withdrawn' },
-      { from: open, to: 'withdrawn', effects: [dropReply, notifyOffice('已撤回', 'withdrawn')] },
+      { from: [...open, 'returned'], to: 'withdrawn', effects: [dropReply, notifyOffice('已撤回', 'withdrawn')] },
     ],
   },
-  decisions: ['consent', 'object', 'approve', 'reject'],
+  decisions: ['consent', 'object', 'approve', 'reject', 'return'],
   lockFirst,
   load: loadApplication,
 }
@@ -195,7 +204,7 @@ async function wasRevoked(context: On): Promise<boolean> {
 }
 
 async function noteSubmitted({ query, subject, now }: On): Promise<void> {
-  await query('update application set submitted_at = $2 where id = $1', [subject.id, now])
+  await query('update application set submitted_at = $2, reason = null where id = $1', [subject.id, now])
 }
 
 /** The office is to reply; while nobody is the office, nobody can. */
@@ -203,6 +212,19 @@ async function startReply({ query, subject, now }: On): Promise<void> {
   const agency = await agencyWith(query, 'office')
   if (agency === undefined) return
   await startDeadline(query, { kind: 'application-reply', object: `application ${subject.id}`, agency, role: 'office', from: now })
+}
+
+async function pauseReply({ query, subject, now }: On): Promise<void> {
+  await pauseDeadline(query, 'application-reply', `application ${subject.id}`, now)
+}
+
+async function goOn({ query, subject, now }: On): Promise<void> {
+  await goOnWithDeadline(query, 'application-reply', `application ${subject.id}`, now)
+}
+
+async function forgetConsents({ query, subject, now }: On): Promise<void> {
+  await dropConsents(query, subject, now)
+  await query('delete from application_consent where application = $1', [subject.id])
 }
 
 async function endReply({ query, subject, now }: On): Promise<void> {
@@ -318,6 +340,10 @@ async function decide(context: On<{ items?: string[]; until?: string; reason?: s
 
 async function grant(context: On): Promise<void> {
   await grantCovered(context, context.subject)
+}
+
+async function keepReason({ query, subject, input }: On<{ reason: string }>): Promise<void> {
+  await query('update application set reason = $2 where id = $1', [subject.id, input.reason])
 }
 
 async function refuse({ query, subject, input, now }: On<{ reason: string }>): Promise<void> {

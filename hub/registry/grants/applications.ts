@@ -36,7 +36,7 @@ export interface Application extends Wanted {
   grants: { id: string; resource: string; state: string }[]
 }
 
-export type ApplicationState = 'draft' | 'consulting' | 'reviewing' | 'approved' | 'rejected' | 'withdrawn'
+export type ApplicationState = 'draft' | 'returned' | 'consulting' | 'reviewing' | 'approved' | 'rejected' | 'withdrawn'
 
 const applicationSql = `select a.id, a.agency, a.resource, a.standard, coalesce(r.title, s.form ->> 'title', a.standard) as title,
     a.mode, a.items, a.purpose, a.basis, a.agent, a.until, a.at_end as "atEnd", a.state, a.approved_items as "approvedItems",
@@ -55,6 +55,7 @@ export async function loadApplication(query: Query, id: string): Promise<Applica
 
 export const applicationStates = [
   'draft',
+  'returned',
   'consulting',
   'reviewing',
   'approved',

@@ -5,7 +5,7 @@ import type { LocalizedText } from '../../../protocol/localized.ts'
 import { rights, type OperationName, type Reach } from '../../access/rights.ts'
 import { dayOf, daysBetween, type Day } from '../../records/calendar.ts'
 import { calendarsWanted } from '../../records/calendars-wanted.ts'
-import { daysLeft } from '../../records/deadlines.ts'
+import { daysLeft, type Deadline } from '../../records/deadlines.ts'
 import { maxCounted, totalOf, type Page } from '../../records/listing.ts'
 import type { Role } from '../../records/roles.ts'
 import { readRules, type Rules } from '../../records/settings.ts'
@@ -153,7 +153,7 @@ interface Row {
   due: Day | null
   deadline: string | null
   /** What the day of the deadline is waited for. */
-  waits: 'calendar' | 'receiver' | null
+  waits: Deadline['waits']
   urgency: Urgency
 }
 
@@ -314,7 +314,7 @@ function turnOf({ kind, state, agencies, only }: Row): OpenCase['turn'] {
   return [...turn.values()]
 }
 
-const waitsFor: Record<'calendar' | 'receiver', LocalizedText> = {
+const waitsFor: Record<NonNullable<Deadline['waits']>, LocalizedText> = {
   calendar: {
     zh: '所及年份的工作日日历尚未公布，期限待定',
     en: 'the calendar of the year it reaches into is not there yet: its day is not known',
@@ -323,6 +323,7 @@ const waitsFor: Record<'calendar' | 'receiver', LocalizedText> = {
     zh: '期限自接收方前置机首次请求该路由起算',
     en: "its time begins when the receiver's machine asks for the route for the first time",
   },
+  applicant: { zh: '已退回补正，期间不计期限', en: 'it lies with its applicant: no time counts meanwhile' },
 }
 
 /** A day of a deadline that was given, in a year whose holidays are not known yet. */

@@ -61,6 +61,7 @@ export const turns = {
     deadline: 'application-reply',
     states: {
       draft: { next: ['submit'], agencies: own, reason: atWill },
+      returned: { next: ['submit'], agencies: own, reason: ended },
       consulting: { next: ['consent', 'object'], agencies: asked(), runs: asking(), reason: ended },
       reviewing: { next: ['approve', 'reject'], reason: ended },
       approved: {

@@ -1,3 +1,4 @@
+import pino from 'pino'
 import t from 'tap'
 import { openPolicy } from '../../../../protocol/policy.ts'
 import { generateSigningKey } from '../../../../protocol/signature.ts'
@@ -7,6 +8,8 @@ import { revokeAgent } from '../../../../hub/registry/machines/agents.ts'
 import { noteDeliveries } from '../../../../hub/registry/grants/grant-queries.ts'
 import { resourcePublished } from '../../../../hub/registry/grants/approve-application.ts'
 import { currentPolicy } from '../../../../hub/registry/grants/policy.ts'
+import { supervisionSettings } from '../../../../hub/records/settings.ts'
+import { superviseOnce } from '../../../../hub/supervision/supervision.ts'
 import { change } from '../../../../hub/records/registry.ts'
 import { publishResource } from '../../../../hub/registry/publishing/direct-publishing.ts'
 import { openCity, type City } from '../../city.ts'
@@ -371,6 +374,65 @@ t.test('rejected, extended once, withdrawn', async (t) => {
   t.equal((await city.as('health', 'user').post(`${second}/withdraw`)).status, 403)
   t.equal((await city.as('water', 'user').post(`${second}/withdraw`)).body.state, 'withdrawn')
   t.equal((await due()).outcome, 'dropped')
+})
+
+t.test('returned for completion: nobody is late meanwhile, and everybody is asked anew', async (t) => {
+  const { city, receiver, wanted } = await published(t, 'conditional')
+  const [office, reviewer, user] = [city.as('city', 'office'), city.as('civil', 'reviewer'), city.as('water', 'user')]
+  const at = (day: string, time = '10:00') => (city.now = new Date(`${day}T${time}:00+08:00`))
+  // Of force majeure and the like nothing is known here: what is looked after by the minute is the days alone.
+  const supervised = () => superviseOnce({ store: city.store, settings: supervisionSettings(), catchUp: async () => undefined, logger: pino({ level: 'silent' }), clock: city.clock }) // prettier-ignore
+  const reply = async (path: string) => {
+    await supervised()
+    const { items } = (await office.get(`/deadlines?kind=application-reply&object=application%20${path.split('/')[2]}`)).body
+    return items[0]
+  }
+  at('2026-11-23')
+  const path = await submitted(city, wanted)
+  await reviewer.post(`${path}/consent`, { masks: { name: { kind: 'hide' } } })
+  t.match(await reply(path), { due: '2026-12-07', state: 'running', waits: null }, 'ten working days')
+
+  at('2026-12-07', '16:00')
+  t.equal((await office.post(`${path}/return`, {})).status, 400, 'a return needs a reason')
+  t.equal((await reviewer.post(`${path}/return`, { reason: '补正' })).status, 403)
+  const returned = (await office.post(`${path}/return`, { reason: '请写明条款' })).body
+  t.match(returned, { state: 'returned', reason: '请写明条款', consents: [], grants: [] })
+  t.match((await notices(city, path.slice(1).replace('applications/', 'application '))).at(-1), { agency: 'water', zh: /退回补正：请写明条款/ })
+  t.match((await user.get('/todo')).body.items, [{ kind: 'application', id: path.split('/')[2], state: 'returned', reason: { zh: /不计期限/ } }])
+  t.same((await office.get('/todo?kind=application')).body.items, [])
+  for (const event of ['approve', 'consent', 'reject']) {
+    const who = event === 'consent' ? reviewer : office
+    t.equal((await who.post(`${path}/${event}`, event === 'reject' ? { reason: 'x' } : {})).status, 409, event)
+  }
+  at('2026-12-14')
+  t.match(await reply(path), { due: null, daysLeft: null, state: 'waiting', waits: 'applicant', missedAt: null }, 'returned on its last day')
+
+  const { resource: _, ...content } = wanted
+  t.match((await user.post(`${path}/change`, { ...content, items: ['name'], basis: '防汛条例第七条第二款' })).body, { state: 'returned' })
+  t.match((await user.post(`${path}/submit`)).body, { state: 'consulting', reason: null, consents: [{ state: 'asked', masks: {} }] })
+  t.match(await office.post(`${path}/approve`), { status: 409 }, 'what was consented to was something else')
+  t.match(await reply(path), { due: '2026-12-15', state: 'warned', daysLeft: 1 }, 'the last day is left')
+  await reviewer.post(`${path}/consent`)
+  t.match((await office.post(`${path}/approve`)).body, { state: 'approved', approvedItems: ['name'], grants: [{ id: 'villages.water' }] })
+  t.match(await received(city, receiver.id), [{ items: ['code', 'name'] }])
+  t.match(await reply(path), { due: '2026-12-15', state: 'met' })
+  const events = (await office.get(`/history/application/${path.split('/')[2]}`)).body.items.map((line: { event: string }) => line.event)
+  t.same(events, ['create', 'submit', 'consent', 'return', 'change', 'submit', 'consent', 'approve'])
+
+  const taken = await submitted(city, { ...wanted, items: ['name', 'street'] })
+  t.equal((await office.post(`${taken}/return`, { reason: '补正' })).status, 200)
+  t.match(await received(city, receiver.id), [{ items: ['code', 'name'] }], 'what it has it keeps')
+  t.equal((await user.post(`${taken}/withdraw`)).body.state, 'withdrawn')
+  t.match(await reply(taken), { state: 'dropped' })
+
+  const late = await submitted(city, { ...wanted, items: ['name', 'street'] })
+  await reviewer.post(`${late}/consent`)
+  at('2026-12-30')
+  t.equal((await reply(late)).state, 'missed')
+  await office.post(`${late}/return`, { reason: '补正' })
+  t.match(await reply(late), { state: 'missed' }, 'what was late stays late')
+  await user.post(`${late}/submit`)
+  t.match(await reply(late), { state: 'missed' })
 })
 
 t.test('lists show what is within reach', async (t) => {
