@@ -284,7 +284,8 @@ export class Supervision {
   /** Twelve hours or more of the day nobody could act. */
   #lost({ kind, agency, resource, object, away }: Deadline, day: Day, now: number): boolean {
     // The days of going and coming are days of it too.
-    if (away.some(({ from, to }) => dayAt(from) <= day && (to === null ? beginning(day) + dayLength / 2 <= now : day <= dayAt(to)))) return true
+    if (away.some(({ from, to }) => dayAt(from) <= day && (to === null ? beginning(day) + dayLength / 2 <= now : day <= dayAt(to))))
+      return true
     let hours = 0
     for (let moment = beginning(day); moment < beginning(next(day)); moment += hour) {
       const told = this.#told.some(

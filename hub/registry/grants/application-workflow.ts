@@ -118,7 +118,12 @@ export const applicationFlow: Workflow<ApplicationState, Application> = {
     reject: [{ from: open, notBy: answering, to: 'rejected', effects: [refuse, endReply, notifyApplicant('已驳回', 'rejected')] }],
     // What providers have said was said of what it asked for then: they are asked again.
     return: [
-      { from: open, notBy: answering, to: 'returned', effects: [keepReason, pauseReply, forgetConsents, notifyApplicant('退回补正', 'returned for completion')] },
+      {
+        from: open,
+        notBy: answering,
+        to: 'returned',
+        effects: [keepReason, pauseReply, forgetConsents, notifyApplicant('退回补正', 'returned for completion')],
+      },
     ],
     extend: [
       { from: ['consulting'], to: 'consulting', effects: [extend, notifyApplicant('办理期限已延长', 'given more time')] },

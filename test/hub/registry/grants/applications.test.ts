@@ -397,15 +397,24 @@ t.test('returned for completion: nobody is late meanwhile, and everybody is aske
   t.equal((await reviewer.post(`${path}/return`, { reason: '补正' })).status, 403)
   const returned = (await office.post(`${path}/return`, { reason: '请写明条款' })).body
   t.match(returned, { state: 'returned', reason: '请写明条款', consents: [], grants: [] })
-  t.match((await notices(city, path.slice(1).replace('applications/', 'application '))).at(-1), { agency: 'water', zh: /退回补正：请写明条款/ })
-  t.match((await user.get('/todo')).body.items, [{ kind: 'application', id: path.split('/')[2], state: 'returned', reason: { zh: /不计期限/ } }])
+  t.match((await notices(city, path.slice(1).replace('applications/', 'application '))).at(-1), {
+    agency: 'water',
+    zh: /退回补正：请写明条款/,
+  })
+  t.match((await user.get('/todo')).body.items, [
+    { kind: 'application', id: path.split('/')[2], state: 'returned', reason: { zh: /不计期限/ } },
+  ])
   t.same((await office.get('/todo?kind=application')).body.items, [])
   for (const event of ['approve', 'consent', 'reject']) {
     const who = event === 'consent' ? reviewer : office
     t.equal((await who.post(`${path}/${event}`, event === 'reject' ? { reason: 'x' } : {})).status, 409, event)
   }
   at('2026-12-14')
-  t.match(await reply(path), { due: null, daysLeft: null, state: 'waiting', waits: 'applicant', missedAt: null }, 'returned on its last day')
+  t.match(
+    await reply(path),
+    { due: null, daysLeft: null, state: 'waiting', waits: 'applicant', missedAt: null },
+    'returned on its last day',
+  )
 
   const { resource: _, ...content } = wanted
   t.match((await user.post(`${path}/change`, { ...content, items: ['name'], basis: '防汛条例第七条第二款' })).body, { state: 'returned' })
