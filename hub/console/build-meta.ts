@@ -11,6 +11,7 @@ import { objectNames } from '../records/refusals.ts'
 import { roles } from '../records/roles.ts'
 import { opennessStates } from '../registry/catalog/content.ts'
 import { valueNames } from '../registry/catalog/labels.ts'
+import { orderCauses } from '../registry/cases/orders.ts'
 import { workflows } from '../registry/workflows.ts'
 import type { Field, Meta, OperationMeta } from './meta-shape.ts'
 
@@ -21,7 +22,7 @@ export function consoleMeta(): Meta {
     states: Object.fromEntries(workflows.map(({ name, states }) => [name, states])),
     roles,
     kinds: Object.fromEntries(Object.entries(objectNames).map(([kind, zh]) => [kind, { zh, en: kind }])),
-    values: { ...valueNames, entryOpenness: opennessStates },
+    values: { ...valueNames, cause: orderCauses, frequency: valueNames.cycle, entryOpenness: opennessStates },
   }
 }
 

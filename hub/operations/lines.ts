@@ -169,6 +169,8 @@ function statistic(what: Statistic, words: Operation['text'], figures: TObject['
       closed,
     ),
     answer: Type.Object({
+      from: Type.String(),
+      to: Type.String(),
       items: Type.Array(Type.Object({ day: Type.Optional(Type.String()), agency: Type.Optional(Type.String()), ...figures })),
     }),
     run: async ({ registry, agencyScope, query }) => {
@@ -176,7 +178,7 @@ function statistic(what: Statistic, words: Operation['text'], figures: TObject['
       const to = requireDay(query.to ?? dayOf(now))
       const from = requireDay(query.from ?? dayOf(new Date(now.getTime() - 29 * day)))
       const asked = { by: query.by ?? ('day' as const), from, to, agencyScope: agencyScope ?? query.agency ?? null }
-      return { items: await readStatistics(registry.store.query, what, asked) }
+      return { from, to, items: await readStatistics(registry.store.query, what, asked) }
     },
   })
 }

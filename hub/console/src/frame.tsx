@@ -29,6 +29,8 @@ const NoticesPage = lazy(() => import('./pages/notices.tsx'))
 const AuditPage = lazy(() => import('./pages/audit.tsx'))
 const SettingsPage = lazy(() => import('./pages/settings.tsx'))
 const AgentPage = lazy(() => import('./pages/agent.tsx'))
+const StatisticsPage = lazy(() => import('./pages/statistics.tsx'))
+const BoardPage = lazy(() => import('./pages/board.tsx'))
 const FlowsPage = lazy(() => import('./pages/flows.tsx'))
 const AccountPage = lazy(() => import('./pages/account.tsx'))
 
@@ -69,6 +71,8 @@ export function Frame() {
               <Route path="/notices" element={<NoticesPage />} />
               <Route path="/agents/:id" element={<AgentPage />} />
               <Route path="/flows" element={<FlowsPage />} />
+              <Route path="/statistics" element={<StatisticsPage />} />
+              <Route path="/board" element={<BoardPage />} />
               <Route path="/account" element={<AccountPage />} />
               <Route path="/audit" element={<AuditPage />} />
               <Route path="/settings" element={<SettingsPage />} />
@@ -169,7 +173,11 @@ function Side() {
   const { say } = useWords()
   const { can, everywhere } = useSession()
   const { data } = useQuery({ queryKey: ['todo', 'counts'], queryFn: () => call<{ total: number }>('todo.counts') })
-  const shown = groups.map(({ name, places }) => ({ name, places: places.filter(({ list }) => can(list)) }))
+  const shown = groups.map(({ name, pages = [], places }) => ({
+    name,
+    pages: pages.filter(({ right }) => can(right)),
+    places: places.filter(({ list }) => can(list)),
+  }))
   return (
     <nav className="side" aria-label={say(t('主导航', 'Main'))}>
       <NavLink to="/" end>
@@ -179,10 +187,15 @@ function Side() {
       {can('flow.list') && <NavLink to="/flows">{say(t('流向图', 'Flows'))}</NavLink>}
       {can('query.list') && <NavLink to="/queries">{say(t('数据查询', 'Query'))}</NavLink>}
       {shown
-        .filter(({ places }) => places.length > 0)
-        .map(({ name, places }) => (
+        .filter(({ pages, places }) => pages.length + places.length > 0)
+        .map(({ name, pages, places }) => (
           <section key={name.en} aria-label={say(name)}>
             <h2>{say(name)}</h2>
+            {pages.map((page) => (
+              <NavLink key={page.path} to={`/${page.path}`}>
+                {say(page.name)}
+              </NavLink>
+            ))}
             {places.map((place) => (
               <NavLink key={place.path} to={`/${place.path}`}>
                 {say(!everywhere(place.list) && place.own ? place.own : place.name)}

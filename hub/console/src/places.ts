@@ -19,14 +19,39 @@ export interface Place {
   readonly link?: (line: Readonly<Record<string, unknown>>) => string
   /** Operations that make something new. */
   readonly make?: readonly string[]
+  /** What a line may lead to, for who has the right: a dialog that begins with what the line says. */
+  readonly lead?: (line: Readonly<Record<string, unknown>>) => Lead | undefined
   /** Operations on a line. */
   readonly on?: readonly string[]
   /** Where something new begins that takes more than one step. */
   readonly begin?: { readonly right: string; readonly address: string; readonly name: Text }
 }
 
+/** An operation that makes something new, and what its dialog begins with. */
+export interface Lead {
+  readonly make: string
+  /** Path of its list. */
+  readonly path: string
+  readonly initial: Readonly<Record<string, string | Text>>
+}
+
+/** An overdue duty is ordered to be put right, unless its holder explained it. */
+function orderOf(line: Readonly<Record<string, unknown>>): Lead | undefined {
+  if (line['state'] !== 'overdue') return undefined
+  const [title, resource, agency, period, to] = ['title', 'resource', 'agency', 'period', 'to'].map((member) => String(line[member])) as [
+    string, string, string, string, string,
+  ] // prettier-ignore
+  const text = t(
+    `《${title}》（${resource}）${period}（截至 ${to}）逾期未更新，也未说明，请于期限内更新。`,
+    `"${title}" (${resource}) was neither updated nor explained in ${period} (until ${to}): update it in time.`,
+  )
+  return { make: 'order.issue', path: 'orders', initial: { agency, resource, cause: 'update', text } }
+}
+
 export interface Group {
   readonly name: Text
+  /** Pages that are no lists, with the operation whose right makes each visible. */
+  readonly pages?: readonly { readonly path: string; readonly name: Text; readonly right: string }[]
   readonly places: readonly Place[]
 }
 
@@ -63,6 +88,7 @@ export const groups: readonly Group[] = [
         path: 'duties',
         name: t('更新义务', 'Update duties'),
         list: 'duty.list',
+        lead: orderOf,
         columns: ['title', 'agency', 'period', 'from', 'to', 'state', 'updatedOn', 'excuse'],
       },
       {
@@ -169,6 +195,10 @@ export const groups: readonly Group[] = [
   },
   {
     name: t('监督检查', 'Supervision'),
+    pages: [
+      { path: 'board', name: t('更新监督', 'Board of duties'), right: 'duty.board' },
+      { path: 'statistics', name: t('统计', 'Statistics'), right: 'statistics.supply' },
+    ],
     places: [
       {
         path: 'deadlines',

@@ -51,8 +51,9 @@ export function timeText(iso: string): string {
   return parts.format(new Date(iso))
 }
 
-/** So many days of the city's, the last one that of a moment. */
-export function lastDays(iso: string, count: number): string[] {
-  const last = Date.parse(`${timeText(iso).slice(0, 10)}T00:00:00Z`)
-  return Array.from({ length: count }, (_, at) => new Date(last - (count - 1 - at) * 86_400_000).toISOString().slice(0, 10))
+/** Days from one to another, both included. */
+export function daysBetween(from: string, to: string): string[] {
+  const [first, last] = [from, to].map((day) => Date.parse(`${day}T00:00:00Z`)) as [number, number]
+  const many = Math.max(0, Math.round((last - first) / 86_400_000) + 1)
+  return Array.from({ length: many }, (_, at) => new Date(first + at * 86_400_000).toISOString().slice(0, 10))
 }

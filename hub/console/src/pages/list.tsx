@@ -10,7 +10,7 @@ import { Count, Filter, type Total } from '../parts/filter.tsx'
 import { Once } from '../parts/once.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Value } from '../parts/value.tsx'
-import type { Place } from '../places.ts'
+import type { Lead, Place } from '../places.ts'
 import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
 
@@ -49,6 +49,7 @@ export default function ListPage({ place }: { place: Place }) {
   const lines = data?.pages.flatMap(({ items }) => items) ?? []
   const change = (name: string, value: string | undefined) =>
     setSearch(value ? { ...asked, [name]: value } : without(asked, name), { replace: true })
+  const leads = lines.some((line) => can(place.lead?.(line)?.make ?? ''))
   const acts = (line: Line) =>
     (line['ended'] ?? null) === null &&
     on.map((name) => (
@@ -57,6 +58,14 @@ export default function ListPage({ place }: { place: Place }) {
       </Button>
     ))
   const make = (place.make ?? []).filter(can)
+  // What another page leads to, with what it knows already.
+  const led = make.find((name) => name === search.get('make'))
+  const opened = making ?? led
+  const initial = Object.fromEntries([...search].flatMap(([name, value]) => (name.startsWith('make.') ? [[name.slice(5), value]] : [])))
+  const close = () => {
+    setMaking(undefined)
+    if (led) setSearch(asked, { replace: true })
+  }
   return (
     <>
       <h1>{say(!everywhere(place.list) && place.own ? place.own : place.name)}</h1>
@@ -109,6 +118,7 @@ export default function ListPage({ place }: { place: Place }) {
               },
             })),
             ...(on.length > 0 ? [{ title: say(t('办理', 'acts')), key: 'acts', render: (_: unknown, line: Line) => acts(line) }] : []),
+            ...(leads ? [{ title: say(t('办理', 'acts')), key: 'lead', render: (_: unknown, line: Line) => <LeadLink lead={place.lead!(line)} /> }] : []),
           ]}
         />
       )}
@@ -131,12 +141,13 @@ export default function ListPage({ place }: { place: Place }) {
           </Button>
         </p>
       )}
-      {making && (
+      {opened && (
         <ActionDialog
-          name={making}
-          close={() => setMaking(undefined)}
+          name={opened}
+          initial={opened === led ? initial : {}}
+          close={close}
           done={(answer: Line) => {
-            setMaking(undefined)
+            close()
             setOnce(answer)
             void refetch()
           }}
@@ -144,6 +155,15 @@ export default function ListPage({ place }: { place: Place }) {
       )}
     </>
   )
+}
+
+/** To the list of what is made, with its dialog open. */
+function LeadLink({ lead }: { lead: Lead | undefined }) {
+  const { say } = useWords()
+  if (!lead) return null
+  const initial = Object.entries(lead.initial).map(([name, value]) => [`make.${name}`, typeof value === 'string' ? value : say(value)])
+  const asked = new URLSearchParams([['make', lead.make], ...initial])
+  return <Link to={`/${lead.path}?${asked.toString()}`}>{say(verbOf(lead.make))}</Link>
 }
 
 /** How lines are ordered by a column. */

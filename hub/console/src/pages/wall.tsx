@@ -9,7 +9,7 @@ import { Bar, Lines, Ring } from '../parts/charts.tsx'
 import { RailsMap } from '../parts/rails-map.tsx'
 import { arrange, type Flow } from '../rails.ts'
 import { useWall, type Seen, type Wall } from '../wall.ts'
-import { lastDays, t, timeText, useWords } from '../words.tsx'
+import { daysBetween, t, timeText, useWords } from '../words.tsx'
 
 const parts = ['flows', 'duties', 'applications', 'corrections'] as const
 type Part = (typeof parts)[number]
@@ -190,7 +190,9 @@ const pair = ({ provider, providerName, receiver, receiverName }: Flow): string 
 function Applications({ applications: { waiting, overdue, meanDays, days: known }, now }: Pick<Wall, 'applications' | 'now'>) {
   const { say } = useWords()
   const none = { submitted: 0, approved: 0, rejected: 0 }
-  const days = lastDays(now, 30).map((day) => known.find((one) => one.day === day) ?? { day, ...none })
+  const today = timeText(now).slice(0, 10)
+  const first = new Date(Date.parse(`${today}T00:00:00Z`) - 29 * 86_400_000).toISOString().slice(0, 10)
+  const days = daysBetween(first, today).map((day) => known.find((one) => one.day === day) ?? { day, ...none })
   const series = [
     { name: say(t('提交', 'submitted')), values: days.map(({ submitted }) => submitted), look: 'act' },
     { name: say(t('办结', 'decided')), values: days.map(({ approved, rejected }) => approved + rejected), look: 'proved' },
