@@ -52,46 +52,52 @@ t.test('from a number of the board over its list to an order that knows what it 
   t.same(await barriers(registrar.page), [])
 })
 
-t.test('statistics: what is drawn stands in the table, and is what SQL says; the address keeps what was chosen', { skip: noBrowser }, async (t) => {
-  const console = await openConsole(t)
-  const { city, origin } = console
-  const { query } = city.store
-  for (const agency of ['civil', 'water'])
-    await publishResource(city, 'admin', { schema: villages((draft) => Object.assign(draft, { resource: agency, agency, title: agency })) })
-  await query(`insert into supply_day (resource, day, batches, changed_rows, same_rows, snapshot_rows)
+t.test(
+  'statistics: what is drawn stands in the table, and is what SQL says; the address keeps what was chosen',
+  { skip: noBrowser },
+  async (t) => {
+    const console = await openConsole(t)
+    const { city, origin } = console
+    const { query } = city.store
+    for (const agency of ['civil', 'water'])
+      await publishResource(city, 'admin', {
+        schema: villages((draft) => Object.assign(draft, { resource: agency, agency, title: agency })),
+      })
+    await query(`insert into supply_day (resource, day, batches, changed_rows, same_rows, snapshot_rows)
     select r.code, d::date, 1 + floor(random() * 9), floor(random() * 99), 3, 1 from resource r, generate_series('2026-10-01'::date, '2026-11-22', interval '1 day') d where random() < .6`)
-  const { page, complaints } = await console.open('city', 'office')
-  await page.goto(`${origin}/statistics?from=2026-11-01&to=2026-11-20`)
-  await page.waitForSelector('.chart .lines polyline')
-  const sum = async (what: string, more = '') => {
-    const [found] = await query<{ n: string }>(`select sum(${what})::text as n from supply_day s join resource r on r.code = s.resource where day between '2026-11-01' and '2026-11-20' ${more}`) // prettier-ignore
-    return found!.n
-  }
-  const summary = () => page.locator('.ant-table-summary td').allInnerTexts()
-  t.same((await summary()).slice(1, 5), [await sum('changed_rows'), await sum('snapshot_rows'), await sum('same_rows'), await sum('batches')]) // prettier-ignore
-  const points = await page.getAttribute('.lines polyline', 'points')
-  t.equal(points!.split(' ').length, 20, 'each day, those without rows, too')
-  t.match(await page.getAttribute('.lines', 'aria-label'), new RegExp(await sum('changed_rows')))
-  const days = await query<{ n: string }>(`select coalesce(sum(changed_rows), 0)::text as n from generate_series('2026-11-01'::date, '2026-11-20', interval '1 day') d left join supply_day s on s.day = d::date group by d order by d`) // prettier-ignore
-  const most = Math.max(...days.map(({ n }) => Number(n)))
-  const heights = points!.split(' ').map((point) => Number(point.split(',')[1]))
-  t.same(heights.map((y) => Math.round(((160 - y) / 146) * most)), days.map(({ n }) => Number(n)), 'drawn as high as it is') // prettier-ignore
-  t.same(await barriers(page), [])
-  await page.click('.ant-segmented-item:has-text("按单位")')
-  await page.waitForSelector('main tbody .bar')
-  await page.reload()
-  await page.waitForSelector('main tbody .bar')
-  const civil = await page.locator('main tbody tr:has-text("民政局") td').allInnerTexts()
-  t.equal(civil[1], await sum('changed_rows', `and agency = 'civil'`))
-  await page.click('.ant-segmented-item:has-text("更新义务")')
-  await page.waitForSelector('main .ant-empty, main tbody:has-text("这一期间没有")')
-  await settled(page)
-  t.match(page.url(), /from=2026-11-01&to=2026-11-20&by=agency&what=duties$/)
-  t.same(await barriers(page), [])
-  t.same(complaints, [])
-  const registrar = await console.open('water', 'registrar', { language: 'en', dark: true })
-  await registrar.page.goto(`${origin}/statistics?by=agency`)
-  await registrar.page.waitForSelector('main tbody .bar')
-  t.equal(await registrar.page.locator('main tbody tr[data-row-key]').count(), 1, 'their own alone')
-  t.same(await barriers(registrar.page), [])
-})
+    const { page, complaints } = await console.open('city', 'office')
+    await page.goto(`${origin}/statistics?from=2026-11-01&to=2026-11-20`)
+    await page.waitForSelector('.chart .lines polyline')
+    const sum = async (what: string, more = '') => {
+      const [found] = await query<{ n: string }>(`select sum(${what})::text as n from supply_day s join resource r on r.code = s.resource where day between '2026-11-01' and '2026-11-20' ${more}`) // prettier-ignore
+      return found!.n
+    }
+    const summary = () => page.locator('.ant-table-summary td').allInnerTexts()
+    t.same((await summary()).slice(1, 5), [await sum('changed_rows'), await sum('snapshot_rows'), await sum('same_rows'), await sum('batches')]) // prettier-ignore
+    const points = await page.getAttribute('.lines polyline', 'points')
+    t.equal(points!.split(' ').length, 20, 'each day, those without rows, too')
+    t.match(await page.getAttribute('.lines', 'aria-label'), new RegExp(await sum('changed_rows')))
+    const days = await query<{ n: string }>(`select coalesce(sum(changed_rows), 0)::text as n from generate_series('2026-11-01'::date, '2026-11-20', interval '1 day') d left join supply_day s on s.day = d::date group by d order by d`) // prettier-ignore
+    const most = Math.max(...days.map(({ n }) => Number(n)))
+    const heights = points!.split(' ').map((point) => Number(point.split(',')[1]))
+    t.same(heights.map((y) => Math.round(((160 - y) / 146) * most)), days.map(({ n }) => Number(n)), 'drawn as high as it is') // prettier-ignore
+    t.same(await barriers(page), [])
+    await page.click('.ant-segmented-item:has-text("按单位")')
+    await page.waitForSelector('main tbody .bar')
+    await page.reload()
+    await page.waitForSelector('main tbody .bar')
+    const civil = await page.locator('main tbody tr:has-text("民政局") td').allInnerTexts()
+    t.equal(civil[1], await sum('changed_rows', `and agency = 'civil'`))
+    await page.click('.ant-segmented-item:has-text("更新义务")')
+    await page.waitForSelector('main .ant-empty, main tbody:has-text("这一期间没有")')
+    await settled(page)
+    t.match(page.url(), /from=2026-11-01&to=2026-11-20&by=agency&what=duties$/)
+    t.same(await barriers(page), [])
+    t.same(complaints, [])
+    const registrar = await console.open('water', 'registrar', { language: 'en', dark: true })
+    await registrar.page.goto(`${origin}/statistics?by=agency`)
+    await registrar.page.waitForSelector('main tbody .bar')
+    t.equal(await registrar.page.locator('main tbody tr[data-row-key]').count(), 1, 'their own alone')
+    t.same(await barriers(registrar.page), [])
+  },
+)

@@ -109,7 +109,11 @@ function staleBy(event: string, { kind, id }: Record<string, unknown>): (key: Ke
   if (event === 'line') return (key) => key[0] === 'lines' || key[1] === 'line.list' || (key[0] === 'object' && key[1] === 'agent')
   if (event === 'job') return (key) => key[0] === 'jobs' || key[1] === 'job.list' || (key[1] === 'job' && key[2] === id)
   if (kind === '*') return (key) => key[0] !== 'session'
-  return (key) => key[1] === `${String(kind)}.list` || (key[1] === kind && key[2] === id) || (key[0] === 'belonging' && key[2] === id) || (key[0] === 'board' && kind === 'declaration')
+  return (key) =>
+    key[1] === `${String(kind)}.list` ||
+    (key[1] === kind && key[2] === id) ||
+    (key[0] === 'belonging' && key[2] === id) ||
+    (key[0] === 'board' && kind === 'declaration')
 }
 
 /** Milliseconds in which what comes is asked for once. Rows arrive all the time: figures follow more slowly than what stands. */

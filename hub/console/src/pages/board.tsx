@@ -40,7 +40,9 @@ export default function BoardPage() {
     refetchInterval: 60_000,
   })
   const filters = (operations['duty.board']!.query ?? []).filter(({ name }) => name !== 'agency' || everywhere('duty.board'))
-  const periods = (data?.periods ?? []).filter(({ period }) => data?.items.some(({ cells }) => cells.some((cell) => cell.period === period)))
+  const periods = (data?.periods ?? []).filter(({ period }) =>
+    data?.items.some(({ cells }) => cells.some((cell) => cell.period === period)),
+  )
   return (
     <>
       <h1>{say(t('更新监督', 'Supervision of updates'))}</h1>
@@ -54,9 +56,7 @@ export default function BoardPage() {
             change={(value) => setSearch(value ? { ...asked, [field.name]: value } : without(asked, field.name), { replace: true })}
           />
         ))}
-        <span className="muted">
-          {states.map(([state, shape]) => `${shape} ${valueText(state, 'state', 'duty', say)}`).join('  ')}
-        </span>
+        <span className="muted">{states.map(([state, shape]) => `${shape} ${valueText(state, 'state', 'duty', say)}`).join('  ')}</span>
       </div>
       {error && <Failed error={error} again={() => void refetch()} />}
       {!data && !error && <Waiting />}

@@ -118,7 +118,9 @@ export default function ListPage({ place }: { place: Place }) {
               },
             })),
             ...(on.length > 0 ? [{ title: say(t('办理', 'acts')), key: 'acts', render: (_: unknown, line: Line) => acts(line) }] : []),
-            ...(leads ? [{ title: say(t('办理', 'acts')), key: 'lead', render: (_: unknown, line: Line) => <LeadLink lead={place.lead!(line)} /> }] : []),
+            ...(leads
+              ? [{ title: say(t('办理', 'acts')), key: 'lead', render: (_: unknown, line: Line) => <LeadLink lead={place.lead!(line)} /> }]
+              : []),
           ]}
         />
       )}

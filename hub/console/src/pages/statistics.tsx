@@ -60,7 +60,10 @@ export default function StatisticsPage() {
   const readable = Object.keys(figures).filter((one) => can(`statistics.${one}`))
   const what = readable.find((one) => one === search.get('what')) ?? readable[0]!
   const by = search.get('by') === 'agency' ? 'agency' : 'day'
-  const asked = { by, ...Object.fromEntries(['from', 'to', 'agency'].flatMap((name) => (search.get(name) ? [[name, search.get(name)!]] : []))) }
+  const asked = {
+    by,
+    ...Object.fromEntries(['from', 'to', 'agency'].flatMap((name) => (search.get(name) ? [[name, search.get(name)!]] : []))),
+  }
   const { data, error, refetch } = useQuery({
     queryKey: ['statistics', what, asked],
     queryFn: ({ signal }) => call<{ from: string; to: string; items: Line[] }>(`statistics.${what}`, { query: asked, signal }),

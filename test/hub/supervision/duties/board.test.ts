@@ -50,7 +50,8 @@ t.test('each number is what plain SQL and the list say; the worst comes first; e
   await fill(city, new Random(seed))
   const office = city.as('city', 'office')
   const plain = async (state: string, agency: string, period: string) => {
-    const has = (mark: string) => `exists (select from duty_mark o where (o.resource, o.period) = (m.resource, m.period) and o.mark = '${mark}')`
+    const has = (mark: string) =>
+      `exists (select from duty_mark o where (o.resource, o.period) = (m.resource, m.period) and o.mark = '${mark}')`
     const [updated, explained] = [has('updated'), `(${has('explained')} and not ${has('void')})`]
     const condition = {
       updated,
