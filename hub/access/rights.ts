@@ -114,6 +114,7 @@ export const rights = {
   // With people's telephones, and what others use the data for.
   'application.dossier': { office: 'any' },
   'application.create': { user: 'own' },
+  'application.create-many': { user: 'own' },
   'application.change': { user: 'receiver' },
   'application.submit': { user: 'receiver' },
   'application.withdraw': { user: 'receiver' },

@@ -97,6 +97,7 @@ const common: Readonly<Record<string, LocalizedText>> = {
   agent: say('前置机代理', 'agent'),
   until: say('截止日期', 'last day'),
   atEnd: say('终止时已交付的数据：keep 保留，remove 删除', 'what becomes of delivered data at the end: keep or remove'),
+  resources: say('所申请的各资源及其信息项', 'the resources that are asked for, each with its items'),
   cases: say('各件申请及所见版本', 'the applications, each with the revision that was seen'),
   revision: say('所见版本', 'the revision that was seen'),
   decision: say('决定', 'decision'),

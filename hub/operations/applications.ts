@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { applicationList, listApplications, readApplication } from '../registry/grants/applications.ts'
 import { readDossier } from '../registry/grants/dossier.ts'
-import { decideMany, draftApplication, previewApplication, type PreviewSources } from '../registry/grants/draft-application.ts'
+import { applyForMany, decideMany, draftApplication, previewApplication, type PreviewSources } from '../registry/grants/draft-application.ts'
 import { applicationFlow } from '../registry/grants/application-workflow.ts'
 import type { Registry } from '../records/registry.ts'
 import { previewOwn } from '../supply/preview.ts'
@@ -141,6 +141,16 @@ const Approval = Type.Object(
   closed,
 )
 
+const { items: _, ...forAll } = content
+
+const Basket = Type.Object(
+  {
+    resources: Type.Array(Type.Object({ code: ResourceCode, items: ItemIds }, closed), { minItems: 1, maxItems: 50 }),
+    ...forAll,
+  },
+  closed,
+)
+
 const Decisions = Type.Object(
   {
     cases: Type.Array(Type.Object({ id: Type.String({ pattern: '^[0-9]{1,18}$' }), revision: Text(100) }, closed), {
@@ -224,6 +234,24 @@ export const applicationOperations: readonly Operation[] = [
     answer: Application,
     example: { resource: 'civil.villages', ...example },
     run: ({ registry, principal, body }) => draftApplication(registry, principal, body),
+  }),
+  operation({
+    name: 'application.create-many',
+    method: 'POST',
+    path: '/applications/create-many',
+    text: { zh: '申请多个资源：一个用途，各成一件申请', en: 'apply for several resources with one purpose: an application for each' },
+    body: Basket,
+    answer: Type.Object({ items: Type.Array(Application) }),
+    example: {
+      resources: [
+        { code: 'civil.villages', items: ['name'] },
+        { code: 'civil.streets', items: ['name', 'street'] },
+      ],
+      mode: 'query',
+      purpose: '防汛预案人员通知',
+      basis: '《中华人民共和国防汛条例》第七条',
+    },
+    run: async ({ registry, principal, body, told }) => ({ items: await applyForMany(registry, principal, body, told) }),
   }),
   operation({
     name: 'application.decide-many',

@@ -112,5 +112,49 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
     t.ok((await unread()) < before)
   })
 
+  await t.test('five resources, one purpose: five applications', async (t) => {
+    for (let n = 1; n <= 4; n++) {
+      const schema = villages((draft) => Object.assign(draft, { resource: `list.${n}`, table: `list_${n}`, title: `名录 ${n}` }))
+      await publishResource(city, 'admin', { schema })
+      await city.store.query(`update resource set share_modes = '{query,exchange}' where code = $1`, [schema.resource])
+    }
+    const { page } = user
+    await page.goto(`${origin}/catalog`)
+    for (const title of ['村居名录', '名录 1', '名录 2', '名录 3', '名录 4'])
+      await page.click(`main article:has(strong:text-is("${title}")) button`)
+    t.equal(await page.evaluate('sessionStorage.length'), 1)
+    await page.click('header a[href="/basket"]')
+    await page.waitForSelector('main form')
+    await page.hover('main h1')
+    await settled(page)
+    t.same(await barriers(page), [])
+    const closed = page.locator('main label:has-text("不公开（第五条）") input')
+    t.equal(await closed.count(), 5)
+    for (const one of await closed.all()) t.ok(await one.isDisabled(), 'closed items cannot be ticked')
+    for (const one of await page.locator('main form button:has-text("全部可选")').all()) await one.click()
+    await page.check('main [type=radio][value=query]')
+    await page.fill('#purpose', '防汛预案编制')
+    await page.fill('#basis', '防汛条例第七条')
+    const before = (await city.as('water', 'user').get('/applications')).body.total.count as number
+    await city.store.query(`update resource set share_modes = '{exchange}' where code = 'list.2'`)
+    await page.click('main form [type=submit]')
+    await page.waitForSelector('main form [role=alert]')
+    t.match(await page.locator('main form [role=alert]').innerText(), /《名录 2》.*不以数据查询方式共享|《名录 2》/)
+    t.equal((await city.as('water', 'user').get('/applications')).body.total.count, before, 'all, or none')
+    await city.store.query(`update resource set share_modes = '{query,exchange}' where code = 'list.2'`)
+    await page.click('main form [type=submit]')
+    await page.waitForURL(/\/applications$/)
+    const made = (await city.as('water', 'user').get('/applications?text=防汛预案编制')).body.items as Record<string, unknown>[]
+    t.same(made.map(({ resource, state, items, mode }) => [resource, state, items, mode]).toSorted(), [
+      ['list.1', 'reviewing', ['code', 'name', 'street'], 'query'],
+      ['list.2', 'reviewing', ['code', 'name', 'street'], 'query'],
+      ['list.3', 'reviewing', ['code', 'name', 'street'], 'query'],
+      ['list.4', 'reviewing', ['code', 'name', 'street'], 'query'],
+      ['villages', 'consulting', ['code', 'name', 'street'], 'query'],
+    ])
+    t.equal(await page.evaluate(`sessionStorage.getItem('qianzhi-basket')`), '[]')
+    user.complaints.splice(0, Infinity, ...user.complaints.filter((line) => !/422/.test(line)))
+  })
+
   for (const { complaints } of [office, reviewer, user]) t.same(complaints, [])
 })

@@ -4,6 +4,7 @@ import { Badge, Button, Dropdown, Input, type InputRef } from 'antd'
 import { lazy, Suspense, useEffect, useRef } from 'react'
 import { NavLink, Route, Routes, useLocation, useNavigate } from 'react-router'
 import { call } from './api.ts'
+import { setBasket, useBasket } from './basket.ts'
 import { useDark } from './dark.tsx'
 import { useKeys } from './keys.ts'
 import { roles } from './meta.ts'
@@ -20,7 +21,8 @@ const CatalogPage = lazy(() => import('./pages/catalog.tsx'))
 const ResourcePage = lazy(() => import('./pages/resource.tsx'))
 const RowsPage = lazy(() => import('./pages/rows.tsx'))
 const ExcelPage = lazy(() => import('./pages/excel.tsx'))
-const ApplyPage = lazy(() => import('./pages/apply.tsx'))
+const ApplyForOne = lazy(() => import('./pages/apply.tsx').then(({ ApplyForOne }) => ({ default: ApplyForOne })))
+const BasketPage = lazy(() => import('./pages/apply.tsx').then(({ BasketPage }) => ({ default: BasketPage })))
 const RegistrationPage = lazy(() => import('./pages/registration.tsx'))
 const RegisterPage = lazy(() => import('./pages/register.tsx'))
 const QueryPage = lazy(() => import('./pages/query.tsx'))
@@ -62,7 +64,8 @@ export function Frame() {
               <Route path="/resources/:id" element={<ResourcePage />} />
               <Route path="/resources/:id/rows" element={<RowsPage />} />
               <Route path="/resources/:id/excel" element={<ExcelPage />} />
-              <Route path="/resources/:id/apply" element={<ApplyPage />} />
+              <Route path="/resources/:id/apply" element={<ApplyForOne />} />
+              <Route path="/basket" element={<BasketPage />} />
               <Route path="/registrations/new" element={<RegisterPage />} />
               <Route path="/registrations/:id" element={<RegistrationPage />} />
               <Route path="/queries" element={<QueryPage />} />
@@ -111,6 +114,7 @@ function Header() {
   })
   const signOut = async () => {
     await call('session.close').catch(() => undefined)
+    setBasket([])
     client.setQueryData(['session'], null)
     client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' })
     void navigate('/')
@@ -134,6 +138,7 @@ function Header() {
       <Button type="link" size="small" onClick={() => setDark(!isDark)}>
         {say(isDark ? t('浅色', 'Light') : t('深色', 'Dark'))}
       </Button>
+      {can('application.create-many') && <InBasket />}
       <Unread />
       <Dropdown
         trigger={['click']}
@@ -149,6 +154,16 @@ function Header() {
         </Button>
       </Dropdown>
     </header>
+  )
+}
+
+function InBasket() {
+  const { say } = useWords()
+  const basket = useBasket()
+  return (
+    <NavLink to="/basket">
+      {say(t('申请篮', 'Basket'))} <span className="number">{basket.length > 0 ? basket.length : ''}</span>
+    </NavLink>
   )
 }
 

@@ -1,6 +1,6 @@
 import type { PreviewAnswer, PreviewQuestion } from '../../../protocol/asks.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
-import type { LocalizedText } from '../../../protocol/localized.ts'
+import { joinTexts, type LocalizedText } from '../../../protocol/localized.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import type { AgentRequests } from '../../exchange/agent-requests.ts'
 import {
@@ -15,7 +15,9 @@ import {
 } from './application-rules.ts'
 import { loadApplication, type Application } from './applications.ts'
 import { writeAudit } from '../../records/audit.ts'
+import { titleOf } from '../../records/object-titles.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import type { Query } from '../../store/store.ts'
 import { applyEvent, record } from '../workflow.ts'
 import { applicationFlow, type ApplicationContent } from './application-workflow.ts'
 import { notFound, rule } from '../../records/refusals.ts'
@@ -28,38 +30,79 @@ export interface NewApplication extends ApplicationContent {
 }
 
 /** Drafts an application. Everything it must be is checked when it is submitted. Throws QZ-NOT-FOUND, QZ-REQUEST-INVALID. */
-export async function draftApplication(registry: Registry, principal: Principal, wanted: NewApplication): Promise<Application> {
+export function draftApplication(registry: Registry, principal: Principal, wanted: NewApplication): Promise<Application> {
+  return change(registry, (query) => draft(registry, query, principal, wanted))
+}
+
+async function draft(registry: Registry, query: Query, principal: Principal, wanted: NewApplication): Promise<Application> {
   const { resource = null, standard = null, ...input } = wanted
   if ((resource === null) === (standard === null)) {
     throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: '资源或数据标准，二选一', en: 'either a resource or a standard' } })
   }
   const { mode, items, purpose, basis, until, atEnd = 'keep' } = input
-  return change(registry, async (query) => {
-    const [known] = await query('select from resource where code = $1 union all select from standard where code = $2', [resource, standard])
-    if (!known) throw resource === null ? notFound('standard', standard!) : notFound('resource', resource)
-    await requireMachine(query, input.agent)
-    await requireItems(query, { resource, standard, items })
-    const [row] = await query<{ id: string }>(
-      `insert into application (agency, resource, standard, mode, items, purpose, basis, agent, until, at_end, state, created_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id`,
-      [
-        principal.agency,
-        resource,
-        standard,
-        mode,
-        items,
-        purpose,
-        basis,
-        await meantMachine(query, principal.agency!, mode, input.agent),
-        until === undefined ? null : dayEnd(until),
-        atEnd,
-        applicationFlow.initial,
-        registry.clock(),
-      ],
-    )
-    const { id } = row!
-    await record(query, { workflow: 'application', object: id, event: 'create', from: null, to: 'draft', principal, input: { ...wanted } })
-    return loadApplication(query, id)
+  const [known] = await query('select from resource where code = $1 union all select from standard where code = $2', [resource, standard])
+  if (!known) throw resource === null ? notFound('standard', standard!) : notFound('resource', resource)
+  await requireMachine(query, input.agent)
+  await requireItems(query, { resource, standard, items })
+  const [row] = await query<{ id: string }>(
+    `insert into application (agency, resource, standard, mode, items, purpose, basis, agent, until, at_end, state, created_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id`,
+    [
+      principal.agency,
+      resource,
+      standard,
+      mode,
+      items,
+      purpose,
+      basis,
+      await meantMachine(query, principal.agency!, mode, input.agent),
+      until === undefined ? null : dayEnd(until),
+      atEnd,
+      applicationFlow.initial,
+      registry.clock(),
+    ],
+  )
+  const { id } = row!
+  await record(query, { workflow: 'application', object: id, event: 'create', from: null, to: 'draft', principal, input: { ...wanted } })
+  return loadApplication(query, id)
+}
+
+/** Several resources for one purpose 申请篮. */
+export interface ManyApplications extends Omit<ApplicationContent, 'items'> {
+  resources: readonly { code: string; items: string[] }[]
+}
+
+/**
+ * Makes an application for each of them and submits it, all in one transaction: each goes its own way from then on. Where one cannot be
+ * submitted none is: throws QZ-RULE with a fault for each of these.
+ */
+export async function applyForMany(
+  registry: Registry,
+  principal: Principal,
+  { resources, ...content }: ManyApplications,
+  told: (error: QianzhiError) => LocalizedText,
+): Promise<Application[]> {
+  return change(registry, async (query, affectedAgents) => {
+    const made: Application[] = []
+    const faults: (LocalizedText & { resource: string })[] = []
+    // In one order: two baskets at once never wait for each other.
+    for (const { code: resource, items } of resources.toSorted((a, b) => (a.code < b.code ? -1 : 1))) {
+      await query('savepoint one')
+      try {
+        if (made.some((one) => one.resource === resource)) throw rule('一个申请篮中只能出现一次', 'it stands in the basket twice')
+        const { id } = await draft(registry, query, principal, { ...content, resource, items })
+        made.push(await applyEvent(applicationFlow, 'submit', id, { registry, query, affectedAgents, principal, input: {} }))
+        await query('release savepoint one')
+      } catch (error) {
+        if (!(error instanceof QianzhiError)) throw error
+        await query('rollback to savepoint one')
+        const { zh, en } = told(error)
+        const title = await titleOf(query, `resource ${resource}`)
+        faults.push({ resource, zh: `《${title}》${zh}`, en: `${title}: ${en}` })
+      }
+    }
+    if (faults.length === 0) return resources.map(({ code }) => made.find(({ resource }) => resource === code)!)
+    throw new QianzhiError('QZ-RULE', { reason: joinTexts(faults, { zh: '；', en: '; ' }) }, { faults })
   })
 }
 

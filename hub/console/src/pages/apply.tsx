@@ -1,16 +1,19 @@
-import { useQuery } from '@tanstack/react-query'
+import { useQueries, useQuery } from '@tanstack/react-query'
 import { Button, Checkbox, Form, Input, Radio, Select } from 'antd'
 import { useState } from 'react'
-import { useNavigate, useParams } from 'react-router'
+import { Link, useNavigate, useParams } from 'react-router'
 import { call } from '../api.ts'
+import { setBasket, useBasket } from '../basket.ts'
 import { valueText } from '../fields.ts'
+import { BasketButton } from '../parts/basket-button.tsx'
 import type { Item } from '../parts/items.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
 
 interface Wanted {
-  items: string[]
+  /** Of each resource, by its code. */
+  items: Record<string, string[]>
   mode: string
   purpose: string
   basis: string
@@ -19,23 +22,47 @@ interface Wanted {
   atEnd?: string
 }
 
-/** An application 共享申请表 for items of one resource: what is closed cannot be ticked (Art. 5). */
-export default function ApplyPage() {
-  const { say } = useWords()
+interface Resource {
+  agencyName: string
+  schema: { title: string; items: Item[] }
+  content: { shareModes?: string[] } | null
+}
+
+export function ApplyForOne() {
   const { id = '' } = useParams()
+  return <ApplyPage key={id} codes={[id]} />
+}
+
+/** Several resources with one purpose. */
+export function BasketPage() {
+  const { say } = useWords()
+  const codes = useBasket()
+  if (codes.length > 0) return <ApplyPage codes={codes} />
+  return (
+    <>
+      <h1>{say(t('申请篮', 'Basket'))}</h1>
+      <p>
+        {say(t('申请篮是空的。', 'The basket is empty.'))} <Link to="/catalog">{say(t('到资源目录挑选', 'Choose in the catalog'))}</Link>
+      </p>
+    </>
+  )
+}
+
+/** An application 共享申请表 for items of resources: one for each of them; what is closed cannot be ticked (Art. 5). */
+function ApplyPage({ codes }: { codes: readonly string[] }) {
+  const { say } = useWords()
   const { can } = useSession()
   const navigate = useNavigate()
+  const basket = useBasket()
   const [error, setError] = useState<unknown>()
   const [busy, setBusy] = useState(false)
   const [form] = Form.useForm<Wanted>()
   const mode = Form.useWatch('mode', form)
-  const resource = useQuery({
-    queryKey: ['object', 'resource', id],
-    queryFn: ({ signal }) =>
-      call<{ schema: { title: string; items: Item[] }; content: { shareModes?: string[] } | null }>('resource.read', {
-        at: { id },
-        signal,
-      }),
+  const resources = useQueries({
+    queries: codes.map((id) => ({
+      queryKey: ['object', 'resource', id],
+      queryFn: ({ signal }: { signal: AbortSignal }) => call<Resource>('resource.read', { at: { id }, signal }),
+    })),
   })
   const agents = useQuery({
     queryKey: ['list', 'agent.list'],
@@ -43,29 +70,32 @@ export default function ApplyPage() {
       call<{ items: { id: string; name: string; state: string }[] }>('agent.list', { query: { state: 'active', limit: '1000' } }),
     enabled: can('agent.list'),
   })
-  if (resource.error) return <Failed error={resource.error} again={() => void resource.refetch()} />
-  if (!resource.data) return <Waiting />
-  const { title, items } = resource.data.schema
-  const modes = resource.data.content?.shareModes ?? ['exchange']
-  const submit = async ({ until, agent, ...wanted }: Wanted) => {
+  const failed = resources.find((one) => one.error)
+  if (failed) return <Failed error={failed.error} again={() => void failed.refetch()} />
+  const found = resources.flatMap(({ data }) => data ?? [])
+  if (found.length < codes.length) return <Waiting />
+  const modes = sharedModes(found)
+  const submit = async ({ items, until, agent, ...wanted }: Wanted) => {
     setBusy(true)
     setError(undefined)
     try {
-      const body = { resource: id, ...wanted, ...(until && { until }), ...(agent && { agent }) }
-      const draft = await call<{ id: string; revision: string }>('application.create', { body })
-      await call('application.submit', { at: { id: draft.id } })
-      void navigate(`/applications/${draft.id}`)
+      const asked = codes.map((code) => ({ code, items: items[code] ?? [] }))
+      const body = { resources: asked, ...wanted, ...(until && { until }), ...(agent && { agent }) }
+      const made = await call<{ items: { id: string }[] }>('application.create-many', { body })
+      setBasket(basket.filter((code) => !codes.includes(code)))
+      void navigate(made.items.length === 1 ? `/applications/${made.items[0]!.id}` : '/applications')
     } catch (problem) {
       setError(problem)
       setBusy(false)
     }
   }
-  const open = items.filter(({ openness }) => openness !== 'closed')
   const required = { required: true, message: say(t('请填写', 'Fill it in')) }
   return (
     <>
       <h1>
-        {say(t('申请共享', 'Apply for'))} · {title}
+        {codes.length === 1
+          ? `${say(t('申请共享', 'Apply for'))} · ${found[0]!.schema.title}`
+          : say(t(`申请篮 · ${codes.length} 个资源`, `Basket · ${codes.length} resources`))}
       </h1>
       <Form<Wanted>
         form={form}
@@ -74,27 +104,10 @@ export default function ApplyPage() {
         initialValues={{ mode: modes[0], atEnd: 'keep' }}
         onFinish={(values) => void submit(values)}
       >
-        <Form.Item name="items" label={say(t('信息项', 'Items'))} rules={[required]} required={false}>
-          <Checkbox.Group
-            options={items.map((item) => ({
-              value: item.id,
-              label: item.openness === 'closed' ? `${item.label} ✕ ${say(t('不公开（第五条）', 'closed (Art. 5)'))}` : item.label,
-              disabled: item.openness === 'closed',
-            }))}
-          />
-        </Form.Item>
-        <Button
-          size="small"
-          onClick={() =>
-            form.setFieldValue(
-              'items',
-              open.map((item) => item.id),
-            )
-          }
-        >
-          {say(t('全部可选', 'All that may be had'))}
-        </Button>
-        <Form.Item name="mode" label={say(t('共享方式', 'Share mode'))}>
+        {found.map((resource, at) => (
+          <ItemChoice key={codes[at]} code={codes[at]!} resource={resource} among={codes.length > 1} />
+        ))}
+        <Form.Item name="mode" label={say(t('共享方式', 'Share mode'))} rules={[required]} required={false}>
           <Radio.Group options={modes.map((value) => ({ value, label: valueText(value, 'mode', undefined, say) }))} />
         </Form.Item>
         <Form.Item name="purpose" label={say(t('用途', 'Purpose'))} rules={[required]}>
@@ -125,6 +138,40 @@ export default function ApplyPage() {
           {say(t('提交', 'Submit'))}
         </Button>
       </Form>
+    </>
+  )
+}
+
+/** What is offered for all of them: where there is none the hub says of each why not. */
+function sharedModes(resources: readonly Resource[]): string[] {
+  const each = resources.map(({ content }) => content?.shareModes ?? ['exchange'])
+  const common = each[0]!.filter((mode) => each.every((modes) => modes.includes(mode)))
+  return common.length > 0 ? common : [...new Set(each.flat())]
+}
+
+/** `among` others: each is named, and can be taken out. */
+function ItemChoice({ code, resource: { agencyName, schema }, among }: { code: string; resource: Resource; among: boolean }) {
+  const { say } = useWords()
+  const form = Form.useFormInstance<Wanted>()
+  const open = schema.items.filter(({ openness }) => openness !== 'closed')
+  const label = among ? `${schema.title} · ${agencyName}` : say(t('信息项', 'Items'))
+  return (
+    <>
+      <Form.Item name={['items', code]} label={label} rules={[{ required: true, message: say(t('请填写', 'Fill it in')) }]} required={false}>
+        <Checkbox.Group
+          options={schema.items.map((item) => ({
+            value: item.id,
+            label: item.openness === 'closed' ? `${item.label} ✕ ${say(t('不公开（第五条）', 'closed (Art. 5)'))}` : item.label,
+            disabled: item.openness === 'closed',
+          }))}
+        />
+      </Form.Item>
+      <p className="actions">
+        <Button size="small" onClick={() => form.setFieldValue(['items', code], open.map((item) => item.id))}>
+          {say(t('全部可选', 'All that may be had'))}
+        </Button>
+        {among && <BasketButton code={code} small />}
+      </p>
     </>
   )
 }

@@ -5,8 +5,10 @@ import { Link, useNavigate, useSearchParams } from 'react-router'
 import { call } from '../api.ts'
 import { nameOf, valueText } from '../fields.ts'
 import type { Text } from '../meta.ts'
+import { BasketButton } from '../parts/basket-button.tsx'
 import { Count, type Total } from '../parts/filter.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
+import { useSession } from '../session.tsx'
 import { t, timeText, useWords } from '../words.tsx'
 
 interface Found {
@@ -120,6 +122,7 @@ export default function CatalogPage() {
 
 function Line({ line }: { line: Found }) {
   const { say } = useWords()
+  const { can } = useSession()
   const { opennessCounts: counts, mine } = line
   const facts = [
     line.agencyName,
@@ -143,7 +146,10 @@ function Line({ line }: { line: Found }) {
         <strong>{line.title}</strong>
       </Link>{' '}
       {mine && mine !== 'none' && <span className="mark">{say(mineWords[mine]!)}</span>}{' '}
-      {line.state === 'suspended' && <span className="mark">{say(t('✕ 已叫停', '✕ stopped'))}</span>}
+      {line.state === 'suspended' && <span className="mark">{say(t('✕ 已叫停', '✕ stopped'))}</span>}{' '}
+      {can('application.create-many') && line.state !== 'suspended' && line.sharing !== 'none' && mine !== 'own' && (
+        <BasketButton code={line.resource} small />
+      )}
       {line.abstract && <div>{line.abstract}</div>}
       <div className="muted">{facts.filter(Boolean).join(' · ')}</div>
     </article>

@@ -4,6 +4,7 @@ import { Link, useNavigate, useParams } from 'react-router'
 import { call } from '../api.ts'
 import { entryName } from '../catalog-fields.ts'
 import { valueText } from '../fields.ts'
+import { BasketButton } from '../parts/basket-button.tsx'
 import { Belongings, type Belonging } from '../parts/belongings.tsx'
 import { Desk } from '../parts/desk.tsx'
 import { ItemTable, type Item } from '../parts/items.tsx'
@@ -94,6 +95,7 @@ export default function ResourcePage() {
                   {say(t('申请共享', 'Apply for it'))}
                 </Button>
               )}
+              {can('application.create-many') && !own && data.state === 'active' && <BasketButton code={id} />}
               {own && content['supplyMode'] === 'form' && can('row.create') && (
                 <Button type="primary" onClick={() => void navigate(`/resources/${encodeURIComponent(id)}/rows`)}>
                   {say(t('在线填报', 'Enter rows'))}
