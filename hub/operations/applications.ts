@@ -1,7 +1,13 @@
 import { Type } from 'typebox'
 import { applicationList, listApplications, readApplication } from '../registry/grants/applications.ts'
 import { readDossier } from '../registry/grants/dossier.ts'
-import { applyForMany, decideMany, draftApplication, previewApplication, type PreviewSources } from '../registry/grants/draft-application.ts'
+import {
+  applyForMany,
+  decideMany,
+  draftApplication,
+  previewApplication,
+  type PreviewSources,
+} from '../registry/grants/draft-application.ts'
 import { applicationFlow } from '../registry/grants/application-workflow.ts'
 import type { Registry } from '../records/registry.ts'
 import { previewOwn } from '../supply/preview.ts'

@@ -157,7 +157,12 @@ function ItemChoice({ code, resource: { agencyName, schema }, among }: { code: s
   const label = among ? `${schema.title} · ${agencyName}` : say(t('信息项', 'Items'))
   return (
     <>
-      <Form.Item name={['items', code]} label={label} rules={[{ required: true, message: say(t('请填写', 'Fill it in')) }]} required={false}>
+      <Form.Item
+        name={['items', code]}
+        label={label}
+        rules={[{ required: true, message: say(t('请填写', 'Fill it in')) }]}
+        required={false}
+      >
         <Checkbox.Group
           options={schema.items.map((item) => ({
             value: item.id,
@@ -167,7 +172,15 @@ function ItemChoice({ code, resource: { agencyName, schema }, among }: { code: s
         />
       </Form.Item>
       <p className="actions">
-        <Button size="small" onClick={() => form.setFieldValue(['items', code], open.map((item) => item.id))}>
+        <Button
+          size="small"
+          onClick={() =>
+            form.setFieldValue(
+              ['items', code],
+              open.map((item) => item.id),
+            )
+          }
+        >
           {say(t('全部可选', 'All that may be had'))}
         </Button>
         {among && <BasketButton code={code} small />}
