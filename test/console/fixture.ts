@@ -37,7 +37,7 @@ export interface Seen {
 }
 
 /** A city with a resource, and one object of each kind that waits for somebody. */
-export async function openConsole(test: Test): Promise<Console> {
+export async function openConsole(test: Pick<Test, 'teardown'>): Promise<Console> {
   const city = await openCity(test, {}, [consoleApi(await builtConsole())])
   await city.app.listen({ host: '127.0.0.1', port: 0 })
   const origin = `https://127.0.0.1:${(city.app.server.address() as AddressInfo).port}`

@@ -31,6 +31,7 @@ import { dataApi, dataServices, type DataServices } from '../../hub/http/data.ts
 import { standardsApi } from '../../hub/http/data-standards.ts'
 import { oauthApi } from '../../hub/http/oauth.ts'
 import { openApi } from '../../hub/http/open.ts'
+import { pagesApi } from '../../hub/http/pages.ts'
 import type { Log } from '../../hub/log.ts'
 import { Refusals } from '../../hub/http/refusals.ts'
 import { apiPrefix, registryApi } from '../../hub/http/registry.ts'
@@ -159,10 +160,11 @@ async function cityOf(
   const logger = pino({ level: 'silent' })
   const feed = new EventFeed(office, logger)
   test.teardown(() => feed.close())
+  const refusals = new Refusals(office.store, logger)
   const app = (await createServer({
     registry: office,
     logger,
-    refusals: new Refusals(office.store, logger),
+    refusals,
     certificate: await certificate,
     bodyLimit: 10 << 20,
     open: [
@@ -172,6 +174,7 @@ async function cityOf(
       dataApi(data),
       standardsApi(data),
       openApi({ registry: office, hubKey, sharing: all.sharing, address: () => 'https://hub.test' }),
+      pagesApi({ registry: office, access: all.access, logger, refusals }),
       ...more,
     ],
     agents: [],

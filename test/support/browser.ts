@@ -9,7 +9,7 @@ const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/
 export const noBrowser = executablePath ? false : 'no Chromium on this machine'
 
 /** Closed at the end of the test; asks nobody but the page's own server. */
-export async function openBrowser(test: Test): Promise<Browser> {
+export async function openBrowser(test: Pick<Test, 'teardown'>): Promise<Browser> {
   const quiet = ['--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic']
   const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox', '--disable-gpu', ...quiet] })
   test.teardown(() => browser.close())
