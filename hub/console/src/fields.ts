@@ -1,5 +1,6 @@
 /** What members of answers, and their values, are called. */
-import { kinds, roles, states, values as catalogValues, type Text } from './meta.ts'
+import { entryName } from './catalog-fields.ts'
+import { acts, kinds, roles, states, values as catalogValues, type Text } from './meta.ts'
 import { t, timeText } from './words.tsx'
 
 const names: Readonly<Record<string, Text>> = {
@@ -163,10 +164,18 @@ const names: Readonly<Record<string, Text>> = {
   consents: t('提供单位意见', "providers' answers"),
   grants: t('授权', 'grants'),
   routes: t('交换路由', 'routes'),
+  days: t('已有天数', 'days'),
+  stateName: t('状态', 'state'),
+  notBefore: t('不早于', 'not before'),
+  deadline: t('期限', 'deadline'),
+  moved: t('最近入库', 'last applied'),
+  written: t('写入行数', 'rows written'),
+  deleted: t('删除行数', 'rows deleted'),
+  removed: t('已清除', 'removed'),
 }
 
 export function nameOf(member: string): Text {
-  return names[member] ?? { zh: member, en: member }
+  return names[member] ?? entryName(member)
 }
 
 const others: Readonly<Record<string, Text>> = {
@@ -217,7 +226,39 @@ const others: Readonly<Record<string, Text>> = {
   session: t('会话', 'session'),
   'admin-key': t('管理密钥', 'admin key'),
   hub: t('中心', 'hub'),
+  client: t('接口凭据', 'credential'),
+  municipal: t('市直单位', 'municipal'),
+  town: t('镇街', 'town'),
+  stationed: t('驻莞单位', 'stationed here'),
+  other: t('其他', 'other'),
+  'catalog-update': t('目录更新', 'catalog update'),
+  'application-reply': t('申请答复', 'reply to an application'),
+  delivery: t('数据提供', 'delivery'),
+  rectification: t('责令改正', 'rectification'),
+  waiting: t('等待中', 'waiting'),
+  warned: t('临近期限', 'near'),
+  dropped: t('已终止', 'dropped'),
+  equal: t('一致', 'equal'),
+  different: t('不一致', 'different'),
+  calendar: t('工作日日历', 'the calendar'),
+  receiver: t('获取单位', 'the receiver'),
 }
+
+/** Seconds as people say them. */
+export function ageText(age: number | null): Text {
+  if (age === null) return t('不明', 'unknown')
+  if (age < 120) return t(`${age} 秒`, `${age} s`)
+  if (age < 7200) return t(`${Math.round(age / 60)} 分钟`, `${Math.round(age / 60)} min`)
+  if (age < 172_800) return t(`${Math.round(age / 3600)} 小时`, `${Math.round(age / 3600)} h`)
+  return t(`${Math.round(age / 86_400)} 天`, `${Math.round(age / 86_400)} d`)
+}
+
+/** Between the parts of a series. */
+export const comma = t('、', ', ')
+
+/** `application 7` */
+const ofKind = /^([a-z-]+) (\S.*)$/
+
 
 /** Moments of time are told in the city's. */
 const moment = /^\d{4}-\d\d-\d\dT\d\d:\d\d/
@@ -226,8 +267,8 @@ const moment = /^\d{4}-\d\d-\d\dT\d\d:\d\d/
 export function valueText(value: unknown, member: string, kind: string | undefined, say: (text: Text) => string): string {
   if (value === null || value === undefined || value === '') return '—'
   if (typeof value === 'boolean') return say(value ? t('是', 'yes') : t('否', 'no'))
-  if (typeof value === 'number') return String(value)
-  if (Array.isArray(value)) return value.map((one) => valueText(one, member, kind, say)).join('、') || '—'
+  if (typeof value === 'number') return member === 'age' ? say(ageText(value)) : String(value)
+  if (Array.isArray(value)) return value.map((one) => valueText(one, member, kind, say)).join(say(comma)) || '—'
   if (typeof value === 'object') {
     const pair = value as Partial<Text>
     if (typeof pair.zh === 'string' && typeof pair.en === 'string') return say(pair as Text)
@@ -241,7 +282,9 @@ export function valueText(value: unknown, member: string, kind: string | undefin
   if (member === 'role' || member === 'roles') return roles[text] ? say(roles[text]) : text
   const own = catalogValues[member === 'mode' ? 'shareModes' : member]?.[text]
   if (own) return say(own)
-  if (member === 'kind' && kinds[text]) return say(kinds[text])
+  if (member === 'kind' && (kinds[text] ?? acts[text])) return say((kinds[text] ?? acts[text])!)
+  const [, named = '', id = ''] = member === 'object' ? (ofKind.exec(text) ?? []) : []
+  if (kinds[named]) return `${say(kinds[named])} ${id}`
   return Object.hasOwn(others, text) ? say(others[text]!) : text
 }
 

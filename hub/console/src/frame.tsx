@@ -6,6 +6,7 @@ import { NavLink, Route, Routes, useLocation, useNavigate } from 'react-router'
 import { call } from './api.ts'
 import { setBasket, useBasket } from './basket.ts'
 import { useDark } from './dark.tsx'
+import { comma } from './fields.ts'
 import { useKeys } from './keys.ts'
 import { roles } from './meta.ts'
 import { HomePage } from './pages/home.tsx'
@@ -119,7 +120,7 @@ function Header() {
     client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'session' })
     void navigate('/')
   }
-  const own = me.roles.map((role) => (roles[role] ? say(roles[role]) : role)).join('、')
+  const own = me.roles.map((role) => (roles[role] ? say(roles[role]) : role)).join(say(comma))
   return (
     <header className="header">
       <span className="name">{say(t('前置 · 政务数据共享平台', 'Qianzhi · data sharing'))}</span>

@@ -12,18 +12,18 @@ import { DarkProvider, useDark } from './dark.tsx'
 import { Frame } from './frame.tsx'
 import { SessionGate } from './session.tsx'
 import { themeOf } from './theme.ts'
-import { useWords, WordsProvider } from './words.tsx'
+import { t, useWords, WordsProvider } from './words.tsx'
 
 const WallPage = lazy(() => import('./pages/wall.tsx'))
 
 const client = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false } } })
 
 function Themed() {
-  const { language } = useWords()
+  const { language, say } = useWords()
   const { isDark } = useDark()
   const theme = useMemo(() => themeOf(isDark), [isDark])
   return (
-    <ConfigProvider csp={{ nonce }} locale={language === 'zh' ? zhCN : enUS} theme={theme} button={{ autoInsertSpace: false }}>
+    <ConfigProvider csp={{ nonce }} locale={language === 'zh' ? zhCN : enUS} theme={theme} button={{ autoInsertSpace: false }} renderEmpty={() => say(t('还没有', 'There are none yet'))}>
       <App>
         <Routes>
           {/* Nobody is signed in there. */}

@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { Button } from 'antd'
 import { useState } from 'react'
 import { call } from '../api.ts'
+import { comma } from '../fields.ts'
 import { roles } from '../meta.ts'
 import { useSession } from '../session.tsx'
 import { t, timeText, useWords } from '../words.tsx'
@@ -32,7 +33,7 @@ export default function AccountPage() {
         <dt>{say(t('单位', 'Agency'))}</dt>
         <dd>{me.agencyName}</dd>
         <dt>{say(t('角色', 'Roles'))}</dt>
-        <dd>{me.roles.map((role) => (roles[role] ? say(roles[role]) : role)).join('、')}</dd>
+        <dd>{me.roles.map((role) => (roles[role] ? say(roles[role]) : role)).join(say(comma))}</dd>
         <dt>{say(t('上次登录', 'Last sign-in'))}</dt>
         <dd>{me.lastSignIn ? timeText(me.lastSignIn) : '—'}</dd>
       </dl>

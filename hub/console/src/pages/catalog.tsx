@@ -8,6 +8,7 @@ import type { Text } from '../meta.ts'
 import { BasketButton } from '../parts/basket-button.tsx'
 import { Count, type Total } from '../parts/filter.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
+import { StripOfCounts } from '../parts/strip.tsx'
 import { useSession } from '../session.tsx'
 import { t, timeText, useWords } from '../words.tsx'
 
@@ -130,14 +131,7 @@ function Line({ line }: { line: Found }) {
     line.sharing && valueText(line.sharing, 'sharing', undefined, say),
     line.cycle && valueText(line.cycle, 'cycle', undefined, say),
     line.shareModes && valueText(line.shareModes, 'shareModes', undefined, say),
-    counts
-      ? say(
-          t(
-            `对内 ${counts.internal} · 对外 ${counts.public} · 不公开 ${counts.closed}`,
-            `${counts.internal} internal, ${counts.public} public, ${counts.closed} closed`,
-          ),
-        )
-      : valueText(line.openness, 'entryOpenness', undefined, say),
+    !counts && valueText(line.openness, 'entryOpenness', undefined, say),
     line.updated && say(t(`更新于 ${timeText(line.updated)}`, `rows of ${timeText(line.updated)}`)),
   ]
   return (
@@ -151,7 +145,9 @@ function Line({ line }: { line: Found }) {
         <BasketButton code={line.resource} small />
       )}
       {line.abstract && <div>{line.abstract}</div>}
-      <div className="muted">{facts.filter(Boolean).join(' · ')}</div>
+      <div className="muted">
+        {counts && <StripOfCounts counts={counts} />} {facts.filter(Boolean).join(' · ')}
+      </div>
     </article>
   )
 }

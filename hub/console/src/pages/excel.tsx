@@ -3,6 +3,7 @@ import { Button, InputNumber, Modal, Progress, Radio } from 'antd'
 import { useState } from 'react'
 import { Link, useParams } from 'react-router'
 import { addressOf, call } from '../api.ts'
+import { comma } from '../fields.ts'
 import type { Text } from '../meta.ts'
 import { Failed } from '../parts/outcome.tsx'
 import { t, timeText, useWords } from '../words.tsx'
@@ -146,7 +147,7 @@ function JobShown({ job, resource, take }: { job: Job; resource: string; take: (
           <ul className="fault-list">
             {result.faults.map((line) => (
               <li key={`${line.sheet}${line.column}${line.zh}`}>
-                {[line.sheet, line.column && say(t(`${line.column} 列`, `column ${line.column}`)), line.rows.join('、')]
+                {[line.sheet, line.column && say(t(`${line.column} 列`, `column ${line.column}`)), line.rows.join(say(comma))]
                   .filter(Boolean)
                   .join(' · ')}
                 {say(t('：', ': '))}

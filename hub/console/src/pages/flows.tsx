@@ -3,10 +3,9 @@ import { Button, Segmented, Table } from 'antd'
 import { useMemo, useState } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import { call } from '../api.ts'
-import { valueText } from '../fields.ts'
+import { ageText, valueText } from '../fields.ts'
 import type { Text } from '../meta.ts'
 import { useMoving } from '../moving.ts'
-import { ageText } from '../parts/chain.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { StateWord } from '../parts/value.tsx'
 import { RailsMap } from '../parts/rails-map.tsx'
@@ -43,6 +42,7 @@ export default function FlowsPage() {
       <h1>{say(t('流向图', 'Flows'))}</h1>
       <div className="filters">
         <Segmented
+          aria-label={say(t('查看方式', 'shown as'))}
           value={asTable ? 'table' : 'map'}
           onChange={(value) => choose('view', value === 'table' ? 'table' : undefined)}
           options={[

@@ -3,6 +3,7 @@ import { Button, Table } from 'antd'
 import { useState } from 'react'
 import { Link, useNavigate } from 'react-router'
 import { call } from '../api.ts'
+import { comma } from '../fields.ts'
 import { useKeys } from '../keys.ts'
 import { acts, kinds, type Text } from '../meta.ts'
 import { Failed, Waiting } from '../parts/outcome.tsx'
@@ -79,7 +80,7 @@ export function HomePage() {
             {
               title: say(t('收到', 'Since')),
               render: (_, { since, days }) => (
-                <span title={timeText(since)}>{say(days > 0 ? t(`${days} 天前`, `${days} d ago`) : t('今天', 'today'))}</span>
+                <span className="nowrap" title={timeText(since)}>{say(days > 0 ? t(`${days} 天前`, `${days} d ago`) : t('今天', 'today'))}</span>
               ),
             },
             {
@@ -94,7 +95,7 @@ export function HomePage() {
             {
               title: say(t('可办理', 'May be done')),
               render: (_, { actions }) =>
-                actions.map((action) => (acts[action] ? say(acts[action]).replace(/[\uff08(].*/, '') : action)).join('、'),
+                actions.map((action) => (acts[action] ? say(acts[action]).replace(/[\uff08(].*/, '') : action)).join(say(comma)),
             },
           ]}
         />

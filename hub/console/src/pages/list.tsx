@@ -100,7 +100,19 @@ export default function ListPage({ place }: { place: Place }) {
           rowKey={(line) => plain(line[place.id ?? 'id']) || JSON.stringify(line)}
           dataSource={lines}
           pagination={false}
-          locale={{ emptyText: say(Object.keys(given).length > 0 ? t('没有符合条件的', 'None fits') : t('还没有', 'There are none yet')) }}
+          locale={{
+            emptyText:
+              Object.keys(given).length > 0 ? (
+                <>
+                  {say(t('没有符合条件的。', 'None fits.'))}{' '}
+                  <Button type="link" size="small" onClick={() => setSearch({}, { replace: true })}>
+                    {say(t('清除条件', 'Clear the filters'))}
+                  </Button>
+                </>
+              ) : (
+                <Nothing place={place} make={make} begin={setMaking} />
+              ),
+          }}
           onChange={(_page, _filters, sorter) => {
             const { columnKey, order } = Array.isArray(sorter) ? sorter[0]! : sorter
             change('sort', order ? `${order === 'descend' ? '-' : ''}${String(columnKey)}` : undefined)
@@ -166,6 +178,26 @@ function LeadLink({ lead }: { lead: Lead | undefined }) {
   const initial = Object.entries(lead.initial).map(([name, value]) => [`make.${name}`, typeof value === 'string' ? value : say(value)])
   const asked = new URLSearchParams([['make', lead.make], ...initial])
   return <Link to={`/${lead.path}?${asked.toString()}`}>{say(verbOf(lead.make))}</Link>
+}
+
+/** Why there is nothing, and what comes next: to make the first one, or to read where they come from. */
+function Nothing({ place, make, begin }: { place: Place; make: readonly string[]; begin: (name: string) => void }) {
+  const { say } = useWords()
+  const { can } = useSession()
+  return (
+    <>
+      {say(t('还没有。', 'There are none yet.'))}{' '}
+      {place.begin && can(place.begin.right) ? (
+        <Link to={place.begin.address}>{say(place.begin.name)}</Link>
+      ) : make.length > 0 ? (
+        <Button type="link" size="small" onClick={() => begin(make[0]!)}>
+          {say(verbOf(make[0]!))}
+        </Button>
+      ) : (
+        <Link to={`/help#${place.path}`}>{say(t('从何而来', 'Where they come from'))}</Link>
+      )}
+    </>
+  )
 }
 
 /** How lines are ordered by a column. */

@@ -37,6 +37,7 @@ const hidden = new Set([
   'draft',
   'lines',
   'items',
+  'approvedItems',
   'masks',
 ])
 

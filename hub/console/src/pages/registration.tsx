@@ -3,6 +3,7 @@ import { Button, Form } from 'antd'
 import { useMemo, useRef } from 'react'
 import { Link, useParams } from 'react-router'
 import { call } from '../api.ts'
+import { comma } from '../fields.ts'
 import { useAutosave, type Autosave } from '../autosave.ts'
 import { entryFields, entryName, itemFields } from '../catalog-fields.ts'
 import type { Text } from '../meta.ts'
@@ -141,7 +142,7 @@ export default function RegistrationPage() {
               <ul className="fault-list">
                 {data.incompatible.map((one) => (
                   <li key={one.zh}>
-                    {say(one)} {one.receivers.join('、')}
+                    {say(one)} {one.receivers.join(say(comma))}
                   </li>
                 ))}
               </ul>

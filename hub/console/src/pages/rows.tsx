@@ -3,6 +3,7 @@ import { App, Button, Form, Input, Modal, Select, Table } from 'antd'
 import { useState } from 'react'
 import { Link, useParams } from 'react-router'
 import { addressOf, call, send } from '../api.ts'
+import { comma } from '../fields.ts'
 import type { Text } from '../meta.ts'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { t, useWords } from '../words.tsx'
@@ -145,7 +146,7 @@ function RowDialog({ resource, items, row, close, done }: DialogProps) {
     const key = Object.fromEntries(items.filter((item) => item.key).map((item) => [item.id, row!.values[item.id]!]))
     modal.confirm({
       title: say(t('删除这一行？', 'Delete this row?')),
-      content: Object.values(key).join('、'),
+      content: Object.values(key).join(say(comma)),
       okText: say(t('删除', 'Delete')),
       okButtonProps: { danger: true },
       cancelText: say(t('返回', 'Back')),

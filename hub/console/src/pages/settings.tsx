@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { call } from '../api.ts'
-import { plain } from '../fields.ts'
+import { comma, plain } from '../fields.ts'
 import { roles, type Text } from '../meta.ts'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { t, useWords } from '../words.tsx'
@@ -86,7 +86,7 @@ function Values({ values }: { values: Settings }) {
   const word = (name: string) => say(words[name] ?? roles[name] ?? t(name, name))
   const shown = (value: unknown) => {
     if (value === null) return '—'
-    if (Array.isArray(value)) return value.map((one) => word(String(one))).join('、') || '—'
+    if (Array.isArray(value)) return value.map((one) => word(String(one))).join(say(comma)) || '—'
     if (typeof value === 'object') return <Values values={value as Settings} />
     return word(plain(value))
   }

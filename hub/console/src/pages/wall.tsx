@@ -1,10 +1,9 @@
 /** The wall screen: all of the city at a glance, for weeks, with nobody before it. Keys 1 to 4 choose one part, the same again shows all. */
 import { useEffect, useMemo, useState, type ReactNode } from 'react'
-import { valueText } from '../fields.ts'
+import { ageText, valueText } from '../fields.ts'
 import { useKeys } from '../keys.ts'
 import type { Text } from '../meta.ts'
 import { useMoving } from '../moving.ts'
-import { ageText } from '../parts/chain.tsx'
 import { Bar, Lines, Ring } from '../parts/charts.tsx'
 import { RailsMap } from '../parts/rails-map.tsx'
 import { arrange, type Flow } from '../rails.ts'

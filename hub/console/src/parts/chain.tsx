@@ -1,3 +1,4 @@
+import { ageText } from '../fields.ts'
 import { t, timeText, useWords } from '../words.tsx'
 import type { Text } from '../meta.ts'
 
@@ -15,15 +16,6 @@ export interface ChainLine {
   lastPush: string | null
   age: number | null
   turn: Text
-}
-
-/** Seconds as people say them. */
-export function ageText(age: number | null): Text {
-  if (age === null) return t('不明', 'unknown')
-  if (age < 120) return t(`${age} 秒`, `${age} s`)
-  if (age < 7200) return t(`${Math.round(age / 60)} 分钟`, `${Math.round(age / 60)} min`)
-  if (age < 172_800) return t(`${Math.round(age / 3600)} 小时`, `${Math.round(age / 3600)} h`)
-  return t(`${Math.round(age / 86_400)} 天`, `${Math.round(age / 86_400)} d`)
 }
 
 /**

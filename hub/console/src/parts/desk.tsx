@@ -4,7 +4,8 @@ import { useState, type ReactNode } from 'react'
 import { useNavigate } from 'react-router'
 import { call } from '../api.ts'
 import { useKeys } from '../keys.ts'
-import { operations, roles, states, verbOf } from '../meta.ts'
+import { comma, valueText } from '../fields.ts'
+import { operations, roles, verbOf } from '../meta.ts'
 import type { Todo } from '../pages/home.tsx'
 import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
@@ -61,10 +62,13 @@ export function Desk({ kind, id, title, read, actions, choices = {}, before, ini
     const { items } = await call<{ items: Todo[] }>('todo.list', { query: { limit: '10' } })
     setNext(items.find((todo) => todo.link && !(todo.kind === kind && todo.id === id))?.link ?? undefined)
   }
-  const words = states[kind]?.[read.state ?? '']
   return (
     <aside className="desk" aria-label={say(t('办理', 'To be done'))}>
-      <p>{words ? <StateWord state={read.state ?? ''} text={say(words)} /> : read.state}</p>
+      {read.state !== undefined && (
+        <p>
+          <StateWord state={read.state} text={valueText(read.state, 'state', kind, say)} />
+        </p>
+      )}
       <OpenCase kind={kind} id={id} />
       <div className="actions">
         {ways}
@@ -125,7 +129,7 @@ function OpenCase({ kind, id }: { kind: string; id: string }) {
       )}
       <br />
       {say(t('轮到', 'Turn of'))}:{' '}
-      {open.turn.map(({ role, agencyName }) => `${agencyName ?? ''} ${roles[role] ? say(roles[role]) : role}`.trim()).join('、')}
+      {open.turn.map(({ role, agencyName }) => `${agencyName ?? ''} ${roles[role] ? say(roles[role]) : role}`.trim()).join(say(comma))}
     </p>
   )
 }

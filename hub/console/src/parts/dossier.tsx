@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Table } from 'antd'
 import { Link } from 'react-router'
 import { call } from '../api.ts'
-import { nameOf, valueText } from '../fields.ts'
+import { comma, nameOf, valueText } from '../fields.ts'
 import { t, timeText, useWords } from '../words.tsx'
 import { Failed } from './outcome.tsx'
 import { Value } from './value.tsx'
@@ -53,7 +53,7 @@ export default function DossierPart({ id }: { id: string }) {
               {machine.lastSeen
                 ? say(t(`最近联系 ${timeText(machine.lastSeen)}`, `last heard of ${timeText(machine.lastSeen)}`))
                 : say(t('从未联系', 'never heard of'))}
-              {machine.held.length > 0 && ` · ${machine.held.join('、')}`}
+              {machine.held.length > 0 && ` · ${machine.held.join(say(comma))}`}
             </dd>
           </>
         )}
@@ -123,7 +123,7 @@ function Weighed({ name, lines, columns, labels }: WeighedProps) {
   const { say } = useWords()
   const shown = (line: Line, member: string) => {
     const value = line[member]
-    if (Array.isArray(value)) return value.map((id) => labels.get(String(id)) ?? String(id)).join('、')
+    if (Array.isArray(value)) return value.map((id) => labels.get(String(id)) ?? String(id)).join(say(comma))
     if (member === 'id') return <Link to={`/applications/${String(value)}`}>{String(value)}</Link>
     return <Value line={line} member={member} kind={member === 'state' ? ('decided' in line ? 'application' : 'grant') : undefined} />
   }

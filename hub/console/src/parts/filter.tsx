@@ -106,7 +106,7 @@ function TextFilter({ field, value, change }: FilterProps) {
   const { say } = useWords()
   const name = say(field.name === 'text' ? t('包含', 'contains') : nameOf(field.name))
   const take = (typed: string) => (typed === (value ?? '') ? undefined : change(typed || undefined))
-  return (
+  const input = (
     <Input
       key={value ?? ''}
       aria-label={name}
@@ -119,5 +119,12 @@ function TextFilter({ field, value, change }: FilterProps) {
       onBlur={(event) => take(event.currentTarget.value.trim())}
       onClear={() => change(undefined)}
     />
+  )
+  // A day's own form leaves no room for a name.
+  if (field.input !== 'day') return input
+  return (
+    <span className="named">
+      <span aria-hidden="true">{name}</span> {input}
+    </span>
   )
 }

@@ -93,7 +93,7 @@ export function ItemTable({ items, approved, masks }: TableProps) {
       columns={[
         { title: say(t('信息项', 'item')), dataIndex: 'label' },
         { title: say(t('标识', 'id')), dataIndex: 'id', render: (id: string) => <code>{id}</code> },
-        { title: say(t('类型', 'type')), dataIndex: 'type' },
+        { title: say(t('类型', 'type')), dataIndex: 'type', render: (type: string) => valueText(type, 'type', undefined, say) },
         {
           title: say(t('公开属性', 'openness')),
           dataIndex: 'openness',

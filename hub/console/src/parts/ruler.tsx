@@ -6,20 +6,23 @@ export interface Deadline {
   missed: boolean
 }
 
-/** The ruler of a deadline 期限尺: a tick for each working day that is left, ten at most. */
+/** The ruler of a deadline 期限尺: a tick for each working day that is left, or that it is overdue, ten at most. */
 export function Ruler({ deadline, urgency }: { deadline: Deadline | null; urgency?: string }) {
   const { say } = useWords()
   if (!deadline) return <span className="muted">—</span>
   const { due, daysLeft, missed } = deadline
   const soon = urgency === 'warned'
+  const over = -daysLeft
   const words = missed
-    ? t('已逾期', 'overdue')
+    ? over > 0
+      ? t(`逾期 ${over} 个工作日`, `${over} working ${over === 1 ? 'day' : 'days'} overdue`)
+      : t('已逾期', 'overdue')
     : t(`剩 ${daysLeft} 个工作日`, `${daysLeft} working ${daysLeft === 1 ? 'day' : 'days'} left`)
   return (
     <span className={`ruler ${missed ? 'missed' : soon ? 'soon' : ''}`} title={due}>
       <span className="ticks" aria-hidden="true">
         {Array.from({ length: 10 }, (_, day) => (
-          <i key={day} className={!missed && day < daysLeft ? 'left' : ''} />
+          <i key={day} className={day < Math.abs(daysLeft) ? 'left' : ''} />
         ))}
       </span>
       {missed ? '▲ ' : ''}

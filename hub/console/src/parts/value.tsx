@@ -1,8 +1,9 @@
 import { lazy, Suspense } from 'react'
 import { nameOf, valueText } from '../fields.ts'
 import { acts } from '../meta.ts'
-import { useWords } from '../words.tsx'
+import { t, useWords } from '../words.tsx'
 import type { ChainLine } from './chain.tsx'
+import { StripOfCounts, type Counts } from './strip.tsx'
 
 const Chain = lazy(() => import('./chain.tsx'))
 
@@ -23,9 +24,18 @@ export function Value({ line, member, kind }: { line: Line; member: string; kind
   const value = line[member]
   if (typeof named === 'string') return <span title={String(value)}>{named}</span>
   if (member === 'act' && acts[String(value)]) return <span title={String(value)}>{say(acts[String(value)]!)}</span>
+  const { openness } = line
+  if (member === 'openness' && typeof openness === 'object' && openness !== null) return <StripOfCounts counts={openness as Counts} />
+  // Of a list only codes are known.
+  if (member === 'items' && Array.isArray(value))
+    return (
+      <span className="nowrap" title={value.join(' ')}>
+        {say(t(`${value.length} 项`, `${value.length} ${value.length === 1 ? 'item' : 'items'}`))}
+      </span>
+    )
   const text = valueText(value, member, kind, say)
   if (member === 'state') return <StateWord state={String(value)} text={text} />
-  return <span>{text.length > 160 ? `${text.slice(0, 160)}…` : text}</span>
+  return <span className={/^[\d\s:-]+$/.test(text) ? 'nowrap' : undefined}>{text.length > 160 ? `${text.slice(0, 160)}…` : text}</span>
 }
 
 const over =
