@@ -99,7 +99,8 @@ t.test(
       await settled(dark.page)
       await isClean(t, dark, path)
     }
-    t.match(await dark.page.locator('main').innerText(), /My resources[^]*2 internal|My resources[^]*1 internal/i)
+    t.equal(await dark.page.locator('main h1').innerText(), 'My resources')
+    t.match(await dark.page.locator('main td .strip').first().getAttribute('aria-label'), /^2 public, 1 internal, 1 closed$/)
   },
 )
 

@@ -100,7 +100,7 @@ async function place({ origin }: Console, seen: Seen, address: string, way: Way)
   await dialog(seen, 'main .filters .ant-btn-primary', `${address} new`, way)
   if (new URL(page.url()).pathname === address) await page.keyboard.press('Escape')
   await show(address, address)
-  const first = page.locator('main tbody tr td:first-child a').first()
+  const first = page.locator('main tbody tr.ant-table-row td:first-child a').first()
   if ((await first.count()) === 0) return
   await show((await first.getAttribute('href'))!, `${address} one`)
   await dialog(seen, '.desk .actions button:not([disabled])', `${address} act`, way)

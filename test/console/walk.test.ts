@@ -1,4 +1,5 @@
 /** The console's pages: every role sees what its rights allow, without a complaint of the browser, in both languages, light and dark. */
+import type { Page } from 'playwright-core'
 import t from 'tap'
 import { roleNames, type Role } from '../../hub/records/roles.ts'
 import { addGrant } from '../../hub/registry/grants/grants.ts'
@@ -25,7 +26,7 @@ async function walk({ origin }: Console, { page }: Seen, look: (where: string) =
     await page.waitForSelector('main h1')
     await settled(page)
     await look(place!)
-    const first = page.locator('main tbody tr td:first-child a').first()
+    const first = page.locator('main tbody tr.ant-table-row td:first-child a').first()
     if ((await first.count()) === 0) continue
     await first.click()
     await page.waitForSelector('main .desk')
@@ -33,6 +34,21 @@ async function walk({ origin }: Console, { page }: Seen, look: (where: string) =
     await look(`${place!}/…`)
   }
   return places.length
+}
+
+/** What people typed into this city, in whatever language, and codes. */
+const typed = /[民水卫]\S*局|市电子政务办|村居名录|区划代码|名称|街道|电话|中文/g
+/** What has no Chinese name, and what people typed. */
+const latin = /EXCEL|QZ-[A-Z-]+|DCAT|English|title|what|why|text|purpose|place|source|fault|basis|measures|villages|machine|(?:civil|water|city) [a-z -]+|made-\d+|objects\d+/g
+
+/** Words of the other language: Chinese anywhere in the English console; English in heads, names, buttons and states of the Chinese one. */
+async function foreign(page: Page, language: 'zh' | 'en'): Promise<string[]> {
+  const where = language === 'en' ? 'body *' : 'h1, h2, h3, th, dt, label, button, .state, nav a, .ant-select-placeholder'
+  const texts = await page.evaluate<string[]>(`[...document.querySelectorAll(${JSON.stringify(where)})].flatMap((one) =>
+    [...one.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()))`)
+  const isForeign = (text: string) =>
+    language === 'en' ? /\p{Script=Han}|[\uff0c\u3002\u3001\uff1a]/u.test(text.replaceAll(typed, '')) : /[A-Za-z]{3,}/.test(text.replaceAll(latin, ''))
+  return [...new Set(texts.filter(isForeign))]
 }
 
 t.test('every role: all its pages', { skip: noBrowser }, async (t) => {
@@ -48,6 +64,7 @@ t.test('every role: all its pages', { skip: noBrowser }, async (t) => {
     const looked = async (where: string) => {
       const text = await seen.page.locator('main').innerText()
       if (/Problem|QZ-[A-Z]+/.test(text)) found.push(`${where}: ${text.slice(0, 300)}`)
+      found.push(...(await foreign(seen.page, choices.language)).map((words) => `${where}: ${words}`))
       // Every page once on light ground, and once on dark.
       if (examined.has(`${where} ${choices.dark}`)) return
       examined.add(`${where} ${choices.dark}`)

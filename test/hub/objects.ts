@@ -107,7 +107,7 @@ function statements({ parties: { provider, receiver }, resource, agent, own }: O
     ],
     machine: [
       `insert into machine_application (agency, name, purpose, provided_by, state, created_at)
-       values ($1, 'machine', 'purpose', 'agency', 'submitted', now()) returning id`,
+       values ($1, 'machine', 'purpose', 'agency', 'applied', now()) returning id`,
       [provider],
     ],
     agent: ['select $1::text as id', [own]],
@@ -119,7 +119,7 @@ function statements({ parties: { provider, receiver }, resource, agent, own }: O
     publication: [
       `with granted as (insert into access_grant (id, resource, agency, items) values ($3, $2, $1, '{name}') returning id)
        insert into publication_request (agency, access_grant, resource, items, place, purpose, source, state, created_at)
-       select $1, id, $2, '{name}', 'place', 'purpose', 'source', 'submitted', now() from granted returning id`,
+       select $1, id, $2, '{name}', 'place', 'purpose', 'source', 'asked', now() from granted returning id`,
       [receiver, resource, code],
     ],
     // One proposal at a time waits on a resource: each has its own.
