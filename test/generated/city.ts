@@ -92,7 +92,7 @@ async function fillResources(store: Store, parties: readonly string[], { resourc
            case when n % 9 = 0 then 'form' else 'front-end' end, keywords, 1, at, at
          from jsonb_to_recordset($1) as r(code text, agency text, title text, n int, abstract text, cycle text, keywords text[]),
            lateral (select $2::timestamptz - interval '200 days' as at) t`,
-        [JSON.stringify(entries.map(({ content: _, indexed: __, ...entry }) => entry)), now],
+        [JSON.stringify(entries.map(({ content: _content, indexed: _indexed, ...entry }) => entry)), now],
       )
       await query(
         `insert into catalog_version (resource, number, version, content, published_by, published_at)

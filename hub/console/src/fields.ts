@@ -204,7 +204,6 @@ const others: Readonly<Record<string, Text>> = {
   'force-majeure': t('不可抗力报告', 'force majeure'),
   applicant: t('申请单位补正', 'its applicant'),
   receiver: t('接收方', 'the receiver'),
-  calendar: t('工作日日历', 'the calendar'),
   done: t('已完成', 'done'),
   running: t('进行中', 'running'),
   due: t('应更新', 'due'),
@@ -241,7 +240,6 @@ const others: Readonly<Record<string, Text>> = {
   equal: t('一致', 'equal'),
   different: t('不一致', 'different'),
   calendar: t('工作日日历', 'the calendar'),
-  receiver: t('获取单位', 'the receiver'),
 }
 
 /** Seconds as people say them. */
