@@ -39,7 +39,8 @@ async function walk({ origin }: Console, { page }: Seen, look: (where: string) =
 /** What people typed into this city, in whatever language, and codes. */
 const typed = /[民水卫]\S*局|市电子政务办|村居名录|区划代码|名称|街道|电话|中文/g
 /** What has no Chinese name, and what people typed. */
-const latin = /EXCEL|QZ-[A-Z-]+|DCAT|English|title|what|why|text|purpose|place|source|fault|basis|measures|villages|machine|(?:civil|water|city) [a-z -]+|made-\d+|objects\d+/g
+const latin =
+  /EXCEL|QZ-[A-Z-]+|DCAT|English|title|what|why|text|purpose|place|source|fault|basis|measures|villages|machine|(?:civil|water|city) [a-z -]+|made-\d+|objects\d+/g
 
 /** Words of the other language: Chinese anywhere in the English console; English in heads, names, buttons and states of the Chinese one. */
 async function foreign(page: Page, language: 'zh' | 'en'): Promise<string[]> {
@@ -47,7 +48,9 @@ async function foreign(page: Page, language: 'zh' | 'en'): Promise<string[]> {
   const texts = await page.evaluate<string[]>(`[...document.querySelectorAll(${JSON.stringify(where)})].flatMap((one) =>
     [...one.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()))`)
   const isForeign = (text: string) =>
-    language === 'en' ? /\p{Script=Han}|[\uff0c\u3002\u3001\uff1a]/u.test(text.replaceAll(typed, '')) : /[A-Za-z]{3,}/.test(text.replaceAll(latin, ''))
+    language === 'en'
+      ? /\p{Script=Han}|[\uff0c\u3002\u3001\uff1a]/u.test(text.replaceAll(typed, ''))
+      : /[A-Za-z]{3,}/.test(text.replaceAll(latin, ''))
   return [...new Set(texts.filter(isForeign))]
 }
 

@@ -24,10 +24,20 @@ const pick = (...texts: string[]) => `(array[${texts.map((text) => `'${text}'`).
 const resource = `r.code = 'r' || lpad((n % $4::int)::text, 5, '0')`
 const since = (step: string) => `$3::timestamptz - n % 40 * interval '${step}'`
 const purposes = pick('防汛指挥需核对村居名录', '办理居住证时核验申请人信息', '开展企业信用评价', '城市体检评估')
-const bases = pick('《中华人民共和国防洪法》第三十八条', '《居住证暂行条例》第九条', '《广东省社会信用条例》第十条', '东莞市城市体检工作方案')
+const bases = pick(
+  '《中华人民共和国防洪法》第三十八条',
+  '《居住证暂行条例》第九条',
+  '《广东省社会信用条例》第十条',
+  '东莞市城市体检工作方案',
+)
 
 /** The deadline of each case of a kind that `on` tells of: some are over, some are near. */
-const deadline = (kind: string, object: string, of: string, role: string) => `insert into deadline (kind, object, agency, role, started_at, days, due, warned_for, warned_at, missed_at)
+const deadline = (
+  kind: string,
+  object: string,
+  of: string,
+  role: string,
+) => `insert into deadline (kind, object, agency, role, started_at, days, due, warned_for, warned_at, missed_at)
   select '${kind}', '${object} ' || c.id, ${of}, '${role}', c.created_at, 10, d.due, case when d.due <= $3::date + 2 then d.due end,
     case when d.due <= $3::date + 2 then $3::timestamptz - interval '1 hour' end, case when d.due < $3::date then $3::timestamptz - interval '1 hour' end`
 

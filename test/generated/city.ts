@@ -185,7 +185,12 @@ async function fillRoutes({ query }: Store, parties: readonly string[], { routes
     const resource = n % resources
     const provider = resource % parties.length
     const step = 1 + ((Math.floor(n / parties.length) * 7 + (n % 5) * 3) % (parties.length - 1))
-    return { n, resource: `r${String(resource).padStart(5, '0')}`, agency: parties[(provider + step) % parties.length]!, today: random.between(0, 50_000) }
+    return {
+      n,
+      resource: `r${String(resource).padStart(5, '0')}`,
+      agency: parties[(provider + step) % parties.length]!,
+      today: random.between(0, 50_000),
+    }
   })
   const lines = made.map((one) => ({ ...one, id: `grant-${one.n}`, agent: agentOf.get(one.agency)! }))
   await query(
@@ -244,7 +249,13 @@ async function report(query: Store['query'], { lines, now }: Reported): Promise<
   const sources = Map.groupBy(producers, ({ producer }) => producer)
   const sinks = Map.groupBy(lines, ({ agent }) => agent)
   for (const agent of new Set([...sources.keys(), ...sinks.keys()])) {
-    const sourcesOf = (sources.get(agent) ?? []).map(({ resource }) => ({ ...line, resource, state: 'flowing', waiting: 0, lastPush: ago(20) }))
+    const sourcesOf = (sources.get(agent) ?? []).map(({ resource }) => ({
+      ...line,
+      resource,
+      state: 'flowing',
+      waiting: 0,
+      lastPush: ago(20),
+    }))
     const sinksOf = (sinks.get(agent) ?? [])
       .filter(({ n }) => n % 100 !== 41)
       .map(({ n, resource }) => ({

@@ -257,7 +257,6 @@ export const comma = t('、', ', ')
 /** `application 7` */
 const ofKind = /^([a-z-]+) (\S.*)$/
 
-
 /** Moments of time are told in the city's. */
 const moment = /^\d{4}-\d\d-\d\dT\d\d:\d\d/
 

@@ -23,7 +23,13 @@ function Themed() {
   const { isDark } = useDark()
   const theme = useMemo(() => themeOf(isDark), [isDark])
   return (
-    <ConfigProvider csp={{ nonce }} locale={language === 'zh' ? zhCN : enUS} theme={theme} button={{ autoInsertSpace: false }} renderEmpty={() => say(t('还没有', 'There are none yet'))}>
+    <ConfigProvider
+      csp={{ nonce }}
+      locale={language === 'zh' ? zhCN : enUS}
+      theme={theme}
+      button={{ autoInsertSpace: false }}
+      renderEmpty={() => say(t('还没有', 'There are none yet'))}
+    >
       <App>
         <Routes>
           {/* Nobody is signed in there. */}

@@ -80,7 +80,9 @@ export function HomePage() {
             {
               title: say(t('收到', 'Since')),
               render: (_, { since, days }) => (
-                <span className="nowrap" title={timeText(since)}>{say(days > 0 ? t(`${days} 天前`, `${days} d ago`) : t('今天', 'today'))}</span>
+                <span className="nowrap" title={timeText(since)}>
+                  {say(days > 0 ? t(`${days} 天前`, `${days} d ago`) : t('今天', 'today'))}
+                </span>
               ),
             },
             {
