@@ -5,6 +5,7 @@ import t from 'tap'
 import { openPostgresLog } from '../../hub/logs/postgres.ts'
 import { publishResource } from '../../hub/registry/publishing/direct-publishing.ts'
 import { ResourceTables } from '../../hub/tables/tables.ts'
+import type { Answer } from '../hub/city.ts'
 import { villages } from '../hub/office.ts'
 import { noBrowser } from '../support/browser.ts'
 import { barriers, openConsole, settled, type Console } from './fixture.ts'
@@ -154,6 +155,49 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
     ])
     t.equal(await page.evaluate(`sessionStorage.getItem('qianzhi-basket')`), '[]')
     user.complaints.splice(0, Infinity, ...user.complaints.filter((line) => !/422/.test(line)))
+  })
+
+  await t.test('on paper: the form, an order, a declaration, an evaluation, in both languages', async (t) => {
+    const asked = (await city.as('city', 'office').get('/applications?state=approved')).body.items[0].id
+    const made = async (answer: Promise<Answer>) => {
+      const { status, body, text } = await answer
+      if (status !== 200) throw new Error(text)
+      return body.id as string
+    }
+    const order = { agency: 'civil', resource: 'villages', cause: 'update', text: '请于期限内更新村居名录', due: '2026-12-15' }
+    const majeure = { kind: 'force-majeure', text: '机房进水', measures: '改用备份' }
+    const papers = [
+      { path: `/applications/${asked}`, zh: [/共享申请表/, /水务局/, /民政局/, /村居名录/, /防汛预案/, /名称（对外公开）、街道（对内公开）/, /提交[^]*提供单位同意[^]*批准/], en: [/Application for shared data/, /Course of the matter/, /approve/] },
+      { path: `/orders/${await made(city.as('city', 'office').post('/orders', order))}`, zh: [/责令改正通知书/, /民政局/, /不及时更新/, /请于期限内更新/, /2026-12-15/], en: [/Rectification order/, /not updated in time/] },
+      { path: `/declarations/${await made(city.as('civil', 'registrar').post('/declarations', majeure))}`, zh: [/不可抗力通知/, /办理流程/, /机房进水/, /改用备份/], en: [/Notice of force majeure/] },
+      { path: `/evaluations/${await made(city.as('city', 'office').post('/evaluations', { period: '2026-Q3' }))}`, zh: [/评估结果/, /2026-Q3/, /名次/, /民政局[^]*91.5/], en: [/Evaluation of data sharing/, /rank/] },
+    ] // prettier-ignore
+    await city.store.query(`insert into evaluation_line (evaluation, agency, agency_name, figures, scores, score)
+      select id, 'civil', '民政局', '{}', '{}', 91.5 from evaluation`)
+    const english = await console.open('city', 'office', { language: 'en', dark: true })
+    for (const { path, zh, en } of papers) {
+      for (const [{ page }, parts] of [
+        [office, [...zh, /编号/, /签字[^]*盖章/]],
+        [english, [...en, /No\./, /signature:[^]*\(stamp\)/]],
+      ] as const) {
+        await page.goto(origin + path)
+        await page.waitForSelector('.paper td', { state: 'attached' })
+        await settled(page)
+        t.notOk(await page.isVisible('.paper'), 'on the screen there is the screen')
+        await page.emulateMedia({ media: 'print' })
+        const text = await page.locator('.paper').innerText()
+        for (const part of parts) t.match(text, part, path)
+        for (const frame of ['header.header', 'nav.side', '.desk', 'main > .columns']) t.notOk(await page.isVisible(frame), `${path}: no ${frame}`)
+        t.match(await page.evaluate(`getComputedStyle(document.querySelector('.paper')).fontFamily`), /SimSun.*serif$/)
+        if (page === office.page) {
+          const pdf = (await page.pdf({ preferCSSPageSize: true })).toString('latin1')
+          t.match(pdf, /\/MediaBox ?\[0 0 59[45][\d.]* 84[12]/, 'A4')
+        }
+        await page.emulateMedia({ media: null })
+      }
+    }
+    t.same(english.complaints, [])
+    await english.context.close()
   })
 
   for (const { complaints } of [office, reviewer, user]) t.same(complaints, [])

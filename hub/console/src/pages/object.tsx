@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { Button } from 'antd'
 import { lazy, Suspense } from 'react'
 import { Link, useParams } from 'react-router'
 import { call } from '../api.ts'
@@ -11,8 +12,11 @@ import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Facts } from '../parts/value.tsx'
 import type { Place } from '../places.ts'
 import { useSession } from '../session.tsx'
-import { useWords } from '../words.tsx'
+import { t, timeText, useWords } from '../words.tsx'
 
+const Paper = lazy(() => import('../parts/paper.tsx'))
+/** Of these there is a paper. */
+const onPaper = new Set(['application', 'order', 'declaration', 'evaluation'])
 const Dossier = lazy(() => import('../parts/dossier.tsx'))
 
 interface Read extends Named {
@@ -100,8 +104,21 @@ export default function ObjectPage({ kind, place }: { kind: string; place: Place
           actions={actionsOf(kind, data, can)}
           choices={itemChoices(data, found)}
           initial={(action) => initialOf(action, data)}
-        />
+        >
+          {onPaper.has(kind) && (
+            <p>
+              <Button size="small" onClick={() => window.print()}>
+                {say(t('打印', 'Print'))}
+              </Button>
+            </p>
+          )}
+        </Desk>
       </div>
+      {onPaper.has(kind) && (
+        <Suspense>
+          <Paper kind={kind} id={id} read={data} items={found} />
+        </Suspense>
+      )}
     </>
   )
 }
@@ -118,6 +135,11 @@ function actionsOf(kind: string, data: Read, can: (name: string) => boolean): st
 /** Approved is what was asked for, unless something is taken out. */
 function initialOf(action: string, data: Read): Record<string, unknown> {
   if (/\.(?:approve|accept)$/.test(action) && Array.isArray(data['items'])) return { items: data['items'] }
-  if (action.endsWith('.change')) return data
+  if (action.endsWith('.change')) return { ...data, ...lastDay(data['until']) }
   return {}
+}
+
+/** The end of a day, as a day: what is asked for is its last one. */
+function lastDay(until: unknown): { until?: string } {
+  return typeof until === 'string' && until.includes('T') ? { until: timeText(new Date(Date.parse(until) - 1).toISOString()).slice(0, 10) } : {}
 }
